@@ -1,0 +1,109 @@
+# The C side on its own: library, server, tests, and the same under sanitizers.
+#   make lib            build/release/libishow.a (the core, without Python)
+#   make server         build/release/ishowtts-server (embeds the interpreter of $(PYTHON))
+#   make test           cmocka tests of every room
+#   make asan / tsan    the same tests under ASan+UBSan / TSan
+#   make headers        public headers compile alone as C99 -pedantic
+#   make ext            extension modules, build/release/ext/
+# A new .c file in a room, or tests/c/test_*.c, needs no list edited.
+
+PYTHON  ?= .venv/bin/python
+VARIANT ?= release
+BUILD   := build/$(VARIANT)
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+CC      ?= cc
+WARN    := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror
+CFLAGS  ?= -O2 -g
+ifeq ($(VARIANT),asan)
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
+else ifeq ($(VARIANT),tsan)
+SAN := -fsanitize=thread -O1
+endif
+
+PKGS     := sndfile soxr kissfft-float jansson
+CPPFLAGS += -Icsrc/include -Icsrc -DISHOW_VERSION=$(VERSION) $(shell pkg-config --cflags $(PKGS))
+CORE_LIBS := $(shell pkg-config --libs $(PKGS)) -lflite_usenglish -lflite_cmulex -lflite -ldl -lpthread -lm
+PY_CFLAGS  = $(shell $(PYTHON) scripts/build_flags.py cflags)
+PY_LIBS    = $(shell $(PYTHON) scripts/build_flags.py embed)
+SERVER_LIBS := $(shell pkg-config --libs libmicrohttpd)
+
+ROOMS   := base audio cache flow text model engine
+CORE    := $(wildcard $(ROOMS:%=csrc/%/*.c))
+BRIDGE  := $(wildcard csrc/bridge/*.c)
+PYEXT   := $(wildcard csrc/pyext/_*.c)
+SERVER  := $(filter-out csrc/server/main.c,$(wildcard csrc/server/*.c))
+TESTS   := $(wildcard tests/c/test_*.c)
+HELPERS := $(filter-out $(TESTS),$(wildcard tests/c/*.c))
+HEADERS := $(wildcard csrc/include/ishow/*.h)
+obj      = $(1:%.c=$(BUILD)/%.o)
+
+.PHONY: all lib server ext tests test asan tsan headers clean
+all: lib server ext
+lib: $(BUILD)/libishow.a
+server: $(BUILD)/ishowtts-server
+EXT_SUFFIX = $(shell $(PYTHON) scripts/build_flags.py suffix)
+ext: $(PYEXT:csrc/pyext/%.c=$(BUILD)/ext/%$(EXT_SUFFIX))
+tests: $(TESTS:tests/c/%.c=$(BUILD)/tests/%)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SAN) $(EXTRA) $(PEDANTIC) -fPIC -MMD -MP -c $< -o $@
+
+# The interpreter's slot tables hold functions as void *, which ISO C does not have.
+$(call obj,$(PYEXT)): PEDANTIC = -Wno-pedantic
+$(call obj,$(BRIDGE) $(PYEXT)): EXTRA = $(PY_CFLAGS) -DISHOW_PYTHON='"$(abspath $(PYTHON))"'
+
+$(BUILD)/libishow.a: $(call obj,$(CORE))
+	rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/libishow_bridge.a: $(call obj,$(BRIDGE))
+	rm -f $@ && $(AR) rcs $@ $^
+$(BUILD)/libishow_server.a: $(call obj,$(SERVER))
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/ishowtts-server: $(call obj,csrc/server/main.c) $(BUILD)/libishow_server.a $(BUILD)/libishow_bridge.a $(BUILD)/libishow.a
+	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(CORE_LIBS) $(SERVER_LIBS) $(PY_LIBS)
+
+# Extension modules take the interpreter's symbols from the program that loads them.
+$(BUILD)/ext/%$(EXT_SUFFIX): $(BUILD)/csrc/pyext/%.o $(BUILD)/libishow_bridge.a $(BUILD)/libishow.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -shared -o $@ $^ $(CORE_LIBS)
+
+# Shared helpers of the tests are an archive: a test takes what it uses.
+$(BUILD)/libtest_helpers.a: $(call obj,$(HELPERS))
+	rm -f $@ && $(AR) rcs $@ $^
+
+# Tests named test_bridge* start an interpreter; test_server* add the HTTP layer; the others link the core alone.
+test_exe      = $(1:tests/c/%.c=$(BUILD)/tests/%)
+BRIDGE_TESTS := $(call test_exe,$(filter tests/c/test_bridge%,$(TESTS)))
+SERVER_TESTS := $(call test_exe,$(filter tests/c/test_server%,$(TESTS)))
+CORE_TESTS   := $(filter-out $(BRIDGE_TESTS) $(SERVER_TESTS),$(call test_exe,$(TESTS)))
+$(BRIDGE_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/c/%.o $(BUILD)/libtest_helpers.a $(BUILD)/libishow_bridge.a $(BUILD)/libishow.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(CORE_LIBS) $(PY_LIBS) -lcmocka
+$(SERVER_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/c/%.o $(BUILD)/libtest_helpers.a $(BUILD)/libishow_server.a $(BUILD)/libishow.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(CORE_LIBS) $(SERVER_LIBS) -lcmocka
+$(CORE_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/c/%.o $(BUILD)/libtest_helpers.a $(BUILD)/libishow.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(CORE_LIBS) -lcmocka
+
+test: tests headers
+	@set -e; for t in $(CORE_TESTS) $(SERVER_TESTS) $(BRIDGE_TESTS); do echo "== $$t"; $$t; done
+# An embedded torch is not built for sanitizers: the bridge runs in the plain variant only.
+asan:
+	$(MAKE) VARIANT=asan sanitized
+tsan:
+	$(MAKE) VARIANT=tsan sanitized
+.PHONY: sanitized
+sanitized: $(CORE_TESTS) $(SERVER_TESTS)
+	@set -e; for t in $(CORE_TESTS) $(SERVER_TESTS); do echo "== $$t"; $$t; done
+
+headers:
+	@set -e; for h in $(HEADERS); do printf '#include "ishow/%s"\nint ishow_header_is_c99;\n' $$(basename $$h) | \
+	  $(CC) -std=c99 -pedantic -Wall -Wextra -Werror -Icsrc/include -fsyntax-only -x c -; done; echo "headers: C99 clean"
+
+clean:
+	rm -rf build/release build/asan build/tsan
+
+-include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)

@@ -1,0 +1,47 @@
+"""The audio samples of the README with their spectrograms, and what a recogniser hears in them.
+
+    python benchmarks/samples.py        # writes docs/samples/*.wav and *.png; needs matplotlib
+
+Each sample is the first try of seed 0 with default settings: none is picked.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from ishowtts import Engine, _audio
+from ishowtts._engine import DEFAULTS
+from ishowtts.quality.intelligibility import transcribe
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+OUT = Path(__file__).parent.parent / "docs" / "samples"
+TEXTS = {
+    "welcome": "Hello, chat! Welcome back to the stream.",
+    "numbers": "Nine viewers gave 25 dollars, and the boss has 3,500 points left.",
+    "story": "The old lighthouse stood at the end of the pier. Nobody had lit its lamp for thirty years.",
+}
+
+
+def main() -> None:
+    """Speak, draw, listen."""
+    OUT.mkdir(exist_ok=True)
+    with Engine.load("demo", compile="wait") as engine:
+        for name, text in TEXTS.items():
+            speech = engine.speak(text, seed=0, nfe=DEFAULTS["nfe"])
+            (OUT / f"{name}.wav").write_bytes(_audio.wav_encode(speech.samples, speech.sample_rate))
+            mel = np.asarray(_audio.mel(speech.samples))
+            figure, axes = plt.subplots(figsize=(8, 2.2), layout="constrained")
+            axes.imshow(mel.T, origin="lower", aspect="auto", cmap="magma", extent=(0, speech.seconds, 0, mel.shape[1]))
+            axes.set(xlabel="seconds", ylabel="mel", title=text)
+            figure.savefig(OUT / f"{name}.png", dpi=90)
+            plt.close(figure)
+            print(f"{name}: {speech.seconds:.2f} s, heard: {transcribe(speech.samples, speech.sample_rate)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+/* Clock, memory and UTF-8. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/base.h"
+
+double ishow_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void ishow_deadline(double seconds, struct timespec *out) {
+    clock_gettime(CLOCK_MONOTONIC, out);
+    if (seconds < 0) seconds = 0;
+    if (seconds > 1e8) seconds = 1e8;
+    time_t whole = (time_t)seconds;
+    out->tv_sec += whole;
+    out->tv_nsec += (long)((seconds - (double)whole) * 1e9);
+    if (out->tv_nsec >= 1000000000L) {
+        out->tv_nsec -= 1000000000L;
+        out->tv_sec++;
+    }
+}
+
+char *ishow_strdup(const char *text) { return text ? strdup(text) : NULL; }
+
+void *ishow_alloc(size_t n, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(n ? n : 1, size, &bytes) || bytes > SIZE_MAX - 63) return NULL;
+    bytes = (bytes + 63) & ~(size_t)63;
+    void *block = aligned_alloc(64, bytes);
+    if (block) memset(block, 0, bytes);
+    return block;
+}
+
+uint32_t ishow_utf8_next(const char **p) {
+    const unsigned char *s = (const unsigned char *)*p;
+    if (s[0] < 0x80) {
+        if (s[0]) (*p)++;
+        return s[0];
+    }
+    int more;
+    uint32_t code, least;
+    if ((s[0] & 0xE0) == 0xC0) more = 1, code = s[0] & 0x1Fu, least = 0x80;
+    else if ((s[0] & 0xF0) == 0xE0) more = 2, code = s[0] & 0x0Fu, least = 0x800;
+    else if ((s[0] & 0xF8) == 0xF0) more = 3, code = s[0] & 0x07u, least = 0x10000;
+    else return UINT32_MAX;
+    for (int i = 1; i <= more; i++) {
+        if ((s[i] & 0xC0) != 0x80) return UINT32_MAX;
+        code = code << 6 | (s[i] & 0x3Fu);
+    }
+    if (code < least || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return UINT32_MAX;
+    *p += more + 1;
+    return code;
+}
+
+size_t ishow_utf8_length(const char *text) {
+    size_t n = 0;
+    for (;;) {
+        uint32_t code = ishow_utf8_next(&text);
+        if (code == UINT32_MAX) return SIZE_MAX;
+        if (code == 0) return n;
+        n++;
+    }
+}

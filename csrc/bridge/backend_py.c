@@ -1,0 +1,161 @@
+/* The Python backend: ishowtts.model.backend.TorchBackend computes in place on C memory, lent as memoryviews for the length of one call (about a
+ * microsecond each; a step takes milliseconds). Tensors made over a view must not outlive the call. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "bridge/bridge.h"
+
+typedef struct backend {
+    PyObject *object;
+    ishow_model_info info;
+} backend;
+
+/* A view of n elements of `size` bytes; always writable to Python, since torch warns of tensors over read-only memory. */
+static PyObject *view(const void *memory, size_t n, size_t size) {
+    void *start = NULL;
+    if (!memory) Py_RETURN_NONE;
+    memcpy(&start, &memory, sizeof start);
+    return PyMemoryView_FromMemory(start, (Py_ssize_t)(n * size), PyBUF_WRITE);
+}
+
+/* Ends a call that was made with the lock held: `result` is what Python answered. */
+static ishow_status finish(PyObject *result, PyGILState_STATE lock, const char *doing, ishow_error *error) {
+    ishow_status status = result ? ISHOW_OK : ishow_py_fail(error, doing);
+    Py_XDECREF(result);
+    PyGILState_Release(lock);
+    return status;
+}
+
+static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error) {
+    const backend *model = self;
+    const size_t n = in->frames * (size_t)model->info.dim;
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *result = PyObject_CallMethod(
+        model->object, "encode", "NNNNnnNN", view(in->tokens, in->n_tokens, sizeof *in->tokens),
+        view(in->cond, in->frames * (size_t)model->info.n_mels, sizeof *in->cond), view(in->index, in->frames, sizeof *in->index),
+        view(in->phase, in->frames, sizeof *in->phase), (Py_ssize_t)in->ref_frames, (Py_ssize_t)in->frames,
+        view(h_cond, n, sizeof *h_cond), view(h_uncond, n, sizeof *h_uncond));
+    return finish(result, lock, "Encoding the text", error);
+}
+
+static ishow_status modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error) {
+    const backend *model = self;
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *result = PyObject_CallMethod(model->object, "modulate", "NN", view(t, n, sizeof *t), view(mod, n * (size_t)model->info.mod_width, sizeof *mod));
+    return finish(result, lock, "Modulation", error);
+}
+
+static ishow_status step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
+    const backend *model = self;
+    const size_t dim = (size_t)model->info.dim, mels = (size_t)model->info.n_mels;
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *list = PyList_New((Py_ssize_t)n_rows), *result = NULL;
+    for (size_t i = 0; list && i < n_rows; i++) {
+        const ishow_step_row *row = &rows[i];
+        PyObject *item = Py_BuildValue("NNNNffn", view(row->x, row->frames * mels, sizeof(float)), view(row->h_cond, row->frames * dim, sizeof(float)),
+                                       view(row->h_uncond, row->frames * dim, sizeof(float)),
+                                       view(row->mod, (size_t)model->info.mod_width, sizeof(float)), row->dt, row->cfg, (Py_ssize_t)row->frames);
+        if (item) PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        else Py_CLEAR(list);
+    }
+    if (list) result = PyObject_CallMethod(model->object, "step", "N", list);
+    return finish(result, lock, "A step of the model", error);
+}
+
+static ishow_status vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error) {
+    const backend *model = self;
+    const size_t n = frames * ((size_t)model->info.n_fft / 2 + 1);
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *result = PyObject_CallMethod(model->object, "vocode", "NnNN", view(mel, frames * (size_t)model->info.n_mels, sizeof *mel), (Py_ssize_t)frames,
+                                           view(real, n, sizeof *real), view(imag, n, sizeof *imag));
+    return finish(result, lock, "The vocoder", error);
+}
+
+static ishow_status durations(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error) {
+    const backend *model = self;
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *result = PyObject_CallMethod(model->object, "durations", "NN", view(tokens, n, sizeof *tokens), view(frames_out, n, sizeof *frames_out));
+    return finish(result, lock, "Predicting durations", error);
+}
+
+static void close_backend(void *self) {
+    backend *model = self;
+    PyGILState_STATE lock = PyGILState_Ensure();
+    Py_XDECREF(model->object);
+    PyGILState_Release(lock);
+    free(model);
+    ishow_handle_freed();
+}
+
+static int take_text(PyObject *info, const char *key, char *out, size_t size) {
+    PyObject *value = PyMapping_GetItemString(info, key);
+    const char *text = value ? PyUnicode_AsUTF8(value) : NULL;
+    if (text) snprintf(out, size, "%s", text);
+    Py_XDECREF(value);
+    return text ? 0 : -1;
+}
+
+static int take_number(PyObject *info, const char *key, long least, long *out) {
+    PyObject *value = PyMapping_GetItemString(info, key);
+    *out = value ? PyLong_AsLong(value) : -1;
+    Py_XDECREF(value);
+    if (PyErr_Occurred()) return -1;
+    if (*out >= least) return 0;
+    PyErr_Format(PyExc_ValueError, "%s of the model is %ld", key, *out);
+    return -1;
+}
+
+static int take_info(PyObject *info, ishow_model_info *out) {
+    char layout[16];
+    long rate, n_fft, hop, mels, dim, width, predicts, prompt, frames, chunk, rows;
+    if (take_text(info, "name", out->name, sizeof out->name) || take_text(info, "backend", out->backend, sizeof out->backend) ||
+        take_text(info, "precision", out->precision, sizeof out->precision) ||
+        take_text(info, "content_hash", out->content_hash, sizeof out->content_hash) || take_text(info, "text_layout", layout, sizeof layout) ||
+        take_number(info, "sample_rate", 1, &rate) || take_number(info, "n_fft", 2, &n_fft) || take_number(info, "hop", 1, &hop) ||
+        take_number(info, "n_mels", 1, &mels) || take_number(info, "dim", 1, &dim) || take_number(info, "mod_width", 1, &width) ||
+        take_number(info, "predicts_durations", 0, &predicts) || take_number(info, "uses_prompt", 0, &prompt) ||
+        take_number(info, "max_frames", 2, &frames) || take_number(info, "chunk_frames", 0, &chunk) || take_number(info, "max_rows", 1, &rows))
+        return -1;
+    if (strcmp(layout, "aligned") == 0) out->text_layout = ISHOW_TEXT_ALIGNED;
+    else if (strcmp(layout, "average") == 0) out->text_layout = ISHOW_TEXT_AVERAGE;
+    else out->text_layout = ISHOW_TEXT_PADDED;
+    out->sample_rate = (int)rate;
+    out->n_fft = (int)n_fft;
+    out->hop = (int)hop;
+    out->n_mels = (int)mels;
+    out->dim = (int)dim;
+    out->mod_width = (int)width;
+    out->predicts_durations = predicts != 0;
+    out->uses_prompt = prompt != 0;
+    out->max_frames = (size_t)frames;
+    out->chunk_frames = (size_t)chunk;
+    out->max_rows = (size_t)rows;
+    return 0;
+}
+
+ishow_status ishow_bridge_backend(ishow_bridge *bridge, const char *model, const char *precision, int compile, int threads, ishow_backend *out, ishow_error *error) {
+    ishow_error own = {0};
+    PyObject *info = NULL;
+    *out = (ishow_backend){0};
+    backend *made = calloc(1, sizeof *made);
+    if (!made) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a model could not be had.");
+    ishow_handle_made();
+    PyGILState_STATE lock = PyGILState_Ensure();
+    made->object = ishow_py_call(bridge, &own, "Loading the model", "backend", "(szOi)", model, precision, compile ? Py_True : Py_False, threads);
+    if (!made->object) goto done;
+    info = PyObject_GetAttrString(made->object, "info");
+    if (!info || take_info(info, &made->info) != 0) {
+        ishow_py_fail(&own, "Loading the model");
+        goto done;
+    }
+    *out = (ishow_backend){.self = made, .info = made->info, .encode = encode, .modulate = modulate, .step = step, .vocode = vocode, .close = close_backend};
+    if (made->info.predicts_durations) out->durations = durations;
+    made = NULL;
+done:
+    Py_XDECREF(info);
+    PyGILState_Release(lock);
+    if (made) close_backend(made);
+    if (error) *error = own;
+    return own.status;
+}

@@ -1,0 +1,77 @@
+/* The text front end: an object of ishowtts with `normalize` and `tokenize`, called from the engine's text thread. */
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "bridge/bridge.h"
+
+static ishow_status normalize(void *self, const char *text, const char *language, char **out, ishow_error *error) {
+    ishow_status status = ISHOW_OK;
+    *out = NULL;
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *result = PyObject_CallMethod(self, "normalize", "sz", text, language);
+    const char *utf8 = result ? PyUnicode_AsUTF8(result) : NULL; /* borrowed from result */
+    if (!utf8) status = ishow_py_fail(error, "Reading the text");
+    else if (!(*out = ishow_strdup(utf8))) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the text could not be had.");
+    Py_XDECREF(result);
+    PyGILState_Release(lock);
+    return status;
+}
+
+/* Fills *out from (list of int, int); -1 with an exception. */
+static int take_tokens(PyObject *pair, ishow_tokens *out) {
+    PyObject *list = NULL; /* borrowed from pair */
+    Py_ssize_t n_ref = 0;
+    if (!PyArg_ParseTuple(pair, "O!n", &PyList_Type, &list, &n_ref)) return -1;
+    Py_ssize_t n = PyList_GET_SIZE(list);
+    if (n_ref < 0 || n_ref > n) {
+        PyErr_Format(PyExc_ValueError, "%zd of %zd tokens belong to the reference", n_ref, n);
+        return -1;
+    }
+    int32_t *ids = malloc((size_t)(n ? n : 1) * sizeof *ids);
+    if (!ids) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < n; i++) {
+        long id = PyLong_AsLong(PyList_GET_ITEM(list, i));
+        if (id < 0 || id > INT32_MAX - 1) {
+            if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "token %ld is out of range", id);
+            free(ids);
+            return -1;
+        }
+        ids[i] = (int32_t)id;
+    }
+    *out = (ishow_tokens){.ids = ids, .n = (size_t)n, .n_ref = (size_t)n_ref};
+    return 0;
+}
+
+static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language, ishow_tokens *out, ishow_error *error) {
+    ishow_status status = ISHOW_OK;
+    *out = (ishow_tokens){0};
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *pair = PyObject_CallMethod(self, "tokenize", "ssz", ref_text, text, language);
+    if (!pair || take_tokens(pair, out) != 0) status = ishow_py_fail(error, "Tokenising the text");
+    Py_XDECREF(pair);
+    PyGILState_Release(lock);
+    return status;
+}
+
+static void close_frontend(void *self) {
+    PyGILState_STATE lock = PyGILState_Ensure();
+    Py_DECREF((PyObject *)self);
+    PyGILState_Release(lock);
+    ishow_handle_freed();
+}
+
+ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, ishow_text_frontend *out, ishow_error *error) {
+    *out = (ishow_text_frontend){0};
+    ishow_error own = {0};
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *frontend = ishow_py_call(bridge, &own, "Loading the text front end", "frontend", "(s)", model);
+    PyGILState_Release(lock);
+    if (error) *error = own;
+    if (!frontend) return own.status;
+    ishow_handle_made();
+    *out = (ishow_text_frontend){.self = frontend, .normalize = normalize, .tokenize = tokenize, .close = close_frontend};
+    return ISHOW_OK;
+}

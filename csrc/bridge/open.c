@@ -1,0 +1,63 @@
+/* Which backend speaks first: the compiled package when it is current, and the Python model, which is always there, when it is not. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "bridge/bridge.h"
+
+void ishow_package_clear(ishow_package *package) {
+    free(package->package);
+    free(package->torch_lib_dir);
+    free(package->why_not);
+    *package = (ishow_package){0};
+}
+
+ishow_status ishow_py_find_package(ishow_bridge *bridge, const char *model, const char *precision, ishow_package *out, ishow_error *error) {
+    ishow_error own = {0};
+    const char *package = NULL, *torch_lib_dir = NULL, *why_not = NULL; /* borrowed from result */
+    *out = (ishow_package){0};
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *result = ishow_py_call(bridge, &own, "Looking for the compiled package", "find_package", "(sz)", model, precision);
+    if (!result) goto done;
+    if (!PyArg_ParseTuple(result, "zsz", &package, &torch_lib_dir, &why_not)) {
+        ishow_py_fail(&own, "Looking for the compiled package");
+        goto done;
+    }
+    out->package = ishow_strdup(package);
+    out->torch_lib_dir = ishow_strdup(torch_lib_dir);
+    out->why_not = ishow_strdup(why_not);
+    if ((package && !out->package) || !out->torch_lib_dir || (why_not && !out->why_not)) {
+        ishow_package_clear(out);
+        ishow_fail(&own, ISHOW_ENOMEM, "", "Memory for a path could not be had.");
+    }
+done:
+    Py_XDECREF(result);
+    PyGILState_Release(lock);
+    if (error) *error = own;
+    return own.status;
+}
+
+ishow_status ishow_package_open(const ishow_package *package, int threads, ishow_backend *out, ishow_error *error) {
+    const ishow_aoti_options options = {.package_dir = package->package, .torch_lib_dir = package->torch_lib_dir, .threads = threads};
+    return ishow_aoti_open(out, &options, error);
+}
+
+ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const char *precision, int threads, ishow_backend *out, int *pending, ishow_error *error) {
+    ishow_package package;
+    ishow_error why = {0};
+    *pending = 0;
+    *out = (ishow_backend){0};
+    ishow_status status = ishow_py_find_package(bridge, model, precision, &package, error);
+    if (status) return status;
+    if (package.package) {
+        status = ishow_package_open(&package, threads, out, &why);
+        if (status) ishow_log(ISHOW_LOG_WARN, "bridge", "the compiled package is not used: %s", why.message);
+    }
+    if (!package.package || status) {
+        status = ishow_bridge_backend(bridge, model, precision, 0, threads, out, error);
+        *pending = !status && !package.why_not;
+        if (!status && package.why_not) ishow_compile_failed(bridge, package.why_not);
+    }
+    ishow_package_clear(&package);
+    return status;
+}

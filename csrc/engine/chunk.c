@@ -1,0 +1,157 @@
+/* Where a long text is cut. Every place between two code points gets a level (how good a cut there is) and the units up to
+ * it; then pieces are taken greedily, the best level first that still makes a piece of decent size. */
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "engine/characters.h"
+#include "engine/plan.h"
+
+enum { LEVEL_NEVER = 0, LEVEL_GRAPHEME, LEVEL_SCRIPT, LEVEL_WORD, LEVEL_CLAUSE, LEVEL_SENTENCE, LEVELS };
+
+typedef struct place {
+    size_t at;    /* byte offset of the cut */
+    double units; /* of everything before it */
+    int level;
+} place;
+
+static int is_space(ishow_kind kind) { return kind == ISHOW_KIND_SPACE || kind == ISHOW_KIND_NEWLINE; }
+static int is_dense(ishow_kind kind) { return kind == ISHOW_KIND_IDEOGRAPH || kind == ISHOW_KIND_KANA; } /* scripts without spaces */
+
+/* Marks that may not begin a piece. */
+static int clings(ishow_kind kind) {
+    return kind == ISHOW_KIND_EXTEND || kind == ISHOW_KIND_CLOSER || kind == ISHOW_KIND_SENTENCE || kind == ISHOW_KIND_CLAUSE ||
+           kind == ISHOW_KIND_WIDE_SENTENCE || kind == ISHOW_KIND_WIDE_CLAUSE;
+}
+
+/* What was seen on the way to the place after the current code point. */
+typedef struct reading {
+    int pending;          /* level that a punctuation mark promised, to be given at the space after it */
+    int wide;             /* it was a full-width mark: no space needed */
+    size_t letters;       /* in the word being read */
+    int capital;          /* it began with an ASCII capital */
+    int flags;            /* regional indicators in a row */
+} reading;
+
+/* Level of the place between `code` (just read into r) and `next`. */
+static int level_after(reading *r, uint32_t code, uint32_t next) {
+    ishow_kind kind = ishow_kind_of(code), following = ishow_kind_of(next);
+    size_t letters = r->letters;
+    int capital = r->capital, level = LEVEL_GRAPHEME;
+    if (kind == ISHOW_KIND_ALPHABET) {
+        if (!letters) r->capital = code >= 'A' && code <= 'Z';
+        r->letters = letters + 1;
+    } else if (kind != ISHOW_KIND_EXTEND) {
+        r->letters = 0;
+    }
+    r->flags = code >= 0x1F1E6 && code <= 0x1F1FF ? r->flags + 1 : 0;
+
+    switch (kind) {
+    case ISHOW_KIND_NEWLINE:
+        r->pending = LEVEL_SENTENCE;
+        level = LEVEL_SENTENCE;
+        break;
+    case ISHOW_KIND_SPACE:
+        if (r->pending == LEVEL_SENTENCE && next >= 'a' && next <= 'z') r->pending = LEVEL_WORD; /* "e.g. this" */
+        level = r->pending > LEVEL_WORD ? r->pending : LEVEL_WORD;
+        break;
+    case ISHOW_KIND_SENTENCE:
+    case ISHOW_KIND_WIDE_SENTENCE:
+        r->wide = kind == ISHOW_KIND_WIDE_SENTENCE;
+        r->pending = code == '.' && letters && letters <= 3 && capital ? LEVEL_WORD : LEVEL_SENTENCE; /* "Mr. Smith" */
+        break;
+    case ISHOW_KIND_CLAUSE:
+    case ISHOW_KIND_WIDE_CLAUSE:
+        r->wide = kind == ISHOW_KIND_WIDE_CLAUSE || code == 0x2014;
+        r->pending = LEVEL_CLAUSE;
+        break;
+    case ISHOW_KIND_CLOSER:
+    case ISHOW_KIND_EXTEND:
+        break; /* the promise stands */
+    default:
+        r->pending = 0;
+        r->wide = 0;
+        if (is_dense(kind) || (is_dense(following) && kind != ISHOW_KIND_MARK)) level = LEVEL_SCRIPT;
+    }
+    if (r->wide && r->pending && !is_space(kind)) level = r->pending;
+
+    if (is_space(following) || following == ISHOW_KIND_EXTEND) level = LEVEL_NEVER;
+    else if (clings(following) && !(is_space(kind) && (next == '"' || next == '\''))) /* a quote after a space opens */
+        level = is_space(kind) ? LEVEL_GRAPHEME : LEVEL_NEVER;
+    if (code == 0x200D || next == 0x200D) level = LEVEL_NEVER; /* joined emoji */
+    if (r->flags % 2 == 1 && next >= 0x1F1E6 && next <= 0x1F1FF) level = LEVEL_NEVER;
+    if (code >= 0x1100 && code <= 0x11FF && next >= 0x1160 && next <= 0x11FF) level = LEVEL_NEVER;
+    return level;
+}
+
+/* Least share of a full piece that makes a cut of each level worth taking before a worse one is looked at. */
+static const double decent[LEVELS] = {[LEVEL_SCRIPT] = 0.4, [LEVEL_WORD] = 0.4, [LEVEL_CLAUSE] = 0.4, [LEVEL_SENTENCE] = 0.3};
+
+/* The place to cut after `from` so that the piece has at most max_units. */
+static size_t choose_cut(const place *places, size_t n, size_t from, double begin, double max_units) {
+    size_t best[LEVELS] = {0}, first = 0;
+    for (size_t i = from; i < n; i++) {
+        if (places[i].level == LEVEL_NEVER) continue;
+        if (!first) first = i + 1;
+        if (places[i].units - begin > max_units) break;
+        best[places[i].level] = i + 1;
+    }
+    for (int level = LEVELS - 1; level >= LEVEL_SCRIPT; level--)
+        if (best[level] && places[best[level] - 1].units - begin >= decent[level] * max_units) return best[level] - 1;
+    for (int level = LEVELS - 1; level >= LEVEL_GRAPHEME; level--)
+        if (best[level]) return best[level] - 1;
+    return first ? first - 1 : n - 1;
+}
+
+ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, ishow_span **out, size_t *n_out, ishow_error *error) {
+    ishow_status status = ISHOW_OK;
+    place *places = NULL;
+    ishow_span *spans = NULL;
+    *out = NULL;
+    *n_out = 0;
+
+    size_t length = ishow_utf8_length(text), n_spans = 0;
+    if (length == SIZE_MAX) return ishow_fail(error, ISHOW_EINVAL, "text", "text is not valid UTF-8");
+    places = calloc(length + 1, sizeof *places);
+    spans = calloc(length + 1, sizeof *spans);
+    if (!places || !spans) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory to cut a text of %zu characters", length);
+        goto done;
+    }
+    reading r = {0};
+    double units = 0;
+    const char *p = text;
+    for (size_t i = 0; i < length; i++) {
+        const char *start = p, *ahead;
+        uint32_t code = ishow_utf8_next(&p);
+        ahead = p;
+        uint32_t next = ishow_utf8_next(&ahead);
+        units += ishow_pace_units(pace, start, (size_t)(p - start));
+        places[i] = (place){.at = (size_t)(p - text), .units = units, .level = next ? level_after(&r, code, next) : LEVEL_SENTENCE};
+    }
+    size_t from = 0; /* index of the first code point of the piece */
+    while (from < length) {
+        size_t begin = from ? places[from - 1].at : 0, cut = length - 1;
+        double before = from ? places[from - 1].units : 0;
+        if (units - before > 1.15 * max_units) cut = choose_cut(places, length, from, before, max_units);
+        size_t end = places[cut].at;
+        for (const char *q = text + begin; begin < end; begin = (size_t)(q - text)) /* leading spaces */
+            if (!is_space(ishow_kind_of(ishow_utf8_next(&q)))) break;
+        size_t last = cut; /* trailing ones */
+        while (end > begin) {
+            size_t previous = last ? places[last - 1].at : 0;
+            const char *q = text + previous;
+            if (!is_space(ishow_kind_of(ishow_utf8_next(&q)))) break;
+            end = previous;
+            if (last) last--;
+        }
+        if (begin < end) spans[n_spans++] = (ishow_span){begin, end};
+        from = cut + 1;
+    }
+    *out = spans;
+    *n_out = n_spans;
+    spans = NULL;
+done:
+    free(places);
+    free(spans);
+    return status;
+}

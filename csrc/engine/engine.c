@@ -1,0 +1,190 @@
+/* The engine's own life: made, described, given a better backend, taken down. Work is done in prepare.c and inference.c. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/internal.h"
+
+ishow_engine_options ishow_engine_options_default(void) {
+    return (ishow_engine_options){.queue_capacity = ISHOW_QUEUE_CAPACITY, .cache_bytes = ISHOW_CACHE_BYTES, .max_rows = ISHOW_MAX_ROWS, .chunk_seconds = ISHOW_CHUNK_SECONDS,
+                                  .retries = ISHOW_RETRIES};
+}
+
+static ishow_status check_model(const ishow_backend *backend, ishow_error *error) {
+    const ishow_model_info *info = &backend->info;
+    if (!backend->encode || !backend->modulate || !backend->step || !backend->vocode || (info->predicts_durations && !backend->durations))
+        return ishow_fail(error, ISHOW_EINVAL, "", "the backend lacks a function");
+    if (info->sample_rate < 4000 || info->hop < 1 || info->n_fft < 2 || info->n_fft % 2 || info->n_mels < 1 || info->dim < 1 || info->mod_width < 1)
+        return ishow_fail(error, ISHOW_EINVAL, "", "the backend's shapes are malformed (%d Hz, n_fft %d, hop %d, %d mels, dim %d, modulation %d)", info->sample_rate, info->n_fft, info->hop,
+                          info->n_mels, info->dim, info->mod_width);
+    if (info->text_layout == ISHOW_TEXT_ALIGNED && !info->predicts_durations) return ishow_fail(error, ISHOW_EINVAL, "", "a model with aligned text must predict durations");
+    if (info->max_frames < 32) return ishow_fail(error, ISHOW_EINVAL, "", "the backend takes %zu frames: at least 32 are needed", info->max_frames);
+    return ISHOW_OK;
+}
+
+static ishow_status check_options(const ishow_engine_options *options, ishow_error *error) {
+    if (options->queue_capacity < 1 || options->max_rows < 1 || options->max_rows > 1024)
+        return ishow_fail(error, ISHOW_EINVAL, "", "queue_capacity must be at least 1 and max_rows 1 to 1024");
+    if (!(options->chunk_seconds >= 1) || options->retries < 0 || options->retries > 100)
+        return ishow_fail(error, ISHOW_EINVAL, "", "chunk_seconds must be at least 1 and retries 0 to 100");
+    return ISHOW_OK;
+}
+
+void engine_release(ishow_engine *engine) {
+    if (__atomic_sub_fetch(&engine->references, 1, __ATOMIC_ACQ_REL)) return;
+    pthread_cond_destroy(&engine->text_work);
+    pthread_cond_destroy(&engine->model_work);
+    pthread_mutex_destroy(&engine->lock);
+    free(engine);
+}
+
+/* Frees what only the running engine uses; the threads are joined or were never started. */
+static void dismantle(ishow_engine *engine) {
+    while (engine->voices) {
+        voice *next = engine->voices->next;
+        voice_release(engine->voices);
+        engine->voices = next;
+    }
+    for (size_t i = 0; engine->jobs && i < engine->options.max_rows; i++) {
+        free(engine->jobs[i].x);
+        free(engine->jobs[i].h);
+    }
+    scratch *const all[] = {&engine->tokens, &engine->index, &engine->phase, &engine->cond, &engine->frames, &engine->ends, &engine->real, &engine->imag, &engine->pcm, &engine->mod};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]->data);
+    free(engine->jobs);
+    free(engine->results);
+    ishow_scheduler_free(engine->scheduler);
+    ishow_cache_free(engine->cache);
+    ishow_mel_free(engine->mel);
+    ishow_istft_free(engine->istft);
+}
+
+ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backend, const ishow_text_frontend *frontend, const ishow_engine_options *options, ishow_error *error) {
+    *out = NULL;
+    int text_runs = 0, inference_runs = 0;
+    ishow_status status = ISHOW_OK;
+    ishow_engine *engine = calloc(1, sizeof *engine);
+    if (!engine) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for an engine");
+        goto done;
+    }
+    engine->references = 1;
+    engine->backend = *backend;
+    engine->frontend = *frontend;
+    engine->info = backend->info;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&engine->lock, NULL);
+    pthread_cond_init(&engine->text_work, &monotonic);
+    pthread_cond_init(&engine->model_work, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+
+    if ((status = check_options(options, error)) != ISHOW_OK) goto done;
+    engine->options = *options;
+    if ((status = check_model(backend, error)) != ISHOW_OK) goto done;
+    if (!frontend->normalize || !frontend->tokenize) {
+        status = ishow_fail(error, ISHOW_EINVAL, "", "the text front end lacks a function");
+        goto done;
+    }
+    const ishow_mel_options mel = {.sample_rate = backend->info.sample_rate, .n_fft = backend->info.n_fft, .hop = backend->info.hop, .n_mels = backend->info.n_mels};
+    engine->jobs = calloc(options->max_rows, sizeof *engine->jobs);
+    engine->results = calloc(options->max_rows, sizeof *engine->results);
+    if (!engine->jobs || !engine->results) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu rows", options->max_rows);
+        goto done;
+    }
+    if ((status = inference_scheduler(engine, &backend->info, &engine->scheduler, error)) != ISHOW_OK) goto done;
+    if ((status = ishow_cache_create(&engine->cache, options->cache_bytes, error)) != ISHOW_OK) goto done;
+    if ((status = ishow_istft_create(&engine->istft, backend->info.n_fft, backend->info.hop, error)) != ISHOW_OK) goto done;
+    if (backend->info.uses_prompt && (status = ishow_mel_create(&engine->mel, &mel, error)) != ISHOW_OK) goto done;
+
+    int failure = pthread_create(&engine->text_thread, NULL, text_main, engine);
+    text_runs = !failure;
+    if (!failure) {
+        failure = pthread_create(&engine->inference_thread, NULL, inference_main, engine);
+        inference_runs = !failure;
+    }
+    if (failure) {
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "a thread could not be started: %s", strerror(failure));
+        goto done;
+    }
+    pthread_setname_np(engine->text_thread, "ishow-text");
+    pthread_setname_np(engine->inference_thread, "ishow-model");
+    ishow_handle_made();
+    *out = engine;
+    engine = NULL;
+done:
+    if (status != ISHOW_OK) {
+        if (text_runs) { /* it closes the front end as it leaves */
+            pthread_mutex_lock(&engine->lock);
+            engine->stopping = 1;
+            pthread_cond_broadcast(&engine->text_work);
+            pthread_mutex_unlock(&engine->lock);
+            pthread_join(engine->text_thread, NULL);
+        } else if (frontend->close) {
+            frontend->close(frontend->self);
+        }
+        if (!inference_runs && backend->close) backend->close(backend->self);
+    }
+    if (engine) {
+        dismantle(engine);
+        engine_release(engine);
+    }
+    return status;
+}
+
+void ishow_engine_free(ishow_engine *engine) {
+    if (!engine) return;
+    pthread_mutex_lock(&engine->lock);
+    engine->stopping = 1;
+    pthread_cond_broadcast(&engine->text_work);
+    pthread_cond_broadcast(&engine->model_work);
+    pthread_mutex_unlock(&engine->lock);
+    pthread_join(engine->text_thread, NULL);
+    pthread_join(engine->inference_thread, NULL);
+    dismantle(engine);
+    engine_release(engine);
+    ishow_handle_freed();
+}
+
+static int same_shapes(const ishow_model_info *a, const ishow_model_info *b) {
+    return a->sample_rate == b->sample_rate && a->n_fft == b->n_fft && a->hop == b->hop && a->n_mels == b->n_mels && a->dim == b->dim && a->mod_width == b->mod_width &&
+           a->text_layout == b->text_layout && a->predicts_durations == b->predicts_durations && a->uses_prompt == b->uses_prompt && strcmp(a->content_hash, b->content_hash) == 0;
+}
+
+ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend *backend, ishow_error *error) {
+    ishow_backend refused = *backend;
+    ishow_status status = check_model(backend, error);
+    pthread_mutex_lock(&engine->lock);
+    if (status != ISHOW_OK) {
+        /* said already */
+    } else if (engine->stopping) {
+        status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
+    } else if (!same_shapes(&engine->info, &backend->info)) {
+        status = ishow_fail(error, ISHOW_EINVAL, "", "the new backend is another model: its shapes or the hash of its weights differ from those of '%s'", engine->info.name);
+    } else if (backend->info.max_frames < engine->info.max_frames) {
+        status = ishow_fail(error, ISHOW_EINVAL, "", "the new backend takes %zu frames, the old one %zu", backend->info.max_frames, engine->info.max_frames);
+    } else {
+        refused = engine->has_incoming ? engine->incoming : (ishow_backend){0}; /* one that had not begun yet */
+        engine->incoming = *backend;
+        engine->has_incoming = 1;
+        pthread_cond_signal(&engine->model_work);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (refused.close) refused.close(refused.self);
+    return status;
+}
+
+void ishow_engine_info(ishow_engine *engine, ishow_model_info *out) {
+    pthread_mutex_lock(&engine->lock);
+    *out = engine->info;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+void ishow_engine_stats_get(ishow_engine *engine, ishow_engine_stats *out) {
+    pthread_mutex_lock(&engine->lock);
+    *out = engine->stats;
+    for (const ishow_utterance *u = engine->living; u; u = u->next) ++*(u->admitted ? &out->in_flight : &out->waiting);
+    pthread_mutex_unlock(&engine->lock);
+    ishow_cache_stats_get(engine->cache, &out->cache);
+}

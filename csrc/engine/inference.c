@@ -1,0 +1,148 @@
+/* The inference thread: the only caller of the model. Between two steps it looks at everything that may have changed:
+ * cancellations, deadlines, a better backend, chunks that wait for a row. It never waits while a row can be advanced. */
+#include <string.h>
+
+#include "engine/internal.h"
+
+/* Ends what was cancelled or is late. Ending lets go of the lock, so the walk starts again after each. */
+static void sweep(ishow_engine *engine) {
+    double now = ishow_now();
+    for (ishow_utterance *u = engine->living; u;) {
+        ishow_error error;
+        if (u->cancelled) {
+            ishow_fail(&error, ISHOW_ECANCELLED, "", "the utterance was cancelled");
+        } else if (engine->stopping) {
+            ishow_fail(&error, ISHOW_ECANCELLED, "", "the engine is closing");
+        } else if (u->deadline > 0 && now >= u->deadline) {
+            ishow_fail(&error, ISHOW_ETIMEOUT, "deadline", "the deadline of %g s passed", u->deadline - u->submitted);
+        } else {
+            u = u->next;
+            continue;
+        }
+        utterance_end(engine, u, error.status, &error);
+        u = engine->living;
+    }
+}
+
+/* The utterance whose next chunk is admitted: highest priority, then the one that had its turn longest ago, so that a newcomer
+ * does not wait for all chunks of a long text. One chunk of an utterance at a time where a call carries one row (its
+ * chunks would only delay each other), two where calls are shared. */
+static ishow_utterance *next_row(const ishow_engine *engine) {
+    size_t most = engine->backend.info.max_rows > 1 ? 2 : 1;
+    ishow_utterance *best = NULL;
+    for (ishow_utterance *u = engine->living; u; u = u->next) {
+        if (u->state != UTTERANCE_READY || u->admitted == u->n_chunks || u->in_flight >= most) continue;
+        if (!best || u->priority > best->priority || (u->priority == best->priority && u->turn < best->turn)) best = u;
+    }
+    return best;
+}
+
+static job *free_job(ishow_engine *engine) {
+    for (size_t i = 0; i < engine->options.max_rows; i++)
+        if (!engine->jobs[i].utterance) return &engine->jobs[i];
+    return NULL;
+}
+
+/* Starts the next chunk of u in j. The lock is held, and let go during model work. */
+static void admit(ishow_engine *engine, ishow_utterance *u, job *j) {
+    utterance_reference(u);
+    j->utterance = u;
+    j->index = u->admitted++;
+    j->retry = j->steps = 0;
+    u->in_flight++;
+    u->turn = ++engine->turns;
+    engine->n_jobs++;
+    pthread_mutex_unlock(&engine->lock);
+    ishow_error error = {0};
+    ishow_status status = render_start(engine, j, &error);
+    if (status != ISHOW_OK) {
+        ishow_log(ISHOW_LOG_WARN, "engine", "a part could not be started: %s", error.message);
+        pthread_mutex_lock(&engine->lock);
+        utterance_end(engine, u, status, &error);
+        pthread_mutex_unlock(&engine->lock);
+        render_drop(engine, j);
+    }
+    pthread_mutex_lock(&engine->lock);
+}
+
+ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *info, ishow_scheduler **out, ishow_error *error) {
+    const ishow_scheduler_options options = {.max_rows = engine->options.max_rows, .rows_per_step = info->max_rows ? info->max_rows : 1, .n_mels = info->n_mels,
+                                             .step = render_step, .step_self = engine};
+    return ishow_scheduler_create(out, &options, error);
+}
+
+/* Takes the incoming backend over; no row is in flight. The lock is held, and let go while the old one closes. */
+static void swap(ishow_engine *engine) {
+    ishow_scheduler *scheduler = NULL;
+    ishow_error error = {0};
+    ishow_backend leaving = engine->incoming;
+    engine->has_incoming = 0;
+    if (inference_scheduler(engine, &engine->incoming.info, &scheduler, &error) == ISHOW_OK) {
+        leaving = engine->backend;
+        engine->backend = engine->incoming;
+        ishow_scheduler_free(engine->scheduler);
+        engine->scheduler = scheduler;
+        memcpy(engine->info.backend, engine->backend.info.backend, sizeof engine->info.backend);
+        memcpy(engine->info.precision, engine->backend.info.precision, sizeof engine->info.precision);
+        engine->info.max_rows = engine->backend.info.max_rows;
+        engine->stats.swaps++;
+        ishow_log(ISHOW_LOG_INFO, "engine", "the model now runs on %s (%s)", engine->info.backend, engine->info.precision);
+    } else {
+        ishow_log(ISHOW_LOG_ERROR, "engine", "the backend was not swapped: %s", error.message);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (leaving.close) leaving.close(leaving.self);
+    pthread_mutex_lock(&engine->lock);
+}
+
+/* Until something changes or the next deadline. */
+static void wait_for_work(ishow_engine *engine) {
+    double nearest = 0;
+    for (ishow_utterance *u = engine->living; u; u = u->next)
+        if (u->deadline > 0 && (nearest == 0 || u->deadline < nearest)) nearest = u->deadline;
+    if (nearest > 0) {
+        struct timespec until;
+        ishow_deadline(nearest - ishow_now(), &until);
+        pthread_cond_timedwait(&engine->model_work, &engine->lock, &until);
+    } else {
+        pthread_cond_wait(&engine->model_work, &engine->lock);
+    }
+}
+
+void *inference_main(void *argument) {
+    ishow_engine *engine = argument;
+    double mark = ishow_now();
+    pthread_mutex_lock(&engine->lock);
+    for (;;) {
+        double now = ishow_now();
+        engine->stats.busy_seconds += now - mark;
+        mark = now;
+        sweep(engine);
+        if (engine->stopping && !engine->living && engine->n_jobs == 0) break;
+        if (engine->has_incoming && engine->n_jobs == 0) {
+            swap(engine);
+            continue;
+        }
+        job *j = engine->has_incoming ? NULL : free_job(engine);
+        ishow_utterance *u = j ? next_row(engine) : NULL;
+        if (u) {
+            admit(engine, u, j);
+            continue;
+        }
+        if (engine->n_jobs == 0) {
+            wait_for_work(engine);
+            mark = ishow_now();
+            continue;
+        }
+        pthread_mutex_unlock(&engine->lock);
+        size_t n = ishow_scheduler_step(engine->scheduler, engine->results, engine->options.max_rows);
+        for (size_t i = 0; i < n; i++) render_finish(engine, engine->results[i].user, &engine->results[i]);
+        pthread_mutex_lock(&engine->lock);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    ishow_scheduler_free(engine->scheduler);
+    engine->scheduler = NULL;
+    if (engine->backend.close) engine->backend.close(engine->backend.self);
+    if (engine->has_incoming && engine->incoming.close) engine->incoming.close(engine->incoming.self);
+    return NULL;
+}

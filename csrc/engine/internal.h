@@ -1,0 +1,167 @@
+/* Structures shared by the files of engine/.
+ *
+ * One mutex, the engine's, guards everything that two threads see; it is never held during a call into the model, the front
+ * end or a caller's notify. What only one thread uses is marked with that thread.
+ *
+ * An utterance is counted by: its caller, the list of the living, the text thread while it prepares it, each job of it. It
+ * counts its engine, so that its functions stay valid after ishow_engine_free. */
+#ifndef ISHOW_ENGINE_INTERNAL_H
+#define ISHOW_ENGINE_INTERNAL_H
+
+#include <pthread.h>
+
+#include "base/base.h"
+#include "engine/plan.h"
+#include "ishow/defaults.h"
+#include "ishow/engine.h"
+
+/* A voice as the model wants it. Immutable once in the list, but for `spoken`. Counted by the list and by utterances. */
+typedef struct voice {
+    int references; /* atomic */
+    struct voice *next;
+    char id[65], language[16];
+    char *text;     /* as given */
+    char *spoken;   /* normalised and closed by punctuation; made by the text thread at first use, used by it alone */
+    float *samples; /* at the model's rate, trimmed, raised to ISHOW_TARGET_RMS; NULL for models without prompt */
+    size_t length, frames;
+    double seconds;
+    float restore;  /* factor that brings a result back to the reference's own level (F5) */
+    ishow_cache_key key; /* of samples and mel parameters */
+} voice;
+
+/* A piece of PCM ready to be read. */
+typedef struct piece {
+    struct piece *next;
+    size_t n;
+    float samples[];
+} piece;
+
+/* Part of a text that is one row. Made by the text thread, then used by the inference thread alone. */
+typedef struct chunk {
+    int64_t *tokens;   /* [n_tokens], shifted, reference first */
+    size_t n_tokens, n_ref;
+    size_t gen_frames; /* 0: by the model's predicted durations */
+    float *pcm;        /* finished, waiting for its turn; owned */
+    size_t n_pcm;
+    int finished;
+} chunk;
+
+typedef enum utterance_state { UTTERANCE_WAITING = 0, UTTERANCE_PREPARING, UTTERANCE_READY, UTTERANCE_ENDED } utterance_state;
+
+struct ishow_utterance {
+    int references;       /* atomic */
+    ishow_engine *engine; /* counted */
+    ishow_utterance *next, *previous; /* in the list of the living */
+
+    /* the request; constant */
+    char *text;
+    voice *voice; /* counted; NULL when the engine has none and needs none */
+    int nfe, priority, remove_silence;
+    float t[ISHOW_NFE_MAX + 1];
+    double cfg, speed, target_rms, cross_fade, fix_duration;
+    uint64_t seed;
+    double submitted, deadline; /* by ishow_now(); deadline 0: none */
+
+    /* guarded by the engine's lock */
+    void (*notify)(void *user);
+    void *user;
+    int notifying; /* calls of notify under way */
+    pthread_t notifier;
+    pthread_cond_t changed;
+    utterance_state state;
+    ishow_status status; /* once ended */
+    ishow_error error;
+    int cancelled;       /* by the caller */
+    piece *first, *last, *current;
+    ishow_timings timings;
+    uint64_t turn;       /* lowest is admitted first */
+
+    int stop;            /* atomic; read by the scheduler between steps */
+    int steps;           /* atomic; taken so far */
+
+    /* set before READY, then the inference thread's */
+    chunk *chunks;
+    size_t n_chunks;
+    size_t admitted, delivered; /* chunks given to rows (guarded), chunks joined */
+    size_t in_flight;
+    float *tail;         /* end of what is joined, kept back for the next cross-fade; owned */
+    size_t n_tail;
+};
+
+/* One row in flight. The inference thread's. Buffers stay with the job and grow. */
+typedef struct job {
+    ishow_utterance *utterance; /* counted; NULL: free */
+    size_t index;               /* of the chunk */
+    int retry, steps;
+    size_t frames, ref_frames;
+    float *x, *h;               /* [frames * n_mels], [2 * frames * dim] */
+    size_t x_cap, h_cap;
+    ishow_cache_entry *mod;     /* counted */
+} job;
+
+/* A growing buffer. */
+typedef struct scratch {
+    void *data;
+    size_t bytes;
+} scratch;
+
+struct ishow_engine {
+    int references; /* atomic */
+    ishow_engine_options options;
+    ishow_text_frontend frontend; /* the text thread's */
+    pthread_t text_thread, inference_thread;
+
+    pthread_mutex_t lock;
+    pthread_cond_t text_work, model_work;
+    int stopping;
+    ishow_model_info info;          /* of the active backend; its shapes never change */
+    ishow_backend incoming;         /* to be swapped in */
+    int has_incoming;
+    voice *voices;                  /* counted, in order of arrival */
+    ishow_utterance *living, *newest;
+    size_t n_living;
+    uint64_t turns;
+    ishow_engine_stats stats;       /* cache, waiting and in_flight are filled in when asked */
+
+    ishow_cache *cache;             /* thread-safe */
+    ishow_mel *mel;                 /* immutable; NULL for models without prompt */
+    ishow_istft *istft;             /* immutable */
+
+    /* the inference thread's */
+    ishow_backend backend;
+    ishow_scheduler *scheduler;
+    ishow_row_result *results;      /* [max_rows] */
+    job *jobs;                      /* [max_rows] */
+    size_t n_jobs;                  /* in flight */
+    scratch tokens, index, phase, cond, frames, ends, real, imag, pcm, mod;
+};
+
+/* utterance.c; the lock is held where said */
+void utterance_reference(ishow_utterance *utterance);
+void utterance_release(ishow_utterance *utterance); /* may free it; never with the lock held by a caller's thread */
+void utterance_end(ishow_engine *engine, ishow_utterance *utterance, ishow_status status, const ishow_error *error); /* lock held; lets it go during notify */
+void utterance_push(ishow_engine *engine, ishow_utterance *utterance, piece *piece); /* lock held, likewise; takes piece over */
+void chunks_free(chunk *chunks, size_t n);
+void engine_release(ishow_engine *engine);
+
+/* voice.c */
+voice *voice_find(ishow_engine *engine, const char *id); /* lock held; counted; NULL when absent. id NULL: the first */
+void voice_release(voice *voice);                        /* NULL allowed */
+/* Text with closing punctuation, as F5 wants a reference to end. Owned by the caller; NULL: out of memory. */
+char *voice_close_text(const char *text);
+
+/* prepare.c: the text thread */
+void *text_main(void *engine);
+
+/* inference.c: the other one */
+void *inference_main(void *engine);
+ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *info, ishow_scheduler **out, ishow_error *error); /* for a backend of this description */
+
+/* render.c: the inference thread, without the lock */
+ishow_status render_start(ishow_engine *engine, job *job, ishow_error *error);  /* everything up to the row; adds it to the scheduler */
+void render_finish(ishow_engine *engine, job *job, const ishow_row_result *result); /* takes the row's result; may start it again */
+void render_drop(ishow_engine *engine, job *job);                               /* frees the slot; buffers stay */
+ishow_status render_step(void *engine, const ishow_step_row *rows, size_t n_rows, ishow_error *error); /* the scheduler's step_fn */
+int scratch_grow(scratch *scratch, size_t bytes);                               /* 0: out of memory */
+
+#endif

@@ -1,0 +1,194 @@
+/* The text thread: from a text to chunks of tokens, each with its length. It alone calls the front end, so a front end in
+ * Python costs the model nothing but the interpreter lock. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/internal.h"
+
+static const double CHUNK_SECONDS_MIN = 5.0; /* of new speech in a chunk, however long the reference is */
+
+/* The voice's text as it is spoken: normalised once, by this thread only. */
+static ishow_status speak_reference(ishow_engine *engine, voice *v, ishow_error *error) {
+    char *normal = NULL;
+    if (v->spoken) return ISHOW_OK;
+    ishow_error why = {0};
+    ishow_status status = engine->frontend.normalize(engine->frontend.self, v->text, v->language[0] ? v->language : NULL, &normal, &why);
+    if (status != ISHOW_OK) {
+        ishow_fail(error, status, "voice_id", "the reference text of voice '%s' cannot be read: %s", v->id, why.message);
+        goto done;
+    }
+    v->spoken = voice_close_text(normal);
+    if (!v->spoken) status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a reference text");
+done:
+    free(normal);
+    return status;
+}
+
+/* Tokens of one chunk, shifted by one: 0 is the filler. */
+static ishow_status tokenize(ishow_engine *engine, const char *ref_text, const char *text, const char *language, chunk *c, ishow_error *error) {
+    ishow_tokens tokens = {0};
+    ishow_status status = engine->frontend.tokenize(engine->frontend.self, ref_text, text, language, &tokens, error);
+    if (status != ISHOW_OK) goto done;
+    if (tokens.n_ref > tokens.n) {
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "the front end says that %zu of %zu tokens are the reference's", tokens.n_ref, tokens.n);
+        goto done;
+    }
+    c->tokens = ishow_alloc(tokens.n, sizeof *c->tokens);
+    if (!c->tokens) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu tokens", tokens.n);
+        goto done;
+    }
+    for (size_t i = 0; i < tokens.n; i++) c->tokens[i] = (int64_t)tokens.ids[i] + 1;
+    c->n_tokens = tokens.n;
+    c->n_ref = tokens.n_ref;
+done:
+    free(tokens.ids);
+    return status;
+}
+
+/* Frames of every chunk: fix_duration shared out by units as F5 does (cross-fades added, so that the joined clip has the length that was asked),
+ * else the pace's rule, else 0 where the model predicts. weights: [n]. */
+static ishow_status set_lengths(const ishow_engine *engine, const ishow_utterance *u, size_t ref_frames, const ishow_pace *pace, chunk *chunks, const double *weights,
+                                const size_t *ruled, size_t n, ishow_error *error) {
+    const ishow_model_info *info = &engine->info;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += weights[i];
+    for (size_t i = 0; i < n; i++) {
+        size_t frames = info->predicts_durations ? 0 : ruled[i];
+        if (u->fix_duration > 0) {
+            double total = u->fix_duration * pace->frames_per_second - (double)ref_frames + u->cross_fade * pace->frames_per_second * (double)(n - 1);
+            frames = (size_t)fmax(total * (sum > 0 ? weights[i] / sum : 1.0 / (double)n), 2);
+        }
+        if (ref_frames + frames > info->max_frames) {
+            if (u->fix_duration > 0)
+                return ishow_fail(error, ISHOW_EINVAL, "fix_duration", "fix_duration asks for %zu frames at once, and this model takes %zu (%.1f s)", ref_frames + frames, info->max_frames,
+                                  (double)info->max_frames / pace->frames_per_second);
+            frames = info->max_frames - ref_frames;
+        }
+        chunks[i].gen_frames = frames;
+    }
+    return ISHOW_OK;
+}
+
+static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chunk **out, size_t *n_out, ishow_error *error) {
+    const ishow_model_info *info = &engine->info; /* shapes are constant: no lock */
+    const voice *v = u->voice;
+    char *normal = NULL, *part = NULL;
+    ishow_span *spans = NULL;
+    chunk *chunks = NULL;
+    double *weights = NULL;
+    size_t *ruled = NULL, n_spans = 0, n = 0;
+    const char *language = v && v->language[0] ? v->language : NULL, *ref_text = "";
+    size_t ref_frames = 0;
+
+    ishow_status status = engine->frontend.normalize(engine->frontend.self, u->text, language, &normal, error);
+    if (status != ISHOW_OK) goto done;
+    if (v && info->uses_prompt) {
+        status = speak_reference(engine, u->voice, error);
+        if (status != ISHOW_OK) goto done;
+        ref_text = v->spoken;
+        ref_frames = v->frames;
+    }
+    double frames_per_second = (double)info->sample_rate / info->hop;
+    ishow_pace pace = ishow_pace_make(ref_text, ref_frames, normal, frames_per_second);
+    double ref_seconds = (double)ref_frames / frames_per_second, room = 0.8 * (double)(info->max_frames - ref_frames) / frames_per_second;
+    double limit = engine->options.chunk_seconds;
+    if (info->chunk_frames) limit = fmin(limit, (double)info->chunk_frames / frames_per_second);
+    double seconds = fmin(fmax(limit - ref_seconds, CHUNK_SECONDS_MIN), room);
+    status = ishow_chunk_split(normal, &pace, seconds * frames_per_second / pace.frames_per_unit * u->speed, &spans, &n_spans, error);
+    if (status != ISHOW_OK) goto done;
+
+    chunks = calloc(n_spans ? n_spans : 1, sizeof *chunks);
+    weights = calloc(n_spans ? n_spans : 1, sizeof *weights);
+    ruled = calloc(n_spans ? n_spans : 1, sizeof *ruled);
+    part = malloc(strlen(normal) + 1);
+    if (!chunks || !weights || !ruled || !part) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu chunks", n_spans);
+        goto done;
+    }
+    for (size_t i = 0; i < n_spans; i++) {
+        size_t bytes = spans[i].end - spans[i].begin;
+        memcpy(part, normal + spans[i].begin, bytes);
+        part[bytes] = '\0';
+        status = tokenize(engine, ref_text, part, language, &chunks[n], error);
+        if (status == ISHOW_EINVAL && n_spans > 1) { /* nothing speakable in this part, such as a row of dots */
+            status = ISHOW_OK;
+            continue;
+        }
+        if (status != ISHOW_OK) goto done;
+        if (chunks[n].n_tokens == chunks[n].n_ref) {
+            free(chunks[n].tokens);
+            chunks[n].tokens = NULL;
+            continue;
+        }
+        weights[n] = ishow_pace_units(&pace, part, bytes);
+        ruled[n] = ishow_pace_frames(&pace, part, bytes, u->speed);
+        n++;
+    }
+    if (n == 0) {
+        status = ishow_fail(error, ISHOW_EINVAL, "text", "text holds nothing that this voice can speak");
+        goto done;
+    }
+    status = set_lengths(engine, u, ref_frames, &pace, chunks, weights, ruled, n, error);
+    if (status != ISHOW_OK) goto done;
+    *out = chunks;
+    *n_out = n;
+    chunks = NULL;
+done:
+    chunks_free(chunks, n);
+    free(weights);
+    free(ruled);
+    free(part);
+    free(spans);
+    free(normal);
+    return status;
+}
+
+/* The waiting utterance of highest priority, among equals the oldest. */
+static ishow_utterance *next_text(const ishow_engine *engine) {
+    ishow_utterance *best = NULL;
+    for (ishow_utterance *u = engine->living; u; u = u->next)
+        if (u->state == UTTERANCE_WAITING && !u->cancelled && (!best || u->priority > best->priority)) best = u;
+    return best;
+}
+
+void *text_main(void *argument) {
+    ishow_engine *engine = argument;
+    pthread_mutex_lock(&engine->lock);
+    while (!engine->stopping) {
+        ishow_utterance *u = next_text(engine);
+        if (!u) {
+            pthread_cond_wait(&engine->text_work, &engine->lock);
+            continue;
+        }
+        u->state = UTTERANCE_PREPARING;
+        utterance_reference(u);
+        pthread_mutex_unlock(&engine->lock);
+
+        chunk *chunks = NULL;
+        size_t n = 0;
+        ishow_error error = {0};
+        double begin = ishow_now();
+        ishow_status status = prepare(engine, u, &chunks, &n, &error);
+        double spent = ishow_now() - begin;
+
+        pthread_mutex_lock(&engine->lock);
+        u->timings.text = spent;
+        if (u->state != UTTERANCE_PREPARING) { /* ended meanwhile */
+            chunks_free(chunks, n);
+        } else if (status != ISHOW_OK) {
+            utterance_end(engine, u, status, &error);
+        } else {
+            u->chunks = chunks;
+            u->n_chunks = n;
+            u->timings.chunks = (int)n;
+            u->state = UTTERANCE_READY;
+            pthread_cond_signal(&engine->model_work);
+        }
+        utterance_release(u);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (engine->frontend.close) engine->frontend.close(engine->frontend.self);
+    return NULL;
+}

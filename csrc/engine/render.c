@@ -1,0 +1,359 @@
+/* One chunk, from tokens to PCM: the only place where the engine calls the model. All of it runs on the inference thread,
+ * without the lock.
+ *
+ * A result is checked before anybody hears it. A row that became non-finite or a clip that is silent is made again with
+ * other noise (ishow_noise_seed), a bounded number of times; then the utterance fails with a sentence. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/internal.h"
+
+static const double PAUSE_MAX = 0.5;     /* seconds, with remove_silence */
+static const double PAUSE_MARGIN = 0.05; /* seconds, at the ends */
+static const float PEAK_MAX = 0.99f;     /* a raised level stops here */
+static const float SILENCE_RMS = 0.001f; /* -60 dBFS */
+
+int scratch_grow(scratch *s, size_t bytes) {
+    if (s->bytes >= bytes) return 1;
+    size_t wanted = bytes + bytes / 4;
+    void *grown = ishow_alloc(wanted, 1);
+    if (!grown) return 0;
+    free(s->data);
+    s->data = grown;
+    s->bytes = wanted;
+    return 1;
+}
+
+static int grow_floats(float **data, size_t *capacity, size_t n) {
+    if (*capacity >= n) return 1;
+    size_t wanted = n + n / 4;
+    float *grown = ishow_alloc(wanted, sizeof **data);
+    if (!grown) return 0;
+    free(*data);
+    *data = grown;
+    *capacity = wanted;
+    return 1;
+}
+
+static ishow_status no_memory(ishow_error *error, size_t frames) { return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", frames); }
+
+static int all_finite(const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return 0;
+    return 1;
+}
+
+/* Books seconds inside the backend. */
+static void account(ishow_engine *engine, ishow_utterance *u, double seconds) {
+    pthread_mutex_lock(&engine->lock);
+    u->timings.model += seconds;
+    engine->stats.model_seconds += seconds;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
+    ishow_engine *engine = self;
+    double begin = ishow_now();
+    ishow_status status = engine->backend.step(engine->backend.self, rows, n_rows, error);
+    double share = (ishow_now() - begin) / (double)n_rows;
+    pthread_mutex_lock(&engine->lock);
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t k = 0; k < engine->options.max_rows; k++) {
+            job *j = &engine->jobs[k];
+            if (!j->utterance || j->x != rows[i].x) continue;
+            j->utterance->timings.model += share;
+            engine->stats.model_seconds += share;
+            if (status != ISHOW_OK) continue;
+            j->steps++;
+            engine->stats.steps++;
+            __atomic_add_fetch(&j->utterance->steps, 1, __ATOMIC_RELAXED);
+        }
+    pthread_mutex_unlock(&engine->lock);
+    return status;
+}
+
+/* Log-mel of the voice's reference, from the cache or computed. *out is counted. */
+static ishow_status reference_mel(ishow_engine *engine, const voice *v, ishow_cache_entry **out, ishow_error *error) {
+    *out = ishow_cache_get(engine->cache, v->key);
+    if (*out) return ISHOW_OK;
+    size_t bytes = v->frames * (size_t)engine->backend.info.n_mels * sizeof(float);
+    if (!scratch_grow(&engine->frames, bytes)) return no_memory(error, v->frames);
+    ishow_status status = ishow_mel_compute(engine->mel, v->samples, v->length, engine->frames.data, error);
+    if (status != ISHOW_OK) return status;
+    *out = ishow_cache_put(engine->cache, v->key, engine->frames.data, bytes);
+    return *out ? ISHOW_OK : no_memory(error, v->frames);
+}
+
+/* Modulation rows of this grid, from the cache or the model. *out is counted. */
+static ishow_status modulation(ishow_engine *engine, ishow_utterance *u, ishow_cache_entry **out, ishow_error *error) {
+    const ishow_model_info *info = &engine->backend.info;
+    size_t n = (size_t)u->nfe, values = n * (size_t)info->mod_width;
+    ishow_cache_key key = ishow_cache_key_add((ishow_cache_key){0, 0}, "modulation", 10);
+    key = ishow_cache_key_add(key, info->content_hash, strlen(info->content_hash) + 1);
+    key = ishow_cache_key_add(key, info->backend, strlen(info->backend) + 1);
+    key = ishow_cache_key_add(key, info->precision, strlen(info->precision) + 1);
+    key = ishow_cache_key_add(key, u->t, (n + 1) * sizeof *u->t);
+    *out = ishow_cache_get(engine->cache, key);
+    if (*out) return ISHOW_OK;
+    if (!scratch_grow(&engine->mod, values * sizeof(float))) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu steps", n);
+    double begin = ishow_now();
+    ishow_status status = engine->backend.modulate(engine->backend.self, u->t, n, engine->mod.data, error);
+    account(engine, u, ishow_now() - begin);
+    if (status != ISHOW_OK) return status;
+    if (!all_finite(engine->mod.data, values)) return ishow_fail(error, ISHOW_EMODEL, "", "the model's time modulation is not finite: its weights may be damaged");
+    *out = ishow_cache_put(engine->cache, key, engine->mod.data, values * sizeof(float));
+    return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu steps", n);
+}
+
+/* Length of the row, and where each token ends when tokens are aligned (engine->ends). */
+static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j, const chunk *c, ishow_error *error) {
+    const ishow_backend *backend = &engine->backend;
+    const ishow_model_info *info = &backend->info;
+    j->ref_frames = info->uses_prompt && u->voice ? u->voice->frames : 0;
+    if (info->text_layout != ISHOW_TEXT_ALIGNED) {
+        j->frames = j->ref_frames + c->gen_frames;
+        if (j->frames < c->n_tokens + 1) j->frames = c->n_tokens + 1; /* F5: the tokens must fit */
+    }
+    if (info->predicts_durations) {
+        if (!scratch_grow(&engine->frames, c->n_tokens * sizeof(float)) || !scratch_grow(&engine->ends, c->n_tokens * sizeof(size_t))) return no_memory(error, c->n_tokens);
+        double begin = ishow_now();
+        ishow_status status = backend->durations(backend->self, c->tokens, c->n_tokens, engine->frames.data, error);
+        account(engine, u, ishow_now() - begin);
+        if (status != ISHOW_OK) return status;
+        size_t total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, u->speed, c->gen_frames, engine->ends.data);
+        if (!total) return ishow_fail(error, ISHOW_EMODEL, "", "the model predicted a duration that is not a positive number, in chunk %zu of %zu", j->index + 1, u->n_chunks);
+        if (total > info->max_frames && info->max_frames - j->ref_frames >= c->n_tokens - c->n_ref) /* spoken faster rather than not at all */
+            total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, u->speed, info->max_frames - j->ref_frames, engine->ends.data);
+        if (info->text_layout == ISHOW_TEXT_ALIGNED || total > j->frames) j->frames = total;
+    }
+    if (j->frames > info->max_frames)
+        return ishow_fail(error, ISHOW_ELIMIT, "text", "a part of the text needs %zu frames, and this model takes %zu at once", j->frames, info->max_frames);
+    return ISHOW_OK;
+}
+
+/* Runs the model's encode into j->h. */
+static ishow_status encode(ishow_engine *engine, ishow_utterance *u, job *j, const chunk *c, ishow_error *error) {
+    const ishow_backend *backend = &engine->backend;
+    const ishow_model_info *info = &backend->info;
+    size_t mels = (size_t)info->n_mels, dim = (size_t)info->dim, n = j->frames;
+    ishow_cache_entry *mel = NULL;
+    ishow_status status = ISHOW_OK;
+    ishow_encode_in in = {.ref_frames = j->ref_frames, .frames = n, .tokens = c->tokens, .n_tokens = c->n_tokens};
+
+    if (!grow_floats(&j->x, &j->x_cap, n * mels) || !grow_floats(&j->h, &j->h_cap, 2 * n * dim) || !scratch_grow(&engine->cond, n * mels * sizeof(float)) ||
+        !scratch_grow(&engine->tokens, n * sizeof(int64_t)) || !scratch_grow(&engine->index, n * sizeof(int64_t)) || !scratch_grow(&engine->phase, n * sizeof(float)))
+        return no_memory(error, n);
+    float *cond = engine->cond.data;
+    if (j->ref_frames) {
+        status = reference_mel(engine, u->voice, &mel, error);
+        if (status != ISHOW_OK) goto done;
+        memcpy(cond, ishow_cache_entry_data(mel), j->ref_frames * mels * sizeof *cond);
+    }
+    memset(cond + j->ref_frames * mels, 0, (n - j->ref_frames) * mels * sizeof *cond);
+    in.cond = cond;
+    if (info->text_layout == ISHOW_TEXT_ALIGNED) {
+        ishow_align_fill(engine->ends.data, c->n_tokens, engine->index.data, engine->phase.data);
+        in.index = engine->index.data;
+        in.phase = engine->phase.data;
+    } else {
+        int64_t *padded = engine->tokens.data;
+        memcpy(padded, c->tokens, c->n_tokens * sizeof *padded);
+        memset(padded + c->n_tokens, 0, (n - c->n_tokens) * sizeof *padded);
+        in.tokens = padded;
+        in.n_tokens = n;
+        if (info->text_layout == ISHOW_TEXT_AVERAGE) {
+            ishow_spread_fill(c->n_tokens, n, engine->index.data);
+            in.index = engine->index.data;
+        }
+    }
+    double begin = ishow_now();
+    status = backend->encode(backend->self, &in, j->h, j->h + n * dim, error);
+    account(engine, u, ishow_now() - begin);
+done:
+    ishow_cache_entry_release(mel);
+    return status;
+}
+
+/* Fresh noise and the row into the scheduler. */
+static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
+    const ishow_model_info *info = &engine->backend.info;
+    ishow_utterance *u = j->utterance;
+    ishow_noise_fill(ishow_noise_seed(u->seed, (uint32_t)j->index, (uint32_t)j->retry), j->x, j->frames * (size_t)info->n_mels);
+    j->steps = 0;
+    const ishow_row row = {.x = j->x, .h_cond = j->h, .h_uncond = j->h + j->frames * (size_t)info->dim, .mod = ishow_cache_entry_data(j->mod), .mod_width = (size_t)info->mod_width,
+                           .t = u->t, .nfe = u->nfe, .cfg = (float)u->cfg, .frames = j->frames, .priority = u->priority, .cancelled = &u->stop, .user = j};
+    return ishow_scheduler_add(engine->scheduler, &row, error);
+}
+
+ishow_status render_start(ishow_engine *engine, job *j, ishow_error *error) {
+    ishow_utterance *u = j->utterance;
+    const chunk *c = &u->chunks[j->index];
+    pthread_mutex_lock(&engine->lock);
+    if (j->index == 0) u->timings.queue = ishow_now() - u->submitted;
+    engine->stats.rows++;
+    pthread_mutex_unlock(&engine->lock);
+    ishow_status status = set_frames(engine, u, j, c, error);
+    if (status == ISHOW_OK) status = modulation(engine, u, &j->mod, error);
+    if (status == ISHOW_OK) status = encode(engine, u, j, c, error);
+    if (status == ISHOW_OK) status = enter(engine, j, error);
+    return status;
+}
+
+void render_drop(ishow_engine *engine, job *j) {
+    ishow_cache_entry_release(j->mod);
+    j->mod = NULL;
+    j->utterance->in_flight--;
+    pthread_mutex_lock(&engine->lock); /* render_step and the statistics look at jobs */
+    ishow_utterance *u = j->utterance;
+    j->utterance = NULL;
+    engine->n_jobs--;
+    pthread_mutex_unlock(&engine->lock);
+    utterance_release(u);
+}
+
+static void end(ishow_engine *engine, ishow_utterance *u, ishow_status status, const ishow_error *error) {
+    pthread_mutex_lock(&engine->lock);
+    utterance_end(engine, u, status, error);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+/* Appends finished chunks in order, cross-faded, and hands out what no later chunk can change. */
+static void join(ishow_engine *engine, ishow_utterance *u) {
+    size_t fade = (size_t)(u->cross_fade * engine->backend.info.sample_rate + 0.5);
+    while (u->delivered < u->n_chunks && u->chunks[u->delivered].finished) {
+        chunk *c = &u->chunks[u->delivered++];
+        int is_last = u->delivered == u->n_chunks;
+        size_t most = u->n_tail + c->n_pcm;
+        piece *p = malloc(sizeof *p + most * sizeof *p->samples);
+        float *kept = malloc((fade + 1) * sizeof *kept);
+        if (!p || !kept) {
+            ishow_error error;
+            ishow_fail(&error, ISHOW_ENOMEM, "", "no memory for %zu samples", most);
+            free(p);
+            free(kept);
+            end(engine, u, ISHOW_ENOMEM, &error);
+            return;
+        }
+        size_t n = ishow_audio_cross_fade(u->tail, u->n_tail, c->pcm, c->n_pcm, fade, p->samples);
+        size_t hold = is_last ? 0 : fade < n ? fade : n;
+        memcpy(kept, p->samples + (n - hold), hold * sizeof *kept);
+        free(u->tail);
+        u->tail = kept;
+        u->n_tail = hold;
+        p->n = n - hold;
+        free(c->pcm);
+        c->pcm = NULL;
+        pthread_mutex_lock(&engine->lock);
+        if (p->n && !u->cancelled && u->state != UTTERANCE_ENDED) utterance_push(engine, u, p);
+        else free(p);
+        if (is_last) utterance_end(engine, u, ISHOW_OK, NULL);
+        pthread_mutex_unlock(&engine->lock);
+    }
+}
+
+/* target_rms > 0: the speech in the clip is brought to that RMS (less where its peak would clip). 0: F5's rule, the reference's own
+ * level comes back. */
+static void set_level(const ishow_engine *engine, const ishow_utterance *u, float *samples, size_t n, float peak) {
+    float factor = u->voice && engine->backend.info.uses_prompt ? u->voice->restore : 1.0f;
+    if (u->target_rms > 0) {
+        size_t begin, stop;
+        ishow_audio_speech_span(samples, n, engine->backend.info.sample_rate, SILENCE_RMS, 0, &begin, &stop);
+        float rms = ishow_audio_rms(samples + begin, stop - begin);
+        factor = rms > 0 ? (float)u->target_rms / rms : 1.0f;
+        if (factor * peak > PEAK_MAX) factor = PEAK_MAX / peak;
+    }
+    if (factor != 1.0f) ishow_audio_scale(samples, n, factor);
+}
+
+/* Mel to PCM in engine->pcm. *fault is the sentence about a clip that nobody should hear, else NULL. */
+static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const char **fault, ishow_error *error) {
+    const ishow_backend *backend = &engine->backend;
+    const ishow_model_info *info = &backend->info;
+    ishow_utterance *u = j->utterance;
+    size_t frames = j->frames - j->ref_frames, bins = (size_t)info->n_fft / 2 + 1, n = ishow_istft_samples(engine->istft, frames);
+    *fault = NULL;
+    if (!scratch_grow(&engine->real, frames * bins * sizeof(float)) || !scratch_grow(&engine->imag, frames * bins * sizeof(float)) || !scratch_grow(&engine->pcm, n * sizeof(float)))
+        return no_memory(error, frames);
+    double begin = ishow_now();
+    ishow_status status = backend->vocode(backend->self, j->x + j->ref_frames * (size_t)info->n_mels, frames, engine->real.data, engine->imag.data, error);
+    account(engine, u, ishow_now() - begin);
+    if (status != ISHOW_OK) return status;
+    float *samples = engine->pcm.data;
+    status = ishow_istft_compute(engine->istft, engine->real.data, engine->imag.data, frames, samples, error);
+    if (status != ISHOW_OK) return status;
+
+    ishow_audio_faults faults;
+    ishow_audio_check(samples, n, info->sample_rate, &faults);
+    if (faults.non_finite) *fault = "the vocoder made non-finite samples";
+    else if (faults.silent) *fault = "the clip is silent";
+    if (*fault) return ISHOW_OK;
+    if (u->remove_silence) n = ishow_audio_remove_silence(samples, n, info->sample_rate, PAUSE_MAX, PAUSE_MARGIN);
+    set_level(engine, u, samples, n, faults.peak);
+    *n_out = n;
+    return ISHOW_OK;
+}
+
+/* Other noise, if tries are left. 0 when the utterance has failed. */
+static int again(ishow_engine *engine, job *j, const char *why) {
+    ishow_utterance *u = j->utterance;
+    ishow_error error = {0};
+    if (j->retry >= engine->options.retries) {
+        ishow_fail(&error, ISHOW_EMODEL, "", "no usable audio for part %zu of %zu after %d tries with seed %llu: %s", j->index + 1, u->n_chunks, j->retry + 1,
+                   (unsigned long long)u->seed, why);
+        ishow_log(ISHOW_LOG_WARN, "engine", "%s", error.message);
+        end(engine, u, ISHOW_EMODEL, &error);
+        return 0;
+    }
+    ishow_log(ISHOW_LOG_INFO, "engine", "part %zu of %zu is made again: %s", j->index + 1, u->n_chunks, why);
+    pthread_mutex_lock(&engine->lock);
+    u->timings.retries++;
+    engine->stats.retries++;
+    pthread_mutex_unlock(&engine->lock);
+    __atomic_sub_fetch(&u->steps, j->steps, __ATOMIC_RELAXED);
+    j->retry++;
+    ishow_status status = enter(engine, j, &error);
+    if (status != ISHOW_OK) end(engine, u, status, &error);
+    return status == ISHOW_OK;
+}
+
+void render_finish(ishow_engine *engine, job *j, const ishow_row_result *result) {
+    ishow_utterance *u = j->utterance;
+    chunk *c = &u->chunks[j->index];
+    ishow_error error = {0};
+    const char *fault = NULL;
+    size_t n = 0;
+
+    if (result->outcome == ISHOW_ROW_CANCELLED || __atomic_load_n(&u->stop, __ATOMIC_ACQUIRE)) goto done;
+    if (result->outcome == ISHOW_ROW_FAILED) {
+        if (!all_finite(j->x, j->frames * (size_t)engine->backend.info.n_mels)) {
+            if (again(engine, j, result->error.message)) return;
+            goto done;
+        }
+        ishow_log(ISHOW_LOG_ERROR, "engine", "a step failed: %s", result->error.message);
+        end(engine, u, result->error.status, &result->error);
+        goto done;
+    }
+    ishow_status status = vocode(engine, j, &n, &fault, &error);
+    if (status != ISHOW_OK) {
+        ishow_log(ISHOW_LOG_ERROR, "engine", "vocoding failed: %s", error.message);
+        end(engine, u, status, &error);
+        goto done;
+    }
+    if (fault) {
+        if (again(engine, j, fault)) return;
+        goto done;
+    }
+    c->pcm = malloc((n ? n : 1) * sizeof *c->pcm);
+    if (!c->pcm) {
+        no_memory(&error, j->frames);
+        end(engine, u, ISHOW_ENOMEM, &error);
+        goto done;
+    }
+    memcpy(c->pcm, engine->pcm.data, n * sizeof *c->pcm);
+    c->n_pcm = n;
+    c->finished = 1;
+    join(engine, u);
+done:
+    render_drop(engine, j);
+}

@@ -1,0 +1,278 @@
+/* One request's life, as its caller sees it: submitted, read piece by piece, cancelled, freed. The other side of it, what the
+ * engine's threads do with it, is in prepare.c and inference.c. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "engine/internal.h"
+
+ishow_request ishow_request_default(void) {
+    return (ishow_request){.nfe = ISHOW_NFE, .cfg = ISHOW_CFG_STRENGTH, .sway = ISHOW_SWAY, .grid = ISHOW_GRID_EPSS, .speed = ISHOW_SPEED,
+                           .target_rms = ISHOW_TARGET_RMS, .cross_fade = ISHOW_CROSS_FADE};
+}
+
+void utterance_reference(ishow_utterance *u) { __atomic_add_fetch(&u->references, 1, __ATOMIC_RELAXED); }
+
+void chunks_free(chunk *chunks, size_t n) {
+    for (size_t i = 0; chunks && i < n; i++) {
+        free(chunks[i].tokens);
+        free(chunks[i].pcm);
+    }
+    free(chunks);
+}
+
+static void drop_pieces(ishow_utterance *u) {
+    while (u->first) {
+        piece *next = u->first->next;
+        free(u->first);
+        u->first = next;
+    }
+    u->last = NULL;
+}
+
+void utterance_release(ishow_utterance *u) {
+    if (__atomic_sub_fetch(&u->references, 1, __ATOMIC_ACQ_REL)) return;
+    drop_pieces(u);
+    free(u->current);
+    free(u->tail);
+    chunks_free(u->chunks, u->n_chunks);
+    voice_release(u->voice);
+    free(u->text);
+    pthread_cond_destroy(&u->changed);
+    engine_release(u->engine);
+    free(u);
+}
+
+/* Tells the caller, without the lock. A caller that frees its side waits until this has returned. */
+static void tell(ishow_engine *engine, ishow_utterance *u) {
+    pthread_cond_broadcast(&u->changed);
+    if (u->notify) {
+        void (*notify)(void *) = u->notify;
+        void *user = u->user;
+        u->notifying++;
+        u->notifier = pthread_self();
+        pthread_mutex_unlock(&engine->lock);
+        notify(user);
+        pthread_mutex_lock(&engine->lock);
+        u->notifying--;
+        pthread_cond_broadcast(&u->changed);
+    }
+}
+
+void utterance_push(ishow_engine *engine, ishow_utterance *u, piece *p) {
+    p->next = NULL;
+    if (u->last) u->last->next = p;
+    else u->first = p;
+    u->last = p;
+    if (u->timings.first_audio == 0) u->timings.first_audio = ishow_now() - u->submitted;
+    double seconds = (double)p->n / u->timings.sample_rate;
+    u->timings.audio += seconds;
+    engine->stats.audio_seconds += seconds;
+    tell(engine, u);
+}
+
+void utterance_end(ishow_engine *engine, ishow_utterance *u, ishow_status status, const ishow_error *error) {
+    if (u->state == UTTERANCE_ENDED) return;
+    u->state = UTTERANCE_ENDED;
+    u->status = status;
+    if (error) u->error = *error;
+    u->error.status = status;
+    u->timings.total = ishow_now() - u->submitted;
+    __atomic_store_n(&u->stop, 1, __ATOMIC_RELEASE);
+    if (u->previous) u->previous->next = u->next;
+    else engine->living = u->next;
+    if (u->next) u->next->previous = u->previous;
+    else engine->newest = u->previous;
+    engine->n_living--;
+    if (status == ISHOW_OK) engine->stats.completed++;
+    else if (status == ISHOW_ECANCELLED) engine->stats.cancelled++;
+    else engine->stats.failed++;
+    tell(engine, u);
+    utterance_release(u); /* the list's reference; the engine's own is still there, so this never frees the lock */
+}
+
+static ishow_status check_range(const char *field, double value, double least, double most, ishow_error *error) {
+    if (value >= least && value <= most) return ISHOW_OK;
+    return ishow_fail(error, ISHOW_EINVAL, field, "%s must be %g to %g, got %g", field, least, most, value);
+}
+
+static ishow_status check(const ishow_request *request, float *t, ishow_error *error) {
+    ishow_status status;
+    size_t characters = request->text ? ishow_utf8_length(request->text) : 0;
+    if (characters == SIZE_MAX) return ishow_fail(error, ISHOW_EINVAL, "text", "text is not valid UTF-8");
+    if (characters < 1 || characters > ISHOW_MAX_TEXT_CHARS)
+        return ishow_fail(error, ISHOW_EINVAL, "text", "text must have 1 to %d characters, got %zu", ISHOW_MAX_TEXT_CHARS, characters);
+    ishow_span *spans = NULL;
+    size_t n_spans = 0;
+    const ishow_pace whole = {.by_bytes = 1};
+    status = ishow_chunk_split(request->text, &whole, INFINITY, &spans, &n_spans, error);
+    free(spans);
+    if (status != ISHOW_OK) return status;
+    if (n_spans == 0) return ishow_fail(error, ISHOW_EINVAL, "text", "text holds only white space");
+    if ((status = ishow_grid_make(request->grid, request->nfe, request->sway, t, error)) != ISHOW_OK) return status;
+    if ((status = check_range("cfg_strength", request->cfg, 0, ISHOW_CFG_STRENGTH_MAX, error)) != ISHOW_OK) return status;
+    if ((status = check_range("speed", request->speed, ISHOW_SPEED_MIN, ISHOW_SPEED_MAX, error)) != ISHOW_OK) return status;
+    if ((status = check_range("target_rms", request->target_rms, 0, 1, error)) != ISHOW_OK) return status;
+    if ((status = check_range("cross_fade_duration", request->cross_fade, 0, ISHOW_CROSS_FADE_MAX, error)) != ISHOW_OK) return status;
+    if ((status = check_range("fix_duration", request->fix_duration, 0, ISHOW_FIX_DURATION_MAX, error)) != ISHOW_OK) return status;
+    return check_range("deadline", request->deadline, 0, 1e6, error);
+}
+
+/* A seed of 53 bits, so that a client that keeps numbers as doubles can give it back. */
+static uint64_t draw_seed(void) {
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) seed = (uint64_t)(ishow_now() * 1e9);
+    return seed & ((UINT64_C(1) << 53) - 1);
+}
+
+static ishow_utterance *make(const ishow_request *request, void (*notify)(void *user), void *user) {
+    ishow_utterance *u = calloc(1, sizeof *u);
+    if (!u) return NULL;
+    u->text = ishow_strdup(request->text);
+    if (!u->text) {
+        free(u);
+        return NULL;
+    }
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&u->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    u->references = 2; /* the caller's and the list's */
+    u->nfe = request->nfe;
+    u->priority = request->priority;
+    u->remove_silence = request->remove_silence;
+    u->cfg = request->cfg;
+    u->speed = request->speed;
+    u->target_rms = request->target_rms;
+    u->cross_fade = request->cross_fade;
+    u->fix_duration = request->fix_duration;
+    u->seed = request->has_seed ? request->seed : draw_seed();
+    u->submitted = ishow_now();
+    u->deadline = request->deadline > 0 ? u->submitted + request->deadline : 0;
+    u->notify = notify;
+    u->user = user;
+    u->timings.seed = u->seed;
+    return u;
+}
+
+ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user, ishow_utterance **out, ishow_error *error) {
+    float t[ISHOW_NFE_MAX + 1];
+    *out = NULL;
+    ishow_status status = check(request, t, error);
+    if (status != ISHOW_OK) return status;
+    ishow_utterance *u = make(request, notify, user);
+    if (!u) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for an utterance");
+    memcpy(u->t, t, sizeof t);
+
+    pthread_mutex_lock(&engine->lock);
+    __atomic_add_fetch(&engine->references, 1, __ATOMIC_RELAXED);
+    u->engine = engine;
+    u->voice = voice_find(engine, request->voice);
+    u->timings.sample_rate = engine->info.sample_rate;
+    if (engine->stopping) {
+        status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
+    } else if (!u->voice && request->voice) {
+        status = ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s'", request->voice);
+    } else if (!u->voice && engine->info.uses_prompt) {
+        status = ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "no voice is configured, and this model needs one");
+    } else if (u->voice && u->fix_duration > 0 && u->fix_duration < u->voice->seconds + 0.2) {
+        status = ishow_fail(error, ISHOW_EINVAL, "fix_duration", "fix_duration counts the reference too: it must be at least %.2f s for this voice, got %g", u->voice->seconds + 0.2, u->fix_duration);
+    } else if (engine->n_living >= engine->options.queue_capacity) {
+        engine->stats.refused++;
+        status = ishow_fail(error, ISHOW_EBUSY, "", "the queue is full: %zu utterances are waiting or being spoken", engine->n_living);
+    }
+    if (status == ISHOW_OK) {
+        if (u->voice) strcpy(u->timings.voice, u->voice->id);
+        u->turn = ++engine->turns;
+        u->previous = engine->newest;
+        if (engine->newest) engine->newest->next = u;
+        else engine->living = u;
+        engine->newest = u;
+        engine->n_living++;
+        engine->stats.submitted++;
+        pthread_cond_signal(&engine->text_work);
+        if (u->deadline > 0) pthread_cond_signal(&engine->model_work); /* it watches deadlines */
+    }
+    pthread_mutex_unlock(&engine->lock);
+    if (status != ISHOW_OK) {
+        u->references = 1;
+        utterance_release(u);
+        return status;
+    }
+    ishow_handle_made();
+    *out = u;
+    return ISHOW_OK;
+}
+
+ishow_status ishow_utterance_next(ishow_utterance *u, double timeout, const float **samples, size_t *n, ishow_error *error) {
+    ishow_status status = ISHOW_OK;
+    struct timespec until;
+    *samples = NULL;
+    *n = 0;
+    if (timeout > 0) ishow_deadline(timeout, &until);
+    pthread_mutex_lock(&u->engine->lock);
+    int waits = timeout > 0;
+    while (!u->cancelled && !u->first && u->state != UTTERANCE_ENDED && waits)
+        waits = pthread_cond_timedwait(&u->changed, &u->engine->lock, &until) == 0;
+    free(u->current);
+    u->current = NULL;
+    if (u->cancelled) {
+        status = ishow_fail(error, ISHOW_ECANCELLED, "", "the utterance was cancelled");
+    } else if (u->first) {
+        u->current = u->first;
+        u->first = u->first->next;
+        if (!u->first) u->last = NULL;
+        *samples = u->current->samples;
+        *n = u->current->n;
+    } else if (u->state != UTTERANCE_ENDED) {
+        status = ishow_fail(error, ISHOW_ETIMEOUT, "", "no audio came within %g s", timeout);
+    } else if (u->status != ISHOW_OK) {
+        status = u->status;
+        if (error) *error = u->error;
+    }
+    pthread_mutex_unlock(&u->engine->lock);
+    return status;
+}
+
+/* With the lock. */
+static void cancel(ishow_utterance *u) {
+    u->cancelled = 1;
+    drop_pieces(u);
+    __atomic_store_n(&u->stop, 1, __ATOMIC_RELEASE);
+    pthread_cond_broadcast(&u->changed);
+    if (u->state != UTTERANCE_ENDED) pthread_cond_signal(&u->engine->model_work);
+}
+
+void ishow_utterance_cancel(ishow_utterance *u) {
+    pthread_mutex_lock(&u->engine->lock);
+    cancel(u);
+    pthread_mutex_unlock(&u->engine->lock);
+}
+
+void ishow_utterance_timings(ishow_utterance *u, ishow_timings *out) {
+    pthread_mutex_lock(&u->engine->lock);
+    *out = u->timings;
+    pthread_mutex_unlock(&u->engine->lock);
+}
+
+double ishow_utterance_progress(ishow_utterance *u) {
+    double progress = 0;
+    pthread_mutex_lock(&u->engine->lock);
+    if (u->state == UTTERANCE_ENDED && u->status == ISHOW_OK) progress = 1;
+    else if (u->timings.chunks > 0) progress = (double)__atomic_load_n(&u->steps, __ATOMIC_RELAXED) / ((double)u->timings.chunks * u->nfe);
+    pthread_mutex_unlock(&u->engine->lock);
+    return progress < 1 ? progress : 1;
+}
+
+void ishow_utterance_free(ishow_utterance *u) {
+    if (!u) return;
+    pthread_mutex_lock(&u->engine->lock);
+    if (u->state != UTTERANCE_ENDED) cancel(u);
+    u->notify = NULL;
+    while (u->notifying && !pthread_equal(u->notifier, pthread_self())) pthread_cond_wait(&u->changed, &u->engine->lock);
+    pthread_mutex_unlock(&u->engine->lock);
+    utterance_release(u);
+    ishow_handle_freed();
+}

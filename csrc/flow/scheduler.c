@@ -1,0 +1,199 @@
+/* The step scheduler.
+ *
+ * Fairness is by turns: every model call takes the rows of highest priority and, among equals, those served longest ago,
+ * so a row of few steps among long ones is done after (rows inside) x (its own steps) calls at most, whatever the others
+ * still have before them. Rows own nothing in common: no accumulator, no time, no random state. Memory is taken when a row
+ * is admitted, never in a step. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "ishow/flow.h"
+
+typedef enum slot_state { SLOT_FREE = 0, SLOT_ACTIVE, SLOT_LEFT } slot_state;
+
+typedef struct slot {
+    slot_state state;
+    ishow_row row;
+    int steps;         /* taken */
+    uint64_t served;   /* tick of the last service, 0: never */
+    uint64_t arrived;
+    float *before;     /* x before a shared call, to try again from; owned, only when calls are shared */
+    size_t before_cap; /* floats */
+    ishow_row_outcome outcome;
+    ishow_error error;
+} slot;
+
+struct ishow_scheduler {
+    ishow_scheduler_options options;
+    slot *slots;             /* [max_rows] */
+    slot **chosen;           /* [rows_per_step] */
+    ishow_step_row *batch;   /* [rows_per_step] */
+    size_t rows;
+    uint64_t tick, arrivals;
+};
+
+ishow_status ishow_scheduler_create(ishow_scheduler **out, const ishow_scheduler_options *options, ishow_error *error) {
+    *out = NULL;
+    if (options->max_rows < 1 || options->rows_per_step < 1 || options->n_mels < 1 || !options->step)
+        return ishow_fail(error, ISHOW_EINVAL, "", "a scheduler needs max_rows, rows_per_step and n_mels of at least 1 and a step function");
+    ishow_scheduler *scheduler = calloc(1, sizeof *scheduler);
+    if (!scheduler) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a scheduler");
+    scheduler->options = *options;
+    if (scheduler->options.rows_per_step > options->max_rows) scheduler->options.rows_per_step = options->max_rows;
+    scheduler->slots = calloc(options->max_rows, sizeof *scheduler->slots);
+    scheduler->chosen = calloc(scheduler->options.rows_per_step, sizeof *scheduler->chosen);
+    scheduler->batch = calloc(scheduler->options.rows_per_step, sizeof *scheduler->batch);
+    ishow_handle_made();
+    if (!scheduler->slots || !scheduler->chosen || !scheduler->batch) {
+        ishow_scheduler_free(scheduler);
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a scheduler of %zu rows", options->max_rows);
+    }
+    *out = scheduler;
+    return ISHOW_OK;
+}
+
+void ishow_scheduler_free(ishow_scheduler *scheduler) {
+    if (!scheduler) return;
+    for (size_t i = 0; scheduler->slots && i < scheduler->options.max_rows; i++) free(scheduler->slots[i].before);
+    free(scheduler->slots);
+    free(scheduler->chosen);
+    free(scheduler->batch);
+    free(scheduler);
+    ishow_handle_freed();
+}
+
+size_t ishow_scheduler_rows(const ishow_scheduler *scheduler) { return scheduler->rows; }
+
+ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *row, ishow_error *error) {
+    if (!row->x || !row->t || row->nfe < 1 || row->frames < 1)
+        return ishow_fail(error, ISHOW_EINVAL, "", "a row needs x, t, frames and nfe of at least 1");
+    slot *free_slot = NULL;
+    for (size_t i = 0; i < scheduler->options.max_rows && !free_slot; i++)
+        if (scheduler->slots[i].state == SLOT_FREE) free_slot = &scheduler->slots[i];
+    if (!free_slot) return ishow_fail(error, ISHOW_EBUSY, "", "%zu rows are inside already", scheduler->rows);
+    size_t values = row->frames * (size_t)scheduler->options.n_mels;
+    if (scheduler->options.rows_per_step > 1 && free_slot->before_cap < values) {
+        float *grown = realloc(free_slot->before, values * sizeof *grown);
+        if (!grown) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", row->frames);
+        free_slot->before = grown;
+        free_slot->before_cap = values;
+    }
+    free_slot->state = SLOT_ACTIVE;
+    free_slot->row = *row;
+    free_slot->steps = 0;
+    free_slot->served = 0;
+    free_slot->arrived = ++scheduler->arrivals;
+    scheduler->rows++;
+    return ISHOW_OK;
+}
+
+static void leave(slot *s, ishow_row_outcome outcome) {
+    s->state = SLOT_LEFT;
+    s->outcome = outcome;
+    if (outcome != ISHOW_ROW_FAILED) ishow_error_clear(&s->error);
+}
+
+/* Any NaN or infinity: an exponent of all ones. Integer work, so it costs nothing beside a forward and can be done
+ * every step: a row that broke is taken out at once instead of burning the rest of its steps. */
+static int all_finite(const float *x, size_t n) {
+    uint32_t broken = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        broken |= (uint32_t)((bits & 0x7F800000u) == 0x7F800000u);
+    }
+    return !broken;
+}
+
+static int goes_before(const slot *a, const slot *b) {
+    if (a->row.priority != b->row.priority) return a->row.priority > b->row.priority;
+    if (a->served != b->served) return a->served < b->served;
+    return a->arrived < b->arrived;
+}
+
+/* Fills chosen, best first; insertion into a short sorted list. */
+static size_t choose(ishow_scheduler *scheduler) {
+    size_t n = 0, most = scheduler->options.rows_per_step;
+    for (size_t i = 0; i < scheduler->options.max_rows; i++) {
+        slot *s = &scheduler->slots[i];
+        if (s->state != SLOT_ACTIVE) continue;
+        size_t at = n;
+        while (at > 0 && goes_before(s, scheduler->chosen[at - 1])) at--;
+        if (at == most) continue;
+        if (n < most) n++;
+        for (size_t j = n - 1; j > at; j--) scheduler->chosen[j] = scheduler->chosen[j - 1];
+        scheduler->chosen[at] = s;
+    }
+    return n;
+}
+
+static ishow_step_row step_row(const slot *s) {
+    const ishow_row *row = &s->row;
+    return (ishow_step_row){.x = row->x, .h_cond = row->h_cond, .h_uncond = row->h_uncond,
+                            .mod = row->mod ? row->mod + (size_t)s->steps * row->mod_width : NULL,
+                            .dt = row->t[s->steps + 1] - row->t[s->steps], .cfg = row->cfg, .frames = row->frames};
+}
+
+/* After a call that succeeded for s. */
+static void advanced(const ishow_scheduler *scheduler, slot *s) {
+    s->steps++;
+    s->served = scheduler->tick;
+    if (!all_finite(s->row.x, s->row.frames * (size_t)scheduler->options.n_mels)) {
+        leave(s, ISHOW_ROW_FAILED);
+        ishow_fail(&s->error, ISHOW_EMODEL, "", "the model made non-finite values at step %d of %d, in a row of %zu frames", s->steps, s->row.nfe, s->row.frames);
+    } else if (s->steps == s->row.nfe) {
+        leave(s, ISHOW_ROW_DONE);
+    }
+}
+
+static void failed(slot *s, ishow_status status, const ishow_error *why) {
+    leave(s, ISHOW_ROW_FAILED);
+    s->error = *why;
+    if (s->error.status == ISHOW_OK) /* a step function that gives a status but no sentence */
+        ishow_fail(&s->error, status, "", "the model's step failed (%s)", ishow_status_name(status));
+}
+
+size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *results, size_t capacity) {
+    const ishow_scheduler_options *options = &scheduler->options;
+    for (size_t i = 0; i < options->max_rows; i++) {
+        slot *s = &scheduler->slots[i];
+        if (s->state == SLOT_ACTIVE && s->row.cancelled && __atomic_load_n(s->row.cancelled, __ATOMIC_ACQUIRE)) leave(s, ISHOW_ROW_CANCELLED);
+    }
+
+    size_t n = choose(scheduler);
+    if (n) {
+        scheduler->tick++;
+        for (size_t i = 0; i < n; i++) {
+            slot *s = scheduler->chosen[i];
+            scheduler->batch[i] = step_row(s);
+            if (n > 1) memcpy(s->before, s->row.x, s->row.frames * (size_t)options->n_mels * sizeof *s->before);
+        }
+        ishow_error error = {0};
+        ishow_status status = options->step(options->step_self, scheduler->batch, n, &error);
+        for (size_t i = 0; i < n; i++) {
+            slot *s = scheduler->chosen[i];
+            if (status == ISHOW_OK) {
+                advanced(scheduler, s);
+            } else if (n == 1) {
+                failed(s, status, &error);
+            } else { /* one bad row must not take the others with it */
+                ishow_error own = {0};
+                memcpy(s->row.x, s->before, s->row.frames * (size_t)options->n_mels * sizeof *s->before);
+                ishow_status alone = options->step(options->step_self, &scheduler->batch[i], 1, &own);
+                if (alone == ISHOW_OK) advanced(scheduler, s);
+                else failed(s, alone, &own);
+            }
+        }
+    }
+
+    size_t written = 0;
+    for (size_t i = 0; i < options->max_rows && written < capacity; i++) {
+        slot *s = &scheduler->slots[i];
+        if (s->state != SLOT_LEFT) continue;
+        results[written++] = (ishow_row_result){.user = s->row.user, .outcome = s->outcome, .steps = s->steps, .error = s->error};
+        s->state = SLOT_FREE;
+        scheduler->rows--;
+    }
+    return written;
+}

@@ -1,0 +1,119 @@
+/* Audio: everything between bytes of a file and frames of a mel, and back. Knows nothing of tensors or models.
+ * All samples are mono float32 in [-1, 1] unless said; lengths count samples. Functions are pure and may run on
+ * any thread at once; an `ishow_mel` or `ishow_istft` is immutable after creation and may be shared by threads. */
+#ifndef ISHOW_AUDIO_H
+#define ISHOW_AUDIO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ishow/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Owned samples. Free with ishow_pcm_free; a zeroed struct is empty and may be freed. */
+typedef struct ishow_pcm {
+    float *samples;
+    size_t length;
+    int sample_rate; /* Hz */
+} ishow_pcm;
+
+void ishow_pcm_free(ishow_pcm *pcm);
+
+typedef struct ishow_decode_limits {
+    size_t max_bytes;     /* of the encoded input */
+    double max_seconds;   /* of the decoded audio */
+    double min_seconds;
+    int max_channels;
+    int min_sample_rate, max_sample_rate; /* Hz */
+} ishow_decode_limits;
+
+/* The limits of an uploaded reference: ISHOW_UPLOAD_BYTES_MAX, 1-30 s, 8 channels, 8-192 kHz. */
+ishow_decode_limits ishow_decode_limits_reference(void);
+
+/* Decodes WAV, FLAC, Ogg Vorbis, Opus or MP3 from memory by libsndfile and mixes channels to mono by their mean.
+ * Refuses what exceeds `limits` (ELIMIT, field "audio", naming limit and value), what is not audio (EFORMAT), and
+ * non-finite samples (EFORMAT). The header's claim is not trusted: frames are read in blocks. */
+ishow_status ishow_audio_decode(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits, ishow_pcm *out, ishow_error *error);
+
+/* The same for a file. EIO with the path and reason when it cannot be read. */
+ishow_status ishow_audio_decode_file(const char *path, const ishow_decode_limits *limits, ishow_pcm *out, ishow_error *error);
+
+/* Resamples by soxr at HQ. `out` is owned by the caller; from == to copies. Rates 4000..384000 Hz.
+ * Output length is round(n * to / from). */
+ishow_status ishow_audio_resample(const float *samples, size_t n, int from, int to, ishow_pcm *out, ishow_error *error);
+
+/* Root mean square of n samples; 0 for n = 0. */
+float ishow_audio_rms(const float *samples, size_t n);
+
+/* Multiplies in place. */
+void ishow_audio_scale(float *samples, size_t n, float factor);
+
+/* Half-open span [*begin, *end) of `samples` that is speech: frames of 10 ms whose RMS is above max(`floor_rms`,
+ * 3 % of the 95th percentile of frame RMS), widened by `margin` seconds on both sides. Empty span (begin == end)
+ * when nothing is above the floor. */
+void ishow_audio_speech_span(const float *samples, size_t n, int sample_rate, float floor_rms, double margin, size_t *begin, size_t *end);
+
+/* Shortens every silence longer than `max_silence` seconds to that length in place, with a 5 ms fade at each cut;
+ * leading and trailing silence is trimmed to `margin`. Returns the new length. */
+size_t ishow_audio_remove_silence(float *samples, size_t n, int sample_rate, double max_silence, double margin);
+
+/* Equal-power cross-fade: writes a followed by b into out, the last `overlap` samples of a mixed with the first of b
+ * (cos^2 / sin^2 power law: gains cos and sin). overlap is clamped to both lengths. out has na + nb - overlap
+ * samples; returns that number. out may not alias. */
+size_t ishow_audio_cross_fade(const float *a, size_t na, const float *b, size_t nb, size_t overlap, float *out);
+
+/* Faults a listener would hear, found in a finished clip. */
+typedef struct ishow_audio_faults {
+    size_t non_finite;   /* samples that are NaN or infinite */
+    size_t clipped;      /* samples at or over full scale in runs of 3 or more */
+    float dc;            /* mean */
+    float rms;
+    float peak;
+    double longest_silence; /* seconds below -60 dBFS inside the speech span */
+    int silent;          /* no frame above -60 dBFS */
+} ishow_audio_faults;
+
+void ishow_audio_check(const float *samples, size_t n, int sample_rate, ishow_audio_faults *out);
+
+/* Mel spectrogram of F5-TTS / Vocos: periodic Hann of n_fft, centred with reflection, magnitude, HTK mel scale without
+ * area norm, log(max(mel, 1e-5)). Reference: torchaudio.transforms.MelSpectrogram(power=1, norm=None,
+ * mel_scale="htk", center=True). */
+typedef struct ishow_mel ishow_mel;
+typedef struct ishow_mel_options {
+    int sample_rate; /* 24000 */
+    int n_fft;       /* 1024, even */
+    int hop;         /* 256 */
+    int n_mels;      /* 100 */
+} ishow_mel_options;
+
+ishow_mel_options ishow_mel_options_f5(void);
+ishow_status ishow_mel_create(ishow_mel **out, const ishow_mel_options *options, ishow_error *error);
+void ishow_mel_free(ishow_mel *mel);
+
+/* Frames of n samples: n / hop + 1. n must be > n_fft / 2 (reflection). */
+size_t ishow_mel_frames(const ishow_mel *mel, size_t n);
+
+/* Fills out[frames * n_mels], row-major by frame. EINVAL when n is too short. */
+ishow_status ishow_mel_compute(const ishow_mel *mel, const float *samples, size_t n, float *out, ishow_error *error);
+
+/* Inverse STFT, periodic Hann, centre padding: equals torch.istft(..., center=True). */
+typedef struct ishow_istft ishow_istft;
+ishow_status ishow_istft_create(ishow_istft **out, int n_fft, int hop, ishow_error *error);
+void ishow_istft_free(ishow_istft *istft);
+
+/* Samples made by `frames` frames: (frames - 1) * hop. */
+size_t ishow_istft_samples(const ishow_istft *istft, size_t frames);
+
+/* real and imag are [frames * (n_fft/2+1)] row-major by frame; out has ishow_istft_samples(frames) samples. frames >= 2. */
+ishow_status ishow_istft_compute(const ishow_istft *istft, const float *real, const float *imag, size_t frames, float *out, ishow_error *error);
+
+/* Encodes a WAV file (16-bit PCM, TPDF-free rounding, clipped to full scale) into *out, owned by the caller (free()). */
+ishow_status ishow_wav_encode(const float *samples, size_t n, int sample_rate, unsigned char **out, size_t *n_out, ishow_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,54 @@
+/* The embedded interpreter and what Python lends to the C core. This header knows nothing of Python.
+ *
+ * In a program of our own one bridge starts the interpreter of the environment it was built in; inside `python` every engine
+ * attaches a bridge of its own to the one that runs. Lifetimes: start the bridge first, stop it last. Except for start, attach and stop,
+ * functions are called without the interpreter lock, from any thread; each takes it for as long as it needs it. */
+#ifndef ISHOW_BRIDGE_H
+#define ISHOW_BRIDGE_H
+
+#include "ishow/engine.h"
+#include "ishow/model.h"
+#include "ishow/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ishow_bridge ishow_bridge;
+
+/* Starts an isolated interpreter (utf8 mode, no signal handlers) as the environment's own `python` at `program`
+ * (NULL: $ISHOWTTS_PYTHON, else the path built in). $ISHOWTTS_PATH, a source tree, goes before its packages. Main thread only. The interpreter lock is released on return. EPYTHON with the reason. */
+ishow_status ishow_bridge_start(ishow_bridge **out, const char *program, ishow_error *error);
+
+/* Attaches to the running interpreter; the caller holds the interpreter lock. */
+ishow_status ishow_bridge_attach(ishow_bridge **out, ishow_error *error);
+
+/* Finalises an interpreter that was started (main thread, everything else joined), detaches from one that was attached. */
+void ishow_bridge_stop(ishow_bridge *bridge);
+
+/* Runs ishowtts.config: reads the file (NULL: defaults only), the environment and "key=value" overrides; *json (free()) is the checked configuration
+ * in the shape that server/ reads. EINVAL with file, line or field and the allowed range. */
+ishow_status ishow_bridge_config(ishow_bridge *bridge, const char *path, const char *const *overrides, size_t n_overrides, char **json, ishow_error *error);
+
+/* The text front end of a model reference ("demo", a folder, a hub name). Does not import torch. */
+ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, ishow_text_frontend *out, ishow_error *error);
+
+/* The Python backend (torch eager, or torch.compile when `compile`). Imports torch: about a second. */
+ishow_status ishow_bridge_backend(ishow_bridge *bridge, const char *model, const char *precision, int compile, int threads, ishow_backend *out, ishow_error *error);
+
+/* Opens the best backend that is ready now: the compiled package of this machine when it is current (*pending = 0), otherwise the Python backend
+ * with *pending = 1 when a package could be compiled. */
+ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const char *precision, int threads, ishow_backend *out, int *pending, ishow_error *error);
+
+/* Starts compiling the package in a process of its own at low priority (its messages go to the log at level debug); when it is done, opens it and hands it to the
+ * engine by ishow_engine_swap_backend. At most one at a time (EBUSY). The engine must outlive it: call
+ * ishow_bridge_compile_stop before ishow_engine_free. Start and stop are called by one thread.
+ * `compile_state` of ishow_bridge_compile_state: 0 none, 1 running, 2 swapped in, 3 failed (the sentence why in *why). */
+ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engine, const char *model, const char *precision, int threads, ishow_error *error);
+int ishow_bridge_compile_state(ishow_bridge *bridge, char *why, size_t n_why);
+void ishow_bridge_compile_stop(ishow_bridge *bridge); /* ends the process, joins its thread */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,98 @@
+/* Flow matching: time grids and the step scheduler.
+ *
+ * The scheduler is a set of rows. Each row integrates its own ODE (F5-TTS section 3; Euler on x_t from t = 0 to 1)
+ * with its own grid, guidance, seed and length. Rows join and leave between steps; one call of ishow_scheduler_step
+ * advances a fair selection of rows by one step each. A row's result does not depend on its company: rows never share
+ * numbers, only forwards. It does not know which model answers: it calls one function. */
+#ifndef ISHOW_FLOW_H
+#define ISHOW_FLOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ishow/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ishow_grid_kind {
+    ISHOW_GRID_EPSS = 0, /* EPSS for 5, 6, 7, 10, 12, 16 steps (arXiv 2505.19931), else uniform */
+    ISHOW_GRID_UNIFORM
+} ishow_grid_kind;
+
+/* Writes nfe + 1 increasing times from 0 to 1 into t: the grid, then sway: t + s * (cos(pi/2 * t) - 1 + t).
+ * Computed in float32 as the reference does. nfe 1..ISHOW_NFE_MAX, sway ISHOW_SWAY_MIN..MAX, else EINVAL with field. */
+ishow_status ishow_grid_make(ishow_grid_kind kind, int nfe, double sway, float *t, ishow_error *error);
+
+/* n standard normal values from a seed: Philox4x32-10 (Salmon et al. 2011) with counter = position, then Box-Muller. The value
+ * at a position depends only on seed and position, never on n. */
+void ishow_noise_fill(uint64_t seed, float *out, size_t n);
+
+/* One row of one model step. Pointers are borrowed for the call. */
+typedef struct ishow_step_row {
+    float *x;              /* [frames * n_mels], updated in place: x += dt * v */
+    const float *h_cond;   /* [frames * dim], conditional part of the input projection */
+    const float *h_uncond; /* [frames * dim] */
+    const float *mod;      /* [mod_width], modulation at this row's t */
+    float dt;
+    float cfg;             /* v = v_c + (v_c - v_u) * cfg */
+    size_t frames;
+} ishow_step_row;
+
+/* Advances every row by one Euler step. Called from the scheduler's thread only. */
+typedef ishow_status (*ishow_step_fn)(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
+
+typedef struct ishow_scheduler ishow_scheduler;
+typedef struct ishow_scheduler_options {
+    size_t max_rows;     /* rows admitted at once (>= 1) */
+    size_t rows_per_step; /* rows one call of step_fn may carry (>= 1; 1 on CPUs, where a batch gains nothing) */
+    int n_mels;
+    ishow_step_fn step;
+    void *step_self;     /* borrowed */
+} ishow_scheduler_options;
+
+/* What a row needs. Everything is borrowed until the row leaves (finished, cancelled or failed). */
+typedef struct ishow_row {
+    float *x;              /* [frames * n_mels], noise at the start, mel at the end */
+    const float *h_cond;
+    const float *h_uncond;
+    const float *mod;      /* [nfe * mod_width], row i is the modulation at t[i] */
+    size_t mod_width;
+    const float *t;        /* [nfe + 1] */
+    int nfe;
+    float cfg;
+    size_t frames;
+    int priority;          /* higher first; equal priorities share in turn */
+    const volatile int *cancelled; /* borrowed, may be NULL; read with __atomic between steps */
+    void *user;            /* given back when the row leaves */
+} ishow_row;
+
+typedef enum ishow_row_outcome { ISHOW_ROW_DONE = 0, ISHOW_ROW_CANCELLED, ISHOW_ROW_FAILED } ishow_row_outcome;
+
+typedef struct ishow_row_result {
+    void *user;
+    ishow_row_outcome outcome;
+    int steps;          /* steps taken */
+    ishow_error error;  /* for FAILED */
+} ishow_row_result;
+
+/* A scheduler belongs to one thread. options are copied. */
+ishow_status ishow_scheduler_create(ishow_scheduler **out, const ishow_scheduler_options *options, ishow_error *error);
+void ishow_scheduler_free(ishow_scheduler *scheduler); /* rows still inside are forgotten; NULL allowed */
+
+size_t ishow_scheduler_rows(const ishow_scheduler *scheduler); /* rows inside */
+
+/* Admits a row; EBUSY when max_rows are inside. */
+ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *row, ishow_error *error);
+
+/* Takes cancelled rows out, advances up to rows_per_step rows by one step (those with the highest priority, and among equals the
+ * ones served longest ago; so a short message among long ones gets its share), takes finished rows out. Writes at
+ * most `capacity` results (capacity >= max_rows takes all); returns their number. A row is FAILED when step returns an
+ * error (each row of that call; then rows are retried one by one when the call carried several) or x becomes non-finite. */
+size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *results, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

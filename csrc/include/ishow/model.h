@@ -1,0 +1,82 @@
+/* A model behind a small table of functions. engine/ sees only this; model/ (AOTInductor packages) and bridge/ (a Python
+ * callable) fill it in, and C tests bring a fake one. Every function is called from one thread, the inference thread. */
+#ifndef ISHOW_MODEL_H
+#define ISHOW_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ishow/flow.h"
+#include "ishow/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ishow_text_layout {
+    ISHOW_TEXT_PADDED = 0, /* tokens padded with filler to the number of frames (released F5 models) */
+    ISHOW_TEXT_AVERAGE,    /* the same, then spread evenly over the frames by index */
+    ISHOW_TEXT_ALIGNED     /* one token a phone; each frame has its phone (index) and place inside it (phase) */
+} ishow_text_layout;
+
+typedef struct ishow_model_info {
+    char name[64];        /* e.g. "demo", "F5TTS_v1_Base" */
+    char backend[32];     /* "aotinductor", "eager", "torch.compile", "fake" */
+    char precision[16];   /* "fp32", "bf16", "int8-dynamic" */
+    char content_hash[65]; /* of the weights, hex */
+    int sample_rate;      /* Hz, 24000 */
+    int n_fft, hop;       /* 1024, 256 */
+    int n_mels;           /* 100 */
+    int dim;              /* width of h */
+    int mod_width;        /* values of one modulation row */
+    ishow_text_layout text_layout;
+    int predicts_durations; /* 1 when `durations` works */
+    int uses_prompt;      /* 0: the reference is not part of the sequence (single-speaker models) */
+    size_t max_frames;    /* of one row, reference included: longer ones cannot be run */
+    size_t chunk_frames;  /* a row is best no longer than this (the model saw no longer ones in training); 0: not stated */
+    size_t max_rows;      /* rows that one step takes; 1 where a batch gains nothing */
+} ishow_model_info;
+
+/* Input of encode. All borrowed. */
+typedef struct ishow_encode_in {
+    const int64_t *tokens;  /* [n_tokens], already shifted: 0 is filler. PADDED and AVERAGE: n_tokens == frames */
+    size_t n_tokens;
+    const float *cond;      /* [frames * n_mels] raw log-mel, reference first; what follows is ignored */
+    size_t ref_frames;      /* frames of cond that are reference; may be 0 */
+    const int64_t *index;   /* [frames] token of each frame (AVERAGE, ALIGNED), else NULL */
+    const float *phase;     /* [frames] in (0, 1) (ALIGNED), else NULL */
+    size_t frames;
+} ishow_encode_in;
+
+typedef struct ishow_backend {
+    void *self;
+    ishow_model_info info;
+    /* h_cond, h_uncond: [frames * dim] out */
+    ishow_status (*encode)(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
+    /* mod: [n * mod_width] out, for n times in [0, 1] */
+    ishow_status (*modulate)(void *self, const float *t, size_t n, float *mod, ishow_error *error);
+    /* one Euler step of up to info.max_rows rows */
+    ishow_step_fn step;
+    /* mel: [frames * n_mels] in the model's own units as left by step; real, imag: [frames * (n_fft/2+1)] out */
+    ishow_status (*vocode)(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error);
+    /* frames_out: [n] frames per token at speed 1, > 0. NULL when not predicted. tokens shifted as in encode. */
+    ishow_status (*durations)(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error);
+    /* Frees self. Called once, on the thread that owns the backend. */
+    void (*close)(void *self);
+} ishow_backend;
+
+typedef struct ishow_aoti_options {
+    const char *package_dir;   /* folder with manifest.json and one folder a graph */
+    const char *torch_lib_dir; /* folder that holds libtorch_cpu.so */
+    int threads;               /* OpenMP threads, 0: all cores */
+} ishow_aoti_options;
+
+/* Opens a package made by `python -m ishowtts.model.compile` through the C ABI of AOTInductor: no Python in the loop. Shapes
+ * are checked here, since the package does not. EFORMAT when the manifest is malformed, names another torch version
+ * or another processor; EIO when a library cannot be loaded. Fills *out; call out->close(out->self) to free. */
+ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *options, ishow_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

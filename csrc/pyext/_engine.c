@@ -1,0 +1,533 @@
+/* ishowtts._engine: the C engine inside `python`, over the same bridge that the server embeds (see ishow/engine.h, ishow/bridge.h).
+ *
+ * Every call into the core is made without the interpreter lock: the core's threads need it for the text front end and for the Python
+ * backend. Waiting is done in slices so that signals are seen. The lock also guards the small counters here: an engine that is closed
+ * while another thread is inside a call is freed by the last one to leave. Each engine attaches a bridge of its own. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "base/base.h"
+#include "ishow/bridge.h"
+#include "ishow/defaults.h"
+#include "ishow/engine.h"
+
+#define WAIT_SLICE 0.1 /* seconds between two looks at pending signals */
+
+typedef struct module_state {
+    PyTypeObject *engine_type, *utterance_type;
+    PyObject *from_status; /* ishowtts.errors.from_status */
+} module_state;
+
+typedef struct engine_object {
+    PyObject_HEAD
+    ishow_bridge *bridge;
+    ishow_engine *engine;
+    char *model, *precision;
+    int threads, pending;
+    int closing, users; /* guarded by the interpreter lock */
+} engine_object;
+
+typedef struct utterance_object {
+    PyObject_HEAD
+    PyObject *owner; /* keeps the engine open while it is listened to */
+    ishow_utterance *utterance;
+    int reading;
+} utterance_object;
+
+static struct PyModuleDef definition;
+
+static module_state *state_of(PyTypeObject *type) {
+    PyObject *module = PyType_GetModuleByDef(type, &definition); /* borrowed */
+    return module ? PyModule_GetState(module) : NULL;
+}
+
+static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_error *error) {
+    const module_state *state = state_of(type);
+    if (!state) return NULL;
+    if (status == ISHOW_ENOMEM) return PyErr_SetString(PyExc_MemoryError, error->message), NULL;
+    PyObject *exception = PyObject_CallFunction(state->from_status, "sss", ishow_status_name(status), error->field, error->message);
+    if (exception) PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+    Py_XDECREF(exception);
+    return NULL;
+}
+
+/* ---- Engine ---- */
+
+static void engine_release(engine_object *self) {
+    ishow_bridge *bridge = self->bridge;
+    ishow_engine *engine = self->engine;
+    self->bridge = NULL;
+    self->engine = NULL;
+    if (!bridge && !engine) return;
+    Py_BEGIN_ALLOW_THREADS
+    if (bridge) ishow_bridge_compile_stop(bridge);
+    ishow_engine_free(engine);
+    ishow_bridge_stop(bridge);
+    Py_END_ALLOW_THREADS
+}
+
+static int enter(engine_object *self) {
+    if (!self->closing && self->engine) return self->users++, 0;
+    const ishow_error error = {.message = "The engine is closed."};
+    raise(Py_TYPE(self), ISHOW_ESTATE, &error);
+    return -1;
+}
+
+static void leave(engine_object *self) {
+    if (--self->users == 0 && self->closing) engine_release(self);
+}
+
+/* Ends a call: None, or the exception. */
+static PyObject *leave_with(engine_object *self, ishow_status status, const ishow_error *error) {
+    leave(self);
+    if (status) return raise(Py_TYPE(self), status, error);
+    Py_RETURN_NONE;
+}
+
+static ishow_status engine_open(engine_object *self, int package, int torch_compile, const ishow_engine_options *options, ishow_error *error) {
+    ishow_text_frontend frontend = {0};
+    ishow_backend backend = {0};
+    ishow_status status = ishow_bridge_frontend(self->bridge, self->model, &frontend, error);
+    if (status) return status;
+    if (package) status = ishow_bridge_open(self->bridge, self->model, self->precision, self->threads, &backend, &self->pending, error);
+    else status = ishow_bridge_backend(self->bridge, self->model, self->precision, torch_compile, self->threads, &backend, error);
+    if (status) {
+        frontend.close(frontend.self);
+        return status;
+    }
+    return ishow_engine_create(&self->engine, &backend, &frontend, options, error);
+}
+
+static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"model", "precision", "threads", "package", "torch_compile", "queue_capacity", "cache_bytes", "max_rows", "chunk_seconds", "retries", NULL};
+    ishow_engine_options options = ishow_engine_options_default();
+    Py_ssize_t queue = (Py_ssize_t)options.queue_capacity, cache = (Py_ssize_t)options.cache_bytes, rows = (Py_ssize_t)options.max_rows;
+    const char *model = NULL, *precision = NULL;
+    int threads = 0, package = 1, torch_compile = 0;
+    ishow_error error = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|zi$ppnnndi:Engine", names, &model, &precision, &threads, &package, &torch_compile, &queue, &cache, &rows,
+                                     &options.chunk_seconds, &options.retries))
+        return NULL;
+    if (queue < 1 || cache < 0 || rows < 1) return PyErr_SetString(PyExc_ValueError, "queue_capacity and max_rows must be positive, cache_bytes not negative"), NULL;
+    options.queue_capacity = (size_t)queue;
+    options.cache_bytes = (size_t)cache;
+    options.max_rows = (size_t)rows;
+    engine_object *self = (engine_object *)type->tp_alloc(type, 0);
+    if (!self) return NULL;
+    self->model = ishow_strdup(model);
+    self->precision = ishow_strdup(precision);
+    self->threads = threads;
+    if (!self->model || (precision && !self->precision)) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    ishow_status status = ishow_bridge_attach(&self->bridge, &error);
+    if (!status) {
+        Py_BEGIN_ALLOW_THREADS
+        status = engine_open(self, package, torch_compile, &options, &error);
+        Py_END_ALLOW_THREADS
+    }
+    if (status) {
+        Py_DECREF(self);
+        return raise(type, status, &error);
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *engine_close(PyObject *object, PyObject *unused) {
+    (void)unused;
+    engine_object *self = (engine_object *)object;
+    self->closing = 1;
+    if (self->users == 0) engine_release(self);
+    Py_RETURN_NONE;
+}
+
+static void engine_dealloc(PyObject *object) {
+    engine_object *self = (engine_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    engine_release(self);
+    free(self->model);
+    free(self->precision);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *engine_set_voice(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"id", "text", "samples", "sample_rate", "language", NULL};
+    engine_object *self = (engine_object *)object;
+    PyObject *samples = NULL;
+    Py_buffer buffer = {0};
+    ishow_voice voice = {0};
+    ishow_error error = {0};
+    ishow_status status;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ssO|iz:set_voice", names, &voice.id, &voice.text, &samples, &voice.sample_rate, &voice.language)) return NULL;
+    if (samples != Py_None) {
+        if (PyObject_GetBuffer(samples, &buffer, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0) return NULL;
+        if (buffer.ndim != 1 || !buffer.format || strcmp(buffer.format, "f") != 0) {
+            PyBuffer_Release(&buffer);
+            return PyErr_SetString(PyExc_TypeError, "samples must be a one-dimensional, contiguous float32 buffer"), NULL;
+        }
+        voice.samples = buffer.buf;
+        voice.length = (size_t)buffer.len / sizeof(float);
+    }
+    PyObject *result = NULL;
+    if (enter(self) == 0) {
+        Py_BEGIN_ALLOW_THREADS
+        status = ishow_engine_set_voice(self->engine, &voice, &error);
+        Py_END_ALLOW_THREADS
+        result = leave_with(self, status, &error);
+    }
+    if (buffer.obj) PyBuffer_Release(&buffer);
+    return result;
+}
+
+static PyObject *engine_remove_voice(PyObject *object, PyObject *arg) {
+    engine_object *self = (engine_object *)object;
+    const char *id = PyUnicode_AsUTF8(arg); /* borrowed from arg */
+    ishow_error error = {0};
+    ishow_status status;
+    if (!id || enter(self) != 0) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = ishow_engine_remove_voice(self->engine, id, &error);
+    Py_END_ALLOW_THREADS
+    return leave_with(self, status, &error);
+}
+
+static PyObject *engine_voices(PyObject *object, PyObject *unused) {
+    (void)unused;
+    engine_object *self = (engine_object *)object;
+    ishow_voice_entry *entries = NULL;
+    ishow_error error = {0};
+    ishow_status status;
+    size_t n = 0;
+    if (enter(self) != 0) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = ishow_engine_list_voices(self->engine, &entries, &n, &error);
+    Py_END_ALLOW_THREADS
+    leave(self);
+    if (status) return raise(Py_TYPE(self), status, &error);
+    PyObject *list = PyList_New((Py_ssize_t)n);
+    for (size_t i = 0; list && i < n; i++) {
+        PyObject *item = Py_BuildValue("{ss,ss,ss,sd}", "id", entries[i].id, "language", entries[i].language, "text", entries[i].text, "seconds", entries[i].seconds);
+        if (item) PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        else Py_CLEAR(list);
+    }
+    free(entries);
+    return list;
+}
+
+/* A whole number in 0..2^64-1; -1 with an exception. */
+static int take_seed(PyObject *value, ishow_request *request) {
+    if (value == Py_None) return 0;
+    request->seed = PyLong_AsUnsignedLongLong(value);
+    request->has_seed = 1;
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"text", "voice", "nfe", "cfg", "sway", "uniform_grid", "speed", "target_rms", "cross_fade", "fix_duration", "remove_silence", "seed", "priority", "deadline", NULL};
+    engine_object *self = (engine_object *)object;
+    ishow_request request = ishow_request_default();
+    PyObject *seed = Py_None;
+    ishow_error error = {0};
+    ishow_status status;
+    int uniform = request.grid == ISHOW_GRID_UNIFORM;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z$iddpddddpOid:submit", names, &request.text, &request.voice, &request.nfe, &request.cfg, &request.sway, &uniform,
+                                     &request.speed, &request.target_rms, &request.cross_fade, &request.fix_duration, &request.remove_silence, &seed, &request.priority,
+                                     &request.deadline) ||
+        take_seed(seed, &request) != 0)
+        return NULL;
+    request.grid = uniform ? ISHOW_GRID_UNIFORM : ISHOW_GRID_EPSS;
+    const module_state *state = state_of(Py_TYPE(self));
+    utterance_object *utterance = state ? (utterance_object *)state->utterance_type->tp_alloc(state->utterance_type, 0) : NULL;
+    if (!utterance || enter(self) != 0) {
+        Py_XDECREF(utterance);
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    status = ishow_engine_submit(self->engine, &request, NULL, NULL, &utterance->utterance, &error);
+    Py_END_ALLOW_THREADS
+    leave(self);
+    if (status) {
+        utterance->utterance = NULL;
+        Py_DECREF(utterance);
+        return raise(Py_TYPE(self), status, &error);
+    }
+    utterance->owner = Py_NewRef(object);
+    return (PyObject *)utterance;
+}
+
+static PyObject *engine_info(PyObject *object, PyObject *unused) {
+    (void)unused;
+    static const char *const layouts[] = {"padded", "average", "aligned"};
+    engine_object *self = (engine_object *)object;
+    ishow_model_info info;
+    if (enter(self) != 0) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    ishow_engine_info(self->engine, &info);
+    Py_END_ALLOW_THREADS
+    leave(self);
+    return Py_BuildValue("{ss,ss,ss,ss,si,si,si,si,si,si,ss,sO,sO,sn,sn,sn}", "name", info.name, "backend", info.backend, "precision", info.precision, "content_hash",
+                         info.content_hash, "sample_rate", info.sample_rate, "n_fft", info.n_fft, "hop", info.hop, "n_mels", info.n_mels, "dim", info.dim, "mod_width",
+                         info.mod_width, "text_layout", layouts[info.text_layout], "predicts_durations", info.predicts_durations ? Py_True : Py_False, "uses_prompt",
+                         info.uses_prompt ? Py_True : Py_False, "max_frames", (Py_ssize_t)info.max_frames, "chunk_frames", (Py_ssize_t)info.chunk_frames, "max_rows", (Py_ssize_t)info.max_rows);
+}
+
+static PyObject *engine_stats(PyObject *object, PyObject *unused) {
+    (void)unused;
+    engine_object *self = (engine_object *)object;
+    ishow_engine_stats s;
+    if (enter(self) != 0) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    ishow_engine_stats_get(self->engine, &s);
+    Py_END_ALLOW_THREADS
+    leave(self);
+    return Py_BuildValue("{sK,sK,sK,sK,sK,sK,sK,sK,sK,sd,sd,sd,sn,sn,sK,sK,sK,sn,sn}", "submitted", s.submitted, "completed", s.completed, "failed", s.failed, "cancelled", s.cancelled,
+                         "refused", s.refused, "steps", s.steps, "rows", s.rows, "retries", s.retries, "swaps", s.swaps, "audio_seconds", s.audio_seconds, "model_seconds", s.model_seconds,
+                         "busy_seconds", s.busy_seconds, "waiting", (Py_ssize_t)s.waiting, "in_flight", (Py_ssize_t)s.in_flight, "cache_hits", s.cache.hits, "cache_misses",
+                         s.cache.misses, "cache_evictions", s.cache.evictions, "cache_bytes", (Py_ssize_t)s.cache.bytes, "cache_entries", (Py_ssize_t)s.cache.entries);
+}
+
+static PyObject *engine_compile_start(PyObject *object, PyObject *unused) {
+    (void)unused;
+    engine_object *self = (engine_object *)object;
+    ishow_error error = {0};
+    ishow_status status;
+    if (enter(self) != 0) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = ishow_bridge_compile_start(self->bridge, self->engine, self->model, self->precision, self->threads, &error);
+    Py_END_ALLOW_THREADS
+    return leave_with(self, status, &error);
+}
+
+static PyObject *engine_compile_state(PyObject *object, PyObject *unused) {
+    (void)unused;
+    static const char *const names[] = {"none", "running", "swapped", "failed"};
+    engine_object *self = (engine_object *)object;
+    char why[480] = "";
+    if (enter(self) != 0) return NULL;
+    const int code = ishow_bridge_compile_state(self->bridge, why, sizeof why);
+    leave(self);
+    return Py_BuildValue("(ss)", names[code], why);
+}
+
+static PyObject *engine_pending(PyObject *object, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(((engine_object *)object)->pending);
+}
+
+static PyObject *engine_closed(PyObject *object, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(((engine_object *)object)->closing);
+}
+
+static PyMethodDef engine_methods[] = {
+    {"submit", (PyCFunction)(void (*)(void))engine_submit, METH_VARARGS | METH_KEYWORDS, "Queue a text; returns its Utterance."},
+    {"set_voice", (PyCFunction)(void (*)(void))engine_set_voice, METH_VARARGS | METH_KEYWORDS, "Add or replace a voice: mono float32 samples and their exact text."},
+    {"remove_voice", engine_remove_voice, METH_O, "Forget a voice."},
+    {"voices", engine_voices, METH_NOARGS, "All voices, in order of arrival."},
+    {"info", engine_info, METH_NOARGS, "What the active backend is."},
+    {"stats", engine_stats, METH_NOARGS, "Counters since the engine was opened."},
+    {"compile_start", engine_compile_start, METH_NOARGS, "Compile a package in a process of its own and swap it in when it is done."},
+    {"compile_state", engine_compile_state, METH_NOARGS, "(\"none\" | \"running\" | \"swapped\" | \"failed\", why)."},
+    {"close", engine_close, METH_NOARGS, "Cancel what is in flight and free the model."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef engine_properties[] = {
+    {"pending", engine_pending, NULL, "A package could be compiled; the Python model speaks until then.", NULL},
+    {"closed", engine_closed, NULL, "close() was called.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot engine_slots[] = {
+    {Py_tp_new, (void *)(uintptr_t)engine_new},
+    {Py_tp_dealloc, (void *)(uintptr_t)engine_dealloc},
+    {Py_tp_methods, engine_methods},
+    {Py_tp_getset, engine_properties},
+    {Py_tp_doc, "A loaded model, its voices, and the utterances in flight."},
+    {0, NULL},
+};
+
+static PyType_Spec engine_spec = {.name = "ishowtts._engine.Engine", .basicsize = sizeof(engine_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, .slots = engine_slots};
+
+/* ---- Utterance ---- */
+
+static void utterance_dealloc(PyObject *object) {
+    utterance_object *self = (utterance_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    Py_BEGIN_ALLOW_THREADS
+    ishow_utterance_free(self->utterance);
+    Py_END_ALLOW_THREADS
+    Py_XDECREF(self->owner);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+/* Waits in slices; 0 when `next` has an answer in *status, -1 with an exception when a signal's handler raised. */
+static int wait_next(utterance_object *self, double timeout, ishow_status *status, const float **samples, size_t *n, ishow_error *error) {
+    const double end = ishow_now() + timeout;
+    for (;;) {
+        double left = timeout < 0 ? WAIT_SLICE : end - ishow_now();
+        left = left < 0 ? 0 : left > WAIT_SLICE ? WAIT_SLICE : left;
+        ishow_error_clear(error);
+        Py_BEGIN_ALLOW_THREADS
+        *status = ishow_utterance_next(self->utterance, left, samples, n, error);
+        Py_END_ALLOW_THREADS
+        if (PyErr_CheckSignals() != 0) return -1;
+        const int nothing_yet = *status == ISHOW_ETIMEOUT && strcmp(error->field, "deadline") != 0;
+        if (!nothing_yet || (timeout >= 0 && ishow_now() >= end)) return 0;
+    }
+}
+
+static PyObject *utterance_next(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"timeout", NULL};
+    utterance_object *self = (utterance_object *)object;
+    const float *samples = NULL; /* borrowed until the next call */
+    ishow_error error = {0};
+    ishow_status status = ISHOW_OK;
+    double timeout = -1;
+    size_t n = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|d:next", names, &timeout)) return NULL;
+    if (self->reading) {
+        error = (ishow_error){.message = "Another thread is reading this utterance."};
+        return raise(Py_TYPE(self), ISHOW_ESTATE, &error);
+    }
+    self->reading = 1;
+    int failed = wait_next(self, timeout, &status, &samples, &n, &error);
+    self->reading = 0;
+    if (failed) return NULL;
+    if (status) return raise(Py_TYPE(self), status, &error);
+    if (n == 0) Py_RETURN_NONE;
+    return PyByteArray_FromStringAndSize((const char *)samples, (Py_ssize_t)(n * sizeof *samples));
+}
+
+static PyObject *utterance_cancel(PyObject *object, PyObject *unused) {
+    (void)unused;
+    utterance_object *self = (utterance_object *)object;
+    Py_BEGIN_ALLOW_THREADS
+    ishow_utterance_cancel(self->utterance);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+static PyObject *utterance_timings(PyObject *object, PyObject *unused) {
+    (void)unused;
+    utterance_object *self = (utterance_object *)object;
+    ishow_timings t;
+    Py_BEGIN_ALLOW_THREADS
+    ishow_utterance_timings(self->utterance, &t);
+    Py_END_ALLOW_THREADS
+    return Py_BuildValue("{sd,sd,sd,sd,sd,sd,si,si,sK,si,ss}", "queue", t.queue, "text", t.text, "first_audio", t.first_audio, "total", t.total, "model", t.model, "audio", t.audio,
+                         "chunks", t.chunks, "retries", t.retries, "seed", (unsigned long long)t.seed, "sample_rate", t.sample_rate, "voice", t.voice);
+}
+
+static PyObject *utterance_progress(PyObject *object, PyObject *unused) {
+    (void)unused;
+    utterance_object *self = (utterance_object *)object;
+    double progress;
+    Py_BEGIN_ALLOW_THREADS
+    progress = ishow_utterance_progress(self->utterance);
+    Py_END_ALLOW_THREADS
+    return PyFloat_FromDouble(progress);
+}
+
+static PyMethodDef utterance_methods[] = {
+    {"next", (PyCFunction)(void (*)(void))utterance_next, METH_VARARGS | METH_KEYWORDS,
+     "next(timeout=-1)\n--\n\nThe next piece of audio as float32 bytes, None at the end. Waits up to `timeout` seconds (below 0: for ever)."},
+    {"cancel", utterance_cancel, METH_NOARGS, "Stop at the next step; next() then raises ECANCELLED."},
+    {"timings", utterance_timings, METH_NOARGS, "Seconds spent where, seed, sample rate."},
+    {"progress", utterance_progress, METH_NOARGS, "0 to 1, by steps taken."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot utterance_slots[] = {
+    {Py_tp_dealloc, (void *)(uintptr_t)utterance_dealloc},
+    {Py_tp_methods, utterance_methods},
+    {Py_tp_doc, "One text on its way to audio; freed and cancelled with its last reference."},
+    {0, NULL},
+};
+
+static PyType_Spec utterance_spec = {.name = "ishowtts._engine.Utterance", .basicsize = sizeof(utterance_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, .slots = utterance_slots};
+
+/* ---- Module ---- */
+
+static PyObject *make_defaults(void) {
+#define WHOLE(name, value) #name, (long long)(value)
+#define REAL(name, value) #name, (double)(value)
+    return Py_BuildValue(
+        "{sL,sL,sL,sd,sd,sd,sd,sd,sd,sd,sd,sd,sd,sd,sd,sL,sd,sd,sL,sL,sL,sL,sd,sL,ss,sL,sL,sL,sL}", WHOLE(nfe, ISHOW_NFE), WHOLE(nfe_min, ISHOW_NFE_MIN), WHOLE(nfe_max, ISHOW_NFE_MAX),
+        REAL(cfg_strength, ISHOW_CFG_STRENGTH), REAL(cfg_strength_max, ISHOW_CFG_STRENGTH_MAX), REAL(sway, ISHOW_SWAY), REAL(sway_min, ISHOW_SWAY_MIN),
+        REAL(sway_max, ISHOW_SWAY_MAX), REAL(speed, ISHOW_SPEED), REAL(speed_min, ISHOW_SPEED_MIN), REAL(speed_max, ISHOW_SPEED_MAX), REAL(target_rms, ISHOW_TARGET_RMS),
+        REAL(cross_fade, ISHOW_CROSS_FADE), REAL(cross_fade_max, ISHOW_CROSS_FADE_MAX), REAL(fix_duration_max, ISHOW_FIX_DURATION_MAX),
+        WHOLE(max_text_chars, ISHOW_MAX_TEXT_CHARS), REAL(reference_seconds_min, ISHOW_REFERENCE_SECONDS_MIN), REAL(reference_seconds_max, ISHOW_REFERENCE_SECONDS_MAX),
+        WHOLE(upload_bytes_max, ISHOW_UPLOAD_BYTES_MAX), WHOLE(queue_capacity, ISHOW_QUEUE_CAPACITY), WHOLE(cache_bytes, ISHOW_CACHE_BYTES), WHOLE(max_rows, ISHOW_MAX_ROWS),
+        REAL(chunk_seconds, ISHOW_CHUNK_SECONDS), WHOLE(retries, ISHOW_RETRIES), "host", ISHOW_HOST, WHOLE(port, ISHOW_PORT), WHOLE(body_bytes_max, ISHOW_BODY_BYTES_MAX),
+        WHOLE(request_seconds, ISHOW_REQUEST_SECONDS), WHOLE(drain_seconds, ISHOW_DRAIN_SECONDS));
+#undef WHOLE
+#undef REAL
+}
+
+static PyObject *live_handles(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyLong_FromLong(ishow_live_handles());
+}
+
+static int add(PyObject *module, const char *name, PyObject *value) {
+    int failed = PyModule_AddObjectRef(module, name, value); /* with value NULL: the exception stays */
+    Py_XDECREF(value);
+    return failed;
+}
+
+static int exec(PyObject *module) {
+    module_state *state = PyModule_GetState(module);
+    PyObject *errors = PyImport_ImportModule("ishowtts.errors");
+    if (errors) state->from_status = PyObject_GetAttrString(errors, "from_status");
+    Py_XDECREF(errors);
+    if (!state->from_status) return -1;
+    state->engine_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &engine_spec, NULL);
+    state->utterance_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &utterance_spec, NULL);
+    if (!state->engine_type || !state->utterance_type || PyModule_AddType(module, state->engine_type) || PyModule_AddType(module, state->utterance_type)) return -1;
+    return add(module, "DEFAULTS", make_defaults()) || add(module, "VERSION", PyUnicode_FromString(ishow_version())) ? -1 : 0;
+}
+
+static int traverse(PyObject *module, visitproc visit, void *arg) {
+    module_state *state = PyModule_GetState(module);
+    Py_VISIT(state->engine_type);
+    Py_VISIT(state->utterance_type);
+    Py_VISIT(state->from_status);
+    return 0;
+}
+
+static int clear(PyObject *module) {
+    module_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->engine_type);
+    Py_CLEAR(state->utterance_type);
+    Py_CLEAR(state->from_status);
+    return 0;
+}
+
+static PyMethodDef functions[] = {
+    {"live_handles", live_handles, METH_NOARGS, "Opaque handles of the C core that are alive in this module: 0 when all is closed."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)(uintptr_t)exec},
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "ishowtts._engine",
+    .m_doc = "The C engine.",
+    .m_size = sizeof(module_state),
+    .m_methods = functions,
+    .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+};
+
+PyMODINIT_FUNC PyInit__engine(void) {
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,109 @@
+/* Who may ask: the names a browser may have reached us by, the sites that may call, and the key.
+ *
+ * DNS rebinding turns a foreign page's own name into our address, so a browser on this machine would talk to us in that page's name.
+ * The Host header then carries that name: only names we know are served. With a key such a page has no way in, so any Host will do. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "server/server.h"
+
+int names_copy(names *out, const char *const *items, size_t n) {
+    *out = (names){0};
+    if (n && !(out->item = calloc(n, sizeof *out->item))) return 0;
+    for (; out->n < n; out->n++)
+        if (!(out->item[out->n] = ishow_strdup(items[out->n]))) return 0;
+    return 1;
+}
+
+void names_free(names *n) {
+    for (size_t i = 0; i < n->n; i++) free(n->item[i]);
+    free(n->item);
+    *n = (names){0};
+}
+
+static int names_hold(const names *n, const char *text, size_t length) {
+    for (size_t i = 0; i < n->n; i++)
+        if (strlen(n->item[i]) == length && !strncasecmp(n->item[i], text, length)) return 1;
+    return 0;
+}
+
+/* Length of the name in "name", "name:port", "[v6]:port"; 0 when malformed. */
+static size_t host_length(const char *host) {
+    size_t n = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
+    if (host[0] == '[') {
+        if (host[n] != ']') return 0;
+        n++;
+    }
+    if (host[n] == ':') {
+        const char *port = host + n + 1;
+        if (strspn(port, "0123456789") != strlen(port) || strlen(port) > 5) return 0;
+    } else if (host[n]) return 0;
+    return n;
+}
+
+static int is_address(const char *host, size_t n) {
+    char text[64];
+    unsigned char raw[16];
+    if (host[0] == '[') host++, n -= 2;
+    if (n >= sizeof text) return 0;
+    memcpy(text, host, n);
+    text[n] = '\0';
+    return inet_pton(AF_INET, text, raw) == 1 || inet_pton(AF_INET6, text, raw) == 1;
+}
+
+static int host_known(const access_rules *rules, const char *host, size_t n) {
+    static const char *const loopback[] = {"localhost", "127.0.0.1", "[::1]"};
+    for (size_t i = 0; i < sizeof loopback / sizeof *loopback; i++)
+        if (strlen(loopback[i]) == n && !strncasecmp(loopback[i], host, n)) return 1;
+    if (strlen(rules->host) == n && !strncasecmp(rules->host, host, n)) return 1;
+    if (names_hold(&rules->hosts, host, n)) return 1;
+    /* An address in figures was not made by anybody's name server. */
+    return !rules->loopback && (rules->key_needed || is_address(host, n));
+}
+
+int auth_host(exchange *x) {
+    const access_rules *rules = &x->server->rules;
+    const char *host = header_get(x, "Host");
+    if (!host) {
+        if (header_get(x, "Origin")) return fault_set(&x->fault, 403, "forbidden_origin", "", "A request with an Origin needs a Host.");
+        return 1; /* HTTP/1.0; libmicrohttpd refuses HTTP/1.1 without one */
+    }
+    size_t n = host_length(host);
+    if (!n) return fault_set(&x->fault, 400, "malformed_host", "", "The Host header is malformed.");
+    if (!host_known(rules, host, n))
+        return fault_set(&x->fault, 403, "forbidden_host", "", "This server does not go by the name in the Host header; names are listed in server.allowed_hosts.");
+    const char *origin = header_get(x, "Origin");
+    if (!origin) return 1;
+    const char *authority = strstr(origin, "://");
+    if (authority && !strcasecmp(authority + 3, host)) return 1;
+    for (size_t i = 0; i < rules->origins.n; i++)
+        if (!strcasecmp(rules->origins.item[i], origin)) {
+            x->origin = rules->origins.item[i];
+            return 1;
+        }
+    return fault_set(&x->fault, 403, "forbidden_origin", "", "Pages of this origin may not call this server; origins are listed in server.cors_origins.");
+}
+
+/* Takes as long for every wrong key, whatever part of it is right. */
+static int same_secret(const char *given, const char *secret) {
+    size_t n = strlen(secret), m = strlen(given);
+    volatile unsigned char differ = (unsigned char)(n != m);
+    for (size_t i = 0; i < n; i++) differ |= (unsigned char)(secret[i] ^ (m ? given[i % m] : 0));
+    return differ == 0;
+}
+
+int auth_key(exchange *x) {
+    const access_rules *rules = &x->server->rules;
+    if (!rules->key_needed) return 1;
+    const char *given = header_get(x, "Authorization");
+    if (given) {
+        if (strncasecmp(given, "Bearer ", 7)) return fault_set(&x->fault, 401, "unauthorized", "", "The Authorization header must be \"Bearer\" and the API key.");
+        given += 7;
+        given += strspn(given, " ");
+    } else given = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "key");
+    if (!given) return fault_set(&x->fault, 401, "unauthorized", "", "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.");
+    if (!same_secret(given, rules->api_key)) return fault_set(&x->fault, 401, "unauthorized", "", "The API key is wrong.");
+    return 1;
+}

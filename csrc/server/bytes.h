@@ -1,0 +1,22 @@
+/* A growing buffer and a small JSON writer on top of it. An append that finds no memory sets `failed` and later ones do nothing, so a
+ * writer checks once at the end. */
+#ifndef ISHOW_SERVER_BYTES_H
+#define ISHOW_SERVER_BYTES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct bytes {
+    unsigned char *data;
+    size_t n, capacity;
+    int failed;
+} bytes;
+
+void *bytes_reserve(bytes *b, size_t n);    /* room for n more, uncounted; NULL: failed */
+void bytes_add(bytes *b, const void *data, size_t n);
+void bytes_text(bytes *b, const char *text);
+void bytes_format(bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void bytes_json(bytes *b, const char *text); /* a quoted, escaped string; NULL: null */
+void bytes_free(bytes *b);                   /* empty again and usable */
+
+#endif

@@ -1,0 +1,121 @@
+/* Samples to bytes. A streamed answer is resampled piece by piece: each piece is resampled together with a little of what came before,
+ * and what lies too near the end waits for the next piece, so the seams cannot be heard and the whole equals one resampling. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/server.h"
+
+void encode_base64(bytes *out, const void *data, size_t n) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *s = data;
+    char *p = bytes_reserve(out, (n + 2) / 3 * 4);
+    if (!p) return;
+    size_t i = 0;
+    for (; i + 3 <= n; i += 3) {
+        uint32_t v = (uint32_t)s[i] << 16 | (uint32_t)s[i + 1] << 8 | s[i + 2];
+        *p++ = digits[v >> 18];
+        *p++ = digits[v >> 12 & 63];
+        *p++ = digits[v >> 6 & 63];
+        *p++ = digits[v & 63];
+    }
+    if (i < n) {
+        uint32_t v = (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0);
+        *p++ = digits[v >> 18];
+        *p++ = digits[v >> 12 & 63];
+        *p++ = i + 1 < n ? digits[v >> 6 & 63] : '=';
+        *p++ = '=';
+    }
+    out->n += (n + 2) / 3 * 4;
+}
+
+void encode_wav_header_endless(bytes *out, int sample_rate) {
+    uint32_t r = (uint32_t)sample_rate, b = r * 2;
+    const unsigned char header[44] = {
+        'R', 'I', 'F', 'F', 255, 255, 255, 255, 'W', 'A', 'V', 'E', 'f', 'm', 't', ' ', 16, 0, 0, 0, 1, 0, 1, 0,
+        (unsigned char)r, (unsigned char)(r >> 8), (unsigned char)(r >> 16), (unsigned char)(r >> 24),
+        (unsigned char)b, (unsigned char)(b >> 8), (unsigned char)(b >> 16), (unsigned char)(b >> 24),
+        2, 0, 16, 0, 'd', 'a', 't', 'a', 255, 255, 255, 255};
+    bytes_add(out, header, sizeof header);
+}
+
+/* The same rounding as ishow_wav_encode, so that a streamed and a whole answer carry equal samples. */
+void encode_s16(bytes *out, const float *samples, size_t n) {
+    unsigned char *p = bytes_reserve(out, 2 * n);
+    if (!p) return;
+    for (size_t i = 0; i < n; i++) {
+        float x = samples[i] * 32768.0f;
+        x = x > 32767.0f ? 32767.0f : x > -32768.0f ? x : x <= -32768.0f ? -32768.0f : 0; /* NaN: 0 */
+        int v = (int)lrintf(x);
+        *p++ = (unsigned char)(v & 255);
+        *p++ = (unsigned char)(v >> 8 & 255);
+    }
+    out->n += 2 * n;
+}
+
+enum { GUARD = 2048 }; /* input samples; soxr's filter reaches a few hundred */
+
+struct rate_stream {
+    int from, to;
+    uint64_t unit;    /* input samples after which input and output instants meet again */
+    uint64_t base;    /* input index of held[0], a multiple of unit */
+    uint64_t emitted; /* output samples given out */
+    bytes held;       /* floats */
+};
+
+ishow_status rate_stream_create(rate_stream **out, int from, int to, ishow_error *error) {
+    rate_stream *r = calloc(1, sizeof *r);
+    *out = r;
+    if (!r) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for resampling could not be had.");
+    int a = from, b = to;
+    while (b) {
+        int c = a % b;
+        a = b;
+        b = c;
+    }
+    r->from = from;
+    r->to = to;
+    r->unit = (uint64_t)(from / a);
+    return ISHOW_OK;
+}
+
+void rate_stream_free(rate_stream *r) {
+    if (!r) return;
+    bytes_free(&r->held);
+    free(r);
+}
+
+ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, int last, bytes *out, ishow_error *error) {
+    if (r->from == r->to) {
+        bytes_add(out, samples, n * sizeof *samples);
+        return out->failed ? ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.") : ISHOW_OK;
+    }
+    ishow_pcm made = {0};
+    ishow_status status = ISHOW_OK;
+    bytes_add(&r->held, samples, n * sizeof *samples);
+    if (r->held.failed) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+    size_t held = r->held.n / sizeof(float);
+    if (!held || (!last && held <= GUARD)) return ISHOW_OK;
+    status = ishow_audio_resample((const float *)(void *)r->held.data, held, r->from, r->to, &made, error);
+    if (status != ISHOW_OK) goto done;
+    uint64_t first = r->base / r->unit * ((uint64_t)r->to * r->unit / (uint64_t)r->from); /* output index of made[0] */
+    uint64_t safe = last ? first + made.length : (r->base + held - GUARD) * (uint64_t)r->to / (uint64_t)r->from;
+    if (safe > first + made.length) safe = first + made.length;
+    if (safe > r->emitted) {
+        bytes_add(out, made.samples + (r->emitted - first), (safe - r->emitted) * sizeof(float));
+        r->emitted = safe;
+    }
+    /* Keep GUARD samples before the next output as context. */
+    uint64_t reached = r->emitted * (uint64_t)r->from / (uint64_t)r->to;
+    uint64_t keep = reached > GUARD ? (reached - GUARD) / r->unit * r->unit : 0;
+    if (keep > r->base) {
+        size_t drop = (size_t)(keep - r->base) * sizeof(float);
+        memmove(r->held.data, r->held.data + drop, r->held.n - drop);
+        r->held.n -= drop;
+        r->base = keep;
+    }
+    if (out->failed) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+done:
+    ishow_pcm_free(&made);
+    return status;
+}

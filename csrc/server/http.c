@@ -1,0 +1,306 @@
+/* The event loop: libmicrohttpd in external epoll mode, nested into an epoll set of our own together with the waker and the sockets of
+ * clients that wait for the model.
+ *
+ * Life of an exchange: begun when the request line is read (on_uri), admitted by its head, its body collected (or swallowed, so that a
+ * refused client gets to read why), answered at once or suspended until the pump has something, gone in on_completed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/server.h"
+
+enum { TICK_MS = 500, POOL_BYTES = 64 * 1024, EVENTS = 64 };
+
+/* ---- connections ---- */
+
+static void on_connection(void *self, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what) {
+    ishow_server *s = self;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        peer *p = calloc(1, sizeof *p);
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *context = p;
+        if (!p) return;
+        p->fd = info ? info->connect_fd : -1;
+        p->since = ishow_now();
+        p->next = s->peers;
+        if (s->peers) s->peers->prev = p;
+        s->peers = p;
+        s->connections++;
+        /* Without a bound the kernel takes megabytes of audio from us that a slow listener has not asked for. */
+        int lowat = 16384;
+        setsockopt(p->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
+        return;
+    }
+    peer *p = *context;
+    if (!p) return;
+    if (p->prev) p->prev->next = p->next;
+    else s->peers = p->next;
+    if (p->next) p->next->prev = p->prev;
+    s->connections--;
+    free(p);
+}
+
+/* Closes connections that have not brought a whole request in time, however slowly they drip. */
+static void reap_slow(ishow_server *s) {
+    double now = ishow_now();
+    for (peer *p = s->peers; p; p = p->next) {
+        exchange *x = p->exchange;
+        if (x && x->phase != PHASE_HEAD && x->phase != PHASE_BODY && x->phase != PHASE_SWALLOW) continue;
+        if (now - p->since > s->idle_seconds) {
+            shutdown(p->fd, SHUT_RDWR);
+            p->since = now;
+        }
+    }
+}
+
+/* ---- exchanges ---- */
+
+static int good_id(const char *id) {
+    size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+    return n >= 1 && n <= ID_MAX && !id[n];
+}
+
+static void choose_id(exchange *x) {
+    const char *given = header_get(x, "X-Request-Id");
+    if (given && good_id(given)) {
+        strcpy(x->id, given);
+        return;
+    }
+    unsigned char random[12];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) memset(random, 0, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++) snprintf(x->id + 2 * i, 3, "%02x", random[i]);
+}
+
+static void *on_uri(void *self, const char *uri, struct MHD_Connection *connection) {
+    ishow_server *s = self;
+    exchange *x = calloc(1, sizeof *x);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    if (!x) return NULL;
+    x->server = s;
+    x->connection = connection;
+    x->peer = info ? info->socket_context : NULL;
+    x->uri_length = strlen(uri);
+    x->bad_uri = strstr(uri, "%00") != NULL;
+    x->began = ishow_now();
+    if (x->peer) x->peer->exchange = x;
+    s->exchanges++;
+    return x;
+}
+
+static void leave_waiting(exchange *x) {
+    ishow_server *s = x->server;
+    if (x->watched && x->peer) epoll_ctl(s->epoll, EPOLL_CTL_DEL, x->peer->fd, NULL);
+    x->watched = 0;
+    if (!x->job) return;
+    if (x->prev) x->prev->next = x->next;
+    else s->waiting = x->next;
+    if (x->next) x->next->prev = x->prev;
+    x->prev = x->next = NULL;
+}
+
+static void on_completed(void *self, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode why) {
+    ishow_server *s = self;
+    exchange *x = *context;
+    (void)connection;
+    *context = NULL;
+    if (!x) return;
+    leave_waiting(x);
+    if (x->job) {
+        ishow_utterance_cancel(x->job->utterance); /* no effect on one that is finished */
+        pump_notify(s->pump);
+        job_release(x->job);
+    }
+    int cut = why != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    metrics_request(s->metrics, x->route ? x->route->index : ROUTE_NONE, cut ? 0 : x->status);
+    ishow_log(ISHOW_LOG_DEBUG, "server", "%s %s %d%s %.1f ms", x->id, route_name(x->route ? x->route->index : ROUTE_NONE), x->status, cut ? " (cut off)" : "",
+              1e3 * (ishow_now() - x->began));
+    if (x->peer) {
+        x->peer->exchange = NULL;
+        x->peer->since = ishow_now();
+    }
+    bytes_free(&x->body);
+    s->exchanges--;
+    free(x);
+}
+
+void http_wait(exchange *x) {
+    ishow_server *s = x->server;
+    if (!x->watched && x->peer) {
+        struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = x};
+        x->watched = epoll_ctl(s->epoll, EPOLL_CTL_ADD, x->peer->fd, &event) == 0;
+    }
+    x->suspended = 1;
+    MHD_suspend_connection(x->connection);
+}
+
+static void wake_exchange(exchange *x) {
+    if (!x->suspended) return;
+    x->suspended = 0;
+    MHD_resume_connection(x->connection);
+}
+
+/* The head is read. */
+static enum MHD_Result on_head(exchange *x, const char *url, const char *method) {
+    choose_id(x);
+    int admitted = route_admit(x, url, method);
+    const char *length = header_get(x, "Content-Length");
+    int has_body = (length && strcmp(length, "0")) || header_get(x, "Transfer-Encoding");
+    if (admitted && x->route && (x->route->flags & ROUTE_BODY)) {
+        x->phase = PHASE_BODY;
+        return MHD_YES;
+    }
+    int certain = admitted || strcmp(x->fault.code, "ambiguous_length");
+    int waits = header_get(x, "Expect") != NULL; /* such a client sends its body only when asked to */
+    if (has_body && certain && !waits && (!length || strtoull(length, NULL, 10) <= SWALLOW_MAX)) {
+        x->phase = PHASE_SWALLOW;
+        return MHD_YES;
+    }
+    if (!admitted) return respond_fault(x);
+    if (x->route) {
+        x->phase = PHASE_SWALLOW; /* answered when libmicrohttpd says that the request is whole */
+        return MHD_YES;
+    }
+    struct MHD_Response *response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT); /* a permitted preflight */
+    if (!response) return MHD_NO;
+    MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, DELETE");
+    MHD_add_response_header(response, "Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id");
+    MHD_add_response_header(response, "Access-Control-Max-Age", "600");
+    return respond_with(x, 204, response);
+}
+
+static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                                  const char *data, size_t *n_data, void **context) {
+    exchange *x = *context;
+    (void)self, (void)connection, (void)version;
+    if (!x) return MHD_NO;
+    switch (x->phase) {
+    case PHASE_HEAD: return on_head(x, url, method);
+    case PHASE_BODY:
+    case PHASE_SWALLOW:
+        if (*n_data) {
+            x->received += *n_data;
+            if (x->phase == PHASE_BODY) {
+                bytes_add(&x->body, data, *n_data);
+                if (x->body.n > x->server->body_bytes_max) { /* chunked: the length was not known before */
+                    fault_set(&x->fault, 413, "too_large", "", "The body may have %zu bytes.", x->server->body_bytes_max);
+                    bytes_free(&x->body);
+                    x->phase = PHASE_SWALLOW;
+                }
+            }
+            *n_data = 0;
+            return x->received > SWALLOW_MAX || x->body.failed ? MHD_NO : MHD_YES;
+        }
+        return x->fault.status ? respond_fault(x) : x->route->answer(x);
+    case PHASE_WAIT: return tts_resume(x);
+    default: return MHD_NO;
+    }
+}
+
+/* ---- the loop ---- */
+
+void http_wake(void *server) {
+    ishow_server *s = server;
+    uint64_t one = 1;
+    ssize_t ignored = write(s->waker, &one, sizeof one);
+    (void)ignored;
+}
+
+/* Whoever has news is resumed. There are as many of them as the engine's queue is long at most. */
+static void wake_waiting(ishow_server *s, int all) {
+    for (exchange *x = s->waiting; x; x = x->next) {
+        job *j = x->job;
+        pthread_mutex_lock(&j->lock);
+        int news = j->finished || j->out.n > j->taken;
+        pthread_mutex_unlock(&j->lock);
+        if (news || x->gone || all) wake_exchange(x);
+    }
+}
+
+static void hang_up(exchange *x) {
+    x->gone = 1;
+    if (x->job) ishow_utterance_cancel(x->job->utterance);
+    pump_notify(x->server->pump);
+    wake_exchange(x);
+}
+
+static void *loop_main(void *self) {
+    ishow_server *s = self;
+    struct epoll_event events[EVENTS];
+    double next_tick = 0;
+    for (;;) {
+        MHD_UNSIGNED_LONG_LONG wanted = 0;
+        int timeout = TICK_MS;
+        if (MHD_get_timeout(s->daemon, &wanted) == MHD_YES && wanted < TICK_MS) timeout = (int)wanted;
+        int n = epoll_wait(s->epoll, events, EVENTS, timeout);
+        for (int i = 0; i < n; i++) {
+            void *whose = events[i].data.ptr;
+            if (whose == &s->waker) {
+                uint64_t count;
+                ssize_t ignored = read(s->waker, &count, sizeof count);
+                (void)ignored;
+                wake_waiting(s, 0);
+            } else if (whose != &s->daemon) hang_up(whose);
+        }
+        double now = ishow_now();
+        if (now >= next_tick) {
+            next_tick = now + 1e-3 * TICK_MS;
+            reap_slow(s);
+        }
+        if (atomic_load(&s->draining)) {
+            if (s->listener >= 0) {
+                MHD_quiesce_daemon(s->daemon);
+                close(s->listener);
+                s->listener = -1;
+            }
+            if (now >= s->drain_until) /* patience is over */
+                for (exchange *x = s->waiting; x; x = x->next) hang_up(x);
+            if (!s->exchanges || now >= s->drain_until + 2.0) break;
+        }
+        MHD_run(s->daemon);
+    }
+    /* What is suspended still must be resumed before the daemon may stop. */
+    for (exchange *x = s->waiting; x; x = x->next) hang_up(x);
+    MHD_stop_daemon(s->daemon);
+    s->daemon = NULL;
+    return NULL;
+}
+
+static void log_line(void *self, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+static void log_line(void *self, const char *format, va_list args) {
+    char line[512];
+    (void)self;
+    vsnprintf(line, sizeof line, format, args);
+    line[strcspn(line, "\r\n")] = '\0';
+    ishow_log(ISHOW_LOG_DEBUG, "http", "%s", line);
+}
+
+ishow_status http_start(ishow_server *s, unsigned max_connections, ishow_error *error) {
+    s->epoll = epoll_create1(EPOLL_CLOEXEC);
+    s->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->epoll < 0 || s->waker < 0) return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
+    ishow_status status = pump_create(&s->pump, http_wake, s, s->metrics, error);
+    if (status != ISHOW_OK) return status;
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+        MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_CONNECTION_LIMIT, max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->idle_seconds + 0.999), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+    if (!s->daemon) return ishow_fail(error, ISHOW_EIO, "", "The HTTP daemon could not be started.");
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &s->daemon};
+    struct epoll_event wake = {.events = EPOLLIN, .data.ptr = &s->waker};
+    if (!info || epoll_ctl(s->epoll, EPOLL_CTL_ADD, info->epoll_fd, &event) || epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->waker, &wake))
+        return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
+    if (pthread_create(&s->thread, NULL, loop_main, s)) return ishow_fail(error, ISHOW_EINTERNAL, "", "The event loop's thread could not be started.");
+    s->thread_runs = 1;
+    return ISHOW_OK;
+}

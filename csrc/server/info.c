@@ -1,0 +1,98 @@
+/* What the server says about itself. */
+#include <stdlib.h>
+
+#include "server/server.h"
+
+static const char *state(const ishow_server *s) {
+    if (atomic_load(&s->draining)) return "draining";
+    return atomic_load(&s->engine) ? "ready" : "loading";
+}
+
+static void write_compile(const ishow_server *s, bytes *body) {
+    static const char *const states[] = {"none", "running", "done", "failed"};
+    char why[480] = "";
+    int at = s->compile_state ? s->compile_state(s->compile_self, why, sizeof why) : 0;
+    bytes_format(body, ",\"compile\":\"%s\"", states[at >= 0 && at < 4 ? at : 0]);
+    if (!why[0]) return;
+    bytes_text(body, ",\"compile_error\":");
+    bytes_json(body, why);
+}
+
+enum MHD_Result answer_health(exchange *x) {
+    ishow_server *s = x->server;
+    ishow_engine *engine = atomic_load(&s->engine);
+    ishow_voice_entry *voices = NULL;
+    ishow_model_info info = {0};
+    size_t n = 0;
+    bytes body = {0};
+    if (engine) {
+        ishow_engine_info(engine, &info);
+        if (ishow_engine_list_voices(engine, &voices, &n, NULL) != ISHOW_OK) n = 0;
+    }
+    bytes_format(&body, "{\"status\":\"%s\",\"version\":\"%s\",\"voices\":[", state(s), ishow_version());
+    for (size_t i = 0; i < n; i++) {
+        if (i) bytes_text(&body, ",");
+        bytes_json(&body, voices[i].id);
+    }
+    bytes_text(&body, "],\"default_voice\":");
+    bytes_json(&body, engine && s->default_voice[0] ? s->default_voice : n ? voices[0].id : NULL);
+    bytes_text(&body, ",\"backend\":");
+    bytes_json(&body, engine ? info.backend : NULL);
+    bytes_text(&body, ",\"model\":");
+    bytes_json(&body, engine ? info.name : NULL);
+    bytes_text(&body, ",\"precision\":");
+    bytes_json(&body, engine ? info.precision : NULL);
+    write_compile(s, &body);
+    bytes_text(&body, "}");
+    free(voices);
+    return respond(x, 200, "application/json", &body);
+}
+
+enum MHD_Result answer_ready(exchange *x) {
+    ishow_server *s = x->server;
+    if (atomic_load(&s->draining)) fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
+    else if (!atomic_load(&s->engine)) fault_set(&x->fault, 503, "loading", "", "The model is being loaded.");
+    else return answer_health(x);
+    return respond_fault(x);
+}
+
+enum MHD_Result answer_voices(exchange *x) {
+    ishow_engine *engine = atomic_load(&x->server->engine);
+    ishow_voice_entry *voices = NULL;
+    ishow_error error = {0};
+    size_t n = 0;
+    char label[128];
+    bytes body = {0};
+    if (ishow_engine_list_voices(engine, &voices, &n, &error) != ISHOW_OK) {
+        fault_from_error(&x->fault, &error);
+        return respond_fault(x);
+    }
+    engine_label(engine, label, sizeof label);
+    bytes_text(&body, "[");
+    for (size_t i = 0; i < n; i++) {
+        bytes_text(&body, i ? ",{\"id\":" : "{\"id\":");
+        bytes_json(&body, voices[i].id);
+        bytes_text(&body, ",\"engine\":\"" ENGINE_ID "\",\"engine_label\":");
+        bytes_json(&body, label);
+        if (voices[i].language[0]) {
+            bytes_text(&body, ",\"language\":");
+            bytes_json(&body, voices[i].language);
+        }
+        if (voices[i].text && voices[i].text[0]) {
+            bytes_text(&body, ",\"reference_text\":");
+            bytes_json(&body, voices[i].text);
+        }
+        bytes_text(&body, ",\"has_override\":false,\"sample_url\":null}");
+    }
+    bytes_text(&body, "]");
+    free(voices);
+    return respond(x, 200, "application/json", &body);
+}
+
+enum MHD_Result answer_metrics(exchange *x) {
+    ishow_server *s = x->server;
+    ishow_engine *engine = atomic_load(&s->engine);
+    bytes body = {0};
+    metrics_write(s->metrics, engine, engine && !atomic_load(&s->draining), s->connections, &body);
+    return respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
+}

@@ -1,0 +1,253 @@
+/* ishowtts-server: puts interpreter, engine and HTTP together, and takes them apart again.
+ *
+ * Order of the start: the interpreter reads the configuration (a tenth of a second, no torch), the port is opened and health answered,
+ * and only then the model is loaded. All that touches the interpreter's lifetime happens on this, the main thread. Signal handlers only write to
+ * a pipe; signals are not blocked, because the compiler process would inherit that. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "ishow/bridge.h"
+#include "ishow/defaults.h"
+#include "ishow/server.h"
+#include "server/settings.h"
+
+enum { EXIT_USAGE = 2, OVERRIDES_MAX = 64 };
+
+typedef struct arguments {
+    const char *config;
+    char *overrides[OVERRIDES_MAX]; /* owned */
+    size_t n_overrides;
+} arguments;
+
+static const char usage[] =
+    "Usage: ishowtts-server [--config FILE] [--host NAME] [--port N] [--set SECTION.KEY=VALUE]... [--verbose]\n"
+    "       ishowtts-server --version | --help\n"
+    "Serves speech over HTTP. Settings come from FILE (TOML), then the environment (ISHOWTTS__SECTION__KEY), then the options;\n"
+    "port 0 takes any free port. SIGTERM and SIGINT finish what is being spoken, a second one ends at once.\n";
+
+/* The one thing a signal handler can reach. */
+static volatile sig_atomic_t signal_pipe = -1;
+
+static void on_signal(int number) {
+    int before = errno;
+    char byte = (char)number;
+    ssize_t ignored = write((int)signal_pipe, &byte, 1);
+    (void)ignored;
+    errno = before;
+}
+
+typedef struct stop_request {
+    int pipe[2];
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int asked;
+} stop_request;
+
+/* The first signal asks main to stop; main may be inside the interpreter, so a second one does not wait for it. */
+static void *watch_signals(void *self) {
+    stop_request *stop = self;
+    char number;
+    for (int seen = 0;;) {
+        ssize_t n = read(stop->pipe[0], &number, 1);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0 || number == 0) return NULL; /* main is done */
+        if (seen++) _exit(128 + number);
+        pthread_mutex_lock(&stop->lock);
+        stop->asked = 1;
+        pthread_cond_signal(&stop->changed);
+        pthread_mutex_unlock(&stop->lock);
+    }
+}
+
+static int stop_asked(stop_request *stop, int wait) {
+    pthread_mutex_lock(&stop->lock);
+    while (wait && !stop->asked) pthread_cond_wait(&stop->changed, &stop->lock);
+    int asked = stop->asked;
+    pthread_mutex_unlock(&stop->lock);
+    return asked;
+}
+
+static int add_override(arguments *a, const char *key, const char *value) {
+    if (a->n_overrides == OVERRIDES_MAX) return 0;
+    return asprintf(&a->overrides[a->n_overrides], "%s%s", key, value) >= 0 && ++a->n_overrides;
+}
+
+/* -1: go on; otherwise the exit code. */
+static int parse_arguments(int argc, char **argv, arguments *out) {
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"host", required_argument, NULL, 'H'}, {"port", required_argument, NULL, 'p'},
+                                            {"set", required_argument, NULL, 's'},    {"verbose", no_argument, NULL, 'v'},    {"version", no_argument, NULL, 'V'},
+                                            {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "c:p:h", options, NULL)) != -1) {
+        int good = 1;
+        switch (option) {
+        case 'c': out->config = optarg; break;
+        case 'H': good = add_override(out, "server.host=", optarg); break;
+        case 'p': good = add_override(out, "server.port=", optarg); break;
+        case 's': good = add_override(out, "", optarg); break;
+        case 'v': ishow_log_set_level(ISHOW_LOG_DEBUG); break;
+        case 'V': printf("ishowtts-server %s\n", ishow_version()); return 0;
+        case 'h': fputs(usage, stdout); return 0;
+        default: fputs(usage, stderr); return EXIT_USAGE;
+        }
+        if (!good) {
+            fprintf(stderr, "ishowtts-server: at most %d settings can be given as options.\n", OVERRIDES_MAX);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind == argc) return -1;
+    fprintf(stderr, "ishowtts-server: what is \"%s\"?\n%s", argv[optind], usage);
+    return EXIT_USAGE;
+}
+
+/* The page lies beside the executable: in the package (ishowtts/bin) or in a source tree (build/VARIANT). */
+static const char *find_web(char *out, size_t n) {
+    static const char *const places[] = {"../web", "../../ishowtts/web"};
+    char self[PATH_MAX];
+    struct stat info;
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length <= 0) return NULL;
+    self[length] = '\0';
+    *strrchr(self, '/') = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (snprintf(out, n, "%s/%s/index.html", self, places[i]) < (int)n && !stat(out, &info)) {
+            *strrchr(out, '/') = '\0';
+            return out;
+        }
+    ishow_log(ISHOW_LOG_WARN, "server", "no page: there is no web folder beside %s", self);
+    return NULL;
+}
+
+static ishow_status add_voices(ishow_engine *engine, const settings *s, ishow_error *error) {
+    const ishow_decode_limits limits = ishow_decode_limits_reference();
+    for (size_t i = 0; i < s->n_voices; i++) {
+        const voice_setting *v = &s->voices[i];
+        ishow_pcm pcm = {0};
+        ishow_status status = v->audio ? ishow_audio_decode_file(v->audio, &limits, &pcm, error) : ISHOW_OK;
+        if (status == ISHOW_OK) {
+            ishow_voice voice = {.id = v->id, .language = v->language, .text = v->text, .samples = pcm.samples, .length = pcm.length, .sample_rate = pcm.sample_rate};
+            status = ishow_engine_set_voice(engine, &voice, error);
+        }
+        ishow_pcm_free(&pcm);
+        if (status != ISHOW_OK) return ishow_fail(error, status, error->field, "Voice %s: %s", v->id, error->message);
+    }
+    return ISHOW_OK;
+}
+
+/* `pending`: a compiled package is worth making. */
+static ishow_status open_model(ishow_bridge *bridge, const settings *s, ishow_engine **out, int *pending, ishow_error *error) {
+    ishow_text_frontend frontend = {0};
+    ishow_backend backend = {0};
+    *pending = 0;
+    ishow_status status = strcmp(s->backend, "auto") ? ishow_bridge_backend(bridge, s->model, s->precision, !strcmp(s->backend, "compile"), s->threads, &backend, error)
+                                                     : ishow_bridge_open(bridge, s->model, s->precision, s->threads, &backend, pending, error);
+    if (status != ISHOW_OK) return status;
+    status = ishow_bridge_frontend(bridge, s->model, &frontend, error);
+    if (status != ISHOW_OK) {
+        backend.close(backend.self);
+        return status;
+    }
+    status = ishow_engine_create(out, &backend, &frontend, &s->engine, error);
+    if (status == ISHOW_OK) status = add_voices(*out, s, error);
+    return status;
+}
+
+static void start_compiling(ishow_bridge *bridge, ishow_engine *engine, const settings *s, stop_request *stop) {
+    ishow_error error = {0};
+    char why[480];
+    ishow_status status = ishow_bridge_compile_start(bridge, engine, s->model, s->precision, s->threads, &error);
+    if (status != ISHOW_OK) {
+        ishow_log(ISHOW_LOG_WARN, "server", "the model is not compiled: %s", error.message);
+        return;
+    }
+    while (!strcmp(s->compile, "wait") && ishow_bridge_compile_state(bridge, why, sizeof why) == 1 && !stop_asked(stop, 0)) usleep(100000);
+}
+
+static int compile_state(void *bridge, char *why, size_t n_why) { return ishow_bridge_compile_state(bridge, why, n_why); }
+
+static int complain(const ishow_error *error, int code) {
+    fprintf(stderr, "ishowtts-server: %s\n", error->message);
+    return code;
+}
+
+static int serve(const arguments *args, stop_request *stop) {
+    ishow_bridge *bridge = NULL;
+    ishow_server *server = NULL;
+    ishow_engine *engine = NULL;
+    settings s = {0};
+    ishow_error error = {0};
+    char *json = NULL, web[PATH_MAX];
+    int pending = 0, code = 0;
+    double began = ishow_now();
+
+    if (ishow_bridge_start(&bridge, NULL, &error) != ISHOW_OK) return complain(&error, 1);
+    if (ishow_bridge_config(bridge, args->config, (const char *const *)args->overrides, args->n_overrides, &json, &error) != ISHOW_OK ||
+        settings_read(&s, json, &error) != ISHOW_OK) {
+        code = complain(&error, EXIT_USAGE);
+        goto done;
+    }
+    s.server.compile_state = compile_state;
+    s.server.compile_self = bridge;
+    s.server.web_dir = find_web(web, sizeof web);
+    if (ishow_server_create(&server, &s.server, &error) != ISHOW_OK) {
+        code = complain(&error, error.status == ISHOW_EINVAL ? EXIT_USAGE : 1);
+        goto done;
+    }
+    ishow_log(ISHOW_LOG_INFO, "server", "health is answered on %s, loading %s", ishow_server_url(server), s.model);
+    if (open_model(bridge, &s, &engine, &pending, &error) != ISHOW_OK) {
+        code = complain(&error, 1);
+        goto done;
+    }
+    if (pending && strcmp(s.compile, "off")) start_compiling(bridge, engine, &s, stop);
+    ishow_server_ready(server, engine, s.default_voice);
+    ishow_log(ISHOW_LOG_INFO, "server", "ready after %.2f s", ishow_now() - began);
+    printf("iShowTTS listens on %s\n", ishow_server_url(server));
+    fflush(stdout);
+    stop_asked(stop, 1);
+    ishow_log(ISHOW_LOG_INFO, "server", "closing: finishing what is being spoken, for %g s at most", s.drain_seconds);
+done:
+    if (server) ishow_server_drain(server, s.drain_seconds);
+    if (bridge) ishow_bridge_compile_stop(bridge);
+    ishow_engine_free(engine);
+    ishow_server_free(server);
+    settings_free(&s);
+    free(json);
+    ishow_bridge_stop(bridge);
+    if (ishow_live_handles()) ishow_log(ISHOW_LOG_WARN, "server", "%ld handles are still alive at the end", ishow_live_handles());
+    return code;
+}
+
+int main(int argc, char **argv) {
+    arguments args = {0};
+    stop_request stop = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    pthread_t watcher;
+    int code = parse_arguments(argc, argv, &args);
+    if (code >= 0) goto done;
+    if (pipe2(stop.pipe, O_CLOEXEC) || pthread_create(&watcher, NULL, watch_signals, &stop)) {
+        fprintf(stderr, "ishowtts-server: signals cannot be watched: %s.\n", strerror(errno));
+        code = 1;
+        goto done;
+    }
+    signal_pipe = stop.pipe[1];
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    code = serve(&args, &stop);
+    on_signal(0); /* the watcher leaves */
+    pthread_join(watcher, NULL);
+done:
+    for (size_t i = 0; i < args.n_overrides; i++) free(args.overrides[i]);
+    return code;
+}

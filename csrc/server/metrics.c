@@ -1,0 +1,149 @@
+/* Prometheus text, written by hand. Counts of requests are kept by route name and status, never by what a client made up. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "server/server.h"
+
+static const int statuses[] = {200, 204, 304, 400, 401, 403, 404, 405, 409, 411, 413, 414, 415, 429, 431, 500, 502, 503, 504, 0};
+static const double bounds[] = {0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120};
+enum { STATUSES = sizeof statuses / sizeof *statuses, BOUNDS = sizeof bounds / sizeof *bounds };
+
+typedef struct histogram { uint64_t below[BOUNDS], count; double sum; } histogram;
+
+struct metrics {
+    pthread_mutex_t lock; /* the loop counts requests, the pump counts speech */
+    uint64_t requests[ROUTES + 1][STATUSES];
+    histogram first_audio, total;
+};
+
+metrics *metrics_create(void) {
+    metrics *m = calloc(1, sizeof *m);
+    if (m) pthread_mutex_init(&m->lock, NULL);
+    return m;
+}
+
+void metrics_free(metrics *m) {
+    if (!m) return;
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+void metrics_request(metrics *m, int route, int status) {
+    int at = 0;
+    while (statuses[at] && statuses[at] != status) at++;
+    pthread_mutex_lock(&m->lock);
+    m->requests[route][at]++;
+    pthread_mutex_unlock(&m->lock);
+}
+
+static void observe(histogram *h, double value) {
+    for (int i = 0; i < BOUNDS; i++) h->below[i] += value <= bounds[i];
+    h->count++;
+    h->sum += value;
+}
+
+void metrics_speech(metrics *m, const ishow_timings *t) {
+    pthread_mutex_lock(&m->lock);
+    observe(&m->first_audio, t->first_audio);
+    observe(&m->total, t->total);
+    pthread_mutex_unlock(&m->lock);
+}
+
+static void head(bytes *out, const char *name, const char *type, const char *help) {
+    bytes_format(out, "# HELP ishowtts_%s %s\n# TYPE ishowtts_%s %s\n", name, help, name, type);
+}
+
+static void one(bytes *out, const char *name, const char *type, const char *help, double value) {
+    head(out, name, type, help);
+    bytes_format(out, "ishowtts_%s %.15g\n", name, value);
+}
+
+static void write_histogram(bytes *out, const char *name, const char *help, const histogram *h) {
+    head(out, name, "histogram", help);
+    for (int i = 0; i < BOUNDS; i++) bytes_format(out, "ishowtts_%s_bucket{le=\"%g\"} %llu\n", name, bounds[i], (unsigned long long)h->below[i]);
+    bytes_format(out, "ishowtts_%s_bucket{le=\"+Inf\"} %llu\nishowtts_%s_sum %.9g\nishowtts_%s_count %llu\n", name, (unsigned long long)h->count,
+                 name, h->sum, name, (unsigned long long)h->count);
+}
+
+static void label(bytes *out, const char *text) {
+    bytes_text(out, "\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') bytes_text(out, "\\");
+        bytes_add(out, *text == '\n' ? " " : text, 1);
+    }
+    bytes_text(out, "\"");
+}
+
+static void write_engine(bytes *out, ishow_engine *engine) {
+    ishow_engine_stats s;
+    ishow_model_info info;
+    ishow_engine_stats_get(engine, &s);
+    ishow_engine_info(engine, &info);
+    head(out, "backend_info", "gauge", "The backend that answers now.");
+    bytes_text(out, "ishowtts_backend_info{backend=");
+    label(out, info.backend);
+    bytes_text(out, ",model=");
+    label(out, info.name);
+    bytes_text(out, ",precision=");
+    label(out, info.precision);
+    bytes_text(out, "} 1\n");
+    head(out, "utterances_total", "counter", "Utterances by outcome.");
+    bytes_format(out, "ishowtts_utterances_total{outcome=\"completed\"} %llu\nishowtts_utterances_total{outcome=\"failed\"} %llu\n"
+                 "ishowtts_utterances_total{outcome=\"cancelled\"} %llu\nishowtts_utterances_total{outcome=\"refused\"} %llu\n",
+                 (unsigned long long)s.completed, (unsigned long long)s.failed, (unsigned long long)s.cancelled, (unsigned long long)s.refused);
+    one(out, "submitted_total", "counter", "Utterances accepted by the engine.", (double)s.submitted);
+    one(out, "synthesis_seconds_total", "counter", "Seconds inside the model.", s.model_seconds);
+    one(out, "audio_seconds_total", "counter", "Seconds of speech made.", s.audio_seconds);
+    one(out, "busy_seconds_total", "counter", "Seconds in which the inference thread worked.", s.busy_seconds);
+    one(out, "steps_total", "counter", "Steps of the model.", (double)s.steps);
+    one(out, "rows_total", "counter", "Rows that entered the scheduler.", (double)s.rows);
+    one(out, "retries_total", "counter", "Chunks made again after a bad result.", (double)s.retries);
+    one(out, "backend_swaps_total", "counter", "Backends swapped in.", (double)s.swaps);
+    one(out, "queue_waiting", "gauge", "Utterances that wait.", (double)s.waiting);
+    one(out, "queue_in_flight", "gauge", "Utterances being spoken.", (double)s.in_flight);
+    one(out, "cache_hits_total", "counter", "Lookups of cached tensors that hit.", (double)s.cache.hits);
+    one(out, "cache_misses_total", "counter", "Lookups of cached tensors that missed.", (double)s.cache.misses);
+    one(out, "cache_evictions_total", "counter", "Cached tensors that left for want of room.", (double)s.cache.evictions);
+    one(out, "cache_bytes", "gauge", "Bytes of cached tensors.", (double)s.cache.bytes);
+    one(out, "cache_entries", "gauge", "Cached tensors.", (double)s.cache.entries);
+    one(out, "cache_budget_bytes", "gauge", "Bytes that cached tensors may take.", (double)s.cache.budget);
+}
+
+static double resident_bytes(void) {
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f) return 0;
+    if (fscanf(f, "%*s %ld", &pages) != 1) pages = 0;
+    fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, bytes *out) {
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    pthread_mutex_lock(&m->lock);
+    head(out, "http_requests_total", "counter", "Answered requests by endpoint and status.");
+    for (int r = 0; r <= ROUTES; r++)
+        for (int s = 0; s < STATUSES; s++)
+            if (m->requests[r][s]) {
+                bytes_format(out, "ishowtts_http_requests_total{endpoint=\"%s\",status=\"", route_name(r));
+                if (statuses[s]) bytes_format(out, "%d", statuses[s]);
+                else bytes_text(out, "aborted");
+                bytes_format(out, "\"} %llu\n", (unsigned long long)m->requests[r][s]);
+            }
+    write_histogram(out, "first_audio_seconds", "From the request to the first audio of an utterance.", &m->first_audio);
+    write_histogram(out, "speech_seconds", "From the request to the last audio of an utterance.", &m->total);
+    pthread_mutex_unlock(&m->lock);
+    if (engine) write_engine(out, engine);
+    one(out, "ready", "gauge", "1 when speech is served.", ready);
+    one(out, "connections", "gauge", "Open connections.", connections);
+    one(out, "live_handles", "gauge", "Opaque handles of the library that are alive.", (double)ishow_live_handles());
+    one(out, "resident_bytes", "gauge", "Resident memory of the process.", resident_bytes());
+    one(out, "cpu_seconds_total", "counter", "Processor time of the process.",
+        (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + 1e-6 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec));
+    head(out, "build_info", "gauge", "The version that runs.");
+    bytes_format(out, "ishowtts_build_info{version=\"%s\"} 1\n", ishow_version());
+}

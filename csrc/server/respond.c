@@ -1,0 +1,111 @@
+/* Answers: every one carries the request id and the same protective fields, every error the same JSON shape. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/server.h"
+
+int fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) {
+    char message[sizeof f->error.message];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    f->status = status;
+    f->code = code;
+    ishow_fail(&f->error, ISHOW_EINVAL, field, "%s", message);
+    return 0;
+}
+
+void fault_from_error(fault *f, const ishow_error *error) {
+    static const struct { ishow_status from; int status; const char *code; } map[] = {
+        {ISHOW_EINVAL, 400, "invalid_request"}, {ISHOW_ELIMIT, 400, "invalid_request"}, {ISHOW_EFORMAT, 400, "invalid_request"},
+        {ISHOW_ENOTFOUND, 404, "not_found"},    {ISHOW_EBUSY, 429, "busy"},             {ISHOW_ECANCELLED, 409, "cancelled"},
+        {ISHOW_ETIMEOUT, 504, "deadline"},      {ISHOW_EMODEL, 502, "model_failed"},    {ISHOW_EPYTHON, 502, "model_failed"},
+        {ISHOW_ESTATE, 503, "unavailable"},
+    };
+    /* The engine speaks of its own request; clients know the fields by other names. */
+    static const char *const names[][2] = {{"nfe", "nfe_step"}, {"cfg", "cfg_strength"}, {"sway", "sway_sampling_coef"},
+                                           {"cross_fade", "cross_fade_duration"}, {"voice", "voice_id"}};
+    f->status = 500;
+    f->code = "internal";
+    f->error = *error;
+    for (size_t i = 0; i < sizeof map / sizeof *map; i++)
+        if (map[i].from == error->status) f->status = map[i].status, f->code = map[i].code;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(f->error.field, names[i][0])) snprintf(f->error.field, sizeof f->error.field, "%s", names[i][1]);
+}
+
+void fault_write(bytes *out, const fault *f) {
+    bytes_text(out, "{\"error\":{\"code\":");
+    bytes_json(out, f->code);
+    bytes_text(out, ",\"message\":");
+    bytes_json(out, f->error.message);
+    if (f->error.field[0]) {
+        bytes_text(out, ",\"field\":");
+        bytes_json(out, f->error.field);
+    }
+    bytes_text(out, "}}");
+}
+
+const char *header_get(exchange *x, const char *name) { return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name); }
+
+enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response) {
+    if (!response) return MHD_NO;
+    MHD_add_response_header(response, "X-Request-Id", x->id);
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (!MHD_get_response_header(response, "Cache-Control")) MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (x->origin) {
+        MHD_add_response_header(response, "Access-Control-Allow-Origin", x->origin);
+        MHD_add_response_header(response, "Access-Control-Expose-Headers", "X-Request-Id, X-Seed, X-Sample-Rate, Server-Timing, Retry-After");
+        MHD_add_response_header(response, "Vary", "Origin");
+    }
+    /* A server that closes down must not invite another request on this connection. */
+    if (atomic_load(&x->server->draining)) MHD_add_response_header(response, "Connection", "close");
+    enum MHD_Result result = MHD_queue_response(x->connection, (unsigned)status, response);
+    MHD_destroy_response(response);
+    x->status = status;
+    if (x->phase != PHASE_STREAM) x->phase = PHASE_ANSWERED;
+    return result;
+}
+
+enum MHD_Result respond(exchange *x, int status, const char *type, bytes *body) {
+    if (body->failed) {
+        bytes_free(body);
+        return MHD_NO;
+    }
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body->n, body->n ? (void *)body->data : (void *)"", body->n ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (!response || !body->n) bytes_free(body);
+    *body = (bytes){0};
+    if (response && type) MHD_add_response_header(response, "Content-Type", type);
+    return respond_with(x, status, response);
+}
+
+enum MHD_Result respond_fault(exchange *x) {
+    const fault *f = &x->fault;
+    bytes body = {0};
+    fault_write(&body, f);
+    if (body.failed) {
+        bytes_free(&body);
+        return MHD_NO;
+    }
+    struct MHD_Response *response = MHD_create_response_from_buffer(body.n, body.data, MHD_RESPMEM_MUST_FREE);
+    if (!response) {
+        bytes_free(&body);
+        return MHD_NO;
+    }
+    MHD_add_response_header(response, "Content-Type", "application/json");
+    char text[96];
+    if (f->status == 429 || f->status == 503) {
+        snprintf(text, sizeof text, "%d", RETRY_AFTER);
+        MHD_add_response_header(response, "Retry-After", text);
+    }
+    if (f->status == 401) MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
+    if (f->status == 405) MHD_add_response_header(response, "Allow", x->allow);
+    /* Where one request ends and the next begins is not certain after these. */
+    if (!strcmp(f->code, "ambiguous_length") || f->status == 408 || f->status == 414 || f->status == 431)
+        MHD_add_response_header(response, "Connection", "close");
+    return respond_with(x, f->status, response);
+}

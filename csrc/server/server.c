@@ -1,0 +1,83 @@
+/* Making and ending a server. */
+#include "ishow/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/server.h"
+
+ishow_server_options ishow_server_options_default(void) {
+    return (ishow_server_options){.host = ISHOW_HOST, .port = ISHOW_PORT, .body_bytes_max = ISHOW_BODY_BYTES_MAX, .sampling = ishow_request_default(),
+                                  .request_seconds = ISHOW_REQUEST_SECONDS, .idle_seconds = 30, .max_connections = 512};
+}
+
+ishow_status ishow_server_create(ishow_server **out, const ishow_server_options *options, ishow_error *error) {
+    *out = NULL;
+    ishow_server *s = calloc(1, sizeof *s);
+    if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the server could not be had.");
+    ishow_handle_made();
+    s->listener = s->epoll = s->waker = -1;
+    s->request_seconds = options->request_seconds;
+    s->idle_seconds = options->idle_seconds;
+    s->body_bytes_max = options->body_bytes_max;
+    s->sampling = options->sampling;
+    s->compile_state = options->compile_state;
+    s->compile_self = options->compile_self;
+    const char *key = options->api_key && options->api_key[0] ? options->api_key : NULL;
+    ishow_status status = ISHOW_OK;
+    s->rules.host = ishow_strdup(options->host);
+    s->rules.api_key = ishow_strdup(key);
+    s->metrics = metrics_create();
+    if (!s->rules.host || (key && !s->rules.api_key) || !s->metrics || !names_copy(&s->rules.hosts, options->allowed_hosts, options->n_allowed_hosts) ||
+        !names_copy(&s->rules.origins, options->cors_origins, options->n_cors_origins)) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the server could not be had.");
+        goto done;
+    }
+    s->rules.key_needed = key != NULL;
+    if (options->web_dir && (status = assets_load(&s->assets, options->web_dir, error)) != ISHOW_OK) goto done;
+    if ((status = listen_open(s, options->host, options->port, options->insecure, error)) != ISHOW_OK) goto done;
+    status = http_start(s, options->max_connections, error);
+done:
+    if (status != ISHOW_OK) ishow_server_free(s);
+    else *out = s;
+    return status;
+}
+
+int ishow_server_port(const ishow_server *s) { return s->port; }
+const char *ishow_server_url(const ishow_server *s) { return s->url; }
+
+void ishow_server_ready(ishow_server *s, ishow_engine *engine, const char *default_voice) {
+    if (default_voice && strlen(default_voice) <= ID_MAX) strcpy(s->default_voice, default_voice);
+    atomic_store(&s->engine, engine);
+}
+
+void ishow_server_drain(ishow_server *s, double seconds) {
+    if (!s->thread_runs) return;
+    s->drain_until = ishow_now() + seconds;
+    atomic_store(&s->draining, 1);
+    http_wake(s);
+    pthread_join(s->thread, NULL);
+    s->thread_runs = 0;
+    pump_stop(s->pump);
+    atomic_store(&s->engine, NULL);
+}
+
+void ishow_server_free(ishow_server *s) {
+    if (!s) return;
+    if (s->thread_runs) ishow_server_drain(s, 0);
+    else if (s->pump && !atomic_load(&s->draining)) pump_stop(s->pump); /* creation failed */
+    if (s->daemon) MHD_stop_daemon(s->daemon);
+    pump_free(s->pump);
+    assets_free(s->assets);
+    metrics_free(s->metrics);
+    names_free(&s->rules.hosts);
+    names_free(&s->rules.origins);
+    free(s->rules.host);
+    free(s->rules.api_key);
+    if (s->listener >= 0) close(s->listener);
+    if (s->epoll >= 0) close(s->epoll);
+    if (s->waker >= 0) close(s->waker);
+    free(s);
+    ishow_handle_freed();
+}

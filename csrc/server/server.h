@@ -1,0 +1,241 @@
+/* What the files of this room share.
+ *
+ * Two threads. The loop (http.c) owns every connection and every `exchange`, runs libmicrohttpd, and never waits for
+ * anything but its epoll set. The pump (pump.c) is the one reader of all utterances: it turns samples into bytes and
+ * leaves them in the job's `out`. A job is the only thing both touch, under its lock.
+ *
+ * libmicrohttpd runs in external mode inside our own loop instead of on its own thread. So no callback needs a lock, engine
+ * threads wake the loop by an eventfd, and a connection that is suspended while the model works can still be watched: libmicrohttpd
+ * does not look at suspended sockets, so a client that hangs up would keep the model busy. */
+#ifndef ISHOW_SERVER_ROOM_H
+#define ISHOW_SERVER_ROOM_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "ishow/defaults.h"
+#include "ishow/server.h"
+#include "server/bytes.h"
+
+enum {
+    ID_MAX = 64,                        /* characters of a request id */
+    URI_MAX = 2048,                     /* longer: 414 */
+    HEADER_MAX = 16 * 1024,             /* all header fields: 431 */
+    SWALLOW_MAX = 16 * 1024 * 1024,     /* body bytes read and dropped so that the client sees the answer */
+    PARKED_MAX = 32 * 1024 * 1024,      /* bytes waiting for a slow listener before it is dropped */
+    RETRY_AFTER = 2                     /* seconds */
+};
+
+#define ENGINE_ID "f5"
+#define ENGINE_LABEL "F5-TTS"
+
+/* ---- faults: what an error answer says (respond.c) ---- */
+typedef struct fault {
+    int status; /* HTTP, 0: none */
+    const char *code;
+    ishow_error error;
+} fault;
+
+/* Sets an HTTP fault; returns 0 so that a checking function can end with it. */
+int fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 5, 6)));
+void fault_from_error(fault *f, const ishow_error *error);
+void fault_write(bytes *out, const fault *f); /* {"error":{...}} */
+
+/* ---- metrics.c ---- */
+typedef struct metrics metrics;
+metrics *metrics_create(void);
+void metrics_free(metrics *m);
+void metrics_request(metrics *m, int route, int status);
+void metrics_speech(metrics *m, const ishow_timings *timings);
+/* Prometheus text. engine may be NULL. */
+void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, bytes *out);
+
+/* ---- job.c: one synthesis ---- */
+typedef enum job_kind { JOB_JSON, JOB_WAV, JOB_STREAM_WAV, JOB_STREAM_SSE } job_kind;
+
+typedef struct speech {     /* a checked request (request.c); strings belong to `json` */
+    ishow_request request;
+    int sample_rate;        /* of the answer, 0: the model's */
+    void *json;             /* json_t * */
+} speech;
+int speech_parse(const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f);
+void speech_free(speech *s);
+
+typedef struct rate_stream rate_stream;
+typedef struct job {
+    struct job *next;       /* pump's list */
+    atomic_int refs;        /* one for the loop, one for the pump */
+    job_kind kind;
+    int sample_rate;
+    int model_rate;
+    double give_up;         /* ishow_now() at the deadline */
+    char id[ID_MAX + 1];
+    char label[128];
+    ishow_utterance *utterance;
+    /* the pump's own */
+    bytes pcm;              /* float samples of a whole answer */
+    rate_stream *rate;
+    uint64_t seq, samples;
+    /* shared, under lock */
+    pthread_mutex_t lock;
+    bytes out;              /* what the client gets */
+    size_t taken;           /* of out */
+    int started, finished;  /* something to send; nothing more comes */
+    fault failure;          /* with finished */
+    ishow_timings timings;
+} job;
+
+job *job_create(job_kind kind, const char *id);
+void job_release(job *j);
+
+/* ---- encode.c ---- */
+void encode_base64(bytes *out, const void *data, size_t n);
+void encode_wav_header_endless(bytes *out, int sample_rate); /* sizes unknown: 0xFFFFFFFF */
+void encode_s16(bytes *out, const float *samples, size_t n);
+ishow_status rate_stream_create(rate_stream **out, int from, int to, ishow_error *error);
+void rate_stream_free(rate_stream *r);
+/* Appends to out (floats) what is final by now; `last` flushes. Together the pieces equal ishow_audio_resample of the whole. */
+ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, int last, bytes *out, ishow_error *error);
+
+/* ---- pump.c ---- */
+typedef struct pump pump;
+/* wake(wake_self) is called on the pump's thread when a job has something new. */
+ishow_status pump_create(pump **out, void (*wake)(void *self), void *wake_self, metrics *m, ishow_error *error);
+void pump_add(pump *p, job *j);   /* takes one reference */
+void pump_notify(void *self);     /* any thread; the `notify` of submit, self is the pump */
+void pump_stop(pump *p);          /* waits for its jobs (cancel them first) and ends the thread */
+void pump_free(pump *p);          /* after pump_stop, and after the engine: its threads notify until then */
+
+/* ---- assets.c ---- */
+typedef struct asset {
+    char *path;             /* as in the URL */
+    const char *type;
+    char etag[24];
+    bytes content;
+} asset;
+typedef struct assets assets;
+ishow_status assets_load(assets **out, const char *dir, ishow_error *error);
+const asset *assets_find(const assets *a, const char *path); /* NULL allowed */
+void assets_free(assets *a);
+
+/* ---- auth.c: who may ask ---- */
+typedef struct names { char **item; size_t n; } names;
+int names_copy(names *out, const char *const *items, size_t n); /* 0: out of memory */
+void names_free(names *n);
+typedef struct access_rules {
+    char *host, *api_key;
+    int loopback, key_needed;
+    names hosts, origins;
+} access_rules;
+
+/* ---- http.c ---- */
+typedef struct exchange exchange;
+typedef enum phase { PHASE_HEAD, PHASE_BODY, PHASE_SWALLOW, PHASE_WAIT, PHASE_STREAM, PHASE_ANSWERED } phase;
+
+typedef struct peer {       /* one connection */
+    struct peer *prev, *next;
+    int fd;
+    double since;           /* the current wait for a request began */
+    exchange *exchange;     /* NULL between requests */
+} peer;
+
+typedef struct route route;
+struct exchange {           /* one request and its answer */
+    ishow_server *server;
+    struct MHD_Connection *connection;
+    exchange *prev, *next;  /* among those that wait for a job */
+    peer *peer;
+    const route *route;
+    const asset *asset;     /* of the page's routes, NULL: no such file */
+    const char *origin;     /* a foreign origin that may call; borrowed from the server's rules */
+    phase phase;
+    int suspended, watched, gone;
+    int bad_uri;            /* holds an escaped NUL, which would end the path early once unescaped */
+    int status;             /* answered */
+    double began;
+    size_t uri_length, received;
+    bytes body;
+    fault fault;
+    job *job;
+    char id[ID_MAX + 1];
+    char target[ID_MAX + 1]; /* of DELETE */
+    char allow[48];         /* methods of the path, for 405 */
+};
+
+struct ishow_server {
+    access_rules rules;
+    double request_seconds, idle_seconds;
+    size_t body_bytes_max;
+    ishow_request sampling;
+    int port;
+    char url[96];
+    int listener, epoll, waker;
+    struct MHD_Daemon *daemon;
+    int (*compile_state)(void *self, char *why, size_t n_why); /* may be NULL */
+    void *compile_self;
+    unsigned connections;
+    peer *peers;            /* loop only, like the next */
+    exchange *waiting;
+    size_t exchanges;
+    assets *assets;
+    metrics *metrics;
+    pump *pump;
+    pthread_t thread;
+    int thread_runs;
+    char default_voice[ID_MAX + 1]; /* written before `engine` is published */
+    _Atomic(ishow_engine *) engine;
+    atomic_int draining;
+    double drain_until;     /* written before `draining` */
+};
+
+ishow_status http_start(ishow_server *s, unsigned max_connections, ishow_error *error);
+void http_wake(void *server);           /* any thread */
+void http_wait(exchange *x);            /* the answer comes later: suspend and watch the client */
+
+/* ---- listen.c ---- */
+ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error);
+
+/* ---- route.c ---- */
+enum { ROUTES = 11, ROUTE_NONE = ROUTES };
+enum { ROUTE_BODY = 1, ROUTE_OPEN = 2, ROUTE_SPEECH = 4 };
+struct route {
+    int index;
+    const char *method, *path, *name;   /* path ends in "/" : a prefix */
+    int flags;                          /* BODY: takes JSON; OPEN: no key needed; SPEECH: needs a ready engine */
+    enum MHD_Result (*answer)(exchange *x);
+};
+const route *route_find(const char *method, const char *path, int *known_path);
+void route_allowed(const char *path, char *out, size_t n); /* for the Allow field */
+const char *route_name(int index);
+/* All checks that need no body. 0: x->fault is set. */
+int route_admit(exchange *x, const char *url, const char *method);
+
+/* ---- auth.c, continued ---- */
+int auth_host(exchange *x);     /* Host and Origin; 0: fault set */
+int auth_key(exchange *x);      /* 0: fault set */
+
+/* ---- respond.c ---- */
+enum MHD_Result respond(exchange *x, int status, const char *type, bytes *body); /* takes the body */
+enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response); /* takes the response */
+enum MHD_Result respond_fault(exchange *x);
+const char *header_get(exchange *x, const char *name); /* borrowed, NULL when absent */
+
+/* ---- handlers ---- */
+enum MHD_Result answer_tts(exchange *x);            /* tts.c */
+enum MHD_Result answer_tts_stream(exchange *x);     /* stream.c */
+enum MHD_Result answer_tts_cancel(exchange *x);
+enum MHD_Result tts_resume(exchange *x);            /* woken in PHASE_WAIT */
+int tts_begin(exchange *x, job_kind kind);          /* 0: fault set */
+enum MHD_Result stream_begin(exchange *x);
+double accept_quality(const char *accept, const char *type, const char *subtype); /* 0..1; NULL accept: 0 */
+enum MHD_Result answer_health(exchange *x);         /* info.c */
+enum MHD_Result answer_ready(exchange *x);
+enum MHD_Result answer_voices(exchange *x);
+enum MHD_Result answer_metrics(exchange *x);
+enum MHD_Result answer_asset(exchange *x);
+void engine_label(ishow_engine *engine, char *out, size_t n);
+
+#endif

@@ -1,0 +1,83 @@
+/* Values were checked and completed in Python, so each must be there with its type; nothing has a second default here. */
+#include "server/settings.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+
+static json_t *list(json_t *object, const char *key) {
+    json_t *value = json_object_get(object, key);
+    return json_is_array(value) ? value : NULL;
+}
+
+static const char **read_names(json_t *from, const char **storage, size_t *n) {
+    *n = json_array_size(from);
+    for (size_t i = 0; i < *n; i++) storage[i] = json_string_value(json_array_get(from, i));
+    return storage;
+}
+
+ishow_status settings_read(settings *out, const char *json, ishow_error *error) {
+    json_error_t why = {0};
+    ishow_status status = ISHOW_OK;
+    json_int_t body = 0, queue = 0, cache = 0, rows = 0;
+    memset(out, 0, sizeof *out);
+    out->server = ishow_server_options_default();
+    out->engine = ishow_engine_options_default();
+    ishow_server_options *s = &out->server;
+    ishow_request *r = &s->sampling;
+    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why);
+    out->json = root;
+    json_t *server = NULL, *voices = NULL;
+    if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:{s:s, s:s, s:s, s:s, s:i}, s:{s:i, s:F, s:F, s:F, s:F, s:F}, s:{s:I, s:I, s:I, s:F, s:i}, s:o}",
+                                "server", &server,
+                                "model", "name", &out->model, "precision", &out->precision, "backend", &out->backend, "compile", &out->compile, "threads", &out->threads,
+                                "sampling", "nfe", &r->nfe, "cfg_strength", &r->cfg, "sway_sampling_coef", &r->sway, "speed", &r->speed, "target_rms", &r->target_rms,
+                                "cross_fade_duration", &r->cross_fade,
+                                "engine", "queue_capacity", &queue, "cache_bytes", &cache, "max_rows", &rows, "chunk_seconds", &out->engine.chunk_seconds, "retries", &out->engine.retries,
+                                "voices", &voices) ||
+        json_unpack_ex(server, &why, 0, "{s:s, s:i, s:I, s:b, s:F, s:F}", "host", &s->host, "port", &s->port, "body_bytes_max", &body, "insecure", &s->insecure, "request_seconds", &s->request_seconds, "drain_seconds", &out->drain_seconds)) {
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.", why.text);
+        goto done;
+    }
+    s->api_key = json_string_value(json_object_get(server, "api_key")); /* null: none, like the next */
+    out->default_voice = json_string_value(json_object_get(root, "default_voice"));
+    s->body_bytes_max = (size_t)body;
+    out->engine.queue_capacity = (size_t)queue;
+    out->engine.cache_bytes = (size_t)cache;
+    out->engine.max_rows = (size_t)rows;
+
+    json_t *hosts = list(server, "allowed_hosts"), *origins = list(server, "cors_origins");
+    out->n_voices = json_array_size(voices);
+    out->lists = calloc(json_array_size(hosts) + json_array_size(origins) + 1, sizeof *out->lists);
+    out->voices = calloc(out->n_voices + 1, sizeof *out->voices);
+    if (!out->lists || !out->voices) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+        goto done;
+    }
+    s->allowed_hosts = read_names(hosts, out->lists, &s->n_allowed_hosts);
+    s->cors_origins = read_names(origins, out->lists + s->n_allowed_hosts, &s->n_cors_origins);
+    for (size_t i = 0; i < out->n_voices; i++) {
+        json_t *voice = json_array_get(voices, i);
+        voice_setting *v = &out->voices[i];
+        v->id = json_string_value(json_object_get(voice, "id"));
+        v->audio = json_string_value(json_object_get(voice, "audio"));
+        v->text = json_string_value(json_object_get(voice, "text"));
+        v->language = json_string_value(json_object_get(voice, "language"));
+        if (!v->id || !v->text) {
+            status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: voice %zu has no id or text.", i);
+            goto done;
+        }
+    }
+done:
+    if (status != ISHOW_OK) settings_free(out);
+    return status;
+}
+
+void settings_free(settings *s) {
+    json_decref(s->json);
+    free(s->voices);
+    free(s->lists);
+    memset(s, 0, sizeof *s);
+}

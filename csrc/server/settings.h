@@ -1,0 +1,27 @@
+/* The checked configuration (ishow_bridge_config) as C structs. */
+#ifndef ISHOW_SERVER_SETTINGS_H
+#define ISHOW_SERVER_SETTINGS_H
+
+#include "ishow/engine.h"
+#include "ishow/server.h"
+
+typedef struct voice_setting { const char *id, *audio, *text, *language; } voice_setting; /* audio, language: may be NULL */
+
+typedef struct settings {
+    void *json;                     /* json_t *: owns every string below */
+    ishow_server_options server;
+    ishow_engine_options engine;
+    double drain_seconds;
+    const char *model, *precision, *backend, *compile;
+    int threads;
+    const char *default_voice;
+    voice_setting *voices;
+    size_t n_voices;
+    const char **lists;             /* storage of server's lists */
+} settings;
+
+/* EINTERNAL names what is missing: the configuration was checked before, so a fault here is a defect. */
+ishow_status settings_read(settings *out, const char *json, ishow_error *error);
+void settings_free(settings *s);
+
+#endif

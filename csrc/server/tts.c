@@ -1,0 +1,150 @@
+/* POST /api/tts: a checked request becomes a job; its answer is sent when the pump has it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "server/server.h"
+
+void engine_label(ishow_engine *engine, char *out, size_t n) {
+    ishow_model_info info;
+    ishow_engine_info(engine, &info);
+    snprintf(out, n, ENGINE_LABEL " %s", info.name);
+}
+
+double accept_quality(const char *accept, const char *type, const char *subtype) {
+    double best = 0;
+    size_t n_type = strlen(type);
+    while (accept && *accept) {
+        accept += strspn(accept, ", \t");
+        size_t n = strcspn(accept, ",");
+        const char *slash = memchr(accept, '/', n);
+        size_t end = strcspn(accept, ",; \t");
+        if (slash && (size_t)(slash - accept) == n_type && !strncasecmp(accept, type, n_type) && (size_t)(slash - accept) < end) {
+            const char *rest = slash + 1;
+            size_t n_rest = end - n_type - 1;
+            int matches = (n_rest == 1 && *rest == '*') || !subtype || (n_rest == strlen(subtype) && !strncasecmp(rest, subtype, n_rest));
+            double q = 1;
+            for (const char *p = accept + end; p < accept + n; p++)
+                if ((p[0] == 'q' || p[0] == 'Q') && p[1] == '=' && (p[-1] == ';' || p[-1] == ' ')) q = strtod(p + 2, NULL);
+            if (matches && q > best) best = q;
+        }
+        accept += n;
+    }
+    return best;
+}
+
+static int id_runs(const ishow_server *s, const char *id) {
+    for (const exchange *x = s->waiting; x; x = x->next)
+        if (!strcmp(x->job->id, id)) return 1;
+    return 0;
+}
+
+int tts_begin(exchange *x, job_kind kind) {
+    ishow_server *s = x->server;
+    ishow_engine *engine = atomic_load(&s->engine);
+    speech said = {0};
+    ishow_error error = {0};
+    job *j = NULL;
+    int good = 0;
+    if (atomic_load(&s->draining)) return fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
+    if (!speech_parse((const char *)x->body.data, x->body.n, &s->sampling, &said, &x->fault)) goto done;
+    if (id_runs(s, x->id)) {
+        fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.", x->id);
+        goto done;
+    }
+    if (!(j = job_create(kind, x->id))) {
+        fault_set(&x->fault, 500, "internal", "", "Memory could not be had.");
+        goto done;
+    }
+    ishow_model_info info;
+    ishow_engine_info(engine, &info);
+    j->model_rate = info.sample_rate;
+    j->sample_rate = said.sample_rate ? said.sample_rate : info.sample_rate;
+    engine_label(engine, j->label, sizeof j->label);
+    said.request.deadline = s->request_seconds;
+    j->give_up = ishow_now() + s->request_seconds;
+    if (!said.request.voice && s->default_voice[0]) said.request.voice = s->default_voice;
+    if (ishow_engine_submit(engine, &said.request, pump_notify, s->pump, &j->utterance, &error) != ISHOW_OK) {
+        fault_from_error(&x->fault, &error);
+        goto done;
+    }
+    x->job = j;
+    x->next = s->waiting;
+    if (s->waiting) s->waiting->prev = x;
+    s->waiting = x;
+    pump_add(s->pump, j);
+    j = NULL;
+    x->phase = PHASE_WAIT;
+    http_wait(x);
+    good = 1;
+done:
+    job_release(j);
+    speech_free(&said);
+    bytes_free(&x->body);
+    return good;
+}
+
+enum MHD_Result answer_tts(exchange *x) {
+    const char *accept = header_get(x, "Accept");
+    double audio = accept_quality(accept, "audio", "wav"), json = accept_quality(accept, "application", "json");
+    return tts_begin(x, audio > json ? JOB_WAV : JOB_JSON) ? MHD_YES : respond_fault(x);
+}
+
+static void add_audio_headers(struct MHD_Response *response, const job *j) {
+    char text[128];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)j->timings.seed);
+    MHD_add_response_header(response, "X-Seed", text);
+    snprintf(text, sizeof text, "%d", j->sample_rate);
+    MHD_add_response_header(response, "X-Sample-Rate", text);
+    snprintf(text, sizeof text, "queue;dur=%.1f, text;dur=%.1f, first;dur=%.1f, total;dur=%.1f", 1e3 * j->timings.queue, 1e3 * j->timings.text,
+             1e3 * j->timings.first_audio, 1e3 * j->timings.total);
+    MHD_add_response_header(response, "Server-Timing", text);
+}
+
+enum MHD_Result tts_resume(exchange *x) {
+    job *j = x->job;
+    int streams = j->kind == JOB_STREAM_WAV || j->kind == JOB_STREAM_SSE;
+    bytes body = {0};
+    if (x->gone) return MHD_NO;
+    pthread_mutex_lock(&j->lock);
+    int failed = j->finished && j->failure.status && !j->started;
+    int ready = j->finished || (streams && j->out.n > j->taken);
+    if (failed) x->fault = j->failure;
+    else if (ready && !streams) {
+        body = j->out;
+        j->out = (bytes){0};
+    }
+    pthread_mutex_unlock(&j->lock);
+    if (failed) return respond_fault(x);
+    if (!ready) {
+        http_wait(x);
+        return MHD_YES;
+    }
+    if (streams) return stream_begin(x);
+    struct MHD_Response *response = MHD_create_response_from_buffer(body.n, body.data, MHD_RESPMEM_MUST_FREE);
+    if (!response) {
+        bytes_free(&body);
+        return MHD_NO;
+    }
+    MHD_add_response_header(response, "Content-Type", j->kind == JOB_WAV ? "audio/wav" : "application/json");
+    if (j->kind == JOB_WAV) add_audio_headers(response, j); /* the pump is done with the job */
+    return respond_with(x, 200, response);
+}
+
+enum MHD_Result answer_tts_cancel(exchange *x) {
+    ishow_server *s = x->server;
+    int found = 0;
+    for (exchange *other = s->waiting; other; other = other->next)
+        if (!strcmp(other->job->id, x->target)) {
+            found = 1;
+            ishow_utterance_cancel(other->job->utterance);
+        }
+    if (!found) {
+        fault_set(&x->fault, 404, "not_found", "request_id", "No request with this id is running.");
+        return respond_fault(x);
+    }
+    pump_notify(s->pump);
+    bytes none = {0};
+    return respond(x, 204, NULL, &none);
+}

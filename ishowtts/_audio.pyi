@@ -1,0 +1,39 @@
+from typing import TypedDict, final
+
+from typing_extensions import Buffer
+
+class AudioError(ValueError):
+    status: str
+    field: str
+
+@final
+class Array:
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __len__(self) -> int: ...
+
+class Faults(TypedDict):
+    non_finite: int
+    clipped: int
+    dc: float
+    rms: float
+    peak: float
+    longest_silence: float
+    silent: bool
+
+def decode(
+    data: Buffer,
+    *,
+    max_seconds: float = ...,
+    min_seconds: float = ...,
+    max_bytes: int = ...,
+    max_channels: int = ...,
+) -> tuple[Array, int]: ...
+def resample(samples: Buffer, from_rate: int, to_rate: int) -> Array: ...
+def mel(samples: Buffer, sample_rate: int = ..., n_fft: int = ..., hop: int = ..., n_mels: int = ...) -> Array: ...
+def istft(real: Buffer, imag: Buffer, n_fft: int = ..., hop: int = ...) -> Array: ...
+def rms(samples: Buffer, /) -> float: ...
+def cross_fade(a: Buffer, b: Buffer, overlap: int) -> Array: ...
+def remove_silence(samples: Buffer, sample_rate: int, max_silence: float, margin: float) -> Array: ...
+def speech_span(samples: Buffer, sample_rate: int, floor_rms: float, margin: float) -> tuple[int, int]: ...
+def check(samples: Buffer, sample_rate: int) -> Faults: ...
+def wav_encode(samples: Buffer, sample_rate: int) -> bytes: ...

@@ -1,0 +1,163 @@
+"""The C engine: see csrc/pyext/_engine.c."""
+
+from typing import Final, Literal, TypedDict, final
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+class _Defaults(TypedDict):
+    nfe: int
+    nfe_min: int
+    nfe_max: int
+    cfg_strength: float
+    cfg_strength_max: float
+    sway: float
+    sway_min: float
+    sway_max: float
+    speed: float
+    speed_min: float
+    speed_max: float
+    target_rms: float
+    cross_fade: float
+    cross_fade_max: float
+    fix_duration_max: float
+    max_text_chars: int
+    reference_seconds_min: float
+    reference_seconds_max: float
+    upload_bytes_max: int
+    queue_capacity: int
+    cache_bytes: int
+    max_rows: int
+    chunk_seconds: float
+    retries: int
+    host: str
+    port: int
+    body_bytes_max: int
+    request_seconds: int
+    drain_seconds: int
+
+class VoiceInfo(TypedDict):
+    id: str
+    language: str
+    text: str
+    seconds: float
+
+class ModelInfo(TypedDict):
+    name: str
+    backend: str
+    precision: str
+    content_hash: str
+    sample_rate: int
+    n_fft: int
+    hop: int
+    n_mels: int
+    dim: int
+    mod_width: int
+    text_layout: Literal["padded", "average", "aligned"]
+    predicts_durations: bool
+    uses_prompt: bool
+    max_frames: int
+    chunk_frames: int
+    max_rows: int
+
+class Stats(TypedDict):
+    submitted: int
+    completed: int
+    failed: int
+    cancelled: int
+    refused: int
+    steps: int
+    rows: int
+    retries: int
+    swaps: int
+    audio_seconds: float
+    model_seconds: float
+    busy_seconds: float
+    waiting: int
+    in_flight: int
+    cache_hits: int
+    cache_misses: int
+    cache_evictions: int
+    cache_bytes: int
+    cache_entries: int
+
+class Timings(TypedDict):
+    queue: float
+    text: float
+    first_audio: float
+    total: float
+    model: float
+    audio: float
+    chunks: int
+    retries: int
+    seed: int
+    sample_rate: int
+    voice: str
+
+CompileState = Literal["none", "running", "swapped", "failed"]
+
+DEFAULTS: Final[_Defaults]
+VERSION: Final[str]
+
+def live_handles() -> int: ...
+@final
+class Engine:
+    def __new__(
+        cls,
+        model: str,
+        precision: str | None = None,
+        threads: int = 0,
+        *,
+        package: bool = True,
+        torch_compile: bool = False,
+        queue_capacity: int = ...,
+        cache_bytes: int = ...,
+        max_rows: int = ...,
+        chunk_seconds: float = ...,
+        retries: int = ...,
+    ) -> Engine: ...
+    @property
+    def pending(self) -> bool: ...
+    @property
+    def closed(self) -> bool: ...
+    def submit(
+        self,
+        text: str,
+        voice: str | None = None,
+        *,
+        nfe: int = ...,
+        cfg: float = ...,
+        sway: float = ...,
+        uniform_grid: bool = False,
+        speed: float = ...,
+        target_rms: float = ...,
+        cross_fade: float = ...,
+        fix_duration: float = 0.0,
+        remove_silence: bool = False,
+        seed: int | None = None,
+        priority: int = 0,
+        deadline: float = 0.0,
+    ) -> Utterance: ...
+    def set_voice(
+        self,
+        id: str,
+        text: str,
+        samples: Buffer | NDArray[np.float32] | None,
+        sample_rate: int = 0,
+        language: str | None = None,
+    ) -> None: ...
+    def remove_voice(self, id: str, /) -> None: ...
+    def voices(self) -> list[VoiceInfo]: ...
+    def info(self) -> ModelInfo: ...
+    def stats(self) -> Stats: ...
+    def compile_start(self) -> None: ...
+    def compile_state(self) -> tuple[CompileState, str]: ...
+    def close(self) -> None: ...
+
+@final
+class Utterance:
+    def next(self, timeout: float = -1.0) -> bytearray | None: ...
+    def cancel(self) -> None: ...
+    def timings(self) -> Timings: ...
+    def progress(self) -> float: ...

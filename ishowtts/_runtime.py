@@ -1,0 +1,65 @@
+"""What the C bridge calls: the few functions through which C borrows Python (csrc/include/ishow/bridge.h).
+
+Nothing here imports torch before Python itself must run a model. Exceptions of `ishowtts.errors` reach the C
+caller as they are; any other is a defect and arrives with its traceback in the log.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import ModelError
+
+if TYPE_CHECKING:
+    from .model.backend import TorchBackend
+    from .text.frontend import Frontend
+
+
+def config(path: str | None, overrides: list[str]) -> str:
+    """The checked configuration as JSON."""
+    from .config import load
+
+    return load(path, overrides).to_json()
+
+
+def frontend(model: str) -> Frontend:
+    """The text front end of a model: `normalize` and `tokenize`."""
+    from .text.frontend import Frontend
+
+    return Frontend(model)
+
+
+def find_package(model: str, precision: str | None) -> tuple[str | None, str, str | None]:
+    """Where the current compiled package lies (or None), where torch's libraries lie, why none can be compiled (or None)."""
+    from .model import compile as compiler
+
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        raise ModelError("torch is not installed in this environment.", status="ENOTFOUND")
+    libraries = str(Path(spec.origin).parent / "lib")
+    folder = compiler.package_dir(model, precision or compiler.DEFAULT_PRECISION)
+    if compiler.is_current(folder):
+        return str(folder), libraries, None
+    if os.environ.get("ISHOWTTS_COMPILE", "").lower() == "off":
+        return None, libraries, "Compiling is switched off by ISHOWTTS_COMPILE."
+    return None, libraries, compiler.check_compiler()
+
+
+def compile_command(model: str, precision: str | None, threads: int) -> tuple[list[str], str]:
+    """Command line that makes a package, and the folder that holds ishowtts."""
+    from .model.compile import DEFAULT_PRECISION
+
+    command = [sys.executable, "-m", "ishowtts.model.compile", model]
+    command += ["--precision", precision or DEFAULT_PRECISION, "--threads", str(threads)]
+    return command, str(Path(__file__).resolve().parent.parent)
+
+
+def backend(model: str, precision: str | None, compile: bool, threads: int) -> TorchBackend:
+    """The model run by Python, eagerly or through torch.compile. Imports torch."""
+    from .model.backend import TorchBackend
+
+    return TorchBackend(model, precision, compile, threads)

@@ -1,0 +1,354 @@
+"""The command line: speak, serve, voices, config, train.
+
+Options are overrides of the configuration, so one place checks them all. What a user got wrong is answered by one sentence and
+status 2; a failure of the program itself is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import wave
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
+
+from .errors import ConfigError, IshowError, TextError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .config import Config
+    from .engine import Engine, SpeechStream
+
+SERVER = Path(__file__).parent / "bin" / "ishowtts-server"
+LONG_TEXT = 200
+"""Characters from which on a terminal gets a progress bar."""
+PLAYERS = (
+    ("pw-play",),
+    ("paplay",),
+    ("aplay", "-q"),
+    ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"),
+    ("afplay",),
+)
+USER_FAULTS = ("EINVAL", "ENOTFOUND", "EFORMAT", "ELIMIT")
+_SHORT = {  # options of `speak` that are settings
+    "model": "model.name", "precision": "model.precision", "backend": "model.backend", "compile": "model.compile",
+    "threads": "model.threads", "nfe": "sampling.nfe", "cfg": "sampling.cfg_strength",
+    "sway": "sampling.sway_sampling_coef", "speed": "sampling.speed", "target_rms": "sampling.target_rms",
+    "cross_fade": "sampling.cross_fade_duration", "voice": "default_voice",
+}  # fmt: skip
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    prog = "ishowtts"
+    try:
+        if arguments[:1] == ["train"]:  # has a parser of its own
+            return _train(arguments[1:])
+        parsed = _parser().parse_args(arguments)
+        prog = f"ishowtts {parsed.command}"
+        run: Callable[[argparse.Namespace], int] = parsed.run
+        status = run(parsed)
+        sys.stdout.flush()
+        return status
+    except IshowError as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 2 if error.status in USER_FAULTS else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="ishowtts", description="Speech from text in a chosen voice.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    settings = _Parser(add_help=False)
+    settings.add_argument("--config", metavar="FILE", help="settings in TOML")
+    settings.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting; may be repeated"
+    )
+
+    speak = commands.add_parser("speak", parents=[settings], help="speak a text into a file, or aloud")
+    speak.add_argument("text", help="what to say; - reads standard input")
+    speak.add_argument("-o", "--output", metavar="FILE", help="where to write; - is standard output; without it: play")
+    speak.add_argument("--format", choices=("wav", "pcm"), help="of the output (default: by its name, else wav)")
+    speak.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
+    speak.add_argument("--voice", help="id of a voice; see `ishowtts voices`")
+    speak.add_argument("--nfe", help="steps of the solver")
+    speak.add_argument("--cfg", help="strength of guidance")
+    speak.add_argument("--sway", help="sway sampling coefficient")
+    speak.add_argument("--speed", help="1 is the voice's own")
+    speak.add_argument("--seed", type=_seed, help="of the noise; the same seed gives the same speech")
+    speak.add_argument("--target-rms", help="level; 0 leaves it")
+    speak.add_argument("--cross-fade", help="seconds between chunks of a long text")
+    speak.add_argument("--fix-duration", type=_seconds, default=0.0, help="seconds of reference and speech together")
+    speak.add_argument("--remove-silence", action="store_true", help="shorten long pauses")
+    speak.add_argument("--precision", help="fp32 or bf16")
+    speak.add_argument("--backend", help="auto, eager or compile")
+    speak.add_argument("--compile", help="wait: make the compiled model first if it is missing (once for each machine)")
+    speak.add_argument("--threads", help="0 takes all cores")
+    speak.set_defaults(run=_speak)
+
+    serve = commands.add_parser("serve", parents=[settings], help="serve HTTP")
+    serve.add_argument("--host", help="name or address to listen on")
+    serve.add_argument("--port", help="0 takes any free port")
+    serve.set_defaults(run=_serve)
+
+    voices = commands.add_parser("voices", parents=[settings], help="list the voices")
+    voices.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
+    voices.add_argument("--json", action="store_true", help="as JSON")
+    voices.set_defaults(run=_voices)
+
+    config = commands.add_parser("config", parents=[settings], help="check or show the settings")
+    config.add_argument("action", choices=("check", "show", "schema"))
+    config.add_argument("file", nargs="?", help="the same as --config")
+    config.set_defaults(run=_config)
+
+    commands.add_parser("train", help="train a voice from recordings", add_help=False)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from . import __version__
+
+        print(f"ishowtts {__version__}")
+        parser.exit(0)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 1 << 64:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {(1 << 64) - 1}, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text!r}")
+    return value
+
+
+def _load(arguments: argparse.Namespace) -> Config:
+    from . import config
+
+    own = [f"{key}={value}" for name, key in _SHORT.items() if (value := getattr(arguments, name, None)) is not None]
+    return config.load(arguments.config, [*arguments.set, *own])
+
+
+# ---- speak -----------------------------------------------------------------------------------------------------------
+
+
+def _speak(arguments: argparse.Namespace) -> int:
+    config = _load(arguments)
+    text = sys.stdin.buffer.read().decode("utf-8", "replace") if arguments.text == "-" else arguments.text
+    if not text.strip():
+        raise TextError("There is no text to speak.", field="text")
+    output = arguments.output
+    if output not in (None, "-") and not Path(output).absolute().parent.is_dir():
+        raise ConfigError(f"there is no folder {Path(output).absolute().parent} to write to", field="output")
+    player = None if output else _player()
+
+    import numpy as np
+
+    sampling = config.sampling
+    with _open(config) as engine:
+        stream = engine.stream(
+            text,
+            config.default_voice,
+            nfe=sampling.nfe,
+            cfg=sampling.cfg_strength,
+            sway=sampling.sway_sampling_coef,
+            speed=sampling.speed,
+            target_rms=sampling.target_rms,
+            cross_fade=sampling.cross_fade_duration,
+            fix_duration=arguments.fix_duration,
+            remove_silence=arguments.remove_silence,
+            seed=arguments.seed,
+        )
+        samples = np.concatenate([np.zeros(0, np.float32), *_pieces(stream, len(text) >= LONG_TEXT)])
+        timings, info = stream.timings, engine.info
+    rate = stream.sample_rate
+    form = arguments.format or ("pcm" if output and Path(output).suffix == ".pcm" else "wav")
+    if player is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "speech.wav"
+            with path.open("wb") as file:
+                _write(file, samples, rate, "wav")
+            subprocess.run([*player, str(path)], check=True, stdin=subprocess.DEVNULL)
+    elif output == "-":
+        _write(sys.stdout.buffer, samples, rate, form)
+    else:
+        with Path(output).open("wb") as file:
+            _write(file, samples, rate, form)
+    seconds = len(samples) / rate
+    print(
+        f"{seconds:.2f} s of audio, real-time factor {timings['total'] / max(seconds, 1e-9):.3f}, "
+        f"first audio {timings['first_audio']:.2f} s, seed {timings['seed']}, voice {timings['voice']}, "
+        f"backend {info['backend']} {info['precision']}",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _open(config: Config) -> Engine:
+    from .engine import Engine
+    from .voices import load_voices
+
+    voices = load_voices(config)  # before the model: a wrong path should not cost its loading
+    model = config.model
+    # Raised inside an import that C asked for, an interrupt would be reported as a broken model.
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    try:
+        engine = Engine.load(
+            model.name,
+            precision=model.precision,
+            threads=model.threads,
+            backend=model.backend,
+            compile="off",  # a package made in the background would outlive this process
+            voices=False,
+            **config.engine.model_dump(),
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        for voice in voices:
+            engine.add_voice(voice.id, voice.audio, voice.text, voice.language)
+        if engine.compilable and model.compile == "wait":
+            print("compiling the model for this machine, once; this takes a few minutes", file=sys.stderr)
+            engine.start_compiling()
+            if not engine.wait_compiled():
+                print(f"not compiled: {engine.compile_state[1]}", file=sys.stderr)
+        elif engine.compilable and sys.stderr.isatty():
+            print("the model is not compiled for this machine yet; --compile wait does it, once", file=sys.stderr)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
+def _pieces(stream: SpeechStream, long: bool) -> list[NDArray[np.float32]]:
+    """All audio, with a progress bar for long text on a terminal; an interrupt cancels the speech."""
+    from tqdm import tqdm
+
+    pieces: list[NDArray[np.float32]] = []
+    try:
+        shown = long and sys.stderr.isatty()
+        with tqdm(total=100, unit="%", leave=False, disable=not shown, bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar:
+            while True:
+                try:
+                    piece = stream.poll(0.1)
+                except IshowError as error:
+                    if error.status != "ETIMEOUT" or error.field == "deadline":
+                        raise
+                else:
+                    if piece is None:
+                        return pieces
+                    pieces.append(piece.copy())
+                bar.update(int(100 * stream.progress) - bar.n)
+    except KeyboardInterrupt:
+        stream.cancel()
+        raise
+
+
+def _player() -> Sequence[str]:
+    found = next((player for player in PLAYERS if shutil.which(player[0])), None)
+    if found is None:
+        names = ", ".join(player[0] for player in PLAYERS)
+        raise ConfigError(f"no audio player was found ({names}); write to a file with -o out.wav", status="ENOTFOUND")
+    return found
+
+
+def _write(file: BinaryIO, samples: NDArray[np.float32], rate: int, form: str) -> None:
+    """Samples in [-1, 1] as 16-bit little-endian mono: with a WAV header, or bare."""
+    data = (samples.clip(-1, 1) * 32767).round().astype("<i2").tobytes()
+    if form == "wav":
+        made = io.BytesIO()  # standard output cannot seek
+        with wave.open(made, "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(rate)
+            out.writeframes(data)
+        data = made.getvalue()
+    file.write(data)
+    file.flush()
+
+
+# ---- the others ------------------------------------------------------------------------------------------------------
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    if not SERVER.is_file():
+        raise ConfigError(f"the server was not built: there is no {SERVER}", status="ENOTFOUND")
+    command = [str(SERVER)]
+    for name in ("host", "port", "config"):
+        if (value := getattr(arguments, name)) is not None:
+            command += [f"--{name}", value]
+    for override in arguments.set:
+        command += ["--set", override]
+    sys.stdout.flush()
+    os.execve(SERVER, command, os.environ | {"ISHOWTTS_PYTHON": sys.executable})
+
+
+def _voices(arguments: argparse.Namespace) -> int:
+    settings = _load(arguments).to_dict()
+    voices = [voice | {"default": voice["id"] == settings["default_voice"]} for voice in settings["voices"]]
+    if arguments.json:
+        print(json.dumps(voices, ensure_ascii=False, indent=2))
+        return 0
+    for voice in voices:
+        mark = "*" if voice["default"] else " "
+        print(f"{mark} {voice['id']:16} {voice['language'] or '-':5} {voice['text']}")
+    if not voices:
+        raise ConfigError(f"model {settings['model']['name']} has no voices; add [[voices]] to the configuration")
+    return 0
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    from . import config
+
+    if arguments.action == "schema":
+        print(json.dumps(config.schema(), ensure_ascii=False, indent=2))
+        return 0
+    arguments.config = arguments.file or arguments.config
+    shown = _load(arguments).masked()  # also looks at the voices' files
+    if arguments.action == "show":
+        print(json.dumps(shown, ensure_ascii=False, indent=2))
+    else:
+        print(f"{arguments.config or 'the defaults'}: good, {len(shown['voices'])} voice(s), model {shown['model']['name']}")
+    return 0
+
+
+def _train(arguments: list[str]) -> int:
+    try:
+        from .train import main as train
+
+        return train(arguments, prog="ishowtts train")
+    except ModuleNotFoundError as error:
+        print(f"ishowtts train: {error.name} is missing: pip install 'ishowtts[train]'", file=sys.stderr)
+        return 1

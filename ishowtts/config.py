@@ -1,0 +1,356 @@
+"""Settings: a TOML file, then the environment, then the command line, checked once and handed to C as JSON.
+
+Defaults and limits come from `ishowtts._engine.DEFAULTS`, which is where the C core has them from. A wrong value is refused
+with the place it was written at, because the person who mistyped it has an editor open, not this source.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
+
+from ._engine import DEFAULTS as D
+from .errors import ConfigError
+from .model.compile import DEFAULT_PRECISION
+from .voices import VOICE_ID, load_voices
+
+ENVIRONMENT = "ISHOWTTS__"
+MASK = "********"
+_MEBIBYTE = 1 << 20
+
+VoiceId = Annotated[str, StringConstraints(pattern=VOICE_ID)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class ServerConfig(_Section):
+    """The HTTP server."""
+
+    host: Text = Field(D["host"], description="name or address to listen on")
+    port: int = Field(D["port"], ge=0, le=65535, description="0 takes any free port")
+    body_bytes_max: int = Field(
+        D["body_bytes_max"], ge=1024, le=64 * _MEBIBYTE, description="largest JSON request, bytes"
+    )
+    api_key: Text | None = Field(None, description="what clients send as `Authorization: Bearer`; needed off loopback")
+    insecure: bool = Field(False, description="serve other machines without a key")
+    allowed_hosts: list[Text] = Field([], description="further names that a Host header may carry")
+    cors_origins: list[Text] = Field([], description="origins of other sites that may call, such as https://example.org")
+    request_seconds: float = Field(D["request_seconds"], ge=1, le=3600, description="deadline of one synthesis, seconds")
+    drain_seconds: float = Field(D["drain_seconds"], ge=0, le=3600, description="patience after SIGTERM, seconds")
+
+    @model_validator(mode="after")
+    def _guarded(self) -> ServerConfig:
+        local = self.host == "localhost" or self.host == "::1" or re.fullmatch(r"127(\.\d{1,3}){3}", self.host)
+        if not (local or self.api_key or self.insecure):
+            raise ValueError(
+                f"host {self.host} serves other machines, which needs server.api_key, or server.insecure = true"
+            )
+        return self
+
+
+class ModelSettings(_Section):
+    """What speaks."""
+
+    name: Text = Field("demo", description="demo, a folder, a checkpoint, F5TTS_v1_Base, or hf://owner/repository/path")
+    precision: Literal["fp32", "bf16"] = Field(  # the two of PRECISIONS
+        cast(Any, DEFAULT_PRECISION), description="of the transformer's weights and products"
+    )
+    backend: Literal["auto", "eager", "compile"] = Field(
+        "auto", description="auto: the compiled package, eager until there is one; compile: torch.compile"
+    )
+    compile: Literal["background", "wait", "off"] = Field(
+        "background", description="when a missing package is made: while serving, before serving, never"
+    )
+    threads: int = Field(0, ge=0, le=1024, description="of the model; 0 takes all cores")
+
+
+class SamplingConfig(_Section):
+    """What a request gets that does not choose for itself."""
+
+    nfe: int = Field(D["nfe"], ge=D["nfe_min"], le=D["nfe_max"], description="steps of the solver")
+    cfg_strength: float = Field(D["cfg_strength"], ge=0, le=D["cfg_strength_max"], description="classifier-free guidance")
+    sway_sampling_coef: float = Field(
+        D["sway"], ge=D["sway_min"], le=D["sway_max"], description="shifts steps towards the beginning (negative) or the end"
+    )
+    speed: float = Field(D["speed"], ge=D["speed_min"], le=D["speed_max"], description="1 is the voice's own")
+    target_rms: float = Field(D["target_rms"], ge=0, le=1, description="level of the speech; 0 leaves it")
+    cross_fade_duration: float = Field(
+        D["cross_fade"], ge=0, le=D["cross_fade_max"], description="between chunks of a long text, seconds"
+    )
+
+
+class EngineConfig(_Section):
+    """Sizes of the engine."""
+
+    queue_capacity: int = Field(
+        D["queue_capacity"], ge=1, le=65536, description="utterances waiting or in flight; more are refused"
+    )
+    cache_bytes: int = Field(D["cache_bytes"], ge=0, le=1 << 40, description="budget of the reference cache, bytes")
+    max_rows: int = Field(D["max_rows"], ge=1, le=256, description="chunks that share the model's time")
+    chunk_seconds: float = Field(
+        D["chunk_seconds"], ge=5, le=60, description="reference and speech of one chunk together, seconds"
+    )
+    retries: int = Field(D["retries"], ge=0, le=10, description="new noise after a silent or broken chunk")
+
+
+class VoiceConfig(_Section):
+    """A voice: a clip of clean speech, and what is said in it."""
+
+    id: VoiceId = Field(description="letters, digits, '.', '_' and '-', at most 64")
+    audio: Text | None = Field(
+        None,
+        description=f"the clip, {D['reference_seconds_min']:g} to {D['reference_seconds_max']:g} s; "
+        "may be left out where the model takes no prompt",
+    )
+    text: str | None = Field(None, description="its words, exactly; left out: the file beside the clip that ends in .txt")
+    language: Text | None = Field(None, description="such as en or zh; left out: guessed from the text to speak")
+
+
+class Config(_Section):
+    """All settings. Make one with `load`."""
+
+    server: ServerConfig = Field(default_factory=ServerConfig)  # type: ignore[arg-type]
+    model: ModelSettings = Field(default_factory=ModelSettings)  # type: ignore[arg-type]
+    sampling: SamplingConfig = Field(default_factory=SamplingConfig)  # type: ignore[arg-type]
+    engine: EngineConfig = Field(default_factory=EngineConfig)  # type: ignore[arg-type]
+    default_voice: VoiceId | None = Field(None, description="id of the voice that speaks unless asked; left out: the first")
+    voices: list[VoiceConfig] = Field([], description="left out: those that come with the model")
+    _file: str | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _voices_agree(self) -> Config:
+        ids = [voice.id for voice in self.voices]
+        twice = next((name for name in ids if ids.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"voices: the id {twice} is used twice")
+        if ids and self.default_voice is not None and self.default_voice not in ids:
+            raise ValueError(f"default_voice must be one of {', '.join(ids)}, not {self.default_voice}")
+        return self
+
+    @property
+    def file(self) -> str | None:
+        """The file it was read from."""
+        return self._file
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data as C reads it: every voice with its text and absolute path, and always a default voice."""
+        data = self.model_dump(mode="json")
+        voices = load_voices(self)
+        data["voices"] = [voice.to_dict() for voice in voices]
+        data["default_voice"] = self.default_voice or (voices[0].id if voices else None)
+        return data
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON, secrets included."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def masked(self) -> dict[str, Any]:
+        """`to_dict` for showing: secrets replaced."""
+        data = self.to_dict()
+        if data["server"]["api_key"]:
+            data["server"]["api_key"] = MASK
+        return data
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """JSON schema of the file."""
+    return Config.model_json_schema()
+
+
+def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
+    """Read the file (None: none), the environment `ISHOWTTS__SECTION__KEY` and "section.key=value" overrides, later ones winning.
+
+    ConfigError names the place, the field and what it may be. Relative paths of the file are relative to its folder.
+    """
+    data: dict[str, Any] = {}
+    places: dict[tuple[str, ...], str] = {}
+    file = None if path is None else Path(path)
+    if file is not None:
+        data, places = _read(file)
+    for name, value in sorted(os.environ.items()):
+        if name.startswith(ENVIRONMENT):
+            keys = tuple(name[len(ENVIRONMENT) :].lower().split("__"))
+            _put(data, keys, value, f"environment variable {name}", places)
+    for item in overrides:
+        key, separator, value = item.partition("=")
+        if not separator or not key.strip():
+            raise ConfigError(f"option {item!r} must read section.key=value", field=key.strip())
+        _put(data, tuple(key.strip().split(".")), value.strip(), f"option {key.strip()}", places)
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        raise _explain(error, places, file) from None
+    config._file = None if file is None else str(file)
+    return config
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{file}:{line}: this is not UTF-8 text") from None
+    except OSError as error:
+        status = "ENOTFOUND" if isinstance(error, FileNotFoundError) else "EIO"
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}", status=status) from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", str(error))
+        line = int(found[1]) if found and found[1] else text.count("\n") + 1
+        what = str(error)[: found.start()] if found else str(error)
+        raise ConfigError(f"{file}:{line}: {what[:1].lower()}{what[1:]}") from None
+    _anchor(data, file.parent.absolute())
+    return data, {keys: f"{file}:{line}" for keys, line in _lines(text).items()}
+
+
+def _anchor(data: dict[str, Any], folder: Path) -> None:
+    """Make the relative paths of a file absolute."""
+    voices = data.get("voices")
+    for voice in voices if isinstance(voices, list) else []:
+        if isinstance(voice, dict) and isinstance(audio := voice.get("audio"), str) and audio:
+            voice["audio"] = str(folder / Path(audio).expanduser())
+    model = data.get("model")
+    if isinstance(model, dict) and isinstance(name := model.get("name"), str):
+        preset, separator, place = name.rpartition("=")
+        if "/" in place and "://" not in place:
+            model["name"] = f"{preset}{separator}{folder / Path(place).expanduser()}"
+
+
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """Line on which each key and table of a TOML text begins, as far as a look at the lines tells."""
+    places: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    count: dict[tuple[str, ...], int] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if found := re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line):
+            table = _keys(found[2])
+            if found[1] == "[[":
+                count[table] = count.get(table, -1) + 1
+                places.setdefault(table, number)
+                table += (str(count[table]),)
+            places.setdefault(table, number)
+        elif found := re.match(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=", line):
+            places.setdefault(table + _keys(found[1]), number)
+    return places
+
+
+def _keys(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+def _put(
+    data: dict[str, Any], keys: tuple[str, ...], value: str, place: str, places: dict[tuple[str, ...], str]
+) -> None:
+    """Set one value that was given as text."""
+    target: Any = data
+    for key in keys[:-1]:
+        target = target.setdefault(key, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"{place}: {'.'.join(keys)} cannot be set from here", field=".".join(keys))
+    for known in [known for known in places if known[: len(keys)] == keys]:
+        del places[known]
+    places[keys] = place
+    target[keys[-1]] = _typed(value, _node(keys))
+
+
+def _typed(value: str, node: Mapping[str, Any] | None) -> Any:
+    """Text as the type that the schema wants; left as text where it does not fit, for the check to refuse."""
+    if node is None or node.get("type") == "string" or "enum" in node:
+        return value
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return value
+    return parsed["value"] if len(parsed) == 1 else value
+
+
+# ---- explaining ------------------------------------------------------------------------------------------------------
+
+
+def _node(keys: Iterable[str]) -> dict[str, Any] | None:
+    """Schema of a field; None when there is none."""
+    whole = schema()
+    node: dict[str, Any] = whole
+    for key in keys:
+        following = node.get("items") if key.isdecimal() else node.get("properties", {}).get(key)
+        if following is None:
+            return None
+        node = copy.copy(following)
+        for arm in node.get("anyOf", []):
+            if arm.get("type") != "null":
+                node |= arm
+        if "$ref" in node:
+            node |= whole["$defs"][node["$ref"].rpartition("/")[2]]
+    return node
+
+
+def _expected(node: Mapping[str, Any]) -> str:
+    """What a field may be, in words."""
+    if "enum" in node:
+        return f"one of {', '.join(node['enum'])}"
+    if "const" in node:
+        return str(node["const"])
+    kind = str(node.get("type"))
+    if kind in ("integer", "number"):
+        name = "a whole number" if kind == "integer" else "a number"
+        return f"{name} from {node['minimum']:g} to {node['maximum']:g}" if kind == "number" else (
+            f"{name} from {node['minimum']} to {node['maximum']}"
+        )
+    if node.get("pattern") == VOICE_ID:
+        return "made of letters, digits, '.', '_' and '-', at most 64"
+    return {
+        "boolean": "true or false", "string": "a text that is not empty", "array": "a list", "object": "a table",
+    }.get(kind, kind)  # fmt: skip
+
+
+def _explain(error: ValidationError, places: Mapping[tuple[str, ...], str], file: Path | None) -> ConfigError:
+    """One sentence about the first fault."""
+    fault = error.errors()[0]
+    keys = tuple(str(part) for part in fault["loc"])
+    if fault["type"] == "value_error":
+        message = str(fault["ctx"]["error"])
+        if found := re.match(r"(\w+)\b", message):  # the field that the sentence is about
+            keys += (found[1],)
+    else:
+        name = _shown(keys)
+        if fault["type"] == "extra_forbidden":
+            siblings = list((_node(keys[:-1]) or {}).get("properties", {}))
+            near = difflib.get_close_matches(keys[-1], siblings, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(siblings)}"
+            message = f"{name} is unknown; {hint}"
+        elif fault["type"] == "missing":
+            message = f"{name} is missing"
+        else:
+            given = "" if keys[-1] == "api_key" else f", not {_value(fault['input'])}"
+            message = f"{name} must be {_expected(_node(keys) or {})}{given}"
+    near_places = [places[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in places]
+    near_places += [place for written, place in places.items() if written[: len(keys)] == keys]
+    place = near_places[0] if near_places else str(file or "")
+    return ConfigError(f"{place}: {message}" if place else message, field=_shown(keys))
+
+
+def _shown(keys: Iterable[str]) -> str:
+    return re.sub(r"\.(\d+)", r"[\1]", ".".join(keys))
+
+
+def _value(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

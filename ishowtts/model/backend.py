@@ -1,0 +1,137 @@
+"""The model as C calls it from an embedded interpreter, before a compiled package exists or where none can be made.
+
+C lends its memory for the length of one call as flat byte views; results are written in place. Tensors over them do not
+outlive the call. Rows of one step may differ in length: they are padded and masked, and each row's result is that of
+the row alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ishowtts.errors import ModelError
+
+from .checkpoint import LoadedModel, load_model
+from .compile import DEFAULT_PRECISION, info
+from .graphs import PRECISIONS, build
+
+View = memoryview
+Row = tuple[View, View, View, View, float, float, int]
+"""x [frames*mel] (updated), h_cond [frames*dim], h_uncond, mod [M], dt, cfg, frames."""
+CUDA_ROWS = 8
+
+
+class TorchBackend:
+    """A loaded model behind the functions of `ishow_backend`.
+
+    `model`: a reference or a loaded model. `precision`: fp32 or bf16, None for the default. `compile`: run the step and the
+    vocoder through torch.compile. `threads`: of the processor, 0 leaves torch's choice. Calls come from one thread at a time.
+    """
+
+    def __init__(
+        self, model: str | Path | LoadedModel, precision: str | None = None, compile: bool = False, threads: int = 0
+    ) -> None:
+        precision = precision or DEFAULT_PRECISION
+        if precision not in PRECISIONS:
+            raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}.", status="EINVAL", field="precision")
+        loaded = model if isinstance(model, LoadedModel) else load_model(model)
+        self.config = loaded.config
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.threads, self._thread = threads, 0
+        self.info: dict[str, Any] = {
+            **info(loaded.config, precision, loaded.content_hash),
+            "backend": "torch.compile" if compile else "eager",
+            "max_rows": 1 if self.device.type == "cpu" else CUDA_ROWS,
+        }
+        self.graphs: dict[str, Any] = {}
+        for name, graph in build(loaded, "bf16" if precision == "bf16" else "fp32").items():
+            graph = graph.to(self.device)
+            heavy = compile and name in ("step", "vocode")
+            self.graphs[name] = torch.compile(graph, dynamic=True) if heavy else graph
+
+    @torch.inference_mode()
+    def encode(
+        self,
+        tokens: View,
+        cond: View,
+        index: View | None,
+        phase: View | None,
+        ref_frames: int,
+        frames: int,
+        h_cond: View,
+        h_uncond: View,
+    ) -> None:
+        """int64 tokens [S] and index [frames], fp32 cond [frames*mel] and phase [frames] → both h [frames*dim]."""
+        self._enter()
+        places = []
+        if index is not None and self.config.dit.text_layout != "padded":
+            places.append(self._integers(index)[None])
+        if phase is not None and self.config.dit.text_layout == "aligned":
+            places.append(self._floats(phase)[None])
+        reference = torch.tensor([ref_frames], device=self.device)
+        mel = self._floats(cond).view(1, frames, -1)
+        h = self.graphs["encode"](self._integers(tokens)[None], mel, *places, reference)
+        for view, row in zip((h_cond, h_uncond), h, strict=True):
+            _over(view, torch.float32).copy_(row.flatten())
+
+    @torch.inference_mode()
+    def modulate(self, t: View, mod: View) -> None:
+        """Fp32 times [n] → mod [n*M]."""
+        self._enter()
+        _over(mod, torch.float32).copy_(self.graphs["modulate"](self._floats(t)).flatten())
+
+    @torch.inference_mode()
+    def step(self, rows: list[Row]) -> None:
+        """One Euler step of every row, each with its own modulation, dt, guidance and length."""
+        self._enter()
+        lengths = [row[6] for row in rows]
+        longest = max(lengths)
+
+        def batch(column: int) -> Tensor:
+            parts = [self._floats(row[column]).view(n, -1) for row, n in zip(rows, lengths, strict=True)]  # type: ignore[arg-type]
+            if len(parts) == 1:
+                return parts[0][None]
+            return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
+
+        x, h = batch(0), torch.cat((batch(1), batch(2)))
+        mod = torch.stack([self._floats(row[3]) for row in rows])
+        dt, cfg = (torch.tensor([row[k] for row in rows], device=self.device) for k in (4, 5))
+        frames = None if min(lengths) == longest else torch.tensor(lengths, device=self.device)
+        out = self.graphs["step"](x, h, mod, dt, cfg, frames)
+        for row, n, result in zip(rows, lengths, out, strict=True):
+            _over(row[0], torch.float32).copy_(result[:n].flatten())
+
+    @torch.inference_mode()
+    def vocode(self, mel: View, frames: int, real: View, imag: View) -> None:
+        """Mel [frames*mel] as left by `step` → STFT parts [frames*(n_fft/2+1)] each."""
+        self._enter()
+        parts = self.graphs["vocode"](self._floats(mel).view(1, frames, -1))[0]
+        for view, part in zip((real, imag), parts, strict=True):
+            _over(view, torch.float32).copy_(part.flatten())
+
+    @torch.inference_mode()
+    def durations(self, tokens: View, out: View) -> None:
+        """int64 tokens [n] → frames of each at speed 1, fp32 [n]."""
+        self._enter()
+        _over(out, torch.float32).copy_(self.graphs["durations"](self._integers(tokens)[None])[0])
+
+    def _enter(self) -> None:
+        """OpenMP's thread count belongs to a thread: set it when the caller's thread changes."""
+        if self.threads and self._thread != threading.get_ident():
+            self._thread = threading.get_ident()
+            torch.set_num_threads(self.threads)
+
+    def _floats(self, view: View) -> Tensor:
+        return _over(view, torch.float32).to(self.device)
+
+    def _integers(self, view: View) -> Tensor:
+        return _over(view, torch.int64).to(self.device)
+
+
+def _over(view: View, dtype: torch.dtype) -> Tensor:
+    return torch.frombuffer(view, dtype=dtype)

@@ -1,0 +1,164 @@
+"""Reading and writing weights.
+
+Published checkpoints come as safetensors with keys under `ema_model.`, or as `.pt` with `ema_model_state_dict`; a folder of ours
+holds plain keys. Every tensor is compared with the architecture by name, shape and finiteness before a model is handed out,
+and a fault names the file and the key.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ishowtts.errors import ModelError
+
+from .config import ModelConfig
+from .dit import DiT
+from .duration import DurationPredictor
+from .source import ModelSource, resolve
+from .vocos import Vocos
+
+READ_ERRORS = (
+    *(OSError, EOFError, RuntimeError, ValueError, KeyError),
+    *(pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError),
+)
+IGNORED = ("initted", "step", "update")
+IGNORED_PREFIXES = ("mel_spec.", "feature_extractor.", "head.istft.")
+RECOMPUTED = ("rotary_embed.inv_freq", "transformer.rotary_embed.inv_freq")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to compute (fp32, no gradients, evaluation mode)."""
+
+    config: ModelConfig
+    dit: DiT
+    vocos: Vocos
+    duration: DurationPredictor | None
+    vocab: tuple[str, ...]
+    content_hash: str
+
+
+class _WithoutInitialising(TorchFunctionMode):
+    """Skips random initialisation of weights that are about to be read; it takes seconds for a large model."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+def load_model(reference: str | Path | ModelSource, vocoder: str | Path | None = None) -> LoadedModel:
+    """Load a model by reference (see `source`); ModelError says what is wrong with which file."""
+    source = reference if isinstance(reference, ModelSource) else resolve(reference, vocoder)
+    config = source.config
+    duration = None
+    with _WithoutInitialising():
+        dit = DiT(config.dit, config.mel.n_mels)
+        vocos = Vocos(config.vocos, config.mel)
+        if config.duration is not None and source.duration is not None:
+            duration = DurationPredictor(config.duration, config.dit.text_num_embeds)
+            assign(duration, read_state(source.duration), source.duration)
+    assign(dit, read_state(source.dit), source.dit)
+    assign(vocos, read_state(source.vocos), source.vocos)
+    for module in (dit, vocos, duration):
+        if module is not None:
+            module.eval().requires_grad_(False)
+    return LoadedModel(config, dit, vocos, duration, source.vocab, source.content_hash())
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors of a .safetensors, .pt or .bin file by plain key: wrappers, prefixes and bookkeeping are gone."""
+    try:
+        if path.suffix == ".safetensors":
+            state: object = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except READ_ERRORS as error:
+        reason = str(error).split("\n")[0]
+        status = "ENOTFOUND" if isinstance(error, FileNotFoundError) else "EFORMAT"
+        raise ModelError(f"{path} cannot be read as weights: {reason}", status=status, field="model") from error
+    if isinstance(state, Mapping):
+        for wrapper in ("ema_model_state_dict", "model_state_dict"):
+            if isinstance(state.get(wrapper), Mapping):
+                state = state[wrapper]
+                break
+    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        raise ModelError(f"{path} holds no named tensors.", field="model")
+    plain: dict[str, Tensor] = {}
+    for key, value in state.items():
+        key = key.removeprefix("ema_model.")
+        if key in IGNORED or key in RECOMPUTED or key.startswith(IGNORED_PREFIXES):
+            continue
+        if not isinstance(value, Tensor):
+            raise ModelError(f"{path}: {key} is no tensor.", field="model")
+        plain[key.removeprefix("transformer.")] = value
+    return plain
+
+
+def assign(module: nn.Module, state: Mapping[str, Tensor], where: Path) -> None:
+    """Copy weights into a module; ModelError for a missing, unknown, mis-shaped or non-finite tensor."""
+    own = {key: value for key, value in module.state_dict().items() if key not in RECOMPUTED}
+    missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+    if missing:
+        raise ModelError(f"{where}: {missing[0]} is missing{_more(missing)}.", field="model")
+    if unknown:
+        raise ModelError(f"{where}: {unknown[0]} does not belong to this architecture{_more(unknown)}.", field="model")
+    for key, value in state.items():
+        if value.shape != own[key].shape:
+            raise ModelError(
+                f"{where}: {key} has shape {list(value.shape)}; the architecture needs {list(own[key].shape)}.", field="model"
+            )
+        if not value.is_floating_point() or not bool(torch.isfinite(value).all()):
+            raise ModelError(f"{where}: {key} holds values that are no finite numbers.", field="model")
+    module.load_state_dict({**module.state_dict(), **state})
+
+
+def save_model(
+    folder: str | Path,
+    config: ModelConfig,
+    dit: DiT,
+    vocos: Vocos,
+    duration: DurationPredictor | None,
+    vocab: tuple[str, ...] | list[str],
+    storage: Literal["fp16", "fp32"] = "fp16",
+) -> None:
+    """Write a model folder (model.json, *.safetensors, vocab.txt); each file is replaced whole."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    dtype = torch.float16 if storage == "fp16" else torch.float32
+    modules = {"dit": dit, "vocos": vocos, "duration": duration}
+    for name, module in modules.items():
+        if module is None:
+            continue
+        state: dict[str, Tensor] = {}
+        for key, value in module.state_dict().items():
+            if key in RECOMPUTED:
+                continue
+            state[key] = value.detach().cpu().to(dtype).contiguous()
+            if not bool(torch.isfinite(state[key]).all()):
+                raise ModelError(f"{name}: {key} does not fit {storage}.")
+        partial = folder / f"{name}.partial"
+        save_file(state, partial)
+        partial.replace(folder / f"{name}.safetensors")
+    for name, text in (("vocab.txt", "\n".join(vocab) + "\n"), ("model.json", config.to_json())):
+        partial = folder / f"{name}.partial"
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(folder / name)
+
+
+def _more(keys: list[str]) -> str:
+    return f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""

@@ -1,0 +1,366 @@
+"""The flow transformer of F5-TTS, cut where its inputs change.
+
+    B rows · S tokens · T frames · D dim · M modulation width
+
+The published network takes everything at once. Here the parts that depend on the request alone (`embed_text`, `spread`,
+`condition`), on the time alone (`modulation`) and on x_t (`velocity`) are methods of their own, so that a sampler runs the
+first once a request, the second once a schedule and only the last at every step. Parameter names are those of the published
+checkpoints (`transformer.*`). A row's result never depends on its company: masks reach convolutions, norms and attention.
+"""
+
+# mypy: disable-error-code="no-any-return"
+# Calling a torch module returns Any.
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import MAX_FRAMES, DiTConfig
+
+
+class GRN(nn.Module):
+    """Global response normalisation over the sequence; `mask` [B,S,1] hides positions from its statistics."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.zeros(1, 1, dim))
+        self.beta = nn.Parameter(torch.zeros(1, 1, dim))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """See the class."""
+        seen = x if mask is None else x * mask
+        norm = torch.linalg.vector_norm(seen.float(), dim=1, keepdim=True)
+        norm = norm / (norm.mean(dim=-1, keepdim=True) + 1e-6)
+        return self.gamma * (x * norm) + self.beta + x
+
+
+class ConvNeXtV2Block(nn.Module):
+    """[B,S,C] → [B,S,C]; positions hidden by `mask` [B,S,1] must hold zeros and are not seen by the norm."""
+
+    def __init__(self, dim: int, inner: int) -> None:
+        super().__init__()
+        self.dwconv = nn.Conv1d(dim, dim, 7, padding=3, groups=dim)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.pwconv1 = nn.Linear(dim, inner)
+        self.grn = GRN(inner)
+        self.pwconv2 = nn.Linear(inner, dim)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """See the class."""
+        y = self.norm(self.dwconv(x.transpose(1, 2)).transpose(1, 2))
+        return x + self.pwconv2(self.grn(F.gelu(self.pwconv1(y)), mask))
+
+
+class TextEmbedding(nn.Module):
+    """Token embedding, positions and ConvNeXt blocks; the aligned layout adds the two frame modules."""
+
+    positions: Tensor
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        dim = config.text_dim
+        self.text_embed = nn.Embedding(config.text_num_embeds + 1, dim)
+        self.text_blocks = nn.ModuleList(ConvNeXtV2Block(dim, 2 * dim) for _ in range(config.conv_layers))
+        if config.text_layout == "aligned":
+            self.phase_proj = nn.Linear(3, dim)
+            self.frame_block = ConvNeXtV2Block(dim, 2 * dim)
+        cos, sin = _angles(dim)
+        self.register_buffer("positions", torch.cat((cos, sin), dim=-1), persistent=False)
+
+
+class TimestepEmbedding(nn.Module):
+    """Times [B] in 0..1 → [B,D]."""
+
+    frequencies: Tensor
+
+    def __init__(self, dim: int, width: int = 256) -> None:
+        super().__init__()
+        half = width // 2
+        self.time_mlp = nn.Sequential(nn.Linear(width, dim), nn.SiLU(), nn.Linear(dim, dim))
+        scale = math.log(10000) / (half - 1)
+        self.register_buffer("frequencies", torch.exp(torch.arange(half).float() * -scale), persistent=False)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """See the class."""
+        angle = 1000 * t[:, None] * self.frequencies
+        return self.time_mlp(torch.cat((angle.sin(), angle.cos()), dim=-1))
+
+
+class ConvPositionEmbedding(nn.Module):
+    """Two grouped convolutions over frames, [B,T,D] → [B,T,D]; `mask` [B,T] or None."""
+
+    def __init__(self, dim: int, kernel: int = 31, groups: int = 16) -> None:
+        super().__init__()
+        self.conv1d = nn.Sequential(
+            nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=groups),
+            nn.Mish(),
+            nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=groups),
+            nn.Mish(),
+        )
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """See the class."""
+        first, second = cast(nn.Conv1d, self.conv1d[0]), cast(nn.Conv1d, self.conv1d[2])
+        x = x.to(first.weight.dtype).transpose(1, 2)
+        if mask is None:
+            return F.mish(second(F.mish(first(x)))).transpose(1, 2)
+        hole = ~mask[:, None]
+        x = F.mish(first(x.masked_fill(hole, 0.0)))
+        return F.mish(second(x.masked_fill(hole, 0.0))).masked_fill(hole, 0.0).transpose(1, 2)
+
+
+class InputEmbedding(nn.Module):
+    """`proj` takes (x, cond, text) side by side; its columns are used in parts."""
+
+    def __init__(self, mel: int, text: int, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(2 * mel + text, dim)
+        self.conv_pos_embed = ConvPositionEmbedding(dim)
+
+
+class RotaryEmbedding(nn.Module):
+    """Rotary tables [MAX_FRAMES, dim_head/2]; neighbouring channels form a pair."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, dim_head: int) -> None:
+        super().__init__()
+        self.register_buffer("inv_freq", _inverse_frequencies(dim_head))  # published checkpoints hold it
+        cos, sin = _angles(dim_head)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+
+
+class Attention(nn.Module):
+    """[B,T,D] → [B,T,D] in the dtype of its weights."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        inner = config.heads * config.dim_head
+        self.heads, self.rope_heads = config.heads, config.pe_attn_head
+        self.to_q = nn.Linear(config.dim, inner)
+        self.to_k = nn.Linear(config.dim, inner)
+        self.to_v = nn.Linear(config.dim, inner)
+        self.q_norm = nn.RMSNorm(config.dim_head, eps=1e-6) if config.qk_norm else None
+        self.k_norm = nn.RMSNorm(config.dim_head, eps=1e-6) if config.qk_norm else None
+        self.to_out = nn.ModuleList([nn.Linear(inner, config.dim)])
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
+        """See the class."""
+        x = x.to(self.to_q.weight.dtype)
+        q, k, v = (to(x).unflatten(-1, (self.heads, -1)) for to in (self.to_q, self.to_k, self.to_v))
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = (self._rotate(u, cos, sin).to(v.dtype).transpose(1, 2) for u in (q, k))
+        y = F.scaled_dot_product_attention(q, k, v.transpose(1, 2), attn_mask=mask)
+        return self.to_out[0](y.transpose(1, 2).flatten(2))
+
+    def _rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        if self.rope_heads is not None and self.rope_heads < self.heads:
+            rotated = rotate(x[:, :, : self.rope_heads], cos, sin)
+            return torch.cat((rotated, x[:, :, self.rope_heads :].to(rotated.dtype)), dim=2)
+        return rotate(x, cos, sin)
+
+
+class FeedForward(nn.Module):
+    """[B,T,D] → [B,T,D] in the dtype of its weights."""
+
+    def __init__(self, dim: int, mult: int) -> None:
+        super().__init__()
+        self.ff = nn.Sequential(
+            nn.Sequential(nn.Linear(dim, dim * mult), nn.GELU(approximate="tanh")),
+            nn.Identity(),  # keeps the published numbering
+            nn.Linear(dim * mult, dim),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return self.ff(x.to(cast(nn.Linear, self.ff[2]).weight.dtype))
+
+
+class AdaLayerNorm(nn.Module):
+    """Holds the linear that turns a time embedding into `parts` vectors of modulation."""
+
+    def __init__(self, dim: int, parts: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(dim, parts * dim)
+
+
+class DiTBlock(nn.Module):
+    """One block; the residual stream stays fp32 whatever the weights are."""
+
+    def __init__(self, config: DiTConfig) -> None:
+        super().__init__()
+        self.attn_norm = AdaLayerNorm(config.dim, 6)
+        self.attn = Attention(config)
+        self.ff = FeedForward(config.dim, config.ff_mult)
+
+    def forward(self, x: Tensor, mod: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
+        """See the class."""
+        shift, scale, gate, shift_ff, scale_ff, gate_ff = mod[:, None].chunk(6, dim=-1)
+        x = x + gate * self.attn(normalise(x) * (1 + scale) + shift, cos, sin, mask)
+        return x + gate_ff * self.ff(normalise(x) * (1 + scale_ff) + shift_ff)
+
+
+class DiT(nn.Module):
+    """Predicts the velocity of the flow that carries noise to a (standardised) log-mel."""
+
+    def __init__(self, config: DiTConfig, n_mels: int = 100) -> None:
+        super().__init__()
+        self.config, self.n_mels = config, n_mels
+        dim = config.dim
+        self.time_embed = TimestepEmbedding(dim)
+        self.text_embed = TextEmbedding(config)
+        self.input_embed = InputEmbedding(n_mels, config.text_dim, dim)
+        self.rotary_embed = RotaryEmbedding(config.dim_head)
+        self.transformer_blocks = nn.ModuleList(DiTBlock(config) for _ in range(config.depth))
+        self.long_skip_connection = nn.Linear(2 * dim, dim, bias=False) if config.long_skip_connection else None
+        self.norm_out = AdaLayerNorm(dim, 2)
+        self.proj_out = nn.Linear(dim, n_mels)
+        ends: list[nn.Linear] = [block.attn_norm.linear for block in self.blocks]
+        for linear in (*ends, self.norm_out.linear, self.proj_out):
+            nn.init.zeros_(linear.weight)
+            nn.init.zeros_(linear.bias)
+
+    @property
+    def blocks(self) -> list[DiTBlock]:
+        """The transformer's blocks."""
+        return [cast(DiTBlock, block) for block in self.transformer_blocks]
+
+    def embed_text(self, tokens: Tensor, drop: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Tokens [B,S] (0 filler, id + 1 otherwise) → [B,S,text_dim].
+
+        `drop` [B] bool: rows whose text is hidden (the aligned layout hides it in `spread`).
+        `mask` [B,S] bool: positions of the row itself, where a batch is padded; the aligned layout takes tokens > 0.
+        """
+        text, aligned = self.text_embed, self.config.text_layout == "aligned"
+        known = (tokens != 0)[..., None]
+        if aligned:
+            valid: Tensor | None = known
+        else:
+            valid = None if mask is None else mask[..., None]
+            if drop is not None:
+                tokens = tokens.masked_fill(drop[:, None], 0)
+        keep = known if self.config.text_mask_padding else valid
+        if keep is not None and valid is not None and keep is not valid:
+            keep = keep & valid
+        x = text.text_embed(tokens)
+        if not len(text.text_blocks):
+            return x if valid is None else x * valid
+        x = x + text.positions[: tokens.shape[1]]
+        x = x if keep is None else x * keep
+        for block in text.text_blocks:
+            x = block(x, valid)
+            x = x if keep is None else x * keep
+        return x
+
+    def spread(
+        self,
+        text: Tensor,
+        index: Tensor | None = None,
+        phase: Tensor | None = None,
+        drop: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Text [B,S,text_dim] → one vector a frame [B,T,text_dim].
+
+        `index` [B,T]: the token that a frame speaks (average, aligned); `phase` [B,T] in 0..1: its place inside that
+        token, `drop` [B] bool, `mask` [B,T] bool: only aligned. The padded layout returns the text as it is.
+        """
+        if self.config.text_layout == "padded":
+            return text
+        assert index is not None
+        x = text.gather(1, index[..., None].expand(-1, -1, text.shape[-1]))
+        if self.config.text_layout == "average":
+            return x
+        assert phase is not None
+        place = torch.stack((phase, 1 - phase, torch.sin(math.pi * phase)), dim=-1)
+        x = x + self.text_embed.phase_proj(place)
+        keep = None if mask is None else mask[..., None]
+        x = x if keep is None else x * keep
+        x = self.text_embed.frame_block(x, keep)
+        x = x if keep is None else x * keep
+        return x if drop is None else x.masked_fill(drop[:, None, None], 0.0)
+
+    def condition(self, cond: Tensor, text: Tensor) -> Tensor:
+        """Reference [B,T,mel] (standardised, zeros where masked) and text [B,T,text_dim] → h [B,T,D]."""
+        proj = self.input_embed.proj
+        return F.linear(torch.cat((cond, text.to(cond.dtype)), dim=-1), proj.weight[:, self.n_mels :], proj.bias)
+
+    def modulation(self, t: Tensor) -> Tensor:
+        """Times [B] fp32 → [B,M] fp32: every adaptive norm's vectors, blocks first, the final norm last."""
+        time = F.silu(self.time_embed(t))
+        parts = [block.attn_norm.linear(time) for block in self.blocks]
+        return torch.cat((*parts, self.norm_out.linear(time)), dim=-1)
+
+    def velocity(self, x: Tensor, h: Tensor, mod: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x_t [B,T,mel], h [B,T,D], mod [B,M], mask [B,T] bool or None (no padding) → [B,T,mel].
+
+        Frames outside the mask come back undefined.
+        """
+        proj, dim = self.input_embed.proj, self.config.dim
+        x = h + F.linear(x.to(proj.weight.dtype), proj.weight[:, : self.n_mels])
+        x = x + self.input_embed.conv_pos_embed(x, mask)
+        frames = x.shape[1]
+        cos, sin = (table[:frames, None] for table in (self.rotary_embed.cos, self.rotary_embed.sin))
+        attend = None if mask is None else mask[:, None, None]
+        start = x
+        for i, block in enumerate(self.blocks):
+            x = block(x, mod[:, 6 * dim * i : 6 * dim * (i + 1)], cos, sin, attend)
+        if self.long_skip_connection is not None:
+            x = self.long_skip_connection(torch.cat((x, start), dim=-1).to(self.long_skip_connection.weight.dtype))
+        scale, shift = mod[:, None, -2 * dim :].chunk(2, dim=-1)
+        out: Tensor = self.proj_out((normalise(x) * (1 + scale) + shift).to(self.proj_out.weight.dtype))
+        return out
+
+    def forward(
+        self,
+        x: Tensor,
+        cond: Tensor,
+        tokens: Tensor,
+        t: Tensor,
+        *,
+        index: Tensor | None = None,
+        phase: Tensor | None = None,
+        mask: Tensor | None = None,
+        drop_cond: Tensor | None = None,
+        drop_text: Tensor | None = None,
+    ) -> Tensor:
+        """One branch, as training needs it: x_t, cond [B,T,mel] standardised, tokens [B,S], t [B] → velocity [B,T,mel].
+
+        Tokens of the padded and average layouts are padded or cut to T. `drop_cond`, `drop_text` [B] bool.
+        """
+        if self.config.text_layout != "aligned":
+            tokens = F.pad(tokens, (0, x.shape[1] - tokens.shape[1]))
+        text = self.spread(self.embed_text(tokens, drop_text, mask), index, phase, drop_text, mask)
+        if drop_cond is not None:
+            cond = cond.masked_fill(drop_cond[:, None, None], 0.0)
+        with torch.autocast(x.device.type, enabled=False):
+            mod = self.modulation(t.float())
+        return self.velocity(x, self.condition(cond, text), mod, mask)
+
+
+def normalise(x: Tensor) -> Tensor:
+    """Layer norm without parameters."""
+    return F.layer_norm(x, x.shape[-1:], eps=1e-6)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn each pair of channels of x [B,T,H,C] by the angles of cos, sin [T,1,C/2]."""
+    a, b = x.reshape(*x.shape[:-1], -1, 2).unbind(-1)
+    return torch.stack((a * cos - b * sin, b * cos + a * sin), dim=-1).flatten(-2)
+
+
+def _inverse_frequencies(dim: int) -> Tensor:
+    return 1.0 / (10000.0 ** (torch.arange(0, dim, 2).float() / dim))
+
+
+def _angles(dim: int) -> tuple[Tensor, Tensor]:
+    angle = torch.outer(torch.arange(MAX_FRAMES).float(), _inverse_frequencies(dim))
+    return angle.cos(), angle.sin()

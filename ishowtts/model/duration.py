@@ -1,0 +1,43 @@
+"""Phone durations of an aligned model: a small residual convolution network over phones."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import DurationConfig
+
+
+class DurationBlock(nn.Module):
+    """[B,N,C] → [B,N,C]; `keep` [B,N,1] hides padding from the convolution."""
+
+    def __init__(self, dim: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(dim, dim, kernel, padding=kernel // 2)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor, keep: Tensor) -> Tensor:
+        """See the class."""
+        y = self.conv((x * keep).transpose(1, 2)).transpose(1, 2)
+        return x + F.gelu(self.norm(y))
+
+
+class DurationPredictor(nn.Module):
+    """Tokens to the logarithm of frames at speed 1."""
+
+    def __init__(self, config: DurationConfig, text_num_embeds: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(text_num_embeds + 1, config.dim)
+        self.blocks = nn.ModuleList(DurationBlock(config.dim, config.kernel) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.dim)
+        self.out = nn.Linear(config.dim, 1)
+
+    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Tokens [B,N] (0 filler), mask [B,N] bool (None: tokens that are no filler) → natural log of frames [B,N]."""
+        keep = (tokens != 0 if mask is None else mask)[..., None]
+        x = self.embed(tokens)
+        for block in self.blocks:
+            x = block(x, keep)
+        out: Tensor = self.out(self.norm(x)).squeeze(-1)
+        return out

@@ -1,0 +1,260 @@
+"""Where a model lies: names, folders and published checkpoints, resolved without importing torch.
+
+A reference to a model is one of
+    demo                           the voice in this package
+    /path/to/folder                a folder with model.json (what training writes), or a published checkpoint's folder
+    /path/to/model.safetensors     a published checkpoint; vocab.txt beside it
+    F5TTS_v1_Base                  a published checkpoint by name, from the hub's cache or the network
+    hf://owner/repository/path     any other checkpoint on the hub
+A published checkpoint does not say which architecture it is: the name is looked for in its path, or written before it,
+"F5TTS_Base=/path/to/model.pt". Its vocoder is a folder `vocos` beside it, otherwise the published one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from ishowtts.errors import ModelError
+
+from .config import PRESETS, ModelConfig, VocosConfig
+
+MODEL_REPOSITORY = "SWivid/F5-TTS"
+VOCODER_REPOSITORY = "charactr/vocos-mel-24khz"
+CHECKPOINTS = {
+    "F5TTS_v1_Base": "F5TTS_v1_Base/model_1250000.safetensors",
+    "F5TTS_Base": "F5TTS_Base/model_1200000.safetensors",
+}
+"""Published files in MODEL_REPOSITORY; the Small architectures were not published, they load from a path."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """The files of a model. `published`: the DiT's keys carry the prefixes of a training checkpoint."""
+
+    config: ModelConfig
+    dit: Path
+    vocos: Path
+    vocab_path: Path
+    duration: Path | None
+    vocab: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every weight file."""
+        return tuple(path for path in (self.dit, self.vocos, self.duration) if path is not None)
+
+    def content_hash(self) -> str:
+        """64 hex digits of everything that decides what the model computes."""
+        whole = hashlib.sha256(self.config.to_json().encode())
+        whole.update("\n".join(self.vocab).encode())
+        for path in self.files:
+            whole.update(_file_hash(path))
+        return whole.hexdigest()
+
+
+def resolve(reference: str | Path, vocoder: str | Path | None = None) -> ModelSource:
+    """Find the files of a model; ModelError names what is missing. `vocoder`: a Vocos folder to use in place of the model's."""
+    text = str(reference)
+    name, separator, place = text.partition("=")
+    if separator and name in PRESETS:
+        preset: str | None = name
+    else:
+        preset, place = None, text
+    if place == "demo":
+        folder = Path(__file__).resolve().parent.parent / "voices" / "demo"
+    elif place in PRESETS and not Path(place).exists():
+        if place not in CHECKPOINTS:
+            raise ModelError(
+                f"No weights were published for {place}; give the path of a checkpoint instead.",
+                status="ENOTFOUND",
+                field="model",
+            )
+        return _published(_hub(MODEL_REPOSITORY, CHECKPOINTS[place]), place, vocoder)
+    elif place.startswith("hf://"):
+        owner, repository, path = [*place[5:].split("/", 2), "", ""][:3]
+        if not path:
+            raise ModelError(f"{place} must read hf://owner/repository/path.", status="EINVAL", field="model")
+        return _published(_hub(f"{owner}/{repository}", path), preset, vocoder)
+    else:
+        folder = Path(place).expanduser()
+    if folder.is_file():
+        return _published(folder, preset, vocoder)
+    if not folder.is_dir():
+        names = ", ".join(("demo", *CHECKPOINTS))
+        raise ModelError(
+            f"There is no model {text}: give a folder, a checkpoint file, or one of {names}.",
+            status="ENOTFOUND",
+            field="model",
+        )
+    if (folder / "model.json").is_file():
+        return _native(folder, vocoder)
+    found = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".pt"))
+    if len(found) != 1:
+        raise ModelError(
+            f"{folder} holds neither model.json nor exactly one checkpoint (.safetensors or .pt).",
+            status="ENOTFOUND",
+            field="model",
+        )
+    return _published(found[0], preset, vocoder)
+
+
+def _native(folder: Path, vocoder: str | Path | None) -> ModelSource:
+    config = ModelConfig.load(folder / "model.json")
+    vocab_path = folder / "vocab.txt"
+    vocab = read_vocab(vocab_path)
+    if len(vocab) > config.dit.text_num_embeds:
+        raise ModelError(f"{vocab_path} has {len(vocab)} symbols; the model takes {config.dit.text_num_embeds}.")
+    vocos = folder / "vocos.safetensors"
+    if vocoder is not None:
+        vocos, vocos_config = vocos_folder(Path(vocoder), config)
+        config = dataclasses.replace(config, vocos=vocos_config)
+    duration = folder / "duration.safetensors" if config.duration is not None else None
+    source = ModelSource(config, folder / "dit.safetensors", vocos, vocab_path, duration, vocab)
+    for path in source.files:
+        if not path.is_file():
+            raise ModelError(f"{path} is missing.", status="ENOTFOUND", field="model")
+    return source
+
+
+def _published(checkpoint: Path, preset: str | None, vocoder: str | Path | None) -> ModelSource:
+    if preset is None:
+        preset = next((part for part in reversed(checkpoint.parts) if part in PRESETS), None)
+    if preset is None:
+        raise ModelError(
+            f"{checkpoint} does not say its architecture: write for example F5TTS_v1_Base={checkpoint}.",
+            status="EINVAL",
+            field="model",
+        )
+    config = PRESETS[preset]
+    vocab_path = checkpoint.parent / "vocab.txt"
+    if not vocab_path.is_file() and "snapshots" in checkpoint.parts:  # a hub folder: fetched one file at a time
+        at = checkpoint.parts.index("snapshots")
+        repository = checkpoint.parts[at - 1].removeprefix("models--").replace("--", "/")
+        inside = Path(*checkpoint.parts[at + 2 :])
+        vocab_path = _hub(repository, str(inside.parent / "vocab.txt"))
+    vocab = read_vocab(vocab_path)
+    if vocoder is not None:
+        place = Path(vocoder)
+    elif (checkpoint.parent / "vocos").is_dir():
+        place = checkpoint.parent / "vocos"
+    else:
+        place = _hub(VOCODER_REPOSITORY, "config.yaml").parent
+        _hub(VOCODER_REPOSITORY, "pytorch_model.bin")
+    vocos, vocos_config = vocos_folder(place, config)
+    dit = dataclasses.replace(config.dit, text_num_embeds=len(vocab))
+    config = dataclasses.replace(config, dit=dit, vocos=vocos_config)
+    return ModelSource(config, checkpoint, vocos, vocab_path, None, vocab)
+
+
+def vocos_folder(folder: Path, config: ModelConfig) -> tuple[Path, VocosConfig]:
+    """Weights and size of a published Vocos folder: config.yaml and pytorch_model.bin (or model.safetensors).
+
+    Its features must be those of `config.mel`.
+    """
+    path = folder / "config.yaml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}.", status="ENOTFOUND", field="model") from error
+    fields: dict[str, set[str]] = {}
+    for key, value in re.findall(r"^\s*(\w+):\s*([\w.+-]+)\s*(?:#.*)?$", text, re.MULTILINE):
+        fields.setdefault(key, set()).add(value)
+    mel = config.mel
+    expected = {
+        "sample_rate": mel.sample_rate,
+        "n_fft": mel.n_fft,
+        "hop_length": mel.hop,
+        "n_mels": mel.n_mels,
+        "input_channels": mel.n_mels,
+        "padding": "center",
+    }
+    for key, wanted in expected.items():
+        if fields.get(key, {str(wanted)}) != {str(wanted)}:
+            raise ModelError(f"{path}: {key} is {'/'.join(sorted(fields[key]))}; the model needs {wanted}.")
+    sizes = {}
+    for key in ("dim", "intermediate_dim", "num_layers"):
+        values = fields.get(key, set())
+        if len(values) != 1 or not (value := next(iter(values))).isdecimal():
+            raise ModelError(f"{path}: {key} is missing or not one number.")
+        sizes[key] = int(value)
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if (folder / name).is_file():
+            return folder / name, VocosConfig(**sizes)
+    raise ModelError(f"{folder} holds no pytorch_model.bin.", status="ENOTFOUND", field="model")
+
+
+def read_vocab(path: Path) -> tuple[str, ...]:
+    """Symbols of vocab.txt, one a line; the line's number is the id."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"The vocabulary {path} cannot be read: {error}.", status="ENOTFOUND") from error
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    if not lines:
+        raise ModelError(f"The vocabulary {path} is empty.")
+    return tuple(lines)
+
+
+def cache_dir() -> Path:
+    """Where compiled packages and file hashes are kept: ISHOWTTS_CACHE_DIR, or the user's cache folder."""
+    own = os.environ.get("ISHOWTTS_CACHE_DIR")
+    return Path(own) if own else Path(platformdirs.user_cache_dir("ishowtts"))
+
+
+def _hub(repository: str, path: str) -> Path:
+    """A file of the hub, from its cache or the network."""
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+    except ImportError as error:
+        raise ModelError(
+            f"{repository} is on the hub: install it with `pip install huggingface_hub`, or give the path of a checkpoint.",
+            status="ENOTFOUND",
+            field="model",
+        ) from error
+    try:
+        try:
+            return Path(hf_hub_download(repository, path, local_files_only=True))
+        except LocalEntryNotFoundError:
+            return Path(hf_hub_download(repository, path))
+    except Exception as error:  # the hub raises its own, httpx's and the system's errors
+        raise ModelError(
+            f"{path} of {repository} could not be downloaded ({type(error).__name__}): check the network, "
+            "or download it elsewhere and give its path.",
+            status="ENOTFOUND",
+            field="model",
+        ) from error
+
+
+def _file_hash(path: Path) -> bytes:
+    """SHA-256 of a file; of big files it is remembered in the cache folder by size and time of change."""
+    try:
+        stat = path.stat()
+        memo = cache_dir() / "hashes.json"
+        key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+        big = stat.st_size > 1 << 27
+        if big:
+            try:
+                return bytes.fromhex(json.loads(memo.read_text(encoding="utf-8"))[key])
+            except (OSError, ValueError, KeyError, TypeError):
+                pass
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error}.", status="ENOTFOUND", field="model") from error
+    if big:
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        partial = memo.with_suffix(".partial")
+        partial.write_text(json.dumps({key: digest.hex()}), encoding="utf-8")
+        partial.replace(memo)
+    return digest

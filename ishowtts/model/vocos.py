@@ -1,0 +1,93 @@
+"""The Vocos vocoder: ConvNeXt blocks over frames and one inverse STFT.
+
+Parameter names are those of the published `vocos` checkpoints (`backbone.*`, `head.out.*`). The network ends at the complex
+spectrum, `spectrum`; `forward` adds the inverse STFT for training and tests (the product does that part in C).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import MelConfig, VocosConfig
+
+MAX_MAGNITUDE = 1e2
+"""Upper bound of a spectrum's magnitude, against a runaway exponential."""
+
+
+class ConvNeXtBlock(nn.Module):
+    """[B,C,T] → [B,C,T] with a learnt scale `gamma` of the branch."""
+
+    def __init__(self, dim: int, inner: int, scale: float) -> None:
+        super().__init__()
+        self.dwconv = nn.Conv1d(dim, dim, 7, padding=3, groups=dim)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.pwconv1 = nn.Linear(dim, inner)
+        self.pwconv2 = nn.Linear(inner, dim)
+        self.gamma = nn.Parameter(torch.full((dim,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        y: Tensor = self.norm(self.dwconv(x.to(self.dwconv.weight.dtype)).transpose(1, 2))
+        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
+        return x + y.transpose(1, 2)
+
+
+class Backbone(nn.Module):
+    """Log-mel [B,n_mels,T] → [B,T,C]."""
+
+    def __init__(self, config: VocosConfig, n_mels: int) -> None:
+        super().__init__()
+        self.embed = nn.Conv1d(n_mels, config.dim, 7, padding=3)
+        self.norm = nn.LayerNorm(config.dim, eps=1e-6)
+        self.convnext = nn.ModuleList(
+            ConvNeXtBlock(config.dim, config.intermediate_dim, 1 / config.num_layers) for _ in range(config.num_layers)
+        )
+        self.final_layer_norm = nn.LayerNorm(config.dim, eps=1e-6)
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d | nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        x = self.norm(self.embed(x.to(self.embed.weight.dtype)).transpose(1, 2)).transpose(1, 2)
+        for block in self.convnext:
+            x = block(x)
+        out: Tensor = self.final_layer_norm(x.transpose(1, 2).to(self.final_layer_norm.weight.dtype))
+        return out
+
+
+class Head(nn.Module):
+    """Holds the linear that makes log-magnitudes and phases, n_fft/2+1 each."""
+
+    def __init__(self, dim: int, n_fft: int) -> None:
+        super().__init__()
+        self.out = nn.Linear(dim, n_fft + 2)
+
+
+class Vocos(nn.Module):
+    """Log-mel (natural log, not standardised) to sound."""
+
+    window: Tensor
+
+    def __init__(self, config: VocosConfig, mel: MelConfig) -> None:
+        super().__init__()
+        self.config, self.mel = config, mel
+        self.backbone = Backbone(config, mel.n_mels)
+        self.head = Head(config.dim, mel.n_fft)
+        self.register_buffer("window", torch.hann_window(mel.n_fft), persistent=False)
+
+    def spectrum(self, mel: Tensor) -> Tensor:
+        """Log-mel [B,n_mels,T] → real and imaginary part of the STFT [B,2,T,n_fft/2+1], fp32."""
+        features = self.backbone(mel).to(self.head.out.weight.dtype)
+        log_magnitude, phase = self.head.out(features).float().chunk(2, dim=-1)
+        magnitude = torch.exp(log_magnitude).clamp(max=MAX_MAGNITUDE)
+        return torch.stack((magnitude * torch.cos(phase), magnitude * torch.sin(phase)), dim=1)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Log-mel [B,n_mels,T] → samples [B,(T-1)*hop]."""
+        real, imaginary = self.spectrum(mel).transpose(2, 3).unbind(1)
+        n_fft, hop = self.mel.n_fft, self.mel.hop
+        return torch.istft(torch.complex(real, imaginary), n_fft, hop, n_fft, self.window, center=True)

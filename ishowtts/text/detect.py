@@ -1,0 +1,49 @@
+"""Which language a line is in, guessed from its script.
+
+Only what decides the reading of numbers and symbols matters here, so there is no statistical model: one chat line is too
+short for one, and Latin script counts as English unless the caller knows better.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SCRIPTS = [
+    ("ja", re.compile(r"[\u3040-\u30ff\uff66-\uff9f]")),
+    ("ko", re.compile(r"[\uac00-\ud7af\u1100-\u11ff]")),
+    ("zh", re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]")),
+    ("ru", re.compile(r"[\u0400-\u04ff]+")),
+    ("el", re.compile(r"[\u0370-\u03ff]+")),
+    ("ar", re.compile(r"[\u0600-\u06ff]+")),
+    ("he", re.compile(r"[\u0590-\u05ff]+")),
+    ("hi", re.compile(r"[\u0900-\u097f]+")),
+    ("th", re.compile(r"[\u0e00-\u0e7f]+")),
+]
+_CHINESE_MARKS = re.compile(r"[，。！？、；]")
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]+")
+
+
+def is_han(char: str) -> bool:
+    """Whether one character is written Chinese."""
+    return "\u3400" <= char <= "\u9fff" or "\uf900" <= char <= "\ufaff" or "\U00020000" <= char <= "\U0003134f"
+
+
+def guess(text: str) -> str:
+    """Language subtag ("en", "zh", "ja", …) of the script most words of `text` are in; "en" when there is none.
+
+    A Chinese character counts as one word, as does a run of letters. Any kana makes Chinese characters Japanese.
+    Without words the punctuation decides.
+    """
+    counts = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS}
+    if counts["ja"]:
+        counts["ja"] += counts.pop("zh")
+    best = max(counts, key=lambda name: counts[name])
+    latin = len(_LATIN.findall(text))
+    if not latin and not counts[best] and _CHINESE_MARKS.search(text):
+        return "zh"
+    return best if counts[best] > latin else "en"
+
+
+def base(language: str | None) -> str:
+    """First subtag of a BCP 47 tag in lower case; "" for None."""
+    return (language or "").replace("_", "-").split("-")[0].lower()

@@ -1,0 +1,113 @@
+"""Numbers as words, in English (American, hyphenated tens) and Chinese (simplified).
+
+Written out here because the packages that do it cost more to import than a whole utterance costs to speak; the tests hold
+it against them. Numbers arrive as the digits of the text, so nothing is lost to floating point.
+"""
+
+from __future__ import annotations
+
+_ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_SCALES = ("", "thousand", "million", "billion", "trillion", "quadrillion", "quintillion")
+_ORDINALS = {
+    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
+    "twelve": "twelfth",
+}  # fmt: skip
+_ZH = "零一二三四五六七八九"
+
+
+def _below_thousand(n: int) -> str:
+    words = []
+    if n >= 100:
+        words.append(_ONES[n // 100] + " hundred")
+        n %= 100
+    if n >= 20:
+        words.append(_TENS[n // 10] + (f"-{_ONES[n % 10]}" if n % 10 else ""))
+    elif n:
+        words.append(_ONES[n])
+    return " ".join(words)
+
+
+def english_digits(digits: str) -> str:
+    """Digit by digit: "07" is "zero seven"."""
+    return " ".join(_ONES[int(d)] for d in digits)
+
+
+def english(number: str) -> str:
+    """Cardinal of "1234" or "12.50"; 22 digits and more are read one by one."""
+    whole, _, fraction = number.partition(".")
+    n = int(whole or "0")
+    if len(str(n)) > 3 * len(_SCALES):
+        words = english_digits(whole)
+    else:
+        groups = []
+        for scale in _SCALES:
+            n, group = divmod(n, 1000)
+            if group:
+                groups.append(f"{_below_thousand(group)} {scale}".rstrip())
+        words = " ".join(reversed(groups)) or "zero"
+    return f"{words} point {english_digits(fraction)}" if fraction else words
+
+
+def english_ordinal(number: str) -> str:
+    """Ordinal of a whole number: "21" is "twenty-first"."""
+    words = english(number)
+    cut = max(words.rfind(" "), words.rfind("-")) + 1
+    last = words[cut:]
+    if last in _ORDINALS:
+        return words[:cut] + _ORDINALS[last]
+    return words[:cut] + (last[:-1] + "ieth" if last.endswith("y") else last + "th")
+
+
+def english_year(year: int) -> str:
+    """1100..2099: "nineteen oh five", "two thousand six", "twenty twenty-four"."""
+    century, rest = divmod(year, 100)
+    if 2000 <= year < 2010 or (rest == 0 and century % 10 == 0):
+        return english(str(year))
+    if rest == 0:
+        return f"{english(str(century))} hundred"
+    return f"{english(str(century))} {'oh ' if rest < 10 else ''}{english(str(rest))}"
+
+
+def chinese_digits(digits: str) -> str:
+    """Digit by digit: "2024" is 二零二四."""
+    return "".join(_ZH[int(d)] for d in digits)
+
+
+def _zh_group(n: int) -> str:
+    out, zero = "", False
+    for unit, name in ((1000, "千"), (100, "百"), (10, "十"), (1, "")):
+        digit, n = divmod(n, unit)
+        if digit:
+            out += ("零" if zero and out else "") + _ZH[digit] + name
+        zero = not digit
+        if not n:
+            break
+    return out
+
+
+def chinese(number: str) -> str:
+    """Cardinal of "1234" or "12.50", 两 for a leading two of thousands; over 16 digits one by one."""
+    whole, _, fraction = number.partition(".")
+    n = int(whole or "0")
+    if len(str(n)) > 16:
+        words = chinese_digits(whole)
+    else:
+        words, gap = "", False
+        for unit, name in ((10**12, "万亿"), (10**8, "亿"), (10**4, "万"), (1, "")):
+            group, n = divmod(n, unit)
+            if group:
+                if words and (gap or group < 1000):
+                    words += "零"
+                # 亿 after 万亿 is said once: 一万二千亿, not 一万亿二千亿
+                words += _zh_group(group) + ("万" if name == "万亿" and n >= 10**8 else name)
+            gap = bool(words) and not group
+        words = words or "零"
+        if words.startswith("一十"):
+            words = words[1:]
+        if words.startswith("二") and words[1:2] in ("千", "万", "亿"):
+            words = "两" + words[1:]
+    return f"{words}点{chinese_digits(fraction)}" if fraction else words

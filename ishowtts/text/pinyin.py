@@ -1,0 +1,68 @@
+"""F5's tokens of a mixed text: Latin letters one by one, Chinese as pinyin with tone digits.
+
+The released models were trained on exactly this segmentation, spaces and all, so it follows `convert_char_to_pinyin` of
+the public F5-TTS repository token by token (the parity tests compare them). Its one crash is cured: a run of three-byte
+symbols that pypinyin returns in one piece is passed on character by character.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+_REPLACED = str.maketrans({";": ",", "“": '"', "”": '"', "‘": "'", "’": "'"})
+_NO_SPACE_AFTER = " :'\""
+
+
+@cache
+def _libraries() -> tuple[Any, Any]:
+    """(cut, syllables), loaded and warmed on first use: both read dictionaries, about half a second."""
+    import rjieba
+    from pypinyin import Style, lazy_pinyin
+
+    def syllables(text: str) -> list[str]:
+        return list(lazy_pinyin(text, style=Style.TONE3, tone_sandhi=True))
+
+    syllables("".join(rjieba.cut("预热一下")))
+    return rjieba.cut, syllables
+
+
+def warm() -> None:
+    """Load the dictionaries now rather than at the first line."""
+    _libraries()
+
+
+def _spoken_as_syllable(char: str) -> bool:
+    return "\u3100" <= char <= "\u9fff"
+
+
+def symbols(text: str) -> tuple[list[str], list[int]]:
+    """Symbols of `text`, and for each the index in `text` of the character it comes from (ascending)."""
+    cut, syllables = _libraries()
+    out: list[str] = []
+    origin: list[int] = []
+    at = 0
+
+    def add(symbol: str, where: int) -> None:
+        out.append(symbol)
+        origin.append(where)
+
+    for piece in cut(text.translate(_REPLACED)):
+        size = len(piece.encode())
+        if size == len(piece):
+            if out and size > 1 and out[-1] not in _NO_SPACE_AFTER:
+                add(" ", at)
+            for i, char in enumerate(piece):
+                add(char, at + i)
+        else:
+            read: list[str] = []
+            if size == 3 * len(piece):
+                read = syllables(piece)  # the whole word at once: context decides polyphones and tone sandhi
+            if len(read) != len(piece):
+                read = [syllables(char)[0] if _spoken_as_syllable(char) else char for char in piece]
+            for i, char in enumerate(piece):
+                if _spoken_as_syllable(char):
+                    add(" ", at + i)
+                add(read[i], at + i)
+        at += len(piece)
+    return out, origin

@@ -1,0 +1,148 @@
+"""Training of a voice from recordings: alignment, durations, flow transformer, vocoder, export, score.
+
+    python -m ishowtts.train all --data DIR --work DIR --minutes 180 --out VOICE
+
+`DIR` holds `metadata.csv` (`id|transcript` lines) and the clips. Importing this package is cheap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .loop import Options
+
+STEPS = ("align", "duration", "dit", "vocos", "all", "export", "score")
+DIT_SHARE = 0.5  # of the minutes of `all`; the vocoder has the rest
+
+
+def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog=prog, description="Train a voice from recordings with transcripts (English).")
+    p.add_argument("step", choices=STEPS, help="what to do; 'all' runs align, duration, dit, vocos and export")
+    p.add_argument("--work", type=Path, required=True, help="folder for caches, checkpoints and curves")
+    p.add_argument("--data", type=Path, help="folder with metadata.csv (id|transcript) and the clips (align, all)")
+    p.add_argument("--out", type=Path, help="voice folder to write (export, all) or CSV of the score")
+    p.add_argument("--minutes", type=float, default=60.0, help="training time (default: %(default)s)")
+    p.add_argument("--steps", type=int, help="train a number of steps instead: repeatable bit for bit")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--threads", type=int, default=1, help="processor threads, and alignment processes")
+    p.add_argument("--device", default="cpu", help="cpu or cuda")
+    p.add_argument("--finetune", type=Path, metavar="VOICE", help="start from the weights of this voice folder")
+    p.add_argument("--compile", action="store_true", help="torch.compile the transformer")
+    p.add_argument("--score-every", type=float, default=15.0, metavar="MINUTES", help="recognition score while training")
+    p.add_argument("--prompt", action="store_true", help="export: the voice puts its reference clip before the text")
+    p.add_argument("--reference", default="", metavar="ID", help="export, score: the reference clip")
+    p.add_argument("--cfg", type=float, nargs="+", default=[2.0], help="score: guidance strengths")
+    p.add_argument("--sway", type=float, nargs="+", default=[-1.0], help="score: sway coefficients")
+    p.add_argument("--nfe", type=int, nargs="+", default=[7], help="score: steps")
+    p.add_argument("--sentences", type=int, default=52, help="score: held-out sentences")
+    p.add_argument("--samples", type=Path, help="score: folder for a few clips of every variant")
+    return p
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "python -m ishowtts.train") -> int:
+    """Runs one command line; the exit status."""
+    p = parser(prog)
+    args = p.parse_args(argv)
+    if args.step in ("align", "all") and args.data is None:
+        p.error(f"{args.step} needs --data")
+    if args.step in ("export", "all", "score") and args.out is None:
+        p.error(f"{args.step} needs --out")
+    if not args.minutes > 0:
+        p.error("--minutes must be positive")
+    try:
+        args.work.mkdir(parents=True, exist_ok=True)
+        _run(args)
+    except (OSError, ValueError) as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _bar(what: str) -> Callable[..., Iterator[Any]]:
+    from tqdm import tqdm
+
+    def wrap(items: Any, total: int | None = None) -> Iterator[Any]:
+        return iter(tqdm(items, total=total, desc=what, mininterval=1))
+
+    return wrap
+
+
+def _run(args: argparse.Namespace) -> None:
+    if args.step in ("align", "all"):
+        _align(args)
+    if args.step in ("duration", "all"):
+        from . import duration
+
+        duration.train(_options(args, 1.0))
+    if args.step in ("dit", "all"):
+        from . import dit
+
+        dit.train(_options(args, DIT_SHARE))
+    if args.step in ("vocos", "all"):
+        from . import vocos
+
+        vocos.train(_options(args, 1 - DIT_SHARE))
+    if args.step in ("export", "all"):
+        from .export import export
+
+        export(args.work, args.out, prompt=args.prompt, reference=args.reference)
+        print(f"wrote {args.out}")
+    if args.step == "score":
+        from .score import score
+
+        grid = [
+            (c, s, n, prompted)
+            for prompted in ((False, True) if args.prompt else (False,))
+            for n in args.nfe
+            for s in args.sway
+            for c in args.cfg
+        ]
+        for row in score(
+            args.work,
+            args.out,
+            grid,
+            sentences=args.sentences,
+            reference=args.reference,
+            samples=args.samples,
+            progress=_bar("score"),
+        ):
+            print(row)
+
+
+def _align(args: argparse.Namespace) -> None:
+    from .align import align
+
+    out = args.work / "align.jsonl"
+    if args.step == "all" and out.is_file():
+        return  # a resumed run
+    aligned, failures = align(args.data, out, args.threads, _bar("align"))
+    print(f"{aligned} clips aligned, {len(failures)} left out")
+    for line in failures:
+        print(f"  {line}")
+    if not aligned:
+        raise ValueError("no clip could be aligned: the transcripts must be English and match the clips")
+
+
+def _options(args: argparse.Namespace, share: float) -> Options:
+    from .data import adopt_statistics
+    from .loop import Options
+
+    if args.finetune is not None:
+        adopt_statistics(args.work, args.finetune)
+    return Options(
+        args.work,
+        args.minutes * (share if args.step == "all" else 1.0),
+        args.steps,
+        args.seed,
+        args.threads,
+        args.device,
+        args.finetune,
+        args.compile,
+        args.score_every,
+    )

@@ -1,0 +1,277 @@
+"""What training reads.
+
+One cache file of log-mels, phones, durations and sound, and the batches drawn from it.
+
+Everything random is a function of (seed, step), never of a running generator's history: a run that was
+killed and resumed sees the very batches it would have seen. Lengths come in a few fixed buckets, so that
+compiled graphs are reused. Clips are often laid end to end: this is what a reference prompt followed by
+new text looks like, and it teaches lengths that single clips do not reach.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ishowtts.model.config import MelConfig, ModelConfig
+
+from .align import Clip, load_audio, read_alignment, sentence_key
+
+CONSONANTS = tuple("b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh".split())  # noqa: SIM905
+VOWELS = tuple("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())  # noqa: SIM905
+VOCABULARY = ["pau", ".", "?", "!", *CONSONANTS, *(v + s for v in VOWELS for s in "01")]
+BUCKETS = (192, 256, 320, 384, 512, 768, 1280)  # frames
+PAIRED = 0.25  # chance that another clip is laid behind the ones a row already has
+HELD_OUT = 24  # one sentence in so many
+
+
+@functools.cache
+def mel_filters(config: MelConfig) -> Tensor:
+    """Triangular filters [n_fft/2+1, n_mels] on the HTK mel scale, no area normalisation."""
+    hz = torch.linspace(0, config.sample_rate / 2, config.n_fft // 2 + 1, dtype=torch.float64)
+    top = 2595 * np.log10(1 + config.sample_rate / 2 / 700)
+    points = 700 * (10 ** (torch.linspace(0, top, config.n_mels + 2, dtype=torch.float64) / 2595) - 1)
+    slope = points[None] - hz[:, None]
+    width = points.diff()
+    return torch.minimum(-slope[:, :-2] / width[:-1], slope[:, 2:] / width[1:]).clamp(min=0).float()
+
+
+@functools.cache
+def hann(n: int) -> Tensor:
+    """Periodic Hann window of n samples."""
+    window: Tensor = torch.hann_window(n)
+    return window
+
+
+def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
+    """Samples [B,N] → natural log of mel magnitudes [B, N // hop + 1, n_mels]; centred, reflected edges."""
+    window = hann(config.n_fft).to(wave.device)
+    spectrum = torch.stft(wave, config.n_fft, config.hop, window=window, return_complex=True).abs()
+    mel = spectrum.transpose(1, 2) @ mel_filters(config).to(wave.device)
+    return torch.log(mel.clamp(min=1e-5))
+
+
+@dataclass
+class Dataset:
+    """Aligned clips in memory.
+
+    `mels` [sum of frames, n_mels] and `sound` [sum of samples] (int16) hold the clips one after another;
+    clip k has frames [mel_at[k], mel_at[k+1]).
+    """
+
+    clips: list[Clip]
+    config: MelConfig
+    mels: npt.NDArray[np.float16]
+    mel_at: npt.NDArray[np.int64]
+    sound: npt.NDArray[np.int16]
+    sound_at: npt.NDArray[np.int64]
+    tokens: list[npt.NDArray[np.int64]]
+    frames: list[npt.NDArray[np.int64]]
+    train: list[int]
+    held_out: list[int]
+
+    def mel(self, k: int) -> npt.NDArray[np.float32]:
+        """Log-mel of clip k, [T,n_mels], not standardised."""
+        return self.mels[self.mel_at[k] : self.mel_at[k + 1]].astype(np.float32)
+
+    def wave(self, k: int) -> npt.NDArray[np.float32]:
+        """Samples of clip k."""
+        return self.sound[self.sound_at[k] : self.sound_at[k + 1]].astype(np.float32) / np.float32(32768)
+
+    def length(self, k: int) -> int:
+        """Mel frames of clip k."""
+        return int(self.mel_at[k + 1] - self.mel_at[k])
+
+    def one_take_each(self) -> list[int]:
+        """Held-out clips, one of each sentence."""
+        seen: dict[str, int] = {}
+        for k in self.held_out:
+            seen.setdefault(sentence_key(self.clips[k].text), k)
+        return list(seen.values())
+
+
+def token_ids(phones: list[str]) -> npt.NDArray[np.int64]:
+    """Tokens of the graphs: line in the vocabulary + 1 (0 is the filler)."""
+    return np.array([VOCABULARY.index(p) + 1 for p in phones], np.int64)
+
+
+def split(clips: list[Clip]) -> tuple[list[int], list[int]]:
+    """Indices (train, held out). All takes of a sentence fall on one side, by a hash of its words."""
+
+    def held(text: str) -> bool:
+        return hashlib.sha256(sentence_key(text).encode()).digest()[0] % HELD_OUT == 0
+
+    out = [k for k, c in enumerate(clips) if held(c.text)]
+    rest = [k for k, c in enumerate(clips) if not held(c.text)]
+    return rest, out
+
+
+def build_cache(alignment: Path, out: Path, progress: Callable[[list[Clip]], Iterator[Clip]] | None = None) -> None:
+    """Reads every aligned clip's sound once and writes the cache `out` (.npz)."""
+    clips = read_alignment(alignment)
+    config = MelConfig()
+    mels, sounds = [], []
+    for clip in progress(clips) if progress else clips:
+        wave = load_audio(Path(clip.path))[clip.start : clip.end] * np.float32(clip.gain)
+        pcm = (np.clip(wave, -1, 1) * 32767).round().astype(np.int16)
+        sounds.append(pcm)
+        mels.append(log_mel(torch.from_numpy(wave)[None], config)[0].numpy().astype(np.float16))
+        if len(mels[-1]) != sum(clip.frames):
+            raise ValueError(f"{clip.id}: the alignment is of another sound; run the alignment again")
+    ends = [np.cumsum([0, *map(len, parts)]) for parts in (mels, sounds)]
+    every = np.concatenate(mels)
+    train = np.concatenate([mels[k] for k in split(clips)[0]]).astype(np.float32)
+    partial = out.with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        mels=every,
+        mel_at=ends[0],
+        sound=np.concatenate(sounds),
+        sound_at=ends[1],
+        statistics=np.array([train.mean(), train.std()]),
+    )
+    partial.replace(out)
+
+
+def adopt_statistics(work: Path, voice: Path) -> None:
+    """Makes the work folder standardise mels as the voice it is fine-tuned from does."""
+    config = ModelConfig.load(voice / "model.json").mel
+    (work / "statistics.json").write_text(json.dumps([config.mean, config.std]), encoding="utf-8")
+
+
+def load(work: Path) -> Dataset:
+    """The data set of a work folder (made by `align`).
+
+    The cache is built when it is older than the alignment.
+    """
+    alignment, cache = work / "align.jsonl", work / "data.npz"
+    if not alignment.is_file():
+        raise FileNotFoundError(f"{alignment} does not exist: run the 'align' step first")
+    if not cache.is_file() or cache.stat().st_mtime < alignment.stat().st_mtime:
+        build_cache(alignment, cache)
+    clips = read_alignment(alignment)
+    with np.load(cache) as z:
+        mean, std = (float(v) for v in z["statistics"])
+        mels, mel_at, sound, sound_at = z["mels"], z["mel_at"], z["sound"], z["sound_at"]
+    if (work / "statistics.json").is_file():
+        mean, std = json.loads((work / "statistics.json").read_text(encoding="utf-8"))
+    train, held = split(clips)
+    return Dataset(
+        clips,
+        MelConfig(mean=mean, std=std),
+        mels,
+        mel_at,
+        sound,
+        sound_at,
+        [token_ids(c.phones) for c in clips],
+        [np.array(c.frames, np.int64) for c in clips],
+        train,
+        held,
+    )
+
+
+@dataclass
+class Batch:
+    """B rows of T frames: mel standardised and zero beyond `frames`.
+
+    `index` is each frame's token, `phase` its place inside that token in (0,1).
+    """
+
+    mel: Tensor
+    frames: Tensor
+    tokens: Tensor
+    index: Tensor
+    phase: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on another device."""
+        return Batch(*(getattr(self, f).to(device) for f in ("mel", "frames", "tokens", "index", "phase")))
+
+
+def index_and_phase(frames: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Token index and phase of every frame for tokens that last `frames` each (0 is allowed)."""
+    total = int(frames.sum())
+    ends = np.cumsum(frames)
+    at = np.arange(total)
+    index = np.searchsorted(ends, at, side="right")
+    phase = (at - (ends - frames)[index] + 0.5) / np.maximum(1, frames[index])
+    return index.astype(np.int64), phase.astype(np.float32)
+
+
+def collate(data: Dataset, rows: list[list[int]], length: int, max_tokens: int) -> Batch:
+    """One batch: each row lays its clips end to end."""
+    count = len(rows)
+    mel = np.zeros((count, length, data.config.n_mels), np.float32)
+    frames = np.zeros(count, np.int64)
+    tokens = np.zeros((count, max_tokens), np.int64)
+    index = np.zeros((count, length), np.int64)
+    phase = np.zeros((count, length), np.float32)
+    for b, clips in enumerate(rows):
+        joined = np.concatenate([data.mel(k) for k in clips])
+        spoken = np.concatenate([data.tokens[k] for k in clips])
+        n = len(joined)
+        mel[b, :n] = (joined - data.config.mean) / data.config.std
+        frames[b] = n
+        tokens[b, : len(spoken)] = spoken
+        index[b, :n], phase[b, :n] = index_and_phase(np.concatenate([data.frames[k] for k in clips]))
+    return Batch(*map(torch.from_numpy, (mel, frames, tokens, index, phase)))
+
+
+class Batches:
+    """Endless batches of about `frames_per_step` frames; batch(step) depends on (seed, step) alone."""
+
+    def __init__(self, data: Dataset, clips: list[int], frames_per_step: int, seed: int) -> None:
+        self.data, self.frames_per_step, self.seed = data, frames_per_step, seed
+        self.clips = [k for k in clips if data.length(k) <= BUCKETS[-1]]
+        if not self.clips:
+            raise ValueError("no clip is short enough to train on")
+        self._epoch: tuple[int, list[tuple[int, list[list[int]]]]] = (-1, [])
+        self.per_epoch = min(len(self._plan(e)) for e in range(4))
+
+    def _length(self, row: list[int]) -> int:
+        return sum(map(self.data.length, row))
+
+    def _plan(self, epoch: int) -> list[tuple[int, list[list[int]]]]:
+        rng = np.random.default_rng((self.seed, epoch))
+        order = [self.clips[i] for i in rng.permutation(len(self.clips))]
+        rows: list[list[int]] = []
+        while order:
+            row = [order.pop()]
+            while order and rng.random() < PAIRED and self._length([*row, order[-1]]) <= BUCKETS[-1]:
+                row.append(order.pop())
+            rows.append(row)
+        plan: list[tuple[int, list[list[int]]]] = []
+        low = 0
+        for length in BUCKETS:
+            size = max(1, self.frames_per_step // length)
+            inside = [r for r in rows if low < self._length(r) <= length]
+            if inside:
+                inside += [inside[int(i)] for i in rng.integers(len(inside), size=-len(inside) % size)]
+            plan += [(length, inside[i : i + size]) for i in range(0, len(inside), size)]
+            low = length
+        return [plan[i] for i in rng.permutation(len(plan))]
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of this step."""
+        epoch, at = divmod(step, self.per_epoch)
+        if self._epoch[0] != epoch:
+            self._epoch = (epoch, self._plan(epoch))
+        plan = self._epoch[1]
+        length, rows = plan[at % len(plan)]
+        longest = max(sum(len(self.data.tokens[k]) for k in row) for row in rows)
+        return collate(self.data, rows, length, max(length // 4, -(-longest // 32) * 32))
+
+
+def generator(seed: int, step: int, device: Any = "cpu") -> torch.Generator:
+    """Noise source of one step."""
+    return torch.Generator(device).manual_seed(seed * 1_000_003 + step)

@@ -1,0 +1,133 @@
+"""Training of the flow transformer on aligned speech.
+
+Random spans of the mel are to be filled in; some rows lose the surrounding speech, some lose the text as
+well (the unconditional branch of guidance), so one model speaks with a reference prompt and without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ishowtts.model.config import DiTConfig
+from ishowtts.model.dit import DiT
+
+from . import data as datasets
+from .data import Batch, Batches, Dataset
+from .loop import Options, Run, prepare
+
+DROP_BOTH, DROP_COND = 0.15, 0.35  # shares of rows
+SPAN = (0.6, 1.0)  # share of a row's frames to fill in, when its surroundings are given
+FRAMES_PER_STEP = 1536
+LEARNING_RATE = 1e-3
+GRADIENT_NORM = 1.0
+CURVE_EVERY, VALIDATE_EVERY = 50, 500  # steps
+
+
+def architecture() -> DiTConfig:
+    """The embedded voice's transformer."""
+    return DiTConfig(
+        dim=256,
+        depth=6,
+        heads=4,
+        dim_head=64,
+        ff_mult=3,
+        text_dim=192,
+        conv_layers=2,
+        text_num_embeds=len(datasets.VOCABULARY),
+        text_layout="aligned",
+    )
+
+
+def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, uniform: bool = False) -> Tensor:
+    """Mean squared error of the velocity over the frames to be filled in."""
+    x1, frames = batch.mel, batch.frames
+    count, length, _ = x1.shape
+    device = x1.device
+
+    def rand(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=noise).to(device)
+
+    position = torch.arange(length, device=device)[None]
+    mask = position < frames[:, None]
+    drop_text = rand(count) < DROP_BOTH
+    drop_cond = drop_text | (rand(count) < DROP_COND / (1 - DROP_BOTH))
+    width = (frames * (SPAN[0] + (SPAN[1] - SPAN[0]) * rand(count))).long()
+    start = (rand(count) * (frames - width + 1)).long()
+    span = mask & (drop_cond[:, None] | ((position >= start[:, None]) & (position < (start + width)[:, None])))
+    x0 = torch.randn(x1.shape, generator=noise).to(device)
+    t, normal = rand(count), torch.sigmoid(torch.randn(count, generator=noise)).to(device)
+    if not uniform:  # half of the times near the middle, where most is decided
+        t = torch.where(rand(count) < 0.5, normal, t)
+    xt = torch.lerp(x0, x1, t[:, None, None])
+    cond = x1 * ~span[..., None]
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        velocity = net(
+            xt,
+            cond,
+            batch.tokens,
+            t,
+            index=batch.index,
+            phase=batch.phase,
+            mask=mask,
+            drop_cond=drop_cond,
+            drop_text=drop_text,
+        )
+    error = (velocity.float() - (x1 - x0)).square().mean(dim=-1)
+    return torch.where(span, error, 0.0).sum() / span.sum()
+
+
+@torch.no_grad()
+def validation_loss(net: nn.Module, batches: Batches, device: torch.device, count: int = 6) -> float:
+    """Loss on held-out sentences with fixed noise."""
+    total = 0.0
+    for step in range(count):
+        batch = batches(step).to(device)
+        total += float(flow_loss(net, batch, datasets.generator(1, step), uniform=True))
+    return total / count
+
+
+def optimizer_of(net: nn.Module, rate: float, betas: tuple[float, float]) -> torch.optim.AdamW:
+    """AdamW; vectors do not decay."""
+    matrices = [p for p in net.parameters() if p.dim() > 1]
+    vectors = [p for p in net.parameters() if p.dim() <= 1]
+    groups = [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rate, betas=betas, fused=True)
+
+
+def train(options: Options, data: Dataset | None = None, config: DiTConfig | None = None) -> Run:
+    """Trains until the budget is spent; the finished run holds the averaged model in `ema`."""
+    device = prepare(options)
+    data = data or datasets.load(options.work)
+    net = DiT(config or architecture(), data.config.n_mels).to(device)
+    run = Run(
+        options.work / "dit",
+        options,
+        {"dit": net},
+        {"adamw": optimizer_of(net, LEARNING_RATE, (0.9, 0.98))},
+        "dit",
+    )
+    batches = Batches(data, data.train, FRAMES_PER_STEP, options.seed)
+    held_out = Batches(data, data.held_out, FRAMES_PER_STEP, 1)
+    compiled = torch.compile(net, dynamic=False) if options.compile else net
+    scored = run.minutes
+    for step in run.steps():
+        loss = flow_loss(compiled, batches(step).to(device), datasets.generator(options.seed, step))
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(net.parameters(), GRADIENT_NORM)
+        run.optimizers["adamw"].step()
+        run.optimizers["adamw"].zero_grad()
+        run.add(loss=loss.item())
+        assert run.ema is not None
+        if (step + 1) % VALIDATE_EVERY == 0:
+            run.row(held_out=validation_loss(run.ema, held_out, device))
+        elif (step + 1) % CURVE_EVERY == 0:
+            run.row()
+        if run.minutes - scored >= options.score_every:
+            from .score import quick_score
+
+            scored = run.minutes
+            run.row(**quick_score(run.ema, data))
+    return run

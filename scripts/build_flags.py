@@ -1,0 +1,24 @@
+"""Print build facts of the interpreter that runs this: `cflags`, `suffix` (of modules), or `embed` (link flags)."""
+
+import sys
+import sysconfig
+
+
+def main() -> None:
+    """Print one line of flags."""
+    get = sysconfig.get_config_var
+    if sys.argv[1] == "cflags":
+        print("-I" + sysconfig.get_path("include"))
+        return
+    if sys.argv[1] == "suffix":
+        print(get("EXT_SUFFIX"))
+        return
+    libdir, version = get("LIBDIR"), get("LDVERSION")
+    flags = [f"-L{libdir}", f"-L{get('LIBPL')}", f"-lpython{version}", *get("LIBS").split(), *get("SYSLIBS").split()]
+    # Extension modules find the interpreter's symbols in the program that embeds it.
+    flags += ["-Wl,--export-dynamic", f"-Wl,-rpath,{libdir}"]
+    print(" ".join(flags))
+
+
+if __name__ == "__main__":
+    main()

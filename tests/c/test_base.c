@@ -1,0 +1,179 @@
+/* Errors, aligned memory, UTF-8, clock and log. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+
+static void test_fail_fills_the_callers_buffer(void **state) {
+    (void)state;
+    ishow_error error;
+    memset(&error, 0xFF, sizeof error);
+    assert_int_equal(ishow_fail(&error, ISHOW_ELIMIT, "speed", "speed is %g; the limit is %d", 4.5, 3), ISHOW_ELIMIT);
+    assert_int_equal(error.status, ISHOW_ELIMIT);
+    assert_string_equal(error.field, "speed");
+    assert_string_equal(error.message, "speed is 4.5; the limit is 3");
+    assert_int_equal(ishow_fail(NULL, ISHOW_EIO, "x", "no buffer"), ISHOW_EIO);
+    ishow_fail(&error, ISHOW_EIO, NULL, "again: %s", error.message); /* an argument inside the buffer itself */
+    assert_string_equal(error.field, "");
+    assert_string_equal(error.message, "again: speed is 4.5; the limit is 3");
+    ishow_error_clear(&error);
+    assert_int_equal(error.status, ISHOW_OK);
+    assert_string_equal(error.message, "");
+    ishow_error_clear(NULL);
+}
+
+static void test_long_messages_end_in_whole_characters(void **state) {
+    (void)state;
+    for (size_t shift = 0; shift < 4; shift++) { /* the cut falls on every byte of a character */
+        char text[2000];
+        size_t n = 0;
+        while (n < shift) text[n++] = 'a';
+        while (n + 4 < sizeof text) n += (size_t)sprintf(text + n, "\xE4\xBD\xA0");
+        text[n] = '\0';
+        ishow_error error;
+        ishow_fail(&error, ISHOW_EINVAL, "a field name that is much longer than the buffer has room for", "%s", text);
+        assert_true(ishow_utf8_length(error.message) != SIZE_MAX);
+        assert_true(strlen(error.message) > sizeof error.message - 5);
+        assert_int_equal(strlen(error.field), sizeof error.field - 1);
+    }
+}
+
+static void test_every_status_has_a_name(void **state) {
+    (void)state;
+    assert_string_equal(ishow_status_name(ISHOW_OK), "OK");
+    assert_string_equal(ishow_status_name(ISHOW_EINTERNAL), "EINTERNAL");
+    for (int i = ISHOW_OK; i <= ISHOW_EINTERNAL; i++) {
+        assert_string_not_equal(ishow_status_name((ishow_status)i), "UNKNOWN");
+        for (int k = ISHOW_OK; k < i; k++) assert_string_not_equal(ishow_status_name((ishow_status)i), ishow_status_name((ishow_status)k));
+    }
+    assert_string_equal(ishow_status_name((ishow_status)999), "UNKNOWN");
+    assert_true(strlen(ishow_version()) >= 5);
+}
+
+static void test_handles_are_counted(void **state) {
+    (void)state;
+    const long before = ishow_live_handles();
+    ishow_handle_made();
+    ishow_handle_made();
+    assert_int_equal(ishow_live_handles(), before + 2);
+    ishow_handle_freed();
+    ishow_handle_freed();
+    assert_int_equal(ishow_live_handles(), before);
+}
+
+static void test_alloc(void **state) {
+    (void)state;
+    static const size_t counts[] = {0, 1, 2, 15, 16, 17, 1000};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        unsigned char *block = ishow_alloc(counts[i], 4);
+        assert_non_null(block);
+        assert_int_equal((uintptr_t)block % 64, 0);
+        for (size_t k = 0; k < counts[i] * 4; k++) assert_int_equal(block[k], 0);
+        memset(block, 1, counts[i] * 4);
+        free(block);
+    }
+    assert_null(ishow_alloc(SIZE_MAX / 2, 4));
+    assert_null(ishow_alloc(SIZE_MAX - 10, 1));
+    char *copy = ishow_strdup("copy");
+    assert_string_equal(copy, "copy");
+    free(copy);
+    assert_null(ishow_strdup(NULL));
+}
+
+static void test_utf8(void **state) {
+    (void)state;
+    const char *p = "a\xC3\xA9\xE4\xBD\xA0\xF0\x9F\x98\x80";
+    assert_int_equal(ishow_utf8_length(p), 4);
+    assert_int_equal(ishow_utf8_next(&p), 'a');
+    assert_int_equal(ishow_utf8_next(&p), 0xE9);
+    assert_int_equal(ishow_utf8_next(&p), 0x4F60);
+    assert_int_equal(ishow_utf8_next(&p), 0x1F600);
+    assert_int_equal(ishow_utf8_next(&p), 0);
+    assert_int_equal(ishow_utf8_next(&p), 0); /* and stays at the end */
+    assert_int_equal(ishow_utf8_length(""), 0);
+    static const char *const edges[] = {"\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"};
+    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) assert_int_equal(ishow_utf8_length(edges[i]), 1);
+    /* lone continuation, overlong, surrogate, beyond U+10FFFF, truncated, bytes that never occur */
+    static const char *const bad[] = {"\x80",         "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
+                                      "\xF5\x80\x80\x80", "\xC3",     "\xE4\xBD", "\xF0\x9F\x98", "\xFE",         "\xFF",             "\xC3("};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "ok%s", bad[i]);
+        assert_true(ishow_utf8_length(text) == SIZE_MAX);
+        const char *at = text + 2;
+        assert_true(ishow_utf8_next(&at) == UINT32_MAX);
+        assert_ptr_equal(at, text + 2); /* stands at the bad byte */
+    }
+}
+
+static double seconds_of(const struct timespec *t) { return (double)t->tv_sec + 1e-9 * (double)t->tv_nsec; }
+
+static void test_clock(void **state) {
+    (void)state;
+    const double a = ishow_now(), b = ishow_now();
+    assert_true(b >= a);
+    static const double waits[] = {0, 0.25, 1.999999999, 3, -5, 1e300};
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+        struct timespec t;
+        const double before = ishow_now();
+        ishow_deadline(waits[i], &t);
+        const double after = ishow_now(), wait = waits[i] < 0 ? 0 : waits[i] > 1e8 ? 1e8 : waits[i];
+        assert_true(t.tv_nsec >= 0 && t.tv_nsec < 1000000000L);
+        assert_true(seconds_of(&t) >= before + wait - 1e-6 && seconds_of(&t) <= after + wait + 1e-6);
+    }
+}
+
+/* What one call writes to standard error. */
+static void capture(ishow_log_level level, const char *text, char *out, size_t size) {
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    const int saved = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    ishow_log(level, "room", "%s", text);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(ends[1]);
+    const ssize_t n = read(ends[0], out, size - 1);
+    close(ends[0]);
+    out[n > 0 ? n : 0] = '\0';
+}
+
+static void test_log(void **state) {
+    (void)state;
+    char line[8192], text[5000];
+    capture(ISHOW_LOG_WARN, "something", line, sizeof line);
+    assert_non_null(strstr(line, "Z warn room: something\n"));
+    capture(ISHOW_LOG_DEBUG, "hidden", line, sizeof line);
+    assert_string_equal(line, "");
+    ishow_log_set_level(ISHOW_LOG_DEBUG);
+    capture(ISHOW_LOG_DEBUG, "shown", line, sizeof line);
+    assert_non_null(strstr(line, "debug room: shown\n"));
+    ishow_log_set_level(ISHOW_LOG_INFO);
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    capture(ISHOW_LOG_ERROR, text, line, sizeof line); /* longer than a line may be: cut, one newline at the end */
+    assert_true(strlen(line) > 1000 && strlen(line) < 2100);
+    assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fail_fills_the_callers_buffer),
+        cmocka_unit_test(test_long_messages_end_in_whole_characters),
+        cmocka_unit_test(test_every_status_has_a_name),
+        cmocka_unit_test(test_handles_are_counted),
+        cmocka_unit_test(test_alloc),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_log),
+    };
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}

@@ -1,0 +1,268 @@
+/* The embedded interpreter: its start, what Python lends to C, speech by the Python backend through the whole engine, and how faults on the
+ * Python side arrive here. A tiny random model is made by tests/tiny.py; it speaks noise. */
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "bridge_helpers.h"
+#include "ishow/bridge.h"
+#include "ishow/engine.h"
+
+#define UTTERANCES 200
+#define WARM_UP 40
+
+static char root[] = "/tmp/ishow-bridge-XXXXXX";
+static ishow_bridge *bridge;
+
+static int start(void **state) {
+    ishow_error error = {0};
+    (void)state;
+    if (!mkdtemp(root)) return -1;
+    const char *const faults[] = {"", "nan", "corrupt", "shape"};
+    for (size_t i = 0; i < 4; i++)
+        if (tiny_model(root, faults[i]) != 0) return -1;
+    source_tree();
+    if (ishow_bridge_start(&bridge, NULL, &error)) {
+        print_error("%s\n", error.message);
+        return -1;
+    }
+    return 0;
+}
+
+static int stop(void **state) {
+    char command[128];
+    (void)state;
+    ishow_bridge_stop(bridge);
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    return system(command) || ishow_live_handles() != 0;
+}
+
+/* Starts that must fail come first: each leaves a process in which another can succeed. */
+static void wrong_programs_are_refused(void **state) {
+    char folder[] = "/tmp/ishow-python-XXXXXX", program[128], command[512];
+    ishow_bridge *none = NULL;
+    ishow_error error = {0};
+    (void)state;
+    assert_int_equal(ishow_bridge_start(&none, "/nonexistent/bin/python", &error), ISHOW_ENOTFOUND);
+    assert_non_null(strstr(error.message, "/nonexistent/bin/python"));
+    assert_non_null(mkdtemp(folder));
+    snprintf(command, sizeof command, "mkdir %s/bin && cp /bin/true %s/bin/python", folder, folder);
+    assert_int_equal(system(command), 0);
+    snprintf(program, sizeof program, "%s/bin/python", folder);
+    assert_int_equal(ishow_bridge_start(&none, program, &error), ISHOW_EPYTHON);
+    assert_non_null(strstr(error.message, folder));
+    setenv("ISHOWTTS_PATH", "/nonexistent", 1);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+    assert_null(none);
+    assert_int_equal(ishow_live_handles(), 0);
+}
+
+static void a_second_interpreter_is_refused(void **state) {
+    ishow_bridge *second = NULL;
+    ishow_error error = {0};
+    (void)state;
+    assert_int_equal(ishow_bridge_start(&second, NULL, &error), ISHOW_ESTATE);
+    assert_null(second);
+}
+
+static void configuration_is_checked(void **state) {
+    ishow_error error = {0};
+    char *json = NULL;
+    (void)state;
+    assert_int_equal(ishow_bridge_config(bridge, NULL, NULL, 0, &json, &error), ISHOW_OK);
+    assert_non_null(strstr(json, "27121"));
+    free(json);
+    const char *const port[] = {"server.port=27122"};
+    assert_int_equal(ishow_bridge_config(bridge, NULL, port, 1, &json, &error), ISHOW_OK);
+    assert_non_null(strstr(json, "27122"));
+    free(json);
+    const char *const wrong[] = {"server.port=99999999"};
+    assert_int_equal(ishow_bridge_config(bridge, NULL, wrong, 1, &json, &error), ISHOW_EINVAL);
+    assert_non_null(strstr(error.message, "port"));
+    assert_null(json);
+    assert_int_equal(ishow_bridge_config(bridge, "/nonexistent.toml", NULL, 0, &json, &error), ISHOW_ENOTFOUND);
+    assert_non_null(strstr(error.message, "/nonexistent.toml"));
+}
+
+static void text_becomes_tokens(void **state) {
+    ishow_text_frontend frontend;
+    ishow_tokens tokens, joined;
+    ishow_error error = {0};
+    char *text = NULL, model[128];
+    (void)state;
+    snprintf(model, sizeof model, "%s/tiny", root);
+    assert_int_equal(ishow_bridge_frontend(bridge, model, &frontend, &error), ISHOW_OK);
+    assert_int_equal(frontend.normalize(frontend.self, "I have 2 cats.", "en", &text, &error), ISHOW_OK);
+    assert_int_equal(frontend.tokenize(frontend.self, "", text, NULL, &tokens, &error), ISHOW_OK);
+    assert_true(tokens.n > 8);
+    assert_int_equal(tokens.n_ref, 0);
+    assert_int_equal(frontend.tokenize(frontend.self, "A reference.", text, "en", &joined, &error), ISHOW_OK);
+    assert_true(joined.n_ref > 0 && joined.n > tokens.n);
+    free(tokens.ids);
+    free(joined.ids);
+    free(text);
+    assert_int_equal(frontend.normalize(frontend.self, "\xF0\x9F\x98\x80 \xE2\x80\xA6", NULL, &text, &error), ISHOW_EINVAL);
+    assert_string_equal(error.field, "text");
+    assert_null(text);
+    frontend.close(frontend.self);
+}
+
+static ishow_status load(const char *name, ishow_backend *backend, ishow_error *error) {
+    char model[128];
+    snprintf(model, sizeof model, "%s/%s", root, name);
+    return ishow_bridge_backend(bridge, model, "fp32", 0, 1, backend, error);
+}
+
+static ishow_engine *engine_of(const char *name) {
+    ishow_text_frontend frontend;
+    ishow_backend backend;
+    ishow_error error = {0};
+    ishow_engine *engine = NULL;
+    char model[128];
+    snprintf(model, sizeof model, "%s/%s", root, name);
+    const ishow_engine_options options = ishow_engine_options_default();
+    if (load(name, &backend, &error) || ishow_bridge_frontend(bridge, model, &frontend, &error) ||
+        ishow_engine_create(&engine, &backend, &frontend, &options, &error))
+        fail_msg("%s", error.message);
+    add_voice(engine);
+    return engine;
+}
+
+static void a_model_from_a_path_speaks(void **state) {
+    ishow_error error = {0};
+    ishow_model_info info;
+    spoken first, again, other;
+    (void)state;
+    ishow_engine *engine = engine_of("tiny");
+    ishow_engine_info(engine, &info);
+    assert_string_equal(info.name, "tiny");
+    assert_string_equal(info.backend, "eager");
+    assert_int_equal(speak(engine, "Hello there, how are you?", 3, &first, &error), ISHOW_OK);
+    assert_int_equal(speak(engine, "Hello there, how are you?", 3, &again, &error), ISHOW_OK);
+    assert_int_equal(speak(engine, "Hello there, how are you?", 4, &other, &error), ISHOW_OK);
+    assert_true(first.n > 24000 / 4);
+    assert_true(first.rms > 1e-3);
+    assert_int_equal(first.n, again.n);
+    assert_memory_equal(first.samples, again.samples, first.n * sizeof(float));
+    assert_memory_not_equal(first.samples, other.samples, 1000 * sizeof(float));
+    free(first.samples);
+    free(again.samples);
+    free(other.samples);
+    ishow_engine_free(engine);
+}
+
+static void checkpoints_that_cannot_be_used_are_named(void **state) {
+    ishow_backend backend;
+    ishow_error error = {0};
+    (void)state;
+    assert_int_equal(load("nowhere", &backend, &error), ISHOW_ENOTFOUND);
+    assert_non_null(strstr(error.message, "nowhere"));
+    assert_int_equal(load("corrupt", &backend, &error), ISHOW_EFORMAT);
+    assert_non_null(strstr(error.message, "dit.safetensors"));
+    assert_int_equal(load("shape", &backend, &error), ISHOW_EFORMAT);
+    assert_null(backend.close);
+}
+
+static void an_exception_becomes_a_sentence(void **state) {
+    ishow_error error = {0};
+    spoken speech;
+    (void)state;
+    ishow_engine *engine = engine_of("tiny");
+    assert_int_equal(speak(engine, "Fine.", 1, &speech, &error), ISHOW_OK);
+    free(speech.samples);
+    ishow_engine_free(engine);
+    ishow_backend backend;
+    assert_int_equal(load("tiny", &backend, &error), ISHOW_OK);
+    /* A token the model has never heard of, straight into the backend: torch raises IndexError. */
+    static float cond[8 * 100], phase[8], h[2][8 * 64];
+    const int64_t tokens[2] = {1, 100000}, index[8] = {0, 0, 0, 0, 1, 1, 1, 1};
+    const ishow_encode_in in = {.tokens = tokens, .n_tokens = 2, .cond = cond, .ref_frames = 0, .index = index, .phase = phase, .frames = 8};
+    assert_int_equal(backend.encode(backend.self, &in, h[0], h[1], &error), ISHOW_EPYTHON);
+    assert_non_null(strstr(error.message, "IndexError"));
+    assert_null(strchr(error.message, '\n'));
+    const ishow_encode_in good = {.tokens = (int64_t[]){1, 2}, .n_tokens = 2, .cond = cond, .ref_frames = 0, .index = index, .phase = phase, .frames = 8};
+    assert_int_equal(backend.encode(backend.self, &good, h[0], h[1], &error), ISHOW_OK);
+    backend.close(backend.self);
+}
+
+static void nan_from_a_model_fails_the_utterance(void **state) {
+    ishow_error error = {0};
+    spoken speech;
+    (void)state;
+    ishow_engine *engine = engine_of("nan");
+    assert_int_equal(speak(engine, "Not a number.", 1, &speech, &error), ISHOW_EMODEL);
+    assert_int_equal(speak(engine, "Again.", 1, &speech, &error), ISHOW_EMODEL); /* the engine goes on */
+    ishow_engine_free(engine);
+}
+
+static void *speak_some(void *engine) {
+    ishow_error error = {0};
+    for (int i = 0; i < 3; i++) {
+        spoken speech;
+        if (speak(engine, "One of several speakers.", 11, &speech, &error)) return "failed";
+        const int silent = speech.rms < 1e-3;
+        free(speech.samples);
+        if (silent) return "silent";
+    }
+    return NULL;
+}
+
+static void threads_share_the_interpreter(void **state) {
+    pthread_t threads[4];
+    (void)state;
+    ishow_engine *engine = engine_of("tiny");
+    for (size_t i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, speak_some, engine), 0);
+    for (size_t i = 0; i < 4; i++) {
+        void *fault = NULL;
+        pthread_join(threads[i], &fault);
+        if (fault) fail_msg("a speaker %s", (char *)fault);
+    }
+    ishow_engine_free(engine);
+}
+
+static void two_hundred_utterances_leave_nothing_behind(void **state) {
+    ishow_error error = {0};
+    const long handles = ishow_live_handles();
+    long before = 0;
+    (void)state;
+    ishow_engine *engine = engine_of("tiny");
+    for (int i = 0; i < UTTERANCES; i++) {
+        spoken speech;
+        if (i == WARM_UP) before = resident_kib();
+        assert_int_equal(speak(engine, i % 3 ? "Short one." : "A sentence that is somewhat longer than the short one.", (uint64_t)i, &speech, &error), ISHOW_OK);
+        free(speech.samples);
+    }
+    const long grown = resident_kib() - before;
+    print_message("RSS grew by %ld KiB over %d utterances\n", grown, UTTERANCES - WARM_UP);
+    assert_true(grown < 4096);
+    ishow_engine_free(engine);
+    assert_int_equal(ishow_live_handles(), handles);
+}
+
+int main(void) {
+    const struct CMUnitTest before[] = {cmocka_unit_test(wrong_programs_are_refused)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_second_interpreter_is_refused),
+        cmocka_unit_test(configuration_is_checked),
+        cmocka_unit_test(text_becomes_tokens),
+        cmocka_unit_test(a_model_from_a_path_speaks),
+        cmocka_unit_test(checkpoints_that_cannot_be_used_are_named),
+        cmocka_unit_test(an_exception_becomes_a_sentence),
+        cmocka_unit_test(nan_from_a_model_fails_the_utterance),
+        cmocka_unit_test(threads_share_the_interpreter),
+        cmocka_unit_test(two_hundred_utterances_leave_nothing_behind),
+    };
+    int failed = cmocka_run_group_tests(before, NULL, NULL);
+    return failed + cmocka_run_group_tests(tests, start, stop);
+}

@@ -1,0 +1,563 @@
+/* The engine over a fake model: what one caller sees. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "fake_backend.h"
+#include "ishow/defaults.h"
+
+/* An engine with its fakes; made fresh for every test. */
+typedef struct rig {
+    fake_model model;
+    fake_text text;
+    ishow_engine *engine;
+    long handles; /* alive before it */
+} rig;
+
+static const char *const REF = "This is the text of the reference voice.";
+
+static rig *make_with(ishow_text_layout layout, int uses_prompt, const ishow_engine_options *options, size_t max_rows, size_t max_frames) {
+    rig *r = calloc(1, sizeof *r);
+    assert_non_null(r);
+    r->handles = ishow_live_handles();
+    fake_model_init(&r->model);
+    fake_text_init(&r->text);
+    const ishow_backend backend = fake_backend(&r->model, layout, uses_prompt, max_rows, max_frames);
+    const ishow_text_frontend frontend = fake_frontend(&r->text);
+    ishow_error error = {0};
+    if (ishow_engine_create(&r->engine, &backend, &frontend, options, &error) != ISHOW_OK) fail_msg("create: %s", error.message);
+    fake_voice(r->engine, "anna", REF, 0.05f);
+    return r;
+}
+
+static rig *make(ishow_text_layout layout, int uses_prompt) {
+    const ishow_engine_options options = ishow_engine_options_default();
+    return make_with(layout, uses_prompt, &options, 1, 4000);
+}
+
+static void unmake(rig *r) {
+    ishow_engine_free(r->engine);
+    assert_int_equal(r->model.closed, 1);
+    assert_int_equal(r->text.closed, 1);
+    assert_int_equal(r->model.wrong_thread, 0);
+    assert_int_equal(r->text.wrong_thread, 0);
+    assert_int_equal(r->model.malformed, 0);
+    assert_int_equal(ishow_live_handles(), r->handles);
+    free(r);
+}
+
+static ishow_request request_of(const char *text) {
+    ishow_request request = ishow_request_default();
+    request.text = text;
+    request.has_seed = 1;
+    request.seed = 7;
+    return request;
+}
+
+static ishow_utterance *submit(rig *r, const ishow_request *request) {
+    ishow_utterance *u;
+    ishow_error error = {0};
+    if (ishow_engine_submit(r->engine, request, NULL, NULL, &u, &error) != ISHOW_OK) fail_msg("submit: %s", error.message);
+    return u;
+}
+
+typedef struct heard {
+    ishow_status status;
+    ishow_error error;
+    float *samples;
+    size_t n;
+    int pieces;
+} heard;
+
+static heard listen(ishow_utterance *u) {
+    heard h = {0};
+    for (;;) {
+        const float *samples;
+        size_t n;
+        h.status = ishow_utterance_next(u, 30, &samples, &n, &h.error);
+        if (h.status != ISHOW_OK || n == 0) return h;
+        h.samples = realloc(h.samples, (h.n + n) * sizeof *h.samples);
+        assert_non_null(h.samples);
+        memcpy(h.samples + h.n, samples, n * sizeof *samples);
+        h.n += n;
+        h.pieces++;
+    }
+}
+
+static heard speak(rig *r, const ishow_request *request, ishow_timings *timings) {
+    ishow_utterance *u = submit(r, request);
+    heard h = listen(u);
+    if (timings) ishow_utterance_timings(u, timings);
+    if (h.status == ISHOW_OK) assert_true(ishow_utterance_progress(u) == 1);
+    ishow_utterance_free(u);
+    return h;
+}
+
+static float largest_jump(const heard *h) {
+    float jump = 0;
+    for (size_t i = 1; i < h->n; i++) jump = fmaxf(jump, fabsf(h->samples[i] - h->samples[i - 1]));
+    return jump;
+}
+
+static const char *const LONG = "The first sentence of this text says something. The second one says something else, and takes a bit longer. "
+                                "Then there is a third. A fourth sentence follows it at once, without any pause for thought. The fifth comes in the middle of it all, "
+                                "where nobody expects it. The sixth is short. The seventh is there only so that there is enough text for several parts. The eighth ends it all.";
+
+static void one_utterance_in_every_layout(void **state) {
+    (void)state;
+    for (int layout = ISHOW_TEXT_PADDED; layout <= ISHOW_TEXT_ALIGNED; layout++)
+        for (int prompt = 0; prompt <= 1; prompt++) {
+            rig *r = make((ishow_text_layout)layout, prompt);
+            const char *text = "Hello there, this is a test.";
+            ishow_request request = request_of(text);
+            ishow_timings timings;
+            heard h = speak(r, &request, &timings);
+            assert_int_equal(h.status, ISHOW_OK);
+            size_t ref = r->model.last_ref_frames, gen = r->model.last_frames - ref;
+            assert_true(prompt ? ref > 240 && ref < 280 : ref == 0); /* 2 s and the margins at 125 frames a second */
+            assert_int_equal(h.n, (gen - 1) * FAKE_HOP);
+            if (layout == ISHOW_TEXT_ALIGNED && !prompt) {
+                size_t frames = 0;
+                for (const char *p = text; *p; p++) frames += 3 + (size_t)(*p + 1) % 3; /* the fake's own rule */
+                assert_int_equal(gen, frames);
+            }
+            assert_true(fabsf(ishow_audio_rms(h.samples, h.n) - (float)ISHOW_TARGET_RMS) < 0.01f);
+            assert_int_equal(timings.chunks, 1);
+            assert_int_equal(timings.retries, 0);
+            assert_true(timings.seed == 7);
+            assert_int_equal(timings.sample_rate, FAKE_RATE);
+            assert_string_equal(timings.voice, "anna");
+            assert_true(timings.queue > 0 && timings.first_audio >= timings.queue && timings.total >= timings.first_audio);
+            assert_true(timings.model > 0 && timings.text > 0 && fabs(timings.audio - (double)h.n / FAKE_RATE) < 1e-9);
+            assert_int_equal(r->model.row_steps, ISHOW_NFE);
+            free(h.samples);
+            unmake(r);
+        }
+}
+
+static void a_seed_repeats_and_another_differs(void **state) {
+    (void)state;
+    rig *r = make(ISHOW_TEXT_PADDED, 1);
+    ishow_request request = request_of("Hello there.");
+    float noise[3], first;
+    for (int i = 0; i < 3; i++) {
+        request.seed = i == 2 ? 8 : 7;
+        heard h = speak(r, &request, NULL);
+        assert_int_equal(h.status, ISHOW_OK);
+        free(h.samples);
+        noise[i] = r->model.last_noise;
+    }
+    size_t at = r->model.last_ref_frames * FAKE_MELS + 1;
+    float *expected = malloc((at + 1) * sizeof *expected);
+    assert_non_null(expected);
+    ishow_noise_fill(7, expected, at + 1);
+    first = expected[at];
+    free(expected);
+    assert_true(noise[0] == first && noise[1] == first && noise[2] != first);
+    request.has_seed = 0;
+    ishow_timings a, b;
+    free(speak(r, &request, &a).samples);
+    free(speak(r, &request, &b).samples);
+    assert_true(a.seed != b.seed && a.seed < UINT64_C(1) << 53);
+    unmake(r);
+}
+
+static void long_text_is_joined_without_a_seam(void **state) {
+    (void)state;
+    ishow_engine_options options = ishow_engine_options_default();
+    options.chunk_seconds = 8;
+    for (int fade = 0; fade <= 2; fade++)
+        for (size_t rows = 1; rows <= 4; rows += 3) {
+            rig *r = make_with(ISHOW_TEXT_PADDED, 1, &options, rows, 4000);
+            ishow_request request = request_of(LONG);
+            request.cross_fade = fade * 0.1;
+            ishow_timings timings;
+            heard h = speak(r, &request, &timings);
+            assert_int_equal(h.status, ISHOW_OK);
+            assert_true(timings.chunks >= 3);
+            assert_true(h.pieces >= timings.chunks); /* delivered as they are ready, not at the end */
+            assert_int_equal(r->model.vocodes, timings.chunks);
+            /* a tone of 250 Hz moves by at most 2 pi 250 / 8000 of its amplitude from sample to sample */
+            if (fade) assert_true(largest_jump(&h) < 1.5f * 0.1414f * 0.2f);
+            /* the same text with no fade is longer by one fade for each joint */
+            request.cross_fade = 0;
+            heard whole = speak(r, &request, NULL);
+            size_t joints = (size_t)timings.chunks - 1, overlap = (size_t)(fade * 0.1 * FAKE_RATE + 0.5);
+            assert_int_equal(h.n + joints * overlap, whole.n);
+            free(h.samples);
+            free(whole.samples);
+            unmake(r);
+        }
+}
+
+/* A model that saw no long rows in training gets none, whatever the options allow. */
+static void a_model_bounds_its_chunks(void **state) {
+    (void)state;
+    const ishow_engine_options options = ishow_engine_options_default();
+    const double per_second = (double)FAKE_RATE / FAKE_HOP;
+    int chunks[2];
+    for (int bounded = 0; bounded < 2; bounded++) {
+        fake_model model;
+        fake_text text;
+        ishow_engine *engine = NULL;
+        fake_model_init(&model);
+        fake_text_init(&text);
+        ishow_backend backend = fake_backend(&model, ISHOW_TEXT_PADDED, 0, 1, 4000);
+        backend.info.chunk_frames = bounded ? (size_t)(6 * per_second) : 0;
+        const ishow_text_frontend frontend = fake_frontend(&text);
+        assert_int_equal(ishow_engine_create(&engine, &backend, &frontend, &options, NULL), ISHOW_OK);
+        fake_voice(engine, "anna", REF, 0.05f);
+        rig r = {.engine = engine};
+        ishow_request request = request_of(LONG);
+        ishow_timings timings;
+        free(speak(&r, &request, &timings).samples);
+        chunks[bounded] = timings.chunks;
+        ishow_engine_free(engine);
+    }
+    assert_true(chunks[1] >= 2 * chunks[0]);
+}
+
+static void fix_duration_is_the_length(void **state) {
+    (void)state;
+    ishow_engine_options options = ishow_engine_options_default();
+    options.chunk_seconds = 8;
+    for (int layout = ISHOW_TEXT_PADDED; layout <= ISHOW_TEXT_ALIGNED; layout += 2)
+        for (int text = 0; text < 2; text++) {
+            rig *r = make_with((ishow_text_layout)layout, 1, &options, 1, 4000);
+            ishow_request request = request_of(text ? LONG : "A short text of one part.");
+            request.fix_duration = text ? 25 : 5;
+            ishow_timings timings;
+            heard h = speak(r, &request, &timings);
+            assert_int_equal(h.status, ISHOW_OK);
+            double ref = (double)r->model.last_ref_frames * FAKE_HOP / FAKE_RATE;
+            assert_true(fabs((double)h.n / FAKE_RATE + ref - request.fix_duration) < 0.03 * timings.chunks);
+            free(h.samples);
+            request.fix_duration = 1; /* less than the reference */
+            ishow_utterance *u;
+            ishow_error error;
+            assert_int_equal(ishow_engine_submit(r->engine, &request, NULL, NULL, &u, &error), ISHOW_EINVAL);
+            assert_string_equal(error.field, "fix_duration");
+            request.fix_duration = 59; /* more than the model takes */
+            if (!text) {
+                h = speak(r, &request, NULL);
+                assert_int_equal(h.status, ISHOW_EINVAL);
+                assert_string_equal(h.error.field, "fix_duration");
+            }
+            unmake(r);
+        }
+}
+
+static void speed_and_level_do_what_they_say(void **state) {
+    (void)state;
+    rig *r = make(ISHOW_TEXT_ALIGNED, 1);
+    ishow_request request = request_of("The quick brown fox jumps over the lazy dog.");
+    heard plain = speak(r, &request, NULL);
+    request.speed = 2;
+    heard fast = speak(r, &request, NULL);
+    assert_true(fabs((double)fast.n * 2 / (double)plain.n - 1) < 0.05);
+    request.speed = 1;
+    request.target_rms = 0.03;
+    heard quiet = speak(r, &request, NULL);
+    assert_true(fabsf(ishow_audio_rms(quiet.samples, quiet.n) - 0.03f) < 0.003f);
+    request.target_rms = 1; /* full scale is the end */
+    heard loud = speak(r, &request, NULL);
+    for (size_t i = 0; i < loud.n; i++) assert_true(fabsf(loud.samples[i]) <= 1);
+    assert_true(ishow_audio_rms(loud.samples, loud.n) > 0.5f);
+    /* 0 is F5's rule: the reference was raised to 0.1, the result comes down by the same factor */
+    request.target_rms = 0;
+    heard own = speak(r, &request, NULL);
+    fake_voice(r->engine, "loud", REF, 0.5f);
+    request.voice = "loud";
+    heard kept = speak(r, &request, NULL);
+    float ratio = ishow_audio_rms(own.samples, own.n) / ishow_audio_rms(kept.samples, kept.n);
+    float reference_rms = 0.05f / sqrtf(2);
+    assert_true(fabsf(ratio - reference_rms / 0.1f) < 0.03f); /* the margins of silence lower it a little */
+    free(plain.samples), free(fast.samples), free(quiet.samples), free(loud.samples), free(own.samples), free(kept.samples);
+    unmake(r);
+}
+
+static void work_that_depends_on_the_schedule_only_is_done_once(void **state) {
+    (void)state;
+    rig *r = make(ISHOW_TEXT_PADDED, 1);
+    ishow_request request = request_of("Hello there.");
+    for (int i = 0; i < 3; i++) free(speak(r, &request, NULL).samples);
+    assert_int_equal(r->model.modulates, 1);
+    request.nfe = 5;
+    free(speak(r, &request, NULL).samples);
+    assert_int_equal(r->model.modulates, 2);
+    ishow_engine_stats stats;
+    ishow_engine_stats_get(r->engine, &stats);
+    assert_int_equal(stats.cache.entries, 3); /* two tables and the reference */
+    assert_int_equal(stats.submitted, 4);
+    assert_int_equal(stats.completed, 4);
+    assert_int_equal(stats.steps, 3 * ISHOW_NFE + 5);
+    assert_int_equal(stats.rows, 4);
+    assert_int_equal(stats.waiting + stats.in_flight, 0);
+    assert_true(stats.audio_seconds > 1 && stats.model_seconds > 0 && stats.busy_seconds >= stats.model_seconds);
+    unmake(r);
+}
+
+static void bad_requests_are_refused_by_field(void **state) {
+    (void)state;
+    rig *r = make(ISHOW_TEXT_PADDED, 1);
+    char *endless = malloc(ISHOW_MAX_TEXT_CHARS + 2);
+    assert_non_null(endless);
+    memset(endless, 'a', ISHOW_MAX_TEXT_CHARS + 1);
+    endless[ISHOW_MAX_TEXT_CHARS + 1] = '\0';
+    ishow_request good = request_of("Hello."), bad[16];
+    for (size_t i = 0; i < 16; i++) bad[i] = good;
+    static const char *const fields[] = {"text", "text", "text", "text", "text", "voice_id", "nfe_step", "nfe_step", "cfg_strength", "sway_sampling_coef", "speed", "speed", "target_rms",
+                                         "cross_fade_duration", "fix_duration", "deadline"};
+    bad[0].text = NULL, bad[1].text = "", bad[2].text = " \n\t　", bad[3].text = "bad \xc3\x28 bytes", bad[4].text = endless;
+    bad[5].voice = "nobody", bad[6].nfe = 0, bad[7].nfe = 65, bad[8].cfg = -1, bad[9].sway = 2, bad[10].speed = NAN, bad[11].speed = 4, bad[12].target_rms = 2;
+    bad[13].cross_fade = 1.5, bad[14].fix_duration = 61, bad[15].deadline = -1;
+    for (size_t i = 0; i < 16; i++) {
+        ishow_utterance *u;
+        ishow_error error = {0};
+        ishow_status status = ishow_engine_submit(r->engine, &bad[i], NULL, NULL, &u, &error);
+        assert_int_equal(status, i == 5 ? ISHOW_ENOTFOUND : ISHOW_EINVAL);
+        assert_string_equal(error.field, fields[i]);
+        assert_true(strlen(error.message) > 10);
+        assert_null(u);
+    }
+    free(endless);
+    heard h = speak(r, &good, NULL); /* the next one is served */
+    assert_int_equal(h.status, ISHOW_OK);
+    free(h.samples);
+    unmake(r);
+}
+
+static void front_end_errors_reach_the_caller(void **state) {
+    (void)state;
+    rig *r = make(ISHOW_TEXT_PADDED, 1);
+    static const struct {
+        const char *text;
+        ishow_status status;
+        const char *field, *words;
+    } table[] = {{"this %N breaks", ISHOW_EPYTHON, "", "normalize fails as told"}, {"this %T breaks", ISHOW_EPYTHON, "", "tokenize fails as told"}, {"#", ISHOW_EINVAL, "text", "nothing speakable"}};
+    for (size_t i = 0; i < 3; i++) {
+        ishow_request request = request_of(table[i].text);
+        heard h = speak(r, &request, NULL);
+        assert_int_equal(h.status, table[i].status);
+        assert_string_equal(h.error.field, table[i].field);
+        assert_non_null(strstr(h.error.message, table[i].words));
+    }
+    fake_voice(r->engine, "odd", "a reference %N", 0.1f);
+    ishow_request request = request_of("Hello.");
+    request.voice = "odd";
+    heard h = speak(r, &request, NULL);
+    assert_int_equal(h.status, ISHOW_EPYTHON);
+    assert_non_null(strstr(h.error.message, "odd"));
+    unmake(r);
+}
+
+static void a_bad_clip_is_made_again_with_other_noise(void **state) {
+    (void)state;
+    static const char *const words[] = {"non-finite values at step 3", "silent", "vocoder made non-finite"};
+    for (int fault = 0; fault < 3; fault++) {
+        rig *r = make(ISHOW_TEXT_PADDED, 1);
+        int *knob = fault == 0 ? &r->model.nan_rows : fault == 1 ? &r->model.silent_clips : &r->model.nan_clips;
+        fake_set(&r->model, &r->model.nan_at, 3);
+        fake_set(&r->model, knob, ISHOW_RETRIES);
+        ishow_request request = request_of("Hello there.");
+        ishow_timings timings;
+        heard h = speak(r, &request, &timings);
+        assert_int_equal(h.status, ISHOW_OK);
+        assert_int_equal(timings.retries, ISHOW_RETRIES);
+        assert_int_equal(r->model.encodes, 1); /* only the noise is new */
+        assert_int_equal(r->model.row_steps, fault ? 3 * ISHOW_NFE : 2 * 3 + ISHOW_NFE);
+        free(h.samples);
+
+        fake_set(&r->model, knob, ISHOW_RETRIES + 1);
+        h = speak(r, &request, &timings);
+        assert_int_equal(h.status, ISHOW_EMODEL);
+        assert_non_null(strstr(h.error.message, words[fault]));
+        assert_non_null(strstr(h.error.message, "3 tries"));
+        h = speak(r, &request, NULL); /* and the next one is well */
+        assert_int_equal(h.status, ISHOW_OK);
+        free(h.samples);
+        unmake(r);
+    }
+}
+
+static void model_errors_reach_the_caller(void **state) {
+    (void)state;
+    rig *r = make(ISHOW_TEXT_ALIGNED, 1);
+    ishow_request request = request_of("Hello there.");
+    fake_set(&r->model, &r->model.error_at, 2);
+    fake_set(&r->model, &r->model.error_rows, 1);
+    heard h = speak(r, &request, NULL);
+    assert_int_equal(h.status, ISHOW_EMODEL);
+    assert_string_equal(h.error.message, "the fake step fails as told");
+    fake_set(&r->model, &r->model.wrong_durations, 1);
+    h = speak(r, &request, NULL);
+    assert_int_equal(h.status, ISHOW_EMODEL);
+    assert_non_null(strstr(h.error.message, "duration"));
+    fake_set(&r->model, &r->model.wrong_durations, 0);
+    fake_set(&r->model, &r->model.broken_modulation, 1);
+    request.nfe = 9; /* not in the cache */
+    h = speak(r, &request, NULL);
+    assert_int_equal(h.status, ISHOW_EMODEL);
+    fake_set(&r->model, &r->model.broken_modulation, 0);
+    h = speak(r, &request, NULL); /* the broken table was not kept */
+    assert_int_equal(h.status, ISHOW_OK);
+    free(h.samples);
+    ishow_engine_stats stats;
+    ishow_engine_stats_get(r->engine, &stats);
+    assert_int_equal(stats.failed, 3);
+    unmake(r);
+}
+
+static void a_row_never_exceeds_the_model(void **state) {
+    (void)state;
+    ishow_engine_options options = ishow_engine_options_default();
+    for (int layout = ISHOW_TEXT_PADDED; layout <= ISHOW_TEXT_ALIGNED; layout += 2) {
+        rig *r = make_with((ishow_text_layout)layout, 1, &options, 1, 800);
+        ishow_request request = request_of(LONG);
+        request.speed = 0.3;
+        ishow_timings timings;
+        heard h = speak(r, &request, &timings);
+        assert_int_equal(h.status, ISHOW_OK);
+        assert_true(timings.chunks > 1);
+        assert_true(r->model.last_frames <= 800);
+        free(h.samples);
+        unmake(r);
+    }
+}
+
+static void voices_are_checked_listed_replaced_and_removed(void **state) {
+    (void)state;
+    rig *r = make(ISHOW_TEXT_PADDED, 1);
+    float *samples = calloc(16000, sizeof *samples);
+    assert_non_null(samples);
+    ishow_error error;
+    ishow_voice voice = {.id = "ok", .text = "hi", .samples = samples, .length = 16000, .sample_rate = 8000};
+    assert_int_equal(ishow_engine_set_voice(r->engine, &voice, &error), ISHOW_EINVAL); /* silence */
+    assert_string_equal(error.field, "audio");
+    voice.length = 100;
+    assert_int_equal(ishow_engine_set_voice(r->engine, &voice, &error), ISHOW_EINVAL);
+    assert_string_equal(error.field, "audio");
+    voice.length = 16000;
+    samples[5] = NAN;
+    assert_int_equal(ishow_engine_set_voice(r->engine, &voice, &error), ISHOW_EINVAL);
+    samples[5] = 0;
+    for (size_t i = 4000; i < 12000; i++) samples[i] = 0.3f * sinf((float)i);
+    voice.id = "../etc";
+    assert_int_equal(ishow_engine_set_voice(r->engine, &voice, &error), ISHOW_EINVAL);
+    assert_string_equal(error.field, "voice_id");
+    voice.id = "ok";
+    voice.text = "  ";
+    assert_int_equal(ishow_engine_set_voice(r->engine, &voice, &error), ISHOW_EINVAL);
+    assert_string_equal(error.field, "text");
+    voice.text = "A reference.";
+    voice.language = "en-GB";
+    assert_int_equal(ishow_engine_set_voice(r->engine, &voice, &error), ISHOW_OK);
+    free(samples);
+    fake_voice(r->engine, "anna", "Another text.", 0.2f);
+    ishow_voice_entry *list;
+    size_t n;
+    assert_int_equal(ishow_engine_list_voices(r->engine, &list, &n, NULL), ISHOW_OK);
+    assert_int_equal(n, 2);
+    assert_string_equal(list[0].id, "anna");
+    assert_string_equal(list[0].text, "Another text.");
+    assert_string_equal(list[1].id, "ok");
+    assert_string_equal(list[1].language, "en-GB");
+    assert_true(fabs(list[1].seconds - 1.1) < 0.03); /* a second of tone, 50 ms on both sides */
+    free(list);
+    assert_int_equal(ishow_engine_remove_voice(r->engine, "anna", NULL), ISHOW_OK);
+    assert_int_equal(ishow_engine_remove_voice(r->engine, "anna", &error), ISHOW_ENOTFOUND);
+    ishow_request request = request_of("Hello.");
+    ishow_timings timings;
+    free(speak(r, &request, &timings).samples);
+    assert_string_equal(timings.voice, "ok"); /* the first there is */
+    assert_int_equal(ishow_engine_remove_voice(r->engine, "ok", NULL), ISHOW_OK);
+    ishow_utterance *u;
+    assert_int_equal(ishow_engine_submit(r->engine, &request, NULL, NULL, &u, &error), ISHOW_ENOTFOUND);
+    unmake(r);
+
+    r = make(ISHOW_TEXT_ALIGNED, 0); /* a model without prompt speaks without a voice too */
+    assert_int_equal(ishow_engine_remove_voice(r->engine, "anna", NULL), ISHOW_OK);
+    voice = (ishow_voice){.id = "plain"};
+    heard h = speak(r, &request, &timings);
+    assert_int_equal(h.status, ISHOW_OK);
+    free(h.samples);
+    assert_int_equal(ishow_engine_set_voice(r->engine, &voice, NULL), ISHOW_OK);
+    free(speak(r, &request, &timings).samples);
+    assert_string_equal(timings.voice, "plain");
+    unmake(r);
+}
+
+static void creation_closes_what_it_was_given(void **state) {
+    (void)state;
+    fake_model model;
+    fake_text text;
+    fake_model_init(&model);
+    fake_text_init(&text);
+    const ishow_text_frontend frontend = fake_frontend(&text);
+    ishow_backend backend = fake_backend(&model, ISHOW_TEXT_PADDED, 1, 1, 4000);
+    ishow_engine_options options = ishow_engine_options_default();
+    ishow_engine *engine;
+    ishow_error error;
+    options.max_rows = 0;
+    assert_int_equal(ishow_engine_create(&engine, &backend, &frontend, &options, &error), ISHOW_EINVAL);
+    assert_null(engine);
+    options = ishow_engine_options_default();
+    backend.info.hop = 0;
+    assert_int_equal(ishow_engine_create(&engine, &backend, &frontend, &options, &error), ISHOW_EINVAL);
+    assert_int_equal(model.closed, 2);
+    assert_int_equal(text.closed, 2);
+    assert_int_equal(ishow_live_handles(), 0);
+    ishow_engine_free(NULL);
+    ishow_utterance_free(NULL);
+}
+
+static void two_hundred_utterances_leave_nothing(void **state) {
+    (void)state;
+    rig *r = make(ISHOW_TEXT_PADDED, 1);
+    for (int i = 0; i < 200; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "Message number %d says hello.", i);
+        ishow_request request = request_of(text);
+        request.nfe = 1 + i % 3;
+        heard h = speak(r, &request, NULL);
+        assert_int_equal(h.status, ISHOW_OK);
+        free(h.samples);
+    }
+    ishow_engine_stats stats;
+    ishow_engine_stats_get(r->engine, &stats);
+    assert_int_equal(stats.completed, 200);
+    assert_int_equal(stats.cache.entries, 4);
+    for (int i = 0; i < 500 && ishow_live_handles() - r->handles > 5; i++) usleep(10000); /* the last row leaves after its listener */
+    assert_int_equal(ishow_live_handles() - r->handles, 5); /* engine, scheduler, cache, mel, inverse STFT */
+    unmake(r);
+}
+
+int main(void) {
+    ishow_log_set_level(ISHOW_LOG_ERROR + 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_utterance_in_every_layout),
+        cmocka_unit_test(a_seed_repeats_and_another_differs),
+        cmocka_unit_test(long_text_is_joined_without_a_seam),
+        cmocka_unit_test(a_model_bounds_its_chunks),
+        cmocka_unit_test(fix_duration_is_the_length),
+        cmocka_unit_test(speed_and_level_do_what_they_say),
+        cmocka_unit_test(work_that_depends_on_the_schedule_only_is_done_once),
+        cmocka_unit_test(bad_requests_are_refused_by_field),
+        cmocka_unit_test(front_end_errors_reach_the_caller),
+        cmocka_unit_test(a_bad_clip_is_made_again_with_other_noise),
+        cmocka_unit_test(model_errors_reach_the_caller),
+        cmocka_unit_test(a_row_never_exceeds_the_model),
+        cmocka_unit_test(voices_are_checked_listed_replaced_and_removed),
+        cmocka_unit_test(creation_closes_what_it_was_given),
+        cmocka_unit_test(two_hundred_utterances_leave_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

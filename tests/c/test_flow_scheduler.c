@@ -1,0 +1,305 @@
+/* The step scheduler with a toy model: company independence, turns, priority, cancelling, broken rows. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ishow/flow.h"
+
+enum { MELS = 3, DIM = 2, MOD = 4, ROWS = 6, FRAMES_MAX = 40, NFE_MAX = 20 };
+
+/* A row with everything it borrows. */
+typedef struct toy {
+    float x[FRAMES_MAX * MELS], h[2 * FRAMES_MAX * DIM], mod[NFE_MAX * MOD], t[NFE_MAX + 1];
+    int cancelled;
+    int served;       /* steps the model saw */
+    int finished_at;  /* call number at which it left */
+    ishow_row_result result;
+} toy;
+
+typedef struct model {
+    ishow_scheduler *scheduler;
+    toy *rows;        /* all of them, to count */
+    size_t n_rows;
+    int calls;
+    const float *fail_x; /* any call that carries this row fails (after spoiling x) */
+    const float *nan_x;  /* this row gets a NaN ... */
+    int nan_at;          /* ... at this service */
+    int silent_error;    /* fail without a sentence */
+} model;
+
+static ishow_status toy_step(void *self, const ishow_step_row *rows, size_t n, ishow_error *error) {
+    model *m = self;
+    m->calls++;
+    int fails = 0;
+    for (size_t i = 0; i < n; i++) {
+        const ishow_step_row *r = &rows[i];
+        toy *owner = NULL;
+        for (size_t k = 0; k < m->n_rows; k++)
+            if (m->rows[k].x == r->x) owner = &m->rows[k];
+        assert_non_null(owner);
+        owner->served++;
+        for (size_t f = 0; f < r->frames * MELS; f++) {
+            float vc = sinf(r->x[f] + r->mod[f % MOD]) + r->h_cond[f / MELS * DIM];
+            float vu = cosf(r->x[f] * r->mod[1]) - r->h_uncond[f / MELS * DIM + 1];
+            r->x[f] += r->dt * (vc + (vc - vu) * r->cfg);
+        }
+        if (r->x == m->nan_x && owner->served == m->nan_at) r->x[r->frames * MELS / 2] = NAN;
+        fails |= r->x == m->fail_x;
+    }
+    if (fails && !m->silent_error) {
+        error->status = ISHOW_EMODEL;
+        strcpy(error->message, "toy trouble");
+    }
+    return fails ? ISHOW_EMODEL : ISHOW_OK;
+}
+
+static size_t frames_of(size_t k) { return 5 + 7 * k % FRAMES_MAX; }
+static int nfe_of(size_t k) { return 3 + (int)(5 * k % (NFE_MAX - 3)); }
+
+static void fill(toy *toys, size_t n) {
+    for (size_t k = 0; k < n; k++) {
+        toy *row = &toys[k];
+        memset(row, 0, sizeof *row);
+        ishow_noise_fill(k, row->x, FRAMES_MAX * MELS);
+        ishow_noise_fill(100 + k, row->h, 2 * FRAMES_MAX * DIM);
+        ishow_noise_fill(200 + k, row->mod, NFE_MAX * MOD);
+        ishow_grid_make(ISHOW_GRID_EPSS, nfe_of(k), -1, row->t, NULL);
+    }
+}
+
+static ishow_row row_of(toy *row, size_t k) {
+    return (ishow_row){.x = row->x, .h_cond = row->h, .h_uncond = row->h + frames_of(k) * DIM, .mod = row->mod, .mod_width = MOD,
+                       .t = row->t, .nfe = nfe_of(k), .cfg = 2, .frames = frames_of(k), .cancelled = &row->cancelled, .user = row};
+}
+
+static void start(model *m, toy *rows, size_t n, size_t max_rows, size_t rows_per_step) {
+    memset(m, 0, sizeof *m);
+    m->rows = rows;
+    m->n_rows = n;
+    ishow_scheduler_options options = {.max_rows = max_rows, .rows_per_step = rows_per_step, .n_mels = MELS, .step = toy_step, .step_self = m};
+    assert_int_equal(ishow_scheduler_create(&m->scheduler, &options, NULL), ISHOW_OK);
+}
+
+static void stop(model *m) {
+    assert_int_equal(ishow_scheduler_rows(m->scheduler), 0);
+    ishow_scheduler_free(m->scheduler);
+    assert_int_equal(ishow_live_handles(), 0);
+}
+
+static size_t step(model *m) {
+    ishow_row_result results[ROWS];
+    size_t n = ishow_scheduler_step(m->scheduler, results, ROWS);
+    for (size_t i = 0; i < n; i++) {
+        toy *row = results[i].user;
+        row->result = results[i];
+        row->finished_at = m->calls;
+    }
+    return n;
+}
+
+static void add(model *m, toy *rows, size_t k) {
+    ishow_row row = row_of(&rows[k], k);
+    assert_int_equal(ishow_scheduler_add(m->scheduler, &row, NULL), ISHOW_OK);
+}
+
+/* Each row alone gives the reference; then all together, joining at different steps, at every width of a call. */
+static void company_does_not_change_a_bit(void **state) {
+    (void)state;
+    toy *alone = malloc(ROWS * sizeof *alone), *together = malloc(ROWS * sizeof *together);
+    assert_non_null(alone);
+    assert_non_null(together);
+    model m;
+    fill(alone, ROWS);
+    for (size_t k = 0; k < ROWS; k++) {
+        start(&m, alone, ROWS, 1, 1);
+        add(&m, alone, k);
+        while (ishow_scheduler_rows(m.scheduler)) step(&m);
+        assert_int_equal(alone[k].result.outcome, ISHOW_ROW_DONE);
+        assert_int_equal(alone[k].result.steps, nfe_of(k));
+        stop(&m);
+    }
+    for (size_t width = 1; width <= ROWS; width++)
+        for (int stride = 0; stride < 4; stride++) {
+            fill(together, ROWS);
+            start(&m, together, ROWS, ROWS, width);
+            size_t joined = 0;
+            for (int tick = 0; joined < ROWS || ishow_scheduler_rows(m.scheduler); tick++) {
+                while (joined < ROWS && (int)joined * stride <= tick) add(&m, together, joined++);
+                step(&m);
+            }
+            for (size_t k = 0; k < ROWS; k++) assert_memory_equal(together[k].x, alone[k].x, sizeof alone[k].x);
+            stop(&m);
+        }
+    free(alone);
+    free(together);
+}
+
+/* A row of few steps among rows of many: at most (rows inside) calls for each of its steps. */
+static void a_short_row_is_not_held_up_by_long_ones(void **state) {
+    (void)state;
+    toy *rows = malloc(ROWS * sizeof *rows);
+    assert_non_null(rows);
+    model m;
+    fill(rows, ROWS);
+    start(&m, rows, ROWS, ROWS, 1);
+    ishow_row longest = row_of(&rows[0], 0);
+    longest.nfe = 16;
+    ishow_grid_make(ISHOW_GRID_EPSS, 16, -1, rows[0].t, NULL);
+    assert_int_equal(ishow_scheduler_add(m.scheduler, &longest, NULL), ISHOW_OK);
+    for (int i = 0; i < 3; i++) step(&m);
+    int before = m.calls;
+    ishow_row brief = row_of(&rows[1], 1);
+    brief.nfe = 5;
+    ishow_grid_make(ISHOW_GRID_EPSS, 5, -1, rows[1].t, NULL);
+    assert_int_equal(ishow_scheduler_add(m.scheduler, &brief, NULL), ISHOW_OK);
+    while (ishow_scheduler_rows(m.scheduler)) step(&m);
+    assert_true(rows[1].finished_at - before <= 2 * 5);
+    assert_int_equal(rows[0].finished_at, 16 + 5); /* nobody is starved either */
+    stop(&m);
+    free(rows);
+}
+
+static void turns_are_even_and_priority_goes_first(void **state) {
+    (void)state;
+    toy *rows = malloc(ROWS * sizeof *rows);
+    assert_non_null(rows);
+    model m;
+    fill(rows, ROWS);
+    start(&m, rows, ROWS, ROWS, 2);
+    for (size_t k = 0; k < 5; k++) {
+        ishow_row row = row_of(&rows[k], k);
+        row.nfe = 16;
+        row.priority = k == 4 ? 1 : 0;
+        ishow_grid_make(ISHOW_GRID_EPSS, 16, -1, rows[k].t, NULL);
+        assert_int_equal(ishow_scheduler_add(m.scheduler, &row, NULL), ISHOW_OK);
+    }
+    for (int i = 1; i <= 8; i++) {
+        step(&m);
+        assert_int_equal(rows[4].served, i); /* in every call */
+        int least = 99, most = 0;
+        for (int k = 0; k < 4; k++) {
+            if (rows[k].served < least) least = rows[k].served;
+            if (rows[k].served > most) most = rows[k].served;
+        }
+        assert_true(most - least <= 1);
+    }
+    while (ishow_scheduler_rows(m.scheduler)) step(&m);
+    for (int k = 0; k < 4; k++) assert_true(rows[4].finished_at < rows[k].finished_at);
+    stop(&m);
+    free(rows);
+}
+
+static void a_full_scheduler_refuses(void **state) {
+    (void)state;
+    toy *rows = malloc(ROWS * sizeof *rows);
+    assert_non_null(rows);
+    model m;
+    fill(rows, ROWS);
+    start(&m, rows, ROWS, 2, 4);
+    add(&m, rows, 0);
+    add(&m, rows, 1);
+    ishow_row third = row_of(&rows[2], 2);
+    ishow_error error;
+    assert_int_equal(ishow_scheduler_add(m.scheduler, &third, &error), ISHOW_EBUSY);
+    ishow_row empty = {0};
+    assert_int_equal(ishow_scheduler_add(m.scheduler, &empty, &error), ISHOW_EINVAL);
+    while (ishow_scheduler_rows(m.scheduler)) step(&m);
+    stop(&m);
+    free(rows);
+}
+
+static void a_cancelled_row_takes_no_further_step(void **state) {
+    (void)state;
+    toy *rows = malloc(ROWS * sizeof *rows);
+    assert_non_null(rows);
+    model m;
+    fill(rows, ROWS);
+    start(&m, rows, ROWS, ROWS, 2);
+    add(&m, rows, 3);
+    add(&m, rows, 5);
+    step(&m);
+    step(&m);
+    __atomic_store_n(&rows[5].cancelled, 1, __ATOMIC_RELEASE);
+    assert_int_equal(step(&m), 1);
+    assert_int_equal(rows[5].result.outcome, ISHOW_ROW_CANCELLED);
+    assert_int_equal(rows[5].result.steps, 2);
+    assert_int_equal(rows[5].served, 2);
+    while (ishow_scheduler_rows(m.scheduler)) step(&m);
+    assert_int_equal(rows[3].result.outcome, ISHOW_ROW_DONE);
+    stop(&m);
+    free(rows);
+}
+
+static void a_broken_row_leaves_alone(void **state) {
+    (void)state;
+    toy *alone = malloc(ROWS * sizeof *alone), *rows = malloc(ROWS * sizeof *rows);
+    assert_non_null(alone);
+    assert_non_null(rows);
+    model m;
+    fill(alone, ROWS);
+    start(&m, alone, ROWS, ROWS, 1);
+    for (size_t k = 0; k < 3; k++) add(&m, alone, k);
+    while (ishow_scheduler_rows(m.scheduler)) step(&m);
+    stop(&m);
+
+    for (int trouble = 0; trouble < 3; trouble++) {
+        fill(rows, ROWS);
+        start(&m, rows, ROWS, ROWS, 3);
+        if (trouble == 0) m.nan_x = rows[1].x, m.nan_at = 2;
+        else m.fail_x = rows[1].x, m.silent_error = trouble == 2;
+        for (size_t k = 0; k < 3; k++) add(&m, rows, k);
+        while (ishow_scheduler_rows(m.scheduler)) step(&m);
+        assert_int_equal(rows[1].result.outcome, ISHOW_ROW_FAILED);
+        assert_int_equal(rows[1].result.error.status, ISHOW_EMODEL);
+        assert_int_equal(rows[1].result.steps, trouble == 0 ? 2 : 0);
+        static const char *const sentences[] = {"non-finite values at step 2", "toy trouble", "step failed (EMODEL)"};
+        assert_non_null(strstr(rows[1].result.error.message, sentences[trouble]));
+        for (size_t k = 0; k < 3; k += 2) { /* the others as if it had never been there */
+            assert_int_equal(rows[k].result.outcome, ISHOW_ROW_DONE);
+            assert_memory_equal(rows[k].x, alone[k].x, sizeof alone[k].x);
+        }
+        stop(&m);
+    }
+    free(alone);
+    free(rows);
+}
+
+static void results_wait_for_room(void **state) {
+    (void)state;
+    toy *rows = malloc(ROWS * sizeof *rows);
+    assert_non_null(rows);
+    model m;
+    fill(rows, ROWS);
+    start(&m, rows, ROWS, ROWS, ROWS);
+    for (size_t k = 0; k < 4; k++) {
+        add(&m, rows, k);
+        rows[k].cancelled = 1;
+    }
+    ishow_row_result one;
+    for (size_t left = 4; left > 0; left--) {
+        assert_int_equal(ishow_scheduler_rows(m.scheduler), left);
+        assert_int_equal(ishow_scheduler_step(m.scheduler, &one, 1), 1);
+        assert_int_equal(one.outcome, ISHOW_ROW_CANCELLED);
+    }
+    assert_int_equal(m.calls, 0);
+    stop(&m);
+    free(rows);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(company_does_not_change_a_bit),
+        cmocka_unit_test(a_short_row_is_not_held_up_by_long_ones),
+        cmocka_unit_test(turns_are_even_and_priority_goes_first),
+        cmocka_unit_test(a_full_scheduler_refuses),
+        cmocka_unit_test(a_cancelled_row_takes_no_further_step),
+        cmocka_unit_test(a_broken_row_leaves_alone),
+        cmocka_unit_test(results_wait_for_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

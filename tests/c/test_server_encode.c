@@ -1,0 +1,156 @@
+/* Pieces of the HTTP layer that need no socket: writers, base64, streamed resampling, negotiation, the request's JSON. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/server.h"
+
+static void json_strings_are_escaped(void **state) {
+    (void)state;
+    bytes b = {0};
+    bytes_json(&b, "a\"b\\c\nd\x01 \xC3\xA9");
+    bytes_add(&b, "", 1);
+    assert_false(b.failed);
+    assert_string_equal((char *)b.data, "\"a\\\"b\\\\c\\nd\\u0001 \xC3\xA9\"");
+    bytes_free(&b);
+}
+
+static void base64_matches_the_standard(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}}; /* RFC 4648 */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bytes b = {0};
+        encode_base64(&b, cases[i][0], strlen(cases[i][0]));
+        bytes_add(&b, "", 1);
+        assert_string_equal((char *)b.data, cases[i][1]);
+        bytes_free(&b);
+    }
+}
+
+/* However a signal is cut, streaming gives what resampling the whole gives. */
+static void streamed_resampling_equals_the_whole(void **state) {
+    (void)state;
+    enum { N = 30011 };
+    static const int rates[] = {8000, 11025, 16000, 22050, 24000, 44100, 48000};
+    static const size_t cuts[] = {1, 999, 4096, 4097, 12000, 29000, N};
+    float *x = malloc(N * sizeof *x);
+    for (int i = 0; i < N; i++) x[i] = (float)(0.4 * sin(0.05 * i) + 0.2 * sin(1.1 * i) + 0.1 * ((i * 2654435761u >> 16 & 255) / 255.0 - 0.5));
+    for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+        ishow_pcm whole = {0};
+        ishow_error error = {0};
+        bytes out = {0};
+        rate_stream *stream = NULL;
+        assert_int_equal(ishow_audio_resample(x, N, 24000, rates[r], &whole, &error), ISHOW_OK);
+        assert_int_equal(rate_stream_create(&stream, 24000, rates[r], &error), ISHOW_OK);
+        size_t at = 0;
+        for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
+            assert_int_equal(rate_stream_push(stream, x + at, cuts[c] - at, 0, &out, &error), ISHOW_OK);
+            at = cuts[c];
+        }
+        assert_int_equal(rate_stream_push(stream, NULL, 0, 1, &out, &error), ISHOW_OK);
+        const float *y = (const float *)(void *)out.data;
+        size_t n = out.n / sizeof(float);
+        float worst = 0;
+        assert_in_range(n, whole.length - 1, whole.length + 1);
+        for (size_t i = 0; i < n && i < whole.length; i++) worst = fmaxf(worst, fabsf(y[i] - whole.samples[i]));
+        printf("  24000 -> %d: largest difference %.2g\n", rates[r], worst);
+        assert_true(worst < 1e-4f);
+        rate_stream_free(stream);
+        bytes_free(&out);
+        ishow_pcm_free(&whole);
+    }
+    free(x);
+}
+
+static void accept_header_chooses(void **state) {
+    (void)state;
+    assert_true(accept_quality("audio/*", "audio", "wav") == 1);
+    assert_true(accept_quality("audio/wav;q=0.5, application/json", "audio", "wav") == 0.5);
+    assert_true(accept_quality("audio/wav;q=0.5, application/json", "application", "json") == 1);
+    assert_true(accept_quality("text/html, */*", "audio", "wav") == 0);
+    assert_true(accept_quality(NULL, "audio", "wav") == 0);
+    assert_true(accept_quality("audio", "audio", "wav") == 0);
+    assert_true(accept_quality(",,;q=,/", "audio", "wav") == 0);
+}
+
+static int parse(const char *body, speech *out, fault *f) {
+    const ishow_request defaults = ishow_request_default();
+    memset(f, 0, sizeof *f);
+    return speech_parse(body, strlen(body), &defaults, out, f);
+}
+
+static void a_full_request_is_read(void **state) {
+    (void)state;
+    speech s;
+    fault f;
+    assert_true(parse("{\"text\":\"h\xC3\xA9\",\"voice_id\":\"v\",\"engine\":\"f5\",\"speed\":2,\"target_rms\":0.2,\"cross_fade_duration\":0.5,\"sway_sampling_coef\":0.25,"
+                      "\"cfg_strength\":3,\"nfe_step\":16,\"fix_duration\":4.5,\"remove_silence\":true,\"seed\":18446744073709551615,\"format\":\"wav\",\"sample_rate\":16000}", &s, &f));
+    assert_string_equal(s.request.text, "h\xC3\xA9");
+    assert_string_equal(s.request.voice, "v");
+    assert_true(s.request.speed == 2 && s.request.target_rms == 0.2 && s.request.cross_fade == 0.5 && s.request.sway == 0.25 && s.request.cfg == 3);
+    assert_true(s.request.nfe == 16 && s.request.fix_duration == 4.5 && s.request.remove_silence && s.request.has_seed && s.request.seed == UINT64_MAX);
+    assert_int_equal(s.sample_rate, 16000);
+    speech_free(&s);
+    assert_true(parse("{\"text\":\"a\",\"voice_id\":null,\"seed\":null,\"format\":null,\"speed\":null,\"nfe_step\":null}", &s, &f));
+    assert_true(s.request.nfe == ISHOW_NFE && !s.request.has_seed && !s.request.voice && s.request.speed == ISHOW_SPEED);
+    speech_free(&s);
+}
+
+/* Every wrong value is refused with its field; "" is a fault of the whole body. */
+static void wrong_requests_name_their_field(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", ""}, {"[]", ""}, {"{\"text\":\"a\"", ""}, {"{\"text\":\"a\"} x", ""}, {"{\"text\":\"a\",\"text\":\"b\"}", ""}, {"{\"text\":\"a\\u0000b\"}", ""},
+        {"{\"text\":\"\xFF\"}", ""}, {"{\"text\":\"\\ud800\"}", ""}, {"{\"text\":1e999}", ""}, {"{\"text\":\"a\",\"seed\":18446744073709551616}", "seed"},
+        {"{\"text\":\"a\",\"nfe_step\":99999999999999999999}", "nfe_step"}, {"{\"text\":\"a\",\"nfe_step\":999999999999999999999999}", ""},
+        {"{}", "text"}, {"{\"text\":\"\"}", "text"}, {"{\"text\":null}", "text"}, {"{\"text\":5}", "text"}, {"{\"text\":\"a\",\"volume\":1}", "volume"},
+        {"{\"text\":\"a\",\"voice_id\":\"\"}", "voice_id"}, {"{\"text\":\"a\",\"voice_id\":7}", "voice_id"}, {"{\"text\":\"a\",\"engine\":\"x\"}", "engine"},
+        {"{\"text\":\"a\",\"speed\":0.29}", "speed"}, {"{\"text\":\"a\",\"speed\":3.01}", "speed"}, {"{\"text\":\"a\",\"speed\":\"1\"}", "speed"}, {"{\"text\":\"a\",\"speed\":true}", "speed"},
+        {"{\"text\":\"a\",\"target_rms\":1.1}", "target_rms"}, {"{\"text\":\"a\",\"target_rms\":-0.1}", "target_rms"}, {"{\"text\":\"a\",\"cross_fade_duration\":1.5}", "cross_fade_duration"},
+        {"{\"text\":\"a\",\"sway_sampling_coef\":0.6}", "sway_sampling_coef"}, {"{\"text\":\"a\",\"sway_sampling_coef\":-1.1}", "sway_sampling_coef"},
+        {"{\"text\":\"a\",\"cfg_strength\":11}", "cfg_strength"}, {"{\"text\":\"a\",\"nfe_step\":0}", "nfe_step"}, {"{\"text\":\"a\",\"nfe_step\":65}", "nfe_step"},
+        {"{\"text\":\"a\",\"nfe_step\":7.0}", "nfe_step"}, {"{\"text\":\"a\",\"fix_duration\":61}", "fix_duration"}, {"{\"text\":\"a\",\"remove_silence\":1}", "remove_silence"},
+        {"{\"text\":\"a\",\"seed\":-1}", "seed"}, {"{\"text\":\"a\",\"seed\":1.5}", "seed"}, {"{\"text\":\"a\",\"seed\":\"x\"}", "seed"}, {"{\"text\":\"a\",\"format\":\"flac\"}", "format"},
+        {"{\"text\":\"a\",\"format\":1}", "format"}, {"{\"text\":\"a\",\"sample_rate\":1}", "sample_rate"}, {"{\"text\":\"a\",\"sample_rate\":24000.5}", "sample_rate"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        speech s;
+        fault f;
+        if (parse(cases[i][0], &s, &f)) fail_msg("taken: %s", cases[i][0]);
+        assert_int_equal(f.status, 400);
+        if (strcmp(f.error.field, cases[i][1])) fail_msg("%s: field \"%s\", message %s", cases[i][0], f.error.field, f.error.message);
+        assert_true(strlen(f.error.message) > 10);
+        speech_free(&s);
+    }
+}
+
+static void text_is_counted_in_characters(void **state) {
+    (void)state;
+    for (int extra = 0; extra < 2; extra++) {
+        bytes b = {0};
+        speech s;
+        fault f;
+        bytes_text(&b, "{\"text\":\"");
+        for (int i = 0; i < ISHOW_MAX_TEXT_CHARS + extra; i++) bytes_text(&b, "\xE4\xB8\xAD");
+        bytes_add(&b, "\"}", 3);
+        assert_int_equal(parse((char *)b.data, &s, &f), !extra);
+        if (extra) assert_non_null(strstr(f.error.message, "5001"));
+        speech_free(&s);
+        bytes_free(&b);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(json_strings_are_escaped),     cmocka_unit_test(base64_matches_the_standard), cmocka_unit_test(streamed_resampling_equals_the_whole),
+        cmocka_unit_test(accept_header_chooses),        cmocka_unit_test(a_full_request_is_read),      cmocka_unit_test(wrong_requests_name_their_field),
+        cmocka_unit_test(text_is_counted_in_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

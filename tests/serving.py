@@ -1,0 +1,118 @@
+"""The server executable as a process: started on a free port, its log kept, ended by signal."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACES = (ROOT / "ishowtts" / "bin" / "ishowtts-server", ROOT / "build" / "release" / "ishowtts-server")
+# One thread and no compiling: the suite shares its machine.
+SMALL = ("--set", "model.threads=1", "--set", "model.compile=off")
+START_SECONDS = 120.0
+
+
+def executable() -> Path:
+    """$ISHOWTTS_SERVER, or the newest of the places where a build puts it."""
+    if given := os.environ.get("ISHOWTTS_SERVER"):
+        return Path(given)
+    found = [place for place in PLACES if place.is_file()]
+    if not found:
+        raise FileNotFoundError("there is no server: run `make server`, or set ISHOWTTS_SERVER")
+    return max(found, key=lambda place: place.stat().st_mtime)
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"ISHOWTTS_PATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+class Server:
+    """A running server; `lines` are what it printed, `log` what it wrote to standard error."""
+
+    def __init__(self, *arguments: str, wait: bool = True, env: dict[str, str] | None = None) -> None:
+        command = [str(executable()), "--port", "0", "--verbose", *SMALL, *arguments]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment() | (env or {}), bufsize=1
+        )
+        self.lines: queue.Queue[str] = queue.Queue()
+        self.log: list[str] = []
+        self._port: int | None = None
+        self._bound = threading.Event()
+        threading.Thread(target=self._read, args=(self.process.stdout, self._printed), daemon=True).start()
+        threading.Thread(target=self._read, args=(self.process.stderr, self._logged), daemon=True).start()
+        if not self._bound.wait(START_SECONDS):
+            self.kill()
+            raise TimeoutError("the server opened no port:\n" + "".join(self.log))
+        if self._port is None:
+            self.process.wait()
+            raise RuntimeError("the server ended:\n" + "".join(self.log))
+        if wait:
+            line = self.lines.get(timeout=START_SECONDS)
+            assert line == f"iShowTTS listens on {self.url}\n", line
+
+    def _read(self, stream: object, take: object) -> None:
+        for line in stream:  # type: ignore[attr-defined]
+            take(line)  # type: ignore[operator]
+        self._bound.set()
+
+    def _printed(self, line: str) -> None:
+        self.lines.put(line)
+
+    def _logged(self, line: str) -> None:
+        self.log.append(line)
+        if found := re.search(r"http://[^ ]+:(\d+)", line):
+            self._port = int(found[1])
+            self._bound.set()
+
+    @property
+    def port(self) -> int:
+        assert self._port is not None
+        return self._port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def raw(self, data: bytes, *, timeout: float = 60.0) -> bytes:
+        """Send bytes, read to the end of the connection."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+            connection.sendall(data)
+            parts = []
+            try:
+                while part := connection.recv(65536):
+                    parts.append(part)
+            except ConnectionResetError:
+                pass
+            return b"".join(parts)
+
+    def stop(self, seconds: float = 60.0) -> int:
+        """SIGTERM and the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def run(arguments: Sequence[str], seconds: float = START_SECONDS) -> subprocess.CompletedProcess[str]:
+    """A server that is expected to end by itself."""
+    return subprocess.run(
+        [str(executable()), *arguments], capture_output=True, text=True, env=environment(), timeout=seconds, check=False
+    )
+
+
+def until(condition: object, seconds: float = 60.0) -> None:
+    """Wait for a condition; fails when it does not come."""
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < end, "the condition did not come"
+        time.sleep(0.02)

@@ -1,0 +1,63 @@
+"""Make a tiny model folder with random weights, for tests that need a model but not speech.
+
+    python tests/tiny.py FOLDER [--fault nan|corrupt|shape]
+
+Built like the embedded voice (phones, aligned layout, own durations); it follows a reference, and speaks noise.
+Faults: "nan" answers NaN, "corrupt" has a cut checkpoint, "shape" has one of another width.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
+from ishowtts.model.dit import DiT
+from ishowtts.model.duration import DurationPredictor
+from ishowtts.model.vocos import Vocos
+
+VOCAB = Path(__file__).parent.parent / "ishowtts" / "voices" / "demo" / "vocab.txt"
+
+
+def make(folder: Path, fault: str = "") -> Path:
+    """Write model.json, vocab.txt and the checkpoints; the same weights every time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab = VOCAB.read_text(encoding="utf-8")
+    symbols = len(vocab.splitlines())
+    dit = DiTConfig(64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=symbols, text_layout="aligned")
+    durations = DurationConfig(16, 1, 3)
+    config = ModelConfig("tiny", dit, MelConfig(), VocosConfig(32, 64, 2), durations, text="phones-en")
+    config.save(folder / "model.json")
+    (folder / "vocab.txt").write_text(vocab, encoding="utf-8")
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        width = 128 if fault == "shape" else dit.dim
+        parts: dict[str, torch.nn.Module] = {
+            "dit": DiT(dataclasses.replace(dit, dim=width, heads=width // 64)),
+            "vocos": Vocos(config.vocos, config.mel),
+            "duration": DurationPredictor(durations, symbols),
+        }
+        for part in parts.values():
+            for weight in part.parameters():
+                torch.nn.init.normal_(weight, std=0.05)
+    torch.nn.init.constant_(parts["duration"].out.bias, 1.5)  # e^1.5 frames a phone
+    if fault == "nan":
+        torch.nn.init.constant_(parts["dit"].proj_out.bias, 3e38)  # finite in the file, not after a step
+    for name, part in parts.items():
+        save_file(part.state_dict(), folder / f"{name}.safetensors")
+    if fault == "corrupt":
+        path = folder / "dit.safetensors"
+        path.write_bytes(path.read_bytes()[:1000])
+    return folder
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--fault", default="", choices=("", "nan", "corrupt", "shape"))
+    arguments = parser.parse_args()
+    make(arguments.folder, arguments.fault)

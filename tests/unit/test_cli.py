@@ -1,0 +1,159 @@
+"""The command line as a user meets it: output, one-sentence errors, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+from ishowtts import __version__, cli
+
+
+def run(*arguments: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ishowtts", *arguments]
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    )
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        cli.main(["--version"])
+    assert raised.value.code == 0 and capsys.readouterr().out == f"ishowtts {__version__}\n"
+
+
+def test_speaks_into_a_file_and_says_what_it_did(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.wav", tmp_path / "b.wav"
+    done = run("speak", "Hello there.", "-o", str(first), "--seed", "5", "--nfe", "3", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    for part in ("s of audio", "real-time factor", "first audio", "seed 5", "voice ", "backend "):
+        assert part in done.stderr
+    with wave.open(str(first)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (24000, 1, 2)
+        assert 0.3 < file.getnframes() / file.getframerate() < 5
+        assert any(file.readframes(file.getnframes()))
+    again = run("speak", "-", "-o", str(second), "--seed", "5", "--nfe", "3", "--threads", "1", text="Hello there.\n")
+    assert again.returncode == 0, again.stderr
+    assert first.read_bytes() == second.read_bytes(), "the same seed gives the same speech"
+
+
+def test_plays_through_a_program_when_no_file_is_named(tmp_path: Path) -> None:
+    player = tmp_path / "aplay"
+    player.write_text(f'#!/bin/sh\n/bin/cp "$2" {tmp_path}/heard.wav\n')
+    player.chmod(0o755)
+    done = run("speak", "Hi.", "--nfe", "2", "--threads", "1", PATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    with wave.open(str(tmp_path / "heard.wav")) as file:
+        assert file.getnframes() > 2400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["speak", "hi", "--nfe", "99", "-o", "x.wav"], "from 1 to 64, not 99"),
+        (["speak", "hi", "--seed", "-1", "-o", "x.wav"], "--seed"),
+        (["speak", "hi", "--voice", "nobody", "-o", "x.wav"], "nobody"),
+        (["speak", "hi", "--model", "/no/such/model", "-o", "x.wav"], "/no/such/model"),
+        (["speak", "hi", "-o", "/no/such/folder/x.wav"], "/no/such/folder"),
+        (["speak", "  ", "-o", "x.wav"], "no text"),
+        (["speak", "-o", "x.wav"], "text"),
+        (["speak", "hi", "--config", "/no/such.toml", "-o", "x.wav"], "/no/such.toml"),
+        (["sing"], "sing"),
+        ([], "COMMAND"),
+        (["config", "check", "/no/such.toml"], "/no/such.toml"),
+        (["voices", "--set", "nonsense"], "section.key=value"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = cli.main(arguments)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    said = capsys.readouterr()
+    assert status == 2 and said.out == ""
+    assert words in said.err and said.err.count("\n") == 1 and "Traceback" not in said.err
+    assert list(tmp_path.iterdir()) == [], "nothing is written"
+
+
+def test_text_without_sound_and_a_missing_player(tmp_path: Path) -> None:
+    done = run("speak", "😀", "-o", str(tmp_path / "x.wav"), "--threads", "1")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "spoken" in done.stderr
+    done = run("speak", "hi", PATH=str(tmp_path))
+    assert done.returncode == 2 and "-o out.wav" in done.stderr
+
+
+def test_interrupt_while_loading_and_while_speaking_is_130(tmp_path: Path) -> None:
+    text = "This is a long sentence about nothing at all. " * 40
+    for moment in ("loading", "speaking"):
+        code = f"""
+import os, signal, sys, threading
+from ishowtts import cli, engine
+def later():
+    os.kill(os.getpid(), signal.SIGINT)
+real = engine.Engine.stream
+def stream(self, *arguments, **options):
+    made = real(self, *arguments, **options)
+    threading.Timer(0.5, later).start()
+    return made
+engine.Engine.stream = stream
+if {moment!r} == "loading":
+    from ishowtts import _runtime
+    backend = _runtime.backend
+    def slow(*arguments):
+        later()
+        return backend(*arguments)
+    _runtime.backend = slow
+sys.exit(cli.main(["speak", {text!r}, "-o", "x.wav", "--threads", "1", "--backend", "eager"]))
+"""
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (130, ""), moment
+        assert not (tmp_path / "x.wav").exists()
+
+
+def test_voices_are_listed_and_the_default_marked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("default_voice = 'b'\n[[voices]]\nid = 'a'\ntext = 'One.'\n[[voices]]\nid = 'b'\ntext = 'Two.'\n")
+    assert cli.main(["voices", "--config", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:3] for line in lines] == ["  a", "* b"]
+    assert cli.main(["voices", "--config", str(file), "--json"]) == 0
+    assert [voice["default"] for voice in json.loads(capsys.readouterr().out)] == [False, True]
+
+
+def test_config_is_checked_and_shown_without_secrets(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("[server]\napi_key = 'hunter2'\n")
+    assert cli.main(["config", "check", str(file)]) == 0
+    assert "good" in capsys.readouterr().out
+    assert cli.main(["config", "show", str(file), "--set", "sampling.nfe=5"]) == 0
+    shown = capsys.readouterr().out
+    assert json.loads(shown)["sampling"]["nfe"] == 5 and "hunter2" not in shown
+    assert cli.main(["config", "schema"]) == 0
+    assert "sampling" in json.loads(capsys.readouterr().out)["properties"]
+
+
+def test_serve_hands_over_to_the_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(cli.os, "execve", lambda *arguments: seen.extend(arguments))
+    monkeypatch.setattr(cli, "SERVER", tmp_path / "ishowtts-server")
+    assert cli.main(["serve"]) == 2, "not built"
+    cli.SERVER.touch()
+    cli.main(["serve", "--host", "::1", "--port", "0", "--set", "model.threads=1", "--config", "c.toml"])
+    program, command, environment = seen
+    assert program == cli.SERVER
+    assert command[1:] == ["--host", "::1", "--port", "0", "--config", "c.toml", "--set", "model.threads=1"]
+    assert environment["ISHOWTTS_PYTHON"] == sys.executable
+
+
+def test_training_has_its_own_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        cli.main(["train", "--help"])
+    assert raised.value.code == 0 and "usage: ishowtts train" in capsys.readouterr().out

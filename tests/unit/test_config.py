@@ -1,0 +1,170 @@
+"""Settings: order of precedence, where a fault is said to be, and what C gets to read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ishowtts import config
+from ishowtts._engine import DEFAULTS
+from ishowtts.errors import ConfigError, VoiceError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(config.ENVIRONMENT):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def make(text: str) -> Path:
+        path = tmp_path / "ishowtts.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return make
+
+
+def test_defaults_are_those_of_the_core() -> None:
+    data = json.loads(config.load().to_json())
+    assert data["server"]["port"] == DEFAULTS["port"]
+    assert data["sampling"] == {
+        "nfe": DEFAULTS["nfe"], "cfg_strength": DEFAULTS["cfg_strength"], "sway_sampling_coef": DEFAULTS["sway"],
+        "speed": DEFAULTS["speed"], "target_rms": DEFAULTS["target_rms"], "cross_fade_duration": DEFAULTS["cross_fade"],
+    }  # fmt: skip
+    assert data["engine"] == {
+        name: DEFAULTS[name]  # type: ignore[literal-required]
+        for name in ("queue_capacity", "cache_bytes", "max_rows", "chunk_seconds", "retries")
+    }
+    assert data["voices"] and data["default_voice"] == data["voices"][0]["id"], "the model's own voices"
+
+
+def test_options_win_over_the_environment_and_that_over_the_file(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("[server]\nport = 1001\nhost = 'localhost'\ndrain_seconds = 5\n")
+    monkeypatch.setenv("ISHOWTTS__SERVER__PORT", "1002")
+    monkeypatch.setenv("ISHOWTTS__SERVER__DRAIN_SECONDS", "6")
+    monkeypatch.setenv("ISHOWTTS__SERVER__API_KEY", "12345")
+    server = config.load(path, ["server.port=1003", 'server.allowed_hosts=["tts.example"]', "server.insecure=true"]).server
+    assert (server.port, server.drain_seconds, server.host, server.api_key) == (1003, 6, "localhost", "12345")
+    assert server.allowed_hosts == ["tts.example"] and server.insecure is True
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "message"),
+    [
+        ("\n[server]\nport = 70000\n", "server.port", "{file}:3: server.port must be a whole number from 0 to 65535, not 70000"),
+        ("[sampling]\nspeed = 9\n", "sampling.speed", "{file}:2: sampling.speed must be a number from 0.3 to 3, not 9"),
+        ("sampling.speed = nan\n", "sampling.speed", "{file}:1: sampling.speed must be a number from 0.3 to 3, not NaN"),
+        ("[sampling]\nnfe = true\n", "sampling.nfe", "{file}:2: sampling.nfe must be a whole number from 1 to 64, not true"),
+        ("[sampling]\nnfe = '7'\n", "sampling.nfe", '{file}:2: sampling.nfe must be a whole number from 1 to 64, not "7"'),
+        ("[model]\nprecision = 'fp8'\n", "model.precision", '{file}:2: model.precision must be one of fp32, bf16, not "fp8"'),
+        ("[server]\nprot = 1\n", "server.prot", "{file}:2: server.prot is unknown; did you mean port?"),
+        ("x = 1\n", "x", "{file}:1: x is unknown; known here: server, model, sampling, engine, default_voice, voices"),
+        ("model = 'demo'\n", "model", '{file}:1: model must be a table, not "demo"'),
+        ("[[voices]]\nid = 'a'\ntext = 'x'\n[[voices]]\ntext = 'b'\n", "voices[1].id", "{file}:4: voices[1].id is missing"),
+        ("[[voices]]\nid = 'a b'\n", "voices[0].id",
+         "{file}:2: voices[0].id must be made of letters, digits, '.', '_' and '-', at most 64, not \"a b\""),
+        ("[[voices]]\nid = 'a'\n[[voices]]\nid = 'a'\n", "voices", "{file}:1: voices: the id a is used twice"),
+        ("default_voice = 'b'\n[[voices]]\nid = 'a'\n", "default_voice", "{file}:1: default_voice must be one of a, not b"),
+        ("[server]\nport = 1\nhost = '0.0.0.0'\n", "server.host",
+         "{file}:3: host 0.0.0.0 serves other machines, which needs server.api_key, or server.insecure = true"),
+        ("[server]\nport = \n", "", "{file}:2: invalid value"),
+        ("[server]\nport = 1\nport = 2\n", "", "{file}:3: cannot overwrite a value"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_with_its_line_field_and_range(write, text: str, field: str, message: str) -> None:
+    path = write(text)
+    with pytest.raises(ConfigError) as raised:
+        config.load(path)
+    assert str(raised.value) == message.format(file=path)
+    assert (raised.value.field, raised.value.status) == (field, "EINVAL")
+
+
+def test_a_fault_in_the_environment_or_an_option_is_named_there(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("[sampling]\nnfe = 7\n")
+    with pytest.raises(ConfigError, match=r"^option sampling\.nfe: .* from 1 to 64, not \"many\"$"):
+        config.load(path, ["sampling.nfe=many"])
+    monkeypatch.setenv("ISHOWTTS__SAMPLING__NFE", "99")
+    with pytest.raises(ConfigError, match=r"^environment variable ISHOWTTS__SAMPLING__NFE: .* not 99$"):
+        config.load(path)
+    with pytest.raises(ConfigError, match=r"must read section\.key=value"):
+        config.load(None, ["nfe"])
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read") as raised:
+        config.load(tmp_path / "none.toml")
+    assert raised.value.status == "ENOTFOUND"
+    (tmp_path / "latin.toml").write_bytes(b"# ok\n# caf\xe9\n")
+    with pytest.raises(ConfigError, match=r"latin\.toml:2: this is not UTF-8"):
+        config.load(tmp_path / "latin.toml")
+
+
+def test_paths_are_relative_to_the_file(write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "me.wav").touch()
+    path = write("[model]\nname = 'F5TTS_Base=./models/x.pt'\n[[voices]]\nid = 'me'\naudio = 'me.wav'\ntext = 'a  b'\n")
+    monkeypatch.chdir("/")
+    data = config.load(path).to_dict()
+    assert data["voices"] == [{"id": "me", "audio": str(tmp_path / "me.wav"), "text": "a b", "language": None}]
+    assert data["default_voice"] == "me"
+    assert data["model"]["name"] == f"F5TTS_Base={tmp_path}/models/x.pt"
+    assert config.load(write("[model]\nname = 'F5TTS_v1_Base'\n")).model.name == "F5TTS_v1_Base"
+
+
+def test_secrets_reach_the_server_but_are_not_shown() -> None:
+    made = config.load(None, ["server.api_key=hunter2"])
+    assert json.loads(made.to_json())["server"]["api_key"] == "hunter2"
+    assert "hunter2" not in json.dumps(made.masked())
+
+
+def test_a_secret_of_the_wrong_type_is_not_repeated(write) -> None:
+    with pytest.raises(ConfigError) as raised:
+        config.load(write("[server]\napi_key = 424242\n"))
+    assert "424242" not in str(raised.value) and "server.api_key" in str(raised.value)
+
+
+def test_an_unknown_default_voice_of_the_model_is_refused() -> None:
+    with pytest.raises(VoiceError, match="default_voice is nobody"):
+        config.load(None, ["default_voice=nobody"]).to_json()
+
+
+def _fields(node: dict, whole: dict, prefix: str = "") -> list[str]:
+    names = []
+    for name, field in node.get("properties", {}).items():
+        reference = field.get("$ref") or field.get("items", {}).get("$ref")
+        if reference:
+            names += _fields(whole["$defs"][reference.rpartition("/")[2]], whole, f"{name}.")
+        else:
+            names.append(prefix + name)
+    return names
+
+
+def test_the_shipped_example_is_good_and_repeats_no_default() -> None:
+    example = ROOT / "configs" / "ishowtts.toml"
+    assert config.load(example).to_dict() == config.load().to_dict(), "active lines would hide a changed default"
+    # Uncommented, every line of it must be accepted too.
+    text = "\n".join(
+        line.removeprefix("#") if line.startswith("#") and not line.startswith("# ") else line
+        for line in example.read_text(encoding="utf-8").splitlines()
+    )
+    shown = config._lines(text)
+    schema = config.schema()
+    known = {tuple(name.split(".")) for name in _fields(schema, schema)}
+    written = {tuple(part for part in keys if not part.isdecimal()) for keys in shown}
+    assert known <= written, f"not in the example: {known - written}"
+    assert {keys for keys in written if len(keys) == 2} <= known
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    schema = config.schema()
+    for name in _fields(schema, schema):
+        assert f"`{name.partition('.')[2] or name}`" in text, name

@@ -1,0 +1,306 @@
+"""The Python face of the engine, over a tiny random model that speaks noise (tests/tiny.py)."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ishowtts import Engine, IshowError, ModelError, TextError, VoiceError, _audio, _engine
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+TEXT = "The quick brown fox jumps over the lazy dog."
+LONG = " ".join([TEXT] * 40)
+TONE = (0.2 * np.sin(0.03 * np.arange(48000))).astype(np.float32)
+
+
+def tiny(folder: Path, fault: str = "") -> Path:
+    command = [sys.executable, str(ROOT / "tests" / "tiny.py"), str(folder), *(["--fault", fault] if fault else [])]
+    subprocess.run(command, check=True, env=ENVIRONMENT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def open_engine(model: Path, **options: object) -> Engine:
+    engine = Engine.load(model, threads=1, backend="eager", **options)  # type: ignore[arg-type]
+    engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
+    return engine
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path) -> Iterator[Engine]:
+    with open_engine(model) as engine:
+        yield engine
+
+
+def test_speaks(engine: Engine) -> None:
+    speech = engine.speak(TEXT, seed=5)
+    assert speech.samples.dtype == np.float32 and speech.samples.ndim == 1
+    assert np.isfinite(speech.samples).all()
+    assert 0.5 < speech.seconds < 60 and speech.sample_rate == 24000
+    assert speech.seed == 5 and speech.timings["voice"] == "tone" and speech.timings["chunks"] == 1
+    assert speech.seconds == pytest.approx(speech.timings["audio"])
+    assert 0 < speech.timings["model"] <= speech.timings["total"]
+
+
+def test_a_seed_makes_the_same_speech_again(engine: Engine) -> None:
+    drawn, other = engine.speak(TEXT), engine.speak(TEXT)
+    assert drawn.seed != other.seed and not np.array_equal(drawn.samples, other.samples)
+    assert np.array_equal(drawn.samples, engine.speak(TEXT, seed=drawn.seed).samples)
+
+
+def test_options_reach_the_model(engine: Engine) -> None:
+    plain = engine.speak(TEXT, seed=5)
+    for options in ({"nfe": 5}, {"cfg": 0.0}, {"sway": 0.0}, {"uniform_grid": True}, {"target_rms": 0.01}):
+        changed = engine.speak(TEXT, seed=5, **options)  # type: ignore[arg-type]
+        assert len(changed.samples) == len(plain.samples), options
+        assert not np.allclose(changed.samples, plain.samples, atol=1e-5), options
+    assert engine.speak(TEXT, seed=5, speed=2.0).seconds < 0.7 * plain.seconds
+
+
+def test_a_stream_brings_the_same_audio_in_pieces(model: Path) -> None:
+    with open_engine(model, chunk_seconds=5.0) as engine:
+        whole = engine.speak(LONG, seed=5)
+        stream = engine.stream(LONG, seed=5)
+        pieces = list(stream)
+    assert len(pieces) > 3 and whole.timings["chunks"] > 3
+    assert np.array_equal(np.concatenate(pieces), whole.samples)
+    assert stream.progress == pytest.approx(1.0)
+    assert 0 < stream.timings["first_audio"] < stream.timings["total"]
+
+
+def test_threads_share_an_engine(engine: Engine) -> None:
+    texts = [f"{TEXT} Number {i}." for i in range(4)]
+    alone = [engine.speak(text, seed=i).samples for i, text in enumerate(texts)]
+    together: dict[int, np.ndarray] = {}
+
+    def speak(i: int) -> None:
+        together[i] = engine.speak(texts[i], seed=i).samples
+
+    threads = [threading.Thread(target=speak, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i, samples in enumerate(alone):
+        assert np.array_equal(samples, together[i]), i
+
+
+def test_cancelling_ends_a_stream(engine: Engine) -> None:
+    stream = engine.stream(LONG, nfe=64)
+    stream.cancel()
+    with pytest.raises(IshowError) as caught:
+        for _ in stream:
+            pass
+    assert caught.value.status == "ECANCELLED"
+    assert engine.speak(TEXT).seconds > 0
+
+
+def test_a_dropped_stream_is_cancelled(engine: Engine) -> None:
+    before = engine.stats["cancelled"]
+    stream = engine.stream(LONG, nfe=64)
+    del stream
+    engine.speak(TEXT)
+    assert engine.stats["cancelled"] == before + 1
+
+
+def test_a_deadline_ends_an_utterance(engine: Engine) -> None:
+    with pytest.raises(IshowError) as caught:
+        engine.speak(LONG, nfe=64, deadline=0.01)
+    assert caught.value.status == "ETIMEOUT" and caught.value.field == "deadline"
+
+
+def test_polling_does_not_lose_the_utterance(engine: Engine) -> None:
+    stream = engine.stream(LONG, nfe=32)
+    with pytest.raises(IshowError) as caught:
+        stream.poll(0)
+    assert caught.value.status == "ETIMEOUT" and caught.value.field == ""
+    assert stream.poll(100) is not None
+
+
+def test_signals_are_seen_while_waiting(engine: Engine) -> None:
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    old = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            engine.speak(" ".join([TEXT] * 100), nfe=64)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "status", "field"),
+    [
+        ({"text": ""}, TextError, "EINVAL", "text"),
+        ({"text": "\N{GRINNING FACE} …"}, TextError, "EINVAL", "text"),
+        ({"text": "a" * (_engine.DEFAULTS["max_text_chars"] + 1)}, TextError, "EINVAL", "text"),
+        ({"text": TEXT, "voice": "nobody"}, VoiceError, "ENOTFOUND", "voice_id"),
+        ({"text": TEXT, "nfe": 0}, IshowError, "EINVAL", "nfe_step"),
+        ({"text": TEXT, "nfe": 65}, IshowError, "EINVAL", "nfe_step"),
+        ({"text": TEXT, "cfg": float("nan")}, IshowError, "EINVAL", "cfg_strength"),
+        ({"text": TEXT, "speed": 9.0}, IshowError, "EINVAL", "speed"),
+    ],
+)
+def test_wrong_requests_name_the_field(
+    engine: Engine, options: dict[str, object], kind: type[IshowError], status: str, field: str
+) -> None:
+    with pytest.raises(IshowError) as caught:
+        engine.speak(**options)  # type: ignore[arg-type]
+    assert (type(caught.value), caught.value.status, caught.value.field) == (kind, status, field), caught.value
+    assert engine.speak("Next.").seconds > 0
+
+
+def test_wrong_types_are_python_errors(engine: Engine) -> None:
+    for options in ({"text": 5}, {"text": TEXT, "nfe": "7"}, {"text": TEXT, "steps": 7}, {"text": "a\0b"}):
+        with pytest.raises((TypeError, ValueError)):
+            engine.speak(**options)  # type: ignore[arg-type]
+    for seed in (-1, 1 << 64):
+        with pytest.raises((OverflowError, ValueError)):
+            engine.speak(TEXT, seed=seed)
+    with pytest.raises(TypeError):
+        engine._core.set_voice("x", "text", np.zeros(48000), 24000)  # float64
+
+
+def test_voices(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "voice.wav"
+    path.write_bytes(_audio.wav_encode(TONE, 24000))
+    engine.add_voice("file", path, "A tone from a file.", "en")
+    assert [voice["id"] for voice in engine.voices] == ["tone", "file"]
+    assert engine.voices[1]["text"] == "A tone from a file." and engine.voices[1]["language"] == "en"
+    assert engine.speak(TEXT, "file").timings["voice"] == "file"
+    engine.remove_voice("file")
+    assert [voice["id"] for voice in engine.voices] == ["tone"]
+    with pytest.raises(VoiceError) as caught:
+        engine.remove_voice("file")
+    assert caught.value.status == "ENOTFOUND"
+    path.write_bytes(b"no audio at all")
+    with pytest.raises(VoiceError) as caught:
+        engine.add_voice("file", path, "Words.")
+    assert caught.value.field == "audio"
+    with pytest.raises(VoiceError) as caught:
+        engine.add_voice("file", tmp_path / "nowhere.wav", "Words.")
+    assert caught.value.status == "ENOTFOUND"
+
+
+def test_models_that_cannot_be_used(tmp_path: Path) -> None:
+    gc.collect()
+    handles = _engine.live_handles()
+    with pytest.raises(ModelError) as caught:
+        Engine.load(tmp_path / "nowhere")
+    assert caught.value.status == "ENOTFOUND" and "nowhere" in str(caught.value)
+    with pytest.raises(ModelError) as caught:
+        Engine.load(tiny(tmp_path / "corrupt", "corrupt"), backend="eager")
+    assert caught.value.status == "EFORMAT" and "dit.safetensors" in str(caught.value)
+    with pytest.raises(IshowError) as other:
+        Engine.load(tmp_path / "corrupt", backend="eager", precision="fp1")
+    assert other.value.field == "precision"
+    assert _engine.live_handles() <= handles
+
+
+def test_nan_from_a_model_is_reported(tmp_path: Path) -> None:
+    with open_engine(tiny(tmp_path / "nan", "nan")) as engine, pytest.raises(ModelError) as caught:
+        engine.speak(TEXT)
+    assert caught.value.status == "EMODEL"
+
+
+def test_a_closed_engine_says_so(model: Path) -> None:
+    engine = open_engine(model)
+    stream = engine.stream(LONG, nfe=64)
+    engine.close()
+    engine.close()
+    with pytest.raises(IshowError) as caught:
+        engine.speak(TEXT)
+    assert caught.value.status == "ESTATE"
+    with pytest.raises(IshowError) as caught:
+        list(stream)
+    assert caught.value.status == "ECANCELLED"
+
+
+@pytest.mark.timeout(1200)
+def test_the_package_agrees_with_the_model(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISHOWTTS_CACHE_DIR", str(ROOT / "build" / "test-cache"))
+    monkeypatch.delenv("ISHOWTTS_COMPILE", raising=False)
+    options = {"seed": 5, "nfe": 16}
+    with open_engine(model) as eager:
+        assert eager.info["backend"] == "eager"
+        expected = eager.speak(TEXT, **options)  # type: ignore[arg-type]
+    with Engine.load(model, threads=1, compile="wait") as engine:
+        engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
+        assert engine.info["backend"] == "aotinductor", engine.compile_state
+        speech = engine.speak(TEXT, **options)  # type: ignore[arg-type]
+    difference = float(np.abs(speech.samples - expected.samples).max())
+    print(f"largest difference between eager and package: {difference:.2e}")
+    assert difference <= 1e-4
+
+
+def test_two_hundred_utterances_leave_nothing_behind(model: Path) -> None:
+    program = f"""
+import gc, numpy as np
+from pathlib import Path
+from ishowtts import Engine, _engine
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+
+engine = Engine.load({str(model)!r}, threads=1, backend="eager")
+tone = (0.2 * np.sin(0.03 * np.arange(48000))).astype(np.float32)
+engine.add_voice("tone", tone, "A steady tone.", "en", sample_rate=24000)
+for i in range(200):
+    if i == 40:
+        before = resident()
+    engine.speak("Short one." if i % 3 else "A sentence that is longer than the other one.", seed=i)
+    engine.add_voice("other", tone, "A steady tone.", "en", sample_rate=24000)
+    stream = engine.stream("Dropped."); del stream
+grown = resident() - before
+engine.close()
+del engine
+gc.collect()
+print(grown, _engine.live_handles())
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, env=ENVIRONMENT)
+    grown, handles = map(int, done.stdout.split())
+    assert handles == 0
+    assert grown < 4096, f"RSS grew by {grown} KiB"
+
+
+def test_leaving_without_close_ends_the_process(model: Path) -> None:
+    program = f"""
+import numpy as np
+from ishowtts import Engine
+engine = Engine.load({str(model)!r}, threads=1, backend="eager")
+tone = (0.2 * np.sin(0.03 * np.arange(48000))).astype(np.float32)
+engine.add_voice("tone", tone, "A steady tone.", "en", sample_rate=24000)
+stream = engine.stream({LONG!r}, nfe=64)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, timeout=100
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_defaults_are_those_of_the_header() -> None:
+    header = (ROOT / "csrc" / "include" / "ishow" / "defaults.h").read_text(encoding="utf-8")
+    names = re.findall(r"^#define ISHOW_(\w+) +(\S.*?)(?: +/\*.*)?$", header, re.MULTILINE)
+    names = [(name.lower(), value) for name, value in names if name != "DEFAULTS_H"]
+    assert {name for name, _ in names} == set(_engine.DEFAULTS)
+    for name, value in names:
+        wanted = eval(re.sub(r"(?<=\d)u\b", "", value))  # the header's own arithmetic
+        assert _engine.DEFAULTS[name] == wanted, name  # type: ignore[literal-required]

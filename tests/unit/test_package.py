@@ -1,0 +1,55 @@
+"""The wheel holds what a user needs, and the Makefile's view of the sources is complete."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(out), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    (wheel,) = out.glob("*.whl")
+    assert "none-any" not in wheel.name, "a wheel with machine code must name its platform"
+    with zipfile.ZipFile(wheel) as archive:
+        server = archive.getinfo("ishowtts/bin/ishowtts-server")
+        assert server.external_attr >> 16 & 0o111, "the server must stay executable"
+        return set(archive.namelist())
+
+
+def test_every_extension_module_is_in_the_wheel(wheel_names: set[str]) -> None:
+    for source in (ROOT / "csrc" / "pyext").glob("_*.c"):
+        assert any(re.fullmatch(rf"ishowtts/{source.stem}\..*\.so", name) for name in wheel_names), source.stem
+
+
+def test_voice_and_pages_are_in_the_wheel(wheel_names: set[str]) -> None:
+    for name in (
+        "ishowtts/voices/demo/model.json",
+        "ishowtts/voices/demo/dit.safetensors",
+        "ishowtts/voices/demo/vocos.safetensors",
+        "ishowtts/voices/demo/voice.toml",
+        "ishowtts/web/index.html",
+        "ishowtts/py.typed",
+    ):
+        assert name in wheel_names, name
+
+
+def test_rooms_include_only_rooms_above_them() -> None:
+    order = ["base", "audio", "cache", "flow", "text", "model", "engine", "bridge", "server", "pyext"]
+    for source in (ROOT / "csrc").glob("*/*.[ch]"):
+        room = source.parent.name
+        for included in re.findall(r'#include "(\w+)/', source.read_text(encoding="utf-8")):
+            if included == "ishow":
+                continue
+            assert order.index(included) <= order.index(room), f"{source.name} of {room}/ includes {included}/"
+        if room not in ("bridge", "pyext"):
+            assert "Python.h" not in source.read_text(encoding="utf-8"), source

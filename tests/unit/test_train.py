@@ -1,0 +1,356 @@
+"""Training on a synthetic voice: tiny networks, a few steps, everything that a long run relies on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import ishowtts
+from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
+from ishowtts.model.dit import DiT
+from ishowtts.model.vocos import Vocos
+from ishowtts.train import data as datasets
+from ishowtts.train import dit, duration, export, main, vocos
+from ishowtts.train.align import (
+    HOP,
+    SAMPLE_RATE,
+    Clip,
+    audible_span,
+    lay_out,
+    phones_of,
+    read_alignment,
+    read_metadata,
+)
+from ishowtts.train.data import VOCABULARY, Batches, index_and_phase, log_mel
+from ishowtts.train.loop import Options
+from ishowtts.train.score import predict_frames, quick_score, sample
+
+torch.set_num_threads(1)
+
+DIT = DiTConfig(
+    dim=32, depth=1, heads=1, dim_head=32, ff_mult=2, text_dim=16, conv_layers=1,
+    text_num_embeds=len(VOCABULARY), text_layout="aligned",
+)  # fmt: skip
+VOCOS = VocosConfig(dim=16, intermediate_dim=32, num_layers=1)
+DURATION = DurationConfig(dim=16, layers=1, kernel=3)
+PHONES = ["pau", "hh", "ay1", "y", "uw1", "."]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work folder with 40 aligned clips: tones whose pitch is their phone."""
+    folder = tmp_path_factory.mktemp("work")
+    rng = np.random.default_rng(0)
+    clips = []
+    for k in range(40):
+        frames = rng.integers(4, 12, size=len(PHONES))
+        total = int(frames.sum())
+        pitch = np.repeat(100.0 * (1 + np.arange(len(PHONES))), frames)
+        phase = np.cumsum(np.repeat(pitch, HOP)[: (total - 1) * HOP]) / SAMPLE_RATE
+        wave = 0.1 * np.sin(2 * np.pi * phase) + 0.001 * rng.standard_normal(len(phase))
+        path = folder / f"clip{k}.wav"
+        soundfile.write(path, wave, SAMPLE_RATE)
+        clips.append(
+            Clip(
+                path.stem,
+                str(path),
+                f"sentence {'ab'[k % 2] * k}",
+                0,
+                len(wave),
+                1.0,
+                PHONES,
+                frames.tolist(),
+            )
+        )
+    (folder / "align.jsonl").write_text("".join(json.dumps(asdict(c)) + "\n" for c in clips))
+    return folder
+
+
+def options(work: Path, folder: Path, steps: int, **more: object) -> Options:
+    """A run in `folder` over the data of `work`."""
+    for name in ("align.jsonl", "data.npz"):
+        if (work / name).is_file() and not (folder / name).exists():
+            (folder / name).symlink_to(work / name)
+    return Options(folder, steps=steps, **more)  # type: ignore[arg-type]
+
+
+def weights(net: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+# ---- alignment and data -------------------------------------------------------------------------
+
+
+def test_layout_of_pauses_and_marks() -> None:
+    symbols = [("pau", -1), ("hh", 0), ("ay1", 0), ("pau", -1), ("y", 1), ("uw1", 1), (".", -1)]
+    words = [
+        ("a", [(20, 10), (30, 10)]),
+        ("<sil>", [(40, 20)]),
+        ("b", [(60, 10), (70, 10)]),
+        ("<sil>", [(80, 9)]),
+    ]
+    phones, frames = lay_out(symbols, words, 90)
+    assert phones == ["pau", "hh", "ay1", "pau", "y", "uw1", "."]
+    assert sum(frames) == 90
+    assert frames[0] == 19 and frames[3] == 18
+    close = [("a", [(20, 10), (30, 10)]), ("b", [(41, 10), (51, 10)])]
+    assert lay_out(symbols, close, 60)[0] == ["pau", "hh", "ay1", "y", "uw1", "."]
+
+
+def test_layout_keeps_a_frame_for_every_phone() -> None:
+    symbols = [("pau", -1), ("t", 0), ("iy1", 0), (".", -1)]
+    phones, frames = lay_out(symbols, [("a", [(10, 1), (11, 30)])], 38)
+    assert len(phones) == 4 and min(frames) >= 1 and sum(frames) == 38
+
+
+def test_audible_span_trims_and_refuses_silence() -> None:
+    wave = np.zeros(40 * HOP, np.float32)
+    wave[20 * HOP : 25 * HOP] = 0.3
+    assert audible_span(wave) == (12 * HOP, 36 * HOP)
+    with pytest.raises(ValueError, match="silent"):
+        audible_span(np.zeros(SAMPLE_RATE, np.float32))
+
+
+def test_a_recording_is_aligned_and_a_wrong_text_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voice = Path(ishowtts.__file__).parent / "voices" / "demo"
+    text = (voice / "reference.txt").read_text().strip()
+    (tmp_path / "good.flac").symlink_to(voice / "reference.flac")
+    (tmp_path / "bad.flac").symlink_to(voice / "reference.flac")
+    (tmp_path / "metadata.csv").write_text(f"good|{text}\nbad|...\n")
+    work = tmp_path / "work"
+    assert main(["align", "--data", str(tmp_path), "--work", str(work)]) == 0
+    assert "1 clips aligned, 1 left out\n  bad: the text has nothing" in capsys.readouterr().out
+    (clip,) = read_alignment(work / "align.jsonl")
+    assert clip.id == "good" and clip.phones[0] == "pau" and clip.phones[-1] == "."
+    assert [p for p in clip.phones if p != "pau"] == [p for p, _ in phones_of(text) if p != "pau"]
+    assert sum(clip.frames) == (clip.end - clip.start) // HOP + 1
+    datasets.build_cache(work / "align.jsonl", work / "data.npz")
+    assert datasets.load(work).length(0) == sum(clip.frames)
+
+
+def test_metadata_errors_name_the_line(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("a|One.\nb|Two.\n")
+    (tmp_path / "wavs").mkdir()
+    for folder, name in ((tmp_path, "a"), (tmp_path / "wavs", "b")):
+        soundfile.write(folder / f"{name}.wav", np.zeros(100), SAMPLE_RATE)
+    assert [(r[0], r[2]) for r in read_metadata(tmp_path)] == [("a", "One."), ("b", "Two.")]
+    (tmp_path / "metadata.csv").write_text("a|One.\nnothing\n")
+    with pytest.raises(ValueError, match=r"metadata\.csv:2"):
+        read_metadata(tmp_path)
+    (tmp_path / "metadata.csv").write_text("gone|One.\n")
+    with pytest.raises(FileNotFoundError, match="gone"):
+        read_metadata(tmp_path)
+
+
+def test_takes_of_a_sentence_stay_together(work: Path) -> None:
+    texts = [f"Sentence number {k}!" for k in range(300)]
+    clips = [Clip(str(i), "", t, 0, 0, 1, [], []) for i, t in enumerate([*texts, *(t.lower()[:-1] for t in texts)])]
+    train, held = datasets.split(clips)
+    assert {k % 300 for k in train}.isdisjoint({k % 300 for k in held})
+    assert 300 / 24 / 3 < len(held) / 2 < 300 / 24 * 3
+
+
+def test_index_and_phase() -> None:
+    index, phase = index_and_phase(np.array([2, 0, 3]))
+    assert index.tolist() == [0, 0, 2, 2, 2]
+    np.testing.assert_allclose(phase, [0.25, 0.75, 1 / 6, 0.5, 5 / 6], atol=1e-6)
+
+
+def test_log_mel_is_the_reference_formula() -> None:
+    wave = 0.1 * np.random.default_rng(0).standard_normal(6000)
+    padded = np.pad(wave, 512, mode="reflect")
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1024) / 1024)
+    pieces = np.stack([padded[i : i + 1024] * window for i in range(0, 6000 + 1, 256)])
+    corners = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 12000 / 700), 102) / 2595) - 1)
+    bins = np.arange(513) * 24000 / 1024
+    bank = np.stack([np.interp(bins, corners[i : i + 3], [0, 1, 0]) for i in range(100)], axis=1)
+    expected = np.log(np.maximum(np.abs(np.fft.rfft(pieces)) @ bank, 1e-5))
+    made = log_mel(torch.from_numpy(wave.astype(np.float32))[None], MelConfig())[0].numpy()
+    np.testing.assert_allclose(made, expected, atol=5e-3)
+
+
+def test_batches_depend_on_seed_and_step_alone(work: Path) -> None:
+    data = datasets.load(work)
+    one, other = Batches(data, data.train, 800, 3), Batches(data, data.train, 800, 3)
+    for _ in range(5):
+        other(0)
+    for step in (0, 7, one.per_epoch + 1):
+        torch.testing.assert_close(one(step).mel, other(step).mel)
+    assert any(len(set(one(s).tokens[0].tolist()) - {0}) and (one(s).frames > 70).any() for s in range(8))
+    different = Batches(data, data.train, 800, 4)
+    assert any(one(s).mel.shape != different(s).mel.shape or (one(s).mel != different(s).mel).any() for s in range(4))
+
+
+# ---- runs ---------------------------------------------------------------------------------------
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def test_dit_resumes_exactly_after_a_kill(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    straight = dit.train(options(work, whole, 12), config=DIT)
+    real = datasets.generator
+
+    def dies(seed: int, step: int) -> torch.Generator:
+        if step == 7:
+            raise Killed
+        return real(seed, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ishowtts.train.loop.SAVE_EVERY", 0.0)
+        patch.setattr(datasets, "generator", dies)
+        with pytest.raises(Killed):
+            dit.train(options(work, parts, 12), config=DIT)
+    resumed = dit.train(options(work, parts, 12), config=DIT)
+    assert resumed.step == straight.step == 12
+    assert resumed.ema is not None and straight.ema is not None
+    assert torch.equal(weights(resumed.modules["dit"]), weights(straight.modules["dit"]))
+    assert torch.equal(weights(resumed.ema), weights(straight.ema))
+    finished = dit.train(options(work, parts, 12), config=DIT)
+    assert finished.step == 12
+
+
+def test_dit_learns(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dit, "CURVE_EVERY", 10)
+    monkeypatch.setattr(dit, "VALIDATE_EVERY", 40)
+    monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
+    run = dit.train(options(work, tmp_path, 40, seed=1), config=DIT)
+    with (tmp_path / "dit" / "curves.csv").open() as file:
+        rows = [(int(r[0]), r[2], float(r[3])) for r in csv.reader(file)]
+    losses = [v for _, name, v in rows if name == "loss"]
+    assert len(losses) == 4
+    assert losses[-1] < 0.92 * losses[0]
+    assert [r[0] for r in rows if r[1] == "held_out"] == [40]
+    assert run.fraction == 1
+
+
+def test_duration_learns_and_is_calibrated(work: Path, tmp_path: Path) -> None:
+    run = duration.train(options(work, tmp_path, 60), config=DURATION)
+    data = datasets.load(tmp_path)
+    tokens, frames = duration.rows_of(data, [[k] for k in data.train])
+    assert run.ema is not None
+    with torch.no_grad():
+        predicted = run.ema(tokens, frames > 0).exp() * (frames > 0)
+    assert predicted.sum() / frames.sum() == pytest.approx(1, abs=0.01)
+    whole = predict_frames(run.ema, tokens[0].numpy())  # type: ignore[arg-type]
+    assert whole.min() >= 1
+    assert whole.sum() == pytest.approx(float(predicted[0].clamp(min=1).sum()), abs=2)
+
+
+def test_vocos_learns_with_and_without_judges(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocos, "CURVE_EVERY", 6)
+    monkeypatch.setattr(vocos, "ROWS", 2)
+    monkeypatch.setattr(vocos, "SPECTRAL_PART", 0.7)
+    monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
+    vocos.train(options(work, tmp_path, 24), config=VOCOS)
+    with (tmp_path / "vocos" / "curves.csv").open() as file:
+        rows = [(int(r[0]), r[2], float(r[3])) for r in csv.reader(file)]
+    mel = [v for _, name, v in rows if name == "mel"]
+    assert mel[-1] < mel[0]
+    assert min(step for step, name, _ in rows if name == "fooled") == 18
+
+
+# ---- voices -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dit, "architecture", lambda: DIT)
+    monkeypatch.setattr(vocos, "architecture", lambda: VOCOS)
+    monkeypatch.setattr(duration, "architecture", lambda: DURATION)
+
+
+@pytest.mark.usefixtures("small")
+def test_export_then_finetune(work: Path, tmp_path: Path) -> None:
+    first, second, voice = tmp_path / "a", tmp_path / "b", tmp_path / "voice"
+    first.mkdir()
+    second.mkdir()
+    run = dit.train(options(work, first, 3))
+    assert main(["export", "--work", str(first), "--out", str(voice)]) == 0
+    config = ModelConfig.load(voice / "model.json")
+    assert config.dit == DIT and config.prompt is False and config.mel.std > 0
+    assert (voice / "vocab.txt").read_text().split("\n")[:-1] == VOCABULARY
+    assert soundfile.info(voice / "reference.flac").samplerate == SAMPLE_RATE
+    assert (voice / "reference.txt").read_text().startswith("sentence")
+    (second / "align.jsonl").symlink_to(work / "align.jsonl")
+    assert main(["dit", "--work", str(second), "--steps", "0", "--finetune", str(voice)]) == 0
+    tuned = export.averaged(second, "dit")
+    assert tuned is not None and run.ema is not None
+    for name, value in run.ema.state_dict().items():
+        if name != "text_embed.text_embed.weight":
+            torch.testing.assert_close(tuned[name], value, atol=2e-3, rtol=2e-3)
+    mel = datasets.load(second).config
+    assert (mel.mean, mel.std) == (config.mel.mean, config.mel.std)
+
+
+@pytest.mark.usefixtures("small")
+def test_finetune_refuses_another_architecture(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options(work, tmp_path, 1)
+    assert main(["export", "--work", str(tmp_path), "--out", str(tmp_path / "voice")]) == 0
+    monkeypatch.setattr(duration, "architecture", lambda: DurationConfig(dim=24, layers=1, kernel=3))
+    arguments = ["duration", "--work", str(tmp_path), "--finetune", str(tmp_path / "voice")]
+    assert main(arguments) == 1
+    assert "another architecture" in capsys.readouterr().err
+
+
+def test_unseen_symbols_borrow_a_relative() -> None:
+    seen = {VOCABULARY.index(p) + 1 for p in (".", "ow1", "ax0", "sh")}
+    table = torch.arange(len(VOCABULARY) + 1.0)[:, None].clone()
+    export.borrow(table, seen)
+    pairs = (("?", "."), ("!", "."), ("ow0", "ow1"), ("ah1", "ax0"), ("zh", "sh"))
+    for symbol, source in pairs:
+        assert table[VOCABULARY.index(symbol) + 1] == VOCABULARY.index(source) + 1
+    assert table[VOCABULARY.index("b") + 1] == VOCABULARY.index("b") + 1
+
+
+def test_half_refuses_what_does_not_fit() -> None:
+    with pytest.raises(ValueError, match="big"):
+        export.half({"big": torch.tensor([1e6])})
+
+
+def test_command_line_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["align", "--work", str(tmp_path)])
+    assert main(["dit", "--work", str(tmp_path)]) == 1
+    assert "align.jsonl" in capsys.readouterr().err
+
+
+# ---- score --------------------------------------------------------------------------------------
+
+
+def test_sampling_is_seeded_and_shaped() -> None:
+    torch.manual_seed(0)
+    net = DiT(DIT).eval()
+    torch.nn.init.normal_(net.proj_out.weight, std=0.1)
+    tokens, frames = np.array([1, 2, 3]), np.array([4, 5, 6])
+    one, same = (sample(net, tokens, frames, seed=5, nfe=2) for _ in range(2))
+    assert one.shape == (15, 100)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, sample(net, tokens, frames, seed=6, nfe=2))
+
+
+def test_quick_score_of_a_model_that_says_nothing(work: Path) -> None:
+    rates = quick_score(DiT(DIT), datasets.load(work), count=2)
+    assert set(rates) == {"wer", "cer"}
+    assert rates["wer"] >= 0.5
+
+
+def test_vocoder_distance_is_zero_only_for_itself(work: Path) -> None:
+    data = datasets.load(work)
+    net = Vocos(VOCOS, MelConfig())
+    assert vocos.mel_distance(net, data, data.train[:2]) > 0.1

@@ -1,0 +1,75 @@
+"""Voices of a configuration and of a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ishowtts import config
+from ishowtts.errors import ModelError, VoiceError
+from ishowtts.model.config import PRESETS
+from ishowtts.voices import load_voices, model_voices, voice
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    PRESETS["F5TTS_v1_Small"].save(tmp_path / "model.json")
+    (tmp_path / "vocab.txt").write_text(" \na\n", encoding="utf-8")
+    for name in ("dit.safetensors", "vocos.safetensors", "clip.wav"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_the_embedded_model_has_a_voice_with_an_existing_clip() -> None:
+    first = model_voices("demo")[0]
+    assert first.audio is not None and first.audio.is_file() and len(first.text.split()) > 2
+
+
+def test_a_folder_lists_its_voices(folder: Path) -> None:
+    assert model_voices(str(folder)) == []
+    (folder / "voice.toml").write_text(
+        "[[voices]]\nid = 'a'\naudio = 'clip.wav'\ntext = ' Hello   there '\nlanguage = 'en'\n[[voices]]\nid = 'b'\ntext = 'x'\n",
+        encoding="utf-8",
+    )
+    first, second = model_voices(str(folder))
+    assert (first.id, first.audio, first.text, first.language) == ("a", folder / "clip.wav", "Hello there", "en")
+    assert (second.id, second.audio) == ("b", None)
+    assert load_voices(config.load(None, [f"model.name={folder}"])) == [first, second]
+
+
+def test_a_folder_as_training_writes_it_has_one_voice(folder: Path) -> None:
+    (folder / "reference.wav").touch()
+    (folder / "reference.txt").write_text("What is said.\n", encoding="utf-8")
+    (made,) = model_voices(str(folder))
+    assert (made.id, made.audio, made.text) == ("F5TTS_v1_Small", folder / "reference.wav", "What is said.")
+
+
+def test_broken_lists_and_missing_models_are_refused(folder: Path) -> None:
+    for text in ("[[voices]\n", "id = 'a'\n", "voices = 3\n", "[[voices]]\ntext = 'a'\n"):
+        (folder / "voice.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(VoiceError, match=r"voice\.toml"):
+            model_voices(str(folder))
+    with pytest.raises(ModelError):
+        model_voices(str(folder / "none"))
+
+
+def test_voices_at_fault_are_refused_with_the_reason(folder: Path) -> None:
+    clip = str(folder / "clip.wav")
+    for name, audio, text, field, words in [
+        ("a/b", clip, "x", "id", "id"),
+        ("", clip, "x", "id", "id"),
+        ("a\n", clip, "x", "id", "id"),
+        ("a", str(folder / "none.wav"), "x", "audio", "none.wav"),
+        ("a", clip, " \n", "text", "empty"),
+        ("a", clip, None, "text", "clip.txt"),
+        ("a", None, None, "text", "neither"),
+    ]:
+        with pytest.raises(VoiceError, match=words) as raised:
+            voice(name, audio, text, None)
+        assert raised.value.field == field
+
+
+def test_the_text_may_lie_beside_the_clip(folder: Path) -> None:
+    (folder / "clip.txt").write_text("Said here.\n", encoding="utf-8")
+    assert voice("a", str(folder / "clip.wav"), None, None).text == "Said here."
