@@ -100,7 +100,7 @@ static void leave_waiting(exchange *x) {
     ishow_server *s = x->server;
     if (x->watched && x->peer) epoll_ctl(s->epoll, EPOLL_CTL_DEL, x->peer->fd, NULL);
     x->watched = 0;
-    if (!x->job) return;
+    if (!x->wait) return;
     if (x->prev) x->prev->next = x->next;
     else s->waiting = x->next;
     if (x->next) x->next->prev = x->prev;
@@ -114,14 +114,10 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     *context = NULL;
     if (!x) return;
     leave_waiting(x);
-    if (x->job) {
-        ishow_utterance_cancel(x->job->utterance); /* no effect on one that is finished */
-        pump_notify(s->pump);
-        job_release(x->job);
-    }
+    if (x->wait) x->wait->release(x);
     int cut = why != MHD_REQUEST_TERMINATED_COMPLETED_OK;
-    metrics_request(s->metrics, x->route ? x->route->index : ROUTE_NONE, cut ? 0 : x->status);
-    ishow_log(ISHOW_LOG_DEBUG, "server", "%s %s %d%s %.1f ms", x->id, route_name(x->route ? x->route->index : ROUTE_NONE), x->status, cut ? " (cut off)" : "",
+    metrics_request(s->metrics, route_index(x->route), cut ? 0 : x->status);
+    ishow_log(ISHOW_LOG_DEBUG, "server", "%s %s %d%s %.1f ms", x->id, route_name(route_index(x->route)), x->status, cut ? " (cut off)" : "",
               1e3 * (ishow_now() - x->began));
     if (x->peer) {
         x->peer->exchange = NULL;
@@ -132,14 +128,33 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     free(x);
 }
 
+int http_watch(ishow_server *s, int fd, uint32_t events, watch *w) {
+    struct epoll_event event = {.events = events, .data.ptr = w};
+    return epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void hang_up(exchange *x);
+static void client_left(watch *w, uint32_t events) {
+    (void)events;
+    hang_up((exchange *)(void *)w); /* its first member */
+}
+
 void http_wait(exchange *x) {
-    ishow_server *s = x->server;
-    if (!x->watched && x->peer) {
-        struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = x};
-        x->watched = epoll_ctl(s->epoll, EPOLL_CTL_ADD, x->peer->fd, &event) == 0;
-    }
+    x->watch.ready = client_left;
+    if (!x->watched && x->peer) x->watched = http_watch(x->server, x->peer->fd, EPOLLRDHUP | EPOLLET, &x->watch);
     x->suspended = 1;
     MHD_suspend_connection(x->connection);
+}
+
+void http_wait_for(exchange *x, const wait_kind *kind, void *waited) {
+    ishow_server *s = x->server;
+    x->wait = kind;
+    x->waited = waited;
+    x->next = s->waiting;
+    if (s->waiting) s->waiting->prev = x;
+    s->waiting = x;
+    x->phase = PHASE_WAIT;
+    http_wait(x);
 }
 
 static void wake_exchange(exchange *x) {
@@ -154,7 +169,7 @@ static enum MHD_Result on_head(exchange *x, const char *url, const char *method)
     int admitted = route_admit(x, url, method);
     const char *length = header_get(x, "Content-Length");
     int has_body = (length && strcmp(length, "0")) || header_get(x, "Transfer-Encoding");
-    if (admitted && x->route && (x->route->flags & ROUTE_BODY)) {
+    if (admitted && x->route && (x->route->flags & (ROUTE_JSON | ROUTE_UPLOAD))) {
         x->phase = PHASE_BODY;
         return MHD_YES;
     }
@@ -190,8 +205,8 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
             x->received += *n_data;
             if (x->phase == PHASE_BODY) {
                 bytes_add(&x->body, data, *n_data);
-                if (x->body.n > x->server->body_bytes_max) { /* chunked: the length was not known before */
-                    fault_set(&x->fault, 413, "too_large", "", "The body may have %zu bytes.", x->server->body_bytes_max);
+                if (x->body.n > route_body_max(x)) { /* chunked: the length was not known before */
+                    fault_set(&x->fault, 413, "too_large", "", "The body may have %zu bytes.", route_body_max(x));
                     bytes_free(&x->body);
                     x->phase = PHASE_SWALLOW;
                 }
@@ -200,7 +215,7 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
             return x->received > SWALLOW_MAX || x->body.failed ? MHD_NO : MHD_YES;
         }
         return x->fault.status ? respond_fault(x) : x->route->answer(x);
-    case PHASE_WAIT: return tts_resume(x);
+    case PHASE_WAIT: return x->gone ? MHD_NO : x->wait->resume(x);
     default: return MHD_NO;
     }
 }
@@ -214,22 +229,32 @@ void http_wake(void *server) {
     (void)ignored;
 }
 
-/* Whoever has news is resumed. There are as many of them as the engine's queue is long at most. */
-static void wake_waiting(ishow_server *s, int all) {
-    for (exchange *x = s->waiting; x; x = x->next) {
-        job *j = x->job;
-        pthread_mutex_lock(&j->lock);
-        int news = j->finished || j->out.n > j->taken;
-        pthread_mutex_unlock(&j->lock);
-        if (news || x->gone || all) wake_exchange(x);
-    }
+/* Whoever has news is resumed. */
+static void wake_waiting(ishow_server *s) {
+    for (exchange *x = s->waiting; x; x = x->next)
+        if (x->suspended && (x->gone || x->wait->news(x))) wake_exchange(x);
 }
+
+static void on_wake(watch *w, uint32_t events) {
+    ishow_server *s = (ishow_server *)(void *)((char *)w - offsetof(ishow_server, on_waker));
+    uint64_t count;
+    ssize_t ignored = read(s->waker, &count, sizeof count);
+    (void)ignored, (void)events;
+    wake_waiting(s);
+}
+
+/* Has input or room; MHD_run, which follows every wait, looks. */
+static void on_daemon(watch *w, uint32_t events) { (void)w, (void)events; }
 
 static void hang_up(exchange *x) {
     x->gone = 1;
-    if (x->job) ishow_utterance_cancel(x->job->utterance);
-    pump_notify(x->server->pump);
+    if (x->wait) x->wait->hang_up(x);
     wake_exchange(x);
+}
+
+static void hang_up_all(ishow_server *s, int endless_only) {
+    for (exchange *x = s->waiting; x; x = x->next)
+        if (!x->gone && (x->wait->endless || !endless_only)) hang_up(x);
 }
 
 static void *loop_main(void *self) {
@@ -242,13 +267,8 @@ static void *loop_main(void *self) {
         if (MHD_get_timeout(s->daemon, &wanted) == MHD_YES && wanted < TICK_MS) timeout = (int)wanted;
         int n = epoll_wait(s->epoll, events, EVENTS, timeout);
         for (int i = 0; i < n; i++) {
-            void *whose = events[i].data.ptr;
-            if (whose == &s->waker) {
-                uint64_t count;
-                ssize_t ignored = read(s->waker, &count, sizeof count);
-                (void)ignored;
-                wake_waiting(s, 0);
-            } else if (whose != &s->daemon) hang_up(whose);
+            watch *w = events[i].data.ptr;
+            w->ready(w, events[i].events);
         }
         double now = ishow_now();
         if (now >= next_tick) {
@@ -261,14 +281,13 @@ static void *loop_main(void *self) {
                 close(s->listener);
                 s->listener = -1;
             }
-            if (now >= s->drain_until) /* patience is over */
-                for (exchange *x = s->waiting; x; x = x->next) hang_up(x);
+            hang_up_all(s, now < s->drain_until); /* patience is over: everybody */
             if (!s->exchanges || now >= s->drain_until + 2.0) break;
         }
         MHD_run(s->daemon);
     }
     /* What is suspended still must be resumed before the daemon may stop. */
-    for (exchange *x = s->waiting; x; x = x->next) hang_up(x);
+    hang_up_all(s, 0);
     MHD_stop_daemon(s->daemon);
     s->daemon = NULL;
     return NULL;
@@ -296,9 +315,9 @@ ishow_status http_start(ishow_server *s, unsigned max_connections, ishow_error *
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
     if (!s->daemon) return ishow_fail(error, ISHOW_EIO, "", "The HTTP daemon could not be started.");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &s->daemon};
-    struct epoll_event wake = {.events = EPOLLIN, .data.ptr = &s->waker};
-    if (!info || epoll_ctl(s->epoll, EPOLL_CTL_ADD, info->epoll_fd, &event) || epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->waker, &wake))
+    s->on_daemon.ready = on_daemon;
+    s->on_waker.ready = on_wake;
+    if (!info || !http_watch(s, info->epoll_fd, EPOLLIN, &s->on_daemon) || !http_watch(s, s->waker, EPOLLIN, &s->on_waker))
         return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
     if (pthread_create(&s->thread, NULL, loop_main, s)) return ishow_fail(error, ISHOW_EINTERNAL, "", "The event loop's thread could not be started.");
     s->thread_runs = 1;

@@ -15,7 +15,7 @@ typedef struct histogram { uint64_t below[BOUNDS], count; double sum; } histogra
 
 struct metrics {
     pthread_mutex_t lock; /* the loop counts requests, the pump counts speech */
-    uint64_t requests[ROUTES + 1][STATUSES];
+    uint64_t requests[ROUTES_MAX][STATUSES];
     histogram first_audio, total;
 };
 
@@ -126,7 +126,7 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
     getrusage(RUSAGE_SELF, &used);
     pthread_mutex_lock(&m->lock);
     head(out, "http_requests_total", "counter", "Answered requests by endpoint and status.");
-    for (int r = 0; r <= ROUTES; r++)
+    for (int r = 0; route_name(r); r++)
         for (int s = 0; s < STATUSES; s++)
             if (m->requests[r][s]) {
                 bytes_format(out, "ishowtts_http_requests_total{endpoint=\"%s\",status=\"", route_name(r));

@@ -6,24 +6,32 @@
 
 #include "server/server.h"
 
-static const route routes[ROUTES] = {
-    {0, "POST", "/api/tts", "tts", ROUTE_BODY | ROUTE_SPEECH, answer_tts},
-    {1, "POST", "/api/tts/stream", "tts_stream", ROUTE_BODY | ROUTE_SPEECH, answer_tts_stream},
-    {2, "DELETE", "/api/tts/", "tts_cancel", 0, answer_tts_cancel},
-    {3, "GET", "/api/voices", "voices", ROUTE_SPEECH, answer_voices},
-    {4, "GET", "/api/health", "health", ROUTE_OPEN, answer_health},
-    {5, "GET", "/healthz", "healthz", ROUTE_OPEN, answer_health},
-    {6, "GET", "/readyz", "readyz", ROUTE_OPEN, answer_ready},
-    {7, "GET", "/metrics", "metrics", 0, answer_metrics},
-    {8, "GET", "/", "page", ROUTE_OPEN, answer_asset},
-    {9, "GET", "/web/", "web", ROUTE_OPEN, answer_asset},
-    {10, "GET", "/favicon.ico", "favicon", ROUTE_OPEN, answer_asset},
+static const route routes[] = {
+    {"POST", "/api/tts", "tts", ROUTE_JSON | ROUTE_SPEECH, answer_tts},
+    {"POST", "/api/tts/stream", "tts_stream", ROUTE_JSON | ROUTE_SPEECH, answer_tts_stream},
+    {"DELETE", "/api/tts/{}", "tts_cancel", 0, answer_tts_cancel},
+    {"GET", "/api/voices", "voices", ROUTE_SPEECH, answer_voices},
+    {"GET", "/api/health", "health", ROUTE_OPEN, answer_health},
+    {"GET", "/healthz", "healthz", ROUTE_OPEN, answer_health},
+    {"GET", "/readyz", "readyz", ROUTE_OPEN, answer_ready},
+    {"GET", "/metrics", "metrics", 0, answer_metrics},
+    {"GET", "/", "page", ROUTE_OPEN, answer_asset},
+    {"GET", "/web/{}", "web", ROUTE_OPEN, answer_asset},
+    {"GET", "/favicon.ico", "favicon", ROUTE_OPEN, answer_asset},
 };
+enum { ROUTES = sizeof routes / sizeof *routes };
+_Static_assert((int)ROUTES < (int)ROUTES_MAX, "the table of metrics is too small");
 
-static int path_matches(const route *r, const char *path) {
-    size_t n = strlen(r->path);
-    if (n > 1 && r->path[n - 1] == '/') return !strncmp(path, r->path, n) && path[n] && !strchr(path + n, '/');
-    return !strcmp(path, r->path);
+/* Where the segment that stands for {} begins, and its length in *n; NULL when the path is another. A path without {} gives an empty segment. */
+static const char *path_match(const route *r, const char *path, size_t *n) {
+    const char *hole = strstr(r->path, "{}");
+    size_t before = hole ? (size_t)(hole - r->path) : strlen(r->path);
+    *n = 0;
+    if (strncmp(path, r->path, before)) return NULL;
+    const char *segment = path + before;
+    if (!hole) return *segment ? NULL : segment;
+    *n = strcspn(segment, "/");
+    return *n && !strcmp(segment + *n, hole + 2) ? segment : NULL;
 }
 
 static int method_matches(const route *r, const char *method) {
@@ -31,9 +39,10 @@ static int method_matches(const route *r, const char *method) {
 }
 
 const route *route_find(const char *method, const char *path, int *known_path) {
+    size_t n;
     *known_path = 0;
     for (int i = 0; i < ROUTES; i++) {
-        if (!path_matches(&routes[i], path)) continue;
+        if (!path_match(&routes[i], path, &n)) continue;
         *known_path = 1;
         if (method_matches(&routes[i], method)) return &routes[i];
     }
@@ -41,15 +50,22 @@ const route *route_find(const char *method, const char *path, int *known_path) {
 }
 
 void route_allowed(const char *path, char *out, size_t n) {
+    size_t length;
     out[0] = '\0';
     for (int i = 0; i < ROUTES; i++)
-        if (path_matches(&routes[i], path)) {
+        if (path_match(&routes[i], path, &length)) {
             size_t used = strlen(out);
             snprintf(out + used, n - used, "%s%s", used ? ", " : "", strcmp(routes[i].method, "GET") ? routes[i].method : "GET, HEAD");
         }
 }
 
-const char *route_name(int index) { return index < ROUTES ? routes[index].name : "other"; }
+int route_index(const route *r) { return r ? (int)(r - routes) : ROUTES; }
+const char *route_name(int index) { return index < ROUTES ? routes[index].name : index == ROUTES ? "other" : NULL; }
+
+size_t route_body_max(const exchange *x) {
+    enum { MULTIPART_MAX = 64 * 1024 }; /* an upload's other fields and separators */
+    return x->route->flags & ROUTE_UPLOAD ? (size_t)ISHOW_UPLOAD_BYTES_MAX + MULTIPART_MAX : x->server->body_bytes_max;
+}
 
 typedef struct field_scan { size_t lengths, encodings, bytes; const char *length, *encoding; } field_scan;
 
@@ -76,19 +92,19 @@ static int check_framing(exchange *x, field_scan *scan) {
     return 1;
 }
 
-static int is_json(const char *type) {
-    static const char wanted[] = "application/json";
-    size_t n = sizeof wanted - 1;
+static int is_type(const char *type, const char *wanted) {
+    size_t n = strlen(wanted);
     return type && !strncasecmp(type, wanted, n) && (!type[n] || type[n] == ';' || type[n] == ' ');
 }
 
 static int check_body(exchange *x, const field_scan *scan) {
     if (!scan->lengths && !scan->encodings)
         return fault_set(&x->fault, 411, "length_required", "Content-Length", "A request with a body needs a Content-Length.");
-    if (!is_json(header_get(x, "Content-Type")))
-        return fault_set(&x->fault, 415, "unsupported_media_type", "Content-Type", "The Content-Type must be application/json.");
-    if (scan->lengths && strtoull(scan->length, NULL, 10) > x->server->body_bytes_max)
-        return fault_set(&x->fault, 413, "too_large", "", "The body may have %zu bytes, not %s.", x->server->body_bytes_max, scan->length);
+    const char *wanted = x->route->flags & ROUTE_UPLOAD ? "multipart/form-data" : "application/json";
+    if (!is_type(header_get(x, "Content-Type"), wanted))
+        return fault_set(&x->fault, 415, "unsupported_media_type", "Content-Type", "The Content-Type must be %s.", wanted);
+    if (scan->lengths && strtoull(scan->length, NULL, 10) > route_body_max(x))
+        return fault_set(&x->fault, 413, "too_large", "", "The body may have %zu bytes, not %s.", route_body_max(x), scan->length);
     return 1;
 }
 
@@ -112,8 +128,10 @@ int route_admit(exchange *x, const char *url, const char *method) {
         if (atomic_load(&x->server->draining)) return fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
         if (!atomic_load(&x->server->engine)) return fault_set(&x->fault, 503, "loading", "", "The model is being loaded.");
     }
-    if (x->route->flags & ROUTE_BODY) return check_body(x, &scan);
+    size_t n = 0;
+    const char *segment = path_match(x->route, url, &n);
+    snprintf(x->segment, sizeof x->segment, "%.*s", (int)(n < sizeof x->segment ? n : sizeof x->segment), segment ? segment : ""); /* a longer one is cut, and so nobody's id */
+    if (x->route->flags & (ROUTE_JSON | ROUTE_UPLOAD)) return check_body(x, &scan);
     if (x->route->answer == answer_asset) x->asset = assets_find(x->server->assets, strcmp(url, "/favicon.ico") ? url : "/web/icon.svg");
-    if (x->route->answer == answer_tts_cancel) snprintf(x->target, sizeof x->target, "%s", url + strlen(x->route->path)); /* a longer one is nobody's id */
     return 1;
 }

@@ -13,6 +13,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/base.h"
@@ -142,11 +143,26 @@ typedef struct peer {       /* one connection */
     exchange *exchange;     /* NULL between requests */
 } peer;
 
+/* Something in the loop's epoll set; embedded in what owns it, which leaves the set before it goes and is not freed by the `ready` of another. */
+typedef struct watch {
+    void (*ready)(struct watch *w, uint32_t events); /* on the loop */
+} watch;
+
+/* What a suspended exchange waits for: a speech job, a worker's task, a broadcast. All functions are called on the loop. */
+typedef struct wait_kind {
+    int endless;                            /* has no end of its own: ended as soon as the server closes down */
+    int (*news)(exchange *x);               /* 1: there is something to answer or to send */
+    enum MHD_Result (*resume)(exchange *x); /* woken in PHASE_WAIT; answers, or waits again by http_wait */
+    void (*hang_up)(exchange *x);           /* x->gone was set: stop the work behind it */
+    void (*release)(exchange *x);           /* the exchange ends; gives x->waited back */
+} wait_kind;
+
 typedef struct route route;
 struct exchange {           /* one request and its answer */
+    watch watch;            /* of its socket, while suspended */
     ishow_server *server;
     struct MHD_Connection *connection;
-    exchange *prev, *next;  /* among those that wait for a job */
+    exchange *prev, *next;  /* among those that wait */
     peer *peer;
     const route *route;
     const asset *asset;     /* of the page's routes, NULL: no such file */
@@ -159,9 +175,10 @@ struct exchange {           /* one request and its answer */
     size_t uri_length, received;
     bytes body;
     fault fault;
-    job *job;
+    const wait_kind *wait;  /* NULL until it waits for something */
+    void *waited;           /* of that kind */
     char id[ID_MAX + 1];
-    char target[ID_MAX + 1]; /* of DELETE */
+    char segment[ID_MAX + 1]; /* what stands for {} in the route's path */
     char allow[48];         /* methods of the path, for 405 */
 };
 
@@ -173,6 +190,7 @@ struct ishow_server {
     int port;
     char url[96];
     int listener, epoll, waker;
+    watch on_daemon, on_waker;
     struct MHD_Daemon *daemon;
     int (*compile_state)(void *self, char *why, size_t n_why); /* may be NULL */
     void *compile_self;
@@ -193,23 +211,27 @@ struct ishow_server {
 
 ishow_status http_start(ishow_server *s, unsigned max_connections, ishow_error *error);
 void http_wake(void *server);           /* any thread */
-void http_wait(exchange *x);            /* the answer comes later: suspend and watch the client */
+/* The answer comes later: suspends the exchange, watches its client, and wakes it when kind->news says so. `waited` goes over to the exchange. */
+void http_wait_for(exchange *x, const wait_kind *kind, void *waited);
+void http_wait(exchange *x);            /* again, for the same */
+int http_watch(ishow_server *s, int fd, uint32_t events, watch *w); /* loop only; 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it */
 
 /* ---- listen.c ---- */
 ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error);
 
 /* ---- route.c ---- */
-enum { ROUTES = 11, ROUTE_NONE = ROUTES };
-enum { ROUTE_BODY = 1, ROUTE_OPEN = 2, ROUTE_SPEECH = 4 };
+enum { ROUTES_MAX = 64 };
+enum { ROUTE_JSON = 1, ROUTE_OPEN = 2, ROUTE_SPEECH = 4, ROUTE_UPLOAD = 8 };
 struct route {
-    int index;
-    const char *method, *path, *name;   /* path ends in "/" : a prefix */
-    int flags;                          /* BODY: takes JSON; OPEN: no key needed; SPEECH: needs a ready engine */
+    const char *method, *path, *name;   /* a path segment {} takes any one segment, which x->segment holds */
+    int flags;                          /* JSON, UPLOAD (multipart): takes such a body; OPEN: no key needed; SPEECH: needs a ready engine */
     enum MHD_Result (*answer)(exchange *x);
 };
 const route *route_find(const char *method, const char *path, int *known_path);
 void route_allowed(const char *path, char *out, size_t n); /* for the Allow field */
-const char *route_name(int index);
+int route_index(const route *r);        /* below ROUTES_MAX; NULL: the index of "other", the last */
+const char *route_name(int index);      /* NULL past the last */
+size_t route_body_max(const exchange *x); /* bytes of x->route's body */
 /* All checks that need no body. 0: x->fault is set. */
 int route_admit(exchange *x, const char *url, const char *method);
 
@@ -227,7 +249,6 @@ const char *header_get(exchange *x, const char *name); /* borrowed, NULL when ab
 enum MHD_Result answer_tts(exchange *x);            /* tts.c */
 enum MHD_Result answer_tts_stream(exchange *x);     /* stream.c */
 enum MHD_Result answer_tts_cancel(exchange *x);
-enum MHD_Result tts_resume(exchange *x);            /* woken in PHASE_WAIT */
 int tts_begin(exchange *x, job_kind kind);          /* 0: fault set */
 enum MHD_Result stream_begin(exchange *x);
 double accept_quality(const char *accept, const char *type, const char *subtype); /* 0..1; NULL accept: 0 */

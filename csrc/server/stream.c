@@ -6,7 +6,7 @@
 
 static ssize_t read_stream(void *self, uint64_t position, char *out, size_t most) {
     exchange *x = self;
-    job *j = x->job;
+    job *j = x->waited;
     (void)position;
     if (x->gone) return MHD_CONTENT_READER_END_WITH_ERROR;
     pthread_mutex_lock(&j->lock);
@@ -25,7 +25,7 @@ static ssize_t read_stream(void *self, uint64_t position, char *out, size_t most
 }
 
 enum MHD_Result stream_begin(exchange *x) {
-    job *j = x->job;
+    job *j = x->waited;
     struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 * 1024, read_stream, x, NULL);
     if (!response) return MHD_NO;
     MHD_add_response_header(response, "Content-Type", j->kind == JOB_STREAM_SSE ? "text/event-stream" : "audio/wav");

@@ -34,10 +34,35 @@ double accept_quality(const char *accept, const char *type, const char *subtype)
     return best;
 }
 
-static int id_runs(const ishow_server *s, const char *id) {
-    for (const exchange *x = s->waiting; x; x = x->next)
-        if (!strcmp(x->job->id, id)) return 1;
-    return 0;
+static int speech_news(exchange *x) {
+    job *j = x->waited;
+    pthread_mutex_lock(&j->lock);
+    int news = j->finished || j->out.n > j->taken;
+    pthread_mutex_unlock(&j->lock);
+    return news;
+}
+
+static void speech_hang_up(exchange *x) {
+    job *j = x->waited;
+    ishow_utterance_cancel(j->utterance); /* no effect on one that is finished */
+    pump_notify(x->server->pump);
+}
+
+static void speech_release(exchange *x) {
+    speech_hang_up(x);
+    job_release(x->waited);
+}
+
+static enum MHD_Result speech_resume(exchange *x);
+static const wait_kind speech_wait = {.news = speech_news, .resume = speech_resume, .hang_up = speech_hang_up, .release = speech_release};
+
+/* The running job with this id, borrowed; NULL when there is none. */
+static job *job_running(const ishow_server *s, const char *id) {
+    for (const exchange *x = s->waiting; x; x = x->next) {
+        job *j = x->waited;
+        if (x->wait == &speech_wait && !strcmp(j->id, id)) return j;
+    }
+    return NULL;
 }
 
 int tts_begin(exchange *x, job_kind kind) {
@@ -49,7 +74,7 @@ int tts_begin(exchange *x, job_kind kind) {
     int good = 0;
     if (atomic_load(&s->draining)) return fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
     if (!speech_parse((const char *)x->body.data, x->body.n, &s->sampling, &said, &x->fault)) goto done;
-    if (id_runs(s, x->id)) {
+    if (job_running(s, x->id)) {
         fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.", x->id);
         goto done;
     }
@@ -69,14 +94,9 @@ int tts_begin(exchange *x, job_kind kind) {
         fault_from_error(&x->fault, &error);
         goto done;
     }
-    x->job = j;
-    x->next = s->waiting;
-    if (s->waiting) s->waiting->prev = x;
-    s->waiting = x;
     pump_add(s->pump, j);
+    http_wait_for(x, &speech_wait, j);
     j = NULL;
-    x->phase = PHASE_WAIT;
-    http_wait(x);
     good = 1;
 done:
     job_release(j);
@@ -102,11 +122,10 @@ static void add_audio_headers(struct MHD_Response *response, const job *j) {
     MHD_add_response_header(response, "Server-Timing", text);
 }
 
-enum MHD_Result tts_resume(exchange *x) {
-    job *j = x->job;
+static enum MHD_Result speech_resume(exchange *x) {
+    job *j = x->waited;
     int streams = j->kind == JOB_STREAM_WAV || j->kind == JOB_STREAM_SSE;
     bytes body = {0};
-    if (x->gone) return MHD_NO;
     pthread_mutex_lock(&j->lock);
     int failed = j->finished && j->failure.status && !j->started;
     int ready = j->finished || (streams && j->out.n > j->taken);
@@ -134,16 +153,12 @@ enum MHD_Result tts_resume(exchange *x) {
 
 enum MHD_Result answer_tts_cancel(exchange *x) {
     ishow_server *s = x->server;
-    int found = 0;
-    for (exchange *other = s->waiting; other; other = other->next)
-        if (!strcmp(other->job->id, x->target)) {
-            found = 1;
-            ishow_utterance_cancel(other->job->utterance);
-        }
-    if (!found) {
+    job *j = job_running(s, x->segment);
+    if (!j) {
         fault_set(&x->fault, 404, "not_found", "request_id", "No request with this id is running.");
         return respond_fault(x);
     }
+    ishow_utterance_cancel(j->utterance);
     pump_notify(s->pump);
     bytes none = {0};
     return respond(x, 204, NULL, &none);
