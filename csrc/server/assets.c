@@ -1,4 +1,5 @@
-/* The page's files, read once into memory. A request names an entry of this table or nothing: there is no path to traverse. */
+/* The pages' files, read once into memory. A request names an entry of this table or nothing: there is no path to traverse.
+ * NAME.html is the page /NAME (index.html: /), openapi.json lies at the root, everything else under /web/. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -66,8 +67,10 @@ static int add_file(assets *a, int folder, const char *name) {
         return 0;
     }
     item->content = content;
-    snprintf(item->path, n, "/web/%s", name);
     if (!strcmp(name, "index.html")) strcpy(item->path, "/");
+    else if (!strcmp(type, "text/html; charset=utf-8")) snprintf(item->path, n, "/%.*s", (int)(strlen(name) - strlen(".html")), name); /* a page */
+    else if (!strcmp(name, "openapi.json")) snprintf(item->path, n, "/%s", name);
+    else snprintf(item->path, n, "/web/%s", name);
     a->n++;
     return 1;
 }
@@ -109,7 +112,7 @@ enum MHD_Result answer_asset(exchange *x) {
                                     "frame-ancestors 'none'"}};
     const asset *a = x->asset;
     if (!a) {
-        fault_set(&x->fault, 404, "not_found", "", "There is nothing at this address.");
+        fault_set(&x->fault, 404, "not_found", "", "There is no such page or file.");
         return respond_fault(x);
     }
     const char *known = header_get(x, "If-None-Match");

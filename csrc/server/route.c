@@ -16,6 +16,12 @@ static const route routes[] = {
     {"GET", "/readyz", "readyz", ROUTE_OPEN, answer_ready},
     {"GET", "/metrics", "metrics", 0, answer_metrics},
     {"GET", "/", "page", ROUTE_OPEN, answer_asset},
+    {"GET", "/overlay", "page_overlay", ROUTE_OPEN, answer_asset},
+    {"GET", "/dashboard", "page_dashboard", ROUTE_OPEN, answer_asset},
+    {"GET", "/voices", "page_voices", ROUTE_OPEN, answer_asset},
+    {"GET", "/chat", "page_chat", ROUTE_OPEN, answer_asset},
+    {"GET", "/docs", "page_docs", ROUTE_OPEN, answer_asset},
+    {"GET", "/openapi.json", "openapi", ROUTE_OPEN, answer_asset},
     {"GET", "/web/{}", "web", ROUTE_OPEN, answer_asset},
     {"GET", "/favicon.ico", "favicon", ROUTE_OPEN, answer_asset},
 };

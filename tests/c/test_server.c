@@ -1,7 +1,5 @@
 /* The HTTP server over the fake model, by raw sockets: what goes over the wire, and that nothing is left behind. */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,131 +12,13 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "fake_backend.h"
 #include "ishow/defaults.h"
 #include "ishow/server.h"
-
-typedef struct rig {
-    fake_model model;
-    fake_text text;
-    ishow_engine *engine;
-    ishow_server *server;
-    long handles;
-} rig;
-
-static rig *make(const ishow_server_options *options, int ready, size_t queue) {
-    rig *r = calloc(1, sizeof *r);
-    ishow_error error = {0};
-    ishow_engine_options engine = ishow_engine_options_default();
-    engine.queue_capacity = queue;
-    r->handles = ishow_live_handles();
-    fake_model_init(&r->model);
-    fake_text_init(&r->text);
-    const ishow_backend backend = fake_backend(&r->model, ISHOW_TEXT_PADDED, 1, 1, 4000);
-    const ishow_text_frontend frontend = fake_frontend(&r->text);
-    if (ishow_engine_create(&r->engine, &backend, &frontend, &engine, &error) != ISHOW_OK) fail_msg("engine: %s", error.message);
-    fake_voice(r->engine, "anna", "This is the text of the reference voice.", 0.05f);
-    if (ishow_server_create(&r->server, options, &error) != ISHOW_OK) fail_msg("server: %s", error.message);
-    if (ready) ishow_server_ready(r->server, r->engine, "anna");
-    return r;
-}
-
-static ishow_server_options local(void) {
-    ishow_server_options options = ishow_server_options_default();
-    options.port = 0;
-    return options;
-}
-
-static rig *make_ready(void) {
-    const ishow_server_options options = local();
-    return make(&options, 1, 64);
-}
-
-static void unmake(rig *r) {
-    ishow_server_drain(r->server, 10);
-    ishow_engine_free(r->engine);
-    ishow_server_free(r->server);
-    assert_int_equal(r->model.closed, 1);
-    assert_int_equal(ishow_live_handles(), r->handles);
-    free(r);
-}
-
-static int dial(const rig *r) {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)ishow_server_port(r->server)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval limit = {.tv_sec = 60};
-    assert_true(fd >= 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    return fd;
-}
-
-static void send_all(int fd, const char *data, size_t n) {
-    while (n) {
-        ssize_t sent = send(fd, data, n, MSG_NOSIGNAL);
-        if (sent <= 0) return; /* the server may have hung up: the answer tells */
-        data += sent;
-        n -= (size_t)sent;
-    }
-}
-
-typedef struct reply { int status; char *head, *body; size_t n_body; char *all; } reply;
-
-/* Reads to the end of the connection, or of a body of known length. */
-static reply receive(int fd) {
-    reply r = {0};
-    size_t n = 0, room = 4096, need = SIZE_MAX;
-    r.all = malloc(room);
-    for (;;) {
-        if (n + 1 >= room) r.all = realloc(r.all, room *= 2);
-        ssize_t got = recv(fd, r.all + n, r.head ? (room - n - 1 < need - n ? room - n - 1 : need - n) : 1, 0);
-        if (got <= 0) break;
-        n += (size_t)got;
-        r.all[n] = '\0';
-        if (!r.head && n >= 4 && !strcmp(r.all + n - 4, "\r\n\r\n")) {
-            const char *length = strcasestr(r.all, "\r\nContent-Length:");
-            need = n + (length ? strtoul(length + 17, NULL, 10) : strstr(r.all, " 204 ") ? 0 : SIZE_MAX / 2);
-            r.head = (char *)1;
-            r.n_body = n;
-        }
-        if (n >= need) break;
-    }
-    r.all[n] = '\0';
-    size_t split = r.n_body;
-    r.head = r.all;
-    r.body = r.all + split;
-    r.n_body = n - split;
-    if (split && sscanf(r.all, "HTTP/1.1 %d", &r.status) != 1) r.status = -1;
-    return r;
-}
-
-static reply ask(const rig *r, const char *text) {
-    int fd = dial(r);
-    send_all(fd, text, strlen(text));
-    reply answer = receive(fd);
-    close(fd);
-    return answer;
-}
-
-static reply post(const rig *r, const char *path, const char *fields, const char *body) {
-    char text[4096];
-    snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n%s", path, strlen(body), fields, body);
-    return ask(r, text);
-}
-
-static void expect(const rig *r, const char *text, int status, const char *holds) {
-    reply a = ask(r, text);
-    if (a.status != status || !strstr(a.all, holds)) fail_msg("%.200s...\nanswered %d: %s", text, a.status, a.all);
-    if (status >= 400 && (strncmp(a.body, "{\"error\":{\"code\":\"", 18) || !strcasestr(a.all, "X-Request-Id: "))) fail_msg("not an error: %s", a.all);
-    free(a.all);
-}
-
-#define GET(path, more) "GET " path " HTTP/1.1\r\nHost: 127.0.0.1\r\n" more "\r\n"
-#define POST_TTS(more) "POST /api/tts HTTP/1.1\r\nHost: localhost\r\n" more
+#include "server_rig.h"
 
 static void speech_is_answered_in_every_shape(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     reply json = post(r, "/api/tts", "X-Request-Id: my-id.1\r\n", "{\"text\":\"Hello there.\",\"seed\":5}");
     assert_int_equal(json.status, 200);
     assert_non_null(strstr(json.head, "X-Request-Id: my-id.1"));
@@ -158,12 +38,12 @@ static void speech_is_answered_in_every_shape(void **state) {
     assert_non_null(strstr(events.body, "event: end\ndata: {"));
     assert_null(strstr(events.body, "event: error"));
     free(json.all), free(wav.all), free(stream.all), free(events.all);
-    unmake(r);
+    rig_free(r);
 }
 
 static void bad_requests_are_refused_and_the_next_is_served(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     expect(r, GET("/nothing", ""), 404, "not_found");
     expect(r, GET("/web/../../etc/passwd", ""), 404, "not_found");
     expect(r, GET("/web/%2e%2e%2fetc%2fpasswd", ""), 404, "not_found");
@@ -192,12 +72,12 @@ static void bad_requests_are_refused_and_the_next_is_served(void **state) {
     assert_int_equal(defect.status, 502);
     expect(r, GET("/healthz", "X-Request-Id: bad id!\r\n"), 200, "\"status\":\"ready\"");
     free(voice.all), free(text.all), free(defect.all);
-    unmake(r);
+    rig_free(r);
 }
 
 static void long_heads_are_refused(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     char *text = malloc(40000);
     int n = sprintf(text, "GET /");
     memset(text + n, 'a', 3000);
@@ -209,12 +89,12 @@ static void long_heads_are_refused(void **state) {
     expect(r, text, 431, "headers_too_large");
     expect(r, GET("/healthz", ""), 200, "ready");
     free(text);
-    unmake(r);
+    rig_free(r);
 }
 
 static void megabytes_of_noise_are_refused(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     size_t n = 10u << 20;
     char *noise = malloc(n), head[200];
     for (size_t i = 0; i < n; i++) noise[i] = (char)(i * 2654435761u >> 13);
@@ -236,12 +116,12 @@ static void megabytes_of_noise_are_refused(void **state) {
         close(fd);
     }
     free(noise);
-    unmake(r);
+    rig_free(r);
 }
 
 static void pipelined_requests_are_answered_in_order(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     int fd = dial(r);
     const char *text = POST_TTS("X-Request-Id: one\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"text\":\"a\"}") GET("/healthz", "X-Request-Id: two\r\n") GET("/nothing", "X-Request-Id: three\r\n");
     send_all(fd, text, strlen(text));
@@ -254,30 +134,12 @@ static void pipelined_requests_are_answered_in_order(void **state) {
         free(a.all);
     }
     close(fd);
-    unmake(r);
-}
-
-static void slow_down(rig *r, int us) { fake_set(&r->model, &r->model.slow_us, us); }
-
-static void wait_in_flight(rig *r, size_t n) {
-    ishow_engine_stats stats;
-    for (int i = 0; i < 2000; i++) {
-        ishow_engine_stats_get(r->engine, &stats);
-        if (stats.waiting + stats.in_flight == n) return;
-        usleep(5000);
-    }
-    fail_msg("%zu utterances, not %zu", stats.waiting + stats.in_flight, n);
-}
-
-static void start(int fd, const char *path, const char *id) {
-    char text[400];
-    snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: %s\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n{\"text\":\"Hello.\",\"nfe_step\":64}", path, id);
-    send_all(fd, text, strlen(text));
+    rig_free(r);
 }
 
 static void hanging_up_cancels(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     slow_down(r, 50000);
     static const char *const paths[] = {"/api/tts", "/api/tts/stream"};
     for (int i = 0; i < 2; i++) {
@@ -290,12 +152,12 @@ static void hanging_up_cancels(void **state) {
     ishow_engine_stats stats;
     ishow_engine_stats_get(r->engine, &stats);
     assert_int_equal(stats.cancelled, 2);
-    unmake(r);
+    rig_free(r);
 }
 
 static void delete_cancels(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     slow_down(r, 50000);
     int fd = dial(r), twin = dial(r);
     start(fd, "/api/tts", "this-one");
@@ -309,13 +171,13 @@ static void delete_cancels(void **state) {
     assert_non_null(strstr(a.body, "cancelled"));
     free(a.all), free(again.all);
     close(fd), close(twin);
-    unmake(r);
+    rig_free(r);
 }
 
 static void a_full_queue_says_when_to_come_back(void **state) {
     (void)state;
-    const ishow_server_options options = local();
-    rig *r = make(&options, 1, 1);
+    const ishow_server_options options = rig_options();
+    rig *r = rig_make(&options, 1, 1);
     slow_down(r, 20000);
     int fd = dial(r);
     start(fd, "/api/tts", "first");
@@ -328,14 +190,14 @@ static void a_full_queue_says_when_to_come_back(void **state) {
     assert_int_equal(a.status, 200);
     close(fd);
     free(refused.all), free(a.all);
-    unmake(r);
+    rig_free(r);
 }
 
 static void a_deadline_is_kept(void **state) {
     (void)state;
-    ishow_server_options options = local();
+    ishow_server_options options = rig_options();
     options.request_seconds = 0.2;
-    rig *r = make(&options, 1, 4);
+    rig *r = rig_make(&options, 1, 4);
     slow_down(r, 50000);
     int fd = dial(r);
     start(fd, "/api/tts/stream", "late");
@@ -343,12 +205,12 @@ static void a_deadline_is_kept(void **state) {
     assert_int_equal(a.status, 504);
     close(fd);
     free(a.all);
-    unmake(r);
+    rig_free(r);
 }
 
 static void a_failing_model_is_a_bad_gateway(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     fake_set(&r->model, &r->model.error_rows, 100);
     fake_set(&r->model, &r->model.error_at, 2);
     reply a = post(r, "/api/tts", "", "{\"text\":\"a\"}");
@@ -359,13 +221,13 @@ static void a_failing_model_is_a_bad_gateway(void **state) {
     a = post(r, "/api/tts", "", "{\"text\":\"a\"}");
     assert_int_equal(a.status, 200);
     free(a.all);
-    unmake(r);
+    rig_free(r);
 }
 
 static void loading_and_draining_are_told(void **state) {
     (void)state;
-    const ishow_server_options options = local();
-    rig *r = make(&options, 0, 4);
+    const ishow_server_options options = rig_options();
+    rig *r = rig_make(&options, 0, 4);
     expect(r, GET("/healthz", ""), 200, "\"status\":\"loading\"");
     expect(r, GET("/readyz", ""), 503, "Retry-After: ");
     reply early = post(r, "/api/tts", "", "{\"text\":\"a\"}");
@@ -374,7 +236,7 @@ static void loading_and_draining_are_told(void **state) {
     ishow_server_ready(r->server, r->engine, NULL);
     expect(r, GET("/readyz", ""), 200, "\"status\":\"ready\"");
     free(early.all);
-    unmake(r);
+    rig_free(r);
 }
 
 typedef struct listener { int fd; reply answer; } listener;
@@ -387,7 +249,7 @@ static void *listen_to_end(void *self) {
 
 static void draining_finishes_what_runs(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     slow_down(r, 5000);
     listener l = {.fd = dial(r)};
     pthread_t thread;
@@ -401,12 +263,12 @@ static void draining_finishes_what_runs(void **state) {
     assert_non_null(strstr(l.answer.head, "Connection: close"));
     close(l.fd);
     free(l.answer.all);
-    unmake(r);
+    rig_free(r);
 }
 
 static void draining_without_patience_cancels(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     slow_down(r, 200000);
     int fd = dial(r);
     start(fd, "/api/tts", "last");
@@ -416,14 +278,14 @@ static void draining_without_patience_cancels(void **state) {
     assert_int_equal(a.status, 0);
     close(fd);
     free(a.all);
-    unmake(r);
+    rig_free(r);
 }
 
 static void dripping_connections_are_closed(void **state) {
     (void)state;
-    ishow_server_options options = local();
+    ishow_server_options options = rig_options();
     options.idle_seconds = 1;
-    rig *r = make(&options, 1, 4);
+    rig *r = rig_make(&options, 1, 4);
     int head = dial(r), body = dial(r);
     const char *half = POST_TTS("Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{");
     send_all(body, half, strlen(half));
@@ -442,14 +304,14 @@ static void dripping_connections_are_closed(void **state) {
     expect(r, GET("/healthz", ""), 200, "ready");
     free(rest.all);
     close(head), close(body);
-    unmake(r);
+    rig_free(r);
 }
 
 static void a_key_is_asked_for(void **state) {
     (void)state;
-    ishow_server_options options = local();
+    ishow_server_options options = rig_options();
     options.api_key = "correct horse";
-    rig *r = make(&options, 1, 4);
+    rig *r = rig_make(&options, 1, 4);
     expect(r, GET("/healthz", ""), 200, "ready");
     expect(r, GET("/api/voices", ""), 401, "WWW-Authenticate: Bearer");
     expect(r, GET("/api/voices", "Authorization: Bearer correct horsf\r\n"), 401, "wrong");
@@ -460,26 +322,26 @@ static void a_key_is_asked_for(void **state) {
     expect(r, GET("/api/voices?key=correct%20horse", ""), 200, "anna");
     expect(r, GET("/api/voices?key=", ""), 401, "");
     expect(r, GET("/metrics", ""), 401, "");
-    unmake(r);
+    rig_free(r);
 }
 
 static void listed_origins_may_call(void **state) {
     (void)state;
     static const char *const origins[] = {"https://friend.example"};
-    ishow_server_options options = local();
+    ishow_server_options options = rig_options();
     options.cors_origins = origins;
     options.n_cors_origins = 1;
-    rig *r = make(&options, 1, 4);
+    rig *r = rig_make(&options, 1, 4);
     expect(r, GET("/api/voices", "Origin: https://friend.example\r\n"), 200, "Access-Control-Allow-Origin: https://friend.example");
     expect(r, "OPTIONS /api/tts HTTP/1.1\r\nHost: localhost\r\nOrigin: https://friend.example\r\n\r\n", 204, "Access-Control-Allow-Headers");
     expect(r, "OPTIONS /api/tts HTTP/1.1\r\nHost: localhost\r\nOrigin: https://foe.example\r\n\r\n", 403, "forbidden_origin");
-    unmake(r);
+    rig_free(r);
 }
 
 static void options_that_do_not_go_together_are_refused(void **state) {
     (void)state;
     long handles = ishow_live_handles();
-    ishow_server_options options = local();
+    ishow_server_options options = rig_options();
     ishow_server *server = NULL, *second = NULL;
     ishow_error error = {0};
     options.host = "0.0.0.0";
@@ -512,7 +374,7 @@ static void *talk(void *self) {
 
 static void many_at_once(void **state) {
     (void)state;
-    rig *r = make_ready();
+    rig *r = rig_ready();
     pthread_t threads[8];
     for (int i = 0; i < 8; i++) pthread_create(&threads[i], NULL, talk, r);
     for (int i = 0; i < 8; i++) {
@@ -521,7 +383,7 @@ static void many_at_once(void **state) {
         assert_null(failed);
     }
     expect(r, GET("/metrics", ""), 200, "ishowtts_utterances_total{outcome=\"completed\"} 48\n");
-    unmake(r);
+    rig_free(r);
 }
 
 int main(void) {
