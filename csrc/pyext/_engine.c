@@ -452,20 +452,81 @@ static PyType_Spec utterance_spec = {.name = "ishowtts._engine.Utterance", .basi
 
 /* ---- Module ---- */
 
-static PyObject *make_defaults(void) {
-#define WHOLE(name, value) #name, (long long)(value)
-#define REAL(name, value) #name, (double)(value)
-    return Py_BuildValue(
-        "{sL,sL,sL,sd,sd,sd,sd,sd,sd,sd,sd,sd,sd,sd,sd,sL,sd,sd,sL,sL,sL,sL,sd,sL,ss,sL,sL,sL,sL}", WHOLE(nfe, ISHOW_NFE), WHOLE(nfe_min, ISHOW_NFE_MIN), WHOLE(nfe_max, ISHOW_NFE_MAX),
-        REAL(cfg_strength, ISHOW_CFG_STRENGTH), REAL(cfg_strength_max, ISHOW_CFG_STRENGTH_MAX), REAL(sway, ISHOW_SWAY), REAL(sway_min, ISHOW_SWAY_MIN),
-        REAL(sway_max, ISHOW_SWAY_MAX), REAL(speed, ISHOW_SPEED), REAL(speed_min, ISHOW_SPEED_MIN), REAL(speed_max, ISHOW_SPEED_MAX), REAL(target_rms, ISHOW_TARGET_RMS),
-        REAL(cross_fade, ISHOW_CROSS_FADE), REAL(cross_fade_max, ISHOW_CROSS_FADE_MAX), REAL(fix_duration_max, ISHOW_FIX_DURATION_MAX),
-        WHOLE(max_text_chars, ISHOW_MAX_TEXT_CHARS), REAL(reference_seconds_min, ISHOW_REFERENCE_SECONDS_MIN), REAL(reference_seconds_max, ISHOW_REFERENCE_SECONDS_MAX),
-        WHOLE(upload_bytes_max, ISHOW_UPLOAD_BYTES_MAX), WHOLE(queue_capacity, ISHOW_QUEUE_CAPACITY), WHOLE(cache_bytes, ISHOW_CACHE_BYTES), WHOLE(max_rows, ISHOW_MAX_ROWS),
-        REAL(chunk_seconds, ISHOW_CHUNK_SECONDS), WHOLE(retries, ISHOW_RETRIES), "host", ISHOW_HOST, WHOLE(port, ISHOW_PORT), WHOLE(body_bytes_max, ISHOW_BODY_BYTES_MAX),
-        WHOLE(request_seconds, ISHOW_REQUEST_SECONDS), WHOLE(drain_seconds, ISHOW_DRAIN_SECONDS));
+/* One line a default, in the order of defaults.h. */
+#define WHOLE(NAME) {#NAME, NULL, (double)(NAME), 1}
+#define REAL(NAME) {#NAME, NULL, (double)(NAME), 0}
+#define TEXT(NAME) {#NAME, NAME, 0, 0}
+static const struct {
+    const char *name, *text;
+    double number;
+    int whole;
+} default_values[] = {
+    WHOLE(ISHOW_NFE),
+    WHOLE(ISHOW_NFE_MIN),
+    WHOLE(ISHOW_NFE_MAX),
+    REAL(ISHOW_CFG_STRENGTH),
+    REAL(ISHOW_CFG_STRENGTH_MAX),
+    REAL(ISHOW_SWAY),
+    REAL(ISHOW_SWAY_MIN),
+    REAL(ISHOW_SWAY_MAX),
+    REAL(ISHOW_SPEED),
+    REAL(ISHOW_SPEED_MIN),
+    REAL(ISHOW_SPEED_MAX),
+    REAL(ISHOW_TARGET_RMS),
+    REAL(ISHOW_CROSS_FADE),
+    REAL(ISHOW_CROSS_FADE_MAX),
+    REAL(ISHOW_FIX_DURATION_MAX),
+    WHOLE(ISHOW_MAX_TEXT_CHARS),
+    REAL(ISHOW_REFERENCE_SECONDS_MIN),
+    REAL(ISHOW_REFERENCE_SECONDS_MAX),
+    WHOLE(ISHOW_UPLOAD_BYTES_MAX),
+    WHOLE(ISHOW_QUEUE_CAPACITY),
+    WHOLE(ISHOW_CACHE_BYTES),
+    WHOLE(ISHOW_MAX_ROWS),
+    REAL(ISHOW_CHUNK_SECONDS),
+    WHOLE(ISHOW_RETRIES),
+    TEXT(ISHOW_HOST),
+    WHOLE(ISHOW_PORT),
+    WHOLE(ISHOW_BODY_BYTES_MAX),
+    WHOLE(ISHOW_REQUEST_SECONDS),
+    WHOLE(ISHOW_DRAIN_SECONDS),
+    TEXT(ISHOW_CHAT_TWITCH_URL),
+    TEXT(ISHOW_CHAT_BILIBILI_URL),
+    TEXT(ISHOW_CHAT_YOUTUBE_URL),
+    REAL(ISHOW_CHAT_CONNECT_SECONDS),
+    REAL(ISHOW_CHAT_HEARTBEAT_SECONDS),
+    REAL(ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS),
+    REAL(ISHOW_CHAT_REPLY_SECONDS),
+    REAL(ISHOW_CHAT_BACKOFF_SECONDS),
+    REAL(ISHOW_CHAT_BACKOFF_MAX_SECONDS),
+    REAL(ISHOW_CHAT_SECONDS_MAX),
+    REAL(ISHOW_CHAT_POLL_SECONDS_MIN),
+    WHOLE(ISHOW_CHAT_QUOTA_UNITS),
+    WHOLE(ISHOW_CHAT_LINE_BYTES_MAX),
+    WHOLE(ISHOW_CHAT_FRAME_BYTES_MAX),
+    WHOLE(ISHOW_CHAT_INFLATE_BYTES_MAX),
+    WHOLE(ISHOW_CHAT_LOGINS),
+    REAL(ISHOW_CHAT_LOGIN_SECONDS),
+};
 #undef WHOLE
 #undef REAL
+#undef TEXT
+
+static PyObject *make_defaults(void) {
+    PyObject *all = PyDict_New();
+    for (size_t i = 0; all && i < sizeof default_values / sizeof *default_values; i++) {
+        char name[64];
+        const char *from = default_values[i].name + strlen("ISHOW_");
+        size_t n = 0;
+        for (; from[n] && n < sizeof name - 1; n++) name[n] = (char)Py_TOLOWER(from[n]);
+        name[n] = '\0';
+        PyObject *value = default_values[i].text    ? PyUnicode_FromString(default_values[i].text)
+                          : default_values[i].whole ? PyLong_FromDouble(default_values[i].number)
+                                                    : PyFloat_FromDouble(default_values[i].number);
+        if (!value || PyDict_SetItemString(all, name, value) < 0) Py_CLEAR(all);
+        Py_XDECREF(value);
+    }
+    return all;
 }
 
 static PyObject *live_handles(PyObject *module, PyObject *unused) {

@@ -40,4 +40,23 @@
 #define ISHOW_REQUEST_SECONDS 120         /* deadline of one synthesis */
 #define ISHOW_DRAIN_SECONDS 20            /* after SIGTERM */
 
+/* Live chat: sources. */
+#define ISHOW_CHAT_TWITCH_URL "ircs://irc.chat.twitch.tv:6697"
+#define ISHOW_CHAT_BILIBILI_URL "https://api.live.bilibili.com"
+#define ISHOW_CHAT_YOUTUBE_URL "https://www.googleapis.com/youtube/v3"
+#define ISHOW_CHAT_CONNECT_SECONDS 20
+#define ISHOW_CHAT_HEARTBEAT_SECONDS 60          /* Twitch: of silence, its own PING comes every 5 minutes */
+#define ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS 30 /* asked for by the platform */
+#define ISHOW_CHAT_REPLY_SECONDS 20
+#define ISHOW_CHAT_BACKOFF_SECONDS 1
+#define ISHOW_CHAT_BACKOFF_MAX_SECONDS 120
+#define ISHOW_CHAT_SECONDS_MAX 3600              /* of any of the above */
+#define ISHOW_CHAT_POLL_SECONDS_MIN 5            /* YouTube: a poll costs 5 units, 10000 units last 2.8 h */
+#define ISHOW_CHAT_QUOTA_UNITS 10000             /* YouTube: a day's units of a new project */
+#define ISHOW_CHAT_LINE_BYTES_MAX (16 * 1024)    /* Twitch: 8191 of tags and 512 of the rest, doubled */
+#define ISHOW_CHAT_FRAME_BYTES_MAX (4 * 1024 * 1024)
+#define ISHOW_CHAT_INFLATE_BYTES_MAX (16 * 1024 * 1024)
+#define ISHOW_CHAT_LOGINS 20                     /* Twitch: within ISHOW_CHAT_LOGIN_SECONDS */
+#define ISHOW_CHAT_LOGIN_SECONDS 10
+
 #endif
