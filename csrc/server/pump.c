@@ -50,14 +50,14 @@ static void stream_samples(job *j, const float *samples, size_t n) {
     }
     while (n) {
         size_t m = j->kind == JOB_STREAM_SSE && n > EVENT_SAMPLES ? EVENT_SAMPLES : n;
-        if (j->kind == JOB_STREAM_WAV) encode_s16(&j->out, samples, m);
+        if (j->kind == JOB_STREAM_WAV) bytes_s16(&j->out, samples, m);
         else {
             bytes pcm = {0};
-            encode_s16(&pcm, samples, m);
+            bytes_s16(&pcm, samples, m);
             if (pcm.failed) j->out.failed = 1;
             bytes_format(&j->out, "event: audio\ndata: {\"seq\":%llu,\"t0\":%.4f,\"audio_base64\":\"", (unsigned long long)j->seq++,
                          (double)j->samples / j->sample_rate);
-            encode_base64(&j->out, pcm.data, pcm.n);
+            bytes_base64(&j->out, pcm.data, pcm.n);
             bytes_text(&j->out, "\"}\n\n");
             bytes_free(&pcm);
         }
@@ -116,7 +116,7 @@ static ishow_status whole_answer(job *j, bytes *out, ishow_error *error) {
         bytes_text(out, "{");
         write_head(j, out);
         bytes_text(out, ",\"format\":\"audio/wav\",\"audio_base64\":\"");
-        encode_base64(out, wav, n_wav);
+        bytes_base64(out, wav, n_wav);
         bytes_text(out, "\",");
         write_tail(j, out);
         bytes_text(out, "}");

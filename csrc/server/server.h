@@ -17,9 +17,9 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "base/bytes.h"
 #include "ishow/defaults.h"
 #include "ishow/server.h"
-#include "server/bytes.h"
 
 enum {
     ID_MAX = 64,                        /* characters of a request id */
@@ -93,9 +93,7 @@ job *job_create(job_kind kind, const char *id);
 void job_release(job *j);
 
 /* ---- encode.c ---- */
-void encode_base64(bytes *out, const void *data, size_t n);
 void encode_wav_header_endless(bytes *out, int sample_rate); /* sizes unknown: 0xFFFFFFFF */
-void encode_s16(bytes *out, const float *samples, size_t n);
 ishow_status rate_stream_create(rate_stream **out, int from, int to, ishow_error *error);
 void rate_stream_free(rate_stream *r);
 /* Appends to out (floats) what is final by now; `last` flushes. Together the pieces equal ishow_audio_resample of the whole. */

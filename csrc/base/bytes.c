@@ -1,7 +1,8 @@
 /* Own writer instead of a JSON tree: answers carry megabytes of base64 that need not be copied twice, and 64-bit seeds that
  * jansson's signed integers cannot hold. */
-#include "server/bytes.h"
+#include "base/bytes.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,4 +73,41 @@ void bytes_json(bytes *b, const char *text) {
 void bytes_free(bytes *b) {
     free(b->data);
     *b = (bytes){0};
+}
+
+void bytes_base64(bytes *out, const void *data, size_t n) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *s = data;
+    char *p = bytes_reserve(out, (n + 2) / 3 * 4);
+    if (!p) return;
+    size_t i = 0;
+    for (; i + 3 <= n; i += 3) {
+        uint32_t v = (uint32_t)s[i] << 16 | (uint32_t)s[i + 1] << 8 | s[i + 2];
+        *p++ = digits[v >> 18];
+        *p++ = digits[v >> 12 & 63];
+        *p++ = digits[v >> 6 & 63];
+        *p++ = digits[v & 63];
+    }
+    if (i < n) {
+        uint32_t v = (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0);
+        *p++ = digits[v >> 18];
+        *p++ = digits[v >> 12 & 63];
+        *p++ = i + 1 < n ? digits[v >> 6 & 63] : '=';
+        *p++ = '=';
+    }
+    out->n += (n + 2) / 3 * 4;
+}
+
+/* The same rounding as ishow_wav_encode, so that a streamed and a whole answer carry equal samples. */
+void bytes_s16(bytes *out, const float *samples, size_t n) {
+    unsigned char *p = bytes_reserve(out, 2 * n);
+    if (!p) return;
+    for (size_t i = 0; i < n; i++) {
+        float x = samples[i] * 32768.0f;
+        x = x > 32767.0f ? 32767.0f : x > -32768.0f ? x : x <= -32768.0f ? -32768.0f : 0; /* NaN: 0 */
+        int v = (int)lrintf(x);
+        *p++ = (unsigned char)(v & 255);
+        *p++ = (unsigned char)(v >> 8 & 255);
+    }
+    out->n += 2 * n;
 }

@@ -1,7 +1,7 @@
 /* A growing buffer and a small JSON writer on top of it. An append that finds no memory sets `failed` and later ones do nothing, so a
  * writer checks once at the end. */
-#ifndef ISHOW_SERVER_BYTES_H
-#define ISHOW_SERVER_BYTES_H
+#ifndef ISHOW_BASE_BYTES_H
+#define ISHOW_BASE_BYTES_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +17,8 @@ void bytes_add(bytes *b, const void *data, size_t n);
 void bytes_text(bytes *b, const char *text);
 void bytes_format(bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void bytes_json(bytes *b, const char *text); /* a quoted, escaped string; NULL: null */
+void bytes_base64(bytes *b, const void *data, size_t n);
+void bytes_s16(bytes *b, const float *samples, size_t n); /* little-endian 16-bit PCM, clipped */
 void bytes_free(bytes *b);                   /* empty again and usable */
 
 #endif
