@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
+import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
 
 from ._engine import DEFAULTS as D
@@ -46,6 +47,10 @@ class ServerConfig(_Section):
     )
     api_key: Text | None = Field(None, description="what clients send as `Authorization: Bearer`; needed off loopback")
     insecure: bool = Field(False, description="serve other machines without a key")
+    state_dir: Text = Field(
+        default_factory=lambda: platformdirs.user_state_dir("ishowtts"),
+        description="folder for what outlives the process: voices made over HTTP; one server each",
+    )
     allowed_hosts: list[Text] = Field([], description="further names that a Host header may carry")
     cors_origins: list[Text] = Field([], description="origins of other sites that may call, such as https://example.org")
     request_seconds: float = Field(D["request_seconds"], ge=1, le=3600, description="deadline of one synthesis, seconds")
@@ -148,6 +153,7 @@ class Config(_Section):
     def to_dict(self) -> dict[str, Any]:
         """Plain data as C reads it: every voice with its text and absolute path, and always a default voice."""
         data = self.model_dump(mode="json")
+        data["server"]["state_dir"] = str(Path(self.server.state_dir).expanduser().absolute())
         voices = load_voices(self)
         data["voices"] = [voice.to_dict() for voice in voices]
         data["default_voice"] = self.default_voice or (voices[0].id if voices else None)
@@ -227,6 +233,9 @@ def _anchor(data: dict[str, Any], folder: Path) -> None:
     for voice in voices if isinstance(voices, list) else []:
         if isinstance(voice, dict) and isinstance(audio := voice.get("audio"), str) and audio:
             voice["audio"] = str(folder / Path(audio).expanduser())
+    server = data.get("server")
+    if isinstance(server, dict) and isinstance(state := server.get("state_dir"), str) and state:
+        server["state_dir"] = str(folder / Path(state).expanduser())
     model = data.get("model")
     if isinstance(model, dict) and isinstance(name := model.get("name"), str):
         preset, separator, place = name.rpartition("=")

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -30,8 +31,8 @@ def executable() -> Path:
     return max(found, key=lambda place: place.stat().st_mtime)
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"ISHOWTTS_PATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+def environment(state: str | Path) -> dict[str, str]:
+    return os.environ | {"ISHOWTTS_PATH": str(ROOT), "OMP_NUM_THREADS": "1", "ISHOWTTS__SERVER__STATE_DIR": str(state)}
 
 
 class Server:
@@ -39,8 +40,10 @@ class Server:
 
     def __init__(self, *arguments: str, wait: bool = True, env: dict[str, str] | None = None) -> None:
         command = [str(executable()), "--port", "0", "--verbose", *SMALL, *arguments]
+        self._state = tempfile.TemporaryDirectory(prefix="ishowtts-state-")
+        surroundings = environment(self._state.name) | (env or {})
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment() | (env or {}), bufsize=1
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings, bufsize=1
         )
         self.lines: queue.Queue[str] = queue.Queue()
         self.log: list[str] = []
@@ -105,9 +108,10 @@ class Server:
 
 def run(arguments: Sequence[str], seconds: float = START_SECONDS) -> subprocess.CompletedProcess[str]:
     """A server that is expected to end by itself."""
-    return subprocess.run(
-        [str(executable()), *arguments], capture_output=True, text=True, env=environment(), timeout=seconds, check=False
-    )
+    with tempfile.TemporaryDirectory(prefix="ishowtts-state-") as state:
+        return subprocess.run(
+            [str(executable()), *arguments], capture_output=True, text=True, env=environment(state), timeout=seconds, check=False
+        )
 
 
 def until(condition: object, seconds: float = 60.0) -> None:

@@ -37,6 +37,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     s->rules.key_needed = key != NULL;
     if (options->web_dir && (status = assets_load(&s->assets, options->web_dir, error)) != ISHOW_OK) goto done;
     if ((status = listen_open(s, options->host, options->port, options->insecure, error)) != ISHOW_OK) goto done;
+    if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;
     status = http_start(s, options->max_connections, error);
 done:
     if (status != ISHOW_OK) ishow_server_free(s);
@@ -69,6 +70,7 @@ void ishow_server_free(ishow_server *s) {
     else if (s->pump && !atomic_load(&s->draining)) pump_stop(s->pump); /* creation failed */
     if (s->daemon) MHD_stop_daemon(s->daemon);
     pump_free(s->pump);
+    ishow_store_close(s->store);
     assets_free(s->assets);
     metrics_free(s->metrics);
     names_free(&s->rules.hosts);

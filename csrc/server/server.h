@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "ishow/defaults.h"
 #include "ishow/server.h"
+#include "ishow/store.h"
 
 enum {
     ID_MAX = 64,                        /* characters of a request id */
@@ -199,6 +200,7 @@ struct ishow_server {
     assets *assets;
     metrics *metrics;
     pump *pump;
+    ishow_store *store;     /* NULL: nothing outlives the process */
     pthread_t thread;
     int thread_runs;
     char default_voice[ID_MAX + 1]; /* written before `engine` is published */

@@ -28,6 +28,7 @@ typedef struct ishow_server_options {
     size_t n_allowed_hosts;
     const char *const *cors_origins;  /* origins of other sites that may call, e.g. "https://example.org" */
     size_t n_cors_origins;
+    const char *state_dir;         /* absolute folder for what outlives the process, made when missing; NULL: nothing does */
     size_t body_bytes_max;         /* of a JSON request */
     ishow_request sampling;        /* what a request gets that does not choose; its strings are ignored */
     double request_seconds;        /* deadline of one synthesis */
@@ -42,7 +43,7 @@ typedef struct ishow_server_options {
 ishow_server_options ishow_server_options_default(void);
 
 /* Binds, starts the threads and answers from then on. EINVAL with the field when options do not go together (no key for a public
- * address), EIO with field "port" or "host" when the address cannot be had. */
+ * address), EIO with field "port" or "host" when the address cannot be had, EBUSY or EIO with "state_dir" likewise. */
 ishow_status ishow_server_create(ishow_server **out, const ishow_server_options *options, ishow_error *error);
 
 int ishow_server_port(const ishow_server *server);          /* the real one */

@@ -1,0 +1,19 @@
+/* Shared by the files of store/. */
+#ifndef ISHOW_STORE_INTERNAL_H
+#define ISHOW_STORE_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "base/base.h"
+#include "ishow/store.h"
+
+/* Opens a sound database at <dir>/ishowtts.db; a broken one is moved aside first and `rescued` (48 bytes) tells how it is called now. */
+ishow_status store_open_database(const char *dir, sqlite3 **out, char rescued[48], ishow_error *error);
+
+/* mkdir -p with mode 0700. */
+ishow_status store_make_directory(const char *dir, ishow_error *error);
+
+/* Runs SQL without results. */
+ishow_status store_execute(sqlite3 *db, const char *sql, const char *doing, ishow_error *error);
+
+#endif

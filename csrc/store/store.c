@@ -1,0 +1,256 @@
+/* The queue and its thread. A batch is one transaction with a savepoint around each closure, so that one that fails takes nothing with it.
+ * When the commit of a batch fails, its closures are tried again one by one: the fault may lie in one of them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "store/internal.h"
+
+enum { QUEUE = 1024, BATCH = 64 };
+
+typedef struct work {
+    ishow_store_fn run;
+    void (*done)(void *self, ishow_status status, const ishow_error *error);
+    void *self;
+} work;
+
+struct ishow_store {
+    char *dir;
+    char rescued[48];
+    int lock_file;
+    sqlite3 *db; /* the thread's, once it runs */
+    pthread_t thread;
+    int thread_runs;
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t came, went;
+    work queue[QUEUE];
+    size_t first, n;
+    int closing;
+};
+
+typedef struct outcome {
+    ishow_status status;
+    ishow_error error;
+} outcome;
+
+static ishow_status one(sqlite3 *db, const work *w, ishow_error *error) {
+    ishow_status status = store_execute(db, "SAVEPOINT work", "Writing to the database", error);
+    if (status) return status;
+    status = w->run(w->self, db, error);
+    if (status) sqlite3_exec(db, "ROLLBACK TO work", NULL, NULL, NULL);
+    sqlite3_exec(db, "RELEASE work", NULL, NULL, NULL);
+    return status;
+}
+
+/* Runs works[0..n) in one transaction; not ISHOW_OK: nothing of it has happened. */
+static ishow_status transaction(sqlite3 *db, const work *works, size_t n, outcome *outcomes, ishow_error *error) {
+    ishow_status status = store_execute(db, "BEGIN IMMEDIATE", "Writing to the database", error);
+    for (size_t i = 0; !status && i < n; i++) {
+        ishow_error_clear(&outcomes[i].error);
+        outcomes[i].status = one(db, &works[i], &outcomes[i].error);
+        if (sqlite3_get_autocommit(db)) { /* a full disk ends the whole transaction, what went before included */
+            status = outcomes[i].status ? outcomes[i].status : ISHOW_EIO;
+            if (outcomes[i].status) *error = outcomes[i].error;
+        }
+    }
+    if (!status) status = store_execute(db, "COMMIT", "Writing to the database", error);
+    if (status && !sqlite3_get_autocommit(db)) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
+static void perform(sqlite3 *db, const work *works, size_t n) {
+    outcome outcomes[BATCH] = {0};
+    ishow_error why = {0};
+    if (transaction(db, works, n, outcomes, &why)) {
+        for (size_t i = 0; i < n; i++) {
+            ishow_status status = n == 1 ? why.status : transaction(db, &works[i], 1, &outcomes[i], &why);
+            if (status) outcomes[i] = (outcome){status, why};
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (outcomes[i].status == ISHOW_EIO || outcomes[i].status == ISHOW_EFORMAT) ishow_log(ISHOW_LOG_ERROR, "store", "%s", outcomes[i].error.message);
+        if (works[i].done) works[i].done(works[i].self, outcomes[i].status, &outcomes[i].error);
+    }
+}
+
+static void *store_main(void *self) {
+    ishow_store *s = self;
+    work batch[BATCH];
+    for (;;) {
+        size_t n = 0;
+        pthread_mutex_lock(&s->lock);
+        while (!s->n && !s->closing) pthread_cond_wait(&s->came, &s->lock);
+        while (s->n && n < BATCH) {
+            batch[n++] = s->queue[s->first];
+            s->first = (s->first + 1) % QUEUE;
+            s->n--;
+        }
+        pthread_cond_broadcast(&s->went);
+        pthread_mutex_unlock(&s->lock);
+        if (!n) return NULL; /* closing, and nothing is left */
+        perform(s->db, batch, n);
+    }
+}
+
+/* One process a directory: two would each clean away what the other has just written. */
+static ishow_status take_directory(ishow_store *s, ishow_error *error) {
+    char path[4200], holder[32] = "";
+    snprintf(path, sizeof path, "%s/lock", s->dir);
+    s->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (s->lock_file < 0) return ishow_fail(error, ISHOW_EIO, "state_dir", "The state directory %s cannot be written: %s.", s->dir, strerror(errno));
+    if (flock(s->lock_file, LOCK_EX | LOCK_NB)) {
+        ssize_t n = pread(s->lock_file, holder, sizeof holder - 1, 0);
+        holder[n > 0 ? strspn(holder, "0123456789") : 0] = '\0';
+        return ishow_fail(error, ISHOW_EBUSY, "state_dir", "The state directory %s is in use by another server (process %s): give each its own server.state_dir.", s->dir,
+                          holder[0] ? holder : "unknown");
+    }
+    int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
+    if (ftruncate(s->lock_file, 0) || pwrite(s->lock_file, holder, (size_t)n, 0) != n)
+        return ishow_fail(error, ISHOW_EIO, "state_dir", "The state directory %s cannot be written: %s.", s->dir, strerror(errno));
+    return ISHOW_OK;
+}
+
+ishow_status ishow_store_open(ishow_store **out, const char *dir, ishow_error *error) {
+    *out = NULL;
+    ishow_store *s = calloc(1, sizeof *s);
+    if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the store could not be had.");
+    ishow_handle_made();
+    s->lock_file = -1;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->came, NULL);
+    pthread_cond_init(&s->went, NULL);
+    ishow_status status = ISHOW_OK;
+    if (!(s->dir = ishow_strdup(dir))) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the store could not be had.");
+        goto done;
+    }
+    if ((status = store_make_directory(dir, error)) || (status = take_directory(s, error)) || (status = store_open_database(dir, &s->db, s->rescued, error))) goto done;
+    if (pthread_create(&s->thread, NULL, store_main, s)) {
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The database's thread could not be started.");
+        goto done;
+    }
+    s->thread_runs = 1;
+    pthread_setname_np(s->thread, "ishow-store");
+    *out = s;
+done:
+    if (status) ishow_store_close(s);
+    return status;
+}
+
+void ishow_store_close(ishow_store *s) {
+    if (!s) return;
+    if (s->thread_runs) {
+        pthread_mutex_lock(&s->lock);
+        s->closing = 1;
+        pthread_cond_broadcast(&s->came);
+        pthread_cond_broadcast(&s->went);
+        pthread_mutex_unlock(&s->lock);
+        pthread_join(s->thread, NULL);
+    }
+    sqlite3_close(s->db);
+    if (s->lock_file >= 0) close(s->lock_file);
+    pthread_cond_destroy(&s->came);
+    pthread_cond_destroy(&s->went);
+    pthread_mutex_destroy(&s->lock);
+    free(s->dir);
+    free(s);
+    ishow_handle_freed();
+}
+
+const char *ishow_store_dir(const ishow_store *s) { return s->dir; }
+const char *ishow_store_rescued(const ishow_store *s) { return s->rescued; }
+
+static ishow_status queue(ishow_store *s, const work *w, int wait, ishow_error *error) {
+    ishow_status status = ISHOW_OK;
+    pthread_mutex_lock(&s->lock);
+    while (wait && s->n == QUEUE && !s->closing) pthread_cond_wait(&s->went, &s->lock);
+    if (s->closing) status = ishow_fail(error, ISHOW_ESTATE, "", "The database is being closed.");
+    else if (s->n == QUEUE) status = ishow_fail(error, ISHOW_EBUSY, "", "%d writes are waiting for the database: try again later.", (int)QUEUE);
+    else {
+        s->queue[(s->first + s->n++) % QUEUE] = *w;
+        pthread_cond_signal(&s->came);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+ishow_status ishow_store_submit(ishow_store *s, ishow_store_fn run, void (*done)(void *self, ishow_status status, const ishow_error *error), void *self, ishow_error *error) {
+    return queue(s, &(work){run, done, self}, 0, error);
+}
+
+/* ---- work that somebody waits for ---- */
+
+typedef struct waited {
+    ishow_store_fn run;
+    void *self;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    int over;
+    outcome outcome;
+} waited;
+
+static ishow_status waited_run(void *self, sqlite3 *db, ishow_error *error) {
+    waited *w = self;
+    return w->run(w->self, db, error);
+}
+
+static void waited_done(void *self, ishow_status status, const ishow_error *error) {
+    waited *w = self;
+    pthread_mutex_lock(&w->lock);
+    w->outcome = (outcome){status, *error};
+    w->over = 1;
+    pthread_cond_signal(&w->ended);
+    pthread_mutex_unlock(&w->lock);
+}
+
+ishow_status ishow_store_run(ishow_store *s, ishow_store_fn run, void *self, ishow_error *error) {
+    waited w = {.run = run, .self = self, .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+    ishow_status status = queue(s, &(work){waited_run, waited_done, &w}, 1, error);
+    if (!status) {
+        pthread_mutex_lock(&w.lock);
+        while (!w.over) pthread_cond_wait(&w.ended, &w.lock);
+        pthread_mutex_unlock(&w.lock);
+        status = w.outcome.status;
+        if (status && error) *error = w.outcome.error;
+    }
+    pthread_cond_destroy(&w.ended);
+    pthread_mutex_destroy(&w.lock);
+    return status;
+}
+
+/* ---- migration ---- */
+
+static ishow_status set_version(sqlite3 *db, const char *name, int version, ishow_error *error) {
+    sqlite3_stmt *set = NULL;
+    int good = sqlite3_prepare_v2(db, "INSERT INTO schemas VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET version = ?2", -1, &set, NULL) == SQLITE_OK &&
+               sqlite3_bind_text(set, 1, name, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_bind_int(set, 2, version) == SQLITE_OK && sqlite3_step(set) == SQLITE_DONE;
+    ishow_status status = good ? ISHOW_OK : ishow_store_fault(db, "Migrating the database", error);
+    sqlite3_finalize(set);
+    return status;
+}
+
+static ishow_status migrate(void *self, sqlite3 *db, ishow_error *error) {
+    const ishow_store_schema *schema = self;
+    sqlite3_stmt *get = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT version FROM schemas WHERE name = ?1", -1, &get, NULL) != SQLITE_OK || sqlite3_bind_text(get, 1, schema->name, -1, SQLITE_STATIC) != SQLITE_OK) {
+        sqlite3_finalize(get);
+        return ishow_store_fault(db, "Migrating the database", error);
+    }
+    int version = sqlite3_step(get) == SQLITE_ROW ? sqlite3_column_int(get, 0) : 0;
+    sqlite3_finalize(get);
+    if (version > schema->n_steps)
+        return ishow_fail(error, ISHOW_ESTATE, "state_dir", "The database's part \"%s\" was written by a newer version of iShowTTS (%d; this one knows %d).", schema->name, version, schema->n_steps);
+    ishow_status status = ISHOW_OK;
+    for (int i = version; !status && i < schema->n_steps; i++) status = store_execute(db, schema->steps[i], "Migrating the database", error);
+    return status || version == schema->n_steps ? status : set_version(db, schema->name, schema->n_steps, error);
+}
+
+ishow_status ishow_store_migrate(ishow_store *s, const ishow_store_schema *schema, ishow_error *error) {
+    ishow_store_schema copy = *schema; /* closures take what they may write */
+    return ishow_store_run(s, migrate, &copy, error);
+}
