@@ -1,56 +1,78 @@
-// The server's interface as this page needs it.
+// The server's interface: one way to ask, one shape of error, the API key in one place.
+
+import { t } from "./i18n.js";
 
 export class ApiError extends Error {
-  constructor(message, status, field) {
+  /** @param {string} message @param {{status?: number, code?: string, field?: string, retryAfter?: number}} more status 0: no answer */
+  constructor(message, { status = 0, code = "", field = "", retryAfter = 0 } = {}) {
     super(message);
-    this.status = status;
-    this.field = field;
+    Object.assign(this, { status, code, field, retryAfter });
+  }
+
+  /** This server has no such endpoint, as opposed to no such thing at it. */
+  get missing() {
+    return this.status === 405 || (this.status === 404 && !this.field && this.code !== "voice_not_found");
   }
 }
 
-const fields = (key, more = {}) => (key ? { Authorization: `Bearer ${key}`, ...more } : more);
+// The key comes in the address once and is kept for this tab, so that the pages' links and the address bar need not carry it.
+const address = new URL(location.href);
+let key = address.searchParams.get("key") ?? sessionStorage.getItem("key") ?? "";
+
+/** Moves ?key= from the address bar to the tab's storage. An overlay keeps its address whole and does not call this. */
+export function adoptKey() {
+  if (!address.searchParams.has("key")) return;
+  sessionStorage.setItem("key", key);
+  address.searchParams.delete("key");
+  history.replaceState(null, "", address);
+}
+
+export function setKey(value) {
+  key = value;
+  sessionStorage.setItem("key", value);
+}
+
+export const hasKey = () => key !== "";
 
 async function failure(response) {
+  const more = { status: response.status, retryAfter: Number(response.headers.get("Retry-After")) || 0 };
   try {
     const { error } = await response.json();
-    return new ApiError(error.message, response.status, error.field);
+    return new ApiError(error.message, { ...more, code: error.code, field: error.field });
   } catch {
-    return new ApiError(`The server answered ${response.status} ${response.statusText}.`, response.status);
+    return new ApiError(t("The server answered {status}.", { status: `${response.status} ${response.statusText}`.trim() }), more);
   }
 }
 
-export async function getJson(path, key) {
-  const response = await fetch(path, { headers: fields(key) });
-  if (!response.ok) throw await failure(response);
-  return response.json();
+/** Sends a request; the answer has a good status. Throws ApiError, or AbortError when `signal` is used.
+ *  @param {string} path @param {{method?: string, json?: unknown, form?: FormData, headers?: Object, signal?: AbortSignal}} options */
+export async function ask(path, { method = "GET", json, form, headers = {}, signal } = {}) {
+  const fields = { ...headers };
+  if (key) fields.Authorization = `Bearer ${key}`;
+  if (json !== undefined) fields["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, { method, headers: fields, body: form ?? (json === undefined ? undefined : JSON.stringify(json)), signal, cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(t("The server cannot be reached. Is it running?"));
+  }
+  if (response.ok) return response;
+  const error = await failure(response);
+  if (error.status === 401) dispatchEvent(new CustomEvent("keyneeded"));
+  throw error;
 }
 
-/** Speaks; calls on[event](data) for start, audio and end. Throws ApiError, or AbortError when `signal` is used. */
-export async function speak(request, key, signal, on) {
-  const response = await fetch("/api/tts/stream", {
-    method: "POST",
-    headers: fields(key, { "Content-Type": "application/json", Accept: "text/event-stream" }),
-    body: JSON.stringify(request),
-    signal,
-  });
-  if (!response.ok) throw await failure(response);
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let parts = [];
-  let ended = false;
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    parts.push(value);
-    if (!(parts.length > 1 ? parts.at(-2).slice(-1) + value : value).includes("\n\n")) continue;
-    const blocks = parts.join("").split("\n\n");
-    parts = [blocks.pop()];
-    for (const block of blocks) {
-      const event = /^event: (.*)$/m.exec(block)?.[1];
-      const data = JSON.parse(/^data: (.*)$/m.exec(block)[1]);
-      if (event === "error") throw new ApiError(data.error.message, 200, data.error.field);
-      ended ||= event === "end";
-      on[event]?.(data);
-    }
-  }
-  if (!ended) throw new ApiError("The connection was lost before the speech was finished.", 0);
+/** The answer's JSON; null when it has no body. */
+export async function askJson(path, options) {
+  const response = await ask(path, options);
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+}
+
+/** An error as a sentence for a person. The server's own sentence names the field, the limit and the value. */
+export function explain(error) {
+  if (!(error instanceof ApiError)) return t("This page failed: {why}", { why: error?.message ?? String(error) });
+  const kind = error.code && t(`code:${error.code}`);
+  return kind && !kind.startsWith("code:") ? `${kind}${error.message}` : error.message;
 }

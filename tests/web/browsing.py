@@ -1,0 +1,197 @@
+"""What the tests of the pages do with a browser: waiting, reading, hearing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required --use-fake-device-for-media-stream "
+    "--use-fake-ui-for-media-stream --window-size=1100,1000 --lang=en --accept-lang=en"
+)
+# Before any script of a page: whatever is connected to a loudspeaker is metered as well. `heard` has, for each context, its clock, the
+# loudest block (root mean square) and the samples above silence; it is measured behind everything that the page does.
+EAR = """
+window.heard = [];
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (target, ...rest) {
+  if (target instanceof AudioDestinationNode && !(this.context instanceof OfflineAudioContext)) {
+    const meter = new AnalyserNode(this.context, { fftSize: 1024 });
+    const block = new Float32Array(meter.fftSize);
+    const record = { context: this.context, loudest: 0, blocks: 0 };
+    connect.call(this, meter);
+    window.heard.push(record);
+    setInterval(() => {
+      meter.getFloatTimeDomainData(block);
+      const level = Math.sqrt(block.reduce((sum, v) => sum + v * v, 0) / block.length);
+      record.loudest = Math.max(record.loudest, level);
+      if (level > 0.01) record.blocks++;
+    }, 20);
+  }
+  return connect.call(this, target, ...rest);
+};
+"""
+HEARD = """
+const live = window.heard.filter((h) => h.context.state === "running");
+return { time: Math.max(0, ...live.map((h) => h.context.currentTime)), loudest: Math.max(0, ...live.map((h) => h.loudest)),
+         blocks: Math.max(0, ...live.map((h) => h.blocks)), rates: live.map((h) => h.context.sampleRate) };
+"""
+# Every text that is seen, with too little contrast to its background (WCAG: 4.5).
+FAINT = """
+const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+const back = (e) => { for (; e; e = e.parentElement) { const c = numbers(getComputedStyle(e).backgroundColor); if ((c[3] ?? 1) > 0.9) return c; }
+  return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255]; };
+const texts = [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && e.getClientRects().length && !e.closest(":disabled, svg, option, script, noscript")
+  && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
+return texts.map((e) => { const [a, b] = [light(numbers(getComputedStyle(e).color)), light(back(e))].sort((x, y) => y - x);
+  return { what: `${e.tagName} ${e.className} ${e.textContent.trim().slice(0, 30)}`, ratio: (a + 0.05) / (b + 0.05) }; }).filter((r) => r.ratio < 4.5);
+"""
+NAMELESS = """
+return [...document.querySelectorAll("input, select, textarea, button, a, audio, canvas, dialog, [role]")].filter((e) => e.checkVisibility()
+  && !(e.labels?.length || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") || e.textContent.trim() || ["status", "log", "alert"].includes(e.role)))
+  .map((e) => e.outerHTML.slice(0, 120));
+"""
+
+
+def chromium(folder: Path, *flags: str) -> webdriver.Chrome:
+    options = webdriver.ChromeOptions()
+    options.binary_location = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    for flag in (*FLAGS.split(), f"--user-data-dir={folder}", *flags):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(os.environ.get("CHROMEDRIVER", "/usr/bin/chromedriver"))
+    )
+    driver.set_script_timeout(60)
+    driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": EAR})
+    return driver
+
+
+class Browser:
+    """One Chromium and the page that it shows."""
+
+    def __init__(self, driver: webdriver.Chrome) -> None:
+        self.driver = driver
+
+    def open(self, url: str) -> Browser:
+        self.driver.get(url)
+        return self
+
+    def find(self, name: str) -> WebElement:
+        return self.driver.find_element(By.ID, name)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def text(self, name: str) -> str:
+        return self.find(name).text
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
+        return WebDriverWait(self.driver, seconds, 0.05).until(lambda _: condition())
+
+    def click(self, name: str) -> None:
+        self.find(name).click()
+
+    def write(self, name: str, value: str) -> None:
+        field = self.find(name)
+        field.clear()
+        field.send_keys(value)
+
+    def choose(self, name: str, value: str) -> None:
+        """A slider or a select, with the events that a hand makes."""
+        self.run(
+            "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
+            "for (const n of ['input', 'change']) e.dispatchEvent(new Event(n, { bubbles: true }))",
+            name,
+            value,
+        )
+
+    def shown(self, name: str) -> bool:
+        return self.find(name).is_displayed()
+
+    def heard(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.run(HEARD)
+        return found
+
+    def listen(self, loudness: float = 0.03) -> dict[str, Any]:
+        """Wait until the loudspeaker has really had speech; its clock has moved meanwhile."""
+        self.wait(lambda: self.heard()["loudest"] > loudness)
+        found = self.heard()
+        self.wait(lambda: self.heard()["time"] > found["time"])
+        return self.heard()
+
+    def complaints(self) -> list[str]:
+        """What the console holds since the last call, warnings and worse."""
+        return [
+            entry["message"]
+            for entry in self.driver.get_log("browser")
+            if entry["level"] in ("SEVERE", "WARNING") and "openapi.json" not in entry["message"]
+        ]
+
+    def download(self, link: WebElement, folder: Path) -> tuple[Path, np.ndarray, int]:
+        """Click a link: the file that the browser wrote, its samples in [-1, 1] and their rate."""
+        self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+        link.click()
+        self.wait(lambda: [path for path in folder.iterdir() if path.suffix != ".crdownload" and not path.name.startswith(".")])
+        path = next(folder.iterdir())
+        samples, rate = soundfile.read(path)
+        return path, samples, rate
+
+    @contextmanager
+    def device(self, *, width: int = 0, **media: str) -> Iterator[None]:
+        """As another device: a phone's width, a colour scheme, reduced motion."""
+        features = [{"name": name.replace("_", "-"), "value": value} for name, value in media.items()]
+        if width:
+            metrics: Mapping[str, Any] = {"width": width, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", dict(metrics))
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+    def picture(self, name: str) -> None:
+        if folder := os.environ.get("ISHOWTTS_SCREENSHOTS"):
+            self.driver.save_screenshot(f"{folder}/{name}.png")
+
+    def check_reading(self, name: str) -> None:
+        """What every page must be: named controls, readable in both colour schemes, no wider than a phone, in two languages."""
+        assert self.run(NAMELESS) == []
+        for scheme in ("light", "dark"):
+            with self.device(prefers_color_scheme=scheme):
+                assert self.run(FAINT) == []
+                self.picture(f"{name}-{scheme}")
+        with self.device(width=360):
+            assert self.run("return [document.documentElement.scrollWidth, innerWidth]") == [360, 360]
+            self.picture(f"{name}-phone")
+        self.click("language")
+        assert self.run("return document.documentElement.lang") == "zh-Hans"
+        # What is left in Latin letters is a name, a number or what somebody said; the page's own words are marked or have been translated.
+        words = self.run(
+            "return [...document.querySelectorAll('[data-t]')].map((e) => e.textContent.trim()).filter((w) => w && !/[\\u4e00-\\u9fff]/.test(w))"
+        )
+        assert set(words) <= {"WAV", "RTF"}
+        with self.device(width=360):
+            assert self.run("return document.documentElement.scrollWidth") == 360
+        self.click("language")
+        assert self.run("return document.documentElement.lang") == "en"

@@ -1,0 +1,258 @@
+"""The speak page in a real browser: it is heard while it is made, it keeps what was said, it says what went wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browsing import Browser
+from selenium.webdriver.common.keys import Keys
+from serving import Server
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Browser:
+    browser.open(server.url + "/")
+    browser.run("localStorage.clear(); sessionStorage.clear(); indexedDB.deleteDatabase('ishowtts')")
+    browser.open(server.url + "/")
+    browser.wait(lambda: "demo" in browser.text("server") and browser.find("voice").get_attribute("value"))
+    return browser
+
+
+def finished(page: Browser) -> bool:
+    return page.shown("download") and page.find("speak").is_enabled()
+
+
+def say(page: Browser, words: str) -> None:
+    page.write("text", words)
+    page.click("speak")
+
+
+def playing(page: Browser) -> bool:
+    return page.find("toggle").get_attribute("aria-label") == "Pause"
+
+
+def position(page: Browser) -> float:
+    return float(page.find("wave").get_attribute("aria-valuenow") or 0)
+
+
+def test_it_speaks_and_is_heard(page: Browser, tmp_path: Path) -> None:
+    page.write("seed", "18446744073709551615")
+    say(page, "Good evening. This sentence is spoken in a browser.")
+    heard = page.listen()
+    assert heard["rates"] == [24000]
+    page.wait(lambda: finished(page))
+    path, samples, rate = page.download(page.find("download"), tmp_path)
+    assert path.name == "speech-18446744073709551615.wav" and rate == 24000
+    assert 1.5 < len(samples) / rate < 8 and np.sqrt(np.mean(samples**2)) > 0.02
+    page.wait(lambda: not playing(page))
+    assert position(page) == pytest.approx(len(samples) / rate, abs=0.01)
+    assert heard["time"] < page.heard()["time"] >= len(samples) / rate
+    for name in ("t-first", "t-total", "t-length"):
+        assert page.text(name).endswith("s")
+    assert 0 < float(page.text("t-rtf")) < 100
+    assert page.text("t-seed") == "18446744073709551615"
+    painted = page.run(
+        "const c = document.getElementById('wave'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "const rows = new Set(); for (let i = 3; i < d.length; i += 4) if (d[i]) rows.add(Math.floor(i / 4 / c.width)); return rows.size / c.height"
+    )
+    assert painted > 0.2  # bars, not a flat line
+    assert not page.shown("error") and not page.shown("blocked")
+    page.check_reading("speak")
+
+
+def test_what_is_played_is_what_was_made(page: Browser) -> None:
+    """No sample lost, doubled or out of place between the pieces of a stream: the page's own player against the request's audio."""
+    played, wanted = page.driver.execute_async_script(
+        """
+        const done = arguments[arguments.length - 1];
+        (async () => {
+          const { Player } = await import("/web/player.js");
+          const player = new Player();
+          await player.open(24000);
+          const sent = Float32Array.from({ length: 9000 }, (_, i) => Math.sin(i * i / 90000) * 0.5);
+          const tape = [];
+          await player.context.audioWorklet.addModule("/web/recorder-worklet.js");
+          const recorder = new AudioWorkletNode(player.context, "recorder");
+          recorder.port.onmessage = ({ data }) => tape.push(...data);
+          player.gain.connect(recorder);
+          const sizes = [1, 127, 128, 129, 1000, 3000, 4615];
+          let at = 0;
+          player.play();
+          for (const size of sizes) player.push(sent.subarray(at, (at += size)));
+          player.finish();
+          player.addEventListener("ended", () => setTimeout(() => { player.close(); done([tape, [...sent]]); }, 300));
+        })();
+        """
+    )
+    played, wanted = np.array(played), np.array(wanted)
+    start = int(np.argmax(np.abs(played) > 0)) - 1  # the first sample of a sine is 0
+    found = played[start : start + len(wanted)]
+    ramp = 200  # of the level, when play begins
+    assert np.max(np.abs(found[ramp:] - wanted[ramp:])) < 1e-6
+    assert np.all(played[start + len(wanted) :] == 0)
+
+
+def test_long_text_plays_before_it_is_finished(page: Browser) -> None:
+    page.choose("steps", "5")
+    words = " ".join(f"Sentence number {n} is here to make this text longer than one chunk can be." for n in range(1, 7))
+    say(page, words)
+    page.listen()
+    assert page.find("stop").is_enabled()
+    early = page.run("return [document.getElementById('download').hidden, document.getElementById('result').ariaBusy]")
+    page.wait(lambda: finished(page))
+    assert early == [True, "true"]
+    total = float(page.find("wave").get_attribute("aria-valuemax") or 0)
+    assert 12 < total < 60
+    page.find("wave").send_keys(Keys.END, Keys.ARROW_LEFT)  # the last second, by keyboard
+    page.wait(lambda: not playing(page))
+    assert position(page) == pytest.approx(total, abs=0.02)
+
+
+def test_player_controls(page: Browser) -> None:
+    say(page, "One two three four five six seven.")
+    page.wait(lambda: finished(page))
+    page.wait(lambda: not playing(page))
+    wave = page.find("wave")
+    wave.send_keys(Keys.HOME)
+    assert position(page) == 0
+    wave.send_keys(Keys.SPACE)
+    page.wait(lambda: playing(page) and position(page) > 0.2)
+    page.click("toggle")
+    page.wait(lambda: not playing(page))
+    held = position(page)
+    page.choose("volume", "0.5")
+    wave.click()  # the middle
+    page.wait(lambda: position(page) == pytest.approx(float(wave.get_attribute("aria-valuemax") or 0) / 2, rel=0.1))
+    assert position(page) != held and not playing(page)
+    page.click("toggle")
+    page.wait(lambda: playing(page))
+    page.find("text").send_keys(Keys.ESCAPE)
+    page.wait(lambda: not playing(page))
+    assert "of" in page.text("time")
+
+
+def test_keyboard_speaks_at_another_rate(page: Browser, tmp_path: Path) -> None:
+    page.choose("rate", "16000")
+    page.choose("speed", "1.5")
+    assert page.text("speed-value") == "1.50"
+    page.write("text", "Yes.")
+    assert page.text("count") == "4 of 5000"
+    page.find("text").send_keys(Keys.CONTROL, Keys.ENTER)
+    page.wait(lambda: finished(page))
+    _, samples, rate = page.download(page.find("download"), tmp_path)
+    assert rate == 16000 and 0.2 < len(samples) / rate < 3
+    assert page.listen(0.01)["rates"] == [16000]
+
+
+def test_history_plays_downloads_reuses_and_deletes(page: Browser, tmp_path: Path) -> None:
+    assert not page.shown("past")
+    page.choose("speed", "1.2")
+    for words in ("First line.", "Second line."):
+        say(page, words)
+        page.wait(lambda words=words: finished(page) and page.all("#history li") and words in page.all("#history li")[0].text)
+    page.driver.refresh()  # it is kept
+    page.wait(lambda: len(page.all("#history li")) == 2)
+    first = page.all("#history li")[1]
+    assert "First line." in first.text
+    buttons = {button.get_attribute("title"): button for button in first.find_elements("css selector", "button")}
+    assert set(buttons) == {"Play", "Use again", "Download", "Delete"}
+    buttons["Play"].click()
+    page.listen()
+    _, samples, rate = page.download(buttons["Download"], tmp_path)
+    assert rate == 24000 and len(samples) / rate > 0.3
+    page.write("text", "")
+    buttons["Use again"].click()
+    assert page.find("text").get_attribute("value") == "First line." and page.text("speed-value") == "1.20"
+    assert page.find("seed").get_attribute("value").isdigit()
+    buttons["Delete"].click()
+    page.wait(lambda: len(page.all("#history li")) == 1)
+    page.click("forget-all")
+    page.wait(lambda: page.all("dialog[open]"))
+    page.one("dialog .danger").click()
+    page.wait(lambda: not page.shown("past"))
+
+
+def test_stop_frees_the_server(page: Browser, server: Server) -> None:
+    page.run("document.getElementById('text').value = 'This will not be said. '.repeat(150)")
+    page.click("speak")
+    page.wait(lambda: page.find("stop").is_enabled() and "busy" not in page.text("server"))
+    page.wait(lambda: float(metric(page, "queue_in_flight")) > 0)
+    page.click("stop")
+    page.wait(lambda: page.find("speak").is_enabled(), 10)
+    page.wait(lambda: float(metric(page, "queue_in_flight")) == 0)
+    assert not page.shown("error") and not playing(page)
+
+
+def metric(page: Browser, name: str) -> str:
+    lines = page.driver.execute_async_script("fetch('/metrics').then((r) => r.text()).then(arguments[0])").splitlines()
+    return str(next(line.split()[1] for line in lines if line.startswith(f"ishowtts_{name} ")))
+
+
+def test_an_error_stands_at_its_field(page: Browser) -> None:
+    page.run("document.getElementById('voice').add(new Option('gone', 'gone', true, true))")
+    page.click("speak")
+    page.wait(lambda: page.shown("voice-error"))
+    assert "gone" in page.text("voice-error")
+    assert page.find("voice").get_attribute("aria-invalid") == "true"
+    assert all("404" in told for told in page.complaints())  # the browser itself notes the status, nothing else is said
+    page.run("document.getElementById('voice').selectedIndex = 0")
+    page.run("document.getElementById('text').value = 'a'.repeat(5001)")
+    page.find("text").send_keys("b")
+    assert "over" in page.find("count").get_attribute("class")
+    page.click("speak")
+    page.wait(lambda: page.shown("text-error"))
+    assert "5000" in page.text("text-error") and not page.shown("voice-error")
+    assert all("400" in told for told in page.complaints())
+    say(page, "Yes.")
+    page.wait(lambda: finished(page))
+    assert not page.shown("text-error") and not page.shown("error")
+
+
+def test_without_an_audio_worklet(page: Browser, server: Server) -> None:
+    """Pages from another machine without TLS have none: pieces are scheduled instead."""
+    identifier = page.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument",
+        {"source": "Object.defineProperty(BaseAudioContext.prototype, 'audioWorklet', { value: undefined })"},
+    )["identifier"]
+    try:
+        page.open(server.url + "/")
+        page.wait(lambda: page.find("voice").get_attribute("value"))
+        say(page, "This is played by the clock. Then comes one more sentence.")
+        page.listen()
+        page.wait(lambda: finished(page))
+        page.wait(lambda: not playing(page))
+        total = float(page.find("wave").get_attribute("aria-valuemax") or 0)
+        assert position(page) == pytest.approx(total, abs=0.01)
+        page.find("wave").send_keys(Keys.HOME)
+        page.click("toggle")
+        page.wait(lambda: position(page) > 0.3)
+        page.click("toggle")
+        held = position(page)
+        page.wait(lambda: not playing(page))
+        assert position(page) == pytest.approx(held, abs=0.1) and held < total
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": identifier})
+
+
+def test_a_key_is_asked_for(browser: Browser) -> None:
+    server = Server("--set", "server.api_key=sesame")
+    try:
+        browser.open(server.url + "/")
+        browser.wait(lambda: browser.shown("key-form"))
+        browser.write("key", "sesame")
+        browser.find("key").send_keys(Keys.ENTER)
+        browser.wait(lambda: browser.find("voice").get_attribute("value"))
+        browser.run("sessionStorage.clear()")
+        browser.complaints()
+        browser.open(server.url + "/?key=sesame&voice=kathleen")
+        browser.wait(lambda: browser.find("voice").get_attribute("value"))
+        assert "sesame" not in browser.driver.current_url and "voice=kathleen" in browser.driver.current_url
+        say(browser, "Yes.")
+        browser.wait(lambda: finished(browser))
+        assert not browser.shown("key-form")
+        browser.open(server.url + "/")  # the tab knows it
+        browser.wait(lambda: browser.find("voice").get_attribute("value"))
+        browser.open("about:blank")
+        assert server.stop() == 0
+    finally:
+        server.kill()

@@ -1,0 +1,76 @@
+"""The pages' words, as files: every one of them has its Chinese, and the Chinese says nothing that no page says."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+WEB = Path(__file__).resolve().parents[2] / "ishowtts" / "web"
+CODE = re.compile(r"code:\w+")
+
+
+class Marked(HTMLParser):
+    """Texts and attributes marked with data-t and data-t-attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: set[str] = set()
+        self.inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        known = dict(attrs)
+        self.inside = "data-t" in known
+        for name in (known.get("data-t-attributes") or "").split():
+            self.words.add(known[name] or "")
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.words.add(data)
+        self.inside = False
+
+
+def used() -> set[str]:
+    words: set[str] = set()
+    for page in WEB.glob("*.html"):
+        marked = Marked()
+        marked.feed(page.read_text())
+        words |= marked.words
+    for script in WEB.glob("*.js"):
+        if script.name == "zh.js":
+            continue
+        code = script.read_text()
+        words |= {json.loads(found) for found in re.findall(r"\bt\((\"(?:[^\"\\]|\\.)*\")", code)}
+        words |= {json.loads(found) for found in re.findall(r"\bwords?\((\"(?:[^\"\\]|\\.)*\")", code)}
+        words |= {found for found in re.findall(r"\"data-t\": true[^}]*\}, \"([^\"]+)\"", code)}
+        words |= {found for found in re.findall(r"\"aria-label\": \"([^\"]+)\", \"data-t-attributes\"", code)}
+        if script.name == "shell.js":
+            words |= {name for _, name in re.findall(r"\[\"(/[a-z]*)\", \"([A-Z][a-z]+)\"\]", code)}
+    return words
+
+
+def chinese() -> dict[str, str]:
+    entries = re.findall(r"^  (\"(?:[^\"\\]|\\.)*\"|\w+): (\"(?:[^\"\\]|\\.)*\"),$", (WEB / "zh.js").read_text(), re.M)
+    return {json.loads(key) if key.startswith('"') else key: json.loads(value) for key, value in entries}
+
+
+def test_every_word_has_its_chinese() -> None:
+    words, known = used(), chinese()
+    assert len(words) > 40
+    assert sorted(words - set(known)) == []
+    assert sorted(key for key in set(known) - words if not CODE.fullmatch(key)) == []
+
+
+def test_placeholders_are_the_same() -> None:
+    for key, value in chinese().items():
+        assert set(re.findall(r"\{\w+\}", key)) == set(re.findall(r"\{\w+\}", value)), key
+
+
+def test_pages_bring_all_they_need() -> None:
+    """Nothing from elsewhere, no script or style inside the page: they work offline and under a strict policy."""
+    for file in [*WEB.glob("*.html"), *WEB.glob("*.js"), *WEB.glob("*.css")]:
+        content = file.read_text()
+        assert not re.search(r"(?:src|href|import|from|url)[\s=(\"']*https?://", content), file.name
+        for name in re.findall(r"/web/([\w.-]+)", content):
+            assert (WEB / name).is_file(), f"{file.name} names {name}"
+        if file.suffix == ".html":
+            assert not re.search(r"\son\w+=|\sstyle=|<style|<script(?! type=\"module\" src=)", content), file.name
