@@ -59,4 +59,26 @@
 #define ISHOW_CHAT_LOGINS 20                     /* Twitch: within ISHOW_CHAT_LOGIN_SECONDS */
 #define ISHOW_CHAT_LOGIN_SECONDS 10
 
+/* Live chat: filter and queue. */
+#define ISHOW_CHAT_WORDS_MAX 77
+#define ISHOW_CHAT_GRAPHEMES_MAX 280
+#define ISHOW_CHAT_QUEUE_MAX 512
+#define ISHOW_CHAT_RATE 10.0             /* messages a second in all */
+#define ISHOW_CHAT_COOLDOWN_SECONDS 0.0
+#define ISHOW_CHAT_REPEAT_SECONDS 30.0
+#define ISHOW_CHAT_FLOOD_MESSAGES 5      /* of one viewer within ... */
+#define ISHOW_CHAT_FLOOD_SECONDS 10.0
+#define ISHOW_CHAT_AGEING_SECONDS 30.0   /* of waiting lift a message by one priority */
+#define ISHOW_CHAT_EXPIRE_SECONDS 0.0
+#define ISHOW_CHAT_NAME_AGAIN_SECONDS 60.0
+#define ISHOW_CHAT_GAP_SECONDS 0.25      /* between clips */
+#define ISHOW_CHAT_PREFETCH 2            /* clips made while one plays */
+#define ISHOW_CHAT_COMMAND_PREFIX "!"
+#define ISHOW_CHAT_LANGUAGE "en"
+#define ISHOW_CHAT_TEMPLATE "{user} says: {text}"
+#define ISHOW_CHAT_TEMPLATE_PAID "{user} paid {amount}: {text}"
+#define ISHOW_CHAT_TEMPLATE_GIFT "{user} sent {count} {gift}. {text}"
+#define ISHOW_CHAT_TEMPLATE_EVENT "{event} {text}"
+#define ISHOW_CHAT_READER_BYTES (64 * 1024) /* unread by one listener before audio is skipped */
+
 #endif

@@ -1,0 +1,71 @@
+/* Clips by the engine. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "livechat/desk.h"
+
+struct ishow_chat_engine {
+    ishow_engine *engine; /* borrowed */
+    ishow_request sampling;
+    char *default_voice;
+    int sample_rate;
+    ishow_chat *chat;     /* borrowed; who is woken */
+};
+
+static void news(void *self) {
+    ishow_chat_engine *e = self;
+    if (e->chat) ishow_chat_wake(e->chat);
+}
+
+static ishow_status start(void *self, const char *text, const char *voice, int urgent, void **clip, ishow_error *error) {
+    ishow_chat_engine *e = self;
+    ishow_request request = e->sampling;
+    ishow_utterance *u = NULL;
+    request.text = text;
+    request.voice = voice ? voice : e->default_voice;
+    request.priority = urgent;
+    ishow_status status = ishow_engine_submit(e->engine, &request, news, e, &u, error);
+    *clip = u;
+    return status;
+}
+
+static ishow_status next(void *self, void *clip, const float **samples, size_t *n, ishow_error *error) {
+    (void)self;
+    return ishow_utterance_next(clip, 0, samples, n, error);
+}
+
+static void release(void *self, void *clip) {
+    (void)self;
+    ishow_utterance_free(clip);
+}
+
+ishow_status ishow_chat_engine_create(ishow_chat_engine **out, ishow_engine *engine, const ishow_request *sampling, const char *default_voice, ishow_error *error) {
+    ishow_chat_engine *e = calloc(1, sizeof *e);
+    *out = NULL;
+    if (!e || (default_voice && !(e->default_voice = ishow_strdup(default_voice)))) {
+        free(e);
+        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+    }
+    ishow_model_info info;
+    ishow_engine_info(engine, &info);
+    e->engine = engine;
+    e->sampling = *sampling;
+    e->sampling.text = e->sampling.voice = NULL;
+    e->sample_rate = info.sample_rate;
+    ishow_handle_made();
+    *out = e;
+    return ISHOW_OK;
+}
+
+ishow_chat_synth ishow_chat_engine_synth(ishow_chat_engine *e) {
+    return (ishow_chat_synth){.self = e, .start = start, .next = next, .free = release, .sample_rate = e->sample_rate};
+}
+
+void ishow_chat_engine_notify(ishow_chat_engine *e, ishow_chat *chat) { e->chat = chat; }
+
+void ishow_chat_engine_free(ishow_chat_engine *e) {
+    if (!e) return;
+    free(e->default_voice);
+    free(e);
+    ishow_handle_freed();
+}
