@@ -219,7 +219,14 @@ void ishow_chat_free(ishow_chat *c) {
         pthread_join(c->thread, NULL);
     }
     pthread_mutex_lock(&c->wake_lock); /* the journal still has our address */
-    while (c->promises || c->answered < c->tickets) pthread_cond_wait(&c->woken, &c->wake_lock);
+    while (c->promises || c->answered < c->tickets) {
+        struct timespec until;
+        ishow_deadline(0.2, &until);
+        if (!pthread_cond_timedwait(&c->woken, &c->wake_lock, &until)) continue;
+        pthread_mutex_unlock(&c->wake_lock);
+        chat_sync(c);
+        pthread_mutex_lock(&c->wake_lock);
+    }
     pthread_mutex_unlock(&c->wake_lock);
     if (c->counts.waiting && !c->has_journal)
         ishow_log(ISHOW_LOG_WARN, "chat", "%llu messages were waiting and are not read, as there is no journal", (unsigned long long)c->counts.waiting);

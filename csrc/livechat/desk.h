@@ -189,6 +189,7 @@ struct ishow_chat {
     size_t sent;                    /* samples published */
     uint64_t seq;
     uint64_t mark;                  /* ticket without whose answer the clip does not begin */
+    double ask_at;                  /* for it once more */
     double gap_until;
     char *heard;                    /* key of the viewer heard last; NULL: nobody */
     double heard_at;

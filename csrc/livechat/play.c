@@ -310,6 +310,7 @@ static double take(ishow_chat *c, double now) {
     it->state = ITEM_MARKED;
     c->journal.mark(c->journal.self, it->number);
     c->mark = chat_sync(c);
+    c->ask_at = now + 1;
     return 0;
 }
 
@@ -332,7 +333,13 @@ double play_step(ishow_chat *c, double now) {
                 continue;
             }
             if (c->playing->state == ITEM_MARKED) {
-                if (!chat_answered(c, c->mark)) break;
+                if (!chat_answered(c, c->mark)) {
+                    if (now >= c->ask_at) { /* the journal may have been too busy to take it */
+                        chat_sync(c);
+                        c->ask_at = now + 1;
+                    }
+                    break;
+                }
                 begin(c, now);
             }
             wait = send(c, now);

@@ -1,0 +1,229 @@
+/* Writes are collected in a list; one closure at a time takes all there are to the database thread. So a burst of messages is one transaction, the
+ * caller never waits, and the store's bounded queue holds one entry of ours at most. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ishow/journal.h"
+#include "store/internal.h"
+
+enum { VIEWERS_KEPT = 20000 };
+
+typedef enum write_kind { WRITE_PUT, WRITE_MARK, WRITE_DROP, WRITE_VOICE, WRITE_SYNC } write_kind;
+
+typedef struct note {
+    struct note *next;
+    write_kind kind;
+    uint64_t number; /* of the message; of SYNC: the ticket */
+    char *text, *key;
+    void (*done)(void *user, uint64_t ticket);
+    void *user;
+} note;
+
+struct ishow_journal {
+    ishow_store *store;
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    note *first, **last; /* waiting */
+    note *batch;         /* with the database thread */
+    int busy;            /* a closure is queued or runs */
+};
+
+static const char *const steps[] = {
+    "CREATE TABLE chat_message (number INTEGER PRIMARY KEY, marked INTEGER NOT NULL DEFAULT 0, record TEXT NOT NULL);"
+    "CREATE TABLE chat_viewer (viewer TEXT PRIMARY KEY, voice TEXT NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX chat_viewer_used ON chat_viewer (used);",
+};
+
+/* ---- on the database thread ---- */
+
+enum { STATEMENTS = 5 };
+static const char *const sql[STATEMENTS] = {
+    [WRITE_PUT] = "INSERT INTO chat_message (number, record) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET record = ?2",
+    [WRITE_MARK] = "UPDATE chat_message SET marked = 1 WHERE number = ?1",
+    [WRITE_DROP] = "DELETE FROM chat_message WHERE number = ?1",
+    [WRITE_VOICE] = "INSERT INTO chat_viewer (viewer, voice, used) VALUES (?3, ?2, (SELECT coalesce(max(used), 0) + 1 FROM chat_viewer)) "
+                    "ON CONFLICT (viewer) DO UPDATE SET voice = ?2, used = excluded.used",
+    [WRITE_SYNC] = "DELETE FROM chat_viewer WHERE used <= (SELECT max(used) FROM chat_viewer) - ?1", /* forgets old viewers, at the end of a batch */
+};
+
+static ishow_status one(sqlite3 *db, sqlite3_stmt **statement, write_kind kind, uint64_t number, const char *text, const char *key, ishow_error *error) {
+    sqlite3_stmt *s = statement[kind];
+    if (!s && sqlite3_prepare_v2(db, sql[kind], -1, &statement[kind], NULL)) return ishow_store_fault(db, "Writing the journal of the chat", error);
+    s = statement[kind];
+    if (kind != WRITE_VOICE) sqlite3_bind_int64(s, 1, (sqlite3_int64)number);
+    if (kind == WRITE_PUT || kind == WRITE_VOICE) sqlite3_bind_text(s, 2, text, -1, SQLITE_STATIC);
+    if (kind == WRITE_VOICE) sqlite3_bind_text(s, 3, key, -1, SQLITE_STATIC);
+    int result = sqlite3_step(s);
+    sqlite3_reset(s);
+    return result == SQLITE_DONE ? ISHOW_OK : ishow_store_fault(db, "Writing the journal of the chat", error);
+}
+
+/* May run twice over the same batch, which does no harm: every write says what is, not what changes. */
+static ishow_status write_batch(void *self, sqlite3 *db, ishow_error *error) {
+    ishow_journal *j = self;
+    sqlite3_stmt *statement[STATEMENTS] = {0};
+    ishow_status status = ISHOW_OK;
+    int voices = 0;
+    pthread_mutex_lock(&j->lock);
+    if (!j->batch) {
+        j->batch = j->first;
+        j->first = NULL;
+        j->last = &j->first;
+    }
+    pthread_mutex_unlock(&j->lock);
+    for (const note *n = j->batch; n && status == ISHOW_OK; n = n->next) {
+        if (n->kind != WRITE_SYNC) status = one(db, statement, n->kind, n->number, n->text, n->key, error);
+        voices += n->kind == WRITE_VOICE;
+    }
+    if (voices && status == ISHOW_OK) status = one(db, statement, WRITE_SYNC, VIEWERS_KEPT, NULL, NULL, error);
+    for (size_t i = 0; i < STATEMENTS; i++) sqlite3_finalize(statement[i]);
+    return status;
+}
+
+static void hand_over(ishow_journal *j);
+
+static void batch_done(void *self, ishow_status status, const ishow_error *error) {
+    ishow_journal *j = self;
+    note *next;
+    if (status != ISHOW_OK) ishow_log(ISHOW_LOG_ERROR, "store", "a crash would lose messages of the chat that wait: %s", error->message);
+    for (note *n = j->batch; n; n = next) {
+        next = n->next;
+        if (n->done) n->done(n->user, n->number);
+        free(n->text);
+        free(n->key);
+        free(n);
+    }
+    pthread_mutex_lock(&j->lock);
+    j->batch = NULL;
+    j->busy = 0;
+    if (j->first) hand_over(j);
+    else pthread_cond_broadcast(&j->idle);
+    pthread_mutex_unlock(&j->lock);
+}
+
+/* ---- on anyone's ---- */
+
+/* With the lock. When the store's queue is full of others' work the next write tries again: the chat asks again for answers that do not come. */
+static void hand_over(ishow_journal *j) {
+    ishow_error error = {0};
+    if (!j->busy) j->busy = ishow_store_submit(j->store, write_batch, batch_done, j, &error) == ISHOW_OK;
+}
+
+static void add(ishow_journal *j, note with) {
+    note *n = malloc(sizeof *n);
+    if (n) *n = with;
+    if (!n || (with.kind == WRITE_PUT && !n->text) || (with.kind == WRITE_VOICE && (!n->text || !n->key))) {
+        ishow_log(ISHOW_LOG_ERROR, "store", "no memory: a crash would lose a message of the chat");
+        free(with.text);
+        free(with.key);
+        free(n);
+        if (with.done) with.done(with.user, with.number);
+        return;
+    }
+    pthread_mutex_lock(&j->lock);
+    n->next = NULL;
+    *j->last = n;
+    j->last = &n->next;
+    hand_over(j);
+    pthread_mutex_unlock(&j->lock);
+}
+
+static void put(void *self, uint64_t number, const char *record) { add(self, (note){.kind = WRITE_PUT, .number = number, .text = ishow_strdup(record)}); }
+static void mark(void *self, uint64_t number) { add(self, (note){.kind = WRITE_MARK, .number = number}); }
+static void drop(void *self, uint64_t number) { add(self, (note){.kind = WRITE_DROP, .number = number}); }
+static void voice(void *self, const char *viewer, const char *id) { add(self, (note){.kind = WRITE_VOICE, .text = ishow_strdup(id), .key = ishow_strdup(viewer)}); }
+
+static void sync_all(void *self, void (*done)(void *user, uint64_t ticket), void *user, uint64_t ticket) {
+    add(self, (note){.kind = WRITE_SYNC, .number = ticket, .done = done, .user = user});
+}
+
+typedef struct row { uint64_t number; int marked; char *a, *b; } row;
+typedef struct rows { row *item; size_t n, capacity; int viewers; } rows;
+
+static ishow_status read_rows(void *self, sqlite3 *db, ishow_error *error) {
+    rows *all = self;
+    sqlite3_stmt *s = NULL;
+    ishow_status status = ISHOW_OK;
+    int result;
+    for (size_t i = 0; i < all->n; i++) free(all->item[i].a), free(all->item[i].b);
+    all->n = 0;
+    if (sqlite3_prepare_v2(db, all->viewers ? "SELECT 0, 0, viewer, voice FROM chat_viewer ORDER BY used" : "SELECT number, marked, record, '' FROM chat_message ORDER BY number", -1, &s, NULL))
+        return ishow_store_fault(db, "Reading the journal of the chat", error);
+    while ((result = sqlite3_step(s)) == SQLITE_ROW) {
+        if (all->n == all->capacity) {
+            size_t capacity = 2 * all->capacity + 64;
+            row *more = realloc(all->item, capacity * sizeof *more);
+            if (!more) {
+                status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the journal of the chat could not be had.");
+                break;
+            }
+            all->item = more;
+            all->capacity = capacity;
+        }
+        const char *a = (const char *)sqlite3_column_text(s, 2), *b = (const char *)sqlite3_column_text(s, 3);
+        all->item[all->n++] = (row){(uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int(s, 1), ishow_strdup(a ? a : ""), ishow_strdup(b ? b : "")};
+    }
+    sqlite3_finalize(s);
+    return status != ISHOW_OK ? status : result == SQLITE_DONE ? ISHOW_OK : ishow_store_fault(db, "Reading the journal of the chat", error);
+}
+
+static ishow_status load(void *self, void (*message)(void *user, uint64_t number, int marked, const char *record),
+                         void (*viewer)(void *user, const char *viewer, const char *voice), void *user, ishow_error *error) {
+    ishow_journal *j = self;
+    ishow_status status = ISHOW_OK;
+    for (int viewers = 1; viewers >= 0 && status == ISHOW_OK; viewers--) {
+        rows all = {.viewers = viewers};
+        status = ishow_store_run(j->store, read_rows, &all, error);
+        for (size_t i = 0; i < all.n; i++) {
+            const row *r = &all.item[i];
+            if (status == ISHOW_OK && r->a && r->b) {
+                if (viewers) viewer(user, r->a, r->b);
+                else message(user, r->number, r->marked, r->a);
+            }
+            free(r->a);
+            free(r->b);
+        }
+        free(all.item);
+    }
+    return status;
+}
+
+ishow_status ishow_journal_create(ishow_journal **out, ishow_store *store, ishow_error *error) {
+    static const ishow_store_schema schema = {"chat", steps, sizeof steps / sizeof *steps};
+    *out = NULL;
+    ishow_status status = ishow_store_migrate(store, &schema, error);
+    if (status != ISHOW_OK) return status;
+    ishow_journal *j = calloc(1, sizeof *j);
+    if (!j) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the journal of the chat could not be had.");
+    pthread_mutex_init(&j->lock, NULL);
+    pthread_cond_init(&j->idle, NULL);
+    j->store = store;
+    j->last = &j->first;
+    ishow_handle_made();
+    *out = j;
+    return ISHOW_OK;
+}
+
+ishow_chat_journal ishow_journal_table(ishow_journal *j) {
+    return (ishow_chat_journal){.self = j, .put = put, .mark = mark, .drop = drop, .voice = voice, .sync = sync_all, .load = load};
+}
+
+void ishow_journal_free(ishow_journal *j) {
+    if (!j) return;
+    pthread_mutex_lock(&j->lock);
+    while (j->first || j->busy) {
+        hand_over(j);
+        if (j->busy) pthread_cond_wait(&j->idle, &j->lock);
+        else { /* the store is full: let it work */
+            pthread_mutex_unlock(&j->lock);
+            usleep(1000);
+            pthread_mutex_lock(&j->lock);
+        }
+    }
+    pthread_mutex_unlock(&j->lock);
+    pthread_mutex_destroy(&j->lock);
+    pthread_cond_destroy(&j->idle);
+    free(j);
+    ishow_handle_freed();
+}

@@ -1,0 +1,268 @@
+/* The journal on a real disk: a process is killed at any moment, and each message it had accepted is heard once or reported. */
+#include <jansson.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "fake_chat.h"
+#include "ishow/journal.h"
+
+enum { MESSAGES = 400, LIVES = 8 };
+
+typedef struct world {
+    char dir[64];
+    fake_clock clock;
+    fake_synth synth;
+    ishow_store *store;
+    ishow_journal *journal;
+    ishow_chat *chat;
+    ishow_chat_reader *reader;
+    int out; /* where a child says what it did */
+} world;
+
+static void begin(world *w) {
+    ishow_error error = {0};
+    w->clock.now = 100;
+    fake_synth_init(&w->synth, &w->clock);
+    w->synth.character_seconds = 0.01;
+    if (ishow_store_open(&w->store, w->dir, &error) || ishow_journal_create(&w->journal, w->store, &error)) fail_msg("%s", error.message);
+    ishow_chat_options o = ishow_chat_options_default();
+    o.now = fake_clock_now;
+    o.now_self = &w->clock;
+    o.rate = o.repeat_seconds = o.gap_seconds = 0;
+    o.flood_messages = 0;
+    const ishow_chat_synth synth = fake_synth_table(&w->synth);
+    const ishow_chat_journal journal = ishow_journal_table(w->journal);
+    if (ishow_chat_create(&w->chat, &o, &synth, &journal, &error)) fail_msg("%s", error.message);
+    if (ishow_chat_reader_open(&w->reader, w->chat, NULL, &error)) fail_msg("%s", error.message);
+}
+
+static void end(world *w) {
+    fake_check_counts(w->chat);
+    ishow_chat_reader_close(w->reader);
+    ishow_chat_free(w->chat);
+    ishow_journal_free(w->journal);
+    ishow_store_close(w->store);
+}
+
+/* One line "WORD ID\n", whole also when we are killed at once. */
+static void tell(int out, const char *word, const char *id) {
+    char line[64];
+    const int n = snprintf(line, sizeof line, "%s %s\n", word, id);
+    if (write(out, line, (size_t)n) != n) _exit(3);
+}
+
+static void tell_events(world *w) {
+    const unsigned char *data;
+    size_t n;
+    int binary;
+    while (ishow_chat_reader_frame(w->reader, &data, &n, &binary)) {
+        if (binary) continue;
+        json_t *event = json_loadb((const char *)data, n, 0, NULL);
+        const char *name = json_string_value(json_object_get(event, "event")), *id = json_string_value(json_object_get(event, "id"));
+        if (!strcmp(name, "start")) tell(w->out, "heard", id);
+        if (!strcmp(name, "deleted")) tell(w->out, "gone", id);
+        json_decref(event);
+    }
+}
+
+typedef struct accepted { int out; char id[16]; } accepted;
+
+static void durable(void *user) {
+    accepted *a = user;
+    tell(a->out, "kept", a->id);
+    free(a);
+}
+
+/* Takes messages and reads them until somebody kills it; first says what it found. */
+static void live(world *w, int first) {
+    begin(w);
+    ishow_chat_counts n;
+    ishow_chat_counts_get(w->chat, &n);
+    char number[24];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)n.dropped[ISHOW_CHAT_BY_INTERRUPTION]);
+    tell(w->out, "interrupted", number);
+    for (int i = 0; i < MESSAGES; i++) {
+        accepted *a = malloc(sizeof *a);
+        if (!a) _exit(3);
+        a->out = w->out;
+        snprintf(a->id, sizeof a->id, "m%d", first + i);
+        char text[48];
+        snprintf(text, sizeof text, "words of message %d", first + i);
+        ishow_chat_message m = fake_message(a->id, a->id, text);
+        m.priority = (ishow_chat_priority)(i % ISHOW_CHAT_PRIORITIES);
+        ishow_chat_verdict v;
+        ishow_error error = {0};
+        if (ishow_chat_receive(w->chat, &m, &v, durable, a, &error) || !v.accepted) _exit(4);
+        if (i % 40 == 39) ishow_chat_skip(w->chat, a->id);
+        for (int k = 0; k < 4; k++) {
+            w->clock.now += 0.05;
+            ishow_chat_step(w->chat);
+            tell_events(w);
+        }
+        usleep(200);
+    }
+    for (;;) pause();
+}
+
+typedef struct fate { int kept, heard, gone; } fate;
+
+/* Adds a child's story; 1: it reported as many interruptions as were open. */
+static int read_story(FILE *in, fate *fates) {
+    char word[16], id[24];
+    int interrupted = 0;
+    while (fscanf(in, "%15s %23s", word, id) == 2) {
+        if (!strcmp(word, "interrupted")) {
+            interrupted = atoi(id);
+            continue;
+        }
+        const int i = atoi(id + 1);
+        assert_true(id[0] == 'm' && i >= 0 && i < MESSAGES * (LIVES + 1));
+        if (!strcmp(word, "kept")) fates[i].kept++;
+        if (!strcmp(word, "heard")) fates[i].heard++;
+        if (!strcmp(word, "gone")) fates[i].gone++;
+    }
+    return interrupted;
+}
+
+static void test_killed_at_any_moment(void **state) {
+    (void)state;
+    world w = {.dir = "/tmp/ishow-journal-XXXXXX"};
+    assert_non_null(mkdtemp(w.dir));
+    fate *fates = calloc(MESSAGES * (LIVES + 1), sizeof *fates);
+    int interrupted = 0, kept = 0, lost = 0;
+    for (int l = 0; l < LIVES; l++) {
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (!child) {
+            close(ends[0]);
+            w.out = ends[1];
+            live(&w, l * MESSAGES);
+            _exit(0);
+        }
+        close(ends[1]);
+        usleep((useconds_t)(30000 + 9000 * l)); /* wherever it is then */
+        kill(child, SIGKILL);
+        int status;
+        waitpid(child, &status, 0);
+        assert_true(WIFSIGNALED(status));
+        FILE *in = fdopen(ends[0], "r");
+        interrupted += read_story(in, fates);
+        fclose(in);
+    }
+    /* The last life reads what is left. */
+    begin(&w);
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    w.out = ends[1];
+    ishow_chat_counts n;
+    ishow_chat_counts_get(w.chat, &n);
+    interrupted += (int)n.dropped[ISHOW_CHAT_BY_INTERRUPTION];
+    FILE *in = fdopen(ends[0], "r");
+    for (int i = 0; i < 20000 && n.waiting; i++) {
+        w.clock.now += 0.05;
+        ishow_chat_step(w.chat);
+        tell_events(&w);
+        ishow_chat_counts_get(w.chat, &n);
+        if (w.chat && i % 20 == 0) usleep(200); /* the database's answers come by the real clock */
+    }
+    assert_int_equal(n.waiting, 0);
+    close(ends[1]);
+    read_story(in, fates);
+    fclose(in);
+    end(&w);
+    for (int i = 0; i < MESSAGES * (LIVES + 1); i++) {
+        kept += fates[i].kept;
+        if (fates[i].kept > 1 || fates[i].heard > 1 || fates[i].gone > 1) fail_msg("message %d was kept %d times, heard %d times, dropped %d times", i, fates[i].kept, fates[i].heard, fates[i].gone);
+        lost += fates[i].kept && !fates[i].heard && !fates[i].gone;
+    }
+    /* One that was marked and not heard before the kill is among those reported as interrupted; so is one that was heard in part. */
+    assert_true(kept > 50);
+    assert_true(interrupted <= LIVES);
+    if (lost > interrupted) fail_msg("%d messages of %d are lost, %d were reported", lost, kept, interrupted);
+    free(fates);
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf %s", w.dir);
+    assert_int_equal(system(command), 0);
+}
+
+static void nothing(void *self, uint64_t ticket) {
+    (void)ticket;
+    __atomic_add_fetch((int *)self, 1, __ATOMIC_RELAXED);
+}
+
+static void count_message(void *user, uint64_t number, int marked, const char *record) {
+    int *seen = user;
+    assert_true(number > (uint64_t)seen[2]); /* in order */
+    seen[2] = (int)number;
+    assert_string_equal(record, number == 7 ? "new" : "text");
+    seen[0]++;
+    seen[1] += marked;
+}
+
+static void count_viewer(void *user, const char *viewer, const char *voice) {
+    int *seen = user;
+    seen[3]++;
+    if (!strcmp(viewer, "test:anna")) assert_string_equal(voice, "!bass");
+}
+
+static void test_what_is_kept(void **state) {
+    (void)state;
+    char dir[64] = "/tmp/ishow-journal-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    ishow_error error = {0};
+    ishow_store *store;
+    ishow_journal *journal;
+    const long handles = ishow_live_handles();
+    assert_int_equal(ishow_store_open(&store, dir, &error), ISHOW_OK);
+    assert_int_equal(ishow_journal_create(&journal, store, &error), ISHOW_OK);
+    ishow_chat_journal j = ishow_journal_table(journal);
+    int answers = 0;
+    for (uint64_t i = 1; i <= 3000; i++) { /* far more than the store's queue holds */
+        j.put(j.self, i, "text");
+        j.sync(j.self, nothing, &answers, i);
+    }
+    j.put(j.self, 7, "new");
+    j.mark(j.self, 9);
+    for (uint64_t i = 100; i <= 3000; i++) j.drop(j.self, i);
+    j.voice(j.self, "test:anna", "alto");
+    j.voice(j.self, "test:bob", "alto");
+    j.voice(j.self, "test:anna", "!bass");
+    ishow_journal_free(journal);
+    assert_int_equal(__atomic_load_n(&answers, __ATOMIC_RELAXED), 3000);
+    ishow_store_close(store);
+    assert_int_equal(ishow_store_open(&store, dir, &error), ISHOW_OK);
+    assert_int_equal(ishow_journal_create(&journal, store, &error), ISHOW_OK);
+    j = ishow_journal_table(journal);
+    int seen[4] = {0};
+    assert_int_equal(j.load(j.self, count_message, count_viewer, seen, &error), ISHOW_OK);
+    assert_int_equal(seen[0], 99);
+    assert_int_equal(seen[1], 1);
+    assert_int_equal(seen[3], 2);
+    ishow_journal_free(journal);
+    ishow_store_close(store);
+    assert_int_equal(ishow_live_handles(), handles);
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_kept),
+        cmocka_unit_test(test_killed_at_any_moment),
+    };
+    return cmocka_run_group_tests_name("chat_journal", tests, NULL, NULL);
+}
