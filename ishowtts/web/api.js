@@ -32,7 +32,7 @@ export function setKey(value) {
   sessionStorage.setItem("key", value);
 }
 
-export const hasKey = () => key !== "";
+export const apiKey = () => key;
 
 async function failure(response) {
   const more = { status: response.status, retryAfter: Number(response.headers.get("Retry-After")) || 0 };

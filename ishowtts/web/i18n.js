@@ -49,8 +49,10 @@ export function setLanguage(code) {
 const number = (value, digits) =>
   value.toLocaleString(current === "zh" ? "zh-CN" : "en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
-/** A span of time in the unit that suits it. @param {number} s seconds */
-export function duration(s) {
+/** A span of time in the unit that suits it, in one piece. @param {number} s seconds */
+export const duration = (s) => span(s).replaceAll(" ", "\u00a0");
+
+function span(s) {
   if (s < 1) return t("{n} ms", { n: number(s * 1000, 0) });
   if (s < 60) return t("{n} s", { n: number(s, s < 10 ? 2 : 1) });
   const minutes = Math.floor(s / 60);

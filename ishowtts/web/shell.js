@@ -1,6 +1,6 @@
 // What every page has around its content: header with links, the server's state, the language switch, the key, messages.
 
-import { adoptKey, askJson, explain, hasKey, setKey } from "./api.js";
+import { adoptKey, askJson, explain, apiKey, setKey } from "./api.js";
 import { $, el } from "./dom.js";
 import { language, onLanguage, setLanguage, t, translate } from "./i18n.js";
 
@@ -70,7 +70,7 @@ function keyForm() {
   addEventListener("keyneeded", () => {
     if (!form.hidden) return;
     form.hidden = false;
-    if (!hasKey()) input.focus();
+    if (!apiKey()) input.focus();
   });
   return form;
 }

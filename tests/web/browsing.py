@@ -144,7 +144,8 @@ class Browser:
         return [
             entry["message"]
             for entry in self.driver.get_log("browser")
-            if entry["level"] in ("SEVERE", "WARNING") and "openapi.json" not in entry["message"]
+            if entry["level"] in ("SEVERE", "WARNING")
+            and not any(name in entry["message"] for name in ("openapi.json", "danmaku"))
         ]
 
     def download(self, link: WebElement, folder: Path) -> tuple[Path, np.ndarray, int]:
@@ -173,6 +174,18 @@ class Browser:
     def picture(self, name: str) -> None:
         if folder := os.environ.get("ISHOWTTS_SCREENSHOTS"):
             self.driver.save_screenshot(f"{folder}/{name}.png")
+
+    def painted(self, name: str) -> float:
+        """The share of a canvas's rows that hold anything."""
+        return float(
+            self.run(
+                "const c = document.getElementById(arguments[0]);"
+                "const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true }); copy.drawImage(c, 0, 0);"
+                "const d = copy.getImageData(0, 0, c.width, c.height).data; const rows = new Set();"
+                "for (let i = 3; i < d.length; i += 4) if (d[i]) rows.add(Math.floor(i / 4 / c.width)); return rows.size / c.height",
+                name,
+            )
+        )
 
     def check_reading(self, name: str) -> None:
         """What every page must be: named controls, readable in both colour schemes, no wider than a phone, in two languages."""
