@@ -36,6 +36,26 @@ class _Defaults(TypedDict):
     body_bytes_max: int
     request_seconds: int
     drain_seconds: int
+    chat_words_max: int
+    chat_graphemes_max: int
+    chat_queue_max: int
+    chat_rate: float
+    chat_cooldown_seconds: float
+    chat_repeat_seconds: float
+    chat_flood_messages: int
+    chat_flood_seconds: float
+    chat_ageing_seconds: float
+    chat_expire_seconds: float
+    chat_name_again_seconds: float
+    chat_gap_seconds: float
+    chat_prefetch: int
+    chat_command_prefix: str
+    chat_language: str
+    chat_template: str
+    chat_template_paid: str
+    chat_template_gift: str
+    chat_template_event: str
+    chat_reader_bytes: int
 
 class VoiceInfo(TypedDict):
     id: str

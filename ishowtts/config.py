@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
@@ -124,6 +124,94 @@ class VoiceConfig(_Section):
     language: Text | None = Field(None, description="such as en or zh; left out: guessed from the text to speak")
 
 
+class ChatSourceConfig(_Section):
+    """A channel that is read aloud, or, without `channel`, what any channel of the platform is joined with."""
+
+    platform: Literal["twitch", "bilibili", "youtube"]
+    channel: Text | None = Field(None, description="login, room number or video; left out: for those started over HTTP")
+    token: Text | None = Field(None, description="Twitch: OAuth token; Bilibili: SESSDATA; YouTube: API key")
+    token_file: Text | None = Field(None, description="file with the token, readable by its owner alone")
+    token_env: Text | None = Field(None, description="environment variable with the token")
+    login: Text | None = Field(None, description="whose the token is: Twitch login, Bilibili uid")
+    endpoint: Text | None = Field(None, description="another address of the platform")
+    ca_file: Text | None = Field(None, description="PEM to trust instead of the system's authorities")
+
+    def secret(self) -> str | None:
+        """The token, wherever it is kept."""
+        if self.token_env is not None and self.token is None:
+            return os.environ.get(self.token_env) or None
+        if self.token_file is None or self.token is not None:
+            return self.token
+        path = Path(self.token_file).expanduser()
+        try:
+            if path.stat().st_mode & 0o077:
+                raise ConfigError(f"{path} holds a token and must be readable by its owner alone: chmod 600 {path}", field="token_file")
+            return path.read_text(encoding="utf-8").strip() or None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read: {error}", field="token_file") from None
+
+
+Role = Literal["broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff"]
+
+
+class ChatConfig(_Section):
+    """Live chat: what is read aloud, how, and in which order."""
+
+    sources: list[ChatSourceConfig] = Field([], description="joined at the start")
+    platforms: list[Text] = Field([], description="read only these; none: all")
+    channels: list[Text] = Field([], description="read only these; none: all")
+    roles: list[Role] = Field([], description="read only who has one of these; none: everyone. Who pays is always read")
+    blocklist: list[Text] = Field([], description='logins, names or user ids that are not read, also as "platform:user"')
+    bots: list[Text] = Field(
+        ["nightbot", "streamelements", "streamlabs", "moobot", "fossabot", "wizebot", "soundalerts", "sery_bot"],
+        description="logins or names of bots",
+    )
+    banned_words: list[Text] = Field([], description="words or phrases; case, width and accents make no difference")
+    mentions: list[Text] = Field([], description="names whose @mention lifts a message, besides the channel's own")
+    languages: list[Text] = Field([], description="read only these, such as en; none: all")
+    links: Literal["strip", "read", "refuse"] = "strip"
+    emotes: Literal["strip", "read"] = Field("strip", description="pictures, emoji and :codes:")
+    kaomoji: Literal["strip", "read"] = Field("strip", description="faces made of signs")
+    long_texts: Literal["strip", "refuse"] = Field("strip", description="cut at a word, or refused")
+    events: bool = Field(True, description="subscriptions, raids and the like are read")
+    words_max: int = Field(D["chat_words_max"], ge=1, le=1000, description="of one message; two CJK characters are a word")
+    characters_max: int = Field(D["chat_graphemes_max"], ge=1, le=2000, description="of one message, as people see them")
+    command_prefix: str = Field(D["chat_command_prefix"], max_length=8, description="messages that begin so are not read")
+    voice_command: bool = Field(True, description="!voice ID chooses the viewer's own voice")
+    cooldown_seconds: float = Field(D["chat_cooldown_seconds"], ge=0, le=86400, description="between messages of a viewer")
+    repeat_seconds: float = Field(
+        D["chat_repeat_seconds"], ge=0, le=86400, description="a viewer's same words are not read again within; 0: they are"
+    )
+    flood_messages: int = Field(D["chat_flood_messages"], ge=0, le=1000, description="of a viewer in flood_seconds; 0: any")
+    flood_seconds: float = Field(D["chat_flood_seconds"], ge=0, le=86400)
+    rate: float = Field(D["chat_rate"], ge=0, le=1000, description="messages a second that are taken; 0: any")
+    voices: list[VoiceId] = Field([], description="among which viewers are spread; none: all")
+    voice_per_viewer: bool = Field(True, description="each viewer has a voice of their own, and keeps it")
+    role_voices: dict[str, VoiceId] = Field({}, description='voices of roles, and of "paid" messages and gifts')
+    language: Text = Field(D["chat_language"], description="of Latin text that does not tell")
+    template: Text = Field(D["chat_template"], description="{user} {text} {platform} {channel}")
+    template_paid: Text = Field(D["chat_template_paid"], description="also {amount}")
+    template_gift: Text = Field(D["chat_template_gift"], description="also {count} {gift}")
+    template_event: Text = Field(D["chat_template_event"], description="also {event}: the platform's own sentence")
+    clean_names: bool = Field(True, description='"xX_Dark_99" is read "Dark"')
+    name_again_seconds: float = Field(
+        D["chat_name_again_seconds"], ge=0, le=86400, description="a viewer who spoke last is not named again within; 0: always"
+    )
+    queue_max: int = Field(D["chat_queue_max"], ge=1, le=65536, description="messages that wait")
+    ageing_seconds: float = Field(D["chat_ageing_seconds"], ge=1, le=86400, description="waiting so long lifts by a priority")
+    expire_seconds: float = Field(D["chat_expire_seconds"], ge=0, le=86400, description="normal messages go after; 0: never")
+    prefetch: int = Field(D["chat_prefetch"], ge=1, le=8, description="clips made while one plays")
+    gap_seconds: float = Field(D["chat_gap_seconds"], ge=0, le=60, description="between clips")
+
+    @model_validator(mode="after")
+    def _roles_exist(self) -> ChatConfig:
+        known = (*get_args(Role), "paid")
+        for name in self.role_voices:
+            if name not in known:
+                raise ValueError(f"role_voices knows {', '.join(known)}, not {name}")
+        return self
+
+
 class Config(_Section):
     """All settings. Make one with `load`."""
 
@@ -131,6 +219,7 @@ class Config(_Section):
     model: ModelSettings = Field(default_factory=ModelSettings)  # type: ignore[arg-type]
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)  # type: ignore[arg-type]
     engine: EngineConfig = Field(default_factory=EngineConfig)  # type: ignore[arg-type]
+    chat: ChatConfig = Field(default_factory=ChatConfig)  # type: ignore[arg-type]
     default_voice: VoiceId | None = Field(None, description="id of the voice that speaks unless asked; left out: the first")
     voices: list[VoiceConfig] = Field([], description="left out: those that come with the model")
     _file: str | None = PrivateAttr(None)
@@ -157,6 +246,14 @@ class Config(_Section):
         voices = load_voices(self)
         data["voices"] = [voice.to_dict() for voice in voices]
         data["default_voice"] = self.default_voice or (voices[0].id if voices else None)
+        chat = data["chat"]
+        listed = {voice.id: voice.language for voice in voices}
+        for name in [*self.chat.voices, *self.chat.role_voices.values()]:
+            if name not in listed:
+                raise ConfigError(f"chat speaks in the voice {name}, but the voices are {', '.join(listed)}", field="chat.voices")
+        chat["voices"] = [{"id": name, "language": listed[name]} for name in self.chat.voices or listed]
+        for source, data_of in zip(self.chat.sources, chat["sources"], strict=True):
+            data_of["token"] = source.secret()
         return data
 
     def to_json(self) -> str:
@@ -168,6 +265,9 @@ class Config(_Section):
         data = self.to_dict()
         if data["server"]["api_key"]:
             data["server"]["api_key"] = MASK
+        for source in data["chat"]["sources"]:
+            if source["token"]:
+                source["token"] = MASK
         return data
 
 
@@ -236,6 +336,12 @@ def _anchor(data: dict[str, Any], folder: Path) -> None:
     server = data.get("server")
     if isinstance(server, dict) and isinstance(state := server.get("state_dir"), str) and state:
         server["state_dir"] = str(folder / Path(state).expanduser())
+    chat = data.get("chat")
+    sources = chat.get("sources") if isinstance(chat, dict) else None
+    for source in sources if isinstance(sources, list) else []:
+        for key in ("token_file", "ca_file"):
+            if isinstance(source, dict) and isinstance(place := source.get(key), str) and place:
+                source[key] = str(folder / Path(place).expanduser())
     model = data.get("model")
     if isinstance(model, dict) and isinstance(name := model.get("name"), str):
         preset, separator, place = name.rpartition("=")
@@ -348,7 +454,7 @@ def _explain(error: ValidationError, places: Mapping[tuple[str, ...], str], file
         elif fault["type"] == "missing":
             message = f"{name} is missing"
         else:
-            given = "" if keys[-1] == "api_key" else f", not {_value(fault['input'])}"
+            given = "" if keys[-1] in ("api_key", "token") else f", not {_value(fault['input'])}"
             message = f"{name} must be {_expected(_node(keys) or {})}{given}"
     near_places = [places[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in places]
     near_places += [place for written, place in places.items() if written[: len(keys)] == keys]
