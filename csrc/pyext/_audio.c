@@ -413,6 +413,33 @@ static PyObject *check(PyObject *module, PyObject *args, PyObject *kwargs) {
                          "longest_silence", faults.longest_silence, "silent", faults.silent ? Py_True : Py_False);
 }
 
+PyDoc_STRVAR(artifacts_doc, "artifacts(samples, sample_rate)\n--\n\n"
+                            "What faulty synthesis leaves in a clip: clicks, dropouts and gaps (counts), first_click and first_repeat (seconds or\n"
+                            "None), dropout_seconds, longest_gap, hole_seconds, repeat_seconds, bandwidth (Hz), end_level (dB), early_end.");
+
+static PyObject *seconds_or_none(double seconds) { return seconds < 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(seconds); }
+
+static PyObject *artifacts(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"samples", "sample_rate", NULL};
+    PyObject *object; /* borrowed */
+    int sample_rate;
+    Py_buffer view;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Oi:artifacts", names, &object, &sample_rate) || !floats(object, "samples", 1, &view)) return NULL;
+    ishow_audio_artifacts found;
+    ishow_error error = {0};
+    ishow_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = ishow_audio_find_artifacts(view.buf, length_of(&view), sample_rate, &found, &error);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&view);
+    if (status != ISHOW_OK) return raise(module, &error);
+    return Py_BuildValue("{s:n,s:n,s:n,s:N,s:d,s:d,s:d,s:d,s:d,s:N,s:d,s:O}", "clicks", (Py_ssize_t)found.clicks, "dropouts", (Py_ssize_t)found.dropouts,
+                         "gaps", (Py_ssize_t)found.gaps, "first_click", seconds_or_none(found.first_click), "dropout_seconds", found.dropout_seconds,
+                         "longest_gap", found.longest_gap, "hole_seconds", found.hole_seconds, "bandwidth", found.bandwidth, "repeat_seconds",
+                         found.repeat_seconds, "first_repeat", seconds_or_none(found.first_repeat), "end_level", found.end_level, "early_end",
+                         found.early_end ? Py_True : Py_False);
+}
+
 PyDoc_STRVAR(wav_encode_doc, "wav_encode(samples, sample_rate)\n--\n\nBytes of a mono 16-bit WAV file.");
 
 static PyObject *wav_encode(PyObject *module, PyObject *args, PyObject *kwargs) {
@@ -441,7 +468,7 @@ static PyObject *wav_encode(PyObject *module, PyObject *args, PyObject *kwargs) 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, name##_doc}
 static PyMethodDef methods[] = {
     METHOD(decode),         METHOD(resample),    METHOD(mel),   METHOD(istft),      {"rms", rms, METH_O, rms_doc}, METHOD(cross_fade),
-    METHOD(remove_silence), METHOD(speech_span), METHOD(check), METHOD(wav_encode), {NULL, NULL, 0, NULL},
+    METHOD(remove_silence), METHOD(speech_span), METHOD(check), METHOD(artifacts), METHOD(wav_encode), {NULL, NULL, 0, NULL},
 };
 
 static int exec(PyObject *module) {

@@ -1,38 +1,59 @@
-"""How much of a clip a speech recogniser understands: PocketSphinx with the English model inside its package.
+"""How much of a clip a speech recogniser understands.
 
-It hears far less than a person does, so its figures mean something only beside those of real recordings.
+The default is PocketSphinx with the English model inside its package. It hears far less than a person does, so its figures mean
+something only beside those of real recordings. Any model of faster-whisper that a user has hears better: "whisper=FOLDER".
 """
 
 from __future__ import annotations
 
 import functools
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from ishowtts.errors import ConfigError
+
+from .clips import Samples, at_rate
+from .needs import require
+
+RATE = 16000
+Listener = Callable[[Samples, int], str]
+"""Mono samples and their rate to what was heard, in lower case."""
 
 
 @functools.cache
 def _decoder() -> Any:
-    from pocketsphinx import Decoder
-
-    return Decoder(samprate=16000, loglevel="FATAL")
+    return require("pocketsphinx", "word error rate").Decoder(samprate=RATE, loglevel="FATAL")
 
 
-def resample(samples: npt.NDArray[np.float32], rate: int, to: int) -> npt.NDArray[np.float32]:
-    """Mono samples at another rate, by a polyphase filter."""
-    from scipy.signal import resample_poly
+@functools.cache
+def _whisper(place: str) -> Listener:
+    package = require("faster_whisper", "a Whisper listener", "pip install faster-whisper")
+    model = package.WhisperModel(place)
 
-    common = math.gcd(rate, to)
-    return np.asarray(resample_poly(samples, to // common, rate // common), np.float32)
+    def listen(samples: Samples, sample_rate: int) -> str:
+        segments, _ = model.transcribe(at_rate(samples, sample_rate, RATE))
+        return " ".join(segment.text.strip() for segment in segments).lower()
+
+    return listen
 
 
-def transcribe(samples: npt.NDArray[np.float32], sample_rate: int) -> str:
+def listener(name: str = "pocketsphinx") -> Listener:
+    """Who listens: "pocketsphinx", or "whisper=MODEL" with the folder or name of a faster-whisper model."""
+    kind, _, place = name.partition("=")
+    if name == "pocketsphinx":
+        _decoder()
+        return transcribe
+    if kind == "whisper" and place:
+        return _whisper(place)
+    raise ConfigError(f"listener must be pocketsphinx or whisper=MODEL, not {name!r}", field="listener")
+
+
+def transcribe(samples: Samples, sample_rate: int) -> str:
     """What PocketSphinx hears, in lower case. Mono samples in -1..1. Not thread-safe."""
-    wave = resample(samples, sample_rate, 16000)
+    wave = at_rate(samples, sample_rate, RATE)
     decoder = _decoder()
     decoder.start_utt()
     decoder.process_raw((np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
@@ -54,6 +75,14 @@ def edits(a: Sequence[str], b: Sequence[str]) -> int:
         for j, y in enumerate(b, 1):
             last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
     return row[-1]
+
+
+def errors(text: str, heard: str) -> tuple[float, float]:
+    """Word and character error rate of one clip; NaN for a text without words."""
+    rates = []
+    for a, b in ((plain(text).split(), plain(heard).split()), (plain(text), plain(heard))):
+        rates.append(edits(a, b) / len(a) if a else float("nan"))
+    return rates[0], rates[1]
 
 
 def error_rates(texts: Sequence[str], heard: Sequence[str]) -> dict[str, tuple[float, float, float]]:

@@ -1,21 +1,29 @@
-"""Predicted naturalness of speech: DistillMOS, a small network that judges one clip on the scale 1 to 5.
+"""Predicted naturalness of speech on the scale 1 to 5.
 
-It is an optional package. It imports torchaudio for plain PyTorch code alone; the wheels of torchaudio hold CUDA
-libraries that do not load beside a CPU build of torch, so there its extension is left out.
+DistillMOS is the default; DNSMOS and a UTMOS exported as TorchScript serve too. All are optional packages. DistillMOS
+imports torchaudio for plain PyTorch code alone; the wheels of torchaudio hold CUDA libraries that do not load beside a CPU
+build of torch, so there its extension is left out.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import math
 import sys
 import types
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from ishowtts.errors import ConfigError
 
-from .intelligibility import resample
+from .clips import Samples, at_rate
+from .needs import MissingPackage, require
+
+RATE = 16000
+DISTILLMOS = "pip install --no-deps distillmos xls_r_sqa torchaudio (it is not part of the extra: its own list of packages asks for another torch)"  # noqa: E501
+DNSMOS = "pip install speechmos onnxruntime librosa"
 
 
 def _import_distillmos() -> Any:
@@ -30,27 +38,84 @@ def _import_distillmos() -> Any:
         )
         sys.modules["torchaudio._extension"] = extension
         return importlib.import_module("distillmos")
+    except ModuleNotFoundError as error:
+        raise MissingPackage(f"naturalness by DistillMOS needs the package {error.name}: {DISTILLMOS}") from None
 
 
 @functools.cache
-def _network() -> Any:
-    net = _import_distillmos().ConvTransformerSQAModel()
-    return net.eval()
+def _distillmos() -> Callable[[Samples], float]:
+    network = _import_distillmos().ConvTransformerSQAModel().eval()
+    import torch
+
+    def judge(wave: Samples) -> float:
+        with torch.inference_mode():
+            return float(network(torch.from_numpy(wave)[None]).squeeze())
+
+    return judge
+
+
+@functools.cache
+def _dnsmos() -> Callable[[Samples], float]:
+    what = "naturalness by DNSMOS"
+    for module in ("onnxruntime", "librosa"):
+        require(module, what, DNSMOS)
+    package = require("speechmos.dnsmos", what, DNSMOS)
+
+    def judge(wave: Samples) -> float:
+        return float(package.run(wave.clip(-1, 1), RATE)["ovrl_mos"])
+
+    return judge
+
+
+@functools.cache
+def _utmos(place: str) -> Callable[[Samples], float]:
+    import torch
+
+    if not Path(place).is_file():
+        raise ConfigError(f"mos: there is no file {place}", status="ENOTFOUND", field="mos")
+    try:
+        network = torch.jit.load(place, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise ConfigError(f"mos: {place} is not TorchScript: {str(error).splitlines()[0]}", field="mos") from None
+
+    def judge(wave: Samples) -> float:
+        with torch.inference_mode():
+            return float(network(torch.from_numpy(wave)[None]).mean())
+
+    return judge
+
+
+def judge(name: str = "distillmos") -> Callable[[Samples, int], float]:
+    """Judges mono samples at a rate: "distillmos", "dnsmos", or "utmos=FILE" with TorchScript that takes [1, n] at 16 kHz.
+
+    The opinion of a clip under 0.1 s is NaN. MissingPackage when the judge is not installed.
+    """
+    kind, _, place = name.partition("=")
+    if name == "distillmos":
+        judged = _distillmos()
+    elif name == "dnsmos":
+        judged = _dnsmos()
+    elif kind == "utmos" and place:
+        judged = _utmos(place)
+    else:
+        raise ConfigError(f"mos must be distillmos, dnsmos or utmos=FILE, not {name!r}", field="mos")
+
+    def opinion(samples: Samples, sample_rate: int) -> float:
+        wave = at_rate(samples, sample_rate, RATE)
+        return judged(wave) if len(wave) >= RATE // 10 else math.nan
+
+    return opinion
 
 
 def available() -> bool:
     """Whether DistillMOS is installed and loads."""
     try:
-        _import_distillmos()
-    except (ImportError, OSError):
+        _distillmos()
+    except (ImportError, OSError, MissingPackage):
         return False
     return True
 
 
-def opinion(samples: npt.NDArray[np.float32], sample_rate: int) -> float:
-    """Predicted mean opinion score of mono samples."""
-    import torch
-
-    wave = torch.from_numpy(resample(samples, sample_rate, 16000))
-    with torch.inference_mode():
-        return float(_network()(wave[None]).squeeze())
+def opinion(samples: Samples, sample_rate: int) -> float:
+    """Predicted mean opinion score of mono samples by the default judge."""
+    return judge()(samples, sample_rate)

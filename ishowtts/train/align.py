@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from ishowtts.quality.intelligibility import resample
+from ishowtts.quality.clips import at_rate
 
 SAMPLE_RATE = 24000
 HOP = 256
@@ -88,7 +88,7 @@ def load_audio(path: Path) -> Wave:
     """Mono float32 at 24 kHz."""
     wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono: Wave = wave.mean(axis=1)
-    return mono if rate == SAMPLE_RATE else resample(mono, rate, SAMPLE_RATE)
+    return mono if rate == SAMPLE_RATE else at_rate(mono, rate, SAMPLE_RATE)
 
 
 def audible_span(wave: Wave) -> tuple[int, int]:
@@ -119,7 +119,7 @@ def _sphinx_words(wave: Wave, pronunciations: list[list[str]]) -> list[tuple[str
 
     Silences are words named '<sil>'.
     """
-    pcm = (np.clip(resample(wave, SAMPLE_RATE, 16000), -1, 1) * 32767).astype("<i2").tobytes()
+    pcm = (np.clip(at_rate(wave, SAMPLE_RATE, 16000), -1, 1) * 32767).astype("<i2").tobytes()
     names = ["_".join(p).lower() + "_" for p in pronunciations]
     error: Exception | None = None
     for level in range(len(BEAMS)):

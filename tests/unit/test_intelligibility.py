@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 
 import ishowtts
-from ishowtts.quality.intelligibility import edits, error_rates, plain, resample, transcribe
+from ishowtts.quality.intelligibility import edits, error_rates, plain, transcribe
 
 
 def test_edits() -> None:
@@ -28,14 +27,6 @@ def test_rates_weigh_sentences_by_length() -> None:
     assert value == pytest.approx(1 / 5)
     assert low == 0 and high == 1
     assert rates["cer"][0] == pytest.approx(2 / 22)
-
-
-def test_resample_keeps_a_tone() -> None:
-    tone = np.sin(np.arange(24000) * 2 * np.pi * 440 / 24000).astype(np.float32)
-    out = resample(tone, 24000, 16000)
-    assert out.dtype == np.float32 and len(out) == 16000
-    expected = np.sin(np.arange(16000) * 2 * np.pi * 440 / 16000)
-    np.testing.assert_allclose(out[200:-200], expected[200:-200], atol=0.01)
 
 
 def test_a_recording_is_understood() -> None:

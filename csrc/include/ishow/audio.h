@@ -78,6 +78,29 @@ typedef struct ishow_audio_faults {
 
 void ishow_audio_check(const float *samples, size_t n, int sample_rate, ishow_audio_faults *out);
 
+/* What a faulty vocoder, a lost chunk or a stuck buffer leaves in a clip of speech. */
+#define ISHOW_ARTIFACT_RATE_MIN 8000 /* Hz */
+#define ISHOW_ARTIFACT_RATE_MAX 192000
+#define ISHOW_GAP_SECONDS 1.0 /* a longer pause inside the speech is a gap */
+
+typedef struct ishow_audio_artifacts {
+    size_t clicks;           /* samples whose second difference is 4.5 times any other within 3 ms; one a 2 ms */
+    size_t dropouts;         /* falls to digital zero, 1 ms or longer, in the middle of sound */
+    size_t gaps;             /* pauses of ISHOW_GAP_SECONDS or more inside the speech span */
+    double first_click;      /* seconds, -1: none */
+    double dropout_seconds;
+    double longest_gap;      /* seconds */
+    double hole_seconds;     /* of speech in which one band is 30 dB under the bands on both of its sides */
+    double bandwidth;        /* Hz up to which speech has energy, in steps of a 24-band mel scale; 0: no speech */
+    double repeat_seconds;   /* of sound that is a copy of the sound 30 to 400 ms before */
+    double first_repeat;     /* seconds, -1: none */
+    double end_level;        /* dB: last 10 ms of sound against the loud frames */
+    int early_end;           /* end_level over -20 dB: the clip stops in mid-sound */
+} ishow_audio_artifacts;
+
+/* Non-finite samples count as zero here. EINVAL, field "sample_rate", outside ISHOW_ARTIFACT_RATE_MIN..MAX; ENOMEM. */
+ishow_status ishow_audio_find_artifacts(const float *samples, size_t n, int sample_rate, ishow_audio_artifacts *out, ishow_error *error);
+
 /* Mel spectrogram of F5-TTS / Vocos: periodic Hann of n_fft, centred with reflection, magnitude, HTK mel scale without
  * area norm, log(max(mel, 1e-5)). Reference: torchaudio.transforms.MelSpectrogram(power=1, norm=None,
  * mel_scale="htk", center=True). */

@@ -1,0 +1,25 @@
+"""Loudness by EBU R 128 (ITU-R BS.1770)."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from .clips import Clip
+from .needs import require
+
+BLOCK = 0.4
+"""Seconds of one block: a shorter clip has no loudness."""
+
+
+@functools.cache
+def _meter(rate: int) -> Any:
+    return require("pyloudnorm", "loudness").Meter(rate, block_size=BLOCK)
+
+
+def integrated(clip: Clip) -> float:
+    """Integrated loudness in LUFS; -inf for silence, NaN for a clip under 0.4 s."""
+    meter = _meter(clip.rate)
+    if clip.seconds <= BLOCK:
+        return float("nan")
+    return float(meter.integrated_loudness(clip.samples.astype("float64")))

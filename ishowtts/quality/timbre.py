@@ -1,0 +1,102 @@
+"""Pitch and timbre beside a recording of the same words: F0 error and mel-cepstral distortion, aligned by dynamic time warping.
+
+F0 is YIN (de Cheveigné and Kawahara 2002). The distortion follows Kubichek (1993): 13 cepstra of the log-mel spectrum without
+the first, in dB.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ishowtts import _audio
+
+from .clips import Clip
+
+RATE, HOP, MELS, CEPSTRA = 24000, 256, 80, 13
+YIN_FRAME = 2048
+YIN_THRESHOLD = 0.15
+"""Aperiodicity above which a frame has no pitch."""
+F0_MIN, F0_MAX = 60.0, 500.0
+SLIP = 600.0
+"""Cents from which a difference of pitch is a slip of the tracker."""
+Array = NDArray[np.float64]
+
+
+def f0(clip: Clip) -> Array:
+    """Pitch in Hz of each hop of 256 samples at 24 kHz, frames centred; 0 where there is none."""
+    x = np.pad(clip.at(RATE).astype(np.float64), YIN_FRAME // 2)
+    half = YIN_FRAME // 2
+    frames = np.lib.stride_tricks.sliding_window_view(x, YIN_FRAME)[::HOP]
+    # difference(lag) of the first half of a frame with itself `lag` later
+    size = 2 * YIN_FRAME
+    correlation = np.fft.irfft(np.fft.rfft(frames, size) * np.fft.rfft(frames[:, :half], size).conj(), size)[:, :half]
+    energy = np.concatenate((np.zeros((len(frames), 1)), np.cumsum(frames**2, axis=1)), axis=1)
+    windows = energy[:, half : 2 * half] - energy[:, :half]
+    difference = np.maximum(windows[:, :1] + windows - 2 * correlation, 0)
+    lags = np.arange(1, half)
+    mean = np.cumsum(difference[:, 1:], axis=1) / lags
+    normal = difference[:, 1:] / np.maximum(mean, 1e-12)  # column k: lag k + 1
+    low, high = int(RATE / F0_MAX), min(int(RATE / F0_MIN) + 1, half - 2)
+    pitch = np.zeros(len(frames))
+    for i, row in enumerate(normal):
+        under = np.flatnonzero(row[low - 1 : high] < YIN_THRESHOLD)
+        if len(under) == 0 or windows[i, 0] < half * 1e-8:
+            continue
+        k = low - 1 + int(under[0])
+        while k + 1 < high and row[k + 1] < row[k]:
+            k += 1
+        a, b, c = row[k - 1], row[k], row[k + 1]
+        curve = a - 2 * b + c
+        pitch[i] = RATE / (k + 1 + (0.5 * (a - c) / curve if curve > 0 else 0.0))
+    return pitch
+
+
+def cepstra(clip: Clip) -> Array:
+    """Mel cepstra 1 to 13 of each frame, [frames, 13]: L(mel) = c0 + sum c_m cos(m mel), L natural log of magnitude."""
+    log_mel = np.asarray(_audio.mel(clip.at(RATE), RATE, 1024, HOP, MELS), np.float64)
+    m, n = np.arange(1, CEPSTRA + 1)[:, None], np.arange(MELS)[None]
+    return log_mel @ (2 / MELS * np.cos(np.pi * m * (n + 0.5) / MELS)).T
+
+
+def warp(a: Array, b: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Dynamic time warping of frames [n, d] and [m, d] by Euclidean distance: indices of the cheapest path into both."""
+    squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+    cost = np.sqrt(np.maximum(squares, 0))
+    n, m = cost.shape
+    total = np.full((n + 1, m + 1), np.inf)
+    total[0, 0] = 0
+    for d in range(2, n + m + 1):  # anti-diagonals: all cells of one are independent
+        i = np.arange(max(1, d - m), min(n, d - 1) + 1)
+        j = d - i
+        before = np.minimum(np.minimum(total[i - 1, j], total[i, j - 1]), total[i - 1, j - 1])
+        total[i, j] = cost[i - 1, j - 1] + before
+    path = []
+    i, j = n, m
+    while i and j:
+        path.append((i - 1, j - 1))
+        steps = ((i - 1, j - 1), (i - 1, j), (i, j - 1))
+        i, j = min(steps, key=lambda step: total[step])
+    rows, columns = np.array(path[::-1]).T
+    return rows, columns
+
+
+def distortion(clip: Clip, reference: Clip) -> float:
+    """Mel-cepstral distortion in dB of two clips of the same words; 0 for the same clip."""
+    a, b = cepstra(clip), cepstra(reference)
+    i, j = warp(a, b)
+    return float(10 / np.log(10) * np.sqrt(2) * np.linalg.norm(a[i] - b[j], axis=1).mean())
+
+
+def f0_error(clip: Clip, reference: Clip) -> float:
+    """Root mean square difference of pitch in cents, over warped frames that have pitch in both; NaN where none do.
+
+    Differences over half an octave are left out: they are a tracker's slip by an octave, not a voice's.
+    """
+    i, j = warp(cepstra(clip), cepstra(reference))
+    one, other = f0(clip), f0(reference)
+    a, b = one[np.minimum(i, len(one) - 1)], other[np.minimum(j, len(other) - 1)]
+    voiced = (a > 0) & (b > 0)
+    cents = 1200 * np.log2(a[voiced] / b[voiced])
+    cents = cents[np.abs(cents) < SLIP]
+    return float(np.sqrt(np.mean(cents**2))) if len(cents) else float("nan")

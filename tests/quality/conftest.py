@@ -1,0 +1,64 @@
+"""Speech for all tests of quality: one real recording, and the embedded voice speaking nine sentences once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ishowtts
+from ishowtts import Engine
+from ishowtts.quality import clips
+from ishowtts.quality.clips import Clip
+
+DEMO = Path(ishowtts.__file__).parent / "voices" / "demo"
+SENTENCES = (
+    "Welcome back to the stream.", "This boss has killed you nine times already.", "Nobody had lit its lamp for years.",
+    "The birds had made it their own.", "Tonight we will try the last level again.", "A light was seen from the harbor.",
+    "He turned sharply and faced them.", "The old house stood at the end of the road.", "She was not able to say who had done it.",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Engine]:
+    with Engine.load("demo", backend="eager", compile="off") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def recording() -> Clip:
+    return clips.read(DEMO / "reference.flac")
+
+
+@pytest.fixture(scope="session")
+def spoken(demo: Engine) -> list[Clip]:
+    made = []
+    for seed, text in enumerate(SENTENCES):
+        speech = demo.speak(text, seed=seed)
+        made.append(Clip(f"s{seed}", speech.samples, speech.sample_rate, text))
+    return made
+
+
+@pytest.fixture(scope="session")
+def ten(recording: Clip, spoken: list[Clip]) -> list[Clip]:
+    return [recording, *spoken]
+
+
+@pytest.fixture(scope="session")
+def copy_synthesis(recording: Clip) -> Clip:
+    """The recording through the vocoder of the embedded voice."""
+    import torch
+
+    from ishowtts import _audio
+    from ishowtts.model.checkpoint import load_model
+
+    mel = torch.from_numpy(np.asarray(_audio.mel(recording.samples)).copy())
+    with torch.inference_mode():
+        wave = load_model("demo").vocos(mel.T[None])[0].numpy()
+    return Clip("copy", np.ascontiguousarray(wave), recording.rate, recording.text)
+
+
+def changed(clip: Clip, samples: np.ndarray, name: str = "changed") -> Clip:
+    return Clip(name, np.ascontiguousarray(samples, np.float32), clip.rate, clip.text)
