@@ -158,6 +158,7 @@ class Engine:
         seed: int | None = None,
         priority: int = 0,
         deadline: float = 0.0,
+        notify: int = -1,
     ) -> Utterance: ...
     def set_voice(
         self,

@@ -1,4 +1,4 @@
-"""The command line: speak, serve, voices, config, train.
+"""The command line: speak, serve, api, voices, config, train.
 
 Options are overrides of the configuration, so one place checks them all. What a user got wrong is answered by one sentence and
 status 2; a failure of the program itself is 1.
@@ -40,11 +40,11 @@ PLAYERS = (
     ("afplay",),
 )
 USER_FAULTS = ("EINVAL", "ENOTFOUND", "EFORMAT", "ELIMIT")
-_SHORT = {  # options of `speak` that are settings
+_SHORT = {  # options that are settings
     "model": "model.name", "precision": "model.precision", "backend": "model.backend", "compile": "model.compile",
     "threads": "model.threads", "nfe": "sampling.nfe", "cfg": "sampling.cfg_strength",
     "sway": "sampling.sway_sampling_coef", "speed": "sampling.speed", "target_rms": "sampling.target_rms",
-    "cross_fade": "sampling.cross_fade_duration", "voice": "default_voice",
+    "cross_fade": "sampling.cross_fade_duration", "voice": "default_voice", "host": "server.host", "port": "server.port",
 }  # fmt: skip
 
 
@@ -115,6 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="name or address to listen on")
     serve.add_argument("--port", help="0 takes any free port")
     serve.set_defaults(run=_serve)
+
+    api = commands.add_parser("api", parents=[settings], help="serve HTTP by FastAPI: the same contract, for development")
+    api.add_argument("--host", help="name or address to listen on")
+    api.add_argument("--port", help="0 takes any free port")
+    api.add_argument("--openapi", metavar="FILE", help="write the description of the contract and leave; - is standard output")
+    api.set_defaults(run=_api)
 
     voices = commands.add_parser("voices", parents=[settings], help="list the voices")
     voices.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
@@ -217,28 +223,16 @@ def _speak(arguments: argparse.Namespace) -> int:
 
 
 def _open(config: Config) -> Engine:
-    from .engine import Engine
-    from .voices import load_voices
+    from .engine import open_engine
 
-    voices = load_voices(config)  # before the model: a wrong path should not cost its loading
     model = config.model
     # Raised inside an import that C asked for, an interrupt would be reported as a broken model.
     before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     try:
-        engine = Engine.load(
-            model.name,
-            precision=model.precision,
-            threads=model.threads,
-            backend=model.backend,
-            compile="off",  # a package made in the background would outlive this process
-            voices=False,
-            **config.engine.model_dump(),
-        )
+        engine = open_engine(config, "off")  # a package made in the background would outlive this process
     finally:
         signal.signal(signal.SIGINT, before)
     try:
-        for voice in voices:
-            engine.add_voice(voice.id, voice.audio, voice.text, voice.language)
         if engine.compilable and model.compile == "wait":
             print("compiling the model for this machine, once; this takes a few minutes", file=sys.stderr)
             engine.start_compiling()
@@ -313,6 +307,20 @@ def _serve(arguments: argparse.Namespace) -> int:
         command += ["--set", override]
     sys.stdout.flush()
     os.execve(SERVER, command, os.environ | {"ISHOWTTS_PYTHON": sys.executable})
+
+
+def _api(arguments: argparse.Namespace) -> int:
+    try:
+        from .api import app, server
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is missing: pip install 'ishowtts[api]'", status="ENOTFOUND") from None
+    if arguments.openapi is None:
+        return server.serve(_load(arguments))
+    if arguments.openapi == "-":
+        sys.stdout.write(app.openapi())
+    else:
+        Path(arguments.openapi).write_text(app.openapi(), encoding="utf-8")
+    return 0
 
 
 def _voices(arguments: argparse.Namespace) -> int:

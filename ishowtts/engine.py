@@ -26,8 +26,9 @@ from .errors import VoiceError
 
 if TYPE_CHECKING:
     from ._engine import CompileState, ModelInfo, Stats, Timings, VoiceInfo
+    from .config import Config
 
-__all__ = ["Engine", "Speech", "SpeechOptions", "SpeechStream"]
+__all__ = ["Engine", "Speech", "SpeechOptions", "SpeechStream", "open_engine"]
 
 Samples = NDArray[np.float32]
 
@@ -39,7 +40,8 @@ class SpeechOptions(TypedDict, total=False):
     `uniform_grid`: even steps in place of EPSS. `speed`: 0.3..3. `target_rms`: 0..1, 0 restores the reference's level.
     `cross_fade`: seconds between chunks. `fix_duration`: seconds of reference and speech together, 0 by rule.
     `remove_silence`: shorten long pauses. `seed`: 0..2**64-1, None draws one. `priority`: higher goes first.
-    `deadline`: seconds from now, 0 none.
+    `deadline`: seconds from now, 0 none. `notify`: an eventfd that is written to whenever `SpeechStream.poll` has something
+    new, for event loops; it must stay open while the stream lives. Below 0: none.
     """
 
     nfe: int
@@ -54,6 +56,7 @@ class SpeechOptions(TypedDict, total=False):
     seed: int | None
     priority: int
     deadline: float
+    notify: int
 
 
 class EngineOptions(TypedDict, total=False):
@@ -261,6 +264,30 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def open_engine(config: Config, compile: Literal["background", "wait", "off"] | None = None) -> Engine:
+    """The engine that a configuration asks for, with its voices. `compile` overrides the configuration's."""
+    from .voices import load_voices
+
+    voices = load_voices(config)  # before the model: a wrong path should not cost its loading
+    model = config.model
+    engine = Engine.load(
+        model.name,
+        precision=model.precision,
+        threads=model.threads,
+        backend=model.backend,
+        compile=compile or model.compile,
+        voices=False,
+        **config.engine.model_dump(),
+    )
+    try:
+        for voice in voices:
+            engine.add_voice(voice.id, voice.audio, voice.text, voice.language)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
 
 
 def _read_audio(id: str, path: Path) -> tuple[Samples, int]:

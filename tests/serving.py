@@ -1,4 +1,4 @@
-"""The server executable as a process: started on a free port, its log kept, ended by signal."""
+"""A server as a process: started on a free port, its log kept, ended by signal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -32,18 +33,25 @@ def executable() -> Path:
 
 
 def environment(state: str | Path) -> dict[str, str]:
-    return os.environ | {"ISHOWTTS_PATH": str(ROOT), "OMP_NUM_THREADS": "1", "ISHOWTTS__SERVER__STATE_DIR": str(state)}
+    own = {"ISHOWTTS_PATH": str(ROOT), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ISHOWTTS__SERVER__STATE_DIR": str(state)}
+    return os.environ | own
+
+
+def command(kind: str) -> list[str]:
+    """How a server is started: the C one, or the FastAPI harness."""
+    return [sys.executable, "-m", "ishowtts", "api"] if kind == "harness" else [str(executable()), "--verbose"]
 
 
 class Server:
     """A running server; `lines` are what it printed, `log` what it wrote to standard error."""
 
-    def __init__(self, *arguments: str, wait: bool = True, env: dict[str, str] | None = None) -> None:
-        command = [str(executable()), "--port", "0", "--verbose", *SMALL, *arguments]
+    def __init__(self, *arguments: str, kind: str = "c", wait: bool = True, env: dict[str, str] | None = None) -> None:
+        self.kind = kind
+        line = [*command(kind), "--port", "0", *SMALL, *arguments]
         self._state = tempfile.TemporaryDirectory(prefix="ishowtts-state-")
         surroundings = environment(self._state.name) | (env or {})
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings, bufsize=1
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings, bufsize=1
         )
         self.lines: queue.Queue[str] = queue.Queue()
         self.log: list[str] = []
@@ -106,11 +114,11 @@ class Server:
         self.process.wait()
 
 
-def run(arguments: Sequence[str], seconds: float = START_SECONDS) -> subprocess.CompletedProcess[str]:
+def run(arguments: Sequence[str], seconds: float = START_SECONDS, kind: str = "c") -> subprocess.CompletedProcess[str]:
     """A server that is expected to end by itself."""
     with tempfile.TemporaryDirectory(prefix="ishowtts-state-") as state:
         return subprocess.run(
-            [str(executable()), *arguments], capture_output=True, text=True, env=environment(state), timeout=seconds, check=False
+            [*command(kind), *arguments], capture_output=True, text=True, env=environment(state), timeout=seconds, check=False
         )
 
 

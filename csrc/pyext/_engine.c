@@ -6,6 +6,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <unistd.h>
+
 #include "base/base.h"
 #include "ishow/bridge.h"
 #include "ishow/defaults.h"
@@ -224,17 +226,24 @@ static int take_seed(PyObject *value, ishow_request *request) {
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* Called on an engine's thread, which must not take the interpreter lock: an eventfd tells an event loop of Python's. */
+static void notify_fd(void *user) {
+    const uint64_t one = 1;
+    const ssize_t ignored = write((int)(intptr_t)user, &one, sizeof one); /* fails only when the count is full, and then it is readable */
+    (void)ignored;
+}
+
 static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"text", "voice", "nfe", "cfg", "sway", "uniform_grid", "speed", "target_rms", "cross_fade", "fix_duration", "remove_silence", "seed", "priority", "deadline", NULL};
+    static char *names[] = {"text", "voice", "nfe", "cfg", "sway", "uniform_grid", "speed", "target_rms", "cross_fade", "fix_duration", "remove_silence", "seed", "priority", "deadline", "notify", NULL};
     engine_object *self = (engine_object *)object;
     ishow_request request = ishow_request_default();
     PyObject *seed = Py_None;
     ishow_error error = {0};
     ishow_status status;
-    int uniform = request.grid == ISHOW_GRID_UNIFORM;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z$iddpddddpOid:submit", names, &request.text, &request.voice, &request.nfe, &request.cfg, &request.sway, &uniform,
+    int uniform = request.grid == ISHOW_GRID_UNIFORM, notify = -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z$iddpddddpOidi:submit", names, &request.text, &request.voice, &request.nfe, &request.cfg, &request.sway, &uniform,
                                      &request.speed, &request.target_rms, &request.cross_fade, &request.fix_duration, &request.remove_silence, &seed, &request.priority,
-                                     &request.deadline) ||
+                                     &request.deadline, &notify) ||
         take_seed(seed, &request) != 0)
         return NULL;
     request.grid = uniform ? ISHOW_GRID_UNIFORM : ISHOW_GRID_EPSS;
@@ -245,7 +254,7 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
         return NULL;
     }
     Py_BEGIN_ALLOW_THREADS
-    status = ishow_engine_submit(self->engine, &request, NULL, NULL, &utterance->utterance, &error);
+    status = ishow_engine_submit(self->engine, &request, notify < 0 ? NULL : notify_fd, (void *)(intptr_t)notify, &utterance->utterance, &error);
     Py_END_ALLOW_THREADS
     leave(self);
     if (status) {

@@ -127,7 +127,7 @@ def test_pipelining_and_keep_alive(server: Server) -> None:
     close = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: four\r\nConnection: close\r\n\r\n"
     answer = server.raw(get % b"one" + post + speak + get % b"three" + close)
     assert re.findall(rb"HTTP/1\.1 (\d+)", answer) == [b"200", b"200", b"200", b"404"]
-    assert re.findall(rb"X-Request-Id: (\w+)", answer) == [b"one", b"two", b"three", b"four"]
+    assert re.findall(rb"(?i)X-Request-Id: (\w+)", answer) == [b"one", b"two", b"three", b"four"]
 
 
 def test_slow_and_partial_requests_hold_up_nobody(server: Server) -> None:

@@ -1,0 +1,82 @@
+"""Who may ask: the names a browser may have reached us by, the sites that may call, and the key.
+
+DNS rebinding turns a foreign page's own name into our address; the Host header then carries that name, so only known ones are
+served. With a key such a page has no way in.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+from urllib.parse import parse_qs
+
+from ..config import ServerConfig
+from .faults import Fault
+
+_HOST = re.compile(r"(\[[^\]]+\]|[^:\[\]]+)(:\d{0,5})?")
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Access:
+    """The rules of one server. `loopback`: it is bound to an address of this machine's own."""
+
+    def __init__(self, settings: ServerConfig, loopback: bool) -> None:
+        self._key = settings.api_key
+        self._names = {name.lower() for name in (*_LOOPBACK, settings.host, *settings.allowed_hosts)}
+        self._origins = {origin.lower(): origin for origin in settings.cors_origins}
+        self._loopback = loopback
+
+    def check_host(self, host: str | None, origin: str | None) -> str | None:
+        """The foreign origin that may call, None for our own pages; Fault for all others."""
+        if host is None:
+            if origin is not None:
+                raise Fault(403, "forbidden_origin", "A request with an Origin needs a Host.")
+            return None
+        found = _HOST.fullmatch(host)
+        if not found:
+            raise Fault(400, "malformed_host", "The Host header is malformed.")
+        if not self._known(found[1].lower()):
+            raise Fault(
+                403,
+                "forbidden_host",
+                "This server does not go by the name in the Host header; names are listed in server.allowed_hosts.",
+            )
+        if origin is None or origin.lower().partition("://")[2] == host.lower():
+            return None
+        if (listed := self._origins.get(origin.lower())) is None:
+            raise Fault(
+                403,
+                "forbidden_origin",
+                "Pages of this origin may not call this server; origins are listed in server.cors_origins.",
+            )
+        return listed
+
+    def _known(self, name: str) -> bool:
+        if name in self._names:
+            return True
+        return not self._loopback and (self._key is not None or _is_address(name))
+
+    def check_key(self, authorization: str | None, query: bytes) -> None:
+        """Fault 401 without the key."""
+        if self._key is None:
+            return
+        if authorization is not None:
+            scheme, _, given = authorization.partition(" ")
+            if scheme.lower() != "bearer":
+                raise Fault(401, "unauthorized", 'The Authorization header must be "Bearer" and the API key.')
+        elif values := parse_qs(query.decode("latin-1")).get("key"):
+            given = values[0]
+        else:
+            raise Fault(401, "unauthorized", "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.")
+        if not hmac.compare_digest(given.strip(" ").encode(), self._key.encode()):
+            raise Fault(401, "unauthorized", "The API key is wrong.")
+
+
+def _is_address(name: str) -> bool:
+    """Written in figures, so that no name server made it."""
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,94 @@
+"""What `openapi.json` says beyond the models: bodies, answers and examples of every endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from .schemas import Error
+
+Responses = dict[int | str, dict[str, Any]]
+
+_ERRORS = {  # status: code, message, field
+    400: ("out_of_range", "speed must be between 0.3 and 3, not 9.", "speed"),
+    401: ("unauthorized", "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.", None),
+    403: ("forbidden_origin", "Pages of this origin may not call this server; origins are listed in server.cors_origins.", None),
+    404: ("not_found", "There is no voice nobody.", "voice_id"),
+    409: ("cancelled", "The request was cancelled.", None),
+    411: ("length_required", "A request with a body needs a Content-Length.", "Content-Length"),
+    413: ("too_large", "The body may have 65536 bytes, not 70000.", None),
+    414: ("uri_too_long", "The address may have 2048 characters, not 3001.", None),
+    415: ("unsupported_media_type", "The Content-Type must be application/json.", "Content-Type"),
+    429: ("busy", "64 utterances are waiting already.", None),
+    431: ("headers_too_large", "The header fields may have 16384 bytes, not 20000.", None),
+    502: ("model_failed", "The model made no audio.", None),
+    503: ("loading", "The model is being loaded.", None),
+    504: ("deadline", "The speech was not finished within the deadline of this server.", None),
+}
+_HEAD = (400, 403, 414, 431)
+_KEY = (*_HEAD, 401)
+_BODY = (*_KEY, 411, 413, 415, 503)
+_SPEECH = (*_BODY, 404, 409, 429, 502, 504)
+
+_TIMINGS = {"queue": 0.0004, "text": 0.0009, "first_audio": 0.31, "total": 0.31}
+_SPOKEN = {
+    "request_id": "speech-1", "voice_id": "kathleen", "engine": "f5", "engine_label": "F5-TTS demo", "sample_rate": 24000,
+    "format": "audio/wav", "audio_base64": "UklGRg==", "waveform_len": 40320, "seed": 7, "duration": 1.68, "timings": _TIMINGS,
+    "rtf": 0.1845,
+}  # fmt: skip
+_HEALTH = {
+    "status": "ready", "version": "0.1.0", "voices": ["kathleen"], "default_voice": "kathleen", "backend": "aoti",
+    "model": "demo", "precision": "fp32", "compile": "none",
+}  # fmt: skip
+_VOICE = {
+    "id": "kathleen", "engine": "f5", "engine_label": "F5-TTS demo", "language": "en", "reference_text": "What is said in it.",
+    "has_override": False, "sample_url": "/api/voices/kathleen/reference/audio?source=baseline",
+}  # fmt: skip
+_EVENTS = (
+    'event: start\ndata: {"request_id":"speech-1","voice_id":"kathleen","engine":"f5","engine_label":"F5-TTS demo",'
+    '"sample_rate":24000,"seed":7,"channels":1,"encoding":"pcm_s16le"}\n\n'
+    'event: audio\ndata: {"seq":0,"t0":0.0,"audio_base64":"AAAA"}\n\n'
+    'event: end\ndata: {"request_id":"speech-1","waveform_len":40320,"seed":7,"duration":1.68,'
+    '"timings":{"queue":0.0004,"text":0.0009,"first_audio":0.31,"total":0.31},"rtf":0.1845}\n\n'
+)
+_AUDIO = {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}
+_METRICS = "# HELP ishowtts_ready 1 when speech is served.\n# TYPE ishowtts_ready gauge\nishowtts_ready 1\n"
+
+
+def _json(example: Any) -> dict[str, Any]:
+    return {"application/json": {"example": example}}
+
+
+def _text(kind: str, example: str) -> dict[str, Any]:
+    return {kind: {"schema": {"type": "string"}, "example": example}}
+
+
+_ANSWERS: dict[str, tuple[int, str, dict[str, Any], tuple[int, ...]]] = {  # status, what, content, errors
+    "tts": (200, "The whole speech", _json(_SPOKEN) | _AUDIO, _SPEECH),
+    "tts_stream": (200, "The speech while it is made", _text("text/event-stream", _EVENTS) | _AUDIO, _SPEECH),
+    "tts_cancel": (204, "Cancelled", {}, (*_KEY, 404)),
+    "voices": (200, "All voices", _json([_VOICE]), (*_KEY, 503)),
+    "health": (200, "The state of the server", _json(_HEALTH), _HEAD),
+    "readyz": (200, "Speech is served", _json(_HEALTH), (*_HEAD, 503)),
+    "metrics": (200, "Prometheus text", _text("text/plain", _METRICS), _KEY),
+}
+
+
+def answers(name: str) -> Responses:
+    """All answers of an endpoint, by status."""
+    status, what, content, errors = _ANSWERS[name]
+    made: Responses = {status: {"description": what} | ({"content": content} if content else {})}
+    for code in sorted(errors):
+        error, message, field = _ERRORS[code]
+        example = {"error": {"code": error, "message": message} | ({"field": field} if field else {})}
+        made[code] = {"description": error, "model": Error, "content": _json(example)}
+        if code in (429, 503):
+            made[code]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+    return made
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The request body of an endpoint that checks it by itself."""
+    content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}

@@ -1,0 +1,169 @@
+"""The endpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathField
+from starlette.responses import Response
+
+from .. import _engine
+from . import metrics
+from .examples import answers, body_of
+from .faults import Fault
+from .schemas import Health, SpeechAnswer, SpeechRequest, Voice
+from .speech import ENGINE, Speech, accept_quality, dumps, engine_label, unless_gone
+from .state import State
+from .strict import parse
+
+WEB = Path(__file__).parent.parent / "web"
+_COMPILE = {"swapped": "done"}
+
+
+def state_of(request: Request) -> State:
+    """The server's state."""
+    state: State = request.app.state.ishow
+    return state
+
+
+Shared = Annotated[State, Depends(state_of)]
+
+
+def needs_key(request: Request, state: Shared) -> None:
+    """The key, where there is one."""
+    state.access.check_key(request.headers.get("authorization"), request.scope["query_string"])
+
+
+def needs_speech(state: Shared) -> None:
+    """An engine that is ready."""
+    state.speech()
+
+
+open_ = APIRouter()
+guarded = APIRouter(dependencies=[Depends(needs_key)])
+speaking = APIRouter(dependencies=[Depends(needs_key), Depends(needs_speech)])
+
+
+async def json_body(request: Request, state: Shared) -> bytes:
+    """A JSON body within its limit; Fault 411, 413 or 415 otherwise."""
+    return await read_body(request, "application/json", state.config.server.body_bytes_max)
+
+
+async def read_body(request: Request, kind: str, limit: int) -> bytes:
+    """A whole body of one media type."""
+    headers = request.headers
+    if "content-length" not in headers and "transfer-encoding" not in headers:
+        raise Fault(411, "length_required", "A request with a body needs a Content-Length.", "Content-Length")
+    if headers.get("content-type", "").partition(";")[0].strip(" ").lower() != kind:
+        raise Fault(415, "unsupported_media_type", f"The Content-Type must be {kind}.", "Content-Type")
+    if (length := int(headers.get("content-length", 0))) > limit:
+        raise Fault(413, "too_large", f"The body may have {limit} bytes, not {length}.")
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > limit:
+            raise Fault(413, "too_large", f"The body may have {limit} bytes.")
+    return bytes(body)
+
+
+# ---- speech ----------------------------------------------------------------------------------------------------------
+
+
+@speaking.post(
+    "/api/tts", name="tts", response_model=SpeechAnswer, responses=answers("tts"), openapi_extra=body_of(SpeechRequest)
+)
+async def tts(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
+    """The whole speech, as JSON or, with an `Accept` that prefers `audio/*`, as audio."""
+    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest))
+    accept = request.headers.get("accept", "")
+    audio = accept_quality(accept, "audio", "wav") > accept_quality(accept, "application", "json")
+    try:
+        return await unless_gone(request, speech.as_audio() if audio else speech.as_json())
+    finally:
+        speech.close()
+
+
+@speaking.post(
+    "/api/tts/stream",
+    name="tts_stream",
+    response_class=Response,
+    responses=answers("tts_stream"),
+    openapi_extra=body_of(SpeechRequest),
+)
+async def tts_stream(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
+    """The speech while it is made, as audio or, with `Accept: text/event-stream`, as events."""
+    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest))
+    accept = request.headers.get("accept", "")
+    events = accept_quality(accept, "text", "event-stream")
+    try:
+        return await unless_gone(request, speech.as_stream(events > 0 and events >= accept_quality(accept, "audio", "wav")))
+    except BaseException:
+        speech.close()
+        raise
+
+
+@guarded.delete("/api/tts/{request_id}", name="tts_cancel", status_code=204, responses=answers("tts_cancel"))
+async def tts_cancel(state: Shared, request_id: Annotated[str, PathField(examples=["speech-1"])]) -> Response:
+    """Cancels a running request; the model stops at its next step."""
+    if (stream := state.running.get(request_id)) is None:
+        raise Fault(404, "not_found", "No request with this id is running.", "request_id")
+    stream.cancel()
+    return Response(status_code=204)
+
+
+# ---- voices and health -----------------------------------------------------------------------------------------------
+
+
+@speaking.get("/api/voices", name="voices", response_model=list[Voice], responses=answers("voices"))
+async def voices(state: Shared) -> Response:
+    """All voices, the configured ones first."""
+    engine = state.speech()
+    label = engine_label(engine.info["name"])
+    return Response(dumps([voice_entry(voice, label) for voice in engine.voices]), media_type="application/json")
+
+
+def voice_entry(voice: _engine.VoiceInfo, label: str) -> dict[str, Any]:
+    """A voice as the list shows it."""
+    entry: dict[str, Any] = {"id": voice["id"], "engine": ENGINE, "engine_label": label}
+    if voice["language"]:
+        entry["language"] = voice["language"]
+    if voice["text"]:
+        entry["reference_text"] = voice["text"]
+    return entry | {"has_override": False, "sample_url": None}
+
+
+def health_of(state: State) -> dict[str, Any]:
+    """What the server says about itself."""
+    engine = state.engine
+    info = engine.info if engine else None
+    names = [voice["id"] for voice in engine.voices] if engine else []
+    at, why = engine.compile_state if engine else ("none", "")
+    body = {
+        "status": state.status, "version": _engine.VERSION, "voices": names,
+        "default_voice": (state.default_voice or (names[0] if names else None)) if engine else None,
+        "backend": info and info["backend"], "model": info and info["name"], "precision": info and info["precision"],
+        "compile": _COMPILE.get(at, at),
+    }  # fmt: skip
+    return body | {"compile_error": why} if why else body
+
+
+@open_.get("/api/health", name="health", response_model=Health, responses=answers("health"))
+@open_.get("/healthz", name="healthz", response_model=Health, responses=answers("health"))
+async def health(state: Shared) -> Response:
+    """200 as soon as the port is open, whatever the state."""
+    return Response(dumps(health_of(state)), media_type="application/json")
+
+
+@open_.get("/readyz", name="readyz", response_model=Health, responses=answers("readyz"))
+async def ready(state: Shared) -> Response:
+    """200 when speech is served, 503 while the model loads or the server closes down."""
+    state.speech()
+    return Response(dumps(health_of(state)), media_type="application/json")
+
+
+@guarded.get("/metrics", name="metrics", response_class=Response, responses=answers("metrics"))
+async def metrics_text(state: Shared) -> Response:
+    """Prometheus text."""
+    return Response(state.metrics.text(state), media_type=metrics.CONTENT_TYPE)
