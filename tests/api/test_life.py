@@ -104,13 +104,13 @@ def test_page_and_assets(http: httpx.Client) -> None:
     )
     assert page.headers["x-content-type-options"] == "nosniff" and page.headers["x-frame-options"] == "DENY"
     links = set(re.findall(r'(?:src|href)="([^"]+)"', page.text))
-    assert "/web/app.js" in links and all(link.startswith("/web/") for link in links)
+    assert "/web/index.js" in links and all(link.startswith("/web/") for link in links)
     for link in links:
         found = http.get(link)
         assert found.status_code == 200
         again = http.get(link, headers={"If-None-Match": found.headers["etag"]})
         assert again.status_code == 304 and not again.content and again.headers["etag"] == found.headers["etag"]
-    assert not re.search(r"https?://(?!www\.w3\.org/)", page.text + http.get("/web/app.js").text)
+    assert not re.search(r"https?://(?!www\.w3\.org/)", page.text + http.get("/web/index.js").text)
 
 
 HEAD = b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
