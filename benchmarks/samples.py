@@ -33,7 +33,7 @@ def main() -> None:
     with Engine.load("demo", compile="wait") as engine:
         for name, text in TEXTS.items():
             speech = engine.speak(text, seed=0, nfe=DEFAULTS["nfe"])
-            (OUT / f"{name}.wav").write_bytes(_audio.wav_encode(speech.samples, speech.sample_rate))
+            (OUT / f"{name}.wav").write_bytes(_audio.encode(speech.samples, speech.sample_rate))
             mel = np.asarray(_audio.mel(speech.samples))
             figure, axes = plt.subplots(figsize=(8, 2.2), layout="constrained")
             axes.imshow(mel.T, origin="lower", aspect="auto", cmap="magma", extent=(0, speech.seconds, 0, mel.shape[1]))

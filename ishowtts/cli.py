@@ -7,7 +7,6 @@ status 2; a failure of the program itself is 1.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import shutil
@@ -15,11 +14,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import wave
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from ._audio import FORMATS, encode
 from .errors import ConfigError, IshowError, TextError
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     speak = commands.add_parser("speak", parents=[settings], help="speak a text into a file, or aloud")
     speak.add_argument("text", help="what to say; - reads standard input")
     speak.add_argument("-o", "--output", metavar="FILE", help="where to write; - is standard output; without it: play")
-    speak.add_argument("--format", choices=("wav", "pcm"), help="of the output (default: by its name, else wav)")
+    speak.add_argument("--format", choices=tuple(FORMATS), help="of the output (default: by its name, else wav)")
     speak.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
     speak.add_argument("--voice", help="id of a voice; see `ishowtts voices`")
     speak.add_argument("--nfe", help="steps of the solver")
@@ -200,18 +199,16 @@ def _speak(arguments: argparse.Namespace) -> int:
         samples = np.concatenate([np.zeros(0, np.float32), *_pieces(stream, len(text) >= LONG_TEXT)])
         timings, info = stream.timings, engine.info
     rate = stream.sample_rate
-    form = arguments.format or ("pcm" if output and Path(output).suffix == ".pcm" else "wav")
+    data = encode(samples, rate, _format(arguments))
     if player is not None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "speech.wav"
-            with path.open("wb") as file:
-                _write(file, samples, rate, "wav")
+            path.write_bytes(data)
             subprocess.run([*player, str(path)], check=True, stdin=subprocess.DEVNULL)
     elif output == "-":
-        _write(sys.stdout.buffer, samples, rate, form)
+        sys.stdout.buffer.write(data)
     else:
-        with Path(output).open("wb") as file:
-            _write(file, samples, rate, form)
+        Path(output).write_bytes(data)
     seconds = len(samples) / rate
     print(
         f"{seconds:.2f} s of audio, real-time factor {timings['total'] / max(seconds, 1e-9):.3f}, "
@@ -220,6 +217,15 @@ def _speak(arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0
+
+
+def _format(arguments: argparse.Namespace) -> str:
+    """Of the output: as asked for, else by the file's name; what is played is WAV."""
+    if not arguments.output:
+        return "wav"
+    suffix = Path(arguments.output).suffix[1:].lower()
+    named = "opus" if suffix == "ogg" else suffix if suffix in FORMATS else "wav"
+    return arguments.format or named
 
 
 def _open(config: Config) -> Engine:
@@ -276,21 +282,6 @@ def _player() -> Sequence[str]:
         names = ", ".join(player[0] for player in PLAYERS)
         raise ConfigError(f"no audio player was found ({names}); write to a file with -o out.wav", status="ENOTFOUND")
     return found
-
-
-def _write(file: BinaryIO, samples: NDArray[np.float32], rate: int, form: str) -> None:
-    """Samples in [-1, 1] as 16-bit little-endian mono: with a WAV header, or bare."""
-    data = (samples.clip(-1, 1) * 32767).round().astype("<i2").tobytes()
-    if form == "wav":
-        made = io.BytesIO()  # standard output cannot seek
-        with wave.open(made, "wb") as out:
-            out.setnchannels(1)
-            out.setsampwidth(2)
-            out.setframerate(rate)
-            out.writeframes(data)
-        data = made.getvalue()
-    file.write(data)
-    file.flush()
 
 
 # ---- the others ------------------------------------------------------------------------------------------------------

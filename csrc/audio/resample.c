@@ -3,17 +3,22 @@
 #include <soxr.h>
 #include <string.h>
 
+#include "audio/rate_stream.h"
 #include "base/base.h"
 #include "ishow/audio.h"
 
 enum { RATE_MIN = 4000, RATE_MAX = 384000 };
 
+ishow_status rates_check(int from, int to, ishow_error *error) {
+    if (from >= RATE_MIN && from <= RATE_MAX && to >= RATE_MIN && to <= RATE_MAX) return ISHOW_OK;
+    return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "cannot resample from %d to %d Hz; rates are %d to %d Hz", from, to, RATE_MIN, RATE_MAX);
+}
+
 ishow_status ishow_audio_resample(const float *samples, size_t n, int from, int to, ishow_pcm *out, ishow_error *error) {
     if (!out || (!samples && n)) return ishow_fail(error, ISHOW_EINVAL, "", "resample needs samples and a result");
     memset(out, 0, sizeof *out);
-    if (from < RATE_MIN || from > RATE_MAX || to < RATE_MIN || to > RATE_MAX)
-        return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "cannot resample from %d to %d Hz; rates are %d to %d Hz", from, to, RATE_MIN,
-                          RATE_MAX);
+    ishow_status status = rates_check(from, to, error);
+    if (status != ISHOW_OK) return status;
     if (n > (size_t)1 << 40) return ishow_fail(error, ISHOW_ELIMIT, "", "%zu samples are too many to resample", n);
     const size_t length = (size_t)llround((double)n * to / from);
     out->samples = ishow_alloc(length, sizeof(float)); /* zeroed: what the filter leaves unwritten is silence */

@@ -98,14 +98,16 @@ void bytes_base64(bytes *out, const void *data, size_t n) {
     out->n += (n + 2) / 3 * 4;
 }
 
-/* The same rounding as ishow_wav_encode, so that a streamed and a whole answer carry equal samples. */
+int sample_s16(float sample) {
+    const float x = sample * 32768.0f;
+    return x > -32768.0f ? (int)lrintf(x < 32767.0f ? x : 32767.0f) : x <= -32768.0f ? -32768 : 0;
+}
+
 void bytes_s16(bytes *out, const float *samples, size_t n) {
     unsigned char *p = bytes_reserve(out, 2 * n);
     if (!p) return;
     for (size_t i = 0; i < n; i++) {
-        float x = samples[i] * 32768.0f;
-        x = x > 32767.0f ? 32767.0f : x > -32768.0f ? x : x <= -32768.0f ? -32768.0f : 0; /* NaN: 0 */
-        int v = (int)lrintf(x);
+        int v = sample_s16(samples[i]);
         *p++ = (unsigned char)(v & 255);
         *p++ = (unsigned char)(v >> 8 & 255);
     }

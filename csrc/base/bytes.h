@@ -18,6 +18,7 @@ void bytes_text(bytes *b, const char *text);
 void bytes_format(bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void bytes_json(bytes *b, const char *text); /* a quoted, escaped string; NULL: null */
 void bytes_base64(bytes *b, const void *data, size_t n);
+int sample_s16(float sample);               /* -32768 to 32767, rounded and clipped; NaN: 0 */
 void bytes_s16(bytes *b, const float *samples, size_t n); /* little-endian 16-bit PCM, clipped */
 void bytes_free(bytes *b);                   /* empty again and usable */
 

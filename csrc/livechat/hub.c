@@ -105,7 +105,7 @@ static void write_binary(bytes *out, const bytes *header, const float *pcm, size
     size_t n_wav = 0;
     const uint32_t length = (uint32_t)header->n;
     const unsigned char size[4] = {(unsigned char)length, (unsigned char)(length >> 8), (unsigned char)(length >> 16), (unsigned char)(length >> 24)};
-    if (ishow_wav_encode(pcm, n, rate, &wav, &n_wav, NULL) != ISHOW_OK) out->failed = 1;
+    if (ishow_audio_encode(pcm, n, rate, ISHOW_FORMAT_WAV, 0, &wav, &n_wav, NULL) != ISHOW_OK) out->failed = 1;
     bytes_add(out, size, sizeof size);
     bytes_add(out, header->data, header->n);
     bytes_add(out, wav, n_wav);

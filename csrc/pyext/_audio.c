@@ -440,21 +440,34 @@ static PyObject *artifacts(PyObject *module, PyObject *args, PyObject *kwargs) {
                          found.early_end ? Py_True : Py_False);
 }
 
-PyDoc_STRVAR(wav_encode_doc, "wav_encode(samples, sample_rate)\n--\n\nBytes of a mono 16-bit WAV file.");
+/* ---- encoding ---- */
 
-static PyObject *wav_encode(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"samples", "sample_rate", NULL};
+/* The name of a format, or ValueError. */
+static int format_of(const char *name, ishow_format *out) {
+    if (ishow_format_find(name, out)) return 1;
+    PyErr_Format(PyExc_ValueError, "format must be wav, pcm, flac, opus or mp3, not '%s'", name);
+    return 0;
+}
+
+PyDoc_STRVAR(encode_doc, "encode(samples, sample_rate, format='wav', *, out_rate=0)\n--\n\n"
+                         "Bytes of a mono file. out_rate 0: sample_rate, or the next rate that the format takes.");
+
+static PyObject *encode(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"samples", "sample_rate", "format", "out_rate", NULL};
     PyObject *object; /* borrowed */
-    int sample_rate;
+    const char *name = "wav";
+    int sample_rate, out_rate = 0;
+    ishow_format format;
     Py_buffer view;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Oi:wav_encode", names, &object, &sample_rate) || !floats(object, "samples", 1, &view))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Oi|s$i:encode", names, &object, &sample_rate, &name, &out_rate) || !format_of(name, &format) ||
+        !floats(object, "samples", 1, &view))
         return NULL;
     ishow_error error = {0};
     ishow_status status;
     unsigned char *file = NULL;
     size_t bytes = 0;
     Py_BEGIN_ALLOW_THREADS
-    status = ishow_wav_encode(view.buf, length_of(&view), sample_rate, &file, &bytes, &error);
+    status = ishow_audio_encode(view.buf, length_of(&view), sample_rate, format, out_rate, &file, &bytes, &error);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&view);
     if (status != ISHOW_OK) return raise(module, &error);
@@ -463,12 +476,109 @@ static PyObject *wav_encode(PyObject *module, PyObject *args, PyObject *kwargs) 
     return result;
 }
 
+typedef struct encoder_object {
+    PyObject_HEAD
+    ishow_encoder *encoder;
+    int busy; /* a push runs without the interpreter lock */
+} encoder_object;
+
+static PyObject *encoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"sample_rate", "format", "out_rate", NULL};
+    const char *name;
+    ishow_encoder_options options = {0};
+    ishow_error error = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "is|$i:Encoder", names, &options.from_rate, &name, &options.sample_rate) ||
+        !format_of(name, &options.format))
+        return NULL;
+    encoder_object *self = (encoder_object *)type->tp_alloc(type, 0);
+    if (!self) return NULL;
+    if (ishow_encoder_create(&self->encoder, &options, &error) == ISHOW_OK) return (PyObject *)self;
+    raise(PyType_GetModule(type), &error);
+    Py_DECREF(self);
+    return NULL;
+}
+
+static void encoder_free(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    ishow_encoder_free(((encoder_object *)self)->encoder);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(push_doc, "push(samples=None, *, last=False)\n--\n\nBytes that are ready after these samples [n]; `last` ends the stream.");
+
+static PyObject *push(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"samples", "last", NULL};
+    encoder_object *self = (encoder_object *)object;
+    PyObject *samples = Py_None; /* borrowed */
+    int last = 0;
+    Py_buffer view = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$p:push", names, &samples, &last)) return NULL;
+    if (samples != Py_None && !floats(samples, "samples", 1, &view)) return NULL;
+    ishow_error error = {0};
+    ishow_status status = ISHOW_OK;
+    PyObject *result = NULL;
+    const unsigned char *out; /* borrowed from the encoder */
+    size_t n;
+    if (self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "another thread pushes into this encoder");
+        goto done;
+    }
+    self->busy = 1;
+    Py_BEGIN_ALLOW_THREADS
+    status = ishow_encoder_push(self->encoder, view.buf, length_of(&view), last, &out, &n, &error);
+    Py_END_ALLOW_THREADS
+    self->busy = 0;
+    if (status == ISHOW_OK) result = PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)n);
+    else raise(PyType_GetModule(Py_TYPE(self)), &error);
+done:
+    if (view.obj) PyBuffer_Release(&view);
+    return result;
+}
+
+static PyObject *encoder_rate(PyObject *self, void *unused) {
+    (void)unused;
+    return PyLong_FromLong(ishow_encoder_rate(((encoder_object *)self)->encoder));
+}
+
+static PyObject *encoder_length(PyObject *self, void *unused) {
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(ishow_encoder_length(((encoder_object *)self)->encoder));
+}
+
+static PyMethodDef encoder_methods[] = {{"push", (PyCFunction)(void (*)(void))push, METH_VARARGS | METH_KEYWORDS, push_doc}, {NULL, NULL, 0, NULL}};
+static PyGetSetDef encoder_fields[] = {{"sample_rate", encoder_rate, NULL, "Hz, of the result", NULL},
+                                       {"length", encoder_length, NULL, "samples encoded so far, at sample_rate", NULL},
+                                       {NULL, NULL, NULL, NULL, NULL}};
+static PyType_Slot encoder_slots[] = {
+    {Py_tp_doc, "Encoder(sample_rate, format, *, out_rate=0)\n--\n\nA stream of one format, byte by byte as it is made."},
+    {Py_tp_new, (void *)encoder_new},
+    {Py_tp_dealloc, (void *)encoder_free},
+    {Py_tp_methods, encoder_methods},
+    {Py_tp_getset, encoder_fields},
+    {0, NULL},
+};
+
+static PyType_Spec encoder_spec = {
+    .name = "ishowtts._audio.Encoder", .basicsize = sizeof(encoder_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, .slots = encoder_slots};
+
+/* {"wav": "audio/wav", ...} */
+static PyObject *formats(void) {
+    PyObject *all = PyDict_New();
+    for (int i = 0; all && i < ISHOW_FORMATS; i++) {
+        PyObject *mime = PyUnicode_FromString(ishow_format_mime((ishow_format)i));
+        if (!mime || PyDict_SetItemString(all, ishow_format_name((ishow_format)i), mime) < 0) Py_CLEAR(all);
+        Py_XDECREF(mime);
+    }
+    return all;
+}
+
 /* ---- module ---- */
 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, name##_doc}
 static PyMethodDef methods[] = {
     METHOD(decode),         METHOD(resample),    METHOD(mel),   METHOD(istft),      {"rms", rms, METH_O, rms_doc}, METHOD(cross_fade),
-    METHOD(remove_silence), METHOD(speech_span), METHOD(check), METHOD(artifacts), METHOD(wav_encode), {NULL, NULL, 0, NULL},
+    METHOD(remove_silence), METHOD(speech_span), METHOD(check), METHOD(artifacts), METHOD(encode), {NULL, NULL, 0, NULL},
 };
 
 static int exec(PyObject *module) {
@@ -477,6 +587,11 @@ static int exec(PyObject *module) {
     ishow_error error = {0};
     state->array_type = PyType_FromModuleAndSpec(module, &array_spec, NULL);
     if (!state->array_type || PyModule_AddObjectRef(module, "Array", state->array_type) < 0) return -1;
+    PyObject *encoder = PyType_FromModuleAndSpec(module, &encoder_spec, NULL), *all = formats();
+    const int failed = !encoder || !all || PyModule_AddObjectRef(module, "Encoder", encoder) < 0 || PyModule_AddObjectRef(module, "FORMATS", all) < 0;
+    Py_XDECREF(encoder);
+    Py_XDECREF(all);
+    if (failed) return -1;
     PyObject *defaults = Py_BuildValue("{s:s,s:s}", "status", "EINVAL", "field", "");
     if (!defaults) return -1;
     state->error_type = PyErr_NewExceptionWithDoc("ishowtts._audio.AudioError",
@@ -523,7 +638,7 @@ static PyModuleDef_Slot slots[] = {
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "ishowtts._audio",
-    .m_doc = "Audio: decode, resample, mel, inverse STFT, level, trim, cross-fade, check, WAV.",
+    .m_doc = "Audio: decode, resample, mel, inverse STFT, level, trim, cross-fade, check, encode.",
     .m_size = sizeof(module_state),
     .m_methods = methods,
     .m_slots = slots,

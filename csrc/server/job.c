@@ -4,7 +4,7 @@
 
 #include "server/server.h"
 
-job *job_create(job_kind kind, const char *id) {
+job *job_create(const shape *shape, const char *id) {
     job *j = calloc(1, sizeof *j);
     if (!j) return NULL;
     if (pthread_mutex_init(&j->lock, NULL)) {
@@ -12,7 +12,7 @@ job *job_create(job_kind kind, const char *id) {
         return NULL;
     }
     atomic_init(&j->refs, 1);
-    j->kind = kind;
+    j->shape = shape;
     strcpy(j->id, id); /* both are ID_MAX + 1 */
     return j;
 }
@@ -20,8 +20,7 @@ job *job_create(job_kind kind, const char *id) {
 void job_release(job *j) {
     if (!j || atomic_fetch_sub(&j->refs, 1) > 1) return;
     ishow_utterance_free(j->utterance);
-    rate_stream_free(j->rate);
-    bytes_free(&j->pcm);
+    ishow_encoder_free(j->encoder);
     bytes_free(&j->out);
     pthread_mutex_destroy(&j->lock);
     free(j);

@@ -1,4 +1,4 @@
-/* The audio thread: the one reader of every utterance. Resampling and encoding a minute of speech takes long enough to be felt by
+/* The audio thread: the one reader of every utterance. Encoding a minute of speech takes long enough to be felt by
  * other connections, so it happens here and not on the loop. Engine threads only raise a flag. */
 #include <stdlib.h>
 #include <string.h>
@@ -17,125 +17,41 @@ struct pump {
     pthread_t thread;
 };
 
-enum { EVENT_SAMPLES = 24000 }; /* at most in one SSE event, so that clients parse small lines */
-
-static void write_head(const job *j, bytes *out) {
-    bytes_text(out, "\"request_id\":");
-    bytes_json(out, j->id);
-    bytes_text(out, ",\"voice_id\":");
-    bytes_json(out, j->timings.voice);
-    bytes_text(out, ",\"engine\":\"" ENGINE_ID "\",\"engine_label\":");
-    bytes_json(out, j->label);
-    bytes_format(out, ",\"sample_rate\":%d", j->sample_rate);
-}
-
-static void write_tail(const job *j, bytes *out) {
-    const ishow_timings *t = &j->timings;
-    double duration = j->sample_rate ? (double)j->samples / j->sample_rate : 0;
-    bytes_format(out, "\"waveform_len\":%llu,\"seed\":%llu,\"duration\":%.4f,\"timings\":{\"queue\":%.4f,\"text\":%.4f,\"first_audio\":%.4f,\"total\":%.4f},\"rtf\":%.4f",
-                 (unsigned long long)j->samples, (unsigned long long)t->seed, duration, t->queue, t->text, t->first_audio, t->total,
-                 duration > 0 ? t->total / duration : 0.0);
-}
-
-/* Under j->lock: what the client sees of new samples in a stream. */
-static void stream_samples(job *j, const float *samples, size_t n) {
-    if (!j->started) {
-        j->started = 1;
-        if (j->kind == JOB_STREAM_WAV) encode_wav_header_endless(&j->out, j->sample_rate);
-        else {
-            bytes_text(&j->out, "event: start\ndata: {");
-            write_head(j, &j->out);
-            bytes_format(&j->out, ",\"seed\":%llu,\"channels\":1,\"encoding\":\"pcm_s16le\"}\n\n", (unsigned long long)j->timings.seed);
-        }
+/* Gives back what the client has taken already, so that what is parked is bounded. Under j->lock. */
+static ishow_status check_parked(job *j, ishow_error *error) {
+    if (j->taken > j->out.n / 2) {
+        memmove(j->out.data, j->out.data + j->taken, j->out.n - j->taken);
+        j->out.n -= j->taken;
+        j->taken = 0;
     }
-    while (n) {
-        size_t m = j->kind == JOB_STREAM_SSE && n > EVENT_SAMPLES ? EVENT_SAMPLES : n;
-        if (j->kind == JOB_STREAM_WAV) bytes_s16(&j->out, samples, m);
-        else {
-            bytes pcm = {0};
-            bytes_s16(&pcm, samples, m);
-            if (pcm.failed) j->out.failed = 1;
-            bytes_format(&j->out, "event: audio\ndata: {\"seq\":%llu,\"t0\":%.4f,\"audio_base64\":\"", (unsigned long long)j->seq++,
-                         (double)j->samples / j->sample_rate);
-            bytes_base64(&j->out, pcm.data, pcm.n);
-            bytes_text(&j->out, "\"}\n\n");
-            bytes_free(&pcm);
-        }
-        j->samples += m;
-        samples += m;
-        n -= m;
-    }
+    if (j->out.failed) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+    if (j->out.n - j->taken > PARKED_MAX) return ishow_fail(error, ISHOW_ECANCELLED, "", "The listener takes the audio too slowly.");
+    return ISHOW_OK;
 }
 
 /* New samples of the model's, n == 0 with last: the end. */
 static ishow_status take_samples(job *j, const float *samples, size_t n, int last, ishow_error *error) {
-    if (j->kind == JOB_JSON || j->kind == JOB_WAV) {
-        bytes_add(&j->pcm, samples, n * sizeof *samples);
-        return j->pcm.failed ? ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.") : ISHOW_OK;
+    const unsigned char *made; /* borrowed from the encoder */
+    size_t n_made;
+    ishow_status status = ishow_encoder_push(j->encoder, samples, n, last, &made, &n_made, error);
+    if (status == ISHOW_OK && last && !ishow_encoder_length(j->encoder)) status = ishow_fail(error, ISHOW_EMODEL, "", "The model made no audio.");
+    if (status != ISHOW_OK || !n_made) return status;
+    pthread_mutex_lock(&j->lock);
+    if (!j->started) {
+        j->started = 1;
+        j->shape->begin(j);
     }
-    bytes made = {0};
-    ishow_status status = ISHOW_OK;
-    if (!j->rate) status = rate_stream_create(&j->rate, j->model_rate, j->sample_rate, error);
-    if (status == ISHOW_OK) status = rate_stream_push(j->rate, samples, n, last, &made, error);
-    if (status == ISHOW_OK && made.n) {
-        pthread_mutex_lock(&j->lock);
-        stream_samples(j, (const float *)(void *)made.data, made.n / sizeof(float));
-        /* Give back what the client has taken already; then what is parked is bounded. */
-        if (j->taken > j->out.n / 2) {
-            memmove(j->out.data, j->out.data + j->taken, j->out.n - j->taken);
-            j->out.n -= j->taken;
-            j->taken = 0;
-        }
-        if (j->out.failed) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
-        else if (j->out.n - j->taken > PARKED_MAX) status = ishow_fail(error, ISHOW_ECANCELLED, "", "The listener takes the audio too slowly.");
-        pthread_mutex_unlock(&j->lock);
-    }
-    bytes_free(&made);
-    return status;
-}
-
-/* The whole answer of a request that is not streamed. */
-static ishow_status whole_answer(job *j, bytes *out, ishow_error *error) {
-    ishow_pcm at_rate = {0};
-    unsigned char *wav = NULL;
-    size_t n_wav = 0, n = j->pcm.n / sizeof(float);
-    const float *samples = (const float *)(void *)j->pcm.data;
-    ishow_status status = ISHOW_OK;
-    if (!n) return ishow_fail(error, ISHOW_EMODEL, "", "The model made no audio.");
-    if (j->sample_rate != j->model_rate) {
-        status = ishow_audio_resample(samples, n, j->model_rate, j->sample_rate, &at_rate, error);
-        if (status != ISHOW_OK) goto done;
-        samples = at_rate.samples;
-        n = at_rate.length;
-    }
-    j->samples = n;
-    status = ishow_wav_encode(samples, n, j->sample_rate, &wav, &n_wav, error);
-    if (status != ISHOW_OK) goto done;
-    if (j->kind == JOB_WAV) bytes_add(out, wav, n_wav);
-    else {
-        bytes_text(out, "{");
-        write_head(j, out);
-        bytes_text(out, ",\"format\":\"audio/wav\",\"audio_base64\":\"");
-        bytes_base64(out, wav, n_wav);
-        bytes_text(out, "\",");
-        write_tail(j, out);
-        bytes_text(out, "}");
-    }
-    if (out->failed) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the answer could not be had.");
-done:
-    free(wav);
-    ishow_pcm_free(&at_rate);
-    bytes_free(&j->pcm);
+    j->shape->audio(j, made, n_made);
+    j->told = ishow_encoder_length(j->encoder);
+    if (j->shape->streams) status = check_parked(j, error);
+    pthread_mutex_unlock(&j->lock);
     return status;
 }
 
 static void end_job(pump *p, job *j, ishow_status status, const ishow_error *error) {
-    bytes whole = {0};
     ishow_error own = error ? *error : (ishow_error){0};
     ishow_utterance_timings(j->utterance, &j->timings);
-    int streams = j->kind == JOB_STREAM_WAV || j->kind == JOB_STREAM_SSE;
-    if (status == ISHOW_OK) status = streams ? take_samples(j, NULL, 0, 1, &own) : whole_answer(j, &whole, &own);
-    if (status == ISHOW_OK && streams && !j->samples) status = ishow_fail(&own, ISHOW_EMODEL, "", "The model made no audio.");
+    if (status == ISHOW_OK) status = take_samples(j, NULL, 0, 1, &own);
     if (status == ISHOW_OK) metrics_speech(p->metrics, &j->timings);
     else {
         ishow_utterance_cancel(j->utterance);
@@ -143,27 +59,14 @@ static void end_job(pump *p, job *j, ishow_status status, const ishow_error *err
         if (status != ISHOW_ECANCELLED) ishow_log(status == ISHOW_EINVAL ? ISHOW_LOG_DEBUG : ISHOW_LOG_WARN, "server", "%s failed: %s: %s", j->id, ishow_status_name(status), own.message);
     }
     pthread_mutex_lock(&j->lock);
-    if (status != ISHOW_OK) {
+    if (status == ISHOW_OK) j->shape->end(j);
+    else {
         fault_from_error(&j->failure, &own);
-        if (j->started && j->kind == JOB_STREAM_SSE) {
-            bytes_text(&j->out, "event: error\ndata: ");
-            fault_write(&j->out, &j->failure);
-            bytes_text(&j->out, "\n\n");
-        }
-    } else if (!streams) {
-        bytes_free(&j->out);
-        j->out = whole;
-        whole = (bytes){0};
-    } else if (j->kind == JOB_STREAM_SSE) {
-        bytes_text(&j->out, "event: end\ndata: {\"request_id\":");
-        bytes_json(&j->out, j->id);
-        bytes_text(&j->out, ",");
-        write_tail(j, &j->out);
-        bytes_text(&j->out, "}\n\n");
+        if (j->started && j->shape->fail) j->shape->fail(j);
     }
+    if (j->out.failed && !j->failure.status) fault_set(&j->failure, 500, "internal", "", "Memory for the answer could not be had.");
     j->finished = 1;
     pthread_mutex_unlock(&j->lock);
-    bytes_free(&whole);
 }
 
 /* 1: the job ended. */

@@ -99,6 +99,14 @@ static int take_choice(const json_t *value, const char *field, const char *only,
     return 1;
 }
 
+static int take_format(const json_t *value, const char *field, speech *s, fault *f) {
+    if (!json_is_string(value)) return wrong_type(f, field, "a string", value);
+    if (!ishow_format_find(json_string_value(value), &s->format))
+        return fault_set(f, 400, "unsupported", field, "%s must be one of: wav, pcm, flac, opus, mp3; not \"%.64s\".", field, json_string_value(value));
+    s->has_format = 1;
+    return 1;
+}
+
 static int take_text(const json_t *value, ishow_request *r, fault *f) {
     if (!json_is_string(value)) return wrong_type(f, "text", "a string", value);
     r->text = json_string_value(value);
@@ -122,7 +130,7 @@ static int take_field(const char *field, const json_t *value, speech *s, fault *
     if (!strcmp(field, "text")) return take_text(value, r, f);
     if (!strcmp(field, "voice_id")) return json_is_null(value) || take_voice(value, r, f);
     if (!strcmp(field, "engine")) return json_is_null(value) || take_choice(value, field, ENGINE_ID, f);
-    if (!strcmp(field, "format")) return json_is_null(value) || take_choice(value, field, "wav", f);
+    if (!strcmp(field, "format")) return json_is_null(value) || take_format(value, field, s, f);
     if (!strcmp(field, "speed")) return json_is_null(value) || take_number(value, field, ISHOW_SPEED_MIN, ISHOW_SPEED_MAX, &r->speed, f);
     if (!strcmp(field, "target_rms")) return json_is_null(value) || take_number(value, field, 0, 1, &r->target_rms, f);
     if (!strcmp(field, "cross_fade_duration")) return json_is_null(value) || take_number(value, field, 0, ISHOW_CROSS_FADE_MAX, &r->cross_fade, f);

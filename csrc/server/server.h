@@ -55,32 +55,42 @@ void metrics_speech(metrics *m, const ishow_timings *timings);
 /* Prometheus text. engine may be NULL. */
 void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, bytes *out);
 
-/* ---- job.c: one synthesis ---- */
-typedef enum job_kind { JOB_JSON, JOB_WAV, JOB_STREAM_WAV, JOB_STREAM_SSE } job_kind;
-
-typedef struct speech {     /* a checked request (request.c); strings belong to `json` */
+/* ---- request.c: a checked request; strings belong to `json` ---- */
+typedef struct speech {
     ishow_request request;
+    int has_format;
+    ishow_format format;
     int sample_rate;        /* of the answer, 0: the model's */
     void *json;             /* json_t * */
 } speech;
-int speech_parse(const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f);
+int speech_parse(const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f); /* 0: fault set */
 void speech_free(speech *s);
 
-typedef struct rate_stream rate_stream;
-typedef struct job {
+/* ---- shape.c: what an answer looks like ---- */
+typedef struct job job;
+typedef struct shape {
+    int streams;            /* goes out while it is made; 0: whole, when it is finished */
+    const char *type;       /* NULL: that of the job's format */
+    void (*begin)(job *j);  /* these write to j->out */
+    void (*audio)(job *j, const unsigned char *data, size_t n);
+    void (*end)(job *j);
+    void (*fail)(job *j);   /* after begin; NULL: the connection breaks */
+} shape;
+extern const shape shape_json, shape_file, shape_stream, shape_events;
+
+/* ---- job.c: one synthesis ---- */
+struct job {
     struct job *next;       /* pump's list */
     atomic_int refs;        /* one for the loop, one for the pump */
-    job_kind kind;
-    int sample_rate;
-    int model_rate;
+    const shape *shape;
+    ishow_format format;
     double give_up;         /* ishow_now() at the deadline */
     char id[ID_MAX + 1];
     char label[128];
     ishow_utterance *utterance;
     /* the pump's own */
-    bytes pcm;              /* float samples of a whole answer */
-    rate_stream *rate;
-    uint64_t seq, samples;
+    ishow_encoder *encoder; /* its rate never changes: anybody may read it */
+    uint64_t seq, told;     /* events so far, samples in them */
     /* shared, under lock */
     pthread_mutex_t lock;
     bytes out;              /* what the client gets */
@@ -88,17 +98,10 @@ typedef struct job {
     int started, finished;  /* something to send; nothing more comes */
     fault failure;          /* with finished */
     ishow_timings timings;
-} job;
+};
 
-job *job_create(job_kind kind, const char *id);
+job *job_create(const shape *shape, const char *id);
 void job_release(job *j);
-
-/* ---- encode.c ---- */
-void encode_wav_header_endless(bytes *out, int sample_rate); /* sizes unknown: 0xFFFFFFFF */
-ishow_status rate_stream_create(rate_stream **out, int from, int to, ishow_error *error);
-void rate_stream_free(rate_stream *r);
-/* Appends to out (floats) what is final by now; `last` flushes. Together the pieces equal ishow_audio_resample of the whole. */
-ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, int last, bytes *out, ishow_error *error);
 
 /* ---- pump.c ---- */
 typedef struct pump pump;
@@ -249,9 +252,11 @@ const char *header_get(exchange *x, const char *name); /* borrowed, NULL when ab
 enum MHD_Result answer_tts(exchange *x);            /* tts.c */
 enum MHD_Result answer_tts_stream(exchange *x);     /* stream.c */
 enum MHD_Result answer_tts_cancel(exchange *x);
-int tts_begin(exchange *x, job_kind kind);          /* 0: fault set */
+int tts_begin(exchange *x, const shape *shape, ishow_format format); /* format: unless the request names one; 0: fault set */
 enum MHD_Result stream_begin(exchange *x);
+void tts_audio_headers(struct MHD_Response *response, const job *j);
 double accept_quality(const char *accept, const char *type, const char *subtype); /* 0..1; NULL accept: 0 */
+double accept_audio(const char *accept, ishow_format *out); /* the audio format that is liked best, WAV among equals, and how much */
 enum MHD_Result answer_health(exchange *x);         /* info.c */
 enum MHD_Result answer_ready(exchange *x);
 enum MHD_Result answer_voices(exchange *x);

@@ -14,7 +14,7 @@ static ssize_t read_stream(void *self, uint64_t position, char *out, size_t most
     if (n > most) n = most;
     if (n) memcpy(out, j->out.data + j->taken, n);
     j->taken += n;
-    int finished = j->finished, failed = finished && j->failure.status && j->kind == JOB_STREAM_WAV;
+    int finished = j->finished, failed = finished && j->failure.status && !j->shape->fail;
     if (j->out.failed) finished = failed = 1;
     pthread_mutex_unlock(&j->lock);
     if (n) return (ssize_t)n;
@@ -28,14 +28,18 @@ enum MHD_Result stream_begin(exchange *x) {
     job *j = x->waited;
     struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 * 1024, read_stream, x, NULL);
     if (!response) return MHD_NO;
-    MHD_add_response_header(response, "Content-Type", j->kind == JOB_STREAM_SSE ? "text/event-stream" : "audio/wav");
-    if (j->kind == JOB_STREAM_SSE) MHD_add_response_header(response, "X-Accel-Buffering", "no");
+    if (j->shape->type) {
+        MHD_add_response_header(response, "Content-Type", j->shape->type);
+        MHD_add_response_header(response, "X-Accel-Buffering", "no");
+    } else tts_audio_headers(response, j);
     x->phase = PHASE_STREAM;
     return respond_with(x, 200, response);
 }
 
 enum MHD_Result answer_tts_stream(exchange *x) {
     const char *accept = header_get(x, "Accept");
-    double events = accept_quality(accept, "text", "event-stream"), audio = accept_quality(accept, "audio", "wav");
-    return tts_begin(x, events > 0 && events >= audio ? JOB_STREAM_SSE : JOB_STREAM_WAV) ? MHD_YES : respond_fault(x);
+    ishow_format format;
+    double events = accept_quality(accept, "text", "event-stream"), audio = accept_audio(accept, &format);
+    int good = events > 0 && events >= audio ? tts_begin(x, &shape_events, ISHOW_FORMAT_PCM) : tts_begin(x, &shape_stream, format);
+    return good ? MHD_YES : respond_fault(x);
 }

@@ -34,6 +34,20 @@ double accept_quality(const char *accept, const char *type, const char *subtype)
     return best;
 }
 
+double accept_audio(const char *accept, ishow_format *out) {
+    static const struct { const char *subtype; ishow_format format; } names[] = {
+        {"wav", ISHOW_FORMAT_WAV},   {"x-wav", ISHOW_FORMAT_WAV},   {"mpeg", ISHOW_FORMAT_MP3}, {"mp3", ISHOW_FORMAT_MP3},  {"ogg", ISHOW_FORMAT_OPUS},
+        {"opus", ISHOW_FORMAT_OPUS}, {"flac", ISHOW_FORMAT_FLAC}, {"x-flac", ISHOW_FORMAT_FLAC}, {"pcm", ISHOW_FORMAT_PCM},
+    };
+    double best = 0;
+    *out = ISHOW_FORMAT_WAV;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        double q = accept_quality(accept, "audio", names[i].subtype);
+        if (q > best) best = q, *out = names[i].format;
+    }
+    return best;
+}
+
 static int speech_news(exchange *x) {
     job *j = x->waited;
     pthread_mutex_lock(&j->lock);
@@ -65,7 +79,7 @@ static job *job_running(const ishow_server *s, const char *id) {
     return NULL;
 }
 
-int tts_begin(exchange *x, job_kind kind) {
+int tts_begin(exchange *x, const shape *shape, ishow_format format) {
     ishow_server *s = x->server;
     ishow_engine *engine = atomic_load(&s->engine);
     speech said = {0};
@@ -78,14 +92,18 @@ int tts_begin(exchange *x, job_kind kind) {
         fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.", x->id);
         goto done;
     }
-    if (!(j = job_create(kind, x->id))) {
+    if (!(j = job_create(shape, x->id))) {
         fault_set(&x->fault, 500, "internal", "", "Memory could not be had.");
         goto done;
     }
     ishow_model_info info;
     ishow_engine_info(engine, &info);
-    j->model_rate = info.sample_rate;
-    j->sample_rate = said.sample_rate ? said.sample_rate : info.sample_rate;
+    j->format = said.has_format ? said.format : format;
+    const ishow_encoder_options encoder = {.format = j->format, .from_rate = info.sample_rate, .sample_rate = said.sample_rate, .whole = !shape->streams};
+    if (ishow_encoder_create(&j->encoder, &encoder, &error) != ISHOW_OK) {
+        fault_from_error(&x->fault, &error);
+        goto done;
+    }
     engine_label(engine, j->label, sizeof j->label);
     said.request.deadline = s->request_seconds;
     j->give_up = ishow_now() + s->request_seconds;
@@ -107,27 +125,33 @@ done:
 
 enum MHD_Result answer_tts(exchange *x) {
     const char *accept = header_get(x, "Accept");
-    double audio = accept_quality(accept, "audio", "wav"), json = accept_quality(accept, "application", "json");
-    return tts_begin(x, audio > json ? JOB_WAV : JOB_JSON) ? MHD_YES : respond_fault(x);
+    ishow_format format;
+    double audio = accept_audio(accept, &format), json = accept_quality(accept, "application", "json");
+    int good = audio > json ? tts_begin(x, &shape_file, format) : tts_begin(x, &shape_json, ISHOW_FORMAT_WAV);
+    return good ? MHD_YES : respond_fault(x);
 }
 
-static void add_audio_headers(struct MHD_Response *response, const job *j) {
-    char text[128];
+void tts_audio_headers(struct MHD_Response *response, const job *j) {
+    char text[24];
+    MHD_add_response_header(response, "Content-Type", ishow_format_mime(j->format));
     snprintf(text, sizeof text, "%llu", (unsigned long long)j->timings.seed);
     MHD_add_response_header(response, "X-Seed", text);
-    snprintf(text, sizeof text, "%d", j->sample_rate);
+    snprintf(text, sizeof text, "%d", ishow_encoder_rate(j->encoder));
     MHD_add_response_header(response, "X-Sample-Rate", text);
-    snprintf(text, sizeof text, "queue;dur=%.1f, text;dur=%.1f, first;dur=%.1f, total;dur=%.1f", 1e3 * j->timings.queue, 1e3 * j->timings.text,
-             1e3 * j->timings.first_audio, 1e3 * j->timings.total);
+}
+
+static void add_timing(struct MHD_Response *response, const ishow_timings *t) {
+    char text[128];
+    snprintf(text, sizeof text, "queue;dur=%.1f, text;dur=%.1f, first;dur=%.1f, total;dur=%.1f", 1e3 * t->queue, 1e3 * t->text, 1e3 * t->first_audio, 1e3 * t->total);
     MHD_add_response_header(response, "Server-Timing", text);
 }
 
 static enum MHD_Result speech_resume(exchange *x) {
     job *j = x->waited;
-    int streams = j->kind == JOB_STREAM_WAV || j->kind == JOB_STREAM_SSE;
+    const int streams = j->shape->streams;
     bytes body = {0};
     pthread_mutex_lock(&j->lock);
-    int failed = j->finished && j->failure.status && !j->started;
+    int failed = j->finished && j->failure.status && !(streams && j->started);
     int ready = j->finished || (streams && j->out.n > j->taken);
     if (failed) x->fault = j->failure;
     else if (ready && !streams) {
@@ -146,8 +170,11 @@ static enum MHD_Result speech_resume(exchange *x) {
         bytes_free(&body);
         return MHD_NO;
     }
-    MHD_add_response_header(response, "Content-Type", j->kind == JOB_WAV ? "audio/wav" : "application/json");
-    if (j->kind == JOB_WAV) add_audio_headers(response, j); /* the pump is done with the job */
+    if (j->shape->type) MHD_add_response_header(response, "Content-Type", j->shape->type);
+    else { /* the audio itself; the pump is done with the job */
+        tts_audio_headers(response, j);
+        add_timing(response, &j->timings);
+    }
     return respond_with(x, 200, response);
 }
 

@@ -1,5 +1,4 @@
-/* Pieces of the HTTP layer that need no socket: writers, base64, streamed resampling, negotiation, the request's JSON. */
-#include <math.h>
+/* Pieces of the HTTP layer that need no socket: writers, base64, negotiation, the request's JSON. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,41 +32,6 @@ static void base64_matches_the_standard(void **state) {
     }
 }
 
-/* However a signal is cut, streaming gives what resampling the whole gives. */
-static void streamed_resampling_equals_the_whole(void **state) {
-    (void)state;
-    enum { N = 30011 };
-    static const int rates[] = {8000, 11025, 16000, 22050, 24000, 44100, 48000};
-    static const size_t cuts[] = {1, 999, 4096, 4097, 12000, 29000, N};
-    float *x = malloc(N * sizeof *x);
-    for (int i = 0; i < N; i++) x[i] = (float)(0.4 * sin(0.05 * i) + 0.2 * sin(1.1 * i) + 0.1 * ((i * 2654435761u >> 16 & 255) / 255.0 - 0.5));
-    for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
-        ishow_pcm whole = {0};
-        ishow_error error = {0};
-        bytes out = {0};
-        rate_stream *stream = NULL;
-        assert_int_equal(ishow_audio_resample(x, N, 24000, rates[r], &whole, &error), ISHOW_OK);
-        assert_int_equal(rate_stream_create(&stream, 24000, rates[r], &error), ISHOW_OK);
-        size_t at = 0;
-        for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
-            assert_int_equal(rate_stream_push(stream, x + at, cuts[c] - at, 0, &out, &error), ISHOW_OK);
-            at = cuts[c];
-        }
-        assert_int_equal(rate_stream_push(stream, NULL, 0, 1, &out, &error), ISHOW_OK);
-        const float *y = (const float *)(void *)out.data;
-        size_t n = out.n / sizeof(float);
-        float worst = 0;
-        assert_in_range(n, whole.length - 1, whole.length + 1);
-        for (size_t i = 0; i < n && i < whole.length; i++) worst = fmaxf(worst, fabsf(y[i] - whole.samples[i]));
-        printf("  24000 -> %d: largest difference %.2g\n", rates[r], worst);
-        assert_true(worst < 1e-4f);
-        rate_stream_free(stream);
-        bytes_free(&out);
-        ishow_pcm_free(&whole);
-    }
-    free(x);
-}
-
 static void accept_header_chooses(void **state) {
     (void)state;
     assert_true(accept_quality("audio/*", "audio", "wav") == 1);
@@ -77,6 +41,19 @@ static void accept_header_chooses(void **state) {
     assert_true(accept_quality(NULL, "audio", "wav") == 0);
     assert_true(accept_quality("audio", "audio", "wav") == 0);
     assert_true(accept_quality(",,;q=,/", "audio", "wav") == 0);
+}
+
+static void accept_header_names_a_format(void **state) {
+    (void)state;
+    static const struct { const char *accept; ishow_format format; double q; } cases[] = {
+        {"audio/*", ISHOW_FORMAT_WAV, 1}, {"audio/mpeg", ISHOW_FORMAT_MP3, 1}, {"audio/*;q=0.5, audio/flac", ISHOW_FORMAT_FLAC, 1}, {"audio/ogg", ISHOW_FORMAT_OPUS, 1},
+        {"audio/opus;q=0.4, audio/pcm;q=0.3", ISHOW_FORMAT_OPUS, 0.4}, {"audio/pcm", ISHOW_FORMAT_PCM, 1}, {"audio/aac", ISHOW_FORMAT_WAV, 0}, {NULL, ISHOW_FORMAT_WAV, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ishow_format format;
+        assert_true(accept_audio(cases[i].accept, &format) == cases[i].q);
+        assert_int_equal(format, cases[i].format);
+    }
 }
 
 static int parse(const char *body, speech *out, fault *f) {
@@ -90,15 +67,16 @@ static void a_full_request_is_read(void **state) {
     speech s;
     fault f;
     assert_true(parse("{\"text\":\"h\xC3\xA9\",\"voice_id\":\"v\",\"engine\":\"f5\",\"speed\":2,\"target_rms\":0.2,\"cross_fade_duration\":0.5,\"sway_sampling_coef\":0.25,"
-                      "\"cfg_strength\":3,\"nfe_step\":16,\"fix_duration\":4.5,\"remove_silence\":true,\"seed\":18446744073709551615,\"format\":\"wav\",\"sample_rate\":16000}", &s, &f));
+                      "\"cfg_strength\":3,\"nfe_step\":16,\"fix_duration\":4.5,\"remove_silence\":true,\"seed\":18446744073709551615,\"format\":\"mp3\",\"sample_rate\":16000}", &s, &f));
     assert_string_equal(s.request.text, "h\xC3\xA9");
     assert_string_equal(s.request.voice, "v");
     assert_true(s.request.speed == 2 && s.request.target_rms == 0.2 && s.request.cross_fade == 0.5 && s.request.sway == 0.25 && s.request.cfg == 3);
     assert_true(s.request.nfe == 16 && s.request.fix_duration == 4.5 && s.request.remove_silence && s.request.has_seed && s.request.seed == UINT64_MAX);
     assert_int_equal(s.sample_rate, 16000);
+    assert_true(s.has_format && s.format == ISHOW_FORMAT_MP3);
     speech_free(&s);
     assert_true(parse("{\"text\":\"a\",\"voice_id\":null,\"seed\":null,\"format\":null,\"speed\":null,\"nfe_step\":null}", &s, &f));
-    assert_true(s.request.nfe == ISHOW_NFE && !s.request.has_seed && !s.request.voice && s.request.speed == ISHOW_SPEED);
+    assert_true(s.request.nfe == ISHOW_NFE && !s.has_format && !s.request.has_seed && !s.request.voice && s.request.speed == ISHOW_SPEED);
     speech_free(&s);
 }
 
@@ -116,7 +94,7 @@ static void wrong_requests_name_their_field(void **state) {
         {"{\"text\":\"a\",\"sway_sampling_coef\":0.6}", "sway_sampling_coef"}, {"{\"text\":\"a\",\"sway_sampling_coef\":-1.1}", "sway_sampling_coef"},
         {"{\"text\":\"a\",\"cfg_strength\":11}", "cfg_strength"}, {"{\"text\":\"a\",\"nfe_step\":0}", "nfe_step"}, {"{\"text\":\"a\",\"nfe_step\":65}", "nfe_step"},
         {"{\"text\":\"a\",\"nfe_step\":7.0}", "nfe_step"}, {"{\"text\":\"a\",\"fix_duration\":61}", "fix_duration"}, {"{\"text\":\"a\",\"remove_silence\":1}", "remove_silence"},
-        {"{\"text\":\"a\",\"seed\":-1}", "seed"}, {"{\"text\":\"a\",\"seed\":1.5}", "seed"}, {"{\"text\":\"a\",\"seed\":\"x\"}", "seed"}, {"{\"text\":\"a\",\"format\":\"flac\"}", "format"},
+        {"{\"text\":\"a\",\"seed\":-1}", "seed"}, {"{\"text\":\"a\",\"seed\":1.5}", "seed"}, {"{\"text\":\"a\",\"seed\":\"x\"}", "seed"}, {"{\"text\":\"a\",\"format\":\"aac\"}", "format"},
         {"{\"text\":\"a\",\"format\":1}", "format"}, {"{\"text\":\"a\",\"sample_rate\":1}", "sample_rate"}, {"{\"text\":\"a\",\"sample_rate\":24000.5}", "sample_rate"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -148,8 +126,8 @@ static void text_is_counted_in_characters(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(json_strings_are_escaped),     cmocka_unit_test(base64_matches_the_standard), cmocka_unit_test(streamed_resampling_equals_the_whole),
-        cmocka_unit_test(accept_header_chooses),        cmocka_unit_test(a_full_request_is_read),      cmocka_unit_test(wrong_requests_name_their_field),
+        cmocka_unit_test(json_strings_are_escaped),     cmocka_unit_test(base64_matches_the_standard),
+        cmocka_unit_test(accept_header_chooses),        cmocka_unit_test(accept_header_names_a_format),        cmocka_unit_test(a_full_request_is_read),      cmocka_unit_test(wrong_requests_name_their_field),
         cmocka_unit_test(text_is_counted_in_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,10 +156,39 @@ def test_decode_limits_can_be_widened() -> None:
 
 def test_wav_round_trip() -> None:
     x = np.clip(noise(RATE), -1, 1)
-    data = _audio.wav_encode(x, RATE)
+    data = _audio.encode(x, RATE)
     back, rate = sf.read(io.BytesIO(data), dtype="float32")
     assert rate == RATE
     np.testing.assert_allclose(back, x, rtol=0, atol=0.5001 / 32768)
+
+
+@pytest.mark.parametrize("name", ["wav", "flac", "opus", "mp3"])
+def test_encode_and_stream(name: str) -> None:
+    x = np.ascontiguousarray(voiced(2.0) / 2)
+    for data in (_audio.encode(x, RATE, name, out_rate=16000), _stream(x, name)):
+        samples, rate = _audio.decode(data)
+        back = np.asarray(samples)
+        assert rate == 16000
+        assert 2.0 <= len(back) / rate < 2.2
+        expected = np.asarray(_audio.resample(x, RATE, 16000))
+        assert np.sqrt((back**2).mean()) == pytest.approx(np.sqrt((expected**2).mean()), rel=0.1)
+    assert _audio.FORMATS[name].startswith("audio/")
+
+
+def _stream(x: np.ndarray, name: str) -> bytes:
+    encoder = _audio.Encoder(RATE, name, out_rate=16000)
+    parts = [encoder.push(x[at : at + 5000]) for at in range(0, len(x), 5000)]
+    assert len(parts[2]) > 0  # not all at the end
+    end = encoder.push(last=True)
+    assert (encoder.sample_rate, encoder.length) == (16000, round(len(x) * 16000 / RATE))
+    with pytest.raises(_audio.AudioError, match="finished"):
+        encoder.push(x)
+    return b"".join(parts) + end
+
+
+def test_pcm_is_bare() -> None:
+    x = np.array([0, 0.5, -1, 1], np.float32)
+    assert _audio.encode(x, RATE, "pcm") == np.array([0, 16384, -32768, 32767], "<i2").tobytes()
 
 
 def test_level_trim_and_join() -> None:
@@ -212,7 +241,11 @@ def test_buffers_in() -> None:
         lambda x: _audio.mel(x, 24000, 1024, 0),
         lambda x: _audio.resample(x, 0, 24000),
         lambda x: _audio.istft(np.zeros((1, 513), np.float32), np.zeros((1, 513), np.float32)),
-        lambda x: _audio.wav_encode(x, 0),
+        lambda x: _audio.encode(x, 0),
+        lambda x: _audio.encode(x, RATE, "aac"),
+        lambda x: _audio.encode(x, RATE, "opus", out_rate=44100),
+        lambda x: _audio.Encoder(RATE, "aac"),
+        lambda x: _audio.Encoder(0, "wav"),
         lambda x: _audio.check(x, 0),
         lambda x: _audio.cross_fade(x, x, -1),
         lambda x: _audio.remove_silence(x, RATE, float("nan"), 0.1),

@@ -10,6 +10,7 @@ import wave
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from ishowtts import __version__, cli
 
@@ -40,6 +41,17 @@ def test_speaks_into_a_file_and_says_what_it_did(tmp_path: Path) -> None:
     again = run("speak", "-", "-o", str(second), "--seed", "5", "--nfe", "3", "--threads", "1", text="Hello there.\n")
     assert again.returncode == 0, again.stderr
     assert first.read_bytes() == second.read_bytes(), "the same seed gives the same speech"
+
+
+def test_the_name_of_the_file_or_an_option_choose_the_format(tmp_path: Path) -> None:
+    named, asked = tmp_path / "a.ogg", tmp_path / "b.bin"
+    for arguments in (["-o", str(named)], ["-o", str(asked), "--format", "mp3"]):
+        done = run("speak", "Hello there.", "--seed", "5", "--nfe", "3", "--threads", "1", *arguments)
+        assert done.returncode == 0, done.stderr
+    for path, form in ((named, "OGG"), (asked, "MP3")):
+        assert soundfile.info(path).format == form
+        samples, rate = soundfile.read(path)
+        assert rate == 24000 and 0.3 < len(samples) / rate < 5 and abs(samples).max() > 0.05
 
 
 def test_plays_through_a_program_when_no_file_is_named(tmp_path: Path) -> None:

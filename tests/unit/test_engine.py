@@ -181,7 +181,7 @@ def test_wrong_types_are_python_errors(engine: Engine) -> None:
 
 def test_voices(engine: Engine, tmp_path: Path) -> None:
     path = tmp_path / "voice.wav"
-    path.write_bytes(_audio.wav_encode(TONE, 24000))
+    path.write_bytes(_audio.encode(TONE, 24000))
     engine.add_voice("file", path, "A tone from a file.", "en")
     assert [voice["id"] for voice in engine.voices] == ["tone", "file"]
     assert engine.voices[1]["text"] == "A tone from a file." and engine.voices[1]["language"] == "en"

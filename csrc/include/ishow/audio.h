@@ -133,8 +133,44 @@ size_t ishow_istft_samples(const ishow_istft *istft, size_t frames);
 /* real and imag are [frames * (n_fft/2+1)] row-major by frame; out has ishow_istft_samples(frames) samples. frames >= 2. */
 ishow_status ishow_istft_compute(const ishow_istft *istft, const float *real, const float *imag, size_t frames, float *out, ishow_error *error);
 
-/* Encodes a WAV file (16-bit PCM, TPDF-free rounding, clipped to full scale) into *out, owned by the caller (free()). */
-ishow_status ishow_wav_encode(const float *samples, size_t n, int sample_rate, unsigned char **out, size_t *n_out, ishow_error *error);
+/* ---- encoding ---- */
+
+/* WAV and raw PCM are 16-bit little-endian, FLAC is 16-bit, Opus lies in Ogg; all are mono. */
+typedef enum ishow_format { ISHOW_FORMAT_WAV, ISHOW_FORMAT_PCM, ISHOW_FORMAT_FLAC, ISHOW_FORMAT_OPUS, ISHOW_FORMAT_MP3, ISHOW_FORMATS } ishow_format;
+
+/* "wav", "pcm", "flac", "opus", "mp3"; "audio/wav", "audio/pcm", "audio/flac", "audio/ogg", "audio/mpeg". Static storage. */
+const char *ishow_format_name(ishow_format format);
+const char *ishow_format_mime(ishow_format format);
+
+/* 0: no format has this name. */
+int ishow_format_find(const char *name, ishow_format *out);
+
+/* The lowest rate the format takes that is not below sample_rate, or its highest. */
+int ishow_format_rate(ishow_format format, int sample_rate);
+
+typedef struct ishow_encoder_options {
+    ishow_format format;
+    int from_rate;   /* Hz, of the samples that come */
+    int sample_rate; /* Hz, of the result; 0: ishow_format_rate of from_rate */
+    int whole;       /* 1: all bytes come with the last push, the header states the length; 0: bytes come as they are made */
+} ishow_encoder_options;
+
+/* One encoder makes one file or stream; one thread at a time. */
+typedef struct ishow_encoder ishow_encoder;
+
+/* EINVAL, field "sample_rate", when the format does not take it. */
+ishow_status ishow_encoder_create(ishow_encoder **out, const ishow_encoder_options *options, ishow_error *error);
+
+/* Takes n samples (may be 0); clips to full scale, NaN becomes 0. `last` ends the file; a push after it is ESTATE. *out, of *n_out bytes,
+ * is borrowed until the next push or free. After a failure only free is allowed. */
+ishow_status ishow_encoder_push(ishow_encoder *encoder, const float *samples, size_t n, int last, const unsigned char **out, size_t *n_out, ishow_error *error);
+
+int ishow_encoder_rate(const ishow_encoder *encoder);        /* Hz, of the result */
+uint64_t ishow_encoder_length(const ishow_encoder *encoder); /* samples encoded so far, at that rate */
+void ishow_encoder_free(ishow_encoder *encoder);             /* NULL allowed */
+
+/* A whole file at once; *out is owned by the caller (free()). */
+ishow_status ishow_audio_encode(const float *samples, size_t n, int from_rate, ishow_format format, int sample_rate, unsigned char **out, size_t *n_out, ishow_error *error);
 
 #ifdef __cplusplus
 }

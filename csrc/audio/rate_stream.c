@@ -1,20 +1,12 @@
-/* Samples to bytes. A streamed answer is resampled piece by piece: each piece is resampled together with a little of what came before,
- * and what lies too near the end waits for the next piece, so the seams cannot be heard and the whole equals one resampling. */
-#include <math.h>
+/* Resampling of a signal that arrives in pieces: each piece is resampled together with a little of what came before, and what lies too near
+ * the end waits for the next piece, so the seams cannot be heard and the whole equals one resampling. */
+#include "audio/rate_stream.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/server.h"
-
-void encode_wav_header_endless(bytes *out, int sample_rate) {
-    uint32_t r = (uint32_t)sample_rate, b = r * 2;
-    const unsigned char header[44] = {
-        'R', 'I', 'F', 'F', 255, 255, 255, 255, 'W', 'A', 'V', 'E', 'f', 'm', 't', ' ', 16, 0, 0, 0, 1, 0, 1, 0,
-        (unsigned char)r, (unsigned char)(r >> 8), (unsigned char)(r >> 16), (unsigned char)(r >> 24),
-        (unsigned char)b, (unsigned char)(b >> 8), (unsigned char)(b >> 16), (unsigned char)(b >> 24),
-        2, 0, 16, 0, 'd', 'a', 't', 'a', 255, 255, 255, 255};
-    bytes_add(out, header, sizeof header);
-}
+#include "base/base.h"
+#include "ishow/audio.h"
 
 enum { GUARD = 2048 }; /* input samples; soxr's filter reaches a few hundred */
 

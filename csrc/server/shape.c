@@ -1,0 +1,80 @@
+/* What the answers to a spoken text look like. The audio thread calls these under the job's lock, in the order begin, audio..., end or fail; a
+ * shape that is not a stream gets its whole file in one `audio`. */
+#include "server/server.h"
+
+static void write_head(const job *j, bytes *out) {
+    bytes_text(out, "\"request_id\":");
+    bytes_json(out, j->id);
+    bytes_text(out, ",\"voice_id\":");
+    bytes_json(out, j->timings.voice);
+    bytes_text(out, ",\"engine\":\"" ENGINE_ID "\",\"engine_label\":");
+    bytes_json(out, j->label);
+    bytes_format(out, ",\"sample_rate\":%d,\"format\":\"%s\"", ishow_encoder_rate(j->encoder), ishow_format_mime(j->format));
+}
+
+static void write_tail(const job *j, bytes *out) {
+    const ishow_timings *t = &j->timings;
+    const unsigned long long samples = ishow_encoder_length(j->encoder);
+    double duration = (double)samples / ishow_encoder_rate(j->encoder);
+    bytes_format(out, "\"waveform_len\":%llu,\"seed\":%llu,\"duration\":%.4f,\"timings\":{\"queue\":%.4f,\"text\":%.4f,\"first_audio\":%.4f,\"total\":%.4f},\"rtf\":%.4f",
+                 samples, (unsigned long long)t->seed, duration, t->queue, t->text, t->first_audio, t->total, duration > 0 ? t->total / duration : 0.0);
+}
+
+static void nothing(job *j) { (void)j; }
+static void bare_audio(job *j, const unsigned char *data, size_t n) { bytes_add(&j->out, data, n); }
+
+/* ---- one JSON object ---- */
+
+static void json_begin(job *j) {
+    bytes_text(&j->out, "{");
+    write_head(j, &j->out);
+    bytes_text(&j->out, ",\"audio_base64\":\"");
+}
+
+static void json_audio(job *j, const unsigned char *data, size_t n) { bytes_base64(&j->out, data, n); }
+
+static void json_end(job *j) {
+    bytes_text(&j->out, "\",");
+    write_tail(j, &j->out);
+    bytes_text(&j->out, "}");
+}
+
+/* ---- server-sent events ---- */
+
+enum { EVENT_BYTES = 48000 }; /* at most in one event, so that clients parse small lines; even, and whole in base64 */
+
+static void events_begin(job *j) {
+    bytes_text(&j->out, "event: start\ndata: {");
+    write_head(j, &j->out);
+    bytes_format(&j->out, ",\"seed\":%llu,\"channels\":1,\"encoding\":\"%s\"}\n\n", (unsigned long long)j->timings.seed,
+                 j->format == ISHOW_FORMAT_PCM ? "pcm_s16le" : ishow_format_name(j->format));
+}
+
+static void events_audio(job *j, const unsigned char *data, size_t n) {
+    const int rate = ishow_encoder_rate(j->encoder);
+    for (size_t at = 0; at < n; at += EVENT_BYTES) {
+        double t0 = (double)j->told / rate + (j->format == ISHOW_FORMAT_PCM ? (double)at / 2 / rate : 0);
+        bytes_format(&j->out, "event: audio\ndata: {\"seq\":%llu,\"t0\":%.4f,\"audio_base64\":\"", (unsigned long long)j->seq++, t0);
+        bytes_base64(&j->out, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
+        bytes_text(&j->out, "\"}\n\n");
+    }
+}
+
+static void events_end(job *j) {
+    bytes_text(&j->out, "event: end\ndata: {\"request_id\":");
+    bytes_json(&j->out, j->id);
+    bytes_text(&j->out, ",");
+    write_tail(j, &j->out);
+    bytes_text(&j->out, "}\n\n");
+}
+
+static void events_fail(job *j) {
+    bytes_text(&j->out, "event: error\ndata: ");
+    fault_write(&j->out, &j->failure);
+    bytes_text(&j->out, "\n\n");
+}
+
+const shape shape_json = {.type = "application/json", .begin = json_begin, .audio = json_audio, .end = json_end};
+const shape shape_file = {.begin = nothing, .audio = bare_audio, .end = nothing};
+const shape shape_stream = {.streams = 1, .begin = nothing, .audio = bare_audio, .end = nothing};
+const shape shape_events = {.streams = 1, .type = "text/event-stream", .begin = events_begin, .audio = events_audio, .end = events_end, .fail = events_fail};

@@ -1,0 +1,307 @@
+/* Every format against our own decoder: what comes back is as long, as loud and the same sound; and a stream gives its first bytes early. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "audio/rate_stream.h"
+#include "ishow/audio.h"
+
+enum { RATE = 24000, SECONDS = 3 };
+
+/* Like a voice: harmonics of a gliding pitch under a moving envelope, with pauses. */
+static float *voice(int rate) {
+    const size_t n = (size_t)(SECONDS * rate);
+    float *x = malloc(n * sizeof *x);
+    double phase = 0;
+    assert_non_null(x);
+    for (size_t i = 0; i < n; i++) {
+        const double t = (double)i / rate;
+        double sum = 0;
+        phase += 2 * M_PI * (120 + 30 * sin(2 * M_PI * 0.7 * t)) / rate;
+        for (int h = 1; h <= 20; h++) sum += sin(h * phase) / h;
+        x[i] = (float)(0.15 * sum * pow(fabs(sin(2 * M_PI * 1.5 * t)), 0.5));
+    }
+    return x;
+}
+
+/* Pushes `piece` samples at a time. */
+static bytes encode(ishow_format format, int from, int to, int whole, const float *x, size_t n, size_t piece) {
+    const ishow_encoder_options options = {.format = format, .from_rate = from, .sample_rate = to, .whole = whole};
+    ishow_encoder *e = NULL;
+    ishow_error error = {0};
+    bytes all = {0};
+    if (ishow_encoder_create(&e, &options, &error) != ISHOW_OK) fail_msg("%s", error.message);
+    assert_int_equal(ishow_encoder_rate(e), to);
+    for (size_t at = 0; at < n || !at; at += piece) {
+        const size_t m = n - at < piece ? n - at : piece;
+        const unsigned char *out;
+        size_t n_out;
+        if (ishow_encoder_push(e, x + at, m, at + m == n, &out, &n_out, &error) != ISHOW_OK) fail_msg("%s", error.message);
+        if (whole && at + m < n) assert_int_equal(n_out, 0);
+        bytes_add(&all, out, n_out);
+    }
+    assert_true(llabs((long long)ishow_encoder_length(e) - llround((double)n * to / from)) <= 1);
+    ishow_encoder_free(e);
+    assert_false(all.failed);
+    return all;
+}
+
+static ishow_pcm decode(const bytes *b, ishow_format format, int rate) {
+    const ishow_decode_limits limits = ishow_decode_limits_reference();
+    ishow_error error = {0};
+    ishow_pcm pcm = {0};
+    if (format == ISHOW_FORMAT_PCM) {
+        pcm = (ishow_pcm){calloc(b->n / 2, sizeof(float)), b->n / 2, rate};
+        for (size_t i = 0; i < pcm.length; i++) pcm.samples[i] = (float)(int16_t)(b->data[2 * i] | b->data[2 * i + 1] << 8) / 32768;
+    } else if (ishow_audio_decode(b->data, b->n, &limits, &pcm, &error) != ISHOW_OK) fail_msg("%s at %d: %s", ishow_format_name(format), rate, error.message);
+    return pcm;
+}
+
+/* Cosine of the angle between a and b from `lag` on: 1 when they are the same sound. */
+static double likeness(const float *a, size_t na, const float *b, size_t nb, size_t lag) {
+    double ab = 0, aa = 1e-12, bb = 1e-12;
+    for (size_t i = 0; i < na && i + lag < nb; i++) {
+        ab += (double)a[i] * b[i + lag];
+        aa += (double)a[i] * a[i];
+        bb += (double)b[i + lag] * b[i + lag];
+    }
+    return ab / sqrt(aa * bb);
+}
+
+/* Mean distance of the log-mel spectra, and never mind where 16 bits or a codec have only noise. */
+static double spectral_distance(const float *a, const float *b, size_t n, int rate) {
+    ishow_mel_options options = ishow_mel_options_f5();
+    ishow_mel *mel = NULL;
+    options.sample_rate = rate;
+    options.n_mels = 40;
+    assert_int_equal(ishow_mel_create(&mel, &options, NULL), ISHOW_OK);
+    const size_t values = ishow_mel_frames(mel, n) * 40;
+    float *x = malloc(values * sizeof *x), *y = malloc(values * sizeof *y);
+    assert_int_equal(ishow_mel_compute(mel, a, n, x, NULL), ISHOW_OK);
+    assert_int_equal(ishow_mel_compute(mel, b, n, y, NULL), ISHOW_OK);
+    double sum = 0, counted = 1e-9;
+    for (size_t i = 0; i < values; i++)
+        if (x[i] > -2) sum += fabsf(x[i] - y[i]), counted++;
+    free(x), free(y);
+    ishow_mel_free(mel);
+    return sum / counted;
+}
+
+static void check_sound(ishow_format format, int to, int whole) {
+    float *x = voice(RATE);
+    ishow_pcm at_rate = {0};
+    bytes file = encode(format, RATE, to, whole, x, SECONDS * RATE, 7001);
+    ishow_pcm back = decode(&file, format, to);
+    assert_int_equal(ishow_audio_resample(x, SECONDS * RATE, RATE, to, &at_rate, NULL), ISHOW_OK);
+    const int lossless = format <= ISHOW_FORMAT_FLAC, delayed = format == ISHOW_FORMAT_MP3 && !whole; /* such a stream cannot say what to cut off */
+    assert_int_equal(back.sample_rate, to);
+    const long extra = (long)back.length - (long)at_rate.length;
+    if (delayed) assert_in_range(extra, 0, 2600);
+    else assert_true(labs(extra) <= (lossless ? 1 : to / 500));
+    size_t lag = 0;
+    double best = 0;
+    for (size_t l = 0; l < (delayed ? 1300 : lossless ? 1 : 9); l++) {
+        double like = likeness(at_rate.samples, at_rate.length, back.samples, back.length, l);
+        if (like > best) best = like, lag = l;
+    }
+    const size_t n = at_rate.length < back.length - lag ? at_rate.length : back.length - lag;
+    const double level = (double)ishow_audio_rms(back.samples + lag, n) / (double)ishow_audio_rms(at_rate.samples, n);
+    const double far = spectral_distance(at_rate.samples, back.samples + lag, n, to);
+    printf("  %-4s %5d Hz %s: %6zu bytes, extra %ld, lag %zu, likeness %.4f, level %.3f, mel %.3f\n", ishow_format_name(format), to, whole ? "whole " : "stream", file.n, extra, lag,
+           best, level, far);
+    assert_true(best > (lossless ? 0.9999 : 0.97));
+    assert_true(fabs(level - 1) < (lossless ? 0.001 : 0.03));
+    assert_true(far < (lossless ? 0.01 : 0.2));
+    free(x);
+    bytes_free(&file);
+    ishow_pcm_free(&at_rate);
+    ishow_pcm_free(&back);
+}
+
+static void every_format_comes_back(void **state) {
+    (void)state;
+    static const int rates[] = {8000, 16000, 22050, 24000, 44100, 48000};
+    for (int format = 0; format < ISHOW_FORMATS; format++)
+        for (size_t r = 0; r < sizeof rates / sizeof *rates; r++)
+            for (int whole = 0; whole < 2; whole++)
+                if (ishow_format_rate((ishow_format)format, rates[r]) == rates[r]) check_sound((ishow_format)format, rates[r], whole);
+}
+
+/* Samples that must go in before audio comes out; a header alone is not audio. */
+static size_t first_audio(ishow_format format) {
+    const ishow_encoder_options options = {.format = format, .from_rate = RATE};
+    ishow_encoder *e = NULL;
+    const unsigned char *out;
+    size_t n_out, header = 0, in = 0;
+    float *x = voice(RATE);
+    assert_int_equal(ishow_encoder_create(&e, &options, NULL), ISHOW_OK);
+    assert_int_equal(ishow_encoder_push(e, NULL, 0, 0, &out, &header, NULL), ISHOW_OK);
+    do {
+        assert_int_equal(ishow_encoder_push(e, x + in, 24, 0, &out, &n_out, NULL), ISHOW_OK);
+        in += 24;
+    } while (in < RATE && (!n_out || (format == ISHOW_FORMAT_OPUS && !memcmp(out, "OggS", 4) && out[5] & 2))); /* Ogg's first page: the header */
+    ishow_encoder_free(e);
+    free(x);
+    return in;
+}
+
+static void streams_begin_early(void **state) {
+    (void)state;
+    static const size_t most[ISHOW_FORMATS] = {24, 24, 1056, 1920, 960}; /* FLAC: a block; Opus: its frames and resampler; MP3: 40 ms */
+    for (int format = 0; format < ISHOW_FORMATS; format++) {
+        size_t n = first_audio((ishow_format)format);
+        printf("  %-4s: first audio after %zu samples, %.0f ms\n", ishow_format_name((ishow_format)format), n, 1e3 * (double)n / RATE);
+        assert_true(n <= most[format]);
+    }
+}
+
+static void equal_samples_give_equal_bytes(void **state) {
+    (void)state;
+    float *x = voice(RATE);
+    for (int format = 0; format < ISHOW_FORMATS; format++)
+        for (int whole = 0; whole < 2; whole++) {
+            bytes a = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234), b = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234);
+            assert_int_equal(a.n, b.n);
+            assert_memory_equal(a.data, b.data, a.n);
+            bytes_free(&a), bytes_free(&b);
+        }
+    free(x);
+}
+
+/* Clips that are shorter than what a codec looks ahead. */
+static void the_shortest_clips_are_files(void **state) {
+    (void)state;
+    float *x = voice(RATE);
+    for (int format = 0; format < ISHOW_FORMATS; format++)
+        for (size_t n = 0; n < 3000; n = n < 4 ? n + 1 : n * 3 / 2) {
+            bytes file = encode((ishow_format)format, RATE, RATE, 1, x, n, RATE), stream = encode((ishow_format)format, RATE, 16000, 0, x, n, 100);
+            assert_true(file.n > 0 || format == ISHOW_FORMAT_PCM);
+            bytes_free(&file), bytes_free(&stream);
+        }
+    free(x);
+}
+
+static void wav_is_exact(void **state) {
+    (void)state;
+    static const float x[] = {0, 0.5f, -0.5f, 1, -1, 2, -2, NAN, INFINITY, -INFINITY, 1.4f / 32768, 1.6f / 32768};
+    static const int16_t expected[] = {0, 16384, -16384, 32767, -32768, 32767, -32768, 0, 32767, -32768, 1, 2};
+    enum { N = sizeof x / sizeof *x };
+    static const unsigned char header[44] = {'R', 'I', 'F', 'F', 36 + 2 * N, 0, 0, 0, 'W', 'A', 'V', 'E', 'f', 'm', 't', ' ', 16, 0, 0, 0, 1, 0, 1, 0,
+                                             0xC0, 0x5D, 0, 0, 0x80, 0xBB, 0, 0, 2, 0, 16, 0, 'd', 'a', 't', 'a', 2 * N, 0, 0, 0};
+    static const unsigned char unknown[4] = {255, 255, 255, 255};
+    unsigned char *file = NULL;
+    size_t n = 0;
+    assert_int_equal(ishow_audio_encode(x, N, RATE, ISHOW_FORMAT_WAV, 0, &file, &n, NULL), ISHOW_OK);
+    assert_int_equal(n, 44 + 2 * N);
+    assert_memory_equal(file, header, 44);
+    for (size_t i = 0; i < N; i++) assert_int_equal((int16_t)(file[44 + 2 * i] | file[45 + 2 * i] << 8), expected[i]);
+    free(file);
+    bytes stream = encode(ISHOW_FORMAT_WAV, RATE, RATE, 0, x, N, 5);
+    assert_int_equal(stream.n, 44 + 2 * N);
+    assert_memory_equal(stream.data + 4, unknown, 4);
+    assert_memory_equal(stream.data + 40, unknown, 4);
+    bytes_free(&stream);
+    assert_int_equal(ishow_audio_encode(NULL, 0, RATE, ISHOW_FORMAT_WAV, 0, &file, &n, NULL), ISHOW_OK);
+    assert_int_equal(n, 44);
+    free(file);
+}
+
+static void what_cannot_be_is_refused(void **state) {
+    (void)state;
+    const long handles = ishow_live_handles();
+    ishow_encoder *e = NULL;
+    ishow_error error = {0};
+    const unsigned char *out;
+    size_t n_out;
+    static const struct { ishow_format format; int rate; const char *says; } wrong[] = {
+        {ISHOW_FORMAT_OPUS, 44100, "opus takes sample_rate 8000, 12000, 16000, 24000, 48000, not 44100."},
+        {ISHOW_FORMAT_MP3, 96000, "mp3 takes sample_rate 8000, 11025,"},
+        {ISHOW_FORMAT_WAV, 100, "100"},
+        {ISHOW_FORMAT_WAV, -1, "-1"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const ishow_encoder_options options = {.format = wrong[i].format, .from_rate = RATE, .sample_rate = wrong[i].rate};
+        assert_int_equal(ishow_encoder_create(&e, &options, &error), ISHOW_EINVAL);
+        assert_string_equal(error.field, "sample_rate");
+        if (!strstr(error.message, wrong[i].says)) fail_msg("%s", error.message);
+        assert_null(e);
+    }
+    ishow_encoder_options options = {.format = ISHOW_FORMATS, .from_rate = RATE};
+    assert_int_equal(ishow_encoder_create(&e, &options, &error), ISHOW_EINVAL);
+    assert_string_equal(error.field, "format");
+    options = (ishow_encoder_options){.format = ISHOW_FORMAT_OPUS, .from_rate = 22050};
+    assert_int_equal(ishow_encoder_create(&e, &options, &error), ISHOW_OK);
+    assert_int_equal(ishow_encoder_rate(e), 24000); /* nobody chose: the next that Opus takes */
+    assert_int_equal(ishow_encoder_push(e, NULL, 1, 0, &out, &n_out, &error), ISHOW_EINVAL);
+    assert_int_equal(ishow_encoder_push(e, NULL, 0, 1, &out, &n_out, &error), ISHOW_OK);
+    assert_int_equal(ishow_encoder_push(e, NULL, 0, 1, &out, &n_out, &error), ISHOW_ESTATE);
+    ishow_encoder_free(e);
+    ishow_encoder_free(NULL);
+    assert_int_equal(ishow_live_handles(), handles);
+}
+
+static void formats_have_names(void **state) {
+    (void)state;
+    ishow_format found;
+    for (int i = 0; i < ISHOW_FORMATS; i++) {
+        assert_true(ishow_format_find(ishow_format_name((ishow_format)i), &found));
+        assert_int_equal(found, i);
+        assert_memory_equal(ishow_format_mime((ishow_format)i), "audio/", 6);
+    }
+    assert_false(ishow_format_find("aac", &found));
+    assert_int_equal(ishow_format_rate(ISHOW_FORMAT_OPUS, 11025), 12000);
+    assert_int_equal(ishow_format_rate(ISHOW_FORMAT_OPUS, 96000), 48000);
+    assert_int_equal(ishow_format_rate(ISHOW_FORMAT_MP3, 192000), 48000);
+    assert_int_equal(ishow_format_rate(ISHOW_FORMAT_FLAC, 96000), 96000);
+}
+
+/* However a signal is cut, streaming gives what resampling the whole gives. */
+static void streamed_resampling_equals_the_whole(void **state) {
+    (void)state;
+    enum { N = 30011 };
+    static const int rates[] = {8000, 11025, 16000, 22050, 24000, 44100, 48000};
+    static const size_t cuts[] = {1, 999, 4096, 4097, 12000, 29000, N};
+    float *x = malloc(N * sizeof *x);
+    for (int i = 0; i < N; i++) x[i] = (float)(0.4 * sin(0.05 * i) + 0.2 * sin(1.1 * i) + 0.1 * ((i * 2654435761u >> 16 & 255) / 255.0 - 0.5));
+    for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+        ishow_pcm whole = {0};
+        ishow_error error = {0};
+        bytes out = {0};
+        rate_stream *stream = NULL;
+        assert_int_equal(ishow_audio_resample(x, N, 24000, rates[r], &whole, &error), ISHOW_OK);
+        assert_int_equal(rate_stream_create(&stream, 24000, rates[r], &error), ISHOW_OK);
+        size_t at = 0;
+        for (size_t c = 0; c < sizeof cuts / sizeof *cuts; c++) {
+            assert_int_equal(rate_stream_push(stream, x + at, cuts[c] - at, 0, &out, &error), ISHOW_OK);
+            at = cuts[c];
+        }
+        assert_int_equal(rate_stream_push(stream, NULL, 0, 1, &out, &error), ISHOW_OK);
+        const float *y = (const float *)(void *)out.data;
+        size_t n = out.n / sizeof(float);
+        float worst = 0;
+        assert_in_range(n, whole.length - 1, whole.length + 1);
+        for (size_t i = 0; i < n && i < whole.length; i++) worst = fmaxf(worst, fabsf(y[i] - whole.samples[i]));
+        printf("  24000 -> %d: largest difference %.2g\n", rates[r], worst);
+        assert_true(worst < 1e-4f);
+        rate_stream_free(stream);
+        bytes_free(&out);
+        ishow_pcm_free(&whole);
+    }
+    free(x);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_format_comes_back), cmocka_unit_test(streams_begin_early),       cmocka_unit_test(equal_samples_give_equal_bytes),
+        cmocka_unit_test(the_shortest_clips_are_files), cmocka_unit_test(wav_is_exact),            cmocka_unit_test(what_cannot_be_is_refused), cmocka_unit_test(formats_have_names),
+        cmocka_unit_test(streamed_resampling_equals_the_whole),
+    };
+    return cmocka_run_group_tests_name("audio encode", tests, NULL, NULL);
+}
