@@ -145,7 +145,8 @@ class ChatSourceConfig(_Section):
         path = Path(self.token_file).expanduser()
         try:
             if path.stat().st_mode & 0o077:
-                raise ConfigError(f"{path} holds a token and must be readable by its owner alone: chmod 600 {path}", field="token_file")
+                message = f"{path} holds a token and must be readable by its owner alone: chmod 600 {path}"
+                raise ConfigError(message, field="token_file")
             return path.read_text(encoding="utf-8").strip() or None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} cannot be read: {error}", field="token_file") from None

@@ -26,6 +26,14 @@ int ishow_chat_priority_find(const char *name, ishow_chat_priority *out) {
     return 0;
 }
 
+const char *const role_names[ROLE_NAMES] = {"broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"};
+
+unsigned ishow_chat_role_find(const char *name) {
+    for (int i = 0; i < ROLE_NAMES; i++)
+        if (!strcmp(name, role_names[i])) return 1u << i;
+    return 0;
+}
+
 const char *ishow_chat_reason_name(ishow_chat_reason reason) {
     static const char *const names[ISHOW_CHAT_REASONS] = {
         "platform", "channel", "duplicate", "blocklist", "bot", "role", "kind", "command", "banned_word", "link", "emote", "empty", "language", "length",
@@ -128,15 +136,6 @@ static int read_rule(json_t *root, const char *key, ishow_chat_rule *out) {
     return 1;
 }
 
-static unsigned role_of(const char *name) {
-    static const struct { const char *name; unsigned role; } roles[] = {
-        {"broadcaster", ISHOW_CHAT_ROLE_BROADCASTER}, {"moderator", ISHOW_CHAT_ROLE_MODERATOR}, {"vip", ISHOW_CHAT_ROLE_VIP}, {"subscriber", ISHOW_CHAT_ROLE_SUBSCRIBER},
-        {"member", ISHOW_CHAT_ROLE_MEMBER}, {"guard", ISHOW_CHAT_ROLE_GUARD}, {"staff", ISHOW_CHAT_ROLE_STAFF}};
-    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
-        if (!strcmp(name, roles[i].name)) return roles[i].role;
-    return 0;
-}
-
 static void read_voices(json_t *root, ishow_chat_options *o, lists *l) {
     json_t *voices = json_object_get(root, "voices"), *roles = json_object_get(root, "role_voices"), *value;
     const char *key;
@@ -149,7 +148,7 @@ static void read_voices(json_t *root, ishow_chat_options *o, lists *l) {
         l->voices[i] = (ishow_chat_voice){json_string_value(json_object_get(voice, "id")), json_string_value(json_object_get(voice, "language"))};
     }
     if (l->roles)
-        json_object_foreach(roles, key, value) l->roles[o->n_role_voices++] = (ishow_chat_role_voice){role_of(key), !strcmp(key, "paid"), json_string_value(value)};
+        json_object_foreach(roles, key, value) l->roles[o->n_role_voices++] = (ishow_chat_role_voice){ishow_chat_role_find(key), !strcmp(key, "paid"), json_string_value(value)};
     o->voices = l->voices;
     o->role_voices = l->roles;
 }
@@ -177,7 +176,7 @@ ishow_status ishow_chat_settings_read(ishow_chat_settings **out, const char *jso
     int whole = 1;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) whole &= (l.items[i] = read_words(root, words[i].key, words[i].words)) != NULL;
     read_voices(root, &o, &l);
-    for (size_t i = 0; i < json_array_size(roles); i++) o.roles |= role_of(json_string_value(json_array_get(roles, i)));
+    for (size_t i = 0; i < json_array_size(roles); i++) o.roles |= ishow_chat_role_find(json_string_value(json_array_get(roles, i)));
     o.queue_max = (size_t)queue_max;
     o.prefetch = (size_t)prefetch;
     if (!whole || !l.voices || !l.roles || !(*out = settings_copy(&o))) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat configuration could not be had.");

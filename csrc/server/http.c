@@ -274,6 +274,7 @@ static void *loop_main(void *self) {
         if (now >= next_tick) {
             next_tick = now + 1e-3 * TICK_MS;
             reap_slow(s);
+            wake_waiting(s); /* listeners that have heard nothing for long get a sign of life */
         }
         if (atomic_load(&s->draining)) {
             if (s->listener >= 0) {

@@ -209,6 +209,10 @@ static int serve(const arguments *args, stop_request *stop) {
         goto done;
     }
     if (pending && strcmp(s.compile, "off")) start_compiling(bridge, engine, &s, stop);
+    if (ishow_server_open_chat(server, engine, s.default_voice, ishow_chat_settings_options(s.chat), &error) != ISHOW_OK) {
+        code = complain(&error, 1);
+        goto done;
+    }
     ishow_server_ready(server, engine, s.default_voice);
     ishow_log(ISHOW_LOG_INFO, "server", "ready after %.2f s", ishow_now() - began);
     printf("iShowTTS listens on %s\n", ishow_server_url(server));

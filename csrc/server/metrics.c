@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "ishow/chatqueue.h"
 #include "server/server.h"
 
 static const int statuses[] = {200, 204, 304, 400, 401, 403, 404, 405, 409, 411, 413, 414, 415, 429, 431, 500, 502, 503, 504, 0};
@@ -112,6 +113,32 @@ static void write_engine(bytes *out, ishow_engine *engine) {
     one(out, "cache_budget_bytes", "gauge", "Bytes that cached tensors may take.", (double)s.cache.budget);
 }
 
+static void write_chat(bytes *out, ishow_chat *chat) {
+    ishow_chat_status s;
+    ishow_chat_status_get(chat, &s);
+    const ishow_chat_counts *n = &s.counts;
+    one(out, "chat_received_total", "counter", "Chat messages that came, each of which ends in one of the ways below.", (double)n->received);
+    one(out, "chat_spoken_total", "counter", "Chat messages that were read to the end.", (double)n->spoken);
+    one(out, "chat_deleted_total", "counter", "Chat messages that a moderator deleted before their end.", (double)n->deleted);
+    one(out, "chat_skipped_total", "counter", "Chat messages that were skipped.", (double)n->skipped);
+    head(out, "chat_dropped_total", "counter", "Chat messages that were not read, by reason.");
+    for (int i = 0; i < ISHOW_CHAT_REASONS; i++)
+        bytes_format(out, "ishowtts_chat_dropped_total{reason=\"%s\"} %llu\n", ishow_chat_reason_name((ishow_chat_reason)i), (unsigned long long)n->dropped[i]);
+    one(out, "chat_waiting", "gauge", "Chat messages that wait or are being read.", (double)n->waiting);
+    head(out, "chat_queue", "gauge", "Entries of the chat queue by priority.");
+    for (int i = 0; i < ISHOW_CHAT_PRIORITIES; i++)
+        bytes_format(out, "ishowtts_chat_queue{priority=\"%s\"} %zu\n", ishow_chat_priority_name((ishow_chat_priority)i), s.by_priority[i]);
+    one(out, "chat_oldest_seconds", "gauge", "How long the oldest chat message has waited.", s.oldest_seconds);
+    one(out, "chat_merged_total", "counter", "Chat messages that were read together with the same words of others.", (double)n->merged);
+    one(out, "chat_recovered_total", "counter", "Chat messages taken over from the journal.", (double)n->recovered);
+    one(out, "chat_replayed_total", "counter", "Clips heard again on request.", (double)n->replayed);
+    one(out, "chat_clips_made_total", "counter", "Clips synthesised for chat.", (double)n->clips_made);
+    one(out, "chat_clips_wasted_total", "counter", "Clips of chat begun and not heard to the end.", (double)n->clips_wasted);
+    one(out, "chat_paused", "gauge", "1 while reading is paused.", s.paused);
+    one(out, "chat_playing", "gauge", "1 while a clip plays.", s.playing);
+    one(out, "chat_listeners", "gauge", "Listeners of the chat's stream.", (double)s.listeners);
+}
+
 static double resident_bytes(void) {
     long pages = 0;
     FILE *f = fopen("/proc/self/statm", "re");
@@ -121,7 +148,7 @@ static double resident_bytes(void) {
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, bytes *out) {
+void metrics_write(metrics *m, ishow_engine *engine, ishow_chat *chat, int ready, unsigned connections, bytes *out) {
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);
     pthread_mutex_lock(&m->lock);
@@ -138,6 +165,7 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
     write_histogram(out, "speech_seconds", "From the request to the last audio of an utterance.", &m->total);
     pthread_mutex_unlock(&m->lock);
     if (engine) write_engine(out, engine);
+    if (chat) write_chat(out, chat);
     one(out, "ready", "gauge", "1 when speech is served.", ready);
     one(out, "connections", "gauge", "Open connections.", connections);
     one(out, "live_handles", "gauge", "Opaque handles of the library that are alive.", (double)ishow_live_handles());

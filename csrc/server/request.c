@@ -47,12 +47,12 @@ static const char *type_name(const json_t *value) {
     }
 }
 
-static int wrong_type(fault *f, const char *field, const char *wanted, const json_t *value) {
-    return fault_set(f, 400, "invalid_type", field, "%s must be %s, not %s.", field, wanted, type_name(value));
+int fault_type(fault *f, const char *field, const char *wanted, const struct json_t *value) {
+    return fault_set(f, 400, "invalid_type", field, "%s must be %s, not %s.", *field ? field : "The body", wanted, type_name(value));
 }
 
 static int take_number(const json_t *value, const char *field, double least, double most, double *out, fault *f) {
-    if (!json_is_number(value)) return wrong_type(f, field, "a number", value);
+    if (!json_is_number(value)) return fault_type(f, field, "a number", value);
     double v = json_number_value(value);
     if (!(v >= least && v <= most))
         return fault_set(f, 400, "out_of_range", field, "%s must be between %.10g and %.10g, not %.10g.", field, least, most, v);
@@ -71,7 +71,7 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
         if (!good) return fault_set(f, 400, "out_of_range", "seed", "seed must be a whole number between 0 and 18446744073709551615.");
         r->seed = seed;
     } else {
-        if (!json_is_integer(value)) return wrong_type(f, "seed", "a whole number", value);
+        if (!json_is_integer(value)) return fault_type(f, "seed", "a whole number", value);
         json_int_t v = json_integer_value(value);
         if (v < 0) return fault_set(f, 400, "out_of_range", "seed", "seed must be between 0 and 18446744073709551615, not %lld.", (long long)v);
         r->seed = (uint64_t)v;
@@ -82,7 +82,7 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
 
 static int take_rate(const json_t *value, int *out, fault *f) {
     static const int rates[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000};
-    if (!json_is_integer(value)) return wrong_type(f, "sample_rate", "a whole number", value);
+    if (!json_is_integer(value)) return fault_type(f, "sample_rate", "a whole number", value);
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         if (json_integer_value(value) == rates[i]) {
             *out = rates[i];
@@ -93,7 +93,7 @@ static int take_rate(const json_t *value, int *out, fault *f) {
 }
 
 static int take_choice(const json_t *value, const char *field, const char *only, fault *f) {
-    if (!json_is_string(value)) return wrong_type(f, field, "a string", value);
+    if (!json_is_string(value)) return fault_type(f, field, "a string", value);
     if (strcmp(json_string_value(value), only))
         return fault_set(f, 400, "unsupported", field, "%s must be one of: %s; not \"%.64s\".", field, only, json_string_value(value));
     return 1;
@@ -108,7 +108,7 @@ static int take_format(const json_t *value, const char *field, speech *s, fault 
 }
 
 static int take_text(const json_t *value, ishow_request *r, fault *f) {
-    if (!json_is_string(value)) return wrong_type(f, "text", "a string", value);
+    if (!json_is_string(value)) return fault_type(f, "text", "a string", value);
     r->text = json_string_value(value);
     size_t n = ishow_utf8_length(r->text);
     if (n < 1 || n > ISHOW_MAX_TEXT_CHARS)
@@ -117,7 +117,7 @@ static int take_text(const json_t *value, ishow_request *r, fault *f) {
 }
 
 static int take_voice(const json_t *value, ishow_request *r, fault *f) {
-    if (!json_is_string(value)) return wrong_type(f, "voice_id", "a string", value);
+    if (!json_is_string(value)) return fault_type(f, "voice_id", "a string", value);
     r->voice = json_string_value(value);
     size_t n = strlen(r->voice);
     if (n < 1 || n > 64) return fault_set(f, 400, "out_of_range", "voice_id", "voice_id must have 1 to 64 characters, not %zu.", n);
@@ -139,14 +139,14 @@ static int take_field(const char *field, const json_t *value, speech *s, fault *
     if (!strcmp(field, "fix_duration")) return json_is_null(value) || take_number(value, field, 0, ISHOW_FIX_DURATION_MAX, &r->fix_duration, f);
     if (!strcmp(field, "nfe_step")) {
         if (json_is_null(value)) return 1;
-        if (!json_is_integer(value)) return wrong_type(f, field, "a whole number", value);
+        if (!json_is_integer(value)) return fault_type(f, field, "a whole number", value);
         if (!take_number(value, field, ISHOW_NFE_MIN, ISHOW_NFE_MAX, &number, f)) return 0;
         r->nfe = (int)number;
         return 1;
     }
     if (!strcmp(field, "remove_silence")) {
         if (json_is_null(value)) return 1;
-        if (!json_is_boolean(value)) return wrong_type(f, field, "a boolean", value);
+        if (!json_is_boolean(value)) return fault_type(f, field, "a boolean", value);
         r->remove_silence = json_is_true(value);
         return 1;
     }

@@ -11,6 +11,16 @@ static const route routes[] = {
     {"POST", "/api/tts/stream", "tts_stream", ROUTE_JSON | ROUTE_SPEECH, answer_tts_stream},
     {"DELETE", "/api/tts/{}", "tts_cancel", 0, answer_tts_cancel},
     {"GET", "/api/voices", "voices", ROUTE_SPEECH, answer_voices},
+    {"POST", "/api/danmaku/enqueue", "danmaku_enqueue", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_enqueue},
+    {"POST", "/api/danmaku/skip", "danmaku_skip", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_skip},
+    {"POST", "/api/danmaku/pause", "danmaku_pause", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_pause},
+    {"POST", "/api/danmaku/resume", "danmaku_resume", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_resume},
+    {"POST", "/api/danmaku/clear", "danmaku_clear", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_clear},
+    {"POST", "/api/danmaku/replay", "danmaku_replay", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_replay},
+    {"DELETE", "/api/danmaku/messages/{}", "danmaku_delete", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_delete},
+    {"GET", "/api/danmaku/queue", "danmaku_queue", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_queue},
+    {"GET", "/api/danmaku/status", "danmaku_status", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_status},
+    {"GET", "/api/danmaku/stream", "danmaku_stream", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_stream},
     {"GET", "/api/health", "health", ROUTE_OPEN, answer_health},
     {"GET", "/healthz", "healthz", ROUTE_OPEN, answer_health},
     {"GET", "/readyz", "readyz", ROUTE_OPEN, answer_ready},
@@ -137,6 +147,8 @@ int route_admit(exchange *x, const char *url, const char *method) {
     size_t n = 0;
     const char *segment = path_match(x->route, url, &n);
     snprintf(x->segment, sizeof x->segment, "%.*s", (int)(n < sizeof x->segment ? n : sizeof x->segment), segment ? segment : ""); /* a longer one is cut, and so nobody's id */
+    if (x->route->flags & ROUTE_CHAT && !x->server->danmaku) return fault_set(&x->fault, 404, "not_found", "", "This server has no live chat.");
+    if (x->route->flags & ROUTE_BARE && !scan.encodings && (!scan.lengths || !strcmp(scan.length, "0"))) return 1;
     if (x->route->flags & (ROUTE_JSON | ROUTE_UPLOAD)) return check_body(x, &scan);
     if (x->route->answer == answer_asset) x->asset = assets_find(x->server->assets, strcmp(url, "/favicon.ico") ? url : "/web/icon.svg");
     return 1;

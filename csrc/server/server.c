@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/danmaku.h"
 #include "server/server.h"
 
 ishow_server_options ishow_server_options_default(void) {
@@ -48,6 +49,10 @@ done:
 int ishow_server_port(const ishow_server *s) { return s->port; }
 const char *ishow_server_url(const ishow_server *s) { return s->url; }
 
+ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, ishow_error *error) {
+    return danmaku_open(s, engine, default_voice, options, &s->danmaku, error);
+}
+
 void ishow_server_ready(ishow_server *s, ishow_engine *engine, const char *default_voice) {
     if (default_voice && strlen(default_voice) <= ID_MAX) strcpy(s->default_voice, default_voice);
     atomic_store(&s->engine, engine);
@@ -62,6 +67,8 @@ void ishow_server_drain(ishow_server *s, double seconds) {
     s->thread_runs = 0;
     pump_stop(s->pump);
     atomic_store(&s->engine, NULL);
+    danmaku_close(s->danmaku);
+    s->danmaku = NULL;
 }
 
 void ishow_server_free(ishow_server *s) {

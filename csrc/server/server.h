@@ -44,6 +44,8 @@ typedef struct fault {
 /* Sets an HTTP fault; returns 0 so that a checking function can end with it. */
 int fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 5, 6)));
 void fault_from_error(fault *f, const ishow_error *error);
+struct json_t;
+int fault_type(fault *f, const char *field, const char *wanted, const struct json_t *value); /* "field must be wanted, not ..."; 0 (request.c) */
 void fault_write(bytes *out, const fault *f); /* {"error":{...}} */
 
 /* ---- metrics.c ---- */
@@ -52,8 +54,8 @@ metrics *metrics_create(void);
 void metrics_free(metrics *m);
 void metrics_request(metrics *m, int route, int status);
 void metrics_speech(metrics *m, const ishow_timings *timings);
-/* Prometheus text. engine may be NULL. */
-void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, bytes *out);
+/* Prometheus text. engine and chat may be NULL. */
+void metrics_write(metrics *m, ishow_engine *engine, struct ishow_chat *chat, int ready, unsigned connections, bytes *out);
 
 /* ---- request.c: a checked request; strings belong to `json` ---- */
 typedef struct speech {
@@ -160,6 +162,7 @@ typedef struct wait_kind {
 } wait_kind;
 
 typedef struct route route;
+typedef struct danmaku danmaku;
 struct exchange {           /* one request and its answer */
     watch watch;            /* of its socket, while suspended */
     ishow_server *server;
@@ -204,6 +207,7 @@ struct ishow_server {
     metrics *metrics;
     pump *pump;
     ishow_store *store;     /* NULL: nothing outlives the process */
+    danmaku *danmaku;       /* NULL: no live chat; written before `engine` is published */
     pthread_t thread;
     int thread_runs;
     char default_voice[ID_MAX + 1]; /* written before `engine` is published */
@@ -224,10 +228,11 @@ ishow_status listen_open(ishow_server *s, const char *host, int port, int insecu
 
 /* ---- route.c ---- */
 enum { ROUTES_MAX = 64 };
-enum { ROUTE_JSON = 1, ROUTE_OPEN = 2, ROUTE_SPEECH = 4, ROUTE_UPLOAD = 8 };
+enum { ROUTE_JSON = 1, ROUTE_OPEN = 2, ROUTE_SPEECH = 4, ROUTE_UPLOAD = 8, ROUTE_BARE = 16, ROUTE_CHAT = 32 };
 struct route {
     const char *method, *path, *name;   /* a path segment {} takes any one segment, which x->segment holds */
-    int flags;                          /* JSON, UPLOAD (multipart): takes such a body; OPEN: no key needed; SPEECH: needs a ready engine */
+    int flags;                          /* JSON, UPLOAD (multipart): takes such a body; OPEN: no key needed; SPEECH: needs a ready engine; BARE: may have no
+                                           body; CHAT: needs live chat */
     enum MHD_Result (*answer)(exchange *x);
 };
 const route *route_find(const char *method, const char *path, int *known_path);
@@ -262,6 +267,16 @@ enum MHD_Result answer_ready(exchange *x);
 enum MHD_Result answer_voices(exchange *x);
 enum MHD_Result answer_metrics(exchange *x);
 enum MHD_Result answer_asset(exchange *x);
+enum MHD_Result answer_danmaku_enqueue(exchange *x); /* danmaku.c */
+enum MHD_Result answer_danmaku_skip(exchange *x);
+enum MHD_Result answer_danmaku_pause(exchange *x);
+enum MHD_Result answer_danmaku_resume(exchange *x);
+enum MHD_Result answer_danmaku_clear(exchange *x);
+enum MHD_Result answer_danmaku_replay(exchange *x);
+enum MHD_Result answer_danmaku_delete(exchange *x);
+enum MHD_Result answer_danmaku_queue(exchange *x);
+enum MHD_Result answer_danmaku_status(exchange *x);
+enum MHD_Result answer_danmaku_stream(exchange *x); /* danmaku_stream.c */
 void engine_label(ishow_engine *engine, char *out, size_t n);
 
 #endif

@@ -29,14 +29,15 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
     ishow_request *r = &s->sampling;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why);
     out->json = root;
-    json_t *server = NULL, *voices = NULL;
-    if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:{s:s, s:s, s:s, s:s, s:i}, s:{s:i, s:F, s:F, s:F, s:F, s:F}, s:{s:I, s:I, s:I, s:F, s:i}, s:o}",
+    json_t *server = NULL, *voices = NULL, *chat = NULL;
+    char *chat_json = NULL;
+    if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:{s:s, s:s, s:s, s:s, s:i}, s:{s:i, s:F, s:F, s:F, s:F, s:F}, s:{s:I, s:I, s:I, s:F, s:i}, s:o, s:o}",
                                 "server", &server,
                                 "model", "name", &out->model, "precision", &out->precision, "backend", &out->backend, "compile", &out->compile, "threads", &out->threads,
                                 "sampling", "nfe", &r->nfe, "cfg_strength", &r->cfg, "sway_sampling_coef", &r->sway, "speed", &r->speed, "target_rms", &r->target_rms,
                                 "cross_fade_duration", &r->cross_fade,
                                 "engine", "queue_capacity", &queue, "cache_bytes", &cache, "max_rows", &rows, "chunk_seconds", &out->engine.chunk_seconds, "retries", &out->engine.retries,
-                                "voices", &voices) ||
+                                "voices", &voices, "chat", &chat) ||
         json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F}", "host", &s->host, "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
                        "request_seconds", &s->request_seconds, "drain_seconds", &out->drain_seconds)) {
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.", why.text);
@@ -49,6 +50,11 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
     out->engine.cache_bytes = (size_t)cache;
     out->engine.max_rows = (size_t)rows;
 
+    if (!(chat_json = json_dumps(chat, JSON_COMPACT))) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+        goto done;
+    }
+    if ((status = ishow_chat_settings_read(&out->chat, chat_json, error)) != ISHOW_OK) goto done;
     json_t *hosts = list(server, "allowed_hosts"), *origins = list(server, "cors_origins");
     out->n_voices = json_array_size(voices);
     out->lists = calloc(json_array_size(hosts) + json_array_size(origins) + 1, sizeof *out->lists);
@@ -72,12 +78,14 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
         }
     }
 done:
+    free(chat_json);
     if (status != ISHOW_OK) settings_free(out);
     return status;
 }
 
 void settings_free(settings *s) {
     json_decref(s->json);
+    ishow_chat_settings_free(s->chat);
     free(s->voices);
     free(s->lists);
     memset(s, 0, sizeof *s);

@@ -18,6 +18,7 @@ typedef struct settings {
     voice_setting *voices;
     size_t n_voices;
     const char **lists;             /* storage of server's lists */
+    ishow_chat_settings *chat;
 } settings;
 
 /* EINTERNAL names what is missing: the configuration was checked before, so a fault here is a defect. */

@@ -28,6 +28,9 @@ enum { ISHOW_CHAT_PRIORITIES = ISHOW_CHAT_PRIORITY_GIFT + 1 };
 const char *ishow_chat_priority_name(ishow_chat_priority priority);
 int ishow_chat_priority_find(const char *name, ishow_chat_priority *out); /* 0: no such name */
 
+/* ISHOW_CHAT_ROLE_... of "broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"; 0: no such role. */
+unsigned ishow_chat_role_find(const char *name);
+
 /* ---- why a message was not spoken ---- */
 typedef enum ishow_chat_reason {
     /* the filter */

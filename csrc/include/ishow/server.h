@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "ishow/chatqueue.h"
 #include "ishow/engine.h"
 #include "ishow/status.h"
 
@@ -52,6 +53,10 @@ const char *ishow_server_url(const ishow_server *server);   /* "http://127.0.0.1
 /* Speech is served from now on. The engine is borrowed until ishow_server_drain returns; default_voice (copied, may be NULL) is the
  * voice of requests that name none. Any thread, once. */
 void ishow_server_ready(ishow_server *server, ishow_engine *engine, const char *default_voice);
+
+/* Live chat with this engine, borrowed until ishow_server_drain returns, in default_voice (copied, may be NULL) unless a message has one; once, before ishow_server_ready. With a state directory what waits survives the
+ * process. Fails as ishow_chat_create does. */
+ishow_status ishow_server_open_chat(ishow_server *server, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, ishow_error *error);
 
 /* Readiness becomes false and the port is closed at once; requests that run are finished for up to `seconds`, then cancelled. Returns
  * when no request is left and the threads have ended. Call once. */

@@ -1,0 +1,40 @@
+/* GET /api/danmaku/stream: what happens and what is heard, as server-sent events. A listener is a reader of the chat's feed, and what it does not take in time it
+ * does not get; one that takes nothing at all is dropped by the connection's time-out. */
+#include "server/danmaku.h"
+
+static int listener_news(exchange *x) { return ishow_chat_reader_ready(x->waited); }
+static void listener_hang_up(exchange *x) { (void)x; }
+static void listener_release(exchange *x) { ishow_chat_reader_close(x->waited); }
+
+static ssize_t read_events(void *self, uint64_t position, char *out, size_t most) {
+    exchange *x = self;
+    (void)position;
+    if (x->gone) return MHD_CONTENT_READER_END_WITH_ERROR;
+    size_t n = ishow_chat_reader_text(x->waited, out, most);
+    if (!n) http_wait(x);
+    return (ssize_t)n;
+}
+
+static enum MHD_Result listener_resume(exchange *x) {
+    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 * 1024, read_events, x, NULL);
+    if (!response) return MHD_NO;
+    MHD_add_response_header(response, "Content-Type", "text/event-stream");
+    MHD_add_response_header(response, "X-Accel-Buffering", "no");
+    x->phase = PHASE_STREAM;
+    return respond_with(x, 200, response);
+}
+
+static const wait_kind listening = {.endless = 1, .news = listener_news, .resume = listener_resume, .hang_up = listener_hang_up, .release = listener_release};
+
+enum MHD_Result answer_danmaku_stream(exchange *x) {
+    ishow_chat_reader *reader;
+    ishow_error error = {0};
+    if (ishow_chat_reader_open(&reader, x->server->danmaku->chat, header_get(x, "Last-Event-ID"), &error) != ISHOW_OK) {
+        fault_from_error(&x->fault, &error);
+        return respond_fault(x);
+    }
+    x->phase = PHASE_WAIT;
+    http_wait_for(x, &listening, reader);
+    http_wake(x->server); /* it begins with `state` */
+    return MHD_YES;
+}
