@@ -100,7 +100,7 @@ static int take_choice(const json_t *value, const char *field, const char *only,
 }
 
 static int take_format(const json_t *value, const char *field, speech *s, fault *f) {
-    if (!json_is_string(value)) return wrong_type(f, field, "a string", value);
+    if (!json_is_string(value)) return fault_type(f, field, "a string", value);
     if (!ishow_format_find(json_string_value(value), &s->format))
         return fault_set(f, 400, "unsupported", field, "%s must be one of: wav, pcm, flac, opus, mp3; not \"%.64s\".", field, json_string_value(value));
     s->has_format = 1;
