@@ -21,7 +21,7 @@ else ifeq ($(VARIANT),tsan)
 SAN := -fsanitize=thread -O1
 endif
 
-PKGS     := sndfile soxr kissfft-float jansson libcurl zlib libbrotlidec sqlite3 libutf8proc flac libopusenc
+PKGS     := sndfile soxr kissfft-float jansson libcurl libcrypto zlib libbrotlidec sqlite3 libutf8proc flac libopusenc
 CPPFLAGS += -Icsrc/include -Icsrc -DISHOW_VERSION=$(VERSION) $(shell pkg-config --cflags $(PKGS))
 CORE_LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS)) -lmp3lame -lflite_usenglish -lflite_cmulex -lflite -lwslay -ldl -lpthread -lm
 PY_CFLAGS  = $(shell $(PYTHON) scripts/build_flags.py cflags)

@@ -43,6 +43,7 @@
 /* Live chat: sources. */
 #define ISHOW_CHAT_TWITCH_URL "ircs://irc.chat.twitch.tv:6697"
 #define ISHOW_CHAT_BILIBILI_URL "https://api.live.bilibili.com"
+#define ISHOW_CHAT_BILIBILI_ACCOUNT_URL "https://api.bilibili.com"
 #define ISHOW_CHAT_YOUTUBE_URL "https://www.googleapis.com/youtube/v3"
 #define ISHOW_CHAT_CONNECT_SECONDS 20
 #define ISHOW_CHAT_HEARTBEAT_SECONDS 60          /* Twitch: of silence, its own PING comes every 5 minutes */

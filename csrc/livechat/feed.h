@@ -1,0 +1,58 @@
+/* Between what a platform says and the sink: memory for one packet, text made safe, events counted. Decoders (twitch.c, bilibili.c,
+ * youtube.c) see only this, so that tests, fuzzers and Python run them without a socket. */
+#ifndef ISHOW_LIVECHAT_FEED_H
+#define ISHOW_LIVECHAT_FEED_H
+
+#include <string.h>
+
+#include "ishow/livechat.h"
+
+/* Memory that lives until the next reset; blocks are kept up to a bound. */
+typedef struct arena {
+    struct arena_block *block;
+} arena;
+
+void *arena_take(arena *a, size_t n); /* 16-byte aligned; NULL: out of memory */
+void arena_reset(arena *a);
+void arena_free(arena *a);
+
+/* Ids seen lately, as hashes in two generations: at least `n` of the latest are remembered. */
+typedef struct seen seen;
+seen *seen_create(size_t n); /* NULL: out of memory */
+void seen_free(seen *s);
+int seen_add(seen *s, ishow_span platform, ishow_span id); /* 1: new, 0: it was there */
+
+typedef struct feed {
+    ishow_span platform, channel;
+    void (*event)(void *self, const ishow_chat_event *event);
+    void *self;
+    seen *seen; /* borrowed, may be NULL */
+    arena arena;
+    uint64_t sequence; /* of ids made here */
+    uint64_t lines, messages, deletions, notices, duplicates, ignored, malformed;
+} feed;
+
+/* Counts and hands on. A message gets its priority, and a time and an id where the platform gave none. */
+void feed_message(feed *f, ishow_chat_message *message);
+void feed_delete(feed *f, ishow_span message_id, ishow_span login);
+void feed_delete_user(feed *f, ishow_span user_id, ishow_span login, uint64_t seconds);
+void feed_clear(feed *f);
+void feed_notice(feed *f, ishow_span text);
+
+int64_t feed_clock_ms(void); /* since 1970 */
+
+/* The same bytes when they are UTF-8 without NUL, else a copy in the arena with U+FFFD for every bad byte. {NULL, 0}: out of memory. */
+ishow_span feed_text(feed *f, ishow_span text);
+/* A copy with every CR, LF and other control character as a space, for one line of a state or a log. */
+ishow_span feed_one_line(feed *f, ishow_span text);
+ishow_span feed_format(feed *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Turns start and end into code points of text: clamped, in order, without overlap. */
+void feed_emotes(ishow_chat_message *message, ishow_chat_emote *emotes, size_t n);
+
+static inline ishow_span span_of(const char *text) { return (ishow_span){text, text ? strlen(text) : 0}; }
+static inline int span_is(ishow_span s, const char *text) { return s.size == strlen(text) && !memcmp(s.data, text, s.size); }
+static inline int span_same(ishow_span a, ishow_span b) { return a.size == b.size && (!a.size || !memcmp(a.data, b.data, a.size)); }
+uint64_t span_u64(ishow_span s); /* leading digits; UINT64_MAX when there are too many */
+
+#endif
