@@ -28,7 +28,7 @@ PY_CFLAGS  = $(shell $(PYTHON) scripts/build_flags.py cflags)
 PY_LIBS    = $(shell $(PYTHON) scripts/build_flags.py embed)
 SERVER_LIBS := $(shell pkg-config --libs libmicrohttpd)
 
-ROOMS   := base audio cache flow text model engine livechat store
+ROOMS   := base audio cache flow text kernels model engine livechat store
 CORE    := $(wildcard $(ROOMS:%=csrc/%/*.c))
 BRIDGE  := $(wildcard csrc/bridge/*.c)
 PYEXT   := $(wildcard csrc/pyext/_*.c)

@@ -33,6 +33,30 @@ def frontend(model: str) -> Frontend:
     return Frontend(model)
 
 
+def native_model(model: str, precision: str | None, needed: bool) -> str | None:
+    """The description that the native backend opens; None where another backend suits the model or the machine better.
+
+    `needed`: ModelError with the reason instead of None.
+    """
+    from ._native import is_fast
+    from .model import native
+    from .model.compile import PRECISIONS, settled
+    from .model.source import resolve
+
+    source = resolve(model)
+    precision = settled(precision)
+    if precision not in native.PRECISIONS:
+        known = ", ".join(("auto", *native.PRECISIONS))
+        raise ModelError(f"precision must be one of {known}.", status="EINVAL", field="precision")
+    reason = native.why_not(source)
+    if reason is not None and (needed or precision not in PRECISIONS):
+        message = f"{reason} The native backend, and with it the precision {precision}, is not for this model."
+        raise ModelError(message, status="EINVAL", field="model")
+    if reason is not None or not (needed or is_fast() or precision not in PRECISIONS):
+        return None
+    return native.native_json(source, precision)
+
+
 def find_package(model: str, precision: str | None) -> tuple[str | None, str, str | None]:
     """Where the current compiled package lies (or None), where torch's libraries lie, why none can be compiled (or None)."""
     from .model import compile as compiler
@@ -41,7 +65,7 @@ def find_package(model: str, precision: str | None) -> tuple[str | None, str, st
     if spec is None or spec.origin is None:
         raise ModelError("torch is not installed in this environment.", status="ENOTFOUND")
     libraries = str(Path(spec.origin).parent / "lib")
-    folder = compiler.package_dir(model, precision or compiler.DEFAULT_PRECISION)
+    folder = compiler.package_dir(model, compiler.settled(precision))
     if compiler.is_current(folder):
         return str(folder), libraries, None
     if os.environ.get("ISHOWTTS_COMPILE", "").lower() == "off":
@@ -51,10 +75,10 @@ def find_package(model: str, precision: str | None) -> tuple[str | None, str, st
 
 def compile_command(model: str, precision: str | None, threads: int) -> tuple[list[str], str]:
     """Command line that makes a package, and the folder that holds ishowtts."""
-    from .model.compile import DEFAULT_PRECISION
+    from .model.compile import settled
 
     command = [sys.executable, "-m", "ishowtts.model.compile", model]
-    command += ["--precision", precision or DEFAULT_PRECISION, "--threads", str(threads)]
+    command += ["--precision", settled(precision), "--threads", str(threads)]
     return command, str(Path(__file__).resolve().parent.parent)
 
 

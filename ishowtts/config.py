@@ -70,11 +70,14 @@ class ModelSettings(_Section):
     """What speaks."""
 
     name: Text = Field("demo", description="demo, a folder, a checkpoint, F5TTS_v1_Base, or hf://owner/repository/path")
-    precision: Literal["fp32", "bf16"] = Field(  # the two of PRECISIONS
-        cast(Any, DEFAULT_PRECISION), description="of the transformer's weights and products"
+    precision: Literal["auto", "fp32", "bf16", "int8-dynamic"] = Field(  # auto and those of model.native.PRECISIONS
+        cast(Any, DEFAULT_PRECISION),
+        description="of the transformer's weights and products; auto: bf16 where the processor multiplies it, else fp32",
     )
-    backend: Literal["auto", "eager", "compile"] = Field(
-        "auto", description="auto: the compiled package, eager until there is one; compile: torch.compile"
+    backend: Literal["auto", "native", "package", "eager", "compile"] = Field(
+        "auto",
+        description="native: the program's own kernels; package: compiled for this machine by torch, eager until it is; "
+        "eager: plain PyTorch; compile: torch.compile; auto: native where the processor and the model allow, else package",
     )
     compile: Literal["background", "wait", "off"] = Field(
         "background", description="when a missing package is made: while serving, before serving, never"

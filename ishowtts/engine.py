@@ -136,26 +136,25 @@ class Engine:
         *,
         precision: str | None = None,
         threads: int = 0,
-        backend: Literal["auto", "eager", "compile"] = "auto",
+        backend: Literal["auto", "native", "package", "eager", "compile"] = "auto",
         compile: Literal["background", "wait", "off"] = "background",
         voices: bool = True,
         **options: Unpack[EngineOptions],
     ) -> Self:
         """Load a model by name ("demo"), folder or hub name.
 
-        `precision`: "fp32", "bf16", None for the default. `threads` 0: all cores. `backend` "auto": the package compiled
-        for this machine, the model as Python runs it until there is one; "eager": always Python; "compile":
-        torch.compile. `compile`, when "auto" finds no package: "background" makes one and swaps it in, "wait" returns
-        when that is done (or failed: then the Python model stays), "off" makes none. `voices`: add those that come
-        with the model.
+        `precision`: "fp32", "bf16", "int8-dynamic", None for what suits the processor. `threads` 0: all cores. `backend`
+        "native": the C core's own kernels, ready at once; "package": compiled for this machine by torch, the model as
+        Python runs it until there is one; "eager": always Python; "compile": torch.compile; "auto": native where the
+        processor and the model allow, else the package. `compile`, when there should be a package and is none:
+        "background" makes one and swaps it in, "wait" returns when that is done (or failed: then the Python model
+        stays), "off" makes none. `voices`: add those that come with the model.
         """
         if compile not in ("background", "wait", "off"):
             raise ValueError(f"compile must be background, wait or off, not {compile!r}")
-        if backend not in ("auto", "eager", "compile"):
-            raise ValueError(f"backend must be auto, eager or compile, not {backend!r}")
-        core = _engine.Engine(
-            str(model), precision, threads, package=backend == "auto", torch_compile=backend == "compile", **options
-        )
+        if backend not in ("auto", "native", "package", "eager", "compile"):
+            raise ValueError(f"backend must be auto, native, package, eager or compile, not {backend!r}")
+        core = _engine.Engine(str(model), precision, threads, backend=backend, **options)
         engine = cls(core)
         try:
             if voices:

@@ -32,6 +32,9 @@ double ishow_now(void);
 struct timespec;
 void ishow_deadline(double seconds, struct timespec *out);
 
+/* Processors that this process may run on. */
+int ishow_cores(void);
+
 /* strdup and a checked malloc'd copy; NULL only when out of memory. strdup of NULL is NULL. */
 char *ishow_strdup(const char *text);
 

@@ -134,7 +134,7 @@ static int take_info(PyObject *info, ishow_model_info *out) {
     return 0;
 }
 
-ishow_status ishow_bridge_backend(ishow_bridge *bridge, const char *model, const char *precision, int compile, int threads, ishow_backend *out, ishow_error *error) {
+ishow_status ishow_py_backend(ishow_bridge *bridge, const char *model, const char *precision, int compile, int threads, ishow_backend *out, ishow_error *error) {
     ishow_error own = {0};
     PyObject *info = NULL;
     *out = (ishow_backend){0};

@@ -49,6 +49,9 @@ ishow_status ishow_py_find_package(ishow_bridge *bridge, const char *model, cons
 ishow_status ishow_package_open(const ishow_package *package, int threads, ishow_backend *out, ishow_error *error);
 void ishow_package_clear(ishow_package *package);
 
+/* The Python backend. Called without the interpreter lock. */
+ishow_status ishow_py_backend(ishow_bridge *bridge, const char *model, const char *precision, int compile, int threads, ishow_backend *out, ishow_error *error);
+
 /* Records that no package will be made and says so in the log. Needs no interpreter lock. */
 void ishow_compile_failed(ishow_bridge *bridge, const char *why);
 

@@ -6,7 +6,6 @@
  * one thread and used on another: it is set again whenever the calling thread changes. */
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,13 +184,6 @@ static void close_model(void *self) {
     ishow_handle_freed();
 }
 
-/* Those this process may run on. */
-static int all_cores(void) {
-    cpu_set_t mine;
-    CPU_ZERO(&mine);
-    return sched_getaffinity(0, sizeof mine, &mine) == 0 ? CPU_COUNT(&mine) : 1;
-}
-
 ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *options, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     char dir[PATH_MAX];
@@ -203,7 +195,7 @@ ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *optio
     model = calloc(1, sizeof *model);
     if (!model) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a model could not be had.");
     ishow_handle_made();
-    model->threads = options->threads ? options->threads : all_cores();
+    model->threads = options->threads ? options->threads : ishow_cores();
     if ((status = ishow_manifest_read(&model->manifest, dir, error)) ||
         (status = ishow_manifest_check_torch(&model->manifest, options->torch_lib_dir, error)) ||
         (status = ishow_torch_load(&model->torch, options->torch_lib_dir, error)))

@@ -86,13 +86,12 @@ static PyObject *leave_with(engine_object *self, ishow_status status, const isho
     Py_RETURN_NONE;
 }
 
-static ishow_status engine_open(engine_object *self, int package, int torch_compile, const ishow_engine_options *options, ishow_error *error) {
+static ishow_status engine_open(engine_object *self, const char *chosen, const ishow_engine_options *options, ishow_error *error) {
     ishow_text_frontend frontend = {0};
     ishow_backend backend = {0};
     ishow_status status = ishow_bridge_frontend(self->bridge, self->model, &frontend, error);
     if (status) return status;
-    if (package) status = ishow_bridge_open(self->bridge, self->model, self->precision, self->threads, &backend, &self->pending, error);
-    else status = ishow_bridge_backend(self->bridge, self->model, self->precision, torch_compile, self->threads, &backend, error);
+    status = ishow_bridge_open(self->bridge, self->model, self->precision, chosen, self->threads, &backend, &self->pending, error);
     if (status) {
         frontend.close(frontend.self);
         return status;
@@ -101,13 +100,13 @@ static ishow_status engine_open(engine_object *self, int package, int torch_comp
 }
 
 static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"model", "precision", "threads", "package", "torch_compile", "queue_capacity", "cache_bytes", "max_rows", "chunk_seconds", "retries", NULL};
+    static char *names[] = {"model", "precision", "threads", "backend", "queue_capacity", "cache_bytes", "max_rows", "chunk_seconds", "retries", NULL};
     ishow_engine_options options = ishow_engine_options_default();
     Py_ssize_t queue = (Py_ssize_t)options.queue_capacity, cache = (Py_ssize_t)options.cache_bytes, rows = (Py_ssize_t)options.max_rows;
-    const char *model = NULL, *precision = NULL;
-    int threads = 0, package = 1, torch_compile = 0;
+    const char *model = NULL, *precision = NULL, *backend = "auto";
+    int threads = 0;
     ishow_error error = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|zi$ppnnndi:Engine", names, &model, &precision, &threads, &package, &torch_compile, &queue, &cache, &rows,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|zi$snnndi:Engine", names, &model, &precision, &threads, &backend, &queue, &cache, &rows,
                                      &options.chunk_seconds, &options.retries))
         return NULL;
     if (queue < 1 || cache < 0 || rows < 1) return PyErr_SetString(PyExc_ValueError, "queue_capacity and max_rows must be positive, cache_bytes not negative"), NULL;
@@ -126,7 +125,7 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     ishow_status status = ishow_bridge_attach(&self->bridge, &error);
     if (!status) {
         Py_BEGIN_ALLOW_THREADS
-        status = engine_open(self, package, torch_compile, &options, &error);
+        status = engine_open(self, backend, &options, &error);
         Py_END_ALLOW_THREADS
     }
     if (status) {

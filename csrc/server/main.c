@@ -148,9 +148,7 @@ static ishow_status add_voices(ishow_engine *engine, const settings *s, ishow_er
 static ishow_status open_model(ishow_bridge *bridge, const settings *s, ishow_engine **out, int *pending, ishow_error *error) {
     ishow_text_frontend frontend = {0};
     ishow_backend backend = {0};
-    *pending = 0;
-    ishow_status status = strcmp(s->backend, "auto") ? ishow_bridge_backend(bridge, s->model, s->precision, !strcmp(s->backend, "compile"), s->threads, &backend, error)
-                                                     : ishow_bridge_open(bridge, s->model, s->precision, s->threads, &backend, pending, error);
+    ishow_status status = ishow_bridge_open(bridge, s->model, s->precision, s->backend, s->threads, &backend, pending, error);
     if (status != ISHOW_OK) return status;
     status = ishow_bridge_frontend(bridge, s->model, &frontend, error);
     if (status != ISHOW_OK) {

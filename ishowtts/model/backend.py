@@ -17,7 +17,7 @@ from torch import Tensor
 from ishowtts.errors import ModelError
 
 from .checkpoint import LoadedModel, load_model
-from .compile import DEFAULT_PRECISION, info
+from .compile import info, settled
 from .graphs import PRECISIONS, build
 
 View = memoryview
@@ -29,14 +29,15 @@ CUDA_ROWS = 8
 class TorchBackend:
     """A loaded model behind the functions of `ishow_backend`.
 
-    `model`: a reference or a loaded model. `precision`: fp32 or bf16, None for the default. `compile`: run the step and the
-    vocoder through torch.compile. `threads`: of the processor, 0 leaves torch's choice. Calls come from one thread at a time.
+    `model`: a reference or a loaded model. `precision`: fp32 or bf16, None for the one that suits the processor. `compile`:
+    run the step and the vocoder through torch.compile. `threads`: of the processor, 0 leaves torch's choice. Calls come
+    from one thread at a time.
     """
 
     def __init__(
         self, model: str | Path | LoadedModel, precision: str | None = None, compile: bool = False, threads: int = 0
     ) -> None:
-        precision = precision or DEFAULT_PRECISION
+        precision = settled(precision)
         if precision not in PRECISIONS:
             raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}.", status="EINVAL", field="precision")
         loaded = model if isinstance(model, LoadedModel) else load_model(model)

@@ -1,6 +1,6 @@
 """Compiles a model into a package that the C core runs without Python.
 
-    python -m ishowtts.model.compile demo [--out DIR] [--precision fp32|bf16]
+    python -m ishowtts.model.compile demo [--out DIR] [--precision auto|fp32|bf16]
 
 Each graph becomes a shared library by AOTInductor: one row, no padding, a free number of frames. The package is unpacked, so
 that C loads the libraries where they lie. It is machine code for one processor and one torch: manifest.json names both, and
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 PRECISIONS = ("fp32", "bf16")
-DEFAULT_PRECISION = "fp32"
+"""What torch computes in, and so packages and the Python backend."""
+DEFAULT_PRECISION = "auto"
 MIN_FRAMES = MIN_TOKENS = MIN_TIMES = 2
 MAX_TIMES = 65
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}
@@ -92,6 +93,13 @@ def cpu_flags() -> list[str]:
     return sorted(flag for flag in set(found[2].split()) if every or ISA.match(flag))
 
 
+def settled(precision: str | None) -> str:
+    """The precision that "auto" (or None) stands for here: bf16 where the processor multiplies it, elsewhere fp32."""
+    if precision is not None and precision != DEFAULT_PRECISION:
+        return precision
+    return "bf16" if "avx512_bf16" in cpu_flags() else "fp32"
+
+
 def source_hash() -> str:
     """Of the code that decides what a package computes."""
     digest = hashlib.sha256()
@@ -103,6 +111,7 @@ def source_hash() -> str:
 def package_dir(model: str | Path | ModelSource, precision: str = DEFAULT_PRECISION) -> Path:
     """Where this machine keeps the package of a model, whether it is there or not."""
     source = model if isinstance(model, ModelSource) else resolve(model)
+    precision = settled(precision)
     facts = [source.content_hash(), precision, torch_version(), source_hash(), *cpu_flags()]
     key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
     return cache_dir() / "packages" / f"{source.config.name}-{precision}-{key}"
@@ -249,6 +258,7 @@ def compile_model(
     report: Callable[[str], None] = print,
 ) -> Path:
     """Make the package of a model and put it in place whole; returns its folder."""
+    precision = settled(precision)
     if precision not in PRECISIONS:
         raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}.", status="EINVAL", field="precision")
     source = resolve(model)
@@ -306,7 +316,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m ishowtts.model.compile", description=__doc__.split("\n")[0])
     parser.add_argument("model", help="demo, a folder, a checkpoint, or a published name")
     parser.add_argument("--out", type=Path, help="folder of the package (default: the cache folder of this machine)")
-    parser.add_argument("--precision", choices=PRECISIONS, default=DEFAULT_PRECISION)
+    parser.add_argument("--precision", choices=(DEFAULT_PRECISION, *PRECISIONS), default=DEFAULT_PRECISION)
     parser.add_argument("--threads", type=int, default=2, help="threads to compile with (default 2, at most 2)")
     arguments = parser.parse_args()
     os.nice(max(0, 10 - os.nice(0)))

@@ -50,7 +50,7 @@ def test_health(http: httpx.Client) -> None:
 
 
 def test_without_a_compiler_it_speaks_and_says_so(tmp_path: Path) -> None:
-    server = Server(env={"CXX": str(tmp_path / "no-such-compiler"), "ISHOWTTS_CACHE_DIR": str(tmp_path)})
+    server = Server(env={"CXX": str(tmp_path / "no-such-compiler"), "ISHOWTTS_CACHE_DIR": str(tmp_path), "ISHOWTTS__MODEL__BACKEND": "package"})
     try:
         health = httpx.get(server.url + "/api/health").json()
         assert health["backend"] == "eager" and health["compile"] == "failed"

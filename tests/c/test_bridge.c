@@ -121,7 +121,8 @@ static void text_becomes_tokens(void **state) {
 static ishow_status load(const char *name, ishow_backend *backend, ishow_error *error) {
     char model[128];
     snprintf(model, sizeof model, "%s/%s", root, name);
-    return ishow_bridge_backend(bridge, model, "fp32", 0, 1, backend, error);
+    int pending;
+    return ishow_bridge_open(bridge, model, "fp32", "eager", 1, backend, &pending, error);
 }
 
 static ishow_engine *engine_of(const char *name) {

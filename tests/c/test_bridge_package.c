@@ -54,7 +54,7 @@ static ishow_engine *open_engine(int *pending, ishow_model_info *info) {
     ishow_error error = {0};
     ishow_engine *engine = NULL;
     const ishow_engine_options options = ishow_engine_options_default();
-    if (ishow_bridge_open(bridge, model, "fp32", 1, &backend, pending, &error) || ishow_bridge_frontend(bridge, model, &frontend, &error) ||
+    if (ishow_bridge_open(bridge, model, "fp32", "package", 1, &backend, pending, &error) || ishow_bridge_frontend(bridge, model, &frontend, &error) ||
         ishow_engine_create(&engine, &backend, &frontend, &options, &error))
         fail_msg("%s", error.message);
     ishow_engine_info(engine, info);

@@ -239,16 +239,38 @@ def test_the_package_agrees_with_the_model(model: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("ISHOWTTS_CACHE_DIR", str(ROOT / "build" / "test-cache"))
     monkeypatch.delenv("ISHOWTTS_COMPILE", raising=False)
     options = {"seed": 5, "nfe": 16}
-    with open_engine(model) as eager:
+    with open_engine(model, precision="fp32") as eager:
         assert eager.info["backend"] == "eager"
         expected = eager.speak(TEXT, **options)  # type: ignore[arg-type]
-    with Engine.load(model, threads=1, compile="wait") as engine:
+    with Engine.load(model, precision="fp32", threads=1, backend="package", compile="wait") as engine:
         engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
         assert engine.info["backend"] == "aotinductor", engine.compile_state
         speech = engine.speak(TEXT, **options)  # type: ignore[arg-type]
     difference = float(np.abs(speech.samples - expected.samples).max())
     print(f"largest difference between eager and package: {difference:.2e}")
     assert difference <= 1e-4
+
+
+@pytest.mark.parametrize(("precision", "largest"), [("fp32", 1e-4), ("bf16", 0.1), ("int8-dynamic", 0.2)])
+def test_the_native_backend_agrees_with_the_model(model: Path, precision: str, largest: float) -> None:
+    with open_engine(model, precision="fp32") as eager:
+        expected = eager.speak(TEXT, seed=5).samples
+    with Engine.load(model, precision=precision, threads=2, backend="native") as engine:
+        engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
+        assert (engine.info["backend"], engine.info["precision"]) == ("native", precision) and not engine.compilable
+        samples = engine.speak(TEXT, seed=5).samples
+    difference = float(np.abs(samples - expected).max())
+    print(f"largest difference between eager fp32 and native {precision}: {difference:.2e}")
+    assert samples.shape == expected.shape and difference <= largest
+
+
+def test_the_backend_that_is_asked_for(model: Path) -> None:
+    with pytest.raises(ValueError, match="backend must be auto, native, package, eager or compile"):
+        Engine.load(model, backend="abacus")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"precision must be one of auto, fp32, bf16, int8-dynamic"):
+        Engine.load(model, precision="fp1")
+    with Engine.load(model, compile="off") as engine:
+        assert engine.info["backend"] in ("native", "aotinductor", "eager")
 
 
 def test_two_hundred_utterances_leave_nothing_behind(model: Path) -> None:

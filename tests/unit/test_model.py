@@ -379,7 +379,7 @@ def drive(backend: TorchBackend, layout: str, frames: int, phones: int, seed: in
 
 @pytest.mark.parametrize("layout", ["padded", "average", "aligned"])
 def test_backend_equals_sampler_in_any_company(layout):
-    backend = TorchBackend(tiny_model(layout))
+    backend = TorchBackend(tiny_model(layout), "fp32")
     rows = [drive(backend, layout, frames, phones, 3) for frames, phones in ((40, 9), (23, 6), (40, 5))]
     alone = [row[0].clone() for row in rows]
     for k, (_, h, mods, times, _) in enumerate(rows):
@@ -402,7 +402,7 @@ def test_backend_equals_sampler_in_any_company(layout):
 
 def test_backend_vocoder_and_durations():
     model = tiny_model()
-    backend = TorchBackend(model)
+    backend = TorchBackend(model, "fp32")
     mel = torch.randn(33, MEL.n_mels)
     real, imag = torch.zeros(33, 33), torch.zeros(33, 33)
     backend.vocode(view(mel), 33, view(real), view(imag))
@@ -419,7 +419,7 @@ def test_backend_vocoder_and_durations():
 
 
 def test_backend_refuses_wrong_sizes():
-    backend = TorchBackend(tiny_model())
+    backend = TorchBackend(tiny_model(), "fp32")
     with pytest.raises(RuntimeError):
         backend.vocode(view(torch.zeros(5, 10)), 6, view(torch.zeros(6, 33)), view(torch.zeros(6, 33)))
     with pytest.raises(RuntimeError):
@@ -429,7 +429,7 @@ def test_backend_refuses_wrong_sizes():
 
 
 def test_backend_info_is_what_c_reads():
-    info = TorchBackend(tiny_model(), threads=1).info
+    info = TorchBackend(tiny_model(), "fp32", threads=1).info
     assert info["text_layout"] == "aligned" and info["predicts_durations"] and info["uses_prompt"]
     assert info["mod_width"] == (6 * 2 + 2) * 32 and info["backend"] == "eager" and info["max_rows"] >= 1
     assert info["chunk_frames"] == 0  # the tiny model states no longest chunk

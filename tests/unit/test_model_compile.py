@@ -24,14 +24,14 @@ def package(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ISHOWTTS_CACHE_DIR", str(root / "cache"))
         folder = save(tiny_model(), root / "model")
-        yield folder, compile_model(folder)
+        yield folder, compile_model(folder, precision="fp32")
 
 
 @needs_compiler
 @pytest.mark.timeout(900)
 def test_package_is_complete_and_current(package):
     model, folder = package
-    assert folder == package_dir(model) and is_current(folder)
+    assert folder == package_dir(model, "fp32") and is_current(folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert set(manifest["graphs"]) == {"encode", "modulate", "step", "vocode", "durations"}
     for graph in manifest["graphs"].values():
@@ -76,7 +76,7 @@ def test_package_goes_stale(package, monkeypatch):
     for name in ("torch_version", "source_hash"):
         with monkeypatch.context() as patch:
             patch.setattr(packages, name, lambda: "another")
-            assert not is_current(folder) and package_dir(model) != folder
+            assert not is_current(folder) and package_dir(model, "fp32") != folder
     with monkeypatch.context() as patch:
         patch.setattr(packages, "cpu_flags", lambda: ["avx2"])
         assert not is_current(folder)

@@ -33,12 +33,12 @@ ishow_status ishow_bridge_config(ishow_bridge *bridge, const char *path, const c
 /* The text front end of a model reference ("demo", a folder, a hub name). Does not import torch. */
 ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, ishow_text_frontend *out, ishow_error *error);
 
-/* The Python backend (torch eager, or torch.compile when `compile`). Imports torch: about a second. */
-ishow_status ishow_bridge_backend(ishow_bridge *bridge, const char *model, const char *precision, int compile, int threads, ishow_backend *out, ishow_error *error);
-
-/* Opens the best backend that is ready now: the compiled package of this machine when it is current (*pending = 0), otherwise the Python backend
- * with *pending = 1 when a package could be compiled. */
-ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const char *precision, int threads, ishow_backend *out, int *pending, ishow_error *error);
+/* Opens a model. `precision`: NULL or "auto" for what suits the processor. `backend`:
+ *   "native"   the core's own kernels: EINVAL when the model has parts that only torch runs;
+ *   "package"  the compiled package of this machine when it is current, otherwise the Python backend, with *pending = 1 when a package could be compiled;
+ *   "eager", "compile"  the Python backend, plain or through torch.compile: imports torch, about a second;
+ *   "auto"     native where the processor has kernels and the model allows, else as "package". */
+ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const char *precision, const char *backend, int threads, ishow_backend *out, int *pending, ishow_error *error);
 
 /* Starts compiling the package in a process of its own at low priority (its messages go to the log at level debug); when it is done, opens it and hands it to the
  * engine by ishow_engine_swap_backend. At most one at a time (EBUSY). The engine must outlive it: call

@@ -76,6 +76,21 @@ typedef struct ishow_aoti_options {
  * or another processor; EIO when a library cannot be loaded. Fills *out; call out->close(out->self) to free. */
 ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *options, ishow_error *error);
 
+typedef struct ishow_native_options {
+    const char *model;   /* JSON: info, dit, mel, vocos, duration, and the weight files, as ishowtts.model.source.native_json writes it */
+    int threads;         /* 0: all cores */
+    const char *kernels; /* "generic", "avx2", "avx512"; NULL: the fastest this processor has */
+} ishow_native_options;
+
+/* Opens a model whose networks run in this library's own kernels: nothing is compiled, and neither torch nor Python is needed. Weights are .safetensors, read and
+ * packed here. ENOTFOUND, EFORMAT with file and tensor; EINVAL when the architecture has parts that only torch runs. Fills *out; call out->close(out->self)
+ * to free. precision "fp32", "bf16" (weights and products of the transformer and the vocoder), or "int8-dynamic" (weights of the transformer's blocks, one
+ * scale a column, activations quantised by row; attention, vocoder and input in bf16; modulation and output in fp32). */
+ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *options, ishow_error *error);
+
+/* 1 when this processor has kernels made for it, so that the native backend is worth choosing. */
+int ishow_native_fast(void);
+
 #ifdef __cplusplus
 }
 #endif

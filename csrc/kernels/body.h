@@ -1,0 +1,488 @@
+/* The loops of kernels.h for one instruction set. Included by avx512.c, avx2.c and generic.c, which define LANES (floats of a
+ * vector), ROWS and PANELS (what a tile of a product holds in registers), TABLE and NAME. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+#include "kernels/table.h"
+
+#if defined USE_AVX512 || defined USE_AVX2
+#include <immintrin.h>
+#endif
+
+#pragma GCC optimize("O3")
+
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
+typedef uint32_t uvec __attribute__((vector_size(4 * LANES)));
+typedef int16_t svec __attribute__((vector_size(4 * LANES)));
+typedef int8_t bvec __attribute__((vector_size(LANES)));
+typedef uint16_t hvec __attribute__((vector_size(2 * LANES)));
+
+#define INLINE static inline __attribute__((always_inline))
+enum { VPP = PANEL / LANES, TILE_VECS = PANELS * VPP, TILE_WIDTH = PANELS * PANEL };
+
+INLINE vec splat(float x) { return x - (vec){0}; }
+INLINE ivec isplat(int32_t x) { return x - (ivec){0}; }
+INLINE vec load(const float *p) {
+    vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+INLINE ivec iload(const void *p) {
+    ivec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+INLINE void store(float *p, vec v) { memcpy(p, &v, sizeof v); }
+INLINE vec choose(ivec mask, vec yes, vec no) { return (vec)((mask & (ivec)yes) | (~mask & (ivec)no)); }
+INLINE vec vmin(vec a, vec b) { return choose(a < b, a, b); }
+INLINE vec vmax(vec a, vec b) { return choose(a > b, a, b); }
+INLINE vec vabs(vec a) { return (vec)((ivec)a & 0x7fffffff); }
+
+INLINE vec fma_(vec a, vec b, vec c) {
+#if defined USE_AVX512
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined USE_AVX2
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
+}
+
+INLINE float sum_of(vec v) {
+    float s = 0;
+    for (int l = 0; l < LANES; l++) s += v[l];
+    return s;
+}
+INLINE float max_of(vec v) {
+    float s = v[0];
+    for (int l = 1; l < LANES; l++) s = v[l] > s ? v[l] : s;
+    return s;
+}
+
+/* ---- functions of one variable ---- */
+
+/* Adding and taking away 1.5 * 2^23 rounds to the nearest whole number, whose bits then stand in the low end. */
+#define MAGIC 12582912.0f
+#define MAGIC_BITS 0x4B400000
+
+/* e^x, relative error 2e-7; saturates below -87 and above 88. Cephes' reduction and polynomial. */
+INLINE vec vexp(vec x) {
+    x = vmin(vmax(x, splat(-87.0f)), splat(88.0f));
+    vec t = fma_(x, splat(1.44269504f), splat(MAGIC));
+    ivec n = (ivec)t - MAGIC_BITS;
+    t = t - MAGIC;
+    vec r = fma_(t, splat(-0.693359375f), x);
+    r = fma_(t, splat(2.12194440e-4f), r);
+    vec p = splat(1.9875691500e-4f);
+    p = fma_(p, r, splat(1.3981999507e-3f));
+    p = fma_(p, r, splat(8.3334519073e-3f));
+    p = fma_(p, r, splat(4.1665795894e-2f));
+    p = fma_(p, r, splat(1.6666665459e-1f));
+    p = fma_(p, r, splat(5.0000001201e-1f));
+    p = fma_(p * r, r, r + 1.0f);
+    return p * (vec)((n + 127) << 23);
+}
+
+/* x Phi(x) with erf by Abramowitz and Stegun 7.1.26, absolute error 1.5e-7. */
+INLINE vec vgelu(vec x) {
+    vec z = vabs(x) * 0.70710678f, t = 1.0f / fma_(z, splat(0.3275911f), splat(1.0f));
+    vec p = splat(1.061405429f);
+    p = fma_(p, t, splat(-1.453152027f));
+    p = fma_(p, t, splat(1.421413741f));
+    p = fma_(p, t, splat(-0.284496736f));
+    p = fma_(p, t, splat(0.254829592f));
+    vec tail = 0.5f * p * t * vexp(-z * z); /* 1 - Phi(|x|) */
+    return x * choose(x > 0.0f, 1.0f - tail, tail);
+}
+
+/* 0.5 x (1 + tanh(u)) = x / (1 + e^(-2u)) */
+INLINE vec vgelu_tanh(vec x) {
+    vec u = x * fma_(x * x, splat(0.044715f * 0.79788456f), splat(0.79788456f));
+    return x / (1.0f + vexp(-2.0f * u));
+}
+INLINE vec vsilu(vec x) { return x / (1.0f + vexp(-x)); }
+/* x tanh(log(1 + e^x)); with e = e^x, tanh is (e^2 + 2e) / (e^2 + 2e + 2). */
+INLINE vec vmish(vec x) {
+    vec e = vexp(vmin(x, splat(20.0f))), q = e * (e + 2.0f);
+    return x * q / (q + 2.0f);
+}
+
+/* sin and cos, absolute error 1e-6 for |x| up to some thousand: reduction by pi/2 in three parts, Cephes' polynomials. */
+INLINE void vsincos(vec x, vec *sine, vec *cosine) {
+    vec t = fma_(x, splat(0.636619772f), splat(MAGIC));
+    ivec n = (ivec)t - MAGIC_BITS;
+    t = t - MAGIC;
+    vec r = fma_(t, splat(-1.5703125f), x);
+    r = fma_(t, splat(-4.837512969970703125e-4f), r);
+    r = fma_(t, splat(-7.549789948768648e-8f), r);
+    vec z = r * r, s = splat(-1.9515295891e-4f), c = splat(2.443315711809948e-5f);
+    s = fma_(s, z, splat(8.3321608736e-3f));
+    s = fma_(s, z, splat(-1.6666654611e-1f));
+    s = fma_(s * z, r, r);
+    c = fma_(c, z, splat(-1.388731625493765e-3f));
+    c = fma_(c, z, splat(4.166664568298827e-2f));
+    c = fma_(c * z, z, 1.0f - 0.5f * z);
+    ivec odd = (n & 1) != 0;
+    vec a = choose(odd, c, s), b = choose(odd, s, c);
+    *sine = (vec)((ivec)a ^ ((n & 2) << 30));
+    *cosine = (vec)((ivec)b ^ (((n + 1) & 2) << 30));
+}
+
+/* ---- products ---- */
+
+INLINE vec dot_f32(vec acc, uint32_t a, ivec w) {
+    float x;
+    memcpy(&x, &a, sizeof x);
+    return fma_(splat(x), (vec)w, acc);
+}
+
+INLINE vec dot_bf16(vec acc, uint32_t a, ivec w) {
+#if defined USE_AVX512
+    return (vec)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)isplat((int32_t)a));
+#else
+    vec low = (vec)isplat((int32_t)(a << 16)), high = (vec)isplat((int32_t)(a & 0xffff0000u));
+    acc = fma_(low, (vec)((uvec)w << 16), acc);
+    return fma_(high, (vec)(w & (int32_t)0xffff0000u), acc);
+#endif
+}
+
+/* a: four signed bytes, w: four unsigned ones in each lane */
+INLINE ivec dot_s8(ivec acc, uint32_t a, ivec w) {
+#if defined USE_AVX512
+    return (ivec)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)isplat((int32_t)a));
+#elif defined USE_AVX2
+    /* Not vpmaddubsw, whose 16-bit sums saturate. */
+    __m256i x = _mm256_set1_epi32((int32_t)a), y = (__m256i)w;
+    __m256i even = _mm256_madd_epi16(_mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8), _mm256_and_si256(y, _mm256_set1_epi16(255)));
+    __m256i odd = _mm256_madd_epi16(_mm256_srai_epi16(x, 8), _mm256_srli_epi16(y, 8));
+    return acc + (ivec)_mm256_add_epi32(even, odd);
+#else
+    for (int byte = 0; byte < 32; byte += 8) acc += (int32_t)(int8_t)(a >> byte) * (ivec)(((uvec)w >> byte) & 255u);
+    return acc;
+#endif
+}
+
+/* One tile: ROWS rows by `panels` panels, into out [ROWS][TILE_WIDTH]. */
+#define DEFINE_TILE(name, type, dot)                                                                                                   \
+    INLINE void name##_n(const uint32_t *const *a, const uint32_t *w, size_t words, int panels, type *out) {                           \
+        type acc[ROWS][TILE_VECS];                                                                                                     \
+        memset(acc, 0, sizeof acc);                                                                                                    \
+        const size_t next = words * PANEL;                                                                                             \
+        for (size_t k = 0; k < words; k++) {                                                                                           \
+            ivec column[TILE_VECS];                                                                                                    \
+            _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++)                                                             \
+                column[v] = iload(w + (size_t)(v / VPP) * next + k * PANEL + (size_t)(v % VPP) * LANES);                               \
+            _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                                    \
+                _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = dot(acc[r][v], a[r][k], column[v]);         \
+        }                                                                                                                              \
+        _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                                        \
+            _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) out[r * TILE_VECS + v] = acc[r][v];                         \
+    }                                                                                                                                  \
+    static __attribute__((noinline)) void name(const uint32_t *const *a, const uint32_t *w, size_t words, int panels, type *out) {     \
+        if (PANELS == 2 && panels == 2) name##_n(a, w, words, PANELS, out);                                                            \
+        else name##_n(a, w, words, 1, out);                                                                                            \
+    }
+
+DEFINE_TILE(tile_f32, vec, dot_f32)
+DEFINE_TILE(tile_bf16, vec, dot_bf16)
+DEFINE_TILE(tile_s8, ivec, dot_s8)
+
+INLINE vec activate(product_end end, vec y) {
+    switch (end) {
+    case PRODUCT_GELU_TANH: return vgelu_tanh(y);
+    case PRODUCT_GELU: return vgelu(y);
+    case PRODUCT_MISH: return vmish(y);
+    case PRODUCT_SILU: return vsilu(y);
+    default: return y;
+    }
+}
+
+INLINE void finish_tile(const vec *tile, const operand *a, size_t row, size_t rows, const matrix *w, size_t column, int panels, product_end end,
+                        const float *gate, float *out, size_t stride) {
+    for (int v = 0; v < panels * VPP; v++) {
+        size_t at = column + (size_t)v * LANES;
+        if (at >= w->n) return;
+        vec bias = w->bias ? load(w->bias + at) : splat(0), scale = w->type == WORD_S8 ? load(w->scale + at) : splat(1);
+        size_t whole = w->n - at >= LANES ? LANES : w->n - at;
+        vec gates = splat(1);
+        if (end == PRODUCT_GATED) memcpy(&gates, gate + at, whole * sizeof(float));
+        for (size_t r = 0; r < rows; r++) {
+            vec y = tile[r * TILE_VECS + (size_t)v];
+            if (w->type == WORD_S8) {
+                ivec sums = (ivec)y - 128 * a->sum[row + r];
+                y = __builtin_convertvector(sums, vec) * (scale * a->scale[row + r]);
+            }
+            y = activate(end, y + bias);
+            float *place = out + (row + r) * stride + at;
+            if (end == PRODUCT_ADD || end == PRODUCT_GATED) {
+                vec before = splat(0);
+                memcpy(&before, place, whole * sizeof(float));
+                y = end == PRODUCT_GATED ? fma_(gates, y, before) : before + y;
+            }
+            if (whole == LANES) store(place, y);
+            else memcpy(place, &y, whole * sizeof(float));
+        }
+    }
+}
+
+static void product(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride) {
+    vec tile[ROWS * TILE_VECS] __attribute__((aligned(64)));
+    const size_t n_panels = (w->n + PANEL - 1) / PANEL;
+    for (size_t p = 0; p < n_panels; p += PANELS) {
+        const int panels = n_panels - p < PANELS ? 1 : PANELS;
+        const uint32_t *panel = w->panels + p * w->words * PANEL;
+        for (size_t row = 0; row < rows; row += ROWS) {
+            const size_t these = rows - row < ROWS ? rows - row : ROWS;
+            const uint32_t *pointers[ROWS];
+            for (size_t r = 0; r < ROWS; r++) pointers[r] = a->words + (row + (r < these ? r : these - 1)) * a->stride;
+            if (w->type == WORD_F32) tile_f32(pointers, panel, w->words, panels, tile);
+            else if (w->type == WORD_BF16) tile_bf16(pointers, panel, w->words, panels, tile);
+            else tile_s8(pointers, panel, w->words, panels, (ivec *)tile);
+            const size_t column = p * PANEL;
+            switch (end) { /* one loop for each, without a choice inside */
+            case PRODUCT_STORE: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_STORE, gate, out, stride); break;
+            case PRODUCT_ADD: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_ADD, gate, out, stride); break;
+            case PRODUCT_GATED: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GATED, gate, out, stride); break;
+            case PRODUCT_GELU_TANH: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GELU_TANH, gate, out, stride); break;
+            case PRODUCT_GELU: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GELU, gate, out, stride); break;
+            case PRODUCT_MISH: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_MISH, gate, out, stride); break;
+            case PRODUCT_SILU: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_SILU, gate, out, stride); break;
+            }
+        }
+    }
+}
+
+/* ---- words ---- */
+
+INLINE hvec to_bf16(vec x) {
+    ivec u = (ivec)x;
+    u = (ivec)(((uvec)u + 0x7fffu + (((uvec)u >> 16) & 1u)) >> 16);
+    return __builtin_convertvector((uvec)u, hvec);
+}
+INLINE uint16_t one_to_bf16(float x) {
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return (uint16_t)((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+}
+
+static void row_to_bf16(const float *x, size_t k, uint32_t *words) {
+    uint16_t *out = (uint16_t *)words;
+    size_t i = 0;
+    for (; i + LANES <= k; i += LANES) {
+        hvec h = to_bf16(load(x + i));
+        memcpy(out + i, &h, sizeof h);
+    }
+    for (; i < k; i++) out[i] = one_to_bf16(x[i]);
+    if (k % 2) out[k] = 0;
+}
+
+static void row_to_s8(const float *x, size_t k, uint32_t *words, float *scale, int32_t *sum) {
+    vec most = splat(0);
+    size_t i = 0;
+    for (; i + LANES <= k; i += LANES) most = vmax(most, vabs(load(x + i)));
+    float peak = max_of(most);
+    for (; i < k; i++) peak = fmaxf(peak, fabsf(x[i]));
+    const float factor = peak > 0 ? 127.0f / peak : 0.0f;
+    int8_t *out = (int8_t *)words;
+    ivec total = {0};
+    for (i = 0; i + LANES <= k; i += LANES) {
+        ivec q = (ivec)fma_(load(x + i), splat(factor), splat(MAGIC)) - MAGIC_BITS;
+        bvec b = __builtin_convertvector(q, bvec);
+        memcpy(out + i, &b, sizeof b);
+        total += q;
+    }
+    int32_t s = 0;
+    for (int l = 0; l < LANES; l++) s += total[l];
+    for (; i < k; i++) {
+        out[i] = (int8_t)lrintf(x[i] * factor);
+        s += out[i];
+    }
+    for (; i % 4; i++) out[i] = 0;
+    *scale = peak / 127.0f;
+    *sum = s;
+}
+
+static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, uint32_t *words, size_t stride, float *scale, int32_t *sum) {
+    for (size_t r = 0; r < rows; r++) {
+        if (type == WORD_F32) memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
+        else if (type == WORD_BF16) row_to_bf16(x + r * stride_x, k, words + r * stride);
+        else row_to_s8(x + r * stride_x, k, words + r * stride, scale + r, sum + r);
+    }
+}
+
+/* ---- norms and convolutions ---- */
+
+static void norm(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain, const float *offset, float *out, size_t stride) {
+    for (size_t r = 0; r < rows; r++) {
+        const float *in = x + r * stride_x;
+        float *to = out + r * stride;
+        vec total = splat(0), squares = splat(0);
+        float rest = 0, rest_squares = 0;
+        size_t i = 0;
+        for (; i + LANES <= dim; i += LANES) total += load(in + i);
+        for (; i < dim; i++) rest += in[i];
+        const float mean = (sum_of(total) + rest) / (float)dim;
+        for (i = 0; i + LANES <= dim; i += LANES) {
+            vec d = load(in + i) - mean;
+            squares = fma_(d, d, squares);
+        }
+        for (; i < dim; i++) rest_squares += (in[i] - mean) * (in[i] - mean);
+        const float factor = 1.0f / sqrtf((sum_of(squares) + rest_squares) / (float)dim + eps);
+        for (i = 0; i + LANES <= dim; i += LANES) store(to + i, fma_((load(in + i) - mean) * factor, load(gain + i), load(offset + i)));
+        for (; i < dim; i++) to[i] = (in[i] - mean) * factor * gain[i] + offset[i];
+    }
+}
+
+static void depthwise(const float *x, size_t total, size_t begin, size_t rows, size_t dim, const float *w, size_t taps, const float *bias, float *out) {
+    const size_t half = taps / 2;
+    for (size_t r = 0; r < rows; r++) {
+        const size_t at = begin + r, first = at < half ? half - at : 0;
+        const size_t last = at + half >= total ? taps - (at + half - total + 1) : taps; /* one past */
+        float *to = out + r * dim;
+        size_t i = 0;
+        for (; i + LANES <= dim; i += LANES) {
+            vec y = load(bias + i);
+            for (size_t t = first; t < last; t++) y = fma_(load(x + (at + t - half) * dim + i), load(w + t * dim + i), y);
+            store(to + i, y);
+        }
+        for (; i < dim; i++) {
+            float y = bias[i];
+            for (size_t t = first; t < last; t++) y += x[(at + t - half) * dim + i] * w[t * dim + i];
+            to[i] = y;
+        }
+    }
+}
+
+/* ---- attention ---- */
+
+/* Row with its rotary positions: neighbours form a pair. */
+INLINE void turned(const float *x, const float *cos, const float *sin, size_t width, float factor, float *out) {
+    if (!cos) {
+        for (size_t i = 0; i < width; i++) out[i] = x[i] * factor;
+        return;
+    }
+    for (size_t i = 0; i < width / 2; i++) {
+        const float a = x[2 * i], b = x[2 * i + 1];
+        out[2 * i] = (a * cos[i] - b * sin[i]) * factor;
+        out[2 * i + 1] = (b * cos[i] + a * sin[i]) * factor;
+    }
+}
+
+INLINE void tile_any(word_type type, const uint32_t *const *a, const uint32_t *w, size_t words, int panels, vec *out) {
+    if (type == WORD_F32) tile_f32(a, w, words, panels, out);
+    else tile_bf16(a, w, words, panels, out);
+}
+
+/* The scores of a few queries against all keys fit the second cache, so the softmax is the plain one: no running maximum. */
+static void attend(const attention *a) {
+    const word_type type = a->type;
+    const size_t T = a->frames, width = a->width, key_panels = (T + PANEL - 1) / PANEL, padded = key_panels * PANEL;
+    const size_t words_q = words_of(type, width), words_p = words_of(type, T), value_panels = width / PANEL;
+    uint32_t *keys = a->scratch, *values = keys + key_panels * words_q * PANEL, *chances = values + value_panels * words_p * PANEL, *queries = chances + ROWS * words_p;
+    float *scores = (float *)(void *)(queries + ROWS * words_q);
+    float row[256], second[256]; /* width is at most this: checked where models are loaded */
+    uint32_t words[256];
+
+    memset(keys + (key_panels - 1) * words_q * PANEL, 0, words_q * PANEL * sizeof *keys);
+    for (size_t f = 0; f < T; f++) {
+        turned(a->k + f * a->stride, a->cos ? a->cos + f * width / 2 : NULL, a->cos ? a->sin + f * width / 2 : NULL, width, 1.0f, row);
+        to_words(type, row, width, 1, width, words, words_q, NULL, NULL);
+        uint32_t *panel = keys + f / PANEL * words_q * PANEL + f % PANEL;
+        for (size_t w = 0; w < words_q; w++) panel[w * PANEL] = words[w];
+    }
+    for (size_t f = 0; f < T; f += type == WORD_F32 ? 1 : 2) {
+        const float *v0 = a->v + f * a->stride, *v1 = f + 1 < T ? v0 + a->stride : NULL;
+        for (size_t i = 0; i < width; i += LANES) {
+            uvec w = (uvec)load(v0 + i);
+            if (type == WORD_BF16) {
+                w = __builtin_convertvector(to_bf16((vec)w), uvec);
+                if (v1) w |= __builtin_convertvector(to_bf16(load(v1 + i)), uvec) << 16;
+            }
+            memcpy(values + (i / PANEL * words_p + (type == WORD_F32 ? f : f / 2)) * PANEL + i % PANEL, &w, sizeof w);
+        }
+    }
+    const float factor = 1.0f / sqrtf((float)width);
+    vec tile[ROWS * TILE_VECS] __attribute__((aligned(64)));
+    for (size_t first = 0; first < T; first += ROWS) {
+        const size_t these = T - first < ROWS ? T - first : ROWS;
+        const uint32_t *pointers[ROWS];
+        for (size_t r = 0; r < ROWS; r++) {
+            const size_t f = first + (r < these ? r : these - 1);
+            turned(a->q + f * a->stride, a->cos ? a->cos + f * width / 2 : NULL, a->cos ? a->sin + f * width / 2 : NULL, width, factor, second);
+            to_words(type, second, width, 1, width, queries + r * words_q, words_q, NULL, NULL);
+            pointers[r] = queries + r * words_q;
+        }
+        for (size_t p = 0; p < key_panels; p += PANELS) {
+            const int panels = key_panels - p < PANELS ? 1 : PANELS;
+            tile_any(type, pointers, keys + p * words_q * PANEL, words_q, panels, tile);
+            for (size_t r = 0; r < these; r++) memcpy(scores + r * padded + p * PANEL, &tile[r * TILE_VECS], (size_t)panels * PANEL * sizeof(float));
+        }
+        float share[ROWS];
+        for (size_t r = 0; r < these; r++) {
+            float *s = scores + r * padded;
+            for (size_t f = T; f < padded; f++) s[f] = -INFINITY;
+            vec most = load(s), total = splat(0);
+            for (size_t f = LANES; f < padded; f += LANES) most = vmax(most, load(s + f));
+            const float peak = max_of(most);
+            for (size_t f = 0; f < padded; f += LANES) {
+                vec e = vexp(load(s + f) - peak);
+                if (f + LANES > T)
+                    for (int l = 0; l < LANES; l++)
+                        if (f + (size_t)l >= T) e[l] = 0;
+                total += e;
+                store(s + f, e);
+            }
+            share[r] = 1.0f / sum_of(total);
+            to_words(type, s, padded, 1, T, chances + r * words_p, words_p, NULL, NULL);
+        }
+        for (size_t r = 0; r < ROWS; r++) pointers[r] = chances + (r < these ? r : these - 1) * words_p;
+        for (size_t p = 0; p < value_panels; p += PANELS) {
+            const int panels = value_panels - p < PANELS ? 1 : PANELS;
+            tile_any(type, pointers, values + p * words_p * PANEL, words_p, panels, tile);
+            for (size_t r = 0; r < these; r++)
+                for (int v = 0; v < panels * VPP; v++)
+                    store(a->out + (first + r) * a->out_stride + p * PANEL + (size_t)v * LANES, tile[r * TILE_VECS + (size_t)v] * share[r]);
+        }
+    }
+}
+
+/* ---- the rest ---- */
+
+static void guided_step(float *x, const float *c, const float *u, float dt, float cfg, size_t n) {
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vec vc = load(c + i), v = fma_(vc - load(u + i), splat(cfg), vc);
+        store(x + i, fma_(splat(dt), v, load(x + i)));
+    }
+    for (; i < n; i++) x[i] += dt * (c[i] + (c[i] - u[i]) * cfg);
+}
+
+static void spectrum(const float *log_magnitude, const float *phase, float most, float *real, float *imag, size_t n) {
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t these = n - i < LANES ? n - i : LANES;
+        vec m = splat(0), p = splat(0), s, c;
+        memcpy(&m, log_magnitude + i, these * sizeof(float));
+        memcpy(&p, phase + i, these * sizeof(float));
+        m = vmin(vexp(m), splat(most));
+        vsincos(p, &s, &c);
+        c *= m;
+        s *= m;
+        memcpy(real + i, &c, these * sizeof(float));
+        memcpy(imag + i, &s, these * sizeof(float));
+    }
+}
+
+static void gelu(const float *x, float *out, size_t n) {
+    for (size_t i = 0; i < n; i += LANES) {
+        const size_t these = n - i < LANES ? n - i : LANES;
+        vec v = splat(0);
+        memcpy(&v, x + i, these * sizeof(float));
+        v = vgelu(v);
+        memcpy(out + i, &v, these * sizeof(float));
+    }
+}
+
+const kernels TABLE = {.name = NAME, .product = product, .to_words = to_words, .norm = norm, .attend = attend, .depthwise = depthwise,
+                       .guided_step = guided_step, .spectrum = spectrum, .gelu = gelu};

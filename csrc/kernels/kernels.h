@@ -1,0 +1,106 @@
+/* The arithmetic of a network on a CPU: packed products, attention, norms, convolutions. Knows nothing of models or tensors.
+ *
+ * Everything a product multiplies is made of 32-bit words that hold one fp32, two bf16 or four 8-bit values, neighbours along the summed
+ * dimension. So one loop serves all three types: broadcast a word of the left side, multiply it with sixteen columns' words of the
+ * right side, add. Only that one instruction differs. Weights are packed once into panels of PANEL columns.
+ *
+ * The loops are written once (body.h) and compiled for each instruction set; `ishow_kernels_best` picks one at run time. The
+ * generic variant is plain C and the twin that tests compare the others with. Functions are pure; any thread may call them. */
+#ifndef ISHOW_KERNELS_H
+#define ISHOW_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ishow/status.h"
+
+enum {
+    PANEL = 16,          /* columns of a panel */
+    KERNEL_ROWS = 12,    /* rows that a product takes at once at most; blocks of rows are best multiples of it */
+    KERNEL_WIDTH = 16384 /* widest row of an operand, in values */
+};
+
+typedef enum word_type { WORD_F32 = 0, WORD_BF16, WORD_S8 } word_type;
+
+/* Words that hold k values. */
+static inline size_t words_of(word_type type, size_t k) { return type == WORD_F32 ? k : type == WORD_BF16 ? (k + 1) / 2 : (k + 3) / 4; }
+
+/* The right side of a product: y[n] = sum over k of x[k] w[n][k], + bias. */
+typedef struct matrix {
+    word_type type;
+    size_t n, k, words;  /* words: of one column */
+    uint32_t *panels;    /* [ceil(n / PANEL)][words][PANEL]; 8-bit values are stored + 128 */
+    float *scale;        /* [n, padded], WORD_S8: value = stored * scale */
+    float *bias;         /* [n, padded] or NULL */
+} matrix;
+
+/* Packs w [n][k] (row n at w + n * k) and bias (NULL: none). WORD_S8: symmetric, one scale a column. ENOMEM. */
+ishow_status matrix_pack(matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k, ishow_error *error);
+void matrix_free(matrix *m); /* zeroes it; a zeroed one may be freed */
+size_t matrix_bytes(const matrix *m);
+
+/* The left side: rows of words. Consecutive rows may overlap (stride < words), which makes a product a convolution. */
+typedef struct operand {
+    const uint32_t *words;
+    size_t stride;        /* words from one row to the next */
+    const float *scale;   /* [rows], WORD_S8 */
+    const int32_t *sum;   /* [rows], WORD_S8: sum of the row's 8-bit values */
+} operand;
+
+typedef enum product_end {
+    PRODUCT_STORE = 0,   /* out = y */
+    PRODUCT_ADD,         /* out += y */
+    PRODUCT_GATED,       /* out += gate * y, gate [n] */
+    PRODUCT_GELU_TANH, PRODUCT_GELU, PRODUCT_MISH, PRODUCT_SILU /* out = f(y) */
+} product_end;
+
+typedef struct attention {
+    const float *q, *k, *v; /* row f at + f * stride, width values each */
+    size_t stride, frames;
+    size_t width;           /* of one head, a multiple of PANEL */
+    const float *cos, *sin; /* [frames][width / 2] rotary tables; NULL: no rotation */
+    word_type type;         /* WORD_F32 or WORD_BF16 */
+    float *out;             /* row f at + f * out_stride */
+    size_t out_stride;
+    void *scratch;          /* attention_scratch() bytes, 64-byte aligned */
+} attention;
+
+size_t attention_scratch(size_t frames, size_t width);
+
+typedef struct kernels {
+    const char *name;
+    /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. */
+    void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride);
+    /* Rows of floats to words: x[r * stride_x + k] to words[r * stride + ...], the last word filled up with zeros. scale and sum: [rows], WORD_S8,
+     * where each row gets the scale of its largest value (dynamic quantisation). */
+    void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, uint32_t *words, size_t stride, float *scale, int32_t *sum);
+    /* out = (x - mean) / sqrt(var + eps) * gain + offset, over dim values of each row. */
+    void (*norm)(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain, const float *offset, float *out, size_t stride);
+    /* One head over all frames: softmax(q k' / sqrt(width)) v. */
+    void (*attend)(const attention *a);
+    /* Depthwise convolution over rows [begin, begin + rows) of x [total][dim], zero padded: w [taps][dim], taps odd. out [rows][dim]. */
+    void (*depthwise)(const float *x, size_t total, size_t begin, size_t rows, size_t dim, const float *w, size_t taps, const float *bias, float *out);
+    /* x += dt (c + (c - u) cfg), n values */
+    void (*guided_step)(float *x, const float *c, const float *u, float dt, float cfg, size_t n);
+    /* log-magnitudes and phases to a complex spectrum, magnitudes at most `most` */
+    void (*spectrum)(const float *log_magnitude, const float *phase, float most, float *real, float *imag, size_t n);
+    /* out = gelu(x), exact; n values; out may be x */
+    void (*gelu)(const float *x, float *out, size_t n);
+} kernels;
+
+/* The fastest for this processor. */
+const kernels *ishow_kernels_best(void);
+/* By name: "generic", "avx2", "avx512"; NULL when this processor lacks it. */
+const kernels *ishow_kernels_named(const char *name);
+
+/* ---- team.c: threads that share one piece of work at a time ---- */
+typedef struct team team;
+/* threads >= 1, the caller's included. NULL: out of memory or threads. */
+team *team_create(int threads);
+void team_free(team *t); /* NULL allowed */
+int team_threads(const team *t);
+/* Calls task(self, i, thread) for every i in [0, n), on the team's threads and the caller's; thread in [0, threads). Returns when all are done.
+ * One caller at a time. Which thread does what is open, so results must not depend on it. */
+void team_run(team *t, size_t n, void (*task)(void *self, size_t i, int thread), void *self);
+
+#endif

@@ -1,0 +1,95 @@
+/* Packing of weights, and the choice of kernels. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "kernels/table.h"
+
+static uint32_t word_at(const matrix *m, const float *w, size_t n, size_t word) {
+    uint32_t out = 0;
+    const float *row = w + n * m->k;
+    switch (m->type) {
+    case WORD_F32: memcpy(&out, row + word, sizeof out); break;
+    case WORD_BF16:
+        for (size_t i = 0; i < 2 && 2 * word + i < m->k; i++) {
+            uint32_t u;
+            memcpy(&u, row + 2 * word + i, sizeof u);
+            out |= (u + 0x7fffu + ((u >> 16) & 1u)) >> 16 << 16 * i;
+        }
+        break;
+    case WORD_S8:
+        for (size_t i = 0; i < 4; i++) {
+            const float value = 4 * word + i < m->k && m->scale[n] > 0 ? row[4 * word + i] / m->scale[n] : 0.0f;
+            out |= (uint32_t)(lrintf(value) + 128) << 8 * i;
+        }
+        break;
+    }
+    return out;
+}
+
+ishow_status matrix_pack(matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k, ishow_error *error) {
+    const size_t n_panels = (n + PANEL - 1) / PANEL, padded = n_panels * PANEL;
+    *out = (matrix){.type = type, .n = n, .k = k, .words = words_of(type, k)};
+    out->panels = ishow_alloc(padded * out->words, sizeof *out->panels);
+    if (bias) out->bias = ishow_alloc(padded, sizeof *out->bias);
+    if (type == WORD_S8) out->scale = ishow_alloc(padded, sizeof *out->scale);
+    if (!out->panels || (bias && !out->bias) || (type == WORD_S8 && !out->scale)) {
+        matrix_free(out);
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for weights of %zu by %zu", n, k);
+    }
+    for (size_t i = 0; bias && i < padded; i++) out->bias[i] = i < n ? bias[i] : 0.0f;
+    for (size_t i = 0; type == WORD_S8 && i < padded; i++) {
+        float peak = 0;
+        for (size_t j = 0; i < n && j < k; j++) peak = fmaxf(peak, fabsf(w[i * k + j]));
+        out->scale[i] = peak / 127.0f;
+    }
+    for (size_t p = 0; p < n_panels; p++)
+        for (size_t lane = 0; lane < PANEL; lane++) {
+            uint32_t *panel = out->panels + p * out->words * PANEL + lane;
+            for (size_t word = 0; word < out->words; word++) panel[word * PANEL] = p * PANEL + lane < n ? word_at(out, w, p * PANEL + lane, word) : 0;
+        }
+    return ISHOW_OK;
+}
+
+void matrix_free(matrix *m) {
+    free(m->panels);
+    free(m->scale);
+    free(m->bias);
+    *m = (matrix){0};
+}
+
+size_t matrix_bytes(const matrix *m) {
+    const size_t padded = (m->n + PANEL - 1) / PANEL * PANEL;
+    return sizeof(float) * padded * (m->words + (m->scale != NULL) + (m->bias != NULL));
+}
+
+size_t attention_scratch(size_t frames, size_t width) {
+    const size_t padded = (frames + PANEL - 1) / PANEL * PANEL; /* for words of fp32, the largest */
+    return sizeof(uint32_t) * (padded * width + width * frames + KERNEL_ROWS * (frames + width + padded)) + 64;
+}
+
+#if defined __x86_64__
+static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+}
+#endif
+
+const kernels *ishow_kernels_named(const char *name) {
+#if defined __x86_64__
+    if (!strcmp(name, ishow_kernels_avx512.name)) return has_avx512() ? &ishow_kernels_avx512 : NULL;
+    if (!strcmp(name, ishow_kernels_avx2.name)) return has_avx2() ? &ishow_kernels_avx2 : NULL;
+#endif
+    return strcmp(name, ishow_kernels_generic.name) ? NULL : &ishow_kernels_generic;
+}
+
+const kernels *ishow_kernels_best(void) {
+    static const char *const names[] = {"avx512", "avx2"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const kernels *found = ishow_kernels_named(names[i]);
+        if (found) return found;
+    }
+    return &ishow_kernels_generic;
+}

@@ -1,0 +1,12 @@
+/* One table for each instruction set that this processor family can have. */
+#ifndef ISHOW_KERNELS_TABLE_H
+#define ISHOW_KERNELS_TABLE_H
+
+#include "kernels/kernels.h"
+
+#if defined __x86_64__
+extern const kernels ishow_kernels_avx512, ishow_kernels_avx2;
+#endif
+extern const kernels ishow_kernels_generic;
+
+#endif

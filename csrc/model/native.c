@@ -1,0 +1,91 @@
+/* The native backend's life, and what its parts share. */
+#include "model/native.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+
+enum { BLOCK_ROWS = 8 * KERNEL_ROWS }; /* rows of a task at most: their activations stay in the second cache */
+
+float *room_floats(room *r, size_t n) {
+    const size_t bytes = n * sizeof(float);
+    if (r->bytes < bytes) {
+        free(r->data);
+        r->data = ishow_alloc(bytes + bytes / 8, 1);
+        r->bytes = r->data ? bytes + bytes / 8 : 0;
+    }
+    return r->data;
+}
+
+int native_scratch(native *m, size_t bytes) {
+    for (int i = 0; i < team_threads(m->team); i++)
+        if (!room_floats(&m->scratch[i], bytes / sizeof(float) + 64)) return 0;
+    return 1;
+}
+
+size_t native_rows(const native *m, size_t rows) {
+    const size_t threads = (size_t)team_threads(m->team), turns = (rows + threads * BLOCK_ROWS - 1) / (threads * BLOCK_ROWS);
+    const size_t even = (rows + threads * turns - 1) / (threads * turns);
+    return (even + KERNEL_ROWS - 1) / KERNEL_ROWS * KERNEL_ROWS;
+}
+
+static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+size_t operand_bytes(word_type type, size_t rows, size_t k) {
+    return type == WORD_F32 ? 0 : aligned(4 * rows * words_of(type, k)) + (type == WORD_S8 ? 2 * aligned(4 * rows) : 0);
+}
+
+operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, char **memory) {
+    if (type == WORD_F32) return (operand){.words = (const uint32_t *)(const void *)x, .stride = stride};
+    const size_t words = words_of(type, k);
+    uint32_t *to = (uint32_t *)(void *)*memory;
+    float *scale = NULL;
+    int32_t *sum = NULL;
+    *memory += aligned(4 * rows * words);
+    if (type == WORD_S8) {
+        scale = (float *)(void *)*memory;
+        sum = (int32_t *)(void *)(*memory + aligned(4 * rows));
+        *memory += 2 * aligned(4 * rows);
+    }
+    m->k->to_words(type, x, stride, rows, k, to, words, scale, sum);
+    return (operand){.words = to, .stride = words, .scale = scale, .sum = sum};
+}
+
+static void close_model(void *self) {
+    native *m = self;
+    if (!m) return;
+    native_unload(m);
+    room *rooms[] = {&m->a, &m->b, &m->c, &m->d, &m->e};
+    for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) free(rooms[i]->data);
+    for (int i = 0; m->scratch && i < team_threads(m->team); i++) free(m->scratch[i].data);
+    free(m->scratch);
+    team_free(m->team);
+    free(m);
+    ishow_handle_freed();
+}
+
+ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *options, ishow_error *error) {
+    ishow_status status = ISHOW_OK;
+    memset(out, 0, sizeof *out);
+    if (options->threads < 0) return ishow_fail(error, ISHOW_EINVAL, "threads", "threads is %d; it must be 0 (all cores) or more.", options->threads);
+    const kernels *chosen = options->kernels ? ishow_kernels_named(options->kernels) : ishow_kernels_best();
+    if (!chosen) return ishow_fail(error, ISHOW_EINVAL, "kernels", "This processor has no kernels named \"%s\".", options->kernels);
+    native *m = calloc(1, sizeof *m);
+    if (!m) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a model");
+    ishow_handle_made();
+    m->k = chosen;
+    m->team = team_create(options->threads ? options->threads : ishow_cores());
+    m->scratch = m->team ? calloc((size_t)team_threads(m->team), sizeof *m->scratch) : NULL;
+    if (!m->scratch) status = ishow_fail(error, ISHOW_ENOMEM, "", "The threads of the model could not be had.");
+    if (!status) status = native_load(m, options->model, error);
+    if (status) {
+        close_model(m);
+        return status;
+    }
+    *out = (ishow_backend){.self = m, .info = m->info, .encode = native_encode, .modulate = native_modulate, .step = native_step, .vocode = native_vocode, .close = close_model};
+    if (m->info.predicts_durations) out->durations = native_durations;
+    return ISHOW_OK;
+}
+
+int ishow_native_fast(void) { return ishow_kernels_best() != ishow_kernels_named("generic"); }

@@ -1,0 +1,105 @@
+/* The native backend: the networks of F5-TTS written with csrc/kernels/, without torch, without Python, without a compiler.
+ *
+ *     T frames · D dim · I heads * dim_head · F feed-forward width · M mels
+ *
+ * native_load.c reads weights, native_text.c what a request needs once (text, reference, modulation, durations), native_step.c one step of
+ * the flow, native_vocos.c the vocoder. Twin: ishowtts/model/{dit,vocos,duration}.py, compared graph by graph in tests/unit/test_native.py.
+ * The inference thread calls; a team of threads shares each piece of work. Private to model/. */
+#ifndef ISHOW_MODEL_NATIVE_H
+#define ISHOW_MODEL_NATIVE_H
+
+#include "ishow/model.h"
+#include "kernels/kernels.h"
+
+typedef struct block {
+    matrix qkv, out, ff1, ff2;
+} block;
+
+/* A ConvNeXt block: V2 (with response norm) in the text encoder, V1 (with a scale of the branch) in the vocoder. */
+typedef struct convnext {
+    size_t dim, inner;
+    float *dw, *dw_bias;        /* [7][dim], [dim] */
+    float *norm_gain, *norm_offset;
+    matrix up, down;
+    float *grn_gamma, *grn_beta; /* [inner], V2 */
+    float *scale;               /* [dim], V1 */
+} convnext;
+
+typedef struct duration_block {
+    matrix conv;                /* k = taps * dim */
+    float *norm_gain, *norm_offset;
+} duration_block;
+
+/* A buffer that grows. */
+typedef struct room {
+    void *data;
+    size_t bytes;
+} room;
+
+typedef struct native {
+    ishow_model_info info;
+    const kernels *k;
+    team *team;
+    word_type linear, conv, output, vocoder; /* of the blocks' products, of input and positions, of the last product, of the vocoder's blocks */
+    size_t dim, depth, heads, dim_head, rope_heads, inner, ff, mels, text_dim, n_tokens;
+    int mask_padding;
+    float mel_mean, mel_std;
+
+    /* text encoder */
+    float *embedding;           /* [n_tokens][text_dim] */
+    float *positions;           /* [max_frames][text_dim] */
+    size_t n_text;
+    convnext *text;             /* [n_text] */
+    matrix phase;               /* [text_dim][3], aligned */
+    convnext frame;             /* aligned */
+    matrix condition;           /* [dim][mels + text_dim], with the bias */
+    /* time */
+    matrix time1, time2;
+    matrix *ada;                /* [depth + 1]: blocks, final norm */
+    /* transformer */
+    matrix input;               /* [dim][mels] */
+    matrix *conv1, *conv2;      /* [CONV_GROUPS] */
+    block *blocks;
+    matrix proj_out;
+    float *cos, *sin;           /* [max_frames][dim_head / 2] */
+    /* vocoder */
+    size_t vocos_dim, vocos_inner, n_vocos;
+    matrix vocos_embed;
+    float *vocos_norm_gain, *vocos_norm_offset, *vocos_final_gain, *vocos_final_offset;
+    convnext *vocos;            /* [n_vocos] */
+    matrix head;
+    /* durations */
+    size_t duration_dim, n_duration, duration_taps;
+    float *duration_embedding, *duration_gain, *duration_offset;
+    duration_block *duration;
+    matrix duration_out;
+
+    room a, b, c, d, e;         /* of the piece of work under way */
+    room *scratch;              /* [threads] */
+} native;
+
+enum { CONV_GROUPS = 16, CONV_TAPS = 31, DW_TAPS = 7, TIME_WIDTH = 256 };
+
+/* Reads everything `json` names (see ishow_native_options) into a zeroed native. */
+ishow_status native_load(native *m, const char *json, ishow_error *error);
+void native_unload(native *m);
+
+/* room->data with room for n floats, contents undefined; NULL: out of memory. */
+float *room_floats(room *r, size_t n);
+/* Makes every thread's scratch at least so large; 0: out of memory. */
+int native_scratch(native *m, size_t bytes);
+/* Rows that one task takes, so that tasks are even and blocks whole. */
+size_t native_rows(const native *m, size_t rows);
+
+/* Bytes of scratch that native_operand takes for a block of rows of k values. */
+size_t operand_bytes(word_type type, size_t rows, size_t k);
+/* Words of rows of floats, in `memory`; advances *memory past them. fp32 rows are used where they lie. */
+operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, char **memory);
+
+ishow_status native_encode(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
+ishow_status native_modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error);
+ishow_status native_durations(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error);
+ishow_status native_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
+ishow_status native_vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error);
+
+#endif

@@ -1,0 +1,349 @@
+/* Weights of the native backend: read by their published names, packed into panels. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "model/native.h"
+#include "model/safetensors.h"
+
+typedef struct loader {
+    native *m;
+    tensor_file *file;
+    ishow_status status; /* the first fault */
+    ishow_error *error;
+} loader;
+
+/* A tensor, or NULL once anything has failed. Sizes end with 0. */
+static float *take(loader *in, const char *name, size_t a, size_t b, size_t c) {
+    float *out = NULL;
+    const size_t shape[] = {a, b, c};
+    if (!in->status) in->status = tensor_read(in->file, name, shape, c ? 3 : b ? 2 : 1, &out, in->error);
+    return out;
+}
+
+static float *take_part(loader *in, const char *base, const char *part, size_t a, size_t b, size_t c) {
+    char name[192];
+    snprintf(name, sizeof name, "%s.%s", base, part);
+    return take(in, name, a, b, c);
+}
+
+static void pack(loader *in, matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k) {
+    if (!in->status) in->status = matrix_pack(out, type, w, bias, n, k, in->error);
+}
+
+/* base.weight [n][k] and base.bias [n] */
+static void linear(loader *in, matrix *out, word_type type, const char *base, size_t n, size_t k) {
+    float *w = take_part(in, base, "weight", n, k, 0), *bias = take_part(in, base, "bias", n, 0, 0);
+    pack(in, out, type, w, bias, n, k);
+    free(w);
+    free(bias);
+}
+
+/* A convolution's weight [n][k][taps] with the taps outermost, as a row of neighbouring frames lies in memory: [n][taps][k]. */
+static float *taps_first(loader *in, const float *w, size_t n, size_t k, size_t taps) {
+    float *out = in->status ? NULL : ishow_alloc(n * k * taps, sizeof *out);
+    if (!out && !in->status) in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a convolution");
+    for (size_t i = 0; out && i < n; i++)
+        for (size_t j = 0; j < k; j++)
+            for (size_t t = 0; t < taps; t++) out[(i * taps + t) * k + j] = w[(i * k + j) * taps + t];
+    return out;
+}
+
+static void convolution(loader *in, matrix *out, word_type type, const char *base, size_t n, size_t k, size_t taps) {
+    float *w = take_part(in, base, "weight", n, k, taps), *bias = take_part(in, base, "bias", n, 0, 0), *ordered = taps_first(in, w, n, k, taps);
+    pack(in, out, type, ordered, bias, n, k * taps);
+    free(w);
+    free(bias);
+    free(ordered);
+}
+
+/* [dim][1][7] to [7][dim] */
+static float *depthwise(loader *in, const char *base, size_t dim) {
+    float *w = take_part(in, base, "dwconv.weight", dim, 1, DW_TAPS), *out = taps_first(in, w, 1, dim, DW_TAPS);
+    free(w);
+    return out;
+}
+
+static void convnext_load(loader *in, convnext *out, word_type type, const char *base, size_t dim, size_t inner, int v2) {
+    char name[160];
+    out->dim = dim;
+    out->inner = inner;
+    out->dw = depthwise(in, base, dim);
+    out->dw_bias = take_part(in, base, "dwconv.bias", dim, 0, 0);
+    out->norm_gain = take_part(in, base, "norm.weight", dim, 0, 0);
+    out->norm_offset = take_part(in, base, "norm.bias", dim, 0, 0);
+    snprintf(name, sizeof name, "%s.pwconv1", base);
+    linear(in, &out->up, type, name, inner, dim);
+    snprintf(name, sizeof name, "%s.pwconv2", base);
+    linear(in, &out->down, type, name, dim, inner);
+    if (v2) {
+        out->grn_gamma = take_part(in, base, "grn.gamma", 1, 1, inner);
+        out->grn_beta = take_part(in, base, "grn.beta", 1, 1, inner);
+    } else {
+        out->scale = take_part(in, base, "gamma", dim, 0, 0);
+    }
+}
+
+static void *array(loader *in, size_t n, size_t size) {
+    void *out = calloc(n ? n : 1, size);
+    if (!out && !in->status) in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a model");
+    return out;
+}
+
+static void load_text(loader *in) {
+    native *m = in->m;
+    char name[64];
+    const size_t td = m->text_dim;
+    m->embedding = take(in, "text_embed.text_embed.weight", m->n_tokens, td, 0);
+    m->text = array(in, m->n_text, sizeof *m->text);
+    for (size_t i = 0; m->text && i < m->n_text; i++) {
+        snprintf(name, sizeof name, "text_embed.text_blocks.%zu", i);
+        convnext_load(in, &m->text[i], WORD_F32, name, td, 2 * td, 1);
+    }
+    if (m->info.text_layout == ISHOW_TEXT_ALIGNED) {
+        linear(in, &m->phase, WORD_F32, "text_embed.phase_proj", td, 3);
+        convnext_load(in, &m->frame, WORD_F32, "text_embed.frame_block", td, 2 * td, 1);
+    }
+}
+
+/* The input projection takes (x, reference, text) side by side: its columns are used in two parts. */
+static void load_input(loader *in) {
+    native *m = in->m;
+    const size_t whole = 2 * m->mels + m->text_dim, rest = m->mels + m->text_dim;
+    float *w = take(in, "input_embed.proj.weight", m->dim, whole, 0), *bias = take(in, "input_embed.proj.bias", m->dim, 0, 0);
+    float *part = array(in, m->dim * rest, sizeof *part);
+    for (size_t i = 0; !in->status && i < m->dim; i++) memcpy(part + i * m->mels, w + i * whole, m->mels * sizeof *part);
+    pack(in, &m->input, m->conv, part, NULL, m->dim, m->mels);
+    for (size_t i = 0; !in->status && i < m->dim; i++) memcpy(part + i * rest, w + i * whole + m->mels, rest * sizeof *part);
+    pack(in, &m->condition, WORD_F32, part, bias, m->dim, rest);
+    free(w);
+    free(bias);
+    free(part);
+}
+
+/* A grouped convolution: one matrix a group. */
+static void load_positions(loader *in, matrix **out, const char *base) {
+    native *m = in->m;
+    const size_t width = m->dim / CONV_GROUPS;
+    *out = array(in, CONV_GROUPS, sizeof **out);
+    float *w = take_part(in, base, "weight", m->dim, width, CONV_TAPS), *bias = take_part(in, base, "bias", m->dim, 0, 0), *ordered = taps_first(in, w, m->dim, width, CONV_TAPS);
+    for (size_t g = 0; !in->status && g < CONV_GROUPS; g++)
+        pack(in, &(*out)[g], m->conv, ordered + g * width * width * CONV_TAPS, bias + g * width, width, width * CONV_TAPS);
+    free(w);
+    free(bias);
+    free(ordered);
+}
+
+static void load_block(loader *in, block *out, size_t i) {
+    native *m = in->m;
+    static const char *const parts[] = {"q", "k", "v"};
+    char name[96];
+    const size_t n = m->inner, k = m->dim;
+    float *w = array(in, 3 * n * k, sizeof *w), *bias = array(in, 3 * n, sizeof *bias);
+    for (size_t p = 0; !in->status && p < 3; p++) {
+        snprintf(name, sizeof name, "transformer_blocks.%zu.attn.to_%s", i, parts[p]);
+        float *one = take_part(in, name, "weight", n, k, 0), *one_bias = take_part(in, name, "bias", n, 0, 0);
+        if (!in->status) {
+            memcpy(w + p * n * k, one, n * k * sizeof *w);
+            memcpy(bias + p * n, one_bias, n * sizeof *bias);
+        }
+        free(one);
+        free(one_bias);
+    }
+    pack(in, &out->qkv, m->linear, w, bias, 3 * n, k);
+    free(w);
+    free(bias);
+    snprintf(name, sizeof name, "transformer_blocks.%zu.attn.to_out.0", i);
+    linear(in, &out->out, m->linear, name, m->dim, n);
+    snprintf(name, sizeof name, "transformer_blocks.%zu.ff.ff.0.0", i);
+    linear(in, &out->ff1, m->linear, name, m->ff, m->dim);
+    snprintf(name, sizeof name, "transformer_blocks.%zu.ff.ff.2", i);
+    linear(in, &out->ff2, m->linear, name, m->dim, m->ff);
+    snprintf(name, sizeof name, "transformer_blocks.%zu.attn_norm.linear", i);
+    linear(in, &m->ada[i], WORD_F32, name, 6 * m->dim, m->dim);
+}
+
+static void load_dit(loader *in) {
+    native *m = in->m;
+    load_text(in);
+    load_input(in);
+    load_positions(in, &m->conv1, "input_embed.conv_pos_embed.conv1d.0");
+    load_positions(in, &m->conv2, "input_embed.conv_pos_embed.conv1d.2");
+    linear(in, &m->time1, WORD_F32, "time_embed.time_mlp.0", m->dim, TIME_WIDTH);
+    linear(in, &m->time2, WORD_F32, "time_embed.time_mlp.2", m->dim, m->dim);
+    m->ada = array(in, m->depth + 1, sizeof *m->ada);
+    m->blocks = array(in, m->depth, sizeof *m->blocks);
+    for (size_t i = 0; !in->status && i < m->depth; i++) load_block(in, &m->blocks[i], i);
+    if (!in->status) linear(in, &m->ada[m->depth], WORD_F32, "norm_out.linear", 2 * m->dim, m->dim);
+    linear(in, &m->proj_out, m->output, "proj_out", m->mels, m->dim);
+}
+
+static void load_vocos(loader *in) {
+    native *m = in->m;
+    char name[64];
+    const size_t dim = m->vocos_dim;
+    convolution(in, &m->vocos_embed, m->vocoder, "backbone.embed", dim, m->mels, DW_TAPS);
+    m->vocos_norm_gain = take(in, "backbone.norm.weight", dim, 0, 0);
+    m->vocos_norm_offset = take(in, "backbone.norm.bias", dim, 0, 0);
+    m->vocos = array(in, m->n_vocos, sizeof *m->vocos);
+    for (size_t i = 0; m->vocos && i < m->n_vocos; i++) {
+        snprintf(name, sizeof name, "backbone.convnext.%zu", i);
+        convnext_load(in, &m->vocos[i], m->vocoder, name, dim, m->vocos_inner, 0);
+    }
+    m->vocos_final_gain = take(in, "backbone.final_layer_norm.weight", dim, 0, 0);
+    m->vocos_final_offset = take(in, "backbone.final_layer_norm.bias", dim, 0, 0);
+    linear(in, &m->head, WORD_F32, "head.out", (size_t)m->info.n_fft + 2, dim); /* phases need the digits */
+}
+
+static void load_durations(loader *in) {
+    native *m = in->m;
+    char name[64];
+    const size_t dim = m->duration_dim;
+    m->duration_embedding = take(in, "embed.weight", m->n_tokens, dim, 0);
+    m->duration = array(in, m->n_duration, sizeof *m->duration);
+    for (size_t i = 0; m->duration && i < m->n_duration; i++) {
+        snprintf(name, sizeof name, "blocks.%zu.conv", i);
+        convolution(in, &m->duration[i].conv, WORD_F32, name, dim, dim, m->duration_taps);
+        snprintf(name, sizeof name, "blocks.%zu", i);
+        m->duration[i].norm_gain = take_part(in, name, "norm.weight", dim, 0, 0);
+        m->duration[i].norm_offset = take_part(in, name, "norm.bias", dim, 0, 0);
+    }
+    m->duration_gain = take(in, "norm.weight", dim, 0, 0);
+    m->duration_offset = take(in, "norm.bias", dim, 0, 0);
+    linear(in, &m->duration_out, WORD_F32, "out", 1, dim);
+}
+
+static void load_file(loader *in, const char *path, void (*load)(loader *in)) {
+    if (in->status) return;
+    in->status = tensor_file_open(&in->file, path, in->error);
+    if (!in->status) load(in);
+    tensor_file_close(in->file);
+    in->file = NULL;
+}
+
+/* Tables of angles t / 10000^(2 i / width), as the networks' positions use them. Text positions are cosines, then sines, of one row. */
+static void load_tables(loader *in) {
+    native *m = in->m;
+    const size_t frames = m->info.max_frames, half = m->dim_head / 2, text_half = m->text_dim / 2;
+    m->cos = ishow_alloc(frames * half, sizeof *m->cos);
+    m->sin = ishow_alloc(frames * half, sizeof *m->sin);
+    m->positions = ishow_alloc(frames * m->text_dim, sizeof *m->positions);
+    if (!m->cos || !m->sin || !m->positions) {
+        in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a model");
+        return;
+    }
+    for (size_t f = 0; f < frames; f++) {
+        for (size_t i = 0; i < half; i++) {
+            const float angle = (float)f * (1.0f / powf(10000.0f, (float)(2 * i) / (float)m->dim_head));
+            m->cos[f * half + i] = cosf(angle);
+            m->sin[f * half + i] = sinf(angle);
+        }
+        for (size_t i = 0; i < text_half; i++) {
+            const float angle = (float)f * (1.0f / powf(10000.0f, (float)(2 * i) / (float)m->text_dim));
+            m->positions[f * m->text_dim + i] = cosf(angle);
+            m->positions[f * m->text_dim + text_half + i] = sinf(angle);
+        }
+    }
+}
+
+static ishow_status check_sizes(const native *m, ishow_error *error) {
+    const char *fault = NULL;
+    if (!m->dim || !m->depth || !m->heads || !m->mels || !m->text_dim || m->n_tokens < 2 || m->info.max_frames < 2) fault = "sizes must be positive";
+    else if (m->dim_head % PANEL || m->dim_head > 256 || m->rope_heads > m->heads) fault = "the width of a head must be a multiple of 16 up to 256";
+    else if (m->dim % CONV_GROUPS || m->text_dim % 2 || m->mels % 2) fault = "dim must divide by 16, text_dim and n_mels by 2";
+    else if (m->ff > KERNEL_WIDTH || m->dim > KERNEL_WIDTH || m->inner > KERNEL_WIDTH || m->vocos_inner > KERNEL_WIDTH) fault = "a layer is wider than the kernels take";
+    else if (m->info.n_fft < 16 || m->info.n_fft % 2) fault = "n_fft must be even";
+    return fault ? ishow_fail(error, ISHOW_EINVAL, "model", "This architecture cannot run natively: %s.", fault) : ISHOW_OK;
+}
+
+ishow_status native_load(native *m, const char *json, ishow_error *error) {
+    json_error_t why;
+    loader in = {.m = m, .error = error};
+    const char *layout, *dit, *vocos, *duration = NULL, *name, *precision, *hash;
+    json_int_t dim, depth, heads, dim_head, ff_mult, text_dim, n_text, embeds, rope, mels, v_dim, v_inner, v_layers, frames, chunk, d_dim = 0, d_layers = 0, d_taps = 0;
+    double mean, std;
+    ishow_model_info *info = &m->info;
+    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why), *d;
+    if (!root || json_unpack_ex(root, &why, 0, "{s:{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:b, s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I}, s:{s:F, s:F}, s:{s:I, s:I, s:I}, s:s, s:s}",
+                                "info", "name", &name, "precision", &precision, "content_hash", &hash, "sample_rate", &info->sample_rate, "n_fft", &info->n_fft, "hop", &info->hop,
+                                "n_mels", &mels, "text_layout", &layout, "uses_prompt", &info->uses_prompt, "max_frames", &frames, "chunk_frames", &chunk,
+                                "dit", "dim", &dim, "depth", &depth, "heads", &heads, "dim_head", &dim_head, "ff_mult", &ff_mult, "text_dim", &text_dim, "conv_layers", &n_text,
+                                "text_num_embeds", &embeds, "text_mask_padding", &m->mask_padding, "rope_heads", &rope,
+                                "mel", "mean", &mean, "std", &std, "vocos", "dim", &v_dim, "intermediate_dim", &v_inner, "num_layers", &v_layers, "dit_file", &dit, "vocos_file", &vocos)) {
+        in.status = ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s.", why.text);
+        goto done;
+    }
+    d = json_object_get(root, "duration");
+    if (!json_is_null(d) && json_unpack_ex(d, &why, 0, "{s:I, s:I, s:I, s:s}", "dim", &d_dim, "layers", &d_layers, "kernel", &d_taps, "file", &duration)) {
+        in.status = ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s.", why.text);
+        goto done;
+    }
+    m->dim = (size_t)dim, m->depth = (size_t)depth, m->heads = (size_t)heads, m->dim_head = (size_t)dim_head, m->ff = (size_t)(dim * ff_mult);
+    m->inner = m->heads * m->dim_head, m->text_dim = (size_t)text_dim, m->n_text = (size_t)n_text, m->n_tokens = (size_t)embeds + 1, m->rope_heads = (size_t)rope;
+    m->mels = (size_t)mels, m->mel_mean = (float)mean, m->mel_std = (float)std;
+    m->vocos_dim = (size_t)v_dim, m->vocos_inner = (size_t)v_inner, m->n_vocos = (size_t)v_layers;
+    m->duration_dim = (size_t)d_dim, m->n_duration = (size_t)d_layers, m->duration_taps = (size_t)d_taps;
+    snprintf(info->name, sizeof info->name, "%s", name);
+    snprintf(info->precision, sizeof info->precision, "%s", precision);
+    snprintf(info->content_hash, sizeof info->content_hash, "%s", hash);
+    snprintf(info->backend, sizeof info->backend, "native");
+    info->text_layout = !strcmp(layout, "aligned") ? ISHOW_TEXT_ALIGNED : !strcmp(layout, "average") ? ISHOW_TEXT_AVERAGE : ISHOW_TEXT_PADDED;
+    info->n_mels = (int)mels;
+    info->dim = (int)dim;
+    info->mod_width = (int)((6 * depth + 2) * dim);
+    info->predicts_durations = duration != NULL;
+    info->max_frames = (size_t)frames;
+    info->chunk_frames = (size_t)chunk;
+    info->max_rows = 1;
+    if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = WORD_F32;
+    else if (!strcmp(precision, "bf16")) m->linear = m->conv = m->output = m->vocoder = WORD_BF16;
+    else if (!strcmp(precision, "int8-dynamic")) m->linear = WORD_S8, m->conv = m->vocoder = WORD_BF16, m->output = WORD_F32;
+    else {
+        in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "precision must be fp32, bf16 or int8-dynamic, not %s", precision);
+        goto done;
+    }
+    if ((in.status = check_sizes(m, error))) goto done;
+    if (m->dim / CONV_GROUPS % 2) m->conv = WORD_F32; /* words of two values must not straddle a group */
+    load_tables(&in);
+    load_file(&in, dit, load_dit);
+    load_file(&in, vocos, load_vocos);
+    if (duration) load_file(&in, duration, load_durations);
+done:
+    json_decref(root);
+    return in.status;
+}
+
+static void convnext_free(convnext *c) {
+    float *all[] = {c->dw, c->dw_bias, c->norm_gain, c->norm_offset, c->grn_gamma, c->grn_beta, c->scale};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+    matrix_free(&c->up);
+    matrix_free(&c->down);
+}
+
+void native_unload(native *m) {
+    for (size_t i = 0; m->text && i < m->n_text; i++) convnext_free(&m->text[i]);
+    for (size_t i = 0; m->vocos && i < m->n_vocos; i++) convnext_free(&m->vocos[i]);
+    convnext_free(&m->frame);
+    for (size_t i = 0; m->ada && i <= m->depth; i++) matrix_free(&m->ada[i]);
+    for (size_t i = 0; m->blocks && i < m->depth; i++) {
+        matrix *all[] = {&m->blocks[i].qkv, &m->blocks[i].out, &m->blocks[i].ff1, &m->blocks[i].ff2};
+        for (size_t k = 0; k < 4; k++) matrix_free(all[k]);
+    }
+    for (size_t g = 0; g < CONV_GROUPS; g++) {
+        if (m->conv1) matrix_free(&m->conv1[g]);
+        if (m->conv2) matrix_free(&m->conv2[g]);
+    }
+    for (size_t i = 0; m->duration && i < m->n_duration; i++) {
+        matrix_free(&m->duration[i].conv);
+        free(m->duration[i].norm_gain);
+        free(m->duration[i].norm_offset);
+    }
+    matrix *matrices[] = {&m->phase, &m->condition, &m->time1, &m->time2, &m->input, &m->proj_out, &m->vocos_embed, &m->head, &m->duration_out};
+    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) matrix_free(matrices[i]);
+    void *plain[] = {m->embedding, m->positions, m->text, m->ada, m->conv1, m->conv2, m->blocks, m->cos, m->sin, m->vocos_norm_gain, m->vocos_norm_offset, m->vocos_final_gain,
+                     m->vocos_final_offset, m->vocos, m->duration_embedding, m->duration_gain, m->duration_offset, m->duration};
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) free(plain[i]);
+}

@@ -1,0 +1,192 @@
+/* One Euler step of the flow: x += dt (c + (c - u) cfg), both guidance branches in one pass over 2 T rows.
+ *
+ * Everything between two attentions is row by row, so one task takes a block of rows through all of it: output product, feed-forward and the
+ * next layer's queries, keys and values, whose activations never leave the cache. A layer is two rounds of tasks. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "model/native.h"
+
+typedef struct stepping {
+    native *m;
+    const ishow_step_row *row;
+    size_t frames, rows, block; /* T, 2 T, rows of a task */
+    size_t layer;
+    float *x;        /* [2T][D] residual stream */
+    float *qkv;      /* [2T][3 I] */
+    float *attended; /* [2T][I] */
+    float *gains;    /* [2 depth + 1][D]: 1 + scale of each norm */
+} stepping;
+
+static const float EPS = 1e-6f;
+
+static size_t rows_at(size_t first, size_t block, size_t all) { return all - first < block ? all - first : block; }
+
+/* x W + h, for a block of frames; the branches share the product. */
+static void task_input(void *self, size_t i, int thread) {
+    stepping *s = self;
+    const native *m = s->m;
+    const size_t first = i * s->block, n = rows_at(first, s->block, s->frames), dim = m->dim;
+    char *memory = m->scratch[thread].data;
+    float *y = (float *)(void *)memory;
+    memory += (n * dim * sizeof *y + 63) / 64 * 64;
+    const operand x = native_operand(m, m->conv, s->row->x + first * m->mels, m->mels, n, m->mels, &memory);
+    m->k->product(&x, n, &m->input, PRODUCT_STORE, NULL, y, dim);
+    const float *h[] = {s->row->h_cond + first * dim, s->row->h_uncond + first * dim};
+    for (size_t b = 0; b < 2; b++) {
+        float *to = s->x + (b * s->frames + first) * dim;
+        for (size_t k = 0; k < n * dim; k++) to[k] = h[b][k] + y[k];
+    }
+}
+
+/* Both position convolutions of one group of channels in one branch. Its channels are laid out side by side with padding at both ends, so that a
+ * row of the product is the window around a frame. */
+static void task_positions(void *self, size_t i, int thread) {
+    stepping *s = self;
+    const native *m = s->m;
+    const size_t group = i % CONV_GROUPS, width = m->dim / CONV_GROUPS, words = words_of(m->conv, width), half = CONV_TAPS / 2, T = s->frames;
+    float *x = s->x + i / CONV_GROUPS * T * m->dim + group * width;
+    uint32_t *padded = m->scratch[thread].data;
+    float *y = (float *)(void *)(padded + (T + 2 * half) * words);
+    const operand window = {.words = padded, .stride = words};
+    memset(padded, 0, half * words * sizeof *padded);
+    memset(padded + (half + T) * words, 0, half * words * sizeof *padded);
+    m->k->to_words(m->conv, x, m->dim, T, width, padded + half * words, words, NULL, NULL);
+    m->k->product(&window, T, &m->conv1[group], PRODUCT_MISH, NULL, y, width);
+    m->k->to_words(m->conv, y, width, T, width, padded + half * words, words, NULL, NULL);
+    m->k->product(&window, T, &m->conv2[group], PRODUCT_MISH, NULL, y, width);
+    for (size_t f = 0; f < T; f++)
+        for (size_t c = 0; c < width; c++) x[f * m->dim + c] += y[f * width + c];
+}
+
+/* One of the six vectors of this step's modulation for a layer: shift, scale, gate; the same for the feed-forward. */
+static const float *modulation(const stepping *s, size_t layer, size_t which) { return s->row->mod + (6 * layer + which) * s->m->dim; }
+
+static void queries(const stepping *s, size_t layer, size_t first, size_t n, char *memory) {
+    const native *m = s->m;
+    const size_t dim = m->dim, inner = m->inner;
+    float *normal = (float *)(void *)memory;
+    memory += (n * dim * sizeof *normal + 63) / 64 * 64;
+    m->k->norm(s->x + first * dim, dim, n, dim, EPS, s->gains + 2 * layer * dim, modulation(s, layer, 0), normal, dim);
+    const operand x = native_operand(m, m->linear, normal, dim, n, dim, &memory);
+    m->k->product(&x, n, &m->blocks[layer].qkv, PRODUCT_STORE, NULL, s->qkv + first * 3 * inner, 3 * inner);
+}
+
+static void task_queries(void *self, size_t i, int thread) {
+    stepping *s = self;
+    queries(s, 0, i * s->block, rows_at(i * s->block, s->block, s->rows), s->m->scratch[thread].data);
+}
+
+static void task_attention(void *self, size_t i, int thread) {
+    stepping *s = self;
+    const native *m = s->m;
+    const size_t branch = i / m->heads, head = i % m->heads, inner = m->inner;
+    const float *q = s->qkv + branch * s->frames * 3 * inner + head * m->dim_head;
+    const attention a = {.q = q, .k = q + inner, .v = q + 2 * inner, .stride = 3 * inner, .frames = s->frames, .width = m->dim_head, .cos = head < m->rope_heads ? m->cos : NULL, .sin = m->sin,
+                         .type = m->linear == WORD_F32 ? WORD_F32 : WORD_BF16, .out = s->attended + branch * s->frames * inner + head * m->dim_head, .out_stride = inner,
+                         .scratch = m->scratch[thread].data};
+    m->k->attend(&a);
+}
+
+static void task_rest(void *self, size_t i, int thread) {
+    stepping *s = self;
+    const native *m = s->m;
+    const block *b = &m->blocks[s->layer];
+    const size_t first = i * s->block, n = rows_at(first, s->block, s->rows), dim = m->dim;
+    char *const memory = m->scratch[thread].data, *words = memory;
+    float *x = s->x + first * dim;
+    const operand attended = native_operand(m, m->linear, s->attended + first * m->inner, m->inner, n, m->inner, &words);
+    m->k->product(&attended, n, &b->out, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
+
+    words = memory;
+    float *normal = (float *)(void *)words;
+    words += (n * dim * sizeof *normal + 63) / 64 * 64;
+    float *hidden = (float *)(void *)words;
+    words += (n * m->ff * sizeof *hidden + 63) / 64 * 64;
+    m->k->norm(x, dim, n, dim, EPS, s->gains + (2 * s->layer + 1) * dim, modulation(s, s->layer, 3), normal, dim);
+    char *const free_words = words;
+    const operand wide = native_operand(m, m->linear, normal, dim, n, dim, &words);
+    m->k->product(&wide, n, &b->ff1, PRODUCT_GELU_TANH, NULL, hidden, m->ff);
+    words = free_words;
+    const operand back = native_operand(m, m->linear, hidden, m->ff, n, m->ff, &words);
+    m->k->product(&back, n, &b->ff2, PRODUCT_GATED, modulation(s, s->layer, 5), x, dim);
+    if (s->layer + 1 < m->depth) queries(s, s->layer + 1, first, n, memory);
+}
+
+/* Last norm, velocity of both branches, and the step itself, for a block of frames. */
+static void task_output(void *self, size_t i, int thread) {
+    stepping *s = self;
+    const native *m = s->m;
+    const size_t first = i * s->block, n = rows_at(first, s->block, s->frames), dim = m->dim;
+    char *memory = m->scratch[thread].data;
+    float *v[2];
+    const float *shift = s->row->mod + (6 * m->depth + 1) * dim;
+    for (size_t b = 0; b < 2; b++) {
+        v[b] = (float *)(void *)memory;
+        memory += (n * m->mels * sizeof(float) + 63) / 64 * 64;
+        char *words = memory;
+        float *normal = (float *)(void *)words;
+        words += (n * dim * sizeof *normal + 63) / 64 * 64;
+        m->k->norm(s->x + (b * s->frames + first) * dim, dim, n, dim, EPS, s->gains + 2 * m->depth * dim, shift, normal, dim);
+        const operand x = native_operand(m, m->output, normal, dim, n, dim, &words);
+        m->k->product(&x, n, &m->proj_out, PRODUCT_STORE, NULL, v[b], m->mels);
+    }
+    m->k->guided_step(s->row->x + first * m->mels, v[0], v[1], s->row->dt, s->row->cfg, n * m->mels);
+}
+
+/* Scratch of a thread: the largest of what the tasks lay out. */
+static size_t scratch_bytes(const native *m, size_t frames, size_t block) {
+    const size_t dim = m->dim, half = CONV_TAPS / 2, slack = 1024;
+    const size_t rest = block * (dim + m->ff) * sizeof(float) + operand_bytes(m->linear, block, m->ff) + operand_bytes(m->linear, block, dim) + operand_bytes(m->linear, block, m->inner);
+    const size_t output = block * (2 * m->mels + dim) * sizeof(float) + operand_bytes(m->output, block, dim);
+    const size_t input = block * dim * sizeof(float) + operand_bytes(m->conv, block, m->mels);
+    const size_t positions = sizeof(float) * (frames + 2 * half) * (dim / CONV_GROUPS) * 2;
+    const size_t head = attention_scratch(frames, m->dim_head);
+    size_t most = rest + slack;
+    const size_t all[] = {output + slack, input + slack, positions + slack, head + slack};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i] > most) most = all[i];
+    return most;
+}
+
+static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *error) {
+    const size_t T = row->frames, dim = m->dim;
+    if (T < 2 || T > m->info.max_frames) return ishow_fail(error, ISHOW_EINVAL, "", "A row of %zu frames was given; this model takes 2 to %zu.", T, m->info.max_frames);
+    stepping s = {.m = m, .row = row, .frames = T, .rows = 2 * T};
+    s.x = room_floats(&m->a, 2 * T * dim);
+    s.qkv = room_floats(&m->b, 2 * T * 3 * m->inner);
+    s.attended = room_floats(&m->c, 2 * T * m->inner);
+    s.gains = room_floats(&m->d, (2 * m->depth + 1) * dim);
+    const size_t over_frames = native_rows(m, T), over_rows = native_rows(m, 2 * T), widest = over_frames > over_rows ? over_frames : over_rows;
+    if (!s.x || !s.qkv || !s.attended || !s.gains || !native_scratch(m, scratch_bytes(m, T, widest)))
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", T);
+    for (size_t layer = 0; layer < m->depth; layer++)
+        for (size_t k = 0; k < dim; k++) {
+            s.gains[2 * layer * dim + k] = 1.0f + modulation(&s, layer, 1)[k];
+            s.gains[(2 * layer + 1) * dim + k] = 1.0f + modulation(&s, layer, 4)[k];
+        }
+    for (size_t k = 0; k < dim; k++) s.gains[2 * m->depth * dim + k] = 1.0f + row->mod[6 * m->depth * dim + k];
+
+    const size_t frame_tasks = (T + over_frames - 1) / over_frames, row_tasks = (2 * T + over_rows - 1) / over_rows;
+    s.block = over_frames;
+    team_run(m->team, frame_tasks, task_input, &s);
+    team_run(m->team, 2 * (size_t)CONV_GROUPS, task_positions, &s);
+    s.block = over_rows;
+    team_run(m->team, row_tasks, task_queries, &s);
+    for (s.layer = 0; s.layer < m->depth; s.layer++) {
+        team_run(m->team, 2 * m->heads, task_attention, &s);
+        team_run(m->team, row_tasks, task_rest, &s);
+    }
+    s.block = over_frames;
+    team_run(m->team, frame_tasks, task_output, &s);
+    return ISHOW_OK;
+}
+
+ishow_status native_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
+    for (size_t i = 0; i < n_rows; i++) {
+        ishow_status status = step_row(self, &rows[i], error);
+        if (status) return status;
+    }
+    return ISHOW_OK;
+}

@@ -1,0 +1,87 @@
+/* The vocoder: log-mel to the complex spectrum that the inverse STFT of audio/ turns into sound. */
+#include <string.h>
+
+#include "base/base.h"
+#include "model/native.h"
+
+typedef struct vocoding {
+    native *m;
+    const uint32_t *mel;  /* words of the log-mel, DW_TAPS / 2 frames of padding at both ends */
+    size_t frames, block, layer;
+    float *from, *to;     /* [T][dim]; a layer reads its neighbours' rows, so it writes elsewhere */
+    float *real, *imag;
+} vocoding;
+
+static const float EPS = 1e-6f;
+static const float MAX_MAGNITUDE = 1e2f; /* against a runaway exponential */
+
+static size_t rows_of(const vocoding *v, size_t i) { return v->frames - i * v->block < v->block ? v->frames - i * v->block : v->block; }
+
+static void task_embed(void *self, size_t i, int thread) {
+    vocoding *v = self;
+    const native *m = v->m;
+    const size_t first = i * v->block, n = rows_of(v, i), dim = m->vocos_dim, words = words_of(m->vocoder, m->mels);
+    const operand window = {.words = v->mel + first * words, .stride = words};
+    float *y = m->scratch[thread].data;
+    m->k->product(&window, n, &m->vocos_embed, PRODUCT_STORE, NULL, y, dim);
+    m->k->norm(y, dim, n, dim, EPS, m->vocos_norm_gain, m->vocos_norm_offset, v->from + first * dim, dim);
+}
+
+static void task_block(void *self, size_t i, int thread) {
+    vocoding *v = self;
+    const native *m = v->m;
+    const convnext *c = &m->vocos[v->layer];
+    const size_t first = i * v->block, n = rows_of(v, i), dim = c->dim;
+    float *y = m->scratch[thread].data, *hidden = y + n * dim;
+    char *memory = (char *)(hidden + n * c->inner), *words = memory;
+    m->k->depthwise(v->from, v->frames, first, n, dim, c->dw, DW_TAPS, c->dw_bias, y);
+    m->k->norm(y, dim, n, dim, EPS, c->norm_gain, c->norm_offset, y, dim);
+    const operand x = native_operand(m, m->vocoder, y, dim, n, dim, &words);
+    m->k->product(&x, n, &c->up, PRODUCT_GELU, NULL, hidden, c->inner);
+    words = memory;
+    const operand back = native_operand(m, m->vocoder, hidden, c->inner, n, c->inner, &words);
+    memcpy(v->to + first * dim, v->from + first * dim, n * dim * sizeof *v->to);
+    m->k->product(&back, n, &c->down, PRODUCT_GATED, c->scale, v->to + first * dim, dim);
+}
+
+static void task_head(void *self, size_t i, int thread) {
+    vocoding *v = self;
+    const native *m = v->m;
+    const size_t first = i * v->block, n = rows_of(v, i), dim = m->vocos_dim, bins = (size_t)m->info.n_fft / 2 + 1;
+    float *y = m->scratch[thread].data, *both = y + n * dim;
+    m->k->norm(v->from + first * dim, dim, n, dim, EPS, m->vocos_final_gain, m->vocos_final_offset, y, dim);
+    const operand x = {.words = (const uint32_t *)(const void *)y, .stride = dim};
+    m->k->product(&x, n, &m->head, PRODUCT_STORE, NULL, both, 2 * bins);
+    for (size_t f = 0; f < n; f++)
+        m->k->spectrum(both + f * 2 * bins, both + f * 2 * bins + bins, MAX_MAGNITUDE, v->real + (first + f) * bins, v->imag + (first + f) * bins, bins);
+}
+
+ishow_status native_vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error) {
+    native *m = self;
+    const size_t half = DW_TAPS / 2, words = words_of(m->vocoder, m->mels), dim = m->vocos_dim, bins = (size_t)m->info.n_fft / 2 + 1;
+    if (frames < 2 || frames > m->info.max_frames) return ishow_fail(error, ISHOW_EINVAL, "", "%zu frames were given; this model takes 2 to %zu.", frames, m->info.max_frames);
+    vocoding v = {.m = m, .frames = frames, .real = real, .imag = imag, .block = native_rows(m, frames)};
+    float *plain = room_floats(&m->a, frames * m->mels);
+    uint32_t *padded = (uint32_t *)(void *)room_floats(&m->b, (frames + 2 * half) * words);
+    v.from = room_floats(&m->c, frames * dim);
+    v.to = room_floats(&m->d, frames * dim);
+    const size_t scratch = sizeof(float) * v.block * (dim + (m->vocos_inner > 2 * bins ? m->vocos_inner : 2 * bins)) + operand_bytes(m->vocoder, v.block, m->vocos_inner) +
+                           operand_bytes(m->vocoder, v.block, dim) + 1024;
+    if (!plain || !padded || !v.from || !v.to || !native_scratch(m, scratch)) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu frames of sound", frames);
+    for (size_t i = 0; i < frames * m->mels; i++) plain[i] = mel[i] * m->mel_std + m->mel_mean;
+    memset(padded, 0, half * words * sizeof *padded);
+    memset(padded + (half + frames) * words, 0, half * words * sizeof *padded);
+    m->k->to_words(m->vocoder, plain, m->mels, frames, m->mels, padded + half * words, words, NULL, NULL);
+    v.mel = padded;
+
+    const size_t tasks = (frames + v.block - 1) / v.block;
+    team_run(m->team, tasks, task_embed, &v);
+    for (v.layer = 0; v.layer < m->n_vocos; v.layer++) {
+        team_run(m->team, tasks, task_block, &v);
+        float *swap = v.from;
+        v.from = v.to;
+        v.to = swap;
+    }
+    team_run(m->team, tasks, task_head, &v);
+    return ISHOW_OK;
+}

@@ -1,0 +1,169 @@
+/* The format: eight bytes with the length of a JSON table, the table, then the data. Published by Hugging Face; little endian. */
+#include "model/safetensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/base.h"
+
+enum { TABLE_MAX = 64 * 1024 * 1024 };
+
+struct tensor_file {
+    char *path;
+    unsigned char *data; /* the mapping */
+    size_t size, begin;  /* of the whole file; where tensors begin */
+    json_t *table;
+};
+
+static ishow_status bad(const tensor_file *file, const char *name, const char *what, ishow_error *error) {
+    return ishow_fail(error, ISHOW_EFORMAT, "model", "%s: %s%s%s.", file->path, name, *name ? " " : "", what);
+}
+
+static size_t width_of(const char *type) { return !strcmp(type, "F32") ? 4 : !strcmp(type, "F16") || !strcmp(type, "BF16") ? 2 : 0; }
+
+/* Type and place of an entry; 0 when it is malformed. */
+static int locate(const tensor_file *file, json_t *entry, const char **type, size_t *begin, size_t *n) {
+    json_int_t from, to;
+    if (json_unpack(entry, "{s:s, s:[I, I]}", "dtype", type, "data_offsets", &from, &to) || from < 0 || to < from || (uint64_t)to > file->size - file->begin) return 0;
+    const size_t width = width_of(*type);
+    *begin = file->begin + (size_t)from;
+    *n = width ? (size_t)(to - from) / width : 0;
+    return width && (size_t)(to - from) % width == 0;
+}
+
+ishow_status tensor_file_open(tensor_file **out, const char *path, ishow_error *error) {
+    ishow_status status = ISHOW_OK;
+    struct stat info;
+    json_error_t why;
+    uint64_t length = 0;
+    int fd = -1;
+    *out = NULL;
+    tensor_file *file = calloc(1, sizeof *file);
+    if (!file || !(file->path = ishow_strdup(path))) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a weight file");
+        goto done;
+    }
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info)) {
+        status = ishow_fail(error, errno == ENOENT ? ISHOW_ENOTFOUND : ISHOW_EIO, "model", "%s cannot be read: %s.", path, strerror(errno));
+        goto done;
+    }
+    file->size = (size_t)info.st_size;
+    if (file->size < sizeof length) {
+        status = bad(file, "", "is too short to be safetensors", error);
+        goto done;
+    }
+    void *mapping = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (mapping == MAP_FAILED) {
+        status = ishow_fail(error, ISHOW_EIO, "model", "%s cannot be mapped: %s.", path, strerror(errno));
+        goto done;
+    }
+    file->data = mapping;
+    memcpy(&length, file->data, sizeof length);
+    if (length > TABLE_MAX || length > file->size - sizeof length) {
+        status = bad(file, "", "is not safetensors, or was cut off", error);
+        goto done;
+    }
+    file->begin = sizeof length + (size_t)length;
+    file->table = json_loadb((const char *)file->data + sizeof length, (size_t)length, JSON_REJECT_DUPLICATES, &why);
+    if (!json_is_object(file->table)) {
+        status = bad(file, "", "has no table of tensors", error);
+        goto done;
+    }
+    const char *name;
+    json_t *entry;
+    json_object_foreach(file->table, name, entry) {
+        const char *type;
+        size_t begin, n;
+        if (strcmp(name, "__metadata__") && json_is_object(entry) && json_object_get(entry, "dtype") && !width_of(json_string_value(json_object_get(entry, "dtype")))) continue; /* counters of the training; never asked for */
+        if (strcmp(name, "__metadata__") && !locate(file, entry, &type, &begin, &n)) {
+            status = bad(file, name, "lies outside the file or has a type that is not understood", error);
+            goto done;
+        }
+    }
+    *out = file;
+    file = NULL;
+done:
+    if (fd >= 0) close(fd);
+    tensor_file_close(file);
+    return status;
+}
+
+void tensor_file_close(tensor_file *file) {
+    if (!file) return;
+    if (file->data) munmap(file->data, file->size);
+    json_decref(file->table);
+    free(file->path);
+    free(file);
+}
+
+static float half_to_float(uint16_t h) {
+    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = h >> 10 & 31u, fraction = h & 0x3ffu;
+    uint32_t bits = sign;
+    float out;
+    if (exponent == 31) bits |= 0x7f800000u | fraction << 13;
+    else if (exponent) bits |= (exponent + 112) << 23 | fraction << 13;
+    else { /* zero or subnormal */
+        out = (float)fraction * 0x1p-24f;
+        return sign ? -out : out;
+    }
+    memcpy(&out, &bits, sizeof out);
+    return out;
+}
+
+static json_t *find(const tensor_file *file, const char *name) {
+    static const char *const prefixes[] = {"", "ema_model.transformer.", "ema_model.", "transformer."};
+    char whole[256];
+    json_t *entry = NULL;
+    for (size_t i = 0; !entry && i < sizeof prefixes / sizeof *prefixes; i++) {
+        snprintf(whole, sizeof whole, "%s%s", prefixes[i], name);
+        entry = json_object_get(file->table, whole);
+    }
+    return entry;
+}
+
+ishow_status tensor_read(const tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out, ishow_error *error) {
+    const char *type;
+    size_t begin, n, wanted = 1;
+    json_t *entry = find(file, name);
+    *out = NULL;
+    if (!entry) return bad(file, name, "is missing", error);
+    json_t *sizes = json_object_get(entry, "shape");
+    int fits = locate(file, entry, &type, &begin, &n) && json_array_size(sizes) == n_dims;
+    for (size_t i = 0; fits && i < n_dims; i++) {
+        fits = json_integer_value(json_array_get(sizes, i)) == (json_int_t)shape[i];
+        wanted *= shape[i];
+    }
+    if (!fits || n != wanted) return bad(file, name, "has another shape than the architecture needs", error);
+    float *values = ishow_alloc(n, sizeof *values);
+    if (!values) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %s", name);
+    const unsigned char *from = file->data + begin;
+    int finite = 1;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t half;
+        uint32_t bits;
+        if (*type == 'F' && type[1] == '3') memcpy(&values[i], from + 4 * i, sizeof values[i]);
+        else {
+            memcpy(&half, from + 2 * i, sizeof half);
+            bits = (uint32_t)half << 16;
+            if (*type == 'B') memcpy(&values[i], &bits, sizeof bits);
+            else values[i] = half_to_float(half);
+        }
+        finite &= isfinite(values[i]) != 0;
+    }
+    if (!finite) {
+        free(values);
+        return bad(file, name, "holds values that are no finite numbers", error);
+    }
+    *out = values;
+    return ISHOW_OK;
+}

@@ -1,0 +1,324 @@
+/* The kernels of every instruction set this processor has, against plain loops in double precision, and the team of threads that shares them. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "kernels/kernels.h"
+
+static const char *const names[] = {"generic", "avx2", "avx512"};
+enum { SETS = 3 };
+static const double tolerance[] = {[WORD_F32] = 2e-6, [WORD_BF16] = 8e-3, [WORD_S8] = 1.6e-2}; /* of a product, relative to the norms of both sides */
+
+static uint32_t state_of_noise = 1;
+static float noise(void) { /* uniform in [-1, 1) */
+    state_of_noise = state_of_noise * 1664525u + 1013904223u;
+    return (float)(int32_t)state_of_noise / 2147483648.0f;
+}
+
+static float *noise_of(size_t n) {
+    float *x = ishow_alloc(n ? n : 1, sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < n; i++) x[i] = noise();
+    return x;
+}
+
+typedef double (*function)(double);
+static double identity(double x) { return x; }
+static double gelu(double x) { return x * 0.5 * (1 + erf(x / sqrt(2))); }
+static double gelu_tanh(double x) { return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
+static double silu(double x) { return x / (1 + exp(-x)); }
+static double mish(double x) { return x * tanh(log1p(exp(x))); }
+
+/* Largest error of one product over its scale. */
+static double product_error(const kernels *k, word_type type, size_t rows, size_t n, size_t depth, product_end end, function f) {
+    float *x = noise_of(rows * depth), *w = noise_of(n * depth), *bias = noise_of(n), *gate = noise_of(n), *out = noise_of(rows * n + 1), *before = noise_of(0);
+    const size_t stride = words_of(type, depth);
+    uint32_t *words = ishow_alloc(rows * stride, sizeof *words);
+    float *scale = noise_of(rows);
+    int32_t *sum = ishow_alloc(rows, sizeof *sum);
+    matrix m;
+    double worst = 0;
+    free(before);
+    before = noise_of(rows * n);
+    memcpy(before, out, rows * n * sizeof *out);
+    out[rows * n] = 12345.0f; /* nothing is written behind the end */
+    assert_int_equal(matrix_pack(&m, type, w, bias, n, depth, NULL), ISHOW_OK);
+    assert_true(matrix_bytes(&m) >= n * words_of(type, depth) * 4);
+    k->to_words(type, x, depth, rows, depth, words, stride, scale, sum);
+    const operand a = {.words = words, .stride = stride, .scale = scale, .sum = sum};
+    k->product(&a, rows, &m, end, gate, out, n);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < n; c++) {
+            double y = (double)bias[c], xx = 0, ww = 0;
+            for (size_t i = 0; i < depth; i++) {
+                y += (double)x[r * depth + i] * (double)w[c * depth + i];
+                xx += (double)x[r * depth + i] * (double)x[r * depth + i];
+                ww += (double)w[c * depth + i] * (double)w[c * depth + i];
+            }
+            y = f(y);
+            if (end == PRODUCT_ADD) y += (double)before[r * n + c];
+            if (end == PRODUCT_GATED) y = (double)before[r * n + c] + (double)gate[c] * y;
+            worst = fmax(worst, fabs((double)out[r * n + c] - y) / (sqrt(xx * ww) + 1));
+        }
+    assert_true(out[rows * n] == 12345.0f);
+    matrix_free(&m);
+    void *all[] = {x, w, bias, gate, out, before, words, scale, sum};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+    return worst;
+}
+
+static void products_of_every_shape(void **state) {
+    static const size_t shapes[][3] = {{1, 1, 1}, {1, 16, 3}, {2, 17, 5}, {12, 32, 64}, {13, 33, 31}, {25, 100, 256}, {7, 1026, 66}, {30, 48, 512}};
+    (void)state;
+    for (size_t s = 0; s < SETS; s++) {
+        const kernels *k = ishow_kernels_named(names[s]);
+        if (!k) continue;
+        for (int type = WORD_F32; type <= WORD_S8; type++)
+            for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+                const double error = product_error(k, (word_type)type, shapes[i][0], shapes[i][1], shapes[i][2], PRODUCT_STORE, identity);
+                if (!(error <= tolerance[type])) fail_msg("%s, type %d, %zu x %zu x %zu: %g", k->name, type, shapes[i][0], shapes[i][1], shapes[i][2], error);
+            }
+    }
+}
+
+static void products_end_as_they_are_told(void **state) {
+    static const struct { product_end end; function f; } ends[] = {{PRODUCT_ADD, identity},    {PRODUCT_GATED, identity}, {PRODUCT_GELU, gelu},
+                                                                   {PRODUCT_GELU_TANH, gelu_tanh}, {PRODUCT_SILU, silu},  {PRODUCT_MISH, mish}};
+    (void)state;
+    for (size_t s = 0; s < SETS; s++) {
+        const kernels *k = ishow_kernels_named(names[s]);
+        for (size_t i = 0; k && i < sizeof ends / sizeof *ends; i++) {
+            const double error = product_error(k, WORD_F32, 14, 50, 40, ends[i].end, ends[i].f);
+            if (!(error <= 2e-6)) fail_msg("%s, end %d: %g", k->name, (int)ends[i].end, error);
+        }
+    }
+}
+
+/* Dynamic quantisation in figures: the largest value of a row becomes 127, a row of zeros stays zero, the tail of the last word too. */
+static void words_of_eight_bits(void **state) {
+    (void)state;
+    for (size_t s = 0; s < SETS; s++) {
+        const kernels *k = ishow_kernels_named(names[s]);
+        if (!k) continue;
+        float x[2][21] = {{0}};
+        uint32_t words[2][6];
+        float scale[2];
+        int32_t sum[2];
+        for (int i = 0; i < 21; i++) x[0][i] = (float)(i - 10) / 10.0f * 2.54f;
+        memset(words, 0xff, sizeof words);
+        k->to_words(WORD_S8, x[0], 21, 2, 21, words[0], 6, scale, sum);
+        const int8_t *bytes = (const int8_t *)words[0];
+        assert_int_equal(bytes[0], -127);
+        assert_int_equal(bytes[20], 127);
+        assert_int_equal(bytes[10], 0);
+        assert_int_equal(bytes[14], 51); /* 50.8 */
+        assert_true(fabsf(scale[0] - 0.02f) < 1e-7f);
+        int32_t total = 0;
+        for (int i = 0; i < 21; i++) total += bytes[i];
+        assert_int_equal(sum[0], total);
+        for (int i = 21; i < 24; i++) assert_int_equal(bytes[i], 0);
+        assert_true(scale[1] == 0.0f && sum[1] == 0 && words[1][0] == 0 && words[1][5] == 0);
+    }
+}
+
+/* Overlapping rows make a product a convolution. */
+static void a_convolution_is_a_product_over_windows(void **state) {
+    enum { FRAMES = 20, WIDTH = 6, TAPS = 5, OUT = 9, HALF = TAPS / 2 };
+    (void)state;
+    for (size_t s = 0; s < SETS; s++) {
+        const kernels *k = ishow_kernels_named(names[s]);
+        if (!k) continue;
+        float *x = noise_of(FRAMES * WIDTH), *w = noise_of(OUT * TAPS * WIDTH), *out = noise_of(FRAMES * OUT), *bias = noise_of(OUT);
+        uint32_t words[(FRAMES + 2 * HALF) * WIDTH / 2] = {0};
+        matrix m;
+        assert_int_equal(matrix_pack(&m, WORD_BF16, w, bias, OUT, TAPS * WIDTH, NULL), ISHOW_OK);
+        k->to_words(WORD_BF16, x, WIDTH, FRAMES, WIDTH, words + HALF * WIDTH / 2, WIDTH / 2, NULL, NULL);
+        const operand window = {.words = words, .stride = WIDTH / 2};
+        k->product(&window, FRAMES, &m, PRODUCT_STORE, NULL, out, OUT);
+        for (int f = 0; f < FRAMES; f++)
+            for (int o = 0; o < OUT; o++) {
+                double y = (double)bias[o];
+                for (int t = 0; t < TAPS; t++)
+                    for (int c = 0; c < WIDTH; c++)
+                        if (f + t - HALF >= 0 && f + t - HALF < FRAMES) y += (double)x[(f + t - HALF) * WIDTH + c] * (double)w[(o * TAPS + t) * WIDTH + c];
+                assert_true(fabs((double)out[f * OUT + o] - y) < 0.05);
+            }
+        matrix_free(&m);
+        free(x), free(w), free(out), free(bias);
+    }
+}
+
+static double attention_error(const kernels *k, word_type type, size_t T, int turned) {
+    enum { WIDTH = 64, STRIDE = 200 };
+    float *qkv = noise_of(T * STRIDE), *out = noise_of(T * WIDTH), *cosines = noise_of(T * WIDTH / 2), *sines = noise_of(T * WIDTH / 2);
+    for (size_t i = 0; i < T * WIDTH / 2; i++) {
+        const float angle = 3 * cosines[i];
+        cosines[i] = cosf(angle);
+        sines[i] = sinf(angle);
+    }
+    for (size_t i = 0; i < T * STRIDE; i++) qkv[i] *= 3;
+    attention a = {.q = qkv, .k = qkv + 64, .v = qkv + 128, .stride = STRIDE, .frames = T, .width = WIDTH, .cos = turned ? cosines : NULL, .sin = sines, .type = type, .out = out, .out_stride = WIDTH};
+    a.scratch = ishow_alloc(attention_scratch(T, WIDTH), 1);
+    k->attend(&a);
+    double worst = 0, *chance = calloc(T, sizeof *chance);
+    double (*turn)[WIDTH] = calloc(2 * T, sizeof *turn); /* queries, then keys */
+    for (size_t f = 0; f < T; f++)
+        for (size_t i = 0; i < WIDTH / 2; i++)
+            for (size_t side = 0; side < 2; side++) {
+                const double x = (double)qkv[f * STRIDE + side * 64 + 2 * i], y = (double)qkv[f * STRIDE + side * 64 + 2 * i + 1];
+                const double c = turned ? (double)cosines[f * WIDTH / 2 + i] : 1, s = turned ? (double)sines[f * WIDTH / 2 + i] : 0;
+                turn[side * T + f][2 * i] = x * c - y * s;
+                turn[side * T + f][2 * i + 1] = y * c + x * s;
+            }
+    for (size_t f = 0; f < T; f++) {
+        double total = 0, most = -1e300;
+        for (size_t g = 0; g < T; g++) {
+            chance[g] = 0;
+            for (size_t i = 0; i < WIDTH; i++) chance[g] += turn[f][i] * turn[T + g][i];
+            chance[g] /= sqrt(WIDTH);
+            most = fmax(most, chance[g]);
+        }
+        for (size_t g = 0; g < T; g++) total += chance[g] = exp(chance[g] - most);
+        for (size_t i = 0; i < WIDTH; i++) {
+            double y = 0;
+            for (size_t g = 0; g < T; g++) y += chance[g] / total * (double)qkv[g * STRIDE + 128 + i];
+            worst = fmax(worst, fabs(y - (double)out[f * WIDTH + i]));
+        }
+    }
+    void *all[] = {qkv, out, cosines, sines, a.scratch, chance, turn};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+    return worst;
+}
+
+static void attention_is_the_formula(void **state) {
+    static const size_t lengths[] = {1, 2, 15, 16, 17, 47, 130};
+    (void)state;
+    for (size_t s = 0; s < SETS; s++) {
+        const kernels *k = ishow_kernels_named(names[s]);
+        for (size_t i = 0; k && i < sizeof lengths / sizeof *lengths; i++)
+            for (int turned = 0; turned < 2; turned++) {
+                const double exact = attention_error(k, WORD_F32, lengths[i], turned), half = attention_error(k, WORD_BF16, lengths[i], turned);
+                if (!(exact < 2e-5) || !(half < 0.08)) fail_msg("%s, %zu frames: fp32 %g, bf16 %g", k->name, lengths[i], exact, half);
+            }
+    }
+}
+
+static void norms_and_depthwise_convolutions(void **state) {
+    enum { ROWS = 9, DIM = 37, TAPS = 7 };
+    (void)state;
+    for (size_t s = 0; s < SETS; s++) {
+        const kernels *k = ishow_kernels_named(names[s]);
+        if (!k) continue;
+        float *x = noise_of(ROWS * DIM), *gain = noise_of(DIM), *offset = noise_of(DIM), *out = noise_of(ROWS * DIM), *w = noise_of(TAPS * DIM);
+        k->norm(x, DIM, ROWS, DIM, 1e-6f, gain, offset, out, DIM);
+        for (int r = 0; r < ROWS; r++) {
+            double mean = 0, var = 0;
+            for (int i = 0; i < DIM; i++) mean += (double)x[r * DIM + i] / DIM;
+            for (int i = 0; i < DIM; i++) var += ((double)x[r * DIM + i] - mean) * ((double)x[r * DIM + i] - mean) / DIM;
+            for (int i = 0; i < DIM; i++)
+                assert_true(fabs(((double)x[r * DIM + i] - mean) / sqrt(var + 1e-6) * (double)gain[i] + (double)offset[i] - (double)out[r * DIM + i]) < 1e-5);
+        }
+        k->depthwise(x, ROWS, 2, ROWS - 2, DIM, w, TAPS, offset, out);
+        for (int r = 2; r < ROWS; r++)
+            for (int i = 0; i < DIM; i++) {
+                double y = (double)offset[i];
+                for (int t = 0; t < TAPS; t++)
+                    if (r + t - TAPS / 2 >= 0 && r + t - TAPS / 2 < ROWS) y += (double)x[(r + t - TAPS / 2) * DIM + i] * (double)w[t * DIM + i];
+                assert_true(fabs(y - (double)out[(r - 2) * DIM + i]) < 1e-5);
+            }
+        free(x), free(gain), free(offset), free(out), free(w);
+    }
+}
+
+static void steps_and_spectra(void **state) {
+    enum { N = 53 };
+    (void)state;
+    for (size_t s = 0; s < SETS; s++) {
+        const kernels *k = ishow_kernels_named(names[s]);
+        if (!k) continue;
+        float *x = noise_of(N), *c = noise_of(N), *u = noise_of(N), *real = noise_of(N), *imag = noise_of(N), *before = noise_of(N);
+        memcpy(before, x, N * sizeof *x);
+        k->guided_step(x, c, u, 0.25f, 2.0f, N);
+        for (int i = 0; i < N; i++) assert_true(fabs((double)before[i] + 0.25 * (3 * (double)c[i] - 2 * (double)u[i]) - (double)x[i]) < 1e-6);
+        for (int i = 0; i < N; i++) {
+            c[i] *= 6;   /* log-magnitudes, some above the limit */
+            u[i] *= 400; /* phases of many turns */
+        }
+        k->spectrum(c, u, 100.0f, real, imag, N);
+        for (int i = 0; i < N; i++) {
+            const double magnitude = fmin(exp((double)c[i]), 100);
+            assert_true(fabs(magnitude * cos((double)u[i]) - (double)real[i]) < 1e-5 * (magnitude + 1) * 4);
+            assert_true(fabs(magnitude * sin((double)u[i]) - (double)imag[i]) < 1e-5 * (magnitude + 1) * 4);
+        }
+        k->gelu(u, real, N);
+        for (int i = 0; i < N; i++) assert_true(fabs(gelu((double)u[i]) - (double)real[i]) < 1e-4);
+        free(x), free(c), free(u), free(real), free(imag), free(before);
+    }
+}
+
+static void kernels_are_found_by_name(void **state) {
+    (void)state;
+    assert_null(ishow_kernels_named("abacus"));
+    assert_non_null(ishow_kernels_named("generic"));
+    assert_non_null(ishow_kernels_named(ishow_kernels_best()->name));
+}
+
+typedef struct counting {
+    atomic_int done[1000];
+    atomic_int wrong;
+    int threads;
+    int plain[64]; /* written by one task, read after team_run: the team must order that */
+} counting;
+
+static void count(void *self, size_t i, int thread) {
+    counting *c = self;
+    atomic_fetch_add(&c->done[i], 1);
+    if (thread < 0 || thread >= c->threads) atomic_fetch_add(&c->wrong, 1);
+    if (i < 64) c->plain[i]++;
+}
+
+static void a_team_does_everything_once(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 4; threads++) {
+        team *t = team_create(threads);
+        assert_non_null(t);
+        assert_int_equal(team_threads(t), threads);
+        counting *c = calloc(1, sizeof *c);
+        c->threads = threads;
+        for (int round = 0; round < 200; round++) {
+            const size_t n = (size_t)(round * 7 % 1000);
+            for (size_t i = 0; i < 1000; i++) atomic_store(&c->done[i], 0);
+            memset(c->plain, 0, sizeof c->plain);
+            team_run(t, n, count, c);
+            for (size_t i = 0; i < 1000; i++) assert_int_equal(atomic_load(&c->done[i]), i < n);
+            for (size_t i = 0; i < 64; i++) assert_int_equal(c->plain[i], i < n);
+        }
+        assert_int_equal(atomic_load(&c->wrong), 0);
+        free(c);
+        team_free(t);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kernels_are_found_by_name),
+        cmocka_unit_test(products_of_every_shape),
+        cmocka_unit_test(products_end_as_they_are_told),
+        cmocka_unit_test(words_of_eight_bits),
+        cmocka_unit_test(a_convolution_is_a_product_over_windows),
+        cmocka_unit_test(attention_is_the_formula),
+        cmocka_unit_test(norms_and_depthwise_convolutions),
+        cmocka_unit_test(steps_and_spectra),
+        cmocka_unit_test(a_team_does_everything_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

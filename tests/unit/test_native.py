@@ -1,0 +1,207 @@
+"""The native backend, graph by graph, against the PyTorch model it is the twin of."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ishowtts._native import Native
+from ishowtts._runtime import native_model
+from ishowtts.errors import ModelError
+from ishowtts.model.backend import TorchBackend
+from ishowtts.model.checkpoint import load_model, save_model
+from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
+from ishowtts.model.dit import DiT
+from ishowtts.model.duration import DurationPredictor
+from ishowtts.model.native import native_json, why_not
+from ishowtts.model.source import resolve
+from ishowtts.model.vocos import Vocos
+
+FRAMES = 83
+LAYOUTS = {
+    "padded": {},
+    "padded, no mask": {"text_mask_padding": False},
+    "padded, positions on one head": {"pe_attn_head": 1},
+    "average": {"text_layout": "average"},
+    "aligned": {"text_layout": "aligned"},
+    "no text blocks": {"conv_layers": 0},
+}
+# Largest difference to fp32 PyTorch, relative to each result's largest value: exact, then what the words hold.
+TOLERANCE = {"fp32": 2e-5, "bf16": 0.05, "int8-dynamic": 0.15}
+
+
+def _model(folder, **changes):
+    dit = DiTConfig(64, 2, 2, **{"dim_head": 32, "text_dim": 32, "conv_layers": 2, "text_num_embeds": 40, **changes})
+    aligned = dit.text_layout == "aligned"
+    durations = DurationConfig(16, 2, 3) if aligned else None
+    config = ModelConfig("small", dit, MelConfig(n_mels=20, mean=-0.5, std=1.5), VocosConfig(48, 96, 2), durations)
+    torch.manual_seed(3)
+    parts = [DiT(dit, 20), Vocos(config.vocos, config.mel), DurationPredictor(durations, 40) if durations else None]
+    for part in parts:
+        for name, weight in part.named_parameters() if part is not None else ():
+            torch.nn.init.normal_(weight, std=0.02 if "head" in name else 0.15)
+    save_model(folder, config, *parts, vocab=[f"symbol{i}" for i in range(40)], storage="fp32")
+    return folder
+
+
+def _bytes(tensor):
+    return memoryview(tensor.numpy()).cast("B")
+
+
+def _results(backend, config, frames=FRAMES):
+    make = torch.Generator().manual_seed(frames)
+    layout, dim, mels = config.dit.text_layout, config.dit.dim, config.mel.n_mels
+    n = frames // 5 if layout == "aligned" else frames
+    tokens = torch.randint(1, config.dit.text_num_embeds + 1, (n,), generator=make)
+    if layout != "aligned":
+        tokens[frames // 2 :] = 0
+    cond = torch.randn(frames, mels, generator=make)
+    index = torch.arange(frames) * n // frames
+    phase = torch.rand(frames, generator=make)
+    h = torch.empty(2, frames, dim)
+    backend.encode(
+        _bytes(tokens), _bytes(cond), None if layout == "padded" else _bytes(index), _bytes(phase) if layout == "aligned" else None,
+        frames // 3, frames, _bytes(h[0]), _bytes(h[1]),
+    )  # fmt: skip
+    mod = torch.empty(3, config.dit.modulation)
+    backend.modulate(_bytes(torch.tensor([0.0, 0.31, 0.9])), _bytes(mod))
+    x = torch.randn(frames, mels, generator=make)
+    before = x.clone()
+    backend.step([(_bytes(x), _bytes(h[0].contiguous()), _bytes(h[1].contiguous()), _bytes(mod[1].contiguous()), 0.5, 2.0, frames)])
+    spectrum = torch.empty(2, frames, config.mel.n_fft // 2 + 1)
+    backend.vocode(_bytes(before), frames, _bytes(spectrum[0]), _bytes(spectrum[1]))
+    results = {"h": h, "modulation": mod, "velocity": (x - before) / 0.5, "spectrum": spectrum}
+    if config.duration is not None:
+        results["durations"] = torch.empty(n)
+        backend.durations(_bytes(tokens), _bytes(results["durations"]))
+    return results
+
+
+def _kernels():
+    """Those that this machine has."""
+    return [name for name in ("generic", "avx2", "avx512") if _has(name)]
+
+
+def _has(name):
+    try:
+        Native("{}", kernels=name)
+    except ValueError as error:
+        return "no kernels" not in str(error)
+    raise AssertionError("an empty description was opened")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_graph_is_the_models(tmp_path, layout):
+    source = resolve(_model(tmp_path / "model", **LAYOUTS[layout]))
+    assert why_not(source) is None
+    expected = _results(TorchBackend(load_model(source), "fp32"), source.config)
+    for precision, tolerance in TOLERANCE.items():
+        for kernels in _kernels():
+            got = _results(Native(native_json(source, precision), threads=2, kernels=kernels), source.config)
+            for name, value in expected.items():
+                error = float((got[name] - value).abs().max() / value.abs().max())
+                print(f"{layout}, {precision}, {kernels}, {name}: {error:.1e}")
+                assert error <= tolerance, (precision, kernels, name)
+
+
+def test_the_embedded_voice():
+    source = resolve("demo")
+    expected = _results(TorchBackend(load_model(source), "fp32"), source.config, 150)
+    for precision, tolerance in {"fp32": 1e-4, "bf16": 0.02, "int8-dynamic": 0.04}.items():
+        got = _results(Native(native_json(source, precision)), source.config, 150)
+        v, reference = got["velocity"], expected["velocity"]
+        error = float((v - reference).norm() / reference.norm())
+        print(f"{precision}: relative error of the velocity {error:.1e}")
+        assert error <= tolerance
+
+
+def test_threads_do_not_change_a_bit(tmp_path):
+    source = resolve(_model(tmp_path / "model"))
+    text = native_json(source, "fp32")
+    one, three = (_results(Native(text, threads=n), source.config) for n in (1, 3))
+    for name, value in one.items():
+        assert torch.equal(value, three[name]), name
+
+
+def test_lengths_change_from_call_to_call(tmp_path):
+    source = resolve(_model(tmp_path / "model"))
+    text = native_json(source, "bf16")
+    used = Native(text, threads=2)
+    for frames in (2, 300, 13, 12, 97):
+        fresh = _results(Native(text, threads=2), source.config, frames)
+        for name, value in _results(used, source.config, frames).items():
+            assert torch.equal(value, fresh[name]), (name, frames)
+
+
+def test_inputs_that_do_not_fit_are_refused(tmp_path):
+    source = resolve(_model(tmp_path / "model", text_layout="aligned"))
+    native = Native(native_json(source, "fp32"))
+    x, h, mod = torch.zeros(8, 20), torch.zeros(8, 64), torch.zeros(source.config.dit.modulation)
+    with pytest.raises(ValueError, match="h_cond holds"):
+        native.step([(_bytes(x), _bytes(h[:4].contiguous()), _bytes(h), _bytes(mod), 0.1, 2.0, 8)])
+    with pytest.raises(ValueError, match="1 frames"):
+        native.step([(_bytes(x[:1].contiguous()), _bytes(h[:1].contiguous()), _bytes(h[:1].contiguous()), _bytes(mod), 0.1, 2.0, 1)])
+    with pytest.raises(ValueError, match="Token 99 is not one of this model's 41"):
+        native.durations(_bytes(torch.tensor([1, 99])), _bytes(torch.zeros(2)))
+    index = torch.tensor([0] * 7 + [2])
+    with pytest.raises(ValueError, match="Frame 7 belongs to token 2 of 2"):
+        native.encode(_bytes(torch.tensor([1, 2])), _bytes(x), _bytes(index), _bytes(torch.rand(8)), 0, 8, _bytes(h), _bytes(h.clone()))
+
+
+def _damage(folder, how):
+    path = folder / "dit.safetensors"
+    state = load_model(folder).dit.state_dict()
+    state.pop("rotary_embed.inv_freq")
+    key = "transformer_blocks.1.ff.ff.2.weight"
+    if how == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+        return
+    if how == "missing":
+        del state[key]
+    elif how == "shape":
+        state[key] = torch.zeros(3, 3)
+    else:
+        state[key] = state[key] * float("nan")
+    save_file(state, path)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [("cut", "cut off|outside the file"), ("missing", "ff.2.weight is missing"), ("shape", "another shape"), ("nan", "no finite numbers")],
+)
+def test_damaged_weights_are_named(tmp_path, how, says):
+    folder = _model(tmp_path / "model")
+    text = native_json(resolve(folder), "fp32")
+    _damage(folder, how)
+    with pytest.raises(ValueError, match=f"EFORMAT.*dit.safetensors.*({says})"):
+        Native(text)
+
+
+def test_half_precision_files_are_read(tmp_path):
+    """fp16 with subnormals, bf16 and the prefixes of published checkpoints give the same tensors as torch reads."""
+    folder = _model(tmp_path / "model")
+    state = {f"ema_model.transformer.{k}": v for k, v in load_model(folder).dit.state_dict().items()}
+    state["ema_model.transformer.proj_out.weight"] *= 1e-6
+    state["ema_model.initted"] = torch.tensor(True)
+    state["ema_model.step"] = torch.tensor(7)
+    for dtype in (torch.float16, torch.bfloat16):
+        save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, folder / "dit.safetensors")
+        source = resolve(folder)
+        expected = _results(TorchBackend(load_model(source), "fp32"), source.config)
+        got = _results(Native(native_json(source, "fp32")), source.config)
+        for name, value in expected.items():
+            assert float((got[name] - value).abs().max() / value.abs().max()) <= 2e-5, (dtype, name)
+
+
+def test_the_choice_of_a_backend(tmp_path):
+    folder = str(_model(tmp_path / "model"))
+    assert native_model(folder, "fp32", True) is not None
+    assert '"precision": "int8-dynamic"' in (native_model(folder, "int8-dynamic", False) or "")
+    with pytest.raises(ModelError, match="precision must be one of auto, fp32, bf16, int8-dynamic"):
+        native_model(folder, "int3", False)
+    only_torch = str(_model(tmp_path / "other", qk_norm="rms_norm"))
+    assert native_model(only_torch, "fp32", False) is None
+    for precision, needed in (("fp32", True), ("int8-dynamic", False)):
+        with pytest.raises(ModelError, match="qk_norm"):
+            native_model(only_torch, precision, needed)
