@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from .. import _audio
 from .schemas import Error
 
 Responses = dict[int | str, dict[str, Any]]
@@ -47,12 +48,12 @@ _VOICE = {
 }  # fmt: skip
 _EVENTS = (
     'event: start\ndata: {"request_id":"speech-1","voice_id":"kathleen","engine":"f5","engine_label":"F5-TTS demo",'
-    '"sample_rate":24000,"seed":7,"channels":1,"encoding":"pcm_s16le"}\n\n'
+    '"sample_rate":24000,"format":"audio/pcm","seed":7,"channels":1,"encoding":"pcm_s16le"}\n\n'
     'event: audio\ndata: {"seq":0,"t0":0.0,"audio_base64":"AAAA"}\n\n'
     'event: end\ndata: {"request_id":"speech-1","waveform_len":40320,"seed":7,"duration":1.68,'
     '"timings":{"queue":0.0004,"text":0.0009,"first_audio":0.31,"total":0.31},"rtf":0.1845}\n\n'
 )
-_AUDIO = {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}
+_AUDIO = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _audio.FORMATS.values()}
 _METRICS = "# HELP ishowtts_ready 1 when speech is served.\n# TYPE ishowtts_ready gauge\nishowtts_ready 1\n"
 
 

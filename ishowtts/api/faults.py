@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi.responses import JSONResponse
 
+from .._audio import AudioError
 from ..errors import IshowError
 
 RETRY_AFTER = 2
@@ -39,8 +40,8 @@ class Fault(Exception):
             self.headers["Connection"] = "close"
 
     @classmethod
-    def from_error(cls, error: IshowError) -> Fault:
-        """The answer to a failed call of the engine."""
+    def from_error(cls, error: IshowError | AudioError) -> Fault:
+        """The answer to a failed call of the core."""
         status, code = _STATUS.get(error.status, (500, "internal"))
         field = "" if error.status == "ETIMEOUT" else _FIELDS.get(error.field, error.field)
         return cls(status, code, str(error), field)

@@ -14,7 +14,7 @@ from . import metrics
 from .examples import answers, body_of
 from .faults import Fault
 from .schemas import Health, SpeechAnswer, SpeechRequest, Voice
-from .speech import ENGINE, Speech, accept_quality, dumps, engine_label, unless_gone
+from .speech import ENGINE, Speech, accept_audio, accept_quality, dumps, engine_label, unless_gone
 from .state import State
 from .strict import parse
 
@@ -76,9 +76,10 @@ async def read_body(request: Request, kind: str, limit: int) -> bytes:
 )
 async def tts(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
     """The whole speech, as JSON or, with an `Accept` that prefers `audio/*`, as audio."""
-    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest))
     accept = request.headers.get("accept", "")
-    audio = accept_quality(accept, "audio", "wav") > accept_quality(accept, "application", "json")
+    quality, form = accept_audio(accept)
+    audio = quality > accept_quality(accept, "application", "json")
+    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest), form if audio else "wav")
     try:
         return await unless_gone(request, speech.as_audio() if audio else speech.as_json())
     finally:
@@ -94,11 +95,13 @@ async def tts(request: Request, state: Shared, body: Annotated[bytes, Depends(js
 )
 async def tts_stream(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
     """The speech while it is made, as audio or, with `Accept: text/event-stream`, as events."""
-    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest))
     accept = request.headers.get("accept", "")
-    events = accept_quality(accept, "text", "event-stream")
+    quality, form = accept_audio(accept)
+    wanted = accept_quality(accept, "text", "event-stream")
+    events = wanted > 0 and wanted >= quality
+    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest), "pcm" if events else form)
     try:
-        return await unless_gone(request, speech.as_stream(events > 0 and events >= accept_quality(accept, "audio", "wav")))
+        return await unless_gone(request, speech.as_stream(events))
     except BaseException:
         speech.close()
         raise

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from .._engine import DEFAULTS as D
 
 SEED_MAX = 2**64 - 1
+Format = Literal["wav", "pcm", "flac", "opus", "mp3"]
 Rate = Literal[8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]
 
 
@@ -65,8 +66,8 @@ class SpeechRequest(BaseModel):
             }
         ),
     ] = None
-    format: Literal["wav"] | None = Field(None, description="of the audio")
-    sample_rate: Rate | None = Field(None, description="Hz; left out: the model's")
+    format: Format | None = Field(None, description="left out: by `Accept`, else wav")
+    sample_rate: Rate | None = Field(None, description="Hz, as far as the format takes it; left out: the model's")
 
 
 class Timings(BaseModel):

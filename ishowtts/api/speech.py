@@ -26,6 +26,11 @@ logger = logging.getLogger("ishowtts")
 ENGINE = "f5"
 EVENT_SAMPLES = 24000
 """At most in one event, so that clients parse small lines."""
+EVENT_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}  # media_type would add a charset
+_SUBTYPES = {
+    "wav": "wav", "x-wav": "wav", "mpeg": "mp3", "mp3": "mp3", "ogg": "opus", "opus": "opus", "flac": "flac", "x-flac": "flac",
+    "pcm": "pcm",
+}  # fmt: skip
 _Result = TypeVar("_Result")
 
 
@@ -51,17 +56,29 @@ def accept_quality(accept: str, main: str, sub: str) -> float:
     return best
 
 
+def accept_audio(accept: str) -> tuple[float, str]:
+    """How much a client wants audio, and the format it likes best."""
+    likings = ((accept_quality(accept, "audio", subtype), form) for subtype, form in _SUBTYPES.items())
+    return max(likings, key=lambda liking: liking[0])
+
+
 class Speech:
     """One accepted request. Close it when its answer is over."""
 
-    def __init__(self, state: State, request_id: str, asked: SpeechRequest) -> None:
+    def __init__(self, state: State, request_id: str, asked: SpeechRequest, form: str) -> None:
+        engine = state.speech()
+        info = engine.info
         self._state = state
         self.id = request_id
-        self._stream = state.submit(request_id, asked.text, asked.voice_id, _options(state, asked))
-        engine = state.speech()
-        self._rate = asked.sample_rate or self._stream.sample_rate
-        self._label = engine_label(engine.info["name"])
+        self._form = asked.format or form
+        try:
+            self._encoder = _audio.Encoder(info["sample_rate"], self._form, out_rate=asked.sample_rate or 0)
+        except _audio.AudioError as error:
+            raise Fault.from_error(error) from None
+        self._label = engine_label(info["name"])
         self._samples = 0
+        """Encoded, at the answer's rate."""
+        self._stream = state.submit(request_id, asked.text, asked.voice_id, _options(state, asked))
 
     def close(self) -> None:
         """Cancels what still runs."""
@@ -69,46 +86,37 @@ class Speech:
 
     # ---- whole ----
 
-    async def wav(self) -> bytes:
-        """All of it."""
-        pieces = [piece async for piece in self._state.pieces(self._stream)]
-        samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        if not len(samples):
-            raise Fault(502, "model_failed", "The model made no audio.")
-        return await asyncio.to_thread(self._encode, samples)
+    async def _file(self) -> bytes:
+        pieces = [piece async for piece in self._pieces()]
+        return await asyncio.to_thread(self._encode, np.concatenate(pieces))
 
     def _encode(self, samples: Samples) -> bytes:
-        if self._rate != self._stream.sample_rate:
-            samples = np.asarray(_audio.resample(samples.data, self._stream.sample_rate, self._rate))
-        self._samples = len(samples)
-        return _audio.wav_encode(samples.data, self._rate)
+        before, after = self._stream.sample_rate, self._encoder.sample_rate
+        self._samples = (2 * len(samples) * after + before) // (2 * before)
+        return _audio.encode(samples, before, self._form, out_rate=after)
 
     async def as_json(self) -> Response:
         """The answer with the audio inside."""
-        wav = await self.wav()
-        body = self._head() | {"format": "audio/wav", "audio_base64": base64.b64encode(wav).decode()} | self._tail()
-        self._state.metrics.speech(self._stream.timings)
-        return Response(dumps(body), media_type="application/json")
+        audio = base64.b64encode(await self._file()).decode()
+        return Response(dumps(self._head() | {"audio_base64": audio} | self._tail()), media_type="application/json")
 
     async def as_audio(self) -> Response:
         """The file itself."""
-        wav = await self.wav()
+        file = await self._file()
         t = self._stream.timings
-        self._state.metrics.speech(t)
         timing = ", ".join(
             f"{name};dur={1e3 * seconds:.1f}"
             for name, seconds in (
                 ("queue", t["queue"]), ("text", t["text"]), ("first", t["first_audio"]), ("total", t["total"]),
             )
         )  # fmt: skip
-        headers = {"X-Seed": str(t["seed"]), "X-Sample-Rate": str(self._rate), "Server-Timing": timing}
-        return Response(wav, media_type="audio/wav", headers=headers)
+        return Response(file, headers=self._audio_headers() | {"Server-Timing": timing})
 
     # ---- while it is made ----
 
     async def as_stream(self, events: bool) -> Response:
         """Audio or events. The first audio is waited for, so that what fails before it has a status of its own."""
-        parts = self._events() if events else self._audio()
+        parts = self._events() if events else self._bytes()
         first = await anext(parts)
 
         async def body() -> AsyncIterator[bytes]:
@@ -116,60 +124,62 @@ class Speech:
             async for part in parts:
                 yield part
 
-        headers = {"X-Accel-Buffering": "no"} if events else {}
-        headers["Content-Type"] = "text/event-stream" if events else "audio/wav"  # media_type would add a charset
-        return _Stream(self, body(), headers=headers)
+        headers = EVENT_HEADERS if events else self._audio_headers()
+        return Closing(self, body(), headers=headers)
 
-    async def _audio(self) -> AsyncIterator[bytes]:
-        header = _endless_wav(self._rate)
-        async for samples in self._at_rate():
-            yield header + _pcm(samples)
-            header = b""
+    async def _bytes(self) -> AsyncIterator[bytes]:
+        async for piece in self._pieces():
+            if data := await asyncio.to_thread(self._encoder.push, piece):
+                yield data
+        yield await asyncio.to_thread(self._encoder.push, last=True)
 
     async def _events(self) -> AsyncIterator[bytes]:
         n = 0
+        told = 0.0
+        step = EVENT_SAMPLES * 2
         try:
-            async for samples in self._at_rate():
+            async for data in self._bytes():
                 if not n:
-                    start = self._head() | {"seed": self._stream.timings["seed"], "channels": 1, "encoding": "pcm_s16le"}
-                    yield event("start", start)
-                for at in range(0, len(samples), EVENT_SAMPLES):
-                    part = samples[at : at + EVENT_SAMPLES]
-                    t0 = round((self._samples - len(samples) + at) / self._rate, 4)
-                    yield event("audio", {"seq": n, "t0": t0, "audio_base64": base64.b64encode(_pcm(part)).decode()})
+                    encoding = "pcm_s16le" if self._form == "pcm" else self._form
+                    seed = self._stream.timings["seed"]
+                    yield event("start", self._head() | {"seed": seed, "channels": 1, "encoding": encoding})
+                for at in range(0, len(data), step):
+                    t0 = told + (at / 2 / self._encoder.sample_rate if self._form == "pcm" else 0)
+                    audio = base64.b64encode(data[at : at + step]).decode()
+                    yield event("audio", {"seq": n, "t0": round(t0, 4), "audio_base64": audio})
                     n += 1
+                told = self._encoder.length / self._encoder.sample_rate
         except Fault as fault:
             if not n:
                 raise
             yield event("error", fault.body())
         else:
+            self._samples = self._encoder.length
             yield event("end", {"request_id": self.id} | self._tail())
 
-    async def _at_rate(self) -> AsyncIterator[Samples]:
-        """Pieces at the rate that was asked for; `_samples` counts them. Fault when there is none at all."""
-        pieces = self._state.pieces(self._stream)
-        if self._rate != self._stream.sample_rate:
-            samples = np.concatenate([piece async for piece in pieces])
-            whole = np.asarray(_audio.resample(samples.data, self._stream.sample_rate, self._rate))
-            self._samples = len(whole)
-            yield whole
-        else:
-            async for piece in pieces:
-                self._samples += len(piece)
-                yield piece
-        if not self._samples:
+    async def _pieces(self) -> AsyncIterator[Samples]:
+        """The model's audio; Fault when there is none at all."""
+        spoken = False
+        async for piece in self._state.pieces(self._stream):
+            spoken = True
+            yield piece
+        if not spoken:
             raise Fault(502, "model_failed", "The model made no audio.")
         self._state.metrics.speech(self._stream.timings)
+
+    def _audio_headers(self) -> dict[str, str]:
+        seed, rate = self._stream.timings["seed"], self._encoder.sample_rate
+        return {"Content-Type": _audio.FORMATS[self._form], "X-Seed": str(seed), "X-Sample-Rate": str(rate)}
 
     def _head(self) -> dict[str, Any]:
         return {
             "request_id": self.id, "voice_id": self._stream.timings["voice"], "engine": ENGINE, "engine_label": self._label,
-            "sample_rate": self._rate,
+            "sample_rate": self._encoder.sample_rate, "format": _audio.FORMATS[self._form],
         }  # fmt: skip
 
     def _tail(self) -> dict[str, Any]:
         t = self._stream.timings
-        duration = self._samples / self._rate
+        duration = self._samples / self._encoder.sample_rate
         return {
             "waveform_len": self._samples, "seed": t["seed"], "duration": round(duration, 4),
             "timings": {name: round(t[name], 4) for name in ("queue", "text", "first_audio", "total")},  # type: ignore[literal-required]
@@ -177,7 +187,7 @@ class Speech:
         }  # fmt: skip
 
 
-class _Stream(StreamingResponse):
+class Closing(StreamingResponse):
     """Closes its speech however it ends."""
 
     def __init__(self, speech: Speech, body: AsyncIterator[bytes], **options: Any) -> None:
@@ -211,16 +221,6 @@ def _options(state: State, asked: SpeechRequest) -> SpeechOptions:
         "remove_silence": chosen(asked.remove_silence, False),
         "seed": asked.seed,
     }
-
-
-def _pcm(samples: Samples) -> bytes:
-    """16-bit little-endian, rounded as in a whole file."""
-    return _audio.wav_encode(np.ascontiguousarray(samples).data, 24000)[44:]
-
-
-def _endless_wav(rate: int) -> bytes:
-    """The header of a WAV file whose length is not known."""
-    return b"RIFF\xff\xff\xff\xff" + _audio.wav_encode(np.zeros(0, np.float32).data, rate)[8:40] + b"\xff\xff\xff\xff"
 
 
 def event(name: str, data: dict[str, Any]) -> bytes:
