@@ -25,6 +25,9 @@ class _Defaults(TypedDict):
     max_text_chars: int
     reference_seconds_min: float
     reference_seconds_max: float
+    reference_rms_min: float
+    reference_rms_max: float
+    reference_clipped_max: float
     upload_bytes_max: int
     queue_capacity: int
     cache_bytes: int
@@ -120,6 +123,7 @@ CompileState = Literal["none", "running", "swapped", "failed"]
 DEFAULTS: Final[_Defaults]
 VERSION: Final[str]
 
+def check_reference(samples: Buffer | NDArray[np.float32], sample_rate: int, text: str, /) -> None: ...
 def live_handles() -> int: ...
 @final
 class Engine:

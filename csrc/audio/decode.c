@@ -61,10 +61,13 @@ static sf_count_t memory_write(const void *bytes, sf_count_t n, void *user) {
     return 0;
 }
 
-static int known_container(const unsigned char *b, size_t n) {
-    if (n < 12) return 0;
-    if ((!memcmp(b, "RIFF", 4) || !memcmp(b, "RIFX", 4) || !memcmp(b, "RF64", 4)) && !memcmp(b + 8, "WAVE", 4)) return 1;
-    return !memcmp(b, "fLaC", 4) || !memcmp(b, "OggS", 4) || !memcmp(b, "ID3", 3) || (b[0] == 0xFF && (b[1] & 0xE0) == 0xE0);
+const char *ishow_audio_type(const void *bytes, size_t n) {
+    const unsigned char *b = bytes;
+    if (n < 12) return NULL;
+    if ((!memcmp(b, "RIFF", 4) || !memcmp(b, "RIFX", 4) || !memcmp(b, "RF64", 4)) && !memcmp(b + 8, "WAVE", 4)) return "audio/wav";
+    if (!memcmp(b, "fLaC", 4)) return "audio/flac";
+    if (!memcmp(b, "OggS", 4)) return "audio/ogg";
+    return !memcmp(b, "ID3", 3) || (b[0] == 0xFF && (b[1] & 0xE0) == 0xE0) ? "audio/mpeg" : NULL;
 }
 
 static int known_format(int format) {
@@ -155,7 +158,7 @@ ishow_status ishow_audio_decode(const void *bytes, size_t n_bytes, const ishow_d
     memset(out, 0, sizeof *out);
     if (n_bytes > limits->max_bytes)
         return ishow_fail(error, ISHOW_ELIMIT, "audio", "audio has %zu bytes; the limit is %zu", n_bytes, limits->max_bytes);
-    if (!known_container(bytes, n_bytes)) return not_audio(error);
+    if (!ishow_audio_type(bytes, n_bytes)) return not_audio(error);
 
     ishow_status status;
     memory_file memory = {bytes, (sf_count_t)n_bytes, 0};

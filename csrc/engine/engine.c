@@ -175,6 +175,19 @@ ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend
     return status;
 }
 
+ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error) {
+    ishow_status status = check_options(options, error);
+    if (status != ISHOW_OK) return status;
+    if (options->max_rows != engine->options.max_rows || options->cache_bytes != engine->options.cache_bytes)
+        return ishow_fail(error, ISHOW_EINVAL, "", "max_rows and cache_bytes cannot be changed while the engine runs");
+    pthread_mutex_lock(&engine->lock);
+    engine->options.queue_capacity = options->queue_capacity;
+    __atomic_store(&engine->options.chunk_seconds, &options->chunk_seconds, __ATOMIC_RELAXED);
+    __atomic_store_n(&engine->options.retries, options->retries, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&engine->lock);
+    return ISHOW_OK;
+}
+
 void ishow_engine_info(ishow_engine *engine, ishow_model_info *out) {
     pthread_mutex_lock(&engine->lock);
     *out = engine->info;

@@ -16,9 +16,9 @@
 #include "ishow/engine.h"
 
 /* A voice as the model wants it. Immutable once in the list, but for `spoken`. Counted by the list and by utterances. */
-typedef struct voice {
+typedef struct ishow_prepared_voice {
     int references; /* atomic */
-    struct voice *next;
+    struct ishow_prepared_voice *next;
     char id[65], language[16];
     char *text;     /* as given */
     char *spoken;   /* normalised and closed by punctuation; made by the text thread at first use, used by it alone */
@@ -107,7 +107,7 @@ typedef struct scratch {
 
 struct ishow_engine {
     int references; /* atomic */
-    ishow_engine_options options;
+    ishow_engine_options options; /* queue_capacity: guarded by the lock; chunk_seconds, retries: atomic; the rest never changes */
     ishow_text_frontend frontend; /* the text thread's */
     pthread_t text_thread, inference_thread;
 

@@ -298,7 +298,7 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
 static int again(ishow_engine *engine, job *j, const char *why) {
     ishow_utterance *u = j->utterance;
     ishow_error error = {0};
-    if (j->retry >= engine->options.retries) {
+    if (j->retry >= __atomic_load_n(&engine->options.retries, __ATOMIC_RELAXED)) {
         ishow_fail(&error, ISHOW_EMODEL, "", "no usable audio for part %zu of %zu after %d tries with seed %llu: %s", j->index + 1, u->n_chunks, j->retry + 1,
                    (unsigned long long)u->seed, why);
         ishow_log(ISHOW_LOG_WARN, "engine", "%s", error.message);

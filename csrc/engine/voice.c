@@ -94,8 +94,9 @@ done:
     return status;
 }
 
-ishow_status ishow_engine_set_voice(ishow_engine *engine, const ishow_voice *given, ishow_error *error) {
+ishow_status ishow_engine_prepare_voice(ishow_engine *engine, const ishow_voice *given, ishow_prepared_voice **out, ishow_error *error) {
     ishow_status status = ISHOW_OK;
+    *out = NULL;
     if (!id_is_valid(given->id)) return ishow_fail(error, ISHOW_EINVAL, "voice_id", "a voice id has 1 to 64 characters out of A-Z a-z 0-9 . _ -");
     const char *language = given->language ? given->language : "", *text = given->text ? given->text : "";
     if (strlen(language) >= sizeof((voice *)0)->language) return ishow_fail(error, ISHOW_EINVAL, "language", "a language tag has at most 15 characters");
@@ -122,17 +123,30 @@ ishow_status ishow_engine_set_voice(ishow_engine *engine, const ishow_voice *giv
         status = condition(engine, v, given, error);
         if (status != ISHOW_OK) goto done;
     }
+    *out = v;
+    v = NULL;
+done:
+    voice_release(v);
+    return status;
+}
 
+void ishow_prepared_voice_discard(ishow_prepared_voice *prepared) { voice_release(prepared); }
+
+void ishow_engine_install_voice(ishow_engine *engine, ishow_prepared_voice *v) {
     pthread_mutex_lock(&engine->lock);
-    voice **at = &engine->voices, *old = NULL;
+    voice **at = &engine->voices;
     while (*at && strcmp((*at)->id, v->id) != 0) at = &(*at)->next;
-    old = *at;
+    voice *old = *at;
     v->next = old ? old->next : NULL;
     *at = v;
     pthread_mutex_unlock(&engine->lock);
-    v = old; /* the list's reference to it */
-done:
-    voice_release(v);
+    voice_release(old); /* the list's reference to it */
+}
+
+ishow_status ishow_engine_set_voice(ishow_engine *engine, const ishow_voice *given, ishow_error *error) {
+    ishow_prepared_voice *prepared = NULL;
+    ishow_status status = ishow_engine_prepare_voice(engine, given, &prepared, error);
+    if (status == ISHOW_OK) ishow_engine_install_voice(engine, prepared);
     return status;
 }
 

@@ -43,14 +43,24 @@ static module_state *state_of(PyTypeObject *type) {
     return module ? PyModule_GetState(module) : NULL;
 }
 
-static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_error *error) {
-    const module_state *state = state_of(type);
+static PyObject *raise_by(const module_state *state, ishow_status status, const ishow_error *error) {
     if (!state) return NULL;
     if (status == ISHOW_ENOMEM) return PyErr_SetString(PyExc_MemoryError, error->message), NULL;
     PyObject *exception = PyObject_CallFunction(state->from_status, "sss", ishow_status_name(status), error->field, error->message);
     if (exception) PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_XDECREF(exception);
     return NULL;
+}
+
+static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_error *error) { return raise_by(state_of(type), status, error); }
+
+/* 0, or -1 with an exception. */
+static int take_samples(PyObject *samples, Py_buffer *buffer) {
+    if (PyObject_GetBuffer(samples, buffer, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0) return -1;
+    if (buffer->ndim == 1 && buffer->format && strcmp(buffer->format, "f") == 0) return 0;
+    PyBuffer_Release(buffer);
+    PyErr_SetString(PyExc_TypeError, "samples must be a one-dimensional, contiguous float32 buffer");
+    return -1;
 }
 
 /* ---- Engine ---- */
@@ -163,11 +173,7 @@ static PyObject *engine_set_voice(PyObject *object, PyObject *args, PyObject *kw
     ishow_status status;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ssO|iz:set_voice", names, &voice.id, &voice.text, &samples, &voice.sample_rate, &voice.language)) return NULL;
     if (samples != Py_None) {
-        if (PyObject_GetBuffer(samples, &buffer, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0) return NULL;
-        if (buffer.ndim != 1 || !buffer.format || strcmp(buffer.format, "f") != 0) {
-            PyBuffer_Release(&buffer);
-            return PyErr_SetString(PyExc_TypeError, "samples must be a one-dimensional, contiguous float32 buffer"), NULL;
-        }
+        if (take_samples(samples, &buffer) != 0) return NULL;
         voice.samples = buffer.buf;
         voice.length = (size_t)buffer.len / sizeof(float);
     }
@@ -487,6 +493,9 @@ static const struct {
     WHOLE(ISHOW_MAX_TEXT_CHARS),
     REAL(ISHOW_REFERENCE_SECONDS_MIN),
     REAL(ISHOW_REFERENCE_SECONDS_MAX),
+    REAL(ISHOW_REFERENCE_RMS_MIN),
+    REAL(ISHOW_REFERENCE_RMS_MAX),
+    REAL(ISHOW_REFERENCE_CLIPPED_MAX),
     WHOLE(ISHOW_UPLOAD_BYTES_MAX),
     WHOLE(ISHOW_QUEUE_CAPACITY),
     WHOLE(ISHOW_CACHE_BYTES),
@@ -563,6 +572,24 @@ static PyObject *live_handles(PyObject *module, PyObject *unused) {
     return PyLong_FromLong(ishow_live_handles());
 }
 
+static PyObject *check_reference(PyObject *module, PyObject *args) {
+    PyObject *samples = NULL; /* borrowed from args */
+    Py_buffer buffer = {0};
+    ishow_pcm pcm = {0};
+    ishow_error error = {0};
+    ishow_status status;
+    const char *text = NULL;
+    if (!PyArg_ParseTuple(args, "Ois:check_reference", &samples, &pcm.sample_rate, &text) || take_samples(samples, &buffer) != 0) return NULL;
+    pcm.samples = buffer.buf;
+    pcm.length = (size_t)buffer.len / sizeof(float);
+    Py_BEGIN_ALLOW_THREADS
+    status = ishow_check_reference(&pcm, text, &error);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&buffer);
+    if (status) return raise_by(PyModule_GetState(module), status, &error);
+    Py_RETURN_NONE;
+}
+
 static int add(PyObject *module, const char *name, PyObject *value) {
     int failed = PyModule_AddObjectRef(module, name, value); /* with value NULL: the exception stays */
     Py_XDECREF(value);
@@ -598,6 +625,8 @@ static int clear(PyObject *module) {
 }
 
 static PyMethodDef functions[] = {
+    {"check_reference", check_reference, METH_VARARGS,
+     "check_reference(samples, sample_rate, text)\n--\n\nRefuse a clip that cannot be a reference (VoiceError or TextError): length, level, clipping, no speech, a text that does not fit."},
     {"live_handles", live_handles, METH_NOARGS, "Opaque handles of the C core that are alive in this module: 0 when all is closed."},
     {NULL, NULL, 0, NULL},
 };

@@ -9,11 +9,19 @@
 
 #include "server/server.h"
 
+int names_add(names *out, const char *item) {
+    char **grown = realloc(out->item, (out->n + 1) * sizeof *grown);
+    if (!grown) return 0;
+    out->item = grown;
+    if (!(grown[out->n] = ishow_strdup(item))) return 0;
+    out->n++;
+    return 1;
+}
+
 int names_copy(names *out, const char *const *items, size_t n) {
     *out = (names){0};
-    if (n && !(out->item = calloc(n, sizeof *out->item))) return 0;
-    for (; out->n < n; out->n++)
-        if (!(out->item[out->n] = ishow_strdup(items[out->n]))) return 0;
+    for (size_t i = 0; i < n; i++)
+        if (!names_add(out, items[i])) return 0;
     return 1;
 }
 
@@ -80,8 +88,8 @@ int auth_host(exchange *x) {
     if (authority && !strcasecmp(authority + 3, host)) return 1;
     for (size_t i = 0; i < rules->origins.n; i++)
         if (!strcasecmp(rules->origins.item[i], origin)) {
-            x->origin = rules->origins.item[i];
-            return 1;
+            x->origin = ishow_strdup(origin);
+            return x->origin ? 1 : fault_set(&x->fault, 500, "internal", "", "Memory could not be had.");
         }
     return fault_set(&x->fault, 403, "forbidden_origin", "", "Pages of this origin may not call this server; origins are listed in server.cors_origins.");
 }

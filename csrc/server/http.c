@@ -55,7 +55,8 @@ static void reap_slow(ishow_server *s) {
     for (peer *p = s->peers; p; p = p->next) {
         exchange *x = p->exchange;
         if (x && x->phase != PHASE_HEAD && x->phase != PHASE_BODY && x->phase != PHASE_SWALLOW) continue;
-        if (now - p->since > s->idle_seconds) {
+        double patience = x && x->uploads ? UPLOAD_PATIENCE * s->idle_seconds : s->idle_seconds;
+        if (now - p->since > patience) {
             shutdown(p->fd, SHUT_RDWR);
             p->since = now;
         }
@@ -107,6 +108,19 @@ static void leave_waiting(exchange *x) {
     x->prev = x->next = NULL;
 }
 
+/* Bodies of megabytes are held in memory while they come, so only so many come at once. */
+static int upload_starts(exchange *x) {
+    if (x->server->uploads >= UPLOADS_MAX) return fault_set(&x->fault, 429, "busy", "", "%d uploads are on their way already: try again later.", (int)UPLOADS_MAX);
+    x->server->uploads++;
+    x->uploads = 1;
+    return 1;
+}
+
+static void upload_over(exchange *x) {
+    if (x->uploads) x->server->uploads--;
+    x->uploads = 0;
+}
+
 static void on_completed(void *self, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode why) {
     ishow_server *s = self;
     exchange *x = *context;
@@ -123,8 +137,10 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
         x->peer->exchange = NULL;
         x->peer->since = ishow_now();
     }
+    upload_over(x);
     bytes_free(&x->body);
     s->exchanges--;
+    free(x->origin);
     free(x);
 }
 
@@ -166,7 +182,7 @@ static void wake_exchange(exchange *x) {
 /* The head is read. */
 static enum MHD_Result on_head(exchange *x, const char *url, const char *method) {
     choose_id(x);
-    int admitted = route_admit(x, url, method);
+    int admitted = route_admit(x, url, method) && (!x->route || !(x->route->flags & ROUTE_UPLOAD) || upload_starts(x));
     const char *length = header_get(x, "Content-Length");
     int has_body = (length && strcmp(length, "0")) || header_get(x, "Transfer-Encoding");
     if (admitted && x->route && (x->route->flags & (ROUTE_JSON | ROUTE_UPLOAD))) {
@@ -214,6 +230,7 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
             *n_data = 0;
             return x->received > SWALLOW_MAX || x->body.failed ? MHD_NO : MHD_YES;
         }
+        upload_over(x);
         return x->fault.status ? respond_fault(x) : x->route->answer(x);
     case PHASE_WAIT: return x->gone ? MHD_NO : x->wait->resume(x);
     default: return MHD_NO;

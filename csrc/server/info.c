@@ -56,39 +56,6 @@ enum MHD_Result answer_ready(exchange *x) {
     return respond_fault(x);
 }
 
-enum MHD_Result answer_voices(exchange *x) {
-    ishow_engine *engine = atomic_load(&x->server->engine);
-    ishow_voice_entry *voices = NULL;
-    ishow_error error = {0};
-    size_t n = 0;
-    char label[128];
-    bytes body = {0};
-    if (ishow_engine_list_voices(engine, &voices, &n, &error) != ISHOW_OK) {
-        fault_from_error(&x->fault, &error);
-        return respond_fault(x);
-    }
-    engine_label(engine, label, sizeof label);
-    bytes_text(&body, "[");
-    for (size_t i = 0; i < n; i++) {
-        bytes_text(&body, i ? ",{\"id\":" : "{\"id\":");
-        bytes_json(&body, voices[i].id);
-        bytes_text(&body, ",\"engine\":\"" ENGINE_ID "\",\"engine_label\":");
-        bytes_json(&body, label);
-        if (voices[i].language[0]) {
-            bytes_text(&body, ",\"language\":");
-            bytes_json(&body, voices[i].language);
-        }
-        if (voices[i].text && voices[i].text[0]) {
-            bytes_text(&body, ",\"reference_text\":");
-            bytes_json(&body, voices[i].text);
-        }
-        bytes_text(&body, ",\"has_override\":false,\"sample_url\":null}");
-    }
-    bytes_text(&body, "]");
-    free(voices);
-    return respond(x, 200, "application/json", &body);
-}
-
 enum MHD_Result answer_metrics(exchange *x) {
     ishow_server *s = x->server;
     ishow_engine *engine = atomic_load(&s->engine);

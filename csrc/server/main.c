@@ -128,22 +128,6 @@ static const char *find_web(char *out, size_t n) {
     return NULL;
 }
 
-static ishow_status add_voices(ishow_engine *engine, const settings *s, ishow_error *error) {
-    const ishow_decode_limits limits = ishow_decode_limits_reference();
-    for (size_t i = 0; i < s->n_voices; i++) {
-        const voice_setting *v = &s->voices[i];
-        ishow_pcm pcm = {0};
-        ishow_status status = v->audio ? ishow_audio_decode_file(v->audio, &limits, &pcm, error) : ISHOW_OK;
-        if (status == ISHOW_OK) {
-            ishow_voice voice = {.id = v->id, .language = v->language, .text = v->text, .samples = pcm.samples, .length = pcm.length, .sample_rate = pcm.sample_rate};
-            status = ishow_engine_set_voice(engine, &voice, error);
-        }
-        ishow_pcm_free(&pcm);
-        if (status != ISHOW_OK) return ishow_fail(error, status, error->field, "Voice %s: %s", v->id, error->message);
-    }
-    return ISHOW_OK;
-}
-
 /* `pending`: a compiled package is worth making. */
 static ishow_status open_model(ishow_bridge *bridge, const settings *s, ishow_engine **out, int *pending, ishow_error *error) {
     ishow_text_frontend frontend = {0};
@@ -155,9 +139,7 @@ static ishow_status open_model(ishow_bridge *bridge, const settings *s, ishow_en
         backend.close(backend.self);
         return status;
     }
-    status = ishow_engine_create(out, &backend, &frontend, &s->engine, error);
-    if (status == ISHOW_OK) status = add_voices(*out, s, error);
-    return status;
+    return ishow_engine_create(out, &backend, &frontend, &s->engine, error);
 }
 
 static void start_compiling(ishow_bridge *bridge, ishow_engine *engine, const settings *s, stop_request *stop) {
@@ -202,7 +184,7 @@ static int serve(const arguments *args, stop_request *stop) {
         goto done;
     }
     ishow_log(ISHOW_LOG_INFO, "server", "health is answered on %s, loading %s", ishow_server_url(server), s.model);
-    if (open_model(bridge, &s, &engine, &pending, &error) != ISHOW_OK) {
+    if (open_model(bridge, &s, &engine, &pending, &error) != ISHOW_OK || ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }

@@ -58,7 +58,7 @@ enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *respo
     if (!MHD_get_response_header(response, "Cache-Control")) MHD_add_response_header(response, "Cache-Control", "no-store");
     if (x->origin) {
         MHD_add_response_header(response, "Access-Control-Allow-Origin", x->origin);
-        MHD_add_response_header(response, "Access-Control-Expose-Headers", "X-Request-Id, X-Seed, X-Sample-Rate, Server-Timing, Retry-After");
+        MHD_add_response_header(response, "Access-Control-Expose-Headers", "X-Request-Id, X-Seed, X-Sample-Rate, Server-Timing, Retry-After, ETag, Content-Range, Location");
         MHD_add_response_header(response, "Vary", "Origin");
     }
     /* A server that closes down must not invite another request on this connection. */
@@ -103,6 +103,7 @@ enum MHD_Result respond_fault(exchange *x) {
         MHD_add_response_header(response, "Retry-After", text);
     }
     if (f->status == 401) MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
+    if (f->status == 416) MHD_add_response_header(response, "Content-Range", x->content_range);
     if (f->status == 405) MHD_add_response_header(response, "Allow", x->allow);
     /* Where one request ends and the next begins is not certain after these. */
     if (!strcmp(f->code, "ambiguous_length") || f->status == 408 || f->status == 414 || f->status == 431)

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/book.h"
 #include "server/danmaku.h"
-#include "server/server.h"
 
 ishow_server_options ishow_server_options_default(void) {
     return (ishow_server_options){.host = ISHOW_HOST, .port = ISHOW_PORT, .body_bytes_max = ISHOW_BODY_BYTES_MAX, .sampling = ishow_request_default(),
@@ -39,6 +39,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     if (options->web_dir && (status = assets_load(&s->assets, options->web_dir, error)) != ISHOW_OK) goto done;
     if ((status = listen_open(s, options->host, options->port, options->insecure, error)) != ISHOW_OK) goto done;
     if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;
+    if ((status = book_create(&s->book, s->store, error)) != ISHOW_OK || (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK) goto done;
     status = http_start(s, options->max_connections, error);
 done:
     if (status != ISHOW_OK) ishow_server_free(s);
@@ -53,6 +54,10 @@ ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const
     return danmaku_open(s, engine, default_voice, options, &s->danmaku, error);
 }
 
+ishow_status ishow_server_set_voices(ishow_server *s, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, ishow_error *error) {
+    return book_load(s->book, engine, voices, n, NULL, error);
+}
+
 void ishow_server_ready(ishow_server *s, ishow_engine *engine, const char *default_voice) {
     if (default_voice && strlen(default_voice) <= ID_MAX) strcpy(s->default_voice, default_voice);
     atomic_store(&s->engine, engine);
@@ -65,6 +70,7 @@ void ishow_server_drain(ishow_server *s, double seconds) {
     http_wake(s);
     pthread_join(s->thread, NULL);
     s->thread_runs = 0;
+    tasks_stop(s->tasks);
     pump_stop(s->pump);
     atomic_store(&s->engine, NULL);
     danmaku_close(s->danmaku);
@@ -76,7 +82,9 @@ void ishow_server_free(ishow_server *s) {
     if (s->thread_runs) ishow_server_drain(s, 0);
     else if (s->pump && !atomic_load(&s->draining)) pump_stop(s->pump); /* creation failed */
     if (s->daemon) MHD_stop_daemon(s->daemon);
+    tasks_free(s->tasks);
     pump_free(s->pump);
+    book_free(s->book);
     ishow_store_close(s->store);
     assets_free(s->assets);
     metrics_free(s->metrics);

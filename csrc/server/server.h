@@ -28,6 +28,8 @@ enum {
     HEADER_MAX = 16 * 1024,             /* all header fields: 431 */
     SWALLOW_MAX = 16 * 1024 * 1024,     /* body bytes read and dropped so that the client sees the answer */
     PARKED_MAX = 32 * 1024 * 1024,      /* bytes waiting for a slow listener before it is dropped */
+    UPLOADS_MAX = 8,                    /* received at once */
+    UPLOAD_PATIENCE = 4,                /* times idle_seconds for one to come */
     RETRY_AFTER = 2                     /* seconds */
 };
 
@@ -47,6 +49,8 @@ void fault_from_error(fault *f, const ishow_error *error);
 struct json_t;
 int fault_type(fault *f, const char *field, const char *wanted, const struct json_t *value); /* "field must be wanted, not ..."; 0 (request.c) */
 void fault_write(bytes *out, const fault *f); /* {"error":{...}} */
+
+typedef struct exchange exchange;
 
 /* ---- metrics.c ---- */
 typedef struct metrics metrics;
@@ -114,6 +118,22 @@ void pump_notify(void *self);     /* any thread; the `notify` of submit, self is
 void pump_stop(pump *p);          /* waits for its jobs (cancel them first) and ends the thread */
 void pump_free(pump *p);          /* after pump_stop, and after the engine: its threads notify until then */
 
+/* ---- tasks.c: what workers do for a request ---- */
+typedef struct tasks tasks;
+typedef struct task {       /* the first member of what a task needs */
+    struct task *next;
+    atomic_int refs, done;
+    void (*work)(struct task *t);   /* on a worker; may set `fault` */
+    enum MHD_Result (*answer)(exchange *x, struct task *t); /* on the loop, after a work without fault */
+    void (*dispose)(struct task *t);
+    fault fault;
+} task;
+/* wake(wake_self) is called by a worker when a task is done. */
+ishow_status tasks_create(tasks **out, void (*wake)(void *self), void *wake_self, ishow_error *error);
+void tasks_stop(tasks *p);          /* finishes what was handed over; NULL allowed */
+void tasks_free(tasks *p);
+enum MHD_Result task_begin(exchange *x, task *t); /* as the end of an `answer`: takes the task over, always */
+
 /* ---- assets.c ---- */
 typedef struct asset {
     char *path;             /* as in the URL */
@@ -128,6 +148,7 @@ void assets_free(assets *a);
 
 /* ---- auth.c: who may ask ---- */
 typedef struct names { char **item; size_t n; } names;
+int names_add(names *out, const char *item); /* 0: out of memory */
 int names_copy(names *out, const char *const *items, size_t n); /* 0: out of memory */
 void names_free(names *n);
 typedef struct access_rules {
@@ -137,7 +158,6 @@ typedef struct access_rules {
 } access_rules;
 
 /* ---- http.c ---- */
-typedef struct exchange exchange;
 typedef enum phase { PHASE_HEAD, PHASE_BODY, PHASE_SWALLOW, PHASE_WAIT, PHASE_STREAM, PHASE_ANSWERED } phase;
 
 typedef struct peer {       /* one connection */
@@ -171,9 +191,9 @@ struct exchange {           /* one request and its answer */
     peer *peer;
     const route *route;
     const asset *asset;     /* of the page's routes, NULL: no such file */
-    const char *origin;     /* a foreign origin that may call; borrowed from the server's rules */
+    char *origin;           /* a foreign origin that may call */
     phase phase;
-    int suspended, watched, gone;
+    int suspended, watched, gone, uploads;
     int bad_uri;            /* holds an escaped NUL, which would end the path early once unescaped */
     int status;             /* answered */
     double began;
@@ -185,6 +205,7 @@ struct exchange {           /* one request and its answer */
     char id[ID_MAX + 1];
     char segment[ID_MAX + 1]; /* what stands for {} in the route's path */
     char allow[48];         /* methods of the path, for 405 */
+    char content_range[48]; /* for 416 */
 };
 
 struct ishow_server {
@@ -206,8 +227,11 @@ struct ishow_server {
     assets *assets;
     metrics *metrics;
     pump *pump;
+    tasks *tasks;
+    size_t uploads;         /* being received; loop only */
     ishow_store *store;     /* NULL: nothing outlives the process */
     danmaku *danmaku;       /* NULL: no live chat; written before `engine` is published */
+    struct book *book;      /* of voices */
     pthread_t thread;
     int thread_runs;
     char default_voice[ID_MAX + 1]; /* written before `engine` is published */
@@ -265,6 +289,13 @@ double accept_audio(const char *accept, ishow_format *out); /* the audio format 
 enum MHD_Result answer_health(exchange *x);         /* info.c */
 enum MHD_Result answer_ready(exchange *x);
 enum MHD_Result answer_voices(exchange *x);
+enum MHD_Result answer_voice_create(exchange *x);   /* voices.c, like the list */
+enum MHD_Result answer_voice_delete(exchange *x);
+enum MHD_Result answer_reference(exchange *x);
+enum MHD_Result answer_reference_audio(exchange *x);
+enum MHD_Result answer_override(exchange *x);
+enum MHD_Result answer_restore(exchange *x);
+int file_range(const char *range, uint64_t size, uint64_t *from, uint64_t *n); /* of a Range field */
 enum MHD_Result answer_metrics(exchange *x);
 enum MHD_Result answer_asset(exchange *x);
 enum MHD_Result answer_danmaku_enqueue(exchange *x); /* danmaku.c */

@@ -67,7 +67,7 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
     s->cors_origins = read_names(origins, out->lists + s->n_allowed_hosts, &s->n_cors_origins);
     for (size_t i = 0; i < out->n_voices; i++) {
         json_t *voice = json_array_get(voices, i);
-        voice_setting *v = &out->voices[i];
+        ishow_voice_setting *v = &out->voices[i];
         v->id = json_string_value(json_object_get(voice, "id"));
         v->audio = json_string_value(json_object_get(voice, "audio"));
         v->text = json_string_value(json_object_get(voice, "text"));

@@ -5,8 +5,6 @@
 #include "ishow/engine.h"
 #include "ishow/server.h"
 
-typedef struct voice_setting { const char *id, *audio, *text, *language; } voice_setting; /* audio, language: may be NULL */
-
 typedef struct settings {
     void *json;                     /* json_t *: owns every string below */
     ishow_server_options server;
@@ -15,7 +13,7 @@ typedef struct settings {
     const char *model, *precision, *backend, *compile;
     int threads;
     const char *default_voice;
-    voice_setting *voices;
+    ishow_voice_setting *voices;
     size_t n_voices;
     const char **lists;             /* storage of server's lists */
     ishow_chat_settings *chat;

@@ -1,6 +1,7 @@
 /* Opening the file: durable settings, and what to do with one that is broken. WAL with full sync: a commit survives power loss, and a
  * reader of the file (a backup) never stops the writer. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,6 +51,9 @@ static ishow_status open_sound(const char *path, sqlite3 **out, ishow_error *err
     sqlite3_stmt *check = NULL;
     sqlite3 *db = NULL;
     ishow_status status = ISHOW_OK;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite's own files beside it take over its mode */
+    if (fd < 0) return ishow_fail(error, ISHOW_EIO, "", "%s", strerror(errno));
+    close(fd);
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         status = db ? ishow_store_fault(db, "Opening the database", error) : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the database could not be had.");
         goto done;

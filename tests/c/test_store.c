@@ -83,6 +83,8 @@ static void what_is_written_stays(void **state) {
     ishow_store *s = open_store(&p);
     assert_int_equal(stat(p.dir, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0700);
+    assert_int_equal(stat(p.file, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
     assert_string_equal(ishow_store_dir(s), p.dir);
     assert_string_equal(ishow_store_rescued(s), "");
     assert_int_equal(ishow_store_run(s, insert, "one", &error), ISHOW_OK);

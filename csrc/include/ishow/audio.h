@@ -33,6 +33,9 @@ typedef struct ishow_decode_limits {
 /* The limits of an uploaded reference: ISHOW_UPLOAD_BYTES_MAX, 1-30 s, 8 channels, 8-192 kHz. */
 ishow_decode_limits ishow_decode_limits_reference(void);
 
+/* The MIME type of a container that is decoded here, by its first bytes: "audio/wav", "audio/flac", "audio/ogg", "audio/mpeg". NULL: another. Static. */
+const char *ishow_audio_type(const void *bytes, size_t n);
+
 /* Decodes WAV, FLAC, Ogg Vorbis, Opus or MP3 from memory by libsndfile and mixes channels to mono by their mean.
  * Refuses what exceeds `limits` (ELIMIT, field "audio", naming limit and value), what is not audio (EFORMAT), and
  * non-finite samples (EFORMAT). The header's claim is not trusted: frames are read in blocks. */
@@ -75,6 +78,18 @@ typedef struct ishow_audio_faults {
     double longest_silence; /* seconds below -60 dBFS inside the speech span */
     int silent;          /* no frame above -60 dBFS */
 } ishow_audio_faults;
+
+/* What tells speech from noise, hum and silence. */
+typedef struct ishow_speech_measure {
+    size_t begin, end;     /* the speech span, without margin; equal when the clip is silent */
+    float rms;             /* inside the span */
+    double clipped;        /* share of samples cut off at full scale */
+    double active_seconds; /* that are not silent */
+    double voiced_seconds; /* of these: periodic at 60 to 400 Hz */
+    float level_spread;    /* standard deviation of the level of 10 ms frames that are not silent, dB */
+} ishow_speech_measure;
+
+ishow_status ishow_audio_speech_measure(const float *samples, size_t n, int sample_rate, ishow_speech_measure *out, ishow_error *error);
 
 void ishow_audio_check(const float *samples, size_t n, int sample_rate, ishow_audio_faults *out);
 

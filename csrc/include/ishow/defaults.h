@@ -24,6 +24,9 @@
 /* Voices. */
 #define ISHOW_REFERENCE_SECONDS_MIN 1.0
 #define ISHOW_REFERENCE_SECONDS_MAX 30.0
+#define ISHOW_REFERENCE_RMS_MIN 0.005    /* of the speech in an uploaded clip, -46 dBFS */
+#define ISHOW_REFERENCE_RMS_MAX 0.5
+#define ISHOW_REFERENCE_CLIPPED_MAX 0.001 /* share of samples at full scale */
 #define ISHOW_UPLOAD_BYTES_MAX (10 * 1024 * 1024)
 
 /* Engine. */

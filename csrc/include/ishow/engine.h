@@ -51,6 +51,9 @@ typedef struct ishow_engine_options {
 
 ishow_engine_options ishow_engine_options_default(void);
 
+/* Changes queue_capacity, chunk_seconds and retries for the utterances to come; cache_bytes and max_rows must stay what they were (EINVAL). */
+ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error);
+
 /* Takes over *backend and *frontend (both are closed by ishow_engine_free, also when creation fails). */
 ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backend, const ishow_text_frontend *frontend, const ishow_engine_options *options, ishow_error *error);
 
@@ -78,6 +81,18 @@ typedef struct ishow_voice {
     int sample_rate;
 } ishow_voice;
 
+/* Checks and conditions a voice without showing it to anyone, so that it can be made durable before it is heard: install cannot fail. Each
+ * prepared voice goes to exactly one of install and discard. */
+typedef struct ishow_prepared_voice ishow_prepared_voice;
+ishow_status ishow_engine_prepare_voice(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out, ishow_error *error);
+void ishow_engine_install_voice(ishow_engine *engine, ishow_prepared_voice *prepared);
+void ishow_prepared_voice_discard(ishow_prepared_voice *prepared); /* NULL allowed */
+
+/* Whether a clip that a person sent in can be a reference: 1 to 30 s, neither too quiet nor too loud nor clipped, with speech in it, and a text
+ * of a length that fits. EINVAL or ELIMIT with field "audio" or "text" and a sentence that says what to do. */
+ishow_status ishow_check_reference(const ishow_pcm *pcm, const char *text, ishow_error *error);
+
+/* prepare and install at once. */
 ishow_status ishow_engine_set_voice(ishow_engine *engine, const ishow_voice *voice, ishow_error *error);
 ishow_status ishow_engine_remove_voice(ishow_engine *engine, const char *id, ishow_error *error);
 

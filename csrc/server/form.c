@@ -1,0 +1,112 @@
+/* An upload's fields, by libmicrohttpd's parser of multipart/form-data. It is lenient where a strict reader is not, so what it finds is checked here:
+ * each field once, known, whole, within its limit, and texts in good UTF-8. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/form.h"
+
+static const struct { const char *name; unsigned field; size_t bytes_max; } fields[] = {
+    {"id", FORM_ID, ID_MAX}, {"text", FORM_TEXT, 4 * (size_t)ISHOW_MAX_TEXT_CHARS}, {"language", FORM_LANGUAGE, 15}, {"audio", FORM_AUDIO, ISHOW_UPLOAD_BYTES_MAX}};
+enum { FIELDS = sizeof fields / sizeof *fields, BUFFER = 64 * 1024 };
+
+static bytes *value_of(form *f, int i) {
+    bytes *const values[] = {&f->id, &f->text, &f->language, &f->audio};
+    return values[i];
+}
+
+static enum MHD_Result on_field(void *self, enum MHD_ValueKind kind, const char *key, const char *filename, const char *type, const char *encoding, const char *data, uint64_t offset,
+                                size_t n) {
+    form *f = self;
+    int i = 0;
+    (void)kind, (void)filename, (void)type;
+    if (f->fault->status) return MHD_NO;
+    while (i < FIELDS && (!key || strcmp(key, fields[i].name))) i++;
+    if (i == FIELDS || !(f->allowed & fields[i].field)) {
+        char shown[64];
+        size_t length = 0;
+        for (const char *p = key ? key : ""; *p && length < sizeof shown - 1; p++) shown[length++] = *p >= 32 && *p < 127 ? *p : '?';
+        shown[length] = '\0';
+        fault_set(f->fault, 400, "unknown_field", shown, "The form may not have a field \"%s\".", shown);
+        return MHD_NO;
+    }
+    if (encoding && strcmp(encoding, "binary") && strcmp(encoding, "8bit") && strcmp(encoding, "7bit")) {
+        fault_set(f->fault, 400, "malformed_form", fields[i].name, "%s has a Content-Transfer-Encoding, which forms do not have any more.", fields[i].name);
+        return MHD_NO;
+    }
+    if (offset == 0 && (f->given & fields[i].field)) {
+        fault_set(f->fault, 400, "malformed_form", fields[i].name, "%s is given twice.", fields[i].name);
+        return MHD_NO;
+    }
+    f->given |= fields[i].field;
+    bytes *value = value_of(f, i);
+    if (value->n + n > fields[i].bytes_max) {
+        if (fields[i].field == FORM_AUDIO) fault_set(f->fault, 413, "too_large", "audio", "audio may have %zu bytes.", fields[i].bytes_max);
+        else fault_set(f->fault, 400, "out_of_range", fields[i].name, "%s may have %zu bytes.", fields[i].name, fields[i].bytes_max);
+        return MHD_NO;
+    }
+    bytes_add(value, data, n);
+    return value->failed ? MHD_NO : MHD_YES;
+}
+
+int form_open(form *f, exchange *x, unsigned allowed, fault *fault) {
+    *f = (form){.allowed = allowed, .fault = fault, .body = x->body};
+    x->body = (bytes){0};
+    f->parser = MHD_create_post_processor(x->connection, BUFFER, on_field, f);
+    return f->parser ? 1 : fault_set(fault, 400, "malformed_form", "Content-Type", "The Content-Type must be multipart/form-data with a boundary.");
+}
+
+/* Closes a text by NUL: good UTF-8 without NUL, no spaces around it and single ones within. */
+static int finish_text(bytes *value, const char *name, size_t characters_max, fault *fault) {
+    char *from, *to;
+    bytes_add(value, "", 1);
+    if (value->failed) return fault_set(fault, 500, "internal", "", "Memory could not be had.");
+    from = to = (char *)value->data;
+    if (strlen(from) + 1 != value->n || ishow_utf8_length(from) == SIZE_MAX) return fault_set(fault, 400, "malformed_form", name, "%s must be UTF-8 without NUL.", name);
+    for (; *from; from++) {
+        int space = strchr(" \t\r\n", *from) != NULL;
+        if (!space) *to++ = *from;
+        else if (to != (char *)value->data && to[-1] != ' ') *to++ = ' ';
+    }
+    if (to != (char *)value->data && to[-1] == ' ') to--;
+    *to = '\0';
+    size_t n = ishow_utf8_length((char *)value->data);
+    if (n < 1 || n > characters_max) return fault_set(fault, 400, "out_of_range", name, "%s must have 1 to %zu characters, not %zu.", name, characters_max, n);
+    return 1;
+}
+
+static int check_id(const char *id, fault *fault) {
+    size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+    return !id[n] && id[0] != '.' ? 1 : fault_set(fault, 400, "out_of_range", "id", "id must be made of A-Z a-z 0-9 . _ - and not begin with a dot.");
+}
+
+/* A language tag: two or three letters, then subtags of up to eight letters and digits. */
+static int check_language(const char *language, fault *fault) {
+    size_t n = strspn(language, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    int good = n == 2 || n == 3;
+    for (const char *p = language + n; good && *p; p += n) {
+        n = *p == '-' ? 1 + strspn(p + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") : 0;
+        good = n >= 2 && n <= 9;
+    }
+    return good ? 1 : fault_set(fault, 400, "out_of_range", "language", "language must be a language tag such as en or zh-CN.");
+}
+
+int form_read(form *f, unsigned needed) {
+    int whole = MHD_post_process(f->parser, (const char *)f->body.data, f->body.n) == MHD_YES;
+    whole = MHD_destroy_post_processor(f->parser) == MHD_YES && whole;
+    f->parser = NULL;
+    bytes_free(&f->body);
+    if (f->fault->status) return 0;
+    if (!whole) return fault_set(f->fault, 400, "malformed_form", "", "The body is not a whole multipart/form-data form.");
+    for (int i = 0; i < FIELDS; i++)
+        if (needed & fields[i].field & ~f->given) return fault_set(f->fault, 400, "missing_field", fields[i].name, "The form needs a field \"%s\".", fields[i].name);
+    if (f->given & FORM_ID && (!finish_text(&f->id, "id", ID_MAX, f->fault) || !check_id((const char *)f->id.data, f->fault))) return 0;
+    if (f->given & FORM_TEXT && !finish_text(&f->text, "text", ISHOW_MAX_TEXT_CHARS, f->fault)) return 0;
+    if (f->given & FORM_LANGUAGE && (!finish_text(&f->language, "language", 15, f->fault) || !check_language((const char *)f->language.data, f->fault))) return 0;
+    return 1;
+}
+
+void form_close(form *f) {
+    if (f->parser) MHD_destroy_post_processor(f->parser);
+    bytes_free(&f->body);
+    for (int i = 0; i < FIELDS; i++) bytes_free(value_of(f, i));
+}

@@ -1,0 +1,132 @@
+"""What was answered is still there after SIGKILL at any moment, and after an ordinary restart."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from serving import Server
+from test_voices import FAST, FLAC, TEXT, configuration, create, override, speak, tiny_model  # noqa: F401
+
+
+@pytest.fixture
+def arguments(configuration: Path, tmp_path: Path) -> tuple[str, ...]:  # noqa: F811
+    return ("--config", str(configuration), "--set", f"server.state_dir={tmp_path / 'state'}")
+
+
+def clips(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "state" / "voices").iterdir())
+
+
+def test_voices_and_overrides_come_back(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    first = Server(*arguments)
+    with httpx.Client(base_url=first.url, timeout=120) as http:
+        assert create(http, "bob", FAST, language="en").status_code == 201
+        assert override(http, "anna", FAST).status_code == 200
+        before = http.get("/api/voices").json(), http.get("/api/voices/anna/reference").json(), speak(http, "bob")
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    assert first.stop() == 0
+    second = Server(*arguments)
+    try:
+        with httpx.Client(base_url=second.url, timeout=120) as http:
+            assert (http.get("/api/voices").json(), http.get("/api/voices/anna/reference").json(), speak(http, "bob")) == before
+            assert http.delete("/api/voices/bob").status_code == http.delete("/api/voices/anna/reference").status_code == 204
+        assert clips(tmp_path) == []
+        assert second.stop() == 0
+    finally:
+        second.kill()
+
+
+def test_one_server_a_state_directory(arguments: tuple[str, ...]) -> None:
+    from serving import run
+
+    first = Server(*arguments)
+    try:
+        second = run(["--port", "0", *arguments])
+        assert second.returncode == 1 and "in use by another server" in second.stderr and str(first.process.pid) in second.stderr
+        assert first.stop() == 0
+    finally:
+        first.kill()
+
+
+def test_killed_at_any_moment(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """Uploads go on while the server is killed; each that was answered is there afterwards, whole, and nothing is half there."""
+    made: set[str] = set()
+    for round_ in range(5):
+        server = Server(*arguments)
+        try:
+            with httpx.Client(base_url=server.url, timeout=60) as http:
+                found = {voice["id"] for voice in http.get("/api/voices").json()} - {"anna"}
+                assert made <= found <= made | {f"r{round_ - 1}-{len(made)}"}
+                made = found
+                for id in found:
+                    assert http.get(f"/api/voices/{id}/reference/audio").content == FLAC + id.encode()
+                    assert http.get(f"/api/voices/{id}/reference").json()["active_reference_text"] == TEXT
+                assert len(clips(tmp_path)) == len(found)
+                killer = threading.Timer(0.02 + 0.11 * round_, server.process.kill)
+                killer.start()
+                with contextlib.suppress(httpx.HTTPError):
+                    while True:
+                        id = f"r{round_}-{len(made)}"
+                        if create(http, id, FLAC + id.encode()).status_code == 201:
+                            made.add(id)
+                killer.join()
+                server.process.wait()
+        finally:
+            server.kill()
+    assert len(made) >= 3
+    last = Server(*arguments)
+    try:
+        with httpx.Client(base_url=last.url, timeout=60) as http:
+            for id in sorted(made):
+                assert speak(http, id)
+        assert last.stop() == 0
+    finally:
+        last.kill()
+
+
+def test_a_damaged_clip_and_a_broken_database_do_not_stop_the_start(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    server = Server(*arguments)
+    with httpx.Client(base_url=server.url, timeout=60) as http:
+        assert override(http, "anna", FAST).status_code == 200
+    server.kill()
+    (clip,) = clips(tmp_path)
+    clip.write_bytes(b"no audio any more")
+    server = Server(*arguments)
+    try:
+        assert any("clip that stands in for voice anna is not used" in line for line in server.log)
+        assert httpx.get(server.url + "/api/voices").json()[0]["has_override"] is False
+        server.kill()
+        (tmp_path / "state" / "ishowtts.db-wal").unlink()  # which holds all of it still
+        (tmp_path / "state" / "ishowtts.db").write_bytes(b"no database any more" * 1000)
+        server = Server(*arguments)
+        assert any("is broken" in line and "is kept as" in line for line in server.log), server.log
+        assert list((tmp_path / "state").glob("ishowtts.db.broken-*")) and list((tmp_path / "state").glob("voices.broken-*/*"))
+        assert httpx.get(server.url + "/readyz").status_code == 200
+        assert server.stop() == 0
+    finally:
+        server.kill()
+
+
+def test_a_client_that_leaves_after_sending_has_its_voice(arguments: tuple[str, ...]) -> None:
+    server = Server(*arguments)
+    try:
+        request = httpx.Request("POST", server.url + "/api/voices", data={"id": "bob", "text": TEXT}, files={"audio": ("c", FAST)})
+        head = b"POST /api/voices HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %s\r\n\r\n" % (
+            request.headers["content-type"].encode(), request.headers["content-length"].encode(),
+        )  # fmt: skip
+        import socket
+
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(head + request.read())
+        end = time.monotonic() + 30
+        while "bob" not in httpx.get(server.url + "/api/health").json()["voices"]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert server.stop() == 0
+    finally:
+        server.kill()
