@@ -151,7 +151,7 @@ def test_body_at_the_limit(http: httpx.Client) -> None:
         ("PUT", "/api/tts", 405, "POST"),
         ("PATCH", "/api/tts/x", 405, "DELETE"),
         ("POST", "/api/health", 405, "GET, HEAD"),
-        ("DELETE", "/api/voices", 405, "GET, HEAD"),
+        ("DELETE", "/api/voices", 405, "GET, HEAD, POST"),
         ("GET", "/api/tts/", 404, None),
         ("GET", "/web/", 404, None),
         ("GET", "/web/none.js", 404, None),
