@@ -414,7 +414,8 @@ def test_one_id_is_given_once(api: httpx.Client, cloning: Server) -> None:
     assert sorted(codes) == [201, 409, 409, 409, 409]
 
 
-def test_a_model_without_prompt_says_that_it_has_one_voice(http: httpx.Client) -> None:
+def test_a_model_without_prompt_says_that_it_has_one_voice(c_server: Server) -> None:
+    http = httpx.Client(base_url=c_server.url, timeout=60)
     own = http.get("/api/voices").json()[0]["id"]
     for answer in (create(http), override(http, id=own, audio=FAST, text=TEXT)):
         assert answer.status_code == 409, answer.text
