@@ -1,6 +1,10 @@
 /* GET /api/danmaku/stream: what happens and what is heard, as server-sent events. A listener is a reader of the chat's feed, and what it does not take in time it
  * does not get; one that takes nothing at all is dropped by the connection's time-out. */
+#include <sys/socket.h>
+
 #include "server/danmaku.h"
+
+enum { SOCKET_BYTES = 64 * 1024 }; /* the kernel would take megabytes for a listener that does not read, and a late sound is no sound */
 
 static int listener_news(exchange *x) { return ishow_chat_reader_ready(x->waited); }
 static void listener_hang_up(exchange *x) { (void)x; }
@@ -33,6 +37,8 @@ enum MHD_Result answer_danmaku_stream(exchange *x) {
         fault_from_error(&x->fault, &error);
         return respond_fault(x);
     }
+    const int most = SOCKET_BYTES;
+    if (x->peer) setsockopt(x->peer->fd, SOL_SOCKET, SO_SNDBUF, &most, sizeof most);
     x->phase = PHASE_WAIT;
     http_wait_for(x, &listening, reader);
     http_wake(x->server); /* it begins with `state` */

@@ -1,0 +1,379 @@
+"""Live chat over HTTP, with real sockets and the real voice."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from serving import Server, until
+
+COUNTER = itertools.count()
+NO_LIMITS = ("--set", "chat.rate=0", "--set", "chat.repeat_seconds=0", "--set", "chat.flood_messages=0", "--set", "chat.gap_seconds=0.05")
+
+
+class Listener:
+    """A reader of /api/danmaku/stream on a thread; `events` are (name, data, id)."""
+
+    def __init__(self, server: Server, last: str | None = None) -> None:
+        self.events: list[tuple[str, dict[str, Any], str]] = []
+        self._socket = socket.create_connection(("127.0.0.1", server.port), timeout=120)
+        resume = f"Last-Event-ID: {last}\r\n" if last else ""
+        head = f"GET /api/danmaku/stream HTTP/1.1\r\nHost: localhost\r\n{resume}\r\n"
+        self._socket.sendall(head.encode())
+        self._file = self._socket.makefile("rb")
+        self.status = int(self._file.readline().split()[1])
+        self.headers = {}
+        while line := self._file.readline().strip():
+            name, _, value = line.decode().partition(": ")
+            self.headers[name.lower()] = value
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self) -> None:
+        rest = b""
+        try:
+            while size := int(self._file.readline() or b"0", 16):
+                rest += self._file.read(size)
+                self._file.readline()
+                while b"\n\n" in rest:
+                    text, _, rest = rest.partition(b"\n\n")
+                    self._take(text.decode())
+        except (OSError, ValueError):
+            pass
+
+    def _take(self, text: str) -> None:
+        fields = dict(line.split(": ", 1) for line in text.split("\n") if not line.startswith(":"))
+        if fields:
+            self.events.append((fields["event"], json.loads(fields["data"]), fields.get("id", "")))
+
+    def of(self, name: str, message: str | None = None) -> list[dict[str, Any]]:
+        return [data for event, data, _ in self.events if event == name and message in (None, data.get("id"))]
+
+    def wait(self, name: str, message: str | None = None) -> dict[str, Any]:
+        until(lambda: self.of(name, message), 120)
+        return self.of(name, message)[0]
+
+    def samples(self, message: str) -> np.ndarray:
+        """What was heard of a message."""
+        parts = [base64.b64decode(data["audio_base64"]) for data in self.of("audio", message)]
+        return np.frombuffer(b"".join(parts), "<i2")
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self.thread.join(30)
+
+
+@pytest.fixture(scope="module")
+def chat() -> Iterator[Server]:
+    running = Server(*NO_LIMITS)
+    yield running
+    assert running.stop() == 0, "".join(running.log)
+    assert not [line for line in running.log if "handles are still alive" in line]
+
+
+@pytest.fixture
+def http(chat: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=chat.url, timeout=120) as client:
+        yield client
+        client.post("/api/danmaku/resume")
+        client.post("/api/danmaku/clear")
+        client.post("/api/danmaku/skip")
+    assert httpx.get(chat.url + "/readyz").status_code == 200
+
+
+@pytest.fixture
+def listener(chat: Server) -> Iterator[Listener]:
+    one = Listener(chat)
+    yield one
+    one.close()
+
+
+def message(text: str, **fields: Any) -> dict[str, Any]:
+    number = next(COUNTER)
+    return {"id": f"m{number}", "platform": "test", "channel": "room", "username": f"Viewer{number}", "content": text} | fields
+
+
+def say(http: httpx.Client, text: str, **fields: Any) -> str:
+    body = message(text, **fields)
+    answer = http.post("/api/danmaku/enqueue", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["id"] == body["id"]
+    return body["id"]
+
+
+def counts(http: httpx.Client) -> dict[str, Any]:
+    found = http.get("/api/danmaku/status").json()["counts"]
+    assert found["received"] == sum(found[way] for way in ("spoken", "deleted", "skipped", "waiting")) + sum(found["dropped"].values())
+    return found
+
+
+def test_a_message_is_heard(http: httpx.Client, listener: Listener) -> None:
+    assert listener.status == 200 and listener.headers["content-type"] == "text/event-stream"
+    assert listener.wait("state")["paused"] is False
+    before = counts(http)
+    name = say(http, "Good evening to everybody.", username="Anna_77", timestamp="2026-01-31T12:00:00Z", metadata={"roles": ["vip"], "colour": "#123456"})
+    end = listener.wait("end", name)
+    told, start = listener.wait("message", name), listener.wait("start", name)
+    assert told["text"] == "Good evening to everybody." and told["roles"] == ["vip"] and told["timestamp"] == 1769860800000
+    assert start["said"] == "Anna says: Good evening to everybody." and start["user"] == "Anna_77" and start["at"] == 0
+    assert [word for _, _, word in start["captions"]] == start["said"].split()
+    assert start["captions"][-1][1] == pytest.approx(start["duration"], rel=0.05)
+    heard = listener.samples(name)
+    assert end["reason"] == "spoken" and len(heard) / start["sample_rate"] == pytest.approx(end["at"], abs=1e-3)
+    assert np.abs(heard.astype(float)).max() > 3000 and 0.5 < end["at"] < 10
+    after = counts(http)
+    assert after["spoken"] - before["spoken"] == 1 and after["waiting"] == 0
+
+
+def test_what_is_heard_is_what_the_engine_speaks(http: httpx.Client, listener: Listener) -> None:
+    name = say(http, "The same words.", username="Bob")
+    listener.wait("end", name)
+    spoken = http.post("/api/tts", json={"text": "Bob says: The same words."}).json()
+    assert len(listener.samples(name)) == spoken["waveform_len"]  # durations are the text's, noise is the seed's
+
+
+def test_order_and_controls(http: httpx.Client, listener: Listener) -> None:
+    assert http.post("/api/danmaku/pause").json() == {"paused": True}
+    normal = [say(http, f"Normal number {n}.") for n in range(3)]
+    paid = say(http, "Paid.", priority="Paid", metadata={"amount": 5, "currency": "EUR"})
+    gift = say(http, "", priority="Gift", metadata={"gift": "roses", "count": 3})
+    mention = say(http, "Hello @room, how are you?")
+    queue = http.get("/api/danmaku/queue").json()
+    assert [item["id"] for item in queue["waiting"]] == [gift, paid, mention, *normal] and queue["total"] == 6
+    assert [item["priority"] for item in queue["waiting"][:3]] == ["Gift", "Paid", "Mention"]
+    assert http.delete(f"/api/danmaku/messages/{normal[0]}").status_code == 204
+    assert http.delete(f"/api/danmaku/messages/{normal[0]}").status_code == 404
+    assert http.post("/api/danmaku/skip", json={"id": normal[1]}).json() == {"skipped": True}
+    assert http.post("/api/danmaku/skip", json={"id": "nothing"}).status_code == 404
+    assert listener.wait("deleted", normal[0])["reason"] == "deleted" and listener.wait("deleted", normal[1])["reason"] == "skipped"
+    assert http.post("/api/danmaku/resume").json() == {"paused": False}
+    listener.wait("end", normal[2])
+    assert [data["id"] for data in listener.of("start")] == [gift, paid, mention, normal[2]]
+    assert listener.of("start")[0]["said"].endswith("sent 3 roses.") and "paid 5 EUR: Paid." in listener.of("start")[1]["said"]
+    assert http.post("/api/danmaku/replay").json() == {"replayed": True}
+    until(lambda: len(listener.of("end", normal[2])) == 2)
+    assert listener.of("start")[-1]["replay"] is True
+    assert len(listener.samples(normal[2])) % 2 == 0
+    counts(http)
+
+
+def test_deletion_during_speech_silences_everybody(http: httpx.Client, listener: Listener) -> None:
+    name = say(http, "This is a long message, which somebody deletes while it is being read aloud to all of us here tonight.")
+    start = listener.wait("start", name)
+    assert start["duration"] > 3
+    assert http.delete(f"/api/danmaku/messages/{name}").status_code == 204
+    end = listener.wait("end", name)
+    assert end["reason"] == "deleted" and end["at"] < start["duration"] - 1
+    after = say(http, "And on.")
+    listener.wait("end", after)
+    heard = len(listener.samples(name)) / start["sample_rate"]
+    assert heard <= end["at"] + 1.0  # no more than was on its way
+    assert counts(http)["deleted"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "reason"),
+    [
+        ("!play something", {}, "command"),
+        ("https://example.org/x", {}, "link"),
+        ("😀😀", {}, "emote"),
+        ("...", {}, "empty"),
+        ("Buy followers", {"username": "NightBot"}, "bot"),
+    ],
+)
+def test_what_is_filtered_says_why(http: httpx.Client, text: str, fields: dict[str, Any], reason: str) -> None:
+    before = counts(http)["dropped"].get(reason, 0)
+    body = message(text, **fields)
+    answer = http.post("/api/danmaku/enqueue", json=body)
+    assert answer.status_code == 200 and answer.json() == {"skipped": True, "reason": reason, "id": body["id"]}
+    assert counts(http)["dropped"][reason] == before + 1
+
+
+def test_the_same_id_is_read_once(http: httpx.Client, listener: Listener) -> None:
+    body = message("Only once.")
+    assert http.post("/api/danmaku/enqueue", json=body).status_code == 202
+    again = http.post("/api/danmaku/enqueue", json=body)
+    assert again.status_code == 200 and again.json()["reason"] == "duplicate"
+    listener.wait("end", body["id"])
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        ({"id": ""}, "invalid_request", "id"),
+        ({"id": "x" * 257}, "invalid_request", "id"),
+        ({"id": 5}, "invalid_type", "id"),
+        ({"priority": "Urgent"}, "out_of_range", "priority"),
+        ({"timestamp": "yesterday"}, "out_of_range", "timestamp"),
+        ({"timestamp": "2026-13-01T00:00:00Z"}, "out_of_range", "timestamp"),
+        ({"metadata": []}, "invalid_type", "metadata"),
+        ({"metadata": {"roles": ["king"]}}, "out_of_range", "metadata.roles"),
+        ({"metadata": {"amount": -1}}, "out_of_range", "metadata.amount"),
+        ({"metadata": {"currency": "EURO"}}, "out_of_range", "metadata.currency"),
+        ({"volume": 3}, "unknown_field", "volume"),
+        ({"content": None}, "invalid_type", "content"),
+    ],
+)
+def test_malformed_messages(http: httpx.Client, body: dict[str, Any], code: str, field: str) -> None:
+    before = counts(http)["received"]
+    answer = http.post("/api/danmaku/enqueue", json=message("hello") | body)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["code"], error["field"]) == (code, field) and field.rpartition(".")[2] in error["message"] or code == "unknown_field"
+    assert counts(http)["received"] == before
+    for missing in ("id", "platform", "channel", "username", "content"):
+        left = {key: value for key, value in message("hello").items() if key != missing}
+        error = http.post("/api/danmaku/enqueue", json=left).json()["error"]
+        assert (error["code"], error["field"]) == ("missing_field", missing)
+
+
+def test_controls_take_no_body_or_an_object(http: httpx.Client) -> None:
+    for verb in ("skip", "pause", "resume", "clear", "replay"):
+        path = f"/api/danmaku/{verb}"
+        assert http.post(path).status_code == 200 and http.post(path, json={}).status_code == 200
+        assert http.post(path, json=[]).json()["error"]["code"] == "invalid_type"
+        assert http.post(path, json={"what": 1}).json()["error"]["code"] == "unknown_field"
+        assert http.get(path).status_code == 405
+    assert http.post("/api/danmaku/skip", json={"id": 5}).json()["error"]["field"] == "id"
+
+
+def test_many_listeners_hear_the_same(http: httpx.Client, chat: Server) -> None:
+    crowd = [Listener(chat) for _ in range(50)]
+    name = say(http, "All of you hear the very same words from one single voice.")
+    late = None
+    for listener in crowd:
+        listener.wait("start", name)
+    until(lambda: len(crowd[0].of("audio", name)) >= 5)
+    late = Listener(chat)
+    for listener in [*crowd, late]:
+        listener.wait("end", name)
+    heard = [listener.samples(name).tobytes() for listener in crowd]
+    assert len(heard[0]) > 48000 and all(other == heard[0] for other in heard)
+    start = late.of("start", name)[0]
+    assert 0 < start["at"] < start["duration"]  # joined at the running clip
+    assert heard[0].endswith(late.samples(name).tobytes()) and 0 < len(late.samples(name)) * 2 < len(heard[0])
+    first = late.of("audio", name)[0]
+    assert first["t0"] <= start["at"] < first["t1"]
+    assert http.get("/api/danmaku/status").json()["listeners"] == 51
+    for listener in [*crowd, late]:
+        listener.close()
+    until(lambda: http.get("/api/danmaku/status").json()["listeners"] == 0)
+
+
+def test_last_event_id_resumes(http: httpx.Client, chat: Server, listener: Listener) -> None:
+    short = Listener(chat)
+    name = say(http, "A connection is lost in the middle of this sentence, and comes back before it has ended.")
+    until(lambda: len(short.of("audio", name)) >= 4)
+    short.close()
+    last = [one for _, _, one in short.events if one][-1]
+    resumed = Listener(chat, last)
+    for one in (listener, resumed):
+        one.wait("end", name)
+    ids = [one for _, _, one in listener.events]
+    tail = ids[ids.index(last) + 1 :]
+    assert [one for _, _, one in resumed.events][: len(tail)] == tail[: len(resumed.events)]
+    assert "start" not in [event for event, _, _ in resumed.events]
+    assert (short.samples(name).tobytes() + resumed.samples(name).tobytes()) == listener.samples(name).tobytes()
+    resumed.close()
+
+
+def test_a_listener_that_does_not_read_is_bounded(http: httpx.Client, chat: Server, listener: Listener) -> None:
+    lazy = socket.socket()
+    lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    lazy.connect(("127.0.0.1", chat.port))
+    lazy.sendall(b"GET /api/danmaku/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    lazy.recv(100)
+    for n in range(3):
+        name = say(http, f"Number {n}. Nobody reads this on the other side, and so it must not be kept for ever, whoever says it.")
+    listener.wait("end", name)
+    lazy.settimeout(2)
+    got = b""
+    try:
+        while part := lazy.recv(65536):
+            got += part
+    except TimeoutError:
+        pass
+    sent = sum(len(data["audio_base64"]) for data in listener.of("audio"))
+    assert b'"missed":' in got and len(got) < sent / 2
+    lazy.close()
+    assert listener.of("end", name)[0]["reason"] == "spoken"  # nobody waited for it
+
+
+def test_metrics_count_every_message(http: httpx.Client, listener: Listener) -> None:
+    name = say(http, "Count me.")
+    listener.wait("end", name)
+    values = dict(line.rsplit(" ", 1) for line in http.get("/metrics").text.splitlines() if line.startswith("ishowtts_chat_"))
+    total = sum(float(values[f"ishowtts_chat_{way}"]) for way in ("spoken_total", "deleted_total", "skipped_total", "waiting"))
+    total += sum(float(value) for name, value in values.items() if name.startswith("ishowtts_chat_dropped_total"))
+    assert total == float(values["ishowtts_chat_received_total"]) > 0
+    assert float(values["ishowtts_chat_listeners"]) == 1
+
+
+def test_killed_and_started_again() -> None:
+    """Each message that was answered with 202 is heard once, or reported as interrupted."""
+    heard: list[str] = []
+    interrupted = 0
+    sent: list[str] = []
+    with tempfile.TemporaryDirectory() as state:
+        place = ("--set", f"server.state_dir={state}")
+        for life in range(2):
+            server = Server(*NO_LIMITS, *place)
+            with httpx.Client(base_url=server.url, timeout=120) as http:
+                listener = Listener(server)
+                found = listener.wait("state")["counts"]
+                interrupted += counts(http)["dropped"].get("interruption", 0)
+                assert found["recovered"] == (0 if life == 0 else len(sent) - len(set(heard)) + counts(http)["dropped"].get("interruption", 0))
+                for n in range(3):
+                    sent.append(say(http, f"Life {life}, {n}."))
+                until(lambda: len(listener.of("start")) >= 2)  # noqa: B023
+                server.process.send_signal(signal.SIGKILL)
+                server.process.wait()
+                listener.thread.join(30)
+                heard += [data["id"] for data in listener.of("start")]
+        server = Server(*NO_LIMITS, *place)
+        with httpx.Client(base_url=server.url, timeout=120) as http:
+            listener = Listener(server)
+            interrupted += counts(http)["dropped"].get("interruption", 0)
+            until(lambda: counts(http)["waiting"] == 0, 120)
+            heard += [data["id"] for data in listener.of("start")]
+            assert server.stop() == 0
+            # What began before this listener came is told by the state of the server alone.
+            assert len(heard) == len(set(heard)), "one was heard twice"
+            assert set(heard) <= set(sent) and len(sent) - len(heard) <= interrupted + 1
+            assert interrupted >= 1
+
+
+def test_draining_ends_the_stream() -> None:
+    server = Server(*NO_LIMITS)
+    listener = Listener(server)
+    listener.wait("state")
+    began = time.monotonic()
+    assert server.stop() == 0
+    listener.thread.join(30)
+    assert not listener.thread.is_alive() and time.monotonic() - began < 15
+
+
+def test_a_token_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    from serving import run
+
+    secret = tmp_path / "token"
+    secret.write_text("oauth-secret")
+    secret.chmod(0o644)
+    file = tmp_path / "chat.toml"
+    file.write_text('[[chat.sources]]\nplatform = "twitch"\nchannel = "somebody"\ntoken_file = "token"\n')
+    ended = run(["--config", str(file), "--port", "0"])
+    assert ended.returncode == 2 and "chmod 600" in ended.stderr and "oauth-secret" not in ended.stderr
+
