@@ -232,7 +232,7 @@ def test_malformed_messages(http: httpx.Client, body: dict[str, Any], code: str,
     answer = http.post("/api/danmaku/enqueue", json=message("hello") | body)
     assert answer.status_code == 400
     error = answer.json()["error"]
-    assert (error["code"], error["field"]) == (code, field) and field.rpartition(".")[2] in error["message"] or code == "unknown_field"
+    assert ((error["code"], error["field"]) == (code, field) and field.rpartition(".")[2] in error["message"]) or code == "unknown_field"
     assert counts(http)["received"] == before
     for missing in ("id", "platform", "channel", "username", "content"):
         left = {key: value for key, value in message("hello").items() if key != missing}
