@@ -33,7 +33,7 @@ from bilibili_double import (
     zipped,
 )
 from conftest import Certificate, Listener
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ishowtts._livechat import Decoder, Loop
@@ -138,6 +138,7 @@ def test_odd_commands_are_counted_and_skipped(command: Any) -> None:
     assert reader.stats()["malformed"] == 1
 
 
+@settings(deadline=None, database=None)
 @given(st.binary(max_size=400), st.sampled_from([0, 1, 2, 3]), st.sampled_from([3, 5, 8]))
 def test_any_bytes_are_survived(body: bytes, version: int, operation: int) -> None:
     for frame in (body, packet(operation, body, version)):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ishowtts._livechat import Decoder, irc_parse
@@ -41,6 +41,7 @@ def escape(value: str) -> str:
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n ;=:!@"), min_size=1, max_size=12)
 
 
+@settings(deadline=None, database=None)
 @given(st.dictionaries(words, st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20), max_size=8), words, st.lists(words, max_size=5), st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n")))
 def test_what_was_written_is_read(tags: dict[str, str], command: str, params: list[str], trailing: str | None) -> None:
     text = "@" + ";".join(f"{key}={escape(value)}" for key, value in tags.items()) + " " if tags else ""
@@ -189,6 +190,7 @@ def test_what_is_not_for_the_channel_is_not_read() -> None:
     assert decoder.feed(b"@msg-id=slow_on :tmi.twitch.tv NOTICE #chan :This room is now in slow mode.")[0]["text"] == "This room is now in slow mode."
 
 
+@settings(deadline=None, database=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_survived(data: bytes) -> None:
     for event in Decoder("twitch", "chan").feed(data + b"\r\n@id=1;emotes=" + data + b" :a!b@c PRIVMSG #chan :" + data):
