@@ -26,7 +26,7 @@ CPPFLAGS += -Icsrc/include -Icsrc -DISHOW_VERSION=$(VERSION) $(shell pkg-config 
 CORE_LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS)) -lmp3lame -lflite_usenglish -lflite_cmulex -lflite -lwslay -ldl -lpthread -lm
 PY_CFLAGS  = $(shell $(PYTHON) scripts/build_flags.py cflags)
 PY_LIBS    = $(shell $(PYTHON) scripts/build_flags.py embed)
-SERVER_LIBS := $(shell pkg-config --libs libmicrohttpd)
+SERVER_LIBS := $(shell pkg-config --libs libmicrohttpd libcrypto)
 
 ROOMS   := base audio cache flow text kernels model engine livechat store
 CORE    := $(wildcard $(ROOMS:%=csrc/%/*.c))

@@ -65,7 +65,7 @@ static void reap_slow(ishow_server *s) {
 
 /* ---- exchanges ---- */
 
-static int good_id(const char *id) {
+int good_id(const char *id) {
     size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
     return n >= 1 && n <= ID_MAX && !id[n];
 }
@@ -138,6 +138,7 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
         x->peer->since = ishow_now();
     }
     upload_over(x);
+    ws_free(x->socket);
     bytes_free(&x->body);
     s->exchanges--;
     free(x->origin);
@@ -258,6 +259,7 @@ static void on_wake(watch *w, uint32_t events) {
     ssize_t ignored = read(s->waker, &count, sizeof count);
     (void)ignored, (void)events;
     wake_waiting(s);
+    ws_wake_all(s);
 }
 
 /* Has input or room; MHD_run, which follows every wait, looks. */
@@ -292,6 +294,7 @@ static void *loop_main(void *self) {
             next_tick = now + 1e-3 * TICK_MS;
             reap_slow(s);
             wake_waiting(s); /* listeners that have heard nothing for long get a sign of life */
+            ws_tick(s, now);
         }
         if (atomic_load(&s->draining)) {
             if (s->listener >= 0) {
@@ -300,12 +303,15 @@ static void *loop_main(void *self) {
                 s->listener = -1;
             }
             hang_up_all(s, now < s->drain_until); /* patience is over: everybody */
+            ws_drain(s, now < s->drain_until);
             if (!s->exchanges || now >= s->drain_until + 2.0) break;
         }
         MHD_run(s->daemon);
     }
     /* What is suspended still must be resumed before the daemon may stop. */
     hang_up_all(s, 0);
+    ws_end_all(s);
+    MHD_run(s->daemon);
     MHD_stop_daemon(s->daemon);
     s->daemon = NULL;
     return NULL;
@@ -327,7 +333,7 @@ ishow_status http_start(ishow_server *s, unsigned max_connections, ishow_error *
     ishow_status status = pump_create(&s->pump, http_wake, s, s->metrics, error);
     if (status != ISHOW_OK) return status;
     s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
         MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_CONNECTION_LIMIT, max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->idle_seconds + 0.999), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);

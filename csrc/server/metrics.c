@@ -8,7 +8,7 @@
 #include "ishow/chatqueue.h"
 #include "server/server.h"
 
-static const int statuses[] = {200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 409, 411, 413, 414, 415, 416, 429, 431, 500, 502, 503, 504, 0};
+static const int statuses[] = {101, 200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 409, 411, 413, 414, 415, 416, 426, 429, 431, 500, 502, 503, 504, 0};
 static const double bounds[] = {0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120};
 enum { STATUSES = sizeof statuses / sizeof *statuses, BOUNDS = sizeof bounds / sizeof *bounds };
 

@@ -1,11 +1,10 @@
 /* JSON to a checked request. Everything a client can get wrong is told by field, limit and value. */
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/server.h"
+#include "server/request.h"
 
 /* jansson's integers end at 2^63; a seed may be any u64. A number that is too big is put in quotes and read as a string, which the
  * seed accepts in its own right (JavaScript loses whole numbers above 2^53). */
@@ -51,7 +50,7 @@ int fault_type(fault *f, const char *field, const char *wanted, const struct jso
     return fault_set(f, 400, "invalid_type", field, "%s must be %s, not %s.", *field ? field : "The body", wanted, type_name(value));
 }
 
-static int take_number(const json_t *value, const char *field, double least, double most, double *out, fault *f) {
+int request_number(const json_t *value, const char *field, double least, double most, double *out, fault *f) {
     if (!json_is_number(value)) return fault_type(f, field, "a number", value);
     double v = json_number_value(value);
     if (!(v >= least && v <= most))
@@ -99,48 +98,46 @@ static int take_choice(const json_t *value, const char *field, const char *only,
     return 1;
 }
 
-static int take_format(const json_t *value, const char *field, speech *s, fault *f) {
+int request_format(const json_t *value, const char *field, ishow_format *out, fault *f) {
     if (!json_is_string(value)) return fault_type(f, field, "a string", value);
-    if (!ishow_format_find(json_string_value(value), &s->format))
-        return fault_set(f, 400, "unsupported", field, "%s must be one of: wav, pcm, flac, opus, mp3; not \"%.64s\".", field, json_string_value(value));
-    s->has_format = 1;
-    return 1;
+    if (ishow_format_find(json_string_value(value), out)) return 1;
+    return fault_set(f, 400, "unsupported", field, "%s must be one of: wav, pcm, flac, opus, mp3; not \"%.64s\".", field, json_string_value(value));
 }
 
-static int take_text(const json_t *value, ishow_request *r, fault *f) {
-    if (!json_is_string(value)) return fault_type(f, "text", "a string", value);
-    r->text = json_string_value(value);
-    size_t n = ishow_utf8_length(r->text);
+int request_text(const json_t *value, const char *field, const char **out, fault *f) {
+    if (!json_is_string(value)) return fault_type(f, field, "a string", value);
+    *out = json_string_value(value);
+    size_t n = ishow_utf8_length(*out);
     if (n < 1 || n > ISHOW_MAX_TEXT_CHARS)
-        return fault_set(f, 400, "out_of_range", "text", "text must have 1 to %d characters, not %zu.", ISHOW_MAX_TEXT_CHARS, n);
+        return fault_set(f, 400, "out_of_range", field, "%s must have 1 to %d characters, not %zu.", field, ISHOW_MAX_TEXT_CHARS, n);
     return 1;
 }
 
-static int take_voice(const json_t *value, ishow_request *r, fault *f) {
-    if (!json_is_string(value)) return fault_type(f, "voice_id", "a string", value);
-    r->voice = json_string_value(value);
-    size_t n = strlen(r->voice);
-    if (n < 1 || n > 64) return fault_set(f, 400, "out_of_range", "voice_id", "voice_id must have 1 to 64 characters, not %zu.", n);
+int request_voice(const json_t *value, const char *field, const char **out, fault *f) {
+    if (!json_is_string(value)) return fault_type(f, field, "a string", value);
+    *out = json_string_value(value);
+    size_t n = strlen(*out);
+    if (n < 1 || n > ID_MAX) return fault_set(f, 400, "out_of_range", field, "%s must have 1 to %d characters, not %zu.", field, ID_MAX, n);
     return 1;
 }
 
 static int take_field(const char *field, const json_t *value, speech *s, fault *f) {
     ishow_request *r = &s->request;
     double number;
-    if (!strcmp(field, "text")) return take_text(value, r, f);
-    if (!strcmp(field, "voice_id")) return json_is_null(value) || take_voice(value, r, f);
+    if (!strcmp(field, "text")) return request_text(value, field, &r->text, f);
+    if (!strcmp(field, "voice_id")) return json_is_null(value) || request_voice(value, field, &r->voice, f);
     if (!strcmp(field, "engine")) return json_is_null(value) || take_choice(value, field, ENGINE_ID, f);
-    if (!strcmp(field, "format")) return json_is_null(value) || take_format(value, field, s, f);
-    if (!strcmp(field, "speed")) return json_is_null(value) || take_number(value, field, ISHOW_SPEED_MIN, ISHOW_SPEED_MAX, &r->speed, f);
-    if (!strcmp(field, "target_rms")) return json_is_null(value) || take_number(value, field, 0, 1, &r->target_rms, f);
-    if (!strcmp(field, "cross_fade_duration")) return json_is_null(value) || take_number(value, field, 0, ISHOW_CROSS_FADE_MAX, &r->cross_fade, f);
-    if (!strcmp(field, "sway_sampling_coef")) return json_is_null(value) || take_number(value, field, ISHOW_SWAY_MIN, ISHOW_SWAY_MAX, &r->sway, f);
-    if (!strcmp(field, "cfg_strength")) return json_is_null(value) || take_number(value, field, 0, ISHOW_CFG_STRENGTH_MAX, &r->cfg, f);
-    if (!strcmp(field, "fix_duration")) return json_is_null(value) || take_number(value, field, 0, ISHOW_FIX_DURATION_MAX, &r->fix_duration, f);
+    if (!strcmp(field, "format")) return json_is_null(value) || (s->has_format = request_format(value, field, &s->format, f));
+    if (!strcmp(field, "speed")) return json_is_null(value) || request_number(value, field, ISHOW_SPEED_MIN, ISHOW_SPEED_MAX, &r->speed, f);
+    if (!strcmp(field, "target_rms")) return json_is_null(value) || request_number(value, field, 0, 1, &r->target_rms, f);
+    if (!strcmp(field, "cross_fade_duration")) return json_is_null(value) || request_number(value, field, 0, ISHOW_CROSS_FADE_MAX, &r->cross_fade, f);
+    if (!strcmp(field, "sway_sampling_coef")) return json_is_null(value) || request_number(value, field, ISHOW_SWAY_MIN, ISHOW_SWAY_MAX, &r->sway, f);
+    if (!strcmp(field, "cfg_strength")) return json_is_null(value) || request_number(value, field, 0, ISHOW_CFG_STRENGTH_MAX, &r->cfg, f);
+    if (!strcmp(field, "fix_duration")) return json_is_null(value) || request_number(value, field, 0, ISHOW_FIX_DURATION_MAX, &r->fix_duration, f);
     if (!strcmp(field, "nfe_step")) {
         if (json_is_null(value)) return 1;
         if (!json_is_integer(value)) return fault_type(f, field, "a whole number", value);
-        if (!take_number(value, field, ISHOW_NFE_MIN, ISHOW_NFE_MAX, &number, f)) return 0;
+        if (!request_number(value, field, ISHOW_NFE_MIN, ISHOW_NFE_MAX, &number, f)) return 0;
         r->nfe = (int)number;
         return 1;
     }
@@ -156,24 +153,34 @@ static int take_field(const char *field, const json_t *value, speech *s, fault *
                      "cross_fade_duration, sway_sampling_coef, cfg_strength, nfe_step, fix_duration, remove_silence, seed, format, sample_rate.");
 }
 
-int speech_parse(const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f) {
+json_t *request_object(const char *body, size_t n, fault *f) {
     json_error_t error = {0};
+    json_t *root = load(body, n, &error);
+    if (root && json_is_object(root)) return root;
+    if (root) fault_type(f, "", "a JSON object", root);
+    else if (json_error_code(&error) == json_error_out_of_memory) fault_set(f, 500, "internal", "", "Memory could not be had.");
+    else fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line, error.column, error.text);
+    json_decref(root);
+    return NULL;
+}
+
+int speech_read(json_t *root, const ishow_request *defaults, speech *out, fault *f) {
     memset(out, 0, sizeof *out);
     out->request = *defaults;
     out->request.text = out->request.voice = NULL;
-    json_t *root = load(body, n, &error);
     out->json = root;
-    if (!root) {
-        if (json_error_code(&error) == json_error_out_of_memory) return fault_set(f, 500, "internal", "", "Memory could not be had.");
-        return fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line, error.column, error.text);
-    }
-    if (!json_is_object(root)) return fault_set(f, 400, "invalid_type", "", "The body must be a JSON object, not %s.", type_name(root));
     const char *field;
     json_t *value;
     json_object_foreach(root, field, value)
         if (!take_field(field, value, out, f)) return 0;
     if (!out->request.text) return fault_set(f, 400, "missing_field", "text", "The field text is needed.");
     return 1;
+}
+
+int speech_parse(const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f) {
+    json_t *root = request_object(body, n, f);
+    memset(out, 0, sizeof *out);
+    return root && speech_read(root, defaults, out, f);
 }
 
 void speech_free(speech *s) {

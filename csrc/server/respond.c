@@ -37,8 +37,8 @@ void fault_from_error(fault *f, const ishow_error *error) {
         if (!strcmp(f->error.field, names[i][0])) snprintf(f->error.field, sizeof f->error.field, "%s", names[i][1]);
 }
 
-void fault_write(bytes *out, const fault *f) {
-    bytes_text(out, "{\"error\":{\"code\":");
+void fault_write_member(bytes *out, const fault *f) {
+    bytes_text(out, "\"error\":{\"code\":");
     bytes_json(out, f->code);
     bytes_text(out, ",\"message\":");
     bytes_json(out, f->error.message);
@@ -46,7 +46,13 @@ void fault_write(bytes *out, const fault *f) {
         bytes_text(out, ",\"field\":");
         bytes_json(out, f->error.field);
     }
-    bytes_text(out, "}}");
+    bytes_text(out, "}");
+}
+
+void fault_write(bytes *out, const fault *f) {
+    bytes_text(out, "{");
+    fault_write_member(out, f);
+    bytes_text(out, "}");
 }
 
 const char *header_get(exchange *x, const char *name) { return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name); }
@@ -101,6 +107,10 @@ enum MHD_Result respond_fault(exchange *x) {
     if (f->status == 429 || f->status == 503) {
         snprintf(text, sizeof text, "%d", RETRY_AFTER);
         MHD_add_response_header(response, "Retry-After", text);
+    }
+    if (f->status == 426) {
+        MHD_add_response_header(response, "Upgrade", "websocket");
+        MHD_add_response_header(response, "Sec-WebSocket-Version", "13");
     }
     if (f->status == 401) MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     if (f->status == 416) MHD_add_response_header(response, "Content-Range", x->content_range);

@@ -9,6 +9,7 @@
 static const route routes[] = {
     {"POST", "/api/tts", "tts", ROUTE_JSON | ROUTE_SPEECH, answer_tts},
     {"POST", "/api/tts/stream", "tts_stream", ROUTE_JSON | ROUTE_SPEECH, answer_tts_stream},
+    {"GET", "/api/tts/ws", "tts_ws", ROUTE_SPEECH, answer_tts_ws},
     {"DELETE", "/api/tts/{}", "tts_cancel", 0, answer_tts_cancel},
     {"GET", "/api/voices", "voices", ROUTE_SPEECH, answer_voices},
     {"POST", "/api/danmaku/enqueue", "danmaku_enqueue", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_enqueue},

@@ -49,6 +49,7 @@ void fault_from_error(fault *f, const ishow_error *error);
 struct json_t;
 int fault_type(fault *f, const char *field, const char *wanted, const struct json_t *value); /* "field must be wanted, not ..."; 0 (request.c) */
 void fault_write(bytes *out, const fault *f); /* {"error":{...}} */
+void fault_write_member(bytes *out, const fault *f); /* the same without the outer braces */
 
 typedef struct exchange exchange;
 
@@ -82,7 +83,9 @@ typedef struct shape {
     void (*end)(job *j);
     void (*fail)(job *j);   /* after begin; NULL: the connection breaks */
 } shape;
-extern const shape shape_json, shape_file, shape_stream, shape_events;
+extern const shape shape_json, shape_file, shape_stream, shape_events, shape_frames;
+/* shape_frames writes messages of a WebSocket one after another, each as below; 0: no whole one in n bytes. */
+size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message, size_t *n_message); /* returns what to skip */
 
 /* ---- job.c: one synthesis ---- */
 struct job {
@@ -202,6 +205,7 @@ struct exchange {           /* one request and its answer */
     fault fault;
     const wait_kind *wait;  /* NULL until it waits for something */
     void *waited;           /* of that kind */
+    struct ws *socket;      /* NULL unless it became a WebSocket */
     char id[ID_MAX + 1];
     char segment[ID_MAX + 1]; /* what stands for {} in the route's path */
     char allow[48];         /* methods of the path, for 405 */
@@ -224,6 +228,7 @@ struct ishow_server {
     peer *peers;            /* loop only, like the next */
     exchange *waiting;
     size_t exchanges;
+    struct ws *sockets;     /* open WebSockets */
     assets *assets;
     metrics *metrics;
     pump *pump;
@@ -242,10 +247,35 @@ struct ishow_server {
 
 ishow_status http_start(ishow_server *s, unsigned max_connections, ishow_error *error);
 void http_wake(void *server);           /* any thread */
+int good_id(const char *id);            /* of a request: 1 to ID_MAX of A-Z a-z 0-9 . _ - */
 /* The answer comes later: suspends the exchange, watches its client, and wakes it when kind->news says so. `waited` goes over to the exchange. */
 void http_wait_for(exchange *x, const wait_kind *kind, void *waited);
 void http_wait(exchange *x);            /* again, for the same */
 int http_watch(ishow_server *s, int fd, uint32_t events, watch *w); /* loop only; 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it */
+
+/* ---- ws.c: WebSocket connections; everything on the loop ---- */
+typedef struct ws ws;
+typedef struct ws_kind {
+    void (*message)(ws *w, const unsigned char *data, size_t n, int binary); /* a whole message; text is valid UTF-8 */
+    void (*news)(ws *w);                /* after http_wake, and when there is room again: sends what there is, as far as ws_room goes */
+    int (*busy)(const ws *w);           /* a closing server should wait for it a while */
+    void (*release)(ws *w);             /* the connection is gone: gives ws_self back */
+} ws_kind;
+int ws_wanted(exchange *x);             /* the client asks for a WebSocket */
+/* Answers a GET: 101 and a connection of this kind, or a fault. `self` (not NULL) goes over in any case. message_max: bytes of one message of
+ * the client's; a longer one closes the connection (1009). */
+enum MHD_Result ws_accept(exchange *x, const ws_kind *kind, void *self, size_t message_max);
+void *ws_self(const ws *w);
+const exchange *ws_exchange(const ws *w); /* what it began as */
+size_t ws_room(const ws *w);            /* bytes that may be queued now; 0: wait for news */
+void ws_send(ws *w, int binary, const void *data, size_t n); /* one message, copied; nothing after ws_close */
+void ws_close(ws *w, int code, const char *why); /* begins the closing handshake; why: at most 123 bytes */
+/* For http.c. */
+void ws_wake_all(ishow_server *s);
+void ws_tick(ishow_server *s, double now);
+void ws_drain(ishow_server *s, int patient); /* patient: only those that are not busy */
+void ws_end_all(ishow_server *s);
+void ws_free(ws *w);
 
 /* ---- listen.c ---- */
 ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error);
@@ -280,8 +310,13 @@ const char *header_get(exchange *x, const char *name); /* borrowed, NULL when ab
 /* ---- handlers ---- */
 enum MHD_Result answer_tts(exchange *x);            /* tts.c */
 enum MHD_Result answer_tts_stream(exchange *x);     /* stream.c */
+enum MHD_Result answer_tts_ws(exchange *x);         /* tts_ws.c */
 enum MHD_Result answer_tts_cancel(exchange *x);
-int tts_begin(exchange *x, const shape *shape, ishow_format format); /* format: unless the request names one; 0: fault set */
+/* Hands a checked request to the engine and the pump. format: unless the request names one. One reference; NULL: fault set. */
+job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_format format, const char *id, fault *f);
+void speech_cancel(ishow_server *s, job *j);
+int tts_wait(exchange *x, speech *said, const shape *shape, ishow_format format); /* submits and answers when there is something; 0: fault set */
+int tts_begin(exchange *x, const shape *shape, ishow_format format); /* the same for a body as of /api/tts */
 enum MHD_Result stream_begin(exchange *x);
 void tts_audio_headers(struct MHD_Response *response, const job *j);
 double accept_quality(const char *accept, const char *type, const char *subtype); /* 0..1; NULL accept: 0 */

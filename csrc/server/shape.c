@@ -1,5 +1,7 @@
 /* What the answers to a spoken text look like. The audio thread calls these under the job's lock, in the order begin, audio..., end or fail; a
  * shape that is not a stream gets its whole file in one `audio`. */
+#include <string.h>
+
 #include "server/server.h"
 
 static void write_head(const job *j, bytes *out) {
@@ -43,18 +45,27 @@ static void json_end(job *j) {
 
 enum { EVENT_BYTES = 48000 }; /* at most in one event, so that clients parse small lines; even, and whole in base64 */
 
-static void events_begin(job *j) {
-    bytes_text(&j->out, "event: start\ndata: {");
-    write_head(j, &j->out);
-    bytes_format(&j->out, ",\"seed\":%llu,\"channels\":1,\"encoding\":\"%s\"}\n\n", (unsigned long long)j->timings.seed,
+static void write_start(const job *j, bytes *out) {
+    write_head(j, out);
+    bytes_format(out, ",\"seed\":%llu,\"channels\":1,\"encoding\":\"%s\"", (unsigned long long)j->timings.seed,
                  j->format == ISHOW_FORMAT_PCM ? "pcm_s16le" : ishow_format_name(j->format));
 }
 
+/* Seconds at which the part of this push that begins at byte `at` is heard; known exactly for PCM alone. */
+static double part_t0(const job *j, size_t at) {
+    const double rate = ishow_encoder_rate(j->encoder);
+    return (double)j->told / rate + (j->format == ISHOW_FORMAT_PCM ? (double)at / 2 / rate : 0);
+}
+
+static void events_begin(job *j) {
+    bytes_text(&j->out, "event: start\ndata: {");
+    write_start(j, &j->out);
+    bytes_text(&j->out, "}\n\n");
+}
+
 static void events_audio(job *j, const unsigned char *data, size_t n) {
-    const int rate = ishow_encoder_rate(j->encoder);
     for (size_t at = 0; at < n; at += EVENT_BYTES) {
-        double t0 = (double)j->told / rate + (j->format == ISHOW_FORMAT_PCM ? (double)at / 2 / rate : 0);
-        bytes_format(&j->out, "event: audio\ndata: {\"seq\":%llu,\"t0\":%.4f,\"audio_base64\":\"", (unsigned long long)j->seq++, t0);
+        bytes_format(&j->out, "event: audio\ndata: {\"seq\":%llu,\"t0\":%.4f,\"audio_base64\":\"", (unsigned long long)j->seq++, part_t0(j, at));
         bytes_base64(&j->out, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
         bytes_text(&j->out, "\"}\n\n");
     }
@@ -74,7 +85,67 @@ static void events_fail(job *j) {
     bytes_text(&j->out, "\n\n");
 }
 
+/* ---- messages of a WebSocket: a byte "binary", a length, the message ---- */
+
+enum { FRAME_HEAD = 1 + sizeof(uint32_t) };
+
+static void frame_add(bytes *out, int binary, bytes *message) {
+    const unsigned char kind = (unsigned char)binary;
+    const uint32_t length = (uint32_t)message->n;
+    bytes_add(out, &kind, 1);
+    bytes_add(out, &length, sizeof length);
+    bytes_add(out, message->data, message->n);
+    if (message->failed) out->failed = 1;
+    bytes_free(message);
+}
+
+size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message, size_t *n_message) {
+    uint32_t length;
+    if (n < FRAME_HEAD) return 0;
+    memcpy(&length, data + 1, sizeof length);
+    *binary = data[0];
+    *message = data + FRAME_HEAD;
+    *n_message = length;
+    return FRAME_HEAD + length;
+}
+
+static void frames_begin(job *j) {
+    bytes m = {0};
+    bytes_text(&m, "{\"event\":\"start\",");
+    write_start(j, &m);
+    bytes_text(&m, "}");
+    frame_add(&j->out, 0, &m);
+}
+
+static void frames_audio(job *j, const unsigned char *data, size_t n) {
+    for (size_t at = 0; at < n; at += EVENT_BYTES) {
+        bytes head = {0}, m = {0};
+        bytes_text(&head, "{\"request_id\":");
+        bytes_json(&head, j->id);
+        bytes_format(&head, ",\"seq\":%llu,\"t0\":%.4f}", (unsigned long long)j->seq++, part_t0(j, at));
+        const uint32_t length = (uint32_t)head.n;
+        const unsigned char size[4] = {(unsigned char)length, (unsigned char)(length >> 8), (unsigned char)(length >> 16), (unsigned char)(length >> 24)};
+        bytes_add(&m, size, sizeof size);
+        bytes_add(&m, head.data, head.n);
+        bytes_add(&m, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
+        if (head.failed) m.failed = 1;
+        bytes_free(&head);
+        frame_add(&j->out, 1, &m);
+    }
+}
+
+static void frames_end(job *j) {
+    bytes m = {0};
+    bytes_text(&m, "{\"event\":\"end\",\"request_id\":");
+    bytes_json(&m, j->id);
+    bytes_text(&m, ",");
+    write_tail(j, &m);
+    bytes_text(&m, "}");
+    frame_add(&j->out, 0, &m);
+}
+
 const shape shape_json = {.type = "application/json", .begin = json_begin, .audio = json_audio, .end = json_end};
 const shape shape_file = {.begin = nothing, .audio = bare_audio, .end = nothing};
 const shape shape_stream = {.streams = 1, .begin = nothing, .audio = bare_audio, .end = nothing};
 const shape shape_events = {.streams = 1, .type = "text/event-stream", .begin = events_begin, .audio = events_audio, .end = events_end, .fail = events_fail};
+const shape shape_frames = {.streams = 1, .begin = frames_begin, .audio = frames_audio, .end = frames_end};

@@ -56,11 +56,7 @@ static int speech_news(exchange *x) {
     return news;
 }
 
-static void speech_hang_up(exchange *x) {
-    job *j = x->waited;
-    ishow_utterance_cancel(j->utterance); /* no effect on one that is finished */
-    pump_notify(x->server->pump);
-}
+static void speech_hang_up(exchange *x) { speech_cancel(x->server, x->waited); }
 
 static void speech_release(exchange *x) {
     speech_hang_up(x);
@@ -79,45 +75,52 @@ static job *job_running(const ishow_server *s, const char *id) {
     return NULL;
 }
 
-int tts_begin(exchange *x, const shape *shape, ishow_format format) {
-    ishow_server *s = x->server;
+job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_format format, const char *id, fault *f) {
     ishow_engine *engine = atomic_load(&s->engine);
-    speech said = {0};
     ishow_error error = {0};
     job *j = NULL;
-    int good = 0;
-    if (atomic_load(&s->draining)) return fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
-    if (!speech_parse((const char *)x->body.data, x->body.n, &s->sampling, &said, &x->fault)) goto done;
-    if (job_running(s, x->id)) {
-        fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.", x->id);
-        goto done;
-    }
-    if (!(j = job_create(shape, x->id))) {
-        fault_set(&x->fault, 500, "internal", "", "Memory could not be had.");
-        goto done;
-    }
     ishow_model_info info;
-    ishow_engine_info(engine, &info);
-    j->format = said.has_format ? said.format : format;
-    const ishow_encoder_options encoder = {.format = j->format, .from_rate = info.sample_rate, .sample_rate = said.sample_rate, .whole = !shape->streams};
-    if (ishow_encoder_create(&j->encoder, &encoder, &error) != ISHOW_OK) {
-        fault_from_error(&x->fault, &error);
-        goto done;
+    if (atomic_load(&s->draining)) {
+        fault_set(f, 503, "draining", "", "The server is closing down.");
+        return NULL;
     }
+    if (!(j = job_create(shape, id))) {
+        fault_set(f, 500, "internal", "", "Memory could not be had.");
+        return NULL;
+    }
+    ishow_engine_info(engine, &info);
     engine_label(engine, j->label, sizeof j->label);
-    said.request.deadline = s->request_seconds;
+    j->format = said->has_format ? said->format : format;
     j->give_up = ishow_now() + s->request_seconds;
-    if (!said.request.voice && s->default_voice[0]) said.request.voice = s->default_voice;
-    if (ishow_engine_submit(engine, &said.request, pump_notify, s->pump, &j->utterance, &error) != ISHOW_OK) {
-        fault_from_error(&x->fault, &error);
-        goto done;
+    const ishow_encoder_options encoder = {.format = j->format, .from_rate = info.sample_rate, .sample_rate = said->sample_rate, .whole = !shape->streams};
+    said->request.deadline = s->request_seconds;
+    if (!said->request.voice && s->default_voice[0]) said->request.voice = s->default_voice;
+    if (ishow_encoder_create(&j->encoder, &encoder, &error) != ISHOW_OK ||
+        ishow_engine_submit(engine, &said->request, pump_notify, s->pump, &j->utterance, &error) != ISHOW_OK) {
+        fault_from_error(f, &error);
+        job_release(j);
+        return NULL;
     }
     pump_add(s->pump, j);
+    return j;
+}
+
+void speech_cancel(ishow_server *s, job *j) {
+    ishow_utterance_cancel(j->utterance); /* no effect on one that is finished */
+    pump_notify(s->pump);
+}
+
+int tts_wait(exchange *x, speech *said, const shape *shape, ishow_format format) {
+    job *j = NULL;
+    if (job_running(x->server, x->id)) return fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.", x->id);
+    if (!(j = speech_submit(x->server, said, shape, format, x->id, &x->fault))) return 0;
     http_wait_for(x, &speech_wait, j);
-    j = NULL;
-    good = 1;
-done:
-    job_release(j);
+    return 1;
+}
+
+int tts_begin(exchange *x, const shape *shape, ishow_format format) {
+    speech said = {0};
+    int good = speech_parse((const char *)x->body.data, x->body.n, &x->server->sampling, &said, &x->fault) && tts_wait(x, &said, shape, format);
     speech_free(&said);
     bytes_free(&x->body);
     return good;
@@ -185,8 +188,7 @@ enum MHD_Result answer_tts_cancel(exchange *x) {
         fault_set(&x->fault, 404, "not_found", "request_id", "No request with this id is running.");
         return respond_fault(x);
     }
-    ishow_utterance_cancel(j->utterance);
-    pump_notify(s->pump);
+    speech_cancel(s, j);
     bytes none = {0};
     return respond(x, 204, NULL, &none);
 }

@@ -1,0 +1,145 @@
+/* GET /api/tts/ws: many requests on one connection. A message is the JSON of /api/tts/stream with a request_id, or {"cancel": request_id}; what
+ * comes back are the events of that stream as JSON, and its audio as binary messages: u32 little-endian length of a JSON head, the head, bytes. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/request.h"
+
+enum { SPEECHES_MAX = 16 }; /* at once on one connection */
+
+typedef struct talk {
+    ishow_server *server;
+    job *jobs[SPEECHES_MAX]; /* NULL: free */
+} talk;
+
+static void send_text(ws *w, bytes *message) {
+    if (message->failed) ws_close(w, 1011, "Memory could not be had.");
+    else ws_send(w, 0, message->data, message->n);
+    bytes_free(message);
+}
+
+/* id: NULL when the request could not be told. */
+static void send_error(ws *w, const char *id, const fault *f) {
+    bytes m = {0};
+    bytes_text(&m, "{\"event\":\"error\",");
+    if (id) {
+        bytes_text(&m, "\"request_id\":");
+        bytes_json(&m, id);
+        bytes_text(&m, ",");
+    }
+    fault_write_member(&m, f);
+    bytes_text(&m, "}");
+    send_text(w, &m);
+}
+
+static job **find_job(talk *t, const char *id) {
+    for (int i = 0; i < SPEECHES_MAX; i++)
+        if (id ? t->jobs[i] && !strcmp(t->jobs[i]->id, id) : !t->jobs[i]) return &t->jobs[i];
+    return NULL;
+}
+
+/* ---- from the client ---- */
+
+static int take_id(json_t *root, const char *field, char *out, fault *f) {
+    const json_t *value = json_object_get(root, field);
+    if (!value) return fault_set(f, 400, "missing_field", field, "The field %s is needed, or cancel.", field);
+    if (!json_is_string(value)) return fault_type(f, field, "a string", value);
+    if (!good_id(json_string_value(value))) return fault_set(f, 400, "out_of_range", field, "%s must be 1 to %d of A-Z a-z 0-9 . _ -.", field, ID_MAX);
+    strcpy(out, json_string_value(value));
+    json_object_del(root, field);
+    return 1;
+}
+
+static int cancel(talk *t, json_t *root, char *id, fault *f) {
+    if (!take_id(root, "cancel", id, f)) return 0;
+    if (json_object_size(root)) return fault_set(f, 400, "unknown_field", "cancel", "A message with cancel has no other fields.");
+    job **j = find_job(t, id);
+    if (!j) return fault_set(f, 404, "not_found", "cancel", "No request with the id %s is running here.", id);
+    speech_cancel(t->server, *j);
+    return 1;
+}
+
+/* Takes root over. */
+static int speak(talk *t, json_t *root, char *id, fault *f) {
+    speech said = {.json = root};
+    int good = take_id(root, "request_id", id, f);
+    job **place = find_job(t, NULL);
+    if (good && find_job(t, id)) good = fault_set(f, 409, "duplicate_id", "request_id", "A request with the id %s is running.", id);
+    if (good && !place) good = fault_set(f, 429, "busy", "", "%d requests are running on this connection, which is the most.", SPEECHES_MAX);
+    if (good) good = speech_read(root, &t->server->sampling, &said, f) && (*place = speech_submit(t->server, &said, &shape_frames, ISHOW_FORMAT_PCM, id, f));
+    speech_free(&said);
+    return good;
+}
+
+static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
+    talk *t = ws_self(w);
+    fault f = {0};
+    char id[ID_MAX + 1] = "";
+    if (binary) {
+        ws_close(w, 1003, "Requests are text.");
+        return;
+    }
+    json_t *root = request_object((const char *)data, n, &f);
+    int good = 0;
+    if (root && json_object_get(root, "cancel")) {
+        good = cancel(t, root, id, &f);
+        json_decref(root);
+    } else if (root) good = speak(t, root, id, &f);
+    if (!good) send_error(w, id[0] ? id : NULL, &f);
+}
+
+/* ---- to the client ---- */
+
+/* Whole messages of the job's, as far as there is room. 1: there are no more, and none will come. */
+static int send_job(ws *w, job *j) {
+    const unsigned char *message; /* borrowed from j->out */
+    size_t n, skip;
+    int binary, ended = 0;
+    fault failure = {0};
+    pthread_mutex_lock(&j->lock);
+    while (ws_room(w) && (skip = frame_next(j->out.data + j->taken, j->out.n - j->taken, &binary, &message, &n))) {
+        ws_send(w, binary, message, n);
+        j->taken += skip;
+    }
+    if (j->finished && j->taken == j->out.n) {
+        ended = 1;
+        failure = j->failure;
+    }
+    pthread_mutex_unlock(&j->lock);
+    if (ended && failure.status) send_error(w, j->id, &failure);
+    return ended;
+}
+
+static void on_news(ws *w) {
+    talk *t = ws_self(w);
+    for (int i = 0; i < SPEECHES_MAX; i++)
+        if (t->jobs[i] && send_job(w, t->jobs[i])) {
+            job_release(t->jobs[i]);
+            t->jobs[i] = NULL;
+        }
+}
+
+static int is_busy(const ws *w) {
+    const talk *t = ws_self(w);
+    for (int i = 0; i < SPEECHES_MAX; i++)
+        if (t->jobs[i]) return 1;
+    return 0;
+}
+
+static void on_release(ws *w) {
+    talk *t = ws_self(w);
+    for (int i = 0; i < SPEECHES_MAX; i++)
+        if (t->jobs[i]) {
+            speech_cancel(t->server, t->jobs[i]);
+            job_release(t->jobs[i]);
+        }
+    free(t);
+}
+
+enum MHD_Result answer_tts_ws(exchange *x) {
+    static const ws_kind kind = {.message = on_message, .news = on_news, .busy = is_busy, .release = on_release};
+    talk *t = ishow_alloc(1, sizeof *t);
+    if (!t) return MHD_NO;
+    t->server = x->server;
+    return ws_accept(x, &kind, t, x->server->body_bytes_max);
+}
