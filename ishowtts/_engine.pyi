@@ -158,6 +158,7 @@ class Engine:
         cross_fade: float = ...,
         fix_duration: float = 0.0,
         remove_silence: bool = False,
+        early: bool = False,
         seed: int | None = None,
         priority: int = 0,
         deadline: float = 0.0,

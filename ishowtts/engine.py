@@ -39,7 +39,8 @@ class SpeechOptions(TypedDict, total=False):
     `nfe`: steps of the solver, 1..64. `cfg`: strength of guidance, 0..10. `sway`: -1..pi/2-1.
     `uniform_grid`: even steps in place of EPSS. `speed`: 0.3..3. `target_rms`: 0..1, 0 restores the reference's level.
     `cross_fade`: seconds between chunks. `fix_duration`: seconds of reference and speech together, 0 by rule.
-    `remove_silence`: shorten long pauses. `seed`: 0..2**64-1, None draws one. `priority`: higher goes first.
+    `remove_silence`: shorten long pauses. `early`: a long text begins with a short chunk, so that its first audio comes
+    soon (True for `stream`). `seed`: 0..2**64-1, None draws one. `priority`: higher goes first.
     `deadline`: seconds from now, 0 none. `notify`: an eventfd that is written to whenever `SpeechStream.poll` has something
     new, for event loops; it must stay open while the stream lives. Below 0: none.
     """
@@ -53,6 +54,7 @@ class SpeechOptions(TypedDict, total=False):
     cross_fade: float
     fix_duration: float
     remove_silence: bool
+    early: bool
     seed: int | None
     priority: int
     deadline: float
@@ -176,6 +178,7 @@ class Engine:
 
     def speak(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> Speech:
         """Speak a text and wait for all of it. `voice` None: the first one."""
+        options.setdefault("early", False)
         stream = self.stream(text, voice, **options)
         pieces = list(stream)
         samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
@@ -184,6 +187,7 @@ class Engine:
 
     def stream(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> SpeechStream:
         """Speak a text piece by piece: the first chunk comes while the next ones are still being made."""
+        options.setdefault("early", True)
         return SpeechStream(self._core.submit(text, voice, **options), self.info["sample_rate"])
 
     def add_voice(

@@ -102,7 +102,27 @@ static size_t choose_cut(const place *places, size_t n, size_t from, double begi
     return first ? first - 1 : n - 1;
 }
 
-ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, ishow_span **out, size_t *n_out, ishow_error *error) {
+static const double EARLY_LEAST = 0.4;  /* of the goal: shorter pieces are not worth a join */
+static const double EARLY_GROWTH = 2.5; /* a piece is made while the one before it plays, so each may be longer */
+
+/* Where an early piece of about `goal` ends: the last end of a sentence before the goal, else the last end of a clause, else the first of either behind it. n when there is no
+ * such place that leaves pieces of decent size on both sides: an early piece is never cut between words. */
+static size_t choose_early_cut(const place *places, size_t n, size_t from, double begin, double goal, double max_units) {
+    size_t sentence = n, clause = n;
+    const double whole = places[n - 1].units;
+    for (size_t i = from; i < n; i++) {
+        const double units = places[i].units - begin;
+        if (places[i].level < LEVEL_CLAUSE || units < EARLY_LEAST * goal) continue;
+        if (whole - places[i].units < EARLY_LEAST * goal || units > max_units) break;
+        const size_t best = sentence < n ? sentence : clause;
+        if (units > goal) return best < n ? best : i;
+        if (places[i].level == LEVEL_SENTENCE) sentence = i;
+        else clause = i;
+    }
+    return sentence < n ? sentence : clause;
+}
+
+ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, double early_units, ishow_span **out, size_t *n_out, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     place *places = NULL;
     ishow_span *spans = NULL;
@@ -132,7 +152,11 @@ ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double 
     while (from < length) {
         size_t begin = from ? places[from - 1].at : 0, cut = length - 1;
         double before = from ? places[from - 1].units : 0;
-        if (units - before > 1.15 * max_units) cut = choose_cut(places, length, from, before, max_units);
+        size_t early = length;
+        if (early_units > 0 && early_units < max_units) early = choose_early_cut(places, length, from, before, early_units, max_units);
+        if (early < length) cut = early;
+        else if (units - before > 1.15 * max_units) cut = choose_cut(places, length, from, before, max_units);
+        early_units *= EARLY_GROWTH;
         size_t end = places[cut].at;
         for (const char *q = text + begin; begin < end; begin = (size_t)(q - text)) /* leading spaces */
             if (!is_space(ishow_kind_of(ishow_utf8_next(&q)))) break;

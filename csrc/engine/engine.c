@@ -44,7 +44,7 @@ static void dismantle(ishow_engine *engine) {
         voice_release(engine->voices);
         engine->voices = next;
     }
-    for (size_t i = 0; engine->jobs && i < engine->options.max_rows; i++) {
+    for (size_t i = 0; engine->jobs && i < engine->n_slots; i++) {
         free(engine->jobs[i].x);
         free(engine->jobs[i].h);
     }
@@ -87,8 +87,9 @@ ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backen
         goto done;
     }
     const ishow_mel_options mel = {.sample_rate = backend->info.sample_rate, .n_fft = backend->info.n_fft, .hop = backend->info.hop, .n_mels = backend->info.n_mels};
-    engine->jobs = calloc(options->max_rows, sizeof *engine->jobs);
-    engine->results = calloc(options->max_rows, sizeof *engine->results);
+    engine->n_slots = options->max_rows + 1;
+    engine->jobs = calloc(engine->n_slots, sizeof *engine->jobs);
+    engine->results = calloc(engine->n_slots, sizeof *engine->results);
     if (!engine->jobs || !engine->results) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu rows", options->max_rows);
         goto done;

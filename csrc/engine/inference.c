@@ -24,23 +24,44 @@ static void sweep(ishow_engine *engine) {
     }
 }
 
-/* The utterance whose next chunk is admitted: highest priority, then the one that had its turn longest ago, so that a newcomer
- * does not wait for all chunks of a long text. One chunk of an utterance at a time where a call carries one row (its
- * chunks would only delay each other), two where calls are shared. */
+/* Who has heard something already can wait: a later chunk counts twice. */
+double chunk_handicap(const chunk *c, size_t index) { return index ? c->work : 0; }
+
+/* Work of the next chunk, less what was done for others since it began to wait, as the scheduler compares rows. */
+static double claim(const ishow_engine *engine, const ishow_utterance *u) {
+    const chunk *c = &u->chunks[u->admitted];
+    return c->work + chunk_handicap(c, u->admitted) - ISHOW_SCHEDULER_AGEING * (engine->work - u->since);
+}
+
+/* The utterance whose next chunk is admitted: highest priority, then least work, so that a short newcomer does not wait for all chunks of a
+ * long text. One chunk of an utterance at a time where a call carries one row (its chunks would only delay each other), two
+ * where calls are shared. */
 static ishow_utterance *next_row(const ishow_engine *engine) {
     size_t most = engine->backend.info.max_rows > 1 ? 2 : 1;
     ishow_utterance *best = NULL;
     for (ishow_utterance *u = engine->living; u; u = u->next) {
         if (u->state != UTTERANCE_READY || u->admitted == u->n_chunks || u->in_flight >= most) continue;
-        if (!best || u->priority > best->priority || (u->priority == best->priority && u->turn < best->turn)) best = u;
+        if (!best || u->priority > best->priority || (u->priority == best->priority && claim(engine, u) < claim(engine, best))) best = u;
     }
     return best;
 }
 
-static job *free_job(ishow_engine *engine) {
-    for (size_t i = 0; i < engine->options.max_rows; i++)
-        if (!engine->jobs[i].utterance) return &engine->jobs[i];
-    return NULL;
+/* A slot for the next chunk of u. The last one is kept for a chunk that would otherwise wait longer than it takes: half the work that any row in flight
+ * has left, or less, or of higher priority. */
+static job *free_job(ishow_engine *engine, const ishow_utterance *u) {
+    job *found = NULL;
+    size_t n_free = 0;
+    int short_one = 1;
+    for (size_t i = 0; i < engine->n_slots; i++) {
+        job *j = &engine->jobs[i];
+        if (!j->utterance) {
+            n_free++;
+            found = found ? found : j;
+        } else if (u->priority <= j->utterance->priority && 2 * u->chunks[u->admitted].work > (double)j->frames * (j->utterance->nfe - j->steps)) {
+            short_one = 0;
+        }
+    }
+    return n_free > 1 || short_one ? found : NULL;
 }
 
 /* Starts the next chunk of u in j. The lock is held, and let go during model work. */
@@ -50,7 +71,7 @@ static void admit(ishow_engine *engine, ishow_utterance *u, job *j) {
     j->index = u->admitted++;
     j->retry = j->steps = 0;
     u->in_flight++;
-    u->turn = ++engine->turns;
+    u->since = engine->work;
     engine->n_jobs++;
     pthread_mutex_unlock(&engine->lock);
     ishow_error error = {0};
@@ -66,7 +87,7 @@ static void admit(ishow_engine *engine, ishow_utterance *u, job *j) {
 }
 
 ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *info, ishow_scheduler **out, ishow_error *error) {
-    const ishow_scheduler_options options = {.max_rows = engine->options.max_rows, .rows_per_step = info->max_rows ? info->max_rows : 1, .n_mels = info->n_mels,
+    const ishow_scheduler_options options = {.max_rows = engine->n_slots, .rows_per_step = info->max_rows ? info->max_rows : 1, .n_mels = info->n_mels,
                                              .step = render_step, .step_self = engine};
     return ishow_scheduler_create(out, &options, error);
 }
@@ -123,9 +144,9 @@ void *inference_main(void *argument) {
             swap(engine);
             continue;
         }
-        job *j = engine->has_incoming ? NULL : free_job(engine);
-        ishow_utterance *u = j ? next_row(engine) : NULL;
-        if (u) {
+        ishow_utterance *u = engine->has_incoming ? NULL : next_row(engine);
+        job *j = u ? free_job(engine, u) : NULL;
+        if (j) {
             admit(engine, u, j);
             continue;
         }
@@ -135,7 +156,7 @@ void *inference_main(void *argument) {
             continue;
         }
         pthread_mutex_unlock(&engine->lock);
-        size_t n = ishow_scheduler_step(engine->scheduler, engine->results, engine->options.max_rows);
+        size_t n = ishow_scheduler_step(engine->scheduler, engine->results, engine->n_slots);
         for (size_t i = 0; i < n; i++) render_finish(engine, engine->results[i].user, &engine->results[i]);
         pthread_mutex_lock(&engine->lock);
     }

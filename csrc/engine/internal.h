@@ -41,6 +41,7 @@ typedef struct chunk {
     int64_t *tokens;   /* [n_tokens], shifted, reference first */
     size_t n_tokens, n_ref;
     size_t gen_frames; /* 0: by the model's predicted durations */
+    double work;       /* frames x steps, about */
     float *pcm;        /* finished, waiting for its turn; owned */
     size_t n_pcm;
     int finished;
@@ -56,7 +57,7 @@ struct ishow_utterance {
     /* the request; constant */
     char *text;
     voice *voice; /* counted; NULL when the engine has none and needs none */
-    int nfe, priority, remove_silence;
+    int nfe, priority, remove_silence, early;
     float t[ISHOW_NFE_MAX + 1];
     double cfg, speed, target_rms, cross_fade, fix_duration;
     uint64_t seed;
@@ -74,7 +75,7 @@ struct ishow_utterance {
     int cancelled;       /* by the caller */
     piece *first, *last, *current;
     ishow_timings timings;
-    uint64_t turn;       /* lowest is admitted first */
+    double since;        /* the engine's work when its next chunk began to wait */
 
     int stop;            /* atomic; read by the scheduler between steps */
     int steps;           /* atomic; taken so far */
@@ -120,7 +121,7 @@ struct ishow_engine {
     voice *voices;                  /* counted, in order of arrival */
     ishow_utterance *living, *newest;
     size_t n_living;
-    uint64_t turns;
+    double work;                    /* frames x steps taken so far */
     ishow_engine_stats stats;       /* cache, waiting and in_flight are filled in when asked */
 
     ishow_cache *cache;             /* thread-safe */
@@ -130,8 +131,9 @@ struct ishow_engine {
     /* the inference thread's */
     ishow_backend backend;
     ishow_scheduler *scheduler;
-    ishow_row_result *results;      /* [max_rows] */
-    job *jobs;                      /* [max_rows] */
+    size_t n_slots;                 /* max_rows, and one more for a chunk that is much shorter than all in flight */
+    ishow_row_result *results;      /* [n_slots] */
+    job *jobs;                      /* [n_slots] */
     size_t n_jobs;                  /* in flight */
     scratch tokens, index, phase, cond, frames, ends, real, imag, pcm, mod;
 };
@@ -155,6 +157,7 @@ void *text_main(void *engine);
 
 /* inference.c: the other one */
 void *inference_main(void *engine);
+double chunk_handicap(const chunk *chunk, size_t index); /* added to its work when rows are compared */
 ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *info, ishow_scheduler **out, ishow_error *error); /* for a backend of this description */
 
 /* render.c: the inference thread, without the lock */

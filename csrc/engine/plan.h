@@ -51,8 +51,9 @@ typedef struct ishow_span {
 
 /* Cuts valid UTF-8 into pieces of about max_units each (up to 15 % more where a short tail would be left): at the ends of sentences,
  * else at clauses, else between words, else (a text without any such place) between grapheme clusters. Spaces around the pieces
- * are left out. *out is owned by the caller (free()); *n may be 0 for a text of spaces. */
-ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, ishow_span **out, size_t *n, ishow_error *error);
+ * are left out. early_units > 0: the first piece is about that long, and each that follows 2.5 times as long as the one before, where sentences or clauses end so;
+ * 0: all are as long as they may be. *out is owned by the caller (free()); *n may be 0 for a text of spaces. */
+ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, double early_units, ishow_span **out, size_t *n, ishow_error *error);
 
 /* Where each token ends, in frames, from predicted frames per token at speed 1. The first n_ref tokens fill exactly ref_frames; the others
  * take the predicted time / speed, times the reference's own rate (ref_frames over its prediction, 0.7..1.4). gen_frames > 0 replaces

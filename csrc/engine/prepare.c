@@ -97,7 +97,8 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chun
     __atomic_load(&engine->options.chunk_seconds, &limit, __ATOMIC_RELAXED);
     if (info->chunk_frames) limit = fmin(limit, (double)info->chunk_frames / frames_per_second);
     double seconds = fmin(fmax(limit - ref_seconds, CHUNK_SECONDS_MIN), room);
-    status = ishow_chunk_split(normal, &pace, seconds * frames_per_second / pace.frames_per_unit * u->speed, &spans, &n_spans, error);
+    const double units_per_second = frames_per_second / pace.frames_per_unit * u->speed;
+    status = ishow_chunk_split(normal, &pace, seconds * units_per_second, u->early ? ISHOW_EARLY_SECONDS * units_per_second : 0, &spans, &n_spans, error);
     if (status != ISHOW_OK) goto done;
 
     chunks = calloc(n_spans ? n_spans : 1, sizeof *chunks);
@@ -123,6 +124,7 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chun
             chunks[n].tokens = NULL;
             continue;
         }
+        chunks[n].work = (double)(ref_frames + ishow_pace_frames(&pace, part, bytes, u->speed)) * u->nfe;
         weights[n] = ishow_pace_units(&pace, part, bytes);
         ruled[n] = ishow_pace_frames(&pace, part, bytes, u->speed);
         n++;
@@ -184,6 +186,7 @@ void *text_main(void *argument) {
             u->chunks = chunks;
             u->n_chunks = n;
             u->timings.chunks = (int)n;
+            u->since = engine->work;
             u->state = UTTERANCE_READY;
             pthread_cond_signal(&engine->model_work);
         }

@@ -59,7 +59,7 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
     double share = (ishow_now() - begin) / (double)n_rows;
     pthread_mutex_lock(&engine->lock);
     for (size_t i = 0; i < n_rows; i++)
-        for (size_t k = 0; k < engine->options.max_rows; k++) {
+        for (size_t k = 0; k < engine->n_slots; k++) {
             job *j = &engine->jobs[k];
             if (!j->utterance || j->x != rows[i].x) continue;
             j->utterance->timings.model += share;
@@ -67,6 +67,7 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
             if (status != ISHOW_OK) continue;
             j->steps++;
             engine->stats.steps++;
+            engine->work += (double)rows[i].frames;
             __atomic_add_fetch(&j->utterance->steps, 1, __ATOMIC_RELAXED);
         }
     pthread_mutex_unlock(&engine->lock);
@@ -182,7 +183,7 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
     ishow_noise_fill(ishow_noise_seed(u->seed, (uint32_t)j->index, (uint32_t)j->retry), j->x, j->frames * (size_t)info->n_mels);
     j->steps = 0;
     const ishow_row row = {.x = j->x, .h_cond = j->h, .h_uncond = j->h + j->frames * (size_t)info->dim, .mod = ishow_cache_entry_data(j->mod), .mod_width = (size_t)info->mod_width,
-                           .t = u->t, .nfe = u->nfe, .cfg = (float)u->cfg, .frames = j->frames, .priority = u->priority, .cancelled = &u->stop, .user = j};
+                           .t = u->t, .nfe = u->nfe, .cfg = (float)u->cfg, .frames = j->frames, .priority = u->priority, .handicap = chunk_handicap(&u->chunks[j->index], j->index), .cancelled = &u->stop, .user = j};
     return ishow_scheduler_add(engine->scheduler, &row, error);
 }
 

@@ -106,7 +106,7 @@ static ishow_status check(const ishow_request *request, float *t, ishow_error *e
     ishow_span *spans = NULL;
     size_t n_spans = 0;
     const ishow_pace whole = {.by_bytes = 1};
-    status = ishow_chunk_split(request->text, &whole, INFINITY, &spans, &n_spans, error);
+    status = ishow_chunk_split(request->text, &whole, INFINITY, 0, &spans, &n_spans, error);
     free(spans);
     if (status != ISHOW_OK) return status;
     if (n_spans == 0) return ishow_fail(error, ISHOW_EINVAL, "text", "text holds only white space");
@@ -143,6 +143,7 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     u->nfe = request->nfe;
     u->priority = request->priority;
     u->remove_silence = request->remove_silence;
+    u->early = request->early;
     u->cfg = request->cfg;
     u->speed = request->speed;
     u->target_rms = request->target_rms;
@@ -185,7 +186,6 @@ ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *requ
     }
     if (status == ISHOW_OK) {
         if (u->voice) strcpy(u->timings.voice, u->voice->id);
-        u->turn = ++engine->turns;
         u->previous = engine->newest;
         if (engine->newest) engine->newest->next = u;
         else engine->living = u;

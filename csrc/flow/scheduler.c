@@ -1,8 +1,8 @@
 /* The step scheduler.
  *
- * Fairness is by turns: every model call takes the rows of highest priority and, among equals, those served longest ago,
- * so a row of few steps among long ones is done after (rows inside) x (its own steps) calls at most, whatever the others
- * still have before them. Rows own nothing in common: no accumulator, no time, no random state. Memory is taken when a row
+ * Every model call takes the rows of highest priority and, among equals, those with the least work left (frames x steps), so that a short
+ * message never waits for the end of a long one and as many as possible are done soon. A row that waits ages: what the others are given
+ * meanwhile counts for it by ISHOW_SCHEDULER_AGEING, so that no stream of short rows can hold a long one up for ever. Rows own nothing in common: no accumulator, no time, no random state. Memory is taken when a row
  * is admitted, never in a step. */
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +16,8 @@ typedef struct slot {
     slot_state state;
     ishow_row row;
     int steps;         /* taken */
-    uint64_t served;   /* tick of the last service, 0: never */
     uint64_t arrived;
+    double since;      /* the scheduler's work when it was admitted */
     float *before;     /* x before a shared call, to try again from; owned, only when calls are shared */
     size_t before_cap; /* floats */
     ishow_row_outcome outcome;
@@ -30,7 +30,8 @@ struct ishow_scheduler {
     slot **chosen;           /* [rows_per_step] */
     ishow_step_row *batch;   /* [rows_per_step] */
     size_t rows;
-    uint64_t tick, arrivals;
+    uint64_t arrivals;
+    double work;             /* frames x steps taken by all rows so far */
 };
 
 ishow_status ishow_scheduler_create(ishow_scheduler **out, const ishow_scheduler_options *options, ishow_error *error) {
@@ -82,7 +83,7 @@ ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *ro
     free_slot->state = SLOT_ACTIVE;
     free_slot->row = *row;
     free_slot->steps = 0;
-    free_slot->served = 0;
+    free_slot->since = scheduler->work;
     free_slot->arrived = ++scheduler->arrivals;
     scheduler->rows++;
     return ISHOW_OK;
@@ -106,9 +107,16 @@ static int all_finite(const float *x, size_t n) {
     return !broken;
 }
 
-static int goes_before(const slot *a, const slot *b) {
+/* What is left to do, less what was done for others since it came. */
+static double claim(const ishow_scheduler *scheduler, const slot *s) {
+    const double frames = (double)s->row.frames, own = frames * s->steps;
+    return frames * (s->row.nfe - s->steps) + s->row.handicap - ISHOW_SCHEDULER_AGEING * (scheduler->work - s->since - own);
+}
+
+static int goes_before(const ishow_scheduler *scheduler, const slot *a, const slot *b) {
     if (a->row.priority != b->row.priority) return a->row.priority > b->row.priority;
-    if (a->served != b->served) return a->served < b->served;
+    const double x = claim(scheduler, a), y = claim(scheduler, b);
+    if (x < y || x > y) return x < y;
     return a->arrived < b->arrived;
 }
 
@@ -119,7 +127,7 @@ static size_t choose(ishow_scheduler *scheduler) {
         slot *s = &scheduler->slots[i];
         if (s->state != SLOT_ACTIVE) continue;
         size_t at = n;
-        while (at > 0 && goes_before(s, scheduler->chosen[at - 1])) at--;
+        while (at > 0 && goes_before(scheduler, s, scheduler->chosen[at - 1])) at--;
         if (at == most) continue;
         if (n < most) n++;
         for (size_t j = n - 1; j > at; j--) scheduler->chosen[j] = scheduler->chosen[j - 1];
@@ -136,9 +144,9 @@ static ishow_step_row step_row(const slot *s) {
 }
 
 /* After a call that succeeded for s. */
-static void advanced(const ishow_scheduler *scheduler, slot *s) {
+static void advanced(ishow_scheduler *scheduler, slot *s) {
     s->steps++;
-    s->served = scheduler->tick;
+    scheduler->work += (double)s->row.frames;
     if (!all_finite(s->row.x, s->row.frames * (size_t)scheduler->options.n_mels)) {
         leave(s, ISHOW_ROW_FAILED);
         ishow_fail(&s->error, ISHOW_EMODEL, "", "the model made non-finite values at step %d of %d, in a row of %zu frames", s->steps, s->row.nfe, s->row.frames);
@@ -163,7 +171,6 @@ size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *result
 
     size_t n = choose(scheduler);
     if (n) {
-        scheduler->tick++;
         for (size_t i = 0; i < n; i++) {
             slot *s = scheduler->chosen[i];
             scheduler->batch[i] = step_row(s);

@@ -239,15 +239,15 @@ static void notify_fd(void *user) {
 }
 
 static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"text", "voice", "nfe", "cfg", "sway", "uniform_grid", "speed", "target_rms", "cross_fade", "fix_duration", "remove_silence", "seed", "priority", "deadline", "notify", NULL};
+    static char *names[] = {"text", "voice", "nfe", "cfg", "sway", "uniform_grid", "speed", "target_rms", "cross_fade", "fix_duration", "remove_silence", "early", "seed", "priority", "deadline", "notify", NULL};
     engine_object *self = (engine_object *)object;
     ishow_request request = ishow_request_default();
     PyObject *seed = Py_None;
     ishow_error error = {0};
     ishow_status status;
     int uniform = request.grid == ISHOW_GRID_UNIFORM, notify = -1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z$iddpddddpOidi:submit", names, &request.text, &request.voice, &request.nfe, &request.cfg, &request.sway, &uniform,
-                                     &request.speed, &request.target_rms, &request.cross_fade, &request.fix_duration, &request.remove_silence, &seed, &request.priority,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z$iddpddddppOidi:submit", names, &request.text, &request.voice, &request.nfe, &request.cfg, &request.sway, &uniform,
+                                     &request.speed, &request.target_rms, &request.cross_fade, &request.fix_duration, &request.remove_silence, &request.early, &seed, &request.priority,
                                      &request.deadline, &notify) ||
         take_seed(seed, &request) != 0)
         return NULL;

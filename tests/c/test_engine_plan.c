@@ -16,10 +16,10 @@
 static const ishow_pace bytes_pace = {.by_bytes = 1, .frames_per_unit = 6, .frames_per_second = 93.75};
 
 /* Joins the pieces with "|". */
-static void split(const char *text, double max_units, char *out, size_t size) {
+static void split(const char *text, double max_units, double early_units, char *out, size_t size) {
     ishow_span *spans;
     size_t n;
-    assert_int_equal(ishow_chunk_split(text, &bytes_pace, max_units, &spans, &n, NULL), ISHOW_OK);
+    assert_int_equal(ishow_chunk_split(text, &bytes_pace, max_units, early_units, &spans, &n, NULL), ISHOW_OK);
     out[0] = '\0';
     for (size_t i = 0; i < n; i++) {
         size_t at = strlen(out);
@@ -65,12 +65,39 @@ static void texts_are_cut_where_a_reader_would_breathe(void **state) {
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         char pieces[512];
-        split(table[i].text, table[i].max, pieces, sizeof pieces);
+        split(table[i].text, table[i].max, 0, pieces, sizeof pieces);
         assert_string_equal(pieces, table[i].pieces);
     }
 }
 
 /* Whatever the text: pieces are in order, valid UTF-8, not empty, lose only spaces, and keep to the size. */
+static void a_stream_begins_with_a_short_piece(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        double early;
+        const char *pieces;
+    } table[] = {
+        /* the last sentence that ends in time; every following piece may be longer */
+        {"Hi all. Good evening. This is a much longer sentence than those before. And one more comes here. And one more.", 25,
+         "Hi all. Good evening.|This is a much longer sentence than those before.|And one more comes here. And one more."},
+        /* a clause where the sentence ends too late */
+        {"When the evening comes, we will all go home together and rest.", 25, "When the evening comes,|we will all go home together and rest."},
+        /* never between words: the first end of a sentence or clause behind it */
+        {"We will all go home together and rest, when the evening comes at last to us.", 15, "We will all go home together and rest,|when the evening comes at last to us."},
+        {"We will all go home together and rest when the evening comes", 15, "We will all go home together and rest when the evening comes"},
+        /* neither a crumb at the beginning nor at the end */
+        {"Oh, this is what happens to a short beginning of a text.", 25, "Oh, this is what happens to a short beginning of a text."},
+        {"This is what happens to a text with a short end, you.", 40, "This is what happens to a text with a short end, you."},
+        {"今天天气很好，我们去公园吧，我想和你一起看花。", 24, "今天天气很好，|我们去公园吧，我想和你一起看花。"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char pieces[256];
+        split(table[i].text, 100, table[i].early, pieces, sizeof pieces);
+        assert_string_equal(pieces, table[i].pieces);
+    }
+}
+
 static void any_text_is_cut_without_loss(void **state) {
     (void)state;
     static const char *const words[] = {"hello", " ", "世界", "。", ", ", ". ", "👍🏽", "\n", "Straße", "… ", "かな", "! ", "한국어", "a", "''", "🇩🇪", "3.5", "—"};
@@ -85,7 +112,7 @@ static void any_text_is_cut_without_loss(void **state) {
         double max = 8 + round % 60;
         ishow_span *spans;
         size_t n, at = 0;
-        assert_int_equal(ishow_chunk_split(text, &bytes_pace, max, &spans, &n, NULL), ISHOW_OK);
+        assert_int_equal(ishow_chunk_split(text, &bytes_pace, max, 0, &spans, &n, NULL), ISHOW_OK);
         for (size_t i = 0; i <= n; i++) {
             size_t begin = i < n ? spans[i].begin : strlen(text);
             assert_true(begin >= at);
@@ -103,7 +130,7 @@ static void any_text_is_cut_without_loss(void **state) {
     ishow_span *spans;
     size_t n;
     ishow_error error;
-    assert_int_equal(ishow_chunk_split("bad \xff", &bytes_pace, 10, &spans, &n, &error), ISHOW_EINVAL);
+    assert_int_equal(ishow_chunk_split("bad \xff", &bytes_pace, 10, 0, &spans, &n, &error), ISHOW_EINVAL);
     assert_string_equal(error.field, "text");
 }
 
@@ -260,6 +287,7 @@ static void reference_texts_are_closed(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_cut_where_a_reader_would_breathe),
+        cmocka_unit_test(a_stream_begins_with_a_short_piece),
         cmocka_unit_test(any_text_is_cut_without_loss),
         cmocka_unit_test(durations_follow_f5_within_one_script),
         cmocka_unit_test(short_texts_are_neither_swallowed_nor_stretched),

@@ -34,6 +34,7 @@
 #define ISHOW_CACHE_BYTES (256u * 1024 * 1024)
 #define ISHOW_MAX_ROWS 4                 /* rows that share the scheduler at once */
 #define ISHOW_CHUNK_SECONDS 22.0         /* reference + generated audio of one chunk at most, about */
+#define ISHOW_EARLY_SECONDS 1.5          /* first chunk of a streamed text, about */
 #define ISHOW_RETRIES 2                  /* new noise after a silent or non-finite clip */
 
 /* Server. */

@@ -113,6 +113,7 @@ typedef struct ishow_request {
     double cross_fade;     /* seconds */
     double fix_duration;   /* seconds of reference + generated audio together as in F5; 0: by rule */
     int remove_silence;
+    int early;             /* 1: a long text begins with a short chunk, so that its first audio comes soon; for who listens while it is made. Other chunks, other samples */
     uint64_t seed;         /* of the noise; chunk i, retry r use derived seeds */
     int has_seed;          /* 0: a random seed is drawn and reported */
     int priority;          /* 0 normal; higher is served first */

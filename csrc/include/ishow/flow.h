@@ -43,6 +43,9 @@ typedef struct ishow_step_row {
 /* Advances every row by one Euler step. Called from the scheduler's thread only. */
 typedef ishow_status (*ishow_step_fn)(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
 
+/* Share of the work given to others that counts for a row that waits: a row is overtaken by newcomers for ten times its own work at most. */
+#define ISHOW_SCHEDULER_AGEING 0.1
+
 typedef struct ishow_scheduler ishow_scheduler;
 typedef struct ishow_scheduler_options {
     size_t max_rows;     /* rows admitted at once (>= 1) */
@@ -63,7 +66,8 @@ typedef struct ishow_row {
     int nfe;
     float cfg;
     size_t frames;
-    int priority;          /* higher first; equal priorities share in turn */
+    int priority;          /* higher first; among equals the one with the least work left */
+    double handicap;       /* frames x steps that are added to its work in that comparison; 0: none */
     const volatile int *cancelled; /* borrowed, may be NULL; read with __atomic between steps */
     void *user;            /* given back when the row leaves */
 } ishow_row;
@@ -87,7 +91,7 @@ size_t ishow_scheduler_rows(const ishow_scheduler *scheduler); /* rows inside */
 ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *row, ishow_error *error);
 
 /* Takes cancelled rows out, advances up to rows_per_step rows by one step (those with the highest priority, and among equals the
- * ones served longest ago; so a short message among long ones gets its share), takes finished rows out. Writes at
+ * ones with the least work left, ageing considered), takes finished rows out. Writes at
  * most `capacity` results (capacity >= max_rows takes all); returns their number. A row is FAILED when step returns an
  * error (each row of that call; then rows are retried one by one when the call carried several) or x becomes non-finite. */
 size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *results, size_t capacity);
