@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/book.h"
@@ -18,6 +19,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     ishow_server *s = calloc(1, sizeof *s);
     if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the server could not be had.");
     ishow_handle_made();
+    s->created = time(NULL);
     s->listener = s->epoll = s->waker = -1;
     s->request_seconds = options->request_seconds;
     s->idle_seconds = options->idle_seconds;

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/base.h"
 #include "base/bytes.h"
@@ -83,7 +84,7 @@ typedef struct shape {
     void (*end)(job *j);
     void (*fail)(job *j);   /* after begin; NULL: the connection breaks */
 } shape;
-extern const shape shape_json, shape_file, shape_stream, shape_events, shape_frames;
+extern const shape shape_json, shape_file, shape_stream, shape_events, shape_frames, shape_openai;
 /* shape_frames writes messages of a WebSocket one after another, each as below; 0: no whole one in n bytes. */
 size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message, size_t *n_message); /* returns what to skip */
 
@@ -96,6 +97,8 @@ struct job {
     double give_up;         /* ishow_now() at the deadline */
     char id[ID_MAX + 1];
     char label[128];
+    size_t characters;      /* of the text */
+    double frame_rate;      /* mel frames in a second */
     ishow_utterance *utterance;
     /* the pump's own */
     ishow_encoder *encoder; /* its rate never changes: anybody may read it */
@@ -239,6 +242,7 @@ struct ishow_server {
     struct book *book;      /* of voices */
     pthread_t thread;
     int thread_runs;
+    time_t created;
     char default_voice[ID_MAX + 1]; /* written before `engine` is published */
     _Atomic(ishow_engine *) engine;
     atomic_int draining;
@@ -282,11 +286,11 @@ ishow_status listen_open(ishow_server *s, const char *host, int port, int insecu
 
 /* ---- route.c ---- */
 enum { ROUTES_MAX = 64 };
-enum { ROUTE_JSON = 1, ROUTE_OPEN = 2, ROUTE_SPEECH = 4, ROUTE_UPLOAD = 8, ROUTE_BARE = 16, ROUTE_CHAT = 32 };
+enum { ROUTE_JSON = 1, ROUTE_OPEN = 2, ROUTE_SPEECH = 4, ROUTE_UPLOAD = 8, ROUTE_BARE = 16, ROUTE_CHAT = 32, ROUTE_OPENAI = 64 };
 struct route {
     const char *method, *path, *name;   /* a path segment {} takes any one segment, which x->segment holds */
     int flags;                          /* JSON, UPLOAD (multipart): takes such a body; OPEN: no key needed; SPEECH: needs a ready engine; BARE: may have no
-                                           body; CHAT: needs live chat */
+                                           body; CHAT: needs live chat; OPENAI: fields have their names at OpenAI */
     enum MHD_Result (*answer)(exchange *x);
 };
 const route *route_find(const char *method, const char *path, int *known_path);
@@ -312,6 +316,10 @@ enum MHD_Result answer_tts(exchange *x);            /* tts.c */
 enum MHD_Result answer_tts_stream(exchange *x);     /* stream.c */
 enum MHD_Result answer_tts_ws(exchange *x);         /* tts_ws.c */
 enum MHD_Result answer_tts_cancel(exchange *x);
+enum MHD_Result answer_openai_speech(exchange *x);  /* openai.c */
+enum MHD_Result answer_openai_models(exchange *x);
+enum MHD_Result answer_openai_voices(exchange *x);
+void openai_rename(fault *f);                       /* the field at fault, as OpenAI calls it */
 /* Hands a checked request to the engine and the pump. format: unless the request names one. One reference; NULL: fault set. */
 job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_format format, const char *id, fault *f);
 void speech_cancel(ishow_server *s, job *j);

@@ -85,6 +85,29 @@ static void events_fail(job *j) {
     bytes_text(&j->out, "\n\n");
 }
 
+/* ---- OpenAI's events ---- */
+
+static void openai_audio(job *j, const unsigned char *data, size_t n) {
+    for (size_t at = 0; at < n; at += EVENT_BYTES) {
+        bytes_text(&j->out, "data: {\"type\":\"speech.audio.delta\",\"audio\":\"");
+        bytes_base64(&j->out, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
+        bytes_text(&j->out, "\"}\n\n");
+    }
+}
+
+/* What is counted: characters in, mel frames out. */
+static void openai_end(job *j) {
+    const unsigned long long in = j->characters,
+                             out = (unsigned long long)((double)ishow_encoder_length(j->encoder) / ishow_encoder_rate(j->encoder) * j->frame_rate + 0.5);
+    bytes_format(&j->out, "data: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":%llu,\"output_tokens\":%llu,\"total_tokens\":%llu}}\n\n", in, out, in + out);
+}
+
+static void openai_fail(job *j) {
+    bytes_text(&j->out, "data: ");
+    fault_write(&j->out, &j->failure);
+    bytes_text(&j->out, "\n\n");
+}
+
 /* ---- messages of a WebSocket: a byte "binary", a length, the message ---- */
 
 enum { FRAME_HEAD = 1 + sizeof(uint32_t) };
@@ -149,3 +172,4 @@ const shape shape_file = {.begin = nothing, .audio = bare_audio, .end = nothing}
 const shape shape_stream = {.streams = 1, .begin = nothing, .audio = bare_audio, .end = nothing};
 const shape shape_events = {.streams = 1, .type = "text/event-stream", .begin = events_begin, .audio = events_audio, .end = events_end, .fail = events_fail};
 const shape shape_frames = {.streams = 1, .begin = frames_begin, .audio = frames_audio, .end = frames_end};
+const shape shape_openai = {.streams = 1, .type = "text/event-stream", .begin = nothing, .audio = openai_audio, .end = openai_end, .fail = openai_fail};

@@ -92,6 +92,8 @@ job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_form
     engine_label(engine, j->label, sizeof j->label);
     j->format = said->has_format ? said->format : format;
     j->give_up = ishow_now() + s->request_seconds;
+    j->characters = ishow_utf8_length(said->request.text);
+    j->frame_rate = (double)info.sample_rate / info.hop;
     const ishow_encoder_options encoder = {.format = j->format, .from_rate = info.sample_rate, .sample_rate = said->sample_rate, .whole = !shape->streams};
     said->request.deadline = s->request_seconds;
     if (!said->request.voice && s->default_voice[0]) said->request.voice = s->default_voice;
