@@ -194,6 +194,7 @@ def _speak(arguments: argparse.Namespace) -> int:
             cross_fade=sampling.cross_fade_duration,
             fix_duration=arguments.fix_duration,
             remove_silence=arguments.remove_silence,
+            early=False,
             seed=arguments.seed,
         )
         samples = np.concatenate([np.zeros(0, np.float32), *_pieces(stream, len(text) >= LONG_TEXT)])

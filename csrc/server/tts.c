@@ -96,6 +96,7 @@ job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_form
     j->frame_rate = (double)info.sample_rate / info.hop;
     const ishow_encoder_options encoder = {.format = j->format, .from_rate = info.sample_rate, .sample_rate = said->sample_rate, .whole = !shape->streams};
     said->request.deadline = s->request_seconds;
+    said->request.early = shape->streams;
     if (!said->request.voice && s->default_voice[0]) said->request.voice = s->default_voice;
     if (ishow_encoder_create(&j->encoder, &encoder, &error) != ISHOW_OK ||
         ishow_engine_submit(engine, &said->request, pump_notify, s->pump, &j->utterance, &error) != ISHOW_OK) {

@@ -79,7 +79,7 @@ async def tts(request: Request, state: Shared, body: Annotated[bytes, Depends(js
     accept = request.headers.get("accept", "")
     quality, form = accept_audio(accept)
     audio = quality > accept_quality(accept, "application", "json")
-    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest), form if audio else "wav")
+    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest), form if audio else "wav", early=False)
     try:
         return await unless_gone(request, speech.as_audio() if audio else speech.as_json())
     finally:
@@ -99,7 +99,7 @@ async def tts_stream(request: Request, state: Shared, body: Annotated[bytes, Dep
     quality, form = accept_audio(accept)
     wanted = accept_quality(accept, "text", "event-stream")
     events = wanted > 0 and wanted >= quality
-    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest), "pcm" if events else form)
+    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest), "pcm" if events else form, early=True)
     try:
         return await unless_gone(request, speech.as_stream(events))
     except BaseException:

@@ -63,9 +63,9 @@ def accept_audio(accept: str) -> tuple[float, str]:
 
 
 class Speech:
-    """One accepted request. Close it when its answer is over."""
+    """One accepted request. `early`: its listener hears it while it is made. Close it when its answer is over."""
 
-    def __init__(self, state: State, request_id: str, asked: SpeechRequest, form: str) -> None:
+    def __init__(self, state: State, request_id: str, asked: SpeechRequest, form: str, *, early: bool) -> None:
         engine = state.speech()
         info = engine.info
         self._state = state
@@ -78,7 +78,7 @@ class Speech:
         self._label = engine_label(info["name"])
         self._samples = 0
         """Encoded, at the answer's rate."""
-        self._stream = state.submit(request_id, asked.text, asked.voice_id, _options(state, asked))
+        self._stream = state.submit(request_id, asked.text, asked.voice_id, {**_options(state, asked), "early": early})
 
     def close(self) -> None:
         """Cancels what still runs."""

@@ -184,3 +184,14 @@ def test_hanging_up_cancels(http: httpx.Client) -> None:
             http.post(path, json={"text": text, "nfe_step": 64}, timeout=httpx.Timeout(30, read=0.3))
         until(lambda before=before: count(cancelled) == before + 1)
         until(lambda: count("queue_in_flight") == 0)
+
+
+def test_a_stream_of_a_long_text_begins_with_a_short_chunk(http: httpx.Client) -> None:
+    text = "Good evening, everybody. " + "This is a sentence of some length that the model speaks after it. " * 2
+    told = events(http.post("/api/tts/stream", json={"text": text, **FAST}, headers={"Accept": "text/event-stream"}).text)
+    pieces = [len(base64.b64decode(data["audio_base64"])) for name, data in told if name == "audio"]
+    assert len(pieces) > 1 and pieces[0] < sum(pieces) / 3
+    end = told[-1][1]
+    assert end["timings"]["first_audio"] < end["timings"]["total"]
+    again = http.post("/api/tts/stream", json={"text": text, **FAST, "format": "pcm"}).content
+    assert again == b"".join(base64.b64decode(data["audio_base64"]) for name, data in told if name == "audio")
