@@ -55,6 +55,7 @@ class ServerConfig(_Section):
     cors_origins: list[Text] = Field([], description="origins of other sites that may call, such as https://example.org")
     request_seconds: float = Field(D["request_seconds"], ge=1, le=3600, description="deadline of one synthesis, seconds")
     drain_seconds: float = Field(D["drain_seconds"], ge=0, le=3600, description="patience after SIGTERM, seconds")
+    log_level: Literal["debug", "info", "warn", "error"] = Field("info", description="least weight of a line of the log")
 
     @model_validator(mode="after")
     def _guarded(self) -> ServerConfig:
@@ -227,6 +228,7 @@ class Config(_Section):
     default_voice: VoiceId | None = Field(None, description="id of the voice that speaks unless asked; left out: the first")
     voices: list[VoiceConfig] = Field([], description="left out: those that come with the model")
     _file: str | None = PrivateAttr(None)
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _voices_agree(self) -> Config:
@@ -242,6 +244,11 @@ class Config(_Section):
     def file(self) -> str | None:
         """The file it was read from."""
         return self._file
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where each setting was set that is not at its default: "file:line", "environment variable NAME", "option KEY"."""
+        return dict(self._sources)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data as C reads it: every voice with its text and absolute path, and always a default voice."""
@@ -261,18 +268,22 @@ class Config(_Section):
         return data
 
     def to_json(self) -> str:
-        """`to_dict` as JSON, secrets included."""
-        return json.dumps(self.to_dict(), ensure_ascii=False)
+        """`to_dict` as JSON, secrets included; `shown` is the same without them, `sources` where each setting was set."""
+        data = self.to_dict()
+        return json.dumps(data | {"shown": _mask(data), "sources": self._sources}, ensure_ascii=False)
 
     def masked(self) -> dict[str, Any]:
         """`to_dict` for showing: secrets replaced."""
-        data = self.to_dict()
-        if data["server"]["api_key"]:
-            data["server"]["api_key"] = MASK
-        for source in data["chat"]["sources"]:
-            if source["token"]:
-                source["token"] = MASK
-        return data
+        return _mask(self.to_dict())
+
+
+def _mask(data: dict[str, Any]) -> dict[str, Any]:
+    """A copy without secrets."""
+    masked = copy.deepcopy(data)
+    for holder, key in [(masked["server"], "api_key"), *((source, "token") for source in masked["chat"]["sources"])]:
+        if holder[key]:
+            holder[key] = MASK
+    return masked
 
 
 @cache
@@ -305,7 +316,14 @@ def load(path: str | Path | None = None, overrides: Iterable[str] = ()) -> Confi
     except ValidationError as error:
         raise _explain(error, places, file) from None
     config._file = None if file is None else str(file)
+    config._sources = {_shown(keys): place for keys, place in places.items() if not _is_table(data, keys)}
     return config
+
+
+def _is_table(data: Any, keys: Iterable[str]) -> bool:
+    for key in keys:
+        data = data[int(key)] if isinstance(data, list) else data[key]
+    return isinstance(data, dict) or (isinstance(data, list) and any(isinstance(item, dict) for item in data))
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------

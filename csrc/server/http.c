@@ -247,6 +247,43 @@ void http_wake(void *server) {
     (void)ignored;
 }
 
+struct loop_call {
+    loop_call *next;
+    void (*fn)(void *self);
+    void *self;
+    int over; /* under call_lock */
+    pthread_cond_t ended;
+};
+
+void http_call(ishow_server *s, void (*fn)(void *self), void *self) {
+    loop_call call = {.fn = fn, .self = self, .ended = PTHREAD_COND_INITIALIZER};
+    pthread_mutex_lock(&s->call_lock);
+    if (s->loop_over) {
+        fn(self);
+    } else {
+        call.next = s->calls;
+        s->calls = &call;
+        http_wake(s);
+        while (!call.over) pthread_cond_wait(&call.ended, &s->call_lock);
+    }
+    pthread_mutex_unlock(&s->call_lock);
+    pthread_cond_destroy(&call.ended);
+}
+
+static void run_calls(ishow_server *s, int last) {
+    pthread_mutex_lock(&s->call_lock);
+    for (loop_call *call = s->calls; call;) {
+        loop_call *next = call->next; /* the caller takes it away once it is over */
+        call->fn(call->self);
+        call->over = 1;
+        pthread_cond_signal(&call->ended);
+        call = next;
+    }
+    s->calls = NULL;
+    if (last) s->loop_over = 1;
+    pthread_mutex_unlock(&s->call_lock);
+}
+
 /* Whoever has news is resumed. */
 static void wake_waiting(ishow_server *s) {
     for (exchange *x = s->waiting; x; x = x->next)
@@ -258,6 +295,7 @@ static void on_wake(watch *w, uint32_t events) {
     uint64_t count;
     ssize_t ignored = read(s->waker, &count, sizeof count);
     (void)ignored, (void)events;
+    run_calls(s, 0);
     wake_waiting(s);
     ws_wake_all(s);
 }
@@ -308,6 +346,7 @@ static void *loop_main(void *self) {
         }
         MHD_run(s->daemon);
     }
+    run_calls(s, 1);
     /* What is suspended still must be resumed before the daemon may stop. */
     hang_up_all(s, 0);
     ws_end_all(s);

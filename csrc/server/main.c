@@ -33,7 +33,8 @@ static const char usage[] =
     "Usage: ishowtts-server [--config FILE] [--host NAME] [--port N] [--set SECTION.KEY=VALUE]... [--verbose]\n"
     "       ishowtts-server --version | --help\n"
     "Serves speech over HTTP. Settings come from FILE (TOML), then the environment (ISHOWTTS__SECTION__KEY), then the options;\n"
-    "port 0 takes any free port. SIGTERM and SIGINT finish what is being spoken, a second one ends at once.\n";
+    "port 0 takes any free port. SIGTERM and SIGINT finish what is being spoken, a second one ends at once.\n"
+    "SIGHUP reads the settings again, and so does a change of FILE.\n";
 
 /* The one thing a signal handler can reach. */
 static volatile sig_atomic_t signal_pipe = -1;
@@ -51,7 +52,14 @@ typedef struct stop_request {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int asked;
+    ishow_server *server; /* told of SIGHUP; NULL: before and after */
 } stop_request;
+
+static void tell_of_hangups(stop_request *stop, ishow_server *server) {
+    pthread_mutex_lock(&stop->lock);
+    stop->server = server;
+    pthread_mutex_unlock(&stop->lock);
+}
 
 /* The first signal asks main to stop; main may be inside the interpreter, so a second one does not wait for it. */
 static void *watch_signals(void *self) {
@@ -61,8 +69,13 @@ static void *watch_signals(void *self) {
         ssize_t n = read(stop->pipe[0], &number, 1);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0 || number == 0) return NULL; /* main is done */
-        if (seen++) _exit(128 + number);
         pthread_mutex_lock(&stop->lock);
+        if (number == SIGHUP) {
+            if (stop->server) ishow_server_reload(stop->server);
+            pthread_mutex_unlock(&stop->lock);
+            continue;
+        }
+        if (seen++) _exit(128 + number);
         stop->asked = 1;
         pthread_cond_signal(&stop->changed);
         pthread_mutex_unlock(&stop->lock);
@@ -95,7 +108,7 @@ static int parse_arguments(int argc, char **argv, arguments *out) {
         case 'H': good = add_override(out, "server.host=", optarg); break;
         case 'p': good = add_override(out, "server.port=", optarg); break;
         case 's': good = add_override(out, "", optarg); break;
-        case 'v': ishow_log_set_level(ISHOW_LOG_DEBUG); break;
+        case 'v': good = add_override(out, "server.log_level=", "debug"); break;
         case 'V': printf("ishowtts-server %s\n", ishow_version()); return 0;
         case 'h': fputs(usage, stdout); return 0;
         default: fputs(usage, stderr); return EXIT_USAGE;
@@ -155,6 +168,13 @@ static void start_compiling(ishow_bridge *bridge, ishow_engine *engine, const se
 
 static int compile_state(void *bridge, char *why, size_t n_why) { return ishow_bridge_compile_state(bridge, why, n_why); }
 
+typedef struct origin { ishow_bridge *bridge; const arguments *args; } origin; /* of the configuration */
+
+static ishow_status read_config(void *self, char **json, ishow_error *error) {
+    const origin *from = self;
+    return ishow_bridge_config(from->bridge, from->args->config, (const char *const *)from->args->overrides, from->args->n_overrides, json, error);
+}
+
 static int complain(const ishow_error *error, int code) {
     fprintf(stderr, "ishowtts-server: %s\n", error->message);
     return code;
@@ -171,11 +191,16 @@ static int serve(const arguments *args, stop_request *stop) {
     double began = ishow_now();
 
     if (ishow_bridge_start(&bridge, NULL, &error) != ISHOW_OK) return complain(&error, 1);
-    if (ishow_bridge_config(bridge, args->config, (const char *const *)args->overrides, args->n_overrides, &json, &error) != ISHOW_OK ||
-        settings_read(&s, json, &error) != ISHOW_OK) {
+    origin from = {bridge, args};
+    if (read_config(&from, &json, &error) != ISHOW_OK || settings_read(&s, json, &error) != ISHOW_OK) {
         code = complain(&error, EXIT_USAGE);
         goto done;
     }
+    ishow_log_set_level(s.log_level);
+    s.server.config_json = json;
+    s.server.config_file = args->config;
+    s.server.read_config = read_config;
+    s.server.read_config_self = &from;
     s.server.compile_state = compile_state;
     s.server.compile_self = bridge;
     s.server.web_dir = find_web(web, sizeof web);
@@ -183,6 +208,7 @@ static int serve(const arguments *args, stop_request *stop) {
         code = complain(&error, error.status == ISHOW_EINVAL ? EXIT_USAGE : 1);
         goto done;
     }
+    tell_of_hangups(stop, server);
     ishow_log(ISHOW_LOG_INFO, "server", "health is answered on %s, loading %s", ishow_server_url(server), s.model);
     if (open_model(bridge, &s, &engine, &pending, &error) != ISHOW_OK || ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
         code = complain(&error, 1);
@@ -198,9 +224,10 @@ static int serve(const arguments *args, stop_request *stop) {
     printf("iShowTTS listens on %s\n", ishow_server_url(server));
     fflush(stdout);
     stop_asked(stop, 1);
-    ishow_log(ISHOW_LOG_INFO, "server", "closing: finishing what is being spoken, for %g s at most", s.drain_seconds);
+    ishow_log(ISHOW_LOG_INFO, "server", "closing: finishing what is being spoken");
 done:
-    if (server) ishow_server_drain(server, s.drain_seconds);
+    tell_of_hangups(stop, NULL);
+    if (server) ishow_server_drain(server, -1);
     if (bridge) ishow_bridge_compile_stop(bridge);
     ishow_engine_free(engine);
     ishow_server_free(server);
@@ -227,6 +254,7 @@ int main(int argc, char **argv) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     code = serve(&args, &stop);
     on_signal(0); /* the watcher leaves */

@@ -34,6 +34,8 @@ static const route routes[] = {
     {"GET", "/api/health", "health", ROUTE_OPEN, answer_health},
     {"GET", "/healthz", "healthz", ROUTE_OPEN, answer_health},
     {"GET", "/readyz", "readyz", ROUTE_OPEN, answer_ready},
+    {"GET", "/api/config", "config", 0, answer_config},
+    {"POST", "/api/config/reload", "config_reload", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH, answer_config_reload},
     {"GET", "/metrics", "metrics", 0, answer_metrics},
     {"GET", "/", "page", ROUTE_OPEN, answer_asset},
     {"GET", "/overlay", "page_overlay", ROUTE_OPEN, answer_asset},

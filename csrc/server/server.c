@@ -7,11 +7,12 @@
 #include <unistd.h>
 
 #include "server/book.h"
+#include "server/config.h"
 #include "server/danmaku.h"
 
 ishow_server_options ishow_server_options_default(void) {
     return (ishow_server_options){.host = ISHOW_HOST, .port = ISHOW_PORT, .body_bytes_max = ISHOW_BODY_BYTES_MAX, .sampling = ishow_request_default(),
-                                  .request_seconds = ISHOW_REQUEST_SECONDS, .idle_seconds = 30, .max_connections = 512};
+                                  .request_seconds = ISHOW_REQUEST_SECONDS, .drain_seconds = ISHOW_DRAIN_SECONDS, .idle_seconds = 30, .max_connections = 512};
 }
 
 ishow_status ishow_server_create(ishow_server **out, const ishow_server_options *options, ishow_error *error) {
@@ -22,6 +23,8 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     s->created = time(NULL);
     s->listener = s->epoll = s->waker = -1;
     s->request_seconds = options->request_seconds;
+    pthread_mutex_init(&s->call_lock, NULL);
+    atomic_store(&s->drain_seconds, options->drain_seconds);
     s->idle_seconds = options->idle_seconds;
     s->body_bytes_max = options->body_bytes_max;
     s->sampling = options->sampling;
@@ -42,6 +45,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     if ((status = listen_open(s, options->host, options->port, options->insecure, error)) != ISHOW_OK) goto done;
     if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;
     if ((status = book_create(&s->book, s->store, error)) != ISHOW_OK || (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK) goto done;
+    if ((status = config_create(&s->config, s, options, error)) != ISHOW_OK) goto done;
     status = http_start(s, options->max_connections, error);
 done:
     if (status != ISHOW_OK) ishow_server_free(s);
@@ -63,15 +67,19 @@ ishow_status ishow_server_set_voices(ishow_server *s, ishow_engine *engine, cons
 void ishow_server_ready(ishow_server *s, ishow_engine *engine, const char *default_voice) {
     if (default_voice && strlen(default_voice) <= ID_MAX) strcpy(s->default_voice, default_voice);
     atomic_store(&s->engine, engine);
+    config_poke(s->config, 0);
 }
+
+void ishow_server_reload(ishow_server *s) { config_poke(s->config, 1); }
 
 void ishow_server_drain(ishow_server *s, double seconds) {
     if (!s->thread_runs) return;
-    s->drain_until = ishow_now() + seconds;
+    s->drain_until = ishow_now() + (seconds < 0 ? atomic_load(&s->drain_seconds) : seconds);
     atomic_store(&s->draining, 1);
     http_wake(s);
     pthread_join(s->thread, NULL);
     s->thread_runs = 0;
+    if (s->config) watch_stop(s->config);
     tasks_stop(s->tasks);
     pump_stop(s->pump);
     atomic_store(&s->engine, NULL);
@@ -85,6 +93,7 @@ void ishow_server_free(ishow_server *s) {
     else if (s->pump && !atomic_load(&s->draining)) pump_stop(s->pump); /* creation failed */
     if (s->daemon) MHD_stop_daemon(s->daemon);
     tasks_free(s->tasks);
+    config_free(s->config);
     pump_free(s->pump);
     book_free(s->book);
     ishow_store_close(s->store);
@@ -94,6 +103,7 @@ void ishow_server_free(ishow_server *s) {
     names_free(&s->rules.origins);
     free(s->rules.host);
     free(s->rules.api_key);
+    pthread_mutex_destroy(&s->call_lock);
     if (s->listener >= 0) close(s->listener);
     if (s->epoll >= 0) close(s->epoll);
     if (s->waker >= 0) close(s->waker);

@@ -140,6 +140,10 @@ void tasks_stop(tasks *p);          /* finishes what was handed over; NULL allow
 void tasks_free(tasks *p);
 enum MHD_Result task_begin(exchange *x, task *t); /* as the end of an `answer`: takes the task over, always */
 
+/* ---- watch.c ---- */
+typedef struct config config;
+void config_poke(config *c, int reload); /* reload: soon; 0: what was put off, now. Any thread. NULL allowed */
+
 /* ---- assets.c ---- */
 typedef struct asset {
     char *path;             /* as in the URL */
@@ -187,6 +191,7 @@ typedef struct wait_kind {
     void (*release)(exchange *x);           /* the exchange ends; gives x->waited back */
 } wait_kind;
 
+typedef struct loop_call loop_call; /* what another thread wants done on the loop */
 typedef struct route route;
 typedef struct danmaku danmaku;
 struct exchange {           /* one request and its answer */
@@ -240,6 +245,11 @@ struct ishow_server {
     ishow_store *store;     /* NULL: nothing outlives the process */
     danmaku *danmaku;       /* NULL: no live chat; written before `engine` is published */
     struct book *book;      /* of voices */
+    struct config *config;  /* NULL: there is none to show */
+    _Atomic double drain_seconds;
+    pthread_mutex_t call_lock;
+    loop_call *calls;       /* under call_lock, like the next */
+    int loop_over;
     pthread_t thread;
     int thread_runs;
     time_t created;
@@ -249,6 +259,8 @@ struct ishow_server {
     double drain_until;     /* written before `draining` */
 };
 
+/* Runs fn(self) on the loop and waits for it; on this thread when the loop has ended. Not on the loop. */
+void http_call(ishow_server *s, void (*fn)(void *self), void *self);
 ishow_status http_start(ishow_server *s, unsigned max_connections, ishow_error *error);
 void http_wake(void *server);           /* any thread */
 int good_id(const char *id);            /* of a request: 1 to ID_MAX of A-Z a-z 0-9 . _ - */
@@ -339,6 +351,8 @@ enum MHD_Result answer_reference_audio(exchange *x);
 enum MHD_Result answer_override(exchange *x);
 enum MHD_Result answer_restore(exchange *x);
 int file_range(const char *range, uint64_t size, uint64_t *from, uint64_t *n); /* of a Range field */
+enum MHD_Result answer_config(exchange *x);         /* config.c */
+enum MHD_Result answer_config_reload(exchange *x);
 enum MHD_Result answer_metrics(exchange *x);
 enum MHD_Result answer_asset(exchange *x);
 enum MHD_Result answer_danmaku_enqueue(exchange *x); /* danmaku.c */

@@ -12,6 +12,13 @@ static json_t *list(json_t *object, const char *key) {
     return json_is_array(value) ? value : NULL;
 }
 
+static ishow_log_level level_of(const char *name) {
+    static const struct { const char *name; ishow_log_level level; } levels[] = {{"debug", ISHOW_LOG_DEBUG}, {"warn", ISHOW_LOG_WARN}, {"error", ISHOW_LOG_ERROR}};
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (!strcmp(name, levels[i].name)) return levels[i].level;
+    return ISHOW_LOG_INFO;
+}
+
 static const char **read_names(json_t *from, const char **storage, size_t *n) {
     *n = json_array_size(from);
     for (size_t i = 0; i < *n; i++) storage[i] = json_string_value(json_array_get(from, i));
@@ -29,6 +36,7 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
     ishow_request *r = &s->sampling;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why);
     out->json = root;
+    const char *level = "";
     json_t *server = NULL, *voices = NULL, *chat = NULL;
     char *chat_json = NULL;
     if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:{s:s, s:s, s:s, s:s, s:i}, s:{s:i, s:F, s:F, s:F, s:F, s:F}, s:{s:I, s:I, s:I, s:F, s:i}, s:o, s:o}",
@@ -38,13 +46,14 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
                                 "cross_fade_duration", &r->cross_fade,
                                 "engine", "queue_capacity", &queue, "cache_bytes", &cache, "max_rows", &rows, "chunk_seconds", &out->engine.chunk_seconds, "retries", &out->engine.retries,
                                 "voices", &voices, "chat", &chat) ||
-        json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F}", "host", &s->host, "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
-                       "request_seconds", &s->request_seconds, "drain_seconds", &out->drain_seconds)) {
+        json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F, s:s}", "host", &s->host, "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
+                       "request_seconds", &s->request_seconds, "drain_seconds", &s->drain_seconds, "log_level", &level)) {
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.", why.text);
         goto done;
     }
     s->api_key = json_string_value(json_object_get(server, "api_key")); /* null: none, like the next */
     out->default_voice = json_string_value(json_object_get(root, "default_voice"));
+    out->log_level = level_of(level);
     s->body_bytes_max = (size_t)body;
     out->engine.queue_capacity = (size_t)queue;
     out->engine.cache_bytes = (size_t)cache;

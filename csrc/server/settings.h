@@ -2,6 +2,7 @@
 #ifndef ISHOW_SERVER_SETTINGS_H
 #define ISHOW_SERVER_SETTINGS_H
 
+#include "base/base.h"
 #include "ishow/engine.h"
 #include "ishow/server.h"
 
@@ -9,7 +10,7 @@ typedef struct settings {
     void *json;                     /* json_t *: owns every string below */
     ishow_server_options server;
     ishow_engine_options engine;
-    double drain_seconds;
+    ishow_log_level log_level;
     const char *model, *precision, *backend, *compile;
     int threads;
     const char *default_voice;

@@ -33,11 +33,17 @@ typedef struct ishow_server_options {
     size_t body_bytes_max;         /* of a JSON request */
     ishow_request sampling;        /* what a request gets that does not choose; its strings are ignored */
     double request_seconds;        /* deadline of one synthesis */
+    double drain_seconds;          /* of ishow_server_drain, unless it says */
     double idle_seconds;           /* a connection without a whole request, or a client that takes nothing, is closed after this */
     unsigned max_connections;
     /* Where the compilation of the model stands, as ishow_bridge_compile_state says it; any thread, must not block. NULL: none. */
     int (*compile_state)(void *self, char *why, size_t n_why);
-    void *compile_self;            /* borrowed until ishow_server_drain returns */
+    void *compile_self;            /* borrowed until ishow_server_drain returns, like read_config_self */
+    /* The configuration in force, as ishow_bridge_config makes it, to be shown; NULL: none. Its file is watched, NULL: none. read_config reads it again, on a thread that may
+     * wait; NULL: it cannot be reloaded. */
+    const char *config_json, *config_file;
+    ishow_status (*read_config)(void *self, char **json, ishow_error *error);
+    void *read_config_self;
 } ishow_server_options;
 
 /* Loopback, the project's port, no page. */
@@ -64,7 +70,10 @@ void ishow_server_ready(ishow_server *server, ishow_engine *engine, const char *
  * process. Fails as ishow_chat_create does. */
 ishow_status ishow_server_open_chat(ishow_server *server, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, ishow_error *error);
 
-/* Readiness becomes false and the port is closed at once; requests that run are finished for up to `seconds`, then cancelled. Returns
+/* Reads the configuration again, soon; what comes of it is logged. Any thread. */
+void ishow_server_reload(ishow_server *server);
+
+/* Readiness becomes false and the port is closed at once; requests that run are finished for up to `seconds` (below 0: as configured), then cancelled. Returns
  * when no request is left and the threads have ended. Call once. */
 void ishow_server_drain(ishow_server *server, double seconds);
 

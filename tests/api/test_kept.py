@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from serving import Server
-from test_voices import FAST, FLAC, TEXT, configuration, create, override, speak, tiny_model  # noqa: F401
+from test_cloning import FAST, FLAC, TEXT, configuration, create, override, speak, tiny_model  # noqa: F401
 
 
 @pytest.fixture

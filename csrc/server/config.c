@@ -1,0 +1,311 @@
+/* Two documents of the same shape: what is in force, secrets included, and the same to be shown. A reload compares a new one with the first, section
+ * by section, puts what can change into force and names the rest. Everything that can fail comes before the first change. */
+#include "server/config.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/book.h"
+#include "server/settings.h"
+
+struct config {
+    ishow_server *server;
+    ishow_status (*read)(void *self, char **json, ishow_error *error);
+    void *read_self;
+    pthread_mutex_t change; /* one reload at a time */
+    pthread_mutex_t lock;   /* guards the next four, for moments */
+    json_t *now, *shown, *sources, *restart;
+    char *file;
+    watcher watcher;
+};
+
+/* Settings that can be exchanged while requests run. Voices and default_voice are as well. */
+static const char *const live[] = {"server.api_key", "server.allowed_hosts", "server.cors_origins", "server.body_bytes_max", "server.request_seconds", "server.drain_seconds", "server.log_level",
+                                   "sampling.nfe", "sampling.cfg_strength", "sampling.sway_sampling_coef", "sampling.speed", "sampling.target_rms", "sampling.cross_fade_duration",
+                                   "engine.queue_capacity", "engine.chunk_seconds", "engine.retries"};
+
+static int is_live(const char *name) {
+    for (size_t i = 0; i < sizeof live / sizeof *live; i++)
+        if (!strcmp(live[i], name)) return 1;
+    return 0;
+}
+
+watcher *config_watcher(config *c) { return &c->watcher; }
+
+/* Takes the parts that are not settings out of a document. */
+static void split(json_t *root, json_t **shown, json_t **sources) {
+    *shown = json_incref(json_object_get(root, "shown"));
+    *sources = json_incref(json_object_get(root, "sources"));
+    json_object_del(root, "shown");
+    json_object_del(root, "sources");
+}
+
+ishow_status config_create(config **out, ishow_server *s, const ishow_server_options *options, ishow_error *error) {
+    *out = NULL;
+    if (!options->config_json) return ISHOW_OK;
+    config *c = calloc(1, sizeof *c);
+    if (!c) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+    ishow_status status = ISHOW_OK;
+    c->server = s;
+    c->read = options->read_config;
+    c->read_self = options->read_config_self;
+    c->watcher.poke = c->watcher.inotify = -1;
+    pthread_mutex_init(&c->change, NULL);
+    pthread_mutex_init(&c->lock, NULL);
+    c->now = json_loads(options->config_json, JSON_REJECT_DUPLICATES, NULL);
+    c->restart = json_array();
+    c->file = ishow_strdup(options->config_file);
+    split(c->now, &c->shown, &c->sources);
+    if (!json_is_object(c->now) || !json_is_object(c->shown) || !json_is_object(c->sources) || !c->restart || (options->config_file && !c->file))
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read.");
+    if (!status && c->read) status = watch_start(c, c->file, error);
+    if (status) config_free(c);
+    else *out = c;
+    return status;
+}
+
+void config_free(config *c) {
+    if (!c) return;
+    watch_stop(c);
+    if (c->watcher.poke >= 0) close(c->watcher.poke);
+    if (c->watcher.inotify >= 0) close(c->watcher.inotify);
+    free(c->watcher.file);
+    json_decref(c->now);
+    json_decref(c->shown);
+    json_decref(c->sources);
+    json_decref(c->restart);
+    pthread_mutex_destroy(&c->change);
+    pthread_mutex_destroy(&c->lock);
+    free(c->file);
+    free(c);
+}
+
+/* ---- comparing ---- */
+
+typedef struct difference {
+    json_t *changed, *restart;       /* names */
+    json_t *now, *shown;             /* the documents as they will be */
+    int model;                       /* another model: its voices wait for it */
+} difference;
+
+/* Without a key a server that others can reach would be open to all of them. */
+static int unlocks(const config *c, const char *name, const json_t *value) {
+    return !strcmp(name, "server.api_key") && !json_is_string(value) && !c->server->rules.loopback && !json_is_true(json_object_get(json_object_get(c->now, "server"), "insecure"));
+}
+
+static void compare_section(const config *c, difference *d, const char *section, json_t *old, json_t *new, json_t *new_shown) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(new, key, value) {
+        char name[128];
+        if (json_equal(value, json_object_get(old, key))) continue;
+        snprintf(name, sizeof name, "%s.%s", section, key);
+        int now = is_live(name) && !unlocks(c, name, value);
+        json_array_append_new(now ? d->changed : d->restart, json_string(name));
+        if (!now) continue;
+        json_object_set(json_object_get(d->now, section), key, value);
+        json_object_set(json_object_get(d->shown, section), key, json_object_get(new_shown, key));
+    }
+}
+
+static void compare(const config *c, difference *d, json_t *new, json_t *new_shown) {
+    const char *section;
+    json_t *value;
+    d->changed = json_array();
+    d->restart = json_array();
+    d->now = json_deep_copy(c->now);
+    d->shown = json_deep_copy(c->shown);
+    json_object_foreach(new, section, value)
+        if (json_is_object(value)) compare_section(c, d, section, json_object_get(c->now, section), value, json_object_get(new_shown, section));
+    d->model = !json_equal(json_object_get(json_object_get(new, "model"), "name"), json_object_get(json_object_get(c->now, "model"), "name"));
+    static const char *const voices[] = {"voices", "default_voice"};
+    for (size_t i = 0; i < 2; i++) {
+        json_t *wanted = json_object_get(new, voices[i]);
+        int same = json_equal(wanted, json_object_get(c->now, voices[i]));
+        if (d->model) {
+            if (!same) json_array_append_new(d->restart, json_string(voices[i]));
+            continue;
+        }
+        if (!same && i) json_array_append_new(d->changed, json_string(voices[i]));
+        json_object_set(d->now, voices[i], wanted);
+        json_object_set(d->shown, voices[i], json_object_get(new_shown, voices[i]));
+    }
+}
+
+static void difference_free(difference *d) {
+    json_decref(d->changed);
+    json_decref(d->restart);
+    json_decref(d->now);
+    json_decref(d->shown);
+}
+
+/* ---- applying ---- */
+
+typedef struct rules_change { ishow_server *server; const settings *settings; names hosts, origins; char *api_key; } rules_change;
+
+/* On the loop, which reads all of these. */
+static void apply_on_loop(void *self) {
+    rules_change *r = self;
+    ishow_server *s = r->server;
+    const settings *new = r->settings;
+    const names hosts = s->rules.hosts, origins = s->rules.origins;
+    char *key = s->rules.api_key;
+    s->rules.hosts = r->hosts;
+    s->rules.origins = r->origins;
+    s->rules.api_key = r->api_key;
+    s->rules.key_needed = r->api_key != NULL;
+    r->hosts = hosts; /* what was before is freed by the caller */
+    r->origins = origins;
+    r->api_key = key;
+    s->sampling = new->server.sampling;
+    s->body_bytes_max = new->server.body_bytes_max;
+    s->request_seconds = new->server.request_seconds;
+    atomic_store(&s->drain_seconds, new->server.drain_seconds);
+    snprintf(s->default_voice, sizeof s->default_voice, "%s", new->default_voice ? new->default_voice : "");
+}
+
+static int prepare_rules(rules_change *r, ishow_server *s, const settings *new) {
+    const ishow_server_options *o = &new->server;
+    const char *key = o->api_key && o->api_key[0] ? o->api_key : NULL;
+    *r = (rules_change){.server = s, .settings = new, .api_key = ishow_strdup(key)};
+    return (!key || r->api_key) && names_copy(&r->hosts, o->allowed_hosts, o->n_allowed_hosts) && names_copy(&r->origins, o->cors_origins, o->n_cors_origins);
+}
+
+static void rules_change_free(rules_change *r) {
+    names_free(&r->hosts);
+    names_free(&r->origins);
+    free(r->api_key);
+}
+
+/* `wanted` holds the settings that will be in force. */
+static ishow_status apply(config *c, difference *d, const settings *wanted, ishow_error *error) {
+    ishow_server *s = c->server;
+    ishow_engine *engine = atomic_load(&s->engine);
+    rules_change rules;
+    names voices = {0};
+    ishow_status status = ISHOW_OK;
+    if (!prepare_rules(&rules, s, wanted)) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+        goto done;
+    }
+    if ((status = ishow_engine_configure(engine, &wanted->engine, error))) goto done; /* checked already: refuses nothing that came here */
+    if (!d->model && (status = book_load(s->book, engine, wanted->voices, wanted->n_voices, &voices, error))) goto undo;
+    for (size_t i = 0; i < voices.n; i++) json_array_append_new(d->changed, json_sprintf("voices.%s", voices.item[i]));
+    http_call(s, apply_on_loop, &rules);
+    ishow_log_set_level(wanted->log_level);
+    goto done;
+undo: {
+    settings before = {0};
+    char *json = json_dumps(c->now, JSON_COMPACT);
+    if (json && !settings_read(&before, json, NULL)) {
+        ishow_engine_configure(engine, &before.engine, NULL);
+        settings_free(&before);
+    }
+    free(json);
+}
+done:
+    rules_change_free(&rules);
+    names_free(&voices);
+    return status;
+}
+
+static ishow_status exchange_documents(config *c, json_t *new, json_t *new_shown, json_t *new_sources, bytes *answer, ishow_error *error) {
+    difference d = {0};
+    settings wanted = {0};
+    char *json = NULL, *said = NULL;
+    compare(c, &d, new, new_shown);
+    ishow_status status = (json = json_dumps(d.now, JSON_COMPACT)) ? settings_read(&wanted, json, error) : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+    if (status || (status = apply(c, &d, &wanted, error))) goto done;
+    pthread_mutex_lock(&c->lock);
+    json_t *const before[] = {c->now, c->shown, c->sources, c->restart};
+    c->now = json_incref(d.now);
+    c->shown = json_incref(d.shown);
+    c->sources = json_incref(new_sources);
+    c->restart = json_incref(d.restart);
+    pthread_mutex_unlock(&c->lock);
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) json_decref(before[i]);
+    json_t *both = json_pack("{s:O, s:O}", "changed", d.changed, "restart_needed", d.restart);
+    said = both ? json_dumps(both, JSON_COMPACT) : NULL;
+    json_decref(both);
+    if (answer && said) bytes_text(answer, said);
+done:
+    free(said);
+    free(json);
+    settings_free(&wanted);
+    difference_free(&d);
+    return status;
+}
+
+ishow_status config_reload(config *c, bytes *answer, ishow_error *error) {
+    char *text = NULL;
+    json_t *new = NULL, *new_shown = NULL, *new_sources = NULL;
+    if (!atomic_load(&c->server->engine)) return ishow_fail(error, ISHOW_ESTATE, "", "The model is being loaded.");
+    pthread_mutex_lock(&c->change);
+    ishow_status status = c->read(c->read_self, &text, error);
+    if (!status) {
+        new = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        split(new, &new_shown, &new_sources);
+        status = new && new_shown && new_sources ? exchange_documents(c, new, new_shown, new_sources, answer, error) : ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read.");
+    }
+    pthread_mutex_unlock(&c->change);
+    json_decref(new);
+    json_decref(new_shown);
+    json_decref(new_sources);
+    free(text);
+    return status;
+}
+
+/* ---- endpoints ---- */
+
+static int has_config(exchange *x) {
+    const config *c = x->server->config;
+    return c && c->read ? 1 : fault_set(&x->fault, 503, "unavailable", "", "This server was started without a configuration.");
+}
+
+enum MHD_Result answer_config(exchange *x) {
+    config *c = x->server->config;
+    bytes body = {0};
+    if (!has_config(x)) return respond_fault(x);
+    pthread_mutex_lock(&c->lock);
+    json_t *all = json_pack("{s:s?, s:O, s:O, s:O}", "file", c->file, "settings", c->shown, "sources", c->sources, "restart_needed", c->restart);
+    char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
+    json_decref(all);
+    pthread_mutex_unlock(&c->lock);
+    if (text) bytes_text(&body, text);
+    else body.failed = 1;
+    free(text);
+    return respond(x, 200, "application/json", &body);
+}
+
+typedef struct reload_task { task task; config *config; bytes answer; } reload_task;
+
+static void work_reload(task *t) {
+    reload_task *r = (reload_task *)(void *)t;
+    ishow_error error = {0};
+    ishow_status status = config_reload(r->config, &r->answer, &error);
+    if (!status) return;
+    fault_from_error(&t->fault, &error);
+    if (status != ISHOW_ESTATE && status != ISHOW_ENOMEM && status != ISHOW_EINTERNAL && status != ISHOW_EPYTHON) t->fault.status = 409, t->fault.code = "invalid_config";
+    ishow_log(ISHOW_LOG_ERROR, "config", "nothing was changed: %s", error.message);
+}
+
+static enum MHD_Result answer_reloaded(exchange *x, task *t) { return respond(x, 200, "application/json", &((reload_task *)(void *)t)->answer); }
+
+static void dispose_reload(task *t) {
+    bytes_free(&((reload_task *)(void *)t)->answer);
+    free(t);
+}
+
+enum MHD_Result answer_config_reload(exchange *x) {
+    if (!has_config(x)) return respond_fault(x);
+    reload_task *r = calloc(1, sizeof *r);
+    if (!r) {
+        fault_set(&x->fault, 500, "internal", "", "Memory could not be had.");
+        return respond_fault(x);
+    }
+    r->task = (task){.work = work_reload, .answer = answer_reloaded, .dispose = dispose_reload};
+    r->config = x->server->config;
+    return task_begin(x, &r->task);
+}
