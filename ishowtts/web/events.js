@@ -77,6 +77,10 @@ export function follow(path, on) {
       };
     });
   const hurry = () => wake();
+  // A page that was left may be kept by the browser for "back": it must not hold one of the six connections to a server meanwhile.
+  const leave = () => abort.abort();
+  addEventListener("pagehide", leave);
+  addEventListener("pageshow", hurry);
   addEventListener("online", hurry);
   addEventListener("keychanged", hurry);
 
@@ -111,6 +115,8 @@ export function follow(path, on) {
 
   return () => {
     closed = true;
+    removeEventListener("pagehide", leave);
+    removeEventListener("pageshow", hurry);
     removeEventListener("online", hurry);
     removeEventListener("keychanged", hurry);
     abort.abort();

@@ -7,6 +7,7 @@ import { t, translate } from "./i18n.js";
 import { Feed, Speaker, amountOf } from "./live.js";
 import { readSettings } from "./settings.js";
 
+const GENERIC = ["serif", "sans-serif", "monospace", "cursive", "fantasy", "system-ui"]; // families that CSS knows without quotes
 const FAULT_SECONDS = 20; // a stream should not show a sentence about settings for long
 
 const { settings, faults } = readSettings(new URLSearchParams(location.search));
@@ -23,21 +24,22 @@ function dress() {
   root.dataset.align = settings.align;
   root.style.setProperty("--size", `${settings.size}px`);
   for (const name of ["lines", "color", "accent", "back"]) root.style.setProperty(`--${name}`, String(settings[name]));
-  if (settings.font) root.style.setProperty("--font", `"${settings.font.replace(/["\\]/g, "")}", system-ui, sans-serif`);
+  const font = settings.font.replace(/["\\]/g, "");
+  if (font) root.style.setProperty("--font", `${GENERIC.includes(font) ? font : `"${font}"`}, system-ui, sans-serif`);
   $("who").hidden = !shown.has("name");
   $("words").hidden = !shown.has("words");
 }
 
-function complain(message) {
+function complain(messages) {
   clearTimeout(faultTimer);
-  tell($("faults"), message);
-  if (message) faultTimer = setTimeout(() => tell($("faults"), ""), FAULT_SECONDS * 1000);
+  tell($("faults"), messages.join("\n"));
+  if (messages.length) faultTimer = setTimeout(() => tell($("faults"), ""), FAULT_SECONDS * 1000);
 }
 
 speaker.addEventListener("begin", ({ detail }) => {
   clearTimeout(leaving);
   const amount = amountOf(detail);
-  $("who").replaceChildren(detail.user, amount ? el("span", { class: "amount" }, amount) : "");
+  $("who").replaceChildren(detail.user, ...(amount ? [" ", el("span", { class: "amount" }, amount)] : []));
   $("clip").classList.remove("leaving");
   $("clip").hidden = !shown.has("name") && !shown.has("words");
 });
@@ -61,13 +63,11 @@ feed.on("state", ({ queue, paused }) => {
 });
 
 feed.on("connection", ({ state, error }) => {
-  if (state === "failed") complain(error.missing ? t("This server has no live chat.") : explain(error));
-  else if (state === "open") complain("");
-  if (shown.has("state") && state !== "open") tell($("state"), t("Connecting …"));
-  else if (shown.has("state")) tell($("state"), "");
+  if (state === "failed") complain([...faults, error.missing ? t("This server has no live chat.") : explain(error)]);
+  if (shown.has("state")) tell($("state"), state === "open" ? "" : t("Connecting …"));
 });
 
 translate();
 dress();
-if (faults.length) complain(faults.join("\n"));
+complain(faults);
 feed.open();

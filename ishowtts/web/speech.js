@@ -79,7 +79,7 @@ async function speakFile(request, signal, on) {
     if (part.done) break;
     parts.push(part.value);
     bytes += part.value.length;
-    if (bytes > tried * 1.5 + 2048) await listen(false);
+    if (bytes > tried * 1.25 + 2048) await listen(false);
     signal.throwIfAborted();
   }
   await listen(true);

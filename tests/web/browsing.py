@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -106,7 +107,12 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def wait(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
-        return WebDriverWait(self.driver, seconds, 0.05).until(lambda _: condition())
+        try:
+            waiting = WebDriverWait(self.driver, seconds, 0.05, [StaleElementReferenceException])
+            return waiting.until(lambda _: condition())
+        except TimeoutException:
+            shown = self.driver.find_element(By.TAG_NAME, "body").text
+            raise AssertionError(f"it did not come; the page shows:\n{shown}\nand its console: {self.complaints()}") from None
 
     def click(self, name: str) -> None:
         self.find(name).click()
@@ -141,12 +147,7 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the console holds since the last call, warnings and worse."""
-        return [
-            entry["message"]
-            for entry in self.driver.get_log("browser")
-            if entry["level"] in ("SEVERE", "WARNING")
-            and not any(name in entry["message"] for name in ("openapi.json", "danmaku"))
-        ]
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
     def download(self, link: WebElement, folder: Path) -> tuple[Path, np.ndarray, int]:
         """Click a link: the file that the browser wrote, its samples in [-1, 1] and their rate."""
@@ -186,6 +187,30 @@ class Browser:
                 name,
             )
         )
+
+    def was_away(self) -> None:
+        """What a browser itself notes while a server is gone or loads its model; the page adds nothing."""
+        told = self.complaints()
+        assert told and all("ERR_" in line or "503" in line for line in told), told
+
+    def tell_nothing(self) -> None:
+        """Nothing was said until now."""
+        assert self.complaints() == []
+
+    def check_dialog(self, name: str) -> None:
+        """A dialog is for everyone too: named controls, contrast, a phone's width; the focus stays inside."""
+        assert self.run(NAMELESS) == []
+        assert self.run(
+            "return document.getElementById(arguments[0]).matches(':modal') && document.getElementById(arguments[0]).contains(document.activeElement)",
+            name,
+        )
+        for scheme in ("light", "dark"):
+            with self.device(prefers_color_scheme=scheme):
+                assert self.run(FAINT) == []
+                self.picture(f"{name}-{scheme}")
+        with self.device(width=360):
+            assert self.run("const e = document.getElementById(arguments[0]); return e.scrollWidth - e.clientWidth", name) == 0
+            self.picture(f"{name}-phone")
 
     def check_reading(self, name: str) -> None:
         """What every page must be: named controls, readable in both colour schemes, no wider than a phone, in two languages."""

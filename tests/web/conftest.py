@@ -1,14 +1,21 @@
-"""One browser for all tests of the pages."""
+"""One browser for all tests of the pages; its microphone hears the reference clip of the embedded voice, again and again."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import soundfile
 from browsing import Browser, chromium
+
+REFERENCE = Path(__file__).resolve().parents[2] / "ishowtts" / "voices" / "demo" / "reference.flac"
 
 
 @pytest.fixture(scope="session")
 def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    driver = chromium(tmp_path_factory.mktemp("chromium"))
+    microphone = tmp_path_factory.mktemp("microphone") / "speech.wav"
+    samples, rate = soundfile.read(REFERENCE)
+    soundfile.write(microphone, samples, rate, subtype="PCM_16")
+    driver = chromium(tmp_path_factory.mktemp("chromium"), f"--use-file-for-fake-audio-capture={microphone}")
     yield Browser(driver)
     driver.quit()
 

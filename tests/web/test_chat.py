@@ -1,0 +1,165 @@
+"""The chat page against a real server: messages by hand, the queue, controls, listening, and coming back after a restart."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from browsing import Browser
+from serving import Server
+
+QUICK = ("--set", "chat.gap_seconds=0", "--set", "sampling.nfe=3")
+
+
+@pytest.fixture(scope="module")
+def chatting() -> Iterator[Server]:
+    """A server of its own: its queue is nobody else's."""
+    running = Server(*QUICK)
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+def page(browser: Browser, chatting: Server) -> Browser:
+    httpx.post(chatting.url + "/api/danmaku/resume")
+    httpx.post(chatting.url + "/api/danmaku/clear")
+    httpx.post(chatting.url + "/api/danmaku/skip")
+    open_chat(browser, chatting)
+    browser.wait(lambda: browser.text("now-words") == "Nothing is being read.")
+    return browser
+
+
+def open_chat(browser: Browser, server: Server) -> None:
+    browser.open(server.url + "/chat")
+    browser.wait(lambda: browser.text("link") == "Live" and browser.text("counts"))
+
+
+def send(page: Browser, words: str, name: str = "Ann", priority: str = "Normal") -> None:
+    page.write("say-name", name)
+    page.choose("say-priority", priority)
+    page.write("say-text", words)
+    page.run("document.getElementById('said').textContent = ''")
+    page.find("say").find_element("css selector", "button").click()
+    page.wait(lambda: page.text("said") or page.shown("say-fault"))
+
+
+def count(page: Browser, name: str) -> int:
+    return int(next(row.text.split()[-1] for row in page.all("#counts div") if row.text.startswith(name)))
+
+
+def queued(page: Browser) -> list[str]:
+    return [item.find_element("css selector", ".who").text for item in page.all("#queue li")]
+
+
+def test_a_message_is_read_and_heard(page: Browser) -> None:
+    before = count(page, "Read")
+    page.click("listen")
+    send(page, "Good evening to all of you who are watching tonight.")
+    assert "Accepted" in page.text("said") and page.find("say-text").get_attribute("value") == ""
+    page.wait(lambda: page.all("#now-words .word.now"))
+    assert "evening" in page.text("now-words") and page.text("now-who").startswith("Ann")
+    assert page.all("#log li.now")[0].text.endswith("Good evening to all of you who are watching tonight.")
+    heard = page.listen()
+    assert heard["rates"] == [24000]
+    early = len(page.all("#now-words .word.heard"))
+    page.wait(lambda: len(page.all("#now-words .word.heard")) > early)  # they follow the voice
+    page.wait(lambda: page.text("now-words") == "Nothing is being read.")
+    page.wait(lambda: count(page, "Read") == before + 1)
+    page.click("replay")
+    page.wait(lambda: page.all("#now-words .word"))
+    page.click("skip")
+    page.wait(lambda: page.text("now-words") == "Nothing is being read.")
+
+
+def test_the_queue_and_its_controls(page: Browser) -> None:
+    page.click("pause")
+    page.wait(lambda: page.text("pause") == "Resume")
+    skipped, dropped = count(page, "Skipped"), count(page, "Not read")
+    for name, priority in (("Ann", "Normal"), ("Bob", "Normal"), ("Cem", "Paid"), ("Dee", "Moderator")):
+        send(page, f"This is what {name} says.", name, priority)
+    page.wait(lambda: queued(page) == ["Cem", "Dee", "Ann", "Bob"])
+    assert page.text("waiting") == "Waiting: 4" and [badge.text for badge in page.all("#queue .badge")] == ["Paid", "Moderator"]
+    page.all("#queue button")[2].click()
+    page.wait(lambda: queued(page) == ["Cem", "Dee", "Bob"])
+    page.wait(lambda: count(page, "Skipped") == skipped + 1)
+    gone = page.all("#log li.gone")
+    assert len(gone) == 1 and "Ann" in gone[0].text
+    page.check_reading("chat")
+    page.click("clear")
+    page.wait(lambda: page.all("dialog[open]"))
+    page.one("dialog .danger").click()
+    page.wait(lambda: not queued(page) and page.shown("queue-empty"))
+    page.wait(lambda: count(page, "Not read") == dropped + 3)
+    page.click("pause")
+    page.wait(lambda: page.text("pause") == "Pause")
+    assert not httpx.get(page.run("return location.origin") + "/api/danmaku/status").json()["paused"]
+
+
+def test_a_refusal_says_why(page: Browser) -> None:
+    send(page, "https://example.org/only-a-link")
+    assert "will not be read: link" in page.text("said")
+    assert page.find("say-text").get_attribute("value")  # it can be changed and sent again
+    page.run("document.getElementById('say-text').value = 'a'.repeat(100000)")
+    page.find("say").find_element("css selector", "button").click()
+    page.wait(lambda: page.shown("say-fault"))
+    assert "65536" in page.text("say-fault")
+    assert all("413" in told for told in page.complaints())
+
+
+def test_comes_back_after_a_restart(browser: Browser) -> None:
+    server = Server(*QUICK)
+    port = server.port
+    try:
+        open_chat(browser, server)
+        httpx.post(server.url + "/api/danmaku/pause")
+        browser.wait(lambda: browser.text("pause") == "Resume")
+        server.kill()
+        browser.wait(lambda: browser.text("link") == "Reconnecting …")
+        server = Server(*QUICK, "--port", str(port))
+        browser.wait(lambda: browser.text("link") == "Live" and browser.text("pause") == "Pause")
+        send(browser, "After the restart.")
+        browser.wait(lambda: browser.all("#now-words .word"))
+        browser.was_away()
+        browser.open("about:blank")
+    finally:
+        server.kill()
+
+
+def test_an_event_source_of_the_browser_works_too(page: Browser) -> None:
+    kinds = page.driver.execute_async_script(
+        """
+        const done = arguments[arguments.length - 1];
+        const source = new EventSource("/api/danmaku/stream");
+        const seen = [];
+        const take = (event) => {
+          const data = JSON.parse(event.data);
+          seen.push([event.type, event.lastEventId !== ""]);
+          if (event.type === "state" && seen.length === 1) fetch("/api/danmaku/enqueue", { method: "POST", headers: { "Content-Type": "application/json" },
+            body: JSON.stringify({ id: "es-" + Math.random(), platform: "test", channel: "c", username: "Eve", content: "Read by an event source." }) });
+          if (event.type === "audio") { source.close(); done(seen); }
+        };
+        for (const name of ["state", "message", "start", "audio"]) source.addEventListener(name, take);
+        """
+    )
+    names = [name for name, _ in kinds]
+    assert names[0] == "state" and names.index("message") < names.index("start") < names.index("audio")
+    assert all(numbered for name, numbered in kinds if name in ("message", "start", "audio"))
+
+
+def test_the_overlays_address(page: Browser, chatting: Server) -> None:
+    assert page.find("address").get_attribute("value") == chatting.url + "/overlay"
+    page.choose("o-size", "60")
+    page.choose("o-position", "top")
+    page.write("o-font", "Comic Neue")
+    page.all('#obs input[name="show"]')[2].click()
+    assert (
+        page.find("address").get_attribute("value")
+        == chatting.url + "/overlay?font=Comic+Neue&size=60&position=top&show=name%2Cwords%2Cqueue"
+    )
+    assert page.find("preview").get_attribute("href") == page.find("address").get_attribute("value")
+    page.choose("o-size", "5")
+    assert "size must be between 10 and 200, not 5" in page.text("obs-fault")
+    page.choose("o-size", "36")
+    assert not page.shown("obs-fault")
+    page.click("copy")
+    page.wait(lambda: page.all("#toasts .toast"))
+    assert page.run("const a = document.getElementById('address'); return a.selectionEnd - a.selectionStart === a.value.length")

@@ -1,0 +1,202 @@
+"""The voices page: recording and uploading through a real browser into a real server, which says what is wrong with a clip."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+import tiny
+from browsing import Browser
+from conftest import REFERENCE
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from serving import Server
+
+RATE = 24000
+TEXT = (REFERENCE.parent / "reference.txt").read_text().strip()
+# Loudest level that an audio element really plays, measured behind its decoder until it is loud enough or has ended.
+LISTEN = """
+const [audio, done] = arguments;
+const context = new AudioContext();
+const meter = context.createAnalyser();
+context.createMediaStreamSource(audio.captureStream()).connect(meter);
+const block = new Float32Array(meter.fftSize);
+let loudest = 0;
+const timer = setInterval(() => {
+  meter.getFloatTimeDomainData(block);
+  loudest = Math.max(loudest, Math.sqrt(block.reduce((sum, v) => sum + v * v, 0) / block.length));
+  if (loudest > 0.02 || audio.ended) { clearInterval(timer); context.close(); done(loudest); }
+}, 30);
+"""
+
+
+@pytest.fixture(scope="module")
+def cloning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose model follows a reference, which the embedded voice does not."""
+    folder = tmp_path_factory.mktemp("cloning")
+    model = tiny.make(folder / "tiny")
+    settings = folder / "ishowtts.toml"
+    voice = f'[[voices]]\nid = "anna"\naudio = "{REFERENCE}"\ntext = "{TEXT}"\nlanguage = "en"\n'
+    settings.write_text(f'[model]\nname = "{model}"\n[sampling]\nnfe = 2\n{voice}')
+    running = Server("--config", str(settings))
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+def page(browser: Browser, cloning: Server) -> Browser:
+    browser.open(cloning.url + "/voices")
+    browser.wait(lambda: browser.all("[data-voice]"))
+    return browser
+
+
+def card(page: Browser, name: str) -> WebElement:
+    return page.one(f'[data-voice="{name}"]')
+
+
+def press(page: Browser, name: str, what: str) -> None:
+    next(button for button in card(page, name).find_elements("css selector", "button") if button.text.strip() == what).click()
+
+
+def clip(folder: Path, name: str, samples: np.ndarray) -> str:
+    path = folder / f"{name}.wav"
+    soundfile.write(path, samples, RATE, subtype="PCM_16")
+    return str(path)
+
+
+def speech() -> np.ndarray:
+    samples, rate = soundfile.read(REFERENCE)
+    assert rate == RATE
+    return np.asarray(samples)
+
+
+def toast(page: Browser) -> str:
+    return " ".join(box.text for box in page.all("#toasts .toast"))
+
+
+def refused(page: Browser, place: str) -> str:
+    """Save; the server's sentence at the field. The browser notes the status on its console."""
+    page.tell_nothing()
+    page.click("save")
+    page.wait(lambda: page.shown(place) and page.text(place))
+    assert all("40" in told or "41" in told for told in page.complaints())
+    return page.text(place)
+
+
+def test_listens_to_a_reference(page: Browser) -> None:
+    assert "tiny" in card(page, "anna").text and "en" in card(page, "anna").text
+    press(page, "anna", "Listen")
+    page.wait(lambda: page.all('[data-voice="anna"] audio'))
+    audio = page.one('[data-voice="anna"] audio')
+    page.run("arguments[0].play()", audio)
+    assert page.driver.execute_async_script(LISTEN, audio) > 0.02
+    page.wait(lambda: page.run("return arguments[0].currentTime > 0.1 && arguments[0].error === null", audio))
+    page.check_reading("voices")
+
+
+def test_records_a_new_voice_and_deletes_it(page: Browser, cloning: Server) -> None:
+    page.click("create")
+    page.wait(lambda: page.shown("editor"))
+    page.click("suggest")
+    assert len(page.find("words").get_attribute("value") or "") > 50
+    page.write("id", "newcomer")
+    page.click("record")
+    page.wait(lambda: page.find("record").get_attribute("aria-pressed") == "true")
+    page.wait(lambda: int(page.find("meter").get_attribute("aria-valuenow") or 0) > 10)
+    page.wait(
+        lambda: " ms" not in (time := page.text("record-time").replace("\u00a0", " ")) and time and float(time.split()[0]) > 4
+    )
+    page.check_dialog("editor")
+    page.click("record")
+    page.wait(lambda: page.shown("preview") and page.text("hints"))
+    assert "loudest" in page.text("hints") and "dB" in page.text("hints")
+    page.wait(lambda: (page.run("return document.getElementById('preview').duration") or 0) > 4)
+    page.click("save")
+    page.wait(lambda: page.all('[data-voice="newcomer"]') and not page.shown("editor"))
+    assert "newcomer" in toast(page)
+    made = {voice["id"]: voice for voice in httpx.get(cloning.url + "/api/voices").json()}["newcomer"]
+    samples, rate = soundfile.read(BytesIO(httpx.get(cloning.url + made["sample_url"]).content))
+    assert len(samples) / rate > 4 and rate >= 16000
+    loud = np.abs(np.fft.rfft(samples))
+    assert (
+        np.sqrt(np.mean(samples**2)) > 0.01 and loud[: len(loud) // 4].sum() > loud[len(loud) // 4 :].sum()
+    )  # speech, not a tone or noise
+    card(page, "newcomer").find_element("css selector", "a").click()
+    page.wait(lambda: page.all("#voice") and page.find("voice").get_attribute("value") == "newcomer")
+    page.open(cloning.url + "/voices")
+    page.wait(lambda: page.all('[data-voice="newcomer"]'))
+    press(page, "newcomer", "Delete")
+    page.wait(lambda: page.all("dialog.confirm[open]"))
+    page.one("dialog.confirm .danger").click()
+    page.wait(lambda: not page.all('[data-voice="newcomer"]'))
+    assert [voice["id"] for voice in httpx.get(cloning.url + "/api/voices").json()] == ["anna"]
+
+
+def test_what_is_wrong_with_a_clip_stands_at_its_field(page: Browser, tmp_path: Path) -> None:
+    page.click("create")
+    page.write("id", "poor")
+    page.write("words", "Nothing of this is said.")
+    assert "audio" in refused(page, "audio-error")
+    wrong = {
+        "short": speech()[: RATE // 3],
+        "silent": np.zeros(3 * RATE),
+        "quiet": speech() * 0.02,
+        "clipped": np.clip(speech() * 60, -1, 1),
+        "hum": 0.2 * np.sin(np.arange(3 * RATE) * 2 * np.pi * 50 / RATE),
+    }
+    said = set()
+    for name, samples in wrong.items():
+        page.find("audio").send_keys(clip(tmp_path, name, samples))
+        page.wait(lambda: page.text("hints"))
+        assert not page.shown("audio-error")
+        said.add(refused(page, "audio-error"))
+        assert page.find("audio").get_attribute("aria-invalid") == "true"
+    assert len(said) == len(wrong)  # each has its own sentence
+    text = tmp_path / "text.wav"
+    text.write_text("this is no audio at all, whatever its name says")
+    page.find("audio").send_keys(str(text))
+    assert refused(page, "audio-error") not in said
+    page.find("audio").send_keys(clip(tmp_path, "good", speech()))
+    page.write("id", "no/slashes")
+    assert "id" in refused(page, "id-error")
+    page.write("id", "anna")
+    assert "anna" in refused(page, "id-error")
+    page.find("id").send_keys(Keys.ESCAPE)
+    page.wait(lambda: not page.shown("editor"))
+    assert page.run("return document.activeElement.id") == "create"  # the focus goes back to where it came from
+
+
+def test_replaces_and_reverts(page: Browser, tmp_path: Path, cloning: Server) -> None:
+    before = httpx.get(cloning.url + "/api/voices").json()[0]["reference_text"]
+    press(page, "anna", "Replace")
+    assert not page.shown("new-fields") and page.find("words").get_attribute("value") == before
+    page.find("audio").send_keys(clip(tmp_path, "other", speech() * 0.7))
+    page.write("words", "Another text is said here.")
+    page.click("save")
+    page.wait(lambda: not page.shown("editor") and "replaced" in card(page, "anna").text)
+    assert "Another text is said here." in card(page, "anna").text
+    assert httpx.get(cloning.url + "/api/voices/anna/reference").json()["override_audio_available"]
+    press(page, "anna", "Revert")
+    page.wait(lambda: page.all("dialog.confirm[open]"))
+    page.one("dialog.confirm .row button").click()  # keep
+    page.wait(lambda: not page.all("dialog.confirm"))
+    assert "replaced" in card(page, "anna").text
+    press(page, "anna", "Revert")
+    page.one("dialog.confirm .danger").click()
+    page.wait(lambda: "replaced" not in card(page, "anna").text)
+    assert before in card(page, "anna").text
+
+
+def test_the_embedded_voice_says_that_it_is_the_only_one(browser: Browser, server: Server, tmp_path: Path) -> None:
+    browser.open(server.url + "/voices")
+    browser.wait(lambda: browser.all("[data-voice]"))
+    browser.click("create")
+    browser.write("id", "another")
+    browser.write("words", "Another text is said here.")
+    browser.find("audio").send_keys(clip(tmp_path, "other", speech()))
+    browser.click("save")
+    browser.wait(lambda: "one voice of its own" in browser.text("editor"))
+    assert all("409" in told for told in browser.complaints())
