@@ -543,11 +543,6 @@ int ishow_chat_replay(ishow_chat *c) {
 
 /* ---- the sink ---- */
 
-static const char *state_word(ishow_chat_state state) {
-    static const char *const words[] = {"connecting", "live", "waiting", "ended", "failed"};
-    return (int)state >= 0 && (size_t)state < sizeof words / sizeof *words ? words[state] : "unknown";
-}
-
 static void on_event(void *self, ishow_chat_source *source, const ishow_chat_event *e) {
     ishow_chat *c = self;
     ishow_chat_verdict verdict;
@@ -567,7 +562,7 @@ static void on_event(void *self, ishow_chat_source *source, const ishow_chat_eve
     default:
         pthread_mutex_lock(&c->lock);
         chat_publish(c, "state", json_pack("{s{ss,ss,ss,ss}}", "source", "platform", platform, "channel", channel, "state",
-                                           e->type == ISHOW_CHAT_ON_STATE ? state_word(e->state) : "notice", "text", text));
+                                           e->type == ISHOW_CHAT_ON_STATE ? ishow_chat_state_name(e->state) : "notice", "text", text));
         unlock(c);
     }
 done:

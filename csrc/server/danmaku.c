@@ -6,12 +6,15 @@
 
 enum { QUEUE_SHOWN = 200 };
 
-ishow_status danmaku_open(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, danmaku **out, ishow_error *error) {
+ishow_status danmaku_open(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_server_source *sources, size_t n_sources,
+                          danmaku **out, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     danmaku *d = calloc(1, sizeof *d);
     *out = NULL;
     if (!d) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for live chat could not be had.");
     d->server = s;
+    d->entries = sources;
+    d->n_entries = n_sources;
     if (s->store && (status = ishow_journal_create(&d->journal, s->store, error)) != ISHOW_OK) goto done;
     if ((status = ishow_chat_engine_create(&d->voice, engine, &s->sampling, default_voice, error)) != ISHOW_OK) goto done;
     const ishow_chat_synth synth = ishow_chat_engine_synth(d->voice);
@@ -29,6 +32,7 @@ done:
 
 void danmaku_close(danmaku *d) {
     if (!d) return;
+    danmaku_disconnect(d);
     ishow_chat_free(d->chat);
     ishow_chat_engine_free(d->voice);
     ishow_journal_free(d->journal);
@@ -37,8 +41,7 @@ void danmaku_close(danmaku *d) {
 
 /* ---- bodies ---- */
 
-/* An object; an empty body is {} where the route allows none. NULL: fault set. */
-static json_t *body_object(exchange *x) {
+json_t *danmaku_body(exchange *x) {
     json_error_t error = {0};
     json_t *root = x->body.n ? json_loadb((const char *)x->body.data, x->body.n, JSON_REJECT_DUPLICATES, &error) : json_object();
     if (!root) fault_set(&x->fault, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line, error.column, error.text);
@@ -50,8 +53,7 @@ static json_t *body_object(exchange *x) {
     return root;
 }
 
-/* Only these keys, all of them strings. */
-static int only_strings(json_t *root, const char *const *known, size_t n, fault *f) {
+int danmaku_only_strings(json_t *root, const char *const *known, size_t n, fault *f) {
     const char *field;
     json_t *value;
     json_object_foreach(root, field, value) {
@@ -149,7 +151,7 @@ static enum MHD_Result enqueue(exchange *x, json_t *root) {
 }
 
 enum MHD_Result answer_danmaku_enqueue(exchange *x) {
-    json_t *root = body_object(x);
+    json_t *root = danmaku_body(x);
     enum MHD_Result result = root ? enqueue(x, root) : respond_fault(x);
     json_decref(root);
     return result;
@@ -159,8 +161,8 @@ enum MHD_Result answer_danmaku_enqueue(exchange *x) {
 
 enum MHD_Result answer_danmaku_skip(exchange *x) {
     static const char *const known[] = {"id"};
-    json_t *root = body_object(x);
-    if (!root || !only_strings(root, known, 1, &x->fault)) {
+    json_t *root = danmaku_body(x);
+    if (!root || !danmaku_only_strings(root, known, 1, &x->fault)) {
         json_decref(root);
         return respond_fault(x);
     }
@@ -172,8 +174,8 @@ enum MHD_Result answer_danmaku_skip(exchange *x) {
 }
 
 static int takes_nothing(exchange *x) {
-    json_t *root = body_object(x);
-    int good = root && only_strings(root, NULL, 0, &x->fault);
+    json_t *root = danmaku_body(x);
+    int good = root && danmaku_only_strings(root, NULL, 0, &x->fault);
     json_decref(root);
     return good;
 }
@@ -207,4 +209,16 @@ enum MHD_Result answer_danmaku_delete(exchange *x) {
 }
 
 enum MHD_Result answer_danmaku_queue(exchange *x) { return answer_owned(x, ishow_chat_queue_json(x->server->danmaku->chat, QUEUE_SHOWN)); }
-enum MHD_Result answer_danmaku_status(exchange *x) { return answer_owned(x, ishow_chat_status_json(x->server->danmaku->chat)); }
+
+enum MHD_Result answer_danmaku_status(exchange *x) {
+    const danmaku *d = x->server->danmaku;
+    char *state = ishow_chat_status_json(d->chat);
+    bytes body = {0};
+    if (!state) return answer_owned(x, NULL);
+    bytes_add(&body, state, strlen(state) - 1); /* one more field before its brace */
+    bytes_text(&body, ",\"connections\":");
+    danmaku_connections(d, &body);
+    bytes_text(&body, "}");
+    free(state);
+    return respond(x, 200, "application/json", &body);
+}

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/danmaku.h"
 #include "server/server.h"
 
 enum { TICK_MS = 500, POOL_BYTES = 64 * 1024, EVENTS = 64 };
@@ -322,6 +323,10 @@ static void *loop_main(void *self) {
         MHD_UNSIGNED_LONG_LONG wanted = 0;
         int timeout = TICK_MS;
         if (MHD_get_timeout(s->daemon, &wanted) == MHD_YES && wanted < TICK_MS) timeout = (int)wanted;
+        if (atomic_load(&s->engine) && s->danmaku) {
+            int due = danmaku_turn(s->danmaku);
+            if (due >= 0 && due < timeout) timeout = due;
+        }
         int n = epoll_wait(s->epoll, events, EVENTS, timeout);
         for (int i = 0; i < n; i++) {
             watch *w = events[i].data.ptr;

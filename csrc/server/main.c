@@ -215,7 +215,7 @@ static int serve(const arguments *args, stop_request *stop) {
         goto done;
     }
     if (pending && strcmp(s.compile, "off")) start_compiling(bridge, engine, &s, stop);
-    if (ishow_server_open_chat(server, engine, s.default_voice, ishow_chat_settings_options(s.chat), &error) != ISHOW_OK) {
+    if (ishow_server_open_chat(server, engine, s.default_voice, ishow_chat_settings_options(s.chat), s.sources, s.n_sources, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }

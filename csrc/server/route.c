@@ -12,6 +12,8 @@ static const route routes[] = {
     {"GET", "/api/tts/ws", "tts_ws", ROUTE_SPEECH, answer_tts_ws},
     {"DELETE", "/api/tts/{}", "tts_cancel", 0, answer_tts_cancel},
     {"GET", "/api/voices", "voices", ROUTE_SPEECH, answer_voices},
+    {"POST", "/api/danmaku/start", "danmaku_start", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_start},
+    {"POST", "/api/danmaku/stop", "danmaku_stop", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_stop},
     {"POST", "/api/danmaku/enqueue", "danmaku_enqueue", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_enqueue},
     {"POST", "/api/danmaku/skip", "danmaku_skip", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_skip},
     {"POST", "/api/danmaku/pause", "danmaku_pause", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_pause},

@@ -364,6 +364,8 @@ enum MHD_Result answer_danmaku_replay(exchange *x);
 enum MHD_Result answer_danmaku_delete(exchange *x);
 enum MHD_Result answer_danmaku_queue(exchange *x);
 enum MHD_Result answer_danmaku_status(exchange *x);
+enum MHD_Result answer_danmaku_start(exchange *x);  /* danmaku_sources.c */
+enum MHD_Result answer_danmaku_stop(exchange *x);
 enum MHD_Result answer_danmaku_stream(exchange *x); /* danmaku_stream.c */
 void engine_label(ishow_engine *engine, char *out, size_t n);
 

@@ -25,6 +25,20 @@ static const char **read_names(json_t *from, const char **storage, size_t *n) {
     return storage;
 }
 
+static ishow_status read_sources(settings *out, json_t *sources, ishow_error *error) {
+    out->n_sources = json_array_size(sources);
+    out->sources = calloc(out->n_sources + 1, sizeof *out->sources);
+    if (!out->sources) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+    for (size_t i = 0; i < out->n_sources; i++) {
+        json_t *from = json_array_get(sources, i);
+        const struct { const char *key, **to; } fields[] = {{"platform", &out->sources[i].platform}, {"channel", &out->sources[i].channel}, {"token", &out->sources[i].token},
+                                                            {"login", &out->sources[i].login}, {"endpoint", &out->sources[i].endpoint}, {"ca_file", &out->sources[i].ca_file}};
+        for (size_t k = 0; k < sizeof fields / sizeof *fields; k++) *fields[k].to = json_string_value(json_object_get(from, fields[k].key));
+        if (!out->sources[i].platform) return ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: source %zu has no platform.", i);
+    }
+    return ISHOW_OK;
+}
+
 ishow_status settings_read(settings *out, const char *json, ishow_error *error) {
     json_error_t why = {0};
     ishow_status status = ISHOW_OK;
@@ -64,6 +78,7 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
         goto done;
     }
     if ((status = ishow_chat_settings_read(&out->chat, chat_json, error)) != ISHOW_OK) goto done;
+    if ((status = read_sources(out, list(chat, "sources"), error)) != ISHOW_OK) goto done;
     json_t *hosts = list(server, "allowed_hosts"), *origins = list(server, "cors_origins");
     out->n_voices = json_array_size(voices);
     out->lists = calloc(json_array_size(hosts) + json_array_size(origins) + 1, sizeof *out->lists);
@@ -95,6 +110,7 @@ done:
 void settings_free(settings *s) {
     json_decref(s->json);
     ishow_chat_settings_free(s->chat);
+    free(s->sources);
     free(s->voices);
     free(s->lists);
     memset(s, 0, sizeof *s);

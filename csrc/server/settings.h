@@ -18,6 +18,8 @@ typedef struct settings {
     size_t n_voices;
     const char **lists;             /* storage of server's lists */
     ishow_chat_settings *chat;
+    ishow_server_source *sources;
+    size_t n_sources;
 } settings;
 
 /* EINTERNAL names what is missing: the configuration was checked before, so a fault here is a defect. */
