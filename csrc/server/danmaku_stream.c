@@ -1,4 +1,4 @@
-/* GET /api/danmaku/stream: what happens and what is heard, as server-sent events. A listener is a reader of the chat's feed, and what it does not take in time it
+/* GET /api/danmaku/stream: what happens and what is heard, as server-sent events or, for a client that asks for an upgrade, over WebSocket. A listener is a reader of the chat's feed, and what it does not take in time it
  * does not get; one that takes nothing at all is dropped by the connection's time-out. */
 #include <sys/socket.h>
 
@@ -30,7 +30,29 @@ static enum MHD_Result listener_resume(exchange *x) {
 
 static const wait_kind listening = {.endless = 1, .news = listener_news, .resume = listener_resume, .hang_up = listener_hang_up, .release = listener_release};
 
+/* ---- over WebSocket ---- */
+
+static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
+    (void)data, (void)n, (void)binary;
+    ws_close(w, 1003, "This stream is for listening; commands go to /api/danmaku over HTTP.");
+}
+
+static void on_news(ws *w) {
+    const unsigned char *data;
+    size_t n;
+    int binary;
+    while (ws_room(w) && ishow_chat_reader_frame(ws_self(w), &data, &n, &binary)) ws_send(w, binary, data, n);
+}
+
+static int is_busy(const ws *w) {
+    (void)w;
+    return 0; /* it has no end of its own */
+}
+
+static void on_release(ws *w) { ishow_chat_reader_close(ws_self(w)); }
+
 enum MHD_Result answer_danmaku_stream(exchange *x) {
+    static const ws_kind kind = {.message = on_message, .news = on_news, .busy = is_busy, .release = on_release};
     ishow_chat_reader *reader;
     ishow_error error = {0};
     if (ishow_chat_reader_open(&reader, x->server->danmaku->chat, header_get(x, "Last-Event-ID"), &error) != ISHOW_OK) {
@@ -39,6 +61,7 @@ enum MHD_Result answer_danmaku_stream(exchange *x) {
     }
     const int most = SOCKET_BYTES;
     if (x->peer) setsockopt(x->peer->fd, SOL_SOCKET, SO_SNDBUF, &most, sizeof most);
+    if (ws_wanted(x)) return ws_accept(x, &kind, reader, 1024);
     x->phase = PHASE_WAIT;
     http_wait_for(x, &listening, reader);
     http_wake(x->server); /* it begins with `state` */

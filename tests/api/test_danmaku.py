@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import json
 import signal
 import socket
+import struct
 import tempfile
 import threading
 import time
@@ -17,7 +19,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import soundfile
 from serving import Server, until
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 COUNTER = itertools.count()
 NO_LIMITS = ("--set", "chat.rate=0", "--set", "chat.repeat_seconds=0", "--set", "chat.flood_messages=0", "--set", "chat.gap_seconds=0.05")
@@ -288,6 +293,37 @@ def test_last_event_id_resumes(http: httpx.Client, chat: Server, listener: Liste
     assert "start" not in [event for event, _, _ in resumed.events]
     assert (short.samples(name).tobytes() + resumed.samples(name).tobytes()) == listener.samples(name).tobytes()
     resumed.close()
+
+
+def test_the_same_over_websocket(http: httpx.Client, chat: Server, listener: Listener) -> None:
+    with connect(f"ws://127.0.0.1:{chat.port}/api/danmaku/stream", max_size=None) as socket_:
+        first = json.loads(socket_.recv(timeout=60))
+        assert first["event"] == "state" and "counts" in first
+        name = say(http, "These words come in frames.")
+        seen: list[str] = []
+        pieces: list[np.ndarray] = []
+        while not seen or seen[-1] != "end":
+            frame = socket_.recv(timeout=120)
+            if isinstance(frame, str):
+                data = json.loads(frame)
+            else:
+                (size,) = struct.unpack("<I", frame[:4])
+                data = json.loads(frame[4 : 4 + size])
+                samples, rate = soundfile.read(io.BytesIO(frame[4 + size :]), dtype="int16")
+                assert data["event"] == "audio" and rate == data["sample_rate"]
+                assert len(samples) == round((data["t1"] - data["t0"]) * rate)
+                pieces.append(samples)
+            if data.get("id") == name:
+                seen.append(data["event"])
+        listener.wait("end", name)
+        assert seen[:2] == ["message", "start"] and set(seen[2:-1]) == {"audio"}
+        assert np.array_equal(np.concatenate(pieces), listener.samples(name))
+        socket_.send("louder, please")
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                socket_.recv(timeout=60)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1003
+    until(lambda: http.get("/api/danmaku/status").json()["listeners"] == 1)
 
 
 def test_a_listener_that_does_not_read_is_bounded(http: httpx.Client, chat: Server, listener: Listener) -> None:
