@@ -1,4 +1,4 @@
-"""The command line: speak, serve, api, voices, config, train.
+"""The command line: speak, serve, api, voices, config, and the commands of other rooms: train, quality, sweep, daily.
 
 Options are overrides of the configuration, so one place checks them all. What a user got wrong is answered by one sentence and
 status 2; a failure of the program itself is 1.
@@ -7,6 +7,7 @@ status 2; a failure of the program itself is 1.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ._audio import FORMATS, encode
 from .errors import ConfigError, IshowError, TextError
+from .options import Parser
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,9 +49,11 @@ _SHORT = {  # options that are settings
 }  # fmt: skip
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+_ROOMS = {  # commands with a parser of their own: module with `main(arguments, prog)`, extra of the package, help
+    "train": ("ishowtts.train", "train", "train a voice from recordings"),
+    "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
+    "sweep": ("ishowtts.sweep.command", "quality", "compare settings: quality against speed"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,8 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     prog = "ishowtts"
     try:
-        if arguments[:1] == ["train"]:  # has a parser of its own
-            return _train(arguments[1:])
+        if arguments and arguments[0] in _ROOMS:
+            prog = f"ishowtts {arguments[0]}"
+            return _room(arguments[0], arguments[1:])
         parsed = _parser().parse_args(arguments)
         prog = f"ishowtts {parsed.command}"
         run: Callable[[argparse.Namespace], int] = parsed.run
@@ -79,11 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="ishowtts", description="Speech from text in a chosen voice.")
+    parser = Parser(prog="ishowtts", description="Speech from text in a chosen voice.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    settings = _Parser(add_help=False)
+    settings = Parser(add_help=False)
     settings.add_argument("--config", metavar="FILE", help="settings in TOML")
     settings.add_argument(
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="change one setting; may be repeated"
@@ -131,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument("file", nargs="?", help="the same as --config")
     config.set_defaults(run=_config)
 
-    commands.add_parser("train", help="train a voice from recordings", add_help=False)
+    for name, (_, _, summary) in _ROOMS.items():
+        commands.add_parser(name, help=summary, add_help=False)
     return parser
 
 
@@ -344,11 +350,11 @@ def _config(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _train(arguments: list[str]) -> int:
+def _room(name: str, arguments: list[str]) -> int:
+    module, extra, _ = _ROOMS[name]
     try:
-        from .train import main as train
-
-        return train(arguments, prog="ishowtts train")
+        run: Callable[..., int] = importlib.import_module(module).main
+        return run(arguments, prog=f"ishowtts {name}")
     except ModuleNotFoundError as error:
-        print(f"ishowtts train: {error.name} is missing: pip install 'ishowtts[train]'", file=sys.stderr)
+        print(f"ishowtts {name}: {error.name} is missing: pip install 'ishowtts[{extra}]'", file=sys.stderr)
         return 1

@@ -7,6 +7,7 @@ build of torch, so there its extension is left out.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import math
@@ -44,7 +45,8 @@ def _import_distillmos() -> Any:
 
 @functools.cache
 def _distillmos() -> Callable[[Samples], float]:
-    network = _import_distillmos().ConvTransformerSQAModel().eval()
+    with contextlib.redirect_stdout(None):  # it says which weights it reads
+        network = _import_distillmos().ConvTransformerSQAModel().eval()
     import torch
 
     def judge(wave: Samples) -> float:

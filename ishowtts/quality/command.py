@@ -1,0 +1,96 @@
+"""`ishowtts quality`: measure clips, show them, compare them with a baseline."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ishowtts.errors import ConfigError
+from ishowtts.options import Parser
+
+from . import clips, report, sources
+from .clips import Clip
+from .measure import GROUPS, Judges, Row, Scorer, table
+
+
+def parser(prog: str) -> Parser:
+    """Options of the command."""
+    p = Parser(prog=prog, description="Measure the quality of speech: of files, of folders, of a server, or of the model here.")
+    p.add_argument("source", nargs="*", help="audio files, folders, URLs, the address of a server; none: the model")
+    p.add_argument("--reference", metavar="PATH", help="a clip of the voice, or a folder of recordings with the clips' names")
+    p.add_argument("--texts", metavar="FILE", type=Path, help="what clips say, as `name|text` lines; or what shall be said")
+    p.add_argument("--measure", metavar="LIST", help=f"groups, of {','.join(GROUPS)} (default: all that is installed)")
+    p.add_argument("--listener", default=Judges.listener, help="pocketsphinx, or whisper=MODEL (default: %(default)s)")
+    p.add_argument("--mos", default=Judges.mos, help="distillmos, dnsmos or utmos=FILE (default: %(default)s)")
+    p.add_argument("--similarity", default=Judges.similarity, help="resemblyzer or wavlm=FOLDER (default: %(default)s)")
+    p.add_argument("--json", metavar="FILE", help="write all figures; - is standard output, in place of the table")
+    p.add_argument("--csv", metavar="FILE", help="write one row a clip")
+    p.add_argument("--html", metavar="FILE", help="write a page with players, spectrograms and plots")
+    p.add_argument("--key", help="API key of the server")
+    p.add_argument("--model", default="demo", help="what speaks when there is no source (default: %(default)s)")
+    p.add_argument("--precision", help="of that model")
+    p.add_argument("--nfe", type=int, help="steps of that model")
+    return p
+
+
+def _write(path: str, content: str) -> None:
+    if not Path(path).absolute().parent.is_dir():
+        raise ConfigError(f"there is no folder {Path(path).absolute().parent} to write to", field="output")
+    Path(path).write_text(content, encoding="utf-8")
+
+
+def _spoken(options: argparse.Namespace, sentences: dict[str, str]) -> Iterator[tuple[Clip, Row]]:
+    from ishowtts.engine import Engine
+
+    chosen: dict[str, Any] = {} if options.nfe is None else {"nfe": options.nfe}
+    with Engine.load(options.model, precision=options.precision, compile="off") as engine:
+        for clip, seconds in sources.from_engine(engine, sentences, **chosen):
+            yield clip, {"cpu": seconds / clip.seconds}
+
+
+def _gathered(options: argparse.Namespace, said: dict[str, str]) -> Iterator[tuple[Clip, Row]]:
+    sentences = said or sources.texts()
+    for source in sources.gather(options.source, sentences):
+        if isinstance(source, Path):
+            yield clips.read(source, said.get(source.stem)), {}
+        else:
+            yield from ((clip, {}) for clip in sources.from_url(source, sentences, options.key))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and show; the exit status."""
+    from tqdm import tqdm
+
+    for path in (options.json, options.csv, options.html):
+        if path not in (None, "-") and not Path(path).absolute().parent.is_dir():
+            raise ConfigError(f"there is no folder {Path(path).absolute().parent} to write to", field="output")
+    said = sources.texts(options.texts) if options.texts else {}
+    sources.gather(options.source, said)  # a wrong path should not cost the loading of the judges
+    voice, recordings = sources.recordings(options.reference)
+    groups = [group.strip() for group in options.measure.split(",")] if options.measure else None
+    scorer = Scorer(groups, Judges(options.listener, options.mos, options.similarity))
+    spoken = _gathered(options, said) if options.source else _spoken(options, said or sources.texts())
+    rows: list[Row] = []
+    heard: list[Clip] = []
+    references: dict[str, Clip] = {}
+    for clip, more in tqdm(spoken, unit="clip", disable=not sys.stderr.isatty(), leave=False):
+        if clip.name in recordings:
+            references[clip.name] = clips.read(recordings[clip.name])
+        rows.append(scorer(clip, voice=voice, recording=references.get(clip.name)) | more)
+        heard.append(clip)
+    if options.csv:
+        _write(options.csv, table(rows).to_csv(index=False))
+    if options.html:
+        _write(options.html, report.as_html(rows, heard, scorer.missing, references))
+    if options.json and options.json != "-":
+        _write(options.json, report.as_json(rows, scorer.missing) + "\n")
+    print(report.as_json(rows, scorer.missing) if options.json == "-" else report.text(rows, scorer.missing))
+    return 0
+
+
+def main(arguments: Sequence[str], prog: str = "ishowtts quality") -> int:
+    """Run one command line."""
+    return run(parser(prog).parse_args(arguments))

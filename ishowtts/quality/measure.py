@@ -1,0 +1,172 @@
+"""All measures of a clip at once, and what a set of clips says together.
+
+A table of clips has one row a clip and one column a measure; `summary` gives each measure's mean with its 95 % interval from
+bootstrap samples of the clips.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ishowtts.errors import ConfigError
+
+from . import aligned, artifacts, intelligibility, loudness, mos, similarity, timbre
+from .clips import Clip
+from .needs import MissingPackage, require
+
+BOOTSTRAP = 2000
+Row = dict[str, Any]
+
+
+class Measure(NamedTuple):
+    """What a column means. `better`: 1 when more is better, -1 when less is, 0 when neither."""
+
+    group: str
+    unit: str
+    better: int
+    digits: int
+    what: str
+
+
+MEASURES: dict[str, Measure] = {
+    "wer": Measure("intelligibility", "", -1, 3, "words that the recogniser gets wrong"),
+    "cer": Measure("intelligibility", "", -1, 3, "characters that it gets wrong"),
+    "similarity": Measure("similarity", "", 1, 3, "cosine between this voice and the reference's"),
+    "mos": Measure("mos", "1-5", 1, 2, "predicted naturalness"),
+    "mcd": Measure("timbre", "dB", -1, 2, "mel-cepstral distortion against the recording"),
+    "f0_rmse": Measure("timbre", "cents", -1, 0, "pitch error against the recording"),
+    "pesq": Measure("aligned", "1-4.64", 1, 2, "wide-band PESQ against the same take"),
+    "stoi": Measure("aligned", "0-1", 1, 3, "short-time intelligibility against the same take"),
+    "stft": Measure("aligned", "", -1, 3, "multi-resolution STFT distance to the same take"),
+    "lufs": Measure("loudness", "LUFS", 0, 1, "integrated loudness"),
+    "faults": Measure("artifacts", "", -1, 0, "kinds of artifact found"),
+    "seconds": Measure("artifacts", "s", 0, 2, "length"),
+}
+GROUPS = tuple(dict.fromkeys(measure.group for measure in MEASURES.values()))
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Who listens, who judges naturalness, what embeds a voice: see the modules of their names."""
+
+    listener: str = "pocketsphinx"
+    mos: str = "distillmos"
+    similarity: str = "resemblyzer"
+
+
+@dataclass
+class Scorer:
+    """Measures clips by the chosen groups. Left out, the groups are all that the installed packages allow.
+
+    `missing` then names what could not be measured, and why. A group that is asked for by name and lacks its package raises
+    MissingPackage at once, not after half of the work.
+    """
+
+    groups: Sequence[str] | None = None
+    judges: Judges = field(default_factory=Judges)
+    missing: dict[str, str] = field(default_factory=dict)
+    _voices: dict[int, tuple[Clip, similarity.Embedding]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        unknown = [group for group in self.groups or () if group not in GROUPS]
+        if unknown:
+            raise ConfigError(f"measure must be among {', '.join(GROUPS)}, not {unknown[0]!r}", field="measure")
+        chosen = []
+        for group in self.groups or GROUPS:
+            try:
+                self._try(group)
+            except MissingPackage as error:
+                if self.groups:
+                    raise
+                self.missing[group] = str(error)
+            else:
+                chosen.append(group)
+        self.groups = chosen
+
+    def _try(self, group: str) -> None:
+        match group:
+            case "intelligibility":
+                self._listen = intelligibility.listener(self.judges.listener)
+            case "similarity":
+                self._embed = similarity.embedder(self.judges.similarity)
+            case "mos":
+                self._judge = mos.judge(self.judges.mos)
+            case "loudness":
+                require("pyloudnorm", "loudness")
+            case "aligned":
+                require("pesq", "PESQ")
+                require("pystoi", "STOI")
+
+    def __call__(self, clip: Clip, *, voice: Clip | None = None, recording: Clip | None = None) -> Row:
+        """Measures of one clip. `voice`: a clip of who should speak; `recording`: the same words, spoken by them."""
+        row: Row = {"clip": clip.name, "text": clip.text}
+        chosen = self.groups or ()
+        if "intelligibility" in chosen and clip.text:
+            row["heard"] = self._listen(clip.samples, clip.rate)
+            row["wer"], row["cer"] = intelligibility.errors(clip.text, row["heard"])
+        if "similarity" in chosen and (who := voice or recording) is not None:
+            row["similarity"] = similarity.cosine(self._embed(clip), self._embedded(who))
+        if "mos" in chosen:
+            row["mos"] = self._judge(clip.samples, clip.rate)
+        if "timbre" in chosen and recording is not None:
+            row |= {"mcd": timbre.distortion(clip, recording), "f0_rmse": timbre.f0_error(clip, recording)}
+        if "aligned" in chosen and recording is not None:
+            row["pesq"], row["stoi"] = aligned.pesq(clip, recording), aligned.stoi(clip, recording)
+            row["stft"] = aligned.stft_distance(clip, recording)
+        if "loudness" in chosen:
+            row["lufs"] = loudness.integrated(clip)
+        if "artifacts" in chosen:
+            found = artifacts.find(clip.samples, clip.rate)
+            wrong = artifacts.faults(found, clip.rate)
+            row |= {**found, "faults": len(wrong), "wrong": ", ".join(wrong)}
+        row["seconds"] = clip.seconds
+        return row
+
+    def _embedded(self, who: Clip) -> similarity.Embedding:
+        if id(who) not in self._voices:
+            self._voices[id(who)] = who, self._embed(who)
+        return self._voices[id(who)][1]
+
+
+class Interval(NamedTuple):
+    """A mean with its 95 % interval, of `n` clips."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def interval(values: NDArray[np.float64], seed: int = 0) -> Interval:
+    """Bootstrap interval of a mean; NaN are left out, infinities stay out too."""
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    picks = np.random.default_rng(seed).integers(len(values), size=(BOOTSTRAP, len(values)))
+    low, high = np.percentile(values[picks].mean(axis=1), [2.5, 97.5])
+    return Interval(float(values.mean()), float(low), float(high), len(values))
+
+
+def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, Interval]:
+    """Each measure over all clips that have it. The mean word error rate is that of clips, as the field gives it."""
+    rows = list(rows)
+    out = {}
+    for name in MEASURES:
+        values = np.array([row[name] for row in rows if row.get(name) is not None], np.float64)
+        if len(values):
+            out[name] = interval(values)
+    return out
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> Any:
+    """The rows as a pandas DataFrame, measures in their usual order."""
+    pandas = require("pandas", "a table")
+    frame = pandas.DataFrame(list(rows))
+    first = [name for name in ("clip", "text", "heard", *MEASURES, "wrong") if name in frame]
+    return frame[[*first, *(name for name in frame if name not in first)]]

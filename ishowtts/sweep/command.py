@@ -1,0 +1,97 @@
+"""`ishowtts sweep`: speak every setting, compare, report; `ishowtts sweep listen`: hear it blind."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ishowtts._engine import DEFAULTS
+from ishowtts.options import Parser
+from ishowtts.quality import sources
+from ishowtts.quality.measure import GROUPS, Judges
+
+from . import listen, report
+from .run import Plan, sweep
+from .settings import BASELINE, GRIDS, setting, settings
+
+OUT = "sweep-out"
+_AXES = {
+    "nfe": (str(DEFAULTS["nfe"]), "steps: numbers, first:last, first:last:step"),
+    "grid": (GRIDS[0], f"of {','.join(GRIDS)}"),
+    "sway": (str(DEFAULTS["sway"]), "sway sampling coefficients"),
+    "cfg": (str(DEFAULTS["cfg_strength"]), "strengths of guidance"),
+    "precision": ("fp32", "precisions of the model"),
+}
+
+
+def _parser(prog: str) -> Parser:
+    p = Parser(prog=prog, description="Speak sentences with many settings; say what each costs and gives. Lists have commas.")
+    for name, (default, what) in _AXES.items():
+        p.add_argument(f"--{name}", default=default, help=f"{what} (default: %(default)s)")
+    p.add_argument("--skip", action="append", default=[], metavar="FIELD=VALUE,…", help="leave combinations out; may be repeated")
+    p.add_argument("--baseline", metavar="FIELD=VALUE,…", help=f"what to compare with (default: {BASELINE.name})")
+    p.add_argument("--seeds", type=int, default=1, help="noises for each sentence (default: %(default)s)")
+    p.add_argument("--texts", metavar="FILE", type=Path, default=sources.SENTENCES, help="sentences, one a line, or `name|text`")
+    p.add_argument("--sentences", type=int, metavar="N", help="only the first N of them")
+    p.add_argument("--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)")
+    p.add_argument("--voice", help="id of a voice (default: the model's first)")
+    p.add_argument("--threads", type=int, default=0, help="of the model; 0 takes all cores")
+    p.add_argument("--jobs", type=int, help="processes that score (default: one a core)")
+    p.add_argument("--measure", default=",".join(Plan.groups), help=f"of {','.join(GROUPS)} (default: %(default)s)")
+    p.add_argument("--listener", default=Judges.listener, help="pocketsphinx, or whisper=MODEL (default: %(default)s)")
+    p.add_argument("--mos", default=Judges.mos, help="distillmos, dnsmos or utmos=FILE (default: %(default)s)")
+    p.add_argument("--similarity", default=Judges.similarity, help="resemblyzer or wavlm=FOLDER (default: %(default)s)")
+    p.add_argument("-o", "--out", default=OUT, metavar="DIR", help="results, and what is done already (default: %(default)s)")
+    return p
+
+
+def _listen(arguments: Sequence[str], prog: str) -> int:
+    p = Parser(prog=prog, description="Compare settings of a sweep with its baseline by ear, blind, in the browser.")
+    p.add_argument("out", nargs="?", default=OUT, help="folder of the sweep (default: %(default)s)")
+    p.add_argument("--baseline", metavar="FIELD=VALUE,…", help=f"what was compared with (default: {BASELINE.name})")
+    p.add_argument("--port", type=int, default=0, help="0 takes any free port")
+    p.add_argument("--results", action="store_true", help="show the votes and end")
+    options = p.parse_args(arguments)
+    out = Path(options.out)
+    if options.results:
+        print(listen.results(out))
+        return 0
+    poll = listen.Poll(out, (setting(options.baseline) if options.baseline else BASELINE).name)
+    with listen.server(poll, options.port) as running:
+        print(f"open http://127.0.0.1:{running.server_address[1]}/ and listen; stop with Ctrl+C", flush=True)
+        try:
+            running.serve_forever()
+        except KeyboardInterrupt:
+            print(listen.results(out))
+    return 0
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """The plan that the options describe."""
+    texts = sources.texts(options.texts)
+    if options.sentences is not None:
+        texts = dict(list(texts.items())[: max(options.sentences, 1)])
+    return Plan(
+        settings(options.skip, **{name: getattr(options, name) for name in _AXES}),
+        texts,
+        options.seeds,
+        options.model,
+        options.voice,
+        setting(options.baseline) if options.baseline else BASELINE,
+        options.threads,
+        [group.strip() for group in options.measure.split(",")],
+        Judges(options.listener, options.mos, options.similarity),
+    )
+
+
+def main(arguments: Sequence[str], prog: str = "ishowtts sweep") -> int:
+    """Run one command line."""
+    if arguments[:1] == ["listen"]:
+        return _listen(arguments[1:], f"{prog} listen")
+    options = _parser(prog).parse_args(arguments)
+    plan = plan_of(options)
+    frame = sweep(plan, options.out, jobs=options.jobs)
+    print(report.save(frame, plan, Path(options.out)))
+    print(f"{options.out}: report.html, sweep.csv, sweep.parquet, differences.csv, verdicts.csv, clips/")
+    return 0

@@ -1,0 +1,201 @@
+"""Speak and score every setting, sentence and seed of a plan.
+
+Speaking is timed, so it is done by one process, one utterance at a time; settings take turns on each sentence, so that what else
+the machine does falls on all of them alike. Scoring is not timed and runs on all cores afterwards. Every clip and every score is
+a file under a name that is the hash of what made it, written at once or not at all: a run that was killed goes on, and a plan
+that grew only does what is new.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ishowtts import _audio
+from ishowtts._engine import VERSION
+from ishowtts.errors import ConfigError
+from ishowtts.quality import clips, sources
+from ishowtts.quality.clips import Clip
+from ishowtts.quality.measure import Judges, Scorer
+from ishowtts.quality.needs import require
+
+from .settings import BASELINE, Setting
+
+if TYPE_CHECKING:
+    from ishowtts.engine import Engine
+
+FORMAT = 1
+"""Changes when a file of the cache comes to mean something else."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to speak: every setting, sentence (by name) and seed. `baseline` is added when it is not among the settings.
+
+    `threads` of the model, 0 all cores; `judges` as in `quality`; `voice` None is the model's first one.
+    """
+
+    settings: Sequence[Setting]
+    texts: Mapping[str, str] = field(default_factory=sources.texts)
+    seeds: int = 1
+    model: str = "demo"
+    voice: str | None = None
+    baseline: Setting = BASELINE
+    threads: int = 0
+    groups: Sequence[str] = ("intelligibility", "similarity", "mos", "artifacts")
+    judges: Judges = field(default_factory=Judges)
+
+    def __post_init__(self) -> None:
+        if not self.settings:
+            raise ConfigError("a sweep needs a setting: all were skipped", field="skip")
+        if not 1 <= self.seeds <= 1000:
+            raise ConfigError(f"seeds must be from 1 to 1000, not {self.seeds}", field="seeds")
+
+    @property
+    def all_settings(self) -> list[Setting]:
+        """Settings with the baseline, which comes first."""
+        return [self.baseline, *(one for one in dict.fromkeys(self.settings) if one != self.baseline)]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One clip of a plan and where it is kept."""
+
+    setting: Setting
+    name: str
+    text: str
+    seed: int
+    key: str
+    folder: Path
+
+    @property
+    def audio(self) -> Path:
+        """The clip."""
+        return self.folder / f"{self.key}.flac"
+
+    @property
+    def facts(self) -> Path:
+        """What speaking it took; written after the clip, so that it stands for both."""
+        return self.folder / f"{self.key}.json"
+
+    def score(self, judged: str) -> Path:
+        """Its measures by one choice of judges."""
+        return self.folder / f"{self.key}.{judged}.json"
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:20]
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def _items(plan: Plan, folder: Path, made_by: Mapping[str, Any]) -> list[Item]:
+    return [
+        Item(one, name, text, seed, _hash([FORMAT, VERSION, made_by[one.precision], plan.voice, asdict(one), text, seed]), folder)
+        for name, text in plan.texts.items()
+        for seed in range(plan.seeds)
+        for one in plan.all_settings
+    ]
+
+
+def _speak(engine: Engine, plan: Plan, item: Item) -> None:
+    speech = engine.speak(item.text, plan.voice, seed=item.seed, **item.setting.engine)
+    _write(item.audio, _audio.encode(speech.samples, speech.sample_rate, "flac"))
+    took = {name: speech.timings[name] for name in ("total", "model", "first_audio", "chunks", "retries")}  # type: ignore[literal-required]
+    _write(item.facts, json.dumps({**took, "audio": speech.seconds}).encode())
+
+
+_scorer: Scorer | None = None
+_reference: Clip | None = None
+
+
+def _start_scoring(groups: Sequence[str], judges: Judges, reference: Clip | None) -> None:
+    global _scorer, _reference
+    import torch
+
+    torch.set_num_threads(1)
+    _scorer, _reference = Scorer(groups, judges), reference
+
+
+def _score(item: Item, judged: str) -> None:
+    assert _scorer is not None
+    row = _scorer(clips.read(item.audio, item.text), voice=_reference)
+    row["clip"] = item.name
+    _write(item.score(judged), json.dumps(row, ensure_ascii=False).encode())
+
+
+def _progress(things: Iterable[Any], total: int, what: str) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    yield from tqdm(things, total=total, desc=what, unit="clip", disable=not sys.stderr.isatty(), leave=False)
+
+
+def _reference_of(plan: Plan) -> Clip | None:
+    from ishowtts.voices import model_voices
+
+    for voice in model_voices(plan.model):
+        if plan.voice in (None, voice.id):
+            return clips.read(Path(voice.audio), voice.text) if voice.audio else None
+    return None
+
+
+def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
+    """Do what is missing of a plan in the folder `out`; a pandas DataFrame, one row a clip, in the order of the plan.
+
+    Columns: setting (its name) and its fields, sentence, text, seed, the measures of `quality`, model and total seconds, rtf
+    (seconds of model work for a second of audio), file. `jobs`: processes that score, None: one a core.
+    """
+    pandas = require("pandas", "a sweep")
+    folder = Path(out) / "clips"
+    folder.mkdir(parents=True, exist_ok=True)
+    from ishowtts.engine import Engine
+
+    with ExitStack() as stack:
+        engines = {
+            precision: stack.enter_context(Engine.load(plan.model, precision=precision, threads=plan.threads, compile="off"))
+            for precision in dict.fromkeys(one.precision for one in plan.all_settings)
+        }
+        made_by = {name: [engine.info["content_hash"], engine.info["backend"]] for name, engine in engines.items()}
+        items = _items(plan, folder, made_by)
+        todo = [item for item in items if not item.facts.is_file()]
+        for precision in {item.setting.precision for item in todo}:  # the first utterance of a process is no measure
+            engines[precision].speak(next(iter(plan.texts.values())), plan.voice, seed=0)
+        for item in _progress(todo, len(todo), "speaking"):
+            _speak(engines[item.setting.precision], plan, item)
+    reference = _reference_of(plan)
+    groups = [group for group in plan.groups if group != "similarity" or reference is not None]
+    judged = _hash([groups, asdict(plan.judges), VERSION])
+    todo = [item for item in items if not item.score(judged).is_file()]
+    if todo:
+        Scorer(groups, plan.judges)  # what is missing is said here, once, and not by every process
+        workers = min(jobs or os.cpu_count() or 1, len(todo))
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, context, _start_scoring, (groups, plan.judges, reference)) as pool:
+            waiting = [pool.submit(_score, item, judged) for item in todo]
+            for done in _progress(waiting, len(todo), "scoring"):
+                done.result()
+    return pandas.DataFrame([_row(item, judged, Path(out)) for item in items])
+
+
+def _row(item: Item, judged: str, out: Path) -> dict[str, Any]:
+    facts, scores = json.loads(item.facts.read_bytes()), json.loads(item.score(judged).read_bytes())
+    row = {"setting": item.setting.name, **asdict(item.setting), "sentence": item.name, "text": item.text, "seed": item.seed}
+    row |= {name: value for name, value in scores.items() if name not in ("clip", "text")}
+    row |= {"model_seconds": facts["model"], "total_seconds": facts["total"], "first_audio": facts["first_audio"]}
+    row["rtf"] = facts["total"] / facts["audio"] if facts["audio"] else np.nan
+    return {**row, "file": str(item.audio.relative_to(out))}

@@ -1,0 +1,188 @@
+"""Sweeps: their settings, their figures, and that a killed one goes on."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ishowtts import IshowError, cli
+from ishowtts.model.graphs import PRECISIONS
+from ishowtts.sweep import Setting, compare, pareto, settings, verdicts
+from ishowtts.sweep.settings import setting
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+# ---- settings --------------------------------------------------------------------------------------------------------
+
+
+def test_lists_and_combinations() -> None:
+    made = settings(nfe="4:6,16", grid="epss,uniform")
+    assert [(one.nfe, one.grid) for one in made] == [(n, g) for n in (4, 5, 6, 16) for g in ("epss", "uniform")]
+    assert [one.nfe for one in settings(nfe="4:32:14")] == [4, 18, 32]
+    assert settings(precision=",".join(PRECISIONS))[-1].precision == PRECISIONS[-1]
+    left = settings(nfe="6,7", grid="epss,uniform", skip=["nfe=6,grid=uniform"])
+    assert [one.name for one in left] == ["fp32, nfe 6", "fp32, nfe 7", "fp32, nfe 7, uniform"]
+    assert len({one.name for one in settings(nfe="4:8", sway="-1,0,0.5", cfg="1,2,3")}) == 45
+    assert setting("nfe=16, cfg=1.5") == Setting(nfe=16, cfg=1.5)
+    assert Setting(nfe=5, sway=0.0, cfg=1.0, grid="uniform").engine == {"nfe": 5, "sway": 0.0, "cfg": 1.0, "uniform_grid": True}
+
+
+@pytest.mark.parametrize(
+    ("lists", "words"),
+    [
+        ({"nfe": "0"}, "nfe must be from 1 to 64, not 0"),
+        ({"nfe": "9:4"}, "from 1 to 64, not 9:4"),
+        ({"nfe": "many"}, "first:last"),
+        ({"nfe": ""}, "must have a value"),
+        ({"grid": "cosine"}, "grid must be among epss, uniform, not 'cosine'"),
+        ({"sway": "-2"}, "sway must be a number from -1 to 0.57"),
+        ({"cfg": "strong"}, "cfg must be a number from 0 to 10"),
+        ({"precision": "int2"}, "precision must be among fp32, bf16"),
+        ({"steps": "4"}, "not 'steps'"),
+    ],
+)
+def test_what_cannot_be_is_named(lists: dict[str, str], words: str) -> None:
+    with pytest.raises(IshowError, match=words):
+        settings(**lists)
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------
+
+
+def made_up(losses: dict[str, float], noise: float, sentences: int, seeds: int = 2) -> pd.DataFrame:
+    """A sweep in which each setting's mos is the baseline's less a loss, with noise."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for sentence in range(sentences):
+        for seed in range(seeds):
+            base = 4 + 0.5 * rng.standard_normal()
+            for name, loss in {"fp32, nfe 32": 0.0, **losses}.items():
+                mos = base - loss + (noise * rng.standard_normal() if loss else 0)
+                rtf = 0.7 if name.endswith("32") else 0.1 + 0.02 * int(name.rpartition(" ")[2])
+                rows.append({"setting": name, "sentence": f"{sentence:03d}", "seed": seed, "mos": mos, "rtf": rtf})
+    return pd.DataFrame(rows)
+
+
+def test_differences_are_paired_and_intervals_hold_the_truth() -> None:
+    frame = made_up({"fp32, nfe 7": 0.1}, 0.05, 40)
+    row = compare(frame).set_index(["setting", "measure"]).loc[("fp32, nfe 7", "mos")]
+    assert row["low"] < -0.1 < row["high"] and row["high"] - row["low"] < 0.05, "the spread between sentences cancels"
+    own, base = (frame[frame["setting"] == name]["mos"].to_numpy() for name in ("fp32, nfe 7", "fp32, nfe 32"))
+    assert row["difference"] == pytest.approx((own - base).mean()) and row["pairs"] == 80 and row["sentences"] == 40
+    rtf = compare(frame).set_index(["setting", "measure"]).loc[("fp32, nfe 7", "rtf")]
+    assert rtf["difference"] == pytest.approx(0.24 / 0.7 - 1)
+
+
+def test_seeds_are_no_new_sentences() -> None:
+    """A loss that differs between sentences stays as uncertain however many noises speak each of them."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for sentence in range(12):
+        loss = 0.3 * rng.standard_normal()
+        for seed in range(20):
+            rows += [{"setting": "fp32, nfe 32", "sentence": str(sentence), "seed": seed, "mos": 4.0},
+                     {"setting": "fp32, nfe 7", "sentence": str(sentence), "seed": seed, "mos": 4.0 - loss}]  # fmt: skip
+    row = compare(pd.DataFrame(rows)).iloc[-1]
+    assert row["high"] - row["low"] > 0.15
+
+
+def test_verdicts_follow_the_rule() -> None:
+    frame = made_up({"fp32, nfe 7": 0.02, "fp32, nfe 5": 0.5, "fp32, nfe 6": 0.19}, 0.3, 30)
+    judged = verdicts(compare(frame)).set_index("setting")
+    assert list(judged["verdict"]) == ["accept", "accept", "reject", "not enough data"]
+    assert judged.loc["fp32, nfe 6", "more"] > 0 and (judged.drop("fp32, nfe 6")["more"] == 0).all()
+    few = verdicts(compare(made_up({"fp32, nfe 7": 0.02}, 0.01, 4))).set_index("setting")
+    assert few.loc["fp32, nfe 7", "verdict"] == "not enough data" and few.loc["fp32, nfe 7", "more"] == 6
+
+
+def test_the_number_of_sentences_that_was_asked_for_is_about_enough() -> None:
+    frame = made_up({"fp32, nfe 6": 0.12}, 0.5, 20, seeds=1)
+    first = verdicts(compare(frame)).set_index("setting").loc["fp32, nfe 6"]
+    assert first["verdict"] == "not enough data"
+    longer = made_up({"fp32, nfe 6": 0.12}, 0.5, 20 + 2 * int(first["more"]), seeds=1)
+    assert verdicts(compare(longer)).set_index("setting").loc["fp32, nfe 6", "verdict"] == "accept"
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    frame = made_up({"fp32, nfe 7": 0.05, "fp32, nfe 16": 0.2, "fp32, nfe 5": 0.4}, 0.01, 20)
+    assert set(pareto(compare(frame))) == {"fp32, nfe 32", "fp32, nfe 7", "fp32, nfe 5"}, "16 is slower and worse than 7"
+
+
+# ---- the real thing --------------------------------------------------------------------------------------------------
+
+TIMES = ["model_seconds", "total_seconds", "first_audio", "rtf"]
+
+
+def arguments(out: Path, texts: Path, *more: str) -> list[str]:
+    return ["sweep", "--nfe", "2,3", "--baseline", "nfe=4", "--texts", str(texts), "--seeds", "2", "--measure", "artifacts",
+            "--threads", "1", "--jobs", "1", "-o", str(out), *more]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("texts") / "texts.txt"
+    path.write_text("Welcome back.\nThank you.\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, texts: Path) -> Path:
+    out = tmp_path_factory.mktemp("sweep")
+    assert cli.main(arguments(out, texts)) == 0
+    return out
+
+
+def test_files_that_are_left(finished: Path) -> None:
+    frame = pd.read_csv(finished / "sweep.csv", dtype={"sentence": str}, keep_default_na=False)
+    pd.testing.assert_frame_equal(
+        frame[["setting", "nfe", "sentence", "seed", "seconds"]],
+        pd.read_parquet(finished / "sweep.parquet")[["setting", "nfe", "sentence", "seed", "seconds"]], check_dtype=False,
+    )  # fmt: skip
+    assert len(frame) == 3 * 2 * 2 and list(frame["setting"].unique()) == ["fp32, nfe 4", "fp32, nfe 2", "fp32, nfe 3"]
+    assert all((finished / file).is_file() for file in frame["file"]) and (frame["rtf"] > 0).all()
+    page = (finished / "report.html").read_text()
+    assert page.count("<audio") == 6 and not re.search(r"(?:src|href)=\"(?!data:)", page)
+    judged = pd.read_csv(finished / "verdicts.csv")
+    assert set(judged["verdict"]) == {"not enough data"}, "two sentences decide nothing"
+
+
+def test_a_second_run_does_nothing_again(finished: Path, texts: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (finished / "clips").iterdir()}
+    table = (finished / "sweep.csv").read_bytes()
+    assert cli.main(arguments(finished, texts)) == 0
+    assert {path: path.stat().st_mtime_ns for path in (finished / "clips").iterdir()} == before
+    assert (finished / "sweep.csv").read_bytes() == table
+
+
+def test_killed_and_started_again_gives_the_same_table(finished: Path, texts: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ishowtts", *arguments(tmp_path, texts)], env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wanted = int(np.random.default_rng().integers(1, 12))
+    end = time.monotonic() + 120
+    while len(list(tmp_path.glob("clips/*.json"))) < wanted and process.poll() is None:
+        assert time.monotonic() < end, "nothing was spoken"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {path: path.read_bytes() for path in tmp_path.glob("clips/*.json")}
+    assert cli.main(arguments(tmp_path, texts)) == 0
+    assert kept and all(path.read_bytes() == data for path, data in kept.items()), "what was done is not done again"
+    one, other = (pd.read_csv(out / "sweep.csv").drop(columns=TIMES) for out in (finished, tmp_path))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_everything_skipped_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sweep", "--nfe", "7", "--skip", "nfe=7", "-o", str(tmp_path)]) == 2
+    assert "all were skipped" in capsys.readouterr().err
