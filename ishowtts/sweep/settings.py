@@ -44,7 +44,7 @@ BASELINE = Setting(nfe=32)
 
 
 def _precisions() -> tuple[str, ...]:
-    from ishowtts.model.graphs import PRECISIONS
+    from ishowtts.model.native import PRECISIONS
 
     return tuple(PRECISIONS)
 

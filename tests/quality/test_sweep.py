@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from ishowtts import IshowError, cli
-from ishowtts.model.graphs import PRECISIONS
+from ishowtts.model.native import PRECISIONS
 from ishowtts.sweep import Setting, compare, pareto, settings, verdicts
 from ishowtts.sweep.settings import setting
 
