@@ -25,7 +25,10 @@ TEXTS = {
     "the birds had made it their own. On the night of the storm, however, a light was seen from the harbor, and "
     "nobody could say who had lit it.",
 }
-VARIANTS = (("eager", "fp32"), ("auto", "fp32"), ("auto", "bf16"))
+VARIANTS = (
+    *(("eager", "fp32"), ("package", "fp32"), ("package", "bf16")),
+    *(("native", "fp32"), ("native", "bf16"), ("native", "int8-dynamic")),
+)
 
 
 def main() -> None:
@@ -65,7 +68,7 @@ def main() -> None:
     shown = [(engine.info["backend"], engine.info["precision"]) for engine in engines]
     for engine in engines:
         engine.close()
-    print(f"{'text':15} {'backend':12} {'prec.':6} {'audio s':>8} {'RTF median':>11} {'min':>7} {'max':>7} {'first ms':>15}")
+    print(f"{'text':15} {'backend':12} {'prec.':12} {'audio s':>8} {'RTF median':>11} {'min':>7} {'max':>7} {'first ms':>15}")
     for name in TEXTS:
         for backend, precision in shown:
             mine = [r for r in rows if (r["text"], r["backend"], r["precision"]) == (name, backend, precision)]
@@ -73,7 +76,7 @@ def main() -> None:
             first = statistics.median(float(str(r["first_audio_s"])) for r in mine)
             audio = statistics.median(float(str(r["audio_s"])) for r in mine)
             spread = f"{statistics.median(rtf):11.3f} {min(rtf):7.3f} {max(rtf):7.3f}"
-            print(f"{name:15} {backend:12} {precision:6} {audio:8.2f} {spread} {1e3 * first:15.0f}")
+            print(f"{name:15} {backend:12} {precision:12} {audio:8.2f} {spread} {1e3 * first:15.0f}")
     write_csv("speech", rows)
 
 
