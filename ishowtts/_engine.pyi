@@ -39,6 +39,8 @@ class _Defaults(TypedDict):
     body_bytes_max: int
     request_seconds: int
     drain_seconds: int
+    connections_max: int
+    connections_per_client: int
     chat_words_max: int
     chat_graphemes_max: int
     chat_queue_max: int

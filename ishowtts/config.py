@@ -55,6 +55,10 @@ class ServerConfig(_Section):
     cors_origins: list[Text] = Field([], description="origins of other sites that may call, such as https://example.org")
     request_seconds: float = Field(D["request_seconds"], ge=1, le=3600, description="deadline of one synthesis, seconds")
     drain_seconds: float = Field(D["drain_seconds"], ge=0, le=3600, description="patience after SIGTERM, seconds")
+    connections_max: int = Field(D["connections_max"], ge=8, le=1_000_000, description="connections open at once")
+    connections_per_client: int = Field(
+        D["connections_per_client"], ge=1, le=1_000_000, description="of one address, when other machines are served"
+    )
     log_level: Literal["debug", "info", "warn", "error"] = Field("info", description="least weight of a line of the log")
 
     @model_validator(mode="after")

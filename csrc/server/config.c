@@ -22,7 +22,7 @@ struct config {
 };
 
 /* Settings that can be exchanged while requests run. Voices and default_voice are as well. */
-static const char *const live[] = {"server.api_key", "server.allowed_hosts", "server.cors_origins", "server.body_bytes_max", "server.request_seconds", "server.drain_seconds", "server.log_level",
+static const char *const live[] = {"server.api_key", "server.allowed_hosts", "server.cors_origins", "server.body_bytes_max", "server.request_seconds", "server.drain_seconds", "server.connections_per_client", "server.log_level",
                                    "sampling.nfe", "sampling.cfg_strength", "sampling.sway_sampling_coef", "sampling.speed", "sampling.target_rms", "sampling.cross_fade_duration",
                                    "engine.queue_capacity", "engine.chunk_seconds", "engine.retries"};
 
@@ -162,6 +162,7 @@ static void apply_on_loop(void *self) {
     s->sampling = new->server.sampling;
     s->body_bytes_max = new->server.body_bytes_max;
     s->request_seconds = new->server.request_seconds;
+    s->connections_per_client = new->server.connections_per_client;
     atomic_store(&s->drain_seconds, new->server.drain_seconds);
     snprintf(s->default_voice, sizeof s->default_voice, "%s", new->default_voice ? new->default_voice : "");
 }

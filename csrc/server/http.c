@@ -23,6 +23,23 @@ enum { TICK_MS = 500, POOL_BYTES = 64 * 1024, EVENTS = 64 };
 
 /* ---- connections ---- */
 
+static int same_address(const struct sockaddr_storage *a, const struct sockaddr *b) {
+    if (a->ss_family != b->sa_family) return 0;
+    if (b->sa_family == AF_INET)
+        return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr == ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
+    return !memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr, 16);
+}
+
+/* One client of many must not take all the places. */
+static enum MHD_Result may_connect(void *self, const struct sockaddr *address, socklen_t length) {
+    const ishow_server *s = self;
+    unsigned n = 0;
+    (void)length;
+    if (s->rules.loopback || !s->connections_per_client) return MHD_YES;
+    for (const peer *p = s->peers; p; p = p->next) n += (unsigned)same_address(&p->address, address);
+    return n < s->connections_per_client ? MHD_YES : MHD_NO;
+}
+
 static void on_connection(void *self, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what) {
     ishow_server *s = self;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
@@ -32,6 +49,8 @@ static void on_connection(void *self, struct MHD_Connection *connection, void **
         if (!p) return;
         p->fd = info ? info->connect_fd : -1;
         p->since = ishow_now();
+        socklen_t length = sizeof p->address;
+        if (getpeername(p->fd, (struct sockaddr *)&p->address, &length)) p->address.ss_family = AF_UNSPEC;
         p->next = s->peers;
         if (s->peers) s->peers->prev = p;
         s->peers = p;
@@ -338,6 +357,7 @@ static void *loop_main(void *self) {
             reap_slow(s);
             wake_waiting(s); /* listeners that have heard nothing for long get a sign of life */
             ws_tick(s, now);
+            load_tick(s);
         }
         if (atomic_load(&s->draining)) {
             if (s->listener >= 0) {
@@ -370,15 +390,15 @@ static void log_line(void *self, const char *format, va_list args) {
     ishow_log(ISHOW_LOG_DEBUG, "http", "%s", line);
 }
 
-ishow_status http_start(ishow_server *s, unsigned max_connections, ishow_error *error) {
+ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *error) {
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->epoll < 0 || s->waker < 0) return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
     ishow_status status = pump_create(&s->pump, http_wake, s, s->metrics, error);
     if (status != ISHOW_OK) return status;
     s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
-        MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_CONNECTION_LIMIT, max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+        MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_CONNECTION_LIMIT, connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->idle_seconds + 0.999), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
     if (!s->daemon) return ishow_fail(error, ISHOW_EIO, "", "The HTTP daemon could not be started.");

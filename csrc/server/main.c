@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -180,6 +181,20 @@ static int complain(const ishow_error *error, int code) {
     return code;
 }
 
+/* Each connection is a descriptor, and the usual limit of 1024 was made for programs that use select(). */
+static void raise_descriptors(unsigned connections) {
+    enum { OTHERS = 128 }; /* the model's files, the database, chat */
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit)) return;
+    if (limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur < connections + OTHERS)
+        ishow_log(ISHOW_LOG_WARN, "server", "the system allows %llu open files, too few for server.connections_max = %u", (unsigned long long)limit.rlim_cur, connections);
+}
+
 static int serve(const arguments *args, stop_request *stop) {
     ishow_bridge *bridge = NULL;
     ishow_server *server = NULL;
@@ -201,6 +216,7 @@ static int serve(const arguments *args, stop_request *stop) {
     s.server.config_file = args->config;
     s.server.read_config = read_config;
     s.server.read_config_self = &from;
+    raise_descriptors(s.server.connections_max);
     s.server.compile_state = compile_state;
     s.server.compile_self = bridge;
     s.server.web_dir = find_web(web, sizeof web);

@@ -106,7 +106,7 @@ enum MHD_Result respond_fault(exchange *x) {
     MHD_add_response_header(response, "Content-Type", "application/json");
     char text[96];
     if (f->status == 429 || f->status == 503) {
-        snprintf(text, sizeof text, "%d", RETRY_AFTER);
+        snprintf(text, sizeof text, "%d", load_retry_after(x->server));
         MHD_add_response_header(response, "Retry-After", text);
     }
     if (f->status == 426) {

@@ -12,7 +12,8 @@
 
 ishow_server_options ishow_server_options_default(void) {
     return (ishow_server_options){.host = ISHOW_HOST, .port = ISHOW_PORT, .body_bytes_max = ISHOW_BODY_BYTES_MAX, .sampling = ishow_request_default(),
-                                  .request_seconds = ISHOW_REQUEST_SECONDS, .drain_seconds = ISHOW_DRAIN_SECONDS, .idle_seconds = 30, .max_connections = 512};
+                                  .request_seconds = ISHOW_REQUEST_SECONDS, .drain_seconds = ISHOW_DRAIN_SECONDS, .idle_seconds = 30,
+                                  .connections_max = ISHOW_CONNECTIONS_MAX, .connections_per_client = ISHOW_CONNECTIONS_PER_CLIENT};
 }
 
 ishow_status ishow_server_create(ishow_server **out, const ishow_server_options *options, ishow_error *error) {
@@ -27,6 +28,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     atomic_store(&s->drain_seconds, options->drain_seconds);
     s->idle_seconds = options->idle_seconds;
     s->body_bytes_max = options->body_bytes_max;
+    s->connections_per_client = options->connections_per_client;
     s->sampling = options->sampling;
     s->compile_state = options->compile_state;
     s->compile_self = options->compile_self;
@@ -46,7 +48,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;
     if ((status = book_create(&s->book, s->store, error)) != ISHOW_OK || (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK) goto done;
     if ((status = config_create(&s->config, s, options, error)) != ISHOW_OK) goto done;
-    status = http_start(s, options->max_connections, error);
+    status = http_start(s, options->connections_max, error);
 done:
     if (status != ISHOW_OK) ishow_server_free(s);
     else *out = s;

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/base.h"
@@ -30,8 +31,7 @@ enum {
     SWALLOW_MAX = 16 * 1024 * 1024,     /* body bytes read and dropped so that the client sees the answer */
     PARKED_MAX = 32 * 1024 * 1024,      /* bytes waiting for a slow listener before it is dropped */
     UPLOADS_MAX = 8,                    /* received at once */
-    UPLOAD_PATIENCE = 4,                /* times idle_seconds for one to come */
-    RETRY_AFTER = 2                     /* seconds */
+    UPLOAD_PATIENCE = 4                /* times idle_seconds for one to come */
 };
 
 #define ENGINE_ID "f5"
@@ -173,6 +173,7 @@ typedef enum phase { PHASE_HEAD, PHASE_BODY, PHASE_SWALLOW, PHASE_WAIT, PHASE_ST
 typedef struct peer {       /* one connection */
     struct peer *prev, *next;
     int fd;
+    struct sockaddr_storage address;
     double since;           /* the current wait for a request began */
     exchange *exchange;     /* NULL between requests */
 } peer;
@@ -192,6 +193,15 @@ typedef struct wait_kind {
 } wait_kind;
 
 typedef struct loop_call loop_call; /* what another thread wants done on the loop */
+/* ---- load.c ---- */
+typedef struct load_estimate {
+    double seconds;         /* of work that an utterance takes lately; 0: not known */
+    double busy;            /* the engine's counters when that was measured */
+    uint64_t done;
+} load_estimate;
+void load_tick(ishow_server *s);
+int load_retry_after(ishow_server *s); /* seconds, at least 1 */
+
 typedef struct route route;
 typedef struct danmaku danmaku;
 struct exchange {           /* one request and its answer */
@@ -232,7 +242,7 @@ struct ishow_server {
     struct MHD_Daemon *daemon;
     int (*compile_state)(void *self, char *why, size_t n_why); /* may be NULL */
     void *compile_self;
-    unsigned connections;
+    unsigned connections, connections_per_client;
     peer *peers;            /* loop only, like the next */
     exchange *waiting;
     size_t exchanges;
@@ -253,6 +263,7 @@ struct ishow_server {
     pthread_t thread;
     int thread_runs;
     time_t created;
+    load_estimate load;
     char default_voice[ID_MAX + 1]; /* written before `engine` is published */
     _Atomic(ishow_engine *) engine;
     atomic_int draining;
@@ -261,7 +272,7 @@ struct ishow_server {
 
 /* Runs fn(self) on the loop and waits for it; on this thread when the loop has ended. Not on the loop. */
 void http_call(ishow_server *s, void (*fn)(void *self), void *self);
-ishow_status http_start(ishow_server *s, unsigned max_connections, ishow_error *error);
+ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *error);
 void http_wake(void *server);           /* any thread */
 int good_id(const char *id);            /* of a request: 1 to ID_MAX of A-Z a-z 0-9 . _ - */
 /* The answer comes later: suspends the exchange, watches its client, and wakes it when kind->news says so. `waited` goes over to the exchange. */

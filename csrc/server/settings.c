@@ -60,8 +60,9 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
                                 "cross_fade_duration", &r->cross_fade,
                                 "engine", "queue_capacity", &queue, "cache_bytes", &cache, "max_rows", &rows, "chunk_seconds", &out->engine.chunk_seconds, "retries", &out->engine.retries,
                                 "voices", &voices, "chat", &chat) ||
-        json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F, s:s}", "host", &s->host, "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
-                       "request_seconds", &s->request_seconds, "drain_seconds", &s->drain_seconds, "log_level", &level)) {
+        json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F, s:s, s:i, s:i}", "host", &s->host, "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
+                       "request_seconds", &s->request_seconds, "drain_seconds", &s->drain_seconds, "log_level", &level, "connections_max", &s->connections_max,
+                       "connections_per_client", &s->connections_per_client)) {
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.", why.text);
         goto done;
     }

@@ -55,7 +55,7 @@ def fault(answer: httpx.Response) -> dict[str, Any]:
         ("seed", -1, "-1"),
         ("seed", 2**64, "18446744073709551615"),
         ("seed", 0.5, "whole"),
-        ("format", "flac", "wav"),
+        ("format", "aac", "mp3"),
         ("format", "exe", "wav"),
         ("sample_rate", 23999, "24000"),
         ("sample_rate", "24000", "whole"),

@@ -174,22 +174,75 @@ static void delete_cancels(void **state) {
     rig_free(r);
 }
 
-static void a_full_queue_says_when_to_come_back(void **state) {
-    (void)state;
-    const ishow_server_options options = rig_options();
-    rig *r = rig_make(&options, 1, 1);
-    slow_down(r, 20000);
-    int fd = dial(r);
-    start(fd, "/api/tts", "first");
-    wait_in_flight(r, 1);
+static long retry_after(const rig *r) {
     reply refused = post(r, "/api/tts", "", "{\"text\":\"a\"}");
     assert_int_equal(refused.status, 429);
-    assert_non_null(strstr(refused.head, "Retry-After: "));
+    const char *at = strcasestr(refused.head, "Retry-After: ");
+    assert_non_null(at);
+    long seconds = strtol(at + 13, NULL, 10);
+    free(refused.all);
+    return seconds;
+}
+
+/* Four requests of 64 slow steps wait; what that is said to take goes by the one utterance the server has seen, of `us` a step. */
+static long told_by_experience(int us) {
+    const ishow_server_options options = rig_options();
+    rig *r = rig_make(&options, 1, 4);
+    int fd[4];
+    char id[20];
+    slow_down(r, us);
+    reply first = post(r, "/api/tts", "", "{\"text\":\"Hello.\",\"nfe_step\":64}");
+    assert_int_equal(first.status, 200);
+    free(first.all);
+    slow_down(r, 20000);
+    for (int i = 0; i < 4; i++) {
+        snprintf(id, sizeof id, "q%d", i);
+        start(fd[i] = dial(r), "/api/tts", id);
+    }
+    wait_in_flight(r, 4);
+    long told = retry_after(r);
     slow_down(r, 0);
-    reply a = receive(fd);
-    assert_int_equal(a.status, 200);
-    close(fd);
-    free(refused.all), free(a.all);
+    for (int i = 0; i < 4; i++) {
+        reply a = receive(fd[i]);
+        assert_int_equal(a.status, 200);
+        free(a.all);
+        close(fd[i]);
+    }
+    rig_free(r);
+    return told;
+}
+
+static void a_full_queue_says_when_to_come_back(void **state) {
+    (void)state;
+    long quick = told_by_experience(0), slow = told_by_experience(20000);
+    assert_true(quick >= 1);
+    assert_true(slow >= 4 && slow > quick); /* 64 steps of 20 ms, four times */
+}
+
+static void one_client_gets_so_many_connections(void **state) {
+    (void)state;
+    ishow_server_options options = rig_options();
+    int fd[4];
+    options.host = "0.0.0.0";
+    options.insecure = 1;
+    options.connections_per_client = 3;
+    rig *r = rig_make(&options, 1, 4);
+    for (int i = 0; i < 4; i++) {
+        fd[i] = dial(r);
+        send_all(fd[i], GET("/healthz", ""), strlen(GET("/healthz", "")));
+        reply a = receive(fd[i]);
+        assert_int_equal(a.status, i < 3 ? 200 : 0);
+        free(a.all);
+    }
+    close(fd[0]);
+    for (int i = 0, status = 0; status != 200; i++) { /* the place is free as soon as the server sees that */
+        reply a = ask(r, GET("/healthz", "Connection: close\r\n"));
+        status = a.status;
+        free(a.all);
+        if (i == 500) fail_msg("no place");
+        usleep(10000);
+    }
+    for (int i = 1; i < 4; i++) close(fd[i]);
     rig_free(r);
 }
 
@@ -396,6 +449,7 @@ int main(void) {
         cmocka_unit_test(hanging_up_cancels),
         cmocka_unit_test(delete_cancels),
         cmocka_unit_test(a_full_queue_says_when_to_come_back),
+        cmocka_unit_test(one_client_gets_so_many_connections),
         cmocka_unit_test(a_deadline_is_kept),
         cmocka_unit_test(a_failing_model_is_a_bad_gateway),
         cmocka_unit_test(loading_and_draining_are_told),

@@ -43,6 +43,8 @@
 #define ISHOW_BODY_BYTES_MAX (64 * 1024)  /* of a JSON request */
 #define ISHOW_REQUEST_SECONDS 120         /* deadline of one synthesis */
 #define ISHOW_DRAIN_SECONDS 20            /* after SIGTERM */
+#define ISHOW_CONNECTIONS_MAX 1024        /* open at once */
+#define ISHOW_CONNECTIONS_PER_CLIENT 64   /* of one address, when other machines are served */
 
 /* Live chat: sources. */
 #define ISHOW_CHAT_TWITCH_URL "ircs://irc.chat.twitch.tv:6697"

@@ -35,7 +35,8 @@ typedef struct ishow_server_options {
     double request_seconds;        /* deadline of one synthesis */
     double drain_seconds;          /* of ishow_server_drain, unless it says */
     double idle_seconds;           /* a connection without a whole request, or a client that takes nothing, is closed after this */
-    unsigned max_connections;
+    unsigned connections_max;
+    unsigned connections_per_client; /* of one address; more are closed at once. Not counted while only this machine can connect */
     /* Where the compilation of the model stands, as ishow_bridge_compile_state says it; any thread, must not block. NULL: none. */
     int (*compile_state)(void *self, char *why, size_t n_why);
     void *compile_self;            /* borrowed until ishow_server_drain returns, like read_config_self */
