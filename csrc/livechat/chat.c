@@ -86,6 +86,21 @@ static void keep(ishow_chat *c, const item *it) {
 
 /* ---- a message's ends ---- */
 
+/* Takes the list. */
+static void tell_gone(ishow_chat *c, json_t *ids, const char *why) {
+    if (json_array_size(ids)) chat_publish(c, "deleted", json_pack("{sO,sO,ss}", "id", json_array_get(ids, 0), "ids", ids, "reason", why));
+    json_decref(ids);
+}
+
+/* Many at once are one event: a listener is bounded. */
+static void gather_gone(ishow_chat *c) { c->gone = json_array(); }
+
+static void tell_gathered(ishow_chat *c, const char *why) {
+    json_t *ids = c->gone;
+    c->gone = NULL;
+    tell_gone(c, ids, why);
+}
+
 void chat_settle(ishow_chat *c, item *it, uint64_t *counter, const char *why, int keep_item) {
     const uint64_t weight = (uint64_t)item_weight(it);
     if (it->state == ITEM_WAITING) queue_remove(&c->queue, it);
@@ -93,7 +108,8 @@ void chat_settle(ishow_chat *c, item *it, uint64_t *counter, const char *why, in
     *counter += weight;
     if (c->has_journal) c->journal.drop(c->journal.self, it->number);
     c->changed = 1;
-    if (why) chat_publish(c, "deleted", json_pack("{ss,ss,ss,ss}", "id", it->id, "platform", it->platform, "channel", it->channel, "reason", why));
+    if (why && !c->gone) tell_gone(c, json_pack("[s]", it->id), why);
+    else if (why) json_array_append_new(c->gone, json_string(it->id));
     if (keep_item) return;
     play_forget(c, it);
     item_free(it);
@@ -467,6 +483,7 @@ static int is_meant(const item *it, const target *t) {
 static size_t delete_meant(ishow_chat *c, const target *t) {
     size_t n = 0;
     pthread_mutex_lock(&c->lock);
+    gather_gone(c);
     for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
         for (item *it = c->queue.first[p], *next; it; it = next) {
             next = it->next;
@@ -477,8 +494,9 @@ static size_t delete_meant(ishow_chat *c, const target *t) {
     if (c->playing && is_meant(c->playing, t)) {
         if (!c->replaying) n += (size_t)item_weight(c->playing);
         cut_off(c, &c->counts.deleted, "deleted");
-        chat_publish(c, "deleted", json_pack("{ss,ss,ss,ss}", "id", c->last->id, "platform", c->last->platform, "channel", c->last->channel, "reason", "deleted"));
+        if (c->gone) json_array_append_new(c->gone, json_string(c->last->id));
     }
+    tell_gathered(c, "deleted");
     if (c->last && is_meant(c->last, t)) forget_last(c);
     unlock(c);
     ishow_chat_wake(c);
@@ -522,11 +540,13 @@ void ishow_chat_pause(ishow_chat *c, int paused) {
 size_t ishow_chat_clear(ishow_chat *c) {
     size_t n = 0;
     pthread_mutex_lock(&c->lock);
+    gather_gone(c);
     for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
         while (c->queue.first[p]) {
             n += (size_t)item_weight(c->queue.first[p]);
             chat_settle(c, c->queue.first[p], &c->counts.dropped[ISHOW_CHAT_BY_CLEAR], ishow_chat_reason_name(ISHOW_CHAT_BY_CLEAR), 0);
         }
+    tell_gathered(c, ishow_chat_reason_name(ISHOW_CHAT_BY_CLEAR));
     unlock(c);
     ishow_chat_wake(c);
     return n;

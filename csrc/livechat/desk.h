@@ -180,6 +180,7 @@ struct ishow_chat {
     queue queue;
     hub *hub;
     ishow_chat_counts counts;
+    json_t *gone;                   /* ids of messages that end together, to be told as one event; NULL: each at once */
     uint64_t numbers, tickets;
     int paused;
     int changed;                    /* a state event is due, not before state_at */

@@ -191,8 +191,8 @@ feed.on("message", (message) => {
   addMessage(message);
   refresh();
 });
-feed.on("deleted", ({ id }) => {
-  entries.get(id)?.classList.add("gone");
+feed.on("deleted", ({ ids }) => {
+  for (const id of ids) entries.get(id)?.classList.add("gone");
   refresh();
 });
 feed.on("state", (state) => {

@@ -22,7 +22,6 @@ void fake_synth_init(fake_synth *s, fake_clock *clock) {
 
 static ishow_status start(void *self, const char *text, const char *voice, int urgent, void **clip, ishow_error *error) {
     fake_synth *s = self;
-    (void)urgent;
     if (s->busy > 0) {
         s->busy--;
         error->status = ISHOW_EBUSY;
@@ -37,7 +36,7 @@ static ishow_status start(void *self, const char *text, const char *voice, int u
     const double seconds = s->character_seconds * (double)strlen(text);
     if (s->free_at < s->clock->now) s->free_at = s->clock->now;
     s->free_at += s->make_ratio * seconds;
-    c->ready = s->free_at;
+    c->ready = urgent ? s->clock->now + s->make_ratio * seconds : s->free_at;
     c->left = (size_t)(seconds * FAKE_CHAT_RATE);
     c->fails = s->fail > 0 && s->fail--;
     for (size_t i = 0; i < FAKE_CHAT_RATE; i++) c->samples[i] = 0.1f;
@@ -136,9 +135,8 @@ static ishow_status load(void *self, void (*message)(void *user, uint64_t number
                          void (*viewer)(void *user, const char *viewer, const char *voice), void *user, ishow_error *error) {
     fake_journal *j = self;
     (void)error;
-    fake_row rows[64];
+    static fake_row rows[FAKE_CHAT_ROWS];
     size_t n = j->n;
-    assert_true(n <= 64);
     qsort(j->rows, n, sizeof *j->rows, by_number);
     memcpy(rows, j->rows, n * sizeof *rows);
     if (j->voices) viewer(user, j->viewer, j->voice);

@@ -1,0 +1,330 @@
+/* A busy chat in fast time: 50 messages a second with raids, floods, deletions, moderators' purges, lost connections that deliver again, and a process that is
+ * killed and started again; a fake model speaks by the same clock. ISHOW_STORM_SECONDS (300) is how long it lasts, ISHOW_STORM_CSV a file for the figures. */
+#include <jansson.h>
+#include <malloc.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "fake_chat.h"
+
+enum { VIEWERS = 5000, LAST = 256, RATE = 50, TEXT = 400 };
+static const double TURN = 0.02; /* seconds between two looks at the chat */
+
+typedef struct sent { char id[24], user[32], text[TEXT]; ishow_chat_priority priority; unsigned roles; } sent;
+
+typedef struct paid { char id[24]; double at, running; struct paid *next; } paid; /* waits, with none of its kind before it */
+
+typedef struct storm {
+    fake_clock clock;
+    fake_synth synth;
+    fake_journal *journal;
+    ishow_chat_options o;
+    ishow_chat *chat;
+    ishow_chat_reader *reader;
+    uint64_t dice, number;
+    sent last[LAST];        /* the latest ones, at number % LAST */
+    double raid_until, flood_until, silent_until, paused_until;
+    char flooder[32], raid_text[TEXT];
+    /* the running clip, from the events */
+    double started, duration;
+    int plays;
+    paid *waiting_paid;
+    uint64_t newest[ISHOW_CHAT_PRIORITIES];  /* number of the last clip of each priority */
+    /* of all lives */
+    ishow_chat_counts sum;
+    uint64_t events, audio, starts, ends, paid_measured, lives;
+    double worst_paid, audio_seconds;
+    int breaches_of_order;
+} storm;
+
+static uint32_t roll(storm *s, uint32_t n) {
+    s->dice ^= s->dice << 13;
+    s->dice ^= s->dice >> 7;
+    s->dice ^= s->dice << 17;
+    return (uint32_t)(s->dice >> 33) % n;
+}
+
+static int chance(storm *s, double p) { return roll(s, 1000000) < p * 1e6; }
+
+static void open_chat(storm *s) {
+    ishow_error error = {0};
+    const ishow_chat_synth synth = fake_synth_table(&s->synth);
+    const ishow_chat_journal journal = fake_journal_table(s->journal);
+    if (ishow_chat_create(&s->chat, &s->o, &synth, &journal, &error) != ISHOW_OK) fail_msg("%s", error.message);
+    if (ishow_chat_reader_open(&s->reader, s->chat, NULL, &error) != ISHOW_OK) fail_msg("%s", error.message);
+    s->lives++;
+}
+
+static void add_counts(storm *s) {
+    ishow_chat_counts n;
+    fake_check_counts(s->chat);
+    ishow_chat_counts_get(s->chat, &n);
+    s->sum.received += n.received - n.recovered;
+    s->sum.spoken += n.spoken;
+    s->sum.deleted += n.deleted;
+    s->sum.skipped += n.skipped;
+    s->sum.merged += n.merged;
+    s->sum.cut += n.cut;
+    s->sum.clips_made += n.clips_made;
+    s->sum.clips_wasted += n.clips_wasted;
+    for (int i = 0; i < ISHOW_CHAT_REASONS; i++) s->sum.dropped[i] += n.dropped[i];
+    s->sum.waiting = n.waiting;
+}
+
+/* ---- what people write ---- */
+
+static void write_text(storm *s, char *out) {
+    static const char *const words[] = {"that", "was", "a", "great", "play", "the", "stream", "looks", "good", "today", "how", "do", "you", "feel", "about", "this", "game", "boss", "never",
+                                        "gives", "up", "hello", "from", "sweden", "again", "music", "please", "louder", "chat", "is", "fast", "nice", "one", "what", "happened", "there"};
+    static const char *const extras[] = {"😀", ":wave:", "https://example.org/clip", "KEKW", "¯\\_(ツ)_/¯", "你好", "LOOOOOOOL", "<3", "@room", "(´・ω・`)", "привет", "!!!!!!"};
+    size_t n = 0, many = 1 + roll(s, roll(s, 8) ? 9 : 60);
+    out[0] = '\0';
+    for (size_t i = 0; i < many && n < TEXT - 40; i++)
+        n += (size_t)sprintf(out + n, "%s%s", i ? " " : "", roll(s, 12) ? words[roll(s, sizeof words / sizeof *words)] : extras[roll(s, sizeof extras / sizeof *extras)]);
+}
+
+/* NULL: all. */
+static void forget_paid(storm *s, const char *id) {
+    for (paid **at = &s->waiting_paid; *at;) {
+        paid *p = *at;
+        if (id && strcmp(p->id, id)) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        free(p);
+    }
+}
+
+static void send_one(storm *s, const sent *m) {
+    ishow_chat_status before;
+    ishow_chat_verdict v;
+    ishow_error error = {0};
+    ishow_chat_message out = fake_message(m->id, m->user, m->text);
+    out.priority = m->priority;
+    out.roles = m->roles;
+    ishow_chat_status_get(s->chat, &before);
+    if (ishow_chat_receive(s->chat, &out, &v, NULL, NULL, &error) != ISHOW_OK) fail_msg("%s", error.message);
+    if (v.accepted && m->priority == ISHOW_CHAT_PRIORITY_GIFT) forget_paid(s, NULL); /* goes before them */
+    const int first = before.by_priority[ISHOW_CHAT_PRIORITY_PAID] + before.by_priority[ISHOW_CHAT_PRIORITY_GIFT] == 0;
+    if (v.accepted && m->priority == ISHOW_CHAT_PRIORITY_PAID && first && before.playing && !before.paused && s->plays) {
+        paid *p = calloc(1, sizeof *p);
+        assert_non_null(p);
+        strcpy(p->id, m->id);
+        p->at = s->clock.now;
+        p->running = s->duration;
+        p->next = s->waiting_paid;
+        s->waiting_paid = p;
+    }
+}
+
+static void write_one(storm *s) {
+    sent *m = &s->last[++s->number % LAST];
+    const int raid = s->clock.now < s->raid_until, flood = s->clock.now < s->flood_until && roll(s, 3) == 0;
+    snprintf(m->id, sizeof m->id, "s%llu", (unsigned long long)s->number);
+    const uint32_t who = roll(s, 1 + roll(s, VIEWERS)); /* some talk much, most little */
+    if (flood) strcpy(m->user, s->flooder);
+    else snprintf(m->user, sizeof m->user, "user%u", raid ? VIEWERS + roll(s, 20000) : who);
+    if (raid && roll(s, 3)) strcpy(m->text, s->raid_text);
+    else write_text(s, m->text);
+    m->priority = chance(s, 0.002) ? ISHOW_CHAT_PRIORITY_PAID : chance(s, 0.0005) ? ISHOW_CHAT_PRIORITY_GIFT : ISHOW_CHAT_PRIORITY_NORMAL;
+    m->roles = chance(s, 0.003) ? ISHOW_CHAT_ROLE_MODERATOR : 0;
+    if (m->roles && m->priority == ISHOW_CHAT_PRIORITY_NORMAL) m->priority = ISHOW_CHAT_PRIORITY_MODERATOR;
+    if (s->clock.now >= s->silent_until) send_one(s, m);
+}
+
+/* ---- what is heard ---- */
+
+static void check_start(storm *s, json_t *event) {
+    const char *id = json_string_value(json_object_get(event, "id"));
+    ishow_chat_priority priority;
+    assert_true(ishow_chat_priority_find(json_string_value(json_object_get(event, "priority")), &priority));
+    s->starts++;
+    s->plays = 1;
+    s->started = s->clock.now;
+    s->duration = json_number_value(json_object_get(event, "duration"));
+    for (const paid *p = s->waiting_paid; p; p = p->next)
+        if (!strcmp(p->id, id)) {
+            const double wait = (s->clock.now - p->at) / (p->running > 1 ? p->running : 1);
+            if (wait > s->worst_paid) s->worst_paid = wait;
+            s->paid_measured++;
+        }
+    forget_paid(s, id);
+    /* Words that many said move up with the most important of them: those have no place of their own in the order. */
+    if (json_array_size(json_object_get(event, "merged")) || json_is_true(json_object_get(event, "replay"))) return;
+    const uint64_t number = strtoull(id + 1, NULL, 10);
+    if (number < s->newest[priority]) s->breaches_of_order++;
+    else s->newest[priority] = number;
+}
+
+static void listen_now(storm *s) {
+    const unsigned char *data;
+    size_t n;
+    int binary;
+    while (ishow_chat_reader_frame(s->reader, &data, &n, &binary)) {
+        s->events++;
+        if (binary) {
+            s->audio++;
+            continue;
+        }
+        json_t *event = json_loadb((const char *)data, n, 0, NULL);
+        const char *name = json_string_value(json_object_get(event, "event"));
+        assert_null(json_object_get(event, "missed"));
+        if (!strcmp(name, "start")) check_start(s, event);
+        if (!strcmp(name, "end")) {
+            s->ends++;
+            s->plays = 0;
+            s->audio_seconds += json_number_value(json_object_get(event, "at"));
+        }
+        json_t *ids = json_object_get(event, "ids"), *id;
+        size_t i;
+        json_array_foreach(ids, i, id) forget_paid(s, json_string_value(id));
+        json_decref(event);
+    }
+}
+
+/* ---- what else happens, once a second ---- */
+
+static void crash(storm *s) {
+    /* The rows as they are now are what a killed process leaves; nothing that happens while the chat is put away counts. */
+    fake_journal *kept = calloc(1, sizeof *kept);
+    assert_non_null(kept);
+    for (size_t i = 0; i < s->journal->n; i++) {
+        kept->rows[kept->n] = s->journal->rows[i];
+        kept->rows[kept->n++].record = strdup(s->journal->rows[i].record);
+    }
+    add_counts(s);
+    ishow_chat_reader_close(s->reader);
+    ishow_chat_free(s->chat);
+    fake_journal_free(s->journal);
+    free(s->journal);
+    s->journal = kept;
+    s->plays = 0;
+    forget_paid(s, NULL);
+    open_chat(s);
+}
+
+static void happen(storm *s, long second) {
+    const double now = s->clock.now;
+    if (second % 240 == 100) {
+        s->raid_until = now + 30;
+        snprintf(s->raid_text, sizeof s->raid_text, "the raid of number %ld is here", second);
+    }
+    if (second % 60 == 20) {
+        s->flood_until = now + 8;
+        snprintf(s->flooder, sizeof s->flooder, "flooder%ld", second);
+    }
+    if (second % 90 == 45) s->silent_until = now + 5;
+    if (now >= s->silent_until && now - 1 < s->silent_until) /* the connection is back, and brings some of it twice */
+        for (uint64_t k = s->number > LAST ? s->number - LAST + 1 : 1; k <= s->number; k++) send_one(s, &s->last[k % LAST]);
+    for (int i = 0; i < 2; i++)
+        if (s->number > LAST && chance(s, 0.5)) ishow_chat_delete(s->chat, "test", "room", s->last[roll(s, LAST)].id);
+    if (s->number > LAST && chance(s, 0.05)) ishow_chat_delete_user(s->chat, "test", "room", s->last[roll(s, LAST)].user);
+    if (chance(s, 0.02)) ishow_chat_skip(s->chat, NULL);
+    if (chance(s, 0.005)) {
+        ishow_chat_replay(s->chat);
+        forget_paid(s, NULL); /* goes before them, too */
+    }
+    if (chance(s, 0.003)) {
+        ishow_chat_pause(s->chat, 1);
+        s->paused_until = now + 5;
+        forget_paid(s, NULL);
+    }
+    if (s->paused_until > 0 && now >= s->paused_until) {
+        ishow_chat_pause(s->chat, 0);
+        s->paused_until = 0;
+    }
+    if (second % 600 == 590) ishow_chat_delete_all(s->chat, "test", "room");
+    if (second % 420 == 210) crash(s);
+    fake_check_counts(s->chat);
+}
+
+static void write_csv(const storm *s, double seconds, double before, double after) {
+    const char *path = getenv("ISHOW_STORM_CSV");
+    FILE *out = path && *path ? fopen(path, "w") : NULL;
+    if (!out) return;
+    uint64_t dropped = 0;
+    for (int i = 0; i < ISHOW_CHAT_REASONS; i++) dropped += s->sum.dropped[i];
+    fprintf(out, "measure,value\nseconds,%.0f\nreceived,%llu\nspoken,%llu\ndeleted,%llu\nskipped,%llu\nwaiting,%llu\ndropped,%llu\nmerged,%llu\nclips_made,%llu\nclips_wasted,%llu\n"
+            "audio_seconds,%.0f\nstarts,%llu\nlives,%llu\npaid_measured,%llu\nworst_paid_in_running_clips,%.2f\nbreaches_of_order,%d\nheap_after_a_quarter_bytes,%.0f\nheap_at_the_end_bytes,%.0f\n",
+            seconds, (unsigned long long)s->sum.received, (unsigned long long)s->sum.spoken, (unsigned long long)s->sum.deleted, (unsigned long long)s->sum.skipped,
+            (unsigned long long)s->sum.waiting, (unsigned long long)dropped, (unsigned long long)s->sum.merged, (unsigned long long)s->sum.clips_made, (unsigned long long)s->sum.clips_wasted,
+            s->audio_seconds, (unsigned long long)s->starts, (unsigned long long)s->lives, (unsigned long long)s->paid_measured, s->worst_paid, s->breaches_of_order, before, after);
+    for (int i = 0; i < ISHOW_CHAT_REASONS; i++) fprintf(out, "dropped_%s,%llu\n", ishow_chat_reason_name((ishow_chat_reason)i), (unsigned long long)s->sum.dropped[i]);
+    fclose(out);
+}
+
+/* Bytes in use, 0 where the allocator does not say (sanitizers). */
+static double heap(void) {
+    const struct mallinfo2 info = mallinfo2();
+    return (double)info.uordblks + (double)info.hblkhd;
+}
+
+static void test_storm(void **state) {
+    (void)state;
+    const char *asked = getenv("ISHOW_STORM_SECONDS");
+    const long seconds = asked && atol(asked) > 0 ? atol(asked) : 300;
+    const long handles = ishow_live_handles();
+    static const char *const bots[] = {"nightbot"}, *const banned[] = {"boss"};
+    storm *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    s->dice = 88172645463325252u;
+    s->clock.now = 1e6;
+    fake_synth_init(&s->synth, &s->clock);
+    s->journal = calloc(1, sizeof *s->journal);
+    s->o = ishow_chat_options_default();
+    s->o.now = fake_clock_now;
+    s->o.now_self = &s->clock;
+    s->o.bots = (ishow_chat_words){bots, 1};
+    s->o.banned_words = (ishow_chat_words){banned, 1};
+    open_chat(s);
+    double quarter = 0, due = 0;
+    for (long turn = 0; turn < (long)(seconds / TURN); turn++) {
+        const double rate = s->clock.now < s->raid_until ? 6 * RATE : s->clock.now < s->flood_until ? 1.5 * RATE : RATE;
+        for (due += rate * TURN; due >= 1; due--) write_one(s);
+        if (turn % 50 == 0) happen(s, turn / 50);
+        if (turn == (long)(seconds / TURN / 4)) quarter = heap();
+        ishow_chat_step(s->chat);
+        listen_now(s);
+        s->clock.now += TURN;
+    }
+    const double end = heap();
+    add_counts(s);
+    write_csv(s, (double)seconds, quarter, end);
+
+    /* Every message that was received ended in one way, over all lives of the process. */
+    uint64_t sum = s->sum.spoken + s->sum.deleted + s->sum.skipped + s->sum.waiting;
+    for (int i = 0; i < ISHOW_CHAT_REASONS; i++) sum += s->sum.dropped[i];
+    assert_int_equal(s->sum.received, sum);
+    assert_true(s->sum.received > (uint64_t)(seconds * RATE));
+    assert_true(s->lives == (uint64_t)(seconds > 210 ? 1 + (seconds - 211) / 420 + 1 : 1));
+    assert_true(s->audio_seconds > 0.85 * (double)seconds * (1 - 0.02)); /* it hardly ever was silent */
+    assert_int_equal(s->breaches_of_order, 0);
+    assert_true(s->paid_measured > 0);
+    if (s->worst_paid > 2) fail_msg("a paid message waited for %.2f times the running clip", s->worst_paid);
+    assert_true(s->sum.dropped[ISHOW_CHAT_BY_RATE] > 0 && s->sum.dropped[ISHOW_CHAT_BY_FULL] > 0 && s->sum.dropped[ISHOW_CHAT_BY_FLOOD] > 0);
+    assert_true(s->sum.dropped[ISHOW_CHAT_BY_DUPLICATE] > 0 && s->sum.dropped[ISHOW_CHAT_BY_BANNED_WORD] > 0 && s->sum.deleted > 0 && s->sum.merged > 0);
+    if (end > quarter + 4e6) fail_msg("memory grew from %.0f to %.0f bytes", quarter, end);
+
+    ishow_chat_reader_close(s->reader);
+    ishow_chat_free(s->chat);
+    forget_paid(s, NULL);
+    fake_journal_free(s->journal);
+    free(s->journal);
+    free(s);
+    assert_int_equal(ishow_live_handles(), handles);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_storm)};
+    return cmocka_run_group_tests_name("chat_storm", tests, NULL, NULL);
+}
