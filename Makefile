@@ -3,12 +3,15 @@
 #   make server         build/release/ishowtts-server (embeds the interpreter of $(PYTHON))
 #   make test           cmocka tests of every room
 #   make asan / tsan    the same tests under ASan+UBSan / TSan
+#   make fuzz           each fuzzer of tests/fuzz for FUZZ_SECONDS (libFuzzer, so it needs clang)
 #   make headers        public headers compile alone as C99 -pedantic
 #   make ext            extension modules, build/release/ext/
 # A new .c file in a room, or tests/c/test_*.c, needs no list edited.
 
 PYTHON  ?= .venv/bin/python
 VARIANT ?= release
+CLANG   := $(firstword $(shell command -v clang clang-14 clang-18 2>/dev/null))
+FUZZ_SECONDS ?= 5
 BUILD   := build/$(VARIANT)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
@@ -19,6 +22,9 @@ ifeq ($(VARIANT),asan)
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
 else ifeq ($(VARIANT),tsan)
 SAN := -fsanitize=thread -O1
+else ifeq ($(VARIANT),fuzz)
+CC  := $(CLANG)
+SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -O1
 endif
 
 PKGS     := sndfile soxr kissfft-float jansson libcurl libcrypto zlib libbrotlidec sqlite3 libutf8proc flac libopusenc
@@ -99,11 +105,33 @@ tsan:
 sanitized: $(CORE_TESTS) $(SERVER_TESTS)
 	@set -e; for t in $(CORE_TESTS) $(SERVER_TESTS); do echo "== $$t"; $$t; done
 
+# A corpus in the tree starts each fuzzer; what it finds besides stays in build/fuzz.
+FUZZERS := $(wildcard tests/fuzz/fuzz_*.c)
+fuzz_exes := $(FUZZERS:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+.PHONY: fuzz fuzzers
+fuzz:
+ifeq ($(CLANG),)
+	@echo "fuzz: SKIPPED, there is no clang"
+else
+	@$(MAKE) -s VARIANT=fuzz fuzzers
+	@set -e; for f in $(FUZZERS:tests/fuzz/fuzz_%.c=%); do echo "== fuzz $$f, $(FUZZ_SECONDS) s"; mkdir -p build/fuzz/corpus/$$f; \
+	  build/fuzz/fuzz/fuzz_$$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 -artifact_prefix=build/fuzz/ \
+	    build/fuzz/corpus/$$f tests/fuzz/corpus/$$f 2>build/fuzz/$$f.log || { cat build/fuzz/$$f.log; exit 1; }; \
+	  grep number_of_executed_units build/fuzz/$$f.log; done
+endif
+fuzzers: $(fuzz_exes)
+# Only the rooms that read what strangers write: others have code for GCC alone.
+$(BUILD)/libfuzzed.a: $(call obj,$(wildcard csrc/base/*.c csrc/livechat/*.c))
+	rm -f $@ && $(AR) rcs $@ $^
+$(fuzz_exes): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/libfuzzed.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(CORE_LIBS)
+
 headers:
 	@set -e; for h in $(HEADERS); do printf '#include "ishow/%s"\nint ishow_header_is_c99;\n' $$(basename $$h) | \
 	  $(CC) -std=c99 -pedantic -Wall -Wextra -Werror -Icsrc/include -fsyntax-only -x c -; done; echo "headers: C99 clean"
 
 clean:
-	rm -rf build/release build/asan build/tsan
+	rm -rf build/release build/asan build/tsan build/fuzz
 
 -include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)

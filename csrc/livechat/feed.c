@@ -240,7 +240,7 @@ void feed_message(feed *f, ishow_chat_message *m) {
     m->platform = f->platform;
     m->channel = f->channel;
     m->priority = priority_of(f, m);
-    if (!m->timestamp_ms) m->timestamp_ms = feed_clock_ms();
+    if (m->timestamp_ms <= 0) m->timestamp_ms = feed_clock_ms();
     /* Without an id of the platform's the message could not be told from others: unique in this process and over restarts. */
     if (!m->id.size) {
         ishow_span who = m->user_id.size ? m->user_id : m->login;

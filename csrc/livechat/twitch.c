@@ -37,6 +37,7 @@ static void find_tags(const irc_line *line, tag_values *out) {
 
 /* "name/value,name/value": 1 and the value of `name`, 0 when it is not there. */
 static int badge(ishow_span badges, const char *name, ishow_span *value) {
+    if (!badges.size) return 0;
     size_t n = strlen(name);
     const char *p = badges.data, *end = p + badges.size;
     while (p < end) {
@@ -60,9 +61,8 @@ static unsigned roles_of(const tag_values *t) {
     };
     unsigned roles = 0;
     ishow_span value;
-    if (t->of[TAG_BADGES].size)
-        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-            if (badge(t->of[TAG_BADGES], known[i].badge, &value)) roles |= known[i].role;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (badge(t->of[TAG_BADGES], known[i].badge, &value)) roles |= known[i].role;
     if (span_is(t->of[TAG_MOD], "1")) roles |= ISHOW_CHAT_ROLE_MODERATOR;
     if (span_is(t->of[TAG_SUBSCRIBER], "1")) roles |= ISHOW_CHAT_ROLE_SUBSCRIBER;
     if (span_is(t->of[TAG_VIP], "1")) roles |= ISHOW_CHAT_ROLE_VIP;

@@ -3,15 +3,15 @@
 
 #include "livechat/jsonspan.h"
 
-static void take_money(feed *f, ishow_chat_message *m, const json_t *details) {
-    ishow_span currency = json_span(f, json_object_get(details, "currency"));
-    m->amount_micros = json_whole(json_object_get(details, "amountMicros")); /* a string of digits */
-    if (currency.size == 3) memcpy(m->currency, currency.data, 3);
-}
-
 static uint64_t count_of(const json_t *value) {
     int64_t whole = json_whole(value);
     return whole > 0 ? (uint64_t)whole : 0;
+}
+
+static void take_money(feed *f, ishow_chat_message *m, const json_t *details) {
+    ishow_span currency = json_span(f, json_object_get(details, "currency"));
+    m->amount_micros = (int64_t)count_of(json_object_get(details, "amountMicros")); /* a string of digits */
+    if (currency.size == 3) memcpy(m->currency, currency.data, 3);
 }
 
 /* Kind and words by type; 0: nothing to be read. */
