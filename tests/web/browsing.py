@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+
+from ishowtts import _audio
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-background-networking "
@@ -155,8 +156,7 @@ class Browser:
         link.click()
         self.wait(lambda: [path for path in folder.iterdir() if path.suffix != ".crdownload" and not path.name.startswith(".")])
         path = next(folder.iterdir())
-        samples, rate = soundfile.read(path)
-        return path, samples, rate
+        return path, *_audio.decode(path.read_bytes())
 
     @contextmanager
     def device(self, *, width: int = 0, **media: str) -> Iterator[None]:

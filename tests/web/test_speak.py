@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from browsing import Browser
 from selenium.webdriver.common.keys import Keys
 from serving import Server
+
+LONG = " ".join(f"Sentence number {n} is here to make this text longer than one chunk can be." for n in range(1, 7))
 
 
 @pytest.fixture
@@ -90,8 +93,7 @@ def test_what_is_played_is_what_was_made(page: Browser) -> None:
 
 def test_long_text_plays_before_it_is_finished(page: Browser) -> None:
     page.choose("steps", "5")
-    words = " ".join(f"Sentence number {n} is here to make this text longer than one chunk can be." for n in range(1, 7))
-    say(page, words)
+    say(page, LONG)
     page.listen()
     assert page.find("stop").is_enabled()
     early = page.run("return [document.getElementById('download').hidden, document.getElementById('result').ariaBusy]")
@@ -138,6 +140,22 @@ def test_keyboard_speaks_at_another_rate(page: Browser, tmp_path: Path) -> None:
     _, samples, rate = page.download(page.find("download"), tmp_path)
     assert rate == 16000 and 0.2 < len(samples) / rate < 3
     assert page.listen(0.01)["rates"] == [16000]
+
+
+@pytest.mark.parametrize(("name", "container"), [("flac", "FLAC"), ("opus", "OGG"), ("mp3", "MP3")])
+def test_other_formats_are_heard_while_they_come(page: Browser, tmp_path: Path, name: str, container: str) -> None:
+    """What is heard and drawn is decoded from the file itself as it grows, and the file is what is downloaded."""
+    assert [option.get_attribute("value") for option in page.all("#format option")] == ["wav", "flac", "opus", "mp3"]
+    page.choose("format", name)
+    page.choose("steps", "4")
+    say(page, LONG if name == "mp3" else "This sentence is said in another format.")
+    early = page.listen(0.02) and page.run("return document.getElementById('download').hidden")
+    page.wait(lambda: finished(page))
+    path, samples, rate = page.download(page.find("download"), tmp_path)
+    assert path.suffix == f".{name}" and soundfile.info(path).format == container
+    assert page.heard()["rates"] == [24000] and (early or name != "mp3")
+    drawn = float(page.find("wave").get_attribute("aria-valuemax") or 0)
+    assert drawn == pytest.approx(len(samples) / rate, abs=0.1) and drawn > 1
 
 
 def test_history_plays_downloads_reuses_and_deletes(page: Browser, tmp_path: Path) -> None:
