@@ -335,6 +335,26 @@ static PyObject *engine_closed(PyObject *object, void *unused) {
     return PyBool_FromLong(((engine_object *)object)->closing);
 }
 
+/* The engine for another extension module: a capsule that keeps it open, also when it is closed meanwhile. */
+static void handle_release(PyObject *capsule) {
+    PyObject *owner = PyCapsule_GetContext(capsule);
+    leave((engine_object *)owner);
+    Py_DECREF(owner);
+}
+
+static PyObject *engine_handle(PyObject *object, PyObject *unused) {
+    engine_object *self = (engine_object *)object;
+    (void)unused;
+    if (enter(self) < 0) return NULL;
+    PyObject *capsule = PyCapsule_New(self->engine, "ishow_engine", handle_release);
+    if (!capsule) {
+        leave(self);
+        return NULL;
+    }
+    PyCapsule_SetContext(capsule, Py_NewRef(object)); /* cannot fail: the capsule is valid */
+    return capsule;
+}
+
 static PyMethodDef engine_methods[] = {
     {"submit", (PyCFunction)(void (*)(void))engine_submit, METH_VARARGS | METH_KEYWORDS, "Queue a text; returns its Utterance."},
     {"set_voice", (PyCFunction)(void (*)(void))engine_set_voice, METH_VARARGS | METH_KEYWORDS, "Add or replace a voice: mono float32 samples and their exact text."},
@@ -344,6 +364,7 @@ static PyMethodDef engine_methods[] = {
     {"stats", engine_stats, METH_NOARGS, "Counters since the engine was opened."},
     {"compile_start", engine_compile_start, METH_NOARGS, "Compile a package in a process of its own and swap it in when it is done."},
     {"compile_state", engine_compile_state, METH_NOARGS, "(\"none\" | \"running\" | \"swapped\" | \"failed\", why)."},
+    {"handle", engine_handle, METH_NOARGS, "A capsule for ishowtts._chatqueue, which keeps the engine open."},
     {"close", engine_close, METH_NOARGS, "Cancel what is in flight and free the model."},
     {NULL, NULL, 0, NULL},
 };
