@@ -250,10 +250,10 @@ ishow_status config_reload(config *c, bytes *answer, ishow_error *error) {
         split(new, &new_shown, &new_sources);
         status = new && new_shown && new_sources ? exchange_documents(c, new, new_shown, new_sources, answer, error) : ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read.");
     }
-    pthread_mutex_unlock(&c->change);
-    json_decref(new);
+    json_decref(new); /* parts of it are in force now: counted by one thread at a time */
     json_decref(new_shown);
     json_decref(new_sources);
+    pthread_mutex_unlock(&c->change);
     free(text);
     return status;
 }
