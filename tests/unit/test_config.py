@@ -67,7 +67,7 @@ def test_options_win_over_the_environment_and_that_over_the_file(write, monkeypa
         ("[sampling]\nnfe = '7'\n", "sampling.nfe", '{file}:2: sampling.nfe must be a whole number from 1 to 64, not "7"'),
         ("[model]\nprecision = 'fp8'\n", "model.precision", '{file}:2: model.precision must be one of auto, fp32, bf16, int8-dynamic, not "fp8"'),
         ("[server]\nprot = 1\n", "server.prot", "{file}:2: server.prot is unknown; did you mean port?"),
-        ("x = 1\n", "x", "{file}:1: x is unknown; known here: server, model, sampling, engine, default_voice, voices"),
+        ("x = 1\n", "x", "{file}:1: x is unknown; known here: server, model, sampling, engine, chat, default_voice, voices"),
         ("model = 'demo'\n", "model", '{file}:1: model must be a table, not "demo"'),
         ("[[voices]]\nid = 'a'\ntext = 'x'\n[[voices]]\ntext = 'b'\n", "voices[1].id", "{file}:4: voices[1].id is missing"),
         ("[[voices]]\nid = 'a b'\n", "voices[0].id",
@@ -141,7 +141,7 @@ def _fields(node: dict, whole: dict, prefix: str = "") -> list[str]:
     for name, field in node.get("properties", {}).items():
         reference = field.get("$ref") or field.get("items", {}).get("$ref")
         if reference:
-            names += _fields(whole["$defs"][reference.rpartition("/")[2]], whole, f"{name}.")
+            names += _fields(whole["$defs"][reference.rpartition("/")[2]], whole, f"{prefix}{name}.")
         else:
             names.append(prefix + name)
     return names
@@ -160,11 +160,46 @@ def test_the_shipped_example_is_good_and_repeats_no_default() -> None:
     known = {tuple(name.split(".")) for name in _fields(schema, schema)}
     written = {tuple(part for part in keys if not part.isdecimal()) for keys in shown}
     assert known <= written, f"not in the example: {known - written}"
-    assert {keys for keys in written if len(keys) == 2} <= known
+    assert {keys for keys in written if len(keys) == 2} <= known | {("chat", "sources")}
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("chat.links=maybe", 'chat.links must be one of strip, read, refuse, not "maybe"'),
+        ("chat.words_max=0", "chat.words_max must be a whole number from 1 to 1000, not 0"),
+        ('chat.roles=["king"]', "chat.roles[0] must be one of broadcaster, moderator, vip, subscriber, member, guard, staff"),
+        ('chat.role_voices={king = "kathleen"}', "role_voices knows broadcaster, moderator, vip, subscriber, member, guard, staff, paid, not king"),
+        ('chat.voices=["nobody"]', "chat speaks in the voice nobody, but the voices are kathleen"),
+        ('chat.sources=[{platform = "myspace"}]', "chat.sources[0].platform must be one of twitch, bilibili, youtube"),
+    ],
+)
+def test_what_chat_may_not_be(option: str, message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        config.load(None, [option]).to_dict()
+    assert message in str(raised.value)
+
+
+def test_tokens_come_from_file_or_environment_and_are_never_shown(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = write("").with_name("token")
+    secret.write_text("from-file\n")
+    secret.chmod(0o600)
+    monkeypatch.setenv("CHAT_TOKEN", "from-environment")
+    sources = "\n".join(
+        f"[[chat.sources]]\nplatform = 'twitch'\nchannel = 'c{n}'\n{line}\n"
+        for n, line in enumerate(("token = 'here'", "token_file = 'token'", "token_env = 'CHAT_TOKEN'", "token_env = 'NO_SUCH'"))
+    )
+    loaded = config.load(write(sources))
+    assert [source["token"] for source in loaded.to_dict()["chat"]["sources"]] == ["here", "from-file", "from-environment", None]
+    shown = json.dumps(loaded.masked())
+    assert not any(token in shown for token in ('"here"', "from-file", "from-environment"))
+    secret.chmod(0o640)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        loaded.to_dict()
 
 
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     schema = config.schema()
     for name in _fields(schema, schema):
-        assert f"`{name.partition('.')[2] or name}`" in text, name
+        assert f"`{name.rpartition('.')[2]}`" in text, name
