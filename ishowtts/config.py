@@ -37,6 +37,17 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+def _secret_of(file: str, field: str) -> str:
+    """What a file holds that its owner alone may read."""
+    path = Path(file).expanduser()
+    try:
+        if path.stat().st_mode & 0o077:
+            raise ConfigError(f"{path} holds a secret and must be readable by its owner alone: chmod 600 {path}", field=field)
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", field=field) from None
+
+
 class ServerConfig(_Section):
     """The HTTP server."""
 
@@ -46,6 +57,7 @@ class ServerConfig(_Section):
         D["body_bytes_max"], ge=1024, le=64 * _MEBIBYTE, description="largest JSON request, bytes"
     )
     api_key: Text | None = Field(None, description="what clients send as `Authorization: Bearer`; needed off loopback")
+    api_key_file: Text | None = Field(None, description="file with the key instead, readable by its owner alone")
     insecure: bool = Field(False, description="serve other machines without a key")
     state_dir: Text = Field(
         default_factory=lambda: platformdirs.user_state_dir("ishowtts"),
@@ -64,11 +76,21 @@ class ServerConfig(_Section):
     @model_validator(mode="after")
     def _guarded(self) -> ServerConfig:
         local = self.host == "localhost" or self.host == "::1" or re.fullmatch(r"127(\.\d{1,3}){3}", self.host)
-        if not (local or self.api_key or self.insecure):
+        if self.api_key and self.api_key_file:
+            raise ValueError("api_key and api_key_file cannot both be given")
+        if not (local or self.api_key or self.api_key_file or self.insecure):
             raise ValueError(
                 f"host {self.host} serves other machines, which needs server.api_key, or server.insecure = true"
             )
         return self
+
+    def secret(self) -> str | None:
+        """The API key, wherever it is kept."""
+        if self.api_key_file is None:
+            return self.api_key
+        if not (key := _secret_of(self.api_key_file, "server.api_key_file")):
+            raise ConfigError(f"{self.api_key_file} is empty: there must be a key in it", field="server.api_key_file")
+        return key
 
 
 class ModelSettings(_Section):
@@ -150,14 +172,7 @@ class ChatSourceConfig(_Section):
             return os.environ.get(self.token_env) or None
         if self.token_file is None or self.token is not None:
             return self.token
-        path = Path(self.token_file).expanduser()
-        try:
-            if path.stat().st_mode & 0o077:
-                message = f"{path} holds a token and must be readable by its owner alone: chmod 600 {path}"
-                raise ConfigError(message, field="token_file")
-            return path.read_text(encoding="utf-8").strip() or None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}", field="token_file") from None
+        return _secret_of(self.token_file, "token_file") or None
 
 
 Role = Literal["broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff"]
@@ -257,6 +272,7 @@ class Config(_Section):
     def to_dict(self) -> dict[str, Any]:
         """Plain data as C reads it: every voice with its text and absolute path, and always a default voice."""
         data = self.model_dump(mode="json")
+        data["server"]["api_key"] = self.server.secret()
         data["server"]["state_dir"] = str(Path(self.server.state_dir).expanduser().absolute())
         voices = load_voices(self)
         data["voices"] = [voice.to_dict() for voice in voices]
@@ -360,8 +376,9 @@ def _anchor(data: dict[str, Any], folder: Path) -> None:
         if isinstance(voice, dict) and isinstance(audio := voice.get("audio"), str) and audio:
             voice["audio"] = str(folder / Path(audio).expanduser())
     server = data.get("server")
-    if isinstance(server, dict) and isinstance(state := server.get("state_dir"), str) and state:
-        server["state_dir"] = str(folder / Path(state).expanduser())
+    for key in ("state_dir", "api_key_file"):
+        if isinstance(server, dict) and isinstance(place := server.get(key), str) and place:
+            server[key] = str(folder / Path(place).expanduser())
     chat = data.get("chat")
     sources = chat.get("sources") if isinstance(chat, dict) else None
     for source in sources if isinstance(sources, list) else []:

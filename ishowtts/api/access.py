@@ -22,7 +22,7 @@ class Access:
     """The rules of one server. `loopback`: it is bound to an address of this machine's own."""
 
     def __init__(self, settings: ServerConfig, loopback: bool) -> None:
-        self._key = settings.api_key
+        self._key = settings.secret()
         self._names = {name.lower() for name in (*_LOOPBACK, settings.host, *settings.allowed_hosts)}
         self._origins = {origin.lower(): origin for origin in settings.cors_origins}
         self._loopback = loopback

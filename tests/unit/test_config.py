@@ -125,6 +125,34 @@ def test_secrets_reach_the_server_but_are_not_shown() -> None:
     assert "hunter2" not in json.dumps(made.masked())
 
 
+def test_the_key_may_be_kept_in_a_file_of_its_own(write, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hunter2\n")
+    path = write("[server]\nhost = '0.0.0.0'\napi_key_file = 'key'\n")
+    with pytest.raises(ConfigError, match="its owner alone"):
+        config.load(path).to_json()
+    (tmp_path / "key").chmod(0o600)
+    made = config.load(path)
+    assert json.loads(made.to_json())["server"]["api_key"] == "hunter2"
+    assert "hunter2" not in json.dumps(made.masked()) and "hunter2" not in json.dumps(json.loads(made.to_json())["shown"])
+    (tmp_path / "key").write_text(" \n")
+    with pytest.raises(ConfigError, match="is empty"):
+        config.load(path).to_json()
+    with pytest.raises(ConfigError, match="cannot both"):
+        config.load(write("[server]\napi_key = 'a'\napi_key_file = 'key'\n"))
+
+
+def test_every_setting_knows_where_it_was_set(write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("# first\n[sampling]\nnfe = 9\n[[voices]]\nid = 'a'\ntext = 'One.'\n[engine]\nretries = 1\n")
+    monkeypatch.setenv("ISHOWTTS__ENGINE__RETRIES", "2")
+    made = config.load(path, ["server.port=1"])
+    wanted = {
+        "sampling.nfe": f"{path}:3", "voices[0].id": f"{path}:5", "voices[0].text": f"{path}:6",
+        "engine.retries": "environment variable ISHOWTTS__ENGINE__RETRIES", "server.port": "option server.port",
+    }  # fmt: skip
+    assert {name: place for name, place in made.sources.items() if "STATE_DIR" not in place} == wanted
+    assert json.loads(made.to_json())["sources"] == made.sources
+
+
 def test_a_secret_of_the_wrong_type_is_not_repeated(write) -> None:
     with pytest.raises(ConfigError) as raised:
         config.load(write("[server]\napi_key = 424242\n"))
