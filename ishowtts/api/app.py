@@ -9,13 +9,14 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
 
 from .. import _engine
-from . import assets, routes
+from . import assets, openai, routes, sockets
 from .faults import Fault
 from .guard import Guard
 from .schemas import SpeechRequest
@@ -27,8 +28,8 @@ _PAGES = {
     "/": "page", "/overlay": "page_overlay", "/dashboard": "page_dashboard", "/voices": "page_voices", "/chat": "page_chat",
     "/docs": "page_docs", "/openapi.json": "openapi", "/web/{name}": "web", "/favicon.ico": "favicon",
 }  # fmt: skip
-_ROUTERS = (routes.open_, routes.guarded, routes.speaking)
-_BODIES = (SpeechRequest,)
+_ROUTERS = (routes.open_, sockets.router, routes.guarded, routes.speaking)
+_BODIES = (SpeechRequest, openai.OpenAISpeech)
 
 
 def create(state: State) -> ASGIApp:
@@ -60,7 +61,7 @@ def application() -> FastAPI:
 
     for path, name in _PAGES.items():
         app.add_api_route(path, page, methods=["GET"], name=name, include_in_schema=False)
-    handlers: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {
+    handlers: dict[Any, Callable[[Any, Any], Awaitable[Response]]] = {
         Fault: _fault, ClientGone: _gone, HTTPException: _unrouted, Exception: _defect,
     }  # fmt: skip
     for kind, handler in handlers.items():
@@ -68,7 +69,9 @@ def application() -> FastAPI:
     return app
 
 
-async def _fault(_: Request, fault: Fault) -> Response:
+async def _fault(connection: HTTPConnection, fault: Fault) -> Response:
+    if isinstance(connection, WebSocket):
+        await connection.send_denial_response(fault.response())
     return fault.response()
 
 

@@ -21,6 +21,7 @@ _ERRORS = {  # status: code, message, field
     413: ("too_large", "The body may have 65536 bytes, not 70000.", None),
     414: ("uri_too_long", "The address may have 2048 characters, not 3001.", None),
     415: ("unsupported_media_type", "The Content-Type must be application/json.", "Content-Type"),
+    426: ("upgrade_required", "This address speaks WebSocket: it needs Connection: Upgrade.", "Upgrade"),
     429: ("busy", "64 utterances are waiting already.", None),
     431: ("headers_too_large", "The header fields may have 16384 bytes, not 20000.", None),
     502: ("model_failed", "The model made no audio.", None),
@@ -53,6 +54,12 @@ _EVENTS = (
     'event: end\ndata: {"request_id":"speech-1","waveform_len":40320,"seed":7,"duration":1.68,'
     '"timings":{"queue":0.0004,"text":0.0009,"first_audio":0.31,"total":0.31},"rtf":0.1845}\n\n'
 )
+_DELTAS = (
+    'data: {"type":"speech.audio.delta","audio":"AAAA"}\n\n'
+    'data: {"type":"speech.audio.done","usage":{"input_tokens":13,"output_tokens":157,"total_tokens":170}}\n\n'
+)
+_MODELS = {"object": "list", "data": [{"id": "demo", "object": "model", "created": 1764079200, "owned_by": "ishowtts"}]}
+_NAMED = {"object": "list", "data": [{"id": "kathleen", "object": "audio.voice", "name": "kathleen"}]}
 _AUDIO = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _audio.FORMATS.values()}
 _METRICS = "# HELP ishowtts_ready 1 when speech is served.\n# TYPE ishowtts_ready gauge\nishowtts_ready 1\n"
 
@@ -68,6 +75,10 @@ def _text(kind: str, example: str) -> dict[str, Any]:
 _ANSWERS: dict[str, tuple[int, str, dict[str, Any], tuple[int, ...]]] = {  # status, what, content, errors
     "tts": (200, "The whole speech", _json(_SPOKEN) | _AUDIO, _SPEECH),
     "tts_stream": (200, "The speech while it is made", _text("text/event-stream", _EVENTS) | _AUDIO, _SPEECH),
+    "openai_speech": (200, "The speech while it is made", _text("text/event-stream", _DELTAS) | _AUDIO, _SPEECH),
+    "openai_models": (200, "The model that is loaded", _json(_MODELS), (*_KEY, 503)),
+    "openai_voices": (200, "Ids to choose from", _json(_NAMED), (*_KEY, 503)),
+    "tts_ws": (101, "WebSocket", {}, (*_KEY, 426, 503)),
     "tts_cancel": (204, "Cancelled", {}, (*_KEY, 404)),
     "voices": (200, "All voices", _json([_VOICE]), (*_KEY, 503)),
     "health": (200, "The state of the server", _json(_HEALTH), _HEAD),

@@ -34,6 +34,8 @@ class Fault(Exception):
         self.headers = dict(headers or {})
         if status in (429, 503):
             self.headers.setdefault("Retry-After", str(RETRY_AFTER))
+        if status == 426:
+            self.headers |= {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         if status == 401:
             self.headers["WWW-Authenticate"] = "Bearer"
         if status in _CLOSING or code == "ambiguous_length":

@@ -18,7 +18,7 @@ URI_MAX = 2048
 HEADER_MAX = 16 * 1024
 SWALLOW_MAX = 16 * 1024 * 1024
 """Body bytes read and dropped so that the client sees why it was refused."""
-_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _EXPOSED = "X-Request-Id, X-Seed, X-Sample-Rate, Server-Timing, Retry-After"
 
 
@@ -36,7 +36,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        request_id = given if _ID.fullmatch(given) else secrets.token_hex(12)
+        request_id = given if ID.fullmatch(given) else secrets.token_hex(12)
         inner = {**scope, "state": {"request_id": request_id}}
         body = _Body(headers, receive)
         answer = _Answer(self._state, request_id, body, send)
@@ -108,6 +108,8 @@ class _Answer:
         await self._send(message)
         if message["type"].endswith("response.body") and not message.get("more_body"):
             self.complete = True
+        if message["type"] == "websocket.accept":
+            self.status, self.complete = 101, True
 
     async def preflight(self) -> None:
         headers = [

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi import Path as PathField
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from .. import _engine
@@ -22,18 +23,18 @@ WEB = Path(__file__).parent.parent / "web"
 _COMPILE = {"swapped": "done"}
 
 
-def state_of(request: Request) -> State:
+def state_of(connection: HTTPConnection) -> State:
     """The server's state."""
-    state: State = request.app.state.ishow
+    state: State = connection.app.state.ishow
     return state
 
 
 Shared = Annotated[State, Depends(state_of)]
 
 
-def needs_key(request: Request, state: Shared) -> None:
+def needs_key(connection: HTTPConnection, state: Shared) -> None:
     """The key, where there is one."""
-    state.access.check_key(request.headers.get("authorization"), request.scope["query_string"])
+    state.access.check_key(connection.headers.get("authorization"), connection.scope["query_string"])
 
 
 def needs_speech(state: Shared) -> None:

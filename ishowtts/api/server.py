@@ -72,6 +72,9 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 timeout_graceful_shutdown=int(state.config.server.drain_seconds),
                 backlog=protocol.CONNECTIONS_MAX,
+                ws="websockets-sansio",
+                ws_max_size=state.config.server.body_bytes_max,
+                ws_ping_interval=protocol.IDLE_SECONDS,
                 **options,
             )
         )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ishowtts")
 ENGINE = "f5"
-EVENT_SAMPLES = 24000
+EVENT_BYTES = 48000
 """At most in one event, so that clients parse small lines."""
 EVENT_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}  # media_type would add a charset
 _SUBTYPES = {
@@ -63,13 +63,17 @@ def accept_audio(accept: str) -> tuple[float, str]:
 
 
 class Speech:
-    """One accepted request. `early`: its listener hears it while it is made. Close it when its answer is over."""
+    """One accepted request. Close it when its answer is over.
 
-    def __init__(self, state: State, request_id: str, asked: SpeechRequest, form: str, *, early: bool) -> None:
+    `early`: its listener hears it while it is made. `key`: what it is cancelled by, left out: its id.
+    """
+
+    def __init__(self, state: State, request_id: str, asked: SpeechRequest, form: str, *, early: bool, key: str = "") -> None:
         engine = state.speech()
         info = engine.info
         self._state = state
         self.id = request_id
+        self._key = key or request_id
         self._form = asked.format or form
         try:
             self._encoder = _audio.Encoder(info["sample_rate"], self._form, out_rate=asked.sample_rate or 0)
@@ -78,11 +82,20 @@ class Speech:
         self._label = engine_label(info["name"])
         self._samples = 0
         """Encoded, at the answer's rate."""
-        self._stream = state.submit(request_id, asked.text, asked.voice_id, {**_options(state, asked), "early": early})
+        self._stream = state.submit(self._key, asked.text, asked.voice_id, {**_options(state, asked), "early": early})
+
+    def cancel(self) -> None:
+        """Stops at the model's next step; what waits for it gets Fault 409."""
+        self._stream.cancel()
 
     def close(self) -> None:
         """Cancels what still runs."""
-        self._state.release(self.id, self._stream)
+        self._state.release(self._key, self._stream)
+
+    @property
+    def frames(self) -> int:
+        """Mel frames that were spoken."""
+        return round(self._stream.timings["audio"] * self._stream.sample_rate / self._state.speech().info["hop"])
 
     # ---- whole ----
 
@@ -116,7 +129,7 @@ class Speech:
 
     async def as_stream(self, events: bool) -> Response:
         """Audio or events. The first audio is waited for, so that what fails before it has a status of its own."""
-        parts = self._events() if events else self._bytes()
+        parts = self._lines() if events else self.bytes()
         first = await anext(parts)
 
         async def body() -> AsyncIterator[bytes]:
@@ -127,35 +140,39 @@ class Speech:
         headers = EVENT_HEADERS if events else self._audio_headers()
         return Closing(self, body(), headers=headers)
 
-    async def _bytes(self) -> AsyncIterator[bytes]:
+    async def bytes(self) -> AsyncIterator[bytes]:
+        """The encoded audio as it comes."""
         async for piece in self._pieces():
             if data := await asyncio.to_thread(self._encoder.push, piece):
                 yield data
         yield await asyncio.to_thread(self._encoder.push, last=True)
 
-    async def _events(self) -> AsyncIterator[bytes]:
+    async def events(self) -> AsyncIterator[tuple[str, dict[str, Any], bytes]]:
+        """`start`, `audio` with its bytes, and `end`, each with its data."""
         n = 0
         told = 0.0
-        step = EVENT_SAMPLES * 2
-        try:
-            async for data in self._bytes():
-                if not n:
-                    encoding = "pcm_s16le" if self._form == "pcm" else self._form
-                    seed = self._stream.timings["seed"]
-                    yield event("start", self._head() | {"seed": seed, "channels": 1, "encoding": encoding})
-                for at in range(0, len(data), step):
-                    t0 = told + (at / 2 / self._encoder.sample_rate if self._form == "pcm" else 0)
-                    audio = base64.b64encode(data[at : at + step]).decode()
-                    yield event("audio", {"seq": n, "t0": round(t0, 4), "audio_base64": audio})
-                    n += 1
-                told = self._encoder.length / self._encoder.sample_rate
-        except Fault as fault:
+        async for data in self.bytes():
             if not n:
+                encoding = "pcm_s16le" if self._form == "pcm" else self._form
+                yield "start", self._head() | {"seed": self._stream.timings["seed"], "channels": 1, "encoding": encoding}, b""
+            for at in range(0, len(data), EVENT_BYTES):
+                t0 = told + (at / 2 / self._encoder.sample_rate if self._form == "pcm" else 0)
+                yield "audio", {"seq": n, "t0": round(t0, 4)}, data[at : at + EVENT_BYTES]
+                n += 1
+            told = self._encoder.length / self._encoder.sample_rate
+        self._samples = self._encoder.length
+        yield "end", {"request_id": self.id} | self._tail(), b""
+
+    async def _lines(self) -> AsyncIterator[bytes]:
+        begun = False
+        try:
+            async for name, data, audio in self.events():
+                begun = True
+                yield event(name, data | {"audio_base64": base64.b64encode(audio).decode()} if audio else data)
+        except Fault as fault:
+            if not begun:
                 raise
             yield event("error", fault.body())
-        else:
-            self._samples = self._encoder.length
-            yield event("end", {"request_id": self.id} | self._tail())
 
     async def _pieces(self) -> AsyncIterator[Samples]:
         """The model's audio; Fault when there is none at all."""

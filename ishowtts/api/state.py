@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ class State:
     engine: Engine | None = None
     draining: bool = False
     connections: int = 0
+    began: float = field(default_factory=time.time)
+    """When it was started, in seconds of the clock."""
     running: dict[str, SpeechStream] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=Metrics)
     _waiting: set[asyncio.Event] = field(default_factory=set)

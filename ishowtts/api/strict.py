@@ -19,10 +19,15 @@ _WANTED = {"string": "a string", "integer": "a whole number", "number": "a numbe
 
 def parse(body: bytes, model: type[Model], name: str = "The body") -> Model:
     """The checked request in `body`; Fault 400 says what is wrong with it."""
+    return check(load(body, name), model)
+
+
+def load(body: bytes, name: str = "The body") -> dict[str, Any]:
+    """The JSON object in `body`."""
     value = _load(body, name)
     if not isinstance(value, dict):
-        raise Fault(400, "invalid_type", f"{name} must be a JSON object, not {_name(value)}.")
-    return check(value, model)
+        raise Fault(400, "invalid_type", f"{name} must be a JSON object, not {type_name(value)}.")
+    return value
 
 
 def check(value: Mapping[str, Any], model: type[Model]) -> Model:
@@ -79,7 +84,8 @@ def _bounded(text: str) -> int:
     return int(text)
 
 
-def _name(value: Any) -> str:
+def type_name(value: Any) -> str:
+    """What a JSON value is, in words."""
     return _NAMES.get(type(value), "null")
 
 
@@ -116,7 +122,7 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> Fault:
     if kind == "value_error":
         return Fault(400, "out_of_range", f"{field} {fault['ctx']['error']}.", field)
     wanted = _WANTED.get(node["type"], node["type"])
-    return Fault(400, "invalid_type", f"{field} must be {wanted}, not {_name(value)}.", field)
+    return Fault(400, "invalid_type", f"{field} must be {wanted}, not {type_name(value)}.", field)
 
 
 def _number(value: float) -> str:

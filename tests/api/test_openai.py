@@ -1,4 +1,4 @@
-"""The official OpenAI client against this server, unchanged."""
+"""The official OpenAI client, unchanged."""
 
 import base64
 import io
@@ -13,11 +13,6 @@ import soundfile
 from serving import Server
 
 TEXT = "The quick brown fox jumps over the lazy dog."
-
-
-@pytest.fixture
-def server(c_server: Server) -> Server:
-    return c_server
 
 
 @pytest.fixture
@@ -63,6 +58,15 @@ def test_speed_and_streaming(client: openai.OpenAI, voice: str) -> None:
         check(np.frombuffer(data, "<i2") / 32768, 24000 if speed == 1 else 12000)
         lengths.append(len(data))
     assert lengths[1] < 0.75 * lengths[0]
+
+
+def test_a_long_text_comes_in_parts(client: openai.OpenAI, voice: str) -> None:
+    text = " ".join(f"Sentence number {n} makes this text a good deal longer than one chunk." for n in range(1, 7))
+    with client.audio.speech.with_streaming_response.create(
+        model="tts-1", voice=voice, input=text, response_format="pcm"
+    ) as answer:
+        parts = list(answer.iter_raw())
+    assert len(parts) > 1 and sum(map(len, parts)) > 24000 * 2 * 12
 
 
 def test_events(server: Server, voice: str) -> None:

@@ -17,8 +17,8 @@ FAST = {"nfe_step": 5, "seed": 7}
 
 
 @pytest.fixture
-def socket(c_server: Server) -> Iterator[ClientConnection]:
-    with connect(f"ws://127.0.0.1:{c_server.port}/api/tts/ws", max_size=None) as connection:
+def socket(server: Server) -> Iterator[ClientConnection]:
+    with connect(f"ws://127.0.0.1:{server.port}/api/tts/ws", max_size=None) as connection:
         yield connection
 
 
@@ -50,8 +50,8 @@ def collect(socket: ClientConnection, *ids: str) -> dict[str, dict[str, Any]]:
     return said
 
 
-def test_the_same_speech_as_over_http(c_server: Server, socket: ClientConnection) -> None:
-    whole = httpx.post(c_server.url + "/api/tts", json={"text": TEXT, **FAST, "format": "pcm"}, headers={"Accept": "audio/*"}, timeout=120)
+def test_the_same_speech_as_over_http(server: Server, socket: ClientConnection) -> None:
+    whole = httpx.post(server.url + "/api/tts", json={"text": TEXT, **FAST, "format": "pcm"}, headers={"Accept": "audio/*"}, timeout=120)
     ask(socket, request_id="one", text=TEXT, **FAST)
     said = collect(socket, "one")["one"]
     assert said["audio"] == whole.content
@@ -71,33 +71,33 @@ def test_many_at_once(socket: ClientConnection) -> None:
         assert "end" in one and 0.02 < np.sqrt((samples**2).mean()) < 0.5
 
 
-def test_cancel_and_errors(c_server: Server, socket: ClientConnection) -> None:
+def test_cancel_and_errors(server: Server, socket: ClientConnection) -> None:
     ask(socket, request_id="long", text="This will not be said to its end. " * 40, nfe_step=64)
     ask(socket, request_id="wrong", text="a", speed=9)
     ask(socket, cancel="long")
     said = collect(socket, "long", "wrong")
     assert said["long"]["error"]["error"]["code"] == "cancelled"
     assert said["wrong"]["error"]["error"]["field"] == "speed"
-    until(lambda: "ishowtts_queue_in_flight 0\n" in httpx.get(c_server.url + "/metrics").text)
+    until(lambda: "ishowtts_queue_in_flight 0\n" in httpx.get(server.url + "/metrics").text)
     socket.send("no json")
     assert receive(socket)[0]["error"]["code"] == "malformed_json"
     ask(socket, request_id="after", text="Yes.", nfe_step=3)
     assert "end" in collect(socket, "after")["after"]
 
 
-def test_closing_frees_the_row(c_server: Server) -> None:
-    with connect(f"ws://127.0.0.1:{c_server.port}/api/tts/ws") as connection:
+def test_closing_frees_the_row(server: Server) -> None:
+    with connect(f"ws://127.0.0.1:{server.port}/api/tts/ws") as connection:
         ask(connection, request_id="gone", text="This will not be said to its end. " * 40, nfe_step=64)
-        until(lambda: "ishowtts_queue_in_flight 1\n" in httpx.get(c_server.url + "/metrics").text)
-    until(lambda: "ishowtts_queue_in_flight 0\n" in httpx.get(c_server.url + "/metrics").text)
+        until(lambda: "ishowtts_queue_in_flight 1\n" in httpx.get(server.url + "/metrics").text)
+    until(lambda: "ishowtts_queue_in_flight 0\n" in httpx.get(server.url + "/metrics").text)
 
 
-def test_foreign_pages_and_binary_requests(c_server: Server) -> None:
+def test_foreign_pages_and_binary_requests(server: Server) -> None:
     with pytest.raises(InvalidStatus, match="403"):
-        connect(f"ws://127.0.0.1:{c_server.port}/api/tts/ws", origin="https://evil.example")  # type: ignore[arg-type]
-    with connect(f"ws://127.0.0.1:{c_server.port}/api/tts/ws") as connection:
+        connect(f"ws://127.0.0.1:{server.port}/api/tts/ws", origin="https://evil.example")  # type: ignore[arg-type]
+    with connect(f"ws://127.0.0.1:{server.port}/api/tts/ws") as connection:
         connection.send(b"binary")
         with pytest.raises(ConnectionClosed) as closed:
             connection.recv(timeout=30)
         assert closed.value.rcvd and closed.value.rcvd.code == 1003
-    assert httpx.get(c_server.url + "/api/tts/ws").status_code == 426
+    assert httpx.get(server.url + "/api/tts/ws").status_code == 426

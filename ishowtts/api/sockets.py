@@ -1,0 +1,130 @@
+"""GET /api/tts/ws: many requests on one connection.
+
+A message is the JSON of `/api/tts/stream` with a `request_id`, or `{"cancel": request_id}`; what comes back are the events of that
+stream as JSON, and its audio as binary messages: u32 little-endian length of a JSON head, the head, bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from .examples import answers
+from .faults import Fault
+from .guard import ID
+from .routes import Shared, needs_key, needs_speech
+from .schemas import SpeechRequest
+from .speech import Speech, dumps
+from .state import State
+from .strict import check, load, type_name
+
+SPEECHES_MAX = 16
+"""At once on one connection."""
+router = APIRouter(dependencies=[Depends(needs_key), Depends(needs_speech)])
+
+
+@router.get("/api/tts/ws", name="tts_ws", status_code=101, response_class=Response, responses=answers("tts_ws"))
+async def without_upgrade() -> Response:
+    """WebSocket: many requests on one connection."""
+    text = "This address speaks WebSocket: it needs Connection: Upgrade and Upgrade: websocket."
+    raise Fault(426, "upgrade_required", text, "Upgrade")
+
+
+@router.websocket("/api/tts/ws", name="tts_ws")
+async def serve(socket: WebSocket, state: Shared) -> None:
+    """One connection, until either side leaves."""
+    await socket.accept()
+    talk = _Talk(socket, state)
+    try:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if message.get("bytes") is not None:
+                await socket.close(1003, "Requests are text.")
+                return
+            await talk.take(message["text"].encode("utf-8", "surrogatepass"))
+    except WebSocketDisconnect:
+        pass
+    finally:
+        talk.end()
+
+
+class _Talk:
+    """The speeches of one connection."""
+
+    def __init__(self, socket: WebSocket, state: State) -> None:
+        self._socket = socket
+        self._state = state
+        self._running: dict[str, tuple[Speech, asyncio.Task[None]]] = {}
+
+    async def take(self, message: bytes) -> None:
+        """Start or cancel what a message asks for, or tell what is wrong with it."""
+        request_id = ""
+        try:
+            asked = load(message)
+            field = "cancel" if "cancel" in asked else "request_id"
+            request_id = _take_id(asked, field)
+            if field == "cancel":
+                self._cancel(asked, request_id)
+            else:
+                self._speak(asked, request_id)
+        except Fault as fault:
+            await self._tell("error", ({"request_id": request_id} if request_id else {}) | fault.body())
+
+    def _cancel(self, rest: dict[str, Any], request_id: str) -> None:
+        if rest:
+            raise Fault(400, "unknown_field", "A message with cancel has no other fields.", "cancel")
+        if request_id not in self._running:
+            raise Fault(404, "not_found", f"No request with the id {request_id} is running here.", "cancel")
+        self._running[request_id][0].cancel()
+
+    def _speak(self, asked: dict[str, Any], request_id: str) -> None:
+        if request_id in self._running:
+            raise Fault(409, "duplicate_id", f"A request with the id {request_id} is running.", "request_id")
+        if len(self._running) >= SPEECHES_MAX:
+            raise Fault(429, "busy", f"{SPEECHES_MAX} requests are running on this connection, which is the most.")
+        key = f"{id(self)}/{request_id}"  # no id of another connection, nor of HTTP
+        speech = Speech(self._state, request_id, check(asked, SpeechRequest), "pcm", early=True, key=key)
+        self._running[request_id] = speech, asyncio.create_task(self._send(speech))
+
+    async def _send(self, speech: Speech) -> None:
+        try:
+            async for name, data, audio in speech.events():
+                if audio:
+                    head = dumps({"request_id": speech.id} | data).encode()
+                    await self._socket.send_bytes(struct.pack("<I", len(head)) + head + audio)
+                else:
+                    if name == "end":
+                        del self._running[speech.id]
+                    await self._tell(name, data)
+        except Fault as fault:
+            self._running.pop(speech.id, None)
+            await self._tell("error", {"request_id": speech.id} | fault.body())
+        finally:
+            speech.close()
+
+    async def _tell(self, name: str, data: dict[str, Any]) -> None:
+        await self._socket.send_text(dumps({"event": name} | data))
+
+    def end(self) -> None:
+        """Nobody listens any more."""
+        for speech, task in self._running.values():
+            speech.close()
+            task.cancel()
+
+
+def _take_id(asked: dict[str, Any], field: str) -> str:
+    value = asked.pop(field, None)
+    if value is None:
+        raise Fault(400, "missing_field", f"The field {field} is needed, or cancel.", field)
+    if not isinstance(value, str):
+        raise Fault(400, "invalid_type", f"{field} must be a string, not {type_name(value)}.", field)
+    if not ID.fullmatch(value):
+        raise Fault(400, "out_of_range", f"{field} must be 1 to 64 of A-Z a-z 0-9 . _ -.", field)
+    return value
