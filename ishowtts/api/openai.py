@@ -111,7 +111,8 @@ async def speech(request: Request, state: Shared, body: Annotated[bytes, Depends
     name = engine.info["name"]
     if asked.model not in (name, *MODELS):
         raise Fault(404, "model_not_found", f'The model "{asked.model}" does not exist; {name} is loaded.', "model")
-    own = SpeechRequest(text=asked.input, voice_id=asked.voice, speed=asked.speed, format=asked.response_format or "mp3")
+    fields = {"text": asked.input, "voice_id": asked.voice, "speed": asked.speed, "format": asked.response_format}
+    own = SpeechRequest.model_validate(fields)
     try:
         spoken = Speech(state, request.state.request_id, own, "mp3", early=True)
         try:
@@ -127,7 +128,7 @@ async def speech(request: Request, state: Shared, body: Annotated[bytes, Depends
 
 
 async def _events(spoken: Speech, characters: int) -> Response:
-    parts = spoken.bytes()
+    parts = spoken.encoded()
     first = await anext(parts)
 
     async def body() -> AsyncIterator[bytes]:

@@ -1,12 +1,13 @@
 """GET /api/tts/ws: many requests on one connection.
 
-A message is the JSON of `/api/tts/stream` with a `request_id`, or `{"cancel": request_id}`; what comes back are the events of that
-stream as JSON, and its audio as binary messages: u32 little-endian length of a JSON head, the head, bytes.
+A message is the JSON of `/api/tts/stream` with a `request_id`, or `{"cancel": request_id}`; what comes back are the events of
+that stream as JSON, and its audio as binary messages: u32 little-endian length of a JSON head, the head, bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 from typing import Any
 
@@ -23,6 +24,7 @@ from .speech import Speech, dumps
 from .state import State
 from .strict import check, load, type_name
 
+logger = logging.getLogger("ishowtts")
 SPEECHES_MAX = 16
 """At once on one connection."""
 router = APIRouter(dependencies=[Depends(needs_key), Depends(needs_speech)])
@@ -106,6 +108,8 @@ class _Talk:
         except Fault as fault:
             self._running.pop(speech.id, None)
             await self._tell("error", {"request_id": speech.id} | fault.body())
+        except (WebSocketDisconnect, RuntimeError):
+            logger.debug("%s: the client left", speech.id)
         finally:
             speech.close()
 

@@ -129,7 +129,7 @@ class Speech:
 
     async def as_stream(self, events: bool) -> Response:
         """Audio or events. The first audio is waited for, so that what fails before it has a status of its own."""
-        parts = self._lines() if events else self.bytes()
+        parts = self._lines() if events else self.encoded()
         first = await anext(parts)
 
         async def body() -> AsyncIterator[bytes]:
@@ -140,7 +140,7 @@ class Speech:
         headers = EVENT_HEADERS if events else self._audio_headers()
         return Closing(self, body(), headers=headers)
 
-    async def bytes(self) -> AsyncIterator[bytes]:
+    async def encoded(self) -> AsyncIterator[bytes]:
         """The encoded audio as it comes."""
         async for piece in self._pieces():
             if data := await asyncio.to_thread(self._encoder.push, piece):
@@ -151,7 +151,7 @@ class Speech:
         """`start`, `audio` with its bytes, and `end`, each with its data."""
         n = 0
         told = 0.0
-        async for data in self.bytes():
+        async for data in self.encoded():
             if not n:
                 encoding = "pcm_s16le" if self._form == "pcm" else self._form
                 yield "start", self._head() | {"seed": self._stream.timings["seed"], "channels": 1, "encoding": encoding}, b""

@@ -65,7 +65,7 @@ def test_a_long_text_comes_in_parts(client: openai.OpenAI, voice: str) -> None:
     with client.audio.speech.with_streaming_response.create(
         model="tts-1", voice=voice, input=text, response_format="pcm"
     ) as answer:
-        parts = list(answer.iter_raw())
+        parts = list(answer.iter_bytes())
     assert len(parts) > 1 and sum(map(len, parts)) > 24000 * 2 * 12
 
 

@@ -22,6 +22,11 @@ def socket(server: Server) -> Iterator[ClientConnection]:
         yield connection
 
 
+def in_flight(server: Server) -> float:
+    lines = httpx.get(server.url + "/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("ishowtts_queue_in_flight "))
+
+
 def ask(socket: ClientConnection, **request: Any) -> None:
     socket.send(json.dumps(request))
 
@@ -78,7 +83,7 @@ def test_cancel_and_errors(server: Server, socket: ClientConnection) -> None:
     said = collect(socket, "long", "wrong")
     assert said["long"]["error"]["error"]["code"] == "cancelled"
     assert said["wrong"]["error"]["error"]["field"] == "speed"
-    until(lambda: "ishowtts_queue_in_flight 0\n" in httpx.get(server.url + "/metrics").text)
+    until(lambda: in_flight(server) == 0)
     socket.send("no json")
     assert receive(socket)[0]["error"]["code"] == "malformed_json"
     ask(socket, request_id="after", text="Yes.", nfe_step=3)
@@ -88,8 +93,8 @@ def test_cancel_and_errors(server: Server, socket: ClientConnection) -> None:
 def test_closing_frees_the_row(server: Server) -> None:
     with connect(f"ws://127.0.0.1:{server.port}/api/tts/ws") as connection:
         ask(connection, request_id="gone", text="This will not be said to its end. " * 40, nfe_step=64)
-        until(lambda: "ishowtts_queue_in_flight 1\n" in httpx.get(server.url + "/metrics").text)
-    until(lambda: "ishowtts_queue_in_flight 0\n" in httpx.get(server.url + "/metrics").text)
+        until(lambda: in_flight(server) == 1)
+    until(lambda: in_flight(server) == 0)
 
 
 def test_foreign_pages_and_binary_requests(server: Server) -> None:
