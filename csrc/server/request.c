@@ -59,6 +59,15 @@ int request_number(const json_t *value, const char *field, double least, double 
     return 1;
 }
 
+/* JSON has one kind of number: 7.0 is as whole as 7. */
+static int take_whole(const json_t *value, const char *field, json_int_t *out, fault *f) {
+    const double real = json_real_value(value); /* 0 unless it is one */
+    if (json_is_real(value) && real == floor(real) && fabs(real) <= 9007199254740992.0) *out = (json_int_t)real;
+    else if (json_is_integer(value)) *out = json_integer_value(value);
+    else return fault_type(f, field, "a whole number", value);
+    return 1;
+}
+
 static int take_seed(const json_t *value, ishow_request *r, fault *f) {
     if (json_is_string(value)) {
         const char *text = json_string_value(value);
@@ -70,8 +79,8 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
         if (!good) return fault_set(f, 400, "out_of_range", "seed", "seed must be a whole number between 0 and 18446744073709551615.");
         r->seed = seed;
     } else {
-        if (!json_is_integer(value)) return fault_type(f, "seed", "a whole number", value);
-        json_int_t v = json_integer_value(value);
+        json_int_t v;
+        if (!take_whole(value, "seed", &v, f)) return 0;
         if (v < 0) return fault_set(f, 400, "out_of_range", "seed", "seed must be between 0 and 18446744073709551615, not %lld.", (long long)v);
         r->seed = (uint64_t)v;
     }
@@ -81,14 +90,15 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
 
 static int take_rate(const json_t *value, int *out, fault *f) {
     static const int rates[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000};
-    if (!json_is_integer(value)) return fault_type(f, "sample_rate", "a whole number", value);
+    json_int_t rate;
+    if (!take_whole(value, "sample_rate", &rate, f)) return 0;
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
-        if (json_integer_value(value) == rates[i]) {
+        if (rate == rates[i]) {
             *out = rates[i];
             return 1;
         }
     return fault_set(f, 400, "out_of_range", "sample_rate",
-                     "sample_rate must be one of 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, not %lld.", (long long)json_integer_value(value));
+                     "sample_rate must be one of 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, not %lld.", (long long)rate);
 }
 
 static int take_choice(const json_t *value, const char *field, const char *only, fault *f) {
@@ -116,7 +126,7 @@ int request_text(const json_t *value, const char *field, const char **out, fault
 int request_voice(const json_t *value, const char *field, const char **out, fault *f) {
     if (!json_is_string(value)) return fault_type(f, field, "a string", value);
     *out = json_string_value(value);
-    size_t n = strlen(*out);
+    size_t n = ishow_utf8_length(*out);
     if (n < 1 || n > ID_MAX) return fault_set(f, 400, "out_of_range", field, "%s must have 1 to %d characters, not %zu.", field, ID_MAX, n);
     return 1;
 }
@@ -124,6 +134,7 @@ int request_voice(const json_t *value, const char *field, const char **out, faul
 static int take_field(const char *field, const json_t *value, speech *s, fault *f) {
     ishow_request *r = &s->request;
     double number;
+    json_int_t whole;
     if (!strcmp(field, "text")) return request_text(value, field, &r->text, f);
     if (!strcmp(field, "voice_id")) return json_is_null(value) || request_voice(value, field, &r->voice, f);
     if (!strcmp(field, "engine")) return json_is_null(value) || take_choice(value, field, ENGINE_ID, f);
@@ -136,8 +147,7 @@ static int take_field(const char *field, const json_t *value, speech *s, fault *
     if (!strcmp(field, "fix_duration")) return json_is_null(value) || request_number(value, field, 0, ISHOW_FIX_DURATION_MAX, &r->fix_duration, f);
     if (!strcmp(field, "nfe_step")) {
         if (json_is_null(value)) return 1;
-        if (!json_is_integer(value)) return fault_type(f, field, "a whole number", value);
-        if (!request_number(value, field, ISHOW_NFE_MIN, ISHOW_NFE_MAX, &number, f)) return 0;
+        if (!take_whole(value, field, &whole, f) || !request_number(value, field, ISHOW_NFE_MIN, ISHOW_NFE_MAX, &number, f)) return 0;
         r->nfe = (int)number;
         return 1;
     }

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from .. import _engine
-from . import assets, openai, routes, sockets
+from . import assets, described, openai, routes, sockets
 from .faults import Fault
 from .guard import Guard
 from .schemas import SpeechRequest
@@ -105,7 +105,9 @@ def openapi() -> str:
     """`openapi.json`, the same text every time."""
     made = application().openapi()
     schemas = made["components"]["schemas"]
-    for model in _BODIES:
+    for path, item in described.paths().items():
+        made["paths"][path] = made["paths"].get(path, {}) | item
+    for model in (*_BODIES, *described.MODELS):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema

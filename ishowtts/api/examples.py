@@ -21,6 +21,7 @@ _ERRORS = {  # status: code, message, field
     413: ("too_large", "The body may have 65536 bytes, not 70000.", None),
     414: ("uri_too_long", "The address may have 2048 characters, not 3001.", None),
     415: ("unsupported_media_type", "The Content-Type must be application/json.", "Content-Type"),
+    416: ("range_not_satisfiable", "Nothing of this range is there.", "Range"),
     426: ("upgrade_required", "This address speaks WebSocket: it needs Connection: Upgrade.", "Upgrade"),
     429: ("busy", "64 utterances are waiting already.", None),
     431: ("headers_too_large", "The header fields may have 16384 bytes, not 20000.", None),
@@ -28,9 +29,9 @@ _ERRORS = {  # status: code, message, field
     503: ("loading", "The model is being loaded.", None),
     504: ("deadline", "The speech was not finished within the deadline of this server.", None),
 }
-_HEAD = (400, 403, 414, 431)
-_KEY = (*_HEAD, 401)
-_BODY = (*_KEY, 411, 413, 415, 503)
+HEAD = (400, 403, 414, 431)
+KEY = (*HEAD, 401)
+_BODY = (*KEY, 411, 413, 415, 503)
 _SPEECH = (*_BODY, 404, 409, 429, 502, 504)
 
 _TIMINGS = {"queue": 0.0004, "text": 0.0009, "first_audio": 0.31, "total": 0.31}
@@ -43,7 +44,7 @@ _HEALTH = {
     "status": "ready", "version": "0.1.0", "voices": ["kathleen"], "default_voice": "kathleen", "backend": "aoti",
     "model": "demo", "precision": "fp32", "compile": "none",
 }  # fmt: skip
-_VOICE = {
+VOICE = {
     "id": "kathleen", "engine": "f5", "engine_label": "F5-TTS demo", "language": "en", "reference_text": "What is said in it.",
     "has_override": False, "sample_url": "/api/voices/kathleen/reference/audio?source=baseline",
 }  # fmt: skip
@@ -76,14 +77,14 @@ _ANSWERS: dict[str, tuple[int, str, dict[str, Any], tuple[int, ...]]] = {  # sta
     "tts": (200, "The whole speech", _json(_SPOKEN) | _AUDIO, _SPEECH),
     "tts_stream": (200, "The speech while it is made", _text("text/event-stream", _EVENTS) | _AUDIO, _SPEECH),
     "openai_speech": (200, "The speech while it is made", _text("text/event-stream", _DELTAS) | _AUDIO, _SPEECH),
-    "openai_models": (200, "The model that is loaded", _json(_MODELS), (*_KEY, 503)),
-    "openai_voices": (200, "Ids to choose from", _json(_NAMED), (*_KEY, 503)),
-    "tts_ws": (101, "WebSocket", {}, (*_KEY, 426, 503)),
-    "tts_cancel": (204, "Cancelled", {}, (*_KEY, 404)),
-    "voices": (200, "All voices", _json([_VOICE]), (*_KEY, 503)),
-    "health": (200, "The state of the server", _json(_HEALTH), _HEAD),
-    "readyz": (200, "Speech is served", _json(_HEALTH), (*_HEAD, 503)),
-    "metrics": (200, "Prometheus text", _text("text/plain", _METRICS), _KEY),
+    "openai_models": (200, "The model that is loaded", _json(_MODELS), (*KEY, 503)),
+    "openai_voices": (200, "Ids to choose from", _json(_NAMED), (*KEY, 503)),
+    "tts_ws": (101, "WebSocket", {}, (*KEY, 426, 503)),
+    "tts_cancel": (204, "Cancelled", {}, (*KEY, 404)),
+    "voices": (200, "All voices", _json([VOICE]), (*KEY, 503)),
+    "health": (200, "The state of the server", _json(_HEALTH), HEAD),
+    "readyz": (200, "Speech is served", _json(_HEALTH), (*HEAD, 503)),
+    "metrics": (200, "Prometheus text", _text("text/plain", _METRICS), KEY),
 }
 
 
@@ -91,12 +92,18 @@ def answers(name: str) -> Responses:
     """All answers of an endpoint, by status."""
     status, what, content, errors = _ANSWERS[name]
     made: Responses = {status: {"description": what} | ({"content": content} if content else {})}
-    for code in sorted(errors):
-        error, message, field = _ERRORS[code]
-        example = {"error": {"code": error, "message": message} | ({"field": field} if field else {})}
-        made[code] = {"description": error, "model": Error, "content": _json(example)}
-        if code in (429, 503):
-            made[code]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
+    return made | {code: answer | {"model": Error} for code, answer in error_answers(errors).items()}
+
+
+def error_answers(statuses: tuple[int, ...]) -> Responses:
+    """Answers that are errors."""
+    made: Responses = {}
+    for status in sorted(set(statuses)):
+        code, message, field = _ERRORS[status]
+        example = {"error": {"code": code, "message": message} | ({"field": field} if field else {})}
+        made[status] = {"description": code, "content": _json(example)}
+        if status in (429, 503):
+            made[status]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
     return made
 
 

@@ -75,7 +75,8 @@ def _no_constant(text: str) -> NoReturn:
 def _finite(text: str) -> float:
     if math.isinf(value := float(text)):
         raise ValueError("a number is too big")
-    return value
+    # JSON has one kind of number: 7.0 is as whole as 7.
+    return int(value) if value.is_integer() and abs(value) <= 2**53 else value
 
 
 def _bounded(text: str) -> int:

@@ -76,6 +76,7 @@ def test_wrong_fields_are_named(http: httpx.Client, path: str, field: str, value
 def test_unknown_voice(http: httpx.Client) -> None:
     answer = http.post("/api/tts", json=GOOD | {"voice_id": "nobody"})
     assert answer.status_code == 404 and fault(answer)["field"] == "voice_id" and "nobody" in answer.text
+    assert http.post("/api/tts", json=GOOD | {"voice_id": "é" * 64}).status_code == 404  # characters are counted, not bytes
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_body_at_the_limit(http: httpx.Client) -> None:
         ("PUT", "/api/tts", 405, "POST"),
         ("PATCH", "/api/tts/x", 405, "DELETE"),
         ("POST", "/api/health", 405, "GET, HEAD"),
-        ("DELETE", "/api/voices", 405, "GET, HEAD, POST"),
+        ("PUT", "/v1/models", 405, "GET, HEAD"),
         ("GET", "/api/tts/", 404, None),
         ("GET", "/web/", 404, None),
         ("GET", "/web/none.js", 404, None),
@@ -161,6 +162,10 @@ def test_methods_and_addresses(http: httpx.Client, method: str, path: str, statu
     answer = http.request(method, path)
     assert answer.status_code == status and answer.headers.get("allow") == allow
     fault(answer)
+
+
+def test_methods_of_voices(c_server: Server) -> None:  # the harness only lists them
+    assert httpx.delete(c_server.url + "/api/voices").headers["allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize(

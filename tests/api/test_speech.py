@@ -140,6 +140,12 @@ def test_nulls_are_defaults(http: httpx.Client) -> None:
     )
 
 
+def test_a_whole_number_may_be_written_with_a_point(http: httpx.Client) -> None:
+    request = b'{"text": "Yes.", "nfe_step": 5.0, "seed": 7.0, "sample_rate": 24000.0}'
+    said = http.post("/api/tts", content=request, headers={"Content-Type": "application/json"}).json()
+    assert said["seed"] == 7 and said["sample_rate"] == 24000
+
+
 def test_eight_at_once(server: Server) -> None:
     def speak(n: int) -> tuple[str, bytes]:
         answer = httpx.post(

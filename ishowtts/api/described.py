@@ -1,0 +1,230 @@
+"""The endpoints that the C server alone has so far, for `openapi.json`: voices of one's own, live chat, configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from .._engine import DEFAULTS as D
+from .examples import HEAD, KEY, VOICE, error_answers
+from .schemas import Error, Voice
+
+_REFERENCE = {
+    "voice_id": "me", "engine": "f5", "engine_label": "F5-TTS F5TTS_v1_Base", "language": "en",
+    "active_reference_text": "What is said in it.", "baseline_reference_text": "What is said in it.",
+    "baseline_audio_available": True, "override_audio_available": False,
+}  # fmt: skip
+_BUSY = (*KEY, 411, 413, 415, 429, 503)
+_CHANGE = (*_BUSY, 404, 409)
+_Clip = Annotated[str, WithJsonSchema({"type": "string", "format": "binary"})]
+_Words = Annotated[str, Field(min_length=1, max_length=D["max_text_chars"])]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewVoice(_Strict):
+    """A voice of one's own, as a form."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")
+    audio: _Clip = Field(description="1 to 30 s of clean speech, at most 10 MiB")
+    text: _Words = Field(description="exactly what is said in it")
+    language: str | None = Field(None, max_length=15, description="such as en; left out: guessed")
+
+
+class NewReference(_Strict):
+    """Another clip, other words, or both, as a form."""
+
+    audio: _Clip | None = None
+    text: _Words | None = None
+
+
+class Reference(BaseModel):
+    """What a voice is cloned from."""
+
+    voice_id: str
+    engine: Literal["f5"]
+    engine_label: str
+    language: str | None = None
+    active_reference_text: str | None = None
+    baseline_reference_text: str | None = None
+    override_reference_text: str | None = None
+    baseline_audio_available: bool
+    override_audio_available: bool
+    override_updated_at: str | None = None
+
+
+class Settings(BaseModel):
+    """What is in force."""
+
+    file: str | None
+    settings: dict[str, Any] = Field(description="as in the configuration file, secrets masked")
+    sources: dict[str, str] = Field(description="where each setting was set that is not at its default")
+    restart_needed: list[str]
+
+
+class Reloaded(BaseModel):
+    """What a reload brought."""
+
+    changed: list[str]
+    restart_needed: list[str]
+
+
+class ChatMetadata(BaseModel):
+    """What is known besides; further keys are kept out of the way."""
+
+    roles: list[Literal["broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"]] | None = None
+    amount: float | None = Field(None, ge=0, le=1e9)
+    currency: str | None = Field(None, pattern="^[A-Z]{3}$")
+    gift: str | None = None
+    count: int | None = Field(None, ge=0)
+    language: str | None = None
+
+
+class ChatMessage(_Strict):
+    """One message to read aloud."""
+
+    id: str
+    platform: str
+    channel: str
+    username: str
+    content: str
+    user_id: str | None = None
+    priority: Literal["Gift", "Paid", "Moderator", "Mention", "Normal"] | None = None
+    metadata: ChatMetadata | None = None
+    timestamp: str | float | None = Field(None, description="milliseconds since 1970, or like 2026-01-31T12:00:00Z")
+
+
+class ChatSource(_Strict):
+    """A channel of a platform."""
+
+    platform: Literal["twitch", "bilibili", "youtube"]
+    channel: str
+
+
+class ChatMessageId(_Strict):
+    """A waiting or playing message; left out: what plays."""
+
+    id: str | None = None
+
+
+_MESSAGE = {"id": "m1", "platform": "twitch", "channel": "me", "username": "ada", "content": "Hello!", "priority": "Normal"}
+_EVENT = 'id: 7\nevent: message\ndata: {"id":"m1","platform":"twitch","channel":"me","username":"ada","content":"Hello!"}\n\n'
+_JSON, _FORM = "application/json", "multipart/form-data"
+_Body = tuple[str, type[BaseModel], dict[str, Any]] | None
+_Answer = tuple[int, Any, Any]
+_VOICE_PATH, _REFERENCE_PATH = "/api/voices/{voice_id}", "/api/voices/{voice_id}/reference"
+_CLIP = {"id": "me", "audio": "me.wav", "text": "Exactly what is said in me.wav.", "language": "en"}
+_CHANNEL = {"platform": "twitch", "channel": "me"}
+_CHAT = "/api/danmaku/"
+_CHAT_ERRORS = (*KEY, 409, 503)
+_CHAT_BODY = (*_CHAT_ERRORS, 411, 413, 415)
+_TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = (
+    (
+        "post", "/api/voices", "voice_create", "A new voice, kept over restarts.",
+        (_FORM, NewVoice, _CLIP), (201, Voice, VOICE), _CHANGE,
+    ),
+    ("delete", _VOICE_PATH, "voice_delete", "The end of a voice that came over HTTP.", None, (204, None, None), _CHANGE),
+    ("get", _REFERENCE_PATH, "reference", "What a voice is cloned from.", None, (200, Reference, _REFERENCE), (*KEY, 404, 503)),
+    (
+        "post", _REFERENCE_PATH, "override", "Another clip or other words; refused ones change nothing.",
+        (_FORM, NewReference, {"text": "Other words."}), (200, Reference, _REFERENCE), _CHANGE,
+    ),
+    ("delete", _REFERENCE_PATH, "restore", "The voice as it was made or configured.", None, (204, None, None), _CHANGE),
+    (
+        "get", _REFERENCE_PATH + "/audio", "reference_audio", "The clip itself.", None,
+        (200, bytes, None), (*KEY, 404, 416, 429, 503),
+    ),
+    (
+        "get", "/api/config", "config", "The settings in force, secrets masked.", None,
+        (200, Settings, {"file": "/etc/ishowtts.toml", "settings": {"sampling": {"nfe": 7}},
+                         "sources": {"sampling.nfe": "/etc/ishowtts.toml:12"}, "restart_needed": []}), (*KEY, 503),
+    ),
+    (
+        "post", "/api/config/reload", "config_reload", "Reads the settings again; faulty ones change nothing.", None,
+        (200, Reloaded, {"changed": ["sampling.nfe"], "restart_needed": []}), (*KEY, 409, 411, 413, 415, 503),
+    ),
+    (
+        "post", _CHAT + "start", "danmaku_start", "Joins a channel.",
+        (_JSON, ChatSource, _CHANNEL), (202, dict, _CHANNEL), (*_CHAT_BODY, 404),
+    ),
+    (
+        "post", _CHAT + "stop", "danmaku_stop", "Leaves a channel.",
+        (_JSON, ChatSource, _CHANNEL), (202, dict, _CHANNEL), (*_CHAT_BODY, 404),
+    ),
+    (
+        "post", _CHAT + "enqueue", "danmaku_enqueue", "A message to read aloud; 200 with a reason where it is filtered.",
+        (_JSON, ChatMessage, _MESSAGE), (202, dict, {"id": "m1", "position": 1, "eta": 0.4, "merged": False}), (*_CHAT_BODY, 429),
+    ),
+    (
+        "post", _CHAT + "skip", "danmaku_skip", "Skips a message, or what plays.",
+        (_JSON, ChatMessageId, {"id": "m1"}), (200, dict, {"skipped": True}), (*_CHAT_BODY, 404),
+    ),
+    ("post", _CHAT + "pause", "danmaku_pause", "Holds the queue.", None, (200, dict, {"paused": True}), _CHAT_BODY),
+    ("post", _CHAT + "resume", "danmaku_resume", "Goes on.", None, (200, dict, {"paused": False}), _CHAT_BODY),
+    ("post", _CHAT + "clear", "danmaku_clear", "Empties the queue.", None, (200, dict, {"cleared": 3}), _CHAT_BODY),
+    ("post", _CHAT + "replay", "danmaku_replay", "Plays the last one again.", None, (200, dict, {"replayed": True}), _CHAT_BODY),
+    ("delete", _CHAT + "messages/{id}", "danmaku_delete", "Takes a message back.", None, (204, None, None), (*_CHAT_ERRORS, 404)),
+    ("get", _CHAT + "queue", "danmaku_queue", "What waits and plays.", None, (200, dict, {"waiting": []}), _CHAT_ERRORS),
+    ("get", _CHAT + "status", "danmaku_status", "All connections.", None, (200, dict, {"connections": []}), _CHAT_ERRORS),
+    ("get", _CHAT + "stream", "danmaku_stream", "Events; `Last-Event-ID` resumes.", None, (200, str, _EVENT), _CHAT_ERRORS),
+)  # fmt: skip
+MODELS = (NewVoice, NewReference, Reference, Settings, Reloaded, ChatMessage, ChatSource, ChatMessageId, Voice)
+PATHS = frozenset(path for _, path, *_ in _TABLE)
+
+
+def paths() -> dict[str, dict[str, Any]]:
+    """Path items of `openapi.json`."""
+    made: dict[str, dict[str, Any]] = {}
+    for method, path, name, text, body, answer, errors in _TABLE:
+        operation: dict[str, Any] = {"operationId": name, "description": text, "parameters": _parameters(path)}
+        if body is not None:
+            kind, model, example = body
+            operation["requestBody"] = {
+                "required": True,
+                "content": {kind: {"schema": _named(model), "example": example}},
+            }
+        operation["responses"] = {str(answer[0]): _success(*answer)} | {
+            str(status): error | {"content": {_JSON: error["content"][_JSON] | {"schema": _named(Error)}}}
+            for status, error in error_answers((*HEAD, *errors)).items()
+        }
+        if name == "danmaku_enqueue":
+            operation["responses"]["200"] = _success(200, dict, {"skipped": True, "reason": "link", "id": "m1"})
+        if name == "reference_audio":
+            operation["responses"] |= {"206": {"description": "A part"} | _binary(), "304": {"description": "Not changed"}}
+        made.setdefault(path, {})[method] = operation
+    return made
+
+
+def _named(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def _success(status: int, model: Any, example: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": "Done" if model is None else "As asked"}
+    if model is bytes:
+        return answer | _binary()
+    if model is str:
+        return answer | {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": example}}}
+    if model is not None:
+        schema = {"type": "object"} if model is dict else _named(model)
+        answer["content"] = {_JSON: {"schema": schema, "example": example}}
+    return answer
+
+
+def _binary() -> dict[str, Any]:
+    kinds = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", "application/octet-stream")
+    return {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}}
+
+
+def _parameters(path: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for name, example in (("voice_id", "kathleen"), ("id", "m1")):
+        if "{" + name + "}" in path:
+            found.append({"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": example})
+    if path.endswith("/audio"):
+        schema = {"type": "string", "enum": ["baseline", "override"]}
+        found.append({"name": "source", "in": "query", "required": False, "schema": schema})
+    return found
