@@ -37,6 +37,8 @@ class NewVoice(_Strict):
 class NewReference(_Strict):
     """Another clip, other words, or both, as a form."""
 
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+
     audio: _Clip | None = None
     text: _Words | None = None
 
@@ -94,7 +96,19 @@ class ChatMessage(_Strict):
     user_id: str | None = None
     priority: Literal["Gift", "Paid", "Moderator", "Mention", "Normal"] | None = None
     metadata: ChatMetadata | None = None
-    timestamp: str | float | None = Field(None, description="milliseconds since 1970, or like 2026-01-31T12:00:00Z")
+    timestamp: Annotated[
+        str | float | None,
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "format": "date-time"},
+                    {"type": "number", "minimum": 0, "maximum": 9e15},
+                    {"type": "null"},
+                ],
+                "description": "milliseconds since 1970, or like 2026-01-31T12:00:00Z",
+            }
+        ),
+    ] = None
 
 
 class ChatSource(_Strict):
@@ -172,7 +186,7 @@ _TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] =
     ("get", _CHAT + "stream", "danmaku_stream", "Events; `Last-Event-ID` resumes.", None, (200, str, _EVENT), _CHAT_ERRORS),
 )  # fmt: skip
 MODELS = (NewVoice, NewReference, Reference, Settings, Reloaded, ChatMessage, ChatSource, ChatMessageId, Voice)
-PATHS = frozenset(path for _, path, *_ in _TABLE)
+NAMES = tuple(name for _, _, name, *_ in _TABLE)
 
 
 def paths() -> dict[str, dict[str, Any]]:
@@ -183,7 +197,7 @@ def paths() -> dict[str, dict[str, Any]]:
         if body is not None:
             kind, model, example = body
             operation["requestBody"] = {
-                "required": True,
+                "required": model is not ChatMessageId,
                 "content": {kind: {"schema": _named(model), "example": example}},
             }
         operation["responses"] = {str(answer[0]): _success(*answer)} | {
@@ -207,7 +221,7 @@ def _success(status: int, model: Any, example: Any) -> dict[str, Any]:
     if model is bytes:
         return answer | _binary()
     if model is str:
-        return answer | {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": example}}}
+        return answer | {"content": {"text/event-stream": {"example": example}}}
     if model is not None:
         schema = {"type": "object"} if model is dict else _named(model)
         answer["content"] = {_JSON: {"schema": schema, "example": example}}

@@ -69,14 +69,18 @@ def _json(example: Any) -> dict[str, Any]:
     return {"application/json": {"example": example}}
 
 
+def _events(example: str) -> dict[str, Any]:
+    return {"text/event-stream": {"example": example}}  # a schema would be taken for one of the single event
+
+
 def _text(kind: str, example: str) -> dict[str, Any]:
     return {kind: {"schema": {"type": "string"}, "example": example}}
 
 
 _ANSWERS: dict[str, tuple[int, str, dict[str, Any], tuple[int, ...]]] = {  # status, what, content, errors
     "tts": (200, "The whole speech", _json(_SPOKEN) | _AUDIO, _SPEECH),
-    "tts_stream": (200, "The speech while it is made", _text("text/event-stream", _EVENTS) | _AUDIO, _SPEECH),
-    "openai_speech": (200, "The speech while it is made", _text("text/event-stream", _DELTAS) | _AUDIO, _SPEECH),
+    "tts_stream": (200, "The speech while it is made", _events(_EVENTS) | _AUDIO, _SPEECH),
+    "openai_speech": (200, "The speech while it is made", _events(_DELTAS) | _AUDIO, _SPEECH),
     "openai_models": (200, "The model that is loaded", _json(_MODELS), (*KEY, 503)),
     "openai_voices": (200, "Ids to choose from", _json(_NAMED), (*KEY, 503)),
     "tts_ws": (101, "WebSocket", {}, (*KEY, 426, 503)),
