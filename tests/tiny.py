@@ -30,7 +30,7 @@ def make(folder: Path, fault: str = "") -> Path:
     symbols = len(vocab.splitlines())
     dit = DiTConfig(64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=symbols, text_layout="aligned")
     durations = DurationConfig(16, 1, 3)
-    config = ModelConfig("tiny", dit, MelConfig(), VocosConfig(32, 64, 2), durations, text="phones-en")
+    config = ModelConfig("tiny", dit, MelConfig(), VocosConfig(32, 64, 2), durations, text="phones")
     config.save(folder / "model.json")
     (folder / "vocab.txt").write_text(vocab, encoding="utf-8")
     with torch.random.fork_rng():

@@ -20,7 +20,7 @@ MAX_FRAMES = 8192
 """Longest sequence, in frames, that the position tables of a model cover (87 s)."""
 
 TextLayout = Literal["padded", "average", "aligned"]
-TextFrontend = Literal["phones-en", "pinyin"]
+TextFrontend = Literal["phones", "pinyin"]
 T = TypeVar("T")
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from ishowtts.errors import ModelError
 from ishowtts.model.source import resolve
 
-from . import phones, pinyin
+from . import detect, phones, pinyin
 from .normalize import normalize
 from .tokens import Vocabulary, close_reference
 
@@ -35,23 +35,34 @@ class Frontend:
             normalize("Warm 1 up.")
         else:
             phones.symbols("warm up")
-        self._reference_ids = lru_cache(_REFERENCES_KEPT)(lambda text: self.vocabulary.ids(phones.symbols(text)))
+        self.languages = tuple(language for language in phones.LANGUAGES if phones.PAUSES[language] in source.vocab)
+        self._reference_ids = lru_cache(_REFERENCES_KEPT)(self._phone_ids)
 
     def normalize(self, text: str, language: str | None = None) -> str:
         """Speakable form of `text`; TextError, field "text", when nothing is left. `language`: BCP 47, None to guess."""
         if self.kind == "pinyin":
             return normalize(text, language)
-        return normalize(phones.readable(text), language, numbers=False)
+        spoken = self._language(language)
+        return normalize(phones.readable(text), spoken, numbers=spoken != "en")  # flite reads English numbers itself
+
+    def _language(self, language: str | None) -> str:
+        """The language that phones are made in: the voice's, English where the model does not have it."""
+        wanted = detect.base(language)
+        return wanted if wanted in self.languages else "en"
+
+    def _phone_ids(self, text: str, language: str) -> list[int]:
+        return self.vocabulary.ids(phones.symbols(text, language))
 
     def tokenize(self, ref_text: str, text: str, language: str | None = None) -> tuple[list[int], int]:
         """(ids of `ref_text` followed by `text`, how many of them belong to `ref_text`); ids count from 0, 0 is unknown too.
 
-        Both texts are normalised already. `ref_text` may be ""; otherwise it is closed as F5 closes it. `language` has no
-        influence: the segmentation of a mixed line needs none.
+        Both texts are normalised already. `ref_text` may be ""; otherwise it is closed as F5 closes it. `language`, the
+        voice's, chooses the phones of a model that has several languages; other models need none.
         """
-        if self.kind == "phones-en":
-            reference = self._reference_ids(ref_text) if ref_text.strip() else []
-            return reference + self.vocabulary.ids(phones.symbols(text)), len(reference)
+        if self.kind == "phones":
+            spoken = self._language(language)
+            reference = self._reference_ids(ref_text, spoken) if ref_text.strip() else []
+            return reference + self._phone_ids(text, spoken), len(reference)
         reference_text = close_reference(ref_text)
         symbols, origin = pinyin.symbols(reference_text + text)
         n_ref = next((i for i, where in enumerate(origin) if where >= len(reference_text)), len(origin))

@@ -3,7 +3,8 @@
 Two stages. `clean` drops emoji, control characters and markup, reads links by their host, and settles white space and
 repeated punctuation; it serves every model. `spell` then writes numbers out, because character models have heard few
 digits; the language of each number is that of the words around it, so "有3个apples" and "3 apples有" both come out right.
-Languages other than English and Chinese keep their digits: a wrong reading is worse than the model's own.
+A line of a German voice is spelled by `spell_german`.
+Other languages keep their digits: a wrong reading is worse than the model's own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 
 from ishowtts.errors import TextError
 
-from . import detect
+from . import detect, spell_german
 from .numerals import (
     chinese,
     chinese_digits,
@@ -414,6 +415,8 @@ def normalize(text: str, language: str | None = None, *, numbers: bool = True) -
         here = detect.base(language) or guessed
         if here in ("en", "zh") and guessed in ("en", "zh"):
             text = spell(text, here)
+        elif here == "de" and guessed == "en":  # Latin script
+            text = spell_german.spell(text)
     text = _tidy(text)
     if not any(char.isalnum() for char in text):
         raise TextError("The text holds nothing that can be spoken.", field="text")

@@ -1,4 +1,4 @@
-"""Numbers as words, in English (American, hyphenated tens) and Chinese (simplified).
+"""Numbers as words, in English (American, hyphenated tens), Chinese (simplified) and German.
 
 Written out here because the packages that do it cost more to import than a whole utterance costs to speak; the tests hold
 it against them. Numbers arrive as the digits of the text, so nothing is lost to floating point.
@@ -111,3 +111,71 @@ def chinese(number: str) -> str:
         if words.startswith("二") and words[1:2] in ("千", "万", "亿"):
             words = "两" + words[1:]
     return f"{words}点{chinese_digits(fraction)}" if fraction else words
+
+
+_DE = (
+    *("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"),
+    *("dreizehn", "vierzehn", "fünfzehn", "sechzehn", "siebzehn", "achtzehn", "neunzehn"),
+)
+_DE_TENS = ("", "", "zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig")
+_DE_SCALES = ("Million", "Milliarde", "Billion", "Billiarde", "Trillion")
+_DE_ORDINALS = {"eins": "ers", "drei": "drit", "sieben": "sieb", "acht": "ach"}
+
+
+def _de_below_thousand(n: int, one: str) -> str:
+    head = f"{'ein' if n < 200 else _DE[n // 100]}hundert" if n >= 100 else ""
+    n %= 100
+    if n == 1:
+        return head + one
+    if n < 20:
+        return head + (_DE[n] if n else "")
+    unit = n % 10
+    return head + (f"{'ein' if unit == 1 else _DE[unit]}und" if unit else "") + _DE_TENS[n // 10]
+
+
+def german_digits(digits: str) -> str:
+    """Digit by digit: "07" is "null sieben"."""
+    return " ".join(_DE[int(d)] for d in digits)
+
+
+def german(number: str, one: str = "eins") -> str:
+    """Cardinal of "1234" or "12.50", one word below a million; `one` ends it ("ein" before a noun).
+
+    22 digits and more are read one by one.
+    """
+    whole, _, fraction = number.partition(".")
+    n = int(whole or "0")
+    if len(str(n)) > 21:
+        words = german_digits(whole)
+    else:
+        high, low = divmod(n, 10**6)
+        parts = []
+        for power in range(len(_DE_SCALES), 0, -1):
+            group = high // 1000 ** (power - 1) % 1000
+            if group:
+                name = _DE_SCALES[power - 1]
+                many = f"{_de_below_thousand(group, 'eins')} {name.removesuffix('e')}en"
+                parts.append(f"eine {name}" if group == 1 else many)
+        thousands, rest = divmod(low, 1000)
+        small = f"{_de_below_thousand(thousands, 'ein')}tausend" if thousands else ""
+        small += _de_below_thousand(rest, one) if rest else ""
+        words = " ".join([*parts, small] if small else parts) or "null"
+    return f"{words} Komma {german_digits(fraction)}" if fraction else words
+
+
+def german_ordinal(number: str, ending: str = "e") -> str:
+    """Ordinal of a whole number: "3" is "dritte", with `ending` "en" "dritten"."""
+    words = german(number)
+    rest = int(number) % 100
+    stem = "t" if 0 < rest < 20 else "st"
+    if 0 < rest < 20 and _DE[rest] in _DE_ORDINALS:
+        return words[: -len(_DE[rest])] + _DE_ORDINALS[_DE[rest]] + stem + ending
+    return words + stem + ending
+
+
+def german_year(year: int) -> str:
+    """1100..1999: "neunzehnhundertneunundachtzig"; any other year as a cardinal."""
+    century, rest = divmod(year, 100)
+    if not 11 <= century <= 19:
+        return german(str(year))
+    return f"{_DE[century]}hundert{_de_below_thousand(rest, 'eins') if rest else ''}"

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ishowtts.text.phones import LANGUAGES
+
 if TYPE_CHECKING:
     from .loop import Options
 
@@ -22,10 +24,11 @@ DIT_SHARE = 0.5  # of the minutes of `all`; the vocoder has the rest
 
 def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(prog=prog, description="Train a voice from recordings with transcripts (English).")
+    p = argparse.ArgumentParser(prog=prog, description="Train voices from recordings with transcripts, English or German.")
     p.add_argument("step", choices=STEPS, help="what to do; 'all' runs align, duration, dit, vocos and export")
     p.add_argument("--work", type=Path, required=True, help="folder for caches, checkpoints and curves")
-    p.add_argument("--data", type=Path, help="folder with metadata.csv (id|transcript) and the clips (align, all)")
+    p.add_argument("--data", type=Path, nargs="+", help="folders of metadata.csv (id|transcript) and clips, one a speaker")
+    p.add_argument("--language", choices=LANGUAGES, nargs="+", default=["en"], help="of each folder, or of all (default: en)")
     p.add_argument("--out", type=Path, help="voice folder to write (export, all) or CSV of the score")
     p.add_argument("--minutes", type=float, default=60.0, help="training time (default: %(default)s)")
     p.add_argument("--steps", type=int, help="train a number of steps instead: repeatable bit for bit")
@@ -36,11 +39,11 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     p.add_argument("--compile", action="store_true", help="torch.compile the transformer")
     p.add_argument("--score-every", type=float, default=15.0, metavar="MINUTES", help="recognition score while training")
     p.add_argument("--prompt", action="store_true", help="export: the voice puts its reference clip before the text")
-    p.add_argument("--reference", default="", metavar="ID", help="export, score: the reference clip")
+    p.add_argument("--reference", default=[], nargs="+", metavar="ID", help="export, score: the speakers' reference clips")
     p.add_argument("--cfg", type=float, nargs="+", default=[2.0], help="score: guidance strengths")
     p.add_argument("--sway", type=float, nargs="+", default=[-1.0], help="score: sway coefficients")
     p.add_argument("--nfe", type=int, nargs="+", default=[7], help="score: steps")
-    p.add_argument("--sentences", type=int, default=52, help="score: held-out sentences")
+    p.add_argument("--sentences", type=int, default=60, help="score: held-out sentences of each speaker")
     p.add_argument("--samples", type=Path, help="score: folder for a few clips of every variant")
     return p
 
@@ -51,6 +54,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ishowtts.trai
     args = p.parse_args(argv)
     if args.step in ("align", "all") and args.data is None:
         p.error(f"{args.step} needs --data")
+    if args.data is not None and len(args.language) not in (1, len(args.data)):
+        p.error("--language needs one language, or as many as there are folders in --data")
     if args.step in ("export", "all", "score") and args.out is None:
         p.error(f"{args.step} needs --out")
     if not args.minutes > 0:
@@ -91,7 +96,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.step in ("export", "all"):
         from .export import export
 
-        export(args.work, args.out, prompt=args.prompt, reference=args.reference)
+        export(args.work, args.out, prompt=args.prompt, references=args.reference)
         print(f"wrote {args.out}")
     if args.step == "score":
         from .score import score
@@ -108,7 +113,7 @@ def _run(args: argparse.Namespace) -> None:
             args.out,
             grid,
             sentences=args.sentences,
-            reference=args.reference,
+            references=args.reference,
             samples=args.samples,
             progress=_bar("score"),
         ):
@@ -121,20 +126,21 @@ def _align(args: argparse.Namespace) -> None:
     out = args.work / "align.jsonl"
     if args.step == "all" and out.is_file():
         return  # a resumed run
-    aligned, failures = align(args.data, out, args.threads, _bar("align"))
+    languages = args.language * len(args.data) if len(args.language) == 1 else args.language
+    aligned, failures = align(list(zip(args.data, languages, strict=True)), out, args.threads, _bar("align"))
     print(f"{aligned} clips aligned, {len(failures)} left out")
     for line in failures:
         print(f"  {line}")
     if not aligned:
-        raise ValueError("no clip could be aligned: the transcripts must be English and match the clips")
+        raise ValueError("no clip could be aligned: the transcripts must match the clips and be in the language named")
 
 
 def _options(args: argparse.Namespace, share: float) -> Options:
-    from .data import adopt_statistics
+    from .data import adopt
     from .loop import Options
 
     if args.finetune is not None:
-        adopt_statistics(args.work, args.finetune)
+        adopt(args.work, args.finetune)
     return Options(
         args.work,
         args.minutes * (share if args.step == "all" else 1.0),

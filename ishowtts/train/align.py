@@ -1,9 +1,10 @@
 """Forced alignment: every clip's phones and how many mel frames each lasts.
 
-PocketSphinx aligns libflite's own phones: each word enters its dictionary under a name made of its
+PocketSphinx aligns the front end's own phones: each word enters its dictionary under a name made of its
 pronunciation, so the symbols a model learns from are exactly those it is later asked to speak. Where the
 speaker pauses between words a "pau" appears, wherever the text's commas are; the closing mark of a sentence
-owns the silence after it.
+owns the silence after it. PocketSphinx knows American sounds alone: a German phone is sought as the nearest of
+them, which is near enough for its place in time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import math
 import multiprocessing
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,20 @@ import numpy.typing as npt
 import soundfile
 
 from ishowtts.quality.clips import at_rate
+from ishowtts.text import german, phones
 
 SAMPLE_RATE = 24000
 HOP = 256
+MARKS = frozenset(mark for prefix in ("", german.PREFIX) for mark in (prefix + "pau", prefix + ".", prefix + "?", prefix + "!"))
 FRAMES_PER_TICK = SAMPLE_RATE / HOP / 100  # PocketSphinx counts in hundredths of a second
 LEVEL = 0.1  # RMS of every clip
 LEAD, TAIL = 8, 12  # mel frames kept before and after the audible part
+GLOTTAL_FRAMES = 3  # mel frames of a glottal stop
 SHORTEST_PAUSE = 3  # mel frames; a shorter gap belongs to the phone before it
 BEAMS: tuple[dict[str, float], ...] = ({}, {"beam": 1e-80, "pbeam": 1e-80, "wbeam": 1e-60})
+SILENCE = 0.3  # chance of a pause between two words; PocketSphinx's own 0.005 leaves them to the last phone
+LONGEST_PHONE = 45  # mel frames; a clip with a longer one, pauses aside, has something in it that the text lacks
+OUTLIER = 4.0  # mean deviations of a clip's likelihood below the speaker's median at which it is left out
 AUDIO_SUFFIXES = (".opus", ".flac", ".wav", ".ogg", ".mp3")
 
 Wave = npt.NDArray[np.float32]
@@ -38,13 +45,15 @@ Wave = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Clip:
-    """One aligned clip.
+    """One aligned clip of a speaker (the name of its data folder) in a language ("en", "de").
 
     `phones` with their durations in mel `frames` (each >= 1), of samples [start, end) of the file brought to
     24 kHz, times `gain`.
     """
 
     id: str
+    speaker: str
+    language: str
     path: str
     text: str
     start: int
@@ -52,14 +61,6 @@ class Clip:
     gain: float
     phones: list[str]
     frames: list[int]
-
-
-def phones_of(text: str) -> list[tuple[str, int]]:
-    """Phones of an English text with the word each belongs to, -1 for pauses and punctuation."""
-    from ishowtts._phones import phones
-
-    result: list[tuple[str, int]] = phones(text)
-    return result
 
 
 def read_metadata(data: Path) -> list[tuple[str, Path, str]]:
@@ -102,8 +103,8 @@ def audible_span(wave: Wave) -> tuple[int, int]:
 
 
 def sphinx_phone(name: str) -> str:
-    """The CMU phone of one of flite's: no stress, no schwa of its own."""
-    bare = name.rstrip("012")
+    """The CMU phone of a symbol: no stress, no schwa of its own; of a German one, the nearest."""
+    bare = german.NEAREST.get(name, name).rstrip("012")
     return "AH" if bare == "ax" else bare.upper()
 
 
@@ -111,11 +112,11 @@ def sphinx_phone(name: str) -> str:
 def _decoder(level: int) -> Any:
     from pocketsphinx import Decoder
 
-    return Decoder(samprate=16000, lm=None, loglevel="FATAL", **BEAMS[level])
+    return Decoder(samprate=16000, lm=None, loglevel="FATAL", silprob=SILENCE, **BEAMS[level])
 
 
-def _sphinx_words(wave: Wave, pronunciations: list[list[str]]) -> list[tuple[str, list[tuple[int, int]]]]:
-    """(word, [(start, duration) in ticks of every phone]) of a wave at 24 kHz.
+def _sphinx_words(wave: Wave, pronunciations: list[list[str]]) -> tuple[list[tuple[str, list[tuple[int, int]]]], float]:
+    """(word, [(start, duration) in ticks of every phone]) of a wave at 24 kHz, and the log-likelihood of a tick.
 
     Silences are words named '<sil>'.
     """
@@ -124,9 +125,9 @@ def _sphinx_words(wave: Wave, pronunciations: list[list[str]]) -> list[tuple[str
     error: Exception | None = None
     for level in range(len(BEAMS)):
         decoder = _decoder(level)
-        for name, phones in zip(names, pronunciations, strict=True):
+        for name, said in zip(names, pronunciations, strict=True):
             if decoder.lookup_word(name) is None:
-                decoder.add_word(name, " ".join(phones), True)
+                decoder.add_word(name, " ".join(said), True)
         try:
             decoder.set_align_text(" ".join(names))
             for stage in range(2):  # words first, then their phones
@@ -135,11 +136,14 @@ def _sphinx_words(wave: Wave, pronunciations: list[list[str]]) -> list[tuple[str
                 decoder.start_utt()
                 decoder.process_raw(pcm, full_utt=True)
                 decoder.end_utt()
-            words = [(w.name, [(p.start, p.duration) for p in w]) for w in decoder.get_alignment()]
+            words, likelihood = [], 0
+            for word in decoder.get_alignment():
+                words.append((word.name, [(p.start, p.duration) for p in word]))
+                likelihood += word.score
             spoken = [(n, len(p)) for n, p in words if not n.startswith(("<", "[", "("))]
             if spoken != [(n, len(p)) for n, p in zip(names, pronunciations, strict=True)]:
                 raise RuntimeError("the aligner returned other words")
-            return words
+            return words, likelihood / (len(pcm) / 320)
         except RuntimeError as e:
             error = e
     raise RuntimeError(f"no alignment: {error}")
@@ -151,6 +155,7 @@ def lay_out(
     """Phones and their frames (sum = `total`) from flite's symbols and the aligner's words."""
     bounds: list[tuple[list[str], float]] = []  # symbols that share a stretch, and where it starts in ticks
     spoken = iter([w for w in words if not w[0].startswith(("<", "[", "("))])
+    pause = symbols[0][0]
     groups: dict[int, list[str]] = {}
     between: dict[int, list[str]] = {}  # the symbols before word k (k = number of words: the closing mark)
     count = max(w for _, w in symbols) + 1
@@ -166,12 +171,21 @@ def lay_out(
         _, spans = next(spoken)
         gap = spans[0][0] - end
         if k == 0:
-            bounds.append((["pau"], 0.0))
+            bounds.append(([pause], 0.0))
         elif gap * FRAMES_PER_TICK >= SHORTEST_PAUSE:
-            bounds.append((between.get(k, ["pau"]), end))
-        for name, (start, duration) in zip(groups[k], spans, strict=True):
-            bounds.append(([name], float(start)))
-            end = start + duration
+            bounds.append((between.get(k, [pause]), end))
+        heard = iter(spans)
+        opened = 0.0
+        for name in groups[k]:
+            if name == german.GLOTTAL:  # unknown to the aligner: the first part of the vowel that it opens
+                opened = GLOTTAL_FRAMES / FRAMES_PER_TICK
+                continue
+            start, duration = next(heard)
+            if opened:
+                bounds.append(([german.GLOTTAL], float(start)))
+                opened = min(opened, duration / 3)
+            bounds.append(([name], start + opened))
+            opened, end = 0.0, float(start + duration)
     bounds.append((between[count], end))
     edges = [round(start * FRAMES_PER_TICK) for _, start in bounds] + [total]
     # The aligner gives the silence before it to the first phone.
@@ -192,50 +206,66 @@ def lay_out(
     return phones, frames
 
 
-def align_clip(row: tuple[str, Path, str]) -> Clip | str:
-    """The aligned clip, or a sentence that says why there is none."""
+def align_clip(row: tuple[str, Path, str], speaker: str, language: str) -> tuple[Clip, float] | str:
+    """The aligned clip and its log-likelihood, or a sentence that says why there is none."""
     clip_id, path, text = row
     try:
         wave = load_audio(path)
         start, end = audible_span(wave)
         wave = wave[start:end]
         gain = LEVEL / math.sqrt(float((wave.astype(np.float64) ** 2).mean()))
-        symbols = phones_of(text)
+        symbols = phones.spoken(text, language)
         spoken: dict[int, list[str]] = {}
         for name, word in symbols:
-            if word >= 0:
+            if word >= 0 and name != german.GLOTTAL:
                 spoken.setdefault(word, []).append(sphinx_phone(name))
-        words = _sphinx_words(wave * np.float32(gain), list(spoken.values()))
-        phones, frames = lay_out(symbols, words, len(wave) // HOP + 1)
+        words, likelihood = _sphinx_words(wave * np.float32(gain), list(spoken.values()))
+        names, frames = lay_out(symbols, words, len(wave) // HOP + 1)
+        longest = max(zip(frames, names, strict=True), key=lambda pair: 0 if pair[1] in MARKS else pair[0])
+        if longest[0] > LONGEST_PHONE:
+            raise RuntimeError(f"{longest[1]!r} lasts {longest[0]} frames")
     except (RuntimeError, ValueError, soundfile.SoundFileError) as error:
         return f"{clip_id}: {error}"
-    return Clip(clip_id, str(path), text, start, end, gain, phones, frames)
+    return Clip(clip_id, speaker, language, str(path), text, start, end, gain, names, frames), likelihood
+
+
+def _align_source(row: tuple[tuple[str, Path, str], str, str]) -> tuple[Clip, float] | str:
+    return align_clip(*row)
 
 
 def align(
-    data: Path,
+    sources: Sequence[tuple[Path, str]],
     out: Path,
     processes: int = 2,
     progress: Callable[[Iterator[Any], int], Iterator[Any]] | None = None,
 ) -> tuple[int, list[str]]:
-    """Aligns the clips of `data` into the JSON lines file `out`; (clips aligned, why the others are not)."""
-    rows = read_metadata(data)
+    """Aligns the clips of every (data folder, language) into the JSON lines file `out`.
+
+    A folder's name is its speaker's. (clips aligned, why the others are not)
+    """
+    rows = [(row, data.resolve().name, language) for data, language in sources for row in read_metadata(data)]
+    if len({data.resolve().name for data, _ in sources}) < len(sources):
+        raise ValueError("two data folders have the same name, and the name is the speaker's")
     failures: list[str] = []
-    aligned = 0
-    partial = out.with_suffix(".partial")
-    with (
-        multiprocessing.get_context("spawn").Pool(processes) as pool,
-        partial.open("w", encoding="utf-8") as file,
-    ):
-        results: Iterator[Clip | str] = pool.imap(align_clip, rows, chunksize=8)
+    found: dict[str, list[tuple[Clip, float]]] = {}
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        results: Iterator[tuple[Clip, float] | str] = pool.imap(_align_source, rows, chunksize=8)
         for result in progress(results, len(rows)) if progress else results:
             if isinstance(result, str):
                 failures.append(result)
             else:
-                file.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
-                aligned += 1
+                found.setdefault(result[0].speaker, []).append(result)
+    kept: list[Clip] = []
+    for pairs in found.values():
+        likelihoods = np.array([likelihood for _, likelihood in pairs])
+        middle = np.median(likelihoods)
+        lowest = middle - OUTLIER * np.abs(likelihoods - middle).mean()
+        kept += [clip for clip, likelihood in pairs if likelihood >= lowest]
+        failures += [f"{clip.id}: the sound does not fit the text" for clip, likelihood in pairs if likelihood < lowest]
+    partial = out.with_suffix(".partial")
+    partial.write_text("".join(json.dumps(asdict(clip), ensure_ascii=False) + "\n" for clip in kept), encoding="utf-8")
     partial.replace(out)
-    return aligned, failures
+    return len(kept), failures
 
 
 def read_alignment(path: Path) -> list[Clip]:

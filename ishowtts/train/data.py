@@ -26,10 +26,8 @@ from torch import Tensor
 from ishowtts.model.config import MelConfig, ModelConfig
 
 from .align import Clip, load_audio, read_alignment, sentence_key
+from .vocabulary import VOCABULARY, token_ids
 
-CONSONANTS = tuple("b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh".split())  # noqa: SIM905
-VOWELS = tuple("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())  # noqa: SIM905
-VOCABULARY = ["pau", ".", "?", "!", *CONSONANTS, *(v + s for v in VOWELS for s in "01")]
 BUCKETS = (192, 256, 320, 384, 512, 768, 1280)  # frames
 PAIRED = 0.25  # chance that another clip is laid behind the ones a row already has
 HELD_OUT = 24  # one sentence in so many
@@ -66,7 +64,8 @@ class Dataset:
     """Aligned clips in memory.
 
     `mels` [sum of frames, n_mels] and `sound` [sum of samples] (int16) hold the clips one after another;
-    clip k has frames [mel_at[k], mel_at[k+1]).
+    clip k has frames [mel_at[k], mel_at[k+1]). `known` are the tokens that this speech, or the voice that is fine-tuned,
+    has taught.
     """
 
     clips: list[Clip]
@@ -79,6 +78,7 @@ class Dataset:
     frames: list[npt.NDArray[np.int64]]
     train: list[int]
     held_out: list[int]
+    known: set[int]
 
     def mel(self, k: int) -> npt.NDArray[np.float32]:
         """Log-mel of clip k, [T,n_mels], not standardised."""
@@ -92,17 +92,17 @@ class Dataset:
         """Mel frames of clip k."""
         return int(self.mel_at[k + 1] - self.mel_at[k])
 
-    def one_take_each(self) -> list[int]:
-        """Held-out clips, one of each sentence."""
+    def speakers(self) -> list[str]:
+        """Names of the speakers, in order of appearance."""
+        return list(dict.fromkeys(clip.speaker for clip in self.clips))
+
+    def one_take_each(self, speaker: str) -> list[int]:
+        """Held-out clips of a speaker, one of each sentence."""
         seen: dict[str, int] = {}
         for k in self.held_out:
-            seen.setdefault(sentence_key(self.clips[k].text), k)
+            if self.clips[k].speaker == speaker:
+                seen.setdefault(sentence_key(self.clips[k].text), k)
         return list(seen.values())
-
-
-def token_ids(phones: list[str]) -> npt.NDArray[np.int64]:
-    """Tokens of the graphs: line in the vocabulary + 1 (0 is the filler)."""
-    return np.array([VOCABULARY.index(p) + 1 for p in phones], np.int64)
 
 
 def split(clips: list[Clip]) -> tuple[list[int], list[int]]:
@@ -143,10 +143,12 @@ def build_cache(alignment: Path, out: Path, progress: Callable[[list[Clip]], Ite
     partial.replace(out)
 
 
-def adopt_statistics(work: Path, voice: Path) -> None:
-    """Makes the work folder standardise mels as the voice it is fine-tuned from does."""
+def adopt(work: Path, voice: Path) -> None:
+    """Makes the work folder standardise mels, and know symbols, as the voice it is fine-tuned from does."""
     config = ModelConfig.load(voice / "model.json").mel
-    (work / "statistics.json").write_text(json.dumps([config.mean, config.std]), encoding="utf-8")
+    symbols = (voice / "vocab.txt").read_text(encoding="utf-8").split()
+    base = {"mean": config.mean, "std": config.std, "symbols": symbols}
+    (work / "base.json").write_text(json.dumps(base, ensure_ascii=False), encoding="utf-8")
 
 
 def load(work: Path) -> Dataset:
@@ -163,9 +165,12 @@ def load(work: Path) -> Dataset:
     with np.load(cache) as z:
         mean, std = (float(v) for v in z["statistics"])
         mels, mel_at, sound, sound_at = z["mels"], z["mel_at"], z["sound"], z["sound_at"]
-    if (work / "statistics.json").is_file():
-        mean, std = json.loads((work / "statistics.json").read_text(encoding="utf-8"))
     train, held = split(clips)
+    known = {name for k in train for name in clips[k].phones}
+    if (work / "base.json").is_file():
+        base = json.loads((work / "base.json").read_text(encoding="utf-8"))
+        mean, std = base["mean"], base["std"]
+        known |= set(base["symbols"])
     return Dataset(
         clips,
         MelConfig(mean=mean, std=std),
@@ -177,6 +182,7 @@ def load(work: Path) -> Dataset:
         [np.array(c.frames, np.int64) for c in clips],
         train,
         held,
+        {int(token) for token in token_ids(sorted(known & set(VOCABULARY)))},
     )
 
 
@@ -243,13 +249,15 @@ class Batches:
 
     def _plan(self, epoch: int) -> list[tuple[int, list[list[int]]]]:
         rng = np.random.default_rng((self.seed, epoch))
-        order = [self.clips[i] for i in rng.permutation(len(self.clips))]
+        shuffled = [self.clips[i] for i in rng.permutation(len(self.clips))]
         rows: list[list[int]] = []
-        while order:
-            row = [order.pop()]
-            while order and rng.random() < PAIRED and self._length([*row, order[-1]]) <= BUCKETS[-1]:
-                row.append(order.pop())
-            rows.append(row)
+        for speaker in self.data.speakers():
+            order = [k for k in shuffled if self.data.clips[k].speaker == speaker]
+            while order:
+                row = [order.pop()]
+                while order and rng.random() < PAIRED and self._length([*row, order[-1]]) <= BUCKETS[-1]:
+                    row.append(order.pop())
+                rows.append(row)
         plan: list[tuple[int, list[list[int]]]] = []
         low = 0
         for length in BUCKETS:

@@ -17,6 +17,7 @@ from ishowtts.model.dit import DiT
 from . import data as datasets
 from .data import Batch, Batches, Dataset
 from .loop import Options, Run, prepare
+from .vocabulary import VOCABULARY
 
 DROP_BOTH, DROP_COND = 0.15, 0.35  # shares of rows
 SPAN = (0.6, 1.0)  # share of a row's frames to fill in, when its surroundings are given
@@ -36,7 +37,7 @@ def architecture() -> DiTConfig:
         ff_mult=3,
         text_dim=192,
         conv_layers=2,
-        text_num_embeds=len(datasets.VOCABULARY),
+        text_num_embeds=len(VOCABULARY),
         text_layout="aligned",
     )
 
@@ -126,7 +127,7 @@ def train(options: Options, data: Dataset | None = None, config: DiTConfig | Non
         elif (step + 1) % CURVE_EVERY == 0:
             run.row()
         if run.minutes - scored >= options.score_every:
-            from .score import quick_score
+            from .speaking import quick_score
 
             scored = run.minutes
             run.row(**quick_score(run.ema, data))

@@ -20,6 +20,7 @@ from ishowtts.model.duration import DurationPredictor
 from . import data as datasets
 from .data import PAIRED, Dataset
 from .loop import Options, Run, prepare
+from .vocabulary import VOCABULARY
 
 ROWS = 32
 STEPS = 450
@@ -66,14 +67,15 @@ def train(options: Options, data: Dataset | None = None, config: DurationConfig 
     if options.steps is None:
         options = replace(options, steps=STEPS)
     data = data or datasets.load(options.work)
-    net = DurationPredictor(config or architecture(), len(datasets.VOCABULARY)).to(device)
+    net = DurationPredictor(config or architecture(), len(VOCABULARY)).to(device)
     adam = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=0.05, fused=True)
     run = Run(options.work / "duration", options, {"duration": net}, {"adamw": adam}, "duration", decay=0.99)
     held_tokens, held_frames = (x.to(device) for x in rows_of(data, [[k] for k in data.held_out]))
+    of_speaker = {name: [k for k in data.train if data.clips[k].speaker == name] for name in data.speakers()}
     for step in run.steps():
         rng = np.random.default_rng((options.seed, step, 11))
-        picks = rng.choice(data.train, size=(ROWS, 2))
-        rows = [[int(a), int(b)] if rng.random() < PAIRED else [int(a)] for a, b in picks]
+        picks = [int(k) for k in rng.choice(data.train, size=ROWS)]
+        rows = [[k, int(rng.choice(of_speaker[data.clips[k].speaker]))] if rng.random() < PAIRED else [k] for k in picks]
         tokens, frames = rows_of(data, rows)
         shown = torch.where(torch.from_numpy(rng.random(tokens.shape) < HIDDEN), 0, tokens)
         loss = log_error(net, shown.to(device), frames.to(device))

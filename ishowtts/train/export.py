@@ -1,15 +1,10 @@
-"""Writing a trained voice as a model folder.
-
-Configuration, weights in half precision, vocabulary, reference clip.
-
-A symbol that never occurred in training would speak with a random vector; it borrows the vector of its
-nearest relative instead (the other stress of the same vowel, the full stop for the other closing marks).
-"""
+"""Writing a trained model as a folder: configuration, weights in half precision, vocabulary, its voices with their clips."""
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,38 +21,13 @@ from ishowtts.model.vocos import Vocos
 
 from . import data as datasets
 from . import dit, duration, vocos
-from .data import VOCABULARY, Dataset
+from .align import MARKS
+from .data import Dataset
+from .vocabulary import VOCABULARY, borrow
 
 REFERENCE_SECONDS = (3.0, 4.5)
 # Training joins clips up to 13.6 s; up to this length a chunk is recognised as well as a single sentence.
 CHUNK_SECONDS = 10.0
-
-
-def relatives(seen: set[int]) -> dict[int, int]:
-    """For every token that is not in `seen`: the seen token whose vector it takes."""
-    found: dict[int, int] = {}
-    for i, symbol in enumerate(VOCABULARY):
-        if i + 1 in seen:
-            continue
-        if symbol in ("?", "!"):
-            candidates = ["."]
-        elif symbol[-1] in "01":
-            base = symbol[:-1]
-            swap = {"ah": "ax", "ax": "ah"}.get(base, base)
-            candidates = [base + "1", base + "0", swap + "0", swap + "1"]
-        else:
-            candidates = {"zh": ["sh"], "th": ["dh"], "dh": ["th"]}.get(symbol, [])
-        match = next((VOCABULARY.index(c) + 1 for c in candidates if VOCABULARY.index(c) + 1 in seen), None)
-        if match is not None:
-            found[i + 1] = match
-    return found
-
-
-def borrow(embedding: Tensor, seen: set[int]) -> None:
-    """Fills the rows of unseen tokens in place."""
-    with torch.no_grad():
-        for token, other in relatives(seen).items():
-            embedding[token] = embedding[other]
 
 
 def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -97,9 +67,8 @@ def load_models(work: Path, data: Dataset) -> tuple[DiT, Vocos, DurationPredicto
         if state is not None:
             net.load_state_dict(state)
         net.eval().requires_grad_(False)
-    seen = {int(t) for k in data.train for t in data.tokens[k]}
-    borrow(nets[0].text_embed.text_embed.weight, seen)
-    borrow(nets[2].embed.weight, seen)
+    borrow(nets[0].text_embed.text_embed.weight, data.known)
+    borrow(nets[2].embed.weight, data.known)
     return nets
 
 
@@ -111,25 +80,24 @@ def architecture(data: Dataset, name: str = "demo", prompt: bool = False) -> Mod
         mel=data.config,
         vocos=vocos.architecture(),
         duration=duration.architecture(),
-        text="phones-en",
+        text="phones",
         prompt=prompt,
         chunk_seconds=CHUNK_SECONDS,
     )
 
 
-def choose_reference(data: Dataset, named: str = "") -> int:
-    """The clip `named`, else the training clip of REFERENCE_SECONDS without pauses with the least noise."""
-    if named:
-        found = [k for k, clip in enumerate(data.clips) if clip.id == named]
-        if not found:
-            raise ValueError(f"the alignment holds no clip named {named!r}")
-        return found[0]
+def choose_reference(data: Dataset, speaker: str, named: Sequence[str] = ()) -> int:
+    """The speaker's clip that `named` holds, else a training clip of REFERENCE_SECONDS without pauses with the least noise."""
+    own = [k for k, clip in enumerate(data.clips) if clip.speaker == speaker]
+    for k in own:
+        if data.clips[k].id in named:
+            return k
     rate = data.config.sample_rate
-    best, choice = -np.inf, data.train[0]
-    for k in data.train:
+    best, choice = -np.inf, own[0]
+    for k in sorted(set(own) & set(data.train)):
         clip = data.clips[k]
         seconds = len(data.wave(k)) / rate
-        if not REFERENCE_SECONDS[0] <= seconds <= REFERENCE_SECONDS[1] or "pau" in clip.phones[1:]:
+        if not REFERENCE_SECONDS[0] <= seconds <= REFERENCE_SECONDS[1] or MARKS & set(clip.phones[1:-1]):
             continue
         energy = np.exp(data.mel(k)).sum(axis=1)
         ratio = float(np.log(np.percentile(energy, 90)) - np.log(np.percentile(energy, 3)))
@@ -138,16 +106,18 @@ def choose_reference(data: Dataset, named: str = "") -> int:
     return choice
 
 
-def export(work: Path, out: Path, data: Dataset | None = None, *, prompt: bool = False, reference: str = "") -> None:
-    """Writes a voice folder: configuration, weights, vocabulary, reference clip and its text.
+def export(work: Path, out: Path, data: Dataset | None = None, *, prompt: bool = False, references: Sequence[str] = ()) -> None:
+    """Writes a model folder: configuration, weights, vocabulary, and a voice for each speaker with a clip and its text.
 
-    `reference` names the clip to use; by default `choose_reference` picks one. Files are replaced one by
+    `references` names the clips to use; by default `choose_reference` picks them. Files are replaced one by
     one, each whole. Networks that have not begun training are written with their initial weights.
     """
     data = data or datasets.load(work)
+    unknown = set(references) - {clip.id for clip in data.clips}
+    if unknown:
+        raise ValueError(f"the alignment holds no clip named {sorted(unknown)[0]!r}")
     out.mkdir(parents=True, exist_ok=True)
     nets = load_models(work, data)
-    k = choose_reference(data, reference)
     with tempfile.TemporaryDirectory(dir=out) as folder:
         made = Path(folder)
         config = replace(architecture(data), prompt=prompt)
@@ -155,8 +125,15 @@ def export(work: Path, out: Path, data: Dataset | None = None, *, prompt: bool =
         for net, name in zip(nets, ("dit", "vocos", "duration"), strict=True):
             save_file(half(net.state_dict()), made / f"{name}.safetensors")
         (made / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
-        soundfile.write(made / "reference.flac", data.wave(k), data.config.sample_rate, subtype="PCM_16")
-        (made / "reference.txt").write_text(data.clips[k].text + "\n", encoding="utf-8")
+        voices = []
+        for speaker in data.speakers():
+            k = choose_reference(data, speaker, references)
+            soundfile.write(made / f"{speaker}.flac", data.wave(k), data.config.sample_rate, subtype="PCM_16")
+            clip = data.clips[k]
+            entry = {"id": speaker, "language": clip.language, "audio": f"{speaker}.flac", "text": clip.text}
+            lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in entry.items()]
+            voices.append("".join(("[[voices]]\n", *lines)))
+        (made / "voice.toml").write_text("\n".join(voices), encoding="utf-8")
         for path in made.iterdir():
             path.chmod(0o644)
             path.replace(out / path.name)

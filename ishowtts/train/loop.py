@@ -23,9 +23,13 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from .vocabulary import carry_over
+
 SAVE_EVERY = 90.0  # seconds
 WARM_UP = 300  # steps
 AVERAGE_EVERY = 5  # steps between updates of the moving average
+FINE_TUNING = 0.5  # factor on the learning rates of a run that starts from a voice
+EMBEDDINGS = {"text_embed.text_embed.weight", "embed.weight"}  # rows follow the vocabulary
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Run:
         if (folder / "checkpoint.pt").is_file():
             self._restore()
         elif options.finetune is not None and average is not None:
-            self._adopt(options.finetune / f"{folder.name}.safetensors", average)
+            self._adopt(options.finetune, average)
 
     @property
     def fraction(self) -> float:
@@ -82,9 +86,9 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Factor on every learning rate: warm-up, then cosine down to 2 %."""
+        """Factor on every learning rate: warm-up, then cosine down to 2 %; smaller throughout for fine-tuning."""
         cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.fraction))
-        return min(1.0, (self.step + 1) / WARM_UP) * cosine
+        return min(1.0, (self.step + 1) / WARM_UP) * cosine * (1.0 if self.options.finetune is None else FINE_TUNING)
 
     def steps(self) -> Iterator[int]:
         """Step numbers until the budget is spent or the process is asked to end; saves as it goes."""
@@ -153,16 +157,21 @@ class Run:
         torch.save(state, partial)
         partial.replace(self.folder / "checkpoint.pt")
 
-    def _adopt(self, weights: Path, name: str) -> None:
+    def _adopt(self, voice: Path, name: str) -> None:
         from safetensors.torch import load_file
 
+        weights = voice / f"{self.folder.name}.safetensors"
         state = load_file(weights)
-        for target in (self.modules[name], self.ema):
-            assert target is not None
-            try:
+        mine = self.modules[name].state_dict()
+        try:
+            for table in EMBEDDINGS & state.keys():
+                symbols = (voice / "vocab.txt").read_text(encoding="utf-8").split()
+                state[table] = carry_over(state[table], symbols, mine[table])
+            for target in (self.modules[name], self.ema):
+                assert target is not None
                 target.load_state_dict(state)
-            except RuntimeError as error:
-                raise ValueError(f"{weights} is of another architecture: {error}") from error
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"{weights} is of another architecture: {error}") from error
 
     def _restore(self) -> None:
         state = torch.load(self.folder / "checkpoint.pt", map_location="cpu", weights_only=True)

@@ -1,14 +1,13 @@
-"""Scores of a voice on held-out sentences, beside real recordings of the same sentences.
+"""Scores of the voices on held-out sentences, beside real recordings of the same sentences.
 
-Every variant speaks the same sentences with the same noise; PocketSphinx listens, DistillMOS (if it is
-installed) judges naturalness. Results go to CSV with bootstrap intervals.
+Every variant speaks the same sentences with the same noise. PocketSphinx listens, DistillMOS judges naturalness, Resemblyzer
+compares the speaker with other real clips, PESQ and the mel distance are taken where a variant follows a recording frame by
+frame, and the engine's own checks look for artifacts. Results go to CSV with 95 % bootstrap intervals over sentences.
 """
 
 from __future__ import annotations
 
-import copy
 import csv
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,205 +16,182 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
 
-from ishowtts.model import sampler
-from ishowtts.model.config import MelConfig
 from ishowtts.model.dit import DiT
 from ishowtts.model.duration import DurationPredictor
 from ishowtts.model.vocos import Vocos
-from ishowtts.quality import mos
-from ishowtts.quality.intelligibility import error_rates, transcribe
+from ishowtts.quality import aligned, artifacts, mos, similarity
+from ishowtts.quality.clips import Clip
+from ishowtts.text import phones
 
 from . import data as datasets
-from .align import phones_of
-from .data import Dataset, index_and_phase, token_ids
+from .data import Dataset, log_mel
 from .export import choose_reference, load_models
+from .listen import Listener, rates
+from .speaking import Wave, griffin_lim, predict_frames, prompt_of, sample, speak
+from .vocabulary import token_ids
 
-NFE = 7
+REAL = "real recordings"
+RESAMPLES = 2000
 
-Wave = npt.NDArray[np.float32]
-Frames = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """Speech that comes first: its standardised mel [T,n_mels], tokens and their frames."""
-
-    mel: Tensor
-    tokens: Frames
-    frames: Frames
-
-
-@torch.no_grad()
-def sample(
-    net: DiT,
-    tokens: Frames,
-    frames: Frames,
-    *,
-    prompt: Prompt | None = None,
-    nfe: int = NFE,
-    cfg: float = 2.0,
-    sway: float = -1.0,
-    seed: int = 0,
-) -> Tensor:
-    """Standardised mel [T,n_mels] of new speech only, T = frames.sum()."""
-    if prompt is not None:
-        tokens, frames = np.concatenate((prompt.tokens, tokens)), np.concatenate((prompt.frames, frames))
-    index, phase = index_and_phase(frames)
-    reference = 0 if prompt is None else len(prompt.mel)
-    mel = sampler.sample(
-        net,
-        torch.zeros(1, 0, net.n_mels) if prompt is None else prompt.mel[None],
-        torch.from_numpy(tokens)[None],
-        [reference],
-        [len(index)],
-        torch.randn(1, len(index), net.n_mels, generator=torch.Generator().manual_seed(seed)),
-        nfe=nfe,
-        cfg=cfg,
-        sway=sway,
-        index=torch.from_numpy(index)[None],
-        phase=torch.from_numpy(phase)[None],
-    )
-    return mel[0, reference:]
-
-
-@torch.no_grad()
-def predict_frames(net: DurationPredictor, tokens: Frames) -> Frames:
-    """Frames of every token, at least one, rounded so that the total keeps its fraction."""
-    exact = net(torch.from_numpy(tokens)[None])[0].exp().double().clamp(min=1).cumsum(0).round().long()
-    frames: Frames = np.diff(exact.numpy(), prepend=0).clip(min=1)
-    return frames
-
-
-@torch.no_grad()
-def speak(vocos: Vocos, mel: Tensor, config: MelConfig) -> Wave:
-    """Sound of a standardised mel [T,n_mels]."""
-    out: Wave = vocos((mel * config.std + config.mean).T[None])[0].numpy()
-    return out
-
-
-def griffin_lim(mel: Tensor, config: MelConfig, rounds: int = 30) -> Wave:
-    """Sound of a standardised mel without a vocoder."""
-    magnitude = torch.exp(mel * config.std + config.mean)
-    magnitude = (magnitude @ torch.linalg.pinv(datasets.mel_filters(config))).clamp(min=1e-7).T ** 1.1
-    window = torch.hann_window(config.n_fft)
-    phase = torch.polar(
-        torch.ones_like(magnitude),
-        6.28 * torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(0)),
-    )
-    for _ in range(rounds):
-        wave = torch.istft(magnitude * phase, config.n_fft, config.hop, window=window)
-        spectrum = torch.stft(wave, config.n_fft, config.hop, window=window, return_complex=True)
-        phase = spectrum / spectrum.abs().clamp(min=1e-8)
-    wave = torch.istft(magnitude * phase, config.n_fft, config.hop, window=window)
-    return (wave / wave.abs().max() * 0.7).numpy()
-
-
-def quick_score(net: nn.Module, data: Dataset, count: int = 12) -> dict[str, float]:
-    """Error rates of some held-out sentences with their recorded durations, through Griffin-Lim."""
-    assert isinstance(net, DiT)
-    net = copy.deepcopy(net).cpu().eval()
-    clips = data.one_take_each()[:count]
-    heard = [
-        transcribe(griffin_lim(sample(net, data.tokens[k], data.frames[k]), data.config), data.config.sample_rate) for k in clips
-    ]
-    rates = error_rates([data.clips[k].text for k in clips], heard)
-    return {name: value[0] for name, value in rates.items()}
-
-
-def prompt_of(data: Dataset, clip: int) -> Prompt:
-    """A training clip as a prompt."""
-    mel = torch.from_numpy((data.mel(clip) - data.config.mean) / data.config.std)
-    return Prompt(mel, data.tokens[clip], data.frames[clip])
+Grid = list[tuple[float, float, int, bool]]
+Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to speak the held-out sentences."""
+    """One way to speak a held-out clip; `follows`: frame by frame as recorded."""
 
     name: str
     make: Callable[[int], Wave]
+    follows: bool = False
 
 
 def variants(
     data: Dataset,
-    dit: DiT,
-    vocos: Vocos,
-    durations: DurationPredictor,
-    grid: list[tuple[float, float, int, bool]],
-    reference: str = "",
+    speaker: str,
+    nets: tuple[DiT, Vocos, DurationPredictor],
+    grid: Grid,
+    references: list[str],
 ) -> list[Variant]:
     """Real recordings, copy-synthesis, and the model at every (cfg, sway, nfe, prompt) of `grid`."""
-    config = data.config
-    prompt = prompt_of(data, choose_reference(data, reference))
+    config, (dit, vocos, durations) = data.config, nets
+    prompt = prompt_of(data, choose_reference(data, speaker, references))
 
-    def copied(k: int) -> Wave:
-        return speak(vocos, torch.from_numpy((data.mel(k) - config.mean) / config.std), config)
+    def standard(k: int) -> torch.Tensor:
+        return torch.from_numpy((data.mel(k) - config.mean) / config.std)
 
     def spoken(k: int, cfg: float, sway: float, nfe: int, with_prompt: bool, recorded: bool) -> Wave:
-        tokens = token_ids([name for name, _ in phones_of(data.clips[k].text)])
+        tokens = token_ids(phones.symbols(data.clips[k].text, data.clips[k].language))
         frames = predict_frames(durations, tokens)
         if recorded:
             tokens, frames = data.tokens[k], data.frames[k]
         mel = sample(dit, tokens, frames, prompt=prompt if with_prompt else None, nfe=nfe, cfg=cfg, sway=sway, seed=k)
         return speak(vocos, mel, config)
 
-    made = [Variant("real", data.wave), Variant("real, our vocoder", copied)]
+    made = [
+        Variant(REAL, data.wave),
+        Variant("recordings through this Vocos", lambda k: speak(vocos, standard(k), config), True),
+        Variant("recordings through Griffin-Lim", lambda k: griffin_lim(standard(k), config), True),
+    ]
     for cfg, sway, nfe, with_prompt in grid:
-        name = f"{'prompt' if with_prompt else 'no prompt'}, cfg {cfg:g}, sway {sway:g}, nfe {nfe}"
+        name = f"{'prompt, ' if with_prompt else ''}cfg {cfg:g}, sway {sway:g}, nfe {nfe}"
         made.append(
             Variant(
-                name,
+                f"voice, {name}",
                 lambda k, a=cfg, b=sway, c=nfe, d=with_prompt: spoken(k, a, b, c, d, False),  # type: ignore[misc]
             )
         )
     cfg, sway, nfe, with_prompt = grid[0]
-    made.append(
-        Variant(
-            f"recorded durations, cfg {cfg:g}, nfe {nfe}",
-            lambda k: spoken(k, cfg, sway, nfe, with_prompt, True),
-        )
-    )
+    made.append(Variant("voice, durations of the recordings", lambda k: spoken(k, cfg, sway, nfe, with_prompt, True)))
     return made
+
+
+def interval(values: Values, beside: Values | None = None) -> tuple[float, float, float]:
+    """Mean of the values, or its ratio to the mean of `beside` (paired), with its 95 % interval."""
+    picks = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    means, mean = values[picks].mean(axis=1), float(values.mean())
+    if beside is not None:
+        means, mean = means / beside[picks].mean(axis=1), mean / float(beside.mean())
+    low, high = np.percentile(means, [2.5, 97.5])
+    return mean, float(low), float(high)
+
+
+def _mel_distance(data: Dataset, k: int, wave: Wave) -> float:
+    mel = torch.from_numpy(data.mel(k))
+    again = log_mel(torch.from_numpy(wave)[None], data.config)[0]
+    n = min(len(mel), len(again))
+    return float((again[:n] - mel[:n]).abs().mean())
+
+
+class Judge:
+    """What is measured of a speaker's variants; the real clips of all speakers are the yardstick."""
+
+    def __init__(self, data: Dataset, speaker: str, clips: dict[str, list[int]]) -> None:
+        self.data, self.clips, self.rate = data, clips[speaker], data.config.sample_rate
+        self.texts = [data.clips[k].text for k in self.clips]
+        self.listener = Listener(data.clips[self.clips[0]].language, self.texts)
+        self.real: Values | None = None  # naturalness of the recordings
+        self.own: Values | None = None
+        self.others: dict[str, Values] = {}
+        if similarity.available():
+            embed = similarity.embedder()
+            found = {s: np.stack([embed(Clip(str(k), data.wave(k), self.rate)) for k in own]) for s, own in clips.items()}
+            self.own = found[speaker].astype(np.float64)
+            self.others = {s: e.astype(np.float64) for s, e in found.items() if s != speaker}
+
+    def __call__(self, variant: Variant, waves: list[Wave]) -> dict[str, object]:
+        """One row of the table."""
+        row: dict[str, object] = {"variant": variant.name, "sentences": len(waves)}
+
+        def put(name: str, value: tuple[float, float, float]) -> None:
+            row.update({name: round(value[0], 4), f"{name}_low": round(value[1], 4), f"{name}_high": round(value[2], 4)})
+
+        for name, value in rates(self.listener.errors(self.texts, waves, self.rate)).items():
+            put(name, value)
+        if mos.available():
+            opinions = np.array([mos.opinion(w, self.rate) for w in waves])
+            self.real = opinions if variant.name == REAL else self.real
+            put("mos", interval(opinions))
+            put("mos_of_real", interval(opinions, self.real))
+        if self.own is not None:
+            self._compare(waves, put, row)
+        if variant.follows:
+            pairs = list(zip(self.clips, waves, strict=True))
+            put("mel_distance", interval(np.array([_mel_distance(self.data, k, w) for k, w in pairs])))
+            put("pesq", interval(np.array([self._pesq(k, w) for k, w in pairs])))
+        wrong = [artifacts.faults(artifacts.find(w, self.rate), self.rate) for w in waves]
+        row["faulty"] = sum(map(bool, wrong))
+        row["faults"] = " ".join(sorted({name.replace(" ", "-") for names in wrong for name in names}))
+        row["seconds"] = round(sum(map(len, waves)) / self.rate, 1)
+        return row
+
+    def _pesq(self, k: int, wave: Wave) -> float:
+        return aligned.pesq(Clip("made", wave, self.rate), Clip("real", self.data.wave(k), self.rate))
+
+    def _compare(self, waves: list[Wave], put: Callable[[str, tuple[float, float, float]], None], row: dict[str, object]) -> None:
+        """Cosine to the speaker's other recordings (never the same sentence), and the nearest other speaker's."""
+        assert self.own is not None
+        embed = similarity.embedder()
+        made = np.stack([embed(Clip("made", w, self.rate)) for w in waves]).astype(np.float64)
+        cosines = made @ self.own.T
+        same = (cosines.sum(axis=1) - np.diag(cosines)) / (len(waves) - 1)
+        put("similarity", interval(same))
+        if self.others:
+            other = np.max([(made @ e.T).mean(axis=1) for e in self.others.values()], axis=0)
+            put("similarity_other", interval(other))
+            row["nearer_to_other"] = int((other >= same).sum())
 
 
 def score(
     work: Path,
     out: Path,
-    grid: list[tuple[float, float, int, bool]],
+    grid: Grid,
     *,
-    sentences: int = 52,
-    mos_clips: int = 20,
-    reference: str = "",
+    sentences: int = 60,
+    references: list[str] | None = None,
     samples: Path | None = None,
     progress: Callable[[list[Any]], Iterator[Any]] | None = None,
 ) -> list[dict[str, object]]:
-    """Scores every variant on held-out sentences, one take each, and writes the CSV `out`."""
+    """Scores every variant on held-out sentences of every speaker, one take each, and writes the CSV `out`."""
     data = datasets.load(work)
-    clips = data.one_take_each()[:sentences]
-    texts = [data.clips[k].text for k in clips]
-    judged = mos_clips > 0 and mos.available()
-    rate = data.config.sample_rate
+    nets = load_models(work, data)
+    clips = {speaker: data.one_take_each(speaker)[:sentences] for speaker in data.speakers()}
+    clips = {speaker: own for speaker, own in clips.items() if len(own) > 1}
+    if not clips:
+        raise ValueError("no speaker has two held-out sentences to be scored on")
+    todo = [(speaker, v) for speaker in clips for v in variants(data, speaker, nets, grid, references or [])]
+    judges = {speaker: Judge(data, speaker, clips) for speaker in clips}
     rows: list[dict[str, object]] = []
-    todo = variants(data, *load_models(work, data), grid, reference)
-    for variant in progress(todo) if progress else todo:
-        waves = [variant.make(k) for k in clips]
-        rates = error_rates(texts, [transcribe(w, rate) for w in waves])
-        row: dict[str, object] = {"variant": variant.name, "sentences": len(clips)}
-        for name, (value, low, high) in rates.items():
-            row |= {name: round(value, 4), f"{name}_low": round(low, 4), f"{name}_high": round(high, 4)}
-        if judged:
-            opinions = np.array([mos.opinion(w, rate) for w in waves[:mos_clips]])
-            half_width = 1.96 * opinions.std(ddof=1) / math.sqrt(len(opinions))
-            row |= {"mos": round(float(opinions.mean()), 3), "mos_95": round(float(half_width), 3)}
-        row["seconds"] = round(sum(len(w) for w in waves) / rate, 1)
-        rows.append(row)
+    for speaker, variant in progress(todo) if progress else todo:
+        waves = [variant.make(k) for k in clips[speaker]]
+        rows.append({"speaker": speaker, **judges[speaker](variant, waves)})
         if samples is not None:
-            _write_samples(samples, variant.name, waves[:4], rate)
+            _write_samples(samples / speaker, variant.name, waves[:4], data.config.sample_rate)
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            names = list(dict.fromkeys(name for row in rows for name in row))
+            writer = csv.DictWriter(file, fieldnames=names, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
     return rows

@@ -109,7 +109,7 @@ def train(options: Options, data: Dataset | None = None, config: VocosConfig | N
         "judges": torch.optim.AdamW(judges.parameters(), LEARNING_RATE, betas=(0.8, 0.9), fused=True),
     }
     run = Run(options.work / "vocos", options, {"vocos": net, "judges": judges}, adam, "vocos")
-    clips = data.one_take_each()[:12]
+    clips = [k for speaker in data.speakers() for k in data.one_take_each(speaker)[:12]]
     for step in run.steps():
         real = segments(data, options.seed, step).to(device)
         mel = log_mel(real, data.config)

@@ -30,7 +30,7 @@ def tiny_config(layout: str = "aligned", **changes) -> ModelConfig:
         text_layout=layout, **changes,
     )  # fmt: skip
     duration = DurationConfig(8, 2, 3) if layout == "aligned" else None
-    return ModelConfig("tiny", dit, MEL, VocosConfig(16, 32, 2), duration, "phones-en" if duration else "pinyin")
+    return ModelConfig("tiny", dit, MEL, VocosConfig(16, 32, 2), duration, "phones" if duration else "pinyin")
 
 
 def tiny_model(layout: str = "aligned", **changes) -> LoadedModel:

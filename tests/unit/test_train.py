@@ -16,6 +16,7 @@ import ishowtts
 from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
 from ishowtts.model.dit import DiT
 from ishowtts.model.vocos import Vocos
+from ishowtts.text import phones as front_end
 from ishowtts.train import data as datasets
 from ishowtts.train import dit, duration, export, main, vocos
 from ishowtts.train.align import (
@@ -24,13 +25,14 @@ from ishowtts.train.align import (
     Clip,
     audible_span,
     lay_out,
-    phones_of,
     read_alignment,
     read_metadata,
 )
-from ishowtts.train.data import VOCABULARY, Batches, index_and_phase, log_mel
+from ishowtts.train.data import Batches, index_and_phase, log_mel
 from ishowtts.train.loop import Options
-from ishowtts.train.score import predict_frames, quick_score, sample
+from ishowtts.train.vocabulary import VOCABULARY, borrow
+from ishowtts.voices import model_voices
+from ishowtts.train.speaking import predict_frames, quick_score, sample
 
 torch.set_num_threads(1)
 
@@ -60,6 +62,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         clips.append(
             Clip(
                 path.stem,
+                "tone",
+                "en",
                 str(path),
                 f"sentence {'ab'[k % 2] * k}",
                 0,
@@ -131,7 +135,7 @@ def test_a_recording_is_aligned_and_a_wrong_text_is_not(
     assert "1 clips aligned, 1 left out\n  bad: the text has nothing" in capsys.readouterr().out
     (clip,) = read_alignment(work / "align.jsonl")
     assert clip.id == "good" and clip.phones[0] == "pau" and clip.phones[-1] == "."
-    assert [p for p in clip.phones if p != "pau"] == [p for p, _ in phones_of(text) if p != "pau"]
+    assert [p for p in clip.phones if p != "pau"] == [p for p in front_end.symbols(text) if p != "pau"]
     assert sum(clip.frames) == (clip.end - clip.start) // HOP + 1
     datasets.build_cache(work / "align.jsonl", work / "data.npz")
     assert datasets.load(work).length(0) == sum(clip.frames)
@@ -153,7 +157,7 @@ def test_metadata_errors_name_the_line(tmp_path: Path) -> None:
 
 def test_takes_of_a_sentence_stay_together(work: Path) -> None:
     texts = [f"Sentence number {k}!" for k in range(300)]
-    clips = [Clip(str(i), "", t, 0, 0, 1, [], []) for i, t in enumerate([*texts, *(t.lower()[:-1] for t in texts)])]
+    clips = [Clip(str(i), "tone", "en", "", t, 0, 0, 1, [], []) for i, t in enumerate([*texts, *(t.lower()[:-1] for t in texts)])]
     train, held = datasets.split(clips)
     assert {k % 300 for k in train}.isdisjoint({k % 300 for k in held})
     assert 300 / 24 / 3 < len(held) / 2 < 300 / 24 * 3
@@ -283,14 +287,15 @@ def test_export_then_finetune(work: Path, tmp_path: Path) -> None:
     config = ModelConfig.load(voice / "model.json")
     assert config.dit == DIT and config.prompt is False and config.mel.std > 0
     assert (voice / "vocab.txt").read_text().split("\n")[:-1] == VOCABULARY
-    assert soundfile.info(voice / "reference.flac").samplerate == SAMPLE_RATE
-    assert (voice / "reference.txt").read_text().startswith("sentence")
+    assert soundfile.info(voice / "tone.flac").samplerate == SAMPLE_RATE
+    (listed,) = model_voices(str(voice))
+    assert (listed.id, listed.language) == ("tone", "en") and listed.text.startswith("sentence")
     (second / "align.jsonl").symlink_to(work / "align.jsonl")
     assert main(["dit", "--work", str(second), "--steps", "0", "--finetune", str(voice)]) == 0
     tuned = export.averaged(second, "dit")
     assert tuned is not None and run.ema is not None
     for name, value in run.ema.state_dict().items():
-        if name != "text_embed.text_embed.weight":
+        if name != "text_embed.text_embed.weight":  # symbols that were never seen borrow a relative's vector
             torch.testing.assert_close(tuned[name], value, atol=2e-3, rtol=2e-3)
     mel = datasets.load(second).config
     assert (mel.mean, mel.std) == (config.mel.mean, config.mel.std)
@@ -311,7 +316,7 @@ def test_finetune_refuses_another_architecture(
 def test_unseen_symbols_borrow_a_relative() -> None:
     seen = {VOCABULARY.index(p) + 1 for p in (".", "ow1", "ax0", "sh")}
     table = torch.arange(len(VOCABULARY) + 1.0)[:, None].clone()
-    export.borrow(table, seen)
+    borrow(table, seen)
     pairs = (("?", "."), ("!", "."), ("ow0", "ow1"), ("ah1", "ax0"), ("zh", "sh"))
     for symbol, source in pairs:
         assert table[VOCABULARY.index(symbol) + 1] == VOCABULARY.index(source) + 1
@@ -346,8 +351,8 @@ def test_sampling_is_seeded_and_shaped() -> None:
 
 def test_quick_score_of_a_model_that_says_nothing(work: Path) -> None:
     rates = quick_score(DiT(DIT), datasets.load(work), count=2)
-    assert set(rates) == {"wer", "cer"}
-    assert rates["wer"] >= 0.5
+    assert set(rates) == {"wer tone", "cer tone"}
+    assert rates["wer tone"] >= 0.5
 
 
 def test_vocoder_distance_is_zero_only_for_itself(work: Path) -> None:

@@ -1,0 +1,122 @@
+"""How a voice in training speaks: the same sampler, with the networks of a work folder instead of a model folder's."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ishowtts.model import sampler
+from ishowtts.model.config import MelConfig
+from ishowtts.model.dit import DiT
+from ishowtts.model.duration import DurationPredictor
+from ishowtts.model.vocos import Vocos
+
+from . import data as datasets
+from .data import Dataset, index_and_phase
+from .listen import Listener, rates
+
+NFE = 7
+
+Wave = npt.NDArray[np.float32]
+Frames = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Speech that comes first: its standardised mel [T,n_mels], tokens and their frames."""
+
+    mel: Tensor
+    tokens: Frames
+    frames: Frames
+
+
+@torch.no_grad()
+def sample(
+    net: DiT,
+    tokens: Frames,
+    frames: Frames,
+    *,
+    prompt: Prompt | None = None,
+    nfe: int = NFE,
+    cfg: float = 2.0,
+    sway: float = -1.0,
+    seed: int = 0,
+) -> Tensor:
+    """Standardised mel [T,n_mels] of new speech only, T = frames.sum()."""
+    if prompt is not None:
+        tokens, frames = np.concatenate((prompt.tokens, tokens)), np.concatenate((prompt.frames, frames))
+    index, phase = index_and_phase(frames)
+    reference = 0 if prompt is None else len(prompt.mel)
+    mel = sampler.sample(
+        net,
+        torch.zeros(1, 0, net.n_mels) if prompt is None else prompt.mel[None],
+        torch.from_numpy(tokens)[None],
+        [reference],
+        [len(index)],
+        torch.randn(1, len(index), net.n_mels, generator=torch.Generator().manual_seed(seed)),
+        nfe=nfe,
+        cfg=cfg,
+        sway=sway,
+        index=torch.from_numpy(index)[None],
+        phase=torch.from_numpy(phase)[None],
+    )
+    return mel[0, reference:]
+
+
+@torch.no_grad()
+def predict_frames(net: DurationPredictor, tokens: Frames) -> Frames:
+    """Frames of every token, at least one, rounded so that the total keeps its fraction."""
+    exact = net(torch.from_numpy(tokens)[None])[0].exp().double().clamp(min=1).cumsum(0).round().long()
+    frames: Frames = np.diff(exact.numpy(), prepend=0).clip(min=1)
+    return frames
+
+
+@torch.no_grad()
+def speak(vocos: Vocos, mel: Tensor, config: MelConfig) -> Wave:
+    """Sound of a standardised mel [T,n_mels]."""
+    out: Wave = vocos((mel * config.std + config.mean).T[None])[0].numpy()
+    return out
+
+
+def griffin_lim(mel: Tensor, config: MelConfig, rounds: int = 30) -> Wave:
+    """Sound of a standardised mel without a vocoder."""
+    magnitude = torch.exp(mel * config.std + config.mean)
+    magnitude = (magnitude @ torch.linalg.pinv(datasets.mel_filters(config))).clamp(min=1e-7).T ** 1.1
+    window = torch.hann_window(config.n_fft)
+    phase = torch.polar(
+        torch.ones_like(magnitude),
+        6.28 * torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(0)),
+    )
+    for _ in range(rounds):
+        wave = torch.istft(magnitude * phase, config.n_fft, config.hop, window=window)
+        spectrum = torch.stft(wave, config.n_fft, config.hop, window=window, return_complex=True)
+        phase = spectrum / spectrum.abs().clamp(min=1e-8)
+    wave = torch.istft(magnitude * phase, config.n_fft, config.hop, window=window)
+    return (wave / wave.abs().max() * 0.7).numpy()
+
+
+def quick_score(net: nn.Module, data: Dataset, count: int = 12) -> dict[str, float]:
+    """Error rates of some held-out sentences of every speaker with their recorded durations, through Griffin-Lim."""
+    assert isinstance(net, DiT)
+    net = copy.deepcopy(net).cpu().eval()
+    found: dict[str, float] = {}
+    for speaker in data.speakers():
+        clips = data.one_take_each(speaker)[:count]
+        if not clips:
+            continue
+        texts = [data.clips[k].text for k in clips]
+        waves = [griffin_lim(sample(net, data.tokens[k], data.frames[k]), data.config) for k in clips]
+        counts = Listener(data.clips[clips[0]].language, texts).errors(texts, waves, data.config.sample_rate)
+        found |= {f"{name} {speaker}": value[0] for name, value in rates(counts).items()}
+    return found
+
+
+def prompt_of(data: Dataset, clip: int) -> Prompt:
+    """A training clip as a prompt."""
+    mel = torch.from_numpy((data.mel(clip) - data.config.mean) / data.config.std)
+    return Prompt(mel, data.tokens[clip], data.frames[clip])
