@@ -152,10 +152,11 @@ def _vowel(word: str, groups: list[re.Match[str]], i: int, stress: int, stem: in
 
 # (letters, what must follow, phones); the first that fits wins.
 _CONSONANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("tsch", "", ("t", "sch")), ("dsch", "", ("d", "zh")), ("sch", "", ("sch",)), ("chs", "", ("k", "s")),
-    ("tion", "", ("t", "s", "j")), ("tz", "", ("t", "s")), ("dt", "", ("t",)), ("ck", "", ("k",)), ("ph", "", ("f",)), ("th", "", ("t",)),
-    ("pf", "", ("p", "f")), ("qu", "", ("k", "v")), ("rh", "", ("r",)), ("nk", "", ("ng", "k")), ("nx", "", ("ng", "k", "s")),
-    ("ng", "(?![aeiouäöü]?[aouäöü])", ("ng",)), ("ss", "", ("s",)), ("ß", "", ("s",)), ("zz", "", ("t", "s")),
+    ("tsch", "", ("t", "sch")), ("dsch", "", ("d", "zh")), ("sch", "", ("sch",)), ("chs", "(?!t)", ("k", "s")),
+    ("tion", "", ("t", "s", "j")), ("tz", "", ("t", "s")), ("dt", "", ("t",)), ("ck", "", ("k",)), ("ph", "", ("f",)),
+    ("th", "", ("t",)), ("pf", "", ("p", "f")), ("qu", "", ("k", "v")), ("rh", "", ("r",)), ("nk", "", ("ng", "k")),
+    ("nx", "", ("ng", "k", "s")), ("ng", "(?![aeiouäöü]?[aouäöü])", ("ng",)), ("ss", "", ("s",)), ("ß", "", ("s",)),
+    ("zz", "", ("t", "s")),
     ("z", "", ("t", "s")), ("x", "", ("k", "s")), ("w", "", ("v",)), ("j", "", ("j",)), ("y", "", ("j",)), ("q", "", ("k",)),
 )  # fmt: skip
 _DEVOICED = {"b": "p", "d": "t", "g": "k"}

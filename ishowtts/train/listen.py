@@ -18,14 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ishowtts.quality import intelligibility
-from ishowtts.quality.intelligibility import edits, resample
+from ishowtts.quality.clips import at_rate
+from ishowtts.quality.intelligibility import edits
 from ishowtts.text import german, phones
 
 from .align import sphinx_phone
 
 Wave = npt.NDArray[np.float32]
+Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.float64]
 """[sentences, 4]: word errors, words, character errors, characters."""
+
+RESAMPLES = 2000
+"""Bootstrap samples of the sentences behind every interval."""
 
 
 def plain(text: str, language: str) -> str:
@@ -47,7 +52,7 @@ class Listener:
         if self._decoder is None:
             return intelligibility.transcribe(wave, rate)
         self._decoder.start_utt()
-        pcm = (np.clip(resample(wave, rate, 16000), -1, 1) * 32767).astype("<i2").tobytes()
+        pcm = (np.clip(at_rate(wave, rate, 16000), -1, 1) * 32767).astype("<i2").tobytes()
         self._decoder.process_raw(pcm, full_utt=True)
         self._decoder.end_utt()
         heard = self._decoder.hyp()
@@ -80,11 +85,21 @@ def _decoder(words: Sequence[str]) -> Any:
 
 
 def rates(counts: Counts) -> dict[str, tuple[float, float, float]]:
-    """Word and character error rate ("wer", "cer"), each as (rate, low, high); 95 % by 2,000 bootstrap samples of sentences."""
-    picks = counts[np.random.default_rng(0).integers(len(counts), size=(2000, len(counts)))].sum(axis=1)
+    """Word and character error rate ("wer", "cer"), each as (rate, low, high); 95 % by bootstrap over sentences."""
+    picks = counts[np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))].sum(axis=1)
     out = {}
     for name, at in (("wer", 0), ("cer", 2)):
         low, high = np.percentile(picks[:, at] / picks[:, at + 1], [2.5, 97.5])
         total = counts.sum(axis=0)
         out[name] = (float(total[at] / total[at + 1]), float(low), float(high))
     return out
+
+
+def interval(values: Values, beside: Values | None = None) -> tuple[float, float, float]:
+    """Mean of the values, or its ratio to the mean of `beside` (paired), with its 95 % interval."""
+    picks = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    means, mean = values[picks].mean(axis=1), float(values.mean())
+    if beside is not None:
+        means, mean = means / beside[picks].mean(axis=1), mean / float(beside.mean())
+    low, high = np.percentile(means, [2.5, 97.5])
+    return mean, float(low), float(high)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ishowtts.model.dit import DiT
@@ -27,15 +26,13 @@ from ishowtts.text import phones
 from . import data as datasets
 from .data import Dataset, log_mel
 from .export import choose_reference, load_models
-from .listen import Listener, rates
+from .listen import Listener, Values, interval, rates
 from .speaking import Wave, griffin_lim, predict_frames, prompt_of, sample, speak
 from .vocabulary import token_ids
 
 REAL = "real recordings"
-RESAMPLES = 2000
 
 Grid = list[tuple[float, float, int, bool]]
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -85,16 +82,6 @@ def variants(
     cfg, sway, nfe, with_prompt = grid[0]
     made.append(Variant("voice, durations of the recordings", lambda k: spoken(k, cfg, sway, nfe, with_prompt, True)))
     return made
-
-
-def interval(values: Values, beside: Values | None = None) -> tuple[float, float, float]:
-    """Mean of the values, or its ratio to the mean of `beside` (paired), with its 95 % interval."""
-    picks = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    means, mean = values[picks].mean(axis=1), float(values.mean())
-    if beside is not None:
-        means, mean = means / beside[picks].mean(axis=1), mean / float(beside.mean())
-    low, high = np.percentile(means, [2.5, 97.5])
-    return mean, float(low), float(high)
 
 
 def _mel_distance(data: Dataset, k: int, wave: Wave) -> float:

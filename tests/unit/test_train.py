@@ -30,9 +30,9 @@ from ishowtts.train.align import (
 )
 from ishowtts.train.data import Batches, index_and_phase, log_mel
 from ishowtts.train.loop import Options
+from ishowtts.train.speaking import predict_frames, quick_score, sample
 from ishowtts.train.vocabulary import VOCABULARY, borrow
 from ishowtts.voices import model_voices
-from ishowtts.train.speaking import predict_frames, quick_score, sample
 
 torch.set_num_threads(1)
 
