@@ -288,7 +288,9 @@ static void work_reload(task *t) {
     ishow_status status = config_reload(r->config, &r->answer, &error);
     if (!status) return;
     fault_from_error(&t->fault, &error);
-    if (status != ISHOW_ESTATE && status != ISHOW_ENOMEM && status != ISHOW_EINTERNAL && status != ISHOW_EPYTHON) t->fault.status = 409, t->fault.code = "invalid_config";
+    int defect = status == ISHOW_ENOMEM || status == ISHOW_EINTERNAL || status == ISHOW_EPYTHON;
+    if (defect) t->fault.status = 500, t->fault.code = "internal";
+    else if (status != ISHOW_ESTATE) t->fault.status = 409, t->fault.code = "invalid_config";
     ishow_log(ISHOW_LOG_ERROR, "config", "nothing was changed: %s", error.message);
 }
 

@@ -23,7 +23,7 @@ void fault_from_error(fault *f, const ishow_error *error) {
         {ISHOW_EINVAL, 400, "invalid_request"}, {ISHOW_ELIMIT, 400, "invalid_request"}, {ISHOW_EFORMAT, 400, "invalid_request"},
         {ISHOW_ENOTFOUND, 404, "not_found"},    {ISHOW_EBUSY, 429, "busy"},             {ISHOW_ECANCELLED, 409, "cancelled"},
         {ISHOW_ETIMEOUT, 504, "deadline"},      {ISHOW_EMODEL, 502, "model_failed"},    {ISHOW_EPYTHON, 502, "model_failed"},
-        {ISHOW_ESTATE, 503, "unavailable"},
+        {ISHOW_ESTATE, 503, "unavailable"},     {ISHOW_EIO, 503, "unavailable"},
     };
     /* The engine speaks of its own request; clients know the fields by other names. */
     static const char *const names[][2] = {{"nfe", "nfe_step"}, {"cfg", "cfg_strength"}, {"sway", "sway_sampling_coef"},

@@ -115,6 +115,25 @@ static void voices_are_made_heard_and_removed(void **state) {
     unmake(r, &p);
 }
 
+static void a_disk_that_fails_changes_nothing(void **state) {
+    (void)state;
+    place p;
+    rig *r = make(&p);
+    bytes clip = speech_clip(120), other = speech_clip(200);
+    char command[80];
+    assert_int_equal(status_of(send_form(r, "/api/voices", "bob", TEXT, &clip)), 201);
+    snprintf(command, sizeof command, "rm -r %s/voices", p.root); /* whoever runs this may write anywhere: only a missing folder stops it */
+    assert_int_equal(system(command), 0);
+    reply a = send_form(r, "/api/voices/bob/reference", NULL, NULL, &other);
+    assert_int_equal(a.status, 503);
+    assert_non_null(strstr(a.body, "cannot be stored"));
+    free(a.all);
+    expect(r, GET("/api/voices/bob/reference", ""), 200, "\"override_audio_available\":false");
+    assert_int_equal(status_of(post(r, "/api/tts", "", "{\"text\":\"Hello.\",\"voice_id\":\"bob\"}")), 200);
+    bytes_free(&clip), bytes_free(&other);
+    unmake(r, &p);
+}
+
 static void a_server_without_state_stores_nothing(void **state) {
     (void)state;
     rig *r = rig_ready();
@@ -251,6 +270,7 @@ static void ranges_are_read_as_rfc_9110_says(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(voices_are_made_heard_and_removed),
+        cmocka_unit_test(a_disk_that_fails_changes_nothing),
         cmocka_unit_test(a_server_without_state_stores_nothing),
         cmocka_unit_test(an_upload_is_finished_by_a_drain),
         cmocka_unit_test(uploads_at_once_are_bounded),
