@@ -17,13 +17,14 @@ static void news(void *self) {
     if (e->chat) ishow_chat_wake(e->chat);
 }
 
-static ishow_status start(void *self, const char *text, const char *voice, int urgent, void **clip, ishow_error *error) {
+static ishow_status start(void *self, const char *text, const char *voice, int urgent, int soon, void **clip, ishow_error *error) {
     ishow_chat_engine *e = self;
     ishow_request request = e->sampling;
     ishow_utterance *u = NULL;
     request.text = text;
     request.voice = voice ? voice : e->default_voice;
     request.priority = urgent;
+    request.early = soon;
     ishow_status status = ishow_engine_submit(e->engine, &request, news, e, &u, error);
     *clip = u;
     return status;

@@ -20,8 +20,9 @@ void fake_synth_init(fake_synth *s, fake_clock *clock) {
     s->make_ratio = 0.1;
 }
 
-static ishow_status start(void *self, const char *text, const char *voice, int urgent, void **clip, ishow_error *error) {
+static ishow_status start(void *self, const char *text, const char *voice, int urgent, int soon, void **clip, ishow_error *error) {
     fake_synth *s = self;
+    (void)soon;
     if (s->busy > 0) {
         s->busy--;
         error->status = ISHOW_EBUSY;
