@@ -53,6 +53,7 @@ _ROOMS = {  # commands with a parser of their own: module with `main(arguments, 
     "train": ("ishowtts.train", "train", "train a voice from recordings"),
     "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
     "sweep": ("ishowtts.sweep.command", "quality", "compare settings: quality against speed"),
+    "daily": ("ishowtts.daily.command", "quality", "quick, extended, benchmark, warm-up, samples, regression, profile, doctor"),
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ishowtts.errors import ConfigError
 from ishowtts.options import Parser
 
-from . import clips, report, sources
+from . import baseline, clips, report, sources
 from .clips import Clip
 from .measure import GROUPS, Judges, Row, Scorer, table
 
@@ -29,6 +29,8 @@ def parser(prog: str) -> Parser:
     p.add_argument("--json", metavar="FILE", help="write all figures; - is standard output, in place of the table")
     p.add_argument("--csv", metavar="FILE", help="write one row a clip")
     p.add_argument("--html", metavar="FILE", help="write a page with players, spectrograms and plots")
+    p.add_argument("--baseline", metavar="FILE", type=Path, help="compare with this baseline: status 1 when something is worse")
+    p.add_argument("--store", action="store_true", help="write the baseline instead of comparing with it")
     p.add_argument("--key", help="API key of the server")
     p.add_argument("--model", default="demo", help="what speaks when there is no source (default: %(default)s)")
     p.add_argument("--precision", help="of that model")
@@ -46,9 +48,8 @@ def _spoken(options: argparse.Namespace, sentences: dict[str, str]) -> Iterator[
     from ishowtts.engine import Engine
 
     chosen: dict[str, Any] = {} if options.nfe is None else {"nfe": options.nfe}
-    with Engine.load(options.model, precision=options.precision, compile="off") as engine:
-        for clip, seconds in sources.from_engine(engine, sentences, **chosen):
-            yield clip, {"cpu": seconds / clip.seconds}
+    with Engine.load(options.model, precision=options.precision, threads=1, compile="off") as engine:
+        yield from baseline.spoken(engine, sentences, **chosen)
 
 
 def _gathered(options: argparse.Namespace, said: dict[str, str]) -> Iterator[tuple[Clip, Row]]:
@@ -67,6 +68,11 @@ def run(options: argparse.Namespace) -> int:
     for path in (options.json, options.csv, options.html):
         if path not in (None, "-") and not Path(path).absolute().parent.is_dir():
             raise ConfigError(f"there is no folder {Path(path).absolute().parent} to write to", field="output")
+    if options.store and not options.baseline:
+        raise ConfigError("--store needs --baseline FILE", field="baseline")
+    if options.store and not options.baseline.absolute().parent.is_dir():
+        raise ConfigError(f"there is no folder {options.baseline.absolute().parent} to write to", field="baseline")
+    stored = baseline.load(options.baseline) if options.baseline and not options.store else None
     said = sources.texts(options.texts) if options.texts else {}
     sources.gather(options.source, said)  # a wrong path should not cost the loading of the judges
     voice, recordings = sources.recordings(options.reference)
@@ -88,7 +94,15 @@ def run(options: argparse.Namespace) -> int:
     if options.json and options.json != "-":
         _write(options.json, report.as_json(rows, scorer.missing) + "\n")
     print(report.as_json(rows, scorer.missing) if options.json == "-" else report.text(rows, scorer.missing))
-    return 0
+    if options.store:
+        baseline.store(options.baseline, rows, heard)
+        print(f"stored {len(rows)} clips in {options.baseline}", file=sys.stderr)
+    alarms = baseline.compare(stored, rows, heard) if stored is not None else []
+    for alarm in alarms:
+        print(f"{alarm.kind}: {alarm.sentence}", file=sys.stderr)
+    if stored is not None and not alarms:
+        print(f"nothing is worse than in {options.baseline}", file=sys.stderr)
+    return 1 if alarms else 0
 
 
 def main(arguments: Sequence[str], prog: str = "ishowtts quality") -> int:

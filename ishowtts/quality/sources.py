@@ -1,23 +1,18 @@
-"""Where clips come from: files, folders, a running server, or the engine in this process."""
+"""Where clips come from: files, folders, a running server."""
 
 from __future__ import annotations
 
 import json
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ishowtts.errors import ConfigError, IshowError
 
 from . import clips
 from .clips import Clip
-
-if TYPE_CHECKING:
-    from ishowtts.engine import Engine
 
 SENTENCES = Path(__file__).parent / "sentences.txt"
 URL_SECONDS = 300.0
@@ -92,16 +87,6 @@ def from_url(url: str, sentences: dict[str, str], key: str | None = None) -> Ite
         if not kind.startswith("audio/"):
             raise IshowError(f"{url} answers {kind}, not audio: is this an iShowTTS server?", status="EFORMAT", field="source")
         yield clips.decode(data, name, text)
-
-
-def from_engine(
-    engine: Engine, sentences: dict[str, str], voice: str | None = None, **options: Any
-) -> Iterator[tuple[Clip, float]]:
-    """All sentences spoken by an engine, seed 0 up, each with the processor seconds that it took."""
-    for seed, (name, text) in enumerate(sentences.items()):
-        before = time.process_time()
-        speech = engine.speak(text, voice, **{"seed": seed, **options})
-        yield Clip(name, speech.samples, speech.sample_rate, text), time.process_time() - before
 
 
 def recordings(source: str | None) -> tuple[Clip | None, dict[str, Path]]:

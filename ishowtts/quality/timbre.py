@@ -83,7 +83,11 @@ def warp(a: Array, b: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 def distortion(clip: Clip, reference: Clip) -> float:
     """Mel-cepstral distortion in dB of two clips of the same words; 0 for the same clip."""
-    a, b = cepstra(clip), cepstra(reference)
+    return cepstral_distance(cepstra(clip), cepstra(reference))
+
+
+def cepstral_distance(a: Array, b: Array) -> float:
+    """The same from the cepstra of both."""
     i, j = warp(a, b)
     return float(10 / np.log(10) * np.sqrt(2) * np.linalg.norm(a[i] - b[j], axis=1).mean())
 

@@ -92,11 +92,11 @@ def verdict(measure: str, row: Mapping[str, Any], limit: Limit) -> tuple[str, in
     return "not enough data", int(min(max(math.ceil(needed) - row["sentences"], 1), 9999))
 
 
-def verdicts(compared: Any, limits: Mapping[str, Limit] = LIMITS) -> Any:
-    """One row a setting: verdict, why (the measures that decided), more (sentences needed; 0 when decided)."""
+def verdicts(compared: Any, baseline: Setting = BASELINE, limits: Mapping[str, Limit] = LIMITS) -> Any:
+    """One row a setting but the baseline: verdict, why (the measures that decided), more (sentences needed; 0 when decided)."""
     pandas = require("pandas", "a comparison")
     rows = []
-    for name, own in compared.groupby("setting", sort=False):
+    for name, own in compared[compared["setting"] != baseline.name].groupby("setting", sort=False):
         judged = {
             row["measure"]: verdict(row["measure"], row, limits[row["measure"]])
             for row in own.to_dict("records")
@@ -108,7 +108,7 @@ def verdicts(compared: Any, limits: Mapping[str, Limit] = LIMITS) -> Any:
                 more = max(judged[measure][1] for measure in why)
                 rows.append({"setting": name, "verdict": outcome, "why": ", ".join(why), "more": more})
                 break
-    return pandas.DataFrame(rows)
+    return pandas.DataFrame(rows, columns=["setting", "verdict", "why", "more"])
 
 
 def pareto(compared: Any, measure: str = "mos") -> list[str]:

@@ -121,7 +121,7 @@ def save(frame: Any, plan: Plan, out: Path) -> str:
     """Write sweep.csv, sweep.parquet, differences.csv, verdicts.csv and report.html into `out`; the table for a terminal."""
     require("pyarrow", "Parquet")
     compared = compare(frame, plan.baseline)
-    judged = verdicts(compared)
+    judged = verdicts(compared, plan.baseline)
     frame.to_csv(out / "sweep.csv", index=False)
     frame.to_parquet(out / "sweep.parquet", index=False)
     compared.to_csv(out / "differences.csv", index=False)

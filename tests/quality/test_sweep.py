@@ -99,7 +99,7 @@ def test_seeds_are_no_new_sentences() -> None:
 def test_verdicts_follow_the_rule() -> None:
     frame = made_up({"fp32, nfe 7": 0.02, "fp32, nfe 5": 0.5, "fp32, nfe 6": 0.19}, 0.3, 30)
     judged = verdicts(compare(frame)).set_index("setting")
-    assert list(judged["verdict"]) == ["accept", "accept", "reject", "not enough data"]
+    assert list(judged["verdict"]) == ["accept", "reject", "not enough data"]
     assert judged.loc["fp32, nfe 6", "more"] > 0 and (judged.drop("fp32, nfe 6")["more"] == 0).all()
     few = verdicts(compare(made_up({"fp32, nfe 7": 0.02}, 0.01, 4))).set_index("setting")
     assert few.loc["fp32, nfe 7", "verdict"] == "not enough data" and few.loc["fp32, nfe 7", "more"] == 6

@@ -1,0 +1,49 @@
+"""What steps and precision cost in quality and give in speed, on thirty sentences: the figures of docs/quality.md.
+
+    python benchmarks/quality.py [--model demo] [--out sweep-out]       # writes benchmarks/results/quality.csv
+
+One sweep, compared with fp32 at 32 steps and again with fp32 at 7. Started again it goes on where it was; the folder then holds
+the page with samples as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from common import write_csv
+
+from ishowtts.model.native import PRECISIONS
+from ishowtts.sweep import Plan, Setting, compare, settings, sweep, verdicts
+from ishowtts.sweep.report import save, text
+
+BASELINES = (Setting(nfe=32), Setting(nfe=7))
+
+
+def main() -> None:
+    """Sweep, compare, write the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="demo")
+    parser.add_argument("--out", default="sweep-out", type=Path)
+    parser.add_argument("--threads", default=1, type=int)
+    args = parser.parse_args()
+    chosen = [*settings(nfe="5,6,7,16,32"), Setting(nfe=7, grid="uniform")]
+    chosen += settings(nfe="6,7", precision=",".join(name for name in PRECISIONS if name != "fp32"))
+    plan = Plan(chosen, model=args.model, threads=args.threads)
+    frame = sweep(plan, args.out)
+    print(save(frame, plan, args.out))
+    rows = []
+    for baseline in BASELINES:
+        compared = compare(frame, baseline)
+        judged = verdicts(compared, baseline)
+        print(f"\ncompared with {baseline.name}\n{text(compared, judged)}")
+        outcome = judged.set_index("setting")[["verdict", "more"]].to_dict("index")
+        for row in compared.to_dict("records"):
+            if row["setting"] != baseline.name:
+                figures = {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
+                rows.append({"compared_with": baseline.name, **figures, **outcome[row["setting"]]})
+    write_csv("quality", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""`ishowtts daily NAME`: small faces over the engine, the measures and the gate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ishowtts._engine import DEFAULTS
+from ishowtts.errors import ConfigError
+from ishowtts.options import Parser
+
+from . import doctor, timing
+
+if TYPE_CHECKING:
+    from ishowtts.engine import Engine
+
+RUNS = 20
+ROUNDS = 3
+
+
+def _engine(options: argparse.Namespace, precision: str | None = None) -> Engine:
+    from ishowtts.engine import Engine
+
+    return Engine.load(options.model, precision=precision or options.precision, threads=options.threads, compile="off")
+
+
+def _about(engine: Engine) -> str:
+    info = engine.info
+    return f"model {info['name']}, backend {info['backend']}, {info['precision']}"
+
+
+def _quick(options: argparse.Namespace) -> int:
+    """A minute: does it speak, how fast, is anything broken, is it understood."""
+    from ishowtts.quality import artifacts
+    from ishowtts.quality.clips import Clip
+    from ishowtts.quality.measure import Scorer
+    from ishowtts.quality.sources import texts
+
+    scorer = Scorer()
+    wrong: list[str] = []
+    with _engine(options) as engine:
+        print(_about(engine))
+        engine.speak("Hello.", seed=0)
+        print(f"{'text':50} {'audio s':>8} {'RTF':>7} {'WER':>6} {'MOS':>6}  wrong")
+        for seed, text in enumerate(list(texts().values())[:6]):
+            before = time.perf_counter()
+            speech = engine.speak(text, seed=seed)
+            wall = time.perf_counter() - before
+            row = scorer(Clip(str(seed), speech.samples, speech.sample_rate, text))
+            found = artifacts.faults(artifacts.find(speech.samples, speech.sample_rate), speech.sample_rate)
+            wrong += found
+            shown = [f"{row[name]:6.2f}" if name in row else f"{'–':>6}" for name in ("wer", "mos")]
+            print(f"{text[:50]:50} {speech.seconds:8.2f} {wall / speech.seconds:7.3f} {' '.join(shown)}  {', '.join(found)}")
+    for why in scorer.missing.values():
+        print(f"not measured: {why}")
+    return 1 if wrong else 0
+
+
+def _extended(options: argparse.Namespace) -> int:
+    """Many runs of one text: mean, median, min, max, standard deviation and coefficient of variation of time and RTF."""
+    if options.runs < 2:
+        raise ConfigError(f"runs must be 2 or more, not {options.runs}", field="runs")
+    with _engine(options) as engine:
+        print(f"{_about(engine)}, {options.runs} runs of {options.text!r}")
+        timing.speak(engine, options.text, 0)
+        runs = [timing.speak(engine, options.text, 0) for _ in range(options.runs)]
+    spreads = {"seconds": timing.spread([run.wall for run in runs]), "RTF": timing.spread([run.rtf for run in runs]),
+               "first audio s": timing.spread([run.first for run in runs])}  # fmt: skip
+    print(timing.spread_table(spreads))
+    if options.json:
+        figures = {name: row._asdict() for name, row in spreads.items()}
+        Path(options.json).write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    return 0
+
+
+def _benchmark(options: argparse.Namespace) -> int:
+    """Every precision that the model can run in, taking turns on three texts."""
+    from contextlib import ExitStack
+
+    from ishowtts.model.native import PRECISIONS
+
+    with ExitStack() as stack:
+        engines = {precision: stack.enter_context(_engine(options, precision)) for precision in PRECISIONS}
+        runs: dict[tuple[str, str], list[timing.Run]] = {}
+        for round_ in range(-1, options.rounds):
+            for name, text in timing.TEXTS.items():
+                for precision, engine in engines.items():
+                    run = timing.speak(engine, text, 0)
+                    if round_ >= 0:  # the first round warms up
+                        runs.setdefault((name, precision), []).append(run)
+        print("\n".join(_about(engine) for engine in engines.values()))
+    print(f"{'text':15} {'precision':13} {'audio s':>8} {'RTF median':>11} {'min':>7} {'max':>7} {'first ms':>9}")
+    for (name, precision), mine in runs.items():
+        rtf = sorted(run.rtf for run in mine)
+        middle = rtf[len(rtf) // 2]
+        first = sorted(run.first for run in mine)[len(mine) // 2]
+        print(f"{name:15} {precision:13} {mine[0].audio:8.2f} {middle:11.3f} {rtf[0]:7.3f} {rtf[-1]:7.3f} {1e3 * first:9.0f}")
+    return 0
+
+
+def _warm_up(options: argparse.Namespace) -> int:
+    """Make what is made once for this machine, and speak once."""
+    from ishowtts.engine import Engine
+
+    before = time.perf_counter()
+    with Engine.load(options.model, precision=options.precision, threads=options.threads, compile="wait") as engine:
+        loaded = time.perf_counter() - before
+        run = timing.speak(engine, timing.TEXTS["chat line"], 0)
+        state, why = engine.compile_state
+        spoken = f"first sentence in {run.wall:.2f} s (real-time factor {run.rtf:.3f})"
+        print(f"{_about(engine)}: ready after {loaded:.1f} s, {spoken}")
+    if state == "failed":
+        print(f"not compiled: {why}", file=sys.stderr)
+    return 0
+
+
+def _quality(options: argparse.Namespace, *arguments: str) -> int:
+    from ishowtts.quality.command import main as quality
+
+    own = ["--model", options.model] + (["--precision", options.precision] if options.precision else [])
+    return quality([*own, *arguments], prog=f"ishowtts daily {options.name}")
+
+
+def _samples(options: argparse.Namespace) -> int:
+    """Sentences to hear and their measures, as one page."""
+    return _quality(options, "--html", options.out)
+
+
+def _regression(options: argparse.Namespace) -> int:
+    """Compare with the baseline; the first run stores it."""
+    path = Path(options.baseline) if options.baseline else _baseline_path(options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _quality(options, "--baseline", str(path), *(["--store"] if options.store or not path.exists() else []))
+
+
+def _baseline_path(options: argparse.Namespace) -> Path:
+    from platformdirs import user_cache_path
+
+    name = "".join(c if c.isalnum() else "-" for c in f"{options.model}-{options.precision or 'auto'}")
+    return user_cache_path("ishowtts") / "baselines" / f"{name}.json"
+
+
+def _profile(options: argparse.Namespace) -> int:
+    """Seconds by stage; a torch profiler trace and a flame graph in a folder."""
+    from . import profile
+
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    with _engine(options) as engine:
+        print(_about(engine))
+        stages = profile.stages(engine, options.text)
+    for name, seconds in stages.items():
+        print(f"{name:6} {1e3 * seconds:9.2f} ms {100 * seconds / stages['total']:6.1f} %")
+    print(profile.trace(options.model, options.text, out / "trace.json"))
+    profile.flame_graph(options.model, options.text, out / "flame.svg")
+    print(f"{out}: trace.json (open in ui.perfetto.dev or chrome://tracing), flame.svg")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    """Look at machine, packages, GPU, model, audio and port, with a cure for each finding."""
+    bad = 0
+    for finding in doctor.examine(options.model, options.port):
+        print(f"{finding.level:5} {finding.what}" + (f"\n      → {finding.cure}" if finding.cure else ""), flush=True)
+        bad += finding.level == "bad"
+    return 1 if bad else 0
+
+
+def _parser(prog: str) -> Parser:
+    parser = Parser(prog=prog, description="The daily work, a command each.")
+    commands = parser.add_subparsers(dest="name", metavar="NAME", required=True)
+
+    def add(name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        p = commands.add_parser(name, help=(run.__doc__ or "").strip().rstrip("."))
+        p.add_argument("--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)")
+        p.add_argument("--precision", help="of the model (default: what suits the processor)")
+        p.add_argument("--threads", type=int, default=0, help="0 takes all cores")
+        p.set_defaults(run=run)
+        return p
+
+    add("quick", _quick)
+    extended = add("extended", _extended)
+    extended.add_argument("--runs", type=int, default=RUNS, help="(default: %(default)s)")
+    extended.add_argument("--json", metavar="FILE", help="write the figures")
+    add("benchmark", _benchmark).add_argument("--rounds", type=int, default=ROUNDS, help="(default: %(default)s)")
+    add("warm-up", _warm_up)
+    add("samples", _samples).add_argument("-o", "--out", default="samples.html", help="page to write (default: %(default)s)")
+    regression = add("regression", _regression)
+    regression.add_argument("--baseline", metavar="FILE", help="(default: one for each model, in the user's cache folder)")
+    regression.add_argument("--store", action="store_true", help="store a new one")
+    profile = add("profile", _profile)
+    profile.add_argument("-o", "--out", default="profile-out", metavar="FOLDER", help="(default: %(default)s)")
+    add("doctor", _doctor).add_argument("--port", type=int, default=DEFAULTS["port"], help="of the server (default: %(default)s)")
+    for p in (extended, profile):
+        p.add_argument("--text", default=timing.TEXTS["chat line"], help="what to say")
+    return parser
+
+
+def main(arguments: Sequence[str], prog: str = "ishowtts daily") -> int:
+    """Run one command line."""
+    options = _parser(prog).parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)

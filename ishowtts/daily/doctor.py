@@ -1,0 +1,133 @@
+"""Whether this machine can do what the program does, and what to do where it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from ishowtts._engine import DEFAULTS
+from ishowtts.errors import IshowError
+
+Level = Literal["good", "note", "bad"]
+MEMORY_MIN = 2 << 30
+DISK_MIN = 2 << 30
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at; `cure` is what to do about it, "" when nothing needs doing."""
+
+    level: Level
+    what: str
+    cure: str = ""
+
+
+def machine() -> Iterator[Finding]:
+    """Processor, memory, disk."""
+    cores = len(os.sched_getaffinity(0))
+    yield Finding("good", f"{cores} cores") if cores > 1 else Finding("note", "1 core", "speech will be slow on one core")
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    text = f"{free / (1 << 30):.1f} GiB of memory free"
+    yield Finding("good", text) if free >= MEMORY_MIN else Finding("note", text, "close other programs before a big model")
+    from platformdirs import user_cache_path
+
+    cache = user_cache_path("ishowtts")
+    place = next(path for path in (cache, *cache.parents) if path.exists())
+    if not os.access(place, os.W_OK):
+        yield Finding("bad", f"{place} cannot be written", f"make {place} writable, or set XDG_CACHE_HOME to another folder")
+    left = shutil.disk_usage(place).free
+    text = f"{left / (1 << 30):.1f} GiB of disk free for compiled models"
+    yield Finding("good", text) if left >= DISK_MIN else Finding("note", text, f"free some space under {place}")
+
+
+def packages() -> Iterator[Finding]:
+    """Python, torch, the extras."""
+    yield Finding("good", f"Python {sys.version.split()[0]}")
+    try:
+        yield Finding("good", f"torch {importlib.metadata.version('torch')}")
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding("bad", "torch is not installed", "pip install ishowtts again, in this environment")
+    for extra, module in (("quality", "pandas"), ("train", "pocketsphinx"), ("api", "fastapi")):
+        if importlib.util.find_spec(module) is None:
+            yield Finding("note", f"the extra {extra} is not installed", f"pip install 'ishowtts[{extra}]'")
+    server = Path(__file__).parents[1] / "bin" / "ishowtts-server"
+    if not server.is_file():
+        yield Finding("bad", "the server was not built", "run scripts/setup, or install a wheel of this platform")
+    from ishowtts.model.compile import check_compiler
+
+    missing = check_compiler()
+    if missing:
+        yield Finding("note", f"models cannot be compiled: {missing}", "apt-get install g++; until then the other backends serve")
+
+
+def gpu() -> Iterator[Finding]:
+    """Whether torch sees the GPU that the machine has."""
+    import torch
+
+    if torch.cuda.is_available():
+        yield Finding("good", f"GPU {torch.cuda.get_device_name(0)}")
+    elif Path("/dev/nvidia0").exists():
+        yield Finding("bad", "there is a GPU that torch does not see", "install the CUDA build of torch and a matching driver")
+    else:
+        yield Finding("note", "no GPU: the processor speaks")
+
+
+def model(name: str) -> Iterator[Finding]:
+    """Whether the model loads and speaks something that is no fault."""
+    from ishowtts.engine import Engine
+    from ishowtts.quality import artifacts
+
+    try:
+        with Engine.load(name, compile="off") as engine:
+            info = engine.info
+            speech = engine.speak("This is a test.", seed=0)
+    except IshowError as error:
+        yield Finding("bad", f"model {name}: {error}", "check model.name and the files it names: ishowtts config check")
+        return
+    yield Finding("good", f"model {name} speaks: {info['backend']} {info['precision']}")
+    wrong = artifacts.faults(artifacts.find(speech.samples, speech.sample_rate), speech.sample_rate)
+    if wrong:
+        cure = "try --precision fp32; then another model"
+        yield Finding("bad", f"model {name} speaks with faults: {', '.join(wrong)}", cure)
+
+
+def audio() -> Iterator[Finding]:
+    """Whether speech can be played here."""
+    from ishowtts.cli import PLAYERS
+
+    player = next((names[0] for names in PLAYERS if shutil.which(names[0])), None)
+    if player:
+        yield Finding("good", f"{player} plays audio")
+    else:
+        yield Finding("note", "no program that plays audio", "apt-get install alsa-utils, or write to files with -o")
+
+
+def ports(port: int = DEFAULTS["port"]) -> Iterator[Finding]:
+    """Whether the server's port is free."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((DEFAULTS["host"], port))
+        except OSError as error:
+            cure = f"stop what listens there (ss -ltnp 'sport = :{port}'), or serve with --port 0"
+            yield Finding("note", f"port {port} is taken: {error.strerror}", cure)
+        else:
+            yield Finding("good", f"port {port} is free")
+
+
+def examine(name: str = "demo", port: int = DEFAULTS["port"]) -> Iterator[Finding]:
+    """Everything, in order; a check that fails itself is a finding."""
+    checks: list[Callable[[], Iterator[Finding]]] = [machine, packages, gpu, lambda: model(name), audio, lambda: ports(port)]
+    for check in checks:
+        try:
+            yield from check()
+        except Exception as error:  # a broken environment breaks in ways nobody listed
+            what = f"a check failed: {type(error).__name__}: {error}"
+            yield Finding("bad", what, "install ishowtts again in a new environment")
