@@ -1,9 +1,9 @@
 """Chat lines a second on one core, in C and in plain Python, and what a hundred connections cost.
 
 Parsing: the timed window holds everything from bytes to a complete message: splitting lines, tags and their escapes, UTF-8,
-roles, emotes and times. Both variants take turns over the same lines, and the time is that of the thread on the processor, so that
-what else runs on the machine matters little; the ratio is what to trust. Memory: private memory of this process before, and with a
-hundred sources over TLS that are live and have read a thousand messages each; the server is another process.
+roles, emotes and times. Both variants take turns over the same lines, and the time is that of the thread on the processor, so
+that what else runs on the machine matters little; the ratio is what to trust. Memory: private memory of this process before, and
+with a hundred sources over TLS that are live and have read a thousand messages each; the server is another process.
 
     python benchmarks/chat_parse.py [--lines 200000] [--rounds 5] [--connections 100]
 """
