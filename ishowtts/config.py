@@ -165,6 +165,13 @@ class ChatSourceConfig(_Section):
     login: Text | None = Field(None, description="whose the token is: Twitch login, Bilibili uid")
     endpoint: Text | None = Field(None, description="another address of the platform")
     ca_file: Text | None = Field(None, description="PEM to trust instead of the system's authorities")
+    connect_seconds: float | None = Field(None, ge=1, le=D["chat_seconds_max"], description="from look-up to joined")
+    heartbeat_seconds: float | None = Field(None, ge=1, le=D["chat_seconds_max"], description="of silence before an own one")
+    reply_seconds: float | None = Field(None, ge=1, le=D["chat_seconds_max"], description="patience after a heartbeat")
+    backoff_seconds: float | None = Field(None, ge=0.1, le=D["chat_seconds_max"], description="first pause after a loss")
+    backoff_max_seconds: float | None = Field(None, ge=0.1, le=D["chat_seconds_max"], description="longest pause")
+    poll_seconds_min: float | None = Field(None, ge=0, le=D["chat_seconds_max"], description="YouTube: between two polls")
+    quota_units: int | None = Field(None, ge=0, le=1 << 40, description="YouTube: of one run; 0: no bound")
 
     def secret(self) -> str | None:
         """The token, wherever it is kept."""

@@ -246,6 +246,9 @@ ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *lo
     copied &= copy(&s->options.login, options->login);
     copied &= copy(&s->options.endpoint, options->endpoint ? options->endpoint : ishow_chat_source_options_default(options->platform).endpoint);
     copied &= copy(&s->options.ca_file, options->ca_file);
+    if (copied && options->platform == ISHOW_CHAT_TWITCH) /* people write logins as they are shown */
+        for (char *p = (char *)(uintptr_t)s->options.channel; *p; p++)
+            if (*p >= 'A' && *p <= 'Z') *p = (char)(*p - 'A' + 'a');
     s->session = calloc(1, s->kind->session_size);
     s->prev = loop->last_source;
     if (s->prev) s->prev->next = s;

@@ -21,8 +21,6 @@ static ishow_status check(const ishow_chat_source_options *o, ishow_error *error
     size_t n = strlen(channel);
     if (!n || n > 50 || strcspn(channel, ",:#&!@") != n)
         return ishow_fail(error, ISHOW_EINVAL, "channel", "channel must be a login of 1 to 50 characters, not %.100s.", o->channel);
-    for (size_t i = 0; i < n; i++)
-        if (channel[i] >= 'A' && channel[i] <= 'Z') return ishow_fail(error, ISHOW_EINVAL, "channel", "channel must be in lower case, not %.100s.", o->channel);
     if (o->token && !o->login) return ishow_fail(error, ISHOW_EINVAL, "login", "login must say whose token it is.");
     if (o->login && strlen(o->login) > 50) return ishow_fail(error, ISHOW_EINVAL, "login", "login may have 50 characters, not %zu.", strlen(o->login));
     return endpoint_check(o, "ircs", "irc", error);

@@ -6,7 +6,7 @@
 
 enum { QUEUE_SHOWN = 200 };
 
-ishow_status danmaku_open(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_server_source *sources, size_t n_sources,
+ishow_status danmaku_open(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_chat_source_options *sources, size_t n_sources,
                           danmaku **out, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     danmaku *d = calloc(1, sizeof *d);

@@ -15,7 +15,7 @@ struct danmaku {
     ishow_journal *journal;     /* NULL: nothing survives */
     ishow_chat_engine *voice;
     ishow_chat *chat;
-    const ishow_server_source *entries; /* borrowed */
+    const ishow_chat_source_options *entries; /* borrowed */
     size_t n_entries;
     ishow_chat_loop *loop;      /* the loop's own, like the next */
     int loop_failed;
@@ -24,7 +24,7 @@ struct danmaku {
     size_t n_connections;
 };
 
-ishow_status danmaku_open(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_server_source *sources, size_t n_sources,
+ishow_status danmaku_open(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_chat_source_options *sources, size_t n_sources,
                           danmaku **out, ishow_error *error);
 void danmaku_close(danmaku *d); /* when the loop has ended, before the engine goes. NULL allowed */
 

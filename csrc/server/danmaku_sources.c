@@ -16,11 +16,11 @@ struct connection {
 static void on_ready(watch *w, uint32_t events) { (void)w, (void)events; } /* danmaku_turn, which follows every wait, looks */
 
 /* The configured entry for a channel: its own, or the platform's for any channel; NULL: none. */
-static const ishow_server_source *entry_for(const danmaku *d, const char *platform, const char *channel) {
-    const ishow_server_source *any = NULL;
+static const ishow_chat_source_options *entry_for(const danmaku *d, ishow_chat_platform platform, const char *channel) {
+    const ishow_chat_source_options *any = NULL;
     for (size_t i = 0; i < d->n_entries; i++) {
-        const ishow_server_source *e = &d->entries[i];
-        if (strcmp(e->platform, platform)) continue;
+        const ishow_chat_source_options *e = &d->entries[i];
+        if (e->platform != platform) continue;
         if (e->channel && !strcasecmp(e->channel, channel)) return e;
         if (!e->channel) any = e;
     }
@@ -28,16 +28,10 @@ static const ishow_server_source *entry_for(const danmaku *d, const char *platfo
 }
 
 static ishow_status connect_source(danmaku *d, ishow_chat_platform platform, const char *channel, const char *token, const char *login, connection **out, ishow_error *error) {
-    const ishow_server_source *e = entry_for(d, ishow_chat_platform_name(platform), channel);
+    const ishow_chat_source_options *e = entry_for(d, platform, channel);
     const ishow_chat_sink sink = ishow_chat_sink_of(d->chat);
-    ishow_chat_source_options o = ishow_chat_source_options_default(platform);
+    ishow_chat_source_options o = e ? *e : ishow_chat_source_options_default(platform);
     o.channel = channel;
-    if (e) {
-        o.token = e->token;
-        o.login = e->login;
-        if (e->endpoint) o.endpoint = e->endpoint;
-        o.ca_file = e->ca_file;
-    }
     if (token) {
         o.token = token;
         o.login = login;
@@ -87,11 +81,10 @@ static int open_loop(danmaku *d) {
     d->on_loop.ready = on_ready;
     if (!http_watch(d->server, ishow_chat_loop_fd(d->loop), EPOLLIN, &d->on_loop)) ishow_log(ISHOW_LOG_ERROR, "chat", "the sockets of the platforms cannot be watched");
     for (size_t i = 0; i < d->n_entries; i++) {
-        const ishow_server_source *e = &d->entries[i];
-        ishow_chat_platform platform;
+        const ishow_chat_source_options *e = &d->entries[i];
         connection *c;
-        if (!e->channel || !ishow_chat_platform_find(e->platform, &platform)) continue;
-        if (connect_source(d, platform, e->channel, NULL, NULL, &c, &error) != ISHOW_OK) ishow_log(ISHOW_LOG_ERROR, "chat", "%s %s is not joined: %s", e->platform, e->channel, error.message);
+        if (e->channel && connect_source(d, e->platform, e->channel, NULL, NULL, &c, &error) != ISHOW_OK)
+            ishow_log(ISHOW_LOG_ERROR, "chat", "%s %s is not joined: %s", ishow_chat_platform_name(e->platform), e->channel, error.message);
     }
     return 1;
 }

@@ -58,7 +58,7 @@ done:
 int ishow_server_port(const ishow_server *s) { return s->port; }
 const char *ishow_server_url(const ishow_server *s) { return s->url; }
 
-ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_server_source *sources,
+ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_chat_source_options *sources,
                                      size_t n_sources, ishow_error *error) {
     return danmaku_open(s, engine, default_voice, options, sources, n_sources, &s->danmaku, error);
 }

@@ -31,10 +31,27 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
     if (!out->sources) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
     for (size_t i = 0; i < out->n_sources; i++) {
         json_t *from = json_array_get(sources, i);
-        const struct { const char *key, **to; } fields[] = {{"platform", &out->sources[i].platform}, {"channel", &out->sources[i].channel}, {"token", &out->sources[i].token},
-                                                            {"login", &out->sources[i].login}, {"endpoint", &out->sources[i].endpoint}, {"ca_file", &out->sources[i].ca_file}};
-        for (size_t k = 0; k < sizeof fields / sizeof *fields; k++) *fields[k].to = json_string_value(json_object_get(from, fields[k].key));
-        if (!out->sources[i].platform) return ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: source %zu has no platform.", i);
+        const char *name = json_string_value(json_object_get(from, "platform"));
+        ishow_chat_platform platform;
+        if (!name || !ishow_chat_platform_find(name, &platform))
+            return ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: source %zu has no platform.", i);
+        ishow_chat_source_options *o = &out->sources[i];
+        *o = ishow_chat_source_options_default(platform);
+        /* What is null stays at the platform's own. */
+        const struct { const char *key, **to; } texts[] = {{"channel", &o->channel}, {"token", &o->token}, {"login", &o->login}, {"endpoint", &o->endpoint}, {"ca_file", &o->ca_file}};
+        const struct { const char *key; double *to; } seconds[] = {
+            {"connect_seconds", &o->connect_seconds}, {"heartbeat_seconds", &o->heartbeat_seconds},         {"reply_seconds", &o->reply_seconds},
+            {"backoff_seconds", &o->backoff_seconds}, {"backoff_max_seconds", &o->backoff_max_seconds}, {"poll_seconds_min", &o->poll_seconds_min}};
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+            json_t *value = json_object_get(from, texts[k].key);
+            if (json_is_string(value)) *texts[k].to = json_string_value(value);
+        }
+        for (size_t k = 0; k < sizeof seconds / sizeof *seconds; k++) {
+            json_t *value = json_object_get(from, seconds[k].key);
+            if (json_is_number(value)) *seconds[k].to = json_number_value(value);
+        }
+        json_t *units = json_object_get(from, "quota_units");
+        if (json_is_integer(units)) o->quota_units = (uint64_t)json_integer_value(units);
     }
     return ISHOW_OK;
 }

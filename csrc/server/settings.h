@@ -18,7 +18,7 @@ typedef struct settings {
     size_t n_voices;
     const char **lists;             /* storage of server's lists */
     ishow_chat_settings *chat;
-    ishow_server_source *sources;
+    ishow_chat_source_options *sources;
     size_t n_sources;
 } settings;
 

@@ -27,7 +27,7 @@ def twitch() -> Iterator[IrcDouble]:
 def server(twitch: IrcDouble, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("chat")
     file = folder / "chat.toml"
-    file.write_text(f'[chat]\nrepeat_seconds = 0\n[[chat.sources]]\nplatform = "twitch"\nendpoint = "{twitch.url}"\n')
+    file.write_text(f'[chat]\nrepeat_seconds = 0\n[[chat.sources]]\nplatform = "twitch"\nendpoint = "{twitch.url}"\nheartbeat_seconds = 1\n')
     running = Server("--config", str(file))
     yield running
     assert running.stop() == 0, "".join(running.log)
@@ -76,10 +76,11 @@ def test_a_channel_is_joined_read_moderated_and_left(server: Server, twitch: Irc
     stream = Stream(server)
     place = {"platform": "twitch", "channel": "somebody"}
     with httpx.Client(base_url=server.url, timeout=60) as http:
-        begun = http.post("/api/danmaku/start", json=place)
+        begun = http.post("/api/danmaku/start", json=place | {"channel": "Somebody"})  # a login in any case
         assert begun.status_code == 202, begun.text
         assert begun.json()["state"] == "connecting"
         until(lambda: [one["state"] for one in connections(server)] == ["live"])
+        until(lambda: twitch.heard("PING"))  # after a second of silence, as configured
         assert http.post("/api/danmaku/start", json=place).json()["state"] == "live"  # not twice
         assert len(connections(server)) == 1
         twitch.say(SAYS.format(id="first", text="Good evening, everybody."))
@@ -107,7 +108,6 @@ def test_a_channel_is_joined_read_moderated_and_left(server: Server, twitch: Irc
         ({"platform": "twitch"}, "missing_field", "channel"),
         ({"channel": "x"}, "missing_field", "platform"),
         ({"platform": "twitch", "channel": "no spaces, please"}, "invalid_request", "channel"),
-        ({"platform": "twitch", "channel": "Somebody"}, "invalid_request", "channel"),
         ({"platform": "bilibili", "channel": "not a number"}, "invalid_request", "channel"),
         ({"platform": "twitch", "channel": 5}, "invalid_type", "channel"),
         ({"platform": "twitch", "channel": "x", "rooms": "y"}, "unknown_field", "rooms"),

@@ -19,7 +19,7 @@ def line(number: int, text: str = "hello", tags: str = "") -> str:
 
 def test_anonymous_reading(certificate: Certificate, listener: Listener) -> None:
     with IrcDouble(certificate) as server:
-        listener.open("twitch", "chan", endpoint=server.url, ca_file=str(certificate.certificate))
+        listener.open("twitch", "#Chan", endpoint=server.url, ca_file=str(certificate.certificate))
         listener.live()
         assert server.lines[0] == "CAP REQ :twitch.tv/tags twitch.tv/commands"
         assert str(server.heard("NICK")).startswith("NICK justinfan")
@@ -184,7 +184,6 @@ def test_logins_take_turns(certificate: Certificate) -> None:
 @pytest.mark.parametrize(
     ("field", "channel", "options"),
     [
-        ("channel", "Chan", {}),
         ("channel", "two words", {}),
         ("channel", "", {}),
         ("channel", "#", {}),

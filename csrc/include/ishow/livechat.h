@@ -164,7 +164,7 @@ int ishow_chat_platform_find(const char *name, ishow_chat_platform *out);
 /* Start from ishow_chat_source_options_default(platform). Strings are copied by open; NULL: none. */
 typedef struct ishow_chat_source_options {
     ishow_chat_platform platform;
-    const char *channel;   /* Twitch: login, with or without '#'; Bilibili: room number; YouTube: video id */
+    const char *channel;   /* Twitch: login, with or without '#', in any case; Bilibili: room number; YouTube: video id */
     const char *token;     /* Twitch: OAuth token, NULL reads anonymously; Bilibili: SESSDATA cookie, NULL reads anonymously;
                               YouTube: API key, needed. Sent over TLS alone, never logged. */
     const char *login;     /* Twitch with a token: whose it is. Bilibili with a token: the numeric uid. */

@@ -67,13 +67,10 @@ ishow_status ishow_server_set_voices(ishow_server *server, ishow_engine *engine,
  * voice of requests that name none. Any thread, once. */
 void ishow_server_ready(ishow_server *server, ishow_engine *engine, const char *default_voice);
 
-/* What a platform's channel is joined with; channel NULL: any that is started over HTTP. The others may be NULL. */
-typedef struct ishow_server_source { const char *platform, *channel, *token, *login, *endpoint, *ca_file; } ishow_server_source;
-
 /* Live chat with this engine, borrowed until ishow_server_drain returns, in default_voice (copied, may be NULL) unless a message has one; once, before ishow_server_ready. Sources (borrowed, too) that
- * name a channel are joined. With a state directory what waits survives the
+ * name a channel are joined; one without is what any channel of its platform is joined with that is started over HTTP. With a state directory what waits survives the
  * process. Fails as ishow_chat_create does. */
-ishow_status ishow_server_open_chat(ishow_server *server, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_server_source *sources,
+ishow_status ishow_server_open_chat(ishow_server *server, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_chat_source_options *sources,
                                      size_t n_sources, ishow_error *error);
 
 /* Reads the configuration again, soon; what comes of it is logged. Any thread. */
