@@ -154,9 +154,10 @@ class Browser:
         """Click a link: the file that the browser wrote, its samples in [-1, 1] and their rate."""
         self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
         link.click()
-        self.wait(lambda: [path for path in folder.iterdir() if path.suffix != ".crdownload" and not path.name.startswith(".")])
-        path = next(folder.iterdir())
-        return path, *_audio.decode(path.read_bytes())
+        whole = lambda: [path for path in folder.iterdir() if path.suffix != ".crdownload" and not path.name.startswith(".")]  # noqa: E731
+        path = self.wait(whole)[0]
+        samples, rate = _audio.decode(path.read_bytes(), min_seconds=0)
+        return path, np.asarray(samples), rate
 
     @contextmanager
     def device(self, *, width: int = 0, **media: str) -> Iterator[None]:

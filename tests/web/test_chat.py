@@ -1,6 +1,8 @@
 """The chat page against a real server: messages by hand, the queue, controls, listening, and coming back after a restart."""
 
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -103,6 +105,33 @@ def test_a_refusal_says_why(page: Browser) -> None:
     page.wait(lambda: page.shown("say-fault"))
     assert "65536" in page.text("say-fault")
     assert all("413" in told for told in page.complaints())
+
+
+def test_connections(browser: Browser, tmp_path: Path) -> None:
+    """A platform that is not there: the connection waits and says so, until it is stopped."""
+    settings = tmp_path / "ishowtts.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = taken.getsockname()[1]
+    settings.write_text(f'[[chat.sources]]\nplatform = "twitch"\nendpoint = "irc://127.0.0.1:{nobody}"\n')
+    server = Server("--config", str(settings))
+    try:
+        open_chat(browser, server)
+        assert browser.shown("sources-empty")
+        browser.write("channel", "not a channel!")
+        browser.find("connect").find_element("css selector", "button").click()
+        browser.wait(lambda: browser.one('[data-error="channel"]').text)
+        assert browser.find("channel").get_attribute("aria-invalid") == "true"
+        assert all("400" in told for told in browser.complaints())
+        browser.write("channel", "somebody")
+        browser.find("connect").find_element("css selector", "button").click()
+        browser.wait(lambda: "twitch · somebody" in browser.text("sources") and "waiting" in browser.text("sources"))
+        assert browser.find("channel").get_attribute("value") == "" and not browser.shown("sources-empty")
+        browser.one("#sources button").click()
+        browser.wait(lambda: browser.shown("sources-empty"))
+        browser.open("about:blank")
+        assert server.stop() == 0
+    finally:
+        server.kill()
 
 
 def test_comes_back_after_a_restart(browser: Browser) -> None:
