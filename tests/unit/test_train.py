@@ -31,7 +31,7 @@ from ishowtts.train.align import (
 from ishowtts.train.data import Batches, index_and_phase, log_mel
 from ishowtts.train.loop import Options
 from ishowtts.train.speaking import predict_frames, quick_score, sample
-from ishowtts.train.vocabulary import VOCABULARY, borrow
+from ishowtts.train.vocabulary import VOCABULARY, borrow, carry_over
 from ishowtts.voices import model_voices
 
 torch.set_num_threads(1)
@@ -112,6 +112,23 @@ def test_layout_keeps_a_frame_for_every_phone() -> None:
     symbols = [("pau", -1), ("t", 0), ("iy1", 0), (".", -1)]
     phones, frames = lay_out(symbols, [("a", [(10, 1), (11, 30)])], 38)
     assert len(phones) == 4 and min(frames) >= 1 and sum(frames) == 38
+
+
+def test_a_glottal_stop_is_the_first_part_of_its_vowel() -> None:
+    symbols = [("de_pau", -1), ("de_q", 0), ("de_i1", 0), ("de_ch", 0), ("de_.", -1)]
+    phones, frames = lay_out(symbols, [("ich", [(20, 30), (50, 10)])], 80)
+    assert phones == ["de_pau", "de_q", "de_i1", "de_ch", "de_."]
+    assert frames[1] == 3 and sum(frames[1:3]) == round(50 * 0.9375) - frames[0]
+
+
+def test_clips_of_two_speakers_are_never_joined(work: Path) -> None:
+    data = datasets.load(work)
+    for k, clip in enumerate(data.clips):
+        object.__setattr__(clip, "speaker", "ab"[k % 2])
+    batches = Batches(data, data.train, 800, 0)
+    rows = [row for epoch in range(4) for _, group in batches._plan(epoch) for row in group]
+    assert any(len(row) > 1 for row in rows)
+    assert all(len({k % 2 for k in row}) == 1 for row in rows)
 
 
 def test_audible_span_trims_and_refuses_silence() -> None:
@@ -321,6 +338,19 @@ def test_unseen_symbols_borrow_a_relative() -> None:
     for symbol, source in pairs:
         assert table[VOCABULARY.index(symbol) + 1] == VOCABULARY.index(source) + 1
     assert table[VOCABULARY.index("b") + 1] == VOCABULARY.index("b") + 1
+
+
+def test_a_longer_vocabulary_keeps_what_was_learnt() -> None:
+    symbols = VOCABULARY[: VOCABULARY.index("de_b")]
+    old = torch.arange(len(symbols) + 1.0)[:, None]
+    made = carry_over(old, symbols, torch.full((len(VOCABULARY) + 1, 1), -1.0))
+    assert torch.equal(made[: len(old)], old)
+    assert made[VOCABULARY.index("de_sch") + 1] == VOCABULARY.index("sh") + 1, "a new symbol begins as its relative"
+    assert (made >= 0).all()
+    with pytest.raises(ValueError, match="'x'"):
+        carry_over(old[:2], ["x"], made)
+    with pytest.raises(ValueError, match="length"):
+        carry_over(old, symbols[:-1], made)
 
 
 def test_half_refuses_what_does_not_fit() -> None:
