@@ -1,11 +1,12 @@
 """Live chat on the real server: what it adds to first audio, and a storm of messages for some minutes.
 
-latency: the window runs from sending the request to the arrival of the first audio, once through POST /api/danmaku/enqueue and the event stream with an
-idle queue, once through POST /api/tts/stream with the same sentence, in turn; the difference is what filter, journal, queue and feed cost. One step of the solver
-keeps the model's own time, and with it the noise, small.
+latency: the window runs from sending the request to the arrival of the first audio, once through POST /api/danmaku/enqueue and
+the event stream with an idle queue, once through POST /api/tts/stream with the same sentence, in turn; the difference is what
+filter, journal, queue and feed cost. One step of the solver keeps the model's own time, and with it the noise, small.
 
-storm: `--rate` messages a second with raids, floods, deletions and lost listeners, for `--minutes`. Every message that was accepted must have been heard, merged,
-deleted, dropped with a reason, or still wait; the order within a priority must be kept; a paid message must not wait for more than twice the running clip.
+storm: `--rate` messages a second with raids, floods, deletions and lost listeners, for `--minutes`. Every message that was
+accepted must have been heard, merged, deleted, dropped with a reason, or still wait; the order within a priority must be kept; a
+paid message must not wait for more than twice the running clip.
 
     python benchmarks/chat.py [--pairs 30] [--minutes 2] [--rate 50]
 """
@@ -31,7 +32,7 @@ from common import write_csv
 import ishowtts
 
 SERVER = Path(ishowtts.__file__).parent / "bin" / "ishowtts-server"
-WORDS = "that was a great play the stream looks good today how do you feel about this game never give up hello again".split()
+WORDS = "that was a great play the stream looks good today how do you feel about this game never give up hello again"
 
 
 class Running:
@@ -41,9 +42,8 @@ class Running:
         self.state = tempfile.TemporaryDirectory()
         settings = [f"server.state_dir={self.state.name}", "model.threads=1", "chat.gap_seconds=0", *options]
         command = [str(SERVER), "--port", "0", *(part for value in settings for part in ("--set", value))]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, "ISHOWTTS_PYTHON": sys.executable}
-        )
+        place = {**os.environ, "ISHOWTTS_PYTHON": sys.executable}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=place)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -51,9 +51,11 @@ class Running:
         self.port = int(line.rsplit(":", 1)[1])
 
     def client(self) -> http.client.HTTPConnection:
+        """A connection of its own."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
 
     def stop(self) -> None:
+        """End it."""
         self.process.terminate()
         self.process.wait(60)
         self.state.cleanup()
@@ -106,6 +108,7 @@ class Listener:
                 name = ""
 
     def lose(self) -> None:
+        """Cut the connection."""
         if self.client.sock is not None:
             self.client.sock.shutdown(2)
 
@@ -142,7 +145,8 @@ def latency(pairs: int) -> list[dict[str, object]]:
             direct = time.perf_counter() - start
             answer.read()
             if n >= 3:
-                rows.append({"pair": n - 3, "chat_ms": round(1e3 * chat, 2), "direct_ms": round(1e3 * direct, 2), "added_ms": round(1e3 * (chat - direct), 2)})
+                figures = {"chat_ms": chat, "direct_ms": direct, "added_ms": chat - direct}
+                rows.append({"pair": n - 3} | {name: round(1e3 * value, 2) for name, value in figures.items()})
         listener.over = True
         listener.lose()
     finally:
@@ -164,12 +168,15 @@ class Storm:
         self.memory: list[float] = []
 
     def message(self, number: int, since: float) -> dict[str, Any]:
+        """What one viewer writes."""
         raid, flood = since % 40 > 30, since % 20 > 17
         who = "flooder" if flood and number % 3 == 0 else f"user{self.dice.randrange(20000 if raid else 2000)}"
-        text = "the raid is here" if raid and number % 3 else " ".join(self.dice.choices(WORDS, k=self.dice.randint(2, 12)))
+        words = " ".join(self.dice.choices(WORDS.split(), k=self.dice.randint(2, 12)))
+        text = "the raid is here" if raid and number % 3 else words
         chance = self.dice.random()
-        priority = "Paid" if chance < 0.004 else "Gift" if chance < 0.0043 else "Moderator" if chance < 0.005 else "Normal"
-        return {"id": f"s{number}", "platform": "storm", "channel": "room", "username": who, "content": text, "priority": priority}
+        priority = "Paid" if chance < 0.001 else "Gift" if chance < 0.0013 else "Moderator" if chance < 0.005 else "Normal"
+        said = {"username": who, "content": text, "priority": priority}
+        return {"id": f"s{number}", "platform": "storm", "channel": "room"} | said
 
     def playing(self, listener: Listener) -> float:
         """Seconds of the clip that plays, 0: none."""
@@ -179,6 +186,7 @@ class Storm:
         return 0.0
 
     def send(self, listener: Listener) -> None:
+        """Everything that happens in the storm."""
         client, control = self.server.client(), self.server.client()
         begun = time.perf_counter()
         number = 0
@@ -210,6 +218,7 @@ class Storm:
             time.sleep(0.005)
 
     def run(self) -> list[dict[str, object]]:
+        """Storm, then add up."""
         try:
             listener = Listener(self.server)
             self.send(listener)
@@ -227,6 +236,7 @@ class Storm:
             self.server.stop()
 
     def report(self, listener: Listener, counts: dict[str, Any]) -> list[dict[str, object]]:
+        """The figures, from what the listener got and what the server counts."""
         ended: set[str] = set()
         newest: dict[str, int] = {}
         breaches, waits, starts = 0, [], 0
@@ -255,14 +265,26 @@ class Storm:
         total = sum(counts[way] for way in ("spoken", "deleted", "skipped", "waiting")) + sum(counts["dropped"].values())
         half = len(self.memory) // 2
         figures: dict[str, object] = {
-            "sent": len(self.sent), "received": counts["received"], "sum_of_ends": total, "accepted": len(self.accepted), "unaccounted": len(unaccounted),
-            "clips": starts, "spoken": counts["spoken"], "deleted": counts["deleted"], "merged": counts["merged"], "breaches_of_order": breaches,
-            "paid_measured": len(waits), "worst_paid_in_running_clips": round(max(waits, default=0.0), 2), "missed_events": missed,
-            "resident_mb_first_half": round(max(self.memory[:half], default=0) / 1e6, 1), "resident_mb_second_half": round(max(self.memory[half:], default=0) / 1e6, 1),
-        }  # fmt: skip
+            "sent": len(self.sent),
+            "received": counts["received"],
+            "sum_of_ends": total,
+            "accepted": len(self.accepted),
+            "unaccounted": len(unaccounted),
+            "clips": starts,
+            "spoken": counts["spoken"],
+            "deleted": counts["deleted"],
+            "merged": counts["merged"],
+            "breaches_of_order": breaches,
+            "paid_measured": len(waits),
+            "worst_paid_in_running_clips": round(max(waits, default=0.0), 2),
+            "missed_events": missed,
+            "resident_mb_first_half": round(max(self.memory[:half], default=0) / 1e6, 1),
+            "resident_mb_second_half": round(max(self.memory[half:], default=0) / 1e6, 1),
+        }
+        figures |= {f"refused_{reason}": n for reason, n in sorted(self.refused.items())}
         if unaccounted or total != counts["received"] or breaches or max(waits, default=0) > 2:
             print(f"not accounted for: {unaccounted[:10]}", file=sys.stderr)
-        return [{"measure": name, "value": value} for name, value in (figures | {f"refused_{r}": n for r, n in sorted(self.refused.items())}).items()]
+        return [{"measure": name, "value": value} for name, value in figures.items()]
 
 
 def main() -> None:

@@ -99,12 +99,14 @@ static void live(world *w, int first) {
         snprintf(a->id, sizeof a->id, "m%d", first + i);
         char text[48];
         snprintf(text, sizeof text, "words of message %d", first + i);
-        ishow_chat_message m = fake_message(a->id, a->id, text);
+        ishow_chat_message m = fake_message(a->id, a->id, text); /* a is gone as soon as it is durable */
         m.priority = (ishow_chat_priority)(i % ISHOW_CHAT_PRIORITIES);
         ishow_chat_verdict v;
         ishow_error error = {0};
         if (ishow_chat_receive(w->chat, &m, &v, durable, a, &error) || !v.accepted) _exit(4);
-        if (i % 40 == 39) ishow_chat_skip(w->chat, a->id);
+        char id[16];
+        snprintf(id, sizeof id, "m%d", first + i);
+        if (i % 40 == 39) ishow_chat_skip(w->chat, id);
         for (int k = 0; k < 4; k++) {
             w->clock.now += 0.05;
             ishow_chat_step(w->chat);
