@@ -41,6 +41,24 @@ class _Defaults(TypedDict):
     drain_seconds: int
     connections_max: int
     connections_per_client: int
+    chat_twitch_url: str
+    chat_bilibili_url: str
+    chat_bilibili_account_url: str
+    chat_youtube_url: str
+    chat_connect_seconds: float
+    chat_heartbeat_seconds: float
+    chat_bilibili_heartbeat_seconds: float
+    chat_reply_seconds: float
+    chat_backoff_seconds: float
+    chat_backoff_max_seconds: float
+    chat_seconds_max: float
+    chat_poll_seconds_min: float
+    chat_quota_units: int
+    chat_line_bytes_max: int
+    chat_frame_bytes_max: int
+    chat_inflate_bytes_max: int
+    chat_logins: int
+    chat_login_seconds: float
     chat_words_max: int
     chat_graphemes_max: int
     chat_queue_max: int

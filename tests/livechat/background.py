@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Self
 
-from conftest import Certificate
+from listening import Certificate
 
 
 class Background:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import brotli
 from background import Background
-from conftest import Certificate
+from listening import Certificate
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from background import Background
-from conftest import Certificate
+from listening import Certificate
 
 
 class IrcDouble(Background):

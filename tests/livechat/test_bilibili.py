@@ -32,9 +32,9 @@ from bilibili_double import (
     super_chat_deletion,
     zipped,
 )
-from conftest import Certificate, Listener
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from listening import Certificate, Listener
 
 from ishowtts._livechat import Decoder, Loop
 from ishowtts.errors import IshowError

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Certificate, Listener
+from listening import Certificate, Listener
 
 CONFIGURATION = """
 [Global]

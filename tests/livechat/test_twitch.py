@@ -6,8 +6,8 @@ import socket
 from typing import Any
 
 import pytest
-from conftest import Certificate, Listener
 from irc_double import IrcDouble
+from listening import Certificate, Listener
 
 from ishowtts._livechat import Loop
 from ishowtts.errors import IshowError

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Certificate, Listener
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from listening import Certificate, Listener
 from youtube_double import CHAT, KEY, VIDEO, YoutubeDouble, discovery, item, text
 
 from ishowtts._livechat import Decoder, Loop

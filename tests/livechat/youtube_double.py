@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import jsonschema_rs
 from background import Background
-from conftest import Certificate
+from listening import Certificate
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
