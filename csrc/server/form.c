@@ -48,11 +48,15 @@ static enum MHD_Result on_field(void *self, enum MHD_ValueKind kind, const char 
     return value->failed ? MHD_NO : MHD_YES;
 }
 
-int form_open(form *f, exchange *x, unsigned allowed, fault *fault) {
-    *f = (form){.allowed = allowed, .fault = fault, .body = x->body};
-    x->body = (bytes){0};
-    f->parser = MHD_create_post_processor(x->connection, BUFFER, on_field, f);
-    return f->parser ? 1 : fault_set(fault, 400, "malformed_form", "Content-Type", "The Content-Type must be multipart/form-data with a boundary.");
+int form_parse(form *f, exchange *x, unsigned allowed, fault *fault) {
+    *f = (form){.allowed = allowed, .fault = fault};
+    struct MHD_PostProcessor *parser = MHD_create_post_processor(x->connection, BUFFER, on_field, f);
+    if (!parser) return fault_set(fault, 400, "malformed_form", "Content-Type", "The Content-Type must be multipart/form-data with a boundary.");
+    int whole = MHD_post_process(parser, (const char *)x->body.data, x->body.n) == MHD_YES;
+    whole = MHD_destroy_post_processor(parser) == MHD_YES && whole;
+    bytes_free(&x->body);
+    if (!fault->status && !whole) fault_set(fault, 400, "malformed_form", "", "The body is not a whole multipart/form-data form.");
+    return !fault->status;
 }
 
 /* Closes a text by NUL: good UTF-8 without NUL, no spaces around it and single ones within. */
@@ -90,13 +94,7 @@ static int check_language(const char *language, fault *fault) {
     return good ? 1 : fault_set(fault, 400, "out_of_range", "language", "language must be a language tag such as en or zh-CN.");
 }
 
-int form_read(form *f, unsigned needed) {
-    int whole = MHD_post_process(f->parser, (const char *)f->body.data, f->body.n) == MHD_YES;
-    whole = MHD_destroy_post_processor(f->parser) == MHD_YES && whole;
-    f->parser = NULL;
-    bytes_free(&f->body);
-    if (f->fault->status) return 0;
-    if (!whole) return fault_set(f->fault, 400, "malformed_form", "", "The body is not a whole multipart/form-data form.");
+int form_check(form *f, unsigned needed) {
     for (int i = 0; i < FIELDS; i++)
         if (needed & fields[i].field & ~f->given) return fault_set(f->fault, 400, "missing_field", fields[i].name, "The form needs a field \"%s\".", fields[i].name);
     if (f->given & FORM_ID && (!finish_text(&f->id, "id", ID_MAX, f->fault) || !check_id((const char *)f->id.data, f->fault))) return 0;
@@ -106,7 +104,5 @@ int form_read(form *f, unsigned needed) {
 }
 
 void form_close(form *f) {
-    if (f->parser) MHD_destroy_post_processor(f->parser);
-    bytes_free(&f->body);
     for (int i = 0; i < FIELDS; i++) bytes_free(value_of(f, i));
 }

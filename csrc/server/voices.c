@@ -131,7 +131,7 @@ static enum MHD_Result change_begin(exchange *x, void (*work)(task *t), int stat
         return respond_fault(x);
     }
     change *c = change_make(x, work, status, answer);
-    if (!c || (fields && !form_open(&c->form, x, fields, &c->task.fault))) {
+    if (!c || (fields && !form_parse(&c->form, x, fields, &c->task.fault))) {
         if (c) x->fault = c->task.fault, change_dispose(&c->task);
         return respond_fault(x);
     }
@@ -143,7 +143,7 @@ static const char *text_of(const form *f, unsigned field, const bytes *value) { 
 static void work_create(task *t) {
     change *c = (change *)(void *)t;
     form *f = &c->form;
-    if (!form_read(f, FORM_ID | FORM_TEXT | FORM_AUDIO)) return;
+    if (!form_check(f, FORM_ID | FORM_TEXT | FORM_AUDIO)) return;
     strcpy(c->id, (const char *)f->id.data); /* within ID_MAX: form.c */
     book_add(c->book, c->engine, c->id, (const char *)f->text.data, text_of(f, FORM_LANGUAGE, &f->language), &f->audio, &t->fault);
 }
@@ -151,7 +151,7 @@ static void work_create(task *t) {
 static void work_override(task *t) {
     change *c = (change *)(void *)t;
     form *f = &c->form;
-    if (!form_read(f, 0)) return;
+    if (!form_check(f, 0)) return;
     if (!(f->given & (FORM_TEXT | FORM_AUDIO))) fault_set(&t->fault, 400, "missing_field", "audio", "The form needs a field \"audio\" or \"text\", or both.");
     else book_override(c->book, c->engine, c->id, text_of(f, FORM_TEXT, &f->text), f->given & FORM_AUDIO ? &f->audio : NULL, &t->fault);
 }

@@ -163,6 +163,30 @@ static void an_upload_is_finished_by_a_drain(void **state) {
     unmake(r, &p);
 }
 
+static void who_leaves_after_sending_has_the_voice(void **state) {
+    (void)state;
+    place p;
+    rig *r = make(&p);
+    bytes clip = speech_clip(120);
+    char path[80];
+    for (int i = 0; i < 20; i++) {
+        char id[24];
+        snprintf(id, sizeof id, "gone-%d", i);
+        bytes all = form_of("/api/voices", id, TEXT, &clip);
+        int fd = dial(r);
+        send_all(fd, (const char *)all.data, all.n);
+        if (i % 2) usleep((useconds_t)(i * 500)); /* at every stage of the work */
+        close(fd);
+        bytes_free(&all);
+        snprintf(path, sizeof path, "GET /api/voices/%s/reference HTTP/1.1\r\nHost: localhost\r\n\r\n", id);
+        int there = 404;
+        for (int k = 0; k < 2000 && there == 404; k++, usleep(5000)) there = status_of(ask(r, path));
+        assert_int_equal(there, 200);
+    }
+    bytes_free(&clip);
+    unmake(r, &p);
+}
+
 static void uploads_at_once_are_bounded(void **state) {
     (void)state;
     place p;
@@ -273,6 +297,7 @@ int main(void) {
         cmocka_unit_test(a_disk_that_fails_changes_nothing),
         cmocka_unit_test(a_server_without_state_stores_nothing),
         cmocka_unit_test(an_upload_is_finished_by_a_drain),
+        cmocka_unit_test(who_leaves_after_sending_has_the_voice),
         cmocka_unit_test(uploads_at_once_are_bounded),
         cmocka_unit_test(a_dripping_upload_is_cut_off),
         cmocka_unit_test(many_change_voices_at_once),
