@@ -54,7 +54,6 @@ struct wire {
     uint32_t watched;           /* epoll events */
     bytes out;
     size_t sent;
-    uint64_t received;
     void *self;
     /* Connected; bytes came (borrowed); it is closed and why. Each may close the wire. */
     void (*opened)(void *self);

@@ -110,7 +110,6 @@ void wire_ready(wire *w, uint32_t events) {
             fail(w, code == CURLE_OK ? "the server closed the connection" : "the connection broke");
             return;
         }
-        w->received += n;
         w->data(w->self, w->loop->scratch, n);
         if (!w->connected || w->task.easy != easy) return; /* closed meanwhile */
     }
