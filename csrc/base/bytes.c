@@ -1,6 +1,7 @@
 /* Own writer instead of a JSON tree: answers carry megabytes of base64 that need not be copied twice, and 64-bit seeds that
  * jansson's signed integers cannot hold. */
 #include "base/bytes.h"
+#include "base/base.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -59,12 +60,18 @@ void bytes_json(bytes *b, const char *text) {
     const char *plain = text; /* start of the run not yet written */
     for (const char *p = text; *p; p++) {
         unsigned char c = (unsigned char)*p;
-        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F) continue;
+        if (c >= 0x80) {
+            const char *next = p;
+            if (ishow_utf8_next(&next) != UINT32_MAX) {
+                p = next - 1;
+                continue;
+            }
+        } else if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F) continue;
         bytes_add(b, plain, (size_t)(p - plain));
         plain = p + 1;
         if (c == '"' || c == '\\') bytes_format(b, "\\%c", c);
         else if (c == '\n') bytes_text(b, "\\n");
-        else bytes_format(b, "\\u%04x", c);
+        else bytes_format(b, "\\u%04x", c < 0x80 ? c : 0xFFFD); /* a client's bytes, or what was cut: an answer is JSON in any case */
     }
     bytes_text(b, plain);
     bytes_add(b, "\"", 1);

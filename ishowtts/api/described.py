@@ -21,6 +21,9 @@ _Clip = Annotated[str, WithJsonSchema({"type": "string", "format": "binary"})]
 _Words = Annotated[str, Field(min_length=1, max_length=D["max_text_chars"])]
 
 
+_Name = Annotated[str, Field(min_length=1)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -77,22 +80,22 @@ class Reloaded(BaseModel):
 class ChatMetadata(BaseModel):
     """What is known besides; further keys are kept out of the way."""
 
-    roles: list[Literal["broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"]] | None = None
-    amount: float | None = Field(None, ge=0, le=1e9)
-    currency: str | None = Field(None, pattern="^[A-Z]{3}$")
-    gift: str | None = None
-    count: int | None = Field(None, ge=0)
-    language: str | None = None
+    roles: list[Literal["broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"]] = []
+    amount: float = Field(0, ge=0, le=1e9)
+    currency: str = Field("USD", pattern="^[A-Z]{3}$")
+    gift: str = ""
+    count: int = Field(0, ge=0, le=2**53)
+    language: str = ""
 
 
 class ChatMessage(_Strict):
     """One message to read aloud."""
 
-    id: str
-    platform: str
-    channel: str
-    username: str
-    content: str
+    id: _Name
+    platform: _Name
+    channel: _Name
+    username: _Name
+    content: _Name
     user_id: str | None = None
     priority: Literal["Gift", "Paid", "Moderator", "Mention", "Normal"] | None = None
     metadata: ChatMetadata | None = None

@@ -51,9 +51,8 @@ class SpeechRequest(BaseModel):
     )
     remove_silence: bool | None = Field(None, description="shortens pauses")
     seed: Annotated[
-        int | None,
+        Annotated[int, Field(ge=0, le=SEED_MAX)] | None,
         BeforeValidator(_seed),
-        Field(ge=0, le=SEED_MAX),
         WithJsonSchema(
             {
                 "anyOf": [

@@ -164,6 +164,14 @@ def test_methods_and_addresses(http: httpx.Client, method: str, path: str, statu
     fault(answer)
 
 
+def test_an_answer_is_json_whatever_the_address_holds(http: httpx.Client) -> None:
+    for name in ("%FF%FE", "%C3", "a" * 63 + "%C3%A9"):
+        for path in (f"/api/voices/{name}/reference", f"/api/tts/{name}"):
+            answer = http.request("DELETE", path)
+            assert answer.status_code in (404, 405, 409)
+            json.loads(answer.content.decode("utf-8"))
+
+
 def test_methods_of_voices(c_server: Server) -> None:  # the harness only lists them
     assert httpx.delete(c_server.url + "/api/voices").headers["allow"] == "GET, HEAD, POST"
 

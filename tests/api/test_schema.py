@@ -1,7 +1,7 @@
 """Both servers against openapi.json by schemathesis: examples, boundaries, random valid and invalid data, and sequences of calls.
 
-What is left out, and why: the WebSocket and the endless stream of chat are no single request and answer; joining and leaving a channel
-would call a platform; `Allow` of /api/tts/ws and /api/tts/stream rightly names DELETE, because both are a request's id as well.
+What is left out, and why: a speech is no resource that stays; the WebSocket and the endless stream of chat are no single request and answer; joining and leaving a channel
+would call a platform; an upload needs a real clip (test_voices.py); `Allow` of /api/tts/ws and /api/tts/stream rightly names DELETE, because both are a request's id as well.
 """
 
 import os
@@ -19,9 +19,9 @@ from ishowtts.api import described
 
 SECONDS = int(os.environ.get("ISHOWTTS_SCHEMATHESIS_SECONDS", "30"))
 EXAMPLES = max(10, SECONDS // 4)
-APART = ("tts_ws", "danmaku_stream", "danmaku_start", "danmaku_stop")
+APART = ("tts_ws", "danmaku_stream", "danmaku_start", "danmaku_stop", "voice_create", "override")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,"
-CHECKS += "negative_data_rejection,positive_data_acceptance,use_after_free,ensure_resource_availability,missing_required_header,unsupported_method"
+CHECKS += "negative_data_rejection,positive_data_acceptance,use_after_free,missing_required_header,unsupported_method"
 
 
 @pytest.fixture(scope="module", params=["c", "harness"])
@@ -35,12 +35,12 @@ def cloning(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.timeout(300 + 2 * SECONDS)
 def test_schemathesis_reports_nothing(cloning: Server, tmp_path: Path) -> None:
-    apart = APART if cloning.kind == "c" else (*APART, *described.NAMES)
+    apart = set(APART if cloning.kind == "c" else (*APART, *described.NAMES))
     command = [sys.executable, "-m", "schemathesis.cli", "run", str(ROOT / "ishowtts/web/openapi.json"), "--url", cloning.url]
     command += ["--seed", "1", "--generation-deterministic", "--generation-allow-x00", "false"]
     command += ["--max-time", str(SECONDS), "--max-examples", str(EXAMPLES), "--mode", "all", "--no-color", "--warnings", "off"]
     command += ["--checks", CHECKS]
-    for name in apart:
+    for name in sorted(apart):
         command += ["--exclude-operation-id", name]
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "schema_hooks", "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240 + 2 * SECONDS)

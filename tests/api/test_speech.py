@@ -117,6 +117,7 @@ def test_a_seed_is_drawn_and_told(http: httpx.Client) -> None:
     again = http.post("/api/tts", json={"text": "Yes.", "nfe_step": 5, "seed": one["seed"]}).json()
     assert again["audio_base64"] == one["audio_base64"]
     assert one["seed"] < 2**53
+    assert http.post("/api/tts", json={"text": "Yes.", "nfe_step": 5, "seed": None}).json()["seed"] != one["seed"]
 
 
 def test_long_text_arrives_in_pieces(http: httpx.Client) -> None:
