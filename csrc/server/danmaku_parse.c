@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "server/danmaku.h"
+#include "server/request.h"
 
 static int take_string(const json_t *value, const char *field, ishow_span *out, fault *f) {
     if (!json_is_string(value)) return fault_type(f, field, "a string", value);
@@ -84,9 +85,10 @@ static int take_metadata(const json_t *value, ishow_chat_message *m, fault *f) {
         m->amount_micros = (int64_t)llround(v * 1e6);
     }
     if (count) {
-        if (!json_is_integer(count)) return fault_type(f, "metadata.count", "a whole number", count);
-        if (json_integer_value(count) < 0) return fault_set(f, 400, "out_of_range", "metadata.count", "metadata.count must be 0 or more, not %lld.", (long long)json_integer_value(count));
-        m->count = (uint64_t)json_integer_value(count);
+        json_int_t v;
+        if (!request_whole(count, "metadata.count", &v, f)) return 0;
+        if (v < 0) return fault_set(f, 400, "out_of_range", "metadata.count", "metadata.count must be 0 or more, not %lld.", (long long)v);
+        m->count = (uint64_t)v;
     }
     return 1;
 }

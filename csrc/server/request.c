@@ -59,8 +59,7 @@ int request_number(const json_t *value, const char *field, double least, double 
     return 1;
 }
 
-/* JSON has one kind of number: 7.0 is as whole as 7. */
-static int take_whole(const json_t *value, const char *field, json_int_t *out, fault *f) {
+int request_whole(const json_t *value, const char *field, json_int_t *out, fault *f) {
     const double real = json_real_value(value); /* 0 unless it is one */
     if (json_is_real(value) && real == floor(real) && fabs(real) <= 9007199254740992.0) *out = (json_int_t)real;
     else if (json_is_integer(value)) *out = json_integer_value(value);
@@ -80,7 +79,7 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
         r->seed = seed;
     } else {
         json_int_t v;
-        if (!take_whole(value, "seed", &v, f)) return 0;
+        if (!request_whole(value, "seed", &v, f)) return 0;
         if (v < 0) return fault_set(f, 400, "out_of_range", "seed", "seed must be between 0 and 18446744073709551615, not %lld.", (long long)v);
         r->seed = (uint64_t)v;
     }
@@ -91,7 +90,7 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
 static int take_rate(const json_t *value, int *out, fault *f) {
     static const int rates[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000};
     json_int_t rate;
-    if (!take_whole(value, "sample_rate", &rate, f)) return 0;
+    if (!request_whole(value, "sample_rate", &rate, f)) return 0;
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         if (rate == rates[i]) {
             *out = rates[i];
@@ -147,7 +146,7 @@ static int take_field(const char *field, const json_t *value, speech *s, fault *
     if (!strcmp(field, "fix_duration")) return json_is_null(value) || request_number(value, field, 0, ISHOW_FIX_DURATION_MAX, &r->fix_duration, f);
     if (!strcmp(field, "nfe_step")) {
         if (json_is_null(value)) return 1;
-        if (!take_whole(value, field, &whole, f) || !request_number(value, field, ISHOW_NFE_MIN, ISHOW_NFE_MAX, &number, f)) return 0;
+        if (!request_whole(value, field, &whole, f) || !request_number(value, field, ISHOW_NFE_MIN, ISHOW_NFE_MAX, &number, f)) return 0;
         r->nfe = (int)number;
         return 1;
     }
