@@ -21,5 +21,11 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
             body[name] = ("Yes. " + body[name])[:CHARACTERS]
     if "opus" in (body.get("format"), body.get("response_format")):
         body.pop("sample_rate", None)  # it takes fewer rates than the others
-    if isinstance(metadata := body.get("metadata"), dict):  # limits in bytes, where a schema counts characters
-        metadata |= {name: metadata[name][:8] for name in ("language", "gift") if isinstance(metadata.get(name), str)}
+    # Limits in bytes, where a schema counts characters.
+    shorten(body, ("id", "platform", "channel", "username", "user_id"))
+    if isinstance(body.get("metadata"), dict):
+        shorten(body["metadata"], ("language", "gift"))
+
+
+def shorten(values: dict[str, Any], names: tuple[str, ...]) -> None:
+    values |= {name: values[name][:8] for name in names if isinstance(values.get(name), str)}
