@@ -10,22 +10,13 @@ static int listener_news(exchange *x) { return ishow_chat_reader_ready(x->waited
 static void listener_hang_up(exchange *x) { (void)x; }
 static void listener_release(exchange *x) { ishow_chat_reader_close(x->waited); }
 
-static ssize_t read_events(void *self, uint64_t position, char *out, size_t most) {
-    exchange *x = self;
-    (void)position;
-    if (x->gone) return MHD_CONTENT_READER_END_WITH_ERROR;
-    size_t n = ishow_chat_reader_text(x->waited, out, most);
-    if (!n) http_wait(x);
-    return (ssize_t)n;
-}
+static int is_ready(void *reader) { return ishow_chat_reader_ready(reader); }
+static size_t read_text(void *reader, char *out, size_t most) { return ishow_chat_reader_text(reader, out, most); }
+static void close_reader(void *reader) { ishow_chat_reader_close(reader); }
 
 static enum MHD_Result listener_resume(exchange *x) {
-    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 * 1024, read_events, x, NULL);
-    if (!response) return MHD_NO;
-    MHD_add_response_header(response, "Content-Type", "text/event-stream");
-    MHD_add_response_header(response, "X-Accel-Buffering", "no");
-    x->phase = PHASE_STREAM;
-    return respond_with(x, 200, response);
+    static const listener_kind kind = {.ready = is_ready, .read = read_text, .release = close_reader};
+    return listener_begin(x, &kind, "text/event-stream");
 }
 
 static const wait_kind listening = {.endless = 1, .news = listener_news, .resume = listener_resume, .hang_up = listener_hang_up, .release = listener_release};

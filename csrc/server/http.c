@@ -23,7 +23,7 @@ enum { TICK_MS = 500, POOL_BYTES = 64 * 1024, EVENTS = 64 };
 
 /* ---- connections ---- */
 
-static int same_address(const struct sockaddr_storage *a, const struct sockaddr *b) {
+int same_address(const struct sockaddr_storage *a, const struct sockaddr *b) {
     if (a->ss_family != b->sa_family) return 0;
     if (b->sa_family == AF_INET)
         return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr == ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
@@ -37,6 +37,7 @@ static enum MHD_Result may_connect(void *self, const struct sockaddr *address, s
     (void)length;
     if (s->rules.loopback || !s->connections_per_client) return MHD_YES;
     for (const peer *p = s->peers; p; p = p->next) n += (unsigned)same_address(&p->address, address);
+    n += listeners_from(s, address);
     return n < s->connections_per_client ? MHD_YES : MHD_NO;
 }
 
@@ -149,7 +150,7 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     if (!x) return;
     leave_waiting(x);
     if (x->wait) x->wait->release(x);
-    int cut = why != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    int cut = why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->taken_over;
     metrics_request(s->metrics, route_index(x->route), cut ? 0 : x->status);
     ishow_log(ISHOW_LOG_DEBUG, "server", "%s %s %d%s %.1f ms", x->id, route_name(route_index(x->route)), x->status, cut ? " (cut off)" : "",
               1e3 * (ishow_now() - x->began));
@@ -194,6 +195,24 @@ void http_wait_for(exchange *x, const wait_kind *kind, void *waited) {
     http_wait(x);
 }
 
+/* libmicrohttpd has no way to part with a socket other than by an upgrade. So it keeps the number, which from now on is that of a socket of no
+ * use, and closes that; a suspended connection was taken out of its epoll set, so it does not miss ours. */
+int http_take_over(exchange *x, void **waited) {
+    int fd = fcntl(x->peer->fd, F_DUPFD_CLOEXEC, 0), dummy = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || dummy < 0) {
+        if (fd >= 0) close(fd);
+        if (dummy >= 0) close(dummy);
+        return -1;
+    }
+    leave_waiting(x);
+    dup3(dummy, x->peer->fd, O_CLOEXEC);
+    close(dummy);
+    *waited = x->waited;
+    x->wait = NULL;
+    x->taken_over = 1;
+    return fd;
+}
+
 static void wake_exchange(exchange *x) {
     if (!x->suspended) return;
     x->suspended = 0;
@@ -203,6 +222,7 @@ static void wake_exchange(exchange *x) {
 /* The head is read. */
 static enum MHD_Result on_head(exchange *x, const char *url, const char *method) {
     choose_id(x);
+    x->only_head = !strcmp(method, "HEAD");
     int admitted = route_admit(x, url, method) && (!x->route || !(x->route->flags & ROUTE_UPLOAD) || upload_starts(x));
     const char *length = header_get(x, "Content-Length");
     int has_body = (length && strcmp(length, "0")) || header_get(x, "Transfer-Encoding");
@@ -318,6 +338,7 @@ static void on_wake(watch *w, uint32_t events) {
     run_calls(s, 0);
     wake_waiting(s);
     ws_wake_all(s);
+    listeners_wake(s);
 }
 
 /* Has input or room; MHD_run, which follows every wait, looks. */
@@ -346,6 +367,7 @@ static void *loop_main(void *self) {
             int due = danmaku_turn(s->danmaku);
             if (due >= 0 && due < timeout) timeout = due;
         }
+        if (listeners_step(s)) timeout = 0;
         int n = epoll_wait(s->epoll, events, EVENTS, timeout);
         for (int i = 0; i < n; i++) {
             watch *w = events[i].data.ptr;
@@ -355,8 +377,8 @@ static void *loop_main(void *self) {
         if (now >= next_tick) {
             next_tick = now + 1e-3 * TICK_MS;
             reap_slow(s);
-            wake_waiting(s); /* listeners that have heard nothing for long get a sign of life */
             ws_tick(s, now);
+            listeners_tick(s, now);
             load_tick(s);
         }
         if (atomic_load(&s->draining)) {
@@ -367,14 +389,18 @@ static void *loop_main(void *self) {
             }
             hang_up_all(s, now < s->drain_until); /* patience is over: everybody */
             ws_drain(s, now < s->drain_until);
+            listeners_end(s);
             if (!s->exchanges || now >= s->drain_until + 2.0) break;
         }
+        listeners_reap(s);
         MHD_run(s->daemon);
     }
     run_calls(s, 1);
     /* What is suspended still must be resumed before the daemon may stop. */
     hang_up_all(s, 0);
     ws_end_all(s);
+    listeners_end(s);
+    listeners_reap(s);
     MHD_run(s->daemon);
     MHD_stop_daemon(s->daemon);
     s->daemon = NULL;

@@ -57,8 +57,8 @@ void fault_write(bytes *out, const fault *f) {
 
 const char *header_get(exchange *x, const char *name) { return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name); }
 
-enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response) {
-    if (!response) return MHD_NO;
+/* What every answer says. */
+static void add_fields(const exchange *x, struct MHD_Response *response) {
     MHD_add_response_header(response, "X-Request-Id", x->id);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (!MHD_get_response_header(response, "Cache-Control")) MHD_add_response_header(response, "Cache-Control", "no-store");
@@ -67,6 +67,25 @@ enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *respo
         MHD_add_response_header(response, "Access-Control-Expose-Headers", "X-Request-Id, X-Seed, X-Sample-Rate, Server-Timing, Retry-After, ETag, Content-Range, Location");
         MHD_add_response_header(response, "Vary", "Origin");
     }
+}
+
+static enum MHD_Result write_field(void *self, enum MHD_ValueKind kind, const char *key, const char *value) {
+    (void)kind;
+    bytes_format(self, "%s: %s\r\n", key, value);
+    return MHD_YES;
+}
+
+void respond_head(exchange *x, int status, struct MHD_Response *response, bytes *out) {
+    add_fields(x, response);
+    bytes_format(out, "HTTP/1.1 %d %s\r\n", status, MHD_get_reason_phrase_for((unsigned)status));
+    MHD_get_response_headers(response, write_field, out);
+    bytes_text(out, "Connection: close\r\n\r\n");
+    x->status = status;
+}
+
+enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response) {
+    if (!response) return MHD_NO;
+    add_fields(x, response);
     /* A server that closes down must not invite another request on this connection. */
     if (atomic_load(&x->server->draining)) MHD_add_response_header(response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response(x->connection, (unsigned)status, response);

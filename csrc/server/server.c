@@ -28,6 +28,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     atomic_store(&s->drain_seconds, options->drain_seconds);
     s->idle_seconds = options->idle_seconds;
     s->body_bytes_max = options->body_bytes_max;
+    s->connections_max = options->connections_max;
     s->connections_per_client = options->connections_per_client;
     s->sampling = options->sampling;
     s->compile_state = options->compile_state;

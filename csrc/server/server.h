@@ -214,7 +214,7 @@ struct exchange {           /* one request and its answer */
     const asset *asset;     /* of the page's routes, NULL: no such file */
     char *origin;           /* a foreign origin that may call */
     phase phase;
-    int suspended, watched, gone, uploads;
+    int suspended, watched, gone, uploads, only_head, taken_over;
     int bad_uri;            /* holds an escaped NUL, which would end the path early once unescaped */
     int status;             /* answered */
     double began;
@@ -242,11 +242,15 @@ struct ishow_server {
     struct MHD_Daemon *daemon;
     int (*compile_state)(void *self, char *why, size_t n_why); /* may be NULL */
     void *compile_self;
-    unsigned connections, connections_per_client;
+    unsigned connections, connections_max, connections_per_client;
     peer *peers;            /* loop only, like the next */
     exchange *waiting;
     size_t exchanges;
     struct ws *sockets;     /* open WebSockets */
+    struct listener *listeners, *left; /* open, and over but not freed */
+    struct listener *next_listener; /* of the round that is going on */
+    int listeners_round;    /* another one is wanted */
+    unsigned n_listeners;
     assets *assets;
     metrics *metrics;
     pump *pump;
@@ -278,6 +282,9 @@ int good_id(const char *id);            /* of a request: 1 to ID_MAX of A-Z a-z 
 /* The answer comes later: suspends the exchange, watches its client, and wakes it when kind->news says so. `waited` goes over to the exchange. */
 void http_wait_for(exchange *x, const wait_kind *kind, void *waited);
 void http_wait(exchange *x);            /* again, for the same */
+/* Takes a resumed exchange's socket and x->waited away from libmicrohttpd, which then must be told MHD_NO. -1: failed, nothing has changed. */
+int http_take_over(exchange *x, void **waited);
+int same_address(const struct sockaddr_storage *a, const struct sockaddr *b); /* the port aside */
 int http_watch(ishow_server *s, int fd, uint32_t events, watch *w); /* loop only; 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it */
 
 /* ---- ws.c: WebSocket connections; everything on the loop ---- */
@@ -303,6 +310,23 @@ void ws_tick(ishow_server *s, double now);
 void ws_drain(ishow_server *s, int patient); /* patient: only those that are not busy */
 void ws_end_all(ishow_server *s);
 void ws_free(ws *w);
+
+/* ---- listener.c: endless events to many; everything on the loop ---- */
+typedef struct listener listener;
+typedef struct listener_kind {
+    int (*ready)(void *self);                           /* there is something to read */
+    size_t (*read)(void *self, char *out, size_t most); /* at most 16 KiB at once; 0: nothing now */
+    void (*release)(void *self);
+} listener_kind;
+/* In a wait_kind's resume: answers 200 and makes a listener of the client; x->waited goes over. What it returns goes to libmicrohttpd. */
+enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const char *type);
+/* For http.c. */
+void listeners_wake(ishow_server *s); /* there may be news for all: a round begins */
+int listeners_step(ishow_server *s);  /* a slice of the round; 1: there is more of it */
+void listeners_tick(ishow_server *s, double now);
+void listeners_end(ishow_server *s);
+void listeners_reap(ishow_server *s);
+unsigned listeners_from(const ishow_server *s, const struct sockaddr *address);
 
 /* ---- listen.c ---- */
 ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error);
@@ -332,6 +356,7 @@ int auth_key(exchange *x);      /* 0: fault set */
 enum MHD_Result respond(exchange *x, int status, const char *type, bytes *body); /* takes the body */
 enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response); /* takes the response */
 enum MHD_Result respond_fault(exchange *x);
+void respond_head(exchange *x, int status, struct MHD_Response *response, bytes *out); /* as text, of an answer that ends with its connection */
 const char *header_get(exchange *x, const char *name); /* borrowed, NULL when absent */
 
 /* ---- handlers ---- */

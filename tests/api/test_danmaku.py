@@ -49,9 +49,8 @@ class Listener:
     def _read(self) -> None:
         rest = b""
         try:
-            while size := int(self._file.readline() or b"0", 16):
-                rest += self._file.read(size)
-                self._file.readline()
+            while part := self._file.read1(65536):  # to the end of the connection
+                rest += part
                 while b"\n\n" in rest:
                     text, _, rest = rest.partition(b"\n\n")
                     self._take(text.decode())

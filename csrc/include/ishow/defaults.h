@@ -86,6 +86,6 @@
 #define ISHOW_CHAT_TEMPLATE_PAID "{user} paid {amount}: {text}"
 #define ISHOW_CHAT_TEMPLATE_GIFT "{user} sent {count} {gift}. {text}"
 #define ISHOW_CHAT_TEMPLATE_EVENT "{event} {text}"
-#define ISHOW_CHAT_READER_BYTES (64 * 1024) /* unread by one listener before audio is skipped */
+#define ISHOW_CHAT_READER_BYTES (256 * 1024) /* unread by one listener before audio is skipped */
 
 #endif

@@ -1,0 +1,337 @@
+"""The HTTP layer: trivial requests against the FastAPI harness, idle listeners, a large upload, the first byte of a stream.
+
+    python benchmarks/server.py [--rounds 3] [--listeners 10000]
+
+`rate`: both servers run at once and take turns under wrk, so that the figures of a round share their moment; what counts is their ratio. `listeners`:
+that many connections stay on the chat's event stream; memory is the server's own resident_bytes, and each message is timed from the POST that
+enqueues it to the last listener that joined. `upload`: a clip of 10 MiB as a reference, against decoding the same bytes alone. `first`: from the request
+to the first byte of audio of a text of 15 s, for each format, against the whole answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import io
+import json
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import write_csv
+
+import ishowtts
+from ishowtts import _audio
+
+COMMANDS = {
+    "c": [str(Path(ishowtts.__file__).parent / "bin" / "ishowtts-server")],
+    "harness": [sys.executable, "-m", "ishowtts", "api"],
+}
+TEXT = (
+    "The old lighthouse stood at the end of the pier, and nobody had lit its lamp for thirty years. "
+    "Then one evening in the autumn a light was seen there again, and the whole town came down to the harbour to look at it. "
+    "It burned until the morning, and nobody ever learned who had lit it."
+)
+CHAT = ("--set", "chat.name_again_seconds=0", "--set", "chat.rate=1000", "--set", "chat.queue_max=4096")
+
+
+@contextmanager
+def serving(kind: str, *options: str) -> Iterator[int]:
+    """A server on a free port."""
+    with tempfile.TemporaryDirectory() as state:
+        process = subprocess.Popen(
+            [*COMMANDS[kind], "--port", "0", *options],
+            env=os.environ | {"ISHOWTTS__SERVER__STATE_DIR": state},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout
+        try:
+            found = re.search(r":(\d+)", process.stdout.readline())
+            if not found:
+                raise SystemExit(f"the server {kind} did not start")
+            yield int(found[1])
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def post(port: int, path: str, body: bytes, kind: str = "application/json") -> tuple[int, bytes]:
+    """One request on a connection of its own."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": kind})
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"{path} was answered {error.code}: {error.read().decode()}") from None
+
+
+def metric(port: int, name: str) -> float:
+    """One value of /metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        found = re.search(rf"^ishowtts_{name} (\S+)$", answer.read().decode(), re.MULTILINE)
+    assert found
+    return float(found[1])
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which `share` of them lie."""
+    return float(np.percentile(values, 100 * share))
+
+
+# ---- rate ------------------------------------------------------------------------------------------------------------
+
+
+def seconds(text: str) -> float:
+    """wrk's "1.23ms"."""
+    found = re.fullmatch(r"([0-9.]+)(us|ms|s)", text)
+    assert found, text
+    return float(found[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[found[2]]
+
+
+def load(port: int, path: str, connections: int, duration: int) -> dict[str, float]:
+    """One run of wrk: requests in a second, median and 99th percentile."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{duration}s", "--latency", f"http://127.0.0.1:{port}{path}"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "Non-2xx" not in text, text
+    rate = re.search(r"Requests/sec:\s+([0-9.]+)", text)
+    marks = {share: re.search(rf"\s{share}%\s+(\S+)", text) for share in (50, 99)}
+    assert rate and marks[50] and marks[99]
+    return {"rate": float(rate[1]), "p50_ms": 1e3 * seconds(marks[50][1]), "p99_ms": 1e3 * seconds(marks[99][1])}
+
+
+def measure_rate(rounds: int, duration: int) -> list[dict[str, Any]]:
+    """Turns of both servers on trivial requests."""
+    rows: list[dict[str, Any]] = []
+    with serving("c") as c, serving("harness") as harness:
+        for path in ("/healthz", "/api/voices"):
+            for connections in (1, 16):
+                for turn in range(rounds):
+                    for kind, port in (("c", c), ("harness", harness)):
+                        rows.append(
+                            {"what": "rate", "server": kind, "case": path, "connections": connections, "round": turn}
+                            | load(port, path, connections, duration)
+                        )
+                mine, theirs = (
+                    {
+                        key: statistics.median(row[key] for row in rows if (row["server"], row["case"], row["connections"]) == (kind, path, connections))
+                        for key in ("rate", "p99_ms")
+                    }
+                    for kind in ("c", "harness")
+                )
+                print(
+                    f"{path} over {connections}: {mine['rate']:.0f}/s against {theirs['rate']:.0f}/s = {mine['rate'] / theirs['rate']:.1f} times, "
+                    f"p99 {mine['p99_ms']:.2f} against {theirs['p99_ms']:.2f} ms"
+                )
+    return rows
+
+
+# ---- listeners -------------------------------------------------------------------------------------------------------
+
+
+def listen(port: int) -> socket.socket:
+    """A connection to the event stream whose answer has begun."""
+    made = socket.create_connection(("127.0.0.1", port), timeout=60)
+    made.sendall(b"GET /api/danmaku/stream HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+    return made
+
+
+class Reader:
+    """One listener on a thread, which notes when each message came."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._seen = bytearray()
+        self.arrived: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while part := self._connection.recv(65536):
+            now = time.perf_counter()
+            self._seen += part
+            while (end := self._seen.find(b"\n\n")) >= 0:
+                if found := re.search(rb'event: message.*"id":"([^"]+)"', self._seen[:end], re.DOTALL):
+                    self.arrived[found[1].decode()] = now
+                del self._seen[: end + 2]
+
+    def wait(self, id: str) -> float:
+        """When the message came."""
+        while id not in self.arrived:
+            time.sleep(0.001)
+        return self.arrived[id]
+
+
+def wait_for_state(connection: socket.socket) -> None:
+    """The stream has begun."""
+    held = b""
+    while b"event: state" not in held:
+        part = connection.recv(65536)
+        if not part:
+            raise SystemExit("a listener was dropped")
+        held += part
+
+
+def measure_listeners(listeners: int, messages: int) -> list[dict[str, Any]]:
+    """Memory and delivery with that many listeners: to the one that joined last, which is served first, and to the first."""
+    rows: list[dict[str, Any]] = []
+    with serving("c", "--set", f"server.connections_max={listeners + 64}", *CHAT) as port:
+        post(port, "/api/danmaku/pause", b"{}")
+        empty = metric(port, "resident_bytes")
+        held: list[socket.socket] = []
+        first = Reader(listen(port))
+        for crowd in (0, listeners):
+            while len(held) < crowd:
+                held.append(listen(port))
+            for connection in held:
+                wait_for_state(connection)
+            memory = metric(port, "resident_bytes")
+            last = Reader(listen(port))
+            time.sleep(1)
+            delays: dict[str, list[float]] = {"last": [], "first": [], "answer": [], "metrics": []}
+            for number in range(messages):
+                id = f"{crowd}-{number}"
+                message = {
+                    "id": id, "platform": "twitch", "channel": "crowd", "username": f"viewer{number}", "priority": "Normal",
+                    "content": f"This is message number {number} to a crowd of {crowd}.", "metadata": {}, "timestamp": int(1000 * time.time()),
+                }  # fmt: skip
+                began = time.perf_counter()
+                status, _ = post(port, "/api/danmaku/enqueue", json.dumps(message).encode())
+                answered = time.perf_counter()
+                metric(port, "ready")
+                asked = time.perf_counter()
+                if status != 202:
+                    raise SystemExit(f"message {number} was answered {status}")
+                delays["answer"].append(answered - began)
+                delays["metrics"].append(asked - answered)
+                delays["last"].append(last.wait(id) - began)
+                delays["first"].append(first.wait(id) - began)
+                time.sleep(0.5)
+            row: dict[str, Any] = {"what": "listeners", "server": "c", "case": str(crowd), "memory_mb": (memory - empty) / 1e6, "resident_mb": memory / 1e6, "messages": messages}
+            for name, values in delays.items():
+                row |= {f"{name}_{mark}_ms": 1e3 * percentile(values, share) for mark, share in (("p50", 0.5), ("p99", 0.99))}
+            rows.append(row)
+            print(f"{crowd} listeners: {row['memory_mb']:.1f} MB more than none ({row['resident_mb']:.1f} in all); " + ", ".join(
+                f"{name} {row[f'{name}_p50_ms']:.1f} ms, p99 {row[f'{name}_p99_ms']:.1f}" for name in delays
+            ))
+        for connection in held:
+            connection.close()
+    return rows
+
+
+# ---- upload ----------------------------------------------------------------------------------------------------------
+
+
+def speech_of(size: int) -> bytes:
+    """A WAV file of about `size` bytes that is accepted as a reference: the embedded voice's own clip, at 192 kHz in stereo."""
+    clip = next((Path(ishowtts.__file__).parent / "voices" / "demo").glob("reference.*a*"))
+    samples, rate = _audio.decode(clip.read_bytes())
+    high = np.asarray(_audio.resample(samples, rate, 192000))
+    frames = np.resize(high, (size - 44) // 4)
+    made = io.BytesIO()
+    with wave.open(made, "wb") as out:
+        out.setnchannels(2)
+        out.setsampwidth(2)
+        out.setframerate(192000)
+        out.writeframes(np.repeat((frames * 32767).astype("<i2"), 2).tobytes())
+    return made.getvalue()
+
+
+def measure_upload(rounds: int) -> list[dict[str, Any]]:
+    """A reference of 10 MiB by HTTP, and decoding alone."""
+    data = speech_of(10 * 1024 * 1024)
+    edge = "an-edge-of-forms"
+    body = b"".join((
+        f'--{edge}\r\nContent-Disposition: form-data; name="text"\r\n\r\nWhat is said here.\r\n'.encode(),
+        f'--{edge}\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\nContent-Type: audio/wav\r\n\r\n'.encode(),
+        data,
+        f"\r\n--{edge}--\r\n".encode(),
+    ))  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    with serving("c") as port:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/voices", timeout=30) as answer:
+            voice = json.load(answer)[0]["id"]
+        for turn in range(rounds):
+            began = time.perf_counter()
+            _audio.decode(data)
+            decoded = time.perf_counter()
+            post(port, f"/api/voices/{voice}/reference", body, f"multipart/form-data; boundary={edge}")
+            ended = time.perf_counter()
+            rows.append(
+                {"what": "upload", "server": "c", "case": len(data), "round": turn, "decode_ms": 1e3 * (decoded - began), "whole_ms": 1e3 * (ended - decoded)}
+            )
+    beyond = statistics.median(row["whole_ms"] - row["decode_ms"] for row in rows)
+    print(f"upload of {len(data)} bytes: {statistics.median(row['whole_ms'] for row in rows):.0f} ms, {beyond:.0f} ms beyond decoding")
+    return rows
+
+
+# ---- first byte ------------------------------------------------------------------------------------------------------
+
+
+def measure_first(rounds: int) -> list[dict[str, Any]]:
+    """When a stream begins, against when the whole would have been there."""
+    rows: list[dict[str, Any]] = []
+    with serving("c") as port:
+        for turn in range(-1, rounds):  # one warms up
+            for form in ("wav", "pcm", "flac", "opus", "mp3"):
+                request = json.dumps({"text": TEXT, "seed": turn + 1, "format": form}).encode()
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+                began = time.perf_counter()
+                connection.request("POST", "/api/tts/stream", request, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                answer.read(64)
+                first = time.perf_counter()
+                while answer.read(65536):
+                    pass
+                streamed = time.perf_counter()
+                _, whole = post(port, "/api/tts", request)
+                ended = time.perf_counter()
+                connection.close()
+                if turn >= 0:
+                    rows.append({
+                        "what": "first", "server": "c", "case": form, "round": turn, "first_ms": 1e3 * (first - began), "streamed_ms": 1e3 * (streamed - began),
+                        "whole_ms": 1e3 * (ended - streamed), "audio_s": json.loads(whole)["duration"],
+                    })  # fmt: skip
+    for form in ("wav", "pcm", "flac", "opus", "mp3"):
+        first, whole, audio = (statistics.median(row[key] for row in rows if row["case"] == form) for key in ("first_ms", "whole_ms", "audio_s"))
+        print(f"{form}: first byte after {first:.0f} ms, the whole of {audio:.1f} s after {whole:.0f} ms: {100 * (1 - first / whole):.0f} % earlier")
+    return rows
+
+
+def main() -> None:
+    """Measure, print, write benchmarks/results/server.csv."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--duration", type=int, default=3, help="seconds of one run of wrk")
+    parser.add_argument("--listeners", type=int, default=10000)
+    parser.add_argument("--messages", type=int, default=100)
+    parser.add_argument("--only", choices=("rate", "listeners", "upload", "first"), action="append")
+    args = parser.parse_args()
+    parts = {
+        "rate": lambda: measure_rate(args.rounds, args.duration),
+        "listeners": lambda: measure_listeners(args.listeners, args.messages),
+        "upload": lambda: measure_upload(args.rounds),
+        "first": lambda: measure_first(args.rounds),
+    }
+    rows = [row for name, part in parts.items() if not args.only or name in args.only for row in part()]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    write_csv("server", [{key: round(value, 3) if isinstance(value := row.get(key, ""), float) else value for key in columns} for row in rows])
+
+
+if __name__ == "__main__":
+    main()
