@@ -2,10 +2,12 @@
 
     python benchmarks/server.py [--rounds 3] [--listeners 10000]
 
-`rate`: both servers run at once and take turns under wrk, so that the figures of a round share their moment; what counts is their ratio. `listeners`:
-that many connections stay on the chat's event stream; memory is the server's own resident_bytes, and each message is timed from the POST that
-enqueues it to the last listener that joined. `upload`: a clip of 10 MiB as a reference, against decoding the same bytes alone. `first`: from the request
-to the first byte of audio of a text of 15 s, for each format, against the whole answer.
+`rate`: both servers run at once and take turns under wrk, so that the figures of a round share their moment; what counts
+is their ratio. `listeners`: that many connections stay on the chat's event stream; memory is the server's own
+resident_bytes, and each message is timed from the POST that enqueues it to its arrival at two listeners: the one that
+joined last, which is served first, and the one that joined first. `upload`: a clip of 10 MiB as a reference, against
+decoding the same bytes alone. `first`: from the request to the first byte of audio of a text of 15 s, for each format,
+against the whole answer.
 """
 
 from __future__ import annotations
@@ -98,7 +100,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def seconds(text: str) -> float:
-    """wrk's "1.23ms"."""
+    """What wrk writes as "1.23ms"."""
     found = re.fullmatch(r"([0-9.]+)(us|ms|s)", text)
     assert found, text
     return float(found[1]) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[found[2]]
@@ -129,13 +131,17 @@ def measure_rate(rounds: int, duration: int) -> list[dict[str, Any]]:
                         )
                 mine, theirs = (
                     {
-                        key: statistics.median(row[key] for row in rows if (row["server"], row["case"], row["connections"]) == (kind, path, connections))
+                        key: statistics.median(
+                            row[key]
+                            for row in rows
+                            if (row["server"], row["case"], row["connections"]) == (kind, path, connections)
+                        )
                         for key in ("rate", "p99_ms")
                     }
                     for kind in ("c", "harness")
                 )
                 print(
-                    f"{path} over {connections}: {mine['rate']:.0f}/s against {theirs['rate']:.0f}/s = {mine['rate'] / theirs['rate']:.1f} times, "
+                    f"{path} over {connections}: {mine['rate']:.0f}/s against {theirs['rate']:.0f}/s = {mine['rate'] / theirs['rate']:.1f} times, "  # noqa: E501
                     f"p99 {mine['p99_ms']:.2f} against {theirs['p99_ms']:.2f} ms"
                 )
     return rows
@@ -208,7 +214,7 @@ def measure_listeners(listeners: int, messages: int) -> list[dict[str, Any]]:
                 id = f"{crowd}-{number}"
                 message = {
                     "id": id, "platform": "twitch", "channel": "crowd", "username": f"viewer{number}", "priority": "Normal",
-                    "content": f"This is message number {number} to a crowd of {crowd}.", "metadata": {}, "timestamp": int(1000 * time.time()),
+                    "content": f"This is message number {number} to a crowd of {crowd}.", "metadata": {}, "timestamp": int(1000 * time.time()),  # noqa: E501
                 }  # fmt: skip
                 began = time.perf_counter()
                 status, _ = post(port, "/api/danmaku/enqueue", json.dumps(message).encode())
@@ -222,13 +228,21 @@ def measure_listeners(listeners: int, messages: int) -> list[dict[str, Any]]:
                 delays["last"].append(last.wait(id) - began)
                 delays["first"].append(first.wait(id) - began)
                 time.sleep(0.5)
-            row: dict[str, Any] = {"what": "listeners", "server": "c", "case": str(crowd), "memory_mb": (memory - empty) / 1e6, "resident_mb": memory / 1e6, "messages": messages}
+            row: dict[str, Any] = {
+                "what": "listeners",
+                "server": "c",
+                "case": str(crowd),
+                "memory_mb": (memory - empty) / 1e6,
+                "resident_mb": memory / 1e6,
+                "messages": messages,
+            }
             for name, values in delays.items():
                 row |= {f"{name}_{mark}_ms": 1e3 * percentile(values, share) for mark, share in (("p50", 0.5), ("p99", 0.99))}
             rows.append(row)
-            print(f"{crowd} listeners: {row['memory_mb']:.1f} MB more than none ({row['resident_mb']:.1f} in all); " + ", ".join(
-                f"{name} {row[f'{name}_p50_ms']:.1f} ms, p99 {row[f'{name}_p99_ms']:.1f}" for name in delays
-            ))
+            print(
+                f"{crowd} listeners: {row['memory_mb']:.1f} MB more than none ({row['resident_mb']:.1f} in all); "
+                + ", ".join(f"{name} {row[f'{name}_p50_ms']:.1f} ms, p99 {row[f'{name}_p99_ms']:.1f}" for name in delays)
+            )
         for connection in held:
             connection.close()
     return rows
@@ -273,10 +287,19 @@ def measure_upload(rounds: int) -> list[dict[str, Any]]:
             post(port, f"/api/voices/{voice}/reference", body, f"multipart/form-data; boundary={edge}")
             ended = time.perf_counter()
             rows.append(
-                {"what": "upload", "server": "c", "case": len(data), "round": turn, "decode_ms": 1e3 * (decoded - began), "whole_ms": 1e3 * (ended - decoded)}
+                {
+                    "what": "upload",
+                    "server": "c",
+                    "case": len(data),
+                    "round": turn,
+                    "decode_ms": 1e3 * (decoded - began),
+                    "whole_ms": 1e3 * (ended - decoded),
+                }
             )
     beyond = statistics.median(row["whole_ms"] - row["decode_ms"] for row in rows)
-    print(f"upload of {len(data)} bytes: {statistics.median(row['whole_ms'] for row in rows):.0f} ms, {beyond:.0f} ms beyond decoding")
+    print(
+        f"upload of {len(data)} bytes: {statistics.median(row['whole_ms'] for row in rows):.0f} ms, {beyond:.0f} ms beyond decoding"  # noqa: E501
+    )
     return rows
 
 
@@ -304,12 +327,16 @@ def measure_first(rounds: int) -> list[dict[str, Any]]:
                 connection.close()
                 if turn >= 0:
                     rows.append({
-                        "what": "first", "server": "c", "case": form, "round": turn, "first_ms": 1e3 * (first - began), "streamed_ms": 1e3 * (streamed - began),
+                        "what": "first", "server": "c", "case": form, "round": turn, "first_ms": 1e3 * (first - began), "streamed_ms": 1e3 * (streamed - began),  # noqa: E501
                         "whole_ms": 1e3 * (ended - streamed), "audio_s": json.loads(whole)["duration"],
                     })  # fmt: skip
     for form in ("wav", "pcm", "flac", "opus", "mp3"):
-        first, whole, audio = (statistics.median(row[key] for row in rows if row["case"] == form) for key in ("first_ms", "whole_ms", "audio_s"))
-        print(f"{form}: first byte after {first:.0f} ms, the whole of {audio:.1f} s after {whole:.0f} ms: {100 * (1 - first / whole):.0f} % earlier")
+        first, whole, audio = (
+            statistics.median(row[key] for row in rows if row["case"] == form) for key in ("first_ms", "whole_ms", "audio_s")
+        )
+        print(
+            f"{form}: first byte after {first:.0f} ms, the whole of {audio:.1f} s after {whole:.0f} ms: {100 * (1 - first / whole):.0f} % earlier"  # noqa: E501
+        )
     return rows
 
 
@@ -330,7 +357,10 @@ def main() -> None:
     }
     rows = [row for name, part in parts.items() if not args.only or name in args.only for row in part()]
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    write_csv("server", [{key: round(value, 3) if isinstance(value := row.get(key, ""), float) else value for key in columns} for row in rows])
+    write_csv(
+        "server",
+        [{key: round(value, 3) if isinstance(value := row.get(key, ""), float) else value for key in columns} for row in rows],
+    )
 
 
 if __name__ == "__main__":

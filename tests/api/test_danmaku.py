@@ -277,6 +277,24 @@ def test_many_listeners_hear_the_same(http: httpx.Client, chat: Server) -> None:
     until(lambda: http.get("/api/danmaku/status").json()["listeners"] == 0)
 
 
+def test_listeners_are_counted_as_connections() -> None:
+    running = Server(*NO_LIMITS, "--set", "server.connections_max=8")
+    try:
+        crowd = [Listener(running) for _ in range(8)]
+        assert {listener.status for listener in crowd} == {200}
+        assert crowd[0].headers["content-type"] == "text/event-stream" and crowd[0].headers["x-request-id"]
+        more = Listener(running)
+        assert more.status == 503 and int(more.headers["retry-after"]) >= 1
+        crowd.pop().close()
+        until(lambda: "ishowtts_connections 8\n" in httpx.get(running.url + "/metrics").text)  # seven and its own
+        head = httpx.head(running.url + "/api/danmaku/stream")
+        assert head.status_code == 200 and head.headers["content-type"] == "text/event-stream"
+        until(lambda: Listener(running).status == 200)
+    finally:
+        assert running.stop() == 0, "".join(running.log)
+    assert not [line for line in running.log if "handles are still alive" in line]
+
+
 def test_last_event_id_resumes(http: httpx.Client, chat: Server, listener: Listener) -> None:
     short = Listener(chat)
     name = say(http, "A connection is lost in the middle of this sentence, and comes back before it has ended.")

@@ -93,7 +93,7 @@ static void wrong_requests_name_their_field(void **state) {
         {"{\"text\":\"a\",\"target_rms\":1.1}", "target_rms"}, {"{\"text\":\"a\",\"target_rms\":-0.1}", "target_rms"}, {"{\"text\":\"a\",\"cross_fade_duration\":1.5}", "cross_fade_duration"},
         {"{\"text\":\"a\",\"sway_sampling_coef\":0.6}", "sway_sampling_coef"}, {"{\"text\":\"a\",\"sway_sampling_coef\":-1.1}", "sway_sampling_coef"},
         {"{\"text\":\"a\",\"cfg_strength\":11}", "cfg_strength"}, {"{\"text\":\"a\",\"nfe_step\":0}", "nfe_step"}, {"{\"text\":\"a\",\"nfe_step\":65}", "nfe_step"},
-        {"{\"text\":\"a\",\"nfe_step\":7.0}", "nfe_step"}, {"{\"text\":\"a\",\"fix_duration\":61}", "fix_duration"}, {"{\"text\":\"a\",\"remove_silence\":1}", "remove_silence"},
+        {"{\"text\":\"a\",\"nfe_step\":7.5}", "nfe_step"}, {"{\"text\":\"a\",\"fix_duration\":61}", "fix_duration"}, {"{\"text\":\"a\",\"remove_silence\":1}", "remove_silence"},
         {"{\"text\":\"a\",\"seed\":-1}", "seed"}, {"{\"text\":\"a\",\"seed\":1.5}", "seed"}, {"{\"text\":\"a\",\"seed\":\"x\"}", "seed"}, {"{\"text\":\"a\",\"format\":\"aac\"}", "format"},
         {"{\"text\":\"a\",\"format\":1}", "format"}, {"{\"text\":\"a\",\"sample_rate\":1}", "sample_rate"}, {"{\"text\":\"a\",\"sample_rate\":24000.5}", "sample_rate"},
     };
