@@ -33,6 +33,7 @@ class _Defaults(TypedDict):
     cache_bytes: int
     max_rows: int
     chunk_seconds: float
+    early_seconds: float
     retries: int
     host: str
     port: int
