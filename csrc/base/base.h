@@ -35,6 +35,9 @@ void ishow_deadline(double seconds, struct timespec *out);
 /* Processors that this process may run on. */
 int ishow_cores(void);
 
+/* A number that is another when the file of this path may be another: by place, size and time. 0: there is none (path NULL allowed). */
+uint64_t ishow_file_stamp(const char *path);
+
 /* strdup and a checked malloc'd copy; NULL only when out of memory. strdup of NULL is NULL. */
 char *ishow_strdup(const char *text);
 

@@ -1,7 +1,8 @@
-/* Clock, memory and UTF-8. */
+/* Clock, files, memory and UTF-8. */
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/base.h"
@@ -23,6 +24,12 @@ void ishow_deadline(double seconds, struct timespec *out) {
         out->tv_nsec -= 1000000000L;
         out->tv_sec++;
     }
+}
+
+uint64_t ishow_file_stamp(const char *path) {
+    struct stat info;
+    if (!path || stat(path, &info)) return 0;
+    return ((uint64_t)info.st_ino * 1000003u ^ (uint64_t)info.st_size * 8191u ^ (uint64_t)info.st_mtim.tv_sec * 1000000007u ^ (uint64_t)info.st_mtim.tv_nsec) | 1;
 }
 
 char *ishow_strdup(const char *text) { return text ? strdup(text) : NULL; }

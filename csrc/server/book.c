@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 ishow_status book_create(book **out, ishow_store *store, ishow_error *error) {
@@ -79,13 +78,6 @@ book_entry *book_get(book *b, const char *id) {
 static const char *audio_of(const book_entry *e) { return e->override_audio ? e->override_audio : e->audio; }
 static const char *text_of(const book_entry *e) { return e->override_text ? e->override_text : e->text; }
 
-/* Another value when the file's content may be another. */
-static uint64_t stamp_of(const char *path) {
-    struct stat info;
-    if (!path || stat(path, &info)) return 0;
-    return (uint64_t)info.st_ino * 1000003u ^ (uint64_t)info.st_size * 8191u ^ (uint64_t)info.st_mtim.tv_sec * 1000000007u ^ (uint64_t)info.st_mtim.tv_nsec;
-}
-
 static ishow_status decode(const char *path, ishow_pcm *out, ishow_error *error) {
     const ishow_decode_limits limits = ishow_decode_limits_reference();
     return ishow_audio_decode_file(path, &limits, out, error);
@@ -100,7 +92,7 @@ static ishow_status prepare_pcm(ishow_engine *engine, const book_entry *e, const
 static ishow_status prepare(ishow_engine *engine, book_entry *e, ishow_prepared_voice **out, ishow_error *error) {
     ishow_pcm pcm = {0};
     *out = NULL;
-    e->stamp = stamp_of(audio_of(e));
+    e->stamp = ishow_file_stamp(audio_of(e));
     ishow_status status = audio_of(e) ? decode(audio_of(e), &pcm, error) : ISHOW_OK;
     if (!status) status = prepare_pcm(engine, e, &pcm, out, error);
     ishow_pcm_free(&pcm);
@@ -112,7 +104,7 @@ static ishow_status prepare(ishow_engine *engine, book_entry *e, ishow_prepared_
 static int same(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 
 static int unchanged(const book_entry *old, const book_entry *e) {
-    return old && same(audio_of(old), audio_of(e)) && same(text_of(old), text_of(e)) && !strcmp(old->language, e->language) && old->stamp == stamp_of(audio_of(e));
+    return old && same(audio_of(old), audio_of(e)) && same(text_of(old), text_of(e)) && !strcmp(old->language, e->language) && old->stamp == ishow_file_stamp(audio_of(e));
 }
 
 static book_entry *append(book_entry ***end, const char *id, const char *language, const char *audio, const char *text) {
@@ -280,7 +272,7 @@ static int commit(book *b, ishow_engine *engine, book_entry *e, ishow_prepared_v
     }
     if (row->kind == ISHOW_VOICE_OVERRIDE) set_override(b, e, row);
     else e->audio = path_of(b, row->clip);
-    e->stamp = stamp_of(audio_of(e));
+    e->stamp = ishow_file_stamp(audio_of(e));
     ishow_engine_install_voice(engine, prepared);
     pthread_mutex_lock(&b->lock);
     book_entry **at = &b->entries, *old = NULL;

@@ -50,7 +50,11 @@ static ishow_status take_samples(job *j, const float *samples, size_t n, int las
 
 static void end_job(pump *p, job *j, ishow_status status, const ishow_error *error) {
     ishow_error own = error ? *error : (ishow_error){0};
-    ishow_utterance_timings(j->utterance, &j->timings);
+    ishow_timings timings;
+    ishow_utterance_timings(j->utterance, &timings);
+    pthread_mutex_lock(&j->lock); /* the loop may be answering already */
+    j->timings = timings;
+    pthread_mutex_unlock(&j->lock);
     if (status == ISHOW_OK) status = take_samples(j, NULL, 0, 1, &own);
     if (status == ISHOW_OK) metrics_speech(p->metrics, &j->timings);
     else {

@@ -137,10 +137,12 @@ enum MHD_Result answer_tts(exchange *x) {
     return good ? MHD_YES : respond_fault(x);
 }
 
-void tts_audio_headers(struct MHD_Response *response, const job *j) {
+void tts_audio_headers(struct MHD_Response *response, job *j) {
     char text[24];
     MHD_add_response_header(response, "Content-Type", ishow_format_mime(j->format));
+    pthread_mutex_lock(&j->lock);
     snprintf(text, sizeof text, "%llu", (unsigned long long)j->timings.seed);
+    pthread_mutex_unlock(&j->lock);
     MHD_add_response_header(response, "X-Seed", text);
     snprintf(text, sizeof text, "%d", ishow_encoder_rate(j->encoder));
     MHD_add_response_header(response, "X-Sample-Rate", text);

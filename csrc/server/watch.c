@@ -7,19 +7,11 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/config.h"
 
 enum { QUIET_MS = 200 };
-
-/* Another value when the file is another; 0: there is none. */
-static uint64_t stamp_of(const char *path) {
-    struct stat info;
-    if (!path || stat(path, &info)) return 0;
-    return ((uint64_t)info.st_ino * 1000003u ^ (uint64_t)info.st_size * 8191u ^ (uint64_t)info.st_mtim.tv_sec * 1000000007u ^ (uint64_t)info.st_mtim.tv_nsec) | 1;
-}
 
 static void swallow(int fd) {
     char noise[4096];
@@ -54,7 +46,7 @@ static void *watch_main(void *self) {
             swallow(w->inotify);
             restless = 1;
         } else if (n == 0 && restless) {
-            uint64_t stamp = stamp_of(w->file);
+            uint64_t stamp = ishow_file_stamp(w->file);
             restless = 0;
             if (stamp && stamp != w->stamp) {
                 w->stamp = stamp;
@@ -76,7 +68,7 @@ ishow_status watch_start(config *c, const char *file, ishow_error *error) {
             free(copy);
             return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
         }
-        w->stamp = stamp_of(file);
+        w->stamp = ishow_file_stamp(file);
         w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (w->inotify < 0 || inotify_add_watch(w->inotify, dirname(copy), IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB) < 0)
             ishow_log(ISHOW_LOG_WARN, "config", "changes of %s are not noticed (%s): send SIGHUP", file, strerror(errno));
