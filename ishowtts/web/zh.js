@@ -234,6 +234,12 @@ export const zh = {
   "Trying again.": "正在重试。",
 
   // before the server's own sentence about an error
+  "HTTP contract": "HTTP 接口",
+  "Show addresses that contain": "只显示包含以下内容的地址",
+  "needed": "必填",
+  "Parameters": "参数",
+  "Body": "请求体",
+  "Answers": "响应",
   "code:out_of_range": "超出范围：",
   "code:missing_field": "缺少字段：",
   "code:invalid_type": "类型不对：",
