@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--model", default="demo")
     arguments = parser.parse_args()
     rows = []
-    for backend in ("auto", "eager"):
+    for backend in ("native", "package", "eager"):
         with Engine.load(arguments.model, threads=arguments.threads, backend=backend, compile="wait") as engine:  # type: ignore[arg-type]
             rows += [measure(engine, name, arguments.utterances) | {"threads": arguments.threads} for name in TEXTS]
     write_csv("overhead", rows)
