@@ -115,6 +115,7 @@ int danmaku_parse(const json_t *root, ishow_chat_message *out, fault *f) {
     static const char *const needed[] = {"id", "platform", "channel", "username", "content"};
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (!json_object_get(root, needed[i])) return fault_set(f, 400, "missing_field", needed[i], "The field %s is needed.", needed[i]);
+    if (!out->display_name.size) return fault_set(f, 400, "out_of_range", "username", "username must have at least one character.");
     if (out->priority == ISHOW_CHAT_PRIORITY_GIFT && out->gift_name.size) out->kind = ISHOW_CHAT_KIND_GIFT;
     else if (out->priority >= ISHOW_CHAT_PRIORITY_PAID && out->amount_micros) out->kind = ISHOW_CHAT_KIND_PAID;
     return 1;

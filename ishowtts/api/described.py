@@ -95,7 +95,7 @@ class ChatMessage(_Strict):
     platform: _Name
     channel: _Name
     username: _Name
-    content: _Name
+    content: str = Field(description="the words; may be empty where a gift speaks for itself")
     user_id: str | None = None
     priority: Literal["Gift", "Paid", "Moderator", "Mention", "Normal"] | None = None
     metadata: ChatMetadata | None = None

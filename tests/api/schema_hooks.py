@@ -25,6 +25,16 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     shorten(body, ("id", "platform", "channel", "username", "user_id"))
     if isinstance(body.get("metadata"), dict):
         shorten(body["metadata"], ("language", "gift"))
+        body["metadata"] = representable(body["metadata"])
+
+
+def representable(value: Any) -> Any:
+    """Whole numbers of more than 64 bits are no JSON for this server, wherever they stand."""
+    if isinstance(value, dict):
+        return {key: representable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [representable(item) for item in value]
+    return 0 if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63 else value
 
 
 def shorten(values: dict[str, Any], names: tuple[str, ...]) -> None:

@@ -229,6 +229,7 @@ def test_the_same_id_is_read_once(http: httpx.Client, listener: Listener) -> Non
         ({"metadata": {"currency": "EURO"}}, "out_of_range", "metadata.currency"),
         ({"volume": 3}, "unknown_field", "volume"),
         ({"content": None}, "invalid_type", "content"),
+        ({"username": ""}, "out_of_range", "username"),
     ],
 )
 def test_malformed_messages(http: httpx.Client, body: dict[str, Any], code: str, field: str) -> None:

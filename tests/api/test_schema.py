@@ -1,7 +1,7 @@
 """Both servers against openapi.json by schemathesis: examples, boundaries, random valid and invalid data, and sequences of calls.
 
 What is left out, and why: a speech is no resource that stays; the WebSocket and the endless stream of chat are no single request and answer; joining and leaving a channel
-would call a platform; an upload needs a real clip (test_voices.py); `Allow` of /api/tts/ws and /api/tts/stream rightly names DELETE, because both are a request's id as well.
+would call a platform; an upload needs a real clip (test_cloning.py); `Allow` of /api/tts/ws and /api/tts/stream rightly names DELETE, because both are a request's id as well.
 """
 
 import os

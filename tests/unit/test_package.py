@@ -44,7 +44,7 @@ def test_voice_and_pages_are_in_the_wheel(wheel_names: set[str]) -> None:
 
 
 def test_rooms_include_only_rooms_above_them() -> None:
-    order = ["base", "audio", "cache", "flow", "text", "model", "engine", "bridge", "server", "pyext"]
+    order = ["base", "audio", "cache", "flow", "text", "kernels", "model", "engine", "livechat", "store", "bridge", "server", "pyext"]
     for source in (ROOT / "csrc").glob("*/*.[ch]"):
         room = source.parent.name
         for included in re.findall(r'#include "(\w+)/', source.read_text(encoding="utf-8")):
