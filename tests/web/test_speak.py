@@ -109,10 +109,10 @@ def test_long_text_plays_before_it_is_finished(page: Browser) -> None:
 def test_player_controls(page: Browser) -> None:
     say(page, "One two three four five six seven.")
     page.wait(lambda: finished(page))
-    page.wait(lambda: not playing(page))
+    page.wait(lambda: not playing(page) and position(page) > 0)  # it has played, and reached the end
     wave = page.find("wave")
     wave.send_keys(Keys.HOME)
-    assert position(page) == 0
+    page.wait(lambda: position(page) == 0)
     wave.send_keys(Keys.SPACE)
     page.wait(lambda: playing(page) and position(page) > 0.2)
     page.click("toggle")
