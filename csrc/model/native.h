@@ -90,6 +90,8 @@ float *room_floats(room *r, size_t n);
 int native_scratch(native *m, size_t bytes);
 /* Rows that one task takes, so that tasks are even and blocks whole. */
 size_t native_rows(const native *m, size_t rows);
+/* Rows of the block that begins at `first`: the last one of `all` may be shorter. */
+static inline size_t block_rows(size_t first, size_t block, size_t all) { return all - first < block ? all - first : block; }
 
 /* Bytes of scratch that native_operand takes for a block of rows of k values. */
 size_t operand_bytes(word_type type, size_t rows, size_t k);

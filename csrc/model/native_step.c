@@ -21,13 +21,11 @@ typedef struct stepping {
 
 static const float EPS = 1e-6f;
 
-static size_t rows_at(size_t first, size_t block, size_t all) { return all - first < block ? all - first : block; }
-
 /* x W + h, for a block of frames; the branches share the product. */
 static void task_input(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
-    const size_t first = i * s->block, n = rows_at(first, s->block, s->frames), dim = m->dim;
+    const size_t first = i * s->block, n = block_rows(first, s->block, s->frames), dim = m->dim;
     char *memory = m->scratch[thread].data;
     float *y = (float *)(void *)memory;
     memory += (n * dim * sizeof *y + 63) / 64 * 64;
@@ -75,7 +73,7 @@ static void queries(const stepping *s, size_t layer, size_t first, size_t n, cha
 
 static void task_queries(void *self, size_t i, int thread) {
     stepping *s = self;
-    queries(s, 0, i * s->block, rows_at(i * s->block, s->block, s->rows), s->m->scratch[thread].data);
+    queries(s, 0, i * s->block, block_rows(i * s->block, s->block, s->rows), s->m->scratch[thread].data);
 }
 
 static void task_attention(void *self, size_t i, int thread) {
@@ -93,7 +91,7 @@ static void task_rest(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
     const block *b = &m->blocks[s->layer];
-    const size_t first = i * s->block, n = rows_at(first, s->block, s->rows), dim = m->dim;
+    const size_t first = i * s->block, n = block_rows(first, s->block, s->rows), dim = m->dim;
     char *const memory = m->scratch[thread].data, *words = memory;
     float *x = s->x + first * dim;
     const operand attended = native_operand(m, m->linear, s->attended + first * m->inner, m->inner, n, m->inner, &words);
@@ -118,7 +116,7 @@ static void task_rest(void *self, size_t i, int thread) {
 static void task_output(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
-    const size_t first = i * s->block, n = rows_at(first, s->block, s->frames), dim = m->dim;
+    const size_t first = i * s->block, n = block_rows(first, s->block, s->frames), dim = m->dim;
     char *memory = m->scratch[thread].data;
     float *v[2];
     const float *shift = s->row->mod + (6 * m->depth + 1) * dim;

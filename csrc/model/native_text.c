@@ -20,13 +20,11 @@ typedef struct encoding {
     size_t n, block;
 } encoding;
 
-static size_t rows_of(const encoding *e, size_t i) { return e->n - i * e->block < e->block ? e->n - i * e->block : e->block; }
-
 static void task_up(void *self, size_t i, int thread) {
     encoding *e = self;
     const native *m = e->m;
     const convnext *c = e->c;
-    const size_t first = i * e->block, n = rows_of(e, i);
+    const size_t first = i * e->block, n = block_rows(first, e->block, e->n);
     float *y = m->scratch[thread].data;
     m->k->depthwise(e->x, e->n, first, n, c->dim, c->dw, DW_TAPS, c->dw_bias, y);
     m->k->norm(y, c->dim, n, c->dim, EPS, c->norm_gain, c->norm_offset, y, c->dim);
@@ -37,7 +35,7 @@ static void task_up(void *self, size_t i, int thread) {
 static void task_down(void *self, size_t i, int thread) {
     encoding *e = self;
     const convnext *c = e->c;
-    const size_t first = i * e->block, n = rows_of(e, i);
+    const size_t first = i * e->block, n = block_rows(first, e->block, e->n);
     float *hidden = e->hidden + first * c->inner;
     (void)thread;
     for (size_t r = 0; r < n; r++)
@@ -138,7 +136,7 @@ typedef struct conditioning {
 
 static void task_condition(void *self, size_t i, int thread) {
     conditioning *c = self;
-    const size_t first = i * c->block, n = c->frames - first < c->block ? c->frames - first : c->block, width = c->m->mels + c->m->text_dim;
+    const size_t first = i * c->block, n = block_rows(first, c->block, c->frames), width = c->m->mels + c->m->text_dim;
     const operand x = {.words = (const uint32_t *)(const void *)(c->rows + first * width), .stride = width};
     (void)thread;
     c->m->k->product(&x, n, &c->m->condition, PRODUCT_STORE, NULL, c->h + first * c->m->dim, c->m->dim);

@@ -15,12 +15,10 @@ typedef struct vocoding {
 static const float EPS = 1e-6f;
 static const float MAX_MAGNITUDE = 1e2f; /* against a runaway exponential */
 
-static size_t rows_of(const vocoding *v, size_t i) { return v->frames - i * v->block < v->block ? v->frames - i * v->block : v->block; }
-
 static void task_embed(void *self, size_t i, int thread) {
     vocoding *v = self;
     const native *m = v->m;
-    const size_t first = i * v->block, n = rows_of(v, i), dim = m->vocos_dim, words = words_of(m->vocoder, m->mels);
+    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim, words = words_of(m->vocoder, m->mels);
     const operand window = {.words = v->mel + first * words, .stride = words};
     float *y = m->scratch[thread].data;
     m->k->product(&window, n, &m->vocos_embed, PRODUCT_STORE, NULL, y, dim);
@@ -31,7 +29,7 @@ static void task_block(void *self, size_t i, int thread) {
     vocoding *v = self;
     const native *m = v->m;
     const convnext *c = &m->vocos[v->layer];
-    const size_t first = i * v->block, n = rows_of(v, i), dim = c->dim;
+    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = c->dim;
     float *y = m->scratch[thread].data, *hidden = y + n * dim;
     char *memory = (char *)(hidden + n * c->inner), *words = memory;
     m->k->depthwise(v->from, v->frames, first, n, dim, c->dw, DW_TAPS, c->dw_bias, y);
@@ -47,7 +45,7 @@ static void task_block(void *self, size_t i, int thread) {
 static void task_head(void *self, size_t i, int thread) {
     vocoding *v = self;
     const native *m = v->m;
-    const size_t first = i * v->block, n = rows_of(v, i), dim = m->vocos_dim, bins = (size_t)m->info.n_fft / 2 + 1;
+    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim, bins = (size_t)m->info.n_fft / 2 + 1;
     float *y = m->scratch[thread].data, *both = y + n * dim;
     m->k->norm(v->from + first * dim, dim, n, dim, EPS, m->vocos_final_gain, m->vocos_final_offset, y, dim);
     const operand x = {.words = (const uint32_t *)(const void *)y, .stride = dim};
