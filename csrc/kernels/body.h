@@ -132,62 +132,79 @@ INLINE void vsincos(vec x, vec *sine, vec *cosine) {
 
 /* ---- products ---- */
 
-INLINE vec dot_f32(vec acc, uint32_t a, ivec w) {
+INLINE vec dot_f32(vec acc, const uint32_t *a, ivec w) {
     float x;
-    memcpy(&x, &a, sizeof x);
+    memcpy(&x, a, sizeof x);
     return fma_(splat(x), (vec)w, acc);
 }
 
-INLINE vec dot_bf16(vec acc, uint32_t a, ivec w) {
+/* A word of the left side may be spread over two, from which a product goes faster: where bf16 has no instruction the values stay fp32, and where
+ * 8 bits have none they become even and odd ones of 16 bits, for vpmaddwd (the 16-bit sums of vpmaddubsw saturate). */
 #if defined USE_AVX512
-    return (vec)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)isplat((int32_t)a));
+#define BF16_SPREAD 1
+INLINE vec dot_bf16(vec acc, const uint32_t *a, ivec w) { return (vec)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)isplat((int32_t)*a)); }
 #else
-    vec low = (vec)isplat((int32_t)(a << 16)), high = (vec)isplat((int32_t)(a & 0xffff0000u));
-    acc = fma_(low, (vec)((uvec)w << 16), acc);
-    return fma_(high, (vec)(w & (int32_t)0xffff0000u), acc);
-#endif
+#define BF16_SPREAD 2
+INLINE vec dot_bf16(vec acc, const uint32_t *a, ivec w) {
+    acc = dot_f32(acc, a, (ivec)((uvec)w << 16));
+    return dot_f32(acc, a + 1, w & (int32_t)0xffff0000u);
 }
+#endif
 
-/* a: four signed bytes, w: four unsigned ones in each lane */
-INLINE ivec dot_s8(ivec acc, uint32_t a, ivec w) {
+/* left: four signed bytes, right: four unsigned ones in each lane */
 #if defined USE_AVX512
-    return (ivec)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)isplat((int32_t)a));
+#define S8_SPREAD 1
+INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) { return (ivec)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)isplat((int32_t)*a)); }
 #elif defined USE_AVX2
-    /* Not vpmaddubsw, whose 16-bit sums saturate. */
-    __m256i x = _mm256_set1_epi32((int32_t)a), y = (__m256i)w;
-    __m256i even = _mm256_madd_epi16(_mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8), _mm256_and_si256(y, _mm256_set1_epi16(255)));
-    __m256i odd = _mm256_madd_epi16(_mm256_srai_epi16(x, 8), _mm256_srli_epi16(y, 8));
+#define S8_SPREAD 2
+INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
+    __m256i even = _mm256_madd_epi16((__m256i)isplat((int32_t)a[0]), _mm256_and_si256((__m256i)w, _mm256_set1_epi16(255)));
+    __m256i odd = _mm256_madd_epi16((__m256i)isplat((int32_t)a[1]), _mm256_srli_epi16((__m256i)w, 8));
     return acc + (ivec)_mm256_add_epi32(even, odd);
-#else
-    for (int byte = 0; byte < 32; byte += 8) acc += (int32_t)(int8_t)(a >> byte) * (ivec)(((uvec)w >> byte) & 255u);
-    return acc;
-#endif
 }
+#else
+#define S8_SPREAD 1
+INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
+    for (int byte = 0; byte < 32; byte += 8) acc += (int32_t)(int8_t)(*a >> byte) * (ivec)(((uvec)w >> byte) & 255u);
+    return acc;
+}
+#endif
 
-/* One tile: ROWS rows by `panels` panels, into out [ROWS][TILE_WIDTH]. */
-#define DEFINE_TILE(name, type, dot)                                                                                                   \
-    INLINE void name##_n(const uint32_t *const *a, const uint32_t *w, size_t words, int panels, type *out) {                           \
+/* One tile: ROWS rows by `panels` panels of `length` words, of which `words` are multiplied; out [ROWS][TILE_VECS] gets the sums, or these on top with `more`. */
+#define DEFINE_TILE(name, type, spread, dot)                                                                                           \
+    INLINE void name##_n(const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, type *out) {  \
         type acc[ROWS][TILE_VECS];                                                                                                     \
         memset(acc, 0, sizeof acc);                                                                                                    \
-        const size_t next = words * PANEL;                                                                                             \
+        if (more)                                                                                                                      \
+            _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                                    \
+                _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = out[r * TILE_VECS + v];                     \
+        const size_t next = length * PANEL;                                                                                            \
         for (size_t k = 0; k < words; k++) {                                                                                           \
             ivec column[TILE_VECS];                                                                                                    \
             _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++)                                                             \
                 column[v] = iload(w + (size_t)(v / VPP) * next + k * PANEL + (size_t)(v % VPP) * LANES);                               \
             _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                                    \
-                _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = dot(acc[r][v], a[r][k], column[v]);         \
+                _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = dot(acc[r][v], a[r] + k * spread, column[v]); \
         }                                                                                                                              \
         _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                                        \
             _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) out[r * TILE_VECS + v] = acc[r][v];                         \
     }                                                                                                                                  \
-    static __attribute__((noinline)) void name(const uint32_t *const *a, const uint32_t *w, size_t words, int panels, type *out) {     \
-        if (PANELS == 2 && panels == 2) name##_n(a, w, words, PANELS, out);                                                            \
-        else name##_n(a, w, words, 1, out);                                                                                            \
+    static __attribute__((noinline)) void name(const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, type *out) { \
+        if (PANELS == 2 && panels == 2) name##_n(a, w, length, words, PANELS, more, out);                                              \
+        else name##_n(a, w, length, words, 1, more, out);                                                                              \
     }
 
-DEFINE_TILE(tile_f32, vec, dot_f32)
-DEFINE_TILE(tile_bf16, vec, dot_bf16)
-DEFINE_TILE(tile_s8, ivec, dot_s8)
+DEFINE_TILE(tile_f32, vec, 1, dot_f32)
+DEFINE_TILE(tile_bf16, vec, BF16_SPREAD, dot_bf16)
+DEFINE_TILE(tile_s8, ivec, S8_SPREAD, dot_s8)
+
+INLINE size_t spread_of(word_type type) { return type == WORD_F32 ? 1 : type == WORD_BF16 ? BF16_SPREAD : S8_SPREAD; }
+
+INLINE void tile_any(word_type type, const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, vec *out) {
+    if (type == WORD_F32) tile_f32(a, w, length, words, panels, more, out);
+    else if (type == WORD_BF16) tile_bf16(a, w, length, words, panels, more, out);
+    else tile_s8(a, w, length, words, panels, more, (ivec *)out);
+}
 
 INLINE vec activate(product_end end, vec y) {
     switch (end) {
@@ -227,28 +244,35 @@ INLINE void finish_tile(const vec *tile, const operand *a, size_t row, size_t ro
     }
 }
 
+/* Panels are taken in stretches of DEPTH words, 16 KB, which stay in the first cache while GROUP rows pass. */
 static void product(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride) {
-    vec tile[ROWS * TILE_VECS] __attribute__((aligned(64)));
-    const size_t n_panels = (w->n + PANEL - 1) / PANEL;
+    enum { DEPTH = 256 / PANELS, TILES = 8, GROUP = TILES * ROWS };
+    vec tiles[TILES][ROWS * TILE_VECS] __attribute__((aligned(64)));
+    const size_t n_panels = (w->n + PANEL - 1) / PANEL, spread = spread_of(w->type);
     for (size_t p = 0; p < n_panels; p += PANELS) {
         const int panels = n_panels - p < PANELS ? 1 : PANELS;
         const uint32_t *panel = w->panels + p * w->words * PANEL;
-        for (size_t row = 0; row < rows; row += ROWS) {
-            const size_t these = rows - row < ROWS ? rows - row : ROWS;
-            const uint32_t *pointers[ROWS];
-            for (size_t r = 0; r < ROWS; r++) pointers[r] = a->words + (row + (r < these ? r : these - 1)) * a->stride;
-            if (w->type == WORD_F32) tile_f32(pointers, panel, w->words, panels, tile);
-            else if (w->type == WORD_BF16) tile_bf16(pointers, panel, w->words, panels, tile);
-            else tile_s8(pointers, panel, w->words, panels, (ivec *)tile);
-            const size_t column = p * PANEL;
-            switch (end) { /* one loop for each, without a choice inside */
-            case PRODUCT_STORE: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_STORE, gate, out, stride); break;
-            case PRODUCT_ADD: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_ADD, gate, out, stride); break;
-            case PRODUCT_GATED: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GATED, gate, out, stride); break;
-            case PRODUCT_GELU_TANH: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GELU_TANH, gate, out, stride); break;
-            case PRODUCT_GELU: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GELU, gate, out, stride); break;
-            case PRODUCT_MISH: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_MISH, gate, out, stride); break;
-            case PRODUCT_SILU: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_SILU, gate, out, stride); break;
+        for (size_t group = 0; group < rows; group += GROUP) {
+            const size_t end_row = rows - group < GROUP ? rows : group + GROUP;
+            for (size_t k = 0; k < w->words; k += DEPTH)
+                for (size_t row = group; row < end_row; row += ROWS) {
+                    const size_t these = end_row - row < ROWS ? end_row - row : ROWS;
+                    const uint32_t *pointers[ROWS];
+                    for (size_t r = 0; r < ROWS; r++) pointers[r] = a->words + (row + (r < these ? r : these - 1)) * a->stride + k * spread;
+                    tile_any(w->type, pointers, panel + k * PANEL, w->words, w->words - k < DEPTH ? w->words - k : DEPTH, panels, k > 0, tiles[(row - group) / ROWS]);
+                }
+            for (size_t row = group; row < end_row; row += ROWS) {
+                const size_t these = end_row - row < ROWS ? end_row - row : ROWS, column = p * PANEL;
+                const vec *tile = tiles[(row - group) / ROWS];
+                switch (end) { /* one loop for each, without a choice inside */
+                case PRODUCT_STORE: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_STORE, gate, out, stride); break;
+                case PRODUCT_ADD: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_ADD, gate, out, stride); break;
+                case PRODUCT_GATED: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GATED, gate, out, stride); break;
+                case PRODUCT_GELU_TANH: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GELU_TANH, gate, out, stride); break;
+                case PRODUCT_GELU: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GELU, gate, out, stride); break;
+                case PRODUCT_MISH: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_MISH, gate, out, stride); break;
+                case PRODUCT_SILU: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_SILU, gate, out, stride); break;
+                }
             }
         }
     }
@@ -304,11 +328,38 @@ static void row_to_s8(const float *x, size_t k, uint32_t *words, float *scale, i
     *sum = s;
 }
 
+#if defined USE_AVX2
+/* Four bytes of each word to its even and its odd ones, 16 bits each, in place. */
+static void spread_s8(uint32_t *words, size_t n) {
+    size_t k = n;
+    for (; k % 8; k--) {
+        const int32_t w = (int32_t)words[k - 1];
+        words[2 * k - 1] = ((uint32_t)(w >> 24) << 16) | (uint16_t)((int32_t)((uint32_t)w << 16) >> 24);
+        words[2 * k - 2] = ((uint32_t)((int32_t)((uint32_t)w << 8) >> 24) << 16) | (uint16_t)((int32_t)((uint32_t)w << 24) >> 24);
+    }
+    for (; k; k -= 8) {
+        const __m256i w = (__m256i)iload(words + k - 8), even = _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8), odd = _mm256_srai_epi16(w, 8);
+        const __m256i low = _mm256_unpacklo_epi32(even, odd), high = _mm256_unpackhi_epi32(even, odd);
+        _mm256_storeu_si256((__m256i *)(void *)(words + 2 * k - 8), _mm256_permute2x128_si256(low, high, 0x31));
+        _mm256_storeu_si256((__m256i *)(void *)(words + 2 * k - 16), _mm256_permute2x128_si256(low, high, 0x20));
+    }
+}
+#else
+static void spread_s8(uint32_t *words, size_t n) { (void)words, (void)n; }
+#endif
+
 static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, uint32_t *words, size_t stride, float *scale, int32_t *sum) {
     for (size_t r = 0; r < rows; r++) {
         if (type == WORD_F32) memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
-        else if (type == WORD_BF16) row_to_bf16(x + r * stride_x, k, words + r * stride);
-        else row_to_s8(x + r * stride_x, k, words + r * stride, scale + r, sum + r);
+        else if (type == WORD_BF16 && BF16_SPREAD == 1) row_to_bf16(x + r * stride_x, k, words + r * stride);
+        else if (type == WORD_BF16) {
+            memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
+            if (k % 2) words[r * stride + k] = 0;
+        }
+        else {
+            row_to_s8(x + r * stride_x, k, words + r * stride, scale + r, sum + r);
+            spread_s8(words + r * stride, words_of(type, k));
+        }
     }
 }
 
@@ -370,14 +421,9 @@ INLINE void turned(const float *x, const float *cos, const float *sin, size_t wi
     }
 }
 
-INLINE void tile_any(word_type type, const uint32_t *const *a, const uint32_t *w, size_t words, int panels, vec *out) {
-    if (type == WORD_F32) tile_f32(a, w, words, panels, out);
-    else tile_bf16(a, w, words, panels, out);
-}
-
 /* The scores of a few queries against all keys fit the second cache, so the softmax is the plain one: no running maximum. */
 static void attend(const attention *a) {
-    const word_type type = a->type;
+    const word_type type = BF16_SPREAD == 1 ? a->type : WORD_F32;
     const size_t T = a->frames, width = a->width, key_panels = (T + PANEL - 1) / PANEL, padded = key_panels * PANEL;
     const size_t words_q = words_of(type, width), words_p = words_of(type, T), value_panels = width / PANEL;
     uint32_t *keys = a->scratch, *values = keys + key_panels * words_q * PANEL, *chances = values + value_panels * words_p * PANEL, *queries = chances + ROWS * words_p;
@@ -416,7 +462,7 @@ static void attend(const attention *a) {
         }
         for (size_t p = 0; p < key_panels; p += PANELS) {
             const int panels = key_panels - p < PANELS ? 1 : PANELS;
-            tile_any(type, pointers, keys + p * words_q * PANEL, words_q, panels, tile);
+            tile_any(type, pointers, keys + p * words_q * PANEL, words_q, words_q, panels, 0, tile);
             for (size_t r = 0; r < these; r++) memcpy(scores + r * padded + p * PANEL, &tile[r * TILE_VECS], (size_t)panels * PANEL * sizeof(float));
         }
         float share[ROWS];
@@ -440,7 +486,7 @@ static void attend(const attention *a) {
         for (size_t r = 0; r < ROWS; r++) pointers[r] = chances + (r < these ? r : these - 1) * words_p;
         for (size_t p = 0; p < value_panels; p += PANELS) {
             const int panels = value_panels - p < PANELS ? 1 : PANELS;
-            tile_any(type, pointers, values + p * words_p * PANEL, words_p, panels, tile);
+            tile_any(type, pointers, values + p * words_p * PANEL, words_p, words_p, panels, 0, tile);
             for (size_t r = 0; r < these; r++)
                 for (int v = 0; v < panels * VPP; v++)
                     store(a->out + (first + r) * a->out_stride + p * PANEL + (size_t)v * LANES, tile[r * TILE_VECS + (size_t)v] * share[r]);
@@ -484,5 +530,5 @@ static void gelu(const float *x, float *out, size_t n) {
     }
 }
 
-const kernels TABLE = {.name = NAME, .product = product, .to_words = to_words, .norm = norm, .attend = attend, .depthwise = depthwise,
+const kernels TABLE = {.name = NAME, .spread = {1, BF16_SPREAD, S8_SPREAD}, .product = product, .to_words = to_words, .norm = norm, .attend = attend, .depthwise = depthwise,
                        .guided_step = guided_step, .spectrum = spectrum, .gelu = gelu};

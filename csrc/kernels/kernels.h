@@ -22,7 +22,7 @@ enum {
 
 typedef enum word_type { WORD_F32 = 0, WORD_BF16, WORD_S8 } word_type;
 
-/* Words that hold k values. */
+/* Words that hold k values of a right side. */
 static inline size_t words_of(word_type type, size_t k) { return type == WORD_F32 ? k : type == WORD_BF16 ? (k + 1) / 2 : (k + 3) / 4; }
 
 /* The right side of a product: y[n] = sum over k of x[k] w[n][k], + bias. */
@@ -39,7 +39,7 @@ ishow_status matrix_pack(matrix *out, word_type type, const float *w, const floa
 void matrix_free(matrix *m); /* zeroes it; a zeroed one may be freed */
 size_t matrix_bytes(const matrix *m);
 
-/* The left side: rows of words. Consecutive rows may overlap (stride < words), which makes a product a convolution. */
+/* The left side: rows of words, `left_words` each. Consecutive rows may overlap (stride < words), which makes a product a convolution. */
 typedef struct operand {
     const uint32_t *words;
     size_t stride;        /* words from one row to the next */
@@ -59,7 +59,7 @@ typedef struct attention {
     size_t stride, frames;
     size_t width;           /* of one head, a multiple of PANEL */
     const float *cos, *sin; /* [frames][width / 2] rotary tables; NULL: no rotation */
-    word_type type;         /* WORD_F32 or WORD_BF16 */
+    word_type type;         /* WORD_F32, or WORD_BF16: products may then be of bf16 */
     float *out;             /* row f at + f * out_stride */
     size_t out_stride;
     void *scratch;          /* attention_scratch() bytes, 64-byte aligned */
@@ -69,9 +69,10 @@ size_t attention_scratch(size_t frames, size_t width);
 
 typedef struct kernels {
     const char *name;
+    size_t spread[3]; /* by word_type: words of a left side for one of a right side; 2 where it is kept wider (bf16 in fp32, 8 bits in 16) */
     /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. */
     void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride);
-    /* Rows of floats to words: x[r * stride_x + k] to words[r * stride + ...], the last word filled up with zeros. scale and sum: [rows], WORD_S8,
+    /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word filled up with zeros. scale and sum: [rows], WORD_S8,
      * where each row gets the scale of its largest value (dynamic quantisation). */
     void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, uint32_t *words, size_t stride, float *scale, int32_t *sum);
     /* out = (x - mean) / sqrt(var + eps) * gain + offset, over dim values of each row. */
@@ -87,6 +88,9 @@ typedef struct kernels {
     /* out = gelu(x), exact; n values; out may be x */
     void (*gelu)(const float *x, float *out, size_t n);
 } kernels;
+
+/* Words that hold k values of a left side. */
+static inline size_t left_words(const kernels *kernels, word_type type, size_t k) { return words_of(type, k) * kernels->spread[type]; }
 
 /* The fastest for this processor. */
 const kernels *ishow_kernels_best(void);

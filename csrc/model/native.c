@@ -32,13 +32,13 @@ size_t native_rows(const native *m, size_t rows) {
 
 static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-size_t operand_bytes(word_type type, size_t rows, size_t k) {
-    return type == WORD_F32 ? 0 : aligned(4 * rows * words_of(type, k)) + (type == WORD_S8 ? 2 * aligned(4 * rows) : 0);
+size_t operand_bytes(const native *m, word_type type, size_t rows, size_t k) {
+    return type == WORD_F32 ? 0 : aligned(4 * rows * pitch(left_words(m->k, type, k))) + (type == WORD_S8 ? 2 * aligned(4 * rows) : 0);
 }
 
 operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, char **memory) {
     if (type == WORD_F32) return (operand){.words = (const uint32_t *)(const void *)x, .stride = stride};
-    const size_t words = words_of(type, k);
+    const size_t words = pitch(left_words(m->k, type, k));
     uint32_t *to = (uint32_t *)(void *)*memory;
     float *scale = NULL;
     int32_t *sum = NULL;

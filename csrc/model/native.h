@@ -93,8 +93,11 @@ size_t native_rows(const native *m, size_t rows);
 /* Rows of the block that begins at `first`: the last one of `all` may be shorter. */
 static inline size_t block_rows(size_t first, size_t block, size_t all) { return all - first < block ? all - first : block; }
 
+/* Words from one row of a left side to the next: rows a multiple of 4 KB apart would fight for the same few lines of the first cache. */
+static inline size_t pitch(size_t words) { return words % 1024 ? words : words + 16; }
+
 /* Bytes of scratch that native_operand takes for a block of rows of k values. */
-size_t operand_bytes(word_type type, size_t rows, size_t k);
+size_t operand_bytes(const native *m, word_type type, size_t rows, size_t k);
 /* Words of rows of floats, in `memory`; advances *memory past them. fp32 rows are used where they lie. */
 operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, char **memory);
 

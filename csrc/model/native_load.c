@@ -300,7 +300,7 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->max_rows = 1;
     if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = WORD_F32;
     else if (!strcmp(precision, "bf16")) m->linear = m->conv = m->output = m->vocoder = WORD_BF16;
-    else if (!strcmp(precision, "int8-dynamic")) m->linear = WORD_S8, m->conv = m->vocoder = WORD_BF16, m->output = WORD_F32;
+    else if (!strcmp(precision, "int8-dynamic")) m->linear = WORD_S8, m->conv = m->vocoder = m->k->spread[WORD_BF16] == 1 ? WORD_BF16 : WORD_F32, m->output = WORD_F32;
     else {
         in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "precision must be fp32, bf16 or int8-dynamic, not %s", precision);
         goto done;

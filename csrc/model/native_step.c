@@ -43,7 +43,7 @@ static void task_input(void *self, size_t i, int thread) {
 static void task_positions(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
-    const size_t group = i % CONV_GROUPS, width = m->dim / CONV_GROUPS, words = words_of(m->conv, width), half = CONV_TAPS / 2, T = s->frames;
+    const size_t group = i % CONV_GROUPS, width = m->dim / CONV_GROUPS, words = left_words(m->k, m->conv, width), half = CONV_TAPS / 2, T = s->frames;
     float *x = s->x + i / CONV_GROUPS * T * m->dim + group * width;
     uint32_t *padded = m->scratch[thread].data;
     float *y = (float *)(void *)(padded + (T + 2 * half) * words);
@@ -65,9 +65,9 @@ static void queries(const stepping *s, size_t layer, size_t first, size_t n, cha
     const native *m = s->m;
     const size_t dim = m->dim, inner = m->inner;
     float *normal = (float *)(void *)memory;
-    memory += (n * dim * sizeof *normal + 63) / 64 * 64;
-    m->k->norm(s->x + first * dim, dim, n, dim, EPS, s->gains + 2 * layer * dim, modulation(s, layer, 0), normal, dim);
-    const operand x = native_operand(m, m->linear, normal, dim, n, dim, &memory);
+    memory += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
+    m->k->norm(s->x + first * dim, dim, n, dim, EPS, s->gains + 2 * layer * dim, modulation(s, layer, 0), normal, pitch(dim));
+    const operand x = native_operand(m, m->linear, normal, pitch(dim), n, dim, &memory);
     m->k->product(&x, n, &m->blocks[layer].qkv, PRODUCT_STORE, NULL, s->qkv + first * 3 * inner, 3 * inner);
 }
 
@@ -82,7 +82,7 @@ static void task_attention(void *self, size_t i, int thread) {
     const size_t branch = i / m->heads, head = i % m->heads, inner = m->inner;
     const float *q = s->qkv + branch * s->frames * 3 * inner + head * m->dim_head;
     const attention a = {.q = q, .k = q + inner, .v = q + 2 * inner, .stride = 3 * inner, .frames = s->frames, .width = m->dim_head, .cos = head < m->rope_heads ? m->cos : NULL, .sin = m->sin,
-                         .type = m->linear == WORD_F32 ? WORD_F32 : WORD_BF16, .out = s->attended + branch * s->frames * inner + head * m->dim_head, .out_stride = inner,
+                         .type = m->linear == WORD_F32 ? WORD_F32 : WORD_BF16, .out = s->attended + branch * s->frames * pitch(inner) + head * m->dim_head, .out_stride = pitch(inner),
                          .scratch = m->scratch[thread].data};
     m->k->attend(&a);
 }
@@ -94,20 +94,20 @@ static void task_rest(void *self, size_t i, int thread) {
     const size_t first = i * s->block, n = block_rows(first, s->block, s->rows), dim = m->dim;
     char *const memory = m->scratch[thread].data, *words = memory;
     float *x = s->x + first * dim;
-    const operand attended = native_operand(m, m->linear, s->attended + first * m->inner, m->inner, n, m->inner, &words);
+    const operand attended = native_operand(m, m->linear, s->attended + first * pitch(m->inner), pitch(m->inner), n, m->inner, &words);
     m->k->product(&attended, n, &b->out, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
 
     words = memory;
     float *normal = (float *)(void *)words;
-    words += (n * dim * sizeof *normal + 63) / 64 * 64;
+    words += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
     float *hidden = (float *)(void *)words;
-    words += (n * m->ff * sizeof *hidden + 63) / 64 * 64;
-    m->k->norm(x, dim, n, dim, EPS, s->gains + (2 * s->layer + 1) * dim, modulation(s, s->layer, 3), normal, dim);
+    words += (n * pitch(m->ff) * sizeof *hidden + 63) / 64 * 64;
+    m->k->norm(x, dim, n, dim, EPS, s->gains + (2 * s->layer + 1) * dim, modulation(s, s->layer, 3), normal, pitch(dim));
     char *const free_words = words;
-    const operand wide = native_operand(m, m->linear, normal, dim, n, dim, &words);
-    m->k->product(&wide, n, &b->ff1, PRODUCT_GELU_TANH, NULL, hidden, m->ff);
+    const operand wide = native_operand(m, m->linear, normal, pitch(dim), n, dim, &words);
+    m->k->product(&wide, n, &b->ff1, PRODUCT_GELU_TANH, NULL, hidden, pitch(m->ff));
     words = free_words;
-    const operand back = native_operand(m, m->linear, hidden, m->ff, n, m->ff, &words);
+    const operand back = native_operand(m, m->linear, hidden, pitch(m->ff), n, m->ff, &words);
     m->k->product(&back, n, &b->ff2, PRODUCT_GATED, modulation(s, s->layer, 5), x, dim);
     if (s->layer + 1 < m->depth) queries(s, s->layer + 1, first, n, memory);
 }
@@ -136,9 +136,9 @@ static void task_output(void *self, size_t i, int thread) {
 /* Scratch of a thread: the largest of what the tasks lay out. */
 static size_t scratch_bytes(const native *m, size_t frames, size_t block) {
     const size_t dim = m->dim, half = CONV_TAPS / 2, slack = 1024;
-    const size_t rest = block * (dim + m->ff) * sizeof(float) + operand_bytes(m->linear, block, m->ff) + operand_bytes(m->linear, block, dim) + operand_bytes(m->linear, block, m->inner);
-    const size_t output = block * (2 * m->mels + dim) * sizeof(float) + operand_bytes(m->output, block, dim);
-    const size_t input = block * dim * sizeof(float) + operand_bytes(m->conv, block, m->mels);
+    const size_t rest = block * (pitch(dim) + pitch(m->ff)) * sizeof(float) + operand_bytes(m, m->linear, block, m->ff) + operand_bytes(m, m->linear, block, dim) + operand_bytes(m, m->linear, block, m->inner);
+    const size_t output = block * (2 * m->mels + dim) * sizeof(float) + operand_bytes(m, m->output, block, dim);
+    const size_t input = block * dim * sizeof(float) + operand_bytes(m, m->conv, block, m->mels);
     const size_t positions = sizeof(float) * (frames + 2 * half) * (dim / CONV_GROUPS) * 2;
     const size_t head = attention_scratch(frames, m->dim_head);
     size_t most = rest + slack;
@@ -154,7 +154,7 @@ static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *
     stepping s = {.m = m, .row = row, .frames = T, .rows = 2 * T};
     s.x = room_floats(&m->a, 2 * T * dim);
     s.qkv = room_floats(&m->b, 2 * T * 3 * m->inner);
-    s.attended = room_floats(&m->c, 2 * T * m->inner);
+    s.attended = room_floats(&m->c, 2 * T * pitch(m->inner));
     s.gains = room_floats(&m->d, (2 * m->depth + 1) * dim);
     const size_t over_frames = native_rows(m, T), over_rows = native_rows(m, 2 * T), widest = over_frames > over_rows ? over_frames : over_rows;
     if (!s.x || !s.qkv || !s.attended || !s.gains || !native_scratch(m, scratch_bytes(m, T, widest)))

@@ -16,7 +16,7 @@ from ishowtts.model.dit import DiT
 
 from . import data as datasets
 from .data import Batch, Batches, Dataset
-from .loop import Options, Run, prepare
+from .loop import Options, Run, half, prepare
 from .vocabulary import VOCABULARY
 
 DROP_BOTH, DROP_COND = 0.15, 0.35  # shares of rows
@@ -64,7 +64,7 @@ def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, 
         t = torch.where(rand(count) < 0.5, normal, t)
     xt = torch.lerp(x0, x1, t[:, None, None])
     cond = x1 * ~span[..., None]
-    with torch.autocast(device.type, dtype=torch.bfloat16):
+    with half(device.type):
         velocity = net(
             xt,
             cond,

@@ -18,7 +18,7 @@ from ishowtts.model.vocos import Vocos
 
 from . import data as datasets
 from .data import Dataset, log_mel
-from .loop import Options, Run, prepare
+from .loop import Options, Run, half, prepare
 
 SEGMENT, ROWS = 33, 6  # mel frames of a segment, segments of a step
 SPECTRAL_PART = 0.16  # share of the budget before the discriminators join
@@ -138,7 +138,7 @@ def adversarial(run: Run, judges: nn.ModuleList, optimizer: torch.optim.Optimize
     verdicts = torch.zeros((), device=made.device)
     kept: list[list[Tensor]] = []
     learns = run.step % JUDGE_EVERY == 0
-    with torch.autocast(device, dtype=torch.bfloat16), torch.set_grad_enabled(learns):
+    with half(device), torch.set_grad_enabled(learns):
         for judge in judges:
             scores, features = judge(torch.cat((real, made.detach())) if learns else real)
             if learns:
@@ -152,7 +152,7 @@ def adversarial(run: Run, judges: nn.ModuleList, optimizer: torch.optim.Optimize
         run.add(judges=verdicts.item())
     fooled, match = torch.zeros((), device=made.device), torch.zeros((), device=made.device)
     judges.requires_grad_(False)
-    with torch.autocast(device, dtype=torch.bfloat16):
+    with half(device):
         for judge, features in zip(judges, kept, strict=True):
             scores, own = judge(made)
             fooled = fooled + F.relu(1 - scores.float()).mean()

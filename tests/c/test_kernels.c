@@ -41,7 +41,7 @@ static double mish(double x) { return x * tanh(log1p(exp(x))); }
 /* Largest error of one product over its scale. */
 static double product_error(const kernels *k, word_type type, size_t rows, size_t n, size_t depth, product_end end, function f) {
     float *x = noise_of(rows * depth), *w = noise_of(n * depth), *bias = noise_of(n), *gate = noise_of(n), *out = noise_of(rows * n + 1), *before = noise_of(0);
-    const size_t stride = words_of(type, depth);
+    const size_t stride = left_words(k, type, depth);
     uint32_t *words = ishow_alloc(rows * stride, sizeof *words);
     float *scale = noise_of(rows);
     int32_t *sum = ishow_alloc(rows, sizeof *sum);
@@ -77,7 +77,7 @@ static double product_error(const kernels *k, word_type type, size_t rows, size_
 }
 
 static void products_of_every_shape(void **state) {
-    static const size_t shapes[][3] = {{1, 1, 1}, {1, 16, 3}, {2, 17, 5}, {12, 32, 64}, {13, 33, 31}, {25, 100, 256}, {7, 1026, 66}, {30, 48, 512}};
+    static const size_t shapes[][3] = {{1, 1, 1}, {1, 16, 3}, {2, 17, 5}, {12, 32, 64}, {13, 33, 31}, {25, 100, 256}, {7, 1026, 66}, {30, 48, 512}, {110, 20, 2100}};
     (void)state;
     for (size_t s = 0; s < SETS; s++) {
         const kernels *k = ishow_kernels_named(names[s]);
@@ -103,30 +103,38 @@ static void products_end_as_they_are_told(void **state) {
     }
 }
 
+/* 8-bit value i of a left side: a byte, or 16 bits of the words that hold the even and the odd ones of four. */
+static int eight_bits(const kernels *k, const uint32_t *words, size_t i) {
+    if (k->spread[WORD_S8] == 1) return ((const int8_t *)words)[i];
+    return ((const int16_t *)(words + i / 4 * 2 + i % 2))[i % 4 / 2];
+}
+
 /* Dynamic quantisation in figures: the largest value of a row becomes 127, a row of zeros stays zero, the tail of the last word too. */
 static void words_of_eight_bits(void **state) {
     (void)state;
     for (size_t s = 0; s < SETS; s++) {
         const kernels *k = ishow_kernels_named(names[s]);
         if (!k) continue;
-        float x[2][21] = {{0}};
-        uint32_t words[2][6];
+        enum { VALUES = 45, STRIDE = 24 }; /* whole vectors and a tail */
+        float x[2][VALUES] = {{0}};
+        uint32_t words[2][STRIDE];
         float scale[2];
         int32_t sum[2];
-        for (int i = 0; i < 21; i++) x[0][i] = (float)(i - 10) / 10.0f * 2.54f;
+        for (int i = 0; i < VALUES; i++) x[0][i] = (float)(i - 22) / 22.0f * 2.54f;
         memset(words, 0xff, sizeof words);
-        k->to_words(WORD_S8, x[0], 21, 2, 21, words[0], 6, scale, sum);
-        const int8_t *bytes = (const int8_t *)words[0];
-        assert_int_equal(bytes[0], -127);
-        assert_int_equal(bytes[20], 127);
-        assert_int_equal(bytes[10], 0);
-        assert_int_equal(bytes[14], 51); /* 50.8 */
+        k->to_words(WORD_S8, x[0], VALUES, 2, VALUES, words[0], STRIDE, scale, sum);
+        assert_int_equal(eight_bits(k, words[0], 0), -127);
+        assert_int_equal(eight_bits(k, words[0], 44), 127);
+        assert_int_equal(eight_bits(k, words[0], 22), 0);
+        assert_int_equal(eight_bits(k, words[0], 31), 52); /* 51.95 */
+        assert_int_equal(eight_bits(k, words[0], 9), -75); /* -75.05 */
         assert_true(fabsf(scale[0] - 0.02f) < 1e-7f);
         int32_t total = 0;
-        for (int i = 0; i < 21; i++) total += bytes[i];
+        for (size_t i = 0; i < VALUES; i++) total += eight_bits(k, words[0], i);
         assert_int_equal(sum[0], total);
-        for (int i = 21; i < 24; i++) assert_int_equal(bytes[i], 0);
-        assert_true(scale[1] == 0.0f && sum[1] == 0 && words[1][0] == 0 && words[1][5] == 0);
+        for (size_t i = VALUES; i < 48; i++) assert_int_equal(eight_bits(k, words[0], i), 0);
+        assert_true(scale[1] == 0.0f && sum[1] == 0);
+        for (size_t i = 0; i < 12 * k->spread[WORD_S8]; i++) assert_int_equal(words[1][i], 0);
     }
 }
 
@@ -138,11 +146,12 @@ static void a_convolution_is_a_product_over_windows(void **state) {
         const kernels *k = ishow_kernels_named(names[s]);
         if (!k) continue;
         float *x = noise_of(FRAMES * WIDTH), *w = noise_of(OUT * TAPS * WIDTH), *out = noise_of(FRAMES * OUT), *bias = noise_of(OUT);
-        uint32_t words[(FRAMES + 2 * HALF) * WIDTH / 2] = {0};
+        uint32_t words[(FRAMES + 2 * HALF) * WIDTH] = {0};
+        const size_t stride = left_words(k, WORD_BF16, WIDTH);
         matrix m;
         assert_int_equal(matrix_pack(&m, WORD_BF16, w, bias, OUT, TAPS * WIDTH, NULL), ISHOW_OK);
-        k->to_words(WORD_BF16, x, WIDTH, FRAMES, WIDTH, words + HALF * WIDTH / 2, WIDTH / 2, NULL, NULL);
-        const operand window = {.words = words, .stride = WIDTH / 2};
+        k->to_words(WORD_BF16, x, WIDTH, FRAMES, WIDTH, words + HALF * stride, stride, NULL, NULL);
+        const operand window = {.words = words, .stride = stride};
         k->product(&window, FRAMES, &m, PRODUCT_STORE, NULL, out, OUT);
         for (int f = 0; f < FRAMES; f++)
             for (int o = 0; o < OUT; o++) {
