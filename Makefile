@@ -38,6 +38,7 @@ ROOMS   := base audio cache flow text kernels model engine livechat store
 CORE    := $(wildcard $(ROOMS:%=csrc/%/*.c))
 BRIDGE  := $(wildcard csrc/bridge/*.c)
 PYEXT   := $(wildcard csrc/pyext/_*.c)
+PYPARTS := $(filter-out $(PYEXT),$(wildcard csrc/pyext/*.c))
 SERVER  := $(filter-out csrc/server/main.c,$(wildcard csrc/server/*.c))
 TESTS   := $(wildcard tests/c/test_*.c)
 HELPERS := $(filter-out $(TESTS),$(wildcard tests/c/*.c))
@@ -57,8 +58,8 @@ $(BUILD)/%.o: %.c
 	$(CC) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SAN) $(EXTRA) $(PEDANTIC) -fPIC -MMD -MP -c $< -o $@
 
 # The interpreter's slot tables hold functions as void *, which ISO C does not have.
-$(call obj,$(PYEXT)): PEDANTIC = -Wno-pedantic
-$(call obj,$(BRIDGE) $(PYEXT)): EXTRA = $(PY_CFLAGS) -DISHOW_PYTHON='"$(abspath $(PYTHON))"'
+$(call obj,$(PYEXT) $(PYPARTS)): PEDANTIC = -Wno-pedantic
+$(call obj,$(BRIDGE) $(PYEXT) $(PYPARTS)): EXTRA = $(PY_CFLAGS) -DISHOW_PYTHON='"$(abspath $(PYTHON))"'
 
 $(BUILD)/libishow.a: $(call obj,$(CORE))
 	rm -f $@ && $(AR) rcs $@ $^
@@ -70,8 +71,12 @@ $(BUILD)/libishow_server.a: $(call obj,$(SERVER))
 $(BUILD)/ishowtts-server: $(call obj,csrc/server/main.c) $(BUILD)/libishow_server.a $(BUILD)/libishow_bridge.a $(BUILD)/libishow.a
 	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(CORE_LIBS) $(SERVER_LIBS) $(PY_LIBS)
 
+# What is no module itself is a part of one, which takes it from this archive.
+$(BUILD)/libishow_pyparts.a: $(call obj,$(PYPARTS))
+	rm -f $@ && $(AR) rcs $@ $^
+
 # Extension modules take the interpreter's symbols from the program that loads them.
-$(BUILD)/ext/%$(EXT_SUFFIX): $(BUILD)/csrc/pyext/%.o $(BUILD)/libishow_bridge.a $(BUILD)/libishow.a
+$(BUILD)/ext/%$(EXT_SUFFIX): $(BUILD)/csrc/pyext/%.o $(BUILD)/libishow_pyparts.a $(BUILD)/libishow_bridge.a $(BUILD)/libishow.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -shared -o $@ $^ $(CORE_LIBS)
 

@@ -1,24 +1,14 @@
 /* ishowtts._engine: the C engine inside `python`, over the same bridge that the server embeds (see ishow/engine.h, ishow/bridge.h).
  *
  * Every call into the core is made without the interpreter lock: the core's threads need it for the text front end and for the Python
- * backend. Waiting is done in slices so that signals are seen. The lock also guards the small counters here: an engine that is closed
- * while another thread is inside a call is freed by the last one to leave. Each engine attaches a bridge of its own. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+ * backend. The lock also guards the small counters here: an engine that is closed while another thread is inside a call is freed by the last
+ * one to leave. Each engine attaches a bridge of its own. */
+#include "pyext/engine.h"
 
 #include <unistd.h>
 
 #include "base/base.h"
 #include "ishow/bridge.h"
-#include "ishow/defaults.h"
-#include "ishow/engine.h"
-
-#define WAIT_SLICE 0.1 /* seconds between two looks at pending signals */
-
-typedef struct module_state {
-    PyTypeObject *engine_type, *utterance_type;
-    PyObject *from_status; /* ishowtts.errors.from_status */
-} module_state;
 
 typedef struct engine_object {
     PyObject_HEAD
@@ -29,30 +19,9 @@ typedef struct engine_object {
     int closing, users; /* guarded by the interpreter lock */
 } engine_object;
 
-typedef struct utterance_object {
-    PyObject_HEAD
-    PyObject *owner; /* keeps the engine open while it is listened to */
-    ishow_utterance *utterance;
-    int reading;
-} utterance_object;
-
-static struct PyModuleDef definition;
-
-static module_state *state_of(PyTypeObject *type) {
-    PyObject *module = PyType_GetModuleByDef(type, &definition); /* borrowed */
-    return module ? PyModule_GetState(module) : NULL;
+static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_error *error) {
+    return raise_status(state_of(type)->from_status, status, error);
 }
-
-static PyObject *raise_by(const module_state *state, ishow_status status, const ishow_error *error) {
-    if (!state) return NULL;
-    if (status == ISHOW_ENOMEM) return PyErr_SetString(PyExc_MemoryError, error->message), NULL;
-    PyObject *exception = PyObject_CallFunction(state->from_status, "sss", ishow_status_name(status), error->field, error->message);
-    if (exception) PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-    Py_XDECREF(exception);
-    return NULL;
-}
-
-static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_error *error) { return raise_by(state_of(type), status, error); }
 
 /* 0, or -1 with an exception. */
 static int take_samples(PyObject *samples, Py_buffer *buffer) {
@@ -252,8 +221,8 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
         take_seed(seed, &request) != 0)
         return NULL;
     request.grid = uniform ? ISHOW_GRID_UNIFORM : ISHOW_GRID_EPSS;
-    const module_state *state = state_of(Py_TYPE(self));
-    utterance_object *utterance = state ? (utterance_object *)state->utterance_type->tp_alloc(state->utterance_type, 0) : NULL;
+    PyTypeObject *type = (PyTypeObject *)state_of(Py_TYPE(self))->utterance_type; /* borrowed */
+    utterance_object *utterance = (utterance_object *)type->tp_alloc(type, 0);
     if (!utterance || enter(self) != 0) {
         Py_XDECREF(utterance);
         return NULL;
@@ -356,8 +325,8 @@ static PyObject *engine_handle(PyObject *object, PyObject *unused) {
 }
 
 static PyMethodDef engine_methods[] = {
-    {"submit", (PyCFunction)(void (*)(void))engine_submit, METH_VARARGS | METH_KEYWORDS, "Queue a text; returns its Utterance."},
-    {"set_voice", (PyCFunction)(void (*)(void))engine_set_voice, METH_VARARGS | METH_KEYWORDS, "Add or replace a voice: mono float32 samples and their exact text."},
+    {"submit", WITH_KEYWORDS(engine_submit), "Queue a text; returns its Utterance."},
+    {"set_voice", WITH_KEYWORDS(engine_set_voice), "Add or replace a voice: mono float32 samples and their exact text."},
     {"remove_voice", engine_remove_voice, METH_O, "Forget a voice."},
     {"voices", engine_voices, METH_NOARGS, "All voices, in order of arrival."},
     {"info", engine_info, METH_NOARGS, "What the active backend is."},
@@ -386,208 +355,7 @@ static PyType_Slot engine_slots[] = {
 
 static PyType_Spec engine_spec = {.name = "ishowtts._engine.Engine", .basicsize = sizeof(engine_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, .slots = engine_slots};
 
-/* ---- Utterance ---- */
-
-static void utterance_dealloc(PyObject *object) {
-    utterance_object *self = (utterance_object *)object;
-    PyTypeObject *type = Py_TYPE(object);
-    Py_BEGIN_ALLOW_THREADS
-    ishow_utterance_free(self->utterance);
-    Py_END_ALLOW_THREADS
-    Py_XDECREF(self->owner);
-    type->tp_free(object);
-    Py_DECREF(type);
-}
-
-/* Waits in slices; 0 when `next` has an answer in *status, -1 with an exception when a signal's handler raised. */
-static int wait_next(utterance_object *self, double timeout, ishow_status *status, const float **samples, size_t *n, ishow_error *error) {
-    const double end = ishow_now() + timeout;
-    for (;;) {
-        double left = timeout < 0 ? WAIT_SLICE : end - ishow_now();
-        left = left < 0 ? 0 : left > WAIT_SLICE ? WAIT_SLICE : left;
-        ishow_error_clear(error);
-        Py_BEGIN_ALLOW_THREADS
-        *status = ishow_utterance_next(self->utterance, left, samples, n, error);
-        Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals() != 0) return -1;
-        const int nothing_yet = *status == ISHOW_ETIMEOUT && strcmp(error->field, "deadline") != 0;
-        if (!nothing_yet || (timeout >= 0 && ishow_now() >= end)) return 0;
-    }
-}
-
-static PyObject *utterance_next(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"timeout", NULL};
-    utterance_object *self = (utterance_object *)object;
-    const float *samples = NULL; /* borrowed until the next call */
-    ishow_error error = {0};
-    ishow_status status = ISHOW_OK;
-    double timeout = -1;
-    size_t n = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|d:next", names, &timeout)) return NULL;
-    if (self->reading) {
-        error = (ishow_error){.message = "Another thread is reading this utterance."};
-        return raise(Py_TYPE(self), ISHOW_ESTATE, &error);
-    }
-    self->reading = 1;
-    int failed = wait_next(self, timeout, &status, &samples, &n, &error);
-    self->reading = 0;
-    if (failed) return NULL;
-    if (status) return raise(Py_TYPE(self), status, &error);
-    if (n == 0) Py_RETURN_NONE;
-    return PyByteArray_FromStringAndSize((const char *)samples, (Py_ssize_t)(n * sizeof *samples));
-}
-
-static PyObject *utterance_cancel(PyObject *object, PyObject *unused) {
-    (void)unused;
-    utterance_object *self = (utterance_object *)object;
-    Py_BEGIN_ALLOW_THREADS
-    ishow_utterance_cancel(self->utterance);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
-}
-
-static PyObject *utterance_timings(PyObject *object, PyObject *unused) {
-    (void)unused;
-    utterance_object *self = (utterance_object *)object;
-    ishow_timings t;
-    Py_BEGIN_ALLOW_THREADS
-    ishow_utterance_timings(self->utterance, &t);
-    Py_END_ALLOW_THREADS
-    return Py_BuildValue("{sd,sd,sd,sd,sd,sd,si,si,sK,si,ss}", "queue", t.queue, "text", t.text, "first_audio", t.first_audio, "total", t.total, "model", t.model, "audio", t.audio,
-                         "chunks", t.chunks, "retries", t.retries, "seed", (unsigned long long)t.seed, "sample_rate", t.sample_rate, "voice", t.voice);
-}
-
-static PyObject *utterance_progress(PyObject *object, PyObject *unused) {
-    (void)unused;
-    utterance_object *self = (utterance_object *)object;
-    double progress;
-    Py_BEGIN_ALLOW_THREADS
-    progress = ishow_utterance_progress(self->utterance);
-    Py_END_ALLOW_THREADS
-    return PyFloat_FromDouble(progress);
-}
-
-static PyMethodDef utterance_methods[] = {
-    {"next", (PyCFunction)(void (*)(void))utterance_next, METH_VARARGS | METH_KEYWORDS,
-     "next(timeout=-1)\n--\n\nThe next piece of audio as float32 bytes, None at the end. Waits up to `timeout` seconds (below 0: for ever)."},
-    {"cancel", utterance_cancel, METH_NOARGS, "Stop at the next step; next() then raises ECANCELLED."},
-    {"timings", utterance_timings, METH_NOARGS, "Seconds spent where, seed, sample rate."},
-    {"progress", utterance_progress, METH_NOARGS, "0 to 1, by steps taken."},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyType_Slot utterance_slots[] = {
-    {Py_tp_dealloc, (void *)(uintptr_t)utterance_dealloc},
-    {Py_tp_methods, utterance_methods},
-    {Py_tp_doc, "One text on its way to audio; freed and cancelled with its last reference."},
-    {0, NULL},
-};
-
-static PyType_Spec utterance_spec = {.name = "ishowtts._engine.Utterance", .basicsize = sizeof(utterance_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, .slots = utterance_slots};
-
 /* ---- Module ---- */
-
-/* One line a default, in the order of defaults.h. */
-#define WHOLE(NAME) {#NAME, NULL, (double)(NAME), 1}
-#define REAL(NAME) {#NAME, NULL, (double)(NAME), 0}
-#define TEXT(NAME) {#NAME, NAME, 0, 0}
-static const struct {
-    const char *name, *text;
-    double number;
-    int whole;
-} default_values[] = {
-    WHOLE(ISHOW_NFE),
-    WHOLE(ISHOW_NFE_MIN),
-    WHOLE(ISHOW_NFE_MAX),
-    REAL(ISHOW_CFG_STRENGTH),
-    REAL(ISHOW_CFG_STRENGTH_MAX),
-    REAL(ISHOW_SWAY),
-    REAL(ISHOW_SWAY_MIN),
-    REAL(ISHOW_SWAY_MAX),
-    REAL(ISHOW_SPEED),
-    REAL(ISHOW_SPEED_MIN),
-    REAL(ISHOW_SPEED_MAX),
-    REAL(ISHOW_TARGET_RMS),
-    REAL(ISHOW_CROSS_FADE),
-    REAL(ISHOW_CROSS_FADE_MAX),
-    REAL(ISHOW_FIX_DURATION_MAX),
-    WHOLE(ISHOW_MAX_TEXT_CHARS),
-    REAL(ISHOW_REFERENCE_SECONDS_MIN),
-    REAL(ISHOW_REFERENCE_SECONDS_MAX),
-    REAL(ISHOW_REFERENCE_RMS_MIN),
-    REAL(ISHOW_REFERENCE_RMS_MAX),
-    REAL(ISHOW_REFERENCE_CLIPPED_MAX),
-    WHOLE(ISHOW_UPLOAD_BYTES_MAX),
-    WHOLE(ISHOW_QUEUE_CAPACITY),
-    WHOLE(ISHOW_CACHE_BYTES),
-    WHOLE(ISHOW_MAX_ROWS),
-    REAL(ISHOW_CHUNK_SECONDS),
-    REAL(ISHOW_EARLY_SECONDS),
-    WHOLE(ISHOW_RETRIES),
-    TEXT(ISHOW_HOST),
-    WHOLE(ISHOW_PORT),
-    WHOLE(ISHOW_BODY_BYTES_MAX),
-    WHOLE(ISHOW_REQUEST_SECONDS),
-    WHOLE(ISHOW_DRAIN_SECONDS), WHOLE(ISHOW_CONNECTIONS_MAX), WHOLE(ISHOW_CONNECTIONS_PER_CLIENT),
-    TEXT(ISHOW_CHAT_TWITCH_URL),
-    TEXT(ISHOW_CHAT_BILIBILI_URL),
-    TEXT(ISHOW_CHAT_BILIBILI_ACCOUNT_URL),
-    TEXT(ISHOW_CHAT_YOUTUBE_URL),
-    REAL(ISHOW_CHAT_CONNECT_SECONDS),
-    REAL(ISHOW_CHAT_HEARTBEAT_SECONDS),
-    REAL(ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS),
-    REAL(ISHOW_CHAT_REPLY_SECONDS),
-    REAL(ISHOW_CHAT_BACKOFF_SECONDS),
-    REAL(ISHOW_CHAT_BACKOFF_MAX_SECONDS),
-    REAL(ISHOW_CHAT_SECONDS_MAX),
-    REAL(ISHOW_CHAT_POLL_SECONDS_MIN),
-    WHOLE(ISHOW_CHAT_QUOTA_UNITS),
-    WHOLE(ISHOW_CHAT_LINE_BYTES_MAX),
-    WHOLE(ISHOW_CHAT_FRAME_BYTES_MAX),
-    WHOLE(ISHOW_CHAT_INFLATE_BYTES_MAX),
-    WHOLE(ISHOW_CHAT_LOGINS),
-    REAL(ISHOW_CHAT_LOGIN_SECONDS),
-    WHOLE(ISHOW_CHAT_WORDS_MAX),
-    WHOLE(ISHOW_CHAT_GRAPHEMES_MAX),
-    WHOLE(ISHOW_CHAT_QUEUE_MAX),
-    REAL(ISHOW_CHAT_RATE),
-    REAL(ISHOW_CHAT_COOLDOWN_SECONDS),
-    REAL(ISHOW_CHAT_REPEAT_SECONDS),
-    WHOLE(ISHOW_CHAT_FLOOD_MESSAGES),
-    REAL(ISHOW_CHAT_FLOOD_SECONDS),
-    REAL(ISHOW_CHAT_AGEING_SECONDS),
-    REAL(ISHOW_CHAT_EXPIRE_SECONDS),
-    REAL(ISHOW_CHAT_NAME_AGAIN_SECONDS),
-    REAL(ISHOW_CHAT_GAP_SECONDS),
-    WHOLE(ISHOW_CHAT_PREFETCH),
-    TEXT(ISHOW_CHAT_COMMAND_PREFIX),
-    TEXT(ISHOW_CHAT_LANGUAGE),
-    TEXT(ISHOW_CHAT_TEMPLATE),
-    TEXT(ISHOW_CHAT_TEMPLATE_PAID),
-    TEXT(ISHOW_CHAT_TEMPLATE_GIFT),
-    TEXT(ISHOW_CHAT_TEMPLATE_EVENT),
-    WHOLE(ISHOW_CHAT_READER_BYTES),
-};
-#undef WHOLE
-#undef REAL
-#undef TEXT
-
-static PyObject *make_defaults(void) {
-    PyObject *all = PyDict_New();
-    for (size_t i = 0; all && i < sizeof default_values / sizeof *default_values; i++) {
-        char name[64];
-        const char *from = default_values[i].name + strlen("ISHOW_");
-        size_t n = 0;
-        for (; from[n] && n < sizeof name - 1; n++) name[n] = (char)Py_TOLOWER(from[n]);
-        name[n] = '\0';
-        PyObject *value = default_values[i].text    ? PyUnicode_FromString(default_values[i].text)
-                          : default_values[i].whole ? PyLong_FromDouble(default_values[i].number)
-                                                    : PyFloat_FromDouble(default_values[i].number);
-        if (!value || PyDict_SetItemString(all, name, value) < 0) Py_CLEAR(all);
-        Py_XDECREF(value);
-    }
-    return all;
-}
 
 static PyObject *live_handles(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
@@ -608,7 +376,7 @@ static PyObject *check_reference(PyObject *module, PyObject *args) {
     status = ishow_check_reference(&pcm, text, &error);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&buffer);
-    if (status) return raise_by(PyModule_GetState(module), status, &error);
+    if (status) return raise_status(((const module_state *)PyModule_GetState(module))->from_status, status, &error);
     Py_RETURN_NONE;
 }
 
@@ -618,32 +386,12 @@ static int add(PyObject *module, const char *name, PyObject *value) {
     return failed;
 }
 
-static int exec(PyObject *module) {
+static int module_exec(PyObject *module) {
     module_state *state = PyModule_GetState(module);
-    PyObject *errors = PyImport_ImportModule("ishowtts.errors");
-    if (errors) state->from_status = PyObject_GetAttrString(errors, "from_status");
-    Py_XDECREF(errors);
-    if (!state->from_status) return -1;
-    state->engine_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &engine_spec, NULL);
-    state->utterance_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &utterance_spec, NULL);
-    if (!state->engine_type || !state->utterance_type || PyModule_AddType(module, state->engine_type) || PyModule_AddType(module, state->utterance_type)) return -1;
-    return add(module, "DEFAULTS", make_defaults()) || add(module, "VERSION", PyUnicode_FromString(ishow_version())) ? -1 : 0;
-}
-
-static int traverse(PyObject *module, visitproc visit, void *arg) {
-    module_state *state = PyModule_GetState(module);
-    Py_VISIT(state->engine_type);
-    Py_VISIT(state->utterance_type);
-    Py_VISIT(state->from_status);
-    return 0;
-}
-
-static int clear(PyObject *module) {
-    module_state *state = PyModule_GetState(module);
-    Py_CLEAR(state->engine_type);
-    Py_CLEAR(state->utterance_type);
-    Py_CLEAR(state->from_status);
-    return 0;
+    if (!(state->from_status = import_from_status()) || !(state->engine_type = add_type(module, &engine_spec)) ||
+        !(state->utterance_type = add_type(module, &pyext_utterance_spec)))
+        return -1;
+    return add(module, "DEFAULTS", pyext_defaults()) || add(module, "VERSION", PyUnicode_FromString(ishow_version())) ? -1 : 0;
 }
 
 static PyMethodDef functions[] = {
@@ -653,22 +401,4 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, (void *)(uintptr_t)exec},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "ishowtts._engine",
-    .m_doc = "The C engine.",
-    .m_size = sizeof(module_state),
-    .m_methods = functions,
-    .m_slots = slots,
-    .m_traverse = traverse,
-    .m_clear = clear,
-};
-
-PyMODINIT_FUNC PyInit__engine(void) {
-    return PyModuleDef_Init(&definition);
-}
+PYEXT_MODULE(_engine, "The C engine.", functions, module_state, 3, NULL)

@@ -1,0 +1,106 @@
+/* ishowtts._engine.DEFAULTS: what ishow/defaults.h holds, for Python. */
+#include "pyext/engine.h"
+
+#include "ishow/defaults.h"
+
+/* One line a default, in the order of defaults.h. */
+#define WHOLE(NAME) {#NAME, NULL, (double)(NAME), 1}
+#define REAL(NAME) {#NAME, NULL, (double)(NAME), 0}
+#define TEXT(NAME) {#NAME, NAME, 0, 0}
+static const struct {
+    const char *name, *text;
+    double number;
+    int whole;
+} default_values[] = {
+    WHOLE(ISHOW_NFE),
+    WHOLE(ISHOW_NFE_MIN),
+    WHOLE(ISHOW_NFE_MAX),
+    REAL(ISHOW_CFG_STRENGTH),
+    REAL(ISHOW_CFG_STRENGTH_MAX),
+    REAL(ISHOW_SWAY),
+    REAL(ISHOW_SWAY_MIN),
+    REAL(ISHOW_SWAY_MAX),
+    REAL(ISHOW_SPEED),
+    REAL(ISHOW_SPEED_MIN),
+    REAL(ISHOW_SPEED_MAX),
+    REAL(ISHOW_TARGET_RMS),
+    REAL(ISHOW_CROSS_FADE),
+    REAL(ISHOW_CROSS_FADE_MAX),
+    REAL(ISHOW_FIX_DURATION_MAX),
+    WHOLE(ISHOW_MAX_TEXT_CHARS),
+    REAL(ISHOW_REFERENCE_SECONDS_MIN),
+    REAL(ISHOW_REFERENCE_SECONDS_MAX),
+    REAL(ISHOW_REFERENCE_RMS_MIN),
+    REAL(ISHOW_REFERENCE_RMS_MAX),
+    REAL(ISHOW_REFERENCE_CLIPPED_MAX),
+    WHOLE(ISHOW_UPLOAD_BYTES_MAX),
+    WHOLE(ISHOW_QUEUE_CAPACITY),
+    WHOLE(ISHOW_CACHE_BYTES),
+    WHOLE(ISHOW_MAX_ROWS),
+    REAL(ISHOW_CHUNK_SECONDS),
+    REAL(ISHOW_EARLY_SECONDS),
+    WHOLE(ISHOW_RETRIES),
+    TEXT(ISHOW_HOST),
+    WHOLE(ISHOW_PORT),
+    WHOLE(ISHOW_BODY_BYTES_MAX),
+    WHOLE(ISHOW_REQUEST_SECONDS),
+    WHOLE(ISHOW_DRAIN_SECONDS), WHOLE(ISHOW_CONNECTIONS_MAX), WHOLE(ISHOW_CONNECTIONS_PER_CLIENT),
+    TEXT(ISHOW_CHAT_TWITCH_URL),
+    TEXT(ISHOW_CHAT_BILIBILI_URL),
+    TEXT(ISHOW_CHAT_BILIBILI_ACCOUNT_URL),
+    TEXT(ISHOW_CHAT_YOUTUBE_URL),
+    REAL(ISHOW_CHAT_CONNECT_SECONDS),
+    REAL(ISHOW_CHAT_HEARTBEAT_SECONDS),
+    REAL(ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS),
+    REAL(ISHOW_CHAT_REPLY_SECONDS),
+    REAL(ISHOW_CHAT_BACKOFF_SECONDS),
+    REAL(ISHOW_CHAT_BACKOFF_MAX_SECONDS),
+    REAL(ISHOW_CHAT_SECONDS_MAX),
+    REAL(ISHOW_CHAT_POLL_SECONDS_MIN),
+    WHOLE(ISHOW_CHAT_QUOTA_UNITS),
+    WHOLE(ISHOW_CHAT_LINE_BYTES_MAX),
+    WHOLE(ISHOW_CHAT_FRAME_BYTES_MAX),
+    WHOLE(ISHOW_CHAT_INFLATE_BYTES_MAX),
+    WHOLE(ISHOW_CHAT_LOGINS),
+    REAL(ISHOW_CHAT_LOGIN_SECONDS),
+    WHOLE(ISHOW_CHAT_WORDS_MAX),
+    WHOLE(ISHOW_CHAT_GRAPHEMES_MAX),
+    WHOLE(ISHOW_CHAT_QUEUE_MAX),
+    REAL(ISHOW_CHAT_RATE),
+    REAL(ISHOW_CHAT_COOLDOWN_SECONDS),
+    REAL(ISHOW_CHAT_REPEAT_SECONDS),
+    WHOLE(ISHOW_CHAT_FLOOD_MESSAGES),
+    REAL(ISHOW_CHAT_FLOOD_SECONDS),
+    REAL(ISHOW_CHAT_AGEING_SECONDS),
+    REAL(ISHOW_CHAT_EXPIRE_SECONDS),
+    REAL(ISHOW_CHAT_NAME_AGAIN_SECONDS),
+    REAL(ISHOW_CHAT_GAP_SECONDS),
+    WHOLE(ISHOW_CHAT_PREFETCH),
+    TEXT(ISHOW_CHAT_COMMAND_PREFIX),
+    TEXT(ISHOW_CHAT_LANGUAGE),
+    TEXT(ISHOW_CHAT_TEMPLATE),
+    TEXT(ISHOW_CHAT_TEMPLATE_PAID),
+    TEXT(ISHOW_CHAT_TEMPLATE_GIFT),
+    TEXT(ISHOW_CHAT_TEMPLATE_EVENT),
+    WHOLE(ISHOW_CHAT_READER_BYTES),
+};
+#undef WHOLE
+#undef REAL
+#undef TEXT
+
+PyObject *pyext_defaults(void) {
+    PyObject *all = PyDict_New();
+    for (size_t i = 0; all && i < sizeof default_values / sizeof *default_values; i++) {
+        char name[64];
+        const char *from = default_values[i].name + strlen("ISHOW_");
+        size_t n = 0;
+        for (; from[n] && n < sizeof name - 1; n++) name[n] = (char)Py_TOLOWER(from[n]);
+        name[n] = '\0';
+        PyObject *value = default_values[i].text    ? PyUnicode_FromString(default_values[i].text)
+                          : default_values[i].whole ? PyLong_FromDouble(default_values[i].number)
+                                                    : PyFloat_FromDouble(default_values[i].number);
+        if (!value || PyDict_SetItemString(all, name, value) < 0) Py_CLEAR(all);
+        Py_XDECREF(value);
+    }
+    return all;
+}
