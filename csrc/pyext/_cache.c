@@ -1,8 +1,7 @@
 /* ishowtts._cache: the cache room for Python; see ishow/cache.h. What `get` and `put` return is a read-only memoryview of
  * the cached bytes themselves: it holds one reference to the entry, so the bytes stay valid when the entry is evicted
  * or the cache is gone. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "pyext/module.h"
 
 #include "ishow/cache.h"
 
@@ -181,44 +180,10 @@ static PyType_Spec cache_spec = {
 
 /* ---- module ---- */
 
-static int exec(PyObject *module) {
+static int module_exec(PyObject *module) {
     module_state *state = PyModule_GetState(module);
     state->entry_type = PyType_FromModuleAndSpec(module, &entry_spec, NULL);
-    state->cache_type = PyType_FromModuleAndSpec(module, &cache_spec, NULL);
-    if (!state->entry_type || !state->cache_type) return -1;
-    return PyModule_AddObjectRef(module, "Cache", state->cache_type);
+    return state->entry_type && (state->cache_type = add_type(module, &cache_spec)) ? 0 : -1;
 }
 
-static int traverse(PyObject *module, visitproc visit, void *arg) {
-    const module_state *state = PyModule_GetState(module);
-    Py_VISIT(state->cache_type);
-    Py_VISIT(state->entry_type);
-    return 0;
-}
-
-static int clear(PyObject *module) {
-    module_state *state = PyModule_GetState(module);
-    Py_CLEAR(state->cache_type);
-    Py_CLEAR(state->entry_type);
-    return 0;
-}
-
-static void destroy(void *module) { clear(module); }
-
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, (void *)exec},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "ishowtts._cache",
-    .m_doc = "A cache of bytes by content.",
-    .m_size = sizeof(module_state),
-    .m_slots = slots,
-    .m_traverse = traverse,
-    .m_clear = clear,
-    .m_free = destroy,
-};
-
-PyMODINIT_FUNC PyInit__cache(void) { return PyModuleDef_Init(&definition); }
+PYEXT_MODULE(_cache, "A cache of bytes by content.", NULL, module_state, 2, NULL)

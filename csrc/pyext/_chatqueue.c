@@ -1,8 +1,7 @@
 /* ishowtts._chatqueue: filter, queue and feed of live chat for Python, spoken by an engine of ishowtts._engine; see ishow/chatqueue.h.
  *
  * The chat has its own thread, which never takes the interpreter lock. What may wait (durability, a listener's next event) waits without the lock. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "pyext/module.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,7 +12,7 @@
 #include "ishow/journal.h"
 
 typedef struct module_state {
-    PyTypeObject *chat_type, *reader_type;
+    PyObject *chat_type, *reader_type;
     PyObject *from_status; /* ishowtts.errors.from_status */
 } module_state;
 
@@ -41,11 +40,7 @@ typedef struct reader_object {
 
 static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_error *error) {
     const module_state *state = PyType_GetModuleState(type);
-    if (status == ISHOW_ENOMEM) return PyErr_SetString(PyExc_MemoryError, error->message), NULL;
-    PyObject *exception = PyObject_CallFunction(state->from_status, "sss", ishow_status_name(status), error->field, error->message);
-    if (exception) PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-    Py_XDECREF(exception);
-    return NULL;
+    return raise_status(state->from_status, status, error);
 }
 
 /* ---- the bell ---- */
@@ -353,7 +348,8 @@ static PyObject *listen_chat(PyObject *object, PyObject *args) {
     ishow_status status;
     if (!PyArg_ParseTuple(args, "|z:listen", &last) || enter(self) < 0) return NULL;
     const module_state *state = PyType_GetModuleState(Py_TYPE(object));
-    reader_object *reader = (reader_object *)state->reader_type->tp_alloc(state->reader_type, 0);
+    PyTypeObject *type = (PyTypeObject *)state->reader_type; /* borrowed */
+    reader_object *reader = (reader_object *)type->tp_alloc(type, 0);
     if (!reader) {
         leave(self);
         return NULL;
@@ -378,10 +374,10 @@ static PyObject *close_chat(PyObject *object, PyObject *unused) {
 }
 
 static PyMethodDef chat_methods[] = {
-    {"receive", (PyCFunction)(void (*)(void))receive, METH_VARARGS | METH_KEYWORDS, receive_doc},
-    {"delete", (PyCFunction)(void (*)(void))delete_id, METH_VARARGS | METH_KEYWORDS, "delete(id, platform=None, channel=None)\n--\n\nMessages that will not be heard."},
-    {"delete_user", (PyCFunction)(void (*)(void))delete_user, METH_VARARGS | METH_KEYWORDS, "delete_user(user, platform=None, channel=None)\n--\n\nBy user id or login."},
-    {"delete_all", (PyCFunction)(void (*)(void))delete_all, METH_VARARGS | METH_KEYWORDS, "delete_all(platform, channel)\n--\n\nEverything of a channel."},
+    {"receive", WITH_KEYWORDS(receive), receive_doc},
+    {"delete", WITH_KEYWORDS(delete_id), "delete(id, platform=None, channel=None)\n--\n\nMessages that will not be heard."},
+    {"delete_user", WITH_KEYWORDS(delete_user), "delete_user(user, platform=None, channel=None)\n--\n\nBy user id or login."},
+    {"delete_all", WITH_KEYWORDS(delete_all), "delete_all(platform, channel)\n--\n\nEverything of a channel."},
     {"skip", skip, METH_VARARGS, "skip(id=None, /)\n--\n\nThe clip that plays, or one message. False: there was none."},
     {"pause", pause_chat, METH_VARARGS, "pause(paused=True, /)\n--\n\nStop or go on reading."},
     {"clear", clear_chat, METH_NOARGS, "Drop what waits; how many."},
@@ -477,9 +473,9 @@ static PyObject *reader_frame(PyObject *object, PyObject *args, PyObject *kwargs
 }
 
 static PyMethodDef reader_methods[] = {
-    {"text", (PyCFunction)(void (*)(void))reader_text, METH_VARARGS | METH_KEYWORDS,
+    {"text", WITH_KEYWORDS(reader_text),
      "text(most=65536, timeout=0)\n--\n\nServer-sent events, at most `most` bytes; waits up to `timeout` seconds. b'': nothing came."},
-    {"frame", (PyCFunction)(void (*)(void))reader_frame, METH_VARARGS | METH_KEYWORDS,
+    {"frame", WITH_KEYWORDS(reader_frame),
      "frame(timeout=0)\n--\n\nOne event for WebSocket: str (JSON) or bytes (length, JSON, WAV). None: nothing came. Do not mix with text."},
     {NULL, NULL, 0, NULL},
 };
@@ -495,32 +491,10 @@ static PyType_Spec reader_spec = {.name = "ishowtts._chatqueue.Reader", .basicsi
 
 /* ---- module ---- */
 
-static int exec(PyObject *module) {
+static int module_exec(PyObject *module) {
     module_state *state = PyModule_GetState(module);
-    PyObject *errors = PyImport_ImportModule("ishowtts.errors");
-    if (errors) state->from_status = PyObject_GetAttrString(errors, "from_status");
-    Py_XDECREF(errors);
-    if (!state->from_status) return -1;
-    state->chat_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &chat_spec, NULL);
-    state->reader_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &reader_spec, NULL);
-    if (!state->chat_type || !state->reader_type) return -1;
-    return PyModule_AddType(module, state->chat_type) || PyModule_AddType(module, state->reader_type) ? -1 : 0;
-}
-
-static int traverse(PyObject *module, visitproc visit, void *arg) {
-    const module_state *state = PyModule_GetState(module);
-    Py_VISIT(state->chat_type);
-    Py_VISIT(state->reader_type);
-    Py_VISIT(state->from_status);
-    return 0;
-}
-
-static int clear(PyObject *module) {
-    module_state *state = PyModule_GetState(module);
-    Py_CLEAR(state->chat_type);
-    Py_CLEAR(state->reader_type);
-    Py_CLEAR(state->from_status);
-    return 0;
+    const int good = (state->from_status = import_from_status()) && (state->chat_type = add_type(module, &chat_spec)) && (state->reader_type = add_type(module, &reader_spec));
+    return good ? 0 : -1;
 }
 
 static PyObject *live_handles(PyObject *module, PyObject *unused) {
@@ -533,20 +507,4 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, (void *)(uintptr_t)exec},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "ishowtts._chatqueue",
-    .m_doc = "Filter, queue and feed of live chat.",
-    .m_size = sizeof(module_state),
-    .m_methods = functions,
-    .m_slots = slots,
-    .m_traverse = traverse,
-    .m_clear = clear,
-};
-
-PyMODINIT_FUNC PyInit__chatqueue(void) { return PyModuleDef_Init(&definition); }
+PYEXT_MODULE(_chatqueue, "Filter, queue and feed of live chat.", functions, module_state, 3, NULL)

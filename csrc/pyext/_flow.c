@@ -2,21 +2,14 @@
  *
  * Scheduler keeps a strong reference to every row's buffer until the row leaves. Its Python callable is called with the
  * interpreter lock held: this face is for driving the real scheduler with a model under development, not for speed. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "pyext/module.h"
 
 #include "ishow/defaults.h"
 #include "ishow/flow.h"
 
 typedef struct module_state {
-    PyTypeObject *scheduler_type; /* owned */
+    PyObject *scheduler_type;
 } module_state;
-
-static PyObject *raise(const ishow_error *error)
-{
-    PyErr_SetString(error->status == ISHOW_ENOMEM ? PyExc_MemoryError : PyExc_ValueError, error->message);
-    return NULL;
-}
 
 PyDoc_STRVAR(grid_doc, "grid(nfe, kind=\"epss\", sway=-1.0)\n--\n\n"
                        "nfe + 1 times from 0 to 1 (float32 values). kind is \"epss\" or \"uniform\".");
@@ -40,7 +33,7 @@ static PyObject *grid(PyObject *module, PyObject *args, PyObject *kwargs)
     float t[ISHOW_NFE_MAX + 1];
     ishow_error error = {0};
     if (ishow_grid_make(number, nfe, sway, t, &error) != ISHOW_OK) {
-        return raise(&error);
+        return raise_value(&error);
     }
     PyObject *list = PyList_New(nfe + 1);
     for (int i = 0; list && i <= nfe; i++) {
@@ -183,7 +176,7 @@ static int scheduler_init(PyObject *object, PyObject *args, PyObject *kwargs)
     ishow_scheduler_options options = {.max_rows = (size_t)max_rows, .rows_per_step = (size_t)rows_per_step, .n_mels = n_mels, .step = call_python, .step_self = self};
     ishow_error error = {0};
     if (ishow_scheduler_create(&self->scheduler, &options, &error) != ISHOW_OK) {
-        raise(&error);
+        raise_value(&error);
         return -1;
     }
     self->rows = PyMem_Calloc((size_t)max_rows, sizeof *self->rows);
@@ -263,7 +256,7 @@ static PyObject *scheduler_add(PyObject *object, PyObject *args, PyObject *kwarg
     ishow_error error = {0};
     if (ishow_scheduler_add(self->scheduler, &row, &error) != ISHOW_OK) {
         PyBuffer_Release(&entry->x);
-        raise(&error);
+        raise_value(&error);
         goto done;
     }
     entry->id = self->next_id++;
@@ -370,7 +363,7 @@ static void scheduler_dealloc(PyObject *object)
 }
 
 static PyMethodDef scheduler_methods[] = {
-    {"add", (PyCFunction)(void (*)(void))scheduler_add, METH_VARARGS | METH_KEYWORDS, add_doc},
+    {"add", WITH_KEYWORDS(scheduler_add), add_doc},
     {"cancel", scheduler_cancel, METH_O, cancel_doc},
     {"step", scheduler_step, METH_NOARGS, step_doc},
     {NULL, NULL, 0, NULL},
@@ -403,56 +396,16 @@ static PyType_Spec scheduler_spec = {
     .slots = scheduler_slots,
 };
 
-static int exec(PyObject *module)
+static int module_exec(PyObject *module)
 {
     module_state *state = PyModule_GetState(module);
-    state->scheduler_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &scheduler_spec, NULL);
-    if (!state->scheduler_type) {
-        return -1;
-    }
-    return PyModule_AddType(module, state->scheduler_type);
+    return (state->scheduler_type = add_type(module, &scheduler_spec)) ? 0 : -1;
 }
-
-static int traverse(PyObject *module, visitproc visit, void *arg)
-{
-    module_state *state = PyModule_GetState(module);
-    Py_VISIT(state->scheduler_type);
-    return 0;
-}
-
-static int clear(PyObject *module)
-{
-    module_state *state = PyModule_GetState(module);
-    Py_CLEAR(state->scheduler_type);
-    return 0;
-}
-
-static void release(void *module) { clear(module); }
 
 static PyMethodDef methods[] = {
-    {"grid", (PyCFunction)(void (*)(void))grid, METH_VARARGS | METH_KEYWORDS, grid_doc},
+    {"grid", WITH_KEYWORDS(grid), grid_doc},
     {"noise", noise, METH_VARARGS, noise_doc},
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, (void *)(uintptr_t)exec},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "ishowtts._flow",
-    .m_doc = "Time grids, noise and the step scheduler of the C core.",
-    .m_size = sizeof(module_state),
-    .m_methods = methods,
-    .m_slots = slots,
-    .m_traverse = traverse,
-    .m_clear = clear,
-    .m_free = release,
-};
-
-PyMODINIT_FUNC PyInit__flow(void)
-{
-    return PyModuleDef_Init(&definition);
-}
+PYEXT_MODULE(_flow, "Time grids, noise and the step scheduler of the C core.", methods, module_state, 1, NULL)

@@ -2,8 +2,7 @@
  *
  * Decoder runs a platform's decoder on bytes without any connection. Loop owns real sources; its sink is called inside `wait` only, with
  * the interpreter lock held, and the lock is released while waiting for sockets. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "pyext/module.h"
 
 #include <poll.h>
 
@@ -15,17 +14,13 @@
 #include "livechat/youtube.h"
 
 typedef struct module_state {
-    PyTypeObject *decoder_type, *loop_type;
+    PyObject *decoder_type, *loop_type;
     PyObject *from_status; /* ishowtts.errors.from_status */
 } module_state;
 
 static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_error *error) {
     const module_state *state = PyType_GetModuleState(type);
-    if (status == ISHOW_ENOMEM) return PyErr_SetString(PyExc_MemoryError, error->message), NULL;
-    PyObject *exception = PyObject_CallFunction(state->from_status, "sss", ishow_status_name(status), error->field, error->message);
-    if (exception) PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
-    Py_XDECREF(exception);
-    return NULL;
+    return raise_status(state->from_status, status, error);
 }
 
 /* ---- values ---- */
@@ -281,7 +276,7 @@ static PyObject *decoder_stats(PyObject *object, PyObject *unused) {
 }
 
 static PyMethodDef decoder_methods[] = {
-    {"feed", (PyCFunction)(void (*)(void))decoder_feed, METH_VARARGS | METH_KEYWORDS, feed_doc},
+    {"feed", WITH_KEYWORDS(decoder_feed), feed_doc},
     {"count", decoder_count, METH_O, count_doc},
     {"stats", decoder_stats, METH_NOARGS, decoder_stats_doc},
     {NULL, NULL, 0, NULL},
@@ -439,7 +434,7 @@ static PyObject *loop_close(PyObject *object, PyObject *arg) {
 }
 
 static PyMethodDef loop_methods[] = {
-    {"open", (PyCFunction)(void (*)(void))loop_open, METH_VARARGS | METH_KEYWORDS, open_doc},
+    {"open", WITH_KEYWORDS(loop_open), open_doc},
     {"wait", loop_wait, METH_O, wait_doc},
     {"stats", loop_stats, METH_O, loop_stats_doc},
     {"close", loop_close, METH_O, close_doc},
@@ -458,56 +453,15 @@ static PyType_Spec loop_spec = {.name = "ishowtts._livechat.Loop", .basicsize = 
 
 /* ---- module ---- */
 
-static int exec(PyObject *module) {
+static int module_exec(PyObject *module) {
     module_state *state = PyModule_GetState(module);
-    PyObject *errors = PyImport_ImportModule("ishowtts.errors");
-    if (errors) state->from_status = PyObject_GetAttrString(errors, "from_status");
-    Py_XDECREF(errors);
-    if (!state->from_status) return -1;
-    state->decoder_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &decoder_spec, NULL);
-    state->loop_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &loop_spec, NULL);
-    if (!state->decoder_type || !state->loop_type) return -1;
-    return PyModule_AddType(module, state->decoder_type) || PyModule_AddType(module, state->loop_type) ? -1 : 0;
+    const int good = (state->from_status = import_from_status()) && (state->decoder_type = add_type(module, &decoder_spec)) && (state->loop_type = add_type(module, &loop_spec));
+    return good ? 0 : -1;
 }
-
-static int traverse(PyObject *module, visitproc visit, void *arg) {
-    const module_state *state = PyModule_GetState(module);
-    Py_VISIT(state->decoder_type);
-    Py_VISIT(state->loop_type);
-    Py_VISIT(state->from_status);
-    return 0;
-}
-
-static int clear(PyObject *module) {
-    module_state *state = PyModule_GetState(module);
-    Py_CLEAR(state->decoder_type);
-    Py_CLEAR(state->loop_type);
-    Py_CLEAR(state->from_status);
-    return 0;
-}
-
-static void destroy(void *module) { clear(module); }
 
 static PyMethodDef methods[] = {
     {"irc_parse", irc_parse_bytes, METH_O, irc_parse_doc},
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, (void *)exec},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "ishowtts._livechat",
-    .m_doc = "Decoders and sources of live chat.",
-    .m_size = sizeof(module_state),
-    .m_methods = methods,
-    .m_slots = slots,
-    .m_traverse = traverse,
-    .m_clear = clear,
-    .m_free = destroy,
-};
-
-PyMODINIT_FUNC PyInit__livechat(void) { return PyModuleDef_Init(&definition); }
+PYEXT_MODULE(_livechat, "Decoders and sources of live chat.", methods, module_state, 3, NULL)

@@ -1,19 +1,12 @@
 /* ishowtts._phones: English text to the phones the embedded voice is trained on; see ishow/phones.h.
  * One converter lives in the module's state; the lock of libflite is taken with the interpreter lock released. */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "pyext/module.h"
 
 #include "ishow/phones.h"
 
 typedef struct module_state {
     ishow_phones *phones;
 } module_state;
-
-static PyObject *raise(const ishow_error *error)
-{
-    PyErr_SetString(error->status == ISHOW_ENOMEM ? PyExc_MemoryError : PyExc_ValueError, error->message);
-    return NULL;
-}
 
 PyDoc_STRVAR(phones_doc, "phones(text, /)\n--\n\n"
                          "Phones of an English text: a list of (name, word) in speaking order. Vowels carry their stress\n"
@@ -37,7 +30,7 @@ static PyObject *phones(PyObject *module, PyObject *arg)
     status = ishow_phones_convert(state->phones, text, (size_t)bytes, &items, &count, &error);
     Py_END_ALLOW_THREADS
     if (status != ISHOW_OK) {
-        return raise(&error);
+        return raise_value(&error);
     }
     list = PyList_New((Py_ssize_t)count);
     if (!list) {
@@ -57,48 +50,23 @@ done:
     return result;
 }
 
-static int exec(PyObject *module)
+static int module_exec(PyObject *module)
 {
     module_state *state = PyModule_GetState(module);
     ishow_error error = {0};
 
     if (ishow_phones_create(&state->phones, &error) != ISHOW_OK) {
-        raise(&error);
+        raise_value(&error);
         return -1;
     }
     return 0;
 }
 
-static void clear(void *module)
-{
-    module_state *state = PyModule_GetState(module);
-    if (state) {
-        ishow_phones_free(state->phones);
-        state->phones = NULL;
-    }
-}
+static void release(module_state *state) { ishow_phones_free(state->phones); }
 
 static PyMethodDef methods[] = {
     {"phones", phones, METH_O, phones_doc},
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, (void *)(uintptr_t)exec},
-    {0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "ishowtts._phones",
-    .m_doc = "English text to phones through libflite.",
-    .m_size = sizeof(module_state),
-    .m_methods = methods,
-    .m_slots = slots,
-    .m_free = clear,
-};
-
-PyMODINIT_FUNC PyInit__phones(void)
-{
-    return PyModuleDef_Init(&definition);
-}
+PYEXT_MODULE(_phones, "English text to phones through libflite.", methods, module_state, 0, release)

@@ -54,9 +54,9 @@ static inline PyObject *add_type(PyObject *module, PyType_Spec *spec) {
         return 0;                                                                                                               \
     }                                                                                                                           \
     static void module_free(void *module) {                                                                                     \
-        void (*const release)(STATE *) = RELEASE;                                                                               \
+        void (*const free_rest)(STATE *) = RELEASE;                                                                             \
         module_clear(module);                                                                                                   \
-        if (release) release(PyModule_GetState(module));                                                                        \
+        if (free_rest) free_rest(PyModule_GetState(module));                                                                    \
     }                                                                                                                           \
     static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, (void *)(uintptr_t)module_exec}, {0, NULL}};                        \
     static struct PyModuleDef module_definition = {PyModuleDef_HEAD_INIT, .m_name = "ishowtts." #NAME, .m_doc = DOC,            \
