@@ -70,14 +70,17 @@ static void on_connection(void *self, struct MHD_Connection *connection, void **
     free(p);
 }
 
-/* Closes connections that have not brought a whole request in time, however slowly they drip. */
+/* Closes connections that have not brought a whole request in time, however slowly they drip, and those that will not bring one any more:
+ * libmicrohttpd does not notice an end that comes together with the last bytes, as it waits for edges and takes a short read for an empty socket. */
 static void reap_slow(ishow_server *s) {
     double now = ishow_now();
     for (peer *p = s->peers; p; p = p->next) {
         exchange *x = p->exchange;
         if (x && x->phase != PHASE_HEAD && x->phase != PHASE_BODY && x->phase != PHASE_SWALLOW) continue;
         double patience = x && x->uploads ? UPLOAD_PATIENCE * s->idle_seconds : s->idle_seconds;
-        if (now - p->since > patience) {
+        char next;
+        p->ended = recv(p->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0 ? p->ended + 1 : 0;
+        if (now - p->since > patience || p->ended > 1) { /* the first time it may not have been looked at yet */
             shutdown(p->fd, SHUT_RDWR);
             p->since = now;
         }

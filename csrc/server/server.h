@@ -175,6 +175,7 @@ typedef struct peer {       /* one connection */
     int fd;
     struct sockaddr_storage address;
     double since;           /* the current wait for a request began */
+    int ended;              /* ticks since the client has nothing more to say */
     exchange *exchange;     /* NULL between requests */
 } peer;
 

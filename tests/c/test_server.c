@@ -360,6 +360,31 @@ static void dripping_connections_are_closed(void **state) {
     rig_free(r);
 }
 
+static void half_a_request_ends_with_its_client(void **state) {
+    (void)state;
+    ishow_server_options options = rig_options();
+    options.idle_seconds = 3600;
+    rig *r = rig_make(&options, 1, 4);
+    static const char *const halves[] = {"\r\n", "GET /heal", "GET /healthz HTTP/1.1\r\nHost: loc", POST_TTS("Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")};
+    for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
+        int fd = dial(r);
+        assert_int_equal(send(fd, halves[i], strlen(halves[i]), MSG_MORE), (ssize_t)strlen(halves[i])); /* leaves with the end, in one segment */
+        shutdown(fd, SHUT_WR);
+        char c;
+        assert_int_equal(recv(fd, &c, 1, 0), 0);
+        close(fd);
+    }
+    int whole = dial(r); /* one that has ended gets its answer */
+    const char *request = GET("/healthz", "");
+    assert_int_equal(send(whole, request, strlen(request), MSG_MORE), (ssize_t)strlen(request));
+    shutdown(whole, SHUT_WR);
+    reply a = receive(whole);
+    assert_int_equal(a.status, 200);
+    free(a.all);
+    close(whole);
+    rig_free(r);
+}
+
 static void a_key_is_asked_for(void **state) {
     (void)state;
     ishow_server_options options = rig_options();
@@ -456,6 +481,7 @@ int main(void) {
         cmocka_unit_test(draining_finishes_what_runs),
         cmocka_unit_test(draining_without_patience_cancels),
         cmocka_unit_test(dripping_connections_are_closed),
+        cmocka_unit_test(half_a_request_ends_with_its_client),
         cmocka_unit_test(a_key_is_asked_for),
         cmocka_unit_test(listed_origins_may_call),
         cmocka_unit_test(options_that_do_not_go_together_are_refused),
