@@ -302,17 +302,14 @@ static void row_to_bf16(const float *x, size_t k, uint32_t *words) {
     if (k % 2) out[k] = 0;
 }
 
-static void row_to_s8(const float *x, size_t k, uint32_t *words, float *scale, int32_t *sum) {
-    vec most = splat(0);
-    size_t i = 0;
-    for (; i + LANES <= k; i += LANES) most = vmax(most, vabs(load(x + i)));
-    float peak = max_of(most);
-    for (; i < k; i++) peak = fmaxf(peak, fabsf(x[i]));
-    const float factor = peak > 0 ? 127.0f / peak : 0.0f;
-    int8_t *out = (int8_t *)words;
+/* Nearest multiples of 1 / factor; returns their sum. saturate (a constant): values beyond limit count as that. */
+INLINE int32_t quantise(const float *x, size_t k, float factor, float limit, int saturate, int8_t *out) {
     ivec total = {0};
-    for (i = 0; i + LANES <= k; i += LANES) {
-        ivec q = (ivec)fma_(load(x + i), splat(factor), splat(MAGIC)) - MAGIC_BITS;
+    size_t i = 0;
+    for (; i + LANES <= k; i += LANES) {
+        vec v = load(x + i);
+        if (saturate) v = vmin(vmax(v, splat(-limit)), splat(limit));
+        ivec q = (ivec)fma_(v, splat(factor), splat(MAGIC)) - MAGIC_BITS;
         bvec b = __builtin_convertvector(q, bvec);
         memcpy(out + i, &b, sizeof b);
         total += q;
@@ -320,12 +317,27 @@ static void row_to_s8(const float *x, size_t k, uint32_t *words, float *scale, i
     int32_t s = 0;
     for (int l = 0; l < LANES; l++) s += total[l];
     for (; i < k; i++) {
-        out[i] = (int8_t)lrintf(x[i] * factor);
+        out[i] = (int8_t)lrintf((saturate ? fminf(fmaxf(x[i], -limit), limit) : x[i]) * factor);
         s += out[i];
     }
     for (; i % 4; i++) out[i] = 0;
+    return s;
+}
+
+static void row_to_s8(const float *x, size_t k, float step, uint32_t *words, float *scale, int32_t *sum) {
+    int8_t *out = (int8_t *)words;
+    if (step > 0) {
+        *scale = step;
+        *sum = quantise(x, k, 1.0f / step, 127.0f * step, 1, out);
+        return;
+    }
+    vec most = splat(0);
+    size_t i = 0;
+    for (; i + LANES <= k; i += LANES) most = vmax(most, vabs(load(x + i)));
+    float peak = max_of(most);
+    for (; i < k; i++) peak = fmaxf(peak, fabsf(x[i]));
     *scale = peak / 127.0f;
-    *sum = s;
+    *sum = quantise(x, k, peak > 0 ? 127.0f / peak : 0.0f, peak, 0, out);
 }
 
 #if defined USE_AVX2
@@ -348,7 +360,7 @@ static void spread_s8(uint32_t *words, size_t n) {
 static void spread_s8(uint32_t *words, size_t n) { (void)words, (void)n; }
 #endif
 
-static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, uint32_t *words, size_t stride, float *scale, int32_t *sum) {
+static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, float step, uint32_t *words, size_t stride, float *scale, int32_t *sum) {
     for (size_t r = 0; r < rows; r++) {
         if (type == WORD_F32) memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
         else if (type == WORD_BF16 && BF16_SPREAD == 1) row_to_bf16(x + r * stride_x, k, words + r * stride);
@@ -357,7 +369,7 @@ static void to_words(word_type type, const float *x, size_t stride_x, size_t row
             if (k % 2) words[r * stride + k] = 0;
         }
         else {
-            row_to_s8(x + r * stride_x, k, words + r * stride, scale + r, sum + r);
+            row_to_s8(x + r * stride_x, k, step, words + r * stride, scale + r, sum + r);
             spread_s8(words + r * stride, words_of(type, k));
         }
     }
@@ -434,7 +446,7 @@ static void attend(const attention *a) {
     memset(keys + (key_panels - 1) * words_q * PANEL, 0, words_q * PANEL * sizeof *keys);
     for (size_t f = 0; f < T; f++) {
         turned(a->k + f * a->stride, a->cos ? a->cos + f * width / 2 : NULL, a->cos ? a->sin + f * width / 2 : NULL, width, 1.0f, row);
-        to_words(type, row, width, 1, width, words, words_q, NULL, NULL);
+        to_words(type, row, width, 1, width, 0, words, words_q, NULL, NULL);
         uint32_t *panel = keys + f / PANEL * words_q * PANEL + f % PANEL;
         for (size_t w = 0; w < words_q; w++) panel[w * PANEL] = words[w];
     }
@@ -457,7 +469,7 @@ static void attend(const attention *a) {
         for (size_t r = 0; r < ROWS; r++) {
             const size_t f = first + (r < these ? r : these - 1);
             turned(a->q + f * a->stride, a->cos ? a->cos + f * width / 2 : NULL, a->cos ? a->sin + f * width / 2 : NULL, width, factor, second);
-            to_words(type, second, width, 1, width, queries + r * words_q, words_q, NULL, NULL);
+            to_words(type, second, width, 1, width, 0, queries + r * words_q, words_q, NULL, NULL);
             pointers[r] = queries + r * words_q;
         }
         for (size_t p = 0; p < key_panels; p += PANELS) {
@@ -481,7 +493,7 @@ static void attend(const attention *a) {
                 store(s + f, e);
             }
             share[r] = 1.0f / sum_of(total);
-            to_words(type, s, padded, 1, T, chances + r * words_p, words_p, NULL, NULL);
+            to_words(type, s, padded, 1, T, 0, chances + r * words_p, words_p, NULL, NULL);
         }
         for (size_t r = 0; r < ROWS; r++) pointers[r] = chances + (r < these ? r : these - 1) * words_p;
         for (size_t p = 0; p < value_panels; p += PANELS) {

@@ -73,8 +73,9 @@ typedef struct kernels {
     /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. */
     void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride);
     /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word filled up with zeros. scale and sum: [rows], WORD_S8,
-     * where each row gets the scale of its largest value (dynamic quantisation). */
-    void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, uint32_t *words, size_t stride, float *scale, int32_t *sum);
+     * where step is the scale of every row, and what lies beyond 127 of it saturates (static quantisation), or 0: each row gets that of its largest value
+     * (dynamic quantisation). */
+    void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, float step, uint32_t *words, size_t stride, float *scale, int32_t *sum);
     /* out = (x - mean) / sqrt(var + eps) * gain + offset, over dim values of each row. */
     void (*norm)(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain, const float *offset, float *out, size_t stride);
     /* One head over all frames: softmax(q k' / sqrt(width)) v. */

@@ -48,7 +48,7 @@ operand native_operand(const native *m, word_type type, const float *x, size_t s
         sum = (int32_t *)(void *)(*memory + aligned(4 * rows));
         *memory += 2 * aligned(4 * rows);
     }
-    m->k->to_words(type, x, stride, rows, k, to, words, scale, sum);
+    m->k->to_words(type, x, stride, rows, k, 0, to, words, scale, sum);
     return (operand){.words = to, .stride = words, .scale = scale, .sum = sum};
 }
 

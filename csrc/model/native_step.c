@@ -50,9 +50,9 @@ static void task_positions(void *self, size_t i, int thread) {
     const operand window = {.words = padded, .stride = words};
     memset(padded, 0, half * words * sizeof *padded);
     memset(padded + (half + T) * words, 0, half * words * sizeof *padded);
-    m->k->to_words(m->conv, x, m->dim, T, width, padded + half * words, words, NULL, NULL);
+    m->k->to_words(m->conv, x, m->dim, T, width, 0, padded + half * words, words, NULL, NULL);
     m->k->product(&window, T, &m->conv1[group], PRODUCT_MISH, NULL, y, width);
-    m->k->to_words(m->conv, y, width, T, width, padded + half * words, words, NULL, NULL);
+    m->k->to_words(m->conv, y, width, T, width, 0, padded + half * words, words, NULL, NULL);
     m->k->product(&window, T, &m->conv2[group], PRODUCT_MISH, NULL, y, width);
     for (size_t f = 0; f < T; f++)
         for (size_t c = 0; c < width; c++) x[f * m->dim + c] += y[f * width + c];

@@ -69,7 +69,7 @@ ishow_status native_vocode(void *self, const float *mel, size_t frames, float *r
     for (size_t i = 0; i < frames * m->mels; i++) plain[i] = mel[i] * m->mel_std + m->mel_mean;
     memset(padded, 0, half * words * sizeof *padded);
     memset(padded + (half + frames) * words, 0, half * words * sizeof *padded);
-    m->k->to_words(m->vocoder, plain, m->mels, frames, m->mels, padded + half * words, words, NULL, NULL);
+    m->k->to_words(m->vocoder, plain, m->mels, frames, m->mels, 0, padded + half * words, words, NULL, NULL);
     v.mel = padded;
 
     const size_t tasks = (frames + v.block - 1) / v.block;

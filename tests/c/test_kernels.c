@@ -53,7 +53,7 @@ static double product_error(const kernels *k, word_type type, size_t rows, size_
     out[rows * n] = 12345.0f; /* nothing is written behind the end */
     assert_int_equal(matrix_pack(&m, type, w, bias, n, depth, NULL), ISHOW_OK);
     assert_true(matrix_bytes(&m) >= n * words_of(type, depth) * 4);
-    k->to_words(type, x, depth, rows, depth, words, stride, scale, sum);
+    k->to_words(type, x, depth, rows, depth, 0, words, stride, scale, sum);
     const operand a = {.words = words, .stride = stride, .scale = scale, .sum = sum};
     k->product(&a, rows, &m, end, gate, out, n);
     for (size_t r = 0; r < rows; r++)
@@ -122,7 +122,7 @@ static void words_of_eight_bits(void **state) {
         int32_t sum[2];
         for (int i = 0; i < VALUES; i++) x[0][i] = (float)(i - 22) / 22.0f * 2.54f;
         memset(words, 0xff, sizeof words);
-        k->to_words(WORD_S8, x[0], VALUES, 2, VALUES, words[0], STRIDE, scale, sum);
+        k->to_words(WORD_S8, x[0], VALUES, 2, VALUES, 0, words[0], STRIDE, scale, sum);
         assert_int_equal(eight_bits(k, words[0], 0), -127);
         assert_int_equal(eight_bits(k, words[0], 44), 127);
         assert_int_equal(eight_bits(k, words[0], 22), 0);
@@ -138,6 +138,32 @@ static void words_of_eight_bits(void **state) {
     }
 }
 
+/* Static quantisation: multiples of the given step, the same for every row; what is beyond saturates, in whole vectors as in the tail. */
+static void words_of_a_given_step(void **state) {
+    enum { WIDTH = 45, ROWS = 2, STRIDE = 24 };
+    (void)state;
+    for (size_t s = 0; s < SETS; s++) {
+        const kernels *k = ishow_kernels_named(names[s]);
+        if (!k) continue;
+        float *x = noise_of(ROWS * WIDTH), scale[ROWS];
+        uint32_t words[ROWS][STRIDE];
+        int32_t sum[ROWS];
+        x[3] = 9.0f, x[WIDTH - 1] = -9.0f, x[WIDTH + 5] = 0.005f, x[2 * WIDTH - 1] = 4.0f;
+        k->to_words(WORD_S8, x, WIDTH, ROWS, WIDTH, 0.01f, words[0], STRIDE, scale, sum);
+        for (size_t r = 0; r < ROWS; r++) {
+            int32_t total = 0;
+            for (size_t i = 0; i < WIDTH; i++) {
+                const float wanted = fminf(fmaxf(x[r * WIDTH + i] / 0.01f, -127.0f), 127.0f);
+                assert_true(fabsf((float)eight_bits(k, words[r], i) - wanted) <= 0.5001f);
+                total += eight_bits(k, words[r], i);
+            }
+            assert_int_equal(sum[r], total);
+            assert_true(scale[r] == 0.01f);
+        }
+        free(x);
+    }
+}
+
 /* Overlapping rows make a product a convolution. */
 static void a_convolution_is_a_product_over_windows(void **state) {
     enum { FRAMES = 20, WIDTH = 6, TAPS = 5, OUT = 9, HALF = TAPS / 2 };
@@ -150,7 +176,7 @@ static void a_convolution_is_a_product_over_windows(void **state) {
         const size_t stride = left_words(k, WORD_BF16, WIDTH);
         matrix m;
         assert_int_equal(matrix_pack(&m, WORD_BF16, w, bias, OUT, TAPS * WIDTH, NULL), ISHOW_OK);
-        k->to_words(WORD_BF16, x, WIDTH, FRAMES, WIDTH, words + HALF * stride, stride, NULL, NULL);
+        k->to_words(WORD_BF16, x, WIDTH, FRAMES, WIDTH, 0, words + HALF * stride, stride, NULL, NULL);
         const operand window = {.words = words, .stride = stride};
         k->product(&window, FRAMES, &m, PRODUCT_STORE, NULL, out, OUT);
         for (int f = 0; f < FRAMES; f++)
@@ -323,6 +349,7 @@ int main(void) {
         cmocka_unit_test(products_of_every_shape),
         cmocka_unit_test(products_end_as_they_are_told),
         cmocka_unit_test(words_of_eight_bits),
+        cmocka_unit_test(words_of_a_given_step),
         cmocka_unit_test(a_convolution_is_a_product_over_windows),
         cmocka_unit_test(attention_is_the_formula),
         cmocka_unit_test(norms_and_depthwise_convolutions),
