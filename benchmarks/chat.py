@@ -174,7 +174,7 @@ class Storm:
         words = " ".join(self.dice.choices(WORDS.split(), k=self.dice.randint(2, 12)))
         text = "the raid is here" if raid and number % 3 else words
         chance = self.dice.random()
-        priority = "Paid" if chance < 0.001 else "Gift" if chance < 0.0013 else "Moderator" if chance < 0.005 else "Normal"
+        priority = "Paid" if chance < 0.002 else "Gift" if chance < 0.0022 else "Moderator" if chance < 0.006 else "Normal"
         said = {"username": who, "content": text, "priority": priority}
         return {"id": f"s{number}", "platform": "storm", "channel": "room"} | said
 
@@ -200,8 +200,9 @@ class Storm:
                     running = self.playing(listener)
                     if queue["Paid"] + queue["Gift"] == 0 and running:
                         self.measurable[body["id"]] = (time.perf_counter(), running)
-                if body["priority"] == "Gift":
-                    self.measurable.clear()  # it goes before them
+                if body["priority"] == "Gift":  # it goes before those that still wait
+                    begun_ids = {data["id"] for _, name, data in listener.events if name == "start"}
+                    self.measurable = {one: at for one, at in self.measurable.items() if one in begun_ids}
                 status, answer = ask(client, "POST", "/api/danmaku/enqueue", body)
                 self.sent[body["id"]] = body["priority"]
                 if status == 202:
@@ -282,7 +283,7 @@ class Storm:
             "resident_mb_second_half": round(max(self.memory[half:], default=0) / 1e6, 1),
         }
         figures |= {f"refused_{reason}": n for reason, n in sorted(self.refused.items())}
-        if unaccounted or total != counts["received"] or breaches or max(waits, default=0) > 2:
+        if unaccounted:
             print(f"not accounted for: {unaccounted[:10]}", file=sys.stderr)
         return [{"measure": name, "value": value} for name, value in figures.items()]
 
@@ -308,6 +309,8 @@ def main() -> None:
         found = {str(figure["measure"]): figure["value"] for figure in figures}
         if found["unaccounted"] or found["received"] != found["sum_of_ends"] or found["breaches_of_order"]:
             raise SystemExit("the storm lost or disordered messages")
+        if float(str(found["worst_paid_in_running_clips"])) > 2:
+            raise SystemExit("a paid message waited for more than twice the running clip")
 
 
 if __name__ == "__main__":
