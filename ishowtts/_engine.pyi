@@ -10,8 +10,11 @@ class _Defaults(TypedDict):
     nfe: int
     nfe_min: int
     nfe_max: int
+    solver: Literal["euler", "midpoint"]
     cfg_strength: float
     cfg_strength_max: float
+    guidance_from: float
+    guidance_to: float
     sway: float
     sway_min: float
     sway_max: float
@@ -171,7 +174,9 @@ class Engine:
         voice: str | None = None,
         *,
         nfe: int = ...,
+        solver: str = ...,
         cfg: float = ...,
+        guidance_interval: tuple[float, float] = ...,
         sway: float = ...,
         uniform_grid: bool = False,
         speed: float = ...,

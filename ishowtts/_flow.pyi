@@ -15,7 +15,15 @@ class Scheduler:
         max_rows: int = 4,
         rows_per_step: int = 1,
     ) -> None: ...
-    def add(self, x: Buffer, t: Sequence[float], cfg: float = 2.0, priority: int = 0) -> int: ...
+    def add(
+        self,
+        x: Buffer,
+        t: Sequence[float],
+        cfg: float = 2.0,
+        priority: int = 0,
+        solver: str = "euler",
+        guidance_interval: tuple[float, float] = (0.0, 1.0),
+    ) -> int: ...
     def cancel(self, id: int, /) -> None: ...
     def step(self) -> list[tuple[int, Literal["done", "cancelled", "failed"], int, str]]: ...
     @property

@@ -43,7 +43,7 @@ PLAYERS = (
 USER_FAULTS = ("EINVAL", "ENOTFOUND", "EFORMAT", "ELIMIT")
 _SHORT = {  # options that are settings
     "model": "model.name", "precision": "model.precision", "backend": "model.backend", "compile": "model.compile",
-    "threads": "model.threads", "nfe": "sampling.nfe", "cfg": "sampling.cfg_strength",
+    "threads": "model.threads", "nfe": "sampling.nfe", "solver": "sampling.solver", "cfg": "sampling.cfg_strength",
     "sway": "sampling.sway_sampling_coef", "speed": "sampling.speed", "target_rms": "sampling.target_rms",
     "cross_fade": "sampling.cross_fade_duration", "voice": "default_voice", "host": "server.host", "port": "server.port",
 }  # fmt: skip
@@ -102,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     speak.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
     speak.add_argument("--voice", help="id of a voice; see `ishowtts voices`")
     speak.add_argument("--nfe", help="steps of the solver")
+    speak.add_argument("--solver", help="euler, or midpoint, which asks the model twice a step")
     speak.add_argument("--cfg", help="strength of guidance")
+    speak.add_argument("--guidance-interval", metavar="FROM:TO", help="times, of 0 to 1, between which guidance is computed")
     speak.add_argument("--sway", help="sway sampling coefficient")
     speak.add_argument("--speed", help="1 is the voice's own")
     speak.add_argument("--seed", type=_seed, help="of the noise; the same seed gives the same speech")
@@ -170,6 +172,11 @@ def _load(arguments: argparse.Namespace) -> Config:
     from . import config
 
     own = [f"{key}={value}" for name, key in _SHORT.items() if (value := getattr(arguments, name, None)) is not None]
+    if (interval := getattr(arguments, "guidance_interval", None)) is not None:
+        first, colon, last = interval.partition(":")
+        if not colon:
+            raise ConfigError(f"--guidance-interval must be FROM:TO, such as 0:0.6, not {interval!r}", field="guidance_interval")
+        own += [f"sampling.guidance_from={first}", f"sampling.guidance_to={last}"]
     return config.load(arguments.config, [*arguments.set, *own])
 
 
@@ -194,7 +201,9 @@ def _speak(arguments: argparse.Namespace) -> int:
             text,
             config.default_voice,
             nfe=sampling.nfe,
+            solver=sampling.solver,
             cfg=sampling.cfg_strength,
+            guidance_interval=(sampling.guidance_from, sampling.guidance_to),
             sway=sampling.sway_sampling_coef,
             speed=sampling.speed,
             target_rms=sampling.target_rms,

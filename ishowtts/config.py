@@ -116,7 +116,14 @@ class SamplingConfig(_Section):
     """What a request gets that does not choose for itself."""
 
     nfe: int = Field(D["nfe"], ge=D["nfe_min"], le=D["nfe_max"], description="steps of the solver")
+    solver: Literal["euler", "midpoint"] = Field(
+        D["solver"], description="of the flow's equation; midpoint asks the model twice a step"
+    )
     cfg_strength: float = Field(D["cfg_strength"], ge=0, le=D["cfg_strength_max"], description="classifier-free guidance")
+    guidance_from: float = Field(D["guidance_from"], ge=0, le=1, description="time from which on guidance is computed")
+    guidance_to: float = Field(
+        D["guidance_to"], ge=0, le=1, description="time from which on it no longer is: from there a step is half the work"
+    )
     sway_sampling_coef: float = Field(
         D["sway"], ge=D["sway_min"], le=D["sway_max"], description="shifts steps towards the beginning (negative) or the end"
     )

@@ -31,12 +31,15 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "Speech", "SpeechOptions", "SpeechStream", "open_engine"]
 
 Samples = NDArray[np.float32]
+Solver = Literal["euler", "midpoint"]
 
 
 class SpeechOptions(TypedDict, total=False):
     """What a request may choose; the defaults are those of `_engine.DEFAULTS`.
 
-    `nfe`: steps of the solver, 1..64. `cfg`: strength of guidance, 0..10. `sway`: -1..pi/2-1.
+    `nfe`: steps of the solver, 1..64. `solver`: "euler", or "midpoint", which asks the model twice a step. `cfg`: strength of
+    guidance, 0..10. `guidance_interval`: guidance where the first <= t < the second, of 0..1; elsewhere only the conditional
+    branch is computed. `sway`: -1..pi/2-1.
     `uniform_grid`: even steps in place of EPSS. `speed`: 0.3..3. `target_rms`: 0..1, 0 restores the reference's level.
     `cross_fade`: seconds between chunks. `fix_duration`: seconds of reference and speech together, 0 by rule.
     `remove_silence`: shorten long pauses. `early`: a long text begins with a short chunk, so that its first audio comes
@@ -46,7 +49,9 @@ class SpeechOptions(TypedDict, total=False):
     """
 
     nfe: int
+    solver: Solver
     cfg: float
+    guidance_interval: tuple[float, float]
     sway: float
     uniform_grid: bool
     speed: float

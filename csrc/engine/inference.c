@@ -57,7 +57,7 @@ static job *free_job(ishow_engine *engine, const ishow_utterance *u) {
         if (!j->utterance) {
             n_free++;
             found = found ? found : j;
-        } else if (u->priority <= j->utterance->priority && 2 * u->chunks[u->admitted].work > (double)j->frames * (j->utterance->nfe - j->steps)) {
+        } else if (u->priority <= j->utterance->priority && 2 * u->chunks[u->admitted].work > (double)j->frames * ishow_path_work(&j->utterance->path, j->calls)) {
             short_one = 0;
         }
     }
@@ -69,7 +69,7 @@ static void admit(ishow_engine *engine, ishow_utterance *u, job *j) {
     utterance_reference(u);
     j->utterance = u;
     j->index = u->admitted++;
-    j->retry = j->steps = 0;
+    j->retry = j->calls = 0;
     u->in_flight++;
     u->since = engine->work;
     engine->n_jobs++;

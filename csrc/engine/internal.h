@@ -41,7 +41,7 @@ typedef struct chunk {
     int64_t *tokens;   /* [n_tokens], shifted, reference first */
     size_t n_tokens, n_ref;
     size_t gen_frames; /* 0: by the model's predicted durations */
-    double work;       /* frames x steps, about */
+    double work;       /* frames x calls, about */
     float *pcm;        /* finished, waiting for its turn; owned */
     size_t n_pcm;
     int finished;
@@ -57,9 +57,10 @@ struct ishow_utterance {
     /* the request; constant */
     char *text;
     voice *voice; /* counted; NULL when the engine has none and needs none */
-    int nfe, priority, remove_silence, early;
+    int priority, remove_silence, early;
     float t[ISHOW_NFE_MAX + 1];
-    double cfg, speed, target_rms, cross_fade, fix_duration;
+    ishow_path path; /* over t */
+    double speed, target_rms, cross_fade, fix_duration;
     uint64_t seed;
     double submitted, deadline; /* by ishow_now(); deadline 0: none */
 
@@ -78,7 +79,7 @@ struct ishow_utterance {
     double since;        /* the engine's work when its next chunk began to wait */
 
     int stop;            /* atomic; read by the scheduler between steps */
-    int steps;           /* atomic; taken so far */
+    int calls;           /* atomic; of the model, so far */
 
     /* set before READY, then the inference thread's */
     chunk *chunks;
@@ -93,7 +94,7 @@ struct ishow_utterance {
 typedef struct job {
     ishow_utterance *utterance; /* counted; NULL: free */
     size_t index;               /* of the chunk */
-    int retry, steps;
+    int retry, calls;
     size_t frames, ref_frames;
     float *x, *h;               /* [frames * n_mels], [2 * frames * dim] */
     size_t x_cap, h_cap;
@@ -121,7 +122,7 @@ struct ishow_engine {
     voice *voices;                  /* counted, in order of arrival */
     ishow_utterance *living, *newest;
     size_t n_living;
-    double work;                    /* frames x steps taken so far */
+    double work;                    /* frames x calls taken so far; one without guidance is half */
     ishow_engine_stats stats;       /* cache, waiting and in_flight are filled in when asked */
 
     ishow_cache *cache;             /* thread-safe */

@@ -124,7 +124,7 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chun
             chunks[n].tokens = NULL;
             continue;
         }
-        chunks[n].work = (double)(ref_frames + ishow_pace_frames(&pace, part, bytes, u->speed)) * u->nfe;
+        chunks[n].work = (double)(ref_frames + ishow_pace_frames(&pace, part, bytes, u->speed)) * ishow_path_work(&u->path, 0);
         weights[n] = ishow_pace_units(&pace, part, bytes);
         ruled[n] = ishow_pace_frames(&pace, part, bytes, u->speed);
         n++;

@@ -65,10 +65,10 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
             j->utterance->timings.model += share;
             engine->stats.model_seconds += share;
             if (status != ISHOW_OK) continue;
-            j->steps++;
+            j->calls++;
             engine->stats.steps++;
-            engine->work += (double)rows[i].frames;
-            __atomic_add_fetch(&j->utterance->steps, 1, __ATOMIC_RELAXED);
+            engine->work += (double)rows[i].frames * (rows[i].h_uncond ? 1 : ISHOW_UNGUIDED_WORK);
+            __atomic_add_fetch(&j->utterance->calls, 1, __ATOMIC_RELAXED);
         }
     pthread_mutex_unlock(&engine->lock);
     return status;
@@ -86,25 +86,27 @@ static ishow_status reference_mel(ishow_engine *engine, const voice *v, ishow_ca
     return *out ? ISHOW_OK : no_memory(error, v->frames);
 }
 
-/* Modulation rows of this grid, from the cache or the model. *out is counted. */
+/* Modulation rows of this path's calls, from the cache or the model. *out is counted. */
 static ishow_status modulation(ishow_engine *engine, ishow_utterance *u, ishow_cache_entry **out, ishow_error *error) {
     const ishow_model_info *info = &engine->backend.info;
-    size_t n = (size_t)u->nfe, values = n * (size_t)info->mod_width;
+    float times[2 * ISHOW_NFE_MAX];
+    size_t n = (size_t)ishow_path_calls(&u->path), values = n * (size_t)info->mod_width;
+    for (size_t i = 0; i < n; i++) times[i] = ishow_path_call(&u->path, (int)i).t;
     ishow_cache_key key = ishow_cache_key_add((ishow_cache_key){0, 0}, "modulation", 10);
     key = ishow_cache_key_add(key, info->content_hash, strlen(info->content_hash) + 1);
     key = ishow_cache_key_add(key, info->backend, strlen(info->backend) + 1);
     key = ishow_cache_key_add(key, info->precision, strlen(info->precision) + 1);
-    key = ishow_cache_key_add(key, u->t, (n + 1) * sizeof *u->t);
+    key = ishow_cache_key_add(key, times, n * sizeof *times);
     *out = ishow_cache_get(engine->cache, key);
     if (*out) return ISHOW_OK;
-    if (!scratch_grow(&engine->mod, values * sizeof(float))) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu steps", n);
+    if (!scratch_grow(&engine->mod, values * sizeof(float))) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
     double begin = ishow_now();
-    ishow_status status = engine->backend.modulate(engine->backend.self, u->t, n, engine->mod.data, error);
+    ishow_status status = engine->backend.modulate(engine->backend.self, times, n, engine->mod.data, error);
     account(engine, u, ishow_now() - begin);
     if (status != ISHOW_OK) return status;
     if (!all_finite(engine->mod.data, values)) return ishow_fail(error, ISHOW_EMODEL, "", "the model's time modulation is not finite: its weights may be damaged");
     *out = ishow_cache_put(engine->cache, key, engine->mod.data, values * sizeof(float));
-    return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu steps", n);
+    return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
 }
 
 /* Length of the row, and where each token ends when tokens are aligned (engine->ends). */
@@ -181,9 +183,9 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
     const ishow_model_info *info = &engine->backend.info;
     ishow_utterance *u = j->utterance;
     ishow_noise_fill(ishow_noise_seed(u->seed, (uint32_t)j->index, (uint32_t)j->retry), j->x, j->frames * (size_t)info->n_mels);
-    j->steps = 0;
+    j->calls = 0;
     const ishow_row row = {.x = j->x, .h_cond = j->h, .h_uncond = j->h + j->frames * (size_t)info->dim, .mod = ishow_cache_entry_data(j->mod), .mod_width = (size_t)info->mod_width,
-                           .t = u->t, .nfe = u->nfe, .cfg = (float)u->cfg, .frames = j->frames, .priority = u->priority, .handicap = chunk_handicap(&u->chunks[j->index], j->index), .cancelled = &u->stop, .user = j};
+                           .path = u->path, .frames = j->frames, .priority = u->priority, .handicap = chunk_handicap(&u->chunks[j->index], j->index), .cancelled = &u->stop, .user = j};
     return ishow_scheduler_add(engine->scheduler, &row, error);
 }
 
@@ -311,7 +313,7 @@ static int again(ishow_engine *engine, job *j, const char *why) {
     u->timings.retries++;
     engine->stats.retries++;
     pthread_mutex_unlock(&engine->lock);
-    __atomic_sub_fetch(&u->steps, j->steps, __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&u->calls, j->calls, __ATOMIC_RELAXED);
     j->retry++;
     ishow_status status = enter(engine, j, &error);
     if (status != ISHOW_OK) end(engine, u, status, &error);

@@ -8,8 +8,10 @@
 #include "engine/internal.h"
 
 ishow_request ishow_request_default(void) {
-    return (ishow_request){.nfe = ISHOW_NFE, .cfg = ISHOW_CFG_STRENGTH, .sway = ISHOW_SWAY, .grid = ISHOW_GRID_EPSS, .speed = ISHOW_SPEED,
-                           .target_rms = ISHOW_TARGET_RMS, .cross_fade = ISHOW_CROSS_FADE};
+    ishow_solver solver = ISHOW_SOLVER_EULER;
+    ishow_solver_read(ISHOW_SOLVER, &solver, NULL);
+    return (ishow_request){.nfe = ISHOW_NFE, .solver = solver, .cfg = ISHOW_CFG_STRENGTH, .guidance_from = ISHOW_GUIDANCE_FROM, .guidance_to = ISHOW_GUIDANCE_TO,
+                           .sway = ISHOW_SWAY, .grid = ISHOW_GRID_EPSS, .speed = ISHOW_SPEED, .target_rms = ISHOW_TARGET_RMS, .cross_fade = ISHOW_CROSS_FADE};
 }
 
 void utterance_reference(ishow_utterance *u) { __atomic_add_fetch(&u->references, 1, __ATOMIC_RELAXED); }
@@ -112,6 +114,8 @@ static ishow_status check(const ishow_request *request, float *t, ishow_error *e
     if (n_spans == 0) return ishow_fail(error, ISHOW_EINVAL, "text", "text holds only white space");
     if ((status = ishow_grid_make(request->grid, request->nfe, request->sway, t, error)) != ISHOW_OK) return status;
     if ((status = check_range("cfg_strength", request->cfg, 0, ISHOW_CFG_STRENGTH_MAX, error)) != ISHOW_OK) return status;
+    if ((status = check_range("guidance_interval", request->guidance_from, 0, 1, error)) != ISHOW_OK) return status;
+    if ((status = check_range("guidance_interval", request->guidance_to, 0, 1, error)) != ISHOW_OK) return status;
     if ((status = check_range("speed", request->speed, ISHOW_SPEED_MIN, ISHOW_SPEED_MAX, error)) != ISHOW_OK) return status;
     if ((status = check_range("target_rms", request->target_rms, 0, 1, error)) != ISHOW_OK) return status;
     if ((status = check_range("cross_fade_duration", request->cross_fade, 0, ISHOW_CROSS_FADE_MAX, error)) != ISHOW_OK) return status;
@@ -140,11 +144,11 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     pthread_cond_init(&u->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     u->references = 2; /* the caller's and the list's */
-    u->nfe = request->nfe;
+    u->path = (ishow_path){.solver = request->solver, .t = u->t, .nfe = request->nfe, .cfg = (float)request->cfg, .guided_from = (float)request->guidance_from,
+                           .guided_to = (float)request->guidance_to};
     u->priority = request->priority;
     u->remove_silence = request->remove_silence;
     u->early = request->early;
-    u->cfg = request->cfg;
     u->speed = request->speed;
     u->target_rms = request->target_rms;
     u->cross_fade = request->cross_fade;
@@ -261,7 +265,7 @@ double ishow_utterance_progress(ishow_utterance *u) {
     double progress = 0;
     pthread_mutex_lock(&u->engine->lock);
     if (u->state == UTTERANCE_ENDED && u->status == ISHOW_OK) progress = 1;
-    else if (u->timings.chunks > 0) progress = (double)__atomic_load_n(&u->steps, __ATOMIC_RELAXED) / ((double)u->timings.chunks * u->nfe);
+    else if (u->timings.chunks > 0) progress = (double)__atomic_load_n(&u->calls, __ATOMIC_RELAXED) / ((double)u->timings.chunks * ishow_path_calls(&u->path));
     pthread_mutex_unlock(&u->engine->lock);
     return progress < 1 ? progress : 1;
 }

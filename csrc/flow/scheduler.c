@@ -1,9 +1,12 @@
 /* The step scheduler.
  *
- * Every model call takes the rows of highest priority and, among equals, those with the least work left (frames x steps), so that a short
+ * Every model call takes the rows of highest priority and, among equals, those with the least work left (frames x calls; one without guidance is half), so that a short
  * message never waits for the end of a long one and as many as possible are done soon. A row that waits ages: what the others are given
  * meanwhile counts for it by ISHOW_SCHEDULER_AGEING, so that no stream of short rows can hold a long one up for ever. Rows own nothing in common: no accumulator, no time, no random state. Memory is taken when a row
- * is admitted, never in a step. */
+ * is admitted, never in a step.
+ *
+ * A midpoint step x0 + dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), is made of calls that only know x += dt v: after the first one x0 - xm is
+ * kept, and added after the second. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,11 +18,13 @@ typedef enum slot_state { SLOT_FREE = 0, SLOT_ACTIVE, SLOT_LEFT } slot_state;
 typedef struct slot {
     slot_state state;
     ishow_row row;
-    int steps;         /* taken */
+    int calls, taken;  /* of its path */
+    double left, done; /* work of those, for a frame */
     uint64_t arrived;
     double since;      /* the scheduler's work when it was admitted */
     float *before;     /* x before a shared call, to try again from; owned, only when calls are shared */
-    size_t before_cap; /* floats */
+    float *back;       /* from the midpoint to x0; owned, only for midpoint rows */
+    size_t before_cap, back_cap; /* floats */
     ishow_row_outcome outcome;
     ishow_error error;
 } slot;
@@ -31,7 +36,7 @@ struct ishow_scheduler {
     ishow_step_row *batch;   /* [rows_per_step] */
     size_t rows;
     uint64_t arrivals;
-    double work;             /* frames x steps taken by all rows so far */
+    double work;             /* frames x calls taken by all rows so far */
 };
 
 ishow_status ishow_scheduler_create(ishow_scheduler **out, const ishow_scheduler_options *options, ishow_error *error) {
@@ -56,7 +61,10 @@ ishow_status ishow_scheduler_create(ishow_scheduler **out, const ishow_scheduler
 
 void ishow_scheduler_free(ishow_scheduler *scheduler) {
     if (!scheduler) return;
-    for (size_t i = 0; scheduler->slots && i < scheduler->options.max_rows; i++) free(scheduler->slots[i].before);
+    for (size_t i = 0; scheduler->slots && i < scheduler->options.max_rows; i++) {
+        free(scheduler->slots[i].before);
+        free(scheduler->slots[i].back);
+    }
     free(scheduler->slots);
     free(scheduler->chosen);
     free(scheduler->batch);
@@ -66,23 +74,32 @@ void ishow_scheduler_free(ishow_scheduler *scheduler) {
 
 size_t ishow_scheduler_rows(const ishow_scheduler *scheduler) { return scheduler->rows; }
 
+static int grow(float **data, size_t *capacity, size_t n) {
+    if (*capacity >= n) return 1;
+    float *grown = realloc(*data, n * sizeof *grown);
+    if (!grown) return 0;
+    *data = grown;
+    *capacity = n;
+    return 1;
+}
+
 ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *row, ishow_error *error) {
-    if (!row->x || !row->t || row->nfe < 1 || row->frames < 1)
+    if (!row->x || !row->path.t || row->path.nfe < 1 || row->frames < 1)
         return ishow_fail(error, ISHOW_EINVAL, "", "a row needs x, t, frames and nfe of at least 1");
     slot *free_slot = NULL;
     for (size_t i = 0; i < scheduler->options.max_rows && !free_slot; i++)
         if (scheduler->slots[i].state == SLOT_FREE) free_slot = &scheduler->slots[i];
     if (!free_slot) return ishow_fail(error, ISHOW_EBUSY, "", "%zu rows are inside already", scheduler->rows);
     size_t values = row->frames * (size_t)scheduler->options.n_mels;
-    if (scheduler->options.rows_per_step > 1 && free_slot->before_cap < values) {
-        float *grown = realloc(free_slot->before, values * sizeof *grown);
-        if (!grown) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", row->frames);
-        free_slot->before = grown;
-        free_slot->before_cap = values;
-    }
+    if ((scheduler->options.rows_per_step > 1 && !grow(&free_slot->before, &free_slot->before_cap, values)) ||
+        (row->path.solver == ISHOW_SOLVER_MIDPOINT && !grow(&free_slot->back, &free_slot->back_cap, values)))
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", row->frames);
     free_slot->state = SLOT_ACTIVE;
     free_slot->row = *row;
-    free_slot->steps = 0;
+    free_slot->calls = ishow_path_calls(&row->path);
+    free_slot->taken = 0;
+    free_slot->left = ishow_path_work(&row->path, 0);
+    free_slot->done = 0;
     free_slot->since = scheduler->work;
     free_slot->arrived = ++scheduler->arrivals;
     scheduler->rows++;
@@ -109,8 +126,8 @@ static int all_finite(const float *x, size_t n) {
 
 /* What is left to do, less what was done for others since it came. */
 static double claim(const ishow_scheduler *scheduler, const slot *s) {
-    const double frames = (double)s->row.frames, own = frames * s->steps;
-    return frames * (s->row.nfe - s->steps) + s->row.handicap - ISHOW_SCHEDULER_AGEING * (scheduler->work - s->since - own);
+    const double frames = (double)s->row.frames, own = frames * s->done;
+    return frames * s->left + s->row.handicap - ISHOW_SCHEDULER_AGEING * (scheduler->work - s->since - own);
 }
 
 static int goes_before(const ishow_scheduler *scheduler, const slot *a, const slot *b) {
@@ -138,19 +155,29 @@ static size_t choose(ishow_scheduler *scheduler) {
 
 static ishow_step_row step_row(const slot *s) {
     const ishow_row *row = &s->row;
-    return (ishow_step_row){.x = row->x, .h_cond = row->h_cond, .h_uncond = row->h_uncond,
-                            .mod = row->mod ? row->mod + (size_t)s->steps * row->mod_width : NULL,
-                            .dt = row->t[s->steps + 1] - row->t[s->steps], .cfg = row->cfg, .frames = row->frames};
+    const ishow_call call = ishow_path_call(&row->path, s->taken);
+    return (ishow_step_row){.x = row->x, .h_cond = row->h_cond, .h_uncond = call.guided ? row->h_uncond : NULL,
+                            .mod = row->mod ? row->mod + (size_t)s->taken * row->mod_width : NULL,
+                            .dt = call.dt, .cfg = call.guided ? row->path.cfg : 0, .frames = row->frames};
 }
 
 /* After a call that succeeded for s. */
 static void advanced(ishow_scheduler *scheduler, slot *s) {
-    s->steps++;
-    scheduler->work += (double)s->row.frames;
-    if (!all_finite(s->row.x, s->row.frames * (size_t)scheduler->options.n_mels)) {
+    const ishow_call call = ishow_path_call(&s->row.path, s->taken++);
+    const size_t values = s->row.frames * (size_t)scheduler->options.n_mels;
+    const double work = call.guided ? 1 : ISHOW_UNGUIDED_WORK;
+    float *x = s->row.x;
+    s->left -= work;
+    s->done += work;
+    scheduler->work += work * (double)s->row.frames;
+    if (call.half)
+        for (size_t i = 0; i < values; i++) s->back[i] -= x[i];
+    else if (s->row.path.solver == ISHOW_SOLVER_MIDPOINT)
+        for (size_t i = 0; i < values; i++) x[i] += s->back[i];
+    if (!all_finite(x, values)) {
         leave(s, ISHOW_ROW_FAILED);
-        ishow_fail(&s->error, ISHOW_EMODEL, "", "the model made non-finite values at step %d of %d, in a row of %zu frames", s->steps, s->row.nfe, s->row.frames);
-    } else if (s->steps == s->row.nfe) {
+        ishow_fail(&s->error, ISHOW_EMODEL, "", "the model made non-finite values at call %d of %d, in a row of %zu frames", s->taken, s->calls, s->row.frames);
+    } else if (s->taken == s->calls) {
         leave(s, ISHOW_ROW_DONE);
     }
 }
@@ -173,8 +200,10 @@ size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *result
     if (n) {
         for (size_t i = 0; i < n; i++) {
             slot *s = scheduler->chosen[i];
+            const size_t bytes = s->row.frames * (size_t)options->n_mels * sizeof *s->row.x;
             scheduler->batch[i] = step_row(s);
-            if (n > 1) memcpy(s->before, s->row.x, s->row.frames * (size_t)options->n_mels * sizeof *s->before);
+            if (n > 1) memcpy(s->before, s->row.x, bytes);
+            if (ishow_path_call(&s->row.path, s->taken).half) memcpy(s->back, s->row.x, bytes);
         }
         ishow_error error = {0};
         ishow_status status = options->step(options->step_self, scheduler->batch, n, &error);
@@ -198,7 +227,7 @@ size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *result
     for (size_t i = 0; i < options->max_rows && written < capacity; i++) {
         slot *s = &scheduler->slots[i];
         if (s->state != SLOT_LEFT) continue;
-        results[written++] = (ishow_row_result){.user = s->row.user, .outcome = s->outcome, .steps = s->steps, .error = s->error};
+        results[written++] = (ishow_row_result){.user = s->row.user, .outcome = s->outcome, .calls = s->taken, .error = s->error};
         s->state = SLOT_FREE;
         scheduler->rows--;
     }

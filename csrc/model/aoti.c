@@ -15,6 +15,8 @@
 #include "model/manifest.h"
 #include "model/torch_abi.h"
 
+enum { TIMES_MAX = ISHOW_NFE_MAX + 1 }; /* as packages are compiled */
+
 typedef struct aoti {
     ishow_torch torch;
     ishow_manifest manifest;
@@ -96,12 +98,10 @@ static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond,
     return run(model, ISHOW_GRAPH_ENCODE, inputs, n, (int64_t[]){2, frames, info->dim}, 3, (float *const[]){h_cond, h_uncond}, 2, error);
 }
 
-static ishow_status modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error) {
-    aoti *model = self;
+/* As many times as the graph takes at once: 1 to TIMES_MAX. */
+static ishow_status modulate_some(aoti *model, const float *t, size_t n, float *mod, ishow_error *error) {
     const size_t least = model->manifest.min_times, width = (size_t)model->manifest.info.mod_width;
-    ishow_status status = enter(model, model->manifest.min_frames, error);
-    if (status) return status;
-    if (n == 0 || n > ISHOW_NFE_MAX + 1) return ishow_fail(error, ISHOW_EINVAL, "", "%zu times were given; a schedule has 1 to %d.", n, ISHOW_NFE_MAX + 1);
+    ishow_status status;
     if (n >= least) {
         ishow_tensor input = {t, 0, 1, {(int64_t)n}};
         return run(model, ISHOW_GRAPH_MODULATE, &input, 1, (int64_t[]){(int64_t)n, (int64_t)width}, 2, &mod, 1, error);
@@ -113,6 +113,15 @@ static ishow_status modulate(void *self, const float *t, size_t n, float *mod, i
     ishow_tensor input = {times, 0, 1, {(int64_t)least}};
     status = run(model, ISHOW_GRAPH_MODULATE, &input, 1, (int64_t[]){(int64_t)least, (int64_t)width}, 2, &all, 1, error);
     if (!status) memcpy(mod, all, n * width * sizeof *mod);
+    return status;
+}
+
+static ishow_status modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error) {
+    aoti *model = self;
+    const size_t width = (size_t)model->manifest.info.mod_width;
+    ishow_status status = enter(model, model->manifest.min_frames, error);
+    if (!status && n == 0) status = ishow_fail(error, ISHOW_EINVAL, "", "No times were given.");
+    for (size_t done = 0; !status && done < n; done += TIMES_MAX) status = modulate_some(model, t + done, n - done < TIMES_MAX ? n - done : TIMES_MAX, mod + done * width, error);
     return status;
 }
 
@@ -130,7 +139,7 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n_rows, 
             float *joined = scratch(model, 2 * branch, sizeof *joined);
             if (!joined) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a step could not be had.");
             memcpy(joined, row->h_cond, branch * sizeof *joined);
-            memcpy(joined + branch, row->h_uncond, branch * sizeof *joined);
+            memcpy(joined + branch, row->h_uncond ? row->h_uncond : row->h_cond, branch * sizeof *joined); /* the graph has two; with cfg 0 the second is not seen */
             h = joined;
         }
         const ishow_tensor inputs[] = {

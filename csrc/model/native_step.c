@@ -1,4 +1,4 @@
-/* One Euler step of the flow: x += dt (c + (c - u) cfg), both guidance branches in one pass over 2 T rows.
+/* One step of the flow: x += dt (c + (c - u) cfg), both guidance branches in one pass over 2 T rows; without guidance x += dt c, over T.
  *
  * Everything between two attentions is row by row, so one task takes a block of rows through all of it: output product, feed-forward and the
  * next layer's queries, keys and values, whose activations never leave the cache. A layer is two rounds of tasks. */
@@ -11,11 +11,11 @@
 typedef struct stepping {
     native *m;
     const ishow_step_row *row;
-    size_t frames, rows, block; /* T, 2 T, rows of a task */
+    size_t frames, branches, rows, block; /* T, 1 or 2, branches T, rows of a task */
     size_t layer;
-    float *x;        /* [2T][D] residual stream */
-    float *qkv;      /* [2T][3 I] */
-    float *attended; /* [2T][I] */
+    float *x;        /* [rows][D] residual stream */
+    float *qkv;      /* [rows][3 I] */
+    float *attended; /* [rows][I] */
     float *gains;    /* [2 depth + 1][D]: 1 + scale of each norm */
 } stepping;
 
@@ -31,10 +31,10 @@ static void task_input(void *self, size_t i, int thread) {
     memory += (n * dim * sizeof *y + 63) / 64 * 64;
     const operand x = native_operand(m, m->conv, s->row->x + first * m->mels, m->mels, n, m->mels, &memory);
     m->k->product(&x, n, &m->input, PRODUCT_STORE, NULL, y, dim);
-    const float *h[] = {s->row->h_cond + first * dim, s->row->h_uncond + first * dim};
-    for (size_t b = 0; b < 2; b++) {
+    for (size_t b = 0; b < s->branches; b++) {
+        const float *h = (b ? s->row->h_uncond : s->row->h_cond) + first * dim;
         float *to = s->x + (b * s->frames + first) * dim;
-        for (size_t k = 0; k < n * dim; k++) to[k] = h[b][k] + y[k];
+        for (size_t k = 0; k < n * dim; k++) to[k] = h[k] + y[k];
     }
 }
 
@@ -112,7 +112,7 @@ static void task_rest(void *self, size_t i, int thread) {
     if (s->layer + 1 < m->depth) queries(s, s->layer + 1, first, n, memory);
 }
 
-/* Last norm, velocity of both branches, and the step itself, for a block of frames. */
+/* Last norm, velocity of the branches, and the step itself, for a block of frames. */
 static void task_output(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
@@ -120,7 +120,7 @@ static void task_output(void *self, size_t i, int thread) {
     char *memory = m->scratch[thread].data;
     float *v[2];
     const float *shift = s->row->mod + (6 * m->depth + 1) * dim;
-    for (size_t b = 0; b < 2; b++) {
+    for (size_t b = 0; b < s->branches; b++) {
         v[b] = (float *)(void *)memory;
         memory += (n * m->mels * sizeof(float) + 63) / 64 * 64;
         char *words = memory;
@@ -130,7 +130,7 @@ static void task_output(void *self, size_t i, int thread) {
         const operand x = native_operand(m, m->output, normal, dim, n, dim, &words);
         m->k->product(&x, n, &m->proj_out, PRODUCT_STORE, NULL, v[b], m->mels);
     }
-    m->k->guided_step(s->row->x + first * m->mels, v[0], v[1], s->row->dt, s->row->cfg, n * m->mels);
+    m->k->guided_step(s->row->x + first * m->mels, v[0], v[s->branches - 1], s->row->dt, s->row->cfg, n * m->mels);
 }
 
 /* Scratch of a thread: the largest of what the tasks lay out. */
@@ -151,12 +151,13 @@ static size_t scratch_bytes(const native *m, size_t frames, size_t block) {
 static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *error) {
     const size_t T = row->frames, dim = m->dim;
     if (T < 2 || T > m->info.max_frames) return ishow_fail(error, ISHOW_EINVAL, "", "A row of %zu frames was given; this model takes 2 to %zu.", T, m->info.max_frames);
-    stepping s = {.m = m, .row = row, .frames = T, .rows = 2 * T};
-    s.x = room_floats(&m->a, 2 * T * dim);
-    s.qkv = room_floats(&m->b, 2 * T * 3 * m->inner);
-    s.attended = room_floats(&m->c, 2 * T * pitch(m->inner));
+    const size_t branches = row->h_uncond ? 2 : 1, all = branches * T;
+    stepping s = {.m = m, .row = row, .frames = T, .branches = branches, .rows = all};
+    s.x = room_floats(&m->a, all * dim);
+    s.qkv = room_floats(&m->b, all * 3 * m->inner);
+    s.attended = room_floats(&m->c, all * pitch(m->inner));
     s.gains = room_floats(&m->d, (2 * m->depth + 1) * dim);
-    const size_t over_frames = native_rows(m, T), over_rows = native_rows(m, 2 * T), widest = over_frames > over_rows ? over_frames : over_rows;
+    const size_t over_frames = native_rows(m, T), over_rows = native_rows(m, all), widest = over_frames > over_rows ? over_frames : over_rows;
     if (!s.x || !s.qkv || !s.attended || !s.gains || !native_scratch(m, scratch_bytes(m, T, widest)))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", T);
     for (size_t layer = 0; layer < m->depth; layer++)
@@ -166,14 +167,14 @@ static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *
         }
     for (size_t k = 0; k < dim; k++) s.gains[2 * m->depth * dim + k] = 1.0f + row->mod[6 * m->depth * dim + k];
 
-    const size_t frame_tasks = (T + over_frames - 1) / over_frames, row_tasks = (2 * T + over_rows - 1) / over_rows;
+    const size_t frame_tasks = (T + over_frames - 1) / over_frames, row_tasks = (all + over_rows - 1) / over_rows;
     s.block = over_frames;
     team_run(m->team, frame_tasks, task_input, &s);
-    team_run(m->team, 2 * (size_t)CONV_GROUPS, task_positions, &s);
+    team_run(m->team, branches * (size_t)CONV_GROUPS, task_positions, &s);
     s.block = over_rows;
     team_run(m->team, row_tasks, task_queries, &s);
     for (s.layer = 0; s.layer < m->depth; s.layer++) {
-        team_run(m->team, 2 * m->heads, task_attention, &s);
+        team_run(m->team, branches * m->heads, task_attention, &s);
         team_run(m->team, row_tasks, task_rest, &s);
     }
     s.block = over_frames;

@@ -90,7 +90,7 @@ typedef struct row_entry {
     long id;            /* -1: free */
     Py_buffer x;        /* owned while id >= 0 */
     float t[ISHOW_NFE_MAX + 1];
-    float clock[ISHOW_NFE_MAX]; /* stands in for the modulation table, so that a row's step number can be read from its pointer */
+    float clock[2 * ISHOW_NFE_MAX]; /* stands in for the modulation table, so that the number of a row's call can be read from its pointer */
     int cancelled;
 } row_entry;
 
@@ -203,20 +203,26 @@ static int ready(const scheduler_object *self)
     return 1;
 }
 
-PyDoc_STRVAR(add_doc, "add(x, t, cfg=2.0, priority=0)\n--\n\n"
+PyDoc_STRVAR(add_doc, "add(x, t, cfg=2.0, priority=0, solver=\"euler\", guidance_interval=(0.0, 1.0))\n--\n\n"
                       "Admits a row and returns its id. x: writable contiguous float32 [frames, n_mels], noise now and mel at the\n"
-                      "end; t: nfe + 1 times. ValueError when shapes are wrong or max_rows are inside.");
+                      "end; t: nfe + 1 times; solver \"midpoint\" makes two calls a step. ValueError when shapes are wrong or max_rows are inside.");
 
 static PyObject *scheduler_add(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     scheduler_object *self = (scheduler_object *)object;
-    static char *names[] = {"x", "t", "cfg", "priority", NULL};
+    static char *names[] = {"x", "t", "cfg", "priority", "solver", "guidance_interval", NULL};
     PyObject *x, *times, *sequence = NULL, *result = NULL;
-    double cfg = ISHOW_CFG_STRENGTH;
+    double cfg = ISHOW_CFG_STRENGTH, from = ISHOW_GUIDANCE_FROM, to = ISHOW_GUIDANCE_TO;
+    const char *solver_name = ISHOW_SOLVER;
+    ishow_solver solver;
+    ishow_error error = {0};
     int priority = 0;
     row_entry *entry = NULL;
-    if (!ready(self) || !PyArg_ParseTupleAndKeywords(args, kwargs, "OO|di", names, &x, &times, &cfg, &priority)) {
+    if (!ready(self) || !PyArg_ParseTupleAndKeywords(args, kwargs, "OO|dis(dd)", names, &x, &times, &cfg, &priority, &solver_name, &from, &to)) {
         return NULL;
+    }
+    if (ishow_solver_read(solver_name, &solver, &error) != ISHOW_OK) {
+        return raise_value(&error);
     }
     for (Py_ssize_t i = 0; i < self->max_rows && !entry; i++) {
         if (self->rows[i].id < 0) {
@@ -251,9 +257,9 @@ static PyObject *scheduler_add(PyObject *object, PyObject *args, PyObject *kwarg
         goto done;
     }
     entry->cancelled = 0;
-    ishow_row row = {.x = entry->x.buf, .mod = entry->clock, .mod_width = 1, .t = entry->t, .nfe = (int)n - 1, .cfg = (float)cfg,
+    ishow_row row = {.x = entry->x.buf, .mod = entry->clock, .mod_width = 1,
+                     .path = {.solver = solver, .t = entry->t, .nfe = (int)n - 1, .cfg = (float)cfg, .guided_from = (float)from, .guided_to = (float)to},
                      .frames = (size_t)entry->x.shape[0], .priority = priority, .cancelled = &entry->cancelled, .user = entry};
-    ishow_error error = {0};
     if (ishow_scheduler_add(self->scheduler, &row, &error) != ISHOW_OK) {
         PyBuffer_Release(&entry->x);
         raise_value(&error);
@@ -286,7 +292,7 @@ static PyObject *scheduler_cancel(PyObject *object, PyObject *arg)
 }
 
 PyDoc_STRVAR(step_doc, "step()\n--\n\n"
-                       "One call of the model. Returns what left: a list of (id, \"done\" | \"cancelled\" | \"failed\", steps taken,\n"
+                       "One call of the model. Returns what left: a list of (id, \"done\" | \"cancelled\" | \"failed\", calls taken,\n"
                        "message).");
 
 static PyObject *scheduler_step(PyObject *object, PyObject *unused)
@@ -307,7 +313,7 @@ static PyObject *scheduler_step(PyObject *object, PyObject *unused)
         long id = entry->id;
         entry->id = -1;
         PyBuffer_Release(&entry->x);
-        PyObject *item = list ? Py_BuildValue("(lsis)", id, outcomes[result->outcome], result->steps, result->error.message) : NULL;
+        PyObject *item = list ? Py_BuildValue("(lsis)", id, outcomes[result->outcome], result->calls, result->error.message) : NULL;
         if (item) {
             PyList_SET_ITEM(list, (Py_ssize_t)i, item);
         } else {
@@ -375,8 +381,8 @@ static PyGetSetDef scheduler_getset[] = {
 };
 
 PyDoc_STRVAR(scheduler_doc, "Scheduler(step, n_mels, max_rows=4, rows_per_step=1)\n--\n\n"
-                            "The engine's step scheduler, driven by a callable: step(rows) with rows a list of (id, step number, dt, cfg)\n"
-                            "advances each row's x in place by one Euler step. An exception in it fails the rows of that call.");
+                            "The engine's step scheduler, driven by a callable: step(rows) with rows a list of (id, number of the\n"
+                            "row's call, dt, cfg) moves each row's x in place by dt along its velocity; cfg 0: without guidance. An exception in it fails the rows of that call.");
 
 static PyType_Slot scheduler_slots[] = {
     {Py_tp_doc, (void *)scheduler_doc},

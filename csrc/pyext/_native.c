@@ -107,7 +107,7 @@ static PyObject *step(PyObject *self, PyObject *rows) {
         PyObject *item = PySequence_Fast_GET_ITEM(list, i); /* borrowed */
         ishow_status status = ISHOW_EINVAL;
         if (!PyTuple_Check(item)) PyErr_SetString(PyExc_TypeError, "a row is a tuple");
-        else if (PyArg_ParseTuple(item, "w*y*y*y*ffn", &v[0], &v[1], &v[2], &v[3], &row.dt, &row.cfg, &frames)) {
+        else if (PyArg_ParseTuple(item, "w*y*z*y*ffn", &v[0], &v[1], &v[2], &v[3], &row.dt, &row.cfg, &frames)) {
             row.frames = (size_t)frames;
             const size_t dim = (size_t)info->dim;
             if (!holds(&v[0], row.frames * (size_t)info->n_mels, 4, "x") && !holds(&v[1], row.frames * dim, 4, "h_cond") && !holds(&v[2], row.frames * dim, 4, "h_uncond") &&

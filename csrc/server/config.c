@@ -23,7 +23,8 @@ struct config {
 
 /* Settings that can be exchanged while requests run. Voices and default_voice are as well. */
 static const char *const live[] = {"server.api_key", "server.api_key_file", "server.allowed_hosts", "server.cors_origins", "server.body_bytes_max", "server.request_seconds", "server.drain_seconds", "server.connections_per_client", "server.log_level",
-                                   "sampling.nfe", "sampling.cfg_strength", "sampling.sway_sampling_coef", "sampling.speed", "sampling.target_rms", "sampling.cross_fade_duration",
+                                   "sampling.nfe", "sampling.solver", "sampling.cfg_strength", "sampling.guidance_from", "sampling.guidance_to",
+                                   "sampling.sway_sampling_coef", "sampling.speed", "sampling.target_rms", "sampling.cross_fade_duration",
                                    "engine.queue_capacity", "engine.chunk_seconds", "engine.retries"};
 
 static int is_live(const char *name) {

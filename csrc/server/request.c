@@ -107,6 +107,12 @@ static int take_choice(const json_t *value, const char *field, const char *only,
     return 1;
 }
 
+static int take_solver(const json_t *value, ishow_solver *out, fault *f) {
+    if (!json_is_string(value)) return fault_type(f, "solver", "a string", value);
+    if (ishow_solver_read(json_string_value(value), out, NULL) == ISHOW_OK) return 1;
+    return fault_set(f, 400, "unsupported", "solver", "solver must be one of: euler, midpoint; not \"%.64s\".", json_string_value(value));
+}
+
 int request_format(const json_t *value, const char *field, ishow_format *out, fault *f) {
     if (!json_is_string(value)) return fault_type(f, field, "a string", value);
     if (ishow_format_find(json_string_value(value), out)) return 1;
@@ -144,6 +150,7 @@ static int take_field(const char *field, const json_t *value, speech *s, fault *
     if (!strcmp(field, "sway_sampling_coef")) return json_is_null(value) || request_number(value, field, ISHOW_SWAY_MIN, ISHOW_SWAY_MAX, &r->sway, f);
     if (!strcmp(field, "cfg_strength")) return json_is_null(value) || request_number(value, field, 0, ISHOW_CFG_STRENGTH_MAX, &r->cfg, f);
     if (!strcmp(field, "fix_duration")) return json_is_null(value) || request_number(value, field, 0, ISHOW_FIX_DURATION_MAX, &r->fix_duration, f);
+    if (!strcmp(field, "solver")) return json_is_null(value) || take_solver(value, &r->solver, f);
     if (!strcmp(field, "nfe_step")) {
         if (json_is_null(value)) return 1;
         if (!request_whole(value, field, &whole, f) || !request_number(value, field, ISHOW_NFE_MIN, ISHOW_NFE_MAX, &number, f)) return 0;
@@ -159,7 +166,7 @@ static int take_field(const char *field, const json_t *value, speech *s, fault *
     if (!strcmp(field, "seed")) return json_is_null(value) || take_seed(value, r, f);
     if (!strcmp(field, "sample_rate")) return json_is_null(value) || take_rate(value, &s->sample_rate, f);
     return fault_set(f, 400, "unknown_field", field, "There is no field of this name; fields are text, voice_id, engine, speed, target_rms, "
-                     "cross_fade_duration, sway_sampling_coef, cfg_strength, nfe_step, fix_duration, remove_silence, seed, format, sample_rate.");
+                     "cross_fade_duration, sway_sampling_coef, cfg_strength, nfe_step, solver, fix_duration, remove_silence, seed, format, sample_rate.");
 }
 
 json_t *request_object(const char *body, size_t n, fault *f) {

@@ -67,13 +67,14 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
     ishow_request *r = &s->sampling;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why);
     out->json = root;
-    const char *level = "";
+    const char *level = "", *solver = "";
     json_t *server = NULL, *voices = NULL, *chat = NULL;
     char *chat_json = NULL;
-    if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:{s:s, s:s, s:s, s:s, s:i}, s:{s:i, s:F, s:F, s:F, s:F, s:F}, s:{s:I, s:I, s:I, s:F, s:i}, s:o, s:o}",
+    if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:{s:s, s:s, s:s, s:s, s:i}, s:{s:i, s:s, s:F, s:F, s:F, s:F, s:F, s:F, s:F}, s:{s:I, s:I, s:I, s:F, s:i}, s:o, s:o}",
                                 "server", &server,
                                 "model", "name", &out->model, "precision", &out->precision, "backend", &out->backend, "compile", &out->compile, "threads", &out->threads,
-                                "sampling", "nfe", &r->nfe, "cfg_strength", &r->cfg, "sway_sampling_coef", &r->sway, "speed", &r->speed, "target_rms", &r->target_rms,
+                                "sampling", "nfe", &r->nfe, "solver", &solver, "cfg_strength", &r->cfg, "guidance_from", &r->guidance_from, "guidance_to", &r->guidance_to,
+                                "sway_sampling_coef", &r->sway, "speed", &r->speed, "target_rms", &r->target_rms,
                                 "cross_fade_duration", &r->cross_fade,
                                 "engine", "queue_capacity", &queue, "cache_bytes", &cache, "max_rows", &rows, "chunk_seconds", &out->engine.chunk_seconds, "retries", &out->engine.retries,
                                 "voices", &voices, "chat", &chat) ||
@@ -83,6 +84,7 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.", why.text);
         goto done;
     }
+    if ((status = ishow_solver_read(solver, &r->solver, error)) != ISHOW_OK) goto done;
     s->api_key = json_string_value(json_object_get(server, "api_key")); /* null: none, like the next */
     out->default_voice = json_string_value(json_object_get(root, "default_voice"));
     out->log_level = level_of(level);

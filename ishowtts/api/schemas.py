@@ -46,6 +46,7 @@ class SpeechRequest(BaseModel):
     nfe_step: int | None = Field(
         None, ge=D["nfe_min"], le=D["nfe_max"], description="steps of the solver: more is slower and finer"
     )
+    solver: Literal["euler", "midpoint"] | None = Field(None, description="midpoint asks the model twice a step")
     fix_duration: float | None = Field(
         None, ge=0, le=D["fix_duration_max"], description="seconds of reference and speech together; 0: by rule"
     )

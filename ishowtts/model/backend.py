@@ -21,8 +21,8 @@ from .compile import info, settled
 from .graphs import PRECISIONS, build
 
 View = memoryview
-Row = tuple[View, View, View, View, float, float, int]
-"""x [frames*mel] (updated), h_cond [frames*dim], h_uncond, mod [M], dt, cfg, frames."""
+Row = tuple[View, View, View | None, View, float, float, int]
+"""x [frames*mel] (updated), h_cond [frames*dim], h_uncond (None: no guidance, and cfg is 0), mod [M], dt, cfg, frames."""
 CUDA_ROWS = 8
 
 
@@ -88,7 +88,7 @@ class TorchBackend:
 
     @torch.inference_mode()
     def step(self, rows: list[Row]) -> None:
-        """One Euler step of every row, each with its own modulation, dt, guidance and length."""
+        """One step of every row, each with its own modulation, dt, guidance and length."""
         self._enter()
         lengths = [row[6] for row in rows]
         longest = max(lengths)
@@ -99,7 +99,10 @@ class TorchBackend:
                 return parts[0][None]
             return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
 
-        x, h = batch(0), torch.cat((batch(1), batch(2)))
+        x, h = batch(0), batch(1)
+        if any(row[2] is not None for row in rows):  # with cfg 0 a second branch is not seen: any will do
+            rows = [(*row[:2], row[1] if row[2] is None else row[2], *row[3:]) for row in rows]
+            h = torch.cat((h, batch(2)))
         mod = torch.stack([self._floats(row[3]) for row in rows])
         dt, cfg = (torch.tensor([row[k] for row in rows], device=self.device) for k in (4, 5))
         frames = None if min(lengths) == longest else torch.tensor(lengths, device=self.device)

@@ -65,7 +65,10 @@ class Modulate(nn.Module):
 
 
 class Step(nn.Module):
-    """x [B,T,mel], h [2B,T,D], mod [B,M], dt [B], cfg [B] (, frames [B] where rows are padded) → the next x [B,T,mel]."""
+    """x [B,T,mel], h [2B,T,D], mod [B,M], dt [B], cfg [B] (, frames [B] where rows are padded) → the next x [B,T,mel].
+
+    h [B,T,D]: the conditional branch alone, without guidance.
+    """
 
     def __init__(self, dit: DiT) -> None:
         super().__init__()
@@ -76,7 +79,10 @@ class Step(nn.Module):
         rows = x.shape[0]
         mask = None
         if frames is not None:
-            mask = torch.arange(x.shape[1], device=x.device) < torch.cat((frames, frames))[:, None]
+            mask = torch.arange(x.shape[1], device=x.device) < frames[:, None]
+        if h.shape[0] == rows:
+            return x + dt[:, None, None] * self.dit.velocity(x, h, mod, mask).float()
+        mask = None if mask is None else torch.cat((mask, mask))
         v = self.dit.velocity(torch.cat((x, x)), h, torch.cat((mod, mod)), mask).float()
         vc, vu = v[:rows], v[rows:]
         return x + dt[:, None, None] * (vc + (vc - vu) * cfg[:, None, None])

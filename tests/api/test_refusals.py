@@ -48,6 +48,8 @@ def fault(answer: httpx.Response) -> dict[str, Any]:
         ("nfe_step", 65, "65"),
         ("nfe_step", 7.5, "whole"),
         ("nfe_step", -(2**62), "64"),
+        ("solver", "heun", "euler, midpoint"),
+        ("solver", 2, "string"),
         ("fix_duration", -1, "60"),
         ("fix_duration", 61, "61"),
         ("remove_silence", 1, "boolean"),

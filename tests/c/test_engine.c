@@ -293,13 +293,20 @@ static void work_that_depends_on_the_schedule_only_is_done_once(void **state) {
     request.nfe = 5;
     free(speak(r, &request, NULL).samples);
     assert_int_equal(r->model.modulates, 2);
+    request.solver = ISHOW_SOLVER_MIDPOINT; /* other times */
+    free(speak(r, &request, NULL).samples);
+    assert_int_equal(r->model.modulates, 3);
+    request.solver = ISHOW_SOLVER_EULER;
+    request.guidance_to = 0.5; /* the same */
+    free(speak(r, &request, NULL).samples);
+    assert_int_equal(r->model.modulates, 3);
     ishow_engine_stats stats;
     ishow_engine_stats_get(r->engine, &stats);
-    assert_int_equal(stats.cache.entries, 3); /* two tables and the reference */
-    assert_int_equal(stats.submitted, 4);
-    assert_int_equal(stats.completed, 4);
-    assert_int_equal(stats.steps, 3 * ISHOW_NFE + 5);
-    assert_int_equal(stats.rows, 4);
+    assert_int_equal(stats.cache.entries, 4); /* three tables and the reference */
+    assert_int_equal(stats.submitted, 6);
+    assert_int_equal(stats.completed, 6);
+    assert_int_equal(stats.steps, 3 * ISHOW_NFE + 3 * 5 + 5);
+    assert_int_equal(stats.rows, 6);
     assert_int_equal(stats.waiting + stats.in_flight, 0);
     assert_true(stats.audio_seconds > 1 && stats.model_seconds > 0 && stats.busy_seconds >= stats.model_seconds);
     unmake(r);
@@ -312,14 +319,14 @@ static void bad_requests_are_refused_by_field(void **state) {
     assert_non_null(endless);
     memset(endless, 'a', ISHOW_MAX_TEXT_CHARS + 1);
     endless[ISHOW_MAX_TEXT_CHARS + 1] = '\0';
-    ishow_request good = request_of("Hello."), bad[16];
-    for (size_t i = 0; i < 16; i++) bad[i] = good;
+    ishow_request good = request_of("Hello."), bad[18];
+    for (size_t i = 0; i < 18; i++) bad[i] = good;
     static const char *const fields[] = {"text", "text", "text", "text", "text", "voice_id", "nfe_step", "nfe_step", "cfg_strength", "sway_sampling_coef", "speed", "speed", "target_rms",
-                                         "cross_fade_duration", "fix_duration", "deadline"};
+                                         "cross_fade_duration", "fix_duration", "deadline", "guidance_interval", "guidance_interval"};
     bad[0].text = NULL, bad[1].text = "", bad[2].text = " \n\t　", bad[3].text = "bad \xc3\x28 bytes", bad[4].text = endless;
     bad[5].voice = "nobody", bad[6].nfe = 0, bad[7].nfe = 65, bad[8].cfg = -1, bad[9].sway = 2, bad[10].speed = NAN, bad[11].speed = 4, bad[12].target_rms = 2;
-    bad[13].cross_fade = 1.5, bad[14].fix_duration = 61, bad[15].deadline = -1;
-    for (size_t i = 0; i < 16; i++) {
+    bad[13].cross_fade = 1.5, bad[14].fix_duration = 61, bad[15].deadline = -1, bad[16].guidance_from = -0.1, bad[17].guidance_to = NAN;
+    for (size_t i = 0; i < 18; i++) {
         ishow_utterance *u;
         ishow_error error = {0};
         ishow_status status = ishow_engine_submit(r->engine, &bad[i], NULL, NULL, &u, &error);
@@ -361,7 +368,7 @@ static void front_end_errors_reach_the_caller(void **state) {
 
 static void a_bad_clip_is_made_again_with_other_noise(void **state) {
     (void)state;
-    static const char *const words[] = {"non-finite values at step 3", "silent", "vocoder made non-finite"};
+    static const char *const words[] = {"non-finite values at call 3", "silent", "vocoder made non-finite"};
     for (int fault = 0; fault < 3; fault++) {
         rig *r = make(ISHOW_TEXT_PADDED, 1);
         int *knob = fault == 0 ? &r->model.nan_rows : fault == 1 ? &r->model.silent_clips : &r->model.nan_clips;

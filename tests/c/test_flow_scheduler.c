@@ -14,9 +14,10 @@ enum { MELS = 3, DIM = 2, MOD = 4, ROWS = 6, FRAMES_MAX = 40, NFE_MAX = 20 };
 
 /* A row with everything it borrows. */
 typedef struct toy {
-    float x[FRAMES_MAX * MELS], h[2 * FRAMES_MAX * DIM], mod[NFE_MAX * MOD], t[NFE_MAX + 1];
+    float x[FRAMES_MAX * MELS], h[2 * FRAMES_MAX * DIM], mod[2 * NFE_MAX * MOD], t[NFE_MAX + 1];
     int cancelled;
-    int served;       /* steps the model saw */
+    int served;       /* calls the model saw */
+    int unguided;     /* of those, with one branch */
     int finished_at;  /* call number at which it left */
     ishow_row_result result;
 } toy;
@@ -43,10 +44,12 @@ static ishow_status toy_step(void *self, const ishow_step_row *rows, size_t n, i
             if (m->rows[k].x == r->x) owner = &m->rows[k];
         assert_non_null(owner);
         owner->served++;
+        owner->unguided += !r->h_uncond;
+        assert_true(r->h_uncond || r->cfg == 0);
         for (size_t f = 0; f < r->frames * MELS; f++) {
             float vc = sinf(r->x[f] + r->mod[f % MOD]) + r->h_cond[f / MELS * DIM];
-            float vu = cosf(r->x[f] * r->mod[1]) - r->h_uncond[f / MELS * DIM + 1];
-            r->x[f] += r->dt * (vc + (vc - vu) * r->cfg);
+            float vu = r->h_uncond ? cosf(r->x[f] * r->mod[1]) - r->h_uncond[f / MELS * DIM + 1] : NAN;
+            r->x[f] += r->dt * (r->h_uncond ? vc + (vc - vu) * r->cfg : vc);
         }
         if (r->x == m->nan_x && owner->served == m->nan_at) r->x[r->frames * MELS / 2] = NAN;
         fails |= r->x == m->fail_x;
@@ -67,14 +70,14 @@ static void fill(toy *toys, size_t n) {
         memset(row, 0, sizeof *row);
         ishow_noise_fill(k, row->x, FRAMES_MAX * MELS);
         ishow_noise_fill(100 + k, row->h, 2 * FRAMES_MAX * DIM);
-        ishow_noise_fill(200 + k, row->mod, NFE_MAX * MOD);
+        ishow_noise_fill(200 + k, row->mod, 2 * NFE_MAX * MOD);
         ishow_grid_make(ISHOW_GRID_EPSS, nfe_of(k), -1, row->t, NULL);
     }
 }
 
 static ishow_row row_of(toy *row, size_t k) {
     return (ishow_row){.x = row->x, .h_cond = row->h, .h_uncond = row->h + frames_of(k) * DIM, .mod = row->mod, .mod_width = MOD,
-                       .t = row->t, .nfe = nfe_of(k), .cfg = 2, .frames = frames_of(k), .cancelled = &row->cancelled, .user = row};
+                       .path = {.t = row->t, .nfe = nfe_of(k), .cfg = 2, .guided_to = 1}, .frames = frames_of(k), .cancelled = &row->cancelled, .user = row};
 }
 
 static void start(model *m, toy *rows, size_t n, size_t max_rows, size_t rows_per_step) {
@@ -120,7 +123,7 @@ static void company_does_not_change_a_bit(void **state) {
         add(&m, alone, k);
         while (ishow_scheduler_rows(m.scheduler)) step(&m);
         assert_int_equal(alone[k].result.outcome, ISHOW_ROW_DONE);
-        assert_int_equal(alone[k].result.steps, nfe_of(k));
+        assert_int_equal(alone[k].result.calls, nfe_of(k));
         stop(&m);
     }
     for (size_t width = 1; width <= ROWS; width++)
@@ -148,13 +151,13 @@ static void a_short_row_is_not_held_up_by_long_ones(void **state) {
     fill(rows, ROWS);
     start(&m, rows, ROWS, ROWS, 1);
     ishow_row longest = row_of(&rows[0], 0);
-    longest.nfe = 16;
+    longest.path.nfe = 16;
     ishow_grid_make(ISHOW_GRID_EPSS, 16, -1, rows[0].t, NULL);
     assert_int_equal(ishow_scheduler_add(m.scheduler, &longest, NULL), ISHOW_OK);
     for (int i = 0; i < 3; i++) step(&m);
     int before = m.calls;
     ishow_row brief = row_of(&rows[1], 1);
-    brief.nfe = 5;
+    brief.path.nfe = 5;
     ishow_grid_make(ISHOW_GRID_EPSS, 5, -1, rows[1].t, NULL);
     assert_int_equal(ishow_scheduler_add(m.scheduler, &brief, NULL), ISHOW_OK);
     while (ishow_scheduler_rows(m.scheduler)) step(&m);
@@ -167,7 +170,7 @@ static void a_short_row_is_not_held_up_by_long_ones(void **state) {
 static ishow_row sized(toy *row, size_t k, size_t frames, int nfe) {
     ishow_row out = row_of(row, k);
     out.frames = frames;
-    out.nfe = nfe;
+    out.path.nfe = nfe;
     ishow_grid_make(ISHOW_GRID_EPSS, nfe, -1, row->t, NULL);
     return out;
 }
@@ -252,7 +255,7 @@ static void a_cancelled_row_takes_no_further_step(void **state) {
     __atomic_store_n(&rows[5].cancelled, 1, __ATOMIC_RELEASE);
     assert_int_equal(step(&m), 1);
     assert_int_equal(rows[5].result.outcome, ISHOW_ROW_CANCELLED);
-    assert_int_equal(rows[5].result.steps, 2);
+    assert_int_equal(rows[5].result.calls, 2);
     assert_int_equal(rows[5].served, 2);
     while (ishow_scheduler_rows(m.scheduler)) step(&m);
     assert_int_equal(rows[3].result.outcome, ISHOW_ROW_DONE);
@@ -281,8 +284,8 @@ static void a_broken_row_leaves_alone(void **state) {
         while (ishow_scheduler_rows(m.scheduler)) step(&m);
         assert_int_equal(rows[1].result.outcome, ISHOW_ROW_FAILED);
         assert_int_equal(rows[1].result.error.status, ISHOW_EMODEL);
-        assert_int_equal(rows[1].result.steps, trouble == 0 ? 2 : 0);
-        static const char *const sentences[] = {"non-finite values at step 2", "toy trouble", "step failed (EMODEL)"};
+        assert_int_equal(rows[1].result.calls, trouble == 0 ? 2 : 0);
+        static const char *const sentences[] = {"non-finite values at call 2", "toy trouble", "step failed (EMODEL)"};
         assert_non_null(strstr(rows[1].result.error.message, sentences[trouble]));
         for (size_t k = 0; k < 3; k += 2) { /* the others as if it had never been there */
             assert_int_equal(rows[k].result.outcome, ISHOW_ROW_DONE);
@@ -291,6 +294,134 @@ static void a_broken_row_leaves_alone(void **state) {
         stop(&m);
     }
     free(alone);
+    free(rows);
+}
+
+/* The midpoint rule, written out in double, for the toy's velocity. */
+static void midpoint_by_hand(const toy *row, size_t k, double *x) {
+    const size_t values = frames_of(k) * MELS;
+    for (size_t f = 0; f < values; f++) x[f] = (double)row->x[f];
+    for (int i = 0; i < nfe_of(k); i++)
+        for (size_t f = 0; f < values; f++) {
+            const double dt = (double)row->t[i + 1] - (double)row->t[i];
+            double at = x[f], v = 0;
+            for (int half = 0; half < 2; half++) {
+                const float *mod = row->mod + (2 * i + half) * MOD;
+                const double vc = sin(at + (double)mod[f % MOD]) + (double)row->h[f / MELS * DIM];
+                const double vu = cos(at * (double)mod[1]) - (double)row->h[frames_of(k) * DIM + f / MELS * DIM + 1];
+                v = vc + (vc - vu) * 2;
+                at = x[f] + dt / 2 * v;
+            }
+            x[f] += dt * v;
+        }
+}
+
+static void a_midpoint_step_is_two_calls(void **state) {
+    (void)state;
+    toy *rows = malloc(ROWS * sizeof *rows);
+    double *expected = malloc(FRAMES_MAX * MELS * sizeof *expected);
+    assert_non_null(rows);
+    assert_non_null(expected);
+    model m;
+    for (size_t width = 1; width <= 3; width++) { /* alone, and with Euler rows; with a call that fails and is tried again */
+        fill(rows, ROWS);
+        midpoint_by_hand(&rows[1], 1, expected);
+        start(&m, rows, ROWS, ROWS, width);
+        if (width > 1) m.fail_x = rows[2].x;
+        for (size_t k = 0; k < width; k++) {
+            ishow_row row = row_of(&rows[k + (width == 1)], k + (width == 1));
+            if (row.x == rows[1].x) row.path.solver = ISHOW_SOLVER_MIDPOINT;
+            assert_int_equal(ishow_scheduler_add(m.scheduler, &row, NULL), ISHOW_OK);
+        }
+        while (ishow_scheduler_rows(m.scheduler)) step(&m);
+        assert_int_equal(rows[1].result.outcome, ISHOW_ROW_DONE);
+        assert_int_equal(rows[1].result.calls, 2 * nfe_of(1));
+        for (size_t f = 0; f < frames_of(1) * MELS; f++) assert_true(fabs((double)rows[1].x[f] - expected[f]) <= 1e-5 * (1 + fabs(expected[f])));
+        stop(&m);
+    }
+    /* Seen between its two calls. */
+    fill(rows, ROWS);
+    start(&m, rows, ROWS, ROWS, 1);
+    ishow_row row = row_of(&rows[1], 1);
+    row.path.solver = ISHOW_SOLVER_MIDPOINT;
+    assert_int_equal(ishow_scheduler_add(m.scheduler, &row, NULL), ISHOW_OK);
+    step(&m);
+    __atomic_store_n(&rows[1].cancelled, 1, __ATOMIC_RELEASE);
+    assert_int_equal(step(&m), 1);
+    assert_int_equal(rows[1].result.outcome, ISHOW_ROW_CANCELLED);
+    assert_int_equal(rows[1].result.calls, 1);
+    stop(&m);
+    free(expected);
+    free(rows);
+}
+
+static void run_guided(toy *rows, float cfg, float from, float to, ishow_solver solver) {
+    model m;
+    fill(rows, ROWS);
+    start(&m, rows, ROWS, ROWS, 2);
+    for (size_t k = 0; k < ROWS; k++) {
+        ishow_row row = row_of(&rows[k], k);
+        row.path.cfg = cfg, row.path.guided_from = from, row.path.guided_to = to, row.path.solver = solver;
+        assert_int_equal(ishow_scheduler_add(m.scheduler, &row, NULL), ISHOW_OK);
+    }
+    while (ishow_scheduler_rows(m.scheduler)) step(&m);
+    stop(&m);
+}
+
+static void guidance_can_be_an_interval(void **state) {
+    (void)state;
+    toy *rows = malloc(ROWS * sizeof *rows), *others = malloc(ROWS * sizeof *others);
+    assert_non_null(rows);
+    assert_non_null(others);
+    for (int solver = 0; solver < 2; solver++) {
+        const int per_step = solver + 1;
+        run_guided(rows, 0, 0, 1, (ishow_solver)solver);
+        run_guided(others, 2, 0.5f, 0.5f, (ishow_solver)solver); /* empty */
+        for (size_t k = 0; k < ROWS; k++) {
+            assert_int_equal(rows[k].unguided, per_step * nfe_of(k)); /* strength 0 asks for one branch */
+            assert_int_equal(others[k].unguided, per_step * nfe_of(k));
+            assert_memory_equal(rows[k].x, others[k].x, sizeof rows[k].x);
+        }
+        run_guided(rows, 2, 0, 1, (ishow_solver)solver);
+        for (size_t k = 0; k < ROWS; k++) {
+            assert_int_equal(rows[k].unguided, 0);
+            assert_memory_not_equal(rows[k].x, others[k].x, sizeof rows[k].x);
+        }
+        run_guided(others, 2, 0.25f, 0.75f, (ishow_solver)solver);
+        for (size_t k = 0; k < ROWS; k++) {
+            int outside = 0;
+            for (int i = 0; i < nfe_of(k); i++) {
+                const float a = others[k].t[i], b = others[k].t[i + 1], middle = a + 0.5f * (b - a);
+                outside += a < 0.25f || a >= 0.75f;
+                if (solver) outside += middle < 0.25f || middle >= 0.75f;
+            }
+            assert_int_equal(others[k].unguided, outside);
+            assert_true(outside > 0);
+        }
+    }
+    free(rows);
+    free(others);
+}
+
+/* Work is model calls, those without guidance half: a midpoint row of 5 steps waits for an Euler row of 9, and passes it when unguided. */
+static void work_is_counted_in_calls(void **state) {
+    (void)state;
+    toy *rows = malloc(ROWS * sizeof *rows);
+    assert_non_null(rows);
+    for (int unguided = 0; unguided < 2; unguided++) {
+        model m;
+        fill(rows, ROWS);
+        start(&m, rows, ROWS, ROWS, 1);
+        ishow_row middle = sized(&rows[0], 0, 20, 5), euler = sized(&rows[1], 1, 20, 9);
+        middle.path.solver = ISHOW_SOLVER_MIDPOINT;
+        if (unguided) middle.path.guided_to = 0;
+        assert_int_equal(ishow_scheduler_add(m.scheduler, &middle, NULL), ISHOW_OK);
+        assert_int_equal(ishow_scheduler_add(m.scheduler, &euler, NULL), ISHOW_OK);
+        while (ishow_scheduler_rows(m.scheduler)) step(&m);
+        assert_int_equal(rows[0].finished_at, unguided ? 10 : 19);
+        assert_int_equal(rows[1].finished_at, unguided ? 19 : 9);
+        stop(&m);
+    }
     free(rows);
 }
 
@@ -325,6 +456,9 @@ int main(void) {
         cmocka_unit_test(a_full_scheduler_refuses),
         cmocka_unit_test(a_cancelled_row_takes_no_further_step),
         cmocka_unit_test(a_broken_row_leaves_alone),
+        cmocka_unit_test(a_midpoint_step_is_two_calls),
+        cmocka_unit_test(guidance_can_be_an_interval),
+        cmocka_unit_test(work_is_counted_in_calls),
         cmocka_unit_test(results_wait_for_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

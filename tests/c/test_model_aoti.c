@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "ishow/defaults.h"
 #include "ishow/model.h"
 
 #define DIM 6
@@ -203,6 +204,33 @@ static void pads_lists_shorter_than_the_graphs_take(void **state) {
     closed(&backend);
 }
 
+/* More times than a graph takes at once are asked for in parts. */
+static void long_lists_of_times_are_cut(void **state) {
+    enum { TIMES = 2 * ISHOW_NFE_MAX };
+    (void)state;
+    ishow_backend backend = opened();
+    ishow_error error = {0};
+    float t[TIMES], mod[TIMES * WIDTH + 1];
+    mod[TIMES * WIDTH] = 77;
+    for (int i = 0; i < TIMES; i++) t[i] = (float)i / TIMES;
+    assert_int_equal(backend.modulate(backend.self, t, TIMES, mod, &error), ISHOW_OK);
+    for (int i = 0; i < TIMES; i++) assert_float_equal(mod[i * WIDTH + WIDTH - 1], t[i] * WIDTH, 1e-6);
+    assert_float_equal(mod[TIMES * WIDTH], 77, 0);
+    closed(&backend);
+}
+
+static void a_row_without_guidance_follows_its_condition(void **state) {
+    (void)state;
+    ishow_backend backend = opened();
+    ishow_error error = {0};
+    float h[FRAMES * DIM], x[FRAMES * MELS] = {0}, mod[WIDTH] = {0.25f};
+    for (int i = 0; i < FRAMES * DIM; i++) h[i] = 0.5f;
+    const ishow_step_row row = {.x = x, .h_cond = h, .mod = mod, .dt = 0.5f, .frames = FRAMES};
+    assert_int_equal(backend.step(backend.self, &row, 1, &error), ISHOW_OK);
+    for (int i = 0; i < FRAMES * MELS; i++) assert_float_equal(x[i], 0.375f, 1e-6);
+    closed(&backend);
+}
+
 static void refuses_shapes_the_graphs_would_not_check(void **state) {
     (void)state;
     ishow_backend backend = opened();
@@ -298,6 +326,8 @@ int main(void) {
         cmocka_unit_test(runs_every_graph),
         cmocka_unit_test(joins_branches_that_lie_apart),
         cmocka_unit_test(pads_lists_shorter_than_the_graphs_take),
+        cmocka_unit_test(long_lists_of_times_are_cut),
+        cmocka_unit_test(a_row_without_guidance_follows_its_condition),
         cmocka_unit_test(refuses_shapes_the_graphs_would_not_check),
         cmocka_unit_test(reports_what_a_graph_says),
         cmocka_unit_test(refuses_packages_made_for_something_else),

@@ -107,10 +107,10 @@ def test_every_tensor(official, randomise, table, name):
     table.add(name, "guided velocity", oc + (oc - ou) * 2, vc + (vc - vu) * 2)
 
 
-def run_both(official, theirs, ours, config: DiTConfig, steps: int, seed: int = 5):
+def run_both(official, theirs, ours, config: DiTConfig, steps: int, seed: int = 5, solver: str = "euler"):
     """Trajectories and results of both samplers from one noise."""
     _, cond, text = inputs(config)
-    cfm = official.CFM(theirs, num_channels=100)
+    cfm = official.CFM(theirs, num_channels=100, odeint_kwargs={"method": solver})
     expected, path = cfm.sample(
         cond[:, :REFERENCE], text, FRAMES, steps=steps, cfg_strength=2.0, sway_sampling_coef=-1.0, seed=seed
     )
@@ -118,7 +118,7 @@ def run_both(official, theirs, ours, config: DiTConfig, steps: int, seed: int = 
     noise = torch.randn(FRAMES, 100)[None]
     states: list[torch.Tensor] = []
     got = sample(
-        ours, cond[:, :REFERENCE], text + 1, [REFERENCE], [FRAMES], noise, nfe=steps, cfg=2.0, sway=-1.0,
+        ours, cond[:, :REFERENCE], text + 1, [REFERENCE], [FRAMES], noise, nfe=steps, cfg=2.0, sway=-1.0, solver=solver,
         watch=lambda _step, state: states.append(state),
     )  # fmt: skip
     return got, expected, states, path
@@ -133,6 +133,16 @@ def test_every_step(official, randomise, table, steps):
     for i, (mine, yours) in enumerate(zip(states, path, strict=True)):
         table.add("F5TTS_v1_Small", f"NFE {steps}, x after step {i}", mine, yours)
     table.add("F5TTS_v1_Small", f"NFE {steps}, whole sample", got, expected)
+
+
+@pytest.mark.parametrize("steps", [3, 7, 16])
+def test_every_midpoint_step(official, randomise, table, steps):
+    config = CONFIGS["F5TTS_v1_Small"]
+    theirs, ours = pair(official, randomise, config)
+    got, expected, states, path = run_both(official, theirs, ours, config, steps, solver="midpoint")
+    for i, (mine, yours) in enumerate(zip(states, path, strict=True)):
+        table.add("F5TTS_v1_Small", f"midpoint, NFE {steps}, x after step {i}", mine, yours)
+    table.add("F5TTS_v1_Small", f"midpoint, NFE {steps}, whole sample", got, expected)
 
 
 @pytest.mark.parametrize("name", ["F5TTS_Base", "qk_norm", "long_skip", "average"])

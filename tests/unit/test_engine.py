@@ -65,7 +65,7 @@ def test_a_seed_makes_the_same_speech_again(engine: Engine) -> None:
 
 def test_options_reach_the_model(engine: Engine) -> None:
     plain = engine.speak(TEXT, seed=5)
-    for options in ({"nfe": 5}, {"cfg": 0.0}, {"sway": 0.0}, {"uniform_grid": True}, {"target_rms": 0.01}):
+    for options in ({"nfe": 5}, {"cfg": 0.0}, {"sway": 0.0}, {"uniform_grid": True}, {"target_rms": 0.01}, {"solver": "midpoint"}, {"guidance_interval": (0.0, 0.5)}):
         changed = engine.speak(TEXT, seed=5, **options)  # type: ignore[arg-type]
         assert len(changed.samples) == len(plain.samples), options
         assert not np.allclose(changed.samples, plain.samples, atol=1e-5), options
@@ -157,6 +157,8 @@ def test_signals_are_seen_while_waiting(engine: Engine) -> None:
         ({"text": TEXT, "nfe": 65}, IshowError, "EINVAL", "nfe_step"),
         ({"text": TEXT, "cfg": float("nan")}, IshowError, "EINVAL", "cfg_strength"),
         ({"text": TEXT, "speed": 9.0}, IshowError, "EINVAL", "speed"),
+        ({"text": TEXT, "solver": "heun"}, IshowError, "EINVAL", "solver"),
+        ({"text": TEXT, "guidance_interval": (0.0, 1.5)}, IshowError, "EINVAL", "guidance_interval"),
     ],
 )
 def test_wrong_requests_name_the_field(
@@ -262,6 +264,32 @@ def test_the_native_backend_agrees_with_the_model(model: Path, precision: str, l
     difference = float(np.abs(samples - expected).max())
     print(f"largest difference between eager fp32 and native {precision}: {difference:.2e}")
     assert samples.shape == expected.shape and difference <= largest
+
+
+@pytest.mark.parametrize("backend", ["eager", "native"])
+@pytest.mark.parametrize("solver", ["euler", "midpoint"])
+def test_guidance_over_everything_is_guidance_and_over_nothing_is_none(model: Path, backend: str, solver: str) -> None:
+    with Engine.load(model, precision="fp32", threads=1, backend=backend) as engine:  # type: ignore[arg-type]
+        engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
+
+        def said(**options: object) -> np.ndarray:
+            return engine.speak(TEXT, seed=5, nfe=6, solver=solver, **options).samples  # type: ignore[arg-type]
+
+        guided, none, part = said(), said(cfg=0.0), said(guidance_interval=(0.1, 0.6))
+        np.testing.assert_array_equal(said(guidance_interval=(0.0, 1.0)), guided)
+        np.testing.assert_array_equal(said(guidance_interval=(0.3, 0.3)), none)
+        for one, other in ((guided, none), (guided, part), (none, part)):
+            assert not np.allclose(one, other, atol=1e-5)
+
+
+def test_steps_that_the_solvers_take(engine: Engine) -> None:
+    def calls(**options: object) -> int:
+        before = engine.stats["steps"]
+        engine.speak("Short.", seed=1, **options)  # type: ignore[arg-type]
+        return engine.stats["steps"] - before
+
+    assert calls(nfe=5) == 5 and calls(nfe=5, solver="midpoint") == 10
+    assert calls(nfe=_engine.DEFAULTS["nfe_max"], solver="midpoint") == 2 * _engine.DEFAULTS["nfe_max"]
 
 
 def test_the_backend_that_is_asked_for(model: Path) -> None:

@@ -1,6 +1,7 @@
 """Grids, noise and the step scheduler of the C core, seen from Python."""
 
 import gc
+import itertools
 import weakref
 
 import numpy as np
@@ -138,6 +139,51 @@ def test_company_does_not_change_a_bit(width: int) -> None:
         np.testing.assert_array_equal(toy.x[row], alone[seed])
 
 
+@pytest.mark.parametrize("interval", [(0.0, 1.0), (0.2, 0.7), (0.5, 0.5)])
+@pytest.mark.parametrize("solver", ["euler", "midpoint"])
+def test_the_scheduler_is_the_sampler(solver: str, interval: tuple[float, float]) -> None:
+    """The C scheduler and the readable twin, over one network."""
+    from ishowtts.model.config import DiTConfig
+    from ishowtts.model.dit import DiT
+    from ishowtts.model.sampler import sample
+
+    torch.manual_seed(0)
+    dit = DiT(DiTConfig(dim=64, depth=1, heads=1, text_dim=32, conv_layers=0, text_num_embeds=9), 10).eval()
+    for parameter in dit.parameters():
+        torch.nn.init.normal_(parameter, std=0.15)
+    cond, tokens, noise = torch.randn(1, 20, 10), torch.randint(1, 10, (1, 20)), torch.randn(1, 20, 10)
+    expected = sample(
+        dit, cond[:, :6], tokens, [6], [20], noise, nfe=6, cfg=2.0, sway=-1.0, solver=solver, guidance_interval=interval
+    )  # fmt: skip
+    given = cond.clone()
+    given[:, 6:] = 0
+    with torch.no_grad():
+        text = [dit.spread(dit.embed_text(tokens, torch.tensor([drop])), None) for drop in (False, True)]
+        h = [dit.condition(given, text[0]), dit.condition(torch.zeros_like(given), text[1])]
+    times = _flow.grid(6)
+    places = [t for a, b in itertools.pairwise(times) for t in ((a, a + (b - a) / 2) if solver == "midpoint" else (a,))]
+    x = noise[0].numpy().copy()
+    branches = []
+
+    @torch.no_grad()
+    def step(rows: list[tuple[int, int, float, float]]) -> None:
+        [(_, call, dt, cfg)] = rows
+        mod, state = dit.modulation(torch.tensor(places[call])[None]), torch.from_numpy(x)[None]
+        v = dit.velocity(state, h[0], mod)
+        if cfg:
+            v = v + cfg * (v - dit.velocity(state, h[1], mod))
+        branches.append(2 if cfg else 1)
+        x[:] = (state + dt * v)[0].numpy()
+
+    scheduler = _flow.Scheduler(step, 10)
+    scheduler.add(x, times, solver=solver, guidance_interval=interval)
+    while not (left := scheduler.step()):
+        pass
+    assert left[0][1:3] == ("done", len(places))
+    assert branches == [2 if interval[0] <= t < interval[1] else 1 for t in places]
+    np.testing.assert_allclose(x[6:], expected[0, 6:], atol=1e-4 * float(expected.abs().max()))
+
+
 def test_a_python_exception_fails_only_its_row() -> None:
     toy = Toy(2)
     bad, good = toy.add(1, 7), toy.add(2, 7)
@@ -168,6 +214,8 @@ def test_wrong_buffers_are_refused() -> None:
     for x in (np.zeros((4, 3)), np.zeros((4, 2), np.float32), np.zeros(12, np.float32)):
         with pytest.raises(ValueError, match="float32"):
             toy.scheduler.add(x, [0.0, 1.0])
+    with pytest.raises(ValueError, match="solver must be euler or midpoint"):
+        toy.scheduler.add(np.zeros((4, 3), np.float32), [0.0, 1.0], solver="heun")
     with pytest.raises(ValueError, match="times"):
         toy.scheduler.add(np.zeros((4, 3), np.float32), [0.0])
     assert toy.scheduler.rows == 0

@@ -377,6 +377,22 @@ def drive(backend: TorchBackend, layout: str, frames: int, phones: int, seed: in
     )[0]  # fmt: skip
 
 
+def test_rows_without_guidance_in_any_company():
+    """Alone they have one branch; beside guided ones, in one padded forward, the same result."""
+    backend = TorchBackend(tiny_model("padded"), "fp32")
+    rows = [drive(backend, "padded", frames, phones, 3) for frames, phones in ((40, 9), (23, 6))]
+    (x, h, mods, _, _), (y, g, others, _, _) = rows
+    for guided, expected in ((2.0, None), (0.0, 0.0)):
+        alone, beside, company = x.clone(), x.clone(), y.clone()
+        backend.step([(view(alone), view(h[0]), None if expected is None else view(h[1]), view(mods[1]), 0.3, 0.0, 40)])
+        other = (view(company), view(g[0]), view(g[1]) if guided else None, view(others[2]), 0.2, guided, 23)
+        backend.step([(view(beside), view(h[0]), None, view(mods[1]), 0.3, 0.0, 40), other])
+        assert torch.allclose(alone, beside, atol=1e-5) and not torch.allclose(alone, x, atol=1e-2)
+        plain = y.clone()
+        backend.step([(view(plain), *other[1:])])
+        assert torch.allclose(plain, company, atol=1e-5)
+
+
 @pytest.mark.parametrize("layout", ["padded", "average", "aligned"])
 def test_backend_equals_sampler_in_any_company(layout):
     backend = TorchBackend(tiny_model(layout), "fp32")

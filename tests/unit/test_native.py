@@ -116,6 +116,21 @@ def test_the_embedded_voice():
         assert error <= tolerance
 
 
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_without_the_other_branch_as_with_strength_zero(tmp_path, precision):
+    source = resolve(_model(tmp_path / "model"))
+    for kernels in _kernels():
+        native = Native(native_json(source, precision), threads=2, kernels=kernels)
+        make = torch.Generator().manual_seed(1)
+        h, mod = torch.randn(2, FRAMES, 64, generator=make), torch.randn(source.config.dit.modulation, generator=make)
+        x = torch.randn(FRAMES, 20, generator=make)
+        one, two, guided = x.clone(), x.clone(), x.clone()
+        for out, uncond, cfg in ((one, None, 0.0), (two, _bytes(h[1].contiguous()), 0.0), (guided, _bytes(h[1].contiguous()), 2.0)):
+            native.step([(_bytes(out), _bytes(h[0].contiguous()), uncond, _bytes(mod), 0.5, cfg, FRAMES)])
+        assert torch.equal(one, two) and not torch.equal(one, x)
+        assert not torch.equal(one, guided)
+
+
 def test_threads_do_not_change_a_bit(tmp_path):
     source = resolve(_model(tmp_path / "model"))
     text = native_json(source, "fp32")

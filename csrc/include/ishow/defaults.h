@@ -7,8 +7,11 @@
 #define ISHOW_NFE 7
 #define ISHOW_NFE_MIN 1
 #define ISHOW_NFE_MAX 64
+#define ISHOW_SOLVER "euler"
 #define ISHOW_CFG_STRENGTH 2.0
 #define ISHOW_CFG_STRENGTH_MAX 10.0
+#define ISHOW_GUIDANCE_FROM 0.0   /* guidance is computed where FROM <= t < TO */
+#define ISHOW_GUIDANCE_TO 1.0
 #define ISHOW_SWAY (-1.0)
 #define ISHOW_SWAY_MIN (-1.0)
 #define ISHOW_SWAY_MAX 0.5707963267948966 /* pi/2 - 1: keeps the grid monotonic */

@@ -105,7 +105,9 @@ typedef struct ishow_request {
     const char *text;      /* UTF-8, 1..ISHOW_MAX_TEXT_CHARS characters */
     const char *voice;     /* id, or NULL for the first voice */
     int nfe;
+    ishow_solver solver;
     double cfg;
+    double guidance_from, guidance_to; /* guidance where from <= t < to, each 0..1; elsewhere the conditional branch alone, for half the work */
     double sway;
     ishow_grid_kind grid;
     double speed;

@@ -1,8 +1,8 @@
-/* Flow matching: time grids and the step scheduler.
+/* Flow matching: time grids, paths and the step scheduler.
  *
- * The scheduler is a set of rows. Each row integrates its own ODE (F5-TTS section 3; Euler on x_t from t = 0 to 1)
- * with its own grid, guidance, seed and length. Rows join and leave between steps; one call of ishow_scheduler_step
- * advances a fair selection of rows by one step each. A row's result does not depend on its company: rows never share
+ * The scheduler is a set of rows. Each row integrates its own ODE (F5-TTS section 3; Euler or midpoint on x_t from t = 0 to 1)
+ * with its own grid, guidance, seed and length. Rows join and leave between model calls; one call of ishow_scheduler_step
+ * advances a fair selection of rows by one model call each. A row's result does not depend on its company: rows never share
  * numbers, only forwards. It does not know which model answers: it calls one function. */
 #ifndef ISHOW_FLOW_H
 #define ISHOW_FLOW_H
@@ -29,18 +29,48 @@ ishow_status ishow_grid_make(ishow_grid_kind kind, int nfe, double sway, float *
  * at a position depends only on seed and position, never on n. */
 void ishow_noise_fill(uint64_t seed, float *out, size_t n);
 
-/* One row of one model step. Pointers are borrowed for the call. */
+typedef enum ishow_solver {
+    ISHOW_SOLVER_EULER = 0,
+    ISHOW_SOLVER_MIDPOINT /* explicit, second order: two model calls a step */
+} ishow_solver;
+
+extern const char *const ishow_solver_names[]; /* by value */
+ishow_status ishow_solver_read(const char *name, ishow_solver *out, ishow_error *error); /* EINVAL, field "solver" */
+
+/* How a row goes from t = 0 to 1. */
+typedef struct ishow_path {
+    ishow_solver solver;
+    const float *t; /* [nfe + 1], borrowed */
+    int nfe;
+    float cfg;      /* v = v_c + (v_c - v_u) * cfg where guided_from <= t < guided_to; elsewhere v = v_c, for which one branch is enough */
+    float guided_from, guided_to;
+} ishow_path;
+
+/* One model call of a path: x + dt * v(x, t). */
+typedef struct ishow_call {
+    float t, dt;
+    int guided;
+    int half; /* the first of a midpoint step: what it leaves is the midpoint */
+} ishow_call;
+
+#define ISHOW_UNGUIDED_WORK 0.5 /* of a call with one branch, where one with both is 1 */
+
+int ishow_path_calls(const ishow_path *path);
+ishow_call ishow_path_call(const ishow_path *path, int number); /* 0 .. calls - 1 */
+double ishow_path_work(const ishow_path *path, int first);      /* for a frame, of the calls from `first` on */
+
+/* One row of one model call. Pointers are borrowed for the call. */
 typedef struct ishow_step_row {
     float *x;              /* [frames * n_mels], updated in place: x += dt * v */
     const float *h_cond;   /* [frames * dim], conditional part of the input projection */
-    const float *h_uncond; /* [frames * dim] */
+    const float *h_uncond; /* [frames * dim]; NULL: no guidance, v = v_c, and cfg is 0 */
     const float *mod;      /* [mod_width], modulation at this row's t */
     float dt;
     float cfg;             /* v = v_c + (v_c - v_u) * cfg */
     size_t frames;
 } ishow_step_row;
 
-/* Advances every row by one Euler step. Called from the scheduler's thread only. */
+/* Moves every row by dt along its velocity. Called from the scheduler's thread only. */
 typedef ishow_status (*ishow_step_fn)(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
 
 /* Share of the work given to others that counts for a row that waits: a row is overtaken by newcomers for ten times its own work at most. */
@@ -60,15 +90,13 @@ typedef struct ishow_row {
     float *x;              /* [frames * n_mels], noise at the start, mel at the end */
     const float *h_cond;
     const float *h_uncond;
-    const float *mod;      /* [nfe * mod_width], row i is the modulation at t[i] */
+    const float *mod;      /* [calls * mod_width], row i is the modulation at the time of call i of the path */
     size_t mod_width;
-    const float *t;        /* [nfe + 1] */
-    int nfe;
-    float cfg;
+    ishow_path path;
     size_t frames;
     int priority;          /* higher first; among equals the one with the least work left */
-    double handicap;       /* frames x steps that are added to its work in that comparison; 0: none */
-    const volatile int *cancelled; /* borrowed, may be NULL; read with __atomic between steps */
+    double handicap;       /* frames x calls that are added to its work in that comparison; 0: none */
+    const volatile int *cancelled; /* borrowed, may be NULL; read with __atomic between calls */
     void *user;            /* given back when the row leaves */
 } ishow_row;
 
@@ -77,7 +105,7 @@ typedef enum ishow_row_outcome { ISHOW_ROW_DONE = 0, ISHOW_ROW_CANCELLED, ISHOW_
 typedef struct ishow_row_result {
     void *user;
     ishow_row_outcome outcome;
-    int steps;          /* steps taken */
+    int calls;          /* of the model, that it took */
     ishow_error error;  /* for FAILED */
 } ishow_row_result;
 
@@ -90,7 +118,7 @@ size_t ishow_scheduler_rows(const ishow_scheduler *scheduler); /* rows inside */
 /* Admits a row; EBUSY when max_rows are inside. */
 ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *row, ishow_error *error);
 
-/* Takes cancelled rows out, advances up to rows_per_step rows by one step (those with the highest priority, and among equals the
+/* Takes cancelled rows out, advances up to rows_per_step rows by one model call (those with the highest priority, and among equals the
  * ones with the least work left, ageing considered), takes finished rows out. Writes at
  * most `capacity` results (capacity >= max_rows takes all); returns their number. A row is FAILED when step returns an
  * error (each row of that call; then rows are retried one by one when the call carried several) or x becomes non-finite. */
