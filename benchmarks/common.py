@@ -1,4 +1,4 @@
-"""What every benchmark shares: the machine, the versions, and a CSV that holds both."""
+"""What every benchmark shares: the machine, the versions, and a CSV that holds both and keeps what other machines measured."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+
+from ishowtts.model.compile import cpu_flags
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -23,22 +25,33 @@ def processor() -> str:
                 break
     except OSError:
         pass
-    return f"{name} x{len(os.sched_getaffinity(0))}"
+    return f"{name} x{len(os.sched_getaffinity(0))}, {kernels()}"
+
+
+def kernels() -> str:
+    """The widest instruction set that matters here; hosts of virtual machines often hide the processor's name."""
+    flags = set(cpu_flags())
+    widest = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
+    return next((flag for flag in widest if flag in flags), platform.machine())
 
 
 def write_csv(name: str, rows: Iterable[Mapping[str, object]]) -> Path:
-    """Write `rows` with columns of machine and versions to benchmarks/results/`name`.csv."""
+    """Write `rows` with columns of machine and versions to benchmarks/results/`name`.csv, for this machine's older ones."""
     where = {
         "machine": processor(),
         "python": platform.python_version(),
         "torch": version("torch"),
         "ishowtts": version("ishowtts"),
     }
-    full = [{**row, **where} for row in rows]
+    full: list[dict[str, object]] = [{**row, **where} for row in rows]
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.csv"
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as old:
+            full += [row for row in csv.DictReader(old) if row.get("machine") not in (None, where["machine"])]
+    columns = dict.fromkeys(name for row in full for name in row)
     with path.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, fieldnames=list(full[0]), lineterminator="\n")
+        writer = csv.DictWriter(out, fieldnames=list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(full)
     print(f"wrote {path}", file=sys.stderr)
