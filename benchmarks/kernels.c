@@ -95,7 +95,7 @@ static double attention_rate(const kernels *k, word_type type, size_t frames, si
 }
 
 int main(void) {
-    static const char *const names[] = {"avx512", "avx2", "generic"};
+    static const char *const names[] = {"avx512", "avx2", "neon", "generic"};
     static const size_t shapes[][3] = {{96, 1024, 1024}, {96, 2048, 1024}, {96, 768, 256}, {96, 256, 768}};
     printf("machine,multiply-add,fp32,,,,%.1f\n", peak());
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -1,4 +1,6 @@
 /* x86-64 with AVX2 and FMA: pairs and 8-bit values are widened, which still halves and quarters the memory they come from. */
+#include "kernels/table.h"
+
 #if defined __x86_64__
 #pragma GCC target("avx2,fma")
 #define LANES 8

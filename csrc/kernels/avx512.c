@@ -1,4 +1,6 @@
 /* x86-64 with AVX-512: VNNI for 8-bit values, BF16 for pairs. Sixteen lanes, so a panel is one register. */
+#include "kernels/table.h"
+
 #if defined __x86_64__
 #pragma GCC target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16")
 #define LANES 16

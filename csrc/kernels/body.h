@@ -1,4 +1,4 @@
-/* The loops of kernels.h for one instruction set. Included by avx512.c, avx2.c and generic.c, which define LANES (floats of a
+/* The loops of kernels.h for one instruction set. Included by avx512.c, avx2.c, neon.c and generic.c, which define LANES (floats of a
  * vector), ROWS and PANELS (what a tile of a product holds in registers), TABLE and NAME. */
 #include <math.h>
 #include <string.h>
@@ -8,6 +8,8 @@
 
 #if defined USE_AVX512 || defined USE_AVX2
 #include <immintrin.h>
+#elif defined USE_NEON
+#include <arm_neon.h>
 #endif
 
 #pragma GCC optimize("O3")
@@ -45,6 +47,8 @@ INLINE vec fma_(vec a, vec b, vec c) {
     return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined USE_AVX2
     return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined USE_NEON
+    return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
     return a * b + c;
 #endif
@@ -151,7 +155,8 @@ INLINE vec dot_bf16(vec acc, const uint32_t *a, ivec w) {
 }
 #endif
 
-/* left: four signed bytes, right: four unsigned ones in each lane */
+/* left: four signed bytes, right: four in each lane, stored + 128. S8_ZERO: what the sums then hold of every right value beyond its own. */
+#define S8_ZERO 128
 #if defined USE_AVX512
 #define S8_SPREAD 1
 INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) { return (ivec)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)isplat((int32_t)*a)); }
@@ -161,6 +166,13 @@ INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
     __m256i even = _mm256_madd_epi16((__m256i)isplat((int32_t)a[0]), _mm256_and_si256((__m256i)w, _mm256_set1_epi16(255)));
     __m256i odd = _mm256_madd_epi16((__m256i)isplat((int32_t)a[1]), _mm256_srli_epi16((__m256i)w, 8));
     return acc + (ivec)_mm256_add_epi32(even, odd);
+}
+#elif defined USE_NEON
+#define S8_SPREAD 1
+#undef S8_ZERO
+#define S8_ZERO 0
+INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
+    return (ivec)vdotq_s32((int32x4_t)acc, vreinterpretq_s8_s32((int32x4_t)(w ^ (int32_t)0x80808080u)), vreinterpretq_s8_u32(vdupq_n_u32(*a)));
 }
 #else
 #define S8_SPREAD 1
@@ -228,7 +240,7 @@ INLINE void finish_tile(const vec *tile, const operand *a, size_t row, size_t ro
         for (size_t r = 0; r < rows; r++) {
             vec y = tile[r * TILE_VECS + (size_t)v];
             if (w->type == WORD_S8) {
-                ivec sums = (ivec)y - 128 * a->sum[row + r];
+                ivec sums = (ivec)y - S8_ZERO * a->sum[row + r];
                 y = __builtin_convertvector(sums, vec) * (scale * a->scale[row + r]);
             }
             y = activate(end, y + bias);

@@ -95,7 +95,7 @@ static inline size_t left_words(const kernels *kernels, word_type type, size_t k
 
 /* The fastest for this processor. */
 const kernels *ishow_kernels_best(void);
-/* By name: "generic", "avx2", "avx512"; NULL when this processor lacks it. */
+/* By name: "generic", "avx2", "avx512", "neon"; NULL when this processor lacks it. */
 const kernels *ishow_kernels_named(const char *name);
 
 /* ---- team.c: threads that share one piece of work at a time ---- */

@@ -6,6 +6,10 @@
 #include "base/base.h"
 #include "kernels/table.h"
 
+#if defined __aarch64__ && defined __linux__
+#include <sys/auxv.h>
+#endif
+
 static uint32_t word_at(const matrix *m, const float *w, size_t n, size_t word) {
     uint32_t out = 0;
     const float *row = w + n * m->k;
@@ -75,18 +79,28 @@ static int has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
 }
+#elif defined __aarch64__
+static int has_dot_products(void) {
+#if defined __linux__
+    return (getauxval(AT_HWCAP) & (1ul << 20)) != 0; /* HWCAP_ASIMDDP */
+#else
+    return 0;
+#endif
+}
 #endif
 
 const kernels *ishow_kernels_named(const char *name) {
 #if defined __x86_64__
     if (!strcmp(name, ishow_kernels_avx512.name)) return has_avx512() ? &ishow_kernels_avx512 : NULL;
     if (!strcmp(name, ishow_kernels_avx2.name)) return has_avx2() ? &ishow_kernels_avx2 : NULL;
+#elif defined __aarch64__
+    if (!strcmp(name, ishow_kernels_neon.name)) return has_dot_products() ? &ishow_kernels_neon : NULL;
 #endif
     return strcmp(name, ishow_kernels_generic.name) ? NULL : &ishow_kernels_generic;
 }
 
 const kernels *ishow_kernels_best(void) {
-    static const char *const names[] = {"avx512", "avx2"};
+    static const char *const names[] = {"avx512", "avx2", "neon"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const kernels *found = ishow_kernels_named(names[i]);
         if (found) return found;

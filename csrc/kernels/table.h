@@ -6,6 +6,8 @@
 
 #if defined __x86_64__
 extern const kernels ishow_kernels_avx512, ishow_kernels_avx2;
+#elif defined __aarch64__
+extern const kernels ishow_kernels_neon;
 #endif
 extern const kernels ishow_kernels_generic;
 

@@ -14,8 +14,8 @@
 #include "base/base.h"
 #include "kernels/kernels.h"
 
-static const char *const names[] = {"generic", "avx2", "avx512"};
-enum { SETS = 3 };
+static const char *const names[] = {"generic", "avx2", "avx512", "neon"};
+enum { SETS = sizeof names / sizeof *names };
 static const double tolerance[] = {[WORD_F32] = 2e-6, [WORD_BF16] = 8e-3, [WORD_S8] = 1.6e-2}; /* of a product, relative to the norms of both sides */
 
 static uint32_t state_of_noise = 1;
