@@ -34,7 +34,7 @@ PY_CFLAGS  = $(shell $(PYTHON) scripts/build_flags.py cflags)
 PY_LIBS    = $(shell $(PYTHON) scripts/build_flags.py embed)
 SERVER_LIBS := $(shell pkg-config --libs libmicrohttpd libcrypto)
 
-ROOMS   := base audio cache flow text kernels model engine livechat store
+ROOMS   := base audio cache flow text kernels model engine livechat store service
 CORE    := $(wildcard $(ROOMS:%=csrc/%/*.c))
 BRIDGE  := $(wildcard csrc/bridge/*.c)
 PYEXT   := $(wildcard csrc/pyext/_*.c)

@@ -43,6 +43,10 @@ class _Defaults(TypedDict):
     body_bytes_max: int
     request_seconds: int
     drain_seconds: int
+    idle_seconds: int
+    upload_seconds: int
+    uploads_max: int
+    form_bytes_max: int
     connections_max: int
     connections_per_client: int
     chat_twitch_url: str
@@ -197,6 +201,9 @@ class Engine:
         samples: Buffer | NDArray[np.float32] | None,
         sample_rate: int = 0,
         language: str | None = None,
+    ) -> None: ...
+    def configure(
+        self, queue_capacity: int, cache_bytes: int, max_rows: int, chunk_seconds: float, retries: int
     ) -> None: ...
     def remove_voice(self, id: str, /) -> None: ...
     def voices(self) -> list[VoiceInfo]: ...

@@ -323,7 +323,7 @@ def _api(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise ConfigError(f"{error.name} is missing: pip install 'ishowtts[api]'", status="ENOTFOUND") from None
     if arguments.openapi is None:
-        return server.serve(_load(arguments))
+        return server.serve(_load(arguments), lambda: _load(arguments))
     if arguments.openapi == "-":
         sys.stdout.write(app.openapi())
     else:

@@ -25,6 +25,8 @@ from . import _audio, _engine
 from .errors import VoiceError
 
 if TYPE_CHECKING:
+    from typing_extensions import CapsuleType
+
     from ._engine import CompileState, ModelInfo, Stats, Timings, VoiceInfo
     from .config import Config
 
@@ -223,6 +225,14 @@ class Engine:
         """Forget a voice; utterances in flight keep it."""
         self._core.remove_voice(id)
 
+    def configure(self, **options: Unpack[EngineOptions]) -> None:
+        """Other sizes for the utterances to come, all of them; `cache_bytes` and `max_rows` must stay what they were."""
+        self._core.configure(**options)
+
+    def handle(self) -> CapsuleType:
+        """What `ishowtts._service` and `ishowtts._chatqueue` take for an engine; keeps it open."""
+        return self._core.handle()
+
     @property
     def voices(self) -> list[VoiceInfo]:
         """All voices in order of arrival; the first one is the default."""
@@ -274,11 +284,11 @@ class Engine:
         self.close()
 
 
-def open_engine(config: Config, compile: Literal["background", "wait", "off"] | None = None) -> Engine:
-    """The engine that a configuration asks for, with its voices. `compile` overrides the configuration's."""
+def open_engine(config: Config, compile: Literal["background", "wait", "off"] | None = None, *, voices: bool = True) -> Engine:
+    """The engine that a configuration asks for, with its voices unless told otherwise. `compile` overrides its own."""
     from .voices import load_voices
 
-    voices = load_voices(config)  # before the model: a wrong path should not cost its loading
+    found = load_voices(config)  # before the model: a wrong path should not cost its loading
     model = config.model
     engine = Engine.load(
         model.name,
@@ -290,7 +300,7 @@ def open_engine(config: Config, compile: Literal["background", "wait", "off"] | 
         **config.engine.model_dump(),
     )
     try:
-        for voice in voices:
+        for voice in found if voices else ():
             engine.add_voice(voice.id, voice.audio, voice.text, voice.language)
     except BaseException:
         engine.close()

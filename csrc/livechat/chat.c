@@ -9,7 +9,7 @@ static const double STATE_SECONDS = 0.25; /* between two state events */
 
 double chat_now(const ishow_chat *c) { return c->o.now ? c->o.now(c->o.now_self) : ishow_now(); }
 
-static void unlock(ishow_chat *c) {
+void chat_unlock(ishow_chat *c) {
     pthread_mutex_unlock(&c->lock);
     hub_news(c->hub);
 }
@@ -21,23 +21,6 @@ void chat_publish(ishow_chat *c, const char *event, json_t *object) {
     if (text) hub_publish(c->hub, event, text);
     free(text);
     json_decref(object);
-}
-
-static json_t *counts_json(const ishow_chat_counts *n) {
-    json_t *dropped = json_object();
-    for (int i = 0; i < ISHOW_CHAT_REASONS; i++)
-        if (n->dropped[i]) json_object_set_new(dropped, ishow_chat_reason_name((ishow_chat_reason)i), json_integer((json_int_t)n->dropped[i]));
-    return json_pack("{sI,sI,sI,sI,sI,sI,sI,sI,sI,sI,so}", "received", (json_int_t)n->received, "spoken", (json_int_t)n->spoken, "deleted", (json_int_t)n->deleted, "skipped",
-                     (json_int_t)n->skipped, "waiting", (json_int_t)n->waiting, "merged", (json_int_t)n->merged, "recovered", (json_int_t)n->recovered, "replayed",
-                     (json_int_t)n->replayed, "cut", (json_int_t)n->cut, "commands", (json_int_t)n->commands, "dropped", dropped);
-}
-
-json_t *chat_state(ishow_chat *c) {
-    json_t *waiting = json_object(), *playing = json_null();
-    for (int p = ISHOW_CHAT_PRIORITY_GIFT; p >= 0; p--)
-        json_object_set_new(waiting, ishow_chat_priority_name((ishow_chat_priority)p), json_integer((json_int_t)c->queue.n[p]));
-    if (c->playing) playing = json_string(c->playing->id);
-    return json_pack("{sb,so,so,sI,so}", "paused", c->paused, "playing", playing, "queue", waiting, "listeners", (json_int_t)hub_listeners(c->hub), "counts", counts_json(&c->counts));
 }
 
 /* ---- the journal ---- */
@@ -164,35 +147,16 @@ static void recover_voice(void *self, const char *viewer_key, const char *voice)
     filter_remember_voice(c->filter, viewer_key, voice);
 }
 
-static ishow_status check(const ishow_chat_options *o, ishow_error *error) {
-    static const struct { const char *field; size_t offset; double least, most; } ranges[] = {
-        {"cooldown_seconds", offsetof(ishow_chat_options, cooldown_seconds), 0, 86400},
-        {"repeat_seconds", offsetof(ishow_chat_options, repeat_seconds), 0, 86400},
-        {"flood_seconds", offsetof(ishow_chat_options, flood_seconds), 0, 86400},
-        {"rate", offsetof(ishow_chat_options, rate), 0, 1000},
-        {"name_again_seconds", offsetof(ishow_chat_options, name_again_seconds), 0, 86400},
-        {"ageing_seconds", offsetof(ishow_chat_options, ageing_seconds), 1, 86400},
-        {"expire_seconds", offsetof(ishow_chat_options, expire_seconds), 0, 86400},
-        {"gap_seconds", offsetof(ishow_chat_options, gap_seconds), 0, 60},
-    };
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
-        double value = *(const double *)(const void *)((const char *)o + ranges[i].offset);
-        if (!(value >= ranges[i].least && value <= ranges[i].most))
-            return ishow_fail(error, ISHOW_EINVAL, ranges[i].field, "chat.%s must be %g to %g, not %g.", ranges[i].field, ranges[i].least, ranges[i].most, value);
-    }
-    if (o->queue_max < 1 || o->queue_max > 65536) return ishow_fail(error, ISHOW_EINVAL, "queue_max", "chat.queue_max must be 1 to 65536, not %zu.", o->queue_max);
-    if (o->prefetch < 1 || o->prefetch > 8) return ishow_fail(error, ISHOW_EINVAL, "prefetch", "chat.prefetch must be 1 to 8, not %zu.", o->prefetch);
-    if (o->words_max < 1 || o->words_max > 1000) return ishow_fail(error, ISHOW_EINVAL, "words_max", "chat.words_max must be 1 to 1000, not %d.", o->words_max);
-    if (o->graphemes_max < 1 || o->graphemes_max > 2000) return ishow_fail(error, ISHOW_EINVAL, "characters_max", "chat.characters_max must be 1 to 2000, not %d.", o->graphemes_max);
-    return ISHOW_OK;
-}
-
 ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *options, const ishow_chat_synth *synth, const ishow_chat_journal *journal, ishow_error *error) {
-    ishow_status status = check(options, error);
+    ishow_chat_change *own = NULL;
     *out = NULL;
+    ishow_status status = ishow_chat_prepare(&own, options, error);
     if (status != ISHOW_OK) return status;
     ishow_chat *c = calloc(1, sizeof *c);
-    if (!c) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+    if (!c) {
+        ishow_chat_discard(own);
+        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+    }
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -204,15 +168,15 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
     c->synth = *synth;
     c->clip_seconds = 3;
     c->character_seconds = 0.065;
-    c->settings = settings_copy(options);
     c->hub = hub_create();
-    if (!c->settings || !c->hub) {
+    c->filter = filter_create();
+    if (!c->filter || !c->hub) {
+        ishow_chat_discard(own);
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
         goto done;
     }
-    c->o = *ishow_chat_settings_options(c->settings);
-    c->queue.ageing = c->o.ageing_seconds;
-    if ((status = filter_create(&c->filter, &c->o, error)) != ISHOW_OK || !journal) goto done;
+    chat_adopt(c, own);
+    if (!journal) goto done;
     c->journal = *journal;
     c->has_journal = 1;
     status = c->journal.load(c->journal.self, recover, recover_voice, c, error);
@@ -283,7 +247,7 @@ double ishow_chat_step(ishow_chat *c) {
         c->state_at = now + STATE_SECONDS;
         chat_publish(c, "state", chat_state(c));
     } else if (c->changed && c->state_at - now < wait) wait = c->state_at - now;
-    unlock(c);
+    chat_unlock(c);
     return wait > 1 ? 1 : wait;
 }
 
@@ -420,14 +384,14 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
     pthread_mutex_lock(&c->lock);
     const double now = chat_now(c);
     if (!filter_message(c->filter, m, now, &f)) {
-        unlock(c);
+        chat_unlock(c);
         free(later);
         return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
     }
     item *it = NULL;
     verdict->reason = f.reason;
     if (f.accepted && !(it = admit(c, m, &f, now, verdict)) && verdict->reason != ISHOW_CHAT_BY_FULL) {
-        unlock(c);
+        chat_unlock(c);
         filtered_free(&f);
         free(later);
         return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
@@ -456,7 +420,7 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
         }
     } else c->counts.dropped[verdict->reason]++;
     c->changed = 1;
-    unlock(c);
+    chat_unlock(c);
     if (it) ishow_chat_wake(c);
     if (verdict->accepted && durable && !c->has_journal) durable(user);
     filtered_free(&f);
@@ -498,7 +462,7 @@ static size_t delete_meant(ishow_chat *c, const target *t) {
     }
     tell_gathered(c, "deleted");
     if (c->last && is_meant(c->last, t)) forget_last(c);
-    unlock(c);
+    chat_unlock(c);
     ishow_chat_wake(c);
     return n;
 }
@@ -522,7 +486,7 @@ int ishow_chat_skip(ishow_chat *c, const char *id) {
                 found = 1;
                 break;
             }
-    unlock(c);
+    chat_unlock(c);
     ishow_chat_wake(c);
     return found;
 }
@@ -533,7 +497,7 @@ void ishow_chat_pause(ishow_chat *c, int paused) {
     c->paused = paused != 0;
     c->changed = 1;
     c->state_at = 0;
-    unlock(c);
+    chat_unlock(c);
     ishow_chat_wake(c);
 }
 
@@ -547,7 +511,7 @@ size_t ishow_chat_clear(ishow_chat *c) {
             chat_settle(c, c->queue.first[p], &c->counts.dropped[ISHOW_CHAT_BY_CLEAR], ishow_chat_reason_name(ISHOW_CHAT_BY_CLEAR), 0);
         }
     tell_gathered(c, ishow_chat_reason_name(ISHOW_CHAT_BY_CLEAR));
-    unlock(c);
+    chat_unlock(c);
     ishow_chat_wake(c);
     return n;
 }
@@ -556,7 +520,7 @@ int ishow_chat_replay(ishow_chat *c) {
     pthread_mutex_lock(&c->lock);
     int found = c->playing || (c->last && c->last->complete);
     if (found) c->again = 1;
-    unlock(c);
+    chat_unlock(c);
     ishow_chat_wake(c);
     return found;
 }
@@ -583,7 +547,7 @@ static void on_event(void *self, ishow_chat_source *source, const ishow_chat_eve
         pthread_mutex_lock(&c->lock);
         chat_publish(c, "state", json_pack("{s{ss,ss,ss,ss}}", "source", "platform", platform, "channel", channel, "state",
                                            e->type == ISHOW_CHAT_ON_STATE ? ishow_chat_state_name(e->state) : "notice", "text", text));
-        unlock(c);
+        chat_unlock(c);
     }
 done:
     free(platform);
@@ -594,84 +558,3 @@ done:
 }
 
 ishow_chat_sink ishow_chat_sink_of(ishow_chat *c) { return (ishow_chat_sink){.self = c, .event = on_event}; }
-
-/* ---- asking ---- */
-
-void ishow_chat_counts_get(ishow_chat *c, ishow_chat_counts *out) {
-    pthread_mutex_lock(&c->lock);
-    *out = c->counts;
-    pthread_mutex_unlock(&c->lock);
-}
-
-void ishow_chat_status_get(ishow_chat *c, ishow_chat_status *out) {
-    memset(out, 0, sizeof *out);
-    pthread_mutex_lock(&c->lock);
-    const double now = chat_now(c);
-    out->counts = c->counts;
-    for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++) {
-        out->by_priority[p] = c->queue.n[p];
-        if (c->queue.first[p] && now - c->queue.first[p]->arrived > out->oldest_seconds) out->oldest_seconds = now - c->queue.first[p]->arrived;
-    }
-    out->paused = c->paused;
-    out->playing = c->playing != NULL;
-    out->position = play_position(c, now);
-    out->duration = c->playing ? out->position + play_rest(c) : 0;
-    if (!c->playing) out->position = 0;
-    out->listeners = hub_listeners(c->hub);
-    pthread_mutex_unlock(&c->lock);
-}
-
-char *ishow_chat_queue_json(ishow_chat *c, size_t most) {
-    json_t *list = json_array(), *playing = NULL;
-    pthread_mutex_lock(&c->lock);
-    const double now = chat_now(c);
-    play_position(c, now);
-    if (c->playing && (playing = play_start(c))) json_object_del(playing, "captions");
-    const size_t total = c->queue.total;
-    if (most > total) most = total;
-    item **plan = malloc((most + 1) * sizeof *plan);
-    size_t n = plan ? queue_plan(&c->queue, now, plan, most) : 0;
-    for (size_t i = 0; i < n; i++) {
-        json_t *object = item_json(plan[i]);
-        if (!object) continue;
-        json_object_set_new(object, "position", json_integer((json_int_t)(i + (c->playing != NULL))));
-        json_object_set_new(object, "waited", json_real(round((now - plan[i]->arrived) * 10) / 10));
-        json_object_set_new(object, "ready", json_boolean(plan[i]->complete));
-        json_array_append_new(list, object);
-    }
-    pthread_mutex_unlock(&c->lock);
-    json_t *root = json_pack("{so,so,sI}", "playing", playing ? playing : json_null(), "waiting", list, "total", (json_int_t)total);
-    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-    json_decref(root);
-    free(plan);
-    return text;
-}
-
-char *ishow_chat_status_json(ishow_chat *c) {
-    pthread_mutex_lock(&c->lock);
-    json_t *state = chat_state(c);
-    pthread_mutex_unlock(&c->lock);
-    char *text = state ? json_dumps(state, JSON_COMPACT) : NULL;
-    json_decref(state);
-    return text;
-}
-
-void ishow_chat_on_news(ishow_chat *c, void (*news)(void *self), void *self) { hub_on_news(c->hub, news, self); }
-
-ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *c, const char *last, ishow_error *error) {
-    pthread_mutex_lock(&c->lock);
-    const double position = play_position(c, chat_now(c));
-    json_t *state = chat_state(c), *start = play_start(c);
-    char *state_text = state ? json_dumps(state, JSON_COMPACT) : NULL, *start_text = start ? json_dumps(start, JSON_COMPACT) : NULL;
-    *out = hub_reader(c->hub, last, state_text, start_text, position);
-    pthread_mutex_unlock(&c->lock);
-    json_decref(state);
-    json_decref(start);
-    return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a listener could not be had.");
-}
-
-void ishow_chat_publish(ishow_chat *c, const char *event, const char *json) {
-    pthread_mutex_lock(&c->lock);
-    hub_publish(c->hub, event, json);
-    unlock(c);
-}

@@ -109,8 +109,12 @@ int64_t item_weight(const item *it);
 
 /* ---- filter.c ---- */
 typedef struct filter filter;
-ishow_status filter_create(filter **out, const ishow_chat_options *o, ishow_error *error);
+typedef struct filter_rules filter_rules; /* of options (borrowed) */
+ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o, ishow_error *error);
+void filter_rules_free(filter_rules *r);
+filter *filter_create(void); /* without rules: exchange them before the first message. NULL: no memory */
 void filter_free(filter *f);
+filter_rules *filter_exchange(filter *f, filter_rules *r); /* takes the new ones, gives the old ones (NULL: none); what is remembered stays */
 viewer *filter_viewer(filter *f, const char *key); /* NULL: no memory */
 typedef struct filtered {
     int accepted, obeyed;           /* obeyed: a command that did something; voice is the choice */
@@ -206,6 +210,11 @@ struct ishow_chat {
     size_t promises;                /* durable calls that are due */
     pthread_t thread;
 };
+
+void chat_unlock(ishow_chat *c);    /* and tells the listeners what was published under the lock */
+
+/* ---- change.c ---- */
+void chat_adopt(ishow_chat *c, ishow_chat_change *n); /* takes it; under the lock, or before anyone has the chat */
 
 /* All under the lock. */
 double chat_now(const ishow_chat *c);

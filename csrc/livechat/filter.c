@@ -8,9 +8,13 @@
 
 typedef struct folded_list { char **item; size_t n; } folded_list;
 
-struct filter {
+struct filter_rules {
     const ishow_chat_options *o; /* borrowed */
     folded_list platforms, channels, banned, bots, blocked, mentions;
+};
+
+struct filter {
+    filter_rules *r;
     viewers *viewers;
     uint64_t seen[SEEN_MAX], table[2 * SEEN_MAX]; /* a ring of hashes, and where to find them; 0 is empty */
     size_t n_seen;
@@ -32,36 +36,54 @@ static ishow_status list_make(folded_list *out, const ishow_chat_words *words, c
     return ISHOW_OK;
 }
 
-ishow_status filter_create(filter **out, const ishow_chat_options *o, ishow_error *error) {
+ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o, ishow_error *error) {
     ishow_status status;
     *out = NULL;
+    filter_rules *r = calloc(1, sizeof *r);
+    if (!r) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
+    r->o = o;
+    if ((status = list_make(&r->platforms, &o->platforms, "platforms", error)) != ISHOW_OK) goto done;
+    if ((status = list_make(&r->channels, &o->channels, "channels", error)) != ISHOW_OK) goto done;
+    if ((status = list_make(&r->banned, &o->banned_words, "banned_words", error)) != ISHOW_OK) goto done;
+    if ((status = list_make(&r->bots, &o->bots, "bots", error)) != ISHOW_OK) goto done;
+    if ((status = list_make(&r->blocked, &o->blocklist, "blocklist", error)) != ISHOW_OK) goto done;
+    status = list_make(&r->mentions, &o->mentions, "mentions", error);
+done:
+    if (status != ISHOW_OK) filter_rules_free(r);
+    else *out = r;
+    return status;
+}
+
+void filter_rules_free(filter_rules *r) {
+    if (!r) return;
+    list_free(&r->platforms);
+    list_free(&r->channels);
+    list_free(&r->banned);
+    list_free(&r->bots);
+    list_free(&r->blocked);
+    list_free(&r->mentions);
+    free(r);
+}
+
+filter *filter_create(void) {
     filter *f = calloc(1, sizeof *f);
     if (!f || !(f->viewers = viewers_create(VIEWERS_MAX))) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
-        goto done;
+        free(f);
+        return NULL;
     }
-    f->o = o;
     f->tokens_at = -1;
-    if ((status = list_make(&f->platforms, &o->platforms, "platforms", error)) != ISHOW_OK) goto done;
-    if ((status = list_make(&f->channels, &o->channels, "channels", error)) != ISHOW_OK) goto done;
-    if ((status = list_make(&f->banned, &o->banned_words, "banned_words", error)) != ISHOW_OK) goto done;
-    if ((status = list_make(&f->bots, &o->bots, "bots", error)) != ISHOW_OK) goto done;
-    if ((status = list_make(&f->blocked, &o->blocklist, "blocklist", error)) != ISHOW_OK) goto done;
-    status = list_make(&f->mentions, &o->mentions, "mentions", error);
-done:
-    if (status != ISHOW_OK) filter_free(f);
-    else *out = f;
-    return status;
+    return f;
+}
+
+filter_rules *filter_exchange(filter *f, filter_rules *r) {
+    filter_rules *before = f->r;
+    f->r = r;
+    return before;
 }
 
 void filter_free(filter *f) {
     if (!f) return;
-    list_free(&f->platforms);
-    list_free(&f->channels);
-    list_free(&f->banned);
-    list_free(&f->bots);
-    list_free(&f->blocked);
-    list_free(&f->mentions);
+    filter_rules_free(f->r);
     viewers_free(f->viewers);
     free(f);
 }
@@ -169,40 +191,40 @@ static void fold_free(folded_message *m) {
 static const char *bare(const char *channel) { return channel + (*channel == '#'); }
 
 static int has_banned(const filter *f, const char *folded) {
-    for (size_t i = 0; i < f->banned.n; i++)
-        if (fold_contains(folded, f->banned.item[i])) return 1;
+    for (size_t i = 0; i < f->r->banned.n; i++)
+        if (fold_contains(folded, f->r->banned.item[i])) return 1;
     return 0;
 }
 
 static int mentions(const filter *f, const folded_message *m) {
     char at[300];
     if (!strchr(m->text, '@')) return 0;
-    for (size_t i = 0; i <= f->mentions.n; i++) {
-        const char *name = i < f->mentions.n ? f->mentions.item[i] : bare(m->channel);
+    for (size_t i = 0; i <= f->r->mentions.n; i++) {
+        const char *name = i < f->r->mentions.n ? f->r->mentions.item[i] : bare(m->channel);
         if (*name && snprintf(at, sizeof at, "@%s", name) < (int)sizeof at && fold_contains(m->text, at)) return 1;
     }
     return 0;
 }
 
 static int is_command(const filter *f, ishow_span text) {
-    size_t n = strlen(f->o->command_prefix);
-    return n && text.size > n && !memcmp(text.data, f->o->command_prefix, n) && text.data[n] != ' ' && strncmp(text.data + n, f->o->command_prefix, 1);
+    size_t n = strlen(f->r->o->command_prefix);
+    return n && text.size > n && !memcmp(text.data, f->r->o->command_prefix, n) && text.data[n] != ' ' && strncmp(text.data + n, f->r->o->command_prefix, 1);
 }
 
 static const char *known_voice(const filter *f, const char *folded) {
-    for (size_t i = 0; i < f->o->n_voices; i++) {
-        char *id = fold_text(f->o->voices[i].id, strlen(f->o->voices[i].id));
+    for (size_t i = 0; i < f->r->o->n_voices; i++) {
+        char *id = fold_text(f->r->o->voices[i].id, strlen(f->r->o->voices[i].id));
         int same = id && !strcmp(id, folded);
         free(id);
-        if (same) return f->o->voices[i].id;
+        if (same) return f->r->o->voices[i].id;
     }
     return NULL;
 }
 
 /* "!voice ID", "!voice default". */
 static void obey(filter *f, const folded_message *m, viewer *v, filtered *out) {
-    const char *word = m->text + strlen(f->o->command_prefix);
-    if (!f->o->voice_command || strncmp(word, "voice", 5) || (word[5] && word[5] != ' ')) return;
+    const char *word = m->text + strlen(f->r->o->command_prefix);
+    if (!f->r->o->voice_command || strncmp(word, "voice", 5) || (word[5] && word[5] != ' ')) return;
     word += 5 + strspn(word + 5, " ");
     char id[VOICE_ID_MAX + 1];
     size_t n = strcspn(word, " ");
@@ -227,7 +249,7 @@ static int is_listed_voice(const ishow_chat_options *o, const char *id, const ch
 }
 
 static void choose_voice(filter *f, const ishow_chat_message *m, viewer *v, filtered *out) {
-    const ishow_chat_options *o = f->o;
+    const ishow_chat_options *o = f->r->o;
     const char *voice = "", *speaks = NULL;
     if (v->voice[0] && !is_listed_voice(o, v->voice, &speaks)) v->voice[0] = '\0', v->chosen = 0; /* it is gone from the configuration */
     if (v->chosen) voice = v->voice;
@@ -251,7 +273,7 @@ static void choose_voice(filter *f, const ishow_chat_message *m, viewer *v, filt
 }
 
 static int within_rate(filter *f, double now) {
-    const double rate = f->o->rate, burst = rate * 2 > 1 ? rate * 2 : 1;
+    const double rate = f->r->o->rate, burst = rate * 2 > 1 ? rate * 2 : 1;
     if (rate <= 0) return 1;
     f->tokens = f->tokens_at < 0 ? burst : f->tokens + rate * (now - f->tokens_at);
     if (f->tokens > burst) f->tokens = burst;
@@ -268,7 +290,7 @@ static int reject(filtered *out, ishow_chat_reason reason) {
 
 /* What one viewer may do; the flood window counts what was refused too. */
 static int tempo(filter *f, viewer *v, int free_pass, double now, filtered *out) {
-    const ishow_chat_options *o = f->o;
+    const ishow_chat_options *o = f->r->o;
     if (v->window < 0 || now - v->window >= o->flood_seconds) v->window = now, v->in_window = 0;
     v->in_window++;
     if (free_pass) return 1;
@@ -279,16 +301,16 @@ static int tempo(filter *f, viewer *v, int free_pass, double now, filtered *out)
 }
 
 static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm, double now, filtered *out) {
-    const ishow_chat_options *o = f->o;
+    const ishow_chat_options *o = f->r->o;
     const int money = m->priority >= ISHOW_CHAT_PRIORITY_PAID;
     const int trusted = (m->roles & (ISHOW_CHAT_ROLE_BROADCASTER | ISHOW_CHAT_ROLE_MODERATOR)) != 0 || m->priority == ISHOW_CHAT_PRIORITY_MODERATOR;
     const char *user = *fm->user_id ? fm->user_id : *fm->login ? fm->login : fm->name;
-    if (f->platforms.n && !listed(&f->platforms, fm->platform)) return reject(out, ISHOW_CHAT_BY_PLATFORM);
-    if (f->channels.n && !listed(&f->channels, fm->channel) && !listed(&f->channels, bare(fm->channel))) return reject(out, ISHOW_CHAT_BY_CHANNEL);
+    if (f->r->platforms.n && !listed(&f->r->platforms, fm->platform)) return reject(out, ISHOW_CHAT_BY_PLATFORM);
+    if (f->r->channels.n && !listed(&f->r->channels, fm->channel) && !listed(&f->r->channels, bare(fm->channel))) return reject(out, ISHOW_CHAT_BY_CHANNEL);
     if (see(f, id_hash(m->platform.data, m->platform.size, m->channel.data, m->channel.size, m->id.data, m->id.size))) return reject(out, ISHOW_CHAT_BY_DUPLICATE);
-    if (listed_user(&f->blocked, fm->platform, fm->user_id) || listed_user(&f->blocked, fm->platform, fm->login) || listed_user(&f->blocked, fm->platform, fm->name))
+    if (listed_user(&f->r->blocked, fm->platform, fm->user_id) || listed_user(&f->r->blocked, fm->platform, fm->login) || listed_user(&f->r->blocked, fm->platform, fm->name))
         return reject(out, ISHOW_CHAT_BY_BLOCKLIST);
-    if ((m->roles & ISHOW_CHAT_ROLE_BOT) || listed(&f->bots, fm->login) || listed(&f->bots, fm->name)) return reject(out, ISHOW_CHAT_BY_BOT);
+    if ((m->roles & ISHOW_CHAT_ROLE_BOT) || listed(&f->r->bots, fm->login) || listed(&f->r->bots, fm->name)) return reject(out, ISHOW_CHAT_BY_BOT);
 
     out->key = malloc(strlen(fm->platform) + strlen(user) + 2);
     if (!out->key) return 0;

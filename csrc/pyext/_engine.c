@@ -78,6 +78,14 @@ static ishow_status engine_open(engine_object *self, const char *chosen, const i
     return ishow_engine_create(&self->engine, &backend, &frontend, options, error);
 }
 
+static int take_options(ishow_engine_options *options, Py_ssize_t queue, Py_ssize_t cache, Py_ssize_t rows) {
+    if (queue < 1 || cache < 0 || rows < 1) return PyErr_SetString(PyExc_ValueError, "queue_capacity and max_rows must be positive, cache_bytes not negative"), -1;
+    options->queue_capacity = (size_t)queue;
+    options->cache_bytes = (size_t)cache;
+    options->max_rows = (size_t)rows;
+    return 0;
+}
+
 static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"model", "precision", "threads", "backend", "queue_capacity", "cache_bytes", "max_rows", "chunk_seconds", "retries", NULL};
     ishow_engine_options options = ishow_engine_options_default();
@@ -86,12 +94,9 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     int threads = 0;
     ishow_error error = {0};
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|zi$snnndi:Engine", names, &model, &precision, &threads, &backend, &queue, &cache, &rows,
-                                     &options.chunk_seconds, &options.retries))
+                                     &options.chunk_seconds, &options.retries) ||
+        take_options(&options, queue, cache, rows) < 0)
         return NULL;
-    if (queue < 1 || cache < 0 || rows < 1) return PyErr_SetString(PyExc_ValueError, "queue_capacity and max_rows must be positive, cache_bytes not negative"), NULL;
-    options.queue_capacity = (size_t)queue;
-    options.cache_bytes = (size_t)cache;
-    options.max_rows = (size_t)rows;
     engine_object *self = (engine_object *)type->tp_alloc(type, 0);
     if (!self) return NULL;
     self->model = ishow_strdup(model);
@@ -155,6 +160,22 @@ static PyObject *engine_set_voice(PyObject *object, PyObject *args, PyObject *kw
     }
     if (buffer.obj) PyBuffer_Release(&buffer);
     return result;
+}
+
+static PyObject *engine_configure(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"queue_capacity", "cache_bytes", "max_rows", "chunk_seconds", "retries", NULL};
+    engine_object *self = (engine_object *)object;
+    ishow_engine_options options = ishow_engine_options_default();
+    Py_ssize_t queue, cache, rows;
+    ishow_error error = {0};
+    ishow_status status;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "nnndi:configure", names, &queue, &cache, &rows, &options.chunk_seconds, &options.retries) ||
+        take_options(&options, queue, cache, rows) < 0 || enter(self) != 0)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    status = ishow_engine_configure(self->engine, &options, &error);
+    Py_END_ALLOW_THREADS
+    return leave_with(self, status, &error);
 }
 
 static PyObject *engine_remove_voice(PyObject *object, PyObject *arg) {
@@ -329,13 +350,14 @@ static PyObject *engine_handle(PyObject *object, PyObject *unused) {
 static PyMethodDef engine_methods[] = {
     {"submit", WITH_KEYWORDS(engine_submit), "Queue a text; returns its Utterance."},
     {"set_voice", WITH_KEYWORDS(engine_set_voice), "Add or replace a voice: mono float32 samples and their exact text."},
+    {"configure", WITH_KEYWORDS(engine_configure), "Other sizes for the utterances to come; cache_bytes and max_rows must stay what they were."},
     {"remove_voice", engine_remove_voice, METH_O, "Forget a voice."},
     {"voices", engine_voices, METH_NOARGS, "All voices, in order of arrival."},
     {"info", engine_info, METH_NOARGS, "What the active backend is."},
     {"stats", engine_stats, METH_NOARGS, "Counters since the engine was opened."},
     {"compile_start", engine_compile_start, METH_NOARGS, "Compile a package in a process of its own and swap it in when it is done."},
     {"compile_state", engine_compile_state, METH_NOARGS, "(\"none\" | \"running\" | \"swapped\" | \"failed\", why)."},
-    {"handle", engine_handle, METH_NOARGS, "A capsule for ishowtts._chatqueue, which keeps the engine open."},
+    {"handle", engine_handle, METH_NOARGS, "A capsule for other modules, which keeps the engine open."},
     {"close", engine_close, METH_NOARGS, "Cancel what is in flight and free the model."},
     {NULL, NULL, 0, NULL},
 };

@@ -1,14 +1,13 @@
-/* Two documents of the same shape: what is in force, secrets included, and the same to be shown. A reload compares a new one with the first, section
- * by section, puts what can change into force and names the rest. Everything that can fail comes before the first change. */
+/* A reload puts what can change into force (service/difference.h) and names the rest. Everything that can fail comes before the first change. */
 #include "server/config.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "server/book.h"
-#include "server/settings.h"
+#include "service/difference.h"
+#include "service/settings.h"
+#include "service/watch.h"
 
 struct config {
     ishow_server *server;
@@ -18,22 +17,8 @@ struct config {
     pthread_mutex_t lock;   /* guards the next four, for moments */
     json_t *now, *shown, *sources, *restart;
     char *file;
-    watcher watcher;
+    watcher *watcher;
 };
-
-/* Settings that can be exchanged while requests run. Voices and default_voice are as well. */
-static const char *const live[] = {"server.api_key", "server.api_key_file", "server.allowed_hosts", "server.cors_origins", "server.body_bytes_max", "server.request_seconds", "server.drain_seconds", "server.connections_per_client", "server.log_level",
-                                   "sampling.nfe", "sampling.solver", "sampling.cfg_strength", "sampling.guidance_from", "sampling.guidance_to",
-                                   "sampling.sway_sampling_coef", "sampling.speed", "sampling.target_rms", "sampling.cross_fade_duration",
-                                   "engine.queue_capacity", "engine.chunk_seconds", "engine.retries"};
-
-static int is_live(const char *name) {
-    for (size_t i = 0; i < sizeof live / sizeof *live; i++)
-        if (!strcmp(live[i], name)) return 1;
-    return 0;
-}
-
-watcher *config_watcher(config *c) { return &c->watcher; }
 
 /* Takes the parts that are not settings out of a document. */
 static void split(json_t *root, json_t **shown, json_t **sources) {
@@ -41,6 +26,16 @@ static void split(json_t *root, json_t **shown, json_t **sources) {
     *sources = json_incref(json_object_get(root, "sources"));
     json_object_del(root, "shown");
     json_object_del(root, "sources");
+}
+
+static int on_change(void *self, const char *why) {
+    ishow_error error = {0};
+    bytes answer = {0};
+    ishow_status status = config_reload(self, &answer, &error);
+    if (status && status != ISHOW_ESTATE) ishow_log(ISHOW_LOG_ERROR, "config", "%s, but nothing was changed: %s", why, error.message);
+    else if (!status) ishow_log(ISHOW_LOG_INFO, "config", "%s: %.*s", why, (int)answer.n, answer.data ? (const char *)answer.data : "");
+    bytes_free(&answer);
+    return status != ISHOW_ESTATE; /* again when the model is there */
 }
 
 ishow_status config_create(config **out, ishow_server *s, const ishow_server_options *options, ishow_error *error) {
@@ -52,7 +47,6 @@ ishow_status config_create(config **out, ishow_server *s, const ishow_server_opt
     c->server = s;
     c->read = options->read_config;
     c->read_self = options->read_config_self;
-    c->watcher.poke = c->watcher.inotify = -1;
     pthread_mutex_init(&c->change, NULL);
     pthread_mutex_init(&c->lock, NULL);
     c->now = json_loads(options->config_json, JSON_REJECT_DUPLICATES, NULL);
@@ -61,18 +55,23 @@ ishow_status config_create(config **out, ishow_server *s, const ishow_server_opt
     split(c->now, &c->shown, &c->sources);
     if (!json_is_object(c->now) || !json_is_object(c->shown) || !json_is_object(c->sources) || !c->restart || (options->config_file && !c->file))
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read.");
-    if (!status && c->read) status = watch_start(c, c->file, error);
+    if (!status && c->read) status = watch_start(&c->watcher, c->file, on_change, c, error);
     if (status) config_free(c);
     else *out = c;
     return status;
 }
 
+void config_poke(config *c, int reload) {
+    if (c) watch_poke(c->watcher, reload);
+}
+
+void config_stop(config *c) {
+    if (c) watch_stop(c->watcher);
+}
+
 void config_free(config *c) {
     if (!c) return;
-    watch_stop(c);
-    if (c->watcher.poke >= 0) close(c->watcher.poke);
-    if (c->watcher.inotify >= 0) close(c->watcher.inotify);
-    free(c->watcher.file);
+    watch_free(c->watcher);
     json_decref(c->now);
     json_decref(c->shown);
     json_decref(c->sources);
@@ -81,65 +80,6 @@ void config_free(config *c) {
     pthread_mutex_destroy(&c->lock);
     free(c->file);
     free(c);
-}
-
-/* ---- comparing ---- */
-
-typedef struct difference {
-    json_t *changed, *restart;       /* names */
-    json_t *now, *shown;             /* the documents as they will be */
-    int model;                       /* another model: its voices wait for it */
-} difference;
-
-/* Without a key a server that others can reach would be open to all of them. */
-static int unlocks(const config *c, const char *name, const json_t *value) {
-    return !strcmp(name, "server.api_key") && !json_is_string(value) && !c->server->rules.loopback && !json_is_true(json_object_get(json_object_get(c->now, "server"), "insecure"));
-}
-
-static void compare_section(const config *c, difference *d, const char *section, json_t *old, json_t *new, json_t *new_shown) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(new, key, value) {
-        char name[128];
-        if (json_equal(value, json_object_get(old, key))) continue;
-        snprintf(name, sizeof name, "%s.%s", section, key);
-        int now = is_live(name) && !unlocks(c, name, value);
-        json_array_append_new(now ? d->changed : d->restart, json_string(name));
-        if (!now) continue;
-        json_object_set(json_object_get(d->now, section), key, value);
-        json_object_set(json_object_get(d->shown, section), key, json_object_get(new_shown, key));
-    }
-}
-
-static void compare(const config *c, difference *d, json_t *new, json_t *new_shown) {
-    const char *section;
-    json_t *value;
-    d->changed = json_array();
-    d->restart = json_array();
-    d->now = json_deep_copy(c->now);
-    d->shown = json_deep_copy(c->shown);
-    json_object_foreach(new, section, value)
-        if (json_is_object(value)) compare_section(c, d, section, json_object_get(c->now, section), value, json_object_get(new_shown, section));
-    d->model = !json_equal(json_object_get(json_object_get(new, "model"), "name"), json_object_get(json_object_get(c->now, "model"), "name"));
-    static const char *const voices[] = {"voices", "default_voice"};
-    for (size_t i = 0; i < 2; i++) {
-        json_t *wanted = json_object_get(new, voices[i]);
-        int same = json_equal(wanted, json_object_get(c->now, voices[i]));
-        if (d->model) {
-            if (!same) json_array_append_new(d->restart, json_string(voices[i]));
-            continue;
-        }
-        if (!same && i) json_array_append_new(d->changed, json_string(voices[i]));
-        json_object_set(d->now, voices[i], wanted);
-        json_object_set(d->shown, voices[i], json_object_get(new_shown, voices[i]));
-    }
-}
-
-static void difference_free(difference *d) {
-    json_decref(d->changed);
-    json_decref(d->restart);
-    json_decref(d->now);
-    json_decref(d->shown);
 }
 
 /* ---- applying ---- */
@@ -186,15 +126,17 @@ static ishow_status apply(config *c, difference *d, const settings *wanted, isho
     ishow_server *s = c->server;
     ishow_engine *engine = atomic_load(&s->engine);
     rules_change rules;
-    names voices = {0};
+    danmaku_change *chat = NULL;
     ishow_status status = ISHOW_OK;
     if (!prepare_rules(&rules, s, wanted)) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
         goto done;
     }
     if ((status = ishow_engine_configure(engine, &wanted->engine, error))) goto done; /* checked already: refuses nothing that came here */
-    if (!d->model && (status = book_load(s->book, engine, wanted->voices, wanted->n_voices, &voices, error))) goto undo;
-    for (size_t i = 0; i < voices.n; i++) json_array_append_new(d->changed, json_sprintf("voices.%s", voices.item[i]));
+    if (s->danmaku && (status = danmaku_prepare(&chat, &wanted->server.sampling, wanted->default_voice, ishow_chat_settings_options(wanted->chat), error))) goto undo;
+    if (!d->model && (status = book_load(s->book, engine, wanted->voices, wanted->n_voices, d->changed, error))) goto undo;
+    if (chat) danmaku_install(s->danmaku, chat);
+    chat = NULL;
     http_call(s, apply_on_loop, &rules);
     ishow_log_set_level(wanted->log_level);
     goto done;
@@ -208,8 +150,8 @@ undo: {
     free(json);
 }
 done:
+    danmaku_discard(chat);
     rules_change_free(&rules);
-    names_free(&voices);
     return status;
 }
 
@@ -217,7 +159,7 @@ static ishow_status exchange_documents(config *c, json_t *new, json_t *new_shown
     difference d = {0};
     settings wanted = {0};
     char *json = NULL, *said = NULL;
-    compare(c, &d, new, new_shown);
+    difference_make(&d, c->now, c->shown, new, new_shown, c->server->rules.loopback);
     ishow_status status = (json = json_dumps(d.now, JSON_COMPACT)) ? settings_read(&wanted, json, error) : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
     if (status || (status = apply(c, &d, &wanted, error))) goto done;
     pthread_mutex_lock(&c->lock);

@@ -6,23 +6,11 @@
 
 /* NULL options->config_json: a server without a configuration that could be shown or reloaded; *out is NULL then. */
 ishow_status config_create(config **out, ishow_server *s, const ishow_server_options *options, ishow_error *error);
-void config_free(config *c); /* NULL allowed */
+void config_stop(config *c); /* no reload comes by itself any more */
+void config_free(config *c); /* NULL allowed, like above */
 
 /* Reads the configuration again and puts what may change at once into force; all or nothing. Appends {"changed":[...],"restart_needed":[...]} to answer
  * (may be NULL). ESTATE while the model loads. On a thread that may wait and take the interpreter, not on the loop. */
 ishow_status config_reload(config *c, bytes *answer, ishow_error *error);
-
-/* ---- watch.c: reloads by signal and by change of the file ---- */
-ishow_status watch_start(config *c, const char *file, ishow_error *error); /* file NULL: only by config_poke */
-void watch_stop(config *c);
-
-typedef struct watcher { /* a part of config, watch.c's own */
-    pthread_t thread;
-    int runs, poke, inotify; /* eventfd, inotify fd */
-    atomic_int stopping, asked;
-    char *file;
-    uint64_t stamp;
-} watcher;
-watcher *config_watcher(config *c);
 
 #endif

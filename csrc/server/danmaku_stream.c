@@ -2,7 +2,7 @@
  * does not get; one that takes nothing at all is dropped by the connection's time-out. */
 #include <sys/socket.h>
 
-#include "server/danmaku.h"
+#include "server/server.h"
 
 enum { SOCKET_BYTES = 64 * 1024 }; /* the kernel would take megabytes for a listener that does not read, and a late sound is no sound */
 
@@ -46,7 +46,7 @@ enum MHD_Result answer_danmaku_stream(exchange *x) {
     static const ws_kind kind = {.message = on_message, .news = on_news, .busy = is_busy, .release = on_release};
     ishow_chat_reader *reader;
     ishow_error error = {0};
-    if (ishow_chat_reader_open(&reader, x->server->danmaku->chat, header_get(x, "Last-Event-ID"), &error) != ISHOW_OK) {
+    if (ishow_chat_reader_open(&reader, danmaku_chat(x->server->danmaku), header_get(x, "Last-Event-ID"), &error) != ISHOW_OK) {
         fault_from_error(&x->fault, &error);
         return respond_fault(x);
     }

@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/danmaku.h"
 #include "server/server.h"
 
 enum { TICK_MS = 500, POOL_BYTES = 64 * 1024, EVENTS = 64 };
@@ -77,7 +76,7 @@ static void reap_slow(ishow_server *s) {
     for (peer *p = s->peers; p; p = p->next) {
         exchange *x = p->exchange;
         if (x && x->phase != PHASE_HEAD && x->phase != PHASE_BODY && x->phase != PHASE_SWALLOW) continue;
-        double patience = x && x->uploads ? UPLOAD_PATIENCE * s->idle_seconds : s->idle_seconds;
+        double patience = x && x->uploads ? s->idle_seconds * ISHOW_UPLOAD_SECONDS / ISHOW_IDLE_SECONDS : s->idle_seconds;
         char next;
         p->ended = recv(p->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0 ? p->ended + 1 : 0;
         if (now - p->since > patience || p->ended > 1) { /* the first time it may not have been looked at yet */
@@ -134,7 +133,7 @@ static void leave_waiting(exchange *x) {
 
 /* Bodies of megabytes are held in memory while they come, so only so many come at once. */
 static int upload_starts(exchange *x) {
-    if (x->server->uploads >= UPLOADS_MAX) return fault_set(&x->fault, 429, "busy", "", "%d uploads are on their way already: try again later.", (int)UPLOADS_MAX);
+    if (x->server->uploads >= ISHOW_UPLOADS_MAX) return fault_set(&x->fault, 429, "busy", "", "%d uploads are on their way already: try again later.", ISHOW_UPLOADS_MAX);
     x->server->uploads++;
     x->uploads = 1;
     return 1;
@@ -344,8 +343,13 @@ static void on_wake(watch *w, uint32_t events) {
     listeners_wake(s);
 }
 
-/* Has input or room; MHD_run, which follows every wait, looks. */
+/* Has input or room; MHD_run, or danmaku_turn, which follow every wait, look. */
 static void on_daemon(watch *w, uint32_t events) { (void)w, (void)events; }
+
+int http_follow_platforms(ishow_server *s) {
+    s->on_platforms.ready = on_daemon;
+    return danmaku_fd(s->danmaku) < 0 || http_watch(s, danmaku_fd(s->danmaku), EPOLLIN, &s->on_platforms);
+}
 
 static void hang_up(exchange *x) {
     x->gone = 1;
@@ -382,7 +386,7 @@ static void *loop_main(void *self) {
             reap_slow(s);
             ws_tick(s, now);
             listeners_tick(s, now);
-            load_tick(s);
+            load_tick(&s->load, atomic_load(&s->engine));
         }
         if (atomic_load(&s->draining)) {
             if (s->listener >= 0) {

@@ -20,7 +20,7 @@
 #include "ishow/bridge.h"
 #include "ishow/defaults.h"
 #include "ishow/server.h"
-#include "server/settings.h"
+#include "service/settings.h"
 
 enum { EXIT_USAGE = 2, OVERRIDES_MAX = 64 };
 

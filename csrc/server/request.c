@@ -33,37 +33,12 @@ static json_t *load(const char *body, size_t n, json_error_t *error) {
     return root;
 }
 
-static const char *type_name(const json_t *value) {
-    switch (json_typeof(value)) {
-    case JSON_OBJECT: return "an object";
-    case JSON_ARRAY: return "an array";
-    case JSON_STRING: return "a string";
-    case JSON_INTEGER: return "a whole number";
-    case JSON_REAL: return "a number";
-    case JSON_TRUE:
-    case JSON_FALSE: return "a boolean";
-    default: return "null";
-    }
-}
-
-int fault_type(fault *f, const char *field, const char *wanted, const struct json_t *value) {
-    return fault_set(f, 400, "invalid_type", field, "%s must be %s, not %s.", *field ? field : "The body", wanted, type_name(value));
-}
-
 int request_number(const json_t *value, const char *field, double least, double most, double *out, fault *f) {
     if (!json_is_number(value)) return fault_type(f, field, "a number", value);
     double v = json_number_value(value);
     if (!(v >= least && v <= most))
         return fault_set(f, 400, "out_of_range", field, "%s must be between %.10g and %.10g, not %.10g.", field, least, most, v);
     *out = v;
-    return 1;
-}
-
-int request_whole(const json_t *value, const char *field, json_int_t *out, fault *f) {
-    const double real = json_real_value(value); /* 0 unless it is one */
-    if (json_is_real(value) && real == floor(real) && fabs(real) <= 9007199254740992.0) *out = (json_int_t)real;
-    else if (json_is_integer(value)) *out = json_integer_value(value);
-    else return fault_type(f, field, "a whole number", value);
     return 1;
 }
 
@@ -79,7 +54,7 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
         r->seed = seed;
     } else {
         json_int_t v;
-        if (!request_whole(value, "seed", &v, f)) return 0;
+        if (!take_whole(value, "seed", &v, f)) return 0;
         if (v < 0) return fault_set(f, 400, "out_of_range", "seed", "seed must be between 0 and 18446744073709551615, not %lld.", (long long)v);
         r->seed = (uint64_t)v;
     }
@@ -90,7 +65,7 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
 static int take_rate(const json_t *value, int *out, fault *f) {
     static const int rates[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000};
     json_int_t rate;
-    if (!request_whole(value, "sample_rate", &rate, f)) return 0;
+    if (!take_whole(value, "sample_rate", &rate, f)) return 0;
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         if (rate == rates[i]) {
             *out = rates[i];
@@ -153,7 +128,7 @@ static int take_field(const char *field, const json_t *value, speech *s, fault *
     if (!strcmp(field, "solver")) return json_is_null(value) || take_solver(value, &r->solver, f);
     if (!strcmp(field, "nfe_step")) {
         if (json_is_null(value)) return 1;
-        if (!request_whole(value, field, &whole, f) || !request_number(value, field, ISHOW_NFE_MIN, ISHOW_NFE_MAX, &number, f)) return 0;
+        if (!take_whole(value, field, &whole, f) || !request_number(value, field, ISHOW_NFE_MIN, ISHOW_NFE_MAX, &number, f)) return 0;
         r->nfe = (int)number;
         return 1;
     }

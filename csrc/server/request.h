@@ -8,7 +8,6 @@
 
 /* A JSON object, owned by the caller; NULL: fault set. Whole numbers too big for jansson come as strings of digits. */
 json_t *request_object(const char *body, size_t n, fault *f);
-int request_whole(const json_t *value, const char *field, json_int_t *out, fault *f); /* JSON has one kind of number: 7.0 is as whole as 7 */
 int request_number(const json_t *value, const char *field, double least, double most, double *out, fault *f);
 int request_format(const json_t *value, const char *field, ishow_format *out, fault *f);
 int request_text(const json_t *value, const char *field, const char **out, fault *f);  /* 1 to ISHOW_MAX_TEXT_CHARS characters; borrowed */

@@ -6,55 +6,6 @@
 
 #include "server/server.h"
 
-int fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) {
-    char message[sizeof f->error.message];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    f->status = status;
-    f->code = code;
-    ishow_fail(&f->error, ISHOW_EINVAL, field, "%s", message);
-    return 0;
-}
-
-void fault_from_error(fault *f, const ishow_error *error) {
-    static const struct { ishow_status from; int status; const char *code; } map[] = {
-        {ISHOW_EINVAL, 400, "invalid_request"}, {ISHOW_ELIMIT, 400, "invalid_request"}, {ISHOW_EFORMAT, 400, "invalid_request"},
-        {ISHOW_ENOTFOUND, 404, "not_found"},    {ISHOW_EBUSY, 429, "busy"},             {ISHOW_ECANCELLED, 409, "cancelled"},
-        {ISHOW_ETIMEOUT, 504, "deadline"},      {ISHOW_EMODEL, 502, "model_failed"},    {ISHOW_EPYTHON, 502, "model_failed"},
-        {ISHOW_ESTATE, 503, "unavailable"},     {ISHOW_EIO, 503, "unavailable"},
-    };
-    /* The engine speaks of its own request; clients know the fields by other names. */
-    static const char *const names[][2] = {{"nfe", "nfe_step"}, {"cfg", "cfg_strength"}, {"sway", "sway_sampling_coef"},
-                                           {"cross_fade", "cross_fade_duration"}, {"voice", "voice_id"}};
-    f->status = 500;
-    f->code = "internal";
-    f->error = *error;
-    for (size_t i = 0; i < sizeof map / sizeof *map; i++)
-        if (map[i].from == error->status) f->status = map[i].status, f->code = map[i].code;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(f->error.field, names[i][0])) snprintf(f->error.field, sizeof f->error.field, "%s", names[i][1]);
-}
-
-void fault_write_member(bytes *out, const fault *f) {
-    bytes_text(out, "\"error\":{\"code\":");
-    bytes_json(out, f->code);
-    bytes_text(out, ",\"message\":");
-    bytes_json(out, f->error.message);
-    if (f->error.field[0]) {
-        bytes_text(out, ",\"field\":");
-        bytes_json(out, f->error.field);
-    }
-    bytes_text(out, "}");
-}
-
-void fault_write(bytes *out, const fault *f) {
-    bytes_text(out, "{");
-    fault_write_member(out, f);
-    bytes_text(out, "}");
-}
-
 const char *header_get(exchange *x, const char *name) { return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name); }
 
 /* What every answer says. */
@@ -125,7 +76,9 @@ enum MHD_Result respond_fault(exchange *x) {
     MHD_add_response_header(response, "Content-Type", "application/json");
     char text[96];
     if (f->status == 429 || f->status == 503) {
-        snprintf(text, sizeof text, "%d", load_retry_after(x->server));
+        ishow_server *s = x->server;
+        ishow_engine *engine = atomic_load(&s->draining) ? NULL : atomic_load(&s->engine); /* another server will have to come up */
+        snprintf(text, sizeof text, "%d", load_retry_after(&s->load, engine, s->request_seconds));
         MHD_add_response_header(response, "Retry-After", text);
     }
     if (f->status == 426) {

@@ -12,17 +12,17 @@ static const route routes[] = {
     {"GET", "/api/tts/ws", "tts_ws", ROUTE_SPEECH, answer_tts_ws},
     {"DELETE", "/api/tts/{}", "tts_cancel", 0, answer_tts_cancel},
     {"GET", "/api/voices", "voices", ROUTE_SPEECH, answer_voices},
-    {"POST", "/api/danmaku/start", "danmaku_start", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_start},
-    {"POST", "/api/danmaku/stop", "danmaku_stop", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_stop},
+    {"POST", "/api/danmaku/start", "danmaku_start", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
+    {"POST", "/api/danmaku/stop", "danmaku_stop", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
     {"POST", "/api/danmaku/enqueue", "danmaku_enqueue", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_enqueue},
-    {"POST", "/api/danmaku/skip", "danmaku_skip", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_skip},
-    {"POST", "/api/danmaku/pause", "danmaku_pause", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_pause},
-    {"POST", "/api/danmaku/resume", "danmaku_resume", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_resume},
-    {"POST", "/api/danmaku/clear", "danmaku_clear", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_clear},
-    {"POST", "/api/danmaku/replay", "danmaku_replay", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_replay},
+    {"POST", "/api/danmaku/skip", "danmaku_skip", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
+    {"POST", "/api/danmaku/pause", "danmaku_pause", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
+    {"POST", "/api/danmaku/resume", "danmaku_resume", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
+    {"POST", "/api/danmaku/clear", "danmaku_clear", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
+    {"POST", "/api/danmaku/replay", "danmaku_replay", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
     {"DELETE", "/api/danmaku/messages/{}", "danmaku_delete", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_delete},
-    {"GET", "/api/danmaku/queue", "danmaku_queue", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_queue},
-    {"GET", "/api/danmaku/status", "danmaku_status", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_status},
+    {"GET", "/api/danmaku/queue", "danmaku_queue", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
+    {"GET", "/api/danmaku/status", "danmaku_status", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
     {"GET", "/api/danmaku/stream", "danmaku_stream", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_stream},
     {"POST", "/api/voices", "voice_create", ROUTE_UPLOAD | ROUTE_SPEECH, answer_voice_create},
     {"DELETE", "/api/voices/{}", "voice_delete", ROUTE_SPEECH, answer_voice_delete},
@@ -93,8 +93,7 @@ int route_index(const route *r) { return r ? (int)(r - routes) : ROUTES; }
 const char *route_name(int index) { return index < ROUTES ? routes[index].name : index == ROUTES ? "other" : NULL; }
 
 size_t route_body_max(const exchange *x) {
-    enum { MULTIPART_MAX = 64 * 1024 }; /* an upload's other fields and separators */
-    return x->route->flags & ROUTE_UPLOAD ? (size_t)ISHOW_UPLOAD_BYTES_MAX + MULTIPART_MAX : x->server->body_bytes_max;
+    return x->route->flags & ROUTE_UPLOAD ? (size_t)ISHOW_UPLOAD_BYTES_MAX + ISHOW_FORM_BYTES_MAX : x->server->body_bytes_max;
 }
 
 typedef struct field_scan { size_t lengths, encodings, bytes; const char *length, *encoding; } field_scan;

@@ -1,20 +1,13 @@
 /* Making and ending a server. */
 #include "ishow/server.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "server/book.h"
 #include "server/config.h"
-#include "server/danmaku.h"
-
-ishow_server_options ishow_server_options_default(void) {
-    return (ishow_server_options){.host = ISHOW_HOST, .port = ISHOW_PORT, .body_bytes_max = ISHOW_BODY_BYTES_MAX, .sampling = ishow_request_default(),
-                                  .request_seconds = ISHOW_REQUEST_SECONDS, .drain_seconds = ISHOW_DRAIN_SECONDS, .idle_seconds = 30,
-                                  .connections_max = ISHOW_CONNECTIONS_MAX, .connections_per_client = ISHOW_CONNECTIONS_PER_CLIENT};
-}
 
 ishow_status ishow_server_create(ishow_server **out, const ishow_server_options *options, ishow_error *error) {
     *out = NULL;
@@ -61,7 +54,11 @@ const char *ishow_server_url(const ishow_server *s) { return s->url; }
 
 ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_chat_source_options *sources,
                                      size_t n_sources, ishow_error *error) {
-    return danmaku_open(s, engine, default_voice, options, sources, n_sources, &s->danmaku, error);
+    ishow_status status = danmaku_open(&s->danmaku, s->store, engine, &s->sampling, default_voice, options, sources, n_sources, error);
+    if (status != ISHOW_OK) return status;
+    ishow_chat_on_news(danmaku_chat(s->danmaku), http_wake, s);
+    if (http_follow_platforms(s)) return ISHOW_OK;
+    return ishow_fail(error, ISHOW_EIO, "", "The sockets of the platforms cannot be watched: %s.", strerror(errno));
 }
 
 ishow_status ishow_server_set_voices(ishow_server *s, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, ishow_error *error) {
@@ -83,7 +80,7 @@ void ishow_server_drain(ishow_server *s, double seconds) {
     http_wake(s);
     pthread_join(s->thread, NULL);
     s->thread_runs = 0;
-    if (s->config) watch_stop(s->config);
+    config_stop(s->config);
     tasks_stop(s->tasks);
     pump_stop(s->pump);
     atomic_store(&s->engine, NULL);

@@ -23,34 +23,18 @@
 #include "ishow/defaults.h"
 #include "ishow/server.h"
 #include "ishow/store.h"
+#include "service/fault.h"
+#include "service/load.h"
+#include "service/voices.h"
+#include "service/danmaku.h"
 
 enum {
     ID_MAX = 64,                        /* characters of a request id */
     URI_MAX = 2048,                     /* longer: 414 */
     HEADER_MAX = 16 * 1024,             /* all header fields: 431 */
     SWALLOW_MAX = 16 * 1024 * 1024,     /* body bytes read and dropped so that the client sees the answer */
-    PARKED_MAX = 32 * 1024 * 1024,      /* bytes waiting for a slow listener before it is dropped */
-    UPLOADS_MAX = 8,                    /* received at once */
-    UPLOAD_PATIENCE = 4                /* times idle_seconds for one to come */
+    PARKED_MAX = 32 * 1024 * 1024       /* bytes waiting for a slow listener before it is dropped */
 };
-
-#define ENGINE_ID "f5"
-#define ENGINE_LABEL "F5-TTS"
-
-/* ---- faults: what an error answer says (respond.c) ---- */
-typedef struct fault {
-    int status; /* HTTP, 0: none */
-    const char *code;
-    ishow_error error;
-} fault;
-
-/* Sets an HTTP fault; returns 0 so that a checking function can end with it. */
-int fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 5, 6)));
-void fault_from_error(fault *f, const ishow_error *error);
-struct json_t;
-int fault_type(fault *f, const char *field, const char *wanted, const struct json_t *value); /* "field must be wanted, not ..."; 0 (request.c) */
-void fault_write(bytes *out, const fault *f); /* {"error":{...}} */
-void fault_write_member(bytes *out, const fault *f); /* the same without the outer braces */
 
 typedef struct exchange exchange;
 
@@ -60,8 +44,8 @@ metrics *metrics_create(void);
 void metrics_free(metrics *m);
 void metrics_request(metrics *m, int route, int status);
 void metrics_speech(metrics *m, const ishow_timings *timings);
-/* Prometheus text. engine and chat may be NULL. */
-void metrics_write(metrics *m, ishow_engine *engine, struct ishow_chat *chat, int ready, unsigned connections, bytes *out);
+/* Prometheus text. engine may be NULL. */
+void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, bytes *out);
 
 /* ---- request.c: a checked request; strings belong to `json` ---- */
 typedef struct speech {
@@ -140,7 +124,7 @@ void tasks_stop(tasks *p);          /* finishes what was handed over; NULL allow
 void tasks_free(tasks *p);
 enum MHD_Result task_begin(exchange *x, task *t); /* as the end of an `answer`: takes the task over, always */
 
-/* ---- watch.c ---- */
+/* ---- config.c ---- */
 typedef struct config config;
 void config_poke(config *c, int reload); /* reload: soon; 0: what was put off, now. Any thread. NULL allowed */
 
@@ -194,17 +178,7 @@ typedef struct wait_kind {
 } wait_kind;
 
 typedef struct loop_call loop_call; /* what another thread wants done on the loop */
-/* ---- load.c ---- */
-typedef struct load_estimate {
-    double seconds;         /* of work that an utterance takes lately; 0: not known */
-    double busy;            /* the engine's counters when that was measured */
-    uint64_t done;
-} load_estimate;
-void load_tick(ishow_server *s);
-int load_retry_after(ishow_server *s); /* seconds, at least 1 */
-
 typedef struct route route;
-typedef struct danmaku danmaku;
 struct exchange {           /* one request and its answer */
     watch watch;            /* of its socket, while suspended */
     ishow_server *server;
@@ -228,7 +202,7 @@ struct exchange {           /* one request and its answer */
     char id[ID_MAX + 1];
     char segment[ID_MAX + 1]; /* what stands for {} in the route's path */
     char allow[48];         /* methods of the path, for 405 */
-    char content_range[48]; /* for 416 */
+    char content_range[80]; /* for 416 */
 };
 
 struct ishow_server {
@@ -259,6 +233,7 @@ struct ishow_server {
     size_t uploads;         /* being received; loop only */
     ishow_store *store;     /* NULL: nothing outlives the process */
     danmaku *danmaku;       /* NULL: no live chat; written before `engine` is published */
+    watch on_platforms;
     struct book *book;      /* of voices */
     struct config *config;  /* NULL: there is none to show */
     _Atomic double drain_seconds;
@@ -278,6 +253,7 @@ struct ishow_server {
 /* Runs fn(self) on the loop and waits for it; on this thread when the loop has ended. Not on the loop. */
 void http_call(ishow_server *s, void (*fn)(void *self), void *self);
 ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *error);
+int http_follow_platforms(ishow_server *s); /* the chat's; 0: failed, errno */
 void http_wake(void *server);           /* any thread */
 int good_id(const char *id);            /* of a request: 1 to ID_MAX of A-Z a-z 0-9 . _ - */
 /* The answer comes later: suspends the exchange, watches its client, and wakes it when kind->news says so. `waited` goes over to the exchange. */
@@ -286,7 +262,7 @@ void http_wait(exchange *x);            /* again, for the same */
 /* Takes a resumed exchange's socket and x->waited away from libmicrohttpd, which then must be told MHD_NO. -1: failed, nothing has changed. */
 int http_take_over(exchange *x, void **waited);
 int same_address(const struct sockaddr_storage *a, const struct sockaddr *b); /* the port aside */
-int http_watch(ishow_server *s, int fd, uint32_t events, watch *w); /* loop only; 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it */
+int http_watch(ishow_server *s, int fd, uint32_t events, watch *w); /* 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it */
 
 /* ---- ws.c: WebSocket connections; everything on the loop ---- */
 typedef struct ws ws;
@@ -387,23 +363,13 @@ enum MHD_Result answer_reference(exchange *x);
 enum MHD_Result answer_reference_audio(exchange *x);
 enum MHD_Result answer_override(exchange *x);
 enum MHD_Result answer_restore(exchange *x);
-int file_range(const char *range, uint64_t size, uint64_t *from, uint64_t *n); /* of a Range field */
 enum MHD_Result answer_config(exchange *x);         /* config.c */
 enum MHD_Result answer_config_reload(exchange *x);
 enum MHD_Result answer_metrics(exchange *x);
 enum MHD_Result answer_asset(exchange *x);
 enum MHD_Result answer_danmaku_enqueue(exchange *x); /* danmaku.c */
-enum MHD_Result answer_danmaku_skip(exchange *x);
-enum MHD_Result answer_danmaku_pause(exchange *x);
-enum MHD_Result answer_danmaku_resume(exchange *x);
-enum MHD_Result answer_danmaku_clear(exchange *x);
-enum MHD_Result answer_danmaku_replay(exchange *x);
+enum MHD_Result answer_danmaku(exchange *x);
 enum MHD_Result answer_danmaku_delete(exchange *x);
-enum MHD_Result answer_danmaku_queue(exchange *x);
-enum MHD_Result answer_danmaku_status(exchange *x);
-enum MHD_Result answer_danmaku_start(exchange *x);  /* danmaku_sources.c */
-enum MHD_Result answer_danmaku_stop(exchange *x);
 enum MHD_Result answer_danmaku_stream(exchange *x); /* danmaku_stream.c */
-void engine_label(ishow_engine *engine, char *out, size_t n);
 
 #endif

@@ -6,12 +6,6 @@
 
 #include "server/server.h"
 
-void engine_label(ishow_engine *engine, char *out, size_t n) {
-    ishow_model_info info;
-    ishow_engine_info(engine, &info);
-    snprintf(out, n, ENGINE_LABEL " %s", info.name);
-}
-
 double accept_quality(const char *accept, const char *type, const char *subtype) {
     double best = 0;
     size_t n_type = strlen(type);

@@ -19,10 +19,10 @@ _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Access:
-    """The rules of one server. `loopback`: it is bound to an address of this machine's own."""
+    """The rules of one server. `loopback`: it is bound to an address of this machine's own; `key`: None without one."""
 
-    def __init__(self, settings: ServerConfig, loopback: bool) -> None:
-        self._key = settings.secret()
+    def __init__(self, settings: ServerConfig, loopback: bool, key: str | None) -> None:
+        self._key = key or None
         self._names = {name.lower() for name in (*_LOOPBACK, settings.host, *settings.allowed_hosts)}
         self._origins = {origin.lower(): origin for origin in settings.cors_origins}
         self._loopback = loopback

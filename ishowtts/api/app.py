@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from .. import _engine
-from . import assets, described, openai, routes, sockets
+from . import assets, chat, described, openai, routes, settings, sockets, voices
 from .faults import Fault
 from .guard import Guard
 from .schemas import SpeechRequest
@@ -28,7 +28,21 @@ _PAGES = {
     "/": "page", "/overlay": "page_overlay", "/dashboard": "page_dashboard", "/voices": "page_voices", "/chat": "page_chat",
     "/docs": "page_docs", "/openapi.json": "openapi", "/web/{name}": "web", "/favicon.ico": "favicon",
 }  # fmt: skip
-_ROUTERS = (routes.open_, sockets.router, routes.guarded, routes.speaking)
+_ENDPOINTS: routes.Endpoints = voices.ENDPOINTS | chat.ENDPOINTS | settings.ENDPOINTS
+
+
+def _described() -> APIRouter:
+    """The endpoints whose bodies the core reads and checks, as `described` says them."""
+    router = APIRouter(dependencies=[Depends(routes.needs_key)])
+    for method, path, name, *_ in described.TABLE:
+        needs = [] if name == "config" else [Depends(routes.needs_speech)]
+        router.add_api_route(
+            path, _ENDPOINTS[name], methods=[method.upper()], name=name, dependencies=needs, include_in_schema=False
+        )
+    return router
+
+
+_ROUTERS = (routes.open_, sockets.router, chat.router, routes.guarded, routes.speaking, _described())
 _BODIES = (SpeechRequest, openai.OpenAISpeech)
 
 

@@ -1,4 +1,4 @@
-"""The endpoints that the C server alone has so far, for `openapi.json`: voices of one's own, live chat, configuration."""
+"""The endpoints that the C core answers for both servers, as `openapi.json` has them: own voices, live chat, configuration."""
 
 from __future__ import annotations
 
@@ -7,6 +7,23 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from .._engine import DEFAULTS as D
+from .chat_schemas import (
+    ChatAccepted,
+    ChatCleared,
+    ChatConnection,
+    ChatFiltered,
+    ChatMessage,
+    ChatMessageId,
+    ChatPaused,
+    ChatPlace,
+    ChatQueue,
+    ChatReplayed,
+    ChatSkipped,
+    ChatSource,
+    ChatStatus,
+    ChatStopped,
+    Strict,
+)
 from .examples import HEAD, KEY, VOICE, error_answers
 from .schemas import Error, Voice
 
@@ -21,14 +38,7 @@ _Clip = Annotated[str, WithJsonSchema({"type": "string", "format": "binary"})]
 _Words = Annotated[str, Field(min_length=1, max_length=D["max_text_chars"])]
 
 
-_Name = Annotated[str, Field(min_length=1)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewVoice(_Strict):
+class NewVoice(Strict):
     """A voice of one's own, as a form."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")
@@ -37,7 +47,7 @@ class NewVoice(_Strict):
     language: str | None = Field(None, max_length=15, description="such as en; left out: guessed")
 
 
-class NewReference(_Strict):
+class NewReference(Strict):
     """Another clip, other words, or both, as a form."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
@@ -77,56 +87,6 @@ class Reloaded(BaseModel):
     restart_needed: list[str]
 
 
-class ChatMetadata(BaseModel):
-    """What is known besides; further keys are kept out of the way."""
-
-    roles: list[Literal["broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"]] = []
-    amount: float = Field(0, ge=0, le=1e9)
-    currency: str = Field("USD", pattern="^[A-Z]{3}$")
-    gift: str = ""
-    count: int = Field(0, ge=0, le=2**53)
-    language: str = ""
-
-
-class ChatMessage(_Strict):
-    """One message to read aloud."""
-
-    id: _Name
-    platform: _Name
-    channel: _Name
-    username: _Name
-    content: str = Field(description="the words; may be empty where a gift speaks for itself")
-    user_id: str | None = None
-    priority: Literal["Gift", "Paid", "Moderator", "Mention", "Normal"] | None = None
-    metadata: ChatMetadata | None = None
-    timestamp: Annotated[
-        str | float | None,
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "string", "format": "date-time"},
-                    {"type": "number", "minimum": 0, "maximum": 9e15},
-                    {"type": "null"},
-                ],
-                "description": "milliseconds since 1970, or like 2026-01-31T12:00:00Z",
-            }
-        ),
-    ] = None
-
-
-class ChatSource(_Strict):
-    """A channel of a platform."""
-
-    platform: Literal["twitch", "bilibili", "youtube"]
-    channel: str
-
-
-class ChatMessageId(_Strict):
-    """A waiting or playing message; left out: what plays."""
-
-    id: str | None = None
-
-
 _MESSAGE = {"id": "m1", "platform": "twitch", "channel": "me", "username": "ada", "content": "Hello!", "priority": "Normal"}
 _EVENT = 'id: 7\nevent: message\ndata: {"id":"m1","platform":"twitch","channel":"me","username":"ada","content":"Hello!"}\n\n'
 _JSON, _FORM = "application/json", "multipart/form-data"
@@ -135,10 +95,29 @@ _Answer = tuple[int, Any, Any]
 _VOICE_PATH, _REFERENCE_PATH = "/api/voices/{voice_id}", "/api/voices/{voice_id}/reference"
 _CLIP = {"id": "me", "audio": "me.wav", "text": "Exactly what is said in me.wav.", "language": "en"}
 _CHANNEL = {"platform": "twitch", "channel": "me"}
+_CONNECTION = _CHANNEL | {
+    "state": "live", "text": "Reading the chat of me.", "seconds": 60.0, "silent_seconds": 2.5, "retry_seconds": 0.0,
+    "connects": 1, "losses": 0, "messages": 12, "deletions": 0, "malformed": 0, "quota_used": 0,
+}  # fmt: skip
+_HEARD = {
+    "id": "m1", "platform": "twitch", "channel": "me", "user_id": "", "user": "ada", "text": "Hello!", "priority": "Normal",
+    "roles": ["vip"], "voice": "kathleen", "language": "en", "timestamp": 1769860800000, "amount": None, "merged": [],
+}  # fmt: skip
+_PLAYING = _HEARD | {"said": "ada says: Hello!", "sample_rate": 24000, "at": 0.4, "duration": 1.2, "exact": True, "replay": False}
+_WAITING = _HEARD | {"id": "m2", "position": 1, "waited": 0.4, "ready": False}
+_STATUS = {
+    "paused": False, "playing": "m1", "queue": {"Gift": 0, "Paid": 0, "Moderator": 0, "Mention": 0, "Normal": 1},
+    "listeners": 2,
+    "counts": {
+        "received": 3, "spoken": 1, "deleted": 0, "skipped": 0, "waiting": 2, "merged": 0, "recovered": 0, "replayed": 0,
+        "cut": 0, "commands": 0, "dropped": {"link": 1},
+    },
+    "connections": [_CONNECTION],
+}  # fmt: skip
 _CHAT = "/api/danmaku/"
 _CHAT_ERRORS = (*KEY, 409, 503)
 _CHAT_BODY = (*_CHAT_ERRORS, 411, 413, 415)
-_TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = (
+TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = (
     (
         "post", "/api/voices", "voice_create", "A new voice, kept over restarts.",
         (_FORM, NewVoice, _CLIP), (201, Voice, VOICE), _CHANGE,
@@ -165,37 +144,49 @@ _TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] =
     ),
     (
         "post", _CHAT + "start", "danmaku_start", "Joins a channel.",
-        (_JSON, ChatSource, _CHANNEL), (202, dict, _CHANNEL), (*_CHAT_BODY, 404),
+        (_JSON, ChatSource, _CHANNEL), (202, ChatConnection, _CONNECTION), (*_CHAT_BODY, 404),
     ),
     (
         "post", _CHAT + "stop", "danmaku_stop", "Leaves a channel.",
-        (_JSON, ChatSource, _CHANNEL), (202, dict, _CHANNEL), (*_CHAT_BODY, 404),
+        (_JSON, ChatPlace, _CHANNEL), (202, ChatStopped, {"stopped": True}), (*_CHAT_BODY, 404),
     ),
     (
         "post", _CHAT + "enqueue", "danmaku_enqueue", "A message to read aloud; 200 with a reason where it is filtered.",
-        (_JSON, ChatMessage, _MESSAGE), (202, dict, {"id": "m1", "position": 1, "eta": 0.4, "merged": False}), (*_CHAT_BODY, 429),
+        (_JSON, ChatMessage, _MESSAGE), (202, ChatAccepted, {"id": "m1", "position": 1, "eta": 0.4, "merged": False}),
+        (*_CHAT_BODY, 429),
     ),
     (
         "post", _CHAT + "skip", "danmaku_skip", "Skips a message, or what plays.",
-        (_JSON, ChatMessageId, {"id": "m1"}), (200, dict, {"skipped": True}), (*_CHAT_BODY, 404),
+        (_JSON, ChatMessageId, {"id": "m1"}), (200, ChatSkipped, {"skipped": True}), (*_CHAT_BODY, 404),
     ),
-    ("post", _CHAT + "pause", "danmaku_pause", "Holds the queue.", None, (200, dict, {"paused": True}), _CHAT_BODY),
-    ("post", _CHAT + "resume", "danmaku_resume", "Goes on.", None, (200, dict, {"paused": False}), _CHAT_BODY),
-    ("post", _CHAT + "clear", "danmaku_clear", "Empties the queue.", None, (200, dict, {"cleared": 3}), _CHAT_BODY),
-    ("post", _CHAT + "replay", "danmaku_replay", "Plays the last one again.", None, (200, dict, {"replayed": True}), _CHAT_BODY),
+    ("post", _CHAT + "pause", "danmaku_pause", "Holds the queue.", None, (200, ChatPaused, {"paused": True}), _CHAT_BODY),
+    ("post", _CHAT + "resume", "danmaku_resume", "Goes on.", None, (200, ChatPaused, {"paused": False}), _CHAT_BODY),
+    ("post", _CHAT + "clear", "danmaku_clear", "Empties the queue.", None, (200, ChatCleared, {"cleared": 3}), _CHAT_BODY),
+    (
+        "post", _CHAT + "replay", "danmaku_replay", "Plays the last one again.", None,
+        (200, ChatReplayed, {"replayed": True}), _CHAT_BODY,
+    ),
     ("delete", _CHAT + "messages/{id}", "danmaku_delete", "Takes a message back.", None, (204, None, None), (*_CHAT_ERRORS, 404)),
-    ("get", _CHAT + "queue", "danmaku_queue", "What waits and plays.", None, (200, dict, {"waiting": []}), _CHAT_ERRORS),
-    ("get", _CHAT + "status", "danmaku_status", "All connections.", None, (200, dict, {"connections": []}), _CHAT_ERRORS),
+    (
+        "get", _CHAT + "queue", "danmaku_queue", "What waits and plays.", None,
+        (200, ChatQueue, {"playing": _PLAYING, "waiting": [_WAITING], "total": 1}), _CHAT_ERRORS,
+    ),
+    (
+        "get", _CHAT + "status", "danmaku_status", "Counts and connections.", None,
+        (200, ChatStatus, _STATUS), _CHAT_ERRORS,
+    ),
     ("get", _CHAT + "stream", "danmaku_stream", "Events; `Last-Event-ID` resumes.", None, (200, str, _EVENT), _CHAT_ERRORS),
 )  # fmt: skip
-MODELS = (NewVoice, NewReference, Reference, Settings, Reloaded, ChatMessage, ChatSource, ChatMessageId, Voice)
-NAMES = tuple(name for _, _, name, *_ in _TABLE)
+MODELS = (
+    NewVoice, NewReference, Reference, Settings, Reloaded, ChatMessage, ChatSource, ChatPlace, ChatMessageId, ChatAccepted,
+    ChatFiltered, ChatConnection, ChatStopped, ChatSkipped, ChatPaused, ChatCleared, ChatReplayed, ChatQueue, ChatStatus, Voice,
+)  # fmt: skip
 
 
 def paths() -> dict[str, dict[str, Any]]:
     """Path items of `openapi.json`."""
     made: dict[str, dict[str, Any]] = {}
-    for method, path, name, text, body, answer, errors in _TABLE:
+    for method, path, name, text, body, answer, errors in TABLE:
         operation: dict[str, Any] = {"operationId": name, "description": text, "parameters": _parameters(path)}
         if body is not None:
             kind, model, example = body
@@ -208,7 +199,7 @@ def paths() -> dict[str, dict[str, Any]]:
             for status, error in error_answers((*HEAD, *errors)).items()
         }
         if name == "danmaku_enqueue":
-            operation["responses"]["200"] = _success(200, dict, {"skipped": True, "reason": "link", "id": "m1"})
+            operation["responses"]["200"] = _success(200, ChatFiltered, {"skipped": True, "reason": "link", "id": "m1"})
         if name == "reference_audio":
             operation["responses"] |= {"206": {"description": "A part"} | _binary(), "304": {"description": "Not changed"}}
         made.setdefault(path, {})[method] = operation
@@ -226,8 +217,7 @@ def _success(status: int, model: Any, example: Any) -> dict[str, Any]:
     if model is str:
         return answer | {"content": {"text/event-stream": {"example": example}}}
     if model is not None:
-        schema = {"type": "object"} if model is dict else _named(model)
-        answer["content"] = {_JSON: {"schema": schema, "example": example}}
+        answer["content"] = {_JSON: {"schema": _named(model), "example": example}}
     return answer
 
 

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from fastapi.responses import JSONResponse
 
+from .. import _service
 from .._audio import AudioError
 from ..errors import IshowError
 
-RETRY_AFTER = 2
-"""Seconds, where nothing better is known."""
-_STATUS = {
-    "EINVAL": (400, "invalid_request"), "ELIMIT": (400, "invalid_request"), "EFORMAT": (400, "invalid_request"),
-    "ENOTFOUND": (404, "not_found"), "EBUSY": (429, "busy"), "ECANCELLED": (409, "cancelled"),
-    "ETIMEOUT": (504, "deadline"), "EMODEL": (502, "model_failed"), "EPYTHON": (502, "model_failed"),
-    "ESTATE": (503, "unavailable"),
-}  # fmt: skip
-_FIELDS = {  # the engine speaks of its own request; clients know the fields by other names
-    "nfe": "nfe_step", "cfg": "cfg_strength", "sway": "sway_sampling_coef", "cross_fade": "cross_fade_duration",
-    "voice": "voice_id",
-}  # fmt: skip
 _CLOSING = {408, 414, 431}
 """Where one request ends and the next begins is not certain after these."""
 
@@ -32,8 +23,6 @@ class Fault(Exception):
         self.code = code
         self.field = field
         self.headers = dict(headers or {})
-        if status in (429, 503):
-            self.headers.setdefault("Retry-After", str(RETRY_AFTER))
         if status == 426:
             self.headers |= {"Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         if status == 401:
@@ -44,9 +33,14 @@ class Fault(Exception):
     @classmethod
     def from_error(cls, error: IshowError | AudioError) -> Fault:
         """The answer to a failed call of the core."""
-        status, code = _STATUS.get(error.status, (500, "internal"))
-        field = "" if error.status == "ETIMEOUT" else _FIELDS.get(error.field, error.field)
-        return cls(status, code, str(error), field)
+        status, code, field = _service.fault_of(error.status, error.field)
+        return cls(status, code, str(error), "" if error.status == "ETIMEOUT" else field)
+
+    @classmethod
+    def from_answer(cls, status: int, body: str) -> Fault:
+        """A fault that the core has put into words."""
+        error = json.loads(body)["error"]
+        return cls(status, error["code"], error["message"], error.get("field", ""))
 
     def body(self) -> dict[str, dict[str, str]]:
         """The JSON of the answer."""

@@ -19,7 +19,7 @@ HEADER_MAX = 16 * 1024
 SWALLOW_MAX = 16 * 1024 * 1024
 """Body bytes read and dropped so that the client sees why it was refused."""
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_EXPOSED = "X-Request-Id, X-Seed, X-Sample-Rate, Server-Timing, Retry-After"
+_EXPOSED = "X-Request-Id, X-Seed, X-Sample-Rate, Server-Timing, Retry-After, ETag, Content-Range, Location"
 
 
 class Guard:
@@ -37,7 +37,7 @@ class Guard:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if ID.fullmatch(given) else secrets.token_hex(12)
-        inner = {**scope, "state": {"request_id": request_id}}
+        inner = {**scope, "state": {"request_id": request_id, "only_head": scope.get("method") == "HEAD"}}
         body = _Body(headers, receive)
         answer = _Answer(self._state, request_id, body, send)
         try:
@@ -103,6 +103,8 @@ class _Answer:
                 headers["Access-Control-Allow-Origin"] = self.origin
                 headers["Access-Control-Expose-Headers"] = _EXPOSED
                 headers["Vary"] = "Origin"
+            if self.status in (429, 503):
+                headers["Retry-After"] = str(self._state.retry_after())
             if self._state.draining:
                 headers["Connection"] = "close"
         await self._send(message)

@@ -75,7 +75,7 @@ class Metrics:
         """All of it, as Prometheus reads it."""
         others = CollectorRegistry()
         others.register(_Collector(state))
-        return generate_latest(self._own) + generate_latest(others)
+        return generate_latest(self._own) + generate_latest(others) + (state.chat.metrics() if state.engine else b"")
 
 
 class _Collector:
@@ -89,7 +89,7 @@ class _Collector:
         used = resource.getrusage(resource.RUSAGE_SELF)
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         yield _gauge("ready", "1 when speech is served.", state.status == "ready")
-        yield _gauge("connections", "Open connections.", state.connections)
+        yield _gauge("connections", "Open connections.", state.connections())
         yield _gauge("live_handles", "Opaque handles of the library that are alive.", _engine.live_handles())
         yield _gauge("resident_bytes", "Resident memory of the process.", pages * resource.getpagesize())
         yield _counter("cpu_seconds", "Processor time of the process.", used.ru_utime + used.ru_stime)

@@ -3,18 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import socket
 import sys
-from typing import Any
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from .._engine import DEFAULTS as D
 from .faults import Fault
 
-CONNECTIONS_MAX = 512
-IDLE_SECONDS = 30.0
+if TYPE_CHECKING:
+    from .state import State
+
+UNSENT_MAX = 16 * 1024
+"""Bytes that the system takes from us beyond what a listener has room for; it would take megabytes."""
 HEAD_MAX = 64 * 1024
 """Bytes of a request line and its fields that are read at all; the guard refuses fewer with a status of their own."""
+
+
+class Connections:
+    """Those of one server. Listeners without end are not counted against the others: they are refused, not kept waiting."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.open: set[Any] = set()
+        """The server's own set, WebSockets included."""
+        self._waiting: deque[Protocol] = deque()
+
+    def __len__(self) -> int:
+        return len(self.open) - len(self._waiting)
+
+    def admit(self, new: Protocol) -> None:
+        """Let it talk, wait its turn, or close it."""
+        limits = self._state.config.server
+        if not self._state.loopback and self._of(new.client) > limits.connections_per_client:
+            new.transport.abort()
+        elif self._full(len(self) - 1):
+            new.transport.pause_reading()
+            self._waiting.append(new)
+
+    def give_way(self, gone: Protocol | None = None) -> None:
+        """There may be a place for those who wait."""
+        if gone is not None and gone in self._waiting:
+            self._waiting.remove(gone)
+        while self._waiting and not self._full(len(self)):
+            self._waiting.popleft().transport.resume_reading()
+
+    def _full(self, others: int) -> bool:
+        return others - self._state.listeners >= self._state.config.server.connections_max
+
+    def _of(self, client: tuple[str, int] | None) -> int:
+        return sum(client is not None and one.client is not None and one.client[0] == client[0] for one in self.open)
 
 
 class Protocol(HttpToolsProtocol):
@@ -23,16 +65,20 @@ class Protocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _head = 0
 
+    def __init__(self, places: Connections, **options: Any) -> None:
+        super().__init__(**options)
+        self._places = places
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
-            transport.abort()
-        else:
-            self._give_time()
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_MAX)
+        self._give_time()
+        self._places.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_time()
         super().connection_lost(exc)
+        self._places.give_way(self)
 
     def on_message_begin(self) -> None:
         self._head = 0
@@ -45,6 +91,11 @@ class Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
         super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if dict(self.headers).get(b"content-type", b"").startswith(b"multipart/"):
+            self._give_time(D["upload_seconds"])
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._stop_time()
@@ -81,9 +132,9 @@ class Protocol(HttpToolsProtocol):
         if self._head > HEAD_MAX:
             raise ValueError("the head of the request is too long")
 
-    def _give_time(self) -> None:
+    def _give_time(self, seconds: float = D["idle_seconds"]) -> None:
         self._stop_time()
-        self._timer = self.loop.call_later(IDLE_SECONDS, self.transport.abort)
+        self._timer = self.loop.call_later(seconds, self.transport.abort)
 
     def _stop_time(self) -> None:
         if self._timer is not None:
@@ -91,6 +142,9 @@ class Protocol(HttpToolsProtocol):
             self._timer = None
 
 
-def limits() -> dict[str, Any]:
+def limits(places: Connections) -> dict[str, Any]:
     """Options of uvicorn that belong to this protocol."""
-    return {"http": Protocol, "timeout_keep_alive": int(IDLE_SECONDS), "server_header": False}
+    return {
+        "http": functools.partial(Protocol, places), "timeout_keep_alive": D["idle_seconds"], "server_header": False,
+        "backlog": 512, "ws_ping_interval": float(D["idle_seconds"]),
+    }  # fmt: skip

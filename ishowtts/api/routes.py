@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,12 +16,14 @@ from . import metrics
 from .examples import answers, body_of
 from .faults import Fault
 from .schemas import Health, SpeechAnswer, SpeechRequest, Voice
-from .speech import ENGINE, Speech, accept_audio, accept_quality, dumps, engine_label, unless_gone
+from .speech import Speech, accept_audio, accept_quality, dumps, unless_gone
 from .state import State
 from .strict import parse
 
 WEB = Path(__file__).parent.parent / "web"
 _COMPILE = {"swapped": "done"}
+Endpoints = dict[str, Callable[..., Awaitable[Response]]]
+"""By the name of the route."""
 
 
 def state_of(connection: HTTPConnection) -> State:
@@ -67,6 +70,17 @@ async def read_body(request: Request, kind: str, limit: int) -> bytes:
         if len(body) > limit:
             raise Fault(413, "too_large", f"The body may have {limit} bytes.")
     return bytes(body)
+
+
+def answered(answer: tuple[int, str], headers: dict[str, str] | None = None) -> Response:
+    """What the core has put into words: a status, and JSON unless there is nothing to say."""
+    status, body = answer
+    return Response(body or None, status, headers, media_type="application/json" if body else None)
+
+
+def verb_of(request: Request) -> str:
+    """Of a chat's endpoint."""
+    return str(request.scope["route"].name).removeprefix("danmaku_")
 
 
 # ---- speech ----------------------------------------------------------------------------------------------------------
@@ -123,19 +137,7 @@ async def tts_cancel(state: Shared, request_id: Annotated[str, PathField(example
 @speaking.get("/api/voices", name="voices", response_model=list[Voice], responses=answers("voices"))
 async def voices(state: Shared) -> Response:
     """All voices, the configured ones first."""
-    engine = state.speech()
-    label = engine_label(engine.info["name"])
-    return Response(dumps([voice_entry(voice, label) for voice in engine.voices]), media_type="application/json")
-
-
-def voice_entry(voice: _engine.VoiceInfo, label: str) -> dict[str, Any]:
-    """A voice as the list shows it."""
-    entry: dict[str, Any] = {"id": voice["id"], "engine": ENGINE, "engine_label": label}
-    if voice["language"]:
-        entry["language"] = voice["language"]
-    if voice["text"]:
-        entry["reference_text"] = voice["text"]
-    return entry | {"has_override": False, "sample_url": None}
+    return answered(state.voices.list())
 
 
 def health_of(state: State) -> dict[str, Any]:

@@ -6,41 +6,56 @@ import asyncio
 import ipaddress
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
 
+from .._service import Store, Watcher
 from ..config import Config
-from ..engine import open_engine
+from ..engine import Engine, open_engine
 from ..errors import ConfigError, IshowError
 from . import protocol
 from .access import Access
 from .app import create
+from .settings import Settings
 from .state import State
 
 logger = logging.getLogger("ishowtts")
 
 
-def serve(config: Config) -> int:
-    """Serve until SIGTERM or SIGINT, finishing what runs; returns the exit code."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
+def serve(config: Config, read: Callable[[], Config]) -> int:
+    """Serve until SIGTERM or SIGINT, finishing what runs; returns the exit code. `read`: reads the configuration again."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=config.server.log_level.upper())
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    settings = config.to_dict()
     bound = _bind(config.server.host, config.server.port)
     host, port = bound.getsockname()[:2]
-    state = State(config, Access(config.server, ipaddress.ip_address(host).is_loopback), config.default_voice)
-    server = _Server(state, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+    loopback = ipaddress.ip_address(host).is_loopback
+    store = Store(settings["server"]["state_dir"])
+    access = Access(config.server, loopback, settings["server"]["api_key"])
+    state = State(config, access, loopback, store, settings["default_voice"])
+    _raise_descriptors()
+    server = _Server(state, read, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
     try:
         server.run(sockets=[bound])
     finally:
+        state.close()
         if state.engine is not None:
             state.engine.close()
     return 1 if server.failed else 0
+
+
+def _raise_descriptors() -> None:
+    """Each connection is a descriptor, and the usual limit of 1024 was made for programs that use select()."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -62,8 +77,8 @@ def _bind(host: str, port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn that loads the engine beside its loop, and says when it is ready."""
 
-    def __init__(self, state: State, url: str) -> None:
-        options = protocol.limits()
+    def __init__(self, state: State, read: Callable[[], Config], url: str) -> None:
+        places = protocol.Connections(state)
         super().__init__(
             uvicorn.Config(
                 create(state),
@@ -71,22 +86,33 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=int(state.config.server.drain_seconds),
-                backlog=protocol.CONNECTIONS_MAX,
                 ws="websockets-sansio",
                 ws_max_size=state.config.server.body_bytes_max,
-                ws_ping_interval=protocol.IDLE_SECONDS,
-                **options,
+                **protocol.limits(places),
             )
         )
         self.failed = False
         self._state = state
         self._url = url
+        self._places = places
         self._loading: asyncio.Task[None] | None = None
+        self._reloading: set[asyncio.Task[None]] = set()
+        self._watcher: Watcher | None = None
+        self._poked = -1
+        places.open = self.server_state.connections
+        state.connections = lambda: len(places)
+        state.settings = Settings(state, read, self._apply)
+
+    def _apply(self, config: Config) -> None:
+        self.config.ws_max_size = config.server.body_bytes_max
+        self.config.timeout_graceful_shutdown = int(config.server.drain_seconds)
+        logging.getLogger().setLevel(config.server.log_level.upper())
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """The first signal asks to stop and a second one ends at once; uvicorn would die by the first when all is done."""
-        before = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {signal.SIGINT: self._stop, signal.SIGTERM: self._stop, signal.SIGHUP: self._hang_up}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
@@ -98,36 +124,63 @@ class _Server(uvicorn.Server):
             os._exit(128 + number)
         self.should_exit = True
 
+    def _hang_up(self, number: int, frame: FrameType | None) -> None:
+        if self._watcher is not None:
+            self._watcher.poke()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port, then load."""
         await super().startup(sockets)
         logger.info("health is answered on %s, loading %s", self._url, self._state.config.model.name)
         self._state.listen()
+        self._poked = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._watcher = Watcher(self._state.config.file, self._poked)
         self._loading = asyncio.create_task(self._load())
 
     async def _load(self) -> None:
         began = time.monotonic()
         try:
-            engine = await asyncio.to_thread(open_engine, self._state.config)
+            engine = await asyncio.to_thread(self._open)
         except IshowError as error:
             print(f"ishowtts api: {error}", file=sys.stderr)
             self.failed = self.should_exit = True
             return
-        self._state.engine = engine
+        self._state.ready(engine)
+        asyncio.get_running_loop().add_reader(self._poked, self._reload)  # also what was asked for meanwhile
         logger.info("ready after %.2f s", time.monotonic() - began)
         print(f"iShowTTS listens on {self._url}", flush=True)
 
+    def _open(self) -> Engine:
+        engine = open_engine(self._state.config, voices=False)
+        try:
+            self._state.furnish(engine)
+        except BaseException:
+            self._state.close()
+            engine.close()
+            raise
+        return engine
+
+    def _reload(self) -> None:
+        os.eventfd_read(self._poked)
+        if self._watcher is not None and (why := self._watcher.take()) is not None:
+            task = asyncio.create_task(self._state.settings.reload_because(why))
+            self._reloading.add(task)
+            task.add_done_callback(self._reloading.discard)
+
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
-        self._state.connections = len(self.server_state.connections)
+        self._places.give_way()
+        if self._state.engine is not None and counter % 5 == 0:
+            self._state.load.tick()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what runs."""
-        self._state.draining = True
         logger.info("closing: finishing what is being spoken, for %g s at most", self._state.config.server.drain_seconds)
+        self._watcher = None
         if self._loading is not None:
             await self._loading
+        self._state.drain()
         await super().shutdown(sockets)
         for stream in list(self._state.running.values()):
             stream.cancel()

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from .._chatqueue import Chat
+from .._service import RETRY_AFTER, Load, Store, Voices
 from ..config import Config
 from ..engine import Engine, Samples, SpeechOptions, SpeechStream
 from ..errors import IshowError
 from .access import Access
 from .faults import Fault
 from .metrics import Metrics
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 
 @dataclass
@@ -23,16 +29,28 @@ class State:
 
     config: Config
     access: Access
+    loopback: bool
+    """Only this machine reaches the server."""
+    store: Store
     default_voice: str | None = None
     engine: Engine | None = None
     draining: bool = False
-    connections: int = 0
+    connections: Callable[[], int] = lambda: 0
+    """Open ones."""
+    listeners: int = 0
+    uploads: int = 0
+    """Being received."""
     began: float = field(default_factory=time.time)
     """When it was started, in seconds of the clock."""
     running: dict[str, SpeechStream] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=Metrics)
+    settings: Settings = field(init=False)
+    voices: Voices = field(init=False)
+    chat: Chat = field(init=False)
+    load: Load = field(init=False)
     _waiting: set[asyncio.Event] = field(default_factory=set)
     _news: int = -1
+    _timer: asyncio.TimerHandle | None = None
 
     @property
     def status(self) -> str:
@@ -48,12 +66,59 @@ class State:
         return self.engine
 
     def listen(self) -> None:
-        """Let the engine wake this event loop: its threads write to an eventfd, so none waits for the interpreter lock."""
+        """Let engine and chat wake this event loop: their threads write to an eventfd, so none waits for the interpreter lock."""
         self._news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         asyncio.get_running_loop().add_reader(self._news, self._wake)
 
+    def furnish(self, engine: Engine) -> None:
+        """What serves requests, with the settings in force; waits. IshowError: a voice or the chat cannot be had."""
+        settings, store = self.settings.json, self.store.handle()
+        self.voices = Voices(engine.handle(), store)
+        self.voices.load(settings)
+        self.chat = Chat(settings, engine.handle(), store, notify=self._news)
+        self.load = Load(engine.handle())
+
+    def ready(self, engine: Engine) -> None:
+        """Speech is served from now on, and platforms are followed."""
+        self.engine = engine
+        if (fd := self.chat.fd()) >= 0:
+            asyncio.get_running_loop().add_reader(fd, self.turn)
+        self.turn()
+
+    def turn(self) -> None:
+        """Do what is due of the platforms."""
+        due = self.chat.turn()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(due / 1000, self.turn) if due >= 0 else None
+
+    def drain(self) -> None:
+        """Nothing new; who listens without end is let go."""
+        self.draining = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.engine is not None and (fd := self.chat.fd()) >= 0:
+            asyncio.get_running_loop().remove_reader(fd)
+        self._tell()
+
+    def close(self) -> None:
+        """Take apart what `furnish` made, before the engine goes."""
+        if hasattr(self, "chat"):
+            self.chat.close()
+        for name in ("chat", "voices", "load"):
+            self.__dict__.pop(name, None)
+
+    def retry_after(self) -> int:
+        """How long what waits will take, in seconds, as far as is known."""
+        if self.engine is None or self.draining:
+            return RETRY_AFTER
+        return self.load.retry_after(self.config.server.request_seconds)
+
     def _wake(self) -> None:
         os.eventfd_read(self._news)
+        self._tell()
+
+    def _tell(self) -> None:
         for event in self._waiting:
             event.set()
 
@@ -78,7 +143,7 @@ class State:
 
     async def pieces(self, stream: SpeechStream) -> AsyncIterator[Samples]:
         """The finished audio piece by piece; Fault when the speech fails."""
-        with self._waiter() as news:
+        with self.news() as news:
             while True:
                 news.clear()
                 try:
@@ -93,7 +158,8 @@ class State:
                 yield piece
 
     @contextmanager
-    def _waiter(self) -> Iterator[asyncio.Event]:
+    def news(self) -> Iterator[asyncio.Event]:
+        """Set whenever there may be something new of a speech or of the chat."""
         event = asyncio.Event()
         self._waiting.add(event)
         try:

@@ -4,11 +4,19 @@ import httpx
 import pytest
 from serving import Server
 
+KINDS = ("c", "harness")
 
-@pytest.fixture(scope="session", params=["c", "harness"])
-def server(request: pytest.FixtureRequest) -> Server:
-    """Every test that asks for it runs against both servers."""
-    found: Server = request.getfixturevalue("c_server" if request.param == "c" else "harness")
+
+@pytest.fixture(scope="session", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Every test that asks for it, or for a server, runs against both servers."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, kind: str) -> Server:
+    found: Server = request.getfixturevalue("c_server" if kind == "c" else "harness")
     return found
 
 

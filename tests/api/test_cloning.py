@@ -59,8 +59,8 @@ def configuration(tiny_model: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cloning(configuration: Path) -> Iterator[Server]:
-    running = Server("--config", str(configuration))
+def cloning(configuration: Path, kind: str) -> Iterator[Server]:
+    running = Server("--config", str(configuration), kind=kind)
     yield running
     assert running.stop() == 0, "".join(running.log)
     assert not [line for line in running.log if "handles are still alive" in line]
@@ -414,8 +414,8 @@ def test_one_id_is_given_once(api: httpx.Client, cloning: Server) -> None:
     assert sorted(codes) == [201, 409, 409, 409, 409]
 
 
-def test_a_model_without_prompt_says_that_it_has_one_voice(c_server: Server) -> None:
-    http = httpx.Client(base_url=c_server.url, timeout=60)
+def test_a_model_without_prompt_says_that_it_has_one_voice(server: Server) -> None:
+    http = httpx.Client(base_url=server.url, timeout=60)
     own = http.get("/api/voices").json()[0]["id"]
     for answer in (create(http), override(http, id=own, audio=FAST, text=TEXT)):
         assert answer.status_code == 409, answer.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import io
 import itertools
 import json
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 import soundfile
 from serving import Server, until
+from test_life import parse
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -33,28 +35,25 @@ class Listener:
 
     def __init__(self, server: Server, last: str | None = None) -> None:
         self.events: list[tuple[str, dict[str, Any], str]] = []
-        self._socket = socket.create_connection(("127.0.0.1", server.port), timeout=120)
-        resume = f"Last-Event-ID: {last}\r\n" if last else ""
-        head = f"GET /api/danmaku/stream HTTP/1.1\r\nHost: localhost\r\n{resume}\r\n"
-        self._socket.sendall(head.encode())
-        self._file = self._socket.makefile("rb")
-        self.status = int(self._file.readline().split()[1])
-        self.headers = {}
-        while line := self._file.readline().strip():
-            name, _, value = line.decode().partition(": ")
-            self.headers[name.lower()] = value
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+        connection.connect()
+        self._socket = connection.sock
+        connection.request("GET", "/api/danmaku/stream", headers={"Last-Event-ID": last} if last else {})
+        self._answer = connection.getresponse()
+        self.status = self._answer.status
+        self.headers = {name.lower(): value for name, value in self._answer.getheaders()}
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
     def _read(self) -> None:
         rest = b""
         try:
-            while part := self._file.read1(65536):  # to the end of the connection
+            while part := self._answer.read1(65536):  # to the end of the connection
                 rest += part
                 while b"\n\n" in rest:
                     text, _, rest = rest.partition(b"\n\n")
                     self._take(text.decode())
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             pass
 
     def _take(self, text: str) -> None:
@@ -81,15 +80,15 @@ class Listener:
 
 
 @pytest.fixture(scope="module")
-def chat() -> Iterator[Server]:
-    running = Server(*NO_LIMITS)
+def chat(kind: str) -> Iterator[Server]:
+    running = Server(*NO_LIMITS, kind=kind)
     yield running
     assert running.stop() == 0, "".join(running.log)
     assert not [line for line in running.log if "handles are still alive" in line]
 
 
 @pytest.fixture
-def http(chat: Server) -> Iterator[httpx.Client]:
+def api(chat: Server) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=chat.url, timeout=120) as client:
         yield client
         client.post("/api/danmaku/resume")
@@ -110,25 +109,25 @@ def message(text: str, **fields: Any) -> dict[str, Any]:
     return {"id": f"m{number}", "platform": "test", "channel": "room", "username": f"Viewer{number}", "content": text} | fields
 
 
-def say(http: httpx.Client, text: str, **fields: Any) -> str:
+def say(api: httpx.Client, text: str, **fields: Any) -> str:
     body = message(text, **fields)
-    answer = http.post("/api/danmaku/enqueue", json=body)
+    answer = api.post("/api/danmaku/enqueue", json=body)
     assert answer.status_code == 202, answer.text
     assert answer.json()["id"] == body["id"]
     return body["id"]
 
 
-def counts(http: httpx.Client) -> dict[str, Any]:
-    found = http.get("/api/danmaku/status").json()["counts"]
+def counts(api: httpx.Client) -> dict[str, Any]:
+    found = api.get("/api/danmaku/status").json()["counts"]
     assert found["received"] == sum(found[way] for way in ("spoken", "deleted", "skipped", "waiting")) + sum(found["dropped"].values())
     return found
 
 
-def test_a_message_is_heard(http: httpx.Client, listener: Listener) -> None:
+def test_a_message_is_heard(api: httpx.Client, listener: Listener) -> None:
     assert listener.status == 200 and listener.headers["content-type"] == "text/event-stream"
     assert listener.wait("state")["paused"] is False
-    before = counts(http)
-    name = say(http, "Good evening to everybody.", username="Anna_77", timestamp="2026-01-31T12:00:00Z", metadata={"roles": ["vip"], "colour": "#123456"})
+    before = counts(api)
+    name = say(api, "Good evening to everybody.", username="Anna_77", timestamp="2026-01-31T12:00:00Z", metadata={"roles": ["vip"], "colour": "#123456"})
     end = listener.wait("end", name)
     told, start = listener.wait("message", name), listener.wait("start", name)
     assert told["text"] == "Good evening to everybody." and told["roles"] == ["vip"] and told["timestamp"] == 1769860800000
@@ -138,54 +137,54 @@ def test_a_message_is_heard(http: httpx.Client, listener: Listener) -> None:
     heard = listener.samples(name)
     assert end["reason"] == "spoken" and len(heard) / start["sample_rate"] == pytest.approx(end["at"], abs=1e-3)
     assert np.abs(heard.astype(float)).max() > 3000 and 0.5 < end["at"] < 10
-    after = counts(http)
+    after = counts(api)
     assert after["spoken"] - before["spoken"] == 1 and after["waiting"] == 0
 
 
-def test_what_is_heard_is_what_the_engine_speaks(http: httpx.Client, listener: Listener) -> None:
-    name = say(http, "The same words.", username="Bob")
+def test_what_is_heard_is_what_the_engine_speaks(api: httpx.Client, listener: Listener) -> None:
+    name = say(api, "The same words.", username="Bob")
     listener.wait("end", name)
-    spoken = http.post("/api/tts/stream", json={"text": "Bob says: The same words.", "format": "pcm"}).content
+    spoken = api.post("/api/tts/stream", json={"text": "Bob says: The same words.", "format": "pcm"}).content
     assert len(listener.samples(name)) == len(spoken) // 2  # durations are the text's, noise is the seed's
 
 
-def test_order_and_controls(http: httpx.Client, listener: Listener) -> None:
-    assert http.post("/api/danmaku/pause").json() == {"paused": True}
-    normal = [say(http, f"Normal number {n}.") for n in range(3)]
-    paid = say(http, "Paid.", priority="Paid", metadata={"amount": 5, "currency": "EUR"})
-    gift = say(http, "", priority="Gift", metadata={"gift": "roses", "count": 3})
-    mention = say(http, "Hello @room, how are you?")
-    queue = http.get("/api/danmaku/queue").json()
+def test_order_and_controls(api: httpx.Client, listener: Listener) -> None:
+    assert api.post("/api/danmaku/pause").json() == {"paused": True}
+    normal = [say(api, f"Normal number {n}.") for n in range(3)]
+    paid = say(api, "Paid.", priority="Paid", metadata={"amount": 5, "currency": "EUR"})
+    gift = say(api, "", priority="Gift", metadata={"gift": "roses", "count": 3})
+    mention = say(api, "Hello @room, how are you?")
+    queue = api.get("/api/danmaku/queue").json()
     assert [item["id"] for item in queue["waiting"]] == [gift, paid, mention, *normal] and queue["total"] == 6
     assert [item["priority"] for item in queue["waiting"][:3]] == ["Gift", "Paid", "Mention"]
-    assert http.delete(f"/api/danmaku/messages/{normal[0]}").status_code == 204
-    assert http.delete(f"/api/danmaku/messages/{normal[0]}").status_code == 404
-    assert http.post("/api/danmaku/skip", json={"id": normal[1]}).json() == {"skipped": True}
-    assert http.post("/api/danmaku/skip", json={"id": "nothing"}).status_code == 404
+    assert api.delete(f"/api/danmaku/messages/{normal[0]}").status_code == 204
+    assert api.delete(f"/api/danmaku/messages/{normal[0]}").status_code == 404
+    assert api.post("/api/danmaku/skip", json={"id": normal[1]}).json() == {"skipped": True}
+    assert api.post("/api/danmaku/skip", json={"id": "nothing"}).status_code == 404
     assert listener.wait("deleted", normal[0])["reason"] == "deleted" and listener.wait("deleted", normal[1])["reason"] == "skipped"
-    assert http.post("/api/danmaku/resume").json() == {"paused": False}
+    assert api.post("/api/danmaku/resume").json() == {"paused": False}
     listener.wait("end", normal[2])
     assert [data["id"] for data in listener.of("start")] == [gift, paid, mention, normal[2]]
     assert listener.of("start")[0]["said"].endswith("sent 3 roses.") and "paid 5 EUR: Paid." in listener.of("start")[1]["said"]
-    assert http.post("/api/danmaku/replay").json() == {"replayed": True}
+    assert api.post("/api/danmaku/replay").json() == {"replayed": True}
     until(lambda: len(listener.of("end", normal[2])) == 2)
     assert listener.of("start")[-1]["replay"] is True
     assert len(listener.samples(normal[2])) % 2 == 0
-    counts(http)
+    counts(api)
 
 
-def test_deletion_during_speech_silences_everybody(http: httpx.Client, listener: Listener) -> None:
-    name = say(http, "This is a long message, which somebody deletes while it is being read aloud to all of us here tonight.")
+def test_deletion_during_speech_silences_everybody(api: httpx.Client, listener: Listener) -> None:
+    name = say(api, "This is a long message, which somebody deletes while it is being read aloud to all of us here tonight.")
     start = listener.wait("start", name)
     assert start["duration"] > 3
-    assert http.delete(f"/api/danmaku/messages/{name}").status_code == 204
+    assert api.delete(f"/api/danmaku/messages/{name}").status_code == 204
     end = listener.wait("end", name)
     assert end["reason"] == "deleted" and end["at"] < start["duration"] - 1
-    after = say(http, "And on.")
+    after = say(api, "And on.")
     listener.wait("end", after)
     heard = len(listener.samples(name)) / start["sample_rate"]
     assert heard <= end["at"] + 1.0  # no more than was on its way
-    assert counts(http)["deleted"] >= 1
+    assert counts(api)["deleted"] >= 1
 
 
 @pytest.mark.parametrize(
@@ -198,18 +197,18 @@ def test_deletion_during_speech_silences_everybody(http: httpx.Client, listener:
         ("Buy followers", {"username": "NightBot"}, "bot"),
     ],
 )
-def test_what_is_filtered_says_why(http: httpx.Client, text: str, fields: dict[str, Any], reason: str) -> None:
-    before = counts(http)["dropped"].get(reason, 0)
+def test_what_is_filtered_says_why(api: httpx.Client, text: str, fields: dict[str, Any], reason: str) -> None:
+    before = counts(api)["dropped"].get(reason, 0)
     body = message(text, **fields)
-    answer = http.post("/api/danmaku/enqueue", json=body)
+    answer = api.post("/api/danmaku/enqueue", json=body)
     assert answer.status_code == 200 and answer.json() == {"skipped": True, "reason": reason, "id": body["id"]}
-    assert counts(http)["dropped"][reason] == before + 1
+    assert counts(api)["dropped"][reason] == before + 1
 
 
-def test_the_same_id_is_read_once(http: httpx.Client, listener: Listener) -> None:
+def test_the_same_id_is_read_once(api: httpx.Client, listener: Listener) -> None:
     body = message("Only once.")
-    assert http.post("/api/danmaku/enqueue", json=body).status_code == 202
-    again = http.post("/api/danmaku/enqueue", json=body)
+    assert api.post("/api/danmaku/enqueue", json=body).status_code == 202
+    again = api.post("/api/danmaku/enqueue", json=body)
     assert again.status_code == 200 and again.json()["reason"] == "duplicate"
     listener.wait("end", body["id"])
 
@@ -232,32 +231,32 @@ def test_the_same_id_is_read_once(http: httpx.Client, listener: Listener) -> Non
         ({"username": ""}, "out_of_range", "username"),
     ],
 )
-def test_malformed_messages(http: httpx.Client, body: dict[str, Any], code: str, field: str) -> None:
-    before = counts(http)["received"]
-    answer = http.post("/api/danmaku/enqueue", json=message("hello") | body)
+def test_malformed_messages(api: httpx.Client, body: dict[str, Any], code: str, field: str) -> None:
+    before = counts(api)["received"]
+    answer = api.post("/api/danmaku/enqueue", json=message("hello") | body)
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert ((error["code"], error["field"]) == (code, field) and field.rpartition(".")[2] in error["message"]) or code == "unknown_field"
-    assert counts(http)["received"] == before
+    assert counts(api)["received"] == before
     for missing in ("id", "platform", "channel", "username", "content"):
         left = {key: value for key, value in message("hello").items() if key != missing}
-        error = http.post("/api/danmaku/enqueue", json=left).json()["error"]
+        error = api.post("/api/danmaku/enqueue", json=left).json()["error"]
         assert (error["code"], error["field"]) == ("missing_field", missing)
 
 
-def test_controls_take_no_body_or_an_object(http: httpx.Client) -> None:
+def test_controls_take_no_body_or_an_object(api: httpx.Client) -> None:
     for verb in ("skip", "pause", "resume", "clear", "replay"):
         path = f"/api/danmaku/{verb}"
-        assert http.post(path).status_code == 200 and http.post(path, json={}).status_code == 200
-        assert http.post(path, json=[]).json()["error"]["code"] == "invalid_type"
-        assert http.post(path, json={"what": 1}).json()["error"]["code"] == "unknown_field"
-        assert http.get(path).status_code == 405
-    assert http.post("/api/danmaku/skip", json={"id": 5}).json()["error"]["field"] == "id"
+        assert api.post(path).status_code == 200 and api.post(path, json={}).status_code == 200
+        assert api.post(path, json=[]).json()["error"]["code"] == "invalid_type"
+        assert api.post(path, json={"what": 1}).json()["error"]["code"] == "unknown_field"
+        assert api.get(path).status_code == 405
+    assert api.post("/api/danmaku/skip", json={"id": 5}).json()["error"]["field"] == "id"
 
 
-def test_many_listeners_hear_the_same(http: httpx.Client, chat: Server) -> None:
+def test_many_listeners_hear_the_same(api: httpx.Client, chat: Server) -> None:
     crowd = [Listener(chat) for _ in range(50)]
-    name = say(http, "All of you hear the very same words from one single voice.")
+    name = say(api, "All of you hear the very same words from one single voice.")
     late = None
     for listener in crowd:
         listener.wait("start", name)
@@ -272,22 +271,23 @@ def test_many_listeners_hear_the_same(http: httpx.Client, chat: Server) -> None:
     assert heard[0].endswith(late.samples(name).tobytes()) and 0 < len(late.samples(name)) * 2 < len(heard[0])
     first = late.of("audio", name)[0]
     assert first["t0"] <= start["at"] < first["t1"]
-    assert http.get("/api/danmaku/status").json()["listeners"] == 51
+    assert api.get("/api/danmaku/status").json()["listeners"] == 51
     for listener in [*crowd, late]:
         listener.close()
-    until(lambda: http.get("/api/danmaku/status").json()["listeners"] == 0)
+    until(lambda: api.get("/api/danmaku/status").json()["listeners"] == 0)
 
 
-def test_listeners_are_counted_as_connections() -> None:
-    running = Server(*NO_LIMITS, "--set", "server.connections_max=8")
+def test_listeners_are_counted_as_connections(kind: str) -> None:
+    running = Server(*NO_LIMITS, "--set", "server.connections_max=8", kind=kind)
     try:
         crowd = [Listener(running) for _ in range(8)]
         assert {listener.status for listener in crowd} == {200}
         assert crowd[0].headers["content-type"] == "text/event-stream" and crowd[0].headers["x-request-id"]
         more = Listener(running)
         assert more.status == 503 and int(more.headers["retry-after"]) >= 1
+        more.close()
         crowd.pop().close()
-        until(lambda: "ishowtts_connections 8\n" in httpx.get(running.url + "/metrics").text)  # seven and its own
+        until(lambda: parse(httpx.get(running.url + "/metrics").text)["ishowtts_connections"] == 8)  # seven and its own
         head = httpx.head(running.url + "/api/danmaku/stream")
         assert head.status_code == 200 and head.headers["content-type"] == "text/event-stream"
         until(lambda: Listener(running).status == 200)
@@ -296,9 +296,9 @@ def test_listeners_are_counted_as_connections() -> None:
     assert not [line for line in running.log if "handles are still alive" in line]
 
 
-def test_last_event_id_resumes(http: httpx.Client, chat: Server, listener: Listener) -> None:
+def test_last_event_id_resumes(api: httpx.Client, chat: Server, listener: Listener) -> None:
     short = Listener(chat)
-    name = say(http, "A connection is lost in the middle of this sentence, and comes back before it has ended.")
+    name = say(api, "A connection is lost in the middle of this sentence, and comes back before it has ended.")
     until(lambda: len(short.of("audio", name)) >= 4)
     short.close()
     last = [one for _, _, one in short.events if one][-1]
@@ -313,11 +313,11 @@ def test_last_event_id_resumes(http: httpx.Client, chat: Server, listener: Liste
     resumed.close()
 
 
-def test_the_same_over_websocket(http: httpx.Client, chat: Server, listener: Listener) -> None:
+def test_the_same_over_websocket(api: httpx.Client, chat: Server, listener: Listener) -> None:
     with connect(f"ws://127.0.0.1:{chat.port}/api/danmaku/stream", max_size=None) as socket_:
         first = json.loads(socket_.recv(timeout=60))
         assert first["event"] == "state" and "counts" in first
-        name = say(http, "These words come in frames.")
+        name = say(api, "These words come in frames.")
         seen: list[str] = []
         pieces: list[np.ndarray] = []
         while not seen or seen[-1] != "end":
@@ -341,17 +341,17 @@ def test_the_same_over_websocket(http: httpx.Client, chat: Server, listener: Lis
             while True:
                 socket_.recv(timeout=60)
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 1003
-    until(lambda: http.get("/api/danmaku/status").json()["listeners"] == 1)
+    until(lambda: api.get("/api/danmaku/status").json()["listeners"] == 1)
 
 
-def test_a_listener_that_does_not_read_is_bounded(http: httpx.Client, chat: Server, listener: Listener) -> None:
+def test_a_listener_that_does_not_read_is_bounded(api: httpx.Client, chat: Server, listener: Listener) -> None:
     lazy = socket.socket()
     lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     lazy.connect(("127.0.0.1", chat.port))
     lazy.sendall(b"GET /api/danmaku/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     lazy.recv(100)
-    for n in range(3):
-        name = say(http, f"Number {n}. Nobody reads this on the other side, and so it must not be kept for ever, whoever says it.")
+    for n in range(2):
+        name = say(api, f"Number {n}. Nobody reads this on the other side, and so it must not be kept for ever, whoever says it.")
     listener.wait("end", name)
     lazy.settimeout(2)
     got = b""
@@ -366,17 +366,17 @@ def test_a_listener_that_does_not_read_is_bounded(http: httpx.Client, chat: Serv
     assert listener.of("end", name)[0]["reason"] == "spoken"  # nobody waited for it
 
 
-def test_metrics_count_every_message(http: httpx.Client, listener: Listener) -> None:
-    name = say(http, "Count me.")
+def test_metrics_count_every_message(api: httpx.Client, listener: Listener) -> None:
+    name = say(api, "Count me.")
     listener.wait("end", name)
-    values = dict(line.rsplit(" ", 1) for line in http.get("/metrics").text.splitlines() if line.startswith("ishowtts_chat_"))
+    values = dict(line.rsplit(" ", 1) for line in api.get("/metrics").text.splitlines() if line.startswith("ishowtts_chat_"))
     total = sum(float(values[f"ishowtts_chat_{way}"]) for way in ("spoken_total", "deleted_total", "skipped_total", "waiting"))
     total += sum(float(value) for name, value in values.items() if name.startswith("ishowtts_chat_dropped_total"))
     assert total == float(values["ishowtts_chat_received_total"]) > 0
     assert float(values["ishowtts_chat_listeners"]) == 1
 
 
-def test_killed_and_started_again() -> None:
+def test_killed_and_started_again(kind: str) -> None:
     """Each message that was answered with 202 is heard once, or reported as interrupted."""
     heard: list[str] = []
     interrupted = 0
@@ -384,24 +384,24 @@ def test_killed_and_started_again() -> None:
     with tempfile.TemporaryDirectory() as state:
         place = ("--set", f"server.state_dir={state}")
         for life in range(2):
-            server = Server(*NO_LIMITS, *place)
-            with httpx.Client(base_url=server.url, timeout=120) as http:
+            server = Server(*NO_LIMITS, *place, kind=kind)
+            with httpx.Client(base_url=server.url, timeout=120) as api:
                 listener = Listener(server)
                 found = listener.wait("state")["counts"]
-                interrupted += counts(http)["dropped"].get("interruption", 0)
-                assert found["recovered"] == (0 if life == 0 else len(sent) - len(set(heard)) + counts(http)["dropped"].get("interruption", 0))
+                interrupted += counts(api)["dropped"].get("interruption", 0)
+                assert found["recovered"] == (0 if life == 0 else len(sent) - len(set(heard)) + counts(api)["dropped"].get("interruption", 0))
                 for n in range(3):
-                    sent.append(say(http, f"Life {life}, {n}."))
+                    sent.append(say(api, f"Life {life}, {n}."))
                 until(lambda: len(listener.of("start")) >= 2)  # noqa: B023
                 server.process.send_signal(signal.SIGKILL)
                 server.process.wait()
                 listener.thread.join(30)
                 heard += [data["id"] for data in listener.of("start")]
-        server = Server(*NO_LIMITS, *place)
-        with httpx.Client(base_url=server.url, timeout=120) as http:
+        server = Server(*NO_LIMITS, *place, kind=kind)
+        with httpx.Client(base_url=server.url, timeout=120) as api:
             listener = Listener(server)
-            interrupted += counts(http)["dropped"].get("interruption", 0)
-            until(lambda: counts(http)["waiting"] == 0, 120)
+            interrupted += counts(api)["dropped"].get("interruption", 0)
+            until(lambda: counts(api)["waiting"] == 0, 120)
             heard += [data["id"] for data in listener.of("start")]
             assert server.stop() == 0
             # What began before this listener came is told by the state of the server alone.
@@ -410,8 +410,8 @@ def test_killed_and_started_again() -> None:
             assert interrupted >= 1
 
 
-def test_draining_ends_the_stream() -> None:
-    server = Server(*NO_LIMITS)
+def test_draining_ends_the_stream(kind: str) -> None:
+    server = Server(*NO_LIMITS, kind=kind)
     listener = Listener(server)
     listener.wait("state")
     began = time.monotonic()
@@ -420,7 +420,7 @@ def test_draining_ends_the_stream() -> None:
     assert not listener.thread.is_alive() and time.monotonic() - began < 15
 
 
-def test_a_token_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+def test_a_token_file_that_others_can_read_is_refused(tmp_path: Path, kind: str) -> None:
     from serving import run
 
     secret = tmp_path / "token"
@@ -428,6 +428,6 @@ def test_a_token_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     secret.chmod(0o644)
     file = tmp_path / "chat.toml"
     file.write_text('[[chat.sources]]\nplatform = "twitch"\nchannel = "somebody"\ntoken_file = "token"\n')
-    ended = run(["--config", str(file), "--port", "0"])
+    ended = run(["--config", str(file), "--port", "0"], kind=kind)
     assert ended.returncode == 2 and "chmod 600" in ended.stderr and "oauth-secret" not in ended.stderr
 

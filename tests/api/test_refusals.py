@@ -174,8 +174,8 @@ def test_an_answer_is_json_whatever_the_address_holds(http: httpx.Client) -> Non
             json.loads(answer.content.decode("utf-8"))
 
 
-def test_methods_of_voices(c_server: Server) -> None:  # the harness only lists them
-    assert httpx.delete(c_server.url + "/api/voices").headers["allow"] == "GET, HEAD, POST"
+def test_methods_of_voices(server: Server) -> None:
+    assert httpx.delete(server.url + "/api/voices").headers["allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize(

@@ -37,13 +37,13 @@ text = "{text}"
 class Rig:
     """A server with a configuration file that is edited under it."""
 
-    def __init__(self, folder: Path, model: Path, *options: str) -> None:
+    def __init__(self, kind: str, folder: Path, model: Path, *options: str) -> None:
         self.path = folder / "ishowtts.toml"
         (folder / "anna.flac").write_bytes(FLAC)
         (folder / "fast.wav").write_bytes(FAST)
         self.base = BASE.format(model=model, text=TEXT)
         self.path.write_text(self.base)
-        self.server = Server("--config", str(self.path), *options)
+        self.server = Server("--config", str(self.path), *options, kind=kind)
         self.http = httpx.Client(base_url=self.server.url, timeout=120, headers={"Authorization": "Bearer sesame street"})
 
     def write(self, *changes: tuple[str, str], more: str = "") -> None:
@@ -75,8 +75,8 @@ class Rig:
 
 
 @pytest.fixture(scope="module")
-def _rig(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[Rig]:  # noqa: F811
-    rig = Rig(tmp_path_factory.mktemp("config"), tiny_model, "--set", "engine.retries=1")
+def _rig(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, kind: str) -> Iterator[Rig]:  # noqa: F811
+    rig = Rig(kind, tmp_path_factory.mktemp("config"), tiny_model, "--set", "engine.retries=1")
     yield rig
     assert rig.server.stop() == 0, "".join(rig.server.log)
     assert not [line for line in rig.server.log if "sesame" in line or "handles are still alive" in line]
@@ -235,11 +235,66 @@ def test_speech_in_flight_is_not_dropped(rig: Rig) -> None:
     assert rig.shown()["settings"]["sampling"]["nfe"] == 15
 
 
-def test_a_hangup_reads_again(tmp_path: Path, tiny_model: Path) -> None:  # noqa: F811
+def chat_message(name: str, text: str, **fields: str) -> dict[str, str]:
+    return {"id": name, "platform": "test", "channel": "room", "username": f"Viewer {name}", "content": text} | fields
+
+
+def test_chat_takes_other_rules_while_it_runs(rig: Rig) -> None:
+    """Each kind of setting at once, without a message lost; what needs connections is named."""
+
+    def say(name: str, text: str, **fields: str) -> httpx.Response:
+        return rig.http.post("/api/danmaku/enqueue", json=chat_message(name, text, **fields))
+
+    def waiting() -> dict[str, dict[str, Any]]:
+        return {one["id"]: one for one in rig.http.get("/api/danmaku/queue").json()["waiting"]}
+
+    assert rig.http.post("/api/danmaku/pause").json()["paused"] is True
+    try:
+        for n in range(4):
+            assert say(f"m{n}", f"Message number {n}.").status_code == 202
+        rules = """[chat]
+banned_words = ["pineapple"]
+blocklist = ["test:troll"]
+cooldown_seconds = 3600
+characters_max = 20
+template = "{text} says {user}"
+voices = ["other"]
+role_voices = { vip = "anna" }
+languages = ["en"]
+queue_max = 5
+[[chat.sources]]
+platform = "twitch"
+channel = "somebody"
+"""
+        rig.write(more=f'[[voices]]\nid = "other"\naudio = "fast.wav"\ntext = "{TEXT}"\n' + rules)
+        rig.http.post("/api/config/reload")
+        shown = rig.shown()
+        assert shown["restart_needed"] == ["chat.sources"] and shown["settings"]["chat"]["sources"] == []
+        assert shown["settings"]["chat"]["banned_words"] == ["pineapple"] and shown["settings"]["chat"]["queue_max"] == 5
+        assert list(waiting()) == ["m0", "m1", "m2", "m3"]
+        assert say("a", "Pineapple on pizza.").json()["reason"] == "banned_word"
+        assert say("b", "Hello there.", username="troll").json()["reason"] == "blocklist"
+        assert say("c", "Hello, how are all of you tonight?", username="Cem").status_code == 202
+        assert say("d", "Once more.", username="Cem").json()["reason"] == "cooldown"
+        assert say("e", "おはようございます", username="Eri").json()["reason"] == "language"
+        assert waiting()["c"]["voice"] == "other" and len(waiting()["c"]["text"]) <= 20
+        vip = chat_message("v", "Hi all.") | {"metadata": {"roles": ["vip"]}}
+        assert rig.http.post("/api/danmaku/enqueue", json=vip).status_code == 202
+        assert waiting()["v"]["voice"] == "anna" and list(waiting()) == ["m1", "m2", "m3", "c", "v"], "five, as the queue has it now"
+        rig.write(more='[chat]\ngap_seconds = 99\n')
+        answer = rig.http.post("/api/config/reload")
+        assert answer.status_code == 409 and "chat.gap_seconds" in answer.text
+        assert say("f", "Pineapple.", username="Fay").json()["reason"] == "banned_word", "a bad file changes nothing"
+    finally:
+        rig.http.post("/api/danmaku/clear")
+        rig.http.post("/api/danmaku/resume")
+
+
+def test_a_hangup_reads_again(tmp_path: Path, tiny_model: Path, kind: str) -> None:  # noqa: F811
     """Also settings that no file holds: a token's file, a voice's text beside its clip."""
     os.environ["ISHOWTTS__SAMPLING__SPEED"] = "1.25"
     try:
-        rig = Rig(tmp_path, tiny_model)
+        rig = Rig(kind, tmp_path, tiny_model)
     finally:
         del os.environ["ISHOWTTS__SAMPLING__SPEED"]
     try:
@@ -255,12 +310,12 @@ def test_a_hangup_reads_again(tmp_path: Path, tiny_model: Path) -> None:  # noqa
         rig.server.kill()
 
 
-def test_a_public_server_does_not_lose_its_key(tmp_path: Path, tiny_model: Path) -> None:  # noqa: F811
-    rig = Rig(tmp_path, tiny_model)
+def test_a_public_server_does_not_lose_its_key(tmp_path: Path, tiny_model: Path, kind: str) -> None:  # noqa: F811
+    rig = Rig(kind, tmp_path, tiny_model)
     rig.server.kill()
     rig.base = rig.base.replace("[server]", '[server]\nhost = "0.0.0.0"')
     rig.path.write_text(rig.base)
-    rig.server = Server("--config", str(rig.path), wait=False)
+    rig.server = Server("--config", str(rig.path), wait=False, kind=kind)
     rig.http.base_url = httpx.URL(f"http://127.0.0.1:{rig.server.port}")
     try:
         until(lambda: rig.http.get("/readyz").status_code == 200)
@@ -273,7 +328,7 @@ def test_a_public_server_does_not_lose_its_key(tmp_path: Path, tiny_model: Path)
         rig.server.kill()
 
 
-def test_without_a_file(c_server: Server) -> None:
-    assert httpx.post(c_server.url + "/api/config/reload").json() == {"changed": [], "restart_needed": []}
-    shown = httpx.get(c_server.url + "/api/config").json()
+def test_without_a_file(server: Server) -> None:
+    assert httpx.post(server.url + "/api/config/reload").json() == {"changed": [], "restart_needed": []}
+    shown = httpx.get(server.url + "/api/config").json()
     assert shown["file"] is None and json.dumps(shown["settings"])

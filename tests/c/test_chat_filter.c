@@ -13,9 +13,12 @@
 #include "livechat/desk.h"
 
 static filter *make(const ishow_chat_options *o) {
-    filter *f = NULL;
+    filter *f = filter_create();
+    filter_rules *rules = NULL;
     ishow_error error = {0};
-    if (filter_create(&f, o, &error) != ISHOW_OK) fail_msg("create: %s", error.message);
+    assert_non_null(f);
+    if (filter_rules_create(&rules, o, &error) != ISHOW_OK) fail_msg("create: %s", error.message);
+    assert_null(filter_exchange(f, rules));
     return f;
 }
 

@@ -36,8 +36,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     o.banned_words = (ishow_chat_words){banned, 3};
     o.voices = voices;
     o.n_voices = 2;
-    filter *f = NULL;
-    if (filter_create(&f, &o, NULL) != ISHOW_OK) return 0;
+    filter *f = filter_create();
+    filter_rules *rules = NULL;
+    if (!f || filter_rules_create(&rules, &o, NULL) != ISHOW_OK) return 0;
+    filter_exchange(f, rules);
     char *text = as_utf8(data + 4, n - 4);
     const ishow_chat_emote emote = {data[2], data[2] + (uint32_t)data[3], {"1", 1}};
     const ishow_span span = {text, strlen(text)};

@@ -160,6 +160,13 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
 /* Stops the thread, ends the clips. Messages that wait stay in the journal. Readers must be closed before, and the journal must have answered. NULL allowed. */
 void ishow_chat_free(ishow_chat *chat);
 
+/* Other options for a running chat: prepare checks and may fail, install cannot. What waits stays, with its place and voice; new messages are filtered by the new rules, sentences
+ * not yet begun are said by the new templates, and a queue that is longer than it may be from now on gives one up for each that comes. `now` stays as it was. */
+typedef struct ishow_chat_change ishow_chat_change;
+ishow_status ishow_chat_prepare(ishow_chat_change **out, const ishow_chat_options *options, ishow_error *error);
+void ishow_chat_install(ishow_chat *chat, ishow_chat_change *change);
+void ishow_chat_discard(ishow_chat_change *change); /* NULL allowed */
+
 /* Starts a thread that does what ishow_chat_step does, when it is due, until free. */
 ishow_status ishow_chat_run(ishow_chat *chat, ishow_error *error);
 
@@ -242,9 +249,6 @@ size_t ishow_chat_reader_text(ishow_chat_reader *reader, char *out, size_t most)
  * to the reader until the next call. 0: nothing now. Do not mix with reader_text. */
 int ishow_chat_reader_frame(ishow_chat_reader *reader, const unsigned char **data, size_t *n, int *binary);
 
-/* Publishes an event of the server's own, such as states of sources. json: an object. */
-void ishow_chat_publish(ishow_chat *chat, const char *event, const char *json);
-
 /* ---- the engine as synth ---- */
 typedef struct ishow_chat_engine ishow_chat_engine;
 /* Clips are spoken by `engine` (borrowed) with `sampling`; fill in out->synth. wake is set by ishow_chat_engine_notify once the chat exists. */
@@ -252,6 +256,12 @@ ishow_status ishow_chat_engine_create(ishow_chat_engine **out, ishow_engine *eng
 ishow_chat_synth ishow_chat_engine_synth(ishow_chat_engine *engine);
 void ishow_chat_engine_notify(ishow_chat_engine *engine, ishow_chat *chat);
 void ishow_chat_engine_free(ishow_chat_engine *engine); /* after the chat. NULL allowed */
+
+/* Another sampling and default voice for the clips to come. */
+typedef struct ishow_chat_voicing ishow_chat_voicing;
+ishow_status ishow_chat_voicing_prepare(ishow_chat_voicing **out, const ishow_request *sampling, const char *default_voice, ishow_error *error);
+void ishow_chat_voicing_install(ishow_chat_engine *engine, ishow_chat_voicing *voicing); /* any thread */
+void ishow_chat_voicing_discard(ishow_chat_voicing *voicing); /* NULL allowed */
 
 #ifdef __cplusplus
 }

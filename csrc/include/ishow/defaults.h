@@ -46,6 +46,10 @@
 #define ISHOW_BODY_BYTES_MAX (64 * 1024)  /* of a JSON request */
 #define ISHOW_REQUEST_SECONDS 120         /* deadline of one synthesis */
 #define ISHOW_DRAIN_SECONDS 20            /* after SIGTERM */
+#define ISHOW_IDLE_SECONDS 30             /* for a whole request to come, or a listener to take something */
+#define ISHOW_UPLOAD_SECONDS 120          /* for a whole upload to come */
+#define ISHOW_UPLOADS_MAX 8               /* received at once */
+#define ISHOW_FORM_BYTES_MAX (64 * 1024)  /* of an upload besides the clip */
 #define ISHOW_CONNECTIONS_MAX 1024        /* open at once */
 #define ISHOW_CONNECTIONS_PER_CLIENT 64   /* of one address, when other machines are served */
 

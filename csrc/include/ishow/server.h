@@ -11,6 +11,7 @@
 #include "ishow/chatqueue.h"
 #include "ishow/engine.h"
 #include "ishow/status.h"
+#include "ishow/voice_store.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -56,9 +57,6 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
 
 int ishow_server_port(const ishow_server *server);          /* the real one */
 const char *ishow_server_url(const ishow_server *server);   /* "http://127.0.0.1:27121", owned by the server */
-
-/* A voice of the configuration. audio: path of a clip, NULL where there is none; language: may be NULL. */
-typedef struct ishow_voice_setting { const char *id, *audio, *text, *language; } ishow_voice_setting;
 
 /* Gives the engine these voices and those that came over HTTP and are kept; before ready. ENOTFOUND, EFORMAT, ... when one of these cannot be used. */
 ishow_status ishow_server_set_voices(ishow_server *server, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, ishow_error *error);

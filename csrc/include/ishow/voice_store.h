@@ -16,6 +16,9 @@ extern "C" {
 
 typedef struct ishow_voice_store ishow_voice_store;
 
+/* A voice of the configuration. audio: path of a clip, NULL where there is none; language: may be NULL. */
+typedef struct ishow_voice_setting { const char *id, *audio, *text, *language; } ishow_voice_setting;
+
 /* What a row is: a voice of its own, or what stands in place of a voice's clip or text. A voice of its own may have both. */
 typedef enum ishow_voice_kind { ISHOW_VOICE_CREATED = 0, ISHOW_VOICE_OVERRIDE = 1 } ishow_voice_kind;
 

@@ -1,6 +1,6 @@
 /* The checked configuration (ishow_bridge_config) as C structs. */
-#ifndef ISHOW_SERVER_SETTINGS_H
-#define ISHOW_SERVER_SETTINGS_H
+#ifndef ISHOW_SERVICE_SETTINGS_H
+#define ISHOW_SERVICE_SETTINGS_H
 
 #include "base/base.h"
 #include "ishow/engine.h"

@@ -1,5 +1,5 @@
 /* See book.h. */
-#include "server/book.h"
+#include "service/book.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,7 +205,11 @@ static ishow_status prepare_all(book *b, ishow_engine *engine, book_entry **entr
     return ISHOW_OK;
 }
 
-ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, names *changed, ishow_error *error) {
+static void tell(json_t *changed, const char *id) {
+    if (changed) json_array_append_new(changed, json_sprintf("voices.%s", id));
+}
+
+ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error) {
     book_entry *entries = NULL;
     ishow_prepared_voice **prepared = NULL;
     ishow_model_info info;
@@ -225,12 +229,12 @@ ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting 
         if (!prepared[i]) continue;
         ishow_engine_install_voice(engine, prepared[i]);
         prepared[i] = NULL;
-        if (changed) names_add(changed, e->id);
+        tell(changed, e->id);
     }
     for (const book_entry *old = b->entries; old; old = old->next) {
         if (find(entries, old->id)) continue;
         ishow_engine_remove_voice(engine, old->id, NULL);
-        if (changed) names_add(changed, old->id);
+        tell(changed, old->id);
     }
     pthread_mutex_lock(&b->lock);
     book_entry *before = b->entries;
@@ -307,7 +311,7 @@ int book_add(book *b, ishow_engine *engine, const char *id, const char *text, co
         goto done;
     }
     if (!append(&end, id, language, NULL, text) || !(row.text = ishow_strdup(text))) {
-        fault_set(f, 500, "internal", "", "Memory could not be had.");
+        fault_memory(f);
         entry_free(e);
         goto done;
     }
@@ -328,8 +332,6 @@ unlocked:
     return good;
 }
 
-static int no_voice(const char *id, fault *f) { return fault_set(f, 404, "not_found", "voice_id", "There is no voice '%s'.", id); }
-
 int book_override(book *b, ishow_engine *engine, const char *id, const char *text, const bytes *clip, fault *f) {
     ishow_pcm pcm = {0};
     ishow_error error = {0};
@@ -340,7 +342,7 @@ int book_override(book *b, ishow_engine *engine, const char *id, const char *tex
     pthread_mutex_lock(&b->change);
     const book_entry *old = find(b->entries, id);
     if (!old) {
-        no_voice(id, f);
+        fault_no_voice(f, id);
         goto done;
     }
     if (!can_keep(b, engine, f)) goto done;
@@ -356,7 +358,7 @@ int book_override(book *b, ishow_engine *engine, const char *id, const char *tex
     snprintf(row.clip, sizeof row.clip, "%s", clip ? "" : old->override_clip);
     row.text = ishow_strdup(text ? text : old->override_text);
     if (!(e = copy_of(old)) || ((text || old->override_text) && !row.text)) {
-        fault_set(f, 500, "internal", "", "Memory could not be had.");
+        fault_memory(f);
         goto done;
     }
     free(e->override_text);
@@ -383,7 +385,7 @@ int book_restore(book *b, ishow_engine *engine, const char *id, fault *f) {
     pthread_mutex_lock(&b->change);
     book_entry *e = find(b->entries, id);
     if (!e) {
-        no_voice(id, f);
+        fault_no_voice(f, id);
         goto done;
     }
     if (!e->override_at) {
@@ -391,7 +393,7 @@ int book_restore(book *b, ishow_engine *engine, const char *id, fault *f) {
         goto done;
     }
     if (!(trial = copy_of(e))) {
-        fault_set(f, 500, "internal", "", "Memory could not be had.");
+        fault_memory(f);
         goto done;
     }
     clear_override(trial);
@@ -419,7 +421,7 @@ int book_remove(book *b, ishow_engine *engine, const char *id, fault *f) {
     book_entry **at = &b->entries;
     while (*at && strcmp((*at)->id, id)) at = &(*at)->next;
     book_entry *e = *at;
-    if (!e) no_voice(id, f);
+    if (!e) fault_no_voice(f, id);
     else if (!e->created) fault_set(f, 409, "configured_voice", "voice_id", "The voice %s belongs to the configuration or the model: it can be removed there only.", id);
     else if (ishow_voice_store_remove(b->store, id, ISHOW_VOICE_CREATED, &error)) refuse(f, &error);
     else good = 1;

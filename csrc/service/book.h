@@ -2,13 +2,15 @@
  *
  * One change at a time (`change`), which decodes, writes and waits; `lock` guards the entries for readers and is held for moments only. A
  * change is checked by the engine, then made durable, then heard: nothing is refused after it was stored. */
-#ifndef ISHOW_SERVER_BOOK_H
-#define ISHOW_SERVER_BOOK_H
+#ifndef ISHOW_SERVICE_BOOK_H
+#define ISHOW_SERVICE_BOOK_H
 
+#include <pthread.h>
 #include <stdint.h>
 
+#include "ishow/engine.h"
 #include "ishow/voice_store.h"
-#include "server/server.h"
+#include "service/fault.h"
 
 typedef struct book_entry {
     struct book_entry *next;
@@ -31,14 +33,14 @@ ishow_status book_create(book **out, ishow_store *store, ishow_error *error); /*
 void book_free(book *b);
 
 /* Makes the engine's voices those of `voices` and those that are kept. What cannot be used of the kept ones is left out with a line in the log; a fault of
- * the configured ones changes nothing. Ids whose sound or text is another now are added to `changed` (may be NULL). Not on the loop. */
-ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, names *changed, ishow_error *error);
+ * the configured ones changes nothing. "voices.ID" of those whose sound or text is another now are added to the array `changed` (may be NULL). May wait. */
+ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error);
 
 /* A copy of one entry; free with entry_free. NULL: no such voice (or no memory). Any thread. */
 book_entry *book_get(book *b, const char *id);
 void entry_free(book_entry *e);
 
-/* The changes. Not on the loop. 0: *f is set. clip: encoded audio. */
+/* The changes; they may wait. 0: *f is set. clip: encoded audio. */
 int book_add(book *b, ishow_engine *engine, const char *id, const char *text, const char *language, const bytes *clip, fault *f);
 int book_override(book *b, ishow_engine *engine, const char *id, const char *text, const bytes *clip, fault *f); /* either may be NULL */
 int book_restore(book *b, ishow_engine *engine, const char *id, fault *f); /* the baseline again */

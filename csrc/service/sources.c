@@ -1,10 +1,10 @@
-/* Connections to platforms: begun by the configuration or over HTTP, on the loop's thread, with the chat as their sink. */
+/* Connections to platforms: begun by the configuration or on request, with the chat as their sink. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/epoll.h>
 
-#include "server/danmaku.h"
+#include "service/danmaku.h"
+#include "service/prometheus.h"
 
 enum { CONNECTIONS_MAX = 64 };
 
@@ -12,8 +12,6 @@ struct connection {
     connection *next;
     ishow_chat_source *source;
 };
-
-static void on_ready(watch *w, uint32_t events) { (void)w, (void)events; } /* danmaku_turn, which follows every wait, looks */
 
 /* The configured entry for a channel: its own, or the platform's for any channel; NULL: none. */
 static const ishow_chat_source_options *entry_for(const danmaku *d, ishow_chat_platform platform, const char *channel) {
@@ -70,43 +68,36 @@ static connection *find(const danmaku *d, ishow_chat_platform platform, const ch
     return NULL;
 }
 
-/* The loop of the sources belongs to the thread that first gets here: the server's. */
-static int open_loop(danmaku *d) {
+void sources_open(danmaku *d) {
     ishow_error error = {0};
     const ishow_chat_loop_options options = ishow_chat_loop_options_default();
     if (ishow_chat_loop_create(&d->loop, &options, &error) != ISHOW_OK) {
         ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: %s", error.message);
-        return 0;
+        return;
     }
-    d->on_loop.ready = on_ready;
-    if (!http_watch(d->server, ishow_chat_loop_fd(d->loop), EPOLLIN, &d->on_loop)) ishow_log(ISHOW_LOG_ERROR, "chat", "the sockets of the platforms cannot be watched");
     for (size_t i = 0; i < d->n_entries; i++) {
         const ishow_chat_source_options *e = &d->entries[i];
         connection *c;
         if (e->channel && connect_source(d, e->platform, e->channel, NULL, NULL, &c, &error) != ISHOW_OK)
             ishow_log(ISHOW_LOG_ERROR, "chat", "%s %s is not joined: %s", ishow_chat_platform_name(e->platform), e->channel, error.message);
     }
-    return 1;
 }
 
+int danmaku_fd(const danmaku *d) { return d->loop ? ishow_chat_loop_fd(d->loop) : -1; }
+
 int danmaku_turn(danmaku *d) {
-    if (!d->loop && (d->loop_failed || !open_loop(d))) {
-        d->loop_failed = 1;
-        return -1;
-    }
+    if (!d->loop) return -1;
     ishow_chat_loop_process(d->loop);
     return ishow_chat_loop_timeout(d->loop);
 }
 
 void danmaku_disconnect(danmaku *d) {
     while (d->connections) disconnect(d, d->connections);
-    if (d->loop) epoll_ctl(d->server->epoll, EPOLL_CTL_DEL, ishow_chat_loop_fd(d->loop), NULL);
     ishow_chat_loop_free(d->loop);
     d->loop = NULL;
-    d->loop_failed = 1;
 }
 
-/* ---- endpoints ---- */
+/* ---- requests ---- */
 
 static void write_connection(bytes *out, const ishow_chat_source_stats *s) {
     bytes_format(out, "{\"platform\":\"%s\",\"channel\":", ishow_chat_platform_name(s->platform));
@@ -118,7 +109,7 @@ static void write_connection(bytes *out, const ishow_chat_source_stats *s) {
                  (unsigned long long)s->deletions, (unsigned long long)s->malformed, (unsigned long long)s->quota_used);
 }
 
-void danmaku_connections(const danmaku *d, bytes *out) {
+void sources_write(const danmaku *d, bytes *out) {
     ishow_chat_source_stats s;
     bytes_text(out, "[");
     for (const connection *c = d->connections; c; c = c->next) {
@@ -129,14 +120,14 @@ void danmaku_connections(const danmaku *d, bytes *out) {
     bytes_text(out, "]");
 }
 
-void danmaku_metrics(const danmaku *d, bytes *out) {
+void sources_metrics(const danmaku *d, bytes *out) {
     static const struct { const char *name, *help; } families[] = {
         {"chat_source_messages_total", "Messages of a connection to a platform."}, {"chat_source_deletions_total", "Deletions of a connection to a platform."},
         {"chat_source_connects_total", "Times that a connection to a platform became live."}, {"chat_source_losses_total", "Live connections to a platform that were lost."},
         {"chat_source_malformed_total", "Lines or packets of a platform that were not what its protocol says."}, {"chat_source_live", "1 while a connection to a platform is live."}};
     if (!d->connections) return;
     for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
-        bytes_format(out, "# HELP ishowtts_%s %s\n# TYPE ishowtts_%s %s\n", families[f].name, families[f].help, families[f].name, strstr(families[f].name, "_total") ? "counter" : "gauge");
+        prometheus_head(out, families[f].name, strstr(families[f].name, "_total") ? "counter" : "gauge", families[f].help);
         for (const connection *c = d->connections; c; c = c->next) {
             ishow_chat_source_stats s;
             ishow_chat_source_stats_get(c->source, &s);
@@ -160,57 +151,40 @@ static int take_place(json_t *root, ishow_chat_platform *platform, const char **
     return 1;
 }
 
-static enum MHD_Result answer_connection(exchange *x, const connection *c) {
-    ishow_chat_source_stats s;
-    bytes body = {0};
-    ishow_chat_source_stats_get(c->source, &s);
-    write_connection(&body, &s);
-    return respond(x, 202, "application/json", &body);
-}
-
-static int start(exchange *x, json_t *root, connection **out) {
-    danmaku *d = x->server->danmaku;
+int sources_start(danmaku *d, json_t *root, bytes *out, fault *f) {
     static const char *const known[] = {"platform", "channel", "token", "login"};
     ishow_chat_platform platform;
     ishow_chat_source_stats s;
     const char *channel;
     ishow_error error = {0};
-    if (!danmaku_only_strings(root, known, 4, &x->fault) || !take_place(root, &platform, &channel, &x->fault)) return 0;
-    if (!d->loop) return fault_set(&x->fault, 503, "unavailable", "", "No platform can be joined at the moment.");
-    if ((*out = find(d, platform, channel))) {
-        ishow_chat_source_stats_get((*out)->source, &s);
-        if (s.state != ISHOW_CHAT_STATE_ENDED && s.state != ISHOW_CHAT_STATE_FAILED) return 1;
-        disconnect(d, *out); /* it would not try again by itself */
+    if (!only_strings(root, known, 4, f) || !take_place(root, &platform, &channel, f)) return 0;
+    if (!d->loop) return fault_set(f, 503, "unavailable", "", "No platform can be joined at the moment.");
+    connection *c = find(d, platform, channel);
+    if (c) {
+        ishow_chat_source_stats_get(c->source, &s);
+        if (s.state == ISHOW_CHAT_STATE_ENDED || s.state == ISHOW_CHAT_STATE_FAILED) { /* it would not try again by itself */
+            disconnect(d, c);
+            c = NULL;
+        }
     }
-    if (d->n_connections >= CONNECTIONS_MAX) return fault_set(&x->fault, 400, "out_of_range", "channel", "There may be %d connections at a time.", CONNECTIONS_MAX);
-    if (connect_source(d, platform, channel, json_string_value(json_object_get(root, "token")), json_string_value(json_object_get(root, "login")), out, &error) == ISHOW_OK) return 1;
-    fault_from_error(&x->fault, &error);
-    return 0;
+    if (!c && d->n_connections >= CONNECTIONS_MAX) return fault_set(f, 400, "out_of_range", "channel", "There may be %d connections at a time.", CONNECTIONS_MAX);
+    if (!c && connect_source(d, platform, channel, json_string_value(json_object_get(root, "token")), json_string_value(json_object_get(root, "login")), &c, &error) != ISHOW_OK) {
+        fault_from_error(f, &error);
+        return 0;
+    }
+    ishow_chat_source_stats_get(c->source, &s);
+    write_connection(out, &s);
+    return 202;
 }
 
-enum MHD_Result answer_danmaku_start(exchange *x) {
-    json_t *root = danmaku_body(x);
-    connection *c = NULL;
-    int good = root && start(x, root, &c);
-    json_decref(root);
-    return good ? answer_connection(x, c) : respond_fault(x);
-}
-
-enum MHD_Result answer_danmaku_stop(exchange *x) {
-    danmaku *d = x->server->danmaku;
+int sources_stop(danmaku *d, json_t *root, bytes *out, fault *f) {
     static const char *const known[] = {"platform", "channel"};
     ishow_chat_platform platform;
     const char *channel;
-    bytes body = {0};
-    json_t *root = danmaku_body(x);
-    connection *c = NULL;
-    if (root && danmaku_only_strings(root, known, 2, &x->fault) && take_place(root, &platform, &channel, &x->fault)) {
-        c = find(d, platform, channel);
-        if (!c) fault_set(&x->fault, 404, "not_found", "channel", "There is no connection to %s %.64s.", ishow_chat_platform_name(platform), channel);
-    }
-    json_decref(root);
-    if (!c) return respond_fault(x);
+    if (!only_strings(root, known, 2, f) || !take_place(root, &platform, &channel, f)) return 0;
+    connection *c = find(d, platform, channel);
+    if (!c) return fault_set(f, 404, "not_found", "channel", "There is no connection to %s %.64s.", ishow_chat_platform_name(platform), channel);
     disconnect(d, c);
-    bytes_text(&body, "{\"stopped\":true}");
-    return respond(x, 202, "application/json", &body);
+    bytes_text(out, "{\"stopped\":true}");
+    return 202;
 }

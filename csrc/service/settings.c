@@ -1,11 +1,12 @@
 /* Values were checked and completed in Python, so each must be there with its type; nothing has a second default here. */
-#include "server/settings.h"
+#include "service/settings.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "ishow/defaults.h"
 
 static json_t *list(json_t *object, const char *key) {
     json_t *value = json_object_get(object, key);
@@ -54,6 +55,12 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
         if (json_is_integer(units)) o->quota_units = (uint64_t)json_integer_value(units);
     }
     return ISHOW_OK;
+}
+
+ishow_server_options ishow_server_options_default(void) {
+    return (ishow_server_options){.host = ISHOW_HOST, .port = ISHOW_PORT, .body_bytes_max = ISHOW_BODY_BYTES_MAX, .sampling = ishow_request_default(),
+                                  .request_seconds = ISHOW_REQUEST_SECONDS, .drain_seconds = ISHOW_DRAIN_SECONDS, .idle_seconds = ISHOW_IDLE_SECONDS,
+                                  .connections_max = ISHOW_CONNECTIONS_MAX, .connections_per_client = ISHOW_CONNECTIONS_PER_CLIENT};
 }
 
 ishow_status settings_read(settings *out, const char *json, ishow_error *error) {

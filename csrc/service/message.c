@@ -4,8 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/danmaku.h"
-#include "server/request.h"
+#include "service/danmaku.h"
 
 static int take_string(const json_t *value, const char *field, ishow_span *out, fault *f) {
     if (!json_is_string(value)) return fault_type(f, field, "a string", value);
@@ -86,7 +85,7 @@ static int take_metadata(const json_t *value, ishow_chat_message *m, fault *f) {
     }
     if (count) {
         json_int_t v;
-        if (!request_whole(count, "metadata.count", &v, f)) return 0;
+        if (!take_whole(count, "metadata.count", &v, f)) return 0;
         if (v < 0) return fault_set(f, 400, "out_of_range", "metadata.count", "metadata.count must be 0 or more, not %lld.", (long long)v);
         m->count = (uint64_t)v;
     }

@@ -1,17 +1,29 @@
-/* Notices SIGHUP (passed on by main) and that the file is another. Editors and package managers replace a file rather than write it, some in several
+/* See watch.h. Editors and package managers replace a file rather than write it, some in several
  * moves, so the folder is watched, and what counts is whether the file is another once it has been quiet for a moment. */
+#include "service/watch.h"
+
 #include <errno.h>
 #include <libgen.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "server/config.h"
-
 enum { QUIET_MS = 200 };
+
+struct watcher {
+    int (*changed)(void *self, const char *why);
+    void *self;
+    pthread_t thread;
+    int runs, poke, inotify; /* eventfd, inotify fd */
+    atomic_int stopping, asked;
+    char *file;
+    uint64_t stamp;
+};
 
 static void swallow(int fd) {
     char noise[4096];
@@ -19,19 +31,12 @@ static void swallow(int fd) {
     (void)ignored;
 }
 
-static void reload(config *c, const char *why) {
-    ishow_error error = {0};
-    bytes answer = {0};
-    ishow_status status = config_reload(c, &answer, &error);
-    if (status == ISHOW_ESTATE) atomic_store(&config_watcher(c)->asked, 1); /* again when the model is there */
-    else if (status) ishow_log(ISHOW_LOG_ERROR, "config", "%s, but nothing was changed: %s", why, error.message);
-    else ishow_log(ISHOW_LOG_INFO, "config", "%s: %.*s", why, (int)answer.n, answer.data ? (const char *)answer.data : "");
-    bytes_free(&answer);
+static void reload(watcher *w, const char *why) {
+    if (!w->changed(w->self, why)) atomic_store(&w->asked, 1);
 }
 
 static void *watch_main(void *self) {
-    config *c = self;
-    watcher *w = config_watcher(c);
+    watcher *w = self;
     struct pollfd fds[] = {{.fd = w->poke, .events = POLLIN}, {.fd = w->inotify, .events = POLLIN}};
     int restless = 0; /* something in the folder has moved */
     while (!atomic_load(&w->stopping)) {
@@ -40,7 +45,7 @@ static void *watch_main(void *self) {
         if (n > 0 && fds[0].revents) {
             swallow(w->poke);
             if (atomic_load(&w->stopping)) break;
-            if (atomic_exchange(&w->asked, 0)) reload(c, "Asked to read the configuration again");
+            if (atomic_exchange(&w->asked, 0)) reload(w, "Asked to read the configuration again");
         }
         if (n > 0 && fds[1].revents) {
             swallow(w->inotify);
@@ -50,21 +55,20 @@ static void *watch_main(void *self) {
             restless = 0;
             if (stamp && stamp != w->stamp) {
                 w->stamp = stamp;
-                reload(c, "The configuration file is another");
+                reload(w, "The configuration file is another");
             }
         }
     }
     return NULL;
 }
 
-ishow_status watch_start(config *c, const char *file, ishow_error *error) {
-    watcher *w = config_watcher(c);
-    char *copy = NULL;
-    w->inotify = -1;
+static ishow_status begin(watcher *w, const char *file, ishow_error *error) {
     w->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->poke < 0) return ishow_fail(error, ISHOW_EIO, "", "The configuration cannot be watched: %s.", strerror(errno));
     if (file) {
-        if (!(w->file = ishow_strdup(file)) || !(copy = ishow_strdup(file))) {
+        char *copy = ishow_strdup(file);
+        w->file = ishow_strdup(file);
+        if (!w->file || !copy) {
             free(copy);
             return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
         }
@@ -74,26 +78,48 @@ ishow_status watch_start(config *c, const char *file, ishow_error *error) {
             ishow_log(ISHOW_LOG_WARN, "config", "changes of %s are not noticed (%s): send SIGHUP", file, strerror(errno));
         free(copy);
     }
-    if (pthread_create(&w->thread, NULL, watch_main, c)) return ishow_fail(error, ISHOW_EINTERNAL, "", "The thread that watches the configuration could not be started.");
+    if (pthread_create(&w->thread, NULL, watch_main, w)) return ishow_fail(error, ISHOW_EINTERNAL, "", "The thread that watches the configuration could not be started.");
     w->runs = 1;
     pthread_setname_np(w->thread, "ishow-config");
     return ISHOW_OK;
 }
 
-void config_poke(config *c, int reload) {
+ishow_status watch_start(watcher **out, const char *file, int (*changed)(void *self, const char *why), void *self, ishow_error *error) {
+    watcher *w = calloc(1, sizeof *w);
+    *out = NULL;
+    if (!w) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+    ishow_handle_made();
+    w->poke = w->inotify = -1;
+    w->changed = changed;
+    w->self = self;
+    ishow_status status = begin(w, file, error);
+    if (status) watch_free(w);
+    else *out = w;
+    return status;
+}
+
+void watch_poke(watcher *w, int reload) {
     uint64_t one = 1;
-    if (!c) return;
-    if (reload) atomic_store(&config_watcher(c)->asked, 1);
-    ssize_t ignored = write(config_watcher(c)->poke, &one, sizeof one);
+    if (!w) return;
+    if (reload) atomic_store(&w->asked, 1);
+    ssize_t ignored = write(w->poke, &one, sizeof one);
     (void)ignored;
 }
 
-void watch_stop(config *c) {
-    watcher *w = config_watcher(c);
-    if (w->runs) {
-        atomic_store(&w->stopping, 1);
-        config_poke(c, 0);
-        pthread_join(w->thread, NULL);
-        w->runs = 0;
-    }
+void watch_stop(watcher *w) {
+    if (!w || !w->runs) return;
+    atomic_store(&w->stopping, 1);
+    watch_poke(w, 0);
+    pthread_join(w->thread, NULL);
+    w->runs = 0;
+}
+
+void watch_free(watcher *w) {
+    if (!w) return;
+    watch_stop(w);
+    if (w->poke >= 0) close(w->poke);
+    if (w->inotify >= 0) close(w->inotify);
+    free(w->file);
+    free(w);
+    ishow_handle_freed();
 }

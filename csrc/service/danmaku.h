@@ -1,0 +1,62 @@
+/* Live chat behind HTTP: the chat with what it needs, connections to platforms, and what each request does.
+ *
+ * One thread, the one that calls danmaku_turn, is the only caller of what touches connections: turn, ask, metrics, disconnect. The chat itself may be used from any thread. */
+#ifndef ISHOW_SERVICE_DANMAKU_H
+#define ISHOW_SERVICE_DANMAKU_H
+
+#include "ishow/chatqueue.h"
+#include "ishow/journal.h"
+#include "service/fault.h"
+
+typedef struct danmaku danmaku;
+
+/* store NULL: nothing survives. store, engine and sources are borrowed until close. Sources that name a channel are joined; one without is what any channel of its
+ * platform is joined with on request. */
+ishow_status danmaku_open(danmaku **out, ishow_store *store, ishow_engine *engine, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options,
+                          const ishow_chat_source_options *sources, size_t n_sources, ishow_error *error);
+void danmaku_close(danmaku *d); /* after the last reader, before the engine goes. NULL allowed */
+ishow_chat *danmaku_chat(danmaku *d);
+
+/* Other options, sampling and default voice from now on; what is being made stays as it is. Prepare on any thread, then install or discard: install cannot fail. */
+typedef struct danmaku_change danmaku_change;
+ishow_status danmaku_prepare(danmaku_change **out, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options, ishow_error *error);
+void danmaku_install(danmaku *d, danmaku_change *change);
+void danmaku_discard(danmaku_change *change); /* NULL allowed */
+
+/* POST or GET /api/danmaku/VERB but for the stream: the answer's status and JSON, 0: the fault is set. verb: enqueue, skip, pause, resume, clear, replay, start, stop, queue,
+ * status. *waits: the answer holds once durable(user) was called, on any thread, perhaps before this returns; otherwise it is not called. An empty body is {}. */
+int danmaku_ask(danmaku *d, const char *verb, const char *body, size_t n, void (*durable)(void *user), void *user, int *waits, bytes *out, fault *f);
+int danmaku_delete(danmaku *d, const char *id, fault *f); /* DELETE /api/danmaku/messages/ID; 0: the fault is set */
+
+void danmaku_metrics(danmaku *d, bytes *out); /* Prometheus text */
+
+/* ---- sources.c ---- */
+int danmaku_fd(const danmaku *d);   /* readable when a turn is due; -1: there are no platforms */
+int danmaku_turn(danmaku *d);       /* does what is due; milliseconds until more is, -1: nothing is */
+void danmaku_disconnect(danmaku *d);
+
+/* ---- message.c ---- */
+/* A chat message out of a JSON body; strings belong to root. 0: fault set. */
+int danmaku_parse(const json_t *root, ishow_chat_message *out, fault *f);
+
+/* ---- for the files of this room ---- */
+typedef struct connection connection;
+struct danmaku {
+    ishow_journal *journal;     /* NULL: nothing survives */
+    ishow_chat_engine *voice;
+    ishow_chat *chat;
+    const ishow_chat_source_options *entries; /* borrowed */
+    size_t n_entries;
+    ishow_chat_loop *loop;      /* NULL: no platforms */
+    connection *connections;
+    size_t n_connections;
+};
+void sources_open(danmaku *d);
+int sources_start(danmaku *d, json_t *root, bytes *out, fault *f);
+int sources_stop(danmaku *d, json_t *root, bytes *out, fault *f);
+void sources_write(const danmaku *d, bytes *out); /* a JSON array */
+void sources_metrics(const danmaku *d, bytes *out);
+/* Only these keys, all of them strings or null. 0: fault set. */
+int only_strings(json_t *root, const char *const *known, size_t n, fault *f);
+
+#endif

@@ -1,0 +1,19 @@
+/* Two configurations compared: what can be exchanged under requests that run, and what needs a restart.
+ *
+ * Each has two documents of the same shape: what is in force, secrets included, and the same to be shown. */
+#ifndef ISHOW_SERVICE_DIFFERENCE_H
+#define ISHOW_SERVICE_DIFFERENCE_H
+
+#include <jansson.h>
+
+typedef struct difference {
+    json_t *changed, *restart; /* names; voices are the caller's to add, who alone sees their clips */
+    json_t *now, *shown;       /* the documents as they will be */
+    int model;                 /* another model is wanted: voices wait for it */
+} difference;
+
+/* loopback: only this machine reaches the server. */
+void difference_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown, int loopback);
+void difference_free(difference *d);
+
+#endif

@@ -1,0 +1,28 @@
+/* Faults: what an error answer over HTTP says. */
+#ifndef ISHOW_SERVICE_FAULT_H
+#define ISHOW_SERVICE_FAULT_H
+
+#include <jansson.h>
+
+#include "base/base.h"
+#include "base/bytes.h"
+
+typedef struct fault {
+    int status; /* HTTP, 0: none */
+    const char *code;
+    ishow_error error;
+} fault;
+
+/* Sets an HTTP fault; returns 0 so that a checking function can end with it. */
+int fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 5, 6)));
+void fault_from_error(fault *f, const ishow_error *error);
+int fault_type(fault *f, const char *field, const char *wanted, const json_t *value); /* "field must be wanted, not ..."; 0 */
+int fault_memory(fault *f);
+int fault_no_voice(fault *f, const char *id);
+void fault_write(bytes *out, const fault *f);        /* {"error":{...}} */
+void fault_write_member(bytes *out, const fault *f); /* the same without the outer braces */
+
+/* A whole number; JSON has one kind of number: 7.0 is as whole as 7. 0: fault set. */
+int take_whole(const json_t *value, const char *field, json_int_t *out, fault *f);
+
+#endif

@@ -1,0 +1,22 @@
+/* How long what waits will take, by what an utterance took lately: the honest Retry-After. */
+#ifndef ISHOW_SERVICE_LOAD_H
+#define ISHOW_SERVICE_LOAD_H
+
+#include <stdint.h>
+
+#include "ishow/engine.h"
+
+enum { LOAD_UNKNOWN = 2 /* seconds to wait where nothing better is known */ };
+
+typedef struct load_estimate {
+    double seconds;         /* of work that an utterance takes lately; 0: not known */
+    double busy;            /* the engine's counters when that was measured */
+    uint64_t done;
+} load_estimate;
+
+/* Looks at the engine's counters; now and then, on one thread. */
+void load_tick(load_estimate *l, ishow_engine *engine);
+/* Seconds, at least 1; request_seconds: nobody waits longer in there. engine NULL: there is none (yet, or any more). */
+int load_retry_after(load_estimate *l, ishow_engine *engine, double request_seconds);
+
+#endif

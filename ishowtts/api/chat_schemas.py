@@ -1,0 +1,224 @@
+"""Requests and answers of live chat, for `openapi.json`; the C core reads and writes them (csrc/service, csrc/livechat)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+_Name = Annotated[str, Field(min_length=1)]
+_Count = Annotated[int, Field(ge=0)]
+Priority = Literal["Gift", "Paid", "Moderator", "Mention", "Normal"]
+Role = Literal["broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"]
+Reason = Literal[
+    "platform", "channel", "duplicate", "blocklist", "bot", "role", "kind", "command", "banned_word", "link", "emote", "empty",
+    "language", "length", "flood", "cooldown", "repeat", "rate", "full", "expired", "clear", "unspeakable", "failure",
+    "interruption",
+]  # fmt: skip
+
+
+class Strict(BaseModel):
+    """A request: nothing else may be in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ChatMetadata(BaseModel):
+    """What is known besides; further keys are kept out of the way."""
+
+    roles: list[Role] = []
+    amount: float = Field(0, ge=0, le=1e9)
+    currency: str = Field("USD", pattern="^[A-Z]{3}$")
+    gift: str = ""
+    count: int = Field(0, ge=0, le=2**53)
+    language: str = ""
+
+
+class ChatMessage(Strict):
+    """One message to read aloud."""
+
+    id: _Name
+    platform: _Name
+    channel: _Name
+    username: _Name
+    content: str = Field(description="the words; may be empty where a gift speaks for itself")
+    user_id: str | None = None
+    priority: Priority | None = None
+    metadata: ChatMetadata | None = None
+    timestamp: Annotated[
+        str | float | None,
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "format": "date-time"},
+                    {"type": "number", "minimum": 0, "maximum": 9e15},
+                    {"type": "null"},
+                ],
+                "description": "milliseconds since 1970, or like 2026-01-31T12:00:00Z",
+            }
+        ),
+    ] = None
+
+
+class ChatPlace(Strict):
+    """A channel of a platform."""
+
+    platform: Literal["twitch", "bilibili", "youtube"]
+    channel: str
+
+
+class ChatSource(ChatPlace):
+    """A channel to join, and what it is joined with; left out: what the configuration has."""
+
+    token: str | None = Field(None, description="Twitch: OAuth token; Bilibili: SESSDATA; YouTube: API key")
+    login: str | None = Field(None, description="whose the token is: Twitch login, Bilibili uid")
+
+
+class ChatMessageId(Strict):
+    """A waiting or playing message; left out: what plays."""
+
+    id: str | None = None
+
+
+class ChatAccepted(BaseModel):
+    """It will be read, also after a crash."""
+
+    id: str
+    position: _Count = Field(description="messages before it")
+    eta: float = Field(description="seconds, about")
+    merged: bool = Field(description="together with the same words of others")
+
+
+class ChatFiltered(BaseModel):
+    """It will not be read."""
+
+    skipped: Literal[True]
+    reason: Reason
+    id: str
+
+
+class ChatConnection(BaseModel):
+    """A connection to a platform."""
+
+    platform: Literal["twitch", "bilibili", "youtube"]
+    channel: str
+    state: Literal["connecting", "live", "waiting", "ended", "failed"]
+    text: str = Field(description="the state in words")
+    seconds: float = Field(description="since this state began")
+    silent_seconds: float = Field(description="since the platform said anything; -1: never")
+    retry_seconds: float = Field(description="until the next try")
+    connects: _Count
+    losses: _Count
+    messages: _Count
+    deletions: _Count
+    malformed: _Count
+    quota_used: _Count = Field(description="YouTube: units of this run")
+
+
+class ChatStopped(BaseModel):
+    """The channel was left."""
+
+    stopped: Literal[True]
+
+
+class ChatSkipped(BaseModel):
+    """Whether there was something to skip."""
+
+    skipped: bool
+
+
+class ChatPaused(BaseModel):
+    """Whether reading is paused now."""
+
+    paused: bool
+
+
+class ChatCleared(BaseModel):
+    """What waited and is gone."""
+
+    cleared: _Count
+
+
+class ChatReplayed(BaseModel):
+    """Whether there was something to hear again."""
+
+    replayed: bool
+
+
+class ChatAmount(BaseModel):
+    """Money."""
+
+    value: float
+    currency: str
+
+
+class ChatItem(BaseModel):
+    """An accepted message."""
+
+    id: str
+    platform: str
+    channel: str
+    user_id: str
+    user: str
+    text: str = Field(description="as it will be read")
+    priority: Priority
+    roles: list[Role]
+    voice: str | None = Field(description="null: the default one")
+    language: str
+    timestamp: int = Field(description="milliseconds since 1970")
+    amount: ChatAmount | None
+    merged: list[str] = Field(description="ids of the same words of others")
+
+
+class ChatPlaying(ChatItem):
+    """The message that is being read."""
+
+    said: str = Field(description="the whole sentence")
+    sample_rate: int = Field(description="Hz")
+    at: float = Field(description="seconds into the clip")
+    duration: float = Field(description="seconds")
+    exact: bool = Field(description="false: still being made, `duration` is a guess")
+    replay: bool
+
+
+class ChatWaiting(ChatItem):
+    """A message that waits."""
+
+    position: _Count
+    waited: float = Field(description="seconds")
+    ready: bool = Field(description="its clip is made")
+
+
+class ChatQueue(BaseModel):
+    """What plays and what waits, in the order in which it will be heard."""
+
+    playing: ChatPlaying | None
+    waiting: list[ChatWaiting] = Field(max_length=200)
+    total: _Count
+
+
+class ChatCounts(BaseModel):
+    """Every message ends in one way: received = spoken + deleted + skipped + waiting + all that was dropped."""
+
+    received: _Count
+    spoken: _Count
+    deleted: _Count
+    skipped: _Count
+    waiting: _Count
+    merged: _Count = Field(description="of these, read together with another")
+    recovered: _Count = Field(description="taken over from before the last start")
+    replayed: _Count
+    cut: _Count = Field(description="shortened")
+    commands: _Count = Field(description="obeyed")
+    dropped: dict[Reason, _Count]
+
+
+class ChatStatus(BaseModel):
+    """Counts and connections."""
+
+    paused: bool
+    playing: str | None = Field(description="id of what plays")
+    queue: dict[Priority, _Count]
+    listeners: _Count
+    counts: ChatCounts
+    connections: list[ChatConnection]
