@@ -13,7 +13,11 @@ from pathlib import Path
 
 from common import write_csv
 
+from ishowtts import config
+from ishowtts.model import calibration
 from ishowtts.model.native import PRECISIONS
+from ishowtts.model.source import resolve
+from ishowtts.quantize import calibrate
 from ishowtts.sweep import Plan, Setting, compare, settings, sweep, verdicts
 from ishowtts.sweep.report import save, text
 
@@ -27,8 +31,12 @@ def main() -> None:
     parser.add_argument("--out", default="sweep-out", type=Path)
     parser.add_argument("--threads", default=1, type=int)
     args = parser.parse_args()
+    if calibration.find(resolve(args.model)) is None:
+        calibrate(config.load(None, [f"model.name={args.model}"]))
     chosen = [*settings(nfe="5,6,7,16,32"), Setting(nfe=7, grid="uniform")]
     chosen += settings(nfe="6,7", precision=",".join(name for name in PRECISIONS if name != "fp32"))
+    chosen += [*settings(nfe="3,4,8", solver="midpoint"), Setting(nfe=8)]  # the model calls of 6, 8 and 16 steps of Euler
+    chosen += settings(guidance_interval="0:0.6,0:0.2,0.01:1,0:0")  # without the last, the last 2, the first 2, all of 7
     plan = Plan(chosen, model=args.model, threads=args.threads)
     frame = sweep(plan, args.out)
     print(save(frame, plan, args.out))

@@ -50,6 +50,7 @@ _SHORT = {  # options that are settings
 
 
 _ROOMS = {  # commands with a parser of their own: module with `main(arguments, prog)`, extra of the package, help
+    "quantize": ("ishowtts.quantize", "train", "prepare a model for the precision int8-static"),
     "train": ("ishowtts.train", "train", "train a voice from recordings"),
     "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
     "sweep": ("ishowtts.sweep.command", "quality", "compare settings: quality against speed"),

@@ -97,7 +97,7 @@ class ModelSettings(_Section):
     """What speaks."""
 
     name: Text = Field("demo", description="demo, a folder, a checkpoint, F5TTS_v1_Base, or hf://owner/repository/path")
-    precision: Literal["auto", "fp32", "bf16", "int8-dynamic"] = Field(  # auto and those of model.native.PRECISIONS
+    precision: Literal["auto", "fp32", "bf16", "int8-dynamic", "int8-static"] = Field(  # auto and model.native.PRECISIONS
         cast(Any, DEFAULT_PRECISION),
         description="of the transformer's weights and products; auto: bf16 where the processor multiplies it, else fp32",
     )

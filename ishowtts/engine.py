@@ -152,12 +152,12 @@ class Engine:
     ) -> Self:
         """Load a model by name ("demo"), folder or hub name.
 
-        `precision`: "fp32", "bf16", "int8-dynamic", None for what suits the processor. `threads` 0: all cores. `backend`
-        "native": the C core's own kernels, ready at once; "package": compiled for this machine by torch, the model as
-        Python runs it until there is one; "eager": always Python; "compile": torch.compile; "auto": native where the
-        processor and the model allow, else the package. `compile`, when there should be a package and is none:
-        "background" makes one and swaps it in, "wait" returns when that is done (or failed: then the Python model
-        stays), "off" makes none. `voices`: add those that come with the model.
+        `precision`: "fp32", "bf16", "int8-dynamic", "int8-static" (which `ishowtts quantize --calibrate` must have prepared),
+        None for what suits the processor. `threads` 0: all cores. `backend` "native": the C core's own kernels, ready at
+        once; "package": compiled for this machine by torch, the model as Python runs it until there is one; "eager": always
+        Python; "compile": torch.compile; "auto": native where the processor and the model allow, else the package.
+        `compile`, when there should be a package and is none: "background" makes one and swaps it in, "wait" returns when
+        that is done (or failed: then the Python model stays), "off" makes none. `voices`: add those that come with the model.
         """
         if compile not in ("background", "wait", "off"):
             raise ValueError(f"compile must be background, wait or off, not {compile!r}")

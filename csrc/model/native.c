@@ -36,7 +36,7 @@ size_t operand_bytes(const native *m, word_type type, size_t rows, size_t k) {
     return type == WORD_F32 ? 0 : aligned(4 * rows * pitch(left_words(m->k, type, k))) + (type == WORD_S8 ? 2 * aligned(4 * rows) : 0);
 }
 
-operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, char **memory) {
+operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, float step, char **memory) {
     if (type == WORD_F32) return (operand){.words = (const uint32_t *)(const void *)x, .stride = stride};
     const size_t words = pitch(left_words(m->k, type, k));
     uint32_t *to = (uint32_t *)(void *)*memory;
@@ -48,7 +48,7 @@ operand native_operand(const native *m, word_type type, const float *x, size_t s
         sum = (int32_t *)(void *)(*memory + aligned(4 * rows));
         *memory += 2 * aligned(4 * rows);
     }
-    m->k->to_words(type, x, stride, rows, k, 0, to, words, scale, sum);
+    m->k->to_words(type, x, stride, rows, k, step, to, words, scale, sum);
     return (operand){.words = to, .stride = words, .scale = scale, .sum = sum};
 }
 

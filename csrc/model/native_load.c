@@ -12,6 +12,8 @@
 typedef struct loader {
     native *m;
     tensor_file *file;
+    const char *path;
+    const char *calibrated; /* hash of the model that a calibration must be for */
     ishow_status status; /* the first fault */
     ishow_error *error;
 } loader;
@@ -216,8 +218,37 @@ static void load_durations(loader *in) {
     linear(in, &m->duration_out, WORD_F32, "out", 1, dim);
 }
 
+/* The scale of a linear's input, from a calibration. Its peaks by channel are there for people; their number must be the linear's all the same. */
+static float input_step(loader *in, size_t layer, const char *linear, size_t width) {
+    char name[96];
+    snprintf(name, sizeof name, "transformer_blocks.%zu.%s", layer, linear);
+    float *scale = take_part(in, name, "input_scale", 1, 0, 0), *peaks = take_part(in, name, "input_peaks", width, 0, 0);
+    const float step = scale && peaks ? *scale : 1;
+    if (!(step > 0) && !in->status) in->status = ishow_fail(in->error, ISHOW_EFORMAT, "precision", "The calibration's scale of %s is not positive.", name);
+    free(scale);
+    free(peaks);
+    return step;
+}
+
+static void load_calibration(loader *in) {
+    native *m = in->m;
+    const char *model = tensor_metadata(in->file, "model");
+    if (!model || strcmp(model, in->calibrated)) {
+        in->status = ishow_fail(in->error, ISHOW_EFORMAT, "precision", "The calibration %s was made for another model: make one with `ishowtts quantize --calibrate`.", in->path);
+        return;
+    }
+    for (size_t i = 0; !in->status && i < m->depth; i++) {
+        block *b = &m->blocks[i];
+        b->qkv_step = input_step(in, i, "attn.to_q", m->dim);
+        b->out_step = input_step(in, i, "attn.to_out.0", m->inner);
+        b->ff1_step = input_step(in, i, "ff.ff.0.0", m->dim);
+        b->ff2_step = input_step(in, i, "ff.ff.2", m->ff);
+    }
+}
+
 static void load_file(loader *in, const char *path, void (*load)(loader *in)) {
     if (in->status) return;
+    in->path = path;
     in->status = tensor_file_open(&in->file, path, in->error);
     if (!in->status) load(in);
     tensor_file_close(in->file);
@@ -262,7 +293,7 @@ static ishow_status check_sizes(const native *m, ishow_error *error) {
 ishow_status native_load(native *m, const char *json, ishow_error *error) {
     json_error_t why;
     loader in = {.m = m, .error = error};
-    const char *layout, *dit, *vocos, *duration = NULL, *name, *precision, *hash;
+    const char *layout, *dit, *vocos, *duration = NULL, *calibration = NULL, *name, *precision, *hash;
     json_int_t dim, depth, heads, dim_head, ff_mult, text_dim, n_text, embeds, rope, mels, v_dim, v_inner, v_layers, frames, chunk, d_dim = 0, d_layers = 0, d_taps = 0;
     double mean, std;
     ishow_model_info *info = &m->info;
@@ -300,15 +331,21 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->max_rows = 1;
     if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = WORD_F32;
     else if (!strcmp(precision, "bf16")) m->linear = m->conv = m->output = m->vocoder = WORD_BF16;
-    else if (!strcmp(precision, "int8-dynamic")) m->linear = WORD_S8, m->conv = m->vocoder = m->k->spread[WORD_BF16] == 1 ? WORD_BF16 : WORD_F32, m->output = WORD_F32;
+    else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static")) m->linear = WORD_S8, m->conv = m->vocoder = m->k->spread[WORD_BF16] == 1 ? WORD_BF16 : WORD_F32, m->output = WORD_F32;
     else {
-        in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "precision must be fp32, bf16 or int8-dynamic, not %s", precision);
+        in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "precision must be fp32, bf16, int8-dynamic or int8-static, not %s", precision);
+        goto done;
+    }
+    d = json_object_get(root, "calibration");
+    if (!strcmp(precision, "int8-static") && json_unpack_ex(d, &why, 0, "{s:s, s:s}", "file", &calibration, "model", &in.calibrated)) {
+        in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "int8-static needs a calibration of the model.");
         goto done;
     }
     if ((in.status = check_sizes(m, error))) goto done;
     if (m->dim / CONV_GROUPS % 2) m->conv = WORD_F32; /* words of two values must not straddle a group */
     load_tables(&in);
     load_file(&in, dit, load_dit);
+    if (calibration) load_file(&in, calibration, load_calibration);
     load_file(&in, vocos, load_vocos);
     if (duration) load_file(&in, duration, load_durations);
 done:

@@ -29,7 +29,7 @@ static void task_input(void *self, size_t i, int thread) {
     char *memory = m->scratch[thread].data;
     float *y = (float *)(void *)memory;
     memory += (n * dim * sizeof *y + 63) / 64 * 64;
-    const operand x = native_operand(m, m->conv, s->row->x + first * m->mels, m->mels, n, m->mels, &memory);
+    const operand x = native_operand(m, m->conv, s->row->x + first * m->mels, m->mels, n, m->mels, 0, &memory);
     m->k->product(&x, n, &m->input, PRODUCT_STORE, NULL, y, dim);
     for (size_t b = 0; b < s->branches; b++) {
         const float *h = (b ? s->row->h_uncond : s->row->h_cond) + first * dim;
@@ -67,7 +67,7 @@ static void queries(const stepping *s, size_t layer, size_t first, size_t n, cha
     float *normal = (float *)(void *)memory;
     memory += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
     m->k->norm(s->x + first * dim, dim, n, dim, EPS, s->gains + 2 * layer * dim, modulation(s, layer, 0), normal, pitch(dim));
-    const operand x = native_operand(m, m->linear, normal, pitch(dim), n, dim, &memory);
+    const operand x = native_operand(m, m->linear, normal, pitch(dim), n, dim, m->blocks[layer].qkv_step, &memory);
     m->k->product(&x, n, &m->blocks[layer].qkv, PRODUCT_STORE, NULL, s->qkv + first * 3 * inner, 3 * inner);
 }
 
@@ -94,7 +94,7 @@ static void task_rest(void *self, size_t i, int thread) {
     const size_t first = i * s->block, n = block_rows(first, s->block, s->rows), dim = m->dim;
     char *const memory = m->scratch[thread].data, *words = memory;
     float *x = s->x + first * dim;
-    const operand attended = native_operand(m, m->linear, s->attended + first * pitch(m->inner), pitch(m->inner), n, m->inner, &words);
+    const operand attended = native_operand(m, m->linear, s->attended + first * pitch(m->inner), pitch(m->inner), n, m->inner, b->out_step, &words);
     m->k->product(&attended, n, &b->out, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
 
     words = memory;
@@ -104,10 +104,10 @@ static void task_rest(void *self, size_t i, int thread) {
     words += (n * pitch(m->ff) * sizeof *hidden + 63) / 64 * 64;
     m->k->norm(x, dim, n, dim, EPS, s->gains + (2 * s->layer + 1) * dim, modulation(s, s->layer, 3), normal, pitch(dim));
     char *const free_words = words;
-    const operand wide = native_operand(m, m->linear, normal, pitch(dim), n, dim, &words);
+    const operand wide = native_operand(m, m->linear, normal, pitch(dim), n, dim, b->ff1_step, &words);
     m->k->product(&wide, n, &b->ff1, PRODUCT_GELU_TANH, NULL, hidden, pitch(m->ff));
     words = free_words;
-    const operand back = native_operand(m, m->linear, hidden, pitch(m->ff), n, m->ff, &words);
+    const operand back = native_operand(m, m->linear, hidden, pitch(m->ff), n, m->ff, b->ff2_step, &words);
     m->k->product(&back, n, &b->ff2, PRODUCT_GATED, modulation(s, s->layer, 5), x, dim);
     if (s->layer + 1 < m->depth) queries(s, s->layer + 1, first, n, memory);
 }
@@ -127,7 +127,7 @@ static void task_output(void *self, size_t i, int thread) {
         float *normal = (float *)(void *)words;
         words += (n * dim * sizeof *normal + 63) / 64 * 64;
         m->k->norm(s->x + (b * s->frames + first) * dim, dim, n, dim, EPS, s->gains + 2 * m->depth * dim, shift, normal, dim);
-        const operand x = native_operand(m, m->output, normal, dim, n, dim, &words);
+        const operand x = native_operand(m, m->output, normal, dim, n, dim, 0, &words);
         m->k->product(&x, n, &m->proj_out, PRODUCT_STORE, NULL, v[b], m->mels);
     }
     m->k->guided_step(s->row->x + first * m->mels, v[0], v[s->branches - 1], s->row->dt, s->row->cfg, n * m->mels);

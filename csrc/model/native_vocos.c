@@ -34,10 +34,10 @@ static void task_block(void *self, size_t i, int thread) {
     char *memory = (char *)(hidden + n * c->inner), *words = memory;
     m->k->depthwise(v->from, v->frames, first, n, dim, c->dw, DW_TAPS, c->dw_bias, y);
     m->k->norm(y, dim, n, dim, EPS, c->norm_gain, c->norm_offset, y, dim);
-    const operand x = native_operand(m, m->vocoder, y, dim, n, dim, &words);
+    const operand x = native_operand(m, m->vocoder, y, dim, n, dim, 0, &words);
     m->k->product(&x, n, &c->up, PRODUCT_GELU, NULL, hidden, c->inner);
     words = memory;
-    const operand back = native_operand(m, m->vocoder, hidden, c->inner, n, c->inner, &words);
+    const operand back = native_operand(m, m->vocoder, hidden, c->inner, n, c->inner, 0, &words);
     memcpy(v->to + first * dim, v->from + first * dim, n * dim * sizeof *v->to);
     m->k->product(&back, n, &c->down, PRODUCT_GATED, c->scale, v->to + first * dim, dim);
 }

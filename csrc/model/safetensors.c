@@ -131,6 +131,8 @@ static json_t *find(const tensor_file *file, const char *name) {
     return entry;
 }
 
+const char *tensor_metadata(const tensor_file *file, const char *name) { return json_string_value(json_object_get(json_object_get(file->table, "__metadata__"), name)); }
+
 ishow_status tensor_read(const tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out, ishow_error *error) {
     const char *type;
     size_t begin, n, wanted = 1;

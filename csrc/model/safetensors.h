@@ -16,4 +16,7 @@ void tensor_file_close(tensor_file *file); /* NULL allowed */
  * `shape` [n_dims]. EFORMAT names file and tensor when it is missing, has another shape, or holds values that are not finite. */
 ishow_status tensor_read(const tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out, ishow_error *error);
 
+/* A text of the file's metadata, borrowed from it; NULL when there is none of this name. */
+const char *tensor_metadata(const tensor_file *file, const char *name);
+
 #endif

@@ -82,10 +82,16 @@ def _benchmark(options: argparse.Namespace) -> int:
     """Every precision that the model can run in, taking turns on three texts."""
     from contextlib import ExitStack
 
-    from ishowtts.model.native import PRECISIONS
+    from ishowtts.model import calibration
+    from ishowtts.model.native import CALIBRATED, PRECISIONS
+    from ishowtts.model.source import resolve
 
+    precisions = list(PRECISIONS)
+    if calibration.find(resolve(options.model)) is None:
+        precisions.remove(CALIBRATED)
+        print(f"{CALIBRATED} is left out: make a calibration with `ishowtts quantize --calibrate`", file=sys.stderr)
     with ExitStack() as stack:
-        engines = {precision: stack.enter_context(_engine(options, precision)) for precision in PRECISIONS}
+        engines = {precision: stack.enter_context(_engine(options, precision)) for precision in precisions}
         runs: dict[tuple[str, str], list[timing.Run]] = {}
         for round_ in range(-1, options.rounds):
             for name, text in timing.TEXTS.items():

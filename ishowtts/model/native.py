@@ -8,12 +8,15 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from . import calibration
 from .compile import PRECISIONS as TORCH_PRECISIONS
 from .compile import info
 from .config import ModelConfig
 from .source import ModelSource
 
-PRECISIONS = (*TORCH_PRECISIONS, "int8-dynamic")
+CALIBRATED = "int8-static"
+"""The precision that needs a calibration (see calibration.py)."""
+PRECISIONS = (*TORCH_PRECISIONS, "int8-dynamic", CALIBRATED)
 """What the native backend computes in."""
 
 
@@ -29,15 +32,24 @@ def why_not(source: ModelSource) -> str | None:
 
 
 def native_json(source: ModelSource, precision: str) -> str:
-    """JSON for `ishow_native_open`; the model must be one that `why_not` has nothing against."""
+    """JSON for `ishow_native_open`; the model must be one that `why_not` has nothing against.
+
+    ModelError when the precision needs a calibration and there is none.
+    """
     config: ModelConfig = source.config
     dit = dataclasses.asdict(config.dit)
     dit["rope_heads"] = config.dit.heads if config.dit.pe_attn_head is None else config.dit.pe_attn_head
     duration = None
     if config.duration is not None and source.duration is not None:
         duration = {**dataclasses.asdict(config.duration), "file": str(source.duration)}
+    content_hash, calibrated = source.content_hash(), None
+    if precision == CALIBRATED:
+        path = calibration.needed(source)
+        calibrated = {"file": str(path), "model": content_hash}
+        content_hash = calibration.content_hash(source, path)
     return json.dumps({
-        "info": info(config, precision, source.content_hash()),
+        "info": info(config, precision, content_hash),
+        "calibration": calibrated,
         "dit": dit,
         "mel": {"mean": float(config.mel.mean), "std": float(config.mel.std)},
         "vocos": dataclasses.asdict(config.vocos),

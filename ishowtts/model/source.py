@@ -27,6 +27,8 @@ from ishowtts.errors import ModelError
 from .config import PRESETS, ModelConfig, VocosConfig
 
 MODEL_REPOSITORY = "SWivid/F5-TTS"
+CALIBRATION_SUFFIX = ".int8.safetensors"
+"""Of a file beside weights that holds no weights (see calibration.py)."""
 VOCODER_REPOSITORY = "charactr/vocos-mel-24khz"
 CHECKPOINTS = {
     "F5TTS_v1_Base": "F5TTS_v1_Base/model_1250000.safetensors",
@@ -96,7 +98,11 @@ def resolve(reference: str | Path, vocoder: str | Path | None = None) -> ModelSo
         )
     if (folder / "model.json").is_file():
         return _native(folder, vocoder)
-    found = sorted(path for path in folder.iterdir() if path.suffix in (".safetensors", ".pt"))
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix in (".safetensors", ".pt") and not path.name.endswith(CALIBRATION_SUFFIX)
+    )
     if len(found) != 1:
         raise ModelError(
             f"{folder} holds neither model.json nor exactly one checkpoint (.safetensors or .pt).",

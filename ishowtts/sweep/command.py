@@ -13,14 +13,16 @@ from ishowtts.quality.measure import GROUPS, Judges
 
 from . import listen, report
 from .run import Plan, sweep
-from .settings import BASELINE, GRIDS, setting, settings
+from .settings import BASELINE, GRIDS, SOLVERS, setting, settings
 
 OUT = "sweep-out"
 _AXES = {
     "nfe": (str(DEFAULTS["nfe"]), "steps: numbers, first:last, first:last:step"),
+    "solver": (SOLVERS[0], f"of {','.join(SOLVERS)}; midpoint makes two model calls a step"),
     "grid": (GRIDS[0], f"of {','.join(GRIDS)}"),
     "sway": (str(DEFAULTS["sway"]), "sway sampling coefficients"),
     "cfg": (str(DEFAULTS["cfg_strength"]), "strengths of guidance"),
+    "guidance_interval": (BASELINE.guidance_interval, "from:to, times between which guidance is computed"),
     "precision": ("fp32", "precisions of the model"),
 }
 
@@ -28,7 +30,7 @@ _AXES = {
 def _parser(prog: str) -> Parser:
     p = Parser(prog=prog, description="Speak sentences with many settings; say what each costs and gives. Lists have commas.")
     for name, (default, what) in _AXES.items():
-        p.add_argument(f"--{name}", default=default, help=f"{what} (default: %(default)s)")
+        p.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"{what} (default: %(default)s)")
     p.add_argument("--skip", action="append", default=[], metavar="FIELD=VALUE,…", help="leave combinations out; may be repeated")
     p.add_argument("--baseline", metavar="FIELD=VALUE,…", help=f"what to compare with (default: {BASELINE.name})")
     p.add_argument("--seeds", type=int, default=1, help="noises for each sentence (default: %(default)s)")

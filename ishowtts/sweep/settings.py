@@ -11,6 +11,7 @@ from ishowtts._engine import DEFAULTS
 from ishowtts.errors import ConfigError
 
 GRIDS = ("epss", "uniform")
+SOLVERS = ("euler", "midpoint")
 
 
 @dataclass(frozen=True, order=True)
@@ -19,24 +20,30 @@ class Setting:
 
     precision: str = "fp32"
     nfe: int = DEFAULTS["nfe"]
+    solver: str = DEFAULTS["solver"]
     grid: str = "epss"
     sway: float = DEFAULTS["sway"]
     cfg: float = DEFAULTS["cfg_strength"]
+    guidance_interval: str = f"{DEFAULTS['guidance_from']:g}:{DEFAULTS['guidance_to']:g}"
 
     @property
     def name(self) -> str:
         """Short, and different for every setting."""
         parts = [self.precision, f"nfe {self.nfe}"]
         own = Setting()
-        for name in ("grid", "sway", "cfg"):
+        for name in ("solver", "grid", "sway", "cfg"):
             if (value := getattr(self, name)) != getattr(own, name):
                 parts.append(str(value) if isinstance(value, str) else f"{name} {value:g}")
+        if self.guidance_interval != own.guidance_interval:
+            parts.append(f"guidance {self.guidance_interval}")
         return ", ".join(parts)
 
     @property
     def engine(self) -> dict[str, Any]:
         """Options of `Engine.speak`."""
-        return {"nfe": self.nfe, "sway": self.sway, "cfg": self.cfg, "uniform_grid": self.grid == "uniform"}
+        first, last = map(float, self.guidance_interval.split(":"))
+        options = {"nfe": self.nfe, "solver": self.solver, "sway": self.sway, "uniform_grid": self.grid == "uniform"}
+        return options | {"cfg": self.cfg, "guidance_interval": (first, last)}
 
 
 BASELINE = Setting(nfe=32)
@@ -75,6 +82,16 @@ def _real(least: float, most: float) -> Callable[[str, str], Iterable[float]]:
     return read
 
 
+def _interval(name: str, text: str) -> Iterable[str]:
+    try:
+        first, last = map(float, text.split(":"))
+    except ValueError:
+        first = last = float("nan")
+    if not 0 <= first <= last <= 1:
+        raise ConfigError(f"{name} must be from:to, times from 0 to 1, not {text!r}", field=name)
+    return (f"{first:g}:{last:g}",)
+
+
 def _one_of(choices: Callable[[], tuple[str, ...]]) -> Callable[[str, str], Iterable[str]]:
     def read(name: str, text: str) -> Iterable[str]:
         if text not in choices():
@@ -87,9 +104,11 @@ def _one_of(choices: Callable[[], tuple[str, ...]]) -> Callable[[str, str], Iter
 _READERS: dict[str, Callable[[str, str], Iterable[Any]]] = {
     "precision": _one_of(_precisions),
     "nfe": _whole,
+    "solver": _one_of(lambda: SOLVERS),
     "grid": _one_of(lambda: GRIDS),
     "sway": _real(DEFAULTS["sway_min"], DEFAULTS["sway_max"]),
     "cfg": _real(0, DEFAULTS["cfg_strength_max"]),
+    "guidance_interval": _interval,
 }
 
 

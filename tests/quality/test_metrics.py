@@ -112,10 +112,16 @@ def test_mos_is_distillmos(ten: list[Clip]) -> None:
 
 
 def test_dnsmos_is_speechmos(ten: list[Clip]) -> None:
-    dnsmos = pytest.importorskip("speechmos.dnsmos")
+    dnsmos, librosa = pytest.importorskip("speechmos.dnsmos"), pytest.importorskip("librosa")
     judge = mos.judge("dnsmos")
-    for clip in ten[:2]:
-        assert judge(clip.samples, clip.rate) == pytest.approx(dnsmos.run(clip.at(16000), 16000)["ovrl_mos"], abs=1e-4)
+    opinions = []
+    for clip in ten:
+        # 2.4 s, repeated where a clip is shorter: four of them fill the package's one window of 9 s, and 16 kHz has a whole number of samples.
+        samples = np.resize(clip.samples, 57600)
+        wave = librosa.resample(samples, orig_sr=24000, target_sr=16000)
+        opinions.append(dnsmos.run(wave.clip(-1, 1), 16000)["ovrl_mos"])
+        assert judge(samples, clip.rate) == pytest.approx(opinions[-1], abs=0.01)
+    assert np.ptp(opinions) > 0.1, "the clips differ, so agreement means something"
 
 
 def test_real_is_better_than_copied_is_better_than_degraded(recording: Clip, copy_synthesis: Clip) -> None:

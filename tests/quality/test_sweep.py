@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -34,7 +36,13 @@ def test_lists_and_combinations() -> None:
     assert [one.name for one in left] == ["fp32, nfe 6", "fp32, nfe 7", "fp32, nfe 7, uniform"]
     assert len({one.name for one in settings(nfe="4:8", sway="-1,0,0.5", cfg="1,2,3")}) == 45
     assert setting("nfe=16, cfg=1.5") == Setting(nfe=16, cfg=1.5)
-    assert Setting(nfe=5, sway=0.0, cfg=1.0, grid="uniform").engine == {"nfe": 5, "sway": 0.0, "cfg": 1.0, "uniform_grid": True}
+    assert Setting(nfe=5, sway=0.0, cfg=1.0, grid="uniform", solver="midpoint", guidance_interval="0:0.6").engine == {
+        "nfe": 5, "solver": "midpoint", "sway": 0.0, "cfg": 1.0, "uniform_grid": True, "guidance_interval": (0.0, 0.6),
+    }  # fmt: skip
+    names = [one.name for one in settings(solver="euler,midpoint", guidance_interval="0:1,0:0.60")]
+    assert names == ["fp32, nfe 7", "fp32, nfe 7, guidance 0:0.6", "fp32, nfe 7, midpoint", "fp32, nfe 7, midpoint, guidance 0:0.6"]
+    left = settings(nfe="4,8", solver="euler,midpoint", skip=["nfe=8,solver=midpoint"])
+    assert [one.name for one in left] == ["fp32, nfe 4", "fp32, nfe 4, midpoint", "fp32, nfe 8"]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +55,9 @@ def test_lists_and_combinations() -> None:
         ({"grid": "cosine"}, "grid must be among epss, uniform, not 'cosine'"),
         ({"sway": "-2"}, "sway must be a number from -1 to 0.57"),
         ({"cfg": "strong"}, "cfg must be a number from 0 to 10"),
+        ({"solver": "heun"}, "solver must be among euler, midpoint, not 'heun'"),
+        ({"guidance_interval": "0.6:0.2"}, "guidance_interval must be from:to, times from 0 to 1"),
+        ({"guidance_interval": "0.6"}, "guidance_interval must be from:to"),
         ({"precision": "int2"}, "precision must be among fp32, bf16"),
         ({"steps": "4"}, "not 'steps'"),
     ],
@@ -181,6 +192,30 @@ def test_killed_and_started_again_gives_the_same_table(finished: Path, texts: Pa
     assert kept and all(path.read_bytes() == data for path, data in kept.items()), "what was done is not done again"
     one, other = (pd.read_csv(out / "sweep.csv").drop(columns=TIMES) for out in (finished, tmp_path))
     pd.testing.assert_frame_equal(one, other)
+
+
+def test_the_bar_advances(texts: Path, tmp_path: Path) -> None:
+    """On a terminal the bars of speaking and of scoring count up to the number of clips."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ishowtts", *arguments(tmp_path, texts)], stdout=subprocess.DEVNULL, stderr=theirs,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TQDM_MININTERVAL": "0"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 65536):
+            shown += part
+    except OSError:  # the other side has closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0, shown
+    for bar in ("speaking", "scoring"):
+        counts = [(int(done), int(total)) for done, total in re.findall(rf"{bar}: .*?(\d+)/(\d+)".encode(), shown)]
+        assert {total for _, total in counts} == {12}, bar
+        done = [done for done, _ in counts]
+        assert done[0] == 0 and done == sorted(done) and len(set(done)) > 4, (bar, done)
 
 
 def test_everything_skipped_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

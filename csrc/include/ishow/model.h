@@ -22,7 +22,7 @@ typedef enum ishow_text_layout {
 typedef struct ishow_model_info {
     char name[64];        /* e.g. "demo", "F5TTS_v1_Base" */
     char backend[32];     /* "aotinductor", "eager", "torch.compile", "fake" */
-    char precision[16];   /* "fp32", "bf16", "int8-dynamic" */
+    char precision[16];   /* "fp32", "bf16", "int8-dynamic", "int8-static" */
     char content_hash[65]; /* of the weights, hex */
     int sample_rate;      /* Hz, 24000 */
     int n_fft, hop;       /* 1024, 256 */
@@ -85,7 +85,8 @@ typedef struct ishow_native_options {
 /* Opens a model whose networks run in this library's own kernels: nothing is compiled, and neither torch nor Python is needed. Weights are .safetensors, read and
  * packed here. ENOTFOUND, EFORMAT with file and tensor; EINVAL when the architecture has parts that only torch runs. Fills *out; call out->close(out->self)
  * to free. precision "fp32", "bf16" (weights and products of the transformer and the vocoder), or "int8-dynamic" (weights of the transformer's blocks, one
- * scale a column, activations quantised by row; attention, vocoder and input in bf16; modulation and output in fp32). */
+ * scale a column, activations quantised by row; attention, vocoder and input in bf16; modulation and output in fp32), or "int8-static" (the same, but activations by scales that a
+ * calibration found, whose file the description names: EFORMAT when it is of another model). */
 ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *options, ishow_error *error);
 
 /* 1 when this processor has kernels made for it, so that the native backend is worth choosing. */

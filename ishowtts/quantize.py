@@ -1,0 +1,216 @@
+"""`ishowtts quantize`: find, once a model, the scales of activations that the precision int8-static multiplies with.
+
+The model speaks sentences, run by PyTorch in fp32. For each input of a quantised product, magnitudes are counted in a histogram
+over all sentences, steps and both branches of guidance. The scale is the one whose clip makes the mean square error of the values
+least: a smaller clip saturates the few largest values and is finer for all others. The last sentence is not counted; on it the
+velocities of the quantised model are compared with those in fp32.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import config
+from .errors import ConfigError, ModelError
+from .model import calibration, native
+from .model.source import ModelSource, resolve
+from .options import Parser
+from .quality import sources
+
+if TYPE_CHECKING:
+    import torch
+
+    from .config import Config
+    from .engine import Engine
+
+SENTENCES = Path(__file__).parent / "quality" / "calibration.txt"
+RULE = "mse"
+"""How clips are chosen, as the file says it."""
+LEVELS = 127
+_BINS, _CANDIDATES, _NARROWEST = 8192, 128, 1 / 64
+_INPUTS = ("attn.to_q", "attn.to_out.0", "ff.ff.0.0", "ff.ff.2")
+"""Linears of a block with an input of their own: keys and values take that of the queries."""
+
+
+class Histogram:
+    """Magnitudes of a stream of values, in bins whose range doubles when it must, and the largest of each channel."""
+
+    def __init__(self, width: int) -> None:
+        self.peaks: NDArray[np.float32] = np.zeros(width, np.float32)
+        self._counts: NDArray[np.float64] = np.zeros(_BINS)
+        self._range = 1e-6
+
+    def add(self, values: torch.Tensor) -> None:
+        """Count values [..., width]."""
+        import torch
+
+        magnitudes = values.detach().float().abs().reshape(-1, len(self.peaks))
+        np.maximum(self.peaks, magnitudes.amax(dim=0).numpy(), out=self.peaks)
+        while self.peaks.max() > self._range:
+            self._counts = np.concatenate((self._counts.reshape(-1, 2).sum(axis=1), np.zeros(_BINS // 2)))
+            self._range *= 2
+        self._counts += torch.histc(magnitudes, _BINS, 0, self._range).numpy()
+
+    @property
+    def scale(self) -> float:
+        """Of 8-bit values, with the least mean square error."""
+        peak = float(self.peaks.max())
+        if not 0 < peak < float("inf"):
+            raise ModelError("The model's activations are zeros or not finite: it cannot be calibrated.")
+        middles = np.linspace(0.5, _BINS - 0.5, _BINS) * (self._range / _BINS)
+        steps = peak * np.geomspace(_NARROWEST, 1, _CANDIDATES) / LEVELS
+        return float(min(steps, key=lambda step: self._error(middles, step)))
+
+    def _error(self, middles: NDArray[np.float64], step: float) -> float:
+        stored = step * np.minimum(np.round(middles / step), LEVELS)
+        return float((self._counts * (middles - stored) ** 2).sum())
+
+
+class Observed:
+    """What was seen of a model: a histogram for each linear's input, and the arguments and results of steps when `kept`."""
+
+    def __init__(self) -> None:
+        self.histograms: dict[str, Histogram] = {}
+        self.steps: list[tuple[list[torch.Tensor], torch.Tensor]] = []
+        self.kept = False
+        self._names: dict[int, str] = {}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look at every linear and step that PyTorch runs meanwhile, whoever calls it."""
+        from torch.nn.modules import module
+
+        hooks = (module.register_module_forward_pre_hook(self._before), module.register_module_forward_hook(self._after))
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _before(self, seen: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+        from .model.graphs import Step
+
+        if isinstance(seen, Step) and not self._names:
+            self._names = {id(part): name for name, part in seen.dit.named_modules() if name.endswith(_INPUTS)}
+        if (name := self._names.get(id(seen))) is not None and not self.kept:
+            self.histograms.setdefault(name, Histogram(inputs[0].shape[-1])).add(inputs[0])
+
+    def _after(self, seen: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        from .model.graphs import Step
+
+        if self.kept and isinstance(seen, Step):
+            self.steps.append(([value.clone() for value in inputs if value is not None], output.clone()))
+
+
+def observe(engine: Engine, texts: Sequence[str], voice: str | None = None) -> Observed:
+    """Let an engine whose backend is PyTorch speak the texts and look on; of the last one only the steps are kept."""
+    from tqdm import tqdm
+
+    observed = Observed()
+    with observed.watching():
+        for seed, text in enumerate(tqdm(texts, unit="sentence", disable=not sys.stderr.isatty(), leave=False)):
+            observed.kept = seed == len(texts) - 1
+            engine.speak(text, voice, seed=seed)
+    return observed
+
+
+def velocity_error(source: ModelSource, precision: str, observed: Observed, threads: int = 0) -> float:
+    """Of a native precision: distance of the kept steps' velocities from those that were seen, relative to these."""
+    from ._native import Native
+
+    backend = Native(native.native_json(source, precision), threads=threads)
+    away = whole = 0.0
+    for (x, h, mod, dt, cfg), after in observed.steps:
+        moved = x[0].clone()
+        backend.step([(moved.numpy(), h[0].numpy(), h[1].numpy(), mod[0].numpy(), float(dt), float(cfg), x.shape[1])])
+        away += float((moved - after[0]).square().sum() / dt**2)
+        whole += float((after[0] - x[0]).square().sum() / dt**2)
+    return float((away / whole) ** 0.5)
+
+
+def save(path: Path, source: ModelSource, observed: Observed, sentences: int) -> None:
+    """Write a calibration, whole or not at all."""
+    from safetensors.numpy import save as written
+
+    tensors = {}
+    for name, histogram in sorted(observed.histograms.items()):
+        tensors[f"{name}.input_scale"] = np.array([histogram.scale], np.float32)
+        tensors[f"{name}.input_peaks"] = histogram.peaks
+    about = {"model": source.content_hash(), "name": source.config.name, "rule": RULE, "sentences": str(sentences)}
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(written(tensors, about))
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}", status="EIO", field="out") from None
+
+
+def calibrate(
+    settings: Config, texts: Mapping[str, str] | None = None, out: Path | None = None
+) -> tuple[Path, dict[str, float]]:
+    """Make the calibration of a configuration's model; its path, and the relative errors of the velocity by precision.
+
+    It speaks with the default voice. `texts`: sentences by name, at least two; None: those that come with the package.
+    `out`: None is the user's cache folder.
+    """
+    from .engine import open_engine
+
+    source, threads = resolve(settings.model.name), settings.model.threads
+    if (reason := native.why_not(source)) is not None:
+        raise ModelError(f"{reason} int8-static is not for this model.", status="EINVAL", field="model")
+    sentences = list((texts if texts is not None else sources.texts(SENTENCES)).values())
+    if len(sentences) < 2:
+        raise ConfigError("a calibration needs two sentences at least: the last one is for the comparison", field="texts")
+    plain = settings.model.model_copy(update={"precision": "fp32", "backend": "eager"})
+    with open_engine(settings.model_copy(update={"model": plain}), "off") as engine:
+        observed = observe(engine, sentences, settings.default_voice)
+    path = out or calibration.cached(source)
+    save(path, source, observed, len(sentences) - 1)
+    return path, {name: velocity_error(source, name, observed, threads) for name in ("int8-dynamic", native.CALIBRATED)}
+
+
+def _show(source: ModelSource) -> None:
+    from safetensors import safe_open
+
+    path = calibration.needed(source)
+    with safe_open(path, "numpy") as file:
+        about = file.metadata()
+        print(f"{path}: {about['name']}, {about['sentences']} sentences, clips by {about['rule']}")
+        for name in sorted(key.removesuffix(".input_scale") for key in file.keys() if key.endswith(".input_scale")):  # noqa: SIM118
+            scale, peaks = (file.get_tensor(f"{name}.{what}") for what in ("input_scale", "input_peaks"))
+            print(f"  {name:44} clip {LEVELS * float(scale[0]):9.3f} of {float(peaks.max()):9.3f}")
+
+
+def main(arguments: Sequence[str], prog: str = "ishowtts quantize") -> int:
+    """Run one command line."""
+    p = Parser(prog=prog, description="Prepare a model for the precision int8-static; without --calibrate: show what there is.")
+    p.add_argument("--calibrate", action="store_true", help="speak sentences and find the scales")
+    p.add_argument("--config", metavar="FILE", help="settings in TOML, for the model and the voice that speaks")
+    p.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
+    p.add_argument("--texts", metavar="FILE", type=Path, default=SENTENCES, help="sentences, one a line (default: the package's)")
+    p.add_argument("--sentences", type=int, metavar="N", help="only the first N of them")
+    p.add_argument("--voice", help="id of a voice")
+    p.add_argument("--threads", help="0 takes all cores")
+    p.add_argument("--beside", action="store_true", help="write beside the model's weights, not into the user's cache folder")
+    options = p.parse_args(arguments)
+    asked = {"model.name": options.model, "model.threads": options.threads, "default_voice": options.voice}
+    settings = config.load(options.config, [f"{name}={value}" for name, value in asked.items() if value is not None])
+    source = resolve(settings.model.name)
+    if not options.calibrate:
+        _show(source)
+        return 0
+    texts = dict(list(sources.texts(options.texts).items())[: options.sentences])
+    out = calibration.beside(source) if options.beside else None
+    path, errors = calibrate(settings, texts, out)
+    print(f"{path}: {len(texts) - 1} sentences")
+    figures = ", ".join(f"{name} {error:.2%}" for name, error in errors.items())
+    print(f"relative error of the velocity on one more sentence: {figures}")
+    return 0
