@@ -110,11 +110,11 @@ def test_nothing_new_changes_nothing(rig: Rig) -> None:
 
 def test_sampling_is_exchanged(rig: Rig) -> None:
     assert rig.steps() == 3
-    rig.write(("nfe = 3", "nfe = 5\nspeed = 1.5"))
+    rig.write(("nfe = 3", 'nfe = 5\nspeed = 1.5\nsolver = "midpoint"'))
     before = len(rig.server.log)
     answered = json.dumps(rig.reload()["changed"])  # unless the file's watcher was quicker, which logs the same
-    until(lambda: all(name in answered + "".join(rig.server.log[before:]) for name in ("sampling.nfe", "sampling.speed")))
-    assert rig.steps() == 5 and rig.shown()["settings"]["sampling"]["speed"] == 1.5
+    until(lambda: all(name in answered + "".join(rig.server.log[before:]) for name in ("sampling.nfe", "sampling.speed", "sampling.solver")))
+    assert rig.steps() == 10 and rig.shown()["settings"]["sampling"]["speed"] == 1.5
 
 
 def test_what_needs_a_restart_is_named_and_stays(rig: Rig) -> None:

@@ -43,6 +43,17 @@ def test_speaks_into_a_file_and_says_what_it_did(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes(), "the same seed gives the same speech"
 
 
+def test_ways_of_sampling(tmp_path: Path) -> None:
+    def said(*options: str) -> bytes:
+        out = tmp_path / "x.wav"
+        assert cli.main(["speak", "Hi.", "-o", str(out), "--seed", "5", "--nfe", "2", "--threads", "1", *options]) == 0
+        return out.read_bytes()
+
+    plain = said()
+    assert said("--solver", "euler", "--guidance-interval", "0:1") == plain != said("--solver", "midpoint")
+    assert said("--guidance-interval", "0:0") == said("--cfg", "0") != plain
+
+
 def test_the_name_of_the_file_or_an_option_choose_the_format(tmp_path: Path) -> None:
     named, asked = tmp_path / "a.ogg", tmp_path / "b.bin"
     for arguments in (["-o", str(named)], ["-o", str(asked), "--format", "mp3"]):
@@ -68,6 +79,10 @@ def test_plays_through_a_program_when_no_file_is_named(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["speak", "hi", "--nfe", "99", "-o", "x.wav"], "from 1 to 64, not 99"),
+        (["speak", "hi", "--solver", "heun", "-o", "x.wav"], "one of euler, midpoint, not"),
+        (["speak", "hi", "--guidance-interval", "0.5", "-o", "x.wav"], "must be FROM:TO"),
+        (["speak", "hi", "--guidance-interval", "0:2", "-o", "x.wav"], "guidance_to must be a number from 0 to 1, not 2"),
+        (["speak", "hi", "--precision", "int8-static", "--model", "F5TTS_v1_Small=/no/such.safetensors", "-o", "x.wav"], "/no/such.safetensors"),
         (["speak", "hi", "--seed", "-1", "-o", "x.wav"], "--seed"),
         (["speak", "hi", "--voice", "nobody", "-o", "x.wav"], "nobody"),
         (["speak", "hi", "--model", "/no/such/model", "-o", "x.wav"], "/no/such/model"),
