@@ -137,6 +137,6 @@ headers:
 	  $(CC) -std=c99 -pedantic -Wall -Wextra -Werror -Icsrc/include -fsyntax-only -x c -; done; echo "headers: C99 clean"
 
 clean:
-	rm -rf build/release build/asan build/tsan build/fuzz
+	rm -rf build/release build/asan build/tsan build/fuzz build/test-cache
 
 -include $(shell find build/$(VARIANT) -name '*.d' 2>/dev/null)

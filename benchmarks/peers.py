@@ -26,7 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "parity"))
-from conftest import fill, import_official
+from official import fill, import_official
 
 from ishowtts._native import Native
 from ishowtts.model.config import PRESETS, ModelConfig

@@ -8,20 +8,14 @@ from serving import Server
 
 @pytest.fixture(scope="session")
 def c_server() -> Iterator[Server]:
-    yield from running("c")
+    with Server(kind="c") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
 def harness() -> Iterator[Server]:
-    yield from running("harness")
-
-
-def running(kind: str) -> Iterator[Server]:
-    server = Server(kind=kind)
-    yield server
-    code = server.stop()
-    assert code == 0, "".join(server.log)
-    assert not [line for line in server.log if "handles are still alive" in line]
+    with Server(kind="harness") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

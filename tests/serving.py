@@ -14,6 +14,9 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
+
+import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES = (ROOT / "ishowtts" / "bin" / "ishowtts-server", ROOT / "build" / "release" / "ishowtts-server")
@@ -92,6 +95,10 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def client(self, seconds: float = 120.0, **options: Any) -> httpx.Client:
+        """Without the world's certificates, which take longer to load than most requests last."""
+        return httpx.Client(base_url=self.url, timeout=seconds, verify=False, **options)
+
     def raw(self, data: bytes, *, timeout: float = 60.0) -> bytes:
         """Send bytes, read to the end of the connection."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
@@ -103,6 +110,22 @@ class Server:
             except ConnectionResetError:
                 pass
             return b"".join(parts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, fault: type[BaseException] | None, *unused: object) -> None:
+        """It must end well, unless the test has failed already."""
+        if fault:
+            self.kill()
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """SIGTERM: the server ends without a fault, and has freed every handle."""
+        code = self.stop()
+        assert code == 0, "".join(self.log)
+        assert not [line for line in self.log if "handles are still alive" in line]
 
     def stop(self, seconds: float = 60.0) -> int:
         """SIGTERM and the exit code."""

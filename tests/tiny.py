@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import fcntl
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
+from ishowtts.model.compile import compile_model, is_current, package_dir
 from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
 from ishowtts.model.dit import DiT
 from ishowtts.model.duration import DurationPredictor
 from ishowtts.model.vocos import Vocos
 
+PACKAGES = Path(__file__).parent.parent / "build" / "test-cache"
+"""$ISHOWTTS_CACHE_DIR of those tests that need a compiled package: tests/c/test_bridge_package.c compiles this one too, and leaves it there."""
 VOCAB = Path(__file__).parent.parent / "ishowtts" / "voices" / "demo" / "vocab.txt"
 
 
@@ -53,6 +57,15 @@ def make(folder: Path, fault: str = "") -> Path:
         path = folder / "dit.safetensors"
         path.write_bytes(path.read_bytes()[:1000])
     return folder
+
+
+def package(folder: Path) -> Path:
+    """The fp32 package of a model made here, compiled if it is not there yet. With $ISHOWTTS_CACHE_DIR being PACKAGES."""
+    PACKAGES.mkdir(parents=True, exist_ok=True)
+    with (PACKAGES / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        place = package_dir(folder, "fp32")
+        return place if is_current(place) else compile_model(folder, precision="fp32")
 
 
 if __name__ == "__main__":

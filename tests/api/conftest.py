@@ -23,6 +23,7 @@ def server(request: pytest.FixtureRequest, kind: str) -> Server:
 @pytest.fixture
 def http(server: Server) -> Iterator[httpx.Client]:
     """A client; after the test the server must still speak for others."""
-    with httpx.Client(base_url=server.url, timeout=120) as client:
+    with server.client(120) as client:
         yield client
-    assert httpx.get(server.url + "/readyz", timeout=30).status_code == 200
+    with server.client(30) as another:
+        assert another.get("/readyz").status_code == 200

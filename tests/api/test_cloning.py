@@ -60,22 +60,21 @@ def configuration(tiny_model: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def cloning(configuration: Path, kind: str) -> Iterator[Server]:
-    running = Server("--config", str(configuration), kind=kind)
-    yield running
-    assert running.stop() == 0, "".join(running.log)
-    assert not [line for line in running.log if "handles are still alive" in line]
+    with Server("--config", str(configuration), kind=kind) as running:
+        yield running
 
 
 @pytest.fixture
 def api(cloning: Server) -> Iterator[httpx.Client]:
     """A client; voices that a test made and overrides are taken away after it."""
-    with httpx.Client(base_url=cloning.url, timeout=120) as client:
+    with cloning.client(120) as client:
         yield client
         for voice in client.get("/api/voices").json():
             client.delete(f"/api/voices/{voice['id']}/reference")
             if voice["id"] != "anna":
                 assert client.delete(f"/api/voices/{voice['id']}").status_code == 204
-    assert httpx.get(cloning.url + "/readyz", timeout=30).status_code == 200
+    with cloning.client(30) as another:
+        assert another.get("/readyz").status_code == 200
 
 
 def create(api: httpx.Client, id: str = "bob", audio: bytes = FAST, **fields: str) -> httpx.Response:
@@ -384,7 +383,7 @@ def test_many_at_once(api: httpx.Client, cloning: Server) -> None:
 
     def work(number: int) -> None:
         id, name = f"voice-{number}", ("fast", "flac")[number % 2]
-        with httpx.Client(base_url=cloning.url, timeout=120) as client:
+        with cloning.client(120) as client:
             for _ in range(3):
                 steps = [create(client, id, {"fast": FAST, "flac": FLAC}[name]).status_code, speak(client, id) == alone[name], client.delete(f"/api/voices/{id}").status_code]
                 if steps != [201, True, 204]:
@@ -403,7 +402,7 @@ def test_one_id_is_given_once(api: httpx.Client, cloning: Server) -> None:
     codes: list[int] = []
 
     def work() -> None:
-        with httpx.Client(base_url=cloning.url, timeout=60) as client:
+        with cloning.client(60) as client:
             codes.append(create(client, "twin").status_code)
 
     threads = [threading.Thread(target=work) for _ in range(5)]
@@ -415,7 +414,7 @@ def test_one_id_is_given_once(api: httpx.Client, cloning: Server) -> None:
 
 
 def test_a_model_without_prompt_says_that_it_has_one_voice(server: Server) -> None:
-    http = httpx.Client(base_url=server.url, timeout=60)
+    http = server.client(60)
     own = http.get("/api/voices").json()[0]["id"]
     for answer in (create(http), override(http, id=own, audio=FAST, text=TEXT)):
         assert answer.status_code == 409, answer.text

@@ -24,33 +24,25 @@ def clips(tmp_path: Path) -> list[Path]:
 
 def test_voices_and_overrides_come_back(kind: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
     first = Server(*arguments, kind=kind)
-    with httpx.Client(base_url=first.url, timeout=120) as http:
+    with first.client(120) as http:
         assert create(http, "bob", FAST, language="en").status_code == 201
         assert override(http, "anna", FAST).status_code == 200
         before = http.get("/api/voices").json(), http.get("/api/voices/anna/reference").json(), speak(http, "bob")
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
     assert first.stop() == 0
-    second = Server(*arguments, kind=kind)
-    try:
-        with httpx.Client(base_url=second.url, timeout=120) as http:
+    with Server(*arguments, kind=kind) as second:
+        with second.client(120) as http:
             assert (http.get("/api/voices").json(), http.get("/api/voices/anna/reference").json(), speak(http, "bob")) == before
             assert http.delete("/api/voices/bob").status_code == http.delete("/api/voices/anna/reference").status_code == 204
         assert clips(tmp_path) == []
-        assert second.stop() == 0
-    finally:
-        second.kill()
 
 
 def test_one_server_a_state_directory(kind: str, arguments: tuple[str, ...]) -> None:
     from serving import run
 
-    first = Server(*arguments, kind=kind)
-    try:
+    with Server(*arguments, kind=kind) as first:
         second = run(["--port", "0", *arguments], kind=kind)
         assert second.returncode == 1 and "in use by another server" in second.stderr and str(first.process.pid) in second.stderr
-        assert first.stop() == 0
-    finally:
-        first.kill()
 
 
 def test_killed_at_any_moment(kind: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
@@ -59,7 +51,7 @@ def test_killed_at_any_moment(kind: str, arguments: tuple[str, ...], tmp_path: P
     for round_ in range(5):
         server = Server(*arguments, kind=kind)
         try:
-            with httpx.Client(base_url=server.url, timeout=60) as http:
+            with server.client(60) as http:
                 found = {voice["id"] for voice in http.get("/api/voices").json()} - {"anna"}
                 assert made <= found <= made | {f"r{round_ - 1}-{len(made)}"}
                 made = found
@@ -79,19 +71,14 @@ def test_killed_at_any_moment(kind: str, arguments: tuple[str, ...], tmp_path: P
         finally:
             server.kill()
     assert len(made) >= 3
-    last = Server(*arguments, kind=kind)
-    try:
-        with httpx.Client(base_url=last.url, timeout=60) as http:
-            for id in sorted(made):
-                assert speak(http, id)
-        assert last.stop() == 0
-    finally:
-        last.kill()
+    with Server(*arguments, kind=kind) as last, last.client(60) as http:
+        for id in sorted(made):
+            assert speak(http, id)
 
 
 def test_a_damaged_clip_and_a_broken_database_do_not_stop_the_start(kind: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
     server = Server(*arguments, kind=kind)
-    with httpx.Client(base_url=server.url, timeout=60) as http:
+    with server.client(60) as http:
         assert override(http, "anna", FAST).status_code == 200
     server.kill()
     (clip,) = clips(tmp_path)
@@ -100,21 +87,18 @@ def test_a_damaged_clip_and_a_broken_database_do_not_stop_the_start(kind: str, a
     try:
         assert any("clip that stands in for voice anna is not used" in line for line in server.log)
         assert httpx.get(server.url + "/api/voices").json()[0]["has_override"] is False
+    finally:
         server.kill()
-        (tmp_path / "state" / "ishowtts.db-wal").unlink()  # which holds all of it still
-        (tmp_path / "state" / "ishowtts.db").write_bytes(b"no database any more" * 1000)
-        server = Server(*arguments, kind=kind)
+    (tmp_path / "state" / "ishowtts.db-wal").unlink()  # which holds all of it still
+    (tmp_path / "state" / "ishowtts.db").write_bytes(b"no database any more" * 1000)
+    with Server(*arguments, kind=kind) as server:
         assert any("is broken" in line and "is kept as" in line for line in server.log), server.log
         assert list((tmp_path / "state").glob("ishowtts.db.broken-*")) and list((tmp_path / "state").glob("voices.broken-*/*"))
         assert httpx.get(server.url + "/readyz").status_code == 200
-        assert server.stop() == 0
-    finally:
-        server.kill()
 
 
 def test_a_client_that_leaves_after_sending_has_its_voice(kind: str, arguments: tuple[str, ...]) -> None:
-    server = Server(*arguments, kind=kind)
-    try:
+    with Server(*arguments, kind=kind) as server:
         request = httpx.Request("POST", server.url + "/api/voices", data={"id": "bob", "text": TEXT}, files={"audio": ("c", FAST)})
         head = b"POST /api/voices HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %s\r\n\r\n" % (
             request.headers["content-type"].encode(), request.headers["content-length"].encode(),
@@ -127,6 +111,3 @@ def test_a_client_that_leaves_after_sending_has_its_voice(kind: str, arguments: 
         while "bob" not in httpx.get(server.url + "/api/health").json()["voices"]:
             assert time.monotonic() < end
             time.sleep(0.05)
-        assert server.stop() == 0
-    finally:
-        server.kill()

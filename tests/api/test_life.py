@@ -180,7 +180,7 @@ def test_starting_draining_and_the_port() -> None:
         assert httpx.get(server.url + "/readyz").status_code == 200
 
         answers: list[httpx.Response] = []
-        kept = httpx.Client(base_url=server.url, timeout=60)
+        kept = server.client(60)
         kept.get("/healthz")  # a connection that is open before the port closes
         long = {"text": "This is a sentence that is still being spoken when the server is told to stop. " * 3, "nfe_step": 16}
         speaker = threading.Thread(target=lambda: answers.append(httpx.post(server.url + "/api/tts", json=long, timeout=120)))
@@ -262,9 +262,8 @@ def test_key_and_own_voice_from_a_file(tmp_path: Path) -> None:
         'default_voice = "me"\n[server]\napi_key = "sesame"\ncors_origins = ["https://friend.example"]\n[sampling]\nnfe = 5\n'
         '[[voices]]\nid = "other"\naudio = "me.flac"\n[[voices]]\nid = "me"\naudio = "me.flac"\n'
     )
-    server = Server("--config", str(tmp_path / "conf.toml"))
-    try:
-        with httpx.Client(base_url=server.url, timeout=60) as http:
+    with Server("--config", str(tmp_path / "conf.toml")) as server:
+        with server.client(60) as http:
             assert http.get("/healthz").json()["default_voice"] == "me"
             for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "sesame"}):
                 refused = http.post("/api/tts", json={"text": "Yes."}, headers=headers)
@@ -277,6 +276,3 @@ def test_key_and_own_voice_from_a_file(tmp_path: Path) -> None:
             friend = http.get("/api/voices", headers=key | {"Origin": "https://friend.example"})
             assert friend.headers["access-control-allow-origin"] == "https://friend.example"
         assert not [line for line in server.log if "sesame" in line]
-        assert server.stop() == 0
-    finally:
-        server.kill()

@@ -26,9 +26,8 @@ CHECKS += "negative_data_rejection,positive_data_acceptance,use_after_free,missi
 def cloning(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of a tiny model that takes every endpoint, uploads included."""
     model = tiny.make(tmp_path_factory.mktemp("models") / "tiny")
-    server = Server("--set", f"model.name={model}", "--set", "sampling.nfe=1", kind=kind)
-    yield server
-    assert server.stop() == 0
+    with Server("--set", f"model.name={model}", "--set", "sampling.nfe=1", kind=kind) as server:
+        yield server
 
 
 @pytest.mark.timeout(300 + 2 * SECONDS)

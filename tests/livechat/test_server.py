@@ -28,10 +28,8 @@ def server(twitch: IrcDouble, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder: Path = tmp_path_factory.mktemp("chat")
     file = folder / "chat.toml"
     file.write_text(f'[chat]\nrepeat_seconds = 0\n[[chat.sources]]\nplatform = "twitch"\nendpoint = "{twitch.url}"\nheartbeat_seconds = 1\n')
-    running = Server("--config", str(file))
-    yield running
-    assert running.stop() == 0, "".join(running.log)
-    assert not [line for line in running.log if "handles are still alive" in line]
+    with Server("--config", str(file)) as running:
+        yield running
 
 
 class Stream:
@@ -75,7 +73,7 @@ def connections(server: Server) -> list[dict[str, Any]]:
 def test_a_channel_is_joined_read_moderated_and_left(server: Server, twitch: IrcDouble) -> None:
     stream = Stream(server)
     place = {"platform": "twitch", "channel": "somebody"}
-    with httpx.Client(base_url=server.url, timeout=60) as http:
+    with server.client(60) as http:
         begun = http.post("/api/danmaku/start", json=place | {"channel": "Somebody"})  # a login in any case
         assert begun.status_code == 202, begun.text
         assert begun.json()["state"] == "connecting"

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+from sentences import DEMO, SENTENCES
 
-import ishowtts
 from ishowtts import Engine
 from ishowtts.quality import clips
 from ishowtts.quality.clips import Clip
-
-DEMO = Path(ishowtts.__file__).parent / "voices" / "demo"
-SENTENCES = (
-    "Welcome back to the stream.", "This boss has killed you nine times already.", "Nobody had lit its lamp for years.",
-    "The birds had made it their own.", "Tonight we will try the last level again.", "A light was seen from the harbor.",
-    "He turned sharply and faced them.", "The old house stood at the end of the road.", "She was not able to say who had done it.",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +50,3 @@ def copy_synthesis(recording: Clip) -> Clip:
     with torch.inference_mode():
         wave = load_model("demo").vocos(mel.T[None])[0].numpy()
     return Clip("copy", np.ascontiguousarray(wave), recording.rate, recording.text)
-
-
-def changed(clip: Clip, samples: np.ndarray, name: str = "changed") -> Clip:
-    return Clip(name, np.ascontiguousarray(samples, np.float32), clip.rate, clip.text)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import DEMO, SENTENCES, changed
+from sentences import DEMO, SENTENCES, changed
 
 from ishowtts import Engine, IshowError, cli
 from ishowtts.quality import baseline

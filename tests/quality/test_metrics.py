@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from conftest import SENTENCES, changed
+from sentences import SENTENCES, changed
 
 from ishowtts import IshowError
 from ishowtts.quality import aligned, intelligibility, loudness, mos, needs, similarity, timbre

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import PACKAGES, make, package
 
 from ishowtts import Engine, IshowError, ModelError, TextError, VoiceError, _audio, _engine
 
@@ -24,15 +25,9 @@ LONG = " ".join([TEXT] * 40)
 TONE = (0.2 * np.sin(0.03 * np.arange(48000))).astype(np.float32)
 
 
-def tiny(folder: Path, fault: str = "") -> Path:
-    command = [sys.executable, str(ROOT / "tests" / "tiny.py"), str(folder), *(["--fault", fault] if fault else [])]
-    subprocess.run(command, check=True, env=ENVIRONMENT)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny(tmp_path_factory.mktemp("model") / "tiny")
+    return make(tmp_path_factory.mktemp("model") / "tiny")
 
 
 def open_engine(model: Path, **options: object) -> Engine:
@@ -74,8 +69,8 @@ def test_options_reach_the_model(engine: Engine) -> None:
 
 def test_a_stream_brings_the_same_audio_in_pieces(model: Path) -> None:
     with open_engine(model, chunk_seconds=5.0) as engine:
-        whole = engine.speak(LONG, seed=5)
-        stream = engine.stream(LONG, seed=5)
+        whole = engine.speak(LONG, seed=5, nfe=2)
+        stream = engine.stream(LONG, seed=5, nfe=2)
         pieces = list(stream)
     assert len(pieces) > 3 and whole.timings["chunks"] > 3
     assert np.array_equal(np.concatenate(pieces), whole.samples)
@@ -209,7 +204,7 @@ def test_models_that_cannot_be_used(tmp_path: Path) -> None:
         Engine.load(tmp_path / "nowhere")
     assert caught.value.status == "ENOTFOUND" and "nowhere" in str(caught.value)
     with pytest.raises(ModelError) as caught:
-        Engine.load(tiny(tmp_path / "corrupt", "corrupt"), backend="eager")
+        Engine.load(make(tmp_path / "corrupt", "corrupt"), backend="eager")
     assert caught.value.status == "EFORMAT" and "dit.safetensors" in str(caught.value)
     with pytest.raises(IshowError) as other:
         Engine.load(tmp_path / "corrupt", backend="eager", precision="fp1")
@@ -218,7 +213,7 @@ def test_models_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_nan_from_a_model_is_reported(tmp_path: Path) -> None:
-    with open_engine(tiny(tmp_path / "nan", "nan")) as engine, pytest.raises(ModelError) as caught:
+    with open_engine(make(tmp_path / "nan", "nan")) as engine, pytest.raises(ModelError) as caught:
         engine.speak(TEXT)
     assert caught.value.status == "EMODEL"
 
@@ -238,8 +233,9 @@ def test_a_closed_engine_says_so(model: Path) -> None:
 
 @pytest.mark.timeout(1200)
 def test_the_package_agrees_with_the_model(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ISHOWTTS_CACHE_DIR", str(ROOT / "build" / "test-cache"))
+    monkeypatch.setenv("ISHOWTTS_CACHE_DIR", str(PACKAGES))
     monkeypatch.delenv("ISHOWTTS_COMPILE", raising=False)
+    package(model)
     options = {"seed": 5, "nfe": 16}
     with open_engine(model, precision="fp32") as eager:
         assert eager.info["backend"] == "eager"
@@ -316,7 +312,7 @@ engine.add_voice("tone", tone, "A steady tone.", "en", sample_rate=24000)
 for i in range(200):
     if i == 40:
         before = resident()
-    engine.speak("Short one." if i % 3 else "A sentence that is longer than the other one.", seed=i)
+    engine.speak("Short one." if i % 3 else "A sentence that is longer than the other one.", seed=i, nfe=2)
     engine.add_voice("other", tone, "A steady tone.", "en", sample_rate=24000)
     stream = engine.stream("Dropped."); del stream
 grown = resident() - before

@@ -14,9 +14,13 @@ from selenium.common.exceptions import StaleElementReferenceException, TimeoutEx
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+from serving import Server
 
 from ishowtts import _audio
 
+QUICK = ("--set", "chat.gap_seconds=0", "--set", "sampling.nfe=3")
+"""A server's arguments: chat without pauses."""
+REFERENCE = Path(__file__).resolve().parents[2] / "ishowtts" / "voices" / "demo" / "reference.flac"
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required --use-fake-device-for-media-stream "
@@ -189,8 +193,14 @@ class Browser:
             )
         )
 
+    def lose(self, server: Server, offline: Callable[[], bool]) -> None:
+        """The server dies, and the page says so, which it did not before."""
+        assert not offline()
+        server.kill()
+        self.wait(offline)
+
     def was_away(self) -> None:
-        """What a browser itself notes while a server is gone or loads its model; the page adds nothing."""
+        """What a browser itself notes of a lost server, and of one that loads its model, which may be nothing; the page adds nothing."""
         told = self.complaints()
         assert all("ERR_" in line or "503" in line for line in told), told
 

@@ -1,13 +1,10 @@
 """One browser for all tests of the pages; its microphone hears the reference clip of the embedded voice, again and again."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import soundfile
-from browsing import Browser, chromium
-
-REFERENCE = Path(__file__).resolve().parents[2] / "ishowtts" / "voices" / "demo" / "reference.flac"
+from browsing import REFERENCE, Browser, chromium
 
 
 @pytest.fixture(scope="session")

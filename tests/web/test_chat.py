@@ -6,18 +6,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from browsing import Browser
+from browsing import QUICK, Browser
 from serving import Server
-
-QUICK = ("--set", "chat.gap_seconds=0", "--set", "sampling.nfe=3")
 
 
 @pytest.fixture(scope="module")
 def chatting() -> Iterator[Server]:
     """A server of its own: its queue is nobody else's."""
-    running = Server(*QUICK)
-    yield running
-    assert running.stop() == 0
+    with Server(*QUICK) as running:
+        yield running
 
 
 @pytest.fixture
@@ -113,8 +110,7 @@ def test_connections(browser: Browser, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = taken.getsockname()[1]
     settings.write_text(f'[[chat.sources]]\nplatform = "twitch"\nendpoint = "irc://127.0.0.1:{nobody}"\n')
-    server = Server("--config", str(settings))
-    try:
+    with Server("--config", str(settings)) as server:
         open_chat(browser, server)
         assert browser.shown("sources-empty")
         browser.write("channel", "not a channel!")
@@ -129,9 +125,6 @@ def test_connections(browser: Browser, tmp_path: Path) -> None:
         browser.one("#sources button").click()
         browser.wait(lambda: browser.shown("sources-empty"))
         browser.open("about:blank")
-        assert server.stop() == 0
-    finally:
-        server.kill()
 
 
 def test_comes_back_after_a_restart(browser: Browser) -> None:
@@ -141,8 +134,7 @@ def test_comes_back_after_a_restart(browser: Browser) -> None:
         open_chat(browser, server)
         httpx.post(server.url + "/api/danmaku/pause")
         browser.wait(lambda: browser.text("pause") == "Resume")
-        server.kill()
-        browser.wait(lambda: browser.text("link") == "Reconnecting …")
+        browser.lose(server, lambda: browser.text("link") == "Reconnecting …")
         server = Server(*QUICK, "--port", str(port))
         browser.wait(lambda: browser.text("link") == "Live" and browser.text("pause") == "Pause")
         send(browser, "After the restart.")

@@ -10,8 +10,7 @@ def counter(page: Browser, name: str) -> str:
 
 
 def test_figures_of_a_real_server(browser: Browser) -> None:
-    server = Server()
-    try:
+    with Server() as server:
         browser.open(server.url + "/dashboard")
         browser.wait(lambda: browser.text("status").startswith("Ready"))
         health = httpx.get(server.url + "/api/health").json()
@@ -32,9 +31,6 @@ def test_figures_of_a_real_server(browser: Browser) -> None:
         assert links == {"/docs", "/openapi.json", "/metrics", "/overlay"}
         browser.check_reading("dashboard")
         browser.open("about:blank")
-        assert server.stop() == 0
-    finally:
-        server.kill()
 
 
 def test_comes_back_after_a_restart(browser: Browser) -> None:
@@ -45,9 +41,7 @@ def test_comes_back_after_a_restart(browser: Browser) -> None:
         browser.wait(lambda: browser.text("status").startswith("Ready"))
         httpx.post(server.url + "/api/tts", json={"text": "Before."}, timeout=60)
         browser.wait(lambda: counter(browser, "Speech finished") == "1")
-        server.kill()
-        browser.wait(lambda: browser.shown("lost"))
-        assert "cannot be reached" in browser.text("lost")
+        browser.lose(server, lambda: browser.shown("lost") and "cannot be reached" in browser.text("lost"))
         server = Server("--port", str(port))
         browser.wait(lambda: not browser.shown("lost") and counter(browser, "Speech finished") == "0")
         browser.wait(lambda: "demo" in browser.text("server"))

@@ -5,18 +5,16 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from browsing import Browser
+from browsing import QUICK, Browser
 from serving import Server
-from test_chat import QUICK
 
 NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
 def chatting() -> Iterator[Server]:
-    running = Server(*QUICK)
-    yield running
-    assert running.stop() == 0
+    with Server(*QUICK) as running:
+        yield running
 
 
 @pytest.fixture
@@ -184,8 +182,7 @@ def test_comes_back_by_itself_and_takes_a_key(browser: Browser) -> None:
         browser.open(address)
         browser.wait(lambda: not browser.shown("state"))
         assert browser.driver.current_url == address  # OBS keeps it
-        server.kill()
-        browser.wait(lambda: browser.shown("state") and "Connecting" in browser.text("state"))
+        browser.lose(server, lambda: browser.shown("state") and "Connecting" in browser.text("state"))
         server = Server(*keyed, "--port", str(port))
         browser.wait(lambda: not browser.shown("state"))
         send(server, "Here we are again after the restart.", key="sesame")

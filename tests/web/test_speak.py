@@ -249,8 +249,7 @@ def test_without_an_audio_worklet(page: Browser, server: Server) -> None:
 
 
 def test_a_key_is_asked_for(browser: Browser) -> None:
-    server = Server("--set", "server.api_key=sesame")
-    try:
+    with Server("--set", "server.api_key=sesame") as server:
         browser.open(server.url + "/")
         browser.wait(lambda: browser.shown("key-form"))
         browser.write("key", "sesame")
@@ -267,6 +266,3 @@ def test_a_key_is_asked_for(browser: Browser) -> None:
         browser.open(server.url + "/")  # the tab knows it
         browser.wait(lambda: browser.find("voice").get_attribute("value"))
         browser.open("about:blank")
-        assert server.stop() == 0
-    finally:
-        server.kill()

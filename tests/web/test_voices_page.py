@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import tiny
-from browsing import Browser
-from conftest import REFERENCE
+from browsing import REFERENCE, Browser
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from serving import Server
@@ -41,9 +40,8 @@ def cloning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = folder / "ishowtts.toml"
     voice = f'[[voices]]\nid = "anna"\naudio = "{REFERENCE}"\ntext = "{TEXT}"\nlanguage = "en"\n'
     settings.write_text(f'[model]\nname = "{model}"\n[sampling]\nnfe = 2\n{voice}')
-    running = Server("--config", str(settings))
-    yield running
-    assert running.stop() == 0
+    with Server("--config", str(settings)) as running:
+        yield running
 
 
 @pytest.fixture
