@@ -1,9 +1,21 @@
-"""One server of the embedded voice for all tests over HTTP."""
+"""How tests are spread over processes, and one server of the embedded voice for all tests over HTTP."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from serving import Server
+
+WORKERS = 2
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: each worker has one core
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A single file is run by this process itself."""
+    return WORKERS if len(config.args) > 1 or Path(config.args[0].split("::")[0]).is_dir() else 0
 
 
 @pytest.fixture(scope="session")
