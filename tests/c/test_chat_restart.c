@@ -1,0 +1,122 @@
+/* What of a chat survives the end of its process, with a journal in memory. */
+#include <jansson.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "chat_rig.h"
+
+static void crash(rig *r) {
+    /* What a killed process leaves: the rows, and nobody who answers. The chat is freed without its journal noticing. */
+    fake_journal *kept = calloc(1, sizeof *kept);
+    assert_non_null(kept);
+    for (size_t i = 0; i < r->journal->n; i++) {
+        kept->rows[kept->n] = r->journal->rows[i];
+        kept->rows[kept->n++].record = strdup(r->journal->rows[i].record);
+    }
+    memcpy(kept->viewer, r->journal->viewer, sizeof kept->viewer);
+    memcpy(kept->voice, r->journal->voice, sizeof kept->voice);
+    kept->voices = r->journal->voices;
+    fake_journal_answer(r->journal);
+    close_chat(r);
+    fake_journal_free(r->journal);
+    free(r->journal);
+    r->journal = kept;
+    forget_log(r);
+    free(r->text);
+    r->text = NULL;
+    r->n_text = 0;
+}
+
+static void note(void *user) { ++*(int *)user; }
+
+static void test_journal(void **state) {
+    (void)state;
+    rig *r = make();
+    const ishow_chat_voice voices[] = {{"alto", "en"}, {"bass", "en"}};
+    r->o.voices = voices;
+    r->o.n_voices = 2;
+    r->journal = calloc(1, sizeof *r->journal);
+    open_chat(r);
+    r->journal->holds = 1;
+    ishow_chat_verdict v;
+    ishow_error error = {0};
+    int durable = 0;
+    ishow_chat_message m = fake_message("a", "anna", LONG);
+    assert_int_equal(ishow_chat_receive(r->chat, &m, &v, note, &durable, &error), ISHOW_OK);
+    assert_int_equal(durable, 0);
+    fake_journal_answer(r->journal);
+    assert_int_equal(durable, 1);
+    assert_int_equal(r->journal->n, 1);
+    say_as(r, "v", "bob", "!voice bass", ISHOW_CHAT_PRIORITY_NORMAL);
+    assert_string_equal(r->journal->viewer, "test:bob");
+    assert_string_equal(r->journal->voice, "!bass");
+    say_as(r, "b", "bob", LONG + 11, ISHOW_CHAT_PRIORITY_NORMAL);
+    say(r, "c", "merged words", ISHOW_CHAT_PRIORITY_NORMAL);
+    assert_true(say(r, "c2", "Merged words", ISHOW_CHAT_PRIORITY_NORMAL).merged);
+    assert_int_equal(r->journal->n, 3);
+    fake_journal_answer(r->journal);
+    run(r, 3); /* a has audio, but is not heard before its mark is durable */
+    assert_string_equal(heard(r), "");
+    assert_true(r->journal->n_held >= 1);
+    assert_true(r->journal->rows[0].marked);
+
+    crash(r); /* between the mark and the first sound: reported, not repeated */
+    open_chat(r);
+    ishow_chat_counts n = counts(r);
+    assert_true(n.received == 4 && n.recovered == 4 && n.waiting == 3 && n.dropped[ISHOW_CHAT_BY_INTERRUPTION] == 1);
+    fake_check_counts(r->chat);
+    assert_int_equal(r->journal->n, 2);
+    v = say(r, "b", "the same id", ISHOW_CHAT_PRIORITY_NORMAL);
+    assert_true(!v.accepted && v.reason == ISHOW_CHAT_BY_DUPLICATE);
+    v = say(r, "e", "a new one", ISHOW_CHAT_PRIORITY_NORMAL);
+    assert_true(v.number > 3); /* numbers go on */
+    run(r, 3); /* b is being heard */
+    assert_string_equal(heard(r), "b");
+    assert_string_equal(field(nth(r, "start", 0), "voice"), "bass");
+
+    crash(r); /* in the middle of b */
+    open_chat(r);
+    n = counts(r);
+    assert_true(n.recovered == 4 && n.waiting == 3 && n.dropped[ISHOW_CHAT_BY_INTERRUPTION] == 1);
+    run(r, 10);
+    assert_string_equal(heard(r), "c e");
+    assert_int_equal(json_array_size(json_object_get(nth(r, "start", 0)->data, "merged")), 1);
+    assert_int_equal(counts(r).spoken, 3);
+    say_as(r, "g", "bob", "which voice is mine", ISHOW_CHAT_PRIORITY_NORMAL);
+    run(r, 5);
+    assert_string_equal(field(nth(r, "start", 2), "voice"), "bass"); /* still his */
+    assert_int_equal(r->journal->n, 0);
+
+    /* Whatever way a message ends, it leaves the journal. */
+    say(r, "h", "skipped words", ISHOW_CHAT_PRIORITY_NORMAL);
+    say(r, "i", "deleted words", ISHOW_CHAT_PRIORITY_NORMAL);
+    say(r, "j", "cleared words", ISHOW_CHAT_PRIORITY_NORMAL);
+    ishow_chat_skip(r->chat, "h");
+    ishow_chat_delete(r->chat, "test", NULL, "i");
+    ishow_chat_clear(r->chat);
+    assert_int_equal(r->journal->n, 0);
+    /* A record of another program's is reported and not taken. */
+    r->journal->rows[0] = (fake_row){77, 0, strdup("{}")};
+    r->journal->n = 1;
+    crash(r);
+    open_chat(r);
+    assert_int_equal(r->journal->n, 0);
+    assert_int_equal(counts(r).dropped[ISHOW_CHAT_BY_FAILURE], 1);
+    unmake(r);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_journal),
+    };
+    return cmocka_run_group_tests_name("chat restart", tests, NULL, NULL);
+}
