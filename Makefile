@@ -99,16 +99,21 @@ $(CORE_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/c/%.o $(BUILD)/libtest_helpers.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(CORE_LIBS) -lcmocka
 
-test: tests headers
-	@set -e; for t in $(CORE_TESTS) $(SERVER_TESTS) $(BRIDGE_TESTS); do echo "== $$t"; $$t; done
+# Running one is a target as well, so that -j runs several at a time; what a target says comes in one piece.
+MAKEFLAGS += --output-sync=target
+RUNS := $(CORE_TESTS:%=%.run) $(SERVER_TESTS:%=%.run) $(BRIDGE_TESTS:%=%.run)
+.PHONY: $(RUNS)
+$(RUNS): %.run: %
+	@echo "== $<"; $<
+
+test: $(RUNS) headers
 # An embedded torch is not built for sanitizers: the bridge runs in the plain variant only.
 asan:
 	$(MAKE) VARIANT=asan sanitized
 tsan:
 	$(MAKE) VARIANT=tsan sanitized
 .PHONY: sanitized
-sanitized: $(CORE_TESTS) $(SERVER_TESTS)
-	@set -e; for t in $(CORE_TESTS) $(SERVER_TESTS); do echo "== $$t"; $$t; done
+sanitized: $(CORE_TESTS:%=%.run) $(SERVER_TESTS:%=%.run)
 
 # A corpus in the tree starts each fuzzer; what it finds besides stays in build/fuzz.
 FUZZERS := $(wildcard tests/fuzz/fuzz_*.c)
