@@ -36,7 +36,7 @@ static enum MHD_Result may_connect(void *self, const struct sockaddr *address, s
     (void)length;
     if (s->rules.loopback || !s->connections_per_client) return MHD_YES;
     for (const peer *p = s->peers; p; p = p->next) n += (unsigned)same_address(&p->address, address);
-    n += listeners_from(s, address);
+    n += criers_from(s->criers, address);
     return n < s->connections_per_client ? MHD_YES : MHD_NO;
 }
 
@@ -340,7 +340,6 @@ static void on_wake(watch *w, uint32_t events) {
     run_calls(s, 0);
     wake_waiting(s);
     ws_wake_all(s);
-    listeners_wake(s);
 }
 
 /* Has input or room; MHD_run, or danmaku_turn, which follow every wait, look. */
@@ -374,7 +373,6 @@ static void *loop_main(void *self) {
             int due = danmaku_turn(s->danmaku);
             if (due >= 0 && due < timeout) timeout = due;
         }
-        if (listeners_step(s)) timeout = 0;
         int n = epoll_wait(s->epoll, events, EVENTS, timeout);
         for (int i = 0; i < n; i++) {
             watch *w = events[i].data.ptr;
@@ -385,7 +383,6 @@ static void *loop_main(void *self) {
             next_tick = now + 1e-3 * TICK_MS;
             reap_slow(s);
             ws_tick(s, now);
-            listeners_tick(s, now);
             load_tick(&s->load, atomic_load(&s->engine));
         }
         if (atomic_load(&s->draining)) {
@@ -396,18 +393,15 @@ static void *loop_main(void *self) {
             }
             hang_up_all(s, now < s->drain_until); /* patience is over: everybody */
             ws_drain(s, now < s->drain_until);
-            listeners_end(s);
+            criers_end(s->criers);
             if (!s->exchanges || now >= s->drain_until + 2.0) break;
         }
-        listeners_reap(s);
         MHD_run(s->daemon);
     }
     run_calls(s, 1);
     /* What is suspended still must be resumed before the daemon may stop. */
     hang_up_all(s, 0);
     ws_end_all(s);
-    listeners_end(s);
-    listeners_reap(s);
     MHD_run(s->daemon);
     MHD_stop_daemon(s->daemon);
     s->daemon = NULL;

@@ -60,7 +60,7 @@ enum MHD_Result answer_metrics(exchange *x) {
     ishow_server *s = x->server;
     ishow_engine *engine = atomic_load(&s->engine);
     bytes body = {0};
-    metrics_write(s->metrics, engine, engine && !atomic_load(&s->draining), s->connections + s->n_listeners, &body);
+    metrics_write(s->metrics, engine, engine && !atomic_load(&s->draining), s->connections + criers_listeners(s->criers), &body);
     if (engine && s->danmaku) danmaku_metrics(s->danmaku, &body);
     return respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }

@@ -1,45 +1,69 @@
 /* Listeners of endless events: connections that only receive, taken over from libmicrohttpd once they are admitted.
  *
- * Ten thousand of them idle most of the time. With libmicrohttpd each keeps tens of kilobytes of its request's memory, and is resumed, asked and
- * suspended again for every event; here one is a socket, a small struct and one send. */
+ * Ten thousand of them idle most of the time. With libmicrohttpd each keeps tens of kilobytes of its request's memory, and is resumed, asked and suspended again for every
+ * event; here one is a socket, a small struct and one send. As all of them get the same at the same moment, and a send costs some microseconds, they are shared out among a few
+ * threads, the criers, so that nobody waits for all others and no request waits for a round of them. A listener is its crier's alone. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "server/server.h"
 
-enum { PART = 16 * 1024, SLICE = 128 /* listeners served before others get their turn on the loop */ };
+enum { PART = 16 * 1024, SLICE = 128 /* served before sockets are looked at again */, EVENTS = 64, TICK_MS = 500, CRIERS_MAX = 4 };
 
+typedef struct crier crier;
+typedef struct listener listener;
 struct listener {
-    watch watch;            /* first: of its socket */
-    ishow_server *server;
+    crier *crier;
     const listener_kind *kind;
     void *self;
     listener *prev, *next;
     struct sockaddr_storage address;
-    int fd;                 /* -1: over, freed at the end of the loop's round */
+    int fd;                 /* -1: over, freed at the end of its crier's turn */
     bytes pending;          /* what the socket did not take */
     size_t pending_taken;
     double moved;
 };
 
+struct crier {
+    criers *all;
+    pthread_t thread;
+    int runs, epoll, waker;
+    pthread_mutex_t lock;   /* guards both lists' links, which the crier alone changes but for what is handed over */
+    listener *first, *fresh;
+    listener *left;         /* over, not freed */
+    listener *next;         /* of the round that is going on; NULL: none is */
+    int round;              /* another one is wanted */
+};
+
+struct criers {
+    double idle_seconds;
+    atomic_uint n;          /* listeners */
+    atomic_int ending;
+    size_t n_criers, turn;  /* turn: who gets the next one; the loop's */
+    crier crier[CRIERS_MAX];
+};
+
 static void end(listener *l) {
-    ishow_server *s = l->server;
+    crier *c = l->crier;
     if (l->fd < 0) return;
     close(l->fd); /* leaves the epoll set with it */
     l->fd = -1;
+    pthread_mutex_lock(&c->lock);
     if (l->prev) l->prev->next = l->next;
-    else s->listeners = l->next;
+    else c->first = l->next;
     if (l->next) l->next->prev = l->prev;
-    if (s->next_listener == l) s->next_listener = l->next;
-    s->n_listeners--;
+    pthread_mutex_unlock(&c->lock);
+    if (c->next == l) c->next = l->next;
+    atomic_fetch_sub(&c->all->n, 1);
     l->kind->release(l->self);
     bytes_free(&l->pending);
-    l->next = s->left;
-    s->left = l;
+    l->next = c->left;
+    c->left = l;
 }
 
 /* Bytes that the socket took, or -1 when the listener is gone. */
@@ -51,9 +75,9 @@ static ssize_t give(listener *l, const void *data, size_t n) {
     return -1;
 }
 
-static int watch_for(listener *l, uint32_t events) {
-    struct epoll_event event = {.events = events, .data.ptr = &l->watch};
-    if (!epoll_ctl(l->server->epoll, EPOLL_CTL_MOD, l->fd, &event)) return 1;
+static int watch_for(listener *l, int how, uint32_t events) {
+    struct epoll_event event = {.events = events, .data.ptr = l};
+    if (!epoll_ctl(l->crier->epoll, how, l->fd, &event)) return 1;
     end(l);
     return 0;
 }
@@ -67,12 +91,11 @@ static void push(listener *l) {
     if ((size_t)sent < n) {
         bytes_add(&l->pending, part + sent, n - (size_t)sent);
         if (l->pending.failed) end(l);
-        else watch_for(l, EPOLLRDHUP | EPOLLOUT);
-    } else if (n == sizeof part) l->server->listeners_round = 1; /* there may be more */
+        else watch_for(l, EPOLL_CTL_MOD, EPOLLRDHUP | EPOLLOUT);
+    } else if (n == sizeof part) l->crier->round = 1; /* there may be more */
 }
 
-static void on_ready(watch *w, uint32_t events) {
-    listener *l = (listener *)(void *)w; /* its first member */
+static void on_socket(listener *l, uint32_t events) {
     if (l->fd < 0) return;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         end(l);
@@ -84,50 +107,182 @@ static void on_ready(watch *w, uint32_t events) {
     if (l->pending_taken < l->pending.n) return;
     bytes_free(&l->pending);
     l->pending_taken = 0;
-    if (watch_for(l, EPOLLRDHUP)) push(l);
+    if (watch_for(l, EPOLL_CTL_MOD, EPOLLRDHUP)) push(l);
 }
 
-void listeners_wake(ishow_server *s) { s->listeners_round = 1; }
+/* ---- a crier's thread ---- */
 
-int listeners_step(ishow_server *s) {
-    if (!s->next_listener && s->listeners_round) {
-        s->next_listener = s->listeners;
-        s->listeners_round = 0;
+static void wake(crier *c) {
+    const uint64_t one = 1;
+    const ssize_t ignored = write(c->waker, &one, sizeof one);
+    (void)ignored;
+}
+
+static listener *take_fresh(crier *c) {
+    pthread_mutex_lock(&c->lock);
+    listener *l = c->fresh;
+    if (l) {
+        c->fresh = l->next;
+        l->next = c->first;
+        if (c->first) c->first->prev = l;
+        c->first = l;
     }
-    for (int served = 0; served < SLICE && s->next_listener;) {
-        listener *l = s->next_listener;
-        s->next_listener = l->next;
+    pthread_mutex_unlock(&c->lock);
+    return l;
+}
+
+static void on_waker(crier *c) {
+    uint64_t count;
+    const ssize_t ignored = read(c->waker, &count, sizeof count);
+    (void)ignored;
+    for (listener *l; (l = take_fresh(c));) watch_for(l, EPOLL_CTL_ADD, EPOLLRDHUP | EPOLLOUT); /* its head goes when the socket says that it has room: at once */
+    c->round = 1;
+}
+
+/* A slice of the round; 1: there is more of it. */
+static int step(crier *c) {
+    if (!c->next && c->round) {
+        c->next = c->first;
+        c->round = 0;
+    }
+    for (int served = 0; served < SLICE && c->next;) {
+        listener *l = c->next;
+        c->next = l->next;
         if (l->pending.n || !l->kind->ready(l->self)) continue;
         push(l);
         served++;
     }
-    return s->next_listener || s->listeners_round;
+    return c->next || c->round;
 }
 
-void listeners_tick(ishow_server *s, double now) {
-    for (listener *l = s->listeners, *next; l; l = next) {
+/* Who takes nothing for too long goes; those that have heard nothing for long get a sign of life. */
+static void tick(crier *c, double now) {
+    for (listener *l = c->first, *next; l; l = next) {
         next = l->next;
-        if (l->pending.n && now - l->moved > s->idle_seconds) end(l);
+        if (l->pending.n && now - l->moved > c->all->idle_seconds) end(l);
     }
-    listeners_wake(s); /* those that have heard nothing for long get a sign of life */
+    c->round = 1;
 }
 
-void listeners_end(ishow_server *s) {
-    while (s->listeners) end(s->listeners);
-}
-
-void listeners_reap(ishow_server *s) {
-    while (s->left) {
-        listener *l = s->left;
-        s->left = l->next;
+static void reap(crier *c) {
+    while (c->left) {
+        listener *l = c->left;
+        c->left = l->next;
         free(l);
     }
 }
 
-unsigned listeners_from(const ishow_server *s, const struct sockaddr *address) {
+static void let_go(crier *c) {
+    while (take_fresh(c));
+    while (c->first) end(c->first);
+    reap(c);
+}
+
+static void *crier_main(void *self) {
+    crier *c = self;
+    struct epoll_event events[EVENTS];
+    double next_tick = 0;
+    while (!atomic_load(&c->all->ending)) {
+        int n = epoll_wait(c->epoll, events, EVENTS, step(c) ? 0 : TICK_MS);
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.ptr) on_socket(events[i].data.ptr, events[i].events);
+            else on_waker(c);
+        }
+        const double now = ishow_now();
+        if (now >= next_tick) {
+            next_tick = now + 1e-3 * TICK_MS;
+            tick(c, now);
+        }
+        reap(c);
+    }
+    let_go(c);
+    return NULL;
+}
+
+/* ---- all of them ---- */
+
+static int crier_start(crier *c, criers *all) {
+    struct epoll_event event = {.events = EPOLLIN};
+    c->all = all;
+    pthread_mutex_init(&c->lock, NULL);
+    c->epoll = epoll_create1(EPOLL_CLOEXEC);
+    c->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    all->n_criers++;
+    if (c->epoll < 0 || c->waker < 0 || epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->waker, &event) || pthread_create(&c->thread, NULL, crier_main, c)) return 0;
+    c->runs = 1;
+    pthread_setname_np(c->thread, "ishow-crier");
+    return 1;
+}
+
+ishow_status criers_create(criers **out, double idle_seconds, ishow_error *error) {
+    criers *all = calloc(1, sizeof *all);
+    *out = NULL;
+    if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the listeners' threads could not be had.");
+    all->idle_seconds = idle_seconds;
+    const int wanted = ishow_cores() < CRIERS_MAX ? ishow_cores() : CRIERS_MAX;
+    for (int i = 0; i < wanted; i++)
+        if (!crier_start(&all->crier[i], all)) {
+            criers_free(all);
+            return ishow_fail(error, ISHOW_EINTERNAL, "", "The listeners' threads could not be started.");
+        }
+    *out = all;
+    return ISHOW_OK;
+}
+
+void criers_wake(criers *all) {
+    for (size_t i = 0; i < all->n_criers; i++) wake(&all->crier[i]);
+}
+
+void criers_end(criers *all) {
+    if (!atomic_exchange(&all->ending, 1)) criers_wake(all);
+}
+
+void criers_stop(criers *all) {
+    if (!all) return;
+    criers_end(all);
+    for (size_t i = 0; i < all->n_criers; i++) {
+        crier *c = &all->crier[i];
+        if (c->runs) pthread_join(c->thread, NULL);
+        c->runs = 0;
+        let_go(c); /* who was handed over last */
+    }
+}
+
+void criers_free(criers *all) {
+    if (!all) return;
+    criers_stop(all);
+    for (size_t i = 0; i < all->n_criers; i++) {
+        crier *c = &all->crier[i];
+        if (c->epoll >= 0) close(c->epoll);
+        if (c->waker >= 0) close(c->waker);
+        pthread_mutex_destroy(&c->lock);
+    }
+    free(all);
+}
+
+unsigned criers_listeners(const criers *all) { return atomic_load(&all->n); }
+
+unsigned criers_from(criers *all, const struct sockaddr *address) {
     unsigned n = 0;
-    for (const listener *l = s->listeners; l; l = l->next) n += (unsigned)same_address(&l->address, address);
+    for (size_t i = 0; i < all->n_criers; i++) {
+        crier *c = &all->crier[i];
+        pthread_mutex_lock(&c->lock);
+        for (const listener *l = c->first; l; l = l->next) n += (unsigned)same_address(&l->address, address);
+        for (const listener *l = c->fresh; l; l = l->next) n += (unsigned)same_address(&l->address, address);
+        pthread_mutex_unlock(&c->lock);
+    }
     return n;
+}
+
+static void hand_over(criers *all, listener *l) {
+    crier *c = &all->crier[all->turn++ % all->n_criers];
+    l->crier = c;
+    atomic_fetch_add(&all->n, 1);
+    pthread_mutex_lock(&c->lock);
+    l->next = c->fresh;
+    c->fresh = l;
+    pthread_mutex_unlock(&c->lock);
+    wake(c);
 }
 
 enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const char *type) {
@@ -144,27 +299,21 @@ enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const cha
         response = NULL;
         goto done;
     }
-    if (s->connections + s->n_listeners > s->connections_max) {
+    if (s->connections + criers_listeners(s->criers) > s->connections_max) {
         fault_set(&x->fault, 503, "unavailable", "", "%u connections are open, which is the most.", s->connections_max);
         result = respond_fault(x);
         goto done;
     }
     respond_head(x, 200, response, &head);
     if (head.failed || !(l = ishow_alloc(1, sizeof *l))) goto done;
-    l->server = s;
     l->kind = kind;
     l->address = x->peer->address;
-    l->watch.ready = on_ready;
     l->moved = ishow_now();
     l->fd = http_take_over(x, &l->self);
     if (l->fd < 0) goto done;
-    l->next = s->listeners;
-    if (s->listeners) s->listeners->prev = l;
-    s->listeners = l;
-    s->n_listeners++;
-    l->pending = head; /* goes first, when the socket says that it has room: at once */
+    l->pending = head; /* goes first */
     head = (bytes){0};
-    if (!http_watch(s, l->fd, EPOLLRDHUP | EPOLLOUT, &l->watch)) end(l);
+    hand_over(s->criers, l);
     l = NULL;
 done: /* MHD_NO: libmicrohttpd lets its side of the connection go */
     if (response) MHD_destroy_response(response);

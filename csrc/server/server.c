@@ -40,7 +40,9 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     if (options->web_dir && (status = assets_load(&s->assets, options->web_dir, error)) != ISHOW_OK) goto done;
     if ((status = listen_open(s, options->host, options->port, options->insecure, error)) != ISHOW_OK) goto done;
     if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;
-    if ((status = book_create(&s->book, s->store, error)) != ISHOW_OK || (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK) goto done;
+    if ((status = book_create(&s->book, s->store, error)) != ISHOW_OK || (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK ||
+        (status = criers_create(&s->criers, s->idle_seconds, error)) != ISHOW_OK)
+        goto done;
     if ((status = config_create(&s->config, s, options, error)) != ISHOW_OK) goto done;
     status = http_start(s, options->connections_max, error);
 done:
@@ -52,11 +54,17 @@ done:
 int ishow_server_port(const ishow_server *s) { return s->port; }
 const char *ishow_server_url(const ishow_server *s) { return s->url; }
 
+static void on_chat_news(void *self) {
+    ishow_server *s = self;
+    criers_wake(s->criers);
+    http_wake(s); /* WebSockets */
+}
+
 ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_chat_source_options *sources,
                                      size_t n_sources, ishow_error *error) {
     ishow_status status = danmaku_open(&s->danmaku, s->store, engine, &s->sampling, default_voice, options, sources, n_sources, error);
     if (status != ISHOW_OK) return status;
-    ishow_chat_on_news(danmaku_chat(s->danmaku), http_wake, s);
+    ishow_chat_on_news(danmaku_chat(s->danmaku), on_chat_news, s);
     if (http_follow_platforms(s)) return ISHOW_OK;
     return ishow_fail(error, ISHOW_EIO, "", "The sockets of the platforms cannot be watched: %s.", strerror(errno));
 }
@@ -81,6 +89,7 @@ void ishow_server_drain(ishow_server *s, double seconds) {
     pthread_join(s->thread, NULL);
     s->thread_runs = 0;
     config_stop(s->config);
+    criers_stop(s->criers);
     tasks_stop(s->tasks);
     pump_stop(s->pump);
     atomic_store(&s->engine, NULL);
@@ -93,6 +102,7 @@ void ishow_server_free(ishow_server *s) {
     if (s->thread_runs) ishow_server_drain(s, 0);
     else if (s->pump && !atomic_load(&s->draining)) pump_stop(s->pump); /* creation failed */
     if (s->daemon) MHD_stop_daemon(s->daemon);
+    criers_free(s->criers);
     tasks_free(s->tasks);
     config_free(s->config);
     pump_free(s->pump);

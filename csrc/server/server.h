@@ -222,10 +222,7 @@ struct ishow_server {
     exchange *waiting;
     size_t exchanges;
     struct ws *sockets;     /* open WebSockets */
-    struct listener *listeners, *left; /* open, and over but not freed */
-    struct listener *next_listener; /* of the round that is going on */
-    int listeners_round;    /* another one is wanted */
-    unsigned n_listeners;
+    struct criers *criers;  /* threads of the listeners */
     assets *assets;
     metrics *metrics;
     pump *pump;
@@ -288,22 +285,23 @@ void ws_drain(ishow_server *s, int patient); /* patient: only those that are not
 void ws_end_all(ishow_server *s);
 void ws_free(ws *w);
 
-/* ---- listener.c: endless events to many; everything on the loop ---- */
-typedef struct listener listener;
-typedef struct listener_kind {
+/* ---- listener.c: endless events to many, on threads of their own ---- */
+typedef struct listener_kind { /* called on any of these threads, for one listener on one at a time */
     int (*ready)(void *self);                           /* there is something to read */
     size_t (*read)(void *self, char *out, size_t most); /* at most 16 KiB at once; 0: nothing now */
     void (*release)(void *self);
 } listener_kind;
 /* In a wait_kind's resume: answers 200 and makes a listener of the client; x->waited goes over. What it returns goes to libmicrohttpd. */
 enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const char *type);
-/* For http.c. */
-void listeners_wake(ishow_server *s); /* there may be news for all: a round begins */
-int listeners_step(ishow_server *s);  /* a slice of the round; 1: there is more of it */
-void listeners_tick(ishow_server *s, double now);
-void listeners_end(ishow_server *s);
-void listeners_reap(ishow_server *s);
-unsigned listeners_from(const ishow_server *s, const struct sockaddr *address);
+
+typedef struct criers criers;
+ishow_status criers_create(criers **out, double idle_seconds, ishow_error *error);
+void criers_wake(criers *c);  /* there may be news for all. Any thread */
+void criers_end(criers *c);   /* lets all listeners go, soon; likewise */
+void criers_stop(criers *c);  /* the same, and waits for it; after the loop has ended. NULL allowed, like next */
+void criers_free(criers *c);
+unsigned criers_listeners(const criers *c);
+unsigned criers_from(criers *c, const struct sockaddr *address); /* listeners at an address */
 
 /* ---- listen.c ---- */
 ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error);
