@@ -15,7 +15,7 @@ import pytest
 import tiny
 from serving import ROOT, Server
 
-SECONDS = int(os.environ.get("ISHOWTTS_SCHEMATHESIS_SECONDS", "30"))
+SECONDS = int(os.environ.get("ISHOWTTS_SCHEMATHESIS_SECONDS", "20"))
 EXAMPLES = max(10, SECONDS // 4)
 APART = ("tts_ws", "danmaku_stream", "danmaku_start", "danmaku_stop", "voice_create", "override")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,"
