@@ -42,8 +42,8 @@ class Connections:
         if not self._state.loopback and self._of(new.client) > limits.connections_per_client:
             new.transport.abort()
         elif self._full(len(self) - 1):
-            new.transport.pause_reading()
             self._waiting.append(new)
+            new.loop.call_soon(self._hold, new)  # a new transport begins to read after this call, paused or not
 
     def give_way(self, gone: Protocol | None = None) -> None:
         """There may be a place for those who wait."""
@@ -51,6 +51,10 @@ class Connections:
             self._waiting.remove(gone)
         while self._waiting and not self._full(len(self)):
             self._waiting.popleft().transport.resume_reading()
+
+    def _hold(self, new: Protocol) -> None:
+        if new in self._waiting:
+            new.transport.pause_reading()
 
     def _full(self, others: int) -> bool:
         return others - self._state.listeners >= self._state.config.server.connections_max

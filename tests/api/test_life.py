@@ -146,6 +146,23 @@ def test_slow_and_partial_requests_hold_up_nobody(server: Server) -> None:
     until(lambda: parse(httpx.get(server.url + "/metrics").text)["ishowtts_connections"] <= 3)
 
 
+def test_a_connection_too_many_waits_its_turn(kind: str) -> None:
+    with Server("--set", "server.connections_max=8", kind=kind) as server:
+        held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(8)]
+        for connection in held:
+            connection.sendall(b"GET /hea")
+        with socket.create_connection(("127.0.0.1", server.port)) as one_more:
+            one_more.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            one_more.settimeout(1)
+            with pytest.raises(TimeoutError):
+                one_more.recv(15)
+            held.pop().close()
+            one_more.settimeout(60)
+            assert one_more.recv(15) == b"HTTP/1.1 200 OK"
+        for connection in held:
+            connection.close()
+
+
 def test_a_request_byte_by_byte(server: Server) -> None:
     body = b'{"text": "Yes.", "nfe_step": 5}'
     data = (

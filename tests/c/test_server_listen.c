@@ -63,7 +63,7 @@ static char *read_until(int fd, const char *mark) {
 static int heard_all(const char *text) {
     const char *at = text;
     for (int i = 0; i < MESSAGES; i++) {
-        char id[40];
+        char id[64];
         snprintf(id, sizeof id, "event: message\ndata: {\"id\":\"m%d.\"", i);
         const char *found = strstr(at, id);
         if (!found || strstr(found + 1, id)) return 0;
@@ -76,7 +76,7 @@ typedef struct ear { const rig *r; int fd, good; } ear;
 
 static void *hear(void *self) {
     ear *e = self;
-    char last[16];
+    char last[32];
     snprintf(last, sizeof last, "\"m%d.\"", MESSAGES - 1);
     char *text = read_until(e->fd, last);
     e->good = strstr(text, "HTTP/1.1 200") == text && heard_all(text);

@@ -23,12 +23,12 @@ def twitch() -> Iterator[IrcDouble]:
         yield double
 
 
-@pytest.fixture(scope="module")
-def server(twitch: IrcDouble, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["c", "harness"])
+def server(request: pytest.FixtureRequest, twitch: IrcDouble, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("chat")
     file = folder / "chat.toml"
     file.write_text(f'[chat]\nrepeat_seconds = 0\n[[chat.sources]]\nplatform = "twitch"\nendpoint = "{twitch.url}"\nheartbeat_seconds = 1\n')
-    with Server("--config", str(file)) as running:
+    with Server("--config", str(file), kind=request.param) as running:
         yield running
 
 
