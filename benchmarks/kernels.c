@@ -60,7 +60,7 @@ static double product_rate(const kernels *k, word_type type, size_t rows, size_t
     for (int turn = 0; turn < TURNS; turn++) {
         const double start = now();
         for (int i = 0; i < repeats; i++) { /* quantising the left side is part of the work */
-            k->to_words(type, x, depth, rows, depth, words, pitch, scale, sum);
+            k->to_words(type, x, depth, rows, depth, 0, words, pitch, scale, sum);
             const operand a = {.words = words, .stride = pitch, .scale = scale, .sum = sum};
             k->product(&a, rows, &m, PRODUCT_STORE, NULL, out, n);
         }
