@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "kernels/kernels.h"
+#include "model/native.h" /* pitch: as the model lays rows out */
 
 enum { TURNS = 5 };
 static const char *const types[] = {"fp32", "bf16", "int8"};
@@ -46,9 +47,9 @@ static double peak(void) {
 }
 
 static double product_rate(const kernels *k, word_type type, size_t rows, size_t n, size_t depth) {
-    const size_t words_wide = left_words(k, type, depth), pitch = words_wide % 1024 ? words_wide : words_wide + 16; /* as the model lays them out */
+    const size_t stride = pitch(left_words(k, type, depth));
     float *x = ishow_alloc(rows * depth, sizeof *x), *w = ishow_alloc(n * depth, sizeof *w), *out = ishow_alloc(rows * n, sizeof *out), *scale = ishow_alloc(rows, sizeof *scale);
-    uint32_t *words = ishow_alloc(rows * pitch, sizeof *words);
+    uint32_t *words = ishow_alloc(rows * stride, sizeof *words);
     int32_t *sum = ishow_alloc(rows, sizeof *sum);
     matrix m;
     double rates[TURNS];
@@ -60,8 +61,8 @@ static double product_rate(const kernels *k, word_type type, size_t rows, size_t
     for (int turn = 0; turn < TURNS; turn++) {
         const double start = now();
         for (int i = 0; i < repeats; i++) { /* quantising the left side is part of the work */
-            k->to_words(type, x, depth, rows, depth, 0, words, pitch, scale, sum);
-            const operand a = {.words = words, .stride = pitch, .scale = scale, .sum = sum};
+            k->to_words(type, x, depth, rows, depth, 0, words, stride, scale, sum);
+            const operand a = {.words = words, .stride = stride, .scale = scale, .sum = sum};
             k->product(&a, rows, &m, PRODUCT_STORE, NULL, out, n);
         }
         rates[turn] = operations * repeats / (now() - start) * 1e-9;

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -115,6 +116,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-onnx", action="store_true")
     args = parser.parse_args()
+    missing = [name for name in ("onnx", "onnxruntime") if not args.no_onnx and find_spec(name) is None]
+    if missing:
+        raise SystemExit(f"pip install {' '.join(missing)}, or leave its peers out with --no-onnx")
     torch.set_num_threads(args.threads)
     torch.set_grad_enabled(False)
     official = import_official()

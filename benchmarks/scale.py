@@ -72,6 +72,17 @@ def one(engine: Engine, text: str, seed: int) -> tuple[float, float]:
     return samples / speech.sample_rate, speech.timings["first_audio"]
 
 
+def alone(engine: Engine, text: str, rounds: int) -> dict[str, float]:
+    """Figures of one utterance at a time: audio of the last round, medians of the rest."""
+    taken, first = [], []
+    for seed in range(rounds):
+        start = time.perf_counter()
+        audio, soon = one(engine, text, seed)
+        taken.append((time.perf_counter() - start) / audio)
+        first.append(soon)
+    return {"audio_s": audio, "rtf": statistics.median(taken), "first_audio_s": statistics.median(first)}
+
+
 def main() -> None:
     """Measure, print, write benchmarks/results/scale.csv."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -91,14 +102,8 @@ def main() -> None:
         per_second = len(sentences) / audio
         for length in (seconds for seconds in LENGTHS if seconds <= args.longest):
             text = text_of(length, per_second)
-            taken, first = [], []
             with Peak() as memory:
-                for seed in range(ROUNDS if length <= 60 else 1):
-                    start = time.perf_counter()
-                    audio, soon = one(engine, text, seed)
-                    taken.append((time.perf_counter() - start) / audio)
-                    first.append(soon)
-            figures = {"audio_s": audio, "rtf": statistics.median(taken), "first_audio_s": statistics.median(first)}
+                figures = alone(engine, text, ROUNDS if length <= 60 else 1)
             note("length", length, engine, **figures, resident_mb=memory.most)
         for count in ROWS:
             with Peak() as memory, ThreadPoolExecutor(count) as pool:
@@ -112,13 +117,7 @@ def main() -> None:
     for threads in range(1, len(os.sched_getaffinity(0)) + 1):
         with Engine.load("demo", precision=args.precision, threads=threads) as engine:
             one(engine, sentences, 0)
-            taken, first = [], []
-            for seed in range(ROUNDS):
-                start = time.perf_counter()
-                audio, soon = one(engine, sentences, seed)
-                taken.append((time.perf_counter() - start) / audio)
-                first.append(soon)
-            note("threads", threads, engine, audio_s=audio, rtf=statistics.median(taken), first_audio_s=statistics.median(first))
+            note("threads", threads, engine, **alone(engine, sentences, ROUNDS))
     write_csv("scale", rows)
 
 

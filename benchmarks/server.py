@@ -18,6 +18,7 @@ import io
 import json
 import os
 import re
+import shutil
 import socket
 import statistics
 import subprocess
@@ -359,6 +360,8 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=100)
     parser.add_argument("--only", choices=("rate", "listeners", "upload", "first"), action="append")
     args = parser.parse_args()
+    if (not args.only or "rate" in args.only) and shutil.which("wrk") is None:
+        raise SystemExit("rate needs the program wrk: apt-get install wrk")
     parts = {
         "rate": lambda: measure_rate(args.rounds, args.duration),
         "listeners": lambda: measure_listeners(args.listeners, args.messages),
@@ -366,11 +369,7 @@ def main() -> None:
         "first": lambda: measure_first(args.rounds),
     }
     rows = [row for name, part in parts.items() if not args.only or name in args.only for row in part()]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    write_csv(
-        "server",
-        [{key: round(value, 3) if isinstance(value := row.get(key, ""), float) else value for key in columns} for row in rows],
-    )
+    write_csv("server", [{key: round(v, 3) if isinstance(v, float) else v for key, v in row.items()} for row in rows])
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer, CapsuleType
 
+from .model.config import Solver
+
 class _Defaults(TypedDict):
     nfe: int
     nfe_min: int
     nfe_max: int
-    solver: Literal["euler", "midpoint"]
+    solver: Solver
     cfg_strength: float
     cfg_strength_max: float
     guidance_from: float

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraint
 from ._engine import DEFAULTS as D
 from .errors import ConfigError
 from .model.compile import DEFAULT_PRECISION
+from .model.config import Solver
 from .voices import VOICE_ID, load_voices
 
 ENVIRONMENT = "ISHOWTTS__"
@@ -116,7 +117,7 @@ class SamplingConfig(_Section):
     """What a request gets that does not choose for itself."""
 
     nfe: int = Field(D["nfe"], ge=D["nfe_min"], le=D["nfe_max"], description="steps of the solver")
-    solver: Literal["euler", "midpoint"] = Field(
+    solver: Solver = Field(
         D["solver"], description="of the flow's equation; midpoint asks the model twice a step"
     )
     cfg_strength: float = Field(D["cfg_strength"], ge=0, le=D["cfg_strength_max"], description="classifier-free guidance")

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from ._engine import CompileState, ModelInfo, Stats, Timings, VoiceInfo
     from .config import Config
+    from .model.config import Solver
 
 __all__ = ["Engine", "Speech", "SpeechOptions", "SpeechStream", "open_engine"]
 
 Samples = NDArray[np.float32]
-Solver = Literal["euler", "midpoint"]
 
 
 class SpeechOptions(TypedDict, total=False):

@@ -18,8 +18,8 @@ typedef enum slot_state { SLOT_FREE = 0, SLOT_ACTIVE, SLOT_LEFT } slot_state;
 typedef struct slot {
     slot_state state;
     ishow_row row;
-    int calls, taken;  /* of its path */
-    double left, done; /* work of those, for a frame */
+    int taken;         /* calls of its path */
+    double left, done; /* work of those to come and of those taken, for a frame */
     uint64_t arrived;
     double since;      /* the scheduler's work when it was admitted */
     float *before;     /* x before a shared call, to try again from; owned, only when calls are shared */
@@ -96,7 +96,6 @@ ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *ro
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", row->frames);
     free_slot->state = SLOT_ACTIVE;
     free_slot->row = *row;
-    free_slot->calls = ishow_path_calls(&row->path);
     free_slot->taken = 0;
     free_slot->left = ishow_path_work(&row->path, 0);
     free_slot->done = 0;
@@ -164,6 +163,7 @@ static ishow_step_row step_row(const slot *s) {
 /* After a call that succeeded for s. */
 static void advanced(ishow_scheduler *scheduler, slot *s) {
     const ishow_call call = ishow_path_call(&s->row.path, s->taken++);
+    const int calls = ishow_path_calls(&s->row.path);
     const size_t values = s->row.frames * (size_t)scheduler->options.n_mels;
     const double work = call.guided ? 1 : ISHOW_UNGUIDED_WORK;
     float *x = s->row.x;
@@ -176,8 +176,8 @@ static void advanced(ishow_scheduler *scheduler, slot *s) {
         for (size_t i = 0; i < values; i++) x[i] += s->back[i];
     if (!all_finite(x, values)) {
         leave(s, ISHOW_ROW_FAILED);
-        ishow_fail(&s->error, ISHOW_EMODEL, "", "the model made non-finite values at call %d of %d, in a row of %zu frames", s->taken, s->calls, s->row.frames);
-    } else if (s->taken == s->calls) {
+        ishow_fail(&s->error, ISHOW_EMODEL, "", "the model made non-finite values at call %d of %d, in a row of %zu frames", s->taken, calls, s->row.frames);
+    } else if (s->taken == calls) {
         leave(s, ISHOW_ROW_DONE);
     }
 }

@@ -210,8 +210,6 @@ DEFINE_TILE(tile_f32, vec, 1, dot_f32)
 DEFINE_TILE(tile_bf16, vec, BF16_SPREAD, dot_bf16)
 DEFINE_TILE(tile_s8, ivec, S8_SPREAD, dot_s8)
 
-INLINE size_t spread_of(word_type type) { return type == WORD_F32 ? 1 : type == WORD_BF16 ? BF16_SPREAD : S8_SPREAD; }
-
 INLINE void tile_any(word_type type, const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, vec *out) {
     if (type == WORD_F32) tile_f32(a, w, length, words, panels, more, out);
     else if (type == WORD_BF16) tile_bf16(a, w, length, words, panels, more, out);
@@ -260,7 +258,7 @@ INLINE void finish_tile(const vec *tile, const operand *a, size_t row, size_t ro
 static void product(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride) {
     enum { DEPTH = 256 / PANELS, TILES = 8, GROUP = TILES * ROWS };
     vec tiles[TILES][ROWS * TILE_VECS] __attribute__((aligned(64)));
-    const size_t n_panels = (w->n + PANEL - 1) / PANEL, spread = spread_of(w->type);
+    const size_t n_panels = (w->n + PANEL - 1) / PANEL, spread = TABLE.spread[w->type];
     for (size_t p = 0; p < n_panels; p += PANELS) {
         const int panels = n_panels - p < PANELS ? 1 : PANELS;
         const uint32_t *panel = w->panels + p * w->words * PANEL;

@@ -82,7 +82,7 @@ static int has_avx512(void) {
 #elif defined __aarch64__
 static int has_dot_products(void) {
 #if defined __linux__
-    return (getauxval(AT_HWCAP) & (1ul << 20)) != 0; /* HWCAP_ASIMDDP */
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #else
     return 0;
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "pyext/answer.h"
+#include "pyext/handles.h"
 #include "service/danmaku.h"
 #include "service/settings.h"
 
@@ -87,8 +88,8 @@ static PyObject *chat_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     ishow_error error = {0};
     ishow_status status;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|O$i:Chat", names, &config, &engine_handle, &store_handle, &notify)) return NULL;
-    ishow_engine *engine = PyCapsule_GetPointer(engine_handle, "ishow_engine");
-    ishow_store *store = engine && store_handle != Py_None ? PyCapsule_GetPointer(store_handle, "ishow_store") : NULL;
+    ishow_engine *engine = engine_of(engine_handle);
+    ishow_store *store = engine ? store_of(store_handle) : NULL;
     if (PyErr_Occurred()) return NULL;
     chat_object *self = (chat_object *)type->tp_alloc(type, 0);
     if (!self) return NULL;
@@ -106,13 +107,11 @@ static PyObject *chat_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
 
 static void chat_dealloc(PyObject *object) {
     chat_object *self = (chat_object *)object;
-    PyTypeObject *type = Py_TYPE(object);
     PyObject *kind, *value, *trace;
     PyErr_Fetch(&kind, &value, &trace);
     chat_release(self);
     PyErr_Restore(kind, value, trace);
-    type->tp_free(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 static PyObject *configure(PyObject *object, PyObject *arg) {
@@ -282,12 +281,10 @@ static PyType_Spec chat_spec = {.name = "ishowtts._chatqueue.Chat", .basicsize =
 
 static void reader_dealloc(PyObject *object) {
     reader_object *self = (reader_object *)object;
-    PyTypeObject *type = Py_TYPE(object);
     ishow_chat_reader_close(self->reader);
     if (self->owner) leave(self->owner);
     Py_CLEAR(self->owner);
-    type->tp_free(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 static int reader_enter(reader_object *self) {
@@ -355,13 +352,8 @@ static int module_exec(PyObject *module) {
     return good ? 0 : -1;
 }
 
-static PyObject *live_handles(PyObject *module, PyObject *unused) {
-    (void)module, (void)unused;
-    return PyLong_FromLong(ishow_live_handles());
-}
-
 static PyMethodDef functions[] = {
-    {"live_handles", live_handles, METH_NOARGS, "Opaque handles of the C core that are alive in this module: 0 when all is closed."},
+    LIVE_HANDLES,
     {NULL, NULL, 0, NULL},
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "ishow/bridge.h"
+#include "pyext/handles.h"
 
 typedef struct engine_object {
     PyObject_HEAD
@@ -129,12 +130,10 @@ static PyObject *engine_close(PyObject *object, PyObject *unused) {
 
 static void engine_dealloc(PyObject *object) {
     engine_object *self = (engine_object *)object;
-    PyTypeObject *type = Py_TYPE(object);
     engine_release(self);
     free(self->model);
     free(self->precision);
-    type->tp_free(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 static PyObject *engine_set_voice(PyObject *object, PyObject *args, PyObject *kwargs) {
@@ -381,11 +380,6 @@ static PyType_Spec engine_spec = {.name = "ishowtts._engine.Engine", .basicsize 
 
 /* ---- Module ---- */
 
-static PyObject *live_handles(PyObject *module, PyObject *unused) {
-    (void)module, (void)unused;
-    return PyLong_FromLong(ishow_live_handles());
-}
-
 static PyObject *check_reference(PyObject *module, PyObject *args) {
     PyObject *samples = NULL; /* borrowed from args */
     Py_buffer buffer = {0};
@@ -421,7 +415,7 @@ static int module_exec(PyObject *module) {
 static PyMethodDef functions[] = {
     {"check_reference", check_reference, METH_VARARGS,
      "check_reference(samples, sample_rate, text)\n--\n\nRefuse a clip that cannot be a reference (VoiceError or TextError): length, level, clipping, no speech, a text that does not fit."},
-    {"live_handles", live_handles, METH_NOARGS, "Opaque handles of the C core that are alive in this module: 0 when all is closed."},
+    LIVE_HANDLES,
     {NULL, NULL, 0, NULL},
 };
 

@@ -353,7 +353,6 @@ static int scheduler_clear(PyObject *object)
 static void scheduler_dealloc(PyObject *object)
 {
     scheduler_object *self = (scheduler_object *)object;
-    PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     scheduler_clear(object);
     ishow_scheduler_free(self->scheduler);
@@ -364,8 +363,7 @@ static void scheduler_dealloc(PyObject *object)
     }
     PyMem_Free(self->rows);
     PyMem_Free(self->results);
-    type->tp_free(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 static PyMethodDef scheduler_methods[] = {

@@ -180,14 +180,12 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 
 static void decoder_free(PyObject *object) {
     decoder_object *self = (decoder_object *)object;
-    PyTypeObject *type = Py_TYPE(object);
     arena_free(&self->feed.arena);
     free(self->channel);
     free(self->nick);
     free(self->room);
     free(self->owner);
-    type->tp_free(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 static int on_packet(void *self, const bilibili_packet *packet) {
@@ -325,12 +323,10 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
 
 static void loop_free(PyObject *object) {
     loop_object *self = (loop_object *)object;
-    PyTypeObject *type = Py_TYPE(object);
     for (Py_ssize_t i = 0; i < self->n; i++) ishow_chat_source_free(self->sources[i]);
     ishow_chat_loop_free(self->loop);
     PyMem_Free(self->sources);
-    type->tp_free(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 static ishow_chat_source *source_at(loop_object *self, Py_ssize_t i) {

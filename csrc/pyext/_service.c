@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "pyext/answer.h"
+#include "pyext/handles.h"
 #include "service/difference.h"
 #include "service/load.h"
 #include "service/settings.h"
@@ -22,12 +23,6 @@ typedef struct module_state {
 static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_error *error) {
     const module_state *state = PyType_GetModuleState(type);
     return raise_status(state->from_status, status, error);
-}
-
-static void free_object(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
-    type->tp_free(object);
-    Py_DECREF(type);
 }
 
 /* ---- Store ---- */
@@ -162,8 +157,8 @@ static PyObject *voices_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     ishow_error error = {0};
     ishow_status status;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:Voices", names, &engine_handle, &store_handle)) return NULL;
-    ishow_engine *engine = PyCapsule_GetPointer(engine_handle, "ishow_engine");
-    ishow_store *store = engine && store_handle != Py_None ? PyCapsule_GetPointer(store_handle, "ishow_store") : NULL;
+    ishow_engine *engine = engine_of(engine_handle);
+    ishow_store *store = engine ? store_of(store_handle) : NULL;
     if (PyErr_Occurred()) return NULL;
     voices_object *self = (voices_object *)type->tp_alloc(type, 0);
     if (!self) return NULL;
@@ -365,7 +360,7 @@ static PyObject *load_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     static char *names[] = {"engine", NULL};
     PyObject *handle; /* borrowed */
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:Load", names, &handle)) return NULL;
-    ishow_engine *engine = PyCapsule_GetPointer(handle, "ishow_engine");
+    ishow_engine *engine = engine_of(handle);
     load_object *self = engine ? (load_object *)type->tp_alloc(type, 0) : NULL;
     if (!self) return NULL;
     self->handle = Py_NewRef(handle);
@@ -524,17 +519,12 @@ static PyObject *fault_of(PyObject *module, PyObject *args) {
     return Py_BuildValue("(iss)", f.status, f.code, f.error.field);
 }
 
-static PyObject *live_handles(PyObject *module, PyObject *unused) {
-    (void)module, (void)unused;
-    return PyLong_FromLong(ishow_live_handles());
-}
-
 static PyMethodDef functions[] = {
     {"compare", compare, METH_VARARGS,
      "compare(old, new, loopback, /)\n--\n\nTwo `Config.to_json()`: JSON of what can change at once (`changed`), what needs a restart (`restart_needed`), the document that will be in force "
      "(`now`), and whether another model is wanted (`model`)."},
     {"fault_of", fault_of, METH_VARARGS, "fault_of(status, field, /)\n--\n\nHTTP status, code and field of a failed call of the core."},
-    {"live_handles", live_handles, METH_NOARGS, "Opaque handles of the C core that are alive in this module: 0 when all is closed."},
+    LIVE_HANDLES,
     {NULL, NULL, 0, NULL},
 };
 

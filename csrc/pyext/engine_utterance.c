@@ -7,13 +7,11 @@
 
 static void utterance_dealloc(PyObject *object) {
     utterance_object *self = (utterance_object *)object;
-    PyTypeObject *type = Py_TYPE(object);
     Py_BEGIN_ALLOW_THREADS
     ishow_utterance_free(self->utterance);
     Py_END_ALLOW_THREADS
     Py_XDECREF(self->owner);
-    type->tp_free(object);
-    Py_DECREF(type);
+    free_object(object);
 }
 
 /* Waits in slices; 0 when `next` has an answer in *status, -1 with an exception when a signal's handler raised. */

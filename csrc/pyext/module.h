@@ -37,6 +37,13 @@ static inline PyObject *add_type(PyObject *module, PyType_Spec *spec) {
     return type;
 }
 
+/* The end of a heap type's tp_dealloc. */
+static inline void free_object(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
 /* In a table of methods. */
 #define WITH_KEYWORDS(FUNCTION) (PyCFunction)(void (*)(void))(FUNCTION), METH_VARARGS | METH_KEYWORDS
 

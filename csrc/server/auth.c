@@ -89,7 +89,7 @@ int auth_host(exchange *x) {
     for (size_t i = 0; i < rules->origins.n; i++)
         if (!strcasecmp(rules->origins.item[i], origin)) {
             x->origin = ishow_strdup(origin);
-            return x->origin ? 1 : fault_set(&x->fault, 500, "internal", "", "Memory could not be had.");
+            return x->origin ? 1 : fault_memory(&x->fault);
         }
     return fault_set(&x->fault, 403, "forbidden_origin", "", "Pages of this origin may not call this server; origins are listed in server.cors_origins.");
 }

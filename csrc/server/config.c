@@ -248,7 +248,7 @@ enum MHD_Result answer_config_reload(exchange *x) {
     if (!has_config(x)) return respond_fault(x);
     reload_task *r = calloc(1, sizeof *r);
     if (!r) {
-        fault_set(&x->fault, 500, "internal", "", "Memory could not be had.");
+        fault_memory(&x->fault);
         return respond_fault(x);
     }
     r->task = (task){.work = work_reload, .answer = answer_reloaded, .dispose = dispose_reload};

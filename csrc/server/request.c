@@ -149,7 +149,7 @@ json_t *request_object(const char *body, size_t n, fault *f) {
     json_t *root = load(body, n, &error);
     if (root && json_is_object(root)) return root;
     if (root) fault_type(f, "", "a JSON object", root);
-    else if (json_error_code(&error) == json_error_out_of_memory) fault_set(f, 500, "internal", "", "Memory could not be had.");
+    else if (json_error_code(&error) == json_error_out_of_memory) fault_memory(f);
     else fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line, error.column, error.text);
     json_decref(root);
     return NULL;

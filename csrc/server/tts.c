@@ -79,7 +79,7 @@ job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_form
         return NULL;
     }
     if (!(j = job_create(shape, id))) {
-        fault_set(f, 500, "internal", "", "Memory could not be had.");
+        fault_memory(f);
         return NULL;
     }
     ishow_engine_info(engine, &info);

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from .._chatqueue import Reader
 from .faults import Fault
-from .routes import Endpoints, Shared, answered, json_body, needs_key, needs_speech, verb_of
+from .routes import Endpoints, Shared, answered, json_body, needs_key, needs_speech, optional_json_body, verb_of
 from .speech import EVENT_HEADERS
 from .state import State
 
@@ -41,11 +41,9 @@ async def place(request: Request, state: Shared, body: Annotated[bytes, Depends(
     return answered(answer)
 
 
-async def control(request: Request, state: Shared) -> Response:
+async def control(request: Request, state: Shared, body: Annotated[bytes, Depends(optional_json_body)]) -> Response:
     """Skip, pause, resume, clear, replay: a body may be left out."""
-    headers = request.headers
-    bare = "transfer-encoding" not in headers and headers.get("content-length", "0") == "0"
-    return answered(state.chat.ask(cast("Verb", verb_of(request)), b"" if bare else await json_body(request, state)))
+    return answered(state.chat.ask(cast("Verb", verb_of(request)), body))
 
 
 async def shown(request: Request, state: Shared) -> Response:

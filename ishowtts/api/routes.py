@@ -55,6 +55,13 @@ async def json_body(request: Request, state: Shared) -> bytes:
     return await read_body(request, "application/json", state.config.server.body_bytes_max)
 
 
+async def optional_json_body(request: Request, state: Shared) -> bytes:
+    """The same, or nothing where a request has no body."""
+    headers = request.headers
+    bare = "transfer-encoding" not in headers and headers.get("content-length", "0") == "0"
+    return b"" if bare else await json_body(request, state)
+
+
 async def read_body(request: Request, kind: str, limit: int) -> bytes:
     """A whole body of one media type."""
     headers = request.headers

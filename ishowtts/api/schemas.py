@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from .._engine import DEFAULTS as D
+from ..model.config import Solver
 
 SEED_MAX = 2**64 - 1
 Format = Literal["wav", "pcm", "flac", "opus", "mp3"]
@@ -46,7 +47,7 @@ class SpeechRequest(BaseModel):
     nfe_step: int | None = Field(
         None, ge=D["nfe_min"], le=D["nfe_max"], description="steps of the solver: more is slower and finer"
     )
-    solver: Literal["euler", "midpoint"] | None = Field(None, description="midpoint asks the model twice a step")
+    solver: Solver | None = Field(None, description="midpoint asks the model twice a step")
     fix_duration: float | None = Field(
         None, ge=0, le=D["fix_duration_max"], description="seconds of reference and speech together; 0: by rule"
     )

@@ -9,9 +9,9 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends
 from starlette.responses import Response
 
 from .. import _service
@@ -19,7 +19,7 @@ from ..config import Config
 from ..errors import IshowError
 from .access import Access
 from .faults import Fault
-from .routes import Endpoints, Shared, json_body
+from .routes import Endpoints, Shared, optional_json_body
 from .speech import dumps
 from .state import State
 
@@ -103,11 +103,8 @@ async def config(state: Shared) -> Response:
     return Response(dumps(state.settings.shown()), media_type="application/json")
 
 
-async def reload(request: Request, state: Shared) -> Response:
-    """Reads the settings again; faulty ones change nothing."""
-    headers = request.headers
-    if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
-        await json_body(request, state)
+async def reload(state: Shared, body: Annotated[bytes, Depends(optional_json_body)]) -> Response:
+    """Reads the settings again; faulty ones change nothing. A body says nothing."""
     try:
         return Response(dumps(await state.settings.reload()), media_type="application/json")
     except IshowError as error:

@@ -21,6 +21,8 @@ MAX_FRAMES = 8192
 
 TextLayout = Literal["padded", "average", "aligned"]
 TextFrontend = Literal["phones", "pinyin"]
+Solver = Literal["euler", "midpoint"]
+"""Of the flow's equation; csrc/flow/path.c has the same names."""
 T = TypeVar("T")
 
 

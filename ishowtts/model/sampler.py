@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .config import Solver
 from .dit import DiT
 
 Grid = Literal["epss", "uniform"]
-Solver = Literal["euler", "midpoint"]
 
 EPSS: dict[int, tuple[int, ...]] = {
     5: (0, 2, 4, 8, 16, 32),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 from ishowtts._engine import DEFAULTS
 from ishowtts.errors import ConfigError
+from ishowtts.model.config import Solver
 
 GRIDS = ("epss", "uniform")
-SOLVERS = ("euler", "midpoint")
+SOLVERS: tuple[str, ...] = get_args(Solver)
 
 
 @dataclass(frozen=True, order=True)
