@@ -1,9 +1,9 @@
-"""`ishowtts quantize`: find, once a model, the scales of activations that the precision int8-static multiplies with.
+"""`ishowtts quantize`: find, once a model, the grids of activations that the precision int8-static multiplies with.
 
-The model speaks sentences, run by PyTorch in fp32. For each input of a quantised product, magnitudes are counted in a histogram
-over all sentences, steps and both branches of guidance. The scale is the one whose clip makes the mean square error of the values
-least: a smaller clip saturates the few largest values and is finer for all others. The last sentence is not counted; on it the
-velocities of the quantised model are compared with those in fp32.
+The model speaks sentences, run by PyTorch in fp32. For each input of a quantised product, values are counted in a histogram
+over all sentences, steps and both branches of guidance. The 8-bit grid, a scale and a shift, is the one whose ends make the
+mean square error of the values least: nearer ends saturate the few values beyond them and are finer for all others. The last
+sentence is not counted; on it the velocities of the quantised model are compared with those in fp32.
 """
 
 from __future__ import annotations
@@ -34,42 +34,50 @@ SENTENCES = Path(__file__).parent / "quality" / "calibration.txt"
 RULE = "mse"
 """How clips are chosen, as the file says it."""
 LEVELS = 127
-_BINS, _CANDIDATES, _NARROWEST = 8192, 128, 1 / 64
-_INPUTS = ("attn.to_q", "attn.to_out.0", "ff.ff.0.0", "ff.ff.2")
-"""Linears of a block with an input of their own: keys and values take that of the queries."""
+_BINS, _CANDIDATES, _NARROWEST, _ROUNDS = 8192, 128, 1 / 64, 3
+_INPUTS = ("attn.to_q", "ff.ff.0.0", "ff.ff.2")
+"""Calibrated linears of a block: keys and values take the input of the queries; that of `to_out` is always dynamic."""
 
 
 class Histogram:
-    """Magnitudes of a stream of values, in bins whose range doubles when it must, and the largest of each channel."""
+    """A stream of values, in bins whose range doubles when it must, and the largest magnitude of each channel."""
 
     def __init__(self, width: int) -> None:
         self.peaks: NDArray[np.float32] = np.zeros(width, np.float32)
         self._counts: NDArray[np.float64] = np.zeros(_BINS)
         self._range = 1e-6
+        self._ends = (float("inf"), float("-inf"))
 
     def add(self, values: torch.Tensor) -> None:
         """Count values [..., width]."""
         import torch
 
-        magnitudes = values.detach().float().abs().reshape(-1, len(self.peaks))
-        np.maximum(self.peaks, magnitudes.amax(dim=0).numpy(), out=self.peaks)
+        rows = values.detach().float().reshape(-1, len(self.peaks))
+        np.maximum(self.peaks, rows.abs().amax(dim=0).numpy(), out=self.peaks)
+        self._ends = (min(self._ends[0], float(rows.min())), max(self._ends[1], float(rows.max())))
         while self.peaks.max() > self._range:
-            self._counts = np.concatenate((self._counts.reshape(-1, 2).sum(axis=1), np.zeros(_BINS // 2)))
+            self._counts = np.pad(self._counts.reshape(-1, 2).sum(axis=1), _BINS // 4)
             self._range *= 2
-        self._counts += torch.histc(magnitudes, _BINS, 0, self._range).numpy()
+        self._counts += torch.histc(rows, _BINS, -self._range, self._range).numpy()
 
     @property
-    def scale(self) -> float:
-        """Of 8-bit values, with the least mean square error."""
-        peak = float(self.peaks.max())
-        if not 0 < peak < float("inf"):
+    def grid(self) -> tuple[float, float]:
+        """Scale and shift of 8-bit values (q stands for scale * q + shift), with the least mean square error."""
+        low, high = self._ends
+        if not 0 < high - low < float("inf"):
             raise ModelError("The model's activations are zeros or not finite: it cannot be calibrated.")
-        middles = np.linspace(0.5, _BINS - 0.5, _BINS) * (self._range / _BINS)
-        steps = peak * np.geomspace(_NARROWEST, 1, _CANDIDATES) / LEVELS
-        return float(min(steps, key=lambda step: self._error(middles, step)))
+        middles = (np.linspace(0.5, _BINS - 0.5, _BINS) * 2 / _BINS - 1) * self._range
+        mean = float((self._counts * middles).sum() / self._counts.sum())
+        parts = np.geomspace(_NARROWEST, 1, _CANDIDATES)
+        lows, highs = mean + (low - mean) * parts, mean + (high - mean) * parts
+        for _ in range(_ROUNDS):  # one end after the other: they hardly depend on each other
+            low = float(min(lows, key=lambda end: self._error(middles, end, high)))
+            high = float(min(highs, key=lambda end: self._error(middles, low, end)))
+        return (high - low) / (2 * LEVELS), (high + low) / 2
 
-    def _error(self, middles: NDArray[np.float64], step: float) -> float:
-        stored = step * np.minimum(np.round(middles / step), LEVELS)
+    def _error(self, middles: NDArray[np.float64], low: float, high: float) -> float:
+        scale, shift = (high - low) / (2 * LEVELS), (high + low) / 2
+        stored = scale * np.clip(np.round((middles - shift) / scale), -LEVELS, LEVELS) + shift
         return float((self._counts * (middles - stored) ** 2).sum())
 
 
@@ -141,7 +149,8 @@ def save(path: Path, source: ModelSource, observed: Observed, sentences: int) ->
 
     tensors = {}
     for name, histogram in sorted(observed.histograms.items()):
-        tensors[f"{name}.input_scale"] = np.array([histogram.scale], np.float32)
+        for what, value in zip(("scale", "shift"), histogram.grid, strict=True):
+            tensors[f"{name}.input_{what}"] = np.array([value], np.float32)
         tensors[f"{name}.input_peaks"] = histogram.peaks
     about = {"model": source.content_hash(), "name": source.config.name, "rule": RULE, "sentences": str(sentences)}
     part = path.with_name(path.name + ".part")
@@ -185,8 +194,9 @@ def _show(source: ModelSource) -> None:
         about = file.metadata()
         print(f"{path}: {about['name']}, {about['sentences']} sentences, clips by {about['rule']}")
         for name in sorted(key.removesuffix(".input_scale") for key in file.keys() if key.endswith(".input_scale")):  # noqa: SIM118
-            scale, peaks = (file.get_tensor(f"{name}.{what}") for what in ("input_scale", "input_peaks"))
-            print(f"  {name:44} clip {LEVELS * float(scale[0]):9.3f} of {float(peaks.max()):9.3f}")
+            scale, shift, peaks = (file.get_tensor(f"{name}.input_{what}") for what in ("scale", "shift", "peaks"))
+            low, high = (float(shift[0]) + end * LEVELS * float(scale[0]) for end in (-1, 1))
+            print(f"  {name:44} {low:9.3f} to {high:9.3f}, largest magnitude {float(peaks.max()):9.3f}")
 
 
 def main(arguments: Sequence[str], prog: str = "ishowtts quantize") -> int:

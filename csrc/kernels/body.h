@@ -183,9 +183,9 @@ INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
 #endif
 
 /* One tile: ROWS rows by `panels` panels of `length` words, of which `words` are multiplied; out [ROWS][TILE_VECS] gets the sums, or these on top with `more`. */
-#define DEFINE_TILE(name, type, spread, dot)                                                                                           \
-    INLINE void name##_n(const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, type *out) {  \
-        type acc[ROWS][TILE_VECS];                                                                                                     \
+#define DEFINE_TILE(name, spread, dot)                                                                                                 \
+    INLINE void name##_n(const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, vec *out) {   \
+        vec acc[ROWS][TILE_VECS];                                                                                                      \
         memset(acc, 0, sizeof acc);                                                                                                    \
         if (more)                                                                                                                      \
             _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                                    \
@@ -201,19 +201,48 @@ INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
         _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                                        \
             _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) out[r * TILE_VECS + v] = acc[r][v];                         \
     }                                                                                                                                  \
-    static __attribute__((noinline)) void name(const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, type *out) { \
+    static __attribute__((noinline)) void name(const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, vec *out) {  \
         if (PANELS == 2 && panels == 2) name##_n(a, w, length, words, PANELS, more, out);                                              \
         else name##_n(a, w, length, words, 1, more, out);                                                                              \
     }
 
-DEFINE_TILE(tile_f32, vec, 1, dot_f32)
-DEFINE_TILE(tile_bf16, vec, BF16_SPREAD, dot_bf16)
-DEFINE_TILE(tile_s8, ivec, S8_SPREAD, dot_s8)
+DEFINE_TILE(tile_f32, 1, dot_f32)
+DEFINE_TILE(tile_bf16, BF16_SPREAD, dot_bf16)
+/* Row r's share of a group: what its sums begin with, so that they hold nothing of S8_ZERO, and its grid. */
+typedef struct share {
+    int32_t start[ROWS];
+    float scale[ROWS], shift[ROWS];
+} share;
 
+/* The same for one group of 8-bit values, whose sums of whole numbers then become floats; sums: the right side's, of the tile's first column. */
+INLINE void tile_s8_n(const uint32_t *const *a, const share *s, const uint32_t *w, const float *sums, size_t length, size_t words, int panels, int more, vec *out) {
+    ivec acc[ROWS][TILE_VECS];
+    _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)
+        _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = isplat(s->start[r]);
+    const size_t next = length * PANEL;
+    for (size_t k = 0; k < words; k++) {
+        ivec column[TILE_VECS];
+        _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++)
+            column[v] = iload(w + (size_t)(v / VPP) * next + k * PANEL + (size_t)(v % VPP) * LANES);
+        _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)
+            _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = dot_s8(acc[r][v], a[r] + k * S8_SPREAD, column[v]);
+    }
+    _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)
+        _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) {
+            vec before = more ? out[r * TILE_VECS + v] : splat(0);
+            before = fma_(load(sums + v * LANES), splat(s->shift[r]), before);
+            out[r * TILE_VECS + v] = fma_(__builtin_convertvector(acc[r][v], vec), splat(s->scale[r]), before);
+        }
+}
+static __attribute__((noinline)) void tile_s8(const uint32_t *const *a, const share *s, const uint32_t *w, const float *sums, size_t length, size_t words, int panels, int more, vec *out) {
+    if (PANELS == 2 && panels == 2) tile_s8_n(a, s, w, sums, length, words, PANELS, more, out);
+    else tile_s8_n(a, s, w, sums, length, words, 1, more, out);
+}
+
+/* Of fp32 or bf16. */
 INLINE void tile_any(word_type type, const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, vec *out) {
     if (type == WORD_F32) tile_f32(a, w, length, words, panels, more, out);
-    else if (type == WORD_BF16) tile_bf16(a, w, length, words, panels, more, out);
-    else tile_s8(a, w, length, words, panels, more, (ivec *)out);
+    else tile_bf16(a, w, length, words, panels, more, out);
 }
 
 INLINE vec activate(product_end end, vec y) {
@@ -226,7 +255,7 @@ INLINE vec activate(product_end end, vec y) {
     }
 }
 
-INLINE void finish_tile(const vec *tile, const operand *a, size_t row, size_t rows, const matrix *w, size_t column, int panels, product_end end,
+INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels, product_end end,
                         const float *gate, float *out, size_t stride) {
     for (int v = 0; v < panels * VPP; v++) {
         size_t at = column + (size_t)v * LANES;
@@ -237,11 +266,7 @@ INLINE void finish_tile(const vec *tile, const operand *a, size_t row, size_t ro
         if (end == PRODUCT_GATED) memcpy(&gates, gate + at, whole * sizeof(float));
         for (size_t r = 0; r < rows; r++) {
             vec y = tile[r * TILE_VECS + (size_t)v];
-            if (w->type == WORD_S8) {
-                ivec sums = (ivec)y - S8_ZERO * a->sum[row + r];
-                y = __builtin_convertvector(sums, vec) * (scale * a->scale[row + r]);
-            }
-            y = activate(end, y + bias);
+            y = activate(end, fma_(y, scale, bias));
             float *place = out + (row + r) * stride + at;
             if (end == PRODUCT_ADD || end == PRODUCT_GATED) {
                 vec before = splat(0);
@@ -254,34 +279,50 @@ INLINE void finish_tile(const vec *tile, const operand *a, size_t row, size_t ro
     }
 }
 
-/* Panels are taken in stretches of DEPTH words, 16 KB, which stay in the first cache while GROUP rows pass. */
+INLINE share share_of(const operand *a, size_t groups, size_t group, size_t row, size_t rows) {
+    share s;
+    for (size_t r = 0; r < ROWS; r++) {
+        const size_t at = (row + (r < rows ? r : rows - 1)) * groups + group;
+        s.start[r] = -S8_ZERO * a->sums[at], s.scale[r] = a->grids[at].scale, s.shift[r] = a->grids[at].shift;
+    }
+    return s;
+}
+
+/* Panels are taken in stretches of DEPTH words, 16 KB, which stay in the first cache while GROUP rows pass, or of one group of 8-bit values. */
 static void product(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride) {
     enum { DEPTH = 256 / PANELS, TILES = 8, GROUP = TILES * ROWS };
     vec tiles[TILES][ROWS * TILE_VECS] __attribute__((aligned(64)));
-    const size_t n_panels = (w->n + PANEL - 1) / PANEL, spread = TABLE.spread[w->type];
+    const size_t n_panels = (w->n + PANEL - 1) / PANEL, spread = TABLE.spread[w->type], groups = groups_of(w->k), depth = w->type == WORD_S8 ? S8_GROUP / 4 : DEPTH;
     for (size_t p = 0; p < n_panels; p += PANELS) {
         const int panels = n_panels - p < PANELS ? 1 : PANELS;
         const uint32_t *panel = w->panels + p * w->words * PANEL;
         for (size_t group = 0; group < rows; group += GROUP) {
             const size_t end_row = rows - group < GROUP ? rows : group + GROUP;
-            for (size_t k = 0; k < w->words; k += DEPTH)
+            for (size_t k = 0; k < w->words; k += depth)
                 for (size_t row = group; row < end_row; row += ROWS) {
                     const size_t these = end_row - row < ROWS ? end_row - row : ROWS;
                     const uint32_t *pointers[ROWS];
                     for (size_t r = 0; r < ROWS; r++) pointers[r] = a->words + (row + (r < these ? r : these - 1)) * a->stride + k * spread;
-                    tile_any(w->type, pointers, panel + k * PANEL, w->words, w->words - k < DEPTH ? w->words - k : DEPTH, panels, k > 0, tiles[(row - group) / ROWS]);
+                    const size_t words = w->words - k < depth ? w->words - k : depth;
+                    vec *tile = tiles[(row - group) / ROWS];
+                    if (w->type == WORD_S8) {
+                        const share s = share_of(a, groups, k / depth, row, these);
+                        tile_s8(pointers, &s, panel + k * PANEL, w->sums + (k / depth * n_panels + p) * PANEL, w->words, words, panels, k > 0, tile);
+                    } else {
+                        tile_any(w->type, pointers, panel + k * PANEL, w->words, words, panels, k > 0, tile);
+                    }
                 }
             for (size_t row = group; row < end_row; row += ROWS) {
                 const size_t these = end_row - row < ROWS ? end_row - row : ROWS, column = p * PANEL;
                 const vec *tile = tiles[(row - group) / ROWS];
                 switch (end) { /* one loop for each, without a choice inside */
-                case PRODUCT_STORE: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_STORE, gate, out, stride); break;
-                case PRODUCT_ADD: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_ADD, gate, out, stride); break;
-                case PRODUCT_GATED: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GATED, gate, out, stride); break;
-                case PRODUCT_GELU_TANH: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GELU_TANH, gate, out, stride); break;
-                case PRODUCT_GELU: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_GELU, gate, out, stride); break;
-                case PRODUCT_MISH: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_MISH, gate, out, stride); break;
-                case PRODUCT_SILU: finish_tile(tile, a, row, these, w, column, panels, PRODUCT_SILU, gate, out, stride); break;
+                case PRODUCT_STORE: finish_tile(tile, row, these, w, column, panels, PRODUCT_STORE, gate, out, stride); break;
+                case PRODUCT_ADD: finish_tile(tile, row, these, w, column, panels, PRODUCT_ADD, gate, out, stride); break;
+                case PRODUCT_GATED: finish_tile(tile, row, these, w, column, panels, PRODUCT_GATED, gate, out, stride); break;
+                case PRODUCT_GELU_TANH: finish_tile(tile, row, these, w, column, panels, PRODUCT_GELU_TANH, gate, out, stride); break;
+                case PRODUCT_GELU: finish_tile(tile, row, these, w, column, panels, PRODUCT_GELU, gate, out, stride); break;
+                case PRODUCT_MISH: finish_tile(tile, row, these, w, column, panels, PRODUCT_MISH, gate, out, stride); break;
+                case PRODUCT_SILU: finish_tile(tile, row, these, w, column, panels, PRODUCT_SILU, gate, out, stride); break;
                 }
             }
         }
@@ -312,42 +353,51 @@ static void row_to_bf16(const float *x, size_t k, uint32_t *words) {
     if (k % 2) out[k] = 0;
 }
 
-/* Nearest multiples of 1 / factor; returns their sum. saturate (a constant): values beyond limit count as that. */
-INLINE int32_t quantise(const float *x, size_t k, float factor, float limit, int saturate, int8_t *out) {
+/* Nearest places on a grid; returns their sum. Beyond the ends they saturate. rest: NULL, or what they leave of x. */
+INLINE int32_t quantise(const float *x, size_t k, grid on, int8_t *out, float *rest) {
+    const float factor = on.scale > 0 ? 1.0f / on.scale : 0.0f;
     ivec total = {0};
     size_t i = 0;
     for (; i + LANES <= k; i += LANES) {
-        vec v = load(x + i);
-        if (saturate) v = vmin(vmax(v, splat(-limit)), splat(limit));
-        ivec q = (ivec)fma_(v, splat(factor), splat(MAGIC)) - MAGIC_BITS;
+        vec v = load(x + i), place = vmin(vmax((v - on.shift) * factor, splat(-127.0f)), splat(127.0f));
+        ivec q = (ivec)(place + MAGIC) - MAGIC_BITS;
         bvec b = __builtin_convertvector(q, bvec);
         memcpy(out + i, &b, sizeof b);
         total += q;
+        if (rest) store(rest + i, v - fma_(__builtin_convertvector(q, vec), splat(on.scale), splat(on.shift)));
     }
     int32_t s = 0;
     for (int l = 0; l < LANES; l++) s += total[l];
     for (; i < k; i++) {
-        out[i] = (int8_t)lrintf((saturate ? fminf(fmaxf(x[i], -limit), limit) : x[i]) * factor);
+        const float v = x[i];
+        out[i] = (int8_t)lrintf(fminf(fmaxf((v - on.shift) * factor, -127.0f), 127.0f));
         s += out[i];
+        if (rest) rest[i] = v - (out[i] * on.scale + on.shift);
     }
     for (; i % 4; i++) out[i] = 0;
     return s;
 }
 
-static void row_to_s8(const float *x, size_t k, float step, uint32_t *words, float *scale, int32_t *sum) {
-    int8_t *out = (int8_t *)words;
-    if (step > 0) {
-        *scale = step;
-        *sum = quantise(x, k, 1.0f / step, 127.0f * step, 1, out);
-        return;
-    }
-    vec most = splat(0);
+/* The grid between the smallest and the largest of k >= 1 values. */
+INLINE grid grid_of(const float *x, size_t k) {
+    vec low = splat(x[0]), high = low;
     size_t i = 0;
-    for (; i + LANES <= k; i += LANES) most = vmax(most, vabs(load(x + i)));
-    float peak = max_of(most);
-    for (; i < k; i++) peak = fmaxf(peak, fabsf(x[i]));
-    *scale = peak / 127.0f;
-    *sum = quantise(x, k, peak > 0 ? 127.0f / peak : 0.0f, peak, 0, out);
+    for (; i + LANES <= k; i += LANES) {
+        vec v = load(x + i);
+        low = vmin(v, low);
+        high = vmax(v, high);
+    }
+    float least = -max_of(-low), most = max_of(high);
+    for (; i < k; i++) least = fminf(least, x[i]), most = fmaxf(most, x[i]);
+    return (grid){.scale = (most - least) / 254.0f, .shift = 0.5f * (most + least)};
+}
+
+static void row_to_s8(const float *x, size_t k, const grid *fixed, uint32_t *words, grid *grids, int32_t *sums, float *rest) {
+    for (size_t first = 0, g = 0; first < k; first += S8_GROUP, g++) {
+        const size_t n = k - first < S8_GROUP ? k - first : S8_GROUP;
+        grids[g] = fixed ? *fixed : grid_of(x + first, n);
+        sums[g] = quantise(x + first, n, grids[g], (int8_t *)words + first, rest ? rest + first : NULL);
+    }
 }
 
 #if defined USE_AVX2
@@ -370,7 +420,7 @@ static void spread_s8(uint32_t *words, size_t n) {
 static void spread_s8(uint32_t *words, size_t n) { (void)words, (void)n; }
 #endif
 
-static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, float step, uint32_t *words, size_t stride, float *scale, int32_t *sum) {
+static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const grid *fixed, uint32_t *words, size_t stride, grid *grids, int32_t *sums, float *rest) {
     for (size_t r = 0; r < rows; r++) {
         if (type == WORD_F32) memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
         else if (type == WORD_BF16 && BF16_SPREAD == 1) row_to_bf16(x + r * stride_x, k, words + r * stride);
@@ -379,7 +429,7 @@ static void to_words(word_type type, const float *x, size_t stride_x, size_t row
             if (k % 2) words[r * stride + k] = 0;
         }
         else {
-            row_to_s8(x + r * stride_x, k, step, words + r * stride, scale + r, sum + r);
+            row_to_s8(x + r * stride_x, k, fixed, words + r * stride, grids + r * groups_of(k), sums + r * groups_of(k), rest ? rest + r * stride_x : NULL);
             spread_s8(words + r * stride, words_of(type, k));
         }
     }
@@ -456,7 +506,7 @@ static void attend(const attention *a) {
     memset(keys + (key_panels - 1) * words_q * PANEL, 0, words_q * PANEL * sizeof *keys);
     for (size_t f = 0; f < T; f++) {
         turned(a->k + f * a->stride, a->cos ? a->cos + f * width / 2 : NULL, a->cos ? a->sin + f * width / 2 : NULL, width, 1.0f, row);
-        to_words(type, row, width, 1, width, 0, words, words_q, NULL, NULL);
+        to_words(type, row, width, 1, width, NULL, words, words_q, NULL, NULL, NULL);
         uint32_t *panel = keys + f / PANEL * words_q * PANEL + f % PANEL;
         for (size_t w = 0; w < words_q; w++) panel[w * PANEL] = words[w];
     }
@@ -479,7 +529,7 @@ static void attend(const attention *a) {
         for (size_t r = 0; r < ROWS; r++) {
             const size_t f = first + (r < these ? r : these - 1);
             turned(a->q + f * a->stride, a->cos ? a->cos + f * width / 2 : NULL, a->cos ? a->sin + f * width / 2 : NULL, width, factor, second);
-            to_words(type, second, width, 1, width, 0, queries + r * words_q, words_q, NULL, NULL);
+            to_words(type, second, width, 1, width, NULL, queries + r * words_q, words_q, NULL, NULL, NULL);
             pointers[r] = queries + r * words_q;
         }
         for (size_t p = 0; p < key_panels; p += PANELS) {
@@ -503,7 +553,7 @@ static void attend(const attention *a) {
                 store(s + f, e);
             }
             share[r] = 1.0f / sum_of(total);
-            to_words(type, s, padded, 1, T, 0, chances + r * words_p, words_p, NULL, NULL);
+            to_words(type, s, padded, 1, T, NULL, chances + r * words_p, words_p, NULL, NULL, NULL);
         }
         for (size_t r = 0; r < ROWS; r++) pointers[r] = chances + (r < these ? r : these - 1) * words_p;
         for (size_t p = 0; p < value_panels; p += PANELS) {

@@ -17,7 +17,8 @@
 enum {
     PANEL = 16,          /* columns of a panel */
     KERNEL_ROWS = 12,    /* rows that a product takes at once at most; blocks of rows are best multiples of it */
-    KERNEL_WIDTH = 16384 /* widest row of an operand, in values */
+    KERNEL_WIDTH = 16384, /* widest row of an operand, in values */
+    S8_GROUP = 256       /* 8-bit values of a row that share a grid */
 };
 
 typedef enum word_type { WORD_F32 = 0, WORD_BF16, WORD_S8 } word_type;
@@ -25,12 +26,20 @@ typedef enum word_type { WORD_F32 = 0, WORD_BF16, WORD_S8 } word_type;
 /* Words that hold k values of a right side. */
 static inline size_t words_of(word_type type, size_t k) { return type == WORD_F32 ? k : type == WORD_BF16 ? (k + 1) / 2 : (k + 3) / 4; }
 
+static inline size_t groups_of(size_t k) { return (k + S8_GROUP - 1) / S8_GROUP; }
+
+/* Where the 8-bit values q = -127 .. 127 lie: at scale * q + shift. */
+typedef struct grid {
+    float scale, shift;
+} grid;
+
 /* The right side of a product: y[n] = sum over k of x[k] w[n][k], + bias. */
 typedef struct matrix {
     word_type type;
     size_t n, k, words;  /* words: of one column */
     uint32_t *panels;    /* [ceil(n / PANEL)][words][PANEL]; 8-bit values are stored + 128 */
     float *scale;        /* [n, padded], WORD_S8: value = stored * scale */
+    float *sums;         /* [groups][n, padded], WORD_S8: of the stored values of a group */
     float *bias;         /* [n, padded] or NULL */
 } matrix;
 
@@ -43,8 +52,8 @@ size_t matrix_bytes(const matrix *m);
 typedef struct operand {
     const uint32_t *words;
     size_t stride;        /* words from one row to the next */
-    const float *scale;   /* [rows], WORD_S8 */
-    const int32_t *sum;   /* [rows], WORD_S8: sum of the row's 8-bit values */
+    const grid *grids;    /* [rows][groups], WORD_S8 */
+    const int32_t *sums;  /* [rows][groups], WORD_S8: of a group's 8-bit values */
 } operand;
 
 typedef enum product_end {
@@ -72,10 +81,10 @@ typedef struct kernels {
     size_t spread[3]; /* by word_type: words of a left side for one of a right side; 2 where it is kept wider (bf16 in fp32, 8 bits in 16) */
     /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. */
     void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride);
-    /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word filled up with zeros. scale and sum: [rows], WORD_S8,
-     * where step is the scale of every row, and what lies beyond 127 of it saturates (static quantisation), or 0: each row gets that of its largest value
-     * (dynamic quantisation). */
-    void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, float step, uint32_t *words, size_t stride, float *scale, int32_t *sum);
+    /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word filled up with zeros. grids and sums: [rows][groups],
+     * WORD_S8, where `fixed` is the grid of every group, and what lies beyond its ends saturates (static quantisation), or NULL: each group gets that between its
+     * smallest and its largest value (dynamic quantisation). rest: NULL, or for WORD_S8, like x: what the words leave of x; may be x. */
+    void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const grid *fixed, uint32_t *words, size_t stride, grid *grids, int32_t *sums, float *rest);
     /* out = (x - mean) / sqrt(var + eps) * gain + offset, over dim values of each row. */
     void (*norm)(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain, const float *offset, float *out, size_t stride);
     /* One head over all frames: softmax(q k' / sqrt(width)) v. */

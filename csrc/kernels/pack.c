@@ -10,6 +10,8 @@
 #include <sys/auxv.h>
 #endif
 
+static int32_t stored(float value, float scale) { return scale > 0 ? (int32_t)lrintf(value / scale) : 0; }
+
 static uint32_t word_at(const matrix *m, const float *w, size_t n, size_t word) {
     uint32_t out = 0;
     const float *row = w + n * m->k;
@@ -23,10 +25,7 @@ static uint32_t word_at(const matrix *m, const float *w, size_t n, size_t word) 
         }
         break;
     case WORD_S8:
-        for (size_t i = 0; i < 4; i++) {
-            const float value = 4 * word + i < m->k && m->scale[n] > 0 ? row[4 * word + i] / m->scale[n] : 0.0f;
-            out |= (uint32_t)(lrintf(value) + 128) << 8 * i;
-        }
+        for (size_t i = 0; i < 4; i++) out |= (uint32_t)((4 * word + i < m->k ? stored(row[4 * word + i], m->scale[n]) : 0) + 128) << 8 * i;
         break;
     }
     return out;
@@ -37,8 +36,11 @@ ishow_status matrix_pack(matrix *out, word_type type, const float *w, const floa
     *out = (matrix){.type = type, .n = n, .k = k, .words = words_of(type, k)};
     out->panels = ishow_alloc(padded * out->words, sizeof *out->panels);
     if (bias) out->bias = ishow_alloc(padded, sizeof *out->bias);
-    if (type == WORD_S8) out->scale = ishow_alloc(padded, sizeof *out->scale);
-    if (!out->panels || (bias && !out->bias) || (type == WORD_S8 && !out->scale)) {
+    if (type == WORD_S8) {
+        out->scale = ishow_alloc(padded, sizeof *out->scale);
+        out->sums = ishow_alloc(groups_of(k) * padded, sizeof *out->sums);
+    }
+    if (!out->panels || (bias && !out->bias) || (type == WORD_S8 && (!out->scale || !out->sums))) {
         matrix_free(out);
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for weights of %zu by %zu", n, k);
     }
@@ -48,6 +50,12 @@ ishow_status matrix_pack(matrix *out, word_type type, const float *w, const floa
         for (size_t j = 0; i < n && j < k; j++) peak = fmaxf(peak, fabsf(w[i * k + j]));
         out->scale[i] = peak / 127.0f;
     }
+    for (size_t g = 0; type == WORD_S8 && g < groups_of(k); g++)
+        for (size_t i = 0; i < padded; i++) {
+            int32_t sum = 0;
+            for (size_t j = g * S8_GROUP; i < n && j < k && j < (g + 1) * S8_GROUP; j++) sum += stored(w[i * k + j], out->scale[i]);
+            out->sums[g * padded + i] = (float)sum;
+        }
     for (size_t p = 0; p < n_panels; p++)
         for (size_t lane = 0; lane < PANEL; lane++) {
             uint32_t *panel = out->panels + p * out->words * PANEL + lane;
@@ -59,13 +67,14 @@ ishow_status matrix_pack(matrix *out, word_type type, const float *w, const floa
 void matrix_free(matrix *m) {
     free(m->panels);
     free(m->scale);
+    free(m->sums);
     free(m->bias);
     *m = (matrix){0};
 }
 
 size_t matrix_bytes(const matrix *m) {
     const size_t padded = (m->n + PANEL - 1) / PANEL * PANEL;
-    return sizeof(float) * padded * (m->words + (m->scale != NULL) + (m->bias != NULL));
+    return sizeof(float) * padded * (m->words + (m->scale != NULL) + (m->sums != NULL ? groups_of(m->k) : 0) + (m->bias != NULL));
 }
 
 size_t attention_scratch(size_t frames, size_t width) {

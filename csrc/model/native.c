@@ -33,23 +33,24 @@ size_t native_rows(const native *m, size_t rows) {
 static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 size_t operand_bytes(const native *m, word_type type, size_t rows, size_t k) {
-    return type == WORD_F32 ? 0 : aligned(4 * rows * pitch(left_words(m->k, type, k))) + (type == WORD_S8 ? 2 * aligned(4 * rows) : 0);
+    return type == WORD_F32 ? 0 : aligned(4 * rows * pitch(left_words(m->k, type, k))) + (type == WORD_S8 ? aligned(rows * groups_of(k) * sizeof(grid)) + aligned(rows * groups_of(k) * sizeof(int32_t)) : 0);
 }
 
-operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, float step, char **memory) {
+operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, const grid *fixed, float *rest, char **memory) {
     if (type == WORD_F32) return (operand){.words = (const uint32_t *)(const void *)x, .stride = stride};
     const size_t words = pitch(left_words(m->k, type, k));
     uint32_t *to = (uint32_t *)(void *)*memory;
-    float *scale = NULL;
-    int32_t *sum = NULL;
+    grid *grids = NULL;
+    int32_t *sums = NULL;
     *memory += aligned(4 * rows * words);
     if (type == WORD_S8) {
-        scale = (float *)(void *)*memory;
-        sum = (int32_t *)(void *)(*memory + aligned(4 * rows));
-        *memory += 2 * aligned(4 * rows);
+        grids = (grid *)(void *)*memory;
+        *memory += aligned(rows * groups_of(k) * sizeof *grids);
+        sums = (int32_t *)(void *)*memory;
+        *memory += aligned(rows * groups_of(k) * sizeof *sums);
     }
-    m->k->to_words(type, x, stride, rows, k, step, to, words, scale, sum);
-    return (operand){.words = to, .stride = words, .scale = scale, .sum = sum};
+    m->k->to_words(type, x, stride, rows, k, fixed && fixed->scale > 0 ? fixed : NULL, to, words, grids, sums, rest);
+    return (operand){.words = to, .stride = words, .grids = grids, .sums = sums};
 }
 
 static void close_model(void *self) {

@@ -13,7 +13,7 @@
 
 typedef struct block {
     matrix qkv, out, ff1, ff2;
-    float qkv_step, out_step, ff1_step, ff2_step; /* scales of their 8-bit inputs, found by a calibration; 0: each row has its own */
+    grid qkv_in, ff1_in, ff2_in; /* of their 8-bit inputs, found by a calibration; scale 0: each group of a row has its own */
 } block;
 
 /* A ConvNeXt block: V2 (with response norm) in the text encoder, V1 (with a scale of the branch) in the vocoder. */
@@ -99,8 +99,8 @@ static inline size_t pitch(size_t words) { return words % 1024 ? words : words +
 
 /* Bytes of scratch that native_operand takes for a block of rows of k values. */
 size_t operand_bytes(const native *m, word_type type, size_t rows, size_t k);
-/* Words of rows of floats, in `memory`; advances *memory past them. fp32 rows are used where they lie. step: as in to_words. */
-operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, float step, char **memory);
+/* Words of rows of floats, in `memory`; advances *memory past them. fp32 rows are used where they lie. fixed: a grid, of scale 0 or NULL: found here; rest: as in to_words. */
+operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, const grid *fixed, float *rest, char **memory);
 
 ishow_status native_encode(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
 ishow_status native_modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error);

@@ -218,16 +218,17 @@ static void load_durations(loader *in) {
     linear(in, &m->duration_out, WORD_F32, "out", 1, dim);
 }
 
-/* The scale of a linear's input, from a calibration. Its peaks by channel are there for people; their number must be the linear's all the same. */
-static float input_step(loader *in, size_t layer, const char *linear, size_t width) {
+/* The grid of a linear's input, from a calibration. Its peaks by channel are there for people; their number must be the linear's all the same. */
+static grid input_grid(loader *in, size_t layer, const char *linear, size_t width) {
     char name[96];
     snprintf(name, sizeof name, "transformer_blocks.%zu.%s", layer, linear);
-    float *scale = take_part(in, name, "input_scale", 1, 0, 0), *peaks = take_part(in, name, "input_peaks", width, 0, 0);
-    const float step = scale && peaks ? *scale : 1;
-    if (!(step > 0) && !in->status) in->status = ishow_fail(in->error, ISHOW_EFORMAT, "precision", "The calibration's scale of %s is not positive.", name);
+    float *scale = take_part(in, name, "input_scale", 1, 0, 0), *shift = take_part(in, name, "input_shift", 1, 0, 0), *peaks = take_part(in, name, "input_peaks", width, 0, 0);
+    const grid found = scale && shift && peaks ? (grid){.scale = *scale, .shift = *shift} : (grid){.scale = 1};
+    if (!(found.scale > 0) && !in->status) in->status = ishow_fail(in->error, ISHOW_EFORMAT, "precision", "The calibration's scale of %s is not positive.", name);
     free(scale);
+    free(shift);
     free(peaks);
-    return step;
+    return found;
 }
 
 static void load_calibration(loader *in) {
@@ -239,10 +240,9 @@ static void load_calibration(loader *in) {
     }
     for (size_t i = 0; !in->status && i < m->depth; i++) {
         block *b = &m->blocks[i];
-        b->qkv_step = input_step(in, i, "attn.to_q", m->dim);
-        b->out_step = input_step(in, i, "attn.to_out.0", m->inner);
-        b->ff1_step = input_step(in, i, "ff.ff.0.0", m->dim);
-        b->ff2_step = input_step(in, i, "ff.ff.2", m->ff);
+        b->qkv_in = input_grid(in, i, "attn.to_q", m->dim);
+        b->ff1_in = input_grid(in, i, "ff.ff.0.0", m->dim);
+        b->ff2_in = input_grid(in, i, "ff.ff.2", m->ff);
     }
 }
 

@@ -29,7 +29,7 @@ static void task_input(void *self, size_t i, int thread) {
     char *memory = m->scratch[thread].data;
     float *y = (float *)(void *)memory;
     memory += (n * dim * sizeof *y + 63) / 64 * 64;
-    const operand x = native_operand(m, m->conv, s->row->x + first * m->mels, m->mels, n, m->mels, 0, &memory);
+    const operand x = native_operand(m, m->conv, s->row->x + first * m->mels, m->mels, n, m->mels, NULL, NULL, &memory);
     m->k->product(&x, n, &m->input, PRODUCT_STORE, NULL, y, dim);
     for (size_t b = 0; b < s->branches; b++) {
         const float *h = (b ? s->row->h_uncond : s->row->h_cond) + first * dim;
@@ -50,9 +50,9 @@ static void task_positions(void *self, size_t i, int thread) {
     const operand window = {.words = padded, .stride = words};
     memset(padded, 0, half * words * sizeof *padded);
     memset(padded + (half + T) * words, 0, half * words * sizeof *padded);
-    m->k->to_words(m->conv, x, m->dim, T, width, 0, padded + half * words, words, NULL, NULL);
+    m->k->to_words(m->conv, x, m->dim, T, width, NULL, padded + half * words, words, NULL, NULL, NULL);
     m->k->product(&window, T, &m->conv1[group], PRODUCT_MISH, NULL, y, width);
-    m->k->to_words(m->conv, y, width, T, width, 0, padded + half * words, words, NULL, NULL);
+    m->k->to_words(m->conv, y, width, T, width, NULL, padded + half * words, words, NULL, NULL, NULL);
     m->k->product(&window, T, &m->conv2[group], PRODUCT_MISH, NULL, y, width);
     for (size_t f = 0; f < T; f++)
         for (size_t c = 0; c < width; c++) x[f * m->dim + c] += y[f * width + c];
@@ -67,7 +67,7 @@ static void queries(const stepping *s, size_t layer, size_t first, size_t n, cha
     float *normal = (float *)(void *)memory;
     memory += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
     m->k->norm(s->x + first * dim, dim, n, dim, EPS, s->gains + 2 * layer * dim, modulation(s, layer, 0), normal, pitch(dim));
-    const operand x = native_operand(m, m->linear, normal, pitch(dim), n, dim, m->blocks[layer].qkv_step, &memory);
+    const operand x = native_operand(m, m->linear, normal, pitch(dim), n, dim, &m->blocks[layer].qkv_in, NULL, &memory);
     m->k->product(&x, n, &m->blocks[layer].qkv, PRODUCT_STORE, NULL, s->qkv + first * 3 * inner, 3 * inner);
 }
 
@@ -94,8 +94,15 @@ static void task_rest(void *self, size_t i, int thread) {
     const size_t first = i * s->block, n = block_rows(first, s->block, s->rows), dim = m->dim;
     char *const memory = m->scratch[thread].data, *words = memory;
     float *x = s->x + first * dim;
-    const operand attended = native_operand(m, m->linear, s->attended + first * pitch(m->inner), pitch(m->inner), n, m->inner, b->out_step, &words);
-    m->k->product(&attended, n, &b->out, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
+    float *attended = s->attended + first * pitch(m->inner);
+    const operand heads = native_operand(m, m->linear, attended, pitch(m->inner), n, m->inner, NULL, attended, &words);
+    m->k->product(&heads, n, &b->out, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
+    if (m->linear == WORD_S8) { /* what 8 bits left of this input, the most sensitive for its share of the work, times the same weights */
+        matrix again = b->out;
+        again.bias = NULL;
+        const operand left = native_operand(m, WORD_S8, attended, pitch(m->inner), n, m->inner, NULL, NULL, &words);
+        m->k->product(&left, n, &again, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
+    }
 
     words = memory;
     float *normal = (float *)(void *)words;
@@ -104,10 +111,10 @@ static void task_rest(void *self, size_t i, int thread) {
     words += (n * pitch(m->ff) * sizeof *hidden + 63) / 64 * 64;
     m->k->norm(x, dim, n, dim, EPS, s->gains + (2 * s->layer + 1) * dim, modulation(s, s->layer, 3), normal, pitch(dim));
     char *const free_words = words;
-    const operand wide = native_operand(m, m->linear, normal, pitch(dim), n, dim, b->ff1_step, &words);
+    const operand wide = native_operand(m, m->linear, normal, pitch(dim), n, dim, &b->ff1_in, NULL, &words);
     m->k->product(&wide, n, &b->ff1, PRODUCT_GELU_TANH, NULL, hidden, pitch(m->ff));
     words = free_words;
-    const operand back = native_operand(m, m->linear, hidden, pitch(m->ff), n, m->ff, b->ff2_step, &words);
+    const operand back = native_operand(m, m->linear, hidden, pitch(m->ff), n, m->ff, &b->ff2_in, NULL, &words);
     m->k->product(&back, n, &b->ff2, PRODUCT_GATED, modulation(s, s->layer, 5), x, dim);
     if (s->layer + 1 < m->depth) queries(s, s->layer + 1, first, n, memory);
 }
@@ -127,7 +134,7 @@ static void task_output(void *self, size_t i, int thread) {
         float *normal = (float *)(void *)words;
         words += (n * dim * sizeof *normal + 63) / 64 * 64;
         m->k->norm(s->x + (b * s->frames + first) * dim, dim, n, dim, EPS, s->gains + 2 * m->depth * dim, shift, normal, dim);
-        const operand x = native_operand(m, m->output, normal, dim, n, dim, 0, &words);
+        const operand x = native_operand(m, m->output, normal, dim, n, dim, NULL, NULL, &words);
         m->k->product(&x, n, &m->proj_out, PRODUCT_STORE, NULL, v[b], m->mels);
     }
     m->k->guided_step(s->row->x + first * m->mels, v[0], v[s->branches - 1], s->row->dt, s->row->cfg, n * m->mels);
@@ -136,7 +143,7 @@ static void task_output(void *self, size_t i, int thread) {
 /* Scratch of a thread: the largest of what the tasks lay out. */
 static size_t scratch_bytes(const native *m, size_t frames, size_t block) {
     const size_t dim = m->dim, half = CONV_TAPS / 2, slack = 1024;
-    const size_t rest = block * (pitch(dim) + pitch(m->ff)) * sizeof(float) + operand_bytes(m, m->linear, block, m->ff) + operand_bytes(m, m->linear, block, dim) + operand_bytes(m, m->linear, block, m->inner);
+    const size_t rest = block * (pitch(dim) + pitch(m->ff)) * sizeof(float) + operand_bytes(m, m->linear, block, m->ff) + operand_bytes(m, m->linear, block, dim) + 2 * operand_bytes(m, m->linear, block, m->inner);
     const size_t output = block * (2 * m->mels + dim) * sizeof(float) + operand_bytes(m, m->output, block, dim);
     const size_t input = block * dim * sizeof(float) + operand_bytes(m, m->conv, block, m->mels);
     const size_t positions = sizeof(float) * (frames + 2 * half) * (dim / CONV_GROUPS) * 2;

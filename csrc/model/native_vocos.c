@@ -34,10 +34,10 @@ static void task_block(void *self, size_t i, int thread) {
     char *memory = (char *)(hidden + n * c->inner), *words = memory;
     m->k->depthwise(v->from, v->frames, first, n, dim, c->dw, DW_TAPS, c->dw_bias, y);
     m->k->norm(y, dim, n, dim, EPS, c->norm_gain, c->norm_offset, y, dim);
-    const operand x = native_operand(m, m->vocoder, y, dim, n, dim, 0, &words);
+    const operand x = native_operand(m, m->vocoder, y, dim, n, dim, NULL, NULL, &words);
     m->k->product(&x, n, &c->up, PRODUCT_GELU, NULL, hidden, c->inner);
     words = memory;
-    const operand back = native_operand(m, m->vocoder, hidden, c->inner, n, c->inner, 0, &words);
+    const operand back = native_operand(m, m->vocoder, hidden, c->inner, n, c->inner, NULL, NULL, &words);
     memcpy(v->to + first * dim, v->from + first * dim, n * dim * sizeof *v->to);
     m->k->product(&back, n, &c->down, PRODUCT_GATED, c->scale, v->to + first * dim, dim);
 }
@@ -69,7 +69,7 @@ ishow_status native_vocode(void *self, const float *mel, size_t frames, float *r
     for (size_t i = 0; i < frames * m->mels; i++) plain[i] = mel[i] * m->mel_std + m->mel_mean;
     memset(padded, 0, half * words * sizeof *padded);
     memset(padded + (half + frames) * words, 0, half * words * sizeof *padded);
-    m->k->to_words(m->vocoder, plain, m->mels, frames, m->mels, 0, padded + half * words, words, NULL, NULL);
+    m->k->to_words(m->vocoder, plain, m->mels, frames, m->mels, NULL, padded + half * words, words, NULL, NULL, NULL);
     v.mel = padded;
 
     const size_t tasks = (frames + v.block - 1) / v.block;

@@ -23,7 +23,7 @@ from ishowtts.quantize import LEVELS, Histogram, calibrate
 
 TEXTS = {"a": "The quick brown fox jumps.", "b": "Over the lazy dog.", "c": "One more."}
 DEMO = Path(ishowtts.__file__).parent / "voices" / "demo"
-INPUTS = ("attn.to_q", "attn.to_out.0", "ff.ff.0.0", "ff.ff.2")
+INPUTS = ("attn.to_q", "ff.ff.0.0", "ff.ff.2")
 
 
 @pytest.fixture
@@ -53,60 +53,74 @@ def settings(model: Path) -> Path:
 # ---- scales ----------------------------------------------------------------------------------------------------------
 
 
-def mean_square_error(values: np.ndarray, step: float) -> float:
-    return float(((values - step * np.clip(np.round(values / step), -LEVELS, LEVELS)) ** 2).mean())
+def mean_square_error(values: np.ndarray, low: float, high: float) -> float:
+    scale, shift = (high - low) / (2 * LEVELS), (high + low) / 2
+    return float(((values - shift - scale * np.clip(np.round((values - shift) / scale), -LEVELS, LEVELS)) ** 2).mean())
 
 
-@pytest.mark.parametrize("kind", ["normal", "outliers", "even"])
-def test_the_scale_has_the_least_error(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["normal", "outliers", "even", "skewed"])
+def test_the_grid_has_the_least_error(kind: str) -> None:
     rng = np.random.default_rng(0)
     values = rng.uniform(-3, 3, (500, 40)) if kind == "even" else rng.standard_normal((500, 40))
     if kind == "outliers":
         values[::100, 7] = 60.0
+    if kind == "skewed":
+        values = np.maximum(values, -0.17)
     histogram = Histogram(40)
     for part in np.split(values, 5):
         histogram.add(torch.from_numpy(part))
     np.testing.assert_allclose(histogram.peaks, np.abs(values).max(axis=0), rtol=1e-6)
-    peak = np.abs(values).max()
-    best = min(mean_square_error(values, peak * part / LEVELS) for part in np.geomspace(1 / 64, 1, 500))
-    assert mean_square_error(values, histogram.scale) < 1.03 * best
+    least, most = values.min(), values.max()
+    parts = np.geomspace(1 / 64, 1, 40)
+    best = min(mean_square_error(values, least * low, most * high) for low in parts for high in parts)
+    scale, shift = histogram.grid
+    low, high = shift - LEVELS * scale, shift + LEVELS * scale
+    assert mean_square_error(values, low, high) < 1.03 * best
     if kind == "normal":
-        assert histogram.scale * LEVELS < 0.95 * peak, "a few large values are cut"
+        assert low > 0.98 * least and high < 0.98 * most, "a few large values are cut"
     if kind == "even":
-        assert histogram.scale * LEVELS > 0.97 * peak, "nothing is"
+        assert low < 0.97 * least and high > 0.97 * most, "nothing is"
+    if kind == "skewed":
+        assert -0.2 < low < -0.15 and high > 2.5, "no place is lost below the least value"
 
 
-def test_the_scale_does_not_depend_on_the_order() -> None:
+def test_the_grid_does_not_depend_on_the_order() -> None:
     values = torch.from_numpy(np.random.default_rng(1).standard_normal((64, 8)) * np.geomspace(0.01, 10, 64)[:, None])
     rising, falling = Histogram(8), Histogram(8)
     for row in values:
         rising.add(row[None])
     falling.add(values.flip(0))
-    assert rising.scale == pytest.approx(falling.scale, rel=0.05)
+    assert rising.grid[0] == pytest.approx(falling.grid[0], rel=0.05)
 
 
 def test_nothing_to_see_is_an_error() -> None:
     histogram = Histogram(3)
     histogram.add(torch.zeros(4, 3))
     with pytest.raises(ModelError, match="cannot be calibrated"):
-        _ = histogram.scale
+        _ = histogram.grid
 
 
 # ---- the native backend ----------------------------------------------------------------------------------------------
 
 
+SHIFT = 0.7
+"""Of every grid, in its scale: a shift that is lost shows."""
+
+
 def fake_quantised(model: Path, scales: dict[str, float]) -> TorchBackend:
-    """PyTorch with the weights of every quantised linear rounded by column and its inputs by the given scale."""
+    """PyTorch with the weights of every quantised linear rounded by column and its input, if it has a scale, on that grid."""
     loaded = load_model(model)
     for name, part in loaded.dit.named_modules():
         if not isinstance(part, torch.nn.Linear) or not name.startswith("transformer_blocks") or "attn_norm" in name:
             continue
         step = part.weight.abs().amax(dim=1, keepdim=True) / LEVELS
         part.weight.data = (part.weight / step).round() * step
-        scale = scales[name.replace("to_k", "to_q").replace("to_v", "to_q")]
+        scale = scales.get(name.replace("to_k", "to_q").replace("to_v", "to_q"))
+        if scale is None:
+            continue
 
         def rounded(_part: torch.nn.Module, inputs: tuple[torch.Tensor, ...], scale: float = scale) -> torch.Tensor:
-            return (inputs[0] / scale).round().clamp(-LEVELS, LEVELS) * scale
+            return ((inputs[0] / scale - SHIFT).round().clamp(-LEVELS, LEVELS) + SHIFT) * scale
 
         part.register_forward_pre_hook(rounded)
     return TorchBackend(loaded, "fp32")
@@ -126,8 +140,9 @@ def step(backend: TorchBackend | Native, model: Path) -> torch.Tensor:
 def written(model: Path, path: Path, scales: dict[str, float]) -> None:
     source = resolve(model)
     dit = source.config.dit
-    widths = dict(zip(INPUTS, (dit.dim, dit.heads * dit.dim_head, dit.dim, dit.dim * dit.ff_mult), strict=True))
+    widths = dict(zip(INPUTS, (dit.dim, dit.dim, dit.dim * dit.ff_mult), strict=True))
     tensors = {f"{name}.input_scale": np.array([scale], np.float32) for name, scale in scales.items()}
+    tensors |= {f"{name}.input_shift": np.array([SHIFT * scale], np.float32) for name, scale in scales.items()}
     tensors |= {f"{name}.input_peaks": np.ones(widths[name.split(".", 2)[2]], np.float32) for name in scales}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, {"model": source.content_hash(), "name": "tiny", "rule": "mse", "sentences": "1"})
@@ -146,7 +161,7 @@ def test_each_scale_reaches_its_product(model: Path, cache: Path) -> None:
         got = step(Native(native_json(resolve(model), "int8-static"), threads=1), model)
         error, other = (float((got - value).norm() / value.norm()) for value in (expected, unlike))
         print(f"{narrow}: {error:.1e} to cut there, {other:.1e} to cut nowhere")
-        assert error < 0.01 and error < 0.5 * other
+        assert error < 0.02 and error < 0.5 * other
 
 
 @pytest.mark.parametrize("fault", ["model", "shape", "missing", "scale", "cut"])
@@ -157,16 +172,16 @@ def test_a_wrong_file_is_named(model: Path, cache: Path, fault: str) -> None:
     written(model, path, dict.fromkeys(names, 0.04))
     tensors, about = load_file(path), {"model": source.content_hash() if fault != "model" else "0" * 64}
     if fault == "shape":
-        tensors[f"{names[3]}.input_peaks"] = np.ones(3, np.float32)
+        tensors[f"{names[2]}.input_peaks"] = np.ones(3, np.float32)
     if fault == "missing":
-        del tensors[f"{names[2]}.input_scale"]
+        del tensors[f"{names[1]}.input_shift"]
     if fault == "scale":
         tensors[f"{names[1]}.input_scale"] = np.zeros(1, np.float32)
     save_file(tensors, path, about)
     if fault == "cut":
         path.write_bytes(path.read_bytes()[:100])
     says = {"model": "made for another model: make one with `ishowtts quantize --calibrate`", "shape": "ff.ff.2.input_peaks has another shape",
-            "missing": "ff.ff.0.0.input_scale is missing", "scale": "attn.to_out.0 is not positive", "cut": "cut off"}[fault]  # fmt: skip
+            "missing": "ff.ff.0.0.input_shift is missing", "scale": "ff.ff.0.0 is not positive", "cut": "cut off"}[fault]  # fmt: skip
     with pytest.raises(ModelError, match=says) as raised:
         Engine.load(model, precision="int8-static", threads=1)
     assert raised.value.status == "EFORMAT" and (fault == "scale" or str(path) in str(raised.value))
@@ -193,7 +208,7 @@ def test_calibrates_and_speaks(model: Path, settings: Path, cache: Path, tmp_pat
     errors = [float(part.split()[1].rstrip("%")) / 100 for part in said.rsplit(": ", 1)[1].split(", ")]
     assert 0 < errors[0] < 0.05 and 0 < errors[1] < 0.1, "dynamic, static"
     with safe_open(path, "numpy") as file:
-        assert file.metadata()["sentences"] == "2" and len(file.keys()) == 2 * len(INPUTS) * resolve(model).config.dit.depth
+        assert file.metadata()["sentences"] == "2" and len(file.keys()) == 3 * len(INPUTS) * resolve(model).config.dit.depth
     assert cli.main(["quantize", "--model", str(model)]) == 0 and "transformer_blocks.1.ff.ff.2" in capsys.readouterr().out
     spoken = {}
     for precision in ("fp32", "int8-dynamic", "int8-static"):

@@ -85,8 +85,8 @@ typedef struct ishow_native_options {
 /* Opens a model whose networks run in this library's own kernels: nothing is compiled, and neither torch nor Python is needed. Weights are .safetensors, read and
  * packed here. ENOTFOUND, EFORMAT with file and tensor; EINVAL when the architecture has parts that only torch runs. Fills *out; call out->close(out->self)
  * to free. precision "fp32", "bf16" (weights and products of the transformer and the vocoder), or "int8-dynamic" (weights of the transformer's blocks, one
- * scale a column, activations quantised by row; attention, vocoder and input in bf16; modulation and output in fp32), or "int8-static" (the same, but activations by scales that a
- * calibration found, whose file the description names: EFORMAT when it is of another model). */
+ * scale a column, activations quantised in groups of 256 of a row, each between its smallest and largest value, and twice before the output product of attention; attention, vocoder and
+ * input in bf16; modulation and output in fp32), or "int8-static" (the same, but activations, except before that product, by grids that a calibration found, whose file the description names: EFORMAT when it is of another model). */
 ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *options, ishow_error *error);
 
 /* 1 when this processor has kernels made for it, so that the native backend is worth choosing. */
