@@ -183,6 +183,7 @@ class Engine:
         solver: str = ...,
         cfg: float = ...,
         guidance_interval: tuple[float, float] = ...,
+        short_guidance: bool = False,
         sway: float = ...,
         uniform_grid: bool = False,
         speed: float = ...,

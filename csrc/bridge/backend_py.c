@@ -131,6 +131,7 @@ static int take_info(PyObject *info, ishow_model_info *out) {
     out->max_frames = (size_t)frames;
     out->chunk_frames = (size_t)chunk;
     out->max_rows = (size_t)rows;
+    out->one_branch = 1;
     return 0;
 }
 

@@ -48,7 +48,7 @@ static void dismantle(ishow_engine *engine) {
         free(engine->jobs[i].x);
         free(engine->jobs[i].h);
     }
-    scratch *const all[] = {&engine->tokens, &engine->index, &engine->phase, &engine->cond, &engine->frames, &engine->ends, &engine->real, &engine->imag, &engine->pcm, &engine->mod};
+    scratch *const all[] = {&engine->tokens, &engine->index, &engine->phase, &engine->cond, &engine->frames, &engine->ends, &engine->real, &engine->imag, &engine->pcm, &engine->mod, &engine->calls, &engine->apart};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]->data);
     free(engine->jobs);
     free(engine->results);

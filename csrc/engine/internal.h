@@ -57,7 +57,7 @@ struct ishow_utterance {
     /* the request; constant */
     char *text;
     voice *voice; /* counted; NULL when the engine has none and needs none */
-    int priority, remove_silence, early;
+    int priority, remove_silence, early, short_guidance;
     float t[ISHOW_NFE_MAX + 1];
     ishow_path path; /* over t */
     double speed, target_rms, cross_fade, fix_duration;
@@ -136,7 +136,7 @@ struct ishow_engine {
     ishow_row_result *results;      /* [n_slots] */
     job *jobs;                      /* [n_slots] */
     size_t n_jobs;                  /* in flight */
-    scratch tokens, index, phase, cond, frames, ends, real, imag, pcm, mod;
+    scratch tokens, index, phase, cond, frames, ends, real, imag, pcm, mod, calls, apart;
 };
 
 /* utterance.c; the lock is held where said */

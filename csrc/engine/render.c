@@ -54,8 +54,13 @@ static void account(ishow_engine *engine, ishow_utterance *u, double seconds) {
 
 ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
     ishow_engine *engine = self;
+    const ishow_backend *backend = &engine->backend;
+    const size_t mels = (size_t)backend->info.n_mels, values = ishow_step_apart_floats(rows, n_rows, mels);
+    ishow_status status;
     double begin = ishow_now();
-    ishow_status status = engine->backend.step(engine->backend.self, rows, n_rows, error);
+    if (!values) status = backend->step(backend->self, rows, n_rows, error);
+    else if (!scratch_grow(&engine->apart, values * sizeof(float)) || !scratch_grow(&engine->calls, n_rows * sizeof *rows)) status = no_memory(error, rows->frames);
+    else status = ishow_step_apart(backend->step, backend->self, rows, n_rows, mels, (size_t)backend->info.dim, engine->calls.data, engine->apart.data, error);
     double share = (ishow_now() - begin) / (double)n_rows;
     pthread_mutex_lock(&engine->lock);
     for (size_t i = 0; i < n_rows; i++)
@@ -67,7 +72,7 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
             if (status != ISHOW_OK) continue;
             j->calls++;
             engine->stats.steps++;
-            engine->work += (double)rows[i].frames * (rows[i].h_uncond ? 1 : ISHOW_UNGUIDED_WORK);
+            engine->work += ishow_call_work(rows[i].h_uncond != NULL, rows[i].frames, rows[i].unguided);
             __atomic_add_fetch(&j->utterance->calls, 1, __ATOMIC_RELAXED);
         }
     pthread_mutex_unlock(&engine->lock);
@@ -184,7 +189,8 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
     ishow_utterance *u = j->utterance;
     ishow_noise_fill(ishow_noise_seed(u->seed, (uint32_t)j->index, (uint32_t)j->retry), j->x, j->frames * (size_t)info->n_mels);
     j->calls = 0;
-    const ishow_row row = {.x = j->x, .h_cond = j->h, .h_uncond = j->h + j->frames * (size_t)info->dim, .mod = ishow_cache_entry_data(j->mod), .mod_width = (size_t)info->mod_width,
+    const size_t reference = u->short_guidance && info->one_branch && j->frames - j->ref_frames >= 2 ? j->ref_frames : 0; /* two frames are the least that a model takes */
+    const ishow_row row = {.x = j->x, .unguided = reference, .h_cond = j->h, .h_uncond = j->h + j->frames * (size_t)info->dim, .mod = ishow_cache_entry_data(j->mod), .mod_width = (size_t)info->mod_width,
                            .path = u->path, .frames = j->frames, .priority = u->priority, .handicap = chunk_handicap(&u->chunks[j->index], j->index), .cancelled = &u->stop, .user = j};
     return ishow_scheduler_add(engine->scheduler, &row, error);
 }

@@ -146,6 +146,7 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     u->references = 2; /* the caller's and the list's */
     u->path = (ishow_path){.solver = request->solver, .t = u->t, .nfe = request->nfe, .cfg = (float)request->cfg, .guided_from = (float)request->guidance_from,
                            .guided_to = (float)request->guidance_to};
+    u->short_guidance = request->short_guidance;
     u->priority = request->priority;
     u->remove_silence = request->remove_silence;
     u->early = request->early;

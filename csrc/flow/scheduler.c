@@ -19,7 +19,7 @@ typedef struct slot {
     slot_state state;
     ishow_row row;
     int taken;         /* calls of its path */
-    double left, done; /* work of those to come and of those taken, for a frame */
+    double left, done; /* work of those to come and of those taken */
     uint64_t arrived;
     double since;      /* the scheduler's work when it was admitted */
     float *before;     /* x before a shared call, to try again from; owned, only when calls are shared */
@@ -97,7 +97,8 @@ ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *ro
     free_slot->state = SLOT_ACTIVE;
     free_slot->row = *row;
     free_slot->taken = 0;
-    free_slot->left = ishow_path_work(&row->path, 0);
+    free_slot->left = 0;
+    for (int i = 0; i < ishow_path_calls(&row->path); i++) free_slot->left += ishow_call_work(ishow_path_call(&row->path, i).guided, row->frames, row->unguided);
     free_slot->done = 0;
     free_slot->since = scheduler->work;
     free_slot->arrived = ++scheduler->arrivals;
@@ -125,8 +126,7 @@ static int all_finite(const float *x, size_t n) {
 
 /* What is left to do, less what was done for others since it came. */
 static double claim(const ishow_scheduler *scheduler, const slot *s) {
-    const double frames = (double)s->row.frames, own = frames * s->done;
-    return frames * s->left + s->row.handicap - ISHOW_SCHEDULER_AGEING * (scheduler->work - s->since - own);
+    return s->left + s->row.handicap - ISHOW_SCHEDULER_AGEING * (scheduler->work - s->since - s->done);
 }
 
 static int goes_before(const ishow_scheduler *scheduler, const slot *a, const slot *b) {
@@ -157,7 +157,7 @@ static ishow_step_row step_row(const slot *s) {
     const ishow_call call = ishow_path_call(&row->path, s->taken);
     return (ishow_step_row){.x = row->x, .h_cond = row->h_cond, .h_uncond = call.guided ? row->h_uncond : NULL,
                             .mod = row->mod ? row->mod + (size_t)s->taken * row->mod_width : NULL,
-                            .dt = call.dt, .cfg = call.guided ? row->path.cfg : 0, .frames = row->frames};
+                            .dt = call.dt, .cfg = call.guided ? row->path.cfg : 0, .frames = row->frames, .unguided = call.guided ? row->unguided : 0};
 }
 
 /* After a call that succeeded for s. */
@@ -165,11 +165,11 @@ static void advanced(ishow_scheduler *scheduler, slot *s) {
     const ishow_call call = ishow_path_call(&s->row.path, s->taken++);
     const int calls = ishow_path_calls(&s->row.path);
     const size_t values = s->row.frames * (size_t)scheduler->options.n_mels;
-    const double work = call.guided ? 1 : ISHOW_UNGUIDED_WORK;
+    const double work = ishow_call_work(call.guided, s->row.frames, s->row.unguided);
     float *x = s->row.x;
     s->left -= work;
     s->done += work;
-    scheduler->work += work * (double)s->row.frames;
+    scheduler->work += work;
     if (call.half)
         for (size_t i = 0; i < values; i++) s->back[i] -= x[i];
     else if (s->row.path.solver == ISHOW_SOLVER_MIDPOINT)

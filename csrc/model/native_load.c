@@ -329,6 +329,7 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->max_frames = (size_t)frames;
     info->chunk_frames = (size_t)chunk;
     info->max_rows = 1;
+    info->one_branch = 1;
     if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = WORD_F32;
     else if (!strcmp(precision, "bf16")) m->linear = m->conv = m->output = m->vocoder = WORD_BF16;
     else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static")) m->linear = WORD_S8, m->conv = m->vocoder = m->k->spread[WORD_BF16] == 1 ? WORD_BF16 : WORD_F32, m->output = WORD_F32;

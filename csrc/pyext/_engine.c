@@ -228,7 +228,7 @@ static void notify_fd(void *user) {
 }
 
 static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"text", "voice", "nfe", "solver", "cfg", "guidance_interval", "sway", "uniform_grid", "speed", "target_rms", "cross_fade", "fix_duration", "remove_silence", "early", "seed", "priority", "deadline", "notify", NULL};
+    static char *names[] = {"text", "voice", "nfe", "solver", "cfg", "guidance_interval", "short_guidance", "sway", "uniform_grid", "speed", "target_rms", "cross_fade", "fix_duration", "remove_silence", "early", "seed", "priority", "deadline", "notify", NULL};
     engine_object *self = (engine_object *)object;
     ishow_request request = ishow_request_default();
     PyObject *seed = Py_None;
@@ -236,8 +236,8 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
     ishow_status status;
     const char *solver = ishow_solver_names[request.solver];
     int uniform = request.grid == ISHOW_GRID_UNIFORM, notify = -1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z$isd(dd)dpddddppOidi:submit", names, &request.text, &request.voice, &request.nfe, &solver, &request.cfg, &request.guidance_from,
-                                     &request.guidance_to, &request.sway, &uniform, &request.speed, &request.target_rms, &request.cross_fade, &request.fix_duration, &request.remove_silence, &request.early, &seed, &request.priority,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z$isd(dd)pdpddddppOidi:submit", names, &request.text, &request.voice, &request.nfe, &solver, &request.cfg, &request.guidance_from,
+                                     &request.guidance_to, &request.short_guidance, &request.sway, &uniform, &request.speed, &request.target_rms, &request.cross_fade, &request.fix_duration, &request.remove_silence, &request.early, &seed, &request.priority,
                                      &request.deadline, &notify) ||
         take_seed(seed, &request) != 0)
         return NULL;

@@ -232,6 +232,7 @@ def _options(state: State, asked: SpeechRequest) -> SpeechOptions:
         "solver": chosen(asked.solver, default.solver),
         "cfg": chosen(asked.cfg_strength, default.cfg_strength),
         "guidance_interval": (default.guidance_from, default.guidance_to),
+        "short_guidance": default.short_guidance,
         "sway": chosen(asked.sway_sampling_coef, default.sway_sampling_coef),
         "speed": chosen(asked.speed, default.speed),
         "target_rms": chosen(asked.target_rms, default.target_rms),

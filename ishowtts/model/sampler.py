@@ -62,6 +62,7 @@ def sample(
     grid: Grid = "epss",
     solver: Solver = "euler",
     guidance_interval: tuple[float, float] = (0.0, 1.0),
+    short_guidance: bool = False,
     index: Tensor | None = None,
     phase: Tensor | None = None,
     watch: Callable[[int, Tensor], None] | None = None,
@@ -70,7 +71,8 @@ def sample(
 
     cond [B,Tc,mel]: reference log-mel in the model's units. tokens [B,S] int64, 0 filler, id + 1 otherwise. ref_frames, frames:
     B numbers, reference and whole length; T is the longest. noise [B,T,mel]. index, phase [B,T] for the layouts that take
-    them (average: made here when None). cfg: strength of guidance where guidance_interval[0] <= t < [1].
+    them (average: made here when None). cfg: strength of guidance where guidance_interval[0] <= t < [1]. short_guidance: the
+    unconditional branch is computed without the reference's frames, which then move by the conditional velocity alone.
     watch(i, x) sees x_t before step i and at the end.
     """
     rows, length = len(frames), max(frames)
@@ -99,6 +101,11 @@ def sample(
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         mod = dit.modulation(t[None]).expand(2 * rows, -1)
         vc, vu = dit.velocity(torch.cat((x, x)), h, mod, both).float().chunk(2)
+        if short_guidance:
+            vu = vc.clone()
+            for b, (reference, n) in enumerate(zip(ref_frames, frames, strict=True)):
+                new = slice(reference, n)
+                vu[b, new] = dit.velocity(x[b : b + 1, new], h[rows + b : rows + b + 1, new], mod[:1]).float()[0]
         guided = guidance_interval[0] <= float(t) < guidance_interval[1]
         return (vc + (vc - vu) * cfg if guided else vc) * mask[..., None]
 

@@ -13,7 +13,7 @@ from ishowtts.quality.measure import GROUPS, Judges
 
 from . import listen, report
 from .run import Plan, sweep
-from .settings import BASELINE, GRIDS, SOLVERS, setting, settings
+from .settings import BASELINE, GRIDS, SOLVERS, SWITCH, setting, settings
 
 OUT = "sweep-out"
 _AXES = {
@@ -23,6 +23,7 @@ _AXES = {
     "sway": (str(DEFAULTS["sway"]), "sway sampling coefficients"),
     "cfg": (str(DEFAULTS["cfg_strength"]), "strengths of guidance"),
     "guidance_interval": (BASELINE.guidance_interval, "from:to, times between which guidance is computed"),
+    "short_guidance": (SWITCH[0], f"of {','.join(SWITCH)}; on: the unconditional branch without the reference's frames"),
     "precision": ("fp32", "precisions of the model"),
 }
 

@@ -13,6 +13,7 @@ from ishowtts.model.config import Solver
 
 GRIDS = ("epss", "uniform")
 SOLVERS: tuple[str, ...] = get_args(Solver)
+SWITCH = ("off", "on")
 
 
 @dataclass(frozen=True, order=True)
@@ -26,6 +27,7 @@ class Setting:
     sway: float = DEFAULTS["sway"]
     cfg: float = DEFAULTS["cfg_strength"]
     guidance_interval: str = f"{DEFAULTS['guidance_from']:g}:{DEFAULTS['guidance_to']:g}"
+    short_guidance: str = SWITCH[0]
 
     @property
     def name(self) -> str:
@@ -37,6 +39,8 @@ class Setting:
                 parts.append(str(value) if isinstance(value, str) else f"{name} {value:g}")
         if self.guidance_interval != own.guidance_interval:
             parts.append(f"guidance {self.guidance_interval}")
+        if self.short_guidance != own.short_guidance:
+            parts.append("short guidance")
         return ", ".join(parts)
 
     @property
@@ -44,7 +48,8 @@ class Setting:
         """Options of `Engine.speak`."""
         first, last = map(float, self.guidance_interval.split(":"))
         options = {"nfe": self.nfe, "solver": self.solver, "sway": self.sway, "uniform_grid": self.grid == "uniform"}
-        return options | {"cfg": self.cfg, "guidance_interval": (first, last)}
+        options |= {"cfg": self.cfg, "guidance_interval": (first, last)}
+        return options | {"short_guidance": self.short_guidance == "on"}
 
 
 BASELINE = Setting(nfe=32)
@@ -110,6 +115,7 @@ _READERS: dict[str, Callable[[str, str], Iterable[Any]]] = {
     "sway": _real(DEFAULTS["sway_min"], DEFAULTS["sway_max"]),
     "cfg": _real(0, DEFAULTS["cfg_strength_max"]),
     "guidance_interval": _interval,
+    "short_guidance": _one_of(lambda: SWITCH),
 }
 
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/base.h"
 #include "flow/philox.h"
 #include "ishow/defaults.h"
 #include "ishow/flow.h"
@@ -118,6 +119,77 @@ static void noise_is_standard_normal(void **state) {
     free(x);
 }
 
+enum { MELS = 2, DIM = 3 };
+
+/* A model of a little row: every frame sees the mean of its branch's frames. Counts what it is given. */
+typedef struct looking {
+    int calls;
+    size_t rows, frames;
+    ishow_status fails_at_2;
+} looking;
+
+static double velocity(const float *x, const float *h, size_t frames, float mod, size_t f, size_t k) {
+    double mean = 0;
+    for (size_t i = 0; i < frames; i++) mean += (double)x[i * MELS + k] * (double)h[i * DIM] / (double)frames;
+    return mean + (double)h[f * DIM + 1] * (double)x[f * MELS + k] + (double)mod;
+}
+
+static ishow_status look(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
+    looking *l = self;
+    if (++l->calls == 2 && l->fails_at_2) return ishow_fail(error, l->fails_at_2, "", "as told");
+    for (size_t i = 0; i < n_rows; i++) {
+        const ishow_step_row *r = &rows[i];
+        float before[64];
+        l->rows++;
+        l->frames += r->frames * (r->h_uncond ? 2 : 1);
+        assert_true(r->unguided == 0 && (r->h_uncond || r->cfg == 0) && r->frames * MELS <= 64);
+        memcpy(before, r->x, r->frames * MELS * sizeof *before);
+        for (size_t f = 0; f < r->frames; f++)
+            for (size_t k = 0; k < MELS; k++) {
+                double v = velocity(before, r->h_cond, r->frames, *r->mod, f, k);
+                if (r->h_uncond) v += (v - velocity(before, r->h_uncond, r->frames, *r->mod, f, k)) * (double)r->cfg;
+                r->x[f * MELS + k] += r->dt * (float)v;
+            }
+    }
+    return ISHOW_OK;
+}
+
+/* Rows with and without a reference in one call: guidance of the new frames by the branch without the reference, the conditional velocity before them. */
+static void an_unconditional_branch_may_leave_frames_out(void **state) {
+    static const size_t frames[] = {9, 7, 11, 8}, unguided[] = {4, 0, 9, 3};
+    float x[4][MELS * 11], was[4][MELS * 11], h[2][4][DIM * 11], mod[4], apart[MELS * 11 * 2];
+    ishow_step_row rows[4], calls[4];
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        ishow_noise_fill(10 + i, x[i], MELS * 11);
+        ishow_noise_fill(20 + i, h[0][i], DIM * 11);
+        ishow_noise_fill(30 + i, h[1][i], DIM * 11);
+        mod[i] = 0.1f * (float)i;
+        rows[i] = (ishow_step_row){.x = x[i], .h_cond = h[0][i], .h_uncond = i == 3 ? NULL : h[1][i], .mod = &mod[i], .dt = 0.25f, .cfg = i == 3 ? 0 : 2, .frames = frames[i], .unguided = unguided[i]};
+    }
+    memcpy(was, x, sizeof x);
+    assert_int_equal(ishow_step_apart_floats(rows, 4, MELS), (5 + 2) * MELS);
+    assert_int_equal(ishow_step_apart_floats(rows + 1, 1, MELS), 0);
+    looking model = {0};
+    assert_int_equal(ishow_step_apart(look, &model, rows, 4, MELS, DIM, calls, apart, NULL), ISHOW_OK);
+    assert_int_equal(model.calls, 2);
+    assert_int_equal(model.rows, 6);
+    assert_int_equal(model.frames, 9 + 5 + 2 * 7 + 11 + 2 + 8);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t f = 0; f < frames[i]; f++)
+            for (size_t k = 0; k < MELS; k++) {
+                const size_t out = unguided[i];
+                double v = velocity(was[i], h[0][i], frames[i], mod[i], f, k);
+                if (i != 3 && f >= out) v += 2 * (v - velocity(was[i] + out * MELS, h[1][i] + out * DIM, frames[i] - out, mod[i], f - out, k));
+                assert_true(fabs((double)was[i][f * MELS + k] + 0.25 * v - (double)x[i][f * MELS + k]) < 1e-5);
+            }
+    ishow_error error = {0};
+    model = (looking){.fails_at_2 = ISHOW_EMODEL};
+    assert_int_equal(ishow_step_apart(look, &model, rows, 4, MELS, DIM, calls, apart, &error), ISHOW_EMODEL);
+    assert_string_equal(error.message, "as told");
+    assert_true(ishow_call_work(1, 100, 40) == 80 && ishow_call_work(1, 100, 0) == 100 && ishow_call_work(0, 100, 40) == 50);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(epss_tables_are_the_published_ones),
@@ -127,6 +199,7 @@ int main(void) {
         cmocka_unit_test(philox_gives_the_known_answers),
         cmocka_unit_test(noise_depends_on_seed_and_position_only),
         cmocka_unit_test(noise_is_standard_normal),
+        cmocka_unit_test(an_unconditional_branch_may_leave_frames_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,12 +11,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tiny import PACKAGES, make, package
 
 from ishowtts import Engine, IshowError, ModelError, TextError, VoiceError, _audio, _engine
+from ishowtts.model.backend import TorchBackend
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -276,6 +279,41 @@ def test_guidance_over_everything_is_guidance_and_over_nothing_is_none(model: Pa
         np.testing.assert_array_equal(said(guidance_interval=(0.3, 0.3)), none)
         for one, other in ((guided, none), (guided, part), (none, part)):
             assert not np.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["euler", "midpoint"])
+def test_short_guidance(model: Path, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unconditional branch without the reference's frames, as PyTorch computes it in a plain way; another one than without."""
+    lengths, plain_encode = [], TorchBackend.encode
+
+    def encode(self: TorchBackend, *arguments: Any) -> None:
+        lengths.append(arguments[4])
+        plain_encode(self, *arguments)
+
+    @torch.inference_mode()
+    def step(self: TorchBackend, rows: list[Any]) -> None:
+        [(x, h, u, mod, dt, cfg, n)] = rows
+        given = [torch.frombuffer(view, dtype=torch.float32).view(rows_of, -1) for view, rows_of in ((x, n), (h, n), (u, n), (mod, 1))]
+        dit, new = self.graphs["step"].dit, slice(lengths[-1], n)
+        state = given[0][None].clone()
+        vc = dit.velocity(state, given[1][None], given[3])
+        vu = vc.clone()
+        vu[:, new] = dit.velocity(state[:, new], given[2][None, new], given[3])
+        given[0].copy_((state + dt * (vc + cfg * (vc - vu)))[0])
+
+    def said(backend: str, **options: object) -> np.ndarray:
+        with Engine.load(model, precision="fp32", threads=1, backend=backend) as engine:  # type: ignore[arg-type]
+            engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
+            return engine.speak(TEXT, seed=5, nfe=6, solver=solver, **options).samples  # type: ignore[arg-type]
+
+    whole = {backend: said(backend, short_guidance=False) for backend in ("eager", "native")}
+    short = {backend: said(backend, short_guidance=True) for backend in ("eager", "native")}
+    monkeypatch.setattr(TorchBackend, "encode", encode)
+    monkeypatch.setattr(TorchBackend, "step", step)
+    expected = said("eager")
+    assert lengths[0] > 50
+    for backend in ("eager", "native"):
+        assert np.abs(short[backend] - expected).max() < 1e-3 < np.abs(whole[backend] - expected).max()
 
 
 def test_steps_that_the_solvers_take(engine: Engine) -> None:

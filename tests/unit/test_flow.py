@@ -141,7 +141,8 @@ def test_company_does_not_change_a_bit(width: int) -> None:
 
 @pytest.mark.parametrize("interval", [(0.0, 1.0), (0.2, 0.7), (0.5, 0.5)])
 @pytest.mark.parametrize("solver", ["euler", "midpoint"])
-def test_the_scheduler_is_the_sampler(solver: str, interval: tuple[float, float]) -> None:
+@pytest.mark.parametrize("short", [False, True])
+def test_the_scheduler_is_the_sampler(short: bool, solver: str, interval: tuple[float, float]) -> None:
     """The C scheduler and the readable twin, over one network."""
     from ishowtts.model.config import DiTConfig
     from ishowtts.model.dit import DiT
@@ -153,7 +154,8 @@ def test_the_scheduler_is_the_sampler(solver: str, interval: tuple[float, float]
         torch.nn.init.normal_(parameter, std=0.15)
     cond, tokens, noise = torch.randn(1, 20, 10), torch.randint(1, 10, (1, 20)), torch.randn(1, 20, 10)
     expected = sample(
-        dit, cond[:, :6], tokens, [6], [20], noise, nfe=6, cfg=2.0, sway=-1.0, solver=solver, guidance_interval=interval
+        dit, cond[:, :6], tokens, [6], [20], noise, nfe=6, cfg=2.0, sway=-1.0, solver=solver, guidance_interval=interval,
+        short_guidance=short,
     )  # fmt: skip
     given = cond.clone()
     given[:, 6:] = 0
@@ -171,7 +173,8 @@ def test_the_scheduler_is_the_sampler(solver: str, interval: tuple[float, float]
         mod, state = dit.modulation(torch.tensor(places[call])[None]), torch.from_numpy(x)[None]
         v = dit.velocity(state, h[0], mod)
         if cfg:
-            v = v + cfg * (v - dit.velocity(state, h[1], mod))
+            seen = slice(6 if short else 0, None)
+            v[:, seen] += cfg * (v[:, seen] - dit.velocity(state[:, seen], h[1][:, seen], mod))
         branches.append(2 if cfg else 1)
         x[:] = (state + dt * v)[0].numpy()
 

@@ -108,6 +108,7 @@ typedef struct ishow_request {
     ishow_solver solver;
     double cfg;
     double guidance_from, guidance_to; /* guidance where from <= t < to, each 0..1; elsewhere the conditional branch alone, for half the work */
+    int short_guidance;    /* 1: the unconditional branch is computed without the frames of the reference, an approximation. No effect where the model has no prompt, or computes both branches always */
     double sway;
     ishow_grid_kind grid;
     double speed;

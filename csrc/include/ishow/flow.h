@@ -55,6 +55,11 @@ typedef struct ishow_call {
 
 #define ISHOW_UNGUIDED_WORK 0.5 /* of a call with one branch, where one with both is 1 */
 
+/* Of a call for `frames` frames, of which the unconditional branch leaves `unguided` out. */
+static inline double ishow_call_work(int guided, size_t frames, size_t unguided) {
+    return (double)frames * (guided ? 1 : ISHOW_UNGUIDED_WORK) - (guided ? (double)unguided * (1 - ISHOW_UNGUIDED_WORK) : 0);
+}
+
 int ishow_path_calls(const ishow_path *path);
 ishow_call ishow_path_call(const ishow_path *path, int number); /* 0 .. calls - 1 */
 double ishow_path_work(const ishow_path *path, int first);      /* for a frame, of the calls from `first` on */
@@ -68,10 +73,16 @@ typedef struct ishow_step_row {
     float dt;
     float cfg;             /* v = v_c + (v_c - v_u) * cfg */
     size_t frames;
+    size_t unguided;       /* leading frames that the unconditional branch is computed without, and that move by v_c; at most frames - 2. ishow_step_apart sees to it: a backend always gets 0 */
 } ishow_step_row;
 
 /* Moves every row by dt along its velocity. Called from the scheduler's thread only. */
 typedef ishow_status (*ishow_step_fn)(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
+
+/* One call of `step` for rows of which some have `unguided` frames, as two: v_c of all, then v_u of those rows without these frames. Values (of n_mels a frame, and dim in h) are
+ * those of the branches computed alone. calls: [n_rows], apart: [ishow_step_apart_floats()], both to be used here. After an error x is undefined. */
+size_t ishow_step_apart_floats(const ishow_step_row *rows, size_t n_rows, size_t n_mels); /* 0: one call as it is will do */
+ishow_status ishow_step_apart(ishow_step_fn step, void *self, const ishow_step_row *rows, size_t n_rows, size_t n_mels, size_t dim, ishow_step_row *calls, float *apart, ishow_error *error);
 
 /* Share of the work given to others that counts for a row that waits: a row is overtaken by newcomers for ten times its own work at most. */
 #define ISHOW_SCHEDULER_AGEING 0.1
@@ -94,6 +105,7 @@ typedef struct ishow_row {
     size_t mod_width;
     ishow_path path;
     size_t frames;
+    size_t unguided;       /* as in ishow_step_row */
     int priority;          /* higher first; among equals the one with the least work left */
     double handicap;       /* frames x calls that are added to its work in that comparison; 0: none */
     const volatile int *cancelled; /* borrowed, may be NULL; read with __atomic between calls */

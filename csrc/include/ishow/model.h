@@ -35,6 +35,7 @@ typedef struct ishow_model_info {
     size_t max_frames;    /* of one row, reference included: longer ones cannot be run */
     size_t chunk_frames;  /* a row is best no longer than this (the model saw no longer ones in training); 0: not stated */
     size_t max_rows;      /* rows that one step takes; 1 where a batch gains nothing */
+    int one_branch;       /* 1: a row without guidance is half the work, since the other branch is left out; 0: both are always computed */
 } ishow_model_info;
 
 /* Input of encode. All borrowed. */

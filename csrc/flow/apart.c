@@ -1,0 +1,45 @@
+/* Both branches of guidance as calls of their own, so that the unconditional one may leave out the frames of a row's reference. */
+#include <string.h>
+
+#include "base/base.h"
+#include "ishow/flow.h"
+
+size_t ishow_step_apart_floats(const ishow_step_row *rows, size_t n_rows, size_t n_mels) {
+    size_t values = 0;
+    for (size_t i = 0; i < n_rows; i++)
+        if (rows[i].unguided && rows[i].h_uncond) values += (rows[i].frames - rows[i].unguided) * n_mels;
+    return values;
+}
+
+ishow_status ishow_step_apart(ishow_step_fn step, void *self, const ishow_step_row *rows, size_t n_rows, size_t n_mels, size_t dim, ishow_step_row *calls, float *apart, ishow_error *error) {
+    size_t n = 0;
+    float *const begin = apart;
+    for (size_t i = 0; i < n_rows; i++) {
+        calls[i] = rows[i];
+        calls[i].unguided = 0;
+        if (!rows[i].unguided || !rows[i].h_uncond) continue;
+        const size_t values = (rows[i].frames - rows[i].unguided) * n_mels;
+        memcpy(apart, rows[i].x + rows[i].unguided * n_mels, values * sizeof *apart);
+        apart += values;
+        calls[i].h_uncond = NULL;
+        calls[i].cfg = 0;
+    }
+    ishow_status status = step(self, calls, n_rows, error);
+    apart = begin;
+    for (size_t i = 0; i < n_rows; i++) {
+        const ishow_step_row *row = &rows[i];
+        if (!row->unguided || !row->h_uncond) continue;
+        calls[n++] = (ishow_step_row){.x = apart, .h_cond = row->h_uncond + row->unguided * dim, .mod = row->mod, .dt = row->dt, .frames = row->frames - row->unguided};
+        apart += calls[n - 1].frames * n_mels;
+    }
+    if (!status && n) status = step(self, calls, n, error);
+    apart = begin;
+    for (size_t i = 0; !status && i < n_rows; i++) {
+        if (!rows[i].unguided || !rows[i].h_uncond) continue;
+        float *x = rows[i].x + rows[i].unguided * n_mels;
+        const size_t values = (rows[i].frames - rows[i].unguided) * n_mels;
+        for (size_t k = 0; k < values; k++) x[k] += rows[i].cfg * (x[k] - apart[k]); /* x + dt v_c and x + dt v_u: their difference is dt (v_c - v_u) */
+        apart += values;
+    }
+    return status;
+}
