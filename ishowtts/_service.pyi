@@ -1,14 +1,47 @@
 """What both servers do behind their HTTP: see csrc/pyext/_service.c."""
 
-from typing import Final, final
+from typing import Final, Literal, TypedDict, final
 
 from typing_extensions import Buffer, CapsuleType
 
+from .model.config import Solver
+
+class Asked(TypedDict, total=False):
+    """What a request for speech gives; `text` always is."""
+
+    text: str
+    voice_id: str
+    engine: str
+    speed: float
+    target_rms: float
+    cross_fade_duration: float
+    sway_sampling_coef: float
+    cfg_strength: float
+    guidance_from: float
+    guidance_to: float
+    nfe_step: int
+    solver: Solver
+    fix_duration: float
+    remove_silence: bool
+    seed: int
+    format: str
+    sample_rate: int
+    model: str
+    instructions: str
+    stream_format: Literal["audio", "sse"]
+
 RETRY_AFTER: Final[int]
+SPEECH_SCHEMA: Final[str]
+OPENAI_SCHEMA: Final[str]
 
 def compare(old: str, new: str, loopback: bool, /) -> str: ...
 def fault_of(status: str, field: str, /) -> tuple[int, str, str]: ...
+def read_speech(body: Buffer, /) -> Asked | tuple[int, str]: ...
+def read_openai(body: Buffer, model: str, /) -> Asked | tuple[int, str]: ...
+def read_message(body: Buffer, /) -> tuple[str, Asked | tuple[int, str] | None]: ...
+def openai_field(name: str, /) -> str: ...
 def live_handles() -> int: ...
+
 @final
 class Store:
     def __new__(cls, folder: str) -> Store: ...

@@ -1,4 +1,4 @@
-/* ishowtts._service: what both servers do behind their HTTP (csrc/service), for the one in Python: the store, voices and uploads, the comparison of configurations, Retry-After.
+/* ishowtts._service: what both servers do behind their HTTP (csrc/service), for the one in Python: the store, requests for speech, voices and uploads, the comparison of configurations, Retry-After.
  *
  * Calls that may wait for a disk, a model or another change do so without the interpreter lock. */
 #include "pyext/module.h"
@@ -9,6 +9,7 @@
 
 #include "pyext/answer.h"
 #include "pyext/handles.h"
+#include "pyext/service.h"
 #include "service/difference.h"
 #include "service/load.h"
 #include "service/settings.h"
@@ -524,6 +525,10 @@ static PyMethodDef functions[] = {
      "compare(old, new, loopback, /)\n--\n\nTwo `Config.to_json()`: JSON of what can change at once (`changed`), what needs a restart (`restart_needed`), the document that will be in force "
      "(`now`), and whether another model is wanted (`model`)."},
     {"fault_of", fault_of, METH_VARARGS, "fault_of(status, field, /)\n--\n\nHTTP status, code and field of a failed call of the core."},
+    {"read_speech", read_speech, METH_O, read_speech_doc},
+    {"read_openai", read_openai, METH_VARARGS, read_openai_doc},
+    {"read_message", read_message, METH_O, read_message_doc},
+    {"openai_field", openai_field, METH_O, openai_field_doc},
     LIVE_HANDLES,
     {NULL, NULL, 0, NULL},
 };
@@ -532,7 +537,7 @@ static int module_exec(PyObject *module) {
     module_state *state = PyModule_GetState(module);
     const int good = (state->from_status = import_from_status()) && (state->store_type = add_type(module, &store_spec)) && (state->form_type = add_type(module, &form_spec)) &&
                      (state->voices_type = add_type(module, &voices_spec)) && (state->load_type = add_type(module, &load_spec)) && (state->watcher_type = add_type(module, &watcher_spec));
-    return good ? PyModule_AddIntConstant(module, "RETRY_AFTER", LOAD_UNKNOWN) : -1;
+    return good && !PyModule_AddIntConstant(module, "RETRY_AFTER", LOAD_UNKNOWN) ? add_schemas(module) : -1;
 }
 
 PYEXT_MODULE(_service, "What both servers do behind their HTTP.", functions, module_state, 6, NULL)

@@ -88,11 +88,6 @@ static void reap_slow(ishow_server *s) {
 
 /* ---- exchanges ---- */
 
-int good_id(const char *id) {
-    size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-    return n >= 1 && n <= ID_MAX && !id[n];
-}
-
 static void choose_id(exchange *x) {
     const char *given = header_get(x, "X-Request-Id");
     if (given && good_id(given)) {

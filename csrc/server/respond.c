@@ -60,7 +60,7 @@ enum MHD_Result respond(exchange *x, int status, const char *type, bytes *body) 
 }
 
 enum MHD_Result respond_fault(exchange *x) {
-    if (x->route && x->route->flags & ROUTE_OPENAI) openai_rename(&x->fault);
+    if (x->route && x->route->flags & ROUTE_OPENAI) speech_rename(&x->fault);
     const fault *f = &x->fault;
     bytes body = {0};
     fault_write(&body, f);

@@ -25,11 +25,11 @@
 #include "ishow/store.h"
 #include "service/fault.h"
 #include "service/load.h"
+#include "service/speech.h"
 #include "service/voices.h"
 #include "service/danmaku.h"
 
 enum {
-    ID_MAX = 64,                        /* characters of a request id */
     URI_MAX = 2048,                     /* longer: 414 */
     HEADER_MAX = 16 * 1024,             /* all header fields: 431 */
     SWALLOW_MAX = 16 * 1024 * 1024,     /* body bytes read and dropped so that the client sees the answer */
@@ -46,17 +46,6 @@ void metrics_request(metrics *m, int route, int status);
 void metrics_speech(metrics *m, const ishow_timings *timings);
 /* Prometheus text. engine may be NULL. */
 void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, bytes *out);
-
-/* ---- request.c: a checked request; strings belong to `json` ---- */
-typedef struct speech {
-    ishow_request request;
-    int has_format;
-    ishow_format format;
-    int sample_rate;        /* of the answer, 0: the model's */
-    void *json;             /* json_t * */
-} speech;
-int speech_parse(const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f); /* 0: fault set */
-void speech_free(speech *s);
 
 /* ---- shape.c: what an answer looks like ---- */
 typedef struct job job;
@@ -252,7 +241,6 @@ void http_call(ishow_server *s, void (*fn)(void *self), void *self);
 ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *error);
 int http_follow_platforms(ishow_server *s); /* the chat's; 0: failed, errno */
 void http_wake(void *server);           /* any thread */
-int good_id(const char *id);            /* of a request: 1 to ID_MAX of A-Z a-z 0-9 . _ - */
 /* The answer comes later: suspends the exchange, watches its client, and wakes it when kind->news says so. `waited` goes over to the exchange. */
 void http_wait_for(exchange *x, const wait_kind *kind, void *waited);
 void http_wait(exchange *x);            /* again, for the same */
@@ -342,7 +330,6 @@ enum MHD_Result answer_tts_cancel(exchange *x);
 enum MHD_Result answer_openai_speech(exchange *x);  /* openai.c */
 enum MHD_Result answer_openai_models(exchange *x);
 enum MHD_Result answer_openai_voices(exchange *x);
-void openai_rename(fault *f);                       /* the field at fault, as OpenAI calls it */
 /* Hands a checked request to the engine and the pump. format: unless the request names one. One reference; NULL: fault set. */
 job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_format format, const char *id, fault *f);
 void speech_cancel(ishow_server *s, job *j);

@@ -84,7 +84,7 @@ job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_form
     }
     ishow_engine_info(engine, &info);
     engine_label(engine, j->label, sizeof j->label);
-    j->format = said->has_format ? said->format : format;
+    j->format = said->format >= 0 ? (ishow_format)said->format : format;
     j->give_up = ishow_now() + s->request_seconds;
     j->characters = ishow_utf8_length(said->request.text);
     j->frame_rate = (double)info.sample_rate / info.hop;

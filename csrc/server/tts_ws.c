@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/request.h"
+#include "server/server.h"
 
 enum { SPEECHES_MAX = 16 }; /* at once on one connection */
 
@@ -40,52 +40,32 @@ static job **find_job(talk *t, const char *id) {
 
 /* ---- from the client ---- */
 
-static int take_id(json_t *root, const char *field, char *out, fault *f) {
-    const json_t *value = json_object_get(root, field);
-    if (!value) return fault_set(f, 400, "missing_field", field, "The field %s is needed, or cancel.", field);
-    if (!json_is_string(value)) return fault_type(f, field, "a string", value);
-    if (!good_id(json_string_value(value))) return fault_set(f, 400, "out_of_range", field, "%s must be 1 to %d of A-Z a-z 0-9 . _ -.", field, ID_MAX);
-    strcpy(out, json_string_value(value));
-    json_object_del(root, field);
-    return 1;
-}
-
-static int cancel(talk *t, json_t *root, char *id, fault *f) {
-    if (!take_id(root, "cancel", id, f)) return 0;
-    if (json_object_size(root)) return fault_set(f, 400, "unknown_field", "cancel", "A message with cancel has no other fields.");
+static int cancel(talk *t, const char *id, fault *f) {
     job **j = find_job(t, id);
     if (!j) return fault_set(f, 404, "not_found", "cancel", "No request with the id %s is running here.", id);
     speech_cancel(t->server, *j);
     return 1;
 }
 
-/* Takes root over. */
-static int speak(talk *t, json_t *root, char *id, fault *f) {
-    speech said = {.json = root};
-    int good = take_id(root, "request_id", id, f);
+static int speak(talk *t, speech *said, const char *id, fault *f) {
     job **place = find_job(t, NULL);
-    if (good && find_job(t, id)) good = fault_set(f, 409, "duplicate_id", "request_id", "A request with the id %s is running.", id);
-    if (good && !place) good = fault_set(f, 429, "busy", "", "%d requests are running on this connection, which is the most.", SPEECHES_MAX);
-    if (good) good = speech_read(root, &t->server->sampling, &said, f) && (*place = speech_submit(t->server, &said, &shape_frames, ISHOW_FORMAT_PCM, id, f));
-    speech_free(&said);
-    return good;
+    if (find_job(t, id)) return fault_set(f, 409, "duplicate_id", "request_id", "A request with the id %s is running.", id);
+    if (!place) return fault_set(f, 429, "busy", "", "%d requests are running on this connection, which is the most.", SPEECHES_MAX);
+    *place = speech_submit(t->server, said, &shape_frames, ISHOW_FORMAT_PCM, id, f);
+    return *place != NULL;
 }
 
 static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
     talk *t = ws_self(w);
     fault f = {0};
-    char id[ID_MAX + 1] = "";
+    speech_message m;
     if (binary) {
         ws_close(w, 1003, "Requests are text.");
         return;
     }
-    json_t *root = request_object((const char *)data, n, &f);
-    int good = 0;
-    if (root && json_object_get(root, "cancel")) {
-        good = cancel(t, root, id, &f);
-        json_decref(root);
-    } else if (root) good = speak(t, root, id, &f);
-    if (!good) send_error(w, id[0] ? id : NULL, &f);
+    int good = speech_parse_message((const char *)data, n, &t->server->sampling, &m, &f) && (m.cancels ? cancel(t, m.id, &f) : speak(t, &m.said, m.id, &f));
+    if (!good) send_error(w, m.id[0] ? m.id : NULL, &f);
+    speech_free(&m.said);
 }
 
 /* ---- to the client ---- */

@@ -19,7 +19,7 @@ from .. import _engine
 from . import assets, chat, described, openai, routes, settings, sockets, voices
 from .faults import Fault
 from .guard import Guard
-from .schemas import SpeechRequest
+from .schemas import REQUESTS
 from .speech import ClientGone
 from .state import State
 
@@ -42,8 +42,7 @@ def _described() -> APIRouter:
     return router
 
 
-_ROUTERS = (routes.open_, sockets.router, chat.router, routes.guarded, routes.speaking, _described())
-_BODIES = (SpeechRequest, openai.OpenAISpeech)
+_ROUTERS = (routes.open_, sockets.router, chat.router, routes.guarded, routes.speaking, openai.router, _described())
 
 
 def create(state: State) -> ASGIApp:
@@ -121,10 +120,11 @@ def openapi() -> str:
     schemas = made["components"]["schemas"]
     for path, item in described.paths().items():
         made["paths"][path] = made["paths"].get(path, {}) | item
-    for model in (*_BODIES, *described.MODELS):
+    for model in described.MODELS:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema
+    schemas |= REQUESTS
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     made["components"]["schemas"] = dict(sorted(schemas.items()))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
 from .. import _audio
 from .schemas import Error
 
@@ -111,7 +109,7 @@ def error_answers(statuses: tuple[int, ...]) -> Responses:
     return made
 
 
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The request body of an endpoint that checks it by itself."""
-    content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+def body_of(name: str) -> dict[str, Any]:
+    """The request body of an endpoint, by the component that describes it."""
+    content = {"schema": {"$ref": f"#/components/schemas/{name}"}}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from fastapi.responses import JSONResponse
 
 from .. import _service
 from .._audio import AudioError
 from ..errors import IshowError
+
+if TYPE_CHECKING:
+    from .._service import Asked
 
 _CLOSING = {408, 414, 431}
 """Where one request ends and the next begins is not certain after these."""
@@ -50,3 +54,10 @@ class Fault(Exception):
     def response(self) -> JSONResponse:
         """The whole answer."""
         return JSONResponse(self.body(), self.status, self.headers)
+
+
+def given(read: Asked | tuple[int, str]) -> Asked:
+    """The fields of a request that the core has read; Fault 400 or 404 says what is wrong with it."""
+    if isinstance(read, tuple):
+        raise Fault.from_answer(*read)
+    return read

@@ -12,13 +12,13 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from .. import _engine
+from .._service import read_speech
 from . import metrics
 from .examples import answers, body_of
-from .faults import Fault
-from .schemas import Health, SpeechAnswer, SpeechRequest, Voice
+from .faults import Fault, given
+from .schemas import Health, SpeechAnswer, Voice
 from .speech import Speech, accept_audio, accept_quality, dumps, unless_gone
 from .state import State
-from .strict import parse
 
 WEB = Path(__file__).parent.parent / "web"
 _COMPILE = {"swapped": "done"}
@@ -94,14 +94,14 @@ def verb_of(request: Request) -> str:
 
 
 @speaking.post(
-    "/api/tts", name="tts", response_model=SpeechAnswer, responses=answers("tts"), openapi_extra=body_of(SpeechRequest)
+    "/api/tts", name="tts", response_model=SpeechAnswer, responses=answers("tts"), openapi_extra=body_of("SpeechRequest")
 )
 async def tts(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
     """The whole speech, as JSON or, with an `Accept` that prefers `audio/*`, as audio."""
     accept = request.headers.get("accept", "")
     quality, form = accept_audio(accept)
     audio = quality > accept_quality(accept, "application", "json")
-    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest), form if audio else "wav", early=False)
+    speech = Speech(state, request.state.request_id, given(read_speech(body)), form if audio else "wav", early=False)
     try:
         return await unless_gone(request, speech.as_audio() if audio else speech.as_json())
     finally:
@@ -113,7 +113,7 @@ async def tts(request: Request, state: Shared, body: Annotated[bytes, Depends(js
     name="tts_stream",
     response_class=Response,
     responses=answers("tts_stream"),
-    openapi_extra=body_of(SpeechRequest),
+    openapi_extra=body_of("SpeechRequest"),
 )
 async def tts_stream(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
     """The speech while it is made, as audio or, with `Accept: text/event-stream`, as events."""
@@ -121,7 +121,7 @@ async def tts_stream(request: Request, state: Shared, body: Annotated[bytes, Dep
     quality, form = accept_audio(accept)
     wanted = accept_quality(accept, "text", "event-stream")
     events = wanted > 0 and wanted >= quality
-    speech = Speech(state, request.state.request_id, parse(body, SpeechRequest), "pcm" if events else form, early=True)
+    speech = Speech(state, request.state.request_id, given(read_speech(body)), "pcm" if events else form, early=True)
     try:
         return await unless_gone(request, speech.as_stream(events))
     except BaseException:

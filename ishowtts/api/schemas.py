@@ -1,74 +1,65 @@
-"""Requests and answers as pydantic models: what is checked, and what `openapi.json` says."""
+"""Requests and answers as `openapi.json` says them; the C core checks the requests (csrc/service/speech.h)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import json
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, Field
 
-from .._engine import DEFAULTS as D
-from ..model.config import Solver
+from .._service import OPENAI_SCHEMA, SPEECH_SCHEMA
 
-SEED_MAX = 2**64 - 1
-Format = Literal["wav", "pcm", "flac", "opus", "mp3"]
-Rate = Literal[8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]
+_EXAMPLE = {"text": "Good evening.", "speed": 1.1, "seed": 7}
+_OPENAI_EXAMPLE = {"model": "tts-1", "input": "Good evening.", "voice": "kathleen"}
+_NOTES = {
+    "text": "what to say",
+    "voice_id": "an id of `/api/voices`",
+    "engine": "the only one there is",
+    "speed": "1 is the voice's own",
+    "target_rms": "level; 0 leaves it",
+    "cross_fade_duration": "seconds between the chunks of a long text",
+    "sway_sampling_coef": "shifts steps towards the beginning",
+    "cfg_strength": "classifier-free guidance",
+    "guidance_from": "time from which on guidance is computed",
+    "guidance_to": "time from which on it no longer is: from there a step is half the work",
+    "nfe_step": "steps of the solver: more is slower and finer",
+    "solver": "midpoint asks the model twice a step",
+    "fix_duration": "seconds of reference and speech together; 0: by rule",
+    "remove_silence": "shortens pauses",
+    "seed": "the same seed and request give the same samples; left out: drawn, below 2^53",
+    "format": "left out: by `Accept`, else wav",
+    "sample_rate": "Hz, as far as the format takes it; left out: the model's",
+}
+_OPENAI_NOTES = {
+    "model": "the loaded model's name, or one of OpenAI's",
+    "input": "what to say",
+    "voice": "an id of `/v1/audio/voices`",
+    "instructions": "accepted and not used",
+    "response_format": "mp3 where it is left out",
+    "speed": "1 is the voice's own",
+    "stream_format": "audio where it is left out",
+}
 
 
-def _seed(value: Any) -> Any:
-    if isinstance(value, str):
-        if not (value.isascii() and value.isdecimal() and len(value) <= 20 and int(value) <= SEED_MAX):
-            raise ValueError(f"must be a whole number between 0 and {SEED_MAX}")
-        return int(value)
-    return value
+def _requests(name: str, text: str, checked: str, notes: dict[str, str], example: dict[str, Any]) -> dict[str, Any]:
+    """A component of `openapi.json` for a request that the core checks: its schema, and words to every field."""
+    schema: dict[str, Any] = json.loads(checked)
+    for field, node in schema["properties"].items():
+        node["description"] = notes[field]
+    return {"title": name, "description": text, "examples": [example]} | schema
 
 
-class SpeechRequest(BaseModel):
-    """What to say and how. A field that is left out, or null, takes the server's default."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        json_schema_extra={"examples": [{"text": "Good evening.", "speed": 1.1, "seed": 7}]},
-    )
-
-    text: str = Field(min_length=1, max_length=D["max_text_chars"], description="what to say")
-    voice_id: str | None = Field(None, min_length=1, max_length=64, description="an id of `/api/voices`")
-    engine: Literal["f5"] | None = Field(None, description="the only one there is")
-    speed: float | None = Field(None, ge=D["speed_min"], le=D["speed_max"], description="1 is the voice's own")
-    target_rms: float | None = Field(None, ge=0, le=1, description="level; 0 leaves it")
-    cross_fade_duration: float | None = Field(
-        None, ge=0, le=D["cross_fade_max"], description="seconds between the chunks of a long text"
-    )
-    sway_sampling_coef: float | None = Field(
-        None, ge=D["sway_min"], le=D["sway_max"], description="shifts steps towards the beginning"
-    )
-    cfg_strength: float | None = Field(None, ge=0, le=D["cfg_strength_max"], description="classifier-free guidance")
-    nfe_step: int | None = Field(
-        None, ge=D["nfe_min"], le=D["nfe_max"], description="steps of the solver: more is slower and finer"
-    )
-    solver: Solver | None = Field(None, description="midpoint asks the model twice a step")
-    fix_duration: float | None = Field(
-        None, ge=0, le=D["fix_duration_max"], description="seconds of reference and speech together; 0: by rule"
-    )
-    remove_silence: bool | None = Field(None, description="shortens pauses")
-    seed: Annotated[
-        Annotated[int, Field(ge=0, le=SEED_MAX)] | None,
-        BeforeValidator(_seed),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "integer", "minimum": 0, "maximum": SEED_MAX},
-                    {"type": "string", "pattern": "^[0-9]{1,19}$"},
-                    {"type": "null"},
-                ],
-                "description": "the same seed and request give the same samples; left out: drawn, below 2^53",
-                "default": None,
-            }
-        ),
-    ] = None
-    format: Format | None = Field(None, description="left out: by `Accept`, else wav")
-    sample_rate: Rate | None = Field(None, description="Hz, as far as the format takes it; left out: the model's")
+REQUESTS = {
+    "SpeechRequest": _requests(
+        "SpeechRequest",
+        "What to say and how. A field that is left out, or null, takes the server's default.",
+        SPEECH_SCHEMA,
+        _NOTES,
+        _EXAMPLE,
+    ),
+    "OpenAISpeech": _requests("OpenAISpeech", "What to say, in OpenAI's words.", OPENAI_SCHEMA, _OPENAI_NOTES, _OPENAI_EXAMPLE),
+}
+"""Requests for speech, by the names of their components."""
 
 
 class Timings(BaseModel):

@@ -9,20 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from .._service import read_message
 from .examples import answers
-from .faults import Fault
-from .guard import ID
+from .faults import Fault, given
 from .routes import Shared, needs_key, needs_speech
-from .schemas import SpeechRequest
 from .speech import Speech, dumps
 from .state import State
-from .strict import check, load, type_name
+
+if TYPE_CHECKING:
+    from .._service import Asked
 
 logger = logging.getLogger("ishowtts")
 SPEECHES_MAX = 16
@@ -67,32 +68,27 @@ class _Talk:
 
     async def take(self, message: bytes) -> None:
         """Start or cancel what a message asks for, or tell what is wrong with it."""
-        request_id = ""
+        request_id, read = read_message(message)
         try:
-            asked = load(message)
-            field = "cancel" if "cancel" in asked else "request_id"
-            request_id = _take_id(asked, field)
-            if field == "cancel":
-                self._cancel(asked, request_id)
+            if read is None:
+                self._cancel(request_id)
             else:
-                self._speak(asked, request_id)
+                self._speak(given(read), request_id)
         except Fault as fault:
             await self._tell("error", ({"request_id": request_id} if request_id else {}) | fault.body())
 
-    def _cancel(self, rest: dict[str, Any], request_id: str) -> None:
-        if rest:
-            raise Fault(400, "unknown_field", "A message with cancel has no other fields.", "cancel")
+    def _cancel(self, request_id: str) -> None:
         if request_id not in self._running:
             raise Fault(404, "not_found", f"No request with the id {request_id} is running here.", "cancel")
         self._running[request_id][0].cancel()
 
-    def _speak(self, asked: dict[str, Any], request_id: str) -> None:
+    def _speak(self, asked: Asked, request_id: str) -> None:
         if request_id in self._running:
             raise Fault(409, "duplicate_id", f"A request with the id {request_id} is running.", "request_id")
         if len(self._running) >= SPEECHES_MAX:
             raise Fault(429, "busy", f"{SPEECHES_MAX} requests are running on this connection, which is the most.")
         key = f"{id(self)}/{request_id}"  # no id of another connection, nor of HTTP
-        speech = Speech(self._state, request_id, check(asked, SpeechRequest), "pcm", early=True, key=key)
+        speech = Speech(self._state, request_id, asked, "pcm", early=True, key=key)
         self._running[request_id] = speech, asyncio.create_task(self._send(speech))
 
     async def _send(self, speech: Speech) -> None:
@@ -121,14 +117,3 @@ class _Talk:
         for speech, task in self._running.values():
             speech.close()
             task.cancel()
-
-
-def _take_id(asked: dict[str, Any], field: str) -> str:
-    value = asked.pop(field, None)
-    if value is None:
-        raise Fault(400, "missing_field", f"The field {field} is needed, or cancel.", field)
-    if not isinstance(value, str):
-        raise Fault(400, "invalid_type", f"{field} must be a string, not {type_name(value)}.", field)
-    if not ID.fullmatch(value):
-        raise Fault(400, "out_of_range", f"{field} must be 1 to 64 of A-Z a-z 0-9 . _ -.", field)
-    return value

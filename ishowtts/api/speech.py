@@ -17,9 +17,9 @@ from starlette.types import Receive, Scope, Send
 from .. import _audio
 from ..engine import Samples, SpeechOptions
 from .faults import Fault
-from .schemas import SpeechRequest
 
 if TYPE_CHECKING:
+    from .._service import Asked
     from .state import State
 
 logger = logging.getLogger("ishowtts")
@@ -68,21 +68,21 @@ class Speech:
     `early`: its listener hears it while it is made. `key`: what it is cancelled by, left out: its id.
     """
 
-    def __init__(self, state: State, request_id: str, asked: SpeechRequest, form: str, *, early: bool, key: str = "") -> None:
+    def __init__(self, state: State, request_id: str, asked: Asked, form: str, *, early: bool, key: str = "") -> None:
         engine = state.speech()
         info = engine.info
         self._state = state
         self.id = request_id
         self._key = key or request_id
-        self._form = asked.format or form
+        self._form = asked.get("format", form)
         try:
-            self._encoder = _audio.Encoder(info["sample_rate"], self._form, out_rate=asked.sample_rate or 0)
+            self._encoder = _audio.Encoder(info["sample_rate"], self._form, out_rate=asked.get("sample_rate", 0))
         except _audio.AudioError as error:
             raise Fault.from_error(error) from None
         self._label = engine_label(info["name"])
         self._samples = 0
         """Encoded, at the answer's rate."""
-        self._stream = state.submit(self._key, asked.text, asked.voice_id, {**_options(state, asked), "early": early})
+        self._stream = state.submit(self._key, asked["text"], asked.get("voice_id"), {**_options(state, asked), "early": early})
 
     def cancel(self) -> None:
         """Stops at the model's next step; what waits for it gets Fault 409."""
@@ -221,25 +221,21 @@ class Closing(StreamingResponse):
             self._speech.close()
 
 
-def _options(state: State, asked: SpeechRequest) -> SpeechOptions:
+def _options(state: State, asked: Asked) -> SpeechOptions:
     default = state.config.sampling
-
-    def chosen(value: _Result | None, otherwise: _Result) -> _Result:
-        return otherwise if value is None else value
-
     return {
-        "nfe": chosen(asked.nfe_step, default.nfe),
-        "solver": chosen(asked.solver, default.solver),
-        "cfg": chosen(asked.cfg_strength, default.cfg_strength),
-        "guidance_interval": (default.guidance_from, default.guidance_to),
+        "nfe": asked.get("nfe_step", default.nfe),
+        "solver": asked.get("solver", default.solver),
+        "cfg": asked.get("cfg_strength", default.cfg_strength),
+        "guidance_interval": (asked.get("guidance_from", default.guidance_from), asked.get("guidance_to", default.guidance_to)),
         "short_guidance": default.short_guidance,
-        "sway": chosen(asked.sway_sampling_coef, default.sway_sampling_coef),
-        "speed": chosen(asked.speed, default.speed),
-        "target_rms": chosen(asked.target_rms, default.target_rms),
-        "cross_fade": chosen(asked.cross_fade_duration, default.cross_fade_duration),
-        "fix_duration": chosen(asked.fix_duration, 0.0),
-        "remove_silence": chosen(asked.remove_silence, False),
-        "seed": asked.seed,
+        "sway": asked.get("sway_sampling_coef", default.sway_sampling_coef),
+        "speed": asked.get("speed", default.speed),
+        "target_rms": asked.get("target_rms", default.target_rms),
+        "cross_fade": asked.get("cross_fade_duration", default.cross_fade_duration),
+        "fix_duration": asked.get("fix_duration", 0.0),
+        "remove_silence": asked.get("remove_silence", False),
+        "seed": asked.get("seed"),
     }
 
 

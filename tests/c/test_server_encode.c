@@ -67,16 +67,17 @@ static void a_full_request_is_read(void **state) {
     speech s;
     fault f;
     assert_true(parse("{\"text\":\"h\xC3\xA9\",\"voice_id\":\"v\",\"engine\":\"f5\",\"speed\":2,\"target_rms\":0.2,\"cross_fade_duration\":0.5,\"sway_sampling_coef\":0.25,"
-                      "\"cfg_strength\":3,\"nfe_step\":16,\"fix_duration\":4.5,\"remove_silence\":true,\"seed\":18446744073709551615,\"format\":\"mp3\",\"sample_rate\":16000}", &s, &f));
+                      "\"cfg_strength\":3,\"guidance_from\":0.25,\"guidance_to\":0.75,\"solver\":\"midpoint\",\"nfe_step\":16,\"fix_duration\":4.5,\"remove_silence\":true,\"seed\":18446744073709551615,\"format\":\"mp3\",\"sample_rate\":16000}", &s, &f));
     assert_string_equal(s.request.text, "h\xC3\xA9");
     assert_string_equal(s.request.voice, "v");
     assert_true(s.request.speed == 2 && s.request.target_rms == 0.2 && s.request.cross_fade == 0.5 && s.request.sway == 0.25 && s.request.cfg == 3);
+    assert_true(s.request.guidance_from == 0.25 && s.request.guidance_to == 0.75 && s.request.solver == ISHOW_SOLVER_MIDPOINT);
     assert_true(s.request.nfe == 16 && s.request.fix_duration == 4.5 && s.request.remove_silence && s.request.has_seed && s.request.seed == UINT64_MAX);
     assert_int_equal(s.sample_rate, 16000);
-    assert_true(s.has_format && s.format == ISHOW_FORMAT_MP3);
+    assert_true(s.format == ISHOW_FORMAT_MP3);
     speech_free(&s);
     assert_true(parse("{\"text\":\"a\",\"voice_id\":null,\"seed\":null,\"format\":null,\"speed\":null,\"nfe_step\":null}", &s, &f));
-    assert_true(s.request.nfe == ISHOW_NFE && !s.has_format && !s.request.has_seed && !s.request.voice && s.request.speed == ISHOW_SPEED);
+    assert_true(s.request.nfe == ISHOW_NFE && s.format < 0 && !s.request.has_seed && !s.request.voice && s.request.speed == ISHOW_SPEED);
     speech_free(&s);
 }
 
@@ -92,7 +93,7 @@ static void wrong_requests_name_their_field(void **state) {
         {"{\"text\":\"a\",\"speed\":0.29}", "speed"}, {"{\"text\":\"a\",\"speed\":3.01}", "speed"}, {"{\"text\":\"a\",\"speed\":\"1\"}", "speed"}, {"{\"text\":\"a\",\"speed\":true}", "speed"},
         {"{\"text\":\"a\",\"target_rms\":1.1}", "target_rms"}, {"{\"text\":\"a\",\"target_rms\":-0.1}", "target_rms"}, {"{\"text\":\"a\",\"cross_fade_duration\":1.5}", "cross_fade_duration"},
         {"{\"text\":\"a\",\"sway_sampling_coef\":0.6}", "sway_sampling_coef"}, {"{\"text\":\"a\",\"sway_sampling_coef\":-1.1}", "sway_sampling_coef"},
-        {"{\"text\":\"a\",\"cfg_strength\":11}", "cfg_strength"}, {"{\"text\":\"a\",\"nfe_step\":0}", "nfe_step"}, {"{\"text\":\"a\",\"nfe_step\":65}", "nfe_step"},
+        {"{\"text\":\"a\",\"cfg_strength\":11}", "cfg_strength"}, {"{\"text\":\"a\",\"guidance_from\":-0.1}", "guidance_from"}, {"{\"text\":\"a\",\"guidance_to\":1.1}", "guidance_to"}, {"{\"text\":\"a\",\"nfe_step\":0}", "nfe_step"}, {"{\"text\":\"a\",\"nfe_step\":65}", "nfe_step"},
         {"{\"text\":\"a\",\"nfe_step\":7.5}", "nfe_step"}, {"{\"text\":\"a\",\"fix_duration\":61}", "fix_duration"}, {"{\"text\":\"a\",\"remove_silence\":1}", "remove_silence"},
         {"{\"text\":\"a\",\"seed\":-1}", "seed"}, {"{\"text\":\"a\",\"seed\":1.5}", "seed"}, {"{\"text\":\"a\",\"seed\":\"x\"}", "seed"}, {"{\"text\":\"a\",\"format\":\"aac\"}", "format"},
         {"{\"text\":\"a\",\"format\":1}", "format"}, {"{\"text\":\"a\",\"sample_rate\":1}", "sample_rate"}, {"{\"text\":\"a\",\"sample_rate\":24000.5}", "sample_rate"},

@@ -1,0 +1,14 @@
+/* Parts of ishowtts._service. */
+#ifndef ISHOW_PYEXT_SERVICE_H
+#define ISHOW_PYEXT_SERVICE_H
+
+#include "pyext/module.h"
+
+extern const char read_speech_doc[], read_openai_doc[], read_message_doc[], openai_field_doc[];
+PyObject *read_speech(PyObject *module, PyObject *body);
+PyObject *read_openai(PyObject *module, PyObject *args);
+PyObject *read_message(PyObject *module, PyObject *body);
+PyObject *openai_field(PyObject *module, PyObject *name);
+int add_schemas(PyObject *module); /* SPEECH_SCHEMA and OPENAI_SCHEMA; -1 with an exception */
+
+#endif

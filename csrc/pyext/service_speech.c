@@ -1,0 +1,107 @@
+/* Requests for speech, checked by csrc/service/speech.h: what a client gave, as a dict with the names of /api/tts. */
+#include "pyext/service.h"
+
+#include "pyext/answer.h"
+#include "service/speech.h"
+
+static PyObject *value_of(const speech_field *field, const speech *s) {
+    const void *at = (const char *)s + field->at;
+    switch (field->kind) {
+    case SPEECH_STRING:
+    case SPEECH_ID: return PyUnicode_FromString(*(const char *const *)at);
+    case SPEECH_NUMBER: return PyFloat_FromDouble(*(const double *)at);
+    case SPEECH_BOOLEAN: return PyBool_FromLong(*(const int *)at);
+    case SPEECH_SEED: return PyLong_FromUnsignedLongLong(s->request.seed);
+    case SPEECH_CHOICE: return PyUnicode_FromString(field->choice(*(const int *)at));
+    default: return PyLong_FromLong(*(const int *)at);
+    }
+}
+
+/* What was given and is not null. */
+static PyObject *given(const speech_form *form, const speech *s) {
+    PyObject *all = PyDict_New();
+    for (size_t i = 0; all && i < form->n; i++) {
+        const speech_field *field = &form->fields[i];
+        const json_t *json = json_object_get(s->json, field->name);
+        if (!json || json_is_null(json)) continue;
+        PyObject *value = value_of(field, s);
+        if (!value || PyDict_SetItemString(all, field->own, value) < 0) Py_CLEAR(all);
+        Py_XDECREF(value);
+    }
+    return all;
+}
+
+/* Takes s. */
+static PyObject *answer(int good, const speech_form *form, speech *s, const fault *f) {
+    bytes body = {0};
+    PyObject *made = good ? given(form, s) : answer_of(0, &body, f);
+    speech_free(s);
+    return made;
+}
+
+const char read_speech_doc[] = "read_speech(body, /)\n--\n\nThe fields of /api/tts that a JSON body gives, or the (status, JSON) of what is wrong with it.";
+PyObject *read_speech(PyObject *module, PyObject *body) {
+    const ishow_request defaults = ishow_request_default(); /* never seen: only what was given is */
+    Py_buffer data;
+    speech s;
+    fault f = {0};
+    (void)module;
+    if (PyObject_GetBuffer(body, &data, PyBUF_SIMPLE) < 0) return NULL;
+    const int good = speech_parse(data.buf, (size_t)data.len, &defaults, &s, &f);
+    PyBuffer_Release(&data);
+    return answer(good, &speech_own, &s, &f);
+}
+
+const char read_openai_doc[] = "read_openai(body, model, /)\n--\n\nThe same of a body in OpenAI's words: its own names of fields become those of /api/tts. model: the loaded one's name.";
+PyObject *read_openai(PyObject *module, PyObject *args) {
+    const ishow_request defaults = ishow_request_default();
+    Py_buffer data;
+    const char *model;
+    speech s;
+    fault f = {0};
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*s:read_openai", &data, &model)) return NULL;
+    const int good = speech_parse_openai(data.buf, (size_t)data.len, &defaults, model, &s, &f);
+    PyBuffer_Release(&data);
+    return answer(good, &speech_openai, &s, &f);
+}
+
+const char read_message_doc[] = "read_message(body, /)\n--\n\nA message of /api/tts/ws: its id, \"\" where it could not be read, and None when it cancels, the fields that it gives, or (status, JSON).";
+PyObject *read_message(PyObject *module, PyObject *body) {
+    const ishow_request defaults = ishow_request_default();
+    Py_buffer data;
+    speech_message m;
+    fault f = {0};
+    (void)module;
+    if (PyObject_GetBuffer(body, &data, PyBUF_SIMPLE) < 0) return NULL;
+    const int good = speech_parse_message(data.buf, (size_t)data.len, &defaults, &m, &f);
+    PyBuffer_Release(&data);
+    if (!good || !m.cancels) return Py_BuildValue("(sN)", m.id, answer(good, &speech_own, &m.said, &f));
+    speech_free(&m.said);
+    return Py_BuildValue("(sO)", m.id, Py_None);
+}
+
+const char openai_field_doc[] = "openai_field(name, /)\n--\n\nWhat OpenAI calls a field of /api/tts.";
+PyObject *openai_field(PyObject *module, PyObject *name) {
+    const char *own = PyUnicode_AsUTF8(name);
+    fault f = {0};
+    (void)module;
+    if (!own) return NULL;
+    ishow_fail(&f.error, ISHOW_EINVAL, own, "%s", "");
+    speech_rename(&f);
+    return PyUnicode_FromString(f.error.field);
+}
+
+int add_schemas(PyObject *module) {
+    const struct { const char *name; const speech_form *form; } all[] = {{"SPEECH_SCHEMA", &speech_own}, {"OPENAI_SCHEMA", &speech_openai}};
+    int status = 0;
+    for (size_t i = 0; !status && i < sizeof all / sizeof *all; i++) {
+        bytes text = {0};
+        speech_schema(all[i].form, &text);
+        bytes_add(&text, "", 1);
+        if (text.failed) PyErr_NoMemory();
+        status = text.failed ? -1 : PyModule_AddStringConstant(module, all[i].name, (const char *)text.data);
+        bytes_free(&text);
+    }
+    return status;
+}
