@@ -2,7 +2,7 @@
 
 The timed window runs from the first model work to the last sample (`total - queue`), so that it holds the scheduler, the
 wrapping of tensors, the inverse STFT, levels and joining; `model` is the time inside the backend. The text front end runs
-before that and is reported beside it. Two warm-up utterances are left out. The share has a target of 1 % for the package.
+before that and is reported beside it. Two warm-up utterances are left out. The share has a target of 1 %.
 
     python benchmarks/overhead.py [--utterances 20] [--threads 1] [--model demo]
 """
@@ -47,7 +47,7 @@ def measure(engine: Engine, name: str, utterances: int) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure the package and the eager model."""
+    """Measure every backend."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--utterances", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
