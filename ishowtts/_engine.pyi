@@ -90,6 +90,13 @@ class _Defaults(TypedDict):
     chat_template_event: str
     chat_reader_bytes: int
 
+class _ChatWords(TypedDict):
+    priorities: tuple[str, ...]
+    platforms: tuple[str, ...]
+    roles: tuple[str, ...]
+    reasons: tuple[str, ...]
+    states: tuple[str, ...]
+
 class VoiceInfo(TypedDict):
     id: str
     language: str
@@ -151,6 +158,7 @@ class Timings(TypedDict):
 CompileState = Literal["none", "running", "swapped", "failed"]
 
 DEFAULTS: Final[_Defaults]
+CHAT_WORDS: Final[_ChatWords]
 VERSION: Final[str]
 
 def check_reference(samples: Buffer | NDArray[np.float32], sample_rate: int, text: str, /) -> None: ...

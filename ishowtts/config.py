@@ -15,11 +15,12 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
 
+from ._engine import CHAT_WORDS
 from ._engine import DEFAULTS as D
 from .errors import ConfigError
 from .model.compile import DEFAULT_PRECISION
@@ -165,10 +166,19 @@ class VoiceConfig(_Section):
     language: Text | None = Field(None, description="such as en or zh; left out: guessed from the text to speak")
 
 
+_ROLES = tuple(role for role in CHAT_WORDS["roles"] if role != "bot")  # bots are never read
+if TYPE_CHECKING:
+    Platform: TypeAlias = str
+    Role: TypeAlias = str
+else:
+    Platform = Literal[CHAT_WORDS["platforms"]]
+    Role = Literal[_ROLES]
+
+
 class ChatSourceConfig(_Section):
     """A channel that is read aloud, or, without `channel`, what any channel of the platform is joined with."""
 
-    platform: Literal["twitch", "bilibili", "youtube"]
+    platform: Platform
     channel: Text | None = Field(None, description="login, room number or video; left out: for those started over HTTP")
     token: Text | None = Field(None, description="Twitch: OAuth token; Bilibili: SESSDATA; YouTube: API key")
     token_file: Text | None = Field(None, description="file with the token, readable by its owner alone")
@@ -191,9 +201,6 @@ class ChatSourceConfig(_Section):
         if self.token_file is None or self.token is not None:
             return self.token
         return _secret_of(self.token_file, "token_file") or None
-
-
-Role = Literal["broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff"]
 
 
 class ChatConfig(_Section):
@@ -247,7 +254,7 @@ class ChatConfig(_Section):
 
     @model_validator(mode="after")
     def _roles_exist(self) -> ChatConfig:
-        known = (*get_args(Role), "paid")
+        known = (*_ROLES, "paid")
         for name in self.role_voices:
             if name not in known:
                 raise ValueError(f"role_voices knows {', '.join(known)}, not {name}")

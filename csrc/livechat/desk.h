@@ -20,10 +20,7 @@ enum {
     VIEWERS_MAX = 8192,     /* remembered, the least recently seen leaves first */
     SEEN_MAX = 8192,        /* ids of messages remembered against duplicates */
     OTHERS_MAX = 63,        /* repeats that are read together with one message */
-    ROLE_NAMES = 8
 };
-
-extern const char *const role_names[ROLE_NAMES]; /* of bit 0, 1, ... of a message's roles */
 
 /* ---- fold.c: text compared as people see it ---- */
 /* NFKC and case folding, default-ignorable code points gone, accents of Latin, Greek and Cyrillic letters gone. free() it; NULL: no memory or not UTF-8. */

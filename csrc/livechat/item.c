@@ -90,8 +90,8 @@ static json_t *amount_json(const item *it) {
 
 json_t *item_json(const item *it) {
     json_t *list = json_array();
-    for (int i = 0; i < ROLE_NAMES; i++)
-        if (it->roles >> i & 1) json_array_append_new(list, json_string(role_names[i]));
+    for (int i = 0; i < ISHOW_CHAT_ROLES; i++)
+        if (it->roles >> i & 1) json_array_append_new(list, json_string(ishow_chat_role_name(i)));
     return json_pack("{ss,ss,ss,ss,ss,ss,ss,so,ss?,ss,sI,so,so}", "id", it->id, "platform", it->platform, "channel", it->channel, "user_id", it->user_id, "user", it->name,
                      "text", it->text, "priority", ishow_chat_priority_name(it->priority), "roles", list, "voice", it->voice[0] ? it->voice : NULL, "language", it->language,
                      "timestamp", (json_int_t)it->timestamp_ms, "amount", amount_json(it), "merged", others_json(it, 0));

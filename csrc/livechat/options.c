@@ -13,34 +13,6 @@ struct ishow_chat_settings {
     int failed;
 };
 
-static const char *const priorities[ISHOW_CHAT_PRIORITIES] = {"Normal", "Mention", "Moderator", "Paid", "Gift"};
-
-const char *ishow_chat_priority_name(ishow_chat_priority p) { return (int)p >= 0 && (int)p < ISHOW_CHAT_PRIORITIES ? priorities[p] : "Unknown"; }
-
-int ishow_chat_priority_find(const char *name, ishow_chat_priority *out) {
-    for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
-        if (!strcmp(name, priorities[p])) {
-            *out = (ishow_chat_priority)p;
-            return 1;
-        }
-    return 0;
-}
-
-const char *const role_names[ROLE_NAMES] = {"broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"};
-
-unsigned ishow_chat_role_find(const char *name) {
-    for (int i = 0; i < ROLE_NAMES; i++)
-        if (!strcmp(name, role_names[i])) return 1u << i;
-    return 0;
-}
-
-const char *ishow_chat_reason_name(ishow_chat_reason reason) {
-    static const char *const names[ISHOW_CHAT_REASONS] = {
-        "platform", "channel", "duplicate", "blocklist", "bot", "role", "kind", "command", "banned_word", "link", "emote", "empty", "language", "length",
-        "flood", "cooldown", "repeat", "rate", "full", "expired", "clear", "unspeakable", "failure", "interruption"};
-    return (int)reason >= 0 && (int)reason < ISHOW_CHAT_REASONS ? names[reason] : "unknown";
-}
-
 ishow_chat_options ishow_chat_options_default(void) {
     return (ishow_chat_options){
         .links = ISHOW_CHAT_STRIP, .emotes = ISHOW_CHAT_STRIP, .kaomoji = ISHOW_CHAT_STRIP, .long_texts = ISHOW_CHAT_STRIP, .events = 1, .words_max = ISHOW_CHAT_WORDS_MAX,

@@ -16,24 +16,7 @@
 #define NEVER ((double)INFINITY)
 
 static const source_kind *const kinds[] = {&twitch_kind, &bilibili_kind, &youtube_kind};
-static const char *const names[] = {"twitch", "bilibili", "youtube"};
 enum { KINDS = sizeof kinds / sizeof *kinds };
-
-const char *ishow_chat_platform_name(ishow_chat_platform platform) { return (unsigned)platform < KINDS ? names[platform] : "unknown"; }
-
-int ishow_chat_platform_find(const char *name, ishow_chat_platform *out) {
-    for (int i = 0; i < KINDS; i++)
-        if (!strcmp(name, names[i])) {
-            *out = (ishow_chat_platform)i;
-            return 1;
-        }
-    return 0;
-}
-
-const char *ishow_chat_state_name(ishow_chat_state state) {
-    static const char *const states[] = {"connecting", "live", "waiting", "ended", "failed"};
-    return (unsigned)state < sizeof states / sizeof *states ? states[state] : "unknown";
-}
 
 /* ---- options ---- */
 
@@ -110,7 +93,7 @@ static void set_state(ishow_chat_source *s, ishow_chat_state state, const char *
     s->state = state;
     if (changed) s->state_since = ishow_now();
     ishow_log(state == ISHOW_CHAT_STATE_WAITING || state == ISHOW_CHAT_STATE_FAILED ? ISHOW_LOG_WARN : ISHOW_LOG_INFO, "chat", "%s %s: %s",
-              names[s->options.platform], s->options.channel, s->text);
+              ishow_chat_platform_name(s->options.platform), s->options.channel, s->text);
     ishow_chat_event event = {.type = ISHOW_CHAT_ON_STATE, .platform = s->feed.platform, .channel = s->feed.channel, .state = state, .text = span_of(s->text)};
     if (s->feed.event) s->feed.event(s->feed.self, &event);
 }
@@ -258,7 +241,7 @@ ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *lo
         ishow_chat_source_free(s);
         return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a chat source could not be had.");
     }
-    s->feed.platform = span_of(names[options->platform]);
+    s->feed.platform = span_of(ishow_chat_platform_name(options->platform));
     s->feed.channel = span_of(s->options.channel);
     s->feed.event = on_event;
     s->feed.self = s;

@@ -409,7 +409,7 @@ static int module_exec(PyObject *module) {
     if (!(state->from_status = import_from_status()) || !(state->engine_type = add_type(module, &engine_spec)) ||
         !(state->utterance_type = add_type(module, &pyext_utterance_spec)))
         return -1;
-    return add(module, "DEFAULTS", pyext_defaults()) || add(module, "VERSION", PyUnicode_FromString(ishow_version())) ? -1 : 0;
+    return add(module, "DEFAULTS", pyext_defaults()) || add(module, "CHAT_WORDS", pyext_chat_words()) || add(module, "VERSION", PyUnicode_FromString(ishow_version())) ? -1 : 0;
 }
 
 static PyMethodDef functions[] = {

@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "base/base.h"
+#include "ishow/chatqueue.h"
 #include "livechat/bilibili.h"
 #include "livechat/irc.h"
 #include "livechat/jsonspan.h"
@@ -47,7 +48,6 @@ static PyObject *emotes_of(const ishow_chat_message *m) {
 static int add_message(PyObject *dict, const ishow_chat_message *m) {
     static const char *const kinds[] = {"text", "paid", "gift", "subscription", "raid", "announcement", "event"};
     static const char *const priorities[] = {"normal", "mention", "moderator", "paid", "gift"};
-    static const char *const roles[] = {"broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"};
     const struct { const char *key; ishow_span value; } spans[] = {
         {"id", m->id}, {"user_id", m->user_id}, {"login", m->login}, {"display_name", m->display_name}, {"text", m->text}, {"system_text", m->system_text},
         {"language", m->language}, {"gift_name", m->gift_name}, {"reply_id", m->reply_id}, {"reply_user_id", m->reply_user_id}, {"reply_login", m->reply_login},
@@ -60,8 +60,8 @@ static int add_message(PyObject *dict, const ishow_chat_message *m) {
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (!set(dict, numbers[i].key, PyLong_FromLongLong(numbers[i].value))) return 0;
     PyObject *names = PyList_New(0);
-    for (size_t i = 0; names && i < sizeof roles / sizeof *roles; i++) {
-        PyObject *name = m->roles & (1u << i) ? PyUnicode_FromString(roles[i]) : NULL;
+    for (int i = 0; names && i < ISHOW_CHAT_ROLES; i++) {
+        PyObject *name = m->roles & (1u << i) ? PyUnicode_FromString(ishow_chat_role_name(i)) : NULL;
         if (name && PyList_Append(names, name) < 0) Py_CLEAR(names);
         Py_XDECREF(name);
     }

@@ -25,4 +25,7 @@ extern PyType_Spec pyext_utterance_spec;
 /* {"nfe": 7, ...}: every default and limit of ishow/defaults.h. */
 PyObject *pyext_defaults(void);
 
+/* {"priorities": (...), "platforms", "roles", "reasons", "states"}: the words of live chat, the highest priority first. */
+PyObject *pyext_chat_words(void);
+
 #endif

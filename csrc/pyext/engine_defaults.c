@@ -1,6 +1,7 @@
-/* ishowtts._engine.DEFAULTS: what ishow/defaults.h holds, for Python. */
+/* ishowtts._engine.DEFAULTS: what ishow/defaults.h holds, and the words of live chat, for Python. */
 #include "pyext/engine.h"
 
+#include "ishow/chatqueue.h"
 #include "ishow/defaults.h"
 
 /* One line a default, in the order of defaults.h. */
@@ -112,4 +113,25 @@ PyObject *pyext_defaults(void) {
         Py_XDECREF(value);
     }
     return all;
+}
+
+/* Words 0 to n - 1. */
+static PyObject *words(int n, const char *(*name)(int number)) {
+    PyObject *all = PyTuple_New(n);
+    for (int i = 0; all && i < n; i++) {
+        PyObject *word = PyUnicode_FromString(name(i));
+        if (word) PyTuple_SET_ITEM(all, i, word);
+        else Py_CLEAR(all);
+    }
+    return all;
+}
+
+static const char *priority_at(int number) { return ishow_chat_priority_name((ishow_chat_priority)(ISHOW_CHAT_PRIORITIES - 1 - number)); }
+static const char *platform_at(int number) { return ishow_chat_platform_name((ishow_chat_platform)number); }
+static const char *reason_at(int number) { return ishow_chat_reason_name((ishow_chat_reason)number); }
+static const char *state_at(int number) { return ishow_chat_state_name((ishow_chat_state)number); }
+
+PyObject *pyext_chat_words(void) {
+    return Py_BuildValue("{sNsNsNsNsN}", "priorities", words(ISHOW_CHAT_PRIORITIES, priority_at), "platforms", words(ISHOW_CHAT_PLATFORMS, platform_at), "roles",
+                         words(ISHOW_CHAT_ROLES, ishow_chat_role_name), "reasons", words(ISHOW_CHAT_REASONS, reason_at), "states", words(ISHOW_CHAT_STATES, state_at));
 }

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from .._engine import CHAT_WORDS
+from ..config import Platform
+
 _Name = Annotated[str, Field(min_length=1)]
 _Count = Annotated[int, Field(ge=0)]
-Priority = Literal["Gift", "Paid", "Moderator", "Mention", "Normal"]
-Role = Literal["broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"]
-Reason = Literal[
-    "platform", "channel", "duplicate", "blocklist", "bot", "role", "kind", "command", "banned_word", "link", "emote", "empty",
-    "language", "length", "flood", "cooldown", "repeat", "rate", "full", "expired", "clear", "unspeakable", "failure",
-    "interruption",
-]  # fmt: skip
+if TYPE_CHECKING:
+    Priority: TypeAlias = str
+    Role: TypeAlias = str
+    Reason: TypeAlias = str
+    Connection: TypeAlias = str
+else:
+    Priority = Literal[CHAT_WORDS["priorities"]]
+    Role = Literal[CHAT_WORDS["roles"]]
+    Reason = Literal[CHAT_WORDS["reasons"]]
+    Connection = Literal[CHAT_WORDS["states"]]
 
 
 class Strict(BaseModel):
@@ -63,7 +69,7 @@ class ChatMessage(Strict):
 class ChatPlace(Strict):
     """A channel of a platform."""
 
-    platform: Literal["twitch", "bilibili", "youtube"]
+    platform: Platform
     channel: str
 
 
@@ -100,9 +106,9 @@ class ChatFiltered(BaseModel):
 class ChatConnection(BaseModel):
     """A connection to a platform."""
 
-    platform: Literal["twitch", "bilibili", "youtube"]
+    platform: Platform
     channel: str
-    state: Literal["connecting", "live", "waiting", "ended", "failed"]
+    state: Connection
     text: str = Field(description="the state in words")
     seconds: float = Field(description="since this state began")
     silent_seconds: float = Field(description="since the platform said anything; -1: never")

@@ -30,6 +30,8 @@ int ishow_chat_priority_find(const char *name, ishow_chat_priority *out); /* 0: 
 
 /* ISHOW_CHAT_ROLE_... of "broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"; 0: no such role. */
 unsigned ishow_chat_role_find(const char *name);
+enum { ISHOW_CHAT_ROLES = 8 };
+const char *ishow_chat_role_name(int bit); /* of 1 << bit. Static storage */
 
 /* ---- why a message was not spoken ---- */
 typedef enum ishow_chat_reason {

@@ -95,7 +95,8 @@ typedef enum ishow_chat_state {
     ISHOW_CHAT_STATE_LIVE,
     ISHOW_CHAT_STATE_WAITING,        /* lost; tries again in retry_seconds */
     ISHOW_CHAT_STATE_ENDED,          /* the broadcast is over; final */
-    ISHOW_CHAT_STATE_FAILED          /* trying again would not help (bad token, no such room, quota used up); final */
+    ISHOW_CHAT_STATE_FAILED,         /* trying again would not help (bad token, no such room, quota used up); final */
+    ISHOW_CHAT_STATES
 } ishow_chat_state;
 
 typedef enum ishow_chat_event_type {
@@ -154,7 +155,7 @@ void ishow_chat_loop_process(ishow_chat_loop *loop);
 
 /* ---- sources ---- */
 
-typedef enum ishow_chat_platform { ISHOW_CHAT_TWITCH = 0, ISHOW_CHAT_BILIBILI, ISHOW_CHAT_YOUTUBE } ishow_chat_platform;
+typedef enum ishow_chat_platform { ISHOW_CHAT_TWITCH = 0, ISHOW_CHAT_BILIBILI, ISHOW_CHAT_YOUTUBE, ISHOW_CHAT_PLATFORMS } ishow_chat_platform;
 
 /* "twitch", "bilibili", "youtube". Static storage. */
 const char *ishow_chat_platform_name(ishow_chat_platform platform);
