@@ -24,6 +24,7 @@ void ishow_log(ishow_log_level level, const char *room, const char *format, ...)
 
 /* Lines below `level` are dropped; INFO at first. */
 void ishow_log_set_level(ishow_log_level level);
+int ishow_log_level_find(const char *name, ishow_log_level *out); /* of "debug", "info", "warn", "error"; 0: no such name */
 
 /* Monotonic seconds. */
 double ishow_now(void);

@@ -9,10 +9,20 @@
 
 static atomic_int minimum = ISHOW_LOG_INFO;
 
+static const char *const names[] = {"debug", "info", "warn", "error"};
+
+int ishow_log_level_find(const char *name, ishow_log_level *out) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i])) {
+            *out = (ishow_log_level)i;
+            return 1;
+        }
+    return 0;
+}
+
 void ishow_log_set_level(ishow_log_level level) { atomic_store(&minimum, (int)level); }
 
 void ishow_log(ishow_log_level level, const char *room, const char *format, ...) {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
     if ((int)level < atomic_load(&minimum)) return;
     char line[2048];
     struct timespec now;

@@ -353,7 +353,7 @@ static int module_exec(PyObject *module) {
 }
 
 static PyMethodDef functions[] = {
-    LIVE_HANDLES,
+    CORE_FUNCTIONS,
     {NULL, NULL, 0, NULL},
 };
 

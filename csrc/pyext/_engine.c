@@ -415,7 +415,7 @@ static int module_exec(PyObject *module) {
 static PyMethodDef functions[] = {
     {"check_reference", check_reference, METH_VARARGS,
      "check_reference(samples, sample_rate, text)\n--\n\nRefuse a clip that cannot be a reference (VoiceError or TextError): length, level, clipping, no speech, a text that does not fit."},
-    LIVE_HANDLES,
+    CORE_FUNCTIONS,
     {NULL, NULL, 0, NULL},
 };
 

@@ -529,7 +529,7 @@ static PyMethodDef functions[] = {
     {"read_openai", read_openai, METH_VARARGS, read_openai_doc},
     {"read_message", read_message, METH_O, read_message_doc},
     {"openai_field", openai_field, METH_O, openai_field_doc},
-    LIVE_HANDLES,
+    CORE_FUNCTIONS,
     {NULL, NULL, 0, NULL},
 };
 

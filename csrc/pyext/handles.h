@@ -1,7 +1,8 @@
-/* Handles of the C core in Python: capsules of those that modules share, and how many are alive. */
+/* Handles of the C core in Python: capsules of those that modules share, how many are alive, and the log of their core. */
 #ifndef ISHOW_PYEXT_HANDLES_H
 #define ISHOW_PYEXT_HANDLES_H
 
+#include "base/base.h"
 #include "ishow/engine.h"
 #include "ishow/store.h"
 #include "pyext/module.h"
@@ -17,6 +18,19 @@ static PyObject *live_handles(PyObject *module, PyObject *unused) {
     return PyLong_FromLong(ishow_live_handles());
 }
 
-#define LIVE_HANDLES {"live_handles", live_handles, METH_NOARGS, "Opaque handles of the C core that are alive in this module: 0 when all is closed."}
+static PyObject *set_log_level(PyObject *module, PyObject *name) {
+    const char *text = PyUnicode_AsUTF8(name);
+    ishow_log_level level;
+    (void)module;
+    if (!text) return NULL;
+    if (!ishow_log_level_find(text, &level)) return PyErr_Format(PyExc_ValueError, "the log level must be debug, info, warn or error, not %s", text);
+    ishow_log_set_level(level);
+    Py_RETURN_NONE;
+}
+
+/* Every module has the core, and so these, to itself. */
+#define CORE_FUNCTIONS                                                                                                                   \
+    {"live_handles", live_handles, METH_NOARGS, "Opaque handles of the C core that are alive in this module: 0 when all is closed."},    \
+    {"set_log_level", set_log_level, METH_O, "set_log_level(level, /)\n--\n\nLeast weight of what this module's core writes to the log: debug, info, warn, error."}
 
 #endif

@@ -13,13 +13,6 @@ static json_t *list(json_t *object, const char *key) {
     return json_is_array(value) ? value : NULL;
 }
 
-static ishow_log_level level_of(const char *name) {
-    static const struct { const char *name; ishow_log_level level; } levels[] = {{"debug", ISHOW_LOG_DEBUG}, {"warn", ISHOW_LOG_WARN}, {"error", ISHOW_LOG_ERROR}};
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        if (!strcmp(name, levels[i].name)) return levels[i].level;
-    return ISHOW_LOG_INFO;
-}
-
 static const char **read_names(json_t *from, const char **storage, size_t *n) {
     *n = json_array_size(from);
     for (size_t i = 0; i < *n; i++) storage[i] = json_string_value(json_array_get(from, i));
@@ -94,7 +87,10 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
     if ((status = ishow_solver_read(solver, &r->solver, error)) != ISHOW_OK) goto done;
     s->api_key = json_string_value(json_object_get(server, "api_key")); /* null: none, like the next */
     out->default_voice = json_string_value(json_object_get(root, "default_voice"));
-    out->log_level = level_of(level);
+    if (!ishow_log_level_find(level, &out->log_level)) {
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: there is no log level %.16s.", level);
+        goto done;
+    }
     s->body_bytes_max = (size_t)body;
     out->engine.queue_capacity = (size_t)queue;
     out->engine.cache_bytes = (size_t)cache;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import os
@@ -17,6 +18,7 @@ from types import FrameType
 
 import uvicorn
 
+from .. import _chatqueue, _engine, _service
 from .._service import Store, Watcher
 from ..config import Config
 from ..engine import Engine, open_engine
@@ -28,19 +30,21 @@ from .settings import Settings
 from .state import State
 
 logger = logging.getLogger("ishowtts")
+_CORES = (_engine, _service, _chatqueue)
+"""Modules that each have the C core to themselves: its log, and its count of handles."""
 
 
 def serve(config: Config, read: Callable[[], Config]) -> int:
     """Serve until SIGTERM or SIGINT, finishing what runs; returns the exit code. `read`: reads the configuration again."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=config.server.log_level.upper())
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    _set_log_level(config.server.log_level)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     settings = config.to_dict()
     bound = _bind(config.server.host, config.server.port)
     host, port = bound.getsockname()[:2]
     loopback = ipaddress.ip_address(host).is_loopback
-    store = Store(settings["server"]["state_dir"])
     access = Access(config.server, loopback, settings["server"]["api_key"])
-    state = State(config, access, loopback, store, settings["default_voice"])
+    state = State(config, access, loopback, Store(settings["server"]["state_dir"]), settings["default_voice"])
     _raise_descriptors()
     server = _Server(state, read, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
     try:
@@ -49,7 +53,24 @@ def serve(config: Config, read: Callable[[], Config]) -> int:
         state.close()
         if state.engine is not None:
             state.engine.close()
-    return 1 if server.failed else 0
+    failed = server.failed
+    del state, server
+    _tell_of_handles()
+    return 1 if failed else 0
+
+
+def _set_log_level(level: str) -> None:
+    """Of what Python writes and of what the core does."""
+    logging.getLogger().setLevel(level.upper())
+    for core in _CORES:
+        core.set_log_level(level)
+
+
+def _tell_of_handles() -> None:
+    """Everything is closed now; a handle of the core that is not was leaked."""
+    gc.collect()  # the application and its state refer to one another
+    if alive := sum(core.live_handles() for core in _CORES):
+        logger.warning("%d handles are still alive at the end", alive)
 
 
 def _raise_descriptors() -> None:
@@ -106,7 +127,7 @@ class _Server(uvicorn.Server):
     def _apply(self, config: Config) -> None:
         self.config.ws_max_size = config.server.body_bytes_max
         self.config.timeout_graceful_shutdown = int(config.server.drain_seconds)
-        logging.getLogger().setLevel(config.server.log_level.upper())
+        _set_log_level(config.server.log_level)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
