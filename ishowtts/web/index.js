@@ -75,6 +75,9 @@ const showSliders = () => {
 function requestOf() {
   const request = { text: $("text").value, speed: Number($("speed").value), nfe_step: Number($("steps").value) };
   if ($("voice").value) request.voice_id = $("voice").value;
+  if ($("solver").value) request.solver = $("solver").value;
+  if ($("guidance-from").value) request.guidance_from = Number($("guidance-from").value);
+  if ($("guidance-to").value) request.guidance_to = Number($("guidance-to").value);
   if ($("seed").value.trim()) request.seed = $("seed").value.trim();
   if ($("format").value !== "wav") request.format = $("format").value;
   if ($("rate").value) request.sample_rate = Number($("rate").value);
@@ -171,8 +174,8 @@ async function replay(entry) {
 }
 
 function reuse(entry) {
-  const { text, speed, nfe_step, voice_id, format, sample_rate } = entry.request;
-  Object.entries({ text, speed, steps: nfe_step, voice: voice_id ?? "", format: format ?? "wav", rate: sample_rate ?? "", seed: entry.seed }).forEach(([id, value]) => ($(id).value = value));
+  const { text, speed, nfe_step, solver, guidance_from, guidance_to, voice_id, format, sample_rate } = entry.request;
+  Object.entries({ text, speed, steps: nfe_step, solver: solver ?? "", "guidance-from": guidance_from ?? "", "guidance-to": guidance_to ?? "", voice: voice_id ?? "", format: format ?? "wav", rate: sample_rate ?? "", seed: entry.seed }).forEach(([id, value]) => ($(id).value = value));
   count();
   showSliders();
   $("text").focus();

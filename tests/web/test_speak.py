@@ -1,6 +1,7 @@
 """The speak page in a real browser: it is heard while it is made, it keeps what was said, it says what went wrong."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,6 +141,40 @@ def test_keyboard_speaks_at_another_rate(page: Browser, tmp_path: Path) -> None:
     _, samples, rate = page.download(page.find("download"), tmp_path)
     assert rate == 16000 and 0.2 < len(samples) / rate < 3
     assert page.listen(0.01)["rates"] == [16000]
+
+
+def test_solver_and_guidance_go_with_the_request(page: Browser, tmp_path: Path) -> None:
+    """By keyboard alone, each with a name and a hint for those who cannot see it; left alone, the server's own settings hold."""
+    page.run("window.sent = []; const ask = window.fetch; window.fetch = (url, what) => (what?.body && sent.push(JSON.parse(what.body)), ask(url, what))")
+
+    def spoken(**fields: str) -> tuple[dict[str, Any], np.ndarray]:
+        for name, value in fields.items():
+            page.write(name, value)
+        page.click("speak")
+        page.wait(lambda: finished(page))
+        return page.run("return sent.pop()"), page.download(page.find("download"), tmp_path)[1]
+
+    plain, first = spoken(text="Two ways to say it.", seed="7")
+    assert not {"solver", "guidance_from", "guidance_to"} & set(plain)
+    page.find("steps").send_keys(Keys.TAB, "M")
+    assert page.run("return document.activeElement.id") == "solver"
+    page.find("solver").send_keys(Keys.TAB, "0", Keys.TAB, "0.1")
+    assert page.run("return document.activeElement.id") == "guidance-to"
+    told = page.run(
+        "return ['solver', 'guidance-from', 'guidance-to'].map((id) => document.getElementById(id)).map((e) => [e.labels[0]?.textContent ?? e.ariaLabel, "
+        "document.getElementById((e.getAttribute('aria-describedby') ?? e.closest('[role=group]').getAttribute('aria-describedby')).split(' ')[0]).textContent.length > 20])"
+    )
+    assert told == [["Solver", True], ["Guidance from", True], ["Guidance to", True]]
+    asked, other = spoken()
+    assert asked == plain | {"solver": "midpoint", "guidance_from": 0, "guidance_to": 0.1}
+    assert len(other) != len(first) or np.any(other != first)
+    page.write("guidance-to", "2")
+    page.click("speak")
+    assert page.run("return [document.getElementById('guidance-to').matches(':invalid'), document.activeElement.id, sent.length]") == [True, "guidance-to", 0]
+    page.write("guidance-to", "")
+    page.write("text", "")
+    page.all("#history button[title='Use again']")[0].click()
+    assert [page.find(name).get_attribute("value") for name in ("solver", "guidance-from", "guidance-to")] == ["midpoint", "0", "0.1"]
 
 
 @pytest.mark.parametrize(("name", "container"), [("flac", "FLAC"), ("opus", "OGG"), ("mp3", "MP3")])
