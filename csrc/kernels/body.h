@@ -38,8 +38,17 @@ INLINE ivec iload(const void *p) {
 }
 INLINE void store(float *p, vec v) { memcpy(p, &v, sizeof v); }
 INLINE vec choose(ivec mask, vec yes, vec no) { return (vec)((mask & (ivec)yes) | (~mask & (ivec)no)); }
+/* b where one of them is no number. */
+#if defined USE_AVX512
+INLINE vec vmin(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
+INLINE vec vmax(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
+#elif defined USE_AVX2
+INLINE vec vmin(vec a, vec b) { return (vec)_mm256_min_ps((__m256)a, (__m256)b); }
+INLINE vec vmax(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)b); }
+#else
 INLINE vec vmin(vec a, vec b) { return choose(a < b, a, b); }
 INLINE vec vmax(vec a, vec b) { return choose(a > b, a, b); }
+#endif
 INLINE vec vabs(vec a) { return (vec)((ivec)a & 0x7fffffff); }
 
 INLINE vec fma_(vec a, vec b, vec c) {
@@ -353,13 +362,14 @@ static void row_to_bf16(const float *x, size_t k, uint32_t *words) {
     if (k % 2) out[k] = 0;
 }
 
-/* Nearest places on a grid; returns their sum. Beyond the ends they saturate. rest: NULL, or what they leave of x. */
-INLINE int32_t quantise(const float *x, size_t k, grid on, int8_t *out, float *rest) {
+/* Nearest places on a grid; returns their sum. saturate (a constant): values may lie beyond its ends, and count as these. rest: NULL, or what the places leave of x. */
+INLINE int32_t quantise(const float *x, size_t k, grid on, int saturate, int8_t *out, float *rest) {
     const float factor = on.scale > 0 ? 1.0f / on.scale : 0.0f;
     ivec total = {0};
     size_t i = 0;
     for (; i + LANES <= k; i += LANES) {
-        vec v = load(x + i), place = vmin(vmax((v - on.shift) * factor, splat(-127.0f)), splat(127.0f));
+        vec v = load(x + i), place = (v - on.shift) * factor;
+        if (saturate) place = vmin(vmax(place, splat(-127.0f)), splat(127.0f));
         ivec q = (ivec)(place + MAGIC) - MAGIC_BITS;
         bvec b = __builtin_convertvector(q, bvec);
         memcpy(out + i, &b, sizeof b);
@@ -369,8 +379,8 @@ INLINE int32_t quantise(const float *x, size_t k, grid on, int8_t *out, float *r
     int32_t s = 0;
     for (int l = 0; l < LANES; l++) s += total[l];
     for (; i < k; i++) {
-        const float v = x[i];
-        out[i] = (int8_t)lrintf(fminf(fmaxf((v - on.shift) * factor, -127.0f), 127.0f));
+        const float v = x[i], place = (v - on.shift) * factor;
+        out[i] = (int8_t)lrintf(saturate ? fminf(fmaxf(place, -127.0f), 127.0f) : place);
         s += out[i];
         if (rest) rest[i] = v - (out[i] * on.scale + on.shift);
     }
@@ -395,8 +405,12 @@ INLINE grid grid_of(const float *x, size_t k) {
 static void row_to_s8(const float *x, size_t k, const grid *fixed, uint32_t *words, grid *grids, int32_t *sums, float *rest) {
     for (size_t first = 0, g = 0; first < k; first += S8_GROUP, g++) {
         const size_t n = k - first < S8_GROUP ? k - first : S8_GROUP;
+        float *left = rest ? rest + first : NULL;
+        int8_t *out = (int8_t *)words + first;
         grids[g] = fixed ? *fixed : grid_of(x + first, n);
-        sums[g] = quantise(x + first, n, grids[g], (int8_t *)words + first, rest ? rest + first : NULL);
+        if (fixed) sums[g] = quantise(x + first, n, grids[g], 1, out, left);
+        else if (left) sums[g] = quantise(x + first, n, grids[g], 0, out, left);
+        else sums[g] = quantise(x + first, n, grids[g], 0, out, NULL);
     }
 }
 
