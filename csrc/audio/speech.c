@@ -20,19 +20,19 @@ static float dot(const float *a, const float *b) {
     return (sum[0] + sum[4]) + (sum[1] + sum[5]) + (sum[2] + sum[6]) + (sum[3] + sum[7]);
 }
 
-/* Highest peak of the normalised autocorrelation of x[0..WINDOW) with x[lag..lag + WINDOW), over the lags of a voice's pitch. */
-static float periodicity(const float *x) {
+/* Whether the normalised autocorrelation of x[0..WINDOW) with x[lag..lag + WINDOW) has a peak above VOICED over the lags of a voice's pitch: the first one will do, and speech has it early. */
+static int is_voiced(const float *x) {
     const float own = dot(x, x);
-    float best = 0, before = 1, at = 0;
+    float before = 1, at = 0;
     double other = (double)dot(x + LAG_MIN - 1, x + LAG_MIN - 1);
     for (int lag = LAG_MIN - 1; lag <= LAG_MAX + 1; lag++) {
         float r = own > 0 && other > 0 ? dot(x, x + lag) / sqrtf(own * (float)other) : 0;
-        if (lag > LAG_MIN && at > before && at >= r && at > best) best = at; /* `at` is a peak */
+        if (lag > LAG_MIN && at > before && at >= r && at > VOICED) return 1; /* `at` is a peak */
         before = at;
         at = r;
         other += (double)x[lag + WINDOW] * (double)x[lag + WINDOW] - (double)x[lag] * (double)x[lag];
     }
-    return best;
+    return 0;
 }
 
 /* Standard deviation in dB of the level of frames above the threshold. */
@@ -71,7 +71,7 @@ ishow_status ishow_audio_speech_measure(const float *samples, size_t n, int samp
     for (size_t i = 0; i < frames.count; i++) {
         if (!(frames.rms[i] > frames.threshold)) continue;
         active++;
-        if (i % 2 == 0 && i * STEP + WINDOW + LAG_MAX + 2 < low.length) voiced += 2 * (periodicity(low.samples + i * STEP) > VOICED); /* windows overlap: every other will do */
+        if (i % 2 == 0 && i * STEP + WINDOW + LAG_MAX + 2 < low.length) voiced += 2 * (size_t)is_voiced(low.samples + i * STEP); /* windows overlap: every other will do */
     }
     out->active_seconds = (double)active / 100;
     out->voiced_seconds = (double)voiced / 100;
