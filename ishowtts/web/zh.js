@@ -42,7 +42,7 @@ export const zh = {
   "Guidance from – to": "引导区间（起–止）",
   "Guidance from": "引导起点",
   "Guidance to": "引导终点",
-  default: "默认",
+  auto: "自动",
   "Times of 0 to 1 between which guidance is computed; outside them a step is half the work.": "在 0 到 1 之间、计算引导的时间区间；区间外每步只需一半的计算量。",
   Seed: "随机种子",
   random: "随机",
