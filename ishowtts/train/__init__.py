@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ishowtts.text.phones import LANGUAGES
 
 if TYPE_CHECKING:
+    from .export import Kept
     from .loop import Options
 
 STEPS = ("align", "duration", "dit", "vocos", "all", "export", "score")
@@ -36,6 +37,7 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     p.add_argument("--threads", type=int, default=1, help="processor threads, and alignment processes")
     p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--finetune", type=Path, metavar="VOICE", help="start from the weights of this voice folder")
+    p.add_argument("--keep", type=float, metavar="SHARE", help="export, score: keep this share of the weights of --finetune")
     p.add_argument("--compile", action="store_true", help="torch.compile the transformer")
     p.add_argument("--score-every", type=float, default=15.0, metavar="MINUTES", help="recognition score while training")
     p.add_argument("--prompt", action="store_true", help="export: the voice puts its reference clip before the text")
@@ -58,6 +60,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ishowtts.trai
         p.error("--language needs one language, or as many as there are folders in --data")
     if args.step in ("export", "all", "score") and args.out is None:
         p.error(f"{args.step} needs --out")
+    if args.keep is not None and args.finetune is None:
+        p.error("--keep needs --finetune, the voice whose weights are kept")
     if not args.minutes > 0:
         p.error("--minutes must be positive")
     try:
@@ -96,7 +100,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.step in ("export", "all"):
         from .export import export
 
-        export(args.work, args.out, prompt=args.prompt, references=args.reference)
+        export(args.work, args.out, prompt=args.prompt, references=args.reference, kept=_kept(args))
         print(f"wrote {args.out}")
     if args.step == "score":
         from .score import score
@@ -114,6 +118,7 @@ def _run(args: argparse.Namespace) -> None:
             grid,
             sentences=args.sentences,
             references=args.reference,
+            kept=_kept(args),
             samples=args.samples,
             progress=_bar("score"),
         ):
@@ -133,6 +138,12 @@ def _align(args: argparse.Namespace) -> None:
         print(f"  {line}")
     if not aligned:
         raise ValueError("no clip could be aligned: the transcripts must match the clips and be in the language named")
+
+
+def _kept(args: argparse.Namespace) -> Kept | None:
+    from .export import Kept
+
+    return None if args.keep is None else Kept(args.finetune, args.keep)
 
 
 def _options(args: argparse.Namespace, share: float) -> Options:

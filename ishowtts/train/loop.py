@@ -160,20 +160,10 @@ class Run:
         partial.replace(self.folder / "checkpoint.pt")
 
     def _adopt(self, voice: Path, name: str) -> None:
-        from safetensors.torch import load_file
-
-        weights = voice / f"{self.folder.name}.safetensors"
-        state = load_file(weights)
-        mine = self.modules[name].state_dict()
-        try:
-            for table in EMBEDDINGS & state.keys():
-                symbols = (voice / "vocab.txt").read_text(encoding="utf-8").split()
-                state[table] = carry_over(state[table], symbols, mine[table])
-            for target in (self.modules[name], self.ema):
-                assert target is not None
-                target.load_state_dict(state)
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{weights} is of another architecture: {error}") from error
+        state = starting_weights(voice, self.folder.name, self.modules[name])
+        for target in (self.modules[name], self.ema):
+            assert target is not None
+            target.load_state_dict(state)
 
     def _restore(self) -> None:
         state = torch.load(self.folder / "checkpoint.pt", map_location="cpu", weights_only=True)
@@ -196,6 +186,26 @@ class Run:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.stopped = True
+
+
+def starting_weights(voice: Path, name: str, net: nn.Module) -> dict[str, torch.Tensor]:
+    """The state of `net` that a voice folder holds as `name`, fp32; its symbols are carried over to today's vocabulary.
+
+    Raises ValueError where the voice is of another architecture.
+    """
+    from safetensors.torch import load_file
+
+    path, mine = voice / f"{name}.safetensors", net.state_dict()
+    state = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
+    try:
+        for table in EMBEDDINGS & state.keys():
+            symbols = (voice / "vocab.txt").read_text(encoding="utf-8").split()
+            state[table] = carry_over(state[table], symbols, mine[table])
+        if {key: value.shape for key, value in state.items()} != {key: value.shape for key, value in mine.items()}:
+            raise ValueError("names or shapes of its weights differ")
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is of another architecture: {error}") from error
+    return state
 
 
 def half(device: str) -> torch.autocast:

@@ -25,7 +25,7 @@ from ishowtts.text import phones
 
 from . import data as datasets
 from .data import Dataset, log_mel
-from .export import choose_reference, load_models
+from .export import Kept, choose_reference, load_models
 from .listen import Listener, Values, interval, rates
 from .speaking import Wave, griffin_lim, predict_frames, prompt_of, sample, speak
 from .vocabulary import token_ids
@@ -157,12 +157,13 @@ def score(
     *,
     sentences: int = 60,
     references: list[str] | None = None,
+    kept: Kept | None = None,
     samples: Path | None = None,
     progress: Callable[[list[Any]], Iterator[Any]] | None = None,
 ) -> list[dict[str, object]]:
     """Scores every variant on held-out sentences of every speaker, one take each, and writes the CSV `out`."""
     data = datasets.load(work)
-    nets = load_models(work, data)
+    nets = load_models(work, data, kept)
     clips = {speaker: data.one_take_each(speaker)[:sentences] for speaker in data.speakers()}
     clips = {speaker: own for speaker, own in clips.items() if len(own) > 1}
     if not clips:

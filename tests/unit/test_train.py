@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file
 
 import ishowtts
 from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
@@ -324,6 +325,30 @@ def test_export_then_finetune(work: Path, tmp_path: Path) -> None:
             torch.testing.assert_close(tuned[name], value, atol=2e-3, rtol=2e-3)
     mel = datasets.load(second).config
     assert (mel.mean, mel.std) == (config.mel.mean, config.mel.std)
+
+
+@pytest.mark.usefixtures("small")
+def test_export_keeps_a_share_of_the_start(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    start, tuned = tmp_path / "start", tmp_path / "tuned"
+    tuned.mkdir()
+    options(work, tmp_path, 1)
+    assert main(["export", "--work", str(tmp_path), "--out", str(start)]) == 0
+    dit.train(options(work, tuned, 1, seed=1))
+    found = []
+    for share in ("0", "0.25", "1"):
+        out = tmp_path / share
+        arguments = ["export", "--work", str(tuned), "--out", str(out), "--finetune", str(start), "--keep", share]
+        assert main(arguments) == 0
+        found.append(load_file(out / "dit.safetensors"))
+    name = "input_embed.proj.weight"
+    learnt, mixed, first = (state[name].float() for state in found)
+    assert not torch.equal(learnt, first)
+    torch.testing.assert_close(mixed, 0.75 * learnt + 0.25 * first, atol=1e-3, rtol=1e-2)
+    torch.testing.assert_close(first, load_file(start / "dit.safetensors")[name].float(), atol=1e-3, rtol=1e-2)
+    assert main([*arguments[:-1], "1.5"]) == 1
+    assert "from 0 to 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["export", "--work", str(tuned), "--out", str(out), "--keep", "0.5"])
 
 
 @pytest.mark.usefixtures("small")
