@@ -19,6 +19,7 @@ class Asked(TypedDict, total=False):
     cfg_strength: float
     guidance_from: float
     guidance_to: float
+    short_guidance: bool
     nfe_step: int
     solver: Solver
     fix_duration: float

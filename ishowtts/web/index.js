@@ -70,6 +70,9 @@ const showSliders = () => {
   $("steps-value").textContent = $("steps").value;
 };
 
+/** A box whose third state, neither, is the server's own setting. */
+const choose = (box, value) => Object.assign(box, { checked: value ?? false, indeterminate: value === undefined });
+
 // ---- speaking ----
 
 function requestOf() {
@@ -78,6 +81,7 @@ function requestOf() {
   if ($("solver").value) request.solver = $("solver").value;
   if ($("guidance-from").value) request.guidance_from = Number($("guidance-from").value);
   if ($("guidance-to").value) request.guidance_to = Number($("guidance-to").value);
+  if (!$("short-guidance").indeterminate) request.short_guidance = $("short-guidance").checked;
   if ($("seed").value.trim()) request.seed = $("seed").value.trim();
   if ($("format").value !== "wav") request.format = $("format").value;
   if ($("rate").value) request.sample_rate = Number($("rate").value);
@@ -174,8 +178,9 @@ async function replay(entry) {
 }
 
 function reuse(entry) {
-  const { text, speed, nfe_step, solver, guidance_from, guidance_to, voice_id, format, sample_rate } = entry.request;
+  const { text, speed, nfe_step, solver, guidance_from, guidance_to, short_guidance, voice_id, format, sample_rate } = entry.request;
   Object.entries({ text, speed, steps: nfe_step, solver: solver ?? "", "guidance-from": guidance_from ?? "", "guidance-to": guidance_to ?? "", voice: voice_id ?? "", format: format ?? "wav", rate: sample_rate ?? "", seed: entry.seed }).forEach(([id, value]) => ($(id).value = value));
+  choose($("short-guidance"), short_guidance);
   count();
   showSliders();
   $("text").focus();
@@ -264,5 +269,6 @@ onLanguage(() => {
 shell();
 count();
 showSliders();
+choose($("short-guidance"));
 showPlayer();
 showHistory();

@@ -44,6 +44,8 @@ export const zh = {
   "Guidance to": "引导终点",
   auto: "自动",
   "Times of 0 to 1 between which guidance is computed; outside them a step is half the work.": "在 0 到 1 之间、计算引导的时间区间；区间外每步只需一半的计算量。",
+  "without the reference": "不含参考音频",
+  "The unconditional branch leaves the reference's frames out: less work, an approximation. Until it is touched, the server's own setting holds.": "无条件分支略去参考音频的帧：计算更少，结果近似。未选择时沿用服务的设置。",
   Seed: "随机种子",
   random: "随机",
   Format: "格式",

@@ -88,8 +88,8 @@ def override(api: httpx.Client, id: str = "anna", audio: bytes | None = None, **
     return api.post(f"/api/voices/{id}/reference", files=parts)
 
 
-def speak(api: httpx.Client, voice: str | None) -> bytes:
-    body = {"text": "One two three.", "seed": 3} | ({"voice_id": voice} if voice else {})
+def speak(api: httpx.Client, voice: str | None, **more: Any) -> bytes:
+    body = {"text": "One two three.", "seed": 3} | ({"voice_id": voice} if voice else {}) | more
     answer = api.post("/api/tts", json=body, headers={"Accept": "audio/wav"})
     assert answer.status_code == 200, answer.text
     return answer.content
@@ -97,6 +97,12 @@ def speak(api: httpx.Client, voice: str | None) -> bytes:
 
 def listed(api: httpx.Client) -> dict[str, dict[str, Any]]:
     return {voice["id"]: voice for voice in api.get("/api/voices").json()}
+
+
+def test_guidance_without_the_reference(api: httpx.Client) -> None:
+    whole = speak(api, "anna")
+    assert speak(api, "anna", short_guidance=False) == speak(api, "anna", short_guidance=None) == whole
+    assert speak(api, "anna", short_guidance=True) not in (whole, speak(api, "anna", cfg_strength=0))
 
 
 def test_a_new_voice_speaks_and_goes(api: httpx.Client) -> None:

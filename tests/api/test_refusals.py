@@ -49,6 +49,8 @@ def fault(answer: httpx.Response) -> dict[str, Any]:
         ("guidance_from", [0, 1], "array"),
         ("guidance_to", 2, "1"),
         ("guidance_to", "1", "number"),
+        ("short_guidance", 1, "boolean"),
+        ("short_guidance", "off", "boolean"),
         ("nfe_step", 0, "64"),
         ("nfe_step", 65, "65"),
         ("nfe_step", 7.5, "whole"),

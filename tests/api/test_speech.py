@@ -112,6 +112,7 @@ def test_seed_and_speed_are_used(http: httpx.Client) -> None:
     assert speak(solver="euler") == first != speak(solver="midpoint")
     assert speak(guidance_from=0, guidance_to=1) == first != speak(guidance_to=0.1)
     assert speak(guidance_from=1, guidance_to=0) == speak(cfg_strength=0) != first
+    assert speak(short_guidance=True) == first  # this model has no prompt
 
 
 def test_a_seed_is_drawn_and_told(http: httpx.Client) -> None:
@@ -135,8 +136,11 @@ def test_long_text_arrives_in_pieces(http: httpx.Client) -> None:
 
 def test_nulls_are_defaults(http: httpx.Client) -> None:
     nulls = dict.fromkeys(
-        ("voice_id", "engine", "speed", "target_rms", "sway_sampling_coef", "cfg_strength", "solver", "guidance_from", "guidance_to", "fix_duration", "format")
-    )
+        (
+            "voice_id", "engine", "speed", "target_rms", "sway_sampling_coef", "cfg_strength", "solver", "guidance_from", "guidance_to",
+            "short_guidance", "fix_duration", "format",
+        )
+    )  # fmt: skip
     request = {"text": "Yes.", **FAST}
     assert (
         http.post("/api/tts", json=request | nulls).json()["audio_base64"]

@@ -152,22 +152,28 @@ def test_solver_and_guidance_go_with_the_request(page: Browser, tmp_path: Path) 
             page.write(name, value)
         page.click("speak")
         page.wait(lambda: finished(page))
-        return page.run("return sent.pop()"), page.download(page.find("download"), tmp_path)[1]
+        own = tmp_path / str(len(list(tmp_path.iterdir())))
+        own.mkdir()
+        return page.run("return sent.pop()"), page.download(page.find("download"), own)[1]
 
     plain, first = spoken(text="Two ways to say it.", seed="7")
-    assert not {"solver", "guidance_from", "guidance_to"} & set(plain)
+    assert not {"solver", "guidance_from", "guidance_to", "short_guidance"} & set(plain)
     page.find("steps").send_keys(Keys.TAB, "M")
     assert page.run("return document.activeElement.id") == "solver"
     page.find("solver").send_keys(Keys.TAB, "0", Keys.TAB, "0.1")
     assert page.run("return document.activeElement.id") == "guidance-to"
+    page.find("guidance-to").send_keys(Keys.TAB, Keys.SPACE)
+    assert page.run("return document.activeElement.id") == "short-guidance"
     told = page.run(
-        "return ['solver', 'guidance-from', 'guidance-to'].map((id) => document.getElementById(id)).map((e) => [e.labels[0]?.textContent ?? e.ariaLabel, "
+        "return ['solver', 'guidance-from', 'guidance-to', 'short-guidance'].map((id) => document.getElementById(id)).map((e) => [e.labels[0]?.textContent ?? e.ariaLabel, "
         "document.getElementById((e.getAttribute('aria-describedby') ?? e.closest('[role=group]').getAttribute('aria-describedby')).split(' ')[0]).textContent.length > 20])"
     )
-    assert told == [["Solver", True], ["Guidance from", True], ["Guidance to", True]]
+    assert told == [["Solver", True], ["Guidance from", True], ["Guidance to", True], ["without the reference", True]]
     asked, other = spoken()
-    assert asked == plain | {"solver": "midpoint", "guidance_from": 0, "guidance_to": 0.1}
+    assert asked == plain | {"solver": "midpoint", "guidance_from": 0, "guidance_to": 0.1, "short_guidance": True}
     assert len(other) != len(first) or np.any(other != first)
+    page.click("short-guidance")
+    assert spoken()[0] == asked | {"short_guidance": False}
     page.write("guidance-to", "2")
     page.click("speak")
     assert page.run("return [document.getElementById('guidance-to').matches(':invalid'), document.activeElement.id, sent.length]") == [True, "guidance-to", 0]
@@ -175,6 +181,12 @@ def test_solver_and_guidance_go_with_the_request(page: Browser, tmp_path: Path) 
     page.write("text", "")
     page.all("#history button[title='Use again']")[0].click()
     assert [page.find(name).get_attribute("value") for name in ("solver", "guidance-from", "guidance-to")] == ["midpoint", "0", "0.1"]
+    touched = "const box = document.getElementById('short-guidance'); return [box.indeterminate, box.checked]"
+    assert page.run(touched) == [False, False]
+    page.all("#history button[title='Use again']")[1].click()
+    assert page.run(touched) == [False, True]
+    page.all("#history button[title='Use again']")[2].click()
+    assert page.run(touched) == [True, False]
 
 
 @pytest.mark.parametrize(("name", "container"), [("flac", "FLAC"), ("opus", "OGG"), ("mp3", "MP3")])
