@@ -41,7 +41,8 @@ def main() -> None:
             axes.set(xlabel="seconds", ylabel="mel", title=text)
             figure.savefig(OUT / f"{name}.png", dpi=90)
             plt.close(figure)
-            heard = transcribe(speech.samples, speech.sample_rate) if voice == "kathleen" else "(the recogniser knows English only)"
+            english = voice == "kathleen"  # the recogniser knows nothing else
+            heard = transcribe(speech.samples, speech.sample_rate) if english else "not listened to"
             print(f"{name}: {speech.seconds:.2f} s, heard: {heard}")
 
 
