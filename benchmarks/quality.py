@@ -1,6 +1,6 @@
 """What steps and precision cost in quality and give in speed, on thirty sentences: the figures of docs/quality.md.
 
-    python benchmarks/quality.py [--model demo] [--out sweep-out]       # writes benchmarks/results/quality.csv
+    python benchmarks/quality.py [--config FILE] [--model demo] [--out sweep-out]       # writes benchmarks/results/quality.csv
 
 One sweep, compared with fp32 at 32 steps and again with fp32 at 7. Started again it goes on where it was; the folder then holds
 the page with samples as well.
@@ -27,17 +27,20 @@ BASELINES = (Setting(nfe=32), Setting(nfe=7))
 def main() -> None:
     """Sweep, compare, write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="demo")
+    parser.add_argument("--config", help="settings in TOML, for the model and its voices")
+    parser.add_argument("--model")
     parser.add_argument("--out", default="sweep-out", type=Path)
     parser.add_argument("--threads", default=1, type=int)
     args = parser.parse_args()
-    if calibration.find(resolve(args.model)) is None:
-        calibrate(config.load(None, [f"model.name={args.model}"]))
+    asked = {"model.name": args.model, "model.threads": args.threads}
+    asked_for = config.load(args.config, [f"{name}={value}" for name, value in asked.items() if value is not None])
+    if calibration.find(resolve(asked_for.model.name)) is None:
+        calibrate(asked_for)
     chosen = [*settings(nfe="5,6,7,16,32"), Setting(nfe=7, grid="uniform")]
     chosen += settings(nfe="6,7", precision=",".join(name for name in PRECISIONS if name != "fp32"))
     chosen += [*settings(nfe="3,4,8", solver="midpoint"), Setting(nfe=8)]  # the model calls of 6, 8 and 16 steps of Euler
     chosen += settings(guidance_interval="0:0.6,0:0.2,0.01:1,0:0")  # without the last, the last 2, the first 2, all of 7
-    plan = Plan(chosen, model=args.model, threads=args.threads)
+    plan = Plan(chosen, config=asked_for)
     frame = sweep(plan, args.out)
     print(save(frame, plan, args.out))
     rows = []

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ishowtts import config
 from ishowtts._engine import DEFAULTS
 from ishowtts.options import Parser
 from ishowtts.quality import sources
@@ -37,9 +38,10 @@ def _parser(prog: str) -> Parser:
     p.add_argument("--seeds", type=int, default=1, help="noises for each sentence (default: %(default)s)")
     p.add_argument("--texts", metavar="FILE", type=Path, default=sources.SENTENCES, help="sentences, one a line, or `name|text`")
     p.add_argument("--sentences", type=int, metavar="N", help="only the first N of them")
-    p.add_argument("--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)")
-    p.add_argument("--voice", help="id of a voice (default: the model's first)")
-    p.add_argument("--threads", type=int, default=0, help="of the model; 0 takes all cores")
+    p.add_argument("--config", metavar="FILE", help="settings in TOML, for the model and its voices")
+    p.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
+    p.add_argument("--voice", help="id of a voice (default: the default one)")
+    p.add_argument("--threads", help="of the model; 0 takes all cores")
     p.add_argument("--jobs", type=int, help="processes that score (default: one a core)")
     p.add_argument("--measure", default=",".join(Plan.groups), help=f"of {','.join(GROUPS)} (default: %(default)s)")
     p.add_argument("--listener", default=Judges.listener, help="pocketsphinx, or whisper=MODEL (default: %(default)s)")
@@ -75,14 +77,13 @@ def plan_of(options: argparse.Namespace) -> Plan:
     texts = sources.texts(options.texts)
     if options.sentences is not None:
         texts = dict(list(texts.items())[: max(options.sentences, 1)])
+    asked = {"model.name": options.model, "model.threads": options.threads, "default_voice": options.voice}
     return Plan(
         settings(options.skip, **{name: getattr(options, name) for name in _AXES}),
         texts,
         options.seeds,
-        options.model,
-        options.voice,
+        config.load(options.config, [f"{name}={value}" for name, value in asked.items() if value is not None]),
         setting(options.baseline) if options.baseline else BASELINE,
-        options.threads,
         [group.strip() for group in options.measure.split(",")],
         Judges(options.listener, options.mos, options.similarity),
     )

@@ -105,7 +105,7 @@ def html(frame: Any, compared: Any, judged: Any, plan: Plan, out: Path) -> str:
         outcome = f'<b class="{colours.get(row["verdict"], "")}">{page.escape(row["verdict"])}</b>'
         lines.append([page.escape(row["setting"]), outcome, page.escape(row["why"] + more), mark])
     body = [
-        f"<p>Model {page.escape(plan.model)}, {len(plan.texts)} sentences, {plan.seeds} seeds; compared with "
+        f"<p>Model {page.escape(plan.config.model.name)}, {len(plan.texts)} sentences, {plan.seeds} seeds; compared with "
         f"{page.escape(plan.baseline.name)} on the same sentences and noise. A setting is accepted when the 95 % interval of its "
         "loss lies within the limits, rejected when it lies beyond one of them.</p>",
         page.table(["setting", "verdict", "decided by", ""], lines),

@@ -22,20 +22,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ishowtts import _audio
+from ishowtts import _audio, config
 from ishowtts._engine import VERSION
 from ishowtts.errors import ConfigError
 from ishowtts.quality import clips, sources
 from ishowtts.quality.clips import Clip
 from ishowtts.quality.measure import Judges, Scorer
 from ishowtts.quality.needs import require
+from ishowtts.voices import Voice, load_voices
 
 from .settings import BASELINE, Setting
 
 if TYPE_CHECKING:
+    from ishowtts.config import Config
     from ishowtts.engine import Engine
 
-FORMAT = 1
+FORMAT = 2
 """Changes when a file of the cache comes to mean something else."""
 
 
@@ -43,16 +45,15 @@ FORMAT = 1
 class Plan:
     """What to speak: every setting, sentence (by name) and seed. `baseline` is added when it is not among the settings.
 
-    `threads` of the model, 0 all cores; `judges` as in `quality`; `voice` None is the model's first one.
+    `config`: the model, its threads and the voice that speaks, the default one; each setting has its own precision and
+    sampling. `judges` as in `quality`.
     """
 
     settings: Sequence[Setting]
     texts: Mapping[str, str] = field(default_factory=sources.texts)
     seeds: int = 1
-    model: str = "demo"
-    voice: str | None = None
+    config: Config = field(default_factory=config.load)
     baseline: Setting = BASELINE
-    threads: int = 0
     groups: Sequence[str] = ("intelligibility", "similarity", "mos", "artifacts")
     judges: Judges = field(default_factory=Judges)
 
@@ -61,6 +62,14 @@ class Plan:
             raise ConfigError("a sweep needs a setting: all were skipped", field="skip")
         if not 1 <= self.seeds <= 1000:
             raise ConfigError(f"seeds must be from 1 to 1000, not {self.seeds}", field="seeds")
+
+    @property
+    def voice(self) -> Voice:
+        """Who speaks."""
+        for voice in load_voices(self.config):
+            if self.config.default_voice in (None, voice.id):
+                return voice
+        raise ConfigError(f"model {self.config.model.name} has no voices; add [[voices]] to the configuration", field="voices")
 
     @property
     def all_settings(self) -> list[Setting]:
@@ -104,17 +113,24 @@ def _write(path: Path, data: bytes) -> None:
     part.replace(path)
 
 
-def _items(plan: Plan, folder: Path, made_by: Mapping[str, Any]) -> list[Item]:
+def _identity(voice: Voice) -> list[str | None]:
+    """What of a voice decides what is heard."""
+    audio = hashlib.sha256(voice.audio.read_bytes()).hexdigest() if voice.audio is not None else None
+    return [voice.id, voice.language, voice.text, audio]
+
+
+def _items(plan: Plan, voice: Voice, folder: Path, made_by: Mapping[str, Any]) -> list[Item]:
+    who = _identity(voice)
     return [
-        Item(one, name, text, seed, _hash([FORMAT, VERSION, made_by[one.precision], plan.voice, asdict(one), text, seed]), folder)
+        Item(one, name, text, seed, _hash([FORMAT, VERSION, made_by[one.precision], who, asdict(one), text, seed]), folder)
         for name, text in plan.texts.items()
         for seed in range(plan.seeds)
         for one in plan.all_settings
     ]
 
 
-def _speak(engine: Engine, plan: Plan, item: Item) -> None:
-    speech = engine.speak(item.text, plan.voice, seed=item.seed, **item.setting.engine)
+def _speak(engine: Engine, voice: Voice, item: Item) -> None:
+    speech = engine.speak(item.text, voice.id, seed=item.seed, **item.setting.engine)
     _write(item.audio, _audio.encode(speech.samples, speech.sample_rate, "flac"))
     took = {name: speech.timings[name] for name in ("total", "model", "first_audio", "chunks", "retries")}  # type: ignore[literal-required]
     _write(item.facts, json.dumps({**took, "audio": speech.seconds}).encode())
@@ -145,13 +161,11 @@ def _progress(things: Iterable[Any], total: int, what: str) -> Iterator[Any]:
     yield from tqdm(things, total=total, desc=what, unit="clip", disable=not sys.stderr.isatty(), leave=False)
 
 
-def _reference_of(plan: Plan) -> Clip | None:
-    from ishowtts.voices import model_voices
+def _open(plan: Plan, precision: str) -> Engine:
+    from ishowtts.engine import open_engine
 
-    for voice in model_voices(plan.model):
-        if plan.voice in (None, voice.id):
-            return clips.read(Path(voice.audio), voice.text) if voice.audio else None
-    return None
+    model = plan.config.model.model_copy(update={"precision": precision})
+    return open_engine(plan.config.model_copy(update={"model": model}), "off")
 
 
 def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
@@ -163,21 +177,20 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
     pandas = require("pandas", "a sweep")
     folder = Path(out) / "clips"
     folder.mkdir(parents=True, exist_ok=True)
-    from ishowtts.engine import Engine
-
+    voice = plan.voice
     with ExitStack() as stack:
         engines = {
-            precision: stack.enter_context(Engine.load(plan.model, precision=precision, threads=plan.threads, compile="off"))
+            precision: stack.enter_context(_open(plan, precision))
             for precision in dict.fromkeys(one.precision for one in plan.all_settings)
         }
         made_by = {name: [engine.info["content_hash"], engine.info["backend"]] for name, engine in engines.items()}
-        items = _items(plan, folder, made_by)
+        items = _items(plan, voice, folder, made_by)
         todo = [item for item in items if not item.facts.is_file()]
         for precision in {item.setting.precision for item in todo}:  # the first utterance of a process is no measure
-            engines[precision].speak(next(iter(plan.texts.values())), plan.voice, seed=0)
+            engines[precision].speak(next(iter(plan.texts.values())), voice.id, seed=0)
         for item in _progress(todo, len(todo), "speaking"):
-            _speak(engines[item.setting.precision], plan, item)
-    reference = _reference_of(plan)
+            _speak(engines[item.setting.precision], voice, item)
+    reference = clips.read(voice.audio, voice.text) if voice.audio is not None else None
     groups = [group for group in plan.groups if group != "similarity" or reference is not None]
     judged = _hash([groups, asdict(plan.judges), VERSION])
     todo = [item for item in items if not item.score(judged).is_file()]

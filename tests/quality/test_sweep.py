@@ -22,6 +22,7 @@ from ishowtts.sweep import Setting, compare, pareto, settings, verdicts
 from ishowtts.sweep.settings import setting
 
 ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "ishowtts" / "voices" / "demo"
 
 
 # ---- settings --------------------------------------------------------------------------------------------------------
@@ -224,3 +225,24 @@ def test_the_bar_advances(texts: Path, tmp_path: Path) -> None:
 def test_everything_skipped_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["sweep", "--nfe", "7", "--skip", "nfe=7", "-o", str(tmp_path)]) == 2
     assert "all were skipped" in capsys.readouterr().err
+
+
+def test_a_model_without_voices_speaks_in_those_of_a_configuration(texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, clip, out = tmp_path / "model", tmp_path / "me.flac", tmp_path / "out"
+    model.mkdir()
+    for path in DEMO.iterdir():
+        if path.name not in ("voice.toml", "reference.flac", "reference.txt"):
+            (model / path.name).symlink_to(path)
+    few = ["sweep", "--nfe", "2", "--baseline", "nfe=2", "--texts", str(texts), "--sentences", "1", "--measure", "artifacts", "--jobs", "1", "-o", str(out)]
+    assert cli.main([*few, "--model", str(model)]) == 2
+    assert "has no voices" in capsys.readouterr().err
+    clip.write_bytes((DEMO / "reference.flac").read_bytes())
+    file = tmp_path / "own.toml"
+    file.write_text(f'[model]\nname = "{model}"\n[[voices]]\nid = "me"\nlanguage = "en"\naudio = "{clip}"\ntext = "What I say."\n')
+    assert cli.main([*few, "--config", str(file)]) == 0
+    assert len(list(out.glob("clips/*.flac"))) == 1
+    clip.write_bytes((DEMO / "kerstin.flac").read_bytes())
+    assert cli.main([*few, "--config", str(file)]) == 0
+    assert len(list(out.glob("clips/*.flac"))) == 2, "another clip of the voice is another voice"
+    assert cli.main([*few, "--config", str(file), "--voice", "nobody"]) == 2
+    assert "nobody" in capsys.readouterr().err
