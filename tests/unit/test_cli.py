@@ -123,6 +123,7 @@ def test_interrupt_while_loading_and_while_speaking_is_130(tmp_path: Path) -> No
     for moment in ("loading", "speaking"):
         code = f"""
 import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell is started with it ignored
 from ishowtts import cli, engine
 def later():
     os.kill(os.getpid(), signal.SIGINT)
