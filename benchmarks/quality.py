@@ -17,6 +17,7 @@ from ishowtts import config
 from ishowtts.model import calibration
 from ishowtts.model.native import PRECISIONS
 from ishowtts.model.source import resolve
+from ishowtts.options import overrides
 from ishowtts.quantize import calibrate
 from ishowtts.sweep import Plan, Setting, compare, settings, sweep, verdicts
 from ishowtts.sweep.report import save, text
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--threads", default=1, type=int)
     args = parser.parse_args()
     asked = {"model.name": args.model, "model.threads": args.threads}
-    asked_for = config.load(args.config, [f"{name}={value}" for name, value in asked.items() if value is not None])
+    asked_for = config.load(args.config, overrides(asked))
     if calibration.find(resolve(asked_for.model.name)) is None:
         calibrate(asked_for)
     chosen = [*settings(nfe="5,6,7,16,32"), Setting(nfe=7, grid="uniform")]

@@ -17,6 +17,7 @@ class _Defaults(TypedDict):
     cfg_strength_max: float
     guidance_from: float
     guidance_to: float
+    short_guidance: Literal[0, 1]
     sway: float
     sway_min: float
     sway_max: float
@@ -192,7 +193,7 @@ class Engine:
         solver: str = ...,
         cfg: float = ...,
         guidance_interval: tuple[float, float] = ...,
-        short_guidance: bool = False,
+        short_guidance: bool = ...,
         sway: float = ...,
         uniform_grid: bool = False,
         speed: float = ...,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ._audio import FORMATS, encode
 from .errors import ConfigError, IshowError, TextError
-from .options import Parser
+from .options import Parser, overrides
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,7 +176,7 @@ def _seconds(text: str) -> float:
 def _load(arguments: argparse.Namespace) -> Config:
     from . import config
 
-    own = [f"{key}={value}" for name, key in _SHORT.items() if (value := getattr(arguments, name, None)) is not None]
+    own = overrides({key: getattr(arguments, name, None) for name, key in _SHORT.items()})
     if (interval := getattr(arguments, "guidance_interval", None)) is not None:
         first, colon, last = interval.partition(":")
         if not colon:

@@ -127,7 +127,8 @@ class SamplingConfig(_Section):
         D["guidance_to"], ge=0, le=1, description="time from which on it no longer is: from there a step is half the work"
     )
     short_guidance: bool = Field(
-        False, description="compute the unconditional branch of guidance without the reference's frames: an approximation"
+        bool(D["short_guidance"]),
+        description="compute the unconditional branch of guidance without the reference's frames: an approximation",
     )
     sway_sampling_coef: float = Field(
         D["sway"], ge=D["sway_min"], le=D["sway_max"], description="shifts steps towards the beginning (negative) or the end"

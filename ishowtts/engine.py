@@ -286,18 +286,23 @@ class Engine:
         self.close()
 
 
-def open_engine(config: Config, compile: Literal["background", "wait", "off"] | None = None, *, voices: bool = True) -> Engine:
-    """The engine that a configuration asks for, with its voices unless told otherwise. `compile` overrides its own."""
+def open_engine(
+    config: Config, compile: Literal["background", "wait", "off"] | None = None, *, voices: bool = True, **model: str
+) -> Engine:
+    """The engine that a configuration asks for, with its voices unless told otherwise.
+
+    `compile` and `model` (precision, backend) override its own.
+    """
     from .voices import load_voices
 
     found = load_voices(config)  # before the model: a wrong path should not cost its loading
-    model = config.model
+    asked = config.model.model_copy(update=model)
     engine = Engine.load(
-        model.name,
-        precision=model.precision,
-        threads=model.threads,
-        backend=model.backend,
-        compile=compile or model.compile,
+        asked.name,
+        precision=asked.precision,
+        threads=asked.threads,
+        backend=asked.backend,
+        compile=compile or asked.compile,
         voices=False,
         **config.engine.model_dump(),
     )

@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import config
 from .errors import ConfigError, ModelError
 from .model import calibration, native
 from .model.source import ModelSource, resolve
-from .options import Parser
+from .options import Parser, add_speaker, speaker
 from .quality import sources
 
 if TYPE_CHECKING:
@@ -178,8 +177,7 @@ def calibrate(
     sentences = list((texts if texts is not None else sources.texts(SENTENCES)).values())
     if len(sentences) < 2:
         raise ConfigError("a calibration needs two sentences at least: the last one is for the comparison", field="texts")
-    plain = settings.model.model_copy(update={"precision": "fp32", "backend": "eager"})
-    with open_engine(settings.model_copy(update={"model": plain}), "off") as engine:
+    with open_engine(settings, "off", precision="fp32", backend="eager") as engine:
         observed = observe(engine, sentences, settings.default_voice)
     path = out or calibration.cached(source)
     save(path, source, observed, len(sentences) - 1)
@@ -203,16 +201,12 @@ def main(arguments: Sequence[str], prog: str = "ishowtts quantize") -> int:
     """Run one command line."""
     p = Parser(prog=prog, description="Prepare a model for the precision int8-static; without --calibrate: show what there is.")
     p.add_argument("--calibrate", action="store_true", help="speak sentences and find the scales")
-    p.add_argument("--config", metavar="FILE", help="settings in TOML, for the model and the voice that speaks")
-    p.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
+    add_speaker(p)
     p.add_argument("--texts", metavar="FILE", type=Path, default=SENTENCES, help="sentences, one a line (default: the package's)")
     p.add_argument("--sentences", type=int, metavar="N", help="only the first N of them")
-    p.add_argument("--voice", help="id of a voice")
-    p.add_argument("--threads", help="0 takes all cores")
     p.add_argument("--beside", action="store_true", help="write beside the model's weights, not into the user's cache folder")
     options = p.parse_args(arguments)
-    asked = {"model.name": options.model, "model.threads": options.threads, "default_voice": options.voice}
-    settings = config.load(options.config, [f"{name}={value}" for name, value in asked.items() if value is not None])
+    settings = speaker(options)
     source = resolve(settings.model.name)
     if not options.calibrate:
         _show(source)

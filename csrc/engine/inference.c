@@ -57,7 +57,7 @@ static job *free_job(ishow_engine *engine, const ishow_utterance *u) {
         if (!j->utterance) {
             n_free++;
             found = found ? found : j;
-        } else if (u->priority <= j->utterance->priority && 2 * u->chunks[u->admitted].work > (double)j->frames * ishow_path_work(&j->utterance->path, j->calls)) {
+        } else if (u->priority <= j->utterance->priority && 2 * u->chunks[u->admitted].work > ishow_path_work(&j->utterance->path, j->calls, j->frames, 0)) {
             short_one = 0;
         }
     }

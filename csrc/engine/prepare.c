@@ -124,9 +124,9 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chun
             chunks[n].tokens = NULL;
             continue;
         }
-        chunks[n].work = (double)(ref_frames + ishow_pace_frames(&pace, part, bytes, u->speed)) * ishow_path_work(&u->path, 0);
-        weights[n] = ishow_pace_units(&pace, part, bytes);
         ruled[n] = ishow_pace_frames(&pace, part, bytes, u->speed);
+        chunks[n].work = ishow_path_work(&u->path, 0, ref_frames + ruled[n], 0);
+        weights[n] = ishow_pace_units(&pace, part, bytes);
         n++;
     }
     if (n == 0) {

@@ -10,7 +10,7 @@
 ishow_request ishow_request_default(void) {
     ishow_solver solver = ISHOW_SOLVER_EULER;
     ishow_solver_read(ISHOW_SOLVER, &solver, NULL);
-    return (ishow_request){.nfe = ISHOW_NFE, .solver = solver, .cfg = ISHOW_CFG_STRENGTH, .guidance_from = ISHOW_GUIDANCE_FROM, .guidance_to = ISHOW_GUIDANCE_TO,
+    return (ishow_request){.nfe = ISHOW_NFE, .solver = solver, .cfg = ISHOW_CFG_STRENGTH, .guidance_from = ISHOW_GUIDANCE_FROM, .guidance_to = ISHOW_GUIDANCE_TO, .short_guidance = ISHOW_SHORT_GUIDANCE,
                            .sway = ISHOW_SWAY, .grid = ISHOW_GRID_EPSS, .speed = ISHOW_SPEED, .target_rms = ISHOW_TARGET_RMS, .cross_fade = ISHOW_CROSS_FADE};
 }
 

@@ -97,8 +97,7 @@ ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *ro
     free_slot->state = SLOT_ACTIVE;
     free_slot->row = *row;
     free_slot->taken = 0;
-    free_slot->left = 0;
-    for (int i = 0; i < ishow_path_calls(&row->path); i++) free_slot->left += ishow_call_work(ishow_path_call(&row->path, i).guided, row->frames, row->unguided);
+    free_slot->left = ishow_path_work(&row->path, 0, row->frames, row->unguided);
     free_slot->done = 0;
     free_slot->since = scheduler->work;
     free_slot->arrived = ++scheduler->arrivals;

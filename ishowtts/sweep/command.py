@@ -6,9 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ishowtts import config
 from ishowtts._engine import DEFAULTS
-from ishowtts.options import Parser
+from ishowtts.options import Parser, add_speaker, speaker
 from ishowtts.quality import sources
 from ishowtts.quality.measure import GROUPS, Judges
 
@@ -24,7 +23,10 @@ _AXES = {
     "sway": (str(DEFAULTS["sway"]), "sway sampling coefficients"),
     "cfg": (str(DEFAULTS["cfg_strength"]), "strengths of guidance"),
     "guidance_interval": (BASELINE.guidance_interval, "from:to, times between which guidance is computed"),
-    "short_guidance": (SWITCH[0], f"of {','.join(SWITCH)}; on: the unconditional branch without the reference's frames"),
+    "short_guidance": (
+        BASELINE.short_guidance,
+        f"of {','.join(SWITCH)}; on: the unconditional branch without the reference's frames",
+    ),
     "precision": ("fp32", "precisions of the model"),
 }
 
@@ -38,10 +40,7 @@ def _parser(prog: str) -> Parser:
     p.add_argument("--seeds", type=int, default=1, help="noises for each sentence (default: %(default)s)")
     p.add_argument("--texts", metavar="FILE", type=Path, default=sources.SENTENCES, help="sentences, one a line, or `name|text`")
     p.add_argument("--sentences", type=int, metavar="N", help="only the first N of them")
-    p.add_argument("--config", metavar="FILE", help="settings in TOML, for the model and its voices")
-    p.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
-    p.add_argument("--voice", help="id of a voice (default: the default one)")
-    p.add_argument("--threads", help="of the model; 0 takes all cores")
+    add_speaker(p)
     p.add_argument("--jobs", type=int, help="processes that score (default: one a core)")
     p.add_argument("--measure", default=",".join(Plan.groups), help=f"of {','.join(GROUPS)} (default: %(default)s)")
     p.add_argument("--listener", default=Judges.listener, help="pocketsphinx, or whisper=MODEL (default: %(default)s)")
@@ -77,12 +76,11 @@ def plan_of(options: argparse.Namespace) -> Plan:
     texts = sources.texts(options.texts)
     if options.sentences is not None:
         texts = dict(list(texts.items())[: max(options.sentences, 1)])
-    asked = {"model.name": options.model, "model.threads": options.threads, "default_voice": options.voice}
     return Plan(
         settings(options.skip, **{name: getattr(options, name) for name in _AXES}),
         texts,
         options.seeds,
-        config.load(options.config, [f"{name}={value}" for name, value in asked.items() if value is not None]),
+        speaker(options),
         setting(options.baseline) if options.baseline else BASELINE,
         [group.strip() for group in options.measure.split(",")],
         Judges(options.listener, options.mos, options.similarity),

@@ -161,13 +161,6 @@ def _progress(things: Iterable[Any], total: int, what: str) -> Iterator[Any]:
     yield from tqdm(things, total=total, desc=what, unit="clip", disable=not sys.stderr.isatty(), leave=False)
 
 
-def _open(plan: Plan, precision: str) -> Engine:
-    from ishowtts.engine import open_engine
-
-    model = plan.config.model.model_copy(update={"precision": precision})
-    return open_engine(plan.config.model_copy(update={"model": model}), "off")
-
-
 def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
     """Do what is missing of a plan in the folder `out`; a pandas DataFrame, one row a clip, in the order of the plan.
 
@@ -177,10 +170,12 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
     pandas = require("pandas", "a sweep")
     folder = Path(out) / "clips"
     folder.mkdir(parents=True, exist_ok=True)
+    from ishowtts.engine import open_engine
+
     voice = plan.voice
     with ExitStack() as stack:
         engines = {
-            precision: stack.enter_context(_open(plan, precision))
+            precision: stack.enter_context(open_engine(plan.config, "off", precision=precision))
             for precision in dict.fromkeys(one.precision for one in plan.all_settings)
         }
         made_by = {name: [engine.info["content_hash"], engine.info["backend"]] for name, engine in engines.items()}

@@ -27,7 +27,7 @@ class Setting:
     sway: float = DEFAULTS["sway"]
     cfg: float = DEFAULTS["cfg_strength"]
     guidance_interval: str = f"{DEFAULTS['guidance_from']:g}:{DEFAULTS['guidance_to']:g}"
-    short_guidance: str = SWITCH[0]
+    short_guidance: str = SWITCH[DEFAULTS["short_guidance"]]
 
     @property
     def name(self) -> str:

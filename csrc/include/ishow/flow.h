@@ -62,7 +62,7 @@ static inline double ishow_call_work(int guided, size_t frames, size_t unguided)
 
 int ishow_path_calls(const ishow_path *path);
 ishow_call ishow_path_call(const ishow_path *path, int number); /* 0 .. calls - 1 */
-double ishow_path_work(const ishow_path *path, int first);      /* for a frame, of the calls from `first` on */
+double ishow_path_work(const ishow_path *path, int first, size_t frames, size_t unguided); /* of the calls from `first` on */
 
 /* One row of one model call. Pointers are borrowed for the call. */
 typedef struct ishow_step_row {
