@@ -1,4 +1,4 @@
-/* ishowtts._service: what both servers do behind their HTTP (csrc/service), for the one in Python: the store, requests for speech, voices and uploads, the comparison of configurations, Retry-After.
+/* ishowtts._service: what both servers do behind their HTTP (csrc/service), for the one in Python: the store, requests for speech and their Accept, voices and uploads, the comparison of configurations, Retry-After.
  *
  * Calls that may wait for a disk, a model or another change do so without the interpreter lock. */
 #include "pyext/module.h"
@@ -529,6 +529,8 @@ static PyMethodDef functions[] = {
     {"read_openai", read_openai, METH_VARARGS, read_openai_doc},
     {"read_message", read_message, METH_O, read_message_doc},
     {"openai_field", openai_field, METH_O, openai_field_doc},
+    {"accept_quality", quality_of, METH_VARARGS, accept_quality_doc},
+    {"accept_audio", audio_of, METH_VARARGS, accept_audio_doc},
     CORE_FUNCTIONS,
     {NULL, NULL, 0, NULL},
 };

@@ -1,7 +1,8 @@
-/* Requests for speech, checked by csrc/service/speech.h: what a client gave, as a dict with the names of /api/tts. */
+/* Requests for speech, checked by csrc/service/speech.h: what a client gave, as a dict with the names of /api/tts; and what its Accept wants. */
 #include "pyext/service.h"
 
 #include "pyext/answer.h"
+#include "service/accept.h"
 #include "service/speech.h"
 
 static PyObject *value_of(const speech_field *field, const speech *s) {
@@ -90,6 +91,24 @@ PyObject *openai_field(PyObject *module, PyObject *name) {
     ishow_fail(&f.error, ISHOW_EINVAL, own, "%s", "");
     speech_rename(&f);
     return PyUnicode_FromString(f.error.field);
+}
+
+const char accept_quality_doc[] = "accept_quality(accept, type, subtype, /)\n--\n\nHow much an Accept field wants a media type, 0 to 1; accept None: there is no such field.";
+PyObject *quality_of(PyObject *module, PyObject *args) {
+    const char *accept, *type, *subtype;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "zss:accept_quality", &accept, &type, &subtype)) return NULL;
+    return PyFloat_FromDouble(accept_quality(accept, type, subtype));
+}
+
+const char accept_audio_doc[] = "accept_audio(accept, /)\n--\n\nHow much an Accept field (or None) wants audio, and the format that it likes best.";
+PyObject *audio_of(PyObject *module, PyObject *args) {
+    const char *accept;
+    ishow_format format;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "z:accept_audio", &accept)) return NULL;
+    const double quality = accept_audio(accept, &format);
+    return Py_BuildValue("(ds)", quality, ishow_format_name(format));
 }
 
 int add_schemas(PyObject *module) {

@@ -337,8 +337,6 @@ int tts_wait(exchange *x, speech *said, const shape *shape, ishow_format format)
 int tts_begin(exchange *x, const shape *shape, ishow_format format); /* the same for a body as of /api/tts */
 enum MHD_Result stream_begin(exchange *x);
 void tts_audio_headers(struct MHD_Response *response, job *j); /* takes j->lock */
-double accept_quality(const char *accept, const char *type, const char *subtype); /* 0..1; NULL accept: 0 */
-double accept_audio(const char *accept, ishow_format *out); /* the audio format that is liked best, WAV among equals, and how much */
 enum MHD_Result answer_health(exchange *x);         /* info.c */
 enum MHD_Result answer_ready(exchange *x);
 enum MHD_Result answer_voices(exchange *x);

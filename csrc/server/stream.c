@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "server/server.h"
+#include "service/accept.h"
 
 static ssize_t read_stream(void *self, uint64_t position, char *out, size_t most) {
     exchange *x = self;

@@ -2,45 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "server/server.h"
-
-double accept_quality(const char *accept, const char *type, const char *subtype) {
-    double best = 0;
-    size_t n_type = strlen(type);
-    while (accept && *accept) {
-        accept += strspn(accept, ", \t");
-        size_t n = strcspn(accept, ",");
-        const char *slash = memchr(accept, '/', n);
-        size_t end = strcspn(accept, ",; \t");
-        if (slash && (size_t)(slash - accept) == n_type && !strncasecmp(accept, type, n_type) && (size_t)(slash - accept) < end) {
-            const char *rest = slash + 1;
-            size_t n_rest = end - n_type - 1;
-            int matches = (n_rest == 1 && *rest == '*') || !subtype || (n_rest == strlen(subtype) && !strncasecmp(rest, subtype, n_rest));
-            double q = 1;
-            for (const char *p = accept + end; p < accept + n; p++)
-                if ((p[0] == 'q' || p[0] == 'Q') && p[1] == '=' && (p[-1] == ';' || p[-1] == ' ')) q = strtod(p + 2, NULL);
-            if (matches && q > best) best = q;
-        }
-        accept += n;
-    }
-    return best;
-}
-
-double accept_audio(const char *accept, ishow_format *out) {
-    static const struct { const char *subtype; ishow_format format; } names[] = {
-        {"wav", ISHOW_FORMAT_WAV},   {"x-wav", ISHOW_FORMAT_WAV},   {"mpeg", ISHOW_FORMAT_MP3}, {"mp3", ISHOW_FORMAT_MP3},  {"ogg", ISHOW_FORMAT_OPUS},
-        {"opus", ISHOW_FORMAT_OPUS}, {"flac", ISHOW_FORMAT_FLAC}, {"x-flac", ISHOW_FORMAT_FLAC}, {"pcm", ISHOW_FORMAT_PCM},
-    };
-    double best = 0;
-    *out = ISHOW_FORMAT_WAV;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        double q = accept_quality(accept, "audio", names[i].subtype);
-        if (q > best) best = q, *out = names[i].format;
-    }
-    return best;
-}
+#include "service/accept.h"
 
 static int speech_news(exchange *x) {
     job *j = x->waited;

@@ -12,12 +12,12 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from .. import _engine
-from .._service import read_speech
+from .._service import accept_audio, accept_quality, read_speech
 from . import metrics
 from .examples import answers, body_of
 from .faults import Fault, given
 from .schemas import Health, SpeechAnswer, Voice
-from .speech import Speech, accept_audio, accept_quality, dumps, unless_gone
+from .speech import Speech, dumps, unless_gone
 from .state import State
 
 WEB = Path(__file__).parent.parent / "web"
@@ -98,7 +98,7 @@ def verb_of(request: Request) -> str:
 )
 async def tts(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
     """The whole speech, as JSON or, with an `Accept` that prefers `audio/*`, as audio."""
-    accept = request.headers.get("accept", "")
+    accept = request.headers.get("accept")
     quality, form = accept_audio(accept)
     audio = quality > accept_quality(accept, "application", "json")
     speech = Speech(state, request.state.request_id, given(read_speech(body)), form if audio else "wav", early=False)
@@ -117,7 +117,7 @@ async def tts(request: Request, state: Shared, body: Annotated[bytes, Depends(js
 )
 async def tts_stream(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
     """The speech while it is made, as audio or, with `Accept: text/event-stream`, as events."""
-    accept = request.headers.get("accept", "")
+    accept = request.headers.get("accept")
     quality, form = accept_audio(accept)
     wanted = accept_quality(accept, "text", "event-stream")
     events = wanted > 0 and wanted >= quality

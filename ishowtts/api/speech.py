@@ -27,39 +27,11 @@ ENGINE = "f5"
 EVENT_BYTES = 48000
 """At most in one event, so that clients parse small lines."""
 EVENT_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}  # media_type would add a charset
-_SUBTYPES = {
-    "wav": "wav", "x-wav": "wav", "mpeg": "mp3", "mp3": "mp3", "ogg": "opus", "opus": "opus", "flac": "flac", "x-flac": "flac",
-    "pcm": "pcm",
-}  # fmt: skip
 _Result = TypeVar("_Result")
 
 
 class ClientGone(Exception):
     """Nobody listens any more."""
-
-
-def accept_quality(accept: str, main: str, sub: str) -> float:
-    """How much a client wants a media type, 0 to 1."""
-    best = 0.0
-    for item in accept.split(","):
-        kind, *parameters = (part.strip().lower() for part in item.split(";"))
-        if kind not in (f"{main}/{sub}", f"{main}/*"):
-            continue
-        quality = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    quality = float(parameter[2:])
-                except ValueError:
-                    quality = 0.0
-        best = max(best, quality)
-    return best
-
-
-def accept_audio(accept: str) -> tuple[float, str]:
-    """How much a client wants audio, and the format it likes best."""
-    likings = ((accept_quality(accept, "audio", subtype), form) for subtype, form in _SUBTYPES.items())
-    return max(likings, key=lambda liking: liking[0])
 
 
 class Speech:

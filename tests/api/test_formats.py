@@ -63,6 +63,18 @@ def test_accept_chooses_unless_the_body_does(http: httpx.Client, accept: str, fo
         assert chosen.headers["content-type"] == "audio/wav"
 
 
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "audio/wav;q=0", "audio/*;q=loud", "audio/mpeg;q=nan", "*/*", "audio", ",;/,",
+        "audio/wav;q=0.5, application/json", "audio/wav;q=9, application/json",
+    ],
+)  # fmt: skip
+def test_audio_that_is_not_preferred_comes_in_json(http: httpx.Client, accept: str) -> None:
+    answer = http.post("/api/tts", json={"text": "Yes.", "nfe_step": 3, "seed": 1}, headers={"Accept": accept})
+    assert answer.headers["content-type"] == "application/json" and answer.json()["format"] == "audio/wav"
+
+
 def test_a_rate_a_format_does_not_take(http: httpx.Client) -> None:
     wrong = http.post("/api/tts", json=REQUEST | {"format": "opus", "sample_rate": 44100})
     assert wrong.status_code == 400

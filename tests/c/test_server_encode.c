@@ -1,4 +1,4 @@
-/* Pieces of the HTTP layer that need no socket: writers, base64, negotiation, the request's JSON. */
+/* Pieces of the HTTP layer that need no socket: writers, base64, the request's JSON. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,30 +29,6 @@ static void base64_matches_the_standard(void **state) {
         bytes_add(&b, "", 1);
         assert_string_equal((char *)b.data, cases[i][1]);
         bytes_free(&b);
-    }
-}
-
-static void accept_header_chooses(void **state) {
-    (void)state;
-    assert_true(accept_quality("audio/*", "audio", "wav") == 1);
-    assert_true(accept_quality("audio/wav;q=0.5, application/json", "audio", "wav") == 0.5);
-    assert_true(accept_quality("audio/wav;q=0.5, application/json", "application", "json") == 1);
-    assert_true(accept_quality("text/html, */*", "audio", "wav") == 0);
-    assert_true(accept_quality(NULL, "audio", "wav") == 0);
-    assert_true(accept_quality("audio", "audio", "wav") == 0);
-    assert_true(accept_quality(",,;q=,/", "audio", "wav") == 0);
-}
-
-static void accept_header_names_a_format(void **state) {
-    (void)state;
-    static const struct { const char *accept; ishow_format format; double q; } cases[] = {
-        {"audio/*", ISHOW_FORMAT_WAV, 1}, {"audio/mpeg", ISHOW_FORMAT_MP3, 1}, {"audio/*;q=0.5, audio/flac", ISHOW_FORMAT_FLAC, 1}, {"audio/ogg", ISHOW_FORMAT_OPUS, 1},
-        {"audio/opus;q=0.4, audio/pcm;q=0.3", ISHOW_FORMAT_OPUS, 0.4}, {"audio/pcm", ISHOW_FORMAT_PCM, 1}, {"audio/aac", ISHOW_FORMAT_WAV, 0}, {NULL, ISHOW_FORMAT_WAV, 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        ishow_format format;
-        assert_true(accept_audio(cases[i].accept, &format) == cases[i].q);
-        assert_int_equal(format, cases[i].format);
     }
 }
 
@@ -128,7 +104,7 @@ static void text_is_counted_in_characters(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_strings_are_escaped),     cmocka_unit_test(base64_matches_the_standard),
-        cmocka_unit_test(accept_header_chooses),        cmocka_unit_test(accept_header_names_a_format),        cmocka_unit_test(a_full_request_is_read),      cmocka_unit_test(wrong_requests_name_their_field),
+        cmocka_unit_test(a_full_request_is_read),       cmocka_unit_test(wrong_requests_name_their_field),
         cmocka_unit_test(text_is_counted_in_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,11 @@
-"""The harness as a program: the level of its log, and what it says at its end."""
+"""The harness as a program: the level of its log, what it reads by the core, and what it says at its end."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from ishowtts._service import Store, Watcher
+from ishowtts._service import Store, Watcher, accept_audio, accept_quality
 from ishowtts.api import server
 
 
@@ -36,3 +36,25 @@ def test_what_is_still_open_at_the_end_is_told(tmp_path: Path, caplog: pytest.Lo
     caplog.clear()
     server._tell_of_handles()
     assert ("handles are still alive" in caplog.text) is bool(before)
+
+
+@pytest.mark.parametrize(
+    ("accept", "audio", "events"),
+    [
+        (None, (0, "wav"), 0),
+        ("", (0, "wav"), 0),
+        ("audio/mpeg;q=0.5, text/event-stream", (0.5, "mp3"), 1),
+        ("text/*;q=0.25, audio/flac;q=0, audio/opus;Q=0.125", (0.125, "opus"), 0.25),
+        ("é/ü, audio/wav;q=high", (0, "wav"), 0),
+    ],
+)
+def test_accept_is_read_by_the_core(accept: str | None, audio: tuple[float, str], events: float) -> None:
+    assert accept_audio(accept) == audio
+    assert accept_quality(accept, "text", "event-stream") == events
+
+
+def test_accept_takes_text_alone() -> None:
+    with pytest.raises(TypeError):
+        accept_audio(b"audio/wav")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="null"):
+        accept_quality("audio/wav\0", "audio", "wav")
