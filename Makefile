@@ -80,6 +80,10 @@ $(BUILD)/ext/%$(EXT_SUFFIX): $(BUILD)/csrc/pyext/%.o $(BUILD)/libishow_pyparts.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -shared -o $@ $^ $(CORE_LIBS)
 
+# Where CUDA's headers are, the names and types that are used of the driver are compared with them.
+CUDA_HOME ?= /usr/local/cuda
+$(BUILD)/tests/c/test_model_cuda.o: EXTRA = $(addprefix -I,$(wildcard $(CUDA_HOME)/include))
+
 # Shared helpers of the tests are an archive: a test takes what it uses.
 $(BUILD)/libtest_helpers.a: $(call obj,$(HELPERS))
 	rm -f $@ && $(AR) rcs $@ $^

@@ -16,7 +16,11 @@ from .errors import ModelError
 
 if TYPE_CHECKING:
     from .model.backend import TorchBackend
+    from .model.cuda import CudaBackend
     from .text.frontend import Frontend
+
+GPU_BYTES = 64 << 20
+"""Weights of a transformer that is worth starting torch and a GPU for, unasked."""
 
 
 def config(path: str | None, overrides: list[str]) -> str:
@@ -87,3 +91,32 @@ def backend(model: str, precision: str | None, compile: bool, threads: int) -> T
     from .model.backend import TorchBackend
 
     return TorchBackend(model, precision, compile, threads)
+
+
+def cuda_why_not(model: str, precision: str | None, needed: bool) -> str | None:
+    """None when torch, this precision and, unless it is `needed`, the model's size are for a GPU, otherwise a sentence.
+
+    Does not import torch.
+    """
+    from .model.compile import DEFAULT_PRECISION, PRECISIONS, torch_facts
+    from .model.source import resolve
+
+    if precision is not None and precision not in (DEFAULT_PRECISION, *PRECISIONS):
+        return f"The precision {precision} is computed by the native backend, on the processor."
+    _, cuda = torch_facts()
+    if not cuda:
+        return "The torch of this environment is a build without CUDA."
+    if not needed and resolve(model).dit.stat().st_size < GPU_BYTES:
+        return "The model is so small that the processor speaks sooner."
+    return None
+
+
+def cuda_backend(model: str, precision: str | None, threads: int, rows: int, frames: int) -> CudaBackend:
+    """The model on the first GPU, for steps of up to `rows` rows and `frames` rows x frames. Imports torch."""
+    import torch
+
+    from .model.cuda import CudaBackend
+
+    if not torch.cuda.is_available():
+        raise ModelError("torch finds no GPU that it can use.", status="ENOTFOUND", field="backend")
+    return CudaBackend(model, precision, threads, rows, frames)

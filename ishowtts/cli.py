@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     speak.add_argument("--fix-duration", type=_seconds, default=0.0, help="seconds of reference and speech together")
     speak.add_argument("--remove-silence", action="store_true", help="shorten long pauses")
     speak.add_argument("--precision", help="fp32 or bf16")
-    speak.add_argument("--backend", help="auto, eager or compile")
+    speak.add_argument("--backend", help="auto, cuda, native, package, eager or compile")
     speak.add_argument("--compile", help="wait: make the compiled model first if it is missing (once for each machine)")
     speak.add_argument("--threads", help="0 takes all cores")
     speak.set_defaults(run=_speak)

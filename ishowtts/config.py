@@ -101,12 +101,13 @@ class ModelSettings(_Section):
     name: Text = Field("demo", description="demo, a folder, a checkpoint, F5TTS_v1_Base, or hf://owner/repository/path")
     precision: Literal["auto", "fp32", "bf16", "int8-dynamic", "int8-static"] = Field(  # auto and model.native.PRECISIONS
         cast(Any, DEFAULT_PRECISION),
-        description="of the transformer's weights and products; auto: bf16 where the processor multiplies it, else fp32",
+        description="of the transformer's weights and products; auto: bf16 where processor or GPU multiply it, else fp32",
     )
-    backend: Literal["auto", "native", "package", "eager", "compile"] = Field(
+    backend: Literal["auto", "cuda", "native", "package", "eager", "compile"] = Field(
         "auto",
-        description="native: the program's own kernels; package: compiled for this machine by torch, eager until it is; "
-        "eager: plain PyTorch; compile: torch.compile; auto: native where the processor and the model allow, else package",
+        description="cuda: the first NVIDIA GPU; native: the program's own kernels; package: compiled for this machine by torch, "
+        "eager until it is; eager: plain PyTorch; compile: torch.compile; auto: cuda for a large model where torch can use a "
+        "GPU, else native where the processor and the model allow, else package",
     )
     compile: Literal["background", "wait", "off"] = Field(
         "background", description="when a missing package is made: while serving, before serving, never"

@@ -147,7 +147,7 @@ class Engine:
         *,
         precision: str | None = None,
         threads: int = 0,
-        backend: Literal["auto", "native", "package", "eager", "compile"] = "auto",
+        backend: Literal["auto", "cuda", "native", "package", "eager", "compile"] = "auto",
         compile: Literal["background", "wait", "off"] = "background",
         voices: bool = True,
         **options: Unpack[EngineOptions],
@@ -155,16 +155,17 @@ class Engine:
         """Load a model by name ("demo"), folder or hub name.
 
         `precision`: "fp32", "bf16", "int8-dynamic", "int8-static" (which `ishowtts quantize --calibrate` must have prepared),
-        None for what suits the processor. `threads` 0: all cores. `backend` "native": the C core's own kernels, ready at
-        once; "package": compiled for this machine by torch, the model as Python runs it until there is one; "eager": always
-        Python; "compile": torch.compile; "auto": native where the processor and the model allow, else the package.
+        None for what suits the device. `threads` 0: all cores. `backend` "cuda": the first NVIDIA GPU; "native": the C core's
+        own kernels, ready at once; "package": compiled for this machine by torch, the model as Python runs it until there is
+        one; "eager": always Python; "compile": torch.compile; "auto": "cuda" for a large model where there is a GPU, else
+        native where the processor and the model allow, else the package.
         `compile`, when there should be a package and is none: "background" makes one and swaps it in, "wait" returns when
         that is done (or failed: then the Python model stays), "off" makes none. `voices`: add those that come with the model.
         """
         if compile not in ("background", "wait", "off"):
             raise ValueError(f"compile must be background, wait or off, not {compile!r}")
-        if backend not in ("auto", "native", "package", "eager", "compile"):
-            raise ValueError(f"backend must be auto, native, package, eager or compile, not {backend!r}")
+        if backend not in ("auto", "cuda", "native", "package", "eager", "compile"):
+            raise ValueError(f"backend must be auto, cuda, native, package, eager or compile, not {backend!r}")
         core = _engine.Engine(str(model), precision, threads, backend=backend, **options)
         engine = cls(core)
         try:

@@ -4,86 +4,90 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "bridge/bridge.h"
+#include "bridge/backend.h"
 
-typedef struct backend {
-    PyObject *object;
-    ishow_model_info info;
-} backend;
-
-/* A view of n elements of `size` bytes; always writable to Python, since torch warns of tensors over read-only memory. */
-static PyObject *view(const void *memory, size_t n, size_t size) {
+PyObject *py_view(const void *memory, size_t n, size_t size) {
     void *start = NULL;
     if (!memory) Py_RETURN_NONE;
     memcpy(&start, &memory, sizeof start);
     return PyMemoryView_FromMemory(start, (Py_ssize_t)(n * size), PyBUF_WRITE);
 }
 
-/* Ends a call that was made with the lock held: `result` is what Python answered. */
-static ishow_status finish(PyObject *result, PyGILState_STATE lock, const char *doing, ishow_error *error) {
+ishow_status py_finish(PyObject *result, PyGILState_STATE lock, const char *doing, ishow_error *error) {
     ishow_status status = result ? ISHOW_OK : ishow_py_fail(error, doing);
     Py_XDECREF(result);
     PyGILState_Release(lock);
     return status;
 }
 
-static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error) {
-    const backend *model = self;
+PyObject *py_call_encode(const py_backend *model, const char *method, const ishow_encode_in *in, PyObject *more) {
+    PyObject *function = PyObject_GetAttrString(model->object, method), *all = NULL, *result = NULL;
+    PyObject *given = Py_BuildValue("NNNNnn", py_view(in->tokens, in->n_tokens, sizeof *in->tokens), py_view(in->cond, in->frames * (size_t)model->info.n_mels, sizeof *in->cond),
+                                    py_view(in->index, in->frames, sizeof *in->index), py_view(in->phase, in->frames, sizeof *in->phase), (Py_ssize_t)in->ref_frames,
+                                    (Py_ssize_t)in->frames);
+    if (function && given && more && (all = PySequence_Concat(given, more))) result = PyObject_CallObject(function, all);
+    Py_XDECREF(all);
+    Py_XDECREF(more);
+    Py_XDECREF(given);
+    Py_XDECREF(function);
+    return result;
+}
+
+ishow_status py_encode(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error) {
+    const py_backend *model = self;
     const size_t n = in->frames * (size_t)model->info.dim;
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *result = PyObject_CallMethod(
-        model->object, "encode", "NNNNnnNN", view(in->tokens, in->n_tokens, sizeof *in->tokens),
-        view(in->cond, in->frames * (size_t)model->info.n_mels, sizeof *in->cond), view(in->index, in->frames, sizeof *in->index),
-        view(in->phase, in->frames, sizeof *in->phase), (Py_ssize_t)in->ref_frames, (Py_ssize_t)in->frames,
-        view(h_cond, n, sizeof *h_cond), view(h_uncond, n, sizeof *h_uncond));
-    return finish(result, lock, "Encoding the text", error);
+    PyObject *out = Py_BuildValue("NN", py_view(h_cond, n, sizeof *h_cond), py_view(h_uncond, n, sizeof *h_uncond));
+    return py_finish(py_call_encode(model, "encode", in, out), lock, "Encoding the text", error);
 }
 
 static ishow_status modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error) {
-    const backend *model = self;
+    const py_backend *model = self;
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *result = PyObject_CallMethod(model->object, "modulate", "NN", view(t, n, sizeof *t), view(mod, n * (size_t)model->info.mod_width, sizeof *mod));
-    return finish(result, lock, "Modulation", error);
+    PyObject *result = PyObject_CallMethod(model->object, "modulate", "NN", py_view(t, n, sizeof *t), py_view(mod, n * (size_t)model->info.mod_width, sizeof *mod));
+    return py_finish(result, lock, "Modulation", error);
 }
 
-static ishow_status step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
-    const backend *model = self;
+ishow_status py_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
+    const py_backend *model = self;
     const size_t dim = (size_t)model->info.dim, mels = (size_t)model->info.n_mels;
     PyGILState_STATE lock = PyGILState_Ensure();
     PyObject *list = PyList_New((Py_ssize_t)n_rows), *result = NULL;
     for (size_t i = 0; list && i < n_rows; i++) {
         const ishow_step_row *row = &rows[i];
-        PyObject *item = Py_BuildValue("NNNNffn", view(row->x, row->frames * mels, sizeof(float)), view(row->h_cond, row->frames * dim, sizeof(float)),
-                                       view(row->h_uncond, row->frames * dim, sizeof(float)),
-                                       view(row->mod, (size_t)model->info.mod_width, sizeof(float)), row->dt, row->cfg, (Py_ssize_t)row->frames);
+        PyObject *item = Py_BuildValue("NNNNffn", py_view(row->x, row->frames * mels, sizeof(float)), py_view(row->h_cond, row->frames * dim, sizeof(float)),
+                                       py_view(row->h_uncond, row->frames * dim, sizeof(float)),
+                                       py_view(row->mod, (size_t)model->info.mod_width, sizeof(float)), row->dt, row->cfg, (Py_ssize_t)row->frames);
         if (item) PyList_SET_ITEM(list, (Py_ssize_t)i, item);
         else Py_CLEAR(list);
     }
     if (list) result = PyObject_CallMethod(model->object, "step", "N", list);
-    return finish(result, lock, "A step of the model", error);
+    return py_finish(result, lock, "A step of the model", error);
 }
 
 static ishow_status vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error) {
-    const backend *model = self;
+    const py_backend *model = self;
     const size_t n = frames * ((size_t)model->info.n_fft / 2 + 1);
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *result = PyObject_CallMethod(model->object, "vocode", "NnNN", view(mel, frames * (size_t)model->info.n_mels, sizeof *mel), (Py_ssize_t)frames,
-                                           view(real, n, sizeof *real), view(imag, n, sizeof *imag));
-    return finish(result, lock, "The vocoder", error);
+    PyObject *result = PyObject_CallMethod(model->object, "vocode", "NnNN", py_view(mel, frames * (size_t)model->info.n_mels, sizeof *mel), (Py_ssize_t)frames,
+                                           py_view(real, n, sizeof *real), py_view(imag, n, sizeof *imag));
+    return py_finish(result, lock, "The vocoder", error);
 }
 
 static ishow_status durations(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error) {
-    const backend *model = self;
+    const py_backend *model = self;
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *result = PyObject_CallMethod(model->object, "durations", "NN", view(tokens, n, sizeof *tokens), view(frames_out, n, sizeof *frames_out));
-    return finish(result, lock, "Predicting durations", error);
+    PyObject *result = PyObject_CallMethod(model->object, "durations", "NN", py_view(tokens, n, sizeof *tokens), py_view(frames_out, n, sizeof *frames_out));
+    return py_finish(result, lock, "Predicting durations", error);
 }
 
 static void close_backend(void *self) {
-    backend *model = self;
+    py_backend *model = self;
+    ishow_cuda_close(model->steps); /* it drops through Python what Python made */
     PyGILState_STATE lock = PyGILState_Ensure();
     Py_XDECREF(model->object);
     PyGILState_Release(lock);
+    ishow_cuda_driver_close(&model->driver);
     free(model);
     ishow_handle_freed();
 }
@@ -135,28 +139,32 @@ static int take_info(PyObject *info, ishow_model_info *out) {
     return 0;
 }
 
+ishow_status py_backend_make(py_backend *made, ishow_backend *out, ishow_error *error) {
+    *out = (ishow_backend){0};
+    ishow_handle_made();
+    PyObject *info = PyObject_GetAttrString(made->object, "info");
+    if (!info || take_info(info, &made->info) != 0) {
+        ishow_status status = ishow_py_fail(error, "Loading the model");
+        Py_XDECREF(info);
+        close_backend(made);
+        return status;
+    }
+    Py_DECREF(info);
+    *out = (ishow_backend){.self = made, .info = made->info, .encode = py_encode, .modulate = modulate, .step = py_step, .vocode = vocode, .close = close_backend};
+    if (made->info.predicts_durations) out->durations = durations;
+    return ISHOW_OK;
+}
+
 ishow_status ishow_py_backend(ishow_bridge *bridge, const char *model, const char *precision, int compile, int threads, ishow_backend *out, ishow_error *error) {
     ishow_error own = {0};
-    PyObject *info = NULL;
     *out = (ishow_backend){0};
-    backend *made = calloc(1, sizeof *made);
+    py_backend *made = calloc(1, sizeof *made);
     if (!made) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a model could not be had.");
-    ishow_handle_made();
     PyGILState_STATE lock = PyGILState_Ensure();
     made->object = ishow_py_call(bridge, &own, "Loading the model", "backend", "(szOi)", model, precision, compile ? Py_True : Py_False, threads);
-    if (!made->object) goto done;
-    info = PyObject_GetAttrString(made->object, "info");
-    if (!info || take_info(info, &made->info) != 0) {
-        ishow_py_fail(&own, "Loading the model");
-        goto done;
-    }
-    *out = (ishow_backend){.self = made, .info = made->info, .encode = encode, .modulate = modulate, .step = step, .vocode = vocode, .close = close_backend};
-    if (made->info.predicts_durations) out->durations = durations;
-    made = NULL;
-done:
-    Py_XDECREF(info);
+    if (made->object) py_backend_make(made, out, &own);
+    else free(made);
     PyGILState_Release(lock);
-    if (made) close_backend(made);
     if (error) *error = own;
     return own.status;
 }

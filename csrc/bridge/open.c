@@ -1,4 +1,4 @@
-/* Which backend speaks: our own kernels; the compiled package when it is current; the Python model, which is always there. */
+/* Which backend speaks: the GPU; our own kernels; the compiled package when it is current; the Python model, which is always there. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,10 +78,19 @@ static ishow_status open_package(ishow_bridge *bridge, const char *model, const 
 }
 
 ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const char *precision, const char *backend, int threads, ishow_backend *out, int *pending, ishow_error *error) {
-    const int native = !strcmp(backend, "native"), any = !strcmp(backend, "auto");
+    const int native = !strcmp(backend, "native"), cuda = !strcmp(backend, "cuda"), any = !strcmp(backend, "auto");
     char *json = NULL;
     *pending = 0;
     *out = (ishow_backend){0};
+    if (cuda || any) {
+        ishow_error why = {0};
+        ishow_status status = ishow_cuda_backend(bridge, model, precision, cuda, threads, out, &why);
+        if (!status || cuda) {
+            if (error) *error = why;
+            return status;
+        }
+        ishow_log(status == ISHOW_ENOTFOUND ? ISHOW_LOG_DEBUG : ISHOW_LOG_WARN, "bridge", "no GPU is used: %s", why.message);
+    }
     if (native || any) {
         ishow_status status = find_native(bridge, model, precision, native, &json, error);
         if (!status && json) {
@@ -94,5 +103,5 @@ ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const ch
     }
     if (any || !strcmp(backend, "package")) return open_package(bridge, model, precision, threads, out, pending, error);
     if (!strcmp(backend, "eager") || !strcmp(backend, "compile")) return ishow_py_backend(bridge, model, precision, !strcmp(backend, "compile"), threads, out, error);
-    return ishow_fail(error, ISHOW_EINVAL, "backend", "backend must be auto, native, package, eager or compile, not %s", backend);
+    return ishow_fail(error, ISHOW_EINVAL, "backend", "backend must be auto, cuda, native, package, eager or compile, not %s", backend);
 }

@@ -210,6 +210,7 @@ ishow_status render_start(ishow_engine *engine, job *j, ishow_error *error) {
 }
 
 void render_drop(ishow_engine *engine, job *j) {
+    if (engine->backend.release && j->h) engine->backend.release(engine->backend.self, j->h);
     ishow_cache_entry_release(j->mod);
     j->mod = NULL;
     j->utterance->in_flight--;

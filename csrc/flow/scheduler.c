@@ -135,12 +135,23 @@ static int goes_before(const ishow_scheduler *scheduler, const slot *a, const sl
     return a->arrived < b->arrived;
 }
 
-/* Fills chosen, best first; insertion into a short sorted list. */
-static size_t choose(ishow_scheduler *scheduler) {
-    size_t n = 0, most = scheduler->options.rows_per_step;
+/* The row that goes before all others, NULL when there is none. */
+static slot *lead(const ishow_scheduler *scheduler) {
+    slot *best = NULL;
     for (size_t i = 0; i < scheduler->options.max_rows; i++) {
         slot *s = &scheduler->slots[i];
-        if (s->state != SLOT_ACTIVE) continue;
+        if (s->state == SLOT_ACTIVE && (!best || goes_before(scheduler, s, best))) best = s;
+    }
+    return best;
+}
+
+/* Fills chosen, best first, with rows of like length; insertion into a short sorted list. */
+static size_t choose(ishow_scheduler *scheduler) {
+    const slot *first = lead(scheduler);
+    size_t n = 0, most = scheduler->options.rows_per_step;
+    for (size_t i = 0; first && i < scheduler->options.max_rows; i++) {
+        slot *s = &scheduler->slots[i];
+        if (s->state != SLOT_ACTIVE || s->row.frames > ISHOW_SCHEDULER_ALIKE * first->row.frames || first->row.frames > ISHOW_SCHEDULER_ALIKE * s->row.frames) continue;
         size_t at = n;
         while (at > 0 && goes_before(scheduler, s, scheduler->chosen[at - 1])) at--;
         if (at == most) continue;

@@ -7,9 +7,11 @@ the row alone.
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,19 +19,51 @@ from torch import Tensor
 from ishowtts.errors import ModelError
 
 from .checkpoint import LoadedModel, load_model
-from .compile import info, settled
+from .compile import DEFAULT_PRECISION, info, settled
 from .graphs import PRECISIONS, build
 
 View = memoryview
 Row = tuple[View, View, View | None, View, float, float, int]
 """x [frames*mel] (updated), h_cond [frames*dim], h_uncond (None: no guidance, and cfg is 0), mod [M], dt, cfg, frames."""
 CUDA_ROWS = 8
+BF16_CAPABILITY = 8  # major compute capability of the first GPUs that multiply bf16
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def with_room(function: Callable[P, R]) -> Callable[P, R]:
+    """Runs a method in inference mode; where a GPU's memory runs out, once more with all of it that torch held unused.
+
+    MemoryError when it does not do even so. Results are written last, so that a second run finds its inputs as they were.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.inference_mode():
+            try:
+                return function(*args, **kwargs)
+            except torch.OutOfMemoryError:
+                pass  # the tensors of the failed run live as long as the exception
+            torch.cuda.empty_cache()
+            try:
+                return function(*args, **kwargs)
+            except torch.OutOfMemoryError as error:
+                raise MemoryError(str(error).split("\n")[0]) from None
+
+    return call
+
+
+def settled_on(device: torch.device, precision: str | None) -> str:
+    """The precision that "auto" (or None) stands for on a device."""
+    if precision not in (None, DEFAULT_PRECISION) or device.type == "cpu":
+        return settled(precision)
+    return "bf16" if torch.cuda.get_device_capability(device)[0] >= BF16_CAPABILITY else "fp32"
 
 
 class TorchBackend:
     """A loaded model behind the functions of `ishow_backend`.
 
-    `model`: a reference or a loaded model. `precision`: fp32 or bf16, None for the one that suits the processor. `compile`:
+    `model`: a reference or a loaded model. `precision`: fp32 or bf16, None for the one that suits the device. `compile`:
     run the step and the vocoder through torch.compile. `threads`: of the processor, 0 leaves torch's choice. Calls come
     from one thread at a time.
     """
@@ -37,12 +71,12 @@ class TorchBackend:
     def __init__(
         self, model: str | Path | LoadedModel, precision: str | None = None, compile: bool = False, threads: int = 0
     ) -> None:
-        precision = settled(precision)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        precision = settled_on(self.device, precision)
         if precision not in PRECISIONS:
             raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}.", status="EINVAL", field="precision")
         loaded = model if isinstance(model, LoadedModel) else load_model(model)
         self.config = loaded.config
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.threads, self._thread = threads, 0
         self.info: dict[str, Any] = {
             **info(loaded.config, precision, loaded.content_hash),
@@ -55,7 +89,7 @@ class TorchBackend:
             heavy = compile and name in ("step", "vocode")
             self.graphs[name] = torch.compile(graph, dynamic=True) if heavy else graph
 
-    @torch.inference_mode()
+    @with_room
     def encode(
         self,
         tokens: View,
@@ -68,6 +102,13 @@ class TorchBackend:
         h_uncond: View,
     ) -> None:
         """int64 tokens [S] and index [frames], fp32 cond [frames*mel] and phase [frames] → both h [frames*dim]."""
+        h = self._encode(tokens, cond, index, phase, ref_frames, frames)
+        for view, row in zip((h_cond, h_uncond), h, strict=True):
+            _over(view, torch.float32).copy_(row.flatten())
+
+    def _encode(
+        self, tokens: View, cond: View, index: View | None, phase: View | None, ref_frames: int, frames: int
+    ) -> Tensor:
         self._enter()
         places = []
         if index is not None and self.config.dit.text_layout != "padded":
@@ -76,17 +117,16 @@ class TorchBackend:
             places.append(self._floats(phase)[None])
         reference = torch.tensor([ref_frames], device=self.device)
         mel = self._floats(cond).view(1, frames, -1)
-        h = self.graphs["encode"](self._integers(tokens)[None], mel, *places, reference)
-        for view, row in zip((h_cond, h_uncond), h, strict=True):
-            _over(view, torch.float32).copy_(row.flatten())
+        h: Tensor = self.graphs["encode"](self._integers(tokens)[None], mel, *places, reference)
+        return h
 
-    @torch.inference_mode()
+    @with_room
     def modulate(self, t: View, mod: View) -> None:
         """Fp32 times [n] → mod [n*M]."""
         self._enter()
         _over(mod, torch.float32).copy_(self.graphs["modulate"](self._floats(t)).flatten())
 
-    @torch.inference_mode()
+    @with_room
     def step(self, rows: list[Row]) -> None:
         """One step of every row, each with its own modulation, dt, guidance and length."""
         self._enter()
@@ -110,7 +150,7 @@ class TorchBackend:
         for row, n, result in zip(rows, lengths, out, strict=True):
             _over(row[0], torch.float32).copy_(result[:n].flatten())
 
-    @torch.inference_mode()
+    @with_room
     def vocode(self, mel: View, frames: int, real: View, imag: View) -> None:
         """Mel [frames*mel] as left by `step` → STFT parts [frames*(n_fft/2+1)] each."""
         self._enter()
@@ -118,7 +158,7 @@ class TorchBackend:
         for view, part in zip((real, imag), parts, strict=True):
             _over(view, torch.float32).copy_(part.flatten())
 
-    @torch.inference_mode()
+    @with_room
     def durations(self, tokens: View, out: View) -> None:
         """int64 tokens [n] → frames of each at speed 1, fp32 [n]."""
         self._enter()

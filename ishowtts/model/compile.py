@@ -68,16 +68,23 @@ def info(config: ModelConfig, precision: str, content_hash: str) -> dict[str, An
     }
 
 
-def torch_version() -> str:
-    """Torch's own version string, read without importing torch."""
+def torch_facts() -> tuple[str, str | None]:
+    """Torch's own version, and the version of CUDA that it was built with (None: without), read without importing torch."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
         raise ModelError("torch is not installed in this environment.", status="ENOTFOUND")
     text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
-    found = re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE)
-    if found is None:
+    version, cuda = (
+        re.search(rf"^{name}(?:: *[\w\[\]]+)? = '([^']+)'", text, re.MULTILINE) for name in ("__version__", "cuda")
+    )
+    if version is None:
         raise ModelError("The version of torch cannot be read.")
-    return found[1]
+    return version[1], None if cuda is None else cuda[1]
+
+
+def torch_version() -> str:
+    """Torch's own version string, read without importing torch."""
+    return torch_facts()[0]
 
 
 def cpu_flags() -> list[str]:

@@ -175,6 +175,29 @@ static ishow_row sized(toy *row, size_t k, size_t frames, int nfe) {
     return out;
 }
 
+/* Where calls are shared: a row that is much longer than the one whose turn it is would make it wait. */
+static void only_rows_of_like_length_share_a_call(void **state) {
+    (void)state;
+    toy *rows = malloc(ROWS * sizeof *rows);
+    assert_non_null(rows);
+    const size_t lengths[ROWS] = {40, 10, 39, 20, 21, 38};
+    model m;
+    fill(rows, ROWS);
+    start(&m, rows, ROWS, ROWS, ROWS);
+    for (size_t k = 0; k < ROWS; k++) {
+        const ishow_row row = sized(&rows[k], k, lengths[k], 5);
+        assert_int_equal(ishow_scheduler_add(m.scheduler, &row, NULL), ISHOW_OK);
+    }
+    while (ishow_scheduler_rows(m.scheduler)) step(&m);
+    assert_int_equal(rows[1].finished_at, 5); /* with the 20 frames of one other */
+    assert_int_equal(rows[3].finished_at, 5);
+    assert_int_equal(rows[4].finished_at, 10); /* 21 is too long for 10, and 40 not for 21 */
+    for (size_t k = 0; k < ROWS; k += 2) assert_int_equal(rows[k].finished_at, 10);
+    assert_int_equal(rows[5].finished_at, 10);
+    stop(&m);
+    free(rows);
+}
+
 static void priority_goes_first_then_the_least_work(void **state) {
     (void)state;
     toy *rows = malloc(ROWS * sizeof *rows);
@@ -451,6 +474,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(company_does_not_change_a_bit),
         cmocka_unit_test(a_short_row_is_not_held_up_by_long_ones),
+        cmocka_unit_test(only_rows_of_like_length_share_a_call),
         cmocka_unit_test(priority_goes_first_then_the_least_work),
         cmocka_unit_test(a_long_row_is_not_starved_by_short_ones),
         cmocka_unit_test(a_full_scheduler_refuses),

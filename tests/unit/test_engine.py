@@ -327,7 +327,7 @@ def test_steps_that_the_solvers_take(engine: Engine) -> None:
 
 
 def test_the_backend_that_is_asked_for(model: Path) -> None:
-    with pytest.raises(ValueError, match="backend must be auto, native, package, eager or compile"):
+    with pytest.raises(ValueError, match="backend must be auto, cuda, native, package, eager or compile"):
         Engine.load(model, backend="abacus")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=r"precision must be one of auto, fp32, bf16, int8-dynamic, int8-static"):
         Engine.load(model, precision="fp1")

@@ -34,10 +34,11 @@ ishow_status ishow_bridge_config(ishow_bridge *bridge, const char *path, const c
 ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, ishow_text_frontend *out, ishow_error *error);
 
 /* Opens a model. `precision`: NULL or "auto" for what suits the processor. `backend`:
+ *   "cuda"     the first GPU: ENOTFOUND where there is none, torch was built without CUDA, or the precision is only the native backend's; imports torch;
  *   "native"   the core's own kernels: EINVAL when the model has parts that only torch runs;
  *   "package"  the compiled package of this machine when it is current, otherwise the Python backend, with *pending = 1 when a package could be compiled;
  *   "eager", "compile"  the Python backend, plain or through torch.compile: imports torch, about a second;
- *   "auto"     native where the processor has kernels and the model allows, else as "package". */
+ *   "auto"     cuda where that opens and the model is not small, else native where the processor has kernels and the model allows, else as "package". */
 ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const char *precision, const char *backend, int threads, ishow_backend *out, int *pending, ishow_error *error);
 
 /* Starts compiling the package in a process of its own at low priority (its messages go to the log at level debug); when it is done, opens it and hands it to the

@@ -86,6 +86,8 @@ ishow_status ishow_step_apart(ishow_step_fn step, void *self, const ishow_step_r
 
 /* Share of the work given to others that counts for a row that waits: a row is overtaken by newcomers for ten times its own work at most. */
 #define ISHOW_SCHEDULER_AGEING 0.1
+/* Rows that share a call have at most so many times the frames of each other, nearly: one costs what the longest does, and a short one is not to wait for it. */
+#define ISHOW_SCHEDULER_ALIKE 2
 
 typedef struct ishow_scheduler ishow_scheduler;
 typedef struct ishow_scheduler_options {
@@ -131,7 +133,7 @@ size_t ishow_scheduler_rows(const ishow_scheduler *scheduler); /* rows inside */
 ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *row, ishow_error *error);
 
 /* Takes cancelled rows out, advances up to rows_per_step rows by one model call (those with the highest priority, and among equals the
- * ones with the least work left, ageing considered), takes finished rows out. Writes at
+ * ones with the least work left, ageing considered; those that join the first are of like length), takes finished rows out. Writes at
  * most `capacity` results (capacity >= max_rows takes all); returns their number. A row is FAILED when step returns an
  * error (each row of that call; then rows are retried one by one when the call carried several) or x becomes non-finite. */
 size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *results, size_t capacity);

@@ -21,7 +21,7 @@ typedef enum ishow_text_layout {
 
 typedef struct ishow_model_info {
     char name[64];        /* e.g. "demo", "F5TTS_v1_Base" */
-    char backend[32];     /* "aotinductor", "eager", "torch.compile", "fake" */
+    char backend[32];     /* "native", "aotinductor", "cuda", "eager", "torch.compile", "fake" */
     char precision[16];   /* "fp32", "bf16", "int8-dynamic", "int8-static" */
     char content_hash[65]; /* of the weights, hex */
     int sample_rate;      /* Hz, 24000 */
@@ -52,7 +52,8 @@ typedef struct ishow_encode_in {
 typedef struct ishow_backend {
     void *self;
     ishow_model_info info;
-    /* h_cond, h_uncond: [frames * dim] out */
+    /* h_cond, h_uncond: [frames * dim] out. A backend may leave them as they are and keep what it will need at a step elsewhere, under these addresses: then
+     * it has `release`, which says that a row's h is not needed any more. */
     ishow_status (*encode)(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
     /* mod: [n * mod_width] out, for n times in [0, 1] */
     ishow_status (*modulate)(void *self, const float *t, size_t n, float *mod, ishow_error *error);
@@ -62,6 +63,7 @@ typedef struct ishow_backend {
     ishow_status (*vocode)(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error);
     /* frames_out: [n] frames per token at speed 1, > 0. NULL when not predicted. tokens shifted as in encode. */
     ishow_status (*durations)(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error);
+    void (*release)(void *self, const float *h_cond); /* NULL: nothing is kept */
     /* Frees self. Called once, on the thread that owns the backend. */
     void (*close)(void *self);
 } ishow_backend;
