@@ -65,6 +65,7 @@ def sample(
     short_guidance: bool = False,
     index: Tensor | None = None,
     phase: Tensor | None = None,
+    first: int = 0,
     watch: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
     """Speech for a batch of rows, [B,T,mel] in the model's units; frames past a row's own are zeros.
@@ -73,6 +74,7 @@ def sample(
     B numbers, reference and whole length; T is the longest. noise [B,T,mel]. index, phase [B,T] for the layouts that take
     them (average: made here when None). cfg: strength of guidance where guidance_interval[0] <= t < [1]. short_guidance: the
     unconditional branch is computed without the reference's frames, which then move by the conditional velocity alone.
+    first: step to begin with; `noise` is then x at its time.
     watch(i, x) sees x_t before step i and at the end.
     """
     rows, length = len(frames), max(frames)
@@ -110,7 +112,7 @@ def sample(
         return (vc + (vc - vu) * cfg if guided else vc) * mask[..., None]
 
     x = noise * mask[..., None]
-    for i in range(nfe):
+    for i in range(first, nfe):
         if watch is not None:
             watch(i, x)
         dt = times[i + 1] - times[i]

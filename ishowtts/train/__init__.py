@@ -38,6 +38,7 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--finetune", type=Path, metavar="VOICE", help="start from the weights of this voice folder")
     p.add_argument("--keep", type=float, metavar="SHARE", help="export, score: keep this share of the weights of --finetune")
+    p.add_argument("--made", type=float, default=0.0, metavar="SHARE", help="vocos: share of clips as the transformer makes them")
     p.add_argument("--compile", action="store_true", help="torch.compile the transformer")
     p.add_argument("--score-every", type=float, default=15.0, metavar="MINUTES", help="recognition score while training")
     p.add_argument("--prompt", action="store_true", help="export: the voice puts its reference clip before the text")
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ishowtts.trai
         p.error(f"{args.step} needs --out")
     if args.keep is not None and args.finetune is None:
         p.error("--keep needs --finetune, the voice whose weights are kept")
+    if not 0 <= args.made <= 1:
+        p.error("--made must be from 0 to 1")
     if not args.minutes > 0:
         p.error("--minutes must be positive")
     try:
@@ -94,9 +97,7 @@ def _run(args: argparse.Namespace) -> None:
 
         dit.train(_options(args, DIT_SHARE))
     if args.step in ("vocos", "all"):
-        from . import vocos
-
-        vocos.train(_options(args, 1 - DIT_SHARE))
+        _vocos(args)
     if args.step in ("export", "all"):
         from .export import export
 
@@ -140,10 +141,25 @@ def _align(args: argparse.Namespace) -> None:
         raise ValueError("no clip could be aligned: the transcripts must match the clips and be in the language named")
 
 
+def _vocos(args: argparse.Namespace) -> None:
+    from . import data, vocos
+    from .export import load_models
+    from .loop import prepare
+    from .made import make
+
+    options, made = _options(args, 1 - DIT_SHARE), None
+    speech = data.load(args.work)
+    if args.made:
+        prepare(options)
+        dit, _, _ = load_models(args.work, speech, _kept(args))
+        made = make(dit, speech, args.made, args.work / "made.npz", _bar("made"))
+    vocos.train(options, speech, made=made)
+
+
 def _kept(args: argparse.Namespace) -> Kept | None:
     from .export import Kept
 
-    return None if args.keep is None else Kept(args.finetune, args.keep)
+    return None if args.finetune is None else Kept(args.finetune, args.keep or 0.0)
 
 
 def _options(args: argparse.Namespace, share: float) -> Options:

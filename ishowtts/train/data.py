@@ -31,6 +31,7 @@ from .vocabulary import VOCABULARY, token_ids
 BUCKETS = (192, 256, 320, 384, 512, 768, 1280)  # frames
 PAIRED = 0.25  # chance that another clip is laid behind the ones a row already has
 HELD_OUT = 24  # one sentence in so many
+FLOOR = 1e-5  # of mel magnitudes
 
 
 @functools.cache
@@ -56,7 +57,7 @@ def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
     window = hann(config.n_fft).to(wave.device)
     spectrum = torch.stft(wave, config.n_fft, config.hop, window=window, return_complex=True).abs()
     mel = spectrum.transpose(1, 2) @ mel_filters(config).to(wave.device)
-    return torch.log(mel.clamp(min=1e-5))
+    return torch.log(mel.clamp(min=FLOOR))
 
 
 @dataclass

@@ -56,14 +56,16 @@ def averaged(work: Path, name: str) -> dict[str, Tensor] | None:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a fine-tuned flow transformer keeps of the voice that it started from: `share` of its weights, 0 to 1.
+    """What a fine-tuned voice keeps of the one that it started from.
+
+    These are the networks that were not trained again, and a `share`, 0 to 1, of the flow transformer's weights.
 
     The mean of both sets of weights is often better than either at what the start could do, and nearly as good at what was
     learnt (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 4).
     """
 
     start: Path
-    share: float
+    share: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
@@ -81,10 +83,10 @@ def load_models(work: Path, data: Dataset, kept: Kept | None = None) -> tuple[Di
     )
     for net, name in zip(nets, ("dit", "vocos", "duration"), strict=True):
         state = averaged(work, name)
+        if kept is not None and (state is None or name == "dit"):
+            start = starting_weights(kept.start, name, net)
+            state = start if state is None else {key: torch.lerp(own, start[key], kept.share) for key, own in state.items()}
         if state is not None:
-            if kept is not None and name == "dit":
-                start = starting_weights(kept.start, name, net)
-                state = {key: torch.lerp(own, start[key], kept.share) for key, own in state.items()}
             net.load_state_dict(state)
         net.eval().requires_grad_(False)
     borrow(nets[0].text_embed.text_embed.weight, data.known)
@@ -138,7 +140,7 @@ def export(
     """Writes a model folder: configuration, weights, vocabulary, and a voice for each speaker with a clip and its text.
 
     `references` names the clips to use; by default `choose_reference` picks them. Files are replaced one by
-    one, each whole. Networks that have not begun training are written with their initial weights.
+    one, each whole. Networks that have not begun training are those of `kept.start`, without it of initial weights.
     """
     data = data or datasets.load(work)
     unknown = set(references) - {clip.id for clip in data.clips}

@@ -46,24 +46,33 @@ def sample(
     cfg: float = 2.0,
     sway: float = -1.0,
     seed: int = 0,
+    recorded: Tensor | None = None,
+    first: int = 0,
 ) -> Tensor:
-    """Standardised mel [T,n_mels] of new speech only, T = frames.sum()."""
+    """Standardised mel [T,n_mels] of new speech only, T = frames.sum().
+
+    With the `recorded` mel of the same speech, sampling begins at step `first`, where x_t is that mel with noise on it.
+    """
     if prompt is not None:
         tokens, frames = np.concatenate((prompt.tokens, tokens)), np.concatenate((prompt.frames, frames))
     index, phase = index_and_phase(frames)
     reference = 0 if prompt is None else len(prompt.mel)
+    x = torch.randn(1, len(index), net.n_mels, generator=torch.Generator().manual_seed(seed))
+    if recorded is not None:
+        x = torch.lerp(x, recorded[None], sampler.time_grid(nfe, sway)[first])
     mel = sampler.sample(
         net,
         torch.zeros(1, 0, net.n_mels) if prompt is None else prompt.mel[None],
         torch.from_numpy(tokens)[None],
         [reference],
         [len(index)],
-        torch.randn(1, len(index), net.n_mels, generator=torch.Generator().manual_seed(seed)),
+        x,
         nfe=nfe,
         cfg=cfg,
         sway=sway,
         index=torch.from_numpy(index)[None],
         phase=torch.from_numpy(phase)[None],
+        first=first,
     )
     return mel[0, reference:]
 

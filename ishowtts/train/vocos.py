@@ -3,7 +3,8 @@
 Mel and multi-resolution STFT losses teach the magnitudes quickly but leave the phase buzzy; small
 discriminators on complex spectra (strided along frequency, so they cost little) then teach the fine
 structure. On one core the first part runs at a tenth of the second's price, which is why the second is
-entered late.
+entered late. A vocoder that is fine-tuned has the magnitudes: there the discriminators, which a voice does not hold, learn
+alone first. Part of the mels may be what the transformer makes of the recordings (see made.py).
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from ishowtts.model.config import MelConfig, VocosConfig
 from ishowtts.model.vocos import Vocos
 
 from . import data as datasets
-from .data import Dataset, log_mel
+from .data import FLOOR, Dataset, log_mel
 from .loop import Options, Run, half, prepare
+from .made import Made
 
 SEGMENT, ROWS = 33, 6  # mel frames of a segment, segments of a step
 SPECTRAL_PART = 0.16  # share of the budget before the discriminators join
+JUDGES_ALONE = 0.06  # the same for fine-tuning, where they learn alone
 JUDGE_EVERY = 2  # steps between updates of the discriminators, the dearest part of a step
 LEARNING_RATE = 6e-4
 MEL_WEIGHT, MATCH_WEIGHT, STFT_WEIGHT = 45.0, 2.0, 2.0
@@ -72,18 +75,32 @@ def stft_loss(made: Tensor, real: Tensor) -> Tensor:
     return total / len(RESOLUTIONS)
 
 
-def segments(data: Dataset, seed: int, step: int) -> Tensor:
-    """ROWS random pieces of training speech [ROWS, (SEGMENT-1)*hop], at slightly varied levels."""
+def segments(data: Dataset, seed: int, step: int, made: Made | None = None) -> tuple[Tensor, Tensor]:
+    """ROWS random pieces of training speech [ROWS, (SEGMENT-1)*hop], at slightly varied levels, and their log-mels.
+
+    The mels of clips that `made` holds are the transformer's.
+    """
     rng = np.random.default_rng((seed, step, 7))
-    n = (SEGMENT - 1) * data.config.hop
+    hop = data.config.hop
+    n = (SEGMENT - 1) * hop
     out = np.zeros((ROWS, n), np.float32)
+    other: dict[int, Tensor] = {}
     for b in range(ROWS):
         k = data.train[int(rng.integers(len(data.train)))]
         start, end = int(data.sound_at[k]), int(data.sound_at[k + 1])
-        at = start + int(rng.integers(max(1, end - start - n)))
-        piece = data.sound[at : min(end, at + n)].astype(np.float32) / 32768
-        out[b, : len(piece)] = piece * 10 ** (rng.uniform(-6, 3) / 20)
-    return torch.from_numpy(out)
+        at = int(rng.integers(max(1, end - start - n))) // hop * hop
+        piece = data.sound[start + at : min(end, start + at + n)].astype(np.float32) / 32768
+        gain = 10 ** (rng.uniform(-6, 3) / 20)
+        out[b, : len(piece)] = piece * gain
+        if made is not None and k in made.clips:
+            first = int(data.mel_at[k]) + at // hop
+            frames = made.mels[first : min(int(data.mel_at[k + 1]), first + SEGMENT)].astype(np.float32)
+            other[b] = torch.from_numpy(frames + np.float32(np.log(gain)))
+    sound = torch.from_numpy(out)
+    mel = log_mel(sound, data.config)
+    for b, rows in other.items():
+        mel[b, : len(rows)] = torch.maximum(rows, mel.new_tensor(FLOOR).log())
+    return sound, mel
 
 
 @torch.no_grad()
@@ -98,8 +115,13 @@ def mel_distance(net: nn.Module, data: Dataset, clips: list[int]) -> float:
     return total / len(clips)
 
 
-def train(options: Options, data: Dataset | None = None, config: VocosConfig | None = None) -> Run:
-    """Trains until the budget is spent; the finished run holds the averaged model in `ema`."""
+def train(
+    options: Options,
+    data: Dataset | None = None,
+    config: VocosConfig | None = None,
+    made: Made | None = None,
+) -> Run:
+    """Trains until the budget is spent; the finished run holds the averaged model in `ema`. made: see `segments`."""
     device = prepare(options)
     data = data or datasets.load(options.work)
     net = Vocos(config or architecture(), MelConfig()).to(device)
@@ -111,19 +133,25 @@ def train(options: Options, data: Dataset | None = None, config: VocosConfig | N
     run = Run(options.work / "vocos", options, {"vocos": net, "judges": judges}, adam, "vocos")
     clips = [k for speaker in data.speakers() for k in data.one_take_each(speaker)[:12]]
     for step in run.steps():
-        real = segments(data, options.seed, step).to(device)
-        mel = log_mel(real, data.config)
-        made = net(mel.transpose(1, 2))
-        mel_loss = (log_mel(made, data.config) - mel).abs().mean()
-        spectral = stft_loss(made, real)
-        loss = MEL_WEIGHT * mel_loss + STFT_WEIGHT * spectral
-        run.add(mel=mel_loss.item(), stft=spectral.item())
-        if run.fraction >= SPECTRAL_PART:
-            loss = loss + adversarial(run, judges, adam["judges"], made, real)
-        adam["generator"].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 10.0)
-        adam["generator"].step()
+        real, mel = (part.to(device) for part in segments(data, options.seed, step, made))
+        if options.finetune is not None and run.fraction < JUDGES_ALONE:
+            with torch.no_grad():
+                spoken = net(mel.transpose(1, 2))
+            learn(run, judges, adam["judges"], spoken, real)
+        else:
+            spoken = net(mel.transpose(1, 2))
+            mel_loss = (log_mel(spoken, data.config) - log_mel(real, data.config)).abs().mean()
+            spectral = stft_loss(spoken, real)
+            loss = MEL_WEIGHT * mel_loss + STFT_WEIGHT * spectral
+            run.add(mel=mel_loss.item(), stft=spectral.item())
+            if options.finetune is not None or run.fraction >= SPECTRAL_PART:
+                if step % JUDGE_EVERY == 0:
+                    learn(run, judges, adam["judges"], spoken.detach(), real)
+                loss = loss + fool(run, judges, spoken, real)
+            adam["generator"].zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(net.parameters(), 10.0)
+            adam["generator"].step()
         if (step + 1) % VALIDATE_EVERY == 0:
             assert run.ema is not None
             run.row(held_out=mel_distance(run.ema, data, clips))
@@ -132,29 +160,28 @@ def train(options: Options, data: Dataset | None = None, config: VocosConfig | N
     return run
 
 
-def adversarial(run: Run, judges: nn.ModuleList, optimizer: torch.optim.Optimizer, made: Tensor, real: Tensor) -> Tensor:
-    """A step of the discriminators (now and then), and the generator's adversarial and feature-matching loss."""
-    device = made.device.type
-    verdicts = torch.zeros((), device=made.device)
-    kept: list[list[Tensor]] = []
-    learns = run.step % JUDGE_EVERY == 0
-    with half(device), torch.set_grad_enabled(learns):
+def learn(run: Run, judges: nn.ModuleList, optimizer: torch.optim.Optimizer, spoken: Tensor, real: Tensor) -> None:
+    """A step of the discriminators."""
+    verdicts = torch.zeros((), device=real.device)
+    with half(real.device.type):
         for judge in judges:
-            scores, features = judge(torch.cat((real, made.detach())) if learns else real)
-            if learns:
-                good, bad = scores.float().chunk(2)
-                verdicts = verdicts + F.relu(1 - good).mean() + F.relu(1 + bad).mean()
-            kept.append([f[: len(real)].detach() for f in features])
-    if learns:
-        optimizer.zero_grad()
-        verdicts.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        run.add(judges=verdicts.item())
-    fooled, match = torch.zeros((), device=made.device), torch.zeros((), device=made.device)
+            good, bad = judge(torch.cat((real, spoken)))[0].float().chunk(2)
+            verdicts = verdicts + F.relu(1 - good).mean() + F.relu(1 + bad).mean()
+    optimizer.zero_grad()
+    verdicts.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    run.add(judges=verdicts.item())
+
+
+def fool(run: Run, judges: nn.ModuleList, spoken: Tensor, real: Tensor) -> Tensor:
+    """The generator's adversarial and feature-matching loss."""
+    fooled, match = torch.zeros((), device=real.device), torch.zeros((), device=real.device)
     judges.requires_grad_(False)
-    with half(device):
-        for judge, features in zip(judges, kept, strict=True):
-            scores, own = judge(made)
+    with half(real.device.type):
+        for judge in judges:
+            with torch.no_grad():
+                features = judge(real)[1]
+            scores, own = judge(spoken)
             fooled = fooled + F.relu(1 - scores.float()).mean()
             match = match + torch.stack([(a - b).abs().mean().float() for a, b in zip(own, features, strict=True)]).mean()
     judges.requires_grad_(True)

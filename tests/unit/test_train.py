@@ -23,7 +23,7 @@ from ishowtts.model.dit import DiT
 from ishowtts.model.vocos import Vocos
 from ishowtts.text import phones as front_end
 from ishowtts.train import data as datasets
-from ishowtts.train import dit, duration, export, main, vocos
+from ishowtts.train import dit, duration, export, made, main, vocos
 from ishowtts.train.align import (
     HOP,
     SAMPLE_RATE,
@@ -293,6 +293,69 @@ def test_vocos_learns_with_and_without_judges(work: Path, tmp_path: Path, monkey
     assert min(step for step, name, _ in rows if name == "fooled") == 18
 
 
+def test_the_transformer_makes_a_share_of_the_clips(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = datasets.load(work)
+    torch.manual_seed(0)
+    net = DiT(DIT).eval()
+    torch.nn.init.normal_(net.proj_out.weight, std=0.1)
+    first = made.make(net, data, 0.5, tmp_path / "made.npz")
+    assert len(first.clips) == round(0.5 * len(data.train)) and first.clips <= set(data.train)
+    assert first.mels.shape == data.mels.shape and np.isfinite(first.mels).all()
+    for k in range(len(data.clips)):
+        rows = slice(data.mel_at[k], data.mel_at[k + 1])
+        assert np.array_equal(first.mels[rows], data.mels[rows]) == (k not in first.clips)
+    # a transformer that leaves x_t as it is leaves noise; at the last step it is nearly gone
+    still, t = DiT(DIT).eval(), 0.29
+    made_of_noise = made.make(still, data, 1.0, tmp_path / "still.npz")
+    assert made_of_noise.clips == set(data.train)
+    k = data.train[0]
+    x, y = (m[data.mel_at[k] : data.mel_at[k + 1]].astype(np.float64).ravel() for m in (data.mels, made_of_noise.mels))
+    assert np.cov(x, y)[0, 1] / x.var() == pytest.approx(t, abs=0.1)
+
+    monkeypatch.setattr(made, "sample", None)
+    again = made.make(net, data, 0.5, tmp_path / "made.npz")  # from the file
+    assert again.clips == first.clips and np.array_equal(again.mels, first.mels)
+    for other, share in ((still, 0.5), (net, 0.25)):
+        with pytest.raises(TypeError):  # it has to be made again
+            made.make(other, data, share, tmp_path / "made.npz")
+
+
+def test_the_vocoder_hears_what_was_made(work: Path) -> None:
+    data = datasets.load(work)
+    mels = np.full_like(data.mels, 1.5)
+    sound, plain = vocos.segments(data, 0, 3)
+    same, mixed = vocos.segments(data, 0, 3, made.Made(mels, frozenset(data.train)))
+    assert torch.equal(same, sound) and torch.equal(plain, log_mel(sound, data.config))
+    for wave, rows in zip(sound, mixed, strict=True):
+        heard = rows[(rows - rows[0, 0]).abs().amax(dim=1) < 1e-3]  # of clips shorter than a segment the rest is silence
+        assert len(heard) >= 20 and 1.5 - 0.7 <= float(heard[0, 0]) <= 1.5 + 0.4, wave
+    levels = {round(float(rows[0, 0]), 4) for rows in mixed}
+    assert len(levels) == vocos.ROWS  # each at its own level, as the sound
+    _, none = vocos.segments(data, 0, 3, made.Made(mels, frozenset()))
+    assert torch.equal(none, plain)
+
+
+@pytest.mark.usefixtures("small")
+def test_judges_learn_alone_when_a_vocoder_is_tuned(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocos, "ROWS", 2)
+    monkeypatch.setattr(vocos, "JUDGES_ALONE", 0.5)
+    monkeypatch.setattr(vocos, "CURVE_EVERY", 2)
+    start, tuned = tmp_path / "start", tmp_path / "tuned"
+    tuned.mkdir()
+    options(work, tmp_path, 1)
+    assert main(["export", "--work", str(tmp_path), "--out", str(start)]) == 0
+    before = load_file(start / "vocos.safetensors")["head.out.weight"].float()
+    chosen = options(work, tuned, 8, finetune=start)
+    half_way = vocos.train(Options(tuned / "a", steps=0, finetune=start), data=datasets.load(work)).modules["vocos"]
+    torch.testing.assert_close(half_way.head.out.weight, before)  # type: ignore[union-attr]
+    run = vocos.train(chosen)
+    with (tuned / "vocos" / "curves.csv").open() as file:
+        rows = [(int(r[0]), r[2]) for r in csv.reader(file)]
+    assert {step for step, name in rows if name == "judges"} == {2, 4, 6, 8}
+    assert {step for step, name in rows if name in ("mel", "fooled")} == {6, 8}
+    assert not torch.equal(run.modules["vocos"].head.out.weight, before)  # type: ignore[union-attr]
+
+
 # ---- voices -------------------------------------------------------------------------------------
 
 
@@ -345,6 +408,10 @@ def test_export_keeps_a_share_of_the_start(work: Path, tmp_path: Path, capsys: p
     assert not torch.equal(learnt, first)
     torch.testing.assert_close(mixed, 0.75 * learnt + 0.25 * first, atol=1e-3, rtol=1e-2)
     torch.testing.assert_close(first, load_file(start / "dit.safetensors")[name].float(), atol=1e-3, rtol=1e-2)
+    assert main(arguments[:-2]) == 0  # nothing of the transformer is kept; what was not trained comes from the start
+    for network in ("vocos", "duration"):
+        again, old = (load_file(folder / f"{network}.safetensors") for folder in (out, start))
+        assert all(torch.equal(again[key], old[key]) for key in old)
     assert main([*arguments[:-1], "1.5"]) == 1
     assert "from 0 to 1" in capsys.readouterr().err
     with pytest.raises(SystemExit):
@@ -394,6 +461,8 @@ def test_half_refuses_what_does_not_fit() -> None:
 def test_command_line_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["align", "--work", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        main(["vocos", "--work", str(tmp_path), "--made", "2"])
     assert main(["dit", "--work", str(tmp_path)]) == 1
     assert "align.jsonl" in capsys.readouterr().err
 
