@@ -115,8 +115,13 @@ def cuda_backend(model: str, precision: str | None, threads: int, rows: int, fra
     """The model on the first GPU, for steps of up to `rows` rows and `frames` rows x frames. Imports torch."""
     import torch
 
+    from .model.backend import with_room
     from .model.cuda import CudaBackend
 
     if not torch.cuda.is_available():
         raise ModelError("torch finds no GPU that it can use.", status="ENOTFOUND", field="backend")
-    return CudaBackend(model, precision, threads, rows, frames)
+    try:
+        return with_room(CudaBackend)(model, precision, threads, rows, frames)
+    except BaseException:
+        torch.cuda.empty_cache()  # another backend, or another program, has a use for it
+        raise

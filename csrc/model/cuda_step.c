@@ -10,6 +10,7 @@
 #include "model/cuda.h"
 
 #define CU_NON_BLOCKING 1u   /* CU_STREAM_NON_BLOCKING: does not wait for torch's stream, whose work is always finished when a call of Python ends */
+#define CU_AUTO_FREE 1ull    /* CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH: what a launch left allocated does not stop the next, as torch has it */
 #define CU_OUT_OF_MEMORY 2   /* CUDA_ERROR_OUT_OF_MEMORY */
 #define FINE 64              /* frames between buckets up to FINE_MAX, COARSE beyond */
 #define FINE_MAX 1024
@@ -171,7 +172,7 @@ static ishow_status capture(ishow_cuda_steps *steps, size_t rows, size_t frames,
     *out = (made){.rows = rows, .frames = frames, .guided = guided};
     ishow_status status = steps->options.capture(steps->options.self, rows, frames, guided, &out->captured, error);
     if (status) return status;
-    status = check(steps, steps->driver->instantiate(&out->exec, out->captured.graph, 0), "Making a graph ready", error);
+    status = check(steps, steps->driver->instantiate(&out->exec, out->captured.graph, CU_AUTO_FREE), "Making a graph ready", error);
     if (status) steps->options.drop(steps->options.self, out->captured.owner);
     return status;
 }

@@ -31,6 +31,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """The allocator has a class of its own for it; kernels that are loaded late, cuBLAS and cuDNN say it in words."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error) or "_ALLOC_FAILED" in str(error)
+
+
 def with_room(function: Callable[P, R]) -> Callable[P, R]:
     """Runs a method in inference mode; where a GPU's memory runs out, once more with all of it that torch held unused.
 
@@ -42,12 +47,16 @@ def with_room(function: Callable[P, R]) -> Callable[P, R]:
         with torch.inference_mode():
             try:
                 return function(*args, **kwargs)
-            except torch.OutOfMemoryError:
-                pass  # the tensors of the failed run live as long as the exception
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+            # here, since the tensors of the failed run live as long as the exception
             torch.cuda.empty_cache()
             try:
                 return function(*args, **kwargs)
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
                 raise MemoryError(str(error).split("\n")[0]) from None
 
     return call
@@ -71,7 +80,7 @@ class TorchBackend:
     def __init__(
         self, model: str | Path | LoadedModel, precision: str | None = None, compile: bool = False, threads: int = 0
     ) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
         precision = settled_on(self.device, precision)
         if precision not in PRECISIONS:
             raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}.", status="EINVAL", field="precision")

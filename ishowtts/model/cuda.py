@@ -7,6 +7,8 @@ work on the same two buffers and share one memory pool, since they never run at 
 from __future__ import annotations
 
 import itertools
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from .backend import TorchBackend, View, with_room
 from .checkpoint import LoadedModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Captured:
     """A step as a graph: `graph` is the driver's handle, valid while this lives."""
 
@@ -58,6 +60,8 @@ class CudaBackend(TorchBackend):
         self._h = torch.zeros(2 * frames * dim, device=self.device)
         self.inputs, self.h = self._inputs.data_ptr(), self._h.data_ptr()
         self._pool: Any = None
+        self._stream: Any = None
+        self._alive: weakref.WeakSet[Captured] = weakref.WeakSet()
 
     @with_room
     def encode_kept(
@@ -73,22 +77,29 @@ class CudaBackend(TorchBackend):
         """The graph of a step for so many rows of so many frames, the last inputs being each row's own frames."""
         return self._captured(lambda: run_step(self.graphs["step"], self._inputs, self._h, rows, frames, guided, self._widths))
 
-    def _captured(self, run: Any) -> Captured:
-        if self._pool is None:
-            self._pool = torch.cuda.graph_pool_handle()
-        with torch.inference_mode():
-            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):  # libraries make their workspaces and choose their kernels now, not while capturing
+    def _captured(self, run: Callable[[], None]) -> Captured:
+        with torch.cuda.device(self.device):
+            if self._stream is None:
+                self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            if not self._alive:  # a pool ends with its last graph
+                self._pool = torch.cuda.graph_pool_handle()
+            torch.cuda.synchronize()
+            with torch.cuda.stream(self._stream):  # libraries load and choose their kernels now, not while capturing
                 run()
-            side.synchronize()
+            self._stream.synchronize()
             graph = torch.cuda.CUDAGraph(keep_graph=True)
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            # torch keeps a workspace of cuBLAS for each stream. One that the run above or an earlier capture has left belongs
+            # to another pool, or to a graph that may go first: each capture makes, and gives back, its own.
+            torch._C._cuda_clearCublasWorkspaces()
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
                 run()
-        self._wait()
-        return Captured(graph.raw_cuda_graph(), graph)
+            torch._C._cuda_clearCublasWorkspaces()
+            torch.cuda.synchronize()
+        captured = Captured(graph.raw_cuda_graph(), graph)
+        self._alive.add(captured)
+        return captured
 
     def _wait(self) -> None:
         """Work that C cannot see is finished when a call ends."""
         if self.device.type == "cuda":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self.device)

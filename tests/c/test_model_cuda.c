@@ -42,7 +42,7 @@ IS(cuGraphExecDestroy, CUgraphExec);
 IS(cuGraphLaunch, CUgraphExec, CUstream);
 IS(cuGetErrorString, CUresult, const char **);
 _Static_assert(sizeof(CUdeviceptr) == sizeof(uint64_t) && sizeof(CUdevice) == sizeof(int) && sizeof(CUresult) == sizeof(int), "sizes");
-_Static_assert(CU_STREAM_NON_BLOCKING == 1 && CUDA_ERROR_OUT_OF_MEMORY == 2, "values");
+_Static_assert(CU_STREAM_NON_BLOCKING == 1 && CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH == 1 && CUDA_ERROR_OUT_OF_MEMORY == 2, "values");
 #endif
 
 enum { MELS = 3, DIM = 2, WIDTH = 4, MAX_FRAMES = 3000, ROWS_MAX = 20 };

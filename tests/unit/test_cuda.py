@@ -79,6 +79,7 @@ def device(driver: Path, monkeypatch: pytest.MonkeyPatch) -> ctypes.CDLL:
     """A machine with a GPU, as far as anybody can tell; the stand-in's counters."""
     monkeypatch.setenv("ISHOWTTS_CUDA_DRIVER", str(driver))
     monkeypatch.setattr("ishowtts.model.compile.torch_facts", lambda: ("2.13.0", "13.0"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # where there is one, it stays out of this
     monkeypatch.setattr(_runtime, "cuda_backend", WithoutDevice)
     monkeypatch.setattr(_runtime, "GPU_BYTES", 0)
     monkeypatch.setattr(WithoutDevice, "spoilt", False)
@@ -196,7 +197,16 @@ def test_steps_without_room_are_made_smaller(model: Path, device: ctypes.CDLL, m
         assert {rows for rows, _, _ in WithoutDevice.last.made} == {1}
 
 
-def test_room_is_made_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate much."),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_room_is_made_once(model: Path, error: RuntimeError, monkeypatch: pytest.MonkeyPatch) -> None:
     freed: list[int] = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(1))
     backend = TorchBackend(model, "fp32")
@@ -206,7 +216,7 @@ def test_room_is_made_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None
         nonlocal failures
         failures -= 1
         if failures >= 0:
-            raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate much.")
+            raise error
         return plain(t)  # type: ignore[no-any-return]
 
     monkeypatch.setitem(backend.graphs, "modulate", modulate)
@@ -215,7 +225,10 @@ def test_room_is_made_once(model: Path, monkeypatch: pytest.MonkeyPatch) -> None
     backend.modulate(memoryview(t).cast("B"), memoryview(mod).cast("B"))
     assert freed == [1] and np.abs(mod).max() > 0
     failures = 2
-    with pytest.raises(MemoryError, match=r"^CUDA out of memory\.$"):
+    with pytest.raises(MemoryError, match=r"^CUDA .*$"):
+        backend.modulate(memoryview(t).cast("B"), memoryview(mod).cast("B"))
+    error, failures = RuntimeError("Something else."), 1
+    with pytest.raises(RuntimeError, match=r"Something else"):
         backend.modulate(memoryview(t).cast("B"), memoryview(mod).cast("B"))
 
 
@@ -241,4 +254,4 @@ def test_on_a_gpu(model: Path) -> None:
         expected = engine.speak(TEXT, seed=5, nfe=6).samples
     with open_engine(model, "cuda") as engine:
         said = engine.speak(TEXT, seed=5, nfe=6).samples
-    np.testing.assert_allclose(said, expected, atol=1e-3)
+    np.testing.assert_allclose(said, expected, atol=1e-2)  # torch's convolutions are in TF32 there

@@ -63,7 +63,7 @@ int cuMemsetD32Async(uint64_t to, unsigned value, size_t words, void *stream) {
 }
 
 int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long flags) {
-    if (flags || !graph) return 1;
+    if (flags != 1 || !graph) return 1;
     if (fake_out_of_memory > 0) return fake_out_of_memory--, OUT_OF_MEMORY;
     if (make(exec, sizeof(fake_graph))) return NO_CONTEXT;
     memcpy(*exec, graph, sizeof(fake_graph));
