@@ -35,8 +35,11 @@ def kernels() -> str:
     return next((flag for flag in widest if flag in flags), platform.machine())
 
 
-def write_csv(name: str, rows: Iterable[Mapping[str, object]]) -> Path:
-    """Write `rows` with columns of machine and versions to benchmarks/results/`name`.csv, for this machine's older ones."""
+def write_csv(name: str, rows: Iterable[Mapping[str, object]], by: str = "") -> Path:
+    """Write `rows` with columns of machine and versions to benchmarks/results/`name`.csv, for this machine's older ones.
+
+    by: a column; older rows with a value of it that no new one has stay.
+    """
     where = {
         "machine": processor(),
         "python": platform.python_version(),
@@ -48,7 +51,8 @@ def write_csv(name: str, rows: Iterable[Mapping[str, object]]) -> Path:
     path = RESULTS / f"{name}.csv"
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as old:
-            full += [row for row in csv.DictReader(old) if row.get("machine") not in (None, where["machine"])]
+            new = {row.get(by) for row in full}
+            full += [row for row in csv.DictReader(old) if row["machine"] != where["machine"] or row.get(by) not in new]
     columns = dict.fromkeys(name for row in full for name in row)
     with path.open("w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, fieldnames=list(columns), lineterminator="\n")

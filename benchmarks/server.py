@@ -4,8 +4,10 @@
 
 `rate`: both servers run at once and take turns under wrk, so that the figures of a round share their moment; what counts
 is their ratio. `listeners`: that many connections stay on the chat's event stream; memory is the server's own
-resident_bytes, and each message is timed from the POST that enqueues it to its arrival at two listeners: the one that
-joined last, which is served first, and the one that joined first. `upload`: a clip of 10 MiB as a reference, against
+resident_bytes, and each message is timed from the POST that enqueues it to the moment at which the kernel has it for a
+listener, for a hundred of them that are spread over the order in which they joined (the one that joined last is served
+first). A listener's own turn on the processor does not count, since it is on another machine; for the same reason the
+others read between two messages, not while one is on its way. `upload`: a clip of 10 MiB as a reference, against
 decoding the same bytes alone. `first`: from the request to the first byte of audio of a text of 15 s, for each format,
 against the whole answer.
 """
@@ -18,9 +20,11 @@ import io
 import json
 import os
 import re
+import selectors
 import shutil
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -29,8 +33,9 @@ import time
 import urllib.error
 import urllib.request
 import wave
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +54,10 @@ TEXT = (
     "Then one evening in the autumn a light was seen there again, and the whole town came down to the harbour to look at it. "
     "It burned until the morning, and nobody ever learned who had lit it."
 )
+EARS = 100
+SO_TIMESTAMPNS = 35
+"""Linux's, and the kind of what comes with the data; Python does not name it."""
+TIMESPEC = struct.Struct("@qq")
 CHAT = ("--set", "chat.name_again_seconds=0", "--set", "chat.rate=1000", "--set", "chat.queue_max=4096")
 
 
@@ -158,30 +167,55 @@ def listen(port: int) -> socket.socket:
     return made
 
 
-class Reader:
-    """One listener on a thread, which notes when each message came."""
+class Ears:
+    """Some listeners, and when the kernel had each message for each of them."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._seen = bytearray()
-        self.arrived: dict[str, float] = {}
-        self._thread = threading.Thread(target=self._read, daemon=True)
+    def __init__(self, connections: list[socket.socket]) -> None:
+        self.arrived: dict[str, dict[int, float]] = defaultdict(dict)
+        """Seconds of the clock by a message's id and a listener's place."""
+        self._connections = connections
+        self._seen = [bytearray() for _ in connections]
+        self._ends, self._end = socket.socketpair()
+        for connection in connections:
+            connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
-    def _read(self) -> None:
-        while part := self._connection.recv(65536):
-            now = time.perf_counter()
-            self._seen += part
-            while (end := self._seen.find(b"\n\n")) >= 0:
-                if found := re.search(rb'event: message.*"id":"([^"]+)"', self._seen[:end], re.DOTALL):
-                    self.arrived[found[1].decode()] = now
-                del self._seen[: end + 2]
+    def _listen(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._ends, selectors.EVENT_READ, None)
+            for place, connection in enumerate(self._connections):
+                selector.register(connection, selectors.EVENT_READ, place)
+            while True:
+                for key, _ in selector.select():
+                    if key.data is None or not self._read(key.data):
+                        return
 
-    def wait(self, id: str) -> float:
-        """When the message came."""
-        while id not in self.arrived:
-            time.sleep(0.001)
-        return self.arrived[id]
+    def _read(self, place: int) -> bool:
+        part, extra, _, _ = self._connections[place].recvmsg(65536, socket.CMSG_SPACE(TIMESPEC.size))
+        stamps = [TIMESPEC.unpack(data) for level, kind, data in extra if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)]
+        seen = self._seen[place]
+        seen += part
+        while (end := seen.find(b"\n\n")) >= 0:
+            if found := re.search(rb'event: message.*"id":"([^"]+)"', seen[:end], re.DOTALL):
+                self.arrived[found[1].decode()][place] = stamps[0][0] + 1e-9 * stamps[0][1]
+            del seen[: end + 2]
+        return bool(part)
+
+    def wait(self, id: str) -> list[float]:
+        """When the message came to each."""
+        while len(self.arrived[id]) < len(self._connections):
+            if not self._thread.is_alive():
+                raise SystemExit("a listener was dropped")
+            time.sleep(0.02)
+        return [self.arrived[id][place] for place in range(len(self._connections))]
+
+    def close(self) -> None:
+        """The listeners stay."""
+        self._end.send(b".")
+        self._thread.join()
+        self._ends.close()
+        self._end.close()
 
 
 def wait_for_state(connection: socket.socket) -> None:
@@ -192,47 +226,42 @@ def wait_for_state(connection: socket.socket) -> None:
         if not part:
             raise SystemExit("a listener was dropped")
         held += part
+    connection.setblocking(False)
+
+
+def catch_up(connections: Iterable[socket.socket], room: bytearray) -> None:
+    """Read what there is: less than `room` takes, for each."""
+    for connection in connections:
+        with suppress(BlockingIOError):
+            if not connection.recv_into(room):
+                raise SystemExit("a listener was dropped")
 
 
 def measure_listeners(listeners: int, messages: int) -> list[dict[str, Any]]:
-    """Memory and delivery with that many listeners: to the one that joined last, which is served first, and to the first."""
+    """Memory with that many listeners, and the ways of messages to a hundred of them."""
     rows: list[dict[str, Any]] = []
     with serving("c", "--set", f"server.connections_max={listeners + 64}", *CHAT) as port:
         post(port, "/api/danmaku/pause", b"{}")
         empty = metric(port, "resident_bytes")
         held: list[socket.socket] = []
-        first = Reader(listen(port))
-        for crowd in (0, listeners):
-            while len(held) < crowd:
-                held.append(listen(port))
-            for connection in held:
+        for crowd in (EARS, listeners):
+            began = time.perf_counter()
+            joining = [listen(port) for _ in range(crowd - len(held))]
+            for connection in joining:
                 wait_for_state(connection)
+            joined = time.perf_counter() - began
+            held += joining
             memory = metric(port, "resident_bytes")
-            last = Reader(listen(port))
-            time.sleep(1)
-            delays: dict[str, list[float]] = {"last": [], "first": [], "answer": [], "metrics": []}
-            for number in range(messages):
-                id = f"{crowd}-{number}"
-                message = {
-                    "id": id, "platform": "twitch", "channel": "crowd", "username": f"viewer{number}", "priority": "Normal",
-                    "content": f"This is message number {number} to a crowd of {crowd}.", "metadata": {}, "timestamp": int(1000 * time.time()),  # noqa: E501
-                }  # fmt: skip
-                began = time.perf_counter()
-                status, _ = post(port, "/api/danmaku/enqueue", json.dumps(message).encode())
-                answered = time.perf_counter()
-                metric(port, "ready")
-                asked = time.perf_counter()
-                if status != 202:
-                    raise SystemExit(f"message {number} was answered {status}")
-                delays["answer"].append(answered - began)
-                delays["metrics"].append(asked - answered)
-                delays["last"].append(last.wait(id) - began)
-                delays["first"].append(first.wait(id) - began)
-                time.sleep(0.5)
+            places = sorted({round(place) for place in np.linspace(0, crowd - 1, EARS)})
+            ears = Ears([held[place] for place in places])
+            others = [connection for place, connection in enumerate(held) if place not in set(places)]
+            delays = crowd_hears(port, crowd, ears, others, messages)
+            ears.close()
             row: dict[str, Any] = {
                 "what": "listeners",
                 "server": "c",
                 "case": str(crowd),
+                "joined_s": joined,
                 "memory_mb": (memory - empty) / 1e6,
                 "resident_mb": memory / 1e6,
                 "messages": messages,
@@ -241,12 +270,41 @@ def measure_listeners(listeners: int, messages: int) -> list[dict[str, Any]]:
                 row |= {f"{name}_{mark}_ms": 1e3 * percentile(values, share) for mark, share in (("p50", 0.5), ("p99", 0.99))}
             rows.append(row)
             print(
-                f"{crowd} listeners: {row['memory_mb']:.1f} MB more than none ({row['resident_mb']:.1f} in all); "
+                f"{crowd} listeners, the last {len(joining)} joined in {joined:.1f} s: {row['memory_mb']:.1f} MB more than none ({row['resident_mb']:.1f} in all); "  # noqa: E501
                 + ", ".join(f"{name} {row[f'{name}_p50_ms']:.1f} ms, p99 {row[f'{name}_p99_ms']:.1f}" for name in delays)
             )
         for connection in held:
             connection.close()
     return rows
+
+
+def crowd_hears(port: int, crowd: int, ears: Ears, others: list[socket.socket], messages: int) -> dict[str, list[float]]:
+    """Seconds from a message's POST to any listener, the one that joined last, the first and the slowest; to its answer; of a request beside it."""  # noqa: E501
+    delays: dict[str, list[float]] = {"any": [], "last": [], "first": [], "slowest": [], "answer": [], "metrics": []}
+    room = bytearray(65536)
+    for number in range(messages):
+        catch_up(others, room)
+        time.sleep(0.3)  # a state event follows each message
+        catch_up(others, room)
+        id = f"{crowd}-{number}"
+        message = {
+            "id": id, "platform": "twitch", "channel": "crowd", "username": f"viewer{number}", "priority": "Normal",
+            "content": f"This is message number {number} to a crowd of {crowd}.", "metadata": {}, "timestamp": int(1000 * time.time()),  # noqa: E501
+        }  # fmt: skip
+        began = time.time()
+        status, _ = post(port, "/api/danmaku/enqueue", json.dumps(message).encode())
+        answered = time.time()
+        metric(port, "ready")
+        asked = time.time()
+        if status != 202:
+            raise SystemExit(f"message {number} was answered {status}")
+        ways = [at - began for at in ears.wait(id)]
+        delays["any"] += ways
+        for name, value in {
+            "last": ways[-1], "first": ways[0], "slowest": max(ways), "answer": answered - began, "metrics": asked - answered,
+        }.items():  # fmt: skip
+            delays[name].append(value)
+    return delays
 
 
 # ---- upload ----------------------------------------------------------------------------------------------------------
@@ -369,7 +427,7 @@ def main() -> None:
         "first": lambda: measure_first(args.rounds),
     }
     rows = [row for name, part in parts.items() if not args.only or name in args.only for row in part()]
-    write_csv("server", [{key: round(v, 3) if isinstance(v, float) else v for key, v in row.items()} for row in rows])
+    write_csv("server", [{key: round(v, 3) if isinstance(v, float) else v for key, v in row.items()} for row in rows], "what")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@
  * event; here one is a socket, a small struct and one send. As all of them get the same at the same moment, and a send costs some microseconds, they are shared out among a few
  * threads, the criers, so that nobody waits for all others and no request waits for a round of them. A listener is its crier's alone. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -38,6 +40,7 @@ struct crier {
     listener *left;         /* over, not freed */
     listener *next;         /* of the round that is going on; NULL: none is */
     int round;              /* another one is wanted */
+    atomic_int news;        /* there may be something for all; who joins has nothing for the others */
 };
 
 struct criers {
@@ -136,7 +139,7 @@ static void on_waker(crier *c) {
     const ssize_t ignored = read(c->waker, &count, sizeof count);
     (void)ignored;
     for (listener *l; (l = take_fresh(c));) watch_for(l, EPOLL_CTL_ADD, EPOLLRDHUP | EPOLLOUT); /* its head goes when the socket says that it has room: at once */
-    c->round = 1;
+    if (atomic_exchange(&c->news, 0)) c->round = 1;
 }
 
 /* A slice of the round; 1: there is more of it. */
@@ -230,7 +233,10 @@ ishow_status criers_create(criers **out, double idle_seconds, ishow_error *error
 }
 
 void criers_wake(criers *all) {
-    for (size_t i = 0; i < all->n_criers; i++) wake(&all->crier[i]);
+    for (size_t i = 0; i < all->n_criers; i++) {
+        atomic_store(&all->crier[i].news, 1);
+        wake(&all->crier[i]);
+    }
 }
 
 void criers_end(criers *all) {
@@ -311,6 +317,8 @@ enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const cha
     l->moved = ishow_now();
     l->fd = http_take_over(x, &l->self);
     if (l->fd < 0) goto done;
+    const int one = 1; /* or an event waits until the one before is acknowledged */
+    setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     l->pending = head; /* goes first */
     head = (bytes){0};
     hand_over(s->criers, l);
