@@ -1,0 +1,164 @@
+"""A published architecture through the whole engine on a GPU: alone, many at once, and a short message among long ones.
+
+Random weights of real size: speed does not care. `alone`: real-time factor and first audio of ten seconds of speech, by each
+backend in turn (the others are compared with the first). `rows`: 1 to --most utterances of ten seconds at once, audio a second
+of all together against one at a time. `short`: two seconds of speech while --most others of ten are never out of work, against
+the same alone (median, 95th percentile). Text front end, encoding and vocoder are included.
+
+    python benchmarks/gpu.py [--backends cuda eager] [--precision bf16] [--model F5TTS_v1_Base]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from common import write_csv
+
+from ishowtts import Engine
+from ishowtts.model.checkpoint import save_model
+from ishowtts.model.config import PRESETS
+from ishowtts.model.dit import DiT
+from ishowtts.model.vocos import Vocos
+from ishowtts.voices import model_voices
+
+SYMBOLS = 2545
+LONG, SHORT = 10.0, 2.0  # seconds of speech
+ROUNDS = 10
+TEXT = "Nobody had lit its lamp for thirty years, and the birds had made it their own."
+
+CLIP = model_voices("demo")[0]
+REFERENCE = float(soundfile.info(CLIP.audio).duration)
+
+Row = dict[str, object]
+
+
+def make(model: str, depth: int | None, folder: Path) -> None:
+    """A model folder with random weights."""
+    preset = PRESETS[model]
+    dit = dataclasses.replace(preset.dit, text_num_embeds=SYMBOLS, depth=depth or preset.dit.depth)
+    config = dataclasses.replace(preset, dit=dit)
+    torch.manual_seed(0)
+    nets = DiT(dit, config.mel.n_mels), Vocos(config.vocos, config.mel)
+    for parameter in nets[0].parameters():
+        if not parameter.any():  # what training begins at zero would leave x_t as it is
+            torch.nn.init.normal_(parameter.requires_grad_(False), std=0.02)
+    save_model(folder, config, *nets, None, [chr(32 + i) for i in range(SYMBOLS)], "fp32")
+
+
+def speak(engine: Engine, seconds: float, seed: int) -> tuple[float, float]:
+    """Seconds until everything was there, and until the first audio was."""
+    start = time.perf_counter()
+    speech = engine.stream(TEXT, seed=seed, fix_duration=REFERENCE + seconds)
+    for _ in speech:
+        pass
+    return time.perf_counter() - start, speech.timings["first_audio"]
+
+
+def alone(engines: dict[str, Engine], rounds: int) -> list[Row]:
+    """The backends take turns."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
+    for round_ in range(-2, rounds):
+        for name, engine in engines.items():
+            found = speak(engine, LONG, round_ + 2)
+            if round_ >= 0:
+                taken[name].append(found)
+    base = statistics.median(whole for whole, _ in next(iter(taken.values())))
+    rows: list[Row] = []
+    for name, found in taken.items():
+        whole, first = (statistics.median(column) for column in zip(*found, strict=True))
+        rows.append({"what": "alone", "backend": name, "rtf": whole / LONG, "first_audio_s": first, "ratio": whole / base})
+    return rows
+
+
+def together(name: str, engine: Engine, most: int, rounds: int) -> list[Row]:
+    """Audio a second of several at once, widths in turn."""
+    widths = [1]
+    while widths[-1] < most:
+        widths.append(min(2 * widths[-1], most))
+    taken: dict[int, list[float]] = {width: [] for width in widths}
+    for round_ in range(-1, rounds):
+        for width in widths:
+            start = time.perf_counter()
+            with ThreadPoolExecutor(width) as pool:
+                list(pool.map(lambda seed: speak(engine, LONG, seed), range(width)))
+            if round_ >= 0:
+                taken[width].append(width * LONG / (time.perf_counter() - start))
+    rates = {width: statistics.median(found) for width, found in taken.items()}
+    made: list[Row] = []
+    for width, rate in rates.items():
+        made.append({"what": "rows", "backend": name, "rows": width, "audio_per_s": rate, "ratio": rate / rates[1]})
+    return made
+
+
+def among(name: str, engine: Engine, most: int, rounds: int) -> list[Row]:
+    """A short one by itself, then among long ones."""
+    solo = [speak(engine, SHORT, seed)[0] for seed in range(rounds)]
+    over = threading.Event()
+
+    def keep_busy(seed: int) -> None:
+        while not over.is_set():
+            speak(engine, LONG, seed)
+
+    with ThreadPoolExecutor(most) as pool:
+        for seed in range(most):
+            pool.submit(keep_busy, seed)
+        time.sleep(1)
+        try:
+            busy = [speak(engine, SHORT, seed)[0] for seed in range(3 * rounds)]
+        finally:
+            over.set()
+    rows: list[Row] = []
+    for what, found in (("short alone", solo), ("short among long", busy)):
+        late = float(np.percentile(found, 95))
+        rows.append({"what": what, "backend": name, "rows": most, "median_s": statistics.median(found), "p95_s": late})
+    rows[-1]["ratio"] = float(np.percentile(busy, 95)) / statistics.median(solo)
+    return rows
+
+
+def main() -> None:
+    """Measure, print, write benchmarks/results/gpu.csv."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=PRESETS, default="F5TTS_v1_Base")
+    parser.add_argument("--depth", type=int, help="blocks, fewer than the model has, for a try")
+    parser.add_argument("--backends", nargs="+", default=["cuda", "eager"])
+    parser.add_argument("--precision", default="bf16")
+    parser.add_argument("--most", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--threads", type=int, default=0, help="of the processor, for backends that run there (0: all cores)")
+    args = parser.parse_args()
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
+    with tempfile.TemporaryDirectory() as place:
+        make(args.model, args.depth, Path(place))
+        engines: dict[str, Engine] = {}
+        try:
+            for name in args.backends:
+                engines[name] = Engine.load(
+                    place, backend=name, precision=args.precision, threads=args.threads, compile="off",
+                    queue_capacity=args.most + 2, max_rows=args.most,
+                )  # fmt: skip
+                engines[name].add_voice("one", CLIP.audio, CLIP.text, CLIP.language)
+            rows = alone(engines, args.rounds)
+            name, engine = next(iter(engines.items()))
+            rows += together(name, engine, args.most, max(1, args.rounds // 3))
+            rows += among(name, engine, args.most, args.rounds)
+        finally:
+            for engine in engines.values():
+                engine.close()
+    for row in rows:
+        row |= {"gpu": device, "model": args.model, "precision": args.precision}
+        print("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else str(value) for key, value in row.items()))
+    write_csv("gpu", rows)
+
+
+if __name__ == "__main__":
+    main()
