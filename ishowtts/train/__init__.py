@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .loop import Options
 
 STEPS = ("align", "duration", "dit", "vocos", "all", "export", "score")
+KEEP = "export, score: keep such a share of the weights of --finetune, as dit=0.15 or vocos=0.3"
 DIT_SHARE = 0.5  # of the minutes of `all`; the vocoder has the rest
 
 
@@ -37,7 +38,7 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     p.add_argument("--threads", type=int, default=1, help="processor threads, and alignment processes")
     p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--finetune", type=Path, metavar="VOICE", help="start from the weights of this voice folder")
-    p.add_argument("--keep", type=float, metavar="SHARE", help="export, score: keep this share of the weights of --finetune")
+    p.add_argument("--keep", default=[], nargs="+", metavar="NETWORK=SHARE", help=KEEP)
     p.add_argument("--made", type=float, default=0.0, metavar="SHARE", help="vocos: share of clips as the transformer makes them")
     p.add_argument("--compile", action="store_true", help="torch.compile the transformer")
     p.add_argument("--score-every", type=float, default=15.0, metavar="MINUTES", help="recognition score while training")
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ishowtts.trai
         p.error("--language needs one language, or as many as there are folders in --data")
     if args.step in ("export", "all", "score") and args.out is None:
         p.error(f"{args.step} needs --out")
-    if args.keep is not None and args.finetune is None:
+    if args.keep and args.finetune is None:
         p.error("--keep needs --finetune, the voice whose weights are kept")
     if not 0 <= args.made <= 1:
         p.error("--made must be from 0 to 1")
@@ -159,7 +160,13 @@ def _vocos(args: argparse.Namespace) -> None:
 def _kept(args: argparse.Namespace) -> Kept | None:
     from .export import Kept
 
-    return None if args.finetune is None else Kept(args.finetune, args.keep or 0.0)
+    if args.finetune is None:
+        return None
+    try:
+        shares = {name: float(share) for name, share in (item.split("=") for item in args.keep)}
+    except ValueError:
+        raise ValueError(f"--keep takes NETWORK=SHARE, as dit=0.15, not {' '.join(args.keep)}") from None
+    return Kept(args.finetune, shares)
 
 
 def _options(args: argparse.Namespace, share: float) -> Options:

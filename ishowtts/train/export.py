@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from .vocabulary import VOCABULARY, borrow
 REFERENCE_SECONDS = (3.0, 4.5)
 # Training joins clips up to 13.6 s; up to this length a chunk is recognised as well as a single sentence.
 CHUNK_SECONDS = 10.0
+NETWORKS = ("dit", "vocos", "duration")
 
 
 def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -58,18 +59,19 @@ def averaged(work: Path, name: str) -> dict[str, Tensor] | None:
 class Kept:
     """What a fine-tuned voice keeps of the one that it started from.
 
-    These are the networks that were not trained again, and a `share`, 0 to 1, of the flow transformer's weights.
+    These are the networks that were not trained again, and of others a share of the weights, 0 to 1, by name (see NETWORKS).
 
     The mean of both sets of weights is often better than either at what the start could do, and nearly as good at what was
     learnt (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 4).
     """
 
     start: Path
-    share: float = 0.0
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"the share that is kept must be from 0 to 1, not {self.share:g}")
+        for name, share in self.shares.items():
+            if name not in NETWORKS or not 0 <= share <= 1:
+                raise ValueError(f"what is kept must be {', '.join(NETWORKS)} and a share from 0 to 1, not {name}={share:g}")
 
 
 def load_models(work: Path, data: Dataset, kept: Kept | None = None) -> tuple[DiT, Vocos, DurationPredictor]:
@@ -81,11 +83,12 @@ def load_models(work: Path, data: Dataset, kept: Kept | None = None) -> tuple[Di
         Vocos(config.vocos, config.mel),
         DurationPredictor(config.duration, len(VOCABULARY)),
     )
-    for net, name in zip(nets, ("dit", "vocos", "duration"), strict=True):
+    for net, name in zip(nets, NETWORKS, strict=True):
         state = averaged(work, name)
-        if kept is not None and (state is None or name == "dit"):
+        share = 0.0 if kept is None else kept.shares.get(name, 0.0)
+        if kept is not None and (state is None or share):
             start = starting_weights(kept.start, name, net)
-            state = start if state is None else {key: torch.lerp(own, start[key], kept.share) for key, own in state.items()}
+            state = start if state is None else {key: torch.lerp(own, start[key], share) for key, own in state.items()}
         if state is not None:
             net.load_state_dict(state)
         net.eval().requires_grad_(False)
@@ -152,7 +155,7 @@ def export(
         made = Path(folder)
         config = replace(architecture(data), prompt=prompt)
         config.save(made / "model.json")
-        for net, name in zip(nets, ("dit", "vocos", "duration"), strict=True):
+        for net, name in zip(nets, NETWORKS, strict=True):
             save_file(half(net.state_dict()), made / f"{name}.safetensors")
         (made / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
         voices = []

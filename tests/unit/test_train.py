@@ -400,7 +400,7 @@ def test_export_keeps_a_share_of_the_start(work: Path, tmp_path: Path, capsys: p
     found = []
     for share in ("0", "0.25", "1"):
         out = tmp_path / share
-        arguments = ["export", "--work", str(tuned), "--out", str(out), "--finetune", str(start), "--keep", share]
+        arguments = ["export", "--work", str(tuned), "--out", str(out), "--finetune", str(start), "--keep", f"dit={share}"]
         assert main(arguments) == 0
         found.append(load_file(out / "dit.safetensors"))
     name = "input_embed.proj.weight"
@@ -412,10 +412,11 @@ def test_export_keeps_a_share_of_the_start(work: Path, tmp_path: Path, capsys: p
     for network in ("vocos", "duration"):
         again, old = (load_file(folder / f"{network}.safetensors") for folder in (out, start))
         assert all(torch.equal(again[key], old[key]) for key in old)
-    assert main([*arguments[:-1], "1.5"]) == 1
-    assert "from 0 to 1" in capsys.readouterr().err
+    for wrong, why in (("dit=1.5", "from 0 to 1"), ("dat=0.5", "dat=0.5"), ("dit", "NETWORK=SHARE"), ("dit=x", "NETWORK=SHARE")):
+        assert main([*arguments[:-1], wrong]) == 1
+        assert why in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        main(["export", "--work", str(tuned), "--out", str(out), "--keep", "0.5"])
+        main(["export", "--work", str(tuned), "--out", str(out), "--keep", "dit=0.5"])
 
 
 @pytest.mark.usefixtures("small")
