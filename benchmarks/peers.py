@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "parity"))
-from official import fill, import_official
+from official import fill, flow_network, import_official, vocoder
 
 from ishowtts._native import Native
 from ishowtts.model.config import PRESETS, ModelConfig
@@ -126,14 +126,7 @@ def main() -> None:
     dit = dataclasses.replace(preset.dit, text_num_embeds=SYMBOLS, depth=args.depth or preset.dit.depth)
     config = dataclasses.replace(preset, dit=dit)
     torch.manual_seed(0)
-    def build() -> nn.Module:
-        return official.DiT(
-            dim=dit.dim, depth=dit.depth, heads=dit.heads, ff_mult=dit.ff_mult, mel_dim=100, text_num_embeds=SYMBOLS,
-            text_dim=dit.text_dim, text_mask_padding=dit.text_mask_padding, conv_layers=dit.conv_layers,
-            pe_attn_head=dit.pe_attn_head,
-        ).eval()  # fmt: skip
-
-    network = build()
+    network = flow_network(official, dit)
     fill(network)
     vocos = Vocos(config.vocos, config.mel).eval()
     frames = round(args.seconds * 24000 / 256)
@@ -141,8 +134,9 @@ def main() -> None:
     x, cond = torch.randn(frames, 100, generator=make), torch.randn(frames, 100, generator=make)
     cond[frames // 3 :] = 0
     text, t = torch.randint(0, SYMBOLS, (1, frames // 6), generator=make), torch.tensor(T0)
+
     def copied() -> nn.Module:
-        copy = build()
+        copy = flow_network(official, dit)
         copy.load_state_dict(network.state_dict())
         return copy
 
@@ -160,9 +154,7 @@ def main() -> None:
         "official bf16": lambda: velocity(bf16(*inputs)),
     }
     vocoders: dict[str, Callable[[], Tensor]] = {}
-    size = config.vocos
-    backbone = official.VocosBackbone(100, size.dim, size.intermediate_dim, size.num_layers).eval()
-    head = official.ISTFTHead(config.vocos.dim, config.mel.n_fft, config.mel.hop, "center").eval()
+    backbone, head = vocoder(official, config.vocos, config.mel)
     backbone.load_state_dict(vocos.backbone.state_dict())
     head.out.load_state_dict(vocos.head.out.state_dict())
     vocoders["official fp32"] = lambda: head(backbone(x.T[None]))

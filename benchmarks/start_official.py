@@ -7,6 +7,7 @@ python benchmarks/start_official.py FOLDER            # load them, sample, vocod
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -14,9 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "parity"))
-from official import import_official
+from official import flow_network, import_official, vocoder
 
-from ishowtts.train import dit, vocos
+import ishowtts
+from ishowtts.model.config import ModelConfig
 
 SYMBOLS, FRAMES, PROMPT, STEPS = 256, 282, 94, 7  # 3 s, of which 1 s is the reference
 
@@ -29,14 +31,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_grad_enabled(False)
     official = import_official()
-    size, voice = dit.architecture(), vocos.architecture()
-    network = official.DiT(
-        dim=size.dim, depth=size.depth, heads=size.heads, ff_mult=size.ff_mult, mel_dim=100, text_num_embeds=SYMBOLS,
-        text_dim=size.text_dim, conv_layers=size.conv_layers,
-    )  # fmt: skip
+    config = ModelConfig.load(Path(ishowtts.__file__).parent / "voices" / "demo" / "model.json")
+    network = flow_network(official, dataclasses.replace(config.dit, text_num_embeds=SYMBOLS))
     model = official.CFM(transformer=network, mel_spec_kwargs={"mel_spec_type": "vocos"}).eval()
-    backbone = official.VocosBackbone(100, voice.dim, voice.intermediate_dim, voice.num_layers).eval()
-    head = official.ISTFTHead(voice.dim, 1024, 256, "center").eval()
+    backbone, head = vocoder(official, config.vocos, config.mel)
     parts = {"dit": network, "backbone": backbone, "head": head}
     if args.make:
         for name, part in parts.items():

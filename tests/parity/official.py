@@ -1,4 +1,4 @@
-"""The official packages, imported without what they need for training, and a table of differences.
+"""The official packages, imported without what they need for training, their networks, and a table of differences.
 
 PyPI's torchaudio is built for CUDA and fails to load its libraries beside a CPU torch; its Python parts are all that
 is needed here.
@@ -41,6 +41,23 @@ def import_official():
         ISTFTHead=importlib.import_module("vocos.heads").ISTFTHead,
         MelFeatures=importlib.import_module("vocos.feature_extractors").MelSpectrogramFeatures,
     )
+
+
+def flow_network(official, config, masked: bool = False) -> nn.Module:
+    """The flow transformer that a DiTConfig describes, with its initial weights. masked: attention is told of padding."""
+    return official.DiT(
+        dim=config.dim, depth=config.depth, heads=config.heads, dim_head=config.dim_head, ff_mult=config.ff_mult,
+        mel_dim=100, text_num_embeds=config.text_num_embeds, text_dim=config.text_dim,
+        text_mask_padding=config.text_mask_padding, qk_norm=config.qk_norm, conv_layers=config.conv_layers,
+        text_embedding_average_upsampling=config.text_layout == "average", pe_attn_head=config.pe_attn_head,
+        long_skip_connection=config.long_skip_connection, attn_mask_enabled=masked,
+    ).eval()  # fmt: skip
+
+
+def vocoder(official, size, mel) -> tuple[nn.Module, nn.Module]:
+    """Backbone and head of the vocoder that a VocosConfig and a MelConfig describe."""
+    backbone = official.VocosBackbone(mel.n_mels, size.dim, size.intermediate_dim, size.num_layers).eval()
+    return backbone, official.ISTFTHead(size.dim, mel.n_fft, mel.hop, "center").eval()
 
 
 def fill(module: nn.Module, seed: int = 0) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from official import flow_network
 
 from ishowtts.model.checkpoint import assign
 from ishowtts.model.config import PRESETS, DiTConfig
@@ -34,13 +35,7 @@ CONFIGS = {
 def pair(official, randomise, config: DiTConfig, masked: bool = False):
     """The official network with random weights, and ours with the same ones."""
     torch.manual_seed(1)
-    theirs = official.DiT(
-        dim=config.dim, depth=config.depth, heads=config.heads, dim_head=config.dim_head, ff_mult=config.ff_mult,
-        mel_dim=100, text_num_embeds=config.text_num_embeds, text_dim=config.text_dim,
-        text_mask_padding=config.text_mask_padding, qk_norm=config.qk_norm, conv_layers=config.conv_layers,
-        text_embedding_average_upsampling=config.text_layout == "average", pe_attn_head=config.pe_attn_head,
-        long_skip_connection=config.long_skip_connection, attn_mask_enabled=masked,
-    ).eval().requires_grad_(False)  # fmt: skip
+    theirs = flow_network(official, config, masked).requires_grad_(False)
     randomise(theirs)
     ours = DiT(config).eval().requires_grad_(False)
     assert set(ours.state_dict()) == set(theirs.state_dict())
