@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ._audio import FORMATS, encode
 from .errors import ConfigError, IshowError, TextError
-from .options import Parser, overrides
+from .options import Parser, overrides, read_interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,9 +178,7 @@ def _load(arguments: argparse.Namespace) -> Config:
 
     own = overrides({key: getattr(arguments, name, None) for name, key in _SHORT.items()})
     if (interval := getattr(arguments, "guidance_interval", None)) is not None:
-        first, colon, last = interval.partition(":")
-        if not colon:
-            raise ConfigError(f"--guidance-interval must be FROM:TO, such as 0:0.6, not {interval!r}", field="guidance_interval")
+        first, last = read_interval(interval, "--guidance-interval")
         own += [f"sampling.guidance_from={first}", f"sampling.guidance_to={last}"]
     return config.load(arguments.config, [*arguments.set, *own])
 

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
+from .errors import ConfigError
+
 if TYPE_CHECKING:
     from .config import Config
 
@@ -21,6 +23,19 @@ class Parser(argparse.ArgumentParser):
 def overrides(asked: Mapping[str, object]) -> list[str]:
     """`section.key=value` of what was asked for; None was not."""
     return [f"{name}={value}" for name, value in asked.items() if value is not None]
+
+
+def read_interval(text: str, name: str = "guidance_interval") -> tuple[float, float]:
+    """The times of FROM:TO. Both may be the same: there is no guidance then."""
+    try:
+        first, last = map(float, text.split(":"))
+    except ValueError:
+        first = last = float("nan")
+    if not (0 <= first <= 1 and 0 <= last <= 1):
+        raise ConfigError(f"{name} must be FROM:TO, times from 0 to 1, such as 0:0.6, not {text!r}", field="guidance_interval")
+    if first > last:
+        raise ConfigError(f"{name} must not end before it begins: FROM is later than TO in {text!r}", field="guidance_interval")
+    return first, last
 
 
 def add_speaker(parser: Parser) -> None:

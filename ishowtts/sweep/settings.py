@@ -10,6 +10,7 @@ from typing import Any, get_args
 from ishowtts._engine import DEFAULTS
 from ishowtts.errors import ConfigError
 from ishowtts.model.config import Solver
+from ishowtts.options import read_interval
 
 GRIDS = ("epss", "uniform")
 SOLVERS: tuple[str, ...] = get_args(Solver)
@@ -46,9 +47,8 @@ class Setting:
     @property
     def engine(self) -> dict[str, Any]:
         """Options of `Engine.speak`."""
-        first, last = map(float, self.guidance_interval.split(":"))
         options = {"nfe": self.nfe, "solver": self.solver, "sway": self.sway, "uniform_grid": self.grid == "uniform"}
-        options |= {"cfg": self.cfg, "guidance_interval": (first, last)}
+        options |= {"cfg": self.cfg, "guidance_interval": read_interval(self.guidance_interval)}
         return options | {"short_guidance": self.short_guidance == "on"}
 
 
@@ -89,12 +89,7 @@ def _real(least: float, most: float) -> Callable[[str, str], Iterable[float]]:
 
 
 def _interval(name: str, text: str) -> Iterable[str]:
-    try:
-        first, last = map(float, text.split(":"))
-    except ValueError:
-        first = last = float("nan")
-    if not 0 <= first <= last <= 1:
-        raise ConfigError(f"{name} must be from:to, times from 0 to 1, not {text!r}", field=name)
+    first, last = read_interval(text, name)
     return (f"{first:g}:{last:g}",)
 
 
