@@ -317,7 +317,8 @@ static void a_part_of_h_is_found(void **state) {
     assert_int_equal(ishow_cuda_step(steps, &part, 1, NULL), ISHOW_OK);
     one_row(t.expected + 30 * MELS, t.device + 130 * DIM, NULL, t.mod, part.dt, 0, 70);
     assert_memory_equal(t.x, t.expected, 100 * MELS * sizeof *t.x);
-    part.frames = 71; /* beyond the end */
+    part.x = t.x;
+    part.frames = 71; /* beyond the end of h */
     ishow_error error = {0};
     assert_int_equal(ishow_cuda_step(steps, &part, 1, &error), ISHOW_EINTERNAL);
     assert_non_null(strstr(error.message, "was not encoded"));
