@@ -1,10 +1,10 @@
 /* NVIDIA's driver by dlopen. Where cuda.h gives a function a suffix (_v2), the name here has it too: that is the one for 64-bit addresses. */
 #include <dlfcn.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/base.h"
 #include "model/cuda.h"
+#include "model/symbol.h"
 
 ishow_status ishow_cuda_driver_open(ishow_cuda_driver *out, ishow_error *error) {
     const char *path = getenv("ISHOWTTS_CUDA_DRIVER");
@@ -39,12 +39,9 @@ ishow_status ishow_cuda_driver_open(ishow_cuda_driver *out, ishow_error *error) 
     char name[128] = "";
     int count = 0, result;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        void *symbol = dlsym(out->library, wanted[i].name);
-        if (!symbol) {
-            ishow_fail(error, ISHOW_ENOTFOUND, "backend", "%s has no function %s: the NVIDIA driver is too old.", path, wanted[i].name);
-            goto failed;
-        }
-        memcpy(wanted[i].function, &symbol, sizeof symbol); /* ISO C has no cast from object to function pointer */
+        if (symbol_find(out->library, wanted[i].name, wanted[i].function)) continue;
+        ishow_fail(error, ISHOW_ENOTFOUND, "backend", "%s has no function %s: the NVIDIA driver is too old.", path, wanted[i].name);
+        goto failed;
     }
     if ((result = out->init(0)) || (result = out->device_count(&count)) || count < 1) {
         const char *text = NULL;

@@ -7,12 +7,11 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "model/symbol.h"
 
 static ishow_status find(void *library, const char *path, const char *name, void *function, ishow_error *error) {
-    void *symbol = dlsym(library, name);
-    if (!symbol) return ishow_fail(error, ISHOW_EIO, "", "%s has no function %s: it belongs to another version of torch.", path, name);
-    memcpy(function, &symbol, sizeof symbol); /* ISO C has no cast from object to function pointer */
-    return ISHOW_OK;
+    if (symbol_find(library, name, function)) return ISHOW_OK;
+    return ishow_fail(error, ISHOW_EIO, "", "%s has no function %s: it belongs to another version of torch.", path, name);
 }
 
 ishow_status ishow_torch_load(ishow_torch *out, const char *lib_dir, ishow_error *error) {

@@ -75,10 +75,10 @@ def stft_loss(made: Tensor, real: Tensor) -> Tensor:
     return total / len(RESOLUTIONS)
 
 
-def segments(data: Dataset, seed: int, step: int, made: Made | None = None) -> tuple[Tensor, Tensor]:
-    """ROWS random pieces of training speech [ROWS, (SEGMENT-1)*hop], at slightly varied levels, and their log-mels.
+def segments(data: Dataset, seed: int, step: int, made: Made | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """ROWS random pieces of training speech [ROWS, (SEGMENT-1)*hop], at slightly varied levels, and twice their log-mels.
 
-    The mels of clips that `made` holds are the transformer's.
+    First those of the sound, then those that the vocoder hears: of clips that `made` holds, the transformer's.
     """
     rng = np.random.default_rng((seed, step, 7))
     hop = data.config.hop
@@ -98,9 +98,10 @@ def segments(data: Dataset, seed: int, step: int, made: Made | None = None) -> t
             other[b] = torch.from_numpy(frames + np.float32(np.log(gain)))
     sound = torch.from_numpy(out)
     mel = log_mel(sound, data.config)
+    heard = mel.clone()
     for b, rows in other.items():
-        mel[b, : len(rows)] = torch.maximum(rows, mel.new_tensor(FLOOR).log())
-    return sound, mel
+        heard[b, : len(rows)] = torch.maximum(rows, mel.new_tensor(FLOOR).log())
+    return sound, mel, heard
 
 
 @torch.no_grad()
@@ -133,14 +134,14 @@ def train(
     run = Run(options.work / "vocos", options, {"vocos": net, "judges": judges}, adam, "vocos")
     clips = [k for speaker in data.speakers() for k in data.one_take_each(speaker)[:12]]
     for step in run.steps():
-        real, mel = (part.to(device) for part in segments(data, options.seed, step, made))
+        real, mel, heard = (part.to(device) for part in segments(data, options.seed, step, made))
         if options.finetune is not None and run.fraction < JUDGES_ALONE:
             with torch.no_grad():
-                spoken = net(mel.transpose(1, 2))
+                spoken = net(heard.transpose(1, 2))
             learn(run, judges, adam["judges"], spoken, real)
         else:
-            spoken = net(mel.transpose(1, 2))
-            mel_loss = (log_mel(spoken, data.config) - log_mel(real, data.config)).abs().mean()
+            spoken = net(heard.transpose(1, 2))
+            mel_loss = (log_mel(spoken, data.config) - mel).abs().mean()
             spectral = stft_loss(spoken, real)
             loss = MEL_WEIGHT * mel_loss + STFT_WEIGHT * spectral
             run.add(mel=mel_loss.item(), stft=spectral.item())

@@ -323,15 +323,16 @@ def test_the_transformer_makes_a_share_of_the_clips(work: Path, tmp_path: Path, 
 def test_the_vocoder_hears_what_was_made(work: Path) -> None:
     data = datasets.load(work)
     mels = np.full_like(data.mels, 1.5)
-    sound, plain = vocos.segments(data, 0, 3)
-    same, mixed = vocos.segments(data, 0, 3, made.Made(mels, frozenset(data.train)))
+    sound, own, plain = vocos.segments(data, 0, 3)
+    same, still, mixed = vocos.segments(data, 0, 3, made.Made(mels, frozenset(data.train)))
     assert torch.equal(same, sound) and torch.equal(plain, log_mel(sound, data.config))
+    assert torch.equal(own, plain) and torch.equal(still, plain)  # what it is to sound like stays the recording's
     for wave, rows in zip(sound, mixed, strict=True):
         heard = rows[(rows - rows[0, 0]).abs().amax(dim=1) < 1e-3]  # of clips shorter than a segment the rest is silence
         assert len(heard) >= 20 and 1.5 - 0.7 <= float(heard[0, 0]) <= 1.5 + 0.4, wave
     levels = {round(float(rows[0, 0]), 4) for rows in mixed}
     assert len(levels) == vocos.ROWS  # each at its own level, as the sound
-    _, none = vocos.segments(data, 0, 3, made.Made(mels, frozenset()))
+    _, _, none = vocos.segments(data, 0, 3, made.Made(mels, frozenset()))
     assert torch.equal(none, plain)
 
 
