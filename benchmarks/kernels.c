@@ -32,7 +32,7 @@ static double peak(void) {
 #endif
     typedef float wide __attribute__((vector_size(4 * LANES)));
     wide acc[CHAINS], a, b;
-    for (int i = 0; i < LANES; i++) a[i] = 0.999f, b[i] = 1e-3f * (float)i;
+    for (int i = 0; i < LANES; i++) a[i] = 0.999f, b[i] = 1e-3f * (float)(i + 1);
     for (int c = 0; c < CHAINS; c++) acc[c] = a;
     const double start = now();
     for (long r = 0; r < ROUNDS; r++) {
@@ -48,9 +48,10 @@ static double peak(void) {
 
 static double product_rate(const kernels *k, word_type type, size_t rows, size_t n, size_t depth) {
     const size_t stride = pitch(left_words(k, type, depth));
-    float *x = ishow_alloc(rows * depth, sizeof *x), *w = ishow_alloc(n * depth, sizeof *w), *out = ishow_alloc(rows * n, sizeof *out), *scale = ishow_alloc(rows, sizeof *scale);
+    float *x = ishow_alloc(rows * depth, sizeof *x), *w = ishow_alloc(n * depth, sizeof *w), *out = ishow_alloc(rows * n, sizeof *out);
     uint32_t *words = ishow_alloc(rows * stride, sizeof *words);
-    int32_t *sum = ishow_alloc(rows, sizeof *sum);
+    grid *grids = ishow_alloc(rows * groups_of(depth), sizeof *grids);
+    int32_t *sums = ishow_alloc(rows * groups_of(depth), sizeof *sums);
     matrix m;
     double rates[TURNS];
     for (size_t i = 0; i < rows * depth; i++) x[i] = (float)rand() / (float)RAND_MAX - 0.5f;
@@ -61,15 +62,15 @@ static double product_rate(const kernels *k, word_type type, size_t rows, size_t
     for (int turn = 0; turn < TURNS; turn++) {
         const double start = now();
         for (int i = 0; i < repeats; i++) { /* quantising the left side is part of the work */
-            k->to_words(type, x, depth, rows, depth, 0, words, stride, scale, sum);
-            const operand a = {.words = words, .stride = stride, .scale = scale, .sum = sum};
+            k->to_words(type, x, depth, rows, depth, NULL, words, stride, grids, sums, NULL);
+            const operand a = {.words = words, .stride = stride, .grids = grids, .sums = sums};
             k->product(&a, rows, &m, PRODUCT_STORE, NULL, out, n);
         }
         rates[turn] = operations * repeats / (now() - start) * 1e-9;
     }
     qsort(rates, TURNS, sizeof *rates, ascending);
     matrix_free(&m);
-    void *all[] = {x, w, out, scale, words, sum};
+    void *all[] = {x, w, out, words, grids, sums};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     return rates[TURNS / 2];
 }
@@ -96,7 +97,7 @@ static double attention_rate(const kernels *k, word_type type, size_t frames, si
 }
 
 int main(void) {
-    static const char *const names[] = {"avx512", "avx2", "neon", "generic"};
+    static const char *const names[] = {"amx", "avx512", "avx2", "neon", "generic"};
     static const size_t shapes[][3] = {{96, 1024, 1024}, {96, 2048, 1024}, {96, 768, 256}, {96, 256, 768}};
     printf("machine,multiply-add,fp32,,,,%.1f\n", peak());
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -154,6 +154,18 @@ INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *
     }
 }
 
+static void finish(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels, product_end end, const float *gate, float *out, size_t stride) {
+    switch (end) { /* one loop for each, without a choice inside */
+    case PRODUCT_STORE: finish_tile(tile, row, rows, w, column, panels, PRODUCT_STORE, gate, out, stride); break;
+    case PRODUCT_ADD: finish_tile(tile, row, rows, w, column, panels, PRODUCT_ADD, gate, out, stride); break;
+    case PRODUCT_GATED: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GATED, gate, out, stride); break;
+    case PRODUCT_GELU_TANH: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU_TANH, gate, out, stride); break;
+    case PRODUCT_GELU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU, gate, out, stride); break;
+    case PRODUCT_MISH: finish_tile(tile, row, rows, w, column, panels, PRODUCT_MISH, gate, out, stride); break;
+    case PRODUCT_SILU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_SILU, gate, out, stride); break;
+    }
+}
+
 INLINE share share_of(const operand *a, size_t groups, size_t group, size_t row, size_t rows) {
     share s;
     for (size_t r = 0; r < ROWS; r++) {
@@ -190,15 +202,7 @@ static void product(const operand *a, size_t rows, const matrix *w, product_end 
             for (size_t row = group; row < end_row; row += ROWS) {
                 const size_t these = end_row - row < ROWS ? end_row - row : ROWS, column = p * PANEL;
                 const vec *tile = tiles[(row - group) / ROWS];
-                switch (end) { /* one loop for each, without a choice inside */
-                case PRODUCT_STORE: finish_tile(tile, row, these, w, column, panels, PRODUCT_STORE, gate, out, stride); break;
-                case PRODUCT_ADD: finish_tile(tile, row, these, w, column, panels, PRODUCT_ADD, gate, out, stride); break;
-                case PRODUCT_GATED: finish_tile(tile, row, these, w, column, panels, PRODUCT_GATED, gate, out, stride); break;
-                case PRODUCT_GELU_TANH: finish_tile(tile, row, these, w, column, panels, PRODUCT_GELU_TANH, gate, out, stride); break;
-                case PRODUCT_GELU: finish_tile(tile, row, these, w, column, panels, PRODUCT_GELU, gate, out, stride); break;
-                case PRODUCT_MISH: finish_tile(tile, row, these, w, column, panels, PRODUCT_MISH, gate, out, stride); break;
-                case PRODUCT_SILU: finish_tile(tile, row, these, w, column, panels, PRODUCT_SILU, gate, out, stride); break;
-                }
+                finish(tile, row, these, w, column, panels, end, gate, out, stride);
             }
         }
     }
@@ -373,6 +377,41 @@ INLINE void turned(const float *x, const float *cos, const float *sin, size_t wi
     }
 }
 
+enum { MOST_WIDTH = 256 }; /* of a head: checked where models are loaded */
+
+INLINE void turned_frame(const attention *a, const float *side, size_t f, float factor, float *out) {
+    turned(side + f * a->stride, a->cos ? a->cos + f * a->width / 2 : NULL, a->cos ? a->sin + f * a->width / 2 : NULL, a->width, factor, out);
+}
+
+/* Keys as the right side of a product: [panels of frames][words of a head][PANEL], zeros behind the last frame. */
+static void pack_keys(const attention *a, word_type type, uint32_t *keys) {
+    const size_t panels = (a->frames + PANEL - 1) / PANEL, n = words_of(type, a->width);
+    float row[MOST_WIDTH];
+    uint32_t words[MOST_WIDTH];
+    memset(keys + (panels - 1) * n * PANEL, 0, n * PANEL * sizeof *keys);
+    for (size_t f = 0; f < a->frames; f++) {
+        turned_frame(a, a->k, f, 1.0f, row);
+        to_words(type, row, a->width, 1, a->width, NULL, words, n, NULL, NULL, NULL);
+        uint32_t *panel = keys + f / PANEL * n * PANEL + f % PANEL;
+        for (size_t w = 0; w < n; w++) panel[w * PANEL] = words[w];
+    }
+}
+
+/* Values as the right side of a product: [panels of a head][n words of frames][PANEL]. */
+static void pack_values(const attention *a, word_type type, size_t n, uint32_t *values) {
+    for (size_t f = 0; f < a->frames; f += type == WORD_F32 ? 1 : 2) {
+        const float *v0 = a->v + f * a->stride, *v1 = f + 1 < a->frames ? v0 + a->stride : NULL;
+        for (size_t i = 0; i < a->width; i += LANES) {
+            uvec w = (uvec)load(v0 + i);
+            if (type == WORD_BF16) {
+                w = __builtin_convertvector(to_bf16((vec)w), uvec);
+                if (v1) w |= __builtin_convertvector(to_bf16(load(v1 + i)), uvec) << 16;
+            }
+            memcpy(values + (i / PANEL * n + (type == WORD_F32 ? f : f / 2)) * PANEL + i % PANEL, &w, sizeof w);
+        }
+    }
+}
+
 /* The scores of a few queries against all keys fit the second cache, so the softmax is the plain one: no running maximum. */
 static void attend(const attention *a) {
     const word_type type = BF16_SPREAD == 1 ? a->type : WORD_F32;
@@ -380,27 +419,10 @@ static void attend(const attention *a) {
     const size_t words_q = words_of(type, width), words_p = words_of(type, T), value_panels = width / PANEL;
     uint32_t *keys = a->scratch, *values = keys + key_panels * words_q * PANEL, *chances = values + value_panels * words_p * PANEL, *queries = chances + ROWS * words_p;
     float *scores = (float *)(void *)(queries + ROWS * words_q);
-    float row[256], second[256]; /* width is at most this: checked where models are loaded */
-    uint32_t words[256];
+    float row[MOST_WIDTH];
 
-    memset(keys + (key_panels - 1) * words_q * PANEL, 0, words_q * PANEL * sizeof *keys);
-    for (size_t f = 0; f < T; f++) {
-        turned(a->k + f * a->stride, a->cos ? a->cos + f * width / 2 : NULL, a->cos ? a->sin + f * width / 2 : NULL, width, 1.0f, row);
-        to_words(type, row, width, 1, width, NULL, words, words_q, NULL, NULL, NULL);
-        uint32_t *panel = keys + f / PANEL * words_q * PANEL + f % PANEL;
-        for (size_t w = 0; w < words_q; w++) panel[w * PANEL] = words[w];
-    }
-    for (size_t f = 0; f < T; f += type == WORD_F32 ? 1 : 2) {
-        const float *v0 = a->v + f * a->stride, *v1 = f + 1 < T ? v0 + a->stride : NULL;
-        for (size_t i = 0; i < width; i += LANES) {
-            uvec w = (uvec)load(v0 + i);
-            if (type == WORD_BF16) {
-                w = __builtin_convertvector(to_bf16((vec)w), uvec);
-                if (v1) w |= __builtin_convertvector(to_bf16(load(v1 + i)), uvec) << 16;
-            }
-            memcpy(values + (i / PANEL * words_p + (type == WORD_F32 ? f : f / 2)) * PANEL + i % PANEL, &w, sizeof w);
-        }
-    }
+    pack_keys(a, type, keys);
+    pack_values(a, type, words_p, values);
     const float factor = 1.0f / sqrtf((float)width);
     vec tile[ROWS * TILE_VECS] __attribute__((aligned(64)));
     for (size_t first = 0; first < T; first += ROWS) {
@@ -408,8 +430,8 @@ static void attend(const attention *a) {
         const uint32_t *pointers[ROWS];
         for (size_t r = 0; r < ROWS; r++) {
             const size_t f = first + (r < these ? r : these - 1);
-            turned(a->q + f * a->stride, a->cos ? a->cos + f * width / 2 : NULL, a->cos ? a->sin + f * width / 2 : NULL, width, factor, second);
-            to_words(type, second, width, 1, width, NULL, queries + r * words_q, words_q, NULL, NULL, NULL);
+            turned_frame(a, a->q, f, factor, row);
+            to_words(type, row, width, 1, width, NULL, queries + r * words_q, words_q, NULL, NULL, NULL);
             pointers[r] = queries + r * words_q;
         }
         for (size_t p = 0; p < key_panels; p += PANELS) {
@@ -445,6 +467,14 @@ static void attend(const attention *a) {
         }
     }
 }
+
+#if defined USE_AMX
+#include "kernels/amx.h"
+#else
+#define TAKEN ROWS
+#define PRODUCT product
+#define ATTEND attend
+#endif
 
 /* ---- the rest ---- */
 
@@ -482,5 +512,5 @@ static void gelu(const float *x, float *out, size_t n) {
     }
 }
 
-const kernels TABLE = {.name = NAME, .spread = {1, BF16_SPREAD, S8_SPREAD}, .product = product, .to_words = to_words, .norm = norm, .attend = attend, .depthwise = depthwise,
+const kernels TABLE = {.name = NAME, .rows = TAKEN, .spread = {1, BF16_SPREAD, S8_SPREAD}, .product = PRODUCT, .to_words = to_words, .norm = norm, .attend = ATTEND, .depthwise = depthwise,
                        .guided_step = guided_step, .spectrum = spectrum, .gelu = gelu};

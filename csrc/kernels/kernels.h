@@ -16,7 +16,7 @@
 
 enum {
     PANEL = 16,          /* columns of a panel */
-    KERNEL_ROWS = 12,    /* rows that a product takes at once at most; blocks of rows are best multiples of it */
+    KERNEL_ROWS = 32,    /* rows that a product takes at once at most */
     KERNEL_WIDTH = 16384, /* widest row of an operand, in values */
     S8_GROUP = 256       /* 8-bit values of a row that share a grid */
 };
@@ -78,6 +78,7 @@ size_t attention_scratch(size_t frames, size_t width);
 
 typedef struct kernels {
     const char *name;
+    size_t rows;      /* that a product takes at once; blocks of rows are best multiples of it */
     size_t spread[3]; /* by word_type: words of a left side for one of a right side; 2 where it is kept wider (bf16 in fp32, 8 bits in 16) */
     /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. */
     void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride);
@@ -104,7 +105,7 @@ static inline size_t left_words(const kernels *kernels, word_type type, size_t k
 
 /* The fastest for this processor. */
 const kernels *ishow_kernels_best(void);
-/* By name: "generic", "avx2", "avx512", "neon"; NULL when this processor lacks it. */
+/* By name: "generic", "avx2", "avx512", "amx", "neon"; NULL when this processor lacks it. */
 const kernels *ishow_kernels_named(const char *name);
 
 /* ---- team.c: threads that share one piece of work at a time ---- */

@@ -6,7 +6,13 @@
 #include "base/base.h"
 #include "kernels/table.h"
 
-#if defined __aarch64__ && defined __linux__
+#if defined __x86_64__
+#include <cpuid.h>
+#if defined __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#elif defined __aarch64__ && defined __linux__
 #include <sys/auxv.h>
 #endif
 
@@ -78,8 +84,8 @@ size_t matrix_bytes(const matrix *m) {
 }
 
 size_t attention_scratch(size_t frames, size_t width) {
-    const size_t padded = (frames + PANEL - 1) / PANEL * PANEL; /* for words of fp32, the largest */
-    return sizeof(uint32_t) * (padded * width + width * frames + KERNEL_ROWS * (frames + width + padded)) + 64;
+    const size_t padded = (frames + 2 * PANEL - 1) / (2 * PANEL) * 2 * PANEL; /* for words of fp32, the largest */
+    return sizeof(uint32_t) * (padded * width + width * padded + KERNEL_ROWS * (padded + width + padded)) + 64;
 }
 
 #if defined __x86_64__
@@ -87,6 +93,17 @@ static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_c
 static int has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+}
+/* Whether this process may use the tile registers, which Linux hands out on demand, to all threads of a process (Documentation/arch/x86/xstate.rst). */
+static int has_amx(void) {
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, TILES = 1 << 24, BF16 = 1 << 22, INT8 = 1 << 25 };
+    unsigned a, b, c, d;
+    if (!has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (TILES | BF16 | INT8)) != (TILES | BF16 | INT8)) return 0;
+#if defined __linux__
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+#else
+    return 0;
+#endif
 }
 #elif defined __aarch64__
 static int has_dot_products(void) {
@@ -100,6 +117,7 @@ static int has_dot_products(void) {
 
 const kernels *ishow_kernels_named(const char *name) {
 #if defined __x86_64__
+    if (!strcmp(name, ishow_kernels_amx.name)) return has_amx() ? &ishow_kernels_amx : NULL;
     if (!strcmp(name, ishow_kernels_avx512.name)) return has_avx512() ? &ishow_kernels_avx512 : NULL;
     if (!strcmp(name, ishow_kernels_avx2.name)) return has_avx2() ? &ishow_kernels_avx2 : NULL;
 #elif defined __aarch64__
@@ -109,7 +127,7 @@ const kernels *ishow_kernels_named(const char *name) {
 }
 
 const kernels *ishow_kernels_best(void) {
-    static const char *const names[] = {"avx512", "avx2", "neon"};
+    static const char *const names[] = {"amx", "avx512", "avx2", "neon"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const kernels *found = ishow_kernels_named(names[i]);
         if (found) return found;

@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 
 #if defined __x86_64__
-extern const kernels ishow_kernels_avx512, ishow_kernels_avx2;
+extern const kernels ishow_kernels_amx, ishow_kernels_avx512, ishow_kernels_avx2;
 #elif defined __aarch64__
 extern const kernels ishow_kernels_neon;
 #endif

@@ -6,7 +6,6 @@
 
 #include "base/base.h"
 
-enum { BLOCK_ROWS = 8 * KERNEL_ROWS }; /* rows of a task at most: their activations stay in the second cache */
 
 float *room_floats(room *r, size_t n) {
     const size_t bytes = n * sizeof(float);
@@ -25,9 +24,10 @@ int native_scratch(native *m, size_t bytes) {
 }
 
 size_t native_rows(const native *m, size_t rows) {
-    const size_t threads = (size_t)team_threads(m->team), turns = (rows + threads * BLOCK_ROWS - 1) / (threads * BLOCK_ROWS);
+    const size_t threads = (size_t)team_threads(m->team), most = 8 * m->k->rows; /* their activations stay in the second cache */
+    const size_t turns = (rows + threads * most - 1) / (threads * most);
     const size_t even = (rows + threads * turns - 1) / (threads * turns);
-    return (even + KERNEL_ROWS - 1) / KERNEL_ROWS * KERNEL_ROWS;
+    return (even + m->k->rows - 1) / m->k->rows * m->k->rows;
 }
 
 static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }

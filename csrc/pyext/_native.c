@@ -179,7 +179,7 @@ static PyMethodDef native_methods[] = {
 };
 
 PyDoc_STRVAR(native_doc, "Native(model, threads=0, kernels=None)\n--\n\n"
-                         "A model run by the C core's own kernels. model: JSON of ishowtts.model.native; kernels: generic, avx2, avx512, neon or None\n"
+                         "A model run by the C core's own kernels. model: JSON of ishowtts.model.native; kernels: generic, avx2, avx512, amx, neon or None\n"
                          "for the fastest. Calls come from one thread at a time. ValueError when the model cannot be opened.");
 static PyType_Slot native_slots[] = {
     {Py_tp_new, (void *)native_new}, {Py_tp_dealloc, (void *)native_dealloc}, {Py_tp_methods, native_methods}, {Py_tp_doc, (void *)native_doc}, {0, NULL},

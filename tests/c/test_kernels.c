@@ -14,7 +14,7 @@
 #include "base/base.h"
 #include "kernels/kernels.h"
 
-static const char *const names[] = {"generic", "avx2", "avx512", "neon"};
+static const char *const names[] = {"generic", "avx2", "avx512", "amx", "neon"};
 enum { SETS = sizeof names / sizeof *names };
 static const double tolerance[] = {[WORD_F32] = 2e-6, [WORD_BF16] = 8e-3, [WORD_S8] = 1e-2}; /* of a product, relative to the norms of both sides */
 
@@ -77,7 +77,7 @@ static double product_error(const kernels *k, word_type type, size_t rows, size_
 }
 
 static void products_of_every_shape(void **state) {
-    static const size_t shapes[][3] = {{1, 1, 1}, {1, 16, 3}, {2, 17, 5}, {12, 32, 64}, {13, 33, 31}, {25, 100, 256}, {7, 1026, 66}, {30, 48, 512}, {110, 20, 2100}};
+    static const size_t shapes[][3] = {{1, 1, 1}, {1, 16, 3}, {2, 17, 5}, {12, 32, 64}, {13, 33, 31}, {25, 100, 256}, {7, 1026, 66}, {30, 48, 512}, {16, 64, 96}, {45, 40, 300}, {110, 20, 2100}};
     (void)state;
     for (size_t s = 0; s < SETS; s++) {
         const kernels *k = ishow_kernels_named(names[s]);

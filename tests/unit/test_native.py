@@ -80,7 +80,7 @@ def _results(backend, config, frames=FRAMES):
 
 def _kernels():
     """Those that this machine has."""
-    return [name for name in ("generic", "avx2", "avx512") if _has(name)]
+    return [name for name in ("generic", "avx2", "avx512", "amx") if _has(name)]
 
 
 def _has(name):

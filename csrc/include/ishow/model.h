@@ -82,7 +82,7 @@ ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *optio
 typedef struct ishow_native_options {
     const char *model;   /* JSON: info, dit, mel, vocos, duration, and the weight files, as ishowtts.model.source.native_json writes it */
     int threads;         /* 0: all cores */
-    const char *kernels; /* "generic", "avx2", "avx512", "neon"; NULL: the fastest this processor has */
+    const char *kernels; /* "generic", "avx2", "avx512", "amx", "neon"; NULL: the fastest this processor has */
 } ishow_native_options;
 
 /* Opens a model whose networks run in this library's own kernels: nothing is compiled, and neither torch nor Python is needed. Weights are .safetensors, read and
