@@ -10,7 +10,7 @@
 #include "model/native.h" /* pitch: as the model lays rows out */
 
 enum { TURNS = 5 };
-static const char *const types[] = {"fp32", "bf16", "int8"};
+static const char *const types[] = {"fp32", "bf16", "int8", "bf16x3"};
 
 static double now(void) {
     struct timespec t;
@@ -98,15 +98,16 @@ static double attention_rate(const kernels *k, word_type type, size_t frames, si
 
 int main(void) {
     static const char *const names[] = {"amx", "avx512", "avx2", "neon", "generic"};
-    static const size_t shapes[][3] = {{96, 1024, 1024}, {96, 2048, 1024}, {96, 768, 256}, {96, 256, 768}};
+    static const size_t shapes[][3] = {{96, 1024, 1024}, {256, 1024, 1024}, {256, 2048, 1024}, {256, 1024, 2048}, {256, 768, 256}, {256, 256, 768}};
     printf("machine,multiply-add,fp32,,,,%.1f\n", peak());
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const kernels *k = ishow_kernels_named(names[i]);
         if (!k) continue;
-        for (int type = WORD_F32; type <= WORD_S8; type++) {
+        for (int type = WORD_F32; type < WORD_TYPES; type++) {
+            if (!k->spread[type]) continue;
             for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
                 printf("%s,product,%s,%zu,%zu,%zu,%.1f\n", k->name, types[type], shapes[s][0], shapes[s][1], shapes[s][2], product_rate(k, (word_type)type, shapes[s][0], shapes[s][1], shapes[s][2]));
-            if (type != WORD_S8) printf("%s,attention,%s,%d,,64,%.1f\n", k->name, types[type], 750, attention_rate(k, (word_type)type, 750, 64));
+            if (type == WORD_F32 || type == WORD_BF16) printf("%s,attention,%s,%d,,64,%.1f\n", k->name, types[type], 750, attention_rate(k, (word_type)type, 750, 64));
             fflush(stdout);
         }
     }

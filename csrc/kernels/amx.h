@@ -87,6 +87,19 @@ INLINE void block_bf16_n(const block_of *b, size_t rows, size_t words, void *out
     store_sums(out, row, halves, panels);
 }
 
+/* fp32 in three parts: leading times all, middle times leading and middle, last times leading. */
+INLINE void block_x3_n(const block_of *b, size_t words, void *out, size_t row, int halves, int panels) {
+    zero_sums(halves, panels);
+    for (size_t k = 0; k < words; k += X3_WORDS) {
+        _Pragma("GCC unroll 3") for (size_t i = 0; i < 3; i++)
+            _Pragma("GCC unroll 3") for (size_t j = 0; i + j < 3; j++) {
+                const size_t left = k + i * X3_PLANE, right = (k + j * X3_PLANE) * PANEL;
+                step_bf16(b->a[0] + left, b->a[1] + left, b->stride * 4, b->w[0] + right, b->w[1] + right, halves, panels);
+            }
+    }
+    store_sums(out, row, halves, panels);
+}
+
 /* Groups of 8-bit values: sums of whole numbers, then floats. first: of the block's halves. */
 INLINE void block_s8_n(const block_of *b, size_t rows, const operand *a, const size_t *first, const matrix *w, size_t panel, vec *out, int halves, int panels) {
     enum { GROUP_WORDS = S8_GROUP / 4 };
@@ -118,6 +131,12 @@ static __attribute__((noinline)) void block_bf16(const block_of *b, size_t rows,
     else if (b->panels == 2) block_bf16_n(b, rows, words, out, row, 1, 2);
     else block_bf16_n(b, rows, words, out, row, 1, 1);
 }
+static __attribute__((noinline)) void block_x3(const block_of *b, size_t words, void *out, size_t row) {
+    if (b->halves == 2 && b->panels == 2) block_x3_n(b, words, out, row, 2, 2);
+    else if (b->halves == 2) block_x3_n(b, words, out, row, 2, 1);
+    else if (b->panels == 2) block_x3_n(b, words, out, row, 1, 2);
+    else block_x3_n(b, words, out, row, 1, 1);
+}
 static __attribute__((noinline)) void block_s8(const block_of *b, size_t rows, const operand *a, const size_t *first, const matrix *w, size_t panel, vec *out) {
     if (b->halves == 2 && b->panels == 2) block_s8_n(b, rows, a, first, w, panel, out, 2, 2);
     else if (b->halves == 2) block_s8_n(b, rows, a, first, w, panel, out, 2, 1);
@@ -140,7 +159,8 @@ static void product_tiles(const operand *a, size_t rows, const matrix *w, produc
                                 .w = {w->panels + p * w->words * PANEL, w->panels + (n_panels - p > 1 ? p + 1 : p) * w->words * PANEL},
                                 .stride = a->stride, .halves = rows - row > STEP ? 2 : 1, .panels = n_panels - p > 1 ? 2 : 1};
             if (w->type == WORD_S8) block_s8(&b, tile_rows, a, first, w, p, tile);
-            else block_bf16(&b, tile_rows, w->words, tile, PAIR);
+            else if (w->type == WORD_BF16) block_bf16(&b, tile_rows, w->words, tile, PAIR);
+            else block_x3(&b, w->words, tile, PAIR);
             for (size_t h = 0; h < (size_t)b.halves; h++) {
                 const size_t begin = row + h * STEP, n = rows - begin < STEP ? rows - begin : STEP;
                 finish(tile + (h * STEP + begin - first[h]) * 2, begin, n, w, p * PANEL, b.panels, end, gate, out, stride);
@@ -218,5 +238,6 @@ static void attend_tiles(const attention *a) {
 }
 
 #define TAKEN BLOCK
+#define X3_SPREAD 1
 #define PRODUCT product_tiles
 #define ATTEND attend_tiles

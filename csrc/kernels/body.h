@@ -210,11 +210,15 @@ static void product(const operand *a, size_t rows, const matrix *w, product_end 
 
 /* ---- words ---- */
 
+#if defined USE_AVX512
+INLINE hvec to_bf16(vec x) { return (hvec)_mm512_cvtneps_pbh((__m512)x); }
+#else
 INLINE hvec to_bf16(vec x) {
     ivec u = (ivec)x;
     u = (ivec)(((uvec)u + 0x7fffu + (((uvec)u >> 16) & 1u)) >> 16);
     return __builtin_convertvector((uvec)u, hvec);
 }
+#endif
 INLINE uint16_t one_to_bf16(float x) {
     uint32_t u;
     memcpy(&u, &x, sizeof u);
@@ -230,6 +234,21 @@ static void row_to_bf16(const float *x, size_t k, uint32_t *words) {
     }
     for (; i < k; i++) out[i] = one_to_bf16(x[i]);
     if (k % 2) out[k] = 0;
+}
+
+/* A row as three bf16 a value; zeros behind the last. */
+static void row_to_x3(const float *x, size_t k, uint32_t *words) {
+    for (size_t i = 0; i < k; i += X3_VALUES, words += X3_WORDS) {
+        float part[X3_VALUES] = {0};
+        memcpy(part, x + i, (k - i < X3_VALUES ? k - i : X3_VALUES) * sizeof *part);
+        for (size_t p = 0; p < 3; p++)
+            for (size_t l = 0; l < X3_VALUES; l += LANES) {
+                const vec v = load(part + l);
+                const hvec h = to_bf16(v);
+                memcpy((uint16_t *)(words + p * X3_PLANE) + l, &h, sizeof h);
+                store(part + l, v - (vec)(__builtin_convertvector(h, uvec) << 16));
+            }
+    }
 }
 
 /* Nearest places on a grid; returns their sum. saturate (a constant): values may lie beyond its ends, and count as these. rest: NULL, or what the places leave of x. */
@@ -307,6 +326,7 @@ static void spread_s8(uint32_t *words, size_t n) { (void)words, (void)n; }
 static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const grid *fixed, uint32_t *words, size_t stride, grid *grids, int32_t *sums, float *rest) {
     for (size_t r = 0; r < rows; r++) {
         if (type == WORD_F32) memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
+        else if (type == WORD_BF16X3) row_to_x3(x + r * stride_x, k, words + r * stride);
         else if (type == WORD_BF16 && BF16_SPREAD == 1) row_to_bf16(x + r * stride_x, k, words + r * stride);
         else if (type == WORD_BF16) {
             memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
@@ -472,6 +492,7 @@ static void attend(const attention *a) {
 #include "kernels/amx.h"
 #else
 #define TAKEN ROWS
+#define X3_SPREAD 0
 #define PRODUCT product
 #define ATTEND attend
 #endif
@@ -512,5 +533,5 @@ static void gelu(const float *x, float *out, size_t n) {
     }
 }
 
-const kernels TABLE = {.name = NAME, .rows = TAKEN, .spread = {1, BF16_SPREAD, S8_SPREAD}, .product = PRODUCT, .to_words = to_words, .norm = norm, .attend = ATTEND, .depthwise = depthwise,
+const kernels TABLE = {.name = NAME, .rows = TAKEN, .spread = {1, BF16_SPREAD, S8_SPREAD, X3_SPREAD}, .product = PRODUCT, .to_words = to_words, .norm = norm, .attend = ATTEND, .depthwise = depthwise,
                        .guided_step = guided_step, .spectrum = spectrum, .gelu = gelu};

@@ -21,10 +21,17 @@ enum {
     S8_GROUP = 256       /* 8-bit values of a row that share a grid */
 };
 
-typedef enum word_type { WORD_F32 = 0, WORD_BF16, WORD_S8 } word_type;
+/* WORD_BF16X3: fp32 as the sum of three bf16, its leading, middle and last 8 bits, for processors that multiply bf16 many times as fast. Words come in stretches: of
+ * 32 values, X3_PLANE words of each part. Of the nine products of parts the six largest are summed; the others are beyond fp32's last bit (Henry, Tang and
+ * Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations", 2019, section III). */
+typedef enum word_type { WORD_F32 = 0, WORD_BF16, WORD_S8, WORD_BF16X3, WORD_TYPES } word_type;
+enum { X3_PLANE = 16, X3_WORDS = 3 * X3_PLANE, X3_VALUES = 2 * X3_PLANE };
 
 /* Words that hold k values of a right side. */
-static inline size_t words_of(word_type type, size_t k) { return type == WORD_F32 ? k : type == WORD_BF16 ? (k + 1) / 2 : (k + 3) / 4; }
+static inline size_t words_of(word_type type, size_t k) {
+    if (type == WORD_BF16X3) return (k + X3_VALUES - 1) / X3_VALUES * X3_WORDS;
+    return type == WORD_F32 ? k : type == WORD_BF16 ? (k + 1) / 2 : (k + 3) / 4;
+}
 
 static inline size_t groups_of(size_t k) { return (k + S8_GROUP - 1) / S8_GROUP; }
 
@@ -79,7 +86,7 @@ size_t attention_scratch(size_t frames, size_t width);
 typedef struct kernels {
     const char *name;
     size_t rows;      /* that a product takes at once; blocks of rows are best multiples of it */
-    size_t spread[3]; /* by word_type: words of a left side for one of a right side; 2 where it is kept wider (bf16 in fp32, 8 bits in 16) */
+    size_t spread[WORD_TYPES]; /* words of a left side for one of a right side; 2 where it is kept wider (bf16 in fp32, 8 bits in 16), 0 where the type is not taken */
     /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. */
     void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride);
     /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word filled up with zeros. grids and sums: [rows][groups],

@@ -18,18 +18,35 @@
 
 static int32_t stored(float value, float scale) { return scale > 0 ? (int32_t)lrintf(value / scale) : 0; }
 
+static uint32_t bf16_bits(float x) {
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+}
+
+/* Part 0, 1 or 2 of the three bf16 whose sum is x. */
+static uint32_t x3_part(float x, size_t part) {
+    for (;; part--) {
+        const uint32_t bits = bf16_bits(x), wide = bits << 16;
+        float lead;
+        if (part == 0) return bits;
+        memcpy(&lead, &wide, sizeof lead);
+        x -= lead;
+    }
+}
+
 static uint32_t word_at(const matrix *m, const float *w, size_t n, size_t word) {
     uint32_t out = 0;
     const float *row = w + n * m->k;
     switch (m->type) {
     case WORD_F32: memcpy(&out, row + word, sizeof out); break;
     case WORD_BF16:
-        for (size_t i = 0; i < 2 && 2 * word + i < m->k; i++) {
-            uint32_t u;
-            memcpy(&u, row + 2 * word + i, sizeof u);
-            out |= (u + 0x7fffu + ((u >> 16) & 1u)) >> 16 << 16 * i;
-        }
+        for (size_t i = 0; i < 2 && 2 * word + i < m->k; i++) out |= bf16_bits(row[2 * word + i]) << 16 * i;
         break;
+    case WORD_BF16X3:
+        for (size_t i = 0, at = word / X3_WORDS * X3_VALUES + word % X3_PLANE * 2; i < 2 && at + i < m->k; i++) out |= x3_part(row[at + i], word % X3_WORDS / X3_PLANE) << 16 * i;
+        break;
+    case WORD_TYPES: break;
     case WORD_S8:
         for (size_t i = 0; i < 4; i++) out |= (uint32_t)((4 * word + i < m->k ? stored(row[4 * word + i], m->scale[n]) : 0) + 128) << 8 * i;
         break;
@@ -84,7 +101,7 @@ size_t matrix_bytes(const matrix *m) {
 }
 
 size_t attention_scratch(size_t frames, size_t width) {
-    const size_t padded = (frames + 2 * PANEL - 1) / (2 * PANEL) * 2 * PANEL; /* for words of fp32, the largest */
+    const size_t padded = (frames + 2 * PANEL - 1) / (2 * PANEL) * 2 * PANEL; /* for words of fp32, and half as many again for its three parts */
     return sizeof(uint32_t) * (padded * width + width * padded + KERNEL_ROWS * (padded + width + padded)) + 64;
 }
 

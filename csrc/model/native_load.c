@@ -187,7 +187,7 @@ static void load_vocos(loader *in) {
     native *m = in->m;
     char name[64];
     const size_t dim = m->vocos_dim;
-    convolution(in, &m->vocos_embed, m->vocoder, "backbone.embed", dim, m->mels, DW_TAPS);
+    convolution(in, &m->vocos_embed, m->embed, "backbone.embed", dim, m->mels, DW_TAPS);
     m->vocos_norm_gain = take(in, "backbone.norm.weight", dim, 0, 0);
     m->vocos_norm_offset = take(in, "backbone.norm.bias", dim, 0, 0);
     m->vocos = array(in, m->n_vocos, sizeof *m->vocos);
@@ -290,6 +290,12 @@ static ishow_status check_sizes(const native *m, ishow_error *error) {
     return fault ? ishow_fail(error, ISHOW_EINVAL, "model", "This architecture cannot run natively: %s.", fault) : ISHOW_OK;
 }
 
+/* The type of a convolution over rows of `width` values: what `type` puts together must not straddle two of them. */
+static word_type windowed(word_type type, size_t width) {
+    const size_t together = type == WORD_BF16X3 ? X3_VALUES : type == WORD_BF16 ? 2 : 1;
+    return width % together ? WORD_F32 : type;
+}
+
 ishow_status native_load(native *m, const char *json, ishow_error *error) {
     json_error_t why;
     loader in = {.m = m, .error = error};
@@ -330,9 +336,10 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->chunk_frames = (size_t)chunk;
     info->max_rows = 1;
     info->one_branch = 1;
-    if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = WORD_F32;
+    const word_type exact = m->k->spread[WORD_BF16X3] ? WORD_BF16X3 : WORD_F32;
+    if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = exact;
     else if (!strcmp(precision, "bf16")) m->linear = m->conv = m->output = m->vocoder = WORD_BF16;
-    else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static")) m->linear = WORD_S8, m->conv = m->vocoder = m->k->spread[WORD_BF16] == 1 ? WORD_BF16 : WORD_F32, m->output = WORD_F32;
+    else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static")) m->linear = WORD_S8, m->conv = m->vocoder = m->k->spread[WORD_BF16] == 1 ? WORD_BF16 : WORD_F32, m->output = exact;
     else {
         in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "precision must be fp32, bf16, int8-dynamic or int8-static, not %s", precision);
         goto done;
@@ -343,7 +350,8 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
         goto done;
     }
     if ((in.status = check_sizes(m, error))) goto done;
-    if (m->dim / CONV_GROUPS % 2) m->conv = WORD_F32; /* words of two values must not straddle a group */
+    m->conv = windowed(m->conv, m->dim / CONV_GROUPS);
+    m->embed = windowed(m->vocoder, m->mels);
     load_tables(&in);
     load_file(&in, dit, load_dit);
     if (calibration) load_file(&in, calibration, load_calibration);

@@ -82,7 +82,7 @@ static void task_attention(void *self, size_t i, int thread) {
     const size_t branch = i / m->heads, head = i % m->heads, inner = m->inner;
     const float *q = s->qkv + branch * s->frames * 3 * inner + head * m->dim_head;
     const attention a = {.q = q, .k = q + inner, .v = q + 2 * inner, .stride = 3 * inner, .frames = s->frames, .width = m->dim_head, .cos = head < m->rope_heads ? m->cos : NULL, .sin = m->sin,
-                         .type = m->linear == WORD_F32 ? WORD_F32 : WORD_BF16, .out = s->attended + branch * s->frames * pitch(inner) + head * m->dim_head, .out_stride = pitch(inner),
+                         .type = m->linear == WORD_F32 || m->linear == WORD_BF16X3 ? WORD_F32 : WORD_BF16, .out = s->attended + branch * s->frames * pitch(inner) + head * m->dim_head, .out_stride = pitch(inner),
                          .scratch = m->scratch[thread].data};
     m->k->attend(&a);
 }
@@ -146,7 +146,7 @@ static size_t scratch_bytes(const native *m, size_t frames, size_t block) {
     const size_t rest = block * (pitch(dim) + pitch(m->ff)) * sizeof(float) + operand_bytes(m, m->linear, block, m->ff) + operand_bytes(m, m->linear, block, dim) + 2 * operand_bytes(m, m->linear, block, m->inner);
     const size_t output = block * (2 * m->mels + dim) * sizeof(float) + operand_bytes(m, m->output, block, dim);
     const size_t input = block * dim * sizeof(float) + operand_bytes(m, m->conv, block, m->mels);
-    const size_t positions = sizeof(float) * (frames + 2 * half) * (dim / CONV_GROUPS) * 2;
+    const size_t width = dim / CONV_GROUPS, positions = sizeof(float) * ((frames + 2 * half) * left_words(m->k, m->conv, width) + frames * width);
     const size_t head = attention_scratch(frames, m->dim_head);
     size_t most = rest + slack;
     const size_t all[] = {output + slack, input + slack, positions + slack, head + slack};

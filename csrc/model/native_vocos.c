@@ -18,7 +18,7 @@ static const float MAX_MAGNITUDE = 1e2f; /* against a runaway exponential */
 static void task_embed(void *self, size_t i, int thread) {
     vocoding *v = self;
     const native *m = v->m;
-    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim, words = left_words(m->k, m->vocoder, m->mels);
+    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim, words = left_words(m->k, m->embed, m->mels);
     const operand window = {.words = v->mel + first * words, .stride = words};
     float *y = m->scratch[thread].data;
     m->k->product(&window, n, &m->vocos_embed, PRODUCT_STORE, NULL, y, dim);
@@ -56,7 +56,7 @@ static void task_head(void *self, size_t i, int thread) {
 
 ishow_status native_vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error) {
     native *m = self;
-    const size_t half = DW_TAPS / 2, words = left_words(m->k, m->vocoder, m->mels), dim = m->vocos_dim, bins = (size_t)m->info.n_fft / 2 + 1;
+    const size_t half = DW_TAPS / 2, words = left_words(m->k, m->embed, m->mels), dim = m->vocos_dim, bins = (size_t)m->info.n_fft / 2 + 1;
     if (frames < 2 || frames > m->info.max_frames) return ishow_fail(error, ISHOW_EINVAL, "", "%zu frames were given; this model takes 2 to %zu.", frames, m->info.max_frames);
     vocoding v = {.m = m, .frames = frames, .real = real, .imag = imag, .block = native_rows(m, frames)};
     float *plain = room_floats(&m->a, frames * m->mels);
@@ -69,7 +69,7 @@ ishow_status native_vocode(void *self, const float *mel, size_t frames, float *r
     for (size_t i = 0; i < frames * m->mels; i++) plain[i] = mel[i] * m->mel_std + m->mel_mean;
     memset(padded, 0, half * words * sizeof *padded);
     memset(padded + (half + frames) * words, 0, half * words * sizeof *padded);
-    m->k->to_words(m->vocoder, plain, m->mels, frames, m->mels, NULL, padded + half * words, words, NULL, NULL, NULL);
+    m->k->to_words(m->embed, plain, m->mels, frames, m->mels, NULL, padded + half * words, words, NULL, NULL, NULL);
     v.mel = padded;
 
     const size_t tasks = (frames + v.block - 1) / v.block;
