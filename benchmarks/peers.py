@@ -1,4 +1,4 @@
-"""One step of a published architecture beside its peers: the official package, onnxruntime, and ours; and the vocoder.
+"""One step of a published architecture beside its peers: the official package, eager and compiled, onnxruntime, and ours; and the vocoder.
 
 Random weights of real size (speed does not care). The window is one step of the flow with both guidance branches, as the
 official sampler calls the network: text embeddings cached, no prompt encoding, no vocoder. The peers take turns within a round
@@ -6,7 +6,7 @@ on the same inputs and threads; onnxruntime runs the official network exported t
 quantisation. Errors are those of the velocity against the official fp32 one. Needs the packages of requirements/parity.txt,
 onnx and onnxruntime.
 
-    python benchmarks/peers.py [--model F5TTS_v1_Base] [--seconds 8] [--rounds 3] [--threads 2] [--no-onnx]
+    python benchmarks/peers.py [--model F5TTS_v1_Base] [--seconds 8] [--rounds 3] [--threads 2] [--no-onnx] [--no-compile]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import torch
 from common import write_csv
@@ -115,6 +116,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-onnx", action="store_true")
+    parser.add_argument("--no-compile", action="store_true", help="leave out the official network under torch.compile")
     args = parser.parse_args()
     missing = [name for name in ("onnx", "onnxruntime") if not args.no_onnx and find_spec(name) is None]
     if missing:
@@ -153,6 +155,10 @@ def main() -> None:
         "official fp32": lambda: velocity(exported(x[None], cond[None], t)),
         "official bf16": lambda: velocity(bf16(*inputs)),
     }
+    if not args.no_compile:
+        compiled, compiled_bf16 = (Exported(cast(nn.Module, torch.compile(part)), text) for part in (network, bf16.network))
+        steps["official fp32 compiled"] = lambda: velocity(compiled(x[None], cond[None], t))
+        steps["official bf16 compiled"] = lambda: velocity(compiled_bf16(*inputs))
     vocoders: dict[str, Callable[[], Tensor]] = {}
     backbone, head = vocoder(official, config.vocos, config.mel)
     backbone.load_state_dict(vocos.backbone.state_dict())
@@ -193,7 +199,7 @@ def measure(work: dict[str, dict[str, Callable[[], Tensor]]], args: argparse.Nam
             if what == "step":
                 error = float((results[name] - reference).norm() / reference.norm())
             shown = "" if error is None else f"  error {error:.2e}"
-            print(f"{what:8} {name:20} {1e3 * middle:9.1f} ms {base / middle:6.2f}x{shown}")
+            print(f"{what:8} {name:22} {1e3 * middle:9.1f} ms {base / middle:6.2f}x{shown}")
             for round_, value in enumerate(seconds):
                 rows.append({
                     "work": what, "variant": name, "frames": frames, "threads": args.threads, "round": round_,

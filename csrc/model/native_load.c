@@ -18,6 +18,9 @@ typedef struct loader {
     ishow_error *error;
 } loader;
 
+/* fp32, as these kernels multiply it fastest. */
+static word_type exact(const native *m) { return m->k->spread[WORD_BF16X3] ? WORD_BF16X3 : WORD_F32; }
+
 /* A tensor, or NULL once anything has failed. Sizes end with 0. */
 static float *take(loader *in, const char *name, size_t a, size_t b, size_t c) {
     float *out = NULL;
@@ -197,7 +200,7 @@ static void load_vocos(loader *in) {
     }
     m->vocos_final_gain = take(in, "backbone.final_layer_norm.weight", dim, 0, 0);
     m->vocos_final_offset = take(in, "backbone.final_layer_norm.bias", dim, 0, 0);
-    linear(in, &m->head, WORD_F32, "head.out", (size_t)m->info.n_fft + 2, dim); /* phases need the digits */
+    linear(in, &m->head, exact(m), "head.out", (size_t)m->info.n_fft + 2, dim); /* phases need the digits */
 }
 
 static void load_durations(loader *in) {
@@ -336,10 +339,9 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->chunk_frames = (size_t)chunk;
     info->max_rows = 1;
     info->one_branch = 1;
-    const word_type exact = m->k->spread[WORD_BF16X3] ? WORD_BF16X3 : WORD_F32;
-    if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = exact;
+    if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = exact(m);
     else if (!strcmp(precision, "bf16")) m->linear = m->conv = m->output = m->vocoder = WORD_BF16;
-    else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static")) m->linear = WORD_S8, m->conv = m->vocoder = m->k->spread[WORD_BF16] == 1 ? WORD_BF16 : WORD_F32, m->output = exact;
+    else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static")) m->linear = WORD_S8, m->conv = m->vocoder = m->k->spread[WORD_BF16] == 1 ? WORD_BF16 : WORD_F32, m->output = exact(m);
     else {
         in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "precision must be fp32, bf16, int8-dynamic or int8-static, not %s", precision);
         goto done;

@@ -48,7 +48,8 @@ static void task_head(void *self, size_t i, int thread) {
     const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim, bins = (size_t)m->info.n_fft / 2 + 1;
     float *y = m->scratch[thread].data, *both = y + n * dim;
     m->k->norm(v->from + first * dim, dim, n, dim, EPS, m->vocos_final_gain, m->vocos_final_offset, y, dim);
-    const operand x = {.words = (const uint32_t *)(const void *)y, .stride = dim};
+    char *memory = (char *)(both + n * 2 * bins);
+    const operand x = native_operand(m, m->head.type, y, dim, n, dim, NULL, NULL, &memory);
     m->k->product(&x, n, &m->head, PRODUCT_STORE, NULL, both, 2 * bins);
     for (size_t f = 0; f < n; f++)
         m->k->spectrum(both + f * 2 * bins, both + f * 2 * bins + bins, MAX_MAGNITUDE, v->real + (first + f) * bins, v->imag + (first + f) * bins, bins);
@@ -64,7 +65,7 @@ ishow_status native_vocode(void *self, const float *mel, size_t frames, float *r
     v.from = room_floats(&m->c, frames * dim);
     v.to = room_floats(&m->d, frames * dim);
     const size_t scratch = sizeof(float) * v.block * (dim + (m->vocos_inner > 2 * bins ? m->vocos_inner : 2 * bins)) + operand_bytes(m, m->vocoder, v.block, m->vocos_inner) +
-                           operand_bytes(m, m->vocoder, v.block, dim) + 1024;
+                           operand_bytes(m, m->vocoder, v.block, dim) + operand_bytes(m, m->head.type, v.block, dim) + 1024;
     if (!plain || !padded || !v.from || !v.to || !native_scratch(m, scratch)) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu frames of sound", frames);
     for (size_t i = 0; i < frames * m->mels; i++) plain[i] = mel[i] * m->mel_std + m->mel_mean;
     memset(padded, 0, half * words * sizeof *padded);
