@@ -59,6 +59,16 @@ INLINE vec fma_(vec a, vec b, vec c) {
 #endif
 }
 
+/* 1 / x: a first value of 14 bits and one of Newton's steps cost a third of a division. Where 1 / x is no normal number, 0 or it. */
+INLINE vec inverse(vec x) {
+#if defined USE_AVX512
+    const vec r = (vec)_mm512_rcp14_ps((__m512)x);
+    return r * (2.0f - x * r);
+#else
+    return 1.0f / x;
+#endif
+}
+
 INLINE float sum_of(vec v) {
     float s = 0;
     for (int l = 0; l < LANES; l++) s += v[l];
@@ -96,7 +106,7 @@ INLINE vec vexp(vec x) {
 
 /* x Phi(x) with erf by Abramowitz and Stegun 7.1.26, absolute error 1.5e-7. */
 INLINE vec vgelu(vec x) {
-    vec z = vabs(x) * 0.70710678f, t = 1.0f / fma_(z, splat(0.3275911f), splat(1.0f));
+    vec z = vabs(x) * 0.70710678f, t = inverse(fma_(z, splat(0.3275911f), splat(1.0f)));
     vec p = splat(1.061405429f);
     p = fma_(p, t, splat(-1.453152027f));
     p = fma_(p, t, splat(1.421413741f));
@@ -109,13 +119,13 @@ INLINE vec vgelu(vec x) {
 /* 0.5 x (1 + tanh(u)) = x / (1 + e^(-2u)) */
 INLINE vec vgelu_tanh(vec x) {
     vec u = x * fma_(x * x, splat(0.044715f * 0.79788456f), splat(0.79788456f));
-    return x / (1.0f + vexp(-2.0f * u));
+    return x * inverse(1.0f + vexp(-2.0f * u));
 }
-INLINE vec vsilu(vec x) { return x / (1.0f + vexp(-x)); }
+INLINE vec vsilu(vec x) { return x * inverse(1.0f + vexp(-x)); }
 /* x tanh(log(1 + e^x)); with e = e^x, tanh is (e^2 + 2e) / (e^2 + 2e + 2). */
 INLINE vec vmish(vec x) {
     vec e = vexp(vmin(x, splat(20.0f))), q = e * (e + 2.0f);
-    return x * q / (q + 2.0f);
+    return x * q * inverse(q + 2.0f);
 }
 
 /* sin and cos, absolute error 1e-6 for |x| up to some thousand: reduction by pi/2 in three parts, Cephes' polynomials. */
