@@ -1,4 +1,4 @@
-"""One step of a published architecture beside its peers: the official package, eager and compiled, onnxruntime, and ours; and the vocoder.
+"""One step of a published architecture beside its peers, and the vocoder: the official package, compiled too; onnxruntime; ours.
 
 Random weights of real size (speed does not care). The window is one step of the flow with both guidance branches, as the
 official sampler calls the network: text embeddings cached, no prompt encoding, no vocoder. The peers take turns within a round

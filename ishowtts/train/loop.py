@@ -23,7 +23,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from ishowtts.model.compile import cpu_flags
+from ishowtts.model.compile import cpu_flags, multiplies_bf16
 
 from .vocabulary import carry_over
 
@@ -210,7 +210,7 @@ def starting_weights(voice: Path, name: str, net: nn.Module) -> dict[str, torch.
 
 def half(device: str) -> torch.autocast:
     """bf16 products, where the device multiplies them faster than fp32; else fp32."""
-    faster = device != "cpu" or not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(cpu_flags())
+    faster = device != "cpu" or multiplies_bf16() or "bf16" in cpu_flags()
     return torch.autocast(device, dtype=torch.bfloat16, enabled=faster)
 
 

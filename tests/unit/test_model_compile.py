@@ -83,6 +83,21 @@ def test_package_goes_stale(package, monkeypatch):
     assert is_current(folder)
 
 
+@pytest.mark.parametrize(
+    ("vendor", "flags", "auto"),
+    [
+        ("AuthenticAMD", "avx2 avx512_bf16", "bf16"),
+        ("GenuineIntel", "avx2 avx512_bf16", "fp32"),
+        ("GenuineIntel", "avx2 avx512_bf16 amx_bf16", "bf16"),
+        ("AuthenticAMD", "avx2", "fp32"),
+    ],
+)
+def test_auto_is_the_faster_precision(monkeypatch, vendor, flags, auto):
+    monkeypatch.setattr(packages, "_cpuinfo", lambda: f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu {flags} sse2\n")
+    assert packages.settled(None) == packages.settled("auto") == auto
+    assert packages.settled("int8-dynamic") == "int8-dynamic"
+
+
 def test_nothing_is_current_where_nothing_lies(tmp_path):
     assert not is_current(tmp_path)
     for text in ("", "[]", "{}", '{"format": 1}', '"x"'):
