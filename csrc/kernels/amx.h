@@ -5,6 +5,10 @@
  * first rows are computed twice. */
 enum { STEP = 16 /* words, and rows, of a tile */, TILE_BYTES = 64, PAIR = 2 * TILE_BYTES, BLOCK = 2 * STEP };
 
+/* GCC's intrinsics do not tell the compiler which memory they read: what was written, in a and b too if these are
+ * local, must be there before them. */
+INLINE void written(const void *a, const void *b) { __asm__ volatile("" ::"r"(a), "r"(b) : "memory"); }
+
 /* Tiles of `rows` rows on the left side, 1 to 16. Until release() the registers belong to this thread's state. */
 INLINE void configure(size_t rows) {
     struct {
@@ -13,6 +17,7 @@ INLINE void configure(size_t rows) {
         uint8_t rows[16];
     } on = {.palette = 1};
     for (int t = 0; t < 8; t++) on.bytes[t] = TILE_BYTES, on.rows[t] = t < 6 ? (uint8_t)rows : STEP;
+    written(&on, &on);
     _tile_loadconfig(&on);
 }
 INLINE void release(void) { _tile_release(); }
@@ -25,6 +30,7 @@ typedef struct block_of {
 } block_of;
 
 INLINE void zero_sums(int halves, int panels) {
+    written(NULL, NULL);
     _tile_zero(0);
     if (panels == 2) _tile_zero(1);
     if (halves == 2) _tile_zero(2);
@@ -76,6 +82,7 @@ INLINE void multiply_n(const block_of *b, size_t rows, size_t begin, size_t end,
         memset(right[p] + rest * PANEL, 0, (STEP - rest) * PANEL * sizeof *right[p]);
         memcpy(right[p], b->w[p] + k * PANEL, rest * PANEL * sizeof *right[p]);
     }
+    written(left, right);
     if (s8) step_s8(left[0], left[1], TILE_BYTES, right[0], right[1], halves, panels);
     else step_bf16(left[0], left[1], TILE_BYTES, right[0], right[1], halves, panels);
 }
