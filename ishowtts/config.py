@@ -101,7 +101,7 @@ class ModelSettings(_Section):
     name: Text = Field("demo", description="demo, a folder, a checkpoint, F5TTS_v1_Base, or hf://owner/repository/path")
     precision: Literal["auto", "fp32", "bf16", "int8-dynamic", "int8-static"] = Field(  # auto and model.native.PRECISIONS
         cast(Any, DEFAULT_PRECISION),
-        description="of the transformer's weights and products; auto: bf16 where processor or GPU multiply it, else fp32",
+        description="of the transformer's weights and products; auto: bf16 where processor or GPU multiply it faster, else fp32",
     )
     backend: Literal["auto", "cuda", "native", "package", "eager", "compile"] = Field(
         "auto",

@@ -3,6 +3,7 @@
  *
  * Two left tiles by two panels fill the eight registers: 0 to 3 sums, 4 and 5 left, 6 and 7 right. A last block of fewer rows than its tiles begins earlier, and its
  * first rows are computed twice. */
+_Static_assert(LANES == PANEL && TILE_VECS == 2, "a panel is one vector, a tile of a product two panels");
 enum { STEP = 16 /* words, and rows, of a tile */, TILE_BYTES = 64, PAIR = 2 * TILE_BYTES, BLOCK = 2 * STEP };
 
 /* GCC's intrinsics do not tell the compiler which memory they read: what was written, in a and b too if these are
@@ -41,9 +42,9 @@ INLINE void zero_sums(int halves, int panels) {
 INLINE void store_sums(void *out, size_t row, int halves, int panels) {
     char *const to = out;
     _tile_stored(0, to, row);
-    if (panels == 2) _tile_stored(1, to + TILE_BYTES, row);
-    if (halves == 2) _tile_stored(2, to + STEP * row, row);
-    if (halves == 2 && panels == 2) _tile_stored(3, to + STEP * row + TILE_BYTES, row);
+    if (panels == 2) _tile_stored(1, (to + TILE_BYTES), row); /* in brackets: older headers have none */
+    if (halves == 2) _tile_stored(2, (to + STEP * row), row);
+    if (halves == 2 && panels == 2) _tile_stored(3, (to + STEP * row + TILE_BYTES), row);
 }
 
 #define DEFINE_STEP(name, dot)                                                                                                          \
@@ -132,23 +133,19 @@ INLINE void block_s8_n(const block_of *b, size_t rows, const operand *a, const s
     }
 }
 
-static __attribute__((noinline)) void block_bf16(const block_of *b, size_t rows, size_t words, void *out, size_t row) {
-    if (b->halves == 2 && b->panels == 2) block_bf16_n(b, rows, words, out, row, 2, 2);
-    else if (b->halves == 2) block_bf16_n(b, rows, words, out, row, 2, 1);
-    else if (b->panels == 2) block_bf16_n(b, rows, words, out, row, 1, 2);
-    else block_bf16_n(b, rows, words, out, row, 1, 1);
-}
-static __attribute__((noinline)) void block_x3(const block_of *b, size_t words, void *out, size_t row) {
-    if (b->halves == 2 && b->panels == 2) block_x3_n(b, words, out, row, 2, 2);
-    else if (b->halves == 2) block_x3_n(b, words, out, row, 2, 1);
-    else if (b->panels == 2) block_x3_n(b, words, out, row, 1, 2);
-    else block_x3_n(b, words, out, row, 1, 1);
-}
+/* One copy for each number of halves and panels. */
+#define FOR_BLOCK(b, name, ...)                                                   \
+    do {                                                                          \
+        if ((b)->halves == 2 && (b)->panels == 2) name(b, __VA_ARGS__, 2, 2);     \
+        else if ((b)->halves == 2) name(b, __VA_ARGS__, 2, 1);                    \
+        else if ((b)->panels == 2) name(b, __VA_ARGS__, 1, 2);                    \
+        else name(b, __VA_ARGS__, 1, 1);                                          \
+    } while (0)
+
+static __attribute__((noinline)) void block_bf16(const block_of *b, size_t rows, size_t words, void *out, size_t row) { FOR_BLOCK(b, block_bf16_n, rows, words, out, row); }
+static __attribute__((noinline)) void block_x3(const block_of *b, size_t words, void *out, size_t row) { FOR_BLOCK(b, block_x3_n, words, out, row); }
 static __attribute__((noinline)) void block_s8(const block_of *b, size_t rows, const operand *a, const size_t *first, const matrix *w, size_t panel, vec *out) {
-    if (b->halves == 2 && b->panels == 2) block_s8_n(b, rows, a, first, w, panel, out, 2, 2);
-    else if (b->halves == 2) block_s8_n(b, rows, a, first, w, panel, out, 2, 1);
-    else if (b->panels == 2) block_s8_n(b, rows, a, first, w, panel, out, 1, 2);
-    else block_s8_n(b, rows, a, first, w, panel, out, 1, 1);
+    FOR_BLOCK(b, block_s8_n, rows, a, first, w, panel, out);
 }
 
 static void product_tiles(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride) {
@@ -234,17 +231,16 @@ static void attend_tiles(const attention *a) {
         memset(chances + these * words_p, 0, (BLOCK - these) * words_p * sizeof *chances);
         b.a[0] = chances, b.a[1] = chances + STEP * words_p, b.stride = words_p;
         for (size_t p = 0; p < width / PANEL; p += 2) {
-            b.panels = width / PANEL - p > 1 ? 2 : 1;
-            b.w[0] = values + p * words_p * PANEL, b.w[1] = b.w[0] + (b.panels == 2 ? words_p * PANEL : 0);
+            b.w[0] = values + p * words_p * PANEL, b.w[1] = b.w[0] + words_p * PANEL;
             block_bf16(&b, STEP, words_p, tile, PAIR);
             for (size_t r = 0; r < these; r++)
-                for (size_t v = 0; v < (size_t)b.panels; v++) store(a->out + (first + r) * a->out_stride + (p + v) * PANEL, tile[r * 2 + v] * share[r]);
+                for (size_t v = 0; v < 2; v++) store(a->out + (first + r) * a->out_stride + (p + v) * PANEL, tile[r * 2 + v] * share[r]);
         }
     }
     release();
 }
 
 #define TAKEN BLOCK
-#define X3_SPREAD 1
+#define TASK_ROWS 256 /* a layer's weights are larger than the second cache, and tiles are done with them sooner than the third delivers them to fewer rows */
 #define PRODUCT product_tiles
 #define ATTEND attend_tiles

@@ -1,4 +1,4 @@
-/* The loops of kernels.h for one instruction set. Included by avx512.c, avx2.c, neon.c and generic.c, which define LANES (floats of a
+/* The loops of kernels.h for one instruction set. Included by amx.c, avx512.c, avx2.c, neon.c and generic.c, which define LANES (floats of a
  * vector), ROWS and PANELS (what a tile of a product holds in registers), TABLE and NAME. */
 #include <math.h>
 #include <string.h>
@@ -236,6 +236,8 @@ static void row_to_bf16(const float *x, size_t k, uint32_t *words) {
     if (k % 2) out[k] = 0;
 }
 
+#if defined USE_AMX
+#define X3_SPREAD 1
 /* A row as three bf16 a value; zeros behind the last. */
 static void row_to_x3(const float *x, size_t k, uint32_t *words) {
     for (size_t i = 0; i < k; i += X3_VALUES, words += X3_WORDS) {
@@ -250,6 +252,10 @@ static void row_to_x3(const float *x, size_t k, uint32_t *words) {
             }
     }
 }
+#else
+#define X3_SPREAD 0
+static void row_to_x3(const float *x, size_t k, uint32_t *words) { (void)x, (void)k, (void)words; } /* nobody asks: spread is 0 */
+#endif
 
 /* Nearest places on a grid; returns their sum. saturate (a constant): values may lie beyond its ends, and count as these. rest: NULL, or what the places leave of x. */
 INLINE int32_t quantise(const float *x, size_t k, grid on, int saturate, int8_t *out, float *rest) {
@@ -492,7 +498,7 @@ static void attend(const attention *a) {
 #include "kernels/amx.h"
 #else
 #define TAKEN ROWS
-#define X3_SPREAD 0
+#define TASK_ROWS 96
 #define PRODUCT product
 #define ATTEND attend
 #endif
@@ -533,5 +539,5 @@ static void gelu(const float *x, float *out, size_t n) {
     }
 }
 
-const kernels TABLE = {.name = NAME, .rows = TAKEN, .spread = {1, BF16_SPREAD, S8_SPREAD, X3_SPREAD}, .product = PRODUCT, .to_words = to_words, .norm = norm, .attend = ATTEND, .depthwise = depthwise,
+const kernels TABLE = {.name = NAME, .rows = TAKEN, .block = TASK_ROWS, .spread = {1, BF16_SPREAD, S8_SPREAD, X3_SPREAD}, .product = PRODUCT, .to_words = to_words, .norm = norm, .attend = ATTEND, .depthwise = depthwise,
                        .guided_step = guided_step, .spectrum = spectrum, .gelu = gelu};

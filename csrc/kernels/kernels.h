@@ -1,8 +1,8 @@
 /* The arithmetic of a network on a CPU: packed products, attention, norms, convolutions. Knows nothing of models or tensors.
  *
  * Everything a product multiplies is made of 32-bit words that hold one fp32, two bf16 or four 8-bit values, neighbours along the summed
- * dimension. So one loop serves all three types: broadcast a word of the left side, multiply it with sixteen columns' words of the
- * right side, add. Only that one instruction differs. Weights are packed once into panels of PANEL columns.
+ * dimension. So one loop serves these types: broadcast a word of the left side, multiply it with sixteen columns' words of the
+ * right side, add. Only that one instruction differs. Weights are packed once into panels of PANEL columns; sixteen words of one are a tile of AMX.
  *
  * The loops are written once (body.h) and compiled for each instruction set; `ishow_kernels_best` picks one at run time. The
  * generic variant is plain C and the twin that tests compare the others with. Functions are pure; any thread may call them. */
@@ -16,13 +16,13 @@
 
 enum {
     PANEL = 16,          /* columns of a panel */
-    KERNEL_ROWS = 32,    /* rows that a product takes at once at most */
+    QUERIES_MOST = 32,   /* queries that any of the kernels attends for at once */
     KERNEL_WIDTH = 16384, /* widest row of an operand, in values */
     S8_GROUP = 256       /* 8-bit values of a row that share a grid */
 };
 
 /* WORD_BF16X3: fp32 as the sum of three bf16, its leading, middle and last 8 bits, for processors that multiply bf16 many times as fast. Words come in stretches: of
- * 32 values, X3_PLANE words of each part. Of the nine products of parts the six largest are summed; the others are beyond fp32's last bit (Henry, Tang and
+ * 32 values, X3_PLANE words of each part. Of the nine products of parts the six largest are summed; the others are beyond fp32's last bit (infinities become NaN, subnormal parts 0; Henry, Tang and
  * Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations", 2019, section III). */
 typedef enum word_type { WORD_F32 = 0, WORD_BF16, WORD_S8, WORD_BF16X3, WORD_TYPES } word_type;
 enum { X3_PLANE = 16, X3_WORDS = 3 * X3_PLANE, X3_VALUES = 2 * X3_PLANE };
@@ -86,10 +86,11 @@ size_t attention_scratch(size_t frames, size_t width);
 typedef struct kernels {
     const char *name;
     size_t rows;      /* that a product takes at once; blocks of rows are best multiples of it */
+    size_t block;     /* rows of a block at most: more read the weights less often, fewer keep what lies between two products nearer */
     size_t spread[WORD_TYPES]; /* words of a left side for one of a right side; 2 where it is kept wider (bf16 in fp32, 8 bits in 16), 0 where the type is not taken */
     /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. */
     void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride);
-    /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word filled up with zeros. grids and sums: [rows][groups],
+    /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word or stretch filled up with zeros. grids and sums: [rows][groups],
      * WORD_S8, where `fixed` is the grid of every group, and what lies beyond its ends saturates (static quantisation), or NULL: each group gets that between its
      * smallest and its largest value (dynamic quantisation). rest: NULL, or for WORD_S8, like x: what the words leave of x; may be x. */
     void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const grid *fixed, uint32_t *words, size_t stride, grid *grids, int32_t *sums, float *rest);
@@ -112,6 +113,8 @@ static inline size_t left_words(const kernels *kernels, word_type type, size_t k
 
 /* The fastest for this processor. */
 const kernels *ishow_kernels_best(void);
+/* Whether these multiply bf16 faster than fp32 on this processor. */
+int ishow_kernels_bf16_fast(const kernels *k);
 /* By name: "generic", "avx2", "avx512", "amx", "neon"; NULL when this processor lacks it. */
 const kernels *ishow_kernels_named(const char *name);
 

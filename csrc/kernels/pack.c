@@ -101,8 +101,8 @@ size_t matrix_bytes(const matrix *m) {
 }
 
 size_t attention_scratch(size_t frames, size_t width) {
-    const size_t padded = (frames + 2 * PANEL - 1) / (2 * PANEL) * 2 * PANEL; /* for words of fp32, and half as many again for its three parts */
-    return sizeof(uint32_t) * (padded * width + width * padded + KERNEL_ROWS * (padded + width + padded)) + 64;
+    const size_t padded = (frames + 2 * PANEL - 1) / (2 * PANEL) * 2 * PANEL; /* for words of fp32, the largest, and tiles of two panels */
+    return sizeof(uint32_t) * (padded * width + width * padded + QUERIES_MOST * (padded + width + padded)) + 64;
 }
 
 #if defined __x86_64__
@@ -111,7 +111,8 @@ static int has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
 }
-/* Whether this process may use the tile registers, which Linux hands out on demand, to all threads of a process (Documentation/arch/x86/xstate.rst). */
+/* Whether this process may use the tile registers, which Linux hands out on demand, to all threads of a process and for good (Documentation/arch/x86/xstate.rst):
+ * signal stacks of less than their 8 KB more are then refused. */
 static int has_amx(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, TILES = 1 << 24, BF16 = 1 << 22, INT8 = 1 << 25 };
     unsigned a, b, c, d;
@@ -141,6 +142,16 @@ const kernels *ishow_kernels_named(const char *name) {
     if (!strcmp(name, ishow_kernels_neon.name)) return has_dot_products() ? &ishow_kernels_neon : NULL;
 #endif
     return strcmp(name, ishow_kernels_generic.name) ? NULL : &ishow_kernels_generic;
+}
+
+int ishow_kernels_bf16_fast(const kernels *k) {
+#if defined __x86_64__
+    /* Intel's AVX-512 multiplies bf16 at half the rate of fp32, AMD's at twice. */
+    return k == &ishow_kernels_amx || (k == &ishow_kernels_avx512 && !__builtin_cpu_is("intel"));
+#else
+    (void)k;
+    return 0;
+#endif
 }
 
 const kernels *ishow_kernels_best(void) {

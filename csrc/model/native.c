@@ -6,7 +6,6 @@
 
 #include "base/base.h"
 
-
 float *room_floats(room *r, size_t n) {
     const size_t bytes = n * sizeof(float);
     if (r->bytes < bytes) {
@@ -24,7 +23,7 @@ int native_scratch(native *m, size_t bytes) {
 }
 
 size_t native_rows(const native *m, size_t rows) {
-    const size_t threads = (size_t)team_threads(m->team), most = 8 * m->k->rows; /* their activations stay in the second cache */
+    const size_t threads = (size_t)team_threads(m->team), most = m->k->block;
     const size_t turns = (rows + threads * most - 1) / (threads * most);
     const size_t even = (rows + threads * turns - 1) / (threads * turns);
     return (even + m->k->rows - 1) / m->k->rows * m->k->rows;
@@ -88,5 +87,7 @@ ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *o
     if (m->info.predicts_durations) out->durations = native_durations;
     return ISHOW_OK;
 }
+
+int ishow_native_multiplies_bf16(void) { return ishow_kernels_bf16_fast(ishow_kernels_best()); }
 
 int ishow_native_fast(void) { return ishow_kernels_best() != ishow_kernels_named("generic"); }

@@ -41,7 +41,8 @@ typedef struct native {
     ishow_model_info info;
     const kernels *k;
     team *team;
-    word_type linear, conv, output, embed, vocoder; /* of the blocks' products, of input and positions, of the last product, of the vocoder's input and blocks */
+    word_type linear, attention, conv, output; /* of the blocks' products and attention, of positions, of the last product */
+    word_type embed, vocoder;                  /* of the vocoder's input, of its blocks and of the projection of x */
     size_t dim, depth, heads, dim_head, rope_heads, inner, ff, mels, text_dim, n_tokens;
     int mask_padding;
     float mel_mean, mel_std;

@@ -121,7 +121,7 @@ static void load_input(loader *in) {
     float *w = take(in, "input_embed.proj.weight", m->dim, whole, 0), *bias = take(in, "input_embed.proj.bias", m->dim, 0, 0);
     float *part = array(in, m->dim * rest, sizeof *part);
     for (size_t i = 0; !in->status && i < m->dim; i++) memcpy(part + i * m->mels, w + i * whole, m->mels * sizeof *part);
-    pack(in, &m->input, m->conv, part, NULL, m->dim, m->mels);
+    pack(in, &m->input, m->vocoder, part, NULL, m->dim, m->mels);
     for (size_t i = 0; !in->status && i < m->dim; i++) memcpy(part + i * rest, w + i * whole + m->mels, rest * sizeof *part);
     pack(in, &m->condition, WORD_F32, part, bias, m->dim, rest);
     free(w);
@@ -339,9 +339,10 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->chunk_frames = (size_t)chunk;
     info->max_rows = 1;
     info->one_branch = 1;
-    if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = exact(m);
-    else if (!strcmp(precision, "bf16")) m->linear = m->conv = m->output = m->vocoder = WORD_BF16;
-    else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static")) m->linear = WORD_S8, m->conv = m->vocoder = m->k->spread[WORD_BF16] == 1 ? WORD_BF16 : WORD_F32, m->output = exact(m);
+    const word_type half = ishow_kernels_bf16_fast(m->k) ? WORD_BF16 : WORD_F32;
+    if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = exact(m), m->attention = WORD_F32;
+    else if (!strcmp(precision, "bf16")) m->linear = m->conv = m->output = m->vocoder = m->attention = WORD_BF16;
+    else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static")) m->linear = WORD_S8, m->conv = m->vocoder = m->attention = half, m->output = exact(m);
     else {
         in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "precision must be fp32, bf16, int8-dynamic or int8-static, not %s", precision);
         goto done;

@@ -29,7 +29,7 @@ static void task_input(void *self, size_t i, int thread) {
     char *memory = m->scratch[thread].data;
     float *y = (float *)(void *)memory;
     memory += (n * dim * sizeof *y + 63) / 64 * 64;
-    const operand x = native_operand(m, m->conv, s->row->x + first * m->mels, m->mels, n, m->mels, NULL, NULL, &memory);
+    const operand x = native_operand(m, m->input.type, s->row->x + first * m->mels, m->mels, n, m->mels, NULL, NULL, &memory);
     m->k->product(&x, n, &m->input, PRODUCT_STORE, NULL, y, dim);
     for (size_t b = 0; b < s->branches; b++) {
         const float *h = (b ? s->row->h_uncond : s->row->h_cond) + first * dim;
@@ -82,7 +82,7 @@ static void task_attention(void *self, size_t i, int thread) {
     const size_t branch = i / m->heads, head = i % m->heads, inner = m->inner;
     const float *q = s->qkv + branch * s->frames * 3 * inner + head * m->dim_head;
     const attention a = {.q = q, .k = q + inner, .v = q + 2 * inner, .stride = 3 * inner, .frames = s->frames, .width = m->dim_head, .cos = head < m->rope_heads ? m->cos : NULL, .sin = m->sin,
-                         .type = m->linear == WORD_F32 || m->linear == WORD_BF16X3 ? WORD_F32 : WORD_BF16, .out = s->attended + branch * s->frames * pitch(inner) + head * m->dim_head, .out_stride = pitch(inner),
+                         .type = m->attention, .out = s->attended + branch * s->frames * pitch(inner) + head * m->dim_head, .out_stride = pitch(inner),
                          .scratch = m->scratch[thread].data};
     m->k->attend(&a);
 }
@@ -145,7 +145,7 @@ static size_t scratch_bytes(const native *m, size_t frames, size_t block) {
     const size_t dim = m->dim, half = CONV_TAPS / 2, slack = 1024;
     const size_t rest = block * (pitch(dim) + pitch(m->ff)) * sizeof(float) + operand_bytes(m, m->linear, block, m->ff) + operand_bytes(m, m->linear, block, dim) + 2 * operand_bytes(m, m->linear, block, m->inner);
     const size_t output = block * (2 * m->mels + dim) * sizeof(float) + operand_bytes(m, m->output, block, dim);
-    const size_t input = block * dim * sizeof(float) + operand_bytes(m, m->conv, block, m->mels);
+    const size_t input = block * dim * sizeof(float) + operand_bytes(m, m->input.type, block, m->mels);
     const size_t width = dim / CONV_GROUPS, positions = sizeof(float) * ((frames + 2 * half) * left_words(m->k, m->conv, width) + frames * width);
     const size_t head = attention_scratch(frames, m->dim_head);
     size_t most = rest + slack;

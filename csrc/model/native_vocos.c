@@ -48,7 +48,7 @@ static void task_head(void *self, size_t i, int thread) {
     const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim, bins = (size_t)m->info.n_fft / 2 + 1;
     float *y = m->scratch[thread].data, *both = y + n * dim;
     m->k->norm(v->from + first * dim, dim, n, dim, EPS, m->vocos_final_gain, m->vocos_final_offset, y, dim);
-    char *memory = (char *)(both + n * 2 * bins);
+    char *memory = (char *)(both + v->block * 2 * bins); /* aligned, of a whole block */
     const operand x = native_operand(m, m->head.type, y, dim, n, dim, NULL, NULL, &memory);
     m->k->product(&x, n, &m->head, PRODUCT_STORE, NULL, both, 2 * bins);
     for (size_t f = 0; f < n; f++)

@@ -191,7 +191,13 @@ static PyObject *is_fast(PyObject *module, PyObject *nothing) {
     return PyBool_FromLong(ishow_native_fast());
 }
 
+static PyObject *multiplies_bf16(PyObject *module, PyObject *nothing) {
+    (void)module, (void)nothing;
+    return PyBool_FromLong(ishow_native_multiplies_bf16());
+}
+
 static PyMethodDef methods[] = {
+    {"multiplies_bf16", multiplies_bf16, METH_NOARGS, "multiplies_bf16()\n--\n\nWhether these kernels multiply bf16 faster than fp32 on this processor."},
     {"is_fast", is_fast, METH_NOARGS, "is_fast()\n--\n\nWhether there are kernels made for this processor."},
     {NULL, NULL, 0, NULL},
 };

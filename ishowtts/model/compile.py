@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ishowtts._native import multiplies_bf16
 from ishowtts.errors import ModelError
 
 from .config import MAX_FRAMES, ModelConfig
@@ -87,27 +88,17 @@ def torch_version() -> str:
     return torch_facts()[0]
 
 
-def _cpuinfo() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
 def cpu_flags() -> list[str]:
     """The instruction sets that the compiler may use on this machine."""
-    found = re.search(r"^(flags|Features)\s*:(.*)$", _cpuinfo(), re.MULTILINE)
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    found = re.search(r"^(flags|Features)\s*:(.*)$", text, re.MULTILINE)
     if found is None:
         return []
     every = found[1] == "Features"
     return sorted(flag for flag in set(found[2].split()) if every or ISA.match(flag))
-
-
-def multiplies_bf16() -> bool:
-    """If this x86 processor multiplies bf16 faster than fp32: by AMX, or by AVX-512 unless it is Intel's, at half the rate."""
-    flags = cpu_flags()
-    intel = re.search(r"^vendor_id\s*:\s*GenuineIntel$", _cpuinfo(), re.MULTILINE) is not None
-    return "amx_bf16" in flags or ("avx512_bf16" in flags and not intel)
 
 
 def settled(precision: str | None) -> str:

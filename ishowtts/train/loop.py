@@ -23,7 +23,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from ishowtts.model.compile import cpu_flags, multiplies_bf16
+from ishowtts._native import multiplies_bf16
+from ishowtts.model.compile import cpu_flags
 
 from .vocabulary import carry_over
 

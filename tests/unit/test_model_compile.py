@@ -83,17 +83,9 @@ def test_package_goes_stale(package, monkeypatch):
     assert is_current(folder)
 
 
-@pytest.mark.parametrize(
-    ("vendor", "flags", "auto"),
-    [
-        ("AuthenticAMD", "avx2 avx512_bf16", "bf16"),
-        ("GenuineIntel", "avx2 avx512_bf16", "fp32"),
-        ("GenuineIntel", "avx2 avx512_bf16 amx_bf16", "bf16"),
-        ("AuthenticAMD", "avx2", "fp32"),
-    ],
-)
-def test_auto_is_the_faster_precision(monkeypatch, vendor, flags, auto):
-    monkeypatch.setattr(packages, "_cpuinfo", lambda: f"processor\t: 0\nvendor_id\t: {vendor}\nflags\t\t: fpu {flags} sse2\n")
+@pytest.mark.parametrize(("faster", "auto"), [(True, "bf16"), (False, "fp32")])
+def test_auto_is_the_faster_precision(monkeypatch, faster, auto):
+    monkeypatch.setattr(packages, "multiplies_bf16", lambda: faster)
     assert packages.settled(None) == packages.settled("auto") == auto
     assert packages.settled("int8-dynamic") == "int8-dynamic"
 

@@ -94,6 +94,8 @@ ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *o
 
 /* 1 when this processor has kernels made for it, so that the native backend is worth choosing. */
 int ishow_native_fast(void);
+/* Whether they multiply bf16 faster than fp32. */
+int ishow_native_multiplies_bf16(void);
 
 #ifdef __cplusplus
 }
