@@ -199,6 +199,7 @@ INLINE float chances_of(float *scores, size_t frames, size_t padded, uint32_t *w
     return 1.0f / _mm512_reduce_add_ps(_mm512_add_ps(total, more));
 }
 
+/* What lies behind the last query and the last key may be anything: a row of a product is its own, and the scores of such keys are put out. */
 static void attend_tiles(const attention *a) {
     const size_t T = a->frames, width = a->width, words_q = words_of(WORD_BF16, width), padded = (T + BLOCK - 1) / BLOCK * BLOCK, words_p = padded / 2;
     if (a->type != WORD_BF16 || words_q % STEP) {
@@ -210,7 +211,6 @@ static void attend_tiles(const attention *a) {
     vec tile[BLOCK * 2] __attribute__((aligned(64)));
     const float factor = 1.44269504f / sqrtf((float)width); /* e^x = 2^(x / log 2) */
 
-    memset(keys + (padded - BLOCK) * words_q, 0, BLOCK * words_q * sizeof *keys);
     pack_keys(a, WORD_BF16, keys);
     for (size_t p = 0; p < width / PANEL; p++) memset(values + ((p + 1) * words_p - STEP) * PANEL, 0, STEP * PANEL * sizeof *values);
     pack_values(a, WORD_BF16, words_p, values);
@@ -222,13 +222,11 @@ static void attend_tiles(const attention *a) {
             turned_frame(a, a->q, first + r, factor, row);
             row_to_bf16(row, width, queries + r * words_q);
         }
-        memset(queries + these * words_q, 0, (BLOCK - these) * words_q * sizeof *queries);
         for (size_t f = 0; f < padded; f += BLOCK) {
             b.w[0] = keys + f * words_q, b.w[1] = b.w[0] + PANEL * words_q;
             block_bf16(&b, STEP, words_q, scores + f, padded * sizeof *scores);
         }
         for (size_t r = 0; r < these; r++) share[r] = chances_of(scores + r * padded, T, padded, chances + r * words_p);
-        memset(chances + these * words_p, 0, (BLOCK - these) * words_p * sizeof *chances);
         b.a[0] = chances, b.a[1] = chances + STEP * words_p, b.stride = words_p;
         for (size_t p = 0; p < width / PANEL; p += 2) {
             b.w[0] = values + p * words_p * PANEL, b.w[1] = b.w[0] + words_p * PANEL;

@@ -31,16 +31,16 @@ LAYOUTS = {
 TOLERANCE = {"fp32": 2e-5, "bf16": 0.05, "int8-dynamic": 0.15}
 
 
-def _model(folder, **changes):
-    dit = DiTConfig(64, 2, 2, **{"dim_head": 32, "text_dim": 32, "conv_layers": 2, "text_num_embeds": 40, **changes})
+def _model(folder, dim=64, depth=2, heads=2, mels=20, **changes):
+    dit = DiTConfig(dim, depth, heads, **{"dim_head": 32, "text_dim": 32, "conv_layers": 2, "text_num_embeds": 40, **changes})
     aligned = dit.text_layout == "aligned"
     durations = DurationConfig(16, 2, 3) if aligned else None
-    config = ModelConfig("small", dit, MelConfig(n_mels=20, mean=-0.5, std=1.5), VocosConfig(48, 96, 2), durations)
+    config = ModelConfig("small", dit, MelConfig(n_mels=mels, mean=-0.5, std=1.5), VocosConfig(48, 96, 2), durations)
     torch.manual_seed(3)
-    parts = [DiT(dit, 20), Vocos(config.vocos, config.mel), DurationPredictor(durations, 40) if durations else None]
+    parts = [DiT(dit, mels), Vocos(config.vocos, config.mel), DurationPredictor(durations, 40) if durations else None]
     for part in parts:
         for name, weight in part.named_parameters() if part is not None else ():
-            torch.nn.init.normal_(weight, std=0.02 if "head" in name else 0.15)
+            torch.nn.init.normal_(weight, std=0.02 if "head" in name else 0.15 * (64 / dim) ** 0.5)
     save_model(folder, config, *parts, vocab=[f"symbol{i}" for i in range(40)], storage="fp32")
     return folder
 
@@ -131,12 +131,27 @@ def test_without_the_other_branch_as_with_strength_zero(tmp_path, precision):
         assert not torch.equal(one, guided)
 
 
-def test_threads_do_not_change_a_bit(tmp_path):
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_threads_do_not_change_a_bit(tmp_path, precision):
+    """Each number of them cuts the rows into other blocks."""
     source = resolve(_model(tmp_path / "model"))
-    text = native_json(source, "fp32")
-    one, three = (_results(Native(text, threads=n), source.config) for n in (1, 3))
-    for name, value in one.items():
-        assert torch.equal(value, three[name]), name
+    text = native_json(source, precision)
+    for kernels in _kernels():
+        for frames in (FRAMES, 130):
+            one, three = (_results(Native(text, threads=n, kernels=kernels), source.config, frames) for n in (1, 3))
+            for name, value in one.items():
+                assert torch.equal(value, three[name]), (kernels, frames, name)
+
+
+def test_convolutions_as_wide_as_the_published_ones(tmp_path):
+    """Positions over 32 channels, a vocoder over 32 mels: what the kernels of three-part products ask for."""
+    source = resolve(_model(tmp_path / "model", dim=512, depth=1, heads=8, mels=32))
+    expected = _results(TorchBackend(load_model(source), "fp32"), source.config)
+    for kernels in _kernels():
+        got = _results(Native(native_json(source, "fp32"), kernels=kernels), source.config)
+        for name, value in expected.items():
+            error = float((got[name] - value).abs().max() / value.abs().max())
+            assert error <= TOLERANCE["fp32"], (kernels, name, error)
 
 
 def test_lengths_change_from_call_to_call(tmp_path):
