@@ -19,7 +19,6 @@ from ishowtts.quality import mos, similarity
 from ishowtts.quality.clips import Clip
 from ishowtts.text import phones
 from ishowtts.train import data as datasets
-from ishowtts.train.align import sentence_key
 from ishowtts.train.export import Kept, load_models
 from ishowtts.train.listen import interval
 from ishowtts.train.speaking import predict_frames, sample, speak
@@ -28,11 +27,7 @@ from ishowtts.train.vocabulary import token_ids
 
 def seen(data: datasets.Dataset, speaker: str, count: int) -> list[int]:
     """Training clips of a speaker, one of each sentence, spread over the data."""
-    first: dict[str, int] = {}
-    for k in data.train:
-        if data.clips[k].speaker == speaker:
-            first.setdefault(sentence_key(data.clips[k].text), k)
-    every = list(first.values())
+    every = data.one_take_each(speaker, trained=True)
     return every[:: max(1, len(every) // count)][:count]
 
 

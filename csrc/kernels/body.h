@@ -219,11 +219,6 @@ INLINE hvec to_bf16(vec x) {
     return __builtin_convertvector((uvec)u, hvec);
 }
 #endif
-INLINE uint16_t one_to_bf16(float x) {
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    return (uint16_t)((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
-}
 
 static void row_to_bf16(const float *x, size_t k, uint32_t *words) {
     uint16_t *out = (uint16_t *)words;
@@ -232,7 +227,7 @@ static void row_to_bf16(const float *x, size_t k, uint32_t *words) {
         hvec h = to_bf16(load(x + i));
         memcpy(out + i, &h, sizeof h);
     }
-    for (; i < k; i++) out[i] = one_to_bf16(x[i]);
+    for (; i < k; i++) out[i] = (uint16_t)bf16_bits(x[i]);
     if (k % 2) out[k] = 0;
 }
 

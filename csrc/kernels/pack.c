@@ -18,12 +18,6 @@
 
 static int32_t stored(float value, float scale) { return scale > 0 ? (int32_t)lrintf(value / scale) : 0; }
 
-static uint32_t bf16_bits(float x) {
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    return (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-}
-
 /* Part 0, 1 or 2 of the three bf16 whose sum is x. */
 static uint32_t x3_part(float x, size_t part) {
     for (;; part--) {

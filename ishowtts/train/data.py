@@ -97,10 +97,10 @@ class Dataset:
         """Names of the speakers, in order of appearance."""
         return list(dict.fromkeys(clip.speaker for clip in self.clips))
 
-    def one_take_each(self, speaker: str) -> list[int]:
-        """Held-out clips of a speaker, one of each sentence."""
+    def one_take_each(self, speaker: str, trained: bool = False) -> list[int]:
+        """Held-out clips of a speaker, or those of the training, one of each sentence."""
         seen: dict[str, int] = {}
-        for k in self.held_out:
+        for k in self.train if trained else self.held_out:
             if self.clips[k].speaker == speaker:
                 seen.setdefault(sentence_key(self.clips[k].text), k)
         return list(seen.values())
