@@ -91,7 +91,7 @@ def native_variants(
         h, mod = torch.empty(2, frames, dim), torch.empty(1, config.dit.modulation)
         tokens = nn.functional.pad(text[0] + 1, (0, frames - text.shape[1]))
         backend.encode(bytes_of(tokens), bytes_of(cond), None, None, frames // 3, frames, bytes_of(h[0]), bytes_of(h[1]))
-        backend.modulate(bytes_of(torch.tensor([T0])), bytes_of(mod))
+        backend.modulate(bytes_of(torch.tensor([T0])), bytes_of(torch.zeros(1)), bytes_of(mod))
 
         def step(backend: Native = backend, h: Tensor = h, mod: Tensor = mod) -> Tensor:
             out = x.clone()

@@ -18,6 +18,7 @@ class _Defaults(TypedDict):
     guidance_from: float
     guidance_to: float
     short_guidance: Literal[0, 1]
+    embedded_guidance: Literal[0, 1]
     sway: float
     sway_min: float
     sway_max: float
@@ -194,6 +195,7 @@ class Engine:
         cfg: float = ...,
         guidance_interval: tuple[float, float] = ...,
         short_guidance: bool = ...,
+        embedded_guidance: bool = ...,
         sway: float = ...,
         uniform_grid: bool = False,
         speed: float = ...,

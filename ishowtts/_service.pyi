@@ -20,6 +20,7 @@ class Asked(TypedDict, total=False):
     guidance_from: float
     guidance_to: float
     short_guidance: bool
+    embedded_guidance: bool
     nfe_step: int
     solver: Solver
     fix_duration: float

@@ -45,7 +45,7 @@ _SHORT = {  # options that are settings
     "model": "model.name", "precision": "model.precision", "backend": "model.backend", "compile": "model.compile",
     "threads": "model.threads", "nfe": "sampling.nfe", "solver": "sampling.solver", "cfg": "sampling.cfg_strength",
     "sway": "sampling.sway_sampling_coef", "speed": "sampling.speed", "target_rms": "sampling.target_rms",
-    "short_guidance": "sampling.short_guidance",
+    "short_guidance": "sampling.short_guidance", "both_branches": "sampling.embedded_guidance",
     "cross_fade": "sampling.cross_fade_duration", "voice": "default_voice", "host": "server.host", "port": "server.port",
 }  # fmt: skip
 
@@ -109,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     speak.add_argument("--guidance-interval", metavar="FROM:TO", help="times, of 0 to 1, between which guidance is computed")
     speak.add_argument(
         "--short-guidance", action="store_const", const="true", help="unconditional branch without the reference's frames"
+    )
+    speak.add_argument(
+        "--both-branches", action="store_const", const="false", help="of guidance, also where the network needs but one"
     )
     speak.add_argument("--sway", help="sway sampling coefficient")
     speak.add_argument("--speed", help="1 is the voice's own")
@@ -208,6 +211,7 @@ def _speak(arguments: argparse.Namespace) -> int:
             cfg=sampling.cfg_strength,
             guidance_interval=(sampling.guidance_from, sampling.guidance_to),
             short_guidance=sampling.short_guidance,
+            embedded_guidance=sampling.embedded_guidance,
             sway=sampling.sway_sampling_coef,
             speed=sampling.speed,
             target_rms=sampling.target_rms,

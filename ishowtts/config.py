@@ -131,6 +131,10 @@ class SamplingConfig(_Section):
         bool(D["short_guidance"]),
         description="compute the unconditional branch of guidance without the reference's frames: an approximation",
     )
+    embedded_guidance: bool = Field(
+        bool(D["embedded_guidance"]),
+        description="let a network that learnt to give the guided velocity itself: half the work of a step",
+    )
     sway_sampling_coef: float = Field(
         D["sway"], ge=D["sway_min"], le=D["sway_max"], description="shifts steps towards the beginning (negative) or the end"
     )

@@ -42,7 +42,8 @@ class SpeechOptions(TypedDict, total=False):
     `nfe`: steps of the solver, 1..64. `solver`: "euler", or "midpoint", which asks the model twice a step. `cfg`: strength of
     guidance, 0..10. `guidance_interval`: guidance where the first <= t < the second, of 0..1; elsewhere only the conditional
     branch is computed. `short_guidance`: the unconditional branch without the frames of the reference, an approximation
-    for models with a prompt. `sway`: -1..pi/2-1.
+    for models with a prompt. `embedded_guidance`: a network that learnt to (its `guidance_max`) gives the guided velocity
+    itself, for half the work. `sway`: -1..pi/2-1.
     `uniform_grid`: even steps in place of EPSS. `speed`: 0.3..3. `target_rms`: 0..1, 0 restores the reference's level.
     `cross_fade`: seconds between chunks. `fix_duration`: seconds of reference and speech together, 0 by rule.
     `remove_silence`: shorten long pauses. `early`: a long text begins with a short chunk, so that its first audio comes
@@ -56,6 +57,7 @@ class SpeechOptions(TypedDict, total=False):
     cfg: float
     guidance_interval: tuple[float, float]
     short_guidance: bool
+    embedded_guidance: bool
     sway: float
     uniform_grid: bool
     speed: float

@@ -27,12 +27,12 @@ PACKAGES = Path(__file__).parent.parent / "build" / "test-cache"
 VOCAB = Path(__file__).parent.parent / "ishowtts" / "voices" / "demo" / "vocab.txt"
 
 
-def make(folder: Path, fault: str = "") -> Path:
+def make(folder: Path, fault: str = "", guidance_max: float = 0.0) -> Path:
     """Write model.json, vocab.txt and the checkpoints; the same weights every time."""
     folder.mkdir(parents=True, exist_ok=True)
     vocab = VOCAB.read_text(encoding="utf-8")
     symbols = len(vocab.splitlines())
-    dit = DiTConfig(64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=symbols, text_layout="aligned")
+    dit = DiTConfig(64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=symbols, text_layout="aligned", guidance_max=guidance_max)
     durations = DurationConfig(16, 1, 3)
     config = ModelConfig("tiny", dit, MelConfig(), VocosConfig(32, 64, 2), durations, text="phones")
     config.save(folder / "model.json")
@@ -46,8 +46,8 @@ def make(folder: Path, fault: str = "") -> Path:
             "duration": DurationPredictor(durations, symbols),
         }
         for part in parts.values():
-            for weight in part.parameters():
-                torch.nn.init.normal_(weight, std=0.05)
+            for name, weight in part.named_parameters():
+                torch.nn.init.normal_(weight, std=0.5 if name.startswith("guidance_embed") else 0.05)  # a strength is to be heard
     torch.nn.init.constant_(parts["duration"].out.bias, 1.5)  # e^1.5 frames a phone
     if fault == "nan":
         torch.nn.init.constant_(parts["dit"].proj_out.bias, 3e38)  # finite in the file, not after a step

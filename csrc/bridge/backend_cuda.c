@@ -65,7 +65,7 @@ static ishow_status compare(const ishow_backend *backend, ishow_error *error) {
     const ishow_model_info *info = &backend->info;
     const size_t lengths[ROWS] = {CHECK_FRAMES, CHECK_FRAMES - 29, CHECK_FRAMES / 2}, mels = (size_t)info->n_mels, dim = (size_t)info->dim;
     const size_t per_row = CHECK_FRAMES * (3 * mels + 2 * dim), width = (size_t)info->mod_width;
-    const float t = 0.3f;
+    const float t = 0.3f, strength = 0;
     ishow_step_row rows[2][ROWS]; /* on the GPU, by Python */
     double worst = 0, largest = 1e-3;
     ishow_status status = ISHOW_OK;
@@ -81,7 +81,7 @@ static ishow_status compare(const ishow_backend *backend, ishow_error *error) {
         phase[i] = 0.5f;
     }
     float *mod = memory + ROWS * per_row;
-    status = backend->modulate(backend->self, &t, 1, mod, error);
+    status = backend->modulate(backend->self, &t, &strength, 1, mod, error);
     for (size_t r = 0; !status && r < ROWS; r++) {
         const size_t n = lengths[r];
         float *x = memory + r * per_row, *again = x + n * mels, *cond = again + n * mels, *h = cond + n * mels;

@@ -41,10 +41,10 @@ ishow_status py_encode(void *self, const ishow_encode_in *in, float *h_cond, flo
     return py_finish(py_call_encode(model, "encode", in, out), lock, "Encoding the text", error);
 }
 
-static ishow_status modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error) {
+static ishow_status modulate(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error) {
     const py_backend *model = self;
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *result = PyObject_CallMethod(model->object, "modulate", "NN", py_view(t, n, sizeof *t), py_view(mod, n * (size_t)model->info.mod_width, sizeof *mod));
+    PyObject *result = PyObject_CallMethod(model->object, "modulate", "NNN", py_view(t, n, sizeof *t), py_view(guidance, n, sizeof *guidance), py_view(mod, n * (size_t)model->info.mod_width, sizeof *mod));
     return py_finish(result, lock, "Modulation", error);
 }
 
@@ -110,6 +110,13 @@ static int take_number(PyObject *info, const char *key, long least, long *out) {
     return -1;
 }
 
+static int take_real(PyObject *info, const char *key, float *out) {
+    PyObject *value = PyMapping_GetItemString(info, key);
+    *out = value ? (float)PyFloat_AsDouble(value) : -1;
+    Py_XDECREF(value);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 static int take_info(PyObject *info, ishow_model_info *out) {
     char layout[16];
     long rate, n_fft, hop, mels, dim, width, predicts, prompt, frames, chunk, rows;
@@ -119,7 +126,7 @@ static int take_info(PyObject *info, ishow_model_info *out) {
         take_number(info, "sample_rate", 1, &rate) || take_number(info, "n_fft", 2, &n_fft) || take_number(info, "hop", 1, &hop) ||
         take_number(info, "n_mels", 1, &mels) || take_number(info, "dim", 1, &dim) || take_number(info, "mod_width", 1, &width) ||
         take_number(info, "predicts_durations", 0, &predicts) || take_number(info, "uses_prompt", 0, &prompt) ||
-        take_number(info, "max_frames", 2, &frames) || take_number(info, "chunk_frames", 0, &chunk) || take_number(info, "max_rows", 1, &rows))
+        take_number(info, "max_frames", 2, &frames) || take_number(info, "chunk_frames", 0, &chunk) || take_number(info, "max_rows", 1, &rows) || take_real(info, "guidance_max", &out->guidance_max))
         return -1;
     if (strcmp(layout, "aligned") == 0) out->text_layout = ISHOW_TEXT_ALIGNED;
     else if (strcmp(layout, "average") == 0) out->text_layout = ISHOW_TEXT_AVERAGE;

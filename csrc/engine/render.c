@@ -94,19 +94,24 @@ static ishow_status reference_mel(ishow_engine *engine, const voice *v, ishow_ca
 /* Modulation rows of this path's calls, from the cache or the model. *out is counted. */
 static ishow_status modulation(ishow_engine *engine, ishow_utterance *u, ishow_cache_entry **out, ishow_error *error) {
     const ishow_model_info *info = &engine->backend.info;
-    float times[2 * ISHOW_NFE_MAX];
+    float times[2 * ISHOW_NFE_MAX], guidance[2 * ISHOW_NFE_MAX];
     size_t n = (size_t)ishow_path_calls(&u->path), values = n * (size_t)info->mod_width;
-    for (size_t i = 0; i < n; i++) times[i] = ishow_path_call(&u->path, (int)i).t;
+    for (size_t i = 0; i < n; i++) {
+        const ishow_call call = ishow_path_call(&u->path, (int)i);
+        times[i] = call.t;
+        guidance[i] = call.guidance;
+    }
     ishow_cache_key key = ishow_cache_key_add((ishow_cache_key){0, 0}, "modulation", 10);
     key = ishow_cache_key_add(key, info->content_hash, strlen(info->content_hash) + 1);
     key = ishow_cache_key_add(key, info->backend, strlen(info->backend) + 1);
     key = ishow_cache_key_add(key, info->precision, strlen(info->precision) + 1);
     key = ishow_cache_key_add(key, times, n * sizeof *times);
+    key = ishow_cache_key_add(key, guidance, n * sizeof *guidance);
     *out = ishow_cache_get(engine->cache, key);
     if (*out) return ISHOW_OK;
     if (!scratch_grow(&engine->mod, values * sizeof(float))) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
     double begin = ishow_now();
-    ishow_status status = engine->backend.modulate(engine->backend.self, times, n, engine->mod.data, error);
+    ishow_status status = engine->backend.modulate(engine->backend.self, times, guidance, n, engine->mod.data, error);
     account(engine, u, ishow_now() - begin);
     if (status != ISHOW_OK) return status;
     if (!all_finite(engine->mod.data, values)) return ishow_fail(error, ISHOW_EMODEL, "", "the model's time modulation is not finite: its weights may be damaged");
@@ -202,6 +207,7 @@ ishow_status render_start(ishow_engine *engine, job *j, ishow_error *error) {
     if (j->index == 0) u->timings.queue = ishow_now() - u->submitted;
     engine->stats.rows++;
     pthread_mutex_unlock(&engine->lock);
+    u->path.embedded = u->embedded_guidance && u->path.cfg <= engine->backend.info.guidance_max;
     ishow_status status = set_frames(engine, u, j, c, error);
     if (status == ISHOW_OK) status = modulation(engine, u, &j->mod, error);
     if (status == ISHOW_OK) status = encode(engine, u, j, c, error);

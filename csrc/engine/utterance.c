@@ -11,7 +11,7 @@ ishow_request ishow_request_default(void) {
     ishow_solver solver = ISHOW_SOLVER_EULER;
     ishow_solver_read(ISHOW_SOLVER, &solver, NULL);
     return (ishow_request){.nfe = ISHOW_NFE, .solver = solver, .cfg = ISHOW_CFG_STRENGTH, .guidance_from = ISHOW_GUIDANCE_FROM, .guidance_to = ISHOW_GUIDANCE_TO, .short_guidance = ISHOW_SHORT_GUIDANCE,
-                           .sway = ISHOW_SWAY, .grid = ISHOW_GRID_EPSS, .speed = ISHOW_SPEED, .target_rms = ISHOW_TARGET_RMS, .cross_fade = ISHOW_CROSS_FADE};
+                           .embedded_guidance = ISHOW_EMBEDDED_GUIDANCE, .sway = ISHOW_SWAY, .grid = ISHOW_GRID_EPSS, .speed = ISHOW_SPEED, .target_rms = ISHOW_TARGET_RMS, .cross_fade = ISHOW_CROSS_FADE};
 }
 
 void utterance_reference(ishow_utterance *u) { __atomic_add_fetch(&u->references, 1, __ATOMIC_RELAXED); }
@@ -147,6 +147,7 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     u->path = (ishow_path){.solver = request->solver, .t = u->t, .nfe = request->nfe, .cfg = (float)request->cfg, .guided_from = (float)request->guidance_from,
                            .guided_to = (float)request->guidance_to};
     u->short_guidance = request->short_guidance;
+    u->embedded_guidance = request->embedded_guidance;
     u->priority = request->priority;
     u->remove_silence = request->remove_silence;
     u->early = request->early;

@@ -23,7 +23,9 @@ ishow_call ishow_path_call(const ishow_path *path, int number) {
     const float whole = path->t[step + 1] - path->t[step];
     ishow_call call = {.t = path->t[step], .dt = half ? 0.5f * whole : whole, .half = half};
     if (two && !half) call.t += 0.5f * whole;
-    call.guided = path->cfg != 0 && call.t >= path->guided_from && call.t < path->guided_to;
+    const int guided = path->cfg != 0 && call.t >= path->guided_from && call.t < path->guided_to;
+    call.guided = guided && !path->embedded;
+    call.guidance = guided && path->embedded ? path->cfg : 0;
     return call;
 }
 

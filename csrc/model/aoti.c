@@ -98,30 +98,37 @@ static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond,
     return run(model, ISHOW_GRAPH_ENCODE, inputs, n, (int64_t[]){2, frames, info->dim}, 3, (float *const[]){h_cond, h_uncond}, 2, error);
 }
 
+/* Times, and strengths of guidance where the network takes them. */
+static size_t modulate_inputs(const aoti *model) { return model->manifest.info.guidance_max > 0 ? 2 : 1; }
+
 /* As many times as the graph takes at once: 1 to TIMES_MAX. */
-static ishow_status modulate_some(aoti *model, const float *t, size_t n, float *mod, ishow_error *error) {
+static ishow_status modulate_some(aoti *model, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error) {
+    const size_t inputs = modulate_inputs(model);
     const size_t least = model->manifest.min_times, width = (size_t)model->manifest.info.mod_width;
     ishow_status status;
     if (n >= least) {
-        ishow_tensor input = {t, 0, 1, {(int64_t)n}};
-        return run(model, ISHOW_GRAPH_MODULATE, &input, 1, (int64_t[]){(int64_t)n, (int64_t)width}, 2, &mod, 1, error);
+        const ishow_tensor input[] = {{t, 0, 1, {(int64_t)n}}, {guidance, 0, 1, {(int64_t)n}}};
+        return run(model, ISHOW_GRAPH_MODULATE, input, inputs, (int64_t[]){(int64_t)n, (int64_t)width}, 2, &mod, 1, error);
     }
-    float *all = scratch(model, least * (width + 1), sizeof *all);
+    float *all = scratch(model, least * (width + 2), sizeof *all);
     if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the modulation could not be had.");
-    float *times = all + least * width;
-    for (size_t i = 0; i < least; i++) times[i] = t[i < n ? i : n - 1];
-    ishow_tensor input = {times, 0, 1, {(int64_t)least}};
-    status = run(model, ISHOW_GRAPH_MODULATE, &input, 1, (int64_t[]){(int64_t)least, (int64_t)width}, 2, &all, 1, error);
+    float *times = all + least * width, *strengths = times + least;
+    for (size_t i = 0; i < least; i++) {
+        times[i] = t[i < n ? i : n - 1];
+        strengths[i] = inputs > 1 ? guidance[i < n ? i : n - 1] : 0;
+    }
+    const ishow_tensor input[] = {{times, 0, 1, {(int64_t)least}}, {strengths, 0, 1, {(int64_t)least}}};
+    status = run(model, ISHOW_GRAPH_MODULATE, input, inputs, (int64_t[]){(int64_t)least, (int64_t)width}, 2, &all, 1, error);
     if (!status) memcpy(mod, all, n * width * sizeof *mod);
     return status;
 }
 
-static ishow_status modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error) {
+static ishow_status modulate(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error) {
     aoti *model = self;
     const size_t width = (size_t)model->manifest.info.mod_width;
     ishow_status status = enter(model, model->manifest.min_frames, error);
     if (!status && n == 0) status = ishow_fail(error, ISHOW_EINVAL, "", "No times were given.");
-    for (size_t done = 0; !status && done < n; done += TIMES_MAX) status = modulate_some(model, t + done, n - done < TIMES_MAX ? n - done : TIMES_MAX, mod + done * width, error);
+    for (size_t done = 0; !status && done < n; done += TIMES_MAX) status = modulate_some(model, t + done, guidance ? guidance + done : NULL, n - done < TIMES_MAX ? n - done : TIMES_MAX, mod + done * width, error);
     return status;
 }
 
@@ -210,7 +217,7 @@ ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *optio
         (status = ishow_torch_load(&model->torch, options->torch_lib_dir, error)))
         goto done;
     const size_t encode_inputs = 3 + (size_t)model->manifest.info.text_layout;
-    const size_t n_inputs[ISHOW_GRAPHS] = {encode_inputs, 1, 5, 1, 1};
+    const size_t n_inputs[ISHOW_GRAPHS] = {encode_inputs, modulate_inputs(model), 5, 1, 1};
     for (int i = 0; i < ISHOW_GRAPHS; i++) {
         if (!*model->manifest.library[i]) continue;
         status = ishow_graph_load(&model->graphs[i], ishow_graph_names[i], model->manifest.library[i], model->manifest.weights[i], n_inputs[i], error);

@@ -45,6 +45,16 @@ static long long read_number(reader *in, const char *key, long long least, long 
     return number;
 }
 
+static double read_real(reader *in, const char *key, double least, double most) {
+    const json_t *value = json_object_get(in->root, key);
+    const double number = json_number_value(value);
+    if (!json_is_number(value) || number < least || number > most) {
+        fault(in, key, "is missing or out of range");
+        return least;
+    }
+    return number;
+}
+
 static int read_flag(reader *in, const char *key) {
     const json_t *value = json_object_get(in->root, key);
     if (!json_is_boolean(value)) fault(in, key, "must be true or false");
@@ -115,6 +125,7 @@ static void read_all(reader *in, ishow_manifest *out) {
     info->uses_prompt = read_flag(in, "uses_prompt");
     info->max_frames = (size_t)read_number(in, "max_frames", 2, 1 << 20);
     info->chunk_frames = (size_t)read_number(in, "chunk_frames", 0, 1 << 20);
+    info->guidance_max = (float)read_real(in, "guidance_max", 0, ISHOW_CFG_STRENGTH_MAX);
     info->max_rows = 1;
     out->min_frames = (size_t)read_number(in, "min_frames", 1, (long long)info->max_frames);
     out->min_tokens = (size_t)read_number(in, "min_tokens", 1, 1 << 16);

@@ -56,7 +56,7 @@ typedef struct native {
     convnext frame;             /* aligned */
     matrix condition;           /* [dim][mels + text_dim], with the bias */
     /* time */
-    matrix time1, time2;
+    matrix time1, time2, guidance1, guidance2; /* the latter two where info.guidance_max is above 0 */
     matrix *ada;                /* [depth + 1]: blocks, final norm */
     /* transformer */
     matrix input;               /* [dim][mels] */
@@ -104,7 +104,7 @@ size_t operand_bytes(const native *m, word_type type, size_t rows, size_t k);
 operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, const grid *fixed, float *rest, char **memory);
 
 ishow_status native_encode(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
-ishow_status native_modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error);
+ishow_status native_modulate(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error);
 ishow_status native_durations(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error);
 ishow_status native_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
 ishow_status native_vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error);

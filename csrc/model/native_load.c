@@ -179,6 +179,10 @@ static void load_dit(loader *in) {
     load_positions(in, &m->conv2, "input_embed.conv_pos_embed.conv1d.2");
     linear(in, &m->time1, WORD_F32, "time_embed.time_mlp.0", m->dim, TIME_WIDTH);
     linear(in, &m->time2, WORD_F32, "time_embed.time_mlp.2", m->dim, m->dim);
+    if (m->info.guidance_max > 0) {
+        linear(in, &m->guidance1, WORD_F32, "guidance_embed.time_mlp.0", m->dim, TIME_WIDTH);
+        linear(in, &m->guidance2, WORD_F32, "guidance_embed.time_mlp.2", m->dim, m->dim);
+    }
     m->ada = array(in, m->depth + 1, sizeof *m->ada);
     m->blocks = array(in, m->depth, sizeof *m->blocks);
     for (size_t i = 0; !in->status && i < m->depth; i++) load_block(in, &m->blocks[i], i);
@@ -304,12 +308,12 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     loader in = {.m = m, .error = error};
     const char *layout, *dit, *vocos, *duration = NULL, *calibration = NULL, *name, *precision, *hash;
     json_int_t dim, depth, heads, dim_head, ff_mult, text_dim, n_text, embeds, rope, mels, v_dim, v_inner, v_layers, frames, chunk, d_dim = 0, d_layers = 0, d_taps = 0;
-    double mean, std;
+    double mean, std, guidance_max;
     ishow_model_info *info = &m->info;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why), *d;
-    if (!root || json_unpack_ex(root, &why, 0, "{s:{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:b, s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I}, s:{s:F, s:F}, s:{s:I, s:I, s:I}, s:s, s:s}",
+    if (!root || json_unpack_ex(root, &why, 0, "{s:{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:b, s:I, s:I, s:F}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I}, s:{s:F, s:F}, s:{s:I, s:I, s:I}, s:s, s:s}",
                                 "info", "name", &name, "precision", &precision, "content_hash", &hash, "sample_rate", &info->sample_rate, "n_fft", &info->n_fft, "hop", &info->hop,
-                                "n_mels", &mels, "text_layout", &layout, "uses_prompt", &info->uses_prompt, "max_frames", &frames, "chunk_frames", &chunk,
+                                "n_mels", &mels, "text_layout", &layout, "uses_prompt", &info->uses_prompt, "max_frames", &frames, "chunk_frames", &chunk, "guidance_max", &guidance_max,
                                 "dit", "dim", &dim, "depth", &depth, "heads", &heads, "dim_head", &dim_head, "ff_mult", &ff_mult, "text_dim", &text_dim, "conv_layers", &n_text,
                                 "text_num_embeds", &embeds, "text_mask_padding", &m->mask_padding, "rope_heads", &rope,
                                 "mel", "mean", &mean, "std", &std, "vocos", "dim", &v_dim, "intermediate_dim", &v_inner, "num_layers", &v_layers, "dit_file", &dit, "vocos_file", &vocos)) {
@@ -337,6 +341,7 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->predicts_durations = duration != NULL;
     info->max_frames = (size_t)frames;
     info->chunk_frames = (size_t)chunk;
+    info->guidance_max = (float)guidance_max;
     info->max_rows = 1;
     info->one_branch = 1;
     const word_type half = ishow_kernels_bf16_fast(m->k) ? WORD_BF16 : WORD_F32;
@@ -390,7 +395,7 @@ void native_unload(native *m) {
         free(m->duration[i].norm_gain);
         free(m->duration[i].norm_offset);
     }
-    matrix *matrices[] = {&m->phase, &m->condition, &m->time1, &m->time2, &m->input, &m->proj_out, &m->vocos_embed, &m->head, &m->duration_out};
+    matrix *matrices[] = {&m->phase, &m->condition, &m->time1, &m->time2, &m->guidance1, &m->guidance2, &m->input, &m->proj_out, &m->vocos_embed, &m->head, &m->duration_out};
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) matrix_free(matrices[i]);
     void *plain[] = {m->embedding, m->positions, m->text, m->ada, m->conv1, m->conv2, m->blocks, m->cos, m->sin, m->vocos_norm_gain, m->vocos_norm_offset, m->vocos_final_gain,
                      m->vocos_final_offset, m->vocos, m->duration_embedding, m->duration_gain, m->duration_offset, m->duration};

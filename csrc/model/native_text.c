@@ -185,23 +185,41 @@ static void task_modulation(void *self, size_t i, int thread) {
     t->m->k->product(&x, t->n, &t->m->ada[i], PRODUCT_STORE, NULL, t->mod + i * 6 * t->m->dim, (size_t)t->m->info.mod_width);
 }
 
-ishow_status native_modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error) {
-    native *m = self;
+/* Strength of guidance that the network sees as 1; ishowtts/model/config.py has the same number. */
+static const float GUIDANCE_UNIT = 10.0f;
+
+/* [n] numbers from 0 to 1 as waves, through two layers: out [n][dim]. Uses rooms a and b. */
+static ishow_status sinusoids(native *m, const float *values, float unit, size_t n, const matrix *up, const matrix *down, float *out, ishow_error *error) {
     const size_t half = TIME_WIDTH / 2;
-    if (!n) return ishow_fail(error, ISHOW_EINVAL, "", "no times were given");
-    float *waves = room_floats(&m->a, n * TIME_WIDTH), *first = room_floats(&m->b, n * m->dim), *second = room_floats(&m->c, n * m->dim);
-    if (!waves || !first || !second) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu times", n);
+    float *waves = room_floats(&m->a, n * TIME_WIDTH), *hidden = room_floats(&m->b, n * m->dim);
+    if (!waves || !hidden) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu times", n);
     for (size_t r = 0; r < n; r++)
         for (size_t i = 0; i < half; i++) {
-            const float angle = 1000.0f * t[r] * expf((float)i * -(logf(10000.0f) / (float)(half - 1)));
+            const float angle = 1000.0f * (values[r] / unit) * expf((float)i * -(logf(10000.0f) / (float)(half - 1)));
             waves[r * TIME_WIDTH + i] = sinf(angle);
             waves[r * TIME_WIDTH + half + i] = cosf(angle);
         }
     const operand x = {.words = (const uint32_t *)(const void *)waves, .stride = TIME_WIDTH};
-    m->k->product(&x, n, &m->time1, PRODUCT_SILU, NULL, first, m->dim);
-    const operand y = {.words = (const uint32_t *)(const void *)first, .stride = m->dim};
-    m->k->product(&y, n, &m->time2, PRODUCT_SILU, NULL, second, m->dim); /* every adaptive norm begins with this one */
-    timing run = {.m = m, .time = second, .mod = mod, .n = n};
+    m->k->product(&x, n, up, PRODUCT_SILU, NULL, hidden, m->dim);
+    const operand y = {.words = (const uint32_t *)(const void *)hidden, .stride = m->dim};
+    m->k->product(&y, n, down, PRODUCT_STORE, NULL, out, m->dim);
+    return ISHOW_OK;
+}
+
+ishow_status native_modulate(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error) {
+    native *m = self;
+    if (!n) return ishow_fail(error, ISHOW_EINVAL, "", "no times were given");
+    float *time = room_floats(&m->c, n * m->dim), *more = m->info.guidance_max > 0 ? room_floats(&m->d, n * m->dim) : NULL;
+    if (!time || (m->info.guidance_max > 0 && !more)) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu times", n);
+    ishow_status status = sinusoids(m, t, 1, n, &m->time1, &m->time2, time, error);
+    if (!status && more) status = sinusoids(m, guidance, GUIDANCE_UNIT, n, &m->guidance1, &m->guidance2, more, error);
+    if (status) return status;
+    for (size_t r = 0; r < n; r++)
+        for (size_t k = r * m->dim; k < (r + 1) * m->dim; k++) {
+            if (more && guidance[r] > 0) time[k] += more[k];
+            time[k] /= 1.0f + expf(-time[k]); /* every adaptive norm begins with SiLU */
+        }
+    timing run = {.m = m, .time = time, .mod = mod, .n = n};
     team_run(m->team, m->depth + 1, task_modulation, &run);
     return ISHOW_OK;
 }

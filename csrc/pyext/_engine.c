@@ -228,7 +228,7 @@ static void notify_fd(void *user) {
 }
 
 static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"text", "voice", "nfe", "solver", "cfg", "guidance_interval", "short_guidance", "sway", "uniform_grid", "speed", "target_rms", "cross_fade", "fix_duration", "remove_silence", "early", "seed", "priority", "deadline", "notify", NULL};
+    static char *names[] = {"text", "voice", "nfe", "solver", "cfg", "guidance_interval", "short_guidance", "embedded_guidance", "sway", "uniform_grid", "speed", "target_rms", "cross_fade", "fix_duration", "remove_silence", "early", "seed", "priority", "deadline", "notify", NULL};
     engine_object *self = (engine_object *)object;
     ishow_request request = ishow_request_default();
     PyObject *seed = Py_None;
@@ -236,8 +236,8 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
     ishow_status status;
     const char *solver = ishow_solver_names[request.solver];
     int uniform = request.grid == ISHOW_GRID_UNIFORM, notify = -1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z$isd(dd)pdpddddppOidi:submit", names, &request.text, &request.voice, &request.nfe, &solver, &request.cfg, &request.guidance_from,
-                                     &request.guidance_to, &request.short_guidance, &request.sway, &uniform, &request.speed, &request.target_rms, &request.cross_fade, &request.fix_duration, &request.remove_silence, &request.early, &seed, &request.priority,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z$isd(dd)ppdpddddppOidi:submit", names, &request.text, &request.voice, &request.nfe, &solver, &request.cfg, &request.guidance_from,
+                                     &request.guidance_to, &request.short_guidance, &request.embedded_guidance, &request.sway, &uniform, &request.speed, &request.target_rms, &request.cross_fade, &request.fix_duration, &request.remove_silence, &request.early, &seed, &request.priority,
                                      &request.deadline, &notify) ||
         take_seed(seed, &request) != 0)
         return NULL;
@@ -272,10 +272,10 @@ static PyObject *engine_info(PyObject *object, PyObject *unused) {
     ishow_engine_info(self->engine, &info);
     Py_END_ALLOW_THREADS
     leave(self);
-    return Py_BuildValue("{ss,ss,ss,ss,si,si,si,si,si,si,ss,sO,sO,sn,sn,sn}", "name", info.name, "backend", info.backend, "precision", info.precision, "content_hash",
+    return Py_BuildValue("{ss,ss,ss,ss,si,si,si,si,si,si,ss,sO,sO,sd,sn,sn,sn}", "name", info.name, "backend", info.backend, "precision", info.precision, "content_hash",
                          info.content_hash, "sample_rate", info.sample_rate, "n_fft", info.n_fft, "hop", info.hop, "n_mels", info.n_mels, "dim", info.dim, "mod_width",
                          info.mod_width, "text_layout", layouts[info.text_layout], "predicts_durations", info.predicts_durations ? Py_True : Py_False, "uses_prompt",
-                         info.uses_prompt ? Py_True : Py_False, "max_frames", (Py_ssize_t)info.max_frames, "chunk_frames", (Py_ssize_t)info.chunk_frames, "max_rows", (Py_ssize_t)info.max_rows);
+                         info.uses_prompt ? Py_True : Py_False, "guidance_max", (double)info.guidance_max, "max_frames", (Py_ssize_t)info.max_frames, "chunk_frames", (Py_ssize_t)info.chunk_frames, "max_rows", (Py_ssize_t)info.max_rows);
 }
 
 static PyObject *engine_stats(PyObject *object, PyObject *unused) {

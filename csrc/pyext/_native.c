@@ -74,22 +74,22 @@ done:
     return result;
 }
 
-PyDoc_STRVAR(modulate_doc, "modulate(t, mod)\n--\n\nAs TorchBackend.modulate.");
+PyDoc_STRVAR(modulate_doc, "modulate(t, guidance, mod)\n--\n\nAs TorchBackend.modulate.");
 static PyObject *modulate(PyObject *self, PyObject *args) {
     native *n = (native *)self;
-    Py_buffer v[2] = {0};
+    Py_buffer v[3] = {0};
     PyObject *result = NULL;
     ishow_error error = {0};
-    if (!PyArg_ParseTuple(args, "y*w*", &v[0], &v[1])) return NULL;
+    if (!PyArg_ParseTuple(args, "y*y*w*", &v[0], &v[1], &v[2])) return NULL;
     const size_t times = (size_t)v[0].len / 4;
-    if (holds(&v[1], times * (size_t)n->backend.info.mod_width, 4, "mod")) goto done;
+    if (holds(&v[1], times, 4, "guidance") || holds(&v[2], times * (size_t)n->backend.info.mod_width, 4, "mod")) goto done;
     ishow_status status;
     Py_BEGIN_ALLOW_THREADS
-    status = n->backend.modulate(n->backend.self, v[0].buf, times, v[1].buf, &error);
+    status = n->backend.modulate(n->backend.self, v[0].buf, v[1].buf, times, v[2].buf, &error);
     Py_END_ALLOW_THREADS
     result = status ? raise_error(&error) : Py_NewRef(Py_None);
 done:
-    release(v, 2);
+    release(v, 3);
     return result;
 }
 

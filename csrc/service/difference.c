@@ -6,7 +6,7 @@
 
 /* Settings that can be exchanged while requests run, [chat] but for what needs connections of its own; voices and default_voice are as well. */
 static const char *const live[] = {"server.api_key", "server.api_key_file", "server.allowed_hosts", "server.cors_origins", "server.body_bytes_max", "server.request_seconds", "server.drain_seconds", "server.connections_per_client", "server.log_level",
-                                   "sampling.nfe", "sampling.solver", "sampling.cfg_strength", "sampling.guidance_from", "sampling.guidance_to", "sampling.short_guidance",
+                                   "sampling.nfe", "sampling.solver", "sampling.cfg_strength", "sampling.guidance_from", "sampling.guidance_to", "sampling.short_guidance", "sampling.embedded_guidance",
                                    "sampling.sway_sampling_coef", "sampling.speed", "sampling.target_rms", "sampling.cross_fade_duration",
                                    "engine.queue_capacity", "engine.chunk_seconds", "engine.retries"};
 

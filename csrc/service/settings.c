@@ -70,10 +70,10 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
     const char *level = "", *solver = "";
     json_t *server = NULL, *voices = NULL, *chat = NULL;
     char *chat_json = NULL;
-    if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:{s:s, s:s, s:s, s:s, s:i}, s:{s:i, s:s, s:F, s:F, s:F, s:b, s:F, s:F, s:F, s:F}, s:{s:I, s:I, s:I, s:F, s:i}, s:o, s:o}",
+    if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:{s:s, s:s, s:s, s:s, s:i}, s:{s:i, s:s, s:F, s:F, s:F, s:b, s:b, s:F, s:F, s:F, s:F}, s:{s:I, s:I, s:I, s:F, s:i}, s:o, s:o}",
                                 "server", &server,
                                 "model", "name", &out->model, "precision", &out->precision, "backend", &out->backend, "compile", &out->compile, "threads", &out->threads,
-                                "sampling", "nfe", &r->nfe, "solver", &solver, "cfg_strength", &r->cfg, "guidance_from", &r->guidance_from, "guidance_to", &r->guidance_to, "short_guidance", &r->short_guidance,
+                                "sampling", "nfe", &r->nfe, "solver", &solver, "cfg_strength", &r->cfg, "guidance_from", &r->guidance_from, "guidance_to", &r->guidance_to, "short_guidance", &r->short_guidance, "embedded_guidance", &r->embedded_guidance,
                                 "sway_sampling_coef", &r->sway, "speed", &r->speed, "target_rms", &r->target_rms,
                                 "cross_fade_duration", &r->cross_fade,
                                 "engine", "queue_capacity", &queue, "cache_bytes", &cache, "max_rows", &rows, "chunk_seconds", &out->engine.chunk_seconds, "retries", &out->engine.retries,

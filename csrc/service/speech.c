@@ -35,6 +35,7 @@ static const speech_field own_fields[] = {
     {"guidance_from", "guidance_from", .kind = SPEECH_NUMBER, .at = REQUEST(guidance_from), .most = 1},
     {"guidance_to", "guidance_to", .kind = SPEECH_NUMBER, .at = REQUEST(guidance_to), .most = 1},
     {"short_guidance", "short_guidance", .kind = SPEECH_BOOLEAN, .at = REQUEST(short_guidance)},
+    {"embedded_guidance", "embedded_guidance", .kind = SPEECH_BOOLEAN, .at = REQUEST(embedded_guidance)},
     {"nfe_step", "nfe_step", .kind = SPEECH_WHOLE, .at = REQUEST(nfe), .least = ISHOW_NFE_MIN, .most = ISHOW_NFE_MAX},
     {"solver", "solver", .kind = SPEECH_CHOICE, .at = offsetof(speech, solver), .choice = solver_at},
     {"fix_duration", "fix_duration", .kind = SPEECH_NUMBER, .at = REQUEST(fix_duration), .most = ISHOW_FIX_DURATION_MAX},

@@ -23,6 +23,7 @@ _NOTES = {
     "guidance_from": "time from which on guidance is computed",
     "guidance_to": "time from which on it no longer is: from there a step is half the work",
     "short_guidance": "the unconditional branch is computed without the frames of the reference: less work, an approximation",
+    "embedded_guidance": "a network that learnt to gives the guided velocity itself: half the work of a step",
     "nfe_step": "steps of the solver: more is slower and finer",
     "solver": "midpoint asks the model twice a step",
     "fix_duration": "seconds of reference and speech together; 0: by rule",

@@ -201,6 +201,7 @@ def _options(state: State, asked: Asked) -> SpeechOptions:
         "cfg": asked.get("cfg_strength", default.cfg_strength),
         "guidance_interval": (asked.get("guidance_from", default.guidance_from), asked.get("guidance_to", default.guidance_to)),
         "short_guidance": asked.get("short_guidance", default.short_guidance),
+        "embedded_guidance": asked.get("embedded_guidance", default.embedded_guidance),
         "sway": asked.get("sway_sampling_coef", default.sway_sampling_coef),
         "speed": asked.get("speed", default.speed),
         "target_rms": asked.get("target_rms", default.target_rms),

@@ -130,10 +130,11 @@ class TorchBackend:
         return h
 
     @with_room
-    def modulate(self, t: View, mod: View) -> None:
-        """Fp32 times [n] → mod [n*M]."""
+    def modulate(self, t: View, guidance: View, mod: View) -> None:
+        """Fp32 times [n] and strengths of guidance [n] (0: none; not read where the network takes none) → mod [n*M]."""
         self._enter()
-        _over(mod, torch.float32).copy_(self.graphs["modulate"](self._floats(t)).flatten())
+        strengths = [self._floats(guidance)] if self.config.dit.guidance_max else []
+        _over(mod, torch.float32).copy_(self.graphs["modulate"](self._floats(t), *strengths).flatten())
 
     @with_room
     def step(self, rows: list[Row]) -> None:

@@ -64,6 +64,7 @@ def info(config: ModelConfig, precision: str, content_hash: str) -> dict[str, An
         "text_layout": config.dit.text_layout,
         "predicts_durations": config.duration is not None,
         "uses_prompt": config.prompt,
+        "guidance_max": config.dit.guidance_max,
         "max_frames": MAX_FRAMES,
         "chunk_frames": round(config.chunk_seconds * config.mel.sample_rate / config.mel.hop),
     }
@@ -174,9 +175,10 @@ def examples(config: ModelConfig, frames: int, tokens: int) -> dict[str, tuple[t
     if dit.text_layout == "aligned":
         place.append(torch.rand(1, frames, generator=make))
     reference = torch.tensor([frames // 3])
+    times = torch.rand(max(MIN_TIMES, frames % MAX_TIMES), generator=make)
     return {
         "encode": (ids, normal(1, frames, mel.n_mels) * mel.std + mel.mean, *place, reference),
-        "modulate": (torch.rand(max(MIN_TIMES, frames % MAX_TIMES), generator=make),),
+        "modulate": (times, dit.guidance_max * torch.rand(len(times), generator=make))[: 2 if dit.guidance_max else 1],
         "step": (
             normal(1, frames, mel.n_mels),
             normal(2, frames, dit.dim),
@@ -203,7 +205,7 @@ def _shapes(config: ModelConfig) -> dict[str, dict[str, Any]]:
             "cond": {1: frames},
             "rest": (*([{1: frames}] * places), {}),
         },
-        "modulate": {"t": {0: times}},
+        "modulate": {"t": {0: times}, "guidance": {0: times} if config.dit.guidance_max else None},
         "step": {"x": {1: frames}, "h": {1: frames}, "mod": {}, "dt": {}, "cfg": {}, "frames": None},
         "vocode": {"mel": {1: frames}},
         "durations": {"tokens": {1: phones}},

@@ -19,6 +19,9 @@ from ishowtts.errors import ModelError
 MAX_FRAMES = 8192
 """Longest sequence, in frames, that the position tables of a model cover (87 s)."""
 
+GUIDANCE_UNIT = 10.0
+"""Strength of guidance that a network sees as 1; csrc/model/native_text.c has the same number."""
+
 TextLayout = Literal["padded", "average", "aligned"]
 TextFrontend = Literal["phones", "pinyin"]
 Solver = Literal["euler", "midpoint"]
@@ -43,7 +46,12 @@ class MelConfig:
 
 @dataclass(frozen=True)
 class DiTConfig:
-    """The flow transformer. `pe_attn_head`: heads that get rotary positions, None for all of them."""
+    """The flow transformer.
+
+    `pe_attn_head`: heads that get rotary positions, None for all of them. `guidance_max`: the network also takes a strength of
+    guidance up to this and gives the guided velocity in one pass (Meng et al. 2023, "On Distillation of Guided Diffusion
+    Models", section 3.1); 0: it does not.
+    """
 
     dim: int
     depth: int
@@ -58,6 +66,7 @@ class DiTConfig:
     pe_attn_head: int | None = None
     qk_norm: Literal["rms_norm"] | None = None
     long_skip_connection: bool = False
+    guidance_max: float = 0.0
 
     def __post_init__(self) -> None:
         _positive(self, "dim", "depth", "heads", "dim_head", "ff_mult", "text_dim", "text_num_embeds")
@@ -69,6 +78,8 @@ class DiTConfig:
             raise ModelError(f"DiTConfig.text_layout {self.text_layout!r} needs text_mask_padding")
         if self.pe_attn_head is not None and not 0 < self.pe_attn_head <= self.heads:
             raise ModelError("DiTConfig.pe_attn_head must lie in 1..heads")
+        if not 0 <= self.guidance_max <= GUIDANCE_UNIT:
+            raise ModelError(f"DiTConfig.guidance_max must lie in 0..{GUIDANCE_UNIT:g}")
 
     @property
     def modulation(self) -> int:

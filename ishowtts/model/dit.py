@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import MAX_FRAMES, DiTConfig
+from .config import GUIDANCE_UNIT, MAX_FRAMES, DiTConfig
 
 
 class GRN(nn.Module):
@@ -216,6 +216,7 @@ class DiT(nn.Module):
         self.config, self.n_mels = config, n_mels
         dim = config.dim
         self.time_embed = TimestepEmbedding(dim)
+        self.guidance_embed = TimestepEmbedding(dim) if config.guidance_max else None
         self.text_embed = TextEmbedding(config)
         self.input_embed = InputEmbedding(n_mels, config.text_dim, dim)
         self.rotary_embed = RotaryEmbedding(config.dim_head)
@@ -227,6 +228,9 @@ class DiT(nn.Module):
         for linear in (*ends, self.norm_out.linear, self.proj_out):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
+        if self.guidance_embed is not None:  # of no effect until it is trained
+            nn.init.zeros_(cast(nn.Linear, self.guidance_embed.time_mlp[2]).weight)
+            nn.init.zeros_(cast(nn.Linear, self.guidance_embed.time_mlp[2]).bias)
 
     @property
     def blocks(self) -> list[DiTBlock]:
@@ -293,9 +297,16 @@ class DiT(nn.Module):
         proj = self.input_embed.proj
         return F.linear(torch.cat((cond, text.to(cond.dtype)), dim=-1), proj.weight[:, self.n_mels :], proj.bias)
 
-    def modulation(self, t: Tensor) -> Tensor:
-        """Times [B] fp32 → [B,M] fp32: every adaptive norm's vectors, blocks first, the final norm last."""
-        time = F.silu(self.time_embed(t))
+    def modulation(self, t: Tensor, guidance: Tensor | None = None) -> Tensor:
+        """Times [B] fp32 → [B,M] fp32: every adaptive norm's vectors, blocks first, the final norm last.
+
+        `guidance` [B]: strengths for which the velocity is to be the guided one, 0 or None for that of the branch alone;
+        networks without an embedding of it take no others.
+        """
+        time = self.time_embed(t)
+        if self.guidance_embed is not None and guidance is not None:
+            time = time + self.guidance_embed(guidance / GUIDANCE_UNIT) * (guidance > 0)[:, None]
+        time = F.silu(time)
         parts = [block.attn_norm.linear(time) for block in self.blocks]
         return torch.cat((*parts, self.norm_out.linear(time)), dim=-1)
 
@@ -331,10 +342,12 @@ class DiT(nn.Module):
         mask: Tensor | None = None,
         drop_cond: Tensor | None = None,
         drop_text: Tensor | None = None,
+        guidance: Tensor | None = None,
     ) -> Tensor:
         """One branch, as training needs it: x_t, cond [B,T,mel] standardised, tokens [B,S], t [B] → velocity [B,T,mel].
 
-        Tokens of the padded and average layouts are padded or cut to T. `drop_cond`, `drop_text` [B] bool.
+        Tokens of the padded and average layouts are padded or cut to T. `drop_cond`, `drop_text` [B] bool; `guidance` [B] as in
+        `modulation`.
         """
         if self.config.text_layout != "aligned":
             tokens = F.pad(tokens, (0, x.shape[1] - tokens.shape[1]))
@@ -342,7 +355,7 @@ class DiT(nn.Module):
         if drop_cond is not None:
             cond = cond.masked_fill(drop_cond[:, None, None], 0.0)
         with torch.autocast(x.device.type, enabled=False):
-            mod = self.modulation(t.float())
+            mod = self.modulation(t.float(), guidance)
         return self.velocity(x, self.condition(cond, text), mod, mask)
 
 

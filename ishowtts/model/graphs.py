@@ -53,15 +53,15 @@ class Encode(nn.Module):
 
 
 class Modulate(nn.Module):
-    """t [n] → [n,M]."""
+    """t [n] → [n,M]; also guidance [n] where the network takes it."""
 
     def __init__(self, dit: DiT) -> None:
         super().__init__()
         self.dit = dit
 
-    def forward(self, t: Tensor) -> Tensor:
+    def forward(self, t: Tensor, guidance: Tensor | None = None) -> Tensor:
         """See the class."""
-        return self.dit.modulation(t)
+        return self.dit.modulation(t, guidance)
 
 
 class Step(nn.Module):
@@ -133,6 +133,7 @@ def build(model: LoadedModel, precision: Precision = "fp32") -> dict[str, nn.Mod
 def _bf16_dit(dit: DiT) -> DiT:
     """A copy whose transformer is bf16; what a step does not use (text, time, modulation) stays shared and fp32."""
     shared: list[nn.Module] = [dit.text_embed, dit.time_embed, dit.rotary_embed, dit.norm_out]
+    shared += [dit.guidance_embed] if dit.guidance_embed is not None else []
     shared += [block.attn_norm for block in dit.blocks]
     out = copy.deepcopy(dit, {id(module): module for module in shared})
     keep = {id(p) for module in shared for p in module.parameters()}

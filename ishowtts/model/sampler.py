@@ -63,6 +63,7 @@ def sample(
     solver: Solver = "euler",
     guidance_interval: tuple[float, float] = (0.0, 1.0),
     short_guidance: bool = False,
+    embedded_guidance: bool = True,
     index: Tensor | None = None,
     phase: Tensor | None = None,
     first: int = 0,
@@ -74,6 +75,7 @@ def sample(
     B numbers, reference and whole length; T is the longest. noise [B,T,mel]. index, phase [B,T] for the layouts that take
     them (average: made here when None). cfg: strength of guidance where guidance_interval[0] <= t < [1]. short_guidance: the
     unconditional branch is computed without the reference's frames, which then move by the conditional velocity alone.
+    embedded_guidance: a network that takes strengths up to `cfg` gives the guided velocity itself.
     first: step to begin with; `noise` is then x at its time.
     watch(i, x) sees x_t before step i and at the end.
     """
@@ -101,6 +103,10 @@ def sample(
     both = None if bool(mask.all()) else torch.cat((mask, mask))
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
+        guided = guidance_interval[0] <= float(t) < guidance_interval[1]
+        if guided and embedded_guidance and 0 < cfg <= dit.config.guidance_max:
+            mod = dit.modulation(t[None], torch.tensor([cfg])).expand(rows, -1)
+            return dit.velocity(x, h[:rows], mod, None if both is None else mask).float() * mask[..., None]
         mod = dit.modulation(t[None]).expand(2 * rows, -1)
         vc, vu = dit.velocity(torch.cat((x, x)), h, mod, both).float().chunk(2)
         if short_guidance:
@@ -108,7 +114,6 @@ def sample(
             for b, (reference, n) in enumerate(zip(ref_frames, frames, strict=True)):
                 new = slice(reference, n)
                 vu[b, new] = dit.velocity(x[b : b + 1, new], h[rows + b : rows + b + 1, new], mod[:1]).float()[0]
-        guided = guidance_interval[0] <= float(t) < guidance_interval[1]
         return (vc + (vc - vu) * cfg if guided else vc) * mask[..., None]
 
     x = noise * mask[..., None]

@@ -27,6 +27,10 @@ _AXES = {
         BASELINE.short_guidance,
         f"of {','.join(SWITCH)}; on: the unconditional branch without the reference's frames",
     ),
+    "embedded_guidance": (
+        BASELINE.embedded_guidance,
+        f"of {','.join(SWITCH)}; off: both branches, though the network learnt to give the guided velocity itself",
+    ),
     "precision": ("fp32", "precisions of the model"),
 }
 

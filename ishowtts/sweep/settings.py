@@ -29,6 +29,7 @@ class Setting:
     cfg: float = DEFAULTS["cfg_strength"]
     guidance_interval: str = f"{DEFAULTS['guidance_from']:g}:{DEFAULTS['guidance_to']:g}"
     short_guidance: str = SWITCH[DEFAULTS["short_guidance"]]
+    embedded_guidance: str = SWITCH[DEFAULTS["embedded_guidance"]]
 
     @property
     def name(self) -> str:
@@ -42,6 +43,8 @@ class Setting:
             parts.append(f"guidance {self.guidance_interval}")
         if self.short_guidance != own.short_guidance:
             parts.append("short guidance")
+        if self.embedded_guidance != own.embedded_guidance:
+            parts.append("both branches")
         return ", ".join(parts)
 
     @property
@@ -49,7 +52,8 @@ class Setting:
         """Options of `Engine.speak`."""
         options = {"nfe": self.nfe, "solver": self.solver, "sway": self.sway, "uniform_grid": self.grid == "uniform"}
         options |= {"cfg": self.cfg, "guidance_interval": read_interval(self.guidance_interval)}
-        return options | {"short_guidance": self.short_guidance == "on"}
+        switches = {"short_guidance": self.short_guidance, "embedded_guidance": self.embedded_guidance}
+        return options | {name: value == "on" for name, value in switches.items()}
 
 
 BASELINE = Setting(nfe=32)
@@ -111,6 +115,7 @@ _READERS: dict[str, Callable[[str, str], Iterable[Any]]] = {
     "cfg": _real(0, DEFAULTS["cfg_strength_max"]),
     "guidance_interval": _interval,
     "short_guidance": _one_of(lambda: SWITCH),
+    "embedded_guidance": _one_of(lambda: SWITCH),
 }
 
 

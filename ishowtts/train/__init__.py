@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .export import Kept
     from .loop import Options
 
-STEPS = ("align", "duration", "dit", "vocos", "all", "export", "score")
+STEPS = ("align", "duration", "dit", "vocos", "distil", "all", "export", "score")
 KEEP = "export, score: keep such a share of the weights of --finetune, as dit=0.15 or vocos=0.3"
 DIT_SHARE = 0.5  # of the minutes of `all`; the vocoder has the rest
 
@@ -99,6 +99,8 @@ def _run(args: argparse.Namespace) -> None:
         dit.train(_options(args, DIT_SHARE))
     if args.step in ("vocos", "all"):
         _vocos(args)
+    if args.step == "distil":
+        _distil(args)
     if args.step in ("export", "all"):
         from .export import export
 
@@ -155,6 +157,14 @@ def _vocos(args: argparse.Namespace) -> None:
         dit, _, _ = load_models(args.work, speech, _kept(args))
         made = make(dit, speech, args.made, args.work / "made.npz", _bar("made"))
     vocos.train(options, speech, made=made)
+
+
+def _distil(args: argparse.Namespace) -> None:
+    from . import data, distil
+    from .export import load_models
+
+    options, speech = _options(args, 1.0), data.load(args.work)
+    distil.train(options, load_models(args.work, speech, _kept(args), told=False)[0], speech)
 
 
 def _kept(args: argparse.Namespace) -> Kept | None:

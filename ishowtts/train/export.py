@@ -20,7 +20,7 @@ from ishowtts.model.duration import DurationPredictor
 from ishowtts.model.vocos import Vocos
 
 from . import data as datasets
-from . import dit, duration, vocos
+from . import distil, dit, duration, vocos
 from .align import MARKS
 from .data import Dataset
 from .loop import starting_weights
@@ -74,17 +74,30 @@ class Kept:
                 raise ValueError(f"what is kept must be {', '.join(NETWORKS)} and a share from 0 to 1, not {name}={share:g}")
 
 
-def load_models(work: Path, data: Dataset, kept: Kept | None = None) -> tuple[DiT, Vocos, DurationPredictor]:
-    """The three networks with the averaged weights that the work folder holds, ready to infer."""
+def guidance_max(work: Path, kept: Kept | None) -> float:
+    """Strengths of guidance that a work folder's transformer takes: as it learnt here, or in the voice that it is kept from."""
+    if averaged(work, "distil") is not None:
+        return distil.GUIDANCE_MAX
+    if kept is None or averaged(work, "dit") is not None:
+        return 0.0
+    return ModelConfig.load(kept.start / "model.json").dit.guidance_max
+
+
+def load_models(work: Path, data: Dataset, kept: Kept | None = None, told: bool = True) -> tuple[DiT, Vocos, DurationPredictor]:
+    """The three networks with the averaged weights that the work folder holds, ready to infer.
+
+    `told`: the transformer as it learnt to be told the strength of guidance, where it did.
+    """
     config = architecture(data)
+    dit_config = replace(config.dit, guidance_max=guidance_max(work, kept) if told else 0.0)
     assert config.duration is not None
     nets = (
-        DiT(config.dit, config.mel.n_mels),
+        DiT(dit_config, config.mel.n_mels),
         Vocos(config.vocos, config.mel),
         DurationPredictor(config.duration, len(VOCABULARY)),
     )
     for net, name in zip(nets, NETWORKS, strict=True):
-        state = averaged(work, name)
+        state = (averaged(work, "distil") if told and name == "dit" else None) or averaged(work, name)
         share = 0.0 if kept is None else kept.shares.get(name, 0.0)
         if kept is not None and (state is None or share):
             start = starting_weights(kept.start, name, net)
@@ -153,7 +166,7 @@ def export(
     nets = load_models(work, data, kept)
     with tempfile.TemporaryDirectory(dir=out) as folder:
         made = Path(folder)
-        config = replace(architecture(data), prompt=prompt)
+        config = replace(architecture(data), prompt=prompt, dit=nets[0].config)
         config.save(made / "model.json")
         for net, name in zip(nets, NETWORKS, strict=True):
             save_file(half(net.state_dict()), made / f"{name}.safetensors")

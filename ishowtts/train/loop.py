@@ -198,6 +198,8 @@ def starting_weights(voice: Path, name: str, net: nn.Module) -> dict[str, torch.
 
     path, mine = voice / f"{name}.safetensors", net.state_dict()
     state = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
+    if not any(key.startswith("guidance_embed.") for key in mine):  # training begins from the branches that it learns
+        state = {key: value for key, value in state.items() if not key.startswith("guidance_embed.")}
     try:
         for table in EMBEDDINGS & state.keys():
             symbols = (voice / "vocab.txt").read_text(encoding="utf-8").split()

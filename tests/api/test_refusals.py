@@ -51,6 +51,7 @@ def fault(answer: httpx.Response) -> dict[str, Any]:
         ("guidance_to", "1", "number"),
         ("short_guidance", 1, "boolean"),
         ("short_guidance", "off", "boolean"),
+        ("embedded_guidance", 0, "boolean"),
         ("nfe_step", 0, "64"),
         ("nfe_step", 65, "65"),
         ("nfe_step", 7.5, "whole"),

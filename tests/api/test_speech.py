@@ -138,7 +138,7 @@ def test_nulls_are_defaults(http: httpx.Client) -> None:
     nulls = dict.fromkeys(
         (
             "voice_id", "engine", "speed", "target_rms", "sway_sampling_coef", "cfg_strength", "solver", "guidance_from", "guidance_to",
-            "short_guidance", "fix_duration", "format",
+            "short_guidance", "embedded_guidance", "fix_duration", "format",
         )
     )  # fmt: skip
     request = {"text": "Yes.", **FAST}

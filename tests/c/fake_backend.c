@@ -89,11 +89,12 @@ static ishow_status encode_padded(void *self, const ishow_encode_in *in, float *
 static ishow_status encode_average(void *self, const ishow_encode_in *in, float *hc, float *hu, ishow_error *error) { return encode_as(self, in, hc, hu, ISHOW_TEXT_AVERAGE, error); }
 static ishow_status encode_aligned(void *self, const ishow_encode_in *in, float *hc, float *hu, ishow_error *error) { return encode_as(self, in, hc, hu, ISHOW_TEXT_ALIGNED, error); }
 
-static ishow_status modulate(void *self, const float *t, size_t n, float *mod, ishow_error *error) {
+static ishow_status modulate(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error) {
     fake_model *m = enter(self);
     m->modulates++;
     for (size_t i = 0; i < n; i++) {
         mod[i * FAKE_MOD] = m->broken_modulation ? NAN : t[i];
+        if (m->guidance_max > 0) m->told = guidance[i];
         mod[i * FAKE_MOD + 1] = (float)(i + 1); /* number of the step */
         mod[i * FAKE_MOD + 2] = 0;
     }
@@ -109,6 +110,7 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n, ishow
     for (size_t i = 0; i < n; i++) {
         const ishow_step_row *r = &rows[i];
         int number = (int)r->mod[1];
+        m->both += r->h_uncond != NULL;
         for (size_t f = 0; f < r->frames; f++) {
             float *x = r->x + f * FAKE_MELS, left = 1 - r->mod[0];
             x[0] += r->dt * (r->h_cond[f * FAKE_DIM] - x[0]) / left;
@@ -161,7 +163,7 @@ ishow_backend fake_backend(fake_model *model, ishow_text_layout layout, int uses
                              .modulate = modulate, .step = step, .vocode = vocode, .durations = layout == ISHOW_TEXT_ALIGNED ? durations : NULL, .close = close_model};
     backend.info = (ishow_model_info){.name = "fake", .backend = "fake", .precision = "fp32", .content_hash = "fa4e", .sample_rate = FAKE_RATE, .n_fft = FAKE_N_FFT, .hop = FAKE_HOP,
                                       .n_mels = FAKE_MELS, .dim = FAKE_DIM, .mod_width = FAKE_MOD, .text_layout = layout, .predicts_durations = layout == ISHOW_TEXT_ALIGNED,
-                                      .uses_prompt = uses_prompt, .max_frames = max_frames, .max_rows = max_rows};
+                                      .uses_prompt = uses_prompt, .max_frames = max_frames, .max_rows = max_rows, .guidance_max = model->guidance_max};
     return backend;
 }
 

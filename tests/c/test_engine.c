@@ -24,11 +24,12 @@ typedef struct rig {
 
 static const char *const REF = "This is the text of the reference voice.";
 
-static rig *make_with(ishow_text_layout layout, int uses_prompt, const ishow_engine_options *options, size_t max_rows, size_t max_frames) {
+static rig *make_guided(float guidance_max, ishow_text_layout layout, int uses_prompt, const ishow_engine_options *options, size_t max_rows, size_t max_frames) {
     rig *r = calloc(1, sizeof *r);
     assert_non_null(r);
     r->handles = ishow_live_handles();
     fake_model_init(&r->model);
+    r->model.guidance_max = guidance_max;
     fake_text_init(&r->text);
     const ishow_backend backend = fake_backend(&r->model, layout, uses_prompt, max_rows, max_frames);
     const ishow_text_frontend frontend = fake_frontend(&r->text);
@@ -36,6 +37,10 @@ static rig *make_with(ishow_text_layout layout, int uses_prompt, const ishow_eng
     if (ishow_engine_create(&r->engine, &backend, &frontend, options, &error) != ISHOW_OK) fail_msg("create: %s", error.message);
     fake_voice(r->engine, "anna", REF, 0.05f);
     return r;
+}
+
+static rig *make_with(ishow_text_layout layout, int uses_prompt, const ishow_engine_options *options, size_t max_rows, size_t max_frames) {
+    return make_guided(0, layout, uses_prompt, options, max_rows, max_frames);
 }
 
 static rig *make(ishow_text_layout layout, int uses_prompt) {
@@ -281,6 +286,32 @@ static void speed_and_level_do_what_they_say(void **state) {
     float reference_rms = 0.05f / sqrtf(2);
     assert_true(fabsf(ratio - reference_rms / 0.1f) < 0.03f); /* the margins of silence lower it a little */
     free(plain.samples), free(fast.samples), free(quiet.samples), free(loud.samples), free(own.samples), free(kept.samples);
+    unmake(r);
+}
+
+static void a_network_is_told_the_strength_of_guidance(void **state) {
+    (void)state;
+    const ishow_engine_options options = ishow_engine_options_default();
+    rig *r = make_guided(3, ISHOW_TEXT_PADDED, 1, &options, 1, 4000);
+    ishow_request request = request_of("Hello there.");
+    const struct {
+        double cfg, to;
+        int embedded, both, modulates;
+        float told;
+    } cases[] = {
+        {2, 1, 1, 0, 1, 2}, {3, 1, 1, 0, 2, 3}, {2, 1, 1, 0, 2, 3},  /* a table of its own for each strength, kept */
+        {3.5, 1, 1, 7, 3, 0}, {2, 1, 0, 14, 3, 0}, {0, 1, 1, 14, 3, 0}, /* beyond what it learnt, or not wanted: both branches; without guidance one */
+        {2, 0.5, 1, 14, 4, 0},                                         /* the last times lie beyond the interval */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        request.cfg = cases[i].cfg;
+        request.guidance_to = cases[i].to;
+        request.embedded_guidance = cases[i].embedded;
+        free(speak(r, &request, NULL).samples);
+        assert_int_equal(r->model.both, cases[i].both);
+        assert_int_equal(r->model.modulates, cases[i].modulates);
+        assert_float_equal(r->model.told, cases[i].told, 0);
+    }
     unmake(r);
 }
 
@@ -556,6 +587,7 @@ int main(void) {
         cmocka_unit_test(a_model_bounds_its_chunks),
         cmocka_unit_test(fix_duration_is_the_length),
         cmocka_unit_test(speed_and_level_do_what_they_say),
+        cmocka_unit_test(a_network_is_told_the_strength_of_guidance),
         cmocka_unit_test(work_that_depends_on_the_schedule_only_is_done_once),
         cmocka_unit_test(bad_requests_are_refused_by_field),
         cmocka_unit_test(front_end_errors_reach_the_caller),

@@ -35,6 +35,8 @@ static void shell(const char *format, ...) {
     assert_int_equal(system(command), 0);
 }
 
+static double guidance_max; /* of the package */
+
 static void write_file(const char *name, const char *text) {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", root, name);
@@ -56,17 +58,17 @@ static void write_manifest(const char *torch, const char *flag, const char *layo
     snprintf(text, sizeof text,
              "{\"format\": 1, \"torch\": \"%s\", \"cpu_flags\": [%s], \"name\": \"tiny\", \"precision\": \"fp32\", \"content_hash\": \"ab\", \"sample_rate\": 24000,"
              " \"n_fft\": 16, \"hop\": 4, \"n_mels\": %d, \"dim\": %d, \"mod_width\": %d, \"text_layout\": \"%s\", \"predicts_durations\": true, \"uses_prompt\": true,"
-             " \"max_frames\": 64, \"chunk_frames\": 32, \"min_frames\": 8, \"min_tokens\": 3, \"min_times\": 2, \"n_tokens\": 70, \"graphs\": {"
+             " \"max_frames\": 64, \"chunk_frames\": 32, \"guidance_max\": %g, \"min_frames\": 8, \"min_tokens\": 3, \"min_times\": 2, \"n_tokens\": 70, \"graphs\": {"
              "\"encode\": {\"library\": \"graph.so\", \"weights\": \"encode\"}, \"modulate\": {\"library\": \"graph.so\", \"weights\": \"modulate\"},"
              "\"step\": {\"library\": \"graph.so\", \"weights\": \"step\"}, \"vocode\": {\"library\": \"graph.so\", \"weights\": \"vocode\"},"
              "\"durations\": {\"library\": \"graph.so\", \"weights\": \"durations\"}}}",
-             torch, flag, MELS, DIM, WIDTH, layout);
+             torch, flag, MELS, DIM, WIDTH, layout, guidance_max);
     write_file("package/manifest.json", text);
 }
 
 static void write_package(void) {
     write_spec("encode", 5, DIM, "ok");
-    write_spec("modulate", 1, WIDTH, "ok");
+    write_spec("modulate", guidance_max > 0 ? 2 : 1, WIDTH, "ok");
     write_spec("step", 5, DIM, "ok");
     write_spec("vocode", 1, BINS, "ok");
     write_spec("durations", 1, 0, "ok");
@@ -193,7 +195,7 @@ static void pads_lists_shorter_than_the_graphs_take(void **state) {
     ishow_error error = {0};
     float h[2 * FRAMES * DIM], mod[WIDTH + 1], frames[2] = {0, -1};
     mod[WIDTH] = 77;
-    assert_int_equal(backend.modulate(backend.self, (float[]){0.5f}, 1, mod, &error), ISHOW_OK);
+    assert_int_equal(backend.modulate(backend.self, (float[]){0.5f}, NULL, 1, mod, &error), ISHOW_OK);
     assert_float_equal(mod[WIDTH - 1], 0.5f * WIDTH, 1e-6);
     assert_float_equal(mod[WIDTH], 77, 0);
     assert_int_equal(backend.durations(backend.self, (int64_t[]){9}, 1, frames, &error), ISHOW_OK);
@@ -213,10 +215,30 @@ static void long_lists_of_times_are_cut(void **state) {
     float t[TIMES], mod[TIMES * WIDTH + 1];
     mod[TIMES * WIDTH] = 77;
     for (int i = 0; i < TIMES; i++) t[i] = (float)i / TIMES;
-    assert_int_equal(backend.modulate(backend.self, t, TIMES, mod, &error), ISHOW_OK);
+    assert_int_equal(backend.modulate(backend.self, t, NULL, TIMES, mod, &error), ISHOW_OK);
     for (int i = 0; i < TIMES; i++) assert_float_equal(mod[i * WIDTH + WIDTH - 1], t[i] * WIDTH, 1e-6);
     assert_float_equal(mod[TIMES * WIDTH], 77, 0);
     closed(&backend);
+}
+
+/* A network that takes strengths of guidance gets one for each time, in every part of a long list and of one that is padded. */
+static void strengths_of_guidance_go_with_their_times(void **state) {
+    enum { TIMES = 2 * ISHOW_NFE_MAX };
+    (void)state;
+    guidance_max = 4;
+    ishow_backend backend = opened();
+    ishow_error error = {0};
+    float t[TIMES] = {0}, guidance[TIMES], mod[TIMES * WIDTH];
+    for (int i = 0; i < TIMES; i++) guidance[i] = (float)i;
+    assert_float_equal(backend.info.guidance_max, 4, 0);
+    for (size_t n = 1; n <= TIMES; n += TIMES - 1) {
+        memset(mod, 0, sizeof mod);
+        assert_int_equal(backend.modulate(backend.self, t, guidance, n, mod, &error), ISHOW_OK);
+        for (size_t i = 0; i < n; i++) assert_float_equal(mod[i * WIDTH], guidance[i], 1e-6);
+    }
+    closed(&backend);
+    guidance_max = 0;
+    write_package();
 }
 
 static void a_row_without_guidance_follows_its_condition(void **state) {
@@ -245,7 +267,7 @@ static void refuses_shapes_the_graphs_would_not_check(void **state) {
     assert_int_equal(encode(&backend, 4, FRAMES, 4, 0, h, h + FRAMES * DIM, &error), ISHOW_EINVAL);
     assert_int_equal(encode(&backend, 4, FRAMES, -1, 0, h, h + FRAMES * DIM, &error), ISHOW_EINVAL);
     assert_int_equal(encode(&backend, 4, FRAMES, 0, FRAMES + 1, h, h + FRAMES * DIM, &error), ISHOW_EINVAL);
-    assert_int_equal(backend.modulate(backend.self, x, 0, mod, &error), ISHOW_EINVAL);
+    assert_int_equal(backend.modulate(backend.self, x, x, 0, mod, &error), ISHOW_EINVAL);
     assert_int_equal(backend.durations(backend.self, (int64_t[]){1, -2, 3}, 3, h, &error), ISHOW_EINVAL);
     assert_int_equal(backend.durations(backend.self, (int64_t[]){1, 70, 3}, 3, h, &error), ISHOW_EINVAL);
     assert_int_equal(backend.durations(backend.self, (int64_t[]){1, 69, 3}, 3, h, &error), ISHOW_OK);
@@ -327,6 +349,7 @@ int main(void) {
         cmocka_unit_test(joins_branches_that_lie_apart),
         cmocka_unit_test(pads_lists_shorter_than_the_graphs_take),
         cmocka_unit_test(long_lists_of_times_are_cut),
+        cmocka_unit_test(strengths_of_guidance_go_with_their_times),
         cmocka_unit_test(a_row_without_guidance_follows_its_condition),
         cmocka_unit_test(refuses_shapes_the_graphs_would_not_check),
         cmocka_unit_test(reports_what_a_graph_says),

@@ -155,7 +155,7 @@ static ishow_status open_model(ishow_backend *out, const char *precision, ishow_
     if (!strcmp(precision, "int8-static")) snprintf(calibration, sizeof calibration, "{\"file\": \"%s/calibration.safetensors\", \"model\": \"" MODEL_HASH "\"}", root);
     snprintf(json, sizeof json,
              "{\"info\": {\"name\": \"tiny\", \"precision\": \"%s\", \"content_hash\": \"ab\", \"sample_rate\": 24000, \"n_fft\": %d, \"hop\": 4, \"n_mels\": %d, \"text_layout\": \"padded\","
-             " \"uses_prompt\": true, \"max_frames\": 64, \"chunk_frames\": 0}, \"calibration\": %s,"
+             " \"uses_prompt\": true, \"max_frames\": 64, \"chunk_frames\": 0, \"guidance_max\": 0}, \"calibration\": %s,"
              " \"dit\": {\"dim\": %d, \"depth\": 1, \"heads\": 1, \"dim_head\": %d, \"ff_mult\": 2, \"text_dim\": %d, \"conv_layers\": 0, \"text_num_embeds\": %d, \"text_mask_padding\": true,"
              " \"rope_heads\": 1}, \"mel\": {\"mean\": 0.0, \"std\": 1.0}, \"vocos\": {\"dim\": %d, \"intermediate_dim\": %d, \"num_layers\": 1}, \"duration\": null,"
              " \"dit_file\": \"%s/dit.safetensors\", \"vocos_file\": \"%s/vocos.safetensors\"}",
@@ -178,7 +178,7 @@ static void velocity(const char *precision, float *v) {
     ishow_noise_fill(2, cond, FRAMES * MELS);
     const ishow_encode_in in = {.tokens = tokens, .n_tokens = FRAMES, .cond = cond, .ref_frames = 6, .frames = FRAMES};
     assert_int_equal(backend.encode(backend.self, &in, h[0], h[1], &error), ISHOW_OK);
-    assert_int_equal(backend.modulate(backend.self, &t, 1, mod, &error), ISHOW_OK);
+    assert_int_equal(backend.modulate(backend.self, &t, &t, 1, mod, &error), ISHOW_OK);
     memcpy(v, x, sizeof x);
     const ishow_step_row row = {.x = v, .h_cond = h[0], .h_uncond = h[1], .mod = mod, .dt = 1, .cfg = 2, .frames = FRAMES};
     assert_int_equal(backend.step(backend.self, &row, 1, &error), ISHOW_OK);

@@ -43,11 +43,11 @@ static void a_full_request_is_read(void **state) {
     speech s;
     fault f;
     assert_true(parse("{\"text\":\"h\xC3\xA9\",\"voice_id\":\"v\",\"engine\":\"f5\",\"speed\":2,\"target_rms\":0.2,\"cross_fade_duration\":0.5,\"sway_sampling_coef\":0.25,"
-                      "\"cfg_strength\":3,\"guidance_from\":0.25,\"guidance_to\":0.75,\"short_guidance\":true,\"solver\":\"midpoint\",\"nfe_step\":16,\"fix_duration\":4.5,\"remove_silence\":true,\"seed\":18446744073709551615,\"format\":\"mp3\",\"sample_rate\":16000}", &s, &f));
+                      "\"cfg_strength\":3,\"guidance_from\":0.25,\"guidance_to\":0.75,\"short_guidance\":true,\"embedded_guidance\":false,\"solver\":\"midpoint\",\"nfe_step\":16,\"fix_duration\":4.5,\"remove_silence\":true,\"seed\":18446744073709551615,\"format\":\"mp3\",\"sample_rate\":16000}", &s, &f));
     assert_string_equal(s.request.text, "h\xC3\xA9");
     assert_string_equal(s.request.voice, "v");
     assert_true(s.request.speed == 2 && s.request.target_rms == 0.2 && s.request.cross_fade == 0.5 && s.request.sway == 0.25 && s.request.cfg == 3);
-    assert_true(s.request.guidance_from == 0.25 && s.request.guidance_to == 0.75 && s.request.short_guidance == 1 && s.request.solver == ISHOW_SOLVER_MIDPOINT);
+    assert_true(s.request.guidance_from == 0.25 && s.request.guidance_to == 0.75 && s.request.short_guidance == 1 && s.request.embedded_guidance == 0 && s.request.solver == ISHOW_SOLVER_MIDPOINT);
     assert_true(s.request.nfe == 16 && s.request.fix_duration == 4.5 && s.request.remove_silence && s.request.has_seed && s.request.seed == UINT64_MAX);
     assert_int_equal(s.sample_rate, 16000);
     assert_true(s.format == ISHOW_FORMAT_MP3);

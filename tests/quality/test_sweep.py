@@ -39,12 +39,14 @@ def test_lists_and_combinations() -> None:
     assert setting("nfe=16, cfg=1.5") == Setting(nfe=16, cfg=1.5)
     assert Setting(nfe=5, sway=0.0, cfg=1.0, grid="uniform", solver="midpoint", guidance_interval="0:0.6").engine == {
         "nfe": 5, "solver": "midpoint", "sway": 0.0, "cfg": 1.0, "uniform_grid": True, "guidance_interval": (0.0, 0.6),
-        "short_guidance": False,
+        "short_guidance": False, "embedded_guidance": True,
     }  # fmt: skip
     names = [one.name for one in settings(solver="euler,midpoint", guidance_interval="0:1,0:0.60")]
     assert names == ["fp32, nfe 7", "fp32, nfe 7, guidance 0:0.6", "fp32, nfe 7, midpoint", "fp32, nfe 7, midpoint, guidance 0:0.6"]
     short = settings(short_guidance="off,on")
     assert [(one.name, one.engine["short_guidance"]) for one in short] == [("fp32, nfe 7", False), ("fp32, nfe 7, short guidance", True)]
+    told = settings(embedded_guidance="on,off")
+    assert {one.name: one.engine["embedded_guidance"] for one in told} == {"fp32, nfe 7": True, "fp32, nfe 7, both branches": False}
     left = settings(nfe="4,8", solver="euler,midpoint", skip=["nfe=8,solver=midpoint"])
     assert [one.name for one in left] == ["fp32, nfe 4", "fp32, nfe 4, midpoint", "fp32, nfe 8"]
 

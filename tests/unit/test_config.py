@@ -38,7 +38,7 @@ def test_defaults_are_those_of_the_core() -> None:
     assert data["server"]["port"] == DEFAULTS["port"]
     assert data["sampling"] == {
         "nfe": DEFAULTS["nfe"], "solver": "euler", "cfg_strength": DEFAULTS["cfg_strength"], "guidance_from": 0.0, "guidance_to": 1.0,
-        "short_guidance": False, "sway_sampling_coef": DEFAULTS["sway"],
+        "short_guidance": False, "embedded_guidance": True, "sway_sampling_coef": DEFAULTS["sway"],
         "speed": DEFAULTS["speed"], "target_rms": DEFAULTS["target_rms"], "cross_fade_duration": DEFAULTS["cross_fade"],
     }  # fmt: skip
     assert data["engine"] == {

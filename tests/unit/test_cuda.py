@@ -223,14 +223,15 @@ def test_room_is_made_once(model: Path, error: RuntimeError, monkeypatch: pytest
     monkeypatch.setitem(backend.graphs, "modulate", modulate)
     width = backend.config.dit.modulation
     t, mod = np.array([0.5], np.float32), np.zeros(width, np.float32)
-    backend.modulate(memoryview(t).cast("B"), memoryview(mod).cast("B"))
+    lent = [memoryview(array).cast("B") for array in (t, t, mod)]
+    backend.modulate(*lent)
     assert freed == [1] and np.abs(mod).max() > 0
     failures = 2
     with pytest.raises(MemoryError, match=r"^CUDA .*$"):
-        backend.modulate(memoryview(t).cast("B"), memoryview(mod).cast("B"))
+        backend.modulate(*lent)
     error, failures = RuntimeError("Something else."), 1
     with pytest.raises(RuntimeError, match=r"Something else"):
-        backend.modulate(memoryview(t).cast("B"), memoryview(mod).cast("B"))
+        backend.modulate(*lent)
 
 
 def test_a_machine_without_a_gpu_says_so(model: Path, driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -371,7 +371,7 @@ def drive(backend: TorchBackend, layout: str, frames: int, phones: int, seed: in
     backend.encode(view(tokens), view(raw), *places, 8, frames, view(h[0]), view(h[1]))
     times = time_grid(nfe, -1.0)
     mods = torch.zeros(nfe, width)
-    backend.modulate(view(times[:-1].clone()), view(mods))
+    backend.modulate(view(times[:-1].clone()), view(torch.zeros(len(times) - 1)), view(mods))
     return noise[0].clone(), h, mods, times, sample(
         tiny_model(layout).dit, mel[:, :8], tokens, [8], [frames], noise, nfe=nfe, cfg=2.0, sway=-1.0, index=index, phase=phase
     )[0]  # fmt: skip
@@ -439,7 +439,7 @@ def test_backend_refuses_wrong_sizes():
     with pytest.raises(RuntimeError):
         backend.vocode(view(torch.zeros(5, 10)), 6, view(torch.zeros(6, 33)), view(torch.zeros(6, 33)))
     with pytest.raises(RuntimeError):
-        backend.modulate(view(torch.zeros(2)), view(torch.zeros(3)))
+        backend.modulate(view(torch.zeros(2)), view(torch.zeros(2)), view(torch.zeros(3)))
     with pytest.raises(ModelError, match="precision must be one of fp32, bf16"):
         TorchBackend(tiny_model(), "fp8")
 

@@ -70,6 +70,18 @@ def test_other_layouts_compile(layout, tmp_path):
 
 @needs_compiler
 @pytest.mark.timeout(900)
+def test_embedded_guidance_compiles(tmp_path):
+    model = tiny_model("aligned", guidance_max=4.0)
+    archive = compile_graph("modulate", build(model)["modulate"], model.config, tmp_path / "modulate.pt2")
+    run = torch._inductor.aoti_load_package(str(archive))
+    for times in LENGTHS:
+        given = examples(model.config, times, 0)["modulate"]
+        assert len(given) == 2
+        assert torch.allclose(run(*given), build(model)["modulate"](*given), atol=1e-5)
+
+
+@needs_compiler
+@pytest.mark.timeout(900)
 def test_package_goes_stale(package, monkeypatch):
     model, folder = package
     assert package_dir(model, "bf16") != folder

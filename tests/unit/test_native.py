@@ -26,6 +26,7 @@ LAYOUTS = {
     "average": {"text_layout": "average"},
     "aligned": {"text_layout": "aligned"},
     "no text blocks": {"conv_layers": 0},
+    "guidance embedded": {"text_layout": "aligned", "guidance_max": 4.0},
 }
 # Largest difference to fp32 PyTorch, relative to each result's largest value: exact, then what the words hold.
 TOLERANCE = {"fp32": 2e-5, "bf16": 0.05, "int8-dynamic": 0.15}
@@ -65,7 +66,7 @@ def _results(backend, config, frames=FRAMES):
         frames // 3, frames, _bytes(h[0]), _bytes(h[1]),
     )  # fmt: skip
     mod = torch.empty(3, config.dit.modulation)
-    backend.modulate(_bytes(torch.tensor([0.0, 0.31, 0.9])), _bytes(mod))
+    backend.modulate(_bytes(torch.tensor([0.0, 0.31, 0.9])), _bytes(torch.tensor([0.0, 2.0, 0.7])), _bytes(mod))
     x = torch.randn(frames, mels, generator=make)
     before = x.clone()
     backend.step([(_bytes(x), _bytes(h[0].contiguous()), _bytes(h[1].contiguous()), _bytes(mod[1].contiguous()), 0.5, 2.0, frames)])

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,14 @@ import torch
 from safetensors.torch import load_file
 
 import ishowtts
+from ishowtts.model import sampler as model_sampler
 from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
 from ishowtts.model.dit import DiT
+from ishowtts.model.sampler import time_grid
 from ishowtts.model.vocos import Vocos
 from ishowtts.text import phones as front_end
 from ishowtts.train import data as datasets
-from ishowtts.train import dit, duration, export, made, main, vocos
+from ishowtts.train import distil, dit, duration, export, made, main, vocos
 from ishowtts.train.align import (
     HOP,
     SAMPLE_RATE,
@@ -34,7 +36,7 @@ from ishowtts.train.align import (
     read_metadata,
 )
 from ishowtts.train.data import Batches, index_and_phase, log_mel
-from ishowtts.train.loop import Options
+from ishowtts.train.loop import Options, Run
 from ishowtts.train.speaking import predict_frames, quick_score, sample
 from ishowtts.train.vocabulary import VOCABULARY, borrow, carry_over
 from ishowtts.voices import model_voices
@@ -265,6 +267,80 @@ def test_dit_learns(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert losses[-1] < 0.92 * losses[0]
     assert [r[0] for r in rows if r[1] == "held_out"] == [40]
     assert run.fraction == 1
+
+
+def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network learns what both branches give together, keeps both, and ends the same whether it was interrupted or not."""
+    monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
+    monkeypatch.setattr(distil, "LEARNING_RATE", 5e-3)
+    data = datasets.load(work)
+    torch.manual_seed(4)
+    teacher = DiT(DIT).eval()
+    for weight in teacher.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    before = weights(teacher).clone()
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    run = distil.train(options(work, whole, 60), teacher, data)
+    assert torch.equal(weights(teacher), before)
+
+    paths = distil.Paths(teacher, Batches(data, data.held_out, 800, 1), 1, torch.device("cpu"))
+    raw, net = DiT(replace(DIT, guidance_max=distil.GUIDANCE_MAX)), run.modules["dit"]
+    raw.load_state_dict(raw.state_dict() | teacher.state_dict())
+    for share, plain in (((1.0, 0.0), False), ((0.0, 1.0), True), ((0.0, 0.0), True)):  # guided; v_c; v_u
+        monkeypatch.setattr(distil, "GUIDED", share[0])
+        monkeypatch.setattr(distil, "CONDITIONAL", share[1])
+        start, end = distil.validation_loss(raw, paths), distil.validation_loss(net, paths)
+        assert start < 1e-9 if plain else end < 0.5 * start, (share, start, end)
+    monkeypatch.undo()
+
+    monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
+    monkeypatch.setattr(distil, "LEARNING_RATE", 5e-3)
+    monkeypatch.setattr(Run, "fraction", property(lambda self: self.step / 60 if self.step < self.options.steps else 1.0))
+    for steps in (distil.NFE + 3, 60):  # ends in the middle of a path
+        again = distil.train(options(work, parts, steps), teacher, data)
+    assert torch.equal(weights(again.modules["dit"]), weights(net))
+
+    for module, config in ((dit, DIT), (vocos, VOCOS), (duration, DURATION)):
+        monkeypatch.setattr(module, "architecture", lambda config=config: config)
+    voice, other = tmp_path / "voice", tmp_path / "other"
+    export.export(whole, voice, data)
+    other.mkdir()
+    options(work, other, 1)
+    export.export(other, tmp_path / "again", data, kept=export.Kept(voice))  # nothing was trained again
+    for folder in (voice, tmp_path / "again"):
+        config, state = ModelConfig.load(folder / "model.json"), load_file(folder / "dit.safetensors")
+        assert config.dit.guidance_max == distil.GUIDANCE_MAX
+        learnt = run.ema.state_dict()["guidance_embed.time_mlp.2.weight"]  # type: ignore[union-attr]
+        torch.testing.assert_close(state["guidance_embed.time_mlp.2.weight"].float(), learnt, atol=1e-3, rtol=1e-3)
+    assert not export.load_models(whole, data, told=False)[0].config.guidance_max
+    further = dit.train(options(work, other, 1, finetune=voice), data)  # begins with the branches and without the strength
+    assert not any(name.startswith("guidance_embed") for name in further.modules["dit"].state_dict())
+
+
+def test_points_lie_on_the_teachers_guided_paths(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = datasets.load(work)
+    torch.manual_seed(4)
+    teacher = DiT(DIT).eval()
+    for weight in teacher.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    monkeypatch.setattr(distil, "jittered", lambda noise: time_grid(distil.NFE, -1.0).tolist())
+    batches = Batches(data, data.train, 800, 1)
+    points = [distil.Paths(teacher, batches, 3, torch.device("cpu"))(step) for step in range(distil.NFE)]
+    alone = points[0].drop_cond.nonzero().flatten().tolist()  # rows without speech around what is made, as the sampler has them
+    assert alone
+    for row in alone:
+        frames, batch = int(points[0].batch.frames[row]), points[0].batch
+        visited: list[torch.Tensor] = []
+        whole_path = model_sampler.sample(
+            teacher, torch.zeros(1, 0, 100), batch.tokens[row : row + 1], [0], [frames], points[0].x[row : row + 1, :frames],
+            nfe=distil.NFE, cfg=float(points[0].strength[row]), sway=-1.0, index=batch.index[row : row + 1, :frames],
+            phase=batch.phase[row : row + 1, :frames], watch=lambda i, x: visited.append(x.clone()),
+        )  # fmt: skip
+        assert len(whole_path) == 1
+        for point, x in zip(points, visited, strict=False):
+            torch.testing.assert_close(point.x[row, :frames], x[0], rtol=0.02, atol=0.05)  # products in bf16
 
 
 def test_duration_learns_and_is_calibrated(work: Path, tmp_path: Path) -> None:

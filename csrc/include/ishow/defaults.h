@@ -13,6 +13,7 @@
 #define ISHOW_GUIDANCE_FROM 0.0   /* guidance is computed where FROM <= t < TO */
 #define ISHOW_GUIDANCE_TO 1.0
 #define ISHOW_SHORT_GUIDANCE 0    /* 1: the unconditional branch without the reference's frames */
+#define ISHOW_EMBEDDED_GUIDANCE 1 /* 1: a network that learnt to is told the strength of guidance, and needs no unconditional branch */
 #define ISHOW_SWAY (-1.0)
 #define ISHOW_SWAY_MIN (-1.0)
 #define ISHOW_SWAY_MAX 0.5707963267948966 /* pi/2 - 1: keeps the grid monotonic */

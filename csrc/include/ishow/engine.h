@@ -109,6 +109,7 @@ typedef struct ishow_request {
     double cfg;
     double guidance_from, guidance_to; /* guidance where from <= t < to, each 0..1; elsewhere the conditional branch alone, for half the work */
     int short_guidance;    /* 1: the unconditional branch is computed without the frames of the reference, an approximation. No effect where the model has no prompt, or computes both branches always */
+    int embedded_guidance; /* 1: a network that learnt to is told cfg, up to its guidance_max, and gives the guided velocity itself: half the work of a step */
     double sway;
     ishow_grid_kind grid;
     double speed;

@@ -44,12 +44,14 @@ typedef struct ishow_path {
     int nfe;
     float cfg;      /* v = v_c + (v_c - v_u) * cfg where guided_from <= t < guided_to; elsewhere v = v_c, for which one branch is enough */
     float guided_from, guided_to;
+    int embedded;   /* 1: the network is told cfg and gives the guided v itself, so that one branch is enough there too */
 } ishow_path;
 
 /* One model call of a path: x + dt * v(x, t). */
 typedef struct ishow_call {
     float t, dt;
-    int guided;
+    int guided;      /* both branches are needed */
+    float guidance;  /* strength that the network is told; 0: none */
     int half; /* the first of a midpoint step: what it leaves is the midpoint */
 } ishow_call;
 

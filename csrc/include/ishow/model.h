@@ -34,6 +34,7 @@ typedef struct ishow_model_info {
     int uses_prompt;      /* 0: the reference is not part of the sequence (single-speaker models) */
     size_t max_frames;    /* of one row, reference included: longer ones cannot be run */
     size_t chunk_frames;  /* a row is best no longer than this (the model saw no longer ones in training); 0: not stated */
+    float guidance_max;   /* strengths of guidance that modulate takes are at most this; 0: none */
     size_t max_rows;      /* rows that one step takes; 1 where a batch gains nothing */
     int one_branch;       /* 1: a row without guidance is half the work, since the other branch is left out; 0: both are always computed */
 } ishow_model_info;
@@ -55,8 +56,9 @@ typedef struct ishow_backend {
     /* h_cond, h_uncond: [frames * dim] out. A backend may leave them as they are and keep what it will need at a step elsewhere, under these addresses: then
      * it has `release`, which says that a row's h is not needed any more. */
     ishow_status (*encode)(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
-    /* mod: [n * mod_width] out, for n times in [0, 1] */
-    ishow_status (*modulate)(void *self, const float *t, size_t n, float *mod, ishow_error *error);
+    /* mod: [n * mod_width] out, for n times in [0, 1]. guidance: [n] strengths for which the step with that modulation is to give the guided velocity from the conditional
+     * branch alone, 0 for that of the branch itself; not read where guidance_max is 0. */
+    ishow_status (*modulate)(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error);
     /* one Euler step of up to info.max_rows rows */
     ishow_step_fn step;
     /* mel: [frames * n_mels] in the model's own units as left by step; real, imag: [frames * (n_fft/2+1)] out */

@@ -75,7 +75,7 @@ static fake_tensor *encode(const container *self, fake_tensor **in) {
 static fake_tensor *modulate(const container *self, fake_tensor **in) {
     fake_tensor *out = output(2, (int64_t[]){in[0]->sizes[0], self->width});
     for (int64_t i = 0; i < in[0]->sizes[0]; i++)
-        for (int64_t j = 0; j < self->width; j++) ((float *)out->data)[i * self->width + j] = ((float *)in[0]->data)[i] * (float)(j + 1);
+        for (int64_t j = 0; j < self->width; j++) ((float *)out->data)[i * self->width + j] = ((float *)in[0]->data)[i] * (float)(j + 1) + (self->inputs > 1 ? ((float *)in[1]->data)[i] : 0);
     return out;
 }
 

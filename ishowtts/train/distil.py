@@ -1,0 +1,174 @@
+"""Distillation of guidance: the network learns what both branches of guidance give together, and then needs one pass for it.
+
+After Meng et al. 2023, "On Distillation of Guided Diffusion Models", section 3.1: a strength of guidance joins the time
+embedding, and the velocity with it is to be v_c + (v_c - v_u) * strength of the network as it was, on the points that the
+guided path of that network comes through. Some rows learn v_c and v_u alone, without a strength, so that the network stays
+what it was for strengths that it has not learnt.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from ishowtts._engine import DEFAULTS
+from ishowtts.model.dit import DiT
+from ishowtts.model.sampler import time_grid
+
+from . import data as datasets
+from .data import Batch, Batches, Dataset
+from .dit import CURVE_EVERY, DROP_BOTH, DROP_COND, FRAMES_PER_STEP, GRADIENT_NORM, SPAN, VALIDATE_EVERY, optimizer_of
+from .loop import Options, Run, half, prepare
+
+GUIDANCE_MAX = 4.0
+NFE = 7  # calls of a path
+GUIDED, CONDITIONAL = 0.6, 0.2  # shares of rows; the rest learns the unconditional branch
+LEARNING_RATE = 4e-4
+
+
+@dataclass(frozen=True)
+class Point:
+    """Rows of a batch somewhere on their guided paths, and the velocities there: v_c, v_u and the guided one."""
+
+    batch: Batch
+    cond: Tensor
+    drop_cond: Tensor
+    mask: Tensor
+    x: Tensor
+    t: float
+    strength: Tensor
+    conditional: Tensor
+    unconditional: Tensor
+    guided: Tensor
+
+
+class Paths:
+    """Endless points on the teacher's guided paths; point(step) depends on (seed, step) alone."""
+
+    def __init__(self, teacher: DiT, batches: Batches, seed: int, device: torch.device) -> None:
+        self.teacher, self.batches, self.seed, self.device = teacher, batches, seed, device
+        self._next = -1
+        self._x: Tensor | None = None
+
+    @torch.no_grad()
+    def __call__(self, step: int) -> Point:
+        """The point of this step: call step % NFE of path step // NFE."""
+        path, call = divmod(step, NFE)
+        if call and step != self._next:  # a run that goes on in the middle of a path
+            self(step - 1)
+        batch = self.batches(path).to(self.device)
+        noise = datasets.generator(self.seed, path)
+        point, times = self._start(batch, noise, None if call == 0 else self._x, call)
+        self._x = point.x + (times[call + 1] - times[call]) * point.guided * point.mask[..., None]
+        self._next = step + 1
+        return point
+
+    def _start(self, batch: Batch, noise: torch.Generator, x: Tensor | None, call: int) -> tuple[Point, list[float]]:
+        count, length, _ = batch.mel.shape
+
+        def rand(*shape: int) -> Tensor:
+            return torch.rand(*shape, generator=noise).to(self.device)
+
+        position = torch.arange(length, device=self.device)[None]
+        mask = position < batch.frames[:, None]
+        drop_cond = rand(count) < DROP_COND / (1 - DROP_BOTH)
+        width = (batch.frames * (SPAN[0] + (SPAN[1] - SPAN[0]) * rand(count))).long()
+        start = (rand(count) * (batch.frames - width + 1)).long()
+        span = mask & (drop_cond[:, None] | ((position >= start[:, None]) & (position < (start + width)[:, None])))
+        strength = torch.where(rand(count) < 0.5, float(DEFAULTS["cfg_strength"]), GUIDANCE_MAX * (1 - rand(count)))
+        times = jittered(noise)
+        if x is None:
+            x = torch.randn(batch.mel.shape, generator=noise).to(self.device) * mask[..., None]
+        cond = batch.mel * ~span[..., None]
+        every = torch.ones_like(drop_cond)
+        t = torch.full((count,), times[call], device=self.device)
+        with half(self.device.type):
+            conditional, unconditional = (
+                self.teacher(
+                    x, cond, batch.tokens, t, index=batch.index, phase=batch.phase, mask=mask, drop_cond=c, drop_text=d
+                ).float()
+                for c, d in ((drop_cond, ~every), (every, every))
+            )
+        guided = conditional + (conditional - unconditional) * strength[:, None, None]
+        return Point(batch, cond, drop_cond, mask, x, times[call], strength, conditional, unconditional, guided), times
+
+
+def jittered(noise: torch.Generator) -> list[float]:
+    """Times of a path: in half of the paths the default ones, else each moved by up to half of the way to its neighbours."""
+    grid = time_grid(NFE, None)
+    if float(torch.rand(1, generator=noise)) < 0.5:
+        low, high = -grid.diff()[:-1] / 2, grid.diff()[1:] / 2
+        grid[1:-1] += torch.lerp(low, high, torch.rand(NFE - 1, generator=noise))
+    return [1 - math.cos(math.pi / 2 * u) for u in grid.tolist()]  # sway of -1
+
+
+def distillation_loss(net: Callable[..., Tensor], point: Point, noise: torch.Generator) -> Tensor:
+    """Mean squared error of the velocity over the frames of all rows."""
+    batch, mask = point.batch, point.mask
+    which = torch.rand(len(mask), generator=noise).to(mask.device)
+    guided, alone = which < GUIDED, which >= GUIDED + CONDITIONAL
+    wanted = torch.where(
+        guided[:, None, None],
+        point.guided,
+        torch.where(alone[:, None, None], point.unconditional, point.conditional),
+    )
+    with half(mask.device.type):
+        velocity = net(
+            point.x,
+            point.cond,
+            batch.tokens,
+            torch.full_like(point.strength, point.t),
+            index=batch.index,
+            phase=batch.phase,
+            mask=mask,
+            drop_cond=point.drop_cond | alone,
+            drop_text=alone,
+            guidance=point.strength * guided,
+        )
+    error = (velocity.float() - wanted).square().mean(dim=-1)
+    return torch.where(mask, error, 0.0).sum() / mask.sum()
+
+
+@torch.no_grad()
+def validation_loss(net: nn.Module, paths: Paths, count: int = 2 * NFE) -> float:
+    """Loss on held-out sentences, along whole paths with fixed noise."""
+    return sum(float(distillation_loss(net, paths(step), datasets.generator(1, step))) for step in range(count)) / count
+
+
+def train(options: Options, teacher: DiT, data: Dataset | None = None) -> Run:
+    """Trains until the budget is spent; the finished run holds the averaged model in `ema`.
+
+    `teacher` is the network whose guidance is to be learnt, and where the new one starts.
+    """
+    device = prepare(options)
+    data = data or datasets.load(options.work)
+    teacher = teacher.to(device).eval().requires_grad_(False)
+    net = DiT(replace(teacher.config, guidance_max=GUIDANCE_MAX), data.config.n_mels).to(device)
+    net.load_state_dict(net.state_dict() | teacher.state_dict())
+    run = Run(
+        options.work / "distil",
+        replace(options, finetune=None),
+        {"dit": net},
+        {"adamw": optimizer_of(net, LEARNING_RATE, (0.9, 0.98))},
+        "dit",
+    )
+    paths = Paths(teacher, Batches(data, data.train, FRAMES_PER_STEP, options.seed), options.seed, device)
+    held_out = Paths(teacher, Batches(data, data.held_out, FRAMES_PER_STEP, 1), 1, device)
+    compiled = torch.compile(net, dynamic=False) if options.compile else net
+    for step in run.steps():
+        loss = distillation_loss(compiled, paths(step), datasets.generator(options.seed + 1, step))
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(net.parameters(), GRADIENT_NORM)
+        run.optimizers["adamw"].step()
+        run.optimizers["adamw"].zero_grad()
+        run.add(loss=loss.item())
+        assert run.ema is not None
+        if (step + 1) % VALIDATE_EVERY == 0:
+            run.row(held_out=validation_loss(run.ema, held_out))
+        elif (step + 1) % CURVE_EVERY == 0:
+            run.row()
+    return run
