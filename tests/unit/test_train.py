@@ -336,7 +336,7 @@ def test_points_lie_on_the_teachers_guided_paths(work: Path, monkeypatch: pytest
         whole_path = model_sampler.sample(
             teacher, torch.zeros(1, 0, 100), batch.tokens[row : row + 1], [0], [frames], points[0].x[row : row + 1, :frames],
             nfe=distil.NFE, cfg=float(points[0].strength[row]), sway=-1.0, index=batch.index[row : row + 1, :frames],
-            phase=batch.phase[row : row + 1, :frames], watch=lambda i, x: visited.append(x.clone()),
+            phase=batch.phase[row : row + 1, :frames], watch=lambda i, x, seen=visited: seen.append(x.clone()),
         )  # fmt: skip
         assert len(whole_path) == 1
         for point, x in zip(points, visited, strict=False):
