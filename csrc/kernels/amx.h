@@ -173,32 +173,6 @@ static void product_tiles(const operand *a, size_t rows, const matrix *w, produc
     release();
 }
 
-/* 2^x for x <= 0, relative error 8e-5, a fiftieth of what bf16 rounds away: the nearest whole number apart, a cubic of least relative error between -1/2 and 1/2. */
-INLINE __m512 power_of_two(__m512 x) {
-    const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), part = _mm512_sub_ps(x, whole);
-    __m512 y = _mm512_fmadd_ps(_mm512_set1_ps(0.0551716649f), part, _mm512_set1_ps(0.242611122f));
-    y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(0.693260986f));
-    return _mm512_scalef_ps(_mm512_fmadd_ps(y, part, _mm512_set1_ps(0.999928074f)), whole);
-}
-
-/* Scores of one query, in powers of two, to chances in bf16 over `padded` frames, zeros behind the last; returns what to multiply the sum by. */
-INLINE float chances_of(float *scores, size_t frames, size_t padded, uint32_t *words) {
-    for (size_t f = frames; f < padded; f++) scores[f] = -1e30f;
-    __m512 most = _mm512_loadu_ps(scores), other = most, total = _mm512_setzero_ps(), more = total;
-    for (size_t f = 0; f < padded; f += BLOCK) {
-        most = _mm512_max_ps(most, _mm512_loadu_ps(scores + f));
-        other = _mm512_max_ps(other, _mm512_loadu_ps(scores + f + LANES));
-    }
-    const __m512 peak = _mm512_set1_ps(_mm512_reduce_max_ps(_mm512_max_ps(most, other)));
-    for (size_t f = 0; f < padded; f += BLOCK) {
-        const __m512 low = power_of_two(_mm512_sub_ps(_mm512_loadu_ps(scores + f), peak)), high = power_of_two(_mm512_sub_ps(_mm512_loadu_ps(scores + f + LANES), peak));
-        total = _mm512_add_ps(total, low);
-        more = _mm512_add_ps(more, high);
-        _mm512_storeu_si512(words + f / 2, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-    }
-    return 1.0f / _mm512_reduce_add_ps(_mm512_add_ps(total, more));
-}
-
 /* What lies behind the last query and the last key may be anything: a row of a product is its own, and the scores of such keys are put out. */
 static void attend_tiles(const attention *a) {
     const size_t T = a->frames, width = a->width, words_q = words_of(WORD_BF16, width), padded = (T + BLOCK - 1) / BLOCK * BLOCK, words_p = padded / 2;
@@ -209,7 +183,7 @@ static void attend_tiles(const attention *a) {
     uint32_t *keys = a->scratch, *values = keys + padded * words_q, *chances = values + width * words_p, *queries = chances + BLOCK * words_p;
     float *scores = (float *)(void *)(queries + BLOCK * words_q), row[MOST_WIDTH], share[BLOCK];
     vec tile[BLOCK * 2] __attribute__((aligned(64)));
-    const float factor = 1.44269504f / sqrtf((float)width); /* e^x = 2^(x / log 2) */
+    const float factor = LOG2_E / sqrtf((float)width);
 
     pack_keys(a, WORD_BF16, keys);
     for (size_t p = 0; p < width / PANEL; p++) memset(values + ((p + 1) * words_p - STEP) * PANEL, 0, STEP * PANEL * sizeof *values);
@@ -226,7 +200,7 @@ static void attend_tiles(const attention *a) {
             b.w[0] = keys + f * words_q, b.w[1] = b.w[0] + PANEL * words_q;
             block_bf16(&b, STEP, words_q, scores + f, padded * sizeof *scores);
         }
-        for (size_t r = 0; r < these; r++) share[r] = chances_of(scores + r * padded, T, padded, chances + r * words_p);
+        for (size_t r = 0; r < these; r++) share[r] = coarse_chances(scores + r * padded, T, padded, chances + r * words_p);
         b.a[0] = chances, b.a[1] = chances + STEP * words_p, b.stride = words_p;
         for (size_t p = 0; p < width / PANEL; p += 2) {
             b.w[0] = values + p * words_p * PANEL, b.w[1] = b.w[0] + words_p * PANEL;

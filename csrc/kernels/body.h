@@ -433,18 +433,72 @@ static void pack_values(const attention *a, word_type type, size_t n, uint32_t *
     }
 }
 
+#define LOG2_E 1.44269504f /* e^x = 2^(x log2 e) */
+#if defined USE_AVX512
+#define COARSE 1
+/* 2^x for x <= 0, relative error 8e-5, a fiftieth of what bf16 rounds away: the nearest whole number apart, a cubic of least relative error between -1/2 and 1/2. */
+INLINE __m512 power_of_two(__m512 x) {
+    const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), part = _mm512_sub_ps(x, whole);
+    __m512 y = _mm512_fmadd_ps(_mm512_set1_ps(0.0551716649f), part, _mm512_set1_ps(0.242611122f));
+    y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(0.693260986f));
+    return _mm512_scalef_ps(_mm512_fmadd_ps(y, part, _mm512_set1_ps(0.999928074f)), whole);
+}
+
+/* Scores of one query, in powers of two, to chances in bf16 over `padded` frames, a multiple of 32, zeros behind the last; returns what to multiply the sum by. */
+INLINE float coarse_chances(float *scores, size_t frames, size_t padded, uint32_t *words) {
+    for (size_t f = frames; f < padded; f++) scores[f] = -1e30f;
+    __m512 most = _mm512_loadu_ps(scores), other = most, total = _mm512_setzero_ps(), more = total;
+    for (size_t f = 0; f < padded; f += 2 * LANES) {
+        most = _mm512_max_ps(most, _mm512_loadu_ps(scores + f));
+        other = _mm512_max_ps(other, _mm512_loadu_ps(scores + f + LANES));
+    }
+    const __m512 peak = _mm512_set1_ps(_mm512_reduce_max_ps(_mm512_max_ps(most, other)));
+    for (size_t f = 0; f < padded; f += 2 * LANES) {
+        const __m512 low = power_of_two(_mm512_sub_ps(_mm512_loadu_ps(scores + f), peak)), high = power_of_two(_mm512_sub_ps(_mm512_loadu_ps(scores + f + LANES), peak));
+        total = _mm512_add_ps(total, low);
+        more = _mm512_add_ps(more, high);
+        _mm512_storeu_si512(words + f / 2, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+    return 1.0f / _mm512_reduce_add_ps(_mm512_add_ps(total, more));
+}
+#else
+#define COARSE 0
+#endif
+
+/* Scores of one query to chances over `padded` frames, zeros behind the last; returns what to multiply the sum by. Where COARSE, those of bf16 are in powers of two. */
+static float chances_of(word_type type, float *scores, size_t frames, size_t padded, uint32_t *words) {
+#if COARSE
+    if (type == WORD_BF16) return coarse_chances(scores, frames, padded, words);
+#endif
+    for (size_t f = frames; f < padded; f++) scores[f] = -INFINITY;
+    vec most = load(scores), total = splat(0);
+    for (size_t f = LANES; f < padded; f += LANES) most = vmax(most, load(scores + f));
+    const float peak = max_of(most);
+    for (size_t f = 0; f < padded; f += LANES) {
+        vec e = vexp(load(scores + f) - peak);
+        if (f + LANES > frames)
+            for (int l = 0; l < LANES; l++)
+                if (f + (size_t)l >= frames) e[l] = 0;
+        total += e;
+        store(scores + f, e);
+    }
+    to_words(type, scores, padded, 1, frames, NULL, words, words_of(type, frames), NULL, NULL, NULL);
+    return 1.0f / sum_of(total);
+}
+
 /* The scores of a few queries against all keys fit the second cache, so the softmax is the plain one: no running maximum. */
 static void attend(const attention *a) {
     const word_type type = BF16_SPREAD == 1 ? a->type : WORD_F32;
-    const size_t T = a->frames, width = a->width, key_panels = (T + PANEL - 1) / PANEL, padded = key_panels * PANEL;
-    const size_t words_q = words_of(type, width), words_p = words_of(type, T), value_panels = width / PANEL;
-    uint32_t *keys = a->scratch, *values = keys + key_panels * words_q * PANEL, *chances = values + value_panels * words_p * PANEL, *queries = chances + ROWS * words_p;
+    const int coarse = COARSE && type == WORD_BF16;
+    const size_t T = a->frames, width = a->width, key_panels = (T + PANEL - 1) / PANEL, padded = coarse ? (T + 2 * LANES - 1) / (2 * LANES) * 2 * LANES : key_panels * PANEL;
+    const size_t words_q = words_of(type, width), words_p = words_of(type, T), stride_p = coarse ? padded / 2 : words_p, value_panels = width / PANEL;
+    uint32_t *keys = a->scratch, *values = keys + key_panels * words_q * PANEL, *chances = values + value_panels * words_p * PANEL, *queries = chances + ROWS * stride_p;
     float *scores = (float *)(void *)(queries + ROWS * words_q);
     float row[MOST_WIDTH];
 
     pack_keys(a, type, keys);
     pack_values(a, type, words_p, values);
-    const float factor = 1.0f / sqrtf((float)width);
+    const float factor = (coarse ? LOG2_E : 1.0f) / sqrtf((float)width);
     vec tile[ROWS * TILE_VECS] __attribute__((aligned(64)));
     for (size_t first = 0; first < T; first += ROWS) {
         const size_t these = T - first < ROWS ? T - first : ROWS;
@@ -461,24 +515,8 @@ static void attend(const attention *a) {
             for (size_t r = 0; r < these; r++) memcpy(scores + r * padded + p * PANEL, &tile[r * TILE_VECS], (size_t)panels * PANEL * sizeof(float));
         }
         float share[ROWS];
-        for (size_t r = 0; r < these; r++) {
-            float *s = scores + r * padded;
-            for (size_t f = T; f < padded; f++) s[f] = -INFINITY;
-            vec most = load(s), total = splat(0);
-            for (size_t f = LANES; f < padded; f += LANES) most = vmax(most, load(s + f));
-            const float peak = max_of(most);
-            for (size_t f = 0; f < padded; f += LANES) {
-                vec e = vexp(load(s + f) - peak);
-                if (f + LANES > T)
-                    for (int l = 0; l < LANES; l++)
-                        if (f + (size_t)l >= T) e[l] = 0;
-                total += e;
-                store(s + f, e);
-            }
-            share[r] = 1.0f / sum_of(total);
-            to_words(type, s, padded, 1, T, NULL, chances + r * words_p, words_p, NULL, NULL, NULL);
-        }
-        for (size_t r = 0; r < ROWS; r++) pointers[r] = chances + (r < these ? r : these - 1) * words_p;
+        for (size_t r = 0; r < these; r++) share[r] = chances_of(type, scores + r * padded, T, padded, chances + r * stride_p);
+        for (size_t r = 0; r < ROWS; r++) pointers[r] = chances + (r < these ? r : these - 1) * stride_p;
         for (size_t p = 0; p < value_panels; p += PANELS) {
             const int panels = value_panels - p < PANELS ? 1 : PANELS;
             tile_any(type, pointers, values + p * words_p * PANEL, words_p, words_p, panels, 0, tile);

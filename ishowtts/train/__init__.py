@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 STEPS = ("align", "duration", "dit", "vocos", "distil", "all", "export", "score")
 KEEP = "export, score: keep such a share of the weights of --finetune, as dit=0.15 or vocos=0.3"
-DIT_SHARE = 0.5  # of the minutes of `all`; the vocoder has the rest
+SHARES = {"dit": 0.45, "vocos": 0.4, "distil": 0.15}  # of the minutes of `all`
 
 
 def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog=prog, description="Train voices from recordings with transcripts, English or German.")
-    p.add_argument("step", choices=STEPS, help="what to do; 'all' runs align, duration, dit, vocos and export")
+    p.add_argument("step", choices=STEPS, help="what to do; 'all' runs align, duration, dit, vocos, distil and export")
     p.add_argument("--work", type=Path, required=True, help="folder for caches, checkpoints and curves")
     p.add_argument("--data", type=Path, nargs="+", help="folders of metadata.csv (id|transcript) and clips, one a speaker")
     p.add_argument("--language", choices=LANGUAGES, nargs="+", default=["en"], help="of each folder, or of all (default: en)")
@@ -96,10 +96,10 @@ def _run(args: argparse.Namespace) -> None:
     if args.step in ("dit", "all"):
         from . import dit
 
-        dit.train(_options(args, DIT_SHARE))
+        dit.train(_options(args, SHARES["dit"]))
     if args.step in ("vocos", "all"):
         _vocos(args)
-    if args.step == "distil":
+    if args.step in ("distil", "all"):
         _distil(args)
     if args.step in ("export", "all"):
         from .export import export
@@ -150,7 +150,7 @@ def _vocos(args: argparse.Namespace) -> None:
     from .loop import prepare
     from .made import make
 
-    options, made = _options(args, 1 - DIT_SHARE), None
+    options, made = _options(args, SHARES["vocos"]), None
     speech = data.load(args.work)
     if args.made:
         prepare(options)
@@ -163,7 +163,7 @@ def _distil(args: argparse.Namespace) -> None:
     from . import data, distil
     from .export import load_models
 
-    options, speech = _options(args, 1.0), data.load(args.work)
+    options, speech = _options(args, SHARES["distil"]), data.load(args.work)
     distil.train(options, load_models(args.work, speech, _kept(args), told=False)[0], speech)
 
 

@@ -8,9 +8,11 @@ what it was for strengths that it has not learnt.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -139,6 +141,24 @@ def validation_loss(net: nn.Module, paths: Paths, count: int = 2 * NFE) -> float
     return sum(float(distillation_loss(net, paths(step), datasets.generator(1, step))) for step in range(count)) / count
 
 
+def digest(net: nn.Module) -> str:
+    """Of the weights."""
+    made = hashlib.sha256()
+    for value in net.state_dict().values():
+        made.update(value.detach().cpu().numpy().tobytes())
+    return made.hexdigest()
+
+
+def check_teacher(work: Path, teacher: DiT) -> None:
+    """ValueError where what a work folder has distilled is of another network; notes which one it is of where nothing was."""
+    note = work / "distil" / "teacher.sha256"
+    if not note.is_file():
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(digest(teacher), encoding="utf-8")
+    elif note.read_text(encoding="utf-8") != digest(teacher):
+        raise ValueError(f"{note.parent} is of a transformer that has changed since: remove it, then distil again")
+
+
 def train(options: Options, teacher: DiT, data: Dataset | None = None) -> Run:
     """Trains until the budget is spent; the finished run holds the averaged model in `ema`.
 
@@ -146,6 +166,7 @@ def train(options: Options, teacher: DiT, data: Dataset | None = None) -> Run:
     """
     device = prepare(options)
     data = data or datasets.load(options.work)
+    check_teacher(options.work, teacher)
     teacher = teacher.to(device).eval().requires_grad_(False)
     net = DiT(replace(teacher.config, guidance_max=GUIDANCE_MAX), data.config.n_mels).to(device)
     net.load_state_dict(net.state_dict() | teacher.state_dict())

@@ -74,30 +74,23 @@ class Kept:
                 raise ValueError(f"what is kept must be {', '.join(NETWORKS)} and a share from 0 to 1, not {name}={share:g}")
 
 
-def guidance_max(work: Path, kept: Kept | None) -> float:
-    """Strengths of guidance that a work folder's transformer takes: as it learnt here, or in the voice that it is kept from."""
-    if averaged(work, "distil") is not None:
-        return distil.GUIDANCE_MAX
-    if kept is None or averaged(work, "dit") is not None:
-        return 0.0
-    return ModelConfig.load(kept.start / "model.json").dit.guidance_max
-
-
 def load_models(work: Path, data: Dataset, kept: Kept | None = None, told: bool = True) -> tuple[DiT, Vocos, DurationPredictor]:
     """The three networks with the averaged weights that the work folder holds, ready to infer.
 
-    `told`: the transformer as it learnt to be told the strength of guidance, where it did.
+    `told`: the transformer as it learnt to be told the strength of guidance, where it did. ValueError where that was another one.
     """
     config = architecture(data)
-    dit_config = replace(config.dit, guidance_max=guidance_max(work, kept) if told else 0.0)
     assert config.duration is not None
+    student = averaged(work, "distil") if told else None
+    learnt = kept is not None and averaged(work, "dit") is None and told and student is None
+    guidance = ModelConfig.load(kept.start / "model.json").dit.guidance_max if kept is not None and learnt else 0.0
     nets = (
-        DiT(dit_config, config.mel.n_mels),
+        DiT(replace(config.dit, guidance_max=guidance), config.mel.n_mels),
         Vocos(config.vocos, config.mel),
         DurationPredictor(config.duration, len(VOCABULARY)),
     )
     for net, name in zip(nets, NETWORKS, strict=True):
-        state = (averaged(work, "distil") if told and name == "dit" else None) or averaged(work, name)
+        state = averaged(work, name)
         share = 0.0 if kept is None else kept.shares.get(name, 0.0)
         if kept is not None and (state is None or share):
             start = starting_weights(kept.start, name, net)
@@ -107,6 +100,11 @@ def load_models(work: Path, data: Dataset, kept: Kept | None = None, told: bool 
         net.eval().requires_grad_(False)
     borrow(nets[0].text_embed.text_embed.weight, data.known)
     borrow(nets[2].embed.weight, data.known)
+    if student is not None:
+        distil.check_teacher(work, nets[0])
+        dit = DiT(replace(config.dit, guidance_max=distil.GUIDANCE_MAX), config.mel.n_mels)
+        dit.load_state_dict(student)
+        nets = (dit.eval().requires_grad_(False), *nets[1:])
     return nets
 
 

@@ -271,17 +271,25 @@ def test_dit_learns(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The network learns what both branches give together, keeps both, and ends the same whether it was interrupted or not."""
-    monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
-    monkeypatch.setattr(distil, "LEARNING_RATE", 5e-3)
+
+    def prepare() -> None:
+        monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
+        monkeypatch.setattr(distil, "LEARNING_RATE", 5e-3)
+        for module, config in ((dit, DIT), (vocos, VOCOS), (duration, DURATION)):
+            monkeypatch.setattr(module, "architecture", lambda config=config: config)
+
+    prepare()
     data = datasets.load(work)
     torch.manual_seed(4)
-    teacher = DiT(DIT).eval()
-    for weight in teacher.parameters():
+    random = DiT(DIT)
+    for weight in random.parameters():
         torch.nn.init.normal_(weight, std=0.1)
-    before = weights(teacher).clone()
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir()
-    parts.mkdir()
+    for folder in (whole, parts):
+        (folder / "dit").mkdir(parents=True)
+        torch.save({"ema": random.state_dict()}, folder / "dit" / "checkpoint.pt")
+    teacher = export.load_models(whole, data, told=False)[0]
+    before = weights(teacher).clone()
     run = distil.train(options(work, whole, 60), teacher, data)
     assert torch.equal(weights(teacher), before)
 
@@ -295,15 +303,12 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
         assert start < 1e-9 if plain else end < 0.5 * start, (share, start, end)
     monkeypatch.undo()
 
-    monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
-    monkeypatch.setattr(distil, "LEARNING_RATE", 5e-3)
+    prepare()
     monkeypatch.setattr(Run, "fraction", property(lambda self: self.step / 60 if self.step < self.options.steps else 1.0))
     for steps in (distil.NFE + 3, 60):  # ends in the middle of a path
         again = distil.train(options(work, parts, steps), teacher, data)
     assert torch.equal(weights(again.modules["dit"]), weights(net))
 
-    for module, config in ((dit, DIT), (vocos, VOCOS), (duration, DURATION)):
-        monkeypatch.setattr(module, "architecture", lambda config=config: config)
     voice, other = tmp_path / "voice", tmp_path / "other"
     export.export(whole, voice, data)
     other.mkdir()
@@ -315,6 +320,9 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
         learnt = run.ema.state_dict()["guidance_embed.time_mlp.2.weight"]  # type: ignore[union-attr]
         torch.testing.assert_close(state["guidance_embed.time_mlp.2.weight"].float(), learnt, atol=1e-3, rtol=1e-3)
     assert not export.load_models(whole, data, told=False)[0].config.guidance_max
+    torch.save({"ema": DiT(DIT).state_dict()}, whole / "dit" / "checkpoint.pt")
+    with pytest.raises(ValueError, match="a transformer that has changed since"):
+        export.load_models(whole, data)
     further = dit.train(options(work, other, 1, finetune=voice), data)  # begins with the branches and without the strength
     assert not any(name.startswith("guidance_embed") for name in further.modules["dit"].state_dict())
 
