@@ -41,7 +41,7 @@ def _model(folder, dim=64, depth=2, heads=2, mels=20, **changes):
     parts = [DiT(dit, mels), Vocos(config.vocos, config.mel), DurationPredictor(durations, 40) if durations else None]
     for part in parts:
         for name, weight in part.named_parameters() if part is not None else ():
-            torch.nn.init.normal_(weight, std=0.02 if "head" in name else 0.15 * (64 / dim) ** 0.5)
+            torch.nn.init.normal_(weight, std=0.02 if "head" in name or "guidance" in name else 0.15 * (64 / dim) ** 0.5)
     save_model(folder, config, *parts, vocab=[f"symbol{i}" for i in range(40)], storage="fp32")
     return folder
 
