@@ -323,6 +323,11 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
     torch.save({"ema": DiT(DIT).state_dict()}, whole / "dit" / "checkpoint.pt")
     with pytest.raises(ValueError, match="a transformer that has changed since"):
         export.load_models(whole, data)
+    third = tmp_path / "third"  # distilled again, from a voice that has been
+    third.mkdir()
+    options(work, third, 1)
+    assert main(["distil", "--work", str(third), "--steps", "2", "--finetune", str(voice)]) == 0
+    assert torch.load(third / "distil" / "checkpoint.pt", weights_only=True)["step"] == 2
     further = dit.train(options(work, other, 1, finetune=voice), data)  # begins with the branches and without the strength
     assert not any(name.startswith("guidance_embed") for name in further.modules["dit"].state_dict())
 
