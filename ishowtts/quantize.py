@@ -124,7 +124,8 @@ def observe(engine: Engine, texts: Sequence[str], voice: str | None = None) -> O
     with observed.watching():
         for seed, text in enumerate(tqdm(texts, unit="sentence", disable=not sys.stderr.isatty(), leave=False)):
             observed.kept = seed == len(texts) - 1
-            engine.speak(text, voice, seed=seed)
+            told = observed.kept or seed % 2 == 0  # a network that is told the strength of guidance is to be seen without, too
+            engine.speak(text, voice, seed=seed, embedded_guidance=told)
     return observed
 
 
@@ -136,7 +137,8 @@ def velocity_error(source: ModelSource, precision: str, observed: Observed, thre
     away = whole = 0.0
     for (x, h, mod, dt, cfg), after in observed.steps:
         moved = x[0].clone()
-        backend.step([(moved.numpy(), h[0].numpy(), h[1].numpy(), mod[0].numpy(), float(dt), float(cfg), x.shape[1])])
+        other = h[1].numpy() if len(h) > 1 else None
+        backend.step([(moved.numpy(), h[0].numpy(), other, mod[0].numpy(), float(dt), float(cfg), x.shape[1])])
         away += float((moved - after[0]).square().sum() / dt**2)
         whole += float((after[0] - x[0]).square().sum() / dt**2)
     return float((away / whole) ** 0.5)
