@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ from safetensors.numpy import load_file, save_file
 
 import ishowtts
 from ishowtts import Engine, ModelError, cli, config
+from ishowtts._engine import DEFAULTS
 from ishowtts._native import Native
 from ishowtts.model import calibration
 from ishowtts.model.backend import TorchBackend
 from ishowtts.model.checkpoint import load_model
+from ishowtts.model.graphs import Step
 from ishowtts.model.native import native_json
 from ishowtts.model.source import resolve
 from ishowtts.quantize import LEVELS, Histogram, calibrate
@@ -218,6 +221,24 @@ def test_calibrates_and_speaks(model: Path, settings: Path, cache: Path, tmp_pat
             spoken[precision] = engine.speak("Hello there.", seed=1).samples
     assert not np.array_equal(spoken["int8-static"], spoken["int8-dynamic"])
     assert np.abs(spoken["int8-static"] - spoken["fp32"]).max() < 0.2
+
+
+def test_a_network_that_is_told_the_strength_is_seen_both_ways(tmp_path: Path, cache: Path) -> None:
+    model = tiny.make(tmp_path / "told", guidance_max=3.0)
+    path = tmp_path / "settings.toml"
+    path.write_text(f'[model]\nname = "{model}"\n[[voices]]\nid = "kathleen"\naudio = "{DEMO}/reference.flac"\nlanguage = "en"\n')
+    branches: list[int] = []
+    forward = Step.forward
+    with pytest.MonkeyPatch.context() as patch:
+
+        def watched(self: Step, x: torch.Tensor, h: torch.Tensor, *rest: Any) -> torch.Tensor:
+            branches.append(len(h))
+            return forward(self, x, h, *rest)
+
+        patch.setattr(Step, "forward", watched)
+        found, errors = calibrate(config.load(str(path), []), TEXTS)
+    assert set(branches[: -DEFAULTS["nfe"]]) == {1, 2} and set(branches[-DEFAULTS["nfe"] :]) == {1}
+    assert found.is_file() and all(0 < error < 0.1 for error in errors.values())
 
 
 def test_a_file_beside_the_weights_is_found_and_the_folder_still_a_model(model: Path, cache: Path, tmp_path: Path) -> None:
