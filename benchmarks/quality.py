@@ -40,7 +40,9 @@ def main() -> None:
     chosen = [*settings(nfe="5,6,7,16,32"), Setting(nfe=7, grid="uniform")]
     chosen += settings(nfe="6,7", precision=",".join(name for name in PRECISIONS if name != "fp32"))
     chosen += [*settings(nfe="3,4,8", solver="midpoint"), Setting(nfe=8)]  # the model calls of 6, 8 and 16 steps of Euler
-    chosen += settings(guidance_interval="0:0.6,0:0.2,0.01:1,0:0")  # without the last, the last 2, the first 2, all of 7
+    chosen += settings(embedded_guidance="off", nfe="5,7,32")  # both branches, though the network needs but one
+    intervals = "0:0.6,0:0.2,0.01:1,0:0"  # without the last, the last 2, the first 2, all of 7
+    chosen += settings(embedded_guidance="off", guidance_interval=intervals)
     plan = Plan(chosen, config=asked_for)
     frame = sweep(plan, args.out)
     print(save(frame, plan, args.out))

@@ -57,7 +57,7 @@ struct ishow_utterance {
     /* the request; constant */
     char *text;
     voice *voice; /* counted; NULL when the engine has none and needs none */
-    int priority, remove_silence, early, short_guidance, embedded_guidance;
+    int priority, remove_silence, early, short_guidance;
     float t[ISHOW_NFE_MAX + 1];
     ishow_path path; /* over t */
     double speed, target_rms, cross_fade, fix_duration;

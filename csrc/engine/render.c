@@ -207,7 +207,6 @@ ishow_status render_start(ishow_engine *engine, job *j, ishow_error *error) {
     if (j->index == 0) u->timings.queue = ishow_now() - u->submitted;
     engine->stats.rows++;
     pthread_mutex_unlock(&engine->lock);
-    u->path.embedded = u->embedded_guidance && u->path.cfg <= engine->backend.info.guidance_max;
     ishow_status status = set_frames(engine, u, j, c, error);
     if (status == ISHOW_OK) status = modulation(engine, u, &j->mod, error);
     if (status == ISHOW_OK) status = encode(engine, u, j, c, error);

@@ -147,7 +147,6 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     u->path = (ishow_path){.solver = request->solver, .t = u->t, .nfe = request->nfe, .cfg = (float)request->cfg, .guided_from = (float)request->guidance_from,
                            .guided_to = (float)request->guidance_to};
     u->short_guidance = request->short_guidance;
-    u->embedded_guidance = request->embedded_guidance;
     u->priority = request->priority;
     u->remove_silence = request->remove_silence;
     u->early = request->early;
@@ -178,6 +177,7 @@ ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *requ
     u->engine = engine;
     u->voice = voice_find(engine, request->voice);
     u->timings.sample_rate = engine->info.sample_rate;
+    u->path.embedded = request->embedded_guidance && u->path.cfg <= engine->info.guidance_max;
     if (engine->stopping) {
         status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
     } else if (!u->voice && request->voice) {

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -154,17 +155,23 @@ def _vocos(args: argparse.Namespace) -> None:
     speech = data.load(args.work)
     if args.made:
         prepare(options)
-        dit, _, _ = load_models(args.work, speech, _kept(args))
+        dit, _, _ = load_models(args.work, speech, _kept(args), told=args.step != "all")  # there it is distilled afterwards
         made = make(dit, speech, args.made, args.work / "made.npz", _bar("made"))
     vocos.train(options, speech, made=made)
 
 
 def _distil(args: argparse.Namespace) -> None:
     from . import data, distil
-    from .export import load_models
+    from .export import averaged, load_models
 
+    if args.finetune is None and averaged(args.work, "dit") is None:
+        raise ValueError(f"{args.work} has no transformer yet: train one first ('dit'), or name a voice (--finetune)")
     options, speech = _options(args, SHARES["distil"]), data.load(args.work)
-    distil.train(options, load_models(args.work, speech, _kept(args), told=False)[0], speech)
+    teacher = load_models(args.work, speech, _kept(args), told=False)[0]
+    if args.step == "all" and not distil.is_of(args.work, teacher):  # trained further since
+        shutil.rmtree(args.work / "distil", ignore_errors=True)
+    if distil.train(options, teacher, speech).fraction < 1:
+        raise ValueError("the distillation was stopped: the same command goes on with it")
 
 
 def _kept(args: argparse.Namespace) -> Kept | None:

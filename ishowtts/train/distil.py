@@ -23,13 +23,14 @@ from ishowtts.model.sampler import time_grid
 
 from . import data as datasets
 from .data import Batch, Batches, Dataset
-from .dit import CURVE_EVERY, DROP_BOTH, DROP_COND, FRAMES_PER_STEP, GRADIENT_NORM, SPAN, VALIDATE_EVERY, optimizer_of
+from .dit import CURVE_EVERY, DROP_BOTH, DROP_COND, FRAMES_PER_STEP, GRADIENT_NORM, VALIDATE_EVERY, optimizer_of, to_fill_in
 from .loop import Options, Run, half, prepare
 
 GUIDANCE_MAX = 4.0
 NFE = 7  # calls of a path
 GUIDED, CONDITIONAL = 0.6, 0.2  # shares of rows; the rest learns the unconditional branch
 LEARNING_RATE = 4e-4
+NOTE = Path("distil") / "teacher.sha256"  # of a work folder
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,9 @@ class Paths:
         def rand(*shape: int) -> Tensor:
             return torch.rand(*shape, generator=noise).to(self.device)
 
-        position = torch.arange(length, device=self.device)[None]
-        mask = position < batch.frames[:, None]
+        mask = torch.arange(length, device=self.device) < batch.frames[:, None]
         drop_cond = rand(count) < DROP_COND / (1 - DROP_BOTH)
-        width = (batch.frames * (SPAN[0] + (SPAN[1] - SPAN[0]) * rand(count))).long()
-        start = (rand(count) * (batch.frames - width + 1)).long()
-        span = mask & (drop_cond[:, None] | ((position >= start[:, None]) & (position < (start + width)[:, None])))
+        span = to_fill_in(batch.frames, mask, drop_cond, rand)
         strength = torch.where(rand(count) < 0.5, float(DEFAULTS["cfg_strength"]), GUIDANCE_MAX * (1 - rand(count)))
         times = jittered(noise)
         if x is None:
@@ -149,14 +147,17 @@ def digest(net: nn.Module) -> str:
     return made.hexdigest()
 
 
+def is_of(work: Path, teacher: DiT) -> bool:
+    """Whether what a work folder has distilled is of this network."""
+    note = work / NOTE
+    return note.is_file() and note.read_text(encoding="utf-8") == digest(teacher)
+
+
 def check_teacher(work: Path, teacher: DiT) -> None:
-    """ValueError where what a work folder has distilled is of another network; notes which one it is of where nothing was."""
-    note = work / "distil" / "teacher.sha256"
-    if not note.is_file():
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(digest(teacher), encoding="utf-8")
-    elif note.read_text(encoding="utf-8") != digest(teacher):
-        raise ValueError(f"{note.parent} is of a transformer that has changed since: remove it, then distil again")
+    """ValueError where what a work folder has distilled is of another network."""
+    if not is_of(work, teacher):
+        one = "the one of this folder, --finetune and --keep"
+        raise ValueError(f"{work / 'distil'} is of another transformer than {one}: remove it, then distil again")
 
 
 def train(options: Options, teacher: DiT, data: Dataset | None = None) -> Run:
@@ -166,7 +167,10 @@ def train(options: Options, teacher: DiT, data: Dataset | None = None) -> Run:
     """
     device = prepare(options)
     data = data or datasets.load(options.work)
-    check_teacher(options.work, teacher)
+    if (options.work / "distil" / "checkpoint.pt").is_file():
+        check_teacher(options.work, teacher)
+    (options.work / NOTE).parent.mkdir(parents=True, exist_ok=True)
+    (options.work / NOTE).write_text(digest(teacher), encoding="utf-8")
     teacher = teacher.to(device).eval().requires_grad_(False)
     net = DiT(replace(teacher.config, guidance_max=GUIDANCE_MAX), data.config.n_mels).to(device)
     net.load_state_dict(net.state_dict() | teacher.state_dict())

@@ -42,6 +42,14 @@ def architecture() -> DiTConfig:
     )
 
 
+def to_fill_in(frames: Tensor, mask: Tensor, alone: Tensor, rand: Callable[..., Tensor]) -> Tensor:
+    """Which frames [B,T] of rows of `frames` [B] are to be filled in: a span, in rows `alone` [B] all that `mask` [B,T] holds."""
+    width = (frames * (SPAN[0] + (SPAN[1] - SPAN[0]) * rand(len(frames)))).long()
+    start = (rand(len(frames)) * (frames - width + 1)).long()
+    position = torch.arange(mask.shape[1], device=mask.device)
+    return mask & (alone[:, None] | ((position >= start[:, None]) & (position < (start + width)[:, None])))
+
+
 def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, uniform: bool = False) -> Tensor:
     """Mean squared error of the velocity over the frames to be filled in."""
     x1, frames = batch.mel, batch.frames
@@ -51,13 +59,10 @@ def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, 
     def rand(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=noise).to(device)
 
-    position = torch.arange(length, device=device)[None]
-    mask = position < frames[:, None]
+    mask = torch.arange(length, device=device) < frames[:, None]
     drop_text = rand(count) < DROP_BOTH
     drop_cond = drop_text | (rand(count) < DROP_COND / (1 - DROP_BOTH))
-    width = (frames * (SPAN[0] + (SPAN[1] - SPAN[0]) * rand(count))).long()
-    start = (rand(count) * (frames - width + 1)).long()
-    span = mask & (drop_cond[:, None] | ((position >= start[:, None]) & (position < (start + width)[:, None])))
+    span = to_fill_in(frames, mask, drop_cond, rand)
     x0 = torch.randn(x1.shape, generator=noise).to(device)
     t, normal = rand(count), torch.sigmoid(torch.randn(count, generator=noise)).to(device)
     if not uniform:  # half of the times near the middle, where most is decided

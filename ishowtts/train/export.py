@@ -105,6 +105,7 @@ def load_models(work: Path, data: Dataset, kept: Kept | None = None, told: bool 
         dit = DiT(replace(config.dit, guidance_max=distil.GUIDANCE_MAX), config.mel.n_mels)
         dit.load_state_dict(student)
         nets = (dit.eval().requires_grad_(False), *nets[1:])
+        borrow(dit.text_embed.text_embed.weight, data.known)
     return nets
 
 

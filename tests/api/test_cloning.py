@@ -102,6 +102,7 @@ def listed(api: httpx.Client) -> dict[str, dict[str, Any]]:
 def test_guidance_without_the_reference(api: httpx.Client) -> None:
     whole = speak(api, "anna")
     assert speak(api, "anna", short_guidance=False) == speak(api, "anna", short_guidance=None) == whole
+    assert speak(api, "anna", embedded_guidance=False) == whole  # a network that did not learn it
     assert speak(api, "anna", short_guidance=True) not in (whole, speak(api, "anna", cfg_strength=0))
 
 

@@ -52,6 +52,7 @@ def test_ways_of_sampling(tmp_path: Path) -> None:
     plain = said()
     assert said("--solver", "euler", "--guidance-interval", "0:1") == plain != said("--solver", "midpoint")
     assert said("--short-guidance") == plain, "the embedded voice has no reference in its rows"
+    assert len({said("--both-branches"), said("--both-branches", "--set", "sampling.embedded_guidance=true"), plain}) == 2
     assert said("--guidance-interval", "0:0") == said("--cfg", "0") != plain
 
 

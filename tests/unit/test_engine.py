@@ -316,7 +316,8 @@ def test_short_guidance(model: Path, solver: str, monkeypatch: pytest.MonkeyPatc
         assert np.abs(short[backend] - expected).max() < 1e-3 < np.abs(whole[backend] - expected).max()
 
 
-def test_embedded_guidance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("solver", "calls"), [("euler", 6), ("midpoint", 12)])
+def test_embedded_guidance(tmp_path: Path, solver: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that was told the strength computes one branch, as plain PyTorch does; beyond its strengths, and unasked, both."""
     model = make(tmp_path / "told", guidance_max=3.0)
     branches, plain_step = [], TorchBackend.step
@@ -331,17 +332,17 @@ def test_embedded_guidance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         branches.clear()
         with Engine.load(model, precision="fp32", threads=1, backend=backend) as engine:  # type: ignore[arg-type]
             engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
-            return engine.speak(TEXT, seed=5, nfe=6, **options).samples  # type: ignore[arg-type]
+            return engine.speak(TEXT, seed=5, nfe=6, solver=solver, **options).samples  # type: ignore[arg-type]
 
     told, whole = said("eager"), None
-    assert branches == [1] * 6
+    assert branches == [1] * calls
     for options in ({"embedded_guidance": False}, {"cfg": 3.01}):
         whole = said("eager", **options)
-        assert branches == [2] * 6 and np.abs(said("native", **options) - whole).max() < 1e-3
+        assert branches == [2] * calls and np.abs(said("native", **options) - whole).max() < 1e-3
     assert whole is not None and np.abs(said("native") - told).max() < 1e-3 < np.abs(whole - told).max()
     assert not np.allclose(said("native", cfg=1.0), told, atol=1e-3) and not np.allclose(said("native", cfg=0.0), told, atol=1e-3)
     part = said("eager", guidance_interval=(0.0, 0.1))
-    assert branches == [1] * 6 and np.abs(said("native", guidance_interval=(0.0, 0.1)) - part).max() < 1e-3 < np.abs(part - told).max()
+    assert branches == [1] * calls and np.abs(said("native", guidance_interval=(0.0, 0.1)) - part).max() < 1e-3 < np.abs(part - told).max()
 
 
 def test_steps_that_the_solvers_take(engine: Engine) -> None:
