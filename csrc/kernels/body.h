@@ -137,19 +137,16 @@ INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *
         if (at >= w->n) return;
         vec bias = w->bias ? load(w->bias + at) : splat(0), scale = w->type == WORD_S8 ? load(w->scale + at) : splat(1);
         size_t whole = w->n - at >= LANES ? LANES : w->n - at;
-        vec gates = splat(1);
-        if (end == PRODUCT_GATED) memcpy(&gates, gate + at, whole * sizeof(float));
+        const vec gates = end == PRODUCT_GATED ? load_some(gate + at, whole) : splat(1);
         for (size_t r = 0; r < rows; r++) {
             vec y = tile[r * TILE_VECS + (size_t)v];
             y = activate(end, fma_(y, scale, bias));
             float *place = out + (row + r) * stride + at;
             if (end == PRODUCT_ADD || end == PRODUCT_GATED) {
-                vec before = splat(0);
-                memcpy(&before, place, whole * sizeof(float));
+                const vec before = load_some(place, whole);
                 y = end == PRODUCT_GATED ? fma_(gates, y, before) : before + y;
             }
-            if (whole == LANES) store(place, y);
-            else memcpy(place, &y, whole * sizeof(float));
+            store_some(place, y, whole);
         }
     }
 }
@@ -177,33 +174,34 @@ INLINE share share_of(const operand *a, size_t groups, size_t group, size_t row,
 
 /* Panels are taken in stretches of DEPTH words, 16 KB, which stay in the first cache while GROUP rows pass, or of one group of 8-bit values. */
 static void product(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride) {
-    enum { DEPTH = 256 / PANELS, TILES = 8, GROUP = TILES * ROWS };
+    enum { DEPTH = 256 / PANELS, TILES = 8, GROUP = TILES * ROWS, KEPT = 16 };
     vec tiles[TILES][ROWS * TILE_VECS] __attribute__((aligned(64)));
-    const size_t n_panels = (w->n + PANEL - 1) / PANEL, spread = TABLE.spread[w->type], groups = groups_of(w->k), depth = w->type == WORD_S8 ? S8_GROUP / 4 : DEPTH;
-    for (size_t p = 0; p < n_panels; p += PANELS) {
-        const int panels = n_panels - p < PANELS ? 1 : PANELS;
-        const uint32_t *panel = w->panels + p * w->words * PANEL;
-        for (size_t group = 0; group < rows; group += GROUP) {
-            const size_t end_row = rows - group < GROUP ? rows : group + GROUP;
+    share shares[TILES][KEPT]; /* the same for all columns; of the first groups, which nearly always are all */
+    const int s8 = w->type == WORD_S8;
+    const size_t n_panels = (w->n + PANEL - 1) / PANEL, spread = TABLE.spread[w->type], groups = groups_of(w->k), depth = s8 ? S8_GROUP / 4 : DEPTH;
+    for (size_t group = 0; group < rows; group += GROUP) {
+        const size_t end_row = rows - group < GROUP ? rows : group + GROUP;
+        for (size_t row = group; s8 && row < end_row; row += ROWS)
+            for (size_t g = 0; g < groups && g < KEPT; g++) shares[(row - group) / ROWS][g] = share_of(a, groups, g, row, end_row - row < ROWS ? end_row - row : ROWS);
+        for (size_t p = 0; p < n_panels; p += PANELS) {
+            const int panels = n_panels - p < PANELS ? 1 : PANELS;
+            const uint32_t *panel = w->panels + p * w->words * PANEL;
             for (size_t k = 0; k < w->words; k += depth)
                 for (size_t row = group; row < end_row; row += ROWS) {
-                    const size_t these = end_row - row < ROWS ? end_row - row : ROWS;
+                    const size_t these = end_row - row < ROWS ? end_row - row : ROWS, t = (row - group) / ROWS;
                     const uint32_t *pointers[ROWS];
                     for (size_t r = 0; r < ROWS; r++) pointers[r] = a->words + (row + (r < these ? r : these - 1)) * a->stride + k * spread;
                     const size_t words = w->words - k < depth ? w->words - k : depth;
-                    vec *tile = tiles[(row - group) / ROWS];
-                    if (w->type == WORD_S8) {
-                        const share s = share_of(a, groups, k / depth, row, these);
-                        tile_s8(pointers, &s, panel + k * PANEL, w->sums + (k / depth * n_panels + p) * PANEL, w->words, words, panels, k > 0, tile);
+                    if (s8) {
+                        share own;
+                        if (k / depth >= KEPT) own = share_of(a, groups, k / depth, row, these);
+                        tile_s8(pointers, k / depth < KEPT ? &shares[t][k / depth] : &own, panel + k * PANEL, w->sums + (k / depth * n_panels + p) * PANEL, w->words, words, panels, k > 0, tiles[t]);
                     } else {
-                        tile_any(w->type, pointers, panel + k * PANEL, w->words, words, panels, k > 0, tile);
+                        tile_any(w->type, pointers, panel + k * PANEL, w->words, words, panels, k > 0, tiles[t]);
                     }
                 }
-            for (size_t row = group; row < end_row; row += ROWS) {
-                const size_t these = end_row - row < ROWS ? end_row - row : ROWS, column = p * PANEL;
-                const vec *tile = tiles[(row - group) / ROWS];
-                finish(tile, row, these, w, column, panels, end, gate, out, stride);
-            }
+            for (size_t row = group; row < end_row; row += ROWS)
+                finish(tiles[(row - group) / ROWS], row, end_row - row < ROWS ? end_row - row : ROWS, w, p * PANEL, panels, end, gate, out, stride);
         }
     }
 }
@@ -512,7 +510,8 @@ static void attend(const attention *a) {
         for (size_t p = 0; p < key_panels; p += PANELS) {
             const int panels = key_panels - p < PANELS ? 1 : PANELS;
             tile_any(type, pointers, keys + p * words_q * PANEL, words_q, words_q, panels, 0, tile);
-            for (size_t r = 0; r < these; r++) memcpy(scores + r * padded + p * PANEL, &tile[r * TILE_VECS], (size_t)panels * PANEL * sizeof(float));
+            for (size_t r = 0; r < these; r++)
+                for (size_t v = 0; v < (size_t)panels * VPP; v++) store(scores + r * padded + p * PANEL + v * LANES, tile[r * TILE_VECS + v]);
         }
         float share[ROWS];
         for (size_t r = 0; r < these; r++) share[r] = chances_of(type, scores + r * padded, T, padded, chances + r * stride_p);
@@ -550,25 +549,18 @@ static void guided_step(float *x, const float *c, const float *u, float dt, floa
 static void spectrum(const float *log_magnitude, const float *phase, float most, float *real, float *imag, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         const size_t these = n - i < LANES ? n - i : LANES;
-        vec m = splat(0), p = splat(0), s, c;
-        memcpy(&m, log_magnitude + i, these * sizeof(float));
-        memcpy(&p, phase + i, these * sizeof(float));
-        m = vmin(vexp(m), splat(most));
-        vsincos(p, &s, &c);
-        c *= m;
-        s *= m;
-        memcpy(real + i, &c, these * sizeof(float));
-        memcpy(imag + i, &s, these * sizeof(float));
+        const vec m = vmin(vexp(load_some(log_magnitude + i, these)), splat(most));
+        vec s, c;
+        vsincos(load_some(phase + i, these), &s, &c);
+        store_some(real + i, c * m, these);
+        store_some(imag + i, s * m, these);
     }
 }
 
 static void gelu(const float *x, float *out, size_t n) {
     for (size_t i = 0; i < n; i += LANES) {
         const size_t these = n - i < LANES ? n - i : LANES;
-        vec v = splat(0);
-        memcpy(&v, x + i, these * sizeof(float));
-        v = vgelu(v);
-        memcpy(out + i, &v, these * sizeof(float));
+        store_some(out + i, vgelu(load_some(x + i, these)), these);
     }
 }
 

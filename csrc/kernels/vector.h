@@ -33,6 +33,17 @@ INLINE ivec iload(const void *p) {
     return v;
 }
 INLINE void store(float *p, vec v) { memcpy(p, &v, sizeof v); }
+/* The first n of LANES; a copy of a length that is not known is a slow loop, so the usual one is told apart. */
+INLINE vec load_some(const float *p, size_t n) {
+    vec v = {0};
+    if (n == LANES) return load(p);
+    memcpy(&v, p, n * sizeof *p);
+    return v;
+}
+INLINE void store_some(float *p, vec v, size_t n) {
+    if (n == LANES) store(p, v);
+    else memcpy(p, &v, n * sizeof *p);
+}
 INLINE vec choose(ivec mask, vec yes, vec no) { return (vec)((mask & (ivec)yes) | (~mask & (ivec)no)); }
 /* b where one of them is no number. */
 #if defined USE_AVX512
