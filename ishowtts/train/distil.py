@@ -23,7 +23,7 @@ from ishowtts.model.sampler import time_grid
 
 from . import data as datasets
 from .data import Batch, Batches, Dataset
-from .dit import CURVE_EVERY, DROP_BOTH, DROP_COND, FRAMES_PER_STEP, GRADIENT_NORM, VALIDATE_EVERY, optimizer_of, to_fill_in
+from .dit import CURVE_EVERY, DROP_BOTH, DROP_COND, FRAMES_PER_STEP, VALIDATE_EVERY, learn, optimizer_of, to_fill_in
 from .loop import Options, Run, half, prepare
 
 GUIDANCE_MAX = 4.0
@@ -186,11 +186,7 @@ def train(options: Options, teacher: DiT, data: Dataset | None = None) -> Run:
     compiled = torch.compile(net, dynamic=False) if options.compile else net
     for step in run.steps():
         loss = distillation_loss(compiled, paths(step), datasets.generator(options.seed + 1, step))
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), GRADIENT_NORM)
-        run.optimizers["adamw"].step()
-        run.optimizers["adamw"].zero_grad()
-        run.add(loss=loss.item())
+        learn(run, net, loss)
         assert run.ema is not None
         if (step + 1) % VALIDATE_EVERY == 0:
             run.row(held_out=validation_loss(run.ema, held_out))

@@ -103,6 +103,15 @@ def optimizer_of(net: nn.Module, rate: float, betas: tuple[float, float]) -> tor
     return torch.optim.AdamW(groups, lr=rate, betas=betas, fused=True)
 
 
+def learn(run: Run, net: nn.Module, loss: Tensor) -> None:
+    """One step of the run's optimiser, which the curves hear of."""
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(net.parameters(), GRADIENT_NORM)
+    run.optimizers["adamw"].step()
+    run.optimizers["adamw"].zero_grad()
+    run.add(loss=loss.item())
+
+
 def train(options: Options, data: Dataset | None = None, config: DiTConfig | None = None) -> Run:
     """Trains until the budget is spent; the finished run holds the averaged model in `ema`."""
     device = prepare(options)
@@ -121,11 +130,7 @@ def train(options: Options, data: Dataset | None = None, config: DiTConfig | Non
     scored = run.minutes
     for step in run.steps():
         loss = flow_loss(compiled, batches(step).to(device), datasets.generator(options.seed, step))
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), GRADIENT_NORM)
-        run.optimizers["adamw"].step()
-        run.optimizers["adamw"].zero_grad()
-        run.add(loss=loss.item())
+        learn(run, net, loss)
         assert run.ema is not None
         if (step + 1) % VALIDATE_EVERY == 0:
             run.row(held_out=validation_loss(run.ema, held_out, device))
