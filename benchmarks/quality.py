@@ -37,7 +37,7 @@ def main() -> None:
     asked_for = config.load(args.config, overrides(asked))
     if calibration.find(resolve(asked_for.model.name)) is None:
         calibrate(asked_for)
-    chosen = [*settings(nfe="5,6,7,16,32"), Setting(nfe=7, grid="uniform")]
+    chosen = [*settings(nfe="3:7,16,32"), Setting(nfe=7, grid="uniform")]
     chosen += settings(nfe="6,7", precision=",".join(name for name in PRECISIONS if name != "fp32"))
     chosen += [*settings(nfe="3,4,8", solver="midpoint"), Setting(nfe=8)]  # the model calls of 6, 8 and 16 steps of Euler
     chosen += settings(embedded_guidance="off", nfe="5,7,32")  # both branches, though the network needs but one
