@@ -27,7 +27,7 @@ from .dit import CURVE_EVERY, DROP_BOTH, DROP_COND, FRAMES_PER_STEP, VALIDATE_EV
 from .loop import Options, Run, half, prepare
 
 GUIDANCE_MAX = 4.0
-NFE = 7  # calls of a path
+NFE: int = DEFAULTS["nfe"]  # calls of a path
 GUIDED, CONDITIONAL = 0.6, 0.2  # shares of rows; the rest learns the unconditional branch
 LEARNING_RATE = 4e-4
 NOTE = Path("distil") / "teacher.sha256"  # of a work folder
@@ -65,12 +65,12 @@ class Paths:
             self(step - 1)
         batch = self.batches(path).to(self.device)
         noise = datasets.generator(self.seed, path)
-        point, times = self._start(batch, noise, None if call == 0 else self._x, call)
+        point, times = self._point(batch, noise, None if call == 0 else self._x, call)
         self._x = point.x + (times[call + 1] - times[call]) * point.guided * point.mask[..., None]
         self._next = step + 1
         return point
 
-    def _start(self, batch: Batch, noise: torch.Generator, x: Tensor | None, call: int) -> tuple[Point, list[float]]:
+    def _point(self, batch: Batch, noise: torch.Generator, x: Tensor | None, call: int) -> tuple[Point, list[float]]:
         count, length, _ = batch.mel.shape
 
         def rand(*shape: int) -> Tensor:
