@@ -102,6 +102,11 @@ class Browser:
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
+    def texts(self, selector: str) -> list[str]:
+        """What is shown in each of them, read at once: the page may put others in their place meanwhile."""
+        shown: list[str] = self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)", selector)
+        return shown
+
     def one(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 

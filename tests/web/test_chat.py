@@ -42,11 +42,11 @@ def send(page: Browser, words: str, name: str = "Ann", priority: str = "Normal")
 
 
 def count(page: Browser, name: str) -> int:
-    return int(next(row.text.split()[-1] for row in page.all("#counts div") if row.text.startswith(name)))
+    return int(next(row.split()[-1] for row in page.texts("#counts div") if row.startswith(name)))
 
 
 def queued(page: Browser) -> list[str]:
-    return [item.find_element("css selector", ".who").text for item in page.all("#queue li")]
+    return page.texts("#queue li .who")
 
 
 def test_a_message_is_read_and_heard(page: Browser) -> None:
@@ -76,7 +76,7 @@ def test_the_queue_and_its_controls(page: Browser) -> None:
     for name, priority in (("Ann", "Normal"), ("Bob", "Normal"), ("Cem", "Paid"), ("Dee", "Moderator")):
         send(page, f"This is what {name} says.", name, priority)
     page.wait(lambda: queued(page) == ["Cem", "Dee", "Ann", "Bob"])
-    assert page.text("waiting") == "Waiting: 4" and [badge.text for badge in page.all("#queue .badge")] == ["Paid", "Moderator"]
+    assert page.text("waiting") == "Waiting: 4" and page.texts("#queue .badge") == ["Paid", "Moderator"]
     page.all("#queue button")[2].click()
     page.wait(lambda: queued(page) == ["Cem", "Dee", "Bob"])
     page.wait(lambda: count(page, "Skipped") == skipped + 1)

@@ -6,7 +6,7 @@ from serving import Server
 
 
 def counter(page: Browser, name: str) -> str:
-    return next(row.text.removeprefix(name).strip() for row in page.all("tbody tr") if row.text.startswith(name))
+    return next(row.removeprefix(name).strip() for row in page.texts("tbody tr") if row.startswith(name))
 
 
 def test_figures_of_a_real_server(browser: Browser) -> None:

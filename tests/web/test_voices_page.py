@@ -72,7 +72,7 @@ def speech() -> np.ndarray:
 
 
 def toast(page: Browser) -> str:
-    return " ".join(box.text for box in page.all("#toasts .toast"))
+    return " ".join(page.texts("#toasts .toast"))
 
 
 def refused(page: Browser, place: str) -> str:
