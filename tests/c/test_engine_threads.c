@@ -23,11 +23,12 @@ typedef struct rig {
 
 static const char *const REF = "This is the text of the reference voice.";
 
-static rig *make(ishow_engine_options options, size_t max_rows) {
+static rig *make_guided(float guidance_max, ishow_engine_options options, size_t max_rows) {
     rig *r = calloc(1, sizeof *r);
     assert_non_null(r);
     r->handles = ishow_live_handles();
     fake_model_init(&r->model);
+    r->model.guidance_max = guidance_max;
     fake_text_init(&r->text);
     const ishow_backend backend = fake_backend(&r->model, ISHOW_TEXT_PADDED, 1, max_rows, 4000);
     const ishow_text_frontend frontend = fake_frontend(&r->text);
@@ -36,6 +37,8 @@ static rig *make(ishow_engine_options options, size_t max_rows) {
     fake_voice(r->engine, "anna", REF, 0.05f);
     return r;
 }
+
+static rig *make(ishow_engine_options options, size_t max_rows) { return make_guided(0, options, max_rows); }
 
 static void unmake(rig *r) {
     ishow_engine_free(r->engine);
@@ -227,6 +230,32 @@ static void parts_of_a_long_text_take_turns_with_others(void **state) {
     ishow_utterance_free(slow);
     ishow_utterance_free(later);
     ishow_utterance_free(urgent);
+    unmake(r);
+}
+
+/* A text whose network is told the strength of guidance is half the work while it waits, too: it goes before one that is shorter but needs both branches. */
+static void work_that_waits_is_counted_as_it_will_be_done(void **state) {
+    (void)state;
+    ishow_engine_options options = ishow_engine_options_default();
+    options.max_rows = 1;
+    rig *r = make_guided(4, options, 1);
+    fake_set(&r->model, &r->model.slow_us, 2000);
+    ishow_request lengthy = request_of("This one is spoken while the others are prepared and wait for their turn."), both = request_of("These are words to be said once or twice.");
+    ishow_request told = request_of("These are words to be said once or twice, and a few more.");
+    lengthy.nfe = 64;
+    both.embedded_guidance = 0;
+    ishow_utterance *running = submit(r, &lengthy, NULL);
+    wait_for_steps(r, 3);
+    ishow_utterance *second = submit(r, &both, NULL), *first = submit(r, &told, NULL);
+    size_t n = 0;
+    assert_int_equal(drain(first, NULL, &n, NULL), ISHOW_OK);
+    assert_true(ishow_utterance_progress(second) < 1);
+    assert_int_equal(drain(second, NULL, &n, NULL), ISHOW_OK);
+    assert_int_equal(drain(running, NULL, &n, NULL), ISHOW_OK);
+    assert_int_equal(r->model.both, both.nfe);
+    ishow_utterance_free(running);
+    ishow_utterance_free(second);
+    ishow_utterance_free(first);
     unmake(r);
 }
 
@@ -483,6 +512,7 @@ int main(void) {
         cmocka_unit_test(a_full_queue_refuses_and_recovers),
         cmocka_unit_test(a_short_message_does_not_wait_for_long_ones),
         cmocka_unit_test(parts_of_a_long_text_take_turns_with_others),
+        cmocka_unit_test(work_that_waits_is_counted_as_it_will_be_done),
         cmocka_unit_test(cancelling_stops_the_work),
         cmocka_unit_test(deadlines_pass_wherever_the_utterance_is),
         cmocka_unit_test(a_voice_may_be_replaced_under_its_users),
