@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -121,6 +123,8 @@ def main() -> None:
     missing = [name for name in ("onnx", "onnxruntime") if not args.no_onnx and find_spec(name) is None]
     if missing:
         raise SystemExit(f"pip install {' '.join(missing)}, or leave its peers out with --no-onnx")
+    if not args.no_compile and shutil.which(os.environ.get("CXX", "g++")) is None:
+        raise SystemExit("torch.compile needs a C++ compiler (g++, or $CXX): install one, or leave its peers out with --no-compile")
     torch.set_num_threads(args.threads)
     torch.set_grad_enabled(False)
     official = import_official()
