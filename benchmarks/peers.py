@@ -124,7 +124,7 @@ def main() -> None:
     if missing:
         raise SystemExit(f"pip install {' '.join(missing)}, or leave its peers out with --no-onnx")
     if not args.no_compile and shutil.which(os.environ.get("CXX", "g++")) is None:
-        raise SystemExit("torch.compile needs a C++ compiler (g++, or $CXX): install one, or leave its peers out with --no-compile")
+        raise SystemExit("torch.compile needs a C++ compiler (g++, or $CXX); --no-compile leaves its peers out")
     torch.set_num_threads(args.threads)
     torch.set_grad_enabled(False)
     official = import_official()
