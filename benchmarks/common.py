@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from ishowtts.model.compile import cpu_flags
 
@@ -33,6 +34,16 @@ def kernels() -> str:
     flags = set(cpu_flags())
     widest = ("amx_bf16", "avx512_vp2intersect", "avx512_bf16", "avx512f", "avx2")  # the second: Zen 5, of the third Zen 4
     return next((flag for flag in widest if flag in flags), platform.machine())
+
+
+def judged_rows(compared: Any, judged: Any) -> list[dict[str, object]]:
+    """Rows for a CSV of a sweep's comparison, each figure with the verdict on its setting; the baseline has none."""
+    outcome = judged.set_index("setting")[["verdict", "more"]].to_dict("index")
+    rows: list[dict[str, object]] = []
+    for row in compared.to_dict("records"):
+        figures = {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
+        rows.append({**figures, **outcome.get(row["setting"], {})})
+    return rows
 
 
 def write_csv(name: str, rows: Iterable[Mapping[str, object]], by: str = "") -> Path:

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from common import write_csv
+from common import judged_rows, write_csv
 
 from ishowtts import config
 from ishowtts.model.config import ModelConfig
@@ -42,12 +42,7 @@ def main() -> None:
     compared = compare(frame, BASELINE)
     judged = verdicts(compared, BASELINE)
     print(text(compared, judged))
-    outcome = judged.set_index("setting")[["verdict", "more"]].to_dict("index")
-    rows: list[dict[str, object]] = []
-    for row in compared.to_dict("records"):
-        figures = {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
-        rows.append({**figures, **outcome.get(row["setting"], {})})
-    write_csv("prompted", rows)
+    write_csv("prompted", judged_rows(compared, judged))
 
 
 if __name__ == "__main__":

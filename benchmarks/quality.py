@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from common import write_csv
+from common import judged_rows, write_csv
 
 from ishowtts import config
 from ishowtts.model import calibration
@@ -51,11 +51,8 @@ def main() -> None:
         compared = compare(frame, baseline)
         judged = verdicts(compared, baseline)
         print(f"\ncompared with {baseline.name}\n{text(compared, judged)}")
-        outcome = judged.set_index("setting")[["verdict", "more"]].to_dict("index")
-        for row in compared.to_dict("records"):
-            if row["setting"] != baseline.name:
-                figures = {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
-                rows.append({"compared_with": baseline.name, **figures, **outcome[row["setting"]]})
+        judged_here = judged_rows(compared, judged)
+        rows += [{"compared_with": baseline.name, **row} for row in judged_here if row["setting"] != baseline.name]
     write_csv("quality", rows)
 
 

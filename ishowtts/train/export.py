@@ -82,8 +82,9 @@ def load_models(work: Path, data: Dataset, kept: Kept | None = None, told: bool 
     config = architecture(data)
     assert config.duration is not None
     student = averaged(work, "distil") if told else None
-    learnt = kept is not None and averaged(work, "dit") is None and told and student is None
-    guidance = ModelConfig.load(kept.start / "model.json").dit.guidance_max if kept is not None and learnt else 0.0
+    guidance = 0.0
+    if told and student is None and kept is not None and averaged(work, "dit") is None:  # kept as it is
+        guidance = ModelConfig.load(kept.start / "model.json").dit.guidance_max
     nets = (
         DiT(replace(config.dit, guidance_max=guidance), config.mel.n_mels),
         Vocos(config.vocos, config.mel),
@@ -102,10 +103,10 @@ def load_models(work: Path, data: Dataset, kept: Kept | None = None, told: bool 
     borrow(nets[2].embed.weight, data.known)
     if student is not None:
         distil.check_teacher(work, nets[0])
-        dit = DiT(replace(config.dit, guidance_max=distil.GUIDANCE_MAX), config.mel.n_mels)
-        dit.load_state_dict(student)
-        nets = (dit.eval().requires_grad_(False), *nets[1:])
-        borrow(dit.text_embed.text_embed.weight, data.known)
+        net = DiT(replace(config.dit, guidance_max=distil.GUIDANCE_MAX), config.mel.n_mels).eval().requires_grad_(False)
+        net.load_state_dict(student)
+        borrow(net.text_embed.text_embed.weight, data.known)
+        nets = (net, *nets[1:])
     return nets
 
 
