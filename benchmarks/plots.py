@@ -1,4 +1,4 @@
-"""Pictures of docs/performance.md, made from the CSV files in benchmarks/results.
+"""Pictures of docs/reference/performance.md, made from the CSV files in benchmarks/results.
 
 python benchmarks/plots.py [--machine PART]     # rows whose machine contains PART; default: of this machine
 """

@@ -1,4 +1,4 @@
-"""What steps and precision cost in quality and give in speed, on thirty sentences: the figures of docs/quality.md.
+"""What steps and precision cost in quality and give in speed, on thirty sentences: the figures of docs/how-to/quality.md.
 
     python benchmarks/quality.py [--config FILE] [--model demo] [--out sweep-out]       # writes benchmarks/results/quality.csv
 

@@ -228,7 +228,7 @@ def test_tokens_come_from_file_or_environment_and_are_never_shown(write, monkeyp
 
 
 def test_every_setting_is_documented() -> None:
-    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
     schema = config.schema()
     for name in _fields(schema, schema):
         assert f"`{name.rpartition('.')[2]}`" in text, name
