@@ -34,7 +34,7 @@ PY_CFLAGS  = $(shell $(PYTHON) scripts/build_flags.py cflags)
 PY_LIBS    = $(shell $(PYTHON) scripts/build_flags.py embed)
 SERVER_LIBS := $(shell pkg-config --libs libmicrohttpd libcrypto)
 
-ROOMS   := base audio cache flow text kernels model engine livechat store service
+ROOMS   := base audio cache flow text kernels model engine net chat platforms store service
 CORE    := $(wildcard $(ROOMS:%=csrc/%/*.c))
 BRIDGE  := $(wildcard csrc/bridge/*.c)
 PYEXT   := $(wildcard csrc/pyext/_*.c)
@@ -135,7 +135,7 @@ else
 endif
 fuzzers: $(fuzz_exes)
 # Only the rooms that read what strangers write: others have code for GCC alone.
-$(BUILD)/libfuzzed.a: $(call obj,$(wildcard csrc/base/*.c csrc/livechat/*.c))
+$(BUILD)/libfuzzed.a: $(call obj,$(wildcard csrc/base/*.c csrc/net/*.c csrc/chat/*.c csrc/platforms/*.c))
 	rm -f $@ && $(AR) rcs $@ $^
 $(fuzz_exes): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/libfuzzed.a
 	@mkdir -p $(@D)

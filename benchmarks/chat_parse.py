@@ -23,7 +23,7 @@ from pathlib import Path
 
 from common import write_csv
 
-from ishowtts._livechat import Decoder, Loop
+from ishowtts._platforms import Decoder, Loop
 
 TEXTS = (
     "hello there, what a play",

@@ -235,7 +235,7 @@ class Engine:
         self._core.configure(**options)
 
     def handle(self) -> CapsuleType:
-        """What `ishowtts._service` and `ishowtts._chatqueue` take for an engine; keeps it open."""
+        """What `ishowtts._service` and `ishowtts._chat` take for an engine; keeps it open."""
         return self._core.handle()
 
     @property

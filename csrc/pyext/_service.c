@@ -10,11 +10,11 @@
 #include "pyext/answer.h"
 #include "pyext/handles.h"
 #include "pyext/service.h"
-#include "service/difference.h"
-#include "service/load.h"
+#include "service/config_diff.h"
+#include "service/retry_after.h"
 #include "service/settings.h"
 #include "service/voices.h"
-#include "service/watch.h"
+#include "service/file_watch.h"
 
 typedef struct module_state {
     PyObject *store_type, *form_type, *voices_type, *load_type, *watcher_type;

@@ -2,7 +2,7 @@
 #ifndef ISHOW_PYEXT_ANSWER_H
 #define ISHOW_PYEXT_ANSWER_H
 
-#include "service/fault.h"
+#include "service/error_response.h"
 
 /* status 0: the fault. Takes the body. */
 static inline PyObject *answer_of(int status, bytes *body, const fault *f) {

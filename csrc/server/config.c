@@ -1,13 +1,13 @@
-/* A reload puts what can change into force (service/difference.h) and names the rest. Everything that can fail comes before the first change. */
+/* A reload puts what can change into force (service/config_diff.h) and names the rest. Everything that can fail comes before the first change. */
 #include "server/config.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/difference.h"
+#include "service/config_diff.h"
 #include "service/settings.h"
-#include "service/watch.h"
+#include "service/file_watch.h"
 
 struct config {
     ishow_server *server;

@@ -1,7 +1,7 @@
 /* What the files of this room share.
  *
  * Two threads. The loop (http.c) owns every connection and every `exchange`, runs libmicrohttpd, and never waits for
- * anything but its epoll set. The pump (pump.c) is the one reader of all utterances: it turns samples into bytes and
+ * anything but its epoll set. The pump (encoder_thread.c) is the one reader of all utterances: it turns samples into bytes and
  * leaves them in the job's `out`. A job is the only thing both touch, under its lock.
  *
  * libmicrohttpd runs in external mode inside our own loop instead of on its own thread. So no callback needs a lock, engine
@@ -23,8 +23,8 @@
 #include "ishow/defaults.h"
 #include "ishow/server.h"
 #include "ishow/store.h"
-#include "service/fault.h"
-#include "service/load.h"
+#include "service/error_response.h"
+#include "service/retry_after.h"
 #include "service/speech.h"
 #include "service/voices.h"
 #include "service/danmaku.h"
@@ -47,7 +47,7 @@ void metrics_speech(metrics *m, const ishow_timings *timings);
 /* Prometheus text. engine may be NULL. */
 void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, bytes *out);
 
-/* ---- shape.c: what an answer looks like ---- */
+/* ---- response_format.c: what an answer looks like ---- */
 typedef struct job job;
 typedef struct shape {
     int streams;            /* goes out while it is made; 0: whole, when it is finished */
@@ -61,7 +61,7 @@ extern const shape shape_json, shape_file, shape_stream, shape_events, shape_fra
 /* shape_frames writes messages of a WebSocket one after another, each as below; 0: no whole one in n bytes. */
 size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message, size_t *n_message); /* returns what to skip */
 
-/* ---- job.c: one synthesis ---- */
+/* ---- speech_job.c: one synthesis ---- */
 struct job {
     struct job *next;       /* pump's list */
     atomic_int refs;        /* one for the loop, one for the pump */
@@ -88,7 +88,7 @@ struct job {
 job *job_create(const shape *shape, const char *id);
 void job_release(job *j);
 
-/* ---- pump.c ---- */
+/* ---- encoder_thread.c ---- */
 typedef struct pump pump;
 /* wake(wake_self) is called on the pump's thread when a job has something new. */
 ishow_status pump_create(pump **out, void (*wake)(void *self), void *wake_self, metrics *m, ishow_error *error);
@@ -273,7 +273,7 @@ void ws_drain(ishow_server *s, int patient); /* patient: only those that are not
 void ws_end_all(ishow_server *s);
 void ws_free(ws *w);
 
-/* ---- listener.c: endless events to many, on threads of their own ---- */
+/* ---- subscriber.c: endless events to many, on threads of their own ---- */
 typedef struct listener_kind { /* called on any of these threads, for one listener on one at a time */
     int (*ready)(void *self);                           /* there is something to read */
     size_t (*read)(void *self, char *out, size_t most); /* at most 16 KiB at once; 0: nothing now */
@@ -291,7 +291,7 @@ void criers_free(criers *c);
 unsigned criers_listeners(const criers *c);
 unsigned criers_from(criers *c, const struct sockaddr *address); /* listeners at an address */
 
-/* ---- listen.c ---- */
+/* ---- listen_socket.c ---- */
 ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error);
 
 /* ---- route.c ---- */
@@ -323,9 +323,9 @@ void respond_head(exchange *x, int status, struct MHD_Response *response, bytes 
 const char *header_get(exchange *x, const char *name); /* borrowed, NULL when absent */
 
 /* ---- handlers ---- */
-enum MHD_Result answer_tts(exchange *x);            /* tts.c */
-enum MHD_Result answer_tts_stream(exchange *x);     /* stream.c */
-enum MHD_Result answer_tts_ws(exchange *x);         /* tts_ws.c */
+enum MHD_Result answer_tts(exchange *x);            /* speech_request.c */
+enum MHD_Result answer_tts_stream(exchange *x);     /* speech_stream.c */
+enum MHD_Result answer_tts_ws(exchange *x);         /* speech_ws.c */
 enum MHD_Result answer_tts_cancel(exchange *x);
 enum MHD_Result answer_openai_speech(exchange *x);  /* openai.c */
 enum MHD_Result answer_openai_models(exchange *x);

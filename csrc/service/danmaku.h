@@ -6,7 +6,7 @@
 
 #include "ishow/chatqueue.h"
 #include "ishow/journal.h"
-#include "service/fault.h"
+#include "service/error_response.h"
 
 typedef struct danmaku danmaku;
 

@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 #include "ishow/engine.h"
-#include "service/fault.h"
+#include "service/error_response.h"
 
 enum { ID_MAX = 64 /* characters of the id of a request or a voice */ };
 

@@ -2,8 +2,8 @@
 #ifndef ISHOW_SERVICE_VOICES_H
 #define ISHOW_SERVICE_VOICES_H
 
-#include "service/book.h"
-#include "service/form.h"
+#include "service/voice_registry.h"
+#include "service/multipart_form.h"
 
 #define ENGINE_ID "f5"
 #define ENGINE_LABEL "F5-TTS"

@@ -13,14 +13,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from .._chatqueue import Reader
+from .._chat import Reader
 from .faults import Fault
 from .routes import Endpoints, Shared, answered, json_body, needs_key, needs_speech, optional_json_body, verb_of
 from .speech import EVENT_HEADERS
 from .state import State
 
 if TYPE_CHECKING:
-    from .._chatqueue import Verb
+    from .._chat import Verb
 
 PART = 16 * 1024
 """Bytes that a listener is sent at once."""

@@ -1,4 +1,4 @@
-"""Requests and answers of live chat, for `openapi.json`; the C core reads and writes them (csrc/service, csrc/livechat)."""
+"""Requests and answers of live chat, for `openapi.json`; the C core reads and writes them (csrc/service, csrc/chat)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from types import FrameType
 
 import uvicorn
 
-from .. import _chatqueue, _engine, _service
+from .. import _chat, _engine, _service
 from .._service import Store, Watcher
 from ..config import Config
 from ..engine import Engine, open_engine
@@ -30,7 +30,7 @@ from .settings import Settings
 from .state import State
 
 logger = logging.getLogger("ishowtts")
-_CORES = (_engine, _service, _chatqueue)
+_CORES = (_engine, _service, _chat)
 """Modules that each have the C core to themselves: its log, and its count of handles."""
 
 

@@ -1,6 +1,6 @@
 """The configuration in force: shown, and exchanged under requests that run.
 
-What can be exchanged is said by the C core (csrc/service/difference.h), for both servers.
+What can be exchanged is said by the C core (csrc/service/config_diff.h), for both servers.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .._chatqueue import Chat
+from .._chat import Chat
 from .._service import RETRY_AFTER, Load, Store, Voices
 from ..config import Config
 from ..engine import Engine, Samples, SpeechOptions, SpeechStream

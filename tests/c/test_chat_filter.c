@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "fake_chat.h"
-#include "livechat/desk.h"
+#include "chat/chat_internal.h"
 
 static filter *make(const ishow_chat_options *o) {
     filter *f = filter_create();

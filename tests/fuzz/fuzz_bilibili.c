@@ -1,6 +1,6 @@
 /* A WebSocket message of Bilibili: packets, compressed or not, and the commands in them. */
 #include "fuzz.h"
-#include "livechat/bilibili.h"
+#include "platforms/bilibili.h"
 
 enum { INFLATE_MAX = 1 << 20 };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "livechat/desk.h"
+#include "chat/chat_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

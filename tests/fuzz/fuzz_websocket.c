@@ -1,6 +1,6 @@
 /* What a server sends over a WebSocket: the answer to the handshake, then frames. The key is fixed, so that inputs can get past it. */
 #include "fuzz.h"
-#include "livechat/websocket.h"
+#include "net/websocket.h"
 
 static int over;
 

@@ -1,7 +1,7 @@
 /* A page of liveChatMessages. */
 #include "fuzz.h"
-#include "livechat/jsonspan.h"
-#include "livechat/youtube.h"
+#include "platforms/jsonspan.h"
+#include "platforms/youtube.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {

@@ -1,0 +1,345 @@
+/* What of a text is read aloud: links, emotes and faces out or in by option, characters and words that repeat squeezed, the rest
+ * cut to a length that a listener stands. Works on code points with a mark on each that goes. */
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#include "chat/chat_internal.h"
+
+enum { RUN_MAX = 3, FACE_MAX = 16, SHORTCODE_MAX = 32, NAME_GRAPHEMES_MAX = 24 };
+
+typedef struct codes {
+    uint32_t *c;
+    unsigned char *gone;
+    size_t n;
+} codes;
+
+static utf8proc_category_t kind_of(uint32_t c) { return utf8proc_category((utf8proc_int32_t)c); }
+static int is_letter(uint32_t c) { return kind_of(c) >= UTF8PROC_CATEGORY_LU && kind_of(c) <= UTF8PROC_CATEGORY_LO; }
+static int is_spoken(uint32_t c) { return is_letter(c) || (kind_of(c) >= UTF8PROC_CATEGORY_ND && kind_of(c) <= UTF8PROC_CATEGORY_NO); }
+static int is_space(uint32_t c) { return c <= 0x20 || (c >= 0x7F && c <= 0xA0) || (kind_of(c) >= UTF8PROC_CATEGORY_ZS && kind_of(c) <= UTF8PROC_CATEGORY_ZP); }
+static int is_ascii_word(uint32_t c) { return c < 0x80 && is_spoken(c); }
+
+static int is_emoji(uint32_t c) {
+    return c >= 0x2000 && (utf8proc_get_property((utf8proc_int32_t)c)->boundclass == UTF8PROC_BOUNDCLASS_EXTENDED_PICTOGRAPHIC || (c >= 0x1F1E6 && c <= 0x1F1FF) ||
+                           (c >= 0x1F3FB && c <= 0x1F3FF) || c == 0x20E3 || c == 0xFE0F || c == 0x200D || (c >= 0xE0020 && c <= 0xE007F));
+}
+
+static size_t decode(ishow_span text, codes *out) {
+    out->c = malloc((text.size + 1) * sizeof *out->c);
+    out->gone = calloc(text.size + 1, 1);
+    out->n = 0;
+    if (!out->c || !out->gone) return 0;
+    for (size_t i = 0; i < text.size;) {
+        utf8proc_int32_t code;
+        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)text.data + i, (utf8proc_ssize_t)(text.size - i), &code);
+        if (step <= 0) step = 1, code = 0xFFFD;
+        out->c[out->n++] = (uint32_t)code;
+        i += (size_t)step;
+    }
+    return 1;
+}
+
+/* One past the token that begins at i. */
+static size_t token_end(const codes *t, size_t i) {
+    while (i < t->n && !is_space(t->c[i])) i++;
+    return i;
+}
+
+static char *encode_range(const codes *t, size_t from, size_t to) {
+    char *out = malloc((to - from) * 4 + 1);
+    size_t n = 0;
+    for (size_t i = from; out && i < to; i++)
+        if (!t->gone[i]) n += (size_t)utf8proc_encode_char((utf8proc_int32_t)t->c[i], (utf8proc_uint8_t *)out + n);
+    if (out) out[n] = '\0';
+    return out;
+}
+
+/* ---- links ---- */
+
+static int looks_like_link(const char *token) {
+    static const char *const ends[] = {"com", "net", "org", "io", "tv", "gg", "me", "co", "uk", "de", "fr", "ru", "cn", "jp", "kr", "be", "ly", "app", "dev", "xyz", "info",
+                                       "biz", "eu", "us", "ca", "au", "br", "in", "it", "es", "pl", "nl", "se", "ch", "at", "cz", "to", "cc", "link", "live", "stream",
+                                       "shop", "site", "online", "club", "ai", "fm", "gl", "gd", "moe", "store", "top", "vip", "win", "рф"};
+    if (strstr(token, "://") || !strncmp(token, "www.", 4) || !strncmp(token, "mailto:", 7)) return 1;
+    size_t host = strcspn(token, "/?#:");
+    if (memchr(token, '@', host)) { /* an address for mail, not a mention */
+        const char *at = memchr(token, '@', host);
+        if (at == token) return 0;
+    }
+    size_t dot = host;
+    while (dot && token[dot - 1] != '.') dot--;
+    if (dot < 2 || dot == host) return 0; /* no dot, or nothing before or after it */
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (strlen(ends[i]) == host - dot && !strncmp(token + dot, ends[i], host - dot)) return 1;
+    return 0;
+}
+
+static int remove_links(codes *t, int remove) {
+    int found = 0;
+    for (size_t i = 0; i < t->n;) {
+        size_t end = token_end(t, i), from = i, to = end;
+        while (from < to && t->c[from] < 0x80 && t->c[from] != '@' && !is_spoken(t->c[from])) from++; /* brackets and quotes around it */
+        while (to > from && t->c[to - 1] < 0x80 && !is_spoken(t->c[to - 1]) && t->c[to - 1] != '/') to--;
+        if (to > from) {
+            char *raw = encode_range(t, from, to), *folded = raw ? fold_text(raw, strlen(raw)) : NULL;
+            if (folded && looks_like_link(folded)) {
+                found++;
+                if (remove) memset(t->gone + i, 1, end - i);
+            }
+            free(folded);
+            free(raw);
+        }
+        i = end + 1;
+    }
+    return found;
+}
+
+/* ---- emotes and faces ---- */
+
+static int is_code_char(uint32_t c) { return is_ascii_word(c) || c == '_' || c == '+' || c == '-'; }
+
+/* ":wave:" and, as Bilibili writes them, "[doge]". READ leaves the words of the name. */
+static int codes_in_text(codes *t, int strip) {
+    int found = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        uint32_t open = t->c[i], close = open == ':' ? ':' : open == '[' ? ']' : 0;
+        if (t->gone[i] || !close || (open == ':' && i && is_spoken(t->c[i - 1]))) continue;
+        size_t j = i + 1, letters = 0;
+        while (j < t->n && j - i <= SHORTCODE_MAX && (is_code_char(t->c[j]) || (open == '[' && is_letter(t->c[j])))) letters += is_letter(t->c[j]) != 0, j++;
+        if (j >= t->n || t->c[j] != close || j - i < 2 || !letters || (open == ':' && j - i < 3)) continue;
+        found++;
+        if (strip) memset(t->gone + i, 1, j + 1 - i);
+        else
+            for (size_t k = i; k <= j; k++)
+                if (k == i || k == j || t->c[k] == '_') t->c[k] = ' ';
+        i = j;
+    }
+    return found;
+}
+
+static int in_set(uint32_t c, const char *set) {
+    while (*set)
+        if (ishow_utf8_next(&set) == c) return 1;
+    return 0;
+}
+
+/* A pair of brackets with a face in it, e.g. (´・ω・`), ¯\_(ツ)_/¯, with what hangs on to it. */
+static int remove_bracket_faces(codes *t) {
+    static const char parts[] = "ಠωДдಥʖツ˘╯╥◕´｀`･▽∀¬━┻◡﹏≧≦＾°□益꒪ʘ";
+    int found = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->gone[i] || !in_set(t->c[i], "(（༼[{")) continue;
+        size_t j = i + 1, ascii = 0, signs = 0, carets = 0;
+        for (; j < t->n && j - i <= FACE_MAX && !in_set(t->c[j], ")）༽]}"); j++) {
+            ascii += is_ascii_word(t->c[j]) != 0;
+            signs += in_set(t->c[j], parts);
+            carets += t->c[j] == '^' || t->c[j] == '_' || t->c[j] == ';' || t->c[j] == '>' || t->c[j] == '<';
+        }
+        if (j >= t->n || j - i > FACE_MAX || ascii > 2 || (!signs && carets < 2)) continue;
+        size_t from = i, to = j + 1;
+        while (from > 0 && !is_space(t->c[from - 1]) && (!is_spoken(t->c[from - 1]) || in_set(t->c[from - 1], "ノヽﾉシづ"))) from--;
+        while (to < t->n && !is_space(t->c[to]) && (!is_spoken(t->c[to]) || in_set(t->c[to], "ノヽﾉシづ彡"))) to++;
+        memset(t->gone + from, 1, to - from);
+        found++;
+        i = to - 1;
+    }
+    return found;
+}
+
+static int is_prose_mark(uint32_t c) { return in_set(c, ".,!?;:-'\"…—–。，！？、；：「」『』《》()（）%&+=/$€£¥#@*¿¡·~") || c == 0x2019 || c == 0x201C || c == 0x201D; }
+
+/* Tokens that are a face: the usual ones with letters or digits, and any that have no letter and are not plain punctuation, e.g. ^_^ or ┻━┻. */
+static int remove_token_faces(codes *t) {
+    static const char *const known[] = {":d", ";d", "=d", "xd", "xdd", ":p", ";p", "=p", ":o", ":-o", ":-d", ":-p", ":3", "<3", "</3", ":x", ":s", ":c", "o_o", "o.o", "t_t", "u_u",
+                                        "n_n", "x_x", "d:", ":'(", "qaq", "orz", "0_0", "=)", "=(", ":v", ":b", "b)", "8)"};
+    int found = 0;
+    for (size_t i = 0; i < t->n;) {
+        size_t end = token_end(t, i);
+        int spoken = 0, odd = 0, smile = 0;
+        for (size_t k = i; k < end; k++) {
+            spoken |= !t->gone[k] && is_spoken(t->c[k]);
+            odd |= !t->gone[k] && !is_prose_mark(t->c[k]);
+        }
+        smile = end - i >= 2 && in_set(t->c[i], ":;=") && in_set(t->c[end - 1], "()[]\\/|*<>"); /* :-) has prose marks alone */
+        int face = !spoken && end > i && (odd || smile);
+        if (spoken && end - i <= 4) {
+            char *raw = encode_range(t, i, end), *folded = raw ? fold_text(raw, strlen(raw)) : NULL;
+            for (size_t k = 0; folded && k < sizeof known / sizeof *known; k++) face |= !strcmp(folded, known[k]);
+            free(folded);
+            free(raw);
+        }
+        if (face) {
+            for (size_t k = i; k < end; k++) found += !t->gone[k] && k == i;
+            memset(t->gone + i, 1, end - i);
+        }
+        i = end + 1;
+    }
+    return found;
+}
+
+/* ---- squeezing and writing ---- */
+
+/* Control and format characters, what is marked, and runs; single spaces. */
+static size_t squeeze(codes *t, int keep_joiners) {
+    size_t n = 0, run = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        uint32_t c = t->c[i];
+        if (t->gone[i]) c = ' ';
+        else if (!is_space(c) && kind_of(c) >= UTF8PROC_CATEGORY_CC && !(keep_joiners && c == 0x200D)) continue;
+        else if (kind_of(c) == UTF8PROC_CATEGORY_CN || c == 0xFFFD) continue;
+        if (is_space(c)) c = ' ';
+        if (c == ' ' && (!n || t->c[n - 1] == ' ')) continue;
+        run = n && t->c[n - 1] == c ? run + 1 : 1;
+        if (run > RUN_MAX && kind_of(c) != UTF8PROC_CATEGORY_ND) continue;
+        t->c[n++] = c;
+    }
+    while (n && t->c[n - 1] == ' ') n--;
+    return n;
+}
+
+/* "lol lol lol lol lol" is heard three times. */
+static size_t squeeze_words(uint32_t *c, size_t n) {
+    size_t out = 0, before = 0, n_before = 0, same = 0;
+    for (size_t i = 0; i < n;) {
+        size_t end = i;
+        while (end < n && c[end] != ' ') end++;
+        size_t length = end - i;
+        same = length == n_before && !memcmp(c + before, c + i, length * sizeof *c) ? same + 1 : 1;
+        if (same <= RUN_MAX) {
+            if (out) c[out++] = ' ';
+            before = out;
+            n_before = length;
+            memmove(c + out, c + i, length * sizeof *c);
+            out += length;
+        }
+        i = end + 1;
+    }
+    return out;
+}
+
+/* Counts as it goes and remembers where the last whole word ended within the bounds; *fits is the number of code points. */
+static void measure(const uint32_t *c, size_t n, size_t words_max, size_t graphemes_max, size_t *words, size_t *graphemes, size_t *fits) {
+    utf8proc_int32_t state = 0;
+    size_t dense = 0, last_good = 0, last_grapheme = 0;
+    *words = *graphemes = 0;
+    for (size_t i = 0; i < n; i++) {
+        int begins_grapheme = !i || utf8proc_grapheme_break_stateful((utf8proc_int32_t)c[i - 1], (utf8proc_int32_t)c[i], &state);
+        *graphemes += begins_grapheme;
+        int is_dense = code_is_dense(c[i]) && is_letter(c[i]);
+        int begins_word = c[i] != ' ' && !is_dense && (!i || c[i - 1] == ' ' || (code_is_dense(c[i - 1]) && is_spoken(c[i])));
+        if (is_dense) begins_word = dense++ % 2 == 0;
+        *words += begins_word;
+        if (begins_grapheme && *graphemes <= graphemes_max && *words <= words_max) last_grapheme = i;
+        if ((c[i] == ' ' || is_dense) && *graphemes <= graphemes_max && *words <= words_max) last_good = is_dense && begins_grapheme ? i + 1 : i;
+    }
+    /* A word longer than all that is allowed is cut inside. */
+    *fits = *graphemes <= graphemes_max && *words <= words_max ? n : last_good ? last_good : last_grapheme;
+}
+
+static void count(const char *text, size_t *words, size_t *graphemes) {
+    codes t = {0};
+    size_t fits;
+    *words = *graphemes = 0;
+    if (decode((ishow_span){text, strlen(text)}, &t)) measure(t.c, t.n, SIZE_MAX, SIZE_MAX, words, graphemes, &fits);
+    free(t.c);
+    free(t.gone);
+}
+
+size_t count_graphemes(const char *text) {
+    size_t words, graphemes;
+    count(text, &words, &graphemes);
+    return graphemes;
+}
+
+size_t count_words(const char *text) {
+    size_t words, graphemes;
+    count(text, &words, &graphemes);
+    return words;
+}
+
+int clean_text(ishow_span text, const ishow_chat_emote *emotes, size_t n_emotes, const ishow_chat_options *o, cleaned *out) {
+    codes t = {0};
+    memset(out, 0, sizeof *out);
+    if (!decode(text, &t)) goto done;
+    int strip = o->emotes == ISHOW_CHAT_STRIP;
+    for (size_t i = 0; i < n_emotes; i++) {
+        out->emotes++;
+        if (strip && emotes[i].start < t.n && emotes[i].end > emotes[i].start)
+            memset(t.gone + emotes[i].start, 1, (emotes[i].end < t.n ? emotes[i].end : t.n) - emotes[i].start);
+    }
+    out->links = remove_links(&t, o->links != ISHOW_CHAT_READ);
+    out->emotes += codes_in_text(&t, strip);
+    for (size_t i = 0; i < t.n; i++)
+        if (is_emoji(t.c[i])) {
+            out->emotes++;
+            if (strip) t.gone[i] = 1;
+        }
+    if (o->kaomoji == ISHOW_CHAT_STRIP) out->emotes += remove_bracket_faces(&t) + remove_token_faces(&t);
+    t.n = squeeze(&t, !strip);
+    t.n = squeeze_words(t.c, t.n);
+    memset(t.gone, 0, t.n);
+    int spoken = 0;
+    for (size_t i = 0; i < t.n; i++) spoken |= is_spoken(t.c[i]) || is_emoji(t.c[i]);
+    if (!spoken) t.n = 0;
+    size_t words, graphemes, fits;
+    measure(t.c, t.n, (size_t)o->words_max, (size_t)o->graphemes_max, &words, &graphemes, &fits);
+    out->too_long = fits < t.n;
+    if (out->too_long && o->long_texts != ISHOW_CHAT_REFUSE) {
+        t.n = fits;
+        while (t.n && t.c[t.n - 1] == ' ') t.n--;
+        out->cut = 1;
+    }
+    out->text = encode_range(&t, 0, t.n);
+done:
+    free(t.c);
+    free(t.gone);
+    return out->text != NULL;
+}
+
+/* ---- names ---- */
+
+static int same_letter(uint32_t a, uint32_t b) { return utf8proc_tolower((utf8proc_int32_t)a) == utf8proc_tolower((utf8proc_int32_t)b); }
+
+/* "xX_Dark_Lord99_Xx": without the frame, digits at the end, and signs. */
+static char *tidy_name(ishow_span name) {
+    codes t = {0};
+    char *out = NULL;
+    if (!decode(name, &t)) goto done;
+    size_t n = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        uint32_t c = t.c[i];
+        if (is_spoken(c) || (kind_of(c) >= UTF8PROC_CATEGORY_MN && kind_of(c) <= UTF8PROC_CATEGORY_ME) || c == '\'' || c == 0x2019) t.c[n++] = c;
+        else if (n && t.c[n - 1] != ' ') t.c[n++] = ' ';
+    }
+    while (n && t.c[n - 1] == ' ') n--;
+    t.n = n;
+    if (t.n > 5 && same_letter(t.c[0], 'x') && same_letter(t.c[1], 'x') && t.c[2] == ' ') memmove(t.c, t.c + 3, (t.n -= 3) * sizeof *t.c);
+    if (t.n > 3 && same_letter(t.c[t.n - 1], 'x') && same_letter(t.c[t.n - 2], 'x') && t.c[t.n - 3] == ' ') t.n -= 3;
+    n = t.n;
+    while (n && kind_of(t.c[n - 1]) == UTF8PROC_CATEGORY_ND) n--;
+    if (n && t.n - n >= 2) t.n = n; /* "Dark99"; but "Agent 7" keeps its digit, and "1234" is all there is */
+    size_t words, graphemes, fits;
+    measure(t.c, t.n, SIZE_MAX, NAME_GRAPHEMES_MAX, &words, &graphemes, &fits);
+    t.n = fits;
+    while (t.n && t.c[t.n - 1] == ' ') t.n--;
+    memset(t.gone, 0, t.n);
+    out = encode_range(&t, 0, t.n);
+done:
+    free(t.c);
+    free(t.gone);
+    return out;
+}
+
+char *clean_name(ishow_span display, ishow_span login, int clean) {
+    char *name = clean ? tidy_name(display) : span_copy(display);
+    if (name && !*name) {
+        free(name);
+        name = clean ? tidy_name(login) : span_copy(login);
+    }
+    if (name && !*name) {
+        free(name);
+        name = ishow_strdup("Someone");
+    }
+    return name;
+}

@@ -1,0 +1,368 @@
+/* Whether a message is read, and in which voice. The order of the rules is the order of the reasons in chatqueue.h, cheapest and least
+ * forgiving first; what a viewer is remembered for changes only when a message passes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat/chat_internal.h"
+
+typedef struct folded_list { char **item; size_t n; } folded_list;
+
+struct filter_rules {
+    const ishow_chat_options *o; /* borrowed */
+    folded_list platforms, channels, banned, bots, blocked, mentions;
+};
+
+struct filter {
+    filter_rules *r;
+    viewers *viewers;
+    uint64_t seen[SEEN_MAX], table[2 * SEEN_MAX]; /* a ring of hashes, and where to find them; 0 is empty */
+    size_t n_seen;
+    double tokens, tokens_at;
+};
+
+static void list_free(folded_list *list) {
+    for (size_t i = 0; i < list->n; i++) free(list->item[i]);
+    free(list->item);
+}
+
+static ishow_status list_make(folded_list *out, const ishow_chat_words *words, const char *field, ishow_error *error) {
+    out->item = calloc(words->n + 1, sizeof *out->item);
+    if (!out->item) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
+    for (size_t i = 0; i < words->n; i++) {
+        if (ishow_utf8_length(words->item[i]) == SIZE_MAX) return ishow_fail(error, ISHOW_EINVAL, field, "chat.%s[%zu] is not UTF-8.", field, i);
+        if (!(out->item[out->n++] = fold_text(words->item[i], strlen(words->item[i])))) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
+    }
+    return ISHOW_OK;
+}
+
+ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o, ishow_error *error) {
+    ishow_status status;
+    *out = NULL;
+    filter_rules *r = calloc(1, sizeof *r);
+    if (!r) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
+    r->o = o;
+    if ((status = list_make(&r->platforms, &o->platforms, "platforms", error)) != ISHOW_OK) goto done;
+    if ((status = list_make(&r->channels, &o->channels, "channels", error)) != ISHOW_OK) goto done;
+    if ((status = list_make(&r->banned, &o->banned_words, "banned_words", error)) != ISHOW_OK) goto done;
+    if ((status = list_make(&r->bots, &o->bots, "bots", error)) != ISHOW_OK) goto done;
+    if ((status = list_make(&r->blocked, &o->blocklist, "blocklist", error)) != ISHOW_OK) goto done;
+    status = list_make(&r->mentions, &o->mentions, "mentions", error);
+done:
+    if (status != ISHOW_OK) filter_rules_free(r);
+    else *out = r;
+    return status;
+}
+
+void filter_rules_free(filter_rules *r) {
+    if (!r) return;
+    list_free(&r->platforms);
+    list_free(&r->channels);
+    list_free(&r->banned);
+    list_free(&r->bots);
+    list_free(&r->blocked);
+    list_free(&r->mentions);
+    free(r);
+}
+
+filter *filter_create(void) {
+    filter *f = calloc(1, sizeof *f);
+    if (!f || !(f->viewers = viewers_create(VIEWERS_MAX))) {
+        free(f);
+        return NULL;
+    }
+    f->tokens_at = -1;
+    return f;
+}
+
+filter_rules *filter_exchange(filter *f, filter_rules *r) {
+    filter_rules *before = f->r;
+    f->r = r;
+    return before;
+}
+
+void filter_free(filter *f) {
+    if (!f) return;
+    filter_rules_free(f->r);
+    viewers_free(f->viewers);
+    free(f);
+}
+
+viewer *filter_viewer(filter *f, const char *key) { return viewers_get(f->viewers, key); }
+
+void filtered_free(filtered *r) {
+    free(r->text);
+    free(r->key);
+    r->text = r->key = NULL;
+}
+
+/* ---- ids seen before ---- */
+
+static uint64_t *slot_of(filter *f, uint64_t hash) {
+    size_t at = hash % (2 * SEEN_MAX);
+    while (f->table[at] && f->table[at] != hash) at = (at + 1) % (2 * SEEN_MAX);
+    return &f->table[at];
+}
+
+static void forget(filter *f, uint64_t hash) {
+    size_t hole = (size_t)(slot_of(f, hash) - f->table);
+    if (!f->table[hole]) return;
+    f->table[hole] = 0;
+    for (size_t at = (hole + 1) % (2 * SEEN_MAX); f->table[at]; at = (at + 1) % (2 * SEEN_MAX)) { /* what was pushed behind it moves up */
+        uint64_t moved = f->table[at];
+        f->table[at] = 0;
+        *slot_of(f, moved) = moved;
+    }
+}
+
+static uint64_t id_hash(const char *platform, size_t n_platform, const char *channel, size_t n_channel, const char *id, size_t n_id) {
+    const char *parts[] = {platform, channel, id};
+    const size_t sizes[] = {n_platform, n_channel, n_id};
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (int p = 0; p < 3; p++) {
+        for (size_t i = 0; i < sizes[p]; i++) h = (h ^ (unsigned char)parts[p][i]) * UINT64_C(0x100000001b3);
+        h = (h ^ 0xFF) * UINT64_C(0x100000001b3); /* a byte that UTF-8 does not have, between the parts */
+    }
+    return h ? h : 1;
+}
+
+/* 1: it was there before. */
+static int see(filter *f, uint64_t hash) {
+    uint64_t *slot = slot_of(f, hash);
+    if (*slot) return 1;
+    uint64_t *oldest = &f->seen[f->n_seen++ % SEEN_MAX];
+    if (*oldest) forget(f, *oldest);
+    *oldest = hash;
+    *slot_of(f, hash) = hash;
+    return 0;
+}
+
+void filter_remember(filter *f, const item *it) {
+    see(f, id_hash(it->platform, strlen(it->platform), it->channel, strlen(it->channel), it->id, strlen(it->id)));
+    for (size_t i = 0; i < it->n_others; i++)
+        see(f, id_hash(it->platform, strlen(it->platform), it->channel, strlen(it->channel), it->others[i].id, strlen(it->others[i].id)));
+}
+
+void filter_remember_voice(filter *f, const char *key, const char *voice) {
+    viewer *v = viewers_get(f->viewers, key);
+    const char *id = *voice == '!' ? voice + 1 : voice; /* chosen by the viewer */
+    if (!v || strlen(id) > VOICE_ID_MAX) return;
+    strcpy(v->voice, id);
+    v->chosen = *voice == '!';
+}
+
+/* ---- rules ---- */
+
+static int listed(const folded_list *list, const char *folded) {
+    for (size_t i = 0; *folded && i < list->n; i++)
+        if (!strcmp(list->item[i], folded)) return 1;
+    return 0;
+}
+
+/* Also as "platform:user". */
+static int listed_user(const folded_list *list, const char *platform, const char *user) {
+    if (!*user || !list->n) return 0;
+    if (listed(list, user)) return 1;
+    size_t n = strlen(platform);
+    for (size_t i = 0; i < list->n; i++)
+        if (!strncmp(list->item[i], platform, n) && list->item[i][n] == ':' && !strcmp(list->item[i] + n + 1, user)) return 1;
+    return 0;
+}
+
+/* A message as it is compared; one of them may be NULL when memory ran out, which `whole` says. */
+typedef struct folded_message { char *platform, *channel, *user_id, *login, *name, *text; } folded_message;
+
+static char *fold_span(ishow_span s) { return fold_text(s.data ? s.data : "", s.size); }
+
+static int fold_message(const ishow_chat_message *m, folded_message *out) {
+    *out = (folded_message){fold_span(m->platform), fold_span(m->channel), fold_span(m->user_id), fold_span(m->login), fold_span(m->display_name), fold_span(m->text)};
+    return out->platform && out->channel && out->user_id && out->login && out->name && out->text;
+}
+
+static void fold_free(folded_message *m) {
+    free(m->platform);
+    free(m->channel);
+    free(m->user_id);
+    free(m->login);
+    free(m->name);
+    free(m->text);
+}
+
+static const char *bare(const char *channel) { return channel + (*channel == '#'); }
+
+static int has_banned(const filter *f, const char *folded) {
+    for (size_t i = 0; i < f->r->banned.n; i++)
+        if (fold_contains(folded, f->r->banned.item[i])) return 1;
+    return 0;
+}
+
+static int mentions(const filter *f, const folded_message *m) {
+    char at[300];
+    if (!strchr(m->text, '@')) return 0;
+    for (size_t i = 0; i <= f->r->mentions.n; i++) {
+        const char *name = i < f->r->mentions.n ? f->r->mentions.item[i] : bare(m->channel);
+        if (*name && snprintf(at, sizeof at, "@%s", name) < (int)sizeof at && fold_contains(m->text, at)) return 1;
+    }
+    return 0;
+}
+
+static int is_command(const filter *f, ishow_span text) {
+    size_t n = strlen(f->r->o->command_prefix);
+    return n && text.size > n && !memcmp(text.data, f->r->o->command_prefix, n) && text.data[n] != ' ' && strncmp(text.data + n, f->r->o->command_prefix, 1);
+}
+
+static const char *known_voice(const filter *f, const char *folded) {
+    for (size_t i = 0; i < f->r->o->n_voices; i++) {
+        char *id = fold_text(f->r->o->voices[i].id, strlen(f->r->o->voices[i].id));
+        int same = id && !strcmp(id, folded);
+        free(id);
+        if (same) return f->r->o->voices[i].id;
+    }
+    return NULL;
+}
+
+/* "!voice ID", "!voice default". */
+static void obey(filter *f, const folded_message *m, viewer *v, filtered *out) {
+    const char *word = m->text + strlen(f->r->o->command_prefix);
+    if (!f->r->o->voice_command || strncmp(word, "voice", 5) || (word[5] && word[5] != ' ')) return;
+    word += 5 + strspn(word + 5, " ");
+    char id[VOICE_ID_MAX + 1];
+    size_t n = strcspn(word, " ");
+    if (n > VOICE_ID_MAX) return;
+    memcpy(id, word, n);
+    id[n] = '\0';
+    const char *voice = known_voice(f, id);
+    if (!voice && strcmp(id, "default")) return;
+    v->chosen = voice != NULL;
+    snprintf(v->voice, sizeof v->voice, "%s", voice ? voice : "");
+    snprintf(out->voice, sizeof out->voice, "%s", v->voice);
+    out->obeyed = 1;
+}
+
+static int is_listed_voice(const ishow_chat_options *o, const char *id, const char **language) {
+    for (size_t i = 0; i < o->n_voices; i++)
+        if (!strcmp(o->voices[i].id, id)) {
+            *language = o->voices[i].language;
+            return 1;
+        }
+    return 0;
+}
+
+static void choose_voice(filter *f, const ishow_chat_message *m, viewer *v, filtered *out) {
+    const ishow_chat_options *o = f->r->o;
+    const char *voice = "", *speaks = NULL;
+    if (v->voice[0] && !is_listed_voice(o, v->voice, &speaks)) v->voice[0] = '\0', v->chosen = 0; /* it is gone from the configuration */
+    if (v->chosen) voice = v->voice;
+    for (size_t i = 0; !*voice && i < o->n_role_voices; i++) {
+        const ishow_chat_role_voice *r = &o->role_voices[i];
+        if ((m->roles & r->roles) || (r->paid && out->priority >= ISHOW_CHAT_PRIORITY_PAID)) voice = r->voice;
+    }
+    if (!*voice && o->voice_per_viewer) {
+        if (!v->voice[0]) {
+            snprintf(v->voice, sizeof v->voice, "%s", voice_for(o, out->key, out->language));
+            out->keep_voice = v->voice[0] != '\0';
+            is_listed_voice(o, v->voice, &speaks);
+        }
+        voice = v->voice;
+        if (speaks && !language_matches(speaks, out->language)) voice = voice_for(o, out->key, out->language); /* this once, in a voice that can */
+    } else if (!*voice) {
+        for (size_t i = 0; !*voice && i < o->n_voices; i++)
+            if (o->voices[i].language && language_matches(o->voices[i].language, out->language)) voice = o->voices[i].id;
+    }
+    snprintf(out->voice, sizeof out->voice, "%s", voice);
+}
+
+static int within_rate(filter *f, double now) {
+    const double rate = f->r->o->rate, burst = rate * 2 > 1 ? rate * 2 : 1;
+    if (rate <= 0) return 1;
+    f->tokens = f->tokens_at < 0 ? burst : f->tokens + rate * (now - f->tokens_at);
+    if (f->tokens > burst) f->tokens = burst;
+    f->tokens_at = now;
+    if (f->tokens < 1) return 0;
+    f->tokens -= 1;
+    return 1;
+}
+
+static int reject(filtered *out, ishow_chat_reason reason) {
+    out->reason = reason;
+    return 1;
+}
+
+/* What one viewer may do; the flood window counts what was refused too. */
+static int tempo(filter *f, viewer *v, int free_pass, double now, filtered *out) {
+    const ishow_chat_options *o = f->r->o;
+    if (v->window < 0 || now - v->window >= o->flood_seconds) v->window = now, v->in_window = 0;
+    v->in_window++;
+    if (free_pass) return 1;
+    if (o->flood_messages > 0 && v->in_window > o->flood_messages) return out->reason = ISHOW_CHAT_BY_FLOOD, 0;
+    if (o->repeat_seconds > 0 && v->last >= 0 && v->text_hash == out->text_hash && now - v->last < o->repeat_seconds) return out->reason = ISHOW_CHAT_BY_REPEAT, 0;
+    if (o->cooldown_seconds > 0 && v->last >= 0 && now - v->last < o->cooldown_seconds) return out->reason = ISHOW_CHAT_BY_COOLDOWN, 0;
+    return 1;
+}
+
+static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm, double now, filtered *out) {
+    const ishow_chat_options *o = f->r->o;
+    const int money = m->priority >= ISHOW_CHAT_PRIORITY_PAID;
+    const int trusted = (m->roles & (ISHOW_CHAT_ROLE_BROADCASTER | ISHOW_CHAT_ROLE_MODERATOR)) != 0 || m->priority == ISHOW_CHAT_PRIORITY_MODERATOR;
+    const char *user = *fm->user_id ? fm->user_id : *fm->login ? fm->login : fm->name;
+    if (f->r->platforms.n && !listed(&f->r->platforms, fm->platform)) return reject(out, ISHOW_CHAT_BY_PLATFORM);
+    if (f->r->channels.n && !listed(&f->r->channels, fm->channel) && !listed(&f->r->channels, bare(fm->channel))) return reject(out, ISHOW_CHAT_BY_CHANNEL);
+    if (see(f, id_hash(m->platform.data, m->platform.size, m->channel.data, m->channel.size, m->id.data, m->id.size))) return reject(out, ISHOW_CHAT_BY_DUPLICATE);
+    if (listed_user(&f->r->blocked, fm->platform, fm->user_id) || listed_user(&f->r->blocked, fm->platform, fm->login) || listed_user(&f->r->blocked, fm->platform, fm->name))
+        return reject(out, ISHOW_CHAT_BY_BLOCKLIST);
+    if ((m->roles & ISHOW_CHAT_ROLE_BOT) || listed(&f->r->bots, fm->login) || listed(&f->r->bots, fm->name)) return reject(out, ISHOW_CHAT_BY_BOT);
+
+    out->key = malloc(strlen(fm->platform) + strlen(user) + 2);
+    if (!out->key) return 0;
+    sprintf(out->key, "%s:%s", fm->platform, user);
+    if (o->roles && !money && !(m->roles & o->roles)) return reject(out, ISHOW_CHAT_BY_ROLE);
+    if (!o->events && !money && m->kind >= ISHOW_CHAT_KIND_SUBSCRIPTION && m->kind != ISHOW_CHAT_KIND_ANNOUNCEMENT) return reject(out, ISHOW_CHAT_BY_KIND);
+    if (is_command(f, m->text)) {
+        viewer *v = viewers_get(f->viewers, out->key);
+        if (!v) return 0;
+        obey(f, fm, v, out);
+        return reject(out, ISHOW_CHAT_BY_COMMAND);
+    }
+    if (has_banned(f, fm->text) || has_banned(f, fm->name)) return reject(out, ISHOW_CHAT_BY_BANNED_WORD);
+
+    cleaned c;
+    if (!clean_text(m->text, m->emotes, m->n_emotes, o, &c)) return 0;
+    out->text = c.text;
+    out->cut = c.cut || (c.too_long && money);
+    if (c.links && o->links == ISHOW_CHAT_REFUSE && !money) return reject(out, ISHOW_CHAT_BY_LINK);
+    int says_more = m->kind == ISHOW_CHAT_KIND_GIFT || m->kind == ISHOW_CHAT_KIND_PAID || m->system_text.size;
+    if (!*c.text && !says_more) return reject(out, c.links ? ISHOW_CHAT_BY_LINK : c.emotes ? ISHOW_CHAT_BY_EMOTE : ISHOW_CHAT_BY_EMPTY);
+    if (c.too_long && o->long_texts == ISHOW_CHAT_REFUSE && !money) return reject(out, ISHOW_CHAT_BY_LENGTH);
+
+    char *own = m->language.size ? span_copy(m->language) : NULL;
+    snprintf(out->language, sizeof out->language, "%s", own ? own : *c.text ? text_language(c.text, o->language) : o->language);
+    free(own);
+    int speakable = !o->languages.n || money;
+    for (size_t i = 0; i < o->languages.n && !speakable; i++) speakable = language_matches(o->languages.item[i], out->language);
+    if (!speakable) return reject(out, ISHOW_CHAT_BY_LANGUAGE);
+
+    /* Compared as heard, so that emotes or links around the same words make no difference. */
+    char *heard = fold_text(c.text, strlen(c.text));
+    if (!heard) return 0;
+    out->text_hash = fold_hash(heard);
+    free(heard);
+    out->priority = m->priority == ISHOW_CHAT_PRIORITY_NORMAL && mentions(f, fm) ? ISHOW_CHAT_PRIORITY_MENTION : m->priority;
+    viewer *v = viewers_get(f->viewers, out->key);
+    if (!v) return 0;
+    if (!tempo(f, v, money || trusted, now, out)) return 1;
+    if (!money && !trusted && !within_rate(f, now)) return reject(out, ISHOW_CHAT_BY_RATE);
+    v->last = now;
+    v->text_hash = out->text_hash;
+    choose_voice(f, m, v, out);
+    out->accepted = 1;
+    return 1;
+}
+
+int filter_message(filter *f, const ishow_chat_message *m, double now, filtered *out) {
+    folded_message fm;
+    memset(out, 0, sizeof *out);
+    int good = fold_message(m, &fm) && pass(f, m, &fm, now, out);
+    fold_free(&fm);
+    if (!good) filtered_free(out);
+    return good;
+}

@@ -1,0 +1,355 @@
+/* The clip that plays, and those that are made while it does.
+ *
+ * Nobody tells us what a listener hears, so this is the clock: a clip plays for its duration from its start event, and its audio is published in small
+ * pieces a little ahead of that. So all hear the same at the same time, one who comes late joins at what plays, and what is skipped or deleted is silent
+ * within the lead. When the model is slower than speech, the clock waits for it. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat/chat_internal.h"
+
+static const double PIECE = 0.25, LEAD = 0.75, THIN = 0.1, RETRY = 0.25; /* seconds */
+enum { PLAN_MAX = 16 };
+
+double play_position(ishow_chat *c, double now) {
+    const item *it = c->playing;
+    if (it && it->state == ITEM_PLAYING && !c->paused) {
+        const double made = (double)it->n / c->synth.sample_rate;
+        c->position += now - c->position_at;
+        if (c->position > made) c->position = made;
+    }
+    c->position_at = now;
+    return c->position;
+}
+
+/* Of a clip as far as is known. */
+static double clip_seconds(const ishow_chat *c, const item *it) {
+    const double made = (double)it->n / c->synth.sample_rate;
+    if (it->complete) return made;
+    const double guess = c->character_seconds * (double)(it->said ? ishow_utf8_length(it->said) : 0);
+    return guess > made ? guess : made;
+}
+
+double play_rest(const ishow_chat *c) {
+    if (!c->playing) return 0;
+    const double rest = clip_seconds(c, c->playing) - c->position;
+    return rest > 0 ? rest : 0;
+}
+
+/* [[from, to, "word"], ...]: each word has its share of the clip by its length. */
+static json_t *captions(const char *said, double seconds) {
+    json_t *list = json_array();
+    const double all = (double)(ishow_utf8_length(said) + 1);
+    double from = 0;
+    for (const char *p = said; *p;) {
+        const char *end = p + strcspn(p, " ");
+        char *word = span_copy((ishow_span){p, (size_t)(end - p)});
+        if (!word) break;
+        const double to = from + seconds * (double)(ishow_utf8_length(word) + 1) / all;
+        if (end > p) json_array_append_new(list, json_pack("[ffs]", round(from * 1e3) / 1e3, round(to * 1e3) / 1e3, word));
+        free(word);
+        from = end > p ? to : from;
+        p = *end ? end + 1 : end;
+    }
+    return list;
+}
+
+json_t *play_start(ishow_chat *c) {
+    const item *it = c->playing;
+    if (!it || it->state != ITEM_PLAYING) return NULL;
+    const double seconds = clip_seconds(c, it);
+    json_t *object = item_json(it);
+    if (!object) return NULL;
+    json_object_set_new(object, "said", json_string(it->said));
+    json_object_set_new(object, "sample_rate", json_integer(c->synth.sample_rate));
+    json_object_set_new(object, "at", json_real(round(c->position * 1e3) / 1e3));
+    json_object_set_new(object, "duration", json_real(round(seconds * 1e3) / 1e3));
+    json_object_set_new(object, "exact", json_boolean(it->complete));
+    json_object_set_new(object, "captions", captions(it->said, seconds));
+    json_object_set_new(object, "replay", json_boolean(c->replaying));
+    return object;
+}
+
+/* ---- making ---- */
+
+void play_forget(ishow_chat *c, item *it) {
+    if (it->clip) c->synth.free(c->synth.self, it->clip);
+    if (it->said && it->state == ITEM_WAITING) c->counts.clips_wasted++;
+    free(it->said);
+    free(it->pcm);
+    it->clip = it->said = NULL;
+    it->pcm = NULL;
+    it->n = it->capacity = 0;
+    it->complete = 0;
+}
+
+static ishow_chat_reason reason_of(ishow_status status) { return status == ISHOW_EINVAL ? ISHOW_CHAT_BY_UNSPEAKABLE : ISHOW_CHAT_BY_FAILURE; }
+
+/* An engine that closes down is no reason to lose a message. */
+static int is_refusal(ishow_status status) { return status == ISHOW_EBUSY || status == ISHOW_ESTATE || status == ISHOW_ECANCELLED; }
+
+static void drop(ishow_chat *c, item *it, ishow_status status) {
+    chat_settle(c, it, &c->counts.dropped[reason_of(status)], ishow_chat_reason_name(reason_of(status)), 0);
+}
+
+/* 0: not now; -1: it was dropped. before: the viewer who is heard before it. */
+static int make(ishow_chat *c, item *it, const char *before, double before_at, double now) {
+    if (it->said) return 1;
+    if (now < it->retry_at) return 0;
+    ishow_error error = {0};
+    int names = !(before && !strcmp(before, it->viewer) && c->o.name_again_seconds > 0 && now - before_at <= c->o.name_again_seconds);
+    char *said = say_item(it, &c->o, names);
+    if (!said) return 0;
+    ishow_status status = c->synth.start(c->synth.self, said, it->voice[0] ? it->voice : NULL, it->priority >= ISHOW_CHAT_PRIORITY_PAID, !c->playing, &it->clip, &error);
+    if (status == ISHOW_OK) {
+        it->said = said;
+        it->names = names;
+        return 1;
+    }
+    free(said);
+    it->clip = NULL;
+    if (is_refusal(status)) {
+        it->retry_at = now + RETRY;
+        return 0;
+    }
+    if (status == ISHOW_ENOTFOUND && it->voice[0]) { /* the voice was removed meanwhile */
+        it->voice[0] = '\0';
+        return make(c, it, before, before_at, now);
+    }
+    ishow_log(ISHOW_LOG_WARN, "chat", "%s cannot be read: %s", it->id, error.message);
+    drop(c, it, status);
+    return -1;
+}
+
+static int append(item *it, const float *samples, size_t n) {
+    if (it->n + n > it->capacity) {
+        size_t capacity = 2 * (it->n + n);
+        float *more = realloc(it->pcm, capacity * sizeof *more);
+        if (!more) return 0;
+        it->pcm = more;
+        it->capacity = capacity;
+    }
+    memcpy(it->pcm + it->n, samples, n * sizeof *samples);
+    it->n += n;
+    return 1;
+}
+
+/* What the model has by now. The status is the clip's failure. */
+static ishow_status collect(ishow_chat *c, item *it) {
+    ishow_error error = {0};
+    while (it->clip) {
+        const float *samples = NULL;
+        size_t n = 0;
+        ishow_status status = c->synth.next(c->synth.self, it->clip, &samples, &n, &error);
+        if (status == ISHOW_ETIMEOUT && !error.field[0]) return ISHOW_OK;
+        if (status == ISHOW_OK && n) {
+            if (append(it, samples, n)) continue;
+            status = ISHOW_ENOMEM;
+        }
+        c->synth.free(c->synth.self, it->clip);
+        it->clip = NULL;
+        it->complete = 1;
+        if (status == ISHOW_OK && !it->n) status = ISHOW_EINVAL;
+        if (status != ISHOW_OK) {
+            ishow_log(status == ISHOW_EINVAL ? ISHOW_LOG_INFO : ISHOW_LOG_WARN, "chat", "%s could not be read: %s", it->id, error.message);
+            return status;
+        }
+        c->counts.clips_made++;
+        const double seconds = (double)it->n / c->synth.sample_rate, characters = (double)ishow_utf8_length(it->said);
+        c->clip_seconds += 0.1 * (seconds - c->clip_seconds);
+        if (characters > 0) c->character_seconds += 0.1 * (seconds / characters - c->character_seconds);
+    }
+    return ISHOW_OK;
+}
+
+static void collect_all(ishow_chat *c, double now) {
+    for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
+        for (item *it = c->queue.first[p], *next; it; it = next) {
+            next = it->next;
+            ishow_status status = collect(c, it);
+            if (is_refusal(status)) {
+                play_forget(c, it);
+                it->retry_at = now + RETRY;
+            } else if (status != ISHOW_OK) drop(c, it, status);
+        }
+}
+
+/* Clips that were made for a turn which others have taken since are kept, up to a bound. */
+static void bound_clips(ishow_chat *c, item *const *plan, size_t n_plan) {
+    size_t held = 0;
+    for (int p = ISHOW_CHAT_PRIORITY_GIFT; p >= 0; p--)
+        for (item *it = c->queue.first[p]; it; it = it->next) {
+            size_t i = 0;
+            if (!it->said) continue;
+            while (i < n_plan && plan[i] != it) i++;
+            if (i == n_plan && ++held > c->o.prefetch + 1) play_forget(c, it);
+        }
+}
+
+/* Lets the next clips be made. */
+static void make_ahead(ishow_chat *c, double now) {
+    item *plan[PLAN_MAX];
+    for (int again = 1; again;) {
+        again = 0;
+        size_t n = queue_plan(&c->queue, now, plan, c->o.prefetch + !c->playing);
+        const char *before = c->heard;
+        double before_at = c->heard_at;
+        for (size_t i = 0; i < n; i++) {
+            int made = make(c, plan[i], before, before_at, now);
+            if (made < 0) {
+                again = 1; /* it is gone, and the plan with it */
+                break;
+            }
+            if (!made) break;
+            before = plan[i]->viewer;
+            before_at = now;
+        }
+        if (!again) bound_clips(c, plan, n);
+    }
+}
+
+/* ---- playing ---- */
+
+static void begin(ishow_chat *c, double now) {
+    item *it = c->playing;
+    it->state = ITEM_PLAYING;
+    c->position = 0;
+    c->position_at = now;
+    c->sent = 0;
+    c->seq = 0;
+    char *heard = ishow_strdup(it->viewer);
+    if (heard) {
+        free(c->heard);
+        c->heard = heard;
+        c->heard_at = now;
+    }
+    hub_clip(c->hub, 1);
+    chat_publish(c, "start", play_start(c));
+    c->changed = 1;
+}
+
+void play_end(ishow_chat *c, const char *why) {
+    item *it = c->playing;
+    chat_publish(c, "end", json_pack("{ss,ss,sf,sb}", "id", it->id, "reason", why, "at", round(c->position * 1e3) / 1e3, "replay", c->replaying));
+    hub_clip(c->hub, 0);
+    if (!c->replaying && c->last) {
+        play_forget(c, c->last);
+        item_free(c->last);
+    }
+    if (it->clip) { /* cut off while it was being made: not worth hearing again */
+        c->synth.free(c->synth.self, it->clip);
+        it->clip = NULL;
+    }
+    c->last = it;
+    c->playing = NULL;
+    c->replaying = 0;
+    c->gap_until = chat_now(c) + c->o.gap_seconds;
+    c->changed = 1;
+}
+
+static void settle_playing(ishow_chat *c, uint64_t *counter) {
+    if (!c->replaying) chat_settle(c, c->playing, counter, NULL, 1);
+}
+
+/* Publishes what is due; seconds until more is. */
+static double send(ishow_chat *c, double now) {
+    item *it = c->playing;
+    const double rate = c->synth.sample_rate;
+    const size_t piece = (size_t)(PIECE * rate);
+    const double position = play_position(c, now);
+    if (c->paused) return 1;
+    while (c->sent < it->n && (double)c->sent / rate < position + LEAD) {
+        size_t n = it->n - c->sent < piece ? it->n - c->sent : piece;
+        if (n < piece && !it->complete && (double)c->sent / rate > position + THIN) break; /* the rest of this piece may come yet */
+        const double from = (double)c->sent / rate, to = (double)(c->sent + n) / rate;
+        json_t *object = json_pack("{ss,sI,sf,sf,si,so}", "id", it->id, "seq", (json_int_t)c->seq++, "t0", round(from * 1e4) / 1e4, "t1", round(to * 1e4) / 1e4, "sample_rate",
+                                   c->synth.sample_rate, "duration", it->complete ? json_real(round((double)it->n / rate * 1e3) / 1e3) : json_null());
+        char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+        if (text) hub_audio(c->hub, text, it->pcm + c->sent, n, c->synth.sample_rate, to);
+        free(text);
+        json_decref(object);
+        c->sent += n;
+    }
+    if (c->sent < it->n) {
+        const double due = (double)c->sent / rate - LEAD - position;
+        return due > 0.005 ? due : 0.005;
+    }
+    if (!it->complete) return 1; /* the model wakes us */
+    const double rest = (double)it->n / rate - position;
+    if (rest > 1e-6) return rest;
+    settle_playing(c, &c->counts.spoken);
+    if (c->replaying) c->counts.replayed++;
+    play_end(c, "spoken");
+    return 0;
+}
+
+/* Who is next, when it has audio: seconds until to look again, 0 when it was taken. */
+static double take(ishow_chat *c, double now) {
+    item *it = NULL;
+    const int again = c->again && c->last && c->last->complete;
+    c->again = 0;
+    if (again) {
+        c->replaying = 1;
+        c->playing = c->last;
+        begin(c, now);
+        return 0;
+    }
+    if (!queue_plan(&c->queue, now, &it, 1)) return 1;
+    if (it->said && !it->names && (!c->heard || strcmp(c->heard, it->viewer))) play_forget(c, it); /* another came between: the name must be read after all */
+    if (!it->said && make(c, it, c->heard, c->heard_at, now) <= 0) return RETRY;
+    if (!it->n) return 1;
+    queue_remove(&c->queue, it);
+    queue_taken(&c->queue, it);
+    c->playing = it;
+    if (!c->has_journal) {
+        begin(c, now);
+        return 0;
+    }
+    /* Whoever is killed after this has heard it, or it is reported: never both lost and repeated. */
+    it->state = ITEM_MARKED;
+    c->journal.mark(c->journal.self, it->number);
+    c->mark = chat_sync(c);
+    c->ask_at = now + 1;
+    return 0;
+}
+
+static void expire(ishow_chat *c, double now) {
+    item *it;
+    while (c->o.expire_seconds > 0 && (it = c->queue.first[ISHOW_CHAT_PRIORITY_NORMAL]) && now - it->arrived > c->o.expire_seconds)
+        chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_EXPIRED], ishow_chat_reason_name(ISHOW_CHAT_BY_EXPIRED), 0);
+}
+
+double play_step(ishow_chat *c, double now) {
+    double wait = 1;
+    expire(c, now);
+    collect_all(c, now);
+    for (int turns = 0; turns < 4; turns++) { /* an end is followed by the next begin */
+        if (c->playing) {
+            ishow_status status = collect(c, c->playing);
+            if (status != ISHOW_OK) {
+                settle_playing(c, &c->counts.dropped[reason_of(status)]);
+                play_end(c, "failed");
+                continue;
+            }
+            if (c->playing->state == ITEM_MARKED) {
+                if (!chat_answered(c, c->mark)) {
+                    if (now >= c->ask_at) { /* the journal may have been too busy to take it */
+                        chat_sync(c);
+                        c->ask_at = now + 1;
+                    }
+                    break;
+                }
+                begin(c, now);
+            }
+            wait = send(c, now);
+        } else if (c->paused) break;
+        else if (now < c->gap_until) {
+            wait = c->gap_until - now;
+            break;
+        } else wait = take(c, now);
+        if (wait > 0) break;
+    }
+    make_ahead(c, now);
+    return wait;
+}

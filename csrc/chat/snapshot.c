@@ -1,0 +1,96 @@
+/* What the chat says about itself, as structs and as JSON, and its readers. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chat/chat_internal.h"
+
+static json_t *counts_json(const ishow_chat_counts *n) {
+    json_t *dropped = json_object();
+    for (int i = 0; i < ISHOW_CHAT_REASONS; i++)
+        if (n->dropped[i]) json_object_set_new(dropped, ishow_chat_reason_name((ishow_chat_reason)i), json_integer((json_int_t)n->dropped[i]));
+    return json_pack("{sI,sI,sI,sI,sI,sI,sI,sI,sI,sI,so}", "received", (json_int_t)n->received, "spoken", (json_int_t)n->spoken, "deleted", (json_int_t)n->deleted, "skipped",
+                     (json_int_t)n->skipped, "waiting", (json_int_t)n->waiting, "merged", (json_int_t)n->merged, "recovered", (json_int_t)n->recovered, "replayed",
+                     (json_int_t)n->replayed, "cut", (json_int_t)n->cut, "commands", (json_int_t)n->commands, "dropped", dropped);
+}
+
+json_t *chat_state(ishow_chat *c) {
+    json_t *waiting = json_object(), *playing = json_null();
+    for (int p = ISHOW_CHAT_PRIORITY_GIFT; p >= 0; p--)
+        json_object_set_new(waiting, ishow_chat_priority_name((ishow_chat_priority)p), json_integer((json_int_t)c->queue.n[p]));
+    if (c->playing) playing = json_string(c->playing->id);
+    return json_pack("{sb,so,so,sI,so}", "paused", c->paused, "playing", playing, "queue", waiting, "listeners", (json_int_t)hub_listeners(c->hub), "counts", counts_json(&c->counts));
+}
+
+void ishow_chat_counts_get(ishow_chat *c, ishow_chat_counts *out) {
+    pthread_mutex_lock(&c->lock);
+    *out = c->counts;
+    pthread_mutex_unlock(&c->lock);
+}
+
+void ishow_chat_status_get(ishow_chat *c, ishow_chat_status *out) {
+    memset(out, 0, sizeof *out);
+    pthread_mutex_lock(&c->lock);
+    const double now = chat_now(c);
+    out->counts = c->counts;
+    for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++) {
+        out->by_priority[p] = c->queue.n[p];
+        if (c->queue.first[p] && now - c->queue.first[p]->arrived > out->oldest_seconds) out->oldest_seconds = now - c->queue.first[p]->arrived;
+    }
+    out->paused = c->paused;
+    out->playing = c->playing != NULL;
+    out->position = play_position(c, now);
+    out->duration = c->playing ? out->position + play_rest(c) : 0;
+    if (!c->playing) out->position = 0;
+    out->listeners = hub_listeners(c->hub);
+    pthread_mutex_unlock(&c->lock);
+}
+
+char *ishow_chat_queue_json(ishow_chat *c, size_t most) {
+    json_t *list = json_array(), *playing = NULL;
+    pthread_mutex_lock(&c->lock);
+    const double now = chat_now(c);
+    play_position(c, now);
+    if (c->playing && (playing = play_start(c))) json_object_del(playing, "captions");
+    const size_t total = c->queue.total;
+    if (most > total) most = total;
+    item **plan = malloc((most + 1) * sizeof *plan);
+    size_t n = plan ? queue_plan(&c->queue, now, plan, most) : 0;
+    for (size_t i = 0; i < n; i++) {
+        json_t *object = item_json(plan[i]);
+        if (!object) continue;
+        json_object_set_new(object, "position", json_integer((json_int_t)(i + (c->playing != NULL))));
+        json_object_set_new(object, "waited", json_real(round((now - plan[i]->arrived) * 10) / 10));
+        json_object_set_new(object, "ready", json_boolean(plan[i]->complete));
+        json_array_append_new(list, object);
+    }
+    pthread_mutex_unlock(&c->lock);
+    json_t *root = json_pack("{so,so,sI}", "playing", playing ? playing : json_null(), "waiting", list, "total", (json_int_t)total);
+    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(root);
+    free(plan);
+    return text;
+}
+
+char *ishow_chat_status_json(ishow_chat *c) {
+    pthread_mutex_lock(&c->lock);
+    json_t *state = chat_state(c);
+    pthread_mutex_unlock(&c->lock);
+    char *text = state ? json_dumps(state, JSON_COMPACT) : NULL;
+    json_decref(state);
+    return text;
+}
+
+void ishow_chat_on_news(ishow_chat *c, void (*news)(void *self), void *self) { hub_on_news(c->hub, news, self); }
+
+ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *c, const char *last, ishow_error *error) {
+    pthread_mutex_lock(&c->lock);
+    const double position = play_position(c, chat_now(c));
+    json_t *state = chat_state(c), *start = play_start(c);
+    char *state_text = state ? json_dumps(state, JSON_COMPACT) : NULL, *start_text = start ? json_dumps(start, JSON_COMPACT) : NULL;
+    *out = hub_reader(c->hub, last, state_text, start_text, position);
+    pthread_mutex_unlock(&c->lock);
+    json_decref(state);
+    json_decref(start);
+    return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a listener could not be had.");
+}

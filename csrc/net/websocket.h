@@ -1,0 +1,29 @@
+/* The client's side of a WebSocket: handshake here, frames by wslay, bytes over a wire. */
+#ifndef ISHOW_LIVECHAT_WEBSOCKET_H
+#define ISHOW_LIVECHAT_WEBSOCKET_H
+
+#include <wslay/wslay.h>
+
+#include "net/loop.h"
+
+typedef struct websocket {
+    wire wire;
+    wslay_event_context_ptr frames; /* NULL before the handshake is done */
+    bytes in;               /* bytes not yet taken by wslay, or the head of the answer */
+    size_t taken, most;
+    int busy, closing;      /* closed from inside a call of ours: freed when that call ends */
+    char key[32], host[280], path[64];
+    void *self;
+    /* The first two may send and close; `closed` comes with everything closed. */
+    void (*opened)(void *self);
+    void (*message)(void *self, const unsigned char *data, size_t n);
+    void (*closed)(void *self, const char *why);
+    void (*heard)(void *self, size_t n); /* bytes came, before anything else about them */
+} websocket;
+
+/* tls: wss. most: bytes of a message. self and the functions are set before. 0: out of memory. */
+int websocket_open(websocket *w, ishow_chat_loop *loop, int tls, const char *host, int port, const char *path, const char *ca_file, double connect_seconds, size_t most);
+void websocket_send(websocket *w, const void *data, size_t n); /* one binary message */
+void websocket_close(websocket *w); /* without a call; may be repeated */
+
+#endif

@@ -1,0 +1,27 @@
+/* Bilibili's packets and what their commands mean. */
+#ifndef ISHOW_LIVECHAT_BILIBILI_H
+#define ISHOW_LIVECHAT_BILIBILI_H
+
+#include "platforms/event_sink.h"
+
+enum { BILIBILI_HEADER = 16 };
+enum { BILIBILI_HEARTBEAT = 2, BILIBILI_HEARTBEAT_REPLY = 3, BILIBILI_COMMAND = 5, BILIBILI_AUTH = 7, BILIBILI_AUTH_REPLY = 8 };
+
+/* Writes header and body: BILIBILI_HEADER + n bytes. */
+void bilibili_pack(unsigned char *out, uint32_t operation, const void *body, uint32_t n);
+
+/* One packet, never compressed. Borrowed. */
+typedef struct bilibili_packet {
+    uint32_t operation;
+    const char *body;
+    size_t n;
+} bilibili_packet;
+
+/* Calls take for each packet of a frame, those inside compressed ones included. Stops early when take answers 0. NULL, or in words what is
+ * wrong with the frame (static storage); packets before the fault were taken. */
+const char *bilibili_unpack(const void *frame, size_t n, size_t inflate_max, int (*take)(void *self, const bilibili_packet *packet), void *self);
+
+/* One command (the body of BILIBILI_COMMAND). room: the real room number, owner: the streamer's uid, "" when unknown. */
+void bilibili_command(feed *f, ishow_span room, ishow_span owner, const char *json, size_t n);
+
+#endif

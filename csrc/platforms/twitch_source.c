@@ -1,0 +1,157 @@
+/* A connection to Twitch, or to another IRC server. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/base.h"
+#include "platforms/source.h"
+#include "platforms/twitch.h"
+
+typedef struct twitch_session {
+    wire wire;
+    bytes part;             /* of a line that is not whole yet */
+    int skips;              /* the rest of a line that was too long */
+    unsigned epoch;         /* grows with every stop: the one who reads sees that its wire has gone */
+    unsigned pings;
+    char nick[64];
+    irc_line line;
+} twitch_session;
+
+static ishow_status check(const ishow_chat_source_options *o, ishow_error *error) {
+    const char *channel = o->channel + (o->channel[0] == '#');
+    size_t n = strlen(channel);
+    if (!n || n > 50 || strcspn(channel, ",:#&!@") != n)
+        return ishow_fail(error, ISHOW_EINVAL, "channel", "channel must be a login of 1 to 50 characters, not %.100s.", o->channel);
+    if (o->token && !o->login) return ishow_fail(error, ISHOW_EINVAL, "login", "login must say whose token it is.");
+    if (o->login && strlen(o->login) > 50) return ishow_fail(error, ISHOW_EINVAL, "login", "login may have 50 characters, not %zu.", strlen(o->login));
+    return endpoint_check(o, "ircs", "irc", error);
+}
+
+static void send_line(twitch_session *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void send_line(twitch_session *t, const char *format, ...) {
+    char line[1200];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line, sizeof line - 2, format, args);
+    va_end(args);
+    if (n < 0 || n >= (int)sizeof line - 2) return; /* only a PING of the server's is not bounded by the options */
+    memcpy(line + n, "\r\n", 2);
+    wire_send(&t->wire, line, (size_t)n + 2);
+}
+
+static void on_opened(void *self) {
+    ishow_chat_source *s = self;
+    twitch_session *t = s->session;
+    const char *token = s->options.token;
+    send_line(t, "CAP REQ :twitch.tv/tags twitch.tv/commands");
+    if (token) send_line(t, "PASS %s%s", strncmp(token, "oauth:", 6) ? "oauth:" : "", token);
+    if (s->options.login) snprintf(t->nick, sizeof t->nick, "%s", s->options.login);
+    else snprintf(t->nick, sizeof t->nick, "justinfan%d", 10000 + (int)(90000 * loop_random(s->loop))); /* reads without an account */
+    send_line(t, "NICK %s", t->nick);
+    send_line(t, "USER %s 0 * :%s", t->nick, t->nick); /* other servers want it, Twitch does not mind */
+    source_say(s, "Logging in.");
+}
+
+/* A line without its end; 0: the connection is gone. */
+static int take_line(ishow_chat_source *s, char *line, size_t n) {
+    twitch_session *t = s->session;
+    unsigned epoch = t->epoch;
+    if (n && line[n - 1] == '\r') n--;
+    if (!n) return 1;
+    twitch_verdict verdict = twitch_line(&s->feed, span_of(t->nick), line, n, &t->line);
+    ishow_span last = t->line.n_params && verdict ? t->line.params[t->line.n_params - 1] : (ishow_span){NULL, 0};
+    ishow_span why = verdict == TWITCH_LOST || verdict == TWITCH_REFUSED ? feed_one_line(&s->feed, last) : (ishow_span){NULL, 0};
+    int size = why.size > 160 ? 160 : (int)why.size;
+    switch (verdict) {
+    case TWITCH_NOTHING:
+    case TWITCH_PONG: break;
+    case TWITCH_PING: send_line(t, "PONG :%.*s", last.size > 1000 ? 1000 : (int)last.size, last.size ? last.data : ""); break;
+    case TWITCH_CAPABILITIES: send_line(t, "CAP END"); break;
+    case TWITCH_WELCOME:
+        if (t->line.n_params > 1) snprintf(t->nick, sizeof t->nick, "%.*s", (int)(t->line.params[0].size & 63), t->line.params[0].data);
+        send_line(t, "JOIN #%s", s->options.channel);
+        source_say(s, "Joining the channel.");
+        break;
+    case TWITCH_JOINED:
+        if (s->state == ISHOW_CHAT_STATE_CONNECTING) source_live(s, s->options.token ? "Live, logged in as %s." : "Live, reading anonymously as %s.", t->nick);
+        break;
+    case TWITCH_RECONNECT: source_again(s, "the server asks to reconnect"); break;
+    case TWITCH_LOST: source_lost(s, "the server says \"%.*s\"", size, size ? why.data : ""); break;
+    case TWITCH_REFUSED: source_end(s, ISHOW_CHAT_STATE_FAILED, "Refused: the server says \"%.*s\".", size, size ? why.data : ""); break;
+    }
+    return t->epoch == epoch;
+}
+
+static void on_data(void *self, char *data, size_t n) {
+    ishow_chat_source *s = self;
+    twitch_session *t = s->session;
+    char *end = data + n;
+    source_heard(s, n);
+    while (data < end) {
+        char *stop = memchr(data, '\n', (size_t)(end - data));
+        size_t size = (size_t)((stop ? stop : end) - data);
+        if (!t->skips && t->part.n + size > s->options.frame_bytes_max) {
+            s->feed.malformed++;
+            t->skips = 1;
+            bytes_free(&t->part);
+        }
+        if (t->skips) {
+            if (stop) t->skips = 0;
+        } else if (stop && !t->part.n) { /* the usual case: the line is whole where it stands */
+            if (!take_line(s, data, size)) return;
+        } else {
+            bytes_add(&t->part, data, size);
+            if (t->part.failed) {
+                source_lost(s, "memory could not be had");
+                return;
+            }
+            if (stop) {
+                bytes whole = t->part;
+                t->part = (bytes){0};
+                int goes_on = take_line(s, (char *)whole.data, whole.n);
+                bytes_free(&whole);
+                if (!goes_on) return;
+            }
+        }
+        if (!stop) return;
+        data = stop + 1;
+    }
+}
+
+static void on_closed(void *self, const char *why) { source_lost(self, "%s", why); }
+
+static void start(ishow_chat_source *s) {
+    twitch_session *t = s->session;
+    char url[600];
+    /* libcurl opens the connection, so it is given a scheme of its own for "with TLS" or "without". */
+    int tls = !strncmp(s->options.endpoint, "ircs:", 5);
+    const char *rest = strstr(s->options.endpoint, "://");
+    const char *colon = strrchr(rest + 3, ':'), *bracket = strrchr(rest + 3, ']');
+    int has_port = colon && (!bracket || colon > bracket);
+    snprintf(url, sizeof url, "%s%.*s%s", tls ? "https" : "http", (int)strcspn(rest + 3, "/") + 3, rest, has_port ? "" : tls ? ":6697" : ":6667");
+    t->wire.self = s;
+    t->wire.opened = on_opened;
+    t->wire.data = on_data;
+    t->wire.closed = on_closed;
+    if (!wire_open(&t->wire, s->loop, url, s->options.ca_file, s->options.connect_seconds)) source_lost(s, "memory could not be had");
+}
+
+static void stop(ishow_chat_source *s) {
+    twitch_session *t = s->session;
+    t->epoch++;
+    t->skips = 0;
+    wire_close(&t->wire);
+    bytes_free(&t->part);
+}
+
+static void beat(ishow_chat_source *s) {
+    twitch_session *t = s->session;
+    send_line(t, "PING :ishowtts-%u", ++t->pings);
+}
+
+const source_kind twitch_kind = {.logs_in = 1,
+                                 .beats_when_silent = 1,
+                                 .check = check,
+                                 .session_size = sizeof(twitch_session),
+                                 .start = start,
+                                 .stop = stop,
+                                 .beat = beat};

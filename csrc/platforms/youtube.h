@@ -1,0 +1,13 @@
+/* What YouTube's liveChatMessages mean. */
+#ifndef ISHOW_LIVECHAT_YOUTUBE_H
+#define ISHOW_LIVECHAT_YOUTUBE_H
+
+#include <jansson.h>
+
+#include "platforms/event_sink.h"
+
+/* Hands on the items of one page (liveChatMessageListResponse). history: they are counted as duplicates instead, except deletions.
+ * 1 when an item says that the chat has ended. */
+int youtube_page(feed *f, const json_t *page, int history);
+
+#endif

@@ -1,0 +1,31 @@
+/* An upload's fields, whoever took the form apart: each once, known, within its limit, and texts in good UTF-8. */
+#ifndef ISHOW_SERVICE_FORM_H
+#define ISHOW_SERVICE_FORM_H
+
+#include "service/error_response.h"
+
+enum { FORM_ID = 1, FORM_TEXT = 2, FORM_LANGUAGE = 4, FORM_AUDIO = 8 };
+enum { FORM_NEW_VOICE = FORM_ID | FORM_TEXT | FORM_LANGUAGE | FORM_AUDIO, FORM_REFERENCE = FORM_TEXT | FORM_AUDIO };
+
+typedef struct form {
+    unsigned allowed, given; /* fields */
+    bytes id, text, language; /* NUL-terminated once checked, when given */
+    bytes audio;
+    fault fault;
+} form;
+
+/* n more bytes of a field, of which offset came before. key, encoding (Content-Transfer-Encoding): NULL where there is none. 0: the fault is set, or there is no memory. */
+int form_add(form *f, const char *key, const char *encoding, const void *data, uint64_t offset, size_t n);
+
+/* The form is over; whole: its end was seen, and nothing was malformed. 0: the fault is set. */
+int form_end(form *f, int whole);
+
+/* Whether all fields in `needed` are given and each is what it must be. Once, after form_end. 0: the fault is set. */
+int form_check(form *f, unsigned needed);
+
+/* A checked text field, NULL when it was not given. */
+const char *form_text(const form *f, unsigned field, const bytes *value);
+
+void form_close(form *f); /* also one that was zeroed or refused */
+
+#endif

@@ -1,0 +1,437 @@
+/* See voice_registry.h. */
+#include "service/voice_registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+ishow_status book_create(book **out, ishow_store *store, ishow_error *error) {
+    book *b = calloc(1, sizeof *b);
+    *out = NULL;
+    if (!b) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+    pthread_mutex_init(&b->change, NULL);
+    pthread_mutex_init(&b->lock, NULL);
+    ishow_status status = store ? ishow_voice_store_open(&b->store, store, error) : ISHOW_OK;
+    if (status) book_free(b);
+    else *out = b;
+    return status;
+}
+
+static void entries_free(book_entry *e) {
+    while (e) {
+        book_entry *next = e->next;
+        entry_free(e);
+        e = next;
+    }
+}
+
+void book_free(book *b) {
+    if (!b) return;
+    entries_free(b->entries);
+    ishow_voice_store_close(b->store);
+    pthread_mutex_destroy(&b->change);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
+void entry_free(book_entry *e) {
+    if (!e) return;
+    free(e->audio);
+    free(e->text);
+    free(e->override_audio);
+    free(e->override_text);
+    free(e);
+}
+
+static book_entry *find(book_entry *e, const char *id) {
+    while (e && strcmp(e->id, id)) e = e->next;
+    return e;
+}
+
+static book_entry *copy_of(const book_entry *e) {
+    book_entry *c = malloc(sizeof *c);
+    if (!c) return NULL;
+    *c = *e;
+    c->next = NULL;
+    c->audio = ishow_strdup(e->audio);
+    c->text = ishow_strdup(e->text);
+    c->override_audio = ishow_strdup(e->override_audio);
+    c->override_text = ishow_strdup(e->override_text);
+    if ((e->audio && !c->audio) || (e->text && !c->text) || (e->override_audio && !c->override_audio) || (e->override_text && !c->override_text)) {
+        entry_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+book_entry *book_get(book *b, const char *id) {
+    pthread_mutex_lock(&b->lock);
+    const book_entry *e = find(b->entries, id);
+    book_entry *copy = e ? copy_of(e) : NULL;
+    pthread_mutex_unlock(&b->lock);
+    return copy;
+}
+
+/* ---- sound ---- */
+
+static const char *audio_of(const book_entry *e) { return e->override_audio ? e->override_audio : e->audio; }
+static const char *text_of(const book_entry *e) { return e->override_text ? e->override_text : e->text; }
+
+static ishow_status decode(const char *path, ishow_pcm *out, ishow_error *error) {
+    const ishow_decode_limits limits = ishow_decode_limits_reference();
+    return ishow_audio_decode_file(path, &limits, out, error);
+}
+
+static ishow_status prepare_pcm(ishow_engine *engine, const book_entry *e, const ishow_pcm *pcm, ishow_prepared_voice **out, ishow_error *error) {
+    const ishow_voice voice = {.id = e->id, .language = e->language, .text = text_of(e), .samples = pcm->samples, .length = pcm->length, .sample_rate = pcm->sample_rate};
+    return ishow_engine_prepare_voice(engine, &voice, out, error);
+}
+
+/* From the file. */
+static ishow_status prepare(ishow_engine *engine, book_entry *e, ishow_prepared_voice **out, ishow_error *error) {
+    ishow_pcm pcm = {0};
+    *out = NULL;
+    e->stamp = ishow_file_stamp(audio_of(e));
+    ishow_status status = audio_of(e) ? decode(audio_of(e), &pcm, error) : ISHOW_OK;
+    if (!status) status = prepare_pcm(engine, e, &pcm, out, error);
+    ishow_pcm_free(&pcm);
+    return status;
+}
+
+/* ---- all at once ---- */
+
+static int same(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
+
+static int unchanged(const book_entry *old, const book_entry *e) {
+    return old && same(audio_of(old), audio_of(e)) && same(text_of(old), text_of(e)) && !strcmp(old->language, e->language) && old->stamp == ishow_file_stamp(audio_of(e));
+}
+
+static book_entry *append(book_entry ***end, const char *id, const char *language, const char *audio, const char *text) {
+    book_entry *e = calloc(1, sizeof *e);
+    if (!e) return NULL;
+    snprintf(e->id, sizeof e->id, "%s", id);
+    snprintf(e->language, sizeof e->language, "%s", language ? language : "");
+    e->audio = ishow_strdup(audio);
+    e->text = ishow_strdup(text);
+    if ((audio && !e->audio) || !e->text) {
+        entry_free(e);
+        return NULL;
+    }
+    **end = e;
+    *end = &e->next;
+    return e;
+}
+
+static char *path_of(const book *b, const char *clip) {
+    char path[4400];
+    return clip[0] && ishow_voice_store_path(b->store, clip, path, sizeof path) ? ishow_strdup(path) : NULL;
+}
+
+static void set_override(const book *b, book_entry *e, const ishow_voice_row *row) {
+    free(e->override_audio);
+    free(e->override_text);
+    e->override_audio = path_of(b, row->clip);
+    e->override_text = ishow_strdup(row->text);
+    e->override_at = row->updated_at;
+    snprintf(e->override_clip, sizeof e->override_clip, "%s", row->clip);
+}
+
+static void clear_override(book_entry *e) {
+    free(e->override_audio);
+    free(e->override_text);
+    e->override_audio = e->override_text = NULL;
+    e->override_clip[0] = '\0';
+    e->override_at = 0;
+}
+
+/* The entries as they should be, not yet heard by anyone. */
+static ishow_status plan(book *b, const ishow_voice_setting *voices, size_t n, int clones, book_entry **out, ishow_error *error) {
+    ishow_voice_row *rows = NULL;
+    size_t n_rows = 0;
+    book_entry **end = out;
+    ishow_status status = b->store ? ishow_voice_store_list(b->store, &rows, &n_rows, error) : ISHOW_OK;
+    *out = NULL;
+    for (size_t i = 0; !status && i < n; i++)
+        if (!append(&end, voices[i].id, voices[i].language, voices[i].audio, voices[i].text)) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+    if (!status && n_rows && !clones) ishow_log(ISHOW_LOG_WARN, "voices", "%zu clips that came over HTTP are kept but not used: this model speaks in its own voice only", n_rows);
+    for (size_t i = 0; !status && clones && i < n_rows; i++) { /* by id and kind: a voice comes before its override */
+        book_entry *e = find(*out, rows[i].id);
+        if (rows[i].kind == ISHOW_VOICE_OVERRIDE) {
+            if (e) set_override(b, e, &rows[i]);
+        } else if (e) {
+            ishow_log(ISHOW_LOG_WARN, "voices", "the voice %s that was made over HTTP is hidden by the configured one of the same id", rows[i].id);
+        } else {
+            char *path = path_of(b, rows[i].clip);
+            e = append(&end, rows[i].id, rows[i].language, path, rows[i].text ? rows[i].text : "");
+            free(path);
+            if (!e) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+            else e->created = 1;
+        }
+    }
+    ishow_voice_rows_free(rows, n_rows);
+    return status;
+}
+
+/* Prepares what changed; prepared[] runs along the entries. An entry that came over HTTP and cannot be used is dropped from *entries. */
+static ishow_status prepare_all(book *b, ishow_engine *engine, book_entry **entries, ishow_prepared_voice **prepared, ishow_error *error) {
+    size_t i = 0;
+    for (book_entry **at = entries; *at;) {
+        book_entry *e = *at;
+        const book_entry *old = find(b->entries, e->id);
+        ishow_error why = {0};
+        if (unchanged(old, e)) {
+            e->stamp = old->stamp;
+            prepared[i++] = NULL;
+            at = &e->next;
+            continue;
+        }
+        ishow_status status = prepare(engine, e, &prepared[i], &why);
+        if (status && e->override_at) {
+            ishow_log(ISHOW_LOG_ERROR, "voices", "the clip that stands in for voice %s is not used: %s", e->id, why.message);
+            clear_override(e);
+            status = prepare(engine, e, &prepared[i], &why);
+        }
+        if (status && !e->created) return ishow_fail(error, status, why.field, "Voice %s: %s", e->id, why.message);
+        if (status) {
+            ishow_log(ISHOW_LOG_ERROR, "voices", "the voice %s, made over HTTP, is not used: %s", e->id, why.message);
+            *at = e->next;
+            entry_free(e);
+            continue;
+        }
+        i++;
+        at = &e->next;
+    }
+    return ISHOW_OK;
+}
+
+static void tell(json_t *changed, const char *id) {
+    if (changed) json_array_append_new(changed, json_sprintf("voices.%s", id));
+}
+
+ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error) {
+    book_entry *entries = NULL;
+    ishow_prepared_voice **prepared = NULL;
+    ishow_model_info info;
+    size_t count = 0;
+    ishow_engine_info(engine, &info);
+    pthread_mutex_lock(&b->change);
+    ishow_status status = plan(b, voices, n, info.uses_prompt, &entries, error);
+    if (status) goto done;
+    for (const book_entry *e = entries; e; e = e->next) count++;
+    if (!(prepared = calloc(count + 1, sizeof *prepared))) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+        goto done;
+    }
+    if ((status = prepare_all(b, engine, &entries, prepared, error))) goto done;
+    size_t i = 0;
+    for (const book_entry *e = entries; e; e = e->next, i++) {
+        if (!prepared[i]) continue;
+        ishow_engine_install_voice(engine, prepared[i]);
+        prepared[i] = NULL;
+        tell(changed, e->id);
+    }
+    for (const book_entry *old = b->entries; old; old = old->next) {
+        if (find(entries, old->id)) continue;
+        ishow_engine_remove_voice(engine, old->id, NULL);
+        tell(changed, old->id);
+    }
+    pthread_mutex_lock(&b->lock);
+    book_entry *before = b->entries;
+    b->entries = entries;
+    entries = before;
+    pthread_mutex_unlock(&b->lock);
+done:
+    for (size_t k = 0; prepared && k < count; k++) ishow_prepared_voice_discard(prepared[k]);
+    free(prepared);
+    entries_free(entries);
+    pthread_mutex_unlock(&b->change);
+    return status;
+}
+
+/* ---- one change ---- */
+
+static int refuse(fault *f, const ishow_error *error) {
+    fault_from_error(f, error);
+    return 0;
+}
+
+static int can_keep(const book *b, ishow_engine *engine, fault *f) {
+    ishow_model_info info;
+    ishow_engine_info(engine, &info);
+    if (!info.uses_prompt)
+        return fault_set(f, 409, "unsupported", "audio", "The model %s has one voice of its own and cannot speak in another. A published F5-TTS checkpoint can: see model.name in the configuration.", info.name);
+    if (!b->store) return fault_set(f, 503, "unavailable", "", "This server keeps no state: no voice can be stored.");
+    return 1;
+}
+
+/* Makes `e` durable by `row`, then heard, then the entry of its id. Takes e and prepared. The change lock is held. */
+static int commit(book *b, ishow_engine *engine, book_entry *e, ishow_prepared_voice *prepared, ishow_voice_row *row, const bytes *clip, fault *f) {
+    ishow_error error = {0};
+    row->updated_at = (int64_t)time(NULL);
+    if (ishow_voice_store_put(b->store, row, clip ? clip->data : NULL, clip ? clip->n : 0, &error)) {
+        ishow_prepared_voice_discard(prepared);
+        entry_free(e);
+        return refuse(f, &error);
+    }
+    if (row->kind == ISHOW_VOICE_OVERRIDE) set_override(b, e, row);
+    else e->audio = path_of(b, row->clip);
+    e->stamp = ishow_file_stamp(audio_of(e));
+    ishow_engine_install_voice(engine, prepared);
+    pthread_mutex_lock(&b->lock);
+    book_entry **at = &b->entries, *old = NULL;
+    while (*at && strcmp((*at)->id, e->id)) at = &(*at)->next;
+    if ((old = *at)) e->next = old->next;
+    *at = e;
+    pthread_mutex_unlock(&b->lock);
+    entry_free(old);
+    return 1;
+}
+
+/* Decodes an upload and checks it together with its text. */
+static int hear(const bytes *clip, const char *text, ishow_pcm *pcm, fault *f) {
+    const ishow_decode_limits limits = ishow_decode_limits_reference();
+    ishow_error error = {0};
+    ishow_status status = ishow_audio_decode(clip->data, clip->n, &limits, pcm, &error);
+    if (!status && text) status = ishow_check_reference(pcm, text, &error);
+    return status ? refuse(f, &error) : 1;
+}
+
+int book_add(book *b, ishow_engine *engine, const char *id, const char *text, const char *language, const bytes *clip, fault *f) {
+    ishow_pcm pcm = {0};
+    ishow_error error = {0};
+    ishow_prepared_voice *prepared = NULL;
+    book_entry *e = NULL, **end = &e;
+    ishow_voice_row row = {.kind = ISHOW_VOICE_CREATED};
+    int good = 0;
+    if (!can_keep(b, engine, f) || !hear(clip, text, &pcm, f)) goto unlocked;
+    pthread_mutex_lock(&b->change);
+    if (find(b->entries, id)) {
+        fault_set(f, 409, "voice_exists", "id", "There is a voice %s already: delete it first, or send a reference to replace its clip.", id);
+        goto done;
+    }
+    if (!append(&end, id, language, NULL, text) || !(row.text = ishow_strdup(text))) {
+        fault_memory(f);
+        entry_free(e);
+        goto done;
+    }
+    e->created = 1;
+    if (prepare_pcm(engine, e, &pcm, &prepared, &error)) {
+        refuse(f, &error);
+        entry_free(e);
+        goto done;
+    }
+    snprintf(row.id, sizeof row.id, "%s", id);
+    snprintf(row.language, sizeof row.language, "%s", e->language);
+    good = commit(b, engine, e, prepared, &row, clip, f);
+done:
+    pthread_mutex_unlock(&b->change);
+unlocked:
+    free(row.text);
+    ishow_pcm_free(&pcm);
+    return good;
+}
+
+int book_override(book *b, ishow_engine *engine, const char *id, const char *text, const bytes *clip, fault *f) {
+    ishow_pcm pcm = {0};
+    ishow_error error = {0};
+    ishow_prepared_voice *prepared = NULL;
+    book_entry *e = NULL;
+    ishow_voice_row row = {.kind = ISHOW_VOICE_OVERRIDE};
+    int good = 0;
+    pthread_mutex_lock(&b->change);
+    const book_entry *old = find(b->entries, id);
+    if (!old) {
+        fault_no_voice(f, id);
+        goto done;
+    }
+    if (!can_keep(b, engine, f)) goto done;
+    const char *spoken = text ? text : text_of(old);
+    if (clip && !hear(clip, spoken, &pcm, f)) goto done;
+    if (!clip && ((!audio_of(old) ? ishow_fail(&error, ISHOW_EINVAL, "audio", "This voice has no clip yet: send one with the text.") : decode(audio_of(old), &pcm, &error)) ||
+                  ishow_check_reference(&pcm, spoken, &error))) {
+        refuse(f, &error);
+        goto done;
+    }
+    /* A text alone goes with the clip that is there, a clip alone with the text. */
+    snprintf(row.id, sizeof row.id, "%s", id);
+    snprintf(row.clip, sizeof row.clip, "%s", clip ? "" : old->override_clip);
+    row.text = ishow_strdup(text ? text : old->override_text);
+    if (!(e = copy_of(old)) || ((text || old->override_text) && !row.text)) {
+        fault_memory(f);
+        goto done;
+    }
+    free(e->override_text);
+    e->override_text = ishow_strdup(row.text);
+    if (prepare_pcm(engine, e, &pcm, &prepared, &error)) {
+        refuse(f, &error);
+        goto done;
+    }
+    good = commit(b, engine, e, prepared, &row, clip, f);
+    e = NULL;
+done:
+    pthread_mutex_unlock(&b->change);
+    entry_free(e);
+    free(row.text);
+    ishow_pcm_free(&pcm);
+    return good;
+}
+
+int book_restore(book *b, ishow_engine *engine, const char *id, fault *f) {
+    ishow_error error = {0};
+    ishow_prepared_voice *prepared = NULL;
+    book_entry *trial = NULL;
+    int good = 0;
+    pthread_mutex_lock(&b->change);
+    book_entry *e = find(b->entries, id);
+    if (!e) {
+        fault_no_voice(f, id);
+        goto done;
+    }
+    if (!e->override_at) {
+        good = 1;
+        goto done;
+    }
+    if (!(trial = copy_of(e))) {
+        fault_memory(f);
+        goto done;
+    }
+    clear_override(trial);
+    if (prepare(engine, trial, &prepared, &error) || ishow_voice_store_remove(b->store, id, ISHOW_VOICE_OVERRIDE, &error)) {
+        ishow_prepared_voice_discard(prepared);
+        refuse(f, &error);
+        goto done;
+    }
+    ishow_engine_install_voice(engine, prepared);
+    pthread_mutex_lock(&b->lock);
+    clear_override(e);
+    e->stamp = trial->stamp;
+    pthread_mutex_unlock(&b->lock);
+    good = 1;
+done:
+    pthread_mutex_unlock(&b->change);
+    entry_free(trial);
+    return good;
+}
+
+int book_remove(book *b, ishow_engine *engine, const char *id, fault *f) {
+    ishow_error error = {0};
+    int good = 0;
+    pthread_mutex_lock(&b->change);
+    book_entry **at = &b->entries;
+    while (*at && strcmp((*at)->id, id)) at = &(*at)->next;
+    book_entry *e = *at;
+    if (!e) fault_no_voice(f, id);
+    else if (!e->created) fault_set(f, 409, "configured_voice", "voice_id", "The voice %s belongs to the configuration or the model: it can be removed there only.", id);
+    else if (ishow_voice_store_remove(b->store, id, ISHOW_VOICE_CREATED, &error)) refuse(f, &error);
+    else good = 1;
+    if (good) {
+        ishow_engine_remove_voice(engine, id, NULL);
+        pthread_mutex_lock(&b->lock);
+        *at = e->next;
+        pthread_mutex_unlock(&b->lock);
+        entry_free(e);
+    }
+    pthread_mutex_unlock(&b->change);
+    return good;
+}

@@ -1,0 +1,49 @@
+/* The voices of the server: what the configuration names, what came over HTTP, and which clip and text of each is spoken.
+ *
+ * One change at a time (`change`), which decodes, writes and waits; `lock` guards the entries for readers and is held for moments only. A
+ * change is checked by the engine, then made durable, then heard: nothing is refused after it was stored. */
+#ifndef ISHOW_SERVICE_BOOK_H
+#define ISHOW_SERVICE_BOOK_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "ishow/engine.h"
+#include "ishow/voice_store.h"
+#include "service/error_response.h"
+
+typedef struct book_entry {
+    struct book_entry *next;
+    char id[65], language[16];
+    int created;                         /* over HTTP, not by the configuration */
+    char *audio, *text;                  /* the baseline; audio: path, NULL where there is none */
+    char *override_audio, *override_text; /* NULL: the baseline's */
+    char override_clip[48];              /* name of override_audio in the store */
+    int64_t override_at;                 /* 0: no override */
+    uint64_t stamp;                      /* of the file that is spoken, when it was read */
+} book_entry;
+
+typedef struct book {
+    pthread_mutex_t change, lock;
+    ishow_voice_store *store; /* NULL: nothing can be kept */
+    book_entry *entries;
+} book;
+
+ishow_status book_create(book **out, ishow_store *store, ishow_error *error); /* store NULL: none */
+void book_free(book *b);
+
+/* Makes the engine's voices those of `voices` and those that are kept. What cannot be used of the kept ones is left out with a line in the log; a fault of
+ * the configured ones changes nothing. "voices.ID" of those whose sound or text is another now are added to the array `changed` (may be NULL). May wait. */
+ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error);
+
+/* A copy of one entry; free with entry_free. NULL: no such voice (or no memory). Any thread. */
+book_entry *book_get(book *b, const char *id);
+void entry_free(book_entry *e);
+
+/* The changes; they may wait. 0: *f is set. clip: encoded audio. */
+int book_add(book *b, ishow_engine *engine, const char *id, const char *text, const char *language, const bytes *clip, fault *f);
+int book_override(book *b, ishow_engine *engine, const char *id, const char *text, const bytes *clip, fault *f); /* either may be NULL */
+int book_restore(book *b, ishow_engine *engine, const char *id, fault *f); /* the baseline again */
+int book_remove(book *b, ishow_engine *engine, const char *id, fault *f);
+
+#endif
