@@ -28,7 +28,7 @@ SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefin
 endif
 
 PKGS     := sndfile soxr kissfft-float jansson libcurl libcrypto zlib libbrotlidec sqlite3 libutf8proc flac libopusenc
-CPPFLAGS += -Icsrc/include -Icsrc -DISHOW_VERSION=$(VERSION) $(shell pkg-config --cflags $(PKGS))
+CPPFLAGS += -Icsrc -DISHOW_VERSION=$(VERSION) $(shell pkg-config --cflags $(PKGS))
 CORE_LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS)) -lmp3lame -lflite_usenglish -lflite_cmulex -lflite -lwslay -ldl -lpthread -lm
 PY_CFLAGS  = $(shell $(PYTHON) scripts/build_flags.py cflags)
 PY_LIBS    = $(shell $(PYTHON) scripts/build_flags.py embed)
@@ -42,7 +42,7 @@ PYPARTS := $(filter-out $(PYEXT),$(wildcard csrc/pyext/*.c))
 SERVER  := $(filter-out csrc/server/main.c,$(wildcard csrc/server/*.c))
 TESTS   := $(wildcard tests/c/test_*.c)
 HELPERS := $(filter-out $(TESTS),$(wildcard tests/c/*.c))
-HEADERS := $(wildcard csrc/include/ishow/*.h)
+HEADERS := $(wildcard $(foreach r,$(ROOMS) bridge server,csrc/$r/$r.h)) $(addprefix csrc/,base/status.h base/defaults.h text/phones.h store/journal.h store/voice_store.h)
 obj      = $(1:%.c=$(BUILD)/%.o)
 
 .PHONY: all lib server ext tests test asan tsan headers clean
@@ -142,8 +142,8 @@ $(fuzz_exes): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.
 	$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(CORE_LIBS)
 
 headers:
-	@set -e; for h in $(HEADERS); do printf '#include "ishow/%s"\nint ishow_header_is_c99;\n' $$(basename $$h) | \
-	  $(CC) -std=c99 -pedantic -Wall -Wextra -Werror -Icsrc/include -fsyntax-only -x c -; done; echo "headers: C99 clean"
+	@set -e; for h in $(HEADERS); do printf '#include "%s"\nint ishow_header_is_c99;\n' $${h#csrc/} | \
+	  $(CC) -std=c99 -pedantic -Wall -Wextra -Werror -Icsrc -fsyntax-only -x c -; done; echo "headers: C99 clean"
 
 clean:
 	rm -rf build/release build/asan build/tsan build/fuzz build/test-cache

@@ -1,4 +1,4 @@
-"""What the C bridge calls: the few functions through which C borrows Python (csrc/include/ishow/bridge.h).
+"""What the C bridge calls: the few functions through which C borrows Python (csrc/bridge/bridge.h).
 
 Nothing here imports torch before Python itself must run a model. Exceptions of `ishowtts.errors` reach the C
 caller as they are; any other is a defect and arrives with its traceback in the log.

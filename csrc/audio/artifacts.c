@@ -8,7 +8,7 @@
 #include "audio/frames.h"
 #include "audio/repeats.h"
 #include "base/base.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 /* ---- clicks ---- */
 

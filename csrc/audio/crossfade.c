@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 size_t ishow_audio_cross_fade(const float *a, size_t na, const float *b, size_t nb, size_t overlap, float *out) {
     if (overlap > na) overlap = na;

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ishow/audio.h"
-#include "ishow/defaults.h"
+#include "audio/audio.h"
+#include "base/defaults.h"
 
 enum { BLOCK = 4096 };        /* frames read at once */
 static const float ABSURD = 16; /* a decoder overshoots full scale a little; integers stored as floats overshoot a lot */

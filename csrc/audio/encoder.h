@@ -1,11 +1,11 @@
 /* What the encoders of this room share. encoder.c clamps and resamples; a codec turns samples into bytes at the end of `out`. */
-#ifndef ISHOW_ENCODER_H
-#define ISHOW_ENCODER_H
+#ifndef ISHOW_AUDIO_ENCODER_H
+#define ISHOW_AUDIO_ENCODER_H
 
 #include "audio/rate_stream.h"
 #include "base/base.h"
 #include "base/bytes.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 typedef struct codec {
     ishow_status (*open)(ishow_encoder *e, ishow_error *error);

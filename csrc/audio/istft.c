@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 enum { N_FFT_MAX = 16384 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "audio/frames.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 float ishow_audio_rms(const float *samples, size_t n) {
     if (n == 0) return 0;

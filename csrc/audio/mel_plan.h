@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 /* One inner loop, compiled for one vector width. All arrays are of groups of `lanes` floats, one float a frame. */
 typedef struct ishow_mel_kernel {

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 enum { GUARD = 2048 }; /* input samples; soxr's filter reaches a few hundred */
 

@@ -1,8 +1,8 @@
-#ifndef ISHOW_RATE_STREAM_H
-#define ISHOW_RATE_STREAM_H
+#ifndef ISHOW_AUDIO_RATE_STREAM_H
+#define ISHOW_AUDIO_RATE_STREAM_H
 
 #include "base/bytes.h"
-#include "ishow/status.h"
+#include "base/status.h"
 
 /* EINVAL, field "sample_rate", when a rate is out of range. */
 ishow_status rates_check(int from, int to, ishow_error *error);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "audio/repeats.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 #define WINDOW 0.030 /* seconds compared at once: the shortest copy that is found */
 #define HOP 0.010

@@ -5,7 +5,7 @@
 
 #include "audio/rate_stream.h"
 #include "base/base.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 enum { RATE_MIN = 4000, RATE_MAX = 384000 };
 

@@ -7,7 +7,7 @@
 
 #include "audio/frames.h"
 #include "base/base.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 enum { RATE = 8000, STEP = RATE / 100, WINDOW = 320, LAG_MIN = RATE / 400, LAG_MAX = RATE / 60 };
 static const float VOICED = 0.5f;

@@ -6,7 +6,7 @@
 
 #include "audio/frames.h"
 #include "base/base.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 static int by_value(const void *a, const void *b) {
     const float x = *(const float *)a, y = *(const float *)b;

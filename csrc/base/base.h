@@ -1,12 +1,12 @@
 /* What every room shares: errors, live-handle counting, log, clock, UTF-8. Private to the C core. */
-#ifndef ISHOW_BASE_H
-#define ISHOW_BASE_H
+#ifndef ISHOW_BASE_BASE_H
+#define ISHOW_BASE_BASE_H
 
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/status.h"
+#include "base/status.h"
 
 /* Writes status, field and a formatted sentence into *error (NULL allowed) and returns status, so that a failing
  * function can end with `return ishow_fail(...)` or `status = ishow_fail(...); goto done;`. */

@@ -2,7 +2,7 @@
 #ifndef ISHOW_BRIDGE_BACKEND_H
 #define ISHOW_BRIDGE_BACKEND_H
 
-#include "bridge/bridge.h"
+#include "bridge/internal.h"
 #include "model/cuda.h"
 
 typedef struct py_backend {

@@ -1,62 +1,55 @@
-/* Private to bridge/: what its files share. Every function here is called with the interpreter lock held, unless said. */
-#ifndef ISHOW_BRIDGE_PRIVATE_H
-#define ISHOW_BRIDGE_PRIVATE_H
+/* The embedded interpreter and what Python lends to the C core. This header knows nothing of Python.
+ *
+ * In a program of our own one bridge starts the interpreter of the environment it was built in; inside `python` every engine
+ * attaches a bridge of its own to the one that runs. Lifetimes: start the bridge first, stop it last. Except for start, attach and stop,
+ * functions are called without the interpreter lock, from any thread; each takes it for as long as it needs it. */
+#ifndef ISHOW_BRIDGE_BRIDGE_H
+#define ISHOW_BRIDGE_BRIDGE_H
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "engine/engine.h"
+#include "model/model.h"
+#include "base/status.h"
 
-#include <pthread.h>
-#include <sys/types.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-#include "ishow/bridge.h"
+typedef struct ishow_bridge ishow_bridge;
 
-/* The compiling process and the thread that waits for it. */
-typedef struct ishow_compile {
-    pthread_mutex_t lock;
-    pthread_t thread;
-    int has_thread;        /* touched by the caller's thread only */
-    pid_t process;         /* 0 when none runs; guarded by lock */
-    int stopped, state;    /* guarded by lock */
-    char why[480];         /* guarded by lock */
-    ishow_engine *engine;  /* borrowed */
-    char *model, *precision;
-    int threads;
-    int output;            /* read end of the process's standard error */
-} ishow_compile;
+/* Starts an isolated interpreter (utf8 mode, no signal handlers) as the environment's own `python` at `program`
+ * (NULL: $ISHOWTTS_PYTHON, else the path built in). $ISHOWTTS_PATH, a source tree, goes before its packages. Main thread only. The interpreter lock is released on return. EPYTHON with the reason. */
+ishow_status ishow_bridge_start(ishow_bridge **out, const char *program, ishow_error *error);
 
-struct ishow_bridge {
-    int owns_interpreter;
-    PyThreadState *main_thread; /* saved while nobody in C needs the interpreter; only when it is ours */
-    PyObject *runtime;          /* the module ishowtts._runtime */
-    ishow_compile compile;
-};
+/* Attaches to the running interpreter; the caller holds the interpreter lock. */
+ishow_status ishow_bridge_attach(ishow_bridge **out, ishow_error *error);
 
-/* Turns the pending exception into a status and a sentence and clears it. An exception with `status` and `field` (ishowtts.errors) keeps
- * them and its text; any other is EPYTHON, "<doing> failed: ...", with its traceback in the log. */
-ishow_status ishow_py_fail(ishow_error *error, const char *doing);
+/* Finalises an interpreter that was started (main thread, everything else joined), detaches from one that was attached. */
+void ishow_bridge_stop(ishow_bridge *bridge);
 
-/* Calls a function of ishowtts._runtime; new reference, or NULL with the error filled in. */
-PyObject *ishow_py_call(ishow_bridge *bridge, ishow_error *error, const char *doing, const char *function, const char *format, ...);
+/* Runs ishowtts.config: reads the file (NULL: defaults only), the environment and "key=value" overrides; *json (free()) is the checked configuration
+ * in the shape that server/ reads. EINVAL with file, line or field and the allowed range. */
+ishow_status ishow_bridge_config(ishow_bridge *bridge, const char *path, const char *const *overrides, size_t n_overrides, char **json, ishow_error *error);
 
-/* What ishowtts._runtime.find_package knows; the texts are malloc'd. package is NULL when none is current, why_not when one could be
- * compiled. */
-typedef struct ishow_package {
-    char *package, *torch_lib_dir, *why_not;
-} ishow_package;
+/* The text front end of a model reference ("demo", a folder, a hub name). Does not import torch. */
+ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, ishow_text_frontend *out, ishow_error *error);
 
-/* Called without the interpreter lock. */
-ishow_status ishow_py_find_package(ishow_bridge *bridge, const char *model, const char *precision, ishow_package *out, ishow_error *error);
-ishow_status ishow_package_open(const ishow_package *package, int threads, ishow_backend *out, ishow_error *error);
-void ishow_package_clear(ishow_package *package);
+/* Opens a model. `precision`: NULL or "auto" for what suits the processor. `backend`:
+ *   "cuda"     the first GPU: ENOTFOUND where there is none, torch was built without CUDA, or the precision is only the native backend's; imports torch;
+ *   "native"   the core's own kernels: EINVAL when the model has parts that only torch runs;
+ *   "package"  the compiled package of this machine when it is current, otherwise the Python backend, with *pending = 1 when a package could be compiled;
+ *   "eager", "compile"  the Python backend, plain or through torch.compile: imports torch, about a second;
+ *   "auto"     cuda where that opens and the model is not small, else native where the processor has kernels and the model allows, else as "package". */
+ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const char *precision, const char *backend, int threads, ishow_backend *out, int *pending, ishow_error *error);
 
-/* The Python backend. Called without the interpreter lock. */
-ishow_status ishow_py_backend(ishow_bridge *bridge, const char *model, const char *precision, int compile, int threads, ishow_backend *out, ishow_error *error);
+/* Starts compiling the package in a process of its own at low priority (its messages go to the log at level debug); when it is done, opens it and hands it to the
+ * engine by ishow_engine_swap_backend. At most one at a time (EBUSY). The engine must outlive it: call
+ * ishow_bridge_compile_stop before ishow_engine_free. Start and stop are called by one thread.
+ * `compile_state` of ishow_bridge_compile_state: 0 none, 1 running, 2 swapped in, 3 failed (the sentence why in *why). */
+ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engine, const char *model, const char *precision, int threads, ishow_error *error);
+int ishow_bridge_compile_state(ishow_bridge *bridge, char *why, size_t n_why);
+void ishow_bridge_compile_stop(ishow_bridge *bridge); /* ends the process, joins its thread */
 
-/* The model on a GPU: encoded by Python, its steps launched from C. Checked against the Python backend before it is answered. ENOTFOUND where there is no GPU, or
- * torch or the precision is not made for one, or the model, unless it is `needed`, is too small to be worth it. Called without the interpreter lock. */
-ishow_status ishow_cuda_backend(ishow_bridge *bridge, const char *model, const char *precision, int needed, int threads, ishow_backend *out, ishow_error *error);
-
-/* Records that no package will be made and says so in the log. Needs no interpreter lock. */
-void ishow_compile_failed(ishow_bridge *bridge, const char *why);
-
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "bridge/bridge.h"
+#include "bridge/internal.h"
 
 enum { NONE = 0, RUNNING, SWAPPED, FAILED };
 

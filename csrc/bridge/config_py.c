@@ -1,6 +1,6 @@
 /* Configuration is checked once, in Python; C reads its JSON. */
 #include "base/base.h"
-#include "bridge/bridge.h"
+#include "bridge/internal.h"
 
 ishow_status ishow_bridge_config(ishow_bridge *bridge, const char *path, const char *const *overrides, size_t n_overrides, char **json, ishow_error *error) {
     ishow_error own = {0};

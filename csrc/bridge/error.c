@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "bridge/bridge.h"
+#include "bridge/internal.h"
 
 static void log_lines(const char *text) {
     while (*text) {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
-#include "bridge/bridge.h"
+#include "bridge/internal.h"
 
 static ishow_status normalize(void *self, const char *text, const char *language, char **out, ishow_error *error) {
     ishow_status status = ISHOW_OK;

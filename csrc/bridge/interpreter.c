@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "bridge/bridge.h"
+#include "bridge/internal.h"
 
 static ishow_status make(ishow_bridge **out, int owns_interpreter, ishow_error *error) {
     ishow_bridge *bridge = calloc(1, sizeof *bridge);

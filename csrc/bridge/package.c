@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "bridge/bridge.h"
+#include "bridge/internal.h"
 
 void ishow_package_clear(ishow_package *package) {
     free(package->package);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ishow/cache.h"
+#include "cache/cache.h"
 
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
 #define ISHOW_DEBUG 1

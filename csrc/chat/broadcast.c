@@ -8,7 +8,7 @@
 #include <sys/random.h>
 
 #include "base/bytes.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 #include "chat/chat_internal.h"
 
 enum { EVENTS = 1024, AUDIO_KEPT = 64, KEEP_ALIVE = 15 };

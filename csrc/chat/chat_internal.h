@@ -1,10 +1,10 @@
-/* What the files of the chat queue share (ishow/chatqueue.h). Sources have headers of their own.
+/* What the files of the chat queue share (chat/chat.h). Sources have headers of their own.
  *
  *     message ─ filter (clean, viewers) ─ item ─ queue ─ play (clips from a synth) ─ hub ─ readers
  *
  * One lock, the chat's, guards everything here but the hub, which readers take without it. */
-#ifndef ISHOW_LIVECHAT_DESK_H
-#define ISHOW_LIVECHAT_DESK_H
+#ifndef ISHOW_CHAT_CHAT_INTERNAL_H
+#define ISHOW_CHAT_CHAT_INTERNAL_H
 
 #include <jansson.h>
 #include <pthread.h>
@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "base/base.h"
-#include "ishow/chatqueue.h"
-#include "ishow/defaults.h"
+#include "chat/chat.h"
+#include "base/defaults.h"
 
 enum {
     VOICE_ID_MAX = 64,

@@ -1,4 +1,4 @@
-/* Whether a message is read, and in which voice. The order of the rules is the order of the reasons in chatqueue.h, cheapest and least
+/* Whether a message is read, and in which voice. The order of the rules is the order of the reasons in chat.h, cheapest and least
  * forgiving first; what a viewer is remembered for changes only when a message passes. */
 #include <stdio.h>
 #include <stdlib.h>

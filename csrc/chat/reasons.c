@@ -1,7 +1,7 @@
 /* The words of live chat, each written once: over HTTP, in the configuration and in Python. */
 #include <string.h>
 
-#include "ishow/chatqueue.h"
+#include "chat/chat.h"
 
 static const char *const priorities[ISHOW_CHAT_PRIORITIES] = {"Normal", "Mention", "Moderator", "Paid", "Gift"};
 static const char *const platforms[ISHOW_CHAT_PLATFORMS] = {"twitch", "bilibili", "youtube"};

@@ -12,8 +12,8 @@
 
 #include "base/base.h"
 #include "engine/plan.h"
-#include "ishow/defaults.h"
-#include "ishow/engine.h"
+#include "base/defaults.h"
+#include "engine/engine.h"
 
 /* A voice as the model wants it. Immutable once in the list, but for `spoken`. Counted by the list and by utterances. */
 typedef struct ishow_prepared_voice {

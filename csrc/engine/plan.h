@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/status.h"
+#include "base/status.h"
 
 /* Kinds of script that are spoken at different rates per byte. */
 enum {

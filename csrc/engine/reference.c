@@ -3,8 +3,8 @@
 
 #include "base/base.h"
 #include "engine/plan.h"
-#include "ishow/defaults.h"
-#include "ishow/engine.h"
+#include "base/defaults.h"
+#include "engine/engine.h"
 
 static const double VOICED_SECONDS_MIN = 0.3, VOICED_SHARE_MIN = 0.15;
 static const float LEVEL_SPREAD_MIN = 2; /* dB; speech has 6 and more, hum and steady noise under 1 */

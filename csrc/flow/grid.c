@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include "base/base.h"
-#include "ishow/defaults.h"
-#include "ishow/flow.h"
+#include "base/defaults.h"
+#include "flow/flow.h"
 
 /* Times in 1/32 (arXiv 2505.19931). */
 typedef struct epss_table {

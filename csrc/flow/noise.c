@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "flow/philox.h"
-#include "ishow/flow.h"
+#include "flow/flow.h"
 
 /* Block `index` holds positions 4 * index .. 4 * index + 3. */
 static void normals(const uint32_t key[2], uint64_t index, float out[4]) {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ishow/flow.h"
+#include "flow/flow.h"
 
 const char *const ishow_solver_names[] = {[ISHOW_SOLVER_EULER] = "euler", [ISHOW_SOLVER_MIDPOINT] = "midpoint"};
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ishow/flow.h"
+#include "flow/flow.h"
 
 typedef enum slot_state { SLOT_FREE = 0, SLOT_ACTIVE, SLOT_LEFT } slot_state;
 

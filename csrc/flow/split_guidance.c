@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ishow/flow.h"
+#include "flow/flow.h"
 
 /* Values of a row's unconditional branch, 0 where it is computed with the conditional one. */
 static size_t values_of(const ishow_step_row *row, size_t n_mels) { return row->unguided && row->h_uncond ? (row->frames - row->unguided) * n_mels : 0; }

@@ -6,13 +6,13 @@
  *
  * The loops are written once (body.h) and compiled for each instruction set; `ishow_kernels_best` picks one at run time. The
  * generic variant is plain C and the twin that tests compare the others with. Functions are pure; any thread may call them. */
-#ifndef ISHOW_KERNELS_H
-#define ISHOW_KERNELS_H
+#ifndef ISHOW_KERNELS_KERNELS_H
+#define ISHOW_KERNELS_KERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/status.h"
+#include "base/status.h"
 
 enum {
     PANEL = 16,          /* columns of a panel */

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ishow/defaults.h"
-#include "ishow/model.h"
+#include "base/defaults.h"
+#include "model/model.h"
 #include "model/manifest.h"
 #include "model/torch_abi.h"
 

@@ -1,12 +1,12 @@
 /* A step as CUDA graphs. Private to model/ and bridge/. Who captures them (torch, in bridge/) gives device addresses and graphs; from then on a step is this
  * library and NVIDIA's driver alone, which is found by dlopen: nothing of CUDA is needed to build. Everything here belongs to one thread at a time. */
-#ifndef ISHOW_CUDA_H
-#define ISHOW_CUDA_H
+#ifndef ISHOW_MODEL_CUDA_H
+#define ISHOW_MODEL_CUDA_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/model.h"
+#include "model/model.h"
 
 #define ISHOW_CUDA_ROWS 8       /* of one graph, at most */
 #define ISHOW_CUDA_FRAMES 8192  /* rows x frames of one graph, at most: what bounds the memory of all */

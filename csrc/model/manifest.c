@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ishow/defaults.h"
+#include "base/defaults.h"
 
 #define FORMAT 1
 

@@ -8,7 +8,7 @@
 #ifndef ISHOW_MODEL_NATIVE_H
 #define ISHOW_MODEL_NATIVE_H
 
-#include "ishow/model.h"
+#include "model/model.h"
 #include "kernels/kernels.h"
 
 typedef struct block {

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "ishow/status.h"
+#include "base/status.h"
 
 typedef struct tensor_file tensor_file;
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "ishow/defaults.h"
+#include "base/defaults.h"
 #include "platforms/source.h"
 
 enum { EVENTS_A_TURN = 64, SEEN_IDS = 8192, DNS_SECONDS = 60 };

@@ -1,7 +1,7 @@
 /* The loop's inside: one epoll set, one libcurl multi handle for look-ups, TLS and HTTP, and the sources' timers. libcurl resolves names on
  * threads of its own, so nothing here waits. */
-#ifndef ISHOW_LIVECHAT_LOOP_H
-#define ISHOW_LIVECHAT_LOOP_H
+#ifndef ISHOW_NET_LOOP_H
+#define ISHOW_NET_LOOP_H
 
 #include <curl/curl.h>
 

@@ -1,6 +1,6 @@
 /* The client's side of a WebSocket: handshake here, frames by wslay, bytes over a wire. */
-#ifndef ISHOW_LIVECHAT_WEBSOCKET_H
-#define ISHOW_LIVECHAT_WEBSOCKET_H
+#ifndef ISHOW_NET_WEBSOCKET_H
+#define ISHOW_NET_WEBSOCKET_H
 
 #include <wslay/wslay.h>
 

@@ -1,6 +1,6 @@
 /* Bilibili's packets and what their commands mean. */
-#ifndef ISHOW_LIVECHAT_BILIBILI_H
-#define ISHOW_LIVECHAT_BILIBILI_H
+#ifndef ISHOW_PLATFORMS_BILIBILI_H
+#define ISHOW_PLATFORMS_BILIBILI_H
 
 #include "platforms/event_sink.h"
 

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/base.h"
-#include "ishow/defaults.h"
+#include "base/defaults.h"
 #include "platforms/bilibili.h"
 #include "platforms/jsonspan.h"
 #include "platforms/source.h"

@@ -1,11 +1,11 @@
 /* Between what a platform says and the sink: memory for one packet, text made safe, events counted. Decoders (twitch.c, bilibili.c,
  * youtube.c) see only this, so that tests, fuzzers and Python run them without a socket. */
-#ifndef ISHOW_LIVECHAT_FEED_H
-#define ISHOW_LIVECHAT_FEED_H
+#ifndef ISHOW_PLATFORMS_EVENT_SINK_H
+#define ISHOW_PLATFORMS_EVENT_SINK_H
 
 #include <string.h>
 
-#include "ishow/livechat.h"
+#include "platforms/platforms.h"
 
 /* Memory that lives until the next reset; blocks are kept up to a bound. */
 typedef struct arena {

@@ -1,8 +1,8 @@
 /* IRC version 3 lines, split where they stand. */
-#ifndef ISHOW_LIVECHAT_IRC_H
-#define ISHOW_LIVECHAT_IRC_H
+#ifndef ISHOW_PLATFORMS_IRC_H
+#define ISHOW_PLATFORMS_IRC_H
 
-#include "ishow/livechat.h"
+#include "platforms/platforms.h"
 
 enum { IRC_TAGS_MAX = 128, IRC_PARAMS_MAX = 15 };
 

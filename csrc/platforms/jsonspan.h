@@ -1,6 +1,6 @@
 /* Reading JSON that another party wrote: a missing or oddly typed value is nothing, never a failure. */
-#ifndef ISHOW_LIVECHAT_JSONSPAN_H
-#define ISHOW_LIVECHAT_JSONSPAN_H
+#ifndef ISHOW_PLATFORMS_JSONSPAN_H
+#define ISHOW_PLATFORMS_JSONSPAN_H
 
 #include <jansson.h>
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
-#include "ishow/defaults.h"
+#include "base/defaults.h"
 
 #define NEVER ((double)INFINITY)
 

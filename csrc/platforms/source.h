@@ -1,6 +1,6 @@
 /* One source: what all platforms share (states, pauses, heartbeat, counting), and what a platform fills in. */
-#ifndef ISHOW_LIVECHAT_SOURCE_H
-#define ISHOW_LIVECHAT_SOURCE_H
+#ifndef ISHOW_PLATFORMS_SOURCE_H
+#define ISHOW_PLATFORMS_SOURCE_H
 
 #include "net/loop.h"
 

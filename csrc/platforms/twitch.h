@@ -1,6 +1,6 @@
 /* What Twitch's IRC lines mean. */
-#ifndef ISHOW_LIVECHAT_TWITCH_H
-#define ISHOW_LIVECHAT_TWITCH_H
+#ifndef ISHOW_PLATFORMS_TWITCH_H
+#define ISHOW_PLATFORMS_TWITCH_H
 
 #include "platforms/event_sink.h"
 #include "platforms/irc.h"

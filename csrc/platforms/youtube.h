@@ -1,6 +1,6 @@
 /* What YouTube's liveChatMessages mean. */
-#ifndef ISHOW_LIVECHAT_YOUTUBE_H
-#define ISHOW_LIVECHAT_YOUTUBE_H
+#ifndef ISHOW_PLATFORMS_YOUTUBE_H
+#define ISHOW_PLATFORMS_YOUTUBE_H
 
 #include <jansson.h>
 

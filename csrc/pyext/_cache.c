@@ -1,9 +1,9 @@
-/* ishowtts._cache: the cache room for Python; see ishow/cache.h. What `get` and `put` return is a read-only memoryview of
+/* ishowtts._cache: the cache room for Python; see cache/cache.h. What `get` and `put` return is a read-only memoryview of
  * the cached bytes themselves: it holds one reference to the entry, so the bytes stay valid when the entry is evicted
  * or the cache is gone. */
 #include "pyext/module.h"
 
-#include "ishow/cache.h"
+#include "cache/cache.h"
 
 typedef struct module_state {
     PyObject *cache_type, *entry_type;

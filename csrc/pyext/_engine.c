@@ -1,4 +1,4 @@
-/* ishowtts._engine: the C engine inside `python`, over the same bridge that the server embeds (see ishow/engine.h, ishow/bridge.h).
+/* ishowtts._engine: the C engine inside `python`, over the same bridge that the server embeds (see engine/engine.h, bridge/bridge.h).
  *
  * Every call into the core is made without the interpreter lock: the core's threads need it for the text front end and for the Python
  * backend. The lock also guards the small counters here: an engine that is closed while another thread is inside a call is freed by the last
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "ishow/bridge.h"
+#include "bridge/bridge.h"
 #include "pyext/handles.h"
 
 typedef struct engine_object {

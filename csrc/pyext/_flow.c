@@ -4,8 +4,8 @@
  * interpreter lock held: this face is for driving the real scheduler with a model under development, not for speed. */
 #include "pyext/module.h"
 
-#include "ishow/defaults.h"
-#include "ishow/flow.h"
+#include "base/defaults.h"
+#include "flow/flow.h"
 
 typedef struct module_state {
     PyObject *scheduler_type;

@@ -2,7 +2,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "ishow/model.h"
+#include "model/model.h"
 
 typedef struct native {
     PyObject_HEAD

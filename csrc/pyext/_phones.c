@@ -1,8 +1,8 @@
-/* ishowtts._phones: English text to the phones the embedded voice is trained on; see ishow/phones.h.
+/* ishowtts._phones: English text to the phones the embedded voice is trained on; see text/phones.h.
  * One converter lives in the module's state; the lock of libflite is taken with the interpreter lock released. */
 #include "pyext/module.h"
 
-#include "ishow/phones.h"
+#include "text/phones.h"
 
 typedef struct module_state {
     ishow_phones *phones;

@@ -7,7 +7,7 @@
 #include <poll.h>
 
 #include "base/base.h"
-#include "ishow/chatqueue.h"
+#include "chat/chat.h"
 #include "platforms/bilibili.h"
 #include "platforms/irc.h"
 #include "platforms/jsonspan.h"
@@ -338,7 +338,7 @@ static ishow_chat_source *source_at(loop_object *self, Py_ssize_t i) {
 PyDoc_STRVAR(open_doc, "open(platform, channel, *, token=None, login=None, endpoint=None, ca_file=None, connect_seconds=..., heartbeat_seconds=...,\n"
                        "     reply_seconds=..., backoff_seconds=..., backoff_max_seconds=..., poll_seconds_min=..., frame_bytes_max=...,\n"
                        "     inflate_bytes_max=..., quota_units=...)\n--\n\n"
-                       "Opens a source (see ishow/livechat.h); its number. IshowError names the option at fault.");
+                       "Opens a source (see platforms/platforms.h); its number. IshowError names the option at fault.");
 
 static PyObject *loop_open(PyObject *object, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"platform", "channel", "token", "login", "endpoint", "ca_file", "connect_seconds", "heartbeat_seconds", "reply_seconds", "backoff_seconds",

@@ -4,7 +4,7 @@
 
 #include "pyext/module.h"
 
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 typedef struct module_state {
     PyObject *error_type, *array_type, *encoder_type;

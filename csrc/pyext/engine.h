@@ -4,7 +4,7 @@
 
 #include "pyext/module.h"
 
-#include "ishow/engine.h"
+#include "engine/engine.h"
 
 typedef struct module_state {
     PyObject *engine_type, *utterance_type;
@@ -22,7 +22,7 @@ typedef struct utterance_object {
 
 extern PyType_Spec pyext_utterance_spec;
 
-/* {"nfe": 7, ...}: every default and limit of ishow/defaults.h. */
+/* {"nfe": 7, ...}: every default and limit of base/defaults.h. */
 PyObject *pyext_defaults(void);
 
 /* {"priorities": (...), "platforms", "roles", "reasons", "states"}: the words of live chat, the highest priority first. */

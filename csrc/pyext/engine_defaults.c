@@ -1,8 +1,8 @@
-/* ishowtts._engine.DEFAULTS: what ishow/defaults.h holds, and the words of live chat, for Python. */
+/* ishowtts._engine.DEFAULTS: what base/defaults.h holds, and the words of live chat, for Python. */
 #include "pyext/engine.h"
 
-#include "ishow/chatqueue.h"
-#include "ishow/defaults.h"
+#include "chat/chat.h"
+#include "base/defaults.h"
 
 /* One line a default, in the order of defaults.h. */
 #define WHOLE(NAME) {#NAME, NULL, (double)(NAME), 1}

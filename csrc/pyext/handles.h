@@ -3,8 +3,8 @@
 #define ISHOW_PYEXT_HANDLES_H
 
 #include "base/base.h"
-#include "ishow/engine.h"
-#include "ishow/store.h"
+#include "engine/engine.h"
+#include "store/store.h"
 #include "pyext/module.h"
 
 /* What `Engine.handle()` holds, borrowed from it; NULL with an exception. */

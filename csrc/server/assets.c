@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ishow/cache.h"
-#include "server/server.h"
+#include "cache/cache.h"
+#include "server/internal.h"
 
 struct assets { asset *item; size_t n; };
 

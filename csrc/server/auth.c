@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 int names_add(names *out, const char *item) {
     char **grown = realloc(out->item, (out->n + 1) * sizeof *grown);

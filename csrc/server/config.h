@@ -2,7 +2,7 @@
 #ifndef ISHOW_SERVER_CONFIG_H
 #define ISHOW_SERVER_CONFIG_H
 
-#include "server/server.h"
+#include "server/internal.h"
 
 /* NULL options->config_json: a server without a configuration that could be shown or reloaded; *out is NULL then. */
 ishow_status config_create(config **out, ishow_server *s, const ishow_server_options *options, ishow_error *error);

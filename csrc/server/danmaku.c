@@ -1,7 +1,7 @@
 /* Endpoints of live chat, but for its stream; service/danmaku.c says what they do. */
 #include <stdlib.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 /* An answer that holds once the journal has the message. */
 typedef struct ticket {

@@ -2,7 +2,7 @@
  * does not get; one that takes nothing at all is dropped by the connection's time-out. */
 #include <sys/socket.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 enum { SOCKET_BYTES = 64 * 1024 }; /* the kernel would take megabytes for a listener that does not read, and a late sound is no sound */
 

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 enum { TICK_MS = 500, POOL_BYTES = 64 * 1024, EVENTS = 64 };
 

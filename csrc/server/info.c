@@ -1,7 +1,7 @@
 /* What the server says about itself. */
 #include <stdlib.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 static const char *state(const ishow_server *s) {
     if (atomic_load(&s->draining)) return "draining";

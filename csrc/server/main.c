@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #include "base/base.h"
-#include "ishow/bridge.h"
-#include "ishow/defaults.h"
-#include "ishow/server.h"
+#include "bridge/bridge.h"
+#include "base/defaults.h"
+#include "server/server.h"
 #include "service/settings.h"
 
 enum { EXIT_USAGE = 2, OVERRIDES_MAX = 64 };

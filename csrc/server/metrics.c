@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 #include "service/prometheus.h"
 
 static const int statuses[] = {101, 200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 409, 411, 413, 414, 415, 416, 426, 429, 431, 500, 502, 503, 504, 0};

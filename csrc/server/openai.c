@@ -1,7 +1,7 @@
 /* OpenAI's speech endpoints, as far as its clients need them: POST /v1/audio/speech, GET /v1/models, GET /v1/audio/voices. */
 #include <stdlib.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 enum MHD_Result answer_openai_speech(exchange *x) {
     speech said;

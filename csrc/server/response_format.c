@@ -2,7 +2,7 @@
  * shape that is not a stream gets its whole file in one `audio`. */
 #include <string.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 static void write_head(const job *j, bytes *out) {
     bytes_text(out, "\"request_id\":");

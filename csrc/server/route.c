@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 static const route routes[] = {
     {"POST", "/api/tts", "tts", ROUTE_JSON | ROUTE_SPEECH, answer_tts},

@@ -1,5 +1,5 @@
 /* Making and ending a server. */
-#include "ishow/server.h"
+#include "server/server.h"
 
 #include <errno.h>
 #include <stdlib.h>

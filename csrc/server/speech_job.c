@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 job *job_create(const shape *shape, const char *id) {
     job *j = calloc(1, sizeof *j);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 #include "service/accept.h"
 
 static int speech_news(exchange *x) {

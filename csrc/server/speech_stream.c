@@ -2,7 +2,7 @@
  * before it has a status of its own; later failures are an `error` event, or a broken chunked body. */
 #include <string.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 #include "service/accept.h"
 
 static ssize_t read_stream(void *self, uint64_t position, char *out, size_t most) {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 enum { SPEECHES_MAX = 16 }; /* at once on one connection */
 

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 enum { PART = 16 * 1024, SLICE = 128 /* served before sockets are looked at again */, EVENTS = 64, TICK_MS = 500, CRIERS_MAX = 4 };
 

@@ -3,7 +3,7 @@
  * sending a voice still has it. */
 #include <stdlib.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 enum { WORKERS = 2, WAITING_MAX = 64 };
 

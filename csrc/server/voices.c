@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 #include "service/voices.h"
 
 static enum MHD_Result answer_json(exchange *x, int good, bytes *body) {

@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <wslay/wslay.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 enum {
     QUEUE_MAX = 256 * 1024,     /* bytes that wait for the client here; more waits where it is made */

@@ -1,8 +1,8 @@
 /* Two configurations compared: what can be exchanged under requests that run, and what needs a restart.
  *
  * Each has two documents of the same shape: what is in force, secrets included, and the same to be shown. */
-#ifndef ISHOW_SERVICE_DIFFERENCE_H
-#define ISHOW_SERVICE_DIFFERENCE_H
+#ifndef ISHOW_SERVICE_CONFIG_DIFF_H
+#define ISHOW_SERVICE_CONFIG_DIFF_H
 
 #include <jansson.h>
 

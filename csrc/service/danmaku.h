@@ -4,8 +4,8 @@
 #ifndef ISHOW_SERVICE_DANMAKU_H
 #define ISHOW_SERVICE_DANMAKU_H
 
-#include "ishow/chatqueue.h"
-#include "ishow/journal.h"
+#include "chat/chat.h"
+#include "store/journal.h"
 #include "service/error_response.h"
 
 typedef struct danmaku danmaku;

@@ -1,6 +1,6 @@
 /* Faults: what an error answer over HTTP says. */
-#ifndef ISHOW_SERVICE_FAULT_H
-#define ISHOW_SERVICE_FAULT_H
+#ifndef ISHOW_SERVICE_ERROR_RESPONSE_H
+#define ISHOW_SERVICE_ERROR_RESPONSE_H
 
 #include <jansson.h>
 

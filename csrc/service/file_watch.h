@@ -1,6 +1,6 @@
 /* Reloads of the configuration by signal and by change of its file. */
-#ifndef ISHOW_SERVICE_WATCH_H
-#define ISHOW_SERVICE_WATCH_H
+#ifndef ISHOW_SERVICE_FILE_WATCH_H
+#define ISHOW_SERVICE_FILE_WATCH_H
 
 #include "base/base.h"
 

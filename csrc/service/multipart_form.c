@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ishow/defaults.h"
+#include "base/defaults.h"
 
 enum { ID_CHARACTERS = 64 };
 

@@ -1,6 +1,6 @@
 /* An upload's fields, whoever took the form apart: each once, known, within its limit, and texts in good UTF-8. */
-#ifndef ISHOW_SERVICE_FORM_H
-#define ISHOW_SERVICE_FORM_H
+#ifndef ISHOW_SERVICE_MULTIPART_FORM_H
+#define ISHOW_SERVICE_MULTIPART_FORM_H
 
 #include "service/error_response.h"
 

@@ -1,10 +1,10 @@
 /* How long what waits will take, by what an utterance took lately: the honest Retry-After. */
-#ifndef ISHOW_SERVICE_LOAD_H
-#define ISHOW_SERVICE_LOAD_H
+#ifndef ISHOW_SERVICE_RETRY_AFTER_H
+#define ISHOW_SERVICE_RETRY_AFTER_H
 
 #include <stdint.h>
 
-#include "ishow/engine.h"
+#include "engine/engine.h"
 
 enum { LOAD_UNKNOWN = 2 /* seconds to wait where nothing better is known */ };
 

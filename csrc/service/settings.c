@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "ishow/defaults.h"
+#include "base/defaults.h"
 
 static json_t *list(json_t *object, const char *key) {
     json_t *value = json_object_get(object, key);

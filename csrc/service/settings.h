@@ -3,8 +3,10 @@
 #define ISHOW_SERVICE_SETTINGS_H
 
 #include "base/base.h"
-#include "ishow/engine.h"
-#include "ishow/server.h"
+#include "chat/chat.h"
+#include "engine/engine.h"
+#include "service/server_options.h"
+#include "store/voice_store.h"
 
 typedef struct settings {
     void *json;                     /* json_t *: owns every string below */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ishow/defaults.h"
+#include "base/defaults.h"
 #include "service/voices.h"
 
 static const int rates[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 0};

@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "ishow/engine.h"
+#include "engine/engine.h"
 #include "service/error_response.h"
 
 enum { ID_MAX = 64 /* characters of the id of a request or a voice */ };

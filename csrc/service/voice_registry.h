@@ -2,14 +2,14 @@
  *
  * One change at a time (`change`), which decodes, writes and waits; `lock` guards the entries for readers and is held for moments only. A
  * change is checked by the engine, then made durable, then heard: nothing is refused after it was stored. */
-#ifndef ISHOW_SERVICE_BOOK_H
-#define ISHOW_SERVICE_BOOK_H
+#ifndef ISHOW_SERVICE_VOICE_REGISTRY_H
+#define ISHOW_SERVICE_VOICE_REGISTRY_H
 
 #include <pthread.h>
 #include <stdint.h>
 
-#include "ishow/engine.h"
-#include "ishow/voice_store.h"
+#include "engine/engine.h"
+#include "store/voice_store.h"
 #include "service/error_response.h"
 
 typedef struct book_entry {

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ishow/audio.h"
-#include "ishow/cache.h"
+#include "audio/audio.h"
+#include "cache/cache.h"
 #include "store/clips.h"
 
 static const char TEMPORARY[] = ".new-";

@@ -5,7 +5,7 @@
 #include <sqlite3.h>
 
 #include "base/base.h"
-#include "ishow/store.h"
+#include "store/store.h"
 
 /* Opens a sound database at <dir>/ishowtts.db; a broken one is moved aside first and `rescued` (48 bytes) tells how it is called now. */
 ishow_status store_open_database(const char *dir, sqlite3 **out, char rescued[48], ishow_error *error);

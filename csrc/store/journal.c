@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "ishow/journal.h"
+#include "store/journal.h"
 #include "store/internal.h"
 
 enum { VIEWERS_KEPT = 20000 };

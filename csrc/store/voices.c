@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ishow/voice_store.h"
+#include "store/voice_store.h"
 #include "store/clips.h"
 #include "store/internal.h"
 

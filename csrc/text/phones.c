@@ -7,7 +7,7 @@
  *
  * libflite holds global state and is not thread-safe; one lock guards every use of it. Its fatal errors would leave
  * through exit(); the jump buffer it offers turns them into an ordinary status. */
-#include "ishow/phones.h"
+#include "text/phones.h"
 
 #include "base/base.h"
 

@@ -19,7 +19,7 @@ NARROW = 0.6
 
 
 class Artifacts(TypedDict):
-    """Everything the detectors measured: see `ishow_audio_faults` and `ishow_audio_artifacts` of ishow/audio.h."""
+    """Everything the detectors measured: see `ishow_audio_faults` and `ishow_audio_artifacts` of audio/audio.h."""
 
     non_finite: int
     clipped: int

@@ -2,7 +2,7 @@
 #ifndef BRIDGE_HELPERS_H
 #define BRIDGE_HELPERS_H
 
-#include "ishow/engine.h"
+#include "engine/engine.h"
 
 /* Makes <root>/tiny, or <root>/<fault>, by tests/tiny.py. 0 on success. */
 int tiny_model(const char *root, const char *fault);

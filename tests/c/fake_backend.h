@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/engine.h"
-#include "ishow/model.h"
+#include "engine/engine.h"
+#include "model/model.h"
 
 enum { FAKE_RATE = 8000, FAKE_N_FFT = 256, FAKE_HOP = 64, FAKE_MELS = 20, FAKE_DIM = 4, FAKE_MOD = 3 };
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/chatqueue.h"
+#include "chat/chat.h"
 
 enum { FAKE_CHAT_RATE = 1000, FAKE_CHAT_ROWS = 4096 };
 

@@ -3,7 +3,7 @@
 #define SERVER_RIG_H
 
 #include "fake_backend.h"
-#include "ishow/server.h"
+#include "server/server.h"
 
 typedef struct rig {
     fake_model model;

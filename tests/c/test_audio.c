@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 enum { RATE = 24000 };
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 enum { RATE = 24000, MEGABYTE = 1024 * 1024 };
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "audio/rate_stream.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 enum { RATE = 24000, SECONDS = 3 };
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "audio/mel_plan.h"
-#include "ishow/audio.h"
+#include "audio/audio.h"
 
 static uint32_t random_state = 7;
 static float noise(void) {

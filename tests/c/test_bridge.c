@@ -15,8 +15,8 @@
 
 #include "base/base.h"
 #include "bridge_helpers.h"
-#include "ishow/bridge.h"
-#include "ishow/engine.h"
+#include "bridge/bridge.h"
+#include "engine/engine.h"
 
 #define UTTERANCES 200
 #define WARM_UP 40

@@ -14,8 +14,8 @@
 
 #include "base/base.h"
 #include "bridge_helpers.h"
-#include "ishow/bridge.h"
-#include "ishow/engine.h"
+#include "bridge/bridge.h"
+#include "engine/engine.h"
 
 #define COMPILE_SECONDS 600
 #define TEXT "The package and the model agree."

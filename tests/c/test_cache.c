@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "ishow/cache.h"
+#include "cache/cache.h"
 
 static ishow_cache_key key_of(const char *text) { return ishow_cache_key_add((ishow_cache_key){0, 0}, text, strlen(text)); }
 

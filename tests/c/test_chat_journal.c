@@ -15,7 +15,7 @@
 
 #include "base/base.h"
 #include "fake_chat.h"
-#include "ishow/journal.h"
+#include "store/journal.h"
 
 enum { MESSAGES = 400, LIVES = 8 };
 

@@ -15,7 +15,7 @@
 
 #include "base/base.h"
 #include "chat_rig.h"
-#include "ishow/defaults.h"
+#include "base/defaults.h"
 
 static void test_listeners_hear_the_same(void **state) {
     (void)state;

@@ -12,7 +12,7 @@
 
 #include "base/base.h"
 #include "fake_backend.h"
-#include "ishow/defaults.h"
+#include "base/defaults.h"
 
 /* An engine with its fakes; made fresh for every test. */
 typedef struct rig {

@@ -12,7 +12,7 @@
 
 #include "base/base.h"
 #include "fake_backend.h"
-#include "ishow/defaults.h"
+#include "base/defaults.h"
 
 typedef struct rig {
     fake_model model;

@@ -10,8 +10,8 @@
 
 #include "base/base.h"
 #include "flow/philox.h"
-#include "ishow/defaults.h"
-#include "ishow/flow.h"
+#include "base/defaults.h"
+#include "flow/flow.h"
 
 static void epss_tables_are_the_published_ones(void **state) {
     (void)state;

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "ishow/flow.h"
+#include "flow/flow.h"
 
 enum { MELS = 3, DIM = 2, MOD = 4, ROWS = 6, FRAMES_MAX = 40, NFE_MAX = 20 };
 

@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "ishow/defaults.h"
-#include "ishow/model.h"
+#include "base/defaults.h"
+#include "model/model.h"
 
 #define DIM 6
 #define MELS 4

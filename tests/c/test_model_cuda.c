@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "ishow/flow.h"
+#include "flow/flow.h"
 #include "model/cuda.h"
 
 #if __has_include(<cuda.h>)

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "ishow/flow.h"
-#include "ishow/model.h"
+#include "flow/flow.h"
+#include "model/model.h"
 
 enum { DIM = 16, FF = 32, MELS = 4, TEXT = 4, TOKENS = 3, VOCOS = 8, WIDE = 16, N_FFT = 16, MOD = 8 * DIM, FRAMES = 20, TEXT_BYTES = 64 * 1024 };
 #define MODEL_HASH "abc"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ishow/phones.h"
+#include "text/phones.h"
 
 static ishow_phones *made;
 

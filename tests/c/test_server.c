@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "ishow/defaults.h"
-#include "ishow/server.h"
+#include "base/defaults.h"
+#include "server/server.h"
 #include "server_rig.h"
 
 static void speech_is_answered_in_every_shape(void **state) {

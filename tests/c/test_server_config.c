@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "server/server.h"
+#include "server/internal.h"
 #include "server_rig.h"
 
 /* What Python makes of "section.key=value" settings; free(). */

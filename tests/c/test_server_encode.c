@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "server/server.h"
+#include "server/internal.h"
 
 static void json_strings_are_escaped(void **state) {
     (void)state;

@@ -13,9 +13,9 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "ishow/audio.h"
-#include "ishow/defaults.h"
-#include "server/server.h"
+#include "audio/audio.h"
+#include "base/defaults.h"
+#include "server/internal.h"
 #include "server_rig.h"
 
 static const double PI = 3.14159265358979323846;

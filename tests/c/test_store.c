@@ -18,7 +18,7 @@
 #include <sqlite3.h>
 
 #include "base/base.h"
-#include "ishow/store.h"
+#include "store/store.h"
 
 static const char *const steps[] = {"CREATE TABLE words (id INTEGER PRIMARY KEY, word TEXT NOT NULL)", "ALTER TABLE words ADD COLUMN count INTEGER NOT NULL DEFAULT 1"};
 static const ishow_store_schema first_words = {"words", steps, 1}, words = {"words", steps, 2};

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "ishow/voice_store.h"
+#include "store/voice_store.h"
 
 typedef struct kept { char root[64]; ishow_store *store; ishow_voice_store *voices; } kept;
 

@@ -1,12 +1,12 @@
 /* English text to phones, by the text analysis of libflite (numbers, abbreviations, lexicon, letter-to-sound).
  * The embedded voice is trained on exactly these phones, so training and speaking share this one room. */
-#ifndef ISHOW_PHONES_H
-#define ISHOW_PHONES_H
+#ifndef ISHOW_TEXT_PHONES_H
+#define ISHOW_TEXT_PHONES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/status.h"
+#include "base/status.h"
 
 #ifdef __cplusplus
 extern "C" {

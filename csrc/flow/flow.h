@@ -4,13 +4,13 @@
  * with its own grid, guidance, seed and length. Rows join and leave between model calls; one call of ishow_scheduler_step
  * advances a fair selection of rows by one model call each. A row's result does not depend on its company: rows never share
  * numbers, only forwards. It does not know which model answers: it calls one function. */
-#ifndef ISHOW_FLOW_H
-#define ISHOW_FLOW_H
+#ifndef ISHOW_FLOW_FLOW_H
+#define ISHOW_FLOW_FLOW_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/status.h"
+#include "base/status.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,13 +1,13 @@
 /* A cache of tensors by content: reference mels, modulation tables, whatever costs time and depends only on its key.
  * Least recently used entries leave when the byte budget is exceeded; an entry in use is never freed under its user
  * (reference counted). The cache does not know what the bytes mean. All functions may be called from any thread. */
-#ifndef ISHOW_CACHE_H
-#define ISHOW_CACHE_H
+#ifndef ISHOW_CACHE_CACHE_H
+#define ISHOW_CACHE_CACHE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/status.h"
+#include "base/status.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,13 +1,13 @@
 /* Audio: everything between bytes of a file and frames of a mel, and back. Knows nothing of tensors or models.
  * All samples are mono float32 in [-1, 1] unless said; lengths count samples. Functions are pure and may run on
  * any thread at once; an `ishow_mel` or `ishow_istft` is immutable after creation and may be shared by threads. */
-#ifndef ISHOW_AUDIO_H
-#define ISHOW_AUDIO_H
+#ifndef ISHOW_AUDIO_AUDIO_H
+#define ISHOW_AUDIO_AUDIO_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/status.h"
+#include "base/status.h"
 
 #ifdef __cplusplus
 extern "C" {

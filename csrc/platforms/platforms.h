@@ -1,15 +1,15 @@
 /* Live chat: connections to platforms, and the messages that come out of them in one shape.
  *
  * Part A, this file: what a message is, and sources (Twitch, Bilibili, YouTube). What becomes of a message (filter, queue, journal)
- * is in chatqueue.h. Threads: a loop, its sources and their sinks belong to one thread, the one that calls
+ * is in chat.h. Threads: a loop, its sources and their sinks belong to one thread, the one that calls
  * ishow_chat_loop_process; nothing here blocks, starts a thread that calls back, or takes a lock. */
-#ifndef ISHOW_LIVECHAT_H
-#define ISHOW_LIVECHAT_H
+#ifndef ISHOW_PLATFORMS_PLATFORMS_H
+#define ISHOW_PLATFORMS_PLATFORMS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/status.h"
+#include "base/status.h"
 
 #ifdef __cplusplus
 extern "C" {

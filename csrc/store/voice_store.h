@@ -2,13 +2,13 @@
  *
  * A clip is on the disk (synced, renamed into place) before a row names it, and is unlinked only after no row does. So at whatever moment
  * the process dies, every row has its clip; clips without a row are taken away at the next opening. */
-#ifndef ISHOW_VOICE_STORE_H
-#define ISHOW_VOICE_STORE_H
+#ifndef ISHOW_STORE_VOICE_STORE_H
+#define ISHOW_STORE_VOICE_STORE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/store.h"
+#include "store/store.h"
 
 #ifdef __cplusplus
 extern "C" {

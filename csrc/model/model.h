@@ -1,13 +1,13 @@
 /* A model behind a small table of functions. engine/ sees only this; model/ (AOTInductor packages) and bridge/ (a Python
  * callable) fill it in, and C tests bring a fake one. Every function is called from one thread, the inference thread. */
-#ifndef ISHOW_MODEL_H
-#define ISHOW_MODEL_H
+#ifndef ISHOW_MODEL_MODEL_H
+#define ISHOW_MODEL_MODEL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/flow.h"
-#include "ishow/status.h"
+#include "flow/flow.h"
+#include "base/status.h"
 
 #ifdef __cplusplus
 extern "C" {

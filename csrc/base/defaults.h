@@ -1,7 +1,7 @@
 /* Every default value and limit of the project, written once. C includes this file; Python reads the same
  * numbers as `ishowtts._engine.DEFAULTS` (name in lower case without the ISHOW_ prefix). */
-#ifndef ISHOW_DEFAULTS_H
-#define ISHOW_DEFAULTS_H
+#ifndef ISHOW_BASE_DEFAULTS_H
+#define ISHOW_BASE_DEFAULTS_H
 
 /* Sampling (F5-TTS; EPSS: arXiv 2505.19931). */
 #define ISHOW_NFE 7

@@ -2,8 +2,8 @@
  *
  * No function of this library keeps a global error, prints, or exits: every call that can fail takes an
  * `ishow_error *` (NULL is allowed) and writes one sentence a person can act on. */
-#ifndef ISHOW_STATUS_H
-#define ISHOW_STATUS_H
+#ifndef ISHOW_BASE_STATUS_H
+#define ISHOW_BASE_STATUS_H
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,9 +1,9 @@
-/* The journal of the chat queue in the store's database (chatqueue.h says what it keeps and why). */
-#ifndef ISHOW_JOURNAL_H
-#define ISHOW_JOURNAL_H
+/* The journal of the chat queue in the store's database (chat.h says what it keeps and why). */
+#ifndef ISHOW_STORE_JOURNAL_H
+#define ISHOW_STORE_JOURNAL_H
 
-#include "ishow/chatqueue.h"
-#include "ishow/store.h"
+#include "chat/chat.h"
+#include "store/store.h"
 
 #ifdef __cplusplus
 extern "C" {

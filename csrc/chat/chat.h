@@ -8,15 +8,15 @@
  * Every message ends in exactly one way, and at any moment
  *     received = spoken + deleted + skipped + sum of dropped + waiting
  * holds for ishow_chat_counts. All functions may be called from any thread; none blocks on a model, a database or a listener. */
-#ifndef ISHOW_CHATQUEUE_H
-#define ISHOW_CHATQUEUE_H
+#ifndef ISHOW_CHAT_CHAT_H
+#define ISHOW_CHAT_CHAT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/engine.h"
-#include "ishow/livechat.h"
-#include "ishow/status.h"
+#include "engine/engine.h"
+#include "platforms/platforms.h"
+#include "base/status.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -4,17 +4,17 @@
  * joined PCM). Threads inside: the text thread (the only caller of the front end) and the inference thread (the only
  * caller of the backend; it runs the scheduler). Queues between them are bounded. All functions here may be called
  * from any thread. */
-#ifndef ISHOW_ENGINE_H
-#define ISHOW_ENGINE_H
+#ifndef ISHOW_ENGINE_ENGINE_H
+#define ISHOW_ENGINE_ENGINE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ishow/audio.h"
-#include "ishow/cache.h"
-#include "ishow/flow.h"
-#include "ishow/model.h"
-#include "ishow/status.h"
+#include "audio/audio.h"
+#include "cache/cache.h"
+#include "flow/flow.h"
+#include "model/model.h"
+#include "base/status.h"
 
 #ifdef __cplusplus
 extern "C" {

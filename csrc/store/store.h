@@ -3,10 +3,10 @@
  * Work is handed over as small closures through a bounded queue. What is queued together is committed together, so a burst costs one
  * sync of the disk; `done` is called after the commit, when nothing can take the work back any more, not even SIGKILL. Each user of the
  * database brings its own tables (ishow_store_schema) and knows nothing of the others'. */
-#ifndef ISHOW_STORE_H
-#define ISHOW_STORE_H
+#ifndef ISHOW_STORE_STORE_H
+#define ISHOW_STORE_STORE_H
 
-#include "ishow/status.h"
+#include "base/status.h"
 
 #ifdef __cplusplus
 extern "C" {
