@@ -1,11 +1,13 @@
 /* The chat: what others call, the thread, and the one place where a message ends. */
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "chat/chat_internal.h"
 
 static const double STATE_SECONDS = 0.25; /* between two state events */
+enum { REFUSED_KEPT = 50, REFUSED_TEXT_MAX = 500 };
 
 double chat_now(const ishow_chat *c) { return c->o.now ? c->o.now(c->o.now_self) : ishow_now(); }
 
@@ -67,6 +69,43 @@ static void keep(ishow_chat *c, const item *it) {
     free(record);
 }
 
+/* ---- what was not read, for people to look at ---- */
+
+static void set_text(json_t *object, const char *key, ishow_span text, size_t most) {
+    size_t n = text.size;
+    if (n > most)
+        for (n = most; n && ((unsigned char)text.data[n] & 0xC0) == 0x80;) n--; /* whole characters of UTF-8 */
+    json_object_set_new(object, key, json_stringn(n ? text.data : "", n));
+}
+
+static ishow_span span_of(const char *text) { return (ishow_span){text, strlen(text)}; }
+
+static void keep_refused(ishow_chat *c, const ishow_chat_message *m, ishow_chat_reason reason) {
+    json_t *object = json_object();
+    if (!object || !c->refused) {
+        json_decref(object);
+        return;
+    }
+    set_text(object, "id", m->id, m->id.size);
+    set_text(object, "platform", m->platform, m->platform.size);
+    set_text(object, "channel", m->channel, m->channel.size);
+    set_text(object, "user", m->display_name.size ? m->display_name : m->login, REFUSED_TEXT_MAX);
+    set_text(object, "text", m->text, REFUSED_TEXT_MAX);
+    json_object_set_new(object, "reason", json_string(ishow_chat_reason_name(reason)));
+    json_object_set_new(object, "timestamp", json_integer((json_int_t)m->timestamp_ms));
+    if (json_array_size(c->refused) >= REFUSED_KEPT) json_array_remove(c->refused, 0);
+    json_array_append_new(c->refused, object);
+}
+
+/* A message that was accepted and dropped later; what a person cleared is no news to them. */
+static void keep_dropped(ishow_chat *c, const item *it, const uint64_t *counter) {
+    const ptrdiff_t reason = counter - c->counts.dropped;
+    if (reason < 0 || reason >= ISHOW_CHAT_REASONS || reason == ISHOW_CHAT_BY_CLEAR) return;
+    const ishow_chat_message m = {.id = span_of(it->id), .platform = span_of(it->platform), .channel = span_of(it->channel), .login = span_of(it->login),
+                                  .display_name = span_of(it->name), .text = span_of(it->text), .timestamp_ms = it->timestamp_ms};
+    keep_refused(c, &m, (ishow_chat_reason)reason);
+}
+
 /* ---- a message's ends ---- */
 
 /* Takes the list. */
@@ -89,6 +128,7 @@ void chat_settle(ishow_chat *c, item *it, uint64_t *counter, const char *why, in
     if (it->state == ITEM_WAITING) queue_remove(&c->queue, it);
     c->counts.waiting -= weight;
     *counter += weight;
+    keep_dropped(c, it, counter);
     if (c->has_journal) c->journal.drop(c->journal.self, it->number);
     c->changed = 1;
     if (why && !c->gone) tell_gone(c, json_pack("[s]", it->id), why);
@@ -170,7 +210,8 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
     c->character_seconds = 0.065;
     c->hub = hub_create();
     c->filter = filter_create();
-    if (!c->filter || !c->hub) {
+    c->refused = json_array();
+    if (!c->filter || !c->hub || !c->refused) {
         ishow_chat_discard(own);
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
         goto done;
@@ -225,6 +266,7 @@ void ishow_chat_free(ishow_chat *c) {
         play_forget(c, c->last);
         item_free(c->last);
     }
+    json_decref(c->refused);
     filter_free(c->filter);
     hub_free(c->hub);
     ishow_chat_settings_free(c->settings);
@@ -418,7 +460,10 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
             c->journal.sync(c->journal.self, keep_promise, later, 0);
             later = NULL;
         }
-    } else c->counts.dropped[verdict->reason]++;
+    } else {
+        c->counts.dropped[verdict->reason]++;
+        keep_refused(c, m, verdict->reason);
+    }
     c->changed = 1;
     chat_unlock(c);
     if (it) ishow_chat_wake(c);

@@ -181,6 +181,7 @@ struct ishow_chat {
     queue queue;
     hub *hub;
     ishow_chat_counts counts;
+    json_t *refused;                /* the last messages that were not read, oldest first */
     json_t *gone;                   /* ids of messages that end together, to be told as one event; NULL: each at once */
     uint64_t numbers, tickets;
     int paused;

@@ -64,8 +64,10 @@ char *ishow_chat_queue_json(ishow_chat *c, size_t most) {
         json_object_set_new(object, "ready", json_boolean(plan[i]->complete));
         json_array_append_new(list, object);
     }
+    json_t *refused = json_deep_copy(c->refused);
     pthread_mutex_unlock(&c->lock);
-    json_t *root = json_pack("{so,so,sI}", "playing", playing ? playing : json_null(), "waiting", list, "total", (json_int_t)total);
+    json_t *root = json_pack("{so,so,so,sI}", "playing", playing ? playing : json_null(), "waiting", list, "refused", refused, "total",
+                             (json_int_t)total);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     free(plan);

@@ -107,9 +107,9 @@ const asset *assets_find(const assets *a, const char *path) {
 
 enum MHD_Result answer_asset(exchange *x) {
     static const char *const fields[][2] = {
-        {"Cache-Control", "no-cache"}, {"Referrer-Policy", "no-referrer"}, {"Cross-Origin-Opener-Policy", "same-origin"}, {"X-Frame-Options", "DENY"},
+        {"Cache-Control", "no-cache"}, {"Referrer-Policy", "no-referrer"}, {"Cross-Origin-Opener-Policy", "same-origin"}, {"X-Frame-Options", "SAMEORIGIN"},
         {"Content-Security-Policy", "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
-                                    "frame-ancestors 'none'"}};
+                                    "frame-ancestors 'self'"}};
     const asset *a = x->asset;
     if (!a) {
         fault_set(&x->fault, 404, "not_found", "", "There is no such page or file.");

@@ -42,6 +42,7 @@ enum MHD_Result answer_health(exchange *x) {
     bytes_json(&body, engine ? info.name : NULL);
     bytes_text(&body, ",\"precision\":");
     bytes_json(&body, engine ? info.precision : NULL);
+    bytes_format(&body, ",\"cloning\":%s", !engine ? "null" : info.uses_prompt ? "true" : "false");
     write_compile(s, &body);
     bytes_text(&body, "}");
     free(voices);

@@ -30,7 +30,7 @@ static void write_voice(bytes *out, const book_entry *e, const char *id, const c
     bytes_json(out, label);
     write_field(out, "language", language);
     write_field(out, "reference_text", text);
-    bytes_format(out, ",\"has_override\":%s,\"sample_url\":", e && e->override_at ? "true" : "false");
+    bytes_format(out, ",\"configured\":%s,\"has_override\":%s,\"sample_url\":", e && e->created ? "false" : "true", e && e->override_at ? "true" : "false");
     if (e && (e->override_audio || e->audio)) bytes_format(out, "\"/api/voices/%s/reference/audio\"}", id);
     else bytes_text(out, "null}");
 }

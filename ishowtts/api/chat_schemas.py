@@ -195,11 +195,24 @@ class ChatWaiting(ChatItem):
     ready: bool = Field(description="its clip is made")
 
 
+class ChatRefused(BaseModel):
+    """A message that was not read."""
+
+    id: str
+    platform: str
+    channel: str
+    user: str
+    text: str = Field(description="as it was written, at most 500 bytes of it")
+    reason: Reason
+    timestamp: int = Field(description="milliseconds since 1970")
+
+
 class ChatQueue(BaseModel):
-    """What plays and what waits, in the order in which it will be heard."""
+    """What plays and what waits, in the order in which it will be heard, and what was not read."""
 
     playing: ChatPlaying | None
     waiting: list[ChatWaiting] = Field(max_length=200)
+    refused: list[ChatRefused] = Field(description="the last messages that were not read, oldest first", max_length=50)
     total: _Count
 
 

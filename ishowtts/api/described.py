@@ -105,6 +105,7 @@ _HEARD = {
 }  # fmt: skip
 _PLAYING = _HEARD | {"said": "ada says: Hello!", "sample_rate": 24000, "at": 0.4, "duration": 1.2, "exact": True, "replay": False}
 _WAITING = _HEARD | {"id": "m2", "position": 1, "waited": 0.4, "ready": False}
+_REFUSED = _CHANNEL | {"id": "m3", "user": "ada", "text": "https://example.org", "reason": "link", "timestamp": 1769860800000}
 _STATUS = {
     "paused": False, "playing": "m1", "queue": {"Gift": 0, "Paid": 0, "Moderator": 0, "Mention": 0, "Normal": 1},
     "listeners": 2,
@@ -169,7 +170,7 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
     ("delete", _CHAT + "messages/{id}", "danmaku_delete", "Takes a message back.", None, (204, None, None), (*_CHAT_ERRORS, 404)),
     (
         "get", _CHAT + "queue", "danmaku_queue", "What waits and plays.", None,
-        (200, ChatQueue, {"playing": _PLAYING, "waiting": [_WAITING], "total": 1}), _CHAT_ERRORS,
+        (200, ChatQueue, {"playing": _PLAYING, "waiting": [_WAITING], "refused": [_REFUSED], "total": 1}), _CHAT_ERRORS,
     ),
     (
         "get", _CHAT + "status", "danmaku_status", "Counts and connections.", None,

@@ -40,11 +40,11 @@ _SPOKEN = {
 }  # fmt: skip
 _HEALTH = {
     "status": "ready", "version": "0.1.0", "voices": ["kathleen"], "default_voice": "kathleen", "backend": "aoti",
-    "model": "demo", "precision": "fp32", "compile": "none",
+    "model": "demo", "precision": "fp32", "cloning": False, "compile": "none",
 }  # fmt: skip
 VOICE = {
     "id": "kathleen", "engine": "f5", "engine_label": "F5-TTS demo", "language": "en", "reference_text": "What is said in it.",
-    "has_override": False, "sample_url": "/api/voices/kathleen/reference/audio?source=baseline",
+    "configured": True, "has_override": False, "sample_url": "/api/voices/kathleen/reference/audio?source=baseline",
 }  # fmt: skip
 _EVENTS = (
     'event: start\ndata: {"request_id":"speech-1","voice_id":"kathleen","engine":"f5","engine_label":"F5-TTS demo",'

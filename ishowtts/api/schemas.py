@@ -100,6 +100,7 @@ class Health(BaseModel):
     backend: str | None
     model: str | None
     precision: str | None
+    cloning: bool | None = Field(description="whether the model can speak in a voice that it is given a clip of")
     compile: Literal["none", "running", "done", "failed"]
     compile_error: str | None = None
 
@@ -112,6 +113,7 @@ class Voice(BaseModel):
     engine_label: str
     language: str | None = None
     reference_text: str | None = None
+    configured: bool = Field(description="of the configuration or the model: it cannot be deleted over HTTP")
     has_override: bool
     sample_url: str | None
 

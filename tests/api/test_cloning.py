@@ -111,9 +111,10 @@ def test_a_new_voice_speaks_and_goes(api: httpx.Client) -> None:
     assert answer.status_code == 201 and answer.headers["location"] == "/api/voices/bob/reference"
     voice = answer.json()
     assert voice == listed(api)["bob"]
-    assert voice["reference_text"] == TEXT and voice["language"] == "en" and voice["has_override"] is False
-    assert set(voice) == {"id", "engine", "engine_label", "language", "reference_text", "has_override", "sample_url"}
-    assert "bob" in api.get("/api/health").json()["voices"]
+    assert voice["reference_text"] == TEXT and voice["language"] == "en" and not voice["configured"] and voice["has_override"] is False
+    assert set(voice) == {"id", "engine", "engine_label", "language", "reference_text", "configured", "has_override", "sample_url"}
+    health = api.get("/api/health").json()
+    assert "bob" in health["voices"] and health["cloning"]
     assert api.get(voice["sample_url"]).content == FAST
     assert speak(api, "bob") != speak(api, "anna"), "it is cloned from its own clip"
     assert api.delete("/api/voices/bob").status_code == 204

@@ -147,6 +147,22 @@ def test_what_is_heard_is_what_the_engine_speaks(api: httpx.Client, listener: Li
     assert len(listener.samples(name)) == len(spoken) // 2  # durations are the text's, noise is the seed's
 
 
+def test_what_is_not_read_is_kept_with_its_reason(api: httpx.Client) -> None:
+    """Refused by the filter, or dropped later; long texts are cut between characters, and the oldest goes when there are fifty."""
+    api.post("/api/danmaku/pause")
+    try:
+        say(api, "Waits.", username="Cleared")
+        api.post("/api/danmaku/clear")
+        for n in range(52):
+            skipped = {"id": f"refused{n}", "platform": "test", "channel": "room", "username": f"Viewer {n}", "content": "!" + "ä" * 300}
+            assert api.post("/api/danmaku/enqueue", json=skipped).json()["reason"] == "command"
+        refused = api.get("/api/danmaku/queue").json()["refused"]
+        assert [item["user"] for item in refused] == [f"Viewer {n}" for n in range(2, 52)]
+        assert refused[-1]["text"] == "!" + "ä" * 249 and refused[-1]["reason"] == "command"
+    finally:
+        api.post("/api/danmaku/resume")
+
+
 def test_order_and_controls(api: httpx.Client, listener: Listener) -> None:
     assert api.post("/api/danmaku/pause").json() == {"paused": True}
     normal = [say(api, f"Normal number {n}.") for n in range(3)]

@@ -68,7 +68,7 @@ def test_voices(http: httpx.Client) -> None:
     voices = http.get("/api/voices").json()
     assert [voice["id"] for voice in voices] == http.get("/api/health").json()["voices"]
     for voice in voices:
-        assert voice["engine"] == "f5" and voice["engine_label"] and voice["has_override"] is False and "sample_url" in voice
+        assert voice["engine"] == "f5" and voice["engine_label"] and voice["configured"] and voice["has_override"] is False and "sample_url" in voice
         assert (
             http.post("/api/tts", json={"text": "Yes.", "nfe_step": 5, "voice_id": voice["id"]}).json()["voice_id"] == voice["id"]
         )
@@ -102,7 +102,7 @@ def test_page_and_assets(http: httpx.Client) -> None:
         "default-src 'self'" in page.headers["content-security-policy"]
         and "unsafe" not in page.headers["content-security-policy"]
     )
-    assert page.headers["x-content-type-options"] == "nosniff" and page.headers["x-frame-options"] == "DENY"
+    assert page.headers["x-content-type-options"] == "nosniff" and page.headers["x-frame-options"] == "SAMEORIGIN"
     links = set(re.findall(r'(?:src|href)="([^"]+)"', page.text))
     assert "/web/index.js" in links and all(link.startswith("/web/") for link in links)
     for link in links:
