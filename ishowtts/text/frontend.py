@@ -11,7 +11,7 @@ from functools import lru_cache
 from ishowtts.errors import ModelError
 from ishowtts.model.source import resolve
 
-from . import detect, phones, pinyin
+from . import detect, mandarin, phones, pinyin
 from .normalize import normalize
 from .tokens import Vocabulary, close_reference
 
@@ -35,18 +35,25 @@ class Frontend:
             normalize("Warm 1 up.")
         else:
             phones.symbols("warm up")
-        self.languages = tuple(language for language in phones.LANGUAGES if phones.PAUSES[language] in source.vocab)
+        self.languages = tuple(language for language in phones.LANGUAGES if phones.TYPICAL[language] in source.vocab)
+        if self.kind == "phones" and "zh" in self.languages:
+            phones.symbols("预热", "zh")
         self._reference_ids = lru_cache(_REFERENCES_KEPT)(self._phone_ids)
 
     def normalize(self, text: str, language: str | None = None) -> str:
         """Speakable form of `text`; TextError, field "text", when nothing is left. `language`: BCP 47, None to guess."""
         if self.kind == "pinyin":
             return normalize(text, language)
-        spoken = self._language(language)
-        return normalize(phones.readable(text), spoken, numbers=spoken != "en")  # flite reads English numbers itself
+        spoken = self._language(text, language)
+        return normalize(phones.readable(text, spoken), spoken, numbers=spoken != "en")  # flite reads English numbers itself
 
-    def _language(self, language: str | None) -> str:
-        """The language that phones are made in: the voice's, English where the model does not have it."""
+    def _language(self, text: str, language: str | None) -> str:
+        """The language that phones are made in: the voice's, English where the model does not have it.
+
+        A line with Chinese characters is Mandarin where the model has it; English words in it stay English.
+        """
+        if "zh" in self.languages and mandarin.CHINESE.search(text):
+            return "zh"
         wanted = detect.base(language)
         return wanted if wanted in self.languages else "en"
 
@@ -60,9 +67,8 @@ class Frontend:
         voice's, chooses the phones of a model that has several languages; other models need none.
         """
         if self.kind == "phones":
-            spoken = self._language(language)
-            reference = self._reference_ids(ref_text, spoken) if ref_text.strip() else []
-            return reference + self._phone_ids(text, spoken), len(reference)
+            reference = self._reference_ids(ref_text, self._language(ref_text, language)) if ref_text.strip() else []
+            return reference + self._phone_ids(text, self._language(text, language)), len(reference)
         reference_text = close_reference(ref_text)
         symbols, origin = pinyin.symbols(reference_text + text)
         n_ref = next((i for i, where in enumerate(origin) if where >= len(reference_text)), len(origin))

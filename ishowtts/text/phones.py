@@ -1,4 +1,4 @@
-"""Tokens of the embedded voices: English phones from `ishowtts._phones`, German ones by rule, in the order they are spoken."""
+"""Tokens of the embedded voices: English phones from `ishowtts._phones`, German and Mandarin ones by rule, in spoken order."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import re
 
 from ishowtts.errors import TextError
 
-from . import german
+from . import german, mandarin
 
-LANGUAGES = ("en", "de")
-PAUSES = {"en": "pau", "de": german.PREFIX + "pau"}
+LANGUAGES = ("en", "de", "zh")
+TYPICAL = {"en": "ax0", "de": german.PREFIX + "pau", "zh": mandarin.SYMBOLS[0]}
+"""A symbol of each language: a model whose vocabulary has it speaks the language."""
 
 _FOREIGN = re.compile(r"(?![\u0000-\u024f\uff10-\uff5a])[^\W_]+")
+_FOREIGN_TO_CHINESE = re.compile(rf"(?![\u0000-\u024f\uff10-\uff5a{mandarin.HAN}])[^\W_]+")
 _STRANDED = re.compile(r"([.!?,;:。！？，；：、])(?:\s*[。！？，；：、])+")
 
 
-def readable(text: str) -> str:
-    """`text` without the words of other scripts; TextError (field "text") when nothing in it can be read."""
-    kept = _FOREIGN.sub(" ", text)
+def readable(text: str, language: str = "en") -> str:
+    """`text` without the words of scripts that `language` lacks; TextError (field "text") when nothing in it can be read."""
+    kept = (_FOREIGN_TO_CHINESE if language == "zh" else _FOREIGN).sub(" ", text)
     if not re.search(r"[^\W_]", kept):
         what = "is in a script that this voice cannot read" if kept != text else "holds nothing that can be spoken"
         raise TextError(f"The text {what}.", field="text")
@@ -31,6 +33,8 @@ def spoken(text: str, language: str) -> list[tuple[str, int]]:
     """
     if language == "de":
         return german.phones(text)
+    if language == "zh":
+        return mandarin.phones(text)
     from ishowtts import _phones  # a C extension, loaded when a phone model is
 
     result: list[tuple[str, int]] = _phones.phones(text)
@@ -38,7 +42,10 @@ def spoken(text: str, language: str) -> list[tuple[str, int]]:
 
 
 def symbols(text: str, language: str = "en") -> list[str]:
-    """Symbols of a text ("hh", "ax0", …, "pau", ".", "?", "!"; German ones begin with "de_"); TextError for nothing readable."""
+    """Symbols of a text ("hh", "ax0", …, "pau", ".", "?", "!"; German ones begin with "de_", Mandarin ones with "zh_").
+
+    TextError when nothing is readable.
+    """
     try:
         return [name for name, _ in spoken(text, language)]
     except ValueError as error:

@@ -1,8 +1,9 @@
 """The symbols that aligned voices are trained on, and which of them sound alike.
 
 A symbol that never occurred in training would speak with a random vector; it borrows the vector of its nearest relative
-instead: another length or stress of the same vowel, the full stop for the other closing marks, an English phone for a
-German one. In the same way a voice that knew fewer symbols starts to learn the new ones from what it knows.
+instead: another length or stress of the same vowel, the full stop for the other closing marks, another tone of the same
+final, an English phone for a German or Mandarin one. In the same way a voice that knew fewer symbols starts to learn the
+new ones from what it knows.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ishowtts.text import german
+from ishowtts.text import german, mandarin
 
 CONSONANTS = tuple("b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh".split())  # noqa: SIM905
 VOWELS = tuple("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())  # noqa: SIM905
-VOCABULARY = ["pau", ".", "?", "!", *CONSONANTS, *(v + s for v in VOWELS for s in "01"), *german.NEAREST]
+VOCABULARY = ["pau", ".", "?", "!", *CONSONANTS, *(v + s for v in VOWELS for s in "01"), *german.NEAREST, *mandarin.SYMBOLS]
 
 
 def token_ids(phones: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -37,6 +38,9 @@ def _candidates(symbol: str) -> list[str]:
         same = [german.PREFIX + length + mark for mark in (stress, "10"[int(stress or "0")]) for length in lengths]
         english = german.NEAREST[symbol]
         return [*(c for c in same if c in german.NEAREST and stress), english, *_candidates(english)]
+    if symbol.startswith(mandarin.PREFIX):
+        near = mandarin.relatives(symbol)
+        return [*near, *_candidates(near[-1])]
     if symbol in ("?", "!"):
         return ["."]
     if symbol[-1] in "01":

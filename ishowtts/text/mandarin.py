@@ -1,0 +1,193 @@
+"""Mandarin text as phones: characters to words, pinyin, and an initial and a final with its tone for each syllable.
+
+Words in Latin letters stand between Chinese ones as viewers write them; they keep the phones of the English front end,
+so a model that knows both reads such a line in one breath. Pauses and closing marks are those of English too.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache, lru_cache
+from typing import Any
+
+from . import sandhi
+
+PREFIX = "zh_"
+TONES = "12345"
+"""The fifth is the neutral tone."""
+
+_INITIALS = {
+    "b": "b", "p": "p", "m": "m", "f": "f", "d": "d", "t": "t", "n": "n", "l": "l", "g": "g", "k": "k", "h": "hh", "j": "jh",
+    "q": "ch", "x": "sh", "zh": "jh", "ch": "ch", "sh": "sh", "r": "r", "z": "z", "c": "t", "s": "s",
+}  # fmt: skip
+"""Initials with the English phone that sounds most like each."""
+_FINALS = {
+    "a": "aa", "o": "ao", "e": "ah", "ai": "ay", "ei": "ey", "ao": "aw", "ou": "ow", "an": "aa", "en": "ax", "ang": "aa",
+    "eng": "ah", "ong": "uh", "er": "er", "i": "iy", "ia": "aa", "io": "ao", "ie": "eh", "iao": "aw", "iu": "ow", "ian": "eh",
+    "in": "ih", "iang": "aa", "ing": "ih", "iong": "uh", "u": "uw", "ua": "aa", "uo": "ao", "uai": "ay", "ui": "ey", "uan": "aa",
+    "un": "uh", "uang": "aa", "ueng": "ah", "v": "iy", "ve": "eh", "van": "ae", "vn": "ih", "ii": "ih", "iii": "er",
+}  # fmt: skip
+"""Finals as pinyin writes them behind a consonant, with the English vowel of each.
+
+v is ü, ii the vowel of zi, ci, si, iii that of zhi, chi, shi, ri.
+"""
+ERHUA = PREFIX + "r5"
+"""The r that colours the syllable before it: 哪儿 is one syllable of three symbols."""
+SYMBOLS = (
+    *(PREFIX + initial for initial in _INITIALS),
+    *(PREFIX + final + tone for final in _FINALS for tone in TONES),
+    ERHUA,
+)
+"""Every symbol of a Mandarin syllable, in the order of a vocabulary; pauses and marks are not among them."""
+
+_ZERO = {  # pinyin's spelling of a syllable without an initial
+    "yi": "i", "ya": "ia", "yo": "io", "ye": "ie", "yai": "iao", "yao": "iao", "you": "iu", "yan": "ian", "yin": "in",
+    "yang": "iang", "ying": "ing", "yong": "iong", "wu": "u", "wa": "ua", "wo": "uo", "wai": "uai", "wei": "ui", "wan": "uan",
+    "wen": "un", "wang": "uang", "weng": "ueng", "wong": "ong", "yu": "v", "yue": "ve", "yuan": "van", "yun": "vn",
+    "n": "en", "ng": "en", "m": "en", "ê": "ei", "eh": "ei",
+}  # fmt: skip
+_SPELLED = {"hm": "hen", "hng": "heng"}
+_SYLLABLE = re.compile(r"(zh|ch|sh|[bpmfdtnlgkhjqxrzcs])?([a-zvê]+)")
+
+HAN = r"\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+"""Chinese characters, as the inside of a character class."""
+_LATIN = r"A-Za-z0-9\u00c0-\u024f"
+CHINESE = re.compile(f"[{HAN}]")
+_PIECE = re.compile(
+    rf"(?P<han>[{HAN}]+)"
+    rf"|(?P<latin>[{_LATIN}](?:[{_LATIN}'’&]|[ \-](?=[{_LATIN}]))*)"
+    r"|(?P<pause>(?:\.{2,}|…)+|[,，、;；:：()（）—–/]|\s-+\s)|(?P<mark>[.。!！?？]+)|(?P<space>\s+)"
+)
+_LONGEST = 2000
+"""Letters that go to the English front end at once."""
+_WORDS_IN_CAPITALS = frozenset(
+    "UP BOSS GAME OVER NASA NICE COOL GOOD LOVE HIGH SOLO CARRY BUFF SKIP TEAM LIVE SHOW OPEN BIG".split()  # noqa: SIM905
+)
+_LETTER_A = (("ey1", 0),)
+
+
+def syllable(pinyin: str) -> list[str]:
+    """Symbols of one syllable with a tone digit: "zhuang4" is [zh_zh, zh_uang4], "er2" is [zh_er2], "huar1" ends with zh_r5.
+
+    ü may be written v or u:, no digit is the neutral tone. ValueError for what is no syllable.
+    """
+    text = pinyin.lower().replace("u:", "v").replace("ü", "v")
+    tone = text[-1:] if text[-1:] in TONES else "5"
+    text = text.rstrip("012345")
+    coloured = text.endswith("r") and text not in ("er", "r")
+    text = _SPELLED.get(text, text)
+    if coloured:
+        text = text[:-1]
+    if text == "r":
+        return [ERHUA]
+    initial, final = "", _ZERO.get(text, "")
+    if not final and (found := _SYLLABLE.fullmatch(text)):
+        initial, final = found[1] or "", found[2]
+        if initial in ("j", "q", "x") and final[0] == "u":
+            final = "v" + final[1:]  # ju is jü
+        if final == "i":
+            final = {"z": "ii", "c": "ii", "s": "ii", "zh": "iii", "ch": "iii", "sh": "iii", "r": "iii"}.get(initial, "i")
+        final = {"ue": "ve", "iou": "iu", "uei": "ui", "uen": "un"}.get(final, final)
+    if final not in _FINALS:
+        raise ValueError(f"{pinyin!r} is no syllable of pinyin")
+    return [*([PREFIX + initial] if initial else []), PREFIX + final + tone, *([ERHUA] if coloured else [])]
+
+
+@cache
+def _libraries() -> tuple[Any, Any]:
+    """(cut, pinyin of a word), loaded at the first line: both read dictionaries."""
+    import rjieba
+    from pypinyin import Style, lazy_pinyin
+
+    def read(word: str) -> list[str]:
+        return list(lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors="ignore"))
+
+    return rjieba.cut, read
+
+
+def pinyin(text: str) -> list[tuple[str, list[str]]]:
+    """Words of a run of Chinese characters, each with its syllables as they are spoken beside the others ("ni2", "hao3").
+
+    The r of erhua belongs to the syllable before it: 玩儿 is ["wanr2"]. Characters that no dictionary has are left out.
+    """
+    cut, read = _libraries()
+    return sandhi.apply([(word, read(word)) for word in cut(text)])
+
+
+@lru_cache(4096)
+def _symbols(written: str) -> tuple[str, ...]:
+    return tuple(syllable(written))
+
+
+def _flite(text: str) -> list[tuple[str, int]]:
+    from ishowtts import _phones  # a C extension, loaded when a phone model is
+
+    return list(_phones.phones(text))
+
+
+def _english(text: str) -> list[tuple[str, int]]:
+    """Phones of words in Latin letters, without the pause before them and the mark behind; [] for nothing readable."""
+    if text in ("A", "a"):
+        return list(_LETTER_A)
+    words = [" ".join(w) if w.isupper() and 1 < len(w) < 6 and w not in _WORDS_IN_CAPITALS else w for w in text.split(" ")]
+    try:
+        said = _flite(" ".join(words))
+    except ValueError:
+        return []
+    return [(name, word) for name, word in said if word >= 0 or name == "pau"][1:]
+
+
+def phones(text: str) -> list[tuple[str, int]]:
+    """Symbols of a text in Chinese, in English or in both, with the word each belongs to, -1 for pauses and closing marks.
+
+    ValueError when nothing can be read. Digits are read in English; whoever wants them in Chinese writes them out before.
+    """
+    if not CHINESE.search(text):
+        return _flite(text)
+    out: list[tuple[str, int]] = [("pau", -1)]
+    words, space = 0, False
+
+    def mark(name: str) -> None:
+        if words and out[-1][1] >= 0:
+            out.append((name, -1))
+        elif words and name != "pau" and out[-1][0] == "pau":
+            out[-1] = (name, -1)
+
+    def say(names: list[tuple[str, int]]) -> None:
+        nonlocal words
+        if names and out[-1][0] in (".", "?", "!"):
+            out.append(("pau", -1))  # a sentence begins
+        out.extend((name, words + word if word >= 0 else -1) for name, word in names)
+        words += 1 + max((word for _, word in names), default=-1)
+
+    for found in _PIECE.finditer(unicodedata.normalize("NFKC", text)):
+        piece, kind = found.group(), found.lastgroup
+        if kind == "han":
+            if space:
+                mark("pau")  # between Chinese words a space stands for a comma
+            for _, syllables in pinyin(piece):
+                say([(name, 0) for written in syllables for name in _symbols(written)])
+        elif kind == "latin":
+            for start in range(0, len(piece), _LONGEST):
+                say(_english(piece[start : start + _LONGEST]))
+        elif kind == "pause":
+            mark("pau")
+        elif kind == "mark":
+            mark("?" if set(piece) & set("?？") else "!" if set(piece) & set("!！") else ".")
+        space = kind == "space" and out[-1][0].startswith(PREFIX)
+    if not words:
+        raise ValueError("the text has nothing that can be read aloud")
+    mark(".")
+    return out
+
+
+def relatives(symbol: str) -> list[str]:
+    """Symbols that sound like one of SYMBOLS, the nearest first: the final in other tones, then an English phone."""
+    name, tone = symbol[len(PREFIX) : -1], symbol[-1]
+    if symbol == ERHUA:
+        return [PREFIX + "er2", "r"]
+    if tone not in TONES:
+        return [_INITIALS[name + tone]]
+    order = {"5": "4123", "2": "3514", "3": "2514"}.get(tone, "5423")
+    return [*(PREFIX + name + other for other in order if other != tone), _FINALS[name] + "1"]
