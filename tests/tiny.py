@@ -27,12 +27,15 @@ PACKAGES = Path(__file__).parent.parent / "build" / "test-cache"
 VOCAB = Path(__file__).parent.parent / "ishowtts" / "voices" / "demo" / "vocab.txt"
 
 
-def make(folder: Path, fault: str = "", guidance_max: float = 0.0) -> Path:
+def make(folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tuple[str, ...] = ()) -> Path:
     """Write model.json, vocab.txt and the checkpoints; the same weights every time."""
     folder.mkdir(parents=True, exist_ok=True)
-    vocab = VOCAB.read_text(encoding="utf-8")
+    vocab = VOCAB.read_text(encoding="utf-8") + "".join(f"@{name}\n" for name in speakers)
     symbols = len(vocab.splitlines())
-    dit = DiTConfig(64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=symbols, text_layout="aligned", guidance_max=guidance_max)
+    dit = DiTConfig(
+        64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=symbols, text_layout="aligned",
+        guidance_max=guidance_max, speakers=len(speakers),
+    )  # fmt: skip
     durations = DurationConfig(16, 1, 3)
     config = ModelConfig("tiny", dit, MelConfig(), VocosConfig(32, 64, 2), durations, text="phones")
     config.save(folder / "model.json")
@@ -43,7 +46,7 @@ def make(folder: Path, fault: str = "", guidance_max: float = 0.0) -> Path:
         parts: dict[str, torch.nn.Module] = {
             "dit": DiT(dataclasses.replace(dit, dim=width, heads=width // 64)),
             "vocos": Vocos(config.vocos, config.mel),
-            "duration": DurationPredictor(durations, symbols),
+            "duration": DurationPredictor(durations, symbols, len(speakers)),
         }
         for part in parts.values():
             for name, weight in part.named_parameters():

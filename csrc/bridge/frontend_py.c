@@ -45,11 +45,12 @@ static int take_tokens(PyObject *pair, ishow_tokens *out) {
     return 0;
 }
 
-static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language, ishow_tokens *out, ishow_error *error) {
+static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language, const char *voice, ishow_tokens *out,
+                             ishow_error *error) {
     ishow_status status = ISHOW_OK;
     *out = (ishow_tokens){0};
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *pair = PyObject_CallMethod(self, "tokenize", "ssz", ref_text, text, language);
+    PyObject *pair = PyObject_CallMethod(self, "tokenize", "sszz", ref_text, text, language, voice);
     if (!pair || take_tokens(pair, out) != 0) status = ishow_py_fail(error, "Tokenising the text");
     Py_XDECREF(pair);
     PyGILState_Release(lock);

@@ -33,8 +33,9 @@ typedef struct ishow_text_frontend {
     /* Makes text speakable (numbers, symbols, white space). *out is owned by the caller (free()). EINVAL, field "text", when nothing
      * speakable is left. language: BCP 47 or NULL to detect. */
     ishow_status (*normalize)(void *self, const char *text, const char *language, char **out, ishow_error *error);
-    /* Tokens of ref_text followed by text (F5 tokenises them joined). ref_text may be "". */
-    ishow_status (*tokenize)(void *self, const char *ref_text, const char *text, const char *language, ishow_tokens *out, ishow_error *error);
+    /* Tokens of ref_text followed by text (F5 tokenises them joined). ref_text may be "". voice: id of the voice that
+     * speaks, NULL for none: a model with named speakers has a token for each. */
+    ishow_status (*tokenize)(void *self, const char *ref_text, const char *text, const char *language, const char *voice, ishow_tokens *out, ishow_error *error);
     void (*close)(void *self);
 } ishow_text_frontend;
 

@@ -26,9 +26,9 @@ done:
 }
 
 /* Tokens of one chunk, shifted by one: 0 is the filler. */
-static ishow_status tokenize(ishow_engine *engine, const char *ref_text, const char *text, const char *language, chunk *c, ishow_error *error) {
+static ishow_status tokenize(ishow_engine *engine, const char *ref_text, const char *text, const char *language, const char *voice, chunk *c, ishow_error *error) {
     ishow_tokens tokens = {0};
-    ishow_status status = engine->frontend.tokenize(engine->frontend.self, ref_text, text, language, &tokens, error);
+    ishow_status status = engine->frontend.tokenize(engine->frontend.self, ref_text, text, language, voice, &tokens, error);
     if (status != ISHOW_OK) goto done;
     if (tokens.n_ref > tokens.n) {
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "the front end says that %zu of %zu tokens are the reference's", tokens.n_ref, tokens.n);
@@ -113,7 +113,7 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chun
         size_t bytes = spans[i].end - spans[i].begin;
         memcpy(part, normal + spans[i].begin, bytes);
         part[bytes] = '\0';
-        status = tokenize(engine, ref_text, part, language, &chunks[n], error);
+        status = tokenize(engine, ref_text, part, language, v ? v->id : NULL, &chunks[n], error);
         if (status == ISHOW_EINVAL && n_spans > 1) { /* nothing speakable in this part, such as a row of dots */
             status = ISHOW_OK;
             continue;

@@ -43,7 +43,7 @@ typedef struct native {
     team *team;
     word_type linear, attention, conv, output; /* of the blocks' products and attention, of positions, of the last product */
     word_type embed, vocoder;                  /* of the vocoder's input, of its blocks and of the projection of x */
-    size_t dim, depth, heads, dim_head, rope_heads, inner, ff, mels, text_dim, n_tokens;
+    size_t dim, depth, heads, dim_head, rope_heads, inner, ff, mels, text_dim, n_tokens, speakers; /* the last `speakers` tokens name speakers */
     int mask_padding;
     float mel_mean, mel_std;
 

@@ -307,15 +307,15 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     json_error_t why;
     loader in = {.m = m, .error = error};
     const char *layout, *dit, *vocos, *duration = NULL, *calibration = NULL, *name, *precision, *hash;
-    json_int_t dim, depth, heads, dim_head, ff_mult, text_dim, n_text, embeds, rope, mels, v_dim, v_inner, v_layers, frames, chunk, d_dim = 0, d_layers = 0, d_taps = 0;
+    json_int_t dim, depth, heads, dim_head, ff_mult, text_dim, n_text, embeds, rope, speakers, mels, v_dim, v_inner, v_layers, frames, chunk, d_dim = 0, d_layers = 0, d_taps = 0;
     double mean, std, guidance_max;
     ishow_model_info *info = &m->info;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why), *d;
-    if (!root || json_unpack_ex(root, &why, 0, "{s:{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:b, s:I, s:I, s:F}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I}, s:{s:F, s:F}, s:{s:I, s:I, s:I}, s:s, s:s}",
+    if (!root || json_unpack_ex(root, &why, 0, "{s:{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:b, s:I, s:I, s:F}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I}, s:{s:F, s:F}, s:{s:I, s:I, s:I}, s:s, s:s}",
                                 "info", "name", &name, "precision", &precision, "content_hash", &hash, "sample_rate", &info->sample_rate, "n_fft", &info->n_fft, "hop", &info->hop,
                                 "n_mels", &mels, "text_layout", &layout, "uses_prompt", &info->uses_prompt, "max_frames", &frames, "chunk_frames", &chunk, "guidance_max", &guidance_max,
                                 "dit", "dim", &dim, "depth", &depth, "heads", &heads, "dim_head", &dim_head, "ff_mult", &ff_mult, "text_dim", &text_dim, "conv_layers", &n_text,
-                                "text_num_embeds", &embeds, "text_mask_padding", &m->mask_padding, "rope_heads", &rope,
+                                "text_num_embeds", &embeds, "text_mask_padding", &m->mask_padding, "rope_heads", &rope, "speakers", &speakers,
                                 "mel", "mean", &mean, "std", &std, "vocos", "dim", &v_dim, "intermediate_dim", &v_inner, "num_layers", &v_layers, "dit_file", &dit, "vocos_file", &vocos)) {
         in.status = ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s.", why.text);
         goto done;
@@ -326,7 +326,7 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
         goto done;
     }
     m->dim = (size_t)dim, m->depth = (size_t)depth, m->heads = (size_t)heads, m->dim_head = (size_t)dim_head, m->ff = (size_t)(dim * ff_mult);
-    m->inner = m->heads * m->dim_head, m->text_dim = (size_t)text_dim, m->n_text = (size_t)n_text, m->n_tokens = (size_t)embeds + 1, m->rope_heads = (size_t)rope;
+    m->inner = m->heads * m->dim_head, m->text_dim = (size_t)text_dim, m->n_text = (size_t)n_text, m->n_tokens = (size_t)embeds + 1, m->rope_heads = (size_t)rope, m->speakers = (size_t)speakers;
     m->mels = (size_t)mels, m->mel_mean = (float)mean, m->mel_std = (float)std;
     m->vocos_dim = (size_t)v_dim, m->vocos_inner = (size_t)v_inner, m->n_vocos = (size_t)v_layers;
     m->duration_dim = (size_t)d_dim, m->n_duration = (size_t)d_layers, m->duration_taps = (size_t)d_taps;

@@ -72,12 +72,23 @@ static void hide_rows(float *x, size_t n, size_t dim, const unsigned char *keep)
         if (!keep[r]) memset(x + r * dim, 0, dim * sizeof *x);
 }
 
+/* Adds the vector of the speaker that was named last to those of the tokens behind it. x [n][dim] holds rows of `table`. */
+static void add_speakers(const native *m, const int64_t *tokens, size_t n, const float *table, size_t dim, float *x) {
+    const float *speaker = NULL;
+    for (size_t i = 0; m->speakers && i < n; i++) {
+        if ((size_t)tokens[i] >= m->n_tokens - m->speakers) speaker = table + (size_t)tokens[i] * dim;
+        else if (speaker && tokens[i])
+            for (size_t k = 0; k < dim; k++) x[i * dim + k] += speaker[k];
+    }
+}
+
 /* Tokens to vectors [n][text_dim] in x. known [n]: tokens that are no filler. hidden: the unconditional branch, whose tokens are all filler. */
 static ishow_status embed_text(native *m, const int64_t *tokens, size_t n, const unsigned char *known, int hidden, float *x, ishow_error *error) {
     const size_t dim = m->text_dim;
     const int aligned = m->info.text_layout == ISHOW_TEXT_ALIGNED;
     const unsigned char *keep = m->mask_padding ? known : NULL;
     for (size_t i = 0; i < n; i++) memcpy(x + i * dim, m->embedding + (size_t)(hidden ? 0 : tokens[i]) * dim, dim * sizeof *x);
+    if (!hidden) add_speakers(m, tokens, n, m->embedding, dim, x);
     if (!m->n_text) {
         hide_rows(x, n, dim, aligned ? known : NULL);
         return ISHOW_OK;
@@ -239,6 +250,7 @@ ishow_status native_durations(void *self, const int64_t *tokens, size_t n, float
             return ishow_fail(error, ISHOW_EINVAL, "", "Token %lld is not one of this model's %zu.", (long long)tokens[i], m->n_tokens);
         memcpy(x + i * dim, m->duration_embedding + (size_t)tokens[i] * dim, dim * sizeof *x);
     }
+    add_speakers(m, tokens, n, m->duration_embedding, dim, x);
     const operand window = {.words = (const uint32_t *)(const void *)padded, .stride = dim};
     for (size_t layer = 0; layer < m->n_duration; layer++) {
         const duration_block *b = &m->duration[layer];

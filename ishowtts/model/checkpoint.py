@@ -70,7 +70,7 @@ def load_model(reference: str | Path | ModelSource, vocoder: str | Path | None =
         dit = DiT(config.dit, config.mel.n_mels)
         vocos = Vocos(config.vocos, config.mel)
         if config.duration is not None and source.duration is not None:
-            duration = DurationPredictor(config.duration, config.dit.text_num_embeds)
+            duration = DurationPredictor(config.duration, config.dit.text_num_embeds, config.dit.speakers)
             assign(duration, read_state(source.duration), source.duration)
     assign(dit, read_state(source.dit), source.dit)
     assign(vocos, read_state(source.vocos), source.vocos)

@@ -50,7 +50,8 @@ class DiTConfig:
 
     `pe_attn_head`: heads that get rotary positions, None for all of them. `guidance_max`: the network also takes a strength of
     guidance up to this and gives the guided velocity in one pass (Meng et al. 2023, "On Distillation of Guided Diffusion
-    Models", section 3.1); 0: it does not.
+    Models", section 3.1); 0: it does not. `speakers`: the last so many symbols of the vocabulary name speakers; a speaker's
+    vector is added to those of the tokens that follow it. Needs the aligned layout.
     """
 
     dim: int
@@ -67,6 +68,7 @@ class DiTConfig:
     qk_norm: Literal["rms_norm"] | None = None
     long_skip_connection: bool = False
     guidance_max: float = 0.0
+    speakers: int = 0
 
     def __post_init__(self) -> None:
         _positive(self, "dim", "depth", "heads", "dim_head", "ff_mult", "text_dim", "text_num_embeds")
@@ -78,8 +80,17 @@ class DiTConfig:
             raise ModelError(f"DiTConfig.text_layout {self.text_layout!r} needs text_mask_padding")
         if self.pe_attn_head is not None and not 0 < self.pe_attn_head <= self.heads:
             raise ModelError("DiTConfig.pe_attn_head must lie in 1..heads")
+        if not 0 <= self.speakers < self.text_num_embeds:
+            raise ModelError("DiTConfig.speakers must be from 0 to text_num_embeds - 1")
+        if self.speakers and self.text_layout != "aligned":
+            raise ModelError("DiTConfig.speakers needs the aligned text layout")
         if not 0 <= self.guidance_max <= GUIDANCE_UNIT:
             raise ModelError(f"DiTConfig.guidance_max must lie in 0..{GUIDANCE_UNIT:g}")
+
+    @property
+    def first_speaker(self) -> int:
+        """The smallest token that names a speaker; tokens are vocabulary indices + 1."""
+        return self.text_num_embeds - self.speakers + 1
 
     @property
     def modulation(self) -> int:

@@ -255,6 +255,8 @@ class DiT(nn.Module):
         if keep is not None and valid is not None and keep is not valid:
             keep = keep & valid
         x = text.text_embed(tokens)
+        if self.config.speakers:
+            x = x + speaker_vectors(x, tokens, self.config.first_speaker)
         if not len(text.text_blocks):
             return x if valid is None else x * valid
         x = x + text.positions[: tokens.shape[1]]
@@ -357,6 +359,18 @@ class DiT(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             mod = self.modulation(t.float(), guidance)
         return self.velocity(x, self.condition(cond, text), mod, mask)
+
+
+def speaker_vectors(x: Tensor, tokens: Tensor, first: int) -> Tensor:
+    """For vectors x [B,S,C] of `tokens` [B,S]: the vector of the speaker last named before each token, else zero, [B,S,C].
+
+    Tokens from `first` on name speakers; they are given no other speaker's vector.
+    """
+    place = torch.arange(tokens.shape[1], device=tokens.device)
+    named = tokens >= first
+    last = torch.where(named[:, None] & (place <= place[:, None]), place, -1).amax(dim=-1)
+    vectors = x.gather(1, last.clamp(min=0)[..., None].expand(-1, -1, x.shape[-1]))
+    return vectors * ((last >= 0) & ~named & (tokens != 0))[..., None]
 
 
 def normalise(x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import DurationConfig
+from .dit import speaker_vectors
 
 
 class DurationBlock(nn.Module):
@@ -23,11 +24,11 @@ class DurationBlock(nn.Module):
 
 
 class DurationPredictor(nn.Module):
-    """Tokens to the logarithm of frames at speed 1."""
+    """Tokens to the logarithm of frames at speed 1; the last `speakers` tokens name speakers, as in the transformer."""
 
-    def __init__(self, config: DurationConfig, text_num_embeds: int) -> None:
+    def __init__(self, config: DurationConfig, text_num_embeds: int, speakers: int = 0) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.first_speaker = config, text_num_embeds - speakers + 1
         self.embed = nn.Embedding(text_num_embeds + 1, config.dim)
         self.blocks = nn.ModuleList(DurationBlock(config.dim, config.kernel) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.dim)
@@ -37,6 +38,8 @@ class DurationPredictor(nn.Module):
         """Tokens [B,N] (0 filler), mask [B,N] bool (None: tokens that are no filler) → natural log of frames [B,N]."""
         keep = (tokens != 0 if mask is None else mask)[..., None]
         x = self.embed(tokens)
+        if self.first_speaker < self.embed.num_embeddings:
+            x = x + speaker_vectors(x, tokens, self.first_speaker)
         for block in self.blocks:
             x = block(x, keep)
         out: Tensor = self.out(self.norm(x)).squeeze(-1)

@@ -15,6 +15,10 @@ from . import detect, mandarin, phones, pinyin
 from .normalize import normalize
 from .tokens import Vocabulary, close_reference
 
+SPEAKER = "@"
+"""Begins the symbol of a speaker, as in "@kathleen"."""
+ANY_SPEAKER = SPEAKER
+"""The symbol of whoever speaks in the reference clip."""
 _REFERENCES_KEPT = 256
 """Tokens of a reference are the same for every request of its voice."""
 
@@ -26,6 +30,8 @@ class Frontend:
         source = resolve(model_ref)
         self.kind = source.config.text
         self.vocabulary = Vocabulary(source.vocab)
+        self._symbols = frozenset(source.vocab)
+        self._speakers = source.config.dit.speakers
         if self.kind == "pinyin":
             if source.vocab[0] != " ":
                 raise ModelError(
@@ -60,15 +66,25 @@ class Frontend:
     def _phone_ids(self, text: str, language: str) -> list[int]:
         return self.vocabulary.ids(phones.symbols(text, language))
 
-    def tokenize(self, ref_text: str, text: str, language: str | None = None) -> tuple[list[int], int]:
+    def _speaker_ids(self, voice: str | None) -> list[int]:
+        """The token of the speaker that a voice is named after; ANY_SPEAKER for other voices, [] where the model names none."""
+        named = (SPEAKER + (voice or ""), ANY_SPEAKER)
+        return self.vocabulary.ids([next(symbol for symbol in named if symbol in self._symbols)]) if self._speakers else []
+
+    def tokenize(
+        self, ref_text: str, text: str, language: str | None = None, voice: str | None = None
+    ) -> tuple[list[int], int]:
         """(ids of `ref_text` followed by `text`, how many of them belong to `ref_text`); ids count from 0, 0 is unknown too.
 
         Both texts are normalised already. `ref_text` may be ""; otherwise it is closed as F5 closes it. `language`, the
-        voice's, chooses the phones of a model that has several languages; other models need none.
+        voice's, chooses the phones of a model that has several languages; other models need none. `voice` is the id of the
+        voice that speaks: of a model with named speakers it chooses the speaker.
         """
         if self.kind == "phones":
+            speaker = self._speaker_ids(voice)
             reference = self._reference_ids(ref_text, self._language(ref_text, language)) if ref_text.strip() else []
-            return reference + self._phone_ids(text, self._language(text, language)), len(reference)
+            spoken = self._phone_ids(text, self._language(text, language))
+            return speaker + reference + spoken, len(speaker) + len(reference) if reference else 0
         reference_text = close_reference(ref_text)
         symbols, origin = pinyin.symbols(reference_text + text)
         n_ref = next((i for i, where in enumerate(origin) if where >= len(reference_text)), len(origin))

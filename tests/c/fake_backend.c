@@ -5,6 +5,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -197,11 +198,12 @@ static ishow_status normalize(void *self, const char *text, const char *language
     return *out ? ISHOW_OK : ISHOW_ENOMEM;
 }
 
-static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language, ishow_tokens *out, ishow_error *error) {
+static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language, const char *voice, ishow_tokens *out, ishow_error *error) {
     fake_text *t = enter_text(self);
     (void)language;
     pthread_mutex_lock(&t->lock);
     t->tokenizes++;
+    snprintf(t->voice, sizeof t->voice, "%s", voice ? voice : "");
     pthread_mutex_unlock(&t->lock);
     if (strstr(text, "%T")) return text_error(error, ISHOW_EPYTHON, "the fake tokenize fails as told");
     out->n_ref = strlen(ref_text);

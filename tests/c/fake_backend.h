@@ -42,6 +42,7 @@ typedef struct fake_text {
     pthread_mutex_t lock;
     int slow_us;
     int normalizes, tokenizes, closed, wrong_thread;
+    char voice[65]; /* that the last text was tokenised for */
     int has_thread;
     pthread_t thread;
 } fake_text;

@@ -104,10 +104,10 @@ static void text_becomes_tokens(void **state) {
     snprintf(model, sizeof model, "%s/tiny", root);
     assert_int_equal(ishow_bridge_frontend(bridge, model, &frontend, &error), ISHOW_OK);
     assert_int_equal(frontend.normalize(frontend.self, "I have 2 cats.", "en", &text, &error), ISHOW_OK);
-    assert_int_equal(frontend.tokenize(frontend.self, "", text, NULL, &tokens, &error), ISHOW_OK);
+    assert_int_equal(frontend.tokenize(frontend.self, "", text, NULL, NULL, &tokens, &error), ISHOW_OK);
     assert_true(tokens.n > 8);
     assert_int_equal(tokens.n_ref, 0);
-    assert_int_equal(frontend.tokenize(frontend.self, "A reference.", text, "en", &joined, &error), ISHOW_OK);
+    assert_int_equal(frontend.tokenize(frontend.self, "A reference.", text, "en", NULL, &joined, &error), ISHOW_OK);
     assert_true(joined.n_ref > 0 && joined.n > tokens.n);
     free(tokens.ids);
     free(joined.ids);

@@ -106,6 +106,7 @@ static void an_utterance_keeps_the_voice_it_began_with(void **state) {
     make(&r, 8);
     double undisturbed, disturbed, replaced;
     size_t n = hear(submit(&r, text, "anna"), &undisturbed);
+    assert_string_equal(r.text.voice, "anna"); /* the front end is told who speaks */
     fake_set(&r.model, &r.model.slow_us, 2000);
     ishow_utterance *u = submit(&r, text, "anna"), *second;
     const float *samples = NULL;

@@ -27,6 +27,7 @@ LAYOUTS = {
     "aligned": {"text_layout": "aligned"},
     "no text blocks": {"conv_layers": 0},
     "guidance embedded": {"text_layout": "aligned", "guidance_max": 4.0},
+    "speakers named": {"text_layout": "aligned", "speakers": 12},
 }
 # Largest difference to fp32 PyTorch, relative to each result's largest value: exact, then what the words hold.
 TOLERANCE = {"fp32": 2e-5, "bf16": 0.05, "int8-dynamic": 0.15}
@@ -38,7 +39,7 @@ def _model(folder, dim=64, depth=2, heads=2, mels=20, **changes):
     durations = DurationConfig(16, 2, 3) if aligned else None
     config = ModelConfig("small", dit, MelConfig(n_mels=mels, mean=-0.5, std=1.5), VocosConfig(48, 96, 2), durations)
     torch.manual_seed(3)
-    parts = [DiT(dit, mels), Vocos(config.vocos, config.mel), DurationPredictor(durations, 40) if durations else None]
+    parts = [DiT(dit, mels), Vocos(config.vocos, config.mel), DurationPredictor(durations, 40, dit.speakers) if durations else None]
     for part in parts:
         for name, weight in part.named_parameters() if part is not None else ():
             torch.nn.init.normal_(weight, std=0.02 if "head" in name or "guidance" in name else 0.15 * (64 / dim) ** 0.5)

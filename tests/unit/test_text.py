@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import make
 
 from ishowtts.errors import ModelError, TextError
 from ishowtts.model.config import PRESETS
@@ -174,6 +175,18 @@ def test_phones_of_the_embedded_voice() -> None:
     text, _ = frontend.tokenize("", "23 viewers!")
     assert frontend.tokenize("At the best.", "23 viewers!", "en") == (reference + text, len(reference))
     assert len(set(text)) > 5 and reference != text
+
+
+def test_a_voice_named_like_a_speaker_of_the_model_begins_with_that_speaker(tmp_path: Path) -> None:
+    make(tmp_path / "tiny", speakers=("", "anna", "bernd"))
+    frontend = Frontend(str(tmp_path / "tiny"))
+    vocabulary = (tmp_path / "tiny" / "vocab.txt").read_text(encoding="utf-8").splitlines()
+    anyone, anna = (vocabulary.index(symbol) for symbol in ("@", "@anna"))
+    text, none = frontend.tokenize("", "Hi there.", "en", "anna")
+    assert text[0] == anna and anna not in text[1:] and none == 0
+    assert frontend.tokenize("", "Hi there.", "en", "someone else")[0] == [anyone, *text[1:]]
+    both, n_ref = frontend.tokenize("At the best.", "Hi there.", "en", "someone else")
+    assert both[0] == anyone and both[n_ref:] == text[1:], "the reference's share begins with the speaker"
 
 
 def test_the_embedded_voice_skips_other_scripts_and_refuses_text_without_english() -> None:
