@@ -6,6 +6,8 @@ it against them. Numbers arrive as the digits of the text, so nothing is lost to
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _ONES = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
@@ -179,3 +181,31 @@ def german_year(year: int) -> str:
     if not 11 <= century <= 19:
         return german(str(year))
     return f"{_DE[century]}hundert{_de_below_thousand(rest, 'eins') if rest else ''}"
+
+
+_ROMAN = (
+    *(("M", 1000), ("CM", 900), ("D", 500), ("CD", 400), ("C", 100), ("XC", 90), ("L", 50), ("XL", 40)),
+    *(("X", 10), ("IX", 9), ("V", 5), ("IV", 4), ("I", 1)),
+)
+
+
+def roman(value: int) -> str:
+    """Roman numeral of 1 to 3999."""
+    out = ""
+    for letters, worth in _ROMAN:
+        out += letters * (value // worth)
+        value %= worth
+    return out
+
+
+@lru_cache(1024)
+def from_roman(letters: str) -> int:
+    """Value of a Roman numeral as it is written today, 0 for anything else."""
+    if len(letters) > 9 or not set(letters) <= set("IVXLCDM"):
+        return 0
+    value, at = 0, 0
+    for symbol, worth in _ROMAN:
+        while letters.startswith(symbol, at):
+            value += worth
+            at += len(symbol)
+    return value if at == len(letters) and roman(value) == letters else 0

@@ -1,0 +1,131 @@
+"""First step of a reading: the characters that can matter for speech, each with its place in the original text.
+
+Styled letters (bold, circled, full width) become plain ones, digits of all scripts become 0-9, and characters without a
+sound (emoji, control characters, joiners, stacked accents) go. Every mapping looks at one character, or at one letter
+with its combining marks, so the work is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import NamedTuple
+
+
+class Dropped(NamedTuple):
+    """A part of the original text that is not spoken: text[start:end], and why."""
+
+    text: str
+    start: int
+    end: int
+    why: str
+
+
+_KEPT_SYMBOLS = set("+-=<>|~^`$¢£¤¥€₩₹₽₺₫₿₴₱×÷±°≈≠≤≥∞√…·•→←")
+_FULL_WIDTH = set("％＄＃＆＋＝＠／～－．＜＞＊＾＿｜＂")
+_REPLACED = {
+    "−": "-", "‐": "-", "‑": "-", "﹣": "-", "⁄": "/", "∕": "/", "’": "'", "‘": "'", "‛": "'", "ʼ": "'", "′": "'",
+    "＇": "'", "´": "'", "″": '"', "„": '"', "‟": '"', "«": '"', "»": '"', "№": "#", "￥": "¥", "µ": "μ", "º": "°",
+    "˚": "°", "—": "—", "―": "—", "⸺": "—", "™": "", "®": "", "©": "", "℠": "", "∙": "·", "⋅": "·", "∗": "*",
+}  # fmt: skip
+_SMALL_CAPITALS = dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True))
+SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True))
+
+
+def _plain(char: str) -> str:
+    """What stands for one character: itself, its plain form, a space for a separator or an emoji, "" for nothing."""
+    if " " <= char < "\x7f" or char in SUPERSCRIPTS or char in _KEPT_SYMBOLS:
+        return char
+    if char in "\n\r\u2028\u2029":
+        return "\n"
+    if char in _REPLACED or char in _SMALL_CAPITALS:
+        return _REPLACED[char] if char in _REPLACED else _SMALL_CAPITALS[char]
+    if ("\uff10" <= char <= "\uff5a" and char.isalnum()) or char in _FULL_WIDTH:
+        return chr(ord(char) - 0xFEE0)
+    for first in (0x1F150, 0x1F170):  # letters in filled circles and squares have no plain form in Unicode
+        if first <= ord(char) < first + 26:
+            return chr(ord("A") + ord(char) - first)
+    kind = unicodedata.category(char)
+    if kind == "Nd":
+        return str(unicodedata.decimal(char))
+    if kind in ("Cc", "Zs"):
+        return " "
+    if (
+        kind[0] == "L"
+        or kind in ("No", "Nl")
+        or (kind == "So" and "\u2460" <= char <= "\u33ff")
+        or 0x1F130 <= ord(char) < 0x1F150
+    ):
+        plain = unicodedata.normalize("NFKC", char).replace("⁄", "/")
+        return f" {plain}" if "/" in plain else plain
+    if (
+        kind[0] == "P"
+        or kind == "Mc"
+        or (kind == "Mn" and not "\u0300" <= char <= "\u036f" and not "\ufe00" <= char <= "\ufe0f")
+    ):
+        return char
+    if kind == "Sc":
+        return char
+    return " " if kind[0] == "S" else ""
+
+
+class _Plain(dict[str, str]):
+    def __missing__(self, char: str) -> str:
+        made = self[char] = _plain(char)
+        return made
+
+
+_PLAIN = _Plain()
+
+
+def _composed(text: str) -> tuple[list[str], list[int]]:
+    """`text` cut into letters with their combining marks, each composed, and where each begins."""
+    pieces: list[str] = []
+    starts: list[int] = []
+    for at, char in enumerate(text):
+        if pieces and (unicodedata.combining(char) or "\u1160" <= char <= "\u11ff"):
+            if len(pieces[-1]) < 8:  # more marks than any script writes are decoration
+                pieces[-1] += char
+        else:
+            pieces.append(char)
+            starts.append(at)
+    return [unicodedata.normalize("NFC", piece) for piece in pieces], starts
+
+
+def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
+    """(speakable characters, place in `text` of each and of the end, what was dropped); None: every place is its own index."""
+    if text.isascii() and text.isprintable():
+        return text, None, []
+    plain = _PLAIN
+    if unicodedata.is_normalized("NFC", text):
+        pieces: list[str] | str = text
+        starts: list[int] | range = range(len(text))
+        out = [plain[char] for char in text]
+    else:
+        pieces, starts = _composed(text)
+        out = ["".join([plain[char] for char in piece]) for piece in pieces]
+    made = "".join(out)
+    dropped = _dropped(text, pieces, starts, out)
+    if len(made) == len(text) and "" not in out:
+        return made, None, dropped
+    places: list[int] = []
+    for piece, at in zip(out, starts, strict=True):
+        places += [at] * len(piece)
+    places.append(len(text))
+    return made, places, dropped
+
+
+def _dropped(text: str, pieces: list[str] | str, starts: list[int] | range, out: list[str]) -> list[Dropped]:
+    """Runs of emoji and other symbols without a sound; white space and joiners are not worth a word."""
+    found: list[Dropped] = []
+    for piece, at, said in zip(pieces, starts, out, strict=True):
+        if (
+            said in (" ", "")
+            and piece not in (" ", "\n")
+            and unicodedata.category(piece[0]) in ("So", "Sk", "Sm", "Co")
+        ):
+            end = at + len(piece)
+            if found and found[-1].end == at:
+                found[-1] = Dropped(text[found[-1].start : end], found[-1].start, end, "emoji")
+            else:
+                found.append(Dropped(text[at:end], at, end, "emoji"))
+    return found

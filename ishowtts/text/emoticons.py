@@ -1,0 +1,57 @@
+"""Faces made of punctuation, found without looking further than their own length."""
+
+from __future__ import annotations
+
+from .scan import Line
+from .tables import load
+
+_EYES = frozenset(":;=")
+_NOSES = frozenset("-o^'~")
+_MOUTHS = frozenset(")(][DPpOo3/\\|*cCvXx><{}$@")
+_OPEN_MOUTHS = frozenset(")(|*DPp3")
+_WHOLE = load("common").list("emoticon")
+LONGEST = max(map(len, _WHOLE))
+FIRST = frozenset(word[0] for word in _WHOLE if not word[0].isalnum()) | _EYES
+_LETTERS = frozenset(word[0] for word in _WHOLE if word[0].isalpha())
+
+
+def match(line: Line, i: int) -> int:
+    """The run behind an emoticon that begins at run `i`, 0 if there is none. It stands between spaces, or at the end."""
+    if line.before(i) not in " \n\0.,!?ahkx)" or (line.before(i) == "a" and line.shape[i] not in ":;=<^>"):
+        return 0
+    text, at = line.text, line.starts[i]
+    end = text.find(" ", at, at + LONGEST + 3)
+    face = text[at : end if end >= 0 else at + LONGEST + 3].split("\n")[0]
+    size = _size(face)
+    if not size:
+        return 0
+    after = text[at + size : at + size + 1]
+    if after and after not in " \n.,!?，。！？" and not (size > 2 and not after.isalnum()):
+        return 0
+    end = i
+    while line.starts[end] < at + size:
+        end += 1
+    return end if line.starts[end] == at + size else 0
+
+
+def _size(face: str) -> int:
+    """How many characters of `face`, which has no space, are an emoticon."""
+    bare = face.rstrip(".,!?，。！？")
+    for candidate in (face, bare):
+        if candidate in _WHOLE:
+            return len(candidate)
+    if len(face) < 2 or face[0] not in _EYES:
+        return 0
+    size = 2 if len(face) > 2 and face[1] in _NOSES and face[2] in _MOUTHS else 1
+    mouth = face[size]
+    if mouth not in _MOUTHS:
+        return 0
+    size += 1
+    while size < len(face) and face[size] == mouth and mouth in _OPEN_MOUTHS:
+        size += 1
+    return size
+
+
+def letters(written: str) -> bool:
+    """Whether a word may begin an emoticon of letters."""
+    return written[0] in _LETTERS

@@ -1,0 +1,397 @@
+"""English: numbers, dates, times and amounts as a speaker of American English says them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from .. import numerals
+from ..grammar import Found
+from ..numbers import Currency, Num, Numbers
+from ..scan import PAD, Line
+
+_SUFFIXES = frozenset(("st", "nd", "rd", "th"))
+_AMBIGUOUS = frozenset(("may", "march", "mar", "sun", "sat", "dec", "jan"))
+_DIRECTIONS = {"N": "North", "S": "South", "E": "East", "W": "West"}
+_cardinal = lru_cache(8192)(numerals.english)
+_ordinal = lru_cache(1024)(numerals.english_ordinal)
+_year = lru_cache(1024)(numerals.english_year)
+
+
+class English(Numbers):
+    """See the module."""
+
+    language = "en"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.streets = self.table.words("street")
+        self.states = self.table.words("state")
+        self.one = self.table.list("one")
+        self.many = self.table.list("many")
+        self.models = self.table.list("model")
+
+    def cardinal(self, number: str) -> str:
+        """As in "twelve point five"."""
+        return _cardinal(number)
+
+    def digits(self, number: str) -> str:
+        """Digit by digit."""
+        return numerals.english_digits(number)
+
+    def ordinal(self, number: str) -> str:
+        """As in "twelfth"."""
+        return _ordinal(number) if len(number) < 22 else self.digits(number)
+
+    def count(self, num: Num) -> str:
+        """A number before what it counts; ".5" is "point five"."""
+        return self.cardinal(num.text) if num.whole else f"point {self.digits(num.fraction)}"
+
+    def scaled(self, num: Num, scale: str) -> str:
+        """As in "two point five million"."""
+        return f"{self.count(num)} {scale}"
+
+    # ---- words that open a date or a numeral -------------------------------------------------------------------------
+
+    def special(self, line: Line, i: int) -> Found | None:
+        """Months, currencies before amounts, Roman numerals, quarters, street addresses."""
+        shape, parts = line.shape, line.parts
+        part = parts[i]
+        low = part.lower()
+        if low in self.months:
+            found = self.month_first(line, i, low)
+            if found:
+                return found
+        if shape[i + 1] == "$" or (low in self.codes and (shape[i + 1] == "0" or shape.startswith(" 0", i + 1))):
+            unit = self.currencies.get(part.upper() + "$") if shape[i + 1] == "$" else self.codes[low]
+            if unit:
+                return self.amount(line, i + 2 if shape[i + 1] in "$ " else i + 1, unit)
+        if line.street and i - line.street < PAD // 2:
+            named = self.in_address(line, i, part)
+            if named:
+                return named
+        if part[0] in "IVXLCDM" and part.isupper():
+            return self.roman_numeral(line, i, part)
+        if low in self.models and (
+            shape[i + 1] == "0" or shape.startswith(" 0", i + 1) or shape.startswith("-0", i + 1)
+        ):
+            j = i + 1 if shape[i + 1] == "0" else i + 2
+            if len(parts[j]) == 4 and not parts[j].endswith("000") and shape[j + 1] != "a":
+                said = f"{self.say(part, low, False)[0]} {self.pairs(parts[j])}"
+                return Found(j + 1, said, "serial")
+        return None
+
+    def in_address(self, line: Line, i: int, part: str) -> Found | None:
+        """Short forms in an address whose kind of street stands at `line.street`."""
+        if i == line.street:
+            j = (
+                i + 2
+                if line.shape[i + 1] == "."
+                and not self.closes(line, i + 2)
+                and not line.word_after(i + 2)[:1].isupper()
+                else i + 1
+            )
+            return Found(j, self.streets[part.lower()].capitalize(), "abbreviation")
+        if i < line.street and part in _DIRECTIONS:
+            return Found(i + 1, _DIRECTIONS[part], "abbreviation")
+        if part in self.states and i > 1 and line.shape[i - 2] == ",":
+            return Found(i + 1, self.states[part], "abbreviation")
+        return None
+
+    def pairs(self, digits: str) -> str:
+        """Four digits by twos: "forty ninety"."""
+        high, rest = digits[:2], digits[2:]
+        if rest == "00":
+            return f"{self.cardinal(high)} hundred"
+        return f"{self.cardinal(high)} {'oh ' if rest[0] == '0' else ''}{self.cardinal(str(int(rest)))}"
+
+    def roman_numeral(self, line: Line, i: int, part: str) -> Found | None:
+        """As in "Chapter IV", "Henry VIII", "Final Fantasy VII"; one letter only behind a word of the table."""
+        before = line.word_before(i)
+        value = numerals.from_roman(part)
+        if not value or not before or line.shape[i + 1] in "'0":
+            return None
+        kind = self.before_roman.get(before)
+        if kind == "king" and (len(part) > 1 or part in "VX" or line.shape[i + 1] in "\0.,!?"):
+            return Found(i + 1, f"the {self.ordinal(str(value))}", "roman")
+        if kind or (len(part) > 1 and value < 40 and not line.setting.shouted and self.named(line, i)):
+            return Found(i + 1, self.cardinal(str(value)), "roman")
+        return None
+
+    def named(self, line: Line, i: int) -> bool:
+        """Whether the word before run `i` is a name: a capital and small letters."""
+        j = i - 2 if line.before(i) == " " else i - 1
+        part = line.parts[j] if j >= 0 else ""
+        return len(part) > 2 and part[0].isupper() and not part.isupper()
+
+    # ---- dates -------------------------------------------------------------------------------------------------------
+
+    def year(self, line: Line, j: int) -> tuple[int, str]:
+        """(run behind a year at run `j`, its words), (j, "") without; a comma and spaces may stand before it."""
+        k = j
+        if line.shape[k] in ",-/":
+            k += 1
+        if line.shape[k] == " ":
+            k += 1
+        part = line.parts[k]
+        if (
+            k > j
+            and line.shape[k] == "0"
+            and len(part) == 4
+            and 1000 <= int(part) < 2200
+            and line.shape[k + 1] not in "a:0%"
+        ):
+            if line.shape[k + 1] in ".," and line.shape[k + 2] == "0":
+                return j, ""
+            return k + 1, _year(int(part))
+        return j, ""
+
+    def month_first(self, line: Line, i: int, low: str) -> Found | None:
+        """As in jul 25 2012, Jan. 15th, July 1876, Jan-15-2020."""
+        shape, parts = line.shape, line.parts
+        j = i + 1
+        if shape[j] == "." and low in self.months and low not in self.month_names:
+            j += 1
+        if shape[j] not in " -":
+            return None
+        dashed = shape[j] == "-"
+        j += 1
+        if shape[j] != "0":
+            return None
+        name, part = self.month_names[self.months[low] - 1], parts[j]
+        end, said = self.year(line, j - 1)
+        if said and not dashed:
+            return Found(end, f"{name} {said}", "date") if low not in _AMBIGUOUS or parts[i][0].isupper() else None
+        if len(part) > 2 or not 0 < int(part) < 32:
+            return None
+        k = j + 1
+        if shape[k] == "a":
+            if parts[k].lower() not in _SUFFIXES:
+                return None
+            k += 1
+        elif shape[k] in ":/" and shape[k + 1] == "0":
+            return None
+        end, year = self.year(line, k)
+        if not year and (
+            dashed or (low in _AMBIGUOUS and parts[i].islower() and shape[k] == " " and shape[k + 1] == "a")
+        ):
+            return None
+        said = f"{name} {self.ordinal(part.lstrip('0'))}"
+        return Found(end, f"{said}, {year}" if year else said, "date")
+
+    def date(self, line: Line, i: int) -> Found | None:
+        """12/25/2024, 2024-12-25, 25.12.2024, 22nd july 2012, 2Q22."""
+        shape, parts = line.shape, line.parts
+        if line.before(i) in "./-:$" and i > 1 and shape[i - 2] in "0a$":
+            return None
+        sign = shape[i + 1]
+        if sign in "/-." and shape[i + 2] == "0" and shape[i + 3] == sign and shape[i + 4] == "0":
+            end = i + 5
+            if shape[end] in "/-:0a" or (shape[end] == "." and shape[end + 1] == "0"):
+                return None
+            return self.numeric_date(parts[i], sign, parts[i + 2], parts[i + 4], end)
+        if sign in " a" and len(parts[i]) < 3 and 0 < int(parts[i]) < 32:
+            return self.day_first(line, i)
+        return None
+
+    def numeric_date(self, first: str, sign: str, second: str, third: str, end: int) -> Found | None:
+        """Three numbers with the same sign between, if they can be a date."""
+        if len(first) == 4:
+            year, month, day = first, second, third
+        elif sign == ".":
+            day, month, year = first, second, third
+        else:
+            month, day, year = (first, second, third) if int(first) < 13 else (second, first, third)
+        if len(year) not in (2, 4) or (len(year) == 2 and sign != "/") or len(day) > 2 or len(month) > 2:
+            return None
+        if not (0 < int(month) < 13 and 0 < int(day) < 32) or (len(year) == 4 and not 1000 <= int(year) < 2200):
+            return None
+        said = _year(int(year)) if len(year) == 4 else self.digits(year) if year[0] == "0" else self.cardinal(year)
+        return Found(end, f"{self.month_names[int(month) - 1]} {self.ordinal(day.lstrip('0'))}, {said}", "date")
+
+    def day_first(self, line: Line, i: int) -> Found | None:
+        """15 january, 22nd july 2012, 26th of May."""
+        shape, parts = line.shape, line.parts
+        j = i + 1
+        marked = shape[j] == "a" and parts[j].lower() in _SUFFIXES
+        if marked:
+            j += 1
+        if shape[j] != " ":
+            return None
+        if marked and parts[j + 1].lower() == "of":
+            j += 2
+        low = parts[j + 1].lower()
+        month = self.months.get(low)
+        if not month or shape[j + 2] in "a0'":
+            return None
+        end = j + 3 if shape[j + 2] == "." and low not in self.month_names and not self.closes(line, j + 3) else j + 2
+        end, year = self.year(line, end)
+        if low in _AMBIGUOUS and not (marked or year or parts[j + 1][0].isupper()):
+            return None
+        the = "" if line.word_before(i) == "the" else "the "
+        said = f"{the}{self.ordinal(parts[i].lstrip('0'))} of {self.month_names[month - 1]}"
+        return Found(end, f"{said} {year}" if year else said, "date")
+
+    # ---- times and amounts -------------------------------------------------------------------------------------------
+
+    def say_time(self, hour: int, minute: int, second: int | None, half: str, line: Line, end: int) -> str:
+        """As in "nine oh five PM", "twelve o'clock", "one hour one minute and one second"."""
+        tail = f" {half}" if half else ""
+        if second is not None:
+            units = ((hour, "hour"), (minute, "minute"), (second, "second"))
+            parts = [f"{self.cardinal(str(n))} {name}{'' if n == 1 else 's'}" for n, name in units]
+            return f"{parts[0]} {parts[1]} and {parts[2]}{tail}"
+        said = self.cardinal(str(hour))
+        if minute:
+            return f"{said} {'oh ' if minute < 10 else ''}{self.cardinal(str(minute))}{tail}"
+        if half:
+            return said + tail
+        return "midnight" if hour in (0, 24) else f"{said} hundred" if hour > 12 else f"{said} o'clock"
+
+    def say_money(self, num: Num, unit: Currency, scale: str) -> str:
+        """As in "twenty dollars and fifty cents", "five million dollars", "ninety-nine pence"."""
+        if scale:
+            return f"{self.count(num)} {scale} {unit.many}"
+        whole, cents = num.whole or "0", num.fraction.rstrip("0")
+        one = not whole.lstrip("0") or int(whole) == 1
+        if not cents:
+            return f"{self.cardinal(whole)} {unit.one if whole.lstrip('0') == '1' else unit.many}"
+        if len(cents) > 2 or not unit.cent:
+            return f"{self.cardinal(f'{whole}.{cents}')} {unit.many}"
+        small = int(cents.ljust(2, "0"))
+        said = f"{self.cardinal(str(small))} {unit.cent if small == 1 else unit.cents}"
+        if not whole.strip("0"):
+            return said
+        return f"{self.cardinal(whole)} {unit.one if one else unit.many} and {said}"
+
+    def say_fraction(self, top: str, bottom: str) -> str:
+        """As in "two thirds", "nine out of ten"."""
+        n, of = int(top), int(bottom)
+        if of in (10, 100) and n != 1:
+            return f"{self.cardinal(top)} out of {self.cardinal(bottom)}"
+        if of == 1 or not n:
+            return f"{self.cardinal(top)} over {self.cardinal(bottom)}"
+        if of in (2, 4):
+            name = ("half", "halves") if of == 2 else ("quarter", "quarters")
+            return f"{self.cardinal(top)} {name[n != 1]}"
+        return f"{self.cardinal(top)} {self.ordinal(bottom)}{'' if n == 1 else 's'}"
+
+    def say_mixed(self, whole: str, top: str, bottom: str) -> str:
+        """As in "four and a half"."""
+        said = self.say_fraction(top, bottom)
+        said = "a " + said[4:] if said.startswith("one ") and bottom in ("2", "4") else said
+        return f"{self.cardinal(whole)} and {said}"
+
+    def suffix(self, line: Line, i: int, num: Num) -> Found | None:
+        """1st, 1980s, 80s, 2Q22, 2/4th, 9.5/10, 401(k)."""
+        shape, parts, j = line.shape, line.parts, num.end
+        after = shape[j]
+        if after == "/" and num.fraction and shape[j + 1] == "0":
+            return Found(j + 1, f"{self.cardinal(num.text)} out of", "number")
+        if num.fraction:
+            return None
+        if after == "a":
+            low = parts[j].lower()
+            if low in _SUFFIXES and shape[j + 1] not in "0":
+                return Found(j + 1, self.ordinal(num.whole.lstrip("0") or "0"), "ordinal")
+            if low == "s":
+                return self.decade(num, j + 1)
+            if (
+                low == "q"
+                and len(num.whole) == 1
+                and shape[j + 1] == "0"
+                and num.whole in "1234"
+                and len(parts[j + 1]) == 2
+            ):
+                return Found(j + 2, f"the {self.ordinal(num.whole)} quarter of {self.cardinal(parts[j + 1])}", "date")
+        elif parts[j + 1] == "s" and (after == "'" or (after == " " and len(num.whole) == 4)):
+            return self.decade(num, j + 2)
+        elif after == "(" and num.whole in ("401", "403") and shape[j + 1] == "a" and shape[j + 2] == ")":
+            return Found(j + 3, f"four oh {self.digits(num.whole[2])} {parts[j + 1].upper()}", "serial")
+        elif after == " " and num.whole and len(num.whole) < 5:
+            era = parts[j + 1].upper()
+            if era in ("AD", "BC", "BCE", "CE") and parts[j + 1].isupper():
+                return Found(j + 2, f"{self.old_year(num.whole)} {era}", "year")
+            if (
+                era in ("A", "B")
+                and shape[j + 2] == "."
+                and parts[j + 3].upper() in ("D", "C")
+                and parts[j + 1].isupper()
+            ):
+                end = j + 5 if shape[j + 4] == "." and not self.closes(line, j + 5) else j + 4
+                return Found(end, f"{self.old_year(num.whole)} {era}{parts[j + 3].upper()}", "year")
+        return None
+
+    def old_year(self, digits: str) -> str:
+        """A year of any century."""
+        if len(digits) == 4:
+            return _year(int(digits))
+        if len(digits) == 3 and digits[0] != "0" and digits[1:] != "00":
+            return self.house(digits)
+        return self.cardinal(digits)
+
+    def decade(self, num: Num, end: int) -> Found | None:
+        """1980s, 80s."""
+        digits = num.whole
+        if not digits.endswith("0") or num.grouped or len(digits) not in (2, 4) or digits == "00" or digits[0] == "0":
+            return None
+        said = self.cardinal(digits) if len(digits) == 2 else "two thousand" if digits == "2000" else _year(int(digits))
+        return Found(end, said[:-1] + "ies" if said.endswith("y") else said + "s", "year")
+
+    # ---- plain numbers and addresses ---------------------------------------------------------------------------------
+
+    def say_plain(self, line: Line, i: int, num: Num) -> tuple[str, str]:
+        """Years by halves, digits one by one where they are no amount."""
+        whole = num.whole
+        if num.fraction:
+            return self.cardinal(f"{whole or '0'}.{num.fraction}"), "number"
+        if num.grouped:
+            return self.cardinal(whole), "number"
+        size = len(whole)
+        if size > 1 and whole[0] == "0":
+            return self.digits(whole), "number"
+        if size == 5 and line.word_before(i).upper() in self.states and line.street:
+            return self.digits(whole), "number"
+        if size == 4 and 1100 <= int(whole) < 2100 and not self.counts(line, num.end) and not line.computes(i):
+            return _year(int(whole)), "year"
+        if size > 10 and whole[-3:] != "000":
+            return self.digits(whole), "number"
+        if 2 < size < 6 and self.street_at(line, num.end):
+            return self.house(whole), "number"
+        return self.cardinal(whole), "number"
+
+    def counts(self, line: Line, j: int) -> bool:
+        """Whether a word behind a number says what is counted."""
+        word = line.word_after(j) if line.shape[j] == " " else ""
+        if len(word) < 3 or word[0].isupper():
+            return word in self.many
+        return word in self.many or (
+            word.endswith("s") and not word.endswith(("ss", "us", "'s")) and word not in self.one
+        )
+
+    def street_at(self, line: Line, j: int) -> bool:
+        """Whether capitalised words and the name of a kind of street follow a number that ends at run `j`."""
+        shape, parts, k = line.shape, line.parts, j
+        for n in range(5):
+            if shape[k] != " ":
+                return False
+            at, k = k + 1, k + 2
+            part = parts[at]
+            if not part or not (part[0].isupper() or part[0].isdigit()):
+                return False
+            if shape[k] == "a" and part[0].isdigit():
+                k += 1
+            if n and part.lower() in self.streets:
+                line.street = at
+                return True
+        return False
+
+    def house(self, digits: str) -> str:
+        """The number of a house: "fourteen twenty-eight", "one twenty-three", "seven zero eight"."""
+        if len(digits) == 5:
+            return self.digits(digits)
+        high, rest = digits[:-2], digits[-2:]
+        if rest == "00":
+            return self.cardinal(digits) if len(digits) == 3 else f"{self.cardinal(high)} hundred"
+        if rest[0] == "0":
+            return self.digits(digits)
+        return f"{self.cardinal(high)} {self.cardinal(rest)}"

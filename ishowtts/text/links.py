@@ -1,0 +1,89 @@
+"""Web and mail addresses in a line. A chain of labels is looked at once, whatever it turns out to be."""
+
+from __future__ import annotations
+
+from .scan import Line
+from .tables import load
+
+_HOSTS = load("common").list("host")
+_WORDS = load("common").list("host word")
+_FILES = load("common").list("file")
+_STOPS = frozenset(" \n\0<>\"'，。！？、；：（）【】「」《》”“hkx|")
+_CLOSING = frozenset(".,!?;:)]}*~_'")
+
+
+def find(line: Line, i: int) -> tuple[int, str, str] | None:
+    """(run behind the address, what is said of it, "link" or "mail") of an address that begins at run `i`."""
+    shape = line.shape
+    if i < line.scanned:
+        return None
+    if shape.startswith("a://", i) and line.parts[i].lower() in ("http", "https", "ftp", "rtmp"):
+        end = _tail(line, i + 4)
+        host_end, host = _chain(line, i + 4)
+        return (end, host.removeprefix("www."), "link") if host_end > i + 4 else None
+    end, host = _chain(line, i)
+    line.scanned = max(line.scanned, end)
+    if shape[end] == "@" and shape[end + 1] in "a0":
+        tail, domain = _chain(line, end + 1)
+        if "." in domain:
+            if shape[tail] == "/" and shape[tail + 1] in "a0":
+                tail, path = _path(line, tail)
+                domain += path
+            return tail, f"{host}@{domain}", "mail"
+        return None
+    if "." not in host:
+        return None
+    labels = host.lower().split(".")
+    last = labels[-1]
+    slash = shape[end] == "/" and shape[end + 1] in "a0"
+    if labels[0] == "www" or (last in _HOSTS and _is_host(line, i, end, labels, slash)):
+        return _tail(line, end), host.removeprefix("www.").removeprefix("WWW."), "link"
+    if last in _FILES or (
+        i == 0 and end == line.count and len(last) > 1 and host.islower() and last.isalpha() and len(labels[0]) > 1
+    ):
+        return end, host, "link"
+    return None
+
+
+def _is_host(line: Line, i: int, end: int, labels: list[str], slash: bool) -> bool:
+    """Whether labels with a known top-level domain are an address and not the seam of two sentences."""
+    last = labels[-1]
+    if slash or (i == 0 and end == line.count):
+        return True
+    if last in _WORDS and (len(labels) == 2 and line.shape[end] == " "):
+        return False
+    written = line.parts[end - 1]
+    return not (written[0].isupper() and not written.isupper())  # "over.No way"
+
+
+def _chain(line: Line, i: int) -> tuple[int, str]:
+    """(run behind, text) of labels of letters and digits with single dots, dashes and underscores between them."""
+    shape, j = line.shape, i
+    while shape[j] in "a0":
+        j += 1
+        while shape[j] in "a0":
+            j += 1
+        if shape[j] in ".-_+" and shape[j + 1] in "a0":
+            j += 1
+        else:
+            break
+    return j, line.text[line.starts[i] : line.starts[j]]
+
+
+def _path(line: Line, i: int) -> tuple[int, str]:
+    shape, j = line.shape, i
+    while shape[j] in "/-_." and shape[j + 1] in "a0":
+        j += 2
+        while shape[j] in "a0":
+            j += 1
+    return j, line.text[line.starts[i] : line.starts[j]]
+
+
+def _tail(line: Line, i: int) -> int:
+    """The run behind the rest of an address: to white space or a sign that no address holds, without closing marks."""
+    shape, j = line.shape, i
+    while shape[j] not in _STOPS:
+        j += 1
+    while j > i and shape[j - 1] in _CLOSING:
+        j -= 1
+    return j

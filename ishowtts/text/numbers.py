@@ -1,0 +1,472 @@
+"""Numbers with what stands around them, in languages with Latin letters: amounts, measures, ranges, phone numbers.
+
+The shapes are the same in English and German; how they are said, and the marks of thousands and decimals, are the
+subclass's.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .clean import SUPERSCRIPTS
+from .grammar import NUMERIC, Found
+from .scan import Line
+from .telephone import Telephones
+from .words import MERIDIEMS
+
+_POWERED = frozenset(("m", "cm", "mm", "km", "dm", "ft", "in", "mi", "yd", "nm"))
+_SPACED = frozenset("m g l L h s V W t")
+
+
+class Num(NamedTuple):
+    """A number as it is written: its digits, the run behind it, and whether thousands are marked."""
+
+    whole: str
+    fraction: str
+    end: int
+    grouped: bool
+
+    @property
+    def text(self) -> str:
+        """As in "1234.5"."""
+        return f"{self.whole}.{self.fraction}" if self.fraction else self.whole
+
+
+class Currency(NamedTuple):
+    """Names of an amount of one, of several, and of its hundredths ("" where there are none)."""
+
+    one: str
+    many: str
+    cent: str
+    cents: str
+
+
+class Numbers(Telephones):
+    """Shapes of numbers; see the module."""
+
+    group_mark, point_mark = ",", "."
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = self.table
+        self.currencies = {code: Currency(*(row + ("",) * 4)[:4]) for code, row in table.section("currency").items()}
+        self.codes = {code.lower(): row for code, row in self.currencies.items() if code.isalpha()}
+        self.units = table.section("unit")
+        self.units_lower = {key.lower(): row for key, row in self.units.items() if len(key) > 1}
+        self.scales = table.section("scale")
+        self.periods = table.words("per")
+        self.months = {name: int(row[0]) for name, row in table.section("month").items()}
+        self.month_names = [name for name, row in table.section("month").items() if len(row) > 1]
+        self.before_roman = table.words("roman")
+        self.add("0", self.date, self.clock, self.address_numbers, self.ratio, self.quantity)
+        self.rules["-"] = (self.emoticon, self.minus, self.dash)
+        self.rules["–"] = (self.dash,)
+        self.rules["+"] = (self.telephone, self.symbol)
+        self.rules["("] = (self.emoticon, self.telephone)
+        self.rules["#"] = (self.hash,)
+        self.rules["."] = (self.point,)
+        self.rules["^"] = (self.emoticon, self.power, self.symbol)
+        self.rules["²"] = (self.power,)
+        for symbol in self.currencies:
+            if len(symbol) == 1:
+                self.rules[symbol] = (*self.rules.get(symbol, ()), self.money, self.lone_currency)
+
+    # ---- said by the language ----------------------------------------------------------------------------------------
+
+    def ordinal(self, number: str) -> str:
+        """A whole number as an ordinal."""
+        raise NotImplementedError
+
+    def date(self, line: Line, i: int) -> Found | None:
+        """A date that begins with a number."""
+        raise NotImplementedError
+
+    def say_time(self, hour: int, minute: int, second: int | None, half: str, line: Line, end: int) -> str:
+        """A time of day; `half` is "AM", "PM" or ""."""
+        raise NotImplementedError
+
+    def say_money(self, num: Num, unit: Currency, scale: str) -> str:
+        """An amount; `scale` is "" or a word such as "million"."""
+        raise NotImplementedError
+
+    def say_fraction(self, top: str, bottom: str) -> str:
+        """A fraction of two whole numbers."""
+        raise NotImplementedError
+
+    def say_mixed(self, whole: str, top: str, bottom: str) -> str:
+        """A whole number and a fraction."""
+        raise NotImplementedError
+
+    def say_plain(self, line: Line, i: int, num: Num) -> tuple[str, str]:
+        """A number with nothing behind it that belongs to it, and its kind."""
+        raise NotImplementedError
+
+    def count(self, num: Num) -> str:
+        """A number before what it counts."""
+        return self.cardinal(num.text)
+
+    # ---- reading ahead -----------------------------------------------------------------------------------------------
+
+    def parse(self, line: Line, i: int) -> Num:
+        """The number that begins at run `i`, which holds digits."""
+        parts, shape = line.parts, line.shape
+        whole, j, grouped = parts[i], i + 1, False
+        group, point = self.group_mark, self.point_mark
+        if shape[j] == group and len(whole) < 4 and whole[0] != "0" and shape[j + 1] == "0" and len(parts[j + 1]) == 3:
+            pieces = [whole]
+            while shape[j] == group and shape[j + 1] == "0" and len(parts[j + 1]) == 3:
+                pieces.append(parts[j + 1])
+                j += 2
+            whole, grouped = "".join(pieces), True
+        if shape[j] == point and shape[j + 1] == "0" and not (shape[j + 2] == point and shape[j + 3] == "0"):
+            return Num(whole, parts[j + 1], j + 2, grouped)
+        return Num(whole, "", j, grouped)
+
+    def meridiem(self, line: Line, j: int) -> tuple[int, str]:
+        """(run behind "am", "p.m." and the like at run `j`, "AM" or "PM"), (j, "") without."""
+        k = j + 1 if line.shape[j] == " " else j
+        if line.shape[k] != "a":
+            return j, ""
+        low = line.parts[k].lower()
+        if low in MERIDIEMS and line.shape[k + 1] not in "0'" and line.word_after(k + 1).lower() != "i":
+            return k + 1, MERIDIEMS[low]
+        if low in ("a", "p") and line.shape[k + 1] == "." and line.parts[k + 2].lower() == "m":
+            end = k + 4 if line.shape[k + 3] == "." and not self.closes(line, k + 4) else k + 3
+            return end, MERIDIEMS[low + "m"]
+        return j, ""
+
+    def unit(self, line: Line, j: int) -> tuple[int, str, str] | None:
+        """(run behind it, name of one, name of several) of the unit at run `j` or behind a space there."""
+        shape, parts = line.shape, line.parts
+        k = j + 1 if shape[j] == " " else j
+        key, end = parts[k], k + 1
+        if shape[k] == "x" and key == "μ" and shape[k + 1] == "a":
+            key, end = key + parts[k + 1], k + 2
+        elif shape[k] == "°" and shape[k + 1] == "a" and len(parts[k + 1]) == 1:
+            key, end = key + parts[k + 1].upper(), k + 2
+        elif shape[k] not in "a%‰°x" or not key:
+            return None
+        if shape[k] == "a" and k > j and ((len(key) == 1 and key not in _SPACED) or key in ("in", "am")):
+            return None
+        if shape[end] == "/" and shape[end + 1] == "a":
+            both = f"{key}/{parts[end + 1]}"
+            row = self.units.get(both) or self.units_lower.get(both.lower())
+            if row:
+                return (end + 2, row[0], row[1]) if shape[end + 2] not in "a0" else None
+        row = self.units.get(key) or self.units_lower.get(key.lower())
+        if not row:
+            return None
+        one, many = row[0], row[1] if len(row) > 1 else row[0]
+        power = ""
+        if shape[end] == "²" and SUPERSCRIPTS.get(parts[end]) in ("2", "3"):
+            power, end = SUPERSCRIPTS[parts[end]], end + 1
+        elif key in _POWERED and shape[end] == "^" and parts[end + 1] in ("2", "3"):
+            power, end = parts[end + 1], end + 2
+        elif key in _POWERED and parts[end] in ("2", "3") and shape[end + 1] != "a":
+            power, end = parts[end], end + 1
+        if power:
+            one, many = self.powered(one, power), self.powered(many, power)
+        if shape[end] == "0":
+            return None
+        return end, one, many
+
+    def powered(self, unit: str, power: str) -> str:
+        """As in "square" or "cubic" before a unit of length."""
+        return f"{self.say_['square' if power == '2' else 'cubic']} {unit}"
+
+    def per(self, line: Line, j: int) -> tuple[int, str]:
+        """(run behind "/month" at run `j`, "per month"), (j, "") without."""
+        shape = line.shape
+        k = j + 1 if shape[j] == " " else j
+        if shape[k] != "/":
+            return j, ""
+        k = k + 2 if shape[k + 1] == " " else k + 1
+        if shape[k] != "a":
+            return j, ""
+        key = line.parts[k]
+        name = self.periods.get(key) or self.periods.get(key.lower())
+        if name:
+            return k + 1, f"{self.say_['per']} {name}"
+        unit = self.unit(line, k)
+        return (unit[0], f"{self.say_['per']} {unit[1]}") if unit else (j, "")
+
+    def scale(self, line: Line, j: int, money: bool) -> tuple[int, str]:
+        """(run behind a word or letter of magnitude at run `j`, its word), (j, "") without."""
+        glued = line.shape[j] == "a"
+        k = j if glued else j + 1
+        if line.shape[k] != "a" or (not glued and line.shape[j] != " "):
+            return j, ""
+        key = line.parts[k]
+        row = self.scales.get(key) or (self.scales.get(key.lower()) if len(key) > 2 else None)
+        if not row or line.shape[k + 1] == "0":
+            return j, ""
+        if len(key) < 3 and ((not glued and not money) or (len(row) > 1 and row[1] == "money" and not money)):
+            return j, ""
+        if line.shape[k + 1] == "." and len(row) > 1 and row[1] == "dot" and not self.closes(line, k + 2):
+            return k + 2, row[0]
+        return k + 1, row[0]
+
+    def currency_after(self, line: Line, j: int) -> tuple[int, Currency] | None:
+        """The currency at run `j` or behind a space there."""
+        k = j + 1 if line.shape[j] == " " else j
+        shape = line.shape[k]
+        if shape == "a":
+            code = line.parts[k]
+            if len(code) == 2 and line.shape[k + 1] == "$":
+                found = self.currencies.get(code.upper() + "$")
+                return (k + 2, found) if found else None
+            found = self.codes.get(code.lower())
+            return (k + 1, found) if found and line.shape[k + 1] not in "0$" else None
+        found = self.currencies.get(shape)
+        return (k + 1, found) if found and (k == j or line.shape[k + 1] != "0") else None
+
+    # ---- rules -------------------------------------------------------------------------------------------------------
+
+    def clock(self, line: Line, i: int) -> Found | None:
+        """12:30, 1:59 p.m., 21:51:31, 7pm."""
+        shape, parts = line.shape, line.parts
+        hour = parts[i]
+        if len(hour) > 2 or (line.before(i) in ".,:/" and i > 1 and shape[i - 2] == "0"):
+            return None
+        j, minute, second = i + 1, "", ""
+        if shape[j] == ":" and shape[j + 1] == "0" and len(parts[j + 1]) == 2:
+            minute, j = parts[j + 1], j + 2
+            if shape[j] == ":" and shape[j + 1] == "0" and len(parts[j + 1]) == 2:
+                second, j = parts[j + 1], j + 2
+            if int(minute) > 59 or int(second or 0) > 59 or int(hour) > 99 or (shape[j] in ":" and shape[j + 1] == "0"):
+                return None
+        end, half = self.meridiem(line, j)
+        if not minute and (not half or not 0 < int(hour) < 13):
+            return None
+        if int(hour) > 24 and not second:
+            return self.lapse(int(hour), int(minute), j)
+        said = self.say_time(int(hour), int(minute or 0), int(second) if second else None, half, line, end)
+        return Found(end, said, "time")
+
+    def lapse(self, minutes: int, seconds: int, end: int) -> Found | None:
+        """What is written like a time and cannot be one, such as the length of a clip."""
+        return Found(end, f"{self.cardinal(str(minutes))} {self.cardinal(str(seconds))}", "time")
+
+    def ratio(self, line: Line, i: int) -> Found | None:
+        """3:2, 16:9: the first number and what is said between."""
+        if (
+            line.shape[i + 1] == ":"
+            and line.shape[i + 2] == "0"
+            and line.before(i) not in ":.,"
+            and len(line.parts[i]) < 4
+        ):
+            return Found(i + 2, f"{self.cardinal(line.parts[i])} {self.say_['ratio']}", "number")
+        return None
+
+    def minus(self, line: Line, i: int) -> Found | None:
+        """A sign before a number."""
+        before, shape = line.before(i), line.shape
+        if before in "ahkx0)%²" or (before in "-–" and not line.computes(i)):
+            return None
+        after = shape[i + 1]
+        found: Found | None = None
+        if after == "0":
+            found = self.quantity(line, i + 1)
+        elif after == "." and shape[i + 2] == "0":
+            found = self.point(line, i + 1)
+        elif after in self.currencies and shape[i + 2] == "0":
+            found = self.money(line, i + 1)
+        return Found(found.end, f"{self.say_['minus']} {found.spoken}", found.kind) if found else None
+
+    def dash(self, line: Line, i: int) -> Found | None:
+        """Between two numbers: a range, or minus in a sum; a hyphen elsewhere."""
+        before, shape = line.before(i), line.shape
+        spaced = before == " "
+        k = i + 1
+        if shape[k] == " ":
+            k += 1
+        if line.last not in NUMERIC or (before not in "0a%° )\"'$€£¥" and before not in self.currencies):
+            return None
+        after = shape[k]
+        if after in "-." and shape[k + 1] == "0" and line.computes(i):
+            return Found(i + 1, self.say_["minus"], "symbol")
+        if after != "0" and not (after in self.currencies and shape[k + 1] == "0"):
+            return Found(i + 1, "", "mark") if not spaced and after == "a" else None
+        if line.computes(i) or (shape[i] == "-" and (spaced or k > i + 1) and after == "0" and line.last == "number"):
+            return Found(i + 1, self.say_["minus"], "symbol")
+        return Found(i + 1, self.say_["to"], "range")
+
+    def power(self, line: Line, i: int) -> Found | None:
+        """x², 10^6."""
+        if line.before(i) not in "a0)x":
+            return None
+        if line.shape[i] == "^":
+            j = i + 1
+            sign = line.shape[j] == "-"
+            if sign:
+                j += 1
+            if line.shape[j] != "0":
+                return None
+            return Found(j + 1, self.say_power(("-" if sign else "") + line.parts[j]), "symbol")
+        return Found(i + 1, self.say_power("".join(SUPERSCRIPTS[c] for c in line.parts[i])), "symbol")
+
+    def say_power(self, power: str) -> str:
+        """As in "squared", "to the power of six"."""
+        short = self.say_.get(f"power{power}")
+        if short:
+            return short
+        minus = f"{self.say_['minus']} " if power[0] == "-" else ""
+        return f"{self.say_['power']} {minus}{self.cardinal(power.lstrip('-'))}"
+
+    def hash(self, line: Line, i: int) -> Found | None:
+        """As in "#1" is a number, "#word" its word."""
+        k = i + 2 if line.shape[i + 1] == " " else i + 1
+        if line.shape[k] == "0" and line.before(i) not in "a0":
+            return Found(i + 1, self.say_["number"], "symbol")
+        return Found(i + 1, "", "mark")
+
+    def point(self, line: Line, i: int) -> Found | None:
+        """A decimal without its zero, .5, not behind a word or number."""
+        if line.shape[i + 1] != "0" or line.before(i) in "ahkx0.)":
+            return None
+        num = Num("", line.parts[i + 1], i + 2, False)
+        return self.with_unit(line, i, num)
+
+    def money(self, line: Line, i: int) -> Found | None:
+        """A currency's sign before an amount."""
+        k = i + 2 if line.shape[i + 1] == " " else i + 1
+        return self.amount(line, k, self.currencies[line.shape[i]])
+
+    def amount(self, line: Line, k: int, unit: Currency) -> Found | None:
+        """The amount at run `k` of a currency that was written before it."""
+        if line.shape[k] == "." and line.shape[k + 1] == "0":
+            num = Num("", line.parts[k + 1], k + 2, False)
+        elif line.shape[k] == "0":
+            num = self.parse(line, k)
+        else:
+            return None
+        end, scale = self.scale(line, num.end, True)
+        if line.shape[end] == "a" and end == num.end and line.parts[end].lower() in self.codes:
+            return None
+        if end == num.end and line.shape[end] == " " and self.codes.get(line.parts[end + 1].lower()) == unit:
+            end += 2  # "$5 USD"
+        said = self.say_money(num, unit, scale)
+        end, per = self.per(line, end)
+        return Found(end, f"{said} {per}" if per else said, "money")
+
+    def lone_currency(self, line: Line, i: int) -> Found | None:
+        """A currency's sign without an amount: its name, where it stands at a word; a row of them is decoration."""
+        sign = line.shape[i]
+        if line.before(i) == sign and (line.shape[i + 1] == sign or (i > 1 and line.shape[i - 2] == sign)):
+            return None
+        if line.shape[i + 1] == sign and line.shape[i + 2] == sign:
+            return None
+        return Found(i + 1, self.currencies[sign].one, "symbol")
+
+    def quantity(self, line: Line, i: int) -> Found | None:
+        """A number and what follows it closely."""
+        return self.with_unit(line, i, self.parse(line, i))
+
+    def with_unit(self, line: Line, i: int, num: Num) -> Found:
+        """Amounts, measures and fractions of a number that is parsed; else the plain number."""
+        shape, parts, j = line.shape, line.parts, num.end
+        after = shape[j]
+        if after in "\0\n!?)":
+            return self.plain(line, i, num)
+        found = self.suffix(line, i, num)
+        if found:
+            return found
+        if after == "/" and shape[j + 1] == "0" and not num.fraction:
+            over = self.over(line, num, i)
+            if over:
+                return over
+        if after == " " and shape.startswith("0/0", j + 1) and not num.fraction and not line.computes(j):
+            top, bottom = parts[j + 1], parts[j + 3]
+            if len(top) < 4 and len(bottom) < 4 and bottom.strip("0") and shape[j + 4] not in "/a0":
+                return self.measured(line, j + 4, self.say_mixed(num.whole, top, bottom), True)
+        if after == "'" and not num.fraction and len(num.whole) < 3:
+            found = self.feet(line, num)
+            if found:
+                return found
+        end, scale = self.scale(line, j, False)
+        money = self.currency_after(line, end)
+        if not money and end == j:
+            money_end, money_scale = self.scale(line, j, True)
+            money = self.currency_after(line, money_end)
+            if money:
+                end, scale = money_end, money_scale
+        if money:
+            said = self.say_money(num, money[1], scale)
+            end, per = self.per(line, money[0])
+            return Found(end, f"{said} {per}" if per else said, "money")
+        if scale:
+            return self.measured(line, end, f"{self.scaled(num, scale)}", True)
+        unit = self.unit(line, j)
+        if unit:
+            return self.measured(line, j, self.count(num), num.whole.lstrip("0") != "1" or bool(num.fraction))
+        end, per = self.per(line, j)
+        if per:
+            return Found(end, f"{self.count(num)} {per}", "measure")
+        if after == "a":
+            return (
+                self.serial(line, i)
+                if not num.fraction and not num.grouped
+                else Found(j, self.cardinal(num.text), "number")
+            )
+        return self.plain(line, i, num)
+
+    def plain(self, line: Line, i: int, num: Num) -> Found:
+        """Nothing but the number."""
+        said, kind = self.say_plain(line, i, num)
+        return Found(num.end, said, kind)
+
+    def scaled(self, num: Num, scale: str) -> str:
+        """A number and a word of magnitude."""
+        return f"{self.cardinal(num.text)} {scale}"
+
+    def suffix(self, line: Line, i: int, num: Num) -> Found | None:
+        """What a language writes on to a number: endings of ordinals, decades."""
+        return None
+
+    def measured(self, line: Line, j: int, said: str, many: bool) -> Found:
+        """A number in words with the unit at run `j`, if there is one."""
+        unit = self.unit(line, j)
+        if not unit:
+            return Found(j, said, "number")
+        end, one, several = unit
+        said = f"{said} {several if many else one}"
+        end, per = self.per(line, end)
+        return Found(end, f"{said} {per}" if per else said, "measure")
+
+    def feet(self, line: Line, num: Num) -> Found | None:
+        """6'2", 5'11: a person's height; a lone quotation mark is none."""
+        shape, j = line.shape, num.end
+        foot = self.units.get("ft")
+        if foot and shape[j + 1] == "0" and len(line.parts[j + 1]) < 3 and int(line.parts[j + 1]) < 12:
+            end = j + 2
+            if shape[end] == '"':
+                end += 1
+            elif shape.startswith("''", end):
+                end += 2
+            said = f"{self.count(num)} {foot[0]} {self.cardinal(str(int(line.parts[j + 1])))}"
+            return Found(end, said, "measure")
+        return None
+
+    def over(self, line: Line, num: Num, i: int) -> Found | None:
+        """A number, "/" and another one: a fraction, or "divided by" in a sum."""
+        shape, parts, j = line.shape, line.parts, num.end
+        top, bottom = num.whole, parts[j + 1]
+        if line.computes(i):
+            return Found(j + 1, f"{self.cardinal(top)} {self.say_['divided']}", "number")
+        if shape[j + 2] in "/." and shape[j + 3] == "0":
+            return Found(j + 1, f"{self.cardinal(top)} {self.address['/']}", "number")
+        fixed = self.say_.get(f"{top}/{bottom}")
+        if fixed:
+            return Found(j + 2, fixed, "fraction")
+        if not bottom.strip("0") or len(top) > 6 or len(bottom) > 6 or top.startswith("0") != (top == "0"):
+            return None
+        end = j + 2
+        if shape[end] == "a" and parts[end].lower() in ("th", "rd", "nd", "st", "tel"):
+            end += 1
+        elif shape[end] == "a":
+            return None
+        said = self.say_fraction(top, bottom)
+        unit = self.unit(line, end)
+        if unit:
+            return self.measured(line, end, said, False)
+        return Found(end, said, "fraction")

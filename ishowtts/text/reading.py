@@ -1,0 +1,315 @@
+"""The reading of a line: what is said, word by word, and where each word stands in what was written.
+
+    >>> reading = read("Paid $5 :)", "en")
+    >>> reading.text
+    'Paid five dollars'
+    >>> reading.words[1]
+    Word(text='five', start=5, end=7, kind='money')
+
+One engine reads for every model. `clean` and `scan` cut the text into runs, a `Grammar` of the language says what they are,
+and the words are joined here. No step looks back or ahead without a bound, so a text takes time in proportion to its
+length whatever it holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from . import detect
+from .clean import Dropped
+from .grammar import Found
+from .languages import GRAMMARS, PLAIN
+from .markup import Order, order
+from .scan import LETTERS, Line, Setting
+from .words import shouted
+
+__all__ = ["Dropped", "Options", "Reading", "Segment", "Token", "Word", "read"]
+
+
+class Token(NamedTuple):
+    """text[start:end] of the original, its class, and how it is said ("" is not spoken)."""
+
+    written: str
+    start: int
+    end: int
+    kind: str
+    spoken: str
+
+
+class Word(NamedTuple):
+    """One spoken word; text[start:end] of the original is the token that it is said for, of class `kind`."""
+
+    text: str
+    start: int
+    end: int
+    kind: str
+
+
+class Segment(NamedTuple):
+    """A stretch of the reading between marks of markup: silence of `pause` seconds, then `text`; None leaves a setting."""
+
+    text: str
+    pause: float
+    speed: float | None
+    voice: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a line is read."""
+
+    chat: bool = True
+    """Chat's own words and emoticons are said in full (`pls`, `w/`, `<3`)."""
+    markup: bool = False
+    """`[pause 500ms]`, `[speed 1.2]` and `[voice:anna]` are orders; otherwise they are read like other text."""
+    scripts: str = LETTERS
+    """Classes of letters that the voice reads (see `scan`); words of others are dropped."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """A line as it is said."""
+
+    language: str
+    text: str
+    """Words and punctuation on one line; a word of two or more capitals is spelled letter by letter."""
+    words: list[Word] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+
+    @property
+    def unspoken(self) -> list[Dropped]:
+        """The words among what was dropped: those in a script that the voice does not read."""
+        return [part for part in self.dropped if part.why == "script"]
+
+
+DEFAULT = Options()
+_NEAR = 12
+
+
+def read(text: str, language: str | None = None, *, options: Options = DEFAULT) -> Reading:
+    """How `text` is said; nothing is raised, and a text without words has none. `language`: BCP 47, None to guess.
+
+    The language is that of the words where the script tells; numbers are read in that of the words next to them. A
+    language without a grammar keeps its digits: the model's own reading is better than a wrong one.
+    """
+    line = Line(text)
+    here, latin = _languages(line, detect.base(language), options.scripts)
+    line.setting = Setting(here, options.chat, shouted(line))
+    writer = _Writer(text, line, options.scripts)
+    main = GRAMMARS.get(here, PLAIN)
+    other = GRAMMARS.get("zh" if here == latin else latin, PLAIN)
+    mixed = here in ("zh", latin) and here in GRAMMARS and "h" in line.shape and "h" in options.scripts
+    i, shape = 0, line.shape
+    while i < line.count:
+        if shape[i] == " ":
+            writer.gap = True
+            i += 1
+            continue
+        if options.markup and shape[i] == "[":
+            found_order = order(line, i)
+            if found_order:
+                writer.order(found_order)
+                i = found_order.end
+                continue
+        grammar = main
+        if (
+            mixed
+            and shape[i] not in LETTERS
+            and _nearest(line, i, here == "zh") != here
+            and _nearest(line, i, here == "zh")
+        ):
+            grammar = other
+        found = grammar.find(line, i)
+        writer.add(i, found)
+        line.last = found.kind
+        i = found.end
+    return writer.finish(here)
+
+
+def _languages(line: Line, tagged: str, scripts: str) -> tuple[str, str]:
+    """(language of the line, language of its words in Latin letters). `tagged`: the caller's language or ""."""
+    latin = tagged if tagged in GRAMMARS and tagged != "zh" else "en"
+    guessed = detect.guess(line.text) if scripts != "a" else latin
+    if guessed == "en":
+        if tagged == "zh" and not _has_words(line):
+            return "zh", latin
+        return (tagged if tagged and tagged != "zh" else latin), latin
+    if tagged and tagged not in GRAMMARS:
+        return tagged, latin
+    return guessed, latin
+
+
+def _has_words(line: Line) -> bool:
+    """Whether there are words in Latin letters, units behind a number apart."""
+    return any(c == "a" and len(line.parts[i]) > 1 and line.before(i) != "0" for i, c in enumerate(line.shape))
+
+
+def _nearest(line: Line, i: int, chinese: bool) -> str:
+    """The language "zh" or "" (Latin) by the letters next to run `i`; `chinese`: of the line, where none are near."""
+    shape = line.shape
+    after = i + 1
+    stop = min(i + _NEAR, line.count)
+    while after < stop and (shape[after] not in "ah" or (chinese and shape[after] == "a" and shape[after - 1] == "0")):
+        after += 1
+    found = shape[after] if after < stop else ""
+    if found and (shape[after - 1] != " " or shape[after - 2] not in " ,.!?") and (shape[after - 1] not in ",.!?"):
+        return "zh" if found == "h" else ""
+    before = i - 1
+    stop = max(i - _NEAR, -1)
+    while before > stop and shape[before] not in "ah":
+        before -= 1
+    if before > stop:
+        return "zh" if shape[before] == "h" else ""
+    if found:
+        return "zh" if found == "h" else ""
+    return "zh" if chinese else ""
+
+
+_WEAK = ",;:，；：、"
+_STRONG = ".!?。！？…"
+_MARKS = frozenset(_WEAK + _STRONG)
+_HAN_MARKS = frozenset("，。！？；：、")
+
+
+def _han(char: str) -> bool:
+    return detect.is_han(char) or "\u3040" <= char <= "\u30ff"
+
+
+class _Writer:
+    """Joins what is found: words with spaces where they need one, marks once."""
+
+    def __init__(self, text: str, line: Line, scripts: str) -> None:
+        self.text, self.line, self.scripts = text, line, scripts
+        self.out: list[str] = []
+        self.last = ""
+        self.gap = False
+        self.hyphen = False
+        self.words: list[Word] = []
+        self.tokens: list[Token] = []
+        self.dropped: list[Dropped] = list(line.dropped)
+        self.segments: list[Segment] = []
+        self.pending: tuple[float, float | None, str | None] = (0.0, None, None)
+
+    def add(self, i: int, found: Found) -> None:
+        """Take what was found at run `i`."""
+        line = self.line
+        start, end = line.place(i), line.place(found.end)
+        written, kind, spoken = self.text[start:end], found.kind, found.spoken
+        if kind == "mark":
+            if spoken:
+                self.mark(i, spoken)
+            self.tokens.append(Token(written, start, end, kind, ""))
+            return
+        why = found.why
+        if kind == "word" and line.shape[i] not in self.scripts and line.shape[i] in LETTERS:
+            spoken, why = "", "script"
+        self.tokens.append(Token(written, start, end, kind, spoken))
+        if not spoken:
+            self.gap = True
+            if why:
+                self.dropped.append(Dropped(written, start, end, why))
+            return
+        self.say(spoken)
+        for word in spoken.split():
+            said = word.strip(",")
+            if said:
+                self.words.append(Word(said, start, end, kind))
+
+    def say(self, spoken: str) -> None:
+        """Write words."""
+        first, last = spoken[0], self.last
+        if self.hyphen and not self.gap and first.isalnum():
+            self.out.append("-")
+        elif last and self.spaced(last, first):
+            self.out.append(" ")
+        self.out.append(spoken)
+        self.last = spoken[-1]
+        self.gap = self.hyphen = False
+
+    def spaced(self, last: str, first: str) -> bool:
+        """Whether a space belongs between two characters: Chinese has none, Latin words and marks have."""
+        if last in _HAN_MARKS or (_han(first) and (_han(last) or last == "…")):
+            return False
+        if self.gap or last in ",.;:!?…":
+            return True
+        return last.isalnum() and first.isalnum() and not _han(first) and not _han(last)
+
+    def mark(self, i: int, char: str) -> None:
+        """Write punctuation, once and only behind words."""
+        shape = self.line.shape
+        if char == "-" and self.line.before(i) in "ahkx0" and shape[i + 1] in "ahkx0" and shape[i + 1] != "h":
+            self.hyphen = True
+            return
+        if char in "-–—":
+            spaced = self.line.before(i) in " -–—\n" and shape[i + 1] in " -–—\n"
+            char = "," if spaced or char == "—" or shape[i + 1] == "-" else ""
+        elif char in "(（":
+            char = "," if self.gap or char == "（" else ""
+        elif char in ")）":
+            char = "," if char == "）" or shape[i + 1] in " \n" else ""
+        elif char == "\n":
+            char = "" if self.last in _MARKS else "."
+        elif char == "'":
+            return
+        if char not in _MARKS:
+            self.gap = True
+            return
+        self.pause(char)
+
+    def pause(self, char: str) -> None:
+        """Write one mark behind the last word; of two that meet the stronger stays, of two equal ones one."""
+        last = self.last
+        if not last:
+            return
+        if char in ",." and _han(last):
+            char = "，。"[",.".index(char)]
+        if last not in _MARKS:
+            self.out.append(char)
+        elif last in _WEAK and char in _STRONG:
+            self.out[-1] = char
+        elif char == "." and last == "." and len(self.out[-1]) < 3:
+            self.out[-1] += "."
+        elif char == "…" and last == "…" and len(self.out[-1]) < 2:
+            self.out[-1] += "…"
+        elif char in "!?" and last in "!?" and char != last:
+            self.out[-1] = "?!"
+        else:
+            return
+        self.last = char
+        self.gap = False
+
+    def order(self, found: Order) -> None:
+        """Begin a new segment."""
+        self.close()
+        pause, speed, voice = self.pending
+        if found.name == "pause":
+            pause += float(found.value)
+        elif found.name == "speed":
+            speed = float(found.value)
+        else:
+            voice = found.value
+        self.pending = (pause, speed, voice)
+        start, end = self.line.place(found.start), self.line.place(found.end)
+        self.tokens.append(Token(self.text[start:end], start, end, "order", ""))
+
+    def close(self) -> None:
+        """End the segment that is being written."""
+        said = "".join(self.out).strip()
+        if said:
+            self.segments.append(Segment(said, *self.pending))
+            self.pending = (0.0, self.pending[1], self.pending[2])
+        self.out, self.last, self.gap, self.hyphen = [], "", False, False
+
+    def finish(self, language: str) -> Reading:
+        """The reading of the whole line."""
+        if self.last in _WEAK and self.out:
+            self.out.pop()
+        self.close()
+        if self.pending[0]:
+            self.segments.append(Segment("", *self.pending))
+        text = " ".join(segment.text for segment in self.segments if segment.text)
+        self.dropped.sort(key=lambda part: part.start)
+        return Reading(language, text, self.words, self.tokens, self.dropped, self.segments)

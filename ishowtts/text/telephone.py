@@ -1,0 +1,104 @@
+"""Groups of digits that are no amount: phone numbers, IP addresses, versions."""
+
+from __future__ import annotations
+
+from .grammar import Found
+from .scan import Line
+from .words import Words
+
+_LINKS = frozenset("-.,) ")
+_SERVICE = frozenset(("800", "833", "844", "855", "866", "877", "888", "900"))
+
+
+class Telephones(Words):
+    """See the module."""
+
+    def address_numbers(self, line: Line, i: int) -> Found | None:
+        """IP addresses, versions and phone numbers: three numbers or more with the same sign between."""
+        shape, parts = line.shape, line.parts
+        if line.before(i) in "a0-./:":
+            return None
+        if shape.startswith("0.0.0", i):
+            j, groups = i + 1, [parts[i]]
+            while shape[j] == "." and shape[j + 1] == "0" and len(groups) < 12:
+                groups.append(parts[j + 1])
+                j += 2
+            if [len(group) for group in groups] == [3, 3, 4]:
+                return Found(j, self.grouped(groups), "phone")
+            if len(groups) == 4 and all(len(group) < 4 for group in groups) and any(len(group) > 1 for group in groups):
+                return Found(j, f" {self.address['.']} ".join(map(self.digits, groups)), "address")
+            return Found(j, f" {self.say_['point']} ".join(self.number_or_digits(group) for group in groups), "version")
+        return self.telephone(line, i)
+
+    def number_or_digits(self, group: str) -> str:
+        """A group of digits in a name: digit by digit where it begins with zero or is long."""
+        return self.digits(group) if (group[0] == "0" and len(group) > 1) or len(group) > 6 else self.cardinal(group)
+
+    def telephone(self, line: Line, i: int) -> Found | None:
+        """Groups of digits with dashes, and parentheses or a leading plus sign."""
+        shape, parts = line.shape, line.parts
+        if line.before(i) in "a0" or (line.computes(i) and shape[i] != "+"):
+            return None
+        j, dashes = i, 0
+        groups: list[str] = []
+        opened = shape[i] == "("
+        if shape[i] == "+":
+            j += 1
+        start = j
+        while len(groups) < 8:
+            if shape[j] == "(":
+                j += 1
+            if shape[j] != "0" or len(parts[j]) > 8:
+                break
+            groups.append(parts[j])
+            j += 1
+            at = j
+            while j - at < 2 and shape[j] in _LINKS and shape[j]:
+                dashes += shape[j] == "-"
+                j += 1
+            if shape[j] == "(" and shape[i] == "+":
+                continue
+            if j == at or shape[j] != "0" or (shape[at] in " ." and shape[i] not in "+("):
+                j = at
+                break
+        sizes = [len(group) for group in groups]
+        digits = sum(sizes)
+        if shape[j - 1] in " -.,":
+            return None
+        if shape[i] == "+":
+            if not (len(groups) > 1 and 7 <= digits <= 15 and sizes[0] < 4 and shape[start] == "0"):
+                return None
+            return Found(j, self.international(groups), "phone")
+        if opened:
+            if not (len(groups) > 1 and 6 <= digits <= 15 and shape[i + 2] == ")" and sizes[0] > 1):
+                return None
+            return Found(j, self.grouped(groups), "phone")
+        if dashes != len(groups) - 1 or shape[j] == "/":
+            return None
+        if sizes[:2] == [1, 3] and groups[1] in _SERVICE and len(groups) == 2 and shape[j] == "-":
+            return self.vanity(line, j, groups)
+        known = sizes in ([3, 4], [3, 2, 4]) or sizes[:3] == [3, 3, 4] or sizes[:4] == [1, 3, 3, 4]
+        if known and shape[j] not in "a-":
+            return Found(j, self.grouped(groups), "phone")
+        return None
+
+    def vanity(self, line: Line, j: int, groups: list[str]) -> Found | None:
+        """A phone number with words: 1-800-GO-2-HAUL."""
+        said, end = [self.grouped(groups)], j
+        while line.shape[end] == "-" and line.shape[end + 1] in "a0" and len(said) < 8:
+            part = line.parts[end + 1]
+            said.append(self.digits(part) if part.isdigit() else part.lower())
+            end += 2
+        return Found(end, " ".join(said), "phone")
+
+    def grouped(self, groups: list[str]) -> str:
+        """Groups of a phone number, digit by digit with pauses between."""
+        said = []
+        for n, group in enumerate(groups):
+            whole = n < 2 and group in _SERVICE and group.endswith("00")
+            said.append(self.cardinal(group) if whole else self.digits(group))
+        return ", ".join(said)
+
+    def international(self, groups: list[str]) -> str:
+        """Groups of a phone number behind a plus sign."""
+        return f"{self.symbols['+']} {self.grouped(groups)}"

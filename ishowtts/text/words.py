@@ -1,0 +1,269 @@
+"""Words in Latin letters: abbreviations, chat's own words, acronyms, words said longer, letters and digits in one.
+
+What leaves here in two or more capitals is spelled letter by letter; every other word is said as a word.
+"""
+
+from __future__ import annotations
+
+import re
+
+from . import emoticons
+from .grammar import Found, Grammar
+from .scan import Line
+from .tables import load
+
+_THREE = re.compile(r"(.)\1\1+", re.IGNORECASE | re.DOTALL)
+_VOWELS = frozenset("aeiouyäöüáàâéèêëíìîïóòôõúùûýæøåœ")
+_ONSETS = load("common").list("onset")
+_CODAS = load("common").list("coda")
+MERIDIEMS = {"am": "AM", "pm": "PM"}
+
+
+def shouted(line: Line) -> bool:
+    """Whether a line of several words is all in capitals, so that capitals say nothing about a word."""
+    words = [part for part, shape in zip(line.parts, line.shape, strict=False) if shape == "a" and len(part) > 1]
+    return len(words) > 1 and all(word.isupper() for word in words) and sum(map(len, words)) > 6
+
+
+class Words(Grammar):
+    """A language in Latin letters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = self.table
+        self.say_ = table.words("say")
+        self.chat = table.words("chat")
+        self.abbreviations = table.words("abbreviation")
+        self.spelled = table.list("spelled")
+        self.said = table.words("said")
+        self.short = table.list("short")
+        self.doubled = table.list("double")
+        self.sounds = table.words("sound")
+        self.dotted = frozenset(key.partition(".")[0] for key in self.abbreviations)
+        self.rules["a"] = (self.special, self.letters, self.word)
+
+    # ---- what a subclass says ----------------------------------------------------------------------------------------
+
+    def cardinal(self, number: str) -> str:
+        """A number ("1234" or "12.5") in words."""
+        raise NotImplementedError
+
+    def digits(self, number: str) -> str:
+        """Digit by digit."""
+        raise NotImplementedError
+
+    def special(self, line: Line, i: int) -> Found | None:
+        """Words that open something of several words, such as a date."""
+        return None
+
+    # ---- rules -------------------------------------------------------------------------------------------------------
+
+    def letters(self, line: Line, i: int) -> Found | None:
+        """What depends on the sign or digit behind a word: addresses, abbreviations, "w/", letters with digits."""
+        after = line.shape[i + 1]
+        if after in " \0hx,!?":
+            return None
+        if after in ".:@-_+" or (after == "0" and i >= line.scanned):
+            found = self.link(line, i)
+            if found:
+                return found
+        if after == ".":
+            return self.abbreviation(line, i)
+        if after == "0":
+            return self.serial(line, i)
+        if after == "/" and line.setting.chat:
+            for end in (i + 3, i + 2):
+                said = self.chat.get(line.text[line.starts[i] : line.starts[end]].lower())
+                if said and line.shape[end] not in "a0":
+                    return Found(end, said, "chat")
+        return None
+
+    def word(self, line: Line, i: int) -> Found:
+        """One word."""
+        part = line.parts[i]
+        if part[0] in "XxTtQqOouUnDBo" and emoticons.letters(part):
+            found = self.emoticon(line, i)
+            if found:
+                return found
+        low = part.lower()
+        if line.setting.chat and low in self.chat:
+            return Found(i + 1, self.chat[low], "chat")
+        said, kind = self.say(part, low, line.setting.shouted, chat=line.setting.chat)
+        return Found(i + 1, said, kind)
+
+    def say(self, part: str, low: str, is_shouted: bool, *, chat: bool = False) -> tuple[str, str]:
+        """One word, and its class."""
+        if len(part) == 1:
+            return part, "word"
+        if part.isupper():
+            stem, mark, end = low.partition("'")
+            if stem in self.said:
+                return self.said[stem] + mark + end, "word"
+            if len(part) < 3 or not _THREE.search(low):
+                return (low, "word") if self.is_word(stem, is_shouted) else (stem.upper() + mark + end, "letters")
+        if low in self.spelled:
+            return low.upper(), "letters"
+        if low in self.sounds:
+            return self.sounds[low], "word"
+        if _VOWELS.isdisjoint(low):
+            return self.without_vowels(part, low)
+        if _THREE.search(low):
+            short = self.shortened(low)
+            if chat and short in self.chat:
+                return self.chat[short], "chat"
+            return (short.capitalize() if part[0].isupper() and not part.isupper() else short), "word"
+        if low in self.said:
+            return self.said[low], "word"
+        return part, "word"
+
+    def is_word(self, low: str, is_shouted: bool) -> bool:
+        """Whether capitals are a word said loudly rather than letters."""
+        if low in self.short:
+            return True
+        if low in self.spelled or _VOWELS.isdisjoint(low):
+            return False
+        if len(low) < 4 and not is_shouted:
+            return False
+        return pronounceable(low)
+
+    def without_vowels(self, part: str, low: str) -> tuple[str, str]:
+        """Sounds ("hmmm") shortened to what the table knows; other letters are spelled."""
+        if _THREE.search(low):
+            for keep in (2, 1):
+                short = _THREE.sub(lambda run, keep=keep: run[1] * keep, low)  # type: ignore[misc]
+                if short in self.sounds:
+                    return self.sounds[short], "word"
+                if short in self.chat:
+                    return self.chat[short], "chat"
+            return _THREE.sub(lambda run: run[1], low).upper(), "letters"
+        if "'" in part or len(part) > 8:
+            return part, "word"
+        return part.upper(), "letters"
+
+    def shortened(self, low: str) -> str:
+        """As in "sooo" and "cooool": a letter written three times or more is one, or two where a word has two."""
+        pieces = _THREE.split(low)  # between, letter, between, letter, …
+        best = "".join(pieces)
+        runs = len(pieces) // 2
+        for chosen in range(1, 1 << min(runs, 3)):
+            doubled = [piece * 2 if n % 2 and chosen >> n // 2 & 1 else piece for n, piece in enumerate(pieces)]
+            tried = "".join(doubled)
+            if tried in self.doubled or tried in self.chat or tried in self.sounds:
+                return self.sounds.get(tried, tried)
+        return self.sounds.get(best, best)
+
+    def abbreviation(self, line: Line, i: int) -> Found | None:
+        """As in "Dr." and "z. B." by the table; single letters with full stops are an acronym ("C. S. Lewis")."""
+        part, shape = line.parts[i], line.shape
+        low = part.lower()
+        if low in self.dotted:
+            end, written, best = i, "", None
+            for _ in range(4):
+                if shape[end] != "a" or shape[end + 1] != ".":
+                    break
+                written += line.parts[end].lower() + "."
+                end += 2
+                if written in self.abbreviations:
+                    best = (end, self.abbreviations[written])
+                if shape[end] == " " and shape[end + 1] == "a" and shape[end + 2] == ".":
+                    end += 1
+            if best and self.fits(line, i, best[0]):
+                end, said = best
+                return Found(end - 1 if self.closes(line, end) else end, said, "abbreviation")
+        if len(part) == 1 and part.isalpha():
+            return self.initials(line, i)
+        return None
+
+    def fits(self, line: Line, i: int, end: int) -> bool:
+        """Whether the abbreviation of runs `i` to `end` is meant; a subclass knows those that are words too."""
+        return True
+
+    def closes(self, line: Line, end: int) -> bool:
+        """Whether the full stop of an abbreviation that ends before run `end` also closes a sentence."""
+        return line.shape[end] in "\0\n" or (line.shape[end] == " " and line.shape[end + 1] == "\0")
+
+    def initials(self, line: Line, i: int) -> Found | None:
+        """Single letters with a full stop each."""
+        shape, parts, end, said = line.shape, line.parts, i, ""
+        while shape[end] == "a" and shape[end + 1] == "." and len(parts[end]) == 1 and len(said) < 8:
+            said += parts[end].upper()
+            end += 2
+            if (
+                shape[end] == " "
+                and shape[end + 1] == "a"
+                and shape[end + 2] == "."
+                and len(parts[end + 1]) == 1
+                and parts[end + 1].isupper()
+            ):
+                end += 1
+        if (
+            shape[end] == "a"
+            and len(parts[end]) == 1
+            and len(said) > 1 - (shape[end - 1] == ".")
+            and shape[end + 1] not in "a0."
+        ):
+            said, end = said + parts[end].upper(), end + 1
+            return Found(end, said, "letters") if len(said) > 1 else None
+        if len(said) > 1:
+            return Found(end - 1 if self.closes(line, end) else end, said, "letters")
+        if (
+            said
+            and parts[i].isupper()
+            and shape[end] == " "
+            and shape[end + 1] == "a"
+            and parts[end + 1][0].isupper()
+            and line.word_before(i) != ""
+        ):
+            return Found(end, said, "letters")  # "Samuel L. Jackson"
+        return None
+
+    def serial(self, line: Line, i: int) -> Found:
+        """Letters and digits in one: "GPT4", "25d08A", "ab9453"."""
+        shape, end = line.shape, i
+        while shape[end] in "a0":
+            end += 1
+        written = line.text[line.starts[i] : line.starts[end]].lower()
+        if line.setting.chat and written in self.chat:
+            return Found(end, self.chat[written], "chat")
+        return Found(end, self.say_serial([line.parts[j] for j in range(i, end)], line.setting.shouted), "serial")
+
+    def say_serial(self, parts: list[str], is_shouted: bool = False) -> str:
+        """Parts of letters and of digits, each as one says it in a name."""
+        said = []
+        for n, part in enumerate(parts):
+            if not part[0].isdigit():
+                low = part.lower()
+                word = self.say(part, low, is_shouted)[0]
+                said.append(part.upper() if len(part) == 1 and n else word)
+            elif n == 0 or (len(part) < 3 and part[0] != "0") or part.endswith("00"):
+                said.append(self.cardinal(part) if part[0] != "0" and len(part) < 10 else self.digits(part))
+            else:
+                said.append(self.digits(part))
+        return " ".join(said)
+
+    def spell_address(self, written: str) -> str:
+        """An address in words."""
+        out: list[str] = []
+        dotted = False
+        for piece in re.findall(r"[A-Za-z\u00aa-\u024f']+|\d+|.", written):
+            if piece.isdigit():
+                out.append(self.digits(piece) if len(piece) < 4 or piece[-3:] != "000" else self.cardinal(piece))
+            elif piece.isalpha():
+                low = piece.lower()
+                if dotted and len(low) == 2 and low not in ("me", "so", "to", "be"):
+                    out.append(low.upper())
+                else:
+                    out.append(self.say(piece, low, True)[0])
+            elif piece in self.address:
+                out.append(self.address[piece])
+            dotted = piece == "."
+        return " ".join(out)
+
+
+def pronounceable(low: str) -> bool:
+    """Whether letters begin and end as a syllable may."""
+    vowels = [at for at, char in enumerate(low) if char in _VOWELS]
+    if not vowels:
+        return False
+    first, last = low[: vowels[0]], low[vowels[-1] + 1 :]
+    return (len(first) < 2 or first in _ONSETS) and (len(last) < 2 or last in _CODAS or last.isalpha() is False)
