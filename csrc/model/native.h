@@ -8,6 +8,8 @@
 #ifndef ISHOW_MODEL_NATIVE_H
 #define ISHOW_MODEL_NATIVE_H
 
+#include <kiss_fftr.h>
+
 #include "model/model.h"
 #include "kernels/kernels.h"
 
@@ -36,6 +38,9 @@ typedef struct room {
     void *data;
     size_t bytes;
 } room;
+
+/* Tables of a source-filter vocoder; constant after creation but for each thread's FFT. */
+typedef struct native_source native_source;
 
 typedef struct native {
     ishow_model_info info;
@@ -70,6 +75,8 @@ typedef struct native {
     float *vocos_norm_gain, *vocos_norm_offset, *vocos_final_gain, *vocos_final_offset;
     convnext *vocos;            /* [n_vocos] */
     matrix head;
+    int source_filter;          /* the head is native_source.c's */
+    native_source *source;      /* NULL: the head gives magnitudes and phases */
     /* durations */
     size_t duration_dim, n_duration, duration_taps;
     float *duration_embedding, *duration_gain, *duration_offset;
@@ -102,6 +109,18 @@ static inline size_t pitch(size_t words) { return words % 1024 ? words : words +
 size_t operand_bytes(const native *m, word_type type, size_t rows, size_t k);
 /* Words of rows of floats, in `memory`; advances *memory past them. fp32 rows are used where they lie. fixed: a grid, of scale 0 or NULL: found here; rest: as in to_words. */
 operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, const grid *fixed, float *rest, char **memory);
+
+/* ---- source-filter head (native_source.c); threads: of the model's pool ---- */
+native_source *native_source_create(size_t n_fft, size_t hop, double sample_rate, int threads); /* NULL: out of memory */
+void native_source_free(native_source *s);
+/* Values of a frame that the head gives: filter's log-magnitude, phase, noise's log-magnitude [bins each], pitch logits, voicing. */
+size_t native_source_width(size_t bins);
+/* The pulse train [(frames - 1) * hop + n_fft] of the pitch in parts [frames][width]. */
+void native_source_pulses(const native_source *s, const float *parts, size_t frames, float *wave);
+size_t native_source_scratch(const native_source *s); /* bytes for native_source_frame */
+/* One frame's spectrum [bins] from its parts [width] and the whole pulse train. */
+void native_source_frame(const native_source *s, const kernels *k, int thread, size_t frame, const float *parts, const float *wave, float *scratch,
+                         float *real, float *imag);
 
 ishow_status native_encode(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
 ishow_status native_modulate(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error);

@@ -204,7 +204,10 @@ static void load_vocos(loader *in) {
     }
     m->vocos_final_gain = take(in, "backbone.final_layer_norm.weight", dim, 0, 0);
     m->vocos_final_offset = take(in, "backbone.final_layer_norm.bias", dim, 0, 0);
-    linear(in, &m->head, exact(m), "head.out", (size_t)m->info.n_fft + 2, dim); /* phases need the digits */
+    const size_t bins = (size_t)m->info.n_fft / 2 + 1;
+    linear(in, &m->head, exact(m), "head.out", m->source_filter ? native_source_width(bins) : 2 * bins, dim); /* phases need the digits */
+    if (m->source_filter && !(m->source = native_source_create((size_t)m->info.n_fft, (size_t)m->info.hop, m->info.sample_rate, team_threads(m->team))) && !in->status)
+        in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a vocoder");
 }
 
 static void load_durations(loader *in) {
@@ -306,17 +309,17 @@ static word_type windowed(word_type type, size_t width) {
 ishow_status native_load(native *m, const char *json, ishow_error *error) {
     json_error_t why;
     loader in = {.m = m, .error = error};
-    const char *layout, *dit, *vocos, *duration = NULL, *calibration = NULL, *name, *precision, *hash;
+    const char *layout, *head, *dit, *vocos, *duration = NULL, *calibration = NULL, *name, *precision, *hash;
     json_int_t dim, depth, heads, dim_head, ff_mult, text_dim, n_text, embeds, rope, speakers, mels, v_dim, v_inner, v_layers, frames, chunk, d_dim = 0, d_layers = 0, d_taps = 0;
     double mean, std, guidance_max;
     ishow_model_info *info = &m->info;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why), *d;
-    if (!root || json_unpack_ex(root, &why, 0, "{s:{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:b, s:I, s:I, s:F}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I}, s:{s:F, s:F}, s:{s:I, s:I, s:I}, s:s, s:s}",
+    if (!root || json_unpack_ex(root, &why, 0, "{s:{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:b, s:I, s:I, s:F}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I}, s:{s:F, s:F}, s:{s:I, s:I, s:I, s:s}, s:s, s:s}",
                                 "info", "name", &name, "precision", &precision, "content_hash", &hash, "sample_rate", &info->sample_rate, "n_fft", &info->n_fft, "hop", &info->hop,
                                 "n_mels", &mels, "text_layout", &layout, "uses_prompt", &info->uses_prompt, "max_frames", &frames, "chunk_frames", &chunk, "guidance_max", &guidance_max,
                                 "dit", "dim", &dim, "depth", &depth, "heads", &heads, "dim_head", &dim_head, "ff_mult", &ff_mult, "text_dim", &text_dim, "conv_layers", &n_text,
                                 "text_num_embeds", &embeds, "text_mask_padding", &m->mask_padding, "rope_heads", &rope, "speakers", &speakers,
-                                "mel", "mean", &mean, "std", &std, "vocos", "dim", &v_dim, "intermediate_dim", &v_inner, "num_layers", &v_layers, "dit_file", &dit, "vocos_file", &vocos)) {
+                                "mel", "mean", &mean, "std", &std, "vocos", "dim", &v_dim, "intermediate_dim", &v_inner, "num_layers", &v_layers, "head", &head, "dit_file", &dit, "vocos_file", &vocos)) {
         in.status = ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s.", why.text);
         goto done;
     }
@@ -329,6 +332,7 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     m->inner = m->heads * m->dim_head, m->text_dim = (size_t)text_dim, m->n_text = (size_t)n_text, m->n_tokens = (size_t)embeds + 1, m->rope_heads = (size_t)rope, m->speakers = (size_t)speakers;
     m->mels = (size_t)mels, m->mel_mean = (float)mean, m->mel_std = (float)std;
     m->vocos_dim = (size_t)v_dim, m->vocos_inner = (size_t)v_inner, m->n_vocos = (size_t)v_layers;
+    m->source_filter = !strcmp(head, "source_filter");
     m->duration_dim = (size_t)d_dim, m->n_duration = (size_t)d_layers, m->duration_taps = (size_t)d_taps;
     snprintf(info->name, sizeof info->name, "%s", name);
     snprintf(info->precision, sizeof info->precision, "%s", precision);
@@ -381,6 +385,7 @@ void native_unload(native *m) {
     for (size_t i = 0; m->text && i < m->n_text; i++) convnext_free(&m->text[i]);
     for (size_t i = 0; m->vocos && i < m->n_vocos; i++) convnext_free(&m->vocos[i]);
     convnext_free(&m->frame);
+    native_source_free(m->source);
     for (size_t i = 0; m->ada && i <= m->depth; i++) matrix_free(&m->ada[i]);
     for (size_t i = 0; m->blocks && i < m->depth; i++) {
         matrix *all[] = {&m->blocks[i].qkv, &m->blocks[i].out, &m->blocks[i].ff1, &m->blocks[i].ff2};

@@ -22,6 +22,7 @@ MAX_FRAMES = 8192
 GUIDANCE_UNIT = 10.0
 """Strength of guidance that a network sees as 1; csrc/model/native_text.c has the same number."""
 
+VocoderHead = Literal["spectrum", "source_filter"]
 TextLayout = Literal["padded", "average", "aligned"]
 TextFrontend = Literal["phones", "pinyin"]
 Solver = Literal["euler", "midpoint"]
@@ -100,11 +101,16 @@ class DiTConfig:
 
 @dataclass(frozen=True)
 class VocosConfig:
-    """The vocoder's backbone (defaults: `charactr/vocos-mel-24khz`)."""
+    """The vocoder (defaults: `charactr/vocos-mel-24khz`).
+
+    `head`: how its features become a spectrum. "spectrum": magnitudes and phases. "source_filter": filters for a pulse train
+    at the pitch that it finds, and noise (see source.py).
+    """
 
     dim: int = 512
     intermediate_dim: int = 1536
     num_layers: int = 8
+    head: VocoderHead = "spectrum"
 
     def __post_init__(self) -> None:
         _positive(self, "dim", "intermediate_dim", "num_layers")

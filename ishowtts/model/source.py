@@ -193,7 +193,7 @@ def vocos_folder(folder: Path, config: ModelConfig) -> tuple[Path, VocosConfig]:
         sizes[key] = int(value)
     for name in ("model.safetensors", "pytorch_model.bin"):
         if (folder / name).is_file():
-            return folder / name, VocosConfig(**sizes)
+            return folder / name, VocosConfig(sizes["dim"], sizes["intermediate_dim"], sizes["num_layers"])
     raise ModelError(f"{folder} holds no pytorch_model.bin.", status="ENOTFOUND", field="model")
 
 

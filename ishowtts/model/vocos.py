@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import MelConfig, VocosConfig
+from .source_filter import SourceFilterHead
 
 MAX_MAGNITUDE = 1e2
 """Upper bound of a spectrum's magnitude, against a runaway exponential."""
@@ -76,12 +77,16 @@ class Vocos(nn.Module):
         super().__init__()
         self.config, self.mel = config, mel
         self.backbone = Backbone(config, mel.n_mels)
-        self.head = Head(config.dim, mel.n_fft)
+        self.head: Head | SourceFilterHead
+        self.head = SourceFilterHead(config.dim, mel) if config.head == "source_filter" else Head(config.dim, mel.n_fft)
         self.register_buffer("window", torch.hann_window(mel.n_fft), persistent=False)
 
     def spectrum(self, mel: Tensor) -> Tensor:
         """Log-mel [B,n_mels,T] → real and imaginary part of the STFT [B,2,T,n_fft/2+1], fp32."""
         features = self.backbone(mel).to(self.head.out.weight.dtype)
+        if isinstance(self.head, SourceFilterHead):
+            spectrum: Tensor = self.head(features)
+            return spectrum
         log_magnitude, phase = self.head.out(features).float().chunk(2, dim=-1)
         magnitude = torch.exp(log_magnitude).clamp(max=MAX_MAGNITUDE)
         return torch.stack((magnitude * torch.cos(phase), magnitude * torch.sin(phase)), dim=1)

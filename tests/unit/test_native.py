@@ -16,6 +16,7 @@ from ishowtts.model.dit import DiT
 from ishowtts.model.duration import DurationPredictor
 from ishowtts.model.native import native_json, why_not
 from ishowtts.model.source import resolve
+from ishowtts.model.source_filter import F0_BINS
 from ishowtts.model.vocos import Vocos
 
 FRAMES = 83
@@ -28,21 +29,26 @@ LAYOUTS = {
     "no text blocks": {"conv_layers": 0},
     "guidance embedded": {"text_layout": "aligned", "guidance_max": 4.0},
     "speakers named": {"text_layout": "aligned", "speakers": 12},
+    "source-filter vocoder": {"head": "source_filter"},
 }
 # Largest difference to fp32 PyTorch, relative to each result's largest value: exact, then what the words hold.
 TOLERANCE = {"fp32": 2e-5, "bf16": 0.05, "int8-dynamic": 0.15}
 
 
-def _model(folder, dim=64, depth=2, heads=2, mels=20, **changes):
+def _model(folder, dim=64, depth=2, heads=2, mels=20, head="spectrum", **changes):
     dit = DiTConfig(dim, depth, heads, **{"dim_head": 32, "text_dim": 32, "conv_layers": 2, "text_num_embeds": 40, **changes})
     aligned = dit.text_layout == "aligned"
     durations = DurationConfig(16, 2, 3) if aligned else None
-    config = ModelConfig("small", dit, MelConfig(n_mels=mels, mean=-0.5, std=1.5), VocosConfig(48, 96, 2), durations)
+    config = ModelConfig("small", dit, MelConfig(n_mels=mels, mean=-0.5, std=1.5), VocosConfig(48, 96, 2, head), durations)
     torch.manual_seed(3)
     parts = [DiT(dit, mels), Vocos(config.vocos, config.mel), DurationPredictor(durations, 40, dit.speakers) if durations else None]
     for part in parts:
         for name, weight in part.named_parameters() if part is not None else ():
             torch.nn.init.normal_(weight, std=0.02 if "head" in name or "guidance" in name else 0.15 * (64 / dim) ** 0.5)
+    if head == "source_filter":  # voiced, at a pitch that rounding does not move
+        with torch.no_grad():
+            parts[1].head.out.bias[-F0_BINS - 1 + 50] = 30
+            parts[1].head.out.bias[-1] = 5
     save_model(folder, config, *parts, vocab=[f"symbol{i}" for i in range(40)], storage="fp32")
     return folder
 

@@ -1,0 +1,130 @@
+"""The source-filter head of the vocoder: a pulse train at the speaker's pitch and noise, shaped in the STFT domain.
+
+    B rows · T frames · K = n_fft/2+1 bins
+
+The network gives, for every frame, the filter of the pulses (log-magnitude and phase), the log-magnitude of the noise and
+the pitch. Phases of harmonics come from the integral of the pitch, so that neighbouring frames agree; a network that has to
+invent absolute phases needs far more training (compare Wang et al. 2019, "Neural source-filter waveform models").
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .config import MelConfig
+
+F0_BINS, F0_LOW, F0_HIGH = 128, 50.0, 600.0
+"""Pitch is a distribution over bins that are evenly spaced in log frequency, Hz."""
+F0_SPREAD = 4
+"""The pitch is the mean over so many bins to either side of the likeliest."""
+TOP_HARMONIC = 11000.0
+"""Hz; harmonics above it are left to the noise."""
+MAX_MAGNITUDE = 1e3
+NOISE_FRAMES, NOISE_SEED = 256, 24000
+"""The noise is a table of so many frames, repeated: the same sound for the same mel, on every backend."""
+
+
+class SourceFilterHead(nn.Module):
+    """Features [B,T,dim] → the complex spectrum [B,2,T,K]."""
+
+    noise: Tensor
+    window: Tensor
+    basis: Tensor
+
+    def __init__(self, dim: int, mel: MelConfig) -> None:
+        super().__init__()
+        self.sample_rate, self.n_fft, self.hop, self.bins = mel.sample_rate, mel.n_fft, mel.hop, mel.n_fft // 2 + 1
+        self.out = nn.Linear(dim, 3 * self.bins + F0_BINS + 1)
+        nn.init.trunc_normal_(self.out.weight, std=0.02)
+        nn.init.zeros_(self.out.bias)
+        self.register_buffer("noise", noise_table(self.bins), persistent=False)
+        window = torch.hann_window(self.n_fft, dtype=torch.float64) / (self.n_fft / 4)  # a cosine of 1 peaks at 1
+        angle = 2 * math.pi * torch.outer(torch.arange(self.n_fft).double(), torch.arange(self.bins).double()) / self.n_fft
+        basis = torch.cat((angle.cos(), -angle.sin()), dim=1) * window[:, None]
+        self.register_buffer("basis", basis.float(), persistent=False)
+
+    def parts(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Log-magnitude and phase of the filter and log-magnitude of the noise, [B,T,K] each.
+
+        Then pitch logits [B,T,F0_BINS] and voicing [B,T], positive where voiced.
+        """
+        filter_, phase, noise, pitch, voicing = (
+            self.out(features).float().split([self.bins, self.bins, self.bins, F0_BINS, 1], dim=-1)
+        )
+        return filter_, phase, noise, pitch, voicing[..., 0]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The spectrum of the pitch that the network finds."""
+        filter_, phase, noise, pitch, voicing = self.parts(features)
+        return self.shape(filter_, phase, noise, self.excitation(pitch_of(pitch, voicing)))
+
+    def shape(self, filter_: Tensor, phase: Tensor, noise: Tensor, excitation: Tensor) -> Tensor:
+        """Filters the STFT of the pulses, excitation [B,T,2K], and adds the noise: [B,2,T,K]."""
+        frames = filter_.shape[1]
+        magnitude, loudness = filter_.exp().clamp(max=MAX_MAGNITUDE), noise.exp().clamp(max=MAX_MAGNITUDE)
+        a, b = magnitude * phase.cos(), magnitude * phase.sin()
+        real, imaginary = excitation.chunk(2, dim=-1)
+        table = self.noise[torch.arange(frames, device=filter_.device) % NOISE_FRAMES]
+        return torch.stack(
+            (a * real - b * imaginary + loudness * table[:, 0], a * imaginary + b * real + loudness * table[:, 1]), dim=1
+        )
+
+    def excitation(self, f0: Tensor) -> Tensor:
+        """Pitch in Hz [B,T], 0 where unvoiced → STFT of the pulse train [B,T,2K]: real parts, then imaginary parts."""
+        hz = self.per_sample(f0)
+        cycles = (hz / self.sample_rate).cumsum(dim=-1)
+        return self.stft(pulses(cycles - cycles.floor(), hz).float())
+
+    def stft(self, wave: Tensor) -> Tensor:
+        """Samples [B, (T-1)*hop + n_fft] → windowed frames' spectra [B,T,2K]."""
+        return wave.unfold(-1, self.n_fft, self.hop) @ self.basis
+
+    def per_sample(self, f0: Tensor) -> Tensor:
+        """Pitch of frames [B,T] → of samples [B, (T-1)*hop + n_fft], with half a window of silence at both ends.
+
+        Between two voiced frames it is interpolated; beside an unvoiced one it holds for half a hop.
+        """
+        last = (f0.shape[1] - 1) * self.hop
+        at = torch.arange(last, device=f0.device)
+        left, weight = at // self.hop, (at % self.hop) / self.hop
+        a, b = f0[:, left], f0[:, left + 1]
+        near = torch.where(weight < 0.5, a, b)
+        hz = torch.where((a > 0) & (b > 0), a + (b - a) * weight, near)
+        return torch.nn.functional.pad(hz, (self.n_fft // 2, self.n_fft // 2))
+
+
+def pitch_of(logits: Tensor, voicing: Tensor) -> Tensor:
+    """Pitch in Hz [B,T], fp64, from logits [B,T,F0_BINS]; 0 where `voicing` [B,T] is not positive.
+
+    In double precision, since the phase of the highest harmonics is its integral times a hundred.
+    """
+    bins = torch.arange(F0_BINS, device=logits.device)
+    top = logits.argmax(dim=-1, keepdim=True)
+    share = torch.where((bins - top).abs() <= F0_SPREAD, torch.softmax(logits.double(), dim=-1), 0.0)
+    mean = (share * bins).sum(dim=-1) / share.sum(dim=-1)
+    return F0_LOW * (F0_HIGH / F0_LOW) ** (mean / (F0_BINS - 1)) * (voicing > 0)
+
+
+def pulses(cycles: Tensor, hz: Tensor) -> Tensor:
+    """Sum of cosines of every harmonic of `hz` up to TOP_HARMONIC, at phase `cycles` in [0, 1); 0 where hz is 0.
+
+    With t = 2 pi cycles and H harmonics it is sin((H + 1/2) t) / (2 sin(t/2)) - 1/2 (the Dirichlet kernel).
+    """
+    harmonics = torch.floor(TOP_HARMONIC / hz.clamp(min=F0_LOW))
+    t = 2 * math.pi * cycles
+    half = torch.sin(t / 2)
+    near = half.abs() < 1e-3
+    sum_ = torch.where(near, harmonics, torch.sin((harmonics + 0.5) * t) / (2 * torch.where(near, 1.0, half)) - 0.5)
+    return torch.where(hz > 0, sum_, 0.0)
+
+
+def noise_table(bins: int) -> Tensor:
+    """Complex Gaussian noise of unit variance a part, [NOISE_FRAMES, 2, bins]: that of the C core."""
+    from ishowtts._flow import noise
+
+    values = torch.tensor(np.asarray(noise(NOISE_SEED, NOISE_FRAMES * 2 * bins)))
+    return values.view(NOISE_FRAMES, 2, bins)
