@@ -1,34 +1,22 @@
 """The C engine: see csrc/pyext/_engine.c."""
 
-from typing import Final, Literal, TypedDict, final
+from typing import Any, Final, Literal, TypedDict, Unpack, final
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer, CapsuleType
 
-from .model.config import Solver
+from .fields import EngineOptions, SpeechOptions
 
 class _Defaults(TypedDict):
     nfe: int
+    cfg_strength: float
     nfe_min: int
     nfe_max: int
-    solver: Solver
-    cfg_strength: float
     cfg_strength_max: float
-    guidance_from: float
-    guidance_to: float
-    short_guidance: Literal[0, 1]
-    embedded_guidance: Literal[0, 1]
-    sway: float
     sway_min: float
     sway_max: float
-    speed: float
-    speed_min: float
-    speed_max: float
     target_rms: float
-    cross_fade: float
-    cross_fade_max: float
-    fix_duration_max: float
     max_text_chars: int
     reference_seconds_min: float
     reference_seconds_max: float
@@ -36,12 +24,7 @@ class _Defaults(TypedDict):
     reference_rms_max: float
     reference_clipped_max: float
     upload_bytes_max: int
-    queue_capacity: int
-    cache_bytes: int
-    max_rows: int
-    chunk_seconds: float
     early_seconds: float
-    retries: int
     host: str
     port: int
     body_bytes_max: int
@@ -161,6 +144,8 @@ CompileState = Literal["none", "running", "swapped", "failed"]
 
 DEFAULTS: Final[_Defaults]
 CHAT_WORDS: Final[_ChatWords]
+REQUEST_FIELDS: Final[tuple[dict[str, Any], ...]]
+ENGINE_FIELDS: Final[tuple[dict[str, Any], ...]]
 VERSION: Final[str]
 
 def check_reference(samples: Buffer | NDArray[np.float32], sample_rate: int, text: str, /) -> None: ...
@@ -175,40 +160,13 @@ class Engine:
         threads: int = 0,
         *,
         backend: str = "auto",
-        queue_capacity: int = ...,
-        cache_bytes: int = ...,
-        max_rows: int = ...,
-        chunk_seconds: float = ...,
-        retries: int = ...,
+        **options: Unpack[EngineOptions],
     ) -> Engine: ...
     @property
     def pending(self) -> bool: ...
     @property
     def closed(self) -> bool: ...
-    def submit(
-        self,
-        text: str,
-        voice: str | None = None,
-        *,
-        nfe: int = ...,
-        solver: str = ...,
-        cfg: float = ...,
-        guidance_interval: tuple[float, float] = ...,
-        short_guidance: bool = ...,
-        embedded_guidance: bool = ...,
-        sway: float = ...,
-        uniform_grid: bool = False,
-        speed: float = ...,
-        target_rms: float = ...,
-        cross_fade: float = ...,
-        fix_duration: float = 0.0,
-        remove_silence: bool = False,
-        early: bool = False,
-        seed: int | None = None,
-        priority: int = 0,
-        deadline: float = 0.0,
-        notify: int = -1,
-    ) -> Utterance: ...
+    def submit(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> Utterance: ...
     def set_voice(
         self,
         id: str,
@@ -217,9 +175,7 @@ class Engine:
         sample_rate: int = 0,
         language: str | None = None,
     ) -> None: ...
-    def configure(
-        self, queue_capacity: int, cache_bytes: int, max_rows: int, chunk_seconds: float, retries: int
-    ) -> None: ...
+    def configure(self, **options: Unpack[EngineOptions]) -> None: ...
     def remove_voice(self, id: str, /) -> None: ...
     def voices(self) -> list[VoiceInfo]: ...
     def info(self) -> ModelInfo: ...

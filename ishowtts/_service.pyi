@@ -1,36 +1,11 @@
 """What both servers do behind their HTTP: see csrc/pyext/_service.c."""
 
-from typing import Final, Literal, TypedDict, final
+from typing import Any, Final, final
 
 from typing_extensions import Buffer, CapsuleType
 
-from .model.config import Solver
-
-class Asked(TypedDict, total=False):
-    """What a request for speech gives; `text` always is."""
-
-    text: str
-    voice_id: str
-    engine: str
-    speed: float
-    target_rms: float
-    cross_fade_duration: float
-    sway_sampling_coef: float
-    cfg_strength: float
-    guidance_from: float
-    guidance_to: float
-    short_guidance: bool
-    embedded_guidance: bool
-    nfe_step: int
-    solver: Solver
-    fix_duration: float
-    remove_silence: bool
-    seed: int
-    format: str
-    sample_rate: int
-    model: str
-    instructions: str
-    stream_format: Literal["audio", "sse"]
+Asked = dict[str, Any]
+"""What a request for speech gives, by the names of /api/tts; `text` always is there."""
 
 RETRY_AFTER: Final[int]
 SPEECH_SCHEMA: Final[str]

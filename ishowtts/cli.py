@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ._audio import FORMATS, encode
 from .errors import ConfigError, IshowError, TextError
-from .options import Parser, overrides, read_interval
+from .fields import REQUEST, SAMPLING, speech_options
+from .options import Parser, add_fields, field_overrides, overrides, request_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,10 +44,7 @@ PLAYERS = (
 USER_FAULTS = ("EINVAL", "ENOTFOUND", "EFORMAT", "ELIMIT")
 _SHORT = {  # options that are settings
     "model": "model.name", "precision": "model.precision", "backend": "model.backend", "compile": "model.compile",
-    "threads": "model.threads", "nfe": "sampling.nfe", "solver": "sampling.solver", "cfg": "sampling.cfg_strength",
-    "sway": "sampling.sway_sampling_coef", "speed": "sampling.speed", "target_rms": "sampling.target_rms",
-    "short_guidance": "sampling.short_guidance", "both_branches": "sampling.embedded_guidance",
-    "cross_fade": "sampling.cross_fade_duration", "voice": "default_voice", "host": "server.host", "port": "server.port",
+    "threads": "model.threads", "voice": "default_voice", "host": "server.host", "port": "server.port",
 }  # fmt: skip
 
 
@@ -103,23 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     speak.add_argument("--format", choices=tuple(FORMATS), help="of the output (default: by its name, else wav)")
     speak.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
     speak.add_argument("--voice", help="id of a voice; see `ishowtts voices`")
-    speak.add_argument("--nfe", help="steps of the solver")
-    speak.add_argument("--solver", help="euler, or midpoint, which asks the model twice a step")
-    speak.add_argument("--cfg", help="strength of guidance")
-    speak.add_argument("--guidance-interval", metavar="FROM:TO", help="times, of 0 to 1, between which guidance is computed")
-    speak.add_argument(
-        "--short-guidance", action="store_const", const="true", help="unconditional branch without the reference's frames"
-    )
-    speak.add_argument(
-        "--both-branches", action="store_const", const="false", help="of guidance, also where the network needs but one"
-    )
-    speak.add_argument("--sway", help="sway sampling coefficient")
-    speak.add_argument("--speed", help="1 is the voice's own")
-    speak.add_argument("--seed", type=_seed, help="of the noise; the same seed gives the same speech")
-    speak.add_argument("--target-rms", help="level; 0 leaves it")
-    speak.add_argument("--cross-fade", help="seconds between chunks of a long text")
-    speak.add_argument("--fix-duration", type=_seconds, default=0.0, help="seconds of reference and speech together")
-    speak.add_argument("--remove-silence", action="store_true", help="shorten long pauses")
+    add_fields(speak, REQUEST)
     speak.add_argument("--precision", help="fp32 or bf16")
     speak.add_argument("--backend", help="auto, cuda, native, package, eager or compile")
     speak.add_argument("--compile", help="wait: make the compiled model first if it is missing (once for each machine)")
@@ -160,29 +142,11 @@ class _Version(argparse.Action):
         parser.exit(0)
 
 
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 1 << 64:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {(1 << 64) - 1}, not {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, not {text!r}")
-    return value
-
-
 def _load(arguments: argparse.Namespace) -> Config:
     from . import config
 
     own = overrides({key: getattr(arguments, name, None) for name, key in _SHORT.items()})
-    if (interval := getattr(arguments, "guidance_interval", None)) is not None:
-        first, last = read_interval(interval, "--guidance-interval")
-        own += [f"sampling.guidance_from={first}", f"sampling.guidance_to={last}"]
+    own += field_overrides(arguments, "sampling", SAMPLING)
     return config.load(arguments.config, [*arguments.set, *own])
 
 
@@ -201,26 +165,11 @@ def _speak(arguments: argparse.Namespace) -> int:
 
     import numpy as np
 
-    sampling = config.sampling
+    sampling = config.sampling.model_dump()
+    chosen = speech_options(lambda field: sampling[field.setting] if field.setting else request_value(arguments, field))
+    chosen["early"] = False
     with _open(config) as engine:
-        stream = engine.stream(
-            text,
-            config.default_voice,
-            nfe=sampling.nfe,
-            solver=sampling.solver,
-            cfg=sampling.cfg_strength,
-            guidance_interval=(sampling.guidance_from, sampling.guidance_to),
-            short_guidance=sampling.short_guidance,
-            embedded_guidance=sampling.embedded_guidance,
-            sway=sampling.sway_sampling_coef,
-            speed=sampling.speed,
-            target_rms=sampling.target_rms,
-            cross_fade=sampling.cross_fade_duration,
-            fix_duration=arguments.fix_duration,
-            remove_silence=arguments.remove_silence,
-            early=False,
-            seed=arguments.seed,
-        )
+        stream = engine.stream(text, config.default_voice, **chosen)
         samples = np.concatenate([np.zeros(0, np.float32), *_pieces(stream, len(text) >= LONG_TEXT)])
         timings, info = stream.timings, engine.info
     rate = stream.sample_rate

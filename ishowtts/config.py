@@ -1,7 +1,7 @@
 """Settings: a TOML file, then the environment, then the command line, checked once and handed to C as JSON.
 
-Defaults and limits come from `ishowtts._engine.DEFAULTS`, which is where the C core has them from. A wrong value is refused
-with the place it was written at, because the person who mistyped it has an editor open, not this source.
+Defaults and limits come from `ishowtts.fields` and `ishowtts._engine.DEFAULTS`, which are the C core's own. A wrong value is
+refused with the place it was written at, because the person who mistyped it has an editor open, not this source.
 """
 
 from __future__ import annotations
@@ -18,13 +18,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
+from . import fields as _fields
 from ._engine import CHAT_WORDS
 from ._engine import DEFAULTS as D
 from .errors import ConfigError
 from .model.compile import DEFAULT_PRECISION
-from .model.config import Solver
 from .voices import VOICE_ID, load_voices
 
 ENVIRONMENT = "ISHOWTTS__"
@@ -115,48 +124,26 @@ class ModelSettings(_Section):
     threads: int = Field(0, ge=0, le=1024, description="of the model; 0 takes all cores")
 
 
-class SamplingConfig(_Section):
-    """What a request gets that does not choose for itself."""
-
-    nfe: int = Field(D["nfe"], ge=D["nfe_min"], le=D["nfe_max"], description="steps of the solver")
-    solver: Solver = Field(
-        D["solver"], description="of the flow's equation; midpoint asks the model twice a step"
-    )
-    cfg_strength: float = Field(D["cfg_strength"], ge=0, le=D["cfg_strength_max"], description="classifier-free guidance")
-    guidance_from: float = Field(D["guidance_from"], ge=0, le=1, description="time from which on guidance is computed")
-    guidance_to: float = Field(
-        D["guidance_to"], ge=0, le=1, description="time from which on it no longer is: from there a step is half the work"
-    )
-    short_guidance: bool = Field(
-        bool(D["short_guidance"]),
-        description="compute the unconditional branch of guidance without the reference's frames: an approximation",
-    )
-    embedded_guidance: bool = Field(
-        bool(D["embedded_guidance"]),
-        description="let a network that learnt to give the guided velocity itself: half the work of a step",
-    )
-    sway_sampling_coef: float = Field(
-        D["sway"], ge=D["sway_min"], le=D["sway_max"], description="shifts steps towards the beginning (negative) or the end"
-    )
-    speed: float = Field(D["speed"], ge=D["speed_min"], le=D["speed_max"], description="1 is the voice's own")
-    target_rms: float = Field(D["target_rms"], ge=0, le=1, description="level of the speech; 0 leaves it")
-    cross_fade_duration: float = Field(
-        D["cross_fade"], ge=0, le=D["cross_fade_max"], description="between chunks of a long text, seconds"
-    )
+def _section(name: str, fields: Iterable[_fields.Field], about: str) -> Any:
+    """A section that consists of fields of a table."""
+    made: dict[str, Any] = {}
+    for one in fields:
+        kinds = {"number": float, "whole": int, "boolean": bool, "choice": Literal[one.choices] if one.choices else None}
+        limits: dict[str, Any] = {} if one.least is None else {"ge": one.least, "le": one.most}
+        made[one.setting or ""] = (kinds[one.kind], Field(one.default, description=one.help, **limits))
+    return create_model(name, __base__=_Section, __doc__=about, **made)
 
 
-class EngineConfig(_Section):
-    """Sizes of the engine."""
+if TYPE_CHECKING:
 
-    queue_capacity: int = Field(
-        D["queue_capacity"], ge=1, le=65536, description="utterances waiting or in flight; more are refused"
-    )
-    cache_bytes: int = Field(D["cache_bytes"], ge=0, le=1 << 40, description="budget of the reference cache, bytes")
-    max_rows: int = Field(D["max_rows"], ge=1, le=256, description="chunks that share the model's time")
-    chunk_seconds: float = Field(
-        D["chunk_seconds"], ge=5, le=60, description="reference and speech of one chunk together, seconds"
-    )
-    retries: int = Field(D["retries"], ge=0, le=10, description="new noise after a silent or broken chunk")
+    class SamplingConfig(_Section):
+        """See below."""
+
+    class EngineConfig(_Section):
+        """See below."""
+else:
+    SamplingConfig = _section("SamplingConfig", _fields.SAMPLING, "What a request gets that does not choose for itself.")
+    EngineConfig = _section("EngineConfig", _fields.ENGINE, "Sizes of the engine.")
 
 
 class VoiceConfig(_Section):

@@ -16,75 +16,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _audio, _engine
 from .errors import VoiceError
+from .fields import EngineOptions, SpeechOptions
 
 if TYPE_CHECKING:
     from typing_extensions import CapsuleType
 
     from ._engine import CompileState, ModelInfo, Stats, Timings, VoiceInfo
     from .config import Config
-    from .model.config import Solver
 
 __all__ = ["Engine", "Speech", "SpeechOptions", "SpeechStream", "open_engine"]
 
 Samples = NDArray[np.float32]
-
-
-class SpeechOptions(TypedDict, total=False):
-    """What a request may choose; the defaults are those of `_engine.DEFAULTS`.
-
-    `nfe`: steps of the solver, 1..64. `solver`: "euler", or "midpoint", which asks the model twice a step. `cfg`: strength of
-    guidance, 0..10. `guidance_interval`: guidance where the first <= t < the second, of 0..1; elsewhere only the conditional
-    branch is computed. `short_guidance`: the unconditional branch without the frames of the reference, an approximation
-    for models with a prompt. `embedded_guidance`: a network that learnt to (its `guidance_max`) gives the guided velocity
-    itself, for half the work. `sway`: -1..pi/2-1.
-    `uniform_grid`: even steps in place of EPSS. `speed`: 0.3..3. `target_rms`: 0..1, 0 restores the reference's level.
-    `cross_fade`: seconds between chunks. `fix_duration`: seconds of reference and speech together, 0 by rule.
-    `remove_silence`: shorten long pauses. `early`: a long text begins with a short chunk, so that its first audio comes
-    soon (True for `stream`). `seed`: 0..2**64-1, None draws one. `priority`: higher goes first.
-    `deadline`: seconds from now, 0 none. `notify`: an eventfd that is written to whenever `SpeechStream.poll` has something
-    new, for event loops; it must stay open while the stream lives. Below 0: none.
-    """
-
-    nfe: int
-    solver: Solver
-    cfg: float
-    guidance_interval: tuple[float, float]
-    short_guidance: bool
-    embedded_guidance: bool
-    sway: float
-    uniform_grid: bool
-    speed: float
-    target_rms: float
-    cross_fade: float
-    fix_duration: float
-    remove_silence: bool
-    early: bool
-    seed: int | None
-    priority: int
-    deadline: float
-    notify: int
-
-
-class EngineOptions(TypedDict, total=False):
-    """Sizes of an engine; the defaults are those of `_engine.DEFAULTS`.
-
-    `queue_capacity`: utterances waiting or in flight. `cache_bytes`: budget of the reference cache.
-    `max_rows`: rows that share the scheduler. `chunk_seconds`: reference and speech of one chunk.
-    `retries`: new noise after a bad chunk.
-    """
-
-    queue_capacity: int
-    cache_bytes: int
-    max_rows: int
-    chunk_seconds: float
-    retries: int
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from .errors import ConfigError
+from .fields import Field, read, read_pair
+from .fields import options as by_option
 
 if TYPE_CHECKING:
     from .config import Config
@@ -25,17 +26,40 @@ def overrides(asked: Mapping[str, object]) -> list[str]:
     return [f"{name}={value}" for name, value in asked.items() if value is not None]
 
 
-def read_interval(text: str, name: str = "guidance_interval") -> tuple[float, float]:
-    """The times of FROM:TO. Both may be the same: there is no guidance then."""
-    try:
-        first, last = map(float, text.split(":"))
-    except ValueError:
-        first = last = float("nan")
-    if not (0 <= first <= 1 and 0 <= last <= 1):
-        raise ConfigError(f"{name} must be FROM:TO, times from 0 to 1, such as 0:0.6, not {text!r}", field="guidance_interval")
-    if first > last:
-        raise ConfigError(f"{name} must not end before it begins: FROM is later than TO in {text!r}", field="guidance_interval")
-    return first, last
+def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field]) -> None:
+    """An option for each field of a table, None where it is not given: text for `overrides`, or what `request_value` reads."""
+    for option, parts in by_option(fields).items():
+        field = parts[0]
+        name, words = "--" + option.replace("_", "-"), "; ".join(part.help for part in parts)
+        if field.kind == "boolean" and field.negation:
+            name = "--" + field.negation.replace("_", "-")
+            parser.add_argument(name, dest=option, action="store_const", const="false", help=f"do not {words}")
+        elif field.kind == "boolean":
+            parser.add_argument(name, action="store_const", const="true", help=words)
+        elif len(parts) > 1:
+            parser.add_argument(name, metavar="FROM:TO", help=f"times from {field.least:g} to {field.most:g}: {words}")
+        else:
+            parser.add_argument(name, help=f"{', '.join(field.choices)}: {words}" if field.choices else words)
+
+
+def field_overrides(arguments: argparse.Namespace, section: str, fields: Iterable[Field]) -> list[str]:
+    """`overrides` of the options that `add_fields` added and that are settings of a section."""
+    asked: dict[str, object] = {}
+    for option, parts in by_option(fields).items():
+        given = getattr(arguments, option, None)
+        if given is None or not parts[0].setting:
+            continue
+        values = read_pair(parts, given, "--" + option.replace("_", "-")) if len(parts) > 1 else (given,)
+        asked |= {f"{section}.{part.setting}": value for part, value in zip(parts, values, strict=True)}
+    return overrides(asked)
+
+
+def request_value(arguments: argparse.Namespace, field: Field) -> Any:
+    """The value of an option of `add_fields` that is no setting; the default where it was not given."""
+    given = getattr(arguments, field.option)
+    if given is None:
+        return field.default
+    return given == "true" if field.kind == "boolean" else read(field, given, "--" + field.option.replace("_", "-"))
 
 
 def add_speaker(parser: Parser) -> None:

@@ -2,11 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/field.h"
 #include "engine/internal.h"
 
 ishow_engine_options ishow_engine_options_default(void) {
-    return (ishow_engine_options){.queue_capacity = ISHOW_QUEUE_CAPACITY, .cache_bytes = ISHOW_CACHE_BYTES, .max_rows = ISHOW_MAX_ROWS, .chunk_seconds = ISHOW_CHUNK_SECONDS,
-                                  .retries = ISHOW_RETRIES};
+    ishow_engine_options options = {0};
+    ishow_fields_default(&ishow_engine_fields, &options);
+    return options;
 }
 
 static ishow_status check_model(const ishow_backend *backend, ishow_error *error) {
@@ -18,14 +20,6 @@ static ishow_status check_model(const ishow_backend *backend, ishow_error *error
                           info->n_mels, info->dim, info->mod_width);
     if (info->text_layout == ISHOW_TEXT_ALIGNED && !info->predicts_durations) return ishow_fail(error, ISHOW_EINVAL, "", "a model with aligned text must predict durations");
     if (info->max_frames < 32) return ishow_fail(error, ISHOW_EINVAL, "", "the backend takes %zu frames: at least 32 are needed", info->max_frames);
-    return ISHOW_OK;
-}
-
-static ishow_status check_options(const ishow_engine_options *options, ishow_error *error) {
-    if (options->queue_capacity < 1 || options->max_rows < 1 || options->max_rows > 1024)
-        return ishow_fail(error, ISHOW_EINVAL, "", "queue_capacity must be at least 1 and max_rows 1 to 1024");
-    if (!(options->chunk_seconds >= 1) || options->retries < 0 || options->retries > 100)
-        return ishow_fail(error, ISHOW_EINVAL, "", "chunk_seconds must be at least 1 and retries 0 to 100");
     return ISHOW_OK;
 }
 
@@ -79,7 +73,7 @@ ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backen
     pthread_cond_init(&engine->model_work, &monotonic);
     pthread_condattr_destroy(&monotonic);
 
-    if ((status = check_options(options, error)) != ISHOW_OK) goto done;
+    if ((status = ishow_fields_check(&ishow_engine_fields, options, error)) != ISHOW_OK) goto done;
     engine->options = *options;
     if ((status = check_model(backend, error)) != ISHOW_OK) goto done;
     if (!frontend->normalize || !frontend->tokenize) {
@@ -177,7 +171,7 @@ ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend
 }
 
 ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error) {
-    ishow_status status = check_options(options, error);
+    ishow_status status = ishow_fields_check(&ishow_engine_fields, options, error);
     if (status != ISHOW_OK) return status;
     if (options->max_rows != engine->options.max_rows || options->cache_bytes != engine->options.cache_bytes)
         return ishow_fail(error, ISHOW_EINVAL, "", "max_rows and cache_bytes cannot be changed while the engine runs");

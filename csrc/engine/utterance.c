@@ -5,13 +5,13 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "engine/field.h"
 #include "engine/internal.h"
 
 ishow_request ishow_request_default(void) {
-    ishow_solver solver = ISHOW_SOLVER_EULER;
-    ishow_solver_read(ISHOW_SOLVER, &solver, NULL);
-    return (ishow_request){.nfe = ISHOW_NFE, .solver = solver, .cfg = ISHOW_CFG_STRENGTH, .guidance_from = ISHOW_GUIDANCE_FROM, .guidance_to = ISHOW_GUIDANCE_TO, .short_guidance = ISHOW_SHORT_GUIDANCE,
-                           .embedded_guidance = ISHOW_EMBEDDED_GUIDANCE, .sway = ISHOW_SWAY, .grid = ISHOW_GRID_EPSS, .speed = ISHOW_SPEED, .target_rms = ISHOW_TARGET_RMS, .cross_fade = ISHOW_CROSS_FADE};
+    ishow_request request = {0};
+    ishow_fields_default(&ishow_request_fields, &request);
+    return request;
 }
 
 void utterance_reference(ishow_utterance *u) { __atomic_add_fetch(&u->references, 1, __ATOMIC_RELAXED); }
@@ -94,11 +94,6 @@ void utterance_end(ishow_engine *engine, ishow_utterance *u, ishow_status status
     utterance_release(u); /* the list's reference; the engine's own is still there, so this never frees the lock */
 }
 
-static ishow_status check_range(const char *field, double value, double least, double most, ishow_error *error) {
-    if (value >= least && value <= most) return ISHOW_OK;
-    return ishow_fail(error, ISHOW_EINVAL, field, "%s must be %g to %g, got %g", field, least, most, value);
-}
-
 static ishow_status check(const ishow_request *request, float *t, ishow_error *error) {
     ishow_status status;
     size_t characters = request->text ? ishow_utf8_length(request->text) : 0;
@@ -112,15 +107,10 @@ static ishow_status check(const ishow_request *request, float *t, ishow_error *e
     free(spans);
     if (status != ISHOW_OK) return status;
     if (n_spans == 0) return ishow_fail(error, ISHOW_EINVAL, "text", "text holds only white space");
-    if ((status = ishow_grid_make(request->grid, request->nfe, request->sway, t, error)) != ISHOW_OK) return status;
-    if ((status = check_range("cfg_strength", request->cfg, 0, ISHOW_CFG_STRENGTH_MAX, error)) != ISHOW_OK) return status;
-    if ((status = check_range("guidance_interval", request->guidance_from, 0, 1, error)) != ISHOW_OK) return status;
-    if ((status = check_range("guidance_interval", request->guidance_to, 0, 1, error)) != ISHOW_OK) return status;
-    if ((status = check_range("speed", request->speed, ISHOW_SPEED_MIN, ISHOW_SPEED_MAX, error)) != ISHOW_OK) return status;
-    if ((status = check_range("target_rms", request->target_rms, 0, 1, error)) != ISHOW_OK) return status;
-    if ((status = check_range("cross_fade_duration", request->cross_fade, 0, ISHOW_CROSS_FADE_MAX, error)) != ISHOW_OK) return status;
-    if ((status = check_range("fix_duration", request->fix_duration, 0, ISHOW_FIX_DURATION_MAX, error)) != ISHOW_OK) return status;
-    return check_range("deadline", request->deadline, 0, 1e6, error);
+    if ((status = ishow_fields_check(&ishow_request_fields, request, error)) != ISHOW_OK) return status;
+    if (!(request->deadline >= 0 && request->deadline <= 1e6))
+        return ishow_fail(error, ISHOW_EINVAL, "deadline", "deadline must be 0 to 1e6 s, got %g", request->deadline);
+    return ishow_grid_make(request->grid, request->nfe, request->sway, t, error);
 }
 
 /* A seed of 53 bits, so that a client that keeps numbers as doubles can give it back. */

@@ -79,25 +79,27 @@ static ishow_status engine_open(engine_object *self, const char *chosen, const i
     return ishow_engine_create(&self->engine, &backend, &frontend, options, error);
 }
 
-static int take_options(ishow_engine_options *options, Py_ssize_t queue, Py_ssize_t cache, Py_ssize_t rows) {
-    if (queue < 1 || cache < 0 || rows < 1) return PyErr_SetString(PyExc_ValueError, "queue_capacity and max_rows must be positive, cache_bytes not negative"), -1;
-    options->queue_capacity = (size_t)queue;
-    options->cache_bytes = (size_t)cache;
-    options->max_rows = (size_t)rows;
-    return 0;
+/* The options of a call without those of a table, which are read into `of`: a new dict, or NULL with an exception. */
+static PyObject *split_options(PyTypeObject *type, PyObject *kwargs, const ishow_fields *fields, int all, void *of) {
+    ishow_error error = {0};
+    PyObject *rest = kwargs ? PyDict_Copy(kwargs) : PyDict_New();
+    if (rest && pyext_take_fields(fields, rest, all, of, &error) < 0) {
+        Py_CLEAR(rest);
+        if (!PyErr_Occurred()) raise(type, error.status, &error);
+    }
+    return rest;
 }
 
 static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"model", "precision", "threads", "backend", "queue_capacity", "cache_bytes", "max_rows", "chunk_seconds", "retries", NULL};
+    static char *names[] = {"model", "precision", "threads", "backend", NULL};
     ishow_engine_options options = ishow_engine_options_default();
-    Py_ssize_t queue = (Py_ssize_t)options.queue_capacity, cache = (Py_ssize_t)options.cache_bytes, rows = (Py_ssize_t)options.max_rows;
     const char *model = NULL, *precision = NULL, *backend = "auto";
     int threads = 0;
     ishow_error error = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|zi$snnndi:Engine", names, &model, &precision, &threads, &backend, &queue, &cache, &rows,
-                                     &options.chunk_seconds, &options.retries) ||
-        take_options(&options, queue, cache, rows) < 0)
-        return NULL;
+    PyObject *rest = split_options(type, kwargs, &ishow_engine_fields, 0, &options);
+    const int good = rest && PyArg_ParseTupleAndKeywords(args, rest, "s|zi$s:Engine", names, &model, &precision, &threads, &backend);
+    Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
+    if (!good) return NULL;
     engine_object *self = (engine_object *)type->tp_alloc(type, 0);
     if (!self) return NULL;
     self->model = ishow_strdup(model);
@@ -162,15 +164,15 @@ static PyObject *engine_set_voice(PyObject *object, PyObject *args, PyObject *kw
 }
 
 static PyObject *engine_configure(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"queue_capacity", "cache_bytes", "max_rows", "chunk_seconds", "retries", NULL};
+    static char *names[] = {NULL};
     engine_object *self = (engine_object *)object;
-    ishow_engine_options options = ishow_engine_options_default();
-    Py_ssize_t queue, cache, rows;
+    ishow_engine_options options;
     ishow_error error = {0};
     ishow_status status;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "nnndi:configure", names, &queue, &cache, &rows, &options.chunk_seconds, &options.retries) ||
-        take_options(&options, queue, cache, rows) < 0 || enter(self) != 0)
-        return NULL;
+    PyObject *rest = split_options(Py_TYPE(self), kwargs, &ishow_engine_fields, 1, &options);
+    const int good = rest && PyArg_ParseTupleAndKeywords(args, rest, ":configure", names);
+    Py_XDECREF(rest);
+    if (!good || enter(self) != 0) return NULL;
     Py_BEGIN_ALLOW_THREADS
     status = ishow_engine_configure(self->engine, &options, &error);
     Py_END_ALLOW_THREADS
@@ -212,14 +214,6 @@ static PyObject *engine_voices(PyObject *object, PyObject *unused) {
     return list;
 }
 
-/* A whole number in 0..2^64-1; -1 with an exception. */
-static int take_seed(PyObject *value, ishow_request *request) {
-    if (value == Py_None) return 0;
-    request->seed = PyLong_AsUnsignedLongLong(value);
-    request->has_seed = 1;
-    return PyErr_Occurred() ? -1 : 0;
-}
-
 /* Called on an engine's thread, which must not take the interpreter lock: an eventfd tells an event loop of Python's. */
 static void notify_fd(void *user) {
     const uint64_t one = 1;
@@ -228,21 +222,17 @@ static void notify_fd(void *user) {
 }
 
 static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"text", "voice", "nfe", "solver", "cfg", "guidance_interval", "short_guidance", "embedded_guidance", "sway", "uniform_grid", "speed", "target_rms", "cross_fade", "fix_duration", "remove_silence", "early", "seed", "priority", "deadline", "notify", NULL};
+    static char *names[] = {"text", "voice", "early", "priority", "deadline", "notify", NULL};
     engine_object *self = (engine_object *)object;
     ishow_request request = ishow_request_default();
-    PyObject *seed = Py_None;
     ishow_error error = {0};
     ishow_status status;
-    const char *solver = ishow_solver_names[request.solver];
-    int uniform = request.grid == ISHOW_GRID_UNIFORM, notify = -1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z$isd(dd)ppdpddddppOidi:submit", names, &request.text, &request.voice, &request.nfe, &solver, &request.cfg, &request.guidance_from,
-                                     &request.guidance_to, &request.short_guidance, &request.embedded_guidance, &request.sway, &uniform, &request.speed, &request.target_rms, &request.cross_fade, &request.fix_duration, &request.remove_silence, &request.early, &seed, &request.priority,
-                                     &request.deadline, &notify) ||
-        take_seed(seed, &request) != 0)
-        return NULL;
-    request.grid = uniform ? ISHOW_GRID_UNIFORM : ISHOW_GRID_EPSS;
-    if ((status = ishow_solver_read(solver, &request.solver, &error)) != ISHOW_OK) return raise(Py_TYPE(self), status, &error);
+    int notify = -1;
+    PyObject *rest = split_options(Py_TYPE(self), kwargs, &ishow_request_fields, 0, &request);
+    const int good = rest && PyArg_ParseTupleAndKeywords(args, rest, "s|z$pidi:submit", names, &request.text, &request.voice, &request.early, &request.priority,
+                                                         &request.deadline, &notify);
+    Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
+    if (!good) return NULL;
     PyTypeObject *type = (PyTypeObject *)state_of(Py_TYPE(self))->utterance_type; /* borrowed */
     utterance_object *utterance = (utterance_object *)type->tp_alloc(type, 0);
     if (!utterance || enter(self) != 0) {
@@ -409,7 +399,8 @@ static int module_exec(PyObject *module) {
     if (!(state->from_status = import_from_status()) || !(state->engine_type = add_type(module, &engine_spec)) ||
         !(state->utterance_type = add_type(module, &pyext_utterance_spec)))
         return -1;
-    return add(module, "DEFAULTS", pyext_defaults()) || add(module, "CHAT_WORDS", pyext_chat_words()) || add(module, "VERSION", PyUnicode_FromString(ishow_version())) ? -1 : 0;
+    return add(module, "DEFAULTS", pyext_defaults()) || add(module, "REQUEST_FIELDS", pyext_fields(&ishow_request_fields)) ||
+                   add(module, "ENGINE_FIELDS", pyext_fields(&ishow_engine_fields)) || add(module, "CHAT_WORDS", pyext_chat_words()) || add(module, "VERSION", PyUnicode_FromString(ishow_version())) ? -1 : 0;
 }
 
 static PyMethodDef functions[] = {

@@ -5,7 +5,7 @@
 #include "pyext/module.h"
 
 #include "base/defaults.h"
-#include "flow/flow.h"
+#include "engine/engine.h"
 
 typedef struct module_state {
     PyObject *scheduler_type;
@@ -19,7 +19,7 @@ static PyObject *grid(PyObject *module, PyObject *args, PyObject *kwargs)
     (void)module;
     static char *names[] = {"nfe", "kind", "sway", NULL};
     const char *kind = "epss";
-    double sway = ISHOW_SWAY;
+    double sway = ishow_request_default().sway;
     int nfe;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|sd", names, &nfe, &kind, &sway)) {
         return NULL;
@@ -157,7 +157,7 @@ static int scheduler_init(PyObject *object, PyObject *args, PyObject *kwargs)
     static char *names[] = {"step", "n_mels", "max_rows", "rows_per_step", NULL};
     PyObject *step;
     int n_mels;
-    Py_ssize_t max_rows = ISHOW_MAX_ROWS, rows_per_step = 1;
+    Py_ssize_t max_rows = (Py_ssize_t)ishow_engine_options_default().max_rows, rows_per_step = 1;
     if (self->scheduler) {
         PyErr_SetString(PyExc_RuntimeError, "a Scheduler is initialised once");
         return -1;
@@ -212,8 +212,9 @@ static PyObject *scheduler_add(PyObject *object, PyObject *args, PyObject *kwarg
     scheduler_object *self = (scheduler_object *)object;
     static char *names[] = {"x", "t", "cfg", "priority", "solver", "guidance_interval", NULL};
     PyObject *x, *times, *sequence = NULL, *result = NULL;
-    double cfg = ISHOW_CFG_STRENGTH, from = ISHOW_GUIDANCE_FROM, to = ISHOW_GUIDANCE_TO;
-    const char *solver_name = ISHOW_SOLVER;
+    const ishow_request defaults = ishow_request_default();
+    double cfg = defaults.cfg, from = defaults.guidance_from, to = defaults.guidance_to;
+    const char *solver_name = ishow_solver_names[defaults.solver];
     ishow_solver solver;
     ishow_error error = {0};
     int priority = 0;

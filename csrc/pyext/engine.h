@@ -4,7 +4,7 @@
 
 #include "pyext/module.h"
 
-#include "engine/engine.h"
+#include "engine/field.h"
 
 typedef struct module_state {
     PyObject *engine_type, *utterance_type;
@@ -22,7 +22,17 @@ typedef struct utterance_object {
 
 extern PyType_Spec pyext_utterance_spec;
 
-/* {"nfe": 7, ...}: every default and limit of base/defaults.h. */
+/* ({"name": "nfe_step", "option": "nfe", ...}, ...): the rows of a table. */
+PyObject *pyext_fields(const ishow_fields *fields);
+
+/* Adds {setting: default} of a table to a dict; -1 with an exception. */
+int pyext_add_field_defaults(const ishow_fields *fields, PyObject *to);
+
+/* Takes the options of a table out of the dict `options` (which loses them) into the struct `of`, checked. all: none may be missing. 0, or -1 with
+ * an exception, or with *error set and no exception. */
+int pyext_take_fields(const ishow_fields *fields, PyObject *options, int all, void *of, ishow_error *error);
+
+/* {"nfe": 7, ...}: every default and limit of base/defaults.h, and the defaults of the tables. */
 PyObject *pyext_defaults(void);
 
 /* {"priorities": (...), "platforms", "roles", "reasons", "states"}: the words of live chat, the highest priority first. */

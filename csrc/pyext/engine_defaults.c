@@ -13,26 +13,12 @@ static const struct {
     double number;
     int whole;
 } default_values[] = {
-    WHOLE(ISHOW_NFE),
     WHOLE(ISHOW_NFE_MIN),
     WHOLE(ISHOW_NFE_MAX),
-    TEXT(ISHOW_SOLVER),
-    REAL(ISHOW_CFG_STRENGTH),
     REAL(ISHOW_CFG_STRENGTH_MAX),
-    REAL(ISHOW_GUIDANCE_FROM),
-    REAL(ISHOW_GUIDANCE_TO),
-    WHOLE(ISHOW_SHORT_GUIDANCE),
-    WHOLE(ISHOW_EMBEDDED_GUIDANCE),
-    REAL(ISHOW_SWAY),
     REAL(ISHOW_SWAY_MIN),
     REAL(ISHOW_SWAY_MAX),
-    REAL(ISHOW_SPEED),
-    REAL(ISHOW_SPEED_MIN),
-    REAL(ISHOW_SPEED_MAX),
     REAL(ISHOW_TARGET_RMS),
-    REAL(ISHOW_CROSS_FADE),
-    REAL(ISHOW_CROSS_FADE_MAX),
-    REAL(ISHOW_FIX_DURATION_MAX),
     WHOLE(ISHOW_MAX_TEXT_CHARS),
     REAL(ISHOW_REFERENCE_SECONDS_MIN),
     REAL(ISHOW_REFERENCE_SECONDS_MAX),
@@ -40,12 +26,7 @@ static const struct {
     REAL(ISHOW_REFERENCE_RMS_MAX),
     REAL(ISHOW_REFERENCE_CLIPPED_MAX),
     WHOLE(ISHOW_UPLOAD_BYTES_MAX),
-    WHOLE(ISHOW_QUEUE_CAPACITY),
-    WHOLE(ISHOW_CACHE_BYTES),
-    WHOLE(ISHOW_MAX_ROWS),
-    REAL(ISHOW_CHUNK_SECONDS),
     REAL(ISHOW_EARLY_SECONDS),
-    WHOLE(ISHOW_RETRIES),
     TEXT(ISHOW_HOST),
     WHOLE(ISHOW_PORT),
     WHOLE(ISHOW_BODY_BYTES_MAX),
@@ -114,6 +95,7 @@ PyObject *pyext_defaults(void) {
         if (!value || PyDict_SetItemString(all, name, value) < 0) Py_CLEAR(all);
         Py_XDECREF(value);
     }
+    if (all && (pyext_add_field_defaults(&ishow_request_fields, all) < 0 || pyext_add_field_defaults(&ishow_engine_fields, all) < 0)) Py_CLEAR(all);
     return all;
 }
 

@@ -5,28 +5,29 @@
 #include "service/accept.h"
 #include "service/speech.h"
 
-static PyObject *value_of(const speech_field *field, const speech *s) {
+static PyObject *value_of(const ishow_field *field, const speech *s) {
     const void *at = (const char *)s + field->at;
     switch (field->kind) {
-    case SPEECH_STRING:
-    case SPEECH_ID: return PyUnicode_FromString(*(const char *const *)at);
-    case SPEECH_NUMBER: return PyFloat_FromDouble(*(const double *)at);
-    case SPEECH_BOOLEAN: return PyBool_FromLong(*(const int *)at);
-    case SPEECH_SEED: return PyLong_FromUnsignedLongLong(s->request.seed);
-    case SPEECH_CHOICE: return PyUnicode_FromString(field->choice(*(const int *)at));
-    default: return PyLong_FromLong(*(const int *)at);
+    case ISHOW_FIELD_STRING:
+    case ISHOW_FIELD_ID: return PyUnicode_FromString(*(const char *const *)at);
+    case ISHOW_FIELD_NUMBER: return PyFloat_FromDouble(*(const double *)at);
+    case ISHOW_FIELD_BOOLEAN: return PyBool_FromLong(*(const int *)at);
+    case ISHOW_FIELD_SEED: return PyLong_FromUnsignedLongLong(s->request.seed);
+    case ISHOW_FIELD_CHOICE: return PyUnicode_FromString(field->choice(*(const int *)at));
+    default: return PyLong_FromDouble(ishow_field_get(field, s));
     }
 }
 
-/* What was given and is not null. */
+/* What was given and is not null, under the names of /api/tts. */
 static PyObject *given(const speech_form *form, const speech *s) {
     PyObject *all = PyDict_New();
-    for (size_t i = 0; all && i < form->n; i++) {
-        const speech_field *field = &form->fields[i];
-        const json_t *json = json_object_get(s->json, field->name);
+    const ishow_field *row;
+    for (size_t i = 0; all && (row = speech_field_at(form, i)); i++) {
+        const json_t *json = json_object_get(s->json, row->name);
         if (!json || json_is_null(json)) continue;
-        PyObject *value = value_of(field, s);
-        if (!value || PyDict_SetItemString(all, field->own, value) < 0) Py_CLEAR(all);
+        PyObject *value = value_of(speech_meaning(row), s);
+        const char *own = form == &speech_openai && row->option ? row->option : row->name;
+        if (!value || PyDict_SetItemString(all, own, value) < 0) Py_CLEAR(all);
         Py_XDECREF(value);
     }
     return all;
@@ -48,7 +49,7 @@ PyObject *read_speech(PyObject *module, PyObject *body) {
     fault f = {0};
     (void)module;
     if (PyObject_GetBuffer(body, &data, PyBUF_SIMPLE) < 0) return NULL;
-    const int good = speech_parse(data.buf, (size_t)data.len, &defaults, &s, &f);
+    const int good = speech_parse(&speech_own, data.buf, (size_t)data.len, &defaults, &s, &f);
     PyBuffer_Release(&data);
     return answer(good, &speech_own, &s, &f);
 }

@@ -81,7 +81,7 @@ int tts_wait(exchange *x, speech *said, const shape *shape, ishow_format format)
 
 int tts_begin(exchange *x, const shape *shape, ishow_format format) {
     speech said = {0};
-    int good = speech_parse((const char *)x->body.data, x->body.n, &x->server->sampling, &said, &x->fault) && tts_wait(x, &said, shape, format);
+    int good = speech_parse(&speech_own, (const char *)x->body.data, x->body.n, &x->server->sampling, &said, &x->fault) && tts_wait(x, &said, shape, format);
     speech_free(&said);
     bytes_free(&x->body);
     return good;

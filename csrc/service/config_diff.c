@@ -4,16 +4,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Settings that can be exchanged while requests run, [chat] but for what needs connections of its own; voices and default_voice are as well. */
-static const char *const live[] = {"server.api_key", "server.api_key_file", "server.allowed_hosts", "server.cors_origins", "server.body_bytes_max", "server.request_seconds", "server.drain_seconds", "server.connections_per_client", "server.log_level",
-                                   "sampling.nfe", "sampling.solver", "sampling.cfg_strength", "sampling.guidance_from", "sampling.guidance_to", "sampling.short_guidance", "sampling.embedded_guidance",
-                                   "sampling.sway_sampling_coef", "sampling.speed", "sampling.target_rms", "sampling.cross_fade_duration",
-                                   "engine.queue_capacity", "engine.chunk_seconds", "engine.retries"};
+#include "engine/field.h"
 
-static int is_live(const char *name) {
-    if (!strncmp(name, "chat.", 5)) return strcmp(name, "chat.sources") != 0;
-    for (size_t i = 0; i < sizeof live / sizeof *live; i++)
-        if (!strcmp(live[i], name)) return 1;
+/* Settings of [server] that can be exchanged while requests run. */
+static const char *const live[] = {"api_key", "api_key_file", "allowed_hosts", "cors_origins", "body_bytes_max", "request_seconds", "drain_seconds", "connections_per_client", "log_level"};
+
+static int is_live_field(const ishow_fields *fields, const char *key) {
+    for (size_t i = 0; i < fields->n; i++)
+        if (fields->rows[i].setting && !strcmp(fields->rows[i].setting, key)) return !fields->rows[i].restart;
+    return 0;
+}
+
+static int is_live(const char *section, const char *key) {
+    if (!strcmp(section, "chat")) return strcmp(key, "sources") != 0; /* which needs connections of its own */
+    if (!strcmp(section, "sampling")) return is_live_field(&ishow_request_fields, key);
+    if (!strcmp(section, "engine")) return is_live_field(&ishow_engine_fields, key);
+    for (size_t i = 0; !strcmp(section, "server") && i < sizeof live / sizeof *live; i++)
+        if (!strcmp(live[i], key)) return 1;
     return 0;
 }
 
@@ -32,7 +39,7 @@ static void compare_section(difference *d, const char *section, json_t *old, jso
         char name[128];
         if (json_equal(value, json_object_get(old, key))) continue;
         snprintf(name, sizeof name, "%s.%s", section, key);
-        int at_once = is_live(name) && !unlocks(name, value, now, loopback) && !(d->model && names_voices(name));
+        int at_once = is_live(section, key) && !unlocks(name, value, now, loopback) && !(d->model && names_voices(name));
         json_array_append_new(at_once ? d->changed : d->restart, json_string(name));
         if (!at_once) continue;
         json_object_set(json_object_get(d->now, section), key, value);

@@ -27,16 +27,11 @@ void fault_from_error(fault *f, const ishow_error *error) {
         {ISHOW_ETIMEOUT, 504, "deadline"},      {ISHOW_EMODEL, 502, "model_failed"},    {ISHOW_EPYTHON, 502, "model_failed"},
         {ISHOW_ESTATE, 503, "unavailable"},     {ISHOW_EIO, 503, "unavailable"},
     };
-    /* The engine speaks of its own request; clients know the fields by other names. */
-    static const char *const names[][2] = {{"nfe", "nfe_step"}, {"cfg", "cfg_strength"}, {"sway", "sway_sampling_coef"},
-                                           {"cross_fade", "cross_fade_duration"}, {"voice", "voice_id"}};
     f->status = 500;
     f->code = "internal";
     f->error = *error;
     for (size_t i = 0; i < sizeof map / sizeof *map; i++)
         if (map[i].from == error->status) f->status = map[i].status, f->code = map[i].code;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(f->error.field, names[i][0])) snprintf(f->error.field, sizeof f->error.field, "%s", names[i][1]);
 }
 
 static const char *type_name(const json_t *value) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "engine/field.h"
 #include "base/defaults.h"
 
 static json_t *list(json_t *object, const char *key) {
@@ -50,6 +51,21 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
     return ISHOW_OK;
 }
 
+/* The settings of one table. */
+static ishow_status read_section(json_t *from, const ishow_fields *fields, void *to, ishow_error *error) {
+    for (size_t i = 0; i < fields->n; i++) {
+        const ishow_field *field = &fields->rows[i];
+        if (!field->setting) continue;
+        json_t *value = json_object_get(from, field->setting);
+        const int choice = field->kind == ISHOW_FIELD_CHOICE && json_is_string(value) ? ishow_field_find_choice(field, json_string_value(value)) : -1;
+        if (choice >= 0) ishow_field_set(field, to, choice);
+        else if (field->kind == ISHOW_FIELD_BOOLEAN && json_is_boolean(value)) ishow_field_set(field, to, json_is_true(value));
+        else if (field->kind <= ISHOW_FIELD_SIZE && json_is_number(value)) ishow_field_set(field, to, json_number_value(value));
+        else return ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s is not there.", field->setting);
+    }
+    return ISHOW_OK;
+}
+
 ishow_server_options ishow_server_options_default(void) {
     return (ishow_server_options){.host = ISHOW_HOST, .port = ISHOW_PORT, .body_bytes_max = ISHOW_BODY_BYTES_MAX, .sampling = ishow_request_default(),
                                   .request_seconds = ISHOW_REQUEST_SECONDS, .drain_seconds = ISHOW_DRAIN_SECONDS, .idle_seconds = ISHOW_IDLE_SECONDS,
@@ -59,32 +75,27 @@ ishow_server_options ishow_server_options_default(void) {
 ishow_status settings_read(settings *out, const char *json, ishow_error *error) {
     json_error_t why = {0};
     ishow_status status = ISHOW_OK;
-    json_int_t body = 0, queue = 0, cache = 0, rows = 0;
+    json_int_t body = 0;
     memset(out, 0, sizeof *out);
     out->server = ishow_server_options_default();
     out->engine = ishow_engine_options_default();
     ishow_server_options *s = &out->server;
-    ishow_request *r = &s->sampling;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why);
     out->json = root;
-    const char *level = "", *solver = "";
-    json_t *server = NULL, *voices = NULL, *chat = NULL;
+    const char *level = "";
+    json_t *server = NULL, *model = NULL, *voices = NULL, *chat = NULL;
     char *chat_json = NULL;
-    if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:{s:s, s:s, s:s, s:s, s:i}, s:{s:i, s:s, s:F, s:F, s:F, s:b, s:b, s:F, s:F, s:F, s:F}, s:{s:I, s:I, s:I, s:F, s:i}, s:o, s:o}",
-                                "server", &server,
-                                "model", "name", &out->model, "precision", &out->precision, "backend", &out->backend, "compile", &out->compile, "threads", &out->threads,
-                                "sampling", "nfe", &r->nfe, "solver", &solver, "cfg_strength", &r->cfg, "guidance_from", &r->guidance_from, "guidance_to", &r->guidance_to, "short_guidance", &r->short_guidance, "embedded_guidance", &r->embedded_guidance,
-                                "sway_sampling_coef", &r->sway, "speed", &r->speed, "target_rms", &r->target_rms,
-                                "cross_fade_duration", &r->cross_fade,
-                                "engine", "queue_capacity", &queue, "cache_bytes", &cache, "max_rows", &rows, "chunk_seconds", &out->engine.chunk_seconds, "retries", &out->engine.retries,
-                                "voices", &voices, "chat", &chat) ||
+    if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:o, s:o, s:o}", "server", &server, "model", &model, "voices", &voices, "chat", &chat) ||
+        json_unpack_ex(model, &why, 0, "{s:s, s:s, s:s, s:s, s:i}", "name", &out->model, "precision", &out->precision, "backend", &out->backend, "compile", &out->compile, "threads",
+                       &out->threads) ||
         json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F, s:s, s:i, s:i}", "host", &s->host, "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
                        "request_seconds", &s->request_seconds, "drain_seconds", &s->drain_seconds, "log_level", &level, "connections_max", &s->connections_max,
                        "connections_per_client", &s->connections_per_client)) {
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.", why.text);
         goto done;
     }
-    if ((status = ishow_solver_read(solver, &r->solver, error)) != ISHOW_OK) goto done;
+    if ((status = read_section(json_object_get(root, "sampling"), &ishow_request_fields, &s->sampling, error)) != ISHOW_OK) goto done;
+    if ((status = read_section(json_object_get(root, "engine"), &ishow_engine_fields, &out->engine, error)) != ISHOW_OK) goto done;
     s->api_key = json_string_value(json_object_get(server, "api_key")); /* null: none, like the next */
     out->default_voice = json_string_value(json_object_get(root, "default_voice"));
     if (!ishow_log_level_find(level, &out->log_level)) {
@@ -92,9 +103,6 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
         goto done;
     }
     s->body_bytes_max = (size_t)body;
-    out->engine.queue_capacity = (size_t)queue;
-    out->engine.cache_bytes = (size_t)cache;
-    out->engine.max_rows = (size_t)rows;
 
     if (!(chat_json = json_dumps(chat, JSON_COMPACT))) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");

@@ -10,7 +10,6 @@
 
 static const int rates[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 0};
 
-static const char *solver_at(int number) { return number >= ISHOW_SOLVER_EULER && number <= ISHOW_SOLVER_MIDPOINT ? ishow_solver_names[number] : NULL; }
 static const char *format_at(int number) { return number < ISHOW_FORMATS ? ishow_format_name((ishow_format)number) : NULL; }
 static const char *engine_at(int number) { return number ? NULL : ENGINE_ID; }
 
@@ -19,42 +18,53 @@ static const char *events_at(int number) {
     return names[number];
 }
 
-#define REQUEST(member) offsetof(speech, request.member)
-#define TEXT .kind = SPEECH_STRING, .needed = 1, .at = REQUEST(text), .least = 1, .most = ISHOW_MAX_TEXT_CHARS
-#define SPEED .kind = SPEECH_NUMBER, .at = REQUEST(speed), .least = ISHOW_SPEED_MIN, .most = ISHOW_SPEED_MAX
-#define FORMAT .kind = SPEECH_CHOICE, .at = offsetof(speech, format), .choice = format_at
-static const speech_field own_fields[] = {
-    {"text", "text", TEXT},
-    {"voice_id", "voice_id", .kind = SPEECH_STRING, .at = REQUEST(voice), .least = 1, .most = ID_MAX},
-    {"engine", "engine", .kind = SPEECH_CHOICE, .at = offsetof(speech, engine), .choice = engine_at},
-    {"speed", "speed", SPEED},
-    {"target_rms", "target_rms", .kind = SPEECH_NUMBER, .at = REQUEST(target_rms), .most = 1},
-    {"cross_fade_duration", "cross_fade_duration", .kind = SPEECH_NUMBER, .at = REQUEST(cross_fade), .most = ISHOW_CROSS_FADE_MAX},
-    {"sway_sampling_coef", "sway_sampling_coef", .kind = SPEECH_NUMBER, .at = REQUEST(sway), .least = ISHOW_SWAY_MIN, .most = ISHOW_SWAY_MAX},
-    {"cfg_strength", "cfg_strength", .kind = SPEECH_NUMBER, .at = REQUEST(cfg), .most = ISHOW_CFG_STRENGTH_MAX},
-    {"guidance_from", "guidance_from", .kind = SPEECH_NUMBER, .at = REQUEST(guidance_from), .most = 1},
-    {"guidance_to", "guidance_to", .kind = SPEECH_NUMBER, .at = REQUEST(guidance_to), .most = 1},
-    {"short_guidance", "short_guidance", .kind = SPEECH_BOOLEAN, .at = REQUEST(short_guidance)},
-    {"embedded_guidance", "embedded_guidance", .kind = SPEECH_BOOLEAN, .at = REQUEST(embedded_guidance)},
-    {"nfe_step", "nfe_step", .kind = SPEECH_WHOLE, .at = REQUEST(nfe), .least = ISHOW_NFE_MIN, .most = ISHOW_NFE_MAX},
-    {"solver", "solver", .kind = SPEECH_CHOICE, .at = offsetof(speech, solver), .choice = solver_at},
-    {"fix_duration", "fix_duration", .kind = SPEECH_NUMBER, .at = REQUEST(fix_duration), .most = ISHOW_FIX_DURATION_MAX},
-    {"remove_silence", "remove_silence", .kind = SPEECH_BOOLEAN, .at = REQUEST(remove_silence)},
-    {"seed", "seed", .kind = SPEECH_SEED},
-    {"format", "format", FORMAT},
-    {"sample_rate", "sample_rate", .kind = SPEECH_RATE, .at = offsetof(speech, sample_rate), .rates = rates},
+_Static_assert(offsetof(speech, request) == 0, "offsets in ishow_request are offsets in speech");
+#define ROWS(rows) {rows, sizeof rows / sizeof *rows}
+static const ishow_field what_rows[] = {
+    {"text", .kind = ISHOW_FIELD_STRING, .needed = 1, .at = offsetof(speech, request.text), .least = 1, .most = ISHOW_MAX_TEXT_CHARS,
+     .help = "what to say"},
+    {"voice_id", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, request.voice), .least = 1, .most = ID_MAX,
+     .help = "an id of `/api/voices`"},
+    {"engine", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, engine), .choice = engine_at, .help = "the only one there is"},
 };
-static const speech_field openai_fields[] = {
-    {"model", "model", .kind = SPEECH_STRING, .needed = 1, .at = offsetof(speech, model), .least = 1, .most = ID_MAX},
-    {"input", "text", TEXT},
-    {"voice", "voice_id", .kind = SPEECH_ID, .needed = 1, .at = REQUEST(voice), .least = 1, .most = ID_MAX},
-    {"instructions", "instructions", .kind = SPEECH_STRING, .at = offsetof(speech, instructions)},
-    {"response_format", "format", FORMAT},
-    {"speed", "speed", SPEED},
-    {"stream_format", "stream_format", .kind = SPEECH_CHOICE, .at = offsetof(speech, events), .choice = events_at},
+static const ishow_field answer_rows[] = {
+    {"format", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, format), .choice = format_at, .help = "left out: by `Accept`, else wav"},
+    {"sample_rate", .kind = ISHOW_FIELD_RATE, .at = offsetof(speech, sample_rate), .rates = rates,
+     .help = "Hz, as far as the format takes it; left out: the model's"},
 };
-const speech_form speech_own = {own_fields, sizeof own_fields / sizeof *own_fields};
-const speech_form speech_openai = {openai_fields, sizeof openai_fields / sizeof *openai_fields};
+static const ishow_fields what = ROWS(what_rows), answer = ROWS(answer_rows);
+static const ishow_field openai_rows[] = {
+    {"model", .kind = ISHOW_FIELD_STRING, .needed = 1, .at = offsetof(speech, model), .least = 1, .most = ID_MAX,
+     .help = "the loaded model's name, or one of OpenAI's"},
+    {"input", "text", .kind = ISHOW_FIELD_RENAMED, .needed = 1, .help = "what to say"},
+    {"voice", "voice_id", .kind = ISHOW_FIELD_ID, .needed = 1, .at = offsetof(speech, request.voice), .least = 1, .most = ID_MAX,
+     .help = "an id of `/v1/audio/voices`"},
+    {"instructions", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, instructions), .help = "accepted and not used"},
+    {"response_format", "format", .kind = ISHOW_FIELD_RENAMED, .help = "mp3 where it is left out"},
+    {"speed", "speed", .kind = ISHOW_FIELD_RENAMED, .help = "1 is the voice's own"},
+    {"stream_format", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, events), .choice = events_at,
+     .help = "audio where it is left out"},
+};
+static const ishow_fields openai = ROWS(openai_rows);
+const speech_form speech_own = {{&what, &ishow_request_fields, &answer}};
+const speech_form speech_openai = {{&openai}};
+
+const ishow_field *speech_field_at(const speech_form *form, size_t i) {
+    for (int part = 0; part < SPEECH_PARTS && form->parts[part]; part++) {
+        if (i < form->parts[part]->n) return &form->parts[part]->rows[i];
+        i -= form->parts[part]->n;
+    }
+    return NULL;
+}
+
+static const ishow_field *find(const speech_form *form, const char *name) {
+    const ishow_field *field;
+    for (size_t i = 0; (field = speech_field_at(form, i)); i++)
+        if (!strcmp(field->name, name)) return field;
+    return NULL;
+}
+
+const ishow_field *speech_meaning(const ishow_field *row) { return row->kind == ISHOW_FIELD_RENAMED ? find(&speech_own, row->option) : row; }
 
 int good_id(const char *id) {
     size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
@@ -127,32 +137,27 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
     return 1;
 }
 
-static int take_string(const speech_field *field, const json_t *value, const char **out, fault *f) {
-    if (!json_is_string(value)) return fault_type(f, field->name, "a string", value);
+static int take_string(const ishow_field *field, const char *name, const json_t *value, const char **out, fault *f) {
+    if (!json_is_string(value)) return fault_type(f, name, "a string", value);
     *out = json_string_value(value);
     size_t n = ishow_utf8_length(*out);
     if (field->most == 0 || (n >= field->least && n <= field->most)) return 1;
-    return fault_set(f, 400, "out_of_range", field->name, "%s must have %.0f to %.0f characters, not %zu.", field->name, field->least, field->most, n);
+    return fault_set(f, 400, "out_of_range", name, "%s must have %.0f to %.0f characters, not %zu.", name, field->least, field->most, n);
 }
 
-static int take_choice(const speech_field *field, const json_t *value, int *out, fault *f) {
+static int take_choice(const ishow_field *field, const char *name, const json_t *value, int *out, fault *f) {
     char known[128] = "";
-    if (!json_is_string(value)) return fault_type(f, field->name, "a string", value);
-    const char *text = json_string_value(value), *name;
-    for (int i = 0; (name = field->choice(i)); i++) {
-        if (!strcmp(text, name)) {
-            *out = i;
-            return 1;
-        }
-        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", name);
-    }
-    return fault_set(f, 400, "unsupported", field->name, "%s must be one of: %s; not \"%.64s\".", field->name, known, text);
+    const char *word;
+    if (!json_is_string(value)) return fault_type(f, name, "a string", value);
+    if ((*out = ishow_field_find_choice(field, json_string_value(value))) >= 0) return 1;
+    for (int i = 0; (word = field->choice(i)); i++) snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", word);
+    return fault_set(f, 400, "unsupported", name, "%s must be one of: %s; not \"%.64s\".", name, known, json_string_value(value));
 }
 
-static int take_rate(const speech_field *field, const json_t *value, int *out, fault *f) {
+static int take_rate(const ishow_field *field, const char *name, const json_t *value, int *out, fault *f) {
     char known[128] = "";
     json_int_t rate;
-    if (!take_whole(value, field->name, &rate, f)) return 0;
+    if (!take_whole(value, name, &rate, f)) return 0;
     for (const int *r = field->rates; *r; r++) {
         if (rate == *r) {
             *out = *r;
@@ -160,41 +165,53 @@ static int take_rate(const speech_field *field, const json_t *value, int *out, f
         }
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%d", *known ? ", " : "", *r);
     }
-    return fault_set(f, 400, "out_of_range", field->name, "%s must be one of %s, not %lld.", field->name, known, (long long)rate);
+    return fault_set(f, 400, "out_of_range", name, "%s must be one of %s, not %lld.", name, known, (long long)rate);
 }
 
-static int take_value(const speech_field *field, const json_t *value, speech *s, fault *f) {
+static int take_number(const ishow_field *field, const char *name, const json_t *value, speech *s, fault *f) {
+    json_int_t whole = 0;
+    double number = json_number_value(value);
+    if (field->kind == ISHOW_FIELD_NUMBER) {
+        if (!json_is_number(value)) return fault_type(f, name, "a number", value);
+    } else if (!take_whole(value, name, &whole, f)) {
+        return 0;
+    } else {
+        number = (double)whole;
+    }
+    if (!in_range(name, field->least, field->most, number, f)) return 0;
+    ishow_field_set(field, s, number);
+    return 1;
+}
+
+/* name: as the client calls the field. */
+static int take_value(const ishow_field *field, const char *name, const json_t *value, speech *s, fault *f) {
     void *to = (char *)s + field->at;
-    json_int_t whole;
     switch (field->kind) {
-    case SPEECH_ID:
+    case ISHOW_FIELD_ID:
         if (json_is_object(value)) {
             if (json_object_size(value) != 1 || !json_object_get(value, "id"))
-                return fault_set(f, 400, "invalid_type", field->name, "%s must be an id, or an object with the field id alone.", field->name);
+                return fault_set(f, 400, "invalid_type", name, "%s must be an id, or an object with the field id alone.", name);
             value = json_object_get(value, "id");
         }
-        return take_string(field, value, to, f);
-    case SPEECH_STRING: return take_string(field, value, to, f);
-    case SPEECH_NUMBER:
-        if (!json_is_number(value)) return fault_type(f, field->name, "a number", value);
-        *(double *)to = json_number_value(value);
-        return in_range(field->name, field->least, field->most, *(double *)to, f);
-    case SPEECH_WHOLE:
-        if (!take_whole(value, field->name, &whole, f) || !in_range(field->name, field->least, field->most, (double)whole, f)) return 0;
-        *(int *)to = (int)whole;
-        return 1;
-    case SPEECH_BOOLEAN:
+        return take_string(field, name, value, to, f);
+    case ISHOW_FIELD_STRING: return take_string(field, name, value, to, f);
+    case ISHOW_FIELD_NUMBER:
+    case ISHOW_FIELD_WHOLE:
+    case ISHOW_FIELD_SIZE: return take_number(field, name, value, s, f);
+    case ISHOW_FIELD_BOOLEAN:
         *(int *)to = json_is_true(value);
-        return json_is_boolean(value) || fault_type(f, field->name, "a boolean", value);
-    case SPEECH_SEED: return take_seed(value, &s->request, f);
-    case SPEECH_CHOICE: return take_choice(field, value, to, f);
-    default: return take_rate(field, value, to, f);
+        return json_is_boolean(value) || fault_type(f, name, "a boolean", value);
+    case ISHOW_FIELD_SEED: return take_seed(value, &s->request, f);
+    case ISHOW_FIELD_CHOICE: return take_choice(field, name, value, to, f);
+    default: return take_rate(field, name, value, to, f);
     }
 }
 
 static int unknown(const speech_form *form, const char *name, fault *f) {
     char known[sizeof f->error.message] = "";
-    for (size_t i = 0; i < form->n; i++) snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", form->fields[i].name);
+    const ishow_field *field;
+    for (size_t i = 0; (field = speech_field_at(form, i)); i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", field->name);
     return fault_set(f, 400, "unknown_field", name, "There is no field of this name; fields are %s.", known);
 }
 
@@ -202,23 +219,23 @@ static int unknown(const speech_form *form, const char *name, fault *f) {
 static int read_fields(json_t *root, const speech_form *form, const ishow_request *defaults, speech *s, fault *f) {
     const char *name;
     json_t *value;
-    *s = (speech){.request = *defaults, .format = -1, .solver = (int)defaults->solver, .json = root};
+    const ishow_field *field;
+    *s = (speech){.request = *defaults, .format = -1, .json = root};
     s->request.text = s->request.voice = NULL;
     if (!root) return 0;
     json_object_foreach(root, name, value) {
-        const speech_field *field = form->fields, *end = form->fields + form->n;
-        while (field < end && strcmp(field->name, name)) field++;
-        if (field == end) return unknown(form, name, f);
-        if (!(json_is_null(value) && !field->needed) && !take_value(field, value, s, f)) return 0;
+        if (!(field = find(form, name))) return unknown(form, name, f);
+        if (!(json_is_null(value) && !field->needed) && !take_value(speech_meaning(field), name, value, s, f)) return 0;
     }
-    s->request.solver = (ishow_solver)s->solver;
-    for (size_t i = 0; i < form->n; i++)
-        if (form->fields[i].needed && !json_object_get(root, form->fields[i].name))
-            return fault_set(f, 400, "missing_field", form->fields[i].name, "The field %s is needed.", form->fields[i].name);
+    for (size_t i = 0; (field = speech_field_at(form, i)); i++)
+        if (field->needed && !json_object_get(root, field->name))
+            return fault_set(f, 400, "missing_field", field->name, "The field %s is needed.", field->name);
     return 1;
 }
 
-int speech_parse(const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f) { return read_fields(object_of(body, n, f), &speech_own, defaults, out, f); }
+int speech_parse(const speech_form *form, const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f) {
+    return read_fields(object_of(body, n, f), form, defaults, out, f);
+}
 
 void speech_free(speech *s) {
     json_decref(s->json);
@@ -237,8 +254,8 @@ int speech_parse_openai(const char *body, size_t n, const ishow_request *default
 }
 
 void speech_rename(fault *f) {
-    for (size_t i = 0; i < speech_openai.n; i++)
-        if (!strcmp(f->error.field, openai_fields[i].own)) snprintf(f->error.field, sizeof f->error.field, "%s", openai_fields[i].name);
+    for (size_t i = 0; i < openai.n; i++)
+        if (openai_rows[i].option && !strcmp(f->error.field, openai_rows[i].option)) snprintf(f->error.field, sizeof f->error.field, "%s", openai_rows[i].name);
 }
 
 /* ---- WebSocket ---- */
@@ -265,62 +282,69 @@ int speech_parse_message(const char *body, size_t n, const ishow_request *defaul
 
 /* ---- description ---- */
 
-static void limits(bytes *out, const char *least, const char *most, const speech_field *field) {
+static void limits(bytes *out, const char *least, const char *most, const ishow_field *field) {
     bytes_format(out, ",\"%s\":%.16g,\"%s\":%.16g", least, field->least, most, field->most);
 }
 
-static void describe(const speech_field *field, bytes *out) {
+/* The members of the schema of one kind of value, without the braces around them. */
+static void describe(const ishow_field *field, bytes *out) {
     const char *name;
     switch (field->kind) {
-    case SPEECH_STRING:
-    case SPEECH_ID:
-        bytes_text(out, "{\"type\":\"string\"");
+    case ISHOW_FIELD_STRING:
+    case ISHOW_FIELD_ID:
+        bytes_text(out, "\"type\":\"string\"");
         if (field->most > 0) limits(out, "minLength", "maxLength", field);
         break;
-    case SPEECH_NUMBER:
-    case SPEECH_WHOLE:
-        bytes_text(out, field->kind == SPEECH_WHOLE ? "{\"type\":\"integer\"" : "{\"type\":\"number\"");
+    case ISHOW_FIELD_NUMBER:
+    case ISHOW_FIELD_WHOLE:
+    case ISHOW_FIELD_SIZE:
+        bytes_text(out, field->kind == ISHOW_FIELD_NUMBER ? "\"type\":\"number\"" : "\"type\":\"integer\"");
         limits(out, "minimum", "maximum", field);
         break;
-    case SPEECH_BOOLEAN: bytes_text(out, "{\"type\":\"boolean\""); break;
-    case SPEECH_SEED: bytes_text(out, "{\"type\":\"integer\",\"minimum\":0,\"maximum\":18446744073709551615},{\"type\":\"string\",\"pattern\":\"^[0-9]{1,19}$\""); break;
-    case SPEECH_CHOICE:
-        bytes_text(out, "{\"type\":\"string\",\"enum\":[");
+    case ISHOW_FIELD_BOOLEAN: bytes_text(out, "\"type\":\"boolean\""); break;
+    case ISHOW_FIELD_SEED: bytes_text(out, "\"type\":\"integer\",\"minimum\":0,\"maximum\":18446744073709551615},{\"type\":\"string\",\"pattern\":\"^[0-9]{1,19}$\""); break;
+    case ISHOW_FIELD_CHOICE:
+        bytes_text(out, "\"type\":\"string\",\"enum\":[");
         for (int i = 0; (name = field->choice(i)); i++) bytes_format(out, "%s\"%s\"", i ? "," : "", name);
         bytes_text(out, "]");
         break;
     default:
-        bytes_text(out, "{\"type\":\"integer\",\"enum\":[");
+        bytes_text(out, "\"type\":\"integer\",\"enum\":[");
         for (const int *r = field->rates; *r; r++) bytes_format(out, "%s%d", r == field->rates ? "" : ",", *r);
         bytes_text(out, "]");
     }
+}
+
+static void describe_row(const ishow_field *row, bytes *out) {
+    const ishow_field *field = speech_meaning(row);
+    const int one = row->needed && field->kind != ISHOW_FIELD_ID;
+    bytes_text(out, one ? "{" : "{\"anyOf\":[{");
+    describe(field, out);
+    if (field->kind == ISHOW_FIELD_ID) {
+        bytes_text(out, "},{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"id\"],\"properties\":{\"id\":{");
+        describe(field, out);
+        bytes_text(out, "}}");
+    }
+    if (!row->needed) bytes_text(out, "},{\"type\":\"null\"}],\"default\":null");
+    else if (!one) bytes_text(out, "}]");
+    bytes_text(out, ",\"description\":");
+    bytes_json(out, row->help);
     bytes_text(out, "}");
 }
 
 void speech_schema(const speech_form *form, bytes *out) {
     const char *comma = "";
+    const ishow_field *row;
     bytes_text(out, "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[");
-    for (size_t i = 0; i < form->n; i++) {
-        if (!form->fields[i].needed) continue;
-        bytes_format(out, "%s\"%s\"", comma, form->fields[i].name);
+    for (size_t i = 0; (row = speech_field_at(form, i)); i++) {
+        if (!row->needed) continue;
+        bytes_format(out, "%s\"%s\"", comma, row->name);
         comma = ",";
     }
     bytes_text(out, "],\"properties\":{");
-    for (size_t i = 0; i < form->n; i++) {
-        const speech_field *field = &form->fields[i];
-        bytes_format(out, "%s\"%s\":", i ? "," : "", field->name);
-        if (field->needed && field->kind != SPEECH_ID) {
-            describe(field, out);
-            continue;
-        }
-        bytes_text(out, "{\"anyOf\":[");
-        describe(field, out);
-        if (field->kind == SPEECH_ID) {
-            bytes_text(out, ",{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"id\"],\"properties\":{\"id\":");
-            describe(field, out);
-            bytes_text(out, "}}");
-        }
-        bytes_text(out, field->needed ? "]}" : ",{\"type\":\"null\"}],\"default\":null}");
+    for (size_t i = 0; (row = speech_field_at(form, i)); i++) {
+        bytes_format(out, "%s\"%s\":", i ? "," : "", row->name);
+        describe_row(row, out);
     }
     bytes_text(out, "}}");
 }

@@ -1,12 +1,13 @@
 /* Requests for speech: the JSON that a client sent, checked, in the three shapes in which it may come. A function that returns 0 has set the fault, naming field, limit and value.
  *
- * Each shape is a table of fields; what checks them, what a message says of their limits and what openapi.json says of them are read off the same table. */
+ * Each shape is made of tables of fields (engine/field.h); what checks them, what a message says of their limits and what openapi.json says of them are read
+ * off the same tables. */
 #ifndef ISHOW_SERVICE_SPEECH_H
 #define ISHOW_SERVICE_SPEECH_H
 
 #include <jansson.h>
 
-#include "engine/engine.h"
+#include "engine/field.h"
 #include "service/error_response.h"
 
 enum { ID_MAX = 64 /* characters of the id of a request or a voice */ };
@@ -16,42 +17,29 @@ typedef struct speech {
     ishow_request request;
     int format;               /* ishow_format; -1: none was named */
     int sample_rate;          /* Hz, of the answer; 0: the model's */
-    int solver, engine;       /* by number in the field's choices; solver is request's too */
+    int engine;               /* by number in the field's choices */
     int events;               /* OpenAI's: 1: stream_format sse */
     const char *model, *instructions; /* OpenAI's; instructions are not followed */
     json_t *json;
 } speech;
 
-typedef enum speech_kind {
-    SPEECH_STRING,  /* const char *: of least to most characters; most 0: of any length */
-    SPEECH_ID,      /* the same, or an object whose only field is an `id` like this */
-    SPEECH_NUMBER,  /* double, least to most */
-    SPEECH_WHOLE,   /* int, least to most */
-    SPEECH_BOOLEAN, /* int */
-    SPEECH_SEED,    /* 0 to 2^64 - 1, also as digits in a string */
-    SPEECH_CHOICE,  /* int: the number of the word among `choice` */
-    SPEECH_RATE     /* int: one of `rates` */
-} speech_kind;
+/* A shape: its fields, in parts that follow one another; a part may be NULL. A field's offset is one in `speech`, whose first member is the
+ * ishow_request that the engine's own table describes. */
+enum { SPEECH_PARTS = 3 };
+typedef struct speech_form { const ishow_fields *parts[SPEECH_PARTS]; } speech_form;
+extern const speech_form speech_own;    /* POST /api/tts, /api/tts/stream: text and voice, ishow_request_fields, the answer */
+extern const speech_form speech_openai; /* POST /v1/audio/speech; `option` of a row is its name in /api/tts, NULL where it has none there */
 
-typedef struct speech_field {
-    const char *name, *own;           /* own: its name in /api/tts; what is only OpenAI's keeps its own */
-    speech_kind kind;
-    int needed;                       /* 0: null is the same as leaving it out */
-    size_t at;                        /* offset in speech */
-    double least, most;
-    const char *(*choice)(int number); /* NULL past the last */
-    const int *rates;                 /* ends with 0 */
-} speech_field;
+const ishow_field *speech_field_at(const speech_form *form, size_t i); /* NULL past the last */
 
-typedef struct speech_form { const speech_field *fields; size_t n; } speech_form;
-extern const speech_form speech_own;    /* POST /api/tts, /api/tts/stream */
-extern const speech_form speech_openai; /* POST /v1/audio/speech */
+/* The field that says what a row may be: itself, or for a row of the kind ISHOW_FIELD_RENAMED the one of /api/tts. */
+const ishow_field *speech_meaning(const ishow_field *row);
 
 /* What the fields may be, as a JSON Schema: {"type": "object", "properties": ...}. */
 void speech_schema(const speech_form *form, bytes *out);
 
 /* A body. speech_free in any case; defaults: what fields that are left out are. */
-int speech_parse(const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f);
+int speech_parse(const speech_form *form, const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f);
 
 /* A body in OpenAI's words. model: the loaded one's name; 404 for others but OpenAI's own, which mean it too. */
 int speech_parse_openai(const char *body, size_t n, const ishow_request *defaults, const char *model, speech *out, fault *f);

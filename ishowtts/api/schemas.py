@@ -11,55 +11,20 @@ from .._service import OPENAI_SCHEMA, SPEECH_SCHEMA
 
 _EXAMPLE = {"text": "Good evening.", "speed": 1.1, "seed": 7}
 _OPENAI_EXAMPLE = {"model": "tts-1", "input": "Good evening.", "voice": "kathleen"}
-_NOTES = {
-    "text": "what to say",
-    "voice_id": "an id of `/api/voices`",
-    "engine": "the only one there is",
-    "speed": "1 is the voice's own",
-    "target_rms": "level; 0 leaves it",
-    "cross_fade_duration": "seconds between the chunks of a long text",
-    "sway_sampling_coef": "shifts steps towards the beginning",
-    "cfg_strength": "classifier-free guidance",
-    "guidance_from": "time from which on guidance is computed",
-    "guidance_to": "time from which on it no longer is: from there a step is half the work",
-    "short_guidance": "the unconditional branch is computed without the frames of the reference: less work, an approximation",
-    "embedded_guidance": "a network that learnt to gives the guided velocity itself: half the work of a step",
-    "nfe_step": "steps of the solver: more is slower and finer",
-    "solver": "midpoint asks the model twice a step",
-    "fix_duration": "seconds of reference and speech together; 0: by rule",
-    "remove_silence": "shortens pauses",
-    "seed": "the same seed and request give the same samples; left out: drawn, below 2^53",
-    "format": "left out: by `Accept`, else wav",
-    "sample_rate": "Hz, as far as the format takes it; left out: the model's",
-}
-_OPENAI_NOTES = {
-    "model": "the loaded model's name, or one of OpenAI's",
-    "input": "what to say",
-    "voice": "an id of `/v1/audio/voices`",
-    "instructions": "accepted and not used",
-    "response_format": "mp3 where it is left out",
-    "speed": "1 is the voice's own",
-    "stream_format": "audio where it is left out",
-}
-
-
-def _requests(name: str, text: str, checked: str, notes: dict[str, str], example: dict[str, Any]) -> dict[str, Any]:
-    """A component of `openapi.json` for a request that the core checks: its schema, and words to every field."""
+def _request(name: str, text: str, checked: str, example: dict[str, Any]) -> dict[str, Any]:
+    """A component of `openapi.json` for a request that the core checks: the core's own schema."""
     schema: dict[str, Any] = json.loads(checked)
-    for field, node in schema["properties"].items():
-        node["description"] = notes[field]
     return {"title": name, "description": text, "examples": [example]} | schema
 
 
 REQUESTS = {
-    "SpeechRequest": _requests(
+    "SpeechRequest": _request(
         "SpeechRequest",
         "What to say and how. A field that is left out, or null, takes the server's default.",
         SPEECH_SCHEMA,
-        _NOTES,
         _EXAMPLE,
     ),
-    "OpenAISpeech": _requests("OpenAISpeech", "What to say, in OpenAI's words.", OPENAI_SCHEMA, _OPENAI_NOTES, _OPENAI_EXAMPLE),
+    "OpenAISpeech": _request("OpenAISpeech", "What to say, in OpenAI's words.", OPENAI_SCHEMA, _OPENAI_EXAMPLE),
 }
 """Requests for speech, by the names of their components."""
 

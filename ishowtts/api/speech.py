@@ -15,7 +15,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from .. import _audio
-from ..engine import Samples, SpeechOptions
+from ..engine import Samples
+from ..fields import SpeechOptions, speech_options
 from .faults import Fault
 
 if TYPE_CHECKING:
@@ -194,22 +195,8 @@ class Closing(StreamingResponse):
 
 
 def _options(state: State, asked: Asked) -> SpeechOptions:
-    default = state.config.sampling
-    return {
-        "nfe": asked.get("nfe_step", default.nfe),
-        "solver": asked.get("solver", default.solver),
-        "cfg": asked.get("cfg_strength", default.cfg_strength),
-        "guidance_interval": (asked.get("guidance_from", default.guidance_from), asked.get("guidance_to", default.guidance_to)),
-        "short_guidance": asked.get("short_guidance", default.short_guidance),
-        "embedded_guidance": asked.get("embedded_guidance", default.embedded_guidance),
-        "sway": asked.get("sway_sampling_coef", default.sway_sampling_coef),
-        "speed": asked.get("speed", default.speed),
-        "target_rms": asked.get("target_rms", default.target_rms),
-        "cross_fade": asked.get("cross_fade_duration", default.cross_fade_duration),
-        "fix_duration": asked.get("fix_duration", 0.0),
-        "remove_silence": asked.get("remove_silence", False),
-        "seed": asked.get("seed"),
-    }
+    default = state.config.sampling.model_dump()
+    return speech_options(lambda field: asked.get(field.name, default[field.setting] if field.setting else field.default))
 
 
 def event(name: str, data: dict[str, Any]) -> bytes:

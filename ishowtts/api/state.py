@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from .._chat import Chat
 from .._service import RETRY_AFTER, Load, Store, Voices
 from ..config import Config
-from ..engine import Engine, Samples, SpeechOptions, SpeechStream
+from ..engine import Engine, Samples, SpeechStream
 from ..errors import IshowError
+from ..fields import SpeechOptions
 from .access import Access
 from .faults import Fault
 from .metrics import Metrics

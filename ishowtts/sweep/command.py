@@ -6,39 +6,36 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ishowtts._engine import DEFAULTS
 from ishowtts.options import Parser, add_speaker, speaker
 from ishowtts.quality import sources
 from ishowtts.quality.measure import GROUPS, Judges
 
 from . import listen, report
 from .run import Plan, sweep
-from .settings import BASELINE, GRIDS, SOLVERS, SWITCH, setting, settings
+from .settings import BASELINE, NAMES, OPTIONS, SWITCH, Setting, setting, settings
 
 OUT = "sweep-out"
-_AXES = {
-    "nfe": (str(DEFAULTS["nfe"]), "steps: numbers, first:last, first:last:step"),
-    "solver": (SOLVERS[0], f"of {','.join(SOLVERS)}; midpoint makes two model calls a step"),
-    "grid": (GRIDS[0], f"of {','.join(GRIDS)}"),
-    "sway": (str(DEFAULTS["sway"]), "sway sampling coefficients"),
-    "cfg": (str(DEFAULTS["cfg_strength"]), "strengths of guidance"),
-    "guidance_interval": (BASELINE.guidance_interval, "from:to, times between which guidance is computed"),
-    "short_guidance": (
-        BASELINE.short_guidance,
-        f"of {','.join(SWITCH)}; on: the unconditional branch without the reference's frames",
-    ),
-    "embedded_guidance": (
-        BASELINE.embedded_guidance,
-        f"of {','.join(SWITCH)}; off: both branches, though the network learnt to give the guided velocity itself",
-    ),
-    "precision": ("fp32", "precisions of the model"),
-}
+
+
+def _axis(name: str) -> str:
+    """What the help says of an axis."""
+    if name == "precision":
+        return "precisions of the model"
+    parts = OPTIONS[name]
+    words = "; ".join(part.help for part in parts)
+    if len(parts) > 1:
+        return f"from:to; {words}"
+    if parts[0].kind == "whole":
+        return f"numbers, first:last, first:last:step; {words}"
+    choices = SWITCH if parts[0].kind == "boolean" else parts[0].choices
+    return f"of {','.join(choices)}; {words}" if choices else words
 
 
 def _parser(prog: str) -> Parser:
     p = Parser(prog=prog, description="Speak sentences with many settings; say what each costs and gives. Lists have commas.")
-    for name, (default, what) in _AXES.items():
-        p.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"{what} (default: %(default)s)")
+    for name in NAMES:
+        default = str(getattr(Setting(), name))
+        p.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"{_axis(name)} (default: %(default)s)")
     p.add_argument("--skip", action="append", default=[], metavar="FIELD=VALUE,…", help="leave combinations out; may be repeated")
     p.add_argument("--baseline", metavar="FIELD=VALUE,…", help=f"what to compare with (default: {BASELINE.name})")
     p.add_argument("--seeds", type=int, default=1, help="noises for each sentence (default: %(default)s)")
@@ -81,7 +78,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     if options.sentences is not None:
         texts = dict(list(texts.items())[: max(options.sentences, 1)])
     return Plan(
-        settings(options.skip, **{name: getattr(options, name) for name in _AXES}),
+        settings(options.skip, **{name: getattr(options, name) for name in NAMES}),
         texts,
         options.seeds,
         speaker(options),

@@ -142,7 +142,7 @@ static void one_utterance_in_every_layout(void **state) {
             assert_string_equal(timings.voice, "anna");
             assert_true(timings.queue > 0 && timings.first_audio >= timings.queue && timings.total >= timings.first_audio);
             assert_true(timings.model > 0 && timings.text > 0 && fabs(timings.audio - (double)h.n / FAKE_RATE) < 1e-9);
-            assert_int_equal(r->model.row_steps, ISHOW_NFE);
+            assert_int_equal(r->model.row_steps, ishow_request_default().nfe);
             free(h.samples);
             unmake(r);
         }
@@ -336,7 +336,7 @@ static void work_that_depends_on_the_schedule_only_is_done_once(void **state) {
     assert_int_equal(stats.cache.entries, 4); /* three tables and the reference */
     assert_int_equal(stats.submitted, 6);
     assert_int_equal(stats.completed, 6);
-    assert_int_equal(stats.steps, 3 * ISHOW_NFE + 3 * 5 + 5);
+    assert_int_equal(stats.steps, 3 * ishow_request_default().nfe + 3 * 5 + 5);
     assert_int_equal(stats.rows, 6);
     assert_int_equal(stats.waiting + stats.in_flight, 0);
     assert_true(stats.audio_seconds > 1 && stats.model_seconds > 0 && stats.busy_seconds >= stats.model_seconds);
@@ -353,7 +353,7 @@ static void bad_requests_are_refused_by_field(void **state) {
     ishow_request good = request_of("Hello."), bad[18];
     for (size_t i = 0; i < 18; i++) bad[i] = good;
     static const char *const fields[] = {"text", "text", "text", "text", "text", "voice_id", "nfe_step", "nfe_step", "cfg_strength", "sway_sampling_coef", "speed", "speed", "target_rms",
-                                         "cross_fade_duration", "fix_duration", "deadline", "guidance_interval", "guidance_interval"};
+                                         "cross_fade_duration", "fix_duration", "deadline", "guidance_from", "guidance_to"};
     bad[0].text = NULL, bad[1].text = "", bad[2].text = " \n\t　", bad[3].text = "bad \xc3\x28 bytes", bad[4].text = endless;
     bad[5].voice = "nobody", bad[6].nfe = 0, bad[7].nfe = 65, bad[8].cfg = -1, bad[9].sway = 2, bad[10].speed = NAN, bad[11].speed = 4, bad[12].target_rms = 2;
     bad[13].cross_fade = 1.5, bad[14].fix_duration = 61, bad[15].deadline = -1, bad[16].guidance_from = -0.1, bad[17].guidance_to = NAN;
@@ -404,17 +404,17 @@ static void a_bad_clip_is_made_again_with_other_noise(void **state) {
         rig *r = make(ISHOW_TEXT_PADDED, 1);
         int *knob = fault == 0 ? &r->model.nan_rows : fault == 1 ? &r->model.silent_clips : &r->model.nan_clips;
         fake_set(&r->model, &r->model.nan_at, 3);
-        fake_set(&r->model, knob, ISHOW_RETRIES);
+        fake_set(&r->model, knob, ishow_engine_options_default().retries);
         ishow_request request = request_of("Hello there.");
         ishow_timings timings;
         heard h = speak(r, &request, &timings);
         assert_int_equal(h.status, ISHOW_OK);
-        assert_int_equal(timings.retries, ISHOW_RETRIES);
+        assert_int_equal(timings.retries, ishow_engine_options_default().retries);
         assert_int_equal(r->model.encodes, 1); /* only the noise is new */
-        assert_int_equal(r->model.row_steps, fault ? 3 * ISHOW_NFE : 2 * 3 + ISHOW_NFE);
+        assert_int_equal(r->model.row_steps, fault ? 3 * ishow_request_default().nfe : 2 * 3 + ishow_request_default().nfe);
         free(h.samples);
 
-        fake_set(&r->model, knob, ISHOW_RETRIES + 1);
+        fake_set(&r->model, knob, ishow_engine_options_default().retries + 1);
         h = speak(r, &request, &timings);
         assert_int_equal(h.status, ISHOW_EMODEL);
         assert_non_null(strstr(h.error.message, words[fault]));

@@ -410,7 +410,7 @@ static void the_engine_may_go_before_its_utterances(void **state) {
     bell bells[5] = {{0}};
     ishow_utterance *u[5];
     for (int i = 0; i < 5; i++) u[i] = submit(r, &request, &bells[i]);
-    wait_for_steps(r, ISHOW_NFE + 2);
+    wait_for_steps(r, ishow_request_default().nfe + 2);
     ishow_engine *engine = r->engine;
     ishow_engine_free(engine);
     assert_int_equal(r->model.closed, 1);

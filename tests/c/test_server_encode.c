@@ -35,7 +35,7 @@ static void base64_matches_the_standard(void **state) {
 static int parse(const char *body, speech *out, fault *f) {
     const ishow_request defaults = ishow_request_default();
     memset(f, 0, sizeof *f);
-    return speech_parse(body, strlen(body), &defaults, out, f);
+    return speech_parse(&speech_own, body, strlen(body), &defaults, out, f);
 }
 
 static void a_full_request_is_read(void **state) {
@@ -53,7 +53,7 @@ static void a_full_request_is_read(void **state) {
     assert_true(s.format == ISHOW_FORMAT_MP3);
     speech_free(&s);
     assert_true(parse("{\"text\":\"a\",\"voice_id\":null,\"seed\":null,\"format\":null,\"speed\":null,\"nfe_step\":null}", &s, &f));
-    assert_true(s.request.nfe == ISHOW_NFE && s.format < 0 && !s.request.has_seed && !s.request.voice && s.request.speed == ISHOW_SPEED);
+    assert_true(s.request.nfe == ishow_request_default().nfe && s.format < 0 && !s.request.has_seed && !s.request.voice && s.request.speed == ishow_request_default().speed);
     speech_free(&s);
 }
 

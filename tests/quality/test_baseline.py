@@ -75,7 +75,7 @@ def test_a_broken_vocoder(stored: dict[str, dict[str, Any]], tmp_path: Path) -> 
 
 
 def test_a_swapped_grid(engine: Engine, stored: dict[str, dict[str, Any]]) -> None:
-    assert "everything sounds different" in alarms(stored, speak(engine, uniform_grid=True))["sound"]
+    assert "everything sounds different" in alarms(stored, speak(engine, grid="uniform"))["sound"]
 
 
 def test_noise(healthy: Spoken, stored: dict[str, dict[str, Any]]) -> None:

@@ -38,8 +38,8 @@ def test_lists_and_combinations() -> None:
     assert len({one.name for one in settings(nfe="4:8", sway="-1,0,0.5", cfg="1,2,3")}) == 45
     assert setting("nfe=16, cfg=1.5") == Setting(nfe=16, cfg=1.5)
     assert Setting(nfe=5, sway=0.0, cfg=1.0, grid="uniform", solver="midpoint", guidance_interval="0:0.6").engine == {
-        "nfe": 5, "solver": "midpoint", "sway": 0.0, "cfg": 1.0, "uniform_grid": True, "guidance_interval": (0.0, 0.6),
-        "short_guidance": False, "embedded_guidance": True,
+        "nfe": 5, "solver": "midpoint", "sway": 0.0, "cfg": 1.0, "grid": "uniform", "guidance_interval": (0.0, 0.6),
+        "short_guidance": False, "embedded_guidance": True, "speed": 1.0, "target_rms": 0.1, "cross_fade": 0.15,
     }  # fmt: skip
     names = [one.name for one in settings(solver="euler,midpoint", guidance_interval="0:1,0:0.60")]
     assert names == ["fp32, nfe 7", "fp32, nfe 7, guidance 0:0.6", "fp32, nfe 7, midpoint", "fp32, nfe 7, midpoint, guidance 0:0.6"]
