@@ -14,7 +14,7 @@ WRONG: list[dict[str, Any]] = [
     {"text": "a", "voice_id": "nobody"}, {"text": "a", "engine": "other"}, {"text": "a", "speed": 9}, {"text": "a", "speed": True},
     {"text": "a", "target_rms": 1.01}, {"text": "a", "cross_fade_duration": -1}, {"text": "a", "sway_sampling_coef": 0.58},
     {"text": "a", "cfg_strength": 10.5}, {"text": "a", "guidance_from": -0.5}, {"text": "a", "guidance_to": 1.5},
-    {"text": "a", "short_guidance": "on"}, {"text": "a", "embedded_guidance": 1}, {"text": "a", "nfe_step": 7.5}, {"text": "a", "nfe_step": 65}, {"text": "a", "nfe_step": 2**70}, {"text": "a", "solver": "heun"},
+    {"text": "a", "short_guidance": "on"}, {"text": "a", "embedded_guidance": 1}, {"text": "a", "nfe_step": 7.5}, {"text": "a", "nfe_step": 65}, {"text": "a", "nfe_step": 2**70}, {"text": "a", "solver": "heun"}, {"text": "a", "grid": "cosine"},
     {"text": "a", "fix_duration": 61}, {"text": "a", "remove_silence": 1}, {"text": "a", "seed": -1}, {"text": "a", "seed": 2**64},
     {"text": "a", "seed": "0x1"}, {"text": "a", "format": "aac"}, {"text": "a", "format": 1}, {"text": "a", "sample_rate": 23999},
     {"text": "a", "format": "opus", "sample_rate": 44100}, {"text": " \n"},
