@@ -26,7 +26,7 @@ from torch import Tensor
 from ishowtts.model.config import MelConfig, ModelConfig
 
 from .align import Clip, load_audio, read_alignment, sentence_key
-from .vocabulary import VOCABULARY, token_ids
+from .vocabulary import ANYONE, VOCABULARY, token_ids, with_speakers
 
 BUCKETS = (192, 256, 320, 384, 512, 768, 1280)  # frames
 PAIRED = 0.25  # chance that another clip is laid behind the ones a row already has
@@ -97,6 +97,11 @@ class Dataset:
         """Names of the speakers, in order of appearance."""
         return list(dict.fromkeys(clip.speaker for clip in self.clips))
 
+    @property
+    def symbols(self) -> list[str]:
+        """The vocabulary: that of all voices, then the speakers."""
+        return with_speakers([name for name in self.speakers() if name])
+
     def one_take_each(self, speaker: str, trained: bool = False) -> list[int]:
         """Held-out clips of a speaker, or those of the training, one of each sentence."""
         seen: dict[str, int] = {}
@@ -152,6 +157,14 @@ def adopt(work: Path, voice: Path) -> None:
     (work / "base.json").write_text(json.dumps(base, ensure_ascii=False), encoding="utf-8")
 
 
+def with_speaker(frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Frames of a clip's phones with one before them for the speaker's token, taken from the first phone that can spare it."""
+    longer = int(np.argmax(frames > 1))
+    out = np.concatenate(([1], frames))
+    out[longer + 1] -= 1
+    return out
+
+
 def load(work: Path) -> Dataset:
     """The data set of a work folder (made by `align`).
 
@@ -167,6 +180,7 @@ def load(work: Path) -> Dataset:
         mean, std = (float(v) for v in z["statistics"])
         mels, mel_at, sound, sound_at = z["mels"], z["mel_at"], z["sound"], z["sound_at"]
     train, held = split(clips)
+    speakers = ["", *dict.fromkeys(clip.speaker for clip in clips if clip.speaker)]
     known = {name for k in train for name in clips[k].phones}
     if (work / "base.json").is_file():
         base = json.loads((work / "base.json").read_text(encoding="utf-8"))
@@ -179,8 +193,8 @@ def load(work: Path) -> Dataset:
         mel_at,
         sound,
         sound_at,
-        [token_ids(c.phones) for c in clips],
-        [np.array(c.frames, np.int64) for c in clips],
+        [np.concatenate(([speakers.index(c.speaker) + ANYONE], token_ids(c.phones))) for c in clips],
+        [with_speaker(np.array(c.frames, np.int64)) for c in clips],
         train,
         held,
         {int(token) for token in token_ids(sorted(known & set(VOCABULARY)))},

@@ -23,7 +23,18 @@ from ishowtts.model.sampler import time_grid
 
 from . import data as datasets
 from .data import Batch, Batches, Dataset
-from .dit import CURVE_EVERY, DROP_BOTH, DROP_COND, FRAMES_PER_STEP, VALIDATE_EVERY, learn, optimizer_of, to_fill_in
+from .dit import (
+    ANONYMOUS,
+    CURVE_EVERY,
+    DROP_BOTH,
+    DROP_COND,
+    FRAMES_PER_STEP,
+    VALIDATE_EVERY,
+    anonymous,
+    learn,
+    optimizer_of,
+    to_fill_in,
+)
 from .loop import Options, Run, half, prepare
 
 GUIDANCE_MAX = 4.0
@@ -84,6 +95,7 @@ class Paths:
         if x is None:
             x = torch.randn(batch.mel.shape, generator=noise).to(self.device) * mask[..., None]
         cond = batch.mel * ~span[..., None]
+        batch = replace(batch, tokens=anonymous(batch.tokens, ~drop_cond & (rand(count) < ANONYMOUS)))
         every = torch.ones_like(drop_cond)
         t = torch.full((count,), times[call], device=self.device)
         with half(self.device.type):

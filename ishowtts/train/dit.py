@@ -17,9 +17,10 @@ from ishowtts.model.dit import DiT
 from . import data as datasets
 from .data import Batch, Batches, Dataset
 from .loop import Options, Run, half, prepare
-from .vocabulary import VOCABULARY
+from .vocabulary import ANYONE, VOCABULARY
 
 DROP_BOTH, DROP_COND = 0.15, 0.35  # shares of rows
+ANONYMOUS = 0.5  # share of the rows with surroundings
 SPAN = (0.6, 1.0)  # share of a row's frames to fill in, when its surroundings are given
 FRAMES_PER_STEP = 1536
 LEARNING_RATE = 1e-3
@@ -27,8 +28,9 @@ GRADIENT_NORM = 1.0
 CURVE_EVERY, VALIDATE_EVERY = 50, 500  # steps
 
 
-def architecture() -> DiTConfig:
-    """The embedded voice's transformer."""
+def architecture(data: Dataset) -> DiTConfig:
+    """The embedded voice's transformer, for the speakers of this data."""
+    symbols = len(data.symbols)
     return DiTConfig(
         dim=256,
         depth=6,
@@ -37,7 +39,8 @@ def architecture() -> DiTConfig:
         ff_mult=3,
         text_dim=192,
         conv_layers=2,
-        text_num_embeds=len(VOCABULARY),
+        text_num_embeds=symbols,
+        speakers=symbols - len(VOCABULARY),
         text_layout="aligned",
     )
 
@@ -48,6 +51,11 @@ def to_fill_in(frames: Tensor, mask: Tensor, alone: Tensor, rand: Callable[..., 
     start = (rand(len(frames)) * (frames - width + 1)).long()
     position = torch.arange(mask.shape[1], device=mask.device)
     return mask & (alone[:, None] | ((position >= start[:, None]) & (position < (start + width)[:, None])))
+
+
+def anonymous(tokens: Tensor, rows: Tensor) -> Tensor:
+    """Tokens [B,S] whose rows [B] bool name no speaker: who speaks is then heard from the surrounding speech alone."""
+    return torch.where(rows[:, None] & (tokens > ANYONE), ANYONE, tokens)
 
 
 def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, uniform: bool = False) -> Tensor:
@@ -69,11 +77,12 @@ def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, 
         t = torch.where(rand(count) < 0.5, normal, t)
     xt = torch.lerp(x0, x1, t[:, None, None])
     cond = x1 * ~span[..., None]
+    tokens = anonymous(batch.tokens, ~drop_cond & (rand(count) < ANONYMOUS))
     with half(device.type):
         velocity = net(
             xt,
             cond,
-            batch.tokens,
+            tokens,
             t,
             index=batch.index,
             phase=batch.phase,
@@ -116,13 +125,14 @@ def train(options: Options, data: Dataset | None = None, config: DiTConfig | Non
     """Trains until the budget is spent; the finished run holds the averaged model in `ema`."""
     device = prepare(options)
     data = data or datasets.load(options.work)
-    net = DiT(config or architecture(), data.config.n_mels).to(device)
+    net = DiT(config or architecture(data), data.config.n_mels).to(device)
     run = Run(
         options.work / "dit",
         options,
         {"dit": net},
         {"adamw": optimizer_of(net, LEARNING_RATE, (0.9, 0.98))},
         "dit",
+        symbols=data.symbols,
     )
     batches = Batches(data, data.train, FRAMES_PER_STEP, options.seed)
     held_out = Batches(data, data.held_out, FRAMES_PER_STEP, 1)

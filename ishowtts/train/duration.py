@@ -20,7 +20,7 @@ from ishowtts.model.duration import DurationPredictor
 from . import data as datasets
 from .data import PAIRED, Dataset
 from .loop import Options, Run, prepare
-from .vocabulary import VOCABULARY
+from .vocabulary import ANYONE
 
 ROWS = 32
 STEPS = 450
@@ -67,9 +67,10 @@ def train(options: Options, data: Dataset | None = None, config: DurationConfig 
     if options.steps is None:
         options = replace(options, steps=STEPS)
     data = data or datasets.load(options.work)
-    net = DurationPredictor(config or architecture(), len(VOCABULARY)).to(device)
+    net = DurationPredictor(config or architecture(), len(data.symbols), len(data.symbols) + 1 - ANYONE).to(device)
     adam = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=0.05, fused=True)
-    run = Run(options.work / "duration", options, {"duration": net}, {"adamw": adam}, "duration", decay=0.99)
+    folder = options.work / "duration"
+    run = Run(folder, options, {"duration": net}, {"adamw": adam}, "duration", decay=0.99, symbols=data.symbols)
     held_tokens, held_frames = (x.to(device) for x in rows_of(data, [[k] for k in data.held_out]))
     of_speaker = {name: [k for k in data.train if data.clips[k].speaker == name] for name in data.speakers()}
     for step in run.steps():

@@ -24,7 +24,7 @@ from . import distil, dit, duration, vocos
 from .align import MARKS
 from .data import Dataset
 from .loop import starting_weights
-from .vocabulary import VOCABULARY, borrow
+from .vocabulary import borrow
 
 REFERENCE_SECONDS = (3.0, 4.5)
 # Training joins clips up to 13.6 s; up to this length a chunk is recognised as well as a single sentence.
@@ -88,13 +88,13 @@ def load_models(work: Path, data: Dataset, kept: Kept | None = None, told: bool 
     nets = (
         DiT(replace(config.dit, guidance_max=guidance), config.mel.n_mels),
         Vocos(config.vocos, config.mel),
-        DurationPredictor(config.duration, len(VOCABULARY)),
+        DurationPredictor(config.duration, len(data.symbols), config.dit.speakers),
     )
     for net, name in zip(nets, NETWORKS, strict=True):
         state = averaged(work, name)
         share = 0.0 if kept is None else kept.shares.get(name, 0.0)
         if kept is not None and (state is None or share):
-            start = starting_weights(kept.start, name, net)
+            start = starting_weights(kept.start, name, net, data.symbols)
             state = start if state is None else {key: torch.lerp(own, start[key], share) for key, own in state.items()}
         if state is not None:
             net.load_state_dict(state)
@@ -114,7 +114,7 @@ def architecture(data: Dataset, name: str = "demo", prompt: bool = False) -> Mod
     """The configuration of the embedded voice for this data's statistics."""
     return ModelConfig(
         name=name,
-        dit=dit.architecture(),
+        dit=dit.architecture(data),
         mel=data.config,
         vocos=vocos.architecture(),
         duration=duration.architecture(),
@@ -170,7 +170,7 @@ def export(
         config.save(made / "model.json")
         for net, name in zip(nets, NETWORKS, strict=True):
             save_file(half(net.state_dict()), made / f"{name}.safetensors")
-        (made / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+        (made / "vocab.txt").write_text("\n".join(data.symbols) + "\n", encoding="utf-8")
         voices = []
         for speaker in data.speakers():
             k = choose_reference(data, speaker, references)

@@ -13,7 +13,7 @@ import csv
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -56,7 +56,8 @@ class Options:
 class Run:
     """One training run, resumed from its folder if that holds a checkpoint.
 
-    `ema` maps a name in `modules` to a copy that follows it. Iterate over `steps()`, then call `log`.
+    `ema` maps a name in `modules` to a copy that follows it. `symbols`: the vocabulary of a network that reads tokens.
+    Iterate over `steps()`, then call `log`.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class Run:
         optimizers: dict[str, Any],
         average: str | None = None,
         decay: float = 0.999,
+        symbols: Sequence[str] = (),
     ) -> None:
         self.folder, self.options, self.modules, self.optimizers = folder, options, modules, optimizers
-        self.average, self.decay = average, decay
+        self.average, self.decay, self.symbols = average, decay, symbols
         self.ema = copy.deepcopy(modules[average]).requires_grad_(False) if average else None
         self.step, self.minutes, self.stopped = 0, 0.0, False
         self._sums: dict[str, tuple[float, int]] = {}
@@ -161,7 +163,7 @@ class Run:
         partial.replace(self.folder / "checkpoint.pt")
 
     def _adopt(self, voice: Path, name: str) -> None:
-        state = starting_weights(voice, self.folder.name, self.modules[name])
+        state = starting_weights(voice, self.folder.name, self.modules[name], self.symbols)
         for target in (self.modules[name], self.ema):
             assert target is not None
             target.load_state_dict(state)
@@ -189,8 +191,8 @@ class Run:
         self.stopped = True
 
 
-def starting_weights(voice: Path, name: str, net: nn.Module) -> dict[str, torch.Tensor]:
-    """The state of `net` that a voice folder holds as `name`, fp32; its symbols are carried over to today's vocabulary.
+def starting_weights(voice: Path, name: str, net: nn.Module, wanted: Sequence[str]) -> dict[str, torch.Tensor]:
+    """The state of `net` that a voice folder holds as `name`, fp32; its symbols are carried over to those that are `wanted`.
 
     Raises ValueError where the voice is of another architecture.
     """
@@ -203,7 +205,7 @@ def starting_weights(voice: Path, name: str, net: nn.Module) -> dict[str, torch.
     try:
         for table in EMBEDDINGS & state.keys():
             symbols = (voice / "vocab.txt").read_text(encoding="utf-8").split()
-            state[table] = carry_over(state[table], symbols, mine[table])
+            state[table] = carry_over(state[table], symbols, mine[table], wanted)
         if {key: value.shape for key, value in state.items()} != {key: value.shape for key, value in mine.items()}:
             raise ValueError("names or shapes of its weights differ")
     except (RuntimeError, ValueError, KeyError) as error:

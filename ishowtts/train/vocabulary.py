@@ -16,10 +16,20 @@ import torch
 from torch import Tensor
 
 from ishowtts.text import german, mandarin
+from ishowtts.text.frontend import ANY_SPEAKER, SPEAKER
 
 CONSONANTS = tuple("b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh".split())  # noqa: SIM905
 VOWELS = tuple("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())  # noqa: SIM905
 VOCABULARY = ["pau", ".", "?", "!", *CONSONANTS, *(v + s for v in VOWELS for s in "01"), *german.NEAREST, *mandarin.SYMBOLS]
+
+
+ANYONE = len(VOCABULARY) + 1
+"""The token of whoever speaks in the surrounding speech; the tokens behind it name the speakers of a voice."""
+
+
+def with_speakers(speakers: Sequence[str]) -> list[str]:
+    """The vocabulary of a voice with these named speakers."""
+    return [*VOCABULARY, ANY_SPEAKER, *(SPEAKER + name for name in speakers)]
 
 
 def token_ids(phones: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -70,17 +80,21 @@ def borrow(embedding: Tensor, seen: set[int]) -> None:
         embedding[token] = embedding[other]
 
 
-def carry_over(embedding: Tensor, symbols: Sequence[str], fresh: Tensor) -> Tensor:
-    """An embedding whose vocabulary was `symbols` as one of VOCABULARY; what nothing is like keeps its `fresh` row.
+def carry_over(embedding: Tensor, symbols: Sequence[str], fresh: Tensor, wanted: Sequence[str]) -> Tensor:
+    """An embedding [len(symbols)+1, C] of one vocabulary as one of `wanted`; what nothing is like keeps its `fresh` row.
 
-    ValueError when `symbols` holds one that VOCABULARY lacks, or not one for each row but the filler's.
+    A new speaker begins as anyone; from a voice without speakers, with zeros. ValueError when `symbols` holds a phone that
+    VOCABULARY lacks, or not one symbol for each row but the filler's.
     """
-    strange = sorted(set(symbols) - set(VOCABULARY))
+    strange = sorted({symbol for symbol in symbols if not symbol.startswith(SPEAKER)} - set(VOCABULARY))
     if strange or len(embedding) != len(symbols) + 1:
         raise ValueError(f"{f'its symbol {strange[0]!r} is unknown here' if strange else 'its vocabulary has another length'}")
-    out = fresh.clone()
+    out, row = fresh.clone(), {symbol: embedding[i].to(fresh.dtype) for i, symbol in enumerate(symbols, 1)}
     out[0] = embedding[0]
-    tokens = token_ids(symbols)
-    out[torch.from_numpy(tokens)] = embedding[1:].to(out.dtype)
-    borrow(out, {int(token) for token in tokens})
+    for token, symbol in enumerate(wanted, 1):
+        if symbol.startswith(SPEAKER):
+            out[token] = row.get(symbol, row.get(ANY_SPEAKER, 0.0))
+        elif symbol in row:
+            out[token] = row[symbol]
+    borrow(out, {VOCABULARY.index(symbol) + 1 for symbol in symbols if not symbol.startswith(SPEAKER)})
     return out

@@ -38,14 +38,14 @@ from ishowtts.train.align import (
 from ishowtts.train.data import Batches, index_and_phase, log_mel
 from ishowtts.train.loop import Options, Run
 from ishowtts.train.speaking import predict_frames, quick_score, sample
-from ishowtts.train.vocabulary import VOCABULARY, borrow, carry_over
+from ishowtts.train.vocabulary import ANYONE, VOCABULARY, borrow, carry_over, with_speakers
 from ishowtts.voices import model_voices
 
 torch.set_num_threads(1)
 
 DIT = DiTConfig(
     dim=32, depth=1, heads=1, dim_head=32, ff_mult=2, text_dim=16, conv_layers=1,
-    text_num_embeds=len(VOCABULARY), text_layout="aligned",
+    text_num_embeds=len(with_speakers(["tone"])), speakers=2, text_layout="aligned",
 )  # fmt: skip
 VOCOS = VocosConfig(dim=16, intermediate_dim=32, num_layers=1)
 DURATION = DurationConfig(dim=16, layers=1, kernel=3)
@@ -276,7 +276,7 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
         monkeypatch.setattr(distil, "LEARNING_RATE", 5e-3)
         for module, config in ((dit, DIT), (vocos, VOCOS), (duration, DURATION)):
-            monkeypatch.setattr(module, "architecture", lambda config=config: config)
+            monkeypatch.setattr(module, "architecture", lambda *data, config=config: config)
 
     prepare()
     data = datasets.load(work)
@@ -452,7 +452,7 @@ def test_judges_learn_alone_when_a_vocoder_is_tuned(work: Path, tmp_path: Path, 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dit, "architecture", lambda: DIT)
+    monkeypatch.setattr(dit, "architecture", lambda data: DIT)
     monkeypatch.setattr(vocos, "architecture", lambda: VOCOS)
     monkeypatch.setattr(duration, "architecture", lambda: DURATION)
 
@@ -466,7 +466,7 @@ def test_export_then_finetune(work: Path, tmp_path: Path) -> None:
     assert main(["export", "--work", str(first), "--out", str(voice)]) == 0
     config = ModelConfig.load(voice / "model.json")
     assert config.dit == DIT and config.prompt is False and config.mel.std > 0
-    assert (voice / "vocab.txt").read_text().split("\n")[:-1] == VOCABULARY
+    assert (voice / "vocab.txt").read_text().split("\n")[:-1] == with_speakers(["tone"])
     assert soundfile.info(voice / "tone.flac").samplerate == SAMPLE_RATE
     (listed,) = model_voices(str(voice))
     assert (listed.id, listed.language) == ("tone", "en") and listed.text.startswith("sentence")
@@ -535,14 +535,34 @@ def test_unseen_symbols_borrow_a_relative() -> None:
 def test_a_longer_vocabulary_keeps_what_was_learnt() -> None:
     symbols = VOCABULARY[: VOCABULARY.index("de_b")]
     old = torch.arange(len(symbols) + 1.0)[:, None]
-    made = carry_over(old, symbols, torch.full((len(VOCABULARY) + 1, 1), -1.0))
+    wanted = with_speakers(["anna"])
+    made = carry_over(old, symbols, torch.full((len(wanted) + 1, 1), -1.0), wanted)
     assert torch.equal(made[: len(old)], old)
+    assert made[ANYONE] == made[ANYONE + 1] == 0, "a voice without speakers had nothing to add"
     assert made[VOCABULARY.index("de_sch") + 1] == VOCABULARY.index("sh") + 1, "a new symbol begins as its relative"
     assert (made >= 0).all()
     with pytest.raises(ValueError, match="'x'"):
-        carry_over(old[:2], ["x"], made)
+        carry_over(old[:2], ["x"], made, wanted)
     with pytest.raises(ValueError, match="length"):
-        carry_over(old, symbols[:-1], made)
+        carry_over(old, symbols[:-1], made, wanted)
+
+
+def test_speakers_are_carried_over_by_name() -> None:
+    before, wanted = with_speakers(["anna", "bernd"]), with_speakers(["bernd", "clara"])
+    old = torch.arange(len(before) + 1.0)[:, None]
+    made = carry_over(old, before, torch.full((len(wanted) + 1, 1), -1.0), wanted)
+    assert made[ANYONE] == ANYONE and made[ANYONE + 1] == ANYONE + 2, "bernd was the second"
+    assert made[ANYONE + 2] == ANYONE, "a new speaker begins as anyone"
+
+
+def test_a_clip_begins_with_its_speaker(work: Path) -> None:
+    data = datasets.load(work)
+    for k in range(3):
+        assert data.tokens[k][0] == ANYONE + 1 and data.symbols[ANYONE] == "@tone"
+        assert len(data.tokens[k]) == len(data.frames[k]) == len(PHONES) + 1
+        assert data.frames[k][0] == 1 and data.frames[k].sum() == data.length(k)
+    tokens = torch.tensor([[ANYONE + 1, 1, 2], [ANYONE + 1, 1, 2]])
+    assert dit.anonymous(tokens, torch.tensor([True, False])).tolist() == [[ANYONE, 1, 2], [ANYONE + 1, 1, 2]]
 
 
 def test_half_refuses_what_does_not_fit() -> None:
