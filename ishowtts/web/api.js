@@ -3,7 +3,8 @@
 import { t } from "./i18n.js";
 
 export class ApiError extends Error {
-  /** @param {string} message @param {{status?: number, code?: string, field?: string, retryAfter?: number}} more status 0: no answer */
+  /** @param {string} message @param {{status?: number, code?: string, field?: string, retryAfter?: number}} more
+   *  status 0: no answer */
   constructor(message, { status = 0, code = "", field = "", retryAfter = 0 } = {}) {
     super(message);
     Object.assign(this, { status, code, field, retryAfter });
@@ -15,7 +16,8 @@ export class ApiError extends Error {
   }
 }
 
-// The key comes in the address once and is kept for this tab, so that the pages' links and the address bar need not carry it.
+// The key comes in the address once and is kept for this tab, so that the pages' links and the address bar need not
+// carry it.
 const address = new URL(location.href);
 let key = address.searchParams.get("key") ?? sessionStorage.getItem("key") ?? "";
 
@@ -40,22 +42,35 @@ async function failure(response) {
     const { error } = await response.json();
     return new ApiError(error.message, { ...more, code: error.code, field: error.field });
   } catch {
-    return new ApiError(t("The server answered {status}.", { status: `${response.status} ${response.statusText}`.trim() }), more);
+    return new ApiError(
+      t("The server returned {status}.", { status: `${response.status} ${response.statusText}`.trim() }),
+      more,
+    );
   }
 }
 
 /** Sends a request; the answer has a good status. Throws ApiError, or AbortError when `signal` is used.
- *  @param {string} path @param {{method?: string, json?: unknown, form?: FormData, headers?: Object, signal?: AbortSignal}} options */
-export async function ask(path, { method = "GET", json, form, headers = {}, signal } = {}) {
+ *  @param {string} path @param {{method?: string, json?: unknown, form?: FormData, headers?: Object, signal?:
+ *  AbortSignal, seconds?: number}} options
+ *  seconds: how long an answer may take, body included */
+export async function ask(path, { method = "GET", json, form, headers = {}, signal, seconds } = {}) {
   const fields = { ...headers };
   if (key) fields.Authorization = `Bearer ${key}`;
   if (json !== undefined) fields["Content-Type"] = "application/json";
+  const body = form ?? (json === undefined ? undefined : JSON.stringify(json));
   let response;
   try {
-    response = await fetch(path, { method, headers: fields, body: form ?? (json === undefined ? undefined : JSON.stringify(json)), signal, cache: "no-store" });
+    response = await fetch(path, {
+      method,
+      headers: fields,
+      body,
+      signal: seconds ? AbortSignal.timeout(seconds * 1000) : signal,
+      cache: "no-store",
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(t("The server cannot be reached. Is it running?"));
+    if (error.name === "TimeoutError") throw new ApiError(t("The server does not respond."));
+    throw new ApiError(t("Cannot reach the server. Is it running?"));
   }
   if (response.ok) return response;
   const error = await failure(response);
@@ -72,7 +87,7 @@ export async function askJson(path, options) {
 
 /** An error as a sentence for a person. The server's own sentence names the field, the limit and the value. */
 export function explain(error) {
-  if (!(error instanceof ApiError)) return t("This page failed: {why}", { why: error?.message ?? String(error) });
+  if (!(error instanceof ApiError)) return t("This page has an error: {why}", { why: error?.message ?? String(error) });
   const kind = error.code && t(`code:${error.code}`);
   return kind && !kind.startsWith("code:") ? `${kind}${error.message}` : error.message;
 }

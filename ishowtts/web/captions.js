@@ -2,11 +2,22 @@
 
 import { el } from "./dom.js";
 
+/** Where the message itself begins in what is said: behind "Ann says:". 0 for gifts and events, whose whole sentence
+ *  tells what they are. */
+const messageStart = ({ said, text, priority }) =>
+  priority === "Gift" || !text ? 0 : Math.max(0, said.lastIndexOf(text));
+
+/** Whether the words, as shown beside a name, hold that name too. */
+export const saysName = (about) =>
+  messageStart(about) === 0 && about.said.toLowerCase().includes(about.user.toLowerCase());
+
 export class Captions {
-  /** @param {HTMLElement} box holds the lines @param {import("./live.js").Speaker} speaker */
-  constructor(box, speaker) {
+  /** @param {HTMLElement} box holds the lines @param {import("./live.js").Speaker} speaker
+   *  @param {{named?: boolean}} options named: the name stands elsewhere, so the words begin with the message */
+  constructor(box, speaker, { named = false } = {}) {
     this.box = box;
     this.speaker = speaker;
+    this.named = named;
     this.words = [];
     speaker.addEventListener("begin", () => this.#show());
     speaker.addEventListener("over", () => cancelAnimationFrame(this.frame));
@@ -15,12 +26,14 @@ export class Captions {
   #show() {
     this.words = this.speaker.captions.map(([, , word]) => el("span", { class: "word" }, word));
     // Words that were joined without a space stay so: in Chinese every character is a word of its own.
-    const said = this.speaker.current.about.said;
+    const { about } = this.speaker.current;
+    const begin = this.named ? messageStart(about) : 0;
     let at = 0;
     const parts = this.words.flatMap((word) => {
-      const place = said.indexOf(word.textContent, at);
-      const gap = place > at ? said.slice(at, place) : "";
+      const place = about.said.indexOf(word.textContent, at);
+      const gap = place > at ? about.said.slice(Math.max(at, begin), place) : "";
       if (place >= 0) at = place + word.textContent.length;
+      if (at <= begin) return [];
       return gap ? [gap, word] : [word];
     });
     this.roll = el("div", { class: "roll" }, ...parts);

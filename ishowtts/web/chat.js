@@ -1,39 +1,70 @@
-// The chat page: what is read now, what waits, what came; controls, connections, and the overlay's address.
+// The chat page: what is read now, what waits, what came, what was not read; controls, platforms, and the overlay's
+// address.
 
-import { apiKey, askJson, explain } from "./api.js";
+import { askJson, explain } from "./api.js";
 import { Captions } from "./captions.js";
 import { $, clearFields, confirmed, el, icon, tell, tellField, toast } from "./dom.js";
 import { clock, duration, figure, onLanguage, t } from "./i18n.js";
 import { Feed, Speaker, amountOf } from "./live.js";
-import { SETTINGS, overlayAddress, readSettings } from "./settings.js";
-import { shell } from "./shell.js";
+import { overlayForm } from "./obs.js";
+import { sampleSentence } from "./picker.js";
+import { platformForm, showSources } from "./platforms.js";
+import { reasonText } from "./reasons.js";
+import { shell, watchHealth } from "./shell.js";
 
 const LOG_MAX = 200;
 const QUEUE_SHOWN = 50;
+const LOG_KEY = "chat.log"; // of this tab: a reload keeps what was said
 const feed = new Feed();
 const speaker = new Speaker(feed, { muted: true, volume: Number(localStorage.getItem("volume") ?? 1) });
-const captions = new Captions($("now-words"), speaker);
+const captions = new Captions($("now-words"), speaker, { named: true });
 const entries = new Map(); // id → line of the log
 let connection = { state: "connecting" };
 let paused = false;
 let counts = null;
-let queue = { playing: null, waiting: [], total: 0 };
+let queue = { playing: null, waiting: [], refused: [], total: 0 };
 let sources = [];
+let seen = []; // messages of the log, oldest first
+let speakerOfTests = {}; // the default voice
 
-const NAMES = { Normal: () => t("Normal"), Mention: () => t("Mention"), Moderator: () => t("Moderator"), Paid: () => t("Paid"), Gift: () => t("Gift") };
+const NAMES = {
+  Normal: () => t("Normal"),
+  Mention: () => t("Mention"),
+  Moderator: () => t("Moderator"),
+  Paid: () => t("Paid"),
+  Gift: () => t("Gift"),
+};
 const KINDS = { Paid: "warn", Gift: "warn", Moderator: "good" };
 const badge = ({ priority, amount }) =>
-  priority === "Normal" ? null : el("span", { class: `badge ${KINDS[priority] ?? ""}` }, amountOf({ amount }) || (NAMES[priority]?.() ?? priority));
+  priority === "Normal"
+    ? null
+    : el(
+        "span",
+        { class: `badge ${KINDS[priority] ?? ""}` },
+        amountOf({ amount }) || (NAMES[priority]?.() ?? priority),
+      );
+
+/** Who says it; others who said the same are counted. */
+const who = ({ user, merged = [] }) =>
+  merged.length ? t("{name} and {n} more", { name: user, n: merged.length }) : user;
 
 // ---- what is shown ----
 
 function showConnection() {
-  const words = { connecting: t("Connecting …"), open: t("Live"), waiting: t("Reconnecting …"), failed: t("Not available") };
+  const words = {
+    connecting: t("Connecting …"),
+    open: t("Connected"),
+    waiting: t("Reconnecting …"),
+    failed: t("Unavailable"),
+  };
   const kind = { open: "good", failed: "bad" }[connection.state] ?? "warn";
   $("link").className = `badge ${kind}`;
   $("link").textContent = words[connection.state];
   const { error } = connection;
-  tell($("missing"), connection.state === "failed" ? (error.missing ? t("This server has no live chat.") : explain(error)) : "");
+  tell(
+    $("missing"),
+    connection.state === "failed" ? (error.missing ? t("This server has no live chat.") : explain(error)) : "",
+  );
 }
 
 function showControls() {
@@ -44,10 +75,12 @@ function showControls() {
 }
 
 function showNow(about) {
-  $("now-who").textContent = about ? [about.user, amountOf(about), about.channel && `${about.platform} · ${about.channel}`].filter(Boolean).join(" · ") : "";
+  $("now-who").textContent = about
+    ? [who(about), amountOf(about), about.channel && `${about.platform} · ${about.channel}`].filter(Boolean).join(" · ")
+    : "";
   if (!about) {
     captions.clear();
-    $("now-words").replaceChildren(el("p", { class: "soft" }, t("Nothing is being read.")));
+    $("now-words").replaceChildren(el("p", { class: "soft" }, t("Nothing is playing.")));
   }
   for (const [id, line] of entries) line.classList.toggle("now", id === about?.id);
   showControls();
@@ -55,44 +88,100 @@ function showNow(about) {
 
 function showQueue() {
   const shown = queue.waiting.slice(0, QUEUE_SHOWN);
-  $("queue").replaceChildren(...shown.map((item) =>
-    el("li", {},
-      el("div", { class: "grow" }, el("p", { class: "clamp" }, el("span", { class: "who" }, item.user), ` ${item.text}`),
-        el("p", { class: "soft" }, [t("waits {time}", { time: duration(item.waited) }), item.ready && t("ready")].filter(Boolean).join(" · "))),
-      badge(item),
-      el("button", { type: "button", class: "quiet", title: t("Skip"), "aria-label": t("Skip: {text}", { text: item.text.slice(0, 60) }), onclick: () => act("skip", { id: item.id }) }, icon("skip")))));
+  $("queue").replaceChildren(
+    ...shown.map((item) =>
+      el(
+        "li",
+        {},
+        el(
+          "div",
+          { class: "grow" },
+          el("p", { class: "clamp" }, el("span", { class: "who" }, item.user), ` ${item.text}`),
+          el(
+            "p",
+            { class: "soft" },
+            [t("waiting {time}", { time: duration(item.waited) }), item.ready && t("ready")]
+              .filter(Boolean)
+              .join(" · "),
+          ),
+        ),
+        badge(item),
+        el(
+          "button",
+          {
+            type: "button",
+            class: "quiet",
+            title: t("Skip"),
+            "aria-label": t("Skip: {text}", { text: item.text.slice(0, 60) }),
+            onclick: () => act("skip", { id: item.id }),
+          },
+          icon("skip"),
+        ),
+      ),
+    ),
+  );
   $("queue-empty").hidden = shown.length > 0;
   $("waiting").textContent = queue.total ? t("Waiting: {n}", { n: queue.total }) : "";
   showControls();
 }
 
+function showRefused() {
+  const refused = queue.refused ?? [];
+  $("refused").replaceChildren(
+    ...refused
+      .toReversed()
+      .map((item) =>
+        el(
+          "li",
+          {},
+          el(
+            "div",
+            { class: "grow" },
+            el("p", { class: "clamp" }, el("span", { class: "who" }, item.user), ` ${item.text}`),
+            el(
+              "p",
+              { class: "soft" },
+              [clock(item.timestamp), item.channel && `${item.platform} · ${item.channel}`].filter(Boolean).join(" · "),
+            ),
+          ),
+          el("span", { class: "badge warn" }, reasonText(item.reason)),
+        ),
+      ),
+  );
+  $("refused-empty").hidden = refused.length > 0;
+  $("refused").hidden = !refused.length;
+  $("refused-count").textContent = refused.length ? t("Last {n}", { n: refused.length }) : "";
+}
+
 function showCounts() {
   if (!counts) return;
-  const names = { received: t("Received"), spoken: t("Read"), skipped: t("Skipped"), deleted: t("Deleted"), waiting: t("Waiting") };
+  const names = {
+    received: t("Received"),
+    spoken: t("Read"),
+    skipped: t("Skipped"),
+    deleted: t("Deleted"),
+    waiting: t("Waiting"),
+  };
   const dropped = Object.values(counts.dropped).reduce((sum, n) => sum + n, 0);
   const rows = [...Object.entries(names).map(([key, name]) => [name, counts[key]]), [t("Not read"), dropped]];
   $("counts").replaceChildren(...rows.map(([name, n]) => el("div", {}, el("dt", {}, name), el("dd", {}, figure(n)))));
-  $("counts").title = Object.entries(counts.dropped).map(([reason, n]) => `${reason} ${n}`).join(", ");
-}
-
-const STATES = { connecting: ["warn", () => t("connecting")], live: ["good", () => t("live")], waiting: ["warn", () => t("waiting")], ended: ["", () => t("ended")], failed: ["bad", () => t("failed")] };
-
-function showSources() {
-  $("sources").replaceChildren(...sources.map((source) => {
-    const [kind, name] = STATES[source.state] ?? ["", () => source.state];
-    return el("li", {},
-      el("div", { class: "grow" }, el("p", {}, `${source.platform} · ${source.channel} `, el("span", { class: `badge ${kind}` }, name())), source.text && el("p", { class: "soft" }, source.text)),
-      el("button", { type: "button", class: "quiet", "aria-label": t("Stop {name}", { name: `${source.platform} ${source.channel}` }), onclick: () => disconnect(source) }, t("Stop")));
-  }));
-  $("sources-empty").hidden = sources.length > 0;
+  $("counts").title = Object.entries(counts.dropped)
+    .map(([reason, n]) => `${reasonText(reason)} ${n}`)
+    .join(", ");
 }
 
 function addMessage(message) {
   const log = $("log");
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  const line = el("li", {}, el("time", {}, clock(message.timestamp || Date.now())),
-    el("span", { class: "words" }, el("span", { class: "who" }, message.user), ` ${message.text}`), badge(message));
+  const line = el(
+    "li",
+    {},
+    el("time", {}, clock(message.timestamp || Date.now())),
+    el("span", { class: "words" }, el("span", { class: "who" }, message.user), ` ${message.text}`),
+    badge(message),
+  );
   entries.set(message.id, line);
+  line.classList.toggle("gone", Boolean(message.gone));
   log.append(line);
   while (log.childElementCount > LOG_MAX) {
     const [id, oldest] = entries.entries().next().value;
@@ -100,6 +189,34 @@ function addMessage(message) {
     oldest.remove();
   }
   if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+// ---- the log over a reload ----
+
+const keepLog = () => sessionStorage.setItem(LOG_KEY, JSON.stringify((seen = seen.slice(-LOG_MAX))));
+
+function restoreLog() {
+  try {
+    seen = JSON.parse(sessionStorage.getItem(LOG_KEY)) ?? [];
+  } catch {
+    seen = [];
+  }
+  seen.forEach(addMessage);
+  $("log").scrollTop = $("log").scrollHeight;
+}
+
+/** A message of the feed; one that the log has already, after a reload, is not added again. */
+function noteMessage({ id, user, text, priority, amount, timestamp }) {
+  if (entries.has(id)) return;
+  seen.push({ id, user, text, priority, amount, timestamp: timestamp || Date.now() });
+  addMessage(seen.at(-1));
+  keepLog();
+}
+
+function noteGone(ids) {
+  for (const message of seen) if (ids.includes(message.id)) message.gone = true;
+  for (const id of ids) entries.get(id)?.classList.add("gone");
+  keepLog();
 }
 
 // ---- asking ----
@@ -124,7 +241,8 @@ function refresh() {
       sources = status.connections ?? [];
       takeState(status);
       showQueue();
-      showSources();
+      showRefused();
+      showSources(sources, disconnect);
     } catch {
       // The feed says what is wrong with the server, and comes back by itself.
     }
@@ -156,30 +274,6 @@ async function submit(form, fault, path, json) {
   }
 }
 
-// ---- the overlay's address ----
-
-function fillOverlay() {
-  for (const [name, rule] of Object.entries(SETTINGS)) {
-    for (const input of $("obs").querySelectorAll(`[name="${name}"]`)) {
-      if (input.type === "checkbox") input.checked = rule.value.split(",").includes(input.value);
-      else input.value = rule.value;
-      if (rule.min !== undefined) Object.assign(input, { min: rule.min, max: rule.max });
-    }
-  }
-}
-
-function showOverlay() {
-  const form = new FormData($("obs"));
-  const chosen = Object.fromEntries(form);
-  chosen.show = form.getAll("show").join(",") || "words";
-  const address = overlayAddress(chosen, apiKey());
-  const { faults } = readSettings(new URL(address).searchParams);
-  tell($("obs-fault"), faults.join(" "));
-  $("address").value = address;
-  $("preview").href = address;
-  $("obs-key").hidden = !apiKey();
-}
-
 // ---- wiring ----
 
 feed.on("connection", (news) => {
@@ -188,11 +282,11 @@ feed.on("connection", (news) => {
   if (news.state === "open") refresh();
 });
 feed.on("message", (message) => {
-  addMessage(message);
+  noteMessage(message);
   refresh();
 });
 feed.on("deleted", ({ ids }) => {
-  for (const id of ids) entries.get(id)?.classList.add("gone");
+  noteGone(ids);
   refresh();
 });
 feed.on("state", (state) => {
@@ -212,7 +306,7 @@ $("pause").addEventListener("click", async () => {
 $("skip").addEventListener("click", () => act("skip"));
 $("replay").addEventListener("click", () => act("replay"));
 $("clear").addEventListener("click", async () => {
-  if (await confirmed(t("Drop all {n} messages that wait?", { n: queue.total }), t("Clear"))) await act("clear");
+  if (await confirmed(t("Remove all {n} waiting messages?", { n: queue.total }), t("Clear queue"))) await act("clear");
 });
 $("listen").addEventListener("change", () => speaker.setMuted(!$("listen").checked));
 $("volume").value = speaker.player.level;
@@ -221,44 +315,55 @@ $("volume").addEventListener("input", () => {
   speaker.player.volume = Number($("volume").value);
   localStorage.setItem("volume", $("volume").value);
 });
-$("say").addEventListener("submit", async (event) => {
-  event.preventDefault();
+/** Sends a message by hand. @returns {Promise<boolean>} whether it will be read */
+async function say(username, content, priority, more = {}) {
+  const id = crypto.getRandomValues(new Uint32Array(3)).join("-");
   const message = {
-    id: crypto.getRandomValues(new Uint32Array(3)).join("-"), platform: "manual", channel: "page", username: $("say-name").value, priority: $("say-priority").value,
-    content: $("say-text").value, metadata: {}, timestamp: new Date().toISOString(),
+    id,
+    platform: "manual",
+    channel: "page",
+    username,
+    priority,
+    content,
+    metadata: {},
+    timestamp: new Date().toISOString(),
+    ...more,
   };
   const answer = await submit($("say"), $("say-fault"), "/api/danmaku/enqueue", message);
-  if (!answer) return;
-  $("said").textContent = answer.skipped ? t("It will not be read: {reason}.", { reason: answer.reason }) : t("Accepted; {n} before it.", { n: answer.position });
-  if (!answer.skipped) $("say-text").value = "";
+  if (!answer) return false;
+  refresh();
+  const before = answer.position ? t("Sent. {n} ahead of it.", { n: answer.position }) : t("Sent.");
+  $("said").textContent = answer.skipped ? t("Not read: {reason}.", { reason: reasonText(answer.reason) }) : before;
+  return !answer.skipped;
+}
+
+$("say").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (await say($("say-name").value, $("say-text").value, $("say-priority").value)) $("say-text").value = "";
   $("say-text").focus();
 });
-$("connect").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const answer = await submit($("connect"), $("connect-fault"), "/api/danmaku/start", { platform: $("platform").value, channel: $("channel").value.trim() });
-  if (answer === undefined) return;
-  $("channel").value = "";
-  refresh();
-});
-$("obs").addEventListener("input", showOverlay);
-$("obs").addEventListener("submit", (event) => event.preventDefault());
-$("copy").addEventListener("click", async () => {
-  $("address").select();
-  // Without TLS on another machine there is no clipboard API; the text is selected then.
-  const copied = await navigator.clipboard?.writeText($("address").value).then(() => true, () => false);
-  toast(copied ? t("Copied.") : t("Selected: press Ctrl + C."));
-});
-addEventListener("keychanged", showOverlay);
+$("test").addEventListener("click", () =>
+  say("Test", sampleSentence(speakerOfTests), "Normal", { user_id: crypto.randomUUID?.() ?? String(Math.random()) }),
+);
 onLanguage(() => {
   showConnection();
   showQueue();
+  showRefused();
   showCounts();
-  showSources();
+  showSources(sources, disconnect);
   showNow(speaker.current?.about ?? null);
 });
 shell();
 showConnection();
 showControls();
-fillOverlay();
-showOverlay();
+overlayForm();
+platformForm(submit, refresh);
+restoreLog();
+watchHealth((health) => {
+  if (health?.default_voice && !speakerOfTests.id)
+    askJson("/api/voices").then(
+      (voices) => (speakerOfTests = voices.find(({ id }) => id === health.default_voice) ?? {}),
+      () => {},
+    );
+});
 feed.open();

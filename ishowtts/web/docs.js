@@ -1,76 +1,151 @@
-// The HTTP contract for reading: every operation of /openapi.json with its fields, examples and answers.
+// The HTTP API for reading and trying out: every operation of /openapi.json with its fields, examples and answers.
 
-import { askJson, explain } from "./api.js";
+import { ask, explain } from "./api.js";
 import { $, el, tell } from "./dom.js";
 import { onLanguage, t } from "./i18n.js";
+import { Schemas, parseExact, writeExact } from "./schema.js";
 import { shell } from "./shell.js";
+import { tryout } from "./tryout.js";
 
 const METHODS = ["get", "post", "put", "delete"];
-let contract = null;
+const GROUPS = [
+  [/^\/api\/tts/, () => t("Speech")],
+  [/^\/v1\//, () => t("OpenAI-compatible")],
+  [/^\/api\/voices/, () => t("Voices")],
+  [/^\/api\/danmaku/, () => t("Live chat")],
+  [/./, () => t("Server")],
+];
+const SOCKETS = ["/api/tts/ws"]; // a form cannot speak WebSocket
 
-/** Follows a $ref inside the document. */
-const resolved = (node) => (node?.$ref ? resolved(node.$ref.slice(2).split("/").reduce((at, key) => at[key], contract)) : (node ?? {}));
+let schemas = null;
 
-/** What a value may be, in a few words. */
-function kind(schema) {
-  const s = resolved(schema);
-  const arms = (s.anyOf ?? s.oneOf ?? []).filter((arm) => resolved(arm).type !== "null");
-  if (arms.length) return arms.map(kind).join(" | ");
-  if (s.enum) return s.enum.map((value) => JSON.stringify(value)).join(" | ");
-  if (s.const !== undefined) return JSON.stringify(s.const);
-  if (s.type === "array") return `${kind(s.items)}[]`;
-  const low = s.minimum ?? s.exclusiveMinimum ?? s.minLength;
-  const high = s.maximum ?? s.exclusiveMaximum ?? s.maxLength;
-  return [s.type ?? "object", low !== undefined || high !== undefined ? `${low ?? ""}…${high ?? ""}` : ""].filter(Boolean).join(" ");
+/** Text with `code` and [links](address) of Markdown. */
+function rich(text) {
+  const parts = String(text ?? "").split(/(`[^`]+`|\[[^\]]+\]\([^)\s]+\))/);
+  return parts.filter(Boolean).map((part) => {
+    const link = /^\[([^\]]+)\]\(([^)\s]+)\)$/.exec(part);
+    if (link) return el("a", { href: link[2] }, link[1]);
+    return part.length > 2 && part.startsWith("`") && part.endsWith("`") ? el("code", {}, part.slice(1, -1)) : part;
+  });
 }
 
 const table = (rows) =>
-  el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, ...rows.map(([name, type, note]) => el("tr", {}, el("th", { scope: "row" }, el("code", {}, name)), el("td", {}, type), el("td", {}, note))))));
+  el(
+    "div",
+    { class: "scroll" },
+    el(
+      "table",
+      {},
+      el(
+        "tbody",
+        {},
+        ...rows.map(([name, type, note]) =>
+          el("tr", {}, el("th", { scope: "row" }, el("code", {}, name)), el("td", {}, type), el("td", {}, ...note)),
+        ),
+      ),
+    ),
+  );
 
-const example = (value) => value !== undefined && el("pre", { tabindex: "0" }, el("code", {}, typeof value === "string" ? value : JSON.stringify(value, null, 1)));
+const example = (value) =>
+  value !== undefined &&
+  el("pre", { tabindex: "0" }, el("code", {}, typeof value === "string" ? value : writeExact(value, 1)));
 
-/** Fields of an object, with what is known of each. */
+/** What is said of a field beside its kind. */
+function note(required, schema, description) {
+  const s = schemas.resolved(schema);
+  const known = [
+    required ? t("required") : "",
+    s.default !== undefined && s.default !== null ? t("default {value}", { value: writeExact(s.default) }) : "",
+    description ?? s.description ?? schema.description ?? "",
+  ];
+  return rich(known.filter(Boolean).join(" · "));
+}
+
 function fields(schema) {
-  const s = resolved(schema);
-  const needed = new Set(s.required ?? []);
-  const rows = Object.entries(s.properties ?? {}).map(([name, value]) => [name, kind(value), [needed.has(name) ? t("needed") : "", resolved(value).description ?? value.description ?? ""].filter(Boolean).join(" · ")]);
+  const rows = schemas
+    .properties(schema)
+    .map(([name, value, required]) => [name, schemas.kind(value), note(required, value)]);
   return rows.length ? table(rows) : null;
 }
 
-function content(parts) {
-  return Object.entries(parts ?? {}).flatMap(([type, part]) => [el("p", { class: "soft" }, el("code", {}, type)), fields(part.schema), example(part.example ?? Object.values(part.examples ?? {})[0]?.value)].filter(Boolean));
+const content = (parts) =>
+  Object.entries(parts ?? {}).flatMap(([type, part]) =>
+    [
+      el("p", { class: "soft" }, el("code", {}, type)),
+      fields(part.schema),
+      example(part.example ?? Object.values(part.examples ?? {})[0]?.value),
+    ].filter(Boolean),
+  );
+
+/** The inside of an operation, made when it is opened. */
+function inside(path, method, what) {
+  const parts = [el("p", {}, ...rich(what.description ?? what.summary))];
+  const given = (what.parameters ?? [])
+    .map((one) => schemas.resolved(one))
+    .map((p) => [p.name, schemas.kind(p.schema), note(p.required, p.schema, p.description)]);
+  if (given.length) parts.push(el("h3", {}, t("Parameters")), table(given));
+  const body = schemas.resolved(what.requestBody);
+  if (body.content) parts.push(el("h3", {}, t("Body")), ...content(body.content));
+  parts.push(el("h3", {}, t("Responses")));
+  for (const [status, answer] of Object.entries(what.responses ?? {})) {
+    const { description, content: carried } = schemas.resolved(answer);
+    parts.push(
+      el("details", {}, el("summary", {}, el("code", {}, status), " ", ...rich(description)), ...content(carried)),
+    );
+  }
+  if (!SOCKETS.includes(path)) parts.push(el("h3", {}, t("Try it out")), tryout(path, method, what, schemas));
+  return parts;
 }
 
 function operation(path, method, what) {
   const title = el("summary", {}, el("strong", {}, method.toUpperCase()), " ", el("code", {}, path));
-  const parts = [el("p", {}, what.description ?? what.summary ?? "")];
-  const given = (what.parameters ?? []).map(resolved).map((p) => [p.name, kind(p.schema), [p.in, p.required ? t("needed") : "", p.description ?? ""].filter(Boolean).join(" · ")]);
-  if (given.length) parts.push(el("h3", {}, t("Parameters")), table(given));
-  const body = resolved(what.requestBody);
-  if (body.content) parts.push(el("h3", {}, t("Body")), ...content(body.content));
-  parts.push(el("h3", {}, t("Answers")));
-  for (const [status, answer] of Object.entries(what.responses ?? {})) {
-    const { description, content: carried } = resolved(answer);
-    parts.push(el("details", {}, el("summary", {}, el("code", {}, status), ` ${description ?? ""}`), ...content(carried)));
-  }
-  return el("details", { class: "card operation", "data-path": path }, title, ...parts);
+  const about = el(
+    "p",
+    { class: "soft brief" },
+    ...rich((what.description ?? what.summary ?? "").split(/(?<=\.)\s/)[0]),
+  );
+  const box = el("details", { class: "card operation", "data-path": path }, title);
+  box.addEventListener("toggle", () => {
+    about.hidden = box.open;
+    if (box.open && box.childElementCount === 1) box.append(...inside(path, method, what));
+  });
+  title.append(about);
+  return box;
 }
 
 function filter() {
   const wanted = $("search").value.trim().toLowerCase();
-  for (const element of $("operations").children) element.hidden = !element.dataset.path.toLowerCase().includes(wanted);
+  for (const group of $("operations").children) {
+    for (const element of group.querySelectorAll(".operation"))
+      element.hidden = !`${element.dataset.path} ${element.querySelector(".brief").textContent}`
+        .toLowerCase()
+        .includes(wanted);
+    group.hidden = !group.querySelector(".operation:not([hidden])");
+  }
 }
 
 function show() {
-  if (!contract) return;
-  const all = Object.entries(contract.paths).flatMap(([path, methods]) => METHODS.filter((method) => methods[method]).map((method) => operation(path, method, methods[method])));
-  $("operations").replaceChildren(...all);
+  if (!schemas) return;
+  const all = Object.entries(schemas.contract.paths).flatMap(([path, methods]) =>
+    METHODS.filter((method) => methods[method]).map((method) => [path, method, methods[method]]),
+  );
+  const groupOf = (path) => GROUPS.findIndex(([pattern]) => pattern.test(path));
+  $("operations").replaceChildren(
+    ...GROUPS.map(([, name], i) =>
+      el(
+        "section",
+        { class: "group" },
+        el("h2", {}, name()),
+        ...all.filter(([path]) => groupOf(path) === i).map((one) => operation(...one)),
+      ),
+    ),
+  );
   filter();
 }
 
 async function load() {
   try {
-    contract = await askJson("/openapi.json");
+    schemas = new Schemas(parseExact(await (await ask("/openapi.json")).text()));
     tell($("lost"), "");
     show();
   } catch (error) {

@@ -4,7 +4,8 @@ import { t } from "./i18n.js";
 
 export const $ = (id) => document.getElementById(id);
 
-/** An element: el("button", {type: "button", class: "quiet", onclick: f, "aria-label": "Play"}, "▶"). Falsy children are left out. */
+/** An element: el("button", {type: "button", class: "quiet", onclick: f, "aria-label": "Play"}, "▶"). Falsy children
+ *  are left out. */
 export function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -35,7 +36,8 @@ const ICONS = {
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
-  for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", "aria-hidden": "true", class: "icon" })) svg.setAttribute(key, value);
+  for (const [key, value] of Object.entries({ viewBox: "0 0 24 24", "aria-hidden": "true", class: "icon" }))
+    svg.setAttribute(key, value);
   path.setAttribute("d", ICONS[name]);
   svg.append(path);
   return svg;
@@ -44,7 +46,9 @@ export function icon(name) {
 /** Says something once; good news goes away by itself, bad news waits for a click. @param {"good"|"bad"} kind */
 export function toast(message, kind = "good") {
   const box = el("div", { class: `toast ${kind}`, role: kind === "bad" ? "alert" : "status" }, el("span", {}, message));
-  box.append(el("button", { type: "button", class: "quiet", "aria-label": t("Close"), onclick: () => box.remove() }, "×"));
+  box.append(
+    el("button", { type: "button", class: "quiet", "aria-label": t("Close"), onclick: () => box.remove() }, "×"),
+  );
   $("toasts").append(box);
   if (kind === "good") setTimeout(() => box.remove(), 6000);
   while ($("toasts").childElementCount > 4) $("toasts").firstElementChild.remove();
@@ -56,7 +60,8 @@ export function tell(element, message) {
   element.hidden = !message;
 }
 
-/** Puts an error at the form field that it names, so that it is read with the field. @returns {boolean} whether there is one */
+/** Puts an error at the form field that it names, so that it is read with the field. @returns {boolean} whether
+ *  there is one */
 export function tellField(form, field, message) {
   const input = field && form.querySelector(`[name="${CSS.escape(field)}"]`);
   const place = input && form.querySelector(`[data-error="${CSS.escape(field)}"]`);
@@ -76,7 +81,7 @@ export function confirmed(question, yes) {
   return new Promise((done) => {
     const dialog = el("dialog", { class: "confirm", "aria-label": question }, el("p", {}, question));
     const close = () => dialog.close();
-    const no = el("button", { type: "button", onclick: close }, t("Keep"));
+    const no = el("button", { type: "button", onclick: close }, t("Cancel"));
     const go = el("button", { type: "button", class: "danger", value: "yes", onclick: () => dialog.close("yes") }, yes);
     dialog.append(el("div", { class: "row end" }, no, go));
     dialog.addEventListener("close", () => {
@@ -88,3 +93,42 @@ export function confirmed(question, yes) {
     no.focus();
   });
 }
+
+/** A dialog with one line of text. @returns {Promise<string>} what was written, trimmed; "" when it was closed */
+export function asked(question, value = "") {
+  const input = el("input", {
+    id: "answer",
+    value,
+    maxlength: value.length > 60 ? null : 60,
+    autocomplete: "off",
+    required: true,
+  });
+  const no = el("button", { type: "button" }, t("Cancel"));
+  const form = el(
+    "form",
+    { method: "dialog" },
+    el("label", { for: "answer" }, question),
+    input,
+    el("div", { class: "row end" }, no, el("button", { type: "submit", class: "primary", value: "yes" }, t("OK"))),
+  );
+  const dialog = el("dialog", { class: "confirm", "aria-label": question }, form);
+  no.addEventListener("click", () => dialog.close());
+  document.body.append(dialog);
+  dialog.showModal();
+  input.select();
+  return new Promise((done) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      done(dialog.returnValue === "yes" ? input.value.trim() : "");
+    });
+  });
+}
+
+/** Without TLS on another machine there is no clipboard API. @returns {Promise<boolean>} whether it worked */
+export const copyText = async (text) =>
+  Boolean(
+    await navigator.clipboard?.writeText(text).then(
+      () => true,
+      () => false,
+    ),
+  );

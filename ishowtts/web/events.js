@@ -1,4 +1,5 @@
-// text/event-stream over fetch, which can carry the API key in a header, an AbortSignal and POST; EventSource can do none of them.
+// text/event-stream over fetch, which can carry the API key in a header, an AbortSignal and POST; EventSource can do
+// none of them.
 
 import { ApiError, ask } from "./api.js";
 
@@ -25,7 +26,8 @@ export class EventParser {
     const found = [];
     for (const line of lines) {
       if (line === "") {
-        if (this.data.length) found.push({ event: this.event || "message", data: this.data.join("\n"), id: this.lastId });
+        if (this.data.length)
+          found.push({ event: this.event || "message", data: this.data.join("\n"), id: this.lastId });
         this.#clear();
         continue;
       }
@@ -58,10 +60,12 @@ export async function* eventsOf(response, parser = new EventParser()) {
 const WAIT_MIN = 500;
 const WAIT_MAX = 15000;
 
-/** Follows a stream of events for as long as the page lives: comes back after a loss where it was (Last-Event-ID), waiting longer
+/** Follows a stream of events for as long as the page lives: comes back after a loss where it was (Last-Event-ID),
+ *  waiting longer
  *  each time, with jitter so that a restarted server does not meet all its listeners at once.
  *  @param {string} path
- *  @param {{event: (name: string, data: any, id: string) => void, state: (state: "connecting"|"open"|"waiting"|"failed", error?: ApiError) => void}} on
+ *  @param {{event: (name: string, data: any, id: string) => void, state: (state:
+ *  "connecting"|"open"|"waiting"|"failed", error?: ApiError) => void}} on
  *  @returns {() => void} ends it */
 export function follow(path, on) {
   const parser = new EventParser();
@@ -77,7 +81,8 @@ export function follow(path, on) {
       };
     });
   const hurry = () => wake();
-  // A page that was left may be kept by the browser for "back": it must not hold one of the six connections to a server meanwhile.
+  // A page that was left may be kept by the browser for "back": it must not hold one of the six connections to a
+  // server meanwhile.
   const leave = () => abort.abort();
   addEventListener("pagehide", leave);
   addEventListener("pageshow", hurry);

@@ -8,7 +8,8 @@ const english = new WeakMap(); // element → what the page's file says
 const listeners = new Set();
 
 function preferred() {
-  const chosen = new URLSearchParams(location.search).get("language") ?? localStorage.getItem("language") ?? navigator.language;
+  const chosen =
+    new URLSearchParams(location.search).get("language") ?? localStorage.getItem("language") ?? navigator.language;
   return chosen.toLowerCase().startsWith("zh") ? "zh" : "en";
 }
 
@@ -27,7 +28,10 @@ export function translate(root = document) {
   for (const element of root.querySelectorAll("[data-t], [data-t-attributes]")) {
     const names = element.dataset.tAttributes?.split(" ") ?? [];
     if (!english.has(element)) {
-      english.set(element, { text: element.textContent, attributes: names.map((name) => element.getAttribute(name)) });
+      english.set(element, {
+        text: element.textContent.trim().replace(/\s+/g, " "),
+        attributes: names.map((name) => element.getAttribute(name)),
+      });
     }
     const known = english.get(element);
     if ("t" in element.dataset) element.textContent = t(known.text);
@@ -47,7 +51,10 @@ export function setLanguage(code) {
 }
 
 const number = (value, digits) =>
-  value.toLocaleString(current === "zh" ? "zh-CN" : "en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  value.toLocaleString(current === "zh" ? "zh-CN" : "en-GB", {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
 
 /** A span of time in the unit that suits it, in one piece. @param {number} s seconds */
 export const duration = (s) => span(s).replaceAll(" ", "\u00a0");
@@ -62,7 +69,11 @@ function span(s) {
 
 /** @param {number} value bytes */
 export function size(value) {
-  for (const [limit, unit] of [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]]) {
+  for (const [limit, unit] of [
+    [2 ** 30, "GiB"],
+    [2 ** 20, "MiB"],
+    [2 ** 10, "KiB"],
+  ]) {
     if (value >= limit) return `${number(value / limit, value / limit < 10 ? 1 : 0)} ${unit}`;
   }
   return `${value} B`;
@@ -72,4 +83,8 @@ export const figure = (value, digits = 0) => number(value, digits);
 
 /** @param {number} milliseconds since the epoch */
 export const clock = (milliseconds) =>
-  new Date(milliseconds).toLocaleTimeString(current === "zh" ? "zh-CN" : "en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  new Date(milliseconds).toLocaleTimeString(current === "zh" ? "zh-CN" : "en-GB", {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+  });

@@ -1,10 +1,12 @@
 // The speak page: a form, a player, what was spoken before.
 
 import { askJson, explain } from "./api.js";
-import { $, clearFields, confirmed, el, icon, tell, tellField, toast } from "./dom.js";
+import { $, asked, clearFields, confirmed, copyText, el, icon, tell, tellField, toast } from "./dom.js";
 import * as store from "./history.js";
 import { clock, duration, figure, onLanguage, t } from "./i18n.js";
+import { chooseVoice, setPreviewVolume } from "./picker.js";
 import { Player } from "./player.js";
+import { draft, forgetPreset, keepDraft, keepPreset, linkOf, presets, requestIn } from "./presets.js";
 import { shell, watchHealth } from "./shell.js";
 import { TYPES, formatsOffered, speak } from "./speech.js";
 import { decode } from "./wav.js";
@@ -19,6 +21,9 @@ const wave = new Waveform($("wave"), (seconds) => player.seek(seconds), toggle);
 let running = null; // AbortController of the request under way
 let ready = false;
 let figures = {}; // of the last speech: {first, total, length, rtf} in seconds, seed
+let voices = [];
+let own = { speed: 1, nfe: 0 }; // the server's settings, which a request leaves out; nfe 0: not known yet
+let wanted = {}; // what the form shall hold, for the choices that the server has not told yet
 
 // ---- what is shown ----
 
@@ -46,7 +51,9 @@ function showPlayer() {
 function showPosition() {
   wave.position = player.position;
   wave.refresh();
-  $("time").textContent = wave.clip ? t("{at} of {all}", { at: duration(player.position), all: duration(wave.clip.seconds) }) : "–";
+  $("time").textContent = wave.clip
+    ? t("{at} of {all}", { at: duration(player.position), all: duration(wave.clip.seconds) })
+    : "–";
   $("blocked").hidden = !player.blocked;
 }
 
@@ -67,24 +74,87 @@ const count = () => {
 
 const showSliders = () => {
   $("speed-value").textContent = Number($("speed").value).toFixed(2);
-  $("steps-value").textContent = $("steps").value;
+  $("steps-value").textContent = own.nfe ? $("steps").value : "";
 };
 
 /** A box whose third state, neither, is the server's own setting. */
 const choose = (box, value) => Object.assign(box, { checked: value ?? false, indeterminate: value === undefined });
 
-// ---- speaking ----
+// ---- the form ----
 
+/** The request that the form holds; what is as the server has it is left out. */
 function requestOf() {
-  const request = { text: $("text").value, speed: Number($("speed").value), nfe_step: Number($("steps").value) };
-  if ($("voice").value) request.voice_id = $("voice").value;
-  if ($("solver").value) request.solver = $("solver").value;
+  const request = { text: $("text").value };
+  const put = (name, value) => value && (request[name] = value);
+  put("voice_id", $("voice").value || wanted.voice_id);
+  if (Number($("speed").value) !== own.speed) request.speed = Number($("speed").value);
+  if (Number($("steps").value) !== own.nfe) put("nfe_step", own.nfe ? Number($("steps").value) : wanted.nfe_step);
+  put("solver", $("solver").value);
   if ($("guidance-from").value) request.guidance_from = Number($("guidance-from").value);
   if ($("guidance-to").value) request.guidance_to = Number($("guidance-to").value);
-  if (!$("short-guidance").indeterminate) request.short_guidance = $("short-guidance").checked;
-  if ($("seed").value.trim()) request.seed = $("seed").value.trim();
+  if (!$("short-guidance").indeterminate && !$("short-guidance-field").hidden)
+    request.short_guidance = $("short-guidance").checked;
+  put("seed", $("seed").value.trim());
   if ($("format").value !== "wav") request.format = $("format").value;
-  if ($("rate").value) request.sample_rate = Number($("rate").value);
+  else if (!ready) put("format", wanted.format);
+  put("sample_rate", Number($("rate").value));
+  return request;
+}
+
+/** Puts a request into the form. Without a text the one that is there stays. */
+function fill(request) {
+  wanted = request;
+  const has = (select, value) => [...select.options].some((option) => option.value === value);
+  if (request.text !== undefined) $("text").value = request.text;
+  if (has($("voice"), request.voice_id)) $("voice").value = request.voice_id;
+  if (has($("format"), request.format ?? "wav")) $("format").value = request.format ?? "wav";
+  $("speed").value = request.speed ?? own.speed;
+  $("steps").value = request.nfe_step ?? own.nfe;
+  $("solver").value = request.solver ?? "";
+  $("guidance-from").value = request.guidance_from ?? "";
+  $("guidance-to").value = request.guidance_to ?? "";
+  choose($("short-guidance"), request.short_guidance);
+  $("seed").value = request.seed ?? "";
+  $("rate").value = request.sample_rate ?? "";
+  const { text, voice_id, speed, format, ...rare } = request;
+  if (Object.keys(rare).length) $("advanced").open = true;
+  count();
+  showSliders();
+}
+
+function remember() {
+  if (ready) wanted = {}; // else the choices are not there yet
+  keepDraft(requestOf());
+}
+
+function showPresets(chosen = "") {
+  const names = Object.keys(presets()).sort();
+  $("preset").replaceChildren(
+    new Option(names.length ? t("Presets") : t("No presets yet"), ""),
+    ...names.map((name) => new Option(name, name, false, name === chosen)),
+  );
+  $("preset").disabled = !names.length;
+  $("preset-delete").disabled = !chosen;
+}
+
+async function savePreset() {
+  const name = await asked(t("Name of the preset"), $("preset").value);
+  if (!name) return;
+  keepPreset(name, requestOf());
+  showPresets(name);
+  toast(t("Preset {name} saved.", { name }));
+}
+
+async function copyLink() {
+  const link = linkOf(requestOf());
+  if (await copyText(link)) toast(t("Link copied. It holds the text and the settings."));
+  else await asked(t("Copy this link"), link);
+}
+
+/** A link's request, where the address has one; it is taken out of the address. */
+function adoptLink() {
+  const request = requestIn(location.hash);
+  if (request) history.replaceState(null, "", location.pathname + location.search);
   return request;
 }
 
@@ -139,8 +209,10 @@ async function start() {
     Object.assign(figures, { total: elapsed(), length: clip.seconds, rtf });
     const format = request.format ?? "wav";
     showDownload(blob, format, figures.seed);
-    $("said").textContent = t("{all} of speech are ready.", { all: duration(clip.seconds) });
-    await store.keep({ when: Date.now(), request, seed: figures.seed, seconds: clip.seconds, rate: clip.rate, blob, figures }).then(showHistory, () => {});
+    $("said").textContent = t("{all} of audio ready.", { all: duration(clip.seconds) });
+    await store
+      .keep({ when: Date.now(), request, seed: figures.seed, seconds: clip.seconds, rate: clip.rate, blob, figures })
+      .then(showHistory, () => {});
   } catch (error) {
     await sound?.finish();
     if (error.name !== "AbortError") fail(error);
@@ -178,16 +250,16 @@ async function replay(entry) {
 }
 
 function reuse(entry) {
-  const { text, speed, nfe_step, solver, guidance_from, guidance_to, short_guidance, voice_id, format, sample_rate } = entry.request;
-  Object.entries({ text, speed, steps: nfe_step, solver: solver ?? "", "guidance-from": guidance_from ?? "", "guidance-to": guidance_to ?? "", voice: voice_id ?? "", format: format ?? "wav", rate: sample_rate ?? "", seed: entry.seed }).forEach(([id, value]) => ($(id).value = value));
-  choose($("short-guidance"), short_guidance);
-  count();
-  showSliders();
+  fill({ ...entry.request, seed: entry.seed });
+  remember();
   $("text").focus();
 }
 
 function save(entry) {
-  const link = el("a", { href: URL.createObjectURL(entry.blob), download: `speech-${entry.seed}.${entry.request.format ?? "wav"}` });
+  const link = el("a", {
+    href: URL.createObjectURL(entry.blob),
+    download: `speech-${entry.seed}.${entry.request.format ?? "wav"}`,
+  });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
@@ -195,39 +267,87 @@ function save(entry) {
 async function showHistory() {
   const list = await store.entries().catch(() => []);
   $("past").hidden = !list.length;
-  $("history").replaceChildren(...list.map((entry) => {
-    const words = entry.request.text;
-    const act = (name, drawing, work) =>
-      el("button", { type: "button", class: "quiet", title: name, "aria-label": `${name}: ${words.slice(0, 60)}`, onclick: work }, icon(drawing));
-    return el("li", {},
-      act(t("Play"), "play", () => replay(entry)),
-      el("div", { class: "grow" }, el("p", { class: "clamp" }, words),
-        el("p", { class: "soft" }, [clock(entry.when), duration(entry.seconds), entry.request.voice_id, (entry.request.format ?? "wav").toUpperCase(), t("seed {seed}", { seed: entry.seed })].filter(Boolean).join(" · "))),
-      act(t("Use again"), "again", () => reuse(entry)),
-      act(t("Download"), "download", () => save(entry)),
-      act(t("Delete"), "trash", () => store.forget(entry.id).then(showHistory)));
-  }));
+  $("history").replaceChildren(
+    ...list.map((entry) => {
+      const words = entry.request.text;
+      const act = (name, drawing, work) =>
+        el(
+          "button",
+          {
+            type: "button",
+            class: "quiet",
+            title: name,
+            "aria-label": `${name}: ${words.slice(0, 60)}`,
+            onclick: work,
+          },
+          icon(drawing),
+        );
+      return el(
+        "li",
+        {},
+        act(t("Play"), "play", () => replay(entry)),
+        el(
+          "div",
+          { class: "grow" },
+          el("p", { class: "clamp" }, words),
+          el(
+            "p",
+            { class: "soft" },
+            [
+              clock(entry.when),
+              duration(entry.seconds),
+              entry.request.voice_id,
+              (entry.request.format ?? "wav").toUpperCase(),
+              t("seed {seed}", { seed: entry.seed }),
+            ]
+              .filter(Boolean)
+              .join(" · "),
+          ),
+        ),
+        act(t("Use again"), "again", () => reuse(entry)),
+        act(t("Download"), "download", () => save(entry)),
+        act(t("Delete"), "trash", () => store.forget(entry.id).then(showHistory)),
+      );
+    }),
+  );
 }
 
 // ---- the server's state ----
 
 async function listVoices(chosen) {
-  const wanted = new URLSearchParams(location.search).get("voice") ?? ($("voice").value || chosen);
-  const voices = await askJson("/api/voices");
-  const options = voices.map((v) => new Option(v.language ? `${v.id} (${v.language})` : v.id, v.id, false, v.id === wanted));
+  const current = wanted.voice_id || $("voice").value || chosen;
+  voices = await askJson("/api/voices");
+  const options = voices.map(
+    (v) => new Option(v.language ? `${v.id} (${v.language})` : v.id, v.id, false, v.id === current),
+  );
   if (options.length) $("voice").replaceChildren(...options);
+  $("browse").disabled = !voices.length;
+}
+
+/** The server's own settings, which the sliders show until they are moved. */
+async function readSettings() {
+  const { sampling } = (await askJson("/api/config")).settings;
+  own = { speed: sampling.speed, nfe: sampling.nfe };
 }
 
 async function listFormats() {
   const offered = await formatsOffered();
-  $("format").replaceChildren(...offered.map((format) => new Option(format === "opus" ? "Opus" : format.toUpperCase(), format)));
+  $("format").replaceChildren(
+    ...offered.map((format) => new Option(format === "opus" ? "Opus" : format.toUpperCase(), format)),
+  );
 }
 
 watchHealth(async (health) => {
   if (health?.status !== "ready") ready = false;
   else if (!ready) {
     ready = true;
-    await Promise.all([listVoices(health.default_voice), listFormats()]).catch(() => (ready = false));
+    $("short-guidance-field").hidden = !health.cloning;
+    try {
+      await Promise.all([listVoices(health.default_voice), listFormats(), readSettings()]);
+      fill(wanted);
+    } catch {
+      ready = false;
+    }
   }
 });
 
@@ -235,14 +355,43 @@ watchHealth(async (health) => {
 
 $("volume").value = localStorage.getItem("volume") ?? 1;
 player.volume = Number($("volume").value);
+setPreviewVolume(player.level);
 $("volume").addEventListener("input", () => {
   player.volume = Number($("volume").value);
+  setPreviewVolume(player.level);
   localStorage.setItem("volume", $("volume").value);
 });
 $("volume-icon").append(icon("sound"));
-$("text").addEventListener("input", count);
-$("speed").addEventListener("input", showSliders);
-$("steps").addEventListener("input", showSliders);
+form.addEventListener("input", () => {
+  count();
+  showSliders();
+  if ($("preset").value && document.activeElement !== $("text")) showPresets();
+  remember();
+});
+$("browse").addEventListener("click", async () => {
+  const id = await chooseVoice(voices, $("voice").value);
+  if (id) $("voice").value = id;
+  remember();
+  $("voice").focus();
+});
+$("preset").addEventListener("input", (event) => event.stopPropagation());
+$("preset").addEventListener("change", () => {
+  const name = $("preset").value;
+  if (name) fill(presets()[name]);
+  $("preset-delete").disabled = !name;
+  remember();
+});
+$("preset-save").addEventListener("click", savePreset);
+$("preset-delete").addEventListener("click", () => {
+  forgetPreset($("preset").value);
+  showPresets();
+});
+$("link").addEventListener("click", copyLink);
+addEventListener("hashchange", () => {
+  const request = adoptLink();
+  if (request) fill(request);
+  remember();
+});
 $("toggle").addEventListener("click", toggle);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -250,7 +399,7 @@ form.addEventListener("submit", (event) => {
 });
 $("stop").addEventListener("click", stop);
 $("forget-all").addEventListener("click", async () => {
-  if (await confirmed(t("Delete all speech that is kept in this browser?"), t("Delete all"))) await store.forgetAll().then(showHistory);
+  if (await confirmed(t("Delete the whole history?"), t("Delete all"))) await store.forgetAll().then(showHistory);
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -264,11 +413,12 @@ onLanguage(() => {
   count();
   showTimings();
   showPlayer();
+  showPresets($("preset").value);
   showHistory();
 });
 shell();
-count();
-showSliders();
-choose($("short-guidance"));
+showPresets();
+const named = new URLSearchParams(location.search).get("voice");
+fill(adoptLink() ?? { ...draft(), ...(named && { voice_id: named }) });
 showPlayer();
 showHistory();

@@ -1,15 +1,21 @@
-// Live chat as a page hears it: the feed of the server's events, and the speaker that plays its clips. Every page that listens plays the same
-// samples at the time that the server's clock gives them; one that comes late joins at what is being heard.
+// Live chat as a page hears it: the feed of the server's events, and the speaker that plays its clips. Every page
+// that listens plays the same samples at the time that the server's clock gives them; one that comes late joins at
+// what is being heard.
 
 import { follow } from "./events.js";
+import { figure, language, t } from "./i18n.js";
 import { Player } from "./player.js";
 import { fromBase64, fromS16 } from "./wav.js";
 
-/** The server's events as DOM events ("message", "start", "audio", "end", "deleted", "state": `detail` is the data) and "connection" with {state, error}. */
+/** The server's events as DOM events ("message", "start", "audio", "end", "deleted", "state": `detail` is the data)
+ *  and "connection" with {state, error}. */
 export class Feed extends EventTarget {
   open() {
     const tell = (name, detail) => this.dispatchEvent(new CustomEvent(name, { detail }));
-    this.close = follow("/api/danmaku/stream", { event: tell, state: (state, error) => tell("connection", { state, error }) });
+    this.close = follow("/api/danmaku/stream", {
+      event: tell,
+      state: (state, error) => tell("connection", { state, error }),
+    });
     return this;
   }
 
@@ -33,9 +39,17 @@ export class Speaker extends EventTarget {
     this.waiting = [];
     this.paused = false;
     this.work = Promise.resolve(); // one thing at a time, as opening the audio output takes a moment
-    const then = (handler) => (data) => (this.work = this.work.then(() => handler.call(this, data)).catch((error) => console.error(error)));
-    feed.on("start", then(this.#start)).on("audio", then(this.#audio)).on("end", then(this.#end)).on("state", then(this.#state));
-    this.player.addEventListener("ended", then(() => this.#over()));
+    const then = (handler) => (data) =>
+      (this.work = this.work.then(() => handler.call(this, data)).catch((error) => console.error(error)));
+    feed
+      .on("start", then(this.#start))
+      .on("audio", then(this.#audio))
+      .on("end", then(this.#end))
+      .on("state", then(this.#state));
+    this.player.addEventListener(
+      "ended",
+      then(() => this.#over()),
+    );
   }
 
   /** The page's own output really plays. */
@@ -71,14 +85,30 @@ export class Speaker extends EventTarget {
     });
   }
 
+  /** After a click, which lets the browser play what it held back. */
+  unblock() {
+    this.setMuted(true);
+    this.setMuted(false);
+  }
+
   #of(id) {
-    return this.waiting.findLast((clip) => clip.about.id === id) ?? (this.current?.about.id === id ? this.current : null);
+    return (
+      this.waiting.findLast((clip) => clip.about.id === id) ?? (this.current?.about.id === id ? this.current : null)
+    );
   }
 
   async #start(about) {
     const known = this.#of(about.id);
     if (known && !known.finished && about.at > 0) return; // came back after a loss in the middle of it
-    const clip = { about, have: about.at, pieces: [], finished: false, duration: about.exact ? about.duration : 0, began: 0, held: about.at };
+    const clip = {
+      about,
+      have: about.at,
+      pieces: [],
+      finished: false,
+      duration: about.exact ? about.duration : 0,
+      began: 0,
+      held: about.at,
+    };
     if (this.current) {
       this.waiting.push(clip);
       if (this.waiting.length > BEHIND_MAX || !this.sounding) await this.#over();
@@ -90,7 +120,8 @@ export class Speaker extends EventTarget {
     if (!clip || clip.finished) return;
     if (duration) clip.duration = duration;
     let samples = fromS16(fromBase64(data));
-    const ahead = Math.round((t0 - clip.have) * rate); // of what is here already: a hole is silence, so that what follows keeps its time
+    // of what is here already: a hole is silence, so that what follows keeps its time
+    const ahead = Math.round((t0 - clip.have) * rate);
     if (-ahead >= samples.length) return;
     if (ahead > 0) {
       const padded = new Float32Array(ahead + samples.length);
@@ -108,7 +139,8 @@ export class Speaker extends EventTarget {
     clip.finished = true;
     if (clip !== this.current) {
       if (reason !== "spoken") this.waiting = this.waiting.filter((other) => other !== clip);
-    } else if (reason === "spoken" && this.sounding) this.player.finish(); // the rest of it is on its way to the ear
+    } else if (reason === "spoken" && this.sounding)
+      this.player.finish(); // the rest of it is on its way to the ear
     else {
       this.player.pause();
       await new Promise((done) => setTimeout(done, 30)); // the player fades out
@@ -150,5 +182,15 @@ export class Speaker extends EventTarget {
   }
 }
 
-/** What a message paid, as words: "5 EUR", "100 bits", "" for nothing. */
-export const amountOf = ({ amount }) => (amount ? `${amount.value} ${amount.currency}` : "");
+/** What a message paid, as words in the page's language: "5 euros", "100 bits", "" for nothing. */
+export function amountOf({ amount }) {
+  if (!amount) return "";
+  const { value, currency } = amount;
+  if (currency === "bits") return t("{n} bits", { n: figure(value) });
+  try {
+    const style = { style: "currency", currency, currencyDisplay: "name", trailingZeroDisplay: "stripIfInteger" };
+    return new Intl.NumberFormat(language() === "zh" ? "zh-CN" : "en-GB", style).format(value);
+  } catch {
+    return `${value} ${currency}`; // no currency that the browser knows
+  }
+}

@@ -11,7 +11,12 @@ export class Metrics {
     for (const line of text.split("\n")) {
       const found = !line.startsWith("#") && LINE.exec(line);
       if (!found) continue;
-      const labels = Object.fromEntries([...(found[2] ?? "").matchAll(LABEL)].map(([, name, value]) => [name, value.replace(/\\(.)/g, (_, c) => (c === "n" ? "\n" : c))]));
+      const labels = Object.fromEntries(
+        [...(found[2] ?? "").matchAll(LABEL)].map(([, name, value]) => [
+          name,
+          value.replace(/\\(.)/g, (_, c) => (c === "n" ? "\n" : c)),
+        ]),
+      );
       const value = found[3] === "+Inf" ? Infinity : Number(found[3]);
       const list = this.series.get(found[1]) ?? [];
       this.series.set(found[1], [...list, { labels, value }]);
@@ -25,11 +30,14 @@ export class Metrics {
 
   /** The value of one line, undefined when there is none. */
   one(name, labels = {}) {
-    return this.all(name).find((line) => Object.entries(labels).every(([key, value]) => line.labels[key] === value))?.value;
+    return this.all(name).find((line) => Object.entries(labels).every(([key, value]) => line.labels[key] === value))
+      ?.value;
   }
 
   sum(name, wanted = () => true) {
-    return this.all(name).filter((line) => wanted(line.labels)).reduce((total, line) => total + line.value, 0);
+    return this.all(name)
+      .filter((line) => wanted(line.labels))
+      .reduce((total, line) => total + line.value, 0);
   }
 
   /** How much a counter grew since an earlier reading; a restarted server counts from nothing. */
@@ -45,9 +53,13 @@ export class Metrics {
     return n ? this.since(earlier, `${name}_sum`) / n : undefined;
   }
 
-  /** A quantile of what a histogram took since an earlier reading, by straight lines between its bounds. @param {number} q 0 to 1 */
+  /** A quantile of what a histogram took since an earlier reading, by straight lines between its bounds. @param
+   *  {number} q 0 to 1 */
   quantile(earlier, name, q) {
-    const buckets = this.all(`${name}_bucket`).map(({ labels }) => ({ bound: labels.le === "+Inf" ? Infinity : Number(labels.le), n: this.since(earlier, `${name}_bucket`, labels) }));
+    const buckets = this.all(`${name}_bucket`).map(({ labels }) => ({
+      bound: labels.le === "+Inf" ? Infinity : Number(labels.le),
+      n: this.since(earlier, `${name}_bucket`, labels),
+    }));
     const total = buckets.at(-1)?.n;
     if (!total) return undefined;
     const rank = q * total;

@@ -1,20 +1,25 @@
-// The overlay for OBS: transparent, no hands needed. Its settings come from its address (settings.js), its audio from the feed that all share.
+// The overlay for OBS: transparent, no hands needed. Its settings come from its address (settings.js), its audio from
+// the feed that all share.
 
 import { explain } from "./api.js";
-import { Captions } from "./captions.js";
+import { Captions, saysName } from "./captions.js";
 import { $, el, tell } from "./dom.js";
 import { t, translate } from "./i18n.js";
 import { Feed, Speaker, amountOf } from "./live.js";
+import { Sample } from "./sample.js";
 import { readSettings } from "./settings.js";
 
-const GENERIC = ["serif", "sans-serif", "monospace", "cursive", "fantasy", "system-ui"]; // families that CSS knows without quotes
+// families that CSS knows without quotes
+const GENERIC = ["serif", "sans-serif", "monospace", "cursive", "fantasy", "system-ui"];
 const FAULT_SECONDS = 20; // a stream should not show a sentence about settings for long
 
-const { settings, faults } = readSettings(new URLSearchParams(location.search));
+const address = new URLSearchParams(location.search);
+const { settings, faults } = readSettings(address);
+const preview = address.get("preview") === "1"; // on the chat page: a sample message, no sound, no connection
 const shown = new Set(settings.show.split(","));
 const feed = new Feed();
-const speaker = new Speaker(feed, { muted: settings.volume === 0, volume: settings.volume });
-const captions = new Captions($("words"), speaker);
+const speaker = preview ? new Sample() : new Speaker(feed, { muted: settings.volume === 0, volume: settings.volume });
+const captions = new Captions($("words"), speaker, { named: shown.has("name") });
 let leaving = 0;
 let faultTimer = 0;
 
@@ -39,7 +44,12 @@ function complain(messages) {
 speaker.addEventListener("begin", ({ detail }) => {
   clearTimeout(leaving);
   const amount = amountOf(detail);
-  $("who").replaceChildren(detail.user, ...(amount ? [" ", el("span", { class: "amount" }, amount)] : []));
+  const others = detail.merged?.length
+    ? t("{name} and {n} more", { name: detail.user, n: detail.merged.length })
+    : detail.user;
+  const name = shown.has("words") && saysName(detail) ? "" : others; // once is enough
+  $("who").replaceChildren(name, ...(amount ? [name && " ", el("span", { class: "amount" }, amount)] : []));
+  $("who").hidden = !shown.has("name") || !(name || amount);
   $("clip").classList.remove("leaving");
   $("clip").hidden = !shown.has("name") && !shown.has("words");
 });
@@ -58,7 +68,7 @@ speaker.addEventListener("over", () => {
 feed.on("state", ({ queue, paused }) => {
   if (!queue) return;
   const n = Object.values(queue).reduce((sum, value) => sum + value, 0);
-  if (shown.has("queue")) tell($("queue"), n ? t("Waiting: {n}", { n }) : "");
+  if (shown.has("queue")) tell($("queue"), n ? t("{n} waiting", { n }) : "");
   if (shown.has("state")) tell($("state"), paused ? t("Paused") : "");
 });
 
@@ -67,7 +77,27 @@ feed.on("connection", ({ state, error }) => {
   if (shown.has("state")) tell($("state"), state === "open" ? "" : t("Connecting …"));
 });
 
+/** OBS plays sound as it comes; a browser may want a click first. */
+function askForSound() {
+  if (preview || settings.volume === 0 || window.obsstudio) return;
+  const probe = new AudioContext();
+  $("blocked").hidden = probe.state !== "suspended";
+  probe.onstatechange = () => ($("blocked").hidden = probe.state !== "suspended");
+  $("blocked").addEventListener("click", () => {
+    probe.onstatechange = null;
+    probe.close();
+    $("blocked").hidden = true;
+    speaker.unblock();
+  });
+}
+
 translate();
 dress();
 complain(faults);
-feed.open();
+if (preview) {
+  if (shown.has("queue")) tell($("queue"), t("{n} waiting", { n: 3 }));
+  speaker.play();
+} else {
+  askForSound();
+  feed.open();
+}

@@ -1,5 +1,6 @@
-// Plays samples that are still arriving, on the audio thread. The context runs at the samples' own rate, so nothing is resampled here.
-// In: {push: Float32Array}, {end}, {play: boolean}, {seek: samples}, {clear}. Out, about 30 times a second: {at, total, starved, done}.
+// Plays samples that are still arriving, on the audio thread. The context runs at the samples' own rate, so nothing
+// is resampled here. In: {push: Float32Array}, {end}, {play: boolean}, {seek: samples}, {clear}. Out, about 30 times
+// a second: {at, total, starved, done}.
 
 const REPORT = 6; // blocks of 128 frames
 const RAMP = 1 / 192; // of the level a sample: a pause is no click
@@ -52,7 +53,8 @@ class PlayerProcessor extends AudioWorkletProcessor {
     for (const channel of others) channel.set(left);
     const done = this.playing && this.ended && this.at >= this.total;
     if (done) this.playing = false;
-    if (done || (this.playing && ++this.blocks % REPORT === 0)) this.port.postMessage({ at: this.at, total: this.total, starved, done });
+    if (done || (this.playing && ++this.blocks % REPORT === 0))
+      this.port.postMessage({ at: this.at, total: this.total, starved, done });
     return true;
   }
 }

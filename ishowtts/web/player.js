@@ -1,5 +1,6 @@
-// Gapless playing of speech while it arrives. The samples lie in an AudioWorklet; where the browser has none (pages that come from
-// another machine without TLS, as an OBS on a second computer), pieces are scheduled one behind the other on the context's clock.
+// Gapless playing of speech while it arrives. The samples lie in an AudioWorklet; where the browser has none (pages
+// that come from another machine without TLS, as an OBS on a second computer), pieces are scheduled one behind the
+// other on the context's clock.
 
 /** The worklet's protocol spoken by scheduled buffers. */
 class Schedule {
@@ -25,7 +26,10 @@ class Schedule {
 
   get at() {
     if (!this.playing || this.began === null) return this.from;
-    return Math.min(this.total, this.from + Math.max(0, this.context.currentTime - this.began) * this.context.sampleRate);
+    return Math.min(
+      this.total,
+      this.from + Math.max(0, this.context.currentTime - this.began) * this.context.sampleRate,
+    );
   }
 
   take({ clear, push, end, play, seek }) {

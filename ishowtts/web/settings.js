@@ -1,6 +1,6 @@
 // The overlay's settings, which live in its address: what there is, what is allowed, what it is when nothing is said.
 
-import { t } from "./i18n.js";
+import { language, t } from "./i18n.js";
 
 const within = (min, max) => ({ min, max });
 export const SETTINGS = {
@@ -17,9 +17,10 @@ export const SETTINGS = {
   language: { value: "", options: ["", "en", "zh"] },
   show: { value: "name,words", list: ["name", "words", "queue", "state"] },
 };
-const OTHERS = ["key"];
+const OTHERS = ["key", "preview"];
 
-/** @param {URLSearchParams} given @returns {{settings: Object, faults: string[]}} each fault names the setting, the limit and the value */
+/** @param {URLSearchParams} given @returns {{settings: Object, faults: string[]}} each fault names the setting, the
+ *  limit and the value */
 export function readSettings(given) {
   const settings = {};
   const faults = [];
@@ -28,15 +29,28 @@ export function readSettings(given) {
     settings[name] = rule.value;
     if (text === null) continue;
     const value = typeof rule.value === "number" ? Number(text || NaN) : text;
-    if (rule.min !== undefined && !(value >= rule.min && value <= rule.max)) faults.push(t("{name} must be between {min} and {max}, not {text}.", { name, min: rule.min, max: rule.max, text }));
-    else if (rule.options && !rule.options.includes(value)) faults.push(t("{name} must be one of {options}, not {text}.", { name, options: rule.options.filter(Boolean).join(", "), text }));
-    else if (rule.list && !value.split(",").every((item) => rule.list.includes(item))) faults.push(t("{name} must be a list of {options}, not {text}.", { name, options: rule.list.join(", "), text }));
-    else if (rule.colour && !/^#([0-9a-f]{3}|[0-9a-f]{6})$/i.test(value)) faults.push(t("{name} must be a colour such as #ffd54a, not {text}.", { name, text }));
-    else if (rule.text && value.length > rule.text) faults.push(t("{name} may have {max} characters, not {n}.", { name, max: rule.text, n: value.length }));
+    if (rule.min !== undefined && !(value >= rule.min && value <= rule.max))
+      faults.push(
+        t("{name} must be between {min} and {max}, not {text}.", { name, min: rule.min, max: rule.max, text }),
+      );
+    else if (rule.options && !rule.options.includes(value))
+      faults.push(
+        t("{name} must be one of {options}, not {text}.", {
+          name,
+          options: rule.options.filter(Boolean).join(", "),
+          text,
+        }),
+      );
+    else if (rule.list && !value.split(",").every((item) => rule.list.includes(item)))
+      faults.push(t("{name} must be a list of {options}, not {text}.", { name, options: rule.list.join(", "), text }));
+    else if (rule.colour && !/^#([0-9a-f]{3}|[0-9a-f]{6})$/i.test(value))
+      faults.push(t("{name} must be a colour such as #ffd54a, not {text}.", { name, text }));
+    else if (rule.text && value.length > rule.text)
+      faults.push(t("{name} can have up to {max} characters, not {n}.", { name, max: rule.text, n: value.length }));
     else settings[name] = value;
   }
   for (const name of given.keys()) {
-    if (!(name in SETTINGS) && !OTHERS.includes(name)) faults.push(t("There is no setting {name}.", { name }));
+    if (!(name in SETTINGS) && !OTHERS.includes(name)) faults.push(t("Unknown setting: {name}.", { name }));
   }
   return { settings, faults };
 }
@@ -50,4 +64,14 @@ export function overlayAddress(settings, key) {
   }
   if (key) address.searchParams.set("key", key);
   return address.href;
+}
+
+/** The same overlay with a sample message in place of the chat, without sound. @param {string} address as
+ *  overlayAddress gives it */
+export function previewAddress(address) {
+  const preview = new URL(address);
+  preview.searchParams.set("preview", "1");
+  preview.searchParams.delete("key");
+  if (!preview.searchParams.has("language")) preview.searchParams.set("language", language());
+  return preview.href;
 }

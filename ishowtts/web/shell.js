@@ -1,10 +1,18 @@
-// What every page has around its content: header with links, the server's state, the language switch, the key, messages.
+// What every page has around its content: header with links, the server's state, the language switch, the key,
+// messages.
 
 import { adoptKey, askJson, explain, apiKey, setKey } from "./api.js";
 import { $, el } from "./dom.js";
 import { language, onLanguage, setLanguage, t, translate } from "./i18n.js";
 
-const PAGES = [["/", "Speak"], ["/voices", "Voices"], ["/chat", "Chat"], ["/dashboard", "Dashboard"]];
+const PAGES = [
+  ["/", "Speak"],
+  ["/voices", "Voices"],
+  ["/chat", "Chat"],
+  ["/dashboard", "Dashboard"],
+];
+const EVERY = 2000; // milliseconds between two looks at the server
+const ANSWER_SECONDS = 2; // together less than the five seconds within which a dead server is seen
 const watchers = new Set();
 let health = null;
 let failure = null;
@@ -15,14 +23,15 @@ function showState() {
   text.dataset.state = failure ? "lost" : (health?.status ?? "loading");
   if (failure) text.textContent = explain(failure);
   else if (!health) text.textContent = t("Connecting …");
-  else if (health.status === "ready") text.textContent = [health.model, health.backend, health.precision].filter(Boolean).join(" · ");
-  else text.textContent = health.status === "loading" ? t("The model is being loaded …") : t("The server is closing down.");
+  else if (health.status === "ready")
+    text.textContent = [health.model, health.backend, health.precision].filter(Boolean).join(" · ");
+  else text.textContent = health.status === "loading" ? t("Loading the model …") : t("The server is shutting down.");
 }
 
 async function look() {
   clearTimeout(timer);
   try {
-    health = await askJson("/api/health");
+    health = await askJson("/api/health", { seconds: ANSWER_SECONDS });
     failure = null;
   } catch (error) {
     failure = error;
@@ -30,7 +39,7 @@ async function look() {
   }
   showState();
   for (const watcher of watchers) watcher(health, failure);
-  timer = setTimeout(look, failure ? 2000 : health.status === "ready" ? 15000 : 1000);
+  timer = setTimeout(look, health && health.status !== "ready" ? EVERY / 2 : EVERY);
 }
 
 /** Calls back with /api/health again and again; with null and the error while the server cannot be reached. */
@@ -38,28 +47,46 @@ export const watchHealth = (watcher) => watchers.add(watcher);
 
 function header() {
   const here = location.pathname;
-  const links = PAGES.map(([path, name]) => el("a", { href: path, "aria-current": path === here && "page", "data-t": true }, name));
-  const swap = el("button", { type: "button", id: "language", class: "quiet", onclick: () => setLanguage(language() === "zh" ? "en" : "zh") });
+  const links = PAGES.map(([path, name]) =>
+    el("a", { href: path, "aria-current": path === here && "page", "data-t": true }, name),
+  );
+  const swap = el("button", {
+    type: "button",
+    id: "language",
+    class: "quiet",
+    onclick: () => setLanguage(language() === "zh" ? "en" : "zh"),
+  });
   const name = () => {
     swap.textContent = language() === "zh" ? "English" : "中文";
     swap.lang = language() === "zh" ? "en" : "zh-Hans";
   };
   onLanguage(name);
   name();
-  return el("header", { id: "top" },
-    el("a", { class: "skip", href: "#main", "data-t": true }, "Skip to the content"),
-    el("a", { class: "brand", href: "/" }, el("img", { src: "/web/icon.svg", alt: "", width: 34, height: 34 }), "iShowTTS"),
+  return el(
+    "header",
+    { id: "top" },
+    el("a", { class: "skip", href: "#main", "data-t": true }, "Skip to content"),
+    el(
+      "a",
+      { class: "brand", href: "/" },
+      el("img", { src: "/web/icon.svg", alt: "", width: 34, height: 34 }),
+      "iShowTTS",
+    ),
     el("nav", { "aria-label": "Pages", "data-t-attributes": "aria-label" }, ...links),
     swap,
-    el("p", { id: "server", role: "status" }));
+    el("p", { id: "server", role: "status" }),
+  );
 }
 
 function keyForm() {
   const input = el("input", { id: "key", type: "password", autocomplete: "current-password", required: true });
-  const form = el("form", { id: "key-form", hidden: true },
-    el("label", { for: "key", "data-t": true }, "This server needs its API key."),
+  const form = el(
+    "form",
+    { id: "key-form", hidden: true },
+    el("label", { for: "key", "data-t": true }, "This server needs an API key."),
     input,
-    el("button", { type: "submit", class: "primary", "data-t": true }, "Use this key"));
+    el("button", { type: "submit", class: "primary", "data-t": true }, "Use this key"),
+  );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     setKey(input.value);

@@ -27,7 +27,10 @@ export class Spark {
     const style = getComputedStyle(canvas);
     paint.clearRect(0, 0, width, height);
     const top = Math.max(...values.filter((value) => value !== undefined), 0) * 1.15;
-    const place = (value, i) => [((i + this.kept - values.length + 0.5) / this.kept) * width, height - ratio - (top ? value / top : 0) * (height - 6 * ratio)];
+    const place = (value, i) => [
+      ((i + this.kept - values.length + 0.5) / this.kept) * width,
+      height - ratio - (top ? value / top : 0) * (height - 6 * ratio),
+    ];
     paint.strokeStyle = style.getPropertyValue("--line");
     paint.lineWidth = ratio;
     paint.beginPath();

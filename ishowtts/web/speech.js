@@ -1,5 +1,6 @@
-// Speaking through the server, heard while it is made. WAV comes as events with the server's own timings; the other formats come as the
-// file itself, which is decoded again and again as it grows, so that what is heard is what is downloaded.
+// Speaking through the server, heard while it is made. WAV comes as events with the server's own timings; the other
+// formats come as the file itself, which is decoded again and again as it grows, so that what is heard is what is
+// downloaded.
 
 import { ApiError, ask } from "./api.js";
 import { eventsOf } from "./events.js";
@@ -12,9 +13,21 @@ export const TYPES = { wav: "audio/wav", flac: "audio/flac", opus: "audio/ogg", 
 export async function formatsOffered() {
   try {
     const api = await (await ask("/openapi.json")).json();
-    const find = (schema) => (schema?.$ref ? find(schema.$ref.slice(2).split("/").reduce((at, name) => at[name], api)) : schema);
-    const field = find(find(api.paths["/api/tts"].post.requestBody.content["application/json"].schema).properties.format);
-    const options = [field, ...(field.anyOf ?? []), ...(field.allOf ?? [])].map(find).flatMap((option) => option.enum ?? []);
+    const find = (schema) =>
+      schema?.$ref
+        ? find(
+            schema.$ref
+              .slice(2)
+              .split("/")
+              .reduce((at, name) => at[name], api),
+          )
+        : schema;
+    const field = find(
+      find(api.paths["/api/tts"].post.requestBody.content["application/json"].schema).properties.format,
+    );
+    const options = [field, ...(field.anyOf ?? []), ...(field.allOf ?? [])]
+      .map(find)
+      .flatMap((option) => option.enum ?? []);
     return Object.keys(TYPES).filter((format) => format === "wav" || options.includes(format));
   } catch {
     return ["wav"];
@@ -23,17 +36,24 @@ export async function formatsOffered() {
 
 const lost = () => new ApiError(t("The connection was lost before the speech was finished."));
 
-/** @typedef {{start: (about: {clip: Clip, seed: string, id: string}) => void, audio: (samples: Float32Array) => void}} Listener */
+/** @typedef {{start: (about: {clip: Clip, seed: string, id: string}) => void, audio: (samples: Float32Array) =>
+ *  void}} Listener */
 
 async function speakEvents(request, signal, on) {
-  const response = await ask("/api/tts/stream", { method: "POST", json: request, headers: { Accept: "text/event-stream" }, signal });
+  const response = await ask("/api/tts/stream", {
+    method: "POST",
+    json: request,
+    headers: { Accept: "text/event-stream" },
+    signal,
+  });
   let clip = null;
   for await (const { event, data } of eventsOf(response)) {
     const value = JSON.parse(data);
     if (event === "error") throw new ApiError(value.error.message, { status: 200, ...value.error });
     if (event === "start") {
       clip = new Clip(value.sample_rate);
-      on.start({ clip, seed: String(request.seed ?? value.seed), id: value.request_id }); // a given seed may have more digits than a number here
+      // a given seed may have more digits than a number here
+      on.start({ clip, seed: String(request.seed ?? value.seed), id: value.request_id });
     } else if (event === "audio") {
       const samples = fromS16(fromBase64(value.audio_base64));
       clip.add(samples);
@@ -46,25 +66,40 @@ async function speakEvents(request, signal, on) {
 async function speakFile(request, signal, on) {
   const type = TYPES[request.format];
   const began = performance.now();
-  const response = await ask("/api/tts/stream", { method: "POST", json: request, headers: { Accept: "audio/*" }, signal });
+  const response = await ask("/api/tts/stream", {
+    method: "POST",
+    json: request,
+    headers: { Accept: "audio/*" },
+    signal,
+  });
   const rate = Number(response.headers.get("X-Sample-Rate")) || 48000;
   const clip = new Clip(rate);
   const reader = response.body.getReader();
   const parts = [];
   let bytes = 0;
   let tried = 0;
-  on.start({ clip, seed: String(request.seed ?? response.headers.get("X-Seed")), id: response.headers.get("X-Request-Id") });
+  on.start({
+    clip,
+    seed: String(request.seed ?? response.headers.get("X-Seed")),
+    id: response.headers.get("X-Request-Id"),
+  });
   const listen = async (last) => {
     tried = bytes;
     let whole;
     try {
       whole = await decode(new Blob(parts, { type }), rate);
     } catch (error) {
-      if (last) throw new ApiError(t("This browser cannot decode {format}: {why}", { format: request.format, why: error.message }));
+      if (last)
+        throw new ApiError(
+          t("This browser cannot decode {format}: {why}", { format: request.format, why: error.message }),
+        );
       return; // not enough yet for a single frame
     }
     // The last tenth of a second of a file that is still growing may change when its next frame is here.
-    const fresh = whole.pieces[0].slice(clip.samples, last ? undefined : Math.max(clip.samples, whole.samples - Math.round(rate / 10)));
+    const fresh = whole.pieces[0].slice(
+      clip.samples,
+      last ? undefined : Math.max(clip.samples, whole.samples - Math.round(rate / 10)),
+    );
     if (!fresh.length) return;
     clip.add(fresh);
     on.audio(fresh);

@@ -1,8 +1,10 @@
-// The voices page: every voice with its reference; an editor that records or takes a file.
+// The voices page: every voice with a spoken preview and its reference clip; an editor that records or takes a file.
+// What the model or the voice does not allow is not offered.
 
 import { ask, askJson, explain } from "./api.js";
 import { $, clearFields, confirmed, el, icon, tell, tellField, toast } from "./dom.js";
 import { duration, figure, language, onLanguage, t } from "./i18n.js";
+import { fillLanguages, found, languageName, previewButton } from "./picker.js";
 import { Recorder } from "./recorder.js";
 import { shell, watchHealth } from "./shell.js";
 import { decode } from "./wav.js";
@@ -16,6 +18,7 @@ const SUGGESTED = {
 
 let voices = [];
 let ready = false;
+let cloning = false; // the model can speak in a voice of a clip
 let edited = null; // the voice whose reference is replaced, null: a new one
 let recording = null; // Recorder
 let sound = null; // Blob that will be sent
@@ -25,7 +28,11 @@ let sound = null; // Blob that will be sent
 async function listen(voice, place) {
   try {
     const blob = await (await ask(voice.sample_url)).blob();
-    const player = el("audio", { controls: true, "aria-label": t("Reference of {name}", { name: voice.id }), src: URL.createObjectURL(blob) });
+    const player = el("audio", {
+      controls: true,
+      "aria-label": t("Reference clip of {name}", { name: voice.id }),
+      src: URL.createObjectURL(blob),
+    });
     place.replaceChildren(player);
     await player.play().catch(() => {}); // the element's own button is there
     player.focus();
@@ -35,7 +42,7 @@ async function listen(voice, place) {
 }
 
 const path = (voice, rest = "") => `/api/voices/${encodeURIComponent(voice.id)}${rest}`;
-const missing = (error) => (error.missing ? t("This server does not keep voices.") : explain(error));
+const missing = (error) => (error.missing ? t("This server cannot store voices.") : explain(error));
 
 async function change(question, yes, method, address, done) {
   if (!(await confirmed(question, yes))) return;
@@ -50,27 +57,82 @@ async function change(question, yes, method, address, done) {
 
 function card(voice) {
   const place = el("div", {});
-  const button = (drawing, name, work, attributes = {}) => el("button", { type: "button", class: "quiet", "aria-label": `${name}: ${voice.id}`, onclick: work, ...attributes }, drawing && icon(drawing), name);
-  return el("article", { class: "card voice", "data-voice": voice.id },
-    el("div", { class: "caption" }, el("h3", {}, voice.id),
-      el("span", {}, voice.language && el("span", { class: "badge" }, voice.language), " ", voice.has_override && el("span", { class: "badge warn" }, t("replaced")))),
-    el("p", { class: "soft" }, voice.engine_label),
+  const button = (drawing, name, work, attributes = {}) =>
+    el(
+      "button",
+      { type: "button", class: "quiet", "aria-label": `${name}: ${voice.id}`, onclick: work, ...attributes },
+      drawing && icon(drawing),
+      name,
+    );
+  const revert = () =>
+    change(
+      t("Go back to the original clip of {name}?", { name: voice.id }),
+      t("Revert"),
+      "DELETE",
+      path(voice, "/reference"),
+      t("{name} uses its original clip again.", { name: voice.id }),
+    );
+  const remove = () =>
+    change(
+      t("Delete the voice {name}?", { name: voice.id }),
+      t("Delete"),
+      "DELETE",
+      path(voice),
+      t("{name} deleted.", { name: voice.id }),
+    );
+  return el(
+    "article",
+    { class: "card voice", "data-voice": voice.id },
+    el(
+      "div",
+      { class: "caption" },
+      el("h3", {}, voice.id),
+      el(
+        "span",
+        {},
+        voice.language && el("span", { class: "badge" }, languageName(voice.language)),
+        " ",
+        voice.has_override && el("span", { class: "badge warn" }, t("replaced")),
+      ),
+    ),
+    el("p", { class: "soft" }, [voice.engine_label, voice.configured ? t("built in") : t("your own")].join(" · ")),
     voice.reference_text && el("p", { class: "clamp" }, `“${voice.reference_text}”`),
     place,
-    el("div", { class: "row tools" },
-      voice.sample_url && button("play", t("Listen"), () => listen(voice, place)),
-      el("a", { class: "button quiet", href: `/?voice=${encodeURIComponent(voice.id)}`, "aria-label": `${t("Speak")}: ${voice.id}` }, t("Speak")),
-      button("record", t("Replace"), () => open(voice)),
-      voice.has_override && button("replay", t("Revert"), () => change(t("Go back to the first reference of {name}?", { name: voice.id }), t("Revert"), "DELETE", path(voice, "/reference"), t("{name} sounds as before.", { name: voice.id }))),
-      button("trash", t("Delete"), () => change(t("Delete the voice {name}?", { name: voice.id }), t("Delete"), "DELETE", path(voice), t("{name} is deleted.", { name: voice.id })))));
+    el(
+      "div",
+      { class: "row tools" },
+      previewButton(voice, true),
+      voice.sample_url && button("play", t("Reference clip"), () => listen(voice, place)),
+      el(
+        "a",
+        {
+          class: "button quiet",
+          href: `/?voice=${encodeURIComponent(voice.id)}`,
+          "aria-label": `${t("Use")}: ${voice.id}`,
+        },
+        t("Use"),
+      ),
+      cloning && button("record", t("Replace"), () => open(voice)),
+      voice.has_override && button("replay", t("Revert"), revert),
+      !voice.configured && button("trash", t("Delete"), remove),
+    ),
+  );
 }
 
-const show = () => $("list").replaceChildren(...voices.map(card));
+function show() {
+  const shown = found(voices, $("search").value, $("only").value);
+  $("list").replaceChildren(...shown.map(card));
+  $("none").hidden = shown.length > 0 || !voices.length;
+  $("finder").hidden = voices.length < 2;
+  $("create").hidden = !cloning;
+  $("fixed").hidden = cloning || !ready;
+}
 
 async function load() {
   try {
     voices = await askJson("/api/voices");
     tell($("fault"), "");
+    fillLanguages($("only"), voices);
     show();
   } catch (error) {
     tell($("fault"), explain(error));
@@ -89,17 +151,18 @@ function showRecord() {
 }
 
 function showTitle() {
-  $("editor-title").textContent = edited ? t("Replace the reference of {name}", { name: edited.id }) : t("New voice");
+  $("editor-title").textContent = edited ? t("Replace the clip of {name}", { name: edited.id }) : t("New voice");
 }
 
 /** What can be said about the sound before the server looks at it. */
 function hint(clip) {
   const top = clip.tops.reduce((most, value) => Math.max(most, value), 0);
   const level = top ? `${figure(20 * Math.log10(top), 1)} dB` : t("silent");
-  const words = [t("{time}, loudest at {level}.", { time: duration(clip.seconds), level })];
-  if (clip.seconds < 1 || clip.seconds > SECONDS_MAX) words.push(t("It must have 1 to {max} seconds.", { max: SECONDS_MAX }));
-  if (top >= 0.999) words.push(t("It is too loud and clips: go further from the microphone."));
-  else if (top < 0.05) words.push(t("It is very quiet: come closer to the microphone."));
+  const words = [t("{time}, peak {level}.", { time: duration(clip.seconds), level })];
+  if (clip.seconds < 1 || clip.seconds > SECONDS_MAX)
+    words.push(t("The clip must be 1 to {max} seconds long.", { max: SECONDS_MAX }));
+  if (top >= 0.999) words.push(t("Too loud: the clip is distorted. Move away from the microphone."));
+  else if (top < 0.05) words.push(t("Very quiet: move closer to the microphone."));
   $("hints").textContent = words.join(" ");
 }
 
@@ -187,7 +250,7 @@ async function save() {
     const name = edited?.id ?? form.get("id");
     await ask(edited ? path(edited, "/reference") : "/api/voices", { method: "POST", form });
     $("editor").close();
-    toast(edited ? t("{name} has a new reference.", { name }) : t("{name} can be used.", { name }));
+    toast(edited ? t("{name} has a new clip.", { name }) : t("{name} is ready.", { name }));
     await load();
   } catch (error) {
     const message = missing(error);
@@ -203,10 +266,13 @@ watchHealth((health) => {
   if (health?.status !== "ready") ready = false;
   else if (!ready) {
     ready = true;
+    cloning = Boolean(health.cloning);
     load();
   }
 });
 $("create").addEventListener("click", () => open(null));
+$("search").addEventListener("input", show);
+$("only").addEventListener("change", show);
 $("record").addEventListener("click", record);
 $("audio").addEventListener("change", upload);
 $("suggest").addEventListener("click", () => {
@@ -220,6 +286,7 @@ $("form").addEventListener("submit", (event) => {
   save();
 });
 onLanguage(() => {
+  fillLanguages($("only"), voices);
   show();
   showTitle();
   showRecord();

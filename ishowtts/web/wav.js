@@ -46,7 +46,8 @@ export class Clip {
     const share = this.tops.length / n;
     for (let i = 0; i < n; i++) {
       const from = Math.floor(i * share);
-      for (let at = from; at < Math.max(from + 1, (i + 1) * share) && at < this.tops.length; at++) peaks[i] = Math.max(peaks[i], this.tops[at]);
+      for (let at = from; at < Math.max(from + 1, (i + 1) * share) && at < this.tops.length; at++)
+        peaks[i] = Math.max(peaks[i], this.tops[at]);
     }
     return peaks;
   }
@@ -78,7 +79,8 @@ export class Clip {
   }
 }
 
-/** Decodes a file of any kind that the browser knows. @param {Blob} blob @param {number} rate of the result @returns {Promise<Clip>} its first channel */
+/** Decodes a file of any kind that the browser knows. @param {Blob} blob @param {number} rate of the result @returns
+ *  {Promise<Clip>} its first channel */
 export async function decode(blob, rate) {
   const context = new OfflineAudioContext(1, 1, rate);
   const buffer = await context.decodeAudioData(await blob.arrayBuffer());

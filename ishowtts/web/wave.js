@@ -21,7 +21,16 @@ export class Waveform {
     });
     canvas.addEventListener("lostpointercapture", () => (canvas.onpointermove = null));
     canvas.addEventListener("keydown", (event) => {
-      const moves = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 5, PageDown: -5, Home: -Infinity, End: Infinity };
+      const moves = {
+        ArrowLeft: -1,
+        ArrowDown: -1,
+        ArrowRight: 1,
+        ArrowUp: 1,
+        PageUp: 5,
+        PageDown: -5,
+        Home: -Infinity,
+        End: Infinity,
+      };
       if (event.key in moves) set(this.position + moves[event.key]);
       else if (event.key === " ") toggle();
       else return;
@@ -73,7 +82,10 @@ export class Waveform {
     }
     canvas.setAttribute("aria-valuemax", clip?.seconds.toFixed(2) ?? 0);
     canvas.setAttribute("aria-valuenow", this.position.toFixed(2));
-    canvas.setAttribute("aria-valuetext", clip ? t("{at} of {all}", { at: duration(this.position), all: duration(clip.seconds) }) : t("Nothing yet"));
+    canvas.setAttribute(
+      "aria-valuetext",
+      clip ? t("{at} of {all}", { at: duration(this.position), all: duration(clip.seconds) }) : t("Nothing yet"),
+    );
     if (waiting && !this.still.matches) this.refresh();
   }
 }

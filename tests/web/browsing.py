@@ -104,7 +104,9 @@ class Browser:
 
     def texts(self, selector: str) -> list[str]:
         """What is shown in each of them, read at once: the page may put others in their place meanwhile."""
-        shown: list[str] = self.run("return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)", selector)
+        shown: list[str] = self.run(
+            "return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)", selector
+        )
         return shown
 
     def one(self, selector: str) -> WebElement:
@@ -122,7 +124,9 @@ class Browser:
             return waiting.until(lambda _: condition())
         except TimeoutException:
             shown = self.driver.find_element(By.TAG_NAME, "body").text
-            raise AssertionError(f"it did not come; the page shows:\n{shown}\nand its console: {self.complaints()}") from None
+            raise AssertionError(
+                f"it did not come; the page shows:\n{shown}\nand its console: {self.complaints()}"
+            ) from None
 
     def click(self, name: str) -> None:
         self.find(name).click()
@@ -163,7 +167,10 @@ class Browser:
         """Click a link: the file that the browser wrote, its samples in [-1, 1] and their rate."""
         self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
         link.click()
-        whole = lambda: [path for path in folder.iterdir() if path.suffix != ".crdownload" and not path.name.startswith(".")]  # noqa: E731
+
+        def whole() -> list[Path]:
+            return [path for path in folder.iterdir() if path.suffix != ".crdownload" and not path.name.startswith(".")]
+
         path = self.wait(whole)[0]
         samples, rate = _audio.decode(path.read_bytes(), min_seconds=0)
         return path, np.asarray(samples), rate
@@ -225,7 +232,10 @@ class Browser:
                 assert self.run(FAINT) == []
                 self.picture(f"{name}-{scheme}")
         with self.device(width=360):
-            assert self.run("const e = document.getElementById(arguments[0]); return e.scrollWidth - e.clientWidth", name) == 0
+            assert (
+                self.run("const e = document.getElementById(arguments[0]); return e.scrollWidth - e.clientWidth", name)
+                == 0
+            )
             self.picture(f"{name}-phone")
 
     def check_reading(self, name: str) -> None:

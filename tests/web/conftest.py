@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import soundfile
+import tiny
 from browsing import REFERENCE, Browser, chromium
+from serving import Server
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,16 @@ def browser(chrome: Browser) -> Iterator[Browser]:
     yield chrome
     assert chrome.complaints() == []
     chrome.open("about:blank")
+
+
+@pytest.fixture(scope="module")
+def cloning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose model follows a reference, which the embedded voice does not."""
+    folder = tmp_path_factory.mktemp("cloning")
+    model = tiny.make(folder / "tiny")
+    settings = folder / "ishowtts.toml"
+    text = (REFERENCE.parent / "reference.txt").read_text().strip()
+    voice = f'[[voices]]\nid = "anna"\naudio = "{REFERENCE}"\ntext = "{text}"\nlanguage = "en"\n'
+    settings.write_text(f'[model]\nname = "{model}"\n[sampling]\nnfe = 2\n{voice}')
+    with Server("--config", str(settings)) as running:
+        yield running

@@ -23,13 +23,13 @@ def page(browser: Browser, chatting: Server) -> Browser:
     httpx.post(chatting.url + "/api/danmaku/clear")
     httpx.post(chatting.url + "/api/danmaku/skip")
     open_chat(browser, chatting)
-    browser.wait(lambda: browser.text("now-words") == "Nothing is being read.")
+    browser.wait(lambda: browser.text("now-words") == "Nothing is playing.")
     return browser
 
 
 def open_chat(browser: Browser, server: Server) -> None:
     browser.open(server.url + "/chat")
-    browser.wait(lambda: browser.text("link") == "Live" and browser.text("counts"))
+    browser.wait(lambda: browser.text("link") == "Connected" and browser.text("counts"))
 
 
 def send(page: Browser, words: str, name: str = "Ann", priority: str = "Normal") -> None:
@@ -53,7 +53,7 @@ def test_a_message_is_read_and_heard(page: Browser) -> None:
     before = count(page, "Read")
     page.click("listen")
     send(page, "Good evening to all of you who are watching tonight.")
-    assert "Accepted" in page.text("said") and page.find("say-text").get_attribute("value") == ""
+    assert "Sent" in page.text("said") and page.find("say-text").get_attribute("value") == ""
     page.wait(lambda: page.all("#now-words .word.now"))
     assert "evening" in page.text("now-words") and page.text("now-who").startswith("Ann")
     assert page.all("#log li.now")[0].text.endswith("Good evening to all of you who are watching tonight.")
@@ -61,12 +61,12 @@ def test_a_message_is_read_and_heard(page: Browser) -> None:
     assert heard["rates"] == [24000]
     early = len(page.all("#now-words .word.heard"))
     page.wait(lambda: len(page.all("#now-words .word.heard")) > early)  # they follow the voice
-    page.wait(lambda: page.text("now-words") == "Nothing is being read.")
+    page.wait(lambda: page.text("now-words") == "Nothing is playing.")
     page.wait(lambda: count(page, "Read") == before + 1)
     page.click("replay")
     page.wait(lambda: page.all("#now-words .word"))
     page.click("skip")
-    page.wait(lambda: page.text("now-words") == "Nothing is being read.")
+    page.wait(lambda: page.text("now-words") == "Nothing is playing.")
 
 
 def test_the_queue_and_its_controls(page: Browser) -> None:
@@ -95,13 +95,60 @@ def test_the_queue_and_its_controls(page: Browser) -> None:
 
 def test_a_refusal_says_why(page: Browser) -> None:
     send(page, "https://example.org/only-a-link")
-    assert "will not be read: link" in page.text("said")
+    assert page.text("said") == "Not read: only a link."
     assert page.find("say-text").get_attribute("value")  # it can be changed and sent again
     page.run("document.getElementById('say-text').value = 'a'.repeat(100000)")
     page.find("say").find_element("css selector", "button").click()
     page.wait(lambda: page.shown("say-fault"))
     assert "65536" in page.text("say-fault")
     assert all("413" in told for told in page.complaints())
+
+
+def test_what_was_not_read_is_kept_over_a_reload(page: Browser, chatting: Server) -> None:
+    send(page, "Somebody says this, and it is read.", "Eve")
+    send(page, "!play a song", "Mallory")
+    page.wait(lambda: page.texts("#refused .who")[:1] == ["Mallory"])
+    assert page.texts("#refused .badge")[0] == "command" and "!play a song" in page.texts("#refused li")[0]
+    before = page.texts("#log li .words")
+    assert any("Somebody says this" in line for line in before)
+    page.driver.refresh()
+    page.wait(lambda: page.texts("#refused .who")[:1] == ["Mallory"])
+    assert page.texts("#log li .words") == before
+    page.click("language")
+    assert page.texts("#refused .badge")[0] == "指令"
+    page.click("language")
+
+
+def test_a_test_message(page: Browser) -> None:
+    page.wait(lambda: page.run("return document.getElementById('test') !== null"))
+    for _ in range(2):  # the second one is no repetition
+        page.run("document.getElementById('said').textContent = ''")
+        page.click("test")
+        page.wait(lambda: page.text("said"))
+        assert page.text("said").startswith("Sent")
+    page.wait(lambda: "welcome to the stream" in page.text("now-words"))
+
+
+def test_fields_for_signing_in(page: Browser) -> None:
+    """Each platform has its own words; what is typed goes with the request and out of the form."""
+    look = "return ['channel-label', 'token-label'].map((id) => document.getElementById(id).textContent)"
+    labels = lambda: page.run(look)  # noqa: E731
+    assert labels() == ["Channel name", "OAuth token"] and not page.shown("token")
+    page.choose("platform", "youtube")
+    assert labels() == ["Video ID", "API key"] and page.shown("token") and not page.shown("login-field")
+    page.choose("platform", "bilibili")
+    assert labels() == ["Room number", "SESSDATA cookie"] and page.shown("login-field")
+    page.run(
+        "window.sent = []; const ask = window.fetch; window.fetch = (url, what) => url.endsWith('/start')"
+        " ? (sent.push(JSON.parse(what.body)), Promise.resolve(new Response('{}', { status: 202 }))) : ask(url, what)"
+    )
+    for name, value in (("channel", "123"), ("token", "secret"), ("login", "7")):
+        page.write(name, value)
+    assert page.find("token").get_attribute("type") == "password"
+    page.find("connect").find_element("css selector", "button").click()
+    page.wait(lambda: page.run("return sent.length"))
+    assert page.run("return sent") == [{"platform": "bilibili", "channel": "123", "token": "secret", "login": "7"}]
+    page.wait(lambda: page.find("token").get_attribute("value") == "")
 
 
 def test_connections(browser: Browser, tmp_path: Path) -> None:
@@ -120,7 +167,9 @@ def test_connections(browser: Browser, tmp_path: Path) -> None:
         assert all("400" in told for told in browser.complaints())
         browser.write("channel", "somebody")
         browser.find("connect").find_element("css selector", "button").click()
-        browser.wait(lambda: "twitch · somebody" in browser.text("sources") and "waiting" in browser.text("sources"))
+        browser.wait(
+            lambda: "twitch · somebody" in browser.text("sources") and "reconnecting" in browser.text("sources")
+        )
         assert browser.find("channel").get_attribute("value") == "" and not browser.shown("sources-empty")
         browser.one("#sources button").click()
         browser.wait(lambda: browser.shown("sources-empty"))
@@ -136,7 +185,7 @@ def test_comes_back_after_a_restart(browser: Browser) -> None:
         browser.wait(lambda: browser.text("pause") == "Resume")
         browser.lose(server, lambda: browser.text("link") == "Reconnecting …")
         server = Server(*QUICK, "--port", str(port))
-        browser.wait(lambda: browser.text("link") == "Live" and browser.text("pause") == "Pause")
+        browser.wait(lambda: browser.text("link") == "Connected" and browser.text("pause") == "Pause")
         send(browser, "After the restart.")
         browser.wait(lambda: browser.all("#now-words .word"))
         browser.was_away()
@@ -166,6 +215,40 @@ def test_an_event_source_of_the_browser_works_too(page: Browser) -> None:
     assert all(numbered for name, numbered in kinds if name in ("message", "start", "audio"))
 
 
+def test_a_preview_of_the_overlay(page: Browser, tmp_path: Path) -> None:
+    """A sample message over a background, without sound and without a connection of its own."""
+
+    def inside(script: str) -> object:
+        page.driver.switch_to.frame(page.find("sample"))
+        try:
+            return page.run(script)
+        finally:
+            page.driver.switch_to.default_content()
+
+    page.wait(lambda: inside("return document.querySelector('.word.now') !== null"))
+    assert inside("return document.getElementById('who').innerText.split(/\\s+/).join(' ')") == "Ann 5 euros"
+    assert inside("return getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
+    assert inside("return (window.heard ?? []).length") == 0
+    page.choose("o-size", "80")
+    page.wait(lambda: inside("return getComputedStyle(document.getElementById('stage')).fontSize") == "80px")
+    page.choose("backdrop", "light")
+    assert page.run("return getComputedStyle(document.getElementById('stage')).backgroundColor") == "rgb(244, 244, 248)"
+    page.choose("backdrop", "file")
+    page.find("picture").send_keys(str(picture(tmp_path)))
+    page.wait(lambda: "data:image/png" in page.run("return document.getElementById('stage').style.backgroundImage"))
+
+
+def picture(folder: Path) -> Path:
+    path = folder / "scene.png"
+    path.write_bytes(
+        bytes.fromhex(
+            "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef"
+            "0000000049454e44ae426082"
+        )
+    )
+    return path
+
+
 def test_the_overlays_address(page: Browser, chatting: Server) -> None:
     assert page.find("address").get_attribute("value") == chatting.url + "/overlay"
     page.choose("o-size", "60")
@@ -183,4 +266,6 @@ def test_the_overlays_address(page: Browser, chatting: Server) -> None:
     assert not page.shown("obs-fault")
     page.click("copy")
     page.wait(lambda: page.all("#toasts .toast"))
-    assert page.run("const a = document.getElementById('address'); return a.selectionEnd - a.selectionStart === a.value.length")
+    assert page.run(
+        "const a = document.getElementById('address'); return a.selectionEnd - a.selectionStart === a.value.length"
+    )

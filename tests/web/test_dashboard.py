@@ -1,5 +1,8 @@
 """The dashboard: the figures of a real server, and coming back after it was away."""
 
+import signal
+import time
+
 import httpx
 from browsing import Browser
 from serving import Server
@@ -17,13 +20,15 @@ def test_figures_of_a_real_server(browser: Browser) -> None:
         assert browser.text("backend").startswith(health["backend"]) and browser.text("model").startswith("demo")
         assert browser.text("compile") == "Off" and health["version"] in browser.text("status")
         assert browser.text("rtf") == "–" and browser.text("first") == "–"
-        browser.wait(lambda: counter(browser, "Speech finished") == "0")
-        assert browser.painted("spark") < 0.05 and "nothing" in browser.text("spark-now")
+        browser.wait(lambda: counter(browser, "Speech requests completed") == "0")
+        assert browser.painted("spark") < 0.05 and browser.text("spark-now") == "Nothing spoken yet"
+        assert browser.shown("failures-none")
         said = httpx.post(server.url + "/api/tts", json={"text": "One more line for the counters."}, timeout=60).json()
         assert httpx.post(server.url + "/api/tts", json={"text": ""}, timeout=60).status_code == 400
-        browser.wait(lambda: counter(browser, "Speech finished") == "1" and counter(browser, "Requests refused or failed") != "0")
+        browser.wait(lambda: counter(browser, "Speech requests completed") == "1" and browser.all("#failures tr"))
+        assert "Invalid request (400) 1" in browser.texts("#failures tr")[0].replace("\t", " ")
         assert float(browser.text("rtf").split("\n")[0]) > 0
-        assert float(counter(browser, "Audio made").split()[0]) == round(said["duration"], 2)
+        assert float(counter(browser, "Audio produced").split()[0]) == round(said["duration"], 2)
         assert "s" in browser.text("first") and "95 %" in browser.text("first")
         browser.wait(lambda: browser.painted("spark") > 0.05)
         assert "latest" in browser.text("spark-now")
@@ -33,6 +38,35 @@ def test_figures_of_a_real_server(browser: Browser) -> None:
         browser.open("about:blank")
 
 
+def test_a_figure_and_an_idle_plot_agree(browser: Browser) -> None:
+    """Speech before the page was opened: a median is known, and the plot does not say that there was none."""
+    with Server() as server:
+        httpx.post(server.url + "/api/tts", json={"text": "Said before anybody looked."}, timeout=60)
+        browser.open(server.url + "/dashboard")
+        browser.wait(lambda: "95 %" in browser.text("first"))
+        assert browser.text("spark-now") == "Nothing spoken in the last two minutes"
+        browser.open("about:blank")
+
+
+def test_a_dead_server_is_seen_within_five_seconds(browser: Browser) -> None:
+    """One that still takes connections and answers nothing, on the dashboard and on another page."""
+    server = Server()
+    try:
+        for path, shown in (("/dashboard", "lost"), ("/voices", "server")):
+            browser.open(server.url + path)
+            browser.wait(lambda: "demo" in browser.text("server"))
+            server.process.send_signal(signal.SIGSTOP)
+            began = time.monotonic()
+            browser.wait(lambda shown=shown: "does not respond" in browser.text(shown), 10)
+            assert time.monotonic() - began < 5
+            server.process.send_signal(signal.SIGCONT)
+            browser.wait(lambda: "demo" in browser.text("server"))
+        browser.was_away()
+        browser.open("about:blank")
+    finally:
+        server.kill()
+
+
 def test_comes_back_after_a_restart(browser: Browser) -> None:
     server = Server()
     port = server.port
@@ -40,10 +74,10 @@ def test_comes_back_after_a_restart(browser: Browser) -> None:
         browser.open(server.url + "/dashboard")
         browser.wait(lambda: browser.text("status").startswith("Ready"))
         httpx.post(server.url + "/api/tts", json={"text": "Before."}, timeout=60)
-        browser.wait(lambda: counter(browser, "Speech finished") == "1")
-        browser.lose(server, lambda: browser.shown("lost") and "cannot be reached" in browser.text("lost"))
+        browser.wait(lambda: counter(browser, "Speech requests completed") == "1")
+        browser.lose(server, lambda: browser.shown("lost") and "Cannot reach" in browser.text("lost"))
         server = Server("--port", str(port))
-        browser.wait(lambda: not browser.shown("lost") and counter(browser, "Speech finished") == "0")
+        browser.wait(lambda: not browser.shown("lost") and counter(browser, "Speech requests completed") == "0")
         browser.wait(lambda: "demo" in browser.text("server"))
         browser.was_away()
         browser.open("about:blank")

@@ -81,7 +81,9 @@ def say(server: Server, name: str, text: str) -> None:
     assert httpx.post(server.url + "/api/danmaku/enqueue", json=body, timeout=60).status_code == 202
 
 
-def test_it_hears_everything_once_whatever_becomes_of_the_connection(browser: Browser, chatting: Server, wire: Wire) -> None:
+def test_it_hears_everything_once_whatever_becomes_of_the_connection(
+    browser: Browser, chatting: Server, wire: Wire
+) -> None:
     browser.open(wire.url + "/docs")
     browser.run(LISTEN)
 
@@ -92,7 +94,9 @@ def test_it_hears_everything_once_whatever_becomes_of_the_connection(browser: Br
     say(chatting, "Ann", "Before the cut.")
     browser.wait(lambda: got("end", "Ann"))
     assert got("message", "Ann") and got("start", "Ann") and got("audio", "Ann")
-    assert httpx.post(chatting.url + "/api/danmaku/pause", timeout=60).status_code == 200  # audio of a clip that is over is not sent again
+    assert (
+        httpx.post(chatting.url + "/api/danmaku/pause", timeout=60).status_code == 200
+    )  # audio of a clip that is over is not sent again
     browser.wait(lambda: browser.run("return window.got.at(-1)[2]") is True)
     last = browser.run("return window.got.at(-1)[1]")
     wire.cut()
@@ -101,7 +105,11 @@ def test_it_hears_everything_once_whatever_becomes_of_the_connection(browser: Br
     browser.wait(lambda: got("message", "Bob"))
     assert httpx.post(chatting.url + "/api/danmaku/resume", timeout=60).status_code == 200
     browser.wait(lambda: got("end", "Bob"))
-    assert len(wire.heads) == 2 and b"\r\nLast-Event-ID: " + last.encode() in wire.heads[1] and b"Last-Event-ID" not in wire.heads[0]
+    assert (
+        len(wire.heads) == 2
+        and b"\r\nLast-Event-ID: " + last.encode() in wire.heads[1]
+        and b"Last-Event-ID" not in wire.heads[0]
+    )
     ids = [one for _, one, _ in browser.run("return window.got") if one]
     numbers = [int(re.fullmatch(r"[0-9a-f]+-(\d+)", one)[1]) for one in dict.fromkeys(ids)]  # type: ignore[index]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), "none is missing, none comes twice"

@@ -33,7 +33,9 @@ def folder(tmp_path: Path) -> Path:
             file = f"clips/{sentence}-{len(rows)}.flac"
             tone = (level * np.sin(0.1 * (i + 1) * np.arange(12000))).astype(np.float32)
             (tmp_path / file).write_bytes(_audio.encode(tone, 24000, "flac"))
-            rows.append({"setting": setting, "sentence": sentence, "text": f"The {sentence} one.", "seed": 0, "file": file})
+            rows.append(
+                {"setting": setting, "sentence": sentence, "text": f"The {sentence} one.", "seed": 0, "file": file}
+            )
     pd.DataFrame(rows).to_csv(tmp_path / "sweep.csv", index=False)
     return tmp_path
 

@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
-from browsing import QUICK, Browser
+from browsing import QUICK, Browser, chromium
 from serving import Server
 
 NUMBERS = itertools.count()
@@ -30,13 +31,17 @@ def message(words: str, **more: object) -> dict[str, object]:
 
 
 def send(server: Server, words: str, *, key: str = "", **more: object) -> None:
-    answer = httpx.post(server.url + "/api/danmaku/enqueue", json=message(words, **more), params={"key": key} if key else None)
+    answer = httpx.post(
+        server.url + "/api/danmaku/enqueue", json=message(words, **more), params={"key": key} if key else None
+    )
     assert answer.status_code == 202, answer.text
 
 
 def test_captions_in_time_with_the_audio(browser: Browser, idle: Server) -> None:
     browser.open(idle.url + "/overlay?hide=0&show=name,words,queue,state&size=40&lines=2")
-    clear = browser.run("return [document.documentElement, document.body].map((e) => getComputedStyle(e).backgroundColor)")
+    clear = browser.run(
+        "return [document.documentElement, document.body].map((e) => getComputedStyle(e).backgroundColor)"
+    )
     assert clear == ["rgba(0, 0, 0, 0)"] * 2
     assert not browser.shown("clip") and not browser.shown("faults")
     browser.wait(lambda: not browser.shown("state"))  # connected
@@ -47,7 +52,8 @@ def test_captions_in_time_with_the_audio(browser: Browser, idle: Server) -> None
         metadata={"amount": 5, "currency": "EUR"},
     )
     browser.wait(lambda: browser.all(".word.now"))
-    assert browser.text("who").split() == ["Ann", "5", "EUR"]
+    assert browser.text("who").split() == ["Ann", "5", "euros"]
+    assert browser.text("words").startswith("Good evening")  # the name is not said twice
     browser.listen()
     browser.picture("overlay")
     progress = []
@@ -58,6 +64,47 @@ def test_captions_in_time_with_the_audio(browser: Browser, idle: Server) -> None
     said = browser.heard()["blocks"]
     assert said > 10 and progress == sorted(progress) and len(set(progress)) > 4  # one after the other
     assert browser.run("return document.getElementById('words').textContent") == ""  # hidden and gone
+
+
+@pytest.mark.parametrize(
+    ("fields", "who", "words"),
+    [
+        ({}, "Ann", "One message."),
+        ({"priority": "Paid", "metadata": {"amount": 1, "currency": "USD"}}, "Ann 1 US dollar", "One message."),
+        (
+            {"priority": "Paid", "metadata": {"amount": 2.5, "currency": "XAF"}},
+            "Ann 3 Central African CFA francs",
+            "One message.",
+        ),
+        ({"priority": "Gift", "metadata": {"gift": "roses", "count": 3}}, "", "Ann sent 3 roses. One message."),
+    ],
+)
+def test_the_name_stands_once(browser: Browser, idle: Server, fields: dict[str, object], who: str, words: str) -> None:
+    browser.open(idle.url + "/overlay?volume=0&hide=60&language=en")
+    send(idle, "One message.", user_id=f"viewer{next(NUMBERS)}", **fields)
+    browser.wait(lambda: browser.all(".word.now"))
+    assert " ".join(browser.text("who").split()) == who
+    assert browser.run("return document.getElementById('words').textContent") == words
+
+
+def test_blocked_sound_is_said_outside_obs(idle: Server, tmp_path: Path) -> None:
+    """A browser that wants a click first; OBS does not, and shows no such thing to the viewers."""
+    driver = chromium(tmp_path / "profile", "--autoplay-policy=document-user-activation-required")
+    try:
+        browser = Browser(driver)
+        browser.open(idle.url + "/overlay")
+        browser.wait(lambda: browser.shown("blocked"))
+        send(idle, "This is said while nobody hears it, and the rest of it is heard after a click.")
+        browser.wait(lambda: browser.all(".word.heard"))
+        browser.click("blocked")
+        assert not browser.shown("blocked")
+        browser.listen()
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": "window.obsstudio = {}"})
+        browser.open(idle.url + "/overlay")
+        browser.wait(lambda: browser.run("return document.readyState") == "complete")
+        assert not browser.shown("blocked")
+    finally:
+        driver.quit()
 
 
 def test_settings_come_from_the_address(browser: Browser, idle: Server) -> None:
@@ -75,7 +122,9 @@ def test_settings_come_from_the_address(browser: Browser, idle: Server) -> None:
     assert browser.run("return getComputedStyle(document.querySelector('.word.now')).color") == "rgb(255, 0, 0)"
     assert browser.find("words").size["height"] <= 1.3 * 50 + 1 and not browser.shown("who")
     first = browser.run("return document.querySelector('.roll').style.transform")
-    browser.wait(lambda: browser.run("return document.querySelector('.roll').style.transform") not in ("", first))  # it rolls on
+    browser.wait(
+        lambda: browser.run("return document.querySelector('.roll').style.transform") not in ("", first)
+    )  # it rolls on
     browser.wait(lambda: not browser.all(".word.now"))
     assert browser.shown("clip")  # for a minute
     assert browser.run("return window.heard") == []  # volume 0: no sound at all
@@ -90,13 +139,16 @@ def test_wrong_settings_are_named(browser: Browser, idle: Server) -> None:
         "position must be one of top, middle, bottom, not left.",
         "color must be a colour such as #ffd54a, not red.",
         "show must be a list of name, words, queue, state, not words,nothing.",
-        "There is no setting fnot.",
+        "Unknown setting: fnot.",
     ]
 
 
 def test_skipped_is_silent_and_the_next_one_begins(browser: Browser, idle: Server) -> None:
     browser.open(idle.url + "/overlay?hide=0")
-    send(idle, "This is a very long message that nobody wants to hear to its end, and so it is skipped before it is over.")
+    send(
+        idle,
+        "This is a very long message that nobody wants to hear to its end, and so it is skipped before it is over.",
+    )
     browser.wait(lambda: browser.all(".word.now"))
     browser.listen()
     send(idle, "Now another one.", username="Bob")

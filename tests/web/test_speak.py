@@ -18,8 +18,15 @@ def page(browser: Browser, server: Server) -> Browser:
     browser.open(server.url + "/")
     browser.run("localStorage.clear(); sessionStorage.clear(); indexedDB.deleteDatabase('ishowtts')")
     browser.open(server.url + "/")
-    browser.wait(lambda: "demo" in browser.text("server") and browser.find("voice").get_attribute("value"))
+    begun(browser)
+    browser.find("advanced").find_element("css selector", "summary").click()
     return browser
+
+
+def begun(page: Browser) -> None:
+    """The server's voices and settings are in the form."""
+    known = "return document.getElementById('steps-value').textContent"
+    page.wait(lambda: "demo" in page.text("server") and page.find("voice").get_attribute("value") and page.run(known))
 
 
 def finished(page: Browser) -> bool:
@@ -143,9 +150,21 @@ def test_keyboard_speaks_at_another_rate(page: Browser, tmp_path: Path) -> None:
     assert page.listen(0.01)["rates"] == [16000]
 
 
+WATCHED = """
+window.sent = []; const ask = window.fetch;
+window.fetch = (url, what) => (what?.body && sent.push(JSON.parse(what.body)), ask(url, what));
+"""
+HINTS = """
+return [...document.querySelectorAll("#advanced [aria-describedby]")].filter((e) => e.checkVisibility()).map((e) => {
+  const hint = document.getElementById(e.getAttribute("aria-describedby").split(" ")[0]);
+  return [e.labels?.[0]?.textContent.trim() ?? e.getAttribute("aria-labelledby"), hint.checkVisibility() && hint.textContent.length > 20];
+});
+"""
+
+
 def test_solver_and_guidance_go_with_the_request(page: Browser, tmp_path: Path) -> None:
-    """By keyboard alone, each with a name and a hint for those who cannot see it; left alone, the server's own settings hold."""
-    page.run("window.sent = []; const ask = window.fetch; window.fetch = (url, what) => (what?.body && sent.push(JSON.parse(what.body)), ask(url, what))")
+    """By keyboard alone, each with a hint that is seen; left alone, the server's own settings hold."""
+    page.run(WATCHED)
 
     def spoken(**fields: str) -> tuple[dict[str, Any], np.ndarray]:
         for name, value in fields.items():
@@ -157,36 +176,117 @@ def test_solver_and_guidance_go_with_the_request(page: Browser, tmp_path: Path) 
         return page.run("return sent.pop()"), page.download(page.find("download"), own)[1]
 
     plain, first = spoken(text="Two ways to say it.", seed="7")
-    assert not {"solver", "guidance_from", "guidance_to", "short_guidance"} & set(plain)
+    assert plain == {"text": "Two ways to say it.", "voice_id": "kathleen", "seed": "7"}
     page.find("steps").send_keys(Keys.TAB, "M")
     assert page.run("return document.activeElement.id") == "solver"
     page.find("solver").send_keys(Keys.TAB, "0", Keys.TAB, "0.1")
     assert page.run("return document.activeElement.id") == "guidance-to"
-    page.find("guidance-to").send_keys(Keys.TAB, Keys.SPACE)
-    assert page.run("return document.activeElement.id") == "short-guidance"
-    told = page.run(
-        "return ['solver', 'guidance-from', 'guidance-to', 'short-guidance'].map((id) => document.getElementById(id)).map((e) => [e.labels[0]?.textContent ?? e.ariaLabel, "
-        "document.getElementById((e.getAttribute('aria-describedby') ?? e.closest('[role=group]').getAttribute('aria-describedby')).split(' ')[0]).textContent.length > 20])"
-    )
-    assert told == [["Solver", True], ["Guidance from", True], ["Guidance to", True], ["without the reference", True]]
+    told = page.run(HINTS)
+    assert len(told) == 5 and all(seen for _, seen in told), told
     asked, other = spoken()
-    assert asked == plain | {"solver": "midpoint", "guidance_from": 0, "guidance_to": 0.1, "short_guidance": True}
+    assert asked == plain | {"solver": "midpoint", "guidance_from": 0, "guidance_to": 0.1}
     assert len(other) != len(first) or np.any(other != first)
-    page.click("short-guidance")
-    assert spoken()[0] == asked | {"short_guidance": False}
     page.write("guidance-to", "2")
     page.click("speak")
-    assert page.run("return [document.getElementById('guidance-to').matches(':invalid'), document.activeElement.id, sent.length]") == [True, "guidance-to", 0]
+    invalid = (
+        "return [document.getElementById('guidance-to').matches(':invalid'), document.activeElement.id, sent.length]"
+    )
+    assert page.run(invalid) == [True, "guidance-to", 0]
     page.write("guidance-to", "")
     page.write("text", "")
     page.all("#history button[title='Use again']")[0].click()
-    assert [page.find(name).get_attribute("value") for name in ("solver", "guidance-from", "guidance-to")] == ["midpoint", "0", "0.1"]
+    assert [page.find(name).get_attribute("value") for name in ("solver", "guidance-from", "guidance-to")] == [
+        "midpoint",
+        "0",
+        "0.1",
+    ]
+
+
+def test_guidance_without_the_reference(browser: Browser, cloning: Server) -> None:
+    """Offered where the model follows a reference; its third state is the server's own setting."""
+    browser.open(cloning.url + "/")
+    browser.wait(lambda: browser.find("voice").get_attribute("value"))
+    browser.find("advanced").find_element("css selector", "summary").click()
+    browser.wait(lambda: browser.shown("short-guidance"))
+    browser.run(WATCHED)
     touched = "const box = document.getElementById('short-guidance'); return [box.indeterminate, box.checked]"
-    assert page.run(touched) == [False, False]
-    page.all("#history button[title='Use again']")[1].click()
-    assert page.run(touched) == [False, True]
-    page.all("#history button[title='Use again']")[2].click()
-    assert page.run(touched) == [True, False]
+    for state, wanted in (([True, False], None), ([False, True], True), ([False, False], False)):
+        assert browser.run(touched) == state
+        say(browser, "Yes.")
+        browser.wait(lambda: finished(browser))
+        assert browser.run("return sent.pop()").get("short_guidance") == wanted
+        browser.click("short-guidance")
+    browser.run("localStorage.clear()")
+
+
+def test_not_offered_where_it_does_nothing(page: Browser) -> None:
+    assert not page.shown("short-guidance-field")
+
+
+FORM = """
+return ["text", "voice", "speed", "steps", "solver", "seed", "format", "rate"].map((id) => document.getElementById(id).value);
+"""
+
+
+def test_what_was_typed_survives(page: Browser, server: Server) -> None:
+    page.write("text", "Not said yet.")
+    page.choose("voice", "kerstin")
+    page.choose("steps", "11")
+    page.choose("format", "flac")
+    page.write("seed", "18446744073709551615")
+    typed = page.run(FORM)
+    page.open(server.url + "/voices")
+    page.open(server.url + "/")
+    begun(page)
+    assert page.run(FORM) == typed and page.find("advanced").get_attribute("open")
+    assert page.text("count") == "13 of 5000"
+
+
+def test_presets_and_a_link(page: Browser, server: Server) -> None:
+    """A preset keeps the settings under a name and leaves the text alone; a link carries both, in a part that no server sees."""
+    page.choose("voice", "kerstin")
+    page.choose("speed", "1.5")
+    page.choose("solver", "midpoint")
+    page.click("preset-save")
+    page.write("answer", "Fast German")
+    page.find("answer").send_keys(Keys.ENTER)
+    page.wait(lambda: page.find("preset").get_attribute("value") == "Fast German")
+    page.choose("voice", "kathleen")
+    page.choose("speed", "1")
+    page.choose("solver", "")
+    page.write("text", "Guten Abend.")
+    page.driver.refresh()
+    begun(page)
+    page.choose("preset", "Fast German")
+    assert page.run(FORM)[:5] == ["Guten Abend.", "kerstin", "1.5", "7", "midpoint"]
+    page.run("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    page.click("link")
+    page.wait(lambda: page.run("return window.copied"))
+    link = page.run("return copied")
+    assert link.startswith(server.url + "/#") and "Fast" not in link
+    page.click("preset-delete")
+    assert [option.text for option in page.all("#preset option")] == ["No presets yet"]
+    page.run("localStorage.clear()")
+    page.open("about:blank")
+    page.open(link)
+    begun(page)
+    assert page.run(FORM)[:5] == ["Guten Abend.", "kerstin", "1.5", "7", "midpoint"]
+    assert page.driver.current_url == server.url + "/"
+
+
+def test_a_voice_is_picked(page: Browser) -> None:
+    """Searched by language, heard before it is chosen."""
+    page.click("browse")
+    page.wait(lambda: page.all("#picker[open]"))
+    page.write("picker-search", "german")
+    assert [row.get_attribute("data-voice") for row in page.all("#picker-list li")] == ["kerstin"]
+    preview = page.one("#picker .preview")
+    preview.click()
+    page.wait(lambda: preview.get_attribute("data-state") == "playing")
+    page.check_dialog("picker")
+    page.one("#picker .choose").click()
+    page.wait(lambda: not page.all("#picker"))
+    assert page.find("voice").get_attribute("value") == "kerstin"
 
 
 @pytest.mark.parametrize(("name", "container"), [("flac", "FLAC"), ("opus", "OGG"), ("mp3", "MP3")])
@@ -210,7 +310,9 @@ def test_history_plays_downloads_reuses_and_deletes(page: Browser, tmp_path: Pat
     page.choose("speed", "1.2")
     for words in ("First line.", "Second line."):
         say(page, words)
-        page.wait(lambda words=words: finished(page) and page.all("#history li") and words in page.all("#history li")[0].text)
+        page.wait(
+            lambda words=words: finished(page) and page.all("#history li") and words in page.all("#history li")[0].text
+        )
     page.driver.refresh()  # it is kept
     page.wait(lambda: len(page.all("#history li")) == 2)
     first = page.all("#history li")[1]

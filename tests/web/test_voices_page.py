@@ -1,6 +1,5 @@
 """The voices page: recording and uploading through a real browser into a real server, which says what is wrong with a clip."""
 
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -8,14 +7,12 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-import tiny
 from browsing import REFERENCE, Browser
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from serving import Server
 
 RATE = 24000
-TEXT = (REFERENCE.parent / "reference.txt").read_text().strip()
 # Loudest level that an audio element really plays, measured behind its decoder until it is loud enough or has ended.
 LISTEN = """
 const [audio, done] = arguments;
@@ -32,18 +29,6 @@ const timer = setInterval(() => {
 """
 
 
-@pytest.fixture(scope="module")
-def cloning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose model follows a reference, which the embedded voice does not."""
-    folder = tmp_path_factory.mktemp("cloning")
-    model = tiny.make(folder / "tiny")
-    settings = folder / "ishowtts.toml"
-    voice = f'[[voices]]\nid = "anna"\naudio = "{REFERENCE}"\ntext = "{TEXT}"\nlanguage = "en"\n'
-    settings.write_text(f'[model]\nname = "{model}"\n[sampling]\nnfe = 2\n{voice}')
-    with Server("--config", str(settings)) as running:
-        yield running
-
-
 @pytest.fixture
 def page(browser: Browser, cloning: Server) -> Browser:
     browser.open(cloning.url + "/voices")
@@ -56,7 +41,9 @@ def card(page: Browser, name: str) -> WebElement:
 
 
 def press(page: Browser, name: str, what: str) -> None:
-    next(button for button in card(page, name).find_elements("css selector", "button") if button.text.strip() == what).click()
+    next(
+        button for button in card(page, name).find_elements("css selector", "button") if button.text.strip() == what
+    ).click()
 
 
 def clip(folder: Path, name: str, samples: np.ndarray) -> str:
@@ -85,8 +72,8 @@ def refused(page: Browser, place: str) -> str:
 
 
 def test_listens_to_a_reference(page: Browser) -> None:
-    assert "tiny" in card(page, "anna").text and "en" in card(page, "anna").text
-    press(page, "anna", "Listen")
+    assert "tiny" in card(page, "anna").text and "English" in card(page, "anna").text
+    press(page, "anna", "Reference clip")
     page.wait(lambda: page.all('[data-voice="anna"] audio'))
     audio = page.one('[data-voice="anna"] audio')
     page.run("arguments[0].play()", audio)
@@ -105,12 +92,16 @@ def test_records_a_new_voice_and_deletes_it(page: Browser, cloning: Server) -> N
     page.wait(lambda: page.find("record").get_attribute("aria-pressed") == "true")
     page.wait(lambda: int(page.find("meter").get_attribute("aria-valuenow") or 0) > 10)
     page.wait(
-        lambda: " ms" not in (time := page.text("record-time").replace("\u00a0", " ")) and time and float(time.split()[0]) > 4
+        lambda: (
+            " ms" not in (time := page.text("record-time").replace("\u00a0", " "))
+            and time
+            and float(time.split()[0]) > 4
+        )
     )
     page.check_dialog("editor")
     page.click("record")
     page.wait(lambda: page.shown("preview") and page.text("hints"))
-    assert "loudest" in page.text("hints") and "dB" in page.text("hints")
+    assert "peak" in page.text("hints") and "dB" in page.text("hints")
     page.wait(lambda: (page.run("return document.getElementById('preview').duration") or 0) > 4)
     page.click("save")
     page.wait(lambda: page.all('[data-voice="newcomer"]') and not page.shown("editor"))
@@ -188,13 +179,51 @@ def test_replaces_and_reverts(page: Browser, tmp_path: Path, cloning: Server) ->
     assert before in card(page, "anna").text
 
 
-def test_the_embedded_voice_says_that_it_is_the_only_one(browser: Browser, server: Server, tmp_path: Path) -> None:
+def buttons(page: Browser, name: str) -> list[str]:
+    return [button.text.strip() for button in card(page, name).find_elements("css selector", "button, a")]
+
+
+def test_only_what_works_is_offered(browser: Browser, server: Server, cloning: Server) -> None:
+    """Fixed voices are neither replaced nor deleted, and a model that cannot clone gets no new ones."""
+    browser.open(server.url + "/voices")
+    browser.wait(lambda: browser.all("[data-voice]") and browser.shown("fixed"))
+    assert not browser.shown("create")
+    for name in ("kathleen", "kerstin"):
+        assert buttons(browser, name) == ["Preview", "Reference clip", "Use"] and "built in" in card(browser, name).text
+    browser.check_reading("voices-fixed")
+    browser.open(cloning.url + "/voices")
+    browser.wait(lambda: browser.all("[data-voice]") and browser.shown("create"))
+    assert not browser.shown("fixed") and buttons(browser, "anna") == ["Preview", "Reference clip", "Use", "Replace"]
+
+
+def test_a_preview_is_spoken(browser: Browser, server: Server) -> None:
+    """The voice says a sentence of its own language; it is no clip of the server's."""
     browser.open(server.url + "/voices")
     browser.wait(lambda: browser.all("[data-voice]"))
-    browser.click("create")
-    browser.write("id", "another")
-    browser.write("words", "Another text is said here.")
-    browser.find("audio").send_keys(clip(tmp_path, "other", speech()))
-    browser.click("save")
-    browser.wait(lambda: "one voice of its own" in browser.text("editor"))
-    assert all("409" in told for told in browser.complaints())
+    browser.run(
+        "window.asked = []; const ask = window.fetch;"
+        "window.fetch = (url, what) => (what?.body && asked.push([url, JSON.parse(what.body)]), ask(url, what));"
+        "window.played = []; const play = Audio.prototype.play;"
+        "Audio.prototype.play = function () { played.push(this.src); return play.call(this); }"
+    )
+    press(browser, "kerstin", "Preview")
+    preview = lambda: card(browser, "kerstin").find_element("css selector", ".preview")  # noqa: E731
+    browser.wait(lambda: preview().get_attribute("data-state") == "playing")
+    [(address, request)] = browser.run("return asked")
+    assert address == "/api/tts" and request["voice_id"] == "kerstin" and "willkommen" in request["text"]
+    assert browser.run("return played")[0].startswith("blob:")
+    browser.wait(lambda: preview().get_attribute("data-state") == "idle")  # to its end
+
+
+def test_voices_are_found(browser: Browser, server: Server) -> None:
+    browser.open(server.url + "/voices")
+    browser.wait(lambda: len(browser.all("[data-voice]")) == 2)
+    shown = lambda: [one.get_attribute("data-voice") for one in browser.all("[data-voice]")]  # noqa: E731
+    browser.write("search", "german")
+    assert shown() == ["kerstin"]
+    browser.write("search", "nobody")
+    assert shown() == [] and browser.shown("none")
+    browser.find("search").clear()
+    browser.run("document.getElementById('search').dispatchEvent(new Event('input'))")
+    browser.choose("only", "en")
+    assert shown() == ["kathleen"]

@@ -5,6 +5,8 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+from ishowtts._engine import CHAT_WORDS
+
 WEB = Path(__file__).resolve().parents[2] / "ishowtts" / "web"
 CODE = re.compile(r"code:\w+")
 
@@ -25,7 +27,7 @@ class Marked(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.inside:
-            self.words.add(data)
+            self.words.add(" ".join(data.split()))
         self.inside = False
 
 
@@ -39,17 +41,19 @@ def used() -> set[str]:
         if script.name == "zh.js":
             continue
         code = script.read_text()
-        words |= {json.loads(found) for found in re.findall(r"\bt\((\"(?:[^\"\\]|\\.)*\")", code)}
+        words |= {json.loads(found) for found in re.findall(r"\bt\(\s*(\"(?:[^\"\\]|\\.)*\")", code)}
         words |= {json.loads(found) for found in re.findall(r"\bwords?\((\"(?:[^\"\\]|\\.)*\")", code)}
-        words |= {found for found in re.findall(r"\"data-t\": true[^}]*\}, \"([^\"]+)\"", code)}
-        words |= {found for found in re.findall(r"\"aria-label\": \"([^\"]+)\", \"data-t-attributes\"", code)}
+        words |= {found for found in re.findall(r"\"data-t\": true[^}]*\},\s*\"([^\"]+)\"", code)}
+        words |= {found for found in re.findall(r"\"aria-label\": \"([^\"]+)\",\s*\"data-t-attributes\"", code)}
         if script.name == "shell.js":
-            words |= {name for _, name in re.findall(r"\[\"(/[a-z]*)\", \"([A-Z][a-z]+)\"\]", code)}
+            words |= {name for _, name in re.findall(r"\[\"(/[a-z]*)\",\s*\"([A-Z][a-z]+)\"\]", code)}
     return words
 
 
 def chinese() -> dict[str, str]:
-    entries = re.findall(r"^  (\"(?:[^\"\\]|\\.)*\"|\w+): (\"(?:[^\"\\]|\\.)*\"),$", (WEB / "zh.js").read_text(), re.M)
+    entries = re.findall(
+        r"^  (\"(?:[^\"\\]|\\.)*\"|\w+):\s+(\"(?:[^\"\\]|\\.)*\"),$", (WEB / "zh.js").read_text(), re.M
+    )
     return {json.loads(key) if key.startswith('"') else key: json.loads(value) for key, value in entries}
 
 
@@ -74,3 +78,15 @@ def test_pages_bring_all_they_need() -> None:
             assert (WEB / name).is_file(), f"{file.name} names {name}"
         if file.suffix == ".html":
             assert not re.search(r"\son\w+=|\sstyle=|<style|<script(?! type=\"module\" src=)", content), file.name
+
+
+def test_every_reason_has_its_words() -> None:
+    """Why a message was not read is said in words on every page that shows it."""
+    told = set(re.findall(r"^  (\w+): \(\) => t\(", (WEB / "reasons.js").read_text(), re.M))
+    assert told == set(CHAT_WORDS["reasons"])
+
+
+def test_lines_are_short() -> None:
+    for file in [*WEB.glob("*.html"), *WEB.glob("*.js"), *WEB.glob("*.css")]:
+        long = [n for n, line in enumerate(file.read_text().splitlines(), 1) if len(line) > 120]
+        assert not long, f"{file.name}: lines {long} are longer than 120 columns"
