@@ -105,6 +105,17 @@ class Numbers(Telephones):
         """A number before what it counts."""
         return self.cardinal(num.text)
 
+    def special(self, line: Line, i: int) -> Found | None:
+        """A currency's code before an amount: EUR 5, US$3."""
+        shape, low = line.shape, line.parts[i].lower()
+        if shape[i + 1] == "$":
+            unit = self.currencies.get(low.upper() + "$")
+        elif low in self.codes and (shape[i + 1] == "0" or shape.startswith(" 0", i + 1)):
+            unit = self.codes[low]
+        else:
+            return None
+        return self.amount(line, i + 2 if shape[i + 1] in "$ " else i + 1, unit) if unit else None
+
     # ---- reading ahead -----------------------------------------------------------------------------------------------
 
     def parse(self, line: Line, i: int) -> Num:
@@ -284,11 +295,11 @@ class Numbers(Telephones):
             return None
         after = shape[k]
         if after in "-." and shape[k + 1] == "0" and line.computes(i):
-            return Found(i + 1, self.say_["minus"], "symbol")
+            return Found(i + 1, self.say_["subtract"], "symbol")
         if after != "0" and not (after in self.currencies and shape[k + 1] == "0"):
             return Found(i + 1, "", "mark") if not spaced and after == "a" else None
         if line.computes(i) or (shape[i] == "-" and (spaced or k > i + 1) and after == "0" and line.last == "number"):
-            return Found(i + 1, self.say_["minus"], "symbol")
+            return Found(i + 1, self.say_["subtract"], "symbol")
         return Found(i + 1, self.say_["to"], "range")
 
     def power(self, line: Line, i: int) -> Found | None:

@@ -104,8 +104,13 @@ def chinese(number: str) -> str:
             if group:
                 if words and (gap or group < 1000):
                     words += "零"
+                said = _zh_group(group)
+                if name and group // 1000 == 2:
+                    said = "两" + said[1:]
+                elif name and words and group // 10 == 1:
+                    said = said[1:]  # 一百亿零十万
                 # 亿 after 万亿 is said once: 一万二千亿, not 一万亿二千亿
-                words += _zh_group(group) + ("万" if name == "万亿" and n >= 10**8 else name)
+                words += said + ("万" if name == "万亿" and n >= 10**8 else name)
             gap = bool(words) and not group
         words = words or "零"
         if words.startswith("一十"):

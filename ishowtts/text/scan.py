@@ -89,6 +89,11 @@ class Line:
         at = self.starts[i]
         return at if self._places is None else self._places[at]
 
+    def take(self, i: int, size: int) -> None:
+        """Take the first `size` characters of run `i` away; the rest of it, which is not empty, is still to be read."""
+        self.parts[i] = self.parts[i][size:]
+        self.starts[i] += size
+
     def before(self, i: int) -> str:
         r"""Class of the run before `i`, "\0" at the start."""
         return self.shape[i - 1] if i else "\0"

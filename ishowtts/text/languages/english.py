@@ -61,10 +61,9 @@ class English(Numbers):
             found = self.month_first(line, i, low)
             if found:
                 return found
-        if shape[i + 1] == "$" or (low in self.codes and (shape[i + 1] == "0" or shape.startswith(" 0", i + 1))):
-            unit = self.currencies.get(part.upper() + "$") if shape[i + 1] == "$" else self.codes[low]
-            if unit:
-                return self.amount(line, i + 2 if shape[i + 1] in "$ " else i + 1, unit)
+        found = super().special(line, i)
+        if found:
+            return found
         if line.street and i - line.street < PAD // 2:
             named = self.in_address(line, i, part)
             if named:

@@ -1,11 +1,342 @@
-"""German."""
+"""German: numbers, dates, times and amounts, with the endings that the words around them ask for."""
 
 from __future__ import annotations
 
-from ..grammar import Grammar
+from functools import lru_cache
+
+from .. import numerals
+from ..grammar import Found
+from ..numbers import Currency, Num, Numbers
+from ..scan import PAD, Line
+
+_cardinal = lru_cache(8192)(numerals.german)
+_ordinal = lru_cache(1024)(numerals.german_ordinal)
+_ORDINAL_ENDS = {"te": "e", "ten": "en", "ter": "er", "tes": "es", "tem": "em", "ste": "e", "sten": "en", "ster": "er", "stes": "es"}
+_FEMALE = ("e", "ung", "heit", "keit", "ion", "tät", "schaft", "in", "ur", "ik")
+_NEUTER = ("chen", "um", "ment", "lein")
 
 
-class German(Grammar):
+class German(Numbers):
     """See the module."""
 
     language = "de"
+    group_mark, point_mark = ".", ","
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.endings = self.table.words("determiner")
+        self.genders = {word: gender for gender in ("f", "n", "m") for word in self.table.list(f"noun {gender}")}
+        self.rules["0"] = (self.local_phone, *self.rules["0"])
+
+    def cardinal(self, number: str) -> str:
+        """As in zwölf Komma fünf."""
+        return _cardinal(number)
+
+    def digits(self, number: str) -> str:
+        """Digit by digit."""
+        return numerals.german_digits(number)
+
+    def ordinal(self, number: str) -> str:
+        """As in dritte."""
+        return self.ending(number, "e")
+
+    def ending(self, number: str, ending: str) -> str:
+        """An ordinal with its ending."""
+        if not number.strip("0"):
+            return f"nullt{ending}"
+        return _ordinal(number, ending) if len(number) < 22 else self.digits(number)
+
+    def count(self, num: Num) -> str:
+        """A number before what it counts: ein, not eins."""
+        return _cardinal(num.text, "ein")
+
+    def parse(self, line: Line, i: int) -> Num:
+        """A full stop is a decimal mark too where it does not mark thousands: 4.99."""
+        num = super().parse(line, i)
+        shape, j = line.shape, num.end
+        if not num.grouped and not num.fraction and shape[j] == "." and shape[j + 1] == "0" and shape[j + 2 : j + 4] != ".0":
+            return Num(num.whole, line.parts[j + 1], j + 2, False)
+        return num
+
+    # ---- words around a number ---------------------------------------------------------------------------------------
+
+    def gender(self, noun: str) -> str:
+        """The letter f, n or m of a noun, by the table or its ending."""
+        low = noun.lower()
+        found = self.genders.get(low)
+        if found:
+            return found
+        return "f" if low.endswith(_FEMALE) and len(low) > 3 else "n" if low.endswith(_NEUTER) else "m"
+
+    def before_noun(self, line: Line, i: int, noun: str) -> str:
+        """The ending of an ordinal at run `i` by the word before it, else by the noun."""
+        word = line.word_before(i) if line.before(i) == " " else ""
+        ending = self.endings.get(word, "")
+        if ending == "e" and word == "der" and line.word_before(i - 2) in self.endings and self.endings[line.word_before(i - 2)] == "p":
+            return "en"
+        if ending and ending != "p":
+            return ending if ending != "ein" else {"f": "e", "n": "es", "m": "er"}[self.gender(noun)]
+        return {"f": "e", "n": "es", "m": "er"}[self.gender(noun)]
+
+    def special(self, line: Line, i: int) -> Found | None:
+        """Currencies before amounts, and Roman numerals."""
+        found = super().special(line, i)
+        if found:
+            return found
+        part = line.parts[i]
+        if part[0] not in "IVXLCDM" or not part.isupper():
+            return None
+        before, value = line.word_before(i), numerals.from_roman(part)
+        kind = self.before_roman.get(before)
+        if not value or not before or line.shape[i + 1] in "'0":
+            return None
+        if kind == "king":
+            end = i + 2 if line.shape[i + 1] == "." and not self.closes(line, i + 2) else i + 1
+            return Found(end, f"der {self.ordinal(str(value)).capitalize()}", "roman")
+        j = i - 2 if line.before(i) == " " else i - 1
+        named = len(before) > 2 and line.parts[j][0].isupper() and not line.parts[j].isupper()
+        if kind or (len(part) > 1 and value < 40 and not line.setting.shouted and named):
+            return Found(i + 1, self.cardinal(str(value)), "roman")
+        return None
+
+    # ---- dates and ordinals ------------------------------------------------------------------------------------------
+
+    def date(self, line: Line, i: int) -> Found | None:
+        """25.12.2024, 02.03., 2. März 2003, 2003-03-02, and ordinals before other words."""
+        shape, parts = line.shape, line.parts
+        first, sign = parts[i], shape[i + 1]
+        if line.before(i) in "./-:," and i > 1 and shape[i - 2] == "0":
+            return None
+        if sign == "-" and len(first) == 4 and shape.startswith("0-0-0", i):
+            return self.day(line, i, parts[i + 4], parts[i + 2], first, i + 5)
+        if sign == "/" and shape.startswith("0/0/0", i) and len(parts[i + 4]) == 4:
+            return self.day(line, i, first, parts[i + 2], parts[i + 4], i + 5)
+        if sign != ".":
+            return None
+        if shape[i + 2] == "0" and len(first) < 3 and len(parts[i + 2]) < 3:
+            return self.numeric_date(line, i)
+        if len(first) < 3 and first.strip("0"):
+            k = i + 3 if shape[i + 2] == " " else i + 2
+            if parts[k].lower() in self.months:
+                return self.named_month(line, i, k)
+        return self.numbered(line, i)
+
+    def numeric_date(self, line: Line, i: int) -> Found | None:
+        """Day and month with full stops, perhaps with a year."""
+        shape, parts = line.shape, line.parts
+        day, month, end = parts[i], parts[i + 2], i + 3
+        if shape[end] == ".":
+            k = end + 2 if shape[end + 1] == " " else end + 1
+            if shape[k] == "0" and len(parts[k]) in (2, 4) and (k == end + 1 or len(parts[k]) == 4):
+                if shape[k + 1] in ".:" and shape[k + 2] == "0":
+                    return None
+                return self.day(line, i, day, month, parts[k], k + 1)
+            if shape[end + 1] == "0":
+                return None
+            closing = self.closes(line, end + 1)
+            sure = day[0] == "0" or month[0] == "0" or self.endings.get(line.word_before(i)) or not closing
+            return self.day(line, i, day, month, "", end if closing else end + 1) if sure or int(day) > 12 else None
+        if day[0] == "0" and len(month) == 2 and shape[end] not in "a%:°" and not self.amounts(line, end):
+            return self.day(line, i, day, month, "", end)
+        return None
+
+    def amounts(self, line: Line, j: int) -> bool:
+        """Whether "Uhr", a unit or a currency follows."""
+        return line.word_after(j) == "Uhr" or self.currency_after(line, j) is not None or self.unit(line, j) is not None
+
+    def day(self, line: Line, i: int, day: str, month: str, year: str, end: int) -> Found | None:
+        """A date of three numbers in words, None where it cannot be one."""
+        if not (0 < int(day) < 32 and 0 < int(month) < 13) or len(day) > 2 or len(month) > 2:
+            return None
+        said = f"{self.ending(day.lstrip('0'), self.before_noun(line, i, 'Tag'))} {self.month_names[int(month) - 1]}"
+        return Found(end, f"{said} {self.said_year(year)}" if year else said, "date")
+
+    def said_year(self, year: str) -> str:
+        """A year of four digits, or of two."""
+        return numerals.german_year(int(year)) if len(year) == 4 or year[0] != "0" else self.digits(year)
+
+    def named_month(self, line: Line, i: int, k: int) -> Found:
+        """A day before the name of a month, with the year behind it."""
+        shape, parts = line.shape, line.parts
+        month = self.month_names[self.months[parts[k].lower()] - 1]
+        end = k + 1
+        if shape[end] == "." and parts[k] not in self.month_names and not self.closes(line, end + 1):
+            end += 1
+        said = f"{self.ending(parts[i].lstrip('0'), self.before_noun(line, i, 'Tag'))} {month}"
+        if shape[end] == " " and shape[end + 1] == "0" and len(parts[end + 1]) == 4 and shape[end + 2] not in ":%a" and parts[end + 1][0] in "12":
+            return Found(end + 2, f"{said} {self.said_year(parts[end + 1])}", "date")
+        return Found(end, said, "date")
+
+    def numbered(self, line: Line, i: int) -> Found | None:
+        """A number and a full stop: an ordinal before the noun that it numbers, or alone; else it ends a sentence."""
+        shape, number = line.shape, line.parts[i]
+        if (len(number) > 1 and number[0] == "0") or line.before(i) in "a0.,:-":
+            number = ""
+        if not number or shape[i + 2] not in " \0":
+            return None
+        word = line.word_after(i + 2) if shape[i + 2] == " " else ""
+        if not word:
+            alone = i == 0 and line.ends(i + 2)
+            ruled = self.endings.get(line.word_before(i), "") if line.ends(i + 2) else ""
+            if alone or (ruled and ruled not in ("p", "ein") and line.before(i) == " "):
+                return Found(i + 2 if line.shape[i + 2] == "\0" else i + 1, self.ending(number, ruled or "er"), "ordinal")
+            return None
+        determined = self.endings.get(line.word_before(i), "") not in ("", "p") and line.before(i) == " "
+        if len(number) < 4 and (determined or word[0].islower() or word.lower() in self.genders or (i == 0 and word not in self.endings)):
+            return Found(i + 2, self.ending(number, self.before_noun(line, i, word)), "ordinal")
+        return None
+
+    def suffix(self, line: Line, i: int, num: Num) -> Found | None:
+        """3ten, 90er, 5fach, 2x, 9,5/10, 18 Uhr."""
+        shape, parts, j = line.shape, line.parts, num.end
+        after = shape[j]
+        if after == "/" and num.fraction and shape[j + 1] == "0":
+            return Found(j + 1, f"{self.cardinal(num.text)} von", "number")
+        word = line.word_after(j) if after == " " else ""
+        if word == "Uhr" and not num.grouped:
+            return self.full_hour(line, i, num)
+        if num.fraction:
+            return None
+        if after == "a":
+            low = parts[j].lower()
+            if low in _ORDINAL_ENDS:
+                return Found(j + 1, self.ending(num.whole.lstrip("0") or "0", _ORDINAL_ENDS[low]), "ordinal")
+            if low in ("er", "ern") and num.whole[-1] == "0":
+                digits = num.whole
+                said = numerals.german_year(int(digits)) if len(digits) == 4 else self.cardinal(digits)
+                return Found(j + 1, said + low, "year")
+            if low in ("er", "ern", "fach", "mal", "jährig", "jährige", "jähriger"):
+                return Found(j + 1, _cardinal(num.whole, "ein") + low, "number")
+            if low == "x" and shape[j + 1] != "0":
+                return Found(j + 1, f"{_cardinal(num.whole, 'ein')}mal", "number")
+        elif num.whole == "1" and word and line.before(i) not in ".,:/-":
+            if word in ("Mal", "mal"):
+                return Found(j, "ein", "number")
+            if (len(word) > 2 and word[0].isupper() and self.currency_after(line, j) is None) or word.lower() in self.genders:
+                return Found(j, "eine" if self.gender(word) == "f" else "ein", "number")
+        elif word in ("Mal", "mal"):
+            return Found(j, _cardinal(num.whole, "ein"), "number")
+        return None
+
+    # ---- times and amounts -------------------------------------------------------------------------------------------
+
+    def full_hour(self, line: Line, i: int, num: Num) -> Found | None:
+        """18 Uhr, 2.30 Uhr."""
+        if int(num.whole) > 24 or len(num.fraction) not in (0, 2):
+            return None
+        minute = int(num.fraction or 0)
+        said = f"{_cardinal(str(int(num.whole)), 'ein')} Uhr"
+        return Found(num.end + 2, f"{said} {self.cardinal(str(minute))}" if minute else said, "time")
+
+    def clock(self, line: Line, i: int) -> Found | None:
+        """A time with the word "Uhr" behind it."""
+        found = super().clock(line, i)
+        if found and found.kind == "time" and line.shape[found.end] == " " and line.parts[found.end + 1] in ("Uhr", "uhr"):
+            return found._replace(end=found.end + 2)
+        if found and line.shape[found.end] == "a" and line.parts[found.end] == "h":
+            return found._replace(end=found.end + 1)
+        return found
+
+    def say_time(self, hour: int, minute: int, second: int | None, half: str, line: Line, end: int) -> str:
+        """As in neun Uhr fünf."""
+        if half == "PM" and hour < 12:
+            hour += 12
+        said = f"{_cardinal(str(hour), 'ein')} Uhr"
+        if second is not None:
+            minutes = f"{_cardinal(str(minute), 'eine')} Minute{'' if minute == 1 else 'n'}"
+            return f"{said} {minutes} {_cardinal(str(second), 'eine')} Sekunde{'' if second == 1 else 'n'}"
+        return f"{said} {self.cardinal(str(minute))}" if minute else said
+
+    def say_money(self, num: Num, unit: Currency, scale: str) -> str:
+        """As in zwölf Euro fünfzig, zwei Dollar zwanzig Cent, drei Millionen Euro."""
+        if scale:
+            return f"{self.scaled(num, scale)} {unit.many}"
+        whole, cents = num.whole or "0", num.fraction.rstrip("0")
+        said = f"{_cardinal(whole, 'ein')} {unit.one if whole.lstrip('0') == '1' else unit.many}"
+        if not cents:
+            return said
+        if len(cents) > 2 or not unit.cent:
+            return f"{self.cardinal(f'{whole}.{cents}')} {unit.many}"
+        small = int(cents.ljust(2, "0"))
+        named = f"{_cardinal(str(small), 'ein')} {unit.cent if small == 1 else unit.cents}"
+        if not whole.strip("0"):
+            return named
+        return f"{said} {self.cardinal(str(small))}" if unit.one == "Euro" else f"{said} {named}"
+
+    def say_fraction(self, top: str, bottom: str) -> str:
+        """As in zwei Drittel, neun von zehn."""
+        n, of = int(top), int(bottom)
+        if (of in (10, 100) and n != 1) or of == 1 or not n:
+            return f"{self.cardinal(top)} {'von' if of != 1 else self.say_['divided']} {self.cardinal(bottom)}"
+        if of == 2:
+            return "ein halb" if n == 1 else f"{self.cardinal(top)} halbe"
+        return f"{_cardinal(top, 'ein')} {self.ending(bottom, 'el').capitalize()}"
+
+    def say_mixed(self, whole: str, top: str, bottom: str) -> str:
+        """As in zweieinhalb."""
+        if (top, bottom) == ("1", "2"):
+            return f"{_cardinal(whole, 'ein')}einhalb"
+        return f"{self.cardinal(whole)} {self.say_fraction(top, bottom)}"
+
+    def measured(self, line: Line, j: int, said: str, many: bool) -> Found:
+        """One of a female unit is eine."""
+        found = super().measured(line, j, said, many)
+        if found.kind == "measure" and found.spoken.startswith("ein ") and not many:
+            if self.gender(found.spoken[4:].split(" ")[0]) == "f":
+                return found._replace(spoken="eine " + found.spoken[4:])
+        return found
+
+    def powered(self, unit: str, power: str) -> str:
+        """As in Quadratmeter."""
+        return self.say_["square" if power == "2" else "cubic"] + unit.lower()
+
+    def scaled(self, num: Num, scale: str) -> str:
+        """As in eine Million, zehntausend."""
+        if scale == "tausend":
+            digits = num.whole + num.fraction[:3].ljust(3, "0")
+            return self.cardinal(digits + (f".{num.fraction[3:]}" if num.fraction[3:] else ""))
+        if num.text == "1":
+            return f"eine {scale.removesuffix('en') if scale != 'Milliarden' else 'Milliarde'}"
+        return f"{self.cardinal(num.text)} {scale}"
+
+    # ---- telephones and plain numbers --------------------------------------------------------------------------------
+
+    def local_phone(self, line: Line, i: int) -> Found | None:
+        """0171 1234567, 030/123456."""
+        shape, parts = line.shape, line.parts
+        if not (parts[i][0] == "0" and 2 < len(parts[i]) < 7 and shape[i + 1] in " /-" and shape[i + 2] == "0"):
+            return None
+        end, groups = i + 3, [parts[i], parts[i + 2]]
+        while shape[end] in " -" and shape[end + 1] == "0" and end - i < PAD // 2:
+            groups.append(parts[end + 1])
+            end += 2
+        if not 6 < sum(map(len, groups)) < 15 or shape[end] in "a:.":
+            return None
+        return Found(end, self.grouped(groups), "phone")
+
+    def international(self, groups: list[str]) -> str:
+        """The code of the country is a number."""
+        return f"{self.symbols['+']} {self.cardinal(groups[0])}, {self.grouped(groups[1:])}"
+
+    def ratio(self, line: Line, i: int) -> Found | None:
+        """3:2, and 3-1 where the first is larger."""
+        shape, parts = line.shape, line.parts
+        if shape.startswith("0-0", i) and shape[i + 3] not in "-0./" and line.before(i) not in "-0./":
+            first, second = parts[i], parts[i + 2]
+            if len(first) == 1 and len(second) == 1 and first > second and not line.computes(i):
+                return Found(i + 2, f"{self.cardinal(first)} {self.say_['ratio']}", "number")
+        return super().ratio(line, i)
+
+    def say_plain(self, line: Line, i: int, num: Num) -> tuple[str, str]:
+        """Years by hundreds, digits one by one where they are no amount."""
+        whole = num.whole
+        if num.fraction:
+            digits = len(whole) > 1 and whole[0] == "0"
+            return (f"{self.digits(whole)} Komma {self.digits(num.fraction)}" if digits else self.cardinal(num.text)), "number"
+        if num.grouped:
+            return self.cardinal(whole), "number"
+        if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 11 and whole[-3:] != "000"):
+            return self.digits(whole), "number"
+        if len(whole) == 4 and 1500 <= int(whole) < 2000 and not line.computes(i):
+            return numerals.german_year(int(whole)), "year"
+        return self.cardinal(whole), "number"

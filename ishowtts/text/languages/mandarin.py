@@ -1,11 +1,245 @@
-"""Mandarin."""
+"""Mandarin: numbers, dates, times and amounts, with Latin words and letters between them."""
 
 from __future__ import annotations
 
-from ..grammar import Grammar
+import re
+from functools import lru_cache
+
+from .. import numerals
+from ..grammar import Found
+from ..numbers import Currency, Num, Numbers
+from ..scan import Line
+from ..tables import load
+
+_cardinal = lru_cache(8192)(numerals.chinese)
+_BETWEEN = re.compile(r"(?<=[\u4e00-\u9fff]) | (?=[\u4e00-\u9fff])")
+_REPEATED = re.compile(r"(.)\1{5,}", re.DOTALL)
+_SAID_SHORT = 5
+"""Times that a character said over and over is said."""
 
 
-class Mandarin(Grammar):
+class Mandarin(Numbers):
     """See the module."""
 
     language = "zh"
+
+    def __init__(self) -> None:
+        super().__init__()
+        latin = load("en")
+        self.spelled = latin.list("spelled")
+        self.said = latin.words("said")
+        self.short = latin.list("short")
+        self.doubled = latin.list("double")
+        self.sounds = latin.words("sound") | self.table.words("sound")
+        self.counted = frozenset("".join(self.table.list("counted")))
+        self.magnitudes = tuple(sorted(self.table.list("magnitude"), key=len, reverse=True))
+        self.runs = self.table.words("chat number")
+        self.add("h", self.repeated)
+        self.rules["0"] = (self.chat_number, *self.rules["0"])
+        self.rules["~"] = (self.emoticon, self.dash, self.symbol)
+
+    def find(self, line: Line, i: int) -> Found:
+        """What run `i` begins; Chinese is written without spaces."""
+        found = super().find(line, i)
+        return found._replace(spoken=_BETWEEN.sub("", found.spoken)) if " " in found.spoken else found
+
+    def repeated(self, line: Line, i: int) -> Found | None:
+        """One character over and over is said a few times."""
+        part = line.parts[i]
+        if len(part) <= _SAID_SHORT:
+            return None
+        return Found(i + 1, _REPEATED.sub(lambda run: run[1] * _SAID_SHORT, part), "word")
+
+    def cardinal(self, number: str) -> str:
+        """As in 十二点五."""
+        return _cardinal(number)
+
+    def digits(self, number: str) -> str:
+        """Digit by digit."""
+        return numerals.chinese_digits(number)
+
+    def ordinal(self, number: str) -> str:
+        """As in 第三."""
+        return f"第{self.cardinal(number)}"
+
+    def count(self, num: Num) -> str:
+        """Two of something are 两."""
+        return "两" if num.text == "2" else self.cardinal(num.text)
+
+    # ---- what follows a number ---------------------------------------------------------------------------------------
+
+    def chat_number(self, line: Line, i: int) -> Found | None:
+        """Numbers that are words by their sound: 666, 2333, 520, 88."""
+        part = line.parts[i]
+        if not line.setting.chat or line.before(i) in "a0.,:-/$¥#" or line.shape[i + 1] in "a0%.:/-°$€":
+            return None
+        after = line.parts[i + 1][:1] if line.shape[i + 1] == "h" else ""
+        if after and after in self.counted:
+            return None
+        said = self.runs.get(part)
+        if said and (part != "88" or (not after and self.parting(line, i))):
+            return Found(i + 1, said, "chat")
+        if len(part) > 2 and len(set(part)) == 1 and part[0] in self.runs:
+            return Found(i + 1, self.runs[part[0]] * min(len(part), _SAID_SHORT), "chat")
+        if len(part) > 2 and part[:2] == "23" and set(part[1:]) == {"3"}:
+            return Found(i + 1, self.digits(part[: _SAID_SHORT + 1]), "chat")
+        return None
+
+    def parting(self, line: Line, i: int) -> bool:
+        """Whether nothing but a mark follows run `i`, and a sentence may have ended before it."""
+        before = line.before(i)
+        return line.ends(i + 1) and (before not in "h" or line.parts[i - 1][-1] in "了吧啦呀哦")
+
+    def magnitude(self, line: Line, j: int) -> str:
+        """万, 亿 and the like at the beginning of run `j`."""
+        part = line.parts[j]
+        if line.shape[j] != "h" or part[0] not in "万亿千百":
+            return ""
+        return next((word for word in self.magnitudes if part.startswith(word)), "")
+
+    def scale(self, line: Line, j: int, money: bool) -> tuple[int, str]:
+        """Magnitudes in Latin letters are counted in 万 by `scaled`."""
+        end, word = super().scale(line, j, money)
+        return (j, "") if word and not money and line.parts[end - 1] in ("M", "B") else (end, word)
+
+    def scaled(self, num: Num, scale: str) -> str:
+        """A number times a power of ten: "10" and "3" are 一万."""
+        zeros = int(scale)
+        digits = num.whole + num.fraction[:zeros].ljust(zeros, "0")
+        return self.cardinal(digits + (f".{num.fraction[zeros:]}" if num.fraction[zeros:] else ""))
+
+    def suffix(self, line: Line, i: int, num: Num) -> Found | None:
+        """Percent, years, eras, numbers before what they count."""
+        shape, parts, j = line.shape, line.parts, num.end
+        after = shape[j]
+        if after == " " and shape[j + 1] in "%‰":
+            j += 1
+            after = shape[j]
+        if after in "%‰":
+            share = "百" if after == "%" else "千"
+            return Found(j + 1, f"{share}分之{self.cardinal(num.text)}", "measure")
+        if after == "/" and num.fraction and shape[j + 1] == "0":
+            return Found(j + 2, f"{self.cardinal(parts[j + 1])}分之{self.cardinal(num.text)}", "fraction")
+        whole = num.whole
+        if num.fraction or num.grouped:
+            return None
+        if after == "h":
+            return self.before_han(line, i, num, parts[j])
+        if after == "a" and len(whole) > 2:
+            low = parts[j].lower()
+            if low in ("ad", "bc") and shape[j + 1] != "0":
+                return Found(j + 1, self.era(whole, low), "year")
+            if low in ("a", "b") and shape[j + 1] == "." and parts[j + 2].lower() in ("d", "c"):
+                return Found(j + 4 if shape[j + 3] == "." else j + 3, self.era(whole, low + parts[j + 2].lower()), "year")
+        return None
+
+    def era(self, year: str, name: str) -> str:
+        """A year of the common era or before it."""
+        return f"公元{'前' if name == 'bc' else ''}{self.digits(year)}年"
+
+    def before_han(self, line: Line, i: int, num: Num, after: str) -> Found | None:
+        """A whole number with Chinese right behind it."""
+        whole, j = num.whole, num.end
+        if after[0] == "年" and not after.startswith("年代"):
+            dated = len(whole) == 4 and 1000 < int(whole) < 2200
+            era = line.before(i) == "h" and line.parts[i - 1].endswith(("公元前", "公元"))
+            if era or dated or (len(whole) == 2 and (whole[0] == "0" or (line.shape[j + 1] == "0" and len(after) == 1))):
+                return Found(j, self.digits(whole), "year")
+        if whole == "2" and after[0] in self.counted and not (line.before(i) == "h" and line.parts[i - 1][-1] in "第十初"):
+            return Found(j, "两", "number")
+        return None
+
+    # ---- dates, times, amounts ---------------------------------------------------------------------------------------
+
+    def date(self, line: Line, i: int) -> Found | None:
+        """2024-03-05, 2024/3/5."""
+        shape, parts = line.shape, line.parts
+        sign = shape[i + 1]
+        if sign not in "-/." or not shape.startswith(f"0{sign}0{sign}0", i) or line.before(i) in "./-":
+            return None
+        year, month, day, end = parts[i], parts[i + 2], parts[i + 4], i + 5
+        if len(day) == 4 and len(year) < 3:
+            year, month, day = day, *((year, month) if int(year) < 13 and sign == "/" else (month, year))
+        if len(year) != 4 or len(month) > 2 or len(day) > 2 or not (0 < int(month) < 13 and 0 < int(day) < 32):
+            return None
+        if shape[end] in "/-0" or (shape[end] == "." and shape[end + 1] == "0"):
+            return None
+        said = f"{self.digits(year)}年{self.cardinal(str(int(month)))}月{self.cardinal(str(int(day)))}日"
+        return Found(end, said, "date")
+
+    def say_time(self, hour: int, minute: int, second: int | None, half: str, line: Line, end: int) -> str:
+        """As in 下午三点零五分."""
+        part = {"AM": "上午", "PM": "下午"}.get(half, "")
+        said = f"{part}{'两' if hour == 2 else self.cardinal(str(hour))}点"
+        if second is not None:
+            return f"{said}{self.cardinal(str(minute))}分{self.cardinal(str(second))}秒"
+        if minute:
+            return f"{said}{'零' if minute < 10 else ''}{self.cardinal(str(minute))}分"
+        return said if half or line.shape[end] in "-–~" else f"{said}整"
+
+    def lapse(self, minutes: int, seconds: int, end: int) -> Found | None:
+        """The length of a clip."""
+        return Found(end, f"{self.cardinal(str(minutes))}分{self.cardinal(str(seconds))}秒", "time")
+
+    def ratio(self, line: Line, i: int) -> Found | None:
+        """3:2, and 3-1 where the first is larger."""
+        shape, parts = line.shape, line.parts
+        if shape.startswith("0-0", i) and shape[i + 3] not in "-0./" and line.before(i) not in "-0./":
+            first, second = parts[i], parts[i + 2]
+            if len(first) == 1 and len(second) == 1 and first > second and not line.computes(i):
+                return Found(i + 2, f"{self.cardinal(first)}比", "number")
+        return super().ratio(line, i)
+
+    def amount(self, line: Line, k: int, unit: Currency) -> Found | None:
+        """An amount with 万 or 亿 behind it: the currency comes last."""
+        if line.shape[k] == "0":
+            num = self.parse(line, k)
+            word = self.magnitude(line, num.end)
+            if word:
+                said = f"{self.cardinal(num.text)}{word}{unit.one}"
+                if len(word) == len(line.parts[num.end]):
+                    return Found(num.end + 1, said, "money")
+                line.take(num.end, len(word))
+                return Found(num.end, said, "money")
+        return super().amount(line, k, unit)
+
+    def say_money(self, num: Num, unit: Currency, scale: str) -> str:
+        """As in 十二点五美元."""
+        fraction = num.fraction.rstrip("0")
+        bare = Num(num.whole or "0", fraction, num.end, num.grouped)
+        return f"{self.scaled(bare, scale) if scale else self.count(bare)}{unit.one}"
+
+    def say_fraction(self, top: str, bottom: str) -> str:
+        """As in 三分之二."""
+        return f"{self.cardinal(bottom)}分之{self.cardinal(top)}"
+
+    def say_mixed(self, whole: str, top: str, bottom: str) -> str:
+        """As in 二又三分之一."""
+        return f"{self.cardinal(whole)}又{self.say_fraction(top, bottom)}"
+
+    def say_power(self, power: str) -> str:
+        """As in 的六次方."""
+        known = self.say_.get(f"power{power}")
+        return known if known else f"的{'负' if power[0] == '-' else ''}{self.cardinal(power.lstrip('-'))}次方"
+
+    def minus(self, line: Line, i: int) -> Found | None:
+        """Temperatures are 零下, other numbers 负."""
+        found = super().minus(line, i)
+        if found and found.spoken.endswith(("摄氏度", "华氏度")):
+            return found._replace(spoken=found.spoken.replace(self.say_["minus"], self.say_["below"], 1))
+        return found
+
+    def say_plain(self, line: Line, i: int, num: Num) -> tuple[str, str]:
+        """Digits one by one where they are no amount."""
+        whole = num.whole
+        if num.fraction:
+            long = len(whole) > 1 and whole[0] == "0"
+            return (f"{self.digits(whole)}点{self.digits(num.fraction)}" if long else self.cardinal(num.text or "0")), "number"
+        if num.grouped:
+            return self.cardinal(whole), "number"
+        if len(whole) == 11 and whole[0] == "1" and whole[1] in "3456789" and whole[-4:] != "0000":
+            return self.digits(whole).replace("一", "幺"), "phone"
+        if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 12 and whole[-3:] != "000"):
+            return self.digits(whole), "number"
+        return self.cardinal(whole), "number"
+
