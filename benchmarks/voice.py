@@ -24,7 +24,7 @@ from common import write_csv
 from ishowtts import Engine
 from ishowtts._engine import DEFAULTS
 from ishowtts.quality import artifacts, mos
-from ishowtts.text.normalize import normalize
+from ishowtts.text.reading import read
 from ishowtts.train.listen import RESAMPLES, Counts, Listener, interval, rates
 
 TEXTS = Path(__file__).parent / "texts"
@@ -70,7 +70,7 @@ def difference(a: Counts, b: Counts, at: int) -> tuple[float, float, float]:
 def chat() -> list[Row]:
     """Rows of `voice_chat.csv`."""
     texts = lines("en")
-    words = [normalize(text, "en") for text in texts]
+    words = [read(text, "en").text for text in texts]
     listener = Listener("en", words)
     with Engine.load("demo", compile="off") as engine:
         voice = next(v["id"] for v in engine.voices if v["language"] == "en")
@@ -115,7 +115,7 @@ def precision() -> list[Row]:
                 ]
             sample_rate = engine.info["sample_rate"]
     for voice, language in languages.items():
-        words = [normalize(text, language) for text in lines(language)]
+        words = [read(text, language).text for text in lines(language)]
         listener = Listener(language, words)
         heard = {k: listener.errors(words, made[k, voice], sample_rate) for k in ("fp32", "bf16")}
         opinions = {k: np.array([mos.opinion(w, sample_rate) for w in made[k, voice]]) for k in heard}

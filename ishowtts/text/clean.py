@@ -52,10 +52,12 @@ def _plain(char: str) -> str:
     if (
         kind[0] == "L"
         or kind in ("No", "Nl")
-        or (kind == "So" and "\u2460" <= char <= "\u33ff")
+        or (kind == "So" and "\u2100" <= char <= "\u33ff")
         or 0x1F130 <= ord(char) < 0x1F150
     ):
         plain = unicodedata.normalize("NFKC", char).replace("⁄", "/")
+        if plain != char:
+            plain = "".join(map(_plain, plain))
         return f" {plain}" if "/" in plain else plain
     if (
         kind[0] == "P"

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ishowtts.errors import ModelError
+from ishowtts.errors import ModelError, TextError
 from ishowtts.model.source import resolve
 
-from . import detect, mandarin, phones, pinyin
-from .normalize import normalize
+from . import detect, english, mandarin, phones, pinyin
+from .reading import Options, Reading, read
 from .tokens import Vocabulary, close_reference
 
 SPEAKER = "@"
 """Begins the symbol of a speaker, as in "@kathleen"."""
 ANY_SPEAKER = SPEAKER
 """The symbol of whoever speaks in the reference clip."""
+_OPTIONS = {language: Options(scripts=scripts) for language, scripts in phones.SCRIPTS.items()}
 _REFERENCES_KEPT = 256
 """Tokens of a reference are the same for every request of its voice."""
 
@@ -38,7 +39,7 @@ class Frontend:
                     f"{source.vocab_path} does not begin with the space, so it is not a vocabulary of F5-TTS."
                 )
             pinyin.warm()
-            normalize("Warm 1 up.")
+            read("Warm 1 up.")
         else:
             phones.symbols("warm up")
         self.languages = tuple(language for language in phones.LANGUAGES if phones.TYPICAL[language] in source.vocab)
@@ -48,10 +49,18 @@ class Frontend:
 
     def normalize(self, text: str, language: str | None = None) -> str:
         """Speakable form of `text`; TextError, field "text", when nothing is left. `language`: BCP 47, None to guess."""
+        reading = self.read(text, language)
+        if any(map(str.isalnum, reading.text)):
+            return reading.text
+        what = "is in a script that this voice cannot read" if reading.unspoken else "holds nothing that can be spoken"
+        raise TextError(f"The text {what}.", field="text")
+
+    def read(self, text: str, language: str | None = None) -> Reading:
+        """How `text` is said, word by word; nothing is raised."""
         if self.kind == "pinyin":
-            return normalize(text, language)
+            return read(text, language)
         spoken = self._language(text, language)
-        return normalize(phones.readable(text, spoken), spoken, numbers=spoken != "en")  # flite reads English numbers itself
+        return read(text, spoken, options=_OPTIONS[spoken])
 
     def _language(self, text: str, language: str | None) -> str:
         """The language that phones are made in: the voice's, English where the model does not have it.
@@ -85,8 +94,8 @@ class Frontend:
             reference = self._reference_ids(ref_text, self._language(ref_text, language)) if ref_text.strip() else []
             spoken = self._phone_ids(text, self._language(text, language))
             return speaker + reference + spoken, len(speaker) + len(reference) if reference else 0
-        reference_text = close_reference(ref_text)
-        symbols, origin = pinyin.symbols(reference_text + text)
+        reference_text = close_reference(english.dotted(ref_text))
+        symbols, origin = pinyin.symbols(reference_text + english.dotted(text))
         n_ref = next((i for i, where in enumerate(origin) if where >= len(reference_text)), len(origin))
         return self.vocabulary.ids(symbols), n_ref
 

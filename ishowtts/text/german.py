@@ -229,14 +229,11 @@ def word_phones(written: str) -> tuple[str, ...]:
     return tuple(out)
 
 
-def _spelled(word: str, shouted: bool) -> str | None:
-    """The letters of an abbreviation in capitals, as words; None for a word."""
-    if shouted or not word.isupper() or len(word) < 2 or len(word) > 5:
+def _spelled(word: str) -> str | None:
+    """The letters of a word in two or more capitals, as words; None for other words."""
+    if len(word) < 2 or not word.isupper():
         return None
-    plain = _plain(word)
-    if len(plain) > 3 and _vowel_groups(plain):
-        return None
-    return " ".join(_LETTERS[letter] for letter in plain)
+    return " ".join(_LETTERS[letter] for letter in _plain(word))
 
 
 def phones(text: str) -> list[tuple[str, int]]:
@@ -246,7 +243,6 @@ def phones(text: str) -> list[tuple[str, int]]:
     """
     out: list[tuple[str, int]] = [(PREFIX + "pau", -1)]
     words = 0
-    shouted = text.isupper() and " " in text.strip()
 
     def mark(name: str) -> None:
         if words and out[-1][1] >= 0:
@@ -260,7 +256,7 @@ def phones(text: str) -> list[tuple[str, int]]:
             closing = "?" if "?" in piece else "!" if "!" in piece else "." if piece[0] in ".…" else "pau"
             mark(closing)
             continue
-        for part in (_spelled(piece, shouted) or piece).split():
+        for part in (_spelled(piece) or piece).split():
             said = word_phones(part)
             if not said:
                 continue

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from . import emoticons, links
-from .scan import Line
+from .scan import Line, Setting
 from .tables import Table, load
 
 NUMERIC = frozenset(("number", "year", "ordinal", "date", "time", "money", "measure", "fraction"))
@@ -130,8 +130,8 @@ class Grammar:
         if not found:
             return None
         end, written, kind = found
-        return Found(end, self.spell_address(written), kind)
+        return Found(end, self.spell_address(written, line.setting), kind)
 
-    def spell_address(self, written: str) -> str:
+    def spell_address(self, written: str, setting: Setting) -> str:
         """An address in words; the signs in it have names."""
         raise NotImplementedError

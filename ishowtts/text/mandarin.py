@@ -11,7 +11,7 @@ import unicodedata
 from functools import cache, lru_cache
 from typing import Any
 
-from . import sandhi
+from . import english, sandhi
 
 PREFIX = "zh_"
 TONES = "12345"
@@ -61,9 +61,6 @@ _PIECE = re.compile(
 )
 _LONGEST = 2000
 """Letters that go to the English front end at once."""
-_WORDS_IN_CAPITALS = frozenset(
-    "UP BOSS GAME OVER NASA NICE COOL GOOD LOVE HIGH SOLO CARRY BUFF SKIP TEAM LIVE SHOW OPEN BIG".split()  # noqa: SIM905
-)
 _LETTER_A = (("ey1", 0),)
 
 
@@ -120,19 +117,12 @@ def _symbols(written: str) -> tuple[str, ...]:
     return tuple(syllable(written))
 
 
-def _flite(text: str) -> list[tuple[str, int]]:
-    from ishowtts import _phones  # a C extension, loaded when a phone model is
-
-    return list(_phones.phones(text))
-
-
 def _english(text: str) -> list[tuple[str, int]]:
     """Phones of words in Latin letters, without the pause before them and the mark behind; [] for nothing readable."""
     if text in ("A", "a"):
         return list(_LETTER_A)
-    words = [" ".join(w) if w.isupper() and 1 < len(w) < 6 and w not in _WORDS_IN_CAPITALS else w for w in text.split(" ")]
     try:
-        said = _flite(" ".join(words))
+        said = english.phones(text)
     except ValueError:
         return []
     return [(name, word) for name, word in said if word >= 0 or name == "pau"][1:]
@@ -144,7 +134,7 @@ def phones(text: str) -> list[tuple[str, int]]:
     ValueError when nothing can be read. Digits are read in English; whoever wants them in Chinese writes them out before.
     """
     if not CHINESE.search(text):
-        return _flite(text)
+        return english.phones(text)
     out: list[tuple[str, int]] = [("pau", -1)]
     words, space = 0, False
 

@@ -163,11 +163,11 @@ class Numbers(Telephones):
             both = f"{key}/{parts[end + 1]}"
             row = self.units.get(both) or self.units_lower.get(both.lower())
             if row:
-                return (end + 2, row[0], row[1]) if shape[end + 2] not in "a0" else None
+                return (end + 2, row[0], row[-1]) if shape[end + 2] not in "a0" else None
         row = self.units.get(key) or self.units_lower.get(key.lower())
         if not row:
             return None
-        one, many = row[0], row[1] if len(row) > 1 else row[0]
+        one, many = row[0], row[-1]
         power = ""
         if shape[end] == "²" and SUPERSCRIPTS.get(parts[end]) in ("2", "3"):
             power, end = SUPERSCRIPTS[parts[end]], end + 1
@@ -211,6 +211,8 @@ class Numbers(Telephones):
         row = self.scales.get(key) or (self.scales.get(key.lower()) if len(key) > 2 else None)
         if not row or line.shape[k + 1] == "0":
             return j, ""
+        if key == "K" and not money and len(line.parts[j - 1]) == 1 and line.shape[j - 2 : j - 1] != ".":
+            return j, ""  # "4K" is a resolution
         if len(key) < 3 and ((not glued and not money) or (len(row) > 1 and row[1] == "money" and not money)):
             return j, ""
         if line.shape[k + 1] == "." and len(row) > 1 and row[1] == "dot" and not self.closes(line, k + 2):
@@ -272,7 +274,9 @@ class Numbers(Telephones):
     def minus(self, line: Line, i: int) -> Found | None:
         """A sign before a number."""
         before, shape = line.before(i), line.shape
-        if before in "ahkx0)%²" or (before in "-–" and not line.computes(i)):
+        if before in "ahkx0)%²" and not self.signed(line, i):
+            return None
+        if before in "-–" and not line.computes(i):
             return None
         after = shape[i + 1]
         found: Found | None = None
@@ -283,6 +287,10 @@ class Numbers(Telephones):
         elif after in self.currencies and shape[i + 2] == "0":
             found = self.money(line, i + 1)
         return Found(found.end, f"{self.say_['minus']} {found.spoken}", found.kind) if found else None
+
+    def signed(self, line: Line, i: int) -> bool:
+        """Whether "-" right behind a word is a sign all the same, in a language without spaces."""
+        return False
 
     def dash(self, line: Line, i: int) -> Found | None:
         """Between two numbers: a range, or minus in a sum; a hyphen elsewhere."""

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from ishowtts.errors import TextError
 
-from . import german, mandarin
+from . import english, german, mandarin
 
 LANGUAGES = ("en", "de", "zh")
 TYPICAL = {"en": "ax0", "de": german.PREFIX + "pau", "zh": mandarin.SYMBOLS[0]}
 """A symbol of each language: a model whose vocabulary has it speaks the language."""
 
-_FOREIGN = re.compile(r"(?![\u0000-\u024f\uff10-\uff5a])[^\W_]+")
-_FOREIGN_TO_CHINESE = re.compile(rf"(?![\u0000-\u024f\uff10-\uff5a{mandarin.HAN}])[^\W_]+")
-_STRANDED = re.compile(r"([.!?,;:。！？，；：、])(?:\s*[。！？，；：、])+")
-
-
-def readable(text: str, language: str = "en") -> str:
-    """`text` without the words of scripts that `language` lacks; TextError (field "text") when nothing in it can be read."""
-    kept = (_FOREIGN_TO_CHINESE if language == "zh" else _FOREIGN).sub(" ", text)
-    if not re.search(r"[^\W_]", kept):
-        what = "is in a script that this voice cannot read" if kept != text else "holds nothing that can be spoken"
-        raise TextError(f"The text {what}.", field="text")
-    return text if kept == text else _STRANDED.sub(r"\1", kept)
+SCRIPTS = {"en": "a", "de": "a", "zh": "ah"}
+"""Classes of letters (see `scan`) that each language reads."""
 
 
 def spoken(text: str, language: str) -> list[tuple[str, int]]:
@@ -35,10 +23,7 @@ def spoken(text: str, language: str) -> list[tuple[str, int]]:
         return german.phones(text)
     if language == "zh":
         return mandarin.phones(text)
-    from ishowtts import _phones  # a C extension, loaded when a phone model is
-
-    result: list[tuple[str, int]] = _phones.phones(text)
-    return result
+    return english.phones(text)
 
 
 def symbols(text: str, language: str = "en") -> list[str]:

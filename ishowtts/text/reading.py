@@ -152,7 +152,7 @@ def _nearest(line: Line, i: int, chinese: bool) -> str:
     shape = line.shape
     after = i + 1
     stop = min(i + _NEAR, line.count)
-    while after < stop and (shape[after] not in "ah" or (chinese and shape[after] == "a" and shape[after - 1] == "0")):
+    while after < stop and (shape[after] not in "ah" or _belongs(shape, after, chinese)):
         after += 1
     found = shape[after] if after < stop else ""
     if found and (shape[after - 1] != " " or shape[after - 2] not in " ,.!?") and (shape[after - 1] not in ",.!?"):
@@ -168,6 +168,11 @@ def _nearest(line: Line, i: int, chinese: bool) -> str:
     return "zh" if chinese else ""
 
 
+def _belongs(shape: str, i: int, chinese: bool) -> bool:
+    """Whether run `i` is a unit of the number right before it."""
+    return shape[i] == "a" and shape[i - 1] == "0" and (chinese or shape[i + 1] == "h")
+
+
 _WEAK = ",;:，；：、"
 _STRONG = ".!?。！？…"
 _MARKS = frozenset(_WEAK + _STRONG)
@@ -175,7 +180,7 @@ _HAN_MARKS = frozenset("，。！？；：、")
 
 
 def _han(char: str) -> bool:
-    return detect.is_han(char) or "\u3040" <= char <= "\u30ff"
+    return char >= "\u3040" and (detect.is_han(char) or char <= "\u30ff")
 
 
 class _Writer:
@@ -185,6 +190,7 @@ class _Writer:
         self.text, self.line, self.scripts = text, line, scripts
         self.out: list[str] = []
         self.last = ""
+        self.han = self.apart = False
         self.gap = False
         self.hyphen = False
         self.words: list[Word] = []
@@ -196,7 +202,7 @@ class _Writer:
     def add(self, i: int, found: Found) -> None:
         """Take what was found at run `i`."""
         line = self.line
-        start, end = line.place(i), line.place(found.end)
+        start, end = line.place(i), line.place_after(found.end)
         written, kind, spoken = self.text[start:end], found.kind, found.spoken
         if kind == "mark":
             if spoken:
@@ -212,30 +218,35 @@ class _Writer:
             if why:
                 self.dropped.append(Dropped(written, start, end, why))
             return
-        self.say(spoken)
-        for word in spoken.split():
-            said = word.strip(",")
-            if said:
-                self.words.append(Word(said, start, end, kind))
+        self.say(spoken, kind)
+        said = ""
+        for said in spoken.replace(",", " ").split() if " " in spoken else (spoken,):
+            self.words.append(Word(said, start, end, kind))
+        line.said = said
 
-    def say(self, spoken: str) -> None:
+    def say(self, spoken: str, kind: str) -> None:
         """Write words."""
         first, last = spoken[0], self.last
-        if self.hyphen and not self.gap and first.isalnum():
+        self.apart = self.gap and kind == "word" == self.line.last
+        if self.hyphen and not self.gap and first.isalnum() and not self.han and not _han(first):
             self.out.append("-")
         elif last and self.spaced(last, first):
             self.out.append(" ")
         self.out.append(spoken)
         self.last = spoken[-1]
+        self.han = _han(self.last)
         self.gap = self.hyphen = False
 
     def spaced(self, last: str, first: str) -> bool:
         """Whether a space belongs between two characters: Chinese has none, Latin words and marks have."""
-        if last in _HAN_MARKS or (_han(first) and (_han(last) or last == "…")):
+        han = _han(first)
+        if last in _HAN_MARKS or (han and last == "…"):
             return False
+        if han and self.han and last not in _MARKS:
+            return self.apart
         if self.gap or last in ",.;:!?…":
             return True
-        return last.isalnum() and first.isalnum() and not _han(first) and not _han(last)
+        return last.isalnum() and first.isalnum() and not han and not self.han
 
     def mark(self, i: int, char: str) -> None:
         """Write punctuation, once and only behind words."""
@@ -243,7 +254,9 @@ class _Writer:
         if char == "-" and self.line.before(i) in "ahkx0" and shape[i + 1] in "ahkx0" and shape[i + 1] != "h":
             self.hyphen = True
             return
-        if char in "-–—":
+        if char in "•·":
+            char = ","
+        elif char in "-–—":
             spaced = self.line.before(i) in " -–—\n" and shape[i + 1] in " -–—\n"
             char = "," if spaced or char == "—" or shape[i + 1] == "-" else ""
         elif char in "(（":
@@ -264,7 +277,8 @@ class _Writer:
         last = self.last
         if not last:
             return
-        if char in ",." and _han(last):
+        self.line.said = ""
+        if char in ",." and self.han:
             char = "，。"[",.".index(char)]
         if last not in _MARKS:
             self.out.append(char)

@@ -78,6 +78,8 @@ class Line:
         self.setting = Setting("en", True, False)
         self.last = ""
         """Kind of what was found last."""
+        self.said = ""
+        """The last word that was said, "" behind a mark."""
         self.scanned = 0
         """Runs before this one were found to be in no link."""
         self.street = 0
@@ -88,6 +90,14 @@ class Line:
         """Where run `i` begins in the original text."""
         at = self.starts[i]
         return at if self._places is None else self._places[at]
+
+    def place_after(self, i: int) -> int:
+        """Where what is before run `i` ends in the original text."""
+        at = self.starts[i]
+        if self._places is None:
+            return at
+        last = self._places[at - 1]
+        return self._places[at] if self._places[at] > last else last + 1
 
     def take(self, i: int, size: int) -> None:
         """Take the first `size` characters of run `i` away; the rest of it, which is not empty, is still to be read."""

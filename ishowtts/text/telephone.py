@@ -16,7 +16,7 @@ class Telephones(Words):
     def address_numbers(self, line: Line, i: int) -> Found | None:
         """IP addresses, versions and phone numbers: three numbers or more with the same sign between."""
         shape, parts = line.shape, line.parts
-        if line.before(i) in "a0-./:":
+        if line.before(i) in "0-./:":
             return None
         if shape.startswith("0.0.0", i):
             j, groups = i + 1, [parts[i]]
@@ -37,6 +37,8 @@ class Telephones(Words):
     def telephone(self, line: Line, i: int) -> Found | None:
         """Groups of digits with dashes, and parentheses or a leading plus sign."""
         shape, parts = line.shape, line.parts
+        if shape[i] == "0" and shape[i + 1] != "-":
+            return None
         if line.before(i) in "a0" or (line.computes(i) and shape[i] != "+"):
             return None
         j, dashes = i, 0
@@ -53,14 +55,14 @@ class Telephones(Words):
             groups.append(parts[j])
             j += 1
             at = j
-            while j - at < 2 and shape[j] in _LINKS and shape[j]:
-                dashes += shape[j] == "-"
+            while j - at < 2 and shape[j] in _LINKS:
                 j += 1
             if shape[j] == "(" and shape[i] == "+":
                 continue
             if j == at or shape[j] != "0" or (shape[at] in " ." and shape[i] not in "+("):
                 j = at
                 break
+            dashes += "-" in shape[at:j]
         sizes = [len(group) for group in groups]
         digits = sum(sizes)
         if shape[j - 1] in " -.,":

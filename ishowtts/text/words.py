@@ -9,7 +9,8 @@ import re
 
 from . import emoticons
 from .grammar import Found, Grammar
-from .scan import Line
+from .numerals import from_roman
+from .scan import Line, Setting
 from .tables import load
 
 _THREE = re.compile(r"(.)\1\1+", re.IGNORECASE | re.DOTALL)
@@ -37,6 +38,7 @@ class Words(Grammar):
         self.spelled = table.list("spelled")
         self.said = table.words("said")
         self.short = table.list("short")
+        self.capitals = table.list("capitals")
         self.doubled = table.list("double")
         self.sounds = table.words("sound")
         self.dotted = frozenset(key.partition(".")[0] for key in self.abbreviations)
@@ -70,6 +72,8 @@ class Words(Grammar):
         if after == ".":
             return self.abbreviation(line, i)
         if after == "0":
+            if line.shape.startswith(".0", i + 2):  # "v1.2": the number is read on its own
+                return None
             return self.serial(line, i)
         if after == "/" and line.setting.chat:
             for end in (i + 3, i + 2):
@@ -85,11 +89,25 @@ class Words(Grammar):
             found = self.emoticon(line, i)
             if found:
                 return found
-        low = part.lower()
-        if line.setting.chat and low in self.chat:
-            return Found(i + 1, self.chat[low], "chat")
-        said, kind = self.say(part, low, line.setting.shouted, chat=line.setting.chat)
+        if part == "AM" and not line.setting.shouted and line.said != "I":
+            return Found(i + 1, part, "letters")
+        if i < line.street:
+            return Found(i + 1, part, "word")
+        said, kind = self.alone(part, line.setting)
         return Found(i + 1, said, kind)
+
+    def alone(self, part: str, setting: Setting) -> tuple[str, str]:
+        """What one word is said as wherever it stands, and its class."""
+        low = part.lower()
+        if setting.chat and low in self.chat and self.chats(part, setting.shouted):
+            return self.chat[low], "chat"
+        return self.say(part, low, setting.shouted, chat=setting.chat)
+
+    def chats(self, part: str, is_shouted: bool) -> bool:
+        """Whether a word that chat uses is meant, and not a grade, an initial or a unit."""
+        if len(part) > 2 or not part.isupper():
+            return True
+        return len(part) > 1 and (is_shouted or part not in self.table.section("unit"))
 
     def say(self, part: str, low: str, is_shouted: bool, *, chat: bool = False) -> tuple[str, str]:
         """One word, and its class."""
@@ -102,7 +120,7 @@ class Words(Grammar):
             if len(part) < 3 or not _THREE.search(low):
                 return (low, "word") if self.is_word(stem, is_shouted) else (stem.upper() + mark + end, "letters")
         if low in self.spelled:
-            return low.upper(), "letters"
+            return (part if part.isupper() else upper_letters(low)), "letters"
         if low in self.sounds:
             return self.sounds[low], "word"
         if _VOWELS.isdisjoint(low):
@@ -119,12 +137,10 @@ class Words(Grammar):
     def is_word(self, low: str, is_shouted: bool) -> bool:
         """Whether capitals are a word said loudly rather than letters."""
         if low in self.short:
-            return True
+            return is_shouted or low not in self.capitals
         if low in self.spelled or _VOWELS.isdisjoint(low):
             return False
-        if len(low) < 4 and not is_shouted:
-            return False
-        return pronounceable(low)
+        return is_shouted or (len(low) > 3 and pronounceable(low))
 
     def without_vowels(self, part: str, low: str) -> tuple[str, str]:
         """Sounds ("hmmm") shortened to what the table knows; other letters are spelled."""
@@ -138,7 +154,7 @@ class Words(Grammar):
             return _THREE.sub(lambda run: run[1], low).upper(), "letters"
         if "'" in part or len(part) > 8:
             return part, "word"
-        return part.upper(), "letters"
+        return upper_letters(part), "letters"
 
     def shortened(self, low: str) -> str:
         """As in "sooo" and "cooool": a letter written three times or more is one, or two where a word has two."""
@@ -156,7 +172,7 @@ class Words(Grammar):
         """As in "Dr." and "z. B." by the table; single letters with full stops are an acronym ("C. S. Lewis")."""
         part, shape = line.parts[i], line.shape
         low = part.lower()
-        if low in self.dotted:
+        if low in self.dotted and (line.setting.shouted or len(part) == 1 or not part.isupper()):
             end, written, best = i, "", None
             for _ in range(4):
                 if shape[end] != "a" or shape[end + 1] != ".":
@@ -175,8 +191,14 @@ class Words(Grammar):
         return None
 
     def fits(self, line: Line, i: int, end: int) -> bool:
-        """Whether the abbreviation of runs `i` to `end` is meant; a subclass knows those that are words too."""
-        return True
+        """Whether what a short form asks for stands at it: "number" behind or before it, or a "name" behind."""
+        row = self.table.section("abbreviation")[line.text[line.starts[i] : line.starts[end]].lower().replace(" ", "")]
+        if len(row) < 2:
+            return True
+        if row[1] == "number before":
+            return i > 0 and "0" in (line.shape[i - 1], line.shape[i - 2 : i - 1])
+        after = line.parts[end + 1] if line.shape[end] == " " else line.parts[end]
+        return after[:1].isdigit() if row[1] == "number" else after[:1].isupper() and after != "I"
 
     def closes(self, line: Line, end: int) -> bool:
         """Whether the full stop of an abbreviation that ends before run `end` also closes a sentence."""
@@ -206,15 +228,6 @@ class Words(Grammar):
             return Found(end, said, "letters") if len(said) > 1 else None
         if len(said) > 1:
             return Found(end - 1 if self.closes(line, end) else end, said, "letters")
-        if (
-            said
-            and parts[i].isupper()
-            and shape[end] == " "
-            and shape[end + 1] == "a"
-            and parts[end + 1][0].isupper()
-            and line.word_before(i) != ""
-        ):
-            return Found(end, said, "letters")  # "Samuel L. Jackson"
         return None
 
     def serial(self, line: Line, i: int) -> Found:
@@ -225,23 +238,30 @@ class Words(Grammar):
         written = line.text[line.starts[i] : line.starts[end]].lower()
         if line.setting.chat and written in self.chat:
             return Found(end, self.chat[written], "chat")
-        return Found(end, self.say_serial([line.parts[j] for j in range(i, end)], line.setting.shouted), "serial")
+        if shape[end] == "." and shape[end - 1] == "a":
+            short = self.abbreviation(line, end - 1)
+            if short:
+                return Found(
+                    short.end, f"{self.say_serial(line.parts[i : end - 1], line.setting)} {short.spoken}", "serial"
+                )
+        said = self.say_serial(line.parts[i:end], line.setting)
+        if shape[end] == "." and shape[end + 1] == "a":
+            end += 1
+        return Found(end, said, "serial")
 
-    def say_serial(self, parts: list[str], is_shouted: bool = False) -> str:
+    def say_serial(self, parts: list[str], setting: Setting) -> str:
         """Parts of letters and of digits, each as one says it in a name."""
         said = []
         for n, part in enumerate(parts):
             if not part[0].isdigit():
-                low = part.lower()
-                word = self.say(part, low, is_shouted)[0]
-                said.append(part.upper() if len(part) == 1 and n else word)
+                said.append(part.upper() if len(part) == 1 else self.alone(part, setting)[0])
             elif n == 0 or (len(part) < 3 and part[0] != "0") or part.endswith("00"):
                 said.append(self.cardinal(part) if part[0] != "0" and len(part) < 10 else self.digits(part))
             else:
                 said.append(self.digits(part))
         return " ".join(said)
 
-    def spell_address(self, written: str) -> str:
+    def spell_address(self, written: str, setting: Setting) -> str:
         """An address in words."""
         out: list[str] = []
         dotted = False
@@ -250,14 +270,20 @@ class Words(Grammar):
                 out.append(self.digits(piece) if len(piece) < 4 or piece[-3:] != "000" else self.cardinal(piece))
             elif piece.isalpha():
                 low = piece.lower()
-                if dotted and len(low) == 2 and low not in ("me", "so", "to", "be"):
-                    out.append(low.upper())
+                if (dotted and len(low) == 2 and low not in ("me", "so", "to", "be")) or len(low) == 1:
+                    out.append(" ".join(low.upper()) if low in self.short else low.upper())
                 else:
-                    out.append(self.say(piece, low, True)[0])
+                    out.append(self.alone(piece, setting)[0])
             elif piece in self.address:
                 out.append(self.address[piece])
             dotted = piece == "."
         return " ".join(out)
+
+
+def upper_letters(word: str) -> str:
+    """Capitals that stand for letters; apart where together they would be a Roman numeral."""
+    upper = word.upper()
+    return " ".join(upper) if from_roman(upper) else upper
 
 
 def pronounceable(low: str) -> bool:

@@ -105,22 +105,20 @@ class English(Numbers):
 
     def roman_numeral(self, line: Line, i: int, part: str) -> Found | None:
         """As in "Chapter IV", "Henry VIII", "Final Fantasy VII"; one letter only behind a word of the table."""
-        before = line.word_before(i)
+        before = line.said.lower()
         value = numerals.from_roman(part)
         if not value or not before or line.shape[i + 1] in "'0":
             return None
         kind = self.before_roman.get(before)
-        if kind == "king" and (len(part) > 1 or part in "VX" or line.shape[i + 1] in "\0.,!?"):
+        if kind == "king" and (len(part) > 1 or (part in "IVX" and line.shape[i + 1] in "\0.,!?")):
             return Found(i + 1, f"the {self.ordinal(str(value))}", "roman")
-        if kind or (len(part) > 1 and value < 40 and not line.setting.shouted and self.named(line, i)):
+        if kind or (len(part) > 1 and value < 40 and not line.setting.shouted and self.named(line.said)):
             return Found(i + 1, self.cardinal(str(value)), "roman")
         return None
 
-    def named(self, line: Line, i: int) -> bool:
-        """Whether the word before run `i` is a name: a capital and small letters."""
-        j = i - 2 if line.before(i) == " " else i - 1
-        part = line.parts[j] if j >= 0 else ""
-        return len(part) > 2 and part[0].isupper() and not part.isupper()
+    def named(self, word: str) -> bool:
+        """Whether a word is a name: a capital and small letters."""
+        return len(word) > 2 and word[0].isupper() and not word.isupper()
 
     # ---- dates -------------------------------------------------------------------------------------------------------
 
@@ -292,6 +290,8 @@ class English(Numbers):
             low = parts[j].lower()
             if low in _SUFFIXES and shape[j + 1] not in "0":
                 return Found(j + 1, self.ordinal(num.whole.lstrip("0") or "0"), "ordinal")
+            if low == "x" and shape[j + 1] == "0":
+                return Found(j + 1, f"{self.cardinal(num.whole)} {self.say_['by']}", "number")
             if low == "s":
                 return self.decade(num, j + 1)
             if (
@@ -302,6 +302,8 @@ class English(Numbers):
                 and len(parts[j + 1]) == 2
             ):
                 return Found(j + 2, f"the {self.ordinal(num.whole)} quarter of {self.cardinal(parts[j + 1])}", "date")
+        elif after == " " and parts[j + 1] in ("x", "X") and shape.startswith(" 0", j + 2):
+            return Found(j + 2, f"{self.cardinal(num.whole)} {self.say_['by']}", "number")
         elif parts[j + 1] == "s" and (after == "'" or (after == " " and len(num.whole) == 4)):
             return self.decade(num, j + 2)
         elif after == "(" and num.whole in ("401", "403") and shape[j + 1] == "a" and shape[j + 2] == ")":
@@ -350,12 +352,12 @@ class English(Numbers):
             return self.digits(whole), "number"
         if size == 5 and line.word_before(i).upper() in self.states and line.street:
             return self.digits(whole), "number"
+        if size < 6 and whole.strip("0") and self.street_at(line, num.end):
+            return self.house(whole), "number"
         if size == 4 and 1100 <= int(whole) < 2100 and not self.counts(line, num.end) and not line.computes(i):
             return _year(int(whole)), "year"
         if size > 10 and whole[-3:] != "000":
             return self.digits(whole), "number"
-        if 2 < size < 6 and self.street_at(line, num.end):
-            return self.house(whole), "number"
         return self.cardinal(whole), "number"
 
     def counts(self, line: Line, j: int) -> bool:
@@ -375,7 +377,7 @@ class English(Numbers):
                 return False
             at, k = k + 1, k + 2
             part = parts[at]
-            if not part or not (part[0].isupper() or part[0].isdigit()):
+            if not part or not (part[0].isupper() or part[0].isdigit() or (n and part in ("st", "ave", "rd"))):
                 return False
             if shape[k] == "a" and part[0].isdigit():
                 k += 1
@@ -386,8 +388,8 @@ class English(Numbers):
 
     def house(self, digits: str) -> str:
         """The number of a house: "fourteen twenty-eight", "one twenty-three", "seven zero eight"."""
-        if len(digits) == 5:
-            return self.digits(digits)
+        if len(digits) == 5 or len(digits) < 3:
+            return self.digits(digits) if len(digits) == 5 else self.cardinal(digits)
         high, rest = digits[:-2], digits[-2:]
         if rest == "00":
             return self.cardinal(digits) if len(digits) == 3 else f"{self.cardinal(high)} hundred"

@@ -11,7 +11,7 @@ from ..scan import PAD, Line
 
 _cardinal = lru_cache(8192)(numerals.german)
 _ordinal = lru_cache(1024)(numerals.german_ordinal)
-_ORDINAL_ENDS = {"te": "e", "ten": "en", "ter": "er", "tes": "es", "tem": "em", "ste": "e", "sten": "en", "ster": "er", "stes": "es"}
+_ORDINAL_ENDS = {begin + end: end for begin in ("t", "st") for end in ("e", "en", "er", "es", "em")}
 _FEMALE = ("e", "ung", "heit", "keit", "ion", "tät", "schaft", "in", "ur", "ik")
 _NEUTER = ("chen", "um", "ment", "lein")
 
@@ -54,7 +54,13 @@ class German(Numbers):
         """A full stop is a decimal mark too where it does not mark thousands: 4.99."""
         num = super().parse(line, i)
         shape, j = line.shape, num.end
-        if not num.grouped and not num.fraction and shape[j] == "." and shape[j + 1] == "0" and shape[j + 2 : j + 4] != ".0":
+        if (
+            not num.grouped
+            and not num.fraction
+            and shape[j] == "."
+            and shape[j + 1] == "0"
+            and shape[j + 2 : j + 4] != ".0"
+        ):
             return Num(num.whole, line.parts[j + 1], j + 2, False)
         return num
 
@@ -72,7 +78,7 @@ class German(Numbers):
         """The ending of an ordinal at run `i` by the word before it, else by the noun."""
         word = line.word_before(i) if line.before(i) == " " else ""
         ending = self.endings.get(word, "")
-        if ending == "e" and word == "der" and line.word_before(i - 2) in self.endings and self.endings[line.word_before(i - 2)] == "p":
+        if word == "der" and self.endings.get(line.word_before(i - 2)) == "p":
             return "en"
         if ending and ending != "p":
             return ending if ending != "ein" else {"f": "e", "n": "es", "m": "er"}[self.gender(noun)]
@@ -86,15 +92,14 @@ class German(Numbers):
         part = line.parts[i]
         if part[0] not in "IVXLCDM" or not part.isupper():
             return None
-        before, value = line.word_before(i), numerals.from_roman(part)
+        before, value = line.said.lower(), numerals.from_roman(part)
         kind = self.before_roman.get(before)
         if not value or not before or line.shape[i + 1] in "'0":
             return None
         if kind == "king":
             end = i + 2 if line.shape[i + 1] == "." and not self.closes(line, i + 2) else i + 1
             return Found(end, f"der {self.ordinal(str(value)).capitalize()}", "roman")
-        j = i - 2 if line.before(i) == " " else i - 1
-        named = len(before) > 2 and line.parts[j][0].isupper() and not line.parts[j].isupper()
+        named = len(before) > 2 and line.said[0].isupper() and not line.said.isupper()
         if kind or (len(part) > 1 and value < 40 and not line.setting.shouted and named):
             return Found(i + 1, self.cardinal(str(value)), "roman")
         return None
@@ -163,8 +168,9 @@ class German(Numbers):
         if shape[end] == "." and parts[k] not in self.month_names and not self.closes(line, end + 1):
             end += 1
         said = f"{self.ending(parts[i].lstrip('0'), self.before_noun(line, i, 'Tag'))} {month}"
-        if shape[end] == " " and shape[end + 1] == "0" and len(parts[end + 1]) == 4 and shape[end + 2] not in ":%a" and parts[end + 1][0] in "12":
-            return Found(end + 2, f"{said} {self.said_year(parts[end + 1])}", "date")
+        year = parts[end + 1]
+        if shape.startswith(" 0", end) and len(year) == 4 and year[0] in "12" and shape[end + 2] not in ":%a":
+            return Found(end + 2, f"{said} {self.said_year(year)}", "date")
         return Found(end, said, "date")
 
     def numbered(self, line: Line, i: int) -> Found | None:
@@ -179,10 +185,13 @@ class German(Numbers):
             alone = i == 0 and line.ends(i + 2)
             ruled = self.endings.get(line.word_before(i), "") if line.ends(i + 2) else ""
             if alone or (ruled and ruled not in ("p", "ein") and line.before(i) == " "):
-                return Found(i + 2 if line.shape[i + 2] == "\0" else i + 1, self.ending(number, ruled or "er"), "ordinal")
+                return Found(
+                    i + 2 if line.shape[i + 2] == "\0" else i + 1, self.ending(number, ruled or "er"), "ordinal"
+                )
             return None
         determined = self.endings.get(line.word_before(i), "") not in ("", "p") and line.before(i) == " "
-        if len(number) < 4 and (determined or word[0].islower() or word.lower() in self.genders or (i == 0 and word not in self.endings)):
+        noun = word.lower() in self.genders or (i == 0 and word not in self.endings)
+        if len(number) < 4 and (determined or word[0].islower() or noun):
             return Found(i + 2, self.ending(number, self.before_noun(line, i, word)), "ordinal")
         return None
 
@@ -207,12 +216,16 @@ class German(Numbers):
                 return Found(j + 1, said + low, "year")
             if low in ("er", "ern", "fach", "mal", "jährig", "jährige", "jähriger"):
                 return Found(j + 1, _cardinal(num.whole, "ein") + low, "number")
-            if low == "x" and shape[j + 1] != "0":
+            if low == "x" and shape[j + 1] == "0":
+                return Found(j + 1, f"{self.cardinal(num.whole)} mal", "number")
+            if low == "x":
                 return Found(j + 1, f"{_cardinal(num.whole, 'ein')}mal", "number")
         elif num.whole == "1" and word and line.before(i) not in ".,:/-":
             if word in ("Mal", "mal"):
                 return Found(j, "ein", "number")
-            if (len(word) > 2 and word[0].isupper() and self.currency_after(line, j) is None) or word.lower() in self.genders:
+            if (
+                len(word) > 2 and word[0].isupper() and self.currency_after(line, j) is None
+            ) or word.lower() in self.genders:
                 return Found(j, "eine" if self.gender(word) == "f" else "ein", "number")
         elif word in ("Mal", "mal"):
             return Found(j, _cardinal(num.whole, "ein"), "number")
@@ -231,7 +244,12 @@ class German(Numbers):
     def clock(self, line: Line, i: int) -> Found | None:
         """A time with the word "Uhr" behind it."""
         found = super().clock(line, i)
-        if found and found.kind == "time" and line.shape[found.end] == " " and line.parts[found.end + 1] in ("Uhr", "uhr"):
+        if (
+            found
+            and found.kind == "time"
+            and line.shape[found.end] == " "
+            and line.parts[found.end + 1] in ("Uhr", "uhr")
+        ):
             return found._replace(end=found.end + 2)
         if found and line.shape[found.end] == "a" and line.parts[found.end] == "h":
             return found._replace(end=found.end + 1)
@@ -281,9 +299,9 @@ class German(Numbers):
     def measured(self, line: Line, j: int, said: str, many: bool) -> Found:
         """One of a female unit is eine."""
         found = super().measured(line, j, said, many)
-        if found.kind == "measure" and found.spoken.startswith("ein ") and not many:
-            if self.gender(found.spoken[4:].split(" ")[0]) == "f":
-                return found._replace(spoken="eine " + found.spoken[4:])
+        one = found.kind == "measure" and found.spoken.startswith("ein ") and not many
+        if one and self.gender(found.spoken[4:].split(" ")[0]) == "f":
+            return found._replace(spoken="eine " + found.spoken[4:])
         return found
 
     def powered(self, unit: str, power: str) -> str:
@@ -332,7 +350,9 @@ class German(Numbers):
         whole = num.whole
         if num.fraction:
             digits = len(whole) > 1 and whole[0] == "0"
-            return (f"{self.digits(whole)} Komma {self.digits(num.fraction)}" if digits else self.cardinal(num.text)), "number"
+            return (
+                f"{self.digits(whole)} Komma {self.digits(num.fraction)}" if digits else self.cardinal(num.text)
+            ), "number"
         if num.grouped:
             return self.cardinal(whole), "number"
         if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 11 and whole[-3:] != "000"):

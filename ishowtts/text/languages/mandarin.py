@@ -13,7 +13,7 @@ from ..tables import load
 
 _cardinal = lru_cache(8192)(numerals.chinese)
 _BETWEEN = re.compile(r"(?<=[\u4e00-\u9fff]) | (?=[\u4e00-\u9fff])")
-_REPEATED = re.compile(r"(.)\1{5,}", re.DOTALL)
+_REPEATED = re.compile(r"([^零一二三四五六七八九幺])\1{5,}", re.DOTALL)
 _SAID_SHORT = 5
 """Times that a character said over and over is said."""
 
@@ -29,6 +29,7 @@ class Mandarin(Numbers):
         self.spelled = latin.list("spelled")
         self.said = latin.words("said")
         self.short = latin.list("short")
+        self.capitals = latin.list("capitals")
         self.doubled = latin.list("double")
         self.sounds = latin.words("sound") | self.table.words("sound")
         self.counted = frozenset("".join(self.table.list("counted")))
@@ -41,7 +42,9 @@ class Mandarin(Numbers):
     def find(self, line: Line, i: int) -> Found:
         """What run `i` begins; Chinese is written without spaces."""
         found = super().find(line, i)
-        return found._replace(spoken=_BETWEEN.sub("", found.spoken)) if " " in found.spoken else found
+        if " " not in found.spoken:
+            return found
+        return found._replace(spoken=_BETWEEN.sub("", found.spoken.replace(", ", "，")))
 
     def repeated(self, line: Line, i: int) -> Found | None:
         """One character over and over is said a few times."""
@@ -76,7 +79,7 @@ class Mandarin(Numbers):
         after = line.parts[i + 1][:1] if line.shape[i + 1] == "h" else ""
         if after and after in self.counted:
             return None
-        said = self.runs.get(part)
+        said = self.runs.get(part) if len(part) > 1 else None
         if said and (part != "88" or (not after and self.parting(line, i))):
             return Found(i + 1, said, "chat")
         if len(part) > 2 and len(set(part)) == 1 and part[0] in self.runs:
@@ -130,7 +133,9 @@ class Mandarin(Numbers):
             if low in ("ad", "bc") and shape[j + 1] != "0":
                 return Found(j + 1, self.era(whole, low), "year")
             if low in ("a", "b") and shape[j + 1] == "." and parts[j + 2].lower() in ("d", "c"):
-                return Found(j + 4 if shape[j + 3] == "." else j + 3, self.era(whole, low + parts[j + 2].lower()), "year")
+                return Found(
+                    j + 4 if shape[j + 3] == "." else j + 3, self.era(whole, low + parts[j + 2].lower()), "year"
+                )
         return None
 
     def era(self, year: str, name: str) -> str:
@@ -143,9 +148,17 @@ class Mandarin(Numbers):
         if after[0] == "年" and not after.startswith("年代"):
             dated = len(whole) == 4 and 1000 < int(whole) < 2200
             era = line.before(i) == "h" and line.parts[i - 1].endswith(("公元前", "公元"))
-            if era or dated or (len(whole) == 2 and (whole[0] == "0" or (line.shape[j + 1] == "0" and len(after) == 1))):
+            if (
+                era
+                or dated
+                or (len(whole) == 2 and (whole[0] == "0" or (line.shape[j + 1] == "0" and len(after) == 1)))
+            ):
                 return Found(j, self.digits(whole), "year")
-        if whole == "2" and after[0] in self.counted and not (line.before(i) == "h" and line.parts[i - 1][-1] in "第十初"):
+        if (
+            whole == "2"
+            and after[0] in self.counted
+            and not (line.before(i) == "h" and line.parts[i - 1][-1] in "第十初")
+        ):
             return Found(j, "两", "number")
         return None
 
@@ -196,6 +209,9 @@ class Mandarin(Numbers):
             num = self.parse(line, k)
             word = self.magnitude(line, num.end)
             if word:
+                if line.parts[num.end][len(word) :].startswith(unit.one):
+                    word += unit.one
+                    unit = Currency("", "", "", "")
                 said = f"{self.cardinal(num.text)}{word}{unit.one}"
                 if len(word) == len(line.parts[num.end]):
                     return Found(num.end + 1, said, "money")
@@ -222,6 +238,12 @@ class Mandarin(Numbers):
         known = self.say_.get(f"power{power}")
         return known if known else f"的{'负' if power[0] == '-' else ''}{self.cardinal(power.lstrip('-'))}次方"
 
+    def signed(self, line: Line, i: int) -> bool:
+        """Behind a verb, or before degrees."""
+        return line.before(i) == "h" and (
+            line.parts[i - 1][-1] in "是为到达约了在仅" or "°" in line.shape[i + 1 : i + 5]
+        )
+
     def minus(self, line: Line, i: int) -> Found | None:
         """Temperatures are 零下, other numbers 负."""
         found = super().minus(line, i)
@@ -234,7 +256,9 @@ class Mandarin(Numbers):
         whole = num.whole
         if num.fraction:
             long = len(whole) > 1 and whole[0] == "0"
-            return (f"{self.digits(whole)}点{self.digits(num.fraction)}" if long else self.cardinal(num.text or "0")), "number"
+            return (
+                f"{self.digits(whole)}点{self.digits(num.fraction)}" if long else self.cardinal(num.text or "0")
+            ), "number"
         if num.grouped:
             return self.cardinal(whole), "number"
         if len(whole) == 11 and whole[0] == "1" and whole[1] in "3456789" and whole[-4:] != "0000":
@@ -242,4 +266,3 @@ class Mandarin(Numbers):
         if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 12 and whole[-3:] != "000"):
             return self.digits(whole), "number"
         return self.cardinal(whole), "number"
-
