@@ -6,13 +6,13 @@ caller as they are; any other is a defect and arrives with its traceback in the 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import ModelError
+from .extras import MissingPackage, has_torch, installs, require_torch
 
 if TYPE_CHECKING:
     from .model.backend import TorchBackend
@@ -56,7 +56,11 @@ def native_model(model: str, precision: str | None, needed: bool) -> str | None:
     if reason is not None and (needed or precision not in PRECISIONS):
         message = f"{reason} The native backend, and with it the precision {precision}, is not for this model."
         raise ModelError(message, status="EINVAL", field="model")
-    if reason is not None or not (needed or is_fast() or precision not in PRECISIONS):
+    if reason is not None:
+        if not has_torch():
+            raise MissingPackage(f"{reason} Running this model needs the package torch: {installs('torch')}", field="model")
+        return None
+    if not (needed or is_fast() or precision not in PRECISIONS) and has_torch():
         return None
     return native.native_json(source, precision)
 
@@ -65,10 +69,8 @@ def find_package(model: str, precision: str | None) -> tuple[str | None, str, st
     """Where the current compiled package lies (or None), where torch's libraries lie, why none can be compiled (or None)."""
     from .model import compile as compiler
 
-    spec = importlib.util.find_spec("torch")
-    if spec is None or spec.origin is None:
-        raise ModelError("torch is not installed in this environment.", status="ENOTFOUND")
-    libraries = str(Path(spec.origin).parent / "lib")
+    require_torch("The backend package")
+    libraries = str(compiler.torch_folder() / "lib")
     folder = compiler.package_dir(model, compiler.settled(precision))
     if compiler.is_current(folder):
         return str(folder), libraries, None
@@ -88,6 +90,7 @@ def compile_command(model: str, precision: str | None, threads: int) -> tuple[li
 
 def backend(model: str, precision: str | None, compile: bool, threads: int) -> TorchBackend:
     """The model run by Python, eagerly or through torch.compile. Imports torch."""
+    require_torch(f"The backend {'compile' if compile else 'eager'}")
     from .model.backend import TorchBackend
 
     return TorchBackend(model, precision, compile, threads)
@@ -103,6 +106,7 @@ def cuda_why_not(model: str, precision: str | None, needed: bool) -> str | None:
 
     if precision is not None and precision not in (DEFAULT_PRECISION, *PRECISIONS):
         return f"The precision {precision} is computed by the native backend, on the processor."
+    require_torch("The backend cuda")
     _, cuda = torch_facts()
     if not cuda:
         return "The torch of this environment is a build without CUDA."

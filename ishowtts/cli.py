@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ._audio import FORMATS, encode
 from .errors import ConfigError, IshowError, TextError
+from .extras import MissingPackage, installs
 from .fields import REQUEST, SAMPLING, speech_options
 from .options import Parser, add_fields, field_overrides, overrides, request_value
 
@@ -49,7 +50,7 @@ _SHORT = {  # options that are settings
 
 
 _ROOMS = {  # commands with a parser of their own: module with `main(arguments, prog)`, extra of the package, help
-    "quantize": ("ishowtts.quantize", "train", "prepare a model for the precision int8-static"),
+    "quantize": ("ishowtts.quantize", "torch", "prepare a model for the precision int8-static"),
     "train": ("ishowtts.train", "train", "train a voice from recordings"),
     "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
     "sweep": ("ishowtts.sweep.command", "quality", "compare settings: quality against speed"),
@@ -278,7 +279,7 @@ def _api(arguments: argparse.Namespace) -> int:
     try:
         from .api import app, server
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{error.name} is missing: pip install 'ishowtts[api]'", status="ENOTFOUND") from None
+        raise MissingPackage(f"this command needs the package {error.name}: {installs('api')}") from None
     if arguments.openapi is None:
         return server.serve(_load(arguments), lambda: _load(arguments))
     if arguments.openapi == "-":
@@ -323,5 +324,4 @@ def _room(name: str, arguments: list[str]) -> int:
         run: Callable[..., int] = importlib.import_module(module).main
         return run(arguments, prog=f"ishowtts {name}")
     except ModuleNotFoundError as error:
-        print(f"ishowtts {name}: {error.name} is missing: pip install 'ishowtts[{extra}]'", file=sys.stderr)
-        return 1
+        raise MissingPackage(f"this command needs the package {error.name}: {installs(extra)}") from None

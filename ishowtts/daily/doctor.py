@@ -15,10 +15,18 @@ from typing import Literal, NamedTuple
 
 from ishowtts._engine import DEFAULTS
 from ishowtts.errors import IshowError
+from ishowtts.extras import has_torch, installs
 
 Level = Literal["good", "note", "bad"]
 MEMORY_MIN = 2 << 30
 DISK_MIN = 2 << 30
+EXTRAS = (
+    ("torch", "torch", "eager, compiled and GPU backends, pickled checkpoints"),
+    ("train", "pocketsphinx", "training"),
+    ("quality", "pandas", "measures and sweeps"),
+    ("api", "fastapi", "the FastAPI server"),
+)
+"""Extra, a module that only it brings, what it is for."""
 
 
 class Finding(NamedTuple):
@@ -48,27 +56,30 @@ def machine() -> Iterator[Finding]:
 
 
 def packages() -> Iterator[Finding]:
-    """Python, torch, the extras."""
+    """Python and the extras."""
     yield Finding("good", f"Python {sys.version.split()[0]}")
-    try:
-        yield Finding("good", f"torch {importlib.metadata.version('torch')}")
-    except importlib.metadata.PackageNotFoundError:
-        yield Finding("bad", "torch is not installed", "pip install ishowtts again, in this environment")
-    for extra, module in (("quality", "pandas"), ("train", "pocketsphinx"), ("api", "fastapi")):
+    for extra, module, use in EXTRAS:
         if importlib.util.find_spec(module) is None:
-            yield Finding("note", f"the extra {extra} is not installed", f"pip install 'ishowtts[{extra}]'")
+            yield Finding("note", f"the extra {extra} is not installed ({use})", installs(extra))
+        else:
+            yield Finding("good", f"{module} {importlib.metadata.version(module)} ({use})")
     server = Path(__file__).parents[1] / "bin" / "ishowtts-server"
     if not server.is_file():
         yield Finding("bad", "the server was not built", "run scripts/setup, or install a wheel of this platform")
     from ishowtts.model.compile import check_compiler
 
-    missing = check_compiler()
-    if missing:
+    if has_torch() and (missing := check_compiler()):
         yield Finding("note", f"models cannot be compiled: {missing}", "apt-get install g++; until then the other backends serve")
 
 
 def gpu() -> Iterator[Finding]:
     """Whether torch sees the GPU that the machine has."""
+    if not has_torch():
+        if Path("/dev/nvidia0").exists():
+            yield Finding("note", "there is a GPU, and no torch to use it: the processor speaks", installs("torch"))
+        else:
+            yield Finding("note", "no GPU: the processor speaks")
+        return
     import torch
 
     if torch.cuda.is_available():

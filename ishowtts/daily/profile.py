@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ishowtts.errors import IshowError
+from ishowtts.extras import require_torch
 
 if TYPE_CHECKING:
     from ishowtts.engine import Engine
@@ -30,6 +31,7 @@ def stages(engine: Engine, text: str, rounds: int = 5) -> dict[str, float]:
 
 def trace(model: str, text: str, out: Path) -> str:
     """Run the model eagerly under torch's profiler: writes a trace for Perfetto, returns the table of operators."""
+    require_torch("A profile")
     import torch
     from torch.profiler import ProfilerActivity, profile
 

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ishowtts._native import multiplies_bf16
-from ishowtts.errors import ModelError
+from ishowtts.errors import IshowError, ModelError
+from ishowtts.extras import require_torch
 
 from .config import MAX_FRAMES, ModelConfig
 from .source import ModelSource, cache_dir, resolve
@@ -70,12 +71,17 @@ def info(config: ModelConfig, precision: str, content_hash: str) -> dict[str, An
     }
 
 
+def torch_folder() -> Path:
+    """Where torch is installed, found without importing it."""
+    require_torch("A compiled package")
+    spec = importlib.util.find_spec("torch")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent
+
+
 def torch_facts() -> tuple[str, str | None]:
     """Torch's own version, and the version of CUDA that it was built with (None: without), read without importing torch."""
-    spec = importlib.util.find_spec("torch")
-    if spec is None or spec.origin is None:
-        raise ModelError("torch is not installed in this environment.", status="ENOTFOUND")
-    text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
+    text = (torch_folder() / "version.py").read_text(encoding="utf-8")
     version, cuda = (
         re.search(rf"^{name}(?:: *[\w\[\]]+)? = '([^']+)'", text, re.MULTILINE) for name in ("__version__", "cuda")
     )
@@ -332,12 +338,13 @@ def main() -> int:
     os.nice(max(0, 10 - os.nice(0)))
     threads = max(1, min(2, arguments.threads or 2))
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(threads))
-    import torch
-
-    torch.set_num_threads(threads)
     try:
+        require_torch("Compiling a model")
+        import torch
+
+        torch.set_num_threads(threads)
         print(compile_model(arguments.model, arguments.out, arguments.precision, lambda line: print(line, file=sys.stderr)))
-    except ModelError as error:
+    except IshowError as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -23,6 +23,7 @@ from pathlib import Path
 import platformdirs
 
 from ishowtts.errors import ModelError
+from ishowtts.extras import installs
 
 from .config import PRESETS, ModelConfig, VocosConfig
 
@@ -224,7 +225,8 @@ def _hub(repository: str, path: str) -> Path:
         from huggingface_hub.errors import LocalEntryNotFoundError
     except ImportError as error:
         raise ModelError(
-            f"{repository} is on the hub: install it with `pip install huggingface_hub`, or give the path of a checkpoint.",
+            f"{repository} is on the hub, which needs the package huggingface_hub: {installs('hub')}, "
+            "or give the path of a checkpoint.",
             status="ENOTFOUND",
             field="model",
         ) from error

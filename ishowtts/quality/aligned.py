@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ishowtts.extras import require
+
 from .clips import Clip, Samples
-from .needs import require
 
 RATE = 16000
 LAG_SECONDS = 0.05

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ishowtts.errors import ConfigError
+from ishowtts.extras import require
 
 from .clips import Samples, at_rate
-from .needs import require
 
 RATE = 16000
 Listener = Callable[[Samples, int], str]

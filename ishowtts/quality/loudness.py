@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from ishowtts.extras import require
+
 from .clips import Clip
-from .needs import require
 
 BLOCK = 0.4
 """Seconds of one block: a shorter clip has no loudness."""

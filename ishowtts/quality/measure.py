@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ishowtts.errors import ConfigError
+from ishowtts.extras import MissingPackage, require
 
 from . import aligned, artifacts, intelligibility, loudness, mos, similarity, timbre
 from .clips import Clip
-from .needs import MissingPackage, require
 
 BOOTSTRAP = 2000
 Row = dict[str, Any]

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from ishowtts.errors import ConfigError
+from ishowtts.extras import MissingPackage, require, require_torch
 
 from .clips import Samples, at_rate
-from .needs import MissingPackage, require
 
 RATE = 16000
 DISTILLMOS = "pip install --no-deps distillmos xls_r_sqa torchaudio (it is not part of the extra: its own list of packages asks for another torch)"  # noqa: E501
@@ -71,6 +71,7 @@ def _dnsmos() -> Callable[[Samples], float]:
 
 @functools.cache
 def _utmos(place: str) -> Callable[[Samples], float]:
+    require_torch("naturalness by UTMOS")
     import torch
 
     if not Path(place).is_file():

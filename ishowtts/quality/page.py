@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ishowtts import _audio
+from ishowtts.extras import require
 
 from .clips import Clip
-from .needs import require
 
 STYLE = """
 :root{color-scheme:light dark;--line:#8884;--good:#2a7d3f;--bad:#b3372f}

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ishowtts.errors import ConfigError
+from ishowtts.extras import MissingPackage, require
 
 from .clips import Clip
-from .needs import MissingPackage, require
 
 RATE = 16000
 RESEMBLYZER = "pip install --no-deps resemblyzer webrtcvad-wheels, then pip install librosa (it is not part of the extra: its own list of packages does not install beside a current setuptools)"  # noqa: E501

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ishowtts.extras import require
 from ishowtts.quality.measure import BOOTSTRAP, MEASURES
-from ishowtts.quality.needs import require
 
 from .settings import BASELINE, Setting
 

@@ -20,8 +20,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ishowtts.errors import ConfigError
+from ishowtts.extras import require
 from ishowtts.quality import page
-from ishowtts.quality.needs import require
 
 VOTES = "votes.jsonl"
 CHOICES = ("a", "b", "same")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ishowtts.extras import require
 from ishowtts.quality import clips, page
 from ishowtts.quality.measure import MEASURES
-from ishowtts.quality.needs import require
 
 from .compare import LIMITS, MEASURED, compare, pareto, verdicts
 

@@ -25,10 +25,10 @@ import numpy as np
 from ishowtts import _audio, config
 from ishowtts._engine import VERSION
 from ishowtts.errors import ConfigError
+from ishowtts.extras import require
 from ishowtts.quality import clips, sources
 from ishowtts.quality.clips import Clip
 from ishowtts.quality.measure import Judges, Scorer
-from ishowtts.quality.needs import require
 from ishowtts.voices import Voice, load_voices
 
 from .settings import BASELINE, Setting

@@ -2,7 +2,7 @@
 
 import sys
 
-from ishowtts.train import main
+from ishowtts.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["train", *sys.argv[1:]]))
