@@ -17,7 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
-import platformdirs
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -30,6 +29,7 @@ from pydantic import (
 )
 
 from . import fields as _fields
+from . import folders
 from ._engine import CHAT_WORDS
 from ._engine import DEFAULTS as D
 from .errors import ConfigError
@@ -71,7 +71,7 @@ class ServerConfig(_Section):
     api_key_file: Text | None = Field(None, description="file with the key instead, readable by its owner alone")
     insecure: bool = Field(False, description="serve other machines without a key")
     state_dir: Text = Field(
-        default_factory=lambda: platformdirs.user_state_dir("ishowtts"),
+        default_factory=folders.state_dir,
         description="folder for what outlives the process: voices made over HTTP; one server each",
     )
     allowed_hosts: list[Text] = Field([], description="further names that a Host header may carry")

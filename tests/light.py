@@ -27,11 +27,11 @@ def distributions() -> dict[str, importlib.metadata.Distribution]:
     return found
 
 
-def make(folder: Path) -> Path:
-    """Make the environment out of links to the packages of this one; its interpreter."""
+def make(folder: Path, *more: str) -> Path:
+    """Make the environment out of links to the packages of this one, and of `more` of them; its interpreter."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     packages = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-    for distribution in distributions().values():
+    for distribution in [*distributions().values(), *map(importlib.metadata.distribution, more)]:
         for name in {file.parts[0] for file in distribution.files or [] if file.parts[0] not in ("..", "__pycache__")}:
             (packages / name).symlink_to(Path(str(distribution.locate_file(name))).resolve())
     return folder / "bin" / "python"

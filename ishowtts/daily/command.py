@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ishowtts._engine import DEFAULTS
 from ishowtts.errors import ConfigError
+from ishowtts.folders import cache_dir
 from ishowtts.options import Parser
 
 from . import doctor, timing
@@ -145,10 +146,8 @@ def _regression(options: argparse.Namespace) -> int:
 
 
 def _baseline_path(options: argparse.Namespace) -> Path:
-    from platformdirs import user_cache_path
-
     name = "".join(c if c.isalnum() else "-" for c in f"{options.model}-{options.precision or 'auto'}")
-    return user_cache_path("ishowtts") / "baselines" / f"{name}.json"
+    return cache_dir() / "baselines" / f"{name}.json"
 
 
 def _profile(options: argparse.Namespace) -> int:

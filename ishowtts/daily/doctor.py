@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 from ishowtts._engine import DEFAULTS
 from ishowtts.errors import IshowError
 from ishowtts.extras import has_torch, installs
+from ishowtts.folders import cache_dir
 
 Level = Literal["good", "note", "bad"]
 MEMORY_MIN = 2 << 30
@@ -44,12 +45,10 @@ def machine() -> Iterator[Finding]:
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     text = f"{free / (1 << 30):.1f} GiB of memory free"
     yield Finding("good", text) if free >= MEMORY_MIN else Finding("note", text, "close other programs before a big model")
-    from platformdirs import user_cache_path
-
-    cache = user_cache_path("ishowtts")
+    cache = cache_dir()
     place = next(path for path in (cache, *cache.parents) if path.exists())
     if not os.access(place, os.W_OK):
-        yield Finding("bad", f"{place} cannot be written", f"make {place} writable, or set XDG_CACHE_HOME to another folder")
+        yield Finding("bad", f"{place} cannot be written", f"make {place} writable, or set ISHOWTTS_CACHE_DIR to another folder")
     left = shutil.disk_usage(place).free
     text = f"{left / (1 << 30):.1f} GiB of disk free for compiled models"
     yield Finding("good", text) if left >= DISK_MIN else Finding("note", text, f"free some space under {place}")

@@ -10,8 +10,9 @@ import hashlib
 from pathlib import Path
 
 from ishowtts.errors import ModelError
+from ishowtts.folders import cache_dir
 
-from .source import CALIBRATION_SUFFIX, ModelSource, cache_dir
+from .source import CALIBRATION_SUFFIX, ModelSource
 
 
 def beside(source: ModelSource) -> Path:

@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING, Any
 from ishowtts._native import multiplies_bf16
 from ishowtts.errors import IshowError, ModelError
 from ishowtts.extras import require_torch
+from ishowtts.folders import cache_dir
 
 from .config import MAX_FRAMES, ModelConfig
-from .source import ModelSource, cache_dir, resolve
+from .source import ModelSource, resolve
 
 if TYPE_CHECKING:
     import torch

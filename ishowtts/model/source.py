@@ -12,18 +12,17 @@ A published checkpoint does not say which architecture it is: the name is looked
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from ishowtts.errors import ModelError
 from ishowtts.extras import installs
+from ishowtts.folders import cache_dir
 
 from .config import PRESETS, ModelConfig, VocosConfig
 
@@ -212,12 +211,6 @@ def read_vocab(path: Path) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def cache_dir() -> Path:
-    """Where compiled packages and file hashes are kept: ISHOWTTS_CACHE_DIR, or the user's cache folder."""
-    own = os.environ.get("ISHOWTTS_CACHE_DIR")
-    return Path(own) if own else Path(platformdirs.user_cache_dir("ishowtts"))
-
-
 def _hub(repository: str, path: str) -> Path:
     """A file of the hub, from its cache or the network."""
     try:
@@ -248,10 +241,9 @@ def _file_hash(path: Path) -> bytes:
     """SHA-256 of a file; of big files it is remembered in the cache folder by size and time of change."""
     try:
         stat = path.stat()
-        memo = cache_dir() / "hashes.json"
         key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
-        big = stat.st_size > 1 << 27
-        if big:
+        memo = cache_dir() / "hashes.json" if stat.st_size > 1 << 27 else None
+        if memo is not None:
             try:
                 return bytes.fromhex(json.loads(memo.read_text(encoding="utf-8"))[key])
             except (OSError, ValueError, KeyError, TypeError):
@@ -260,9 +252,10 @@ def _file_hash(path: Path) -> bytes:
             digest = hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error}.", status="ENOTFOUND", field="model") from error
-    if big:
-        memo.parent.mkdir(parents=True, exist_ok=True)
-        partial = memo.with_suffix(".partial")
-        partial.write_text(json.dumps({key: digest.hex()}), encoding="utf-8")
-        partial.replace(memo)
+    if memo is not None:
+        with contextlib.suppress(OSError):  # a folder that cannot be written costs the time of hashing alone
+            memo.parent.mkdir(parents=True, exist_ok=True)
+            partial = memo.with_suffix(".partial")
+            partial.write_text(json.dumps({key: digest.hex()}), encoding="utf-8")
+            partial.replace(memo)
     return digest

@@ -1,0 +1,163 @@
+"""A checkout that is ready starts anywhere and writes nothing; one that is not says what to do, and goes on after an interruption."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import light
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+SECONDS = 120
+root_only = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="takes root and setpriv")
+
+
+def stamp(checkout: Path) -> None:
+    """What scripts/setup leaves when the environment is ready."""
+    files = [*sorted((checkout / "requirements").glob("*.txt")), checkout / "pyproject.toml"]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files) + str(checkout).encode()).hexdigest()
+    for name, text in (("run", f"{digest}  -\n"), ("venv", "")):
+        (checkout / ".venv" / f".setup-{name}").write_text(text)
+
+
+@pytest.fixture(scope="module")
+def checkout() -> Iterator[Path]:
+    """A copy of this checkout with its build, in a folder with a space that everybody may read."""
+    folder = Path(tempfile.mkdtemp(prefix="ishowtts "))
+    folder.chmod(0o755)
+    copy = folder / "a checkout"
+    skipped = shutil.ignore_patterns(".git", ".venv", "asan", "tsan", "fuzz", "*_cache", "*.egg-info", "tests", "docs", "benchmarks")
+    shutil.copytree(ROOT, copy, symlinks=True, ignore=skipped)
+    light.make(copy / ".venv", "setuptools")
+    packages = next((copy / ".venv" / "lib").glob("python*")) / "site-packages"
+    (packages / "ishowtts.pth").write_text(f"{copy}\n")
+    (packages / "pip.py").touch()  # is only looked for
+    stamp(copy)
+    command = ["make", "-s", "-j2", "-C", str(copy), "PYTHON=.venv/bin/python", "server", "ext"]
+    subprocess.run(command, check=True, capture_output=True)
+    for module in (copy / "build" / "release" / "ext").glob("*.so"):
+        shutil.copy2(module, copy / "ishowtts")
+    (copy / "ishowtts" / "bin").mkdir(exist_ok=True)
+    shutil.copy2(copy / "build" / "release" / "ishowtts-server", copy / "ishowtts" / "bin")
+    yield copy
+    shutil.rmtree(folder)
+
+
+def setup(checkout: Path, *prefix: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [*prefix, str(checkout / "scripts" / "setup")]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=SECONDS)
+
+
+def serve(checkout: Path, *prefix: str, env: Mapping[str, str] | None = None) -> str:
+    """Start, wait for the address, end; what was said. `env` None: this process's own."""
+    with tempfile.TemporaryDirectory() as state:
+        Path(state).chmod(0o777)
+        command = [*prefix, str(checkout / "scripts" / "serve"), "--port", "0", "--set", f"server.state_dir={state}/state"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd="/")
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=SECONDS)
+        assert line.startswith("iShowTTS listens on ") and process.returncode == 0, said
+        return said
+
+
+def files(checkout: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns) for path in checkout.rglob("*")}
+
+
+def test_a_start_that_changes_nothing_writes_nothing(checkout: Path) -> None:
+    serve(checkout)  # Python writes its bytecode
+    before, begin = files(checkout), time.monotonic()
+    said = serve(checkout)
+    assert "setup:" not in said and time.monotonic() - begin < 20
+    after = files(checkout)
+    assert {name for name in before | after if before.get(name) != after.get(name)} == set()
+
+
+def test_no_home_no_locale_no_variables(checkout: Path) -> None:
+    serve(checkout, env={})
+    serve(checkout, env={"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nowhere"})
+
+
+@root_only
+def test_another_user_serves_from_a_checkout_that_is_ready(checkout: Path) -> None:
+    serve(checkout, *NOBODY, env={"PATH": os.environ["PATH"]})
+
+
+@root_only
+def test_a_read_only_checkout_serves(checkout: Path) -> None:
+    mount = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+    inside = ("unshare", "--mount", "bash", "-c", mount, "bash", str(checkout))
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount")
+    serve(checkout, *inside)
+
+
+@root_only
+def test_what_is_not_ready_and_cannot_be_written_says_so(checkout: Path) -> None:
+    (checkout / ".venv" / ".setup-run").rename(checkout / "kept")
+    done = setup(checkout, *NOBODY)
+    (checkout / "kept").rename(checkout / ".venv" / ".setup-run")
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "cannot write to this checkout: let its owner run scripts/setup, or copy it" in done.stderr
+
+
+@root_only
+def test_a_user_without_a_home_is_told_what_to_set(checkout: Path) -> None:
+    unknown = ("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups")
+    command = [*unknown, str(checkout / "scripts" / "serve"), "--port", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, env={}, timeout=SECONDS)
+    assert done.stderr == "ishowtts-server: This user has no home folder: set HOME, or server.state_dir.\n"
+
+
+def test_half_an_object_of_a_killed_compiler_is_made_again(checkout: Path) -> None:
+    (checkout / "build" / ".unfinished").touch()
+    half = checkout / "build" / "release" / "csrc" / "base" / "log.o"
+    whole = half.stat().st_size
+    time.sleep(0.02)
+    half.write_bytes(b"")
+    done = setup(checkout)
+    assert done.returncode == 0 and half.stat().st_size > whole / 2, done.stderr
+    assert not (checkout / "build" / ".unfinished").exists()
+
+
+def test_a_renamed_checkout_makes_an_environment_of_its_own(checkout: Path, tmp_path: Path) -> None:
+    renamed = checkout.with_name("renamed")
+    checkout.rename(renamed)
+    try:
+        kept = shutil.copytree(renamed / ".venv", tmp_path / "kept", symlinks=True)
+        done = setup(renamed, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path / "none"), ISHOWTTS_SETUP_PYTHON=sys.executable)
+        assert "the environment in .venv is unfinished or of another folder; it is made again" in done.stderr
+        assert str(renamed) in (renamed / ".venv" / "pyvenv.cfg").read_text()
+        assert "Python packages could not be installed: check the network" in done.stderr and done.returncode == 1
+        shutil.rmtree(renamed / ".venv")
+        shutil.copytree(kept, renamed / ".venv", symlinks=True)
+    finally:
+        renamed.rename(checkout)
+
+
+def test_ctrl_c_ends_everything_and_is_130(checkout: Path) -> None:
+    """Last, since it leaves the checkout unfinished."""
+    shutil.rmtree(checkout / "build")
+    process = subprocess.Popen([str(checkout / "scripts" / "setup")], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not list((checkout / "build").rglob("*.o")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert process.wait(SECONDS) == 130 and said.endswith("setup: interrupted; the same command goes on from here\n"), said
+    made = len(list((checkout / "build").rglob("*.o")))
+    time.sleep(1)
+    assert len(list((checkout / "build").rglob("*.o"))) == made, "the compilers have ended as well"
