@@ -33,8 +33,12 @@ double ishow_now(void);
 struct timespec;
 void ishow_deadline(double seconds, struct timespec *out);
 
-/* Processors that this process may run on. */
+/* Whole processors that this process may use, at least 1: those of its affinity mask, or fewer where a control group (v1 or v2, its own or one
+ * above it) limits its processor time. A limit of 2.5 processors counts as 2, since threads beyond a limit are stopped while others wait for them. */
 int ishow_cores(void);
+
+/* The limit of control groups alone, in processors; infinity when there is none. `root` stands before /proc and the mount points: "" but in tests. */
+double ishow_cpu_quota(const char *root);
 
 /* A number that is another when the file of this path may be another: by place, size and time. 0: there is none (path NULL allowed). */
 uint64_t ishow_file_stamp(const char *path);

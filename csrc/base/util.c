@@ -1,5 +1,4 @@
 /* Clock, files, memory and UTF-8. */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -72,10 +71,4 @@ size_t ishow_utf8_length(const char *text) {
         if (code == 0) return n;
         n++;
     }
-}
-
-int ishow_cores(void) {
-    cpu_set_t mine;
-    CPU_ZERO(&mine);
-    return sched_getaffinity(0, sizeof mine, &mine) == 0 ? CPU_COUNT(&mine) : 1;
 }

@@ -43,7 +43,7 @@ ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const ch
 
 /* Starts compiling the package in a process of its own at low priority (its messages go to the log at level debug); when it is done, opens it and hands it to the
  * engine by ishow_engine_swap_backend. At most one at a time (EBUSY). The engine must outlive it: call
- * ishow_bridge_compile_stop before ishow_engine_free. Start and stop are called by one thread.
+ * ishow_bridge_compile_stop before ishow_engine_free. Any thread may start; stop must not be called while a start is under way.
  * `compile_state` of ishow_bridge_compile_state: 0 none, 1 running, 2 swapped in, 3 failed (the sentence why in *why). */
 ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engine, const char *model, const char *precision, int threads, ishow_error *error);
 int ishow_bridge_compile_state(ishow_bridge *bridge, char *why, size_t n_why);

@@ -164,13 +164,22 @@ static char **copy_arguments(PyObject *list) {
     return all;
 }
 
+/* Several threads may ask at once: one of them starts a process, the others are told that there is one. */
+static int claim(ishow_compile *job) {
+    pthread_mutex_lock(&job->lock);
+    const int claimed = job->state != RUNNING && !job->starting;
+    if (claimed) job->starting = 1;
+    pthread_mutex_unlock(&job->lock);
+    return claimed;
+}
+
 ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engine, const char *model, const char *precision, int threads, ishow_error *error) {
     ishow_compile *job = &bridge->compile;
     ishow_error own = {0};
     PyObject *command = NULL, *list = NULL; /* list is borrowed from command */
     const char *root = NULL;                /* borrowed from command */
     char **arguments = NULL, *folder = NULL;
-    if (ishow_bridge_compile_state(bridge, NULL, 0) == RUNNING) return ishow_fail(error, ISHOW_EBUSY, "", "A package is being compiled already.");
+    if (!claim(job)) return ishow_fail(error, ISHOW_EBUSY, "", "A package is being compiled already.");
     ishow_bridge_compile_stop(bridge); /* joins the thread of an earlier one */
     PyGILState_STATE lock = PyGILState_Ensure();
     command = ishow_py_call(bridge, &own, "Preparing to compile", "compile_command", "(szi)", model, precision, threads);
@@ -208,6 +217,9 @@ done:
     }
     free(arguments);
     free(folder);
+    pthread_mutex_lock(&job->lock);
+    job->starting = 0;
+    pthread_mutex_unlock(&job->lock);
     if (error) *error = own;
     return own.status;
 }

@@ -14,9 +14,10 @@
 typedef struct ishow_compile {
     pthread_mutex_t lock;
     pthread_t thread;
-    int has_thread;        /* touched by the caller's thread only */
+    int has_thread;        /* touched by whoever starts or stops it only */
     pid_t process;         /* 0 when none runs; guarded by lock */
     int stopped, state;    /* guarded by lock */
+    int starting;          /* a call of compile_start is under way and owns the rest; guarded by lock */
     char why[480];         /* guarded by lock */
     ishow_engine *engine;  /* borrowed */
     char *model, *precision;

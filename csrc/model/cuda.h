@@ -73,7 +73,8 @@ void ishow_cuda_close(ishow_cuda_steps *steps);
 ishow_status ishow_cuda_keep(ishow_cuda_steps *steps, const float *h_cond, const float *h_uncond, size_t frames, uint64_t device, void *owner, ishow_error *error);
 void ishow_cuda_forget(ishow_cuda_steps *steps, const float *h_cond);
 
-/* One step of up to any number of rows: those of like length and guidance share a launch. On out-of-memory it goes on with fewer rows a launch. */
+/* One step of up to any number of rows: those of like length and guidance share a launch. On out-of-memory it goes on with fewer rows a launch.
+ * EINVAL, and nothing is computed: a row has no frames or more than max_frames. */
 ishow_status ishow_cuda_step(ishow_cuda_steps *steps, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
 
 #endif

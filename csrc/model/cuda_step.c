@@ -297,6 +297,10 @@ static ishow_status step_sorted(ishow_cuda_steps *steps, const ishow_step_row *c
 }
 
 ishow_status ishow_cuda_step(ishow_cuda_steps *steps, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
+    const size_t most = steps->options.max_frames;
+    for (size_t i = 0; i < n_rows; i++) /* a longer row would not fit the bucket that bounds it */
+        if (!rows[i].frames || rows[i].frames > most)
+            return ishow_fail(error, ISHOW_EINVAL, "", "a row of %zu frames, and the model takes 1 to %zu", rows[i].frames, most);
     ishow_status status = check(steps, steps->driver->context_set(steps->driver->context), "Choosing the device", error);
     for (size_t first = 0; !status && first < n_rows; first += ISHOW_CUDA_ROWS) {
         const size_t n = n_rows - first < ISHOW_CUDA_ROWS ? n_rows - first : ISHOW_CUDA_ROWS;

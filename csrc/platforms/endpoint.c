@@ -1,4 +1,5 @@
 /* Where a source connects to. What is secret, or a person's chat, never crosses a network in plain text. */
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -8,7 +9,20 @@
 #include "base/base.h"
 #include "platforms/source.h"
 
-static int is_loopback(const char *host) { return !strcasecmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "[::1]"); }
+/* Whether a connection to this host can only reach this machine. Names are compared whole, since anybody may register one that begins like an
+ * address; addresses are parsed, not compared by their beginning. libcurl connects to "localhost" without asking a name server. */
+static int is_loopback(const char *host) {
+    const size_t n = strlen(host);
+    char inner[INET6_ADDRSTRLEN];
+    struct in_addr four;
+    struct in6_addr six;
+    if (!strcasecmp(host, "localhost")) return 1;
+    if (inet_pton(AF_INET, host, &four) == 1) return ntohl(four.s_addr) >> 24 == 127;
+    if (n < 2 || n - 2 >= sizeof inner || host[0] != '[' || host[n - 1] != ']') return 0;
+    memcpy(inner, host + 1, n - 2);
+    inner[n - 2] = '\0';
+    return inet_pton(AF_INET6, inner, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}
 
 ishow_status endpoint_check(const ishow_chat_source_options *o, const char *secure, const char *plain, ishow_error *error) {
     if (!o->endpoint) return ISHOW_OK;

@@ -67,7 +67,10 @@ static int take_line(ishow_chat_source *s, char *line, size_t n) {
     case TWITCH_PING: send_line(t, "PONG :%.*s", last.size > 1000 ? 1000 : (int)last.size, last.size ? last.data : ""); break;
     case TWITCH_CAPABILITIES: send_line(t, "CAP END"); break;
     case TWITCH_WELCOME:
-        if (t->line.n_params > 1) snprintf(t->nick, sizeof t->nick, "%.*s", (int)(t->line.params[0].size & 63), t->line.params[0].data);
+        if (t->line.n_params > 1) {
+            const size_t given = t->line.params[0].size;
+            snprintf(t->nick, sizeof t->nick, "%.*s", (int)(given < sizeof t->nick ? given : sizeof t->nick - 1), t->line.params[0].data);
+        }
         send_line(t, "JOIN #%s", s->options.channel);
         source_say(s, "Joining the channel.");
         break;

@@ -48,13 +48,18 @@ static ishow_status take_samples(job *j, const float *samples, size_t n, int las
     return status;
 }
 
-static void end_job(pump *p, job *j, ishow_status status, const ishow_error *error) {
-    ishow_error own = error ? *error : (ishow_error){0};
+/* The loop may be answering already, and reads them under the lock. */
+static void record_timings(job *j) {
     ishow_timings timings;
     ishow_utterance_timings(j->utterance, &timings);
-    pthread_mutex_lock(&j->lock); /* the loop may be answering already */
+    pthread_mutex_lock(&j->lock);
     j->timings = timings;
     pthread_mutex_unlock(&j->lock);
+}
+
+static void end_job(pump *p, job *j, ishow_status status, const ishow_error *error) {
+    ishow_error own = error ? *error : (ishow_error){0};
+    record_timings(j);
     if (status == ISHOW_OK) status = take_samples(j, NULL, 0, 1, &own);
     if (status == ISHOW_OK) metrics_speech(p->metrics, &j->timings);
     else {
@@ -84,7 +89,7 @@ static int advance(pump *p, job *j, int *news) {
         if (status == ISHOW_ETIMEOUT)
             ishow_fail(&error, ISHOW_ETIMEOUT, "", "The speech was not finished within the deadline of this server.");
         if (status == ISHOW_OK && n) {
-            if (!j->timings.voice[0]) ishow_utterance_timings(j->utterance, &j->timings);
+            if (!j->started) record_timings(j);
             status = take_samples(j, samples, n, 0, &error);
             if (status == ISHOW_OK) {
                 *news = 1;

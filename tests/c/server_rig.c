@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-rig *rig_make(const ishow_server_options *options, int ready, size_t queue) {
+static rig *make(const ishow_server_options *options, int ready, size_t queue, const char *voice) {
     rig *r = calloc(1, sizeof *r);
     ishow_error error = {0};
     ishow_engine_options engine = ishow_engine_options_default();
@@ -20,13 +20,20 @@ rig *rig_make(const ishow_server_options *options, int ready, size_t queue) {
     r->handles = ishow_live_handles();
     fake_model_init(&r->model);
     fake_text_init(&r->text);
-    const ishow_backend backend = fake_backend(&r->model, ISHOW_TEXT_PADDED, 1, 1, 4000);
+    const ishow_backend backend = fake_backend(&r->model, ISHOW_TEXT_PADDED, voice != NULL, 1, 4000);
     const ishow_text_frontend frontend = fake_frontend(&r->text);
     if (ishow_engine_create(&r->engine, &backend, &frontend, &engine, &error) != ISHOW_OK) fail_msg("engine: %s", error.message);
-    fake_voice(r->engine, "anna", "This is the text of the reference voice.", 0.05f);
+    if (voice) fake_voice(r->engine, voice, "This is the text of the reference voice.", 0.05f);
     if (ishow_server_create(&r->server, options, &error) != ISHOW_OK) fail_msg("server: %s", error.message);
-    if (ready) ishow_server_ready(r->server, r->engine, "anna");
+    if (ready) ishow_server_ready(r->server, r->engine, voice);
     return r;
+}
+
+rig *rig_make(const ishow_server_options *options, int ready, size_t queue) { return make(options, ready, queue, "anna"); }
+
+rig *rig_without_voice(void) {
+    const ishow_server_options options = rig_options();
+    return make(&options, 1, 64, NULL);
 }
 
 ishow_server_options rig_options(void) {

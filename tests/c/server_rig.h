@@ -16,6 +16,7 @@ typedef struct rig {
 ishow_server_options rig_options(void); /* a free port */
 rig *rig_make(const ishow_server_options *options, int ready, size_t queue); /* one voice, "anna" */
 rig *rig_ready(void);
+rig *rig_without_voice(void);   /* its model needs none */
 void rig_free(rig *r);          /* nothing may be left */
 
 int dial(const rig *r);         /* close() it */

@@ -1,4 +1,5 @@
 /* Errors, aligned memory, UTF-8, clock and log. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -164,6 +165,62 @@ static void test_log(void **state) {
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 }
 
+/* A tree as the kernel shows it: files by path, "" ends the list. */
+static void write_tree(const char *root, const char *const *files) {
+    char command[400];
+    snprintf(command, sizeof command, "rm -rf %s && mkdir -p %s/proc/self", root, root);
+    assert_int_equal(system(command), 0);
+    for (; **files; files += 2) {
+        char path[300];
+        snprintf(path, sizeof path, "%s%s", root, files[0]);
+        snprintf(command, sizeof command, "mkdir -p $(dirname %s)", path);
+        assert_int_equal(system(command), 0);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(files[1], file);
+        fclose(file);
+    }
+}
+
+#define V2_MOUNT "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n"
+#define V1_MOUNTS "31 23 0:27 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n32 23 0:28 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+#define V1_PART "32 23 0:28 /docker/abc /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+
+static void test_quotas_of_control_groups(void **state) {
+    static const struct { double quota; const char *const files[14]; } trees[] = {
+        {INFINITY, {""}},
+        {INFINITY, {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/\n", "/sys/fs/cgroup/cpu.max", "max 100000\n", ""}},
+        {1.5, {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/\n", "/sys/fs/cgroup/cpu.max", "150000 100000\n", ""}},
+        /* the group itself has no limit, one above it has */
+        {2, {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/a/b\n", "/sys/fs/cgroup/a/b/cpu.max", "max 100000\n", "/sys/fs/cgroup/a/cpu.max", "100000 50000\n", ""}},
+        {0.5, {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/a/b\n", "/sys/fs/cgroup/a/b/cpu.max", "50000 100000\n", "/sys/fs/cgroup/a/cpu.max", "200000 100000\n", ""}},
+        {3, {"/proc/self/mountinfo", V1_MOUNTS, "/proc/self/cgroup", "5:cpuset:/x\n4:cpu,cpuacct:/y\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "300000\n",
+             "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us", "100000\n", "/sys/fs/cgroup/cpuset/x/cpu.cfs_quota_us", "100000\n", ""}},
+        {INFINITY, {"/proc/self/mountinfo", V1_MOUNTS, "/proc/self/cgroup", "4:cpu,cpuacct:/y\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "-1\n",
+                    "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us", "100000\n", ""}},
+        /* a container without a namespace of control groups sees its own part at the mount point */
+        {2, {"/proc/self/mountinfo", V1_PART, "/proc/self/cgroup", "4:cpu,cpuacct:/docker/abc\n", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "200000\n",
+             "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n", ""}},
+        {1, {"/proc/self/mountinfo", V1_PART, "/proc/self/cgroup", "4:cpu,cpuacct:/docker/abc/inner\n", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n",
+             "/sys/fs/cgroup/cpu,cpuacct/inner/cpu.cfs_quota_us", "100000\n", "/sys/fs/cgroup/cpu,cpuacct/inner/cpu.cfs_period_us", "100000\n", ""}},
+        /* both hierarchies are mounted, the processor controller is in the first */
+        {1, {"/proc/self/mountinfo", V1_MOUNTS V2_MOUNT, "/proc/self/cgroup", "4:cpu,cpuacct:/y\n0::/z\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "100000\n",
+             "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us", "100000\n", ""}},
+        {INFINITY, {"/proc/self/mountinfo", "nonsense\n - cgroup2\n", "/proc/self/cgroup", "0\n::\n", ""}},
+    };
+    (void)state;
+    char root[] = "/tmp/ishow-cores-XXXXXX", command[64];
+    assert_non_null(mkdtemp(root));
+    for (size_t i = 0; i < sizeof trees / sizeof *trees; i++) {
+        write_tree(root, trees[i].files);
+        const double found = ishow_cpu_quota(root);
+        if (found != trees[i].quota) fail_msg("tree %zu: %g, not %g", i, found, trees[i].quota);
+    }
+    snprintf(command, sizeof command, "rm -rf %s", root);
+    assert_int_equal(system(command), 0);
+    assert_true(ishow_cores() >= 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fail_fills_the_callers_buffer),
@@ -174,6 +231,7 @@ int main(void) {
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_quotas_of_control_groups),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* From the Python backend to a compiled package: what is opened first, compilation in the background with its swap, agreement of both
  * backends, packages that do not fit, cancelling. Compiles one tiny model: about a minute. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,6 +88,44 @@ static void compilation_can_be_stopped(void **state) {
     assert_int_equal(ishow_bridge_compile_state(bridge, NULL, 0), 0);
     ishow_bridge_compile_stop(bridge);
     ishow_engine_free(engine);
+}
+
+typedef struct starter {
+    pthread_t thread;
+    pthread_barrier_t *together;
+    ishow_engine *engine;
+    ishow_status status;
+} starter;
+
+static void *start_compiling(void *self) {
+    starter *s = self;
+    pthread_barrier_wait(s->together);
+    s->status = ishow_bridge_compile_start(bridge, s->engine, "/nonexistent-model", "fp32", 1, NULL);
+    return NULL;
+}
+
+static void of_many_who_start_a_compilation_one_does(void **state) {
+    enum { N = 4 };
+    starter starters[N];
+    pthread_barrier_t together;
+    ishow_model_info info;
+    int pending = 0, started = 0;
+    (void)state;
+    ishow_engine *engine = open_engine(&pending, &info);
+    pthread_barrier_init(&together, NULL, N);
+    for (int i = 0; i < N; i++) {
+        starters[i] = (starter){.together = &together, .engine = engine};
+        assert_int_equal(pthread_create(&starters[i].thread, NULL, start_compiling, &starters[i]), 0);
+    }
+    for (int i = 0; i < N; i++) {
+        pthread_join(starters[i].thread, NULL);
+        if (starters[i].status != ISHOW_EBUSY) assert_int_equal(starters[i].status, ISHOW_OK);
+        started += starters[i].status == ISHOW_OK;
+    }
+    pthread_barrier_destroy(&together);
+    ishow_bridge_compile_stop(bridge);
+    ishow_engine_free(engine);
+    assert_int_equal(started, 1);
 }
 
 static void a_failed_compilation_says_why(void **state) {
@@ -207,6 +246,7 @@ static void a_package_that_does_not_fit_is_left_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compilation_can_be_stopped),
+        cmocka_unit_test(of_many_who_start_a_compilation_one_does),
         cmocka_unit_test(a_failed_compilation_says_why),
         cmocka_unit_test(the_package_takes_over_and_agrees),
         cmocka_unit_test(the_package_is_opened_at_the_next_start),

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -478,6 +479,39 @@ static void a_team_does_everything_once(void **state) {
     }
 }
 
+/* Only the members work: the caller waits until one of them has begun, then for its end inside team_run. */
+static void members_work(void *self, size_t i, int thread) {
+    atomic_int *begun = self;
+    (void)i;
+    if (thread) {
+        atomic_store(begun, 1);
+        usleep(200000);
+    } else
+        while (!atomic_load(begun)) usleep(100);
+}
+
+static double processor_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* More threads than processors: those without work must not use up the time of the one that has some. */
+static void a_team_that_is_too_large_does_not_spin(void **state) {
+    (void)state;
+    const int threads = ishow_cores() + 3;
+    team *t = team_create(threads);
+    assert_non_null(t);
+    const double before = processor_seconds();
+    for (int round = 0; round < 3; round++) {
+        atomic_int begun = 0;
+        team_run(t, 2, members_work, &begun);
+    }
+    const double used = processor_seconds() - before;
+    team_free(t);
+    if (used > 0.1) fail_msg("%.3f s of processor time for 0.6 s in which nothing was to be done", used);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_are_found_by_name),
@@ -492,6 +526,7 @@ int main(void) {
         cmocka_unit_test(norms_and_depthwise_convolutions),
         cmocka_unit_test(steps_and_spectra),
         cmocka_unit_test(a_team_does_everything_once),
+        cmocka_unit_test(a_team_that_is_too_large_does_not_spin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

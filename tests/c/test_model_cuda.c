@@ -325,6 +325,25 @@ static void a_part_of_h_is_found(void **state) {
     toy_free(&t);
 }
 
+static void rows_of_a_length_that_no_graph_has_are_refused(void **state) {
+    (void)state;
+    const size_t wrong[] = {0, MAX_FRAMES + 1, 2 * MAX_FRAMES};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        toy good, bad;
+        ishow_error error = {0};
+        toy_make(&good, 1, 20, 1);
+        toy_make(&bad, 2, wrong[i] ? wrong[i] : 1, 1);
+        bad.row.frames = wrong[i];
+        const ishow_step_row rows[] = {good.row, bad.row};
+        assert_int_equal(ishow_cuda_step(steps, rows, 2, &error), ISHOW_EINVAL);
+        assert_non_null(strstr(error.message, "frames"));
+        assert_int_equal(*counter("fake_launches"), 0);
+        assert_memory_equal(good.x, good.expected, 20 * MELS * sizeof *good.x);
+        toy_free(&bad);
+        toy_free(&good);
+    }
+}
+
 static void forgotten_rows_are_unknown_and_addresses_used_again(void **state) {
     (void)state;
     toy t;
@@ -385,6 +404,7 @@ int main(void) {
         STEPS_TEST(memory_that_does_not_do_halves_the_rows),
         STEPS_TEST(graphs_in_disuse_go),
         STEPS_TEST(a_part_of_h_is_found),
+        STEPS_TEST(rows_of_a_length_that_no_graph_has_are_refused),
         STEPS_TEST(forgotten_rows_are_unknown_and_addresses_used_again),
         cmocka_unit_test(names_are_those_of_the_headers),
         cmocka_unit_test(a_driver_that_is_none_is_refused),

@@ -181,6 +181,20 @@ def test_logins_take_turns(certificate: Certificate) -> None:
             soon.live(number)
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.10", "[::1]"])
+def test_plain_text_is_for_this_machine(host: str) -> None:
+    Loop().open("twitch", "chan", endpoint=f"irc://{host}:6667")
+
+
+@pytest.mark.parametrize("length", [63, 64, 130])
+def test_a_name_that_the_server_gives_is_cut_and_not_wrapped(certificate: Certificate, listener: Listener, length: int) -> None:
+    with IrcDouble(certificate, greets=False) as server:
+        listener.open("twitch", "chan", endpoint=server.url, ca_file=str(certificate.certificate))
+        listener.until(lambda: server.heard("USER"))
+        server.say(f":tmi.twitch.tv 001 {'n' * length} :Welcome", "@room-id=1 :tmi.twitch.tv ROOMSTATE #chan")
+        assert listener.state("live").endswith(f" as {'n' * 63}.")
+
+
 @pytest.mark.parametrize(
     ("field", "channel", "options"),
     [
@@ -194,6 +208,11 @@ def test_logins_take_turns(certificate: Certificate) -> None:
         ("token", "chan", {"token": "", "login": "me"}),
         ("endpoint", "chan", {"endpoint": "https://example.org"}),
         ("endpoint", "chan", {"endpoint": "irc://irc.example.org:6667"}),
+        ("endpoint", "chan", {"endpoint": "irc://127.0.0.1.nip.io:6667"}),
+        ("endpoint", "chan", {"endpoint": "irc://127.evil.example:6667"}),
+        ("endpoint", "chan", {"endpoint": "irc://localhost.evil.example:6667"}),
+        ("endpoint", "chan", {"endpoint": "irc://128.0.0.1:6667"}),
+        ("endpoint", "chan", {"endpoint": "irc://[::2]:6667"}),
         ("endpoint", "chan", {"endpoint": "irc://127.0.0.1:6667", "token": "x", "login": "me"}),
         ("endpoint", "chan", {"endpoint": "ircs://user:pw@example.org"}),
         ("connect_seconds", "chan", {"connect_seconds": 0.0}),
