@@ -147,6 +147,7 @@ CHAT_WORDS: Final[_ChatWords]
 REQUEST_FIELDS: Final[tuple[dict[str, Any], ...]]
 ENGINE_FIELDS: Final[tuple[dict[str, Any], ...]]
 VERSION: Final[str]
+BUILD: Final[str]
 
 def check_reference(samples: Buffer | NDArray[np.float32], sample_rate: int, text: str, /) -> None: ...
 def live_handles() -> int: ...

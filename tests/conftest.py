@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from serving import Server
 
-WORKERS = 2
+WORKERS = len(os.sched_getaffinity(0))
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: each worker has one core
 

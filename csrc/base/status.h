@@ -44,6 +44,9 @@ long ishow_live_handles(void);
 /* Version of the library, e.g. "0.1.0". Static storage. */
 const char *ishow_version(void);
 
+/* The linker's build id of the library in hexadecimal digits: another for every other code. "" where the linker makes none. Static storage, any thread. */
+const char *ishow_build_id(void);
+
 #ifdef __cplusplus
 }
 #endif

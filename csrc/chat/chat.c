@@ -27,8 +27,10 @@ void chat_publish(ishow_chat *c, const char *event, json_t *object) {
 
 /* ---- the journal ---- */
 
-static void answer(void *self, uint64_t ticket) {
+/* A mark that could not be written is answered too: chat is read on when the disk fails. */
+static void answer(void *self, uint64_t ticket, ishow_status status) {
     ishow_chat *c = self;
+    (void)status;
     pthread_mutex_lock(&c->wake_lock);
     if (ticket > c->answered) c->answered = ticket;
     c->awake = 1;
@@ -49,16 +51,48 @@ int chat_answered(ishow_chat *c, uint64_t ticket) {
     return answered;
 }
 
-typedef struct promise { ishow_chat *chat; void (*durable)(void *user); void *user; } promise;
+/* That whoever sent a message is told when it is durable. */
+typedef struct promise {
+    struct promise *next;
+    ishow_chat *chat;
+    void (*durable)(void *user, ishow_status status);
+    void *user;
+    uint64_t number; /* of the message it waits or was merged with */
+    char *id, *viewer;
+    ishow_status status;
+} promise;
 
-static void keep_promise(void *self, uint64_t ticket) {
+static void promise_free(promise *p) {
+    if (!p) return;
+    free(p->id);
+    free(p->viewer);
+    free(p);
+}
+
+static void promise_end(promise *p, ishow_status status) {
+    ishow_chat *c = p->chat;
+    p->durable(p->user, status);
+    promise_free(p);
+    pthread_mutex_lock(&c->wake_lock);
+    c->promises--;
+    pthread_cond_broadcast(&c->woken);
+    pthread_mutex_unlock(&c->wake_lock);
+}
+
+/* The journal may call this under the chat's lock, so a message that could not be kept is taken out of the queue later, by the chat's own thread. */
+static void on_kept(void *self, uint64_t ticket, ishow_status status) {
     promise *p = self;
     ishow_chat *c = p->chat;
     (void)ticket;
-    p->durable(p->user);
-    free(p);
+    if (status == ISHOW_OK) {
+        promise_end(p, ISHOW_OK);
+        return;
+    }
+    p->status = status;
     pthread_mutex_lock(&c->wake_lock);
-    c->promises--;
+    p->next = c->broken;
+    c->broken = p;
+    c->awake = 1;
     pthread_cond_broadcast(&c->woken);
     pthread_mutex_unlock(&c->wake_lock);
 }
@@ -156,6 +190,37 @@ static void forget_last(ishow_chat *c) {
     c->again = 0;
 }
 
+/* ---- messages that could not be kept ---- */
+
+/* 0: it is being heard or over already, so that nothing is left to be kept. Under the lock. */
+static int withdraw(ishow_chat *c, const promise *p) {
+    const char *why = ishow_chat_reason_name(ISHOW_CHAT_BY_STORAGE);
+    item *it = queue_find_number(&c->queue, p->number);
+    if (!it) return 0;
+    filter_forget(c->filter, it, p->id, p->viewer);
+    if (item_remove_other(it, p->id)) {
+        c->counts.waiting--;
+        c->counts.dropped[ISHOW_CHAT_BY_STORAGE]++;
+        keep(c, it);
+        tell_gone(c, json_pack("[s]", p->id), why);
+    } else if (!it->n_others) chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_STORAGE], why, 0);
+    return 1; /* others said the same as the first: those words are read, and its sender may send them again */
+}
+
+static void withdraw_broken(ishow_chat *c) {
+    pthread_mutex_lock(&c->wake_lock);
+    promise *broken = c->broken, *next;
+    c->broken = NULL;
+    pthread_mutex_unlock(&c->wake_lock);
+    for (promise *p = broken; p; p = next) {
+        next = p->next;
+        pthread_mutex_lock(&c->lock);
+        const int withdrawn = withdraw(c, p);
+        chat_unlock(c);
+        promise_end(p, withdrawn ? p->status : ISHOW_OK);
+    }
+}
+
 /* ---- making and freeing ---- */
 
 static void recover(void *self, uint64_t number, int marked, const char *record) {
@@ -242,6 +307,12 @@ void ishow_chat_free(ishow_chat *c) {
     pthread_mutex_lock(&c->wake_lock); /* the journal still has our address */
     while (c->promises || c->answered < c->tickets) {
         struct timespec until;
+        if (c->broken) {
+            pthread_mutex_unlock(&c->wake_lock);
+            withdraw_broken(c);
+            pthread_mutex_lock(&c->wake_lock);
+            continue;
+        }
         ishow_deadline(0.2, &until);
         if (!pthread_cond_timedwait(&c->woken, &c->wake_lock, &until)) continue;
         pthread_mutex_unlock(&c->wake_lock);
@@ -281,6 +352,7 @@ void ishow_chat_free(ishow_chat *c) {
 /* ---- time ---- */
 
 double ishow_chat_step(ishow_chat *c) {
+    withdraw_broken(c);
     pthread_mutex_lock(&c->lock);
     const double now = chat_now(c);
     double wait = play_step(c, now);
@@ -413,29 +485,33 @@ static void announce(ishow_chat *c, const item *it, const ishow_chat_message *m,
     chat_publish(c, "message", object);
 }
 
-ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, ishow_chat_verdict *verdict, void (*durable)(void *user), void *user, ishow_error *error) {
+ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, ishow_chat_verdict *verdict, void (*durable)(void *user, ishow_status status), void *user, ishow_error *error) {
     filtered f;
     promise *later = NULL;
     memset(verdict, 0, sizeof *verdict);
     ishow_status status = check_message(m, error);
     if (status != ISHOW_OK) return status;
     if (durable && c->has_journal) {
-        if (!(later = malloc(sizeof *later))) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
-        *later = (promise){c, durable, user};
+        if ((later = calloc(1, sizeof *later))) *later = (promise){.chat = c, .durable = durable, .user = user, .id = span_copy(m->id)};
+        if (!later || !later->id) {
+            promise_free(later);
+            return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
+        }
     }
     pthread_mutex_lock(&c->lock);
     const double now = chat_now(c);
     if (!filter_message(c->filter, m, now, &f)) {
         chat_unlock(c);
-        free(later);
+        promise_free(later);
         return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
     }
     item *it = NULL;
     verdict->reason = f.reason;
-    if (f.accepted && !(it = admit(c, m, &f, now, verdict)) && verdict->reason != ISHOW_CHAT_BY_FULL) {
+    const int no_copy = later && f.accepted && !(later->viewer = ishow_strdup(f.key));
+    if (no_copy || (f.accepted && !(it = admit(c, m, &f, now, verdict)) && verdict->reason != ISHOW_CHAT_BY_FULL)) {
         chat_unlock(c);
         filtered_free(&f);
-        free(later);
+        promise_free(later);
         return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
     }
     c->counts.received++;
@@ -457,7 +533,8 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
             pthread_mutex_lock(&c->wake_lock);
             c->promises++;
             pthread_mutex_unlock(&c->wake_lock);
-            c->journal.sync(c->journal.self, keep_promise, later, 0);
+            later->number = it->number;
+            c->journal.sync(c->journal.self, on_kept, later, 0);
             later = NULL;
         }
     } else {
@@ -467,9 +544,9 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
     c->changed = 1;
     chat_unlock(c);
     if (it) ishow_chat_wake(c);
-    if (verdict->accepted && durable && !c->has_journal) durable(user);
+    if (verdict->accepted && durable && !c->has_journal) durable(user, ISHOW_OK);
     filtered_free(&f);
-    free(later);
+    promise_free(later);
     return ISHOW_OK;
 }
 

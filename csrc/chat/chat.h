@@ -61,6 +61,7 @@ typedef enum ishow_chat_reason {
     ISHOW_CHAT_BY_UNSPEAKABLE,  /* the model has no sound for it */
     ISHOW_CHAT_BY_FAILURE,      /* the model failed */
     ISHOW_CHAT_BY_INTERRUPTION, /* the program ended while it was being spoken */
+    ISHOW_CHAT_BY_STORAGE,      /* its sender wanted it kept, and it could not be written */
     ISHOW_CHAT_REASONS
 } ishow_chat_reason;
 
@@ -139,14 +140,15 @@ typedef struct ishow_chat_synth {
 } ishow_chat_synth;
 
 /* ---- journal ---- */
-/* What survives a crash. Calls are taken in order and must not wait; `sync` answers on any thread when all before it is durable. */
+/* What survives a crash. Calls are taken in order and must not wait. `sync` answers once, on any thread, perhaps before it returns and then under the
+ * chat's lock: ISHOW_OK when all before it is durable, else why it is not. What could not be written is tried again by the journal itself. */
 typedef struct ishow_chat_journal {
     void *self;
     void (*put)(void *self, uint64_t number, const char *record); /* a waiting message; again: replaces it */
     void (*mark)(void *self, uint64_t number);                    /* is about to be heard */
     void (*drop)(void *self, uint64_t number);                    /* is done with */
     void (*voice)(void *self, const char *viewer, const char *voice); /* a viewer's voice */
-    void (*sync)(void *self, void (*done)(void *user, uint64_t ticket), void *user, uint64_t ticket);
+    void (*sync)(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user, uint64_t ticket);
     /* Everything kept, messages in order of number; waits. */
     ishow_status (*load)(void *self, void (*message)(void *user, uint64_t number, int marked, const char *record),
                          void (*viewer)(void *user, const char *viewer, const char *voice), void *user, ishow_error *error);
@@ -187,9 +189,10 @@ typedef struct ishow_chat_verdict {
     double eta;               /* seconds until it is heard, about */
 } ishow_chat_verdict;
 
-/* EINVAL when the message has no platform, channel or id, or is not UTF-8; otherwise *verdict says what became of it. durable (may be NULL) is called on
- * any thread, possibly before this returns, when an accepted message would survive a crash. */
-ishow_status ishow_chat_receive(ishow_chat *chat, const ishow_chat_message *message, ishow_chat_verdict *verdict, void (*durable)(void *user), void *user,
+/* EINVAL when the message has no platform, channel or id, or is not UTF-8; otherwise *verdict says what became of it. durable (may be NULL) is called
+ * once for an accepted message, on any thread, possibly before this returns: ISHOW_OK when the message would survive a crash (or is being heard already), otherwise it
+ * could not be written and has been taken out of the queue, so that it may be sent again under the same id. */
+ishow_status ishow_chat_receive(ishow_chat *chat, const ishow_chat_message *message, ishow_chat_verdict *verdict, void (*durable)(void *user, ishow_status status), void *user,
                                 ishow_error *error);
 
 /* The sink of any source: messages are received, deletions done, states and notices published. */

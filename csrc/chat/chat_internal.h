@@ -98,6 +98,7 @@ struct item {
 item *item_create(const ishow_chat_message *m, const char *text, const char *viewer_key);
 void item_free(item *it);           /* the clip must be gone */
 int item_add_other(item *it, ishow_span id, const char *user); /* 0: no room */
+int item_remove_other(item *it, const char *id); /* 0: there is none of this id */
 char *item_record(const item *it);  /* JSON for the journal; free() it */
 item *item_from_record(const char *record, uint64_t number);
 json_t *item_json(const item *it);  /* what listeners see; NULL: no memory */
@@ -128,6 +129,8 @@ int filter_message(filter *f, const ishow_chat_message *m, double now, filtered 
 void filtered_free(filtered *r);
 /* What the journal remembers. */
 void filter_remember(filter *f, const item *it);
+/* As if the message of this id, the viewer's last, had not come: it may come again. */
+void filter_forget(filter *f, const item *it, const char *id, const char *viewer_key);
 void filter_remember_voice(filter *f, const char *viewer_key, const char *voice);
 
 /* ---- sentence.c ---- */
@@ -150,6 +153,7 @@ void queue_remove(queue *q, item *it);
 size_t queue_plan(const queue *q, double now, item **out, size_t most);
 void queue_taken(queue *q, const item *it); /* was removed to be heard */
 item *queue_oldest_below(const queue *q, ishow_chat_priority priority); /* the one to drop for a message of this priority; NULL: that message itself */
+item *queue_find_number(const queue *q, uint64_t number); /* NULL: it does not wait any more */
 item *queue_find_text(const queue *q, uint64_t hash); /* the same words, not money and not yet being made */
 
 /* ---- broadcast.c ---- */
@@ -206,6 +210,7 @@ struct ishow_chat {
     int awake, ending, runs;
     uint64_t answered;              /* highest ticket; like the next under wake_lock */
     size_t promises;                /* durable calls that are due */
+    struct promise *broken;         /* of them, those whose message could not be written: the chat's own thread takes it out of the queue */
     pthread_t thread;
 };
 

@@ -143,6 +143,18 @@ void filter_remember(filter *f, const item *it) {
         see(f, id_hash(it->platform, strlen(it->platform), it->channel, strlen(it->channel), it->others[i].id, strlen(it->others[i].id)));
 }
 
+void filter_forget(filter *f, const item *it, const char *id, const char *viewer_key) {
+    const uint64_t hash = id_hash(it->platform, strlen(it->platform), it->channel, strlen(it->channel), id, strlen(id));
+    for (size_t i = 0; i < SEEN_MAX; i++)
+        if (f->seen[i] == hash) f->seen[i] = 0;
+    forget(f, hash);
+    viewer *v = viewers_get(f->viewers, viewer_key);
+    if (!v) return;
+    v->last = -1;
+    v->text_hash = 0;
+    if (v->in_window) v->in_window--;
+}
+
 void filter_remember_voice(filter *f, const char *key, const char *voice) {
     viewer *v = viewers_get(f->viewers, key);
     const char *id = *voice == '!' ? voice + 1 : voice; /* chosen by the viewer */

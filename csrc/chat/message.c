@@ -75,6 +75,18 @@ int item_add_other(item *it, ishow_span id, const char *user) {
     return 1;
 }
 
+int item_remove_other(item *it, const char *id) {
+    for (size_t i = 0; i < it->n_others; i++) {
+        if (strcmp(it->others[i].id, id)) continue;
+        free(it->others[i].id);
+        free(it->others[i].user);
+        memmove(&it->others[i], &it->others[i + 1], (it->n_others - i - 1) * sizeof *it->others);
+        it->n_others--;
+        return 1;
+    }
+    return 0;
+}
+
 static json_t *others_json(const item *it, int users) {
     json_t *list = json_array();
     for (size_t i = 0; i < it->n_others; i++)

@@ -72,6 +72,13 @@ item *queue_oldest_below(const queue *q, ishow_chat_priority priority) {
     return NULL;
 }
 
+item *queue_find_number(const queue *q, uint64_t number) {
+    for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
+        for (item *it = q->first[p]; it; it = it->next)
+            if (it->number == number) return it;
+    return NULL;
+}
+
 item *queue_find_text(const queue *q, uint64_t hash) {
     for (int p = ISHOW_CHAT_PRIORITY_NORMAL; p <= ISHOW_CHAT_PRIORITY_MODERATOR; p++)
         for (item *it = q->first[p]; it; it = it->next)

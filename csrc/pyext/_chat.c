@@ -136,13 +136,14 @@ static PyObject *configure(PyObject *object, PyObject *arg) {
 }
 
 /* Who waits for durability, without the interpreter lock. */
-typedef struct promise { pthread_mutex_t lock; pthread_cond_t kept; int durable; } promise;
+typedef struct promise { pthread_mutex_t lock; pthread_cond_t answered; int settled; ishow_status status; } promise;
 
-static void on_durable(void *user) {
+static void on_durable(void *user, ishow_status status) {
     promise *p = user;
     pthread_mutex_lock(&p->lock);
-    p->durable = 1;
-    pthread_cond_signal(&p->kept);
+    p->settled = 1;
+    p->status = status;
+    pthread_cond_signal(&p->answered);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -156,17 +157,22 @@ static PyObject *ask(PyObject *object, PyObject *args) {
     while (i < sizeof verbs / sizeof *verbs && strcmp(verb, verbs[i])) i++;
     if (i == sizeof verbs / sizeof *verbs) return PyErr_Format(PyExc_ValueError, "there is no verb %s", verb);
     if (enter(self) < 0) return NULL;
-    promise p = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
+    promise p = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, ISHOW_OK};
     bytes out = {0};
     fault f = {0};
     int status, waits;
     Py_BEGIN_ALLOW_THREADS
     status = danmaku_ask(self->chat, verb, body, (size_t)n, on_durable, &p, &waits, &out, &f);
     pthread_mutex_lock(&p.lock);
-    while (waits && !p.durable) pthread_cond_wait(&p.kept, &p.lock);
+    while (waits && !p.settled) pthread_cond_wait(&p.answered, &p.lock);
     pthread_mutex_unlock(&p.lock);
+    if (waits && p.status) {
+        danmaku_not_kept(&f);
+        bytes_free(&out);
+        status = 0;
+    }
     Py_END_ALLOW_THREADS
-    pthread_cond_destroy(&p.kept);
+    pthread_cond_destroy(&p.answered);
     pthread_mutex_destroy(&p.lock);
     leave(self);
     return answer_of(status, &out, &f);

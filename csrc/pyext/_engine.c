@@ -400,7 +400,8 @@ static int module_exec(PyObject *module) {
         !(state->utterance_type = add_type(module, &pyext_utterance_spec)))
         return -1;
     return add(module, "DEFAULTS", pyext_defaults()) || add(module, "REQUEST_FIELDS", pyext_fields(&ishow_request_fields)) ||
-                   add(module, "ENGINE_FIELDS", pyext_fields(&ishow_engine_fields)) || add(module, "CHAT_WORDS", pyext_chat_words()) || add(module, "VERSION", PyUnicode_FromString(ishow_version())) ? -1 : 0;
+                   add(module, "ENGINE_FIELDS", pyext_fields(&ishow_engine_fields)) || add(module, "CHAT_WORDS", pyext_chat_words()) ||
+                   add(module, "VERSION", PyUnicode_FromString(ishow_version())) || add(module, "BUILD", PyUnicode_FromString(ishow_build_id())) ? -1 : 0;
 }
 
 static PyMethodDef functions[] = {

@@ -63,7 +63,15 @@ static PyObject *store_handle(PyObject *object, PyObject *unused) {
     return capsule;
 }
 
+static PyObject *store_failing(PyObject *object, PyObject *unused) {
+    ishow_error error = {0};
+    (void)unused;
+    if (ishow_store_health(((store_object *)object)->store, &error) == ISHOW_OK) Py_RETURN_NONE;
+    return PyUnicode_FromString(error.message);
+}
+
 static PyMethodDef store_methods[] = {
+    {"failing", store_failing, METH_NOARGS, "failing()\n--\n\nWhy the folder cannot be written at present; None: it can."},
     {"handle", store_handle, METH_NOARGS, "handle()\n--\n\nA capsule for those who keep something in it."},
     {NULL, NULL, 0, NULL},
 };

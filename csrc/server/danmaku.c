@@ -3,9 +3,10 @@
 
 #include "server/internal.h"
 
-/* An answer that holds once the journal has the message. */
+/* An answer that holds once the journal has the message, or 503 when the journal cannot have it. */
 typedef struct ticket {
-    atomic_int refs, durable; /* one reference is the exchange's, one the journal's */
+    atomic_int refs, settled; /* one reference is the exchange's, one the journal's */
+    atomic_int status;        /* ishow_status, once settled */
     ishow_server *server;
     bytes answer;
 } ticket;
@@ -16,19 +17,24 @@ static void ticket_release(ticket *t) {
     free(t);
 }
 
-static void on_durable(void *user) {
+static void on_durable(void *user, ishow_status status) {
     ticket *t = user;
-    atomic_store(&t->durable, 1);
+    atomic_store(&t->status, status);
+    atomic_store(&t->settled, 1);
     http_wake(t->server);
     ticket_release(t);
 }
 
-static int ticket_news(exchange *x) { return atomic_load(&((ticket *)x->waited)->durable); }
+static int ticket_news(exchange *x) { return atomic_load(&((ticket *)x->waited)->settled); }
 static void ticket_hang_up(exchange *x) { (void)x; }
 static void ticket_done(exchange *x) { ticket_release(x->waited); }
 
 static enum MHD_Result ticket_resume(exchange *x) {
     ticket *t = x->waited;
+    if (atomic_load(&t->status)) {
+        danmaku_not_kept(&x->fault);
+        return respond_fault(x);
+    }
     bytes answer = t->answer;
     t->answer = (bytes){0};
     return respond(x, 202, "application/json", &answer);

@@ -2,10 +2,12 @@
 #include <stdlib.h>
 
 #include "server/internal.h"
+#include "service/prometheus.h"
 
 static const char *state(const ishow_server *s) {
     if (atomic_load(&s->draining)) return "draining";
-    return atomic_load(&s->engine) ? "ready" : "loading";
+    if (!atomic_load(&s->engine)) return "loading";
+    return s->store && ishow_store_health(s->store, NULL) ? "degraded" : "ready";
 }
 
 static void write_compile(const ishow_server *s, bytes *body) {
@@ -62,6 +64,7 @@ enum MHD_Result answer_metrics(exchange *x) {
     ishow_engine *engine = atomic_load(&s->engine);
     bytes body = {0};
     metrics_write(s->metrics, engine, engine && !atomic_load(&s->draining), s->connections + criers_listeners(s->criers), &body);
+    if (s->store) prometheus_one(&body, "store_writable", "gauge", "1 while the state folder can be written.", ishow_store_health(s->store, NULL) == ISHOW_OK);
     if (engine && s->danmaku) danmaku_metrics(s->danmaku, &body);
     return respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }

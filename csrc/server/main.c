@@ -272,6 +272,7 @@ int main(int argc, char **argv) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit of the process's files fails like one to a full disk */
     code = serve(&args, &stop);
     on_signal(0); /* the watcher leaves */
     pthread_join(watcher, NULL);

@@ -1,4 +1,4 @@
-/* See danmaku.h. An accepted message is answered when the journal has it on disk, so that 202 is a promise. */
+/* See danmaku.h. An accepted message is answered when the journal has it on disk, so that 202 is a promise; one that cannot be written is answered with 503. */
 #include "service/danmaku.h"
 
 #include <stdlib.h>
@@ -99,7 +99,11 @@ int only_strings(json_t *root, const char *const *known, size_t n, fault *f) {
     return 1;
 }
 
-static int enqueue(danmaku *d, json_t *root, void (*durable)(void *user), void *user, int *waits, bytes *out, fault *f) {
+void danmaku_not_kept(fault *f) {
+    fault_set(f, 503, "unavailable", "", "The message could not be written to the disk and will not be read: send it again later.");
+}
+
+static int enqueue(danmaku *d, json_t *root, void (*durable)(void *user, ishow_status status), void *user, int *waits, bytes *out, fault *f) {
     ishow_chat_message m;
     ishow_chat_verdict v;
     ishow_error error = {0};
@@ -158,7 +162,7 @@ static int show(danmaku *d, const char *verb, bytes *out, fault *f) {
     return 200;
 }
 
-int danmaku_ask(danmaku *d, const char *verb, const char *body, size_t n, void (*durable)(void *user), void *user, int *waits, bytes *out, fault *f) {
+int danmaku_ask(danmaku *d, const char *verb, const char *body, size_t n, void (*durable)(void *user, ishow_status status), void *user, int *waits, bytes *out, fault *f) {
     *waits = 0;
     if (!strcmp(verb, "queue") || !strcmp(verb, "status")) return show(d, verb, out, f);
     json_t *root = object_of(body, n, f);

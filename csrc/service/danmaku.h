@@ -24,8 +24,10 @@ void danmaku_install(danmaku *d, danmaku_change *change);
 void danmaku_discard(danmaku_change *change); /* NULL allowed */
 
 /* POST or GET /api/danmaku/VERB but for the stream: the answer's status and JSON, 0: the fault is set. verb: enqueue, skip, pause, resume, clear, replay, start, stop, queue,
- * status. *waits: the answer holds once durable(user) was called, on any thread, perhaps before this returns; otherwise it is not called. An empty body is {}. */
-int danmaku_ask(danmaku *d, const char *verb, const char *body, size_t n, void (*durable)(void *user), void *user, int *waits, bytes *out, fault *f);
+ * status. *waits: durable(user, status) is called once, on any thread, perhaps before this returns: with ISHOW_OK the answer holds, else
+ * danmaku_not_kept says what is answered instead. Without *waits it is not called. An empty body is {}. */
+int danmaku_ask(danmaku *d, const char *verb, const char *body, size_t n, void (*durable)(void *user, ishow_status status), void *user, int *waits, bytes *out, fault *f);
+void danmaku_not_kept(fault *f); /* 503: the state folder does not take the message */
 int danmaku_delete(danmaku *d, const char *id, fault *f); /* DELETE /api/danmaku/messages/ID; 0: the fault is set */
 
 void danmaku_metrics(danmaku *d, bytes *out); /* Prometheus text */

@@ -1,5 +1,6 @@
 /* Writes are collected in a list; one closure at a time takes all there are to the database thread. So a burst of messages is one transaction, the
- * caller never waits, and the store's bounded queue holds one entry of ours at most. */
+ * caller never waits, and the store's bounded queue holds one entry of ours at most. A batch that could not be committed goes back to the head of
+ * the list, without what has become void meanwhile: so a disk that fails for hours costs no more memory than the messages that wait. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -7,7 +8,7 @@
 #include "store/journal.h"
 #include "store/internal.h"
 
-enum { VIEWERS_KEPT = 20000 };
+enum { VIEWERS_KEPT = 20000, VOICES_RETRIED = 1000 };
 
 typedef enum write_kind { WRITE_PUT, WRITE_MARK, WRITE_DROP, WRITE_VOICE, WRITE_SYNC } write_kind;
 
@@ -16,7 +17,7 @@ typedef struct note {
     write_kind kind;
     uint64_t number; /* of the message; of SYNC: the ticket */
     char *text, *key;
-    void (*done)(void *user, uint64_t ticket);
+    void (*done)(void *user, uint64_t ticket, ishow_status status);
     void *user;
 } note;
 
@@ -27,6 +28,8 @@ struct ishow_journal {
     note *first, **last; /* waiting */
     note *batch;         /* with the database thread */
     int busy;            /* a closure is queued or runs */
+    int closing;         /* nobody will try again */
+    uint64_t written;    /* highest number of a message that has a row */
 };
 
 static const char *const steps[] = {
@@ -83,22 +86,93 @@ static ishow_status write_batch(void *self, sqlite3 *db, ishow_error *error) {
 
 static void hand_over(ishow_journal *j);
 
+static void note_free(note *n) {
+    free(n->text);
+    free(n->key);
+    free(n);
+}
+
+/* Answers those who wait for the batch and forgets the notes: all of it, or after a failure what cannot be tried again. The rest in *kept. */
+static size_t settle_batch(note *batch, ishow_status status, int retries, note **kept) {
+    size_t lost = 0;
+    note *next, **last = kept;
+    *kept = NULL;
+    for (note *n = batch; n; n = next) {
+        next = n->next;
+        if (n->done) n->done(n->user, n->number, status);
+        if (status != ISHOW_OK && n->kind != WRITE_SYNC && retries) {
+            n->next = NULL;
+            *last = n;
+            last = &n->next;
+            continue;
+        }
+        lost += status != ISHOW_OK && n->kind != WRITE_SYNC;
+        note_free(n);
+    }
+    return lost;
+}
+
+/* Removes from the list what is about one message; with all voices the oldest. */
+static void strike(note **list, write_kind kind, uint64_t number, size_t most) {
+    for (note **at = list; *at && most;) {
+        note *n = *at;
+        if (kind == WRITE_VOICE ? n->kind != WRITE_VOICE : n->kind == WRITE_VOICE || n->number != number) {
+            at = &n->next;
+            continue;
+        }
+        *at = n->next;
+        note_free(n);
+        most--;
+    }
+}
+
+/* A message that never had a row and is done with leaves nothing to be written. */
+static void compact(ishow_journal *j, note **list) {
+    size_t voices = 0;
+    for (note *n = *list, *next; n; n = next) {
+        next = n->next;
+        voices += n->kind == WRITE_VOICE;
+        if (n->kind != WRITE_DROP || n->number <= j->written) continue;
+        const uint64_t number = n->number;
+        while (next && next->number == number && next->kind != WRITE_VOICE) next = next->next; /* strike frees it as well */
+        strike(list, WRITE_DROP, number, SIZE_MAX);
+    }
+    if (voices > VOICES_RETRIED) strike(list, WRITE_VOICE, 0, voices - VOICES_RETRIED);
+}
+
 static void batch_done(void *self, ishow_status status, const ishow_error *error) {
     ishow_journal *j = self;
-    note *next;
-    if (status != ISHOW_OK) ishow_log(ISHOW_LOG_ERROR, "store", "a crash would lose messages of the chat that wait: %s", error->message);
-    for (note *n = j->batch; n; n = next) {
-        next = n->next;
-        if (n->done) n->done(n->user, n->number);
-        free(n->text);
-        free(n->key);
-        free(n);
-    }
+    note *kept;
     pthread_mutex_lock(&j->lock);
+    const int closing = j->closing;
+    note *batch = j->batch;
     j->batch = NULL;
+    for (const note *n = batch; n && status == ISHOW_OK; n = n->next)
+        if (n->kind == WRITE_PUT && n->number > j->written) j->written = n->number;
+    pthread_mutex_unlock(&j->lock);
+    const size_t lost = settle_batch(batch, status, !closing, &kept);
+    if (lost) ishow_log(ISHOW_LOG_ERROR, "store", "%zu changes of the chat's queue are lost: %s", lost, error->message);
+    compact(j, &kept);
+    pthread_mutex_lock(&j->lock);
+    int asked = 0; /* somebody who came meanwhile waits for an answer */
+    for (const note *n = j->first; n; n = n->next) asked |= n->kind == WRITE_SYNC;
+    if (kept) {
+        note *last = kept;
+        while (last->next) last = last->next;
+        last->next = j->first;
+        if (!j->first) j->last = &last->next;
+        j->first = kept;
+    }
     j->busy = 0;
+    if (j->first && (status == ISHOW_OK || asked)) hand_over(j); /* else with the next write, or when the disk has recovered */
+    pthread_cond_broadcast(&j->idle);
+    pthread_mutex_unlock(&j->lock);
+}
+
+static void on_recovery(void *self) {
+    ishow_journal *j = self;
+    pthread_mutex_lock(&j->lock);
     if (j->first) hand_over(j);
-    else pthread_cond_broadcast(&j->idle);
     pthread_mutex_unlock(&j->lock);
 }
 
@@ -118,7 +192,7 @@ static void add(ishow_journal *j, note with) {
         free(with.text);
         free(with.key);
         free(n);
-        if (with.done) with.done(with.user, with.number);
+        if (with.done) with.done(with.user, with.number, ISHOW_ENOMEM);
         return;
     }
     pthread_mutex_lock(&j->lock);
@@ -134,7 +208,7 @@ static void mark(void *self, uint64_t number) { add(self, (note){.kind = WRITE_M
 static void drop(void *self, uint64_t number) { add(self, (note){.kind = WRITE_DROP, .number = number}); }
 static void voice(void *self, const char *viewer, const char *id) { add(self, (note){.kind = WRITE_VOICE, .text = ishow_strdup(id), .key = ishow_strdup(viewer)}); }
 
-static void sync_all(void *self, void (*done)(void *user, uint64_t ticket), void *user, uint64_t ticket) {
+static void sync_all(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user, uint64_t ticket) {
     add(self, (note){.kind = WRITE_SYNC, .number = ticket, .done = done, .user = user});
 }
 
@@ -179,7 +253,10 @@ static ishow_status load(void *self, void (*message)(void *user, uint64_t number
             const row *r = &all.item[i];
             if (status == ISHOW_OK && r->a && r->b) {
                 if (viewers) viewer(user, r->a, r->b);
-                else message(user, r->number, r->marked, r->a);
+                else {
+                    if (r->number > j->written) j->written = r->number; /* nobody writes yet */
+                    message(user, r->number, r->marked, r->a);
+                }
             }
             free(r->a);
             free(r->b);
@@ -200,6 +277,7 @@ ishow_status ishow_journal_create(ishow_journal **out, ishow_store *store, ishow
     pthread_cond_init(&j->idle, NULL);
     j->store = store;
     j->last = &j->first;
+    ishow_store_on_recovery(store, on_recovery, j);
     ishow_handle_made();
     *out = j;
     return ISHOW_OK;
@@ -211,7 +289,9 @@ ishow_chat_journal ishow_journal_table(ishow_journal *j) {
 
 void ishow_journal_free(ishow_journal *j) {
     if (!j) return;
+    ishow_store_on_recovery(j->store, NULL, NULL);
     pthread_mutex_lock(&j->lock);
+    j->closing = 1;
     while (j->first || j->busy) {
         hand_over(j);
         if (j->busy) pthread_cond_wait(&j->idle, &j->lock);

@@ -12,6 +12,8 @@
 #include "store/internal.h"
 
 enum { QUEUE = 1024, BATCH = 64 };
+static const double PROBE_SECONDS = 1;       /* between attempts to write while the disk fails */
+static const double LOG_SECONDS = 60;        /* a disk that fails now and then is one line in this time */
 
 typedef struct work {
     ishow_store_fn run;
@@ -31,6 +33,12 @@ struct ishow_store {
     work queue[QUEUE];
     size_t first, n;
     int closing;
+    ishow_error failing;  /* status ISHOW_OK: the last commit succeeded */
+    double failing_since, logged_at; /* 0: never */
+    int logged;           /* that it fails: then its recovery is a line too */
+    pthread_mutex_t recovery_lock; /* held while `recovered` runs */
+    void (*recovered)(void *self);
+    void *recovered_self;
 };
 
 typedef struct outcome {
@@ -63,7 +71,36 @@ static ishow_status transaction(sqlite3 *db, const work *works, size_t n, outcom
     return status;
 }
 
-static void perform(sqlite3 *db, const work *works, size_t n) {
+static int is_of_the_disk(ishow_status status) { return status == ISHOW_EIO || status == ISHOW_EFORMAT; }
+
+/* Notes how the last commit went: one line in the log when the disk begins to fail, one when it works again. A commit that wrote nothing says nothing. */
+static void note_health(ishow_store *s, const ishow_error *failed, int wrote) {
+    const double now = ishow_now();
+    if (!failed && !wrote) return;
+    pthread_mutex_lock(&s->lock);
+    const int was_failing = s->failing.status != ISHOW_OK;
+    if (failed) s->failing = *failed;
+    else ishow_error_clear(&s->failing);
+    if (failed && !was_failing) {
+        s->failing_since = now;
+        if ((s->logged = !s->logged_at || now - s->logged_at >= LOG_SECONDS)) s->logged_at = now;
+    }
+    const int says = s->logged && was_failing == !failed;
+    const double seconds = now - s->failing_since;
+    pthread_mutex_unlock(&s->lock);
+    if (says && failed)
+        ishow_log(ISHOW_LOG_ERROR, "store", "%s cannot be written: %s What must be kept is refused until it can; the next attempt follows by itself.", s->dir, failed->message);
+    else if (says) ishow_log(ISHOW_LOG_WARN, "store", "%s can be written again after %.0f s", s->dir, seconds);
+    if (failed || !was_failing) return;
+    pthread_mutex_lock(&s->recovery_lock);
+    if (s->recovered) s->recovered(s->recovered_self);
+    pthread_mutex_unlock(&s->recovery_lock);
+}
+
+static void perform(ishow_store *s, const work *works, size_t n) {
+    sqlite3 *db = s->db;
+    const ishow_error *failed = NULL;
+    const int changes = sqlite3_total_changes(db);
     outcome outcomes[BATCH] = {0};
     ishow_error why = {0};
     if (transaction(db, works, n, outcomes, &why)) {
@@ -72,19 +109,39 @@ static void perform(sqlite3 *db, const work *works, size_t n) {
             if (status) outcomes[i] = (outcome){status, why};
         }
     }
+    for (size_t i = 0; i < n; i++)
+        if (is_of_the_disk(outcomes[i].status)) failed = &outcomes[i].error;
+    note_health(s, failed, sqlite3_total_changes(db) != changes);
     for (size_t i = 0; i < n; i++) {
-        if (outcomes[i].status == ISHOW_EIO || outcomes[i].status == ISHOW_EFORMAT) ishow_log(ISHOW_LOG_ERROR, "store", "%s", outcomes[i].error.message);
         if (works[i].done) works[i].done(works[i].self, outcomes[i].status, &outcomes[i].error);
     }
 }
 
+/* Writes one page, so that a disk which works again is noticed when nothing else is to be written. */
+static ishow_status probe(void *self, sqlite3 *db, ishow_error *error) {
+    (void)self;
+    return store_execute(db, "INSERT INTO schemas VALUES ('', 0) ON CONFLICT (name) DO UPDATE SET version = 1 - version", "Writing to the database", error);
+}
+
+/* With the lock. 1: it is time for a probe. */
+static int wait_for_work(ishow_store *s) {
+    struct timespec until;
+    ishow_deadline(PROBE_SECONDS, &until);
+    while (!s->n && !s->closing) {
+        if (s->failing.status == ISHOW_OK) pthread_cond_wait(&s->came, &s->lock);
+        else if (pthread_cond_timedwait(&s->came, &s->lock, &until)) return 1;
+    }
+    return 0;
+}
+
 static void *store_main(void *self) {
+    static const work probing = {.run = probe};
     ishow_store *s = self;
     work batch[BATCH];
     for (;;) {
         size_t n = 0;
         pthread_mutex_lock(&s->lock);
-        while (!s->n && !s->closing) pthread_cond_wait(&s->came, &s->lock);
+        if (wait_for_work(s)) batch[n++] = probing;
         while (s->n && n < BATCH) {
             batch[n++] = s->queue[s->first];
             s->first = (s->first + 1) % QUEUE;
@@ -93,7 +150,7 @@ static void *store_main(void *self) {
         pthread_cond_broadcast(&s->went);
         pthread_mutex_unlock(&s->lock);
         if (!n) return NULL; /* closing, and nothing is left */
-        perform(s->db, batch, n);
+        perform(s, batch, n);
     }
 }
 
@@ -121,8 +178,13 @@ ishow_status ishow_store_open(ishow_store **out, const char *dir, ishow_error *e
     if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the store could not be had.");
     ishow_handle_made();
     s->lock_file = -1;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->came, NULL);
+    pthread_mutex_init(&s->recovery_lock, NULL);
+    pthread_cond_init(&s->came, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&s->went, NULL);
     ishow_status status = ISHOW_OK;
     if (!(s->dir = ishow_strdup(dir))) {
@@ -157,6 +219,7 @@ void ishow_store_close(ishow_store *s) {
     pthread_cond_destroy(&s->came);
     pthread_cond_destroy(&s->went);
     pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->recovery_lock);
     free(s->dir);
     free(s);
     ishow_handle_freed();
@@ -164,6 +227,21 @@ void ishow_store_close(ishow_store *s) {
 
 const char *ishow_store_dir(const ishow_store *s) { return s->dir; }
 const char *ishow_store_rescued(const ishow_store *s) { return s->rescued; }
+
+ishow_status ishow_store_health(ishow_store *s, ishow_error *error) {
+    pthread_mutex_lock(&s->lock);
+    const ishow_error failing = s->failing;
+    pthread_mutex_unlock(&s->lock);
+    if (error) *error = failing;
+    return failing.status;
+}
+
+void ishow_store_on_recovery(ishow_store *s, void (*recovered)(void *self), void *self) {
+    pthread_mutex_lock(&s->recovery_lock);
+    s->recovered = recovered;
+    s->recovered_self = self;
+    pthread_mutex_unlock(&s->recovery_lock);
+}
 
 static ishow_status queue(ishow_store *s, const work *w, int wait, ishow_error *error) {
     ishow_status status = ISHOW_OK;

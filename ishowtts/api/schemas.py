@@ -58,7 +58,9 @@ class SpeechAnswer(BaseModel):
 class Health(BaseModel):
     """What the server is."""
 
-    status: Literal["loading", "ready", "draining"]
+    status: Literal["loading", "ready", "degraded", "draining"] = Field(
+        description="degraded: it speaks, but the state folder cannot be written, so what must be kept is refused with 503"
+    )
     version: str
     voices: list[str]
     default_voice: str | None

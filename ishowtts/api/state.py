@@ -56,7 +56,9 @@ class State:
     @property
     def status(self) -> str:
         """As health says it."""
-        return "draining" if self.draining else "ready" if self.engine else "loading"
+        if self.draining or self.engine is None:
+            return "draining" if self.draining else "loading"
+        return "degraded" if self.store.failing() else "ready"
 
     def speech(self) -> Engine:
         """The engine; Fault 503 while there is none to use."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ishowtts import _audio, config
-from ishowtts._engine import VERSION
+from ishowtts._engine import BUILD, VERSION
 from ishowtts.errors import ConfigError
 from ishowtts.extras import require
 from ishowtts.quality import clips, sources
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ishowtts.config import Config
     from ishowtts.engine import Engine
 
-FORMAT = 2
+FORMAT = 3
 """Changes when a file of the cache comes to mean something else."""
 
 
@@ -119,10 +119,20 @@ def _identity(voice: Voice) -> list[str | None]:
     return [voice.id, voice.language, voice.text, audio]
 
 
+def _program() -> list[str]:
+    """What of this program decides what is heard: version, build of the C core, sources of text front end and model."""
+    package = Path(__file__).resolve().parents[1]
+    sources = hashlib.sha256()
+    for path in sorted([*package.glob("text/**/*.py"), *package.glob("model/**/*.py")]):
+        sources.update(path.read_bytes())
+    return [VERSION, BUILD, sources.hexdigest()]
+
+
 def _items(plan: Plan, voice: Voice, folder: Path, made_by: Mapping[str, Any]) -> list[Item]:
-    who = _identity(voice)
+    """The clips of a plan. Their keys hold the sections of the configuration that an engine reads, whole."""
+    common = [FORMAT, _program(), _identity(voice), plan.config.model_dump(mode="json", include={"model", "sampling", "engine"})]
     return [
-        Item(one, name, text, seed, _hash([FORMAT, VERSION, made_by[one.precision], who, asdict(one), text, seed]), folder)
+        Item(one, name, text, seed, _hash([*common, made_by[one.precision], asdict(one), text, seed]), folder)
         for name, text in plan.texts.items()
         for seed in range(plan.seeds)
         for one in plan.all_settings
@@ -187,7 +197,7 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
             _speak(engines[item.setting.precision], voice, item)
     reference = clips.read(voice.audio, voice.text) if voice.audio is not None else None
     groups = [group for group in plan.groups if group != "similarity" or reference is not None]
-    judged = _hash([groups, asdict(plan.judges), VERSION])
+    judged = _hash([groups, asdict(plan.judges), _program()])
     todo = [item for item in items if not item.score(judged).is_file()]
     if todo:
         Scorer(groups, plan.judges)  # what is missing is said here, once, and not by every process

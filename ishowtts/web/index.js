@@ -7,7 +7,7 @@ import { clock, duration, figure, onLanguage, t } from "./i18n.js";
 import { chooseVoice, setPreviewVolume } from "./picker.js";
 import { Player } from "./player.js";
 import { draft, forgetPreset, keepDraft, keepPreset, linkOf, presets, requestIn } from "./presets.js";
-import { shell, watchHealth } from "./shell.js";
+import { isServing, shell, watchHealth } from "./shell.js";
 import { TYPES, formatsOffered, speak } from "./speech.js";
 import { decode } from "./wav.js";
 import { Waveform } from "./wave.js";
@@ -338,7 +338,7 @@ async function listFormats() {
 }
 
 watchHealth(async (health) => {
-  if (health?.status !== "ready") ready = false;
+  if (!isServing(health)) ready = false;
   else if (!ready) {
     ready = true;
     $("short-guidance-field").hidden = !health.cloning;

@@ -23,6 +23,8 @@ function showState() {
   text.dataset.state = failure ? "lost" : (health?.status ?? "loading");
   if (failure) text.textContent = explain(failure);
   else if (!health) text.textContent = t("Connecting …");
+  else if (health.status === "degraded")
+    text.textContent = t("The disk cannot be written. New voices and chat messages are refused.");
   else if (health.status === "ready")
     text.textContent = [health.model, health.backend, health.precision].filter(Boolean).join(" · ");
   else text.textContent = health.status === "loading" ? t("Loading the model …") : t("The server is shutting down.");
@@ -41,6 +43,9 @@ async function look() {
   for (const watcher of watchers) watcher(health, failure);
   timer = setTimeout(look, health && health.status !== "ready" ? EVERY / 2 : EVERY);
 }
+
+/** Whether speech is served. */
+export const isServing = (health) => health?.status === "ready" || health?.status === "degraded";
 
 /** Calls back with /api/health again and again; with null and the error while the server cannot be reached. */
 export const watchHealth = (watcher) => watchers.add(watcher);

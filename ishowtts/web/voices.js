@@ -6,7 +6,7 @@ import { $, clearFields, confirmed, el, icon, tell, tellField, toast } from "./d
 import { duration, figure, language, onLanguage, t } from "./i18n.js";
 import { fillLanguages, found, languageName, previewButton } from "./picker.js";
 import { Recorder } from "./recorder.js";
-import { shell, watchHealth } from "./shell.js";
+import { isServing, shell, watchHealth } from "./shell.js";
 import { decode } from "./wav.js";
 
 const SECONDS_MAX = 30; // of a reference, as on the server
@@ -263,7 +263,7 @@ async function save() {
 // ---- wiring ----
 
 watchHealth((health) => {
-  if (health?.status !== "ready") ready = false;
+  if (!isServing(health)) ready = false;
   else if (!ready) {
     ready = true;
     cloning = Boolean(health.cloning);

@@ -12,6 +12,7 @@ export const zh = {
   Dashboard: "运行状态",
   "Connecting …": "连接中…",
   "Loading the model …": "正在加载模型…",
+  "The disk cannot be written. New voices and chat messages are refused.": "磁盘无法写入，暂不接收新音色和弹幕。",
   "The server is shutting down.": "服务正在关闭。",
   "This server needs an API key.": "此服务需要 API 密钥。",
   "Use this key": "确定",

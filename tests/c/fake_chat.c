@@ -110,10 +110,10 @@ static void keep_voice(void *self, const char *viewer, const char *voice) {
     j->voices++;
 }
 
-static void sync_journal(void *self, void (*done)(void *user, uint64_t ticket), void *user, uint64_t ticket) {
+static void sync_journal(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user, uint64_t ticket) {
     fake_journal *j = self;
     if (!j->holds) {
-        done(user, ticket);
+        done(user, ticket, j->fails ? ISHOW_EIO : ISHOW_OK);
         return;
     }
     assert_true(j->n_held < FAKE_CHAT_ROWS);
@@ -123,7 +123,7 @@ static void sync_journal(void *self, void (*done)(void *user, uint64_t ticket), 
 }
 
 void fake_journal_answer(fake_journal *j) {
-    for (size_t i = 0; i < j->n_held; i++) j->held[i].done(j->held[i].user, j->held[i].ticket);
+    for (size_t i = 0; i < j->n_held; i++) j->held[i].done(j->held[i].user, j->held[i].ticket, j->fails ? ISHOW_EIO : ISHOW_OK);
     j->n_held = 0;
 }
 

@@ -30,7 +30,8 @@ typedef struct fake_journal {
     fake_row rows[FAKE_CHAT_ROWS];
     size_t n;
     int holds;               /* sync is answered by fake_journal_answer only */
-    struct { void (*done)(void *user, uint64_t ticket); void *user; uint64_t ticket; } held[FAKE_CHAT_ROWS];
+    int fails;               /* sync is answered with EIO */
+    struct { void (*done)(void *user, uint64_t ticket, ishow_status status); void *user; uint64_t ticket; } held[FAKE_CHAT_ROWS];
     size_t n_held;
     char viewer[80], voice[80]; /* the last one kept */
     int voices;

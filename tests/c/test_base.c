@@ -57,6 +57,7 @@ static void test_every_status_has_a_name(void **state) {
     }
     assert_string_equal(ishow_status_name((ishow_status)999), "UNKNOWN");
     assert_true(strlen(ishow_version()) >= 5);
+    assert_true(strlen(ishow_build_id()) >= 16 && strspn(ishow_build_id(), "0123456789abcdef") == strlen(ishow_build_id()));
 }
 
 static void test_handles_are_counted(void **state) {

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "bad_disk.h"
 #include "fake_chat.h"
 #include "store/journal.h"
 
@@ -78,7 +79,8 @@ static void tell_events(world *w) {
 
 typedef struct accepted { int out; char id[16]; } accepted;
 
-static void durable(void *user) {
+static void durable(void *user, ishow_status status) {
+    if (status != ISHOW_OK) _exit(5);
     accepted *a = user;
     tell(a->out, "kept", a->id);
     free(a);
@@ -205,7 +207,8 @@ static void test_killed_at_any_moment(void **state) {
     assert_int_equal(system(command), 0);
 }
 
-static void nothing(void *self, uint64_t ticket) {
+static void nothing(void *self, uint64_t ticket, ishow_status status) {
+    (void)status;
     (void)ticket;
     __atomic_add_fetch((int *)self, 1, __ATOMIC_RELAXED);
 }
@@ -215,6 +218,13 @@ static void count_message(void *user, uint64_t number, int marked, const char *r
     assert_true(number > (uint64_t)seen[2]); /* in order */
     seen[2] = (int)number;
     assert_string_equal(record, number == 7 ? "new" : "text");
+    seen[0]++;
+    seen[1] += marked;
+}
+
+static void count_any(void *user, uint64_t number, int marked, const char *record) {
+    int *seen = user;
+    (void)number, (void)record;
     seen[0]++;
     seen[1] += marked;
 }
@@ -266,9 +276,84 @@ static void test_what_is_kept(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+/* Waits until what was asked for is answered; the hundreds count failures. */
+static void count_answer(void *self, uint64_t ticket, ishow_status status) {
+    (void)ticket;
+    __atomic_fetch_add((int *)self, status == ISHOW_OK ? 1 : 100, __ATOMIC_RELAXED);
+}
+
+static void until_answers(const int *answers, int n) {
+    for (int i = 0; i < 1000 && __atomic_load_n(answers, __ATOMIC_RELAXED) != n; i++) usleep(10000);
+    assert_int_equal(__atomic_load_n(answers, __ATOMIC_RELAXED), n);
+}
+
+/* A sync during a fault of the disk says so; what was written then is on the disk once it works again, but for messages that are over. */
+static void test_a_disk_that_fails(void **state) {
+    (void)state;
+    for (int gives_up = 0; gives_up < 2; gives_up++) {
+        char dir[64] = "/tmp/ishow-journal-XXXXXX";
+        assert_non_null(mkdtemp(dir));
+        ishow_error error = {0};
+        ishow_store *store;
+        ishow_journal *journal;
+        int answers = 0;
+        assert_int_equal(ishow_store_open(&store, dir, &error), ISHOW_OK);
+        assert_int_equal(ishow_journal_create(&journal, store, &error), ISHOW_OK);
+        ishow_chat_journal j = ishow_journal_table(journal);
+        for (uint64_t i = 1; i <= 10; i++) j.put(j.self, i, "text");
+        j.sync(j.self, count_answer, &answers, 1);
+        until_answers(&answers, 1);
+        bad_disk_set(BAD_DISK_SYNC_FAILS);
+        j.put(j.self, 11, "text");
+        j.sync(j.self, count_answer, &answers, 2);
+        until_answers(&answers, 101);
+        for (uint64_t i = 12; i <= 400; i++) { /* come and go while the disk fails */
+            j.put(j.self, i, "text");
+            j.mark(j.self, i);
+            j.drop(j.self, i);
+        }
+        j.drop(j.self, 3); /* this one has a row */
+        j.mark(j.self, 4);
+        j.put(j.self, 500, "text");
+        j.voice(j.self, "test:anna", "!bass");
+        j.sync(j.self, count_answer, &answers, 3);
+        until_answers(&answers, 201);
+        for (uint64_t i = 501; i <= 700; i++) { /* also those who ask while a batch fails are answered */
+            j.put(j.self, i, "text");
+            j.sync(j.self, count_answer, &answers, i);
+            j.drop(j.self, i);
+        }
+        until_answers(&answers, 20201);
+        if (!gives_up) {
+            bad_disk_set(BAD_DISK_NONE);
+            for (int i = 0; i < 1000 && ishow_store_health(store, NULL); i++) usleep(10000);
+        }
+        ishow_journal_free(journal);
+        bad_disk_set(BAD_DISK_NONE);
+        ishow_store_close(store);
+        assert_int_equal(ishow_store_open(&store, dir, &error), ISHOW_OK);
+        assert_int_equal(ishow_journal_create(&journal, store, &error), ISHOW_OK);
+        j = ishow_journal_table(journal);
+        int seen[4] = {0};
+        assert_int_equal(j.load(j.self, count_any, count_viewer, seen, &error), ISHOW_OK);
+        if (gives_up) assert_true(seen[0] >= 10); /* at least what was durable before */
+        else {
+            assert_int_equal(seen[0], 11);
+            assert_int_equal(seen[1], 1);
+            assert_int_equal(seen[3], 1);
+        }
+        ishow_journal_free(journal);
+        ishow_store_close(store);
+        char command[100];
+        snprintf(command, sizeof command, "rm -rf %s", dir);
+        assert_int_equal(system(command), 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_kept),
+        cmocka_unit_test(test_a_disk_that_fails),
         cmocka_unit_test(test_killed_at_any_moment),
     };
     return cmocka_run_group_tests_name("chat_journal", tests, NULL, NULL);

@@ -36,7 +36,8 @@ static void crash(rig *r) {
     r->n_text = 0;
 }
 
-static void note(void *user) { ++*(int *)user; }
+/* Counts what is durable in the ones and what could not be kept in the hundreds. */
+static void note(void *user, ishow_status status) { *(int *)user += status == ISHOW_OK ? 1 : 100; }
 
 static void test_journal(void **state) {
     (void)state;
@@ -114,9 +115,82 @@ static void test_journal(void **state) {
     unmake(r);
 }
 
+static ishow_chat_verdict send_durably(rig *r, const char *id, const char *user, const char *text, int *told) {
+    ishow_chat_verdict v;
+    ishow_error error = {0};
+    const ishow_chat_message m = fake_message(id, user, text);
+    assert_int_equal(ishow_chat_receive(r->chat, &m, &v, note, told, &error), ISHOW_OK);
+    return v;
+}
+
+/* A message that its sender wants kept and that cannot be written is not in the queue, is counted, and may be sent again. */
+static void test_what_cannot_be_kept_is_withdrawn(void **state) {
+    (void)state;
+    rig *r = make();
+    r->o.repeat_seconds = 600;
+    r->synth.busy = 1000; /* so that nothing is being made, and the same words are still merged */
+    r->o.flood_messages = 2;
+    r->o.flood_seconds = 600;
+    r->journal = calloc(1, sizeof *r->journal);
+    open_chat(r);
+    ishow_chat_pause(r->chat, 1);
+    int told = 0;
+    for (int fails = 1; fails >= 0; fails--) {
+        for (int i = 0; i < 3; i++) { /* more than the flood rule lets one viewer say */
+            r->journal->fails = fails;
+            told = 0;
+            const ishow_chat_verdict v = send_durably(r, "a", "anna", "These words are hers.", &told);
+            assert_int_equal(v.accepted, fails || i == 0); /* then the same id is a duplicate */
+            ishow_chat_step(r->chat);
+            assert_int_equal(told, fails ? 100 : i == 0);
+            assert_int_equal(counts(r).waiting, !fails);
+            assert_int_equal(r->journal->n, !fails);
+            fake_check_counts(r->chat);
+        }
+    }
+    assert_int_equal(counts(r).dropped[ISHOW_CHAT_BY_STORAGE], 3);
+
+    /* One of several who said the same. */
+    told = 0;
+    r->journal->fails = 1;
+    assert_int_equal(send_durably(r, "b", "bob", "These words are hers.", &told).merged, 1);
+    assert_int_equal(counts(r).waiting, 2);
+    ishow_chat_step(r->chat);
+    assert_int_equal(told, 100);
+    assert_int_equal(counts(r).waiting, 1);
+    assert_null(strstr(r->journal->rows[0].record, "bob"));
+    r->journal->fails = 0;
+    told = 0;
+    assert_int_equal(send_durably(r, "b", "bob", "These words are hers.", &told).merged, 1);
+    assert_int_equal(told, 1);
+
+    /* One that is being heard needs not be kept any more. */
+    told = 0;
+    r->journal->holds = 1;
+    send_durably(r, "c", "carl", LONG, &told);
+    ishow_chat_clear(r->chat);
+    ishow_chat_step(r->chat);
+    fake_journal_answer(r->journal);
+    ishow_chat_step(r->chat);
+    assert_int_equal(told, 1);
+
+    /* The chat ends before its own thread could take it out. */
+    told = 0;
+    r->journal->fails = 1;
+    send_durably(r, "d", "dora", LONG, &told);
+    r->journal->holds = 0;
+    fake_journal_answer(r->journal);
+    assert_int_equal(told, 0);
+    fake_check_counts(r->chat);
+    close_chat(r);
+    assert_int_equal(told, 100);
+    unmake(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_what_cannot_be_kept_is_withdrawn),
     };
     return cmocka_run_group_tests_name("chat restart", tests, NULL, NULL);
 }

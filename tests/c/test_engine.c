@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "fake_backend.h"
 #include "base/defaults.h"
+#include "engine/plan.h"
 
 /* An engine with its fakes; made fresh for every test. */
 typedef struct rig {
@@ -411,6 +412,13 @@ static void a_bad_clip_is_made_again_with_other_noise(void **state) {
         assert_int_equal(h.status, ISHOW_OK);
         assert_int_equal(timings.retries, ishow_engine_options_default().retries);
         assert_int_equal(r->model.encodes, 1); /* only the noise is new */
+        float *noise = malloc(r->model.last_frames * FAKE_MELS * sizeof *noise), *first = malloc(r->model.last_frames * FAKE_MELS * sizeof *first);
+        ishow_noise_fill(ishow_noise_seed(timings.seed, 0, (uint32_t)timings.retries), noise, r->model.last_frames * FAKE_MELS);
+        ishow_noise_fill(ishow_noise_seed(timings.seed, 0, 0), first, r->model.last_frames * FAKE_MELS);
+        const size_t kept = r->model.last_ref_frames * FAKE_MELS + 1; /* what the vocoder saw of it first */
+        assert_true(r->model.last_noise == noise[kept] && r->model.last_noise != first[kept]);
+        free(noise);
+        free(first);
         assert_int_equal(r->model.row_steps, fault ? 3 * ishow_request_default().nfe : 2 * 3 + ishow_request_default().nfe);
         free(h.samples);
 

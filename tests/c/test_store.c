@@ -17,6 +17,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "bad_disk.h"
 #include "base/base.h"
 #include "store/store.h"
 
@@ -290,6 +291,73 @@ static void what_was_told_survives_a_kill(void **state) {
     remove_place(&p);
 }
 
+static void count_recovery(void *self) { atomic_fetch_add((atomic_int *)self, 1); }
+
+/* The log goes to `file` until the descriptor that this answers is given back. */
+static int divert_log(FILE *file) {
+    fflush(stderr);
+    const int usual = dup(STDERR_FILENO);
+    assert_true(usual >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    return usual;
+}
+
+static int restore_log(int usual, FILE *file) {
+    int lines = 0;
+    fflush(stderr);
+    dup2(usual, STDERR_FILENO);
+    close(usual);
+    rewind(file);
+    for (int c; (c = fgetc(file)) != EOF;) lines += c == '\n';
+    return lines;
+}
+
+static void until_healthy(ishow_store *s) {
+    for (int i = 0; i < 1000 && ishow_store_health(s, NULL); i++) usleep(10000);
+    assert_int_equal(ishow_store_health(s, NULL), ISHOW_OK);
+}
+
+/* Full, read-only, or failing to sync: what is written then is refused, nothing written before is lost, and it goes on by itself when the disk works again. */
+static void a_disk_that_fails_is_said_once_and_recovers(void **state) {
+    static const bad_disk_fault faults[] = {BAD_DISK_FULL, BAD_DISK_READ_ONLY, BAD_DISK_SYNC_FAILS};
+    (void)state;
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        place p = make_place();
+        bad_disk_set(BAD_DISK_NONE);
+        ishow_store *s = open_store(&p);
+        atomic_int recoveries = 0;
+        ishow_error error = {0};
+        int n = 0;
+        ishow_store_on_recovery(s, count_recovery, &recoveries);
+        FILE *log = tmpfile();
+        assert_non_null(log);
+        const int usual = divert_log(log);
+        assert_int_equal(ishow_store_run(s, insert, "before", &error), ISHOW_OK);
+        assert_int_equal(ishow_store_health(s, NULL), ISHOW_OK);
+        bad_disk_set(faults[i]);
+        for (int k = 0; k < 20; k++) assert_int_equal(ishow_store_run(s, insert, "lost", &error), ISHOW_EIO);
+        assert_int_equal(ishow_store_health(s, &error), ISHOW_EIO);
+        assert_true(strlen(error.message) > 10);
+        assert_int_equal(ishow_store_run(s, count, &n, &error), ISHOW_OK); /* reading goes on, and heals nothing */
+        assert_int_equal(n, 1);
+        assert_int_equal(ishow_store_health(s, NULL), ISHOW_EIO);
+        assert_int_equal(atomic_load(&recoveries), 0);
+        bad_disk_set(BAD_DISK_NONE);
+        until_healthy(s); /* nobody writes meanwhile */
+        assert_int_equal(atomic_load(&recoveries), 1);
+        assert_int_equal(ishow_store_run(s, insert, "after", &error), ISHOW_OK);
+        assert_int_equal(restore_log(usual, log), 2);
+        fclose(log);
+        ishow_store_on_recovery(s, NULL, NULL);
+        ishow_store_close(s);
+        s = open_store(&p);
+        assert_string_equal(ishow_store_rescued(s), "");
+        assert_int_equal(ishow_store_run(s, count, &n, &error), ISHOW_OK);
+        assert_int_equal(n, 2);
+        ishow_store_close(s);
+        remove_place(&p);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_stays),
@@ -298,6 +366,7 @@ int main(void) {
         cmocka_unit_test(a_broken_database_is_put_aside),
         cmocka_unit_test(the_queue_is_bounded_and_finished),
         cmocka_unit_test(many_threads_write),
+        cmocka_unit_test(a_disk_that_fails_is_said_once_and_recovers),
         cmocka_unit_test(what_was_told_survives_a_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,16 @@ def test_noise(healthy: Spoken, stored: dict[str, dict[str, Any]]) -> None:
     assert "sound" in alarms(stored, noisy)
 
 
+def test_a_known_fault_is_no_alarm_again(healthy: Spoken, stored: dict[str, dict[str, Any]]) -> None:
+    rows = [row | {"wrong": "click, early end" if i == 1 else ""} for i, row in enumerate(healthy[0])]
+    known = {name: clip | {"faults": ["click"] if name == "s1" else []} for name, clip in stored.items()}
+    found = [alarm for alarm in baseline.compare(known, rows, healthy[1]) if alarm.kind == "artifact"]
+    assert [alarm.sentence for alarm in found] == ["s1 has a new fault: early end"]
+    known["s1"]["faults"].append("early end")
+    known["s2"]["faults"].append("early end")  # one that is gone is none either
+    assert "artifact" not in {alarm.kind for alarm in baseline.compare(known, rows, healthy[1])}
+
+
 def test_one_dropped_chunk(healthy: Spoken, stored: dict[str, dict[str, Any]]) -> None:
     def drop(clip: Clip, i: int) -> np.ndarray:
         third = len(clip.samples) // 3

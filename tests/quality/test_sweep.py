@@ -10,15 +10,16 @@ import subprocess
 import sys
 import termios
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ishowtts import IshowError, cli
+from ishowtts import IshowError, cli, config
 from ishowtts.model.native import PRECISIONS
-from ishowtts.sweep import Setting, compare, pareto, settings, verdicts
+from ishowtts.sweep import Plan, Setting, compare, pareto, run, settings, verdicts
 from ishowtts.sweep.settings import setting
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,6 +134,29 @@ def test_the_number_of_sentences_that_was_asked_for_is_about_enough() -> None:
 def test_the_front_holds_what_nothing_beats() -> None:
     frame = made_up({"fp32, nfe 7": 0.05, "fp32, nfe 16": 0.2, "fp32, nfe 5": 0.4}, 0.01, 20)
     assert set(pareto(compare(frame))) == {"fp32, nfe 32", "fp32, nfe 7", "fp32, nfe 5"}, "16 is slower and worse than 7"
+
+
+def keys(plan: Plan, made_by: list[str] | None = None) -> list[str]:
+    made = {precision: made_by or ["weights", "native"] for precision in PRECISIONS}
+    return [item.key for item in run._items(plan, plan.voice, Path(), made)]
+
+
+def test_a_clip_is_kept_under_everything_that_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan(*options: str) -> Plan:
+        return Plan([Setting(nfe=7)], {"one": "Yes."}, config=config.load(overrides=options))
+
+    before = keys(plan())
+    assert len(set(before)) == 2 and keys(plan()) == before
+    assert keys(plan("server.port=1234", "chat.queue_max=7")) == before, "what no engine reads does not count"
+    for option in ("model.threads=3", "engine.chunk_seconds=9", "engine.retries=1", "engine.cache_bytes=1000000", "sampling.speed=1.5", "default_voice=kerstin"):
+        assert not set(keys(plan(option))) & set(before), option
+    assert not set(keys(plan(), ["other weights", "native"])) & set(before)
+    assert not set(keys(plan(), ["weights", "eager"])) & set(before)
+    assert not set(keys(replace(plan(), texts={"one": "No."}))) & set(before)
+    for name in ("BUILD", "VERSION"):
+        with monkeypatch.context() as other:
+            other.setattr(run, name, "another")
+            assert not set(keys(plan())) & set(before), name
 
 
 # ---- the real thing --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ from ishowtts.train.align import (
     read_metadata,
 )
 from ishowtts.train.data import Batches, index_and_phase, log_mel
-from ishowtts.train.loop import Options, Run
+from ishowtts.train.loop import AVERAGE_EVERY, Options, Run
 from ishowtts.train.speaking import predict_frames, quick_score, sample
 from ishowtts.train.vocabulary import ANYONE, VOCABULARY, borrow, carry_over, with_speakers
 from ishowtts.voices import model_voices
@@ -267,6 +267,49 @@ def test_dit_learns(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert losses[-1] < 0.92 * losses[0]
     assert [r[0] for r in rows if r[1] == "held_out"] == [40]
     assert run.fraction == 1
+
+
+def test_the_average_follows_at_its_rate(tmp_path: Path) -> None:
+    """After k updates the average is what the formula says: early steps count less, later ones by the decay."""
+    net = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(net.weight)
+    run = Run(tmp_path, Options(tmp_path, steps=40), {"net": net}, {}, "net", decay=0.8)
+    expected = 0.0
+    for step in run.steps():
+        with torch.no_grad():
+            net.weight += 1.0
+        done = step + 1
+        if done % AVERAGE_EVERY == 0:
+            decay = min(0.8, (1 + done) / (10 + done)) ** AVERAGE_EVERY
+            expected = decay * expected + (1 - decay) * done
+    assert run.ema is not None
+    assert run.ema.weight.item() == pytest.approx(expected, rel=1e-5) and 0 < expected < 40
+
+
+def test_only_guided_rows_learn_a_strength() -> None:
+    """A row that learns one branch alone is given no strength, and the unconditional one no conditions."""
+    rows, frames, mels = 400, 3, 2
+    torch.manual_seed(2)
+    tensors = {name: torch.randn(rows, frames, mels) for name in ("x", "cond", "conditional", "unconditional", "guided")}
+    batch = datasets.Batch(*(torch.zeros(rows, frames) for _ in fields(datasets.Batch)))
+    strength = 1 + torch.rand(rows)
+    point = distil.Point(
+        batch, tensors["cond"], torch.zeros(rows, dtype=torch.bool), torch.ones(rows, frames, dtype=torch.bool), tensors["x"], 0.5,
+        strength, tensors["conditional"], tensors["unconditional"], tensors["guided"],
+    )  # fmt: skip
+    seen: dict[str, torch.Tensor] = {}
+
+    def net(*inputs: torch.Tensor, guidance: torch.Tensor, drop_text: torch.Tensor, drop_cond: torch.Tensor, **_: torch.Tensor) -> torch.Tensor:
+        seen.update(guidance=guidance, drop_text=drop_text, drop_cond=drop_cond)
+        guided, alone = (guidance > 0)[:, None, None], drop_text[:, None, None]
+        return torch.where(guided, point.guided, torch.where(alone, point.unconditional, point.conditional))
+
+    assert float(distil.distillation_loss(net, point, datasets.generator(0, 0))) < 1e-4, "each row learns the velocity of what it is given"
+    guided = seen["guidance"] > 0
+    assert torch.equal(seen["guidance"][guided], strength[guided]) and not seen["guidance"][~guided].any()
+    assert abs(float(guided.float().mean()) - distil.GUIDED) < 0.1
+    assert not (seen["drop_text"] & guided).any() and torch.equal(seen["drop_text"], seen["drop_cond"])
+    assert abs(float(seen["drop_text"].float().mean()) - (1 - distil.GUIDED - distil.CONDITIONAL)) < 0.1
 
 
 def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
