@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from .export import Kept
     from .loop import Options
 
-STEPS = ("align", "duration", "dit", "vocos", "distil", "all", "export", "score")
+STEPS = ("teach", "align", "duration", "dit", "vocos", "distil", "all", "export", "score")
 KEEP = "export, score: keep such a share of the weights of --finetune, as dit=0.15 or vocos=0.3"
 SHARES = {"dit": 0.45, "vocos": 0.4, "distil": 0.15}  # of the minutes of `all`
 
@@ -32,6 +33,10 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     p.add_argument("--work", type=Path, required=True, help="folder for caches, checkpoints and curves")
     p.add_argument("--data", type=Path, nargs="+", help="folders of metadata.csv (id|transcript) and clips, one a speaker")
     p.add_argument("--language", choices=LANGUAGES, nargs="+", default=["en"], help="of each folder, or of all (default: en)")
+    p.add_argument("--teacher", type=Path, metavar="DIR", help="teach: the teacher's folder (scripts/teacher makes it)")
+    p.add_argument("--plan", type=Path, metavar="FILE", help="teach: TOML with texts and styles, a file and a list a language")
+    p.add_argument("--hours", type=float, default=2.0, help="teach: hours of speech (default: %(default)s)")
+    p.add_argument("--recordings", type=Path, nargs="+", default=[], metavar="FILE", help="teach: align.jsonl files to add")
     p.add_argument("--out", type=Path, help="voice folder to write (export, all) or CSV of the score")
     p.add_argument("--minutes", type=float, default=60.0, help="training time (default: %(default)s)")
     p.add_argument("--steps", type=int, help="train a number of steps instead: repeatable bit for bit")
@@ -59,6 +64,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ishowtts.trai
     args = p.parse_args(argv)
     if args.step in ("align", "all") and args.data is None:
         p.error(f"{args.step} needs --data")
+    if args.step == "teach" and (args.teacher is None or args.plan is None):
+        p.error("teach needs --teacher, a folder made by scripts/teacher, and --plan, a file of texts and styles")
     if args.data is not None and len(args.language) not in (1, len(args.data)):
         p.error("--language needs one language, or as many as there are folders in --data")
     if args.step in ("export", "all", "score") and args.out is None:
@@ -88,6 +95,8 @@ def _bar(what: str) -> Callable[..., Iterator[Any]]:
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.step == "teach":
+        _teach(args)
     if args.step in ("align", "all"):
         _align(args)
     if args.step in ("duration", "all"):
@@ -128,6 +137,16 @@ def _run(args: argparse.Namespace) -> None:
             progress=_bar("score"),
         ):
             print(row)
+
+
+def _teach(args: argparse.Namespace) -> None:
+    from .kokoro import Kokoro
+    from .teach import Plan, teach
+
+    count = teach(
+        functools.partial(Kokoro, args.teacher), Plan.read(args.plan), args.work, args.hours, args.threads, args.recordings
+    )
+    print(f"{count} clips")
 
 
 def _align(args: argparse.Namespace) -> None:

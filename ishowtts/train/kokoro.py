@@ -1,0 +1,141 @@
+"""Kokoro-82M (Apache-2.0) as a teacher: our phones in its alphabet, its durations and its pitch beside the sound.
+
+A folder holds the network as ONNX (`kokoro.onnx`), its alphabet (`vocab.json`) and its styles (`voices/NAME.bin`);
+`scripts/teacher FOLDER` makes it from packages. Pieces of its text are counted back to our phones by the characters that
+each was written with.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ishowtts.text import mandarin
+
+from .teach import Spoken
+
+FRAME = 600
+"""Samples of one frame of its durations; its pitch has two values a frame."""
+MARKS = {"pau": ", ", ".": ".", "?": "?", "!": "!"}
+LONGEST = 500
+"""Characters of a text; its styles have a row for each length."""
+VOICED = 50.0
+"""Hz; what it gives below is its way to say unvoiced."""
+DURATIONS, PITCH = "/encoder/Clip_output_0", "/encoder/F0_proj/Conv_output_0"
+ENGLISH = {
+    "hh": "h", "dh": "ð", "th": "θ", "ch": "ʧ", "jh": "ʤ", "sh": "ʃ", "zh": "ʒ", "ng": "ŋ", "r": "ɹ", "y": "j", "g": "ɡ",
+    "aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "W", "ax": "ə", "ay": "I", "eh": "ɛ", "er": "ɜɹ", "ey": "A", "ih": "ɪ",
+    "iy": "i", "ow": "O", "oy": "Y", "uh": "ʊ", "uw": "u",
+}  # fmt: skip
+"""Its letters for phones that it writes otherwise than we do; capitals are its diphthongs."""
+INITIALS = {
+    "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k", "k": "kʰ", "h": "x", "j": "ʨ",
+    "q": "ʨʰ", "x": "ɕ", "zh": "ꭧ", "ch": "ꭧʰ", "sh": "ʂ", "r": "ɻ", "z": "ʦ", "c": "ʦʰ", "s": "s",
+}  # fmt: skip
+FINALS = {
+    "a": "a-", "ai": "ai-", "an": "a-n", "ang": "a-ŋ", "ao": "au-", "e": "ɤ-", "ei": "ei-", "en": "ə-n", "eng": "ə-ŋ",
+    "er": "ɚ-", "i": "i-", "ia": "ja-", "ian": "jɛ-n", "iang": "ja-ŋ", "iao": "jau-", "ie": "je-", "ii": "ɨ-", "iii": "ɨ-",
+    "in": "i-n", "ing": "i-ŋ", "io": "wo-", "iong": "jʊ-ŋ", "iu": "jou-", "o": "wo-", "ong": "ʊ-ŋ", "ou": "ou-", "u": "u-",
+    "ua": "wa-", "uai": "wai-", "uan": "wa-n", "uang": "wa-ŋ", "ueng": "wə-ŋ", "ui": "wei-", "un": "wə-n", "uo": "wo-",
+    "v": "y-", "van": "ɥɛ-n", "ve": "ɥe-", "vn": "y-n",
+}  # fmt: skip
+"""Its letters for finals; "-" is the place of the tone."""
+TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
+
+
+def written(symbol: str) -> str:
+    """One of our phones or marks in its alphabet."""
+    if symbol in MARKS:
+        return MARKS[symbol]
+    if symbol == mandarin.ERHUA:
+        return "ɻ"
+    if symbol.startswith(mandarin.PREFIX):
+        name = symbol[len(mandarin.PREFIX) :]
+        return INITIALS[name] if name in INITIALS else FINALS[name[:-1]].replace("-", TONES[name[-1]])
+    base, stress = (symbol[:-1], symbol[-1]) if symbol[-1] in "01" else (symbol, "")
+    if (base, stress) == ("er", "0"):
+        return "əɹ"
+    return ("ˈ" if stress == "1" else "") + ENGLISH.get(base, base)
+
+
+def pieces(symbols: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Characters of a text in its alphabet, each with the index of the symbol that it belongs to; words stand apart.
+
+    The pause that begins our texts is not written: the silence before its first character is that pause.
+    """
+    last: int | None = None
+    for k, (name, word) in enumerate(symbols):
+        if name in MARKS:
+            if k:
+                yield from ((character, k) for character in written(name))
+            last = None
+            continue
+        if last is not None and word != last:
+            yield " ", k
+        last = word
+        yield from ((character, k) for character in written(name))
+
+
+class Kokoro:
+    """The teacher in a folder; see `teach.Teacher`."""
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        onnxruntime = importlib.import_module("onnxruntime")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        path = str(self._with_outputs(folder))
+        self._net: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._ids: dict[str, int] = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))["vocab"]
+        self._styles = {
+            path.stem: np.fromfile(path, dtype=np.float32).reshape(-1, 256) for path in sorted((folder / "voices").glob("*.bin"))
+        }
+
+    @staticmethod
+    def _with_outputs(folder: Path) -> Path:
+        """The network with its durations and its pitch as outputs, written beside it once."""
+        path = folder / "kokoro-with-durations.onnx"
+        if not path.is_file():
+            onnx = importlib.import_module("onnx")
+            model = onnx.load(str(folder / "kokoro.onnx"))
+            have = {output.name for output in model.graph.output}
+            for name in (DURATIONS, PITCH):
+                if name not in have:
+                    model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+            partial = path.with_suffix(".partial")
+            onnx.save(model, str(partial))
+            partial.replace(path)
+        return path
+
+    def styles(self, language: str) -> Sequence[str]:
+        """Its speakers of Mandarin, or of English."""
+        return [name for name in self._styles if name[0] in ("z" if language.startswith("zh") else "ab")]
+
+    def read(self, symbols: Sequence[tuple[str, int]], language: str, style: str) -> Spoken | None:
+        """See `teach.Teacher`."""
+        known = [(self._ids[character], k) for character, k in pieces(symbols) if character in self._ids]
+        if not 3 <= len(known) <= LONGEST:
+            return None
+        table: npt.NDArray[np.float32] = np.mean([self._styles[name] for name in style.split("+")], axis=0, dtype=np.float32)
+        samples, durations, pitch = self._net.run(
+            ["audio", DURATIONS, PITCH],
+            {
+                "tokens": np.array([[0, *(token for token, _ in known), 0]], dtype=np.int64),
+                "style": table[len(known)][None],
+                "speed": np.ones(1, np.float32),
+            },
+        )
+        durations, samples, pitch = durations.ravel(), samples.ravel(), pitch.ravel()
+        if durations.sum() * FRAME != samples.size:
+            raise ValueError(f"the teacher's durations are of {durations.sum() * FRAME:g} samples, its sound has {samples.size}")
+        seconds = np.zeros(len(symbols))
+        seconds[0], seconds[-1] = durations[0], durations[-1]
+        for (_, k), frames in zip(known, durations[1:-1], strict=True):
+            seconds[k] += frames
+        seconds *= FRAME / 24000
+        return Spoken(samples, [float(s) for s in seconds], np.where(pitch > VOICED, pitch, 0.0).astype(np.float32), FRAME // 2)

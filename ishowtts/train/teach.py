@@ -1,0 +1,206 @@
+"""A data set from texts: a teacher reads them, and the durations of our own phones come out beside the sound.
+
+Nothing has to be aligned: the teacher is given the phones of our front end, written in its alphabet, and says how long it
+held each piece. Every line is a function of (texts, styles, seed): a run that was stopped goes on where it was, several
+processes share the lines, and what is lost is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from ishowtts.errors import TextError
+from ishowtts.text import phones
+from ishowtts.text.normalize import normalize
+
+from .align import HOP, LEVEL, SAMPLE_RATE, Clip
+
+MIX = "*"
+"""A style of which every line has another: the mean of two of the teacher's."""
+LONGEST = 60
+"""Words of a line at most."""
+LEAD, TAIL = 8, 14
+"""Mel frames of silence that are kept at the ends of a clip."""
+
+Wave = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What a teacher has read.
+
+    Samples at 24 kHz, the seconds of every symbol, and the pitch in Hz of every `pitch_hop` samples, 0 where unvoiced.
+    """
+
+    samples: Wave
+    seconds: list[float]
+    pitch: npt.NDArray[np.float32]
+    pitch_hop: int
+
+
+class Teacher(Protocol):
+    """Reads phones in a style. Another teacher is a class with these two methods."""
+
+    def styles(self, language: str) -> Sequence[str]:
+        """Names of the styles that speak a language and may be mixed."""
+
+    def read(self, symbols: Sequence[tuple[str, int]], language: str, style: str) -> Spoken | None:
+        """Reads symbols, each with its word's number; `style` is one of `styles`, or two joined by "+" for their mean.
+
+        None for what it cannot read.
+        """
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be read: one text file a language, a line each, and the styles that take turns in it.
+
+    A style is "NAME=STYLE", where NAME is the speaker that the voice will have, or MIX for another speaker in every line.
+    """
+
+    texts: dict[str, Path]
+    styles: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, path: Path) -> Plan:
+        """A TOML file: [texts] with a file a language, beside it or absolute; [styles] with a list a language."""
+        with path.open("rb") as file:
+            plan = tomllib.load(file)
+        texts, styles = plan.get("texts", {}), plan.get("styles", {})
+        if not texts or set(texts) != set(styles):
+            raise ValueError(f"{path} needs [texts] and [styles] for the same languages")
+        unknown = sorted(set(texts) - set(phones.LANGUAGES))
+        if unknown:
+            raise ValueError(f"{path}: {unknown[0]!r} is not one of {', '.join(phones.LANGUAGES)}")
+        return cls({name: path.parent / text for name, text in texts.items()}, styles)
+
+    def lines(self) -> Iterator[tuple[str, int, str]]:
+        """(language, number, text), the languages in turn, so that any beginning of the list is a fair share of all."""
+        texts = {name: path.read_text(encoding="utf-8").splitlines() for name, path in self.texts.items()}
+        for number in range(max(map(len, texts.values()), default=0)):
+            yield from ((name, number, lines[number]) for name, lines in texts.items() if number < len(lines))
+
+    def style(self, teacher: Teacher, language: str, number: int) -> tuple[str, str]:
+        """(speaker, style) of a line; the speaker of a mixture is ""."""
+        given = self.styles[language]
+        name, _, style = given[number % len(given)].rpartition("=")
+        if style != MIX:
+            return name or style, style
+        pool = sorted(teacher.styles(language))
+        first, second = np.random.default_rng((number, len(pool))).choice(len(pool), 2, replace=False)
+        return "", f"{pool[first]}+{pool[second]}"
+
+
+def whole_frames(seconds: Sequence[float], samples: int) -> list[int] | None:
+    """Mel frames of symbols, at least one each and samples // HOP + 1 together; None where there are too few."""
+    ends = np.round(np.cumsum(seconds) * SAMPLE_RATE / HOP).astype(int)
+    ends[-1] = samples // HOP + 1
+    frames = np.diff(ends, prepend=0)
+    for i in range(len(frames)):
+        while frames[i] < 1:  # taken from the longest neighbour
+            near = range(max(0, i - 2), min(len(frames), i + 3))
+            longest = max(near, key=lambda k: int(frames[k]))
+            if frames[longest] < 2:
+                return None
+            frames[longest] -= 1
+            frames[i] += 1
+    return [int(n) for n in frames]
+
+
+def clip_of(spoken: Spoken, symbols: Sequence[str], speaker: str, language: str, text: str, path: Path) -> Clip | None:
+    """The aligned clip of what was read, with short silences at its ends; None where a symbol has no place."""
+    frames = whole_frames(spoken.seconds, len(spoken.samples))
+    if frames is None:
+        return None
+    start, cut = max(0, frames[0] - LEAD), max(0, frames[-1] - TAIL)
+    samples = spoken.samples[start * HOP : len(spoken.samples) - cut * HOP]
+    frames[0] -= start
+    frames[-1] += len(samples) // HOP + 1 - (sum(frames))
+    if frames[-1] < 1:
+        return None
+    peak, rms = float(np.abs(samples).max()), float(np.sqrt((samples**2).mean()))
+    gain = min(LEVEL / max(rms, 1e-4), 0.99 / max(peak, 1e-4))
+    end = start * HOP + len(samples)
+    return Clip(path.stem, speaker, language, str(path), text, start * HOP, end, gain, list(symbols), frames)
+
+
+def read_line(teacher: Teacher, plan: Plan, folder: Path, language: str, number: int, text: str) -> None:
+    """Reads one line into folder/LANGUAGE-NUMBER.{flac,npz,json}; the JSON, written last, says that it is done."""
+    path = folder / f"{language}-{number:06d}.json"
+    if path.is_file():
+        return
+    clip: Clip | None = None
+    symbols = phones.spoken(normalize(text, language), language)
+    speaker, style = plan.style(teacher, language, number)
+    if len({word for _, word in symbols}) <= LONGEST and (spoken := teacher.read(symbols, language, style)) is not None:
+        sound = path.with_suffix(".flac")
+        clip = clip_of(spoken, [name for name, _ in symbols], speaker, language, text, sound)
+        soundfile.write(sound, spoken.samples, SAMPLE_RATE)
+        np.savez(path.with_suffix(".npz"), pitch=spoken.pitch, pitch_hop=spoken.pitch_hop)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(clip) if clip else None, ensure_ascii=False), encoding="utf-8")
+    partial.replace(path)
+
+
+def _share(make: Callable[[], Teacher], plan: Plan, folder: Path, hours: float, part: int, parts: int) -> None:
+    teacher, seconds = make(), 0.0
+    for k, (language, number, text) in enumerate(plan.lines()):
+        if k % parts != part or seconds > hours * 3600 / parts:
+            continue
+        try:
+            read_line(teacher, plan, folder, language, number, text)
+        except (TextError, ValueError):  # nothing in it can be read
+            continue
+        clip = read_clip(folder / f"{language}-{number:06d}.json")
+        seconds += (clip.end - clip.start) / SAMPLE_RATE if clip else 0.0
+
+
+def read_clip(path: Path) -> Clip | None:
+    """A finished line; None where it was left out or is not there."""
+    if not path.is_file():
+        return None
+    fields: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8"))
+    return Clip(**fields) if fields else None
+
+
+def teach(
+    make: Callable[[], Teacher], plan: Plan, work: Path, hours: float, processes: int, others: Sequence[Path] = ()
+) -> int:
+    """Reads until there are so many hours, then writes work/align.jsonl; the number of clips.
+
+    make: the teacher, called once in each process. others: alignments
+    (align.jsonl) of recordings that join the data set, behind the clips that were read.
+    """
+    folder = work / "teach"
+    folder.mkdir(parents=True, exist_ok=True)
+    context = multiprocessing.get_context("spawn")
+    shares = [
+        context.Process(target=_share, args=(make, plan, folder, hours, part, processes)) for part in range(processes)
+    ]
+    for share in shares:
+        share.start()
+    for share in shares:
+        share.join()
+    if any(share.exitcode for share in shares):
+        raise ValueError("a process of the teacher failed; the same command goes on where it was")
+    return collect(folder, work / "align.jsonl", others)
+
+
+def collect(folder: Path, out: Path, others: Sequence[Path] = ()) -> int:
+    """Writes one alignment of all finished lines and of `others`; the number of clips."""
+    clips = [clip for path in sorted(folder.glob("*.json")) if (clip := read_clip(path))]
+    lines = [json.dumps(asdict(clip), ensure_ascii=False) + "\n" for clip in clips]
+    for other in others:
+        lines += other.read_text(encoding="utf-8").splitlines(keepends=True)
+    out.write_text("".join(lines), encoding="utf-8")
+    return len(lines)
