@@ -64,14 +64,20 @@ class SourceFilterHead(nn.Module):
 
     def shape(self, filter_: Tensor, phase: Tensor, noise: Tensor, excitation: Tensor) -> Tensor:
         """Filters the STFT of the pulses, excitation [B,T,2K], and adds the noise: [B,2,T,K]."""
-        frames = filter_.shape[1]
-        magnitude, loudness = filter_.exp().clamp(max=MAX_MAGNITUDE), noise.exp().clamp(max=MAX_MAGNITUDE)
+        table = self.noise[torch.arange(filter_.shape[1], device=filter_.device) % NOISE_FRAMES].transpose(0, 1)
+        return self.filtered(filter_, phase, excitation) + self.loudness(noise)[:, None] * table
+
+    @staticmethod
+    def loudness(noise: Tensor) -> Tensor:
+        """Magnitudes from log-magnitudes, bounded."""
+        return noise.exp().clamp(max=MAX_MAGNITUDE)
+
+    def filtered(self, filter_: Tensor, phase: Tensor, excitation: Tensor) -> Tensor:
+        """The pulses' part of the spectrum [B,2,T,K]."""
+        magnitude = self.loudness(filter_)
         a, b = magnitude * phase.cos(), magnitude * phase.sin()
         real, imaginary = excitation.chunk(2, dim=-1)
-        table = self.noise[torch.arange(frames, device=filter_.device) % NOISE_FRAMES]
-        return torch.stack(
-            (a * real - b * imaginary + loudness * table[:, 0], a * imaginary + b * real + loudness * table[:, 1]), dim=1
-        )
+        return torch.stack((a * real - b * imaginary, a * imaginary + b * real), dim=1)
 
     def excitation(self, f0: Tensor) -> Tensor:
         """Pitch in Hz [B,T], 0 where unvoiced → STFT of the pulse train [B,T,2K]: real parts, then imaginary parts."""

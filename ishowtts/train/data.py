@@ -25,8 +25,10 @@ from torch import Tensor
 
 from ishowtts.model.config import MelConfig, ModelConfig
 
-from .align import Clip, load_audio, read_alignment, sentence_key
+from .align import SAMPLE_RATE, Clip, load_audio, read_alignment, sentence_key
 from .vocabulary import ANYONE, VOCABULARY, token_ids, with_speakers
+
+Wave = npt.NDArray[np.float32]
 
 BUCKETS = (192, 256, 320, 384, 512, 768, 1280)  # frames
 PAIRED = 0.25  # chance that another clip is laid behind the ones a row already has
@@ -60,12 +62,35 @@ def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
     return torch.log(mel.clamp(min=FLOOR))
 
 
+@dataclass(frozen=True)
+class Pitch:
+    """The pitch that a teacher spoke with: Hz every `hop` samples of its sound, 0 where unvoiced; a clip begins at `start`."""
+
+    hz: npt.NDArray[np.float32]
+    hop: int
+    start: int
+
+    def at(self, samples: int) -> tuple[Wave, Wave]:
+        """(phase in cycles, 0 to 1; Hz, 0 where unvoiced) of the clip's first `samples` samples.
+
+        The phase is that of the teacher's own pulses: its pitch is summed at the middles of its frames and is linear between.
+        """
+        place = np.clip((self.start + np.arange(samples) + 0.5) / self.hop - 0.5, 0, len(self.hz) - 1)
+        cycles = np.interp(place, np.arange(len(self.hz)), np.cumsum(self.hz / SAMPLE_RATE, dtype=np.float64) * self.hop)
+        left = place.astype(np.int64)
+        right, weight = np.minimum(left + 1, len(self.hz) - 1), place - left
+        a, b = self.hz[left], self.hz[right]
+        hz = np.where((a > 0) & (b > 0), a + (b - a) * weight, np.where(weight < 0.5, a, b))
+        return (cycles % 1).astype(np.float32), hz.astype(np.float32)
+
+
 @dataclass
 class Dataset:
     """Aligned clips in memory.
 
     `mels` [sum of frames, n_mels] and `sound` [sum of samples] (int16) hold the clips one after another;
-    clip k has frames [mel_at[k], mel_at[k+1]). `known` are the tokens that this speech, or the voice that is fine-tuned,
+    clip k has frames [mel_at[k], mel_at[k+1]). `pitch`: of clips that a teacher
+    has read, else None. `known` are the tokens that this speech, or the voice that is fine-tuned,
     has taught.
     """
 
@@ -75,6 +100,7 @@ class Dataset:
     mel_at: npt.NDArray[np.int64]
     sound: npt.NDArray[np.int16]
     sound_at: npt.NDArray[np.int64]
+    pitch: list[Pitch | None]
     tokens: list[npt.NDArray[np.int64]]
     frames: list[npt.NDArray[np.int64]]
     train: list[int]
@@ -126,15 +152,18 @@ def build_cache(alignment: Path, out: Path, progress: Callable[[list[Clip]], Ite
     """Reads every aligned clip's sound once and writes the cache `out` (.npz)."""
     clips = read_alignment(alignment)
     config = MelConfig()
-    mels, sounds = [], []
+    mels, sounds, pitches, hops = [], [], [], []
     for clip in progress(clips) if progress else clips:
         wave = load_audio(Path(clip.path))[clip.start : clip.end] * np.float32(clip.gain)
         pcm = (np.clip(wave, -1, 1) * 32767).round().astype(np.int16)
         sounds.append(pcm)
         mels.append(log_mel(torch.from_numpy(wave)[None], config)[0].numpy().astype(np.float16))
+        pitch, hop = _pitch(Path(clip.path).with_suffix(".npz"))
+        pitches.append(pitch)
+        hops.append(hop)
         if len(mels[-1]) != sum(clip.frames):
             raise ValueError(f"{clip.id}: the alignment is of another sound; run the alignment again")
-    ends = [np.cumsum([0, *map(len, parts)]) for parts in (mels, sounds)]
+    ends = [np.cumsum([0, *map(len, parts)]) for parts in (mels, sounds, pitches)]
     every = np.concatenate(mels)
     train = np.concatenate([mels[k] for k in split(clips)[0]]).astype(np.float32)
     partial = out.with_suffix(".partial.npz")
@@ -144,9 +173,20 @@ def build_cache(alignment: Path, out: Path, progress: Callable[[list[Clip]], Ite
         mel_at=ends[0],
         sound=np.concatenate(sounds),
         sound_at=ends[1],
+        pitch=np.concatenate(pitches),
+        pitch_at=ends[2],
+        pitch_hop=np.array(hops),
         statistics=np.array([train.mean(), train.std()]),
     )
     partial.replace(out)
+
+
+def _pitch(path: Path) -> tuple[npt.NDArray[np.float32], int]:
+    """The pitch that `teach` wrote beside a sound, and its hop; empty and 0 where there is none."""
+    if not path.is_file():
+        return np.zeros(0, np.float32), 0
+    with np.load(path) as z:
+        return z["pitch"], int(z["pitch_hop"])
 
 
 def adopt(work: Path, voice: Path) -> None:
@@ -179,6 +219,7 @@ def load(work: Path) -> Dataset:
     with np.load(cache) as z:
         mean, std = (float(v) for v in z["statistics"])
         mels, mel_at, sound, sound_at = z["mels"], z["mel_at"], z["sound"], z["sound_at"]
+        pitch, pitch_at, pitch_hop = z["pitch"], z["pitch_at"], z["pitch_hop"]
     train, held = split(clips)
     speakers = ["", *dict.fromkeys(clip.speaker for clip in clips if clip.speaker)]
     known = {name for k in train for name in clips[k].phones}
@@ -193,6 +234,10 @@ def load(work: Path) -> Dataset:
         mel_at,
         sound,
         sound_at,
+        [
+            Pitch(pitch[pitch_at[k] : pitch_at[k + 1]], int(pitch_hop[k]), clip.start) if pitch_hop[k] else None
+            for k, clip in enumerate(clips)
+        ],
         [np.concatenate(([speakers.index(c.speaker) + ANYONE], token_ids(c.phones))) for c in clips],
         [with_speaker(np.array(c.frames, np.int64)) for c in clips],
         train,

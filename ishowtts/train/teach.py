@@ -21,7 +21,7 @@ import soundfile
 
 from ishowtts.errors import TextError
 from ishowtts.text import phones
-from ishowtts.text.normalize import normalize
+from ishowtts.text.reading import read
 
 from .align import HOP, LEVEL, SAMPLE_RATE, Clip
 
@@ -140,7 +140,7 @@ def read_line(teacher: Teacher, plan: Plan, folder: Path, language: str, number:
     if path.is_file():
         return
     clip: Clip | None = None
-    symbols = phones.spoken(normalize(text, language), language)
+    symbols = phones.spoken(read(text, language).text, language)
     speaker, style = plan.style(teacher, language, number)
     if len({word for _, word in symbols}) <= LONGEST and (spoken := teacher.read(symbols, language, style)) is not None:
         sound = path.with_suffix(".flac")

@@ -1,13 +1,15 @@
-"""Training of the vocoder: spectral losses first, discriminators later.
+"""Training of the vocoder: a source-filter head learns fast, discriminators then teach the fine structure.
 
-Mel and multi-resolution STFT losses teach the magnitudes quickly but leave the phase buzzy; small
-discriminators on complex spectra (strided along frequency, so they cost little) then teach the fine
-structure. On one core the first part runs at a tenth of the second's price, which is why the second is
-entered late. A vocoder that is fine-tuned has the magnitudes: there the discriminators, which a voice does not hold, learn
-alone first. Part of the mels may be what the transformer makes of the recordings (see made.py).
+What a teacher has read comes with its pitch, so the pulses of training are in phase with those inside the speech: the
+filter's phases are learnt from the complex spectrum, which no other training shows so directly. Of recordings the pitch is
+the network's own. Every step asks one of the discriminators, in turn; they are the dearest part. A vocoder that is
+fine-tuned is good already: there the discriminators, which a voice does not hold, learn alone first. Part of the mels may be
+what the transformer makes of the recordings (see made.py).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ishowtts.model.config import MelConfig, VocosConfig
+from ishowtts.model.source_filter import F0_BINS, F0_HIGH, F0_LOW, SourceFilterHead, pitch_of, pulses
 from ishowtts.model.vocos import Vocos
 
 from . import data as datasets
@@ -22,19 +25,21 @@ from .data import FLOOR, Dataset, log_mel
 from .loop import Options, Run, half, prepare
 from .made import Made
 
-SEGMENT, ROWS = 33, 6  # mel frames of a segment, segments of a step
+SEGMENT, ROWS = 64, 6  # mel frames of a segment, segments of a step
+JUDGED_ROWS, JUDGED_SAMPLES = 4, 8192  # of which the discriminators hear so much
 SPECTRAL_PART = 0.16  # share of the budget before the discriminators join
 JUDGES_ALONE = 0.06  # the same for fine-tuning, where they learn alone
-JUDGE_EVERY = 2  # steps between updates of the discriminators, the dearest part of a step
-LEARNING_RATE = 6e-4
-MEL_WEIGHT, MATCH_WEIGHT, STFT_WEIGHT = 45.0, 2.0, 2.0
-RESOLUTIONS = ((2048, 480), (512, 120), (256, 60))  # window and hop of the STFT losses
+LEARNING_RATE, JUDGES_RATE = 8e-4, 5e-4
+MEL_WEIGHT, STFT_WEIGHT, COMPLEX_WEIGHT, PITCH_WEIGHT, MATCH_WEIGHT = 15.0, 2.0, 8.0, 1.5, 4.0
+RESOLUTIONS = ((2048, 480), (1024, 240), (512, 120), (256, 60))  # window and hop of the STFT losses
+COMPRESSION = 0.3  # of magnitudes in the complex loss
+PITCH_WIDTH = 0.8  # bins: the standard deviation of what the pitch is to be
 CURVE_EVERY, VALIDATE_EVERY = 100, 1000
 
 
 def architecture() -> VocosConfig:
     """The embedded voice's vocoder."""
-    return VocosConfig(dim=256, intermediate_dim=768, num_layers=6)
+    return VocosConfig(dim=256, intermediate_dim=768, num_layers=6, head="source_filter")
 
 
 class Discriminator(nn.Module):
@@ -75,33 +80,68 @@ def stft_loss(made: Tensor, real: Tensor) -> Tensor:
     return total / len(RESOLUTIONS)
 
 
-def segments(data: Dataset, seed: int, step: int, made: Made | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """ROWS random pieces of training speech [ROWS, (SEGMENT-1)*hop], at slightly varied levels, and twice their log-mels.
+@dataclass(frozen=True)
+class Segments:
+    """ROWS random pieces of training speech, each at a level of its own.
 
-    First those of the sound, then those that the vocoder hears: of clips that `made` holds, the transformer's.
+    `sound` [ROWS, (SEGMENT-1)*hop]; `mel` [ROWS,SEGMENT,n_mels] of it; `heard`: what the vocoder hears, of some clips the
+    transformer's. `cycles` and `hz` [ROWS, (SEGMENT-1)*hop + n_fft]: the teacher's pulses from half a window before to half a
+    window behind; rows that are not `known` [ROWS] have none. `f0` [ROWS,SEGMENT]: hz of the frames.
     """
+
+    sound: Tensor
+    mel: Tensor
+    heard: Tensor
+    cycles: Tensor
+    hz: Tensor
+    f0: Tensor
+    known: Tensor
+
+    def to(self, device: torch.device) -> Segments:
+        """The segments on another device."""
+        return Segments(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+def _cut(values: np.ndarray, start: int, count: int) -> np.ndarray:
+    """values[start : start + count], zeros where there are none."""
+    out = np.zeros(count, np.float32)
+    first, end = max(start, 0), min(start + count, len(values))
+    if end > first:
+        out[first - start : end - start] = values[first:end]
+    return out
+
+
+def segments(data: Dataset, seed: int, step: int, made: Made | None = None) -> Segments:
+    """The segments of a step; of clips that `made` holds the vocoder hears the transformer's mel."""
     rng = np.random.default_rng((seed, step, 7))
-    hop = data.config.hop
+    hop, n_fft = data.config.hop, data.config.n_fft
     n = (SEGMENT - 1) * hop
-    out = np.zeros((ROWS, n), np.float32)
+    sound = np.zeros((ROWS, n), np.float32)
+    cycles, hz = np.zeros((2, ROWS, n + n_fft), np.float32)
+    known = np.zeros(ROWS, bool)
     other: dict[int, Tensor] = {}
     for b in range(ROWS):
         k = data.train[int(rng.integers(len(data.train)))]
-        start, end = int(data.sound_at[k]), int(data.sound_at[k + 1])
-        at = int(rng.integers(max(1, end - start - n))) // hop * hop
-        piece = data.sound[start + at : min(end, start + at + n)].astype(np.float32) / 32768
+        length = int(data.sound_at[k + 1] - data.sound_at[k])
+        at = int(rng.integers(max(1, length - n))) // hop * hop
         gain = 10 ** (rng.uniform(-6, 3) / 20)
-        out[b, : len(piece)] = piece * gain
+        sound[b] = _cut(data.sound[data.sound_at[k] : data.sound_at[k + 1]], at, n) * np.float32(gain / 32768)
+        pitch = data.pitch[k]
+        if pitch is not None:
+            known[b] = True
+            phase, own = pitch.at(length)
+            cycles[b], hz[b] = (_cut(values, at - n_fft // 2, n + n_fft) for values in (phase, own))
         if made is not None and k in made.clips:
             first = int(data.mel_at[k]) + at // hop
             frames = made.mels[first : min(int(data.mel_at[k + 1]), first + SEGMENT)].astype(np.float32)
             other[b] = torch.from_numpy(frames + np.float32(np.log(gain)))
-    sound = torch.from_numpy(out)
-    mel = log_mel(sound, data.config)
+    whole = torch.from_numpy(sound)
+    mel = log_mel(whole, data.config)
     heard = mel.clone()
     for b, rows in other.items():
         heard[b, : len(rows)] = torch.maximum(rows, mel.new_tensor(FLOOR).log())
-    return sound, mel, heard
+    middle = hz[:, n_fft // 2 : n_fft // 2 + n + 1 : hop]
+    return Segments(whole, mel, heard, *map(torch.from_numpy, (cycles, hz, middle.copy(), known)))
 
 
 @torch.no_grad()
@@ -116,6 +156,65 @@ def mel_distance(net: nn.Module, data: Dataset, clips: list[int]) -> float:
     return total / len(clips)
 
 
+def compressed(spectrum: Tensor) -> Tensor:
+    """A complex spectrum [...,2,T,K] with magnitudes to the power of COMPRESSION."""
+    magnitude = torch.linalg.vector_norm(spectrum, dim=1, keepdim=True)
+    out: Tensor = spectrum * (magnitude + 1e-4) ** (COMPRESSION - 1)
+    return out
+
+
+def pitch_loss(logits: Tensor, voicing: Tensor, f0: Tensor) -> Tensor:
+    """Cross-entropy of the pitch of voiced frames and of voicing. f0 [B,T] in Hz, 0 where unvoiced."""
+    voiced = f0 > 0
+    bins = torch.arange(F0_BINS, device=f0.device)
+    centre = (torch.log2(f0.clamp(min=F0_LOW) / F0_LOW) / np.log2(F0_HIGH / F0_LOW) * (F0_BINS - 1)).clamp(max=F0_BINS - 1)
+    wanted = torch.exp(-0.5 * ((bins - centre[..., None]) / PITCH_WIDTH) ** 2)
+    wanted = wanted / wanted.sum(dim=-1, keepdim=True)
+    error = -(wanted * F.log_softmax(logits, dim=-1)).sum(dim=-1)
+    found = F.binary_cross_entropy_with_logits(voicing, voiced.float())
+    return (error * voiced).sum() / voiced.sum().clamp(min=1) + found / 3
+
+
+def speak(net: Vocos, head: SourceFilterHead, heard: Tensor, piece: Segments) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """(samples, the pulses' part of the spectrum [B,2,T,K], what the head gives) for the mels [B,T,n_mels].
+
+    The pulses are the teacher's where they are known, else at the pitch that the network finds.
+    """
+    with half(heard.device.type):
+        features = net.backbone(heard.transpose(1, 2))
+        parts = head.parts(features)
+    filter_, phase, noise, pitch, voicing = parts
+    with torch.no_grad():
+        own = head.excitation(pitch_of(pitch, voicing))
+        taught = head.stft(pulses(piece.cycles, piece.hz))
+        excitation = torch.where(piece.known[:, None, None], taught, own)
+        random = torch.randn(filter_.shape[0], 2, *filter_.shape[1:], device=heard.device)
+    pulsed = head.filtered(filter_, phase, excitation)
+    real, imaginary = (pulsed + head.loudness(noise)[:, None] * random).transpose(2, 3).unbind(1)
+    n_fft, hop = net.mel.n_fft, net.mel.hop
+    return torch.istft(torch.complex(real, imaginary), n_fft, hop, n_fft, net.window, center=True), pulsed, parts
+
+
+def spectral_loss(
+    run: Run, net: Vocos, data: Dataset, piece: Segments, made: tuple[Tensor, Tensor, tuple[Tensor, ...]]
+) -> Tensor:
+    """The losses that need no discriminator."""
+    spoken, pulsed, (_, _, _, pitch, voicing) = made
+    mel_loss = (log_mel(spoken, data.config) - piece.mel).abs().mean()
+    spectral = stft_loss(spoken, piece.sound)
+    run.add(mel=mel_loss.item(), stft=spectral.item())
+    loss = MEL_WEIGHT * mel_loss + STFT_WEIGHT * spectral
+    if piece.known.any():
+        n_fft, hop = net.mel.n_fft, net.mel.hop
+        target = torch.stft(piece.sound[piece.known], n_fft, hop, window=net.window, return_complex=True)
+        parts = torch.view_as_real(target).permute(0, 3, 2, 1)
+        phases = (compressed(pulsed[piece.known]) - compressed(parts)).abs().mean()
+        pitched = pitch_loss(pitch[piece.known], voicing[piece.known], piece.f0[piece.known])
+        run.add(complex=phases.item(), pitch=pitched.item())
+        loss = loss + COMPLEX_WEIGHT * phases + PITCH_WEIGHT * pitched
+    return loss
+
+
 def train(
     options: Options,
     data: Dataset | None = None,
@@ -126,29 +225,31 @@ def train(
     device = prepare(options)
     data = data or datasets.load(options.work)
     net = Vocos(config or architecture(), MelConfig()).to(device)
-    judges = nn.ModuleList(Discriminator(n) for n in (1024, 512)).to(device)
+    head = net.head
+    if not isinstance(head, SourceFilterHead):
+        raise ValueError("only a vocoder with a source-filter head is trained")
+    judges = nn.ModuleList(Discriminator(n) for n in (2048, 1024, 512)).to(device)
     adam = {
-        "generator": torch.optim.AdamW(net.parameters(), LEARNING_RATE, betas=(0.8, 0.9), fused=True),
-        "judges": torch.optim.AdamW(judges.parameters(), LEARNING_RATE, betas=(0.8, 0.9), fused=True),
+        "generator": torch.optim.AdamW(net.parameters(), LEARNING_RATE, betas=(0.8, 0.95), fused=True),
+        "judges": torch.optim.AdamW(judges.parameters(), JUDGES_RATE, betas=(0.8, 0.9), fused=True),
     }
     run = Run(options.work / "vocos", options, {"vocos": net, "judges": judges}, adam, "vocos")
     clips = [k for speaker in data.speakers() for k in data.one_take_each(speaker)[:12]]
     for step in run.steps():
-        real, mel, heard = (part.to(device) for part in segments(data, options.seed, step, made))
-        if options.finetune is not None and run.fraction < JUDGES_ALONE:
-            with torch.no_grad():
-                spoken = net(heard.transpose(1, 2))
-            learn(run, judges, adam["judges"], spoken, real)
-        else:
-            spoken = net(heard.transpose(1, 2))
-            mel_loss = (log_mel(spoken, data.config) - mel).abs().mean()
-            spectral = stft_loss(spoken, real)
-            loss = MEL_WEIGHT * mel_loss + STFT_WEIGHT * spectral
-            run.add(mel=mel_loss.item(), stft=spectral.item())
-            if options.finetune is not None or run.fraction >= SPECTRAL_PART:
-                if step % JUDGE_EVERY == 0:
-                    learn(run, judges, adam["judges"], spoken.detach(), real)
-                loss = loss + fool(run, judges, spoken, real)
+        piece = segments(data, options.seed, step, made).to(device)
+        judge = judges[step % len(judges)]
+        alone = options.finetune is not None and run.fraction < JUDGES_ALONE
+        with torch.set_grad_enabled(not alone):
+            spoken = speak(net, head, piece.heard, piece)
+        at = int(np.random.default_rng((options.seed, step, 8)).integers(spoken[0].shape[1] - JUDGED_SAMPLES + 1))
+        window = (slice(JUDGED_ROWS), slice(at, at + JUDGED_SAMPLES))
+        judged = options.finetune is not None or run.fraction >= SPECTRAL_PART
+        if judged:
+            learn(run, judge, adam["judges"], spoken[0].detach()[window], piece.sound[window])
+        if not alone:
+            loss = spectral_loss(run, net, data, piece, spoken)
+            if judged:
+                loss = loss + fool(run, judge, spoken[0][window], piece.sound[window])
             adam["generator"].zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), 10.0)
@@ -161,30 +262,26 @@ def train(
     return run
 
 
-def learn(run: Run, judges: nn.ModuleList, optimizer: torch.optim.Optimizer, spoken: Tensor, real: Tensor) -> None:
-    """A step of the discriminators."""
-    verdicts = torch.zeros((), device=real.device)
+def learn(run: Run, judge: nn.Module, optimizer: torch.optim.Optimizer, spoken: Tensor, real: Tensor) -> None:
+    """A step of a discriminator, by the hinge loss."""
     with half(real.device.type):
-        for judge in judges:
-            good, bad = judge(torch.cat((real, spoken)))[0].float().chunk(2)
-            verdicts = verdicts + F.relu(1 - good).mean() + F.relu(1 + bad).mean()
+        good, bad = judge(torch.cat((real, spoken)))[0].float().chunk(2)
+        verdict = F.relu(1 - good).mean() + F.relu(1 + bad).mean()
     optimizer.zero_grad()
-    verdicts.backward()  # type: ignore[no-untyped-call]
+    verdict.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    run.add(judges=verdicts.item())
+    run.add(judges=verdict.item())
 
 
-def fool(run: Run, judges: nn.ModuleList, spoken: Tensor, real: Tensor) -> Tensor:
-    """The generator's adversarial and feature-matching loss."""
-    fooled, match = torch.zeros((), device=real.device), torch.zeros((), device=real.device)
-    judges.requires_grad_(False)
+def fool(run: Run, judge: nn.Module, spoken: Tensor, real: Tensor) -> Tensor:
+    """The generator's adversarial and feature-matching loss against one discriminator."""
+    judge.requires_grad_(False)
     with half(real.device.type):
-        for judge in judges:
-            with torch.no_grad():
-                features = judge(real)[1]
-            scores, own = judge(spoken)
-            fooled = fooled + F.relu(1 - scores.float()).mean()
-            match = match + torch.stack([(a - b).abs().mean().float() for a, b in zip(own, features, strict=True)]).mean()
-    judges.requires_grad_(True)
+        with torch.no_grad():
+            features = judge(real)[1]
+        scores, own = judge(spoken)
+        fooled = F.relu(1 - scores.float()).mean()
+        match = torch.stack([(a - b).abs().mean().float() for a, b in zip(own, features, strict=True)]).mean()
+    judge.requires_grad_(True)
     run.add(fooled=fooled.item(), match=match.item())
-    return fooled / len(judges) + MATCH_WEIGHT * match
+    return fooled + MATCH_WEIGHT * match

@@ -47,7 +47,7 @@ DIT = DiTConfig(
     dim=32, depth=1, heads=1, dim_head=32, ff_mult=2, text_dim=16, conv_layers=1,
     text_num_embeds=len(with_speakers(["tone"])), speakers=2, text_layout="aligned",
 )  # fmt: skip
-VOCOS = VocosConfig(dim=16, intermediate_dim=32, num_layers=1)
+VOCOS = VocosConfig(dim=16, intermediate_dim=32, num_layers=1, head="source_filter")
 DURATION = DurationConfig(dim=16, layers=1, kernel=3)
 PHONES = ["pau", "hh", "ay1", "y", "uw1", "."]
 
@@ -456,17 +456,47 @@ def test_the_transformer_makes_a_share_of_the_clips(work: Path, tmp_path: Path, 
 def test_the_vocoder_hears_what_was_made(work: Path) -> None:
     data = datasets.load(work)
     mels = np.full_like(data.mels, 1.5)
-    sound, own, plain = vocos.segments(data, 0, 3)
-    same, still, mixed = vocos.segments(data, 0, 3, made.Made(mels, frozenset(data.train)))
-    assert torch.equal(same, sound) and torch.equal(plain, log_mel(sound, data.config))
-    assert torch.equal(own, plain) and torch.equal(still, plain)  # what it is to sound like stays the recording's
-    for wave, rows in zip(sound, mixed, strict=True):
+    plain, mixed = vocos.segments(data, 0, 3), vocos.segments(data, 0, 3, made.Made(mels, frozenset(data.train)))
+    assert torch.equal(mixed.sound, plain.sound) and torch.equal(plain.mel, log_mel(plain.sound, data.config))
+    assert torch.equal(plain.heard, plain.mel) and torch.equal(mixed.mel, plain.mel)  # what it is to sound like stays the recording's
+    for wave, rows in zip(plain.sound, mixed.heard, strict=True):
         heard = rows[(rows - rows[0, 0]).abs().amax(dim=1) < 1e-3]  # of clips shorter than a segment the rest is silence
         assert len(heard) >= 20 and 1.5 - 0.7 <= float(heard[0, 0]) <= 1.5 + 0.4, wave
-    levels = {round(float(rows[0, 0]), 4) for rows in mixed}
+    levels = {round(float(rows[0, 0]), 4) for rows in mixed.heard}
     assert len(levels) == vocos.ROWS  # each at its own level, as the sound
-    _, _, none = vocos.segments(data, 0, 3, made.Made(mels, frozenset()))
-    assert torch.equal(none, plain)
+    none = vocos.segments(data, 0, 3, made.Made(mels, frozenset()))
+    assert torch.equal(none.heard, plain.heard)
+
+
+def test_the_vocoder_learns_the_teachers_pulses(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pitch that a teacher wrote beside its sound is what the pulses of the same segment have."""
+    folder = tmp_path / "taught"
+    folder.mkdir()
+    lines = (work / "align.jsonl").read_text().splitlines()
+    clips = [json.loads(line) for line in lines]
+    for clip in clips:
+        sound = folder / Path(clip["path"]).name
+        time = np.arange(clip["end"]) / SAMPLE_RATE
+        soundfile.write(sound, sum(0.05 * np.cos(2 * np.pi * 150 * h * time) for h in range(1, 9)), SAMPLE_RATE)
+        np.savez(sound.with_suffix(".npz"), pitch=np.full(clip["end"] // 300 + 2, 150.0, np.float32), pitch_hop=300)
+        clip["path"] = str(sound)
+    (folder / "align.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in clips))
+    data = datasets.load(folder)
+    pitch = data.pitch[0]
+    assert pitch is not None
+    cycles, hz = pitch.at(3000)
+    assert np.allclose(hz, 150) and np.allclose(np.diff(np.unwrap(2 * np.pi * cycles[1000:2000])), 2 * np.pi * 150 / SAMPLE_RATE, atol=1e-4)
+    piece = vocos.segments(data, 0, 3)
+    assert piece.known.all() and (piece.f0[:, 3:10] == 150).all()
+    monkeypatch.setattr(vocos, "CURVE_EVERY", 10)
+    monkeypatch.setattr(vocos, "ROWS", 2)
+    monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
+    vocos.train(Options(folder, steps=40), config=VOCOS)
+    with (folder / "vocos" / "curves.csv").open() as file:
+        rows = [(r[1 + 1], float(r[3])) for r in csv.reader(file)]
+    for loss in ("pitch", "complex", "mel"):
+        values = [value for name, value in rows if name == loss]
+        assert values[-1] < values[0], loss
 
 
 @pytest.mark.usefixtures("small")
