@@ -83,6 +83,7 @@ class ServerConfig(_Section):
         D["connections_per_client"], ge=1, le=1_000_000, description="of one address, when other machines are served"
     )
     log_level: Literal["debug", "info", "warn", "error"] = Field("info", description="least weight of a line of the log")
+    log_format: Literal["text", "json"] = Field("text", description="json: an object a line, with the request's id")
 
     @model_validator(mode="after")
     def _guarded(self) -> ServerConfig:

@@ -19,8 +19,16 @@ void ishow_handle_freed(void);
 
 typedef enum ishow_log_level { ISHOW_LOG_DEBUG, ISHOW_LOG_INFO, ISHOW_LOG_WARN, ISHOW_LOG_ERROR } ishow_log_level;
 
-/* One line to the sink (default: standard error, "time level room: text"). Any thread. Never log a secret. */
+/* One line to standard error. Any thread. Never log a secret. */
 void ishow_log(ishow_log_level level, const char *room, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same of one request (or message of the chat); its id, at most 64 bytes, is before the text, in JSON a field of its own. */
+void ishow_log_request(ishow_log_level level, const char *room, const char *id, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* TEXT, at first: "time level room: text". JSON: an object with time, level, room, request_id (of a request) and message. */
+typedef enum ishow_log_format { ISHOW_LOG_TEXT, ISHOW_LOG_JSON } ishow_log_format;
+void ishow_log_set_format(ishow_log_format format);
+int ishow_log_format_find(const char *name, ishow_log_format *out); /* of "text", "json"; 0: no such name */
 
 /* Lines below `level` are dropped; INFO at first. */
 void ishow_log_set_level(ishow_log_level level);

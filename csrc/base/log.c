@@ -7,37 +7,120 @@
 
 #include "base/base.h"
 
-static atomic_int minimum = ISHOW_LOG_INFO;
+enum { LINE_MAX = 2048, JSON_MAX = 6 * LINE_MAX + 256 /* each byte may become an escape of six */ };
+
+static atomic_int minimum = ISHOW_LOG_INFO, wanted_format = ISHOW_LOG_TEXT;
 
 static const char *const names[] = {"debug", "info", "warn", "error"};
+static const char *const format_names[] = {"text", "json"};
+
+static int find(const char *const *all, size_t n, const char *name) {
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(name, all[i])) return (int)i;
+    return -1;
+}
 
 int ishow_log_level_find(const char *name, ishow_log_level *out) {
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(name, names[i])) {
-            *out = (ishow_log_level)i;
-            return 1;
-        }
-    return 0;
+    const int at = find(names, sizeof names / sizeof *names, name);
+    if (at >= 0) *out = (ishow_log_level)at;
+    return at >= 0;
+}
+
+int ishow_log_format_find(const char *name, ishow_log_format *out) {
+    const int at = find(format_names, sizeof format_names / sizeof *format_names, name);
+    if (at >= 0) *out = (ishow_log_format)at;
+    return at >= 0;
 }
 
 void ishow_log_set_level(ishow_log_level level) { atomic_store(&minimum, (int)level); }
+void ishow_log_set_format(ishow_log_format format) { atomic_store(&wanted_format, (int)format); }
 
-void ishow_log(ishow_log_level level, const char *room, const char *format, ...) {
-    if ((int)level < atomic_load(&minimum)) return;
-    char line[2048];
+static size_t write_time(char *out, size_t size) {
     struct timespec now;
     struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
-    size_t n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-    n += (size_t)snprintf(line + n, sizeof line - n, ".%03ldZ %s %s: ", now.tv_nsec / 1000000, names[level], room);
-    va_list args;
-    va_start(args, format);
-    int m = vsnprintf(line + n, sizeof line - n - 1, format, args);
-    va_end(args);
+    size_t n = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &utc);
+    return n + (size_t)snprintf(out + n, size - n, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+/* A JSON string of text, without a NUL, at most 6 * strlen(text) + 2 bytes; what is no UTF-8 becomes U+FFFD. */
+static size_t write_string(char *out, const char *text) {
+    size_t n = 0;
+    out[n++] = '"';
+    while (*text) {
+        const char *from = text;
+        const uint32_t c = ishow_utf8_next(&text);
+        if (c == UINT32_MAX) {
+            memcpy(out + n, "\\ufffd", 6);
+            n += 6;
+            text = from + 1;
+        } else if (c < ' ' || c == '"' || c == '\\' || c == 0x7f) {
+            n += (size_t)sprintf(out + n, "\\u%04x", (unsigned)c);
+        } else {
+            memcpy(out + n, from, (size_t)(text - from));
+            n += (size_t)(text - from);
+        }
+    }
+    out[n++] = '"';
+    return n;
+}
+
+static size_t append(char *out, size_t n, const char *text) {
+    const size_t length = strlen(text);
+    memcpy(out + n, text, length);
+    return n + length;
+}
+
+static void write_json(ishow_log_level level, const char *room, const char *id, const char *message) {
+    char line[JSON_MAX];
+    size_t n = append(line, 0, "{\"time\":\"");
+    n += write_time(line + n, 64);
+    n = append(line, n, "\",\"level\":\"");
+    n = append(line, n, names[level]);
+    n = append(line, n, "\",\"room\":\"");
+    n = append(line, n, room);
+    n = append(line, n, "\"");
+    if (id) {
+        n = append(line, n, ",\"request_id\":");
+        n += write_string(line + n, id);
+    }
+    n = append(line, n, ",\"message\":");
+    n += write_string(line + n, message);
+    n = append(line, n, "}\n");
+    ssize_t ignored = write(STDERR_FILENO, line, n);
+    (void)ignored;
+}
+
+static void write_text(ishow_log_level level, const char *room, const char *id, const char *message) {
+    char line[LINE_MAX + 256];
+    size_t n = write_time(line, 64);
+    int m = snprintf(line + n, sizeof line - n, " %s %s: %s%s%s", names[level], room, id ? id : "", id ? " " : "", message);
     if (m < 0) return;
     n += (size_t)m < sizeof line - n - 1 ? (size_t)m : sizeof line - n - 2;
     line[n++] = '\n';
     ssize_t ignored = write(STDERR_FILENO, line, n);
     (void)ignored;
+}
+
+static void write_line(ishow_log_level level, const char *room, const char *id, const char *format, va_list args) __attribute__((format(printf, 4, 0)));
+static void write_line(ishow_log_level level, const char *room, const char *id, const char *format, va_list args) {
+    char message[LINE_MAX - 128], shown[72];
+    if ((int)level < atomic_load(&minimum) || vsnprintf(message, sizeof message, format, args) < 0) return;
+    if (id) snprintf(shown, sizeof shown, "%s", id);
+    (atomic_load(&wanted_format) == ISHOW_LOG_JSON ? write_json : write_text)(level, room, id ? shown : NULL, message);
+}
+
+void ishow_log(ishow_log_level level, const char *room, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    write_line(level, room, NULL, format, args);
+    va_end(args);
+}
+
+void ishow_log_request(ishow_log_level level, const char *room, const char *id, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    write_line(level, room, id, format, args);
+    va_end(args);
 }

@@ -243,7 +243,7 @@ static void recover(void *self, uint64_t number, int marked, const char *record)
     filter_remember(c->filter, it);
     queue_add(&c->queue, it);
     if (!marked) return;
-    ishow_log(ISHOW_LOG_WARN, "chat", "%s was being read when the program ended, and is not read again", it->id);
+    ishow_log_request(ISHOW_LOG_WARN, "chat", it->id, "was being read when the program ended, and is not read again");
     chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_INTERRUPTION], ishow_chat_reason_name(ISHOW_CHAT_BY_INTERRUPTION), 0);
 }
 

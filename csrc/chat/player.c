@@ -117,7 +117,7 @@ static int make(ishow_chat *c, item *it, const char *before, double before_at, d
         it->voice[0] = '\0';
         return make(c, it, before, before_at, now);
     }
-    ishow_log(ISHOW_LOG_WARN, "chat", "%s cannot be read: %s", it->id, error.message);
+    ishow_log_request(ISHOW_LOG_WARN, "chat", it->id, "cannot be read: %s", error.message);
     drop(c, it, status);
     return -1;
 }
@@ -152,7 +152,7 @@ static ishow_status collect(ishow_chat *c, item *it) {
         it->complete = 1;
         if (status == ISHOW_OK && !it->n) status = ISHOW_EINVAL;
         if (status != ISHOW_OK) {
-            ishow_log(status == ISHOW_EINVAL ? ISHOW_LOG_INFO : ISHOW_LOG_WARN, "chat", "%s could not be read: %s", it->id, error.message);
+            ishow_log_request(status == ISHOW_EINVAL ? ISHOW_LOG_INFO : ISHOW_LOG_WARN, "chat", it->id, "could not be read: %s", error.message);
             return status;
         }
         c->counts.clips_made++;

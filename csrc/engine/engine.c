@@ -189,6 +189,11 @@ void ishow_engine_info(ishow_engine *engine, ishow_model_info *out) {
     pthread_mutex_unlock(&engine->lock);
 }
 
+double ishow_engine_busy_for(ishow_engine *engine) {
+    const double since = atomic_load(&engine->busy_since);
+    return since > 0 ? ishow_now() - since : 0;
+}
+
 void ishow_engine_stats_get(ishow_engine *engine, ishow_engine_stats *out) {
     pthread_mutex_lock(&engine->lock);
     *out = engine->stats;

@@ -138,6 +138,7 @@ void *inference_main(void *argument) {
         double now = ishow_now();
         engine->stats.busy_seconds += now - mark;
         mark = now;
+        atomic_store(&engine->busy_since, now);
         sweep(engine);
         if (engine->stopping && !engine->living && engine->n_jobs == 0) break;
         if (engine->has_incoming && engine->n_jobs == 0) {
@@ -151,6 +152,7 @@ void *inference_main(void *argument) {
             continue;
         }
         if (engine->n_jobs == 0) {
+            atomic_store(&engine->busy_since, 0);
             wait_for_work(engine);
             mark = ishow_now();
             continue;

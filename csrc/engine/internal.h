@@ -9,6 +9,7 @@
 #define ISHOW_ENGINE_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/base.h"
 #include "engine/plan.h"
@@ -123,6 +124,7 @@ struct ishow_engine {
     ishow_utterance *living, *newest;
     size_t n_living;
     double work;                    /* frames x calls taken so far; one without guidance is half */
+    _Atomic double busy_since;      /* when the inference thread began what it does now; 0: it waits */
     ishow_engine_stats stats;       /* cache, waiting and in_flight are filled in when asked */
 
     ishow_cache *cache;             /* thread-safe */

@@ -139,6 +139,7 @@ static ishow_status apply(config *c, difference *d, const settings *wanted, isho
     chat = NULL;
     http_call(s, apply_on_loop, &rules);
     ishow_log_set_level(wanted->log_level);
+    ishow_log_set_format(wanted->log_format);
     goto done;
 undo: {
     settings before = {0};

@@ -65,7 +65,7 @@ static void end_job(pump *p, job *j, ishow_status status, const ishow_error *err
     else {
         ishow_utterance_cancel(j->utterance);
         own.status = status; /* whatever the engine wrote there */
-        if (status != ISHOW_ECANCELLED) ishow_log(status == ISHOW_EINVAL ? ISHOW_LOG_DEBUG : ISHOW_LOG_WARN, "server", "%s failed: %s: %s", j->id, ishow_status_name(status), own.message);
+        if (status != ISHOW_ECANCELLED) ishow_log_request(status == ISHOW_EINVAL ? ISHOW_LOG_DEBUG : ISHOW_LOG_WARN, "server", j->id, "failed: %s: %s", ishow_status_name(status), own.message);
     }
     pthread_mutex_lock(&j->lock);
     if (status == ISHOW_OK) j->shape->end(j);

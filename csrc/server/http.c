@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "server/internal.h"
+#include "server/notify.h"
 
 enum { TICK_MS = 500, POOL_BYTES = 64 * 1024, EVENTS = 64 };
 
@@ -149,7 +150,7 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     if (x->wait) x->wait->release(x);
     int cut = why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->taken_over;
     metrics_request(s->metrics, route_index(x->route), cut ? 0 : x->status);
-    ishow_log(ISHOW_LOG_DEBUG, "server", "%s %s %d%s %.1f ms", x->id, route_name(route_index(x->route)), x->status, cut ? " (cut off)" : "",
+    ishow_log_request(ISHOW_LOG_DEBUG, "server", x->id, "%s %d%s %.1f ms", route_name(route_index(x->route)), x->status, cut ? " (cut off)" : "",
               1e3 * (ishow_now() - x->began));
     if (x->peer) {
         x->peer->exchange = NULL;
@@ -356,6 +357,14 @@ static void hang_up_all(ishow_server *s, int endless_only) {
         if (!x->gone && (x->wait->endless || !endless_only)) hang_up(x);
 }
 
+/* Fed while this thread runs and the inference thread is not stuck in one call: a manager that hears nothing restarts the server. */
+static void feed_watchdog(ishow_server *s, double now) {
+    ishow_engine *engine = atomic_load(&s->engine);
+    if (s->watchdog_seconds <= 0 || now < s->watchdog_due || (engine && ishow_engine_busy_for(engine) > s->watchdog_seconds)) return;
+    s->watchdog_due = now + s->watchdog_seconds / 4;
+    notify("WATCHDOG=1");
+}
+
 static void *loop_main(void *self) {
     ishow_server *s = self;
     struct epoll_event events[EVENTS];
@@ -379,6 +388,7 @@ static void *loop_main(void *self) {
             reap_slow(s);
             ws_tick(s, now);
             load_tick(&s->load, atomic_load(&s->engine));
+            feed_watchdog(s, now);
         }
         if (atomic_load(&s->draining)) {
             if (s->listener >= 0) {
@@ -414,6 +424,7 @@ static void log_line(void *self, const char *format, va_list args) {
 
 ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *error) {
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
+    s->watchdog_seconds = notify_watchdog_seconds();
     s->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->epoll < 0 || s->waker < 0) return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
     ishow_status status = pump_create(&s->pump, http_wake, s, s->metrics, error);

@@ -230,6 +230,7 @@ struct ishow_server {
     int thread_runs;
     time_t created;
     load_estimate load;
+    double watchdog_seconds, watchdog_due; /* of the service manager; 0: none */
     char default_voice[ID_MAX + 1]; /* written before `engine` is published */
     _Atomic(ishow_engine *) engine;
     atomic_int draining;

@@ -19,6 +19,7 @@
 #include "base/base.h"
 #include "bridge/bridge.h"
 #include "base/defaults.h"
+#include "server/notify.h"
 #include "server/server.h"
 #include "service/settings.h"
 
@@ -212,6 +213,7 @@ static int serve(const arguments *args, stop_request *stop) {
         goto done;
     }
     ishow_log_set_level(s.log_level);
+    ishow_log_set_format(s.log_format);
     s.server.config_json = json;
     s.server.config_file = args->config;
     s.server.read_config = read_config;
@@ -225,6 +227,7 @@ static int serve(const arguments *args, stop_request *stop) {
         goto done;
     }
     tell_of_hangups(stop, server);
+    notify("STATUS=loading %s", s.model);
     ishow_log(ISHOW_LOG_INFO, "server", "health is answered on %s, loading %s", ishow_server_url(server), s.model);
     if (open_model(bridge, &s, &engine, &pending, &error) != ISHOW_OK || ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
         code = complain(&error, 1);
@@ -236,10 +239,12 @@ static int serve(const arguments *args, stop_request *stop) {
         goto done;
     }
     ishow_server_ready(server, engine, s.default_voice);
+    notify("READY=1\nSTATUS=serving %s on %s", s.model, ishow_server_url(server));
     ishow_log(ISHOW_LOG_INFO, "server", "ready after %.2f s", ishow_now() - began);
     printf("iShowTTS listens on %s\n", ishow_server_url(server));
     fflush(stdout);
     stop_asked(stop, 1);
+    notify("STOPPING=1\nSTATUS=finishing what is being spoken");
     ishow_log(ISHOW_LOG_INFO, "server", "closing: finishing what is being spoken");
 done:
     tell_of_hangups(stop, NULL);

@@ -7,7 +7,7 @@
 #include "engine/field.h"
 
 /* Settings of [server] that can be exchanged while requests run. */
-static const char *const live[] = {"api_key", "api_key_file", "allowed_hosts", "cors_origins", "body_bytes_max", "request_seconds", "drain_seconds", "connections_per_client", "log_level"};
+static const char *const live[] = {"api_key", "api_key_file", "allowed_hosts", "cors_origins", "body_bytes_max", "request_seconds", "drain_seconds", "connections_per_client", "log_level", "log_format"};
 
 static int is_live_field(const ishow_fields *fields, const char *key) {
     for (size_t i = 0; i < fields->n; i++)

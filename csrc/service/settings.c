@@ -82,14 +82,14 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
     ishow_server_options *s = &out->server;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why);
     out->json = root;
-    const char *level = "";
+    const char *level = "", *format = "";
     json_t *server = NULL, *model = NULL, *voices = NULL, *chat = NULL;
     char *chat_json = NULL;
     if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:o, s:o, s:o}", "server", &server, "model", &model, "voices", &voices, "chat", &chat) ||
         json_unpack_ex(model, &why, 0, "{s:s, s:s, s:s, s:s, s:i}", "name", &out->model, "precision", &out->precision, "backend", &out->backend, "compile", &out->compile, "threads",
                        &out->threads) ||
-        json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F, s:s, s:i, s:i}", "host", &s->host, "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
-                       "request_seconds", &s->request_seconds, "drain_seconds", &s->drain_seconds, "log_level", &level, "connections_max", &s->connections_max,
+        json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F, s:s, s:s, s:i, s:i}", "host", &s->host, "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
+                       "request_seconds", &s->request_seconds, "drain_seconds", &s->drain_seconds, "log_level", &level, "log_format", &format, "connections_max", &s->connections_max,
                        "connections_per_client", &s->connections_per_client)) {
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.", why.text);
         goto done;
@@ -98,8 +98,8 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
     if ((status = read_section(json_object_get(root, "engine"), &ishow_engine_fields, &out->engine, error)) != ISHOW_OK) goto done;
     s->api_key = json_string_value(json_object_get(server, "api_key")); /* null: none, like the next */
     out->default_voice = json_string_value(json_object_get(root, "default_voice"));
-    if (!ishow_log_level_find(level, &out->log_level)) {
-        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: there is no log level %.16s.", level);
+    if (!ishow_log_level_find(level, &out->log_level) || !ishow_log_format_find(format, &out->log_format)) {
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: there is no log level %.16s, or no format %.16s.", level, format);
         goto done;
     }
     s->body_bytes_max = (size_t)body;

@@ -13,6 +13,7 @@ typedef struct settings {
     ishow_server_options server;
     ishow_engine_options engine;
     ishow_log_level log_level;
+    ishow_log_format log_format;
     const char *model, *precision, *backend, *compile;
     int threads;
     const char *default_voice;

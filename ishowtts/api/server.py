@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+import json
 import logging
 import os
 import resource
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import FrameType
 
 import uvicorn
@@ -36,8 +38,8 @@ _CORES = (_engine, _service, _chat)
 
 def serve(config: Config, read: Callable[[], Config]) -> int:
     """Serve until SIGTERM or SIGINT, finishing what runs; returns the exit code. `read`: reads the configuration again."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    _set_log_level(config.server.log_level)
+    logging.basicConfig()
+    _set_log(config.server.log_level, config.server.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     settings = config.to_dict()
     bound = _bind(config.server.host, config.server.port)
@@ -59,11 +61,25 @@ def serve(config: Config, read: Callable[[], Config]) -> int:
     return 1 if failed else 0
 
 
-def _set_log_level(level: str) -> None:
+class _Json(logging.Formatter):
+    """Lines as the core writes them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """An object on one line."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        level = {"WARNING": "warn", "CRITICAL": "error"}.get(record.levelname, record.levelname.lower())
+        line = {"time": moment, "level": level, "room": record.name, "message": super().format(record)}
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _set_log(level: str, format: str) -> None:
     """Of what Python writes and of what the core does."""
     logging.getLogger().setLevel(level.upper())
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Json() if format == "json" else logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     for core in _CORES:
         core.set_log_level(level)
+        core.set_log_format(format)
 
 
 def _tell_of_handles() -> None:
@@ -127,7 +143,7 @@ class _Server(uvicorn.Server):
     def _apply(self, config: Config) -> None:
         self.config.ws_max_size = config.server.body_bytes_max
         self.config.timeout_graceful_shutdown = int(config.server.drain_seconds)
-        _set_log_level(config.server.log_level)
+        _set_log(config.server.log_level, config.server.log_format)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

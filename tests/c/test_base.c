@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "base/base.h"
 
@@ -222,6 +223,30 @@ static void test_quotas_of_control_groups(void **state) {
     assert_true(ishow_cores() >= 1);
 }
 
+static void test_log_as_json(void **state) {
+    (void)state;
+    char line[16384], text[5000];
+    json_t *o;
+    ishow_log_set_format(ISHOW_LOG_JSON);
+    capture(ISHOW_LOG_WARN, "a \"quote\", a \\, a\nnewline, \x01, \xff\xfe and \xc3\xa9", line, sizeof line);
+    assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+    assert_non_null(o = json_loads(line, 0, NULL));
+    assert_string_equal(json_string_value(json_object_get(o, "message")), "a \"quote\", a \\, a\nnewline, \x01, \xef\xbf\xbd\xef\xbf\xbd and \xc3\xa9");
+    assert_string_equal(json_string_value(json_object_get(o, "level")), "warn");
+    assert_string_equal(json_string_value(json_object_get(o, "room")), "room");
+    assert_int_equal(strlen(json_string_value(json_object_get(o, "time"))), 24);
+    assert_null(json_object_get(o, "request_id"));
+    json_decref(o);
+    memset(text, 1, sizeof text - 1); /* every byte becomes six */
+    text[sizeof text - 1] = '\0';
+    capture(ISHOW_LOG_ERROR, text, line, sizeof line);
+    assert_non_null(o = json_loads(line, 0, NULL));
+    json_decref(o);
+    ishow_log_set_format(ISHOW_LOG_TEXT);
+    ishow_log_format format;
+    assert_true(ishow_log_format_find("json", &format) && format == ISHOW_LOG_JSON && !ishow_log_format_find("xml", &format));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fail_fills_the_callers_buffer),
@@ -233,6 +258,7 @@ int main(void) {
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_quotas_of_control_groups),
+        cmocka_unit_test(test_log_as_json),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

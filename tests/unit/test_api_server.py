@@ -12,12 +12,12 @@ from ishowtts.api import server
 @pytest.mark.parametrize(("level", "heard"), [("warn", True), ("error", False), ("debug", True)])
 def test_the_level_is_that_of_the_core_as_well(level: str, heard: bool, capfd: pytest.CaptureFixture[str]) -> None:
     notify = os.eventfd(0)
-    server._set_log_level(level)
+    server._set_log(level, "text")
     try:
         Watcher("/nowhere/at/all.toml", notify)  # warns that nothing can be watched there
         assert ("changes of /nowhere/at/all.toml are not noticed" in capfd.readouterr().err) is heard
     finally:
-        server._set_log_level("info")
+        server._set_log("info", "text")
         os.close(notify)
 
 

@@ -1,0 +1,42 @@
+/* The protocol is a datagram to a Unix socket, which is little to write and saves the server a library. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/base.h"
+#include "server/notify.h"
+
+enum { MESSAGE_MAX = 1024 };
+
+void notify(const char *format, ...) {
+    const char *place = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char message[MESSAGE_MAX];
+    va_list args;
+    if (!place || (*place != '/' && *place != '@') || strlen(place) >= sizeof address.sun_path) return;
+    va_start(args, format);
+    int n = vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    if (n < 0) return;
+    if (n >= MESSAGE_MAX) n = MESSAGE_MAX - 1;
+    memcpy(address.sun_path, place, strlen(place));
+    if (*place == '@') address.sun_path[0] = '\0'; /* an abstract name */
+    const socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(place));
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || sendto(fd, message, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&address, length) < 0)
+        ishow_log(ISHOW_LOG_DEBUG, "server", "the service manager was not told: %s", strerror(errno));
+    if (fd >= 0) close(fd);
+}
+
+double notify_watchdog_seconds(void) {
+    const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    if (!usec || (pid && strtoll(pid, NULL, 10) != (long long)getpid())) return 0;
+    const double seconds = 1e-6 * strtod(usec, NULL);
+    return seconds > 0 && seconds < 1e9 ? seconds : 0;
+}
