@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +16,11 @@ from ishowtts.errors import ConfigError
 from ishowtts.folders import cache_dir
 from ishowtts.options import Parser
 
-from . import doctor, timing
+from . import doctor, history, timing
 
 if TYPE_CHECKING:
     from ishowtts.engine import Engine
+    from ishowtts.quality.measure import Row
 
 RUNS = 20
 ROUNDS = 3
@@ -126,11 +128,13 @@ def _warm_up(options: argparse.Namespace) -> int:
     return 0
 
 
-def _quality(options: argparse.Namespace, *arguments: str) -> int:
-    from ishowtts.quality.command import main as quality
+def _quality(
+    options: argparse.Namespace, *arguments: str, report_to: Callable[[list[Row], list[str]], None] | None = None
+) -> int:
+    from ishowtts.quality import command
 
     own = ["--model", options.model] + (["--precision", options.precision] if options.precision else [])
-    return quality([*own, *arguments], prog=f"ishowtts daily {options.name}")
+    return command.run(command.parser(f"ishowtts daily {options.name}").parse_args([*own, *arguments]), report_to)
 
 
 def _samples(options: argparse.Namespace) -> int:
@@ -142,7 +146,25 @@ def _regression(options: argparse.Namespace) -> int:
     """Compare with the baseline; the first run stores it."""
     path = Path(options.baseline) if options.baseline else _baseline_path(options)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return _quality(options, "--baseline", str(path), *(["--store"] if options.store or not path.exists() else []))
+    store = ["--store"] if options.store or not path.exists() else []
+    return _quality(options, "--baseline", str(path), *store, report_to=lambda rows, worse: _leave_word(options, rows, worse))
+
+
+def _leave_word(options: argparse.Namespace, rows: list[Row], worse: list[str]) -> None:
+    from ishowtts.quality.measure import MEASURES
+
+    means = {}
+    for name in MEASURES:
+        values = [row[name] for row in rows if isinstance(row.get(name), int | float) and math.isfinite(row[name])]
+        if values:
+            means[name] = sum(values) / len(values)
+    run = history.record(options.model, means, worse)
+    if options.history:
+        history.append(options.history, run)
+    if worse and options.webhook:
+        history.post(options.webhook, run)
+    if worse and options.mail:
+        history.mail(options.mail, run)
 
 
 def _baseline_path(options: argparse.Namespace) -> Path:
@@ -198,6 +220,9 @@ def _parser(prog: str) -> Parser:
     regression = add("regression", _regression)
     regression.add_argument("--baseline", metavar="FILE", help="(default: one for each model, in the user's cache folder)")
     regression.add_argument("--store", action="store_true", help="store a new one")
+    regression.add_argument("--history", metavar="FILE", type=Path, help="add a line of JSON with the figures of this run")
+    regression.add_argument("--webhook", metavar="URL", help="is sent the run as JSON when something is worse")
+    regression.add_argument("--mail", metavar="ADDRESS", help="is sent a mail by sendmail when something is worse")
     profile = add("profile", _profile)
     profile.add_argument("-o", "--out", default="profile-out", metavar="FOLDER", help="(default: %(default)s)")
     add("doctor", _doctor).add_argument("--port", type=int, default=DEFAULTS["port"], help="of the server (default: %(default)s)")

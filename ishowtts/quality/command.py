@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,8 @@ def _gathered(options: argparse.Namespace, said: dict[str, str]) -> Iterator[tup
             yield from ((clip, {}) for clip in sources.from_url(source, sentences, options.key))
 
 
-def run(options: argparse.Namespace) -> int:
-    """Measure and show; the exit status."""
+def run(options: argparse.Namespace, report_to: Callable[[list[Row], list[str]], None] | None = None) -> int:
+    """Measure and show; the exit status. `report_to`: is told the measures of each clip and what is worse."""
     from tqdm import tqdm
 
     for path in (options.json, options.csv, options.html):
@@ -98,8 +98,11 @@ def run(options: argparse.Namespace) -> int:
         baseline.store(options.baseline, rows, heard)
         print(f"stored {len(rows)} clips in {options.baseline}", file=sys.stderr)
     alarms = baseline.compare(stored, rows, heard) if stored is not None else []
-    for alarm in alarms:
-        print(f"{alarm.kind}: {alarm.sentence}", file=sys.stderr)
+    worse = [f"{alarm.kind}: {alarm.sentence}" for alarm in alarms]
+    for sentence in worse:
+        print(sentence, file=sys.stderr)
+    if report_to is not None:
+        report_to(rows, worse)
     if stored is not None and not alarms:
         print(f"nothing is worse than in {options.baseline}", file=sys.stderr)
     return 1 if alarms else 0
