@@ -299,6 +299,8 @@ class Numbers(Telephones):
         k = i + 1
         if shape[k] == " ":
             k += 1
+        if before == "a" and shape[k] in "\0.,!?)" and len(line.parts[i - 1]) == 1 and line.parts[i - 1].isupper():
+            return Found(i + 1, self.say_["subtract"], "symbol")  # a grade: "B-"
         if line.last not in NUMERIC or (before not in "0a%° )\"'$€£¥" and before not in self.currencies):
             return None
         after = shape[k]
@@ -337,6 +339,8 @@ class Numbers(Telephones):
         k = i + 2 if line.shape[i + 1] == " " else i + 1
         if line.shape[k] == "0" and line.before(i) not in "a0":
             return Found(i + 1, self.say_["number"], "symbol")
+        if line.before(i) == "a" and line.parts[i - 1] in ("C", "F") and "sharp" in self.say_:
+            return Found(i + 1, self.say_["sharp"], "symbol")
         return Found(i + 1, "", "mark")
 
     def point(self, line: Line, i: int) -> Found | None:
@@ -364,6 +368,11 @@ class Numbers(Telephones):
             return None
         if end == num.end and line.shape[end] == " " and self.codes.get(line.parts[end + 1].lower()) == unit:
             end += 2  # "$5 USD"
+        if not scale and line.shape[end] in "-–" and line.shape[end + 1] == "0" and not line.computes(k):
+            upper = self.parse(line, end + 1)
+            if line.shape[upper.end] not in "a-–/:":
+                low, high = self.cardinal(num.text), self.say_money(upper, unit, "")
+                return Found(upper.end, f"{low} {self.say_['to']} {high}", "money")  # "$10-15"
         said = self.say_money(num, unit, scale)
         end, per = self.per(line, end)
         return Found(end, f"{said} {per}" if per else said, "money")
@@ -398,10 +407,12 @@ class Numbers(Telephones):
             top, bottom = parts[j + 1], parts[j + 3]
             if len(top) < 4 and len(bottom) < 4 and bottom.strip("0") and shape[j + 4] not in "/a0":
                 return self.measured(line, j + 4, self.say_mixed(num.whole, top, bottom), True)
-        if after == "'" and not num.fraction and len(num.whole) < 3:
+        if after in "'\"" and not num.fraction and len(num.whole) < 3:
             found = self.feet(line, num)
             if found:
                 return found
+        if line.before(i) == "-" and after == "a" and line.shape[max(i - 3, 0) : i] == "a0-":
+            return Found(j + 1, f"{self.model_number(num.whole)} {parts[j].upper()}", "serial")  # "i7-12700K"
         end, scale = self.scale(line, j, False)
         money = self.currency_after(line, end)
         if not money and end == j:
@@ -464,6 +475,10 @@ class Numbers(Telephones):
                 end += 2
             said = f"{self.count(num)} {foot[0]} {self.cardinal(str(int(line.parts[j + 1])))}"
             return Found(end, said, "measure")
+        inch, mark = self.units.get("in"), shape[j]
+        unit = foot if mark == "'" else inch
+        if unit and shape[j + 1] in " \0.,!?" and line.text.count(mark) == 1:
+            return Found(j + 1, f"{self.count(num)} {unit[0] if num.whole == '1' else unit[-1]}", "measure")
         return None
 
     def over(self, line: Line, num: Num, i: int) -> Found | None:

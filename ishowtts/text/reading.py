@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from . import detect
 from .clean import Dropped
-from .grammar import Found
+from .grammar import Found, Grammar
 from .languages import GRAMMARS, PLAIN
 from .markup import Order, order
 from .scan import LETTERS, Line, Setting
@@ -134,7 +134,7 @@ def _languages(line: Line, tagged: str, scripts: str) -> tuple[str, str]:
     latin = tagged if tagged in GRAMMARS and tagged != "zh" else "en"
     guessed = detect.guess(line.text) if scripts != "a" else latin
     if guessed == "en":
-        if tagged == "zh" and not _has_words(line):
+        if tagged == "zh" and not _has_words(line, GRAMMARS["zh"]):
             return "zh", latin
         return (tagged if tagged and tagged != "zh" else latin), latin
     if tagged and tagged not in GRAMMARS:
@@ -142,9 +142,13 @@ def _languages(line: Line, tagged: str, scripts: str) -> tuple[str, str]:
     return guessed, latin
 
 
-def _has_words(line: Line) -> bool:
-    """Whether there are words in Latin letters, units behind a number apart."""
-    return any(c == "a" and len(line.parts[i]) > 1 and line.before(i) != "0" for i, c in enumerate(line.shape))
+def _has_words(line: Line, grammar: Grammar) -> bool:
+    """Whether there are words in Latin letters, units behind a number and chat's words of `grammar` apart."""
+    chat = grammar.table.section("chat")
+    return any(
+        c == "a" and len(part) > 1 and line.before(i) != "0" and part.lower() not in chat and set(part) != {"h"}
+        for i, (c, part) in enumerate(zip(line.shape, line.parts, strict=False))
+    )
 
 
 def _nearest(line: Line, i: int, chinese: bool) -> str:

@@ -97,7 +97,7 @@ class Telephones(Words):
         """Groups of a phone number, digit by digit with pauses between."""
         said = []
         for n, group in enumerate(groups):
-            whole = n < 2 and group in _SERVICE and group.endswith("00")
+            whole = self.language == "en" and n < 2 and group in _SERVICE and group.endswith("00")
             said.append(self.cardinal(group) if whole else self.digits(group))
         return ", ".join(said)
 

@@ -54,6 +54,10 @@ class Words(Grammar):
         """Digit by digit."""
         raise NotImplementedError
 
+    def model_number(self, digits: str) -> str:
+        """Digits in the name of a product."""
+        return self.cardinal(digits)
+
     def special(self, line: Line, i: int) -> Found | None:
         """Words that open something of several words, such as a date."""
         return None
@@ -75,6 +79,8 @@ class Words(Grammar):
             if line.shape.startswith(".0", i + 2):  # "v1.2": the number is read on its own
                 return None
             return self.serial(line, i)
+        if after == "/" and len(line.parts[i]) == 1 and line.shape[i + 2] == "a" and line.parts[i + 2] not in ("o", "e", "c", "a"):
+            return Found(i + 1, line.parts[i].upper(), "letters")  # "r/gaming"
         if after == "/" and line.setting.chat:
             for end in (i + 3, i + 2):
                 said = self.chat.get(line.text[line.starts[i] : line.starts[end]].lower())
@@ -129,7 +135,7 @@ class Words(Grammar):
             short = self.shortened(low)
             if chat and short in self.chat:
                 return self.chat[short], "chat"
-            return (short.capitalize() if part[0].isupper() and not part.isupper() else short), "word"
+            return self.say(short.capitalize() if part[0].isupper() and not part.isupper() else short, short, is_shouted)
         if low in self.said:
             return self.said[low], "word"
         return part, "word"
@@ -151,7 +157,7 @@ class Words(Grammar):
                     return self.sounds[short], "word"
                 if short in self.chat:
                     return self.chat[short], "chat"
-            return _THREE.sub(lambda run: run[1], low).upper(), "letters"
+            return _THREE.sub(lambda run: run[1] * 3, low).upper(), "letters"
         if "'" in part or len(part) > 8:
             return part, "word"
         return upper_letters(part), "letters"
@@ -255,6 +261,8 @@ class Words(Grammar):
         for n, part in enumerate(parts):
             if not part[0].isdigit():
                 said.append(part.upper() if len(part) == 1 else self.alone(part, setting)[0])
+            elif len(part) == 3 and n == 1 and len(parts[0]) == 1 and part[0] != "0":
+                said.append(self.model_number(part))
             elif n == 0 or (len(part) < 3 and part[0] != "0") or part.endswith("00"):
                 said.append(self.cardinal(part) if part[0] != "0" and len(part) < 10 else self.digits(part))
             else:

@@ -19,8 +19,9 @@ HAN = "我 有 个 年 月 日 万 点 一二 千克 % -5 ￥ ℃ ， 。 10:30 
 
 def pieces(words: list[str]) -> st.SearchStrategy[str]:
     """Words, signs and numbers, with and without spaces between."""
+    spaced = [f" {word} " for word in words] if words is LATIN else words
     piece = st.one_of(
-        st.sampled_from(words),
+        st.sampled_from(spaced),
         st.text(st.sampled_from(SIGNS), max_size=3),
         st.integers(0, 10**6).map(str),
         st.just(" "),

@@ -28,6 +28,7 @@ class English(Numbers):
         self.states = self.table.words("state")
         self.one = self.table.list("one")
         self.many = self.table.list("many")
+        self.codes_before = self.table.list("code")
         self.models = self.table.list("model")
 
     def cardinal(self, number: str) -> str:
@@ -286,10 +287,13 @@ class English(Numbers):
             return Found(j + 1, f"{self.cardinal(num.text)} out of", "number")
         if num.fraction:
             return None
+        whole = num.whole
         if after == "a":
             low = parts[j].lower()
             if low in _SUFFIXES and shape[j + 1] not in "0":
                 return Found(j + 1, self.ordinal(num.whole.lstrip("0") or "0"), "ordinal")
+            if low == "p" and len(whole) in (3, 4) and shape[j + 1] != "0":
+                return Found(j + 1, f"{self.house(whole)} P", "measure")
             if low == "x" and shape[j + 1] == "0":
                 return Found(j + 1, f"{self.cardinal(num.whole)} {self.say_['by']}", "number")
             if low == "s":
@@ -356,9 +360,27 @@ class English(Numbers):
             return self.house(whole), "number"
         if size == 4 and 1100 <= int(whole) < 2100 and not self.counts(line, num.end) and not line.computes(i):
             return _year(int(whole)), "year"
+        if size > 3 and self.is_code(line, i):
+            return self.digits(whole), "number"
         if size > 10 and whole[-3:] != "000":
             return self.digits(whole), "number"
         return self.cardinal(whole), "number"
+
+    def is_code(self, line: Line, i: int) -> bool:
+        """Whether a word shortly before says that digits are a code."""
+        return any(line.parts[k].lower() in self.codes_before for k in range(max(i - 6, 0), i))
+
+    def model_number(self, digits: str) -> str:
+        """As in twelve seven hundred."""
+        return f"{self.cardinal(digits[:2])} {self.house(digits[2:])}" if len(digits) == 5 else self.house(digits)
+
+    def parse(self, line: Line, i: int) -> Num:
+        """An amount as it is written in continental Europe too: 1.000,50."""
+        num = super().parse(line, i)
+        parts, shape, j = line.parts, line.shape, num.end
+        if shape.startswith("0.0,0", i) and len(parts[i + 2]) == 3 and len(parts[i + 4]) == 2 and j == i + 3 and len(parts[i]) < 4:
+            return Num(parts[i] + parts[i + 2], parts[i + 4], i + 5, True)
+        return num
 
     def counts(self, line: Line, j: int) -> bool:
         """Whether a word behind a number says what is counted."""

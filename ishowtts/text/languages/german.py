@@ -206,6 +206,8 @@ class German(Numbers):
             return self.full_hour(line, i, num)
         if num.fraction:
             return None
+        if after == "%" and parts[j + 1] in ("ig", "ige", "iger", "iges", "igen", "igem"):
+            return Found(j + 2, f"{self.cardinal(num.whole)}prozent{parts[j + 1]}", "number")
         if after == "a":
             low = parts[j].lower()
             if low in _ORDINAL_ENDS:
@@ -223,6 +225,8 @@ class German(Numbers):
         elif num.whole == "1" and word and line.before(i) not in ".,:/-":
             if word in ("Mal", "mal"):
                 return Found(j, "ein", "number")
+            if word.lower() in self.scales or word in self.units:
+                return None
             if (
                 len(word) > 2 and word[0].isupper() and self.currency_after(line, j) is None
             ) or word.lower() in self.genders:

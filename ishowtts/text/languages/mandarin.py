@@ -37,6 +37,8 @@ class Mandarin(Numbers):
         self.runs = self.table.words("chat number")
         self.add("h", self.repeated)
         self.rules["0"] = (self.chat_number, *self.rules["0"])
+        self.spells = tuple(self.table.list("each"))
+        self.rules["/"] = (self.each, *self.rules["/"])
         self.rules["~"] = (self.emoticon, self.dash, self.symbol)
 
     def find(self, line: Line, i: int) -> Found:
@@ -121,6 +123,8 @@ class Mandarin(Numbers):
         if after in "%‰":
             share = "百" if after == "%" else "千"
             return Found(j + 1, f"{share}分之{self.cardinal(num.text)}", "measure")
+        if after in "-–~" and shape[j + 1] == "0" and self.percent_ends(line, j + 1):
+            return Found(j, f"百分之{self.cardinal(num.text)}", "measure")
         if after == "/" and num.fraction and shape[j + 1] == "0":
             return Found(j + 2, f"{self.cardinal(parts[j + 1])}分之{self.cardinal(num.text)}", "fraction")
         whole = num.whole
@@ -137,6 +141,10 @@ class Mandarin(Numbers):
                     j + 4 if shape[j + 3] == "." else j + 3, self.era(whole, low + parts[j + 2].lower()), "year"
                 )
         return None
+
+    def percent_ends(self, line: Line, j: int) -> bool:
+        """Whether the second number of a range, at run `j`, has the sign of percent."""
+        return line.shape[self.parse(line, j).end] == "%"
 
     def era(self, year: str, name: str) -> str:
         """A year of the common era or before it."""
@@ -251,6 +259,18 @@ class Mandarin(Numbers):
             return found._replace(spoken=found.spoken.replace(self.say_["minus"], self.say_["below"], 1))
         return found
 
+    def spans(self, line: Line, i: int) -> bool:
+        """Whether another number of four digits stands on the other side of a dash."""
+        before, after = i > 1 and line.before(i) in "-–~", line.shape[i + 1] in "-–~"
+        return bool((before and len(line.parts[i - 2]) == 4) or (after and len(line.parts[i + 2]) == 4))
+
+    def each(self, line: Line, i: int) -> Found | None:
+        """As in 20块/月."""
+        after = line.parts[i + 1]
+        if line.before(i) in "h0a" and line.shape[i + 1] == "h" and after.startswith(self.spells):
+            return Found(i + 1, self.say_["per"], "symbol")
+        return None
+
     def say_plain(self, line: Line, i: int, num: Num) -> tuple[str, str]:
         """Digits one by one where they are no amount."""
         whole = num.whole
@@ -261,6 +281,8 @@ class Mandarin(Numbers):
             ), "number"
         if num.grouped:
             return self.cardinal(whole), "number"
+        if len(whole) == 4 and 1900 <= int(whole) < 2100 and self.spans(line, i):
+            return self.digits(whole), "year"
         if len(whole) == 11 and whole[0] == "1" and whole[1] in "3456789" and whole[-4:] != "0000":
             return self.digits(whole).replace("一", "幺"), "phone"
         if (len(whole) > 1 and whole[0] == "0") or (len(whole) > 12 and whole[-3:] != "000"):
