@@ -53,6 +53,7 @@ _ROOMS = {  # commands with a parser of their own: module with `main(arguments, 
     "quantize": ("ishowtts.quantize", "torch", "prepare a model for the precision int8-static"),
     "train": ("ishowtts.train", "train", "train a voice from recordings"),
     "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
+    "text": ("ishowtts.text.command", "train", "show how a text is read: words, phones, what is left out"),
     "sweep": ("ishowtts.sweep.command", "quality", "compare settings: quality against speed"),
     "daily": ("ishowtts.daily.command", "quality", "quick, extended, benchmark, warm-up, samples, regression, profile, doctor"),
 }

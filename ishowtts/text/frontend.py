@@ -6,20 +6,20 @@ package never loads torch.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from ishowtts.errors import ModelError, TextError
 from ishowtts.model.source import resolve
 
 from . import detect, english, mandarin, phones, pinyin
-from .reading import Options, Reading, read
+from .reading import DEFAULT, Options, Reading, read
 from .tokens import Vocabulary, close_reference
 
 SPEAKER = "@"
 """Begins the symbol of a speaker, as in "@kathleen"."""
 ANY_SPEAKER = SPEAKER
 """The symbol of whoever speaks in the reference clip."""
-_OPTIONS = {language: Options(scripts=scripts) for language, scripts in phones.SCRIPTS.items()}
 _REFERENCES_KEPT = 256
 """Tokens of a reference are the same for every request of its voice."""
 
@@ -55,12 +55,18 @@ class Frontend:
         what = "is in a script that this voice cannot read" if reading.unspoken else "holds nothing that can be spoken"
         raise TextError(f"The text {what}.", field="text")
 
-    def read(self, text: str, language: str | None = None) -> Reading:
-        """How `text` is said, word by word; nothing is raised."""
+    def read(self, text: str, language: str | None = None, *, options: Options = DEFAULT) -> Reading:
+        """How `text` is said, word by word; nothing is raised. The scripts of `options` are the model's."""
         if self.kind == "pinyin":
-            return read(text, language)
+            return read(text, language, options=options)
         spoken = self._language(text, language)
-        return read(text, spoken, options=_OPTIONS[spoken])
+        return read(text, spoken, options=replace(options, scripts=phones.SCRIPTS[spoken]))
+
+    def symbols(self, text: str, language: str | None = None) -> list[str]:
+        """What the model is given for a text that is normalised: phones, or characters and syllables."""
+        if self.kind == "phones":
+            return phones.symbols(text, self._language(text, language))
+        return pinyin.symbols(english.dotted(text))[0]
 
     def _language(self, text: str, language: str | None) -> str:
         """The language that phones are made in: the voice's, English where the model does not have it.
@@ -78,7 +84,9 @@ class Frontend:
     def _speaker_ids(self, voice: str | None) -> list[int]:
         """The token of the speaker that a voice is named after; ANY_SPEAKER for other voices, [] where the model names none."""
         named = (SPEAKER + (voice or ""), ANY_SPEAKER)
-        return self.vocabulary.ids([next(symbol for symbol in named if symbol in self._symbols)]) if self._speakers else []
+        return (
+            self.vocabulary.ids([next(symbol for symbol in named if symbol in self._symbols)]) if self._speakers else []
+        )
 
     def tokenize(
         self, ref_text: str, text: str, language: str | None = None, voice: str | None = None
@@ -98,4 +106,3 @@ class Frontend:
         symbols, origin = pinyin.symbols(reference_text + english.dotted(text))
         n_ref = next((i for i, where in enumerate(origin) if where >= len(reference_text)), len(origin))
         return self.vocabulary.ids(symbols), n_ref
-

@@ -109,7 +109,7 @@ class Grammar:
         far_left = shape[i - 2] if left == " " and i > 1 else left
         far_right = shape[i + 2] if right == " " else right
         if char in "<>=":
-            if far_left not in "ahkx0)" or far_right not in "ahkx0(-+.":
+            if far_left not in "ahkx0)²%°" or far_right not in "ahkx0(-+.":
                 return None
         elif char in "*/":
             if left not in "a0)" or right not in "a0(":

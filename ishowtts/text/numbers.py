@@ -6,55 +6,18 @@ subclass's.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from .amounts import Amounts, Currency, Num
 from .clean import SUPERSCRIPTS
 from .grammar import NUMERIC, Found
 from .scan import Line
-from .telephone import Telephones
-from .words import MERIDIEMS
-
-_POWERED = frozenset(("m", "cm", "mm", "km", "dm", "ft", "in", "mi", "yd", "nm"))
-_SPACED = frozenset("m g l L h s V W t")
 
 
-class Num(NamedTuple):
-    """A number as it is written: its digits, the run behind it, and whether thousands are marked."""
-
-    whole: str
-    fraction: str
-    end: int
-    grouped: bool
-
-    @property
-    def text(self) -> str:
-        """As in "1234.5"."""
-        return f"{self.whole}.{self.fraction}" if self.fraction else self.whole
-
-
-class Currency(NamedTuple):
-    """Names of an amount of one, of several, and of its hundredths ("" where there are none)."""
-
-    one: str
-    many: str
-    cent: str
-    cents: str
-
-
-class Numbers(Telephones):
+class Numbers(Amounts):
     """Shapes of numbers; see the module."""
-
-    group_mark, point_mark = ",", "."
 
     def __init__(self) -> None:
         super().__init__()
         table = self.table
-        self.currencies = {code: Currency(*(row + ("",) * 4)[:4]) for code, row in table.section("currency").items()}
-        self.codes = {code.lower(): row for code, row in self.currencies.items() if code.isalpha()}
-        self.units = table.section("unit")
-        self.units_lower = {key.lower(): row for key, row in self.units.items() if len(key) > 1}
-        self.scales = table.section("scale")
-        self.periods = table.words("per")
         self.months = {name: int(row[0]) for name, row in table.section("month").items()}
         self.month_names = [name for name, row in table.section("month").items() if len(row) > 1]
         self.before_roman = table.words("roman")
@@ -89,6 +52,10 @@ class Numbers(Telephones):
         """An amount; `scale` is "" or a word such as "million"."""
         raise NotImplementedError
 
+    def priced(self, line: Line, end: int, num: Num, unit: Currency, scale: str) -> str:
+        """An amount that ends before run `end`."""
+        return self.say_money(num, unit, scale)
+
     def say_fraction(self, top: str, bottom: str) -> str:
         """A fraction of two whole numbers."""
         raise NotImplementedError
@@ -115,123 +82,6 @@ class Numbers(Telephones):
         else:
             return None
         return self.amount(line, i + 2 if shape[i + 1] in "$ " else i + 1, unit) if unit else None
-
-    # ---- reading ahead -----------------------------------------------------------------------------------------------
-
-    def parse(self, line: Line, i: int) -> Num:
-        """The number that begins at run `i`, which holds digits."""
-        parts, shape = line.parts, line.shape
-        whole, j, grouped = parts[i], i + 1, False
-        group, point = self.group_mark, self.point_mark
-        if shape[j] == group and len(whole) < 4 and whole[0] != "0" and shape[j + 1] == "0" and len(parts[j + 1]) == 3:
-            pieces = [whole]
-            while shape[j] == group and shape[j + 1] == "0" and len(parts[j + 1]) == 3:
-                pieces.append(parts[j + 1])
-                j += 2
-            whole, grouped = "".join(pieces), True
-        if shape[j] == point and shape[j + 1] == "0" and not (shape[j + 2] == point and shape[j + 3] == "0"):
-            return Num(whole, parts[j + 1], j + 2, grouped)
-        return Num(whole, "", j, grouped)
-
-    def meridiem(self, line: Line, j: int) -> tuple[int, str]:
-        """(run behind "am", "p.m." and the like at run `j`, "AM" or "PM"), (j, "") without."""
-        k = j + 1 if line.shape[j] == " " else j
-        if line.shape[k] != "a":
-            return j, ""
-        low = line.parts[k].lower()
-        if low in MERIDIEMS and line.shape[k + 1] not in "0'" and line.word_after(k + 1).lower() != "i":
-            return k + 1, MERIDIEMS[low]
-        if low in ("a", "p") and line.shape[k + 1] == "." and line.parts[k + 2].lower() == "m":
-            end = k + 4 if line.shape[k + 3] == "." and not self.closes(line, k + 4) else k + 3
-            return end, MERIDIEMS[low + "m"]
-        return j, ""
-
-    def unit(self, line: Line, j: int) -> tuple[int, str, str] | None:
-        """(run behind it, name of one, name of several) of the unit at run `j` or behind a space there."""
-        shape, parts = line.shape, line.parts
-        k = j + 1 if shape[j] == " " else j
-        key, end = parts[k], k + 1
-        if shape[k] == "x" and key == "μ" and shape[k + 1] == "a":
-            key, end = key + parts[k + 1], k + 2
-        elif shape[k] == "°" and shape[k + 1] == "a" and len(parts[k + 1]) == 1:
-            key, end = key + parts[k + 1].upper(), k + 2
-        elif shape[k] not in "a%‰°x" or not key:
-            return None
-        if shape[k] == "a" and k > j and ((len(key) == 1 and key not in _SPACED) or key in ("in", "am")):
-            return None
-        if shape[end] == "/" and shape[end + 1] == "a":
-            both = f"{key}/{parts[end + 1]}"
-            row = self.units.get(both) or self.units_lower.get(both.lower())
-            if row:
-                return (end + 2, row[0], row[-1]) if shape[end + 2] not in "a0" else None
-        row = self.units.get(key) or self.units_lower.get(key.lower())
-        if not row:
-            return None
-        one, many = row[0], row[-1]
-        power = ""
-        if shape[end] == "²" and SUPERSCRIPTS.get(parts[end]) in ("2", "3"):
-            power, end = SUPERSCRIPTS[parts[end]], end + 1
-        elif key in _POWERED and shape[end] == "^" and parts[end + 1] in ("2", "3"):
-            power, end = parts[end + 1], end + 2
-        elif key in _POWERED and parts[end] in ("2", "3") and shape[end + 1] != "a":
-            power, end = parts[end], end + 1
-        if power:
-            one, many = self.powered(one, power), self.powered(many, power)
-        if shape[end] == "0":
-            return None
-        return end, one, many
-
-    def powered(self, unit: str, power: str) -> str:
-        """As in "square" or "cubic" before a unit of length."""
-        return f"{self.say_['square' if power == '2' else 'cubic']} {unit}"
-
-    def per(self, line: Line, j: int) -> tuple[int, str]:
-        """(run behind "/month" at run `j`, "per month"), (j, "") without."""
-        shape = line.shape
-        k = j + 1 if shape[j] == " " else j
-        if shape[k] != "/":
-            return j, ""
-        k = k + 2 if shape[k + 1] == " " else k + 1
-        if shape[k] != "a":
-            return j, ""
-        key = line.parts[k]
-        name = self.periods.get(key) or self.periods.get(key.lower())
-        if name:
-            return k + 1, f"{self.say_['per']} {name}"
-        unit = self.unit(line, k)
-        return (unit[0], f"{self.say_['per']} {unit[1]}") if unit else (j, "")
-
-    def scale(self, line: Line, j: int, money: bool) -> tuple[int, str]:
-        """(run behind a word or letter of magnitude at run `j`, its word), (j, "") without."""
-        glued = line.shape[j] == "a"
-        k = j if glued else j + 1
-        if line.shape[k] != "a" or (not glued and line.shape[j] != " "):
-            return j, ""
-        key = line.parts[k]
-        row = self.scales.get(key) or (self.scales.get(key.lower()) if len(key) > 2 else None)
-        if not row or line.shape[k + 1] == "0":
-            return j, ""
-        if key == "K" and not money and len(line.parts[j - 1]) == 1 and line.shape[j - 2 : j - 1] != ".":
-            return j, ""  # "4K" is a resolution
-        if len(key) < 3 and ((not glued and not money) or (len(row) > 1 and row[1] == "money" and not money)):
-            return j, ""
-        if line.shape[k + 1] == "." and len(row) > 1 and row[1] == "dot" and not self.closes(line, k + 2):
-            return k + 2, row[0]
-        return k + 1, row[0]
-
-    def currency_after(self, line: Line, j: int) -> tuple[int, Currency] | None:
-        """The currency at run `j` or behind a space there."""
-        k = j + 1 if line.shape[j] == " " else j
-        shape = line.shape[k]
-        if shape == "a":
-            code = line.parts[k]
-            if len(code) == 2 and line.shape[k + 1] == "$":
-                found = self.currencies.get(code.upper() + "$")
-                return (k + 2, found) if found else None
-            found = self.codes.get(code.lower())
-            return (k + 1, found) if found and line.shape[k + 1] not in "0$" else None
-        found = self.currencies.get(shape)
-        return (k + 1, found) if found and (k == j or line.shape[k + 1] != "0") else None
 
     # ---- rules -------------------------------------------------------------------------------------------------------
 
@@ -373,7 +223,7 @@ class Numbers(Telephones):
             if line.shape[upper.end] not in "a-–/:":
                 low, high = self.cardinal(num.text), self.say_money(upper, unit, "")
                 return Found(upper.end, f"{low} {self.say_['to']} {high}", "money")  # "$10-15"
-        said = self.say_money(num, unit, scale)
+        said = self.priced(line, end, num, unit, scale)
         end, per = self.per(line, end)
         return Found(end, f"{said} {per}" if per else said, "money")
 
@@ -421,7 +271,7 @@ class Numbers(Telephones):
             if money:
                 end, scale = money_end, money_scale
         if money:
-            said = self.say_money(num, money[1], scale)
+            said = self.priced(line, money[0], num, money[1], scale)
             end, per = self.per(line, money[0])
             return Found(end, f"{said} {per}" if per else said, "money")
         if scale:

@@ -122,6 +122,7 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
             and _nearest(line, i, here == "zh")
         ):
             grammar = other
+        line.at = i
         found = grammar.find(line, i)
         writer.add(i, found)
         line.last = found.kind

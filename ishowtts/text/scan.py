@@ -76,6 +76,8 @@ class Line:
         self.parts += [""] * PAD
         self.shape = "".join([run[0] for run in runs]) + "\0" * PAD
         self.setting = Setting("en", True, False)
+        self.at = 0
+        """The run that is being read."""
         self.last = ""
         """Kind of what was found last."""
         self.said = ""

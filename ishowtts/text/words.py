@@ -79,13 +79,13 @@ class Words(Grammar):
             if line.shape.startswith(".0", i + 2):  # "v1.2": the number is read on its own
                 return None
             return self.serial(line, i)
-        if after == "/" and len(line.parts[i]) == 1 and line.shape[i + 2] == "a" and line.parts[i + 2] not in ("o", "e", "c", "a"):
-            return Found(i + 1, line.parts[i].upper(), "letters")  # "r/gaming"
         if after == "/" and line.setting.chat:
             for end in (i + 3, i + 2):
                 said = self.chat.get(line.text[line.starts[i] : line.starts[end]].lower())
                 if said and line.shape[end] not in "a0":
                     return Found(end, said, "chat")
+        if after == "/" and len(line.parts[i]) == 1 and line.shape[i + 2] == "a":
+            return Found(i + 1, line.parts[i].upper(), "letters")  # "r/gaming"
         return None
 
     def word(self, line: Line, i: int) -> Found:
@@ -135,7 +135,9 @@ class Words(Grammar):
             short = self.shortened(low)
             if chat and short in self.chat:
                 return self.chat[short], "chat"
-            return self.say(short.capitalize() if part[0].isupper() and not part.isupper() else short, short, is_shouted)
+            return self.say(
+                short.capitalize() if part[0].isupper() and not part.isupper() else short, short, is_shouted
+            )
         if low in self.said:
             return self.said[low], "word"
         return part, "word"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from .. import numerals
+from ..amounts import Currency, Num
 from ..grammar import Found
-from ..numbers import Currency, Num, Numbers
+from ..numbers import Numbers
 from ..scan import PAD, Line
 
 _SUFFIXES = frozenset(("st", "nd", "rd", "th"))
@@ -28,6 +29,9 @@ class English(Numbers):
         self.states = self.table.words("state")
         self.one = self.table.list("one")
         self.many = self.table.list("many")
+        self.determiners = self.table.list("determiner")
+        self.function_words = self.table.list("function word")
+        self.you_are = self.table.list("ur")
         self.codes_before = self.table.list("code")
         self.models = self.table.list("model")
 
@@ -69,6 +73,9 @@ class English(Numbers):
             named = self.in_address(line, i, part)
             if named:
                 return named
+        if low == "ur" and line.setting.chat:
+            after = line.word_after(i + 1).lower()
+            return Found(i + 1, "you're", "chat") if after in self.you_are or after.endswith("ing") else None
         if part[0] in "IVXLCDM" and part.isupper():
             return self.roman_numeral(line, i, part)
         if low in self.models and (
@@ -229,6 +236,26 @@ class English(Numbers):
         said = f"{the}{self.ordinal(parts[i].lstrip('0'))} of {self.month_names[month - 1]}"
         return Found(end, f"{said} {year}" if year else said, "date")
 
+    def attributive(self, line: Line, end: int) -> bool:
+        """Whether what ends before run `end` describes a noun: "a 500 GB drive" has no plural."""
+        after = line.word_after(end) if line.shape[end] == " " else ""
+        return (
+            bool(after) and line.word_before(line.at) in self.determiners and after.lower() not in self.function_words
+        )
+
+    def measured(self, line: Line, j: int, said: str, many: bool) -> Found:
+        """A number in words with the unit at run `j`, if there is one."""
+        found = super().measured(line, j, said, many)
+        if many and found.kind == "measure" and self.attributive(line, found.end):
+            return super().measured(line, j, said, False)
+        return found
+
+    def priced(self, line: Line, end: int, num: Num, unit: Currency, scale: str) -> str:
+        """An amount that ends before run `end`; "a $70 game" has no plural."""
+        if (scale or not num.fraction.strip("0")) and self.attributive(line, end):
+            unit = unit._replace(many=unit.one)
+        return self.say_money(num, unit, scale)
+
     # ---- times and amounts -------------------------------------------------------------------------------------------
 
     def say_time(self, hour: int, minute: int, second: int | None, half: str, line: Line, end: int) -> str:
@@ -358,6 +385,8 @@ class English(Numbers):
             return self.digits(whole), "number"
         if size < 6 and whole.strip("0") and self.street_at(line, num.end):
             return self.house(whole), "number"
+        if size == 4 and whole[:2] == "10" and line.word_before(i) in ("in", "since", "year", "until"):
+            return _year(int(whole)), "year"
         if size == 4 and 1100 <= int(whole) < 2100 and not self.counts(line, num.end) and not line.computes(i):
             return _year(int(whole)), "year"
         if size > 3 and self.is_code(line, i):
@@ -378,7 +407,13 @@ class English(Numbers):
         """An amount as it is written in continental Europe too: 1.000,50."""
         num = super().parse(line, i)
         parts, shape, j = line.parts, line.shape, num.end
-        if shape.startswith("0.0,0", i) and len(parts[i + 2]) == 3 and len(parts[i + 4]) == 2 and j == i + 3 and len(parts[i]) < 4:
+        if (
+            shape.startswith("0.0,0", i)
+            and len(parts[i + 2]) == 3
+            and len(parts[i + 4]) == 2
+            and j == i + 3
+            and len(parts[i]) < 4
+        ):
             return Num(parts[i] + parts[i + 2], parts[i + 4], i + 5, True)
         return num
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from .. import numerals
+from ..amounts import Currency, Num
 from ..grammar import Found
-from ..numbers import Currency, Num, Numbers
+from ..numbers import Numbers
 from ..scan import PAD, Line
 
 _cardinal = lru_cache(8192)(numerals.german)

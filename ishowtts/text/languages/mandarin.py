@@ -6,8 +6,9 @@ import re
 from functools import lru_cache
 
 from .. import numerals
+from ..amounts import Currency, Num
 from ..grammar import Found
-from ..numbers import Currency, Num, Numbers
+from ..numbers import Numbers
 from ..scan import Line
 from ..tables import load
 
