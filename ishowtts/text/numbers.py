@@ -20,6 +20,7 @@ class Numbers(Amounts):
         table = self.table
         self.months = {name: int(row[0]) for name, row in table.section("month").items()}
         self.month_names = [name for name, row in table.section("month").items() if len(row) > 1]
+        self.models = table.list("model")
         self.before_roman = table.words("roman")
         self.add("0", self.date, self.clock, self.address_numbers, self.ratio, self.quantity)
         self.rules["-"] = (self.emoticon, self.minus, self.dash)
@@ -73,8 +74,13 @@ class Numbers(Amounts):
         return self.cardinal(num.text)
 
     def special(self, line: Line, i: int) -> Found | None:
-        """A currency's code before an amount: EUR 5, US$3."""
+        """A currency's code before an amount (EUR 5, US$3), or the name of a product before its number (RTX 4090)."""
         shape, low = line.shape, line.parts[i].lower()
+        if low in self.models:
+            j = i + 1 if shape[i + 1] == "0" else i + 2
+            digits = line.parts[j] if shape[j] == "0" and shape[j - 1] in "a -" else ""
+            if len(digits) == 4 and not digits.endswith("000") and shape[j + 1] != "a":
+                return Found(j + 1, f"{self.alone(line.parts[i], line.setting)[0]} {self.pairs(digits)}", "serial")
         if shape[i + 1] == "$":
             unit = self.currencies.get(low.upper() + "$")
         elif low in self.codes and (shape[i + 1] == "0" or shape.startswith(" 0", i + 1)):
@@ -82,6 +88,10 @@ class Numbers(Amounts):
         else:
             return None
         return self.amount(line, i + 2 if shape[i + 1] in "$ " else i + 1, unit) if unit else None
+
+    def pairs(self, digits: str) -> str:
+        """Four digits of a product's name."""
+        return self.cardinal(digits)
 
     # ---- rules -------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from .grammar import Found, Grammar
 from .languages import GRAMMARS, PLAIN
 from .markup import Order, order
 from .scan import LETTERS, Line, Setting
-from .words import shouted
+from .words import Words
 
 __all__ = ["Dropped", "Options", "Reading", "Segment", "Token", "Word", "read"]
 
@@ -97,9 +97,9 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
     """
     line = Line(text)
     here, latin = _languages(line, detect.base(language), options.scripts)
-    line.setting = Setting(here, options.chat, shouted(line))
     writer = _Writer(text, line, options.scripts)
     main = GRAMMARS.get(here, PLAIN)
+    line.setting = Setting(here, options.chat, isinstance(main, Words) and main.shouted(line))
     other = GRAMMARS.get("zh" if here == latin else latin, PLAIN)
     mixed = here in ("zh", latin) and here in GRAMMARS and "h" in line.shape and "h" in options.scripts
     i, shape = 0, line.shape
@@ -115,12 +115,7 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
                 i = found_order.end
                 continue
         grammar = main
-        if (
-            mixed
-            and shape[i] not in LETTERS
-            and _nearest(line, i, here == "zh") != here
-            and _nearest(line, i, here == "zh")
-        ):
+        if mixed and shape[i] not in LETTERS and _by_chinese(line, i, here == "zh") != (here == "zh"):
             grammar = other
         line.at = i
         found = grammar.find(line, i)
@@ -144,16 +139,21 @@ def _languages(line: Line, tagged: str, scripts: str) -> tuple[str, str]:
 
 
 def _has_words(line: Line, grammar: Grammar) -> bool:
-    """Whether there are words in Latin letters, units behind a number and chat's words of `grammar` apart."""
-    chat = grammar.table.section("chat")
+    """Whether there are Latin words that `grammar` does not know; acronyms, units and its chat's words do not count."""
+    known = [grammar.table.section(name) for name in ("chat", "unit", "currency")]
     return any(
-        c == "a" and len(part) > 1 and line.before(i) != "0" and part.lower() not in chat and set(part) != {"h"}
+        c == "a"
+        and len(part) > 1
+        and not part.isupper()
+        and line.before(i) != "0"
+        and set(part) != {"h"}
+        and not any(part in section or part.lower() in section for section in known)
         for i, (c, part) in enumerate(zip(line.shape, line.parts, strict=False))
     )
 
 
-def _nearest(line: Line, i: int, chinese: bool) -> str:
-    """The language "zh" or "" (Latin) by the letters next to run `i`; `chinese`: of the line, where none are near."""
+def _by_chinese(line: Line, i: int, chinese: bool) -> bool:
+    """Whether the letters next to run `i` are Chinese, not Latin; `chinese`: the line is, where none are near."""
     shape = line.shape
     after = i + 1
     stop = min(i + _NEAR, line.count)
@@ -161,21 +161,21 @@ def _nearest(line: Line, i: int, chinese: bool) -> str:
         after += 1
     found = shape[after] if after < stop else ""
     if found and (shape[after - 1] != " " or shape[after - 2] not in " ,.!?") and (shape[after - 1] not in ",.!?"):
-        return "zh" if found == "h" else ""
+        return found == "h"
     before = i - 1
     stop = max(i - _NEAR, -1)
     while before > stop and shape[before] not in "ah":
         before -= 1
     if before > stop:
-        return "zh" if shape[before] == "h" else ""
-    if found:
-        return "zh" if found == "h" else ""
-    return "zh" if chinese else ""
+        if shape[before] == "h":
+            return True
+        return chinese and (before == i - 1 or line.parts[before].isupper())  # a name: "iPhone15", "RTX 4090"
+    return found == "h" if found else chinese
 
 
 def _belongs(shape: str, i: int, chinese: bool) -> bool:
     """Whether run `i` is a unit of the number right before it."""
-    return shape[i] == "a" and shape[i - 1] == "0" and (chinese or shape[i + 1] == "h")
+    return shape[i] == "a" and shape[i - 1] in "0°" and (chinese or shape[i + 1] == "h")
 
 
 _WEAK = ",;:，；：、"
@@ -259,7 +259,9 @@ class _Writer:
         if char == "-" and self.line.before(i) in "ahkx0" and shape[i + 1] in "ahkx0" and shape[i + 1] != "h":
             self.hyphen = True
             return
-        if char in "•·":
+        if char == "." and self.han and shape.startswith("...", i):
+            char = "…"
+        elif char in "•·":
             char = ","
         elif char in "-–—":
             spaced = self.line.before(i) in " -–—\n" and shape[i + 1] in " -–—\n"
@@ -269,7 +271,7 @@ class _Writer:
         elif char in ")）":
             char = "," if char == "）" or shape[i + 1] in " \n" else ""
         elif char == "\n":
-            char = "" if self.last in _MARKS else "."
+            char = "" if self.last in _MARKS else "," if len(self.line.said) == 1 else "."
         elif char == "'":
             return
         if char not in _MARKS:
@@ -293,8 +295,8 @@ class _Writer:
             self.out[-1] += "."
         elif char == "…" and last == "…" and len(self.out[-1]) < 2:
             self.out[-1] += "…"
-        elif char in "!?" and last in "!?" and char != last:
-            self.out[-1] = "?!"
+        elif (char in "!！" and last in "?？") or (char in "?？" and last in "!！"):
+            self.out[-1] = "？！" if self.han else "?!"
         else:
             return
         self.last = char

@@ -18,7 +18,7 @@ class Telephones(Words):
         shape, parts = line.shape, line.parts
         if line.before(i) in "0-./:":
             return None
-        if shape.startswith("0.0.0", i):
+        if shape.startswith("0.0.0", i) and not self.grouped_by_points(line, i):
             j, groups = i + 1, [parts[i]]
             while shape[j] == "." and shape[j + 1] == "0" and len(groups) < 12:
                 groups.append(parts[j + 1])
@@ -29,6 +29,10 @@ class Telephones(Words):
                 return Found(j, f" {self.address['.']} ".join(map(self.digits, groups)), "address")
             return Found(j, f" {self.say_['point']} ".join(self.number_or_digits(group) for group in groups), "version")
         return self.telephone(line, i)
+
+    def grouped_by_points(self, line: Line, i: int) -> bool:
+        """Whether full stops mark thousands at run `i`."""
+        return False
 
     def number_or_digits(self, group: str) -> str:
         """A group of digits in a name: digit by digit where it begins with zero or is long."""
@@ -79,7 +83,13 @@ class Telephones(Words):
             return None
         if sizes[:2] == [1, 3] and groups[1] in _SERVICE and len(groups) == 2 and shape[j] == "-":
             return self.vanity(line, j, groups)
-        known = sizes in ([3, 4], [3, 2, 4]) or sizes[:3] == [3, 3, 4] or sizes[:4] == [1, 3, 3, 4]
+        known = (
+            sizes in ([3, 4], [3, 2, 4], [3, 8], [4, 7], [4, 8], [3, 7])
+            or sizes[:3] == [3, 3, 4]
+            or sizes[:4] == [1, 3, 3, 4]
+        )
+        if len(groups) == 2 and sizes != [3, 4] and groups[0][0] != "0":
+            known = False
         if known and shape[j] not in "a-":
             return Found(j, self.grouped(groups), "phone")
         return None

@@ -20,12 +20,6 @@ _CODAS = load("common").list("coda")
 MERIDIEMS = {"am": "AM", "pm": "PM"}
 
 
-def shouted(line: Line) -> bool:
-    """Whether a line of several words is all in capitals, so that capitals say nothing about a word."""
-    words = [part for part, shape in zip(line.parts, line.shape, strict=False) if shape == "a" and len(part) > 1]
-    return len(words) > 1 and all(word.isupper() for word in words) and sum(map(len, words)) > 6
-
-
 class Words(Grammar):
     """A language in Latin letters."""
 
@@ -43,6 +37,11 @@ class Words(Grammar):
         self.sounds = table.words("sound")
         self.dotted = frozenset(key.partition(".")[0] for key in self.abbreviations)
         self.rules["a"] = (self.special, self.letters, self.word)
+
+    def shouted(self, line: Line) -> bool:
+        """Whether a line of several words, not of acronyms alone, is all in capitals: then they say nothing about a word."""
+        words = [part for part, shape in zip(line.parts, line.shape, strict=False) if shape == "a" and len(part) > 1]
+        return len(words) > 1 and all(map(str.isupper, words)) and any(self.is_word(word.lower(), False) for word in words)
 
     # ---- what a subclass says ----------------------------------------------------------------------------------------
 
@@ -233,10 +232,16 @@ class Words(Grammar):
             and shape[end + 1] not in "a0."
         ):
             said, end = said + parts[end].upper(), end + 1
-            return Found(end, said, "letters") if len(said) > 1 else None
+            return Found(end, self.joined(said), "letters") if len(said) > 1 else None
         if len(said) > 1:
-            return Found(end - 1 if self.closes(line, end) else end, said, "letters")
+            return Found(end - 1 if self.closes(line, end) else end, self.joined(said), "letters")
         return None
+
+    def joined(self, letters: str) -> str:
+        """Initials as one word, apart where that word would be read as another."""
+        low = letters.lower()
+        apart = low in self.chat or (low in self.short and low not in self.capitals)
+        return " ".join(letters) if apart else letters
 
     def serial(self, line: Line, i: int) -> Found:
         """Letters and digits in one: "GPT4", "25d08A", "ab9453"."""

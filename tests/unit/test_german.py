@@ -98,7 +98,7 @@ def test_the_aligner_knows_every_phone() -> None:
         ("Am 3. Mai 1989 um 14:30 Uhr", "Am dritten Mai neunzehnhundertneunundachtzig um vierzehn Uhr dreißig"),
         ("Das kostet 12,50 €, oder $5.", "Das kostet zwölf Euro fünfzig, oder fünf Dollar."),
         ("1.234,5 km bei -5 °C", "eintausendzweihundertvierunddreißig Komma fünf Kilometer bei minus fünf Grad"),
-        ("z. B. 20% in 1 h", "zum Beispiel zwanzig Prozent in eine Stunde"),
+        ("z. B. 20% in 1 h", "zum Beispiel zwanzig Prozent in einer Stunde"),
         ("der 2. Sieger in der 1. Runde", "der zweite Sieger in der ersten Runde"),
         ("Es waren 20. Dann ging er.", "Es waren zwanzig. Dann ging er."),
         ("1 Stunde und 1 Apfel", "eine Stunde und ein Apfel"),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ishowtts.text.reading import read
+from ishowtts import cli
+from ishowtts.text import tables
+from ishowtts.text.reading import Options, Segment, read
 
 LANGUAGES = ("en", "de", "zh")
+READINGS = Path(__file__).parent.parent / "text"
 SIGNS = "0123456789.,:;-–—/%$€£¥#@+=*x°CkKMB<>()[]{}'\"!?~^²½&_|\\\n"
 LATIN = "I pm z.B. Mio. Uhr März may 2nd th GPU lol gg km/h EUR hmmm :) <3 <b> www.x.tv ok is".split()  # noqa: SIM905
 HAN = "我 有 个 年 月 日 万 点 一二 千克 % -5 ￥ ℃ ， 。 10:30 3/4 2024-03-05".split()  # noqa: SIM905
@@ -20,9 +25,10 @@ HAN = "我 有 个 年 月 日 万 点 一二 千克 % -5 ￥ ℃ ， 。 10:30 
 def pieces(words: list[str]) -> st.SearchStrategy[str]:
     """Words, signs and numbers, with and without spaces between."""
     spaced = [f" {word} " for word in words] if words is LATIN else words
+    signs = "".join(char for char in SIGNS if words is LATIN or not char.isalpha())
     piece = st.one_of(
         st.sampled_from(spaced),
-        st.text(st.sampled_from(SIGNS), max_size=3),
+        st.text(st.sampled_from(signs), max_size=3),
         st.integers(0, 10**6).map(str),
         st.just(" "),
     )
@@ -100,3 +106,79 @@ def _seconds(text: str, language: str) -> float:
     begin = time.process_time()
     read(text, language)
     return time.process_time() - begin
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_chat_lines_are_read_as_the_table_says(language: str) -> None:
+    rows = [
+        line.split("\t")
+        for line in (READINGS / f"readings.{language}.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    ]
+    assert len(rows) >= 300
+    wrong = {written: said for _, written, spoken in rows if (said := read(written, language).text) != spoken}
+    assert not wrong
+    begin = time.process_time()
+    for _, written, _ in rows:
+        read(written, language)
+    assert (time.process_time() - begin) / len(rows) < 1e-3
+
+
+def test_words_know_their_place() -> None:
+    text = "½ x 😀 Ｐａｉｄ e\u0301t $5 <b>now</b>"
+    placed = {word.text: text[word.start : word.end] for word in read(text, "en").words}
+    assert placed == {
+        "one": "½", "half": "½", "x": "x", "Paid": "Ｐａｉｄ", "ét": "e\u0301t", "five": "$5", "dollars": "$5", "now": "now",
+    }  # fmt: skip
+
+
+def test_what_is_left_out_is_said() -> None:
+    reading = read("hi 你好 😀 <b>you</b> :)", "en", options=Options(scripts="a"))
+    assert reading.text == "hi you"
+    assert [(part.text, part.why) for part in reading.dropped] == [
+        ("你好", "script"), ("😀", "emoji"), ("<b>", "markup"), ("</b>", "markup"), (":)", "emoticon"),
+    ]  # fmt: skip
+    assert [part.text for part in reading.unspoken] == ["你好"]
+
+
+def test_chat_words_can_be_left_alone() -> None:
+    assert read("pls wait 4 me <3", "en").text == "please wait four me heart"
+    assert read("pls wait 4 me <3", "en", options=Options(chat=False)).text == "PLS wait four me"
+
+
+def test_orders_make_segments() -> None:
+    text = "Hi [pause 500ms] there [voice:anna] you [speed 1.2] now [pause 2s]"
+    assert read(text, "en", options=Options(markup=True)).segments == [
+        Segment("Hi", 0.0, None, None),
+        Segment("there", 0.5, None, None),
+        Segment("you", 0.0, None, "anna"),
+        Segment("now", 0.0, 1.2, "anna"),
+        Segment("", 2.0, 1.2, "anna"),
+    ]
+    for text in (
+        "[pause 99s] x",
+        "[speed 9] x",
+        "[voice:a b] x",
+        "[stop] x",
+        "[pause x] x",
+        "[pause 1",
+        "[speed -1] x",
+    ):
+        assert len(read(text, "en", options=Options(markup=True)).segments) == 1, "it is read as text"
+    assert read("[pause 1s] x", "en").text == "pause one second x"
+
+
+def test_tables_say_what_is_wrong_in_them() -> None:
+    assert tables.parse("# about\n[a]\nx\ty\nz\n") == {"a": {"x": ("y",), "z": ()}}
+    for text, line in (("x\ty\n", 1), ("[a]\nx\ty\nx\tz\n", 3)):
+        with pytest.raises(ValueError, match=f"line {line} of the table"):
+            tables.parse(text)
+
+
+def test_the_command_shows_the_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["text", "Paid $5 你好"]) == 0
+    shown = capsys.readouterr().out
+    for part in ("$5  →  five dollars", "Paid[0-4]", "script        你好", "f ay1 v"):
+        assert part in shown
+    assert cli.main(["text", "pls", "--no-chat-words", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["text"] == "PLS" and made["tokens"][0]["kind"] == "letters" and "eh1" in made["phones"]

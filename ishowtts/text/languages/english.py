@@ -33,7 +33,6 @@ class English(Numbers):
         self.function_words = self.table.list("function word")
         self.you_are = self.table.list("ur")
         self.codes_before = self.table.list("code")
-        self.models = self.table.list("model")
 
     def cardinal(self, number: str) -> str:
         """As in "twelve point five"."""
@@ -59,8 +58,7 @@ class English(Numbers):
 
     def special(self, line: Line, i: int) -> Found | None:
         """Months, currencies before amounts, Roman numerals, quarters, street addresses."""
-        shape, parts = line.shape, line.parts
-        part = parts[i]
+        part = line.parts[i]
         low = part.lower()
         if low in self.months:
             found = self.month_first(line, i, low)
@@ -78,13 +76,6 @@ class English(Numbers):
             return Found(i + 1, "you're", "chat") if after in self.you_are or after.endswith("ing") else None
         if part[0] in "IVXLCDM" and part.isupper():
             return self.roman_numeral(line, i, part)
-        if low in self.models and (
-            shape[i + 1] == "0" or shape.startswith(" 0", i + 1) or shape.startswith("-0", i + 1)
-        ):
-            j = i + 1 if shape[i + 1] == "0" else i + 2
-            if len(parts[j]) == 4 and not parts[j].endswith("000") and shape[j + 1] != "a":
-                said = f"{self.say(part, low, False)[0]} {self.pairs(parts[j])}"
-                return Found(j + 1, said, "serial")
         return None
 
     def in_address(self, line: Line, i: int, part: str) -> Found | None:

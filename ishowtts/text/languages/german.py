@@ -25,6 +25,7 @@ class German(Numbers):
 
     def __init__(self) -> None:
         super().__init__()
+        self.cases = self.table.words("case")
         self.endings = self.table.words("determiner")
         self.genders = {word: gender for gender in ("f", "n", "m") for word in self.table.list(f"noun {gender}")}
         self.rules["0"] = (self.local_phone, *self.rules["0"])
@@ -64,6 +65,10 @@ class German(Numbers):
         ):
             return Num(num.whole, line.parts[j + 1], j + 2, False)
         return num
+
+    def grouped_by_points(self, line: Line, i: int) -> bool:
+        """As in 1.000.000."""
+        return self.parse(line, i).grouped
 
     # ---- words around a number ---------------------------------------------------------------------------------------
 
@@ -231,7 +236,7 @@ class German(Numbers):
             if (
                 len(word) > 2 and word[0].isupper() and self.currency_after(line, j) is None
             ) or word.lower() in self.genders:
-                return Found(j, "eine" if self.gender(word) == "f" else "ein", "number")
+                return Found(j, self.one(line, word), "number")
         elif word in ("Mal", "mal"):
             return Found(j, _cardinal(num.whole, "ein"), "number")
         return None
@@ -266,6 +271,8 @@ class German(Numbers):
             hour += 12
         said = f"{_cardinal(str(hour), 'ein')} Uhr"
         if second is not None:
+            if line.word_after(end).lower() != "uhr":
+                said = f"{_cardinal(str(hour), 'eine')} Stunde{'' if hour == 1 else 'n'}"
             minutes = f"{_cardinal(str(minute), 'eine')} Minute{'' if minute == 1 else 'n'}"
             return f"{said} {minutes} {_cardinal(str(second), 'eine')} Sekunde{'' if second == 1 else 'n'}"
         return f"{said} {self.cardinal(str(minute))}" if minute else said
@@ -304,10 +311,24 @@ class German(Numbers):
     def measured(self, line: Line, j: int, said: str, many: bool) -> Found:
         """One of a female unit is eine."""
         found = super().measured(line, j, said, many)
-        one = found.kind == "measure" and found.spoken.startswith("ein ") and not many
-        if one and self.gender(found.spoken[4:].split(" ")[0]) == "f":
-            return found._replace(spoken="eine " + found.spoken[4:])
+        if found.kind == "measure" and not many and said == "ein":
+            unit = found.spoken.removeprefix("ein ")
+            return found._replace(spoken=f"{self.one(line, unit.split(' ')[0])} {unit}")
         return found
+
+    def priced(self, line: Line, end: int, num: Num, unit: Currency, scale: str) -> str:
+        """One of a currency in its case."""
+        if num.text == "1" and not scale:
+            return f"{self.one(line, unit.one)} {unit.one}"
+        return super().priced(line, end, num, unit, scale)
+
+    def one(self, line: Line, noun: str) -> str:
+        """As in ein, eine, einen: by the noun and the preposition before the number."""
+        case = self.cases.get(line.word_before(line.at), "") if line.before(line.at) == " " else ""
+        gender = self.gender(noun)
+        if gender == "f":
+            return "einer" if case == "dative" else "eine"
+        return "einem" if case == "dative" else "einen" if case and gender == "m" else "ein"
 
     def powered(self, unit: str, power: str) -> str:
         """As in Quadratmeter."""
@@ -349,6 +370,10 @@ class German(Numbers):
             if len(first) == 1 and len(second) == 1 and first > second and not line.computes(i):
                 return Found(i + 2, f"{self.cardinal(first)} {self.say_['ratio']}", "number")
         return super().ratio(line, i)
+
+    def pairs(self, digits: str) -> str:
+        """Four digits by twos: vierzig neunzig."""
+        return f"{self.cardinal(digits[:2])} {self.cardinal(digits[2:])}" if digits[2] != "0" else self.cardinal(digits)
 
     def say_plain(self, line: Line, i: int, num: Num) -> tuple[str, str]:
         """Years by hundreds, digits one by one where they are no amount."""

@@ -30,6 +30,7 @@ class Mandarin(Numbers):
         self.spelled = latin.list("spelled")
         self.said = latin.words("said")
         self.short = latin.list("short")
+        self.models = latin.list("model")
         self.capitals = latin.list("capitals")
         self.doubled = latin.list("double")
         self.sounds = latin.words("sound") | self.table.words("sound")
@@ -39,7 +40,7 @@ class Mandarin(Numbers):
         self.add("h", self.repeated)
         self.rules["0"] = (self.chat_number, *self.rules["0"])
         self.spells = tuple(self.table.list("each"))
-        self.rules["/"] = (self.each, *self.rules["/"])
+        self.rules["/"] = (self.each,)
         self.rules["~"] = (self.emoticon, self.dash, self.symbol)
 
     def find(self, line: Line, i: int) -> Found:
@@ -106,7 +107,9 @@ class Mandarin(Numbers):
     def scale(self, line: Line, j: int, money: bool) -> tuple[int, str]:
         """Magnitudes in Latin letters are counted in 万 by `scaled`."""
         end, word = super().scale(line, j, money)
-        return (j, "") if word and not money and line.parts[end - 1] in ("M", "B") else (end, word)
+        letter = line.parts[end - 1] if word else ""
+        many = line.shape[end] == "+" or (line.shape[end] == "h" and line.parts[end][0] in "人粉播观订关点赞块元热票浏")
+        return (j, "") if not money and (letter in ("M", "B") or (letter == "W" and not many)) else (end, word)
 
     def scaled(self, num: Num, scale: str) -> str:
         """A number times a power of ten: "10" and "3" are 一万."""
@@ -135,6 +138,8 @@ class Mandarin(Numbers):
             return self.before_han(line, i, num, parts[j])
         if after == "a" and len(whole) > 2:
             low = parts[j].lower()
+            if low == "p":
+                return Found(j + 1, f"{self.digits(whole)}P", "measure")
             if low in ("ad", "bc") and shape[j + 1] != "0":
                 return Found(j + 1, self.era(whole, low), "year")
             if low in ("a", "b") and shape[j + 1] == "." and parts[j + 2].lower() in ("d", "c"):
@@ -259,6 +264,10 @@ class Mandarin(Numbers):
         if found and found.spoken.endswith(("摄氏度", "华氏度")):
             return found._replace(spoken=found.spoken.replace(self.say_["minus"], self.say_["below"], 1))
         return found
+
+    def pairs(self, digits: str) -> str:
+        """Digits of a product's name."""
+        return self.digits(digits)
 
     def spans(self, line: Line, i: int) -> bool:
         """Whether another number of four digits stands on the other side of a dash."""
