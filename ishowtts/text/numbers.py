@@ -15,6 +15,9 @@ from .scan import Line
 class Numbers(Amounts):
     """Shapes of numbers; see the module."""
 
+    plain_before = frozenset("\0\n!?),;:+=×÷^~-–<>&*|")
+    """Signs before which a number is nothing but a number."""
+
     def __init__(self) -> None:
         super().__init__()
         table = self.table
@@ -254,7 +257,7 @@ class Numbers(Amounts):
         """Amounts, measures and fractions of a number that is parsed; else the plain number."""
         shape, parts, j = line.shape, line.parts, num.end
         after = shape[j]
-        if after in "\0\n!?)":
+        if after in self.plain_before or (after == " " and shape[j + 1] == "0" and shape[j + 2] != "/"):
             return self.plain(line, i, num)
         found = self.suffix(line, i, num)
         if found:

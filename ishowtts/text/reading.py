@@ -185,14 +185,15 @@ _HAN_MARKS = frozenset("，。！？；：、")
 
 
 def _han(char: str) -> bool:
-    return char >= "\u3040" and (detect.is_han(char) or char <= "\u30ff")
+    return detect.is_han(char) or "\u3040" <= char <= "\u30ff"
 
 
 class _Writer:
     """Joins what is found: words with spaces where they need one, marks once."""
 
     def __init__(self, text: str, line: Line, scripts: str) -> None:
-        self.text, self.line, self.scripts = text, line, scripts
+        self.text, self.line = text, line
+        self.unread = frozenset(LETTERS) - frozenset(scripts)
         self.out: list[str] = []
         self.last = ""
         self.han = self.apart = False
@@ -207,15 +208,15 @@ class _Writer:
     def add(self, i: int, found: Found) -> None:
         """Take what was found at run `i`."""
         line = self.line
-        start, end = line.place(i), line.place_after(found.end)
-        written, kind, spoken = self.text[start:end], found.kind, found.spoken
+        end_run, spoken, kind, why = found
+        start, end = line.place(i), line.place_after(end_run)
+        written = self.text[start:end]
         if kind == "mark":
             if spoken:
                 self.mark(i, spoken)
             self.tokens.append(Token(written, start, end, kind, ""))
             return
-        why = found.why
-        if kind == "word" and line.shape[i] not in self.scripts and line.shape[i] in LETTERS:
+        if kind == "word" and line.shape[i] in self.unread:
             spoken, why = "", "script"
         self.tokens.append(Token(written, start, end, kind, spoken))
         if not spoken:
@@ -223,35 +224,34 @@ class _Writer:
             if why:
                 self.dropped.append(Dropped(written, start, end, why))
             return
-        self.say(spoken, kind)
-        said = ""
-        for said in spoken.replace(",", " ").split() if " " in spoken else (spoken,):
-            self.words.append(Word(said, start, end, kind))
-        line.said = said
+        self.apart = self.gap and kind == "word" == line.last
+        self.say(spoken)
+        if " " in spoken:
+            said = ""
+            for said in spoken.replace(",", " ").split():
+                self.words.append(Word(said, start, end, kind))
+            line.said = said
+        else:
+            self.words.append(Word(spoken, start, end, kind))
+            line.said = spoken
 
-    def say(self, spoken: str, kind: str) -> None:
-        """Write words."""
+    def say(self, spoken: str) -> None:
+        """Write words, with a space before them where one belongs: Chinese has none, Latin words and marks have."""
         first, last = spoken[0], self.last
-        self.apart = self.gap and kind == "word" == self.line.last
-        if self.hyphen and not self.gap and first.isalnum() and not self.han and not _han(first):
+        han = first >= "\u3040" and _han(first)
+        if self.hyphen and not self.gap and not (han or self.han) and first.isalnum():
             self.out.append("-")
-        elif last and self.spaced(last, first):
+        elif not last or last in _HAN_MARKS or (han and last == "…"):
+            pass
+        elif han and self.han and last not in _MARKS:
+            if self.apart:
+                self.out.append(" ")
+        elif self.gap or last in ",.;:!?…" or (not han and not self.han and last.isalnum() and first.isalnum()):
             self.out.append(" ")
         self.out.append(spoken)
-        self.last = spoken[-1]
-        self.han = _han(self.last)
+        last = self.last = spoken[-1]
+        self.han = last >= "\u3040" and _han(last)
         self.gap = self.hyphen = False
-
-    def spaced(self, last: str, first: str) -> bool:
-        """Whether a space belongs between two characters: Chinese has none, Latin words and marks have."""
-        han = _han(first)
-        if last in _HAN_MARKS or (han and last == "…"):
-            return False
-        if han and self.han and last not in _MARKS:
-            return self.apart
-        if self.gap or last in ",.;:!?…":
-            return True
-        return last.isalnum() and first.isalnum() and not han and not self.han
 
     def mark(self, i: int, char: str) -> None:
         """Write punctuation, once and only behind words."""
@@ -271,7 +271,7 @@ class _Writer:
         elif char in ")）":
             char = "," if char == "）" or shape[i + 1] in " \n" else ""
         elif char == "\n":
-            char = "" if self.last in _MARKS else "," if len(self.line.said) == 1 else "."
+            char = "" if self.last in _MARKS else "," if len(self.line.said) == 1 and self.line.said.isascii() else "."
         elif char == "'":
             return
         if char not in _MARKS:

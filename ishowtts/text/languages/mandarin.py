@@ -23,6 +23,7 @@ class Mandarin(Numbers):
     """See the module."""
 
     language = "zh"
+    plain_before = Numbers.plain_before - frozenset("-–~")
 
     def __init__(self) -> None:
         super().__init__()
