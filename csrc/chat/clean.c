@@ -138,7 +138,7 @@ static int remove_bracket_faces(codes *t) {
         }
         if (j >= t->n || j - i > FACE_MAX || ascii > 2 || (!signs && carets < 2)) continue;
         size_t from = i, to = j + 1;
-        while (from > 0 && !is_space(t->c[from - 1]) && (!is_spoken(t->c[from - 1]) || in_set(t->c[from - 1], "ノヽﾉシづ"))) from--;
+        while (from > 0 && !t->gone[from - 1] && !is_space(t->c[from - 1]) && (!is_spoken(t->c[from - 1]) || in_set(t->c[from - 1], "ノヽﾉシづ"))) from--;
         while (to < t->n && !is_space(t->c[to]) && (!is_spoken(t->c[to]) || in_set(t->c[to], "ノヽﾉシづ彡"))) to++;
         memset(t->gone + from, 1, to - from);
         found++;

@@ -1,10 +1,13 @@
 /* Packets: u32 total, u16 header, u16 version, u32 operation, u32 sequence, big-endian, then the body. A compressed body (zlib, brotli) is
- * itself a row of packets, and never compressed again: deeper nesting is refused, or a small frame could keep us busy for long. */
+ * itself a row of packets, and never compressed again. A frame of some kilobytes could otherwise keep us busy for long: so nesting is refused, what all of
+ * its packets decompress to is bounded together, and so is the time that it takes. */
 #include "platforms/bilibili.h"
 
 #include <brotli/decode.h>
 #include <stdlib.h>
 #include <zlib.h>
+
+#include "base/base.h"
 
 enum { VERSION_ZLIB = 2, VERSION_BROTLI = 3, INFLATE_START = 16 * 1024 };
 
@@ -17,11 +20,23 @@ void bilibili_pack(unsigned char *out, uint32_t operation, const void *body, uin
     if (n) memcpy(out + sizeof head, body, n);
 }
 
-/* Room for more at *out [*size], doubling up to most. */
-static const char *grow(unsigned char **out, size_t *size, size_t most) {
-    if (*size >= most) return "decompresses to more than the limit";
+const char bilibili_too_slow[] = "it takes too long to decode";
+
+/* One frame while it is unpacked. */
+typedef struct unpacking {
+    size_t left;  /* bytes that it may still decompress to */
+    double until; /* by ishow_now() */
+    int (*take)(void *self, const bilibili_packet *packet);
+    void *self;
+    int goes_on;
+} unpacking;
+
+/* Room for more at *out [*size], doubling up to what is left. */
+static const char *grow(const unpacking *u, unsigned char **out, size_t *size) {
+    if (*size >= u->left) return "decompresses to more than the limit";
+    if (ishow_now() > u->until) return bilibili_too_slow;
     size_t larger = *size ? 2 * *size : INFLATE_START;
-    if (larger > most) larger = most;
+    if (larger > u->left) larger = u->left;
     unsigned char *moved = realloc(*out, larger);
     if (!moved) return "memory could not be had";
     *out = moved;
@@ -29,13 +44,13 @@ static const char *grow(unsigned char **out, size_t *size, size_t most) {
     return NULL;
 }
 
-static const char *inflate_zlib(const unsigned char *in, size_t n, size_t most, unsigned char **out, size_t *made) {
+static const char *inflate_zlib(const unpacking *u, const unsigned char *in, size_t n, unsigned char **out, size_t *made) {
     z_stream z = {.next_in = (Bytef *)(uintptr_t)in, .avail_in = (uInt)n};
     size_t size = 0;
     const char *fault = NULL;
     if (inflateInit(&z) != Z_OK) return "memory could not be had";
     for (int end = Z_OK; end != Z_STREAM_END;) {
-        if (*made == size && (fault = grow(out, &size, most))) break;
+        if (*made == size && (fault = grow(u, out, &size))) break;
         z.next_out = *out + *made;
         z.avail_out = (uInt)(size - *made);
         end = inflate(&z, Z_NO_FLUSH);
@@ -49,13 +64,13 @@ static const char *inflate_zlib(const unsigned char *in, size_t n, size_t most, 
     return fault;
 }
 
-static const char *inflate_brotli(const unsigned char *in, size_t n, size_t most, unsigned char **out, size_t *made) {
+static const char *inflate_brotli(const unpacking *u, const unsigned char *in, size_t n, unsigned char **out, size_t *made) {
     BrotliDecoderState *state = BrotliDecoderCreateInstance(NULL, NULL, NULL);
     size_t size = 0;
     const char *fault = NULL;
     if (!state) return "memory could not be had";
     for (;;) {
-        if (*made == size && (fault = grow(out, &size, most))) break;
+        if (*made == size && (fault = grow(u, out, &size))) break;
         uint8_t *next = *out + *made;
         size_t room = size - *made;
         BrotliDecoderResult result = BrotliDecoderDecompressStream(state, &n, &in, &room, &next, NULL);
@@ -69,24 +84,25 @@ static const char *inflate_brotli(const unsigned char *in, size_t n, size_t most
     return fault;
 }
 
-static const char *unpack(const unsigned char *p, size_t n, size_t inflate_max, int nested, int (*take)(void *self, const bilibili_packet *packet), void *self,
-                          int *goes_on) {
-    while (n && *goes_on) {
+static const char *unpack(unpacking *u, const unsigned char *p, size_t n, int nested) {
+    while (n && u->goes_on) {
         if (n < BILIBILI_HEADER) return "a packet is cut short";
         size_t total = be32(p), header = be32(p + 4) >> 16;
         unsigned version = be32(p + 4) & 0xFFFF;
         if (header < BILIBILI_HEADER || total < header || total > n) return "a packet states a wrong length";
+        if (ishow_now() > u->until) return bilibili_too_slow;
         const unsigned char *body = p + header;
         size_t size = total - header;
         if (version == VERSION_ZLIB || version == VERSION_BROTLI) {
             if (nested) return "a packet is compressed twice";
             unsigned char *plain = NULL;
             size_t made = 0;
-            const char *fault = (version == VERSION_ZLIB ? inflate_zlib : inflate_brotli)(body, size, inflate_max, &plain, &made);
-            if (!fault) fault = unpack(plain, made, inflate_max, 1, take, self, goes_on);
+            const char *fault = (version == VERSION_ZLIB ? inflate_zlib : inflate_brotli)(u, body, size, &plain, &made);
+            u->left -= made;
+            if (!fault) fault = unpack(u, plain, made, 1);
             free(plain);
             if (fault) return fault;
-        } else if (!take(self, &(bilibili_packet){be32(p + 8), (const char *)body, size})) *goes_on = 0;
+        } else if (!u->take(u->self, &(bilibili_packet){be32(p + 8), (const char *)body, size})) u->goes_on = 0;
         else if (be32(p + 8) == BILIBILI_HEARTBEAT_REPLY) return NULL; /* what we sent follows as an echo that no length counts */
         p += total;
         n -= total;
@@ -94,7 +110,7 @@ static const char *unpack(const unsigned char *p, size_t n, size_t inflate_max, 
     return NULL;
 }
 
-const char *bilibili_unpack(const void *frame, size_t n, size_t inflate_max, int (*take)(void *self, const bilibili_packet *packet), void *self) {
-    int goes_on = 1;
-    return n ? unpack(frame, n, inflate_max, 0, take, self, &goes_on) : "it is empty";
+const char *bilibili_unpack(const void *frame, size_t n, size_t inflate_max, double seconds, int (*take)(void *self, const bilibili_packet *packet), void *self) {
+    unpacking u = {.left = inflate_max, .until = ishow_now() + seconds, .take = take, .self = self, .goes_on = 1};
+    return n ? unpack(&u, frame, n, 0) : "it is empty";
 }

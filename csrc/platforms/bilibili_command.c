@@ -40,29 +40,34 @@ static int64_t seconds_as_ms(const json_t *value) {
     return seconds > 0 && seconds < INT64_MAX / 1000 ? seconds * 1000 : 0;
 }
 
-/* Every place where a key of `emots`, such as "[dog]", stands in the text. */
-static void take_emotes(feed *f, ishow_chat_message *m, json_t *emots) {
-    const char *key, *from = m->text.data, *end = from + m->text.size;
-    json_t *emote;
+enum { EMOTE_KEY_MAX = 64 }; /* bytes of "[dog]" */
+
+/* Every "[...]" in the text that is a key of `emots`, such as "[dog]". Looked up by key, so that the time grows with the text and not with text times keys. */
+static void take_emotes(feed *f, ishow_chat_message *m, const json_t *emots) {
+    const char *from = m->text.data, *end = from + m->text.size;
     size_t most = 0, n = 0;
     for (size_t i = 0; i < m->text.size; i++) most += from[i] == '[';
     ishow_chat_emote *found = most && json_object_size(emots) ? arena_take(&f->arena, most * sizeof *found) : NULL;
     if (!found) return;
-    json_object_foreach(emots, key, emote) {
-        size_t size = strlen(key);
-        if (!size || key[0] != '[') continue;
-        json_t *unique = json_object_get(emote, "emoticon_unique");
-        ishow_span id = unique ? json_span(f, unique) : feed_format(f, "%s", key);
-        uint32_t point = 0;
-        for (const char *p = from; p < end && n < most; p++) {
-            if (((unsigned char)*p & 0xC0) == 0x80) continue;
-            if ((size_t)(end - p) >= size && !memcmp(p, key, size)) {
+    uint32_t point = 0;
+    for (const char *p = from; p < end; p++) {
+        if (((unsigned char)*p & 0xC0) == 0x80) continue;
+        const size_t left = (size_t)(end - p), longest = left < EMOTE_KEY_MAX ? left : EMOTE_KEY_MAX;
+        const char *close = *p == '[' ? memchr(p, ']', longest) : NULL;
+        if (close) {
+            char key[EMOTE_KEY_MAX + 1];
+            const size_t size = (size_t)(close - p) + 1;
+            memcpy(key, p, size);
+            key[size] = '\0';
+            const json_t *emote = strlen(key) == size ? json_object_get(emots, key) : NULL;
+            if (emote) {
+                const json_t *unique = json_object_get(emote, "emoticon_unique");
                 uint32_t width = 0;
                 for (size_t i = 0; i < size; i++) width += ((unsigned char)key[i] & 0xC0) != 0x80;
-                found[n++] = (ishow_chat_emote){point, point + width, id};
+                found[n++] = (ishow_chat_emote){point, point + width, unique ? json_span(f, unique) : feed_format(f, "%s", key)};
             }
-            point++;
         }
+        point++;
     }
     feed_emotes(m, found, n);
 }
@@ -173,7 +178,7 @@ static void take_deleted_super_chats(feed *f, const json_t *data) {
 void bilibili_command(feed *f, ishow_span room, ishow_span owner, const char *bytes, size_t n) {
     arena_reset(&f->arena);
     f->lines++;
-    json_t *json = json_bytes(bytes, n);
+    json_t *json = n <= BILIBILI_COMMAND_BYTES_MAX ? json_bytes(bytes, n) : NULL;
     const char *name = json_string_value(json_object_get(json, "cmd"));
     if (!name) {
         f->malformed++;

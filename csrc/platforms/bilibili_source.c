@@ -207,9 +207,13 @@ static void on_message(void *self, const unsigned char *data, size_t n) {
     ishow_chat_source *s = self;
     bilibili_session *b = s->session;
     unsigned epoch = b->epoch;
-    const char *fault = bilibili_unpack(data, n, s->options.inflate_bytes_max, take_packet, s);
+    const char *fault = bilibili_unpack(data, n, s->options.inflate_bytes_max, BILIBILI_FRAME_SECONDS, take_packet, s);
     if (!fault || b->epoch != epoch) return;
     s->feed.malformed++;
+    if (fault == bilibili_too_slow) { /* no frame of the platform is like that: its next ones would hold up the other sources too */
+        source_lost(s, "a frame of %zu bytes takes too long to decode", n);
+        return;
+    }
     ishow_log(ISHOW_LOG_WARN, "chat", "bilibili %s: a frame of %zu bytes is skipped: %s", s->options.channel, n, fault);
 }
 

@@ -179,7 +179,7 @@ typedef struct ishow_chat_source_options {
     double backoff_max_seconds;
     double poll_seconds_min;  /* YouTube: never asks more often than this, whatever the platform allows */
     size_t frame_bytes_max;   /* Twitch: line; Bilibili: frame; YouTube: answer. More is a protocol error */
-    size_t inflate_bytes_max; /* Bilibili: decompressed frame */
+    size_t inflate_bytes_max; /* Bilibili: all of a frame's packets, decompressed */
     uint64_t quota_units;     /* YouTube: units that may be used in a run of the source, 0: no bound of ours */
 } ishow_chat_source_options;
 

@@ -192,27 +192,6 @@ static PyObject *delete_message(PyObject *object, PyObject *arg) {
     return answer_of(status, &none, &f);
 }
 
-static PyObject *turn(PyObject *object, PyObject *unused) {
-    chat_object *self = (chat_object *)object;
-    int due;
-    (void)unused;
-    if (enter(self) < 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    due = danmaku_turn(self->chat);
-    Py_END_ALLOW_THREADS
-    leave(self);
-    return PyLong_FromLong(due);
-}
-
-static PyObject *fd(PyObject *object, PyObject *unused) {
-    chat_object *self = (chat_object *)object;
-    (void)unused;
-    if (enter(self) < 0) return NULL;
-    const int found = danmaku_fd(self->chat);
-    leave(self);
-    return PyLong_FromLong(found);
-}
-
 static PyObject *metrics(PyObject *object, PyObject *unused) {
     chat_object *self = (chat_object *)object;
     bytes out = {0};
@@ -261,12 +240,10 @@ static PyObject *close_chat(PyObject *object, PyObject *unused) {
 static PyMethodDef chat_methods[] = {
     {"configure", configure, METH_O, "configure(config, /)\n--\n\nAnother [chat], sampling and default voice from now on; sources stay as they are. What waits stays."},
     {"ask", ask, METH_VARARGS,
-     "ask(verb, body=b'', /)\n--\n\nA request to /api/danmaku/VERB: (status, JSON). enqueue waits until an accepted message would survive a crash and may be called on any thread; the "
-     "others where turn is called."},
+     "ask(verb, body=b'', /)\n--\n\nA request to /api/danmaku/VERB: (status, JSON). Any thread; enqueue waits until an accepted message would survive a crash, start and "
+     "stop until the platforms' thread is free."},
     {"delete", delete_message, METH_O, "delete(id, /)\n--\n\nA message that will not be heard: (204, ''), or a fault."},
-    {"turn", turn, METH_NOARGS, "turn()\n--\n\nDoes what is due of the platforms; milliseconds until more is, -1: nothing is. Always on the same thread."},
-    {"fd", fd, METH_NOARGS, "fd()\n--\n\nReadable when a turn is due; -1: there are no platforms."},
-    {"metrics", metrics, METH_NOARGS, "metrics()\n--\n\nPrometheus text; where turn is called."},
+    {"metrics", metrics, METH_NOARGS, "metrics()\n--\n\nPrometheus text."},
     {"listen", listen_chat, METH_VARARGS, "listen(last_event_id=None, /)\n--\n\nA Reader."},
     {"close", close_chat, METH_NOARGS, "End it, as soon as its readers are gone. What waits stays in the journal."},
     {NULL, NULL, 0, NULL},

@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "base/base.h"
+#include "base/defaults.h"
 #include "chat/chat.h"
 #include "platforms/bilibili.h"
 #include "platforms/irc.h"
@@ -155,7 +156,7 @@ static void on_decoded(void *self, const ishow_chat_event *event) {
 static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"platform", "channel", "nick", "room", "owner", "inflate_bytes_max", NULL};
     const char *platform, *channel, *nick = "", *room = "", *owner = "";
-    Py_ssize_t inflate_max = 1 << 24;
+    Py_ssize_t inflate_max = ISHOW_CHAT_INFLATE_BYTES_MAX;
     ishow_chat_platform found;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|sssn:Decoder", names, &platform, &channel, &nick, &room, &owner, &inflate_max)) return NULL;
     if (!ishow_chat_platform_find(platform, &found)) return PyErr_Format(PyExc_ValueError, "platform must be twitch, bilibili or youtube, not %s", platform);
@@ -197,7 +198,7 @@ static int on_packet(void *self, const bilibili_packet *packet) {
 /* Everything in data [n]; the bytes may change. An error in words, or NULL. */
 static const char *decode(decoder_object *self, char *data, size_t n, int history) {
     irc_line line;
-    if (self->platform == ISHOW_CHAT_BILIBILI) return bilibili_unpack(data, n, self->inflate_max, on_packet, self);
+    if (self->platform == ISHOW_CHAT_BILIBILI) return bilibili_unpack(data, n, self->inflate_max, BILIBILI_FRAME_SECONDS, on_packet, self);
     if (self->platform == ISHOW_CHAT_YOUTUBE) {
         json_t *page = json_bytes(data, n);
         if (!json_is_object(page)) {

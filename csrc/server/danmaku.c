@@ -63,11 +63,54 @@ enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     return MHD_YES;
 }
 
-/* The others are answered at once; their verb ends the route's name. */
+/* The verb ends the route's name. */
+static const char *verb_of(const exchange *x) { return x->route->name + sizeof "danmaku_" - 1; }
+
+/* start and stop may wait for the platforms' thread, so a worker does them. */
+typedef struct place {
+    task task;
+    danmaku *danmaku;
+    const char *verb;
+    bytes body, answer;
+    int status;
+} place;
+
+static void place_dispose(task *t) {
+    place *p = (place *)(void *)t;
+    bytes_free(&p->body);
+    bytes_free(&p->answer);
+    free(p);
+}
+
+static void work_place(task *t) {
+    place *p = (place *)(void *)t;
+    int waits;
+    p->status = danmaku_ask(p->danmaku, p->verb, (const char *)p->body.data, p->body.n, NULL, NULL, &waits, &p->answer, &t->fault);
+}
+
+static enum MHD_Result answer_placed(exchange *x, task *t) {
+    place *p = (place *)(void *)t;
+    bytes answer = p->answer;
+    p->answer = (bytes){0};
+    return respond(x, p->status, "application/json", &answer);
+}
+
+enum MHD_Result answer_danmaku_place(exchange *x) {
+    place *p = calloc(1, sizeof *p);
+    if (!p) {
+        fault_memory(&x->fault);
+        return respond_fault(x);
+    }
+    *p = (place){.task = {.work = work_place, .answer = answer_placed, .dispose = place_dispose}, .danmaku = x->server->danmaku, .verb = verb_of(x), .body = x->body};
+    x->body = (bytes){0};
+    return task_begin(x, &p->task);
+}
+
+/* The others are answered at once. */
 enum MHD_Result answer_danmaku(exchange *x) {
     bytes body = {0};
     int waits;
-    int status = danmaku_ask(x->server->danmaku, x->route->name + sizeof "danmaku_" - 1, (const char *)x->body.data, x->body.n, NULL, NULL, &waits, &body, &x->fault);
+    int status = danmaku_ask(x->server->danmaku, verb_of(x), (const char *)x->body.data, x->body.n, NULL, NULL, &waits, &body, &x->fault);
     if (status) return respond(x, status, "application/json", &body);
     bytes_free(&body);
     return respond_fault(x);

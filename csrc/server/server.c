@@ -65,8 +65,7 @@ ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const
     ishow_status status = danmaku_open(&s->danmaku, s->store, engine, &s->sampling, default_voice, options, sources, n_sources, error);
     if (status != ISHOW_OK) return status;
     ishow_chat_on_news(danmaku_chat(s->danmaku), on_chat_news, s);
-    if (http_follow_platforms(s)) return ISHOW_OK;
-    return ishow_fail(error, ISHOW_EIO, "", "The sockets of the platforms cannot be watched: %s.", strerror(errno));
+    return ISHOW_OK;
 }
 
 ishow_status ishow_server_set_voices(ishow_server *s, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, ishow_error *error) {

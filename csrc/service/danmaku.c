@@ -33,7 +33,7 @@ done:
 
 void danmaku_close(danmaku *d) {
     if (!d) return;
-    danmaku_disconnect(d);
+    sources_close(d);
     ishow_chat_free(d->chat);
     ishow_chat_engine_free(d->voice);
     ishow_journal_free(d->journal);

@@ -1,6 +1,7 @@
 /* Live chat behind HTTP: the chat with what it needs, connections to platforms, and what each request does.
  *
- * One thread, the one that calls danmaku_turn, is the only caller of what touches connections: turn, ask, metrics, disconnect. The chat itself may be used from any thread. */
+ * Connections are served by a thread of their own, so that what a platform sends never holds up HTTP. Everything here may be called from any thread; the verbs start and
+ * stop may wait until that thread has dealt with what it has just received, the others wait for nothing. */
 #ifndef ISHOW_SERVICE_DANMAKU_H
 #define ISHOW_SERVICE_DANMAKU_H
 
@@ -32,32 +33,27 @@ int danmaku_delete(danmaku *d, const char *id, fault *f); /* DELETE /api/danmaku
 
 void danmaku_metrics(danmaku *d, bytes *out); /* Prometheus text */
 
-/* ---- sources.c ---- */
-int danmaku_fd(const danmaku *d);   /* readable when a turn is due; -1: there are no platforms */
-int danmaku_turn(danmaku *d);       /* does what is due; milliseconds until more is, -1: nothing is */
-void danmaku_disconnect(danmaku *d);
-
 /* ---- message.c ---- */
 /* A chat message out of a JSON body; strings belong to root. 0: fault set. */
 int danmaku_parse(const json_t *root, ishow_chat_message *out, fault *f);
 
 /* ---- for the files of this room ---- */
 typedef struct connection connection;
+typedef struct platform_thread platform_thread;
 struct danmaku {
     ishow_journal *journal;     /* NULL: nothing survives */
     ishow_chat_engine *voice;
     ishow_chat *chat;
     const ishow_chat_source_options *entries; /* borrowed */
     size_t n_entries;
-    ishow_chat_loop *loop;      /* NULL: no platforms */
-    connection *connections;
-    size_t n_connections;
+    platform_thread *platforms; /* NULL: no platforms */
 };
 void sources_open(danmaku *d);
+void sources_close(danmaku *d);
 int sources_start(danmaku *d, json_t *root, bytes *out, fault *f);
 int sources_stop(danmaku *d, json_t *root, bytes *out, fault *f);
-void sources_write(const danmaku *d, bytes *out); /* a JSON array */
-void sources_metrics(const danmaku *d, bytes *out);
+void sources_write(danmaku *d, bytes *out); /* a JSON array */
+void sources_metrics(danmaku *d, bytes *out);
 /* Only these keys, all of them strings or null. 0: fault set. */
 int only_strings(json_t *root, const char *const *known, size_t n, fault *f);
 

@@ -1,7 +1,16 @@
-/* Connections to platforms: begun by the configuration or on request, with the chat as their sink. */
+/* Connections to platforms: begun by the configuration or on request, with the chat as their sink.
+ *
+ * One thread serves them all, since decoding what a stranger sends may take long. It holds `lock` while it does; who shows connections reads a copy that it makes after
+ * each turn, and waits for nobody. */
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "service/danmaku.h"
 #include "service/prometheus.h"
@@ -11,6 +20,22 @@ enum { CONNECTIONS_MAX = 64 };
 struct connection {
     connection *next;
     ishow_chat_source *source;
+};
+
+struct platform_thread {
+    pthread_mutex_t lock;           /* guards the next five */
+    ishow_chat_loop *loop;
+    connection *connections;
+    size_t n_connections;
+    int ending;
+    pthread_t thread;
+    int runs;
+    atomic_int wanted;              /* others that wait for the lock: a mutex alone would let the thread take it again and again */
+    int waker;                      /* eventfd */
+    pthread_mutex_t shown_lock;     /* guards the rest */
+    ishow_chat_source_stats shown[CONNECTIONS_MAX];
+    size_t n_shown;
+    double shown_at;
 };
 
 /* The configured entry for a channel: its own, or the platform's for any channel; NULL: none. */
@@ -36,65 +61,131 @@ static ishow_status connect_source(danmaku *d, ishow_chat_platform platform, con
     }
     connection *c = calloc(1, sizeof *c);
     if (!c) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a connection could not be had.");
-    ishow_status status = ishow_chat_source_open(&c->source, d->loop, &o, &sink, error);
+    platform_thread *p = d->platforms;
+    ishow_status status = ishow_chat_source_open(&c->source, p->loop, &o, &sink, error);
     if (status != ISHOW_OK) {
         free(c);
         return status;
     }
-    c->next = d->connections;
-    d->connections = c;
-    d->n_connections++;
+    c->next = p->connections;
+    p->connections = c;
+    p->n_connections++;
     *out = c;
     return ISHOW_OK;
 }
 
-static void disconnect(danmaku *d, connection *c) {
-    connection **at = &d->connections;
+static void disconnect(platform_thread *p, connection *c) {
+    connection **at = &p->connections;
     while (*at != c) at = &(*at)->next;
     *at = c->next;
     ishow_chat_source_free(c->source);
     free(c);
-    d->n_connections--;
+    p->n_connections--;
 }
 
 static const char *bare(const char *channel) { return channel + (*channel == '#'); }
 
-static connection *find(const danmaku *d, ishow_chat_platform platform, const char *channel) {
+static connection *find(const platform_thread *p, ishow_chat_platform platform, const char *channel) {
     ishow_chat_source_stats s;
-    for (connection *c = d->connections; c; c = c->next) {
+    for (connection *c = p->connections; c; c = c->next) {
         ishow_chat_source_stats_get(c->source, &s);
         if (s.platform == platform && !strcasecmp(bare(s.channel), bare(channel))) return c;
     }
     return NULL;
 }
 
+/* ---- the thread ---- */
+
+/* With the lock. */
+static void show(platform_thread *p) {
+    ishow_chat_source_stats shown[CONNECTIONS_MAX];
+    size_t n = 0;
+    for (const connection *c = p->connections; c && n < CONNECTIONS_MAX; c = c->next) ishow_chat_source_stats_get(c->source, &shown[n++]);
+    pthread_mutex_lock(&p->shown_lock);
+    memcpy(p->shown, shown, n * sizeof *shown);
+    p->n_shown = n;
+    p->shown_at = ishow_now();
+    pthread_mutex_unlock(&p->shown_lock);
+}
+
+static void *platforms_main(void *self) {
+    platform_thread *p = self;
+    struct pollfd files[] = {{.fd = ishow_chat_loop_fd(p->loop), .events = POLLIN}, {.fd = p->waker, .events = POLLIN}};
+    for (;;) {
+        uint64_t count;
+        pthread_mutex_lock(&p->lock);
+        const int ending = p->ending;
+        if (!ending) ishow_chat_loop_process(p->loop);
+        const int timeout = ending ? 0 : ishow_chat_loop_timeout(p->loop);
+        show(p);
+        pthread_mutex_unlock(&p->lock);
+        if (ending) return NULL;
+        while (atomic_load(&p->wanted)) nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+        poll(files, 2, timeout);
+        const ssize_t ignored = read(p->waker, &count, sizeof count);
+        (void)ignored;
+    }
+}
+
+static void begin_change(platform_thread *p) {
+    atomic_fetch_add(&p->wanted, 1);
+    pthread_mutex_lock(&p->lock);
+    atomic_fetch_sub(&p->wanted, 1);
+}
+
+/* The thread looks at what was changed. */
+static void end_change(platform_thread *p) {
+    const uint64_t one = 1;
+    show(p);
+    pthread_mutex_unlock(&p->lock);
+    const ssize_t ignored = write(p->waker, &one, sizeof one);
+    (void)ignored;
+}
+
 void sources_open(danmaku *d) {
     ishow_error error = {0};
     const ishow_chat_loop_options options = ishow_chat_loop_options_default();
-    if (ishow_chat_loop_create(&d->loop, &options, &error) != ISHOW_OK) {
-        ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: %s", error.message);
+    platform_thread *p = d->platforms = calloc(1, sizeof *p);
+    if (!p) {
+        ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: no memory");
         return;
     }
-    for (size_t i = 0; i < d->n_entries; i++) {
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_mutex_init(&p->shown_lock, NULL);
+    p->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    ishow_status status = p->waker < 0 ? ishow_fail(&error, ISHOW_EIO, "", "there are no descriptors left") : ishow_chat_loop_create(&p->loop, &options, &error);
+    for (size_t i = 0; !status && i < d->n_entries; i++) {
         const ishow_chat_source_options *e = &d->entries[i];
+        ishow_error why = {0};
         connection *c;
-        if (e->channel && connect_source(d, e->platform, e->channel, NULL, NULL, &c, &error) != ISHOW_OK)
-            ishow_log(ISHOW_LOG_ERROR, "chat", "%s %s is not joined: %s", ishow_chat_platform_name(e->platform), e->channel, error.message);
+        if (e->channel && connect_source(d, e->platform, e->channel, NULL, NULL, &c, &why) != ISHOW_OK)
+            ishow_log(ISHOW_LOG_ERROR, "chat", "%s %s is not joined: %s", ishow_chat_platform_name(e->platform), e->channel, why.message);
+    }
+    if (!status && pthread_create(&p->thread, NULL, platforms_main, p)) status = ishow_fail(&error, ISHOW_EINTERNAL, "", "its thread could not be started");
+    p->runs = status == ISHOW_OK;
+    if (p->runs) pthread_setname_np(p->thread, "ishow-platforms");
+    else {
+        ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: %s", error.message);
+        sources_close(d);
     }
 }
 
-int danmaku_fd(const danmaku *d) { return d->loop ? ishow_chat_loop_fd(d->loop) : -1; }
-
-int danmaku_turn(danmaku *d) {
-    if (!d->loop) return -1;
-    ishow_chat_loop_process(d->loop);
-    return ishow_chat_loop_timeout(d->loop);
-}
-
-void danmaku_disconnect(danmaku *d) {
-    while (d->connections) disconnect(d, d->connections);
-    ishow_chat_loop_free(d->loop);
-    d->loop = NULL;
+void sources_close(danmaku *d) {
+    platform_thread *p = d->platforms;
+    if (!p) return;
+    if (p->runs) {
+        begin_change(p);
+        p->ending = 1;
+        end_change(p);
+        pthread_join(p->thread, NULL);
+    }
+    while (p->connections) disconnect(p, p->connections);
+    ishow_chat_loop_free(p->loop);
+    if (p->waker >= 0) close(p->waker);
+    pthread_mutex_destroy(&p->lock);
+    pthread_mutex_destroy(&p->shown_lock);
+    free(p);
+    d->platforms = NULL;
 }
 
 /* ---- requests ---- */
@@ -109,31 +200,48 @@ static void write_connection(bytes *out, const ishow_chat_source_stats *s) {
                  (unsigned long long)s->deletions, (unsigned long long)s->malformed, (unsigned long long)s->quota_used);
 }
 
-void sources_write(const danmaku *d, bytes *out) {
-    ishow_chat_source_stats s;
+/* What is shown, as of now. */
+static size_t take_shown(danmaku *d, ishow_chat_source_stats out[CONNECTIONS_MAX]) {
+    platform_thread *p = d->platforms;
+    if (!p) return 0;
+    pthread_mutex_lock(&p->shown_lock);
+    const size_t n = p->n_shown;
+    const double passed = ishow_now() - p->shown_at;
+    memcpy(out, p->shown, n * sizeof *out);
+    pthread_mutex_unlock(&p->shown_lock);
+    for (size_t i = 0; i < n; i++) {
+        out[i].state_seconds += passed;
+        if (out[i].silent_seconds >= 0) out[i].silent_seconds += passed;
+        out[i].retry_seconds = out[i].retry_seconds > passed ? out[i].retry_seconds - passed : 0;
+    }
+    return n;
+}
+
+void sources_write(danmaku *d, bytes *out) {
+    ishow_chat_source_stats shown[CONNECTIONS_MAX];
+    const size_t n = take_shown(d, shown);
     bytes_text(out, "[");
-    for (const connection *c = d->connections; c; c = c->next) {
-        ishow_chat_source_stats_get(c->source, &s);
-        if (c != d->connections) bytes_text(out, ",");
-        write_connection(out, &s);
+    for (size_t i = 0; i < n; i++) {
+        if (i) bytes_text(out, ",");
+        write_connection(out, &shown[i]);
     }
     bytes_text(out, "]");
 }
 
-void sources_metrics(const danmaku *d, bytes *out) {
+void sources_metrics(danmaku *d, bytes *out) {
     static const struct { const char *name, *help; } families[] = {
         {"chat_source_messages_total", "Messages of a connection to a platform."}, {"chat_source_deletions_total", "Deletions of a connection to a platform."},
         {"chat_source_connects_total", "Times that a connection to a platform became live."}, {"chat_source_losses_total", "Live connections to a platform that were lost."},
         {"chat_source_malformed_total", "Lines or packets of a platform that were not what its protocol says."}, {"chat_source_live", "1 while a connection to a platform is live."}};
-    if (!d->connections) return;
-    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+    ishow_chat_source_stats shown[CONNECTIONS_MAX];
+    const size_t n = take_shown(d, shown);
+    for (size_t f = 0; n && f < sizeof families / sizeof *families; f++) {
         prometheus_head(out, families[f].name, strstr(families[f].name, "_total") ? "counter" : "gauge", families[f].help);
-        for (const connection *c = d->connections; c; c = c->next) {
-            ishow_chat_source_stats s;
-            ishow_chat_source_stats_get(c->source, &s);
-            const uint64_t values[] = {s.messages, s.deletions, s.connects, s.losses, s.malformed, s.state == ISHOW_CHAT_STATE_LIVE};
-            bytes_format(out, "ishowtts_%s{platform=\"%s\",channel=", families[f].name, ishow_chat_platform_name(s.platform));
-            bytes_json(out, s.channel);
+        for (size_t i = 0; i < n; i++) {
+            const ishow_chat_source_stats *s = &shown[i];
+            const uint64_t values[] = {s->messages, s->deletions, s->connects, s->losses, s->malformed, s->state == ISHOW_CHAT_STATE_LIVE};
+            bytes_format(out, "ishowtts_%s{platform=\"%s\",channel=", families[f].name, ishow_chat_platform_name(s->platform));
+            bytes_json(out, s->channel);
             bytes_format(out, "} %llu\n", (unsigned long long)values[f]);
         }
     }
@@ -151,24 +259,21 @@ static int take_place(json_t *root, ishow_chat_platform *platform, const char **
     return 1;
 }
 
-int sources_start(danmaku *d, json_t *root, bytes *out, fault *f) {
-    static const char *const known[] = {"platform", "channel", "token", "login"};
-    ishow_chat_platform platform;
+/* With the lock. */
+static int join_channel(danmaku *d, ishow_chat_platform platform, const char *channel, const char *token, const char *login, bytes *out, fault *f) {
+    platform_thread *p = d->platforms;
     ishow_chat_source_stats s;
-    const char *channel;
     ishow_error error = {0};
-    if (!only_strings(root, known, 4, f) || !take_place(root, &platform, &channel, f)) return 0;
-    if (!d->loop) return fault_set(f, 503, "unavailable", "", "No platform can be joined at the moment.");
-    connection *c = find(d, platform, channel);
+    connection *c = find(p, platform, channel);
     if (c) {
         ishow_chat_source_stats_get(c->source, &s);
         if (s.state == ISHOW_CHAT_STATE_ENDED || s.state == ISHOW_CHAT_STATE_FAILED) { /* it would not try again by itself */
-            disconnect(d, c);
+            disconnect(p, c);
             c = NULL;
         }
     }
-    if (!c && d->n_connections >= CONNECTIONS_MAX) return fault_set(f, 400, "out_of_range", "channel", "There may be %d connections at a time.", CONNECTIONS_MAX);
-    if (!c && connect_source(d, platform, channel, json_string_value(json_object_get(root, "token")), json_string_value(json_object_get(root, "login")), &c, &error) != ISHOW_OK) {
+    if (!c && p->n_connections >= CONNECTIONS_MAX) return fault_set(f, 400, "out_of_range", "channel", "There may be %d connections at a time.", CONNECTIONS_MAX);
+    if (!c && connect_source(d, platform, channel, token, login, &c, &error) != ISHOW_OK) {
         fault_from_error(f, &error);
         return 0;
     }
@@ -177,14 +282,30 @@ int sources_start(danmaku *d, json_t *root, bytes *out, fault *f) {
     return 202;
 }
 
+int sources_start(danmaku *d, json_t *root, bytes *out, fault *f) {
+    static const char *const known[] = {"platform", "channel", "token", "login"};
+    ishow_chat_platform platform;
+    const char *channel;
+    if (!only_strings(root, known, 4, f) || !take_place(root, &platform, &channel, f)) return 0;
+    if (!d->platforms) return fault_set(f, 503, "unavailable", "", "No platform can be joined at the moment.");
+    begin_change(d->platforms);
+    int status = join_channel(d, platform, channel, json_string_value(json_object_get(root, "token")), json_string_value(json_object_get(root, "login")), out, f);
+    end_change(d->platforms);
+    return status;
+}
+
 int sources_stop(danmaku *d, json_t *root, bytes *out, fault *f) {
     static const char *const known[] = {"platform", "channel"};
     ishow_chat_platform platform;
     const char *channel;
+    connection *c = NULL;
     if (!only_strings(root, known, 2, f) || !take_place(root, &platform, &channel, f)) return 0;
-    connection *c = find(d, platform, channel);
+    if (d->platforms) {
+        begin_change(d->platforms);
+        if ((c = find(d->platforms, platform, channel))) disconnect(d->platforms, c);
+        end_change(d->platforms);
+    }
     if (!c) return fault_set(f, 404, "not_found", "channel", "There is no connection to %s %.64s.", ishow_chat_platform_name(platform), channel);
-    disconnect(d, c);
     bytes_text(out, "{\"stopped\":true}");
     return 202;
 }

@@ -36,9 +36,7 @@ async def enqueue(state: Shared, body: Annotated[bytes, Depends(json_body)]) -> 
 
 async def place(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
     """Joins or leaves a channel."""
-    answer = state.chat.ask(cast("Verb", verb_of(request)), body)
-    state.turn()
-    return answered(answer)
+    return answered(await asyncio.to_thread(state.chat.ask, cast("Verb", verb_of(request)), body))
 
 
 async def control(request: Request, state: Shared, body: Annotated[bytes, Depends(optional_json_body)]) -> Response:

@@ -51,7 +51,6 @@ class State:
     load: Load = field(init=False)
     _waiting: set[asyncio.Event] = field(default_factory=set)
     _news: int = -1
-    _timer: asyncio.TimerHandle | None = None
 
     @property
     def status(self) -> str:
@@ -82,26 +81,12 @@ class State:
         self.load = Load(engine.handle())
 
     def ready(self, engine: Engine) -> None:
-        """Speech is served from now on, and platforms are followed."""
+        """Speech is served from now on."""
         self.engine = engine
-        if (fd := self.chat.fd()) >= 0:
-            asyncio.get_running_loop().add_reader(fd, self.turn)
-        self.turn()
-
-    def turn(self) -> None:
-        """Do what is due of the platforms."""
-        due = self.chat.turn()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(due / 1000, self.turn) if due >= 0 else None
 
     def drain(self) -> None:
         """Nothing new; who listens without end is let go."""
         self.draining = True
-        if self._timer is not None:
-            self._timer.cancel()
-        if self.engine is not None and (fd := self.chat.fd()) >= 0:
-            asyncio.get_running_loop().remove_reader(fd)
         self._tell()
 
     def close(self) -> None:

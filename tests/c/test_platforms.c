@@ -116,10 +116,10 @@ static void test_bilibili_frames(void **state) {
     frame[7] = 2; /* zlib */
     unsigned char *exact = malloc(BILIBILI_HEADER + m);
     memcpy(exact, frame, BILIBILI_HEADER + m);
-    assert_null(bilibili_unpack(exact, BILIBILI_HEADER + m, 4096, take_packet, &f));
+    assert_null(bilibili_unpack(exact, BILIBILI_HEADER + m, 4096, 1, take_packet, &f));
     assert_string_equal(h.texts, "\xe4\xbd\xa0\xe5\xa5\xbd\n");
-    assert_non_null(strstr(bilibili_unpack(exact, BILIBILI_HEADER + m, n - 1, take_packet, &f), "limit"));
-    for (size_t cut = 0; cut < BILIBILI_HEADER + m; cut++) assert_non_null(bilibili_unpack(exact, cut, 4096, take_packet, &f));
+    assert_non_null(strstr(bilibili_unpack(exact, BILIBILI_HEADER + m, n - 1, 1, take_packet, &f), "limit"));
+    for (size_t cut = 0; cut < BILIBILI_HEADER + m; cut++) assert_non_null(bilibili_unpack(exact, cut, 4096, 1, take_packet, &f));
     assert_int_equal(h.messages, 1);
     free(exact);
     arena_free(&f.arena);

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import brotli
 import httpx
 import pytest
+from bilibili_double import BROTLI, COMMAND, BilibiliDouble, packet
 from irc_double import IrcDouble
 from serving import Server, until
 
@@ -117,3 +120,26 @@ def test_what_cannot_be_joined(server: Server, body: dict[str, Any], code: str, 
     error = answer.json()["error"]
     assert (error["code"], error["field"]) == (code, field)
     assert connections(server) == []
+
+
+@pytest.mark.parametrize("kind", ["c", "harness"])
+def test_costly_frames_do_not_hold_up_http(kind: str, tmp_path: Path) -> None:
+    """A frame of some kilobytes that stands for gigabytes: the source is lost, and nobody else notices."""
+    bomb = packet(COMMAND, brotli.compress(bytes(16 << 20)), BROTLI) * 100
+    file = tmp_path / "chat.toml"
+    with BilibiliDouble() as room:
+        file.write_text(f'[[chat.sources]]\nplatform = "bilibili"\nendpoint = "{room.url}"\n')
+        with Server("--config", str(file), kind=kind) as server, server.client(60) as http:
+            assert http.post("/api/danmaku/start", json={"platform": "bilibili", "channel": "6"}).status_code == 202
+            until(lambda: [one["state"] for one in connections(server)] == ["live"])
+            for _ in range(20):
+                room.send(bomb)
+            slowest = 0.0
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
+                before = time.monotonic()
+                assert http.get("/api/danmaku/status").status_code == 200
+                slowest = max(slowest, time.monotonic() - before)
+            assert slowest < 0.5, f"HTTP was held up for {slowest:.2f} s"
+            assert connections(server)[0]["malformed"] >= 1
+            assert http.post("/api/danmaku/stop", json={"platform": "bilibili", "channel": "6"}).status_code == 202
