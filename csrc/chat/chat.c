@@ -295,6 +295,20 @@ done:
     return status;
 }
 
+/* An orderly end leaves no message of which the next start must say that it was interrupted. The thread has ended. */
+static void end_playing(ishow_chat *c) {
+    pthread_mutex_lock(&c->lock);
+    item *it = c->playing;
+    if (it && c->has_journal && !c->replaying) {
+        if (it->state == ITEM_MARKED) keep(c, it); /* nobody has heard it yet: it waits again */
+        else {
+            ishow_log(ISHOW_LOG_INFO, "chat", "%s was being read and ends with the program", it->id);
+            cut_off(c, &c->counts.dropped[ISHOW_CHAT_BY_INTERRUPTION], "closing");
+        }
+    }
+    chat_unlock(c);
+}
+
 void ishow_chat_free(ishow_chat *c) {
     if (!c) return;
     if (c->runs) {
@@ -304,6 +318,7 @@ void ishow_chat_free(ishow_chat *c) {
         pthread_mutex_unlock(&c->wake_lock);
         pthread_join(c->thread, NULL);
     }
+    end_playing(c);
     pthread_mutex_lock(&c->wake_lock); /* the journal still has our address */
     while (c->promises || c->answered < c->tickets) {
         struct timespec until;

@@ -144,7 +144,7 @@ typedef struct ishow_chat_synth {
  * chat's lock: ISHOW_OK when all before it is durable, else why it is not. What could not be written is tried again by the journal itself. */
 typedef struct ishow_chat_journal {
     void *self;
-    void (*put)(void *self, uint64_t number, const char *record); /* a waiting message; again: replaces it */
+    void (*put)(void *self, uint64_t number, const char *record); /* a waiting message; again: replaces it, and its mark goes */
     void (*mark)(void *self, uint64_t number);                    /* is about to be heard */
     void (*drop)(void *self, uint64_t number);                    /* is done with */
     void (*voice)(void *self, const char *viewer, const char *voice); /* a viewer's voice */
@@ -161,7 +161,7 @@ typedef struct ishow_chat ishow_chat;
  * messages that waited wait again, one that was being heard is counted as dropped by interruption. */
 ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *options, const ishow_chat_synth *synth, const ishow_chat_journal *journal, ishow_error *error);
 
-/* Stops the thread, ends the clips. Messages that wait stay in the journal. Readers must be closed before, and the journal must have answered. NULL allowed. */
+/* Stops the thread, ends the clips. Messages that wait stay in the journal; one that is being heard is over (its clip ends, and it is counted as dropped by interruption). Readers must be closed before, and the journal must have answered. NULL allowed. */
 void ishow_chat_free(ishow_chat *chat);
 
 /* Other options for a running chat: prepare checks and may fail, install cannot. What waits stays, with its place and voice; new messages are filtered by the new rules, sentences

@@ -42,7 +42,7 @@ static const char *const steps[] = {
 
 enum { STATEMENTS = 5 };
 static const char *const sql[STATEMENTS] = {
-    [WRITE_PUT] = "INSERT INTO chat_message (number, record) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET record = ?2",
+    [WRITE_PUT] = "INSERT INTO chat_message (number, record) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET record = ?2, marked = 0",
     [WRITE_MARK] = "UPDATE chat_message SET marked = 1 WHERE number = ?1",
     [WRITE_DROP] = "DELETE FROM chat_message WHERE number = ?1",
     [WRITE_VOICE] = "INSERT INTO chat_viewer (viewer, voice, used) VALUES (?3, ?2, (SELECT coalesce(max(used), 0) + 1 FROM chat_viewer)) "

@@ -87,6 +87,7 @@ static void put(void *self, uint64_t number, const char *record) {
     }
     free(row->record);
     row->record = strdup(record);
+    row->marked = 0;
 }
 
 static void mark(void *self, uint64_t number) {

@@ -115,6 +115,30 @@ static void test_journal(void **state) {
     unmake(r);
 }
 
+/* An orderly end: what was being heard is over, what was about to be heard waits again. */
+static void test_an_orderly_end(void **state) {
+    (void)state;
+    for (int heard = 0; heard < 2; heard++) {
+        rig *r = make();
+        r->journal = calloc(1, sizeof *r->journal);
+        open_chat(r);
+        say_as(r, "a", "anna", LONG, ISHOW_CHAT_PRIORITY_NORMAL);
+        say_as(r, "b", "bob", "Other words.", ISHOW_CHAT_PRIORITY_NORMAL);
+        r->journal->holds = !heard;
+        run(r, 2);
+        assert_true(r->journal->rows[0].marked);
+        fake_journal_answer(r->journal);
+        close_chat(r);
+        assert_int_equal(r->journal->n, heard ? 1 : 2);
+        r->journal->holds = 0;
+        open_chat(r);
+        const ishow_chat_counts n = counts(r);
+        assert_int_equal(n.waiting, heard ? 1 : 2);
+        assert_int_equal(n.dropped[ISHOW_CHAT_BY_INTERRUPTION], 0);
+        unmake(r);
+    }
+}
+
 static ishow_chat_verdict send_durably(rig *r, const char *id, const char *user, const char *text, int *told) {
     ishow_chat_verdict v;
     ishow_error error = {0};
@@ -190,6 +214,7 @@ static void test_what_cannot_be_kept_is_withdrawn(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_an_orderly_end),
         cmocka_unit_test(test_what_cannot_be_kept_is_withdrawn),
     };
     return cmocka_run_group_tests_name("chat restart", tests, NULL, NULL);
