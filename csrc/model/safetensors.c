@@ -28,7 +28,8 @@ static ishow_status bad(const tensor_file *file, const char *name, const char *w
     return ishow_fail(error, ISHOW_EFORMAT, "model", "%s: %s%s%s.", file->path, name, *name ? " " : "", what);
 }
 
-static size_t width_of(const char *type) { return !strcmp(type, "F32") ? 4 : !strcmp(type, "F16") || !strcmp(type, "BF16") ? 2 : 0; }
+/* Bytes of a value; 0: not a type that is read (NULL: the table has none, or one that is no string). */
+static size_t width_of(const char *type) { return !type ? 0 : !strcmp(type, "F32") ? 4 : !strcmp(type, "F16") || !strcmp(type, "BF16") ? 2 : 0; }
 
 /* Type and place of an entry; 0 when it is malformed. */
 static int locate(const tensor_file *file, json_t *entry, const char **type, size_t *begin, size_t *n) {
@@ -84,7 +85,7 @@ ishow_status tensor_file_open(tensor_file **out, const char *path, ishow_error *
     json_object_foreach(file->table, name, entry) {
         const char *type;
         size_t begin, n;
-        if (strcmp(name, "__metadata__") && json_is_object(entry) && json_object_get(entry, "dtype") && !width_of(json_string_value(json_object_get(entry, "dtype")))) continue; /* counters of the training; never asked for */
+        if (strcmp(name, "__metadata__") && json_is_object(entry) && json_is_string(json_object_get(entry, "dtype")) && !width_of(json_string_value(json_object_get(entry, "dtype")))) continue; /* counters of the training; never asked for */
         if (strcmp(name, "__metadata__") && !locate(file, entry, &type, &begin, &n)) {
             status = bad(file, name, "lies outside the file or has a type that is not understood", error);
             goto done;

@@ -83,10 +83,9 @@ done:
     return status;
 }
 
-/* The database, its log and its index belong together. */
-static ishow_status move_aside(const char *path, char rescued[48], ishow_error *error) {
-    static const char *const parts[] = {"-shm", "-wal", ""};
-    char from[PATH_BYTES], to[PATH_BYTES + 64], stamp[24];
+/* A name for a broken database that no file has yet. */
+static void name_aside(const char *path, char rescued[48]) {
+    char to[PATH_BYTES + 64], stamp[24];
     struct tm utc;
     struct stat info;
     const time_t now = time(NULL);
@@ -98,12 +97,32 @@ static ishow_status move_aside(const char *path, char rescued[48], ishow_error *
         snprintf(rescued, 48, "broken-%s-%d", stamp, i);
         snprintf(to, sizeof to, "%s.%s", path, rescued);
     }
+}
+
+/* The database, its log and its index belong together. */
+static ishow_status move_aside(const char *path, char rescued[48], ishow_error *error) {
+    static const char *const parts[] = {"-shm", "-wal", ""};
+    char from[PATH_BYTES], to[PATH_BYTES + 64];
+    name_aside(path, rescued);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         snprintf(from, sizeof from, "%s%s", path, parts[i]);
         snprintf(to, sizeof to, "%s.%s%s", path, rescued, parts[i]);
         if (rename(from, to) && errno != ENOENT) return ishow_fail(error, ISHOW_EIO, "state_dir", "The broken database %s cannot be moved aside: %s.", path, strerror(errno));
     }
     return ISHOW_OK;
+}
+
+ishow_status store_copy_aside(sqlite3 *db, const char *dir, char rescued[48], ishow_error *error) {
+    char path[PATH_BYTES], to[PATH_BYTES + 64];
+    sqlite3_stmt *copy = NULL;
+    snprintf(path, sizeof path, "%s/%s", dir, NAME);
+    name_aside(path, rescued);
+    snprintf(to, sizeof to, "%s.%s", path, rescued);
+    const int good = sqlite3_prepare_v2(db, "VACUUM INTO ?1", -1, &copy, NULL) == SQLITE_OK && sqlite3_bind_text(copy, 1, to, -1, SQLITE_STATIC) == SQLITE_OK &&
+                     sqlite3_step(copy) == SQLITE_DONE;
+    const ishow_status status = good ? ISHOW_OK : ishow_store_fault(db, "Copying the database aside", error);
+    sqlite3_finalize(copy);
+    return status;
 }
 
 ishow_status store_open_database(const char *dir, sqlite3 **out, char rescued[48], ishow_error *error) {

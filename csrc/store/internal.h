@@ -13,6 +13,9 @@ ishow_status store_open_database(const char *dir, sqlite3 **out, char rescued[48
 /* mkdir -p with mode 0700. */
 ishow_status store_make_directory(const char *dir, ishow_error *error);
 
+/* A consistent copy of the open database under a name that `rescued` (48 bytes) tells, beside it. Outside a transaction. */
+ishow_status store_copy_aside(sqlite3 *db, const char *dir, char rescued[48], ishow_error *error);
+
 /* Runs SQL without results. */
 ishow_status store_execute(sqlite3 *db, const char *sql, const char *doing, ishow_error *error);
 

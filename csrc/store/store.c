@@ -16,6 +16,7 @@ static const double PROBE_SECONDS = 1;       /* between attempts to write while 
 static const double LOG_SECONDS = 60;        /* a disk that fails now and then is one line in this time */
 
 typedef struct work {
+    int bare; /* runs alone and outside a transaction */
     ishow_store_fn run;
     void (*done)(void *self, ishow_status status, const ishow_error *error);
     void *self;
@@ -97,6 +98,12 @@ static void note_health(ishow_store *s, const ishow_error *failed, int wrote) {
     pthread_mutex_unlock(&s->recovery_lock);
 }
 
+static void perform_bare(ishow_store *s, const work *w) {
+    outcome o = {0};
+    o.status = w->run(w->self, s->db, &o.error);
+    if (w->done) w->done(w->self, o.status, &o.error);
+}
+
 static void perform(ishow_store *s, const work *works, size_t n) {
     sqlite3 *db = s->db;
     const ishow_error *failed = NULL;
@@ -142,7 +149,7 @@ static void *store_main(void *self) {
         size_t n = 0;
         pthread_mutex_lock(&s->lock);
         if (wait_for_work(s)) batch[n++] = probing;
-        while (s->n && n < BATCH) {
+        while (s->n && n < BATCH && !(n && (batch[0].bare || s->queue[s->first].bare))) {
             batch[n++] = s->queue[s->first];
             s->first = (s->first + 1) % QUEUE;
             s->n--;
@@ -150,7 +157,8 @@ static void *store_main(void *self) {
         pthread_cond_broadcast(&s->went);
         pthread_mutex_unlock(&s->lock);
         if (!n) return NULL; /* closing, and nothing is left */
-        perform(s, batch, n);
+        if (batch[0].bare) perform_bare(s, &batch[0]);
+        else perform(s, batch, n);
     }
 }
 
@@ -258,7 +266,7 @@ static ishow_status queue(ishow_store *s, const work *w, int wait, ishow_error *
 }
 
 ishow_status ishow_store_submit(ishow_store *s, ishow_store_fn run, void (*done)(void *self, ishow_status status, const ishow_error *error), void *self, ishow_error *error) {
-    return queue(s, &(work){run, done, self}, 0, error);
+    return queue(s, &(work){.run = run, .done = done, .self = self}, 0, error);
 }
 
 /* ---- work that somebody waits for ---- */
@@ -286,9 +294,9 @@ static void waited_done(void *self, ishow_status status, const ishow_error *erro
     pthread_mutex_unlock(&w->lock);
 }
 
-ishow_status ishow_store_run(ishow_store *s, ishow_store_fn run, void *self, ishow_error *error) {
+static ishow_status run_waiting(ishow_store *s, int bare, ishow_store_fn run, void *self, ishow_error *error) {
     waited w = {.run = run, .self = self, .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
-    ishow_status status = queue(s, &(work){waited_run, waited_done, &w}, 1, error);
+    ishow_status status = queue(s, &(work){bare, waited_run, waited_done, &w}, 1, error);
     if (!status) {
         pthread_mutex_lock(&w.lock);
         while (!w.over) pthread_cond_wait(&w.ended, &w.lock);
@@ -301,7 +309,56 @@ ishow_status ishow_store_run(ishow_store *s, ishow_store_fn run, void *self, ish
     return status;
 }
 
+ishow_status ishow_store_run(ishow_store *s, ishow_store_fn run, void *self, ishow_error *error) { return run_waiting(s, 0, run, self, error); }
+
 /* ---- migration ---- */
+
+static ishow_status damaged(const ishow_store_schema *schema, const char *what, ishow_error *error) {
+    return ishow_fail(error, ISHOW_EFORMAT, "state_dir", "the database's part \"%s\" is damaged: %s.", schema->name, what);
+}
+
+/* The tables and indexes that the steps make, in a database in memory; sqlite3_close it. */
+static ishow_status make_model(const ishow_store_schema *schema, sqlite3 **out, ishow_error *error) {
+    ishow_status status = sqlite3_open(":memory:", out) == SQLITE_OK ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the database could not be had.");
+    for (int i = 0; !status && i < schema->n_steps; i++) status = store_execute(*out, schema->steps[i], "Migrating the database", error);
+    return status;
+}
+
+/* Calls each(self, name, sql, type) for what the steps make, as long as it answers ISHOW_OK. */
+static ishow_status each_object(const ishow_store_schema *schema, ishow_status (*each)(void *self, const char *name, const char *sql, const char *type), void *self, ishow_error *error) {
+    sqlite3 *model = NULL;
+    sqlite3_stmt *all = NULL;
+    ishow_status status = make_model(schema, &model, error);
+    if (!status && sqlite3_prepare_v2(model, "SELECT name, sql, type FROM sqlite_schema WHERE sql NOT NULL", -1, &all, NULL)) status = ishow_store_fault(model, "Migrating the database", error);
+    while (!status && sqlite3_step(all) == SQLITE_ROW)
+        status = each(self, (const char *)sqlite3_column_text(all, 0), (const char *)sqlite3_column_text(all, 1), (const char *)sqlite3_column_text(all, 2));
+    sqlite3_finalize(all);
+    sqlite3_close(model);
+    return status;
+}
+
+typedef struct part { sqlite3 *db; const ishow_store_schema *schema; ishow_store *store; ishow_error *error; } part;
+
+static ishow_status is_there(void *self, const char *name, const char *sql, const char *type) {
+    part *p = self;
+    sqlite3_stmt *get = NULL;
+    (void)type;
+    const int good = sqlite3_prepare_v2(p->db, "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND sql = ?2", -1, &get, NULL) == SQLITE_OK &&
+                     sqlite3_bind_text(get, 1, name, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_bind_text(get, 2, sql, -1, SQLITE_STATIC) == SQLITE_OK;
+    const int found = good && sqlite3_step(get) == SQLITE_ROW;
+    sqlite3_finalize(get);
+    return found ? ISHOW_OK : damaged(p->schema, "a table is missing or has other columns", p->error);
+}
+
+static ishow_status drop(void *self, const char *name, const char *sql, const char *type) {
+    part *p = self;
+    char text[256];
+    (void)sql;
+    if (strcmp(type, "table") || snprintf(text, sizeof text, "DROP TABLE IF EXISTS \"%s\"", name) >= (int)sizeof text) return ISHOW_OK;
+    if (sqlite3_exec(p->db, text, NULL, NULL, NULL) == SQLITE_OK) return ISHOW_OK;
+    snprintf(text, sizeof text, "DROP VIEW IF EXISTS \"%s\"", name); /* something else that took its name */
+    return store_execute(p->db, text, "Beginning a part of the database anew", p->error);
+}
 
 static ishow_status set_version(sqlite3 *db, const char *name, int version, ishow_error *error) {
     sqlite3_stmt *set = NULL;
@@ -319,16 +376,51 @@ static ishow_status migrate(void *self, sqlite3 *db, ishow_error *error) {
         sqlite3_finalize(get);
         return ishow_store_fault(db, "Migrating the database", error);
     }
-    int version = sqlite3_step(get) == SQLITE_ROW ? sqlite3_column_int(get, 0) : 0;
+    const int known = sqlite3_step(get) == SQLITE_ROW, whole = !known || sqlite3_column_type(get, 0) == SQLITE_INTEGER;
+    const sqlite3_int64 stored = known ? sqlite3_column_int64(get, 0) : 0;
     sqlite3_finalize(get);
+    if (!whole || stored < 0 || stored > INT32_MAX) return damaged(schema, "its version is no count of steps", error);
+    const int version = (int)stored;
     if (version > schema->n_steps)
         return ishow_fail(error, ISHOW_ESTATE, "state_dir", "The database's part \"%s\" was written by a newer version of iShowTTS (%d; this one knows %d).", schema->name, version, schema->n_steps);
     ishow_status status = ISHOW_OK;
     for (int i = version; !status && i < schema->n_steps; i++) status = store_execute(db, schema->steps[i], "Migrating the database", error);
+    if (status == ISHOW_EINTERNAL) return damaged(schema, sqlite3_errmsg(db), error); /* the steps are sound: what they meet is not */
+    if (!status) status = each_object(schema, is_there, &(part){.db = db, .schema = schema, .error = error}, error);
     return status || version == schema->n_steps ? status : set_version(db, schema->name, schema->n_steps, error);
+}
+
+/* Outside a transaction of the batch, with one of its own. */
+static ishow_status renew(void *self, sqlite3 *db, ishow_error *error) {
+    part *p = self;
+    sqlite3_stmt *forget = NULL;
+    char rescued[48];
+    ishow_status status = store_copy_aside(db, p->store->dir, rescued, error);
+    if (status || (status = store_execute(db, "BEGIN IMMEDIATE", "Beginning a part of the database anew", error))) return status;
+    p->db = db;
+    p->error = error;
+    status = each_object(p->schema, drop, p, error);
+    if (!status && (sqlite3_prepare_v2(db, "DELETE FROM schemas WHERE name = ?1", -1, &forget, NULL) || sqlite3_bind_text(forget, 1, p->schema->name, -1, SQLITE_STATIC) ||
+                    sqlite3_step(forget) != SQLITE_DONE))
+        status = ishow_store_fault(db, "Beginning a part of the database anew", error);
+    sqlite3_finalize(forget);
+    if (!status) status = migrate((void *)(uintptr_t)p->schema, db, error);
+    if (!status) status = store_execute(db, "COMMIT", "Beginning a part of the database anew", error);
+    if (!sqlite3_get_autocommit(db)) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    if (!status) strcpy(p->store->rescued, rescued); /* nobody reads it before this call returns */
+    return status;
 }
 
 ishow_status ishow_store_migrate(ishow_store *s, const ishow_store_schema *schema, ishow_error *error) {
     ishow_store_schema copy = *schema; /* closures take what they may write */
-    return ishow_store_run(s, migrate, &copy, error);
+    ishow_error why = {0};
+    ishow_status status = ishow_store_run(s, migrate, &copy, &why);
+    if (status == ISHOW_EFORMAT) {
+        part p = {.schema = &copy, .store = s};
+        if ((status = run_waiting(s, 1, renew, &p, error))) return status;
+        ishow_log(ISHOW_LOG_ERROR, "store", "%s/ishowtts.db: %s It is kept as ishowtts.db.%s, and this part is begun anew", s->dir, why.message, s->rescued);
+        return ISHOW_OK;
+    }
+    if (status && error) *error = why;
+    return status;
 }

@@ -35,10 +35,11 @@ void ishow_store_close(ishow_store *store);
 
 const char *ishow_store_dir(const ishow_store *store); /* absolute; owned by the store */
 
-/* Ending of the names under which a broken database was put aside by open, e.g. "broken-20260131T120000Z"; "" when it was sound. */
+/* Ending of the names under which a broken database was put aside by open or migrate, e.g. "broken-20260131T120000Z"; "" when it was sound. */
 const char *ishow_store_rescued(const ishow_store *store);
 
-/* Brings the tables of `schema` up to date, waiting for it. ESTATE when they were written by a newer version of the program. */
+/* Brings the tables of `schema` up to date, waiting for it. ESTATE when they were written by a newer version of the program. Tables that are not what their version
+ * says (logical damage, which SQLite cannot see) begin anew, after the whole database was copied aside with a line in the log; the other users' tables stay. */
 ishow_status ishow_store_migrate(ishow_store *store, const ishow_store_schema *schema, ishow_error *error);
 
 /* Queues `run`; done(self, ...) follows on the database thread once it is committed or has failed, and may be NULL. `self` is borrowed until

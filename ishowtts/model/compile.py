@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from .checkpoint import LoadedModel
 
-FORMAT = 1
+FORMAT = 2
 PRECISIONS = ("fp32", "bf16")
 """What torch computes in, and so packages and the Python backend."""
 DEFAULT_PRECISION = "auto"
@@ -133,15 +133,42 @@ def package_dir(model: str | Path | ModelSource, precision: str = DEFAULT_PRECIS
     return cache_dir() / "packages" / f"{source.config.name}-{precision}-{key}"
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _seal(package: Path) -> dict[str, str]:
+    """Write every file of a package through to the disk; their digests by relative name."""
+    files = sorted(path for path in package.rglob("*") if path.is_file())
+    for path in files:
+        _sync(path)
+    return {str(path.relative_to(package)): _digest(path) for path in files}
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def is_current(path: str | Path) -> bool:
-    """Whether a whole package lies here that this machine, this torch and this code may run."""
+    """Whether a whole package lies here that this machine, this torch and this code may run.
+
+    Every file is compared with its digest: to load a library that was cut off would end the process.
+    """
     folder = Path(path)
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         here = {"torch": torch_version(), "cpu_flags": cpu_flags(), "source_hash": source_hash()}
         if manifest["format"] != FORMAT or any(manifest[fact] != here[fact] for fact in FACTS):
             return False
-        return all((folder / graph["library"]).is_file() for graph in manifest["graphs"].values())
+        files: dict[str, str] = manifest["files"]
+        if not all(graph["library"] in files for graph in manifest["graphs"].values()):
+            return False
+        return all(_digest(folder / name) == digest for name, digest in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
@@ -268,6 +295,10 @@ def verify(model: LoadedModel, precision: str, loaded: Mapping[str, Callable[...
     return worst
 
 
+def _facts(manifest: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in manifest.items() if name != "files"}
+
+
 def compile_model(
     model: str | Path,
     out: str | Path | None = None,
@@ -288,11 +319,12 @@ def compile_model(
         work = Path(folder)
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(work / "inductor")
         made = _compile_into(source, precision, work, report)
-        if is_current(place) and json.loads((place / "manifest.json").read_text()) == made[1]:
-            return place
+        if is_current(place) and _facts(json.loads((place / "manifest.json").read_text())) == _facts(made[1]):
+            return place  # another process was faster; compilers do not give the same bytes twice
         if place.exists():
             place.rename(work / "old")
         made[0].rename(place)
+        _sync(place.parent)
     return place
 
 
@@ -323,8 +355,11 @@ def _compile_into(source: ModelSource, precision: str, work: Path, report: Calla
         "min_times": MIN_TIMES,
         "n_tokens": model.config.dit.text_num_embeds + 1,
         "graphs": graphs,
+        "files": _seal(package),
     }
     (package / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    for path in (package / "manifest.json", *(path for path in package.rglob("*") if path.is_dir()), package):
+        _sync(path)
     return package, manifest
 
 

@@ -181,6 +181,58 @@ static void a_broken_database_is_put_aside(void **state) {
     remove_place(&p);
 }
 
+static ishow_status count_others(void *self, sqlite3 *db, ishow_error *error) {
+    sqlite3_stmt *all = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT count(*) FROM others", -1, &all, NULL)) return ishow_store_fault(db, "Counting", error);
+    sqlite3_step(all);
+    *(int *)self = sqlite3_column_int(all, 0);
+    sqlite3_finalize(all);
+    return ISHOW_OK;
+}
+
+/* What SQLite takes for sound, but is not what the program wrote. */
+static void a_damaged_part_begins_anew_and_the_others_stay(void **state) {
+    static const char *const damages[] = {
+        "UPDATE schemas SET version = -1 WHERE name = 'words'", "UPDATE schemas SET version = 'many' WHERE name = 'words'", "UPDATE schemas SET version = 1.5 WHERE name = 'words'",
+        "UPDATE schemas SET version = -9223372036854775808 WHERE name = 'words'", "DELETE FROM schemas WHERE name = 'words'", "UPDATE schemas SET version = 1 WHERE name = 'words'",
+        "DROP TABLE words", "ALTER TABLE words RENAME COLUMN word TO text", "ALTER TABLE words DROP COLUMN count", "DROP TABLE words; CREATE VIEW words AS SELECT 1 AS id, 'x' AS word"};
+    static const char *const other_steps[] = {"CREATE TABLE others (id INTEGER PRIMARY KEY)"};
+    static const ishow_store_schema others = {"others", other_steps, 1};
+    (void)state;
+    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+        place p = make_place();
+        char aside[200];
+        struct stat info;
+        int n = 0;
+        sqlite3 *db = NULL;
+        ishow_error error = {0};
+        ishow_store *s = open_store(&p);
+        assert_int_equal(ishow_store_migrate(s, &others, NULL), ISHOW_OK);
+        assert_int_equal(ishow_store_run(s, insert, "a word", NULL), ISHOW_OK);
+        ishow_store_close(s);
+        assert_int_equal(sqlite3_open(p.file, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, "INSERT INTO others DEFAULT VALUES", NULL, NULL, NULL), SQLITE_OK);
+        if (sqlite3_exec(db, damages[i], NULL, NULL, NULL)) fail_msg("%s: %s", damages[i], sqlite3_errmsg(db));
+        sqlite3_close(db);
+        assert_int_equal(ishow_store_open(&s, p.dir, &error), ISHOW_OK);
+        if (ishow_store_migrate(s, &words, &error)) fail_msg("%s: %s", damages[i], error.message);
+        if (strncmp(ishow_store_rescued(s), "broken-20", 9)) fail_msg("%s: nothing was kept", damages[i]);
+        assert_int_equal(words_in(s), 0);
+        assert_int_equal(ishow_store_run(s, insert, "a word", NULL), ISHOW_OK);
+        assert_int_equal(ishow_store_migrate(s, &others, NULL), ISHOW_OK);
+        assert_int_equal(ishow_store_run(s, count_others, &n, NULL), ISHOW_OK);
+        assert_int_equal(n, 1);
+        snprintf(aside, sizeof aside, "%s.%s", p.file, ishow_store_rescued(s));
+        assert_int_equal(stat(aside, &info), 0);
+        ishow_store_close(s);
+        s = open_store(&p);
+        assert_string_equal(ishow_store_rescued(s), "");
+        assert_int_equal(words_in(s), 1);
+        ishow_store_close(s);
+        remove_place(&p);
+    }
+}
+
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 
 static ishow_status hold_up(void *self, sqlite3 *db, ishow_error *error) {
@@ -364,6 +416,7 @@ int main(void) {
         cmocka_unit_test(tables_are_brought_up_to_date_once),
         cmocka_unit_test(a_directory_has_one_owner),
         cmocka_unit_test(a_broken_database_is_put_aside),
+        cmocka_unit_test(a_damaged_part_begins_anew_and_the_others_stay),
         cmocka_unit_test(the_queue_is_bounded_and_finished),
         cmocka_unit_test(many_threads_write),
         cmocka_unit_test(a_disk_that_fails_is_said_once_and_recovers),

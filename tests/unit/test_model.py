@@ -4,13 +4,14 @@ import builtins
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from ishowtts.errors import ModelError
 from ishowtts.model.backend import TorchBackend
-from ishowtts.model.checkpoint import LoadedModel, load_model, save_model
+from ishowtts.model.checkpoint import LoadedModel, assign, load_model, read_state, save_model
 from ishowtts.model.compile import examples
 from ishowtts.model.config import PRESETS, DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
 from ishowtts.model.dit import DiT
@@ -226,6 +227,32 @@ def test_published_pt_runs_no_code(published):
     torch.save([1, 2], folder / "model.pt")
     with pytest.raises(ModelError, match=r"holds no named tensors"):
         load_model(folder)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_no_damaged_checkpoint_escapes(tmp_path):
+    """Bytes of a .pt are changed, cut and moved about: whatever torch makes of them, a ModelError says so, or the file is still whole."""
+    path = tmp_path / "vocos.pt"
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+    torch.save({"ema_model_state_dict": module.state_dict()}, path)
+    whole = path.read_bytes()
+    pickled = whole.index(b"ema_model_state_dict")
+    rng = np.random.default_rng(5)
+    refused = 0
+    for _ in range(600):
+        data = bytearray(whole)
+        for _ in range(int(rng.integers(1, 5))):
+            at = int(rng.integers(max(0, pickled - 100), pickled + 700)) % len(data) if rng.random() < 0.8 else int(rng.integers(len(data)))
+            data[at] = int(rng.integers(256))
+        if rng.random() < 0.1:
+            del data[int(rng.integers(len(data))) :]
+        path.write_bytes(data)
+        try:
+            assign(module, read_state(path), path)
+        except ModelError as error:
+            assert "vocos.pt" in str(error)
+            refused += 1
+    assert refused > 200
 
 
 def test_published_architecture_must_be_known(published, tmp_path):

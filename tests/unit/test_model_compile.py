@@ -1,6 +1,7 @@
 """Compiled packages: numbers equal to eager at many lengths, and the folder that C opens."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -93,6 +94,37 @@ def test_package_goes_stale(package, monkeypatch):
         patch.setattr(packages, "cpu_flags", lambda: ["avx2"])
         assert not is_current(folder)
     assert is_current(folder)
+
+
+@needs_compiler
+@pytest.mark.timeout(900)
+def test_a_damaged_package_is_not_loaded(package, tmp_path):
+    """Cut off, changed or missing: loading such a library would end the process, so it is made again."""
+    whole = package[1]
+    manifest = json.loads((whole / "manifest.json").read_text())
+    library = manifest["graphs"]["step"]["library"]
+    other = next(name for name in manifest["files"] if name != library)
+
+    def truncate(path):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    def change(path):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+
+    for name in (library, other):
+        for damage in (truncate, change, lambda path: path.unlink(), lambda path: path.write_bytes(b"")):
+            folder = tmp_path / "copy"
+            shutil.copytree(whole, folder)
+            assert is_current(folder)
+            damage(folder / name)
+            assert not is_current(folder), (name, damage)
+            shutil.rmtree(folder)
+    del manifest["files"][library]
+    shutil.copytree(whole, folder)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert not is_current(folder), "a library without a digest"
 
 
 @pytest.mark.parametrize(("faster", "auto"), [(True, "bf16"), (False, "fp32")])

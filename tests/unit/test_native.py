@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -187,6 +189,16 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path):
         native.encode(_bytes(torch.tensor([1, 2])), _bytes(x), _bytes(index), _bytes(torch.rand(8)), 0, 8, _bytes(h), _bytes(h.clone()))
 
 
+def _retype(path, dtype):
+    """Another dtype for the first tensor of a file."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    table = json.loads(data[8 : 8 + length])
+    table[min(name for name in table if name != "__metadata__")]["dtype"] = dtype
+    text = json.dumps(table).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+
+
 def _damage(folder, how):
     path = folder / "dit.safetensors"
     state = load_model(folder).dit.state_dict()
@@ -199,6 +211,10 @@ def _damage(folder, how):
         del state[key]
     elif how == "shape":
         state[key] = torch.zeros(3, 3)
+    elif how.startswith("dtype"):
+        save_file(state, path)
+        _retype(path, json.loads(how.removeprefix("dtype ")))
+        return
     else:
         state[key] = state[key] * float("nan")
     save_file(state, path)
@@ -206,7 +222,8 @@ def _damage(folder, how):
 
 @pytest.mark.parametrize(
     ("how", "says"),
-    [("cut", "cut off|outside the file"), ("missing", "ff.2.weight is missing"), ("shape", "another shape"), ("nan", "no finite numbers")],
+    [("cut", "cut off|outside the file"), ("missing", "ff.2.weight is missing"), ("shape", "another shape"), ("nan", "no finite numbers")]
+    + [(f"dtype {json.dumps(value)}", "type that is not understood") for value in (None, 7, 1.5, True, [], {}, ["F32"])],
 )
 def test_damaged_weights_are_named(tmp_path, how, says):
     folder = _model(tmp_path / "model")
