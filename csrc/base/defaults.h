@@ -19,6 +19,8 @@
 #define ISHOW_REFERENCE_RMS_MAX 0.5
 #define ISHOW_REFERENCE_CLIPPED_MAX 0.001 /* share of samples at full scale */
 #define ISHOW_UPLOAD_BYTES_MAX (10 * 1024 * 1024)
+#define ISHOW_STORED_VOICES_MAX 200             /* voices and overrides that came over HTTP */
+#define ISHOW_STORED_BYTES_MAX (512 * 1024 * 1024) /* their clips together */
 
 /* Engine. */
 #define ISHOW_EARLY_SECONDS 1.5          /* first chunk of a streamed text, about */
@@ -31,6 +33,7 @@
 #define ISHOW_DRAIN_SECONDS 20            /* after SIGTERM */
 #define ISHOW_IDLE_SECONDS 30             /* for a whole request to come, or a listener to take something */
 #define ISHOW_UPLOAD_SECONDS 120          /* for a whole upload to come */
+#define ISHOW_UPLOAD_RATE_MIN 8192        /* bytes a second, beyond a third of ISHOW_IDLE_SECONDS: a slower upload gives up its place */
 #define ISHOW_UPLOADS_MAX 8               /* received at once */
 #define ISHOW_FORM_BYTES_MAX (64 * 1024)  /* of an upload besides the clip */
 #define ISHOW_CONNECTIONS_MAX 1024        /* open at once */
@@ -52,7 +55,7 @@
 #define ISHOW_CHAT_QUOTA_UNITS 10000             /* YouTube: a day's units of a new project */
 #define ISHOW_CHAT_LINE_BYTES_MAX (16 * 1024)    /* Twitch: 8191 of tags and 512 of the rest, doubled */
 #define ISHOW_CHAT_FRAME_BYTES_MAX (4 * 1024 * 1024)
-#define ISHOW_CHAT_INFLATE_BYTES_MAX (16 * 1024 * 1024)
+#define ISHOW_CHAT_INFLATE_BYTES_MAX (4 * 1024 * 1024)
 #define ISHOW_CHAT_LOGINS 20                     /* Twitch: within ISHOW_CHAT_LOGIN_SECONDS */
 #define ISHOW_CHAT_LOGIN_SECONDS 10
 

@@ -14,23 +14,31 @@ struct pump {
     void (*wake)(void *self);
     void *wake_self;
     metrics *metrics;
+    atomic_size_t parked;   /* bytes that all jobs' clients have not taken */
     pthread_t thread;
 };
 
 /* Gives back what the client has taken already, so that what is parked is bounded. Under j->lock. */
-static ishow_status check_parked(job *j, ishow_error *error) {
+static ishow_status check_parked(pump *p, job *j, ishow_error *error) {
     if (j->taken > j->out.n / 2) {
         memmove(j->out.data, j->out.data + j->taken, j->out.n - j->taken);
         j->out.n -= j->taken;
         j->taken = 0;
     }
     if (j->out.failed) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
-    if (j->out.n - j->taken > PARKED_MAX) return ishow_fail(error, ISHOW_ECANCELLED, "", "The listener takes the audio too slowly.");
-    return ISHOW_OK;
+    job_count(j);
+    const size_t unread = j->out.n - j->taken;
+    int largest = atomic_load(&p->parked) > PARKED_ALL_MAX && job_stalls(j);
+    for (job *o = p->jobs; o && largest; o = o->next) largest = atomic_load(&o->counted) <= unread || !job_stalls(o);
+    if (unread <= PARKED_MAX && !largest) return ISHOW_OK;
+    bytes_free(&j->out); /* at once, so that others may go on */
+    j->taken = 0;
+    job_count(j);
+    return ishow_fail(error, ISHOW_ECANCELLED, "", "The listener takes the audio too slowly.");
 }
 
 /* New samples of the model's, n == 0 with last: the end. */
-static ishow_status take_samples(job *j, const float *samples, size_t n, int last, ishow_error *error) {
+static ishow_status take_samples(pump *p, job *j, const float *samples, size_t n, int last, ishow_error *error) {
     const unsigned char *made; /* borrowed from the encoder */
     size_t n_made;
     ishow_status status = ishow_encoder_push(j->encoder, samples, n, last, &made, &n_made, error);
@@ -43,7 +51,7 @@ static ishow_status take_samples(job *j, const float *samples, size_t n, int las
     }
     j->shape->audio(j, made, n_made);
     j->told = ishow_encoder_length(j->encoder);
-    if (j->shape->streams) status = check_parked(j, error);
+    if (j->shape->streams) status = check_parked(p, j, error);
     pthread_mutex_unlock(&j->lock);
     return status;
 }
@@ -60,7 +68,7 @@ static void record_timings(job *j) {
 static void end_job(pump *p, job *j, ishow_status status, const ishow_error *error) {
     ishow_error own = error ? *error : (ishow_error){0};
     record_timings(j);
-    if (status == ISHOW_OK) status = take_samples(j, NULL, 0, 1, &own);
+    if (status == ISHOW_OK) status = take_samples(p, j, NULL, 0, 1, &own);
     if (status == ISHOW_OK) metrics_speech(p->metrics, &j->timings);
     else {
         ishow_utterance_cancel(j->utterance);
@@ -90,7 +98,7 @@ static int advance(pump *p, job *j, int *news) {
             ishow_fail(&error, ISHOW_ETIMEOUT, "", "The speech was not finished within the deadline of this server.");
         if (status == ISHOW_OK && n) {
             if (!j->started) record_timings(j);
-            status = take_samples(j, samples, n, 0, &error);
+            status = take_samples(p, j, samples, n, 0, &error);
             if (status == ISHOW_OK) {
                 *news = 1;
                 continue;
@@ -164,6 +172,8 @@ ishow_status pump_create(pump **out, void (*wake)(void *self), void *wake_self, 
 
 void pump_add(pump *p, job *j) {
     atomic_fetch_add(&j->refs, 1);
+    j->parked = &p->parked;
+    job_took(j);
     pthread_mutex_lock(&p->lock);
     j->next = p->incoming;
     p->incoming = j;

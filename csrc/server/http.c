@@ -5,6 +5,7 @@
  * refused client gets to read why), answered at once or suspended until the pump has something, gone in on_completed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -30,11 +31,27 @@ int same_address(const struct sockaddr_storage *a, const struct sockaddr *b) {
     return !memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr, 16);
 }
 
+/* Connections that bring no request must not take the places of those that do: where one address, this machine's own included, holds more than half of all places
+ * with them, the oldest makes room for the newest. Those who send their request at once are never among the oldest. */
+static void make_room(ishow_server *s, const struct sockaddr *address) {
+    unsigned idle = 0;
+    peer *oldest = NULL;
+    for (peer *p = s->peers; p; p = p->next) {
+        if (p->exchange || p->dropped || !same_address(&p->address, address)) continue;
+        idle++;
+        oldest = p; /* newer ones come first */
+    }
+    if (idle < s->connections_max / 2 || !oldest) return;
+    oldest->dropped = 1;
+    shutdown(oldest->fd, SHUT_RDWR);
+}
+
 /* One client of many must not take all the places. */
 static enum MHD_Result may_connect(void *self, const struct sockaddr *address, socklen_t length) {
-    const ishow_server *s = self;
+    ishow_server *s = self;
     unsigned n = 0;
     (void)length;
+    make_room(s, address);
     if (s->rules.loopback || !s->connections_per_client) return MHD_YES;
     for (const peer *p = s->peers; p; p = p->next) n += (unsigned)same_address(&p->address, address);
     n += criers_from(s->criers, address);
@@ -70,6 +87,13 @@ static void on_connection(void *self, struct MHD_Connection *connection, void **
     free(p);
 }
 
+/* Seconds that a request may take to come. An upload has longer the more of it is here, so that one that drips does not keep its place for long. */
+static double patience_of(const ishow_server *s, const exchange *x) {
+    if (!x || !x->uploads) return s->idle_seconds;
+    const double most = s->idle_seconds * ISHOW_UPLOAD_SECONDS / ISHOW_IDLE_SECONDS;
+    return fmin(most, s->idle_seconds / 3 + (double)x->received / ISHOW_UPLOAD_RATE_MIN);
+}
+
 /* Closes connections that have not brought a whole request in time, however slowly they drip, and those that will not bring one any more:
  * libmicrohttpd does not notice an end that comes together with the last bytes, as it waits for edges and takes a short read for an empty socket. */
 static void reap_slow(ishow_server *s) {
@@ -77,10 +101,9 @@ static void reap_slow(ishow_server *s) {
     for (peer *p = s->peers; p; p = p->next) {
         exchange *x = p->exchange;
         if (x && x->phase != PHASE_HEAD && x->phase != PHASE_BODY && x->phase != PHASE_SWALLOW) continue;
-        double patience = x && x->uploads ? s->idle_seconds * ISHOW_UPLOAD_SECONDS / ISHOW_IDLE_SECONDS : s->idle_seconds;
         char next;
         p->ended = recv(p->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0 ? p->ended + 1 : 0;
-        if (now - p->since > patience || p->ended > 1) { /* the first time it may not have been looked at yet */
+        if (now - p->since > patience_of(s, x) || p->ended > 1) { /* the first time it may not have been looked at yet */
             shutdown(p->fd, SHUT_RDWR);
             p->since = now;
         }
@@ -338,13 +361,8 @@ static void on_wake(watch *w, uint32_t events) {
     ws_wake_all(s);
 }
 
-/* Has input or room; MHD_run, or danmaku_turn, which follow every wait, look. */
+/* Has input or room; MHD_run, which follows every wait, looks. */
 static void on_daemon(watch *w, uint32_t events) { (void)w, (void)events; }
-
-int http_follow_platforms(ishow_server *s) {
-    s->on_platforms.ready = on_daemon;
-    return danmaku_fd(s->danmaku) < 0 || http_watch(s, danmaku_fd(s->danmaku), EPOLLIN, &s->on_platforms);
-}
 
 static void hang_up(exchange *x) {
     x->gone = 1;
@@ -373,10 +391,6 @@ static void *loop_main(void *self) {
         MHD_UNSIGNED_LONG_LONG wanted = 0;
         int timeout = TICK_MS;
         if (MHD_get_timeout(s->daemon, &wanted) == MHD_YES && wanted < TICK_MS) timeout = (int)wanted;
-        if (atomic_load(&s->engine) && s->danmaku) {
-            int due = danmaku_turn(s->danmaku);
-            if (due >= 0 && due < timeout) timeout = due;
-        }
         int n = epoll_wait(s->epoll, events, EVENTS, timeout);
         for (int i = 0; i < n; i++) {
             watch *w = events[i].data.ptr;

@@ -33,7 +33,8 @@ enum {
     URI_MAX = 2048,                     /* longer: 414 */
     HEADER_MAX = 16 * 1024,             /* all header fields: 431 */
     SWALLOW_MAX = 16 * 1024 * 1024,     /* body bytes read and dropped so that the client sees the answer */
-    PARKED_MAX = 32 * 1024 * 1024       /* bytes waiting for a slow listener before it is dropped */
+    PARKED_MAX = 32 * 1024 * 1024,      /* bytes waiting for a slow listener before it is dropped */
+    PARKED_ALL_MAX = 64 * 1024 * 1024   /* and for all of them: beyond it, who leaves most unread of those that take nothing is dropped */
 };
 
 typedef struct exchange exchange;
@@ -80,6 +81,9 @@ struct job {
     pthread_mutex_t lock;
     bytes out;              /* what the client gets */
     size_t taken;           /* of out */
+    atomic_size_t counted;  /* of out, in *parked */
+    atomic_llong took_ms;   /* when the client took something last */
+    atomic_size_t *parked;  /* the pump's, NULL: not counted */
     int started, finished;  /* something to send; nothing more comes */
     fault failure;          /* with finished */
     ishow_timings timings;
@@ -87,6 +91,9 @@ struct job {
 
 job *job_create(const shape *shape, const char *id);
 void job_release(job *j);
+void job_took(job *j);  /* the client has taken something just now; any thread */
+int job_stalls(job *j); /* it has not for a while; any thread */
+void job_count(job *j); /* under its lock, after out or taken changed: what it leaves unread is part of what all leave */
 
 /* ---- encoder_thread.c ---- */
 typedef struct pump pump;
@@ -149,6 +156,7 @@ typedef struct peer {       /* one connection */
     struct sockaddr_storage address;
     double since;           /* the current wait for a request began */
     int ended;              /* ticks since the client has nothing more to say */
+    int dropped;            /* made room for another */
     exchange *exchange;     /* NULL between requests */
 } peer;
 
@@ -219,7 +227,6 @@ struct ishow_server {
     size_t uploads;         /* being received; loop only */
     ishow_store *store;     /* NULL: nothing outlives the process */
     danmaku *danmaku;       /* NULL: no live chat; written before `engine` is published */
-    watch on_platforms;
     struct book *book;      /* of voices */
     struct config *config;  /* NULL: there is none to show */
     _Atomic double drain_seconds;
@@ -240,7 +247,6 @@ struct ishow_server {
 /* Runs fn(self) on the loop and waits for it; on this thread when the loop has ended. Not on the loop. */
 void http_call(ishow_server *s, void (*fn)(void *self), void *self);
 ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *error);
-int http_follow_platforms(ishow_server *s); /* the chat's; 0: failed, errno */
 void http_wake(void *server);           /* any thread */
 /* The answer comes later: suspends the exchange, watches its client, and wakes it when kind->news says so. `waited` goes over to the exchange. */
 void http_wait_for(exchange *x, const wait_kind *kind, void *waited);
@@ -353,6 +359,7 @@ enum MHD_Result answer_metrics(exchange *x);
 enum MHD_Result answer_asset(exchange *x);
 enum MHD_Result answer_danmaku_enqueue(exchange *x); /* danmaku.c */
 enum MHD_Result answer_danmaku(exchange *x);
+enum MHD_Result answer_danmaku_place(exchange *x);
 enum MHD_Result answer_danmaku_delete(exchange *x);
 enum MHD_Result answer_danmaku_stream(exchange *x); /* danmaku_stream.c */
 

@@ -4,6 +4,8 @@
 
 #include "server/internal.h"
 
+enum { STALL_MS = 1000 };
+
 job *job_create(const shape *shape, const char *id) {
     job *j = calloc(1, sizeof *j);
     if (!j) return NULL;
@@ -17,8 +19,19 @@ job *job_create(const shape *shape, const char *id) {
     return j;
 }
 
+static long long now_ms(void) { return (long long)(1e3 * ishow_now()); }
+void job_took(job *j) { atomic_store(&j->took_ms, now_ms()); }
+int job_stalls(job *j) { return now_ms() - atomic_load(&j->took_ms) > STALL_MS; }
+
+void job_count(job *j) {
+    const size_t unread = j->out.n - j->taken;
+    if (!j->parked) return;
+    atomic_fetch_add(j->parked, unread - atomic_exchange(&j->counted, unread)); /* also less: unsigned numbers wrap */
+}
+
 void job_release(job *j) {
     if (!j || atomic_fetch_sub(&j->refs, 1) > 1) return;
+    if (j->parked) atomic_fetch_sub(j->parked, atomic_load(&j->counted));
     ishow_utterance_free(j->utterance);
     ishow_encoder_free(j->encoder);
     bytes_free(&j->out);

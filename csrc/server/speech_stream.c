@@ -15,6 +15,8 @@ static ssize_t read_stream(void *self, uint64_t position, char *out, size_t most
     if (n > most) n = most;
     if (n) memcpy(out, j->out.data + j->taken, n);
     j->taken += n;
+    job_count(j);
+    if (n) job_took(j);
     int finished = j->finished, failed = finished && j->failure.status && !j->shape->fail;
     if (j->out.failed) finished = failed = 1;
     pthread_mutex_unlock(&j->lock);

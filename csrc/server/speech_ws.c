@@ -80,7 +80,9 @@ static int send_job(ws *w, job *j) {
     while (ws_room(w) && (skip = frame_next(j->out.data + j->taken, j->out.n - j->taken, &binary, &message, &n))) {
         ws_send(w, binary, message, n);
         j->taken += skip;
+        job_took(j);
     }
+    job_count(j);
     if (j->finished && j->taken == j->out.n) {
         ended = 1;
         failure = j->failure;

@@ -269,7 +269,7 @@ static int can_keep(const book *b, ishow_engine *engine, fault *f) {
 static int commit(book *b, ishow_engine *engine, book_entry *e, ishow_prepared_voice *prepared, ishow_voice_row *row, const bytes *clip, fault *f) {
     ishow_error error = {0};
     row->updated_at = (int64_t)time(NULL);
-    if (ishow_voice_store_put(b->store, row, clip ? clip->data : NULL, clip ? clip->n : 0, &error)) {
+    if (ishow_voice_store_has_room(b->store, row->kind == ISHOW_VOICE_CREATED || !e->override_at, clip ? clip->n : 0, &error) || ishow_voice_store_put(b->store, row, clip ? clip->data : NULL, clip ? clip->n : 0, &error)) {
         ishow_prepared_voice_discard(prepared);
         entry_free(e);
         return refuse(f, &error);

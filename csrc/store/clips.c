@@ -47,13 +47,30 @@ ishow_status clip_write(int folder, const void *bytes, size_t n, char name[48], 
     return ishow_fail(error, ISHOW_EIO, "", "The clip cannot be stored: %s.", strerror(why));
 }
 
-ishow_status clips_sweep(int folder, int (*named)(void *self, const char *name), void *self, ishow_error *error) {
+static DIR *open_dir(int folder, ishow_error *error) {
     int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* closedir closes it */
     DIR *dir = copy < 0 ? NULL : fdopendir(copy);
-    if (!dir) {
-        if (copy >= 0) close(copy);
-        return ishow_fail(error, ISHOW_EIO, "state_dir", "The folder of clips cannot be read: %s.", strerror(errno));
-    }
+    if (dir) return dir;
+    const int why = errno;
+    if (copy >= 0) close(copy);
+    ishow_fail(error, ISHOW_EIO, "state_dir", "The folder of clips cannot be read: %s.", strerror(why));
+    return NULL;
+}
+
+ishow_status clips_size(int folder, uint64_t *out, ishow_error *error) {
+    struct stat info;
+    *out = 0;
+    DIR *dir = open_dir(folder, error);
+    if (!dir) return ISHOW_EIO;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (!fstatat(folder, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) && S_ISREG(info.st_mode)) *out += (uint64_t)info.st_size;
+    closedir(dir);
+    return ISHOW_OK;
+}
+
+ishow_status clips_sweep(int folder, int (*named)(void *self, const char *name), void *self, ishow_error *error) {
+    DIR *dir = open_dir(folder, error);
+    if (!dir) return ISHOW_EIO;
     size_t n = 0;
     for (struct dirent *entry; (entry = readdir(dir));) {
         int ours = !strncmp(entry->d_name, TEMPORARY, strlen(TEMPORARY)) || strspn(entry->d_name, "0123456789abcdef") == 32;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "store/voice_store.h"
+#include "base/defaults.h"
 #include "store/clips.h"
 #include "store/internal.h"
 
@@ -155,6 +156,30 @@ ishow_status ishow_voice_store_list(ishow_voice_store *v, ishow_voice_row **out,
 void ishow_voice_rows_free(ishow_voice_row *rows, size_t n) {
     for (size_t i = 0; i < n; i++) free(rows[i].text);
     free(rows);
+}
+
+static ishow_status count_rows(void *self, sqlite3 *db, ishow_error *error) {
+    sqlite3_stmt *get = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT count(*) FROM voices", -1, &get, NULL) != SQLITE_OK || sqlite3_step(get) != SQLITE_ROW) {
+        sqlite3_finalize(get);
+        return ishow_store_fault(db, "Reading the voices", error);
+    }
+    *(int64_t *)self = sqlite3_column_int64(get, 0);
+    sqlite3_finalize(get);
+    return ISHOW_OK;
+}
+
+ishow_status ishow_voice_store_has_room(ishow_voice_store *v, int more, size_t n_clip, ishow_error *error) {
+    int64_t rows = 0;
+    uint64_t size = 0;
+    ishow_status status = ishow_store_run(v->store, count_rows, &rows, error);
+    if (!status) status = clips_size(v->fd, &size, error);
+    if (status) return status;
+    if (rows + more > ISHOW_STORED_VOICES_MAX)
+        return ishow_fail(error, ISHOW_ELIMIT, "audio", "%d voices and overrides are stored already, which is the most: delete one first.", ISHOW_STORED_VOICES_MAX);
+    if (size + n_clip > ISHOW_STORED_BYTES_MAX)
+        return ishow_fail(error, ISHOW_ELIMIT, "audio", "The stored clips may have %d MiB together, and this one is beyond that: delete one first.", ISHOW_STORED_BYTES_MAX >> 20);
+    return ISHOW_OK;
 }
 
 ishow_status ishow_voice_store_put(ishow_voice_store *v, ishow_voice_row *row, const void *clip, size_t n_clip, ishow_error *error) {

@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -262,6 +265,38 @@ static void formats_have_names(void **state) {
     assert_int_equal(ishow_format_rate(ISHOW_FORMAT_FLAC, 96000), 96000);
 }
 
+/* libsoxr uses what malloc answers without a look: at no amount of memory may that be noticed. */
+static void resampling_without_memory_fails(void **state) {
+    (void)state;
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    skip(); /* their own memory has no such limit */
+#else
+    enum { LONG = 1 << 19 };
+    float *x = calloc(LONG, sizeof *x);
+    int outcomes[2] = {0};
+    for (size_t extra = 0; extra < (64u << 20); extra += 1u << 20) {
+        int end = 0;
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (!child) {
+            ishow_pcm pcm;
+            unsigned long pages = 0;
+            FILE *statm = fopen("/proc/self/statm", "r");
+            if (!statm || fscanf(statm, "%lu", &pages) != 1) _exit(3);
+            const struct rlimit limit = {pages * 4096 + extra, RLIM_INFINITY};
+            setrlimit(RLIMIT_AS, &limit);
+            const ishow_status status = ishow_audio_resample(x, LONG, 44100, 24000, &pcm, NULL);
+            _exit(status == ISHOW_OK ? 0 : status == ISHOW_ENOMEM ? 1 : 2);
+        }
+        assert_int_equal(waitpid(child, &end, 0), child);
+        if (!WIFEXITED(end) || WEXITSTATUS(end) > 1) fail_msg("with %zu MiB: signal %d, status %d", extra >> 20, WTERMSIG(end), WEXITSTATUS(end));
+        outcomes[WEXITSTATUS(end)]++;
+    }
+    free(x);
+    assert_true(outcomes[0] && outcomes[1]);
+#endif
+}
+
 /* However a signal is cut, streaming gives what resampling the whole gives. */
 static void streamed_resampling_equals_the_whole(void **state) {
     (void)state;
@@ -301,6 +336,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_comes_back), cmocka_unit_test(streams_begin_early),       cmocka_unit_test(equal_samples_give_equal_bytes),
         cmocka_unit_test(the_shortest_clips_are_files), cmocka_unit_test(wav_is_exact),            cmocka_unit_test(what_cannot_be_is_refused), cmocka_unit_test(formats_have_names),
+        cmocka_unit_test(resampling_without_memory_fails),
         cmocka_unit_test(streamed_resampling_equals_the_whole),
     };
     return cmocka_run_group_tests_name("audio encode", tests, NULL, NULL);

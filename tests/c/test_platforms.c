@@ -121,6 +121,15 @@ static void test_bilibili_frames(void **state) {
     assert_non_null(strstr(bilibili_unpack(exact, BILIBILI_HEADER + m, n - 1, 1, take_packet, &f), "limit"));
     for (size_t cut = 0; cut < BILIBILI_HEADER + m; cut++) assert_non_null(bilibili_unpack(exact, cut, 4096, 1, take_packet, &f));
     assert_int_equal(h.messages, 1);
+    /* The bound is that of all packets together, and so is the time. */
+    unsigned char *twice = malloc(2 * (BILIBILI_HEADER + m));
+    memcpy(twice, frame, BILIBILI_HEADER + m);
+    memcpy(twice + BILIBILI_HEADER + m, frame, BILIBILI_HEADER + m);
+    assert_null(bilibili_unpack(twice, 2 * (BILIBILI_HEADER + m), 2 * n + 1, 1, take_packet, &f));
+    assert_non_null(strstr(bilibili_unpack(twice, 2 * (BILIBILI_HEADER + m), 2 * n - 1, 1, take_packet, &f), "limit"));
+    assert_ptr_equal(bilibili_unpack(plain, n, 4096, -1, take_packet, &f), bilibili_too_slow);
+    assert_ptr_equal(bilibili_unpack(twice, BILIBILI_HEADER + m, 4096, -1, take_packet, &f), bilibili_too_slow);
+    free(twice);
     free(exact);
     arena_free(&f.arena);
 }

@@ -352,6 +352,55 @@ static void draining_without_patience_cancels(void **state) {
     rig_free(r);
 }
 
+/* Also this machine's own address may not hold all places with connections that bring nothing. */
+static void silent_connections_make_room(void **state) {
+    (void)state;
+    ishow_server_options options = rig_options();
+    options.connections_max = 40;
+    rig *r = rig_make(&options, 1, 4);
+    int fd[100];
+    for (size_t i = 0; i < sizeof fd / sizeof *fd; i++) {
+        fd[i] = dial(r);
+        if (i % 10 == 9) expect(r, GET("/healthz", ""), 200, "ready"); /* at any moment */
+    }
+    for (size_t i = 0; i < sizeof fd / sizeof *fd; i++) close(fd[i]);
+    expect(r, GET("/healthz", ""), 200, "ready");
+    rig_free(r);
+}
+
+/* Clients that never read may together hold so much of the server's memory, and do not cost those who read theirs. */
+static void readers_that_never_read_are_dropped(void **state) {
+    (void)state;
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    skip(); /* libsoxr grows its buffers by small steps, which takes their allocators minutes for audio of this length */
+#endif
+    enum { NEVER = 5 };
+    rig *r = rig_ready();
+    char body[4000] = "{\"nfe_step\":1,\"sample_rate\":48000,\"text\":\"", text[4600];
+    while (strlen(body) < 3800) strcat(body, "A sentence of a long text comes. ");
+    strcat(body, "\"}");
+    snprintf(text, sizeof text, "POST /api/tts/stream HTTP/1.1\r\nHost: localhost\r\nAccept: audio/wav\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+             strlen(body), body);
+    int fd[NEVER], reads = dial(r);
+    send_all(reads, text, strlen(text));
+    for (int i = 0; i < NEVER; i++) send_all(fd[i] = dial(r), text, strlen(text));
+    reply whole = receive(reads);
+    assert_int_equal(whole.status, 200);
+    wait_in_flight(r, 0);
+    int cut = 0;
+    for (int i = 0; i < NEVER; i++) {
+        reply part = receive(fd[i]);
+        cut += part.n_body < whole.n_body / 10 * 9; /* chunks have heads of their own, by how they were read */
+        free(part.all);
+        close(fd[i]);
+    }
+    print_message("%zu bytes each, %d of %d cut off\n", whole.n_body, cut, NEVER);
+    assert_true(whole.n_body > 15000000 && (double)whole.n_body * (NEVER - cut) < 90e6 && cut > 0 && cut < NEVER);
+    free(whole.all);
+    close(reads);
+    rig_free(r);
+}
+
 static void dripping_connections_are_closed(void **state) {
     (void)state;
     ishow_server_options options = rig_options();
@@ -499,6 +548,8 @@ int main(void) {
         cmocka_unit_test(loading_and_draining_are_told),
         cmocka_unit_test(draining_finishes_what_runs),
         cmocka_unit_test(draining_without_patience_cancels),
+        cmocka_unit_test(silent_connections_make_room),
+        cmocka_unit_test(readers_that_never_read_are_dropped),
         cmocka_unit_test(dripping_connections_are_closed),
         cmocka_unit_test(half_a_request_ends_with_its_client),
         cmocka_unit_test(a_key_is_asked_for),

@@ -1,6 +1,7 @@
 /* Voices over HTTP on the fake model: uploads, clips, workers, and many changes at once. */
 #include <math.h>
 #include <pthread.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -239,6 +240,32 @@ static void a_dripping_upload_is_cut_off(void **state) {
     rig_free(r);
 }
 
+/* Of eight places none is lost for long to uploads that bring a byte now and then. */
+static void dripping_uploads_give_up_their_places(void **state) {
+    (void)state;
+    static const char head[] = "POST /api/voices HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=xyz\r\nContent-Length: 1000000\r\n\r\n--xyz";
+    ishow_server_options options = rig_options();
+    options.idle_seconds = 3; /* and 12 for a whole upload */
+    rig *r = rig_make(&options, 1, 4);
+    int fd[ISHOW_UPLOADS_MAX];
+    char byte;
+    for (int i = 0; i < ISHOW_UPLOADS_MAX; i++) send_all(fd[i] = dial(r), head, strlen(head));
+    const double began = ishow_now();
+    int ended = 0;
+    while (ended < ISHOW_UPLOADS_MAX && ishow_now() < began + 20) {
+        ended = 0;
+        for (int i = 0; i < ISHOW_UPLOADS_MAX; i++) {
+            send_all(fd[i], "x", 1);
+            ended += recv(fd[i], &byte, 1, MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+        }
+        usleep(50000);
+    }
+    assert_int_equal(ended, ISHOW_UPLOADS_MAX);
+    assert_true(ishow_now() < began + 6);
+    for (int i = 0; i < ISHOW_UPLOADS_MAX; i++) close(fd[i]);
+    rig_free(r);
+}
+
 typedef struct client { rig *r; int number; const bytes *clip; int wrong; } client;
 
 static void *change_and_speak(void *self) {
@@ -300,6 +327,7 @@ int main(void) {
         cmocka_unit_test(who_leaves_after_sending_has_the_voice),
         cmocka_unit_test(uploads_at_once_are_bounded),
         cmocka_unit_test(a_dripping_upload_is_cut_off),
+        cmocka_unit_test(dripping_uploads_give_up_their_places),
         cmocka_unit_test(many_change_voices_at_once),
         cmocka_unit_test(ranges_are_read_as_rfc_9110_says),
     };

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/defaults.h"
 #include "store/voice_store.h"
 
 typedef struct kept { char root[64]; ishow_store *store; ishow_voice_store *voices; } kept;
@@ -225,12 +226,36 @@ static void every_row_has_its_clip_after_a_kill(void **state) {
     remove_kept(&k);
 }
 
+static void what_is_kept_is_bounded(void **state) {
+    (void)state;
+    kept k = make_kept();
+    ishow_voice_store *voices = k.voices;
+    ishow_error error = {0};
+    assert_int_equal(ishow_voice_store_has_room(voices, 1, 1000, &error), ISHOW_OK);
+    assert_int_equal(ishow_voice_store_has_room(voices, 1, (size_t)ISHOW_STORED_BYTES_MAX + 1, &error), ISHOW_ELIMIT);
+    char text[] = "text";
+    for (int i = 0; i < ISHOW_STORED_VOICES_MAX; i++) {
+        ishow_voice_row row = {.kind = ISHOW_VOICE_CREATED, .text = text};
+        snprintf(row.id, sizeof row.id, "v%d", i);
+        assert_int_equal(ishow_voice_store_has_room(voices, 1, 4, &error), ISHOW_OK);
+        assert_int_equal(ishow_voice_store_put(voices, &row, &i, sizeof i, &error), ISHOW_OK);
+    }
+    assert_int_equal(ishow_voice_store_has_room(voices, 1, 4, &error), ISHOW_ELIMIT);
+    assert_non_null(strstr(error.message, "delete one first"));
+    assert_int_equal(ishow_voice_store_remove(voices, "v7", ISHOW_VOICE_CREATED, &error), ISHOW_OK);
+    assert_int_equal(ishow_voice_store_has_room(voices, 1, 4, &error), ISHOW_OK);
+    assert_int_equal(ishow_voice_store_has_room(voices, 1, (size_t)ISHOW_STORED_BYTES_MAX - 4 * (ISHOW_STORED_VOICES_MAX - 1) + 1, &error), ISHOW_ELIMIT);
+    close_kept(&k);
+    remove_kept(&k);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_and_clips_come_back),
         cmocka_unit_test(orphans_go_and_strangers_stay),
         cmocka_unit_test(clips_of_a_broken_database_are_kept),
         cmocka_unit_test(a_folder_that_cannot_be_written_changes_nothing),
+        cmocka_unit_test(what_is_kept_is_bounded),
         cmocka_unit_test(every_row_has_its_clip_after_a_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
