@@ -14,7 +14,7 @@ import numpy as np
 
 from ishowtts import Engine, _audio
 from ishowtts._engine import DEFAULTS
-from ishowtts.quality.intelligibility import transcribe
+from ishowtts.quality import listeners
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -31,6 +31,7 @@ TEXTS = {
 def main() -> None:
     """Speak, draw, listen."""
     OUT.mkdir(exist_ok=True)
+    listen = listeners.listener(listeners.default())
     with Engine.load("demo", compile="wait") as engine:
         for name, (voice, text) in TEXTS.items():
             speech = engine.speak(text, voice, seed=0, nfe=DEFAULTS["nfe"])
@@ -41,8 +42,11 @@ def main() -> None:
             axes.set(xlabel="seconds", ylabel="mel", title=text)
             figure.savefig(OUT / f"{name}.png", dpi=90)
             plt.close(figure)
-            english = voice == "kathleen"  # the recogniser knows nothing else
-            heard = transcribe(speech.samples, speech.sample_rate) if english else "not listened to"
+            language = next(entry["language"] for entry in engine.voices if entry["id"] == voice)
+            try:
+                heard = listen(speech.samples, speech.sample_rate, language)
+            except listeners.Unheard as error:
+                heard = f"nothing ({error})"
             print(f"{name}: {speech.seconds:.2f} s, heard: {heard}")
 
 

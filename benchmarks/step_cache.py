@@ -23,9 +23,10 @@ from ishowtts.model.checkpoint import load_model
 from ishowtts.model.dit import DiT
 from ishowtts.model.sampler import time_grid
 from ishowtts.quality import mos, sources
+from ishowtts.quality.intelligibility import rates
 from ishowtts.text import phones
 from ishowtts.train.data import index_and_phase
-from ishowtts.train.listen import Listener, interval, rates
+from ishowtts.train.listen import Listener, interval
 from ishowtts.train.speaking import predict_frames, speak
 from ishowtts.train.vocabulary import token_ids
 

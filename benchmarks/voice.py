@@ -24,8 +24,8 @@ from common import write_csv
 from ishowtts import Engine
 from ishowtts._engine import DEFAULTS
 from ishowtts.quality import artifacts, mos
-from ishowtts.text.reading import read
-from ishowtts.train.listen import RESAMPLES, Counts, Listener, interval, rates
+from ishowtts.quality.intelligibility import RESAMPLES, Counts, rates
+from ishowtts.train.listen import Listener, interval
 
 TEXTS = Path(__file__).parent / "texts"
 FLITE = ("slt", "rms")
@@ -70,8 +70,7 @@ def difference(a: Counts, b: Counts, at: int) -> tuple[float, float, float]:
 def chat() -> list[Row]:
     """Rows of `voice_chat.csv`."""
     texts = lines("en")
-    words = [read(text, "en").text for text in texts]
-    listener = Listener("en", words)
+    listener = Listener("en", texts)
     with Engine.load("demo", compile="off") as engine:
         voice = next(v["id"] for v in engine.voices if v["language"] == "en")
 
@@ -88,7 +87,7 @@ def chat() -> list[Row]:
             spoken = [speak(k) for k in range(len(texts))]
             rate = spoken[0][1]
             waves = [wave for wave, _ in spoken]
-            heard[name] = listener.errors(words, waves, rate)
+            heard[name] = listener.errors(texts, waves, rate)
             row: Row = {"speaker": name, "lines": len(texts)}
             for figure, value in rates(heard[name]).items():
                 put(row, figure, value)
@@ -115,12 +114,12 @@ def precision() -> list[Row]:
                 ]
             sample_rate = engine.info["sample_rate"]
     for voice, language in languages.items():
-        words = [read(text, language).text for text in lines(language)]
-        listener = Listener(language, words)
-        heard = {k: listener.errors(words, made[k, voice], sample_rate) for k in ("fp32", "bf16")}
+        texts = lines(language)
+        listener = Listener(language, texts)
+        heard = {k: listener.errors(texts, made[k, voice], sample_rate) for k in ("fp32", "bf16")}
         opinions = {k: np.array([mos.opinion(w, sample_rate) for w in made[k, voice]]) for k in heard}
         for kind, counts in heard.items():
-            row: Row = {"voice": voice, "precision": kind, "lines": len(words)}
+            row: Row = {"voice": voice, "precision": kind, "lines": len(texts)}
             for figure, value in rates(counts).items():
                 put(row, figure, value)
             put(row, "wer_above_fp32", difference(counts, heard["fp32"], 0))

@@ -41,7 +41,7 @@ SLOWER = 0.12
 LOSSES = {"mos": 0.15, "wer": 0.1, "similarity": 0.03}
 """Mean losses of judged measures; the 95 % interval must lie beyond zero as well."""
 ROUNDS = 3
-KEPT = ("wer", "cer", "similarity", "mos", "lufs", "seconds", "speed")
+KEPT = ("listener", "wer", "cer", "similarity", "mos", "lufs", "seconds", "speed")
 
 
 class Alarm(NamedTuple):
@@ -133,7 +133,8 @@ def compare(stored: Mapping[str, Mapping[str, Any]], rows: Sequence[Row], clips:
         alarms.append(Alarm("sound", f"everything sounds different: {median:.2f} dB, limit {SOUND_DB:g} dB"))
 
     def differences(name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-        both = [(row.get(name), before.get(name)) for _, before, row, _ in pairs]
+        heard_alike = [pair for pair in pairs if name != "wer" or pair[1].get("listener") == pair[2].get("listener")]
+        both = [(row.get(name), before.get(name)) for _, before, row, _ in heard_alike]
         values = np.array([pair for pair in both if None not in pair], np.float64).reshape(-1, 2)
         values = values[np.isfinite(values).all(axis=1)]
         return np.asarray(values[:, 0] / values[:, 1] if name == "speed" else values[:, 0] - values[:, 1])

@@ -11,7 +11,7 @@ from typing import Any
 from ishowtts.errors import ConfigError
 from ishowtts.options import Parser
 
-from . import baseline, clips, report, sources
+from . import baseline, clips, listeners, report, sources
 from .clips import Clip
 from .measure import GROUPS, Judges, Row, Scorer, table
 
@@ -23,7 +23,8 @@ def parser(prog: str) -> Parser:
     p.add_argument("--reference", metavar="PATH", help="a clip of the voice, or a folder of recordings with the clips' names")
     p.add_argument("--texts", metavar="FILE", type=Path, help="what clips say, as `name|text` lines; or what shall be said")
     p.add_argument("--measure", metavar="LIST", help=f"groups, of {','.join(GROUPS)} (default: all that is installed)")
-    p.add_argument("--listener", default=Judges.listener, help="pocketsphinx, or whisper=MODEL (default: %(default)s)")
+    p.add_argument("--language", help="of the texts, as en, zh or de (default: by their script, English for Latin letters)")
+    listeners.add_options(p)
     p.add_argument("--mos", default=Judges.mos, help="distillmos, dnsmos or utmos=FILE (default: %(default)s)")
     p.add_argument("--similarity", default=Judges.similarity, help="resemblyzer or wavlm=FOLDER (default: %(default)s)")
     p.add_argument("--json", metavar="FILE", help="write all figures; - is standard output, in place of the table")
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace, report_to: Callable[[list[Row], list[str]],
     sources.gather(options.source, said)  # a wrong path should not cost the loading of the judges
     voice, recordings = sources.recordings(options.reference)
     groups = [group.strip() for group in options.measure.split(",")] if options.measure else None
-    scorer = Scorer(groups, Judges(options.listener, options.mos, options.similarity))
+    scorer = Scorer(groups, Judges(listeners.chosen(options), options.mos, options.similarity), options.language)
     spoken = _gathered(options, said) if options.source else _spoken(options, said or sources.texts())
     rows: list[Row] = []
     heard: list[Clip] = []

@@ -1,70 +1,76 @@
-"""How much of a clip a speech recogniser understands.
+"""How much of what was said a listener understood: word and character error rates in every language.
 
-The default is PocketSphinx with the English model inside its package. It hears far less than a person does, so its figures mean
-something only beside those of real recordings. Any model of faster-whisper that a user has hears better: "whisper=FOLDER".
+Both texts are first read as the engine reads them, so "250", "$5" and "20:15" count as the words that are spoken. A word of
+Mandarin is a syllable without its tone: a recogniser chooses among characters that sound alike, and tones are measured on
+their own (see `tones`). Other scripts without spaces count characters as words.
 """
 
 from __future__ import annotations
 
-import functools
+import itertools
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ishowtts.errors import ConfigError
-from ishowtts.extras import require
+from ishowtts.text import detect, mandarin
+from ishowtts.text.reading import read
 
-from .clips import Samples, at_rate
+RESAMPLES = 2000
+"""Bootstrap samples of the sentences behind every interval."""
+Counts = NDArray[np.float64]
+"""[sentences, 4]: word errors, words, character errors, characters."""
 
-RATE = 16000
-Listener = Callable[[Samples, int], str]
-"""Mono samples and their rate to what was heard, in lower case."""
-
-
-@functools.cache
-def _decoder() -> Any:
-    return require("pocketsphinx", "word error rate").Decoder(samprate=RATE, loglevel="FATAL")
-
-
-@functools.cache
-def _whisper(place: str) -> Listener:
-    package = require("faster_whisper", "a Whisper listener", "pip install faster-whisper")
-    model = package.WhisperModel(place)
-
-    def listen(samples: Samples, sample_rate: int) -> str:
-        segments, _ = model.transcribe(at_rate(samples, sample_rate, RATE))
-        return " ".join(segment.text.strip() for segment in segments).lower()
-
-    return listen
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+")
+_SCRIPTS = r"\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+"""Letters of the scripts that put no spaces between words."""
+_UNSPACED = re.compile(f"[{_SCRIPTS}]")
+_RUN = re.compile(f"[{_SCRIPTS}]+|[^{_SCRIPTS}]+")
+_HUNDRED_AND = re.compile(r"\b(hundred|thousand|million) and (?=[a-z]+)")
 
 
-def listener(name: str = "pocketsphinx") -> Listener:
-    """Who listens: "pocketsphinx", or "whisper=MODEL" with the folder or name of a faster-whisper model."""
-    kind, _, place = name.partition("=")
-    if name == "pocketsphinx":
-        _decoder()
-        return transcribe
-    if kind == "whisper" and place:
-        return _whisper(place)
-    raise ConfigError(f"listener must be pocketsphinx or whisper=MODEL, not {name!r}", field="listener")
+class Units(NamedTuple):
+    """What is compared: words (in Mandarin syllables without tones), and characters as one string."""
+
+    words: list[str]
+    characters: str
 
 
-def transcribe(samples: Samples, sample_rate: int) -> str:
-    """What PocketSphinx hears, in lower case. Mono samples in -1..1. Not thread-safe."""
-    wave = at_rate(samples, sample_rate, RATE)
-    decoder = _decoder()
-    decoder.start_utt()
-    decoder.process_raw((np.clip(wave, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
-    decoder.end_utt()
-    heard = decoder.hyp()
-    return heard.hypstr.lower() if heard else ""
+def units(text: str, language: str | None = None) -> Units:
+    """The units of a text in lower case, without punctuation. `language`: BCP 47, None to guess it from the script."""
+    here = detect.base(language) or detect.guess(text)
+    said = read(text, here).text.lower().replace("’", "'").replace("-", " ")
+    if here == "en":
+        said = _HUNDRED_AND.sub(r"\1 ", said)
+    pieces = _join_letters(_WORD.findall(said))
+    if not any(map(_UNSPACED.search, pieces)):
+        return Units(pieces, " ".join(pieces))
+    words: list[str] = []
+    for piece in pieces:
+        for run in _RUN.findall(piece):
+            if not _UNSPACED.match(run):
+                words.append(run)
+            else:
+                words += _syllables(run) if here == "zh" else run
+    return Units(words, "".join(pieces))
 
 
-def plain(text: str) -> str:
-    """Words alone: lower case, no punctuation, hyphens as spaces."""
-    return " ".join(re.sub(r"[^a-z' ]", " ", text.lower().replace("-", " ").replace("’", "'")).split())
+def _join_letters(words: Sequence[str]) -> list[str]:
+    """Letters that are spelled one by one as one word: "f", "p", "s" is "fps"."""
+    out: list[str] = []
+    for single, run in itertools.groupby(words, lambda word: len(word) == 1 and "a" <= word <= "z"):
+        letters = list(run)
+        spelled = single and len(letters) > 1 and not set(letters) <= {"a", "i"}
+        out += ["".join(letters)] if spelled else letters
+    return out
+
+
+def _syllables(run: str) -> list[str]:
+    """Syllables of Chinese characters, without tones and without the r of erhua."""
+    said = [syllable.rstrip("012345") for _, syllables in mandarin.pinyin(run) for syllable in syllables]
+    return [name[:-1] if name.endswith("r") and name not in ("er", "r") else name for name in said]
 
 
 def edits(a: Sequence[str], b: Sequence[str]) -> int:
@@ -77,29 +83,25 @@ def edits(a: Sequence[str], b: Sequence[str]) -> int:
     return row[-1]
 
 
-def errors(text: str, heard: str) -> tuple[float, float]:
+def count(text: str, heard: str, language: str | None = None) -> tuple[int, int, int, int]:
+    """Word errors, words, character errors and characters of one sentence."""
+    here = detect.base(language) or detect.guess(text)
+    a, b = units(text, here), units(heard, here)
+    return edits(a.words, b.words), len(a.words), edits(a.characters, b.characters), len(a.characters)
+
+
+def errors(text: str, heard: str, language: str | None = None) -> tuple[float, float]:
     """Word and character error rate of one clip; NaN for a text without words."""
-    rates = []
-    for a, b in ((plain(text).split(), plain(heard).split()), (plain(text), plain(heard))):
-        rates.append(edits(a, b) / len(a) if a else float("nan"))
-    return rates[0], rates[1]
+    wrong, words, off, characters = count(text, heard, language)
+    return (wrong / words, off / characters) if words else (float("nan"), float("nan"))
 
 
-def error_rates(texts: Sequence[str], heard: Sequence[str]) -> dict[str, tuple[float, float, float]]:
-    """Word and character error rate ("wer", "cer") over all sentences, each as (rate, low, high).
-
-    The 95 % interval comes from 2,000 bootstrap samples of the sentences.
-    """
-    rng = np.random.default_rng(0)
-    out: dict[str, tuple[float, float, float]] = {}
-    for name in ("wer", "cer"):
-        counts = []
-        for text, other in zip(texts, heard, strict=True):
-            a, b = (t.split() if name == "wer" else list(t) for t in (plain(text), plain(other)))
-            counts.append((edits(a, b), len(a)))
-        table = np.array(counts, np.float64)
-        picks = table[rng.integers(len(table), size=(2000, len(table)))].sum(axis=1)
-        rates = picks[:, 0] / picks[:, 1]
-        low, high = np.percentile(rates, [2.5, 97.5])
-        out[name] = (float(table[:, 0].sum() / table[:, 1].sum()), float(low), float(high))
+def rates(counts: Counts) -> dict[str, tuple[float, float, float]]:
+    """Word and character error rate ("wer", "cer") over all sentences, each as (rate, low, high); 95 % by bootstrap."""
+    picks = counts[np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))].sum(axis=1)
+    total = counts.sum(axis=0)
+    out = {}
+    for name, at in (("wer", 0), ("cer", 2)):
+        low, high = np.percentile(picks[:, at] / picks[:, at + 1], [2.5, 97.5])
+        out[name] = (float(total[at] / total[at + 1]), float(low), float(high))
     return out

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ishowtts.errors import ConfigError
 from ishowtts.extras import MissingPackage, require
+from ishowtts.text import detect
 
-from . import aligned, artifacts, intelligibility, loudness, mos, similarity, timbre
+from . import aligned, artifacts, intelligibility, listeners, loudness, mos, similarity, timbre
 from .clips import Clip
 
 BOOTSTRAP = 2000
@@ -35,7 +36,7 @@ class Measure(NamedTuple):
 
 
 MEASURES: dict[str, Measure] = {
-    "wer": Measure("intelligibility", "", -1, 3, "words that the recogniser gets wrong"),
+    "wer": Measure("intelligibility", "", -1, 3, "words that the listener gets wrong; of Mandarin, syllables without tones"),
     "cer": Measure("intelligibility", "", -1, 3, "characters that it gets wrong"),
     "similarity": Measure("similarity", "", 1, 3, "cosine between this voice and the reference's"),
     "mos": Measure("mos", "1-5", 1, 2, "predicted naturalness"),
@@ -53,9 +54,9 @@ GROUPS = tuple(dict.fromkeys(measure.group for measure in MEASURES.values()))
 
 @dataclass(frozen=True)
 class Judges:
-    """Who listens, who judges naturalness, what embeds a voice: see the modules of their names."""
+    """Who listens, who judges naturalness, what embeds a voice: see `listeners`, `mos` and `similarity`."""
 
-    listener: str = "pocketsphinx"
+    listener: str = field(default_factory=listeners.default)
     mos: str = "distillmos"
     similarity: str = "resemblyzer"
 
@@ -65,11 +66,12 @@ class Scorer:
     """Measures clips by the chosen groups. Left out, the groups are all that the installed packages allow.
 
     `missing` then names what could not be measured, and why. A group that is asked for by name and lacks its package raises
-    MissingPackage at once, not after half of the work.
+    MissingPackage at once, not after half of the work. `language` is that of the texts; None guesses it from their script.
     """
 
     groups: Sequence[str] | None = None
     judges: Judges = field(default_factory=Judges)
+    language: str | None = None
     missing: dict[str, str] = field(default_factory=dict)
     _voices: dict[int, tuple[Clip, similarity.Embedding]] = field(default_factory=dict, repr=False)
 
@@ -92,7 +94,9 @@ class Scorer:
     def _try(self, group: str) -> None:
         match group:
             case "intelligibility":
-                self._listen = intelligibility.listener(self.judges.listener)
+                self._listen = listeners.listener(self.judges.listener)
+                if self.language:
+                    self._listen.check(self.language)
             case "similarity":
                 self._embed = similarity.embedder(self.judges.similarity)
             case "mos":
@@ -108,8 +112,7 @@ class Scorer:
         row: Row = {"clip": clip.name, "text": clip.text}
         chosen = self.groups or ()
         if "intelligibility" in chosen and clip.text:
-            row["heard"] = self._listen(clip.samples, clip.rate)
-            row["wer"], row["cer"] = intelligibility.errors(clip.text, row["heard"])
+            row |= self._understood(clip, clip.text)
         if "similarity" in chosen and (who := voice or recording) is not None:
             row["similarity"] = similarity.cosine(self._embed(clip), self._embedded(who))
         if "mos" in chosen:
@@ -127,6 +130,16 @@ class Scorer:
             row |= {**found, "faults": len(wrong), "wrong": ", ".join(wrong)}
         row["seconds"] = clip.seconds
         return row
+
+    def _understood(self, clip: Clip, text: str) -> Row:
+        language = self.language or detect.guess(text)
+        try:
+            heard = self._listen(clip.samples, clip.rate, language)
+        except listeners.Unheard as error:
+            self.missing["intelligibility"] = str(error)
+            return {}
+        wer, cer = intelligibility.errors(text, heard, language)
+        return {"heard": heard, "wer": wer, "cer": cer, "listener": listeners.identity(self.judges.listener)}
 
     def _embedded(self, who: Clip) -> similarity.Embedding:
         if id(who) not in self._voices:

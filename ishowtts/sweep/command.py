@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ishowtts.options import Parser, add_speaker, speaker
-from ishowtts.quality import sources
+from ishowtts.quality import listeners, sources
 from ishowtts.quality.measure import GROUPS, Judges
 
 from . import listen, report
@@ -44,7 +44,7 @@ def _parser(prog: str) -> Parser:
     add_speaker(p)
     p.add_argument("--jobs", type=int, help="processes that score (default: one a core)")
     p.add_argument("--measure", default=",".join(Plan.groups), help=f"of {','.join(GROUPS)} (default: %(default)s)")
-    p.add_argument("--listener", default=Judges.listener, help="pocketsphinx, or whisper=MODEL (default: %(default)s)")
+    listeners.add_options(p)
     p.add_argument("--mos", default=Judges.mos, help="distillmos, dnsmos or utmos=FILE (default: %(default)s)")
     p.add_argument("--similarity", default=Judges.similarity, help="resemblyzer or wavlm=FOLDER (default: %(default)s)")
     p.add_argument("-o", "--out", default=OUT, metavar="DIR", help="results, and what is done already (default: %(default)s)")
@@ -84,7 +84,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
         speaker(options),
         setting(options.baseline) if options.baseline else BASELINE,
         [group.strip() for group in options.measure.split(",")],
-        Judges(options.listener, options.mos, options.similarity),
+        Judges(listeners.chosen(options), options.mos, options.similarity),
     )
 
 

@@ -28,6 +28,7 @@ from ishowtts.errors import ConfigError
 from ishowtts.extras import require
 from ishowtts.quality import clips, sources
 from ishowtts.quality.clips import Clip
+from ishowtts.quality.listeners import identity
 from ishowtts.quality.measure import Judges, Scorer
 from ishowtts.voices import Voice, load_voices
 
@@ -150,12 +151,12 @@ _scorer: Scorer | None = None
 _reference: Clip | None = None
 
 
-def _start_scoring(groups: Sequence[str], judges: Judges, reference: Clip | None) -> None:
+def _start_scoring(groups: Sequence[str], judges: Judges, language: str | None, reference: Clip | None) -> None:
     global _scorer, _reference
     import torch
 
     torch.set_num_threads(1)
-    _scorer, _reference = Scorer(groups, judges), reference
+    _scorer, _reference = Scorer(groups, judges, language), reference
 
 
 def _score(item: Item, judged: str) -> None:
@@ -197,13 +198,14 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
             _speak(engines[item.setting.precision], voice, item)
     reference = clips.read(voice.audio, voice.text) if voice.audio is not None else None
     groups = [group for group in plan.groups if group != "similarity" or reference is not None]
-    judged = _hash([groups, asdict(plan.judges), _program()])
+    judges = {**asdict(plan.judges), "listener": identity(plan.judges.listener)}
+    judged = _hash([groups, judges, _program()])
     todo = [item for item in items if not item.score(judged).is_file()]
     if todo:
-        Scorer(groups, plan.judges)  # what is missing is said here, once, and not by every process
+        Scorer(groups, plan.judges, voice.language)  # what is missing is said here, once, and not by every process
         workers = min(jobs or os.cpu_count() or 1, len(todo))
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _start_scoring, (groups, plan.judges, reference)) as pool:
+        with ProcessPoolExecutor(workers, context, _start_scoring, (groups, plan.judges, voice.language, reference)) as pool:
             waiting = [pool.submit(_score, item, judged) for item in todo]
             for done in _progress(waiting, len(todo), "scoring"):
                 done.result()

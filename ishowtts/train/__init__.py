@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ishowtts.errors import IshowError
 from ishowtts.text.phones import LANGUAGES
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ SHARES = {"dit": 0.45, "vocos": 0.4, "distil": 0.15}  # of the minutes of `all`
 
 def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     """The command line."""
+    from ishowtts.quality import listeners
+
     p = argparse.ArgumentParser(prog=prog, description="Train voices from recordings with transcripts, English or German.")
     p.add_argument("step", choices=STEPS, help="what to do; 'all' runs align, duration, dit, vocos, distil and export")
     p.add_argument("--work", type=Path, required=True, help="folder for caches, checkpoints and curves")
@@ -54,6 +57,7 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     p.add_argument("--sway", type=float, nargs="+", default=[-1.0], help="score: sway coefficients")
     p.add_argument("--nfe", type=int, nargs="+", default=[7], help="score: steps")
     p.add_argument("--sentences", type=int, default=60, help="score: held-out sentences of each speaker")
+    listeners.add_options(p)
     p.add_argument("--samples", type=Path, help="score: folder for a few clips of every variant")
     return p
 
@@ -79,7 +83,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ishowtts.trai
     try:
         args.work.mkdir(parents=True, exist_ok=True)
         _run(args)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, IshowError) as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 1
     return 0
@@ -117,6 +121,8 @@ def _run(args: argparse.Namespace) -> None:
         export(args.work, args.out, prompt=args.prompt, references=args.reference, kept=_kept(args))
         print(f"wrote {args.out}")
     if args.step == "score":
+        from ishowtts.quality import listeners
+
         from .score import score
 
         grid = [
@@ -133,6 +139,7 @@ def _run(args: argparse.Namespace) -> None:
             sentences=args.sentences,
             references=args.reference,
             kept=_kept(args),
+            listener=listeners.chosen(args),
             samples=args.samples,
             progress=_bar("score"),
         ):

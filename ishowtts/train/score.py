@@ -1,12 +1,13 @@
 """Scores of the voices on held-out sentences, beside real recordings of the same sentences.
 
-Every variant speaks the same sentences with the same noise. PocketSphinx listens, DistillMOS judges naturalness, Resemblyzer
-compares the speaker with other real clips, PESQ and the mel distance are taken where a variant follows a recording frame by
-frame, and the engine's own checks look for artifacts. Results go to CSV with 95 % bootstrap intervals over sentences.
+Every variant speaks the same sentences with the same noise. Whisper or PocketSphinx listens, DistillMOS judges naturalness,
+Resemblyzer compares the speaker with other real clips, PESQ and the mel distance are taken where a variant follows a recording
+frame by frame, and the engine's own checks look for artifacts. Results go to CSV with 95 % bootstrap intervals over sentences.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,12 +22,14 @@ from ishowtts.model.duration import DurationPredictor
 from ishowtts.model.vocos import Vocos
 from ishowtts.quality import aligned, artifacts, mos, similarity
 from ishowtts.quality.clips import Clip
+from ishowtts.quality.intelligibility import rates
+from ishowtts.quality.listeners import Unheard, default, identity
 from ishowtts.text import phones
 
 from . import data as datasets
 from .data import Dataset, log_mel
 from .export import Kept, choose_reference, load_models
-from .listen import Listener, Values, interval, rates
+from .listen import Listener, Values, interval
 from .speaking import Wave, griffin_lim, predict_frames, prompt_of, sample, speak
 from .vocabulary import token_ids
 
@@ -92,12 +95,18 @@ def _mel_distance(data: Dataset, k: int, wave: Wave) -> float:
 
 
 class Judge:
-    """What is measured of a speaker's variants; the real clips of all speakers are the yardstick."""
+    """What is measured of a speaker's variants; the real clips of all speakers are the yardstick.
 
-    def __init__(self, data: Dataset, speaker: str, clips: dict[str, list[int]]) -> None:
+    There are no error rates in a language that the listener does not know.
+    """
+
+    def __init__(self, data: Dataset, speaker: str, clips: dict[str, list[int]], listener: str) -> None:
         self.data, self.clips, self.rate = data, clips[speaker], data.config.sample_rate
         self.texts = [data.clips[k].text for k in self.clips]
-        self.listener = Listener(data.clips[self.clips[0]].language, self.texts)
+        self.heard_by = identity(listener)
+        self.listener: Listener | None = None
+        with contextlib.suppress(Unheard):
+            self.listener = Listener(data.clips[self.clips[0]].language, self.texts, listener)
         self.real: Values | None = None  # naturalness of the recordings
         self.own: Values | None = None
         self.others: dict[str, Values] = {}
@@ -114,8 +123,10 @@ class Judge:
         def put(name: str, value: tuple[float, float, float]) -> None:
             row.update({name: round(value[0], 4), f"{name}_low": round(value[1], 4), f"{name}_high": round(value[2], 4)})
 
-        for name, value in rates(self.listener.errors(self.texts, waves, self.rate)).items():
-            put(name, value)
+        if self.listener is not None:
+            row["listener"] = self.heard_by
+            for name, value in rates(self.listener.errors(self.texts, waves, self.rate)).items():
+                put(name, value)
         if mos.available():
             opinions = np.array([mos.opinion(w, self.rate) for w in waves])
             self.real = opinions if variant.name == REAL else self.real
@@ -158,10 +169,14 @@ def score(
     sentences: int = 60,
     references: list[str] | None = None,
     kept: Kept | None = None,
+    listener: str | None = None,
     samples: Path | None = None,
     progress: Callable[[list[Any]], Iterator[Any]] | None = None,
 ) -> list[dict[str, object]]:
-    """Scores every variant on held-out sentences of every speaker, one take each, and writes the CSV `out`."""
+    """Scores every variant on held-out sentences of every speaker, one take each, and writes the CSV `out`.
+
+    `listener` as in `ishowtts.quality.listeners`, None for the best there is.
+    """
     data = datasets.load(work)
     nets = load_models(work, data, kept)
     clips = {speaker: data.one_take_each(speaker)[:sentences] for speaker in data.speakers()}
@@ -169,7 +184,7 @@ def score(
     if not clips:
         raise ValueError("no speaker has two held-out sentences to be scored on")
     todo = [(speaker, v) for speaker in clips for v in variants(data, speaker, nets, grid, references or [])]
-    judges = {speaker: Judge(data, speaker, clips) for speaker in clips}
+    judges = {speaker: Judge(data, speaker, clips, listener or default()) for speaker in clips}
     rows: list[dict[str, object]] = []
     for speaker, variant in progress(todo) if progress else todo:
         waves = [variant.make(k) for k in clips[speaker]]
