@@ -23,8 +23,8 @@ SLIP = 600.0
 Array = NDArray[np.float64]
 
 
-def f0(clip: Clip) -> Array:
-    """Pitch in Hz of each hop of 256 samples at 24 kHz, frames centred; 0 where there is none."""
+def aperiodicity(clip: Clip) -> tuple[Array, Array]:
+    """YIN's normalised difference [frames, lags], column k for lag k + 1 in samples, and the energy of each frame."""
     x = np.pad(clip.at(RATE).astype(np.float64), YIN_FRAME // 2)
     half = YIN_FRAME // 2
     frames = np.lib.stride_tricks.sliding_window_view(x, YIN_FRAME)[::HOP]
@@ -36,12 +36,18 @@ def f0(clip: Clip) -> Array:
     difference = np.maximum(windows[:, :1] + windows - 2 * correlation, 0)
     lags = np.arange(1, half)
     mean = np.cumsum(difference[:, 1:], axis=1) / lags
-    normal = difference[:, 1:] / np.maximum(mean, 1e-12)  # column k: lag k + 1
+    return difference[:, 1:] / np.maximum(mean, 1e-12), windows[:, 0]
+
+
+def f0(clip: Clip) -> Array:
+    """Pitch in Hz of each hop of 256 samples at 24 kHz, frames centred; 0 where there is none."""
+    half = YIN_FRAME // 2
+    normal, energy = aperiodicity(clip)
     low, high = int(RATE / F0_MAX), min(int(RATE / F0_MIN) + 1, half - 2)
-    pitch = np.zeros(len(frames))
+    pitch = np.zeros(len(normal))
     for i, row in enumerate(normal):
         under = np.flatnonzero(row[low - 1 : high] < YIN_THRESHOLD)
-        if len(under) == 0 or windows[i, 0] < half * 1e-8:
+        if len(under) == 0 or energy[i] < half * 1e-8:
             continue
         k = low - 1 + int(under[0])
         while k + 1 < high and row[k + 1] < row[k]:
