@@ -139,6 +139,7 @@ class Timings(TypedDict):
     seed: int
     sample_rate: int
     voice: str
+    unspoken: tuple[int, str]
 
 CompileState = Literal["none", "running", "swapped", "failed"]
 

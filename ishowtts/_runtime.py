@@ -31,7 +31,7 @@ def config(path: str | None, overrides: list[str]) -> str:
 
 
 def frontend(model: str) -> Frontend:
-    """The text front end of a model: `normalize` and `tokenize`."""
+    """The text front end of a model: `speakable` and `tokenize`."""
     from .text.frontend import Frontend
 
     return Frontend(model)

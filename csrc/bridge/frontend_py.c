@@ -1,17 +1,34 @@
-/* The text front end: an object of ishowtts with `normalize` and `tokenize`, called from the engine's text thread. */
+/* The text front end: an object of ishowtts with `speakable` and `tokenize`, called from the engine's text thread. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base.h"
 #include "bridge/internal.h"
 
-static ishow_status normalize(void *self, const char *text, const char *language, char **out, ishow_error *error) {
+/* Copies text, cut to `room` bytes with its end, between two characters. */
+static void copy_cut(char *out, size_t room, const char *text) {
+    size_t n = strlen(text);
+    if (n >= room)
+        for (n = room - 1; n && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
+    memcpy(out, text, n);
+    out[n] = '\0';
+}
+
+static ishow_status normalize(void *self, const char *text, const char *language, char **out, ishow_unspoken *unspoken,
+                              ishow_error *error) {
     ishow_status status = ISHOW_OK;
+    const char *utf8 = NULL, *first = NULL; /* borrowed from result */
+    Py_ssize_t count = 0;
     *out = NULL;
+    *unspoken = (ishow_unspoken){0};
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *result = PyObject_CallMethod(self, "normalize", "sz", text, language);
-    const char *utf8 = result ? PyUnicode_AsUTF8(result) : NULL; /* borrowed from result */
-    if (!utf8) status = ishow_py_fail(error, "Reading the text");
+    PyObject *result = PyObject_CallMethod(self, "speakable", "sz", text, language);
+    if (!result || !PyArg_ParseTuple(result, "sns", &utf8, &count, &first)) status = ishow_py_fail(error, "Reading the text");
     else if (!(*out = ishow_strdup(utf8))) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the text could not be had.");
+    else {
+        unspoken->count = (size_t)count;
+        copy_cut(unspoken->first, sizeof unspoken->first, first);
+    }
     Py_XDECREF(result);
     PyGILState_Release(lock);
     return status;

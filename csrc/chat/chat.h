@@ -131,8 +131,9 @@ void ishow_chat_settings_free(ishow_chat_settings *settings);
 /* Who makes clips. Called with the chat's lock held: must not wait nor call back. */
 typedef struct ishow_chat_synth {
     void *self;
-    /* Begins a clip; EBUSY: try again later, other failures are final. voice: an id or NULL. urgent: somebody paid for it. soon: nothing plays, so its first audio is waited for. */
-    ishow_status (*start)(void *self, const char *text, const char *voice, int urgent, int soon, void **clip, ishow_error *error);
+    /* Begins a clip; EBUSY: try again later, other failures are final. voice: an id or NULL. urgent: somebody paid for it. soon: nothing plays, so its first audio is waited for.
+     * own: the words of text without which it is not worth saying, NULL for none. */
+    ishow_status (*start)(void *self, const char *text, const char *own, const char *voice, int urgent, int soon, void **clip, ishow_error *error);
     /* As ishow_utterance_next with timeout 0. */
     ishow_status (*next)(void *self, void *clip, const float **samples, size_t *n, ishow_error *error);
     void (*free)(void *self, void *clip); /* cancels when still running */

@@ -101,7 +101,8 @@ static int make(ishow_chat *c, item *it, const char *before, double before_at, d
     int names = !(before && !strcmp(before, it->viewer) && c->o.name_again_seconds > 0 && now - before_at <= c->o.name_again_seconds);
     char *said = say_item(it, &c->o, names);
     if (!said) return 0;
-    ishow_status status = c->synth.start(c->synth.self, said, it->voice[0] ? it->voice : NULL, it->priority >= ISHOW_CHAT_PRIORITY_PAID, !c->playing, &it->clip, &error);
+    const char *own = it->kind == ISHOW_CHAT_KIND_TEXT && *it->text ? it->text : NULL; /* what is said about a payment counts without them */
+    ishow_status status = c->synth.start(c->synth.self, said, own, it->voice[0] ? it->voice : NULL, it->priority >= ISHOW_CHAT_PRIORITY_PAID, !c->playing, &it->clip, &error);
     if (status == ISHOW_OK) {
         it->said = said;
         it->names = names;

@@ -24,8 +24,8 @@ static void add(sentence *s, const char *text, size_t n) {
 
 static void amount_text(const item *it, char *out, size_t n) {
     if (it->bits) snprintf(out, n, "%llu bits", (unsigned long long)it->bits);
-    else if (it->amount_micros % 1000000) snprintf(out, n, "%.2f %s", 1e-6 * (double)it->amount_micros, it->currency);
-    else snprintf(out, n, "%lld %s", (long long)(it->amount_micros / 1000000), it->currency);
+    else if (it->amount_micros % 1000000) snprintf(out, n, "%.2f%s%s", 1e-6 * (double)it->amount_micros, *it->currency ? " " : "", it->currency);
+    else snprintf(out, n, "%lld%s%s", (long long)(it->amount_micros / 1000000), *it->currency ? " " : "", it->currency);
 }
 
 static int field(const char *name, size_t n, const char *wanted) { return strlen(wanted) == n && !memcmp(name, wanted, n); }

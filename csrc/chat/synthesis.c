@@ -50,12 +50,13 @@ static void news(void *self) {
     if (e->chat) ishow_chat_wake(e->chat);
 }
 
-static ishow_status start(void *self, const char *text, const char *voice, int urgent, int soon, void **clip, ishow_error *error) {
+static ishow_status start(void *self, const char *text, const char *own, const char *voice, int urgent, int soon, void **clip, ishow_error *error) {
     ishow_chat_engine *e = self;
     ishow_utterance *u = NULL;
     pthread_mutex_lock(&e->lock);
     ishow_request request = e->voicing->sampling;
     request.text = text;
+    request.essential = own;
     request.voice = voice ? voice : e->voicing->default_voice;
     request.priority = urgent;
     request.early = soon;

@@ -27,12 +27,16 @@ typedef struct ishow_tokens {
     size_t n_ref; /* how many of them belong to the reference text (leading) */
 } ishow_tokens;
 
+/* Words of a text that the voice cannot read and that are left out: how many, and the first (UTF-8, cut to fit, "" for none). */
+typedef struct ishow_unspoken { size_t count; char first[64]; } ishow_unspoken;
+
 /* The text front end, filled in by bridge/ (Python) or by a test. Called from the text thread only. */
 typedef struct ishow_text_frontend {
     void *self;
-    /* Makes text speakable (numbers, symbols, white space). *out is owned by the caller (free()). EINVAL, field "text", when nothing
-     * speakable is left. language: BCP 47 or NULL to detect. */
-    ishow_status (*normalize)(void *self, const char *text, const char *language, char **out, ishow_error *error);
+    /* Makes text speakable (numbers, symbols, white space). *out is owned by the caller (free()). EINVAL, field "text", when
+     * nothing speakable is left. language: BCP 47 or NULL to detect. *unspoken: what was left out. */
+    ishow_status (*normalize)(void *self, const char *text, const char *language, char **out, ishow_unspoken *unspoken,
+                              ishow_error *error);
     /* Tokens of ref_text followed by text (F5 tokenises them joined). ref_text may be "". voice: id of the voice that
      * speaks, NULL for none: a model with named speakers has a token for each. */
     ishow_status (*tokenize)(void *self, const char *ref_text, const char *text, const char *language, const char *voice, ishow_tokens *out, ishow_error *error);
@@ -104,6 +108,8 @@ ishow_status ishow_engine_list_voices(ishow_engine *engine, ishow_voice_entry **
 /* One request. Start from ishow_request_default(); strings are copied by submit. */
 typedef struct ishow_request {
     const char *text;      /* UTF-8, 1..ISHOW_MAX_TEXT_CHARS characters */
+    const char *essential; /* the part of text without which it is not worth saying, such as a viewer's own words in a sentence
+                            * about them: EINVAL, field "text", when it has no sound. NULL or "": none */
     const char *voice;     /* id, or NULL for the first voice */
     int nfe;
     ishow_solver solver;
@@ -150,6 +156,7 @@ typedef struct ishow_timings {
     uint64_t seed;
     int sample_rate;
     char voice[65];
+    ishow_unspoken unspoken; /* known before the first audio */
 } ishow_timings;
 
 void ishow_utterance_timings(ishow_utterance *utterance, ishow_timings *out);

@@ -57,6 +57,7 @@ struct ishow_utterance {
 
     /* the request; constant */
     char *text;
+    char *essential; /* NULL for none */
     voice *voice; /* counted; NULL when the engine has none and needs none */
     int priority, remove_silence, early, short_guidance;
     float t[ISHOW_NFE_MAX + 1];

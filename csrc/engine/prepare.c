@@ -8,12 +8,23 @@
 
 static const double CHUNK_SECONDS_MIN = 5.0; /* of new speech in a chunk, however long the reference is */
 
+/* Checks that the essential part of a text has a sound. */
+static ishow_status check_essential(ishow_engine *engine, const ishow_utterance *u, const char *language, ishow_error *error) {
+    char *normal = NULL;
+    ishow_unspoken ignored = {0};
+    if (!u->essential) return ISHOW_OK;
+    ishow_status status = engine->frontend.normalize(engine->frontend.self, u->essential, language, &normal, &ignored, error);
+    free(normal);
+    return status;
+}
+
 /* The voice's text as it is spoken: normalised once, by this thread only. */
 static ishow_status speak_reference(ishow_engine *engine, voice *v, ishow_error *error) {
     char *normal = NULL;
     if (v->spoken) return ISHOW_OK;
     ishow_error why = {0};
-    ishow_status status = engine->frontend.normalize(engine->frontend.self, v->text, v->language[0] ? v->language : NULL, &normal, &why);
+    ishow_unspoken ignored = {0};
+    ishow_status status = engine->frontend.normalize(engine->frontend.self, v->text, v->language[0] ? v->language : NULL, &normal, &ignored, &why);
     if (status != ISHOW_OK) {
         ishow_fail(error, status, "voice_id", "the reference text of voice '%s' cannot be read: %s", v->id, why.message);
         goto done;
@@ -71,7 +82,8 @@ static ishow_status set_lengths(const ishow_engine *engine, const ishow_utteranc
     return ISHOW_OK;
 }
 
-static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chunk **out, size_t *n_out, ishow_error *error) {
+static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chunk **out, size_t *n_out, ishow_unspoken *unspoken,
+                            ishow_error *error) {
     const ishow_model_info *info = &engine->info; /* shapes are constant: no lock */
     const voice *v = u->voice;
     char *normal = NULL, *part = NULL;
@@ -82,7 +94,9 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chun
     const char *language = v && v->language[0] ? v->language : NULL, *ref_text = "";
     size_t ref_frames = 0;
 
-    ishow_status status = engine->frontend.normalize(engine->frontend.self, u->text, language, &normal, error);
+    ishow_status status = check_essential(engine, u, language, error);
+    if (status != ISHOW_OK) goto done;
+    status = engine->frontend.normalize(engine->frontend.self, u->text, language, &normal, unspoken, error);
     if (status != ISHOW_OK) goto done;
     if (v && info->uses_prompt) {
         status = speak_reference(engine, u->voice, error);
@@ -172,12 +186,14 @@ void *text_main(void *argument) {
         chunk *chunks = NULL;
         size_t n = 0;
         ishow_error error = {0};
+        ishow_unspoken unspoken = {0};
         double begin = ishow_now();
-        ishow_status status = prepare(engine, u, &chunks, &n, &error);
+        ishow_status status = prepare(engine, u, &chunks, &n, &unspoken, &error);
         double spent = ishow_now() - begin;
 
         pthread_mutex_lock(&engine->lock);
         u->timings.text = spent;
+        u->timings.unspoken = unspoken;
         if (u->state != UTTERANCE_PREPARING) { /* ended meanwhile */
             chunks_free(chunks, n);
         } else if (status != ISHOW_OK) {

@@ -41,6 +41,7 @@ void utterance_release(ishow_utterance *u) {
     chunks_free(u->chunks, u->n_chunks);
     voice_release(u->voice);
     free(u->text);
+    free(u->essential);
     pthread_cond_destroy(&u->changed);
     engine_release(u->engine);
     free(u);
@@ -123,8 +124,12 @@ static uint64_t draw_seed(void) {
 static ishow_utterance *make(const ishow_request *request, void (*notify)(void *user), void *user) {
     ishow_utterance *u = calloc(1, sizeof *u);
     if (!u) return NULL;
+    const int has_essential = request->essential && *request->essential;
     u->text = ishow_strdup(request->text);
-    if (!u->text) {
+    u->essential = has_essential ? ishow_strdup(request->essential) : NULL;
+    if (!u->text || (has_essential && !u->essential)) {
+        free(u->text);
+        free(u->essential);
         free(u);
         return NULL;
     }

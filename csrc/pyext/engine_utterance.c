@@ -68,8 +68,8 @@ static PyObject *utterance_timings(PyObject *object, PyObject *unused) {
     Py_BEGIN_ALLOW_THREADS
     ishow_utterance_timings(self->utterance, &t);
     Py_END_ALLOW_THREADS
-    return Py_BuildValue("{sd,sd,sd,sd,sd,sd,si,si,sK,si,ss}", "queue", t.queue, "text", t.text, "first_audio", t.first_audio, "total", t.total, "model", t.model, "audio", t.audio,
-                         "chunks", t.chunks, "retries", t.retries, "seed", (unsigned long long)t.seed, "sample_rate", t.sample_rate, "voice", t.voice);
+    return Py_BuildValue("{sd,sd,sd,sd,sd,sd,si,si,sK,si,ss,s(ns)}", "queue", t.queue, "text", t.text, "first_audio", t.first_audio, "total", t.total, "model", t.model, "audio", t.audio,
+                         "chunks", t.chunks, "retries", t.retries, "seed", (unsigned long long)t.seed, "sample_rate", t.sample_rate, "voice", t.voice, "unspoken", (Py_ssize_t)t.unspoken.count, t.unspoken.first);
 }
 
 static PyObject *utterance_progress(PyObject *object, PyObject *unused) {

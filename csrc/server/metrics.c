@@ -18,6 +18,7 @@ struct metrics {
     pthread_mutex_t lock; /* the loop counts requests, the pump counts speech */
     uint64_t requests[ROUTES_MAX][STATUSES];
     histogram first_audio, total;
+    uint64_t unspoken;
 };
 
 metrics *metrics_create(void) {
@@ -50,6 +51,7 @@ void metrics_speech(metrics *m, const ishow_timings *t) {
     pthread_mutex_lock(&m->lock);
     observe(&m->first_audio, t->first_audio);
     observe(&m->total, t->total);
+    m->unspoken += t->unspoken.count;
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -128,6 +130,7 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
             }
     write_histogram(out, "first_audio_seconds", "From the request to the first audio of an utterance.", &m->first_audio);
     write_histogram(out, "speech_seconds", "From the request to the last audio of an utterance.", &m->total);
+    prometheus_one(out, "unspoken_words_total", "counter", "Words that the voice could not read.", (double)m->unspoken);
     pthread_mutex_unlock(&m->lock);
     if (engine) write_engine(out, engine);
     prometheus_one(out, "ready", "gauge", "1 when speech is served.", ready);

@@ -15,7 +15,7 @@ static void add_fields(const exchange *x, struct MHD_Response *response) {
     if (!MHD_get_response_header(response, "Cache-Control")) MHD_add_response_header(response, "Cache-Control", "no-store");
     if (x->origin) {
         MHD_add_response_header(response, "Access-Control-Allow-Origin", x->origin);
-        MHD_add_response_header(response, "Access-Control-Expose-Headers", "X-Request-Id, X-Seed, X-Sample-Rate, Server-Timing, Retry-After, ETag, Content-Range, Location");
+        MHD_add_response_header(response, "Access-Control-Expose-Headers", "X-Request-Id, X-Seed, X-Sample-Rate, X-Unspoken, Server-Timing, Retry-After, ETag, Content-Range, Location");
         MHD_add_response_header(response, "Vary", "Origin");
     }
 }

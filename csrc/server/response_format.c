@@ -18,8 +18,10 @@ static void write_tail(const job *j, bytes *out) {
     const ishow_timings *t = &j->timings;
     const unsigned long long samples = ishow_encoder_length(j->encoder);
     double duration = (double)samples / ishow_encoder_rate(j->encoder);
-    bytes_format(out, "\"waveform_len\":%llu,\"seed\":%llu,\"duration\":%.4f,\"timings\":{\"queue\":%.4f,\"text\":%.4f,\"first_audio\":%.4f,\"total\":%.4f},\"rtf\":%.4f",
-                 samples, (unsigned long long)t->seed, duration, t->queue, t->text, t->first_audio, t->total, duration > 0 ? t->total / duration : 0.0);
+    bytes_format(out, "\"waveform_len\":%llu,\"seed\":%llu,\"duration\":%.4f,\"timings\":{\"queue\":%.4f,\"text\":%.4f,\"first_audio\":%.4f,\"total\":%.4f},\"rtf\":%.4f,\"unspoken\":{\"count\":%zu,\"first\":",
+                 samples, (unsigned long long)t->seed, duration, t->queue, t->text, t->first_audio, t->total, duration > 0 ? t->total / duration : 0.0, t->unspoken.count);
+    bytes_json(out, t->unspoken.first);
+    bytes_text(out, "}");
 }
 
 static void nothing(job *j) { (void)j; }

@@ -95,12 +95,23 @@ enum MHD_Result answer_tts(exchange *x) {
     return good ? MHD_YES : respond_fault(x);
 }
 
+/* How many words were left out and the first of them, percent-encoded: a header is ASCII. */
+static void add_unspoken(struct MHD_Response *response, const ishow_unspoken *unspoken) {
+    char text[32 + 3 * sizeof unspoken->first];
+    if (!unspoken->count) return;
+    int n = snprintf(text, sizeof text, "%zu; first=", unspoken->count);
+    for (const char *p = unspoken->first; *p; p++) n += sprintf(text + n, "%%%02X", (unsigned)(unsigned char)*p);
+    MHD_add_response_header(response, "X-Unspoken", text);
+}
+
 void tts_audio_headers(struct MHD_Response *response, job *j) {
     char text[24];
     MHD_add_response_header(response, "Content-Type", ishow_format_mime(j->format));
     pthread_mutex_lock(&j->lock);
     snprintf(text, sizeof text, "%llu", (unsigned long long)j->timings.seed);
+    ishow_unspoken unspoken = j->timings.unspoken;
     pthread_mutex_unlock(&j->lock);
+    add_unspoken(response, &unspoken);
     MHD_add_response_header(response, "X-Seed", text);
     snprintf(text, sizeof text, "%d", ishow_encoder_rate(j->encoder));
     MHD_add_response_header(response, "X-Sample-Rate", text);

@@ -19,7 +19,7 @@ HEADER_MAX = 16 * 1024
 SWALLOW_MAX = 16 * 1024 * 1024
 """Body bytes read and dropped so that the client sees why it was refused."""
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_EXPOSED = "X-Request-Id, X-Seed, X-Sample-Rate, Server-Timing, Retry-After, ETag, Content-Range, Location"
+_EXPOSED = "X-Request-Id, X-Seed, X-Sample-Rate, X-Unspoken, Server-Timing, Retry-After, ETag, Content-Range, Location"
 
 
 class Guard:

@@ -62,6 +62,8 @@ class Metrics:
             buckets=_BOUNDS,
         )
 
+        self._unspoken = Counter("ishowtts_unspoken_words", "Words that the voice could not read.", registry=self._own)
+
     def request(self, endpoint: str, status: int) -> None:
         """Count an answer; status 0: the client went away before its end."""
         self._requests.labels(endpoint, str(status) if status else "aborted").inc()
@@ -70,6 +72,7 @@ class Metrics:
         """Count a finished utterance."""
         self._first.observe(timings["first_audio"])
         self._total.observe(timings["total"])
+        self._unspoken.inc(timings["unspoken"][0])
 
     def text(self, state: State) -> bytes:
         """All of it, as Prometheus reads it."""

@@ -38,6 +38,13 @@ class Timings(BaseModel):
     total: float
 
 
+class Unspoken(BaseModel):
+    """Words in a script that the voice does not read: they were left out."""
+
+    count: int
+    first: str = Field(description='the first of them, "" for none')
+
+
 class SpeechAnswer(BaseModel):
     """The whole speech."""
 
@@ -53,6 +60,7 @@ class SpeechAnswer(BaseModel):
     duration: float = Field(description="seconds")
     timings: Timings
     rtf: float = Field(description="`total` divided by `duration`")
+    unspoken: Unspoken
 
 
 class Health(BaseModel):

@@ -159,7 +159,11 @@ class Speech:
 
     def _audio_headers(self) -> dict[str, str]:
         seed, rate = self._stream.timings["seed"], self._encoder.sample_rate
-        return {"Content-Type": _audio.FORMATS[self._form], "X-Seed": str(seed), "X-Sample-Rate": str(rate)}
+        headers = {"Content-Type": _audio.FORMATS[self._form], "X-Seed": str(seed), "X-Sample-Rate": str(rate)}
+        count, first = self._stream.timings["unspoken"]
+        if count:
+            headers["X-Unspoken"] = f"{count}; first=" + "".join(f"%{byte:02X}" for byte in first.encode())
+        return headers
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -173,7 +177,7 @@ class Speech:
         return {
             "waveform_len": self._samples, "seed": t["seed"], "duration": round(duration, 4),
             "timings": {name: round(t[name], 4) for name in ("queue", "text", "first_audio", "total")},  # type: ignore[literal-required]
-            "rtf": round(t["total"] / duration, 4),
+            "rtf": round(t["total"] / duration, 4), "unspoken": dict(zip(("count", "first"), t["unspoken"], strict=True)),
         }  # fmt: skip
 
 

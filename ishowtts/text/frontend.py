@@ -49,10 +49,15 @@ class Frontend:
 
     def normalize(self, text: str, language: str | None = None) -> str:
         """Speakable form of `text`; TextError, field "text", when nothing is left. `language`: BCP 47, None to guess."""
+        return self.speakable(text, language)[0]
+
+    def speakable(self, text: str, language: str | None = None) -> tuple[str, int, str]:
+        """(what `normalize` returns, how many words the voice cannot read, the first of them or "")."""
         reading = self.read(text, language)
+        left_out = reading.unspoken
         if any(map(str.isalnum, reading.text)):
-            return reading.text
-        what = "is in a script that this voice cannot read" if reading.unspoken else "holds nothing that can be spoken"
+            return reading.text, len(left_out), left_out[0].text if left_out else ""
+        what = "is in a script that this voice cannot read" if left_out else "holds nothing that can be spoken"
         raise TextError(f"The text {what}.", field="text")
 
     def read(self, text: str, language: str | None = None, *, options: Options = DEFAULT) -> Reading:

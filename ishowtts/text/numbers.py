@@ -92,10 +92,6 @@ class Numbers(Amounts):
             return None
         return self.amount(line, i + 2 if shape[i + 1] in "$ " else i + 1, unit) if unit else None
 
-    def pairs(self, digits: str) -> str:
-        """Four digits of a product's name."""
-        return self.cardinal(digits)
-
     # ---- rules -------------------------------------------------------------------------------------------------------
 
     def clock(self, line: Line, i: int) -> Found | None:
@@ -111,6 +107,8 @@ class Numbers(Amounts):
                 second, j = parts[j + 1], j + 2
             if int(minute) > 59 or int(second or 0) > 59 or int(hour) > 99 or (shape[j] in ":" and shape[j + 1] == "0"):
                 return None
+        elif shape[j] == "." and shape[j + 1] == "0" and len(parts[j + 1]) == 2 and self.meridiem(line, j + 2)[1]:
+            minute, j = parts[j + 1], j + 2  # 11.30pm
         end, half = self.meridiem(line, j)
         if not minute and (not half or not 0 < int(hour) < 13):
             return None
@@ -215,8 +213,11 @@ class Numbers(Amounts):
 
     def money(self, line: Line, i: int) -> Found | None:
         """A currency's sign before an amount."""
-        k = i + 2 if line.shape[i + 1] == " " else i + 1
-        return self.amount(line, k, self.currencies[line.shape[i]])
+        shape = line.shape
+        if shape[i + 1] == "-" and shape[i + 2] == "0":
+            found = self.amount(line, i + 2, self.currencies[shape[i]])
+            return found and found._replace(spoken=f"{self.say_['minus']} {found.spoken}")
+        return self.amount(line, i + 2 if shape[i + 1] == " " else i + 1, self.currencies[shape[i]])
 
     def amount(self, line: Line, k: int, unit: Currency) -> Found | None:
         """The amount at run `k` of a currency that was written before it."""
@@ -360,10 +361,10 @@ class Numbers(Amounts):
         end = j + 2
         if shape[end] == "a" and parts[end].lower() in ("th", "rd", "nd", "st", "tel"):
             end += 1
-        elif shape[end] == "a":
-            return None
         said = self.say_fraction(top, bottom)
         unit = self.unit(line, end)
         if unit:
             return self.measured(line, end, said, False)
+        if shape[end] == "a":
+            return None
         return Found(end, said, "fraction")

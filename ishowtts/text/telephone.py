@@ -25,8 +25,10 @@ class Telephones(Words):
                 j += 2
             if [len(group) for group in groups] == [3, 3, 4]:
                 return Found(j, self.grouped(groups), "phone")
-            if len(groups) == 4 and all(len(group) < 4 for group in groups) and any(len(group) > 1 for group in groups):
+            if len(groups) == 4 and all(len(group) < 4 for group in groups):
                 return Found(j, f" {self.address['.']} ".join(map(self.digits, groups)), "address")
+            if len(groups) == 3 and len(groups[0]) < 4 and [len(group) for group in groups[1:]] == [3, 3]:
+                return Found(j, self.cardinal("".join(groups)), "number")
             return Found(j, f" {self.say_['point']} ".join(self.number_or_digits(group) for group in groups), "version")
         return self.telephone(line, i)
 

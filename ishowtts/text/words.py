@@ -17,6 +17,7 @@ _THREE = re.compile(r"(.)\1\1+", re.IGNORECASE | re.DOTALL)
 _VOWELS = frozenset("aeiouyäöüáàâéèêëíìîïóòôõúùûýæøåœ")
 _ONSETS = load("common").list("onset")
 _CODAS = load("common").list("coda")
+_CONTRACTED = frozenset(("t", "m", "re", "ll", "ve", "d"))
 MERIDIEMS = {"am": "AM", "pm": "PM"}
 
 
@@ -55,6 +56,10 @@ class Words(Grammar):
 
     def model_number(self, digits: str) -> str:
         """Digits in the name of a product."""
+        return self.cardinal(digits)
+
+    def pairs(self, digits: str) -> str:
+        """Four digits of a year or of a product's name."""
         return self.cardinal(digits)
 
     def special(self, line: Line, i: int) -> Found | None:
@@ -120,10 +125,14 @@ class Words(Grammar):
             return part, "word"
         if part.isupper():
             stem, mark, end = low.partition("'")
+            if end in _CONTRACTED and stem not in self.spelled:
+                return ("I" + low[1:] if stem == "i" else low), "word"
             if stem in self.said:
                 return self.said[stem] + mark + end, "word"
             if len(part) < 3 or not _THREE.search(low):
                 return (low, "word") if self.is_word(stem, is_shouted) else (stem.upper() + mark + end, "letters")
+        if len(part) > 2 and part[-1] == "s" and part[:-1].isupper() and not self.is_word(low[:-1], is_shouted):
+            return part, "letters"  # "PCs"
         if low in self.spelled:
             return (part if part.isupper() else upper_letters(low)), "letters"
         if low in self.sounds:
@@ -268,6 +277,8 @@ class Words(Grammar):
         for n, part in enumerate(parts):
             if not part[0].isdigit():
                 said.append(part.upper() if len(part) == 1 else self.alone(part, setting)[0])
+            elif len(part) == 4 and n == 1 and part[:2] in ("19", "20"):
+                said.append(self.pairs(part))
             elif len(part) == 3 and n == 1 and len(parts[0]) == 1 and part[0] != "0":
                 said.append(self.model_number(part))
             elif n == 0 or (len(part) < 3 and part[0] != "0") or part.endswith("00"):

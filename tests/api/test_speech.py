@@ -57,6 +57,18 @@ def test_json_answer(http: httpx.Client) -> None:
     assert said["rtf"] == pytest.approx(timings["total"] / said["duration"], rel=1e-2)
     check(samples, rate, 1.2, 6.0)
     assert said["voice_id"] == http.get("/api/health").json()["default_voice"]
+    assert said["unspoken"] == {"count": 0, "first": ""}
+
+
+def test_words_that_were_left_out_are_counted(http: httpx.Client) -> None:
+    request = {"text": "Hello Привет there 你好", **FAST}
+    assert http.post("/api/tts", json=request).json()["unspoken"] == {"count": 2, "first": "Привет"}
+    wanted = "2; first=%D0%9F%D1%80%D0%B8%D0%B2%D0%B5%D1%82"
+    assert http.post("/api/tts", json=request, headers={"Accept": "audio/wav"}).headers["x-unspoken"] == wanted
+    assert http.post("/api/tts/stream", json=request, headers={"Accept": "audio/pcm"}).headers["x-unspoken"] == wanted
+    found = events(http.post("/api/tts/stream", json=request, headers={"Accept": "text/event-stream"}).text)
+    assert found[-1][1]["unspoken"] == {"count": 2, "first": "Привет"}
+    assert "x-unspoken" not in http.post("/api/tts", json={"text": "Hello", **FAST}, headers={"Accept": "audio/wav"}).headers
 
 
 def test_every_shape_carries_the_same_samples(http: httpx.Client) -> None:

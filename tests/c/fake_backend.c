@@ -186,9 +186,11 @@ static ishow_status text_error(ishow_error *error, ishow_status status, const ch
     return status;
 }
 
-static ishow_status normalize(void *self, const char *text, const char *language, char **out, ishow_error *error) {
+static ishow_status normalize(void *self, const char *text, const char *language, char **out, ishow_unspoken *unspoken, ishow_error *error) {
     fake_text *t = enter_text(self);
     (void)language;
+    *unspoken = (ishow_unspoken){.count = strchr(text, '~') != NULL};
+    if (unspoken->count) snprintf(unspoken->first, sizeof unspoken->first, "~");
     pthread_mutex_lock(&t->lock);
     t->normalizes++;
     pthread_mutex_unlock(&t->lock);

@@ -20,7 +20,7 @@ void fake_synth_init(fake_synth *s, fake_clock *clock) {
     s->make_ratio = 0.1;
 }
 
-static ishow_status start(void *self, const char *text, const char *voice, int urgent, int soon, void **clip, ishow_error *error) {
+static ishow_status start(void *self, const char *text, const char *own, const char *voice, int urgent, int soon, void **clip, ishow_error *error) {
     fake_synth *s = self;
     (void)soon;
     if (s->busy > 0) {
@@ -44,6 +44,7 @@ static ishow_status start(void *self, const char *text, const char *voice, int u
     s->begun++;
     s->alive++;
     snprintf(s->last_text, sizeof s->last_text, "%s", text);
+    snprintf(s->last_own, sizeof s->last_own, "%s", own ? own : "");
     snprintf(s->last_voice, sizeof s->last_voice, "%s", voice ? voice : "");
     *clip = c;
     return ISHOW_OK;

@@ -20,7 +20,7 @@ typedef struct fake_synth {
     int busy;                /* start answers EBUSY this many times */
     int fail;                /* clips that fail in the middle */
     int begun, alive;
-    char last_text[2048], last_voice[80];
+    char last_text[2048], last_own[2048], last_voice[80];
 } fake_synth;
 void fake_synth_init(fake_synth *s, fake_clock *clock);
 ishow_chat_synth fake_synth_table(fake_synth *s);

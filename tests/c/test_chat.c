@@ -361,6 +361,7 @@ static void test_model_in_trouble(void **state) {
     say(r, "c", "fine", ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 4);
     assert_string_equal(heard(r), "a c");
+    assert_string_equal(r->synth.last_own, "fine"); /* "c says: fine" is worth saying for that alone */
     r->synth.fail = 1;
     say(r, "d", "fails", ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "e", "does not", ISHOW_CHAT_PRIORITY_NORMAL);

@@ -398,6 +398,28 @@ static void front_end_errors_reach_the_caller(void **state) {
     unmake(r);
 }
 
+static void what_is_left_out_is_said_and_the_essential_part_must_have_a_sound(void **state) {
+    (void)state;
+    rig *r = make(ISHOW_TEXT_PADDED, 1);
+    ishow_request request = request_of("Anna says: hello ~.");
+    ishow_timings timings;
+    request.essential = "hello ~";
+    heard h = speak(r, &request, &timings);
+    assert_int_equal(h.status, ISHOW_OK);
+    assert_int_equal(timings.unspoken.count, 1);
+    assert_string_equal(timings.unspoken.first, "~");
+    free(h.samples);
+    request.essential = "#";
+    h = speak(r, &request, NULL);
+    assert_int_equal(h.status, ISHOW_EINVAL);
+    assert_string_equal(h.error.field, "text");
+    request.essential = "";
+    h = speak(r, &request, NULL);
+    assert_int_equal(h.status, ISHOW_OK);
+    free(h.samples);
+    unmake(r);
+}
+
 static void a_bad_clip_is_made_again_with_other_noise(void **state) {
     (void)state;
     static const char *const words[] = {"non-finite values at call 3", "silent", "vocoder made non-finite"};
@@ -599,6 +621,7 @@ int main(void) {
         cmocka_unit_test(work_that_depends_on_the_schedule_only_is_done_once),
         cmocka_unit_test(bad_requests_are_refused_by_field),
         cmocka_unit_test(front_end_errors_reach_the_caller),
+        cmocka_unit_test(what_is_left_out_is_said_and_the_essential_part_must_have_a_sound),
         cmocka_unit_test(a_bad_clip_is_made_again_with_other_noise),
         cmocka_unit_test(model_errors_reach_the_caller),
         cmocka_unit_test(a_row_never_exceeds_the_model),

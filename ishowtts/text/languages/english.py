@@ -31,6 +31,8 @@ class English(Numbers):
         self.many = self.table.list("many")
         self.determiners = self.table.list("determiner")
         self.function_words = self.table.list("function word")
+        self.titles = self.table.words("title")
+        self.before_decade = self.table.list("before decade")
         self.you_are = self.table.list("ur")
         self.codes_before = self.table.list("code")
 
@@ -71,6 +73,8 @@ class English(Numbers):
             named = self.in_address(line, i, part)
             if named:
                 return named
+        if low in self.titles and part[0].isupper() and line.shape[i + 1] == " " and line.parts[i + 2][:1].isupper():
+            return Found(i + 1, self.titles[low], "abbreviation")
         if low == "ur" and line.setting.chat:
             after = line.word_after(i + 1).lower()
             return Found(i + 1, "you're", "chat") if after in self.you_are or after.endswith("ing") else None
@@ -256,7 +260,7 @@ class English(Numbers):
             units = ((hour, "hour"), (minute, "minute"), (second, "second"))
             parts = [f"{self.cardinal(str(n))} {name}{'' if n == 1 else 's'}" for n, name in units]
             return f"{parts[0]} {parts[1]} and {parts[2]}{tail}"
-        said = self.cardinal(str(hour))
+        said = self.cardinal(str(hour or 12) if half else str(hour))
         if minute:
             return f"{said} {'oh ' if minute < 10 else ''}{self.cardinal(str(minute))}{tail}"
         if half:
@@ -315,7 +319,8 @@ class English(Numbers):
             if low == "x" and shape[j + 1] == "0":
                 return Found(j + 1, f"{self.cardinal(num.whole)} {self.say_['by']}", "number")
             if low == "s":
-                return self.decade(num, j + 1)
+                early = len(whole) == 2 and whole < "50" and line.word_before(i) not in self.before_decade
+                return None if early else self.decade(num, j + 1)
             if (
                 low == "q"
                 and len(num.whole) == 1
