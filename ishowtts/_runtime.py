@@ -15,26 +15,38 @@ from .errors import ModelError
 from .extras import MissingPackage, has_torch, installs, require_torch
 
 if TYPE_CHECKING:
+    from .config import Config
     from .model.backend import TorchBackend
     from .model.cuda import CudaBackend
     from .text.frontend import Frontend
 
 GPU_BYTES = 64 << 20
 """Weights of a transformer that is worth starting torch and a GPU for, unasked."""
+_reads_chat_words = True
+"""Of the front ends to come; C asks for one right after it has read the settings."""
+
+
+def use(settings: Config) -> None:
+    """Make the front ends to come read as these settings ask."""
+    global _reads_chat_words
+    _reads_chat_words = settings.text.chat_words
 
 
 def config(path: str | None, overrides: list[str]) -> str:
     """The checked configuration as JSON."""
     from .config import load
 
-    return load(path, overrides).to_json()
+    settings = load(path, overrides)
+    use(settings)
+    return settings.to_json()
 
 
 def frontend(model: str) -> Frontend:
     """The text front end of a model: `speakable` and `tokenize`."""
     from .text.frontend import Frontend
+    from .text.reading import Options
 
-    return Frontend(model)
+    return Frontend(model, Options(chat=_reads_chat_words))
 
 
 def native_model(model: str, precision: str | None, needed: bool) -> str | None:

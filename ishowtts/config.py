@@ -255,6 +255,12 @@ class ChatConfig(_Section):
         return self
 
 
+class TextConfig(_Section):
+    """How text is read."""
+
+    chat_words: bool = Field(True, description="say chat's own words and emoticons in full: pls, w/, <3")
+
+
 class Config(_Section):
     """All settings. Make one with `load`."""
 
@@ -263,6 +269,7 @@ class Config(_Section):
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)  # type: ignore[arg-type]
     engine: EngineConfig = Field(default_factory=EngineConfig)  # type: ignore[arg-type]
     chat: ChatConfig = Field(default_factory=ChatConfig)  # type: ignore[arg-type]
+    text: TextConfig = Field(default_factory=TextConfig)  # type: ignore[arg-type]
     default_voice: VoiceId | None = Field(None, description="id of the voice that speaks unless asked; left out: the first")
     voices: list[VoiceConfig] = Field([], description="left out: those that come with the model")
     _file: str | None = PrivateAttr(None)

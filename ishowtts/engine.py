@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, Self, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _audio, _engine
+from . import _audio, _engine, _runtime
 from .errors import VoiceError
 from .fields import EngineOptions, SpeechOptions
 
@@ -248,6 +248,7 @@ def open_engine(
     from .voices import load_voices
 
     found = load_voices(config)  # before the model: a wrong path should not cost its loading
+    _runtime.use(config)
     asked = config.model.model_copy(update=model)
     engine = Engine.load(
         asked.name,

@@ -57,6 +57,23 @@ static char *encode_range(const codes *t, size_t from, size_t to) {
 
 /* ---- links ---- */
 
+/* Ends of hosts that are words too: without a path "love this.it" is the seam of two sentences. */
+static int is_word_end(const char *end, size_t n) {
+    static const char *const words[] = {"at",   "be",     "club", "in",   "it",    "link", "live", "me", "online",
+                                        "shop", "site", "store", "stream", "to", "top", "us", "vip", "win"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == n && !strncmp(end, words[i], n)) return 1;
+    return 0;
+}
+
+/* Names of frameworks that look like hosts. */
+static int is_framework(const char *token, size_t n) {
+    static const char *const names[] = {"ado.net", "asp.net", "vb.net"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == n && !strncmp(token, names[i], n)) return 1;
+    return 0;
+}
+
 static int looks_like_link(const char *token) {
     static const char *const ends[] = {"com", "net", "org", "io", "tv", "gg", "me", "co", "uk", "de", "fr", "ru", "cn", "jp", "kr", "be", "ly", "app", "dev", "xyz", "info",
                                        "biz", "eu", "us", "ca", "au", "br", "in", "it", "es", "pl", "nl", "se", "ch", "at", "cz", "to", "cc", "link", "live", "stream",
@@ -70,15 +87,22 @@ static int looks_like_link(const char *token) {
     size_t dot = host;
     while (dot && token[dot - 1] != '.') dot--;
     if (dot < 2 || dot == host) return 0; /* no dot, or nothing before or after it */
+    if (token[host] != '/' && (is_word_end(token + dot, host - dot) || is_framework(token, host))) return 0;
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (strlen(ends[i]) == host - dot && !strncmp(token + dot, ends[i], host - dot)) return 1;
     return 0;
 }
 
+/* One past the part of a token from i on that a link may fill: Chinese and its like are written right beside one. */
+static size_t link_end(const codes *t, size_t i, size_t end) {
+    while (i < end && t->c[i] < 0x2E80) i++;
+    return i;
+}
+
 static int remove_links(codes *t, int remove) {
     int found = 0;
     for (size_t i = 0; i < t->n;) {
-        size_t end = token_end(t, i), from = i, to = end;
+        size_t end = link_end(t, i, token_end(t, i)), from = i, to = end;
         while (from < to && t->c[from] < 0x80 && t->c[from] != '@' && !is_spoken(t->c[from])) from++; /* brackets and quotes around it */
         while (to > from && t->c[to - 1] < 0x80 && !is_spoken(t->c[to - 1]) && t->c[to - 1] != '/') to--;
         if (to > from) {

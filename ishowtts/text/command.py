@@ -26,8 +26,8 @@ def main(arguments: Sequence[str], prog: str = "ishowtts text") -> int:
     parser.add_argument("--json", action="store_true", help="as JSON")
     asked = parser.parse_args(arguments)
     text = sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\n") if asked.text == "-" else asked.text
-    frontend = Frontend(asked.model)
-    reading = frontend.read(text, asked.language, options=Options(chat=asked.chat, markup=asked.markup))
+    frontend = Frontend(asked.model, Options(chat=asked.chat, markup=asked.markup))
+    reading = frontend.read(text, asked.language)
     symbols = frontend.symbols(reading.text, asked.language) if any(map(str.isalnum, reading.text)) else []
     if asked.json:
         print(json.dumps(described(reading, frontend.kind, symbols), ensure_ascii=False, indent=2))

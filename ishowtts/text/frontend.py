@@ -25,11 +25,12 @@ _REFERENCES_KEPT = 256
 
 
 class Frontend:
-    """Normalisation and tokens for `model_ref`: see `ishowtts.model.source.resolve`."""
+    """Normalisation and tokens for `model_ref`: see `ishowtts.model.source.resolve`. `options`: how text is read."""
 
-    def __init__(self, model_ref: str) -> None:
+    def __init__(self, model_ref: str, options: Options = DEFAULT) -> None:
         source = resolve(model_ref)
         self.kind = source.config.text
+        self.options = options
         self.vocabulary = Vocabulary(source.vocab)
         self._symbols = frozenset(source.vocab)
         self._speakers = source.config.dit.speakers
@@ -60,12 +61,12 @@ class Frontend:
         what = "is in a script that this voice cannot read" if left_out else "holds nothing that can be spoken"
         raise TextError(f"The text {what}.", field="text")
 
-    def read(self, text: str, language: str | None = None, *, options: Options = DEFAULT) -> Reading:
-        """How `text` is said, word by word; nothing is raised. The scripts of `options` are the model's."""
+    def read(self, text: str, language: str | None = None) -> Reading:
+        """How `text` is said, word by word; nothing is raised."""
         if self.kind == "pinyin":
-            return read(text, language, options=options)
+            return read(text, language, options=self.options)
         spoken = self._language(text, language)
-        return read(text, spoken, options=replace(options, scripts=phones.SCRIPTS[spoken]))
+        return read(text, spoken, options=replace(self.options, scripts=phones.SCRIPTS[spoken]))
 
     def symbols(self, text: str, language: str | None = None) -> list[str]:
         """What the model is given for a text that is normalised: phones, or characters and syllables."""

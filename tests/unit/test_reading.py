@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ishowtts import cli
+from ishowtts import _runtime, cli
 from ishowtts.text import tables
 from ishowtts.text.reading import Options, Segment, read
 
@@ -143,6 +143,15 @@ def test_what_is_left_out_is_said() -> None:
 def test_chat_words_can_be_left_alone() -> None:
     assert read("pls wait 4 me <3", "en").text == "please wait four me heart"
     assert read("pls wait 4 me <3", "en", options=Options(chat=False)).text == "PLS wait four me"
+
+
+def test_the_configuration_turns_chat_words_off() -> None:
+    try:
+        _runtime.config(None, ["text.chat_words=false"])
+        assert _runtime.frontend("demo").normalize("pls wait") == "PLS wait"
+    finally:
+        _runtime.config(None, [])
+    assert _runtime.frontend("demo").normalize("pls wait") == "please wait"
 
 
 def test_orders_make_segments() -> None:
