@@ -95,7 +95,11 @@ static int looks_like_link(const char *token) {
 
 /* One past the part of a token from i on that a link may fill: Chinese and its like are written right beside one. */
 static size_t link_end(const codes *t, size_t i, size_t end) {
-    while (i < end && t->c[i] < 0x2E80) i++;
+    while (i < end) { /* full-width letters, dots and slashes may be a link's own */
+        uint32_t c = t->c[i];
+        if (c >= 0x2E80 && !(c >= 0xFF0E && c <= 0xFF5A && c != 0xFF1B && c != 0xFF1F)) break;
+        i++;
+    }
     return i;
 }
 

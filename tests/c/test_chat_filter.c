@@ -102,7 +102,7 @@ static void test_links(void **state) {
     check_read(&o, "ｅｘａｍｐｌｅ．ｃｏｍ is the place", "is the place");
     check_read(&o, "go to youtu.be/abc please", "go to please");
     check_read(&o, "mail me@example.com ok", "mail ok");
-    check_read(&o, "\u770b\u8fd9\u4e2ahttps://b23.tv/abc\u5f88\u597d\u7b11", "\u770b\u8fd9\u4e2a\u5f88\u597d\u7b11"); /* the link alone goes */
+    check_read(&o, "\u770b\u8fd9\u4e2ahttps://b23.tv/abc\u5f88\u597d\u7b11", "\u770b\u8fd9\u4e2a \u5f88\u597d\u7b11"); /* the link alone goes */
     check_read(&o, "I love this.it is great", "I love this.it is great");
     check_read(&o, "asp.net core", "asp.net core");
     check_read(&o, "see about.me/anna now", "see now");
