@@ -24,10 +24,7 @@ from .dit import DiT
 from .duration import DurationPredictor
 from .source import ModelSource, resolve
 from .vocos import Vocos
-
-IGNORED = ("initted", "step", "update")
-IGNORED_PREFIXES = ("mel_spec.", "feature_extractor.", "head.istft.")
-RECOMPUTED = ("rotary_embed.inv_freq", "transformer.rotary_embed.inv_freq")
+from .weights import RECOMPUTED, WRAPPERS, is_bookkeeping, plain_name
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         status = "ENOTFOUND" if isinstance(error, FileNotFoundError) else "EFORMAT"
         raise ModelError(f"{path} cannot be read as weights: {reason}", status=status, field="model") from error
     if isinstance(state, Mapping):
-        for wrapper in ("ema_model_state_dict", "model_state_dict"):
+        for wrapper in WRAPPERS:
             if isinstance(state.get(wrapper), Mapping):
                 state = state[wrapper]
                 break
@@ -93,18 +90,18 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise ModelError(f"{path} holds no named tensors.", field="model")
     plain: dict[str, Tensor] = {}
     for key, value in state.items():
-        key = key.removeprefix("ema_model.")
-        if key in IGNORED or key in RECOMPUTED or key.startswith(IGNORED_PREFIXES):
+        key = plain_name(key)
+        if is_bookkeeping(key):
             continue
         if not isinstance(value, Tensor):
             raise ModelError(f"{path}: {key} is no tensor.", field="model")
-        plain[key.removeprefix("transformer.")] = value
+        plain[key] = value
     return plain
 
 
 def assign(module: nn.Module, state: Mapping[str, Tensor], where: Path) -> None:
     """Copy weights into a module; ModelError for a missing, unknown, mis-shaped or non-finite tensor."""
-    own = {key: value for key, value in module.state_dict().items() if key not in RECOMPUTED}
+    own = {key: value for key, value in module.state_dict().items() if key != RECOMPUTED}
     missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
     if missing:
         raise ModelError(f"{where}: {missing[0]} is missing{_more(missing)}.", field="model")
@@ -141,7 +138,7 @@ def save_model(
             continue
         state: dict[str, Tensor] = {}
         for key, value in module.state_dict().items():
-            if key in RECOMPUTED:
+            if key == RECOMPUTED:
                 continue
             state[key] = value.detach().cpu().to(dtype).contiguous()
             if not bool(torch.isfinite(state[key]).all()):

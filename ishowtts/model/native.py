@@ -13,6 +13,7 @@ from .compile import PRECISIONS as TORCH_PRECISIONS
 from .compile import info
 from .config import ModelConfig
 from .source import ModelSource
+from .weights import for_native
 
 CALIBRATED = "int8-static"
 """The precision that needs a calibration (see calibration.py)."""
@@ -27,15 +28,15 @@ def why_not(source: ModelSource) -> str | None:
         return f"{source.config.name} has parts (qk_norm, long_skip_connection) that only torch runs."
     if dit.dim_head % 16 or dit.dim_head > 256:
         return f"The heads of {source.config.name} are {dit.dim_head} wide, which is no multiple of 16 up to 256."
-    other = next((path for path in source.files if path.suffix != ".safetensors"), None)
-    return None if other is None else f"{other.name} is no .safetensors file."
+    return None
 
 
 def native_json(source: ModelSource, precision: str) -> str:
     """JSON for `ishow_native_open`; the model must be one that `why_not` has nothing against.
 
-    ModelError when the precision needs a calibration and there is none.
+    ModelError when the precision needs a calibration and there is none, or when weights cannot be read.
     """
+    source = for_native(source)
     config: ModelConfig = source.config
     dit = dataclasses.asdict(config.dit)
     dit["rope_heads"] = config.dit.heads if config.dit.pe_attn_head is None else config.dit.pe_attn_head

@@ -16,6 +16,8 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +32,16 @@ MODEL_REPOSITORY = "SWivid/F5-TTS"
 CALIBRATION_SUFFIX = ".int8.safetensors"
 """Of a file beside weights that holds no weights (see calibration.py)."""
 VOCODER_REPOSITORY = "charactr/vocos-mel-24khz"
+VOCODER_FILES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pt", "pytorch_model.pth")
+CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 CHECKPOINTS = {
     "F5TTS_v1_Base": "F5TTS_v1_Base/model_1250000.safetensors",
     "F5TTS_Base": "F5TTS_Base/model_1200000.safetensors",
 }
 """Published files in MODEL_REPOSITORY; the Small architectures were not published, they load from a path."""
+
+
+logger = logging.getLogger("ishowtts")
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class ModelSource:
         whole = hashlib.sha256(self.config.to_json().encode())
         whole.update("\n".join(self.vocab).encode())
         for path in self.files:
-            whole.update(_file_hash(path))
+            whole.update(file_hash(path))
         return whole.hexdigest()
 
 
@@ -101,11 +108,11 @@ def resolve(reference: str | Path, vocoder: str | Path | None = None) -> ModelSo
     found = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix in (".safetensors", ".pt") and not path.name.endswith(CALIBRATION_SUFFIX)
+        if path.suffix in CHECKPOINT_SUFFIXES and not path.name.endswith(CALIBRATION_SUFFIX)
     )
     if len(found) != 1:
         raise ModelError(
-            f"{folder} holds neither model.json nor exactly one checkpoint (.safetensors or .pt).",
+            f"{folder} holds neither model.json nor exactly one checkpoint ({', '.join(CHECKPOINT_SUFFIXES)}).",
             status="ENOTFOUND",
             field="model",
         )
@@ -161,11 +168,17 @@ def _published(checkpoint: Path, preset: str | None, vocoder: str | Path | None)
 
 
 def vocos_folder(folder: Path, config: ModelConfig) -> tuple[Path, VocosConfig]:
-    """Weights and size of a published Vocos folder: config.yaml and pytorch_model.bin (or model.safetensors).
+    """Weights and size of a published Vocos folder: config.yaml and one of VOCODER_FILES.
 
-    Its features must be those of `config.mel`.
+    Its features must be those of `config.mel`. Without a config.yaml it is taken for the published one.
     """
     path = folder / "config.yaml"
+    weights = next((folder / name for name in VOCODER_FILES if (folder / name).is_file()), None)
+    if weights is None:
+        raise ModelError(f"{folder} holds none of {', '.join(VOCODER_FILES)}.", status="ENOTFOUND", field="model")
+    if not path.exists():
+        logger.warning("%s has no config.yaml: its size is taken to be that of %s.", folder, VOCODER_REPOSITORY)
+        return weights, VocosConfig()
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -191,10 +204,7 @@ def vocos_folder(folder: Path, config: ModelConfig) -> tuple[Path, VocosConfig]:
         if len(values) != 1 or not (value := next(iter(values))).isdecimal():
             raise ModelError(f"{path}: {key} is missing or not one number.")
         sizes[key] = int(value)
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        if (folder / name).is_file():
-            return folder / name, VocosConfig(sizes["dim"], sizes["intermediate_dim"], sizes["num_layers"])
-    raise ModelError(f"{folder} holds no pytorch_model.bin.", status="ENOTFOUND", field="model")
+    return weights, VocosConfig(sizes["dim"], sizes["intermediate_dim"], sizes["num_layers"])
 
 
 def read_vocab(path: Path) -> tuple[str, ...]:
@@ -237,25 +247,36 @@ def _hub(repository: str, path: str) -> Path:
         ) from error
 
 
-def _file_hash(path: Path) -> bytes:
+HASHES_KEPT = 64
+
+
+def file_hash(path: Path) -> bytes:
     """SHA-256 of a file; of big files it is remembered in the cache folder by size and time of change."""
     try:
         stat = path.stat()
         key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
         memo = cache_dir() / "hashes.json" if stat.st_size > 1 << 27 else None
-        if memo is not None:
-            try:
-                return bytes.fromhex(json.loads(memo.read_text(encoding="utf-8"))[key])
-            except (OSError, ValueError, KeyError, TypeError):
-                pass
+        known = _known_hashes(memo) if memo is not None else {}
+        if key in known:
+            return bytes.fromhex(known[key])
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error}.", status="ENOTFOUND", field="model") from error
     if memo is not None:
+        kept = dict([*known.items(), (key, digest.hex())][-HASHES_KEPT:])
         with contextlib.suppress(OSError):  # a folder that cannot be written costs the time of hashing alone
             memo.parent.mkdir(parents=True, exist_ok=True)
-            partial = memo.with_suffix(".partial")
-            partial.write_text(json.dumps({key: digest.hex()}), encoding="utf-8")
+            partial = memo.with_suffix(f".{os.getpid()}.partial")
+            partial.write_text(json.dumps(kept), encoding="utf-8")
             partial.replace(memo)
     return digest
+
+
+def _known_hashes(memo: Path) -> dict[str, str]:
+    """What the cache folder remembers, {} for a file that is not there or is damaged."""
+    try:
+        known = json.loads(memo.read_text(encoding="utf-8"))
+        return {key: value for key, value in known.items() if len(bytes.fromhex(value)) == 32}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}

@@ -125,7 +125,7 @@ def test_a_pickled_checkpoint_asks_for_torch(run: Run, tmp_path: Path) -> None:
     done = run("-m", "ishowtts", "speak", "Hi.", "-o", "x.wav", "--model", str(folder))
     assert done.returncode == 2, done.stderr
     assert done.stderr.strip() == (
-        "ishowtts speak: model.pt is no .safetensors file. Running this model needs the package torch: scripts/setup torch"
+        "ishowtts speak: model.pt has to be converted once, which needs the package torch: scripts/setup torch"
     )
 
 

@@ -1,0 +1,95 @@
+"""Weight files as people have them, and as the native backend reads them: safetensors with plain names.
+
+A file that is something else is converted once, without running code from it, and kept in the cache folder under the hash
+of its bytes. Only that needs torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import struct
+from pathlib import Path
+
+from ishowtts.errors import ModelError
+from ishowtts.extras import require_torch
+from ishowtts.folders import cache_dir
+
+from .source import ModelSource, file_hash
+
+WRAPPERS = ("ema_model_state_dict", "model_state_dict", "state_dict")
+"""Keys under which training scripts store the tensors, the first that is there."""
+PREFIXES = ("_orig_mod.", "module.", "ema_model.", "model.", "transformer.")
+"""What training, torch.compile and parallel training write before a tensor's name, in any order."""
+IGNORED = ("initted", "step", "update")
+IGNORED_PREFIXES = ("mel_spec.", "feature_extractor.", "head.istft.")
+RECOMPUTED = "rotary_embed.inv_freq"
+_NATIVE_PREFIXES = ("ema_model.transformer.", "ema_model.", "transformer.", "")
+"""What the native backend takes off a name (csrc/model/safetensors.c)."""
+
+logger = logging.getLogger("ishowtts")
+
+
+def plain_name(key: str) -> str:
+    """A tensor's name in the architecture, without what training wrote before it."""
+    key = key.replace("._orig_mod.", ".")
+    while prefix := next((prefix for prefix in PREFIXES if key.startswith(prefix)), ""):
+        key = key.removeprefix(prefix)
+    return key
+
+
+def is_bookkeeping(name: str) -> bool:
+    """Whether a plain name is of something that is no weight of the network, or that the network computes itself."""
+    return name in IGNORED or name == RECOMPUTED or name.startswith(IGNORED_PREFIXES)
+
+
+def for_native(source: ModelSource) -> ModelSource:
+    """The same model with weights that the native backend reads.
+
+    ModelError for a file that holds no weights, MissingPackage where one has to be converted and torch is not installed.
+    """
+    dit, vocos = (path if _is_plain(path) else _converted(path) for path in (source.dit, source.vocos))
+    return source if (dit, vocos) == (source.dit, source.vocos) else dataclasses.replace(source, dit=dit, vocos=vocos)
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a file is safetensors whose names the native backend understands; damaged ones are left for it to report."""
+    if path.suffix != ".safetensors":
+        return False
+    try:
+        with path.open("rb") as file:
+            (size,) = struct.unpack("<Q", file.read(8))
+            names = json.loads(file.read(min(size, 1 << 27)))
+    except (OSError, ValueError, struct.error):
+        return True
+    return all(_native_name(name) == plain_name(name) for name in names if name != "__metadata__")
+
+
+def _native_name(name: str) -> str:
+    return name.removeprefix(next(prefix for prefix in _NATIVE_PREFIXES if name.startswith(prefix)))
+
+
+def _converted(path: Path) -> Path:
+    out = cache_dir() / "weights" / f"{file_hash(path).hex()}.safetensors"
+    if out.is_file():
+        return out
+    require_torch(f"{path.name} has to be converted once, which")
+    from safetensors.torch import save_file
+
+    from .checkpoint import read_state
+
+    state = {name: value.contiguous().clone() for name, value in read_state(path).items()}
+    partial = out.with_name(f"{out.name}.{os.getpid()}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_file(state, partial)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(out)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ModelError(f"{path} could not be converted into {out.parent}: {error}.", status="EIO", field="model") from error
+    logger.info("Converted %s to %s; it is read from there from now on.", path, out)
+    return out
