@@ -48,6 +48,7 @@ typedef struct matrix {
     float *scale;        /* [n, padded], WORD_S8: value = stored * scale */
     float *sums;         /* [groups][n, padded], WORD_S8: of the stored values of a group */
     float *bias;         /* [n, padded] or NULL */
+    int borrowed;        /* 1: the memory is somebody else's, and is only read */
 } matrix;
 
 /* Packs w [n][k] (row n at w + n * k) and bias (NULL: none). WORD_S8: symmetric, one scale a column. ENOMEM. */

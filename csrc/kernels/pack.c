@@ -82,10 +82,12 @@ ishow_status matrix_pack(matrix *out, word_type type, const float *w, const floa
 }
 
 void matrix_free(matrix *m) {
-    free(m->panels);
-    free(m->scale);
-    free(m->sums);
-    free(m->bias);
+    if (!m->borrowed) {
+        free(m->panels);
+        free(m->scale);
+        free(m->sums);
+        free(m->bias);
+    }
     *m = (matrix){0};
 }
 

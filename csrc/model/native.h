@@ -83,6 +83,7 @@ typedef struct native {
     duration_block *duration;
     matrix duration_out;
 
+    struct packed *packed;      /* packed.h: where the matrices' memory is a file's; NULL: nothing is kept */
     room a, b, c, d, e;         /* of the piece of work under way */
     room *scratch;              /* [threads] */
 } native;

@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "model/native.h"
+#include "model/packed.h"
 #include "model/safetensors.h"
 
 typedef struct loader {
@@ -37,10 +38,17 @@ static float *take_part(loader *in, const char *base, const char *part, size_t a
 
 static void pack(loader *in, matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k) {
     if (!in->status) in->status = matrix_pack(out, type, w, bias, n, k, in->error);
+    if (!in->status) packed_give(in->m->packed, out);
+}
+
+/* 1: the matrix was packed at an earlier start. */
+static int kept(loader *in, matrix *out, word_type type, size_t n, size_t k, int has_bias) {
+    return !in->status && packed_take(in->m->packed, out, type, n, k, has_bias);
 }
 
 /* base.weight [n][k] and base.bias [n] */
 static void linear(loader *in, matrix *out, word_type type, const char *base, size_t n, size_t k) {
+    if (kept(in, out, type, n, k, 1)) return;
     float *w = take_part(in, base, "weight", n, k, 0), *bias = take_part(in, base, "bias", n, 0, 0);
     pack(in, out, type, w, bias, n, k);
     free(w);
@@ -58,6 +66,7 @@ static float *taps_first(loader *in, const float *w, size_t n, size_t k, size_t 
 }
 
 static void convolution(loader *in, matrix *out, word_type type, const char *base, size_t n, size_t k, size_t taps) {
+    if (kept(in, out, type, n, k * taps, 1)) return;
     float *w = take_part(in, base, "weight", n, k, taps), *bias = take_part(in, base, "bias", n, 0, 0), *ordered = taps_first(in, w, n, k, taps);
     pack(in, out, type, ordered, bias, n, k * taps);
     free(w);
@@ -118,6 +127,8 @@ static void load_text(loader *in) {
 static void load_input(loader *in) {
     native *m = in->m;
     const size_t whole = 2 * m->mels + m->text_dim, rest = m->mels + m->text_dim;
+    if (kept(in, &m->input, m->vocoder, m->dim, m->mels, 0) && kept(in, &m->condition, WORD_F32, m->dim, rest, 1)) return;
+    matrix_free(&m->input);
     float *w = take(in, "input_embed.proj.weight", m->dim, whole, 0), *bias = take(in, "input_embed.proj.bias", m->dim, 0, 0);
     float *part = array(in, m->dim * rest, sizeof *part);
     for (size_t i = 0; !in->status && i < m->dim; i++) memcpy(part + i * m->mels, w + i * whole, m->mels * sizeof *part);
@@ -134,8 +145,11 @@ static void load_positions(loader *in, matrix **out, const char *base) {
     native *m = in->m;
     const size_t width = m->dim / CONV_GROUPS;
     *out = array(in, CONV_GROUPS, sizeof **out);
+    size_t found = 0;
+    while (*out && found < CONV_GROUPS && kept(in, &(*out)[found], m->conv, width, width * CONV_TAPS, 1)) found++;
+    if (found == CONV_GROUPS) return;
     float *w = take_part(in, base, "weight", m->dim, width, CONV_TAPS), *bias = take_part(in, base, "bias", m->dim, 0, 0), *ordered = taps_first(in, w, m->dim, width, CONV_TAPS);
-    for (size_t g = 0; !in->status && g < CONV_GROUPS; g++)
+    for (size_t g = found; !in->status && g < CONV_GROUPS; g++)
         pack(in, &(*out)[g], m->conv, ordered + g * width * width * CONV_TAPS, bias + g * width, width, width * CONV_TAPS);
     free(w);
     free(bias);
@@ -147,8 +161,9 @@ static void load_block(loader *in, block *out, size_t i) {
     static const char *const parts[] = {"q", "k", "v"};
     char name[96];
     const size_t n = m->inner, k = m->dim;
-    float *w = array(in, 3 * n * k, sizeof *w), *bias = array(in, 3 * n, sizeof *bias);
-    for (size_t p = 0; !in->status && p < 3; p++) {
+    const int found = kept(in, &out->qkv, m->linear, 3 * n, k, 1);
+    float *w = found ? NULL : array(in, 3 * n * k, sizeof *w), *bias = found ? NULL : array(in, 3 * n, sizeof *bias);
+    for (size_t p = 0; !found && !in->status && p < 3; p++) {
         snprintf(name, sizeof name, "transformer_blocks.%zu.attn.to_%s", i, parts[p]);
         float *one = take_part(in, name, "weight", n, k, 0), *one_bias = take_part(in, name, "bias", n, 0, 0);
         if (!in->status) {
@@ -158,7 +173,7 @@ static void load_block(loader *in, block *out, size_t i) {
         free(one);
         free(one_bias);
     }
-    pack(in, &out->qkv, m->linear, w, bias, 3 * n, k);
+    if (!found) pack(in, &out->qkv, m->linear, w, bias, 3 * n, k);
     free(w);
     free(bias);
     snprintf(name, sizeof name, "transformer_blocks.%zu.attn.to_out.0", i);
@@ -365,10 +380,17 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     m->conv = windowed(m->conv, m->dim / CONV_GROUPS);
     m->embed = windowed(m->vocoder, m->mels);
     load_tables(&in);
+    const char *folder = json_string_value(json_object_get(root, "packed")); /* NULL: nothing is kept */
+    if (folder) {
+        char file[192];
+        snprintf(file, sizeof file, "%.64s-%s-%s.packed", hash, precision, m->k->name);
+        m->packed = packed_open(folder, file);
+    }
     load_file(&in, dit, load_dit);
     if (calibration) load_file(&in, calibration, load_calibration);
     load_file(&in, vocos, load_vocos);
     if (duration) load_file(&in, duration, load_durations);
+    packed_end(m->packed, !in.status);
 done:
     json_decref(root);
     return in.status;
@@ -405,4 +427,5 @@ void native_unload(native *m) {
     void *plain[] = {m->embedding, m->positions, m->text, m->ada, m->conv1, m->conv2, m->blocks, m->cos, m->sin, m->vocos_norm_gain, m->vocos_norm_offset, m->vocos_final_gain,
                      m->vocos_final_offset, m->vocos, m->duration_embedding, m->duration_gain, m->duration_offset, m->duration};
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) free(plain[i]);
+    packed_close(m->packed);
 }

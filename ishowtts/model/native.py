@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from ishowtts.folders import cache_dir
+
 from . import calibration
 from .compile import PRECISIONS as TORCH_PRECISIONS
 from .compile import info
@@ -19,6 +21,10 @@ CALIBRATED = "int8-static"
 """The precision that needs a calibration (see calibration.py)."""
 PRECISIONS = (*TORCH_PRECISIONS, "int8-dynamic", CALIBRATED)
 """What the native backend computes in."""
+
+
+PACKED_BYTES = 32 << 20
+"""Weights of a transformer whose packed form is kept in the cache folder; smaller ones are packed in a tenth of a second."""
 
 
 def why_not(source: ModelSource) -> str | None:
@@ -57,4 +63,5 @@ def native_json(source: ModelSource, precision: str) -> str:
         "duration": duration,
         "dit_file": str(source.dit),
         "vocos_file": str(source.vocos),
+        "packed": str(cache_dir() / "packed") if source.dit.stat().st_size >= PACKED_BYTES else None,
     })  # fmt: skip

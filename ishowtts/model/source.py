@@ -248,6 +248,8 @@ def _hub(repository: str, path: str) -> Path:
 
 
 HASHES_KEPT = 64
+BIG = 1 << 24
+"""Bytes of a file whose hash is worth remembering."""
 
 
 def file_hash(path: Path) -> bytes:
@@ -255,7 +257,7 @@ def file_hash(path: Path) -> bytes:
     try:
         stat = path.stat()
         key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
-        memo = cache_dir() / "hashes.json" if stat.st_size > 1 << 27 else None
+        memo = cache_dir() / "hashes.json" if stat.st_size > BIG else None
         known = _known_hashes(memo) if memo is not None else {}
         if key in known:
             return bytes.fromhex(known[key])

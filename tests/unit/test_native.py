@@ -6,11 +6,12 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ishowtts._native import Native
 from ishowtts._runtime import native_model
 from ishowtts.errors import ModelError
+from ishowtts.model import native
 from ishowtts.model.backend import TorchBackend
 from ishowtts.model.checkpoint import load_model, save_model
 from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
@@ -260,3 +261,78 @@ def test_the_choice_of_a_backend(tmp_path):
     for precision, needed in (("fp32", True), ("int8-dynamic", False)):
         with pytest.raises(ModelError, match="qk_norm"):
             native_model(only_torch, precision, needed)
+
+
+# ---- packed weights that are kept ----
+
+
+def _kept_json(source, precision, folder):
+    return json.dumps({**json.loads(native_json(source, precision)), "packed": str(folder)})
+
+
+def _results_of(description, source):
+    return _results(Native(description, threads=1, kernels="generic"), source.config)
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+def test_packed_weights_are_mapped_at_the_second_start(tmp_path, precision):
+    source = resolve(_model(tmp_path / "model", text_layout="aligned", guidance_max=4.0))
+    plain = _results_of(native_json(source, precision), source)
+    description, folder = _kept_json(source, precision, tmp_path / "new" / "packed"), tmp_path / "new" / "packed"
+    first = _results_of(description, source)
+    (file,) = folder.iterdir()
+    assert file.name == f"{source.content_hash()}-{precision}-generic.packed" and file.stat().st_size > 100_000
+    written = file.stat().st_mtime_ns
+    second = _results_of(description, source)
+    assert file.stat().st_mtime_ns == written, "a start that changes nothing writes nothing"
+    for name, value in plain.items():
+        assert torch.equal(first[name], value) and torch.equal(second[name], value), name
+
+    state = load_file(source.dit)  # the same description with other large weights: they are not read
+    state["transformer_blocks.0.ff.ff.2.weight"] += 1
+    save_file(state, source.dit)
+    assert torch.equal(_results_of(description, source)["velocity"], plain["velocity"])
+    file.unlink()
+    assert not torch.equal(_results_of(description, source)["velocity"], plain["velocity"])
+
+
+@pytest.mark.parametrize("damage", ["cut", "end", "name", "matrix", "empty"])
+def test_packed_weights_that_are_damaged_are_made_again(tmp_path, damage):
+    source = resolve(_model(tmp_path / "model", text_layout="aligned"))
+    description, folder = _kept_json(source, "fp32", tmp_path / "packed"), tmp_path / "packed"
+    expected = _results_of(description, source)
+    (file,) = folder.iterdir()
+    whole = file.read_bytes()
+    broken = bytearray(whole)
+    if damage == "cut":
+        del broken[len(broken) // 2 :]
+    elif damage == "end":
+        broken[-64:] = bytes(64)
+    elif damage == "name":
+        broken[8:12] = b"0000" if whole[8:12] != b"0000" else b"1111"
+    elif damage == "matrix":
+        broken[256:264] = (7).to_bytes(8, "little")  # the type in the first record
+    else:
+        broken.clear()
+    file.write_bytes(bytes(broken))
+    for _ in range(2):  # a wrong record is noticed while loading: the file is removed then, and written at the next start
+        got = _results_of(description, source)
+        assert all(torch.equal(got[name], value) for name, value in expected.items())
+    assert file.read_bytes() == whole
+    assert [path.name for path in folder.iterdir()] == [file.name]
+
+
+def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path):
+    source = resolve(_model(tmp_path / "model", text_layout="aligned"))
+    (tmp_path / "file").write_text("")
+    assert _results_of(_kept_json(source, "fp32", tmp_path / "file" / "packed"), source)
+    long = tmp_path / ("x" * 200) / ("y" * 200) / ("z" * 200) / ("u" * 200) / ("v" * 200)
+    assert _results_of(_kept_json(source, "fp32", long), source)
+
+
+def test_small_models_keep_nothing(tmp_path, monkeypatch):
+    source = resolve(_model(tmp_path / "model"))
+    assert json.loads(native_json(source, "fp32"))["packed"] is None
+    monkeypatch.setattr(native, "PACKED_BYTES", 1000)
+    monkeypatch.setenv("ISHOWTTS_CACHE_DIR", str(tmp_path / "cache"))
+    assert json.loads(native_json(source, "fp32"))["packed"] == str(tmp_path / "cache" / "packed")

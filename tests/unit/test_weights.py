@@ -163,7 +163,7 @@ def test_hashes_of_several_big_files_are_remembered(tmp_path: Path, monkeypatch:
     places = [tmp_path / name for name in ("a", "b")]
     for k, path in enumerate(places):
         with path.open("wb") as file:
-            file.truncate((1 << 27) + 1 + k)
+            file.truncate(sources.BIG + 1 + k)
     first = [sources.file_hash(path) for path in places]
     assert first[0] != first[1]
     kept = json.loads((tmp_path / "cache" / "hashes.json").read_text())
