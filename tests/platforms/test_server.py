@@ -124,7 +124,7 @@ def test_what_cannot_be_joined(server: Server, body: dict[str, Any], code: str, 
 
 @pytest.mark.parametrize("kind", ["c", "harness"])
 def test_costly_frames_do_not_hold_up_http(kind: str, tmp_path: Path) -> None:
-    """A frame of some kilobytes that stands for gigabytes: the source is lost, and nobody else notices."""
+    """A frame of some kilobytes that stands for gigabytes is skipped, and nobody else notices."""
     bomb = packet(COMMAND, brotli.compress(bytes(16 << 20)), BROTLI) * 100
     file = tmp_path / "chat.toml"
     with BilibiliDouble() as room:
@@ -141,5 +141,5 @@ def test_costly_frames_do_not_hold_up_http(kind: str, tmp_path: Path) -> None:
                 assert http.get("/api/danmaku/status").status_code == 200
                 slowest = max(slowest, time.monotonic() - before)
             assert slowest < 0.5, f"HTTP was held up for {slowest:.2f} s"
-            assert connections(server)[0]["malformed"] >= 1 and connections(server)[0]["losses"] >= 1
+            assert connections(server)[0]["malformed"] >= 1
             assert http.post("/api/danmaku/stop", json={"platform": "bilibili", "channel": "6"}).status_code == 202
