@@ -1,15 +1,15 @@
-"""The voices of the package beside their peers: what is understood, how natural it sounds, how long it takes, in one run.
+"""The voices of the package beside their peers: what is understood, how natural it sounds, how long it takes.
 
-    python benchmarks/voices.py [--languages en zh de mixed] [--sentences 60] [--threads 2] [--aside DIR] [--styles af_heart …]
-                                [--tones VOICE=STYLE …]                        # writes benchmarks/results/voices.csv
+    python benchmarks/voices.py [--languages en zh de mixed] [--sentences 60] [--threads 2] [--aside DIR]
+                                [--styles af_heart …] [--tones VOICE=STYLE …]   # writes benchmarks/results/voices.csv
 
-Every voice reads the lines of texts/chat_LANGUAGE.txt, which nobody trained on. The peers take turns with ours on each line, so
-that what else the machine does falls on all alike; timed is the way from the text to the last sample, and to the first one where
-a voice streams. Peers: `hibari-tts` in an environment of its own; Kokoro-82M (int8), which reads our phones (`scripts/teacher`
-makes its folder); flite's program, whose start is in its time. Both folders are made in `--aside` when they are missing.
-The listener is that of `ishowtts quality`; with PocketSphinx only English has error rates. Intervals are 95 %, from 2,000
-bootstrap samples of the lines. `--tones`: of a Mandarin voice, the share of syllables that have the contour of its teacher's
-style.
+Every voice reads the lines of texts/chat_LANGUAGE.txt, which nobody trained on. The peers take turns with ours on
+each line, so that what else the machine does falls on all alike; timed is the way from the text to the last sample,
+and to the first one where a voice streams. Peers: `hibari-tts` in an environment of its own; Kokoro-82M (int8), which
+reads our phones (`scripts/teacher` makes its folder); flite's program, whose start is in its time. Both folders are
+made in `--aside` when they are missing. The listener is that of `ishowtts quality`; with PocketSphinx only English
+has error rates. Intervals are 95 %, from 2,000 bootstrap samples of the lines. `--tones`: of a Mandarin voice, the
+share of syllables that have the contour of its teacher's style.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ROOT = Path(__file__).parent.parent
 LANGUAGES = ("en", "zh", "de", "mixed")
 STYLES = ("af_heart", "am_michael", "bf_emma", "zf_xiaoxiao", "zm_yunyang")
 FLITE = "slt"
-HIBARI = "hibari-tts==0.2.1"
+HIBARI = "hibari-tts[fast]==0.2.1"
 WORKER = """
 import json, sys, time, numpy as np
 from hibari import Hibari
@@ -102,10 +102,9 @@ def hibari(aside: Path, threads: int) -> System:
     folder = aside / "hibari"
     if not (folder / "bin" / "hibari").is_file():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([folder / "bin" / "pip", "install", "--quiet", f"{HIBARI.replace('==', '[fast]==')}"], check=True)
-    process = subprocess.Popen(
-        [folder / "bin" / "python", "-c", WORKER, str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", HIBARI], check=True)
+    command = [folder / "bin" / "python", "-c", WORKER, str(threads)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin and process.stdout
     requests, answers = process.stdin, process.stdout
     if answers.readline() != "ready\n":
@@ -123,7 +122,8 @@ def hibari(aside: Path, threads: int) -> System:
 
 def size_of(folder: Path) -> float:
     """Megabytes of the files in a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts) / 1e6
+    files = (file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    return sum(file.stat().st_size for file in files) / 1e6
 
 
 def kokoro_folder(aside: Path) -> Path:
@@ -183,7 +183,8 @@ def tones_of(system: System, texts: list[str], net: Kokoro, style: str) -> np.nd
 
 def judge(system: System, language: str, texts: list[str], listener: Listener | None) -> Row:
     """One row of the table."""
-    row: Row = {"language": language, "voice": system.name, "megabytes": round(system.megabytes, 1), "lines": len(texts)}
+    row: Row = {"language": language, "voice": system.name, "lines": len(texts)}
+    row["megabytes"] = round(system.megabytes, 1)
     waves, rate = [wave for wave, *_ in system.said], system.said[0][1]
     if listener is not None:
         for name, value in rates(listener.errors(texts, waves, rate)).items():
@@ -206,7 +207,12 @@ def write_clips(folder: Path, system: System) -> None:
 
 
 def measure(
-    systems: list[System], language: str, texts: list[str], net: Kokoro | None, teachers: Mapping[str, str], clips: Path | None
+    systems: list[System],
+    language: str,
+    texts: list[str],
+    net: Kokoro | None,
+    teachers: Mapping[str, str],
+    clips: Path | None,
 ) -> list[Row]:
     """The rows of one language."""
     systems = [system for system in systems if language in system.languages]
@@ -245,8 +251,8 @@ def main() -> None:
     parser.add_argument("--precision", default="bf16", help="of our voices (default: %(default)s)")
     parser.add_argument("--model", default="demo")
     parser.add_argument("--aside", type=Path, default=cache_dir() / "peers", help="environments of the peers")
-    parser.add_argument("--styles", nargs="*", default=STYLES, help="of Kokoro; none leaves it out (default: %(default)s)")
-    parser.add_argument("--tones", nargs="*", default=[], metavar="VOICE=STYLE", help="styles that Mandarin voices learnt")
+    parser.add_argument("--styles", nargs="*", default=STYLES, help="of Kokoro; none leaves it out")
+    parser.add_argument("--tones", nargs="*", default=[], metavar="VOICE=STYLE", help="whom Mandarin voices learnt from")
     parser.add_argument("--clips", type=Path, help="a folder for what was said")
     args = parser.parse_args()
     args.aside.mkdir(parents=True, exist_ok=True)

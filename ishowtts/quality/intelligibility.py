@@ -1,8 +1,8 @@
 """How much of what was said a listener understood: word and character error rates in every language.
 
-Both texts are first read as the engine reads them, so "250", "$5" and "20:15" count as the words that are spoken. A word of
-Mandarin is a syllable without its tone: a recogniser chooses among characters that sound alike, and tones are measured on
-their own (see `tones`). Other scripts without spaces count characters as words.
+Both texts are first read as the engine reads them, so "250", "$5" and "20:15" count as the words that are spoken. A
+word of Mandarin is a syllable without its tone: a recogniser chooses among characters that sound alike, and tones are
+measured on their own (see `tones`). Other scripts without spaces count characters as words.
 """
 
 from __future__ import annotations

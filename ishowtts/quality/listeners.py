@@ -1,8 +1,8 @@
 """Speech recognisers that listen to a clip: Whisper where a folder of its model is found, else PocketSphinx.
 
-Whisper is a model of faster-whisper in a folder; `scripts/judge` makes one. It hears every language that its model knows.
-PocketSphinx has the English model inside its package and hears far less than a person does, so its figures mean something
-only beside those of real recordings.
+Whisper is a model of faster-whisper in a folder; `scripts/judge` makes one. It hears every language that its model
+knows. PocketSphinx has the English model inside its package and hears far less than a person does, so its figures
+mean something only beside those of real recordings.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Listener(Protocol):
 
 
 def whisper_folder() -> Path | None:
-    """The folder of a Whisper model that $ISHOWTTS_WHISPER names, or else the one in the cache folder; None without either."""
+    """The folder of a Whisper model: $ISHOWTTS_WHISPER, else the one in the cache folder; None without either."""
     own = os.environ.get(VARIABLE)
     place = Path(own) if own else cache_dir() / "whisper"
     if own and not (place / MODEL).is_file():
@@ -62,7 +62,7 @@ def _no_model(place: Path) -> str:
 
 
 def default() -> str:
-    """The name of the best listener here: "whisper=FOLDER" where a folder and faster-whisper are, else "pocketsphinx"."""
+    """The best listener here: "whisper=FOLDER" where a folder and faster-whisper are, else "pocketsphinx"."""
     folder = whisper_folder()
     if folder is None:
         return SPHINX
@@ -75,12 +75,13 @@ def default() -> str:
 
 def add_options(p: argparse.ArgumentParser) -> None:
     """`--listener` and `--whisper`, for `chosen`."""
-    p.add_argument("--listener", choices=("whisper", SPHINX), help=f"who listens (default: whisper where it is, else {SPHINX})")
-    p.add_argument("--whisper", metavar="DIR", help=f"faster-whisper model (default: ${VARIABLE}, else whisper in the cache)")
+    names = ("whisper", SPHINX)
+    p.add_argument("--listener", choices=names, help=f"who listens (default: whisper where it is, else {SPHINX})")
+    p.add_argument("--whisper", metavar="DIR", help=f"faster-whisper model (default: ${VARIABLE}, else in the cache)")
 
 
 def chosen(options: argparse.Namespace) -> str:
-    """The name of the listener that a command line asks for; ConfigError, field "whisper", when its folder is missing."""
+    """The listener that a command line asks for; ConfigError, field "whisper", when its folder is missing."""
     if options.listener == SPHINX:
         return SPHINX
     if options.whisper is not None:

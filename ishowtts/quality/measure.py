@@ -1,7 +1,7 @@
 """All measures of a clip at once, and what a set of clips says together.
 
-A table of clips has one row a clip and one column a measure; `summary` gives each measure's mean with its 95 % interval from
-bootstrap samples of the clips.
+A table of clips has one row a clip and one column a measure; `summary` gives each measure's mean with its 95 %
+interval from bootstrap samples of the clips.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Measure(NamedTuple):
 
 
 MEASURES: dict[str, Measure] = {
-    "wer": Measure("intelligibility", "", -1, 3, "words that the listener gets wrong; of Mandarin, syllables without tones"),
+    "wer": Measure("intelligibility", "", -1, 3, "words that the listener gets wrong; in Mandarin toneless syllables"),
     "cer": Measure("intelligibility", "", -1, 3, "characters that it gets wrong"),
     "similarity": Measure("similarity", "", 1, 3, "cosine between this voice and the reference's"),
     "mos": Measure("mos", "1-5", 1, 2, "predicted naturalness"),
@@ -65,8 +65,9 @@ class Judges:
 class Scorer:
     """Measures clips by the chosen groups. Left out, the groups are all that the installed packages allow.
 
-    `missing` then names what could not be measured, and why. A group that is asked for by name and lacks its package raises
-    MissingPackage at once, not after half of the work. `language` is that of the texts; None guesses it from their script.
+    `missing` then names what could not be measured, and why. A group that is asked for by name and lacks its package
+    raises MissingPackage at once, not after half of the work. `language` is that of the texts; None guesses it from
+    their script.
     """
 
     groups: Sequence[str] | None = None

@@ -1,7 +1,7 @@
-"""Pitch and timbre beside a recording of the same words: F0 error and mel-cepstral distortion, aligned by dynamic time warping.
+"""Pitch and timbre beside a recording of the same words: F0 error and mel-cepstral distortion, frames warped.
 
-F0 is YIN (de Cheveigné and Kawahara 2002). The distortion follows Kubichek (1993): 13 cepstra of the log-mel spectrum without
-the first, in dB.
+F0 is YIN (de Cheveigné and Kawahara 2002). The distortion follows Kubichek (1993): 13 cepstra of the log-mel spectrum
+without the first, in dB.
 """
 
 from __future__ import annotations

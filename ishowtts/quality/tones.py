@@ -1,10 +1,10 @@
-"""Whether the syllables of Mandarin carry their tones: the contour of pitch in each, beside a reading that is known to be right.
+"""Whether the syllables of Mandarin carry their tones: the contour of pitch in each, beside one that is right.
 
-A contour is the pitch of a syllable's voiced part at five points, against the middle of the clip's pitch and in units of its
-spread. In connected speech neighbours bend a tone far from its textbook shape, so the better judge is the same sentence by the
-same speaker, read by a teacher; the shapes of Chao's tone letters serve where there is none, for careful speech. Pitch is
-followed through a clip by dynamic programming over the aperiodicity that YIN measures (as pYIN does; Mauch and Dixon 2014), so
-a creaking third tone keeps a track.
+A contour is the pitch of a syllable's voiced part at five points, against the middle of the clip's pitch and in units
+of its spread. In connected speech neighbours bend a tone far from its textbook shape, so the better judge is the same
+sentence by the same speaker, read by a teacher; the shapes of Chao's tone letters serve where there is none, for
+careful speech. Pitch is followed through a clip by dynamic programming over the aperiodicity that YIN measures (as
+pYIN does; Mauch and Dixon 2014), so a creaking third tone keeps a track.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LEAST = 3
 LEAST_SPREAD = 0.1
 """Octaves that count as the spread of a clip's pitch at least: a monotone clip has no contours."""
 AGREES = 0.25
-"""Difference within which two contours are of one tone. Of tones that a teacher was made to read wrongly it lets a third pass."""
+"""Difference within which two contours are of one tone; of planted wrong tones a third are within it."""
 LEVEL = 0.25
 """Weight of the height of a contour beside its shape: a phrase is now higher, now lower."""
 SHAPES = {
@@ -83,7 +83,7 @@ def track(clip: Clip) -> Array:
 
 
 def contour(pitch: Array, span: Span) -> Array | None:
-    """Pitch of a syllable at five points, in deviations of `pitch` (a whole clip's) from its median; None without voice."""
+    """Pitch at five points, in deviations of `pitch` (a whole clip's) from its median; None without voice."""
     start = span.start + ONSET * (span.end - span.start)
     first, last = (round(t * timbre.RATE / timbre.HOP) for t in (start, span.end))
     inside = np.flatnonzero(pitch[first:last] > 0)
@@ -107,14 +107,14 @@ def nearest(shape: Array) -> str:
 
 
 def right(clip: Clip, spans: Sequence[Span]) -> list[bool]:
-    """For each syllable with a contour and one of the four tones, whether its contour is nearest to its own tone's shape."""
+    """For each syllable with a contour and one of the four tones, whether it is nearest to that tone's shape."""
     pitch = track(clip)
     found = [(span.syllable[-1], contour(pitch, span)) for span in spans if span.syllable[-1] in SHAPES]
     return [nearest(shape) == tone for tone, shape in found if shape is not None]
 
 
 def carried(spans: Sequence[Span], teacher: Clip, clip: Clip) -> list[Span]:
-    """The spans of the teacher's reading where they are in another reading of the same text, by dynamic time warping."""
+    """Where the spans of a teacher's reading are in another reading of the text, by dynamic time warping."""
     theirs, ours = timbre.warp(timbre.cepstra(teacher), timbre.cepstra(clip))
     step = timbre.HOP / timbre.RATE
     seconds = np.interp([t for span in spans for t in (span.start, span.end)], theirs * step, ours * step)
@@ -122,7 +122,7 @@ def carried(spans: Sequence[Span], teacher: Clip, clip: Clip) -> list[Span]:
 
 
 def like_teacher(clip: Clip, spans: Sequence[Span], teacher: Clip, teacher_spans: Sequence[Span]) -> list[bool]:
-    """For each syllable that has a contour in both readings, whether they agree; syllables of the neutral tone are left out."""
+    """For each syllable with a contour in both readings, whether they agree; neutral ones are left out."""
     pitch, theirs = track(clip), track(teacher)
     out = []
     for span, other in zip(spans, teacher_spans, strict=True):

@@ -1,8 +1,8 @@
 """Who understands the voices in training: the listeners of `ishowtts.quality`, and PocketSphinx for German as well.
 
-There is no German acoustic model in PocketSphinx's package, so the German words are spelled in the nearest American sounds and
-only the words of the sentences to be heard are known, each as likely as any other. That is a poor listener, and good enough
-to compare: it hears real recordings the same way.
+There is no German acoustic model in PocketSphinx's package, so the German words are spelled in the nearest American
+sounds and only the words of the sentences to be heard are known, each as likely as any other. That is a poor
+listener, and good enough to compare: it hears real recordings the same way.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Values = npt.NDArray[np.float64]
 class Listener:
     """Hears `texts`' language; PocketSphinx knows only their words where they are German.
 
-    `name` as in `listeners.listener`, None for the best there is. `listeners.Unheard` when it does not know the language.
+    `name` as in `listeners.listener`, None for the best there is. `Unheard` when it does not know the language.
     """
 
     def __init__(self, language: str, texts: Sequence[str], name: str | None = None) -> None:
@@ -51,7 +51,8 @@ class Listener:
     def errors(self, texts: Sequence[str], waves: Sequence[Wave], rate: int) -> Counts:
         """Errors in what is heard of each wave, one row a text."""
         heard = [self.transcribe(wave, rate) for wave in waves]
-        return np.array([count(text, other, self.language) for text, other in zip(texts, heard, strict=True)], np.float64)
+        counts = [count(text, other, self.language) for text, other in zip(texts, heard, strict=True)]
+        return np.array(counts, np.float64)
 
 
 def _decoder(words: Sequence[str]) -> Any:

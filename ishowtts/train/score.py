@@ -1,8 +1,9 @@
 """Scores of the voices on held-out sentences, beside real recordings of the same sentences.
 
-Every variant speaks the same sentences with the same noise. Whisper or PocketSphinx listens, DistillMOS judges naturalness,
-Resemblyzer compares the speaker with other real clips, PESQ and the mel distance are taken where a variant follows a recording
-frame by frame, and the engine's own checks look for artifacts. Results go to CSV with 95 % bootstrap intervals over sentences.
+Every variant speaks the same sentences with the same noise. Whisper or PocketSphinx listens, DistillMOS judges
+naturalness, Resemblyzer compares the speaker with other real clips, PESQ and the mel distance are taken where a
+variant follows a recording frame by frame, and the engine's own checks look for artifacts. Results go to CSV with 95
+% bootstrap intervals over sentences.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who listens: where a Whisper model is found, how it is asked, and what a listener says of languages that it does not know."""
+"""Who listens: where a Whisper model is found, how it is asked, and what is said of languages that it does not know."""
 
 from __future__ import annotations
 
@@ -127,7 +127,8 @@ def test_what_a_listener_does_not_know_is_told(tmp_path: Path, capsys: pytest.Ca
         Listener("zh", ["你好"], "pocketsphinx")
     with pytest.raises(IshowError, match=r"no model\.bin of faster-whisper in /nowhere; scripts/judge makes"):
         listener("whisper=/nowhere")
-    assert cli.main(["quality", str(DEMO / "reference.flac"), "--whisper", str(tmp_path), "--measure", "intelligibility"]) == 2
+    command = ["quality", str(DEMO / "reference.flac"), "--whisper", str(tmp_path), "--measure", "intelligibility"]
+    assert cli.main(command) == 2
     assert capsys.readouterr().err.startswith("ishowtts quality: whisper: there is no model.bin")
 
 
