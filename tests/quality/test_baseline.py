@@ -94,6 +94,13 @@ def test_a_known_fault_is_no_alarm_again(healthy: Spoken, stored: dict[str, dict
     assert "artifact" not in {alarm.kind for alarm in baseline.compare(known, rows, healthy[1])}
 
 
+def test_error_rates_of_another_listener_are_not_compared(healthy: Spoken, stored: dict[str, dict[str, Any]]) -> None:
+    known = {name: clip | {"listener": "pocketsphinx", "wer": 0.1} for name, clip in stored.items()}
+    for listener, expected in (("pocketsphinx", True), ("whisper 0123", False)):
+        rows = [row | {"listener": listener, "wer": 0.5} for row in healthy[0]]
+        assert ("quality" in {alarm.kind for alarm in baseline.compare(known, rows, healthy[1])}) == expected
+
+
 def test_one_dropped_chunk(healthy: Spoken, stored: dict[str, dict[str, Any]]) -> None:
     def drop(clip: Clip, i: int) -> np.ndarray:
         third = len(clip.samples) // 3

@@ -110,6 +110,7 @@ def test_the_scorer_listens_in_the_language_of_the_texts(folder: Path) -> None:
     judges = Judges(listener=f"whisper={folder}")
     row = Scorer(["intelligibility"], judges, "de")(clip)
     assert (row["wer"], row["cer"], row["listener"]) == (0, 0, identity(judges.listener))
+    assert Recorder.asked[-1]["language"] == "de"
     assert Scorer(["intelligibility"], judges)(clip)["wer"] == 0 and Recorder.asked[-1]["language"] == "en"
     Scorer(["intelligibility"], judges)(Clip("two", clip.samples, 24000, "你好"))
     assert Recorder.asked[-1]["language"] == "zh"
