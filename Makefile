@@ -1,11 +1,12 @@
 # The C side on its own: library, server, tests, and the same under sanitizers.
-#   make lib            build/release/libishow.a (the core, without Python)
-#   make server         build/release/ishowtts-server (embeds the interpreter of $(PYTHON))
+#   make lib            build/release/lib/libishow.so.0 (the core and the interpreter of $(PYTHON))
+#   make server         build/release/ishowtts-server
 #   make test           cmocka tests of every room
 #   make asan / tsan    the same tests under ASan+UBSan / TSan
 #   make fuzz           each fuzzer of tests/fuzz for FUZZ_SECONDS (libFuzzer, so it needs clang)
-#   make headers        public headers compile alone as C99 -pedantic
+#   make headers        headers compile alone as C99 -pedantic
 #   make ext            extension modules, build/release/ext/
+#   make install        library, header, server and Python package under $(DESTDIR)$(PREFIX)
 # A new .c file in a room, or tests/c/test_*.c, needs no list edited.
 
 PYTHON  ?= .venv/bin/python
@@ -13,7 +14,10 @@ VARIANT ?= release
 CLANG   := $(firstword $(shell command -v clang clang-14 clang-18 2>/dev/null))
 FUZZ_SECONDS ?= 5
 BUILD   := build/$(VARIANT)
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PREFIX  ?= /usr/local
+version_of = $(shell sed -n 's/^.define ISHOW_VERSION_$1 //p' include/ishow.h)
+SOVERSION := $(call version_of,MAJOR)
+VERSION := $(SOVERSION).$(call version_of,MINOR).$(call version_of,PATCH)
 
 CC      ?= cc
 WARN    := -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror
@@ -28,10 +32,11 @@ SAN := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefin
 endif
 
 PKGS     := sndfile soxr kissfft-float jansson libcurl libcrypto zlib libbrotlidec sqlite3 libutf8proc flac libopusenc
-CPPFLAGS += -Icsrc -DISHOW_VERSION=$(VERSION) $(shell pkg-config --cflags $(PKGS))
+CPPFLAGS += -Iinclude -Icsrc $(shell pkg-config --cflags $(PKGS))
 CORE_LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS)) -lmp3lame -lflite_usenglish -lflite_cmulex -lflite -lwslay -ldl -lpthread -lm
 PY_CFLAGS  = $(shell $(PYTHON) scripts/build_flags.py cflags)
 PY_LIBS    = $(shell $(PYTHON) scripts/build_flags.py embed)
+PY_LIBRARY = $(shell $(PYTHON) scripts/build_flags.py library)
 SERVER_LIBS := $(shell pkg-config --libs libmicrohttpd libcrypto)
 
 ROOMS   := base audio cache flow text kernels model engine net chat platforms store service
@@ -42,12 +47,13 @@ PYPARTS := $(filter-out $(PYEXT),$(wildcard csrc/pyext/*.c))
 SERVER  := $(filter-out csrc/server/main.c,$(wildcard csrc/server/*.c))
 TESTS   := $(wildcard tests/c/test_*.c)
 HELPERS := $(filter-out $(TESTS),$(wildcard tests/c/*.c))
-HEADERS := $(wildcard $(foreach r,$(ROOMS) bridge server,csrc/$r/$r.h)) $(addprefix csrc/,base/status.h base/defaults.h text/phones.h store/journal.h store/voice_store.h)
+HEADERS := include/ishow.h $(wildcard $(foreach r,$(ROOMS) bridge server,csrc/$r/$r.h)) $(addprefix csrc/,base/status.h base/defaults.h text/phones.h store/journal.h store/voice_store.h)
 obj      = $(1:%.c=$(BUILD)/%.o)
 
-.PHONY: all lib server ext tests test asan tsan headers clean
+.PHONY: all lib server ext tests test asan tsan headers install clean
 all: lib server ext
-lib: $(BUILD)/libishow.a
+LIB := $(BUILD)/lib/libishow.so.$(SOVERSION)
+lib: $(LIB)
 server: $(BUILD)/ishowtts-server
 EXT_SUFFIX = $(shell $(PYTHON) scripts/build_flags.py suffix)
 ext: $(PYEXT:csrc/pyext/%.c=$(BUILD)/ext/%$(EXT_SUFFIX))
@@ -55,12 +61,21 @@ tests: $(TESTS:tests/c/%.c=$(BUILD)/tests/%)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SAN) $(EXTRA) $(PEDANTIC) -fPIC -MMD -MP -c $< -o $@
+	$(CC) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SAN) $(EXTRA) $(PEDANTIC) -fPIC -fvisibility=hidden -MMD -MP -c $< -o $@
 
 # The interpreter's slot tables hold functions as void *, which ISO C does not have.
 $(call obj,$(PYEXT) $(PYPARTS)): PEDANTIC = -Wno-pedantic
 $(call obj,$(BRIDGE) $(PYEXT) $(PYPARTS)): EXTRA = $(PY_CFLAGS) -DISHOW_PYTHON='"$(abspath $(PYTHON))"'
 
+# One core in a process: programs and extension modules share this library. It lies beside them or one folder above, in the build folder, in a
+# wheel and in an installed tree alike. Symbols of the interpreter come from the process, or else from libpython.
+$(LIB): $(call obj,$(CORE) $(BRIDGE))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN) -shared -Wl,-soname,$(@F) -o $@ $^ $(CORE_LIBS) $(PY_LIBRARY)
+	ln -sf $(@F) $(BUILD)/lib/libishow.so
+LINK_LIB := -L$(BUILD)/lib -lishow -Wl,-rpath,'$$ORIGIN/lib:$$ORIGIN/../lib:$$ORIGIN/../..'
+
+# Unit tests link archives of the same objects, since they test what the library does not export.
 $(BUILD)/libishow.a: $(call obj,$(CORE))
 	rm -f $@ && $(AR) rcs $@ $^
 $(BUILD)/libishow_bridge.a: $(call obj,$(BRIDGE))
@@ -68,17 +83,17 @@ $(BUILD)/libishow_bridge.a: $(call obj,$(BRIDGE))
 $(BUILD)/libishow_server.a: $(call obj,$(SERVER))
 	rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/ishowtts-server: $(call obj,csrc/server/main.c) $(BUILD)/libishow_server.a $(BUILD)/libishow_bridge.a $(BUILD)/libishow.a
-	$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(CORE_LIBS) $(SERVER_LIBS) $(PY_LIBS)
+$(BUILD)/ishowtts-server: $(call obj,csrc/server/main.c) $(BUILD)/libishow_server.a $(LIB)
+	$(CC) $(CFLAGS) $(SAN) -o $@ $(filter-out $(LIB),$^) $(LINK_LIB) $(CORE_LIBS) $(SERVER_LIBS) $(PY_LIBS)
 
 # What is no module itself is a part of one, which takes it from this archive.
 $(BUILD)/libishow_pyparts.a: $(call obj,$(PYPARTS))
 	rm -f $@ && $(AR) rcs $@ $^
 
 # Extension modules take the interpreter's symbols from the program that loads them.
-$(BUILD)/ext/%$(EXT_SUFFIX): $(BUILD)/csrc/pyext/%.o $(BUILD)/libishow_pyparts.a $(BUILD)/libishow_bridge.a $(BUILD)/libishow.a
+$(BUILD)/ext/%$(EXT_SUFFIX): $(BUILD)/csrc/pyext/%.o $(BUILD)/libishow_pyparts.a $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -shared -o $@ $^ $(CORE_LIBS)
+	$(CC) $(CFLAGS) -shared -o $@ $(filter-out $(LIB),$^) $(LINK_LIB) $(CORE_LIBS)
 
 # Where CUDA's headers are, the names and types that are used of the driver are compared with them.
 CUDA_HOME ?= /usr/local/cuda
@@ -142,8 +157,22 @@ $(fuzz_exes): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.
 	$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(CORE_LIBS)
 
 headers:
-	@set -e; for h in $(HEADERS); do printf '#include "%s"\nint ishow_header_is_c99;\n' $${h#csrc/} | \
-	  $(CC) -std=c99 -pedantic -Wall -Wextra -Werror -Icsrc -fsyntax-only -x c -; done; echo "headers: C99 clean"
+	@set -e; for h in $(HEADERS); do printf '#include "%s"\nint ishow_header_is_c99;\n' $${h#*/} | \
+	  $(CC) -std=c99 -pedantic -Wall -Wextra -Werror -Iinclude -Icsrc -fsyntax-only -x c -; done; echo "headers: C99 clean"
+
+# The Python package lies beside the library, which finds it there; packages that it needs come from the environment of $(PYTHON).
+root = $(DESTDIR)$(PREFIX)
+install: lib server ext
+	install -d $(root)/bin $(root)/include $(root)/lib/pkgconfig $(root)/lib/ishow
+	install -m 644 include/ishow.h $(root)/include/
+	install -m 755 $(LIB) $(root)/lib/libishow.so.$(VERSION)
+	ln -sf libishow.so.$(VERSION) $(root)/lib/libishow.so.$(SOVERSION)
+	ln -sf libishow.so.$(SOVERSION) $(root)/lib/libishow.so
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: ishow' 'Description: Text to speech in a chosen voice' 'Version: $(VERSION)' \
+	  'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lishow' > $(root)/lib/pkgconfig/ishow.pc
+	install -m 755 $(BUILD)/ishowtts-server $(root)/bin/
+	$(PYTHON) setup.py -q build_py --build-lib $(root)/lib/ishow
+	install -m 755 $(BUILD)/ext/*$(EXT_SUFFIX) $(root)/lib/ishow/ishowtts/
 
 clean:
 	rm -rf build/release build/asan build/tsan build/fuzz build/test-cache

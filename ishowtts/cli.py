@@ -240,7 +240,7 @@ def _pieces(stream: SpeechStream, long: bool) -> list[NDArray[np.float32]]:
                 try:
                     piece = stream.poll(0.1)
                 except IshowError as error:
-                    if error.status != "ETIMEOUT" or error.field == "deadline":
+                    if error.status != "EAGAIN":
                         raise
                 else:
                     if piece is None:

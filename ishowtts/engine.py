@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ._engine import CompileState, ModelInfo, Stats, Timings, VoiceInfo
     from .config import Config
 
+_engine.log_to_stderr("info")
+
 __all__ = ["Engine", "Speech", "SpeechOptions", "SpeechStream", "open_engine"]
 
 Samples = NDArray[np.float32]
@@ -65,7 +67,7 @@ class SpeechStream(Iterator[Samples]):
         return np.frombuffer(piece, np.float32)
 
     def poll(self, timeout: float) -> Samples | None:
-        """The next piece, None at the end; IshowError, status ETIMEOUT, when `timeout` seconds brought nothing."""
+        """The next piece, None at the end; IshowError, status EAGAIN, when `timeout` seconds brought nothing."""
         piece = self._utterance.next(timeout)
         return None if piece is None else np.frombuffer(piece, np.float32)
 

@@ -1,7 +1,8 @@
-"""Print build facts of the interpreter that runs this: `cflags`, `suffix` (of modules), or `embed` (link flags)."""
+"""Print build facts of the interpreter that runs this: `cflags`, `suffix` (of modules), or link flags: `embed` (of a program), `library`."""
 
 import sys
 import sysconfig
+from pathlib import Path
 
 
 def main() -> None:
@@ -14,6 +15,10 @@ def main() -> None:
         print(get("EXT_SUFFIX"))
         return
     libdir, version = get("LIBDIR"), get("LDVERSION")
+    if sys.argv[1] == "library":  # without a shared libpython, the program that loads the library must bring the symbols
+        shared = (Path(libdir) / f"libpython{version}.so").exists()
+        print(f"-L{libdir} -lpython{version} -Wl,-rpath,{libdir} -Wl,-z,defs" if shared else "")
+        return
     flags = [f"-L{libdir}", f"-L{get('LIBPL')}", f"-lpython{version}", *get("LIBS").split(), *get("SYSLIBS").split()]
     # Extension modules find the interpreter's symbols in the program that embeds it.
     flags += ["-Wl,--export-dynamic", f"-Wl,-rpath,{libdir}"]

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "ishow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,7 +31,7 @@ typedef struct ishow_decode_limits {
 } ishow_decode_limits;
 
 /* The limits of an uploaded reference: ISHOW_UPLOAD_BYTES_MAX, 1-30 s, 8 channels, 8-192 kHz. */
-ishow_decode_limits ishow_decode_limits_reference(void);
+ISHOW_API ishow_decode_limits ishow_decode_limits_reference(void);
 
 /* The MIME type of a container that is decoded here, by its first bytes: "audio/wav", "audio/flac", "audio/ogg", "audio/mpeg". NULL: another. Static. */
 const char *ishow_audio_type(const void *bytes, size_t n);
@@ -39,17 +39,17 @@ const char *ishow_audio_type(const void *bytes, size_t n);
 /* Decodes WAV, FLAC, Ogg Vorbis, Opus or MP3 from memory by libsndfile and mixes channels to mono by their mean.
  * Refuses what exceeds `limits` (ELIMIT, field "audio", naming limit and value), what is not audio (EFORMAT), and
  * non-finite samples (EFORMAT). The header's claim is not trusted: frames are read in blocks. */
-ishow_status ishow_audio_decode(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits, ishow_pcm *out, ishow_error *error);
+ISHOW_API ishow_status ishow_audio_decode(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits, ishow_pcm *out, ishow_error *error);
 
 /* The same for a file. EIO with the path and reason when it cannot be read. */
 ishow_status ishow_audio_decode_file(const char *path, const ishow_decode_limits *limits, ishow_pcm *out, ishow_error *error);
 
 /* Resamples by soxr at HQ. `out` is owned by the caller; from == to copies. Rates 4000..384000 Hz.
  * Output length is round(n * to / from). */
-ishow_status ishow_audio_resample(const float *samples, size_t n, int from, int to, ishow_pcm *out, ishow_error *error);
+ISHOW_API ishow_status ishow_audio_resample(const float *samples, size_t n, int from, int to, ishow_pcm *out, ishow_error *error);
 
 /* Root mean square of n samples; 0 for n = 0. */
-float ishow_audio_rms(const float *samples, size_t n);
+ISHOW_API float ishow_audio_rms(const float *samples, size_t n);
 
 /* Multiplies in place. */
 void ishow_audio_scale(float *samples, size_t n, float factor);
@@ -57,16 +57,16 @@ void ishow_audio_scale(float *samples, size_t n, float factor);
 /* Half-open span [*begin, *end) of `samples` that is speech: frames of 10 ms whose RMS is above max(`floor_rms`,
  * 3 % of the 95th percentile of frame RMS), widened by `margin` seconds on both sides. Empty span (begin == end)
  * when nothing is above the floor. */
-void ishow_audio_speech_span(const float *samples, size_t n, int sample_rate, float floor_rms, double margin, size_t *begin, size_t *end);
+ISHOW_API void ishow_audio_speech_span(const float *samples, size_t n, int sample_rate, float floor_rms, double margin, size_t *begin, size_t *end);
 
 /* Shortens every silence longer than `max_silence` seconds to that length in place, with a 5 ms fade at each cut;
  * leading and trailing silence is trimmed to `margin`. Returns the new length. */
-size_t ishow_audio_remove_silence(float *samples, size_t n, int sample_rate, double max_silence, double margin);
+ISHOW_API size_t ishow_audio_remove_silence(float *samples, size_t n, int sample_rate, double max_silence, double margin);
 
 /* Equal-power cross-fade: writes a followed by b into out, the last `overlap` samples of a mixed with the first of b
  * (cos^2 / sin^2 power law: gains cos and sin). overlap is clamped to both lengths. out has na + nb - overlap
  * samples; returns that number. out may not alias. */
-size_t ishow_audio_cross_fade(const float *a, size_t na, const float *b, size_t nb, size_t overlap, float *out);
+ISHOW_API size_t ishow_audio_cross_fade(const float *a, size_t na, const float *b, size_t nb, size_t overlap, float *out);
 
 /* Faults a listener would hear, found in a finished clip. */
 typedef struct ishow_audio_faults {
@@ -91,7 +91,7 @@ typedef struct ishow_speech_measure {
 
 ishow_status ishow_audio_speech_measure(const float *samples, size_t n, int sample_rate, ishow_speech_measure *out, ishow_error *error);
 
-void ishow_audio_check(const float *samples, size_t n, int sample_rate, ishow_audio_faults *out);
+ISHOW_API void ishow_audio_check(const float *samples, size_t n, int sample_rate, ishow_audio_faults *out);
 
 /* What a faulty vocoder, a lost chunk or a stuck buffer leaves in a clip of speech. */
 #define ISHOW_ARTIFACT_RATE_MIN 8000 /* Hz */
@@ -114,7 +114,7 @@ typedef struct ishow_audio_artifacts {
 } ishow_audio_artifacts;
 
 /* Non-finite samples count as zero here. EINVAL, field "sample_rate", outside ISHOW_ARTIFACT_RATE_MIN..MAX; ENOMEM. */
-ishow_status ishow_audio_find_artifacts(const float *samples, size_t n, int sample_rate, ishow_audio_artifacts *out, ishow_error *error);
+ISHOW_API ishow_status ishow_audio_find_artifacts(const float *samples, size_t n, int sample_rate, ishow_audio_artifacts *out, ishow_error *error);
 
 /* Mel spectrogram of F5-TTS / Vocos: periodic Hann of n_fft, centred with reflection, magnitude, HTK mel scale without
  * area norm, log(max(mel, 1e-5)). Reference: torchaudio.transforms.MelSpectrogram(power=1, norm=None,
@@ -127,26 +127,26 @@ typedef struct ishow_mel_options {
     int n_mels;      /* 100 */
 } ishow_mel_options;
 
-ishow_mel_options ishow_mel_options_f5(void);
-ishow_status ishow_mel_create(ishow_mel **out, const ishow_mel_options *options, ishow_error *error);
-void ishow_mel_free(ishow_mel *mel);
+ISHOW_API ishow_mel_options ishow_mel_options_f5(void);
+ISHOW_API ishow_status ishow_mel_create(ishow_mel **out, const ishow_mel_options *options, ishow_error *error);
+ISHOW_API void ishow_mel_free(ishow_mel *mel);
 
 /* Frames of n samples: n / hop + 1. n must be > n_fft / 2 (reflection). */
-size_t ishow_mel_frames(const ishow_mel *mel, size_t n);
+ISHOW_API size_t ishow_mel_frames(const ishow_mel *mel, size_t n);
 
 /* Fills out[frames * n_mels], row-major by frame. EINVAL when n is too short. */
-ishow_status ishow_mel_compute(const ishow_mel *mel, const float *samples, size_t n, float *out, ishow_error *error);
+ISHOW_API ishow_status ishow_mel_compute(const ishow_mel *mel, const float *samples, size_t n, float *out, ishow_error *error);
 
 /* Inverse STFT, periodic Hann, centre padding: equals torch.istft(..., center=True). */
 typedef struct ishow_istft ishow_istft;
-ishow_status ishow_istft_create(ishow_istft **out, int n_fft, int hop, ishow_error *error);
-void ishow_istft_free(ishow_istft *istft);
+ISHOW_API ishow_status ishow_istft_create(ishow_istft **out, int n_fft, int hop, ishow_error *error);
+ISHOW_API void ishow_istft_free(ishow_istft *istft);
 
 /* Samples made by `frames` frames: (frames - 1) * hop. */
-size_t ishow_istft_samples(const ishow_istft *istft, size_t frames);
+ISHOW_API size_t ishow_istft_samples(const ishow_istft *istft, size_t frames);
 
 /* real and imag are [frames * (n_fft/2+1)] row-major by frame; out has ishow_istft_samples(frames) samples. frames >= 2. */
-ishow_status ishow_istft_compute(const ishow_istft *istft, const float *real, const float *imag, size_t frames, float *out, ishow_error *error);
+ISHOW_API ishow_status ishow_istft_compute(const ishow_istft *istft, const float *real, const float *imag, size_t frames, float *out, ishow_error *error);
 
 /* ---- encoding ---- */
 
@@ -154,11 +154,11 @@ ishow_status ishow_istft_compute(const ishow_istft *istft, const float *real, co
 typedef enum ishow_format { ISHOW_FORMAT_WAV, ISHOW_FORMAT_PCM, ISHOW_FORMAT_FLAC, ISHOW_FORMAT_OPUS, ISHOW_FORMAT_MP3, ISHOW_FORMATS } ishow_format;
 
 /* "wav", "pcm", "flac", "opus", "mp3"; "audio/wav", "audio/pcm", "audio/flac", "audio/ogg", "audio/mpeg". Static storage. */
-const char *ishow_format_name(ishow_format format);
-const char *ishow_format_mime(ishow_format format);
+ISHOW_API const char *ishow_format_name(ishow_format format);
+ISHOW_API const char *ishow_format_mime(ishow_format format);
 
 /* 0: no format has this name. */
-int ishow_format_find(const char *name, ishow_format *out);
+ISHOW_API int ishow_format_find(const char *name, ishow_format *out);
 
 /* The lowest rate the format takes that is not below sample_rate, or its highest. */
 int ishow_format_rate(ishow_format format, int sample_rate);
@@ -174,18 +174,18 @@ typedef struct ishow_encoder_options {
 typedef struct ishow_encoder ishow_encoder;
 
 /* EINVAL, field "sample_rate", when the format does not take it. */
-ishow_status ishow_encoder_create(ishow_encoder **out, const ishow_encoder_options *options, ishow_error *error);
+ISHOW_API ishow_status ishow_encoder_create(ishow_encoder **out, const ishow_encoder_options *options, ishow_error *error);
 
 /* Takes n samples (may be 0); clips to full scale, NaN becomes 0. `last` ends the file; a push after it is ESTATE. *out, of *n_out bytes,
  * is borrowed until the next push or free. After a failure only free is allowed. */
-ishow_status ishow_encoder_push(ishow_encoder *encoder, const float *samples, size_t n, int last, const unsigned char **out, size_t *n_out, ishow_error *error);
+ISHOW_API ishow_status ishow_encoder_push(ishow_encoder *encoder, const float *samples, size_t n, int last, const unsigned char **out, size_t *n_out, ishow_error *error);
 
-int ishow_encoder_rate(const ishow_encoder *encoder);        /* Hz, of the result */
-uint64_t ishow_encoder_length(const ishow_encoder *encoder); /* samples encoded so far, at that rate */
-void ishow_encoder_free(ishow_encoder *encoder);             /* NULL allowed */
+ISHOW_API int ishow_encoder_rate(const ishow_encoder *encoder);        /* Hz, of the result */
+ISHOW_API uint64_t ishow_encoder_length(const ishow_encoder *encoder); /* samples encoded so far, at that rate */
+ISHOW_API void ishow_encoder_free(ishow_encoder *encoder);             /* NULL allowed */
 
 /* A whole file at once; *out is owned by the caller (free()). */
-ishow_status ishow_audio_encode(const float *samples, size_t n, int from_rate, ishow_format format, int sample_rate, unsigned char **out, size_t *n_out, ishow_error *error);
+ISHOW_API ishow_status ishow_audio_encode(const float *samples, size_t n, int from_rate, ishow_format format, int sample_rate, unsigned char **out, size_t *n_out, ishow_error *error);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,7 @@
 #define ISHOW_AUDIO_RATE_STREAM_H
 
 #include "base/bytes.h"
-#include "base/status.h"
+#include "ishow.h"
 
 /* EINVAL, field "sample_rate", when a rate is out of range. */
 ishow_status rates_check(int from, int to, ishow_error *error);

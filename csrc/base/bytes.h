@@ -6,20 +6,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ishow.h"
+
 typedef struct bytes {
     unsigned char *data;
     size_t n, capacity;
     int failed;
 } bytes;
 
-void *bytes_reserve(bytes *b, size_t n);    /* room for n more, uncounted; NULL: failed */
-void bytes_add(bytes *b, const void *data, size_t n);
-void bytes_text(bytes *b, const char *text);
-void bytes_format(bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void bytes_json(bytes *b, const char *text); /* a quoted, escaped string; NULL: null */
-void bytes_base64(bytes *b, const void *data, size_t n);
+ISHOW_API void *bytes_reserve(bytes *b, size_t n);    /* room for n more, uncounted; NULL: failed */
+ISHOW_API void bytes_add(bytes *b, const void *data, size_t n);
+ISHOW_API void bytes_text(bytes *b, const char *text);
+ISHOW_API void bytes_format(bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+ISHOW_API void bytes_json(bytes *b, const char *text); /* a quoted, escaped string; NULL: null */
+ISHOW_API void bytes_base64(bytes *b, const void *data, size_t n);
 int sample_s16(float sample);               /* -32768 to 32767, rounded and clipped; NaN: 0 */
 void bytes_s16(bytes *b, const float *samples, size_t n); /* little-endian 16-bit PCM, clipped */
-void bytes_free(bytes *b);                   /* empty again and usable */
+ISHOW_API void bytes_free(bytes *b);                   /* empty again and usable */
 
 #endif

@@ -1,4 +1,5 @@
-/* One line an event, to standard error, written by a single write so that lines of several threads never mix. */
+/* The log. The library has no output of its own: whoever runs it says where lines go. */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -103,24 +104,45 @@ static void write_text(ishow_log_level level, const char *room, const char *id, 
     (void)ignored;
 }
 
-static void write_line(ishow_log_level level, const char *room, const char *id, const char *format, va_list args) __attribute__((format(printf, 4, 0)));
-static void write_line(ishow_log_level level, const char *room, const char *id, const char *format, va_list args) {
-    char message[LINE_MAX - 128], shown[72];
-    if ((int)level < atomic_load(&minimum) || vsnprintf(message, sizeof message, format, args) < 0) return;
+void ishow_log_to_stderr(void *unused, ishow_log_level level, const char *room, const char *id, const char *text) {
+    char shown[72];
+    (void)unused;
     if (id) snprintf(shown, sizeof shown, "%s", id);
-    (atomic_load(&wanted_format) == ISHOW_LOG_JSON ? write_json : write_text)(level, room, id ? shown : NULL, message);
+    (atomic_load(&wanted_format) == ISHOW_LOG_JSON ? write_json : write_text)(level, room, id ? shown : NULL, text);
+}
+
+static pthread_rwlock_t sink_lock = PTHREAD_RWLOCK_INITIALIZER; /* read while a line is handed over */
+static ishow_log_sink sink;
+static void *sink_self;
+
+void ishow_log_set_sink(ishow_log_sink function, void *self, ishow_log_level least) {
+    pthread_rwlock_wrlock(&sink_lock);
+    sink = function;
+    sink_self = self;
+    ishow_log_set_level(least);
+    pthread_rwlock_unlock(&sink_lock);
+}
+
+static void hand_over(ishow_log_level level, const char *room, const char *id, const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
+static void hand_over(ishow_log_level level, const char *room, const char *id, const char *format, va_list args) {
+    char text[LINE_MAX - 128];
+    if ((int)level < atomic_load(&minimum) || vsnprintf(text, sizeof text, format, args) < 0) return;
+    pthread_rwlock_rdlock(&sink_lock);
+    if (sink) sink(sink_self, level, room, id, text);
+    pthread_rwlock_unlock(&sink_lock);
 }
 
 void ishow_log(ishow_log_level level, const char *room, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    write_line(level, room, NULL, format, args);
+    hand_over(level, room, NULL, format, args);
     va_end(args);
 }
 
 void ishow_log_request(ishow_log_level level, const char *room, const char *id, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    write_line(level, room, id, format, args);
+    hand_over(level, room, id, format, args);
     va_end(args);
 }

@@ -6,8 +6,9 @@
 
 #include "base/base.h"
 
-#define ISHOW_STRING_(x) #x
-#define ISHOW_STRING(x) ISHOW_STRING_(x)
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+#define VERSION TEXT(ISHOW_VERSION_MAJOR) "." TEXT(ISHOW_VERSION_MINOR) "." TEXT(ISHOW_VERSION_PATCH)
 
 static atomic_long live_handles;
 
@@ -21,6 +22,7 @@ const char *ishow_status_name(ishow_status status) {
     case ISHOW_ELIMIT: return "ELIMIT";
     case ISHOW_ENOTFOUND: return "ENOTFOUND";
     case ISHOW_EBUSY: return "EBUSY";
+    case ISHOW_EAGAIN: return "EAGAIN";
     case ISHOW_ECANCELLED: return "ECANCELLED";
     case ISHOW_ETIMEOUT: return "ETIMEOUT";
     case ISHOW_EMODEL: return "EMODEL";
@@ -59,4 +61,4 @@ long ishow_live_handles(void) { return atomic_load(&live_handles); }
 void ishow_handle_made(void) { atomic_fetch_add(&live_handles, 1); }
 void ishow_handle_freed(void) { atomic_fetch_sub(&live_handles, 1); }
 
-const char *ishow_version(void) { return ISHOW_STRING(ISHOW_VERSION); }
+const char *ishow_version(void) { return VERSION; }

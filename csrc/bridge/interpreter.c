@@ -4,6 +4,7 @@
  * bin/python: `program_name` leads it to pyvenv.cfg and so to the environment's packages. UTF-8 mode, since an isolated interpreter would
  * otherwise speak ASCII. `threading` is first imported here, on the main thread, so that it takes this one for the main thread. The lock
  * is released before start returns; each call takes it for its own length (PyGILState_Ensure), on whichever thread it comes. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
@@ -29,13 +30,6 @@ static void destroy(ishow_bridge *bridge) {
     pthread_mutex_destroy(&bridge->compile.lock);
     free(bridge);
     ishow_handle_freed();
-}
-
-static ishow_status import_runtime(ishow_bridge *bridge, ishow_error *error) {
-    PyObject *threading = PyImport_ImportModule("threading");
-    if (threading) bridge->runtime = PyImport_ImportModule("ishowtts._runtime");
-    Py_XDECREF(threading);
-    return bridge->runtime ? ISHOW_OK : ishow_py_fail(error, "Importing ishowtts");
 }
 
 static PyStatus initialise(const char *program) {
@@ -73,15 +67,39 @@ static ishow_status check_prefix(const char *program, ishow_error *error) {
     return ISHOW_OK;
 }
 
-/* A source tree that is not installed: its folder goes before the environment's packages. */
-static int add_source_tree(void) {
+/* The folder that holds the Python package which belongs to this library: a wheel has the library in ishowtts/lib, an
+ * installed tree the package in lib/ishow beside it, a build folder both in one checkout. 0: there is none. */
+static int find_package(char out[PATH_MAX]) {
+    static const char *const places[] = {"ishow", "../..", "../../.."};
+    Dl_info self;
+    char file[PATH_MAX], probe[PATH_MAX];
+    if (!dladdr((void *)(uintptr_t)find_package, &self) || !self.dli_fname || !realpath(self.dli_fname, file)) return 0;
+    const char *folder = dirname(file);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (snprintf(probe, sizeof probe, "%s/%s/ishowtts/_runtime.py", folder, places[i]) < (int)sizeof probe &&
+            !access(probe, R_OK) && snprintf(out, PATH_MAX, "%s/%s", folder, places[i]) < PATH_MAX)
+            return 1;
+    return 0;
+}
+
+/* Goes before the environment's packages, so that library and package are of one version. */
+static int add_package(void) {
     const char *folder = getenv("ISHOWTTS_PATH");
+    char own[PATH_MAX];
     PyObject *path = PySys_GetObject("path"), *item = NULL; /* path is borrowed */
-    if (!folder || !*folder) return 0;
+    if (!folder || !*folder) folder = find_package(own) ? own : NULL;
+    if (!folder) return 0;
     item = PyUnicode_DecodeFSDefault(folder);
     int failed = !item || !path || PyList_Insert(path, 0, item) != 0;
     Py_XDECREF(item);
     return failed;
+}
+
+static ishow_status import_runtime(ishow_bridge *bridge, ishow_error *error) {
+    PyObject *threading = PyImport_ImportModule("threading");
+    if (threading) bridge->runtime = PyImport_ImportModule("ishowtts._runtime");
+    Py_XDECREF(threading);
+    return bridge->runtime ? ISHOW_OK : ishow_py_fail(error, "Importing ishowtts");
 }
 
 ishow_status ishow_bridge_start(ishow_bridge **out, const char *program, ishow_error *error) {
@@ -99,8 +117,8 @@ ishow_status ishow_bridge_start(ishow_bridge **out, const char *program, ishow_e
         goto done;
     }
     if ((status = check_prefix(program, error))) goto done;
-    if (add_source_tree()) {
-        status = ishow_py_fail(error, "Adding ISHOWTTS_PATH");
+    if (add_package()) {
+        status = ishow_py_fail(error, "Adding the folder of the package ishowtts");
         goto done;
     }
     if ((status = import_runtime(bridge, error))) goto done;
@@ -119,6 +137,13 @@ ishow_status ishow_bridge_attach(ishow_bridge **out, ishow_error *error) {
     *out = NULL;
     ishow_status status = make(&bridge, 0, error);
     if (status) return status;
+    PyObject *found = PyImport_ImportModule("ishowtts");
+    if (!found && PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
+        PyErr_Clear();
+        add_package(); /* a host program that has no ishowtts of its own */
+    }
+    Py_XDECREF(found);
+    PyErr_Clear(); /* import_runtime fails for the same reason, and says it */
     if ((status = import_runtime(bridge, error))) destroy(bridge);
     else *out = bridge;
     return status;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "ishow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,27 +23,27 @@ typedef struct ishow_cache_stats {
     size_t bytes, entries, budget;
 } ishow_cache_stats;
 
-ishow_status ishow_cache_create(ishow_cache **out, size_t budget_bytes, ishow_error *error);
+ISHOW_API ishow_status ishow_cache_create(ishow_cache **out, size_t budget_bytes, ishow_error *error);
 /* Frees the cache; entries still referenced live until their release. NULL allowed. */
-void ishow_cache_free(ishow_cache *cache);
+ISHOW_API void ishow_cache_free(ishow_cache *cache);
 
 /* Key of several parts: start from {0,0} and fold each part in; order matters. */
-ishow_cache_key ishow_cache_key_add(ishow_cache_key key, const void *bytes, size_t n);
+ISHOW_API ishow_cache_key ishow_cache_key_add(ishow_cache_key key, const void *bytes, size_t n);
 
 /* NULL when absent (counted as a miss). The returned reference must be released. */
-ishow_cache_entry *ishow_cache_get(ishow_cache *cache, ishow_cache_key key);
+ISHOW_API ishow_cache_entry *ishow_cache_get(ishow_cache *cache, ishow_cache_key key);
 
 /* Copies n bytes under key and returns a counted reference; an existing entry with this key wins and is returned
  * unchanged (two computations of the same thing are equal). An entry larger than the budget is not kept by the cache but still
  * returned to the caller. NULL only when out of memory. */
-ishow_cache_entry *ishow_cache_put(ishow_cache *cache, ishow_cache_key key, const void *bytes, size_t n);
+ISHOW_API ishow_cache_entry *ishow_cache_put(ishow_cache *cache, ishow_cache_key key, const void *bytes, size_t n);
 
-const void *ishow_cache_entry_data(const ishow_cache_entry *entry); /* 64-byte aligned, immutable, borrowed */
-size_t ishow_cache_entry_size(const ishow_cache_entry *entry);
-void ishow_cache_entry_release(ishow_cache_entry *entry); /* NULL allowed */
+ISHOW_API const void *ishow_cache_entry_data(const ishow_cache_entry *entry); /* 64-byte aligned, immutable, borrowed */
+ISHOW_API size_t ishow_cache_entry_size(const ishow_cache_entry *entry);
+ISHOW_API void ishow_cache_entry_release(ishow_cache_entry *entry); /* NULL allowed */
 
-void ishow_cache_clear(ishow_cache *cache);
-void ishow_cache_stats_get(ishow_cache *cache, ishow_cache_stats *out);
+ISHOW_API void ishow_cache_clear(ishow_cache *cache);
+ISHOW_API void ishow_cache_stats_get(ishow_cache *cache, ishow_cache_stats *out);
 
 #ifdef __cplusplus
 }

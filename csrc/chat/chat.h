@@ -16,7 +16,7 @@
 
 #include "engine/engine.h"
 #include "platforms/platforms.h"
-#include "base/status.h"
+#include "ishow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,13 +25,13 @@ extern "C" {
 enum { ISHOW_CHAT_PRIORITIES = ISHOW_CHAT_PRIORITY_GIFT + 1 };
 
 /* "Normal", "Mention", "Moderator", "Paid", "Gift". Static storage. */
-const char *ishow_chat_priority_name(ishow_chat_priority priority);
+ISHOW_API const char *ishow_chat_priority_name(ishow_chat_priority priority);
 int ishow_chat_priority_find(const char *name, ishow_chat_priority *out); /* 0: no such name */
 
 /* ISHOW_CHAT_ROLE_... of "broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"; 0: no such role. */
 unsigned ishow_chat_role_find(const char *name);
 enum { ISHOW_CHAT_ROLES = 8 };
-const char *ishow_chat_role_name(int bit); /* of 1 << bit. Static storage */
+ISHOW_API const char *ishow_chat_role_name(int bit); /* of 1 << bit. Static storage */
 
 /* ---- why a message was not spoken ---- */
 typedef enum ishow_chat_reason {
@@ -66,7 +66,7 @@ typedef enum ishow_chat_reason {
 } ishow_chat_reason;
 
 /* A lower-case word such as "banned_word". Static storage. */
-const char *ishow_chat_reason_name(ishow_chat_reason reason);
+ISHOW_API const char *ishow_chat_reason_name(ishow_chat_reason reason);
 
 /* ---- options ---- */
 typedef enum ishow_chat_rule { ISHOW_CHAT_READ = 0, ISHOW_CHAT_STRIP, ISHOW_CHAT_REFUSE } ishow_chat_rule;
@@ -124,7 +124,7 @@ ishow_chat_options ishow_chat_options_default(void);
 /* Options from the checked [chat] section of the configuration as JSON: an object with every key. The result owns its strings. */
 typedef struct ishow_chat_settings ishow_chat_settings;
 ishow_status ishow_chat_settings_read(ishow_chat_settings **out, const char *json, ishow_error *error);
-const ishow_chat_options *ishow_chat_settings_options(const ishow_chat_settings *settings);
+ISHOW_API const ishow_chat_options *ishow_chat_settings_options(const ishow_chat_settings *settings);
 void ishow_chat_settings_free(ishow_chat_settings *settings);
 
 /* ---- speech ---- */
@@ -240,20 +240,20 @@ char *ishow_chat_status_json(ishow_chat *chat);
 typedef struct ishow_chat_reader ishow_chat_reader;
 
 /* news(self) is called, on any thread and without a lock of the chat's, when readers may have something. One for all readers; NULL: none. */
-void ishow_chat_on_news(ishow_chat *chat, void (*news)(void *self), void *self);
+ISHOW_API void ishow_chat_on_news(ishow_chat *chat, void (*news)(void *self), void *self);
 
 /* last: the id of the last event that a client saw ("Last-Event-ID"), NULL: a new listener. A new listener, and one whose events are gone, begins with
  * `state` and, when a clip plays, with its `start` (`at` says how far it is) and the audio from there. */
-ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *chat, const char *last, ishow_error *error);
-void ishow_chat_reader_close(ishow_chat_reader *reader); /* NULL allowed */
-int ishow_chat_reader_ready(ishow_chat_reader *reader);
+ISHOW_API ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *chat, const char *last, ishow_error *error);
+ISHOW_API void ishow_chat_reader_close(ishow_chat_reader *reader); /* NULL allowed */
+ISHOW_API int ishow_chat_reader_ready(ishow_chat_reader *reader);
 
 /* Server-sent events: up to `most` bytes, 0: nothing now. */
-size_t ishow_chat_reader_text(ishow_chat_reader *reader, char *out, size_t most);
+ISHOW_API size_t ishow_chat_reader_text(ishow_chat_reader *reader, char *out, size_t most);
 
 /* For WebSocket, one event at a time: text is JSON {"event": ..., "id": ..., ...}; binary is u32 little-endian length of the JSON, the JSON, a WAV file. *data belongs
  * to the reader until the next call. 0: nothing now. Do not mix with reader_text. */
-int ishow_chat_reader_frame(ishow_chat_reader *reader, const unsigned char **data, size_t *n, int *binary);
+ISHOW_API int ishow_chat_reader_frame(ishow_chat_reader *reader, const unsigned char **data, size_t *n, int *binary);
 
 /* ---- the engine as synth ---- */
 typedef struct ishow_chat_engine ishow_chat_engine;

@@ -143,7 +143,7 @@ static ishow_status collect(ishow_chat *c, item *it) {
         const float *samples = NULL;
         size_t n = 0;
         ishow_status status = c->synth.next(c->synth.self, it->clip, &samples, &n, &error);
-        if (status == ISHOW_ETIMEOUT && !error.field[0]) return ISHOW_OK;
+        if (status == ISHOW_EAGAIN) return ISHOW_OK;
         if (status == ISHOW_OK && n) {
             if (append(it, samples, n)) continue;
             status = ISHOW_ENOMEM;

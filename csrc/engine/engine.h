@@ -14,7 +14,7 @@
 #include "cache/cache.h"
 #include "flow/flow.h"
 #include "model/model.h"
-#include "base/status.h"
+#include "ishow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -54,17 +54,17 @@ typedef struct ishow_engine_options {
     int retries;           /* times a silent or non-finite chunk is made again with other noise */
 } ishow_engine_options;
 
-ishow_engine_options ishow_engine_options_default(void);
+ISHOW_API ishow_engine_options ishow_engine_options_default(void);
 
 /* Changes queue_capacity, chunk_seconds and retries for the utterances to come; cache_bytes and max_rows must stay what they were (EINVAL). */
-ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error);
+ISHOW_API ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error);
 
 /* Takes over *backend and *frontend (both are closed by ishow_engine_free, also when creation fails). */
-ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backend, const ishow_text_frontend *frontend, const ishow_engine_options *options, ishow_error *error);
+ISHOW_API ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backend, const ishow_text_frontend *frontend, const ishow_engine_options *options, ishow_error *error);
 
 /* Cancels what is in flight, joins the threads, closes backend and front end. Utterances still held by callers stay valid
  * until their own free, and answer ECANCELLED. NULL allowed. */
-void ishow_engine_free(ishow_engine *engine);
+ISHOW_API void ishow_engine_free(ishow_engine *engine);
 
 /* Hands in a better backend: used from the next moment at which no row is in flight (rows in flight finish first on the old
  * one, new ones wait), then the old one is closed. Taken over also on failure. EINVAL when its shapes differ
@@ -72,7 +72,7 @@ void ishow_engine_free(ishow_engine *engine);
 ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend *backend, ishow_error *error);
 
 /* Copy of the active backend's description. */
-void ishow_engine_info(ishow_engine *engine, ishow_model_info *out);
+ISHOW_API void ishow_engine_info(ishow_engine *engine, ishow_model_info *out);
 
 /* A voice: reference audio, decoded and at any rate, and its exact text. Everything is copied; the audio is resampled, trimmed
  * and levelled once here (F5: RMS below ISHOW_TARGET_RMS is raised to it). An existing id is replaced; utterances in flight keep
@@ -95,15 +95,15 @@ void ishow_prepared_voice_discard(ishow_prepared_voice *prepared); /* NULL allow
 
 /* Whether a clip that a person sent in can be a reference: 1 to 30 s, neither too quiet nor too loud nor clipped, with speech in it, and a text
  * of a length that fits. EINVAL or ELIMIT with field "audio" or "text" and a sentence that says what to do. */
-ishow_status ishow_check_reference(const ishow_pcm *pcm, const char *text, ishow_error *error);
+ISHOW_API ishow_status ishow_check_reference(const ishow_pcm *pcm, const char *text, ishow_error *error);
 
 /* prepare and install at once. */
-ishow_status ishow_engine_set_voice(ishow_engine *engine, const ishow_voice *voice, ishow_error *error);
-ishow_status ishow_engine_remove_voice(ishow_engine *engine, const char *id, ishow_error *error);
+ISHOW_API ishow_status ishow_engine_set_voice(ishow_engine *engine, const ishow_voice *voice, ishow_error *error);
+ISHOW_API ishow_status ishow_engine_remove_voice(ishow_engine *engine, const char *id, ishow_error *error);
 
 /* Ids and texts of all voices in order of arrival, copied into one block; free with free(*out). */
 typedef struct ishow_voice_entry { char id[65]; char language[16]; char *text; double seconds; } ishow_voice_entry;
-ishow_status ishow_engine_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n, ishow_error *error);
+ISHOW_API ishow_status ishow_engine_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n, ishow_error *error);
 
 /* One request. Start from ishow_request_default(); strings are copied by submit. */
 typedef struct ishow_request {
@@ -131,22 +131,22 @@ typedef struct ishow_request {
     double deadline;       /* seconds from now, 0: none; ETIMEOUT when it passes */
 } ishow_request;
 
-ishow_request ishow_request_default(void);
+ISHOW_API ishow_request ishow_request_default(void);
 
 /* Checks ranges (EINVAL names the field, the limit and the value), finds the voice (ENOTFOUND, field "voice_id"), queues it (EBUSY when full).
  * notify(user) is called on an engine thread whenever ishow_utterance_next has something new (audio or the end); it must not
  * block nor call back into the engine other than to hand over to another thread. notify may be NULL. It is called at least once: every
  * utterance ends. ishow_utterance_free waits for a call that is under way, and none comes after it: free while holding no lock that notify takes. */
-ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user, ishow_utterance **out, ishow_error *error);
+ISHOW_API ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user, ishow_utterance **out, ishow_error *error);
 
 /* Next piece of finished PCM (at the model's sample rate), in order; chunks are cross-faded and levelled already, so pieces simply follow one another.
  * Returns ISHOW_OK with *samples borrowed until the next call or free, and *n > 0; *n == 0 means the end was reached. Waits up to
  * `timeout` seconds (0: only looks): ETIMEOUT with field "" when nothing came. Any other status is the utterance's failure, after
  * what was finished before it; the passed deadline is ETIMEOUT with field "deadline". One reader. */
-ishow_status ishow_utterance_next(ishow_utterance *utterance, double timeout, const float **samples, size_t *n, ishow_error *error);
+ISHOW_API ishow_status ishow_utterance_next(ishow_utterance *utterance, double timeout, const float **samples, size_t *n, ishow_error *error);
 
 /* Seen between two steps; pending audio is dropped and next answers ECANCELLED. */
-void ishow_utterance_cancel(ishow_utterance *utterance);
+ISHOW_API void ishow_utterance_cancel(ishow_utterance *utterance);
 
 typedef struct ishow_timings {
     double queue, text, first_audio, total; /* seconds from submit; first_audio and total are 0 until known; queue: until the first model work; text: time in the front end */
@@ -159,13 +159,13 @@ typedef struct ishow_timings {
     ishow_unspoken unspoken; /* known before the first audio */
 } ishow_timings;
 
-void ishow_utterance_timings(ishow_utterance *utterance, ishow_timings *out);
+ISHOW_API void ishow_utterance_timings(ishow_utterance *utterance, ishow_timings *out);
 
 /* 0..1, from steps taken; for progress bars. */
-double ishow_utterance_progress(ishow_utterance *utterance);
+ISHOW_API double ishow_utterance_progress(ishow_utterance *utterance);
 
 /* Cancels when still running; frees the caller's side. NULL allowed. */
-void ishow_utterance_free(ishow_utterance *utterance);
+ISHOW_API void ishow_utterance_free(ishow_utterance *utterance);
 
 typedef struct ishow_engine_stats {
     uint64_t submitted, completed, failed, cancelled, refused;
@@ -175,7 +175,7 @@ typedef struct ishow_engine_stats {
     ishow_cache_stats cache;
 } ishow_engine_stats;
 
-void ishow_engine_stats_get(ishow_engine *engine, ishow_engine_stats *out);
+ISHOW_API void ishow_engine_stats_get(ishow_engine *engine, ishow_engine_stats *out);
 
 /* Seconds that the inference thread has been at what it does now, such as one step of the model; 0 while it waits for work. Takes no lock, so it answers when that thread hangs. */
 double ishow_engine_busy_for(ishow_engine *engine);

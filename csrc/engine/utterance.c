@@ -214,9 +214,11 @@ ishow_status ishow_utterance_next(ishow_utterance *u, double timeout, const floa
     *n = 0;
     if (timeout > 0) ishow_deadline(timeout, &until);
     pthread_mutex_lock(&u->engine->lock);
-    int waits = timeout > 0;
-    while (!u->cancelled && !u->first && u->state != UTTERANCE_ENDED && waits)
-        waits = pthread_cond_timedwait(&u->changed, &u->engine->lock, &until) == 0;
+    int waits = timeout != 0;
+    while (!u->cancelled && !u->first && u->state != UTTERANCE_ENDED && waits) {
+        if (timeout < 0) pthread_cond_wait(&u->changed, &u->engine->lock);
+        else waits = pthread_cond_timedwait(&u->changed, &u->engine->lock, &until) == 0;
+    }
     free(u->current);
     u->current = NULL;
     if (u->cancelled) {
@@ -228,7 +230,7 @@ ishow_status ishow_utterance_next(ishow_utterance *u, double timeout, const floa
         *samples = u->current->samples;
         *n = u->current->n;
     } else if (u->state != UTTERANCE_ENDED) {
-        status = ishow_fail(error, ISHOW_ETIMEOUT, "", "no audio came within %g s", timeout);
+        status = ishow_fail(error, ISHOW_EAGAIN, "", "no audio came within %g s", timeout);
     } else if (u->status != ISHOW_OK) {
         status = u->status;
         if (error) *error = u->error;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "ishow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,19 +23,19 @@ typedef enum ishow_grid_kind {
 
 /* Writes nfe + 1 increasing times from 0 to 1 into t: the grid, then sway: t + s * (cos(pi/2 * t) - 1 + t).
  * Computed in float32 as the reference does. nfe 1..ISHOW_NFE_MAX, sway ISHOW_SWAY_MIN..MAX, else EINVAL with field. */
-ishow_status ishow_grid_make(ishow_grid_kind kind, int nfe, double sway, float *t, ishow_error *error);
+ISHOW_API ishow_status ishow_grid_make(ishow_grid_kind kind, int nfe, double sway, float *t, ishow_error *error);
 
 /* n standard normal values from a seed: Philox4x32-10 (Salmon et al. 2011) with counter = position, then Box-Muller. The value
  * at a position depends only on seed and position, never on n. */
-void ishow_noise_fill(uint64_t seed, float *out, size_t n);
+ISHOW_API void ishow_noise_fill(uint64_t seed, float *out, size_t n);
 
 typedef enum ishow_solver {
     ISHOW_SOLVER_EULER = 0,
     ISHOW_SOLVER_MIDPOINT /* explicit, second order: two model calls a step */
 } ishow_solver;
 
-extern const char *const ishow_solver_names[]; /* by value */
-ishow_status ishow_solver_read(const char *name, ishow_solver *out, ishow_error *error); /* EINVAL, field "solver" */
+ISHOW_API extern const char *const ishow_solver_names[]; /* by value */
+ISHOW_API ishow_status ishow_solver_read(const char *name, ishow_solver *out, ishow_error *error); /* EINVAL, field "solver" */
 
 /* How a row goes from t = 0 to 1. */
 typedef struct ishow_path {
@@ -126,19 +126,19 @@ typedef struct ishow_row_result {
 } ishow_row_result;
 
 /* A scheduler belongs to one thread. options are copied. */
-ishow_status ishow_scheduler_create(ishow_scheduler **out, const ishow_scheduler_options *options, ishow_error *error);
-void ishow_scheduler_free(ishow_scheduler *scheduler); /* rows still inside are forgotten; NULL allowed */
+ISHOW_API ishow_status ishow_scheduler_create(ishow_scheduler **out, const ishow_scheduler_options *options, ishow_error *error);
+ISHOW_API void ishow_scheduler_free(ishow_scheduler *scheduler); /* rows still inside are forgotten; NULL allowed */
 
-size_t ishow_scheduler_rows(const ishow_scheduler *scheduler); /* rows inside */
+ISHOW_API size_t ishow_scheduler_rows(const ishow_scheduler *scheduler); /* rows inside */
 
 /* Admits a row; EBUSY when max_rows are inside. */
-ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *row, ishow_error *error);
+ISHOW_API ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *row, ishow_error *error);
 
 /* Takes cancelled rows out, advances up to rows_per_step rows by one model call (those with the highest priority, and among equals the
  * ones with the least work left, ageing considered; those that join the first are of like length), takes finished rows out. Writes at
  * most `capacity` results (capacity >= max_rows takes all); returns their number. A row is FAILED when step returns an
  * error (each row of that call; then rows are retried one by one when the call carried several) or x becomes non-finite. */
-size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *results, size_t capacity);
+ISHOW_API size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *results, size_t capacity);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "ishow.h"
 
 enum {
     PANEL = 16,          /* columns of a panel */

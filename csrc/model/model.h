@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "flow/flow.h"
-#include "base/status.h"
+#include "ishow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -92,12 +92,12 @@ typedef struct ishow_native_options {
  * to free. precision "fp32", "bf16" (weights and products of the transformer and the vocoder), or "int8-dynamic" (weights of the transformer's blocks, one
  * scale a column, activations quantised in groups of 256 of a row, each between its smallest and largest value, and twice before the output product of attention; attention, vocoder and
  * input in bf16; modulation and output in fp32), or "int8-static" (the same, but activations, except before that product, by grids that a calibration found, whose file the description names: EFORMAT when it is of another model). */
-ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *options, ishow_error *error);
+ISHOW_API ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *options, ishow_error *error);
 
 /* 1 when this processor has kernels made for it, so that the native backend is worth choosing. */
-int ishow_native_fast(void);
+ISHOW_API int ishow_native_fast(void);
 /* Whether they multiply bf16 faster than fp32. */
-int ishow_native_multiplies_bf16(void);
+ISHOW_API int ishow_native_multiplies_bf16(void);
 
 #ifdef __cplusplus
 }

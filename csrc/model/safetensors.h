@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "base/status.h"
+#include "ishow.h"
 
 typedef struct tensor_file tensor_file;
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "ishow.h"
 
 #define ISHOW_GRAPH_INPUTS_MAX 8
 #define ISHOW_GRAPH_DIMS_MAX 4

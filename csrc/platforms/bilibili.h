@@ -28,6 +28,6 @@ extern const char bilibili_too_slow[]; /* what bilibili_unpack then answers */
 const char *bilibili_unpack(const void *frame, size_t n, size_t inflate_max, double seconds, int (*take)(void *self, const bilibili_packet *packet), void *self);
 
 /* One command (the body of BILIBILI_COMMAND). room: the real room number, owner: the streamer's uid, "" when unknown. */
-void bilibili_command(feed *f, ishow_span room, ishow_span owner, const char *json, size_t n);
+ISHOW_API void bilibili_command(feed *f, ishow_span room, ishow_span owner, const char *json, size_t n);
 
 #endif

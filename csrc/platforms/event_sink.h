@@ -14,7 +14,7 @@ typedef struct arena {
 
 void *arena_take(arena *a, size_t n); /* 16-byte aligned; NULL: out of memory */
 void arena_reset(arena *a);
-void arena_free(arena *a);
+ISHOW_API void arena_free(arena *a);
 
 /* Ids seen lately, as hashes in two generations: at least `n` of the latest are remembered. */
 typedef struct seen seen;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "ishow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -141,26 +141,26 @@ typedef struct ishow_chat_loop_options {
     double login_seconds;
 } ishow_chat_loop_options;
 
-ishow_chat_loop_options ishow_chat_loop_options_default(void);
+ISHOW_API ishow_chat_loop_options ishow_chat_loop_options_default(void);
 
-ishow_status ishow_chat_loop_create(ishow_chat_loop **out, const ishow_chat_loop_options *options, ishow_error *error);
+ISHOW_API ishow_status ishow_chat_loop_create(ishow_chat_loop **out, const ishow_chat_loop_options *options, ishow_error *error);
 /* After the last of its sources. NULL allowed. */
-void ishow_chat_loop_free(ishow_chat_loop *loop);
+ISHOW_API void ishow_chat_loop_free(ishow_chat_loop *loop);
 /* Readable when process has work. Owned by the loop. */
-int ishow_chat_loop_fd(const ishow_chat_loop *loop);
+ISHOW_API int ishow_chat_loop_fd(const ishow_chat_loop *loop);
 /* Milliseconds until process must be called although the descriptor is not readable; 0: now, -1: no timer. */
-int ishow_chat_loop_timeout(const ishow_chat_loop *loop);
+ISHOW_API int ishow_chat_loop_timeout(const ishow_chat_loop *loop);
 /* Does what is due without waiting, and calls sinks. One call handles a bounded amount, so that others get their turn. */
-void ishow_chat_loop_process(ishow_chat_loop *loop);
+ISHOW_API void ishow_chat_loop_process(ishow_chat_loop *loop);
 
 /* ---- sources ---- */
 
 typedef enum ishow_chat_platform { ISHOW_CHAT_TWITCH = 0, ISHOW_CHAT_BILIBILI, ISHOW_CHAT_YOUTUBE, ISHOW_CHAT_PLATFORMS } ishow_chat_platform;
 
 /* "twitch", "bilibili", "youtube". Static storage. */
-const char *ishow_chat_platform_name(ishow_chat_platform platform);
+ISHOW_API const char *ishow_chat_platform_name(ishow_chat_platform platform);
 /* 1 and *out, or 0 for another name. */
-int ishow_chat_platform_find(const char *name, ishow_chat_platform *out);
+ISHOW_API int ishow_chat_platform_find(const char *name, ishow_chat_platform *out);
 
 /* Start from ishow_chat_source_options_default(platform). Strings are copied by open; NULL: none. */
 typedef struct ishow_chat_source_options {
@@ -183,14 +183,14 @@ typedef struct ishow_chat_source_options {
     uint64_t quota_units;     /* YouTube: units that may be used in a run of the source, 0: no bound of ours */
 } ishow_chat_source_options;
 
-ishow_chat_source_options ishow_chat_source_options_default(ishow_chat_platform platform);
+ISHOW_API ishow_chat_source_options ishow_chat_source_options_default(ishow_chat_platform platform);
 
 /* Begins to connect at the loop's next process; failures later on are states, not errors. EINVAL names the option: "channel", "token",
  * "login", "endpoint", a number out of range. The loop is borrowed until free. */
-ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *loop, const ishow_chat_source_options *options,
+ISHOW_API ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *loop, const ishow_chat_source_options *options,
                                     const ishow_chat_sink *sink, ishow_error *error);
 /* Closes at once, without an event. Not from inside a sink. NULL allowed. */
-void ishow_chat_source_free(ishow_chat_source *source);
+ISHOW_API void ishow_chat_source_free(ishow_chat_source *source);
 
 typedef struct ishow_chat_source_stats {
     ishow_chat_platform platform;
@@ -213,10 +213,10 @@ typedef struct ishow_chat_source_stats {
     uint64_t quota_used;     /* YouTube units in this run */
 } ishow_chat_source_stats;
 
-void ishow_chat_source_stats_get(const ishow_chat_source *source, ishow_chat_source_stats *out);
+ISHOW_API void ishow_chat_source_stats_get(const ishow_chat_source *source, ishow_chat_source_stats *out);
 
 /* "connecting", "live", "waiting", "ended", "failed". Static storage. */
-const char *ishow_chat_state_name(ishow_chat_state state);
+ISHOW_API const char *ishow_chat_state_name(ishow_chat_state state);
 
 #ifdef __cplusplus
 }

@@ -336,7 +336,6 @@ static int module_exec(PyObject *module) {
 }
 
 static PyMethodDef functions[] = {
-    CORE_FUNCTIONS,
     {NULL, NULL, 0, NULL},
 };
 

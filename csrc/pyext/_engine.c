@@ -66,19 +66,6 @@ static PyObject *leave_with(engine_object *self, ishow_status status, const isho
     Py_RETURN_NONE;
 }
 
-static ishow_status engine_open(engine_object *self, const char *chosen, const ishow_engine_options *options, ishow_error *error) {
-    ishow_text_frontend frontend = {0};
-    ishow_backend backend = {0};
-    ishow_status status = ishow_bridge_frontend(self->bridge, self->model, &frontend, error);
-    if (status) return status;
-    status = ishow_bridge_open(self->bridge, self->model, self->precision, chosen, self->threads, &backend, &self->pending, error);
-    if (status) {
-        frontend.close(frontend.self);
-        return status;
-    }
-    return ishow_engine_create(&self->engine, &backend, &frontend, options, error);
-}
-
 /* The options of a call without those of a table, which are read into `of`: a new dict, or NULL with an exception. */
 static PyObject *split_options(PyTypeObject *type, PyObject *kwargs, const ishow_fields *fields, int all, void *of) {
     ishow_error error = {0};
@@ -112,7 +99,8 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     ishow_status status = ishow_bridge_attach(&self->bridge, &error);
     if (!status) {
         Py_BEGIN_ALLOW_THREADS
-        status = engine_open(self, backend, &options, &error);
+        status = ishow_bridge_engine(self->bridge, self->model, self->precision, backend, threads, &options,
+                                     &self->engine, &self->pending, &error);
         Py_END_ALLOW_THREADS
     }
     if (status) {
@@ -404,10 +392,34 @@ static int module_exec(PyObject *module) {
                    add(module, "VERSION", PyUnicode_FromString(ishow_version())) || add(module, "BUILD", PyUnicode_FromString(ishow_build_id())) ? -1 : 0;
 }
 
+static PyObject *live_handles(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyLong_FromLong(ishow_live_handles());
+}
+
+static PyObject *log_to_stderr(PyObject *module, PyObject *args) {
+    const char *level_name = NULL, *format_name = "text";
+    ishow_log_level level;
+    ishow_log_format format;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "s|s:log_to_stderr", &level_name, &format_name)) return NULL;
+    if (!ishow_log_level_find(level_name, &level))
+        return PyErr_Format(PyExc_ValueError, "the log level must be debug, info, warn or error, not %s", level_name);
+    if (!ishow_log_format_find(format_name, &format))
+        return PyErr_Format(PyExc_ValueError, "the log's format must be text or json, not %s", format_name);
+    ishow_log_set_format(format);
+    Py_BEGIN_ALLOW_THREADS
+    ishow_log_set_sink(ishow_log_to_stderr, NULL, level);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"check_reference", check_reference, METH_VARARGS,
      "check_reference(samples, sample_rate, text)\n--\n\nRefuse a clip that cannot be a reference (VoiceError or TextError): length, level, clipping, no speech, a text that does not fit."},
-    CORE_FUNCTIONS,
+    {"live_handles", live_handles, METH_NOARGS, "Opaque handles of the C library that are alive in this process: 0 when all is closed."},
+    {"log_to_stderr", log_to_stderr, METH_VARARGS,
+     "log_to_stderr(level, format='text', /)\n--\n\nWrite the library's log to standard error: from this level on, as text or json."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -539,7 +539,6 @@ static PyMethodDef functions[] = {
     {"openai_field", openai_field, METH_O, openai_field_doc},
     {"accept_quality", quality_of, METH_VARARGS, accept_quality_doc},
     {"accept_audio", audio_of, METH_VARARGS, accept_audio_doc},
-    CORE_FUNCTIONS,
     {NULL, NULL, 0, NULL},
 };
 

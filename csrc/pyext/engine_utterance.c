@@ -25,8 +25,7 @@ static int wait_next(utterance_object *self, double timeout, ishow_status *statu
         *status = ishow_utterance_next(self->utterance, left, samples, n, error);
         Py_END_ALLOW_THREADS
         if (PyErr_CheckSignals() != 0) return -1;
-        const int nothing_yet = *status == ISHOW_ETIMEOUT && strcmp(error->field, "deadline") != 0;
-        if (!nothing_yet || (timeout >= 0 && ishow_now() >= end)) return 0;
+        if (*status != ISHOW_EAGAIN || (timeout >= 0 && ishow_now() >= end)) return 0;
     }
 }
 

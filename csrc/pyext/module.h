@@ -5,7 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "base/status.h"
+#include "ishow.h"
 
 /* ValueError, or MemoryError; NULL. */
 static inline PyObject *raise_value(const ishow_error *error) {

@@ -93,9 +93,9 @@ static int advance(pump *p, job *j, int *news) {
         const float *samples = NULL;
         size_t n = 0;
         ishow_status status = ishow_utterance_next(j->utterance, 0, &samples, &n, &error);
-        if (status == ISHOW_ETIMEOUT && ishow_now() < j->give_up) return 0; /* nothing new; past the deadline it is the end */
-        if (status == ISHOW_ETIMEOUT)
-            ishow_fail(&error, ISHOW_ETIMEOUT, "", "The speech was not finished within the deadline of this server.");
+        if (status == ISHOW_EAGAIN && ishow_now() < j->give_up) return 0;
+        if (status == ISHOW_EAGAIN || status == ISHOW_ETIMEOUT)
+            status = ishow_fail(&error, ISHOW_ETIMEOUT, "", "The speech was not finished within the deadline of this server.");
         if (status == ISHOW_OK && n) {
             if (!j->started) record_timings(j);
             status = take_samples(p, j, samples, n, 0, &error);

@@ -125,9 +125,9 @@ static int parse_arguments(int argc, char **argv, arguments *out) {
     return EXIT_USAGE;
 }
 
-/* The page lies beside the executable: in the package (ishowtts/bin) or in a source tree (build/VARIANT). */
+/* The page lies beside the executable: in the package (ishowtts/bin), in a source tree (build/VARIANT) or in an installed tree (bin). */
 static const char *find_web(char *out, size_t n) {
-    static const char *const places[] = {"../web", "../../ishowtts/web"};
+    static const char *const places[] = {"../web", "../../ishowtts/web", "../lib/ishow/ishowtts/web"};
     char self[PATH_MAX];
     struct stat info;
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -141,20 +141,6 @@ static const char *find_web(char *out, size_t n) {
         }
     ishow_log(ISHOW_LOG_WARN, "server", "no page: there is no web folder beside %s", self);
     return NULL;
-}
-
-/* `pending`: a compiled package is worth making. */
-static ishow_status open_model(ishow_bridge *bridge, const settings *s, ishow_engine **out, int *pending, ishow_error *error) {
-    ishow_text_frontend frontend = {0};
-    ishow_backend backend = {0};
-    ishow_status status = ishow_bridge_open(bridge, s->model, s->precision, s->backend, s->threads, &backend, pending, error);
-    if (status != ISHOW_OK) return status;
-    status = ishow_bridge_frontend(bridge, s->model, &frontend, error);
-    if (status != ISHOW_OK) {
-        backend.close(backend.self);
-        return status;
-    }
-    return ishow_engine_create(out, &backend, &frontend, &s->engine, error);
 }
 
 static void start_compiling(ishow_bridge *bridge, ishow_engine *engine, const settings *s, stop_request *stop) {
@@ -229,7 +215,8 @@ static int serve(const arguments *args, stop_request *stop) {
     tell_of_hangups(stop, server);
     notify("STATUS=loading %s", s.model);
     ishow_log(ISHOW_LOG_INFO, "server", "health is answered on %s, loading %s", ishow_server_url(server), s.model);
-    if (open_model(bridge, &s, &engine, &pending, &error) != ISHOW_OK || ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
+    if (ishow_bridge_engine(bridge, s.model, s.precision, s.backend, s.threads, &s.engine, &engine, &pending, &error) != ISHOW_OK ||
+        ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }
@@ -264,6 +251,7 @@ int main(int argc, char **argv) {
     stop_request stop = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     pthread_t watcher;
+    ishow_log_set_sink(ishow_log_to_stderr, NULL, ISHOW_LOG_INFO);
     int code = parse_arguments(argc, argv, &args);
     if (code >= 0) goto done;
     if (pipe2(stop.pipe, O_CLOEXEC) || pthread_create(&watcher, NULL, watch_signals, &stop)) {

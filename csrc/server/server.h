@@ -10,7 +10,7 @@
 
 #include "chat/chat.h"
 #include "engine/engine.h"
-#include "base/status.h"
+#include "ishow.h"
 #include "service/server_options.h"
 #include "store/voice_store.h"
 

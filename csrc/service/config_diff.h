@@ -6,6 +6,8 @@
 
 #include <jansson.h>
 
+#include "ishow.h"
+
 typedef struct difference {
     json_t *changed, *restart; /* names; voices are the caller's to add, who alone sees their clips */
     json_t *now, *shown;       /* the documents as they will be */
@@ -13,7 +15,7 @@ typedef struct difference {
 } difference;
 
 /* loopback: only this machine reaches the server. */
-void difference_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown, int loopback);
-void difference_free(difference *d);
+ISHOW_API void difference_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown, int loopback);
+ISHOW_API void difference_free(difference *d);
 
 #endif

@@ -13,25 +13,25 @@ typedef struct danmaku danmaku;
 
 /* store NULL: nothing survives. store, engine and sources are borrowed until close. Sources that name a channel are joined; one without is what any channel of its
  * platform is joined with on request. */
-ishow_status danmaku_open(danmaku **out, ishow_store *store, ishow_engine *engine, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options,
+ISHOW_API ishow_status danmaku_open(danmaku **out, ishow_store *store, ishow_engine *engine, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options,
                           const ishow_chat_source_options *sources, size_t n_sources, ishow_error *error);
-void danmaku_close(danmaku *d); /* after the last reader, before the engine goes. NULL allowed */
-ishow_chat *danmaku_chat(danmaku *d);
+ISHOW_API void danmaku_close(danmaku *d); /* after the last reader, before the engine goes. NULL allowed */
+ISHOW_API ishow_chat *danmaku_chat(danmaku *d);
 
 /* Other options, sampling and default voice from now on; what is being made stays as it is. Prepare on any thread, then install or discard: install cannot fail. */
 typedef struct danmaku_change danmaku_change;
-ishow_status danmaku_prepare(danmaku_change **out, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options, ishow_error *error);
-void danmaku_install(danmaku *d, danmaku_change *change);
-void danmaku_discard(danmaku_change *change); /* NULL allowed */
+ISHOW_API ishow_status danmaku_prepare(danmaku_change **out, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options, ishow_error *error);
+ISHOW_API void danmaku_install(danmaku *d, danmaku_change *change);
+ISHOW_API void danmaku_discard(danmaku_change *change); /* NULL allowed */
 
 /* POST or GET /api/danmaku/VERB but for the stream: the answer's status and JSON, 0: the fault is set. verb: enqueue, skip, pause, resume, clear, replay, start, stop, queue,
  * status. *waits: durable(user, status) is called once, on any thread, perhaps before this returns: with ISHOW_OK the answer holds, else
  * danmaku_not_kept says what is answered instead. Without *waits it is not called. An empty body is {}. */
-int danmaku_ask(danmaku *d, const char *verb, const char *body, size_t n, void (*durable)(void *user, ishow_status status), void *user, int *waits, bytes *out, fault *f);
-void danmaku_not_kept(fault *f); /* 503: the state folder does not take the message */
-int danmaku_delete(danmaku *d, const char *id, fault *f); /* DELETE /api/danmaku/messages/ID; 0: the fault is set */
+ISHOW_API int danmaku_ask(danmaku *d, const char *verb, const char *body, size_t n, void (*durable)(void *user, ishow_status status), void *user, int *waits, bytes *out, fault *f);
+ISHOW_API void danmaku_not_kept(fault *f); /* 503: the state folder does not take the message */
+ISHOW_API int danmaku_delete(danmaku *d, const char *id, fault *f); /* DELETE /api/danmaku/messages/ID; 0: the fault is set */
 
-void danmaku_metrics(danmaku *d, bytes *out); /* Prometheus text */
+ISHOW_API void danmaku_metrics(danmaku *d, bytes *out); /* Prometheus text */
 
 /* ---- message.c ---- */
 /* A chat message out of a JSON body; strings belong to root. 0: fault set. */

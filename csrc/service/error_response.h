@@ -14,13 +14,13 @@ typedef struct fault {
 } fault;
 
 /* Sets an HTTP fault; returns 0 so that a checking function can end with it. */
-int fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 5, 6)));
-void fault_from_error(fault *f, const ishow_error *error);
+ISHOW_API int fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 5, 6)));
+ISHOW_API void fault_from_error(fault *f, const ishow_error *error);
 int fault_type(fault *f, const char *field, const char *wanted, const json_t *value); /* "field must be wanted, not ..."; 0 */
-int fault_memory(fault *f);
+ISHOW_API int fault_memory(fault *f);
 int fault_no_voice(fault *f, const char *id);
-void fault_write(bytes *out, const fault *f);        /* {"error":{...}} */
-void fault_write_member(bytes *out, const fault *f); /* the same without the outer braces */
+ISHOW_API void fault_write(bytes *out, const fault *f);        /* {"error":{...}} */
+ISHOW_API void fault_write_member(bytes *out, const fault *f); /* the same without the outer braces */
 
 /* A whole number; JSON has one kind of number: 7.0 is as whole as 7. 0: fault set. */
 int take_whole(const json_t *value, const char *field, json_int_t *out, fault *f);

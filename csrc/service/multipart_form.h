@@ -15,10 +15,10 @@ typedef struct form {
 } form;
 
 /* n more bytes of a field, of which offset came before. key, encoding (Content-Transfer-Encoding): NULL where there is none. 0: the fault is set, or there is no memory. */
-int form_add(form *f, const char *key, const char *encoding, const void *data, uint64_t offset, size_t n);
+ISHOW_API int form_add(form *f, const char *key, const char *encoding, const void *data, uint64_t offset, size_t n);
 
 /* The form is over; whole: its end was seen, and nothing was malformed. 0: the fault is set. */
-int form_end(form *f, int whole);
+ISHOW_API int form_end(form *f, int whole);
 
 /* Whether all fields in `needed` are given and each is what it must be. Once, after form_end. 0: the fault is set. */
 int form_check(form *f, unsigned needed);
@@ -26,6 +26,6 @@ int form_check(form *f, unsigned needed);
 /* A checked text field, NULL when it was not given. */
 const char *form_text(const form *f, unsigned field, const bytes *value);
 
-void form_close(form *f); /* also one that was zeroed or refused */
+ISHOW_API void form_close(form *f); /* also one that was zeroed or refused */
 
 #endif

@@ -15,8 +15,8 @@ typedef struct load_estimate {
 } load_estimate;
 
 /* Looks at the engine's counters; now and then, on one thread. */
-void load_tick(load_estimate *l, ishow_engine *engine);
+ISHOW_API void load_tick(load_estimate *l, ishow_engine *engine);
 /* Seconds, at least 1; request_seconds: nobody waits longer in there. engine NULL: there is none (yet, or any more). */
-int load_retry_after(load_estimate *l, ishow_engine *engine, double request_seconds);
+ISHOW_API int load_retry_after(load_estimate *l, ishow_engine *engine, double request_seconds);
 
 #endif

@@ -29,12 +29,12 @@ typedef struct book {
     book_entry *entries;
 } book;
 
-ishow_status book_create(book **out, ishow_store *store, ishow_error *error); /* store NULL: none */
-void book_free(book *b);
+ISHOW_API ishow_status book_create(book **out, ishow_store *store, ishow_error *error); /* store NULL: none */
+ISHOW_API void book_free(book *b);
 
 /* Makes the engine's voices those of `voices` and those that are kept. What cannot be used of the kept ones is left out with a line in the log; a fault of
  * the configured ones changes nothing. "voices.ID" of those whose sound or text is another now are added to the array `changed` (may be NULL). May wait. */
-ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error);
+ISHOW_API ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error);
 
 /* A copy of one entry; free with entry_free. NULL: no such voice (or no memory). Any thread. */
 book_entry *book_get(book *b, const char *id);
@@ -43,7 +43,7 @@ void entry_free(book_entry *e);
 /* The changes; they may wait. 0: *f is set. clip: encoded audio. */
 int book_add(book *b, ishow_engine *engine, const char *id, const char *text, const char *language, const bytes *clip, fault *f);
 int book_override(book *b, ishow_engine *engine, const char *id, const char *text, const bytes *clip, fault *f); /* either may be NULL */
-int book_restore(book *b, ishow_engine *engine, const char *id, fault *f); /* the baseline again */
-int book_remove(book *b, ishow_engine *engine, const char *id, fault *f);
+ISHOW_API int book_restore(book *b, ishow_engine *engine, const char *id, fault *f); /* the baseline again */
+ISHOW_API int book_remove(book *b, ishow_engine *engine, const char *id, fault *f);
 
 #endif

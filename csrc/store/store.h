@@ -6,7 +6,7 @@
 #ifndef ISHOW_STORE_STORE_H
 #define ISHOW_STORE_STORE_H
 
-#include "base/status.h"
+#include "ishow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,10 +28,10 @@ typedef ishow_status (*ishow_store_fn)(void *self, struct sqlite3 *db, ishow_err
 
 /* Opens <dir>/ishowtts.db, made with the directory (mode 0700) when missing. A database that is broken is moved aside with a line in the log, and
  * a new one begun. EBUSY when another process has the directory, EIO with the reason; field "state_dir". */
-ishow_status ishow_store_open(ishow_store **out, const char *dir, ishow_error *error);
+ISHOW_API ishow_status ishow_store_open(ishow_store **out, const char *dir, ishow_error *error);
 
 /* Finishes what is queued, then closes. NULL allowed. */
-void ishow_store_close(ishow_store *store);
+ISHOW_API void ishow_store_close(ishow_store *store);
 
 const char *ishow_store_dir(const ishow_store *store); /* absolute; owned by the store */
 

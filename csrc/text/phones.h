@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "ishow.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,15 +26,15 @@ typedef struct ishow_phone {
 typedef struct ishow_phones ishow_phones;
 
 /* Makes a converter. The caller owns *out and gives it back with ishow_phones_free. */
-ishow_status ishow_phones_create(ishow_phones **out, ishow_error *error);
+ISHOW_API ishow_status ishow_phones_create(ishow_phones **out, ishow_error *error);
 
 /* Frees a converter; NULL is fine. */
-void ishow_phones_free(ishow_phones *phones);
+ISHOW_API void ishow_phones_free(ishow_phones *phones);
 
 /* Converts `bytes` bytes of UTF-8 (any bytes are safe: accents fold to ASCII, what has no reading is dropped).
  * On success *out holds *count symbols, to be given to free(). ISHOW_EINVAL: nothing readable, or longer than
  * ISHOW_PHONES_MAX_TEXT. Any thread may call; libflite keeps global state, so calls run one at a time in a process. */
-ishow_status ishow_phones_convert(ishow_phones *phones, const char *text, size_t bytes, ishow_phone **out,
+ISHOW_API ishow_status ishow_phones_convert(ishow_phones *phones, const char *text, size_t bytes, ishow_phone **out,
                                   size_t *count, ishow_error *error);
 
 #ifdef __cplusplus

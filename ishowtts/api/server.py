@@ -20,7 +20,7 @@ from types import FrameType
 
 import uvicorn
 
-from .. import _chat, _engine, _service
+from .. import _engine
 from .._service import Store, Watcher
 from ..config import Config
 from ..engine import Engine, open_engine
@@ -32,8 +32,6 @@ from .settings import Settings
 from .state import State
 
 logger = logging.getLogger("ishowtts")
-_CORES = (_engine, _service, _chat)
-"""Modules that each have the C core to themselves: its log, and its count of handles."""
 
 
 def serve(config: Config, read: Callable[[], Config]) -> int:
@@ -77,15 +75,13 @@ def _set_log(level: str, format: str) -> None:
     logging.getLogger().setLevel(level.upper())
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_Json() if format == "json" else logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    for core in _CORES:
-        core.set_log_level(level)
-        core.set_log_format(format)
+    _engine.log_to_stderr(level, format)
 
 
 def _tell_of_handles() -> None:
     """Everything is closed now; a handle of the core that is not was leaked."""
     gc.collect()  # the application and its state refer to one another
-    if alive := sum(core.live_handles() for core in _CORES):
+    if alive := _engine.live_handles():
         logger.warning("%d handles are still alive at the end", alive)
 
 

@@ -137,7 +137,7 @@ class State:
                 try:
                     piece = stream.poll(0)
                 except IshowError as error:
-                    if error.status != "ETIMEOUT" or error.field == "deadline":
+                    if error.status != "EAGAIN":
                         raise Fault.from_error(error) from None
                     await news.wait()
                     continue

@@ -55,7 +55,7 @@ static ishow_status next(void *self, void *clip, const float **samples, size_t *
     fake_clip *c = clip;
     *n = 0;
     error->field[0] = '\0';
-    if (s->clock->now + 1e-9 < c->ready) return error->status = ISHOW_ETIMEOUT;
+    if (s->clock->now + 1e-9 < c->ready) return error->status = ISHOW_EAGAIN;
     if (c->fails) return error->status = ISHOW_EMODEL;
     *n = c->left < FAKE_CHAT_RATE ? c->left : FAKE_CHAT_RATE;
     *samples = c->samples;

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ishowtts import _engine
 from ishowtts._service import Store, Watcher, accept_audio, accept_quality
 from ishowtts.api import server
 
@@ -21,14 +22,13 @@ def test_the_level_is_that_of_the_core_as_well(level: str, heard: bool, capfd: p
         os.close(notify)
 
 
-def test_every_core_has_its_level_set() -> None:
-    for core in server._CORES:
-        with pytest.raises(ValueError, match="debug, info, warn or error, not loud"):
-            core.set_log_level("loud")
+def test_a_level_that_is_unknown() -> None:
+    with pytest.raises(ValueError, match="debug, info, warn or error, not loud"):
+        _engine.log_to_stderr("loud")
 
 
 def test_what_is_still_open_at_the_end_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    before = sum(core.live_handles() for core in server._CORES)
+    before = _engine.live_handles()
     kept = Store(str(tmp_path))
     server._tell_of_handles()
     assert f"{before + 1} handles are still alive at the end" in caplog.text
