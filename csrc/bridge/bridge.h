@@ -31,7 +31,7 @@ ISHOW_API void ishow_bridge_stop(ishow_bridge *bridge);
 ISHOW_API ishow_status ishow_bridge_config(ishow_bridge *bridge, const char *path, const char *const *overrides, size_t n_overrides, char **json, ishow_error *error);
 
 /* The text front end of a model reference ("demo", a folder, a hub name). Does not import torch. */
-ISHOW_API ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, ishow_text_frontend *out, ishow_error *error);
+ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, ishow_text_frontend *out, ishow_error *error);
 
 /* Opens a model. `precision`: NULL or "auto" for what suits the processor. `backend`:
  *   "cuda"     the first GPU: ENOTFOUND where there is none, torch was built without CUDA, or the precision is only the native backend's; imports torch;
@@ -39,7 +39,7 @@ ISHOW_API ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *m
  *   "package"  the compiled package of this machine when it is current, otherwise the Python backend, with *pending = 1 when a package could be compiled;
  *   "eager", "compile"  the Python backend, plain or through torch.compile: imports torch, about a second;
  *   "auto"     cuda where that opens and the model is not small, else native where the processor has kernels and the model allows, else as "package". */
-ISHOW_API ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const char *precision, const char *backend, int threads, ishow_backend *out, int *pending, ishow_error *error);
+ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const char *precision, const char *backend, int threads, ishow_backend *out, int *pending, ishow_error *error);
 
 /* Opens a model with its text front end and makes an engine of both, which owns them. Arguments as of ishow_bridge_open. */
 ISHOW_API ishow_status ishow_bridge_engine(ishow_bridge *bridge, const char *model, const char *precision,

@@ -60,7 +60,7 @@ ISHOW_API ishow_engine_options ishow_engine_options_default(void);
 ISHOW_API ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error);
 
 /* Takes over *backend and *frontend (both are closed by ishow_engine_free, also when creation fails). */
-ISHOW_API ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backend, const ishow_text_frontend *frontend, const ishow_engine_options *options, ishow_error *error);
+ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backend, const ishow_text_frontend *frontend, const ishow_engine_options *options, ishow_error *error);
 
 /* Cancels what is in flight, joins the threads, closes backend and front end. Utterances still held by callers stay valid
  * until their own free, and answer ECANCELLED. NULL allowed. */

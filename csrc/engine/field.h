@@ -40,20 +40,20 @@ typedef struct ishow_field {
 
 typedef struct ishow_fields { const ishow_field *rows; size_t n; } ishow_fields;
 
-extern const ishow_fields ishow_request_fields; /* of ishow_request: how to speak. Rows with a setting are the section [sampling] */
-extern const ishow_fields ishow_engine_fields;  /* of ishow_engine_options: the section [engine]; name, option and setting are the same */
+ISHOW_API extern const ishow_fields ishow_request_fields; /* of ishow_request: how to speak. Rows with a setting are the section [sampling] */
+ISHOW_API extern const ishow_fields ishow_engine_fields;  /* of ishow_engine_options: the section [engine]; name, option and setting are the same */
 
 /* A field of a kind up to ISHOW_FIELD_CHOICE in the struct `of`, as a number. */
-double ishow_field_get(const ishow_field *field, const void *of);
-void ishow_field_set(const ishow_field *field, void *of, double value);
+ISHOW_API double ishow_field_get(const ishow_field *field, const void *of);
+ISHOW_API void ishow_field_set(const ishow_field *field, void *of, double value);
 
-int ishow_field_find_choice(const ishow_field *field, const char *word); /* its number; -1: there is no such word */
+ISHOW_API int ishow_field_find_choice(const ishow_field *field, const char *word); /* its number; -1: there is no such word */
 
 /* Sets every field that has a default. */
 void ishow_fields_default(const ishow_fields *fields, void *of);
 
 /* Whether a number may be the value of a field: EINVAL with the field, its limits and the number where it may not. */
-ishow_status ishow_field_check(const ishow_field *field, double value, ishow_error *error);
+ISHOW_API ishow_status ishow_field_check(const ishow_field *field, double value, ishow_error *error);
 
 /* EINVAL names the first field that is out of its range, the limits and the value. */
 ishow_status ishow_fields_check(const ishow_fields *fields, const void *of, ishow_error *error);

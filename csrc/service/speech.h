@@ -30,10 +30,10 @@ typedef struct speech_form { const ishow_fields *parts[SPEECH_PARTS]; } speech_f
 ISHOW_API extern const speech_form speech_own;    /* POST /api/tts, /api/tts/stream: text and voice, ishow_request_fields, the answer */
 ISHOW_API extern const speech_form speech_openai; /* POST /v1/audio/speech; `option` of a row is its name in /api/tts, NULL where it has none there */
 
-const ishow_field *speech_field_at(const speech_form *form, size_t i); /* NULL past the last */
+ISHOW_API const ishow_field *speech_field_at(const speech_form *form, size_t i); /* NULL past the last */
 
 /* The field that says what a row may be: itself, or for a row of the kind ISHOW_FIELD_RENAMED the one of /api/tts. */
-const ishow_field *speech_meaning(const ishow_field *row);
+ISHOW_API const ishow_field *speech_meaning(const ishow_field *row);
 
 /* What the fields may be, as a JSON Schema: {"type": "object", "properties": ...}. */
 ISHOW_API void speech_schema(const speech_form *form, bytes *out);

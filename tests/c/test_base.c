@@ -149,9 +149,27 @@ static void capture(ishow_log_level level, const char *text, char *out, size_t s
     out[n > 0 ? n : 0] = '\0';
 }
 
+typedef struct heard { int lines; char text[64]; } heard;
+
+static void hear(void *self, ishow_log_level level, const char *room, const char *text) {
+    heard *h = self;
+    h->lines++;
+    snprintf(h->text, sizeof h->text, "%d %s %s", (int)level, room, text);
+}
+
 static void test_log(void **state) {
     (void)state;
     char line[8192], text[5000];
+    heard h = {0};
+    capture(ISHOW_LOG_ERROR, "nobody listens", line, sizeof line);
+    assert_string_equal(line, "");
+    ishow_log_set_sink(hear, &h, ISHOW_LOG_WARN);
+    capture(ISHOW_LOG_ERROR, "for the sink", line, sizeof line);
+    ishow_log(ISHOW_LOG_INFO, "room", "too little");
+    assert_string_equal(line, "");
+    assert_int_equal(h.lines, 1);
+    assert_string_equal(h.text, "3 room for the sink");
+    ishow_log_set_sink(ishow_log_to_stderr, NULL, ISHOW_LOG_INFO);
     capture(ISHOW_LOG_WARN, "something", line, sizeof line);
     assert_non_null(strstr(line, "Z warn room: something\n"));
     capture(ISHOW_LOG_DEBUG, "hidden", line, sizeof line);
