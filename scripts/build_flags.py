@@ -1,4 +1,7 @@
-"""Print build facts of the interpreter that runs this: `cflags`, `suffix` (of modules), or link flags: `embed` (of a program), `library`."""
+"""Print build facts of the interpreter that runs this.
+
+`cflags`, `suffix` (of modules), or link flags: `embed` (of a program), `library`.
+"""
 
 import sys
 import sysconfig

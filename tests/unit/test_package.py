@@ -23,6 +23,7 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     with zipfile.ZipFile(wheel) as archive:
         server = archive.getinfo("ishowtts/bin/ishowtts-server")
         assert server.external_attr >> 16 & 0o111, "the server must stay executable"
+        assert "ishowtts/lib/libishow.so.0" in archive.namelist()
         return set(archive.namelist())
 
 
