@@ -69,7 +69,7 @@ static void wav_header(unsigned char *p, int sample_rate, uint32_t data_bytes, u
 }
 
 static ishow_status wav_open(ishow_encoder *e, ishow_error *error) {
-    unsigned char *p = bytes_reserve(&e->out, WAV_HEADER);
+    unsigned char *p = ishow_buffer_reserve(&e->out, WAV_HEADER);
     if (!p) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
     wav_header(p, e->sample_rate, UINT32_MAX, UINT32_MAX);
     e->out.n += WAV_HEADER;
@@ -78,7 +78,7 @@ static ishow_status wav_open(ishow_encoder *e, ishow_error *error) {
 
 static ishow_status s16_write(ishow_encoder *e, const float *samples, size_t n, ishow_error *error) {
     if (e->whole && e->out.n + 2 * n > UINT32_MAX) return ishow_fail(error, ISHOW_ELIMIT, "", "%zu samples more do not fit into a WAV file.", n);
-    bytes_s16(&e->out, samples, n);
+    ishow_buffer_s16(&e->out, samples, n);
     return e->out.failed ? ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.") : ISHOW_OK;
 }
 
@@ -123,7 +123,7 @@ ishow_status ishow_encoder_create(ishow_encoder **out, const ishow_encoder_optio
 }
 
 ishow_status ishow_encoder_push(ishow_encoder *e, const float *samples, size_t n, int last, const unsigned char **out, size_t *n_out, ishow_error *error) {
-    bytes made = {0};
+    ishow_buffer made = {0};
     ishow_status status = ISHOW_OK;
     *out = NULL;
     *n_out = 0;
@@ -145,7 +145,7 @@ ishow_status ishow_encoder_push(ishow_encoder *e, const float *samples, size_t n
     if (e->out.failed) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
     else if (last || !e->whole) *out = e->out.data, *n_out = e->out.n;
 done:
-    bytes_free(&made);
+    ishow_buffer_free(&made);
     return status;
 }
 
@@ -156,7 +156,7 @@ void ishow_encoder_free(ishow_encoder *e) {
     if (!e) return;
     if (e->codec->close) e->codec->close(e);
     rate_stream_free(e->rate);
-    bytes_free(&e->out);
+    ishow_buffer_free(&e->out);
     free(e);
     ishow_handle_freed();
 }
@@ -171,7 +171,7 @@ ishow_status ishow_audio_encode(const float *samples, size_t n, int from_rate, i
     if (status == ISHOW_OK) status = ishow_encoder_push(e, samples, n, 1, &made, n_out, error);
     if (status == ISHOW_OK) { /* taken over */
         *out = e->out.data;
-        e->out = (bytes){0};
+        e->out = (ishow_buffer){0};
     }
     ishow_encoder_free(e);
     return status;

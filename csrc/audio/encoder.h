@@ -4,7 +4,7 @@
 
 #include "audio/rate_stream.h"
 #include "base/base.h"
-#include "base/bytes.h"
+#include "base/buffer.h"
 #include "audio/audio.h"
 
 typedef struct codec {
@@ -22,7 +22,7 @@ struct ishow_encoder {
     ishow_format format;
     int sample_rate, whole, pushed, finished;
     rate_stream *rate;
-    bytes out;          /* whole: everything so far; otherwise of the current push */
+    ishow_buffer out;          /* whole: everything so far; otherwise of the current push */
     uint64_t length;    /* samples written */
 };
 

@@ -16,7 +16,7 @@ static FLAC__StreamEncoderWriteStatus on_write(const FLAC__StreamEncoder *encode
     ishow_encoder *e = self;
     flac *f = e->state;
     (void)encoder, (void)samples, (void)frame;
-    if (!e->whole || f->at >= e->out.n) bytes_add(&e->out, data, n);
+    if (!e->whole || f->at >= e->out.n) ishow_buffer_add(&e->out, data, n);
     else if (n <= e->out.n - f->at) memcpy(e->out.data + f->at, data, n); /* the header once more */
     else return FLAC__STREAM_ENCODER_WRITE_STATUS_FATAL_ERROR;
     f->at += n;
@@ -63,7 +63,7 @@ static ishow_status write_samples(ishow_encoder *e, const float *samples, size_t
     FLAC__int32 part[PART];
     while (n) {
         const size_t m = n < PART ? n : PART;
-        for (size_t i = 0; i < m; i++) part[i] = sample_s16(samples[i]);
+        for (size_t i = 0; i < m; i++) part[i] = ishow_sample_s16(samples[i]);
         if (!FLAC__stream_encoder_process_interleaved(f->encoder, part, (uint32_t)m)) return failed(f, error);
         samples += m;
         n -= m;

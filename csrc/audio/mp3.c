@@ -48,7 +48,7 @@ static ishow_status write_samples(ishow_encoder *e, const float *samples, size_t
     while (n && status == ISHOW_OK) {
         const size_t now = n < PART ? n : PART;
         for (size_t i = 0; i < now; i++) part[i] = m->gain * samples[i];
-        unsigned char *room = bytes_reserve(&e->out, ROOM);
+        unsigned char *room = ishow_buffer_reserve(&e->out, ROOM);
         if (!room) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
         status = take(e, lame_encode_buffer_ieee_float(m->lame, part, part, (int)now, room, ROOM), error);
         samples += now;
@@ -59,7 +59,7 @@ static ishow_status write_samples(ishow_encoder *e, const float *samples, size_t
 
 static ishow_status finish(ishow_encoder *e, ishow_error *error) {
     const mp3 *m = e->state;
-    unsigned char *room = bytes_reserve(&e->out, ROOM), tag[TAG_MAX];
+    unsigned char *room = ishow_buffer_reserve(&e->out, ROOM), tag[TAG_MAX];
     if (!room) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
     ishow_status status = take(e, lame_encode_flush(m->lame, room, ROOM), error);
     if (status != ISHOW_OK || !e->whole) return status;

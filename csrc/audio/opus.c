@@ -11,7 +11,7 @@ enum {
 
 static int on_write(void *self, const unsigned char *data, opus_int32 n) {
     ishow_encoder *e = self;
-    bytes_add(&e->out, data, (size_t)n);
+    ishow_buffer_add(&e->out, data, (size_t)n);
     return e->out.failed;
 }
 

@@ -15,7 +15,7 @@ struct rate_stream {
     uint64_t unit;    /* input samples after which input and output instants meet again */
     uint64_t base;    /* input index of held[0], a multiple of unit */
     uint64_t emitted; /* output samples given out */
-    bytes held;       /* floats */
+    ishow_buffer held;       /* floats */
 };
 
 ishow_status rate_stream_create(rate_stream **out, int from, int to, ishow_error *error) {
@@ -36,18 +36,18 @@ ishow_status rate_stream_create(rate_stream **out, int from, int to, ishow_error
 
 void rate_stream_free(rate_stream *r) {
     if (!r) return;
-    bytes_free(&r->held);
+    ishow_buffer_free(&r->held);
     free(r);
 }
 
-ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, int last, bytes *out, ishow_error *error) {
+ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, int last, ishow_buffer *out, ishow_error *error) {
     if (r->from == r->to) {
-        bytes_add(out, samples, n * sizeof *samples);
+        ishow_buffer_add(out, samples, n * sizeof *samples);
         return out->failed ? ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.") : ISHOW_OK;
     }
     ishow_pcm made = {0};
     ishow_status status = ISHOW_OK;
-    bytes_add(&r->held, samples, n * sizeof *samples);
+    ishow_buffer_add(&r->held, samples, n * sizeof *samples);
     if (r->held.failed) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
     size_t held = r->held.n / sizeof(float);
     if (!held || (!last && held <= GUARD)) return ISHOW_OK;
@@ -57,7 +57,7 @@ ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, in
     uint64_t safe = last ? first + made.length : (r->base + held - GUARD) * (uint64_t)r->to / (uint64_t)r->from;
     if (safe > first + made.length) safe = first + made.length;
     if (safe > r->emitted) {
-        bytes_add(out, made.samples + (r->emitted - first), (safe - r->emitted) * sizeof(float));
+        ishow_buffer_add(out, made.samples + (r->emitted - first), (safe - r->emitted) * sizeof(float));
         r->emitted = safe;
     }
     /* Keep GUARD samples before the next output as context. */

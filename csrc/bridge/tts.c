@@ -89,7 +89,7 @@ ishow_status ishow_tts_open(ishow_tts **out, const char *model, const char *cons
         goto done;
     }
     if ((status = ishow_bridge_config(bridge, NULL, overrides, n, &json, error)) != ISHOW_OK) goto done;
-    if ((status = settings_read(&s, json, error)) != ISHOW_OK) goto done;
+    if ((status = ishow_settings_read(&s, json, error)) != ISHOW_OK) goto done;
     if ((status = open_settings(tts, bridge, &s, error)) != ISHOW_OK) goto done;
     ishow_handle_made();
     *out = tts;
@@ -100,7 +100,7 @@ done:
         free(tts->default_voice);
         free(tts);
     }
-    settings_free(&s);
+    ishow_settings_free(&s);
     free(overrides);
     free(json);
     return status;
@@ -158,6 +158,6 @@ ishow_status ishow_tts_speak(ishow_tts *tts, const char *text, const char *const
         s.request.early = 1; /* pieces are pulled while later ones are made */
         status = ishow_engine_submit(tts->engine, &s.request, NULL, NULL, out, error);
     }
-    speech_free(&s);
+    ishow_speech_free(&s);
     return status;
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "base/bytes.h"
+#include "base/buffer.h"
 #include "audio/audio.h"
 #include "chat/chat_internal.h"
 
@@ -18,7 +18,7 @@ typedef struct event {
     uint64_t id;
     int audio;
     double until;
-    bytes text, frame; /* server-sent event; WebSocket message, binary when audio */
+    ishow_buffer text, frame; /* server-sent event; WebSocket message, binary when audio */
 } event;
 
 struct hub {
@@ -46,15 +46,15 @@ struct ishow_chat_reader {
     char *first[2];             /* JSON of the state and start that it begins with; NULL: sent, or none */
     event *current;
     size_t offset;              /* of current's text */
-    bytes own;                  /* an event for this reader alone */
+    ishow_buffer own;                  /* an event for this reader alone */
     size_t own_offset;
     double spoke;               /* when it last got something */
 };
 
 static void event_release(event *e) {
     if (!e || atomic_fetch_sub(&e->refs, 1) > 1) return;
-    bytes_free(&e->text);
-    bytes_free(&e->frame);
+    ishow_buffer_free(&e->text);
+    ishow_buffer_free(&e->frame);
     free(e);
 }
 
@@ -80,35 +80,35 @@ void hub_free(hub *f) {
 
 /* ---- writing ---- */
 
-static void write_text(bytes *out, const char *run, uint64_t id, const char *name, const char *json, const bytes *pcm) {
-    if (id) bytes_format(out, "id: %s-%llu\n", run, (unsigned long long)id);
-    bytes_format(out, "event: %s\ndata: ", name);
+static void write_text(ishow_buffer *out, const char *run, uint64_t id, const char *name, const char *json, const ishow_buffer *pcm) {
+    if (id) ishow_buffer_format(out, "id: %s-%llu\n", run, (unsigned long long)id);
+    ishow_buffer_format(out, "event: %s\ndata: ", name);
     if (pcm) {
-        bytes_add(out, json, strlen(json) - 1);
-        bytes_text(out, ",\"audio_base64\":\"");
-        bytes_base64(out, pcm->data, pcm->n);
-        bytes_text(out, "\"}");
-    } else bytes_text(out, json);
-    bytes_text(out, "\n\n");
+        ishow_buffer_add(out, json, strlen(json) - 1);
+        ishow_buffer_text(out, ",\"audio_base64\":\"");
+        ishow_buffer_base64(out, pcm->data, pcm->n);
+        ishow_buffer_text(out, "\"}");
+    } else ishow_buffer_text(out, json);
+    ishow_buffer_text(out, "\n\n");
 }
 
 /* The same with its name and id inside. */
-static void write_json(bytes *out, const char *run, uint64_t id, const char *name, const char *json) {
-    bytes_format(out, "{\"event\":\"%s\"", name);
-    if (id) bytes_format(out, ",\"event_id\":\"%s-%llu\"", run, (unsigned long long)id);
-    if (json[1] != '}') bytes_text(out, ",");
-    bytes_text(out, json + 1);
+static void write_json(ishow_buffer *out, const char *run, uint64_t id, const char *name, const char *json) {
+    ishow_buffer_format(out, "{\"event\":\"%s\"", name);
+    if (id) ishow_buffer_format(out, ",\"event_id\":\"%s-%llu\"", run, (unsigned long long)id);
+    if (json[1] != '}') ishow_buffer_text(out, ",");
+    ishow_buffer_text(out, json + 1);
 }
 
-static void write_binary(bytes *out, const bytes *header, const float *pcm, size_t n, int rate) {
+static void write_binary(ishow_buffer *out, const ishow_buffer *header, const float *pcm, size_t n, int rate) {
     unsigned char *wav = NULL;
     size_t n_wav = 0;
     const uint32_t length = (uint32_t)header->n;
     const unsigned char size[4] = {(unsigned char)length, (unsigned char)(length >> 8), (unsigned char)(length >> 16), (unsigned char)(length >> 24)};
     if (ishow_audio_encode(pcm, n, rate, ISHOW_FORMAT_WAV, 0, &wav, &n_wav, NULL) != ISHOW_OK) out->failed = 1;
-    bytes_add(out, size, sizeof size);
-    bytes_add(out, header->data, header->n);
-    bytes_add(out, wav, n_wav);
+    ishow_buffer_add(out, size, sizeof size);
+    ishow_buffer_add(out, header->data, header->n);
+    ishow_buffer_add(out, wav, n_wav);
     free(wav);
 }
 
@@ -135,20 +135,20 @@ static void append(hub *f, event *e) {
 static void publish(hub *f, const char *name, const char *json, const float *pcm, size_t n, int rate, double until) {
     event *e = calloc(1, sizeof *e);
     if (!e) return;
-    bytes s16 = {0}, header = {0};
+    ishow_buffer s16 = {0}, header = {0};
     atomic_init(&e->refs, 1);
     e->id = f->next; /* the chat's lock keeps publishers apart */
     e->audio = pcm != NULL;
     e->until = until;
     if (pcm) {
-        bytes_s16(&s16, pcm, n);
+        ishow_buffer_s16(&s16, pcm, n);
         write_json(&header, f->run, e->id, name, json);
         write_binary(&e->frame, &header, pcm, n, rate);
     } else write_json(&e->frame, f->run, e->id, name, json);
     write_text(&e->text, f->run, e->id, name, json, pcm ? &s16 : NULL);
     int failed = e->text.failed || e->frame.failed || s16.failed || header.failed;
-    bytes_free(&s16);
-    bytes_free(&header);
+    ishow_buffer_free(&s16);
+    ishow_buffer_free(&header);
     if (failed) event_release(e);
     else append(f, e);
 }
@@ -247,7 +247,7 @@ void ishow_chat_reader_close(ishow_chat_reader *r) {
     f->n_readers--;
     pthread_mutex_unlock(&f->lock);
     event_release(r->current);
-    bytes_free(&r->own);
+    ishow_buffer_free(&r->own);
     free(r->first[0]);
     free(r->first[1]);
     free(r);
@@ -331,7 +331,7 @@ static int own_event(ishow_chat_reader *r, const char **name, char **json) {
     return *json != NULL;
 }
 
-static size_t give(const bytes *from, size_t *offset, char *out, size_t most) {
+static size_t give(const ishow_buffer *from, size_t *offset, char *out, size_t most) {
     size_t n = from->n - *offset < most ? from->n - *offset : most;
     memcpy(out, from->data + *offset, n);
     *offset += n;
@@ -350,7 +350,7 @@ size_t ishow_chat_reader_text(ishow_chat_reader *r, char *out, size_t most) {
         } else {
             const char *name;
             char *json;
-            bytes_free(&r->own);
+            ishow_buffer_free(&r->own);
             r->own_offset = r->offset = 0;
             if (own_event(r, &name, &json)) {
                 write_text(&r->own, r->hub->run, 0, name, json, NULL);
@@ -372,7 +372,7 @@ int ishow_chat_reader_frame(ishow_chat_reader *r, const unsigned char **data, si
     char *json;
     event_release(r->current);
     r->current = NULL;
-    bytes_free(&r->own);
+    ishow_buffer_free(&r->own);
     for (;;) {
         if (own_event(r, &name, &json)) {
             write_json(&r->own, r->hub->run, 0, name, json);

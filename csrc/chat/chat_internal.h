@@ -171,7 +171,7 @@ size_t hub_listeners(hub *f);
 ishow_chat_reader *hub_reader(hub *f, const char *last, char *state, char *start, double position);
 
 /* ---- options.c ---- */
-ishow_chat_settings *settings_copy(const ishow_chat_options *o); /* NULL: no memory */
+ishow_chat_settings *ishow_settings_copy(const ishow_chat_options *o); /* NULL: no memory */
 
 /* ---- chat.c ---- */
 struct ishow_chat {

@@ -49,7 +49,7 @@ static void own_words(ishow_chat_settings *s, ishow_chat_words *words) {
     words->item = copy;
 }
 
-ishow_chat_settings *settings_copy(const ishow_chat_options *from) {
+ishow_chat_settings *ishow_settings_copy(const ishow_chat_options *from) {
     ishow_chat_settings *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     ishow_handle_made();
@@ -88,7 +88,7 @@ void ishow_chat_settings_free(ishow_chat_settings *s) {
 
 const ishow_chat_options *ishow_chat_settings_options(const ishow_chat_settings *s) { return &s->o; }
 
-/* ---- from JSON; strings belong to the tree until settings_copy ---- */
+/* ---- from JSON; strings belong to the tree until ishow_settings_copy ---- */
 
 typedef struct lists { const char **items[7]; ishow_chat_voice *voices; ishow_chat_role_voice *roles; } lists;
 
@@ -151,7 +151,7 @@ ishow_status ishow_chat_settings_read(ishow_chat_settings **out, const char *jso
     for (size_t i = 0; i < json_array_size(roles); i++) o.roles |= ishow_chat_role_find(json_string_value(json_array_get(roles, i)));
     o.queue_max = (size_t)queue_max;
     o.prefetch = (size_t)prefetch;
-    if (!whole || !l.voices || !l.roles || !(*out = settings_copy(&o))) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat configuration could not be had.");
+    if (!whole || !l.voices || !l.roles || !(*out = ishow_settings_copy(&o))) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat configuration could not be had.");
 done:
     for (size_t i = 0; i < sizeof l.items / sizeof *l.items; i++) free(l.items[i]);
     free(l.voices);

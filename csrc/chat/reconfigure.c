@@ -36,7 +36,7 @@ ishow_status ishow_chat_prepare(ishow_chat_change **out, const ishow_chat_option
     ishow_status status = check(options, error);
     if (status != ISHOW_OK) return status;
     ishow_chat_change *n = calloc(1, sizeof *n);
-    if (!n || !(n->settings = settings_copy(options))) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+    if (!n || !(n->settings = ishow_settings_copy(options))) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
     else status = filter_rules_create(&n->rules, ishow_chat_settings_options(n->settings), error);
     if (status != ISHOW_OK) ishow_chat_discard(n);
     else *out = n;

@@ -178,7 +178,7 @@ typedef struct ishow_engine_stats {
 ISHOW_API void ishow_engine_stats_get(ishow_engine *engine, ishow_engine_stats *out);
 
 /* Seconds that the inference thread has been at what it does now, such as one step of the model; 0 while it waits for work. Takes no lock, so it answers when that thread hangs. */
-double ishow_engine_busy_for(ishow_engine *engine);
+ISHOW_API double ishow_engine_busy_for(ishow_engine *engine);
 
 #ifdef __cplusplus
 }

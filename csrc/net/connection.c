@@ -61,7 +61,7 @@ void wire_close(wire *w) {
         w->unread = 0;
     }
     if (w->task.easy) loop_end(w->loop, &w->task);
-    bytes_free(&w->out);
+    ishow_buffer_free(&w->out);
     w->sent = 0;
 }
 
@@ -80,7 +80,7 @@ static int flush(wire *w) {
         }
         w->sent += n;
     }
-    bytes_free(&w->out);
+    ishow_buffer_free(&w->out);
     w->sent = 0;
     watch(w, EPOLLIN | EPOLLRDHUP);
     return 1;
@@ -88,7 +88,7 @@ static int flush(wire *w) {
 
 void wire_send(wire *w, const void *data, size_t n) {
     if (!w->connected) return;
-    bytes_add(&w->out, data, n);
+    ishow_buffer_add(&w->out, data, n);
     /* Sent on the next turn, so that a caller never finds its wire closed under it. */
     watch(w, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
 }

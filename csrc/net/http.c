@@ -11,7 +11,7 @@ static size_t on_body(char *data, size_t one, size_t n, void *self) {
         c->too_large = 1;
         return 0; /* an error for libcurl */
     }
-    bytes_add(&c->body, data, n);
+    ishow_buffer_add(&c->body, data, n);
     return c->body.failed ? 0 : n;
 }
 
@@ -55,6 +55,6 @@ void http_end(http_call *c) {
     if (c->task.easy) loop_end(c->loop, &c->task);
     curl_slist_free_all(c->headers);
     c->headers = NULL;
-    bytes_free(&c->body);
+    ishow_buffer_free(&c->body);
     c->too_large = 0;
 }

@@ -5,7 +5,7 @@
 
 #include <curl/curl.h>
 
-#include "base/bytes.h"
+#include "base/buffer.h"
 #include "platforms/event_sink.h"
 
 enum { LOOP_READ_BYTES = 16 * 1024 };
@@ -52,7 +52,7 @@ struct wire {
     wire *prev, *next;
     int connected, fd, unread;  /* all zero: closed */
     uint32_t watched;           /* epoll events */
-    bytes out;
+    ishow_buffer out;
     size_t sent;
     void *self;
     /* Connected; bytes came (borrowed); it is closed and why. Each may close the wire. */
@@ -72,7 +72,7 @@ typedef struct http_call {
     loop_task task;
     ishow_chat_loop *loop;
     struct curl_slist *headers;
-    bytes body;
+    ishow_buffer body;
     size_t most;
     int too_large;
     void *self;

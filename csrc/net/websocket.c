@@ -58,10 +58,10 @@ static void on_message(wslay_event_context_ptr frames, const struct wslay_event_
 /* ---- handshake ---- */
 
 static void base64(char *out, size_t size, const void *data, size_t n) {
-    bytes text = {0};
-    bytes_base64(&text, data, n);
+    ishow_buffer text = {0};
+    ishow_buffer_base64(&text, data, n);
     snprintf(out, size, "%.*s", (int)text.n, text.n ? (const char *)text.data : "");
-    bytes_free(&text);
+    ishow_buffer_free(&text);
 }
 
 /* Value of a header field in the head [n] of an answer, without surrounding spaces. */
@@ -159,14 +159,14 @@ static void take(websocket *w) {
     }
     /* What is taken is given back; the rest is the beginning of a frame. */
     size_t left = w->in.n - w->taken;
-    if (!left) bytes_free(&w->in);
+    if (!left) ishow_buffer_free(&w->in);
     else memmove(w->in.data, w->in.data + w->taken, w->in.n = left);
     w->taken = 0;
 }
 
 static void on_wire_data(void *self, char *data, size_t n) {
     websocket *w = self;
-    bytes_add(&w->in, data, n);
+    ishow_buffer_add(&w->in, data, n);
     w->busy = 1;
     w->heard(w->self, n);
     if (!w->closing) {
@@ -204,6 +204,6 @@ void websocket_close(websocket *w) {
     if (w->busy) return;
     if (w->frames) wslay_event_context_free(w->frames);
     w->frames = NULL;
-    bytes_free(&w->in);
+    ishow_buffer_free(&w->in);
     w->taken = 0;
 }

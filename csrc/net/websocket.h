@@ -9,7 +9,7 @@
 typedef struct websocket {
     wire wire;
     wslay_event_context_ptr frames; /* NULL before the handshake is done */
-    bytes in;               /* bytes not yet taken by wslay, or the head of the answer */
+    ishow_buffer in;               /* bytes not yet taken by wslay, or the head of the answer */
     size_t taken, most;
     int busy, closing;      /* closed from inside a call of ours: freed when that call ends */
     char key[32], host[280], path[64];

@@ -13,14 +13,14 @@ enum { VERSION_ZLIB = 2, VERSION_BROTLI = 3, INFLATE_START = 16 * 1024 };
 
 static uint32_t be32(const unsigned char *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
 
-void bilibili_pack(unsigned char *out, uint32_t operation, const void *body, uint32_t n) {
+void ishow_bilibili_pack(unsigned char *out, uint32_t operation, const void *body, uint32_t n) {
     uint32_t head[4] = {__builtin_bswap32(BILIBILI_HEADER + n), __builtin_bswap32((uint32_t)BILIBILI_HEADER << 16 | 1), __builtin_bswap32(operation),
                         __builtin_bswap32(1)};
     memcpy(out, head, sizeof head);
     if (n) memcpy(out + sizeof head, body, n);
 }
 
-const char bilibili_too_slow[] = "it takes too long to decode";
+const char ishow_bilibili_too_slow[] = "it takes too long to decode";
 
 /* One frame while it is unpacked. */
 typedef struct unpacking {
@@ -34,7 +34,7 @@ typedef struct unpacking {
 /* Room for more at *out [*size], doubling up to what is left. */
 static const char *grow(const unpacking *u, unsigned char **out, size_t *size) {
     if (*size >= u->left) return "decompresses to more than the limit";
-    if (ishow_now() > u->until) return bilibili_too_slow;
+    if (ishow_now() > u->until) return ishow_bilibili_too_slow;
     size_t larger = *size ? 2 * *size : INFLATE_START;
     if (larger > u->left) larger = u->left;
     unsigned char *moved = realloc(*out, larger);
@@ -90,7 +90,7 @@ static const char *unpack(unpacking *u, const unsigned char *p, size_t n, int ne
         size_t total = be32(p), header = be32(p + 4) >> 16;
         unsigned version = be32(p + 4) & 0xFFFF;
         if (header < BILIBILI_HEADER || total < header || total > n) return "a packet states a wrong length";
-        if (ishow_now() > u->until) return bilibili_too_slow;
+        if (ishow_now() > u->until) return ishow_bilibili_too_slow;
         const unsigned char *body = p + header;
         size_t size = total - header;
         if (version == VERSION_ZLIB || version == VERSION_BROTLI) {
@@ -110,7 +110,7 @@ static const char *unpack(unpacking *u, const unsigned char *p, size_t n, int ne
     return NULL;
 }
 
-const char *bilibili_unpack(const void *frame, size_t n, size_t inflate_max, double seconds, int (*take)(void *self, const bilibili_packet *packet), void *self) {
+const char *ishow_bilibili_unpack(const void *frame, size_t n, size_t inflate_max, double seconds, int (*take)(void *self, const bilibili_packet *packet), void *self) {
     unpacking u = {.left = inflate_max, .until = ishow_now() + seconds, .take = take, .self = self, .goes_on = 1};
     return n ? unpack(&u, frame, n, 0) : "it is empty";
 }

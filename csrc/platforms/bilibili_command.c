@@ -47,7 +47,7 @@ static void take_emotes(feed *f, ishow_chat_message *m, const json_t *emots) {
     const char *from = m->text.data, *end = from + m->text.size;
     size_t most = 0, n = 0;
     for (size_t i = 0; i < m->text.size; i++) most += from[i] == '[';
-    ishow_chat_emote *found = most && json_object_size(emots) ? arena_take(&f->arena, most * sizeof *found) : NULL;
+    ishow_chat_emote *found = most && json_object_size(emots) ? ishow_arena_take(&f->arena, most * sizeof *found) : NULL;
     if (!found) return;
     uint32_t point = 0;
     for (const char *p = from; p < end; p++) {
@@ -88,7 +88,7 @@ static void take_danmaku(feed *f, ishow_span room, ishow_span owner, const json_
     take_guard(&m, json_array_get(info, 7));
     /* More about it is JSON inside a string inside the JSON. */
     const json_t *extra_text = json_object_get(json_array_get(head, 15), "extra");
-    json_t *extra = json_is_string(extra_text) ? json_bytes(json_string_value(extra_text), json_string_length(extra_text)) : NULL;
+    json_t *extra = json_is_string(extra_text) ? ishow_json_load(json_string_value(extra_text), json_string_length(extra_text)) : NULL;
     m.id = json_span(f, json_object_get(extra, "id_str"));
     if (!m.id.size) { /* older rooms: what their page tells messages apart by */
         ishow_span crc = json_span(f, json_array_get(head, 7)), rnd = json_span(f, json_array_get(head, 5));
@@ -100,7 +100,7 @@ static void take_danmaku(feed *f, ishow_span room, ishow_span owner, const json_
     }
     if (json_whole(json_array_get(head, 12)) == 1) { /* the text names one picture */
         m.emote_only = 1;
-        ishow_chat_emote *emote = arena_take(&f->arena, sizeof *emote);
+        ishow_chat_emote *emote = ishow_arena_take(&f->arena, sizeof *emote);
         if (emote) {
             *emote = (ishow_chat_emote){0, UINT32_MAX, json_span(f, json_object_get(json_array_get(head, 13), "emoticon_unique"))};
             feed_emotes(&m, emote, 1);
@@ -175,10 +175,10 @@ static void take_deleted_super_chats(feed *f, const json_t *data) {
     }
 }
 
-void bilibili_command(feed *f, ishow_span room, ishow_span owner, const char *bytes, size_t n) {
-    arena_reset(&f->arena);
+void ishow_bilibili_command(feed *f, ishow_span room, ishow_span owner, const char *bytes, size_t n) {
+    ishow_arena_reset(&f->arena);
     f->lines++;
-    json_t *json = n <= BILIBILI_COMMAND_BYTES_MAX ? json_bytes(bytes, n) : NULL;
+    json_t *json = n <= BILIBILI_COMMAND_BYTES_MAX ? ishow_json_load(bytes, n) : NULL;
     const char *name = json_string_value(json_object_get(json, "cmd"));
     if (!name) {
         f->malformed++;

@@ -152,13 +152,13 @@ static void on_answered(void *self, long status, const char *fault) {
     static const char *const what[] = {"an id", "the key", "the room", "the hosts", ""};
     ishow_chat_source *s = self;
     bilibili_session *b = s->session;
-    arena_reset(&s->feed.arena);
+    ishow_arena_reset(&s->feed.arena);
     if (!status) {
         source_lost(s, "asking for %s: %s", what[b->step], fault);
         return;
     }
     source_heard(s, b->call.body.n);
-    json_t *json = status == 200 ? json_bytes((const char *)b->call.body.data, b->call.body.n) : NULL;
+    json_t *json = status == 200 ? ishow_json_load((const char *)b->call.body.data, b->call.body.n) : NULL;
     if (json_is_object(json)) take_answer(s, json);
     else source_lost(s, status == 200 ? "asking for %s: the answer is no JSON (HTTP %ld)" : "asking for %s: HTTP %ld", what[b->step], status);
     json_decref(json);
@@ -169,7 +169,7 @@ static void on_answered(void *self, long status, const char *fault) {
 static void send_packet(bilibili_session *b, uint32_t operation, const void *body, size_t n) {
     unsigned char packet[BILIBILI_HEADER + 1200];
     if (n > sizeof packet - BILIBILI_HEADER) return;
-    bilibili_pack(packet, operation, body, (uint32_t)n);
+    ishow_bilibili_pack(packet, operation, body, (uint32_t)n);
     websocket_send(&b->socket, packet, BILIBILI_HEADER + n);
 }
 
@@ -189,9 +189,9 @@ static int take_packet(void *self, const bilibili_packet *packet) {
     ishow_chat_source *s = self;
     bilibili_session *b = s->session;
     unsigned epoch = b->epoch;
-    if (packet->operation == BILIBILI_COMMAND) bilibili_command(&s->feed, span_of(b->room), span_of(b->owner), packet->body, packet->n);
+    if (packet->operation == BILIBILI_COMMAND) ishow_bilibili_command(&s->feed, span_of(b->room), span_of(b->owner), packet->body, packet->n);
     else if (packet->operation == BILIBILI_AUTH_REPLY) {
-        json_t *json = json_bytes(packet->body, packet->n);
+        json_t *json = ishow_json_load(packet->body, packet->n);
         int64_t code = json ? json_whole(json_object_get(json, "code")) : -1;
         json_decref(json);
         if (code) source_lost(s, "the platform refuses the connection's token (%lld)", (long long)code); /* the next attempt gets another */
@@ -207,10 +207,10 @@ static void on_message(void *self, const unsigned char *data, size_t n) {
     ishow_chat_source *s = self;
     bilibili_session *b = s->session;
     unsigned epoch = b->epoch;
-    const char *fault = bilibili_unpack(data, n, s->options.inflate_bytes_max, BILIBILI_FRAME_SECONDS, take_packet, s);
+    const char *fault = ishow_bilibili_unpack(data, n, s->options.inflate_bytes_max, BILIBILI_FRAME_SECONDS, take_packet, s);
     if (!fault || b->epoch != epoch) return;
     s->feed.malformed++;
-    if (fault == bilibili_too_slow) { /* no frame of the platform is like that: its next ones would hold up the other sources too */
+    if (fault == ishow_bilibili_too_slow) { /* no frame of the platform is like that: its next ones would hold up the other sources too */
         source_lost(s, "a frame of %zu bytes takes too long to decode", n);
         return;
     }

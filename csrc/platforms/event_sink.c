@@ -21,7 +21,7 @@ struct arena_block {
     _Alignas(16) unsigned char data[];
 };
 
-void *arena_take(arena *a, size_t n) {
+void *ishow_arena_take(arena *a, size_t n) {
     if (n > SIZE_MAX / 4) return NULL;
     n = (n + 15) & ~(size_t)15;
     struct arena_block *b = a->block;
@@ -38,7 +38,7 @@ void *arena_take(arena *a, size_t n) {
     return taken;
 }
 
-void arena_reset(arena *a) {
+void ishow_arena_reset(arena *a) {
     struct arena_block *b = a->block;
     if (!b) return;
     while (b->previous) { /* the newest is the largest: keep that one alone */
@@ -47,10 +47,10 @@ void arena_reset(arena *a) {
         free(older);
     }
     b->used = 0;
-    if (b->size > BLOCK_KEPT_MAX) arena_free(a);
+    if (b->size > BLOCK_KEPT_MAX) ishow_arena_free(a);
 }
 
-void arena_free(arena *a) {
+void ishow_arena_free(arena *a) {
     while (a->block) {
         struct arena_block *previous = a->block->previous;
         free(a->block);
@@ -143,7 +143,7 @@ static const unsigned char *clean_until(const unsigned char *s, const unsigned c
 ishow_span feed_text(feed *f, ishow_span text) {
     const unsigned char *s = (const unsigned char *)text.data, *end = s + text.size;
     if (!text.size || clean_until(s, end) == end) return text;
-    char *copy = arena_take(&f->arena, 3 * text.size), *to = copy;
+    char *copy = ishow_arena_take(&f->arena, 3 * text.size), *to = copy;
     if (!copy) return (ishow_span){NULL, 0};
     while (s < end) {
         const unsigned char *bad = clean_until(s, end);
@@ -160,7 +160,7 @@ ishow_span feed_text(feed *f, ishow_span text) {
 
 ishow_span feed_one_line(feed *f, ishow_span text) {
     text = feed_text(f, text);
-    char *copy = arena_take(&f->arena, text.size);
+    char *copy = ishow_arena_take(&f->arena, text.size);
     if (!copy || !text.size) return (ishow_span){NULL, 0};
     for (size_t i = 0; i < text.size; i++) copy[i] = (unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7F ? ' ' : text.data[i];
     return (ishow_span){copy, text.size};
@@ -172,7 +172,7 @@ ishow_span feed_format(feed *f, const char *format, ...) {
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    char *text = n < 0 ? NULL : arena_take(&f->arena, (size_t)n + 1);
+    char *text = n < 0 ? NULL : ishow_arena_take(&f->arena, (size_t)n + 1);
     if (text) vsnprintf(text, (size_t)n + 1, format, again);
     va_end(again);
     return (ishow_span){text, text ? (size_t)n : 0};

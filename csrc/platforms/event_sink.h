@@ -12,9 +12,9 @@ typedef struct arena {
     struct arena_block *block;
 } arena;
 
-void *arena_take(arena *a, size_t n); /* 16-byte aligned; NULL: out of memory */
-void arena_reset(arena *a);
-ISHOW_API void arena_free(arena *a);
+void *ishow_arena_take(arena *a, size_t n); /* 16-byte aligned; NULL: out of memory */
+void ishow_arena_reset(arena *a);
+ISHOW_API void ishow_arena_free(arena *a);
 
 /* Ids seen lately, as hashes in two generations: at least `n` of the latest are remembered. */
 typedef struct seen seen;

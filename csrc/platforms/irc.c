@@ -63,7 +63,7 @@ static ishow_span word(char **p, char *end) {
     return (ishow_span){from, (size_t)(to - from)};
 }
 
-int irc_parse(char *line, size_t n, irc_line *out) {
+int ishow_irc_parse(char *line, size_t n, irc_line *out) {
     char *p = line, *end = line + n;
     memset(out, 0, offsetof(irc_line, params)); /* tags and params count from 0 */
     if (p < end && *p == '@') {

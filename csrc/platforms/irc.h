@@ -19,6 +19,6 @@ typedef struct irc_line {
 
 /* Splits `line` [n], without its CR LF. Tag values are unescaped in place, so the bytes change; all spans point into them.
  * 0: no command, or more than IRC_TAGS_MAX tags. */
-ISHOW_API int irc_parse(char *line, size_t n, irc_line *out);
+ISHOW_API int ishow_irc_parse(char *line, size_t n, irc_line *out);
 
 #endif

@@ -26,7 +26,7 @@ int64_t json_whole(const json_t *value) {
 
 int json_set(const json_t *value) { return json_whole(value) != 0; }
 
-json_t *json_bytes(const char *bytes, size_t n) { return json_loadb(bytes, n, JSON_ALLOW_NUL, NULL); }
+json_t *ishow_json_load(const char *bytes, size_t n) { return json_loadb(bytes, n, JSON_ALLOW_NUL, NULL); }
 
 int64_t rfc3339_ms(ishow_span text) {
     char copy[40];

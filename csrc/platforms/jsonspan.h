@@ -12,7 +12,7 @@ ishow_span json_span(feed *f, const json_t *value);
 int64_t json_whole(const json_t *value);
 int json_set(const json_t *value); /* neither 0, false nor missing */
 /* Parses [n] bytes, NUL in strings allowed; NULL when they are no JSON object or array. */
-ISHOW_API json_t *json_bytes(const char *bytes, size_t n);
+ISHOW_API json_t *ishow_json_load(const char *bytes, size_t n);
 /* RFC 3339 in UTC to ms since 1970, 0 when it is none. */
 int64_t rfc3339_ms(ishow_span text);
 

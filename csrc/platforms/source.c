@@ -265,7 +265,7 @@ void ishow_chat_source_free(ishow_chat_source *s) {
     else s->loop->sources = s->next;
     if (s->next) s->next->prev = s->prev;
     else s->loop->last_source = s->prev;
-    arena_free(&s->feed.arena);
+    ishow_arena_free(&s->feed.arena);
     free(s->session);
     free((char *)(uintptr_t)s->options.channel);
     free((char *)(uintptr_t)s->options.token);

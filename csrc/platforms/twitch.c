@@ -79,7 +79,7 @@ static uint32_t clamped(ishow_span s) {
 static void take_emotes(feed *f, ishow_chat_message *m, ishow_span list) {
     size_t most = 1, n = 0;
     for (size_t i = 0; i < list.size; i++) most += list.data[i] == ',' || list.data[i] == '/';
-    ishow_chat_emote *emotes = list.size ? arena_take(&f->arena, most * sizeof *emotes) : NULL;
+    ishow_chat_emote *emotes = list.size ? ishow_arena_take(&f->arena, most * sizeof *emotes) : NULL;
     if (!emotes) return;
     const char *p = list.data, *end = p + list.size;
     while (p < end) {
@@ -217,12 +217,12 @@ static twitch_verdict numeric(const feed *f, const irc_line *line) {
     return TWITCH_NOTHING;
 }
 
-twitch_verdict twitch_line(feed *f, ishow_span nick, char *bytes, size_t n, irc_line *line) {
-    arena_reset(&f->arena);
+twitch_verdict ishow_twitch_line(feed *f, ishow_span nick, char *bytes, size_t n, irc_line *line) {
+    ishow_arena_reset(&f->arena);
     f->lines++;
     ishow_span whole = feed_text(f, (ishow_span){bytes, n});
     /* What feed_text copied is ours to change as well. */
-    if (!irc_parse(whole.data == bytes ? bytes : (char *)(uintptr_t)whole.data, whole.size, line)) {
+    if (!ishow_irc_parse(whole.data == bytes ? bytes : (char *)(uintptr_t)whole.data, whole.size, line)) {
         f->malformed++;
         return TWITCH_NOTHING;
     }

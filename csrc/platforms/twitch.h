@@ -20,6 +20,6 @@ typedef enum twitch_verdict {
 
 /* Decodes one line without CR LF, whose bytes change. `nick`: ours, to know our own JOIN. `scratch` keeps the split line for the caller,
  * valid until the next call or change of `line`. */
-ISHOW_API twitch_verdict twitch_line(feed *f, ishow_span nick, char *line, size_t n, irc_line *scratch);
+ISHOW_API twitch_verdict ishow_twitch_line(feed *f, ishow_span nick, char *line, size_t n, irc_line *scratch);
 
 #endif

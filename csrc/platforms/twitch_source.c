@@ -8,7 +8,7 @@
 
 typedef struct twitch_session {
     wire wire;
-    bytes part;             /* of a line that is not whole yet */
+    ishow_buffer part;             /* of a line that is not whole yet */
     int skips;              /* the rest of a line that was too long */
     unsigned epoch;         /* grows with every stop: the one who reads sees that its wire has gone */
     unsigned pings;
@@ -57,7 +57,7 @@ static int take_line(ishow_chat_source *s, char *line, size_t n) {
     unsigned epoch = t->epoch;
     if (n && line[n - 1] == '\r') n--;
     if (!n) return 1;
-    twitch_verdict verdict = twitch_line(&s->feed, span_of(t->nick), line, n, &t->line);
+    twitch_verdict verdict = ishow_twitch_line(&s->feed, span_of(t->nick), line, n, &t->line);
     ishow_span last = t->line.n_params && verdict ? t->line.params[t->line.n_params - 1] : (ishow_span){NULL, 0};
     ishow_span why = verdict == TWITCH_LOST || verdict == TWITCH_REFUSED ? feed_one_line(&s->feed, last) : (ishow_span){NULL, 0};
     int size = why.size > 160 ? 160 : (int)why.size;
@@ -95,23 +95,23 @@ static void on_data(void *self, char *data, size_t n) {
         if (!t->skips && t->part.n + size > s->options.frame_bytes_max) {
             s->feed.malformed++;
             t->skips = 1;
-            bytes_free(&t->part);
+            ishow_buffer_free(&t->part);
         }
         if (t->skips) {
             if (stop) t->skips = 0;
         } else if (stop && !t->part.n) { /* the usual case: the line is whole where it stands */
             if (!take_line(s, data, size)) return;
         } else {
-            bytes_add(&t->part, data, size);
+            ishow_buffer_add(&t->part, data, size);
             if (t->part.failed) {
                 source_lost(s, "memory could not be had");
                 return;
             }
             if (stop) {
-                bytes whole = t->part;
-                t->part = (bytes){0};
+                ishow_buffer whole = t->part;
+                t->part = (ishow_buffer){0};
                 int goes_on = take_line(s, (char *)whole.data, whole.n);
-                bytes_free(&whole);
+                ishow_buffer_free(&whole);
                 if (!goes_on) return;
             }
         }
@@ -143,7 +143,7 @@ static void stop(ishow_chat_source *s) {
     t->epoch++;
     t->skips = 0;
     wire_close(&t->wire);
-    bytes_free(&t->part);
+    ishow_buffer_free(&t->part);
 }
 
 static void beat(ishow_chat_source *s) {

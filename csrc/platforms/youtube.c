@@ -109,12 +109,12 @@ static int take_deletion(feed *f, ishow_span type, const json_t *snippet) {
     return 1;
 }
 
-int youtube_page(feed *f, const json_t *page, int history) {
+int ishow_youtube_page(feed *f, const json_t *page, int history) {
     const json_t *items = json_object_get(page, "items");
     int ended = 0;
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *item = json_array_get(items, i), *snippet = json_object_get(item, "snippet");
-        arena_reset(&f->arena);
+        ishow_arena_reset(&f->arena);
         f->lines++;
         ishow_span type = json_span(f, json_object_get(snippet, "type"));
         if (!type.size) f->malformed++;

@@ -83,7 +83,7 @@ static void warn_of_quota(ishow_chat_source *s) {
 
 static void take_page(ishow_chat_source *s, const json_t *json) {
     youtube_session *y = s->session;
-    int ended = youtube_page(&s->feed, json, !y->has_history);
+    int ended = ishow_youtube_page(&s->feed, json, !y->has_history);
     y->has_history = 1;
     keep(&y->page, json_object_get(json, "nextPageToken"));
     if (ended || json_string_length(json_object_get(json, "offlineAt"))) {
@@ -127,13 +127,13 @@ static void take_refusal(ishow_chat_source *s, long status, const json_t *json) 
 static void on_answered(void *self, long status, const char *fault) {
     ishow_chat_source *s = self;
     youtube_session *y = s->session;
-    arena_reset(&s->feed.arena);
+    ishow_arena_reset(&s->feed.arena);
     if (!status) {
         source_lost(s, "%s", fault);
         return;
     }
     source_heard(s, y->call.body.n);
-    json_t *json = json_bytes((const char *)y->call.body.data, y->call.body.n);
+    json_t *json = ishow_json_load((const char *)y->call.body.data, y->call.body.n);
     if (status != 200) take_refusal(s, status, json);
     else if (!json_is_object(json)) {
         s->feed.malformed++;

@@ -1,4 +1,4 @@
-/* ishowtts._chat: live chat for Python as the server has it (service/danmaku.h), spoken by an engine of ishowtts._engine and kept in a store of ishowtts._service.
+/* ishowtts._chat: live chat for Python as the server has it (service/chat.h), spoken by an engine of ishowtts._engine and kept in a store of ishowtts._service.
  *
  * The chat has its own thread, which never takes the interpreter lock; news are written to an eventfd, for event loops. What may wait (durability) waits without the lock. */
 #include "pyext/module.h"
@@ -9,7 +9,7 @@
 
 #include "pyext/answer.h"
 #include "pyext/handles.h"
-#include "service/danmaku.h"
+#include "service/chat.h"
 #include "service/settings.h"
 
 typedef struct module_state {
@@ -21,7 +21,7 @@ typedef struct chat_object {
     PyObject_HEAD
     PyObject *engine, *store;   /* capsules, which keep them open; store: NULL without one */
     settings settings;          /* of the start: the sources are borrowed from it */
-    danmaku *chat;              /* NULL: closed */
+    chat_service *chat;              /* NULL: closed */
     size_t users;               /* readers, and calls that run; guarded by the interpreter lock */
     int closing, notify;
 } chat_object;
@@ -42,14 +42,14 @@ static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_erro
 
 /* With the interpreter lock; frees without it. */
 static void chat_release(chat_object *self) {
-    danmaku *chat = self->chat;
+    chat_service *chat = self->chat;
     self->chat = NULL;
     if (chat) {
         Py_BEGIN_ALLOW_THREADS
-        danmaku_close(chat);
+        ishow_chat_service_close(chat);
         Py_END_ALLOW_THREADS
     }
-    settings_free(&self->settings);
+    ishow_settings_free(&self->settings);
     Py_CLEAR(self->engine);
     Py_CLEAR(self->store);
 }
@@ -74,9 +74,9 @@ static void on_news(void *user) {
 
 static ishow_status chat_open(chat_object *self, const char *json, ishow_engine *engine, ishow_store *store, ishow_error *error) {
     settings *s = &self->settings;
-    ishow_status status = settings_read(s, json, error);
-    if (!status) status = danmaku_open(&self->chat, store, engine, &s->server.sampling, s->default_voice, ishow_chat_settings_options(s->chat), s->sources, s->n_sources, error);
-    if (!status && self->notify >= 0) ishow_chat_on_news(danmaku_chat(self->chat), on_news, self);
+    ishow_status status = ishow_settings_read(s, json, error);
+    if (!status) status = ishow_chat_service_open(&self->chat, store, engine, &s->server.sampling, s->default_voice, ishow_chat_settings_options(s->chat), s->sources, s->n_sources, error);
+    if (!status && self->notify >= 0) ishow_chat_on_news(ishow_chat_service_chat(self->chat), on_news, self);
     return status;
 }
 
@@ -117,17 +117,17 @@ static void chat_dealloc(PyObject *object) {
 static PyObject *configure(PyObject *object, PyObject *arg) {
     chat_object *self = (chat_object *)object;
     const char *config = PyUnicode_AsUTF8(arg);
-    danmaku_change *change = NULL;
+    chat_change *change = NULL;
     ishow_error error = {0};
     ishow_status status;
     if (!config || enter(self) < 0) return NULL;
     Py_BEGIN_ALLOW_THREADS
     settings s;
-    status = settings_read(&s, config, &error);
+    status = ishow_settings_read(&s, config, &error);
     if (!status) {
-        status = danmaku_prepare(&change, &s.server.sampling, s.default_voice, ishow_chat_settings_options(s.chat), &error);
-        if (!status) danmaku_install(self->chat, change);
-        settings_free(&s);
+        status = ishow_chat_service_prepare(&change, &s.server.sampling, s.default_voice, ishow_chat_settings_options(s.chat), &error);
+        if (!status) ishow_chat_service_install(self->chat, change);
+        ishow_settings_free(&s);
     }
     Py_END_ALLOW_THREADS
     leave(self);
@@ -158,17 +158,17 @@ static PyObject *ask(PyObject *object, PyObject *args) {
     if (i == sizeof verbs / sizeof *verbs) return PyErr_Format(PyExc_ValueError, "there is no verb %s", verb);
     if (enter(self) < 0) return NULL;
     promise p = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, ISHOW_OK};
-    bytes out = {0};
+    ishow_buffer out = {0};
     fault f = {0};
     int status, waits;
     Py_BEGIN_ALLOW_THREADS
-    status = danmaku_ask(self->chat, verb, body, (size_t)n, on_durable, &p, &waits, &out, &f);
+    status = ishow_chat_service_ask(self->chat, verb, body, (size_t)n, on_durable, &p, &waits, &out, &f);
     pthread_mutex_lock(&p.lock);
     while (waits && !p.settled) pthread_cond_wait(&p.answered, &p.lock);
     pthread_mutex_unlock(&p.lock);
     if (waits && p.status) {
-        danmaku_not_kept(&f);
-        bytes_free(&out);
+        ishow_chat_service_not_kept(&f);
+        ishow_buffer_free(&out);
         status = 0;
     }
     Py_END_ALLOW_THREADS
@@ -181,12 +181,12 @@ static PyObject *ask(PyObject *object, PyObject *args) {
 static PyObject *delete_message(PyObject *object, PyObject *arg) {
     chat_object *self = (chat_object *)object;
     const char *id = PyUnicode_AsUTF8(arg);
-    bytes none = {0};
+    ishow_buffer none = {0};
     fault f = {0};
     int status;
     if (!id || enter(self) < 0) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    status = danmaku_delete(self->chat, id, &f) ? 204 : 0;
+    status = ishow_chat_service_delete(self->chat, id, &f) ? 204 : 0;
     Py_END_ALLOW_THREADS
     leave(self);
     return answer_of(status, &none, &f);
@@ -194,15 +194,15 @@ static PyObject *delete_message(PyObject *object, PyObject *arg) {
 
 static PyObject *metrics(PyObject *object, PyObject *unused) {
     chat_object *self = (chat_object *)object;
-    bytes out = {0};
+    ishow_buffer out = {0};
     (void)unused;
     if (enter(self) < 0) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    danmaku_metrics(self->chat, &out);
+    ishow_chat_service_metrics(self->chat, &out);
     Py_END_ALLOW_THREADS
     leave(self);
     PyObject *text = out.failed ? PyErr_NoMemory() : PyBytes_FromStringAndSize((const char *)out.data, (Py_ssize_t)out.n);
-    bytes_free(&out);
+    ishow_buffer_free(&out);
     return text;
 }
 
@@ -221,7 +221,7 @@ static PyObject *listen_chat(PyObject *object, PyObject *args) {
     }
     reader->owner = (chat_object *)Py_NewRef(object); /* and the use that enter counted */
     Py_BEGIN_ALLOW_THREADS
-    status = ishow_chat_reader_open(&reader->reader, danmaku_chat(self->chat), last, &error);
+    status = ishow_chat_reader_open(&reader->reader, ishow_chat_service_chat(self->chat), last, &error);
     Py_END_ALLOW_THREADS
     if (status == ISHOW_OK) return (PyObject *)reader;
     raise(Py_TYPE(object), status, &error);

@@ -93,7 +93,7 @@ static void append(PyObject **list, const ishow_chat_event *event, Py_ssize_t so
     if (!ok) Py_CLEAR(*list);
 }
 
-/* ---- irc_parse ---- */
+/* ---- ishow_irc_parse ---- */
 
 PyDoc_STRVAR(irc_parse_doc, "irc_parse(line, /)\n--\n\n"
                             "Splits an IRC line (bytes, without CR LF): tags, source, nick, user, host, command, params as text with surrogateescape.\n"
@@ -108,7 +108,7 @@ static PyObject *irc_parse_bytes(PyObject *module, PyObject *arg) {
     PyObject *result = NULL, *tags = NULL, *params = NULL;
     if (!copy) return PyErr_NoMemory();
     memcpy(copy, PyBytes_AS_STRING(arg), n);
-    if (!irc_parse(copy, n, &line)) {
+    if (!ishow_irc_parse(copy, n, &line)) {
         result = Py_NewRef(Py_None);
         goto done;
     }
@@ -181,7 +181,7 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 
 static void decoder_free(PyObject *object) {
     decoder_object *self = (decoder_object *)object;
-    arena_free(&self->feed.arena);
+    ishow_arena_free(&self->feed.arena);
     free(self->channel);
     free(self->nick);
     free(self->room);
@@ -191,21 +191,21 @@ static void decoder_free(PyObject *object) {
 
 static int on_packet(void *self, const bilibili_packet *packet) {
     decoder_object *d = self;
-    if (packet->operation == BILIBILI_COMMAND) bilibili_command(&d->feed, span_of(d->room), span_of(d->owner), packet->body, packet->n);
+    if (packet->operation == BILIBILI_COMMAND) ishow_bilibili_command(&d->feed, span_of(d->room), span_of(d->owner), packet->body, packet->n);
     return 1;
 }
 
 /* Everything in data [n]; the bytes may change. An error in words, or NULL. */
 static const char *decode(decoder_object *self, char *data, size_t n, int history) {
     irc_line line;
-    if (self->platform == ISHOW_CHAT_BILIBILI) return bilibili_unpack(data, n, self->inflate_max, BILIBILI_FRAME_SECONDS, on_packet, self);
+    if (self->platform == ISHOW_CHAT_BILIBILI) return ishow_bilibili_unpack(data, n, self->inflate_max, BILIBILI_FRAME_SECONDS, on_packet, self);
     if (self->platform == ISHOW_CHAT_YOUTUBE) {
-        json_t *page = json_bytes(data, n);
+        json_t *page = ishow_json_load(data, n);
         if (!json_is_object(page)) {
             json_decref(page);
             return "the page is no JSON object";
         }
-        youtube_page(&self->feed, page, history);
+        ishow_youtube_page(&self->feed, page, history);
         json_decref(page);
         return NULL;
     }
@@ -213,7 +213,7 @@ static const char *decode(decoder_object *self, char *data, size_t n, int histor
         char *stop = memchr(data, '\n', (size_t)(end - data));
         size_t size = (size_t)((stop ? stop : end) - data);
         if (size && data[size - 1] == '\r') size--;
-        if (size) twitch_line(&self->feed, span_of(self->nick), data, size, &line);
+        if (size) ishow_twitch_line(&self->feed, span_of(self->nick), data, size, &line);
         data = stop ? stop + 1 : end;
     }
     return NULL;

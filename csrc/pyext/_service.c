@@ -100,7 +100,7 @@ static PyObject *form_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
 }
 
 static void form_dealloc(PyObject *object) {
-    form_close(&((form_object *)object)->form);
+    ishow_form_close(&((form_object *)object)->form);
     free_object(object);
 }
 
@@ -109,7 +109,7 @@ static PyObject *add_field(PyObject *object, PyObject *args) {
     unsigned long long offset;
     Py_buffer data;
     if (!PyArg_ParseTuple(args, "zzKy*:add", &key, &encoding, &offset, &data)) return NULL;
-    int good = form_add(&((form_object *)object)->form, key, encoding, data.buf, offset, (size_t)data.len);
+    int good = ishow_form_add(&((form_object *)object)->form, key, encoding, data.buf, offset, (size_t)data.len);
     PyBuffer_Release(&data);
     return PyBool_FromLong(good);
 }
@@ -117,9 +117,9 @@ static PyObject *add_field(PyObject *object, PyObject *args) {
 static PyObject *end_form(PyObject *object, PyObject *arg) {
     form *f = &((form_object *)object)->form;
     const int whole = PyObject_IsTrue(arg);
-    bytes body = {0};
+    ishow_buffer body = {0};
     if (whole < 0) return NULL;
-    if (form_end(f, whole)) Py_RETURN_NONE;
+    if (ishow_form_end(f, whole)) Py_RETURN_NONE;
     return answer_of(0, &body, &f->fault);
 }
 
@@ -157,7 +157,7 @@ typedef struct voices_object {
     PyObject_HEAD
     PyObject *engine_handle, *store_handle; /* capsules, which keep them open; store: NULL without one */
     ishow_engine *engine;
-    book *book; /* closed with the last reference, which every call holds */
+    voice_registry *voice_registry; /* closed with the last reference, which every call holds */
 } voices_object;
 
 static PyObject *voices_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -175,7 +175,7 @@ static PyObject *voices_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     self->store_handle = store ? Py_NewRef(store_handle) : NULL;
     self->engine = engine;
     Py_BEGIN_ALLOW_THREADS
-    status = book_create(&self->book, store, &error);
+    status = ishow_voice_registry_create(&self->voice_registry, store, &error);
     Py_END_ALLOW_THREADS
     if (status == ISHOW_OK) return (PyObject *)self;
     Py_DECREF(self);
@@ -184,9 +184,9 @@ static PyObject *voices_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 
 static void voices_dealloc(PyObject *object) {
     voices_object *self = (voices_object *)object;
-    book *b = self->book;
+    voice_registry *b = self->voice_registry;
     Py_BEGIN_ALLOW_THREADS
-    book_free(b);
+    ishow_voice_registry_free(b);
     Py_END_ALLOW_THREADS
     Py_CLEAR(self->engine_handle);
     Py_CLEAR(self->store_handle);
@@ -202,10 +202,10 @@ static PyObject *load_voices(PyObject *object, PyObject *arg) {
     if (!changed) return config ? PyErr_NoMemory() : NULL;
     Py_BEGIN_ALLOW_THREADS
     settings s;
-    status = settings_read(&s, config, &error);
+    status = ishow_settings_read(&s, config, &error);
     if (!status) {
-        status = book_load(self->book, self->engine, s.voices, s.n_voices, changed, &error);
-        settings_free(&s);
+        status = ishow_voice_registry_load(self->voice_registry, self->engine, s.voices, s.n_voices, changed, &error);
+        ishow_settings_free(&s);
     }
     Py_END_ALLOW_THREADS
     PyObject *list = status ? raise(Py_TYPE(object), status, &error) : PyList_New((Py_ssize_t)json_array_size(changed));
@@ -220,12 +220,12 @@ static PyObject *load_voices(PyObject *object, PyObject *arg) {
 
 static PyObject *list_voices(PyObject *object, PyObject *unused) {
     const voices_object *self = (voices_object *)object;
-    bytes body = {0};
+    ishow_buffer body = {0};
     fault f = {0};
     int status;
     (void)unused;
     Py_BEGIN_ALLOW_THREADS
-    status = voices_list(self->book, self->engine, &body, &f) ? 200 : 0;
+    status = ishow_voices_list(self->voice_registry, self->engine, &body, &f) ? 200 : 0;
     Py_END_ALLOW_THREADS
     return answer_of(status, &body, &f);
 }
@@ -234,12 +234,12 @@ static PyObject *create_voice(PyObject *object, PyObject *args) {
     const voices_object *self = (voices_object *)object;
     const module_state *state = PyType_GetModuleState(Py_TYPE(object));
     PyObject *from;
-    bytes body = {0};
+    ishow_buffer body = {0};
     fault f = {0};
     int status;
     if (!PyArg_ParseTuple(args, "O!:create", state->form_type, &from)) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    status = voices_create(self->book, self->engine, &((form_object *)from)->form, &body, &f) ? 201 : 0;
+    status = ishow_voices_create(self->voice_registry, self->engine, &((form_object *)from)->form, &body, &f) ? 201 : 0;
     Py_END_ALLOW_THREADS
     return answer_of(status, &body, &f);
 }
@@ -249,19 +249,19 @@ static PyObject *override_voice(PyObject *object, PyObject *args) {
     const module_state *state = PyType_GetModuleState(Py_TYPE(object));
     const char *id;
     PyObject *from;
-    bytes body = {0};
+    ishow_buffer body = {0};
     fault f = {0};
     int status;
     if (!PyArg_ParseTuple(args, "sO!:override", &id, state->form_type, &from)) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    status = voices_override(self->book, self->engine, id, &((form_object *)from)->form, &body, &f) ? 200 : 0;
+    status = ishow_voices_override(self->voice_registry, self->engine, id, &((form_object *)from)->form, &body, &f) ? 200 : 0;
     Py_END_ALLOW_THREADS
     return answer_of(status, &body, &f);
 }
 
-static PyObject *by_id(PyObject *object, PyObject *arg, int (*work)(const voices_object *self, const char *id, bytes *body, fault *f)) {
+static PyObject *by_id(PyObject *object, PyObject *arg, int (*work)(const voices_object *self, const char *id, ishow_buffer *body, fault *f)) {
     const char *id = PyUnicode_AsUTF8(arg);
-    bytes body = {0};
+    ishow_buffer body = {0};
     fault f = {0};
     int status;
     if (!id) return NULL;
@@ -271,16 +271,16 @@ static PyObject *by_id(PyObject *object, PyObject *arg, int (*work)(const voices
     return answer_of(status, &body, &f);
 }
 
-static int refer(const voices_object *self, const char *id, bytes *body, fault *f) { return voices_reference(self->book, self->engine, id, body, f) ? 200 : 0; }
+static int refer(const voices_object *self, const char *id, ishow_buffer *body, fault *f) { return ishow_voices_reference(self->voice_registry, self->engine, id, body, f) ? 200 : 0; }
 
-static int restore(const voices_object *self, const char *id, bytes *body, fault *f) {
+static int restore(const voices_object *self, const char *id, ishow_buffer *body, fault *f) {
     (void)body;
-    return book_restore(self->book, self->engine, id, f) ? 204 : 0;
+    return ishow_voice_registry_restore(self->voice_registry, self->engine, id, f) ? 204 : 0;
 }
 
-static int erase(const voices_object *self, const char *id, bytes *body, fault *f) {
+static int erase(const voices_object *self, const char *id, ishow_buffer *body, fault *f) {
     (void)body;
-    return book_remove(self->book, self->engine, id, f) ? 204 : 0;
+    return ishow_voice_registry_remove(self->voice_registry, self->engine, id, f) ? 204 : 0;
 }
 
 static PyObject *reference_of(PyObject *object, PyObject *id) { return by_id(object, id, refer); }
@@ -306,16 +306,16 @@ static PyObject *clip_of(PyObject *object, PyObject *args) {
     const char *id, *source, *known, *when, *range;
     clip c;
     clip_part part = {0};
-    bytes body = {0};
+    ishow_buffer body = {0};
     fault f = {0};
     int good;
     if (!PyArg_ParseTuple(args, "szzzz:clip", &id, &source, &known, &when, &range)) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    good = clip_find(&c, self->book, id, source, &f) && clip_open(&c, &f) && clip_choose(&c, known, when, range, &part, &f);
+    good = ishow_clip_find(&c, self->voice_registry, id, source, &f) && ishow_clip_open(&c, &f) && ishow_clip_choose(&c, known, when, range, &part, &f);
     Py_END_ALLOW_THREADS
     PyObject *made = NULL, *data = NULL;
     if (!good) {
-        fault_write(&body, &f);
+        ishow_fault_write(&body, &f);
         made = body.failed ? PyErr_NoMemory() : Py_BuildValue("(iy#{ss})", f.status, (const char *)body.data, (Py_ssize_t)body.n, "Content-Type", "application/json");
         goto done;
     }
@@ -329,8 +329,8 @@ done:
         if (!range_text || PyDict_SetItemString(PyTuple_GET_ITEM(made, 2), "Content-Range", range_text) < 0) Py_CLEAR(made);
         Py_XDECREF(range_text);
     }
-    bytes_free(&body);
-    clip_close(&c);
+    ishow_buffer_free(&body);
+    ishow_clip_close(&c);
     return made;
 }
 
@@ -362,7 +362,7 @@ typedef struct load_object {
     PyObject_HEAD
     PyObject *handle;
     ishow_engine *engine;
-    load_estimate estimate;
+    retry_estimate estimate;
 } load_object;
 
 static PyObject *load_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -385,7 +385,7 @@ static void load_dealloc(PyObject *object) {
 static PyObject *tick(PyObject *object, PyObject *unused) {
     load_object *self = (load_object *)object;
     (void)unused;
-    load_tick(&self->estimate, self->engine);
+    ishow_retry_after_tick(&self->estimate, self->engine);
     Py_RETURN_NONE;
 }
 
@@ -393,7 +393,7 @@ static PyObject *retry_after(PyObject *object, PyObject *arg) {
     load_object *self = (load_object *)object;
     const double most = PyFloat_AsDouble(arg);
     if (PyErr_Occurred()) return NULL;
-    return PyLong_FromLong(load_retry_after(&self->estimate, self->engine, most));
+    return PyLong_FromLong(ishow_retry_after(&self->estimate, self->engine, most));
 }
 
 static PyMethodDef load_methods[] = {
@@ -440,7 +440,7 @@ static PyObject *watcher_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     watcher_object *self = (watcher_object *)type->tp_alloc(type, 0);
     if (!self) return NULL;
     self->notify = notify;
-    ishow_status status = watch_start(&self->watcher, file, on_change, self, &error);
+    ishow_status status = ishow_file_watch_start(&self->watcher, file, on_change, self, &error);
     if (status == ISHOW_OK) return (PyObject *)self;
     Py_DECREF(self);
     return raise(type, status, &error);
@@ -449,14 +449,14 @@ static PyObject *watcher_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 static void watcher_dealloc(PyObject *object) {
     watcher *w = ((watcher_object *)object)->watcher;
     Py_BEGIN_ALLOW_THREADS
-    watch_free(w);
+    ishow_file_watch_free(w);
     Py_END_ALLOW_THREADS
     free_object(object);
 }
 
 static PyObject *poke(PyObject *object, PyObject *unused) {
     (void)unused;
-    watch_poke(((watcher_object *)object)->watcher, 1);
+    ishow_file_watch_poke(((watcher_object *)object)->watcher, 1);
     Py_RETURN_NONE;
 }
 
@@ -499,12 +499,12 @@ static PyObject *compare(PyObject *module, PyObject *args) {
     json_t *parts[] = {old, new};
     for (size_t i = 0; i < 2; i++) json_object_del(parts[i], "shown"), json_object_del(parts[i], "sources");
     difference d;
-    difference_make(&d, old, old_shown, new, new_shown, loopback);
+    ishow_config_diff_make(&d, old, old_shown, new, new_shown, loopback);
     json_object_set(d.now, "shown", d.shown);
     json_t *all = json_pack("{sO,sO,sO,sb}", "changed", d.changed, "restart_needed", d.restart, "now", d.now, "model", d.model);
     text = all ? json_dumps(all, JSON_COMPACT) : NULL;
     json_decref(all);
-    difference_free(&d);
+    ishow_config_diff_free(&d);
     made = text ? PyUnicode_FromString(text) : PyErr_NoMemory();
 done:
     free(text);
@@ -524,7 +524,7 @@ static PyObject *fault_of(PyObject *module, PyObject *args) {
         if (!strcmp(name, ishow_status_name((ishow_status)status))) error.status = (ishow_status)status;
     snprintf(error.field, sizeof error.field, "%s", field);
     fault f = {0};
-    fault_from_error(&f, &error);
+    ishow_fault_from_error(&f, &error);
     return Py_BuildValue("(iss)", f.status, f.code, f.error.field);
 }
 

@@ -5,14 +5,14 @@
 #include "service/error_response.h"
 
 /* status 0: the fault. Takes the body. */
-static inline PyObject *answer_of(int status, bytes *body, const fault *f) {
+static inline PyObject *answer_of(int status, ishow_buffer *body, const fault *f) {
     if (!status) {
-        bytes_free(body);
-        fault_write(body, f);
+        ishow_buffer_free(body);
+        ishow_fault_write(body, f);
         status = f->status;
     }
     PyObject *made = body->failed || !status ? PyErr_NoMemory() : Py_BuildValue("(iN)", status, PyUnicode_DecodeUTF8((const char *)body->data, (Py_ssize_t)body->n, NULL));
-    bytes_free(body);
+    ishow_buffer_free(body);
     return made;
 }
 

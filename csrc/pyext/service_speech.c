@@ -22,11 +22,11 @@ static PyObject *value_of(const ishow_field *field, const speech *s) {
 static PyObject *given(const speech_form *form, const speech *s) {
     PyObject *all = PyDict_New();
     const ishow_field *row;
-    for (size_t i = 0; all && (row = speech_field_at(form, i)); i++) {
+    for (size_t i = 0; all && (row = ishow_speech_field_at(form, i)); i++) {
         const json_t *json = json_object_get(s->json, row->name);
         if (!json || json_is_null(json)) continue;
-        PyObject *value = value_of(speech_meaning(row), s);
-        const char *own = form == &speech_openai && row->option ? row->option : row->name;
+        PyObject *value = value_of(ishow_speech_meaning(row), s);
+        const char *own = form == &ishow_speech_openai && row->option ? row->option : row->name;
         if (!value || PyDict_SetItemString(all, own, value) < 0) Py_CLEAR(all);
         Py_XDECREF(value);
     }
@@ -35,9 +35,9 @@ static PyObject *given(const speech_form *form, const speech *s) {
 
 /* Takes s. */
 static PyObject *answer(int good, const speech_form *form, speech *s, const fault *f) {
-    bytes body = {0};
+    ishow_buffer body = {0};
     PyObject *made = good ? given(form, s) : answer_of(0, &body, f);
-    speech_free(s);
+    ishow_speech_free(s);
     return made;
 }
 
@@ -49,9 +49,9 @@ PyObject *read_speech(PyObject *module, PyObject *body) {
     fault f = {0};
     (void)module;
     if (PyObject_GetBuffer(body, &data, PyBUF_SIMPLE) < 0) return NULL;
-    const int good = speech_parse(&speech_own, data.buf, (size_t)data.len, &defaults, &s, &f);
+    const int good = ishow_speech_parse(&ishow_speech_own, data.buf, (size_t)data.len, &defaults, &s, &f);
     PyBuffer_Release(&data);
-    return answer(good, &speech_own, &s, &f);
+    return answer(good, &ishow_speech_own, &s, &f);
 }
 
 const char read_openai_doc[] = "read_openai(body, model, /)\n--\n\nThe same of a body in OpenAI's words: its own names of fields become those of /api/tts. model: the loaded one's name.";
@@ -63,9 +63,9 @@ PyObject *read_openai(PyObject *module, PyObject *args) {
     fault f = {0};
     (void)module;
     if (!PyArg_ParseTuple(args, "y*s:read_openai", &data, &model)) return NULL;
-    const int good = speech_parse_openai(data.buf, (size_t)data.len, &defaults, model, &s, &f);
+    const int good = ishow_speech_parse_openai(data.buf, (size_t)data.len, &defaults, model, &s, &f);
     PyBuffer_Release(&data);
-    return answer(good, &speech_openai, &s, &f);
+    return answer(good, &ishow_speech_openai, &s, &f);
 }
 
 const char read_message_doc[] = "read_message(body, /)\n--\n\nA message of /api/tts/ws: its id, \"\" where it could not be read, and None when it cancels, the fields that it gives, or (status, JSON).";
@@ -76,10 +76,10 @@ PyObject *read_message(PyObject *module, PyObject *body) {
     fault f = {0};
     (void)module;
     if (PyObject_GetBuffer(body, &data, PyBUF_SIMPLE) < 0) return NULL;
-    const int good = speech_parse_message(data.buf, (size_t)data.len, &defaults, &m, &f);
+    const int good = ishow_speech_parse_message(data.buf, (size_t)data.len, &defaults, &m, &f);
     PyBuffer_Release(&data);
-    if (!good || !m.cancels) return Py_BuildValue("(sN)", m.id, answer(good, &speech_own, &m.said, &f));
-    speech_free(&m.said);
+    if (!good || !m.cancels) return Py_BuildValue("(sN)", m.id, answer(good, &ishow_speech_own, &m.said, &f));
+    ishow_speech_free(&m.said);
     return Py_BuildValue("(sO)", m.id, Py_None);
 }
 
@@ -90,7 +90,7 @@ PyObject *openai_field(PyObject *module, PyObject *name) {
     (void)module;
     if (!own) return NULL;
     ishow_fail(&f.error, ISHOW_EINVAL, own, "%s", "");
-    speech_rename(&f);
+    ishow_speech_rename(&f);
     return PyUnicode_FromString(f.error.field);
 }
 
@@ -99,7 +99,7 @@ PyObject *quality_of(PyObject *module, PyObject *args) {
     const char *accept, *type, *subtype;
     (void)module;
     if (!PyArg_ParseTuple(args, "zss:accept_quality", &accept, &type, &subtype)) return NULL;
-    return PyFloat_FromDouble(accept_quality(accept, type, subtype));
+    return PyFloat_FromDouble(ishow_accept_quality(accept, type, subtype));
 }
 
 const char accept_audio_doc[] = "accept_audio(accept, /)\n--\n\nHow much an Accept field (or None) wants audio, and the format that it likes best.";
@@ -108,20 +108,20 @@ PyObject *audio_of(PyObject *module, PyObject *args) {
     ishow_format format;
     (void)module;
     if (!PyArg_ParseTuple(args, "z:accept_audio", &accept)) return NULL;
-    const double quality = accept_audio(accept, &format);
+    const double quality = ishow_accept_audio(accept, &format);
     return Py_BuildValue("(ds)", quality, ishow_format_name(format));
 }
 
 int add_schemas(PyObject *module) {
-    const struct { const char *name; const speech_form *form; } all[] = {{"SPEECH_SCHEMA", &speech_own}, {"OPENAI_SCHEMA", &speech_openai}};
+    const struct { const char *name; const speech_form *form; } all[] = {{"SPEECH_SCHEMA", &ishow_speech_own}, {"OPENAI_SCHEMA", &ishow_speech_openai}};
     int status = 0;
     for (size_t i = 0; !status && i < sizeof all / sizeof *all; i++) {
-        bytes text = {0};
-        speech_schema(all[i].form, &text);
-        bytes_add(&text, "", 1);
+        ishow_buffer text = {0};
+        ishow_speech_schema(all[i].form, &text);
+        ishow_buffer_add(&text, "", 1);
         if (text.failed) PyErr_NoMemory();
         status = text.failed ? -1 : PyModule_AddStringConstant(module, all[i].name, (const char *)text.data);
-        bytes_free(&text);
+        ishow_buffer_free(&text);
     }
     return status;
 }

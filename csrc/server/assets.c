@@ -25,13 +25,13 @@ static const char *type_of(const char *name) {
     return NULL;
 }
 
-static int read_file(int folder, const char *name, bytes *out) {
+static int read_file(int folder, const char *name, ishow_buffer *out) {
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     struct stat info;
     if (fd < 0) return 0;
     int good = !fstat(fd, &info) && S_ISREG(info.st_mode) && info.st_size <= ASSET_BYTES_MAX;
     while (good) {
-        void *room = bytes_reserve(out, 65536);
+        void *room = ishow_buffer_reserve(out, 65536);
         ssize_t n = room ? read(fd, room, 65536) : -1;
         if (n <= 0) {
             good = n == 0;
@@ -46,7 +46,7 @@ static int read_file(int folder, const char *name, bytes *out) {
 
 static int add_file(assets *a, int folder, const char *name) {
     const char *type = type_of(name);
-    bytes content = {0};
+    ishow_buffer content = {0};
     if (!type || name[0] == '.') return 1;
     asset *item = realloc(a->item, (a->n + 1) * sizeof *item);
     if (!item) return 0;
@@ -54,7 +54,7 @@ static int add_file(assets *a, int folder, const char *name) {
     item += a->n;
     memset(item, 0, sizeof *item);
     if (!read_file(folder, name, &content)) {
-        bytes_free(&content);
+        ishow_buffer_free(&content);
         return 0;
     }
     ishow_cache_key key = ishow_cache_key_add((ishow_cache_key){0, 0}, content.data, content.n);
@@ -63,7 +63,7 @@ static int add_file(assets *a, int folder, const char *name) {
     size_t n = strlen(name) + sizeof "/web/";
     item->path = malloc(n);
     if (!item->path) {
-        bytes_free(&content);
+        ishow_buffer_free(&content);
         return 0;
     }
     item->content = content;
@@ -112,7 +112,7 @@ enum MHD_Result answer_asset(exchange *x) {
                                     "frame-ancestors 'self'"}};
     const asset *a = x->asset;
     if (!a) {
-        fault_set(&x->fault, 404, "not_found", "", "There is no such page or file.");
+        ishow_fault_set(&x->fault, 404, "not_found", "", "There is no such page or file.");
         return respond_fault(x);
     }
     const char *known = header_get(x, "If-None-Match");
@@ -129,7 +129,7 @@ void assets_free(assets *a) {
     if (!a) return;
     for (size_t i = 0; i < a->n; i++) {
         free(a->item[i].path);
-        bytes_free(&a->item[i].content);
+        ishow_buffer_free(&a->item[i].content);
     }
     free(a->item);
     free(a);

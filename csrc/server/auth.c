@@ -75,13 +75,13 @@ int auth_host(exchange *x) {
     const access_rules *rules = &x->server->rules;
     const char *host = header_get(x, "Host");
     if (!host) {
-        if (header_get(x, "Origin")) return fault_set(&x->fault, 403, "forbidden_origin", "", "A request with an Origin needs a Host.");
+        if (header_get(x, "Origin")) return ishow_fault_set(&x->fault, 403, "forbidden_origin", "", "A request with an Origin needs a Host.");
         return 1; /* HTTP/1.0; libmicrohttpd refuses HTTP/1.1 without one */
     }
     size_t n = host_length(host);
-    if (!n) return fault_set(&x->fault, 400, "malformed_host", "", "The Host header is malformed.");
+    if (!n) return ishow_fault_set(&x->fault, 400, "malformed_host", "", "The Host header is malformed.");
     if (!host_known(rules, host, n))
-        return fault_set(&x->fault, 403, "forbidden_host", "", "This server does not go by the name in the Host header; names are listed in server.allowed_hosts.");
+        return ishow_fault_set(&x->fault, 403, "forbidden_host", "", "This server does not go by the name in the Host header; names are listed in server.allowed_hosts.");
     const char *origin = header_get(x, "Origin");
     if (!origin) return 1;
     const char *authority = strstr(origin, "://");
@@ -89,9 +89,9 @@ int auth_host(exchange *x) {
     for (size_t i = 0; i < rules->origins.n; i++)
         if (!strcasecmp(rules->origins.item[i], origin)) {
             x->origin = ishow_strdup(origin);
-            return x->origin ? 1 : fault_memory(&x->fault);
+            return x->origin ? 1 : ishow_fault_memory(&x->fault);
         }
-    return fault_set(&x->fault, 403, "forbidden_origin", "", "Pages of this origin may not call this server; origins are listed in server.cors_origins.");
+    return ishow_fault_set(&x->fault, 403, "forbidden_origin", "", "Pages of this origin may not call this server; origins are listed in server.cors_origins.");
 }
 
 /* Takes as long for every wrong key, whatever part of it is right. */
@@ -107,11 +107,11 @@ int auth_key(exchange *x) {
     if (!rules->key_needed) return 1;
     const char *given = header_get(x, "Authorization");
     if (given) {
-        if (strncasecmp(given, "Bearer ", 7)) return fault_set(&x->fault, 401, "unauthorized", "", "The Authorization header must be \"Bearer\" and the API key.");
+        if (strncasecmp(given, "Bearer ", 7)) return ishow_fault_set(&x->fault, 401, "unauthorized", "", "The Authorization header must be \"Bearer\" and the API key.");
         given += 7;
         given += strspn(given, " ");
     } else given = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "key");
-    if (!given) return fault_set(&x->fault, 401, "unauthorized", "", "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.");
-    if (!same_secret(given, rules->api_key)) return fault_set(&x->fault, 401, "unauthorized", "", "The API key is wrong.");
+    if (!given) return ishow_fault_set(&x->fault, 401, "unauthorized", "", "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.");
+    if (!same_secret(given, rules->api_key)) return ishow_fault_set(&x->fault, 401, "unauthorized", "", "The API key is wrong.");
     return 1;
 }

@@ -30,11 +30,11 @@ static void split(json_t *root, json_t **shown, json_t **sources) {
 
 static int on_change(void *self, const char *why) {
     ishow_error error = {0};
-    bytes answer = {0};
+    ishow_buffer answer = {0};
     ishow_status status = config_reload(self, &answer, &error);
     if (status && status != ISHOW_ESTATE) ishow_log(ISHOW_LOG_ERROR, "config", "%s, but nothing was changed: %s", why, error.message);
     else if (!status) ishow_log(ISHOW_LOG_INFO, "config", "%s: %.*s", why, (int)answer.n, answer.data ? (const char *)answer.data : "");
-    bytes_free(&answer);
+    ishow_buffer_free(&answer);
     return status != ISHOW_ESTATE; /* again when the model is there */
 }
 
@@ -55,23 +55,23 @@ ishow_status config_create(config **out, ishow_server *s, const ishow_server_opt
     split(c->now, &c->shown, &c->sources);
     if (!json_is_object(c->now) || !json_is_object(c->shown) || !json_is_object(c->sources) || !c->restart || (options->config_file && !c->file))
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read.");
-    if (!status && c->read) status = watch_start(&c->watcher, c->file, on_change, c, error);
+    if (!status && c->read) status = ishow_file_watch_start(&c->watcher, c->file, on_change, c, error);
     if (status) config_free(c);
     else *out = c;
     return status;
 }
 
 void config_poke(config *c, int reload) {
-    if (c) watch_poke(c->watcher, reload);
+    if (c) ishow_file_watch_poke(c->watcher, reload);
 }
 
 void config_stop(config *c) {
-    if (c) watch_stop(c->watcher);
+    if (c) ishow_file_watch_stop(c->watcher);
 }
 
 void config_free(config *c) {
     if (!c) return;
-    watch_free(c->watcher);
+    ishow_file_watch_free(c->watcher);
     json_decref(c->now);
     json_decref(c->shown);
     json_decref(c->sources);
@@ -126,16 +126,16 @@ static ishow_status apply(config *c, difference *d, const settings *wanted, isho
     ishow_server *s = c->server;
     ishow_engine *engine = atomic_load(&s->engine);
     rules_change rules;
-    danmaku_change *chat = NULL;
+    chat_change *chat = NULL;
     ishow_status status = ISHOW_OK;
     if (!prepare_rules(&rules, s, wanted)) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
         goto done;
     }
     if ((status = ishow_engine_configure(engine, &wanted->engine, error))) goto done; /* checked already: refuses nothing that came here */
-    if (s->danmaku && (status = danmaku_prepare(&chat, &wanted->server.sampling, wanted->default_voice, ishow_chat_settings_options(wanted->chat), error))) goto undo;
-    if (!d->model && (status = book_load(s->book, engine, wanted->voices, wanted->n_voices, d->changed, error))) goto undo;
-    if (chat) danmaku_install(s->danmaku, chat);
+    if (s->chat_service && (status = ishow_chat_service_prepare(&chat, &wanted->server.sampling, wanted->default_voice, ishow_chat_settings_options(wanted->chat), error))) goto undo;
+    if (!d->model && (status = ishow_voice_registry_load(s->voice_registry, engine, wanted->voices, wanted->n_voices, d->changed, error))) goto undo;
+    if (chat) ishow_chat_service_install(s->chat_service, chat);
     chat = NULL;
     http_call(s, apply_on_loop, &rules);
     ishow_log_set_level(wanted->log_level);
@@ -144,24 +144,24 @@ static ishow_status apply(config *c, difference *d, const settings *wanted, isho
 undo: {
     settings before = {0};
     char *json = json_dumps(c->now, JSON_COMPACT);
-    if (json && !settings_read(&before, json, NULL)) {
+    if (json && !ishow_settings_read(&before, json, NULL)) {
         ishow_engine_configure(engine, &before.engine, NULL);
-        settings_free(&before);
+        ishow_settings_free(&before);
     }
     free(json);
 }
 done:
-    danmaku_discard(chat);
+    ishow_chat_service_discard(chat);
     rules_change_free(&rules);
     return status;
 }
 
-static ishow_status exchange_documents(config *c, json_t *new, json_t *new_shown, json_t *new_sources, bytes *answer, ishow_error *error) {
+static ishow_status exchange_documents(config *c, json_t *new, json_t *new_shown, json_t *new_sources, ishow_buffer *answer, ishow_error *error) {
     difference d = {0};
     settings wanted = {0};
     char *json = NULL, *said = NULL;
-    difference_make(&d, c->now, c->shown, new, new_shown, c->server->rules.loopback);
-    ishow_status status = (json = json_dumps(d.now, JSON_COMPACT)) ? settings_read(&wanted, json, error) : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+    ishow_config_diff_make(&d, c->now, c->shown, new, new_shown, c->server->rules.loopback);
+    ishow_status status = (json = json_dumps(d.now, JSON_COMPACT)) ? ishow_settings_read(&wanted, json, error) : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
     if (status || (status = apply(c, &d, &wanted, error))) goto done;
     pthread_mutex_lock(&c->lock);
     json_t *const before[] = {c->now, c->shown, c->sources, c->restart};
@@ -174,16 +174,16 @@ static ishow_status exchange_documents(config *c, json_t *new, json_t *new_shown
     json_t *both = json_pack("{s:O, s:O}", "changed", d.changed, "restart_needed", d.restart);
     said = both ? json_dumps(both, JSON_COMPACT) : NULL;
     json_decref(both);
-    if (answer && said) bytes_text(answer, said);
+    if (answer && said) ishow_buffer_text(answer, said);
 done:
     free(said);
     free(json);
-    settings_free(&wanted);
-    difference_free(&d);
+    ishow_settings_free(&wanted);
+    ishow_config_diff_free(&d);
     return status;
 }
 
-ishow_status config_reload(config *c, bytes *answer, ishow_error *error) {
+ishow_status config_reload(config *c, ishow_buffer *answer, ishow_error *error) {
     char *text = NULL;
     json_t *new = NULL, *new_shown = NULL, *new_sources = NULL;
     if (!atomic_load(&c->server->engine)) return ishow_fail(error, ISHOW_ESTATE, "", "The model is being loaded.");
@@ -206,32 +206,32 @@ ishow_status config_reload(config *c, bytes *answer, ishow_error *error) {
 
 static int has_config(exchange *x) {
     const config *c = x->server->config;
-    return c && c->read ? 1 : fault_set(&x->fault, 503, "unavailable", "", "This server was started without a configuration.");
+    return c && c->read ? 1 : ishow_fault_set(&x->fault, 503, "unavailable", "", "This server was started without a configuration.");
 }
 
 enum MHD_Result answer_config(exchange *x) {
     config *c = x->server->config;
-    bytes body = {0};
+    ishow_buffer body = {0};
     if (!has_config(x)) return respond_fault(x);
     pthread_mutex_lock(&c->lock);
     json_t *all = json_pack("{s:s?, s:O, s:O, s:O}", "file", c->file, "settings", c->shown, "sources", c->sources, "restart_needed", c->restart);
     char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
     json_decref(all);
     pthread_mutex_unlock(&c->lock);
-    if (text) bytes_text(&body, text);
+    if (text) ishow_buffer_text(&body, text);
     else body.failed = 1;
     free(text);
     return respond(x, 200, "application/json", &body);
 }
 
-typedef struct reload_task { task task; config *config; bytes answer; } reload_task;
+typedef struct reload_task { task task; config *config; ishow_buffer answer; } reload_task;
 
 static void work_reload(task *t) {
     reload_task *r = (reload_task *)(void *)t;
     ishow_error error = {0};
     ishow_status status = config_reload(r->config, &r->answer, &error);
     if (!status) return;
-    fault_from_error(&t->fault, &error);
+    ishow_fault_from_error(&t->fault, &error);
     int defect = status == ISHOW_ENOMEM || status == ISHOW_EINTERNAL || status == ISHOW_EPYTHON;
     if (defect) t->fault.status = 500, t->fault.code = "internal";
     else if (status != ISHOW_ESTATE) t->fault.status = 409, t->fault.code = "invalid_config";
@@ -241,7 +241,7 @@ static void work_reload(task *t) {
 static enum MHD_Result answer_reloaded(exchange *x, task *t) { return respond(x, 200, "application/json", &((reload_task *)(void *)t)->answer); }
 
 static void dispose_reload(task *t) {
-    bytes_free(&((reload_task *)(void *)t)->answer);
+    ishow_buffer_free(&((reload_task *)(void *)t)->answer);
     free(t);
 }
 
@@ -249,7 +249,7 @@ enum MHD_Result answer_config_reload(exchange *x) {
     if (!has_config(x)) return respond_fault(x);
     reload_task *r = calloc(1, sizeof *r);
     if (!r) {
-        fault_memory(&x->fault);
+        ishow_fault_memory(&x->fault);
         return respond_fault(x);
     }
     r->task = (task){.work = work_reload, .answer = answer_reloaded, .dispose = dispose_reload};

@@ -31,7 +31,7 @@ static ishow_status check_parked(pump *p, job *j, ishow_error *error) {
     int largest = atomic_load(&p->parked) > PARKED_ALL_MAX && job_stalls(j);
     for (job *o = p->jobs; o && largest; o = o->next) largest = atomic_load(&o->counted) <= unread || !job_stalls(o);
     if (unread <= PARKED_MAX && !largest) return ISHOW_OK;
-    bytes_free(&j->out); /* at once, so that others may go on */
+    ishow_buffer_free(&j->out); /* at once, so that others may go on */
     j->taken = 0;
     job_count(j);
     return ishow_fail(error, ISHOW_ECANCELLED, "", "The listener takes the audio too slowly.");
@@ -78,10 +78,10 @@ static void end_job(pump *p, job *j, ishow_status status, const ishow_error *err
     pthread_mutex_lock(&j->lock);
     if (status == ISHOW_OK) j->shape->end(j);
     else {
-        fault_from_error(&j->failure, &own);
+        ishow_fault_from_error(&j->failure, &own);
         if (j->started && j->shape->fail) j->shape->fail(j);
     }
-    if (j->out.failed && !j->failure.status) fault_set(&j->failure, 500, "internal", "", "Memory for the answer could not be had.");
+    if (j->out.failed && !j->failure.status) ishow_fault_set(&j->failure, 500, "internal", "", "Memory for the answer could not be had.");
     j->finished = 1;
     pthread_mutex_unlock(&j->lock);
 }

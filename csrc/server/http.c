@@ -114,7 +114,7 @@ static void reap_slow(ishow_server *s) {
 
 static void choose_id(exchange *x) {
     const char *given = header_get(x, "X-Request-Id");
-    if (given && good_id(given)) {
+    if (given && ishow_id_is_valid(given)) {
         strcpy(x->id, given);
         return;
     }
@@ -152,7 +152,7 @@ static void leave_waiting(exchange *x) {
 
 /* Bodies of megabytes are held in memory while they come, so only so many come at once. */
 static int upload_starts(exchange *x) {
-    if (x->server->uploads >= ISHOW_UPLOADS_MAX) return fault_set(&x->fault, 429, "busy", "", "%d uploads are on their way already: try again later.", ISHOW_UPLOADS_MAX);
+    if (x->server->uploads >= ISHOW_UPLOADS_MAX) return ishow_fault_set(&x->fault, 429, "busy", "", "%d uploads are on their way already: try again later.", ISHOW_UPLOADS_MAX);
     x->server->uploads++;
     x->uploads = 1;
     return 1;
@@ -181,7 +181,7 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     }
     upload_over(x);
     ws_free(x->socket);
-    bytes_free(&x->body);
+    ishow_buffer_free(&x->body);
     s->exchanges--;
     free(x->origin);
     free(x);
@@ -282,10 +282,10 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
         if (*n_data) {
             x->received += *n_data;
             if (x->phase == PHASE_BODY) {
-                bytes_add(&x->body, data, *n_data);
+                ishow_buffer_add(&x->body, data, *n_data);
                 if (x->body.n > route_body_max(x)) { /* chunked: the length was not known before */
-                    fault_set(&x->fault, 413, "too_large", "", "The body may have %zu bytes.", route_body_max(x));
-                    bytes_free(&x->body);
+                    ishow_fault_set(&x->fault, 413, "too_large", "", "The body may have %zu bytes.", route_body_max(x));
+                    ishow_buffer_free(&x->body);
                     x->phase = PHASE_SWALLOW;
                 }
             }
@@ -401,7 +401,7 @@ static void *loop_main(void *self) {
             next_tick = now + 1e-3 * TICK_MS;
             reap_slow(s);
             ws_tick(s, now);
-            load_tick(&s->load, atomic_load(&s->engine));
+            ishow_retry_after_tick(&s->load, atomic_load(&s->engine));
             feed_watchdog(s, now);
         }
         if (atomic_load(&s->draining)) {

@@ -10,14 +10,14 @@ static const char *state(const ishow_server *s) {
     return s->store && ishow_store_health(s->store, NULL) ? "degraded" : "ready";
 }
 
-static void write_compile(const ishow_server *s, bytes *body) {
+static void write_compile(const ishow_server *s, ishow_buffer *body) {
     static const char *const states[] = {"none", "running", "done", "failed"};
     char why[480] = "";
     int at = s->compile_state ? s->compile_state(s->compile_self, why, sizeof why) : 0;
-    bytes_format(body, ",\"compile\":\"%s\"", states[at >= 0 && at < 4 ? at : 0]);
+    ishow_buffer_format(body, ",\"compile\":\"%s\"", states[at >= 0 && at < 4 ? at : 0]);
     if (!why[0]) return;
-    bytes_text(body, ",\"compile_error\":");
-    bytes_json(body, why);
+    ishow_buffer_text(body, ",\"compile_error\":");
+    ishow_buffer_json_text(body, why);
 }
 
 enum MHD_Result answer_health(exchange *x) {
@@ -26,35 +26,35 @@ enum MHD_Result answer_health(exchange *x) {
     ishow_voice_entry *voices = NULL;
     ishow_model_info info = {0};
     size_t n = 0;
-    bytes body = {0};
+    ishow_buffer body = {0};
     if (engine) {
         ishow_engine_info(engine, &info);
         if (ishow_engine_list_voices(engine, &voices, &n, NULL) != ISHOW_OK) n = 0;
     }
-    bytes_format(&body, "{\"status\":\"%s\",\"version\":\"%s\",\"voices\":[", state(s), ishow_version());
+    ishow_buffer_format(&body, "{\"status\":\"%s\",\"version\":\"%s\",\"voices\":[", state(s), ishow_version());
     for (size_t i = 0; i < n; i++) {
-        if (i) bytes_text(&body, ",");
-        bytes_json(&body, voices[i].id);
+        if (i) ishow_buffer_text(&body, ",");
+        ishow_buffer_json_text(&body, voices[i].id);
     }
-    bytes_text(&body, "],\"default_voice\":");
-    bytes_json(&body, engine && s->default_voice[0] ? s->default_voice : n ? voices[0].id : NULL);
-    bytes_text(&body, ",\"backend\":");
-    bytes_json(&body, engine ? info.backend : NULL);
-    bytes_text(&body, ",\"model\":");
-    bytes_json(&body, engine ? info.name : NULL);
-    bytes_text(&body, ",\"precision\":");
-    bytes_json(&body, engine ? info.precision : NULL);
-    bytes_format(&body, ",\"cloning\":%s", !engine ? "null" : info.uses_prompt ? "true" : "false");
+    ishow_buffer_text(&body, "],\"default_voice\":");
+    ishow_buffer_json_text(&body, engine && s->default_voice[0] ? s->default_voice : n ? voices[0].id : NULL);
+    ishow_buffer_text(&body, ",\"backend\":");
+    ishow_buffer_json_text(&body, engine ? info.backend : NULL);
+    ishow_buffer_text(&body, ",\"model\":");
+    ishow_buffer_json_text(&body, engine ? info.name : NULL);
+    ishow_buffer_text(&body, ",\"precision\":");
+    ishow_buffer_json_text(&body, engine ? info.precision : NULL);
+    ishow_buffer_format(&body, ",\"cloning\":%s", !engine ? "null" : info.uses_prompt ? "true" : "false");
     write_compile(s, &body);
-    bytes_text(&body, "}");
+    ishow_buffer_text(&body, "}");
     free(voices);
     return respond(x, 200, "application/json", &body);
 }
 
 enum MHD_Result answer_ready(exchange *x) {
     ishow_server *s = x->server;
-    if (atomic_load(&s->draining)) fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
-    else if (!atomic_load(&s->engine)) fault_set(&x->fault, 503, "loading", "", "The model is being loaded.");
+    if (atomic_load(&s->draining)) ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
+    else if (!atomic_load(&s->engine)) ishow_fault_set(&x->fault, 503, "loading", "", "The model is being loaded.");
     else return answer_health(x);
     return respond_fault(x);
 }
@@ -62,9 +62,9 @@ enum MHD_Result answer_ready(exchange *x) {
 enum MHD_Result answer_metrics(exchange *x) {
     ishow_server *s = x->server;
     ishow_engine *engine = atomic_load(&s->engine);
-    bytes body = {0};
+    ishow_buffer body = {0};
     metrics_write(s->metrics, engine, engine && !atomic_load(&s->draining), s->connections + criers_listeners(s->criers), &body);
     if (s->store) prometheus_one(&body, "store_writable", "gauge", "1 while the state folder can be written.", ishow_store_health(s->store, NULL) == ISHOW_OK);
-    if (engine && s->danmaku) danmaku_metrics(s->danmaku, &body);
+    if (engine && s->chat_service) ishow_chat_service_metrics(s->chat_service, &body);
     return respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }

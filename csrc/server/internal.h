@@ -19,7 +19,7 @@
 #include <time.h>
 
 #include "base/base.h"
-#include "base/bytes.h"
+#include "base/buffer.h"
 #include "base/defaults.h"
 #include "server/server.h"
 #include "store/store.h"
@@ -27,7 +27,7 @@
 #include "service/retry_after.h"
 #include "service/speech.h"
 #include "service/voices.h"
-#include "service/danmaku.h"
+#include "service/chat.h"
 
 enum {
     URI_MAX = 2048,                     /* longer: 414 */
@@ -46,7 +46,7 @@ void metrics_free(metrics *m);
 void metrics_request(metrics *m, int route, int status);
 void metrics_speech(metrics *m, const ishow_timings *timings);
 /* Prometheus text. engine may be NULL. */
-void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, bytes *out);
+void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, ishow_buffer *out);
 
 /* ---- response_format.c: what an answer looks like ---- */
 typedef struct job job;
@@ -79,7 +79,7 @@ struct job {
     uint64_t seq, told;     /* events so far, samples in them */
     /* shared, under lock */
     pthread_mutex_t lock;
-    bytes out;              /* what the client gets */
+    ishow_buffer out;              /* what the client gets */
     size_t taken;           /* of out */
     atomic_size_t counted;  /* of out, in *parked */
     atomic_llong took_ms;   /* when the client took something last */
@@ -129,7 +129,7 @@ typedef struct asset {
     char *path;             /* as in the URL */
     const char *type;
     char etag[24];
-    bytes content;
+    ishow_buffer content;
 } asset;
 typedef struct assets assets;
 ishow_status assets_load(assets **out, const char *dir, ishow_error *error);
@@ -191,7 +191,7 @@ struct exchange {           /* one request and its answer */
     int status;             /* answered */
     double began;
     size_t uri_length, received;
-    bytes body;
+    ishow_buffer body;
     fault fault;
     const wait_kind *wait;  /* NULL until it waits for something */
     void *waited;           /* of that kind */
@@ -226,8 +226,8 @@ struct ishow_server {
     tasks *tasks;
     size_t uploads;         /* being received; loop only */
     ishow_store *store;     /* NULL: nothing outlives the process */
-    danmaku *danmaku;       /* NULL: no live chat; written before `engine` is published */
-    struct book *book;      /* of voices */
+    chat_service *chat_service;       /* NULL: no live chat; written before `engine` is published */
+    struct voice_registry *voice_registry;      /* of voices */
     struct config *config;  /* NULL: there is none to show */
     _Atomic double drain_seconds;
     pthread_mutex_t call_lock;
@@ -236,7 +236,7 @@ struct ishow_server {
     pthread_t thread;
     int thread_runs;
     time_t created;
-    load_estimate load;
+    retry_estimate load;
     double watchdog_seconds, watchdog_due; /* of the service manager; 0: none */
     char default_voice[ID_MAX + 1]; /* written before `engine` is published */
     _Atomic(ishow_engine *) engine;
@@ -323,10 +323,10 @@ int auth_host(exchange *x);     /* Host and Origin; 0: fault set */
 int auth_key(exchange *x);      /* 0: fault set */
 
 /* ---- respond.c ---- */
-enum MHD_Result respond(exchange *x, int status, const char *type, bytes *body); /* takes the body */
+enum MHD_Result respond(exchange *x, int status, const char *type, ishow_buffer *body); /* takes the body */
 enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response); /* takes the response */
 enum MHD_Result respond_fault(exchange *x);
-void respond_head(exchange *x, int status, struct MHD_Response *response, bytes *out); /* as text, of an answer that ends with its connection */
+void respond_head(exchange *x, int status, struct MHD_Response *response, ishow_buffer *out); /* as text, of an answer that ends with its connection */
 const char *header_get(exchange *x, const char *name); /* borrowed, NULL when absent */
 
 /* ---- handlers ---- */
@@ -357,10 +357,10 @@ enum MHD_Result answer_config(exchange *x);         /* config.c */
 enum MHD_Result answer_config_reload(exchange *x);
 enum MHD_Result answer_metrics(exchange *x);
 enum MHD_Result answer_asset(exchange *x);
-enum MHD_Result answer_danmaku_enqueue(exchange *x); /* danmaku.c */
+enum MHD_Result answer_danmaku_enqueue(exchange *x); /* chat.c */
 enum MHD_Result answer_danmaku(exchange *x);
 enum MHD_Result answer_danmaku_place(exchange *x);
 enum MHD_Result answer_danmaku_delete(exchange *x);
-enum MHD_Result answer_danmaku_stream(exchange *x); /* danmaku_stream.c */
+enum MHD_Result answer_danmaku_stream(exchange *x); /* chat_stream.c */
 
 #endif

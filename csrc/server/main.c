@@ -194,7 +194,7 @@ static int serve(const arguments *args, stop_request *stop) {
 
     if (ishow_bridge_start(&bridge, NULL, &error) != ISHOW_OK) return complain(&error, 1);
     origin from = {bridge, args};
-    if (read_config(&from, &json, &error) != ISHOW_OK || settings_read(&s, json, &error) != ISHOW_OK) {
+    if (read_config(&from, &json, &error) != ISHOW_OK || ishow_settings_read(&s, json, &error) != ISHOW_OK) {
         code = complain(&error, EXIT_USAGE);
         goto done;
     }
@@ -239,7 +239,7 @@ done:
     if (bridge) ishow_bridge_compile_stop(bridge);
     ishow_engine_free(engine);
     ishow_server_free(server);
-    settings_free(&s);
+    ishow_settings_free(&s);
     free(json);
     ishow_bridge_stop(bridge);
     if (ishow_live_handles()) ishow_log(ISHOW_LOG_WARN, "server", "%ld handles are still alive at the end", ishow_live_handles());

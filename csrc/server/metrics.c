@@ -55,37 +55,37 @@ void metrics_speech(metrics *m, const ishow_timings *t) {
     pthread_mutex_unlock(&m->lock);
 }
 
-static void write_histogram(bytes *out, const char *name, const char *help, const histogram *h) {
+static void write_histogram(ishow_buffer *out, const char *name, const char *help, const histogram *h) {
     prometheus_head(out, name, "histogram", help);
-    for (int i = 0; i < BOUNDS; i++) bytes_format(out, "ishowtts_%s_bucket{le=\"%g\"} %llu\n", name, bounds[i], (unsigned long long)h->below[i]);
-    bytes_format(out, "ishowtts_%s_bucket{le=\"+Inf\"} %llu\nishowtts_%s_sum %.9g\nishowtts_%s_count %llu\n", name, (unsigned long long)h->count,
+    for (int i = 0; i < BOUNDS; i++) ishow_buffer_format(out, "ishowtts_%s_bucket{le=\"%g\"} %llu\n", name, bounds[i], (unsigned long long)h->below[i]);
+    ishow_buffer_format(out, "ishowtts_%s_bucket{le=\"+Inf\"} %llu\nishowtts_%s_sum %.9g\nishowtts_%s_count %llu\n", name, (unsigned long long)h->count,
                  name, h->sum, name, (unsigned long long)h->count);
 }
 
-static void label(bytes *out, const char *text) {
-    bytes_text(out, "\"");
+static void label(ishow_buffer *out, const char *text) {
+    ishow_buffer_text(out, "\"");
     for (; *text; text++) {
-        if (*text == '"' || *text == '\\') bytes_text(out, "\\");
-        bytes_add(out, *text == '\n' ? " " : text, 1);
+        if (*text == '"' || *text == '\\') ishow_buffer_text(out, "\\");
+        ishow_buffer_add(out, *text == '\n' ? " " : text, 1);
     }
-    bytes_text(out, "\"");
+    ishow_buffer_text(out, "\"");
 }
 
-static void write_engine(bytes *out, ishow_engine *engine) {
+static void write_engine(ishow_buffer *out, ishow_engine *engine) {
     ishow_engine_stats s;
     ishow_model_info info;
     ishow_engine_stats_get(engine, &s);
     ishow_engine_info(engine, &info);
     prometheus_head(out, "backend_info", "gauge", "The backend that answers now.");
-    bytes_text(out, "ishowtts_backend_info{backend=");
+    ishow_buffer_text(out, "ishowtts_backend_info{backend=");
     label(out, info.backend);
-    bytes_text(out, ",model=");
+    ishow_buffer_text(out, ",model=");
     label(out, info.name);
-    bytes_text(out, ",precision=");
+    ishow_buffer_text(out, ",precision=");
     label(out, info.precision);
-    bytes_text(out, "} 1\n");
+    ishow_buffer_text(out, "} 1\n");
     prometheus_head(out, "utterances_total", "counter", "Utterances by outcome.");
-    bytes_format(out, "ishowtts_utterances_total{outcome=\"completed\"} %llu\nishowtts_utterances_total{outcome=\"failed\"} %llu\n"
+    ishow_buffer_format(out, "ishowtts_utterances_total{outcome=\"completed\"} %llu\nishowtts_utterances_total{outcome=\"failed\"} %llu\n"
                  "ishowtts_utterances_total{outcome=\"cancelled\"} %llu\nishowtts_utterances_total{outcome=\"refused\"} %llu\n",
                  (unsigned long long)s.completed, (unsigned long long)s.failed, (unsigned long long)s.cancelled, (unsigned long long)s.refused);
     prometheus_one(out, "submitted_total", "counter", "Utterances accepted by the engine.", (double)s.submitted);
@@ -115,7 +115,7 @@ static double resident_bytes(void) {
     return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
-void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, bytes *out) {
+void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, ishow_buffer *out) {
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);
     pthread_mutex_lock(&m->lock);
@@ -123,10 +123,10 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
     for (int r = 0; route_name(r); r++)
         for (int s = 0; s < STATUSES; s++)
             if (m->requests[r][s]) {
-                bytes_format(out, "ishowtts_http_requests_total{endpoint=\"%s\",status=\"", route_name(r));
-                if (statuses[s]) bytes_format(out, "%d", statuses[s]);
-                else bytes_text(out, "aborted");
-                bytes_format(out, "\"} %llu\n", (unsigned long long)m->requests[r][s]);
+                ishow_buffer_format(out, "ishowtts_http_requests_total{endpoint=\"%s\",status=\"", route_name(r));
+                if (statuses[s]) ishow_buffer_format(out, "%d", statuses[s]);
+                else ishow_buffer_text(out, "aborted");
+                ishow_buffer_format(out, "\"} %llu\n", (unsigned long long)m->requests[r][s]);
             }
     write_histogram(out, "first_audio_seconds", "From the request to the first audio of an utterance.", &m->first_audio);
     write_histogram(out, "speech_seconds", "From the request to the last audio of an utterance.", &m->total);
@@ -140,5 +140,5 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
     prometheus_one(out, "cpu_seconds_total", "counter", "Processor time of the process.",
         (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) + 1e-6 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec));
     prometheus_head(out, "build_info", "gauge", "The version that runs.");
-    bytes_format(out, "ishowtts_build_info{version=\"%s\"} 1\n", ishow_version());
+    ishow_buffer_format(out, "ishowtts_build_info{version=\"%s\"} 1\n", ishow_version());
 }

@@ -7,20 +7,20 @@ enum MHD_Result answer_openai_speech(exchange *x) {
     speech said;
     ishow_model_info info;
     ishow_engine_info(atomic_load(&x->server->engine), &info);
-    int good = speech_parse_openai((const char *)x->body.data, x->body.n, &x->server->sampling, info.name, &said, &x->fault) &&
+    int good = ishow_speech_parse_openai((const char *)x->body.data, x->body.n, &x->server->sampling, info.name, &said, &x->fault) &&
                tts_wait(x, &said, said.events ? &shape_openai : &shape_stream, ISHOW_FORMAT_MP3);
-    speech_free(&said);
-    bytes_free(&x->body);
+    ishow_speech_free(&said);
+    ishow_buffer_free(&x->body);
     return good ? MHD_YES : respond_fault(x);
 }
 
 enum MHD_Result answer_openai_models(exchange *x) {
     ishow_model_info info;
-    bytes body = {0};
+    ishow_buffer body = {0};
     ishow_engine_info(atomic_load(&x->server->engine), &info);
-    bytes_text(&body, "{\"object\":\"list\",\"data\":[{\"id\":");
-    bytes_json(&body, info.name);
-    bytes_format(&body, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"ishowtts\"}]}", (long long)x->server->created);
+    ishow_buffer_text(&body, "{\"object\":\"list\",\"data\":[{\"id\":");
+    ishow_buffer_json_text(&body, info.name);
+    ishow_buffer_format(&body, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"ishowtts\"}]}", (long long)x->server->created);
     return respond(x, 200, "application/json", &body);
 }
 
@@ -28,20 +28,20 @@ enum MHD_Result answer_openai_voices(exchange *x) {
     ishow_voice_entry *voices = NULL;
     ishow_error error = {0};
     size_t n = 0;
-    bytes body = {0};
+    ishow_buffer body = {0};
     if (ishow_engine_list_voices(atomic_load(&x->server->engine), &voices, &n, &error) != ISHOW_OK) {
-        fault_from_error(&x->fault, &error);
+        ishow_fault_from_error(&x->fault, &error);
         return respond_fault(x);
     }
-    bytes_text(&body, "{\"object\":\"list\",\"data\":[");
+    ishow_buffer_text(&body, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < n; i++) {
-        bytes_text(&body, i ? ",{\"id\":" : "{\"id\":");
-        bytes_json(&body, voices[i].id);
-        bytes_text(&body, ",\"object\":\"audio.voice\",\"name\":");
-        bytes_json(&body, voices[i].id);
-        bytes_text(&body, "}");
+        ishow_buffer_text(&body, i ? ",{\"id\":" : "{\"id\":");
+        ishow_buffer_json_text(&body, voices[i].id);
+        ishow_buffer_text(&body, ",\"object\":\"audio.voice\",\"name\":");
+        ishow_buffer_json_text(&body, voices[i].id);
+        ishow_buffer_text(&body, "}");
     }
-    bytes_text(&body, "]}");
+    ishow_buffer_text(&body, "]}");
     free(voices);
     return respond(x, 200, "application/json", &body);
 }

@@ -22,15 +22,15 @@ static void add_fields(const exchange *x, struct MHD_Response *response) {
 
 static enum MHD_Result write_field(void *self, enum MHD_ValueKind kind, const char *key, const char *value) {
     (void)kind;
-    bytes_format(self, "%s: %s\r\n", key, value);
+    ishow_buffer_format(self, "%s: %s\r\n", key, value);
     return MHD_YES;
 }
 
-void respond_head(exchange *x, int status, struct MHD_Response *response, bytes *out) {
+void respond_head(exchange *x, int status, struct MHD_Response *response, ishow_buffer *out) {
     add_fields(x, response);
-    bytes_format(out, "HTTP/1.1 %d %s\r\n", status, MHD_get_reason_phrase_for((unsigned)status));
+    ishow_buffer_format(out, "HTTP/1.1 %d %s\r\n", status, MHD_get_reason_phrase_for((unsigned)status));
     MHD_get_response_headers(response, write_field, out);
-    bytes_text(out, "Connection: close\r\n\r\n");
+    ishow_buffer_text(out, "Connection: close\r\n\r\n");
     x->status = status;
 }
 
@@ -46,31 +46,31 @@ enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *respo
     return result;
 }
 
-enum MHD_Result respond(exchange *x, int status, const char *type, bytes *body) {
+enum MHD_Result respond(exchange *x, int status, const char *type, ishow_buffer *body) {
     if (body->failed) {
-        bytes_free(body);
+        ishow_buffer_free(body);
         return MHD_NO;
     }
     struct MHD_Response *response =
         MHD_create_response_from_buffer(body->n, body->n ? (void *)body->data : (void *)"", body->n ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-    if (!response || !body->n) bytes_free(body);
-    *body = (bytes){0};
+    if (!response || !body->n) ishow_buffer_free(body);
+    *body = (ishow_buffer){0};
     if (response && type) MHD_add_response_header(response, "Content-Type", type);
     return respond_with(x, status, response);
 }
 
 enum MHD_Result respond_fault(exchange *x) {
-    if (x->route && x->route->flags & ROUTE_OPENAI) speech_rename(&x->fault);
+    if (x->route && x->route->flags & ROUTE_OPENAI) ishow_speech_rename(&x->fault);
     const fault *f = &x->fault;
-    bytes body = {0};
-    fault_write(&body, f);
+    ishow_buffer body = {0};
+    ishow_fault_write(&body, f);
     if (body.failed) {
-        bytes_free(&body);
+        ishow_buffer_free(&body);
         return MHD_NO;
     }
     struct MHD_Response *response = MHD_create_response_from_buffer(body.n, body.data, MHD_RESPMEM_MUST_FREE);
     if (!response) {
-        bytes_free(&body);
+        ishow_buffer_free(&body);
         return MHD_NO;
     }
     MHD_add_response_header(response, "Content-Type", "application/json");
@@ -78,7 +78,7 @@ enum MHD_Result respond_fault(exchange *x) {
     if (f->status == 429 || f->status == 503) {
         ishow_server *s = x->server;
         ishow_engine *engine = atomic_load(&s->draining) ? NULL : atomic_load(&s->engine); /* another server will have to come up */
-        snprintf(text, sizeof text, "%d", load_retry_after(&s->load, engine, s->request_seconds));
+        snprintf(text, sizeof text, "%d", ishow_retry_after(&s->load, engine, s->request_seconds));
         MHD_add_response_header(response, "Retry-After", text);
     }
     if (f->status == 426) {

@@ -4,52 +4,52 @@
 
 #include "server/internal.h"
 
-static void write_head(const job *j, bytes *out) {
-    bytes_text(out, "\"request_id\":");
-    bytes_json(out, j->id);
-    bytes_text(out, ",\"voice_id\":");
-    bytes_json(out, j->timings.voice);
-    bytes_text(out, ",\"engine\":\"" ENGINE_ID "\",\"engine_label\":");
-    bytes_json(out, j->label);
-    bytes_format(out, ",\"sample_rate\":%d,\"format\":\"%s\"", ishow_encoder_rate(j->encoder), ishow_format_mime(j->format));
+static void write_head(const job *j, ishow_buffer *out) {
+    ishow_buffer_text(out, "\"request_id\":");
+    ishow_buffer_json_text(out, j->id);
+    ishow_buffer_text(out, ",\"voice_id\":");
+    ishow_buffer_json_text(out, j->timings.voice);
+    ishow_buffer_text(out, ",\"engine\":\"" ENGINE_ID "\",\"engine_label\":");
+    ishow_buffer_json_text(out, j->label);
+    ishow_buffer_format(out, ",\"sample_rate\":%d,\"format\":\"%s\"", ishow_encoder_rate(j->encoder), ishow_format_mime(j->format));
 }
 
-static void write_tail(const job *j, bytes *out) {
+static void write_tail(const job *j, ishow_buffer *out) {
     const ishow_timings *t = &j->timings;
     const unsigned long long samples = ishow_encoder_length(j->encoder);
     double duration = (double)samples / ishow_encoder_rate(j->encoder);
-    bytes_format(out, "\"waveform_len\":%llu,\"seed\":%llu,\"duration\":%.4f,\"timings\":{\"queue\":%.4f,\"text\":%.4f,\"first_audio\":%.4f,\"total\":%.4f},\"rtf\":%.4f,\"unspoken\":{\"count\":%zu,\"first\":",
+    ishow_buffer_format(out, "\"waveform_len\":%llu,\"seed\":%llu,\"duration\":%.4f,\"timings\":{\"queue\":%.4f,\"text\":%.4f,\"first_audio\":%.4f,\"total\":%.4f},\"rtf\":%.4f,\"unspoken\":{\"count\":%zu,\"first\":",
                  samples, (unsigned long long)t->seed, duration, t->queue, t->text, t->first_audio, t->total, duration > 0 ? t->total / duration : 0.0, t->unspoken.count);
-    bytes_json(out, t->unspoken.first);
-    bytes_text(out, "}");
+    ishow_buffer_json_text(out, t->unspoken.first);
+    ishow_buffer_text(out, "}");
 }
 
 static void nothing(job *j) { (void)j; }
-static void bare_audio(job *j, const unsigned char *data, size_t n) { bytes_add(&j->out, data, n); }
+static void bare_audio(job *j, const unsigned char *data, size_t n) { ishow_buffer_add(&j->out, data, n); }
 
 /* ---- one JSON object ---- */
 
 static void json_begin(job *j) {
-    bytes_text(&j->out, "{");
+    ishow_buffer_text(&j->out, "{");
     write_head(j, &j->out);
-    bytes_text(&j->out, ",\"audio_base64\":\"");
+    ishow_buffer_text(&j->out, ",\"audio_base64\":\"");
 }
 
-static void json_audio(job *j, const unsigned char *data, size_t n) { bytes_base64(&j->out, data, n); }
+static void json_audio(job *j, const unsigned char *data, size_t n) { ishow_buffer_base64(&j->out, data, n); }
 
 static void json_end(job *j) {
-    bytes_text(&j->out, "\",");
+    ishow_buffer_text(&j->out, "\",");
     write_tail(j, &j->out);
-    bytes_text(&j->out, "}");
+    ishow_buffer_text(&j->out, "}");
 }
 
 /* ---- server-sent events ---- */
 
 enum { EVENT_BYTES = 48000 }; /* at most in one event, so that clients parse small lines; even, and whole in base64 */
 
-static void write_start(const job *j, bytes *out) {
+static void write_start(const job *j, ishow_buffer *out) {
     write_head(j, out);
-    bytes_format(out, ",\"seed\":%llu,\"channels\":1,\"encoding\":\"%s\"", (unsigned long long)j->timings.seed,
+    ishow_buffer_format(out, ",\"seed\":%llu,\"channels\":1,\"encoding\":\"%s\"", (unsigned long long)j->timings.seed,
                  j->format == ISHOW_FORMAT_PCM ? "pcm_s16le" : ishow_format_name(j->format));
 }
 
@@ -60,40 +60,40 @@ static double part_t0(const job *j, size_t at) {
 }
 
 static void events_begin(job *j) {
-    bytes_text(&j->out, "event: start\ndata: {");
+    ishow_buffer_text(&j->out, "event: start\ndata: {");
     write_start(j, &j->out);
-    bytes_text(&j->out, "}\n\n");
+    ishow_buffer_text(&j->out, "}\n\n");
 }
 
 static void events_audio(job *j, const unsigned char *data, size_t n) {
     for (size_t at = 0; at < n; at += EVENT_BYTES) {
-        bytes_format(&j->out, "event: audio\ndata: {\"seq\":%llu,\"t0\":%.4f,\"audio_base64\":\"", (unsigned long long)j->seq++, part_t0(j, at));
-        bytes_base64(&j->out, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
-        bytes_text(&j->out, "\"}\n\n");
+        ishow_buffer_format(&j->out, "event: audio\ndata: {\"seq\":%llu,\"t0\":%.4f,\"audio_base64\":\"", (unsigned long long)j->seq++, part_t0(j, at));
+        ishow_buffer_base64(&j->out, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
+        ishow_buffer_text(&j->out, "\"}\n\n");
     }
 }
 
 static void events_end(job *j) {
-    bytes_text(&j->out, "event: end\ndata: {\"request_id\":");
-    bytes_json(&j->out, j->id);
-    bytes_text(&j->out, ",");
+    ishow_buffer_text(&j->out, "event: end\ndata: {\"request_id\":");
+    ishow_buffer_json_text(&j->out, j->id);
+    ishow_buffer_text(&j->out, ",");
     write_tail(j, &j->out);
-    bytes_text(&j->out, "}\n\n");
+    ishow_buffer_text(&j->out, "}\n\n");
 }
 
 static void events_fail(job *j) {
-    bytes_text(&j->out, "event: error\ndata: ");
-    fault_write(&j->out, &j->failure);
-    bytes_text(&j->out, "\n\n");
+    ishow_buffer_text(&j->out, "event: error\ndata: ");
+    ishow_fault_write(&j->out, &j->failure);
+    ishow_buffer_text(&j->out, "\n\n");
 }
 
 /* ---- OpenAI's events ---- */
 
 static void openai_audio(job *j, const unsigned char *data, size_t n) {
     for (size_t at = 0; at < n; at += EVENT_BYTES) {
-        bytes_text(&j->out, "data: {\"type\":\"speech.audio.delta\",\"audio\":\"");
-        bytes_base64(&j->out, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
-        bytes_text(&j->out, "\"}\n\n");
+        ishow_buffer_text(&j->out, "data: {\"type\":\"speech.audio.delta\",\"audio\":\"");
+        ishow_buffer_base64(&j->out, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
+        ishow_buffer_text(&j->out, "\"}\n\n");
     }
 }
 
@@ -101,27 +101,27 @@ static void openai_audio(job *j, const unsigned char *data, size_t n) {
 static void openai_end(job *j) {
     const unsigned long long in = j->characters,
                              out = (unsigned long long)((double)ishow_encoder_length(j->encoder) / ishow_encoder_rate(j->encoder) * j->frame_rate + 0.5);
-    bytes_format(&j->out, "data: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":%llu,\"output_tokens\":%llu,\"total_tokens\":%llu}}\n\n", in, out, in + out);
+    ishow_buffer_format(&j->out, "data: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":%llu,\"output_tokens\":%llu,\"total_tokens\":%llu}}\n\n", in, out, in + out);
 }
 
 static void openai_fail(job *j) {
-    bytes_text(&j->out, "data: ");
-    fault_write(&j->out, &j->failure);
-    bytes_text(&j->out, "\n\n");
+    ishow_buffer_text(&j->out, "data: ");
+    ishow_fault_write(&j->out, &j->failure);
+    ishow_buffer_text(&j->out, "\n\n");
 }
 
 /* ---- messages of a WebSocket: a byte "binary", a length, the message ---- */
 
 enum { FRAME_HEAD = 1 + sizeof(uint32_t) };
 
-static void frame_add(bytes *out, int binary, bytes *message) {
+static void frame_add(ishow_buffer *out, int binary, ishow_buffer *message) {
     const unsigned char kind = (unsigned char)binary;
     const uint32_t length = (uint32_t)message->n;
-    bytes_add(out, &kind, 1);
-    bytes_add(out, &length, sizeof length);
-    bytes_add(out, message->data, message->n);
+    ishow_buffer_add(out, &kind, 1);
+    ishow_buffer_add(out, &length, sizeof length);
+    ishow_buffer_add(out, message->data, message->n);
     if (message->failed) out->failed = 1;
-    bytes_free(message);
+    ishow_buffer_free(message);
 }
 
 size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message, size_t *n_message) {
@@ -135,37 +135,37 @@ size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsign
 }
 
 static void frames_begin(job *j) {
-    bytes m = {0};
-    bytes_text(&m, "{\"event\":\"start\",");
+    ishow_buffer m = {0};
+    ishow_buffer_text(&m, "{\"event\":\"start\",");
     write_start(j, &m);
-    bytes_text(&m, "}");
+    ishow_buffer_text(&m, "}");
     frame_add(&j->out, 0, &m);
 }
 
 static void frames_audio(job *j, const unsigned char *data, size_t n) {
     for (size_t at = 0; at < n; at += EVENT_BYTES) {
-        bytes head = {0}, m = {0};
-        bytes_text(&head, "{\"request_id\":");
-        bytes_json(&head, j->id);
-        bytes_format(&head, ",\"seq\":%llu,\"t0\":%.4f}", (unsigned long long)j->seq++, part_t0(j, at));
+        ishow_buffer head = {0}, m = {0};
+        ishow_buffer_text(&head, "{\"request_id\":");
+        ishow_buffer_json_text(&head, j->id);
+        ishow_buffer_format(&head, ",\"seq\":%llu,\"t0\":%.4f}", (unsigned long long)j->seq++, part_t0(j, at));
         const uint32_t length = (uint32_t)head.n;
         const unsigned char size[4] = {(unsigned char)length, (unsigned char)(length >> 8), (unsigned char)(length >> 16), (unsigned char)(length >> 24)};
-        bytes_add(&m, size, sizeof size);
-        bytes_add(&m, head.data, head.n);
-        bytes_add(&m, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
+        ishow_buffer_add(&m, size, sizeof size);
+        ishow_buffer_add(&m, head.data, head.n);
+        ishow_buffer_add(&m, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
         if (head.failed) m.failed = 1;
-        bytes_free(&head);
+        ishow_buffer_free(&head);
         frame_add(&j->out, 1, &m);
     }
 }
 
 static void frames_end(job *j) {
-    bytes m = {0};
-    bytes_text(&m, "{\"event\":\"end\",\"request_id\":");
-    bytes_json(&m, j->id);
-    bytes_text(&m, ",");
+    ishow_buffer m = {0};
+    ishow_buffer_text(&m, "{\"event\":\"end\",\"request_id\":");
+    ishow_buffer_json_text(&m, j->id);
+    ishow_buffer_text(&m, ",");
     write_tail(j, &m);
-    bytes_text(&m, "}");
+    ishow_buffer_text(&m, "}");
     frame_add(&j->out, 0, &m);
 }
 

@@ -40,7 +40,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     if (options->web_dir && (status = assets_load(&s->assets, options->web_dir, error)) != ISHOW_OK) goto done;
     if ((status = listen_open(s, options->host, options->port, options->insecure, error)) != ISHOW_OK) goto done;
     if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;
-    if ((status = book_create(&s->book, s->store, error)) != ISHOW_OK || (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK ||
+    if ((status = ishow_voice_registry_create(&s->voice_registry, s->store, error)) != ISHOW_OK || (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK ||
         (status = criers_create(&s->criers, s->idle_seconds, error)) != ISHOW_OK)
         goto done;
     if ((status = config_create(&s->config, s, options, error)) != ISHOW_OK) goto done;
@@ -62,14 +62,14 @@ static void on_chat_news(void *self) {
 
 ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_chat_source_options *sources,
                                      size_t n_sources, ishow_error *error) {
-    ishow_status status = danmaku_open(&s->danmaku, s->store, engine, &s->sampling, default_voice, options, sources, n_sources, error);
+    ishow_status status = ishow_chat_service_open(&s->chat_service, s->store, engine, &s->sampling, default_voice, options, sources, n_sources, error);
     if (status != ISHOW_OK) return status;
-    ishow_chat_on_news(danmaku_chat(s->danmaku), on_chat_news, s);
+    ishow_chat_on_news(ishow_chat_service_chat(s->chat_service), on_chat_news, s);
     return ISHOW_OK;
 }
 
 ishow_status ishow_server_set_voices(ishow_server *s, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, ishow_error *error) {
-    return book_load(s->book, engine, voices, n, NULL, error);
+    return ishow_voice_registry_load(s->voice_registry, engine, voices, n, NULL, error);
 }
 
 void ishow_server_ready(ishow_server *s, ishow_engine *engine, const char *default_voice) {
@@ -92,8 +92,8 @@ void ishow_server_drain(ishow_server *s, double seconds) {
     tasks_stop(s->tasks);
     pump_stop(s->pump);
     atomic_store(&s->engine, NULL);
-    danmaku_close(s->danmaku);
-    s->danmaku = NULL;
+    ishow_chat_service_close(s->chat_service);
+    s->chat_service = NULL;
 }
 
 void ishow_server_free(ishow_server *s) {
@@ -105,7 +105,7 @@ void ishow_server_free(ishow_server *s) {
     tasks_free(s->tasks);
     config_free(s->config);
     pump_free(s->pump);
-    book_free(s->book);
+    ishow_voice_registry_free(s->voice_registry);
     ishow_store_close(s->store);
     assets_free(s->assets);
     metrics_free(s->metrics);

@@ -34,7 +34,7 @@ void job_release(job *j) {
     if (j->parked) atomic_fetch_sub(j->parked, atomic_load(&j->counted));
     ishow_utterance_free(j->utterance);
     ishow_encoder_free(j->encoder);
-    bytes_free(&j->out);
+    ishow_buffer_free(&j->out);
     pthread_mutex_destroy(&j->lock);
     free(j);
 }

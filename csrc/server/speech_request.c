@@ -39,15 +39,15 @@ job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_form
     job *j = NULL;
     ishow_model_info info;
     if (atomic_load(&s->draining)) {
-        fault_set(f, 503, "draining", "", "The server is closing down.");
+        ishow_fault_set(f, 503, "draining", "", "The server is closing down.");
         return NULL;
     }
     if (!(j = job_create(shape, id))) {
-        fault_memory(f);
+        ishow_fault_memory(f);
         return NULL;
     }
     ishow_engine_info(engine, &info);
-    engine_label(engine, j->label, sizeof j->label);
+    ishow_engine_label(engine, j->label, sizeof j->label);
     j->format = said->format >= 0 ? (ishow_format)said->format : format;
     j->give_up = ishow_now() + s->request_seconds;
     j->characters = ishow_utf8_length(said->request.text);
@@ -58,7 +58,7 @@ job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_form
     if (!said->request.voice && s->default_voice[0]) said->request.voice = s->default_voice;
     if (ishow_encoder_create(&j->encoder, &encoder, &error) != ISHOW_OK ||
         ishow_engine_submit(engine, &said->request, pump_notify, s->pump, &j->utterance, &error) != ISHOW_OK) {
-        fault_from_error(f, &error);
+        ishow_fault_from_error(f, &error);
         job_release(j);
         return NULL;
     }
@@ -73,7 +73,7 @@ void speech_cancel(ishow_server *s, job *j) {
 
 int tts_wait(exchange *x, speech *said, const shape *shape, ishow_format format) {
     job *j = NULL;
-    if (job_running(x->server, x->id)) return fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.", x->id);
+    if (job_running(x->server, x->id)) return ishow_fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.", x->id);
     if (!(j = speech_submit(x->server, said, shape, format, x->id, &x->fault))) return 0;
     http_wait_for(x, &speech_wait, j);
     return 1;
@@ -81,16 +81,16 @@ int tts_wait(exchange *x, speech *said, const shape *shape, ishow_format format)
 
 int tts_begin(exchange *x, const shape *shape, ishow_format format) {
     speech said = {0};
-    int good = speech_parse(&speech_own, (const char *)x->body.data, x->body.n, &x->server->sampling, &said, &x->fault) && tts_wait(x, &said, shape, format);
-    speech_free(&said);
-    bytes_free(&x->body);
+    int good = ishow_speech_parse(&ishow_speech_own, (const char *)x->body.data, x->body.n, &x->server->sampling, &said, &x->fault) && tts_wait(x, &said, shape, format);
+    ishow_speech_free(&said);
+    ishow_buffer_free(&x->body);
     return good;
 }
 
 enum MHD_Result answer_tts(exchange *x) {
     const char *accept = header_get(x, "Accept");
     ishow_format format;
-    double audio = accept_audio(accept, &format), json = accept_quality(accept, "application", "json");
+    double audio = ishow_accept_audio(accept, &format), json = ishow_accept_quality(accept, "application", "json");
     int good = audio > json ? tts_begin(x, &shape_file, format) : tts_begin(x, &shape_json, ISHOW_FORMAT_WAV);
     return good ? MHD_YES : respond_fault(x);
 }
@@ -126,14 +126,14 @@ static void add_timing(struct MHD_Response *response, const ishow_timings *t) {
 static enum MHD_Result speech_resume(exchange *x) {
     job *j = x->waited;
     const int streams = j->shape->streams;
-    bytes body = {0};
+    ishow_buffer body = {0};
     pthread_mutex_lock(&j->lock);
     int failed = j->finished && j->failure.status && !(streams && j->started);
     int ready = j->finished || (streams && j->out.n > j->taken);
     if (failed) x->fault = j->failure;
     else if (ready && !streams) {
         body = j->out;
-        j->out = (bytes){0};
+        j->out = (ishow_buffer){0};
     }
     pthread_mutex_unlock(&j->lock);
     if (failed) return respond_fault(x);
@@ -144,7 +144,7 @@ static enum MHD_Result speech_resume(exchange *x) {
     if (streams) return stream_begin(x);
     struct MHD_Response *response = MHD_create_response_from_buffer(body.n, body.data, MHD_RESPMEM_MUST_FREE);
     if (!response) {
-        bytes_free(&body);
+        ishow_buffer_free(&body);
         return MHD_NO;
     }
     if (j->shape->type) MHD_add_response_header(response, "Content-Type", j->shape->type);
@@ -159,10 +159,10 @@ enum MHD_Result answer_tts_cancel(exchange *x) {
     ishow_server *s = x->server;
     job *j = job_running(s, x->segment);
     if (!j) {
-        fault_set(&x->fault, 404, "not_found", "request_id", "No request with this id is running.");
+        ishow_fault_set(&x->fault, 404, "not_found", "request_id", "No request with this id is running.");
         return respond_fault(x);
     }
     speech_cancel(s, j);
-    bytes none = {0};
+    ishow_buffer none = {0};
     return respond(x, 204, NULL, &none);
 }

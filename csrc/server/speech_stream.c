@@ -42,7 +42,7 @@ enum MHD_Result stream_begin(exchange *x) {
 enum MHD_Result answer_tts_stream(exchange *x) {
     const char *accept = header_get(x, "Accept");
     ishow_format format;
-    double events = accept_quality(accept, "text", "event-stream"), audio = accept_audio(accept, &format);
+    double events = ishow_accept_quality(accept, "text", "event-stream"), audio = ishow_accept_audio(accept, &format);
     int good = events > 0 && events >= audio ? tts_begin(x, &shape_events, ISHOW_FORMAT_PCM) : tts_begin(x, &shape_stream, format);
     return good ? MHD_YES : respond_fault(x);
 }

@@ -12,23 +12,23 @@ typedef struct talk {
     job *jobs[SPEECHES_MAX]; /* NULL: free */
 } talk;
 
-static void send_text(ws *w, bytes *message) {
+static void send_text(ws *w, ishow_buffer *message) {
     if (message->failed) ws_close(w, 1011, "Memory could not be had.");
     else ws_send(w, 0, message->data, message->n);
-    bytes_free(message);
+    ishow_buffer_free(message);
 }
 
 /* id: NULL when the request could not be told. */
 static void send_error(ws *w, const char *id, const fault *f) {
-    bytes m = {0};
-    bytes_text(&m, "{\"event\":\"error\",");
+    ishow_buffer m = {0};
+    ishow_buffer_text(&m, "{\"event\":\"error\",");
     if (id) {
-        bytes_text(&m, "\"request_id\":");
-        bytes_json(&m, id);
-        bytes_text(&m, ",");
+        ishow_buffer_text(&m, "\"request_id\":");
+        ishow_buffer_json_text(&m, id);
+        ishow_buffer_text(&m, ",");
     }
-    fault_write_member(&m, f);
-    bytes_text(&m, "}");
+    ishow_fault_write_member(&m, f);
+    ishow_buffer_text(&m, "}");
     send_text(w, &m);
 }
 
@@ -42,15 +42,15 @@ static job **find_job(talk *t, const char *id) {
 
 static int cancel(talk *t, const char *id, fault *f) {
     job **j = find_job(t, id);
-    if (!j) return fault_set(f, 404, "not_found", "cancel", "No request with the id %s is running here.", id);
+    if (!j) return ishow_fault_set(f, 404, "not_found", "cancel", "No request with the id %s is running here.", id);
     speech_cancel(t->server, *j);
     return 1;
 }
 
 static int speak(talk *t, speech *said, const char *id, fault *f) {
     job **place = find_job(t, NULL);
-    if (find_job(t, id)) return fault_set(f, 409, "duplicate_id", "request_id", "A request with the id %s is running.", id);
-    if (!place) return fault_set(f, 429, "busy", "", "%d requests are running on this connection, which is the most.", SPEECHES_MAX);
+    if (find_job(t, id)) return ishow_fault_set(f, 409, "duplicate_id", "request_id", "A request with the id %s is running.", id);
+    if (!place) return ishow_fault_set(f, 429, "busy", "", "%d requests are running on this connection, which is the most.", SPEECHES_MAX);
     *place = speech_submit(t->server, said, &shape_frames, ISHOW_FORMAT_PCM, id, f);
     return *place != NULL;
 }
@@ -63,9 +63,9 @@ static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
         ws_close(w, 1003, "Requests are text.");
         return;
     }
-    int good = speech_parse_message((const char *)data, n, &t->server->sampling, &m, &f) && (m.cancels ? cancel(t, m.id, &f) : speak(t, &m.said, m.id, &f));
+    int good = ishow_speech_parse_message((const char *)data, n, &t->server->sampling, &m, &f) && (m.cancels ? cancel(t, m.id, &f) : speak(t, &m.said, m.id, &f));
     if (!good) send_error(w, m.id[0] ? m.id : NULL, &f);
-    speech_free(&m.said);
+    ishow_speech_free(&m.said);
 }
 
 /* ---- to the client ---- */

@@ -26,7 +26,7 @@ struct listener {
     listener *prev, *next;
     struct sockaddr_storage address;
     int fd;                 /* -1: over, freed at the end of its crier's turn */
-    bytes pending;          /* what the socket did not take */
+    ishow_buffer pending;          /* what the socket did not take */
     size_t pending_taken;
     double moved;
 };
@@ -64,7 +64,7 @@ static void end(listener *l) {
     if (c->next == l) c->next = l->next;
     atomic_fetch_sub(&c->all->n, 1);
     l->kind->release(l->self);
-    bytes_free(&l->pending);
+    ishow_buffer_free(&l->pending);
     l->next = c->left;
     c->left = l;
 }
@@ -92,7 +92,7 @@ static void push(listener *l) {
     const ssize_t sent = n ? give(l, part, n) : 0;
     if (sent < 0) return;
     if ((size_t)sent < n) {
-        bytes_add(&l->pending, part + sent, n - (size_t)sent);
+        ishow_buffer_add(&l->pending, part + sent, n - (size_t)sent);
         if (l->pending.failed) end(l);
         else watch_for(l, EPOLL_CTL_MOD, EPOLLRDHUP | EPOLLOUT);
     } else if (n == sizeof part) l->crier->round = 1; /* there may be more */
@@ -108,7 +108,7 @@ static void on_socket(listener *l, uint32_t events) {
     if (sent < 0) return;
     l->pending_taken += (size_t)sent;
     if (l->pending_taken < l->pending.n) return;
-    bytes_free(&l->pending);
+    ishow_buffer_free(&l->pending);
     l->pending_taken = 0;
     if (watch_for(l, EPOLL_CTL_MOD, EPOLLRDHUP)) push(l);
 }
@@ -293,7 +293,7 @@ static void hand_over(criers *all, listener *l) {
 
 enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const char *type) {
     ishow_server *s = x->server;
-    bytes head = {0};
+    ishow_buffer head = {0};
     listener *l = NULL;
     enum MHD_Result result = MHD_NO;
     struct MHD_Response *response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
@@ -306,7 +306,7 @@ enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const cha
         goto done;
     }
     if (s->connections + criers_listeners(s->criers) > s->connections_max) {
-        fault_set(&x->fault, 503, "unavailable", "", "%u connections are open, which is the most.", s->connections_max);
+        ishow_fault_set(&x->fault, 503, "unavailable", "", "%u connections are open, which is the most.", s->connections_max);
         result = respond_fault(x);
         goto done;
     }
@@ -320,12 +320,12 @@ enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const cha
     const int one = 1; /* or an event waits until the one before is acknowledged */
     setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     l->pending = head; /* goes first */
-    head = (bytes){0};
+    head = (ishow_buffer){0};
     hand_over(s->criers, l);
     l = NULL;
 done: /* MHD_NO: libmicrohttpd lets its side of the connection go */
     if (response) MHD_destroy_response(response);
-    bytes_free(&head);
+    ishow_buffer_free(&head);
     free(l);
     return result;
 }

@@ -112,7 +112,7 @@ enum MHD_Result task_begin(exchange *x, task *t) {
     pthread_mutex_unlock(&p->lock);
     if (!room) {
         t->dispose(t);
-        fault_set(&x->fault, 429, "busy", "", "%d uploads and files are waiting to be dealt with: try again later.", (int)WAITING_MAX);
+        ishow_fault_set(&x->fault, 429, "busy", "", "%d uploads and files are waiting to be dealt with: try again later.", (int)WAITING_MAX);
         return respond_fault(x);
     }
     http_wait_for(x, &task_wait, t);

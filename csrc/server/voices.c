@@ -6,45 +6,45 @@
 #include "server/internal.h"
 #include "service/voices.h"
 
-static enum MHD_Result answer_json(exchange *x, int good, bytes *body) {
+static enum MHD_Result answer_json(exchange *x, int good, ishow_buffer *body) {
     if (good) return respond(x, 200, "application/json", body);
-    bytes_free(body);
+    ishow_buffer_free(body);
     return respond_fault(x);
 }
 
 enum MHD_Result answer_voices(exchange *x) {
-    bytes body = {0};
-    return answer_json(x, voices_list(x->server->book, atomic_load(&x->server->engine), &body, &x->fault), &body);
+    ishow_buffer body = {0};
+    return answer_json(x, ishow_voices_list(x->server->voice_registry, atomic_load(&x->server->engine), &body, &x->fault), &body);
 }
 
 enum MHD_Result answer_reference(exchange *x) {
-    bytes body = {0};
-    return answer_json(x, voices_reference(x->server->book, atomic_load(&x->server->engine), x->segment, &body, &x->fault), &body);
+    ishow_buffer body = {0};
+    return answer_json(x, ishow_voices_reference(x->server->voice_registry, atomic_load(&x->server->engine), x->segment, &body, &x->fault), &body);
 }
 
 /* ---- changes ---- */
 
 typedef struct change {
     task task;
-    book *book;            /* borrowed: the server's, which outlives its tasks */
+    voice_registry *voice_registry;            /* borrowed: the server's, which outlives its tasks */
     ishow_engine *engine;  /* borrowed until the server is drained */
     char id[ID_MAX + 1];
     form form;
-    bytes body;            /* of the answer */
+    ishow_buffer body;            /* of the answer */
     int status;            /* likewise */
 } change;
 
 static void change_dispose(task *t) {
     change *c = (change *)(void *)t;
-    form_close(&c->form);
-    bytes_free(&c->body);
+    ishow_form_close(&c->form);
+    ishow_buffer_free(&c->body);
     free(c);
 }
 
 static enum MHD_Result on_field(void *self, enum MHD_ValueKind kind, const char *key, const char *filename, const char *type, const char *encoding, const char *data, uint64_t offset,
                                 size_t n) {
     (void)kind, (void)filename, (void)type;
-    return form_add(self, key, encoding, data, offset, n) ? MHD_YES : MHD_NO;
+    return ishow_form_add(self, key, encoding, data, offset, n) ? MHD_YES : MHD_NO;
 }
 
 /* On the loop: the parser leans on the connection's own memory, which a client that hangs up takes away; what costs time is the copy of the clip, some milliseconds for
@@ -52,25 +52,25 @@ static enum MHD_Result on_field(void *self, enum MHD_ValueKind kind, const char 
 static int parse_form(form *f, exchange *x) {
     enum { BUFFER = 64 * 1024 };
     struct MHD_PostProcessor *parser = MHD_create_post_processor(x->connection, BUFFER, on_field, f);
-    if (!parser) return fault_set(&f->fault, 400, "malformed_form", "Content-Type", "The Content-Type must be multipart/form-data with a boundary.");
+    if (!parser) return ishow_fault_set(&f->fault, 400, "malformed_form", "Content-Type", "The Content-Type must be multipart/form-data with a boundary.");
     int whole = MHD_post_process(parser, (const char *)x->body.data, x->body.n) == MHD_YES;
     whole = MHD_destroy_post_processor(parser) == MHD_YES && whole;
-    bytes_free(&x->body);
-    return form_end(f, whole);
+    ishow_buffer_free(&x->body);
+    return ishow_form_end(f, whole);
 }
 
 static enum MHD_Result change_begin(exchange *x, void (*work)(task *t), int status, enum MHD_Result (*answer)(exchange *x, task *t), unsigned fields) {
     if (atomic_load(&x->server->draining)) {
-        fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
+        ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
         return respond_fault(x);
     }
     change *c = calloc(1, sizeof *c);
     if (!c) {
-        fault_memory(&x->fault);
+        ishow_fault_memory(&x->fault);
         return respond_fault(x);
     }
     c->task = (task){.work = work, .answer = answer, .dispose = change_dispose};
-    c->book = x->server->book;
+    c->voice_registry = x->server->voice_registry;
     c->engine = atomic_load(&x->server->engine);
     c->form.allowed = fields;
     c->status = status;
@@ -85,28 +85,28 @@ static enum MHD_Result change_begin(exchange *x, void (*work)(task *t), int stat
 
 static void work_create(task *t) {
     change *c = (change *)(void *)t;
-    voices_create(c->book, c->engine, &c->form, &c->body, &t->fault);
+    ishow_voices_create(c->voice_registry, c->engine, &c->form, &c->body, &t->fault);
 }
 
 static void work_override(task *t) {
     change *c = (change *)(void *)t;
-    voices_override(c->book, c->engine, c->id, &c->form, &c->body, &t->fault);
+    ishow_voices_override(c->voice_registry, c->engine, c->id, &c->form, &c->body, &t->fault);
 }
 
 static void work_restore(task *t) {
     change *c = (change *)(void *)t;
-    book_restore(c->book, c->engine, c->id, &t->fault);
+    ishow_voice_registry_restore(c->voice_registry, c->engine, c->id, &t->fault);
 }
 
 static void work_remove(task *t) {
     change *c = (change *)(void *)t;
-    book_remove(c->book, c->engine, c->id, &t->fault);
+    ishow_voice_registry_remove(c->voice_registry, c->engine, c->id, &t->fault);
 }
 
 static enum MHD_Result answer_changed(exchange *x, task *t) {
     change *c = (change *)(void *)t;
-    bytes body = c->body;
-    c->body = (bytes){0};
+    ishow_buffer body = c->body;
+    c->body = (ishow_buffer){0};
     return respond(x, c->status, body.n ? "application/json" : NULL, &body);
 }
 
@@ -115,7 +115,7 @@ static enum MHD_Result answer_created(exchange *x, task *t) {
     char location[ID_MAX + 32];
     struct MHD_Response *response = c->body.failed ? NULL : MHD_create_response_from_buffer(c->body.n, c->body.data, MHD_RESPMEM_MUST_FREE);
     if (!response) return MHD_NO;
-    c->body = (bytes){0};
+    c->body = (ishow_buffer){0};
     snprintf(location, sizeof location, "/api/voices/%s/reference", (const char *)c->form.id.data);
     MHD_add_response_header(response, "Content-Type", "application/json");
     MHD_add_response_header(response, "Location", location);
@@ -132,17 +132,17 @@ enum MHD_Result answer_restore(exchange *x) { return change_begin(x, work_restor
 typedef struct sample { task task; clip clip; } sample;
 
 static void sample_dispose(task *t) {
-    clip_close(&((sample *)(void *)t)->clip);
+    ishow_clip_close(&((sample *)(void *)t)->clip);
     free(t);
 }
 
-static void work_sample(task *t) { clip_open(&((sample *)(void *)t)->clip, &t->fault); }
+static void work_sample(task *t) { ishow_clip_open(&((sample *)(void *)t)->clip, &t->fault); }
 
 static enum MHD_Result answer_file(exchange *x, task *t) {
     clip *c = &((sample *)(void *)t)->clip;
     clip_part part;
     struct MHD_Response *response;
-    if (!clip_choose(c, header_get(x, "If-None-Match"), header_get(x, "If-Range"), header_get(x, "Range"), &part, &x->fault)) {
+    if (!ishow_clip_choose(c, header_get(x, "If-None-Match"), header_get(x, "If-Range"), header_get(x, "Range"), &part, &x->fault)) {
         strcpy(x->content_range, part.content_range);
         return respond_fault(x);
     }
@@ -162,10 +162,10 @@ static enum MHD_Result answer_file(exchange *x, task *t) {
 enum MHD_Result answer_reference_audio(exchange *x) {
     sample *s = calloc(1, sizeof *s);
     if (!s) {
-        fault_memory(&x->fault);
+        ishow_fault_memory(&x->fault);
         return respond_fault(x);
     }
-    if (!clip_find(&s->clip, x->server->book, x->segment, MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "source"), &x->fault)) {
+    if (!ishow_clip_find(&s->clip, x->server->voice_registry, x->segment, MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "source"), &x->fault)) {
         free(s);
         return respond_fault(x);
     }

@@ -36,7 +36,7 @@ struct ws {
     int fd;
     uint32_t events;            /* watched */
     size_t budget;              /* bytes that may still be read at this event */
-    bytes early;                /* read by libmicrohttpd beyond the head */
+    ishow_buffer early;                /* read by libmicrohttpd beyond the head */
     size_t early_taken;
     size_t message_max;
     int pinged, closing;
@@ -62,7 +62,7 @@ void ws_free(ws *w) {
     if (!w) return;
     if (w->self) w->kind->release(w); /* the upgrade never came */
     if (w->frames) wslay_event_context_free(w->frames);
-    bytes_free(&w->early);
+    ishow_buffer_free(&w->early);
     free(w);
 }
 
@@ -211,7 +211,7 @@ static void on_upgrade(void *self, struct MHD_Connection *connection, void *cont
     ishow_server *s = w->x->server;
     const int one = 1, zero = 0;
     (void)connection, (void)context;
-    bytes_add(&w->early, early, n_early);
+    ishow_buffer_add(&w->early, early, n_early);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     setsockopt(fd, IPPROTO_TCP, TCP_CORK, &zero, sizeof zero);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -246,14 +246,14 @@ static int header_names(exchange *x, const char *header, const char *token) {
 int ws_wanted(exchange *x) { return header_names(x, "Upgrade", "websocket") && header_names(x, "Connection", "upgrade"); }
 
 static int check_handshake(exchange *x, const char **key) {
-    if (!ws_wanted(x)) return fault_set(&x->fault, 426, "upgrade_required", "Upgrade", "This address speaks WebSocket: it needs Connection: Upgrade and Upgrade: websocket.");
+    if (!ws_wanted(x)) return ishow_fault_set(&x->fault, 426, "upgrade_required", "Upgrade", "This address speaks WebSocket: it needs Connection: Upgrade and Upgrade: websocket.");
     const char *version = header_get(x, "Sec-WebSocket-Version");
     if (!version || strcmp(version, "13"))
-        return fault_set(&x->fault, 426, "upgrade_required", "Sec-WebSocket-Version", "The Sec-WebSocket-Version must be 13, not %.16s.", version ? version : "missing");
+        return ishow_fault_set(&x->fault, 426, "upgrade_required", "Sec-WebSocket-Version", "The Sec-WebSocket-Version must be 13, not %.16s.", version ? version : "missing");
     *key = header_get(x, "Sec-WebSocket-Key");
     if (!*key || strlen(*key) != 24 || strspn(*key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") != 24)
-        return fault_set(&x->fault, 400, "malformed_key", "Sec-WebSocket-Key", "The Sec-WebSocket-Key must be 16 bytes in base64.");
-    if (atomic_load(&x->server->draining)) return fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
+        return ishow_fault_set(&x->fault, 400, "malformed_key", "Sec-WebSocket-Key", "The Sec-WebSocket-Key must be 16 bytes in base64.");
+    if (atomic_load(&x->server->draining)) return ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
     return 1;
 }
 
@@ -261,7 +261,7 @@ enum MHD_Result ws_accept(exchange *x, const ws_kind *kind, void *self, size_t m
     static const char magic[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455, 1.3 */
     unsigned char joined[24 + sizeof magic - 1], digest[SHA_DIGEST_LENGTH];
     const char *key = NULL;
-    bytes accept = {0};
+    ishow_buffer accept = {0};
     struct MHD_Response *response = NULL;
     enum MHD_Result result = MHD_NO;
     ws *w = ishow_alloc(1, sizeof *w);
@@ -279,8 +279,8 @@ enum MHD_Result ws_accept(exchange *x, const ws_kind *kind, void *self, size_t m
     memcpy(joined, key, 24);
     memcpy(joined + 24, magic, sizeof magic - 1);
     SHA1(joined, sizeof joined, digest);
-    bytes_base64(&accept, digest, sizeof digest);
-    bytes_add(&accept, "", 1);
+    ishow_buffer_base64(&accept, digest, sizeof digest);
+    ishow_buffer_add(&accept, "", 1);
     response = MHD_create_response_for_upgrade(on_upgrade, w);
     if (!response || accept.failed) goto done;
     MHD_add_response_header(response, "Upgrade", "websocket");
@@ -289,6 +289,6 @@ enum MHD_Result ws_accept(exchange *x, const ws_kind *kind, void *self, size_t m
     response = NULL;
 done:
     if (response) MHD_destroy_response(response);
-    bytes_free(&accept);
+    ishow_buffer_free(&accept);
     return result;
 }

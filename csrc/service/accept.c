@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-double accept_quality(const char *accept, const char *type, const char *subtype) {
+double ishow_accept_quality(const char *accept, const char *type, const char *subtype) {
     const size_t n_type = strlen(type), n_subtype = strlen(subtype);
     double best = 0;
     while (accept && *accept) {
@@ -27,7 +27,7 @@ double accept_quality(const char *accept, const char *type, const char *subtype)
     return best;
 }
 
-double accept_audio(const char *accept, ishow_format *out) {
+double ishow_accept_audio(const char *accept, ishow_format *out) {
     static const struct { const char *subtype; ishow_format format; } names[] = {
         {"wav", ISHOW_FORMAT_WAV},   {"x-wav", ISHOW_FORMAT_WAV},   {"mpeg", ISHOW_FORMAT_MP3}, {"mp3", ISHOW_FORMAT_MP3},  {"ogg", ISHOW_FORMAT_OPUS},
         {"opus", ISHOW_FORMAT_OPUS}, {"flac", ISHOW_FORMAT_FLAC}, {"x-flac", ISHOW_FORMAT_FLAC}, {"pcm", ISHOW_FORMAT_PCM},
@@ -35,7 +35,7 @@ double accept_audio(const char *accept, ishow_format *out) {
     double best = 0;
     *out = ISHOW_FORMAT_WAV;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        double q = accept_quality(accept, "audio", names[i].subtype);
+        double q = ishow_accept_quality(accept, "audio", names[i].subtype);
         if (q > best) best = q, *out = names[i].format;
     }
     return best;

@@ -47,7 +47,7 @@ static void compare_section(difference *d, const char *section, json_t *old, jso
     }
 }
 
-void difference_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown, int loopback) {
+void ishow_config_diff_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown, int loopback) {
     const char *section;
     json_t *value;
     d->changed = json_array();
@@ -71,7 +71,7 @@ void difference_make(difference *d, json_t *now, json_t *shown, json_t *new, jso
     }
 }
 
-void difference_free(difference *d) {
+void ishow_config_diff_free(difference *d) {
     json_decref(d->changed);
     json_decref(d->restart);
     json_decref(d->now);

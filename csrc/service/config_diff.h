@@ -15,7 +15,7 @@ typedef struct difference {
 } difference;
 
 /* loopback: only this machine reaches the server. */
-ISHOW_API void difference_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown, int loopback);
-ISHOW_API void difference_free(difference *d);
+ISHOW_API void ishow_config_diff_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown, int loopback);
+ISHOW_API void ishow_config_diff_free(difference *d);
 
 #endif

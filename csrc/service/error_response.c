@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) {
+int ishow_fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) {
     char message[sizeof f->error.message];
     va_list args;
     va_start(args, format);
@@ -17,10 +17,10 @@ int fault_set(fault *f, int status, const char *code, const char *field, const c
     return 0;
 }
 
-int fault_memory(fault *f) { return fault_set(f, 500, "internal", "", "Memory could not be had."); }
-int fault_no_voice(fault *f, const char *id) { return fault_set(f, 404, "not_found", "voice_id", "There is no voice '%s'.", id); }
+int ishow_fault_memory(fault *f) { return ishow_fault_set(f, 500, "internal", "", "Memory could not be had."); }
+int ishow_fault_no_voice(fault *f, const char *id) { return ishow_fault_set(f, 404, "not_found", "voice_id", "There is no voice '%s'.", id); }
 
-void fault_from_error(fault *f, const ishow_error *error) {
+void ishow_fault_from_error(fault *f, const ishow_error *error) {
     static const struct { ishow_status from; int status; const char *code; } map[] = {
         {ISHOW_EINVAL, 400, "invalid_request"}, {ISHOW_ELIMIT, 400, "invalid_request"}, {ISHOW_EFORMAT, 400, "invalid_request"},
         {ISHOW_ENOTFOUND, 404, "not_found"},    {ISHOW_EBUSY, 429, "busy"},             {ISHOW_ECANCELLED, 409, "cancelled"},
@@ -47,32 +47,32 @@ static const char *type_name(const json_t *value) {
     }
 }
 
-int fault_type(fault *f, const char *field, const char *wanted, const json_t *value) {
-    return fault_set(f, 400, "invalid_type", field, "%s must be %s, not %s.", *field ? field : "The body", wanted, type_name(value));
+int ishow_fault_type(fault *f, const char *field, const char *wanted, const json_t *value) {
+    return ishow_fault_set(f, 400, "invalid_type", field, "%s must be %s, not %s.", *field ? field : "The body", wanted, type_name(value));
 }
 
 int take_whole(const json_t *value, const char *field, json_int_t *out, fault *f) {
     const double real = json_real_value(value); /* 0 unless it is one */
     if (json_is_real(value) && real == floor(real) && fabs(real) <= 9007199254740992.0) *out = (json_int_t)real;
     else if (json_is_integer(value)) *out = json_integer_value(value);
-    else return fault_type(f, field, "a whole number", value);
+    else return ishow_fault_type(f, field, "a whole number", value);
     return 1;
 }
 
-void fault_write_member(bytes *out, const fault *f) {
-    bytes_text(out, "\"error\":{\"code\":");
-    bytes_json(out, f->code);
-    bytes_text(out, ",\"message\":");
-    bytes_json(out, f->error.message);
+void ishow_fault_write_member(ishow_buffer *out, const fault *f) {
+    ishow_buffer_text(out, "\"error\":{\"code\":");
+    ishow_buffer_json_text(out, f->code);
+    ishow_buffer_text(out, ",\"message\":");
+    ishow_buffer_json_text(out, f->error.message);
     if (f->error.field[0]) {
-        bytes_text(out, ",\"field\":");
-        bytes_json(out, f->error.field);
+        ishow_buffer_text(out, ",\"field\":");
+        ishow_buffer_json_text(out, f->error.field);
     }
-    bytes_text(out, "}");
+    ishow_buffer_text(out, "}");
 }
 
-void fault_write(bytes *out, const fault *f) {
-    bytes_text(out, "{");
-    fault_write_member(out, f);
-    bytes_text(out, "}");
+void ishow_fault_write(ishow_buffer *out, const fault *f) {
+    ishow_buffer_text(out, "{");
+    ishow_fault_write_member(out, f);
+    ishow_buffer_text(out, "}");
 }

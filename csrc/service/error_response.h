@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "base/base.h"
-#include "base/bytes.h"
+#include "base/buffer.h"
 
 typedef struct fault {
     int status; /* HTTP, 0: none */
@@ -14,13 +14,13 @@ typedef struct fault {
 } fault;
 
 /* Sets an HTTP fault; returns 0 so that a checking function can end with it. */
-ISHOW_API int fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 5, 6)));
-ISHOW_API void fault_from_error(fault *f, const ishow_error *error);
-int fault_type(fault *f, const char *field, const char *wanted, const json_t *value); /* "field must be wanted, not ..."; 0 */
-ISHOW_API int fault_memory(fault *f);
-int fault_no_voice(fault *f, const char *id);
-ISHOW_API void fault_write(bytes *out, const fault *f);        /* {"error":{...}} */
-ISHOW_API void fault_write_member(bytes *out, const fault *f); /* the same without the outer braces */
+ISHOW_API int ishow_fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 5, 6)));
+ISHOW_API void ishow_fault_from_error(fault *f, const ishow_error *error);
+int ishow_fault_type(fault *f, const char *field, const char *wanted, const json_t *value); /* "field must be wanted, not ..."; 0 */
+ISHOW_API int ishow_fault_memory(fault *f);
+int ishow_fault_no_voice(fault *f, const char *id);
+ISHOW_API void ishow_fault_write(ishow_buffer *out, const fault *f);        /* {"error":{...}} */
+ISHOW_API void ishow_fault_write_member(ishow_buffer *out, const fault *f); /* the same without the outer braces */
 
 /* A whole number; JSON has one kind of number: 7.0 is as whole as 7. 0: fault set. */
 int take_whole(const json_t *value, const char *field, json_int_t *out, fault *f);

@@ -84,7 +84,7 @@ static ishow_status begin(watcher *w, const char *file, ishow_error *error) {
     return ISHOW_OK;
 }
 
-ishow_status watch_start(watcher **out, const char *file, int (*changed)(void *self, const char *why), void *self, ishow_error *error) {
+ishow_status ishow_file_watch_start(watcher **out, const char *file, int (*changed)(void *self, const char *why), void *self, ishow_error *error) {
     watcher *w = calloc(1, sizeof *w);
     *out = NULL;
     if (!w) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
@@ -93,12 +93,12 @@ ishow_status watch_start(watcher **out, const char *file, int (*changed)(void *s
     w->changed = changed;
     w->self = self;
     ishow_status status = begin(w, file, error);
-    if (status) watch_free(w);
+    if (status) ishow_file_watch_free(w);
     else *out = w;
     return status;
 }
 
-void watch_poke(watcher *w, int reload) {
+void ishow_file_watch_poke(watcher *w, int reload) {
     uint64_t one = 1;
     if (!w) return;
     if (reload) atomic_store(&w->asked, 1);
@@ -106,17 +106,17 @@ void watch_poke(watcher *w, int reload) {
     (void)ignored;
 }
 
-void watch_stop(watcher *w) {
+void ishow_file_watch_stop(watcher *w) {
     if (!w || !w->runs) return;
     atomic_store(&w->stopping, 1);
-    watch_poke(w, 0);
+    ishow_file_watch_poke(w, 0);
     pthread_join(w->thread, NULL);
     w->runs = 0;
 }
 
-void watch_free(watcher *w) {
+void ishow_file_watch_free(watcher *w) {
     if (!w) return;
-    watch_stop(w);
+    ishow_file_watch_stop(w);
     if (w->poke >= 0) close(w->poke);
     if (w->inotify >= 0) close(w->inotify);
     free(w->file);

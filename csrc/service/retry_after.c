@@ -5,7 +5,7 @@
 
 enum { WINDOW = 5 /* seconds of work that one measurement covers at least */ };
 
-void load_tick(load_estimate *l, ishow_engine *engine) {
+void ishow_retry_after_tick(retry_estimate *l, ishow_engine *engine) {
     ishow_engine_stats now;
     if (!engine) return;
     ishow_engine_stats_get(engine, &now);
@@ -17,10 +17,10 @@ void load_tick(load_estimate *l, ishow_engine *engine) {
     l->done = done;
 }
 
-int load_retry_after(load_estimate *l, ishow_engine *engine, double request_seconds) {
+int ishow_retry_after(retry_estimate *l, ishow_engine *engine, double request_seconds) {
     ishow_engine_stats now;
     if (!engine) return LOAD_UNKNOWN;
-    load_tick(l, engine);
+    ishow_retry_after_tick(l, engine);
     ishow_engine_stats_get(engine, &now);
     if (l->seconds <= 0) return LOAD_UNKNOWN;
     const double seconds = ceil(l->seconds * (double)(now.waiting + now.in_flight));

@@ -8,15 +8,15 @@
 
 enum { LOAD_UNKNOWN = 2 /* seconds to wait where nothing better is known */ };
 
-typedef struct load_estimate {
+typedef struct retry_estimate {
     double seconds;         /* of work that an utterance takes lately; 0: not known */
     double busy;            /* the engine's counters when that was measured */
     uint64_t done;
-} load_estimate;
+} retry_estimate;
 
 /* Looks at the engine's counters; now and then, on one thread. */
-ISHOW_API void load_tick(load_estimate *l, ishow_engine *engine);
+ISHOW_API void ishow_retry_after_tick(retry_estimate *l, ishow_engine *engine);
 /* Seconds, at least 1; request_seconds: nobody waits longer in there. engine NULL: there is none (yet, or any more). */
-ISHOW_API int load_retry_after(load_estimate *l, ishow_engine *engine, double request_seconds);
+ISHOW_API int ishow_retry_after(retry_estimate *l, ishow_engine *engine, double request_seconds);
 
 #endif

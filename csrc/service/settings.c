@@ -72,7 +72,7 @@ ishow_server_options ishow_server_options_default(void) {
                                   .connections_max = ISHOW_CONNECTIONS_MAX, .connections_per_client = ISHOW_CONNECTIONS_PER_CLIENT};
 }
 
-ishow_status settings_read(settings *out, const char *json, ishow_error *error) {
+ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *error) {
     json_error_t why = {0};
     ishow_status status = ISHOW_OK;
     json_int_t body = 0;
@@ -134,11 +134,11 @@ ishow_status settings_read(settings *out, const char *json, ishow_error *error) 
     }
 done:
     free(chat_json);
-    if (status != ISHOW_OK) settings_free(out);
+    if (status != ISHOW_OK) ishow_settings_free(out);
     return status;
 }
 
-void settings_free(settings *s) {
+void ishow_settings_free(settings *s) {
     json_decref(s->json);
     ishow_chat_settings_free(s->chat);
     free(s->sources);

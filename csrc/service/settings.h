@@ -26,7 +26,7 @@ typedef struct settings {
 } settings;
 
 /* EINTERNAL names what is missing: the configuration was checked before, so a fault here is a defect. */
-ISHOW_API ishow_status settings_read(settings *out, const char *json, ishow_error *error);
-ISHOW_API void settings_free(settings *s);
+ISHOW_API ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *error);
+ISHOW_API void ishow_settings_free(settings *s);
 
 #endif

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "service/danmaku.h"
+#include "service/chat.h"
 #include "service/prometheus.h"
 
 enum { CONNECTIONS_MAX = 64 };
@@ -39,7 +39,7 @@ struct platform_thread {
 };
 
 /* The configured entry for a channel: its own, or the platform's for any channel; NULL: none. */
-static const ishow_chat_source_options *entry_for(const danmaku *d, ishow_chat_platform platform, const char *channel) {
+static const ishow_chat_source_options *entry_for(const chat_service *d, ishow_chat_platform platform, const char *channel) {
     const ishow_chat_source_options *any = NULL;
     for (size_t i = 0; i < d->n_entries; i++) {
         const ishow_chat_source_options *e = &d->entries[i];
@@ -50,7 +50,7 @@ static const ishow_chat_source_options *entry_for(const danmaku *d, ishow_chat_p
     return any;
 }
 
-static ishow_status connect_source(danmaku *d, ishow_chat_platform platform, const char *channel, const char *token, const char *login, connection **out, ishow_error *error) {
+static ishow_status connect_source(chat_service *d, ishow_chat_platform platform, const char *channel, const char *token, const char *login, connection **out, ishow_error *error) {
     const ishow_chat_source_options *e = entry_for(d, platform, channel);
     const ishow_chat_sink sink = ishow_chat_sink_of(d->chat);
     ishow_chat_source_options o = e ? *e : ishow_chat_source_options_default(platform);
@@ -142,7 +142,7 @@ static void end_change(platform_thread *p) {
     (void)ignored;
 }
 
-void sources_open(danmaku *d) {
+void sources_open(chat_service *d) {
     ishow_error error = {0};
     const ishow_chat_loop_options options = ishow_chat_loop_options_default();
     platform_thread *p = d->platforms = calloc(1, sizeof *p);
@@ -170,7 +170,7 @@ void sources_open(danmaku *d) {
     }
 }
 
-void sources_close(danmaku *d) {
+void sources_close(chat_service *d) {
     platform_thread *p = d->platforms;
     if (!p) return;
     if (p->runs) {
@@ -190,18 +190,18 @@ void sources_close(danmaku *d) {
 
 /* ---- requests ---- */
 
-static void write_connection(bytes *out, const ishow_chat_source_stats *s) {
-    bytes_format(out, "{\"platform\":\"%s\",\"channel\":", ishow_chat_platform_name(s->platform));
-    bytes_json(out, s->channel);
-    bytes_format(out, ",\"state\":\"%s\",\"text\":", ishow_chat_state_name(s->state));
-    bytes_json(out, s->text);
-    bytes_format(out, ",\"seconds\":%.1f,\"silent_seconds\":%.1f,\"retry_seconds\":%.1f,\"connects\":%llu,\"losses\":%llu,\"messages\":%llu,\"deletions\":%llu,\"malformed\":%llu,\"quota_used\":%llu}",
+static void write_connection(ishow_buffer *out, const ishow_chat_source_stats *s) {
+    ishow_buffer_format(out, "{\"platform\":\"%s\",\"channel\":", ishow_chat_platform_name(s->platform));
+    ishow_buffer_json_text(out, s->channel);
+    ishow_buffer_format(out, ",\"state\":\"%s\",\"text\":", ishow_chat_state_name(s->state));
+    ishow_buffer_json_text(out, s->text);
+    ishow_buffer_format(out, ",\"seconds\":%.1f,\"silent_seconds\":%.1f,\"retry_seconds\":%.1f,\"connects\":%llu,\"losses\":%llu,\"messages\":%llu,\"deletions\":%llu,\"malformed\":%llu,\"quota_used\":%llu}",
                  s->state_seconds, s->silent_seconds, s->retry_seconds, (unsigned long long)s->connects, (unsigned long long)s->losses, (unsigned long long)s->messages,
                  (unsigned long long)s->deletions, (unsigned long long)s->malformed, (unsigned long long)s->quota_used);
 }
 
 /* What is shown, as of now. */
-static size_t take_shown(danmaku *d, ishow_chat_source_stats out[CONNECTIONS_MAX]) {
+static size_t take_shown(chat_service *d, ishow_chat_source_stats out[CONNECTIONS_MAX]) {
     platform_thread *p = d->platforms;
     if (!p) return 0;
     pthread_mutex_lock(&p->shown_lock);
@@ -217,18 +217,18 @@ static size_t take_shown(danmaku *d, ishow_chat_source_stats out[CONNECTIONS_MAX
     return n;
 }
 
-void sources_write(danmaku *d, bytes *out) {
+void sources_write(chat_service *d, ishow_buffer *out) {
     ishow_chat_source_stats shown[CONNECTIONS_MAX];
     const size_t n = take_shown(d, shown);
-    bytes_text(out, "[");
+    ishow_buffer_text(out, "[");
     for (size_t i = 0; i < n; i++) {
-        if (i) bytes_text(out, ",");
+        if (i) ishow_buffer_text(out, ",");
         write_connection(out, &shown[i]);
     }
-    bytes_text(out, "]");
+    ishow_buffer_text(out, "]");
 }
 
-void sources_metrics(danmaku *d, bytes *out) {
+void sources_metrics(chat_service *d, ishow_buffer *out) {
     static const struct { const char *name, *help; } families[] = {
         {"chat_source_messages_total", "Messages of a connection to a platform."}, {"chat_source_deletions_total", "Deletions of a connection to a platform."},
         {"chat_source_connects_total", "Times that a connection to a platform became live."}, {"chat_source_losses_total", "Live connections to a platform that were lost."},
@@ -240,9 +240,9 @@ void sources_metrics(danmaku *d, bytes *out) {
         for (size_t i = 0; i < n; i++) {
             const ishow_chat_source_stats *s = &shown[i];
             const uint64_t values[] = {s->messages, s->deletions, s->connects, s->losses, s->malformed, s->state == ISHOW_CHAT_STATE_LIVE};
-            bytes_format(out, "ishowtts_%s{platform=\"%s\",channel=", families[f].name, ishow_chat_platform_name(s->platform));
-            bytes_json(out, s->channel);
-            bytes_format(out, "} %llu\n", (unsigned long long)values[f]);
+            ishow_buffer_format(out, "ishowtts_%s{platform=\"%s\",channel=", families[f].name, ishow_chat_platform_name(s->platform));
+            ishow_buffer_json_text(out, s->channel);
+            ishow_buffer_format(out, "} %llu\n", (unsigned long long)values[f]);
         }
     }
 }
@@ -251,16 +251,16 @@ void sources_metrics(danmaku *d, bytes *out) {
 static int take_place(json_t *root, ishow_chat_platform *platform, const char **channel, fault *f) {
     static const char *const needed[] = {"platform", "channel"};
     for (size_t i = 0; i < 2; i++)
-        if (!json_string_value(json_object_get(root, needed[i]))) return fault_set(f, 400, "missing_field", needed[i], "The field %s is needed.", needed[i]);
+        if (!json_string_value(json_object_get(root, needed[i]))) return ishow_fault_set(f, 400, "missing_field", needed[i], "The field %s is needed.", needed[i]);
     const char *name = json_string_value(json_object_get(root, "platform"));
     *channel = json_string_value(json_object_get(root, "channel"));
     if (!ishow_chat_platform_find(name, platform))
-        return fault_set(f, 400, "unsupported", "platform", "platform must be one of: twitch, bilibili, youtube; not \"%.64s\". Others send their messages to /api/danmaku/enqueue.", name);
+        return ishow_fault_set(f, 400, "unsupported", "platform", "platform must be one of: twitch, bilibili, youtube; not \"%.64s\". Others send their messages to /api/danmaku/enqueue.", name);
     return 1;
 }
 
 /* With the lock. */
-static int join_channel(danmaku *d, ishow_chat_platform platform, const char *channel, const char *token, const char *login, bytes *out, fault *f) {
+static int join_channel(chat_service *d, ishow_chat_platform platform, const char *channel, const char *token, const char *login, ishow_buffer *out, fault *f) {
     platform_thread *p = d->platforms;
     ishow_chat_source_stats s;
     ishow_error error = {0};
@@ -272,9 +272,9 @@ static int join_channel(danmaku *d, ishow_chat_platform platform, const char *ch
             c = NULL;
         }
     }
-    if (!c && p->n_connections >= CONNECTIONS_MAX) return fault_set(f, 400, "out_of_range", "channel", "There may be %d connections at a time.", CONNECTIONS_MAX);
+    if (!c && p->n_connections >= CONNECTIONS_MAX) return ishow_fault_set(f, 400, "out_of_range", "channel", "There may be %d connections at a time.", CONNECTIONS_MAX);
     if (!c && connect_source(d, platform, channel, token, login, &c, &error) != ISHOW_OK) {
-        fault_from_error(f, &error);
+        ishow_fault_from_error(f, &error);
         return 0;
     }
     ishow_chat_source_stats_get(c->source, &s);
@@ -282,19 +282,19 @@ static int join_channel(danmaku *d, ishow_chat_platform platform, const char *ch
     return 202;
 }
 
-int sources_start(danmaku *d, json_t *root, bytes *out, fault *f) {
+int sources_start(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     static const char *const known[] = {"platform", "channel", "token", "login"};
     ishow_chat_platform platform;
     const char *channel;
     if (!only_strings(root, known, 4, f) || !take_place(root, &platform, &channel, f)) return 0;
-    if (!d->platforms) return fault_set(f, 503, "unavailable", "", "No platform can be joined at the moment.");
+    if (!d->platforms) return ishow_fault_set(f, 503, "unavailable", "", "No platform can be joined at the moment.");
     begin_change(d->platforms);
     int status = join_channel(d, platform, channel, json_string_value(json_object_get(root, "token")), json_string_value(json_object_get(root, "login")), out, f);
     end_change(d->platforms);
     return status;
 }
 
-int sources_stop(danmaku *d, json_t *root, bytes *out, fault *f) {
+int sources_stop(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     static const char *const known[] = {"platform", "channel"};
     ishow_chat_platform platform;
     const char *channel;
@@ -305,7 +305,7 @@ int sources_stop(danmaku *d, json_t *root, bytes *out, fault *f) {
         if ((c = find(d->platforms, platform, channel))) disconnect(d->platforms, c);
         end_change(d->platforms);
     }
-    if (!c) return fault_set(f, 404, "not_found", "channel", "There is no connection to %s %.64s.", ishow_chat_platform_name(platform), channel);
-    bytes_text(out, "{\"stopped\":true}");
+    if (!c) return ishow_fault_set(f, 404, "not_found", "channel", "There is no connection to %s %.64s.", ishow_chat_platform_name(platform), channel);
+    ishow_buffer_text(out, "{\"stopped\":true}");
     return 202;
 }

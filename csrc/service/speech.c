@@ -46,10 +46,10 @@ static const ishow_field openai_rows[] = {
      .help = "audio where it is left out"},
 };
 static const ishow_fields openai = ROWS(openai_rows);
-const speech_form speech_own = {{&what, &ishow_request_fields, &answer}};
-const speech_form speech_openai = {{&openai}};
+const speech_form ishow_speech_own = {{&what, &ishow_request_fields, &answer}};
+const speech_form ishow_speech_openai = {{&openai}};
 
-const ishow_field *speech_field_at(const speech_form *form, size_t i) {
+const ishow_field *ishow_speech_field_at(const speech_form *form, size_t i) {
     for (int part = 0; part < SPEECH_PARTS && form->parts[part]; part++) {
         if (i < form->parts[part]->n) return &form->parts[part]->rows[i];
         i -= form->parts[part]->n;
@@ -59,14 +59,14 @@ const ishow_field *speech_field_at(const speech_form *form, size_t i) {
 
 static const ishow_field *find(const speech_form *form, const char *name) {
     const ishow_field *field;
-    for (size_t i = 0; (field = speech_field_at(form, i)); i++)
+    for (size_t i = 0; (field = ishow_speech_field_at(form, i)); i++)
         if (!strcmp(field->name, name)) return field;
     return NULL;
 }
 
-const ishow_field *speech_meaning(const ishow_field *row) { return row->kind == ISHOW_FIELD_RENAMED ? find(&speech_own, row->option) : row; }
+const ishow_field *ishow_speech_meaning(const ishow_field *row) { return row->kind == ISHOW_FIELD_RENAMED ? find(&ishow_speech_own, row->option) : row; }
 
-int good_id(const char *id) {
+int ishow_id_is_valid(const char *id) {
     size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
     return n >= 1 && n <= ID_MAX && !id[n];
 }
@@ -78,25 +78,25 @@ int good_id(const char *id) {
 static json_t *load(const char *body, size_t n, json_error_t *error) {
     json_t *root = json_loadb(body, n, JSON_REJECT_DUPLICATES, error);
     if (root || json_error_code(error) != json_error_numeric_overflow) return root;
-    bytes quoted = {0};
-    bytes_add(&quoted, body, n);
+    ishow_buffer quoted = {0};
+    ishow_buffer_add(&quoted, body, n);
     for (int tries = 0; tries < 4 && !root && json_error_code(error) == json_error_numeric_overflow && !quoted.failed; tries++) {
         size_t end = (size_t)error->position;
         if (error->position <= 0 || end > quoted.n) break;
         size_t begin = end;
         while (begin && quoted.data[begin - 1] >= '0' && quoted.data[begin - 1] <= '9') begin--;
         if (end - begin < 19 || end - begin > 20 || (begin && quoted.data[begin - 1] != ':' && quoted.data[begin - 1] != ' ')) break;
-        bytes next = {0};
-        bytes_add(&next, quoted.data, begin);
-        bytes_text(&next, "\"");
-        bytes_add(&next, quoted.data + begin, end - begin);
-        bytes_text(&next, "\"");
-        bytes_add(&next, quoted.data + end, quoted.n - end);
-        bytes_free(&quoted);
+        ishow_buffer next = {0};
+        ishow_buffer_add(&next, quoted.data, begin);
+        ishow_buffer_text(&next, "\"");
+        ishow_buffer_add(&next, quoted.data + begin, end - begin);
+        ishow_buffer_text(&next, "\"");
+        ishow_buffer_add(&next, quoted.data + end, quoted.n - end);
+        ishow_buffer_free(&quoted);
         quoted = next;
         if (!quoted.failed) root = json_loadb((const char *)quoted.data, quoted.n, JSON_REJECT_DUPLICATES, error);
     }
-    bytes_free(&quoted);
+    ishow_buffer_free(&quoted);
     return root;
 }
 
@@ -104,9 +104,9 @@ static json_t *object_of(const char *body, size_t n, fault *f) {
     json_error_t error = {0};
     json_t *root = load(n ? body : "", n, &error); /* an empty body may have no address */
     if (root && json_is_object(root)) return root;
-    if (root) fault_type(f, "", "a JSON object", root);
-    else if (json_error_code(&error) == json_error_out_of_memory) fault_memory(f);
-    else fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line, error.column, error.text);
+    if (root) ishow_fault_type(f, "", "a JSON object", root);
+    else if (json_error_code(&error) == json_error_out_of_memory) ishow_fault_memory(f);
+    else ishow_fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line, error.column, error.text);
     json_decref(root);
     return NULL;
 }
@@ -114,7 +114,7 @@ static json_t *object_of(const char *body, size_t n, fault *f) {
 /* ---- values ---- */
 
 static int in_range(const char *field, double least, double most, double v, fault *f) {
-    return (v >= least && v <= most) || fault_set(f, 400, "out_of_range", field, "%s must be between %.10g and %.10g, not %.10g.", field, least, most, v);
+    return (v >= least && v <= most) || ishow_fault_set(f, 400, "out_of_range", field, "%s must be between %.10g and %.10g, not %.10g.", field, least, most, v);
 }
 
 static int take_seed(const json_t *value, ishow_request *r, fault *f) {
@@ -125,12 +125,12 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
         int good = n >= 1 && n <= 20;
         for (size_t i = 0; good && i < n; i++)
             good = text[i] >= '0' && text[i] <= '9' && !__builtin_mul_overflow(seed, 10u, &seed) && !__builtin_add_overflow(seed, (unsigned)(text[i] - '0'), &seed);
-        if (!good) return fault_set(f, 400, "out_of_range", "seed", "seed must be a whole number between 0 and 18446744073709551615.");
+        if (!good) return ishow_fault_set(f, 400, "out_of_range", "seed", "seed must be a whole number between 0 and 18446744073709551615.");
         r->seed = seed;
     } else {
         json_int_t v;
         if (!take_whole(value, "seed", &v, f)) return 0;
-        if (v < 0) return fault_set(f, 400, "out_of_range", "seed", "seed must be between 0 and 18446744073709551615, not %lld.", (long long)v);
+        if (v < 0) return ishow_fault_set(f, 400, "out_of_range", "seed", "seed must be between 0 and 18446744073709551615, not %lld.", (long long)v);
         r->seed = (uint64_t)v;
     }
     r->has_seed = 1;
@@ -138,20 +138,20 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
 }
 
 static int take_string(const ishow_field *field, const char *name, const json_t *value, const char **out, fault *f) {
-    if (!json_is_string(value)) return fault_type(f, name, "a string", value);
+    if (!json_is_string(value)) return ishow_fault_type(f, name, "a string", value);
     *out = json_string_value(value);
     size_t n = ishow_utf8_length(*out);
     if (field->most == 0 || (n >= field->least && n <= field->most)) return 1;
-    return fault_set(f, 400, "out_of_range", name, "%s must have %.0f to %.0f characters, not %zu.", name, field->least, field->most, n);
+    return ishow_fault_set(f, 400, "out_of_range", name, "%s must have %.0f to %.0f characters, not %zu.", name, field->least, field->most, n);
 }
 
 static int take_choice(const ishow_field *field, const char *name, const json_t *value, int *out, fault *f) {
     char known[128] = "";
     const char *word;
-    if (!json_is_string(value)) return fault_type(f, name, "a string", value);
+    if (!json_is_string(value)) return ishow_fault_type(f, name, "a string", value);
     if ((*out = ishow_field_find_choice(field, json_string_value(value))) >= 0) return 1;
     for (int i = 0; (word = field->choice(i)); i++) snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", word);
-    return fault_set(f, 400, "unsupported", name, "%s must be one of: %s; not \"%.64s\".", name, known, json_string_value(value));
+    return ishow_fault_set(f, 400, "unsupported", name, "%s must be one of: %s; not \"%.64s\".", name, known, json_string_value(value));
 }
 
 static int take_rate(const ishow_field *field, const char *name, const json_t *value, int *out, fault *f) {
@@ -165,14 +165,14 @@ static int take_rate(const ishow_field *field, const char *name, const json_t *v
         }
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%d", *known ? ", " : "", *r);
     }
-    return fault_set(f, 400, "out_of_range", name, "%s must be one of %s, not %lld.", name, known, (long long)rate);
+    return ishow_fault_set(f, 400, "out_of_range", name, "%s must be one of %s, not %lld.", name, known, (long long)rate);
 }
 
 static int take_number(const ishow_field *field, const char *name, const json_t *value, speech *s, fault *f) {
     json_int_t whole = 0;
     double number = json_number_value(value);
     if (field->kind == ISHOW_FIELD_NUMBER) {
-        if (!json_is_number(value)) return fault_type(f, name, "a number", value);
+        if (!json_is_number(value)) return ishow_fault_type(f, name, "a number", value);
     } else if (!take_whole(value, name, &whole, f)) {
         return 0;
     } else {
@@ -190,7 +190,7 @@ static int take_value(const ishow_field *field, const char *name, const json_t *
     case ISHOW_FIELD_ID:
         if (json_is_object(value)) {
             if (json_object_size(value) != 1 || !json_object_get(value, "id"))
-                return fault_set(f, 400, "invalid_type", name, "%s must be an id, or an object with the field id alone.", name);
+                return ishow_fault_set(f, 400, "invalid_type", name, "%s must be an id, or an object with the field id alone.", name);
             value = json_object_get(value, "id");
         }
         return take_string(field, name, value, to, f);
@@ -200,7 +200,7 @@ static int take_value(const ishow_field *field, const char *name, const json_t *
     case ISHOW_FIELD_SIZE: return take_number(field, name, value, s, f);
     case ISHOW_FIELD_BOOLEAN:
         *(int *)to = json_is_true(value);
-        return json_is_boolean(value) || fault_type(f, name, "a boolean", value);
+        return json_is_boolean(value) || ishow_fault_type(f, name, "a boolean", value);
     case ISHOW_FIELD_SEED: return take_seed(value, &s->request, f);
     case ISHOW_FIELD_CHOICE: return take_choice(field, name, value, to, f);
     default: return take_rate(field, name, value, to, f);
@@ -210,9 +210,9 @@ static int take_value(const ishow_field *field, const char *name, const json_t *
 static int unknown(const speech_form *form, const char *name, fault *f) {
     char known[sizeof f->error.message] = "";
     const ishow_field *field;
-    for (size_t i = 0; (field = speech_field_at(form, i)); i++)
+    for (size_t i = 0; (field = ishow_speech_field_at(form, i)); i++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", field->name);
-    return fault_set(f, 400, "unknown_field", name, "There is no field of this name; fields are %s.", known);
+    return ishow_fault_set(f, 400, "unknown_field", name, "There is no field of this name; fields are %s.", known);
 }
 
 /* Takes root over, also on failure. */
@@ -225,35 +225,35 @@ static int read_fields(json_t *root, const speech_form *form, const ishow_reques
     if (!root) return 0;
     json_object_foreach(root, name, value) {
         if (!(field = find(form, name))) return unknown(form, name, f);
-        if (!(json_is_null(value) && !field->needed) && !take_value(speech_meaning(field), name, value, s, f)) return 0;
+        if (!(json_is_null(value) && !field->needed) && !take_value(ishow_speech_meaning(field), name, value, s, f)) return 0;
     }
-    for (size_t i = 0; (field = speech_field_at(form, i)); i++)
+    for (size_t i = 0; (field = ishow_speech_field_at(form, i)); i++)
         if (field->needed && !json_object_get(root, field->name))
-            return fault_set(f, 400, "missing_field", field->name, "The field %s is needed.", field->name);
+            return ishow_fault_set(f, 400, "missing_field", field->name, "The field %s is needed.", field->name);
     return 1;
 }
 
-int speech_parse(const speech_form *form, const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f) {
+int ishow_speech_parse(const speech_form *form, const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f) {
     return read_fields(object_of(body, n, f), form, defaults, out, f);
 }
 
-void speech_free(speech *s) {
+void ishow_speech_free(speech *s) {
     json_decref(s->json);
     s->json = NULL;
 }
 
 /* ---- OpenAI ---- */
 
-int speech_parse_openai(const char *body, size_t n, const ishow_request *defaults, const char *model, speech *out, fault *f) {
+int ishow_speech_parse_openai(const char *body, size_t n, const ishow_request *defaults, const char *model, speech *out, fault *f) {
     /* Programs that were written for OpenAI have one of these built in; here they all mean the model that is loaded. */
     static const char *const aliases[] = {"tts-1", "tts-1-hd", "gpt-4o-mini-tts"};
-    if (!read_fields(object_of(body, n, f), &speech_openai, defaults, out, f)) return 0;
+    if (!read_fields(object_of(body, n, f), &ishow_speech_openai, defaults, out, f)) return 0;
     int known = !strcmp(out->model, model);
     for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++) known |= !strcmp(out->model, aliases[i]);
-    return known || fault_set(f, 404, "model_not_found", "model", "The model \"%.64s\" does not exist; %s is loaded.", out->model, model);
+    return known || ishow_fault_set(f, 404, "model_not_found", "model", "The model \"%.64s\" does not exist; %s is loaded.", out->model, model);
 }
 
-void speech_rename(fault *f) {
+void ishow_speech_rename(fault *f) {
     for (size_t i = 0; i < openai.n; i++)
         if (openai_rows[i].option && !strcmp(f->error.field, openai_rows[i].option)) snprintf(f->error.field, sizeof f->error.field, "%s", openai_rows[i].name);
 }
@@ -262,89 +262,89 @@ void speech_rename(fault *f) {
 
 static int take_id(json_t *root, const char *field, char *out, fault *f) {
     const json_t *value = json_object_get(root, field);
-    if (!value) return fault_set(f, 400, "missing_field", field, "The field %s is needed, or cancel.", field);
-    if (!json_is_string(value)) return fault_type(f, field, "a string", value);
-    if (!good_id(json_string_value(value))) return fault_set(f, 400, "out_of_range", field, "%s must be 1 to %d of A-Z a-z 0-9 . _ -.", field, ID_MAX);
+    if (!value) return ishow_fault_set(f, 400, "missing_field", field, "The field %s is needed, or cancel.", field);
+    if (!json_is_string(value)) return ishow_fault_type(f, field, "a string", value);
+    if (!ishow_id_is_valid(json_string_value(value))) return ishow_fault_set(f, 400, "out_of_range", field, "%s must be 1 to %d of A-Z a-z 0-9 . _ -.", field, ID_MAX);
     strcpy(out, json_string_value(value));
     json_object_del(root, field);
     return 1;
 }
 
-int speech_parse_message(const char *body, size_t n, const ishow_request *defaults, speech_message *out, fault *f) {
+int ishow_speech_parse_message(const char *body, size_t n, const ishow_request *defaults, speech_message *out, fault *f) {
     memset(out, 0, sizeof *out);
     json_t *root = out->said.json = object_of(body, n, f);
     if (!root) return 0;
     out->cancels = json_object_get(root, "cancel") != NULL;
     if (!take_id(root, out->cancels ? "cancel" : "request_id", out->id, f)) return 0;
-    if (!out->cancels) return read_fields(root, &speech_own, defaults, &out->said, f);
-    return !json_object_size(root) || fault_set(f, 400, "unknown_field", "cancel", "A message with cancel has no other fields.");
+    if (!out->cancels) return read_fields(root, &ishow_speech_own, defaults, &out->said, f);
+    return !json_object_size(root) || ishow_fault_set(f, 400, "unknown_field", "cancel", "A message with cancel has no other fields.");
 }
 
 /* ---- description ---- */
 
-static void limits(bytes *out, const char *least, const char *most, const ishow_field *field) {
-    bytes_format(out, ",\"%s\":%.16g,\"%s\":%.16g", least, field->least, most, field->most);
+static void limits(ishow_buffer *out, const char *least, const char *most, const ishow_field *field) {
+    ishow_buffer_format(out, ",\"%s\":%.16g,\"%s\":%.16g", least, field->least, most, field->most);
 }
 
 /* The members of the schema of one kind of value, without the braces around them. */
-static void describe(const ishow_field *field, bytes *out) {
+static void describe(const ishow_field *field, ishow_buffer *out) {
     const char *name;
     switch (field->kind) {
     case ISHOW_FIELD_STRING:
     case ISHOW_FIELD_ID:
-        bytes_text(out, "\"type\":\"string\"");
+        ishow_buffer_text(out, "\"type\":\"string\"");
         if (field->most > 0) limits(out, "minLength", "maxLength", field);
         break;
     case ISHOW_FIELD_NUMBER:
     case ISHOW_FIELD_WHOLE:
     case ISHOW_FIELD_SIZE:
-        bytes_text(out, field->kind == ISHOW_FIELD_NUMBER ? "\"type\":\"number\"" : "\"type\":\"integer\"");
+        ishow_buffer_text(out, field->kind == ISHOW_FIELD_NUMBER ? "\"type\":\"number\"" : "\"type\":\"integer\"");
         limits(out, "minimum", "maximum", field);
         break;
-    case ISHOW_FIELD_BOOLEAN: bytes_text(out, "\"type\":\"boolean\""); break;
-    case ISHOW_FIELD_SEED: bytes_text(out, "\"type\":\"integer\",\"minimum\":0,\"maximum\":18446744073709551615},{\"type\":\"string\",\"pattern\":\"^[0-9]{1,19}$\""); break;
+    case ISHOW_FIELD_BOOLEAN: ishow_buffer_text(out, "\"type\":\"boolean\""); break;
+    case ISHOW_FIELD_SEED: ishow_buffer_text(out, "\"type\":\"integer\",\"minimum\":0,\"maximum\":18446744073709551615},{\"type\":\"string\",\"pattern\":\"^[0-9]{1,19}$\""); break;
     case ISHOW_FIELD_CHOICE:
-        bytes_text(out, "\"type\":\"string\",\"enum\":[");
-        for (int i = 0; (name = field->choice(i)); i++) bytes_format(out, "%s\"%s\"", i ? "," : "", name);
-        bytes_text(out, "]");
+        ishow_buffer_text(out, "\"type\":\"string\",\"enum\":[");
+        for (int i = 0; (name = field->choice(i)); i++) ishow_buffer_format(out, "%s\"%s\"", i ? "," : "", name);
+        ishow_buffer_text(out, "]");
         break;
     default:
-        bytes_text(out, "\"type\":\"integer\",\"enum\":[");
-        for (const int *r = field->rates; *r; r++) bytes_format(out, "%s%d", r == field->rates ? "" : ",", *r);
-        bytes_text(out, "]");
+        ishow_buffer_text(out, "\"type\":\"integer\",\"enum\":[");
+        for (const int *r = field->rates; *r; r++) ishow_buffer_format(out, "%s%d", r == field->rates ? "" : ",", *r);
+        ishow_buffer_text(out, "]");
     }
 }
 
-static void describe_row(const ishow_field *row, bytes *out) {
-    const ishow_field *field = speech_meaning(row);
+static void describe_row(const ishow_field *row, ishow_buffer *out) {
+    const ishow_field *field = ishow_speech_meaning(row);
     const int one = row->needed && field->kind != ISHOW_FIELD_ID;
-    bytes_text(out, one ? "{" : "{\"anyOf\":[{");
+    ishow_buffer_text(out, one ? "{" : "{\"anyOf\":[{");
     describe(field, out);
     if (field->kind == ISHOW_FIELD_ID) {
-        bytes_text(out, "},{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"id\"],\"properties\":{\"id\":{");
+        ishow_buffer_text(out, "},{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"id\"],\"properties\":{\"id\":{");
         describe(field, out);
-        bytes_text(out, "}}");
+        ishow_buffer_text(out, "}}");
     }
-    if (!row->needed) bytes_text(out, "},{\"type\":\"null\"}],\"default\":null");
-    else if (!one) bytes_text(out, "}]");
-    bytes_text(out, ",\"description\":");
-    bytes_json(out, row->help);
-    bytes_text(out, "}");
+    if (!row->needed) ishow_buffer_text(out, "},{\"type\":\"null\"}],\"default\":null");
+    else if (!one) ishow_buffer_text(out, "}]");
+    ishow_buffer_text(out, ",\"description\":");
+    ishow_buffer_json_text(out, row->help);
+    ishow_buffer_text(out, "}");
 }
 
-void speech_schema(const speech_form *form, bytes *out) {
+void ishow_speech_schema(const speech_form *form, ishow_buffer *out) {
     const char *comma = "";
     const ishow_field *row;
-    bytes_text(out, "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[");
-    for (size_t i = 0; (row = speech_field_at(form, i)); i++) {
+    ishow_buffer_text(out, "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[");
+    for (size_t i = 0; (row = ishow_speech_field_at(form, i)); i++) {
         if (!row->needed) continue;
-        bytes_format(out, "%s\"%s\"", comma, row->name);
+        ishow_buffer_format(out, "%s\"%s\"", comma, row->name);
         comma = ",";
     }
-    bytes_text(out, "],\"properties\":{");
-    for (size_t i = 0; (row = speech_field_at(form, i)); i++) {
-        bytes_format(out, "%s\"%s\":", i ? "," : "", row->name);
+    ishow_buffer_text(out, "],\"properties\":{");
+    for (size_t i = 0; (row = ishow_speech_field_at(form, i)); i++) {
+        ishow_buffer_format(out, "%s\"%s\":", i ? "," : "", row->name);
         describe_row(row, out);
     }
-    bytes_text(out, "}}");
+    ishow_buffer_text(out, "}}");
 }

@@ -7,13 +7,13 @@
 /* Whether a value of this field is text in JSON. */
 static int is_text(const char *name, size_t n) {
     const ishow_field *field;
-    for (size_t i = 0; (field = speech_field_at(&speech_own, i)); i++)
+    for (size_t i = 0; (field = ishow_speech_field_at(&ishow_speech_own, i)); i++)
         if (strlen(field->name) == n && !strncmp(field->name, name, n))
             return field->kind == ISHOW_FIELD_STRING || field->kind == ISHOW_FIELD_CHOICE || field->kind == ISHOW_FIELD_SEED;
     return 0;
 }
 
-static ishow_status add_setting(bytes *body, const char *setting, ishow_error *error) {
+static ishow_status add_setting(ishow_buffer *body, const char *setting, ishow_error *error) {
     static const char *const of_answers[] = {"format", "sample_rate", "engine"};
     char name[32];
     const char *equals = strchr(setting, '=');
@@ -23,12 +23,12 @@ static ishow_status add_setting(bytes *body, const char *setting, ishow_error *e
     for (size_t i = 0; i < sizeof of_answers / sizeof *of_answers; i++)
         if (!strcmp(name, of_answers[i]))
             return ishow_fail(error, ISHOW_EINVAL, name, "%s is a field of HTTP: this interface gives samples.", name);
-    bytes_text(body, ",");
-    bytes_json(body, name);
-    bytes_text(body, ":");
+    ishow_buffer_text(body, ",");
+    ishow_buffer_json_text(body, name);
+    ishow_buffer_text(body, ":");
     json_t *value = is_text(name, n) ? NULL : json_loads(equals + 1, JSON_DECODE_ANY, NULL);
-    if (value && !json_is_object(value) && !json_is_array(value)) bytes_text(body, equals + 1);
-    else bytes_json(body, equals + 1);
+    if (value && !json_is_object(value) && !json_is_array(value)) ishow_buffer_text(body, equals + 1);
+    else ishow_buffer_json_text(body, equals + 1);
     json_decref(value);
     return ISHOW_OK;
 }
@@ -36,23 +36,23 @@ static ishow_status add_setting(bytes *body, const char *setting, ishow_error *e
 ishow_status ishow_speech_from_settings(const char *text, const char *const *settings, const ishow_request *defaults,
                                         speech *out, ishow_error *error) {
     ishow_status status = ISHOW_OK;
-    bytes body = {0};
+    ishow_buffer body = {0};
     fault f = {0};
     memset(out, 0, sizeof *out);
-    bytes_text(&body, "{\"text\":");
-    bytes_json(&body, text ? text : "");
+    ishow_buffer_text(&body, "{\"text\":");
+    ishow_buffer_json_text(&body, text ? text : "");
     for (size_t i = 0; settings && settings[i]; i++)
         if ((status = add_setting(&body, settings[i], error)) != ISHOW_OK) goto done;
-    bytes_text(&body, "}");
+    ishow_buffer_text(&body, "}");
     if (body.failed) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Out of memory.");
         goto done;
     }
-    if (!speech_parse(&speech_own, (const char *)body.data, body.n, defaults, out, &f)) {
+    if (!ishow_speech_parse(&ishow_speech_own, (const char *)body.data, body.n, defaults, out, &f)) {
         status = f.error.status;
         if (error) *error = f.error;
     }
 done:
-    bytes_free(&body);
+    ishow_buffer_free(&body);
     return status;
 }

@@ -6,27 +6,27 @@
 #include <string.h>
 #include <time.h>
 
-ishow_status book_create(book **out, ishow_store *store, ishow_error *error) {
-    book *b = calloc(1, sizeof *b);
+ishow_status ishow_voice_registry_create(voice_registry **out, ishow_store *store, ishow_error *error) {
+    voice_registry *b = calloc(1, sizeof *b);
     *out = NULL;
     if (!b) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
     pthread_mutex_init(&b->change, NULL);
     pthread_mutex_init(&b->lock, NULL);
     ishow_status status = store ? ishow_voice_store_open(&b->store, store, error) : ISHOW_OK;
-    if (status) book_free(b);
+    if (status) ishow_voice_registry_free(b);
     else *out = b;
     return status;
 }
 
-static void entries_free(book_entry *e) {
+static void entries_free(registry_entry *e) {
     while (e) {
-        book_entry *next = e->next;
+        registry_entry *next = e->next;
         entry_free(e);
         e = next;
     }
 }
 
-void book_free(book *b) {
+void ishow_voice_registry_free(voice_registry *b) {
     if (!b) return;
     entries_free(b->entries);
     ishow_voice_store_close(b->store);
@@ -35,7 +35,7 @@ void book_free(book *b) {
     free(b);
 }
 
-void entry_free(book_entry *e) {
+void entry_free(registry_entry *e) {
     if (!e) return;
     free(e->audio);
     free(e->text);
@@ -44,13 +44,13 @@ void entry_free(book_entry *e) {
     free(e);
 }
 
-static book_entry *find(book_entry *e, const char *id) {
+static registry_entry *find(registry_entry *e, const char *id) {
     while (e && strcmp(e->id, id)) e = e->next;
     return e;
 }
 
-static book_entry *copy_of(const book_entry *e) {
-    book_entry *c = malloc(sizeof *c);
+static registry_entry *copy_of(const registry_entry *e) {
+    registry_entry *c = malloc(sizeof *c);
     if (!c) return NULL;
     *c = *e;
     c->next = NULL;
@@ -65,31 +65,31 @@ static book_entry *copy_of(const book_entry *e) {
     return c;
 }
 
-book_entry *book_get(book *b, const char *id) {
+registry_entry *ishow_voice_registry_get(voice_registry *b, const char *id) {
     pthread_mutex_lock(&b->lock);
-    const book_entry *e = find(b->entries, id);
-    book_entry *copy = e ? copy_of(e) : NULL;
+    const registry_entry *e = find(b->entries, id);
+    registry_entry *copy = e ? copy_of(e) : NULL;
     pthread_mutex_unlock(&b->lock);
     return copy;
 }
 
 /* ---- sound ---- */
 
-static const char *audio_of(const book_entry *e) { return e->override_audio ? e->override_audio : e->audio; }
-static const char *text_of(const book_entry *e) { return e->override_text ? e->override_text : e->text; }
+static const char *audio_of(const registry_entry *e) { return e->override_audio ? e->override_audio : e->audio; }
+static const char *text_of(const registry_entry *e) { return e->override_text ? e->override_text : e->text; }
 
 static ishow_status decode(const char *path, ishow_pcm *out, ishow_error *error) {
     const ishow_decode_limits limits = ishow_decode_limits_reference();
     return ishow_audio_decode_file(path, &limits, out, error);
 }
 
-static ishow_status prepare_pcm(ishow_engine *engine, const book_entry *e, const ishow_pcm *pcm, ishow_prepared_voice **out, ishow_error *error) {
+static ishow_status prepare_pcm(ishow_engine *engine, const registry_entry *e, const ishow_pcm *pcm, ishow_prepared_voice **out, ishow_error *error) {
     const ishow_voice voice = {.id = e->id, .language = e->language, .text = text_of(e), .samples = pcm->samples, .length = pcm->length, .sample_rate = pcm->sample_rate};
     return ishow_engine_prepare_voice(engine, &voice, out, error);
 }
 
 /* From the file. */
-static ishow_status prepare(ishow_engine *engine, book_entry *e, ishow_prepared_voice **out, ishow_error *error) {
+static ishow_status prepare(ishow_engine *engine, registry_entry *e, ishow_prepared_voice **out, ishow_error *error) {
     ishow_pcm pcm = {0};
     *out = NULL;
     e->stamp = ishow_file_stamp(audio_of(e));
@@ -103,12 +103,12 @@ static ishow_status prepare(ishow_engine *engine, book_entry *e, ishow_prepared_
 
 static int same(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 
-static int unchanged(const book_entry *old, const book_entry *e) {
+static int unchanged(const registry_entry *old, const registry_entry *e) {
     return old && same(audio_of(old), audio_of(e)) && same(text_of(old), text_of(e)) && !strcmp(old->language, e->language) && old->stamp == ishow_file_stamp(audio_of(e));
 }
 
-static book_entry *append(book_entry ***end, const char *id, const char *language, const char *audio, const char *text) {
-    book_entry *e = calloc(1, sizeof *e);
+static registry_entry *append(registry_entry ***end, const char *id, const char *language, const char *audio, const char *text) {
+    registry_entry *e = calloc(1, sizeof *e);
     if (!e) return NULL;
     snprintf(e->id, sizeof e->id, "%s", id);
     snprintf(e->language, sizeof e->language, "%s", language ? language : "");
@@ -123,12 +123,12 @@ static book_entry *append(book_entry ***end, const char *id, const char *languag
     return e;
 }
 
-static char *path_of(const book *b, const char *clip) {
+static char *path_of(const voice_registry *b, const char *clip) {
     char path[4400];
     return clip[0] && ishow_voice_store_path(b->store, clip, path, sizeof path) ? ishow_strdup(path) : NULL;
 }
 
-static void set_override(const book *b, book_entry *e, const ishow_voice_row *row) {
+static void set_override(const voice_registry *b, registry_entry *e, const ishow_voice_row *row) {
     free(e->override_audio);
     free(e->override_text);
     e->override_audio = path_of(b, row->clip);
@@ -137,7 +137,7 @@ static void set_override(const book *b, book_entry *e, const ishow_voice_row *ro
     snprintf(e->override_clip, sizeof e->override_clip, "%s", row->clip);
 }
 
-static void clear_override(book_entry *e) {
+static void clear_override(registry_entry *e) {
     free(e->override_audio);
     free(e->override_text);
     e->override_audio = e->override_text = NULL;
@@ -146,17 +146,17 @@ static void clear_override(book_entry *e) {
 }
 
 /* The entries as they should be, not yet heard by anyone. */
-static ishow_status plan(book *b, const ishow_voice_setting *voices, size_t n, int clones, book_entry **out, ishow_error *error) {
+static ishow_status plan(voice_registry *b, const ishow_voice_setting *voices, size_t n, int clones, registry_entry **out, ishow_error *error) {
     ishow_voice_row *rows = NULL;
     size_t n_rows = 0;
-    book_entry **end = out;
+    registry_entry **end = out;
     ishow_status status = b->store ? ishow_voice_store_list(b->store, &rows, &n_rows, error) : ISHOW_OK;
     *out = NULL;
     for (size_t i = 0; !status && i < n; i++)
         if (!append(&end, voices[i].id, voices[i].language, voices[i].audio, voices[i].text)) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
     if (!status && n_rows && !clones) ishow_log(ISHOW_LOG_WARN, "voices", "%zu clips that came over HTTP are kept but not used: this model speaks in its own voice only", n_rows);
     for (size_t i = 0; !status && clones && i < n_rows; i++) { /* by id and kind: a voice comes before its override */
-        book_entry *e = find(*out, rows[i].id);
+        registry_entry *e = find(*out, rows[i].id);
         if (rows[i].kind == ISHOW_VOICE_OVERRIDE) {
             if (e) set_override(b, e, &rows[i]);
         } else if (e) {
@@ -174,11 +174,11 @@ static ishow_status plan(book *b, const ishow_voice_setting *voices, size_t n, i
 }
 
 /* Prepares what changed; prepared[] runs along the entries. An entry that came over HTTP and cannot be used is dropped from *entries. */
-static ishow_status prepare_all(book *b, ishow_engine *engine, book_entry **entries, ishow_prepared_voice **prepared, ishow_error *error) {
+static ishow_status prepare_all(voice_registry *b, ishow_engine *engine, registry_entry **entries, ishow_prepared_voice **prepared, ishow_error *error) {
     size_t i = 0;
-    for (book_entry **at = entries; *at;) {
-        book_entry *e = *at;
-        const book_entry *old = find(b->entries, e->id);
+    for (registry_entry **at = entries; *at;) {
+        registry_entry *e = *at;
+        const registry_entry *old = find(b->entries, e->id);
         ishow_error why = {0};
         if (unchanged(old, e)) {
             e->stamp = old->stamp;
@@ -209,8 +209,8 @@ static void tell(json_t *changed, const char *id) {
     if (changed) json_array_append_new(changed, json_sprintf("voices.%s", id));
 }
 
-ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error) {
-    book_entry *entries = NULL;
+ishow_status ishow_voice_registry_load(voice_registry *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error) {
+    registry_entry *entries = NULL;
     ishow_prepared_voice **prepared = NULL;
     ishow_model_info info;
     size_t count = 0;
@@ -218,26 +218,26 @@ ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting 
     pthread_mutex_lock(&b->change);
     ishow_status status = plan(b, voices, n, info.uses_prompt, &entries, error);
     if (status) goto done;
-    for (const book_entry *e = entries; e; e = e->next) count++;
+    for (const registry_entry *e = entries; e; e = e->next) count++;
     if (!(prepared = calloc(count + 1, sizeof *prepared))) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
         goto done;
     }
     if ((status = prepare_all(b, engine, &entries, prepared, error))) goto done;
     size_t i = 0;
-    for (const book_entry *e = entries; e; e = e->next, i++) {
+    for (const registry_entry *e = entries; e; e = e->next, i++) {
         if (!prepared[i]) continue;
         ishow_engine_install_voice(engine, prepared[i]);
         prepared[i] = NULL;
         tell(changed, e->id);
     }
-    for (const book_entry *old = b->entries; old; old = old->next) {
+    for (const registry_entry *old = b->entries; old; old = old->next) {
         if (find(entries, old->id)) continue;
         ishow_engine_remove_voice(engine, old->id, NULL);
         tell(changed, old->id);
     }
     pthread_mutex_lock(&b->lock);
-    book_entry *before = b->entries;
+    registry_entry *before = b->entries;
     b->entries = entries;
     entries = before;
     pthread_mutex_unlock(&b->lock);
@@ -252,21 +252,21 @@ done:
 /* ---- one change ---- */
 
 static int refuse(fault *f, const ishow_error *error) {
-    fault_from_error(f, error);
+    ishow_fault_from_error(f, error);
     return 0;
 }
 
-static int can_keep(const book *b, ishow_engine *engine, fault *f) {
+static int can_keep(const voice_registry *b, ishow_engine *engine, fault *f) {
     ishow_model_info info;
     ishow_engine_info(engine, &info);
     if (!info.uses_prompt)
-        return fault_set(f, 409, "unsupported", "audio", "The model %s has one voice of its own and cannot speak in another. A published F5-TTS checkpoint can: see model.name in the configuration.", info.name);
-    if (!b->store) return fault_set(f, 503, "unavailable", "", "This server keeps no state: no voice can be stored.");
+        return ishow_fault_set(f, 409, "unsupported", "audio", "The model %s has one voice of its own and cannot speak in another. A published F5-TTS checkpoint can: see model.name in the configuration.", info.name);
+    if (!b->store) return ishow_fault_set(f, 503, "unavailable", "", "This server keeps no state: no voice can be stored.");
     return 1;
 }
 
 /* Makes `e` durable by `row`, then heard, then the entry of its id. Takes e and prepared. The change lock is held. */
-static int commit(book *b, ishow_engine *engine, book_entry *e, ishow_prepared_voice *prepared, ishow_voice_row *row, const bytes *clip, fault *f) {
+static int commit(voice_registry *b, ishow_engine *engine, registry_entry *e, ishow_prepared_voice *prepared, ishow_voice_row *row, const ishow_buffer *clip, fault *f) {
     ishow_error error = {0};
     row->updated_at = (int64_t)time(NULL);
     if (ishow_voice_store_has_room(b->store, row->kind == ISHOW_VOICE_CREATED || !e->override_at, clip ? clip->n : 0, &error) || ishow_voice_store_put(b->store, row, clip ? clip->data : NULL, clip ? clip->n : 0, &error)) {
@@ -279,7 +279,7 @@ static int commit(book *b, ishow_engine *engine, book_entry *e, ishow_prepared_v
     e->stamp = ishow_file_stamp(audio_of(e));
     ishow_engine_install_voice(engine, prepared);
     pthread_mutex_lock(&b->lock);
-    book_entry **at = &b->entries, *old = NULL;
+    registry_entry **at = &b->entries, *old = NULL;
     while (*at && strcmp((*at)->id, e->id)) at = &(*at)->next;
     if ((old = *at)) e->next = old->next;
     *at = e;
@@ -289,7 +289,7 @@ static int commit(book *b, ishow_engine *engine, book_entry *e, ishow_prepared_v
 }
 
 /* Decodes an upload and checks it together with its text. */
-static int hear(const bytes *clip, const char *text, ishow_pcm *pcm, fault *f) {
+static int hear(const ishow_buffer *clip, const char *text, ishow_pcm *pcm, fault *f) {
     const ishow_decode_limits limits = ishow_decode_limits_reference();
     ishow_error error = {0};
     ishow_status status = ishow_audio_decode(clip->data, clip->n, &limits, pcm, &error);
@@ -297,21 +297,21 @@ static int hear(const bytes *clip, const char *text, ishow_pcm *pcm, fault *f) {
     return status ? refuse(f, &error) : 1;
 }
 
-int book_add(book *b, ishow_engine *engine, const char *id, const char *text, const char *language, const bytes *clip, fault *f) {
+int ishow_voice_registry_add(voice_registry *b, ishow_engine *engine, const char *id, const char *text, const char *language, const ishow_buffer *clip, fault *f) {
     ishow_pcm pcm = {0};
     ishow_error error = {0};
     ishow_prepared_voice *prepared = NULL;
-    book_entry *e = NULL, **end = &e;
+    registry_entry *e = NULL, **end = &e;
     ishow_voice_row row = {.kind = ISHOW_VOICE_CREATED};
     int good = 0;
     if (!can_keep(b, engine, f) || !hear(clip, text, &pcm, f)) goto unlocked;
     pthread_mutex_lock(&b->change);
     if (find(b->entries, id)) {
-        fault_set(f, 409, "voice_exists", "id", "There is a voice %s already: delete it first, or send a reference to replace its clip.", id);
+        ishow_fault_set(f, 409, "voice_exists", "id", "There is a voice %s already: delete it first, or send a reference to replace its clip.", id);
         goto done;
     }
     if (!append(&end, id, language, NULL, text) || !(row.text = ishow_strdup(text))) {
-        fault_memory(f);
+        ishow_fault_memory(f);
         entry_free(e);
         goto done;
     }
@@ -332,17 +332,17 @@ unlocked:
     return good;
 }
 
-int book_override(book *b, ishow_engine *engine, const char *id, const char *text, const bytes *clip, fault *f) {
+int ishow_voice_registry_override(voice_registry *b, ishow_engine *engine, const char *id, const char *text, const ishow_buffer *clip, fault *f) {
     ishow_pcm pcm = {0};
     ishow_error error = {0};
     ishow_prepared_voice *prepared = NULL;
-    book_entry *e = NULL;
+    registry_entry *e = NULL;
     ishow_voice_row row = {.kind = ISHOW_VOICE_OVERRIDE};
     int good = 0;
     pthread_mutex_lock(&b->change);
-    const book_entry *old = find(b->entries, id);
+    const registry_entry *old = find(b->entries, id);
     if (!old) {
-        fault_no_voice(f, id);
+        ishow_fault_no_voice(f, id);
         goto done;
     }
     if (!can_keep(b, engine, f)) goto done;
@@ -358,7 +358,7 @@ int book_override(book *b, ishow_engine *engine, const char *id, const char *tex
     snprintf(row.clip, sizeof row.clip, "%s", clip ? "" : old->override_clip);
     row.text = ishow_strdup(text ? text : old->override_text);
     if (!(e = copy_of(old)) || ((text || old->override_text) && !row.text)) {
-        fault_memory(f);
+        ishow_fault_memory(f);
         goto done;
     }
     free(e->override_text);
@@ -377,15 +377,15 @@ done:
     return good;
 }
 
-int book_restore(book *b, ishow_engine *engine, const char *id, fault *f) {
+int ishow_voice_registry_restore(voice_registry *b, ishow_engine *engine, const char *id, fault *f) {
     ishow_error error = {0};
     ishow_prepared_voice *prepared = NULL;
-    book_entry *trial = NULL;
+    registry_entry *trial = NULL;
     int good = 0;
     pthread_mutex_lock(&b->change);
-    book_entry *e = find(b->entries, id);
+    registry_entry *e = find(b->entries, id);
     if (!e) {
-        fault_no_voice(f, id);
+        ishow_fault_no_voice(f, id);
         goto done;
     }
     if (!e->override_at) {
@@ -393,7 +393,7 @@ int book_restore(book *b, ishow_engine *engine, const char *id, fault *f) {
         goto done;
     }
     if (!(trial = copy_of(e))) {
-        fault_memory(f);
+        ishow_fault_memory(f);
         goto done;
     }
     clear_override(trial);
@@ -414,15 +414,15 @@ done:
     return good;
 }
 
-int book_remove(book *b, ishow_engine *engine, const char *id, fault *f) {
+int ishow_voice_registry_remove(voice_registry *b, ishow_engine *engine, const char *id, fault *f) {
     ishow_error error = {0};
     int good = 0;
     pthread_mutex_lock(&b->change);
-    book_entry **at = &b->entries;
+    registry_entry **at = &b->entries;
     while (*at && strcmp((*at)->id, id)) at = &(*at)->next;
-    book_entry *e = *at;
-    if (!e) fault_no_voice(f, id);
-    else if (!e->created) fault_set(f, 409, "configured_voice", "voice_id", "The voice %s belongs to the configuration or the model: it can be removed there only.", id);
+    registry_entry *e = *at;
+    if (!e) ishow_fault_no_voice(f, id);
+    else if (!e->created) ishow_fault_set(f, 409, "configured_voice", "voice_id", "The voice %s belongs to the configuration or the model: it can be removed there only.", id);
     else if (ishow_voice_store_remove(b->store, id, ISHOW_VOICE_CREATED, &error)) refuse(f, &error);
     else good = 1;
     if (good) {

@@ -12,8 +12,8 @@
 #include "store/voice_store.h"
 #include "service/error_response.h"
 
-typedef struct book_entry {
-    struct book_entry *next;
+typedef struct registry_entry {
+    struct registry_entry *next;
     char id[65], language[16];
     int created;                         /* over HTTP, not by the configuration */
     char *audio, *text;                  /* the baseline; audio: path, NULL where there is none */
@@ -21,29 +21,29 @@ typedef struct book_entry {
     char override_clip[48];              /* name of override_audio in the store */
     int64_t override_at;                 /* 0: no override */
     uint64_t stamp;                      /* of the file that is spoken, when it was read */
-} book_entry;
+} registry_entry;
 
-typedef struct book {
+typedef struct voice_registry {
     pthread_mutex_t change, lock;
     ishow_voice_store *store; /* NULL: nothing can be kept */
-    book_entry *entries;
-} book;
+    registry_entry *entries;
+} voice_registry;
 
-ISHOW_API ishow_status book_create(book **out, ishow_store *store, ishow_error *error); /* store NULL: none */
-ISHOW_API void book_free(book *b);
+ISHOW_API ishow_status ishow_voice_registry_create(voice_registry **out, ishow_store *store, ishow_error *error); /* store NULL: none */
+ISHOW_API void ishow_voice_registry_free(voice_registry *b);
 
 /* Makes the engine's voices those of `voices` and those that are kept. What cannot be used of the kept ones is left out with a line in the log; a fault of
  * the configured ones changes nothing. "voices.ID" of those whose sound or text is another now are added to the array `changed` (may be NULL). May wait. */
-ISHOW_API ishow_status book_load(book *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error);
+ISHOW_API ishow_status ishow_voice_registry_load(voice_registry *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error);
 
 /* A copy of one entry; free with entry_free. NULL: no such voice (or no memory). Any thread. */
-book_entry *book_get(book *b, const char *id);
-void entry_free(book_entry *e);
+registry_entry *ishow_voice_registry_get(voice_registry *b, const char *id);
+void entry_free(registry_entry *e);
 
 /* The changes; they may wait. 0: *f is set. clip: encoded audio. */
-int book_add(book *b, ishow_engine *engine, const char *id, const char *text, const char *language, const bytes *clip, fault *f);
-int book_override(book *b, ishow_engine *engine, const char *id, const char *text, const bytes *clip, fault *f); /* either may be NULL */
-ISHOW_API int book_restore(book *b, ishow_engine *engine, const char *id, fault *f); /* the baseline again */
-ISHOW_API int book_remove(book *b, ishow_engine *engine, const char *id, fault *f);
+int ishow_voice_registry_add(voice_registry *b, ishow_engine *engine, const char *id, const char *text, const char *language, const ishow_buffer *clip, fault *f);
+int ishow_voice_registry_override(voice_registry *b, ishow_engine *engine, const char *id, const char *text, const ishow_buffer *clip, fault *f); /* either may be NULL */
+ISHOW_API int ishow_voice_registry_restore(voice_registry *b, ishow_engine *engine, const char *id, fault *f); /* the baseline again */
+ISHOW_API int ishow_voice_registry_remove(voice_registry *b, ishow_engine *engine, const char *id, fault *f);
 
 #endif

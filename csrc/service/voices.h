@@ -8,15 +8,15 @@
 #define ENGINE_ID "f5"
 #define ENGINE_LABEL "F5-TTS"
 
-ISHOW_API void engine_label(ishow_engine *engine, char *out, size_t n);
+ISHOW_API void ishow_engine_label(ishow_engine *engine, char *out, size_t n);
 
 /* JSON; without waiting. 0: the fault is set. */
-ISHOW_API int voices_list(book *b, ishow_engine *engine, bytes *out, fault *f);
-ISHOW_API int voices_reference(book *b, ishow_engine *engine, const char *id, bytes *out, fault *f);
+ISHOW_API int ishow_voices_list(voice_registry *b, ishow_engine *engine, ishow_buffer *out, fault *f);
+ISHOW_API int ishow_voices_reference(voice_registry *b, ishow_engine *engine, const char *id, ishow_buffer *out, fault *f);
 
-/* A form after form_end; the JSON of the new voice or of its reference. 0: the fault is set. */
-ISHOW_API int voices_create(book *b, ishow_engine *engine, form *from, bytes *out, fault *f);
-ISHOW_API int voices_override(book *b, ishow_engine *engine, const char *id, form *from, bytes *out, fault *f);
+/* A form after ishow_form_end; the JSON of the new voice or of its reference. 0: the fault is set. */
+ISHOW_API int ishow_voices_create(voice_registry *b, ishow_engine *engine, form *from, ishow_buffer *out, fault *f);
+ISHOW_API int ishow_voices_override(voice_registry *b, ishow_engine *engine, const char *id, form *from, ishow_buffer *out, fault *f);
 
 /* ---- the clip ---- */
 typedef struct clip {
@@ -28,9 +28,9 @@ typedef struct clip {
 } clip;
 
 /* source: "baseline", "override", or NULL for what is spoken. Without waiting. 0: the fault is set. */
-ISHOW_API int clip_find(clip *c, book *b, const char *id, const char *source, fault *f);
-ISHOW_API int clip_open(clip *c, fault *f);
-ISHOW_API void clip_close(clip *c); /* also one that was not found */
+ISHOW_API int ishow_clip_find(clip *c, voice_registry *b, const char *id, const char *source, fault *f);
+ISHOW_API int ishow_clip_open(clip *c, fault *f);
+ISHOW_API void ishow_clip_close(clip *c); /* also one that was not found */
 
 typedef struct clip_part {
     int status;             /* 200, 206 or 304 */
@@ -39,7 +39,7 @@ typedef struct clip_part {
 } clip_part;
 
 /* What an If-None-Match, an If-Range and a Range (each may be NULL) ask for of an open clip. 0: the fault is set. */
-ISHOW_API int clip_choose(const clip *c, const char *known, const char *when, const char *range, clip_part *out, fault *f);
+ISHOW_API int ishow_clip_choose(const clip *c, const char *known, const char *when, const char *range, clip_part *out, fault *f);
 
 /* 1: [*from, *from + *n) of size was asked for; 0: everything (no range, several, or not understood); -1: nothing of it is there. */
 int file_range(const char *range, uint64_t size, uint64_t *from, uint64_t *n);

@@ -32,7 +32,7 @@ static int write_all(int fd, const char *bytes, size_t n) {
     return 1;
 }
 
-ishow_status clip_write(int folder, const void *bytes, size_t n, char name[48], ishow_error *error) {
+ishow_status ishow_clip_write(int folder, const void *bytes, size_t n, char name[48], ishow_error *error) {
     char temporary[64];
     const ishow_cache_key key = ishow_cache_key_add((ishow_cache_key){0, 0}, bytes, n);
     snprintf(name, 48, "%016llx%016llx.%s", (unsigned long long)key.hi, (unsigned long long)key.lo, ending_of(bytes, n));

@@ -8,7 +8,7 @@
 #include "base/base.h"
 
 /* Writes bytes under the name of their content in the folder, whole or not at all, durable on return. */
-ishow_status clip_write(int folder, const void *bytes, size_t n, char name[48], ishow_error *error);
+ishow_status ishow_clip_write(int folder, const void *bytes, size_t n, char name[48], ishow_error *error);
 
 /* Bytes of all clips in the folder. */
 ishow_status clips_size(int folder, uint64_t *out, ishow_error *error);

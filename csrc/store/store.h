@@ -51,7 +51,7 @@ ishow_status ishow_store_run(ishow_store *store, ishow_store_fn run, void *self,
 
 /* Whether the disk takes what is written: ISHOW_OK, or what the last commit failed with and, in *error (NULL allowed), the sentence. While it fails the
  * database thread tries once a second by itself, so this becomes ISHOW_OK again without a restart. Any thread. */
-ishow_status ishow_store_health(ishow_store *store, ishow_error *error);
+ISHOW_API ishow_status ishow_store_health(ishow_store *store, ishow_error *error);
 
 /* recovered(self) is called on the database thread whenever a commit succeeds after one that failed. One for all; NULL: none, and none runs any more. */
 void ishow_store_on_recovery(ishow_store *store, void (*recovered)(void *self), void *self);

@@ -185,7 +185,7 @@ ishow_status ishow_voice_store_has_room(ishow_voice_store *v, int more, size_t n
 ishow_status ishow_voice_store_put(ishow_voice_store *v, ishow_voice_row *row, const void *clip, size_t n_clip, ishow_error *error) {
     ishow_error later = {0};
     pthread_mutex_lock(&v->change);
-    ishow_status status = clip ? clip_write(v->fd, clip, n_clip, row->clip, error) : ISHOW_OK;
+    ishow_status status = clip ? ishow_clip_write(v->fd, clip, n_clip, row->clip, error) : ISHOW_OK;
     if (!status) status = ishow_store_run(v->store, put, row, error);
     if (sweep(v, &later)) ishow_log(ISHOW_LOG_WARN, "store", "old clips are not removed: %s", later.message); /* the next opening tries again */
     pthread_mutex_unlock(&v->change);

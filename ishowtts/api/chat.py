@@ -1,4 +1,4 @@
-"""Live chat: requests and listeners of the chat that the C core runs (csrc/service/danmaku.h)."""
+"""Live chat: requests and listeners of the chat that the C core runs (csrc/service/chat.h)."""
 
 from __future__ import annotations
 

@@ -35,11 +35,11 @@ static float *voice(int rate) {
 }
 
 /* Pushes `piece` samples at a time. */
-static bytes encode(ishow_format format, int from, int to, int whole, const float *x, size_t n, size_t piece) {
+static ishow_buffer encode(ishow_format format, int from, int to, int whole, const float *x, size_t n, size_t piece) {
     const ishow_encoder_options options = {.format = format, .from_rate = from, .sample_rate = to, .whole = whole};
     ishow_encoder *e = NULL;
     ishow_error error = {0};
-    bytes all = {0};
+    ishow_buffer all = {0};
     if (ishow_encoder_create(&e, &options, &error) != ISHOW_OK) fail_msg("%s", error.message);
     assert_int_equal(ishow_encoder_rate(e), to);
     for (size_t at = 0; at < n || !at; at += piece) {
@@ -48,7 +48,7 @@ static bytes encode(ishow_format format, int from, int to, int whole, const floa
         size_t n_out;
         if (ishow_encoder_push(e, x + at, m, at + m == n, &out, &n_out, &error) != ISHOW_OK) fail_msg("%s", error.message);
         if (whole && at + m < n) assert_int_equal(n_out, 0);
-        bytes_add(&all, out, n_out);
+        ishow_buffer_add(&all, out, n_out);
     }
     assert_true(llabs((long long)ishow_encoder_length(e) - llround((double)n * to / from)) <= 1);
     ishow_encoder_free(e);
@@ -56,7 +56,7 @@ static bytes encode(ishow_format format, int from, int to, int whole, const floa
     return all;
 }
 
-static ishow_pcm decode(const bytes *b, ishow_format format, int rate) {
+static ishow_pcm decode(const ishow_buffer *b, ishow_format format, int rate) {
     const ishow_decode_limits limits = ishow_decode_limits_reference();
     ishow_error error = {0};
     ishow_pcm pcm = {0};
@@ -100,7 +100,7 @@ static double spectral_distance(const float *a, const float *b, size_t n, int ra
 static void check_sound(ishow_format format, int to, int whole) {
     float *x = voice(RATE);
     ishow_pcm at_rate = {0};
-    bytes file = encode(format, RATE, to, whole, x, SECONDS * RATE, 7001);
+    ishow_buffer file = encode(format, RATE, to, whole, x, SECONDS * RATE, 7001);
     ishow_pcm back = decode(&file, format, to);
     assert_int_equal(ishow_audio_resample(x, SECONDS * RATE, RATE, to, &at_rate, NULL), ISHOW_OK);
     const int lossless = format <= ISHOW_FORMAT_FLAC, delayed = format == ISHOW_FORMAT_MP3 && !whole; /* such a stream cannot say what to cut off */
@@ -123,7 +123,7 @@ static void check_sound(ishow_format format, int to, int whole) {
     assert_true(fabs(level - 1) < (lossless ? 0.001 : 0.03));
     assert_true(far < (lossless ? 0.01 : 0.2));
     free(x);
-    bytes_free(&file);
+    ishow_buffer_free(&file);
     ishow_pcm_free(&at_rate);
     ishow_pcm_free(&back);
 }
@@ -170,10 +170,10 @@ static void equal_samples_give_equal_bytes(void **state) {
     float *x = voice(RATE);
     for (int format = 0; format < ISHOW_FORMATS; format++)
         for (int whole = 0; whole < 2; whole++) {
-            bytes a = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234), b = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234);
+            ishow_buffer a = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234), b = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234);
             assert_int_equal(a.n, b.n);
             assert_memory_equal(a.data, b.data, a.n);
-            bytes_free(&a), bytes_free(&b);
+            ishow_buffer_free(&a), ishow_buffer_free(&b);
         }
     free(x);
 }
@@ -184,9 +184,9 @@ static void the_shortest_clips_are_files(void **state) {
     float *x = voice(RATE);
     for (int format = 0; format < ISHOW_FORMATS; format++)
         for (size_t n = 0; n < 3000; n = n < 4 ? n + 1 : n * 3 / 2) {
-            bytes file = encode((ishow_format)format, RATE, RATE, 1, x, n, RATE), stream = encode((ishow_format)format, RATE, 16000, 0, x, n, 100);
+            ishow_buffer file = encode((ishow_format)format, RATE, RATE, 1, x, n, RATE), stream = encode((ishow_format)format, RATE, 16000, 0, x, n, 100);
             assert_true(file.n > 0 || format == ISHOW_FORMAT_PCM);
-            bytes_free(&file), bytes_free(&stream);
+            ishow_buffer_free(&file), ishow_buffer_free(&stream);
         }
     free(x);
 }
@@ -206,11 +206,11 @@ static void wav_is_exact(void **state) {
     assert_memory_equal(file, header, 44);
     for (size_t i = 0; i < N; i++) assert_int_equal((int16_t)(file[44 + 2 * i] | file[45 + 2 * i] << 8), expected[i]);
     free(file);
-    bytes stream = encode(ISHOW_FORMAT_WAV, RATE, RATE, 0, x, N, 5);
+    ishow_buffer stream = encode(ISHOW_FORMAT_WAV, RATE, RATE, 0, x, N, 5);
     assert_int_equal(stream.n, 44 + 2 * N);
     assert_memory_equal(stream.data + 4, unknown, 4);
     assert_memory_equal(stream.data + 40, unknown, 4);
-    bytes_free(&stream);
+    ishow_buffer_free(&stream);
     assert_int_equal(ishow_audio_encode(NULL, 0, RATE, ISHOW_FORMAT_WAV, 0, &file, &n, NULL), ISHOW_OK);
     assert_int_equal(n, 44);
     free(file);
@@ -308,7 +308,7 @@ static void streamed_resampling_equals_the_whole(void **state) {
     for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
         ishow_pcm whole = {0};
         ishow_error error = {0};
-        bytes out = {0};
+        ishow_buffer out = {0};
         rate_stream *stream = NULL;
         assert_int_equal(ishow_audio_resample(x, N, 24000, rates[r], &whole, &error), ISHOW_OK);
         assert_int_equal(rate_stream_create(&stream, 24000, rates[r], &error), ISHOW_OK);
@@ -326,7 +326,7 @@ static void streamed_resampling_equals_the_whole(void **state) {
         printf("  24000 -> %d: largest difference %.2g\n", rates[r], worst);
         assert_true(worst < 1e-4f);
         rate_stream_free(stream);
-        bytes_free(&out);
+        ishow_buffer_free(&out);
         ishow_pcm_free(&whole);
     }
     free(x);

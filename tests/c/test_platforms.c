@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "base/bytes.h"
+#include "base/buffer.h"
 #include "platforms/bilibili.h"
 #include "platforms/irc.h"
 #include "platforms/twitch.h"
@@ -62,7 +62,7 @@ static void test_irc_in_place(void **state) {
     char *copy = malloc(n); /* the exact size: nothing behind it may be touched */
     memcpy(copy, text, n);
     irc_line line;
-    assert_true(irc_parse(copy, n, &line));
+    assert_true(ishow_irc_parse(copy, n, &line));
     assert_int_equal(line.n_tags, 3);
     assert_memory_equal(line.tags[0].value.data, " ;\\x", 4);
     assert_int_equal(line.tags[0].value.size, 4);
@@ -72,7 +72,7 @@ static void test_irc_in_place(void **state) {
     free(copy);
     char many[64 * IRC_PARAMS_MAX] = "X";
     for (int i = 0; i < IRC_PARAMS_MAX + 5; i++) strcat(many, " p");
-    assert_true(irc_parse(many, strlen(many), &line));
+    assert_true(ishow_irc_parse(many, strlen(many), &line));
     assert_int_equal(line.n_params, IRC_PARAMS_MAX);
     assert_true(span_is(line.params[IRC_PARAMS_MAX - 1], "p p p p p p"));
 }
@@ -97,7 +97,7 @@ static void test_seen(void **state) {
 }
 
 static int take_packet(void *self, const bilibili_packet *packet) {
-    bilibili_command(self, span_of("5050"), span_of("7"), packet->body, packet->n);
+    ishow_bilibili_command(self, span_of("5050"), span_of("7"), packet->body, packet->n);
     return 1;
 }
 
@@ -109,29 +109,29 @@ static void test_bilibili_frames(void **state) {
     feed f = {.platform = span_of("bilibili"), .channel = span_of("6"), .event = on_decoded, .self = &h};
     unsigned char plain[512], packed[1024], frame[2048];
     size_t n = BILIBILI_HEADER + sizeof DANMU - 1;
-    bilibili_pack(plain, BILIBILI_COMMAND, DANMU, sizeof DANMU - 1);
+    ishow_bilibili_pack(plain, BILIBILI_COMMAND, DANMU, sizeof DANMU - 1);
     uLongf m = sizeof packed;
     assert_int_equal(compress(packed, &m, plain, n), Z_OK);
-    bilibili_pack(frame, BILIBILI_COMMAND, packed, (uint32_t)m);
+    ishow_bilibili_pack(frame, BILIBILI_COMMAND, packed, (uint32_t)m);
     frame[7] = 2; /* zlib */
     unsigned char *exact = malloc(BILIBILI_HEADER + m);
     memcpy(exact, frame, BILIBILI_HEADER + m);
-    assert_null(bilibili_unpack(exact, BILIBILI_HEADER + m, 4096, 1, take_packet, &f));
+    assert_null(ishow_bilibili_unpack(exact, BILIBILI_HEADER + m, 4096, 1, take_packet, &f));
     assert_string_equal(h.texts, "\xe4\xbd\xa0\xe5\xa5\xbd\n");
-    assert_non_null(strstr(bilibili_unpack(exact, BILIBILI_HEADER + m, n - 1, 1, take_packet, &f), "limit"));
-    for (size_t cut = 0; cut < BILIBILI_HEADER + m; cut++) assert_non_null(bilibili_unpack(exact, cut, 4096, 1, take_packet, &f));
+    assert_non_null(strstr(ishow_bilibili_unpack(exact, BILIBILI_HEADER + m, n - 1, 1, take_packet, &f), "limit"));
+    for (size_t cut = 0; cut < BILIBILI_HEADER + m; cut++) assert_non_null(ishow_bilibili_unpack(exact, cut, 4096, 1, take_packet, &f));
     assert_int_equal(h.messages, 1);
     /* The bound is that of all packets together, and so is the time. */
     unsigned char *twice = malloc(2 * (BILIBILI_HEADER + m));
     memcpy(twice, frame, BILIBILI_HEADER + m);
     memcpy(twice + BILIBILI_HEADER + m, frame, BILIBILI_HEADER + m);
-    assert_null(bilibili_unpack(twice, 2 * (BILIBILI_HEADER + m), 2 * n + 1, 1, take_packet, &f));
-    assert_non_null(strstr(bilibili_unpack(twice, 2 * (BILIBILI_HEADER + m), 2 * n - 1, 1, take_packet, &f), "limit"));
-    assert_ptr_equal(bilibili_unpack(plain, n, 4096, -1, take_packet, &f), bilibili_too_slow);
-    assert_ptr_equal(bilibili_unpack(twice, BILIBILI_HEADER + m, 4096, -1, take_packet, &f), bilibili_too_slow);
+    assert_null(ishow_bilibili_unpack(twice, 2 * (BILIBILI_HEADER + m), 2 * n + 1, 1, take_packet, &f));
+    assert_non_null(strstr(ishow_bilibili_unpack(twice, 2 * (BILIBILI_HEADER + m), 2 * n - 1, 1, take_packet, &f), "limit"));
+    assert_ptr_equal(ishow_bilibili_unpack(plain, n, 4096, -1, take_packet, &f), ishow_bilibili_too_slow);
+    assert_ptr_equal(ishow_bilibili_unpack(twice, BILIBILI_HEADER + m, 4096, -1, take_packet, &f), ishow_bilibili_too_slow);
     free(twice);
     free(exact);
-    arena_free(&f.arena);
+    ishow_arena_free(&f.arena);
 }
 
 /* ---- servers ---- */
@@ -317,11 +317,11 @@ static void upgrade(int fd, const char *request) {
     const char *key = strstr(request, "Sec-WebSocket-Key: ") + 19;
     snprintf(joined, sizeof joined, "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
     assert_true(EVP_Digest(joined, strlen(joined), digest, &size, EVP_sha1(), NULL));
-    bytes accept = {0};
-    bytes_base64(&accept, digest, size);
+    ishow_buffer accept = {0};
+    ishow_buffer_base64(&accept, digest, size);
     snprintf(head, sizeof head, "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %.*s\r\n\r\n", (int)accept.n,
              (char *)accept.data);
-    bytes_free(&accept);
+    ishow_buffer_free(&accept);
     say(fd, head);
 }
 
@@ -340,9 +340,9 @@ static void serve_room(server *s, int fd) {
     } else if (strstr(text, "GET /sub")) {
         upgrade(fd, text);
         if (recv(fd, text, sizeof text, 0) <= 0) return; /* the auth, masked */
-        bilibili_pack(packet, BILIBILI_AUTH_REPLY, "{\"code\":0}", 10);
+        ishow_bilibili_pack(packet, BILIBILI_AUTH_REPLY, "{\"code\":0}", 10);
         send_frame(fd, packet, BILIBILI_HEADER + 10);
-        bilibili_pack(packet, BILIBILI_COMMAND, DANMU, sizeof DANMU - 1);
+        ishow_bilibili_pack(packet, BILIBILI_COMMAND, DANMU, sizeof DANMU - 1);
         send_frame(fd, packet, BILIBILI_HEADER + sizeof DANMU - 1);
         static const unsigned char ping[] = {0x89, 2, 'p', 'i'}, bye[] = {0x88, 2, 0x03, 0xE8};
         give(fd, ping, sizeof ping);

@@ -12,30 +12,30 @@
 
 static void json_strings_are_escaped(void **state) {
     (void)state;
-    bytes b = {0};
-    bytes_json(&b, "a\"b\\c\nd\x01 \xC3\xA9");
-    bytes_add(&b, "", 1);
+    ishow_buffer b = {0};
+    ishow_buffer_json_text(&b, "a\"b\\c\nd\x01 \xC3\xA9");
+    ishow_buffer_add(&b, "", 1);
     assert_false(b.failed);
     assert_string_equal((char *)b.data, "\"a\\\"b\\\\c\\nd\\u0001 \xC3\xA9\"");
-    bytes_free(&b);
+    ishow_buffer_free(&b);
 }
 
 static void base64_matches_the_standard(void **state) {
     (void)state;
     static const char *const cases[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}}; /* RFC 4648 */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        bytes b = {0};
-        bytes_base64(&b, cases[i][0], strlen(cases[i][0]));
-        bytes_add(&b, "", 1);
+        ishow_buffer b = {0};
+        ishow_buffer_base64(&b, cases[i][0], strlen(cases[i][0]));
+        ishow_buffer_add(&b, "", 1);
         assert_string_equal((char *)b.data, cases[i][1]);
-        bytes_free(&b);
+        ishow_buffer_free(&b);
     }
 }
 
 static int parse(const char *body, speech *out, fault *f) {
     const ishow_request defaults = ishow_request_default();
     memset(f, 0, sizeof *f);
-    return speech_parse(&speech_own, body, strlen(body), &defaults, out, f);
+    return ishow_speech_parse(&ishow_speech_own, body, strlen(body), &defaults, out, f);
 }
 
 static void a_full_request_is_read(void **state) {
@@ -51,10 +51,10 @@ static void a_full_request_is_read(void **state) {
     assert_true(s.request.nfe == 16 && s.request.fix_duration == 4.5 && s.request.remove_silence && s.request.has_seed && s.request.seed == UINT64_MAX);
     assert_int_equal(s.sample_rate, 16000);
     assert_true(s.format == ISHOW_FORMAT_MP3);
-    speech_free(&s);
+    ishow_speech_free(&s);
     assert_true(parse("{\"text\":\"a\",\"voice_id\":null,\"seed\":null,\"format\":null,\"speed\":null,\"nfe_step\":null}", &s, &f));
     assert_true(s.request.nfe == ishow_request_default().nfe && s.format < 0 && !s.request.has_seed && !s.request.voice && s.request.speed == ishow_request_default().speed);
-    speech_free(&s);
+    ishow_speech_free(&s);
 }
 
 /* Every wrong value is refused with its field; "" is a fault of the whole body. */
@@ -81,23 +81,23 @@ static void wrong_requests_name_their_field(void **state) {
         assert_int_equal(f.status, 400);
         if (strcmp(f.error.field, cases[i][1])) fail_msg("%s: field \"%s\", message %s", cases[i][0], f.error.field, f.error.message);
         assert_true(strlen(f.error.message) > 10);
-        speech_free(&s);
+        ishow_speech_free(&s);
     }
 }
 
 static void text_is_counted_in_characters(void **state) {
     (void)state;
     for (int extra = 0; extra < 2; extra++) {
-        bytes b = {0};
+        ishow_buffer b = {0};
         speech s;
         fault f;
-        bytes_text(&b, "{\"text\":\"");
-        for (int i = 0; i < ISHOW_MAX_TEXT_CHARS + extra; i++) bytes_text(&b, "\xE4\xB8\xAD");
-        bytes_add(&b, "\"}", 3);
+        ishow_buffer_text(&b, "{\"text\":\"");
+        for (int i = 0; i < ISHOW_MAX_TEXT_CHARS + extra; i++) ishow_buffer_text(&b, "\xE4\xB8\xAD");
+        ishow_buffer_add(&b, "\"}", 3);
         assert_int_equal(parse((char *)b.data, &s, &f), !extra);
         if (extra) assert_non_null(strstr(f.error.message, "5001"));
-        speech_free(&s);
-        bytes_free(&b);
+        ishow_speech_free(&s);
+        ishow_buffer_free(&b);
     }
 }
 

@@ -23,11 +23,11 @@ static const double PI = 3.14159265358979323846;
 static const char TEXT[] = "These are the words that somebody says here.";
 
 /* Three seconds like a voice: harmonics of a moving pitch, four syllables a second. */
-static bytes speech_clip(double pitch) {
+static ishow_buffer speech_clip(double pitch) {
     enum { RATE = 16000, N = 3 * RATE };
     float *samples = malloc(N * sizeof *samples);
     unsigned char *wav = NULL;
-    bytes clip = {0};
+    ishow_buffer clip = {0};
     double phase = 0;
     assert_non_null(samples);
     for (int i = 0; i < N; i++) {
@@ -59,29 +59,29 @@ static void unmake(rig *r, const place *p) {
     assert_int_equal(system(command), 0);
 }
 
-static bytes form_of(const char *path, const char *id, const char *text, const bytes *clip) {
-    bytes body = {0}, all = {0};
-    if (id) bytes_format(&body, "--xyz\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n%s\r\n", id);
-    if (text) bytes_format(&body, "--xyz\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\n%s\r\n", text);
+static ishow_buffer form_of(const char *path, const char *id, const char *text, const ishow_buffer *clip) {
+    ishow_buffer body = {0}, all = {0};
+    if (id) ishow_buffer_format(&body, "--xyz\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n%s\r\n", id);
+    if (text) ishow_buffer_format(&body, "--xyz\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\n%s\r\n", text);
     if (clip) {
-        bytes_text(&body, "--xyz\r\nContent-Disposition: form-data; name=\"audio\"; filename=\"a.wav\"\r\n\r\n");
-        bytes_add(&body, clip->data, clip->n);
-        bytes_text(&body, "\r\n");
+        ishow_buffer_text(&body, "--xyz\r\nContent-Disposition: form-data; name=\"audio\"; filename=\"a.wav\"\r\n\r\n");
+        ishow_buffer_add(&body, clip->data, clip->n);
+        ishow_buffer_text(&body, "\r\n");
     }
-    bytes_text(&body, "--xyz--\r\n");
-    bytes_format(&all, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=xyz\r\nContent-Length: %zu\r\n\r\n", path, body.n);
-    bytes_add(&all, body.data, body.n);
-    bytes_free(&body);
+    ishow_buffer_text(&body, "--xyz--\r\n");
+    ishow_buffer_format(&all, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=xyz\r\nContent-Length: %zu\r\n\r\n", path, body.n);
+    ishow_buffer_add(&all, body.data, body.n);
+    ishow_buffer_free(&body);
     return all;
 }
 
-static reply send_form(const rig *r, const char *path, const char *id, const char *text, const bytes *clip) {
-    bytes all = form_of(path, id, text, clip);
+static reply send_form(const rig *r, const char *path, const char *id, const char *text, const ishow_buffer *clip) {
+    ishow_buffer all = form_of(path, id, text, clip);
     int fd = dial(r);
     send_all(fd, (const char *)all.data, all.n);
     reply a = receive(fd);
     close(fd);
-    bytes_free(&all);
+    ishow_buffer_free(&all);
     return a;
 }
 
@@ -94,7 +94,7 @@ static void voices_are_made_heard_and_removed(void **state) {
     (void)state;
     place p;
     rig *r = make(&p);
-    bytes clip = speech_clip(120), other = speech_clip(200);
+    ishow_buffer clip = speech_clip(120), other = speech_clip(200);
     reply a = send_form(r, "/api/voices", "bob", TEXT, &clip);
     if (a.status != 201) fail_msg("%s", a.all);
     assert_non_null(strstr(a.head, "Location: /api/voices/bob/reference"));
@@ -112,7 +112,7 @@ static void voices_are_made_heard_and_removed(void **state) {
     expect(r, "DELETE /api/voices/bob HTTP/1.1\r\nHost: localhost\r\n\r\n", 204, "X-Request-Id");
     expect(r, "DELETE /api/voices/bob HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "voice_id");
     expect(r, GET("/api/voices/bob/reference", ""), 404, "voice_id");
-    bytes_free(&clip), bytes_free(&other);
+    ishow_buffer_free(&clip), ishow_buffer_free(&other);
     unmake(r, &p);
 }
 
@@ -120,7 +120,7 @@ static void a_disk_that_fails_changes_nothing(void **state) {
     (void)state;
     place p;
     rig *r = make(&p);
-    bytes clip = speech_clip(120), other = speech_clip(200);
+    ishow_buffer clip = speech_clip(120), other = speech_clip(200);
     char command[80];
     assert_int_equal(status_of(send_form(r, "/api/voices", "bob", TEXT, &clip)), 201);
     snprintf(command, sizeof command, "rm -r %s/voices", p.root); /* whoever runs this may write anywhere: only a missing folder stops it */
@@ -131,16 +131,16 @@ static void a_disk_that_fails_changes_nothing(void **state) {
     free(a.all);
     expect(r, GET("/api/voices/bob/reference", ""), 200, "\"override_audio_available\":false");
     assert_int_equal(status_of(post(r, "/api/tts", "", "{\"text\":\"Hello.\",\"voice_id\":\"bob\"}")), 200);
-    bytes_free(&clip), bytes_free(&other);
+    ishow_buffer_free(&clip), ishow_buffer_free(&other);
     unmake(r, &p);
 }
 
 static void a_server_without_state_stores_nothing(void **state) {
     (void)state;
     rig *r = rig_ready();
-    bytes clip = speech_clip(120);
+    ishow_buffer clip = speech_clip(120);
     assert_int_equal(status_of(send_form(r, "/api/voices", "bob", TEXT, &clip)), 503);
-    bytes_free(&clip);
+    ishow_buffer_free(&clip);
     rig_free(r);
 }
 
@@ -148,7 +148,7 @@ static void an_upload_is_finished_by_a_drain(void **state) {
     (void)state;
     place p;
     rig *r = make(&p);
-    bytes clip = speech_clip(120), all = form_of("/api/voices", "late", TEXT, &clip);
+    ishow_buffer clip = speech_clip(120), all = form_of("/api/voices", "late", TEXT, &clip);
     int fd = dial(r);
     send_all(fd, (const char *)all.data, all.n);
     reply a = receive(fd);
@@ -160,7 +160,7 @@ static void an_upload_is_finished_by_a_drain(void **state) {
     assert_true(a.status == 409 || a.status == 503 || a.status == 0);
     free(a.all);
     close(fd);
-    bytes_free(&clip), bytes_free(&all);
+    ishow_buffer_free(&clip), ishow_buffer_free(&all);
     unmake(r, &p);
 }
 
@@ -168,23 +168,23 @@ static void who_leaves_after_sending_has_the_voice(void **state) {
     (void)state;
     place p;
     rig *r = make(&p);
-    bytes clip = speech_clip(120);
+    ishow_buffer clip = speech_clip(120);
     char path[80];
     for (int i = 0; i < 20; i++) {
         char id[24];
         snprintf(id, sizeof id, "gone-%d", i);
-        bytes all = form_of("/api/voices", id, TEXT, &clip);
+        ishow_buffer all = form_of("/api/voices", id, TEXT, &clip);
         int fd = dial(r);
         send_all(fd, (const char *)all.data, all.n);
         if (i % 2) usleep((useconds_t)(i * 500)); /* at every stage of the work */
         close(fd);
-        bytes_free(&all);
+        ishow_buffer_free(&all);
         snprintf(path, sizeof path, "GET /api/voices/%s/reference HTTP/1.1\r\nHost: localhost\r\n\r\n", id);
         int there = 404;
         for (int k = 0; k < 2000 && there == 404; k++, usleep(5000)) there = status_of(ask(r, path));
         assert_int_equal(there, 200);
     }
-    bytes_free(&clip);
+    ishow_buffer_free(&clip);
     unmake(r, &p);
 }
 
@@ -192,7 +192,7 @@ static void uploads_at_once_are_bounded(void **state) {
     (void)state;
     place p;
     rig *r = make(&p);
-    bytes clip = speech_clip(120), all = form_of("/api/voices", "bob", TEXT, &clip);
+    ishow_buffer clip = speech_clip(120), all = form_of("/api/voices", "bob", TEXT, &clip);
     int half[ISHOW_UPLOADS_MAX];
     for (int i = 0; i < ISHOW_UPLOADS_MAX; i++) {
         half[i] = dial(r);
@@ -217,7 +217,7 @@ static void uploads_at_once_are_bounded(void **state) {
     int again = 429;
     for (int i = 0; i < 500 && again == 429; i++, usleep(10000)) again = status_of(send_form(r, "/api/voices", "eve", TEXT, &clip));
     assert_int_equal(again, 201);
-    bytes_free(&clip), bytes_free(&all);
+    ishow_buffer_free(&clip), ishow_buffer_free(&all);
     unmake(r, &p);
 }
 
@@ -266,7 +266,7 @@ static void dripping_uploads_give_up_their_places(void **state) {
     rig_free(r);
 }
 
-typedef struct client { rig *r; int number; const bytes *clip; int wrong; } client;
+typedef struct client { rig *r; int number; const ishow_buffer *clip; int wrong; } client;
 
 static void *change_and_speak(void *self) {
     client *c = self;
@@ -289,7 +289,7 @@ static void many_change_voices_at_once(void **state) {
     (void)state;
     place p;
     rig *r = make(&p);
-    bytes clip = speech_clip(120);
+    ishow_buffer clip = speech_clip(120);
     pthread_t threads[6];
     client clients[6];
     for (int i = 0; i < 6; i++) {
@@ -301,7 +301,7 @@ static void many_change_voices_at_once(void **state) {
         assert_int_equal(clients[i].wrong, 0);
     }
     expect(r, GET("/api/voices", ""), 200, "anna");
-    bytes_free(&clip);
+    ishow_buffer_free(&clip);
     unmake(r, &p);
 }
 

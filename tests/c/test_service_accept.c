@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "base/bytes.h"
+#include "base/buffer.h"
 #include "service/accept.h"
 
 static void a_type_is_wanted_as_much_as_it_says(void **state) {
@@ -31,7 +31,7 @@ static void a_type_is_wanted_as_much_as_it_says(void **state) {
         {"", "audio", "wav", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (accept_quality(cases[i].accept, cases[i].type, cases[i].subtype) != cases[i].q) fail_msg("%s: %s/%s", cases[i].accept, cases[i].type, cases[i].subtype);
+        if (ishow_accept_quality(cases[i].accept, cases[i].type, cases[i].subtype) != cases[i].q) fail_msg("%s: %s/%s", cases[i].accept, cases[i].type, cases[i].subtype);
 }
 
 static void what_cannot_be_read_is_not_wanted(void **state) {
@@ -42,7 +42,7 @@ static void what_cannot_be_read_is_not_wanted(void **state) {
         {"audio/wav;q=7", 1}, {"audio/wav;q=inf", 1}, {"audio/wav;q=1e999", 1}, {"audio/wav;q", 1}, {"audio/wav;", 1}, {" \t,audio/wav", 1}, {"audio/wav;q=0.5,", 0.5}, {"\xFF\xFE, audio/wav;q=0.5;\xFF", 0.5},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (accept_quality(cases[i].accept, "audio", "wav") != cases[i].q) fail_msg("%s", cases[i].accept);
+        if (ishow_accept_quality(cases[i].accept, "audio", "wav") != cases[i].q) fail_msg("%s", cases[i].accept);
 }
 
 static void a_format_is_chosen(void **state) {
@@ -55,23 +55,23 @@ static void a_format_is_chosen(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ishow_format format;
-        if (accept_audio(cases[i].accept, &format) != cases[i].q || format != cases[i].format) fail_msg("%s: %s", cases[i].accept, ishow_format_name(format));
+        if (ishow_accept_audio(cases[i].accept, &format) != cases[i].q || format != cases[i].format) fail_msg("%s: %s", cases[i].accept, ishow_format_name(format));
     }
 }
 
 /* As long as a head of a request may be. */
 static void many_entries_are_read_to_the_end(void **state) {
     (void)state;
-    bytes b = {0};
-    for (int i = 0; i < 4000; i++) bytes_format(&b, "audio/type-%d;q=0.%d,,", i, i % 10);
-    bytes_text(&b, "audio/flac;q=0.75");
-    bytes_add(&b, "", 1);
+    ishow_buffer b = {0};
+    for (int i = 0; i < 4000; i++) ishow_buffer_format(&b, "audio/type-%d;q=0.%d,,", i, i % 10);
+    ishow_buffer_text(&b, "audio/flac;q=0.75");
+    ishow_buffer_add(&b, "", 1);
     assert_false(b.failed);
     ishow_format format;
-    assert_true(accept_audio((const char *)b.data, &format) == 0.75);
+    assert_true(ishow_accept_audio((const char *)b.data, &format) == 0.75);
     assert_int_equal(format, ISHOW_FORMAT_FLAC);
-    assert_true(accept_quality((const char *)b.data, "audio", "type-3999") == 0.9);
-    bytes_free(&b);
+    assert_true(ishow_accept_quality((const char *)b.data, "audio", "type-3999") == 0.9);
+    ishow_buffer_free(&b);
 }
 
 int main(void) {

@@ -28,12 +28,12 @@ static int read_warm(const speech_form *form, const char *body, warm_speech *out
     memset(out, 0, sizeof *out);
     memset(f, 0, sizeof *f);
     ishow_fields_default(&warm, out);
-    return speech_parse(form, body, strlen(body), &defaults, &out->said, f);
+    return ishow_speech_parse(form, body, strlen(body), &defaults, &out->said, f);
 }
 
 static void a_row_is_all_that_a_field_takes(void **state) {
     (void)state;
-    const speech_form form = {{speech_own.parts[0], &warm, speech_own.parts[2]}};
+    const speech_form form = {{ishow_speech_own.parts[0], &warm, ishow_speech_own.parts[2]}};
     static const struct { const char *body, *code, *words; } wrong[] = {
         {"{\"text\":\"a\",\"warmth\":2}", "out_of_range", "warmth must be between 0 and 1, not 2."},
         {"{\"text\":\"a\",\"warmth\":true}", "invalid_type", "warmth must be a number, not a boolean."},
@@ -44,25 +44,25 @@ static void a_row_is_all_that_a_field_takes(void **state) {
     fault f;
     assert_true(read_warm(&form, "{\"text\":\"a\"}", &s, &f));
     assert_true(s.warmth == 0.5 && s.mood == 1);
-    speech_free(&s.said);
+    ishow_speech_free(&s.said);
     assert_true(read_warm(&form, "{\"text\":\"a\",\"warmth\":0.25,\"mood\":\"calm\"}", &s, &f));
     assert_true(s.warmth == 0.25 && s.mood == 0);
-    speech_free(&s.said);
+    ishow_speech_free(&s.said);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         assert_false(read_warm(&form, wrong[i].body, &s, &f));
         assert_string_equal(f.code, wrong[i].code);
         assert_string_equal(f.error.message, wrong[i].words);
-        speech_free(&s.said);
+        ishow_speech_free(&s.said);
     }
-    assert_false(read_warm(&speech_own, "{\"text\":\"a\",\"warmth\":0.5}", &s, &f)); /* the program itself has no such field */
-    speech_free(&s.said);
+    assert_false(read_warm(&ishow_speech_own, "{\"text\":\"a\",\"warmth\":0.5}", &s, &f)); /* the program itself has no such field */
+    ishow_speech_free(&s.said);
 }
 
 static void its_schema_says_what_is_checked(void **state) {
     (void)state;
-    const speech_form form = {{speech_own.parts[0], &warm, speech_own.parts[2]}};
-    bytes text = {0};
-    speech_schema(&form, &text);
+    const speech_form form = {{ishow_speech_own.parts[0], &warm, ishow_speech_own.parts[2]}};
+    ishow_buffer text = {0};
+    ishow_speech_schema(&form, &text);
     json_t *schema = json_loadb((const char *)text.data, text.n, 0, NULL), *properties = json_object_get(schema, "properties");
     assert_int_equal(json_object_size(properties), 7);
     json_t *warmth = json_object_get(properties, "warmth"), *number = json_array_get(json_object_get(warmth, "anyOf"), 0);
@@ -72,7 +72,7 @@ static void its_schema_says_what_is_checked(void **state) {
     json_t *words = json_object_get(json_array_get(json_object_get(json_object_get(properties, "mood"), "anyOf"), 0), "enum");
     assert_int_equal(json_array_size(words), 2);
     json_decref(schema);
-    bytes_free(&text);
+    ishow_buffer_free(&text);
 }
 
 static void ranges_are_checked_field_by_field(void **state) {

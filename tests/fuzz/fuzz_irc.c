@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     /* Copies of the exact size, so that a step beyond the end is seen. */
     char *copy = malloc(n ? n : 1);
     memcpy(copy, data, n);
-    if (irc_parse(copy, n, &line)) {
+    if (ishow_irc_parse(copy, n, &line)) {
         fuzz_inside(line.command, copy, n);
         for (size_t i = 0; i < line.n_params; i++) fuzz_inside(line.params[i], copy, n);
         for (size_t i = 0; i < line.n_tags; i++) {
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         }
     }
     memcpy(copy, data, n);
-    twitch_line(&f, span_of("justinfan1"), copy, n, &line);
+    ishow_twitch_line(&f, span_of("justinfan1"), copy, n, &line);
     free(copy);
     return 0;
 }

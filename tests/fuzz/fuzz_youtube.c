@@ -6,8 +6,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     static feed f = {.platform = {"youtube", 7}, .channel = {"v", 1}, .event = fuzz_check_event};
-    json_t *page = json_bytes((const char *)data, n);
-    youtube_page(&f, page, n & 1);
+    json_t *page = ishow_json_load((const char *)data, n);
+    ishow_youtube_page(&f, page, n & 1);
     json_decref(page);
     rfc3339_ms((ishow_span){(const char *)data, n});
     return 0;

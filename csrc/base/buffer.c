@@ -1,6 +1,6 @@
 /* Own writer instead of a JSON tree: answers carry megabytes of base64 that need not be copied twice, and 64-bit seeds that
  * jansson's signed integers cannot hold. */
-#include "base/bytes.h"
+#include "base/buffer.h"
 #include "base/base.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *bytes_reserve(bytes *b, size_t n) {
+void *ishow_buffer_reserve(ishow_buffer *b, size_t n) {
     if (b->failed) return NULL;
     if (n > SIZE_MAX / 4 || b->n > SIZE_MAX / 4) {
         b->failed = 1;
@@ -28,21 +28,21 @@ void *bytes_reserve(bytes *b, size_t n) {
     return b->data + b->n;
 }
 
-void bytes_add(bytes *b, const void *data, size_t n) {
-    void *room = bytes_reserve(b, n);
+void ishow_buffer_add(ishow_buffer *b, const void *data, size_t n) {
+    void *room = ishow_buffer_reserve(b, n);
     if (!room) return;
     if (n) memcpy(room, data, n);
     b->n += n;
 }
 
-void bytes_text(bytes *b, const char *text) { bytes_add(b, text, strlen(text)); }
+void ishow_buffer_text(ishow_buffer *b, const char *text) { ishow_buffer_add(b, text, strlen(text)); }
 
-void bytes_format(bytes *b, const char *format, ...) {
+void ishow_buffer_format(ishow_buffer *b, const char *format, ...) {
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    char *room = n < 0 ? NULL : bytes_reserve(b, (size_t)n + 1);
+    char *room = n < 0 ? NULL : ishow_buffer_reserve(b, (size_t)n + 1);
     if (room) {
         vsnprintf(room, (size_t)n + 1, format, again);
         b->n += (size_t)n;
@@ -51,12 +51,12 @@ void bytes_format(bytes *b, const char *format, ...) {
     va_end(args);
 }
 
-void bytes_json(bytes *b, const char *text) {
+void ishow_buffer_json_text(ishow_buffer *b, const char *text) {
     if (!text) {
-        bytes_text(b, "null");
+        ishow_buffer_text(b, "null");
         return;
     }
-    bytes_add(b, "\"", 1);
+    ishow_buffer_add(b, "\"", 1);
     const char *plain = text; /* start of the run not yet written */
     for (const char *p = text; *p; p++) {
         unsigned char c = (unsigned char)*p;
@@ -67,25 +67,25 @@ void bytes_json(bytes *b, const char *text) {
                 continue;
             }
         } else if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F) continue;
-        bytes_add(b, plain, (size_t)(p - plain));
+        ishow_buffer_add(b, plain, (size_t)(p - plain));
         plain = p + 1;
-        if (c == '"' || c == '\\') bytes_format(b, "\\%c", c);
-        else if (c == '\n') bytes_text(b, "\\n");
-        else bytes_format(b, "\\u%04x", c < 0x80 ? c : 0xFFFD); /* a client's bytes, or what was cut: an answer is JSON in any case */
+        if (c == '"' || c == '\\') ishow_buffer_format(b, "\\%c", c);
+        else if (c == '\n') ishow_buffer_text(b, "\\n");
+        else ishow_buffer_format(b, "\\u%04x", c < 0x80 ? c : 0xFFFD); /* a client's bytes, or what was cut: an answer is JSON in any case */
     }
-    bytes_text(b, plain);
-    bytes_add(b, "\"", 1);
+    ishow_buffer_text(b, plain);
+    ishow_buffer_add(b, "\"", 1);
 }
 
-void bytes_free(bytes *b) {
+void ishow_buffer_free(ishow_buffer *b) {
     free(b->data);
-    *b = (bytes){0};
+    *b = (ishow_buffer){0};
 }
 
-void bytes_base64(bytes *out, const void *data, size_t n) {
+void ishow_buffer_base64(ishow_buffer *out, const void *data, size_t n) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *s = data;
-    char *p = bytes_reserve(out, (n + 2) / 3 * 4);
+    char *p = ishow_buffer_reserve(out, (n + 2) / 3 * 4);
     if (!p) return;
     size_t i = 0;
     for (; i + 3 <= n; i += 3) {
@@ -105,16 +105,16 @@ void bytes_base64(bytes *out, const void *data, size_t n) {
     out->n += (n + 2) / 3 * 4;
 }
 
-int sample_s16(float sample) {
+int ishow_sample_s16(float sample) {
     const float x = sample * 32768.0f;
     return x > -32768.0f ? (int)lrintf(x < 32767.0f ? x : 32767.0f) : x <= -32768.0f ? -32768 : 0;
 }
 
-void bytes_s16(bytes *out, const float *samples, size_t n) {
-    unsigned char *p = bytes_reserve(out, 2 * n);
+void ishow_buffer_s16(ishow_buffer *out, const float *samples, size_t n) {
+    unsigned char *p = ishow_buffer_reserve(out, 2 * n);
     if (!p) return;
     for (size_t i = 0; i < n; i++) {
-        int v = sample_s16(samples[i]);
+        int v = ishow_sample_s16(samples[i]);
         *p++ = (unsigned char)(v & 255);
         *p++ = (unsigned char)(v >> 8 & 255);
     }

@@ -46,8 +46,8 @@ enum MHD_Result answer_danmaku_stream(exchange *x) {
     static const ws_kind kind = {.message = on_message, .news = on_news, .busy = is_busy, .release = on_release};
     ishow_chat_reader *reader;
     ishow_error error = {0};
-    if (ishow_chat_reader_open(&reader, danmaku_chat(x->server->danmaku), header_get(x, "Last-Event-ID"), &error) != ISHOW_OK) {
-        fault_from_error(&x->fault, &error);
+    if (ishow_chat_reader_open(&reader, ishow_chat_service_chat(x->server->chat_service), header_get(x, "Last-Event-ID"), &error) != ISHOW_OK) {
+        ishow_fault_from_error(&x->fault, &error);
         return respond_fault(x);
     }
     const int most = SOCKET_BYTES;

@@ -1,4 +1,4 @@
-/* Endpoints of live chat, but for its stream; service/danmaku.c says what they do. */
+/* Endpoints of live chat, but for its stream; service/chat.c says what they do. */
 #include <stdlib.h>
 
 #include "server/internal.h"
@@ -8,12 +8,12 @@ typedef struct ticket {
     atomic_int refs, settled; /* one reference is the exchange's, one the journal's */
     atomic_int status;        /* ishow_status, once settled */
     ishow_server *server;
-    bytes answer;
+    ishow_buffer answer;
 } ticket;
 
 static void ticket_release(ticket *t) {
     if (atomic_fetch_sub(&t->refs, 1) > 1) return;
-    bytes_free(&t->answer);
+    ishow_buffer_free(&t->answer);
     free(t);
 }
 
@@ -32,11 +32,11 @@ static void ticket_done(exchange *x) { ticket_release(x->waited); }
 static enum MHD_Result ticket_resume(exchange *x) {
     ticket *t = x->waited;
     if (atomic_load(&t->status)) {
-        danmaku_not_kept(&x->fault);
+        ishow_chat_service_not_kept(&x->fault);
         return respond_fault(x);
     }
-    bytes answer = t->answer;
-    t->answer = (bytes){0};
+    ishow_buffer answer = t->answer;
+    t->answer = (ishow_buffer){0};
     return respond(x, 202, "application/json", &answer);
 }
 
@@ -46,14 +46,14 @@ enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     int waits = 0;
     ticket *t = calloc(1, sizeof *t);
     if (!t) {
-        fault_memory(&x->fault);
+        ishow_fault_memory(&x->fault);
         return respond_fault(x);
     }
     atomic_init(&t->refs, 2);
     t->server = x->server;
-    int status = danmaku_ask(x->server->danmaku, "enqueue", (const char *)x->body.data, x->body.n, on_durable, t, &waits, &t->answer, &x->fault);
+    int status = ishow_chat_service_ask(x->server->chat_service, "enqueue", (const char *)x->body.data, x->body.n, on_durable, t, &waits, &t->answer, &x->fault);
     if (!waits) {
-        bytes answer = t->answer;
+        ishow_buffer answer = t->answer;
         free(t);
         return status ? respond(x, status, "application/json", &answer) : respond_fault(x);
     }
@@ -69,54 +69,54 @@ static const char *verb_of(const exchange *x) { return x->route->name + sizeof "
 /* start and stop may wait for the platforms' thread, so a worker does them. */
 typedef struct place {
     task task;
-    danmaku *danmaku;
+    chat_service *chat_service;
     const char *verb;
-    bytes body, answer;
+    ishow_buffer body, answer;
     int status;
 } place;
 
 static void place_dispose(task *t) {
     place *p = (place *)(void *)t;
-    bytes_free(&p->body);
-    bytes_free(&p->answer);
+    ishow_buffer_free(&p->body);
+    ishow_buffer_free(&p->answer);
     free(p);
 }
 
 static void work_place(task *t) {
     place *p = (place *)(void *)t;
     int waits;
-    p->status = danmaku_ask(p->danmaku, p->verb, (const char *)p->body.data, p->body.n, NULL, NULL, &waits, &p->answer, &t->fault);
+    p->status = ishow_chat_service_ask(p->chat_service, p->verb, (const char *)p->body.data, p->body.n, NULL, NULL, &waits, &p->answer, &t->fault);
 }
 
 static enum MHD_Result answer_placed(exchange *x, task *t) {
     place *p = (place *)(void *)t;
-    bytes answer = p->answer;
-    p->answer = (bytes){0};
+    ishow_buffer answer = p->answer;
+    p->answer = (ishow_buffer){0};
     return respond(x, p->status, "application/json", &answer);
 }
 
 enum MHD_Result answer_danmaku_place(exchange *x) {
     place *p = calloc(1, sizeof *p);
     if (!p) {
-        fault_memory(&x->fault);
+        ishow_fault_memory(&x->fault);
         return respond_fault(x);
     }
-    *p = (place){.task = {.work = work_place, .answer = answer_placed, .dispose = place_dispose}, .danmaku = x->server->danmaku, .verb = verb_of(x), .body = x->body};
-    x->body = (bytes){0};
+    *p = (place){.task = {.work = work_place, .answer = answer_placed, .dispose = place_dispose}, .chat_service = x->server->chat_service, .verb = verb_of(x), .body = x->body};
+    x->body = (ishow_buffer){0};
     return task_begin(x, &p->task);
 }
 
 /* The others are answered at once. */
 enum MHD_Result answer_danmaku(exchange *x) {
-    bytes body = {0};
+    ishow_buffer body = {0};
     int waits;
-    int status = danmaku_ask(x->server->danmaku, verb_of(x), (const char *)x->body.data, x->body.n, NULL, NULL, &waits, &body, &x->fault);
+    int status = ishow_chat_service_ask(x->server->chat_service, verb_of(x), (const char *)x->body.data, x->body.n, NULL, NULL, &waits, &body, &x->fault);
     if (status) return respond(x, status, "application/json", &body);
-    bytes_free(&body);
+    ishow_buffer_free(&body);
     return respond_fault(x);
 }
 
 enum MHD_Result answer_danmaku_delete(exchange *x) {
-    bytes none = {0};
-    return danmaku_delete(x->server->danmaku, x->segment, &x->fault) ? respond(x, 204, NULL, &none) : respond_fault(x);
+    ishow_buffer none = {0};
+    return ishow_chat_service_delete(x->server->chat_service, x->segment, &x->fault) ? respond(x, 204, NULL, &none) : respond_fault(x);
 }

@@ -1,5 +1,5 @@
-/* See danmaku.h. An accepted message is answered when the journal has it on disk, so that 202 is a promise; one that cannot be written is answered with 503. */
-#include "service/danmaku.h"
+/* See chat.h. An accepted message is answered when the journal has it on disk, so that 202 is a promise; one that cannot be written is answered with 503. */
+#include "service/chat.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +8,10 @@
 
 enum { QUEUE_SHOWN = 200 };
 
-ishow_status danmaku_open(danmaku **out, ishow_store *store, ishow_engine *engine, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options,
+ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ishow_engine *engine, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options,
                           const ishow_chat_source_options *sources, size_t n_sources, ishow_error *error) {
     ishow_status status = ISHOW_OK;
-    danmaku *d = calloc(1, sizeof *d);
+    chat_service *d = calloc(1, sizeof *d);
     *out = NULL;
     if (!d) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for live chat could not be had.");
     d->entries = sources;
@@ -26,12 +26,12 @@ ishow_status danmaku_open(danmaku **out, ishow_store *store, ishow_engine *engin
     sources_open(d);
     status = ishow_chat_run(d->chat, error);
 done:
-    if (status != ISHOW_OK) danmaku_close(d);
+    if (status != ISHOW_OK) ishow_chat_service_close(d);
     else *out = d;
     return status;
 }
 
-void danmaku_close(danmaku *d) {
+void ishow_chat_service_close(chat_service *d) {
     if (!d) return;
     sources_close(d);
     ishow_chat_free(d->chat);
@@ -40,33 +40,33 @@ void danmaku_close(danmaku *d) {
     free(d);
 }
 
-ishow_chat *danmaku_chat(danmaku *d) { return d->chat; }
+ishow_chat *ishow_chat_service_chat(chat_service *d) { return d->chat; }
 
 /* ---- other settings ---- */
 
-struct danmaku_change {
+struct chat_change {
     ishow_chat_change *chat;
     ishow_chat_voicing *voicing;
 };
 
-ishow_status danmaku_prepare(danmaku_change **out, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options, ishow_error *error) {
-    danmaku_change *c = calloc(1, sizeof *c);
+ishow_status ishow_chat_service_prepare(chat_change **out, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options, ishow_error *error) {
+    chat_change *c = calloc(1, sizeof *c);
     *out = NULL;
     ishow_status status = c ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat's settings could not be had.");
     if (!status) status = ishow_chat_prepare(&c->chat, options, error);
     if (!status) status = ishow_chat_voicing_prepare(&c->voicing, sampling, default_voice, error);
-    if (status) danmaku_discard(c);
+    if (status) ishow_chat_service_discard(c);
     else *out = c;
     return status;
 }
 
-void danmaku_install(danmaku *d, danmaku_change *c) {
+void ishow_chat_service_install(chat_service *d, chat_change *c) {
     ishow_chat_voicing_install(d->voice, c->voicing);
     ishow_chat_install(d->chat, c->chat);
     free(c);
 }
 
-void danmaku_discard(danmaku_change *c) {
+void ishow_chat_service_discard(chat_change *c) {
     if (!c) return;
     ishow_chat_discard(c->chat);
     ishow_chat_voicing_discard(c->voicing);
@@ -78,9 +78,9 @@ void danmaku_discard(danmaku_change *c) {
 static json_t *object_of(const char *body, size_t n, fault *f) {
     json_error_t error = {0};
     json_t *root = n ? json_loadb(body, n, JSON_REJECT_DUPLICATES, &error) : json_object();
-    if (!root) fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line, error.column, error.text);
+    if (!root) ishow_fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line, error.column, error.text);
     else if (!json_is_object(root)) {
-        fault_type(f, "", "an object", root);
+        ishow_fault_type(f, "", "an object", root);
         json_decref(root);
         root = NULL;
     }
@@ -93,76 +93,76 @@ int only_strings(json_t *root, const char *const *known, size_t n, fault *f) {
     json_object_foreach(root, field, value) {
         size_t i = 0;
         while (i < n && strcmp(field, known[i])) i++;
-        if (i == n) return fault_set(f, 400, "unknown_field", field, "There is no field of this name.");
-        if (!json_is_null(value) && !json_is_string(value)) return fault_type(f, field, "a string", value);
+        if (i == n) return ishow_fault_set(f, 400, "unknown_field", field, "There is no field of this name.");
+        if (!json_is_null(value) && !json_is_string(value)) return ishow_fault_type(f, field, "a string", value);
     }
     return 1;
 }
 
-void danmaku_not_kept(fault *f) {
-    fault_set(f, 503, "unavailable", "", "The message could not be written to the disk and will not be read: send it again later.");
+void ishow_chat_service_not_kept(fault *f) {
+    ishow_fault_set(f, 503, "unavailable", "", "The message could not be written to the disk and will not be read: send it again later.");
 }
 
-static int enqueue(danmaku *d, json_t *root, void (*durable)(void *user, ishow_status status), void *user, int *waits, bytes *out, fault *f) {
+static int enqueue(chat_service *d, json_t *root, void (*durable)(void *user, ishow_status status), void *user, int *waits, ishow_buffer *out, fault *f) {
     ishow_chat_message m;
     ishow_chat_verdict v;
     ishow_error error = {0};
-    if (!danmaku_parse(root, &m, f)) return 0;
+    if (!ishow_chat_service_parse(root, &m, f)) return 0;
     if (ishow_chat_receive(d->chat, &m, &v, durable, user, &error) != ISHOW_OK) {
-        fault_from_error(f, &error);
+        ishow_fault_from_error(f, &error);
         return 0;
     }
     if (!v.accepted) {
-        bytes_format(out, "{\"skipped\":true,\"reason\":\"%s\",\"id\":", ishow_chat_reason_name(v.reason));
-        bytes_json(out, m.id.data);
-        bytes_text(out, "}");
+        ishow_buffer_format(out, "{\"skipped\":true,\"reason\":\"%s\",\"id\":", ishow_chat_reason_name(v.reason));
+        ishow_buffer_json_text(out, m.id.data);
+        ishow_buffer_text(out, "}");
         return 200;
     }
     *waits = 1;
-    bytes_text(out, "{\"id\":");
-    bytes_json(out, m.id.data);
-    bytes_format(out, ",\"position\":%zu,\"eta\":%.1f,\"merged\":%s}", v.position, v.eta, v.merged ? "true" : "false");
+    ishow_buffer_text(out, "{\"id\":");
+    ishow_buffer_json_text(out, m.id.data);
+    ishow_buffer_format(out, ",\"position\":%zu,\"eta\":%.1f,\"merged\":%s}", v.position, v.eta, v.merged ? "true" : "false");
     return 202;
 }
 
-static int no_message(fault *f) { return fault_set(f, 404, "not_found", "id", "No message with this id waits or plays."); }
+static int no_message(fault *f) { return ishow_fault_set(f, 404, "not_found", "id", "No message with this id waits or plays."); }
 
-static int skip(danmaku *d, json_t *root, bytes *out, fault *f) {
+static int skip(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     static const char *const known[] = {"id"};
     if (!only_strings(root, known, 1, f)) return 0;
     const char *id = json_string_value(json_object_get(root, "id"));
     int found = ishow_chat_skip(d->chat, id);
     if (!found && id) return no_message(f);
-    bytes_format(out, "{\"skipped\":%s}", found ? "true" : "false");
+    ishow_buffer_format(out, "{\"skipped\":%s}", found ? "true" : "false");
     return 200;
 }
 
-static int control(danmaku *d, const char *verb, json_t *root, bytes *out, fault *f) {
+static int control(chat_service *d, const char *verb, json_t *root, ishow_buffer *out, fault *f) {
     if (!only_strings(root, NULL, 0, f)) return 0;
-    if (!strcmp(verb, "clear")) bytes_format(out, "{\"cleared\":%zu}", ishow_chat_clear(d->chat));
-    else if (!strcmp(verb, "replay")) bytes_format(out, "{\"replayed\":%s}", ishow_chat_replay(d->chat) ? "true" : "false");
+    if (!strcmp(verb, "clear")) ishow_buffer_format(out, "{\"cleared\":%zu}", ishow_chat_clear(d->chat));
+    else if (!strcmp(verb, "replay")) ishow_buffer_format(out, "{\"replayed\":%s}", ishow_chat_replay(d->chat) ? "true" : "false");
     else {
         int paused = !strcmp(verb, "pause");
         ishow_chat_pause(d->chat, paused);
-        bytes_format(out, "{\"paused\":%s}", paused ? "true" : "false");
+        ishow_buffer_format(out, "{\"paused\":%s}", paused ? "true" : "false");
     }
     return 200;
 }
 
-static int show(danmaku *d, const char *verb, bytes *out, fault *f) {
+static int show(chat_service *d, const char *verb, ishow_buffer *out, fault *f) {
     const int queue = !strcmp(verb, "queue");
     char *json = queue ? ishow_chat_queue_json(d->chat, QUEUE_SHOWN) : ishow_chat_status_json(d->chat);
-    if (!json) return fault_memory(f);
-    bytes_add(out, json, strlen(json) - !queue);
+    if (!json) return ishow_fault_memory(f);
+    ishow_buffer_add(out, json, strlen(json) - !queue);
     free(json);
     if (queue) return 200;
-    bytes_text(out, ",\"connections\":"); /* one more field before its brace */
+    ishow_buffer_text(out, ",\"connections\":"); /* one more field before its brace */
     sources_write(d, out);
-    bytes_text(out, "}");
+    ishow_buffer_text(out, "}");
     return 200;
 }
 
-int danmaku_ask(danmaku *d, const char *verb, const char *body, size_t n, void (*durable)(void *user, ishow_status status), void *user, int *waits, bytes *out, fault *f) {
+int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, size_t n, void (*durable)(void *user, ishow_status status), void *user, int *waits, ishow_buffer *out, fault *f) {
     *waits = 0;
     if (!strcmp(verb, "queue") || !strcmp(verb, "status")) return show(d, verb, out, f);
     json_t *root = object_of(body, n, f);
@@ -176,11 +176,11 @@ int danmaku_ask(danmaku *d, const char *verb, const char *body, size_t n, void (
     return status;
 }
 
-int danmaku_delete(danmaku *d, const char *id, fault *f) { return ishow_chat_delete(d->chat, NULL, NULL, id) ? 1 : no_message(f); }
+int ishow_chat_service_delete(chat_service *d, const char *id, fault *f) { return ishow_chat_delete(d->chat, NULL, NULL, id) ? 1 : no_message(f); }
 
 /* ---- metrics ---- */
 
-static void chat_metrics(ishow_chat *chat, bytes *out) {
+static void chat_metrics(ishow_chat *chat, ishow_buffer *out) {
     ishow_chat_status s;
     ishow_chat_status_get(chat, &s);
     const ishow_chat_counts *n = &s.counts;
@@ -190,11 +190,11 @@ static void chat_metrics(ishow_chat *chat, bytes *out) {
     prometheus_one(out, "chat_skipped_total", "counter", "Chat messages that were skipped.", (double)n->skipped);
     prometheus_head(out, "chat_dropped_total", "counter", "Chat messages that were not read, by reason.");
     for (int i = 0; i < ISHOW_CHAT_REASONS; i++)
-        bytes_format(out, "ishowtts_chat_dropped_total{reason=\"%s\"} %llu\n", ishow_chat_reason_name((ishow_chat_reason)i), (unsigned long long)n->dropped[i]);
+        ishow_buffer_format(out, "ishowtts_chat_dropped_total{reason=\"%s\"} %llu\n", ishow_chat_reason_name((ishow_chat_reason)i), (unsigned long long)n->dropped[i]);
     prometheus_one(out, "chat_waiting", "gauge", "Chat messages that wait or are being read.", (double)n->waiting);
     prometheus_head(out, "chat_queue", "gauge", "Entries of the chat queue by priority.");
     for (int i = 0; i < ISHOW_CHAT_PRIORITIES; i++)
-        bytes_format(out, "ishowtts_chat_queue{priority=\"%s\"} %zu\n", ishow_chat_priority_name((ishow_chat_priority)i), s.by_priority[i]);
+        ishow_buffer_format(out, "ishowtts_chat_queue{priority=\"%s\"} %zu\n", ishow_chat_priority_name((ishow_chat_priority)i), s.by_priority[i]);
     prometheus_one(out, "chat_oldest_seconds", "gauge", "How long the oldest chat message has waited.", s.oldest_seconds);
     prometheus_one(out, "chat_merged_total", "counter", "Chat messages that were read together with the same words of others.", (double)n->merged);
     prometheus_one(out, "chat_recovered_total", "counter", "Chat messages taken over from the journal.", (double)n->recovered);
@@ -206,7 +206,7 @@ static void chat_metrics(ishow_chat *chat, bytes *out) {
     prometheus_one(out, "chat_listeners", "gauge", "Listeners of the chat's stream.", (double)s.listeners);
 }
 
-void danmaku_metrics(danmaku *d, bytes *out) {
+void ishow_chat_service_metrics(chat_service *d, ishow_buffer *out) {
     chat_metrics(d->chat, out);
     sources_metrics(d, out);
 }
