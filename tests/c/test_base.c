@@ -151,10 +151,10 @@ static void capture(ishow_log_level level, const char *text, char *out, size_t s
 
 typedef struct heard { int lines; char text[64]; } heard;
 
-static void hear(void *self, ishow_log_level level, const char *room, const char *text) {
+static void hear(void *self, ishow_log_level level, const char *room, const char *request, const char *text) {
     heard *h = self;
     h->lines++;
-    snprintf(h->text, sizeof h->text, "%d %s %s", (int)level, room, text);
+    snprintf(h->text, sizeof h->text, "%d %s %s %s", (int)level, room, request ? request : "-", text);
 }
 
 static void test_log(void **state) {
@@ -168,7 +168,9 @@ static void test_log(void **state) {
     ishow_log(ISHOW_LOG_INFO, "room", "too little");
     assert_string_equal(line, "");
     assert_int_equal(h.lines, 1);
-    assert_string_equal(h.text, "3 room for the sink");
+    assert_string_equal(h.text, "3 room - for the sink");
+    ishow_log_request(ISHOW_LOG_WARN, "room", "r1", "%s", "of a request");
+    assert_string_equal(h.text, "2 room r1 of a request");
     ishow_log_set_sink(ishow_log_to_stderr, NULL, ISHOW_LOG_INFO);
     capture(ISHOW_LOG_WARN, "something", line, sizeof line);
     assert_non_null(strstr(line, "Z warn room: something\n"));

@@ -110,6 +110,13 @@ def test_an_installed_server_starts(prefix: Path) -> None:
     assert run(server, "--version", env=clean_environment(prefix)).stdout == f"ishowtts-server {version}\n"
 
 
+def test_only_names_of_the_library_are_exported(prefix: Path) -> None:
+    exported = run("nm", "-D", "--defined-only", prefix / "lib" / "libishow.so.0").stdout
+    names = {line.split()[2] for line in exported.splitlines()}
+    assert {"ishow_tts_open", "ishow_utterance_next", "ishow_version"} <= names
+    assert not {name for name in names if not name.startswith("ishow_")}
+
+
 def test_examples_are_short() -> None:
     assert len((ROOT / "examples" / "speak.c").read_text(encoding="utf-8").splitlines()) <= 50
 
@@ -136,8 +143,8 @@ library = ctypes.CDLL(sys.argv[1])
 class Error(ctypes.Structure):
     _fields_ = (("status", ctypes.c_int), ("field", ctypes.c_char * 32), ("message", ctypes.c_char * 480))
 lines = []
-SINK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)
-sink = SINK(lambda self, level, room, text: lines.append((level, room, text)))
+SINK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, *[ctypes.c_char_p] * 3)
+sink = SINK(lambda self, level, room, request, text: lines.append((level, room, text)))
 library.ishow_log_set_sink(sink, None, 0)
 library.ishow_utterance_next.argtypes = [ctypes.c_void_p, ctypes.c_double, *[ctypes.c_void_p] * 3]
 library.ishow_live_handles.restype = ctypes.c_long
