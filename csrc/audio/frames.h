@@ -1,4 +1,4 @@
-/* Level over 10 ms frames: what trim.c and level.c both mean by "silence". */
+/* Level over 10 ms frames: what all of audio/ means by "silence". */
 #ifndef ISHOW_AUDIO_FRAMES_H
 #define ISHOW_AUDIO_FRAMES_H
 

@@ -6,16 +6,6 @@
 #include "audio/frames.h"
 #include "audio/audio.h"
 
-float ishow_audio_rms(const float *samples, size_t n) {
-    if (n == 0) return 0;
-    double sum[4] = {0}; /* independent sums: no chain of additions to wait for */
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (size_t k = 0; k < 4; k++) sum[k] += (double)samples[i + k] * (double)samples[i + k];
-    for (; i < n; i++) sum[0] += (double)samples[i] * (double)samples[i];
-    return (float)sqrt((sum[0] + sum[1] + sum[2] + sum[3]) / (double)n);
-}
-
 void ishow_audio_scale(float *samples, size_t n, float factor) {
     for (size_t i = 0; i < n; i++) samples[i] *= factor;
 }

@@ -1,44 +1,9 @@
-/* Where speech is, and clips without the pauses. A frame of 10 ms is silence when its level is under -60 dBFS or under
- * 3 % of the clip's loud frames (about -30 dB, so that a noisy room still has pauses). */
-#include <math.h>
+/* Where speech is, and clips without the pauses. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "audio/frames.h"
-#include "base/base.h"
 #include "audio/audio.h"
-
-static int by_value(const void *a, const void *b) {
-    const float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-int ishow_frames_measure(const float *samples, size_t n, int sample_rate, float floor_rms, ishow_frames *frames) {
-    memset(frames, 0, sizeof *frames);
-    frames->size = sample_rate >= 100 ? (size_t)sample_rate / 100 : 1;
-    frames->count = (n + frames->size - 1) / frames->size;
-    frames->threshold = floor_rms;
-    frames->rms = ishow_alloc(frames->count, 2 * sizeof(float)); /* second half: sorted copy for the percentile */
-    if (!frames->rms) return 0;
-    if (frames->count == 0) return 1;
-    for (size_t i = 0; i < frames->count; i++) {
-        const size_t at = i * frames->size, left = n - at;
-        const float rms = ishow_audio_rms(samples + at, left < frames->size ? left : frames->size);
-        frames->rms[i] = isnan(rms) ? 0 : rms;
-    }
-    float *sorted = frames->rms + frames->count;
-    memcpy(sorted, frames->rms, frames->count * sizeof(float));
-    qsort(sorted, frames->count, sizeof(float), by_value);
-    frames->threshold = fmaxf(floor_rms, 0.03f * sorted[(frames->count - 1) * 95 / 100]);
-    return 1;
-}
-
-void ishow_frames_span(const ishow_frames *frames, size_t *first, size_t *last) {
-    *first = 0;
-    *last = frames->count;
-    while (*first < *last && !(frames->rms[*first] > frames->threshold)) ++*first;
-    while (*last > *first && !(frames->rms[*last - 1] > frames->threshold)) --*last;
-}
+#include "audio/frames.h"
 
 /* Seconds to samples, 0..limit. */
 static size_t samples_of(double seconds, int sample_rate, size_t limit) {

@@ -70,8 +70,18 @@ uint64_t ishow_file_stamp(const char *path);
 /* strdup and a checked malloc'd copy; NULL only when out of memory. strdup of NULL is NULL. */
 ISHOW_API char *ishow_strdup(const char *text);
 
+/* 1 when none of n values is NaN or infinite. Integer work on the exponents: cheap beside any use of the values. */
+int ishow_all_finite(const float *values, size_t n);
+
 /* 64-byte aligned, zeroed array; free() it. NULL when out of memory or when n * size overflows. */
 ISHOW_API void *ishow_alloc(size_t n, size_t size);
+
+/* Memory that is used again and again and never shrinks. Zeroed: empty. */
+typedef struct ishow_workspace { void *data; size_t bytes; } ishow_workspace;
+
+/* Makes it hold n elements of `size` bytes, 64-byte aligned; what it held is lost when it grows. 0: out of memory. */
+int ishow_workspace_grow(ishow_workspace *workspace, size_t n, size_t size);
+void ishow_workspace_free(ishow_workspace *workspace);
 
 /* Next code point of NUL-terminated UTF-8 at *p, advanced past it; 0 at the end, UINT32_MAX on malformed bytes (overlong,
  * surrogate, out of range, truncated), *p then stands at the bad byte. */

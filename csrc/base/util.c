@@ -42,6 +42,33 @@ void *ishow_alloc(size_t n, size_t size) {
     return block;
 }
 
+int ishow_all_finite(const float *values, size_t n) {
+    uint32_t broken = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        broken |= (uint32_t)((bits & 0x7F800000u) == 0x7F800000u);
+    }
+    return !broken;
+}
+
+int ishow_workspace_grow(ishow_workspace *w, size_t n, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX / 2) return 0;
+    if (w->bytes >= bytes && w->data) return 1;
+    const size_t wanted = bytes + bytes / 4;
+    void *grown = ishow_alloc(wanted, 1);
+    if (!grown) return 0;
+    free(w->data);
+    *w = (ishow_workspace){grown, wanted};
+    return 1;
+}
+
+void ishow_workspace_free(ishow_workspace *w) {
+    free(w->data);
+    *w = (ishow_workspace){0};
+}
+
 uint32_t ishow_utf8_next(const char **p) {
     const unsigned char *s = (const unsigned char *)*p;
     if (s[0] < 0x80) {

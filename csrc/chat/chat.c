@@ -112,7 +112,6 @@ static void set_text(json_t *object, const char *key, ishow_span text, size_t mo
     json_object_set_new(object, key, json_stringn(n ? text.data : "", n));
 }
 
-static ishow_span span_of(const char *text) { return (ishow_span){text, strlen(text)}; }
 
 static void keep_refused(ishow_chat *c, const ishow_chat_message *m, ishow_chat_reason reason) {
     json_t *object = json_object();

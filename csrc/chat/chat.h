@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "engine/engine.h"
-#include "platforms/platforms.h"
+#include "chat/message.h"
 #include "ishow.h"
 
 #ifdef __cplusplus

@@ -23,14 +23,6 @@ static ishow_status check_model(const ishow_backend *backend, ishow_error *error
     return ISHOW_OK;
 }
 
-void engine_release(ishow_engine *engine) {
-    if (__atomic_sub_fetch(&engine->references, 1, __ATOMIC_ACQ_REL)) return;
-    pthread_cond_destroy(&engine->text_work);
-    pthread_cond_destroy(&engine->model_work);
-    pthread_mutex_destroy(&engine->lock);
-    free(engine);
-}
-
 /* Frees what only the running engine uses; the threads are joined or were never started. */
 static void dismantle(ishow_engine *engine) {
     while (engine->voices) {
@@ -39,11 +31,13 @@ static void dismantle(ishow_engine *engine) {
         engine->voices = next;
     }
     for (size_t i = 0; engine->jobs && i < engine->n_slots; i++) {
-        free(engine->jobs[i].x);
-        free(engine->jobs[i].h);
+        ishow_workspace_free(&engine->jobs[i].x_space);
+        ishow_workspace_free(&engine->jobs[i].h_space);
     }
-    scratch *const all[] = {&engine->tokens, &engine->index, &engine->phase, &engine->cond, &engine->frames, &engine->ends, &engine->real, &engine->imag, &engine->pcm, &engine->mod, &engine->calls, &engine->apart};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]->data);
+    ishow_workspace *const all[] = {&engine->tokens, &engine->index, &engine->phase, &engine->cond,
+                                    &engine->frames, &engine->ends,  &engine->real,  &engine->imag,
+                                    &engine->pcm,    &engine->mod,   &engine->calls, &engine->split};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ishow_workspace_free(all[i]);
     free(engine->jobs);
     free(engine->results);
     ishow_scheduler_free(engine->scheduler);

@@ -24,24 +24,19 @@ static void sweep(ishow_engine *engine) {
     }
 }
 
-/* Who has heard something already can wait: a later chunk counts twice. */
-double chunk_handicap(const chunk *c, size_t index) { return index ? c->work : 0; }
-
-/* Work of the next chunk, less what was done for others since it began to wait, as the scheduler compares rows. */
-static double claim(const ishow_engine *engine, const ishow_utterance *u) {
-    const chunk *c = &u->chunks[u->admitted];
-    return c->work + chunk_handicap(c, u->admitted) - ISHOW_SCHEDULER_AGEING * (engine->work - u->since);
+static ishow_turn turn_of(const ishow_engine *engine, const ishow_utterance *u) {
+    const double work = u->chunks[u->admitted].work;
+    return (ishow_turn){u->priority, ishow_remaining_work(work, u->admitted > 0, work, engine->work - u->since)};
 }
 
-/* The utterance whose next chunk is admitted: highest priority, then least work, so that a short newcomer does not wait for all chunks of a
- * long text. One chunk of an utterance at a time where a call carries one row (its chunks would only delay each other), two
+/* The utterance whose next chunk is admitted. One chunk of an utterance at a time where a call carries one row (its chunks would only delay each other), two
  * where calls are shared. */
 static ishow_utterance *next_row(const ishow_engine *engine) {
     size_t most = engine->backend.info.max_rows > 1 ? 2 : 1;
     ishow_utterance *best = NULL;
     for (ishow_utterance *u = engine->living; u; u = u->next) {
         if (u->state != UTTERANCE_READY || u->admitted == u->n_chunks || u->in_flight >= most) continue;
-        if (!best || u->priority > best->priority || (u->priority == best->priority && claim(engine, u) < claim(engine, best))) best = u;
+        if (!best || ishow_goes_before(turn_of(engine, u), turn_of(engine, best))) best = u;
     }
     return best;
 }

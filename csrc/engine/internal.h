@@ -98,16 +98,10 @@ typedef struct job {
     size_t index;               /* of the chunk */
     int retry, calls;
     size_t frames, ref_frames;
-    float *x, *h;               /* [frames * n_mels], [2 * frames * dim] */
-    size_t x_cap, h_cap;
+    float *x, *h;               /* [frames * n_mels], [2 * frames * dim], in: */
+    ishow_workspace x_space, h_space;
     ishow_cache_entry *mod;     /* counted */
 } job;
-
-/* A growing buffer. */
-typedef struct scratch {
-    void *data;
-    size_t bytes;
-} scratch;
 
 struct ishow_engine {
     int references; /* atomic */
@@ -139,7 +133,7 @@ struct ishow_engine {
     ishow_row_result *results;      /* [n_slots] */
     job *jobs;                      /* [n_slots] */
     size_t n_jobs;                  /* in flight */
-    scratch tokens, index, phase, cond, frames, ends, real, imag, pcm, mod, calls, apart;
+    ishow_workspace tokens, index, phase, cond, frames, ends, real, imag, pcm, mod, calls, split;
 };
 
 /* utterance.c; the lock is held where said */
@@ -148,6 +142,8 @@ void utterance_release(ishow_utterance *utterance); /* may free it; never with t
 void utterance_end(ishow_engine *engine, ishow_utterance *utterance, ishow_status status, const ishow_error *error); /* lock held; lets it go during notify */
 void utterance_push(ishow_engine *engine, ishow_utterance *utterance, piece *piece); /* lock held, likewise; takes piece over */
 void chunks_free(chunk *chunks, size_t n);
+
+/* references.c */
 void engine_release(ishow_engine *engine);
 
 /* voice.c */
@@ -161,7 +157,6 @@ void *text_main(void *engine);
 
 /* inference.c: the other one */
 void *inference_main(void *engine);
-double chunk_handicap(const chunk *chunk, size_t index); /* added to its work when rows are compared */
 ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *info, ishow_scheduler **out, ishow_error *error); /* for a backend of this description */
 
 /* render.c: the inference thread, without the lock */
@@ -169,6 +164,5 @@ ishow_status render_start(ishow_engine *engine, job *job, ishow_error *error);  
 void render_finish(ishow_engine *engine, job *job, const ishow_row_result *result); /* takes the row's result; may start it again */
 void render_drop(ishow_engine *engine, job *job);                               /* frees the slot; buffers stay */
 ishow_status render_step(void *engine, const ishow_step_row *rows, size_t n_rows, ishow_error *error); /* the scheduler's step_fn */
-int scratch_grow(scratch *scratch, size_t bytes);                               /* 0: out of memory */
 
 #endif

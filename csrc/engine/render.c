@@ -14,37 +14,9 @@ static const double PAUSE_MARGIN = 0.05; /* seconds, at the ends */
 static const float PEAK_MAX = 0.99f;     /* a raised level stops here */
 static const float SILENCE_RMS = 0.001f; /* -60 dBFS */
 
-int scratch_grow(scratch *s, size_t bytes) {
-    if (s->bytes >= bytes) return 1;
-    size_t wanted = bytes + bytes / 4;
-    void *grown = ishow_alloc(wanted, 1);
-    if (!grown) return 0;
-    free(s->data);
-    s->data = grown;
-    s->bytes = wanted;
-    return 1;
-}
-
-static int grow_floats(float **data, size_t *capacity, size_t n) {
-    if (*capacity >= n) return 1;
-    size_t wanted = n + n / 4;
-    float *grown = ishow_alloc(wanted, sizeof **data);
-    if (!grown) return 0;
-    free(*data);
-    *data = grown;
-    *capacity = wanted;
-    return 1;
-}
-
 static ishow_status no_memory(ishow_error *error, size_t frames) { return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", frames); }
 
-static int all_finite(const float *x, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i])) return 0;
-    return 1;
-}
-
-/* Books seconds inside the backend. */
+/* Counts seconds inside the backend. */
 static void account(ishow_engine *engine, ishow_utterance *u, double seconds) {
     pthread_mutex_lock(&engine->lock);
     u->timings.model += seconds;
@@ -55,12 +27,16 @@ static void account(ishow_engine *engine, ishow_utterance *u, double seconds) {
 ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
     ishow_engine *engine = self;
     const ishow_backend *backend = &engine->backend;
-    const size_t mels = (size_t)backend->info.n_mels, values = ishow_step_apart_floats(rows, n_rows, mels);
+    const size_t mels = (size_t)backend->info.n_mels, values = ishow_step_split_floats(rows, n_rows, mels);
     ishow_status status;
     double begin = ishow_now();
     if (!values) status = backend->step(backend->self, rows, n_rows, error);
-    else if (!scratch_grow(&engine->apart, values * sizeof(float)) || !scratch_grow(&engine->calls, n_rows * sizeof *rows)) status = no_memory(error, rows->frames);
-    else status = ishow_step_apart(backend->step, backend->self, rows, n_rows, mels, (size_t)backend->info.dim, engine->calls.data, engine->apart.data, error);
+    else if (!ishow_workspace_grow(&engine->split, values, sizeof(float)) ||
+             !ishow_workspace_grow(&engine->calls, n_rows, sizeof *rows))
+        status = no_memory(error, rows->frames);
+    else
+        status = ishow_step_split(backend->step, backend->self, rows, n_rows, mels, (size_t)backend->info.dim,
+                                  engine->calls.data, engine->split.data, error);
     double share = (ishow_now() - begin) / (double)n_rows;
     pthread_mutex_lock(&engine->lock);
     for (size_t i = 0; i < n_rows; i++)
@@ -84,7 +60,7 @@ static ishow_status reference_mel(ishow_engine *engine, const voice *v, ishow_ca
     *out = ishow_cache_get(engine->cache, v->key);
     if (*out) return ISHOW_OK;
     size_t bytes = v->frames * (size_t)engine->backend.info.n_mels * sizeof(float);
-    if (!scratch_grow(&engine->frames, bytes)) return no_memory(error, v->frames);
+    if (!ishow_workspace_grow(&engine->frames, bytes, 1)) return no_memory(error, v->frames);
     ishow_status status = ishow_mel_compute(engine->mel, v->samples, v->length, engine->frames.data, error);
     if (status != ISHOW_OK) return status;
     *out = ishow_cache_put(engine->cache, v->key, engine->frames.data, bytes);
@@ -109,12 +85,12 @@ static ishow_status modulation(ishow_engine *engine, ishow_utterance *u, ishow_c
     key = ishow_cache_key_add(key, guidance, n * sizeof *guidance);
     *out = ishow_cache_get(engine->cache, key);
     if (*out) return ISHOW_OK;
-    if (!scratch_grow(&engine->mod, values * sizeof(float))) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
+    if (!ishow_workspace_grow(&engine->mod, values, sizeof(float))) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
     double begin = ishow_now();
     ishow_status status = engine->backend.modulate(engine->backend.self, times, guidance, n, engine->mod.data, error);
     account(engine, u, ishow_now() - begin);
     if (status != ISHOW_OK) return status;
-    if (!all_finite(engine->mod.data, values)) return ishow_fail(error, ISHOW_EMODEL, "", "the model's time modulation is not finite: its weights may be damaged");
+    if (!ishow_all_finite(engine->mod.data, values)) return ishow_fail(error, ISHOW_EMODEL, "", "the model's time modulation is not finite: its weights may be damaged");
     *out = ishow_cache_put(engine->cache, key, engine->mod.data, values * sizeof(float));
     return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
 }
@@ -129,7 +105,9 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
         if (j->frames < c->n_tokens + 1) j->frames = c->n_tokens + 1; /* F5: the tokens must fit */
     }
     if (info->predicts_durations) {
-        if (!scratch_grow(&engine->frames, c->n_tokens * sizeof(float)) || !scratch_grow(&engine->ends, c->n_tokens * sizeof(size_t))) return no_memory(error, c->n_tokens);
+        if (!ishow_workspace_grow(&engine->frames, c->n_tokens, sizeof(float)) ||
+            !ishow_workspace_grow(&engine->ends, c->n_tokens, sizeof(size_t)))
+            return no_memory(error, c->n_tokens);
         double begin = ishow_now();
         ishow_status status = backend->durations(backend->self, c->tokens, c->n_tokens, engine->frames.data, error);
         account(engine, u, ishow_now() - begin);
@@ -154,9 +132,15 @@ static ishow_status encode(ishow_engine *engine, ishow_utterance *u, job *j, con
     ishow_status status = ISHOW_OK;
     ishow_encode_in in = {.ref_frames = j->ref_frames, .frames = n, .tokens = c->tokens, .n_tokens = c->n_tokens};
 
-    if (!grow_floats(&j->x, &j->x_cap, n * mels) || !grow_floats(&j->h, &j->h_cap, 2 * n * dim) || !scratch_grow(&engine->cond, n * mels * sizeof(float)) ||
-        !scratch_grow(&engine->tokens, n * sizeof(int64_t)) || !scratch_grow(&engine->index, n * sizeof(int64_t)) || !scratch_grow(&engine->phase, n * sizeof(float)))
-        return no_memory(error, n);
+    const int grown = ishow_workspace_grow(&j->x_space, n * mels, sizeof *j->x) &&
+                      ishow_workspace_grow(&j->h_space, 2 * n * dim, sizeof *j->h) &&
+                      ishow_workspace_grow(&engine->cond, n * mels, sizeof(float)) &&
+                      ishow_workspace_grow(&engine->tokens, n, sizeof(int64_t)) &&
+                      ishow_workspace_grow(&engine->index, n, sizeof(int64_t)) &&
+                      ishow_workspace_grow(&engine->phase, n, sizeof(float));
+    j->x = j->x_space.data;
+    j->h = j->h_space.data;
+    if (!grown) return no_memory(error, n);
     float *cond = engine->cond.data;
     if (j->ref_frames) {
         status = reference_mel(engine, u->voice, &mel, error);
@@ -196,7 +180,7 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
     j->calls = 0;
     const size_t reference = u->short_guidance && info->one_branch && j->frames - j->ref_frames >= 2 ? j->ref_frames : 0; /* two frames are the least that a model takes */
     const ishow_row row = {.x = j->x, .unguided = reference, .h_cond = j->h, .h_uncond = j->h + j->frames * (size_t)info->dim, .mod = ishow_cache_entry_data(j->mod), .mod_width = (size_t)info->mod_width,
-                           .path = u->path, .frames = j->frames, .priority = u->priority, .handicap = chunk_handicap(&u->chunks[j->index], j->index), .cancelled = &u->stop, .user = j};
+                           .path = u->path, .frames = j->frames, .priority = u->priority, .later = j->index > 0, .cancelled = &u->stop, .user = j};
     return ishow_scheduler_add(engine->scheduler, &row, error);
 }
 
@@ -288,7 +272,9 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
     ishow_utterance *u = j->utterance;
     size_t frames = j->frames - j->ref_frames, bins = (size_t)info->n_fft / 2 + 1, n = ishow_istft_samples(engine->istft, frames);
     *fault = NULL;
-    if (!scratch_grow(&engine->real, frames * bins * sizeof(float)) || !scratch_grow(&engine->imag, frames * bins * sizeof(float)) || !scratch_grow(&engine->pcm, n * sizeof(float)))
+    if (!ishow_workspace_grow(&engine->real, frames * bins, sizeof(float)) ||
+        !ishow_workspace_grow(&engine->imag, frames * bins, sizeof(float)) ||
+        !ishow_workspace_grow(&engine->pcm, n, sizeof(float)))
         return no_memory(error, frames);
     double begin = ishow_now();
     ishow_status status = backend->vocode(backend->self, j->x + j->ref_frames * (size_t)info->n_mels, frames, engine->real.data, engine->imag.data, error);
@@ -341,7 +327,7 @@ void render_finish(ishow_engine *engine, job *j, const ishow_row_result *result)
 
     if (result->outcome == ISHOW_ROW_CANCELLED || __atomic_load_n(&u->stop, __ATOMIC_ACQUIRE)) goto done;
     if (result->outcome == ISHOW_ROW_FAILED) {
-        if (!all_finite(j->x, j->frames * (size_t)engine->backend.info.n_mels)) {
+        if (!ishow_all_finite(j->x, j->frames * (size_t)engine->backend.info.n_mels)) {
             if (again(engine, j, result->error.message)) return;
             goto done;
         }

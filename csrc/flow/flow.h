@@ -75,19 +75,31 @@ typedef struct ishow_step_row {
     float dt;
     float cfg;             /* v = v_c + (v_c - v_u) * cfg */
     size_t frames;
-    size_t unguided;       /* leading frames that the unconditional branch is computed without, and that move by v_c; at most frames - 2. ishow_step_apart sees to it: a backend always gets 0 */
+    size_t unguided;       /* leading frames that the unconditional branch is computed without, and that move by v_c; at most frames - 2. ishow_step_split sees to it: a backend always gets 0 */
 } ishow_step_row;
 
 /* Moves every row by dt along its velocity. Called from the scheduler's thread only. */
 typedef ishow_status (*ishow_step_fn)(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
 
 /* One call of `step` for rows of which some have `unguided` frames, as two: v_c of all, then v_u of those rows without these frames. Values (of n_mels a frame, and dim in h) are
- * those of the branches computed alone. calls: [n_rows], apart: [ishow_step_apart_floats()], both to be used here. After an error x is undefined. */
-size_t ishow_step_apart_floats(const ishow_step_row *rows, size_t n_rows, size_t n_mels); /* 0: one call as it is will do */
-ishow_status ishow_step_apart(ishow_step_fn step, void *self, const ishow_step_row *rows, size_t n_rows, size_t n_mels, size_t dim, ishow_step_row *calls, float *apart, ishow_error *error);
+ * those of the branches computed alone. calls: [n_rows], split: [ishow_step_split_floats()], both to be used here. After an error x is undefined. */
+size_t ishow_step_split_floats(const ishow_step_row *rows, size_t n_rows, size_t n_mels); /* 0: one call as it is will do */
+ishow_status ishow_step_split(ishow_step_fn step, void *self, const ishow_step_row *rows, size_t n_rows, size_t n_mels, size_t dim, ishow_step_row *calls, float *split, ishow_error *error);
 
-/* Share of the work given to others that counts for a row that waits: a row is overtaken by newcomers for ten times its own work at most. */
-#define ISHOW_SCHEDULER_AGEING 0.1
+/* Who is next, among rows in flight and among chunks that wait for a row: the higher priority; among equals the smaller
+ * `remaining`, so that a short message never waits for the end of a long one and as many as possible are done soon. */
+typedef struct ishow_turn {
+    int priority;
+    double remaining; /* ishow_remaining_work */
+} ishow_turn;
+
+/* Work left (frames x calls; a call without guidance is half), as it is compared. later: 1 for a chunk behind another one of its
+ * text, whose listener hears that one meanwhile: it counts twice, by `work`, its whole work. others: work done for others
+ * since it began to wait. A tenth of that is taken off, so that newcomers overtake it for ten times its own work at most. */
+double ishow_remaining_work(double left, int later, double work, double others);
+
+int ishow_goes_before(ishow_turn a, ishow_turn b); /* 0 also for equals */
+
 /* Rows that share a call have at most so many times the frames of each other, nearly: one costs what the longest does, and a short one is not to wait for it. */
 #define ISHOW_SCHEDULER_ALIKE 2
 
@@ -110,8 +122,8 @@ typedef struct ishow_row {
     ishow_path path;
     size_t frames;
     size_t unguided;       /* as in ishow_step_row */
-    int priority;          /* higher first; among equals the one with the least work left */
-    double handicap;       /* frames x calls that are added to its work in that comparison; 0: none */
+    int priority;          /* as in ishow_turn */
+    int later;             /* as in ishow_remaining_work */
     const volatile int *cancelled; /* borrowed, may be NULL; read with __atomic between calls */
     void *user;            /* given back when the row leaves */
 } ishow_row;

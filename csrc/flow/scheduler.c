@@ -1,12 +1,10 @@
 /* The step scheduler.
  *
- * Every model call takes the rows of highest priority and, among equals, those with the least work left (frames x calls; one without guidance is half), so that a short
- * message never waits for the end of a long one and as many as possible are done soon. A row that waits ages: what the others are given
- * meanwhile counts for it by ISHOW_SCHEDULER_AGEING, so that no stream of short rows can hold a long one up for ever. Rows own nothing in common: no accumulator, no time, no random state. Memory is taken when a row
- * is admitted, never in a step.
+ * Every model call takes the rows that ishow_goes_before puts first. Rows share nothing: no accumulator, no time, no random
+ * state. Memory is taken when a row is admitted, never in a step.
  *
- * A midpoint step x0 + dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), is made of calls that only know x += dt v: after the first one x0 - xm is
- * kept, and added after the second. */
+ * A midpoint step x0 + dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), is made of calls that only know x += dt v: after the first
+ * call x0 - xm is kept, and added after the second. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,9 +20,8 @@ typedef struct slot {
     double left, done; /* work of those to come and of those taken */
     uint64_t arrived;
     double since;      /* the scheduler's work when it was admitted */
-    float *before;     /* x before a shared call, to try again from; owned, only when calls are shared */
-    float *back;       /* from the midpoint to x0; owned, only for midpoint rows */
-    size_t before_cap, back_cap; /* floats */
+    ishow_workspace before; /* x before a shared call, to try again from; only when calls are shared */
+    ishow_workspace back;   /* from the midpoint to x0; only for midpoint rows */
     ishow_row_outcome outcome;
     ishow_error error;
 } slot;
@@ -62,8 +59,8 @@ ishow_status ishow_scheduler_create(ishow_scheduler **out, const ishow_scheduler
 void ishow_scheduler_free(ishow_scheduler *scheduler) {
     if (!scheduler) return;
     for (size_t i = 0; scheduler->slots && i < scheduler->options.max_rows; i++) {
-        free(scheduler->slots[i].before);
-        free(scheduler->slots[i].back);
+        ishow_workspace_free(&scheduler->slots[i].before);
+        ishow_workspace_free(&scheduler->slots[i].back);
     }
     free(scheduler->slots);
     free(scheduler->chosen);
@@ -74,15 +71,6 @@ void ishow_scheduler_free(ishow_scheduler *scheduler) {
 
 size_t ishow_scheduler_rows(const ishow_scheduler *scheduler) { return scheduler->rows; }
 
-static int grow(float **data, size_t *capacity, size_t n) {
-    if (*capacity >= n) return 1;
-    float *grown = realloc(*data, n * sizeof *grown);
-    if (!grown) return 0;
-    *data = grown;
-    *capacity = n;
-    return 1;
-}
-
 ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *row, ishow_error *error) {
     if (!row->x || !row->path.t || row->path.nfe < 1 || row->frames < 1)
         return ishow_fail(error, ISHOW_EINVAL, "", "a row needs x, t, frames and nfe of at least 1");
@@ -91,8 +79,8 @@ ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *ro
         if (scheduler->slots[i].state == SLOT_FREE) free_slot = &scheduler->slots[i];
     if (!free_slot) return ishow_fail(error, ISHOW_EBUSY, "", "%zu rows are inside already", scheduler->rows);
     size_t values = row->frames * (size_t)scheduler->options.n_mels;
-    if ((scheduler->options.rows_per_step > 1 && !grow(&free_slot->before, &free_slot->before_cap, values)) ||
-        (row->path.solver == ISHOW_SOLVER_MIDPOINT && !grow(&free_slot->back, &free_slot->back_cap, values)))
+    if ((scheduler->options.rows_per_step > 1 && !ishow_workspace_grow(&free_slot->before, values, sizeof(float))) ||
+        (row->path.solver == ISHOW_SOLVER_MIDPOINT && !ishow_workspace_grow(&free_slot->back, values, sizeof(float))))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", row->frames);
     free_slot->state = SLOT_ACTIVE;
     free_slot->row = *row;
@@ -111,28 +99,14 @@ static void leave(slot *s, ishow_row_outcome outcome) {
     if (outcome != ISHOW_ROW_FAILED) ishow_error_clear(&s->error);
 }
 
-/* Any NaN or infinity: an exponent of all ones. Integer work, so it costs nothing beside a forward and can be done
- * every step: a row that broke is taken out at once instead of burning the rest of its steps. */
-static int all_finite(const float *x, size_t n) {
-    uint32_t broken = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        broken |= (uint32_t)((bits & 0x7F800000u) == 0x7F800000u);
-    }
-    return !broken;
-}
-
-/* What is left to do, less what was done for others since it came. */
-static double claim(const ishow_scheduler *scheduler, const slot *s) {
-    return s->left + s->row.handicap - ISHOW_SCHEDULER_AGEING * (scheduler->work - s->since - s->done);
+static ishow_turn turn_of(const ishow_scheduler *scheduler, const slot *s) {
+    const double others = scheduler->work - s->since - s->done;
+    return (ishow_turn){s->row.priority, ishow_remaining_work(s->left, s->row.later, s->left + s->done, others)};
 }
 
 static int goes_before(const ishow_scheduler *scheduler, const slot *a, const slot *b) {
-    if (a->row.priority != b->row.priority) return a->row.priority > b->row.priority;
-    const double x = claim(scheduler, a), y = claim(scheduler, b);
-    if (x < y || x > y) return x < y;
-    return a->arrived < b->arrived;
+    const ishow_turn x = turn_of(scheduler, a), y = turn_of(scheduler, b);
+    return ishow_goes_before(x, y) || (!ishow_goes_before(y, x) && a->arrived < b->arrived);
 }
 
 /* The row that goes before all others, NULL when there is none. */
@@ -176,15 +150,15 @@ static void advanced(ishow_scheduler *scheduler, slot *s) {
     const int calls = ishow_path_calls(&s->row.path);
     const size_t values = s->row.frames * (size_t)scheduler->options.n_mels;
     const double work = ishow_call_work(call.guided, s->row.frames, s->row.unguided);
-    float *x = s->row.x;
+    float *x = s->row.x, *back = s->back.data;
     s->left -= work;
     s->done += work;
     scheduler->work += work;
     if (call.half)
-        for (size_t i = 0; i < values; i++) s->back[i] -= x[i];
+        for (size_t i = 0; i < values; i++) back[i] -= x[i];
     else if (s->row.path.solver == ISHOW_SOLVER_MIDPOINT)
-        for (size_t i = 0; i < values; i++) x[i] += s->back[i];
-    if (!all_finite(x, values)) {
+        for (size_t i = 0; i < values; i++) x[i] += back[i];
+    if (!ishow_all_finite(x, values)) {
         leave(s, ISHOW_ROW_FAILED);
         ishow_fail(&s->error, ISHOW_EMODEL, "", "the model made non-finite values at call %d of %d, in a row of %zu frames", s->taken, calls, s->row.frames);
     } else if (s->taken == calls) {
@@ -212,8 +186,8 @@ size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *result
             slot *s = scheduler->chosen[i];
             const size_t bytes = s->row.frames * (size_t)options->n_mels * sizeof *s->row.x;
             scheduler->batch[i] = step_row(s);
-            if (n > 1) memcpy(s->before, s->row.x, bytes);
-            if (ishow_path_call(&s->row.path, s->taken).half) memcpy(s->back, s->row.x, bytes);
+            if (n > 1) memcpy(s->before.data, s->row.x, bytes);
+            if (ishow_path_call(&s->row.path, s->taken).half) memcpy(s->back.data, s->row.x, bytes);
         }
         ishow_error error = {0};
         ishow_status status = options->step(options->step_self, scheduler->batch, n, &error);
@@ -225,7 +199,7 @@ size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *result
                 failed(s, status, &error);
             } else { /* one bad row must not take the others with it */
                 ishow_error own = {0};
-                memcpy(s->row.x, s->before, s->row.frames * (size_t)options->n_mels * sizeof *s->before);
+                memcpy(s->row.x, s->before.data, s->row.frames * (size_t)options->n_mels * sizeof *s->row.x);
                 ishow_status alone = options->step(options->step_self, &scheduler->batch[i], 1, &own);
                 if (alone == ISHOW_OK) advanced(scheduler, s);
                 else failed(s, alone, &own);

@@ -150,7 +150,6 @@ ishow_status tensor_read(const tensor_file *file, const char *name, const size_t
     float *values = ishow_alloc(n, sizeof *values);
     if (!values) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %s", name);
     const unsigned char *from = file->data + begin;
-    int finite = 1;
     for (size_t i = 0; i < n; i++) {
         uint16_t half;
         uint32_t bits;
@@ -161,9 +160,8 @@ ishow_status tensor_read(const tensor_file *file, const char *name, const size_t
             if (*type == 'B') memcpy(&values[i], &bits, sizeof bits);
             else values[i] = half_to_float(half);
         }
-        finite &= isfinite(values[i]) != 0;
     }
-    if (!finite) {
+    if (!ishow_all_finite(values, n)) {
         free(values);
         return bad(file, name, "holds values that are no finite numbers", error);
     }

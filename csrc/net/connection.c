@@ -1,6 +1,7 @@
 /* Connections made by libcurl (CURLOPT_CONNECT_ONLY: proxy, look-up, both IP versions, TLS), then read and written by us. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 #include "base/base.h"
@@ -8,19 +9,19 @@
 
 enum { READS_A_TURN = 4 }; /* then others get their turn */
 
-static void watch(wire *w, uint32_t events) {
+static void watch(connection *w, uint32_t events) {
     struct epoll_event event = {.events = events, .data.u64 = (uintptr_t)w};
     if (events == w->watched) return;
     if (epoll_ctl(w->loop->epoll, w->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, w->fd, &event) == 0) w->watched = events;
 }
 
-static void fail(wire *w, const char *why) {
-    wire_close(w);
+static void fail(connection *w, const char *why) {
+    connection_close(w);
     w->closed(w->self, why);
 }
 
 static void on_connected(loop_task *task, CURLcode code) {
-    wire *w = (wire *)task;
+    connection *w = (connection *)task;
     curl_socket_t fd = CURL_SOCKET_BAD;
     if (code != CURLE_OK || curl_easy_getinfo(task->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD) {
         char why[CURL_ERROR_SIZE + 1];
@@ -30,30 +31,30 @@ static void on_connected(loop_task *task, CURLcode code) {
     }
     w->fd = fd;
     w->connected = 1;
-    w->next = w->loop->wires;
+    w->next = w->loop->connections;
     if (w->next) w->next->prev = w;
-    w->loop->wires = w;
+    w->loop->connections = w;
     watch(w, EPOLLIN | EPOLLRDHUP);
     /* The first read comes now: it binds the connection to its handle, else libcurl might take it for an idle one to be pruned. */
     w->unread = w->loop->unread = 1;
     w->opened(w->self);
 }
 
-int wire_open(wire *w, ishow_chat_loop *loop, const char *url, const char *ca_file, double connect_seconds) {
+int connection_open(connection *w, net_loop *loop, const char *url, const char *ca_file, double connect_seconds) {
     w->loop = loop;
     w->task.done = on_connected;
     if (!loop_begin(&w->task, url, ca_file, connect_seconds)) return 0;
     curl_easy_setopt(w->task.easy, CURLOPT_CONNECT_ONLY, 1L);
     if (loop_run(loop, &w->task)) return 1;
-    wire_close(w);
+    connection_close(w);
     return 0;
 }
 
-void wire_close(wire *w) {
+void connection_close(connection *w) {
     if (w->connected) {
         if (w->watched) epoll_ctl(w->loop->epoll, EPOLL_CTL_DEL, w->fd, NULL);
         if (w->prev) w->prev->next = w->next;
-        else w->loop->wires = w->next;
+        else w->loop->connections = w->next;
         if (w->next) w->next->prev = w->prev;
         w->prev = w->next = NULL;
         w->connected = 0;
@@ -65,8 +66,8 @@ void wire_close(wire *w) {
     w->sent = 0;
 }
 
-/* 0: the wire is closed. */
-static int flush(wire *w) {
+/* 0: the connection is closed. */
+static int flush(connection *w) {
     while (w->sent < w->out.n) {
         size_t n = 0;
         CURLcode code = curl_easy_send(w->task.easy, w->out.data + w->sent, w->out.n - w->sent, &n);
@@ -86,14 +87,14 @@ static int flush(wire *w) {
     return 1;
 }
 
-void wire_send(wire *w, const void *data, size_t n) {
+void connection_send(connection *w, const void *data, size_t n) {
     if (!w->connected) return;
     ishow_buffer_add(&w->out, data, n);
-    /* Sent on the next turn, so that a caller never finds its wire closed under it. */
+    /* Sent on the next turn, so that a caller never finds its connection closed under it. */
     watch(w, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
 }
 
-void wire_ready(wire *w, uint32_t events) {
+void connection_ready(connection *w, uint32_t events) {
     if (!w->connected) return;
     if (w->out.failed) {
         fail(w, "memory could not be had");
@@ -104,13 +105,13 @@ void wire_ready(wire *w, uint32_t events) {
     for (int i = 0; i < READS_A_TURN; i++) {
         size_t n = 0;
         CURL *easy = w->task.easy;
-        CURLcode code = curl_easy_recv(easy, w->loop->scratch, sizeof w->loop->scratch, &n);
+        CURLcode code = curl_easy_recv(easy, w->loop->read_buffer, sizeof w->loop->read_buffer, &n);
         if (code == CURLE_AGAIN) return;
         if (code != CURLE_OK || !n) {
             fail(w, code == CURLE_OK ? "the server closed the connection" : "the connection broke");
             return;
         }
-        w->data(w->self, w->loop->scratch, n);
+        w->data(w->self, w->loop->read_buffer, n);
         if (!w->connected || w->task.easy != easy) return; /* closed meanwhile */
     }
     w->unread = w->loop->unread = 1;

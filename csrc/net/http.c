@@ -1,5 +1,6 @@
 /* One GET at a time a caller; connections are kept and shared by libcurl. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base.h"
 #include "net/loop.h"
@@ -26,7 +27,7 @@ static void on_answer(loop_task *task, CURLcode code) {
     c->answered(c->self, status, fault);
 }
 
-int http_get(http_call *c, ishow_chat_loop *loop, const char *url, const char *const *headers, const char *ca_file, double seconds, size_t most) {
+int http_get(http_call *c, net_loop *loop, const char *url, const char *const *headers, const char *ca_file, double seconds, size_t most) {
     http_end(c);
     c->loop = loop;
     c->most = most;

@@ -1,76 +1,73 @@
-/* The loop's inside: one epoll set, one libcurl multi handle for look-ups, TLS and HTTP, and the sources' timers. libcurl resolves names on
- * threads of its own, so nothing here waits. */
+/* Connections of one thread: an epoll set, and a libcurl multi handle for look-ups, TLS and HTTP. libcurl resolves names on threads
+ * of its own, so nothing here waits. */
 #ifndef ISHOW_NET_LOOP_H
 #define ISHOW_NET_LOOP_H
 
 #include <curl/curl.h>
 
 #include "base/buffer.h"
-#include "platforms/event_sink.h"
 
 enum { LOOP_READ_BYTES = 16 * 1024 };
 
-/* What libcurl works on for somebody: first member of a wire and of an http_call. */
+/* What libcurl works on for somebody: first member of a connection and of an http_call. */
 typedef struct loop_task {
     CURL *easy;
     char fault[CURL_ERROR_SIZE];
     void (*done)(struct loop_task *task, CURLcode code); /* may end the task or others */
 } loop_task;
 
-typedef struct wire wire;
+typedef struct connection connection;
 
-struct ishow_chat_loop {
+typedef struct net_loop {
     int epoll;
     CURLM *multi;
     double curl_due;            /* ishow_now() at which libcurl wants to be called; INFINITY: never */
-    ishow_chat_source *sources, *last_source; /* in the order of opening, which is the order of turns */
-    wire *wires;                /* those that are connected */
-    int unread;                 /* some wire may hold bytes that epoll cannot see */
-    seen *seen;
-    uint64_t random;
-    double *login_times;        /* ring of the latest log-ins */
-    unsigned logins, login_next;
-    double login_seconds;
-    char scratch[LOOP_READ_BYTES]; /* of one read */
-};
+    connection *connections;    /* those that are connected */
+    int unread;                 /* some connection may hold bytes that epoll cannot see */
+    char read_buffer[LOOP_READ_BYTES];
+} net_loop;
+
+/* Of a zeroed struct. 0: no memory or descriptors; net_loop_close in any case. */
+int net_loop_open(net_loop *loop);
+void net_loop_close(net_loop *loop); /* after the last of its connections and calls */
+/* ishow_now() at which process must be called although the descriptor is not readable; 0: now, INFINITY: no timer. */
+double net_loop_due(const net_loop *loop);
+/* Does what is due without waiting, and calls back. One call handles a bounded amount. */
+void net_loop_process(net_loop *loop);
 
 /* An easy handle with what all connections share; NULL: out of memory. ca_file may be NULL. Give it back to loop_end. */
 int loop_begin(loop_task *task, const char *url, const char *ca_file, double connect_seconds);
-int loop_run(ishow_chat_loop *loop, loop_task *task); /* 0: out of memory */
-void loop_end(ishow_chat_loop *loop, loop_task *task);
+int loop_run(net_loop *loop, loop_task *task); /* 0: out of memory */
+void loop_end(net_loop *loop, loop_task *task);
 /* "Could not resolve host: x", from libcurl; static or the task's own. */
 const char *loop_fault(const loop_task *task, CURLcode code);
 
-double loop_random(ishow_chat_loop *loop); /* [0, 1) */
-/* When the next log-in may begin, `now` or later; taken when it is now. */
-double loop_login_turn(ishow_chat_loop *loop, double now);
-
 /* ---- connection.c: a TLS or TCP connection ---- */
-struct wire {
+struct connection {
     loop_task task;
-    ishow_chat_loop *loop;
-    wire *prev, *next;
+    net_loop *loop;
+    connection *prev, *next;
     int connected, fd, unread;  /* all zero: closed */
     uint32_t watched;           /* epoll events */
     ishow_buffer out;
     size_t sent;
     void *self;
-    /* Connected; bytes came (borrowed); it is closed and why. Each may close the wire. */
+    /* Connected; bytes came (borrowed); it is closed and why. Each may close the connection. */
     void (*opened)(void *self);
     void (*data)(void *self, char *data, size_t n);
     void (*closed)(void *self, const char *why);
 };
 
 /* url: https:// for TLS, http:// without. self and the three functions are set before. 0: out of memory. */
-int wire_open(wire *w, ishow_chat_loop *loop, const char *url, const char *ca_file, double connect_seconds);
-void wire_close(wire *w);       /* without a call; may be repeated */
-void wire_send(wire *w, const void *data, size_t n);
-void wire_ready(wire *w, uint32_t events);
+int connection_open(connection *w, net_loop *loop, const char *url, const char *ca_file, double connect_seconds);
+void connection_close(connection *w);       /* without a call; may be repeated */
+void connection_send(connection *w, const void *data, size_t n);
+void connection_ready(connection *w, uint32_t events);
 
 /* ---- http.c: one GET ---- */
 typedef struct http_call {
     loop_task task;
-    ishow_chat_loop *loop;
+    net_loop *loop;
     struct curl_slist *headers;
     ishow_buffer body;
     size_t most;
@@ -81,7 +78,7 @@ typedef struct http_call {
 } http_call;
 
 /* headers: NULL-terminated "Name: value" list, may hold secrets. 0: out of memory. */
-int http_get(http_call *c, ishow_chat_loop *loop, const char *url, const char *const *headers, const char *ca_file, double seconds, size_t most);
+int http_get(http_call *c, net_loop *loop, const char *url, const char *const *headers, const char *ca_file, double seconds, size_t most);
 void http_end(http_call *c);    /* cancels, frees the body; may be repeated */
 
 #endif

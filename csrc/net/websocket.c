@@ -4,10 +4,12 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <sys/random.h>
 
 #include "base/base.h"
+#include "base/span.h"
 
 enum { HEAD_MAX = 16 * 1024, NONCE = 16 };
 
@@ -40,7 +42,7 @@ static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *data, size_t n, 
 
 static ssize_t on_send(wslay_event_context_ptr frames, const uint8_t *data, size_t n, int flags, void *self) {
     (void)frames, (void)flags;
-    wire_send(&((websocket *)self)->wire, data, n);
+    connection_send(&((websocket *)self)->connection, data, n);
     return (ssize_t)n;
 }
 
@@ -120,7 +122,7 @@ static int take_head(websocket *w) {
     return 1;
 }
 
-/* ---- the wire's side ---- */
+/* ---- the connection's side ---- */
 
 static void on_wire_opened(void *self) {
     websocket *w = self;
@@ -135,7 +137,7 @@ static void on_wire_opened(void *self) {
                      "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
                      "Sec-WebSocket-Version: 13\r\nUser-Agent: Mozilla/5.0 (X11; Linux) iShowTTS\r\n\r\n",
                      w->path, w->host, w->key);
-    wire_send(&w->wire, request, (size_t)n);
+    connection_send(&w->connection, request, (size_t)n);
 }
 
 static void take(websocket *w) {
@@ -179,17 +181,17 @@ static void on_wire_data(void *self, char *data, size_t n) {
 
 static void on_wire_closed(void *self, const char *why) { fail(self, "%s", why); }
 
-int websocket_open(websocket *w, ishow_chat_loop *loop, int tls, const char *host, int port, const char *path, const char *ca_file, double connect_seconds, size_t most) {
+int websocket_open(websocket *w, net_loop *loop, int tls, const char *host, int port, const char *path, const char *ca_file, double connect_seconds, size_t most) {
     char url[400];
     snprintf(w->host, sizeof w->host, "%s:%d", host, port);
     snprintf(w->path, sizeof w->path, "%s", path);
     snprintf(url, sizeof url, "%s://%s", tls ? "https" : "http", w->host);
     w->most = most;
-    w->wire.self = w;
-    w->wire.opened = on_wire_opened;
-    w->wire.data = on_wire_data;
-    w->wire.closed = on_wire_closed;
-    return wire_open(&w->wire, loop, url, ca_file, connect_seconds);
+    w->connection.self = w;
+    w->connection.opened = on_wire_opened;
+    w->connection.data = on_wire_data;
+    w->connection.closed = on_wire_closed;
+    return connection_open(&w->connection, loop, url, ca_file, connect_seconds);
 }
 
 void websocket_send(websocket *w, const void *data, size_t n) {
@@ -199,7 +201,7 @@ void websocket_send(websocket *w, const void *data, size_t n) {
 }
 
 void websocket_close(websocket *w) {
-    wire_close(&w->wire);
+    connection_close(&w->connection);
     w->closing = w->busy;
     if (w->busy) return;
     if (w->frames) wslay_event_context_free(w->frames);

@@ -1,4 +1,4 @@
-/* The client's side of a WebSocket: handshake here, frames by wslay, bytes over a wire. */
+/* The client's side of a WebSocket: handshake here, frames by wslay, bytes over a connection. */
 #ifndef ISHOW_NET_WEBSOCKET_H
 #define ISHOW_NET_WEBSOCKET_H
 
@@ -7,7 +7,7 @@
 #include "net/loop.h"
 
 typedef struct websocket {
-    wire wire;
+    connection connection;
     wslay_event_context_ptr frames; /* NULL before the handshake is done */
     ishow_buffer in;               /* bytes not yet taken by wslay, or the head of the answer */
     size_t taken, most;
@@ -22,7 +22,7 @@ typedef struct websocket {
 } websocket;
 
 /* tls: wss. most: bytes of a message. self and the functions are set before. 0: out of memory. */
-int websocket_open(websocket *w, ishow_chat_loop *loop, int tls, const char *host, int port, const char *path, const char *ca_file, double connect_seconds, size_t most);
+int websocket_open(websocket *w, net_loop *loop, int tls, const char *host, int port, const char *path, const char *ca_file, double connect_seconds, size_t most);
 void websocket_send(websocket *w, const void *data, size_t n); /* one binary message */
 void websocket_close(websocket *w); /* without a call; may be repeated */
 

@@ -88,7 +88,7 @@ static void ask(ishow_chat_source *s, step what) {
         break;
     }
     b->step = what;
-    if (!http_get(&b->call, s->loop, url, headers, o->ca_file, o->reply_seconds, o->frame_bytes_max)) source_lost(s, "memory could not be had");
+    if (!http_get(&b->call, &s->loop->net, url, headers, o->ca_file, o->reply_seconds, o->frame_bytes_max)) source_lost(s, "memory could not be had");
 }
 
 static void keep(char *out, size_t size, ishow_span text) { snprintf(out, size, "%.*s", (int)text.size, text.size ? text.data : ""); }
@@ -109,7 +109,7 @@ static void connect_socket(ishow_chat_source *s, const json_t *data) {
     }
     b->step = STEP_SOCKET;
     source_say(s, "Connecting to %.100s.", name);
-    if (!websocket_open(&b->socket, s->loop, tls, name, (int)port, "/sub", s->options.ca_file, s->options.connect_seconds, s->options.frame_bytes_max))
+    if (!websocket_open(&b->socket, &s->loop->net, tls, name, (int)port, "/sub", s->options.ca_file, s->options.connect_seconds, s->options.frame_bytes_max))
         source_lost(s, "memory could not be had");
 }
 

@@ -3,8 +3,6 @@
 #ifndef ISHOW_PLATFORMS_EVENT_SINK_H
 #define ISHOW_PLATFORMS_EVENT_SINK_H
 
-#include <string.h>
-
 #include "platforms/platforms.h"
 
 /* Memory that lives until the next reset; blocks are kept up to a bound. */
@@ -50,9 +48,6 @@ ishow_span feed_format(feed *f, const char *format, ...) __attribute__((format(p
 /* Turns start and end into code points of text: clamped, in order, without overlap. */
 void feed_emotes(ishow_chat_message *message, ishow_chat_emote *emotes, size_t n);
 
-static inline ishow_span span_of(const char *text) { return (ishow_span){text, text ? strlen(text) : 0}; }
-static inline int span_is(ishow_span s, const char *text) { return s.size == strlen(text) && !memcmp(s.data, text, s.size); }
-static inline int span_same(ishow_span a, ishow_span b) { return a.size == b.size && (!a.size || !memcmp(a.data, b.data, a.size)); }
 uint64_t span_u64(ishow_span s); /* leading digits; UINT64_MAX when there are too many */
 
 #endif

@@ -3,6 +3,21 @@
 #define ISHOW_PLATFORMS_SOURCE_H
 
 #include "net/loop.h"
+#include "platforms/event_sink.h"
+
+struct ishow_chat_loop {
+    net_loop net;
+    ishow_chat_source *sources, *last_source; /* in the order of opening, which is the order of turns */
+    seen *seen;
+    uint64_t random;
+    double *login_times;        /* ring of the latest log-ins */
+    unsigned logins, login_next;
+    double login_seconds;
+};
+
+double loop_random(ishow_chat_loop *loop); /* [0, 1) */
+/* When the next log-in may begin, `now` or later; taken when it is now. */
+double loop_login_turn(ishow_chat_loop *loop, double now);
 
 typedef struct source_kind {
     int logs_in;                /* attempts take turns, see ishow_chat_loop_options */

@@ -7,10 +7,10 @@
 #include "platforms/twitch.h"
 
 typedef struct twitch_session {
-    wire wire;
+    connection connection;
     ishow_buffer part;             /* of a line that is not whole yet */
     int skips;              /* the rest of a line that was too long */
-    unsigned epoch;         /* grows with every stop: the one who reads sees that its wire has gone */
+    unsigned epoch;         /* grows with every stop: the one who reads sees that its connection has gone */
     unsigned pings;
     char nick[64];
     irc_line line;
@@ -35,7 +35,7 @@ static void send_line(twitch_session *t, const char *format, ...) {
     va_end(args);
     if (n < 0 || n >= (int)sizeof line - 2) return; /* only a PING of the server's is not bounded by the options */
     memcpy(line + n, "\r\n", 2);
-    wire_send(&t->wire, line, (size_t)n + 2);
+    connection_send(&t->connection, line, (size_t)n + 2);
 }
 
 static void on_opened(void *self) {
@@ -131,18 +131,18 @@ static void start(ishow_chat_source *s) {
     const char *colon = strrchr(rest + 3, ':'), *bracket = strrchr(rest + 3, ']');
     int has_port = colon && (!bracket || colon > bracket);
     snprintf(url, sizeof url, "%s%.*s%s", tls ? "https" : "http", (int)strcspn(rest + 3, "/") + 3, rest, has_port ? "" : tls ? ":6697" : ":6667");
-    t->wire.self = s;
-    t->wire.opened = on_opened;
-    t->wire.data = on_data;
-    t->wire.closed = on_closed;
-    if (!wire_open(&t->wire, s->loop, url, s->options.ca_file, s->options.connect_seconds)) source_lost(s, "memory could not be had");
+    t->connection.self = s;
+    t->connection.opened = on_opened;
+    t->connection.data = on_data;
+    t->connection.closed = on_closed;
+    if (!connection_open(&t->connection, &s->loop->net, url, s->options.ca_file, s->options.connect_seconds)) source_lost(s, "memory could not be had");
 }
 
 static void stop(ishow_chat_source *s) {
     twitch_session *t = s->session;
     t->epoch++;
     t->skips = 0;
-    wire_close(&t->wire);
+    connection_close(&t->connection);
     ishow_buffer_free(&t->part);
 }
 

@@ -48,7 +48,7 @@ static void ask(ishow_chat_source *s) {
     snprintf(header, sizeof header, "X-Goog-Api-Key: %s", s->options.token); /* not in the URL, which others may log */
     const char *headers[] = {header, NULL};
     y->asks_video = !y->chat;
-    if (!http_get(&y->call, s->loop, url, headers, s->options.ca_file, s->options.reply_seconds, s->options.frame_bytes_max)) source_lost(s, "memory could not be had");
+    if (!http_get(&y->call, &s->loop->net, url, headers, s->options.ca_file, s->options.reply_seconds, s->options.frame_bytes_max)) source_lost(s, "memory could not be had");
 }
 
 /* ---- answers ---- */

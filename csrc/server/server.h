@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "chat/chat.h"
+#include "platforms/platforms.h"
 #include "engine/engine.h"
 #include "ishow.h"
 #include "service/server_options.h"

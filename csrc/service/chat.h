@@ -6,6 +6,7 @@
 #define ISHOW_SERVICE_CHAT_H
 
 #include "chat/chat.h"
+#include "platforms/platforms.h"
 #include "store/journal.h"
 #include "service/error_response.h"
 

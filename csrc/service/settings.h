@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "chat/chat.h"
+#include "platforms/platforms.h"
 #include "engine/engine.h"
 #include "service/server_options.h"
 #include "store/voice_store.h"

@@ -157,7 +157,7 @@ static ishow_status look(void *self, const ishow_step_row *rows, size_t n_rows, 
 /* Rows with and without a reference in one call: guidance of the new frames by the branch without the reference, the conditional velocity before them. */
 static void an_unconditional_branch_may_leave_frames_out(void **state) {
     static const size_t frames[] = {9, 7, 11, 8}, unguided[] = {4, 0, 9, 3};
-    float x[4][MELS * 11], was[4][MELS * 11], h[2][4][DIM * 11], mod[4], apart[MELS * 11 * 2];
+    float x[4][MELS * 11], was[4][MELS * 11], h[2][4][DIM * 11], mod[4], split[MELS * 11 * 2];
     ishow_step_row rows[4], calls[4];
     (void)state;
     for (size_t i = 0; i < 4; i++) {
@@ -168,10 +168,10 @@ static void an_unconditional_branch_may_leave_frames_out(void **state) {
         rows[i] = (ishow_step_row){.x = x[i], .h_cond = h[0][i], .h_uncond = i == 3 ? NULL : h[1][i], .mod = &mod[i], .dt = 0.25f, .cfg = i == 3 ? 0 : 2, .frames = frames[i], .unguided = unguided[i]};
     }
     memcpy(was, x, sizeof x);
-    assert_int_equal(ishow_step_apart_floats(rows, 4, MELS), (5 + 2) * MELS);
-    assert_int_equal(ishow_step_apart_floats(rows + 1, 1, MELS), 0);
+    assert_int_equal(ishow_step_split_floats(rows, 4, MELS), (5 + 2) * MELS);
+    assert_int_equal(ishow_step_split_floats(rows + 1, 1, MELS), 0);
     looking model = {0};
-    assert_int_equal(ishow_step_apart(look, &model, rows, 4, MELS, DIM, calls, apart, NULL), ISHOW_OK);
+    assert_int_equal(ishow_step_split(look, &model, rows, 4, MELS, DIM, calls, split, NULL), ISHOW_OK);
     assert_int_equal(model.calls, 2);
     assert_int_equal(model.rows, 6);
     assert_int_equal(model.frames, 9 + 5 + 2 * 7 + 11 + 2 + 8);
@@ -185,7 +185,7 @@ static void an_unconditional_branch_may_leave_frames_out(void **state) {
             }
     ishow_error error = {0};
     model = (looking){.fails_at_2 = ISHOW_EMODEL};
-    assert_int_equal(ishow_step_apart(look, &model, rows, 4, MELS, DIM, calls, apart, &error), ISHOW_EMODEL);
+    assert_int_equal(ishow_step_split(look, &model, rows, 4, MELS, DIM, calls, split, &error), ISHOW_EMODEL);
     assert_string_equal(error.message, "as told");
     assert_true(ishow_call_work(1, 100, 40) == 80 && ishow_call_work(1, 100, 0) == 100 && ishow_call_work(0, 100, 40) == 50);
 }

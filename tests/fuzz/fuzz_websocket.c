@@ -16,22 +16,20 @@ static void heard(void *self, size_t n) { (void)self, (void)n; }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-    static ishow_chat_loop *loop;
+    static net_loop loop;
+    static int is_open;
     static const char head[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     websocket w = {.opened = opened, .message = message, .closed = closed, .heard = heard};
-    if (!loop) {
-        ishow_chat_loop_options options = ishow_chat_loop_options_default();
-        if (ishow_chat_loop_create(&loop, &options, NULL) != ISHOW_OK) return 0;
-    }
+    if (!is_open && !(is_open = net_loop_open(&loop))) return 0;
     w.self = &w;
     over = 0;
     /* The connection is begun and never made: the loop does not run, and bytes are handed in by hand. */
-    if (!websocket_open(&w, loop, 0, "127.0.0.1", 1, "/", NULL, 1, 1 << 16)) return 0;
+    if (!websocket_open(&w, &loop, 0, "127.0.0.1", 1, "/", NULL, 1, 1 << 16)) return 0;
     strcpy(w.key, "dGhlIHNhbXBsZSBub25jZQ=="); /* of RFC 6455 */
     int whole = n && data[0] & 1;
-    if (whole) w.wire.data(&w, (char *)(uintptr_t)head, sizeof head - 1);
-    for (size_t from = n > 0, step = n ? 1 + data[0] / 2 : 1; from < n && !over && w.wire.task.easy; from += step)
-        w.wire.data(&w, (char *)(uintptr_t)data + from, n - from < step ? n - from : step);
+    if (whole) w.connection.data(&w, (char *)(uintptr_t)head, sizeof head - 1);
+    for (size_t from = n > 0, step = n ? 1 + data[0] / 2 : 1; from < n && !over && w.connection.task.easy; from += step)
+        w.connection.data(&w, (char *)(uintptr_t)data + from, n - from < step ? n - from : step);
     websocket_close(&w);
     return 0;
 }

@@ -1,0 +1,12 @@
+/* The rule of who is next. The scheduler applies it to rows at every call, the engine to chunks that wait for a row. */
+#include "flow/flow.h"
+
+static const double AGEING = 0.1; /* share of the work done for others that counts for who waits */
+
+double ishow_remaining_work(double left, int later, double work, double others) {
+    return left + (later ? work : 0) - AGEING * others;
+}
+
+int ishow_goes_before(ishow_turn a, ishow_turn b) {
+    return a.priority != b.priority ? a.priority > b.priority : a.remaining < b.remaining;
+}
