@@ -348,6 +348,7 @@ static void count_recovery(void *self) { atomic_fetch_add((atomic_int *)self, 1)
 /* The log goes to `file` until the descriptor that this answers is given back. */
 static int divert_log(FILE *file) {
     fflush(stderr);
+    ishow_log_set_sink(ishow_log_to_stderr, NULL, ISHOW_LOG_INFO);
     const int usual = dup(STDERR_FILENO);
     assert_true(usual >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
     return usual;
