@@ -6,6 +6,7 @@ package never loads torch.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from functools import lru_cache
 
@@ -20,6 +21,8 @@ SPEAKER = "@"
 """Begins the symbol of a speaker, as in "@kathleen"."""
 ANY_SPEAKER = SPEAKER
 """The symbol of whoever speaks in the reference clip."""
+_FIRST_SENTENCE = 1.0
+"""Seconds after which Mandarin is loaded, so that a server's first sentence does not wait for it."""
 _REFERENCES_KEPT = 256
 """Tokens of a reference are the same for every request of its voice."""
 
@@ -45,7 +48,9 @@ class Frontend:
             phones.symbols("warm up")
         self.languages = tuple(language for language in phones.LANGUAGES if phones.TYPICAL[language] in source.vocab)
         if self.kind == "phones" and "zh" in self.languages:
-            phones.symbols("预热", "zh")
+            later = threading.Timer(_FIRST_SENTENCE, mandarin.warm)
+            later.daemon = True
+            later.start()
         self._reference_ids = lru_cache(_REFERENCES_KEPT)(self._phone_ids)
 
     def normalize(self, text: str, language: str | None = None) -> str:
@@ -79,7 +84,7 @@ class Frontend:
 
         A line with Chinese characters is Mandarin where the model has it; English words in it stay English.
         """
-        if "zh" in self.languages and mandarin.CHINESE.search(text):
+        if "zh" in self.languages and mandarin.has_chinese(text):
             return "zh"
         wanted = detect.base(language)
         return wanted if wanted in self.languages else "en"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import Any
 
-from . import english, sandhi
+from . import english, polyphones, sandhi
 
 PREFIX = "zh_"
 TONES = "12345"
@@ -53,7 +53,7 @@ _SYLLABLE = re.compile(r"(zh|ch|sh|[bpmfdtnlgkhjqxrzcs])?([a-zvê]+)")
 HAN = r"\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 """Chinese characters, as the inside of a character class."""
 _LATIN = r"A-Za-z0-9\u00c0-\u024f"
-CHINESE = re.compile(f"[{HAN}]")
+_RUN = re.compile(f"[{HAN}]+")
 _PIECE = re.compile(
     rf"(?P<han>[{HAN}]+)"
     rf"|(?P<latin>[{_LATIN}](?:[{_LATIN}'’&]|[ \-](?=[{_LATIN}]))*)"
@@ -92,24 +92,46 @@ def syllable(pinyin: str) -> list[str]:
 
 
 @cache
-def _libraries() -> tuple[Any, Any]:
-    """(cut, pinyin of a word), loaded at the first line: both read dictionaries."""
-    import rjieba
-    from pypinyin import Style, lazy_pinyin
+def _cut() -> Callable[[str], list[str]]:
+    import rjieba  # reads its dictionary at the first line
 
-    def read(word: str) -> list[str]:
-        return list(lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors="ignore"))
-
-    return rjieba.cut, read
+    cut: Callable[[str], list[str]] = rjieba.cut
+    return cut
 
 
-def pinyin(text: str) -> list[tuple[str, list[str]]]:
-    """Words of a run of Chinese characters, each with its syllables as they are spoken beside the others ("ni2", "hao3").
+def warm() -> None:
+    """Load dictionaries and weights, about a second's work, now rather than at the first line."""
+    polyphones.warm()
+    _cut()("预热")
 
-    The r of erhua belongs to the syllable before it: 玩儿 is ["wanr2"]. Characters that no dictionary has are left out.
+
+def words(text: str) -> list[tuple[int, int]]:
+    """Spans of the words of each run of Chinese characters in `text`."""
+    spans: list[tuple[int, int]] = []
+    for run in _RUN.finditer(text):
+        at = run.start()
+        for word in _cut()(run.group()):
+            spans.append((at, at + len(word)))
+            at += len(word)
+    return spans
+
+
+def pinyin(text: str) -> list[list[tuple[str, list[str]]]]:
+    """For each run of Chinese characters in `text`: its words with their syllables as they are spoken beside the others.
+
+    What stands between the runs is context. The r of erhua belongs to the syllable before it: 玩儿 is ["wanr2"]. A
+    character that no dictionary has gives none.
     """
-    cut, read = _libraries()
-    return sandhi.apply([(word, read(word)) for word in cut(text)])
+    spans = words(text)
+    said = polyphones.read(text, spans)
+    runs: list[list[tuple[str, list[str]]]] = []
+    last = -1
+    for a, b in spans:
+        if a != last:
+            runs.append([])
+        runs[-1].append((text[a:b], said[a:b]))
+        last = b
+    return [sandhi.apply(run) for run in runs]
 
 
 @lru_cache(4096)
@@ -128,35 +150,42 @@ def _english(text: str) -> list[tuple[str, int]]:
     return [(name, word) for name, word in said if word >= 0 or name == "pau"][1:]
 
 
+def has_chinese(text: str) -> bool:
+    """Whether there is a Chinese character in `text`."""
+    return _RUN.search(text) is not None
+
+
 def phones(text: str) -> list[tuple[str, int]]:
     """Symbols of a text in Chinese, in English or in both, with the word each belongs to, -1 for pauses and closing marks.
 
     ValueError when nothing can be read. Digits are read in English; whoever wants them in Chinese writes them out before.
     """
-    if not CHINESE.search(text):
+    if not has_chinese(text):
         return english.phones(text)
     out: list[tuple[str, int]] = [("pau", -1)]
-    words, space = 0, False
+    count, space = 0, False
 
     def mark(name: str) -> None:
-        if words and out[-1][1] >= 0:
+        if count and out[-1][1] >= 0:
             out.append((name, -1))
-        elif words and name != "pau" and out[-1][0] == "pau":
+        elif count and name != "pau" and out[-1][0] == "pau":
             out[-1] = (name, -1)
 
     def say(names: list[tuple[str, int]]) -> None:
-        nonlocal words
+        nonlocal count
         if names and out[-1][0] in (".", "?", "!"):
             out.append(("pau", -1))  # a sentence begins
-        out.extend((name, words + word if word >= 0 else -1) for name, word in names)
-        words += 1 + max((word for _, word in names), default=-1)
+        out.extend((name, count + word if word >= 0 else -1) for name, word in names)
+        count += 1 + max((word for _, word in names), default=-1)
 
-    for found in _PIECE.finditer(unicodedata.normalize("NFKC", text)):
+    text = unicodedata.normalize("NFKC", text)
+    chinese = iter(pinyin(text))
+    for found in _PIECE.finditer(text):
         piece, kind = found.group(), found.lastgroup
         if kind == "han":
             if space:
                 mark("pau")  # between Chinese words a space stands for a comma
-            for _, syllables in pinyin(piece):
+            for _, syllables in next(chinese):
                 say([(name, 0) for written in syllables for name in _symbols(written)])
         elif kind == "latin":
             for start in range(0, len(piece), _LONGEST):
@@ -166,7 +195,7 @@ def phones(text: str) -> list[tuple[str, int]]:
         elif kind == "mark":
             mark("?" if set(piece) & set("?？") else "!" if set(piece) & set("!！") else ".")
         space = kind == "space" and out[-1][0].startswith(PREFIX)
-    if not words:
+    if not count:
         raise ValueError("the text has nothing that can be read aloud")
     mark(".")
     return out

@@ -1,30 +1,40 @@
-"""How Mandarin tones change beside each other: 不, 一, third tones, and the r of erhua. By rules on words."""
+"""How Mandarin tones change beside each other: 不, 一, third tones, neutral endings, the r of erhua. By rules on words."""
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
-Word = tuple[str, list[str]]
-"""A word in characters and its syllables with tone digits."""
+from . import tables
 
-_REAL_ER_TABLE = """
-    女儿 男儿 婴儿 幼儿 孤儿 胎儿 健儿 少儿 宠儿 患儿 小儿 弃儿 育儿 孩儿 混血儿 新生儿 早产儿 畸形儿 低能儿 弄潮儿 幸运儿
-    产儿 娇儿 妻儿 孙儿 侄儿 爱儿 生儿 乳儿
-"""
-_REAL_ER = frozenset(_REAL_ER_TABLE.split())
-"""Words in which 儿 is a syllable of its own: a child."""
+Word = tuple[str, list[str]]
+"""A word in characters and the syllable of each with its tone digit; "" for a character without a reading."""
+
 _DIGITS = frozenset("零〇一二三四五六七八九十百千万亿两几")
+_LARGE = frozenset("百千万亿两几")
 _ORDINAL = ("一月", "一号", "一等", "一级", "一班", "一年级", "一楼", "一战", "一中")
+_NEUTRAL_ENDS = frozenset("子们么")
+
+
+@cache
+def _neutral() -> frozenset[str]:
+    return tables.load("pinyin").list("neutral")
+
+
+@cache
+def _child() -> frozenset[str]:
+    """Words in which 子 or 儿 keeps its tone."""
+    return tables.load("pinyin").list("child")
 
 
 def _erhua(words: list[Word]) -> list[Word]:
     """Joins the r of 儿 to the syllable before it."""
     out: list[Word] = []
     for word, syllables in words:
-        ends = word.endswith("儿") and len(syllables) == len(word) and word not in _REAL_ER
-        if ends and len(word) > 1:
+        ends = word.endswith("儿") and word not in _child()
+        if ends and len(word) > 1 and syllables[-2]:
             out.append((word, [*syllables[:-2], _coloured(syllables[-2])]))
-        elif ends and out and out[-1][1] and not out[-1][0].endswith("儿"):
+        elif ends and word == "儿" and out and out[-1][1] and out[-1][1][-1] and not out[-1][0].endswith("儿"):
             before, said = out[-1]
             out[-1] = (before + word, [*said[:-1], _coloured(said[-1])])
         else:
@@ -43,7 +53,7 @@ def _tone(syllable: str) -> str:
 def _bu_and_yi(chars: str, said: list[str], starts: set[int]) -> None:
     """Tones of 不 and 一 by what follows, in place; `starts`: where words begin."""
     for i, char in enumerate(chars):
-        if char not in "不一" or said[i][:-1] not in ("bu", "yi"):
+        if char not in "不一" or said[i][:-1] not in ("bu", "yi") or _tone(said[i]) == "5":
             continue
         before, after = chars[i - 1] if i else "", chars[i + 1] if i + 1 < len(chars) else ""
         if before and before == after and before not in _DIGITS:
@@ -59,10 +69,10 @@ def _bu_and_yi(chars: str, said: list[str], starts: set[int]) -> None:
 
 def _counts(chars: str, i: int, starts: set[int]) -> bool:
     """Whether the 一 at `i` keeps its own tone: a digit among others, an ordinal, the end of a word."""
-    before, after = chars[i - 1] if i else "", chars[i + 1]
+    before, after = chars[i - 1 : i], chars[i + 1]
     if before == "第" or chars.startswith(_ORDINAL, i) or (i not in starts and i + 1 in starts):
         return True
-    return (after in _DIGITS and after not in "百千万亿两几") or (before in _DIGITS and before not in "百千万亿两几")
+    return any(c and c in _DIGITS and c not in _LARGE for c in (before, after))
 
 
 def _third_tones(said: list[str], spans: list[tuple[int, int]]) -> None:
@@ -81,18 +91,27 @@ def _third_tones(said: list[str], spans: list[tuple[int, int]]) -> None:
             said[end - 1] = said[end - 1][:-1] + "2"
 
 
+def _neutral_suffix(word: str, said: list[str], start: int, end: int) -> None:
+    """子, 们 and 么 behind a stem have no tone, and make no third tone before them rise."""
+    if end - start > 1 and word[-1] in _NEUTRAL_ENDS and said[end - 1] and word not in _child():
+        said[end - 1] = said[end - 1][:-1] + "5"
+
+
 def apply(words: list[Word]) -> list[Word]:
-    """`words`, neighbours without a pause between them, with the tones they are spoken in."""
+    """`words`, neighbours without a pause between them, with the tones they are spoken in; "" is left out."""
     chars, starts = "", set()
     said: list[str] = []
     spans: list[tuple[int, int]] = []
     for word, syllables in words:
-        if len(word) != len(syllables):
-            return _erhua(words)  # a character without a reading: which tone is whose is not known
         starts.add(len(said))
         spans.append((len(said), len(said) + len(syllables)))
         chars += word
         said += syllables
+        _neutral_suffix(word, said, *spans[-1])
     _bu_and_yi(chars, said, starts)
     _third_tones(said, spans)
-    return _erhua([(word, said[start:end]) for (word, _), (start, end) in zip(words, spans, strict=True)])
+    for (word, _), (_, end) in zip(words, spans, strict=True):
+        if word in _neutral() and said[end - 1]:
+            said[end - 1] = said[end - 1][:-1] + "5"  # after third tones: 想想 is xiang2 xiang5
+    changed = _erhua([(word, said[start:end]) for (word, _), (start, end) in zip(words, spans, strict=True)])
+    return [(word, [s for s in syllables if s]) for word, syllables in changed]
