@@ -1,9 +1,9 @@
 """German words as phones, by the rules of German spelling.
 
-German is written much as it is spoken, so there is no dictionary: letters in their surroundings give the phone, the
-length of a vowel follows from the consonants behind it, and stress falls on the stem's first syllable or on a foreign
-suffix. Compounds are read as one word. Every symbol begins with "de_", so a model with several languages keeps German
-sounds, and the speaker they were learnt from, apart from all others.
+German is written much as it is spoken, so there is no dictionary but a table of loan words: letters in their
+surroundings give the phone, the length of a vowel follows from the consonants behind it, and stress falls on the stem's
+first syllable or on a foreign suffix. Compounds are read as one word. Every symbol begins with "de_", so a model with
+several languages keeps German sounds, and the speaker they were learnt from, apart from all others.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+
+from . import loan_german
 
 PREFIX = "de_"
 _SHORT = ("a", "e", "i", "o", "u", "ö", "ü")
@@ -206,7 +208,7 @@ def _consonant(word: str, at: int, out: list[str], starts: int) -> tuple[list[st
 @lru_cache(4096)
 def word_phones(written: str) -> tuple[str, ...]:
     """Phones of one word, without the prefix of the symbols; letters that do not form a syllable are read one by one."""
-    word = _plain(written)
+    word = loan_german.respell(_plain(written))
     groups = _vowel_groups(word)
     if not groups and word:
         return tuple(p for letter in word for p in word_phones(_LETTERS[letter]))
