@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from . import heteronyms
 from .tables import load
 
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
@@ -22,7 +23,7 @@ def _word(found: re.Match[str]) -> str:
 
 def letters(text: str) -> str:
     """`text` as flite reads it right; words in two or more capitals become their letters."""
-    return _WORD.sub(_word, text.translate(_READ_LIKE_ENGLISH))
+    return _WORD.sub(_word, heteronyms.respell(text.translate(_READ_LIKE_ENGLISH)))
 
 
 def dotted(text: str) -> str:

@@ -1,0 +1,69 @@
+"""English words that are spelled alike and said in two ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from ishowtts.text.english import phones
+from ishowtts.text.heteronyms import respell
+
+LINES = {
+    "I read it yesterday": "red",
+    "I will read it": "reed",
+    "he has read the book": "red",
+    "please read my message": "reed",
+    "have you read this": "red",
+    "did you read my message before": "reed",
+    "we are live now": "lyve",
+    "are you live": "lyve",
+    "go live": "lyve",
+    "the live stream": "lyve",
+    "I live here": "liv",
+    "where do you live": "liv",
+    "they live in Berlin": "liv",
+    "lead the way": "leed",
+    "he took the lead": "leed",
+    "made of lead": "led",
+    "lead poisoning": "led",
+    "the wind blows": "winned",
+    "wind it up": "wined",
+    "a tear fell": "teer",
+    "tears in my eyes": "teers",
+    "tear it apart": "tair",
+    "don't tear up": "tair",
+    "close the door": "klohze",
+    "that was so close": "kloce",
+    "close enough": "kloce",
+    "don't close the game": "klohze",
+    "use it": "yooz",
+    "no use": "yoose",
+    "I use Linux": "yooz",
+    "excuse me": "ekscuze",
+    "no excuse": "ekskyoose",
+    "record it": "rikord",
+    "a new record": "reckerd",
+    "take cover and bow down": "baow",
+    "bow and arrow": "boe",
+    "bass guitar": "base",
+    "minute details": "mynoot",
+    "wait a minute": "minit",
+}
+
+
+@pytest.mark.parametrize(("line", "said"), LINES.items())
+def test_the_words_beside_decide(line: str, said: str) -> None:
+    assert said in respell(line).split()
+
+
+@pytest.mark.parametrize(
+    ("line", "sound"),
+    [("so close", "klow1s"), ("close it", "klow1z"), ("go live", "lay1v"), ("they live", "lih1v"), ("he took the lead", "liy1d"),
+     ("have you read it", "reh1d"), ("tear it", "teh1r"), ("a tear", "tih1r"), ("wind it up", "way1nd"), ("the use", "yuw1s")],
+)  # fmt: skip
+def test_flite_says_the_respelling_so(line: str, sound: str) -> None:
+    assert sound in "".join(name for name, word in phones(line) if word >= 0)
+
+
+def test_other_words_stay() -> None:
+    for line in ("The quick brown fox.", "", "LIVE", "alive and reading", "leading"):
+        assert respell(line) == line
