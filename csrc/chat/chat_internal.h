@@ -29,7 +29,10 @@ uint64_t fold_hash(const char *folded);
 /* 1 when word (folded) stands in text (folded), as a word of its own unless it is of a script that writes without spaces. */
 int fold_contains(const char *text, const char *word);
 int code_is_dense(uint32_t code); /* written without spaces between words: Han, kana, Thai, ... */
-/* Language of a text by its scripts and, for Latin, by its commonest words; `otherwise` when these do not tell. Static storage or `otherwise`. */
+
+/* ---- language.c: the language of a line ---- */
+/* Language of a text by its scripts and, for Latin, by its words; `otherwise`, the expected one, when these do not tell.
+ * Static storage or `otherwise`. Any thread. */
 const char *text_language(const char *text, const char *otherwise);
 /* 1 when the primary subtags are the same ("en-GB" and "en"). */
 int language_matches(const char *a, const char *b);

@@ -354,8 +354,11 @@ static void test_languages(void **state) {
     static const struct { const char *text, *language; } cases[] = {
         {"what is this and why do you have it", "en"}, {"das ist nicht der Weg", "de"}, {"je ne sais pas pourquoi c'est la", "fr"}, {"hola, como esta el juego", "es"},
         {"今天天气很好", "zh"}, {"今日はいい天気ですね", "ja"}, {"안녕하세요 여러분", "ko"}, {"привет всем", "ru"}, {"hello 你好", "en"}, {"मैं ठीक हूँ", "hi"}, {"gg", "en"}, {"", "en"}};
+    static const char *const german[] = {"no", "gg", "was", "danke", "die", "Boss"}; /* where German is expected */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (strcmp(text_language(cases[i].text, "en"), cases[i].language)) fail_msg("%s is said to be %s", cases[i].text, text_language(cases[i].text, "en"));
+    for (size_t i = 0; i < sizeof german / sizeof *german; i++) assert_string_equal(text_language(german[i], "de"), "de");
+    assert_string_equal(text_language("come on guys, hurry up", "de-AT"), "en");
     assert_true(language_matches("en-GB", "en") && !language_matches("en", "eng"));
     static const char *const spoken[] = {"en"};
     ishow_chat_options o = ishow_chat_options_default();
@@ -364,6 +367,28 @@ static void test_languages(void **state) {
     assert_int_equal(ask_text(f, "anna", "今天天气很好", 0), ISHOW_CHAT_BY_LANGUAGE);
     assert_int_equal(ask_text(f, "anna", "good weather today", 0), -1);
     filter_free(f);
+}
+
+/* Lines of six languages in a channel that expects English: at least 97 of 100 are told. */
+static void test_lines_of_six_languages(void **state) {
+    (void)state;
+    FILE *f = fopen("tests/text/languages.tsv", "r");
+    char line[512];
+    int lines = 0, right = 0;
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        char *text = strchr(line, '\t');
+        line[strcspn(line, "\n")] = '\0';
+        if (*line == '#' || !text) continue;
+        *text++ = '\0';
+        const char *guess = text_language(text, "en");
+        lines++;
+        if (!strcmp(guess, line)) right++;
+        else print_message("%s is %s, not %s\n", text, line, guess);
+    }
+    fclose(f);
+    assert_true(lines >= 190);
+    assert_true(right * 100 >= lines * 97);
 }
 
 static void test_names(void **state) {
@@ -520,6 +545,7 @@ int main(void) {
         cmocka_unit_test(test_tempo),
         cmocka_unit_test(test_priorities_by_mention),
         cmocka_unit_test(test_languages),
+        cmocka_unit_test(test_lines_of_six_languages),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_ids_are_forgotten_in_order),
