@@ -27,18 +27,22 @@ _reads_chat_words = True
 
 
 def use(settings: Config) -> None:
-    """Make the front ends to come read as these settings ask."""
+    """Make the front ends to come read as these settings ask, and all of them by its pronunciations."""
+    from .text import lexicon
+
     global _reads_chat_words
     _reads_chat_words = settings.text.chat_words
+    lexicon.use(settings.pronunciations())
 
 
 def config(path: str | None, overrides: list[str]) -> str:
-    """The checked configuration as JSON."""
+    """The checked configuration as JSON; its pronunciations are in use from now on."""
     from .config import load
 
     settings = load(path, overrides)
+    json = settings.to_json()
     use(settings)
-    return settings.to_json()
+    return json
 
 
 def frontend(model: str) -> Frontend:

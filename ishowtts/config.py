@@ -34,6 +34,7 @@ from ._engine import CHAT_WORDS
 from ._engine import DEFAULTS as D
 from .errors import ConfigError
 from .model.compile import DEFAULT_PRECISION
+from .text.lexicon import Entry
 from .voices import VOICE_ID, load_voices
 
 ENVIRONMENT = "ISHOWTTS__"
@@ -169,6 +170,18 @@ else:
     Role = Literal[_ROLES]
 
 
+class PronounceConfig(_Section):
+    """One word or phrase that is read otherwise than written."""
+
+    word: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)] = Field(
+        description="word or phrase, whatever its case; only as whole words"
+    )
+    said: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)] = Field(
+        description="how it is written to be read right"
+    )
+    language: Text | None = Field(None, description="only in lines of this language; left out: in all")
+
+
 class ChatSourceConfig(_Section):
     """A channel that is read aloud, or, without `channel`, what any channel of the platform is joined with."""
 
@@ -272,6 +285,7 @@ class Config(_Section):
     text: TextConfig = Field(default_factory=TextConfig)  # type: ignore[arg-type]
     default_voice: VoiceId | None = Field(None, description="id of the voice that speaks unless asked; left out: the first")
     voices: list[VoiceConfig] = Field([], description="left out: those that come with the model")
+    pronounce: list[PronounceConfig] = Field([], max_length=10000, description="the user's own pronunciations")
     _file: str | None = PrivateAttr(None)
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -284,6 +298,10 @@ class Config(_Section):
         if ids and self.default_voice is not None and self.default_voice not in ids:
             raise ValueError(f"default_voice must be one of {', '.join(ids)}, not {self.default_voice}")
         return self
+
+    def pronunciations(self) -> list[Entry]:
+        """`pronounce` as the text front end takes it."""
+        return [Entry(one.word, one.said, one.language) for one in self.pronounce]
 
     @property
     def file(self) -> str | None:

@@ -69,6 +69,12 @@ void ishow_config_diff_make(difference *d, json_t *now, json_t *shown, json_t *n
         json_object_set(d->now, voices[i], wanted);
         json_object_set(d->shown, voices[i], json_object_get(new_shown, voices[i]));
     }
+    json_t *pronounce = json_object_get(new, "pronounce"); /* in force already: the text front end reads it with the file */
+    if (!json_equal(pronounce, json_object_get(now, "pronounce"))) {
+        json_array_append_new(d->changed, json_string("pronounce"));
+        json_object_set(d->now, "pronounce", pronounce);
+        json_object_set(d->shown, "pronounce", json_object_get(new_shown, "pronounce"));
+    }
 }
 
 void ishow_config_diff_free(difference *d) {

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from .. import _service
 from ..config import Config
 from ..errors import IshowError
+from ..text import lexicon
 from .access import Access
 from .faults import Fault
 from .routes import Endpoints, Shared, optional_json_body
@@ -60,6 +61,7 @@ class Settings:
             now = json.dumps(found["now"], ensure_ascii=False)
             voices = await asyncio.to_thread(self._exchange, merged, now, bool(found["model"]))
             self._state.config = merged
+            lexicon.use(merged.pronunciations())
             self._state.access = Access(merged.server, self._state.loopback, found["now"]["server"]["api_key"])
             self._state.default_voice = found["now"]["default_voice"]
             self._now, self._sources, self._restart = now, config.sources, found["restart_needed"]
@@ -93,6 +95,8 @@ def _merged(old: Config, new: Config, changed: list[str], other_model: bool) -> 
         keys = [name.partition(".")[2] for name in changed if name.startswith(section + ".")]
         values = {key: getattr(getattr(new, section), key) for key in keys}
         update[section] = getattr(old, section).model_copy(update=values)
+    if "pronounce" in changed:
+        update["pronounce"] = new.pronounce
     if not other_model:
         update |= {"voices": new.voices, "default_voice": new.default_voice}
     return old.model_copy(update=update)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from ishowtts.errors import ModelError, TextError
 from ishowtts.model.source import resolve
 
-from . import detect, english, mandarin, phones, pinyin
+from . import detect, english, lexicon, mandarin, phones, pinyin
 from .reading import DEFAULT, Options, Reading, read
 from .tokens import Vocabulary, close_reference
 
@@ -68,10 +68,13 @@ class Frontend:
 
     def read(self, text: str, language: str | None = None) -> Reading:
         """How `text` is said, word by word; nothing is raised."""
-        if self.kind == "pinyin":
-            return read(text, language, options=self.options)
-        spoken = self._language(text, language)
-        return read(text, spoken, options=replace(self.options, scripts=phones.SCRIPTS[spoken]))
+        spoken = language if self.kind == "pinyin" else self._language(text, language)
+        options = self.options
+        if self.kind == "phones":
+            options = replace(options, scripts=phones.SCRIPTS[spoken or "en"])
+        said = lexicon.current().apply(text, spoken or detect.guess(text))
+        reading = read(said.text, spoken, options=options)
+        return reading.moved(text, said.span) if said.changes else reading
 
     def symbols(self, text: str, language: str | None = None) -> list[str]:
         """What the model is given for a text that is normalised: phones, or characters and syllables."""

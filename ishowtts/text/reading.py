@@ -13,7 +13,8 @@ length whatever it holds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from . import detect
@@ -83,6 +84,17 @@ class Reading:
     def unspoken(self) -> list[Dropped]:
         """The words among what was dropped: those in a script that the voice does not read."""
         return [part for part in self.dropped if part.why == "script"]
+
+    def moved(self, text: str, span: Callable[[int, int], tuple[int, int]]) -> Reading:
+        """The same with places in `text`, the line before something was put into it; `span` maps them."""
+        words = [word._replace(start=at, end=end) for word in self.words for at, end in [span(word.start, word.end)]]
+        tokens = [
+            token._replace(written=text[at:end], start=at, end=end)
+            for token in self.tokens
+            for at, end in [span(token.start, token.end)]
+        ]
+        dropped = [Dropped(text[at:end], at, end, p.why) for p in self.dropped for at, end in [span(p.start, p.end)]]
+        return replace(self, words=words, tokens=tokens, dropped=dropped)
 
 
 DEFAULT = Options()
