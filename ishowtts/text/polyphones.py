@@ -7,7 +7,7 @@ network is very sure; alone the word is right for chat and the network for prose
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from . import tables
@@ -61,6 +61,7 @@ def _dictionary() -> tuple[dict[str, Any], dict[int, str], Any]:
     return PHRASES_DICT, PINYIN_DICT, to_tone3
 
 
+@lru_cache(4096)
 def _digit(syllable: str) -> str:
     """A syllable with its tone as a mark, with it as a digit."""
     written: str = _dictionary()[2](syllable, v_to_u=False)
