@@ -69,7 +69,8 @@ def _join_letters(words: Sequence[str]) -> list[str]:
 
 def _syllables(run: str) -> list[str]:
     """Syllables of Chinese characters, without tones and without the r of erhua."""
-    said = [syllable.rstrip("012345") for _, syllables in mandarin.pinyin(run) for syllable in syllables]
+    words = [word for part in mandarin.pinyin(run) for word in part]
+    said = [syllable.rstrip("012345") for _, syllables in words for syllable in syllables]
     return [name[:-1] if name.endswith("r") and name not in ("er", "r") else name for name in said]
 
 
