@@ -3,6 +3,7 @@
 `cflags`, `suffix` (of modules), or link flags: `embed` (of a program), `library`.
 """
 
+import os
 import sys
 import sysconfig
 from pathlib import Path
@@ -25,6 +26,10 @@ def main() -> None:
     flags = [f"-L{libdir}", f"-L{get('LIBPL')}", f"-lpython{version}", *get("LIBS").split(), *get("SYSLIBS").split()]
     # Extension modules find the interpreter's symbols in the program that embeds it.
     flags += ["-Wl,--export-dynamic", f"-Wl,-rpath,{libdir}"]
+    if os.environ.get("ISHOWTTS_STATIC_PYTHON"):  # a wheel cannot rely on a shared interpreter, so its server has one inside
+        whole = ["-no-pie", "-Wl,--whole-archive", f"-l:libpython{version}.a", "-Wl,--no-whole-archive"]
+        flags = [part for flag in flags for part in (whole if flag == f"-lpython{version}" else [flag])]
+        flags += (get("MODLIBS") or "").split()
     print(" ".join(flags))
 
 

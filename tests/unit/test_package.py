@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -56,3 +57,14 @@ def test_rooms_include_only_rooms_above_them() -> None:
             assert order.index(included) <= order.index(room), f"{source.name} of {room}/ includes {included}/"
         if room not in ("bridge", "pyext"):
             assert "Python.h" not in source.read_text(encoding="utf-8"), source
+
+
+def test_the_source_distribution_is_complete(tmp_path: Path) -> None:
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path), "sdist", "--dist-dir", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    left_out = {name for name in tracked if name not in names and not name.startswith(("benchmarks/results/", "."))}
+    assert left_out == set()
