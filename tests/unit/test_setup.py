@@ -47,6 +47,7 @@ def checkout() -> Iterator[Path]:
     subprocess.run(command, check=True, capture_output=True)
     for module in (copy / "build" / "release" / "ext").glob("*.so"):
         shutil.copy2(module, copy / "ishowtts")
+    shutil.copytree(copy / "build" / "release" / "lib", copy / "ishowtts" / "lib", dirs_exist_ok=True)
     (copy / "ishowtts" / "bin").mkdir(exist_ok=True)
     shutil.copy2(copy / "build" / "release" / "ishowtts-server", copy / "ishowtts" / "bin")
     yield copy
