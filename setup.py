@@ -26,7 +26,10 @@ class MakeExt(build_ext):
     def run(self) -> None:
         """Build with make, then copy modules, the library and the server."""
         jobs = str(os.cpu_count() or 1)
-        subprocess.run(["make", "-j", jobs, f"PYTHON={sys.executable}", "server", "ext"], cwd=ROOT, check=True)
+        # A path inside the checkout is given relative to it: make splits one with a space.
+        root = ROOT.resolve()
+        python = os.path.relpath(sys.executable, root) if sys.executable.startswith(f"{root}/") else sys.executable
+        subprocess.run(["make", "-j", jobs, f"PYTHON={python}", "server", "ext"], cwd=ROOT, check=True)
         super().run()
         package = ROOT / "ishowtts" if self.inplace else Path(self.build_lib) / "ishowtts"
         library = f"libishow.so.{VERSION.split('.')[0]}"
