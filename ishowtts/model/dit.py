@@ -32,7 +32,7 @@ class GRN(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1, 1, dim))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """Sequence [B,S,C] → [B,S,C]; `mask` [B,S,1] is True at positions that count, None where all do."""
         seen = x if mask is None else x * mask
         norm = torch.linalg.vector_norm(seen.float(), dim=1, keepdim=True)
         norm = norm / (norm.mean(dim=-1, keepdim=True) + 1e-6)
@@ -51,7 +51,7 @@ class ConvNeXtV2Block(nn.Module):
         self.pwconv2 = nn.Linear(inner, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """Sequence [B,S,C] → [B,S,C]; `mask` [B,S,1] is True at positions that count, None where all do."""
         y = self.norm(self.dwconv(x.transpose(1, 2)).transpose(1, 2))
         return x + self.pwconv2(self.grn(F.gelu(self.pwconv1(y)), mask))
 
@@ -86,7 +86,7 @@ class TimestepEmbedding(nn.Module):
         self.register_buffer("frequencies", torch.exp(torch.arange(half).float() * -scale), persistent=False)
 
     def forward(self, t: Tensor) -> Tensor:
-        """See the class."""
+        """Times [B] in 0..1 → embeddings [B,D], through sinusoids and two linear layers."""
         angle = 1000 * t[:, None] * self.frequencies
         return self.time_mlp(torch.cat((angle.sin(), angle.cos()), dim=-1))
 
@@ -104,7 +104,7 @@ class ConvPositionEmbedding(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """See the class."""
+        """Frames [B,T,D] → [B,T,D]; `mask` [B,T] is True at frames that count, None where all do."""
         first, second = cast(nn.Conv1d, self.conv1d[0]), cast(nn.Conv1d, self.conv1d[2])
         x = x.to(first.weight.dtype).transpose(1, 2)
         if mask is None:
@@ -152,7 +152,7 @@ class Attention(nn.Module):
         self.to_out = nn.ModuleList([nn.Linear(inner, config.dim)])
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
-        """See the class."""
+        """Frames x [B,T,D], rotary tables cos and sin [T,1,dim_head/2], `mask` [B,T] or None → [B,T,D]."""
         x = x.to(self.to_q.weight.dtype)
         q, k, v = (to(x).unflatten(-1, (self.heads, -1)) for to in (self.to_q, self.to_k, self.to_v))
         if self.q_norm is not None and self.k_norm is not None:
@@ -180,7 +180,7 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Frames [B,T,D] → [B,T,D]: linear, GELU (tanh approximation), linear."""
         return self.ff(x.to(cast(nn.Linear, self.ff[2]).weight.dtype))
 
 
@@ -202,7 +202,7 @@ class DiTBlock(nn.Module):
         self.ff = FeedForward(config.dim, config.ff_mult)
 
     def forward(self, x: Tensor, mod: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
-        """See the class."""
+        """Frames x [B,T,D], modulation of this block, rotary tables, `mask` [B,T] or None → [B,T,D]."""
         shift, scale, gate, shift_ff, scale_ff, gate_ff = mod[:, None].chunk(6, dim=-1)
         x = x + gate * self.attn(normalise(x) * (1 + scale) + shift, cos, sin, mask)
         return x + gate_ff * self.ff(normalise(x) * (1 + scale_ff) + shift_ff)

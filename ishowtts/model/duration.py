@@ -18,7 +18,7 @@ class DurationBlock(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
-        """See the class."""
+        """Phones [B,N,C] → [B,N,C]; `keep` [B,N,1] is 1 at phones and 0 at padding."""
         y = self.conv((x * keep).transpose(1, 2)).transpose(1, 2)
         return x + F.gelu(self.norm(y))
 

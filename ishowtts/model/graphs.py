@@ -37,7 +37,7 @@ class Encode(nn.Module):
         self.dit, self.mean, self.std = dit, mel.mean, mel.std
 
     def forward(self, tokens: Tensor, cond: Tensor, *rest: Tensor) -> Tensor:
-        """See the class."""
+        """Tokens [1,S], raw log-mel reference [1,T,mel], the layout's inputs → h [2,T,D]: conditional, unconditional row."""
         *place, ref_frames = rest
         index = place[0] if place else None
         phase = place[1] if len(place) > 1 else None
@@ -60,7 +60,7 @@ class Modulate(nn.Module):
         self.dit = dit
 
     def forward(self, t: Tensor, guidance: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """Times [n] and, where the network takes it, guidance strengths [n] → modulation [n,M], fp32."""
         return self.dit.modulation(t, guidance)
 
 
@@ -75,7 +75,7 @@ class Step(nn.Module):
         self.dit = dit
 
     def forward(self, x: Tensor, h: Tensor, mod: Tensor, dt: Tensor, cfg: Tensor, frames: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """One Euler step: x [B,T,mel] + dt · velocity, with guidance cfg [B] → the next x [B,T,mel]."""
         rows = x.shape[0]
         mask = None
         if frames is not None:
@@ -96,7 +96,7 @@ class Vocode(nn.Module):
         self.vocos, self.mean, self.std = vocos, mel.mean, mel.std
 
     def forward(self, mel: Tensor) -> Tensor:
-        """See the class."""
+        """Mel [1,T,mel] in the model's units → STFT [1,2,T,n_fft/2+1], real and imaginary part."""
         return self.vocos.spectrum((mel * self.std + self.mean).transpose(1, 2))
 
 
@@ -108,7 +108,7 @@ class Durations(nn.Module):
         self.duration = duration
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """See the class."""
+        """Tokens [1,N] → frames of each token at speed 1, [1,N]."""
         out: Tensor = self.duration(tokens)
         return out.exp()
 

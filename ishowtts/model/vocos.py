@@ -29,7 +29,7 @@ class ConvNeXtBlock(nn.Module):
         self.gamma = nn.Parameter(torch.full((dim,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Features [B,C,T] → the same shape: the input plus the block's scaled branch."""
         y: Tensor = self.norm(self.dwconv(x.to(self.dwconv.weight.dtype)).transpose(1, 2))
         y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
         return x + y.transpose(1, 2)
@@ -52,7 +52,7 @@ class Backbone(nn.Module):
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Log-mel [B,n_mels,T] → features [B,T,C]."""
         x = self.norm(self.embed(x.to(self.embed.weight.dtype)).transpose(1, 2)).transpose(1, 2)
         for block in self.convnext:
             x = block(x)

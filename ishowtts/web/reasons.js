@@ -26,6 +26,7 @@ const REASONS = {
   clear: () => t("cleared"),
   unspeakable: () => t("cannot be pronounced"),
   failure: () => t("speech failed"),
+  storage: () => t("could not be stored"),
   interruption: () => t("server stopped"),
 };
 

@@ -246,6 +246,7 @@ export const zh = {
   cleared: "已清空",
   "cannot be pronounced": "无法发音",
   "speech failed": "合成失败",
+  "could not be stored": "无法保存",
   "server stopped": "服务已停止",
 
   // overlay
