@@ -44,7 +44,6 @@ typedef struct ishow_text_frontend {
 } ishow_text_frontend;
 
 typedef struct ishow_engine ishow_engine;
-typedef struct ishow_utterance ishow_utterance;
 
 typedef struct ishow_engine_options {
     size_t queue_capacity; /* utterances waiting or in flight; more are refused with EBUSY */
