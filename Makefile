@@ -47,7 +47,7 @@ PYPARTS := $(filter-out $(PYEXT),$(wildcard csrc/pyext/*.c))
 SERVER  := $(filter-out csrc/server/main.c,$(wildcard csrc/server/*.c))
 TESTS   := $(wildcard tests/c/test_*.c)
 HELPERS := $(filter-out $(TESTS),$(wildcard tests/c/*.c))
-HEADERS := include/ishow.h $(wildcard $(foreach r,$(ROOMS) bridge server,csrc/$r/$r.h)) $(addprefix csrc/,base/status.h base/defaults.h text/phones.h store/journal.h store/voice_store.h)
+HEADERS := include/ishow.h $(wildcard $(foreach r,$(ROOMS) bridge server,csrc/$r/$r.h)) $(addprefix csrc/,base/span.h chat/message.h base/defaults.h text/phones.h store/journal.h store/voice_store.h)
 obj      = $(1:%.c=$(BUILD)/%.o)
 
 .PHONY: all lib server ext tests test asan tsan headers install clean
