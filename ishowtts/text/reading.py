@@ -311,7 +311,7 @@ class _Writer:
             self.out[-1] = "？！" if self.han else "?!"
         else:
             return
-        self.last = char
+        self.last = self.out[-1][-1]
         self.gap = False
 
     def order(self, found: Order) -> None:

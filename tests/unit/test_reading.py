@@ -62,6 +62,12 @@ def test_words_and_numbers_are_never_read_as_nothing(language: str, words: list[
     assert reading.text or reading.dropped
 
 
+def test_two_marks_that_meet_are_read_as_they_are() -> None:
+    for text in ("我?!我", "我!?我", "Really?!No", "我。。我"):
+        said = read(text, "zh").text
+        assert read(said, "zh").text == said, text
+
+
 @pytest.mark.parametrize(("language", "words"), [("en", LATIN), ("de", LATIN), ("zh", HAN)])
 @settings(max_examples=400, deadline=None, database=None)
 @given(data=st.data())
