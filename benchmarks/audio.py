@@ -2,9 +2,9 @@
 
 python benchmarks/audio.py [--runs 200]
 
-In the window: one call, from float32 samples in memory to a float32 array or tensor. Not in it: imports, building the transforms
-of torchaudio (filters, window), warm-up. Needs torchaudio and librosa; the mel needs none of torchaudio's shared libraries, so
-they are not loaded.
+In the window: one call, from float32 samples in memory to a float32 array or tensor. Not in it: imports, building the
+transforms of torchaudio (filters, window), warm-up. Needs torchaudio and librosa; the mel needs none of torchaudio's
+shared libraries, so they are not loaded.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     generator = np.random.default_rng(0)
-    at_24, at_44, at_48 = ((generator.standard_normal(SECONDS * rate) * 0.1).astype(np.float32) for rate in (24000, 44100, 48000))
+    at_24, at_44, at_48 = (
+        (generator.standard_normal(SECONDS * rate) * 0.1).astype(np.float32) for rate in (24000, 44100, 48000)
+    )
     tensor, reference_mel = torch.from_numpy(at_24), torchaudio_mel()
     tasks: list[tuple[str, str, Callable[[], object], Callable[[], object]]] = [
         ("mel", "torchaudio", lambda: _audio.mel(at_24), lambda: reference_mel(tensor).T),

@@ -1,12 +1,13 @@
 """Live chat on the real server: what it adds to first audio, and a storm of messages for some minutes.
 
-latency: the window runs from sending the request to the arrival of the first audio, once through POST /api/danmaku/enqueue and
-the event stream with an idle queue, once through POST /api/tts/stream with the same sentence, in turn; the difference is what
-filter, journal, queue and feed cost. One step of the solver keeps the model's own time, and with it the noise, small.
+latency: the window runs from sending the request to the arrival of the first audio, once through POST
+/api/danmaku/enqueue and the event stream with an idle queue, once through POST /api/tts/stream with the same sentence,
+in turn; the difference is what filter, journal, queue and feed cost. One step of the solver keeps the model's own time,
+and with it the noise, small.
 
-storm: `--rate` messages a second with raids, floods, deletions and lost listeners, for `--minutes`. Every message that was
-accepted must have been heard, merged, deleted, dropped with a reason, or still wait; the order within a priority must be kept; a
-paid message must not wait for more than twice the running clip.
+storm: `--rate` messages a second with raids, floods, deletions and lost listeners, for `--minutes`. Every message that
+was accepted must have been heard, merged, deleted, dropped with a reason, or still wait; the order within a priority
+must be kept; a paid message must not wait for more than twice the running clip.
 
     python benchmarks/chat.py [--pairs 30] [--minutes 2] [--rate 50]
 """
@@ -43,7 +44,9 @@ class Running:
         settings = [f"server.state_dir={self.state.name}", "model.threads=1", "chat.gap_seconds=0", *options]
         command = [str(SERVER), "--port", "0", *(part for value in settings for part in ("--set", value))]
         place = {**os.environ, "ISHOWTTS_PYTHON": sys.executable}
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=place)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=place
+        )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -86,7 +89,9 @@ class Listener:
         while not self.over:
             try:
                 self.client = self.server.client()
-                self.client.request("GET", "/api/danmaku/stream", headers={"Last-Event-ID": self.last} if self.last else {})
+                self.client.request(
+                    "GET", "/api/danmaku/stream", headers={"Last-Event-ID": self.last} if self.last else {}
+                )
                 self._read(self.client.getresponse())
             except (OSError, http.client.HTTPException, ValueError, AttributeError):
                 time.sleep(0.02)
@@ -127,7 +132,9 @@ class Listener:
 
 def latency(pairs: int) -> list[dict[str, object]]:
     """Milliseconds to first audio by both ways."""
-    server = Running("chat.template={text}", "chat.repeat_seconds=0", "chat.flood_messages=0", "chat.rate=0", "sampling.nfe=1")
+    server = Running(
+        "chat.template={text}", "chat.repeat_seconds=0", "chat.flood_messages=0", "chat.rate=0", "sampling.nfe=1"
+    )
     rows: list[dict[str, object]] = []
     try:
         listener, client = Listener(server), server.client()
@@ -174,7 +181,9 @@ class Storm:
         words = " ".join(self.dice.choices(WORDS.split(), k=self.dice.randint(2, 12)))
         text = "the raid is here" if raid and number % 3 else words
         chance = self.dice.random()
-        priority = "Paid" if chance < 0.002 else "Gift" if chance < 0.0022 else "Moderator" if chance < 0.006 else "Normal"
+        priority = (
+            "Paid" if chance < 0.002 else "Gift" if chance < 0.0022 else "Moderator" if chance < 0.006 else "Normal"
+        )
         said = {"username": who, "content": text, "priority": priority}
         return {"id": f"s{number}", "platform": "storm", "channel": "room"} | said
 
@@ -263,7 +272,9 @@ class Storm:
                     newest[data["priority"]] = max(number, newest.get(data["priority"], 0))
         missed = sum(data.get("missed", 0) for _, name, data in listener.events if name == "state")
         unaccounted = [one for one in self.accepted if one not in ended]
-        total = sum(counts[way] for way in ("spoken", "deleted", "skipped", "waiting")) + sum(counts["dropped"].values())
+        total = sum(counts[way] for way in ("spoken", "deleted", "skipped", "waiting")) + sum(
+            counts["dropped"].values()
+        )
         half = len(self.memory) // 2
         figures: dict[str, object] = {
             "sent": len(self.sent),

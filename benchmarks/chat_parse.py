@@ -1,9 +1,10 @@
 """Chat lines a second on one core, in C and in plain Python, and what a hundred connections cost.
 
-Parsing: the timed window holds everything from bytes to a complete message: splitting lines, tags and their escapes, UTF-8,
-roles, emotes and times. Both variants take turns over the same lines, and the time is that of the thread on the processor, so
-that what else runs on the machine matters little; the ratio is what to trust. Memory: private memory of this process before, and
-with a hundred sources over TLS that are live and have read a thousand messages each; the server is another process.
+Parsing: the timed window holds everything from bytes to a complete message: splitting lines, tags and their escapes,
+UTF-8, roles, emotes and times. Both variants take turns over the same lines, and the time is that of the thread on the
+processor, so that what else runs on the machine matters little; the ratio is what to trust. Memory: private memory of
+this process before, and with a hundred sources over TLS that are live and have read a thousand messages each; the
+server is another process.
 
     python benchmarks/chat_parse.py [--lines 200000] [--rounds 5] [--connections 100]
 """
@@ -128,7 +129,11 @@ def serve(pipe: Connection, certificate: str, key: str) -> None:
             if command == "NICK":
                 writer.write(f":t 001 {rest} :hi\r\n".encode())
             elif command == "JOIN":
-                own = make_lines(MESSAGES).replace(b"#channel", rest.encode()).replace(b"id=885196de", f"id={rest[1:]}".encode())
+                own = (
+                    make_lines(MESSAGES)
+                    .replace(b"#channel", rest.encode())
+                    .replace(b"id=885196de", f"id={rest[1:]}".encode())
+                )
                 writer.write(f":t ROOMSTATE {rest}\r\n".encode() + own)
                 await writer.drain()
 
@@ -145,7 +150,10 @@ def serve(pipe: Connection, certificate: str, key: str) -> None:
 def private_bytes() -> int:
     """Memory that belongs to this process alone."""
     text = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
-    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(("Private_Clean", "Private_Dirty"))) * 1024
+    return (
+        sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(("Private_Clean", "Private_Dirty")))
+        * 1024
+    )
 
 
 def measure_memory(connections: int) -> dict[str, object]:
@@ -156,7 +164,9 @@ def measure_memory(connections: int) -> dict[str, object]:
         names = ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
         subprocess.run([*command, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
-        process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, certificate, key), daemon=True)
+        process = multiprocessing.get_context("spawn").Process(
+            target=serve, args=(theirs, certificate, key), daemon=True
+        )
         process.start()
         port = ours.recv()
         before = private_bytes()

@@ -32,7 +32,13 @@ def processor() -> str:
 def kernels() -> str:
     """The widest instruction set that matters here; hosts of virtual machines often hide the processor's name."""
     flags = set(cpu_flags())
-    widest = ("amx_bf16", "avx512_vp2intersect", "avx512_bf16", "avx512f", "avx2")  # the second: Zen 5, of the third Zen 4
+    widest = (
+        "amx_bf16",
+        "avx512_vp2intersect",
+        "avx512_bf16",
+        "avx512f",
+        "avx2",
+    )  # the second: Zen 5, of the third Zen 4
     return next((flag for flag in widest if flag in flags), platform.machine())
 
 

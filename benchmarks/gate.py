@@ -47,6 +47,7 @@ def main() -> None:
     rows: list[dict[str, object]] = []
 
     with Engine.load("demo", threads=1, compile="off") as engine, tempfile.TemporaryDirectory() as folder:
+
         def run(speaker: Any) -> tuple[list[Any], list[Any]]:
             made = [(scorer(clip) | more, clip) for clip, more in baseline.spoken(speaker, texts)]
             return [row for row, _ in made], [clip for _, clip in made]
@@ -62,7 +63,10 @@ def main() -> None:
                 rows.append({"run": number, "speech": name, "speed_ratio": round(float(ratio), 3), "alarms": len(alarms),
                              "kinds": " ".join(sorted({alarm.kind for alarm in alarms}))})  # fmt: skip
                 print(rows[-1], flush=True)
-    for name, wrong in (("unchanged", lambda row: row["alarms"]), ("slower by a fifth", lambda row: row["kinds"] != "speed")):
+    for name, wrong in (
+        ("unchanged", lambda row: row["alarms"]),
+        ("slower by a fifth", lambda row: row["kinds"] != "speed"),
+    ):
         mine = [row for row in rows if row["speech"] == name]
         ratios = [float(str(row["speed_ratio"])) for row in mine]
         failed = sum(bool(wrong(row)) for row in mine)

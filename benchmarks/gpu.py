@@ -1,9 +1,9 @@
 """A published architecture through the whole engine on a GPU: alone, many at once, and a short message among long ones.
 
-Random weights of real size: speed does not care. `alone`: real-time factor and first audio of ten seconds of speech, by each
-backend in turn (the others are compared with the first). `rows`: 1 to --most utterances of ten seconds at once, audio a second
-of all together against one at a time. `short`: two seconds of speech while --most others of ten are never out of work, against
-the same alone (median, 95th percentile). Text front end, encoding and vocoder are included.
+Random weights of real size: speed does not care. `alone`: real-time factor and first audio of ten seconds of speech, by
+each backend in turn (the others are compared with the first). `rows`: 1 to --most utterances of ten seconds at once,
+audio a second of all together against one at a time. `short`: two seconds of speech while --most others of ten are
+never out of work, against the same alone (median, 95th percentile). Text front end, encoding and vocoder are included.
 
     python benchmarks/gpu.py [--backends cuda eager] [--precision bf16] [--model F5TTS_v1_Base]
 """
@@ -76,7 +76,9 @@ def alone(engines: dict[str, Engine], rounds: int) -> list[Row]:
     rows: list[Row] = []
     for name, found in taken.items():
         whole, first = (statistics.median(column) for column in zip(*found, strict=True))
-        rows.append({"what": "alone", "backend": name, "rtf": whole / LONG, "first_audio_s": first, "ratio": whole / base})
+        rows.append(
+            {"what": "alone", "backend": name, "rtf": whole / LONG, "first_audio_s": first, "ratio": whole / base}
+        )
     return rows
 
 
@@ -134,7 +136,9 @@ def main() -> None:
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--most", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--threads", type=int, default=0, help="of the processor, for backends that run there (0: all cores)")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="of the processor, for backends that run there (0: all cores)"
+    )
     args = parser.parse_args()
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
     with tempfile.TemporaryDirectory() as place:

@@ -1,5 +1,6 @@
-/* Rates of the products and of attention on one thread, beside the processor's own rate of fused multiply-adds. Prints lines of
- * kernels,what,type,rows,n,k,giga-operations a second (median of five turns). Compiled and run by kernels.py. */
+/* Rates of the products and of attention on one thread, beside the processor's own rate of fused multiply-adds. Prints
+ * lines of kernels,what,type,rows,n,k,giga-operations a second (median of five turns). Compiled and run by kernels.py.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,8 @@ static double peak(void) {
 
 static double product_rate(const kernels *k, word_type type, size_t rows, size_t n, size_t depth) {
     const size_t stride = pitch(left_words(k, type, depth));
-    float *x = ishow_alloc(rows * depth, sizeof *x), *w = ishow_alloc(n * depth, sizeof *w), *out = ishow_alloc(rows * n, sizeof *out);
+    float *x = ishow_alloc(rows * depth, sizeof *x), *w = ishow_alloc(n * depth, sizeof *w),
+          *out = ishow_alloc(rows * n, sizeof *out);
     uint32_t *words = ishow_alloc(rows * stride, sizeof *words);
     grid *grids = ishow_alloc(rows * groups_of(depth), sizeof *grids);
     int32_t *sums = ishow_alloc(rows * groups_of(depth), sizeof *sums);
@@ -76,13 +78,24 @@ static double product_rate(const kernels *k, word_type type, size_t rows, size_t
 }
 
 static double attention_rate(const kernels *k, word_type type, size_t frames, size_t width) {
-    float *qkv = ishow_alloc(frames * 3 * width, sizeof *qkv), *out = ishow_alloc(frames * width, sizeof *out), *turn_by = ishow_alloc(frames * width, sizeof *turn_by);
+    float *qkv = ishow_alloc(frames * 3 * width, sizeof *qkv), *out = ishow_alloc(frames * width, sizeof *out),
+          *turn_by = ishow_alloc(frames * width, sizeof *turn_by);
     void *scratch = ishow_alloc(attention_scratch(frames, width), 1);
     double rates[TURNS];
     for (size_t i = 0; i < frames * 3 * width; i++) qkv[i] = (float)rand() / (float)RAND_MAX - 0.5f;
     for (size_t i = 0; i < frames * width; i++) turn_by[i] = 0.7f;
-    const attention a = {.q = qkv, .k = qkv + width, .v = qkv + 2 * width, .stride = 3 * width, .frames = frames, .width = width, .cos = turn_by, .sin = turn_by,
-                         .type = type, .out = out, .out_stride = width, .scratch = scratch};
+    const attention a = {.q = qkv,
+                         .k = qkv + width,
+                         .v = qkv + 2 * width,
+                         .stride = 3 * width,
+                         .frames = frames,
+                         .width = width,
+                         .cos = turn_by,
+                         .sin = turn_by,
+                         .type = type,
+                         .out = out,
+                         .out_stride = width,
+                         .scratch = scratch};
     const double operations = 4.0 * (double)(frames * frames * width); /* both products; the exponentials come on top */
     const int repeats = (int)(2e9 / operations) + 1;
     for (int turn = 0; turn < TURNS; turn++) {
@@ -98,7 +111,8 @@ static double attention_rate(const kernels *k, word_type type, size_t frames, si
 
 int main(void) {
     static const char *const names[] = {"amx", "avx512", "avx2", "neon", "generic"};
-    static const size_t shapes[][3] = {{96, 1024, 1024}, {256, 1024, 1024}, {256, 2048, 1024}, {256, 1024, 2048}, {256, 768, 256}, {256, 256, 768}};
+    static const size_t shapes[][3] = {{96, 1024, 1024},  {256, 1024, 1024}, {256, 2048, 1024},
+                                       {256, 1024, 2048}, {256, 768, 256},   {256, 256, 768}};
     printf("machine,multiply-add,fp32,,,,%.1f\n", peak());
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const kernels *k = ishow_kernels_named(names[i]);
@@ -106,8 +120,11 @@ int main(void) {
         for (int type = WORD_F32; type < WORD_TYPES; type++) {
             if (!k->spread[type]) continue;
             for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-                printf("%s,product,%s,%zu,%zu,%zu,%.1f\n", k->name, types[type], shapes[s][0], shapes[s][1], shapes[s][2], product_rate(k, (word_type)type, shapes[s][0], shapes[s][1], shapes[s][2]));
-            if (type == WORD_F32 || type == WORD_BF16) printf("%s,attention,%s,%d,,64,%.1f\n", k->name, types[type], 750, attention_rate(k, (word_type)type, 750, 64));
+                printf("%s,product,%s,%zu,%zu,%zu,%.1f\n", k->name, types[type], shapes[s][0], shapes[s][1],
+                       shapes[s][2], product_rate(k, (word_type)type, shapes[s][0], shapes[s][1], shapes[s][2]));
+            if (type == WORD_F32 || type == WORD_BF16)
+                printf("%s,attention,%s,%d,,64,%.1f\n", k->name, types[type], 750,
+                       attention_rate(k, (word_type)type, 750, 64));
             fflush(stdout);
         }
     }

@@ -21,10 +21,18 @@ ROOMS = ("base", "kernels")
 def main() -> None:
     """Build, run, print, write benchmarks/results/kernels.csv."""
     rooms = [str(path) for room in ROOMS for path in sorted((ROOT / "csrc" / room).glob("*.c"))]
-    compiler = [os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", f"-I{ROOT / 'csrc' / 'include'}", f"-I{ROOT / 'csrc'}"]
+    compiler = [
+        os.environ.get("CC", "cc"),
+        "-std=gnu11",
+        "-D_GNU_SOURCE",
+        f"-I{ROOT / 'csrc' / 'include'}",
+        f"-I{ROOT / 'csrc'}",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "kernels"
-        part = Path(folder) / "kernels.o"  # the peak alone may use all that this machine has; the rooms choose for themselves
+        part = (
+            Path(folder) / "kernels.o"
+        )  # the peak alone may use all that this machine has; the rooms choose for themselves
         source = str(ROOT / "benchmarks" / "kernels.c")
         subprocess.run([*compiler, "-O3", "-march=native", "-ffast-math", "-c", source, "-o", str(part)], check=True)
         subprocess.run([*compiler, "-O2", str(part), *rooms, "-o", str(program), "-lm", "-lpthread"], check=True)

@@ -1,8 +1,8 @@
 """What the C core adds to the model: seconds of an utterance outside the backend, as a share of the whole.
 
-The timed window runs from the first model work to the last sample (`total - queue`), so that it holds the scheduler, the
-wrapping of tensors, the inverse STFT, levels and joining; `model` is the time inside the backend. The text front end runs
-before that and is reported beside it. Two warm-up utterances are left out. The share has a target of 1 %.
+The timed window runs from the first model work to the last sample (`total - queue`), so that it holds the scheduler,
+the wrapping of tensors, the inverse STFT, levels and joining; `model` is the time inside the backend. The text front
+end runs before that and is reported beside it. Two warm-up utterances are left out. The share has a target of 1 %.
 
     python benchmarks/overhead.py [--utterances 20] [--threads 1] [--model demo]
 """

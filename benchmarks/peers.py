@@ -1,10 +1,10 @@
 """One step of a published architecture beside its peers, and the vocoder: the official package, compiled too; onnxruntime; ours.
 
-Random weights of real size (speed does not care). The window is one step of the flow with both guidance branches, as the
-official sampler calls the network: text embeddings cached, no prompt encoding, no vocoder. The peers take turns within a round
-on the same inputs and threads; onnxruntime runs the official network exported to ONNX, in fp32 and after its dynamic int8
-quantisation. Errors are those of the velocity against the official fp32 one. Needs the packages of requirements/parity.txt,
-onnx and onnxruntime.
+Random weights of real size (speed does not care). The window is one step of the flow with both guidance branches, as
+the official sampler calls the network: text embeddings cached, no prompt encoding, no vocoder. The peers take turns
+within a round on the same inputs and threads; onnxruntime runs the official network exported to ONNX, in fp32 and after
+its dynamic int8 quantisation. Errors are those of the velocity against the official fp32 one. Needs the packages of
+requirements/parity.txt, onnx and onnxruntime.
 
     python benchmarks/peers.py [--model F5TTS_v1_Base] [--seconds 8] [--rounds 3] [--threads 2] [--no-onnx] [--no-compile]
 """
@@ -59,14 +59,18 @@ def bytes_of(tensor: Tensor) -> memoryview:
     return memoryview(tensor.numpy()).cast("B")
 
 
-def onnx_variants(network: Exported, inputs: tuple[Tensor, ...], folder: Path, threads: int) -> dict[str, Callable[[], Tensor]]:
+def onnx_variants(
+    network: Exported, inputs: tuple[Tensor, ...], folder: Path, threads: int
+) -> dict[str, Callable[[], Tensor]]:
     """The exported network in onnxruntime: fp32, and quantised dynamically to int8."""
     import onnxruntime
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     names = ["x", "cond", "t"]
     plain, small = folder / "fp32.onnx", folder / "int8.onnx"
-    torch.onnx.export(network, inputs, str(plain), input_names=names, output_names=["v"], dynamo=False, opset_version=17)
+    torch.onnx.export(
+        network, inputs, str(plain), input_names=names, output_names=["v"], dynamo=False, opset_version=17
+    )
     quantize_dynamic(plain, small, weight_type=QuantType.QInt8, per_channel=True, use_external_data_format=True)
     variants: dict[str, Callable[[], Tensor]] = {}
     for name, path in (("onnxruntime fp32", plain), ("onnxruntime int8", small)):
@@ -79,20 +83,31 @@ def onnx_variants(network: Exported, inputs: tuple[Tensor, ...], folder: Path, t
 
 
 def native_variants(
-    config: ModelConfig, state: dict[str, Tensor], vocos: Vocos, text: Tensor, cond: Tensor, x: Tensor, folder: Path, threads: int
+    config: ModelConfig,
+    state: dict[str, Tensor],
+    vocos: Vocos,
+    text: Tensor,
+    cond: Tensor,
+    x: Tensor,
+    folder: Path,
+    threads: int,
 ) -> dict[str, tuple[Callable[[], Tensor], Callable[[], Tensor]]]:
     """Ours: a step, and the vocoder on x."""
     save_file(state, folder / "dit.safetensors")
     save_file(vocos.state_dict(), folder / "vocos.safetensors")
     (folder / "vocab.txt").write_text("\n".join(str(i) for i in range(SYMBOLS)) + "\n")
-    source = ModelSource(config, folder / "dit.safetensors", folder / "vocos.safetensors", folder / "vocab.txt", None, ())
+    source = ModelSource(
+        config, folder / "dit.safetensors", folder / "vocos.safetensors", folder / "vocab.txt", None, ()
+    )
     frames, dim = x.shape[0], config.dit.dim
     variants = {}
     for precision in ("fp32", "bf16", "int8-dynamic"):
         backend = Native(native_json(source, precision), threads=threads)
         h, mod = torch.empty(2, frames, dim), torch.empty(1, config.dit.modulation)
         tokens = nn.functional.pad(text[0] + 1, (0, frames - text.shape[1]))
-        backend.encode(bytes_of(tokens), bytes_of(cond), None, None, frames // 3, frames, bytes_of(h[0]), bytes_of(h[1]))
+        backend.encode(
+            bytes_of(tokens), bytes_of(cond), None, None, frames // 3, frames, bytes_of(h[0]), bytes_of(h[1])
+        )
         backend.modulate(bytes_of(torch.tensor([T0])), bytes_of(torch.zeros(1)), bytes_of(mod))
 
         def step(backend: Native = backend, h: Tensor = h, mod: Tensor = mod) -> Tensor:
@@ -160,7 +175,9 @@ def main() -> None:
         "official bf16": lambda: velocity(bf16(*inputs)),
     }
     if not args.no_compile:
-        compiled, compiled_bf16 = (Exported(cast(nn.Module, torch.compile(part)), text) for part in (network, bf16.network))
+        compiled, compiled_bf16 = (
+            Exported(cast(nn.Module, torch.compile(part)), text) for part in (network, bf16.network)
+        )
         steps["official fp32 compiled"] = lambda: velocity(compiled(x[None], cond[None], t))
         steps["official bf16 compiled"] = lambda: velocity(compiled_bf16(*inputs))
     vocoders: dict[str, Callable[[], Tensor]] = {}
@@ -183,7 +200,9 @@ def main() -> None:
     write_csv(f"peers-{args.model}", rows)
 
 
-def measure(work: dict[str, dict[str, Callable[[], Tensor]]], args: argparse.Namespace, frames: int) -> list[dict[str, object]]:
+def measure(
+    work: dict[str, dict[str, Callable[[], Tensor]]], args: argparse.Namespace, frames: int
+) -> list[dict[str, object]]:
     """Every variant once a round, after one that is not counted."""
     rows: list[dict[str, object]] = []
     for what, variants in work.items():

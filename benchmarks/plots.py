@@ -50,7 +50,8 @@ def speech(machine: str) -> None:
     width = 0.8 / len(variants)
     for i, (backend, precision) in enumerate(variants):
         mine = [
-            [float(r["rtf"]) for r in rows if (r["text"], r["backend"], r["precision"]) == (t, backend, precision)] for t in texts
+            [float(r["rtf"]) for r in rows if (r["text"], r["backend"], r["precision"]) == (t, backend, precision)]
+            for t in texts
         ]
         places = [k + (i - (len(variants) - 1) / 2) * width for k in range(len(texts))]
         axes.bar(places, [median(values) for values in mine], width, label=f"{backend} {precision}")
@@ -72,9 +73,13 @@ def peers(machine: str) -> None:
         for k, work in enumerate(("step", "vocoder")):
             mine = [row for row in rows if row["work"] == work]
             names = list(dict.fromkeys(row["variant"] for row in mine))
-            ratios = [median(float(r["ratio_to_official_fp32"]) for r in mine if r["variant"] == name) for name in names]
+            ratios = [
+                median(float(r["ratio_to_official_fp32"]) for r in mine if r["variant"] == name) for name in names
+            ]
             axes = panels[0][2 * i + k]
-            axes.barh(names, ratios, color=["tab:orange" if name.startswith("native") else "tab:gray" for name in names])
+            axes.barh(
+                names, ratios, color=["tab:orange" if name.startswith("native") else "tab:gray" for name in names]
+            )
             axes.invert_yaxis()
             axes.axvline(1, color="black", linewidth=0.7)
             axes.set_title(f"{model}, {work}", fontsize=9)
@@ -93,7 +98,11 @@ def scale(machine: str) -> None:
     def line(axes: Any, what: str, column: str, along: str, label: str = "") -> None:
         mine = [row for row in rows if row["what"] == what]
         axes.plot(
-            [float(row[along]) for row in mine], [float(row[column]) for row in mine], marker="o", markersize=3, label=label
+            [float(row[along]) for row in mine],
+            [float(row[column]) for row in mine],
+            marker="o",
+            markersize=3,
+            label=label,
         )
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylim(bottom=0)

@@ -3,8 +3,8 @@
 python benchmarks/polyphones.py FOLDER [--split test]
 
 FOLDER holds the CPP benchmark (Apache-2.0): NAME.sent, one sentence a line with one character between two marks, and
-NAME.lb with its reading; they are the folder `data` of the repository of g2pM. Tones changed by neighbours are not part of it.
-In the window of the time: one sentence from characters to symbols, dictionaries loaded.
+NAME.lb with its reading; they are the folder `data` of the repository of g2pM. Tones changed by neighbours are not part
+of it. In the window of the time: one sentence from characters to symbols, dictionaries loaded.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def main() -> None:
     rows = []
     for reader in (ours, network, pypinyin):
         right = sum(reader(text, at) == label for text, at, label in lines)
-        rows.append({"reader": reader.__name__, "sentences": len(lines), "right_percent": round(100 * right / len(lines), 2)})
+        rows.append(
+            {"reader": reader.__name__, "sentences": len(lines), "right_percent": round(100 * right / len(lines), 2)}
+        )
         print(rows[-1])
     spent = []
     for text, _, _ in lines[:2000]:

@@ -1,7 +1,8 @@
 """What the unconditional branch without the reference's frames costs (`short_guidance`), on a voice that follows its reference.
 
-The embedded voice was trained with speech around what it had to fill in as well, so the same weights follow a clip when their
-configuration says so: the only such voice at hand. Thirty sentences, the same noise for both ways, by `ishowtts sweep`.
+The embedded voice was trained with speech around what it had to fill in as well, so the same weights follow a clip when
+their configuration says so: the only such voice at hand. Thirty sentences, the same noise for both ways, by `ishowtts
+sweep`.
 
     python benchmarks/prompted.py [--out sweep-out] [--threads 1]       # writes benchmarks/results/prompted.csv
 """

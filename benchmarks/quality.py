@@ -2,8 +2,8 @@
 
     python benchmarks/quality.py [--config FILE] [--model demo] [--out sweep-out]       # writes benchmarks/results/quality.csv
 
-One sweep, compared with fp32 at 32 steps and again with fp32 at 7. Started again it goes on where it was; the folder then holds
-the page with samples as well.
+One sweep, compared with fp32 at 32 steps and again with fp32 at 7. Started again it goes on where it was; the folder
+then holds the page with samples as well.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ def main() -> None:
         calibrate(asked_for)
     chosen = [*settings(nfe="3:7,16,32"), Setting(nfe=7, grid="uniform")]
     chosen += settings(nfe="6,7", precision=",".join(name for name in PRECISIONS if name != "fp32"))
-    chosen += [*settings(nfe="3,4,8", solver="midpoint"), Setting(nfe=8)]  # the model calls of 6, 8 and 16 steps of Euler
+    chosen += [
+        *settings(nfe="3,4,8", solver="midpoint"),
+        Setting(nfe=8),
+    ]  # the model calls of 6, 8 and 16 steps of Euler
     chosen += settings(embedded_guidance="off", nfe="5,7,32")  # both branches, though the network needs but one
     intervals = "0:0.6,0:0.2,0.01:1,0:0"  # without the last, the last 2, the first 2, all of 7
     chosen += settings(embedded_guidance="off", guidance_interval=intervals)

@@ -2,9 +2,9 @@
 
     python benchmarks/reading.py LANGUAGE TABLE.tsv [--wrong]
 
-TABLE has a line for each case: kind, written, spoken, with tabs between. Readings are compared without case, hyphens, "and"
-and punctuation; German and Chinese without white space too, since spellings differ ("drei und zwanzig"). `--wrong` shows
-the lines that differ.
+TABLE has a line for each case: kind, written, spoken, with tabs between. Readings are compared without case, hyphens,
+"and" and punctuation; German and Chinese without white space too, since spellings differ ("drei und zwanzig").
+`--wrong` shows the lines that differ.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What speech costs as it gets longer, as more of it is in flight, and on more threads; and the memory of a row.
 
-The embedded voice, its texts made of the same sentences over and over. `length`: one utterance of 5 s to `--longest` s. `rows`:
-1 to 64 utterances of two sentences at once: audio a second of all together, when the first sample of each came (median, worst),
-and the memory that the process took at most. `threads`: the two sentences on 1, 2, ... threads.
+The embedded voice, its texts made of the same sentences over and over. `length`: one utterance of 5 s to `--longest` s.
+`rows`: 1 to 64 utterances of two sentences at once: audio a second of all together, when the first sample of each came
+(median, worst), and the memory that the process took at most. `threads`: the two sentences on 1, 2, ... threads.
 
     python benchmarks/scale.py [--longest 180] [--precision bf16]
 """
@@ -93,7 +93,9 @@ def main() -> None:
 
     def note(what: str, value: float, engine: Engine, **figures: float) -> None:
         info = engine.info
-        rows.append({"what": what, "value": value, "backend": info["backend"], "precision": info["precision"], **figures})
+        rows.append(
+            {"what": what, "value": value, "backend": info["backend"], "precision": info["precision"], **figures}
+        )
         print(f"{what:8} {value:6.0f}  " + "  ".join(f"{k} {v:.3f}" for k, v in figures.items()))
 
     sentences = " ".join(SENTENCES[:2])

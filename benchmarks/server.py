@@ -2,8 +2,8 @@
 
     python benchmarks/server.py [--rounds 3] [--listeners 10000]
 
-`rate`: both servers run at once and take turns under wrk, so that the figures of a round share their moment; what counts
-is their ratio. `listeners`: that many connections stay on the chat's event stream; memory is the server's own
+`rate`: both servers run at once and take turns under wrk, so that the figures of a round share their moment; what
+counts is their ratio. `listeners`: that many connections stay on the chat's event stream; memory is the server's own
 resident_bytes, and each message is timed from the POST that enqueues it to the moment at which the kernel has it for a
 listener, for a hundred of them that are spread over the order in which they joined (the one that joined last is served
 first). A listener's own turn on the processor does not count, since it is on another machine; for the same reason the
@@ -193,7 +193,9 @@ class Ears:
 
     def _read(self, place: int) -> bool:
         part, extra, _, _ = self._connections[place].recvmsg(65536, socket.CMSG_SPACE(TIMESPEC.size))
-        stamps = [TIMESPEC.unpack(data) for level, kind, data in extra if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)]
+        stamps = [
+            TIMESPEC.unpack(data) for level, kind, data in extra if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)
+        ]
         seen = self._seen[place]
         seen += part
         while (end := seen.find(b"\n\n")) >= 0:
@@ -267,18 +269,25 @@ def measure_listeners(listeners: int, messages: int) -> list[dict[str, Any]]:
                 "messages": messages,
             }
             for name, values in delays.items():
-                row |= {f"{name}_{mark}_ms": 1e3 * percentile(values, share) for mark, share in (("p50", 0.5), ("p99", 0.99))}
+                row |= {
+                    f"{name}_{mark}_ms": 1e3 * percentile(values, share)
+                    for mark, share in (("p50", 0.5), ("p99", 0.99))
+                }
             rows.append(row)
             print(
                 f"{crowd} listeners, the last {len(joining)} joined in {joined:.1f} s: {row['memory_mb']:.1f} MB more than none ({row['resident_mb']:.1f} in all); "  # noqa: E501
-                + ", ".join(f"{name} {row[f'{name}_p50_ms']:.1f} ms, p99 {row[f'{name}_p99_ms']:.1f}" for name in delays)
+                + ", ".join(
+                    f"{name} {row[f'{name}_p50_ms']:.1f} ms, p99 {row[f'{name}_p99_ms']:.1f}" for name in delays
+                )
             )
         for connection in held:
             connection.close()
     return rows
 
 
-def crowd_hears(port: int, crowd: int, ears: Ears, others: list[socket.socket], messages: int) -> dict[str, list[float]]:
+def crowd_hears(
+    port: int, crowd: int, ears: Ears, others: list[socket.socket], messages: int
+) -> dict[str, list[float]]:
     """Seconds from a message's POST to any listener, the one that joined last, the first and the slowest; to its answer; of a request beside it."""  # noqa: E501
     delays: dict[str, list[float]] = {"any": [], "last": [], "first": [], "slowest": [], "answer": [], "metrics": []}
     room = bytearray(65536)
@@ -401,7 +410,8 @@ def measure_first(rounds: int) -> list[dict[str, Any]]:
                     })  # fmt: skip
     for form in ("wav", "pcm", "flac", "opus", "mp3"):
         first, whole, audio = (
-            statistics.median(row[key] for row in rows if row["case"] == form) for key in ("first_ms", "whole_ms", "audio_s")
+            statistics.median(row[key] for row in rows if row["case"] == form)
+            for key in ("first_ms", "whole_ms", "audio_s")
         )
         print(
             f"{form}: first byte after {first:.0f} ms, the whole of {audio:.1f} s after {whole:.0f} ms: {100 * (1 - first / whole):.0f} % earlier"  # noqa: E501
@@ -427,7 +437,9 @@ def main() -> None:
         "first": lambda: measure_first(args.rounds),
     }
     rows = [row for name, part in parts.items() if not args.only or name in args.only for row in part()]
-    write_csv("server", [{key: round(v, 3) if isinstance(v, float) else v for key, v in row.items()} for row in rows], "what")
+    write_csv(
+        "server", [{key: round(v, 3) if isinstance(v, float) else v for key, v in row.items()} for row in rows], "what"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Text to samples with the embedded voice: real-time factor and first audio, backends interleaved in one run.
 
-The timed window is one `Engine.speak`: from submission to the last sample, text front end, sampling, vocoder and joining
-included; loading, compiling and two warm-up utterances are not. Each round speaks every text once with every backend.
+The timed window is one `Engine.speak`: from submission to the last sample, text front end, sampling, vocoder and
+joining included; loading, compiling and two warm-up utterances are not. Each round speaks every text once with every
+backend.
 
     python benchmarks/speech.py [--rounds 5] [--nfe 7] [--packages]
 """
@@ -67,7 +68,9 @@ def main() -> None:
     shown = [(engine.info["backend"], engine.info["precision"]) for engine in engines]
     for engine in engines:
         engine.close()
-    print(f"{'text':15} {'backend':12} {'prec.':12} {'audio s':>8} {'RTF median':>11} {'min':>7} {'max':>7} {'first ms':>15}")
+    print(
+        f"{'text':15} {'backend':12} {'prec.':12} {'audio s':>8} {'RTF median':>11} {'min':>7} {'max':>7} {'first ms':>15}"
+    )
     for name in TEXTS:
         for backend, precision in shown:
             mine = [r for r in rows if (r["text"], r["backend"], r["precision"]) == (name, backend, precision)]

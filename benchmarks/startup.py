@@ -1,8 +1,8 @@
 """Start: from starting a process to its first speech.
 
-`server`: to the first /healthz, to ready, and to the answer to a sentence of two seconds. `python`: to the first piece of the
-same sentence by ishowtts.Engine. `official`: to two seconds by the official package with a network of the same size and random
-weights (start_official.py; needs the packages of requirements/parity.txt). They take turns.
+`server`: to the first /healthz, to ready, and to the answer to a sentence of two seconds. `python`: to the first piece
+of the same sentence by ishowtts.Engine. `official`: to two seconds by the official package with a network of the same
+size and random weights (start_official.py; needs the packages of requirements/parity.txt). They take turns.
 
     python benchmarks/startup.py [--runs 5]
 """
@@ -62,7 +62,9 @@ def server(port: int) -> dict[str, float]:
     try:
         alive, ready = until(base + "/healthz", process, start), until(base + "/readyz", process, start)
         body = json.dumps({"text": SENTENCE}).encode()
-        request = urllib.request.Request(base + "/api/tts", body, {"Content-Type": "application/json", "Accept": "audio/wav"})
+        request = urllib.request.Request(
+            base + "/api/tts", body, {"Content-Type": "application/json", "Accept": "audio/wav"}
+        )
         with urllib.request.urlopen(request, timeout=60) as answer:
             answer.read()
         return {"healthz_s": alive, "ready_s": ready, "spoken_s": time.perf_counter() - start}
@@ -74,7 +76,9 @@ def server(port: int) -> dict[str, float]:
 def program(*arguments: str) -> dict[str, float]:
     """One start of a Python program that says when it has spoken."""
     start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     assert process.stdout is not None
     spoken = process.stdout.readline().startswith("spoken")
     taken = time.perf_counter() - start
@@ -102,12 +106,16 @@ def main() -> None:
             for kind, start in kinds.items():
                 figures = start()
                 if run >= 0:
-                    rows.append({"kind": kind, "run": run, **{name: round(value, 3) for name, value in figures.items()}})
+                    rows.append(
+                        {"kind": kind, "run": run, **{name: round(value, 3) for name, value in figures.items()}}
+                    )
     for kind in kinds:
         for key in ("healthz_s", "ready_s", "spoken_s"):
             values = [float(str(row[key])) for row in rows if row["kind"] == kind and key in row]
             if values:
-                print(f"{kind:9} {key:10} median {statistics.median(values):.3f}  min {min(values):.3f}  max {max(values):.3f}")
+                print(
+                    f"{kind:9} {key:10} median {statistics.median(values):.3f}  min {min(values):.3f}  max {max(values):.3f}"
+                )
     write_csv("startup", rows)
 
 

@@ -1,9 +1,9 @@
 """Step caches tried on the embedded voice: what some calls leave out and take from the call before, beside fewer steps.
 
-`blocks a-b`: of the transformer's blocks these are not computed; what they added at the last whole call is added again (Chen et
-al. 2024, "Δ-DiT", section 3.2). `difference`: the unconditional branch is not computed; v_c - v_u of the last whole call serves
-again (Lyu et al. 2024, "FasterCache", section 3.3). A prototype in PyTorch: `work` is the share of block evaluations that seven
-calls with both branches take, whatever the network can do without them.
+`blocks a-b`: of the transformer's blocks these are not computed; what they added at the last whole call is added again
+(Chen et al. 2024, "Δ-DiT", section 3.2). `difference`: the unconditional branch is not computed; v_c - v_u of the last
+whole call serves again (Lyu et al. 2024, "FasterCache", section 3.3). A prototype in PyTorch: `work` is the share of
+block evaluations that seven calls with both branches take, whatever the network can do without them.
 
     python benchmarks/step_cache.py [--sentences 30] [--threads 1]       # writes benchmarks/results/step_cache.csv
 """

@@ -1,8 +1,8 @@
 """What storing a clip of nearly 10 MiB over HTTP costs beside decoding it.
 
-An upload is received, parsed, decoded, looked at (level, clipping, a voice), conditioned for the model, synced to the disk with
-its row, and answered. Each round times the same decoding alone in this process right after the upload. The model must be one that
-clones; which one makes no difference, so a random one will do: `python tests/tiny.py FOLDER`.
+An upload is received, parsed, decoded, looked at (level, clipping, a voice), conditioned for the model, synced to the
+disk with its row, and answered. Each round times the same decoding alone in this process right after the upload. The
+model must be one that clones; which one makes no difference, so a random one will do: `python tests/tiny.py FOLDER`.
 
     python benchmarks/upload.py --model FOLDER [--rounds 15]
 """

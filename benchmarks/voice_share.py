@@ -1,7 +1,7 @@
 """How much of a fine-tuned vocoder's start to keep: similarity and naturalness by share, on sentences of the training data.
 
-The held-out sentences judge the voice that is chosen, so they may not choose it. Every share speaks the same mels, made once by
-the work folder's transformer.
+The held-out sentences judge the voice that is chosen, so they may not choose it. Every share speaks the same mels, made
+once by the work folder's transformer.
 
     python benchmarks/voice_share.py --work DIR --finetune VOICE [--shares 0 0.25 0.5 1] [--sentences 36] [--threads 1]
 """

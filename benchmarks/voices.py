@@ -252,7 +252,9 @@ def main() -> None:
     parser.add_argument("--model", default="demo")
     parser.add_argument("--aside", type=Path, default=cache_dir() / "peers", help="environments of the peers")
     parser.add_argument("--styles", nargs="*", default=STYLES, help="of Kokoro; none leaves it out")
-    parser.add_argument("--tones", nargs="*", default=[], metavar="VOICE=STYLE", help="whom Mandarin voices learnt from")
+    parser.add_argument(
+        "--tones", nargs="*", default=[], metavar="VOICE=STYLE", help="whom Mandarin voices learnt from"
+    )
     parser.add_argument("--clips", type=Path, help="a folder for what was said")
     args = parser.parse_args()
     args.aside.mkdir(parents=True, exist_ok=True)

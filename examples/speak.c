@@ -32,8 +32,10 @@ int main(int argc, char **argv) {
             const float sample = piece[i] < -1 ? -1 : piece[i] > 1 ? 1 : piece[i];
             put(file, (uint32_t)(int32_t)(32767 * sample), 2);
         }
-    if (status) fprintf(stderr, "speak: %s\n", error.message);
-    else rewind(file), put_header(file, (uint32_t)ishow_tts_sample_rate(tts), total);
+    if (status)
+        fprintf(stderr, "speak: %s\n", error.message);
+    else
+        rewind(file), put_header(file, (uint32_t)ishow_tts_sample_rate(tts), total);
     ishow_utterance_free(speech);
     ishow_tts_free(tts);
     return fclose(file) || status ? 1 : 0;

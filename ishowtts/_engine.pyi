@@ -24,6 +24,8 @@ class _Defaults(TypedDict):
     reference_rms_max: float
     reference_clipped_max: float
     upload_bytes_max: int
+    stored_voices_max: int
+    stored_bytes_max: int
     early_seconds: float
     host: str
     port: int
@@ -32,6 +34,7 @@ class _Defaults(TypedDict):
     drain_seconds: int
     idle_seconds: int
     upload_seconds: int
+    upload_rate_min: int
     uploads_max: int
     form_bytes_max: int
     connections_max: int
@@ -153,6 +156,7 @@ BUILD: Final[str]
 def check_reference(samples: Buffer | NDArray[np.float32], sample_rate: int, text: str, /) -> None: ...
 def live_handles() -> int: ...
 def log_to_stderr(level: str, format: str = "text", /) -> None: ...
+
 @final
 class Engine:
     def __new__(

@@ -36,10 +36,17 @@ class SourceStats(DecoderStats):
     quota_used: int
 
 def irc_parse(line: bytes, /) -> IrcLine | None: ...
+
 @final
 class Decoder:
     def __new__(
-        cls, platform: Platform, channel: str, nick: str = "", room: str = "", owner: str = "", inflate_bytes_max: int = ...
+        cls,
+        platform: Platform,
+        channel: str,
+        nick: str = "",
+        room: str = "",
+        owner: str = "",
+        inflate_bytes_max: int = ...,
     ) -> Decoder: ...
     def feed(self, data: bytes, history: bool = False) -> list[dict[str, Any]]: ...
     def count(self, data: bytes, /) -> int: ...

@@ -74,7 +74,9 @@ def native_model(model: str, precision: str | None, needed: bool) -> str | None:
         raise ModelError(message, status="EINVAL", field="model")
     if reason is not None:
         if not has_torch():
-            raise MissingPackage(f"{reason} Running this model needs the package torch: {installs('torch')}", field="model")
+            raise MissingPackage(
+                f"{reason} Running this model needs the package torch: {installs('torch')}", field="model"
+            )
         return None
     if not (needed or is_fast() or precision not in PRECISIONS) and has_torch():
         return None

@@ -1,7 +1,7 @@
 """The command line: speak, serve, api, voices, config, and the commands of other rooms: train, quality, sweep, daily.
 
-Options are overrides of the configuration, so one place checks them all. What a user got wrong is answered by one sentence and
-status 2; a failure of the program itself is 1.
+Options are overrides of the configuration, so one place checks them all. What a user got wrong is answered by one
+sentence and status 2; a failure of the program itself is 1.
 """
 
 from __future__ import annotations
@@ -55,7 +55,11 @@ _ROOMS = {  # commands with a parser of their own: module with `main(arguments, 
     "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
     "text": ("ishowtts.text.command", "train", "show how a text is read: words, phones, what is left out"),
     "sweep": ("ishowtts.sweep.command", "quality", "compare settings: quality against speed"),
-    "daily": ("ishowtts.daily.command", "quality", "quick, extended, benchmark, warm-up, samples, regression, profile, doctor"),
+    "daily": (
+        "ishowtts.daily.command",
+        "quality",
+        "quick, extended, benchmark, warm-up, samples, regression, profile, doctor",
+    ),
 }
 
 
@@ -115,10 +119,14 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", help="0 takes any free port")
     serve.set_defaults(run=_serve)
 
-    api = commands.add_parser("api", parents=[settings], help="serve HTTP by FastAPI: the same contract, for development")
+    api = commands.add_parser(
+        "api", parents=[settings], help="serve HTTP by FastAPI: the same contract, for development"
+    )
     api.add_argument("--host", help="name or address to listen on")
     api.add_argument("--port", help="0 takes any free port")
-    api.add_argument("--openapi", metavar="FILE", help="write the description of the contract and leave; - is standard output")
+    api.add_argument(
+        "--openapi", metavar="FILE", help="write the description of the contract and leave; - is standard output"
+    )
     api.set_defaults(run=_api)
 
     voices = commands.add_parser("voices", parents=[settings], help="list the voices")
@@ -235,7 +243,9 @@ def _pieces(stream: SpeechStream, long: bool) -> list[NDArray[np.float32]]:
     pieces: list[NDArray[np.float32]] = []
     try:
         shown = long and sys.stderr.isatty()
-        with tqdm(total=100, unit="%", leave=False, disable=not shown, bar_format="{l_bar}{bar}| {elapsed}<{remaining}") as bar:
+        with tqdm(
+            total=100, unit="%", leave=False, disable=not shown, bar_format="{l_bar}{bar}| {elapsed}<{remaining}"
+        ) as bar:
             while True:
                 try:
                     piece = stream.poll(0.1)
@@ -315,7 +325,9 @@ def _config(arguments: argparse.Namespace) -> int:
     if arguments.action == "show":
         print(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
-        print(f"{arguments.config or 'the defaults'}: good, {len(shown['voices'])} voice(s), model {shown['model']['name']}")
+        print(
+            f"{arguments.config or 'the defaults'}: good, {len(shown['voices'])} voice(s), model {shown['model']['name']}"
+        )
     return 0
 
 

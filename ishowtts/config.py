@@ -1,7 +1,8 @@
 """Settings: a TOML file, then the environment, then the command line, checked once and handed to C as JSON.
 
-Defaults and limits come from `ishowtts.fields` and `ishowtts._engine.DEFAULTS`, which are the C core's own. A wrong value is
-refused with the place it was written at, because the person who mistyped it has an editor open, not this source.
+Defaults and limits come from `ishowtts.fields` and `ishowtts._engine.DEFAULTS`, which are the C core's own. A wrong
+value is refused with the place it was written at, because the person who mistyped it has an editor open, not this
+source.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def _secret_of(file: str, field: str) -> str:
     path = Path(file).expanduser()
     try:
         if path.stat().st_mode & 0o077:
-            raise ConfigError(f"{path} holds a secret and must be readable by its owner alone: chmod 600 {path}", field=field)
+            raise ConfigError(
+                f"{path} holds a secret and must be readable by its owner alone: chmod 600 {path}", field=field
+            )
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", field=field) from None
@@ -76,14 +79,20 @@ class ServerConfig(_Section):
         description="folder for what outlives the process: voices made over HTTP; one server each",
     )
     allowed_hosts: list[Text] = Field([], description="further names that a Host header may carry")
-    cors_origins: list[Text] = Field([], description="origins of other sites that may call, such as https://example.org")
-    request_seconds: float = Field(D["request_seconds"], ge=1, le=3600, description="deadline of one synthesis, seconds")
+    cors_origins: list[Text] = Field(
+        [], description="origins of other sites that may call, such as https://example.org"
+    )
+    request_seconds: float = Field(
+        D["request_seconds"], ge=1, le=3600, description="deadline of one synthesis, seconds"
+    )
     drain_seconds: float = Field(D["drain_seconds"], ge=0, le=3600, description="patience after SIGTERM, seconds")
     connections_max: int = Field(D["connections_max"], ge=8, le=1_000_000, description="connections open at once")
     connections_per_client: int = Field(
         D["connections_per_client"], ge=1, le=1_000_000, description="of one address, when other machines are served"
     )
-    log_level: Literal["debug", "info", "warn", "error"] = Field("info", description="least weight of a line of the log")
+    log_level: Literal["debug", "info", "warn", "error"] = Field(
+        "info", description="least weight of a line of the log"
+    )
     log_format: Literal["text", "json"] = Field("text", description="json: an object a line, with the request's id")
 
     @model_validator(mode="after")
@@ -110,9 +119,11 @@ class ModelSettings(_Section):
     """What speaks."""
 
     name: Text = Field("demo", description="demo, a folder, a checkpoint, F5TTS_v1_Base, or hf://owner/repository/path")
-    precision: Literal["auto", "fp32", "bf16", "int8-dynamic", "int8-static"] = Field(  # auto and model.native.PRECISIONS
-        cast(Any, DEFAULT_PRECISION),
-        description="of the transformer's weights and products; auto: bf16 where processor or GPU multiply it faster, else fp32",
+    precision: Literal["auto", "fp32", "bf16", "int8-dynamic", "int8-static"] = (
+        Field(  # auto and model.native.PRECISIONS
+            cast(Any, DEFAULT_PRECISION),
+            description="of weights and products; auto: bf16 where processor or GPU multiply it faster, else fp32",
+        )
     )
     backend: Literal["auto", "cuda", "native", "package", "eager", "compile"] = Field(
         "auto",
@@ -130,7 +141,12 @@ def _section(name: str, fields: Iterable[_fields.Field], about: str) -> Any:
     """A section that consists of fields of a table."""
     made: dict[str, Any] = {}
     for one in fields:
-        kinds = {"number": float, "whole": int, "boolean": bool, "choice": Literal[one.choices] if one.choices else None}
+        kinds = {
+            "number": float,
+            "whole": int,
+            "boolean": bool,
+            "choice": Literal[one.choices] if one.choices else None,
+        }
         limits: dict[str, Any] = {} if one.least is None else {"ge": one.least, "le": one.most}
         made[one.setting or ""] = (kinds[one.kind], Field(one.default, description=one.help, **limits))
     return create_model(name, __base__=_Section, __doc__=about, **made)
@@ -144,7 +160,9 @@ if TYPE_CHECKING:
     class EngineConfig(_Section):
         """See below."""
 else:
-    SamplingConfig = _section("SamplingConfig", _fields.SAMPLING, "What a request gets that does not choose for itself.")
+    SamplingConfig = _section(
+        "SamplingConfig", _fields.SAMPLING, "What a request gets that does not choose for itself."
+    )
     EngineConfig = _section("EngineConfig", _fields.ENGINE, "Sizes of the engine.")
 
 
@@ -157,7 +175,9 @@ class VoiceConfig(_Section):
         description=f"the clip, {D['reference_seconds_min']:g} to {D['reference_seconds_max']:g} s; "
         "may be left out where the model takes no prompt",
     )
-    text: str | None = Field(None, description="its words, exactly; left out: the file beside the clip that ends in .txt")
+    text: str | None = Field(
+        None, description="its words, exactly; left out: the file beside the clip that ends in .txt"
+    )
     language: Text | None = Field(None, description="such as en or zh; left out: guessed from the text to speak")
 
 
@@ -194,11 +214,17 @@ class ChatSourceConfig(_Section):
     endpoint: Text | None = Field(None, description="another address of the platform")
     ca_file: Text | None = Field(None, description="PEM to trust instead of the system's authorities")
     connect_seconds: float | None = Field(None, ge=1, le=D["chat_seconds_max"], description="from look-up to joined")
-    heartbeat_seconds: float | None = Field(None, ge=1, le=D["chat_seconds_max"], description="of silence before an own one")
+    heartbeat_seconds: float | None = Field(
+        None, ge=1, le=D["chat_seconds_max"], description="of silence before an own one"
+    )
     reply_seconds: float | None = Field(None, ge=1, le=D["chat_seconds_max"], description="patience after a heartbeat")
-    backoff_seconds: float | None = Field(None, ge=0.1, le=D["chat_seconds_max"], description="first pause after a loss")
+    backoff_seconds: float | None = Field(
+        None, ge=0.1, le=D["chat_seconds_max"], description="first pause after a loss"
+    )
     backoff_max_seconds: float | None = Field(None, ge=0.1, le=D["chat_seconds_max"], description="longest pause")
-    poll_seconds_min: float | None = Field(None, ge=0, le=D["chat_seconds_max"], description="YouTube: between two polls")
+    poll_seconds_min: float | None = Field(
+        None, ge=0, le=D["chat_seconds_max"], description="YouTube: between two polls"
+    )
     quota_units: int | None = Field(None, ge=0, le=1 << 40, description="YouTube: of one run; 0: no bound")
 
     def secret(self) -> str | None:
@@ -217,7 +243,9 @@ class ChatConfig(_Section):
     platforms: list[Text] = Field([], description="read only these; none: all")
     channels: list[Text] = Field([], description="read only these; none: all")
     roles: list[Role] = Field([], description="read only who has one of these; none: everyone. Who pays is always read")
-    blocklist: list[Text] = Field([], description='logins, names or user ids that are not read, also as "platform:user"')
+    blocklist: list[Text] = Field(
+        [], description='logins, names or user ids that are not read, also as "platform:user"'
+    )
     bots: list[Text] = Field(
         ["nightbot", "streamelements", "streamlabs", "moobot", "fossabot", "wizebot", "soundalerts", "sery_bot"],
         description="logins or names of bots",
@@ -230,15 +258,28 @@ class ChatConfig(_Section):
     kaomoji: Literal["strip", "read"] = Field("strip", description="faces made of signs")
     long_texts: Literal["strip", "refuse"] = Field("strip", description="cut at a word, or refused")
     events: bool = Field(True, description="subscriptions, raids and the like are read")
-    words_max: int = Field(D["chat_words_max"], ge=1, le=1000, description="of one message; two CJK characters are a word")
-    characters_max: int = Field(D["chat_graphemes_max"], ge=1, le=2000, description="of one message, as people see them")
-    command_prefix: str = Field(D["chat_command_prefix"], max_length=8, description="messages that begin so are not read")
-    voice_command: bool = Field(True, description="!voice ID chooses the viewer's own voice")
-    cooldown_seconds: float = Field(D["chat_cooldown_seconds"], ge=0, le=86400, description="between messages of a viewer")
-    repeat_seconds: float = Field(
-        D["chat_repeat_seconds"], ge=0, le=86400, description="a viewer's same words are not read again within; 0: they are"
+    words_max: int = Field(
+        D["chat_words_max"], ge=1, le=1000, description="of one message; two CJK characters are a word"
     )
-    flood_messages: int = Field(D["chat_flood_messages"], ge=0, le=1000, description="of a viewer in flood_seconds; 0: any")
+    characters_max: int = Field(
+        D["chat_graphemes_max"], ge=1, le=2000, description="of one message, as people see them"
+    )
+    command_prefix: str = Field(
+        D["chat_command_prefix"], max_length=8, description="messages that begin so are not read"
+    )
+    voice_command: bool = Field(True, description="!voice ID chooses the viewer's own voice")
+    cooldown_seconds: float = Field(
+        D["chat_cooldown_seconds"], ge=0, le=86400, description="between messages of a viewer"
+    )
+    repeat_seconds: float = Field(
+        D["chat_repeat_seconds"],
+        ge=0,
+        le=86400,
+        description="a viewer's same words are not read again within; 0: they are",
+    )
+    flood_messages: int = Field(
+        D["chat_flood_messages"], ge=0, le=1000, description="of a viewer in flood_seconds; 0: any"
+    )
     flood_seconds: float = Field(D["chat_flood_seconds"], ge=0, le=86400)
     rate: float = Field(D["chat_rate"], ge=0, le=1000, description="messages a second that are taken; 0: any")
     voices: list[VoiceId] = Field([], description="among which viewers are spread; none: all")
@@ -251,11 +292,18 @@ class ChatConfig(_Section):
     template_event: Text = Field(D["chat_template_event"], description="also {event}: the platform's own sentence")
     clean_names: bool = Field(True, description='"xX_Dark_99" is read "Dark"')
     name_again_seconds: float = Field(
-        D["chat_name_again_seconds"], ge=0, le=86400, description="a viewer who spoke last is not named again within; 0: always"
+        D["chat_name_again_seconds"],
+        ge=0,
+        le=86400,
+        description="a viewer who spoke last is not named again within; 0: always",
     )
     queue_max: int = Field(D["chat_queue_max"], ge=1, le=65536, description="messages that wait")
-    ageing_seconds: float = Field(D["chat_ageing_seconds"], ge=1, le=86400, description="waiting so long lifts by a priority")
-    expire_seconds: float = Field(D["chat_expire_seconds"], ge=0, le=86400, description="normal messages go after; 0: never")
+    ageing_seconds: float = Field(
+        D["chat_ageing_seconds"], ge=1, le=86400, description="waiting so long lifts by a priority"
+    )
+    expire_seconds: float = Field(
+        D["chat_expire_seconds"], ge=0, le=86400, description="normal messages go after; 0: never"
+    )
     prefetch: int = Field(D["chat_prefetch"], ge=1, le=8, description="clips made while one plays")
     gap_seconds: float = Field(D["chat_gap_seconds"], ge=0, le=60, description="between clips")
 
@@ -283,7 +331,9 @@ class Config(_Section):
     engine: EngineConfig = Field(default_factory=EngineConfig)  # type: ignore[arg-type]
     chat: ChatConfig = Field(default_factory=ChatConfig)  # type: ignore[arg-type]
     text: TextConfig = Field(default_factory=TextConfig)  # type: ignore[arg-type]
-    default_voice: VoiceId | None = Field(None, description="id of the voice that speaks unless asked; left out: the first")
+    default_voice: VoiceId | None = Field(
+        None, description="id of the voice that speaks unless asked; left out: the first"
+    )
     voices: list[VoiceConfig] = Field([], description="left out: those that come with the model")
     pronounce: list[PronounceConfig] = Field([], max_length=10000, description="the user's own pronunciations")
     _file: str | None = PrivateAttr(None)
@@ -325,7 +375,9 @@ class Config(_Section):
         listed = {voice.id: voice.language for voice in voices}
         for name in [*self.chat.voices, *self.chat.role_voices.values()]:
             if name not in listed:
-                raise ConfigError(f"chat speaks in the voice {name}, but the voices are {', '.join(listed)}", field="chat.voices")
+                raise ConfigError(
+                    f"chat speaks in the voice {name}, but the voices are {', '.join(listed)}", field="chat.voices"
+                )
         chat["voices"] = [{"id": name, "language": listed[name]} for name in self.chat.voices or listed]
         for source, data_of in zip(self.chat.sources, chat["sources"], strict=True):
             data_of["token"] = source.secret()
@@ -449,7 +501,9 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
                 places.setdefault(table, number)
                 table += (str(count[table]),)
             places.setdefault(table, number)
-        elif found := re.match(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=", line):
+        elif found := re.match(
+            r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=", line
+        ):
             places.setdefault(table + _keys(found[1]), number)
     return places
 
@@ -513,8 +567,10 @@ def _expected(node: Mapping[str, Any]) -> str:
     kind = str(node.get("type"))
     if kind in ("integer", "number"):
         name = "a whole number" if kind == "integer" else "a number"
-        return f"{name} from {node['minimum']:g} to {node['maximum']:g}" if kind == "number" else (
-            f"{name} from {node['minimum']} to {node['maximum']}"
+        return (
+            f"{name} from {node['minimum']:g} to {node['maximum']:g}"
+            if kind == "number"
+            else (f"{name} from {node['minimum']} to {node['maximum']}")
         )
     if node.get("pattern") == VOICE_ID:
         return "made of letters, digits, '.', '_' and '-', at most 64"

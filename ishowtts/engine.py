@@ -107,13 +107,13 @@ class Engine:
     ) -> Self:
         """Load a model by name ("demo"), folder or hub name.
 
-        `precision`: "fp32", "bf16", "int8-dynamic", "int8-static" (which `ishowtts quantize --calibrate` must have prepared),
-        None for what suits the device. `threads` 0: all cores. `backend` "cuda": the first NVIDIA GPU; "native": the C core's
-        own kernels, ready at once; "package": compiled for this machine by torch, the model as Python runs it until there is
-        one; "eager": always Python; "compile": torch.compile; "auto": "cuda" for a large model where there is a GPU, else
-        native where the processor and the model allow, else the package.
-        `compile`, when there should be a package and is none: "background" makes one and swaps it in, "wait" returns when
-        that is done (or failed: then the Python model stays), "off" makes none. `voices`: add those that come with the model.
+        `precision`: "fp32", "bf16", "int8-dynamic", "int8-static" (which `ishowtts quantize --calibrate` must have
+        prepared), None for what suits the device. `threads` 0: all cores. `backend` "cuda": the first NVIDIA GPU;
+        "native": the C core's own kernels, ready at once; "package": compiled for this machine by torch, the model as
+        Python runs it until there is one; "eager": always Python; "compile": torch.compile; "auto": "cuda" for a large
+        model where there is a GPU, else native where the processor and the model allow, else the package. `compile`,
+        when there should be a package and is none: "background" makes one and swaps it in, "wait" returns when that is
+        done (or failed: then the Python model stays), "off" makes none. `voices`: add those that come with the model.
         """
         if compile not in ("background", "wait", "off"):
             raise ValueError(f"compile must be background, wait or off, not {compile!r}")
@@ -275,7 +275,9 @@ def _read_audio(id: str, path: Path) -> tuple[Samples, int]:
         samples, sample_rate = _audio.decode(path.read_bytes())
     except OSError as error:
         status = "ENOTFOUND" if isinstance(error, FileNotFoundError) else "EIO"
-        raise VoiceError(f"Voice {id}: {path} cannot be read: {error.strerror}.", status=status, field="audio") from None
+        raise VoiceError(
+            f"Voice {id}: {path} cannot be read: {error.strerror}.", status=status, field="audio"
+        ) from None
     except _audio.AudioError as error:
         raise VoiceError(f"Voice {id}, {path}: {error}", status=error.status, field="audio") from None
     return np.asarray(samples), sample_rate

@@ -1,7 +1,7 @@
 """The fields of a request for speech and the sizes of an engine, as tables.
 
-The tables are written in C (csrc/engine/field.h). The configuration, the command line, sweeps and both servers read them here, so
-that a field has one name, one range, one default and one description everywhere.
+The tables are written in C (csrc/engine/field.h). The configuration, the command line, sweeps and both servers read
+them here, so that a field has one name, one range, one default and one description everywhere.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SEED_MAX = (1 << 64) - 1
 class Field:
     """One field.
 
-    `name`: in a request over HTTP and in errors. `option`: keyword of `Engine.speak`, option of the command line, axis of a
-    sweep; two fields with the same option are its first and second part. `setting`: key in the section of the configuration,
-    None: only a request chooses it. `negation`: the command line's option that switches a boolean off, None: `option` switches
-    it on. `least` and `most`: the range of a number, both included. `choices`: the words of a choice. `restart`: a running
-    server cannot change it.
+    `name`: in a request over HTTP and in errors. `option`: keyword of `Engine.speak`, option of the command line, axis
+    of a sweep; two fields with the same option are its first and second part. `setting`: key in the section of the
+    configuration, None: only a request chooses it. `negation`: the command line's option that switches a boolean off,
+    None: `option` switches it on. `least` and `most`: the range of a number, both included. `choices`: the words of a
+    choice. `restart`: a running server cannot change it.
     """
 
     name: str
@@ -44,9 +44,9 @@ class Field:
 class SpeechOptions(TypedDict, total=False):
     """Keywords of `Engine.speak` and `Engine.stream`: the options of `REQUEST`, and how the speech is delivered.
 
-    `early`: a long text begins with a short chunk, so that its first audio comes soon (True for `stream`). `priority`: higher
-    goes first. `deadline`: seconds from now, 0: none. `notify`: an eventfd that is written to whenever `SpeechStream.poll` has
-    something new, for event loops; it must stay open while the stream lives. Below 0: none.
+    `early`: a long text begins with a short chunk, so that its first audio comes soon (True for `stream`). `priority`:
+    higher goes first. `deadline`: seconds from now, 0: none. `notify`: an eventfd that is written to whenever
+    `SpeechStream.poll` has something new, for event loops; it must stay open while the stream lives. Below 0: none.
     """
 
     nfe: int
@@ -142,7 +142,9 @@ def read_pair(parts: tuple[Field, ...], text: str, name: str = "") -> tuple[floa
         first = last = float("nan")
     least, most = cast(float, parts[0].least), cast(float, parts[1].most)
     if not (least <= first <= most and least <= last <= most):
-        raise ConfigError(f"{name} must be FROM:TO, times from {least:g} to {most:g}, such as 0:0.6, not {text!r}", field=field)
+        raise ConfigError(
+            f"{name} must be FROM:TO, times from {least:g} to {most:g}, such as 0:0.6, not {text!r}", field=field
+        )
     if first > last:
         raise ConfigError(f"{name} must not end before it begins: FROM is later than TO in {text!r}", field=field)
     return first, last

@@ -15,7 +15,9 @@ def state_dir() -> str:
     try:
         return platformdirs.user_state_dir("ishowtts")
     except RuntimeError:
-        raise ConfigError("This user has no home folder: set HOME, or server.state_dir.", field="server.state_dir") from None
+        raise ConfigError(
+            "This user has no home folder: set HOME, or server.state_dir.", field="server.state_dir"
+        ) from None
 
 
 def cache_dir() -> Path:

@@ -1,9 +1,10 @@
 """`ishowtts quantize`: find, once a model, the grids of activations that the precision int8-static multiplies with.
 
-The model speaks sentences, run by PyTorch in fp32. For each input of a quantised product, values are counted in a histogram
-over all sentences, steps and both branches of guidance. The 8-bit grid, a scale and a shift, is the one whose ends make the
-mean square error of the values least: nearer ends saturate the few values beyond them and are finer for all others. The last
-sentence is not counted; on it the velocities of the quantised model are compared with those in fp32.
+The model speaks sentences, run by PyTorch in fp32. For each input of a quantised product, values are counted in a
+histogram over all sentences, steps and both branches of guidance. The 8-bit grid, a scale and a shift, is the one whose
+ends make the mean square error of the values least: nearer ends saturate the few values beyond them and are finer for
+all others. The last sentence is not counted; on it the velocities of the quantised model are compared with those in
+fp32.
 """
 
 from __future__ import annotations
@@ -94,7 +95,10 @@ class Observed:
         """Look at every linear and step that PyTorch runs meanwhile, whoever calls it."""
         from torch.nn.modules import module
 
-        hooks = (module.register_module_forward_pre_hook(self._before), module.register_module_forward_hook(self._after))
+        hooks = (
+            module.register_module_forward_pre_hook(self._before),
+            module.register_module_forward_hook(self._after),
+        )
         try:
             yield
         finally:
@@ -124,7 +128,9 @@ def observe(engine: Engine, texts: Sequence[str], voice: str | None = None) -> O
     with observed.watching():
         for seed, text in enumerate(tqdm(texts, unit="sentence", disable=not sys.stderr.isatty(), leave=False)):
             observed.kept = seed == len(texts) - 1
-            told = observed.kept or seed % 2 == 0  # a network that is told the strength of guidance is to be seen without, too
+            told = (
+                observed.kept or seed % 2 == 0
+            )  # a network that is told the strength of guidance is to be seen without, too
             engine.speak(text, voice, seed=seed, embedded_guidance=told)
     return observed
 
@@ -178,7 +184,9 @@ def calibrate(
         raise ModelError(f"{reason} int8-static is not for this model.", status="EINVAL", field="model")
     sentences = list((texts if texts is not None else sources.texts(SENTENCES)).values())
     if len(sentences) < 2:
-        raise ConfigError("a calibration needs two sentences at least: the last one is for the comparison", field="texts")
+        raise ConfigError(
+            "a calibration needs two sentences at least: the last one is for the comparison", field="texts"
+        )
     with open_engine(settings, "off", precision="fp32", backend="eager") as engine:
         observed = observe(engine, sentences, settings.default_voice)
     path = out or calibration.cached(source)
@@ -201,12 +209,18 @@ def _show(source: ModelSource) -> None:
 
 def main(arguments: Sequence[str], prog: str = "ishowtts quantize") -> int:
     """Run one command line."""
-    p = Parser(prog=prog, description="Prepare a model for the precision int8-static; without --calibrate: show what there is.")
+    p = Parser(
+        prog=prog, description="Prepare a model for the precision int8-static; without --calibrate: show what there is."
+    )
     p.add_argument("--calibrate", action="store_true", help="speak sentences and find the scales")
     add_speaker(p)
-    p.add_argument("--texts", metavar="FILE", type=Path, default=SENTENCES, help="sentences, one a line (default: the package's)")
+    p.add_argument(
+        "--texts", metavar="FILE", type=Path, default=SENTENCES, help="sentences, one a line (default: the package's)"
+    )
     p.add_argument("--sentences", type=int, metavar="N", help="only the first N of them")
-    p.add_argument("--beside", action="store_true", help="write beside the model's weights, not into the user's cache folder")
+    p.add_argument(
+        "--beside", action="store_true", help="write beside the model's weights, not into the user's cache folder"
+    )
     options = p.parse_args(arguments)
     settings = speaker(options)
     source = resolve(settings.model.name)

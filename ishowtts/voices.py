@@ -1,7 +1,8 @@
 """Voices: who speaks, and the clip that shows how.
 
-A model folder brings its own voices: `voice.toml` lists them as a configuration does, and a folder without it that holds a
-`reference.flac` (or .wav) with its words in `reference.txt`, which is what training writes, has one voice of its name.
+A model folder brings its own voices: `voice.toml` lists them as a configuration does, and a folder without it that
+holds a `reference.flac` (or .wav) with its words in `reference.txt`, which is what training writes, has one voice of
+its name.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def load_voices(config: Config) -> list[Voice]:
         if config.default_voice is not None and config.default_voice not in [voice.id for voice in voices]:
             names = ", ".join(voice.id for voice in voices) or "none at all"
             raise VoiceError(
-                f"default_voice is {config.default_voice}, but the model has {names}.", status="ENOTFOUND", field="default_voice"
+                f"default_voice is {config.default_voice}, but the model has {names}.",
+                status="ENOTFOUND",
+                field="default_voice",
             )
         return voices
     return [voice(entry.id, entry.audio, entry.text, entry.language) for entry in config.voices]
@@ -73,7 +76,9 @@ def model_voices(model: str) -> list[Voice]:
 def voice(name: str, audio: str | None, text: str | None, language: str | None) -> Voice:
     """One checked voice; without `text` the file beside `audio` that ends in .txt is read."""
     if not re.fullmatch(VOICE_ID[1:-1], name):
-        raise VoiceError(f"{name!r} cannot be a voice's id: use letters, digits, '.', '_' and '-', at most 64.", field="id")
+        raise VoiceError(
+            f"{name!r} cannot be a voice's id: use letters, digits, '.', '_' and '-', at most 64.", field="id"
+        )
     clip = None if audio is None else Path(audio).expanduser()
     if clip is not None and not clip.is_file():
         raise VoiceError(f"Voice {name}: there is no file {clip}.", status="ENOTFOUND", field="audio")

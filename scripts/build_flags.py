@@ -19,14 +19,18 @@ def main() -> None:
         print(get("EXT_SUFFIX"))
         return
     libdir, version = get("LIBDIR"), get("LDVERSION")
-    if sys.argv[1] == "library":  # without a shared libpython, the program that loads the library must bring the symbols
+    if (
+        sys.argv[1] == "library"
+    ):  # without a shared libpython, the program that loads the library must bring the symbols
         shared = (Path(libdir) / f"libpython{version}.so").exists()
         print(f"-L{libdir} -lpython{version} -Wl,-rpath,{libdir} -Wl,-z,defs" if shared else "")
         return
     flags = [f"-L{libdir}", f"-L{get('LIBPL')}", f"-lpython{version}", *get("LIBS").split(), *get("SYSLIBS").split()]
     # Extension modules find the interpreter's symbols in the program that embeds it.
     flags += ["-Wl,--export-dynamic", f"-Wl,-rpath,{libdir}"]
-    if os.environ.get("ISHOWTTS_STATIC_PYTHON"):  # a wheel cannot rely on a shared interpreter, so its server has one inside
+    if os.environ.get(
+        "ISHOWTTS_STATIC_PYTHON"
+    ):  # a wheel cannot rely on a shared interpreter, so its server has one inside
         whole = ["-no-pie", "-Wl,--whole-archive", f"-l:libpython{version}.a", "-Wl,--no-whole-archive"]
         flags = [part for flag in flags for part in (whole if flag == f"-lpython{version}" else [flag])]
         flags += (get("MODLIBS") or "").split()

@@ -39,7 +39,11 @@ def make(folder: Path, *more: str) -> Path:
 
 def environment(python: Path, home: Path) -> dict[str, str]:
     """Variables of a process that knows this checkout and the light environment alone."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ISHOWTTS", "VIRTUAL_ENV", "XDG"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "ISHOWTTS", "VIRTUAL_ENV", "XDG"))
+    }
     return kept | {
         "HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1",
         "ISHOWTTS_PATH": str(ROOT), "ISHOWTTS_PYTHON": str(python), "OMP_NUM_THREADS": "1",

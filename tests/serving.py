@@ -36,7 +36,12 @@ def executable() -> Path:
 
 
 def environment(state: str | Path) -> dict[str, str]:
-    own = {"ISHOWTTS_PATH": str(ROOT), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ISHOWTTS__SERVER__STATE_DIR": str(state)}
+    own = {
+        "ISHOWTTS_PATH": str(ROOT),
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "ISHOWTTS__SERVER__STATE_DIR": str(state),
+    }
     return os.environ | own
 
 
@@ -141,7 +146,12 @@ def run(arguments: Sequence[str], seconds: float = START_SECONDS, kind: str = "c
     """A server that is expected to end by itself."""
     with tempfile.TemporaryDirectory(prefix="ishowtts-state-") as state:
         return subprocess.run(
-            [*command(kind), *arguments], capture_output=True, text=True, env=environment(state), timeout=seconds, check=False
+            [*command(kind), *arguments],
+            capture_output=True,
+            text=True,
+            env=environment(state),
+            timeout=seconds,
+            check=False,
         )
 
 

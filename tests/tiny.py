@@ -50,7 +50,9 @@ def make(folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tup
         }
         for part in parts.values():
             for name, weight in part.named_parameters():
-                torch.nn.init.normal_(weight, std=0.5 if name.startswith("guidance_embed") else 0.05)  # a strength is to be heard
+                torch.nn.init.normal_(
+                    weight, std=0.5 if name.startswith("guidance_embed") else 0.05
+                )  # a strength is to be heard
     torch.nn.init.constant_(parts["duration"].out.bias, 1.5)  # e^1.5 frames a phone
     if fault == "nan":
         torch.nn.init.constant_(parts["dit"].proj_out.bias, 3e38)  # finite in the file, not after a step

@@ -1,6 +1,6 @@
-/* What a faulty vocoder, a lost chunk or a stuck buffer leaves in a clip. Each detector asks for something that speech itself
- * does not do: a jump between two samples, a fall to digital zero in mid-sound, one band gone while its neighbours sound,
- * the very same samples twice. */
+/* What a faulty vocoder, a lost chunk or a stuck buffer leaves in a clip. Each detector asks for something that speech
+ * itself does not do: a jump between two samples, a fall to digital zero in mid-sound, one band gone while its
+ * neighbours sound, the very same samples twice. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,8 @@
 
 /* ---- clicks ---- */
 
-#define CLICK_LEAST 0.02f /* of full scale: a smaller one is not heard in speech */
-#define CLICK_RATIO 4.5f  /* to the largest second difference around it; recordings stay under 4 */
+#define CLICK_LEAST  0.02f /* of full scale: a smaller one is not heard in speech */
+#define CLICK_RATIO  4.5f  /* to the largest second difference around it; recordings stay under 4 */
 #define CLICK_AROUND 0.003 /* seconds on each side */
 enum { CLICK_ITSELF = 2 }; /* samples on each side that an impulse or a step reaches */
 
@@ -36,9 +36,9 @@ static void find_clicks(const float *x, size_t n, int rate, ishow_audio_artifact
 
 /* ---- cuts to nothing, and the end ---- */
 
-#define ZERO 1e-5f          /* under half a step of 16 bits */
-#define ZERO_SECONDS 0.001  /* a wave crosses zero, it does not stay there */
-#define ABRUPT 0.1          /* of the loud frames' level (-20 dB): what falls from there to zero was cut */
+#define ZERO         1e-5f /* under half a step of 16 bits */
+#define ZERO_SECONDS 0.001 /* a wave crosses zero, it does not stay there */
+#define ABRUPT       0.1   /* of the loud frames' level (-20 dB): what falls from there to zero was cut */
 #define EDGE_SECONDS 0.005
 
 static double level(const float *x, size_t from, size_t to) { return (double)ishow_audio_rms(x + from, to - from); }
@@ -80,16 +80,17 @@ static void find_gaps(const ishow_frames *frames, int rate, ishow_audio_artifact
         quiet = frames->rms[i] > frames->threshold ? 0 : quiet + 1;
         const double seconds = (double)(quiet * frames->size) / rate;
         if (seconds > out->longest_gap) out->longest_gap = seconds;
-        if (seconds >= ISHOW_GAP_SECONDS && (double)((quiet - 1) * frames->size) / rate < ISHOW_GAP_SECONDS) out->gaps++;
+        if (seconds >= ISHOW_GAP_SECONDS && (double)((quiet - 1) * frames->size) / rate < ISHOW_GAP_SECONDS)
+            out->gaps++;
     }
 }
 
 /* ---- missing bands ---- */
 
 enum { BANDS = 24, REACH = 3 };
-#define HOLE_DEPTH 3.45f  /* 30 dB, in nats of magnitude, under the bands on both sides */
-#define HOLE_HEARD 4.61f  /* 40 dB: how far under the clip's loudest band those may lie */
-#define BAND_HEARD 6.91f  /* 60 dB: a band whose mean is further under the loudest one carries nothing */
+#define HOLE_DEPTH 3.45f /* 30 dB, in nats of magnitude, under the bands on both sides */
+#define HOLE_HEARD 4.61f /* 40 dB: how far under the clip's loudest band those may lie */
+#define BAND_HEARD 6.91f /* 60 dB: a band whose mean is further under the loudest one carries nothing */
 
 /* Whether a band of this frame is missing between two that sound. */
 static int has_hole(const float *band, float heard) {
@@ -103,7 +104,8 @@ static int has_hole(const float *band, float heard) {
 
 static double mel_to_hz(double mel) { return 700 * (pow(10, mel / 2595) - 1); }
 
-static ishow_status find_holes(const float *x, size_t n, int rate, const ishow_frames *frames, ishow_audio_artifacts *out, ishow_error *error) {
+static ishow_status find_holes(const float *x, size_t n, int rate, const ishow_frames *frames,
+                               ishow_audio_artifacts *out, ishow_error *error) {
     ishow_mel_options options = {.sample_rate = rate, .n_fft = 256, .hop = (int)frames->size, .n_mels = BANDS};
     while (options.n_fft < rate / 25) options.n_fft *= 2; /* 40 ms or more: harmonics of a voice are apart */
     if (n <= (size_t)options.n_fft / 2) return ISHOW_OK;
@@ -147,13 +149,14 @@ done:
     return status;
 }
 
-ishow_status ishow_audio_find_artifacts(const float *samples, size_t n, int sample_rate, ishow_audio_artifacts *out, ishow_error *error) {
+ishow_status ishow_audio_find_artifacts(const float *samples, size_t n, int sample_rate, ishow_audio_artifacts *out,
+                                        ishow_error *error) {
     memset(out, 0, sizeof *out);
     out->first_click = out->first_repeat = -1;
     out->end_level = -120;
     if (sample_rate < ISHOW_ARTIFACT_RATE_MIN || sample_rate > ISHOW_ARTIFACT_RATE_MAX)
-        return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "sample_rate must be %d to %d Hz, got %d", ISHOW_ARTIFACT_RATE_MIN,
-                          ISHOW_ARTIFACT_RATE_MAX, sample_rate);
+        return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "sample_rate must be %d to %d Hz, got %d",
+                          ISHOW_ARTIFACT_RATE_MIN, ISHOW_ARTIFACT_RATE_MAX, sample_rate);
     if (n == 0) return ISHOW_OK;
     ishow_frames frames = {0};
     ishow_status status = ISHOW_OK;

@@ -13,8 +13,9 @@
 #include "audio/audio.h"
 #include "base/defaults.h"
 
-enum { BLOCK = 4096 };        /* frames read at once */
-static const float ABSURD = 16; /* a decoder overshoots full scale a little; integers stored as floats overshoot a lot */
+enum { BLOCK = 4096 }; /* frames read at once */
+static const float ABSURD =
+    16; /* a decoder overshoots full scale a little; integers stored as floats overshoot a lot */
 
 void ishow_pcm_free(ishow_pcm *pcm) {
     if (!pcm) return;
@@ -64,7 +65,8 @@ static sf_count_t memory_write(const void *bytes, sf_count_t n, void *user) {
 const char *ishow_audio_type(const void *bytes, size_t n) {
     const unsigned char *b = bytes;
     if (n < 12) return NULL;
-    if ((!memcmp(b, "RIFF", 4) || !memcmp(b, "RIFX", 4) || !memcmp(b, "RF64", 4)) && !memcmp(b + 8, "WAVE", 4)) return "audio/wav";
+    if ((!memcmp(b, "RIFF", 4) || !memcmp(b, "RIFX", 4) || !memcmp(b, "RF64", 4)) && !memcmp(b + 8, "WAVE", 4))
+        return "audio/wav";
     if (!memcmp(b, "fLaC", 4)) return "audio/flac";
     if (!memcmp(b, "OggS", 4)) return "audio/ogg";
     return !memcmp(b, "ID3", 3) || (b[0] == 0xFF && (b[1] & 0xE0) == 0xE0) ? "audio/mpeg" : NULL;
@@ -77,7 +79,8 @@ static int known_format(int format) {
     case SF_FORMAT_RF64:
     case SF_FORMAT_FLAC:
     case SF_FORMAT_MPEG: return 1;
-    case SF_FORMAT_OGG: return (format & SF_FORMAT_SUBMASK) == SF_FORMAT_VORBIS || (format & SF_FORMAT_SUBMASK) == SF_FORMAT_OPUS;
+    case SF_FORMAT_OGG:
+        return (format & SF_FORMAT_SUBMASK) == SF_FORMAT_VORBIS || (format & SF_FORMAT_SUBMASK) == SF_FORMAT_OPUS;
     default: return 0;
     }
 }
@@ -89,10 +92,11 @@ static ishow_status not_audio(ishow_error *error) {
 static ishow_status check_header(const SF_INFO *info, const ishow_decode_limits *limits, ishow_error *error) {
     if (!known_format(info->format) || info->channels < 1 || info->samplerate < 1) return not_audio(error);
     if (info->channels > limits->max_channels)
-        return ishow_fail(error, ISHOW_ELIMIT, "audio", "audio has %d channels; the limit is %d", info->channels, limits->max_channels);
+        return ishow_fail(error, ISHOW_ELIMIT, "audio", "audio has %d channels; the limit is %d", info->channels,
+                          limits->max_channels);
     if (info->samplerate < limits->min_sample_rate || info->samplerate > limits->max_sample_rate)
-        return ishow_fail(error, ISHOW_ELIMIT, "audio", "audio has a sample rate of %d Hz; the limits are %d to %d Hz", info->samplerate,
-                          limits->min_sample_rate, limits->max_sample_rate);
+        return ishow_fail(error, ISHOW_ELIMIT, "audio", "audio has a sample rate of %d Hz; the limits are %d to %d Hz",
+                          info->samplerate, limits->min_sample_rate, limits->max_sample_rate);
     return ISHOW_OK;
 }
 
@@ -103,14 +107,17 @@ static ishow_status mix(const float *block, size_t frames, int channels, float *
         float sum = 0;
         for (int c = 0; c < channels; c++) sum += block[i * (size_t)channels + (size_t)c];
         sum *= gain;
-        if (!isfinite(sum)) return ishow_fail(error, ISHOW_EFORMAT, "audio", "audio contains samples that are not finite numbers");
-        if (fabsf(sum) > ABSURD) return ishow_fail(error, ISHOW_EFORMAT, "audio", "audio has samples of %g; full scale is 1", (double)sum);
+        if (!isfinite(sum))
+            return ishow_fail(error, ISHOW_EFORMAT, "audio", "audio contains samples that are not finite numbers");
+        if (fabsf(sum) > ABSURD)
+            return ishow_fail(error, ISHOW_EFORMAT, "audio", "audio has samples of %g; full scale is 1", (double)sum);
         out[i] = fminf(fmaxf(sum, -1.0f), 1.0f);
     }
     return ISHOW_OK;
 }
 
-static ishow_status read_all(SNDFILE *file, const SF_INFO *info, const ishow_decode_limits *limits, ishow_pcm *pcm, ishow_error *error) {
+static ishow_status read_all(SNDFILE *file, const SF_INFO *info, const ishow_decode_limits *limits, ishow_pcm *pcm,
+                             ishow_error *error) {
     ishow_status status = ISHOW_OK;
     const double most = limits->max_seconds * info->samplerate;
     size_t capacity = 0;
@@ -141,8 +148,8 @@ static ishow_status read_all(SNDFILE *file, const SF_INFO *info, const ishow_dec
         }
     }
     if (sf_error(file) != SF_ERR_NO_ERROR)
-        status = ishow_fail(error, ISHOW_EFORMAT, "audio", "audio is damaged after %.2f s: %s", (double)pcm->length / info->samplerate,
-                            sf_strerror(file));
+        status = ishow_fail(error, ISHOW_EFORMAT, "audio", "audio is damaged after %.2f s: %s",
+                            (double)pcm->length / info->samplerate, sf_strerror(file));
     else if (pcm->length == 0)
         status = ishow_fail(error, ISHOW_EFORMAT, "audio", "audio file holds no samples");
     else if ((double)pcm->length < limits->min_seconds * info->samplerate)
@@ -153,11 +160,14 @@ done:
     return status;
 }
 
-ishow_status ishow_audio_decode(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits, ishow_pcm *out, ishow_error *error) {
-    if (!out || !limits || (!bytes && n_bytes)) return ishow_fail(error, ISHOW_EINVAL, "audio", "decode needs bytes, limits and a result");
+ishow_status ishow_audio_decode(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits, ishow_pcm *out,
+                                ishow_error *error) {
+    if (!out || !limits || (!bytes && n_bytes))
+        return ishow_fail(error, ISHOW_EINVAL, "audio", "decode needs bytes, limits and a result");
     memset(out, 0, sizeof *out);
     if (n_bytes > limits->max_bytes)
-        return ishow_fail(error, ISHOW_ELIMIT, "audio", "audio has %zu bytes; the limit is %zu", n_bytes, limits->max_bytes);
+        return ishow_fail(error, ISHOW_ELIMIT, "audio", "audio has %zu bytes; the limit is %zu", n_bytes,
+                          limits->max_bytes);
     if (!ishow_audio_type(bytes, n_bytes)) return not_audio(error);
 
     ishow_status status;
@@ -179,8 +189,10 @@ done:
     return status;
 }
 
-ishow_status ishow_audio_decode_file(const char *path, const ishow_decode_limits *limits, ishow_pcm *out, ishow_error *error) {
-    if (!path || !limits || !out) return ishow_fail(error, ISHOW_EINVAL, "audio", "decode needs a path, limits and a result");
+ishow_status ishow_audio_decode_file(const char *path, const ishow_decode_limits *limits, ishow_pcm *out,
+                                     ishow_error *error) {
+    if (!path || !limits || !out)
+        return ishow_fail(error, ISHOW_EINVAL, "audio", "decode needs a path, limits and a result");
     memset(out, 0, sizeof *out);
 
     ishow_status status;

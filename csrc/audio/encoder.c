@@ -1,5 +1,5 @@
-/* Samples to a file or a stream of one of five formats. WAV and raw PCM are written here, the others by their libraries: FLAC by libFLAC,
- * Ogg Opus by libopusenc, MP3 by LAME, one file each. */
+/* Samples to a file or a stream of one of five formats. WAV and raw PCM are written here, the others by their
+ * libraries: FLAC by libFLAC, Ogg Opus by libopusenc, MP3 by LAME, one file each. */
 #include "audio/encoder.h"
 
 #include <math.h>
@@ -45,8 +45,10 @@ static ishow_status check_rate(ishow_format format, int sample_rate, ishow_error
     if (ishow_format_rate(format, sample_rate) == sample_rate) return ISHOW_OK;
     char list[80] = "";
     const int *rates = formats[format].rates;
-    for (int i = 0, n = 0; i < RATES_MAX && rates[i]; i++) n += snprintf(list + n, sizeof list - (size_t)n, "%s%d", i ? ", " : "", rates[i]);
-    return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "%s takes sample_rate %s, not %d.", formats[format].name, list, sample_rate);
+    for (int i = 0, n = 0; i < RATES_MAX && rates[i]; i++)
+        n += snprintf(list + n, sizeof list - (size_t)n, "%s%d", i ? ", " : "", rates[i]);
+    return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "%s takes sample_rate %s, not %d.", formats[format].name,
+                      list, sample_rate);
 }
 
 /* ---- WAV and raw PCM ---- */
@@ -60,8 +62,10 @@ static unsigned char *put32(unsigned char *p, uint32_t value) {
 
 /* A length that is not known is stated as the largest. */
 static void wav_header(unsigned char *p, int sample_rate, uint32_t data_bytes, uint32_t riff_bytes) {
-    static const unsigned char fixed[WAV_HEADER] = {'R', 'I', 'F', 'F', 0, 0, 0, 0, 'W', 'A', 'V', 'E', 'f', 'm', 't', ' ', 16, 0, 0, 0, 1, 0, 1, 0,
-                                                    0,   0,   0,   0,   0, 0, 0, 0, 2,   0,   16,  0,   'd', 'a', 't', 'a', 0,  0, 0, 0}; /* PCM, mono, 16 bit */
+    static const unsigned char fixed[WAV_HEADER] = {'R', 'I', 'F', 'F', 0,  0, 0, 0, 'W', 'A', 'V', 'E',
+                                                    'f', 'm', 't', ' ', 16, 0, 0, 0, 1,   0,   1,   0,
+                                                    0,   0,   0,   0,   0,  0, 0, 0, 2,   0,   16,  0,
+                                                    'd', 'a', 't', 'a', 0,  0, 0, 0}; /* PCM, mono, 16 bit */
     memcpy(p, fixed, sizeof fixed);
     put32(p + 4, riff_bytes);
     put32(put32(p + 24, (uint32_t)sample_rate), (uint32_t)sample_rate * 2);
@@ -77,7 +81,8 @@ static ishow_status wav_open(ishow_encoder *e, ishow_error *error) {
 }
 
 static ishow_status s16_write(ishow_encoder *e, const float *samples, size_t n, ishow_error *error) {
-    if (e->whole && e->out.n + 2 * n > UINT32_MAX) return ishow_fail(error, ISHOW_ELIMIT, "", "%zu samples more do not fit into a WAV file.", n);
+    if (e->whole && e->out.n + 2 * n > UINT32_MAX)
+        return ishow_fail(error, ISHOW_ELIMIT, "", "%zu samples more do not fit into a WAV file.", n);
     ishow_buffer_s16(&e->out, samples, n);
     return e->out.failed ? ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.") : ISHOW_OK;
 }
@@ -102,9 +107,12 @@ static const codec *const codecs[ISHOW_FORMATS] = {&wav, &pcm, &ishow_codec_flac
 ishow_status ishow_encoder_create(ishow_encoder **out, const ishow_encoder_options *options, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     *out = NULL;
-    if ((unsigned)options->format >= ISHOW_FORMATS) return ishow_fail(error, ISHOW_EINVAL, "format", "There is no audio format %d.", (int)options->format);
+    if ((unsigned)options->format >= ISHOW_FORMATS)
+        return ishow_fail(error, ISHOW_EINVAL, "format", "There is no audio format %d.", (int)options->format);
     const int to = options->sample_rate ? options->sample_rate : ishow_format_rate(options->format, options->from_rate);
-    if (options->from_rate < 1) return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "A sample_rate of %d is not possible.", options->from_rate);
+    if (options->from_rate < 1)
+        return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "A sample_rate of %d is not possible.",
+                          options->from_rate);
     if (to != options->from_rate) status = rates_check(options->from_rate, to, error);
     if (status == ISHOW_OK) status = check_rate(options->format, to, error);
     if (status != ISHOW_OK) return status;
@@ -117,12 +125,15 @@ ishow_status ishow_encoder_create(ishow_encoder **out, const ishow_encoder_optio
     e->whole = options->whole;
     status = rate_stream_create(&e->rate, options->from_rate, to, error);
     if (status == ISHOW_OK) status = e->codec->open(e, error);
-    if (status == ISHOW_OK) *out = e;
-    else ishow_encoder_free(e);
+    if (status == ISHOW_OK)
+        *out = e;
+    else
+        ishow_encoder_free(e);
     return status;
 }
 
-ishow_status ishow_encoder_push(ishow_encoder *e, const float *samples, size_t n, int last, const unsigned char **out, size_t *n_out, ishow_error *error) {
+ishow_status ishow_encoder_push(ishow_encoder *e, const float *samples, size_t n, int last, const unsigned char **out,
+                                size_t *n_out, ishow_error *error) {
     ishow_buffer made = {0};
     ishow_status status = ISHOW_OK;
     *out = NULL;
@@ -142,8 +153,10 @@ ishow_status ishow_encoder_push(ishow_encoder *e, const float *samples, size_t n
         e->finished = 1;
         if ((status = e->codec->finish(e, error)) != ISHOW_OK) goto done;
     }
-    if (e->out.failed) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
-    else if (last || !e->whole) *out = e->out.data, *n_out = e->out.n;
+    if (e->out.failed)
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+    else if (last || !e->whole)
+        *out = e->out.data, *n_out = e->out.n;
 done:
     ishow_buffer_free(&made);
     return status;
@@ -161,8 +174,10 @@ void ishow_encoder_free(ishow_encoder *e) {
     ishow_handle_freed();
 }
 
-ishow_status ishow_audio_encode(const float *samples, size_t n, int from_rate, ishow_format format, int sample_rate, unsigned char **out, size_t *n_out, ishow_error *error) {
-    const ishow_encoder_options options = {.format = format, .from_rate = from_rate, .sample_rate = sample_rate, .whole = 1};
+ishow_status ishow_audio_encode(const float *samples, size_t n, int from_rate, ishow_format format, int sample_rate,
+                                unsigned char **out, size_t *n_out, ishow_error *error) {
+    const ishow_encoder_options options = {
+        .format = format, .from_rate = from_rate, .sample_rate = sample_rate, .whole = 1};
     const unsigned char *made; /* borrowed */
     ishow_encoder *e = NULL;
     *out = NULL;

@@ -1,5 +1,5 @@
-/* Levels of 10 ms frames. A frame is silence when its level is under -60 dBFS or under 3 % of the clip's loud frames (about
- * -30 dB, so that a noisy room still has pauses). */
+/* Levels of 10 ms frames. A frame is silence when its level is under -60 dBFS or under 3 % of the clip's loud frames
+ * (about -30 dB, so that a noisy room still has pauses). */
 #include "audio/frames.h"
 
 #include <math.h>

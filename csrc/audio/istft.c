@@ -1,5 +1,6 @@
 /* Inverse STFT by overlap-add, divided by the summed squared windows, as torch.istft(center=True). Away from the ends
- * that sum repeats every hop and is kept as a table of reciprocals; near the ends fewer frames overlap and it is summed anew. */
+ * that sum repeats every hop and is kept as a table of reciprocals; near the ends fewer frames overlap and it is summed
+ * anew. */
 #include <kiss_fftr.h>
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ ishow_status ishow_istft_create(ishow_istft **out, int n_fft, int hop, ishow_err
     if (n_fft < 4 || n_fft > N_FFT_MAX || n_fft % 2)
         return ishow_fail(error, ISHOW_EINVAL, "n_fft", "n_fft is %d; it must be even, 4 to %d", n_fft, N_FFT_MAX);
     if (hop < 1 || hop > n_fft / 2)
-        return ishow_fail(error, ISHOW_EINVAL, "hop", "hop is %d; it must be 1 to n_fft / 2 (%d), or samples are lost between windows", hop,
+        return ishow_fail(error, ISHOW_EINVAL, "hop",
+                          "hop is %d; it must be 1 to n_fft / 2 (%d), or samples are lost between windows", hop,
                           n_fft / 2);
     ishow_istft *istft = calloc(1, sizeof *istft);
     if (!istft) return ishow_fail(error, ISHOW_ENOMEM, "", "out of memory for an inverse STFT");
@@ -38,7 +40,8 @@ ishow_status ishow_istft_create(ishow_istft **out, int n_fft, int hop, ishow_err
     for (int i = 0; i < n_fft; i++) istft->window[i] = (float)(0.5 - 0.5 * cos(2 * 3.14159265358979323846 * i / n_fft));
     for (size_t i = 0; i < istft->hop; i++) {
         double sum = 0;
-        for (size_t k = i; k < istft->n_fft; k += istft->hop) sum += (double)istft->window[k] * (double)istft->window[k];
+        for (size_t k = i; k < istft->n_fft; k += istft->hop)
+            sum += (double)istft->window[k] * (double)istft->window[k];
         istft->inverse[i] = (float)(1 / sum);
     }
     *out = istft;
@@ -67,9 +70,12 @@ static float inverse_at(const ishow_istft *istft, size_t at, size_t frames) {
     return (float)(1 / sum);
 }
 
-ishow_status ishow_istft_compute(const ishow_istft *istft, const float *real, const float *imag, size_t frames, float *out, ishow_error *error) {
-    if (!istft || !real || !imag || !out) return ishow_fail(error, ISHOW_EINVAL, "", "an inverse STFT needs a spectrum and a result");
-    if (frames < 2) return ishow_fail(error, ISHOW_EINVAL, "", "an inverse STFT needs 2 frames or more, not %zu", frames);
+ishow_status ishow_istft_compute(const ishow_istft *istft, const float *real, const float *imag, size_t frames,
+                                 float *out, ishow_error *error) {
+    if (!istft || !real || !imag || !out)
+        return ishow_fail(error, ISHOW_EINVAL, "", "an inverse STFT needs a spectrum and a result");
+    if (frames < 2)
+        return ishow_fail(error, ISHOW_EINVAL, "", "an inverse STFT needs 2 frames or more, not %zu", frames);
     const size_t n = istft->n_fft, bins = n / 2 + 1, pad = n / 2, length = ishow_istft_samples(istft, frames);
 
     ishow_status status = ISHOW_OK;

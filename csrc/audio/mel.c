@@ -1,5 +1,6 @@
 /* Mel spectrogram of F5-TTS and Vocos. Filters are sparse (a bin touches two of them), so each is a short span of
- * weights. Frames are computed several at a time by a kernel (mel_kernel.h); kissfft stands in when n_fft is not a power of two. */
+ * weights. Frames are computed several at a time by a kernel (mel_kernel.h); kissfft stands in when n_fft is not a
+ * power of two. */
 #include <kiss_fftr.h>
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +12,9 @@
 enum { N_FFT_MAX = 16384, N_MELS_MAX = 512 };
 static const double PI = 3.14159265358979323846;
 
-ishow_mel_options ishow_mel_options_f5(void) { return (ishow_mel_options){.sample_rate = 24000, .n_fft = 1024, .hop = 256, .n_mels = 100}; }
+ishow_mel_options ishow_mel_options_f5(void) {
+    return (ishow_mel_options){.sample_rate = 24000, .n_fft = 1024, .hop = 256, .n_mels = 100};
+}
 
 static const ishow_mel_kernel *best_kernel(void) {
 #if defined __x86_64__
@@ -33,7 +36,8 @@ static int make_filters(ishow_mel *mel) {
     if (!mel->filters || !mel->weights) return 0;
     uint32_t used = 0;
     for (size_t j = 0; j < n_mels; j++) {
-        const double left = hz_of(step * (double)j), peak = hz_of(step * (double)(j + 1)), right = hz_of(step * (double)(j + 2));
+        const double left = hz_of(step * (double)j), peak = hz_of(step * (double)(j + 1)),
+                     right = hz_of(step * (double)(j + 2));
         ishow_mel_filter *f = &mel->filters[j];
         f->weight = used;
         for (size_t k = 0; k < mel->bins; k++) {
@@ -76,10 +80,12 @@ ishow_status ishow_mel_create(ishow_mel **out, const ishow_mel_options *options,
     *out = NULL;
     const ishow_mel_options o = *options;
     if (o.sample_rate < 1000 || o.sample_rate > 384000)
-        return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "sample_rate is %d; it must be 1000 to 384000 Hz", o.sample_rate);
+        return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "sample_rate is %d; it must be 1000 to 384000 Hz",
+                          o.sample_rate);
     if (o.n_fft < 16 || o.n_fft > N_FFT_MAX || o.n_fft % 2)
         return ishow_fail(error, ISHOW_EINVAL, "n_fft", "n_fft is %d; it must be even, 16 to %d", o.n_fft, N_FFT_MAX);
-    if (o.hop < 1 || o.hop > o.n_fft) return ishow_fail(error, ISHOW_EINVAL, "hop", "hop is %d; it must be 1 to n_fft (%d)", o.hop, o.n_fft);
+    if (o.hop < 1 || o.hop > o.n_fft)
+        return ishow_fail(error, ISHOW_EINVAL, "hop", "hop is %d; it must be 1 to n_fft (%d)", o.hop, o.n_fft);
     const int n_mels_max = o.n_fft / 2 < N_MELS_MAX ? o.n_fft / 2 : N_MELS_MAX;
     if (o.n_mels < 1 || o.n_mels > n_mels_max)
         return ishow_fail(error, ISHOW_EINVAL, "n_mels", "n_mels is %d; it must be 1 to %d", o.n_mels, n_mels_max);
@@ -116,12 +122,14 @@ void ishow_mel_free(ishow_mel *mel) {
 size_t ishow_mel_frames(const ishow_mel *mel, size_t n) { return n / (size_t)mel->options.hop + 1; }
 
 /* Magnitudes by kissfft, frame after frame. */
-static void slow_magnitudes(const ishow_mel *mel, kiss_fftr_cfg fft, const float *frames, float *work, kiss_fft_cpx *spectrum, float *out) {
+static void slow_magnitudes(const ishow_mel *mel, kiss_fftr_cfg fft, const float *frames, float *work,
+                            kiss_fft_cpx *spectrum, float *out) {
     const size_t n = (size_t)mel->options.n_fft, hop = (size_t)mel->options.hop, lanes = mel->kernel->lanes;
     for (size_t l = 0; l < lanes; l++) {
         for (size_t i = 0; i < n; i++) work[i] = frames[l * hop + i] * mel->window[i];
         kiss_fftr(fft, work, spectrum);
-        for (size_t k = 0; k < mel->bins; k++) out[k * lanes + l] = sqrtf(spectrum[k].r * spectrum[k].r + spectrum[k].i * spectrum[k].i);
+        for (size_t k = 0; k < mel->bins; k++)
+            out[k * lanes + l] = sqrtf(spectrum[k].r * spectrum[k].r + spectrum[k].i * spectrum[k].i);
     }
 }
 
@@ -137,11 +145,14 @@ static void reflect(const float *samples, size_t n, ptrdiff_t from, size_t count
 }
 
 ishow_status ishow_mel_compute(const ishow_mel *mel, const float *samples, size_t n, float *out, ishow_error *error) {
-    if (!mel || !out || (!samples && n)) return ishow_fail(error, ISHOW_EINVAL, "", "a mel spectrogram needs samples and a result");
-    const size_t n_fft = (size_t)mel->options.n_fft, hop = (size_t)mel->options.hop, n_mels = (size_t)mel->options.n_mels;
+    if (!mel || !out || (!samples && n))
+        return ishow_fail(error, ISHOW_EINVAL, "", "a mel spectrogram needs samples and a result");
+    const size_t n_fft = (size_t)mel->options.n_fft, hop = (size_t)mel->options.hop,
+                 n_mels = (size_t)mel->options.n_mels;
     const size_t lanes = mel->kernel->lanes, span = (lanes - 1) * hop + n_fft, frames = ishow_mel_frames(mel, n);
     if (n <= n_fft / 2)
-        return ishow_fail(error, ISHOW_EINVAL, "audio", "%zu samples are too few for a mel spectrogram; %zu are needed", n, n_fft / 2 + 1);
+        return ishow_fail(error, ISHOW_EINVAL, "audio", "%zu samples are too few for a mel spectrogram; %zu are needed",
+                          n, n_fft / 2 + 1);
 
     ishow_status status = ISHOW_OK;
     kiss_fftr_cfg fft = NULL; /* holds scratch memory: one a call, so that the plan can be shared by threads */
@@ -161,10 +172,14 @@ ishow_status ishow_mel_compute(const ishow_mel *mel, const float *samples, size_
     for (size_t f = 0; f < frames; f += lanes) {
         const ptrdiff_t from = (ptrdiff_t)(f * hop) - (ptrdiff_t)(n_fft / 2);
         const float *block = edge;
-        if (from >= 0 && (size_t)from + span <= n) block = samples + from;
-        else reflect(samples, n, from, span, edge);
-        if (mel->twiddles) mel->kernel->magnitudes(mel, block, work, magnitudes);
-        else slow_magnitudes(mel, fft, block, work, spectrum, magnitudes);
+        if (from >= 0 && (size_t)from + span <= n)
+            block = samples + from;
+        else
+            reflect(samples, n, from, span, edge);
+        if (mel->twiddles)
+            mel->kernel->magnitudes(mel, block, work, magnitudes);
+        else
+            slow_magnitudes(mel, fft, block, work, spectrum, magnitudes);
         mel->kernel->project(mel, magnitudes, logs);
         for (size_t l = 0; l < lanes && f + l < frames; l++)
             for (size_t j = 0; j < n_mels; j++) out[(f + l) * n_mels + j] = logs[j * lanes + l];

@@ -32,10 +32,10 @@ static inline vec root(vec x) {
 static inline vec choose(ivec mask, vec yes, vec no) { return (vec)((mask & (ivec)yes) | (~mask & (ivec)no)); }
 
 #if LANES == 8
-#define LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define LOW(a, b)  __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
 #define HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
 #else
-#define LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define LOW(a, b)  __builtin_shufflevector(a, b, 0, 4, 1, 5)
 #define HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #endif
 
@@ -51,7 +51,9 @@ static inline void transpose(vec *rows) {
     }
 }
 
-typedef struct complex_vec { vec re, im; } complex_vec;
+typedef struct complex_vec {
+    vec re, im;
+} complex_vec;
 
 static inline complex_vec add(complex_vec a, complex_vec b) { return (complex_vec){a.re + b.re, a.im + b.im}; }
 static inline complex_vec sub(complex_vec a, complex_vec b) { return (complex_vec){a.re - b.re, a.im - b.im}; }
@@ -129,11 +131,12 @@ static void magnitudes(const struct ishow_mel *mel, const float *frames, float *
     }
 }
 
-/* Natural logarithm of x >= 1e-5 to 2 units in the last place: x = m 2^e, m in [sqrt(1/2), sqrt(2)), and the polynomial of
- * Cephes' logf. NaN and infinity pass through. */
+/* Natural logarithm of x >= 1e-5 to 2 units in the last place: x = m 2^e, m in [sqrt(1/2), sqrt(2)), and the polynomial
+ * of Cephes' logf. NaN and infinity pass through. */
 static inline vec logarithm(vec x) {
-    static const float poly[] = {7.0376836292e-2f,  -1.1514610310e-1f, 1.1676998740e-1f,  -1.2420140846e-1f, 1.4249322787e-1f,
-                                 -1.6668057665e-1f, 2.0000714765e-1f,  -2.4999993993e-1f, 3.3333331174e-1f};
+    static const float poly[] = {7.0376836292e-2f,  -1.1514610310e-1f, 1.1676998740e-1f,
+                                 -1.2420140846e-1f, 1.4249322787e-1f,  -1.6668057665e-1f,
+                                 2.0000714765e-1f,  -2.4999993993e-1f, 3.3333331174e-1f};
     const ivec bits = (ivec)x;
     /* Subtracting the bits of sqrt(1/2) moves the border of exponents to it. */
     const ivec shifted = bits - 0x3F3504F3;

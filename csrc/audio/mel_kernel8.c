@@ -3,7 +3,7 @@
 
 #if defined __x86_64__
 #pragma GCC target("avx2,fma")
-#define LANES 8
+#define LANES  8
 #define KERNEL ishow_mel_kernel8
 #include "audio/mel_kernel.h"
 #endif

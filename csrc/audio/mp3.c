@@ -1,12 +1,20 @@
-/* MP3 by LAME at a constant bit rate. Without the bit reservoir every frame can be decoded as soon as it is there, and the first one
- * leaves after 40 ms. A whole file begins with LAME's tag, from which players know the exact length and what to cut off. */
+/* MP3 by LAME at a constant bit rate. Without the bit reservoir every frame can be decoded as soon as it is there, and
+ * the first one leaves after 40 ms. A whole file begins with LAME's tag, from which players know the exact length and
+ * what to cut off. */
 #include <lame/lame.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "audio/encoder.h"
 
-enum { PART = 1 << 12, ROOM = PART + PART / 4 + 7200, TAG_MAX = 2880, KBPS_LOW = 48, KBPS = 96, KBPS_HIGH = 128 }; /* ROOM: LAME's worst case */
+enum {
+    PART = 1 << 12,
+    ROOM = PART + PART / 4 + 7200,
+    TAG_MAX = 2880,
+    KBPS_LOW = 48,
+    KBPS = 96,
+    KBPS_HIGH = 128
+}; /* ROOM: LAME's worst case */
 
 typedef struct mp3 {
     lame_global_flags *lame;
@@ -29,7 +37,9 @@ static ishow_status open_encoder(ishow_encoder *e, ishow_error *error) {
     lame_set_brate(lame, e->sample_rate < 16000 ? KBPS_LOW : e->sample_rate < 32000 ? KBPS : KBPS_HIGH);
     lame_set_disable_reservoir(lame, 1);
     lame_set_bWriteVbrTag(lame, e->whole);
-    if (lame_init_params(lame) < 0) return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "MP3 cannot be made at a sample_rate of %d.", e->sample_rate);
+    if (lame_init_params(lame) < 0)
+        return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "MP3 cannot be made at a sample_rate of %d.",
+                          e->sample_rate);
     m->gain = 1 / lame_get_scale(lame);
     return ISHOW_OK;
 }
@@ -63,8 +73,10 @@ static ishow_status finish(ishow_encoder *e, ishow_error *error) {
     if (!room) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
     ishow_status status = take(e, lame_encode_flush(m->lame, room, ROOM), error);
     if (status != ISHOW_OK || !e->whole) return status;
-    const size_t n = lame_get_lametag_frame(m->lame, tag, sizeof tag); /* takes the place of the empty frame that LAME began with */
-    if (n > sizeof tag || n > e->out.n) return ishow_fail(error, ISHOW_EINTERNAL, "", "LAME's tag of %zu bytes does not fit.", n);
+    const size_t n =
+        lame_get_lametag_frame(m->lame, tag, sizeof tag); /* takes the place of the empty frame that LAME began with */
+    if (n > sizeof tag || n > e->out.n)
+        return ishow_fail(error, ISHOW_EINTERNAL, "", "LAME's tag of %zu bytes does not fit.", n);
     if (n) memcpy(e->out.data, tag, n);
     return ISHOW_OK;
 }

@@ -1,12 +1,13 @@
-/* Ogg Opus by libopusenc. Without its two delays set down it would hold back seconds of audio to decide and to fill pages. */
+/* Ogg Opus by libopusenc. Without its two delays set down it would hold back seconds of audio to decide and to fill
+ * pages. */
 #include <opusenc.h>
 
 #include "audio/encoder.h"
 
 enum {
-    BITRATE = 48000,     /* bit/s: speech in mono without audible loss */
-    DELAY = 960,         /* samples at 48 kHz: one frame of 20 ms, the least that both delays can be */
-    SERIAL = 1           /* of the Ogg stream, always one alone: equal samples give equal bytes */
+    BITRATE = 48000, /* bit/s: speech in mono without audible loss */
+    DELAY = 960,     /* samples at 48 kHz: one frame of 20 ms, the least that both delays can be */
+    SERIAL = 1       /* of the Ogg stream, always one alone: equal samples give equal bytes */
 };
 
 static int on_write(void *self, const unsigned char *data, opus_int32 n) {
@@ -21,7 +22,8 @@ static int on_close(void *self) {
 }
 
 static ishow_status failed(int code, ishow_error *error) {
-    return ishow_fail(error, code == OPE_ALLOC_FAIL ? ISHOW_ENOMEM : ISHOW_EINTERNAL, "", "Encoding Opus failed: %s.", ope_strerror(code));
+    return ishow_fail(error, code == OPE_ALLOC_FAIL ? ISHOW_ENOMEM : ISHOW_EINTERNAL, "", "Encoding Opus failed: %s.",
+                      ope_strerror(code));
 }
 
 static ishow_status open_encoder(ishow_encoder *e, ishow_error *error) {
@@ -48,7 +50,8 @@ static ishow_status write_samples(ishow_encoder *e, const float *samples, size_t
 }
 
 static ishow_status finish(ishow_encoder *e, ishow_error *error) {
-    int code = e->length ? ope_encoder_drain(e->state) : ope_encoder_flush_header(e->state); /* draining nothing is an assertion */
+    int code = e->length ? ope_encoder_drain(e->state)
+                         : ope_encoder_flush_header(e->state); /* draining nothing is an assertion */
     return code == OPE_OK ? ISHOW_OK : failed(code, error);
 }
 

@@ -1,5 +1,6 @@
-/* Resampling of a signal that arrives in pieces: each piece is resampled together with a little of what came before, and what lies too near
- * the end waits for the next piece, so the seams cannot be heard and the whole equals one resampling. */
+/* Resampling of a signal that arrives in pieces: each piece is resampled together with a little of what came before,
+ * and what lies too near the end waits for the next piece, so the seams cannot be heard and the whole equals one
+ * resampling. */
 #include "audio/rate_stream.h"
 
 #include <stdlib.h>
@@ -12,10 +13,10 @@ enum { GUARD = 2048 }; /* input samples; soxr's filter reaches a few hundred */
 
 struct rate_stream {
     int from, to;
-    uint64_t unit;    /* input samples after which input and output instants meet again */
-    uint64_t base;    /* input index of held[0], a multiple of unit */
-    uint64_t emitted; /* output samples given out */
-    ishow_buffer held;       /* floats */
+    uint64_t unit;     /* input samples after which input and output instants meet again */
+    uint64_t base;     /* input index of held[0], a multiple of unit */
+    uint64_t emitted;  /* output samples given out */
+    ishow_buffer held; /* floats */
 };
 
 ishow_status rate_stream_create(rate_stream **out, int from, int to, ishow_error *error) {
@@ -40,7 +41,8 @@ void rate_stream_free(rate_stream *r) {
     free(r);
 }
 
-ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, int last, ishow_buffer *out, ishow_error *error) {
+ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, int last, ishow_buffer *out,
+                              ishow_error *error) {
     if (r->from == r->to) {
         ishow_buffer_add(out, samples, n * sizeof *samples);
         return out->failed ? ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.") : ISHOW_OK;

@@ -10,7 +10,9 @@ ishow_status rates_check(int from, int to, ishow_error *error);
 typedef struct rate_stream rate_stream; /* of rates that were checked */
 ishow_status rate_stream_create(rate_stream **out, int from, int to, ishow_error *error);
 void rate_stream_free(rate_stream *r);
-/* Appends to out (floats) what is final by now; `last` flushes. Together the pieces equal ishow_audio_resample of the whole. */
-ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, int last, ishow_buffer *out, ishow_error *error);
+/* Appends to out (floats) what is final by now; `last` flushes. Together the pieces equal ishow_audio_resample of the
+ * whole. */
+ishow_status rate_stream_push(rate_stream *r, const float *samples, size_t n, int last, ishow_buffer *out,
+                              ishow_error *error);
 
 #endif

@@ -1,19 +1,21 @@
-/* A copy is found by comparing a short window with all of the 400 ms before it, sample by sample. That sounds like much work and is
- * little: the comparison gives up as soon as the difference is more than a copy can have, after a sample or two almost always.
- * A voice is periodic too, but never so exactly over 30 ms and more: its periods differ by a hundredth or so, a copy by nothing. */
+/* A copy is found by comparing a short window with all of the 400 ms before it, sample by sample. That sounds like much
+ * work and is little: the comparison gives up as soon as the difference is more than a copy can have, after a sample or
+ * two almost always. A voice is periodic too, but never so exactly over 30 ms and more: its periods differ by a
+ * hundredth or so, a copy by nothing. */
 #include <math.h>
 #include <string.h>
 
 #include "audio/repeats.h"
 #include "audio/audio.h"
 
-#define WINDOW 0.030 /* seconds compared at once: the shortest copy that is found */
-#define HOP 0.010
-#define LAG_MIN 0.030
-#define LAG_MAX 0.400
+#define WINDOW    0.030 /* seconds compared at once: the shortest copy that is found */
+#define HOP       0.010
+#define LAG_MIN   0.030
+#define LAG_MAX   0.400
 #define DIFFERENT 1e-3f /* energy of the difference against that of the window */
 
-/* Whether the window at x equals the one `lag` samples earlier; begins at its loudest sample, where differences show first. */
+/* Whether the window at x equals the one `lag` samples earlier; begins at its loudest sample, where differences show
+ * first. */
 static int is_copy(const float *x, size_t window, size_t loudest, size_t lag, float limit) {
     float sum = 0;
     for (size_t k = 0; k < window; k++) {
@@ -35,14 +37,16 @@ static int has_copy_before(const float *x, size_t window, size_t shortest, size_
     return 0;
 }
 
-void ishow_repeats_find(const float *samples, size_t n, int sample_rate, float floor_rms, double *seconds, double *first) {
+void ishow_repeats_find(const float *samples, size_t n, int sample_rate, float floor_rms, double *seconds,
+                        double *first) {
     const size_t window = (size_t)(WINDOW * sample_rate), hop = (size_t)(HOP * sample_rate);
     const size_t shortest = (size_t)(LAG_MIN * sample_rate), longest = (size_t)(LAG_MAX * sample_rate);
     size_t marked = 0, copies = 0; /* samples before `marked` are counted already */
     *first = -1;
     for (size_t at = shortest; at + window <= n; at += hop) {
         const float rms = ishow_audio_rms(samples + at, window);
-        if (!(rms > floor_rms) || !has_copy_before(samples + at, window, shortest, at < longest ? at : longest, rms)) continue;
+        if (!(rms > floor_rms) || !has_copy_before(samples + at, window, shortest, at < longest ? at : longest, rms))
+            continue;
         if (copies == 0) *first = (double)at / sample_rate;
         copies += at + window - (at > marked ? at : marked);
         marked = at + window;

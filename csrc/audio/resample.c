@@ -12,10 +12,12 @@ enum { RATE_MIN = 4000, RATE_MAX = 384000, SOXR_BYTES = 16 * 1024 * 1024 };
 
 ishow_status rates_check(int from, int to, ishow_error *error) {
     if (from >= RATE_MIN && from <= RATE_MAX && to >= RATE_MIN && to <= RATE_MAX) return ISHOW_OK;
-    return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "cannot resample from %d to %d Hz; rates are %d to %d Hz", from, to, RATE_MIN, RATE_MAX);
+    return ishow_fail(error, ISHOW_EINVAL, "sample_rate", "cannot resample from %d to %d Hz; rates are %d to %d Hz",
+                      from, to, RATE_MIN, RATE_MAX);
 }
 
-ishow_status ishow_audio_resample(const float *samples, size_t n, int from, int to, ishow_pcm *out, ishow_error *error) {
+ishow_status ishow_audio_resample(const float *samples, size_t n, int from, int to, ishow_pcm *out,
+                                  ishow_error *error) {
     if (!out || (!samples && n)) return ishow_fail(error, ISHOW_EINVAL, "", "resample needs samples and a result");
     memset(out, 0, sizeof *out);
     ishow_status status = rates_check(from, to, error);
@@ -35,15 +37,18 @@ ishow_status ishow_audio_resample(const float *samples, size_t n, int from, int 
     const soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, 0);
     const soxr_runtime_spec_t runtime = soxr_runtime_spec(1);
     size_t used = 0, made = 0;
-    /* libsoxr does not look whether it was given memory. It takes tables of about a megabyte and some copies of the signal: only where these are there is it called. */
+    /* libsoxr does not look whether it was given memory. It takes tables of about a megabyte and some copies of the
+     * signal: only where these are there is it called. */
     const size_t bytes = SOXR_BYTES + 4 * (n + length) * sizeof(float);
-    void *probe = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* malloc would change its own thresholds */
+    void *probe = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                       0); /* malloc would change its own thresholds */
     if (probe == MAP_FAILED) {
         ishow_pcm_free(out);
         return ishow_fail(error, ISHOW_ENOMEM, "", "out of memory to resample %zu samples", n);
     }
     munmap(probe, bytes);
-    soxr_error_t failure = soxr_oneshot(from, to, 1, samples, n, &used, out->samples, length, &made, &io, &quality, &runtime);
+    soxr_error_t failure =
+        soxr_oneshot(from, to, 1, samples, n, &used, out->samples, length, &made, &io, &quality, &runtime);
     if (failure) {
         ishow_pcm_free(out);
         return ishow_fail(error, ISHOW_EINTERNAL, "", "resampling from %d to %d Hz failed: %s", from, to, failure);

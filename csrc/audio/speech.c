@@ -1,6 +1,7 @@
-/* Is there speech in a clip? Three things tell it from noise, hum and tones without a model: part of it is periodic at a pitch that
- * voices have, its level moves as syllables come and go, and it stands out from silence. The pitch is looked for by normalised
- * autocorrelation at 8 kHz on the first difference of the signal, which takes rumble and slow noise away. */
+/* Is there speech in a clip? Three things tell it from noise, hum and tones without a model: part of it is periodic at
+ * a pitch that voices have, its level moves as syllables come and go, and it stands out from silence. The pitch is
+ * looked for by normalised autocorrelation at 8 kHz on the first difference of the signal, which takes rumble and slow
+ * noise away. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,8 @@ static float dot(const float *a, const float *b) {
     return (sum[0] + sum[4]) + (sum[1] + sum[5]) + (sum[2] + sum[6]) + (sum[3] + sum[7]);
 }
 
-/* Whether the normalised autocorrelation of x[0..WINDOW) with x[lag..lag + WINDOW) has a peak above VOICED over the lags of a voice's pitch: the first one will do, and speech has it early. */
+/* Whether the normalised autocorrelation of x[0..WINDOW) with x[lag..lag + WINDOW) has a peak above VOICED over the
+ * lags of a voice's pitch: the first one will do, and speech has it early. */
 static int is_voiced(const float *x) {
     const float own = dot(x, x);
     float before = 1, at = 0;
@@ -51,7 +53,8 @@ static float level_spread(const ishow_frames *frames) {
     return variance > 0 ? (float)sqrt(variance) : 0;
 }
 
-ishow_status ishow_audio_speech_measure(const float *samples, size_t n, int sample_rate, ishow_speech_measure *out, ishow_error *error) {
+ishow_status ishow_audio_speech_measure(const float *samples, size_t n, int sample_rate, ishow_speech_measure *out,
+                                        ishow_error *error) {
     ishow_pcm low = {0};
     ishow_frames frames = {0};
     ishow_audio_faults faults;
@@ -71,7 +74,8 @@ ishow_status ishow_audio_speech_measure(const float *samples, size_t n, int samp
     for (size_t i = 0; i < frames.count; i++) {
         if (!(frames.rms[i] > frames.threshold)) continue;
         active++;
-        if (i % 2 == 0 && i * STEP + WINDOW + LAG_MAX + 2 < low.length) voiced += 2 * (size_t)is_voiced(low.samples + i * STEP); /* windows overlap: every other will do */
+        if (i % 2 == 0 && i * STEP + WINDOW + LAG_MAX + 2 < low.length)
+            voiced += 2 * (size_t)is_voiced(low.samples + i * STEP); /* windows overlap: every other will do */
     }
     out->active_seconds = (double)active / 100;
     out->voiced_seconds = (double)voiced / 100;

@@ -22,11 +22,13 @@ static void widen(const ishow_frames *frames, size_t n, size_t margin, size_t *b
     *end = n - *end > margin ? *end + margin : n;
 }
 
-void ishow_audio_speech_span(const float *samples, size_t n, int sample_rate, float floor_rms, double margin, size_t *begin, size_t *end) {
+void ishow_audio_speech_span(const float *samples, size_t n, int sample_rate, float floor_rms, double margin,
+                             size_t *begin, size_t *end) {
     ishow_frames frames;
     *begin = 0;
     *end = n;
-    if (!ishow_frames_measure(samples, n, sample_rate, floor_rms, &frames)) return; /* without memory: keep everything */
+    if (!ishow_frames_measure(samples, n, sample_rate, floor_rms, &frames))
+        return; /* without memory: keep everything */
     widen(&frames, n, samples_of(margin, sample_rate, n), begin, end);
     free(frames.rms);
 }
@@ -34,7 +36,8 @@ void ishow_audio_speech_span(const float *samples, size_t n, int sample_rate, fl
 size_t ishow_audio_remove_silence(float *samples, size_t n, int sample_rate, double max_silence, double margin) {
     ishow_frames frames;
     size_t begin, end, written = 0;
-    if (!ishow_frames_measure(samples, n, sample_rate, ISHOW_SILENCE_RMS, &frames)) return n; /* without memory: unchanged */
+    if (!ishow_frames_measure(samples, n, sample_rate, ISHOW_SILENCE_RMS, &frames))
+        return n; /* without memory: unchanged */
     widen(&frames, n, samples_of(margin, sample_rate, n), &begin, &end);
     size_t first, last;
     ishow_frames_span(&frames, &first, &last);
@@ -44,7 +47,8 @@ size_t ishow_audio_remove_silence(float *samples, size_t n, int sample_rate, dou
     for (size_t i = first; i < last;) {
         size_t stop = i;
         while (stop < last && !(frames.rms[stop] > frames.threshold)) stop++;
-        const size_t from = i * frames.size, to = stop * frames.size; /* this silence; the last frame of the span is speech */
+        const size_t from = i * frames.size,
+                     to = stop * frames.size; /* this silence; the last frame of the span is speech */
         i = stop > i ? stop : i + 1;
         if (to <= from || to - from <= keep) continue;
         /* Keep the silence's two ends, meeting in a fade to nothing. */

@@ -41,7 +41,8 @@ ISHOW_API int ishow_log_level_find(const char *name, ishow_log_level *out); /* "
 
 /* A sink for programs: each line by one write, so that those of several threads do not mix. TEXT, at first: "time level
  * room: id text". JSON: an object with time, level, room, request_id (of a request, up to 71 bytes) and message. */
-ISHOW_API void ishow_log_to_stderr(void *unused, ishow_log_level level, const char *room, const char *id, const char *text);
+ISHOW_API void ishow_log_to_stderr(void *unused, ishow_log_level level, const char *room, const char *id,
+                                   const char *text);
 typedef enum ishow_log_format { ISHOW_LOG_TEXT, ISHOW_LOG_JSON } ishow_log_format;
 ISHOW_API void ishow_log_set_format(ishow_log_format format);
 ISHOW_API int ishow_log_format_find(const char *name, ishow_log_format *out); /* "text", "json"; 0: no such name */
@@ -57,14 +58,17 @@ ISHOW_API double ishow_now(void);
 struct timespec;
 ISHOW_API void ishow_deadline(double seconds, struct timespec *out);
 
-/* Whole processors that this process may use, at least 1: those of its affinity mask, or fewer where a control group (v1 or v2, its own or one
- * above it) limits its processor time. A limit of 2.5 processors counts as 2, since threads beyond a limit are stopped while others wait for them. */
+/* Whole processors that this process may use, at least 1: those of its affinity mask, or fewer where a control group
+ * (v1 or v2, its own or one above it) limits its processor time. A limit of 2.5 processors counts as 2, since threads
+ * beyond a limit are stopped while others wait for them. */
 ISHOW_API int ishow_cores(void);
 
-/* The limit of control groups alone, in processors; infinity when there is none. `root` stands before /proc and the mount points: "" but in tests. */
+/* The limit of control groups alone, in processors; infinity when there is none. `root` stands before /proc and the
+ * mount points: "" but in tests. */
 double ishow_cpu_quota(const char *root);
 
-/* A number that is another when the file of this path may be another: by place, size and time. 0: there is none (path NULL allowed). */
+/* A number that is another when the file of this path may be another: by place, size and time. 0: there is none (path
+ * NULL allowed). */
 uint64_t ishow_file_stamp(const char *path);
 
 /* strdup and a checked malloc'd copy; NULL only when out of memory. strdup of NULL is NULL. */
@@ -77,14 +81,17 @@ int ishow_all_finite(const float *values, size_t n);
 ISHOW_API void *ishow_alloc(size_t n, size_t size);
 
 /* Memory that is used again and again and never shrinks. Zeroed: empty. */
-typedef struct ishow_workspace { void *data; size_t bytes; } ishow_workspace;
+typedef struct ishow_workspace {
+    void *data;
+    size_t bytes;
+} ishow_workspace;
 
 /* Makes it hold n elements of `size` bytes, 64-byte aligned; what it held is lost when it grows. 0: out of memory. */
 int ishow_workspace_grow(ishow_workspace *workspace, size_t n, size_t size);
 void ishow_workspace_free(ishow_workspace *workspace);
 
-/* Next code point of NUL-terminated UTF-8 at *p, advanced past it; 0 at the end, UINT32_MAX on malformed bytes (overlong,
- * surrogate, out of range, truncated), *p then stands at the bad byte. */
+/* Next code point of NUL-terminated UTF-8 at *p, advanced past it; 0 at the end, UINT32_MAX on malformed bytes
+ * (overlong, surrogate, out of range, truncated), *p then stands at the bad byte. */
 uint32_t ishow_utf8_next(const char **p);
 
 /* Code points in text, or SIZE_MAX when it is not valid UTF-8. */

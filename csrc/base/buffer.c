@@ -1,5 +1,5 @@
-/* Own writer instead of a JSON tree: answers carry megabytes of base64 that need not be copied twice, and 64-bit seeds that
- * jansson's signed integers cannot hold. */
+/* Own writer instead of a JSON tree: answers carry megabytes of base64 that need not be copied twice, and 64-bit seeds
+ * that jansson's signed integers cannot hold. */
 #include "base/buffer.h"
 #include "base/base.h"
 
@@ -66,12 +66,18 @@ void ishow_buffer_json_text(ishow_buffer *b, const char *text) {
                 p = next - 1;
                 continue;
             }
-        } else if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F) continue;
+        } else if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7F)
+            continue;
         ishow_buffer_add(b, plain, (size_t)(p - plain));
         plain = p + 1;
-        if (c == '"' || c == '\\') ishow_buffer_format(b, "\\%c", c);
-        else if (c == '\n') ishow_buffer_text(b, "\\n");
-        else ishow_buffer_format(b, "\\u%04x", c < 0x80 ? c : 0xFFFD); /* a client's bytes, or what was cut: an answer is JSON in any case */
+        if (c == '"' || c == '\\')
+            ishow_buffer_format(b, "\\%c", c);
+        else if (c == '\n')
+            ishow_buffer_text(b, "\\n");
+        else
+            ishow_buffer_format(
+                b, "\\u%04x",
+                c < 0x80 ? c : 0xFFFD); /* a client's bytes, or what was cut: an answer is JSON in any case */
     }
     ishow_buffer_text(b, plain);
     ishow_buffer_add(b, "\"", 1);

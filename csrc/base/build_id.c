@@ -1,4 +1,5 @@
-/* Which build this is: the linker's build id, a hash of everything it linked. What depends on the code and is kept on a disk names it. */
+/* Which build this is: the linker's build id, a hash of everything it linked. What depends on the code and is kept on a
+ * disk names it. */
 #include <elf.h>
 #include <link.h>
 #include <pthread.h>
@@ -16,7 +17,8 @@ static void read_notes(const char *notes, size_t size, size_t align, char *out, 
         memcpy(&head, notes + at, sizeof head);
         const size_t name = at + sizeof head, data = name + (head.n_namesz + align - 1) / align * align;
         if (data > size || head.n_descsz > size - data) return;
-        if (head.n_type == NT_GNU_BUILD_ID && head.n_namesz == 4 && !memcmp(notes + name, "GNU", 4) && 2 * (size_t)head.n_descsz < room) {
+        if (head.n_type == NT_GNU_BUILD_ID && head.n_namesz == 4 && !memcmp(notes + name, "GNU", 4) &&
+            2 * (size_t)head.n_descsz < room) {
             for (size_t i = 0; i < head.n_descsz; i++) snprintf(out + 2 * i, 3, "%02x", (unsigned char)notes[data + i]);
             return;
         }
@@ -31,11 +33,14 @@ static int look(struct dl_phdr_info *info, size_t size, void *self) {
     (void)size;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-        ours |= p->p_type == PT_LOAD && here >= info->dlpi_addr + p->p_vaddr && here < info->dlpi_addr + p->p_vaddr + p->p_memsz;
+        ours |= p->p_type == PT_LOAD && here >= info->dlpi_addr + p->p_vaddr &&
+                here < info->dlpi_addr + p->p_vaddr + p->p_memsz;
     }
     for (int i = 0; ours && i < info->dlpi_phnum && !*id; i++) {
         const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-        if (p->p_type == PT_NOTE) read_notes((const char *)(info->dlpi_addr + p->p_vaddr), p->p_memsz, p->p_align == 8 ? 8 : 4, id, sizeof id);
+        if (p->p_type == PT_NOTE)
+            read_notes((const char *)(info->dlpi_addr + p->p_vaddr), p->p_memsz, p->p_align == 8 ? 8 : 4, id,
+                       sizeof id);
     }
     return ours;
 }

@@ -1,5 +1,6 @@
-/* How many processors a process may use. The affinity mask alone is not enough: containers usually limit processor time by the quota of a
- * control group, and a thread pool that is larger than the quota is stopped by the kernel for most of every period. */
+/* How many processors a process may use. The affinity mask alone is not enough: containers usually limit processor time
+ * by the quota of a control group, and a thread pool that is larger than the quota is stopped by the kernel for most of
+ * every period. */
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@ static double group_quota(const char *root, const char *dir, int version) {
     double quota = -1, period = 0;
     if (version == 2) {
         if (first_line(root, dir, "cpu.max", line, sizeof line)) sscanf(line, "%lf %lf", &quota, &period);
-    } else if (first_line(root, dir, "cpu.cfs_quota_us", line, sizeof line) && first_line(root, dir, "cpu.cfs_period_us", other, sizeof other)) {
+    } else if (first_line(root, dir, "cpu.cfs_quota_us", line, sizeof line) &&
+               first_line(root, dir, "cpu.cfs_period_us", other, sizeof other)) {
         quota = strtod(line, NULL);
         period = strtod(other, NULL);
     }
@@ -51,7 +53,8 @@ static int has_word(const char *list, const char *word) {
     return 0;
 }
 
-/* The group of this process in the hierarchy of `version`: a line "number:controllers:path" of /proc/self/cgroup. 0: none. */
+/* The group of this process in the hierarchy of `version`: a line "number:controllers:path" of /proc/self/cgroup. 0:
+ * none. */
 static int own_group(const char *root, int version, char path[PATH_SIZE]) {
     char name[PATH_SIZE], line[LINE_SIZE];
     snprintf(name, sizeof name, "%s/proc/self/cgroup", root);
@@ -75,13 +78,15 @@ double ishow_cpu_quota(const char *root) {
     double least = INFINITY;
     snprintf(name, sizeof name, "%s/proc/self/mountinfo", root);
     FILE *file = fopen(name, "re");
-    while (file && fgets(line, sizeof line, file)) { /* "id parent device root mount options ... - type source options" */
+    while (file &&
+           fgets(line, sizeof line, file)) { /* "id parent device root mount options ... - type source options" */
         char part[PATH_SIZE], mount[PATH_SIZE];
         const char *end = strstr(line, " - ");
         char options[1024] = "";
         if (!end || sscanf(line, "%*s %*s %*s %4095s %4095s", part, mount) != 2) continue;
         const int version = !strncmp(end, " - cgroup2 ", 11) ? 2 : !strncmp(end, " - cgroup ", 10) ? 1 : 0;
-        if (!version || (version == 1 && (sscanf(end, " - %*s %*s %1023s", options) != 1 || !has_word(options, "cpu")))) continue;
+        if (!version || (version == 1 && (sscanf(end, " - %*s %*s %1023s", options) != 1 || !has_word(options, "cpu"))))
+            continue;
         if (!own_group(root, version, group)) continue;
         /* In a container the mount may show a part of the hierarchy only, with this process at its top. */
         const size_t n = strcmp(part, "/") ? strlen(part) : 0;

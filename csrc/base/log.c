@@ -96,7 +96,8 @@ static void write_json(ishow_log_level level, const char *room, const char *id, 
 static void write_text(ishow_log_level level, const char *room, const char *id, const char *message) {
     char line[LINE_MAX + 256];
     size_t n = write_time(line, 64);
-    int m = snprintf(line + n, sizeof line - n, " %s %s: %s%s%s", names[level], room, id ? id : "", id ? " " : "", message);
+    int m =
+        snprintf(line + n, sizeof line - n, " %s %s: %s%s%s", names[level], room, id ? id : "", id ? " " : "", message);
     if (m < 0) return;
     n += (size_t)m < sizeof line - n - 1 ? (size_t)m : sizeof line - n - 2;
     line[n++] = '\n';

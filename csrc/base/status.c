@@ -7,8 +7,8 @@
 #include "base/base.h"
 
 #define TEXT_(x) #x
-#define TEXT(x) TEXT_(x)
-#define VERSION TEXT(ISHOW_VERSION_MAJOR) "." TEXT(ISHOW_VERSION_MINOR) "." TEXT(ISHOW_VERSION_PATCH)
+#define TEXT(x)  TEXT_(x)
+#define VERSION  TEXT(ISHOW_VERSION_MAJOR) "." TEXT(ISHOW_VERSION_MINOR) "." TEXT(ISHOW_VERSION_PATCH)
 
 static atomic_long live_handles;
 

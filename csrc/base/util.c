@@ -28,7 +28,9 @@ void ishow_deadline(double seconds, struct timespec *out) {
 uint64_t ishow_file_stamp(const char *path) {
     struct stat info;
     if (!path || stat(path, &info)) return 0;
-    return ((uint64_t)info.st_ino * 1000003u ^ (uint64_t)info.st_size * 8191u ^ (uint64_t)info.st_mtim.tv_sec * 1000000007u ^ (uint64_t)info.st_mtim.tv_nsec) | 1;
+    return ((uint64_t)info.st_ino * 1000003u ^ (uint64_t)info.st_size * 8191u ^
+            (uint64_t)info.st_mtim.tv_sec * 1000000007u ^ (uint64_t)info.st_mtim.tv_nsec) |
+           1;
 }
 
 char *ishow_strdup(const char *text) { return text ? strdup(text) : NULL; }
@@ -77,10 +79,14 @@ uint32_t ishow_utf8_next(const char **p) {
     }
     int more;
     uint32_t code, least;
-    if ((s[0] & 0xE0) == 0xC0) more = 1, code = s[0] & 0x1Fu, least = 0x80;
-    else if ((s[0] & 0xF0) == 0xE0) more = 2, code = s[0] & 0x0Fu, least = 0x800;
-    else if ((s[0] & 0xF8) == 0xF0) more = 3, code = s[0] & 0x07u, least = 0x10000;
-    else return UINT32_MAX;
+    if ((s[0] & 0xE0) == 0xC0)
+        more = 1, code = s[0] & 0x1Fu, least = 0x80;
+    else if ((s[0] & 0xF0) == 0xE0)
+        more = 2, code = s[0] & 0x0Fu, least = 0x800;
+    else if ((s[0] & 0xF8) == 0xF0)
+        more = 3, code = s[0] & 0x07u, least = 0x10000;
+    else
+        return UINT32_MAX;
     for (int i = 1; i <= more; i++) {
         if ((s[i] & 0xC0) != 0x80) return UINT32_MAX;
         code = code << 6 | (s[i] & 0x3Fu);

@@ -12,11 +12,12 @@ typedef struct py_backend {
     ishow_cuda_steps *steps;
 } py_backend;
 
-/* Reads `info` of made->object, which py_backend_make was given, and fills in the functions that answer through Python; frees `made` and leaves *out empty on an
- * error. The interpreter lock is held. */
+/* Reads `info` of made->object, which py_backend_make was given, and fills in the functions that answer through Python;
+ * frees `made` and leaves *out empty on an error. The interpreter lock is held. */
 ishow_status py_backend_make(py_backend *made, ishow_backend *out, ishow_error *error);
 
-/* A view of n elements of `size` bytes for the length of one call, None for NULL. Always writable to Python, since torch warns of tensors over read-only memory. The lock is held. */
+/* A view of n elements of `size` bytes for the length of one call, None for NULL. Always writable to Python, since
+ * torch warns of tensors over read-only memory. The lock is held. */
 PyObject *py_view(const void *memory, size_t n, size_t size);
 
 /* Ends a call that was made with the lock held: `result` is what Python answered. */
@@ -26,7 +27,8 @@ ishow_status py_finish(PyObject *result, PyGILState_STATE lock, const char *doin
 ishow_status py_encode(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
 ishow_status py_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
 
-/* Calls a method with what is to be encoded and `more` (a tuple, stolen; NULL: an exception is pending): new reference or NULL. The lock is held. */
+/* Calls a method with what is to be encoded and `more` (a tuple, stolen; NULL: an exception is pending): new reference
+ * or NULL. The lock is held. */
 PyObject *py_call_encode(const py_backend *model, const char *method, const ishow_encode_in *in, PyObject *more);
 
 #endif

@@ -1,5 +1,6 @@
-/* The GPU backend. Python loads the model, encodes, vocodes and captures steps as graphs; C launches them (model/cuda_step.c), so that the interpreter is not
- * needed while a row is on its way. Before anybody hears it, some steps are compared with what Python computes for the same rows. */
+/* The GPU backend. Python loads the model, encodes, vocodes and captures steps as graphs; C launches them
+ * (model/cuda_step.c), so that the interpreter is not needed while a row is on its way. Before anybody hears it, some
+ * steps are compared with what Python computes for the same rows. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 #include "base/base.h"
 #include "bridge/backend.h"
 
-#define CHECK_FRAMES 96
+#define CHECK_FRAMES    96
 #define CHECK_TOLERANCE 0.05 /* of the largest value; another shape of a product may round bf16 otherwise */
 
 /* A row's number as the attribute of an object. */
@@ -18,12 +19,15 @@ static int take_address(PyObject *object, const char *name, uint64_t *out) {
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static ishow_status capture(void *self, size_t rows, size_t frames, int guided, ishow_cuda_graph *out, ishow_error *error) {
+static ishow_status capture(void *self, size_t rows, size_t frames, int guided, ishow_cuda_graph *out,
+                            ishow_error *error) {
     const py_backend *model = self;
     uint64_t graph = 0;
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *captured = PyObject_CallMethod(model->object, "capture", "nnO", (Py_ssize_t)rows, (Py_ssize_t)frames, guided ? Py_True : Py_False);
-    ishow_status status = !captured || take_address(captured, "graph", &graph) ? ishow_py_fail(error, "Capturing a step") : ISHOW_OK;
+    PyObject *captured = PyObject_CallMethod(model->object, "capture", "nnO", (Py_ssize_t)rows, (Py_ssize_t)frames,
+                                             guided ? Py_True : Py_False);
+    ishow_status status =
+        !captured || take_address(captured, "graph", &graph) ? ishow_py_fail(error, "Capturing a step") : ISHOW_OK;
     if (status) Py_CLEAR(captured);
     PyGILState_Release(lock);
     *out = (ishow_cuda_graph){.graph = (void *)(uintptr_t)graph, .owner = captured};
@@ -43,8 +47,10 @@ static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond,
     PyObject *owner = NULL; /* borrowed from result, then counted */
     PyGILState_STATE lock = PyGILState_Ensure();
     PyObject *result = py_call_encode(model, "encode_kept", in, PyTuple_New(0));
-    if (result && PyArg_ParseTuple(result, "KO", &device, &owner)) Py_INCREF(owner);
-    else Py_CLEAR(result);
+    if (result && PyArg_ParseTuple(result, "KO", &device, &owner))
+        Py_INCREF(owner);
+    else
+        Py_CLEAR(result);
     ishow_status status = py_finish(result, lock, "Encoding the text", error);
     return status ? status : ishow_cuda_keep(model->steps, h_cond, h_uncond, in->frames, device, owner, error);
 }
@@ -63,13 +69,15 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n_rows, 
 static ishow_status compare(const ishow_backend *backend, ishow_error *error) {
     enum { ROWS = 3 };
     const ishow_model_info *info = &backend->info;
-    const size_t lengths[ROWS] = {CHECK_FRAMES, CHECK_FRAMES - 29, CHECK_FRAMES / 2}, mels = (size_t)info->n_mels, dim = (size_t)info->dim;
+    const size_t lengths[ROWS] = {CHECK_FRAMES, CHECK_FRAMES - 29, CHECK_FRAMES / 2}, mels = (size_t)info->n_mels,
+                 dim = (size_t)info->dim;
     const size_t per_row = CHECK_FRAMES * (3 * mels + 2 * dim), width = (size_t)info->mod_width;
     const float t = 0.3f, strength = 0;
     ishow_step_row rows[2][ROWS]; /* on the GPU, by Python */
     double worst = 0, largest = 1e-3;
     ishow_status status = ISHOW_OK;
-    float *memory = ishow_alloc(ROWS * per_row + width, sizeof *memory), *phase = ishow_alloc(CHECK_FRAMES, sizeof *phase);
+    float *memory = ishow_alloc(ROWS * per_row + width, sizeof *memory),
+          *phase = ishow_alloc(CHECK_FRAMES, sizeof *phase);
     int64_t *tokens = ishow_alloc(2 * CHECK_FRAMES, sizeof *tokens), *index = tokens + CHECK_FRAMES;
     if (!memory || !phase || !tokens) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory to check the GPU's steps");
@@ -85,13 +93,23 @@ static ishow_status compare(const ishow_backend *backend, ishow_error *error) {
     for (size_t r = 0; !status && r < ROWS; r++) {
         const size_t n = lengths[r];
         float *x = memory + r * per_row, *again = x + n * mels, *cond = again + n * mels, *h = cond + n * mels;
-        const ishow_encode_in in = {.tokens = tokens, .n_tokens = n, .cond = cond, .index = info->text_layout == ISHOW_TEXT_PADDED ? NULL : index,
-                                    .phase = info->text_layout == ISHOW_TEXT_ALIGNED ? phase : NULL, .frames = n};
+        const ishow_encode_in in = {.tokens = tokens,
+                                    .n_tokens = n,
+                                    .cond = cond,
+                                    .index = info->text_layout == ISHOW_TEXT_PADDED ? NULL : index,
+                                    .phase = info->text_layout == ISHOW_TEXT_ALIGNED ? phase : NULL,
+                                    .frames = n};
         ishow_noise_fill(r, x, n * mels);
         memcpy(again, x, n * mels * sizeof *x);
         status = py_encode(backend->self, &in, h, h + n * dim, error);
         if (!status) status = backend->encode(backend->self, &in, h, h + n * dim, error);
-        rows[0][r] = (ishow_step_row){.x = x, .h_cond = h, .h_uncond = r < 2 ? h + n * dim : NULL, .mod = mod, .dt = 1, .cfg = r < 2 ? 2 : 0, .frames = n};
+        rows[0][r] = (ishow_step_row){.x = x,
+                                      .h_cond = h,
+                                      .h_uncond = r < 2 ? h + n * dim : NULL,
+                                      .mod = mod,
+                                      .dt = 1,
+                                      .cfg = r < 2 ? 2 : 0,
+                                      .frames = n};
         rows[1][r] = rows[0][r];
         rows[1][r].x = again;
     }
@@ -105,8 +123,11 @@ static ishow_status compare(const ishow_backend *backend, ishow_error *error) {
         }
     }
     if (!status && !(worst <= CHECK_TOLERANCE * largest))
-        status = ishow_fail(error, ISHOW_EMODEL, "backend", "A step on the GPU differs from the model by %.2g of its largest value.", worst / largest);
-    if (!status) ishow_log(ISHOW_LOG_DEBUG, "cuda", "steps differ from the model's by %.1e of the largest value", worst / largest);
+        status = ishow_fail(error, ISHOW_EMODEL, "backend",
+                            "A step on the GPU differs from the model by %.2g of its largest value.", worst / largest);
+    if (!status)
+        ishow_log(ISHOW_LOG_DEBUG, "cuda", "steps differ from the model's by %.1e of the largest value",
+                  worst / largest);
 done:
     free(tokens);
     free(phase);
@@ -115,10 +136,12 @@ done:
 }
 
 /* Whether torch, the precision and, unless it was asked for, the model are made for a GPU. */
-static ishow_status ready(ishow_bridge *bridge, const char *model, const char *precision, int needed, ishow_error *error) {
+static ishow_status ready(ishow_bridge *bridge, const char *model, const char *precision, int needed,
+                          ishow_error *error) {
     ishow_error own = {0};
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *why_not = ishow_py_call(bridge, &own, "Looking for a GPU", "cuda_why_not", "(szO)", model, precision, needed ? Py_True : Py_False);
+    PyObject *why_not = ishow_py_call(bridge, &own, "Looking for a GPU", "cuda_why_not", "(szO)", model, precision,
+                                      needed ? Py_True : Py_False);
     const char *text = why_not && why_not != Py_None ? PyUnicode_AsUTF8(why_not) : NULL; /* borrowed */
     if (text) ishow_fail(&own, ISHOW_ENOTFOUND, "backend", "%s", text);
     Py_XDECREF(why_not);
@@ -130,15 +153,24 @@ static ishow_status ready(ishow_bridge *bridge, const char *model, const char *p
 /* Buffers of the model on the device, and the steps that work on them. */
 static ishow_status open_steps(py_backend *made, ishow_error *error) {
     const ishow_model_info *info = &made->info;
-    ishow_cuda_options options = {.n_mels = (size_t)info->n_mels, .dim = (size_t)info->dim, .mod_width = (size_t)info->mod_width, .max_frames = info->max_frames,
-                                  .capture = capture, .drop = drop, .self = made};
+    ishow_cuda_options options = {.n_mels = (size_t)info->n_mels,
+                                  .dim = (size_t)info->dim,
+                                  .mod_width = (size_t)info->mod_width,
+                                  .max_frames = info->max_frames,
+                                  .capture = capture,
+                                  .drop = drop,
+                                  .self = made};
     PyGILState_STATE lock = PyGILState_Ensure();
-    ishow_status status = take_address(made->object, "inputs", &options.inputs) || take_address(made->object, "h", &options.h) ? ishow_py_fail(error, "Loading the model") : ISHOW_OK;
+    ishow_status status =
+        take_address(made->object, "inputs", &options.inputs) || take_address(made->object, "h", &options.h)
+            ? ishow_py_fail(error, "Loading the model")
+            : ISHOW_OK;
     PyGILState_Release(lock);
     return status ? status : ishow_cuda_open(&made->steps, &made->driver, &options, error);
 }
 
-ishow_status ishow_cuda_backend(ishow_bridge *bridge, const char *model, const char *precision, int needed, int threads, ishow_backend *out, ishow_error *error) {
+ishow_status ishow_cuda_backend(ishow_bridge *bridge, const char *model, const char *precision, int needed, int threads,
+                                ishow_backend *out, ishow_error *error) {
     ishow_error own = {0};
     py_backend *made = NULL;
     *out = (ishow_backend){0};
@@ -153,7 +185,8 @@ ishow_status ishow_cuda_backend(ishow_bridge *bridge, const char *model, const c
         goto done;
     }
     PyGILState_STATE lock = PyGILState_Ensure();
-    made->object = ishow_py_call(bridge, &own, "Loading the model", "cuda_backend", "(sziii)", model, precision, threads, ISHOW_CUDA_ROWS, ISHOW_CUDA_FRAMES);
+    made->object = ishow_py_call(bridge, &own, "Loading the model", "cuda_backend", "(sziii)", model, precision,
+                                 threads, ISHOW_CUDA_ROWS, ISHOW_CUDA_FRAMES);
     if (made->object) {
         py_backend_make(made, out, &own);
     } else {

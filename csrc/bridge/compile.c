@@ -1,5 +1,6 @@
-/* Compiling a package takes a minute of a whole core: it happens in a process of its own, at low priority, in its own process group so
- * that stopping it also stops the C++ compilers it started. A thread reads what it says, waits, and hands the finished package to the engine. */
+/* Compiling a package takes a minute of a whole core: it happens in a process of its own, at low priority, in its own
+ * process group so that stopping it also stops the C++ compilers it started. A thread reads what it says, waits, and
+ * hands the finished package to the engine. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -25,7 +26,8 @@ static void set_state(ishow_compile *job, int state, const char *why) {
     job->state = state;
     snprintf(job->why, sizeof job->why, "%s", why);
     pthread_mutex_unlock(&job->lock);
-    if (state == FAILED) ishow_log(ISHOW_LOG_WARN, "compile", "no package was made, the Python model stays in use: %s", why);
+    if (state == FAILED)
+        ishow_log(ISHOW_LOG_WARN, "compile", "no package was made, the Python model stays in use: %s", why);
 }
 
 void ishow_compile_failed(ishow_bridge *bridge, const char *why) { set_state(&bridge->compile, FAILED, why); }
@@ -42,11 +44,14 @@ static void follow(int output, char *last, size_t size) {
         ishow_log(ISHOW_LOG_DEBUG, "compile", "%s", line);
     }
     free(line);
-    if (lines) fclose(lines);
-    else close(output);
+    if (lines)
+        fclose(lines);
+    else
+        close(output);
 }
 
-/* Waits for the end without reaping, then reaps under the lock: compile_stop never signals a number that was given to another process. */
+/* Waits for the end without reaping, then reaps under the lock: compile_stop never signals a number that was given to
+ * another process. */
 static int wait_for(ishow_compile *job, pid_t process) {
     siginfo_t info;
     int status = -1;
@@ -174,7 +179,8 @@ static int claim(ishow_compile *job) {
     return claimed;
 }
 
-ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engine, const char *model, const char *precision, int threads, ishow_error *error) {
+ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engine, const char *model,
+                                        const char *precision, int threads, ishow_error *error) {
     ishow_compile *job = &bridge->compile;
     ishow_error own = {0};
     PyObject *command = NULL, *list = NULL; /* list is borrowed from command */
@@ -183,8 +189,11 @@ ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engi
     if (!claim(job)) return ishow_fail(error, ISHOW_EBUSY, "", "A package is being compiled already.");
     ishow_bridge_compile_stop(bridge); /* joins the thread of an earlier one */
     PyGILState_STATE lock = PyGILState_Ensure();
-    command = ishow_py_call(bridge, &own, "Preparing to compile", "compile_command", "(szi)", model, precision, threads);
-    if (command && (!PyArg_ParseTuple(command, "O!s", &PyList_Type, &list, &root) || !(arguments = copy_arguments(list)))) ishow_py_fail(&own, "Preparing to compile");
+    command =
+        ishow_py_call(bridge, &own, "Preparing to compile", "compile_command", "(szi)", model, precision, threads);
+    if (command &&
+        (!PyArg_ParseTuple(command, "O!s", &PyList_Type, &list, &root) || !(arguments = copy_arguments(list))))
+        ishow_py_fail(&own, "Preparing to compile");
     if (arguments) folder = ishow_strdup(root);
     Py_XDECREF(command);
     PyGILState_Release(lock);

@@ -1,5 +1,6 @@
-/* Exceptions end here: no call of the bridge leaves one pending. The caller gets one sentence; the traceback, which nobody but a
- * developer wants, goes to the log line by line, and only for exceptions that the Python side did not mean for a user. */
+/* Exceptions end here: no call of the bridge leaves one pending. The caller gets one sentence; the traceback, which
+ * nobody but a developer wants, goes to the log line by line, and only for exceptions that the Python side did not mean
+ * for a user. */
 #include <stdarg.h>
 #include <string.h>
 
@@ -62,7 +63,8 @@ ishow_status ishow_py_fail(ishow_error *error, const char *doing) {
     if (!message) message = "no text";
     if (status == ISHOW_EPYTHON || status == ISHOW_ENOMEM) {
         log_traceback(exception);
-        ishow_fail(error, status, field, "%s failed: %s: %.*s", doing, Py_TYPE(exception)->tp_name, (int)strcspn(message, "\n"), message);
+        ishow_fail(error, status, field, "%s failed: %s: %.*s", doing, Py_TYPE(exception)->tp_name,
+                   (int)strcspn(message, "\n"), message);
     } else {
         ishow_fail(error, status, field, "%s", message);
     }
@@ -73,7 +75,8 @@ ishow_status ishow_py_fail(ishow_error *error, const char *doing) {
     return status;
 }
 
-PyObject *ishow_py_call(ishow_bridge *bridge, ishow_error *error, const char *doing, const char *function, const char *format, ...) {
+PyObject *ishow_py_call(ishow_bridge *bridge, ishow_error *error, const char *doing, const char *function,
+                        const char *format, ...) {
     PyObject *callable = PyObject_GetAttrString(bridge->runtime, function), *arguments = NULL, *result = NULL;
     va_list values;
     va_start(values, format);

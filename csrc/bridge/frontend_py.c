@@ -23,8 +23,10 @@ static ishow_status normalize(void *self, const char *text, const char *language
     *unspoken = (ishow_unspoken){0};
     PyGILState_STATE lock = PyGILState_Ensure();
     PyObject *result = PyObject_CallMethod(self, "speakable", "sz", text, language);
-    if (!result || !PyArg_ParseTuple(result, "sns", &utf8, &count, &first)) status = ishow_py_fail(error, "Reading the text");
-    else if (!(*out = ishow_strdup(utf8))) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the text could not be had.");
+    if (!result || !PyArg_ParseTuple(result, "sns", &utf8, &count, &first))
+        status = ishow_py_fail(error, "Reading the text");
+    else if (!(*out = ishow_strdup(utf8)))
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the text could not be had.");
     else {
         unspoken->count = (size_t)count;
         copy_cut(unspoken->first, sizeof unspoken->first, first);
@@ -62,8 +64,8 @@ static int take_tokens(PyObject *pair, ishow_tokens *out) {
     return 0;
 }
 
-static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language, const char *voice, ishow_tokens *out,
-                             ishow_error *error) {
+static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language,
+                             const char *voice, ishow_tokens *out, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     *out = (ishow_tokens){0};
     PyGILState_STATE lock = PyGILState_Ensure();
@@ -81,7 +83,8 @@ static void close_frontend(void *self) {
     ishow_handle_freed();
 }
 
-ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, ishow_text_frontend *out, ishow_error *error) {
+ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, ishow_text_frontend *out,
+                                   ishow_error *error) {
     *out = (ishow_text_frontend){0};
     ishow_error own = {0};
     PyGILState_STATE lock = PyGILState_Ensure();
@@ -90,6 +93,7 @@ ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, isho
     if (error) *error = own;
     if (!frontend) return own.status;
     ishow_handle_made();
-    *out = (ishow_text_frontend){.self = frontend, .normalize = normalize, .tokenize = tokenize, .close = close_frontend};
+    *out =
+        (ishow_text_frontend){.self = frontend, .normalize = normalize, .tokenize = tokenize, .close = close_frontend};
     return ISHOW_OK;
 }

@@ -1,9 +1,10 @@
 /* The interpreter's lifetime.
  *
- * Started by us, it is isolated (no PYTHON* variables, no user site, no signal handlers) and believes that it is the environment's own
- * bin/python: `program_name` leads it to pyvenv.cfg and so to the environment's packages. UTF-8 mode, since an isolated interpreter would
- * otherwise speak ASCII. `threading` is first imported here, on the main thread, so that it takes this one for the main thread. The lock
- * is released before start returns; each call takes it for its own length (PyGILState_Ensure), on whichever thread it comes. */
+ * Started by us, it is isolated (no PYTHON* variables, no user site, no signal handlers) and believes that it is the
+ * environment's own bin/python: `program_name` leads it to pyvenv.cfg and so to the environment's packages. UTF-8 mode,
+ * since an isolated interpreter would otherwise speak ASCII. `threading` is first imported here, on the main thread, so
+ * that it takes this one for the main thread. The lock is released before start returns; each call takes it for its own
+ * length (PyGILState_Ensure), on whichever thread it comes. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <libgen.h>
@@ -50,20 +51,25 @@ static PyStatus initialise(const char *program) {
     return status;
 }
 
-/* The environment must be the one of `program`: another prefix means other packages, or another Python than the linked one. */
+/* The environment must be the one of `program`: another prefix means other packages, or another Python than the linked
+ * one. */
 static ishow_status check_prefix(const char *program, ishow_error *error) {
     char wanted[PATH_MAX], actual[PATH_MAX], copy[PATH_MAX], library[PATH_MAX + 64];
-    PyObject *prefix = PySys_GetObject("prefix"); /* borrowed */
+    PyObject *prefix = PySys_GetObject("prefix");                                           /* borrowed */
     const char *text = prefix && PyUnicode_Check(prefix) ? PyUnicode_AsUTF8(prefix) : NULL; /* borrowed */
     snprintf(copy, sizeof copy, "%s", program);
     const char *folder = dirname(dirname(copy));
     if (!text || !realpath(text, actual) || !realpath(folder, wanted) || strcmp(actual, wanted) != 0) {
         PyErr_Clear();
-        return ishow_fail(error, ISHOW_EPYTHON, "", "The interpreter came up in %s instead of %s: that environment was not made from Python %s.", text ? text : "?", folder, PY_VERSION);
+        return ishow_fail(error, ISHOW_EPYTHON, "",
+                          "The interpreter came up in %s instead of %s: that environment was not made from Python %s.",
+                          text ? text : "?", folder, PY_VERSION);
     }
     snprintf(library, sizeof library, "%s/lib/python%d.%d", wanted, PY_MAJOR_VERSION, PY_MINOR_VERSION);
     if (access(library, R_OK) != 0)
-        return ishow_fail(error, ISHOW_EPYTHON, "", "The environment %s was not made from Python %d.%d, which this program is linked with.", folder, PY_MAJOR_VERSION, PY_MINOR_VERSION);
+        return ishow_fail(error, ISHOW_EPYTHON, "",
+                          "The environment %s was not made from Python %d.%d, which this program is linked with.",
+                          folder, PY_MAJOR_VERSION, PY_MINOR_VERSION);
     return ISHOW_OK;
 }
 
@@ -109,11 +115,14 @@ ishow_status ishow_bridge_start(ishow_bridge **out, const char *program, ishow_e
     if (Py_IsInitialized()) return ishow_fail(error, ISHOW_ESTATE, "", "An interpreter runs in this process already.");
     if (!program) program = getenv("ISHOWTTS_PYTHON");
     if (!program || !*program) program = ISHOW_PYTHON;
-    if (access(program, X_OK) != 0) return ishow_fail(error, ISHOW_ENOTFOUND, "", "The Python environment's %s cannot be run: %s.", program, strerror(errno));
+    if (access(program, X_OK) != 0)
+        return ishow_fail(error, ISHOW_ENOTFOUND, "", "The Python environment's %s cannot be run: %s.", program,
+                          strerror(errno));
     if ((status = make(&bridge, 1, error))) return status;
     PyStatus init = initialise(program);
     if (PyStatus_Exception(init)) {
-        status = ishow_fail(error, ISHOW_EPYTHON, "", "The interpreter cannot be started: %s.", init.err_msg ? init.err_msg : "no reason was given");
+        status = ishow_fail(error, ISHOW_EPYTHON, "", "The interpreter cannot be started: %s.",
+                            init.err_msg ? init.err_msg : "no reason was given");
         goto done;
     }
     if ((status = check_prefix(program, error))) goto done;
@@ -144,8 +153,10 @@ ishow_status ishow_bridge_attach(ishow_bridge **out, ishow_error *error) {
     }
     Py_XDECREF(found);
     PyErr_Clear(); /* import_runtime fails for the same reason, and says it */
-    if ((status = import_runtime(bridge, error))) destroy(bridge);
-    else *out = bridge;
+    if ((status = import_runtime(bridge, error)))
+        destroy(bridge);
+    else
+        *out = bridge;
     return status;
 }
 
@@ -155,7 +166,8 @@ void ishow_bridge_stop(ishow_bridge *bridge) {
     if (bridge->owns_interpreter) {
         PyEval_RestoreThread(bridge->main_thread);
         Py_CLEAR(bridge->runtime);
-        if (Py_FinalizeEx() != 0) ishow_log(ISHOW_LOG_WARN, "bridge", "the interpreter could not flush its output at the end");
+        if (Py_FinalizeEx() != 0)
+            ishow_log(ISHOW_LOG_WARN, "bridge", "the interpreter could not flush its output at the end");
     } else if (Py_IsInitialized()) {
         PyGILState_STATE lock = PyGILState_Ensure();
         Py_CLEAR(bridge->runtime);

@@ -1,4 +1,5 @@
-/* Which backend speaks: the GPU; our own kernels; the compiled package when it is current; the Python model, which is always there. */
+/* Which backend speaks: the GPU; our own kernels; the compiled package when it is current; the Python model, which is
+ * always there. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +16,10 @@ static ishow_status find_native(ishow_bridge *bridge, const char *model, const c
                                      needed ? Py_True : Py_False);
     if (result && result != Py_None) {
         const char *text = PyUnicode_AsUTF8(result); /* borrowed from result */
-        if (!text) ishow_py_fail(&own, "Looking at the model");
-        else if (!(*out = ishow_strdup(text))) ishow_fail(&own, ISHOW_ENOMEM, "", "Memory for a model's description could not be had.");
+        if (!text)
+            ishow_py_fail(&own, "Looking at the model");
+        else if (!(*out = ishow_strdup(text)))
+            ishow_fail(&own, ISHOW_ENOMEM, "", "Memory for a model's description could not be had.");
     }
     Py_XDECREF(result);
     PyGILState_Release(lock);
@@ -56,7 +59,8 @@ ishow_status ishow_bridge_open(ishow_bridge *bridge, const char *model, const ch
             if (error) *error = why;
             return status;
         }
-        ishow_log(status == ISHOW_ENOTFOUND ? ISHOW_LOG_DEBUG : ISHOW_LOG_WARN, "bridge", "no GPU is used: %s", why.message);
+        ishow_log(status == ISHOW_ENOTFOUND ? ISHOW_LOG_DEBUG : ISHOW_LOG_WARN, "bridge", "no GPU is used: %s",
+                  why.message);
     }
     if (native || any) {
         ishow_status status = find_native(bridge, model, precision, native, &json, error);

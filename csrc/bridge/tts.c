@@ -118,8 +118,8 @@ int ishow_tts_sample_rate(const ishow_tts *tts) { return tts->sample_rate; }
 
 ishow_status ishow_tts_set_voice(ishow_tts *tts, const char *id, const char *text, const char *language,
                                  const float *samples, size_t length, int sample_rate, ishow_error *error) {
-    const ishow_voice voice = {.id = id, .language = language, .text = text,
-                               .samples = samples, .length = length, .sample_rate = sample_rate};
+    const ishow_voice voice = {
+        .id = id, .language = language, .text = text, .samples = samples, .length = length, .sample_rate = sample_rate};
     return ishow_engine_set_voice(tts->engine, &voice, error);
 }
 
@@ -142,8 +142,10 @@ ishow_status ishow_tts_voice_id(ishow_tts *tts, size_t index, char id[65], ishow
     ishow_voice_entry *all = NULL;
     size_t n = 0;
     ishow_status status = ishow_engine_list_voices(tts->engine, &all, &n, error);
-    if (status == ISHOW_OK && index >= n) status = ishow_fail(error, ISHOW_ENOTFOUND, "", "There are %zu voices.", n);
-    else if (status == ISHOW_OK) memcpy(id, all[index].id, sizeof all[index].id);
+    if (status == ISHOW_OK && index >= n)
+        status = ishow_fail(error, ISHOW_ENOTFOUND, "", "There are %zu voices.", n);
+    else if (status == ISHOW_OK)
+        memcpy(id, all[index].id, sizeof all[index].id);
     free(all);
     return status;
 }

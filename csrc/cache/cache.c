@@ -22,9 +22,9 @@
 struct ishow_cache_entry {
     atomic_size_t references;
     ishow_cache_key key;
-    size_t size;                           /* of the data behind the header */
-    ishow_cache_entry *chain;              /* next in the bucket */
-    ishow_cache_entry *newer, *older;      /* NULL at the ends of the list */
+    size_t size;                      /* of the data behind the header */
+    ishow_cache_entry *chain;         /* next in the bucket */
+    ishow_cache_entry *newer, *older; /* NULL at the ends of the list */
 };
 
 enum { ALIGNMENT = 64, BUCKETS_AT_FIRST = 64 };
@@ -38,7 +38,9 @@ struct ishow_cache {
     ishow_cache_stats stats;
 };
 
-static size_t cost_of(const ishow_cache_entry *entry) { return HEADER + (entry->size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+static size_t cost_of(const ishow_cache_entry *entry) {
+    return HEADER + (entry->size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
 
 static ishow_cache_entry **bucket_of(const ishow_cache *cache, ishow_cache_key key) {
     return &cache->buckets[key.lo & (cache->bucket_count - 1)];
@@ -67,7 +69,9 @@ static void check_consistency(const ishow_cache *cache) {
 #endif
 }
 
-static void reference(ishow_cache_entry *entry) { atomic_fetch_add_explicit(&entry->references, 1, memory_order_relaxed); }
+static void reference(ishow_cache_entry *entry) {
+    atomic_fetch_add_explicit(&entry->references, 1, memory_order_relaxed);
+}
 
 static void unreference(ishow_cache_entry *entry) {
     if (atomic_fetch_sub_explicit(&entry->references, 1, memory_order_acq_rel) == 1) free(entry);
@@ -184,8 +188,10 @@ ishow_cache_key ishow_cache_key_add(ishow_cache_key key, const void *bytes, size
 ishow_cache_entry *ishow_cache_get(ishow_cache *cache, ishow_cache_key key) {
     pthread_mutex_lock(&cache->mutex);
     ishow_cache_entry *entry = find(cache, key);
-    if (entry) cache->stats.hits++;
-    else cache->stats.misses++;
+    if (entry)
+        cache->stats.hits++;
+    else
+        cache->stats.misses++;
     check_consistency(cache);
     pthread_mutex_unlock(&cache->mutex);
     if (entry) ishow_handle_made();
@@ -208,8 +214,10 @@ ishow_cache_entry *ishow_cache_put(ishow_cache *cache, ishow_cache_key key, cons
     pthread_mutex_lock(&cache->mutex);
     entry = find(cache, key); /* somebody else may have been faster */
     if (!entry) {
-        if (cost_of(fresh) > cache->stats.budget) cache->stats.rejected++;
-        else insert(cache, fresh);
+        if (cost_of(fresh) > cache->stats.budget)
+            cache->stats.rejected++;
+        else
+            insert(cache, fresh);
         entry = fresh;
         fresh = NULL;
     }

@@ -16,7 +16,9 @@ extern "C" {
 typedef struct ishow_cache ishow_cache;
 typedef struct ishow_cache_entry ishow_cache_entry; /* a counted reference to one entry */
 
-typedef struct ishow_cache_key { uint64_t lo, hi; } ishow_cache_key; /* XXH3-128 of content and parameters */
+typedef struct ishow_cache_key {
+    uint64_t lo, hi;
+} ishow_cache_key; /* XXH3-128 of content and parameters */
 
 typedef struct ishow_cache_stats {
     uint64_t hits, misses, inserts, evictions, rejected; /* rejected: larger than the whole budget */
@@ -34,8 +36,8 @@ ISHOW_API ishow_cache_key ishow_cache_key_add(ishow_cache_key key, const void *b
 ISHOW_API ishow_cache_entry *ishow_cache_get(ishow_cache *cache, ishow_cache_key key);
 
 /* Copies n bytes under key and returns a counted reference; an existing entry with this key wins and is returned
- * unchanged (two computations of the same thing are equal). An entry larger than the budget is not kept by the cache but still
- * returned to the caller. NULL only when out of memory. */
+ * unchanged (two computations of the same thing are equal). An entry larger than the budget is not kept by the cache
+ * but still returned to the caller. NULL only when out of memory. */
 ISHOW_API ishow_cache_entry *ishow_cache_put(ishow_cache *cache, ishow_cache_key key, const void *bytes, size_t n);
 
 ISHOW_API const void *ishow_cache_entry_data(const ishow_cache_entry *entry); /* 64-byte aligned, immutable, borrowed */

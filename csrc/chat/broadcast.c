@@ -1,6 +1,6 @@
-/* One stream of events for any number of readers. Each event is written out once, as text and as a frame, and shared: a reader is a place in
- * the stream, so a hundred of them cost a hundred small structs, and a slow one costs nobody anything. What a reader left unread for too long it
- * does not get: stale audio first. */
+/* One stream of events for any number of readers. Each event is written out once, as text and as a frame, and shared: a
+ * reader is a place in the stream, so a hundred of them cost a hundred small structs, and a slow one costs nobody
+ * anything. What a reader left unread for too long it does not get: stale audio first. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,28 +27,28 @@ struct hub {
     uint64_t next;              /* number of the next event */
     uint64_t audio[AUDIO_KEPT]; /* numbers of the last audio events */
     size_t n_audio;
-    uint64_t clip;              /* first event of the clip that plays, 0: none */
+    uint64_t clip; /* first event of the clip that plays, 0: none */
     ishow_chat_reader *readers;
     size_t n_readers;
     int fresh;
     void (*news)(void *self);
     void *news_self;
-    char run[9];                /* of this process, so that ids of an earlier one are known as such */
+    char run[9]; /* of this process, so that ids of an earlier one are known as such */
 };
 
 struct ishow_chat_reader {
     ishow_chat_reader *prev, *next;
     hub *hub;
-    uint64_t cursor;            /* next event to read */
-    uint64_t audio_from;        /* older audio is left out */
-    uint64_t control_from;      /* older events that are not audio too */
+    uint64_t cursor;       /* next event to read */
+    uint64_t audio_from;   /* older audio is left out */
+    uint64_t control_from; /* older events that are not audio too */
     uint64_t missed;
-    char *first[2];             /* JSON of the state and start that it begins with; NULL: sent, or none */
+    char *first[2]; /* JSON of the state and start that it begins with; NULL: sent, or none */
     event *current;
-    size_t offset;              /* of current's text */
-    ishow_buffer own;                  /* an event for this reader alone */
+    size_t offset;    /* of current's text */
+    ishow_buffer own; /* an event for this reader alone */
     size_t own_offset;
-    double spoke;               /* when it last got something */
+    double spoke; /* when it last got something */
 };
 
 static void event_release(event *e) {
@@ -80,7 +80,8 @@ void hub_free(hub *f) {
 
 /* ---- writing ---- */
 
-static void write_text(ishow_buffer *out, const char *run, uint64_t id, const char *name, const char *json, const ishow_buffer *pcm) {
+static void write_text(ishow_buffer *out, const char *run, uint64_t id, const char *name, const char *json,
+                       const ishow_buffer *pcm) {
     if (id) ishow_buffer_format(out, "id: %s-%llu\n", run, (unsigned long long)id);
     ishow_buffer_format(out, "event: %s\ndata: ", name);
     if (pcm) {
@@ -88,7 +89,8 @@ static void write_text(ishow_buffer *out, const char *run, uint64_t id, const ch
         ishow_buffer_text(out, ",\"audio_base64\":\"");
         ishow_buffer_base64(out, pcm->data, pcm->n);
         ishow_buffer_text(out, "\"}");
-    } else ishow_buffer_text(out, json);
+    } else
+        ishow_buffer_text(out, json);
     ishow_buffer_text(out, "\n\n");
 }
 
@@ -104,7 +106,8 @@ static void write_binary(ishow_buffer *out, const ishow_buffer *header, const fl
     unsigned char *wav = NULL;
     size_t n_wav = 0;
     const uint32_t length = (uint32_t)header->n;
-    const unsigned char size[4] = {(unsigned char)length, (unsigned char)(length >> 8), (unsigned char)(length >> 16), (unsigned char)(length >> 24)};
+    const unsigned char size[4] = {(unsigned char)length, (unsigned char)(length >> 8), (unsigned char)(length >> 16),
+                                   (unsigned char)(length >> 24)};
     if (ishow_audio_encode(pcm, n, rate, ISHOW_FORMAT_WAV, 0, &wav, &n_wav, NULL) != ISHOW_OK) out->failed = 1;
     ishow_buffer_add(out, size, sizeof size);
     ishow_buffer_add(out, header->data, header->n);
@@ -144,17 +147,22 @@ static void publish(hub *f, const char *name, const char *json, const float *pcm
         ishow_buffer_s16(&s16, pcm, n);
         write_json(&header, f->run, e->id, name, json);
         write_binary(&e->frame, &header, pcm, n, rate);
-    } else write_json(&e->frame, f->run, e->id, name, json);
+    } else
+        write_json(&e->frame, f->run, e->id, name, json);
     write_text(&e->text, f->run, e->id, name, json, pcm ? &s16 : NULL);
     int failed = e->text.failed || e->frame.failed || s16.failed || header.failed;
     ishow_buffer_free(&s16);
     ishow_buffer_free(&header);
-    if (failed) event_release(e);
-    else append(f, e);
+    if (failed)
+        event_release(e);
+    else
+        append(f, e);
 }
 
 void hub_publish(hub *f, const char *name, const char *json) { publish(f, name, json, NULL, 0, 0, 0); }
-void hub_audio(hub *f, const char *json, const float *pcm, size_t n, int rate, double until) { publish(f, "audio", json, pcm, n, rate, until); }
+void hub_audio(hub *f, const char *json, const float *pcm, size_t n, int rate, double until) {
+    publish(f, "audio", json, pcm, n, rate, until);
+}
 
 void hub_clip(hub *f, int plays) {
     pthread_mutex_lock(&f->lock);
@@ -210,16 +218,20 @@ ishow_chat_reader *hub_reader(hub *f, const char *last, char *state, char *start
     r->hub = f;
     r->spoke = ishow_now();
     r->audio_from = r->cursor = r->control_from = f->next;
-    /* Audio of clips that are over would come too late. Who was here a moment ago continues without a gap, who is new joins at what is heard. */
-    if (resumes) r->audio_from = f->clip ? f->clip : f->next;
-    else for (uint64_t id = f->clip; id && id < f->next; id++) {
-        const event *e = f->ring[id % EVENTS];
-        if (e && e->id == id && e->audio && e->until > position) {
-            r->audio_from = id;
-            break;
+    /* Audio of clips that are over would come too late. Who was here a moment ago continues without a gap, who is new
+     * joins at what is heard. */
+    if (resumes)
+        r->audio_from = f->clip ? f->clip : f->next;
+    else
+        for (uint64_t id = f->clip; id && id < f->next; id++) {
+            const event *e = f->ring[id % EVENTS];
+            if (e && e->id == id && e->audio && e->until > position) {
+                r->audio_from = id;
+                break;
+            }
         }
-    }
-    if (resumes) r->control_from = r->cursor = seen + 1;
+    if (resumes)
+        r->control_from = r->cursor = seen + 1;
     else {
         if (r->audio_from < r->cursor) r->cursor = r->audio_from;
         r->first[0] = state;
@@ -241,8 +253,10 @@ void ishow_chat_reader_close(ishow_chat_reader *r) {
     if (!r) return;
     hub *f = r->hub;
     pthread_mutex_lock(&f->lock);
-    if (r->prev) r->prev->next = r->next;
-    else f->readers = r->next;
+    if (r->prev)
+        r->prev->next = r->next;
+    else
+        f->readers = r->next;
     if (r->next) r->next->prev = r->prev;
     f->n_readers--;
     pthread_mutex_unlock(&f->lock);
@@ -261,7 +275,9 @@ int ishow_chat_reader_ready(ishow_chat_reader *r) {
     return ready || ishow_now() - r->spoke >= KEEP_ALIVE;
 }
 
-static int wanted(const ishow_chat_reader *r, const event *e) { return e && (e->audio ? e->id >= r->audio_from : e->id >= r->control_from); }
+static int wanted(const ishow_chat_reader *r, const event *e) {
+    return e && (e->audio ? e->id >= r->audio_from : e->id >= r->control_from);
+}
 
 /* Bytes that it would get, and how many of the events are audio. */
 static size_t unread(const ishow_chat_reader *r, size_t *n_audio) {
@@ -341,7 +357,8 @@ static size_t give(const ishow_buffer *from, size_t *offset, char *out, size_t m
 size_t ishow_chat_reader_text(ishow_chat_reader *r, char *out, size_t most) {
     size_t n = 0;
     while (n < most) {
-        if (r->own.n > r->own_offset) n += give(&r->own, &r->own_offset, out + n, most - n);
+        if (r->own.n > r->own_offset)
+            n += give(&r->own, &r->own_offset, out + n, most - n);
         else if (r->current) {
             n += give(&r->current->text, &r->offset, out + n, most - n);
             if (r->offset < r->current->text.n) break;
@@ -355,10 +372,12 @@ size_t ishow_chat_reader_text(ishow_chat_reader *r, char *out, size_t most) {
             if (own_event(r, &name, &json)) {
                 write_text(&r->own, r->hub->run, 0, name, json, NULL);
                 free(json);
-            } else if (!(r->current = take_event(r)) && !r->missed) break;
+            } else if (!(r->current = take_event(r)) && !r->missed)
+                break;
         }
     }
-    if (n) r->spoke = ishow_now();
+    if (n)
+        r->spoke = ishow_now();
     else if (most >= 3 && ishow_now() - r->spoke >= KEEP_ALIVE) { /* a client that is gone is noticed by writing */
         memcpy(out, ":\n\n", 3);
         r->spoke = ishow_now();

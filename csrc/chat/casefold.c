@@ -1,5 +1,6 @@
-/* Comparing words as people see them. Full-width, circled, upper-case or accented letters must not carry a banned word past the filter, so
- * both sides are folded; dakuten, vowel signs and tone marks of other scripts are letters and stay. */
+/* Comparing words as people see them. Full-width, circled, upper-case or accented letters must not carry a banned word
+ * past the filter, so both sides are folded; dakuten, vowel signs and tone marks of other scripts are letters and stay.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -8,14 +9,19 @@
 
 /* Scripts whose accents may be left out without making another word. */
 static int is_accented(utf8proc_int32_t c) { return (c >= 0x00C0 && c < 0x0530) || (c >= 0x1E00 && c < 0x2000); }
-static int is_accent(utf8proc_int32_t c) { return (c >= 0x0300 && c < 0x0370) || (c >= 0x1AB0 && c < 0x1B00) || (c >= 0x1DC0 && c < 0x1E00) || (c >= 0x20D0 && c < 0x2100); }
+static int is_accent(utf8proc_int32_t c) {
+    return (c >= 0x0300 && c < 0x0370) || (c >= 0x1AB0 && c < 0x1B00) || (c >= 0x1DC0 && c < 0x1E00) ||
+           (c >= 0x20D0 && c < 0x2100);
+}
 
 char *fold_text(const char *text, size_t n) {
     utf8proc_uint8_t *mapped = NULL;
-    utf8proc_ssize_t length = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &mapped,
-                                           UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
+    utf8proc_ssize_t length =
+        utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &mapped,
+                     UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
     if (length < 0) return NULL;
-    /* An accented letter never takes more bytes than its base: in place would do, but the sentinel is simpler in a copy. */
+    /* An accented letter never takes more bytes than its base: in place would do, but the sentinel is simpler in a
+     * copy. */
     char *out = malloc((size_t)length + 1);
     size_t used = 0;
     for (utf8proc_ssize_t i = 0; out && i < length;) {
@@ -46,9 +52,10 @@ uint64_t fold_hash(const char *folded) { /* FNV-1a */
 }
 
 int code_is_dense(uint32_t c) {
-    return (c >= 0x0E00 && c < 0x1000) || (c >= 0x1000 && c < 0x10A0) || (c >= 0x1780 && c < 0x1800) || (c >= 0x3040 && c < 0x3100) ||
-           (c >= 0x31F0 && c < 0x3200) || (c >= 0x3400 && c < 0x4DC0) || (c >= 0x4E00 && c < 0xA000) || (c >= 0xAC00 && c < 0xD7B0) ||
-           (c >= 0xF900 && c < 0xFB00) || (c >= 0x20000 && c < 0x32000);
+    return (c >= 0x0E00 && c < 0x1000) || (c >= 0x1000 && c < 0x10A0) || (c >= 0x1780 && c < 0x1800) ||
+           (c >= 0x3040 && c < 0x3100) || (c >= 0x31F0 && c < 0x3200) || (c >= 0x3400 && c < 0x4DC0) ||
+           (c >= 0x4E00 && c < 0xA000) || (c >= 0xAC00 && c < 0xD7B0) || (c >= 0xF900 && c < 0xFB00) ||
+           (c >= 0x20000 && c < 0x32000);
 }
 
 static int is_word_code(uint32_t code) {
@@ -72,7 +79,8 @@ int fold_contains(const char *text, const char *word) {
     for (const char *at = text; (at = strstr(at, word)); at++) {
         const char *end = at + n;
         uint32_t before = code_before(text, at), after = ishow_utf8_next(&end);
-        int begins = code_is_dense(first) || !is_word_code(first) || !before || !is_word_code(before) || code_is_dense(before);
+        int begins =
+            code_is_dense(first) || !is_word_code(first) || !before || !is_word_code(before) || code_is_dense(before);
         int ends = code_is_dense(last) || !is_word_code(last) || !after || !is_word_code(after) || code_is_dense(after);
         if (begins && ends) return 1;
     }

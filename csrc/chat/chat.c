@@ -79,7 +79,8 @@ static void promise_end(promise *p, ishow_status status) {
     pthread_mutex_unlock(&c->wake_lock);
 }
 
-/* The journal may call this under the chat's lock, so a message that could not be kept is taken out of the queue later, by the chat's own thread. */
+/* The journal may call this under the chat's lock, so a message that could not be kept is taken out of the queue later,
+ * by the chat's own thread. */
 static void on_kept(void *self, uint64_t ticket, ishow_status status) {
     promise *p = self;
     ishow_chat *c = p->chat;
@@ -112,7 +113,6 @@ static void set_text(json_t *object, const char *key, ishow_span text, size_t mo
     json_object_set_new(object, key, json_stringn(n ? text.data : "", n));
 }
 
-
 static void keep_refused(ishow_chat *c, const ishow_chat_message *m, ishow_chat_reason reason) {
     json_t *object = json_object();
     if (!object || !c->refused) {
@@ -134,8 +134,13 @@ static void keep_refused(ishow_chat *c, const ishow_chat_message *m, ishow_chat_
 static void keep_dropped(ishow_chat *c, const item *it, const uint64_t *counter) {
     const ptrdiff_t reason = counter - c->counts.dropped;
     if (reason < 0 || reason >= ISHOW_CHAT_REASONS || reason == ISHOW_CHAT_BY_CLEAR) return;
-    const ishow_chat_message m = {.id = span_of(it->id), .platform = span_of(it->platform), .channel = span_of(it->channel), .login = span_of(it->login),
-                                  .display_name = span_of(it->name), .text = span_of(it->text), .timestamp_ms = it->timestamp_ms};
+    const ishow_chat_message m = {.id = span_of(it->id),
+                                  .platform = span_of(it->platform),
+                                  .channel = span_of(it->channel),
+                                  .login = span_of(it->login),
+                                  .display_name = span_of(it->name),
+                                  .text = span_of(it->text),
+                                  .timestamp_ms = it->timestamp_ms};
     keep_refused(c, &m, (ishow_chat_reason)reason);
 }
 
@@ -143,7 +148,8 @@ static void keep_dropped(ishow_chat *c, const item *it, const uint64_t *counter)
 
 /* Takes the list. */
 static void tell_gone(ishow_chat *c, json_t *ids, const char *why) {
-    if (json_array_size(ids)) chat_publish(c, "deleted", json_pack("{sO,sO,ss}", "id", json_array_get(ids, 0), "ids", ids, "reason", why));
+    if (json_array_size(ids))
+        chat_publish(c, "deleted", json_pack("{sO,sO,ss}", "id", json_array_get(ids, 0), "ids", ids, "reason", why));
     json_decref(ids);
 }
 
@@ -164,8 +170,10 @@ void chat_settle(ishow_chat *c, item *it, uint64_t *counter, const char *why, in
     keep_dropped(c, it, counter);
     if (c->has_journal) c->journal.drop(c->journal.self, it->number);
     c->changed = 1;
-    if (why && !c->gone) tell_gone(c, json_pack("[s]", it->id), why);
-    else if (why) json_array_append_new(c->gone, json_string(it->id));
+    if (why && !c->gone)
+        tell_gone(c, json_pack("[s]", it->id), why);
+    else if (why)
+        json_array_append_new(c->gone, json_string(it->id));
     if (keep_item) return;
     play_forget(c, it);
     item_free(it);
@@ -202,7 +210,8 @@ static int withdraw(ishow_chat *c, const promise *p) {
         c->counts.dropped[ISHOW_CHAT_BY_STORAGE]++;
         keep(c, it);
         tell_gone(c, json_pack("[s]", p->id), why);
-    } else if (!it->n_others) chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_STORAGE], why, 0);
+    } else if (!it->n_others)
+        chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_STORAGE], why, 0);
     return 1; /* others said the same as the first: those words are read, and its sender may send them again */
 }
 
@@ -227,7 +236,8 @@ static void recover(void *self, uint64_t number, int marked, const char *record)
     item *it = item_from_record(record, number);
     if (number > c->numbers) c->numbers = number;
     if (!it) {
-        ishow_log(ISHOW_LOG_WARN, "chat", "message %llu of the journal cannot be read and is dropped", (unsigned long long)number);
+        ishow_log(ISHOW_LOG_WARN, "chat", "message %llu of the journal cannot be read and is dropped",
+                  (unsigned long long)number);
         c->journal.drop(c->journal.self, number);
         c->counts.received++;
         c->counts.recovered++;
@@ -243,7 +253,8 @@ static void recover(void *self, uint64_t number, int marked, const char *record)
     queue_add(&c->queue, it);
     if (!marked) return;
     ishow_log_request(ISHOW_LOG_WARN, "chat", it->id, "was being read when the program ended, and is not read again");
-    chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_INTERRUPTION], ishow_chat_reason_name(ISHOW_CHAT_BY_INTERRUPTION), 0);
+    chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_INTERRUPTION],
+                ishow_chat_reason_name(ISHOW_CHAT_BY_INTERRUPTION), 0);
 }
 
 static void recover_voice(void *self, const char *viewer_key, const char *voice) {
@@ -251,7 +262,8 @@ static void recover_voice(void *self, const char *viewer_key, const char *voice)
     filter_remember_voice(c->filter, viewer_key, voice);
 }
 
-ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *options, const ishow_chat_synth *synth, const ishow_chat_journal *journal, ishow_error *error) {
+ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *options, const ishow_chat_synth *synth,
+                               const ishow_chat_journal *journal, ishow_error *error) {
     ishow_chat_change *own = NULL;
     *out = NULL;
     ishow_status status = ishow_chat_prepare(&own, options, error);
@@ -285,12 +297,15 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
     c->journal = *journal;
     c->has_journal = 1;
     status = c->journal.load(c->journal.self, recover, recover_voice, c, error);
-    if (c->counts.recovered) ishow_log(ISHOW_LOG_INFO, "chat", "%llu messages that waited before are taken over", (unsigned long long)c->counts.recovered);
+    if (c->counts.recovered)
+        ishow_log(ISHOW_LOG_INFO, "chat", "%llu messages that waited before are taken over",
+                  (unsigned long long)c->counts.recovered);
 done:
     if (status != ISHOW_OK) {
         c->has_journal = 0; /* what it kept stays there */
         ishow_chat_free(c);
-    } else *out = c;
+    } else
+        *out = c;
     return status;
 }
 
@@ -299,7 +314,8 @@ static void end_playing(ishow_chat *c) {
     pthread_mutex_lock(&c->lock);
     item *it = c->playing;
     if (it && c->has_journal && !c->replaying) {
-        if (it->state == ITEM_MARKED) keep(c, it); /* nobody has heard it yet: it waits again */
+        if (it->state == ITEM_MARKED)
+            keep(c, it); /* nobody has heard it yet: it waits again */
         else {
             ishow_log(ISHOW_LOG_INFO, "chat", "%s was being read and ends with the program", it->id);
             cut_off(c, &c->counts.dropped[ISHOW_CHAT_BY_INTERRUPTION], "closing");
@@ -335,7 +351,8 @@ void ishow_chat_free(ishow_chat *c) {
     }
     pthread_mutex_unlock(&c->wake_lock);
     if (c->counts.waiting && !c->has_journal)
-        ishow_log(ISHOW_LOG_WARN, "chat", "%llu messages were waiting and are not read, as there is no journal", (unsigned long long)c->counts.waiting);
+        ishow_log(ISHOW_LOG_WARN, "chat", "%llu messages were waiting and are not read, as there is no journal",
+                  (unsigned long long)c->counts.waiting);
     for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
         while (c->queue.first[p]) {
             item *it = c->queue.first[p];
@@ -374,7 +391,8 @@ double ishow_chat_step(ishow_chat *c) {
         c->changed = 0;
         c->state_at = now + STATE_SECONDS;
         chat_publish(c, "state", chat_state(c));
-    } else if (c->changed && c->state_at - now < wait) wait = c->state_at - now;
+    } else if (c->changed && c->state_at - now < wait)
+        wait = c->state_at - now;
     chat_unlock(c);
     return wait > 1 ? 1 : wait;
 }
@@ -406,7 +424,8 @@ static void *chat_main(void *self) {
 
 ishow_status ishow_chat_run(ishow_chat *c, ishow_error *error) {
     if (c->runs) return ishow_fail(error, ISHOW_ESTATE, "", "The chat runs already.");
-    if (pthread_create(&c->thread, NULL, chat_main, c)) return ishow_fail(error, ISHOW_EINTERNAL, "", "The chat's thread could not be started.");
+    if (pthread_create(&c->thread, NULL, chat_main, c))
+        return ishow_fail(error, ISHOW_EINTERNAL, "", "The chat's thread could not be started.");
     c->runs = 1;
     return ISHOW_OK;
 }
@@ -423,17 +442,34 @@ static int is_text(ishow_span s) {
 }
 
 static ishow_status check_message(const ishow_chat_message *m, ishow_error *error) {
-    const struct { const char *field; ishow_span value; int needed; size_t most; } spans[] = {
-        {"platform", m->platform, 1, 64}, {"channel", m->channel, 1, 256}, {"id", m->id, 1, 256}, {"user_id", m->user_id, 0, 256}, {"username", m->display_name, 0, 256},
-        {"login", m->login, 0, 256}, {"content", m->text, 0, 16384}, {"system_text", m->system_text, 0, 16384}, {"gift_name", m->gift_name, 0, 256}, {"language", m->language, 0, 35},
+    const struct {
+        const char *field;
+        ishow_span value;
+        int needed;
+        size_t most;
+    } spans[] = {
+        {"platform", m->platform, 1, 64},
+        {"channel", m->channel, 1, 256},
+        {"id", m->id, 1, 256},
+        {"user_id", m->user_id, 0, 256},
+        {"username", m->display_name, 0, 256},
+        {"login", m->login, 0, 256},
+        {"content", m->text, 0, 16384},
+        {"system_text", m->system_text, 0, 16384},
+        {"gift_name", m->gift_name, 0, 256},
+        {"language", m->language, 0, 35},
     };
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
-        if (spans[i].needed && !spans[i].value.size) return ishow_fail(error, ISHOW_EINVAL, spans[i].field, "%s must not be empty.", spans[i].field);
+        if (spans[i].needed && !spans[i].value.size)
+            return ishow_fail(error, ISHOW_EINVAL, spans[i].field, "%s must not be empty.", spans[i].field);
         if (spans[i].value.size > spans[i].most)
-            return ishow_fail(error, ISHOW_EINVAL, spans[i].field, "%s may have %zu bytes, not %zu.", spans[i].field, spans[i].most, spans[i].value.size);
-        if (!is_text(spans[i].value)) return ishow_fail(error, ISHOW_EINVAL, spans[i].field, "%s must be UTF-8 without NUL.", spans[i].field);
+            return ishow_fail(error, ISHOW_EINVAL, spans[i].field, "%s may have %zu bytes, not %zu.", spans[i].field,
+                              spans[i].most, spans[i].value.size);
+        if (!is_text(spans[i].value))
+            return ishow_fail(error, ISHOW_EINVAL, spans[i].field, "%s must be UTF-8 without NUL.", spans[i].field);
     }
-    if (m->priority < ISHOW_CHAT_PRIORITY_NORMAL || m->priority > ISHOW_CHAT_PRIORITY_GIFT) return ishow_fail(error, ISHOW_EINVAL, "priority", "priority has no value %d.", (int)m->priority);
+    if (m->priority < ISHOW_CHAT_PRIORITY_NORMAL || m->priority > ISHOW_CHAT_PRIORITY_GIFT)
+        return ishow_fail(error, ISHOW_EINVAL, "priority", "priority has no value %d.", (int)m->priority);
     return ISHOW_OK;
 }
 
@@ -446,7 +482,9 @@ static void place_of(ishow_chat *c, const item *it, double now, ishow_chat_verdi
         const int other_urgent = p >= ISHOW_CHAT_PRIORITY_PAID;
         if (urgent && !other_urgent) continue;
         for (const item *o = c->queue.first[p]; o; o = o->next)
-            if (o != it && (other_urgent > urgent || o->arrived - p * c->queue.ageing < key || (p == (int)it->priority && o->number < it->number))) before++;
+            if (o != it && (other_urgent > urgent || o->arrived - p * c->queue.ageing < key ||
+                            (p == (int)it->priority && o->number < it->number)))
+                before++;
     }
     play_position(c, now);
     v->position = before + (c->playing != NULL);
@@ -454,7 +492,9 @@ static void place_of(ishow_chat *c, const item *it, double now, ishow_chat_verdi
 }
 
 static item *admit(ishow_chat *c, const ishow_chat_message *m, filtered *f, double now, ishow_chat_verdict *verdict) {
-    item *same = f->priority < ISHOW_CHAT_PRIORITY_PAID && m->kind == ISHOW_CHAT_KIND_TEXT ? queue_find_text(&c->queue, f->text_hash) : NULL;
+    item *same = f->priority < ISHOW_CHAT_PRIORITY_PAID && m->kind == ISHOW_CHAT_KIND_TEXT
+                     ? queue_find_text(&c->queue, f->text_hash)
+                     : NULL;
     if (same && same->kind == ISHOW_CHAT_KIND_TEXT && item_add_other(same, m->id, f->key)) {
         c->counts.merged++;
         verdict->merged = 1;
@@ -491,7 +531,8 @@ static void announce(ishow_chat *c, const item *it, const ishow_chat_message *m,
     if (v->merged) {
         json_object_set_new(object, "merged_with", json_string(it->id));
         json_object_set_new(object, "id", json_stringn(m->id.data, m->id.size));
-        json_object_set_new(object, "user", json_stringn(m->display_name.data ? m->display_name.data : "", m->display_name.size));
+        json_object_set_new(object, "user",
+                            json_stringn(m->display_name.data ? m->display_name.data : "", m->display_name.size));
         json_object_set_new(object, "user_id", json_stringn(m->user_id.data ? m->user_id.data : "", m->user_id.size));
     }
     json_object_set_new(object, "position", json_integer((json_int_t)v->position));
@@ -499,14 +540,16 @@ static void announce(ishow_chat *c, const item *it, const ishow_chat_message *m,
     chat_publish(c, "message", object);
 }
 
-ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, ishow_chat_verdict *verdict, void (*durable)(void *user, ishow_status status), void *user, ishow_error *error) {
+ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, ishow_chat_verdict *verdict,
+                                void (*durable)(void *user, ishow_status status), void *user, ishow_error *error) {
     filtered f;
     promise *later = NULL;
     memset(verdict, 0, sizeof *verdict);
     ishow_status status = check_message(m, error);
     if (status != ISHOW_OK) return status;
     if (durable && c->has_journal) {
-        if ((later = calloc(1, sizeof *later))) *later = (promise){.chat = c, .durable = durable, .user = user, .id = span_copy(m->id)};
+        if ((later = calloc(1, sizeof *later)))
+            *later = (promise){.chat = c, .durable = durable, .user = user, .id = span_copy(m->id)};
         if (!later || !later->id) {
             promise_free(later);
             return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a message could not be had.");
@@ -533,7 +576,8 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
     c->counts.commands += f.obeyed;
     if (c->has_journal && (f.keep_voice || f.obeyed)) {
         char voice[VOICE_ID_MAX + 2];
-        snprintf(voice, sizeof voice, "%s%s", f.obeyed && f.voice[0] ? "!" : "", f.obeyed ? f.voice : filter_viewer(c->filter, f.key)->voice);
+        snprintf(voice, sizeof voice, "%s%s", f.obeyed && f.voice[0] ? "!" : "",
+                 f.obeyed ? f.voice : filter_viewer(c->filter, f.key)->voice);
         c->journal.voice(c->journal.self, f.key, voice);
     }
     if (it) {
@@ -566,7 +610,9 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
 
 /* ---- deleting and controls ---- */
 
-typedef struct target { const char *platform, *channel, *id, *user; } target;
+typedef struct target {
+    const char *platform, *channel, *id, *user;
+} target;
 
 static int same_channel(const char *a, const char *b) { return !strcmp(a + (*a == '#'), b + (*b == '#')); }
 
@@ -603,9 +649,15 @@ static size_t delete_meant(ishow_chat *c, const target *t) {
     return n;
 }
 
-size_t ishow_chat_delete(ishow_chat *c, const char *platform, const char *channel, const char *id) { return delete_meant(c, &(target){platform, channel, id, NULL}); }
-size_t ishow_chat_delete_user(ishow_chat *c, const char *platform, const char *channel, const char *user) { return delete_meant(c, &(target){platform, channel, NULL, user}); }
-size_t ishow_chat_delete_all(ishow_chat *c, const char *platform, const char *channel) { return delete_meant(c, &(target){platform, channel, NULL, NULL}); }
+size_t ishow_chat_delete(ishow_chat *c, const char *platform, const char *channel, const char *id) {
+    return delete_meant(c, &(target){platform, channel, id, NULL});
+}
+size_t ishow_chat_delete_user(ishow_chat *c, const char *platform, const char *channel, const char *user) {
+    return delete_meant(c, &(target){platform, channel, NULL, user});
+}
+size_t ishow_chat_delete_all(ishow_chat *c, const char *platform, const char *channel) {
+    return delete_meant(c, &(target){platform, channel, NULL, NULL});
+}
 
 int ishow_chat_skip(ishow_chat *c, const char *id) {
     int found = 0;
@@ -644,7 +696,8 @@ size_t ishow_chat_clear(ishow_chat *c) {
     for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
         while (c->queue.first[p]) {
             n += (size_t)item_weight(c->queue.first[p]);
-            chat_settle(c, c->queue.first[p], &c->counts.dropped[ISHOW_CHAT_BY_CLEAR], ishow_chat_reason_name(ISHOW_CHAT_BY_CLEAR), 0);
+            chat_settle(c, c->queue.first[p], &c->counts.dropped[ISHOW_CHAT_BY_CLEAR],
+                        ishow_chat_reason_name(ISHOW_CHAT_BY_CLEAR), 0);
         }
     tell_gathered(c, ishow_chat_reason_name(ISHOW_CHAT_BY_CLEAR));
     chat_unlock(c);
@@ -669,7 +722,8 @@ static void on_event(void *self, ishow_chat_source *source, const ishow_chat_eve
     ishow_error error = {0};
     (void)source;
     if (e->type == ISHOW_CHAT_ON_MESSAGE) {
-        if (ishow_chat_receive(c, e->message, &verdict, NULL, NULL, &error) != ISHOW_OK) ishow_log(ISHOW_LOG_WARN, "chat", "a message cannot be taken: %s", error.message);
+        if (ishow_chat_receive(c, e->message, &verdict, NULL, NULL, &error) != ISHOW_OK)
+            ishow_log(ISHOW_LOG_WARN, "chat", "a message cannot be taken: %s", error.message);
         return;
     }
     char *platform = span_copy(e->platform), *channel = span_copy(e->channel), *text = span_copy(e->text);
@@ -681,8 +735,10 @@ static void on_event(void *self, ishow_chat_source *source, const ishow_chat_eve
     case ISHOW_CHAT_ON_CLEAR: ishow_chat_delete_all(c, platform, channel); break;
     default:
         pthread_mutex_lock(&c->lock);
-        chat_publish(c, "state", json_pack("{s{ss,ss,ss,ss}}", "source", "platform", platform, "channel", channel, "state",
-                                           e->type == ISHOW_CHAT_ON_STATE ? ishow_chat_state_name(e->state) : "notice", "text", text));
+        chat_publish(c, "state",
+                     json_pack("{s{ss,ss,ss,ss}}", "source", "platform", platform, "channel", channel, "state",
+                               e->type == ISHOW_CHAT_ON_STATE ? ishow_chat_state_name(e->state) : "notice", "text",
+                               text));
         chat_unlock(c);
     }
 done:

@@ -1,13 +1,16 @@
-/* Live chat, part B: what becomes of a message. Filter, queue, how it is read aloud, who hears it, and what survives a crash.
+/* Live chat, part B: what becomes of a message. Filter, queue, how it is read aloud, who hears it, and what survives a
+ * crash.
  *
- * A chat takes messages (ishow_chat_receive, or the sink of a source), refuses or queues each, lets the next ones be synthesised while one
- * plays, and publishes what happens in a feed of which any number of readers hear the same. It is the clock: a clip plays for its duration from its
- * `start` event. Nothing here knows a socket, a model or a database: those are the three small tables ishow_chat_synth, ishow_chat_journal
- * and `news`. So the same chat runs in the server, in Python, and in a test with a clock of its own.
+ * A chat takes messages (ishow_chat_receive, or the sink of a source), refuses or queues each, lets the next ones be
+ * synthesised while one plays, and publishes what happens in a feed of which any number of readers hear the same. It is
+ * the clock: a clip plays for its duration from its `start` event. Nothing here knows a socket, a model or a database:
+ * those are the three small tables ishow_chat_synth, ishow_chat_journal and `news`. So the same chat runs in the
+ * server, in Python, and in a test with a clock of its own.
  *
  * Every message ends in exactly one way, and at any moment
  *     received = spoken + deleted + skipped + sum of dropped + waiting
- * holds for ishow_chat_counts. All functions may be called from any thread; none blocks on a model, a database or a listener. */
+ * holds for ishow_chat_counts. All functions may be called from any thread; none blocks on a model, a database or a
+ * listener. */
 #ifndef ISHOW_CHAT_CHAT_H
 #define ISHOW_CHAT_CHAT_H
 
@@ -28,7 +31,8 @@ enum { ISHOW_CHAT_PRIORITIES = ISHOW_CHAT_PRIORITY_GIFT + 1 };
 ISHOW_API const char *ishow_chat_priority_name(ishow_chat_priority priority);
 int ishow_chat_priority_find(const char *name, ishow_chat_priority *out); /* 0: no such name */
 
-/* ISHOW_CHAT_ROLE_... of "broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"; 0: no such role. */
+/* ISHOW_CHAT_ROLE_... of "broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"; 0: no such
+ * role. */
 unsigned ishow_chat_role_find(const char *name);
 enum { ISHOW_CHAT_ROLES = 8 };
 ISHOW_API const char *ishow_chat_role_name(int bit); /* of 1 << bit. Static storage */
@@ -38,22 +42,22 @@ typedef enum ishow_chat_reason {
     /* the filter */
     ISHOW_CHAT_BY_PLATFORM = 0, /* not one of `platforms` */
     ISHOW_CHAT_BY_CHANNEL,
-    ISHOW_CHAT_BY_DUPLICATE,    /* this id came before */
+    ISHOW_CHAT_BY_DUPLICATE, /* this id came before */
     ISHOW_CHAT_BY_BLOCKLIST,
     ISHOW_CHAT_BY_BOT,
     ISHOW_CHAT_BY_ROLE,
-    ISHOW_CHAT_BY_KIND,         /* an event, and events are off */
+    ISHOW_CHAT_BY_KIND, /* an event, and events are off */
     ISHOW_CHAT_BY_COMMAND,
     ISHOW_CHAT_BY_BANNED_WORD,
-    ISHOW_CHAT_BY_LINK,         /* links are refused, or nothing but links */
-    ISHOW_CHAT_BY_EMOTE,        /* nothing but emotes */
-    ISHOW_CHAT_BY_EMPTY,        /* nothing that could be read */
+    ISHOW_CHAT_BY_LINK,  /* links are refused, or nothing but links */
+    ISHOW_CHAT_BY_EMOTE, /* nothing but emotes */
+    ISHOW_CHAT_BY_EMPTY, /* nothing that could be read */
     ISHOW_CHAT_BY_LANGUAGE,
     ISHOW_CHAT_BY_LENGTH,
-    ISHOW_CHAT_BY_FLOOD,        /* too many of one viewer */
+    ISHOW_CHAT_BY_FLOOD, /* too many of one viewer */
     ISHOW_CHAT_BY_COOLDOWN,
-    ISHOW_CHAT_BY_REPEAT,       /* the same words again */
-    ISHOW_CHAT_BY_RATE,         /* more than `rate` a second in all */
+    ISHOW_CHAT_BY_REPEAT, /* the same words again */
+    ISHOW_CHAT_BY_RATE,   /* more than `rate` a second in all */
     /* the queue */
     ISHOW_CHAT_BY_FULL,
     ISHOW_CHAT_BY_EXPIRED,
@@ -71,49 +75,62 @@ ISHOW_API const char *ishow_chat_reason_name(ishow_chat_reason reason);
 /* ---- options ---- */
 typedef enum ishow_chat_rule { ISHOW_CHAT_READ = 0, ISHOW_CHAT_STRIP, ISHOW_CHAT_REFUSE } ishow_chat_rule;
 
-typedef struct ishow_chat_words { const char *const *item; size_t n; } ishow_chat_words;
-typedef struct ishow_chat_voice { const char *id, *language; } ishow_chat_voice; /* language: BCP 47 or NULL */
-typedef struct ishow_chat_role_voice { unsigned roles; int paid; const char *voice; } ishow_chat_role_voice; /* paid: of paid messages and gifts */
+typedef struct ishow_chat_words {
+    const char *const *item;
+    size_t n;
+} ishow_chat_words;
+typedef struct ishow_chat_voice {
+    const char *id, *language;
+} ishow_chat_voice; /* language: BCP 47 or NULL */
+typedef struct ishow_chat_role_voice {
+    unsigned roles;
+    int paid;
+    const char *voice;
+} ishow_chat_role_voice; /* paid: of paid messages and gifts */
 
 /* Start from ishow_chat_options_default(). Everything is copied by create. */
 typedef struct ishow_chat_options {
     /* who and what is read */
     ishow_chat_words platforms, channels; /* empty: all */
-    ishow_chat_words banned_words;        /* words or phrases: NFKC, case and accents of Latin, Greek and Cyrillic letters do not matter; CJK inside words too */
-    ishow_chat_words bots;                /* logins or names */
-    ishow_chat_words blocklist;           /* logins, names or user ids, alone or as "platform:user" */
-    ishow_chat_words mentions;            /* names whose @mention lifts a message; the channel's own name always does */
-    ishow_chat_words languages;           /* BCP 47; empty: all */
-    unsigned roles;                       /* at least one of these is needed; 0: everyone. Paid messages and gifts always pass */
-    ishow_chat_rule links;                /* STRIP leaves the rest of the text */
-    ishow_chat_rule emotes;               /* codes, emoji: READ or STRIP */
-    ishow_chat_rule kaomoji;              /* READ or STRIP */
-    ishow_chat_rule long_texts;           /* STRIP cuts at a word, REFUSE refuses */
-    int events;                           /* subscriptions, raids and other events are read */
+    ishow_chat_words banned_words; /* words or phrases: NFKC, case and accents of Latin, Greek and Cyrillic letters do
+                                      not matter; CJK inside words too */
+    ishow_chat_words bots;         /* logins or names */
+    ishow_chat_words blocklist;    /* logins, names or user ids, alone or as "platform:user" */
+    ishow_chat_words mentions;     /* names whose @mention lifts a message; the channel's own name always does */
+    ishow_chat_words languages;    /* BCP 47; empty: all */
+    unsigned roles;             /* at least one of these is needed; 0: everyone. Paid messages and gifts always pass */
+    ishow_chat_rule links;      /* STRIP leaves the rest of the text */
+    ishow_chat_rule emotes;     /* codes, emoji: READ or STRIP */
+    ishow_chat_rule kaomoji;    /* READ or STRIP */
+    ishow_chat_rule long_texts; /* STRIP cuts at a word, REFUSE refuses */
+    int events;                 /* subscriptions, raids and other events are read */
     int words_max, graphemes_max;
-    const char *command_prefix;           /* "" : no commands */
-    int voice_command;                    /* "!voice ID" chooses the viewer's voice */
-    double cooldown_seconds;              /* between two messages of one viewer; 0: none */
-    double repeat_seconds;                /* the same words are not read again within; 0: they are */
-    int flood_messages;                   /* of one viewer within flood_seconds */
+    const char *command_prefix; /* "" : no commands */
+    int voice_command;          /* "!voice ID" chooses the viewer's voice */
+    double cooldown_seconds;    /* between two messages of one viewer; 0: none */
+    double repeat_seconds;      /* the same words are not read again within; 0: they are */
+    int flood_messages;         /* of one viewer within flood_seconds */
     double flood_seconds;
-    double rate;                          /* messages a second in all, bursts of two seconds; paid, gifts and moderators always pass. 0: no bound */
+    double
+        rate; /* messages a second in all, bursts of two seconds; paid, gifts and moderators always pass. 0: no bound */
     /* how it is read */
-    const ishow_chat_voice *voices;       /* among which viewers are spread; none: the default voice */
+    const ishow_chat_voice *voices; /* among which viewers are spread; none: the default voice */
     size_t n_voices;
     int voice_per_viewer;
     const ishow_chat_role_voice *role_voices;
     size_t n_role_voices;
-    const char *language;                 /* of Latin text that does not tell */
-    const char *template_text, *template_paid, *template_gift, *template_event; /* {user} {text} {amount} {count} {gift} {event} {platform} {channel} */
-    int clean_names;                      /* "xX_Dark_99" is read "Dark" */
-    double name_again_seconds;            /* a name that spoke last is left out within; 0: always read */
+    const char *language; /* of Latin text that does not tell */
+    const char *template_text, *template_paid, *template_gift,
+        *template_event;       /* {user} {text} {amount} {count} {gift} {event} {platform} {channel} */
+    int clean_names;           /* "xX_Dark_99" is read "Dark" */
+    double name_again_seconds; /* a name that spoke last is left out within; 0: always read */
     /* the queue */
     size_t queue_max;
-    double ageing_seconds;                /* waiting this long lifts by one priority; paid messages and gifts stay before the rest, but for every fourth turn */
-    double expire_seconds;                /* Normal messages older than this are dropped; 0: never */
-    size_t prefetch;                      /* clips made ahead */
-    double gap_seconds;                   /* between clips */
+    double ageing_seconds; /* waiting this long lifts by one priority; paid messages and gifts stay before the rest, but
+                              for every fourth turn */
+    double expire_seconds; /* Normal messages older than this are dropped; 0: never */
+    size_t prefetch;       /* clips made ahead */
+    double gap_seconds;    /* between clips */
     /* NULL: monotonic time. A test or a simulation has its own. */
     double (*now)(void *self);
     void *now_self;
@@ -121,7 +138,8 @@ typedef struct ishow_chat_options {
 
 ishow_chat_options ishow_chat_options_default(void);
 
-/* Options from the checked [chat] section of the configuration as JSON: an object with every key. The result owns its strings. */
+/* Options from the checked [chat] section of the configuration as JSON: an object with every key. The result owns its
+ * strings. */
 typedef struct ishow_chat_settings ishow_chat_settings;
 ishow_status ishow_chat_settings_read(ishow_chat_settings **out, const char *json, ishow_error *error);
 ISHOW_API const ishow_chat_options *ishow_chat_settings_options(const ishow_chat_settings *settings);
@@ -131,9 +149,11 @@ void ishow_chat_settings_free(ishow_chat_settings *settings);
 /* Who makes clips. Called with the chat's lock held: must not wait nor call back. */
 typedef struct ishow_chat_synth {
     void *self;
-    /* Begins a clip; EBUSY: try again later, other failures are final. voice: an id or NULL. urgent: somebody paid for it. soon: nothing plays, so its first audio is waited for.
-     * own: the words of text without which it is not worth saying, NULL for none. */
-    ishow_status (*start)(void *self, const char *text, const char *own, const char *voice, int urgent, int soon, void **clip, ishow_error *error);
+    /* Begins a clip; EBUSY: try again later, other failures are final. voice: an id or NULL. urgent: somebody paid for
+     * it. soon: nothing plays, so its first audio is waited for. own: the words of text without which it is not worth
+     * saying, NULL for none. */
+    ishow_status (*start)(void *self, const char *text, const char *own, const char *voice, int urgent, int soon,
+                          void **clip, ishow_error *error);
     /* As ishow_utterance_next with timeout 0. */
     ishow_status (*next)(void *self, void *clip, const float **samples, size_t *n, ishow_error *error);
     void (*free)(void *self, void *clip); /* cancels when still running */
@@ -141,32 +161,41 @@ typedef struct ishow_chat_synth {
 } ishow_chat_synth;
 
 /* ---- journal ---- */
-/* What survives a crash. Calls are taken in order and must not wait. `sync` answers once, on any thread, perhaps before it returns and then under the
- * chat's lock: ISHOW_OK when all before it is durable, else why it is not. What could not be written is tried again by the journal itself. */
+/* What survives a crash. Calls are taken in order and must not wait. `sync` answers once, on any thread, perhaps before
+ * it returns and then under the chat's lock: ISHOW_OK when all before it is durable, else why it is not. What could not
+ * be written is tried again by the journal itself. */
 typedef struct ishow_chat_journal {
     void *self;
-    void (*put)(void *self, uint64_t number, const char *record); /* a waiting message; again: replaces it, and its mark goes */
-    void (*mark)(void *self, uint64_t number);                    /* is about to be heard */
-    void (*drop)(void *self, uint64_t number);                    /* is done with */
+    void (*put)(void *self, uint64_t number,
+                const char *record);           /* a waiting message; again: replaces it, and its mark goes */
+    void (*mark)(void *self, uint64_t number); /* is about to be heard */
+    void (*drop)(void *self, uint64_t number); /* is done with */
     void (*voice)(void *self, const char *viewer, const char *voice); /* a viewer's voice */
-    void (*sync)(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user, uint64_t ticket);
+    void (*sync)(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user,
+                 uint64_t ticket);
     /* Everything kept, messages in order of number; waits. */
     ishow_status (*load)(void *self, void (*message)(void *user, uint64_t number, int marked, const char *record),
-                         void (*viewer)(void *user, const char *viewer, const char *voice), void *user, ishow_error *error);
+                         void (*viewer)(void *user, const char *viewer, const char *voice), void *user,
+                         ishow_error *error);
 } ishow_chat_journal;
 
 /* ---- the chat ---- */
 typedef struct ishow_chat ishow_chat;
 
-/* synth is needed, its self borrowed until free. journal may be NULL (nothing survives), else its self is borrowed until free; what it kept is taken over:
- * messages that waited wait again, one that was being heard is counted as dropped by interruption. */
-ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *options, const ishow_chat_synth *synth, const ishow_chat_journal *journal, ishow_error *error);
+/* synth is needed, its self borrowed until free. journal may be NULL (nothing survives), else its self is borrowed
+ * until free; what it kept is taken over: messages that waited wait again, one that was being heard is counted as
+ * dropped by interruption. */
+ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *options, const ishow_chat_synth *synth,
+                               const ishow_chat_journal *journal, ishow_error *error);
 
-/* Stops the thread, ends the clips. Messages that wait stay in the journal; one that is being heard is over (its clip ends, and it is counted as dropped by interruption). Readers must be closed before, and the journal must have answered. NULL allowed. */
+/* Stops the thread, ends the clips. Messages that wait stay in the journal; one that is being heard is over (its clip
+ * ends, and it is counted as dropped by interruption). Readers must be closed before, and the journal must have
+ * answered. NULL allowed. */
 void ishow_chat_free(ishow_chat *chat);
 
-/* Other options for a running chat: prepare checks and may fail, install cannot. What waits stays, with its place and voice; new messages are filtered by the new rules, sentences
- * not yet begun are said by the new templates, and a queue that is longer than it may be from now on gives one up for each that comes. `now` stays as it was. */
+/* Other options for a running chat: prepare checks and may fail, install cannot. What waits stays, with its place and
+ * voice; new messages are filtered by the new rules, sentences not yet begun are said by the new templates, and a queue
+ * that is longer than it may be from now on gives one up for each that comes. `now` stays as it was. */
 typedef struct ishow_chat_change ishow_chat_change;
 ishow_status ishow_chat_prepare(ishow_chat_change **out, const ishow_chat_options *options, ishow_error *error);
 void ishow_chat_install(ishow_chat *chat, ishow_chat_change *change);
@@ -175,7 +204,8 @@ void ishow_chat_discard(ishow_chat_change *change); /* NULL allowed */
 /* Starts a thread that does what ishow_chat_step does, when it is due, until free. */
 ishow_status ishow_chat_run(ishow_chat *chat, ishow_error *error);
 
-/* For those who do not run a thread: does what is due. Returns the seconds until it must be called again (at most 1). */
+/* For those who do not run a thread: does what is due. Returns the seconds until it must be called again (at most 1).
+ */
 double ishow_chat_step(ishow_chat *chat);
 
 /* Says that a clip has news; the `notify` of ishow_engine_submit, self is the chat. Takes no lock of the chat's. */
@@ -190,31 +220,35 @@ typedef struct ishow_chat_verdict {
     double eta;               /* seconds until it is heard, about */
 } ishow_chat_verdict;
 
-/* EINVAL when the message has no platform, channel or id, or is not UTF-8; otherwise *verdict says what became of it. durable (may be NULL) is called
- * once for an accepted message, on any thread, possibly before this returns: ISHOW_OK when the message would survive a crash (or is being heard already), otherwise it
- * could not be written and has been taken out of the queue, so that it may be sent again under the same id. */
-ishow_status ishow_chat_receive(ishow_chat *chat, const ishow_chat_message *message, ishow_chat_verdict *verdict, void (*durable)(void *user, ishow_status status), void *user,
-                                ishow_error *error);
+/* EINVAL when the message has no platform, channel or id, or is not UTF-8; otherwise *verdict says what became of it.
+ * durable (may be NULL) is called once for an accepted message, on any thread, possibly before this returns: ISHOW_OK
+ * when the message would survive a crash (or is being heard already), otherwise it could not be written and has been
+ * taken out of the queue, so that it may be sent again under the same id. */
+ishow_status ishow_chat_receive(ishow_chat *chat, const ishow_chat_message *message, ishow_chat_verdict *verdict,
+                                void (*durable)(void *user, ishow_status status), void *user, ishow_error *error);
 
 /* The sink of any source: messages are received, deletions done, states and notices published. */
 ishow_chat_sink ishow_chat_sink_of(ishow_chat *chat);
 
 /* Deletion, before or while it is heard; the number of messages that will not be heard. channel NULL: any. */
 size_t ishow_chat_delete(ishow_chat *chat, const char *platform, const char *channel, const char *id);
-size_t ishow_chat_delete_user(ishow_chat *chat, const char *platform, const char *channel, const char *user); /* user id or login */
+size_t ishow_chat_delete_user(ishow_chat *chat, const char *platform, const char *channel,
+                              const char *user); /* user id or login */
 size_t ishow_chat_delete_all(ishow_chat *chat, const char *platform, const char *channel);
 
 /* Skips the clip that plays, or with an id (platform as above) that message. 1: there was one. */
 int ishow_chat_skip(ishow_chat *chat, const char *id);
 void ishow_chat_pause(ishow_chat *chat, int paused);
-size_t ishow_chat_clear(ishow_chat *chat);  /* drops what waits; what plays plays on. The number dropped */
-int ishow_chat_replay(ishow_chat *chat);    /* the clip that plays, or else the last one, again and next. 0: there was none */
+size_t ishow_chat_clear(ishow_chat *chat); /* drops what waits; what plays plays on. The number dropped */
+int ishow_chat_replay(
+    ishow_chat *chat); /* the clip that plays, or else the last one, again and next. 0: there was none */
 
 typedef struct ishow_chat_counts {
-    uint64_t received, spoken, deleted, skipped, dropped[ISHOW_CHAT_REASONS], waiting; /* waiting: queued, being made or being heard */
-    uint64_t merged;    /* of them, read together with another */
-    uint64_t recovered; /* of received, from the journal */
-    uint64_t replayed, cut, commands; /* cut: shortened; commands: obeyed */
+    uint64_t received, spoken, deleted, skipped, dropped[ISHOW_CHAT_REASONS],
+        waiting;                       /* waiting: queued, being made or being heard */
+    uint64_t merged;                   /* of them, read together with another */
+    uint64_t recovered;                /* of received, from the journal */
+    uint64_t replayed, cut, commands;  /* cut: shortened; commands: obeyed */
     uint64_t clips_made, clips_wasted; /* wasted: made and not heard to the end */
 } ishow_chat_counts;
 void ishow_chat_counts_get(ishow_chat *chat, ishow_chat_counts *out);
@@ -235,39 +269,47 @@ char *ishow_chat_queue_json(ishow_chat *chat, size_t most);
 char *ishow_chat_status_json(ishow_chat *chat);
 
 /* ---- the feed ---- */
-/* Events: message, start, audio, end, deleted, state. Data are JSON objects; audio has 16-bit PCM. A reader is bounded: what it leaves unread beyond
- * ISHOW_CHAT_READER_BYTES is skipped, audio first, and the next `state` event says how many were missed. */
+/* Events: message, start, audio, end, deleted, state. Data are JSON objects; audio has 16-bit PCM. A reader is bounded:
+ * what it leaves unread beyond ISHOW_CHAT_READER_BYTES is skipped, audio first, and the next `state` event says how
+ * many were missed. */
 typedef struct ishow_chat_reader ishow_chat_reader;
 
-/* news(self) is called, on any thread and without a lock of the chat's, when readers may have something. One for all readers; NULL: none. */
+/* news(self) is called, on any thread and without a lock of the chat's, when readers may have something. One for all
+ * readers; NULL: none. */
 ISHOW_API void ishow_chat_on_news(ishow_chat *chat, void (*news)(void *self), void *self);
 
-/* last: the id of the last event that a client saw ("Last-Event-ID"), NULL: a new listener. A new listener, and one whose events are gone, begins with
- * `state` and, when a clip plays, with its `start` (`at` says how far it is) and the audio from there. */
-ISHOW_API ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *chat, const char *last, ishow_error *error);
+/* last: the id of the last event that a client saw ("Last-Event-ID"), NULL: a new listener. A new listener, and one
+ * whose events are gone, begins with `state` and, when a clip plays, with its `start` (`at` says how far it is) and the
+ * audio from there. */
+ISHOW_API ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *chat, const char *last,
+                                              ishow_error *error);
 ISHOW_API void ishow_chat_reader_close(ishow_chat_reader *reader); /* NULL allowed */
 ISHOW_API int ishow_chat_reader_ready(ishow_chat_reader *reader);
 
 /* Server-sent events: up to `most` bytes, 0: nothing now. */
 ISHOW_API size_t ishow_chat_reader_text(ishow_chat_reader *reader, char *out, size_t most);
 
-/* For WebSocket, one event at a time: text is JSON {"event": ..., "id": ..., ...}; binary is u32 little-endian length of the JSON, the JSON, a WAV file. *data belongs
- * to the reader until the next call. 0: nothing now. Do not mix with reader_text. */
+/* For WebSocket, one event at a time: text is JSON {"event": ..., "id": ..., ...}; binary is u32 little-endian length
+ * of the JSON, the JSON, a WAV file. *data belongs to the reader until the next call. 0: nothing now. Do not mix with
+ * reader_text. */
 ISHOW_API int ishow_chat_reader_frame(ishow_chat_reader *reader, const unsigned char **data, size_t *n, int *binary);
 
 /* ---- the engine as synth ---- */
 typedef struct ishow_chat_engine ishow_chat_engine;
-/* Clips are spoken by `engine` (borrowed) with `sampling`; fill in out->synth. wake is set by ishow_chat_engine_notify once the chat exists. */
-ishow_status ishow_chat_engine_create(ishow_chat_engine **out, ishow_engine *engine, const ishow_request *sampling, const char *default_voice, ishow_error *error);
+/* Clips are spoken by `engine` (borrowed) with `sampling`; fill in out->synth. wake is set by ishow_chat_engine_notify
+ * once the chat exists. */
+ishow_status ishow_chat_engine_create(ishow_chat_engine **out, ishow_engine *engine, const ishow_request *sampling,
+                                      const char *default_voice, ishow_error *error);
 ishow_chat_synth ishow_chat_engine_synth(ishow_chat_engine *engine);
 void ishow_chat_engine_notify(ishow_chat_engine *engine, ishow_chat *chat);
 void ishow_chat_engine_free(ishow_chat_engine *engine); /* after the chat. NULL allowed */
 
 /* Another sampling and default voice for the clips to come. */
 typedef struct ishow_chat_voicing ishow_chat_voicing;
-ishow_status ishow_chat_voicing_prepare(ishow_chat_voicing **out, const ishow_request *sampling, const char *default_voice, ishow_error *error);
+ishow_status ishow_chat_voicing_prepare(ishow_chat_voicing **out, const ishow_request *sampling,
+                                        const char *default_voice, ishow_error *error);
 void ishow_chat_voicing_install(ishow_chat_engine *engine, ishow_chat_voicing *voicing); /* any thread */
-void ishow_chat_voicing_discard(ishow_chat_voicing *voicing); /* NULL allowed */
+void ishow_chat_voicing_discard(ishow_chat_voicing *voicing);                            /* NULL allowed */
 
 #ifdef __cplusplus
 }

@@ -17,34 +17,37 @@
 
 enum {
     VOICE_ID_MAX = 64,
-    VIEWERS_MAX = 8192,     /* remembered, the least recently seen leaves first */
-    SEEN_MAX = 8192,        /* ids of messages remembered against duplicates */
-    OTHERS_MAX = 63,        /* repeats that are read together with one message */
+    VIEWERS_MAX = 8192, /* remembered, the least recently seen leaves first */
+    SEEN_MAX = 8192,    /* ids of messages remembered against duplicates */
+    OTHERS_MAX = 63,    /* repeats that are read together with one message */
 };
 
 /* ---- casefold.c: text compared as people see it ---- */
-/* NFKC and case folding, default-ignorable code points gone, accents of Latin, Greek and Cyrillic letters gone. free() it; NULL: no memory or not UTF-8. */
+/* NFKC and case folding, default-ignorable code points gone, accents of Latin, Greek and Cyrillic letters gone. free()
+ * it; NULL: no memory or not UTF-8. */
 char *fold_text(const char *text, size_t n);
 uint64_t fold_hash(const char *folded);
-/* 1 when word (folded) stands in text (folded), as a word of its own unless it is of a script that writes without spaces. */
+/* 1 when word (folded) stands in text (folded), as a word of its own unless it is of a script that writes without
+ * spaces. */
 int fold_contains(const char *text, const char *word);
 int code_is_dense(uint32_t code); /* written without spaces between words: Han, kana, Thai, ... */
 
 /* ---- language.c: the language of a line ---- */
-/* Language of a text by its scripts and, for Latin, by its words; `otherwise`, the expected one, when these do not tell.
- * Static storage or `otherwise`. Any thread. */
+/* Language of a text by its scripts and, for Latin, by its words; `otherwise`, the expected one, when these do not
+ * tell. Static storage or `otherwise`. Any thread. */
 const char *text_language(const char *text, const char *otherwise);
 /* 1 when the primary subtags are the same ("en-GB" and "en"). */
 int language_matches(const char *a, const char *b);
 
 /* ---- clean.c: what of a text is read ---- */
 typedef struct cleaned {
-    char *text;             /* free() it */
-    int links, emotes;      /* removed */
+    char *text;        /* free() it */
+    int links, emotes; /* removed */
     int cut, too_long;
 } cleaned;
 /* 0: no memory. */
-int clean_text(ishow_span text, const ishow_chat_emote *emotes, size_t n_emotes, const ishow_chat_options *o, cleaned *out);
+int clean_text(ishow_span text, const ishow_chat_emote *emotes, size_t n_emotes, const ishow_chat_options *o,
+               cleaned *out);
 /* A name as it is said; free() it. */
 char *clean_name(ishow_span display, ishow_span login, int clean);
 size_t count_graphemes(const char *text);
@@ -53,14 +56,14 @@ size_t count_words(const char *text); /* two characters of a dense script are a 
 /* ---- viewers.c: what is remembered of each viewer ---- */
 typedef struct viewer {
     struct viewer *chain, *older, *newer;
-    char *key;                      /* "platform:user" */
-    char voice[VOICE_ID_MAX + 1];   /* "": none yet */
-    int chosen;                     /* by command */
-    double last;                    /* message that passed; -1: none */
-    double named;                   /* last time the name was read; -1: never */
-    double window;                  /* begin of the flood window */
+    char *key;                    /* "platform:user" */
+    char voice[VOICE_ID_MAX + 1]; /* "": none yet */
+    int chosen;                   /* by command */
+    double last;                  /* message that passed; -1: none */
+    double named;                 /* last time the name was read; -1: never */
+    double window;                /* begin of the flood window */
     int in_window;
-    uint64_t text_hash;             /* of the last message that passed */
+    uint64_t text_hash; /* of the last message that passed */
 } viewer;
 typedef struct viewers viewers;
 viewers *viewers_create(size_t most);
@@ -69,11 +72,13 @@ viewer *viewers_get(viewers *v, const char *key); /* made when new; NULL: no mem
 
 /* ---- item: an accepted message (message.c) ---- */
 typedef enum item_state { ITEM_WAITING, ITEM_MARKED, ITEM_PLAYING } item_state;
-typedef struct other { char *id, *user; } other;
+typedef struct other {
+    char *id, *user;
+} other;
 typedef struct item item;
 struct item {
-    item *prev, *next;              /* in the list of its priority */
-    uint64_t number;                /* order of arrival; the journal's key */
+    item *prev, *next; /* in the list of its priority */
+    uint64_t number;   /* order of arrival; the journal's key */
     double arrived;
     ishow_chat_priority priority;
     ishow_chat_kind kind;
@@ -83,28 +88,28 @@ struct item {
     char currency[4];
     /* never NULL */
     char *platform, *channel, *id, *user_id, *login, *name, *text, *event, *gift;
-    char *viewer;                   /* key */
+    char *viewer; /* key */
     uint64_t text_hash;
-    other *others;                  /* who said the same */
+    other *others; /* who said the same */
     size_t n_others;
     char voice[VOICE_ID_MAX + 1], language[16];
     item_state state;
     /* speech */
-    void *clip;                     /* being made */
-    char *said;                     /* NULL until the clip is begun */
-    int names;                      /* its speaker's name is read */
+    void *clip; /* being made */
+    char *said; /* NULL until the clip is begun */
+    int names;  /* its speaker's name is read */
     float *pcm;
     size_t n, capacity;
     int complete;
-    double retry_at;                /* the engine was full */
+    double retry_at; /* the engine was full */
 };
 item *item_create(const ishow_chat_message *m, const char *text, const char *viewer_key);
-void item_free(item *it);           /* the clip must be gone */
+void item_free(item *it);                                      /* the clip must be gone */
 int item_add_other(item *it, ishow_span id, const char *user); /* 0: no room */
-int item_remove_other(item *it, const char *id); /* 0: there is none of this id */
-char *item_record(const item *it);  /* JSON for the journal; free() it */
+int item_remove_other(item *it, const char *id);               /* 0: there is none of this id */
+char *item_record(const item *it);                             /* JSON for the journal; free() it */
 item *item_from_record(const char *record, uint64_t number);
-json_t *item_json(const item *it);  /* what listeners see; NULL: no memory */
+json_t *item_json(const item *it); /* what listeners see; NULL: no memory */
 char *span_copy(ishow_span s);
 int64_t item_weight(const item *it);
 
@@ -115,14 +120,15 @@ ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o
 void filter_rules_free(filter_rules *r);
 filter *filter_create(void); /* without rules: exchange them before the first message. NULL: no memory */
 void filter_free(filter *f);
-filter_rules *filter_exchange(filter *f, filter_rules *r); /* takes the new ones, gives the old ones (NULL: none); what is remembered stays */
+filter_rules *filter_exchange(
+    filter *f, filter_rules *r); /* takes the new ones, gives the old ones (NULL: none); what is remembered stays */
 viewer *filter_viewer(filter *f, const char *key); /* NULL: no memory */
 typedef struct filtered {
-    int accepted, obeyed;           /* obeyed: a command that did something; voice is the choice */
+    int accepted, obeyed; /* obeyed: a command that did something; voice is the choice */
     ishow_chat_reason reason;
-    char *text, *key;               /* free() both; set when accepted, key also with obeyed */
+    char *text, *key; /* free() both; set when accepted, key also with obeyed */
     char voice[VOICE_ID_MAX + 1], language[16];
-    int keep_voice;                 /* the viewer's voice is new: it belongs in the journal */
+    int keep_voice; /* the viewer's voice is new: it belongs in the journal */
     ishow_chat_priority priority;
     uint64_t text_hash;
     int cut;
@@ -139,14 +145,15 @@ void filter_remember_voice(filter *f, const char *viewer_key, const char *voice)
 /* ---- sentence.c ---- */
 /* The sentence for a message; names: the viewer's name is read. free() it. */
 char *say_item(const item *it, const ishow_chat_options *o, int names);
-/* The voice of a viewer among the options' by the key alone, preferring those of the language; "" when there are none. */
+/* The voice of a viewer among the options' by the key alone, preferring those of the language; "" when there are none.
+ */
 const char *voice_for(const ishow_chat_options *o, const char *key, const char *language);
 
 /* ---- queue.c ---- */
 typedef struct queue {
     item *first[ISHOW_CHAT_PRIORITIES], *last[ISHOW_CHAT_PRIORITIES];
     size_t n[ISHOW_CHAT_PRIORITIES], total;
-    int urgent_run;                 /* urgent clips in a row while others waited */
+    int urgent_run; /* urgent clips in a row while others waited */
     double ageing;
 } queue;
 enum { URGENT_RUN = 3 };
@@ -155,22 +162,27 @@ void queue_remove(queue *q, item *it);
 /* The items that would be heard next, in order, as of now; how many. */
 size_t queue_plan(const queue *q, double now, item **out, size_t most);
 void queue_taken(queue *q, const item *it); /* was removed to be heard */
-item *queue_oldest_below(const queue *q, ishow_chat_priority priority); /* the one to drop for a message of this priority; NULL: that message itself */
+item *queue_oldest_below(
+    const queue *q,
+    ishow_chat_priority priority); /* the one to drop for a message of this priority; NULL: that message itself */
 item *queue_find_number(const queue *q, uint64_t number); /* NULL: it does not wait any more */
-item *queue_find_text(const queue *q, uint64_t hash); /* the same words, not money and not yet being made */
+item *queue_find_text(const queue *q, uint64_t hash);     /* the same words, not money and not yet being made */
 
 /* ---- broadcast.c ---- */
 typedef struct hub hub;
 hub *hub_create(void);
 void hub_free(hub *f);
 void hub_publish(hub *f, const char *name, const char *json); /* json: an object */
-void hub_audio(hub *f, const char *json, const float *pcm, size_t n, int rate, double until); /* until: seconds of the clip at its end */
-void hub_clip(hub *f, int plays); /* a clip begins: what is published from now on belongs to it; or none plays any more */
+void hub_audio(hub *f, const char *json, const float *pcm, size_t n, int rate,
+               double until); /* until: seconds of the clip at its end */
+void hub_clip(hub *f,
+              int plays); /* a clip begins: what is published from now on belongs to it; or none plays any more */
 void hub_on_news(hub *f, void (*news)(void *self), void *self);
-void hub_news(hub *f);            /* calls it when something was published; hold no lock */
+void hub_news(hub *f); /* calls it when something was published; hold no lock */
 size_t hub_listeners(hub *f);
-/* last: as in ishow_chat_reader_open. Its first events are `state` and `start`, JSON to free(), taken over also on failure, start may be NULL; a reader that
- * resumes does without. The audio of the clip that plays begins at `position`. */
+/* last: as in ishow_chat_reader_open. Its first events are `state` and `start`, JSON to free(), taken over also on
+ * failure, start may be NULL; a reader that resumes does without. The audio of the clip that plays begins at
+ * `position`. */
 ishow_chat_reader *hub_reader(hub *f, const char *last, char *state, char *start, double position);
 
 /* ---- options.c ---- */
@@ -179,8 +191,8 @@ ishow_chat_settings *ishow_settings_copy(const ishow_chat_options *o); /* NULL: 
 /* ---- chat.c ---- */
 struct ishow_chat {
     pthread_mutex_t lock;
-    ishow_chat_settings *settings;  /* own copy of the options */
-    ishow_chat_options o;           /* what it holds */
+    ishow_chat_settings *settings; /* own copy of the options */
+    ishow_chat_options o;          /* what it holds */
     ishow_chat_synth synth;
     ishow_chat_journal journal;
     int has_journal;
@@ -188,55 +200,58 @@ struct ishow_chat {
     queue queue;
     hub *hub;
     ishow_chat_counts counts;
-    json_t *refused;                /* the last messages that were not read, oldest first */
-    json_t *gone;                   /* ids of messages that end together, to be told as one event; NULL: each at once */
+    json_t *refused; /* the last messages that were not read, oldest first */
+    json_t *gone;    /* ids of messages that end together, to be told as one event; NULL: each at once */
     uint64_t numbers, tickets;
     int paused;
-    int changed;                    /* a state event is due, not before state_at */
+    int changed; /* a state event is due, not before state_at */
     double state_at;
     /* the clip that plays (player.c) */
     item *playing;
-    item *last;                     /* the last one heard, for replay; also `playing` while it is heard again */
-    int again, replaying;           /* replay was asked for; it plays */
-    double position, position_at;   /* seconds into the clip, at that moment */
-    size_t sent;                    /* samples published */
+    item *last;                   /* the last one heard, for replay; also `playing` while it is heard again */
+    int again, replaying;         /* replay was asked for; it plays */
+    double position, position_at; /* seconds into the clip, at that moment */
+    size_t sent;                  /* samples published */
     uint64_t seq;
-    uint64_t mark;                  /* ticket without whose answer the clip does not begin */
-    double ask_at;                  /* for it once more */
+    uint64_t mark; /* ticket without whose answer the clip does not begin */
+    double ask_at; /* for it once more */
     double gap_until;
-    char *heard;                    /* key of the viewer heard last; NULL: nobody */
+    char *heard; /* key of the viewer heard last; NULL: nobody */
     double heard_at;
     double clip_seconds, character_seconds; /* averages, for eta and captions */
     /* the thread, and what others tell it */
     pthread_mutex_t wake_lock;
     pthread_cond_t woken;
     int awake, ending, runs;
-    uint64_t answered;              /* highest ticket; like the next under wake_lock */
-    size_t promises;                /* durable calls that are due */
-    struct promise *broken;         /* of them, those whose message could not be written: the chat's own thread takes it out of the queue */
+    uint64_t answered; /* highest ticket; like the next under wake_lock */
+    size_t promises;   /* durable calls that are due */
+    struct promise *
+        broken; /* of them, those whose message could not be written: the chat's own thread takes it out of the queue */
     pthread_t thread;
 };
 
-void chat_unlock(ishow_chat *c);    /* and tells the listeners what was published under the lock */
+void chat_unlock(ishow_chat *c); /* and tells the listeners what was published under the lock */
 
 /* ---- reconfigure.c ---- */
 void chat_adopt(ishow_chat *c, ishow_chat_change *n); /* takes it; under the lock, or before anyone has the chat */
 
 /* All under the lock. */
 double chat_now(const ishow_chat *c);
-/* The one end of a message that waits or plays: counted, out of the journal. Listeners are told unless why is NULL. keep: not freed. */
+/* The one end of a message that waits or plays: counted, out of the journal. Listeners are told unless why is NULL.
+ * keep: not freed. */
 void chat_settle(ishow_chat *c, item *it, uint64_t *counter, const char *why, int keep);
 void chat_publish(ishow_chat *c, const char *event, json_t *object); /* takes the object */
 json_t *chat_state(ishow_chat *c);
-uint64_t chat_sync(ishow_chat *c);  /* the ticket that will be answered */
+uint64_t chat_sync(ishow_chat *c); /* the ticket that will be answered */
 int chat_answered(ishow_chat *c, uint64_t ticket);
 
 /* ---- player.c, under the lock ---- */
-double play_step(ishow_chat *c, double now); /* seconds until it has something to do */
-void play_end(ishow_chat *c, const char *why); /* the clip that plays is over; a message that was being read must be settled by the caller before */
-json_t *play_start(ishow_chat *c);  /* the start event of the clip that plays, as of now; NULL: none plays */
-double play_rest(const ishow_chat *c); /* seconds left of the clip that plays, about */
-void play_forget(ishow_chat *c, item *it); /* its clip */
+double play_step(ishow_chat *c, double now);   /* seconds until it has something to do */
+void play_end(ishow_chat *c, const char *why); /* the clip that plays is over; a message that was being read must be
+                                                  settled by the caller before */
+json_t *play_start(ishow_chat *c);             /* the start event of the clip that plays, as of now; NULL: none plays */
+double play_rest(const ishow_chat *c);         /* seconds left of the clip that plays, about */
+void play_forget(ishow_chat *c, item *it);     /* its clip */
 double play_position(ishow_chat *c, double now); /* moves the clock */
 
 #endif

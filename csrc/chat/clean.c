@@ -1,5 +1,5 @@
-/* What of a text is read aloud: links, emotes and faces out or in by option, characters and words that repeat squeezed, the rest
- * cut to a length that a listener stands. Works on code points with a mark on each that goes. */
+/* What of a text is read aloud: links, emotes and faces out or in by option, characters and words that repeat squeezed,
+ * the rest cut to a length that a listener stands. Works on code points with a mark on each that goes. */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -16,13 +16,20 @@ typedef struct codes {
 
 static utf8proc_category_t kind_of(uint32_t c) { return utf8proc_category((utf8proc_int32_t)c); }
 static int is_letter(uint32_t c) { return kind_of(c) >= UTF8PROC_CATEGORY_LU && kind_of(c) <= UTF8PROC_CATEGORY_LO; }
-static int is_spoken(uint32_t c) { return is_letter(c) || (kind_of(c) >= UTF8PROC_CATEGORY_ND && kind_of(c) <= UTF8PROC_CATEGORY_NO); }
-static int is_space(uint32_t c) { return c <= 0x20 || (c >= 0x7F && c <= 0xA0) || (kind_of(c) >= UTF8PROC_CATEGORY_ZS && kind_of(c) <= UTF8PROC_CATEGORY_ZP); }
+static int is_spoken(uint32_t c) {
+    return is_letter(c) || (kind_of(c) >= UTF8PROC_CATEGORY_ND && kind_of(c) <= UTF8PROC_CATEGORY_NO);
+}
+static int is_space(uint32_t c) {
+    return c <= 0x20 || (c >= 0x7F && c <= 0xA0) ||
+           (kind_of(c) >= UTF8PROC_CATEGORY_ZS && kind_of(c) <= UTF8PROC_CATEGORY_ZP);
+}
 static int is_ascii_word(uint32_t c) { return c < 0x80 && is_spoken(c); }
 
 static int is_emoji(uint32_t c) {
-    return c >= 0x2000 && (utf8proc_get_property((utf8proc_int32_t)c)->boundclass == UTF8PROC_BOUNDCLASS_EXTENDED_PICTOGRAPHIC || (c >= 0x1F1E6 && c <= 0x1F1FF) ||
-                           (c >= 0x1F3FB && c <= 0x1F3FF) || c == 0x20E3 || c == 0xFE0F || c == 0x200D || (c >= 0xE0020 && c <= 0xE007F));
+    return c >= 0x2000 &&
+           (utf8proc_get_property((utf8proc_int32_t)c)->boundclass == UTF8PROC_BOUNDCLASS_EXTENDED_PICTOGRAPHIC ||
+            (c >= 0x1F1E6 && c <= 0x1F1FF) || (c >= 0x1F3FB && c <= 0x1F3FF) || c == 0x20E3 || c == 0xFE0F ||
+            c == 0x200D || (c >= 0xE0020 && c <= 0xE007F));
 }
 
 static size_t decode(ishow_span text, codes *out) {
@@ -32,7 +39,8 @@ static size_t decode(ishow_span text, codes *out) {
     if (!out->c || !out->gone) return 0;
     for (size_t i = 0; i < text.size;) {
         utf8proc_int32_t code;
-        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)text.data + i, (utf8proc_ssize_t)(text.size - i), &code);
+        utf8proc_ssize_t step =
+            utf8proc_iterate((const utf8proc_uint8_t *)text.data + i, (utf8proc_ssize_t)(text.size - i), &code);
         if (step <= 0) step = 1, code = 0xFFFD;
         out->c[out->n++] = (uint32_t)code;
         i += (size_t)step;
@@ -59,8 +67,8 @@ static char *encode_range(const codes *t, size_t from, size_t to) {
 
 /* Ends of hosts that are words too: without a path "love this.it" is the seam of two sentences. */
 static int is_word_end(const char *end, size_t n) {
-    static const char *const words[] = {"at",   "be",     "club", "in",   "it",    "link", "live", "me", "online",
-                                        "shop", "site", "store", "stream", "to", "top", "us", "vip", "win"};
+    static const char *const words[] = {"at",   "be",   "club",  "in",     "it", "link", "live", "me",  "online",
+                                        "shop", "site", "store", "stream", "to", "top",  "us",   "vip", "win"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strlen(words[i]) == n && !strncmp(end, words[i], n)) return 1;
     return 0;
@@ -75,9 +83,11 @@ static int is_framework(const char *token, size_t n) {
 }
 
 static int looks_like_link(const char *token) {
-    static const char *const ends[] = {"com", "net", "org", "io", "tv", "gg", "me", "co", "uk", "de", "fr", "ru", "cn", "jp", "kr", "be", "ly", "app", "dev", "xyz", "info",
-                                       "biz", "eu", "us", "ca", "au", "br", "in", "it", "es", "pl", "nl", "se", "ch", "at", "cz", "to", "cc", "link", "live", "stream",
-                                       "shop", "site", "online", "club", "ai", "fm", "gl", "gd", "moe", "store", "top", "vip", "win", "рф"};
+    static const char *const ends[] = {
+        "com",  "net",    "org",  "io",  "tv",  "gg",  "me",   "co",  "uk",    "de",  "fr",   "ru",   "cn",     "jp",
+        "kr",   "be",     "ly",   "app", "dev", "xyz", "info", "biz", "eu",    "us",  "ca",   "au",   "br",     "in",
+        "it",   "es",     "pl",   "nl",  "se",  "ch",  "at",   "cz",  "to",    "cc",  "link", "live", "stream", "shop",
+        "site", "online", "club", "ai",  "fm",  "gl",  "gd",   "moe", "store", "top", "vip",  "win",  "рф"};
     if (strstr(token, "://") || !strncmp(token, "www.", 4) || !strncmp(token, "mailto:", 7)) return 1;
     size_t host = strcspn(token, "/?#:");
     if (memchr(token, '@', host)) { /* an address for mail, not a mention */
@@ -107,7 +117,8 @@ static int remove_links(codes *t, int remove) {
     int found = 0;
     for (size_t i = 0; i < t->n;) {
         size_t end = link_end(t, i, token_end(t, i)), from = i, to = end;
-        while (from < to && t->c[from] < 0x80 && t->c[from] != '@' && !is_spoken(t->c[from])) from++; /* brackets and quotes around it */
+        while (from < to && t->c[from] < 0x80 && t->c[from] != '@' && !is_spoken(t->c[from]))
+            from++; /* brackets and quotes around it */
         while (to > from && t->c[to - 1] < 0x80 && !is_spoken(t->c[to - 1]) && t->c[to - 1] != '/') to--;
         if (to > from) {
             char *raw = encode_range(t, from, to), *folded = raw ? fold_text(raw, strlen(raw)) : NULL;
@@ -134,10 +145,12 @@ static int codes_in_text(codes *t, int strip) {
         uint32_t open = t->c[i], close = open == ':' ? ':' : open == '[' ? ']' : 0;
         if (t->gone[i] || !close || (open == ':' && i && is_spoken(t->c[i - 1]))) continue;
         size_t j = i + 1, letters = 0;
-        while (j < t->n && j - i <= SHORTCODE_MAX && (is_code_char(t->c[j]) || (open == '[' && is_letter(t->c[j])))) letters += is_letter(t->c[j]) != 0, j++;
+        while (j < t->n && j - i <= SHORTCODE_MAX && (is_code_char(t->c[j]) || (open == '[' && is_letter(t->c[j]))))
+            letters += is_letter(t->c[j]) != 0, j++;
         if (j >= t->n || t->c[j] != close || j - i < 2 || !letters || (open == ':' && j - i < 3)) continue;
         found++;
-        if (strip) memset(t->gone + i, 1, j + 1 - i);
+        if (strip)
+            memset(t->gone + i, 1, j + 1 - i);
         else
             for (size_t k = i; k <= j; k++)
                 if (k == i || k == j || t->c[k] == '_') t->c[k] = ' ';
@@ -166,7 +179,9 @@ static int remove_bracket_faces(codes *t) {
         }
         if (j >= t->n || j - i > FACE_MAX || ascii > 2 || (!signs && carets < 2)) continue;
         size_t from = i, to = j + 1;
-        while (from > 0 && !t->gone[from - 1] && !is_space(t->c[from - 1]) && (!is_spoken(t->c[from - 1]) || in_set(t->c[from - 1], "ノヽﾉシづ"))) from--;
+        while (from > 0 && !t->gone[from - 1] && !is_space(t->c[from - 1]) &&
+               (!is_spoken(t->c[from - 1]) || in_set(t->c[from - 1], "ノヽﾉシづ")))
+            from--;
         while (to < t->n && !is_space(t->c[to]) && (!is_spoken(t->c[to]) || in_set(t->c[to], "ノヽﾉシづ彡"))) to++;
         memset(t->gone + from, 1, to - from);
         found++;
@@ -175,12 +190,18 @@ static int remove_bracket_faces(codes *t) {
     return found;
 }
 
-static int is_prose_mark(uint32_t c) { return in_set(c, ".,!?;:-'\"…—–。，！？、；：「」『』《》()（）%&+=/$€£¥#@*¿¡·~") || c == 0x2019 || c == 0x201C || c == 0x201D; }
+static int is_prose_mark(uint32_t c) {
+    return in_set(c, ".,!?;:-'\"…—–。，！？、；：「」『』《》()（）%&+=/$€£¥#@*¿¡·~") || c == 0x2019 || c == 0x201C ||
+           c == 0x201D;
+}
 
-/* Tokens that are a face: the usual ones with letters or digits, and any that have no letter and are not plain punctuation, e.g. ^_^ or ┻━┻. */
+/* Tokens that are a face: the usual ones with letters or digits, and any that have no letter and are not plain
+ * punctuation, e.g. ^_^ or ┻━┻. */
 static int remove_token_faces(codes *t) {
-    static const char *const known[] = {":d", ";d", "=d", "xd", "xdd", ":p", ";p", "=p", ":o", ":-o", ":-d", ":-p", ":3", "<3", "</3", ":x", ":s", ":c", "o_o", "o.o", "t_t", "u_u",
-                                        "n_n", "x_x", "d:", ":'(", "qaq", "orz", "0_0", "=)", "=(", ":v", ":b", "b)", "8)"};
+    static const char *const known[] = {":d",  ";d",  "=d",  "xd",  "xdd", ":p",  ";p", "=p",  ":o",
+                                        ":-o", ":-d", ":-p", ":3",  "<3",  "</3", ":x", ":s",  ":c",
+                                        "o_o", "o.o", "t_t", "u_u", "n_n", "x_x", "d:", ":'(", "qaq",
+                                        "orz", "0_0", "=)",  "=(",  ":v",  ":b",  "b)", "8)"};
     int found = 0;
     for (size_t i = 0; i < t->n;) {
         size_t end = token_end(t, i);
@@ -189,7 +210,8 @@ static int remove_token_faces(codes *t) {
             spoken |= !t->gone[k] && is_spoken(t->c[k]);
             odd |= !t->gone[k] && !is_prose_mark(t->c[k]);
         }
-        smile = end - i >= 2 && in_set(t->c[i], ":;=") && in_set(t->c[end - 1], "()[]\\/|*<>"); /* :-) has prose marks alone */
+        smile = end - i >= 2 && in_set(t->c[i], ":;=") &&
+                in_set(t->c[end - 1], "()[]\\/|*<>"); /* :-) has prose marks alone */
         int face = !spoken && end > i && (odd || smile);
         if (spoken && end - i <= 4) {
             char *raw = encode_range(t, i, end), *folded = raw ? fold_text(raw, strlen(raw)) : NULL;
@@ -213,9 +235,12 @@ static size_t squeeze(codes *t, int keep_joiners) {
     size_t n = 0, run = 0;
     for (size_t i = 0; i < t->n; i++) {
         uint32_t c = t->c[i];
-        if (t->gone[i]) c = ' ';
-        else if (!is_space(c) && kind_of(c) >= UTF8PROC_CATEGORY_CC && !(keep_joiners && c == 0x200D)) continue;
-        else if (kind_of(c) == UTF8PROC_CATEGORY_CN || c == 0xFFFD) continue;
+        if (t->gone[i])
+            c = ' ';
+        else if (!is_space(c) && kind_of(c) >= UTF8PROC_CATEGORY_CC && !(keep_joiners && c == 0x200D))
+            continue;
+        else if (kind_of(c) == UTF8PROC_CATEGORY_CN || c == 0xFFFD)
+            continue;
         if (is_space(c)) c = ' ';
         if (c == ' ' && (!n || t->c[n - 1] == ' ')) continue;
         run = n && t->c[n - 1] == c ? run + 1 : 1;
@@ -246,20 +271,25 @@ static size_t squeeze_words(uint32_t *c, size_t n) {
     return out;
 }
 
-/* Counts as it goes and remembers where the last whole word ended within the bounds; *fits is the number of code points. */
-static void measure(const uint32_t *c, size_t n, size_t words_max, size_t graphemes_max, size_t *words, size_t *graphemes, size_t *fits) {
+/* Counts as it goes and remembers where the last whole word ended within the bounds; *fits is the number of code
+ * points. */
+static void measure(const uint32_t *c, size_t n, size_t words_max, size_t graphemes_max, size_t *words,
+                    size_t *graphemes, size_t *fits) {
     utf8proc_int32_t state = 0;
     size_t dense = 0, last_good = 0, last_grapheme = 0;
     *words = *graphemes = 0;
     for (size_t i = 0; i < n; i++) {
-        int begins_grapheme = !i || utf8proc_grapheme_break_stateful((utf8proc_int32_t)c[i - 1], (utf8proc_int32_t)c[i], &state);
+        int begins_grapheme =
+            !i || utf8proc_grapheme_break_stateful((utf8proc_int32_t)c[i - 1], (utf8proc_int32_t)c[i], &state);
         *graphemes += begins_grapheme;
         int is_dense = code_is_dense(c[i]) && is_letter(c[i]);
-        int begins_word = c[i] != ' ' && !is_dense && (!i || c[i - 1] == ' ' || (code_is_dense(c[i - 1]) && is_spoken(c[i])));
+        int begins_word =
+            c[i] != ' ' && !is_dense && (!i || c[i - 1] == ' ' || (code_is_dense(c[i - 1]) && is_spoken(c[i])));
         if (is_dense) begins_word = dense++ % 2 == 0;
         *words += begins_word;
         if (begins_grapheme && *graphemes <= graphemes_max && *words <= words_max) last_grapheme = i;
-        if ((c[i] == ' ' || is_dense) && *graphemes <= graphemes_max && *words <= words_max) last_good = is_dense && begins_grapheme ? i + 1 : i;
+        if ((c[i] == ' ' || is_dense) && *graphemes <= graphemes_max && *words <= words_max)
+            last_good = is_dense && begins_grapheme ? i + 1 : i;
     }
     /* A word longer than all that is allowed is cut inside. */
     *fits = *graphemes <= graphemes_max && *words <= words_max ? n : last_good ? last_good : last_grapheme;
@@ -286,7 +316,8 @@ size_t count_words(const char *text) {
     return words;
 }
 
-int clean_text(ishow_span text, const ishow_chat_emote *emotes, size_t n_emotes, const ishow_chat_options *o, cleaned *out) {
+int clean_text(ishow_span text, const ishow_chat_emote *emotes, size_t n_emotes, const ishow_chat_options *o,
+               cleaned *out) {
     codes t = {0};
     memset(out, 0, sizeof *out);
     if (!decode(text, &t)) goto done;
@@ -327,7 +358,9 @@ done:
 
 /* ---- names ---- */
 
-static int same_letter(uint32_t a, uint32_t b) { return utf8proc_tolower((utf8proc_int32_t)a) == utf8proc_tolower((utf8proc_int32_t)b); }
+static int same_letter(uint32_t a, uint32_t b) {
+    return utf8proc_tolower((utf8proc_int32_t)a) == utf8proc_tolower((utf8proc_int32_t)b);
+}
 
 /* "xX_Dark_Lord99_Xx": without the frame, digits at the end, and signs. */
 static char *tidy_name(ishow_span name) {
@@ -337,12 +370,16 @@ static char *tidy_name(ishow_span name) {
     size_t n = 0;
     for (size_t i = 0; i < t.n; i++) {
         uint32_t c = t.c[i];
-        if (is_spoken(c) || (kind_of(c) >= UTF8PROC_CATEGORY_MN && kind_of(c) <= UTF8PROC_CATEGORY_ME) || c == '\'' || c == 0x2019) t.c[n++] = c;
-        else if (n && t.c[n - 1] != ' ') t.c[n++] = ' ';
+        if (is_spoken(c) || (kind_of(c) >= UTF8PROC_CATEGORY_MN && kind_of(c) <= UTF8PROC_CATEGORY_ME) || c == '\'' ||
+            c == 0x2019)
+            t.c[n++] = c;
+        else if (n && t.c[n - 1] != ' ')
+            t.c[n++] = ' ';
     }
     while (n && t.c[n - 1] == ' ') n--;
     t.n = n;
-    if (t.n > 5 && same_letter(t.c[0], 'x') && same_letter(t.c[1], 'x') && t.c[2] == ' ') memmove(t.c, t.c + 3, (t.n -= 3) * sizeof *t.c);
+    if (t.n > 5 && same_letter(t.c[0], 'x') && same_letter(t.c[1], 'x') && t.c[2] == ' ')
+        memmove(t.c, t.c + 3, (t.n -= 3) * sizeof *t.c);
     if (t.n > 3 && same_letter(t.c[t.n - 1], 'x') && same_letter(t.c[t.n - 2], 'x') && t.c[t.n - 3] == ' ') t.n -= 3;
     n = t.n;
     while (n && kind_of(t.c[n - 1]) == UTF8PROC_CATEGORY_ND) n--;

@@ -1,12 +1,15 @@
-/* Whether a message is read, and in which voice. The order of the rules is the order of the reasons in chat.h, cheapest and least
- * forgiving first; what a viewer is remembered for changes only when a message passes. */
+/* Whether a message is read, and in which voice. The order of the rules is the order of the reasons in chat.h, cheapest
+ * and least forgiving first; what a viewer is remembered for changes only when a message passes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "chat/chat_internal.h"
 
-typedef struct folded_list { char **item; size_t n; } folded_list;
+typedef struct folded_list {
+    char **item;
+    size_t n;
+} folded_list;
 
 struct filter_rules {
     const ishow_chat_options *o; /* borrowed */
@@ -30,8 +33,10 @@ static ishow_status list_make(folded_list *out, const ishow_chat_words *words, c
     out->item = calloc(words->n + 1, sizeof *out->item);
     if (!out->item) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
     for (size_t i = 0; i < words->n; i++) {
-        if (ishow_utf8_length(words->item[i]) == SIZE_MAX) return ishow_fail(error, ISHOW_EINVAL, field, "chat.%s[%zu] is not UTF-8.", field, i);
-        if (!(out->item[out->n++] = fold_text(words->item[i], strlen(words->item[i])))) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
+        if (ishow_utf8_length(words->item[i]) == SIZE_MAX)
+            return ishow_fail(error, ISHOW_EINVAL, field, "chat.%s[%zu] is not UTF-8.", field, i);
+        if (!(out->item[out->n++] = fold_text(words->item[i], strlen(words->item[i]))))
+            return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat filter could not be had.");
     }
     return ISHOW_OK;
 }
@@ -49,8 +54,10 @@ ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o
     if ((status = list_make(&r->blocked, &o->blocklist, "blocklist", error)) != ISHOW_OK) goto done;
     status = list_make(&r->mentions, &o->mentions, "mentions", error);
 done:
-    if (status != ISHOW_OK) filter_rules_free(r);
-    else *out = r;
+    if (status != ISHOW_OK)
+        filter_rules_free(r);
+    else
+        *out = r;
     return status;
 }
 
@@ -108,14 +115,16 @@ static void forget(filter *f, uint64_t hash) {
     size_t hole = (size_t)(slot_of(f, hash) - f->table);
     if (!f->table[hole]) return;
     f->table[hole] = 0;
-    for (size_t at = (hole + 1) % (2 * SEEN_MAX); f->table[at]; at = (at + 1) % (2 * SEEN_MAX)) { /* what was pushed behind it moves up */
+    for (size_t at = (hole + 1) % (2 * SEEN_MAX); f->table[at];
+         at = (at + 1) % (2 * SEEN_MAX)) { /* what was pushed behind it moves up */
         uint64_t moved = f->table[at];
         f->table[at] = 0;
         *slot_of(f, moved) = moved;
     }
 }
 
-static uint64_t id_hash(const char *platform, size_t n_platform, const char *channel, size_t n_channel, const char *id, size_t n_id) {
+static uint64_t id_hash(const char *platform, size_t n_platform, const char *channel, size_t n_channel, const char *id,
+                        size_t n_id) {
     const char *parts[] = {platform, channel, id};
     const size_t sizes[] = {n_platform, n_channel, n_id};
     uint64_t h = UINT64_C(0xcbf29ce484222325);
@@ -140,7 +149,8 @@ static int see(filter *f, uint64_t hash) {
 void filter_remember(filter *f, const item *it) {
     see(f, id_hash(it->platform, strlen(it->platform), it->channel, strlen(it->channel), it->id, strlen(it->id)));
     for (size_t i = 0; i < it->n_others; i++)
-        see(f, id_hash(it->platform, strlen(it->platform), it->channel, strlen(it->channel), it->others[i].id, strlen(it->others[i].id)));
+        see(f, id_hash(it->platform, strlen(it->platform), it->channel, strlen(it->channel), it->others[i].id,
+                       strlen(it->others[i].id)));
 }
 
 void filter_forget(filter *f, const item *it, const char *id, const char *viewer_key) {
@@ -177,17 +187,21 @@ static int listed_user(const folded_list *list, const char *platform, const char
     if (listed(list, user)) return 1;
     size_t n = strlen(platform);
     for (size_t i = 0; i < list->n; i++)
-        if (!strncmp(list->item[i], platform, n) && list->item[i][n] == ':' && !strcmp(list->item[i] + n + 1, user)) return 1;
+        if (!strncmp(list->item[i], platform, n) && list->item[i][n] == ':' && !strcmp(list->item[i] + n + 1, user))
+            return 1;
     return 0;
 }
 
 /* A message as it is compared; one of them may be NULL when memory ran out, which `whole` says. */
-typedef struct folded_message { char *platform, *channel, *user_id, *login, *name, *text; } folded_message;
+typedef struct folded_message {
+    char *platform, *channel, *user_id, *login, *name, *text;
+} folded_message;
 
 static char *fold_span(ishow_span s) { return fold_text(s.data ? s.data : "", s.size); }
 
 static int fold_message(const ishow_chat_message *m, folded_message *out) {
-    *out = (folded_message){fold_span(m->platform), fold_span(m->channel), fold_span(m->user_id), fold_span(m->login), fold_span(m->display_name), fold_span(m->text)};
+    *out = (folded_message){fold_span(m->platform), fold_span(m->channel),      fold_span(m->user_id),
+                            fold_span(m->login),    fold_span(m->display_name), fold_span(m->text)};
     return out->platform && out->channel && out->user_id && out->login && out->name && out->text;
 }
 
@@ -220,7 +234,8 @@ static int mentions(const filter *f, const folded_message *m) {
 
 static int is_command(const filter *f, ishow_span text) {
     size_t n = strlen(f->r->o->command_prefix);
-    return n && text.size > n && !memcmp(text.data, f->r->o->command_prefix, n) && text.data[n] != ' ' && strncmp(text.data + n, f->r->o->command_prefix, 1);
+    return n && text.size > n && !memcmp(text.data, f->r->o->command_prefix, n) && text.data[n] != ' ' &&
+           strncmp(text.data + n, f->r->o->command_prefix, 1);
 }
 
 static const char *known_voice(const filter *f, const char *folded) {
@@ -263,7 +278,8 @@ static int is_listed_voice(const ishow_chat_options *o, const char *id, const ch
 static void choose_voice(filter *f, const ishow_chat_message *m, viewer *v, filtered *out) {
     const ishow_chat_options *o = f->r->o;
     const char *voice = "", *speaks = NULL;
-    if (v->voice[0] && !is_listed_voice(o, v->voice, &speaks)) v->voice[0] = '\0', v->chosen = 0; /* it is gone from the configuration */
+    if (v->voice[0] && !is_listed_voice(o, v->voice, &speaks))
+        v->voice[0] = '\0', v->chosen = 0; /* it is gone from the configuration */
     if (v->chosen) voice = v->voice;
     for (size_t i = 0; !*voice && i < o->n_role_voices; i++) {
         const ishow_chat_role_voice *r = &o->role_voices[i];
@@ -276,10 +292,12 @@ static void choose_voice(filter *f, const ishow_chat_message *m, viewer *v, filt
             is_listed_voice(o, v->voice, &speaks);
         }
         voice = v->voice;
-        if (speaks && !language_matches(speaks, out->language)) voice = voice_for(o, out->key, out->language); /* this once, in a voice that can */
+        if (speaks && !language_matches(speaks, out->language))
+            voice = voice_for(o, out->key, out->language); /* this once, in a voice that can */
     } else if (!*voice) {
         for (size_t i = 0; !*voice && i < o->n_voices; i++)
-            if (o->voices[i].language && language_matches(o->voices[i].language, out->language)) voice = o->voices[i].id;
+            if (o->voices[i].language && language_matches(o->voices[i].language, out->language))
+                voice = o->voices[i].id;
     }
     snprintf(out->voice, sizeof out->voice, "%s", voice);
 }
@@ -307,28 +325,36 @@ static int tempo(filter *f, viewer *v, int free_pass, double now, filtered *out)
     v->in_window++;
     if (free_pass) return 1;
     if (o->flood_messages > 0 && v->in_window > o->flood_messages) return out->reason = ISHOW_CHAT_BY_FLOOD, 0;
-    if (o->repeat_seconds > 0 && v->last >= 0 && v->text_hash == out->text_hash && now - v->last < o->repeat_seconds) return out->reason = ISHOW_CHAT_BY_REPEAT, 0;
-    if (o->cooldown_seconds > 0 && v->last >= 0 && now - v->last < o->cooldown_seconds) return out->reason = ISHOW_CHAT_BY_COOLDOWN, 0;
+    if (o->repeat_seconds > 0 && v->last >= 0 && v->text_hash == out->text_hash && now - v->last < o->repeat_seconds)
+        return out->reason = ISHOW_CHAT_BY_REPEAT, 0;
+    if (o->cooldown_seconds > 0 && v->last >= 0 && now - v->last < o->cooldown_seconds)
+        return out->reason = ISHOW_CHAT_BY_COOLDOWN, 0;
     return 1;
 }
 
 static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm, double now, filtered *out) {
     const ishow_chat_options *o = f->r->o;
     const int money = m->priority >= ISHOW_CHAT_PRIORITY_PAID;
-    const int trusted = (m->roles & (ISHOW_CHAT_ROLE_BROADCASTER | ISHOW_CHAT_ROLE_MODERATOR)) != 0 || m->priority == ISHOW_CHAT_PRIORITY_MODERATOR;
+    const int trusted = (m->roles & (ISHOW_CHAT_ROLE_BROADCASTER | ISHOW_CHAT_ROLE_MODERATOR)) != 0 ||
+                        m->priority == ISHOW_CHAT_PRIORITY_MODERATOR;
     const char *user = *fm->user_id ? fm->user_id : *fm->login ? fm->login : fm->name;
     if (f->r->platforms.n && !listed(&f->r->platforms, fm->platform)) return reject(out, ISHOW_CHAT_BY_PLATFORM);
-    if (f->r->channels.n && !listed(&f->r->channels, fm->channel) && !listed(&f->r->channels, bare(fm->channel))) return reject(out, ISHOW_CHAT_BY_CHANNEL);
-    if (see(f, id_hash(m->platform.data, m->platform.size, m->channel.data, m->channel.size, m->id.data, m->id.size))) return reject(out, ISHOW_CHAT_BY_DUPLICATE);
-    if (listed_user(&f->r->blocked, fm->platform, fm->user_id) || listed_user(&f->r->blocked, fm->platform, fm->login) || listed_user(&f->r->blocked, fm->platform, fm->name))
+    if (f->r->channels.n && !listed(&f->r->channels, fm->channel) && !listed(&f->r->channels, bare(fm->channel)))
+        return reject(out, ISHOW_CHAT_BY_CHANNEL);
+    if (see(f, id_hash(m->platform.data, m->platform.size, m->channel.data, m->channel.size, m->id.data, m->id.size)))
+        return reject(out, ISHOW_CHAT_BY_DUPLICATE);
+    if (listed_user(&f->r->blocked, fm->platform, fm->user_id) ||
+        listed_user(&f->r->blocked, fm->platform, fm->login) || listed_user(&f->r->blocked, fm->platform, fm->name))
         return reject(out, ISHOW_CHAT_BY_BLOCKLIST);
-    if ((m->roles & ISHOW_CHAT_ROLE_BOT) || listed(&f->r->bots, fm->login) || listed(&f->r->bots, fm->name)) return reject(out, ISHOW_CHAT_BY_BOT);
+    if ((m->roles & ISHOW_CHAT_ROLE_BOT) || listed(&f->r->bots, fm->login) || listed(&f->r->bots, fm->name))
+        return reject(out, ISHOW_CHAT_BY_BOT);
 
     out->key = malloc(strlen(fm->platform) + strlen(user) + 2);
     if (!out->key) return 0;
     sprintf(out->key, "%s:%s", fm->platform, user);
     if (o->roles && !money && !(m->roles & o->roles)) return reject(out, ISHOW_CHAT_BY_ROLE);
-    if (!o->events && !money && m->kind >= ISHOW_CHAT_KIND_SUBSCRIPTION && m->kind != ISHOW_CHAT_KIND_ANNOUNCEMENT) return reject(out, ISHOW_CHAT_BY_KIND);
+    if (!o->events && !money && m->kind >= ISHOW_CHAT_KIND_SUBSCRIPTION && m->kind != ISHOW_CHAT_KIND_ANNOUNCEMENT)
+        return reject(out, ISHOW_CHAT_BY_KIND);
     if (is_command(f, m->text)) {
         viewer *v = viewers_get(f->viewers, out->key);
         if (!v) return 0;
@@ -343,14 +369,19 @@ static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm
     out->cut = c.cut || (c.too_long && money);
     if (c.links && o->links == ISHOW_CHAT_REFUSE && !money) return reject(out, ISHOW_CHAT_BY_LINK);
     int says_more = m->kind == ISHOW_CHAT_KIND_GIFT || m->kind == ISHOW_CHAT_KIND_PAID || m->system_text.size;
-    if (!*c.text && !says_more) return reject(out, c.links ? ISHOW_CHAT_BY_LINK : c.emotes ? ISHOW_CHAT_BY_EMOTE : ISHOW_CHAT_BY_EMPTY);
+    if (!*c.text && !says_more)
+        return reject(out, c.links ? ISHOW_CHAT_BY_LINK : c.emotes ? ISHOW_CHAT_BY_EMOTE : ISHOW_CHAT_BY_EMPTY);
     if (c.too_long && o->long_texts == ISHOW_CHAT_REFUSE && !money) return reject(out, ISHOW_CHAT_BY_LENGTH);
 
     char *own = m->language.size ? span_copy(m->language) : NULL;
-    snprintf(out->language, sizeof out->language, "%s", own ? own : *c.text ? text_language(c.text, o->language) : o->language);
+    snprintf(out->language, sizeof out->language, "%s",
+             own       ? own
+             : *c.text ? text_language(c.text, o->language)
+                       : o->language);
     free(own);
     int speakable = !o->languages.n || money;
-    for (size_t i = 0; i < o->languages.n && !speakable; i++) speakable = language_matches(o->languages.item[i], out->language);
+    for (size_t i = 0; i < o->languages.n && !speakable; i++)
+        speakable = language_matches(o->languages.item[i], out->language);
     if (!speakable) return reject(out, ISHOW_CHAT_BY_LANGUAGE);
 
     /* Compared as heard, so that emotes or links around the same words make no difference. */
@@ -358,7 +389,8 @@ static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm
     if (!heard) return 0;
     out->text_hash = fold_hash(heard);
     free(heard);
-    out->priority = m->priority == ISHOW_CHAT_PRIORITY_NORMAL && mentions(f, fm) ? ISHOW_CHAT_PRIORITY_MENTION : m->priority;
+    out->priority =
+        m->priority == ISHOW_CHAT_PRIORITY_NORMAL && mentions(f, fm) ? ISHOW_CHAT_PRIORITY_MENTION : m->priority;
     viewer *v = viewers_get(f->viewers, out->key);
     if (!v) return 0;
     if (!tempo(f, v, money || trusted, now, out)) return 1;

@@ -12,13 +12,13 @@
 #include "chat/language_words.h"
 
 enum {
-    SLOTS = 8192,    /* of the hash table: a power of two, well over the number of words */
-    QUARTERS = 8,    /* a language must have two points, in quarters */
-    LEAD = 3,        /* and so many quarters more than the expected one */
-    EASY = 4,        /* what is enough where the language has every word of the line, */
-    EASY_ALONE = 3,  /* and where the line is one word */
+    SLOTS = 8192,   /* of the hash table: a power of two, well over the number of words */
+    QUARTERS = 8,   /* a language must have two points, in quarters */
+    LEAD = 3,       /* and so many quarters more than the expected one */
+    EASY = 4,       /* what is enough where the language has every word of the line, */
+    EASY_ALONE = 3, /* and where the line is one word */
     LONGEST_WORD = 39,
-    LONG_WORD = 4,   /* letters from which a word that one language has is evidence enough */
+    LONG_WORD = 4, /* letters from which a word that one language has is evidence enough */
 };
 
 typedef struct slot {
@@ -121,15 +121,24 @@ const char *text_language(const char *text, const char *otherwise) {
         if (c == UINT32_MAX) return otherwise;
         if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= 0xC0 && c < 0x250) || (c >= 0x1E00 && c < 0x1F00))
             n[LATIN]++;
-        else if ((c >= 0x3040 && c < 0x3100) || (c >= 0xFF66 && c < 0xFFA0)) n[KANA]++;
-        else if ((c >= 0x3400 && c < 0xA000) || (c >= 0x20000 && c < 0x32000)) n[HAN] += 2; /* more than a letter */
-        else if (c >= 0xAC00 && c < 0xD7B0) n[HANGUL] += 2;
-        else if (c >= 0x400 && c < 0x530) n[CYRILLIC]++;
-        else if (c >= 0x370 && c < 0x400) n[GREEK]++;
-        else if (c >= 0x600 && c < 0x780) n[ARABIC]++;
-        else if (c >= 0x590 && c < 0x600) n[HEBREW]++;
-        else if (c >= 0xE00 && c < 0xE80) n[THAI]++;
-        else if (c >= 0x900 && c < 0x980) n[INDIC]++;
+        else if ((c >= 0x3040 && c < 0x3100) || (c >= 0xFF66 && c < 0xFFA0))
+            n[KANA]++;
+        else if ((c >= 0x3400 && c < 0xA000) || (c >= 0x20000 && c < 0x32000))
+            n[HAN] += 2; /* more than a letter */
+        else if (c >= 0xAC00 && c < 0xD7B0)
+            n[HANGUL] += 2;
+        else if (c >= 0x400 && c < 0x530)
+            n[CYRILLIC]++;
+        else if (c >= 0x370 && c < 0x400)
+            n[GREEK]++;
+        else if (c >= 0x600 && c < 0x780)
+            n[ARABIC]++;
+        else if (c >= 0x590 && c < 0x600)
+            n[HEBREW]++;
+        else if (c >= 0xE00 && c < 0xE80)
+            n[THAI]++;
+        else if (c >= 0x900 && c < 0x980)
+            n[INDIC]++;
     }
     if (n[KANA] && n[KANA] * 4 >= n[HAN]) n[KANA] += n[HAN], n[HAN] = 0; /* Japanese is written with both */
     for (size_t i = 1; i < SCRIPTS; i++)

@@ -33,7 +33,9 @@ item *item_create(const ishow_chat_message *m, const char *text, const char *vie
     it->gift = span_copy(m->gift_name);
     it->text = ishow_strdup(text);
     it->viewer = ishow_strdup(viewer_key);
-    if (it->platform && it->channel && it->id && it->user_id && it->login && it->name && it->event && it->gift && it->text && it->viewer) return it;
+    if (it->platform && it->channel && it->id && it->user_id && it->login && it->name && it->event && it->gift &&
+        it->text && it->viewer)
+        return it;
     item_free(it);
     return NULL;
 }
@@ -90,13 +92,15 @@ int item_remove_other(item *it, const char *id) {
 static json_t *others_json(const item *it, int users) {
     json_t *list = json_array();
     for (size_t i = 0; i < it->n_others; i++)
-        json_array_append_new(list, users ? json_pack("[ss]", it->others[i].id, it->others[i].user) : json_string(it->others[i].id));
+        json_array_append_new(list, users ? json_pack("[ss]", it->others[i].id, it->others[i].user)
+                                          : json_string(it->others[i].id));
     return list;
 }
 
 static json_t *amount_json(const item *it) {
     if (it->bits) return json_pack("{sIss}", "value", (json_int_t)it->bits, "currency", "bits");
-    if (it->amount_micros) return json_pack("{sfss}", "value", 1e-6 * (double)it->amount_micros, "currency", it->currency);
+    if (it->amount_micros)
+        return json_pack("{sfss}", "value", 1e-6 * (double)it->amount_micros, "currency", it->currency);
     return json_null();
 }
 
@@ -104,16 +108,21 @@ json_t *item_json(const item *it) {
     json_t *list = json_array();
     for (int i = 0; i < ISHOW_CHAT_ROLES; i++)
         if (it->roles >> i & 1) json_array_append_new(list, json_string(ishow_chat_role_name(i)));
-    return json_pack("{ss,ss,ss,ss,ss,ss,ss,so,ss?,ss,sI,so,so}", "id", it->id, "platform", it->platform, "channel", it->channel, "user_id", it->user_id, "user", it->name,
-                     "text", it->text, "priority", ishow_chat_priority_name(it->priority), "roles", list, "voice", it->voice[0] ? it->voice : NULL, "language", it->language,
-                     "timestamp", (json_int_t)it->timestamp_ms, "amount", amount_json(it), "merged", others_json(it, 0));
+    return json_pack("{ss,ss,ss,ss,ss,ss,ss,so,ss?,ss,sI,so,so}", "id", it->id, "platform", it->platform, "channel",
+                     it->channel, "user_id", it->user_id, "user", it->name, "text", it->text, "priority",
+                     ishow_chat_priority_name(it->priority), "roles", list, "voice", it->voice[0] ? it->voice : NULL,
+                     "language", it->language, "timestamp", (json_int_t)it->timestamp_ms, "amount", amount_json(it),
+                     "merged", others_json(it, 0));
 }
 
 char *item_record(const item *it) {
-    json_t *record = json_pack("{si,si,si,sI,sI,sI,sI,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,so}", "priority", (int)it->priority, "kind", (int)it->kind, "roles", (int)it->roles, "timestamp",
-                               (json_int_t)it->timestamp_ms, "amount", (json_int_t)it->amount_micros, "bits", (json_int_t)it->bits, "count", (json_int_t)it->count, "currency", it->currency,
-                               "platform", it->platform, "channel", it->channel, "id", it->id, "user_id", it->user_id, "login", it->login, "name", it->name, "text", it->text,
-                               "event", it->event, "gift", it->gift, "voice", it->voice, "language", it->language, "viewer", it->viewer, "others", others_json(it, 1));
+    json_t *record = json_pack(
+        "{si,si,si,sI,sI,sI,sI,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,so}", "priority", (int)it->priority, "kind",
+        (int)it->kind, "roles", (int)it->roles, "timestamp", (json_int_t)it->timestamp_ms, "amount",
+        (json_int_t)it->amount_micros, "bits", (json_int_t)it->bits, "count", (json_int_t)it->count, "currency",
+        it->currency, "platform", it->platform, "channel", it->channel, "id", it->id, "user_id", it->user_id, "login",
+        it->login, "name", it->name, "text", it->text, "event", it->event, "gift", it->gift, "voice", it->voice,
+        "language", it->language, "viewer", it->viewer, "others", others_json(it, 1));
     char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
     json_decref(record);
     return text;
@@ -125,15 +134,29 @@ item *item_from_record(const char *record, uint64_t number) {
     const char *currency, *s[12];
     json_t *others = NULL, *root = json_loads(record, 0, NULL);
     item *it = NULL;
-    if (!root || json_unpack(root, "{si,si,si,sI,sI,sI,sI,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,so}", "priority", &priority, "kind", &kind, "roles", &roles, "timestamp", &timestamp,
-                             "amount", &amount, "bits", &bits, "count", &count, "currency", &currency, "platform", &s[0], "channel", &s[1], "id", &s[2], "user_id", &s[3],
-                             "login", &s[4], "name", &s[5], "text", &s[6], "event", &s[7], "gift", &s[8], "voice", &s[9], "language", &s[10], "viewer", &s[11], "others", &others) ||
+    if (!root ||
+        json_unpack(root, "{si,si,si,sI,sI,sI,sI,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,so}", "priority", &priority,
+                    "kind", &kind, "roles", &roles, "timestamp", &timestamp, "amount", &amount, "bits", &bits, "count",
+                    &count, "currency", &currency, "platform", &s[0], "channel", &s[1], "id", &s[2], "user_id", &s[3],
+                    "login", &s[4], "name", &s[5], "text", &s[6], "event", &s[7], "gift", &s[8], "voice", &s[9],
+                    "language", &s[10], "viewer", &s[11], "others", &others) ||
         priority < 0 || priority >= ISHOW_CHAT_PRIORITIES)
         goto done;
 #define SPAN(x) {x, strlen(x)}
-    ishow_chat_message m = {.platform = SPAN(s[0]), .channel = SPAN(s[1]), .id = SPAN(s[2]), .user_id = SPAN(s[3]), .login = SPAN(s[4]), .display_name = SPAN(s[5]),
-                            .system_text = SPAN(s[7]), .gift_name = SPAN(s[8]), .kind = (ishow_chat_kind)kind, .roles = (unsigned)roles, .timestamp_ms = timestamp,
-                            .amount_micros = amount, .bits = (uint64_t)bits, .count = (uint64_t)count};
+    ishow_chat_message m = {.platform = SPAN(s[0]),
+                            .channel = SPAN(s[1]),
+                            .id = SPAN(s[2]),
+                            .user_id = SPAN(s[3]),
+                            .login = SPAN(s[4]),
+                            .display_name = SPAN(s[5]),
+                            .system_text = SPAN(s[7]),
+                            .gift_name = SPAN(s[8]),
+                            .kind = (ishow_chat_kind)kind,
+                            .roles = (unsigned)roles,
+                            .timestamp_ms = timestamp,
+                            .amount_micros = amount,
+                            .bits = (uint64_t)bits,
+                            .count = (uint64_t)count};
 #undef SPAN
     strncpy(m.currency, currency, 3);
     char *folded = fold_text(s[6], strlen(s[6]));

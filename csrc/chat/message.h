@@ -45,7 +45,10 @@ typedef enum ishow_chat_priority {
 } ishow_chat_priority;
 
 /* Code points [start, end) of text show a picture; clamped to the text, in order, without overlap. */
-typedef struct ishow_chat_emote { uint32_t start, end; ishow_span id; } ishow_chat_emote;
+typedef struct ishow_chat_emote {
+    uint32_t start, end;
+    ishow_span id;
+} ishow_chat_emote;
 
 typedef struct ishow_chat_message {
     ishow_span platform;     /* "twitch", "bilibili", "youtube", or a client's own word */
@@ -58,16 +61,17 @@ typedef struct ishow_chat_message {
     ishow_span system_text;  /* the platform's own sentence about an event, e.g. "ann subscribed for 3 months" */
     ishow_span language;     /* BCP 47 where the platform says it */
     ishow_chat_kind kind;
-    ishow_chat_priority priority; /* a hint by kind and role; mentions of the streamer are for the filter to find, replies to the channel are hinted */
-    unsigned roles;          /* ISHOW_CHAT_ROLE_BROADCASTER | ... */
-    int guard_level;         /* 0 none, 1 governor, 2 admiral, 3 captain */
-    int level;               /* Bilibili user level, else 0 */
-    int months;              /* subscribed or member for, where known */
-    uint64_t bits;           /* Twitch */
-    int64_t amount_micros;   /* money: millionths of `currency`, 0 none */
-    char currency[4];        /* ISO 4217, "" none */
+    ishow_chat_priority priority; /* a hint by kind and role; mentions of the streamer are for the filter to find,
+                                     replies to the channel are hinted */
+    unsigned roles;               /* ISHOW_CHAT_ROLE_BROADCASTER | ... */
+    int guard_level;              /* 0 none, 1 governor, 2 admiral, 3 captain */
+    int level;                    /* Bilibili user level, else 0 */
+    int months;                   /* subscribed or member for, where known */
+    uint64_t bits;                /* Twitch */
+    int64_t amount_micros;        /* money: millionths of `currency`, 0 none */
+    char currency[4];             /* ISO 4217, "" none */
     ishow_span gift_name;
-    uint64_t count;          /* gifts, gifted subscriptions, raiders; 0 none */
+    uint64_t count; /* gifts, gifted subscriptions, raiders; 0 none */
     const ishow_chat_emote *emotes;
     size_t n_emotes;
     int64_t timestamp_ms;    /* since 1970, the platform's clock; ours where it has none */
@@ -75,7 +79,7 @@ typedef struct ishow_chat_message {
     unsigned first : 1;      /* first message of this viewer in the channel */
     unsigned emote_only : 1; /* nothing but pictures */
     ishow_span reply_id, reply_user_id, reply_login, reply_text; /* the message this one answers */
-    ishow_span room_id;      /* numeric room, where there is one */
+    ishow_span room_id;                                          /* numeric room, where there is one */
     ishow_span source_room_id, source_id; /* shared chat: where it was written, and its id there; else empty */
 } ishow_chat_message;
 
@@ -84,9 +88,9 @@ typedef struct ishow_chat_message {
 typedef enum ishow_chat_state {
     ISHOW_CHAT_STATE_CONNECTING = 0, /* looking up, TLS, log-in, join */
     ISHOW_CHAT_STATE_LIVE,
-    ISHOW_CHAT_STATE_WAITING,        /* lost; tries again in retry_seconds */
-    ISHOW_CHAT_STATE_ENDED,          /* the broadcast is over; final */
-    ISHOW_CHAT_STATE_FAILED,         /* trying again would not help (bad token, no such room, quota used up); final */
+    ISHOW_CHAT_STATE_WAITING, /* lost; tries again in retry_seconds */
+    ISHOW_CHAT_STATE_ENDED,   /* the broadcast is over; final */
+    ISHOW_CHAT_STATE_FAILED,  /* trying again would not help (bad token, no such room, quota used up); final */
     ISHOW_CHAT_STATES
 } ishow_chat_state;
 
@@ -108,17 +112,23 @@ typedef struct ishow_chat_event {
     ishow_span message_id;             /* ON_DELETE */
     ishow_span user_id, login;         /* ON_DELETE_USER, and ON_DELETE where known */
     uint64_t seconds;
-    ishow_chat_state state;            /* ON_STATE */
-    ishow_span text;                   /* ON_STATE, ON_NOTICE: one sentence, no secret in it */
+    ishow_chat_state state; /* ON_STATE */
+    ishow_span text;        /* ON_STATE, ON_NOTICE: one sentence, no secret in it */
 } ishow_chat_event;
 
-/* Takes what a source has. Called inside ishow_chat_loop_process only; must not block, must not free a source or the loop. */
+/* Takes what a source has. Called inside ishow_chat_loop_process only; must not block, must not free a source or the
+ * loop. */
 typedef struct ishow_chat_sink {
     void *self;
     void (*event)(void *self, ishow_chat_source *source, const ishow_chat_event *event);
 } ishow_chat_sink;
 
-typedef enum ishow_chat_platform { ISHOW_CHAT_TWITCH = 0, ISHOW_CHAT_BILIBILI, ISHOW_CHAT_YOUTUBE, ISHOW_CHAT_PLATFORMS } ishow_chat_platform;
+typedef enum ishow_chat_platform {
+    ISHOW_CHAT_TWITCH = 0,
+    ISHOW_CHAT_BILIBILI,
+    ISHOW_CHAT_YOUTUBE,
+    ISHOW_CHAT_PLATFORMS
+} ishow_chat_platform;
 
 /* "twitch", "bilibili", "youtube". Static storage. */
 ISHOW_API const char *ishow_chat_platform_name(ishow_chat_platform platform);

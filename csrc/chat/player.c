@@ -1,8 +1,9 @@
 /* The clip that plays, and those that are made while it does.
  *
- * Nobody tells us what a listener hears, so this is the clock: a clip plays for its duration from its start event, and its audio is published in small
- * pieces a little ahead of that. So all hear the same at the same time, one who comes late joins at what plays, and what is skipped or deleted is silent
- * within the lead. When the model is slower than speech, the clock waits for it. */
+ * Nobody tells us what a listener hears, so this is the clock: a clip plays for its duration from its start event, and
+ * its audio is published in small pieces a little ahead of that. So all hear the same at the same time, one who comes
+ * late joins at what plays, and what is skipped or deleted is silent within the lead. When the model is slower than
+ * speech, the clock waits for it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,8 @@ static json_t *captions(const char *said, double seconds) {
         char *word = span_copy((ishow_span){p, (size_t)(end - p)});
         if (!word) break;
         const double to = from + seconds * (double)(ishow_utf8_length(word) + 1) / all;
-        if (end > p) json_array_append_new(list, json_pack("[ffs]", round(from * 1e3) / 1e3, round(to * 1e3) / 1e3, word));
+        if (end > p)
+            json_array_append_new(list, json_pack("[ffs]", round(from * 1e3) / 1e3, round(to * 1e3) / 1e3, word));
         free(word);
         from = end > p ? to : from;
         p = *end ? end + 1 : end;
@@ -84,10 +86,14 @@ void play_forget(ishow_chat *c, item *it) {
     it->complete = 0;
 }
 
-static ishow_chat_reason reason_of(ishow_status status) { return status == ISHOW_EINVAL ? ISHOW_CHAT_BY_UNSPEAKABLE : ISHOW_CHAT_BY_FAILURE; }
+static ishow_chat_reason reason_of(ishow_status status) {
+    return status == ISHOW_EINVAL ? ISHOW_CHAT_BY_UNSPEAKABLE : ISHOW_CHAT_BY_FAILURE;
+}
 
 /* An engine that closes down is no reason to lose a message. */
-static int is_refusal(ishow_status status) { return status == ISHOW_EBUSY || status == ISHOW_ESTATE || status == ISHOW_ECANCELLED; }
+static int is_refusal(ishow_status status) {
+    return status == ISHOW_EBUSY || status == ISHOW_ESTATE || status == ISHOW_ECANCELLED;
+}
 
 static void drop(ishow_chat *c, item *it, ishow_status status) {
     chat_settle(c, it, &c->counts.dropped[reason_of(status)], ishow_chat_reason_name(reason_of(status)), 0);
@@ -98,11 +104,15 @@ static int make(ishow_chat *c, item *it, const char *before, double before_at, d
     if (it->said) return 1;
     if (now < it->retry_at) return 0;
     ishow_error error = {0};
-    int names = !(before && !strcmp(before, it->viewer) && c->o.name_again_seconds > 0 && now - before_at <= c->o.name_again_seconds);
+    int names = !(before && !strcmp(before, it->viewer) && c->o.name_again_seconds > 0 &&
+                  now - before_at <= c->o.name_again_seconds);
     char *said = say_item(it, &c->o, names);
     if (!said) return 0;
-    const char *own = it->kind == ISHOW_CHAT_KIND_TEXT && *it->text ? it->text : NULL; /* what is said about a payment counts without them */
-    ishow_status status = c->synth.start(c->synth.self, said, own, it->voice[0] ? it->voice : NULL, it->priority >= ISHOW_CHAT_PRIORITY_PAID, !c->playing, &it->clip, &error);
+    const char *own = it->kind == ISHOW_CHAT_KIND_TEXT && *it->text
+                          ? it->text
+                          : NULL; /* what is said about a payment counts without them */
+    ishow_status status = c->synth.start(c->synth.self, said, own, it->voice[0] ? it->voice : NULL,
+                                         it->priority >= ISHOW_CHAT_PRIORITY_PAID, !c->playing, &it->clip, &error);
     if (status == ISHOW_OK) {
         it->said = said;
         it->names = names;
@@ -153,7 +163,8 @@ static ishow_status collect(ishow_chat *c, item *it) {
         it->complete = 1;
         if (status == ISHOW_OK && !it->n) status = ISHOW_EINVAL;
         if (status != ISHOW_OK) {
-            ishow_log_request(status == ISHOW_EINVAL ? ISHOW_LOG_INFO : ISHOW_LOG_WARN, "chat", it->id, "could not be read: %s", error.message);
+            ishow_log_request(status == ISHOW_EINVAL ? ISHOW_LOG_INFO : ISHOW_LOG_WARN, "chat", it->id,
+                              "could not be read: %s", error.message);
             return status;
         }
         c->counts.clips_made++;
@@ -172,7 +183,8 @@ static void collect_all(ishow_chat *c, double now) {
             if (is_refusal(status)) {
                 play_forget(c, it);
                 it->retry_at = now + RETRY;
-            } else if (status != ISHOW_OK) drop(c, it, status);
+            } else if (status != ISHOW_OK)
+                drop(c, it, status);
         }
 }
 
@@ -232,7 +244,9 @@ static void begin(ishow_chat *c, double now) {
 
 void play_end(ishow_chat *c, const char *why) {
     item *it = c->playing;
-    chat_publish(c, "end", json_pack("{ss,ss,sf,sb}", "id", it->id, "reason", why, "at", round(c->position * 1e3) / 1e3, "replay", c->replaying));
+    chat_publish(c, "end",
+                 json_pack("{ss,ss,sf,sb}", "id", it->id, "reason", why, "at", round(c->position * 1e3) / 1e3, "replay",
+                           c->replaying));
     hub_clip(c->hub, 0);
     if (!c->replaying && c->last) {
         play_forget(c, c->last);
@@ -262,10 +276,13 @@ static double send(ishow_chat *c, double now) {
     if (c->paused) return 1;
     while (c->sent < it->n && (double)c->sent / rate < position + LEAD) {
         size_t n = it->n - c->sent < piece ? it->n - c->sent : piece;
-        if (n < piece && !it->complete && (double)c->sent / rate > position + THIN) break; /* the rest of this piece may come yet */
+        if (n < piece && !it->complete && (double)c->sent / rate > position + THIN)
+            break; /* the rest of this piece may come yet */
         const double from = (double)c->sent / rate, to = (double)(c->sent + n) / rate;
-        json_t *object = json_pack("{ss,sI,sf,sf,si,so}", "id", it->id, "seq", (json_int_t)c->seq++, "t0", round(from * 1e4) / 1e4, "t1", round(to * 1e4) / 1e4, "sample_rate",
-                                   c->synth.sample_rate, "duration", it->complete ? json_real(round((double)it->n / rate * 1e3) / 1e3) : json_null());
+        json_t *object =
+            json_pack("{ss,sI,sf,sf,si,so}", "id", it->id, "seq", (json_int_t)c->seq++, "t0", round(from * 1e4) / 1e4,
+                      "t1", round(to * 1e4) / 1e4, "sample_rate", c->synth.sample_rate, "duration",
+                      it->complete ? json_real(round((double)it->n / rate * 1e3) / 1e3) : json_null());
         char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
         if (text) hub_audio(c->hub, text, it->pcm + c->sent, n, c->synth.sample_rate, to);
         free(text);
@@ -297,7 +314,8 @@ static double take(ishow_chat *c, double now) {
         return 0;
     }
     if (!queue_plan(&c->queue, now, &it, 1)) return 1;
-    if (it->said && !it->names && (!c->heard || strcmp(c->heard, it->viewer))) play_forget(c, it); /* another came between: the name must be read after all */
+    if (it->said && !it->names && (!c->heard || strcmp(c->heard, it->viewer)))
+        play_forget(c, it); /* another came between: the name must be read after all */
     if (!it->said && make(c, it, c->heard, c->heard_at, now) <= 0) return RETRY;
     if (!it->n) return 1;
     queue_remove(&c->queue, it);
@@ -317,7 +335,8 @@ static double take(ishow_chat *c, double now) {
 
 static void expire(ishow_chat *c, double now) {
     item *it;
-    while (c->o.expire_seconds > 0 && (it = c->queue.first[ISHOW_CHAT_PRIORITY_NORMAL]) && now - it->arrived > c->o.expire_seconds)
+    while (c->o.expire_seconds > 0 && (it = c->queue.first[ISHOW_CHAT_PRIORITY_NORMAL]) &&
+           now - it->arrived > c->o.expire_seconds)
         chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_EXPIRED], ishow_chat_reason_name(ISHOW_CHAT_BY_EXPIRED), 0);
 }
 
@@ -344,11 +363,13 @@ double play_step(ishow_chat *c, double now) {
                 begin(c, now);
             }
             wait = send(c, now);
-        } else if (c->paused) break;
+        } else if (c->paused)
+            break;
         else if (now < c->gap_until) {
             wait = c->gap_until - now;
             break;
-        } else wait = take(c, now);
+        } else
+            wait = take(c, now);
         if (wait > 0) break;
     }
     make_ahead(c, now);

@@ -1,8 +1,9 @@
 /* Who is heard next. Five first-in-first-out lists, so that the order within a priority is kept by construction.
  *
- * Messages with money go before the rest, and among each of the two groups a message is lifted by one priority for every `ageing` seconds
- * that it waits: as all age alike, comparing (arrival - priority * ageing) does it. So that a stream of gifts does not silence the chat, every
- * fourth turn goes to the rest once its oldest has waited for `ageing` seconds. */
+ * Messages with money go before the rest, and among each of the two groups a message is lifted by one priority for
+ * every `ageing` seconds that it waits: as all age alike, comparing (arrival - priority * ageing) does it. So that a
+ * stream of gifts does not silence the chat, every fourth turn goes to the rest once its oldest has waited for `ageing`
+ * seconds. */
 #include <string.h>
 
 #include "chat/chat_internal.h"
@@ -15,19 +16,27 @@ void queue_add(queue *q, item *it) {
     while (after && after->number > it->number) after = after->prev;
     it->prev = after;
     it->next = after ? after->next : q->first[it->priority];
-    if (it->next) it->next->prev = it;
-    else q->last[it->priority] = it;
-    if (after) after->next = it;
-    else q->first[it->priority] = it;
+    if (it->next)
+        it->next->prev = it;
+    else
+        q->last[it->priority] = it;
+    if (after)
+        after->next = it;
+    else
+        q->first[it->priority] = it;
     q->n[it->priority]++;
     q->total++;
 }
 
 void queue_remove(queue *q, item *it) {
-    if (it->prev) it->prev->next = it->next;
-    else q->first[it->priority] = it->next;
-    if (it->next) it->next->prev = it->prev;
-    else q->last[it->priority] = it->prev;
+    if (it->prev)
+        it->prev->next = it->next;
+    else
+        q->first[it->priority] = it->next;
+    if (it->next)
+        it->next->prev = it->prev;
+    else
+        q->last[it->priority] = it->prev;
     it->prev = it->next = NULL;
     q->n[it->priority]--;
     q->total--;

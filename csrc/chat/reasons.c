@@ -5,7 +5,8 @@
 
 static const char *const priorities[ISHOW_CHAT_PRIORITIES] = {"Normal", "Mention", "Moderator", "Paid", "Gift"};
 static const char *const platforms[ISHOW_CHAT_PLATFORMS] = {"twitch", "bilibili", "youtube"};
-static const char *const roles[ISHOW_CHAT_ROLES] = {"broadcaster", "moderator", "vip", "subscriber", "member", "guard", "staff", "bot"};
+static const char *const roles[ISHOW_CHAT_ROLES] = {"broadcaster", "moderator", "vip",   "subscriber",
+                                                    "member",      "guard",     "staff", "bot"};
 
 static int find(const char *const *names, int n, const char *name) {
     int i = 0;
@@ -13,8 +14,12 @@ static int find(const char *const *names, int n, const char *name) {
     return i;
 }
 
-const char *ishow_chat_priority_name(ishow_chat_priority p) { return (unsigned)p < ISHOW_CHAT_PRIORITIES ? priorities[p] : "Unknown"; }
-const char *ishow_chat_platform_name(ishow_chat_platform p) { return (unsigned)p < ISHOW_CHAT_PLATFORMS ? platforms[p] : "unknown"; }
+const char *ishow_chat_priority_name(ishow_chat_priority p) {
+    return (unsigned)p < ISHOW_CHAT_PRIORITIES ? priorities[p] : "Unknown";
+}
+const char *ishow_chat_platform_name(ishow_chat_platform p) {
+    return (unsigned)p < ISHOW_CHAT_PLATFORMS ? platforms[p] : "unknown";
+}
 const char *ishow_chat_role_name(int bit) { return bit >= 0 && bit < ISHOW_CHAT_ROLES ? roles[bit] : "unknown"; }
 
 int ishow_chat_priority_find(const char *name, ishow_chat_priority *out) {
@@ -38,8 +43,10 @@ unsigned ishow_chat_role_find(const char *name) {
 
 const char *ishow_chat_reason_name(ishow_chat_reason reason) {
     static const char *const names[ISHOW_CHAT_REASONS] = {
-        "platform", "channel", "duplicate", "blocklist", "bot", "role", "kind", "command", "banned_word", "link", "emote", "empty", "language", "length",
-        "flood", "cooldown", "repeat", "rate", "full", "expired", "clear", "unspeakable", "failure", "interruption", "storage"};
+        "platform",    "channel",     "duplicate",    "blocklist", "bot",   "role",     "kind",
+        "command",     "banned_word", "link",         "emote",     "empty", "language", "length",
+        "flood",       "cooldown",    "repeat",       "rate",      "full",  "expired",  "clear",
+        "unspeakable", "failure",     "interruption", "storage"};
     return (unsigned)reason < ISHOW_CHAT_REASONS ? names[reason] : "unknown";
 }
 

@@ -9,7 +9,11 @@ struct ishow_chat_change {
 };
 
 static ishow_status check(const ishow_chat_options *o, ishow_error *error) {
-    static const struct { const char *field; size_t offset; double least, most; } ranges[] = {
+    static const struct {
+        const char *field;
+        size_t offset;
+        double least, most;
+    } ranges[] = {
         {"cooldown_seconds", offsetof(ishow_chat_options, cooldown_seconds), 0, 86400},
         {"repeat_seconds", offsetof(ishow_chat_options, repeat_seconds), 0, 86400},
         {"flood_seconds", offsetof(ishow_chat_options, flood_seconds), 0, 86400},
@@ -22,12 +26,19 @@ static ishow_status check(const ishow_chat_options *o, ishow_error *error) {
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         double value = *(const double *)(const void *)((const char *)o + ranges[i].offset);
         if (!(value >= ranges[i].least && value <= ranges[i].most))
-            return ishow_fail(error, ISHOW_EINVAL, ranges[i].field, "chat.%s must be %g to %g, not %g.", ranges[i].field, ranges[i].least, ranges[i].most, value);
+            return ishow_fail(error, ISHOW_EINVAL, ranges[i].field, "chat.%s must be %g to %g, not %g.",
+                              ranges[i].field, ranges[i].least, ranges[i].most, value);
     }
-    if (o->queue_max < 1 || o->queue_max > 65536) return ishow_fail(error, ISHOW_EINVAL, "queue_max", "chat.queue_max must be 1 to 65536, not %zu.", o->queue_max);
-    if (o->prefetch < 1 || o->prefetch > 8) return ishow_fail(error, ISHOW_EINVAL, "prefetch", "chat.prefetch must be 1 to 8, not %zu.", o->prefetch);
-    if (o->words_max < 1 || o->words_max > 1000) return ishow_fail(error, ISHOW_EINVAL, "words_max", "chat.words_max must be 1 to 1000, not %d.", o->words_max);
-    if (o->graphemes_max < 1 || o->graphemes_max > 2000) return ishow_fail(error, ISHOW_EINVAL, "characters_max", "chat.characters_max must be 1 to 2000, not %d.", o->graphemes_max);
+    if (o->queue_max < 1 || o->queue_max > 65536)
+        return ishow_fail(error, ISHOW_EINVAL, "queue_max", "chat.queue_max must be 1 to 65536, not %zu.",
+                          o->queue_max);
+    if (o->prefetch < 1 || o->prefetch > 8)
+        return ishow_fail(error, ISHOW_EINVAL, "prefetch", "chat.prefetch must be 1 to 8, not %zu.", o->prefetch);
+    if (o->words_max < 1 || o->words_max > 1000)
+        return ishow_fail(error, ISHOW_EINVAL, "words_max", "chat.words_max must be 1 to 1000, not %d.", o->words_max);
+    if (o->graphemes_max < 1 || o->graphemes_max > 2000)
+        return ishow_fail(error, ISHOW_EINVAL, "characters_max", "chat.characters_max must be 1 to 2000, not %d.",
+                          o->graphemes_max);
     return ISHOW_OK;
 }
 
@@ -36,10 +47,14 @@ ishow_status ishow_chat_prepare(ishow_chat_change **out, const ishow_chat_option
     ishow_status status = check(options, error);
     if (status != ISHOW_OK) return status;
     ishow_chat_change *n = calloc(1, sizeof *n);
-    if (!n || !(n->settings = ishow_settings_copy(options))) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
-    else status = filter_rules_create(&n->rules, ishow_chat_settings_options(n->settings), error);
-    if (status != ISHOW_OK) ishow_chat_discard(n);
-    else *out = n;
+    if (!n || !(n->settings = ishow_settings_copy(options)))
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
+    else
+        status = filter_rules_create(&n->rules, ishow_chat_settings_options(n->settings), error);
+    if (status != ISHOW_OK)
+        ishow_chat_discard(n);
+    else
+        *out = n;
     return status;
 }
 

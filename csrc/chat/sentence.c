@@ -5,7 +5,11 @@
 
 #include "chat/chat_internal.h"
 
-typedef struct sentence { char *text; size_t n, capacity; int failed; } sentence;
+typedef struct sentence {
+    char *text;
+    size_t n, capacity;
+    int failed;
+} sentence;
 
 static void add(sentence *s, const char *text, size_t n) {
     if (s->n + n + 1 > s->capacity) {
@@ -23,12 +27,17 @@ static void add(sentence *s, const char *text, size_t n) {
 }
 
 static void amount_text(const item *it, char *out, size_t n) {
-    if (it->bits) snprintf(out, n, "%llu bits", (unsigned long long)it->bits);
-    else if (it->amount_micros % 1000000) snprintf(out, n, "%.2f%s%s", 1e-6 * (double)it->amount_micros, *it->currency ? " " : "", it->currency);
-    else snprintf(out, n, "%lld%s%s", (long long)(it->amount_micros / 1000000), *it->currency ? " " : "", it->currency);
+    if (it->bits)
+        snprintf(out, n, "%llu bits", (unsigned long long)it->bits);
+    else if (it->amount_micros % 1000000)
+        snprintf(out, n, "%.2f%s%s", 1e-6 * (double)it->amount_micros, *it->currency ? " " : "", it->currency);
+    else
+        snprintf(out, n, "%lld%s%s", (long long)(it->amount_micros / 1000000), *it->currency ? " " : "", it->currency);
 }
 
-static int field(const char *name, size_t n, const char *wanted) { return strlen(wanted) == n && !memcmp(name, wanted, n); }
+static int field(const char *name, size_t n, const char *wanted) {
+    return strlen(wanted) == n && !memcmp(name, wanted, n);
+}
 
 static const char *template_of(const item *it, const ishow_chat_options *o, int names) {
     if (it->kind == ISHOW_CHAT_KIND_GIFT) return o->template_gift;
@@ -40,11 +49,13 @@ static const char *template_of(const item *it, const ishow_chat_options *o, int 
 char *say_item(const item *it, const ishow_chat_options *o, int names) {
     sentence s = {0};
     char amount[64], count[32], others[40] = "";
-    char *name = clean_name((ishow_span){it->name, strlen(it->name)}, (ishow_span){it->login, strlen(it->login)}, o->clean_names);
+    char *name = clean_name((ishow_span){it->name, strlen(it->name)}, (ishow_span){it->login, strlen(it->login)},
+                            o->clean_names);
     if (!name) return NULL;
     amount_text(it, amount, sizeof amount);
     snprintf(count, sizeof count, "%llu", (unsigned long long)(it->count ? it->count : 1));
-    if (it->n_others) snprintf(others, sizeof others, it->n_others == 1 ? " and one other" : " and %zu others", it->n_others);
+    if (it->n_others)
+        snprintf(others, sizeof others, it->n_others == 1 ? " and one other" : " and %zu others", it->n_others);
     for (const char *p = template_of(it, o, names || it->n_others); *p;) {
         size_t n = strcspn(p, "{"), m = p[n] ? strcspn(p + n, "}") : 0;
         add(&s, p, n);
@@ -53,14 +64,22 @@ char *say_item(const item *it, const ishow_chat_options *o, int names) {
         if (field(key, m - 1, "user")) {
             add(&s, name, strlen(name));
             add(&s, others, strlen(others));
-        } else if (field(key, m - 1, "text")) add(&s, it->text, strlen(it->text));
-        else if (field(key, m - 1, "amount")) add(&s, amount, strlen(amount));
-        else if (field(key, m - 1, "count")) add(&s, count, strlen(count));
-        else if (field(key, m - 1, "gift")) add(&s, it->gift, strlen(it->gift));
-        else if (field(key, m - 1, "event")) add(&s, it->event, strlen(it->event));
-        else if (field(key, m - 1, "platform")) add(&s, it->platform, strlen(it->platform));
-        else if (field(key, m - 1, "channel")) add(&s, it->channel, strlen(it->channel));
-        else add(&s, p + n, m + (p[n + m] != '\0'));
+        } else if (field(key, m - 1, "text"))
+            add(&s, it->text, strlen(it->text));
+        else if (field(key, m - 1, "amount"))
+            add(&s, amount, strlen(amount));
+        else if (field(key, m - 1, "count"))
+            add(&s, count, strlen(count));
+        else if (field(key, m - 1, "gift"))
+            add(&s, it->gift, strlen(it->gift));
+        else if (field(key, m - 1, "event"))
+            add(&s, it->event, strlen(it->event));
+        else if (field(key, m - 1, "platform"))
+            add(&s, it->platform, strlen(it->platform));
+        else if (field(key, m - 1, "channel"))
+            add(&s, it->channel, strlen(it->channel));
+        else
+            add(&s, p + n, m + (p[n + m] != '\0'));
         p += n + m + (p[n + m] != '\0');
     }
     free(name);
@@ -73,7 +92,8 @@ char *say_item(const item *it, const ishow_chat_options *o, int names) {
     return s.text ? s.text : ishow_strdup("");
 }
 
-/* Rendezvous hashing: the voice with the highest hash of (viewer, voice). When a voice is added or removed, only its own viewers change. */
+/* Rendezvous hashing: the voice with the highest hash of (viewer, voice). When a voice is added or removed, only its
+ * own viewers change. */
 const char *voice_for(const ishow_chat_options *o, const char *key, const char *language) {
     const char *best = "";
     uint64_t most = 0;
@@ -82,7 +102,9 @@ const char *voice_for(const ishow_chat_options *o, const char *key, const char *
             const ishow_chat_voice *v = &o->voices[i];
             if (wanted && !(v->language && language_matches(v->language, language))) continue;
             uint64_t h = fold_hash(key) ^ (fold_hash(v->id) * UINT64_C(0x9E3779B97F4A7C15));
-            h = (h ^ (h >> 32)) * UINT64_C(0xD6E8FEB86659FD93); /* mixes the bits, so that the order of one voice says nothing of another's */
+            h = (h ^ (h >> 32)) *
+                UINT64_C(
+                    0xD6E8FEB86659FD93); /* mixes the bits, so that the order of one voice says nothing of another's */
             h = (h ^ (h >> 32)) * UINT64_C(0xD6E8FEB86659FD93);
             h ^= h >> 32;
             if (!*best || h > most) best = v->id, most = h;

@@ -8,18 +8,24 @@
 static json_t *counts_json(const ishow_chat_counts *n) {
     json_t *dropped = json_object();
     for (int i = 0; i < ISHOW_CHAT_REASONS; i++)
-        if (n->dropped[i]) json_object_set_new(dropped, ishow_chat_reason_name((ishow_chat_reason)i), json_integer((json_int_t)n->dropped[i]));
-    return json_pack("{sI,sI,sI,sI,sI,sI,sI,sI,sI,sI,so}", "received", (json_int_t)n->received, "spoken", (json_int_t)n->spoken, "deleted", (json_int_t)n->deleted, "skipped",
-                     (json_int_t)n->skipped, "waiting", (json_int_t)n->waiting, "merged", (json_int_t)n->merged, "recovered", (json_int_t)n->recovered, "replayed",
-                     (json_int_t)n->replayed, "cut", (json_int_t)n->cut, "commands", (json_int_t)n->commands, "dropped", dropped);
+        if (n->dropped[i])
+            json_object_set_new(dropped, ishow_chat_reason_name((ishow_chat_reason)i),
+                                json_integer((json_int_t)n->dropped[i]));
+    return json_pack("{sI,sI,sI,sI,sI,sI,sI,sI,sI,sI,so}", "received", (json_int_t)n->received, "spoken",
+                     (json_int_t)n->spoken, "deleted", (json_int_t)n->deleted, "skipped", (json_int_t)n->skipped,
+                     "waiting", (json_int_t)n->waiting, "merged", (json_int_t)n->merged, "recovered",
+                     (json_int_t)n->recovered, "replayed", (json_int_t)n->replayed, "cut", (json_int_t)n->cut,
+                     "commands", (json_int_t)n->commands, "dropped", dropped);
 }
 
 json_t *chat_state(ishow_chat *c) {
     json_t *waiting = json_object(), *playing = json_null();
     for (int p = ISHOW_CHAT_PRIORITY_GIFT; p >= 0; p--)
-        json_object_set_new(waiting, ishow_chat_priority_name((ishow_chat_priority)p), json_integer((json_int_t)c->queue.n[p]));
+        json_object_set_new(waiting, ishow_chat_priority_name((ishow_chat_priority)p),
+                            json_integer((json_int_t)c->queue.n[p]));
     if (c->playing) playing = json_string(c->playing->id);
-    return json_pack("{sb,so,so,sI,so}", "paused", c->paused, "playing", playing, "queue", waiting, "listeners", (json_int_t)hub_listeners(c->hub), "counts", counts_json(&c->counts));
+    return json_pack("{sb,so,so,sI,so}", "paused", c->paused, "playing", playing, "queue", waiting, "listeners",
+                     (json_int_t)hub_listeners(c->hub), "counts", counts_json(&c->counts));
 }
 
 void ishow_chat_counts_get(ishow_chat *c, ishow_chat_counts *out) {
@@ -35,7 +41,8 @@ void ishow_chat_status_get(ishow_chat *c, ishow_chat_status *out) {
     out->counts = c->counts;
     for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++) {
         out->by_priority[p] = c->queue.n[p];
-        if (c->queue.first[p] && now - c->queue.first[p]->arrived > out->oldest_seconds) out->oldest_seconds = now - c->queue.first[p]->arrived;
+        if (c->queue.first[p] && now - c->queue.first[p]->arrived > out->oldest_seconds)
+            out->oldest_seconds = now - c->queue.first[p]->arrived;
     }
     out->paused = c->paused;
     out->playing = c->playing != NULL;
@@ -66,8 +73,8 @@ char *ishow_chat_queue_json(ishow_chat *c, size_t most) {
     }
     json_t *refused = json_deep_copy(c->refused);
     pthread_mutex_unlock(&c->lock);
-    json_t *root = json_pack("{so,so,so,sI}", "playing", playing ? playing : json_null(), "waiting", list, "refused", refused, "total",
-                             (json_int_t)total);
+    json_t *root = json_pack("{so,so,so,sI}", "playing", playing ? playing : json_null(), "waiting", list, "refused",
+                             refused, "total", (json_int_t)total);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     free(plan);
@@ -89,7 +96,8 @@ ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *c, cons
     pthread_mutex_lock(&c->lock);
     const double position = play_position(c, chat_now(c));
     json_t *state = chat_state(c), *start = play_start(c);
-    char *state_text = state ? json_dumps(state, JSON_COMPACT) : NULL, *start_text = start ? json_dumps(start, JSON_COMPACT) : NULL;
+    char *state_text = state ? json_dumps(state, JSON_COMPACT) : NULL,
+         *start_text = start ? json_dumps(start, JSON_COMPACT) : NULL;
     *out = hub_reader(c->hub, last, state_text, start_text, position);
     pthread_mutex_unlock(&c->lock);
     json_decref(state);

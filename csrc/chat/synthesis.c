@@ -15,10 +15,11 @@ struct ishow_chat_engine {
     pthread_mutex_t lock; /* guards voicing */
     ishow_chat_voicing *voicing;
     int sample_rate;
-    ishow_chat *chat;     /* borrowed; who is woken */
+    ishow_chat *chat; /* borrowed; who is woken */
 };
 
-ishow_status ishow_chat_voicing_prepare(ishow_chat_voicing **out, const ishow_request *sampling, const char *default_voice, ishow_error *error) {
+ishow_status ishow_chat_voicing_prepare(ishow_chat_voicing **out, const ishow_request *sampling,
+                                        const char *default_voice, ishow_error *error) {
     ishow_chat_voicing *v = calloc(1, sizeof *v);
     *out = NULL;
     if (!v || (default_voice && !(v->default_voice = ishow_strdup(default_voice)))) {
@@ -50,7 +51,8 @@ static void news(void *self) {
     if (e->chat) ishow_chat_wake(e->chat);
 }
 
-static ishow_status start(void *self, const char *text, const char *own, const char *voice, int urgent, int soon, void **clip, ishow_error *error) {
+static ishow_status start(void *self, const char *text, const char *own, const char *voice, int urgent, int soon,
+                          void **clip, ishow_error *error) {
     ishow_chat_engine *e = self;
     ishow_utterance *u = NULL;
     pthread_mutex_lock(&e->lock);
@@ -76,7 +78,8 @@ static void release(void *self, void *clip) {
     ishow_utterance_free(clip);
 }
 
-ishow_status ishow_chat_engine_create(ishow_chat_engine **out, ishow_engine *engine, const ishow_request *sampling, const char *default_voice, ishow_error *error) {
+ishow_status ishow_chat_engine_create(ishow_chat_engine **out, ishow_engine *engine, const ishow_request *sampling,
+                                      const char *default_voice, ishow_error *error) {
     ishow_chat_engine *e = calloc(1, sizeof *e);
     *out = NULL;
     if (!e) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");

@@ -19,17 +19,23 @@ viewers *viewers_create(size_t most) {
 }
 
 static void unlink_age(viewers *v, viewer *w) {
-    if (w->older) w->older->newer = w->newer;
-    else v->oldest = w->newer;
-    if (w->newer) w->newer->older = w->older;
-    else v->newest = w->older;
+    if (w->older)
+        w->older->newer = w->newer;
+    else
+        v->oldest = w->newer;
+    if (w->newer)
+        w->newer->older = w->older;
+    else
+        v->newest = w->older;
 }
 
 static void append_age(viewers *v, viewer *w) {
     w->newer = NULL;
     w->older = v->newest;
-    if (v->newest) v->newest->newer = w;
-    else v->oldest = w;
+    if (v->newest)
+        v->newest->newer = w;
+    else
+        v->oldest = w;
     v->newest = w;
 }
 

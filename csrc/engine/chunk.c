@@ -1,5 +1,5 @@
-/* Where a long text is cut. Every place between two code points gets a level (how good a cut there is) and the units up to
- * it; then pieces are taken greedily, the best level first that still makes a piece of decent size. */
+/* Where a long text is cut. Every place between two code points gets a level (how good a cut there is) and the units up
+ * to it; then pieces are taken greedily, the best level first that still makes a piece of decent size. */
 #include <stdlib.h>
 
 #include "base/base.h"
@@ -15,21 +15,23 @@ typedef struct place {
 } place;
 
 static int is_space(ishow_kind kind) { return kind == ISHOW_KIND_SPACE || kind == ISHOW_KIND_NEWLINE; }
-static int is_dense(ishow_kind kind) { return kind == ISHOW_KIND_IDEOGRAPH || kind == ISHOW_KIND_KANA; } /* scripts without spaces */
+static int is_dense(ishow_kind kind) {
+    return kind == ISHOW_KIND_IDEOGRAPH || kind == ISHOW_KIND_KANA;
+} /* scripts without spaces */
 
 /* Marks that may not begin a piece. */
 static int clings(ishow_kind kind) {
-    return kind == ISHOW_KIND_EXTEND || kind == ISHOW_KIND_CLOSER || kind == ISHOW_KIND_SENTENCE || kind == ISHOW_KIND_CLAUSE ||
-           kind == ISHOW_KIND_WIDE_SENTENCE || kind == ISHOW_KIND_WIDE_CLAUSE;
+    return kind == ISHOW_KIND_EXTEND || kind == ISHOW_KIND_CLOSER || kind == ISHOW_KIND_SENTENCE ||
+           kind == ISHOW_KIND_CLAUSE || kind == ISHOW_KIND_WIDE_SENTENCE || kind == ISHOW_KIND_WIDE_CLAUSE;
 }
 
 /* What was seen on the way to the place after the current code point. */
 typedef struct reading {
-    int pending;          /* level that a punctuation mark promised, to be given at the space after it */
-    int wide;             /* it was a full-width mark: no space needed */
-    size_t letters;       /* in the word being read */
-    int capital;          /* it began with an ASCII capital */
-    int flags;            /* regional indicators in a row */
+    int pending;    /* level that a punctuation mark promised, to be given at the space after it */
+    int wide;       /* it was a full-width mark: no space needed */
+    size_t letters; /* in the word being read */
+    int capital;    /* it began with an ASCII capital */
+    int flags;      /* regional indicators in a row */
 } reading;
 
 /* Level of the place between `code` (just read into r) and `next`. */
@@ -65,8 +67,7 @@ static int level_after(reading *r, uint32_t code, uint32_t next) {
         r->pending = LEVEL_CLAUSE;
         break;
     case ISHOW_KIND_CLOSER:
-    case ISHOW_KIND_EXTEND:
-        break; /* the promise stands */
+    case ISHOW_KIND_EXTEND: break; /* the promise stands */
     default:
         r->pending = 0;
         r->wide = 0;
@@ -74,7 +75,8 @@ static int level_after(reading *r, uint32_t code, uint32_t next) {
     }
     if (r->wide && r->pending && !is_space(kind)) level = r->pending;
 
-    if (is_space(following) || following == ISHOW_KIND_EXTEND) level = LEVEL_NEVER;
+    if (is_space(following) || following == ISHOW_KIND_EXTEND)
+        level = LEVEL_NEVER;
     else if (clings(following) && !(is_space(kind) && (next == '"' || next == '\''))) /* a quote after a space opens */
         level = is_space(kind) ? LEVEL_GRAPHEME : LEVEL_NEVER;
     if (code == 0x200D || next == 0x200D) level = LEVEL_NEVER; /* joined emoji */
@@ -84,7 +86,8 @@ static int level_after(reading *r, uint32_t code, uint32_t next) {
 }
 
 /* Least share of a full piece that makes a cut of each level worth taking before a worse one is looked at. */
-static const double decent[LEVELS] = {[LEVEL_SCRIPT] = 0.4, [LEVEL_WORD] = 0.4, [LEVEL_CLAUSE] = 0.4, [LEVEL_SENTENCE] = 0.3};
+static const double decent[LEVELS] = {
+    [LEVEL_SCRIPT] = 0.4, [LEVEL_WORD] = 0.4, [LEVEL_CLAUSE] = 0.4, [LEVEL_SENTENCE] = 0.3};
 
 /* The place to cut after `from` so that the piece has at most max_units. */
 static size_t choose_cut(const place *places, size_t n, size_t from, double begin, double max_units) {
@@ -105,9 +108,11 @@ static size_t choose_cut(const place *places, size_t n, size_t from, double begi
 static const double EARLY_LEAST = 0.4;  /* of the goal: shorter pieces are not worth a join */
 static const double EARLY_GROWTH = 2.5; /* a piece is made while the one before it plays, so each may be longer */
 
-/* Where an early piece of about `goal` ends: the last end of a sentence before the goal, else the last end of a clause, else the first of either behind it. n when there is no
- * such place that leaves pieces of decent size on both sides: an early piece is never cut between words. */
-static size_t choose_early_cut(const place *places, size_t n, size_t from, double begin, double goal, double max_units) {
+/* Where an early piece of about `goal` ends: the last end of a sentence before the goal, else the last end of a clause,
+ * else the first of either behind it. n when there is no such place that leaves pieces of decent size on both sides: an
+ * early piece is never cut between words. */
+static size_t choose_early_cut(const place *places, size_t n, size_t from, double begin, double goal,
+                               double max_units) {
     size_t sentence = n, clause = n;
     const double whole = places[n - 1].units;
     for (size_t i = from; i < n; i++) {
@@ -116,13 +121,16 @@ static size_t choose_early_cut(const place *places, size_t n, size_t from, doubl
         if (whole - places[i].units < EARLY_LEAST * goal || units > max_units) break;
         const size_t best = sentence < n ? sentence : clause;
         if (units > goal) return best < n ? best : i;
-        if (places[i].level == LEVEL_SENTENCE) sentence = i;
-        else clause = i;
+        if (places[i].level == LEVEL_SENTENCE)
+            sentence = i;
+        else
+            clause = i;
     }
     return sentence < n ? sentence : clause;
 }
 
-ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, double early_units, ishow_span **out, size_t *n_out, ishow_error *error) {
+ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, double early_units,
+                               ishow_span **out, size_t *n_out, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     place *places = NULL;
     ishow_span *spans = NULL;
@@ -146,16 +154,20 @@ ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double 
         ahead = p;
         uint32_t next = ishow_utf8_next(&ahead);
         units += ishow_pace_units(pace, start, (size_t)(p - start));
-        places[i] = (place){.at = (size_t)(p - text), .units = units, .level = next ? level_after(&r, code, next) : LEVEL_SENTENCE};
+        places[i] = (place){
+            .at = (size_t)(p - text), .units = units, .level = next ? level_after(&r, code, next) : LEVEL_SENTENCE};
     }
     size_t from = 0; /* index of the first code point of the piece */
     while (from < length) {
         size_t begin = from ? places[from - 1].at : 0, cut = length - 1;
         double before = from ? places[from - 1].units : 0;
         size_t early = length;
-        if (early_units > 0 && early_units < max_units) early = choose_early_cut(places, length, from, before, early_units, max_units);
-        if (early < length) cut = early;
-        else if (units - before > 1.15 * max_units) cut = choose_cut(places, length, from, before, max_units);
+        if (early_units > 0 && early_units < max_units)
+            early = choose_early_cut(places, length, from, before, early_units, max_units);
+        if (early < length)
+            cut = early;
+        else if (units - before > 1.15 * max_units)
+            cut = choose_cut(places, length, from, before, max_units);
         early_units *= EARLY_GROWTH;
         size_t end = places[cut].at;
         for (const char *q = text + begin; begin < end; begin = (size_t)(q - text)) /* leading spaces */

@@ -1,5 +1,5 @@
-/* How long a text takes. The reference rule is F5's (f5_tts.infer.utils_infer: frames in proportion to UTF-8 bytes); what
- * differs, and why, is said at the prototypes in plan.h. */
+/* How long a text takes. The reference rule is F5's (f5_tts.infer.utils_infer: frames in proportion to UTF-8 bytes);
+ * what differs, and why, is said at the prototypes in plan.h. */
 #include <math.h>
 
 #include "base/base.h"
@@ -69,7 +69,8 @@ static int syllables(const char *text, size_t bytes) {
         if (kind == ISHOW_KIND_EXTEND) continue;
         if (kind == ISHOW_KIND_ALPHABET) {
             uint32_t lower = code < 0x80 ? code | 0x20 : code;
-            int vowel = lower == 'a' || lower == 'e' || lower == 'i' || lower == 'o' || lower == 'u' || lower == 'y' || (code >= 0xC0 && code < 0x250);
+            int vowel = lower == 'a' || lower == 'e' || lower == 'i' || lower == 'o' || lower == 'u' || lower == 'y' ||
+                        (code >= 0xC0 && code < 0x250);
             if (!in_word) in_this_word = 0;
             if (vowel && !in_vowels) count++, in_this_word++;
             in_word = 1;
@@ -78,7 +79,9 @@ static int syllables(const char *text, size_t bytes) {
         }
         if (in_word && !in_this_word) count++;
         in_word = in_vowels = 0;
-        if (kind == ISHOW_KIND_IDEOGRAPH || kind == ISHOW_KIND_KANA || kind == ISHOW_KIND_HANGUL || kind == ISHOW_KIND_DIGIT || kind == ISHOW_KIND_LETTER) count++;
+        if (kind == ISHOW_KIND_IDEOGRAPH || kind == ISHOW_KIND_KANA || kind == ISHOW_KIND_HANGUL ||
+            kind == ISHOW_KIND_DIGIT || kind == ISHOW_KIND_LETTER)
+            count++;
     }
     return count + (in_word && !in_this_word);
 }
@@ -131,7 +134,8 @@ static void fill_ends(const float *predicted, size_t from, size_t to, size_t beg
     ends[to - 1] = begin + frames;
 }
 
-size_t ishow_align_ends(const float *predicted, size_t n, size_t n_ref, size_t ref_frames, double speed, size_t gen_frames, size_t *ends) {
+size_t ishow_align_ends(const float *predicted, size_t n, size_t n_ref, size_t ref_frames, double speed,
+                        size_t gen_frames, size_t *ends) {
     double ref_sum = 0, gen_sum = 0, rate = 1;
     if (n == 0 || n_ref >= n) return 0;
     for (size_t i = 0; i < n; i++) {

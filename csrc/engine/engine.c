@@ -1,4 +1,5 @@
-/* The engine's own life: made, described, given a better backend, taken down. Work is done in prepare.c and inference.c. */
+/* The engine's own life: made, described, given a better backend, taken down. Work is done in prepare.c and
+ * inference.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,13 +14,20 @@ ishow_engine_options ishow_engine_options_default(void) {
 
 static ishow_status check_model(const ishow_backend *backend, ishow_error *error) {
     const ishow_model_info *info = &backend->info;
-    if (!backend->encode || !backend->modulate || !backend->step || !backend->vocode || (info->predicts_durations && !backend->durations))
+    if (!backend->encode || !backend->modulate || !backend->step || !backend->vocode ||
+        (info->predicts_durations && !backend->durations))
         return ishow_fail(error, ISHOW_EINVAL, "", "the backend lacks a function");
-    if (info->sample_rate < 4000 || info->hop < 1 || info->n_fft < 2 || info->n_fft % 2 || info->n_mels < 1 || info->dim < 1 || info->mod_width < 1)
-        return ishow_fail(error, ISHOW_EINVAL, "", "the backend's shapes are malformed (%d Hz, n_fft %d, hop %d, %d mels, dim %d, modulation %d)", info->sample_rate, info->n_fft, info->hop,
-                          info->n_mels, info->dim, info->mod_width);
-    if (info->text_layout == ISHOW_TEXT_ALIGNED && !info->predicts_durations) return ishow_fail(error, ISHOW_EINVAL, "", "a model with aligned text must predict durations");
-    if (info->max_frames < 32) return ishow_fail(error, ISHOW_EINVAL, "", "the backend takes %zu frames: at least 32 are needed", info->max_frames);
+    if (info->sample_rate < 4000 || info->hop < 1 || info->n_fft < 2 || info->n_fft % 2 || info->n_mels < 1 ||
+        info->dim < 1 || info->mod_width < 1)
+        return ishow_fail(
+            error, ISHOW_EINVAL, "",
+            "the backend's shapes are malformed (%d Hz, n_fft %d, hop %d, %d mels, dim %d, modulation %d)",
+            info->sample_rate, info->n_fft, info->hop, info->n_mels, info->dim, info->mod_width);
+    if (info->text_layout == ISHOW_TEXT_ALIGNED && !info->predicts_durations)
+        return ishow_fail(error, ISHOW_EINVAL, "", "a model with aligned text must predict durations");
+    if (info->max_frames < 32)
+        return ishow_fail(error, ISHOW_EINVAL, "", "the backend takes %zu frames: at least 32 are needed",
+                          info->max_frames);
     return ISHOW_OK;
 }
 
@@ -46,7 +54,8 @@ static void dismantle(ishow_engine *engine) {
     ishow_istft_free(engine->istft);
 }
 
-ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backend, const ishow_text_frontend *frontend, const ishow_engine_options *options, ishow_error *error) {
+ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backend, const ishow_text_frontend *frontend,
+                                 const ishow_engine_options *options, ishow_error *error) {
     *out = NULL;
     int text_runs = 0, inference_runs = 0;
     ishow_status status = ISHOW_OK;
@@ -74,7 +83,10 @@ ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backen
         status = ishow_fail(error, ISHOW_EINVAL, "", "the text front end lacks a function");
         goto done;
     }
-    const ishow_mel_options mel = {.sample_rate = backend->info.sample_rate, .n_fft = backend->info.n_fft, .hop = backend->info.hop, .n_mels = backend->info.n_mels};
+    const ishow_mel_options mel = {.sample_rate = backend->info.sample_rate,
+                                   .n_fft = backend->info.n_fft,
+                                   .hop = backend->info.hop,
+                                   .n_mels = backend->info.n_mels};
     engine->n_slots = options->max_rows + 1;
     engine->jobs = calloc(engine->n_slots, sizeof *engine->jobs);
     engine->results = calloc(engine->n_slots, sizeof *engine->results);
@@ -84,7 +96,8 @@ ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backen
     }
     if ((status = inference_scheduler(engine, &backend->info, &engine->scheduler, error)) != ISHOW_OK) goto done;
     if ((status = ishow_cache_create(&engine->cache, options->cache_bytes, error)) != ISHOW_OK) goto done;
-    if ((status = ishow_istft_create(&engine->istft, backend->info.n_fft, backend->info.hop, error)) != ISHOW_OK) goto done;
+    if ((status = ishow_istft_create(&engine->istft, backend->info.n_fft, backend->info.hop, error)) != ISHOW_OK)
+        goto done;
     if (backend->info.uses_prompt && (status = ishow_mel_create(&engine->mel, &mel, error)) != ISHOW_OK) goto done;
 
     int failure = pthread_create(&engine->text_thread, NULL, text_main, engine);
@@ -137,8 +150,10 @@ void ishow_engine_free(ishow_engine *engine) {
 }
 
 static int same_shapes(const ishow_model_info *a, const ishow_model_info *b) {
-    return a->sample_rate == b->sample_rate && a->n_fft == b->n_fft && a->hop == b->hop && a->n_mels == b->n_mels && a->dim == b->dim && a->mod_width == b->mod_width &&
-           a->text_layout == b->text_layout && a->predicts_durations == b->predicts_durations && a->uses_prompt == b->uses_prompt && strcmp(a->content_hash, b->content_hash) == 0;
+    return a->sample_rate == b->sample_rate && a->n_fft == b->n_fft && a->hop == b->hop && a->n_mels == b->n_mels &&
+           a->dim == b->dim && a->mod_width == b->mod_width && a->text_layout == b->text_layout &&
+           a->predicts_durations == b->predicts_durations && a->uses_prompt == b->uses_prompt &&
+           strcmp(a->content_hash, b->content_hash) == 0;
 }
 
 ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend *backend, ishow_error *error) {
@@ -150,9 +165,13 @@ ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend
     } else if (engine->stopping) {
         status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
     } else if (!same_shapes(&engine->info, &backend->info)) {
-        status = ishow_fail(error, ISHOW_EINVAL, "", "the new backend is another model: its shapes or the hash of its weights differ from those of '%s'", engine->info.name);
+        status = ishow_fail(
+            error, ISHOW_EINVAL, "",
+            "the new backend is another model: its shapes or the hash of its weights differ from those of '%s'",
+            engine->info.name);
     } else if (backend->info.max_frames < engine->info.max_frames) {
-        status = ishow_fail(error, ISHOW_EINVAL, "", "the new backend takes %zu frames, the old one %zu", backend->info.max_frames, engine->info.max_frames);
+        status = ishow_fail(error, ISHOW_EINVAL, "", "the new backend takes %zu frames, the old one %zu",
+                            backend->info.max_frames, engine->info.max_frames);
     } else {
         refused = engine->has_incoming ? engine->incoming : (ishow_backend){0}; /* one that had not begun yet */
         engine->incoming = *backend;

@@ -17,32 +17,38 @@ static const char *grid_at(int number) {
 
 #define AT(member) .at = offsetof(ishow_request, member)
 static const ishow_field request_rows[] = {
-    {"nfe_step", "nfe", "nfe", .kind = ISHOW_FIELD_WHOLE, AT(nfe), .initial = 7, .least = ISHOW_NFE_MIN, .most = ISHOW_NFE_MAX,
-     .help = "steps of the solver: more is slower and finer"},
-    {"solver", "solver", "solver", .kind = ISHOW_FIELD_CHOICE, AT(solver), .initial = ISHOW_SOLVER_EULER, .choice = solver_at,
-     .help = "how a step is made; midpoint calls the model twice a step"},
+    {"nfe_step", "nfe", "nfe", .kind = ISHOW_FIELD_WHOLE, AT(nfe), .initial = 7, .least = ISHOW_NFE_MIN,
+     .most = ISHOW_NFE_MAX, .help = "steps of the solver: more is slower and finer"},
+    {"solver", "solver", "solver", .kind = ISHOW_FIELD_CHOICE, AT(solver), .initial = ISHOW_SOLVER_EULER,
+     .choice = solver_at, .help = "how a step is made; midpoint calls the model twice a step"},
     {"grid", "grid", "grid", .kind = ISHOW_FIELD_CHOICE, AT(grid), .initial = ISHOW_GRID_EPSS, .choice = grid_at,
      .help = "times of the steps: epss where there is such a grid (5, 6, 7, 10, 12 and 16 steps), or uniform"},
-    {"cfg_strength", "cfg", "cfg_strength", .kind = ISHOW_FIELD_NUMBER, AT(cfg), .initial = 2, .most = ISHOW_CFG_STRENGTH_MAX,
-     .help = "strength of classifier-free guidance"},
-    {"guidance_from", "guidance_interval", "guidance_from", .kind = ISHOW_FIELD_NUMBER, AT(guidance_from), .initial = 0, .most = 1,
-     .help = "time from which on guidance is computed"},
-    {"guidance_to", "guidance_interval", "guidance_to", .kind = ISHOW_FIELD_NUMBER, AT(guidance_to), .initial = 1, .most = 1,
-     .help = "time from which on it is not, and a step is half the work"},
-    {"short_guidance", "short_guidance", "short_guidance", .kind = ISHOW_FIELD_BOOLEAN, AT(short_guidance), .initial = 0,
-     .help = "compute the unconditional branch of guidance without the reference's frames: less work, an approximation"},
-    {"embedded_guidance", "embedded_guidance", "embedded_guidance", "both_branches", .kind = ISHOW_FIELD_BOOLEAN, AT(embedded_guidance),
-     .initial = 1, .help = "let a network that learnt it give the guided velocity itself, which is half the work of a step"},
-    {"sway_sampling_coef", "sway", "sway_sampling_coef", .kind = ISHOW_FIELD_NUMBER, AT(sway), .initial = -1, .least = ISHOW_SWAY_MIN,
-     .most = ISHOW_SWAY_MAX, .help = "moves steps towards the beginning (negative) or the end"},
-    {"speed", "speed", "speed", .kind = ISHOW_FIELD_NUMBER, AT(speed), .initial = 1, .least = 0.3, .most = 3, .help = "1 is the voice's own"},
-    {"target_rms", "target_rms", "target_rms", .kind = ISHOW_FIELD_NUMBER, AT(target_rms), .initial = ISHOW_TARGET_RMS, .most = 1,
-     .help = "level of the speech; 0 leaves it"},
-    {"cross_fade_duration", "cross_fade", "cross_fade_duration", .kind = ISHOW_FIELD_NUMBER, AT(cross_fade), .initial = 0.15, .most = 1,
-     .help = "seconds between the chunks of a long text"},
+    {"cfg_strength", "cfg", "cfg_strength", .kind = ISHOW_FIELD_NUMBER, AT(cfg), .initial = 2,
+     .most = ISHOW_CFG_STRENGTH_MAX, .help = "strength of classifier-free guidance"},
+    {"guidance_from", "guidance_interval", "guidance_from", .kind = ISHOW_FIELD_NUMBER, AT(guidance_from), .initial = 0,
+     .most = 1, .help = "time from which on guidance is computed"},
+    {"guidance_to", "guidance_interval", "guidance_to", .kind = ISHOW_FIELD_NUMBER, AT(guidance_to), .initial = 1,
+     .most = 1, .help = "time from which on it is not, and a step is half the work"},
+    {"short_guidance", "short_guidance", "short_guidance", .kind = ISHOW_FIELD_BOOLEAN, AT(short_guidance),
+     .initial = 0,
+     .help =
+         "compute the unconditional branch of guidance without the reference's frames: less work, an approximation"},
+    {"embedded_guidance", "embedded_guidance", "embedded_guidance", "both_branches", .kind = ISHOW_FIELD_BOOLEAN,
+     AT(embedded_guidance), .initial = 1,
+     .help = "let a network that learnt it give the guided velocity itself, which is half the work of a step"},
+    {"sway_sampling_coef", "sway", "sway_sampling_coef", .kind = ISHOW_FIELD_NUMBER, AT(sway), .initial = -1,
+     .least = ISHOW_SWAY_MIN, .most = ISHOW_SWAY_MAX,
+     .help = "moves steps towards the beginning (negative) or the end"},
+    {"speed", "speed", "speed", .kind = ISHOW_FIELD_NUMBER, AT(speed), .initial = 1, .least = 0.3, .most = 3,
+     .help = "1 is the voice's own"},
+    {"target_rms", "target_rms", "target_rms", .kind = ISHOW_FIELD_NUMBER, AT(target_rms), .initial = ISHOW_TARGET_RMS,
+     .most = 1, .help = "level of the speech; 0 leaves it"},
+    {"cross_fade_duration", "cross_fade", "cross_fade_duration", .kind = ISHOW_FIELD_NUMBER, AT(cross_fade),
+     .initial = 0.15, .most = 1, .help = "seconds between the chunks of a long text"},
     {"fix_duration", "fix_duration", .kind = ISHOW_FIELD_NUMBER, AT(fix_duration), .initial = 0, .most = 60,
      .help = "seconds of reference and speech together; 0: by rule"},
-    {"remove_silence", "remove_silence", .kind = ISHOW_FIELD_BOOLEAN, AT(remove_silence), .initial = 0, .help = "shorten long pauses"},
+    {"remove_silence", "remove_silence", .kind = ISHOW_FIELD_BOOLEAN, AT(remove_silence), .initial = 0,
+     .help = "shorten long pauses"},
     {"seed", "seed", .kind = ISHOW_FIELD_SEED, AT(seed),
      .help = "of the noise: the same seed and request give the same samples; left out: drawn, below 2^53"},
 };
@@ -59,7 +65,8 @@ static const ishow_field engine_rows[] = {
      .help = "chunks that share the model's time"},
     {SIZED(chunk_seconds), .kind = ISHOW_FIELD_NUMBER, .initial = 22, .least = 5, .most = 60,
      .help = "reference and speech of one chunk together, seconds"},
-    {SIZED(retries), .kind = ISHOW_FIELD_WHOLE, .initial = 2, .most = 10, .help = "new noise after a silent or broken chunk"},
+    {SIZED(retries), .kind = ISHOW_FIELD_WHOLE, .initial = 2, .most = 10,
+     .help = "new noise after a silent or broken chunk"},
 };
 #undef SIZED
 const ishow_fields ishow_engine_fields = {engine_rows, sizeof engine_rows / sizeof *engine_rows};
@@ -96,15 +103,18 @@ void ishow_fields_default(const ishow_fields *fields, void *of) {
 
 ishow_status ishow_field_check(const ishow_field *field, double value, ishow_error *error) {
     if (field->kind == ISHOW_FIELD_CHOICE && !field->choice((int)value))
-        return ishow_fail(error, ISHOW_EINVAL, field->name, "%s has no choice of the number %d", field->name, (int)value);
+        return ishow_fail(error, ISHOW_EINVAL, field->name, "%s has no choice of the number %d", field->name,
+                          (int)value);
     if (field->kind <= ISHOW_FIELD_SIZE && !(value >= field->least && value <= field->most))
-        return ishow_fail(error, ISHOW_EINVAL, field->name, "%s must be %.10g to %.10g, got %.10g", field->name, field->least, field->most, value);
+        return ishow_fail(error, ISHOW_EINVAL, field->name, "%s must be %.10g to %.10g, got %.10g", field->name,
+                          field->least, field->most, value);
     return ISHOW_OK;
 }
 
 ishow_status ishow_fields_check(const ishow_fields *fields, const void *of, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     for (size_t i = 0; status == ISHOW_OK && i < fields->n; i++)
-        if (fields->rows[i].kind <= ISHOW_FIELD_CHOICE) status = ishow_field_check(&fields->rows[i], ishow_field_get(&fields->rows[i], of), error);
+        if (fields->rows[i].kind <= ISHOW_FIELD_CHOICE)
+            status = ishow_field_check(&fields->rows[i], ishow_field_get(&fields->rows[i], of), error);
     return status;
 }

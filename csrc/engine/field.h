@@ -1,9 +1,10 @@
 /* Tables of fields: what a request for speech and the sizes of an engine may be, each written once.
  *
- * Everything that offers a field reads its table: defaults and range checks (here), JSON over HTTP and its schema (service/speech.h), the
- * configuration and its reload (service/settings.h, service/config_diff.h), the keyword arguments of Python (pyext/_engine.c), and through
- * ishowtts._engine.REQUEST_FIELDS and ENGINE_FIELDS the checks of the configuration file, the command line, the axes of a sweep and openapi.json.
- * Tables are constant: any thread may read them. */
+ * Everything that offers a field reads its table: defaults and range checks (here), JSON over HTTP and its schema
+ * (service/speech.h), the configuration and its reload (service/settings.h, service/config_diff.h), the keyword
+ * arguments of Python (pyext/_engine.c), and through ishowtts._engine.REQUEST_FIELDS and ENGINE_FIELDS the checks of
+ * the configuration file, the command line, the axes of a sweep and openapi.json. Tables are constant: any thread may
+ * read them. */
 #ifndef ISHOW_ENGINE_FIELD_H
 #define ISHOW_ENGINE_FIELD_H
 
@@ -24,30 +25,37 @@ typedef enum ishow_field_kind {
 } ishow_field_kind;
 
 typedef struct ishow_field {
-    const char *name;     /* in a request over HTTP, and in errors */
-    const char *option;   /* keyword of Python, option of the command line, axis of a sweep. Two fields with the same one are its first and second part */
-    const char *setting;  /* key in the section of the configuration; NULL: only a request chooses it */
+    const char *name;    /* in a request over HTTP, and in errors */
+    const char *option;  /* keyword of Python, option of the command line, axis of a sweep. Two fields with the same one
+                            are its first and second part */
+    const char *setting; /* key in the section of the configuration; NULL: only a request chooses it */
     const char *negation; /* option of the command line that switches a boolean off; NULL: the option switches it on */
     ishow_field_kind kind;
-    int needed;           /* 1: a request must have it */
-    int restart;          /* 1: a running server cannot change it */
-    size_t at;            /* offset in the struct that the table describes */
-    double least, most, initial; /* initial: the default, by number */
+    int needed;                        /* 1: a request must have it */
+    int restart;                       /* 1: a running server cannot change it */
+    size_t at;                         /* offset in the struct that the table describes */
+    double least, most, initial;       /* initial: the default, by number */
     const char *(*choice)(int number); /* NULL past the last word */
-    const int *rates;     /* ends with 0 */
-    const char *help;     /* begins with a small letter, ends without a full stop */
+    const int *rates;                  /* ends with 0 */
+    const char *help;                  /* begins with a small letter, ends without a full stop */
 } ishow_field;
 
-typedef struct ishow_fields { const ishow_field *rows; size_t n; } ishow_fields;
+typedef struct ishow_fields {
+    const ishow_field *rows;
+    size_t n;
+} ishow_fields;
 
-ISHOW_API extern const ishow_fields ishow_request_fields; /* of ishow_request: how to speak. Rows with a setting are the section [sampling] */
-ISHOW_API extern const ishow_fields ishow_engine_fields;  /* of ishow_engine_options: the section [engine]; name, option and setting are the same */
+ISHOW_API extern const ishow_fields
+    ishow_request_fields; /* of ishow_request: how to speak. Rows with a setting are the section [sampling] */
+ISHOW_API extern const ishow_fields
+    ishow_engine_fields; /* of ishow_engine_options: the section [engine]; name, option and setting are the same */
 
 /* A field of a kind up to ISHOW_FIELD_CHOICE in the struct `of`, as a number. */
 ISHOW_API double ishow_field_get(const ishow_field *field, const void *of);
 ISHOW_API void ishow_field_set(const ishow_field *field, void *of, double value);
 
-ISHOW_API int ishow_field_find_choice(const ishow_field *field, const char *word); /* its number; -1: there is no such word */
+ISHOW_API int ishow_field_find_choice(const ishow_field *field,
+                                      const char *word); /* its number; -1: there is no such word */
 
 /* Sets every field that has a default. */
 void ishow_fields_default(const ishow_fields *fields, void *of);

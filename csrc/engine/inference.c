@@ -1,5 +1,6 @@
 /* The inference thread: the only caller of the model. Between two steps it looks at everything that may have changed:
- * cancellations, deadlines, a better backend, chunks that wait for a row. It never waits while a row can be advanced. */
+ * cancellations, deadlines, a better backend, chunks that wait for a row. It never waits while a row can be advanced.
+ */
 #include <string.h>
 
 #include "engine/internal.h"
@@ -29,8 +30,8 @@ static ishow_turn turn_of(const ishow_engine *engine, const ishow_utterance *u) 
     return (ishow_turn){u->priority, ishow_remaining_work(work, u->admitted > 0, work, engine->work - u->since)};
 }
 
-/* The utterance whose next chunk is admitted. One chunk of an utterance at a time where a call carries one row (its chunks would only delay each other), two
- * where calls are shared. */
+/* The utterance whose next chunk is admitted. One chunk of an utterance at a time where a call carries one row (its
+ * chunks would only delay each other), two where calls are shared. */
 static ishow_utterance *next_row(const ishow_engine *engine) {
     size_t most = engine->backend.info.max_rows > 1 ? 2 : 1;
     ishow_utterance *best = NULL;
@@ -41,8 +42,8 @@ static ishow_utterance *next_row(const ishow_engine *engine) {
     return best;
 }
 
-/* A slot for the next chunk of u. The last one is kept for a chunk that would otherwise wait longer than it takes: half the work that any row in flight
- * has left, or less, or of higher priority. */
+/* A slot for the next chunk of u. The last one is kept for a chunk that would otherwise wait longer than it takes: half
+ * the work that any row in flight has left, or less, or of higher priority. */
 static job *free_job(ishow_engine *engine, const ishow_utterance *u) {
     job *found = NULL;
     size_t n_free = 0;
@@ -52,7 +53,8 @@ static job *free_job(ishow_engine *engine, const ishow_utterance *u) {
         if (!j->utterance) {
             n_free++;
             found = found ? found : j;
-        } else if (u->priority <= j->utterance->priority && 2 * u->chunks[u->admitted].work > ishow_path_work(&j->utterance->path, j->calls, j->frames, 0)) {
+        } else if (u->priority <= j->utterance->priority &&
+                   2 * u->chunks[u->admitted].work > ishow_path_work(&j->utterance->path, j->calls, j->frames, 0)) {
             short_one = 0;
         }
     }
@@ -81,9 +83,13 @@ static void admit(ishow_engine *engine, ishow_utterance *u, job *j) {
     pthread_mutex_lock(&engine->lock);
 }
 
-ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *info, ishow_scheduler **out, ishow_error *error) {
-    const ishow_scheduler_options options = {.max_rows = engine->n_slots, .rows_per_step = info->max_rows ? info->max_rows : 1, .n_mels = info->n_mels,
-                                             .step = render_step, .step_self = engine};
+ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *info, ishow_scheduler **out,
+                                 ishow_error *error) {
+    const ishow_scheduler_options options = {.max_rows = engine->n_slots,
+                                             .rows_per_step = info->max_rows ? info->max_rows : 1,
+                                             .n_mels = info->n_mels,
+                                             .step = render_step,
+                                             .step_self = engine};
     return ishow_scheduler_create(out, &options, error);
 }
 
@@ -102,7 +108,8 @@ static void swap(ishow_engine *engine) {
         memcpy(engine->info.precision, engine->backend.info.precision, sizeof engine->info.precision);
         engine->info.max_rows = engine->backend.info.max_rows;
         engine->stats.swaps++;
-        ishow_log(ISHOW_LOG_INFO, "engine", "the model now runs on %s (%s)", engine->info.backend, engine->info.precision);
+        ishow_log(ISHOW_LOG_INFO, "engine", "the model now runs on %s (%s)", engine->info.backend,
+                  engine->info.precision);
     } else {
         ishow_log(ISHOW_LOG_ERROR, "engine", "the backend was not swapped: %s", error.message);
     }

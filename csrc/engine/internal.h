@@ -1,10 +1,10 @@
 /* Structures shared by the files of engine/.
  *
- * One mutex, the engine's, guards everything that two threads see; it is never held during a call into the model, the front
- * end or a caller's notify. What only one thread uses is marked with that thread.
+ * One mutex, the engine's, guards everything that two threads see; it is never held during a call into the model, the
+ * front end or a caller's notify. What only one thread uses is marked with that thread.
  *
- * An utterance is counted by: its caller, the list of the living, the text thread while it prepares it, each job of it. It
- * counts its engine, so that its functions stay valid after ishow_engine_free. */
+ * An utterance is counted by: its caller, the list of the living, the text thread while it prepares it, each job of it.
+ * It counts its engine, so that its functions stay valid after ishow_engine_free. */
 #ifndef ISHOW_ENGINE_INTERNAL_H
 #define ISHOW_ENGINE_INTERNAL_H
 
@@ -16,7 +16,8 @@
 #include "base/defaults.h"
 #include "engine/engine.h"
 
-/* A voice as the model wants it. Immutable once in the list, but for `spoken`. Counted by the list and by utterances. */
+/* A voice as the model wants it. Immutable once in the list, but for `spoken`. Counted by the list and by utterances.
+ */
 typedef struct ishow_prepared_voice {
     int references; /* atomic */
     struct ishow_prepared_voice *next;
@@ -26,7 +27,7 @@ typedef struct ishow_prepared_voice {
     float *samples; /* at the model's rate, trimmed, raised to ISHOW_TARGET_RMS; NULL for models without prompt */
     size_t length, frames;
     double seconds;
-    float restore;  /* factor that brings a result back to the reference's own level (F5) */
+    float restore;       /* factor that brings a result back to the reference's own level (F5) */
     ishow_cache_key key; /* of samples and mel parameters */
 } voice;
 
@@ -39,7 +40,7 @@ typedef struct piece {
 
 /* Part of a text that is one row. Made by the text thread, then used by the inference thread alone. */
 typedef struct chunk {
-    int64_t *tokens;   /* [n_tokens], shifted, reference first */
+    int64_t *tokens; /* [n_tokens], shifted, reference first */
     size_t n_tokens, n_ref;
     size_t gen_frames; /* 0: by the model's predicted durations */
     double work;       /* frames x calls, about */
@@ -48,17 +49,22 @@ typedef struct chunk {
     int finished;
 } chunk;
 
-typedef enum utterance_state { UTTERANCE_WAITING = 0, UTTERANCE_PREPARING, UTTERANCE_READY, UTTERANCE_ENDED } utterance_state;
+typedef enum utterance_state {
+    UTTERANCE_WAITING = 0,
+    UTTERANCE_PREPARING,
+    UTTERANCE_READY,
+    UTTERANCE_ENDED
+} utterance_state;
 
 struct ishow_utterance {
-    int references;       /* atomic */
-    ishow_engine *engine; /* counted */
+    int references;                   /* atomic */
+    ishow_engine *engine;             /* counted */
     ishow_utterance *next, *previous; /* in the list of the living */
 
     /* the request; constant */
     char *text;
     char *essential; /* NULL for none */
-    voice *voice; /* counted; NULL when the engine has none and needs none */
+    voice *voice;    /* counted; NULL when the engine has none and needs none */
     int priority, remove_silence, early, short_guidance;
     float t[ISHOW_NFE_MAX + 1];
     ishow_path path; /* over t */
@@ -75,20 +81,20 @@ struct ishow_utterance {
     utterance_state state;
     ishow_status status; /* once ended */
     ishow_error error;
-    int cancelled;       /* by the caller */
+    int cancelled; /* by the caller */
     piece *first, *last, *current;
     ishow_timings timings;
-    double since;        /* the engine's work when its next chunk began to wait */
+    double since; /* the engine's work when its next chunk began to wait */
 
-    int stop;            /* atomic; read by the scheduler between steps */
-    int calls;           /* atomic; of the model, so far */
+    int stop;  /* atomic; read by the scheduler between steps */
+    int calls; /* atomic; of the model, so far */
 
     /* set before READY, then the inference thread's */
     chunk *chunks;
     size_t n_chunks;
     size_t admitted, delivered; /* chunks given to rows (guarded), chunks joined */
     size_t in_flight;
-    float *tail;         /* end of what is joined, kept back for the next cross-fade; owned */
+    float *tail; /* end of what is joined, kept back for the next cross-fade; owned */
     size_t n_tail;
 };
 
@@ -98,49 +104,52 @@ typedef struct job {
     size_t index;               /* of the chunk */
     int retry, calls;
     size_t frames, ref_frames;
-    float *x, *h;               /* [frames * n_mels], [2 * frames * dim], in: */
+    float *x, *h; /* [frames * n_mels], [2 * frames * dim], in: */
     ishow_workspace x_space, h_space;
-    ishow_cache_entry *mod;     /* counted */
+    ishow_cache_entry *mod; /* counted */
 } job;
 
 struct ishow_engine {
     int references; /* atomic */
-    ishow_engine_options options; /* queue_capacity: guarded by the lock; chunk_seconds, retries: atomic; the rest never changes */
+    ishow_engine_options
+        options; /* queue_capacity: guarded by the lock; chunk_seconds, retries: atomic; the rest never changes */
     ishow_text_frontend frontend; /* the text thread's */
     pthread_t text_thread, inference_thread;
 
     pthread_mutex_t lock;
     pthread_cond_t text_work, model_work;
     int stopping;
-    ishow_model_info info;          /* of the active backend; its shapes never change */
-    ishow_backend incoming;         /* to be swapped in */
+    ishow_model_info info;  /* of the active backend; its shapes never change */
+    ishow_backend incoming; /* to be swapped in */
     int has_incoming;
-    voice *voices;                  /* counted, in order of arrival */
+    voice *voices; /* counted, in order of arrival */
     ishow_utterance *living, *newest;
     size_t n_living;
-    double work;                    /* frames x calls taken so far; one without guidance is half */
-    _Atomic double busy_since;      /* when the inference thread began what it does now; 0: it waits */
-    ishow_engine_stats stats;       /* cache, waiting and in_flight are filled in when asked */
+    double work;               /* frames x calls taken so far; one without guidance is half */
+    _Atomic double busy_since; /* when the inference thread began what it does now; 0: it waits */
+    ishow_engine_stats stats;  /* cache, waiting and in_flight are filled in when asked */
 
-    ishow_cache *cache;             /* thread-safe */
-    ishow_mel *mel;                 /* immutable; NULL for models without prompt */
-    ishow_istft *istft;             /* immutable */
+    ishow_cache *cache; /* thread-safe */
+    ishow_mel *mel;     /* immutable; NULL for models without prompt */
+    ishow_istft *istft; /* immutable */
 
     /* the inference thread's */
     ishow_backend backend;
     ishow_scheduler *scheduler;
-    size_t n_slots;                 /* max_rows, and one more for a chunk that is much shorter than all in flight */
-    ishow_row_result *results;      /* [n_slots] */
-    job *jobs;                      /* [n_slots] */
-    size_t n_jobs;                  /* in flight */
+    size_t n_slots;            /* max_rows, and one more for a chunk that is much shorter than all in flight */
+    ishow_row_result *results; /* [n_slots] */
+    job *jobs;                 /* [n_slots] */
+    size_t n_jobs;             /* in flight */
     ishow_workspace tokens, index, phase, cond, frames, ends, real, imag, pcm, mod, calls, split;
 };
 
 /* utterance.c; the lock is held where said */
 void utterance_reference(ishow_utterance *utterance);
 void utterance_release(ishow_utterance *utterance); /* may free it; never with the lock held by a caller's thread */
-void utterance_end(ishow_engine *engine, ishow_utterance *utterance, ishow_status status, const ishow_error *error); /* lock held; lets it go during notify */
-void utterance_push(ishow_engine *engine, ishow_utterance *utterance, piece *piece); /* lock held, likewise; takes piece over */
+void utterance_end(ishow_engine *engine, ishow_utterance *utterance, ishow_status status,
+                   const ishow_error *error); /* lock held; lets it go during notify */
+void utterance_push(ishow_engine *engine, ishow_utterance *utterance,
+                    piece *piece); /* lock held, likewise; takes piece over */
 void chunks_free(chunk *chunks, size_t n);
 
 /* references.c */
@@ -157,12 +166,16 @@ void *text_main(void *engine);
 
 /* inference.c: the other one */
 void *inference_main(void *engine);
-ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *info, ishow_scheduler **out, ishow_error *error); /* for a backend of this description */
+ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *info, ishow_scheduler **out,
+                                 ishow_error *error); /* for a backend of this description */
 
 /* render.c: the inference thread, without the lock */
-ishow_status render_start(ishow_engine *engine, job *job, ishow_error *error);  /* everything up to the row; adds it to the scheduler */
-void render_finish(ishow_engine *engine, job *job, const ishow_row_result *result); /* takes the row's result; may start it again */
-void render_drop(ishow_engine *engine, job *job);                               /* frees the slot; buffers stay */
-ishow_status render_step(void *engine, const ishow_step_row *rows, size_t n_rows, ishow_error *error); /* the scheduler's step_fn */
+ishow_status render_start(ishow_engine *engine, job *job,
+                          ishow_error *error); /* everything up to the row; adds it to the scheduler */
+void render_finish(ishow_engine *engine, job *job,
+                   const ishow_row_result *result); /* takes the row's result; may start it again */
+void render_drop(ishow_engine *engine, job *job);   /* frees the slot; buffers stay */
+ishow_status render_step(void *engine, const ishow_step_row *rows, size_t n_rows,
+                         ishow_error *error); /* the scheduler's step_fn */
 
 #endif

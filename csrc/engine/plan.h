@@ -21,26 +21,28 @@ enum {
 /* Bits of the scripts in text[0..bytes); digits, spaces and marks have none. */
 int ishow_text_scripts(const char *text, size_t bytes);
 
-/* Seconds an ordinary speaker takes for text[0..bytes), pauses at marks included. An estimate from code points alone. */
+/* Seconds an ordinary speaker takes for text[0..bytes), pauses at marks included. An estimate from code points alone.
+ */
 double ishow_speech_seconds(const char *text, size_t bytes);
 
 /* How fast a voice reads a text: frames = units(text) * frames_per_unit / speed. */
 typedef struct ishow_pace {
-    int by_bytes;            /* units are UTF-8 bytes (F5's rule), else estimated seconds */
+    int by_bytes; /* units are UTF-8 bytes (F5's rule), else estimated seconds */
     double frames_per_unit;
     double frames_per_second;
 } ishow_pace;
 
-/* The pace of a voice that takes ref_frames for ref_text. F5 compares UTF-8 bytes; that is kept where both texts use one and
- * the same script, for there it is exact. Otherwise both are measured in estimated speech time, because a byte of one
- * script does not last as long as a byte of another. A reference whose text and length do not fit each other (faster than
- * twice or slower than half of ordinary speech) is taken at that limit, in speech time too. ref_frames 0: no reference, ordinary speech. */
+/* The pace of a voice that takes ref_frames for ref_text. F5 compares UTF-8 bytes; that is kept where both texts use
+ * one and the same script, for there it is exact. Otherwise both are measured in estimated speech time, because a byte
+ * of one script does not last as long as a byte of another. A reference whose text and length do not fit each other
+ * (faster than twice or slower than half of ordinary speech) is taken at that limit, in speech time too. ref_frames 0:
+ * no reference, ordinary speech. */
 ishow_pace ishow_pace_make(const char *ref_text, size_t ref_frames, const char *text, double frames_per_second);
 
 double ishow_pace_units(const ishow_pace *pace, const char *text, size_t bytes);
 
-/* Frames for text[0..bytes). F5's rule slows texts under 10 bytes to speed 0.3, whatever was asked, which makes "Thank you"
- * last twice as long as "Thank you!". Here a short text has a least length instead: 0.35 s and 0.18 s for each of
+/* Frames for text[0..bytes). F5's rule slows texts under 10 bytes to speed 0.3, whatever was asked, which makes "Thank
+ * you" last twice as long as "Thank you!". Here a short text has a least length instead: 0.35 s and 0.18 s for each of
  * its first six syllables, divided by speed. At least 2. */
 size_t ishow_pace_frames(const ishow_pace *pace, const char *text, size_t bytes, double speed);
 
@@ -49,22 +51,28 @@ typedef struct ishow_span {
     size_t begin, end;
 } ishow_span;
 
-/* Cuts valid UTF-8 into pieces of about max_units each (up to 15 % more where a short tail would be left): at the ends of sentences,
- * else at clauses, else between words, else (a text without any such place) between grapheme clusters. Spaces around the pieces
- * are left out. early_units > 0: the first piece is about that long, and each that follows 2.5 times as long as the one before, where sentences or clauses end so;
- * 0: all are as long as they may be. *out is owned by the caller (free()); *n may be 0 for a text of spaces. */
-ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, double early_units, ishow_span **out, size_t *n, ishow_error *error);
+/* Cuts valid UTF-8 into pieces of about max_units each (up to 15 % more where a short tail would be left): at the ends
+ * of sentences, else at clauses, else between words, else (a text without any such place) between grapheme clusters.
+ * Spaces around the pieces are left out. early_units > 0: the first piece is about that long, and each that follows 2.5
+ * times as long as the one before, where sentences or clauses end so; 0: all are as long as they may be. *out is owned
+ * by the caller (free()); *n may be 0 for a text of spaces. */
+ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, double early_units,
+                               ishow_span **out, size_t *n, ishow_error *error);
 
-/* Where each token ends, in frames, from predicted frames per token at speed 1. The first n_ref tokens fill exactly ref_frames; the others
- * take the predicted time / speed, times the reference's own rate (ref_frames over its prediction, 0.7..1.4). gen_frames > 0 replaces
- * that sum and keeps the proportions. Every token has at least one frame as long as there are enough. Sums are kept when rounding.
- * ends: [n] out. Returns the total, ends[n - 1]; 0 when a prediction is not a positive finite number. */
-size_t ishow_align_ends(const float *predicted, size_t n, size_t n_ref, size_t ref_frames, double speed, size_t gen_frames, size_t *ends);
+/* Where each token ends, in frames, from predicted frames per token at speed 1. The first n_ref tokens fill exactly
+ * ref_frames; the others take the predicted time / speed, times the reference's own rate (ref_frames over its
+ * prediction, 0.7..1.4). gen_frames > 0 replaces that sum and keeps the proportions. Every token has at least one frame
+ * as long as there are enough. Sums are kept when rounding. ends: [n] out. Returns the total, ends[n - 1]; 0 when a
+ * prediction is not a positive finite number. */
+size_t ishow_align_ends(const float *predicted, size_t n, size_t n_ref, size_t ref_frames, double speed,
+                        size_t gen_frames, size_t *ends);
 
-/* index[f] = token of frame f, phase[f] = place of the frame's middle inside its token, in (0, 1). Both [ends[n - 1]]. */
+/* index[f] = token of frame f, phase[f] = place of the frame's middle inside its token, in (0, 1). Both [ends[n - 1]].
+ */
 void ishow_align_fill(const size_t *ends, size_t n, int64_t *index, float *phase);
 
-/* index for the AVERAGE layout: n tokens spread over `frames` frames, the remainder given to the last ones as F5 does. */
+/* index for the AVERAGE layout: n tokens spread over `frames` frames, the remainder given to the last ones as F5 does.
+ */
 void ishow_spread_fill(size_t n, size_t frames, int64_t *index);
 
 /* Seed of the noise of try `retry` of chunk `chunk`: the utterance's own for the first try of the first chunk, else

@@ -1,5 +1,5 @@
-/* The text thread: from a text to chunks of tokens, each with its length. It alone calls the front end, so a front end in
- * Python costs the model nothing but the interpreter lock. */
+/* The text thread: from a text to chunks of tokens, each with its length. It alone calls the front end, so a front end
+ * in Python costs the model nothing but the interpreter lock. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +9,13 @@
 static const double CHUNK_SECONDS_MIN = 5.0; /* of new speech in a chunk, however long the reference is */
 
 /* Checks that the essential part of a text has a sound. */
-static ishow_status check_essential(ishow_engine *engine, const ishow_utterance *u, const char *language, ishow_error *error) {
+static ishow_status check_essential(ishow_engine *engine, const ishow_utterance *u, const char *language,
+                                    ishow_error *error) {
     char *normal = NULL;
     ishow_unspoken ignored = {0};
     if (!u->essential) return ISHOW_OK;
-    ishow_status status = engine->frontend.normalize(engine->frontend.self, u->essential, language, &normal, &ignored, error);
+    ishow_status status =
+        engine->frontend.normalize(engine->frontend.self, u->essential, language, &normal, &ignored, error);
     free(normal);
     return status;
 }
@@ -24,9 +26,11 @@ static ishow_status speak_reference(ishow_engine *engine, voice *v, ishow_error 
     if (v->spoken) return ISHOW_OK;
     ishow_error why = {0};
     ishow_unspoken ignored = {0};
-    ishow_status status = engine->frontend.normalize(engine->frontend.self, v->text, v->language[0] ? v->language : NULL, &normal, &ignored, &why);
+    ishow_status status = engine->frontend.normalize(engine->frontend.self, v->text,
+                                                     v->language[0] ? v->language : NULL, &normal, &ignored, &why);
     if (status != ISHOW_OK) {
-        ishow_fail(error, status, "voice_id", "the reference text of voice '%s' cannot be read: %s", v->id, why.message);
+        ishow_fail(error, status, "voice_id", "the reference text of voice '%s' cannot be read: %s", v->id,
+                   why.message);
         goto done;
     }
     v->spoken = voice_close_text(normal);
@@ -37,12 +41,15 @@ done:
 }
 
 /* Tokens of one chunk, shifted by one: 0 is the filler. */
-static ishow_status tokenize(ishow_engine *engine, const char *ref_text, const char *text, const char *language, const char *voice, chunk *c, ishow_error *error) {
+static ishow_status tokenize(ishow_engine *engine, const char *ref_text, const char *text, const char *language,
+                             const char *voice, chunk *c, ishow_error *error) {
     ishow_tokens tokens = {0};
-    ishow_status status = engine->frontend.tokenize(engine->frontend.self, ref_text, text, language, voice, &tokens, error);
+    ishow_status status =
+        engine->frontend.tokenize(engine->frontend.self, ref_text, text, language, voice, &tokens, error);
     if (status != ISHOW_OK) goto done;
     if (tokens.n_ref > tokens.n) {
-        status = ishow_fail(error, ISHOW_EINTERNAL, "", "the front end says that %zu of %zu tokens are the reference's", tokens.n_ref, tokens.n);
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "the front end says that %zu of %zu tokens are the reference's",
+                            tokens.n_ref, tokens.n);
         goto done;
     }
     c->tokens = ishow_alloc(tokens.n, sizeof *c->tokens);
@@ -58,22 +65,26 @@ done:
     return status;
 }
 
-/* Frames of every chunk: fix_duration shared out by units as F5 does (cross-fades added, so that the joined clip has the length that was asked),
- * else the pace's rule, else 0 where the model predicts. weights: [n]. */
-static ishow_status set_lengths(const ishow_engine *engine, const ishow_utterance *u, size_t ref_frames, const ishow_pace *pace, chunk *chunks, const double *weights,
-                                const size_t *ruled, size_t n, ishow_error *error) {
+/* Frames of every chunk: fix_duration shared out by units as F5 does (cross-fades added, so that the joined clip has
+ * the length that was asked), else the pace's rule, else 0 where the model predicts. weights: [n]. */
+static ishow_status set_lengths(const ishow_engine *engine, const ishow_utterance *u, size_t ref_frames,
+                                const ishow_pace *pace, chunk *chunks, const double *weights, const size_t *ruled,
+                                size_t n, ishow_error *error) {
     const ishow_model_info *info = &engine->info;
     double sum = 0;
     for (size_t i = 0; i < n; i++) sum += weights[i];
     for (size_t i = 0; i < n; i++) {
         size_t frames = info->predicts_durations ? 0 : ruled[i];
         if (u->fix_duration > 0) {
-            double total = u->fix_duration * pace->frames_per_second - (double)ref_frames + u->cross_fade * pace->frames_per_second * (double)(n - 1);
+            double total = u->fix_duration * pace->frames_per_second - (double)ref_frames +
+                           u->cross_fade * pace->frames_per_second * (double)(n - 1);
             frames = (size_t)fmax(total * (sum > 0 ? weights[i] / sum : 1.0 / (double)n), 2);
         }
         if (ref_frames + frames > info->max_frames) {
             if (u->fix_duration > 0)
-                return ishow_fail(error, ISHOW_EINVAL, "fix_duration", "fix_duration asks for %zu frames at once, and this model takes %zu (%.1f s)", ref_frames + frames, info->max_frames,
+                return ishow_fail(error, ISHOW_EINVAL, "fix_duration",
+                                  "fix_duration asks for %zu frames at once, and this model takes %zu (%.1f s)",
+                                  ref_frames + frames, info->max_frames,
                                   (double)info->max_frames / pace->frames_per_second);
             frames = info->max_frames - ref_frames;
         }
@@ -82,8 +93,8 @@ static ishow_status set_lengths(const ishow_engine *engine, const ishow_utteranc
     return ISHOW_OK;
 }
 
-static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chunk **out, size_t *n_out, ishow_unspoken *unspoken,
-                            ishow_error *error) {
+static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chunk **out, size_t *n_out,
+                            ishow_unspoken *unspoken, ishow_error *error) {
     const ishow_model_info *info = &engine->info; /* shapes are constant: no lock */
     const voice *v = u->voice;
     char *normal = NULL, *part = NULL;
@@ -106,13 +117,15 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chun
     }
     double frames_per_second = (double)info->sample_rate / info->hop;
     ishow_pace pace = ishow_pace_make(ref_text, ref_frames, normal, frames_per_second);
-    double ref_seconds = (double)ref_frames / frames_per_second, room = 0.8 * (double)(info->max_frames - ref_frames) / frames_per_second;
+    double ref_seconds = (double)ref_frames / frames_per_second,
+           room = 0.8 * (double)(info->max_frames - ref_frames) / frames_per_second;
     double limit;
     __atomic_load(&engine->options.chunk_seconds, &limit, __ATOMIC_RELAXED);
     if (info->chunk_frames) limit = fmin(limit, (double)info->chunk_frames / frames_per_second);
     double seconds = fmin(fmax(limit - ref_seconds, CHUNK_SECONDS_MIN), room);
     const double units_per_second = frames_per_second / pace.frames_per_unit * u->speed;
-    status = ishow_chunk_split(normal, &pace, seconds * units_per_second, u->early ? ISHOW_EARLY_SECONDS * units_per_second : 0, &spans, &n_spans, error);
+    status = ishow_chunk_split(normal, &pace, seconds * units_per_second,
+                               u->early ? ISHOW_EARLY_SECONDS * units_per_second : 0, &spans, &n_spans, error);
     if (status != ISHOW_OK) goto done;
 
     chunks = calloc(n_spans ? n_spans : 1, sizeof *chunks);

@@ -1,5 +1,5 @@
-/* One chunk, from tokens to PCM: the only place where the engine calls the model. All of it runs on the inference thread,
- * without the lock.
+/* One chunk, from tokens to PCM: the only place where the engine calls the model. All of it runs on the inference
+ * thread, without the lock.
  *
  * A result is checked before anybody hears it. A row that became non-finite or a clip that is silent is made again with
  * other noise (ishow_noise_seed), a bounded number of times; then the utterance fails with a sentence. */
@@ -14,7 +14,9 @@ static const double PAUSE_MARGIN = 0.05; /* seconds, at the ends */
 static const float PEAK_MAX = 0.99f;     /* a raised level stops here */
 static const float SILENCE_RMS = 0.001f; /* -60 dBFS */
 
-static ishow_status no_memory(ishow_error *error, size_t frames) { return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", frames); }
+static ishow_status no_memory(ishow_error *error, size_t frames) {
+    return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", frames);
+}
 
 /* Counts seconds inside the backend. */
 static void account(ishow_engine *engine, ishow_utterance *u, double seconds) {
@@ -30,7 +32,8 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
     const size_t mels = (size_t)backend->info.n_mels, values = ishow_step_split_floats(rows, n_rows, mels);
     ishow_status status;
     double begin = ishow_now();
-    if (!values) status = backend->step(backend->self, rows, n_rows, error);
+    if (!values)
+        status = backend->step(backend->self, rows, n_rows, error);
     else if (!ishow_workspace_grow(&engine->split, values, sizeof(float)) ||
              !ishow_workspace_grow(&engine->calls, n_rows, sizeof *rows))
         status = no_memory(error, rows->frames);
@@ -85,12 +88,15 @@ static ishow_status modulation(ishow_engine *engine, ishow_utterance *u, ishow_c
     key = ishow_cache_key_add(key, guidance, n * sizeof *guidance);
     *out = ishow_cache_get(engine->cache, key);
     if (*out) return ISHOW_OK;
-    if (!ishow_workspace_grow(&engine->mod, values, sizeof(float))) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
+    if (!ishow_workspace_grow(&engine->mod, values, sizeof(float)))
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
     double begin = ishow_now();
     ishow_status status = engine->backend.modulate(engine->backend.self, times, guidance, n, engine->mod.data, error);
     account(engine, u, ishow_now() - begin);
     if (status != ISHOW_OK) return status;
-    if (!ishow_all_finite(engine->mod.data, values)) return ishow_fail(error, ISHOW_EMODEL, "", "the model's time modulation is not finite: its weights may be damaged");
+    if (!ishow_all_finite(engine->mod.data, values))
+        return ishow_fail(error, ISHOW_EMODEL, "",
+                          "the model's time modulation is not finite: its weights may be damaged");
     *out = ishow_cache_put(engine->cache, key, engine->mod.data, values * sizeof(float));
     return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
 }
@@ -112,14 +118,22 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
         ishow_status status = backend->durations(backend->self, c->tokens, c->n_tokens, engine->frames.data, error);
         account(engine, u, ishow_now() - begin);
         if (status != ISHOW_OK) return status;
-        size_t total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, u->speed, c->gen_frames, engine->ends.data);
-        if (!total) return ishow_fail(error, ISHOW_EMODEL, "", "the model predicted a duration that is not a positive number, in chunk %zu of %zu", j->index + 1, u->n_chunks);
-        if (total > info->max_frames && info->max_frames - j->ref_frames >= c->n_tokens - c->n_ref) /* spoken faster rather than not at all */
-            total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, u->speed, info->max_frames - j->ref_frames, engine->ends.data);
+        size_t total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, u->speed,
+                                        c->gen_frames, engine->ends.data);
+        if (!total)
+            return ishow_fail(error, ISHOW_EMODEL, "",
+                              "the model predicted a duration that is not a positive number, in chunk %zu of %zu",
+                              j->index + 1, u->n_chunks);
+        if (total > info->max_frames &&
+            info->max_frames - j->ref_frames >= c->n_tokens - c->n_ref) /* spoken faster rather than not at all */
+            total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, u->speed,
+                                     info->max_frames - j->ref_frames, engine->ends.data);
         if (info->text_layout == ISHOW_TEXT_ALIGNED || total > j->frames) j->frames = total;
     }
     if (j->frames > info->max_frames)
-        return ishow_fail(error, ISHOW_ELIMIT, "text", "a part of the text needs %zu frames, and this model takes %zu at once", j->frames, info->max_frames);
+        return ishow_fail(error, ISHOW_ELIMIT, "text",
+                          "a part of the text needs %zu frames, and this model takes %zu at once", j->frames,
+                          info->max_frames);
     return ISHOW_OK;
 }
 
@@ -176,11 +190,24 @@ done:
 static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
     const ishow_model_info *info = &engine->backend.info;
     ishow_utterance *u = j->utterance;
-    ishow_noise_fill(ishow_noise_seed(u->seed, (uint32_t)j->index, (uint32_t)j->retry), j->x, j->frames * (size_t)info->n_mels);
+    ishow_noise_fill(ishow_noise_seed(u->seed, (uint32_t)j->index, (uint32_t)j->retry), j->x,
+                     j->frames * (size_t)info->n_mels);
     j->calls = 0;
-    const size_t reference = u->short_guidance && info->one_branch && j->frames - j->ref_frames >= 2 ? j->ref_frames : 0; /* two frames are the least that a model takes */
-    const ishow_row row = {.x = j->x, .unguided = reference, .h_cond = j->h, .h_uncond = j->h + j->frames * (size_t)info->dim, .mod = ishow_cache_entry_data(j->mod), .mod_width = (size_t)info->mod_width,
-                           .path = u->path, .frames = j->frames, .priority = u->priority, .later = j->index > 0, .cancelled = &u->stop, .user = j};
+    const size_t reference = u->short_guidance && info->one_branch && j->frames - j->ref_frames >= 2
+                                 ? j->ref_frames
+                                 : 0; /* two frames are the least that a model takes */
+    const ishow_row row = {.x = j->x,
+                           .unguided = reference,
+                           .h_cond = j->h,
+                           .h_uncond = j->h + j->frames * (size_t)info->dim,
+                           .mod = ishow_cache_entry_data(j->mod),
+                           .mod_width = (size_t)info->mod_width,
+                           .path = u->path,
+                           .frames = j->frames,
+                           .priority = u->priority,
+                           .later = j->index > 0,
+                           .cancelled = &u->stop,
+                           .user = j};
     return ishow_scheduler_add(engine->scheduler, &row, error);
 }
 
@@ -244,15 +271,17 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
         free(c->pcm);
         c->pcm = NULL;
         pthread_mutex_lock(&engine->lock);
-        if (p->n && !u->cancelled && u->state != UTTERANCE_ENDED) utterance_push(engine, u, p);
-        else free(p);
+        if (p->n && !u->cancelled && u->state != UTTERANCE_ENDED)
+            utterance_push(engine, u, p);
+        else
+            free(p);
         if (is_last) utterance_end(engine, u, ISHOW_OK, NULL);
         pthread_mutex_unlock(&engine->lock);
     }
 }
 
-/* target_rms > 0: the speech in the clip is brought to that RMS (less where its peak would clip). 0: F5's rule, the reference's own
- * level comes back. */
+/* target_rms > 0: the speech in the clip is brought to that RMS (less where its peak would clip). 0: F5's rule, the
+ * reference's own level comes back. */
 static void set_level(const ishow_engine *engine, const ishow_utterance *u, float *samples, size_t n, float peak) {
     float factor = u->voice && engine->backend.info.uses_prompt ? u->voice->restore : 1.0f;
     if (u->target_rms > 0) {
@@ -270,14 +299,16 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
     const ishow_backend *backend = &engine->backend;
     const ishow_model_info *info = &backend->info;
     ishow_utterance *u = j->utterance;
-    size_t frames = j->frames - j->ref_frames, bins = (size_t)info->n_fft / 2 + 1, n = ishow_istft_samples(engine->istft, frames);
+    size_t frames = j->frames - j->ref_frames, bins = (size_t)info->n_fft / 2 + 1,
+           n = ishow_istft_samples(engine->istft, frames);
     *fault = NULL;
     if (!ishow_workspace_grow(&engine->real, frames * bins, sizeof(float)) ||
         !ishow_workspace_grow(&engine->imag, frames * bins, sizeof(float)) ||
         !ishow_workspace_grow(&engine->pcm, n, sizeof(float)))
         return no_memory(error, frames);
     double begin = ishow_now();
-    ishow_status status = backend->vocode(backend->self, j->x + j->ref_frames * (size_t)info->n_mels, frames, engine->real.data, engine->imag.data, error);
+    ishow_status status = backend->vocode(backend->self, j->x + j->ref_frames * (size_t)info->n_mels, frames,
+                                          engine->real.data, engine->imag.data, error);
     account(engine, u, ishow_now() - begin);
     if (status != ISHOW_OK) return status;
     float *samples = engine->pcm.data;
@@ -286,8 +317,10 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
 
     ishow_audio_faults faults;
     ishow_audio_check(samples, n, info->sample_rate, &faults);
-    if (faults.non_finite) *fault = "the vocoder made non-finite samples";
-    else if (faults.silent) *fault = "the clip is silent";
+    if (faults.non_finite)
+        *fault = "the vocoder made non-finite samples";
+    else if (faults.silent)
+        *fault = "the clip is silent";
     if (*fault) return ISHOW_OK;
     if (u->remove_silence) n = ishow_audio_remove_silence(samples, n, info->sample_rate, PAUSE_MAX, PAUSE_MARGIN);
     set_level(engine, u, samples, n, faults.peak);
@@ -300,8 +333,8 @@ static int again(ishow_engine *engine, job *j, const char *why) {
     ishow_utterance *u = j->utterance;
     ishow_error error = {0};
     if (j->retry >= __atomic_load_n(&engine->options.retries, __ATOMIC_RELAXED)) {
-        ishow_fail(&error, ISHOW_EMODEL, "", "no usable audio for part %zu of %zu after %d tries with seed %llu: %s", j->index + 1, u->n_chunks, j->retry + 1,
-                   (unsigned long long)u->seed, why);
+        ishow_fail(&error, ISHOW_EMODEL, "", "no usable audio for part %zu of %zu after %d tries with seed %llu: %s",
+                   j->index + 1, u->n_chunks, j->retry + 1, (unsigned long long)u->seed, why);
         ishow_log(ISHOW_LOG_WARN, "engine", "%s", error.message);
         end(engine, u, ISHOW_EMODEL, &error);
         return 0;

@@ -1,5 +1,5 @@
-/* One request's life, as its caller sees it: submitted, read piece by piece, cancelled, freed. The other side of it, what the
- * engine's threads do with it, is in prepare.c and inference.c. */
+/* One request's life, as its caller sees it: submitted, read piece by piece, cancelled, freed. The other side of it,
+ * what the engine's threads do with it, is in prepare.c and inference.c. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,8 +65,10 @@ static void tell(ishow_engine *engine, ishow_utterance *u) {
 
 void utterance_push(ishow_engine *engine, ishow_utterance *u, piece *p) {
     p->next = NULL;
-    if (u->last) u->last->next = p;
-    else u->first = p;
+    if (u->last)
+        u->last->next = p;
+    else
+        u->first = p;
     u->last = p;
     if (u->timings.first_audio == 0) u->timings.first_audio = ishow_now() - u->submitted;
     double seconds = (double)p->n / u->timings.sample_rate;
@@ -83,14 +85,21 @@ void utterance_end(ishow_engine *engine, ishow_utterance *u, ishow_status status
     u->error.status = status;
     u->timings.total = ishow_now() - u->submitted;
     __atomic_store_n(&u->stop, 1, __ATOMIC_RELEASE);
-    if (u->previous) u->previous->next = u->next;
-    else engine->living = u->next;
-    if (u->next) u->next->previous = u->previous;
-    else engine->newest = u->previous;
+    if (u->previous)
+        u->previous->next = u->next;
+    else
+        engine->living = u->next;
+    if (u->next)
+        u->next->previous = u->previous;
+    else
+        engine->newest = u->previous;
     engine->n_living--;
-    if (status == ISHOW_OK) engine->stats.completed++;
-    else if (status == ISHOW_ECANCELLED) engine->stats.cancelled++;
-    else engine->stats.failed++;
+    if (status == ISHOW_OK)
+        engine->stats.completed++;
+    else if (status == ISHOW_ECANCELLED)
+        engine->stats.cancelled++;
+    else
+        engine->stats.failed++;
     tell(engine, u);
     utterance_release(u); /* the list's reference; the engine's own is still there, so this never frees the lock */
 }
@@ -100,7 +109,8 @@ static ishow_status check(const ishow_request *request, float *t, ishow_error *e
     size_t characters = request->text ? ishow_utf8_length(request->text) : 0;
     if (characters == SIZE_MAX) return ishow_fail(error, ISHOW_EINVAL, "text", "text is not valid UTF-8");
     if (characters < 1 || characters > ISHOW_MAX_TEXT_CHARS)
-        return ishow_fail(error, ISHOW_EINVAL, "text", "text must have 1 to %d characters, got %zu", ISHOW_MAX_TEXT_CHARS, characters);
+        return ishow_fail(error, ISHOW_EINVAL, "text", "text must have 1 to %d characters, got %zu",
+                          ISHOW_MAX_TEXT_CHARS, characters);
     ishow_span *spans = NULL;
     size_t n_spans = 0;
     const ishow_pace whole = {.by_bytes = 1};
@@ -139,7 +149,11 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     pthread_cond_init(&u->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     u->references = 2; /* the caller's and the list's */
-    u->path = (ishow_path){.solver = request->solver, .t = u->t, .nfe = request->nfe, .cfg = (float)request->cfg, .guided_from = (float)request->guidance_from,
+    u->path = (ishow_path){.solver = request->solver,
+                           .t = u->t,
+                           .nfe = request->nfe,
+                           .cfg = (float)request->cfg,
+                           .guided_from = (float)request->guidance_from,
                            .guided_to = (float)request->guidance_to};
     u->short_guidance = request->short_guidance;
     u->priority = request->priority;
@@ -158,7 +172,8 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     return u;
 }
 
-ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user, ishow_utterance **out, ishow_error *error) {
+ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user),
+                                 void *user, ishow_utterance **out, ishow_error *error) {
     float t[ISHOW_NFE_MAX + 1];
     *out = NULL;
     ishow_status status = check(request, t, error);
@@ -180,16 +195,21 @@ ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *requ
     } else if (!u->voice && engine->info.uses_prompt) {
         status = ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "no voice is configured, and this model needs one");
     } else if (u->voice && u->fix_duration > 0 && u->fix_duration < u->voice->seconds + 0.2) {
-        status = ishow_fail(error, ISHOW_EINVAL, "fix_duration", "fix_duration counts the reference too: it must be at least %.2f s for this voice, got %g", u->voice->seconds + 0.2, u->fix_duration);
+        status = ishow_fail(error, ISHOW_EINVAL, "fix_duration",
+                            "fix_duration counts the reference too: it must be at least %.2f s for this voice, got %g",
+                            u->voice->seconds + 0.2, u->fix_duration);
     } else if (engine->n_living >= engine->options.queue_capacity) {
         engine->stats.refused++;
-        status = ishow_fail(error, ISHOW_EBUSY, "", "the queue is full: %zu utterances are waiting or being spoken", engine->n_living);
+        status = ishow_fail(error, ISHOW_EBUSY, "", "the queue is full: %zu utterances are waiting or being spoken",
+                            engine->n_living);
     }
     if (status == ISHOW_OK) {
         if (u->voice) strcpy(u->timings.voice, u->voice->id);
         u->previous = engine->newest;
-        if (engine->newest) engine->newest->next = u;
-        else engine->living = u;
+        if (engine->newest)
+            engine->newest->next = u;
+        else
+            engine->living = u;
         engine->newest = u;
         engine->n_living++;
         engine->stats.submitted++;
@@ -207,7 +227,8 @@ ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *requ
     return ISHOW_OK;
 }
 
-ishow_status ishow_utterance_next(ishow_utterance *u, double timeout, const float **samples, size_t *n, ishow_error *error) {
+ishow_status ishow_utterance_next(ishow_utterance *u, double timeout, const float **samples, size_t *n,
+                                  ishow_error *error) {
     ishow_status status = ISHOW_OK;
     struct timespec until;
     *samples = NULL;
@@ -216,8 +237,10 @@ ishow_status ishow_utterance_next(ishow_utterance *u, double timeout, const floa
     pthread_mutex_lock(&u->engine->lock);
     int waits = timeout != 0;
     while (!u->cancelled && !u->first && u->state != UTTERANCE_ENDED && waits) {
-        if (timeout < 0) pthread_cond_wait(&u->changed, &u->engine->lock);
-        else waits = pthread_cond_timedwait(&u->changed, &u->engine->lock, &until) == 0;
+        if (timeout < 0)
+            pthread_cond_wait(&u->changed, &u->engine->lock);
+        else
+            waits = pthread_cond_timedwait(&u->changed, &u->engine->lock, &until) == 0;
     }
     free(u->current);
     u->current = NULL;
@@ -263,8 +286,11 @@ void ishow_utterance_timings(ishow_utterance *u, ishow_timings *out) {
 double ishow_utterance_progress(ishow_utterance *u) {
     double progress = 0;
     pthread_mutex_lock(&u->engine->lock);
-    if (u->state == UTTERANCE_ENDED && u->status == ISHOW_OK) progress = 1;
-    else if (u->timings.chunks > 0) progress = (double)__atomic_load_n(&u->calls, __ATOMIC_RELAXED) / ((double)u->timings.chunks * ishow_path_calls(&u->path));
+    if (u->state == UTTERANCE_ENDED && u->status == ISHOW_OK)
+        progress = 1;
+    else if (u->timings.chunks > 0)
+        progress = (double)__atomic_load_n(&u->calls, __ATOMIC_RELAXED) /
+                   ((double)u->timings.chunks * ishow_path_calls(&u->path));
     pthread_mutex_unlock(&u->engine->lock);
     return progress < 1 ? progress : 1;
 }
@@ -274,7 +300,8 @@ void ishow_utterance_free(ishow_utterance *u) {
     pthread_mutex_lock(&u->engine->lock);
     if (u->state != UTTERANCE_ENDED) cancel(u);
     u->notify = NULL;
-    while (u->notifying && !pthread_equal(u->notifier, pthread_self())) pthread_cond_wait(&u->changed, &u->engine->lock);
+    while (u->notifying && !pthread_equal(u->notifier, pthread_self()))
+        pthread_cond_wait(&u->changed, &u->engine->lock);
     pthread_mutex_unlock(&u->engine->lock);
     utterance_release(u);
     ishow_handle_freed();

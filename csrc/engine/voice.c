@@ -1,8 +1,9 @@
 /* Voices: what is done once to a reference so that every request finds it ready.
  *
- * Reference behaviour: f5_tts.infer.utils_infer.preprocess_ref_audio_text and infer_batch_process: silence at the edges goes, 50 ms
- * stay; a level under 0.1 RMS is raised to it, and what is spoken with it is lowered again by the same factor; the text ends
- * with punctuation and a space. Audio is not cut at 12 s as there: its text would no longer fit. */
+ * Reference behaviour: f5_tts.infer.utils_infer.preprocess_ref_audio_text and infer_batch_process: silence at the edges
+ * goes, 50 ms stay; a level under 0.1 RMS is raised to it, and what is spoken with it is lowered again by the same
+ * factor; the text ends with punctuation and a space. Audio is not cut at 12 s as there: its text would no longer fit.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,23 +56,29 @@ static ishow_status condition(ishow_engine *engine, voice *v, const ishow_voice 
     const ishow_model_info *info = &engine->info; /* shapes are constant: no lock */
     double given_seconds = given->sample_rate > 0 ? (double)given->length / given->sample_rate : 0;
     if (!given->samples || given_seconds < ISHOW_REFERENCE_SECONDS_MIN || given_seconds > ISHOW_REFERENCE_SECONDS_MAX)
-        return ishow_fail(error, ISHOW_EINVAL, "audio", "the reference must last %g to %g s, got %.2f s", ISHOW_REFERENCE_SECONDS_MIN, ISHOW_REFERENCE_SECONDS_MAX, given_seconds);
+        return ishow_fail(error, ISHOW_EINVAL, "audio", "the reference must last %g to %g s, got %.2f s",
+                          ISHOW_REFERENCE_SECONDS_MIN, ISHOW_REFERENCE_SECONDS_MAX, given_seconds);
     for (size_t i = 0; i < given->length; i++)
-        if (!isfinite(given->samples[i])) return ishow_fail(error, ISHOW_EINVAL, "audio", "the reference holds a non-finite sample at %zu", i);
+        if (!isfinite(given->samples[i]))
+            return ishow_fail(error, ISHOW_EINVAL, "audio", "the reference holds a non-finite sample at %zu", i);
 
-    ishow_status status = ishow_audio_resample(given->samples, given->length, given->sample_rate, info->sample_rate, &pcm, error);
+    ishow_status status =
+        ishow_audio_resample(given->samples, given->length, given->sample_rate, info->sample_rate, &pcm, error);
     if (status != ISHOW_OK) return status;
     size_t begin, end;
     ishow_audio_speech_span(pcm.samples, pcm.length, info->sample_rate, SILENCE_RMS, EDGE_SECONDS, &begin, &end);
     if (end - begin <= (size_t)info->n_fft) {
-        status = ishow_fail(error, ISHOW_EINVAL, "audio", "the reference holds no speech: nothing in it is above -60 dBFS");
+        status =
+            ishow_fail(error, ISHOW_EINVAL, "audio", "the reference holds no speech: nothing in it is above -60 dBFS");
         goto done;
     }
     v->length = end - begin;
     v->frames = v->length / (size_t)info->hop + 1;
     v->seconds = (double)v->length / info->sample_rate;
     if (v->frames >= info->max_frames / 2) {
-        status = ishow_fail(error, ISHOW_ELIMIT, "audio", "the reference takes %zu of the %zu frames of this model: at most half may be reference", v->frames, info->max_frames);
+        status = ishow_fail(error, ISHOW_ELIMIT, "audio",
+                            "the reference takes %zu of the %zu frames of this model: at most half may be reference",
+                            v->frames, info->max_frames);
         goto done;
     }
     v->samples = ishow_alloc(v->length, sizeof *v->samples);
@@ -94,15 +101,21 @@ done:
     return status;
 }
 
-ishow_status ishow_engine_prepare_voice(ishow_engine *engine, const ishow_voice *given, ishow_prepared_voice **out, ishow_error *error) {
+ishow_status ishow_engine_prepare_voice(ishow_engine *engine, const ishow_voice *given, ishow_prepared_voice **out,
+                                        ishow_error *error) {
     ishow_status status = ISHOW_OK;
     *out = NULL;
-    if (!id_is_valid(given->id)) return ishow_fail(error, ISHOW_EINVAL, "voice_id", "a voice id has 1 to 64 characters out of A-Z a-z 0-9 . _ -");
+    if (!id_is_valid(given->id))
+        return ishow_fail(error, ISHOW_EINVAL, "voice_id",
+                          "a voice id has 1 to 64 characters out of A-Z a-z 0-9 . _ -");
     const char *language = given->language ? given->language : "", *text = given->text ? given->text : "";
-    if (strlen(language) >= sizeof((voice *)0)->language) return ishow_fail(error, ISHOW_EINVAL, "language", "a language tag has at most 15 characters");
+    if (strlen(language) >= sizeof((voice *)0)->language)
+        return ishow_fail(error, ISHOW_EINVAL, "language", "a language tag has at most 15 characters");
     size_t characters = ishow_utf8_length(text);
     if (characters == SIZE_MAX) return ishow_fail(error, ISHOW_EINVAL, "text", "the reference text is not valid UTF-8");
-    if (characters > ISHOW_MAX_TEXT_CHARS) return ishow_fail(error, ISHOW_EINVAL, "text", "the reference text has at most %d characters, got %zu", ISHOW_MAX_TEXT_CHARS, characters);
+    if (characters > ISHOW_MAX_TEXT_CHARS)
+        return ishow_fail(error, ISHOW_EINVAL, "text", "the reference text has at most %d characters, got %zu",
+                          ISHOW_MAX_TEXT_CHARS, characters);
 
     voice *v = calloc(1, sizeof *v);
     if (!v) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a voice");
@@ -162,7 +175,8 @@ ishow_status ishow_engine_remove_voice(ishow_engine *engine, const char *id, ish
     return ISHOW_OK;
 }
 
-ishow_status ishow_engine_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n_out, ishow_error *error) {
+ishow_status ishow_engine_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n_out,
+                                      ishow_error *error) {
     size_t n = 0, bytes = 0;
     pthread_mutex_lock(&engine->lock);
     for (voice *v = engine->voices; v; v = v->next) n++, bytes += strlen(v->text) + 1;

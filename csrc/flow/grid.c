@@ -1,6 +1,6 @@
 /* Time grids of flow matching. Reference: f5_tts.model.utils.get_epss_timesteps, torch.linspace and the sway of
- * f5_tts.model.cfm.CFM.sample. Everything is float32, operation by operation, since the reference's grid is: a grid that
- * is more exact would be another grid. */
+ * f5_tts.model.cfm.CFM.sample. Everything is float32, operation by operation, since the reference's grid is: a grid
+ * that is more exact would be another grid. */
 #include <math.h>
 
 #include "base/base.h"
@@ -31,7 +31,8 @@ static void uniform(int nfe, float *t) {
 
 ishow_status ishow_grid_make(ishow_grid_kind kind, int nfe, double sway, float *t, ishow_error *error) {
     if (nfe < ISHOW_NFE_MIN || nfe > ISHOW_NFE_MAX)
-        return ishow_fail(error, ISHOW_EINVAL, "nfe_step", "nfe_step must be %d to %d, got %d", ISHOW_NFE_MIN, ISHOW_NFE_MAX, nfe);
+        return ishow_fail(error, ISHOW_EINVAL, "nfe_step", "nfe_step must be %d to %d, got %d", ISHOW_NFE_MIN,
+                          ISHOW_NFE_MAX, nfe);
     if (!(sway >= ISHOW_SWAY_MIN && sway <= ISHOW_SWAY_MAX))
         return ishow_fail(error, ISHOW_EINVAL, "sway_sampling_coef", "sway_sampling_coef must be %g to %.4f, got %g",
                           ISHOW_SWAY_MIN, ISHOW_SWAY_MAX, sway);

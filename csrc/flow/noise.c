@@ -1,6 +1,6 @@
 /* Gaussian noise by seed and position. A counter-based generator makes a row's noise independent of everything but its
- * seed: not of the company it is computed in, not of how long the row is. The transform is done in double and rounded, so that
- * last-bit differences between math libraries do not reach the float. */
+ * seed: not of the company it is computed in, not of how long the row is. The transform is done in double and rounded,
+ * so that last-bit differences between math libraries do not reach the float. */
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* The way of a row from noise to speech as a list of model calls: which times, which steps, where guidance is worth its second branch.
- * Reference: torchdiffeq's fixed-grid Euler and midpoint, computed in float32 as it does. */
+/* The way of a row from noise to speech as a list of model calls: which times, which steps, where guidance is worth its
+ * second branch. Reference: torchdiffeq's fixed-grid Euler and midpoint, computed in float32 as it does. */
 #include <string.h>
 
 #include "base/base.h"
@@ -16,10 +16,13 @@ ishow_status ishow_solver_read(const char *name, ishow_solver *out, ishow_error 
     return ishow_fail(error, ISHOW_EINVAL, "solver", "solver must be euler or midpoint, not \"%.64s\"", name);
 }
 
-int ishow_path_calls(const ishow_path *path) { return path->solver == ISHOW_SOLVER_MIDPOINT ? 2 * path->nfe : path->nfe; }
+int ishow_path_calls(const ishow_path *path) {
+    return path->solver == ISHOW_SOLVER_MIDPOINT ? 2 * path->nfe : path->nfe;
+}
 
 ishow_call ishow_path_call(const ishow_path *path, int number) {
-    const int two = path->solver == ISHOW_SOLVER_MIDPOINT, step = two ? number / 2 : number, half = two && number % 2 == 0;
+    const int two = path->solver == ISHOW_SOLVER_MIDPOINT, step = two ? number / 2 : number,
+              half = two && number % 2 == 0;
     const float whole = path->t[step + 1] - path->t[step];
     ishow_call call = {.t = path->t[step], .dt = half ? 0.5f * whole : whole, .half = half};
     if (two && !half) call.t += 0.5f * whole;
@@ -31,6 +34,7 @@ ishow_call ishow_path_call(const ishow_path *path, int number) {
 
 double ishow_path_work(const ishow_path *path, int first, size_t frames, size_t unguided) {
     double work = 0;
-    for (int i = first; i < ishow_path_calls(path); i++) work += ishow_call_work(ishow_path_call(path, i).guided, frames, unguided);
+    for (int i = first; i < ishow_path_calls(path); i++)
+        work += ishow_call_work(ishow_path_call(path, i).guided, frames, unguided);
     return work;
 }

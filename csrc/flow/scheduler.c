@@ -1,10 +1,10 @@
 /* The step scheduler.
  *
- * Every model call takes the rows that ishow_goes_before puts first. Rows share nothing: no accumulator, no time, no random
- * state. Memory is taken when a row is admitted, never in a step.
+ * Every model call takes the rows that ishow_goes_before puts first. Rows share nothing: no accumulator, no time, no
+ * random state. Memory is taken when a row is admitted, never in a step.
  *
- * A midpoint step x0 + dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), is made of calls that only know x += dt v: after the first
- * call x0 - xm is kept, and added after the second. */
+ * A midpoint step x0 + dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), is made of calls that only know x += dt v: after the
+ * first call x0 - xm is kept, and added after the second. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ typedef struct slot {
     int taken;         /* calls of its path */
     double left, done; /* work of those to come and of those taken */
     uint64_t arrived;
-    double since;      /* the scheduler's work when it was admitted */
+    double since;           /* the scheduler's work when it was admitted */
     ishow_workspace before; /* x before a shared call, to try again from; only when calls are shared */
     ishow_workspace back;   /* from the midpoint to x0; only for midpoint rows */
     ishow_row_outcome outcome;
@@ -28,18 +28,19 @@ typedef struct slot {
 
 struct ishow_scheduler {
     ishow_scheduler_options options;
-    slot *slots;             /* [max_rows] */
-    slot **chosen;           /* [rows_per_step] */
-    ishow_step_row *batch;   /* [rows_per_step] */
+    slot *slots;           /* [max_rows] */
+    slot **chosen;         /* [rows_per_step] */
+    ishow_step_row *batch; /* [rows_per_step] */
     size_t rows;
     uint64_t arrivals;
-    double work;             /* frames x calls taken by all rows so far */
+    double work; /* frames x calls taken by all rows so far */
 };
 
 ishow_status ishow_scheduler_create(ishow_scheduler **out, const ishow_scheduler_options *options, ishow_error *error) {
     *out = NULL;
     if (options->max_rows < 1 || options->rows_per_step < 1 || options->n_mels < 1 || !options->step)
-        return ishow_fail(error, ISHOW_EINVAL, "", "a scheduler needs max_rows, rows_per_step and n_mels of at least 1 and a step function");
+        return ishow_fail(error, ISHOW_EINVAL, "",
+                          "a scheduler needs max_rows, rows_per_step and n_mels of at least 1 and a step function");
     ishow_scheduler *scheduler = calloc(1, sizeof *scheduler);
     if (!scheduler) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a scheduler");
     scheduler->options = *options;
@@ -125,7 +126,9 @@ static size_t choose(ishow_scheduler *scheduler) {
     size_t n = 0, most = scheduler->options.rows_per_step;
     for (size_t i = 0; first && i < scheduler->options.max_rows; i++) {
         slot *s = &scheduler->slots[i];
-        if (s->state != SLOT_ACTIVE || s->row.frames > ISHOW_SCHEDULER_ALIKE * first->row.frames || first->row.frames > ISHOW_SCHEDULER_ALIKE * s->row.frames) continue;
+        if (s->state != SLOT_ACTIVE || s->row.frames > ISHOW_SCHEDULER_ALIKE * first->row.frames ||
+            first->row.frames > ISHOW_SCHEDULER_ALIKE * s->row.frames)
+            continue;
         size_t at = n;
         while (at > 0 && goes_before(scheduler, s, scheduler->chosen[at - 1])) at--;
         if (at == most) continue;
@@ -139,9 +142,14 @@ static size_t choose(ishow_scheduler *scheduler) {
 static ishow_step_row step_row(const slot *s) {
     const ishow_row *row = &s->row;
     const ishow_call call = ishow_path_call(&row->path, s->taken);
-    return (ishow_step_row){.x = row->x, .h_cond = row->h_cond, .h_uncond = call.guided ? row->h_uncond : NULL,
+    return (ishow_step_row){.x = row->x,
+                            .h_cond = row->h_cond,
+                            .h_uncond = call.guided ? row->h_uncond : NULL,
                             .mod = row->mod ? row->mod + (size_t)s->taken * row->mod_width : NULL,
-                            .dt = call.dt, .cfg = call.guided ? row->path.cfg : 0, .frames = row->frames, .unguided = call.guided ? row->unguided : 0};
+                            .dt = call.dt,
+                            .cfg = call.guided ? row->path.cfg : 0,
+                            .frames = row->frames,
+                            .unguided = call.guided ? row->unguided : 0};
 }
 
 /* After a call that succeeded for s. */
@@ -160,7 +168,9 @@ static void advanced(ishow_scheduler *scheduler, slot *s) {
         for (size_t i = 0; i < values; i++) x[i] += back[i];
     if (!ishow_all_finite(x, values)) {
         leave(s, ISHOW_ROW_FAILED);
-        ishow_fail(&s->error, ISHOW_EMODEL, "", "the model made non-finite values at call %d of %d, in a row of %zu frames", s->taken, calls, s->row.frames);
+        ishow_fail(&s->error, ISHOW_EMODEL, "",
+                   "the model made non-finite values at call %d of %d, in a row of %zu frames", s->taken, calls,
+                   s->row.frames);
     } else if (s->taken == calls) {
         leave(s, ISHOW_ROW_DONE);
     }
@@ -177,7 +187,8 @@ size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *result
     const ishow_scheduler_options *options = &scheduler->options;
     for (size_t i = 0; i < options->max_rows; i++) {
         slot *s = &scheduler->slots[i];
-        if (s->state == SLOT_ACTIVE && s->row.cancelled && __atomic_load_n(s->row.cancelled, __ATOMIC_ACQUIRE)) leave(s, ISHOW_ROW_CANCELLED);
+        if (s->state == SLOT_ACTIVE && s->row.cancelled && __atomic_load_n(s->row.cancelled, __ATOMIC_ACQUIRE))
+            leave(s, ISHOW_ROW_CANCELLED);
     }
 
     size_t n = choose(scheduler);
@@ -201,8 +212,10 @@ size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *result
                 ishow_error own = {0};
                 memcpy(s->row.x, s->before.data, s->row.frames * (size_t)options->n_mels * sizeof *s->row.x);
                 ishow_status alone = options->step(options->step_self, &scheduler->batch[i], 1, &own);
-                if (alone == ISHOW_OK) advanced(scheduler, s);
-                else failed(s, alone, &own);
+                if (alone == ISHOW_OK)
+                    advanced(scheduler, s);
+                else
+                    failed(s, alone, &own);
             }
         }
     }
@@ -211,7 +224,8 @@ size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *result
     for (size_t i = 0; i < options->max_rows && written < capacity; i++) {
         slot *s = &scheduler->slots[i];
         if (s->state != SLOT_LEFT) continue;
-        results[written++] = (ishow_row_result){.user = s->row.user, .outcome = s->outcome, .calls = s->taken, .error = s->error};
+        results[written++] =
+            (ishow_row_result){.user = s->row.user, .outcome = s->outcome, .calls = s->taken, .error = s->error};
         s->state = SLOT_FREE;
         scheduler->rows--;
     }

@@ -1,5 +1,5 @@
-/* The loops of kernels.h for one instruction set. Included by amx.c, avx512.c, avx2.c, neon.c and generic.c, which define LANES (floats of a
- * vector), ROWS and PANELS (what a tile of a product holds in registers), TABLE and NAME. */
+/* The loops of kernels.h for one instruction set. Included by amx.c, avx512.c, avx2.c, neon.c and generic.c, which
+ * define LANES (floats of a vector), ROWS and PANELS (what a tile of a product holds in registers), TABLE and NAME. */
 #include <math.h>
 #include <string.h>
 
@@ -17,11 +17,14 @@ INLINE vec dot_f32(vec acc, const uint32_t *a, ivec w) {
     return fma_(splat(x), (vec)w, acc);
 }
 
-/* A word of the left side may be spread over two, from which a product goes faster: where bf16 has no instruction the values stay fp32, and where
- * 8 bits have none they become even and odd ones of 16 bits, for vpmaddwd (the 16-bit sums of vpmaddubsw saturate). */
+/* A word of the left side may be spread over two, from which a product goes faster: where bf16 has no instruction the
+ * values stay fp32, and where 8 bits have none they become even and odd ones of 16 bits, for vpmaddwd (the 16-bit sums
+ * of vpmaddubsw saturate). */
 #if defined USE_AVX512
 #define BF16_SPREAD 1
-INLINE vec dot_bf16(vec acc, const uint32_t *a, ivec w) { return (vec)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)isplat((int32_t)*a)); }
+INLINE vec dot_bf16(vec acc, const uint32_t *a, ivec w) {
+    return (vec)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)isplat((int32_t)*a));
+}
 #else
 #define BF16_SPREAD 2
 INLINE vec dot_bf16(vec acc, const uint32_t *a, ivec w) {
@@ -30,15 +33,19 @@ INLINE vec dot_bf16(vec acc, const uint32_t *a, ivec w) {
 }
 #endif
 
-/* left: four signed bytes, right: four in each lane, stored + 128. S8_ZERO: what the sums then hold of every right value beyond its own. */
+/* left: four signed bytes, right: four in each lane, stored + 128. S8_ZERO: what the sums then hold of every right
+ * value beyond its own. */
 #define S8_ZERO 128
 #if defined USE_AVX512
 #define S8_SPREAD 1
-INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) { return (ivec)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)isplat((int32_t)*a)); }
+INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
+    return (ivec)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)isplat((int32_t)*a));
+}
 #elif defined USE_AVX2
 #define S8_SPREAD 2
 INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
-    __m256i even = _mm256_madd_epi16((__m256i)isplat((int32_t)a[0]), _mm256_and_si256((__m256i)w, _mm256_set1_epi16(255)));
+    __m256i even =
+        _mm256_madd_epi16((__m256i)isplat((int32_t)a[0]), _mm256_and_si256((__m256i)w, _mm256_set1_epi16(255)));
     __m256i odd = _mm256_madd_epi16((__m256i)isplat((int32_t)a[1]), _mm256_srli_epi16((__m256i)w, 8));
     return acc + (ivec)_mm256_add_epi32(even, odd);
 }
@@ -47,7 +54,8 @@ INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
 #undef S8_ZERO
 #define S8_ZERO 0
 INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
-    return (ivec)vdotq_s32((int32x4_t)acc, vreinterpretq_s8_s32((int32x4_t)(w ^ (int32_t)0x80808080u)), vreinterpretq_s8_u32(vdupq_n_u32(*a)));
+    return (ivec)vdotq_s32((int32x4_t)acc, vreinterpretq_s8_s32((int32x4_t)(w ^ (int32_t)0x80808080u)),
+                           vreinterpretq_s8_u32(vdupq_n_u32(*a)));
 }
 #else
 #define S8_SPREAD 1
@@ -57,28 +65,34 @@ INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
 }
 #endif
 
-/* One tile: ROWS rows by `panels` panels of `length` words, of which `words` are multiplied; out [ROWS][TILE_VECS] gets the sums, or these on top with `more`. */
-#define DEFINE_TILE(name, spread, dot)                                                                                                 \
-    INLINE void name##_n(const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, vec *out) {   \
-        vec acc[ROWS][TILE_VECS];                                                                                                      \
-        memset(acc, 0, sizeof acc);                                                                                                    \
-        if (more)                                                                                                                      \
-            _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                                    \
-                _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = out[r * TILE_VECS + v];                     \
-        const size_t next = length * PANEL;                                                                                            \
-        for (size_t k = 0; k < words; k++) {                                                                                           \
-            ivec column[TILE_VECS];                                                                                                    \
-            _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++)                                                             \
-                column[v] = iload(w + (size_t)(v / VPP) * next + k * PANEL + (size_t)(v % VPP) * LANES);                               \
-            _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                                    \
-                _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = dot(acc[r][v], a[r] + k * spread, column[v]); \
-        }                                                                                                                              \
-        _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                                        \
-            _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) out[r * TILE_VECS + v] = acc[r][v];                         \
-    }                                                                                                                                  \
-    static __attribute__((noinline)) void name(const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, vec *out) {  \
-        if (PANELS == 2 && panels == 2) name##_n(a, w, length, words, PANELS, more, out);                                              \
-        else name##_n(a, w, length, words, 1, more, out);                                                                              \
+/* One tile: ROWS rows by `panels` panels of `length` words, of which `words` are multiplied; out [ROWS][TILE_VECS] gets
+ * the sums, or these on top with `more`. */
+#define DEFINE_TILE(name, spread, dot)                                                                             \
+    INLINE void name##_n(const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels,     \
+                         int more, vec *out) {                                                                     \
+        vec acc[ROWS][TILE_VECS];                                                                                  \
+        memset(acc, 0, sizeof acc);                                                                                \
+        if (more)                                                                                                  \
+            _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                \
+                _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = out[r * TILE_VECS + v]; \
+        const size_t next = length * PANEL;                                                                        \
+        for (size_t k = 0; k < words; k++) {                                                                       \
+            ivec column[TILE_VECS];                                                                                \
+            _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) column[v] =                             \
+                iload(w + (size_t)(v / VPP) * next + k * PANEL + (size_t)(v % VPP) * LANES);                       \
+            _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                \
+                _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] =                         \
+                    dot(acc[r][v], a[r] + k * spread, column[v]);                                                  \
+        }                                                                                                          \
+        _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)                                                    \
+            _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) out[r * TILE_VECS + v] = acc[r][v];     \
+    }                                                                                                              \
+    static __attribute__((noinline)) void name(const uint32_t *const *a, const uint32_t *w, size_t length,         \
+                                               size_t words, int panels, int more, vec *out) {                     \
+        if (PANELS == 2 && panels == 2)                                                                            \
+            name##_n(a, w, length, words, PANELS, more, out);                                                      \
+        else                                                                                                       \
+            name##_n(a, w, length, words, 1, more, out);                                                           \
     }
 
 DEFINE_TILE(tile_f32, 1, dot_f32)
@@ -89,35 +103,45 @@ typedef struct share {
     float scale[ROWS], shift[ROWS];
 } share;
 
-/* The same for one group of 8-bit values, whose sums of whole numbers then become floats; sums: the right side's, of the tile's first column. */
-INLINE void tile_s8_n(const uint32_t *const *a, const share *s, const uint32_t *w, const float *sums, size_t length, size_t words, int panels, int more, vec *out) {
+/* The same for one group of 8-bit values, whose sums of whole numbers then become floats; sums: the right side's, of
+ * the tile's first column. */
+INLINE void tile_s8_n(const uint32_t *const *a, const share *s, const uint32_t *w, const float *sums, size_t length,
+                      size_t words, int panels, int more, vec *out) {
     ivec acc[ROWS][TILE_VECS];
     _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)
         _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = isplat(s->start[r]);
     const size_t next = length * PANEL;
     for (size_t k = 0; k < words; k++) {
         ivec column[TILE_VECS];
-        _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++)
-            column[v] = iload(w + (size_t)(v / VPP) * next + k * PANEL + (size_t)(v % VPP) * LANES);
+        _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) column[v] =
+            iload(w + (size_t)(v / VPP) * next + k * PANEL + (size_t)(v % VPP) * LANES);
         _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)
-            _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] = dot_s8(acc[r][v], a[r] + k * S8_SPREAD, column[v]);
+            _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) acc[r][v] =
+                dot_s8(acc[r][v], a[r] + k * S8_SPREAD, column[v]);
     }
     _Pragma("GCC unroll 12") for (int r = 0; r < ROWS; r++)
         _Pragma("GCC unroll 8") for (int v = 0; v < panels * VPP; v++) {
-            vec before = more ? out[r * TILE_VECS + v] : splat(0);
-            before = fma_(load(sums + v * LANES), splat(s->shift[r]), before);
-            out[r * TILE_VECS + v] = fma_(__builtin_convertvector(acc[r][v], vec), splat(s->scale[r]), before);
-        }
+        vec before = more ? out[r * TILE_VECS + v] : splat(0);
+        before = fma_(load(sums + v * LANES), splat(s->shift[r]), before);
+        out[r * TILE_VECS + v] = fma_(__builtin_convertvector(acc[r][v], vec), splat(s->scale[r]), before);
+    }
 }
-static __attribute__((noinline)) void tile_s8(const uint32_t *const *a, const share *s, const uint32_t *w, const float *sums, size_t length, size_t words, int panels, int more, vec *out) {
-    if (PANELS == 2 && panels == 2) tile_s8_n(a, s, w, sums, length, words, PANELS, more, out);
-    else tile_s8_n(a, s, w, sums, length, words, 1, more, out);
+static __attribute__((noinline)) void tile_s8(const uint32_t *const *a, const share *s, const uint32_t *w,
+                                              const float *sums, size_t length, size_t words, int panels, int more,
+                                              vec *out) {
+    if (PANELS == 2 && panels == 2)
+        tile_s8_n(a, s, w, sums, length, words, PANELS, more, out);
+    else
+        tile_s8_n(a, s, w, sums, length, words, 1, more, out);
 }
 
 /* Of fp32 or bf16. */
-INLINE void tile_any(word_type type, const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels, int more, vec *out) {
-    if (type == WORD_F32) tile_f32(a, w, length, words, panels, more, out);
-    else tile_bf16(a, w, length, words, panels, more, out);
+INLINE void tile_any(word_type type, const uint32_t *const *a, const uint32_t *w, size_t length, size_t words,
+                     int panels, int more, vec *out) {
+    if (type == WORD_F32)
+        tile_f32(a, w, length, words, panels, more, out);
+    else
+        tile_bf16(a, w, length, words, panels, more, out);
 }
 
 INLINE vec activate(product_end end, vec y) {
@@ -130,8 +154,8 @@ INLINE vec activate(product_end end, vec y) {
     }
 }
 
-INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels, product_end end,
-                        const float *gate, float *out, size_t stride) {
+INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels,
+                        product_end end, const float *gate, float *out, size_t stride) {
     for (int v = 0; v < panels * VPP; v++) {
         size_t at = column + (size_t)v * LANES;
         if (at >= w->n) return;
@@ -151,12 +175,15 @@ INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *
     }
 }
 
-static void finish(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels, product_end end, const float *gate, float *out, size_t stride) {
+static void finish(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels,
+                   product_end end, const float *gate, float *out, size_t stride) {
     switch (end) { /* one loop for each, without a choice inside */
     case PRODUCT_STORE: finish_tile(tile, row, rows, w, column, panels, PRODUCT_STORE, gate, out, stride); break;
     case PRODUCT_ADD: finish_tile(tile, row, rows, w, column, panels, PRODUCT_ADD, gate, out, stride); break;
     case PRODUCT_GATED: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GATED, gate, out, stride); break;
-    case PRODUCT_GELU_TANH: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU_TANH, gate, out, stride); break;
+    case PRODUCT_GELU_TANH:
+        finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU_TANH, gate, out, stride);
+        break;
     case PRODUCT_GELU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GELU, gate, out, stride); break;
     case PRODUCT_MISH: finish_tile(tile, row, rows, w, column, panels, PRODUCT_MISH, gate, out, stride); break;
     case PRODUCT_SILU: finish_tile(tile, row, rows, w, column, panels, PRODUCT_SILU, gate, out, stride); break;
@@ -172,17 +199,22 @@ INLINE share share_of(const operand *a, size_t groups, size_t group, size_t row,
     return s;
 }
 
-/* Panels are taken in stretches of DEPTH words, 16 KB, which stay in the first cache while GROUP rows pass, or of one group of 8-bit values. */
-static void product(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride) {
+/* Panels are taken in stretches of DEPTH words, 16 KB, which stay in the first cache while GROUP rows pass, or of one
+ * group of 8-bit values. */
+static void product(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out,
+                    size_t stride) {
     enum { DEPTH = 256 / PANELS, TILES = 8, GROUP = TILES * ROWS, KEPT = 16 };
     vec tiles[TILES][ROWS * TILE_VECS] __attribute__((aligned(64)));
     share shares[TILES][KEPT]; /* the same for all columns; of the first groups, which nearly always are all */
     const int s8 = w->type == WORD_S8;
-    const size_t n_panels = (w->n + PANEL - 1) / PANEL, spread = TABLE.spread[w->type], groups = groups_of(w->k), depth = s8 ? S8_GROUP / 4 : DEPTH;
+    const size_t n_panels = (w->n + PANEL - 1) / PANEL, spread = TABLE.spread[w->type], groups = groups_of(w->k),
+                 depth = s8 ? S8_GROUP / 4 : DEPTH;
     for (size_t group = 0; group < rows; group += GROUP) {
         const size_t end_row = rows - group < GROUP ? rows : group + GROUP;
         for (size_t row = group; s8 && row < end_row; row += ROWS)
-            for (size_t g = 0; g < groups && g < KEPT; g++) shares[(row - group) / ROWS][g] = share_of(a, groups, g, row, end_row - row < ROWS ? end_row - row : ROWS);
+            for (size_t g = 0; g < groups && g < KEPT; g++)
+                shares[(row - group) / ROWS][g] =
+                    share_of(a, groups, g, row, end_row - row < ROWS ? end_row - row : ROWS);
         for (size_t p = 0; p < n_panels; p += PANELS) {
             const int panels = n_panels - p < PANELS ? 1 : PANELS;
             const uint32_t *panel = w->panels + p * w->words * PANEL;
@@ -190,18 +222,21 @@ static void product(const operand *a, size_t rows, const matrix *w, product_end 
                 for (size_t row = group; row < end_row; row += ROWS) {
                     const size_t these = end_row - row < ROWS ? end_row - row : ROWS, t = (row - group) / ROWS;
                     const uint32_t *pointers[ROWS];
-                    for (size_t r = 0; r < ROWS; r++) pointers[r] = a->words + (row + (r < these ? r : these - 1)) * a->stride + k * spread;
+                    for (size_t r = 0; r < ROWS; r++)
+                        pointers[r] = a->words + (row + (r < these ? r : these - 1)) * a->stride + k * spread;
                     const size_t words = w->words - k < depth ? w->words - k : depth;
                     if (s8) {
                         share own;
                         if (k / depth >= KEPT) own = share_of(a, groups, k / depth, row, these);
-                        tile_s8(pointers, k / depth < KEPT ? &shares[t][k / depth] : &own, panel + k * PANEL, w->sums + (k / depth * n_panels + p) * PANEL, w->words, words, panels, k > 0, tiles[t]);
+                        tile_s8(pointers, k / depth < KEPT ? &shares[t][k / depth] : &own, panel + k * PANEL,
+                                w->sums + (k / depth * n_panels + p) * PANEL, w->words, words, panels, k > 0, tiles[t]);
                     } else {
                         tile_any(w->type, pointers, panel + k * PANEL, w->words, words, panels, k > 0, tiles[t]);
                     }
                 }
             for (size_t row = group; row < end_row; row += ROWS)
-                finish(tiles[(row - group) / ROWS], row, end_row - row < ROWS ? end_row - row : ROWS, w, p * PANEL, panels, end, gate, out, stride);
+                finish(tiles[(row - group) / ROWS], row, end_row - row < ROWS ? end_row - row : ROWS, w, p * PANEL,
+                       panels, end, gate, out, stride);
         }
     }
 }
@@ -247,10 +282,13 @@ static void row_to_x3(const float *x, size_t k, uint32_t *words) {
 }
 #else
 #define X3_SPREAD 0
-static void row_to_x3(const float *x, size_t k, uint32_t *words) { (void)x, (void)k, (void)words; } /* nobody asks: spread is 0 */
+static void row_to_x3(const float *x, size_t k, uint32_t *words) {
+    (void)x, (void)k, (void)words;
+} /* nobody asks: spread is 0 */
 #endif
 
-/* Nearest places on a grid; returns their sum. saturate (a constant): values may lie beyond its ends, and count as these. rest: NULL, or what the places leave of x. */
+/* Nearest places on a grid; returns their sum. saturate (a constant): values may lie beyond its ends, and count as
+ * these. rest: NULL, or what the places leave of x. */
 INLINE int32_t quantise(const float *x, size_t k, grid on, int saturate, int8_t *out, float *rest) {
     const float factor = on.scale > 0 ? 1.0f / on.scale : 0.0f;
     ivec total = {0};
@@ -290,15 +328,19 @@ INLINE grid grid_of(const float *x, size_t k) {
     return (grid){.scale = (most - least) / 254.0f, .shift = 0.5f * (most + least)};
 }
 
-static void row_to_s8(const float *x, size_t k, const grid *fixed, uint32_t *words, grid *grids, int32_t *sums, float *rest) {
+static void row_to_s8(const float *x, size_t k, const grid *fixed, uint32_t *words, grid *grids, int32_t *sums,
+                      float *rest) {
     for (size_t first = 0, g = 0; first < k; first += S8_GROUP, g++) {
         const size_t n = k - first < S8_GROUP ? k - first : S8_GROUP;
         float *left = rest ? rest + first : NULL;
         int8_t *out = (int8_t *)words + first;
         grids[g] = fixed ? *fixed : grid_of(x + first, n);
-        if (fixed) sums[g] = quantise(x + first, n, grids[g], 1, out, left);
-        else if (left) sums[g] = quantise(x + first, n, grids[g], 0, out, left);
-        else sums[g] = quantise(x + first, n, grids[g], 0, out, NULL);
+        if (fixed)
+            sums[g] = quantise(x + first, n, grids[g], 1, out, left);
+        else if (left)
+            sums[g] = quantise(x + first, n, grids[g], 0, out, left);
+        else
+            sums[g] = quantise(x + first, n, grids[g], 0, out, NULL);
     }
 }
 
@@ -309,10 +351,12 @@ static void spread_s8(uint32_t *words, size_t n) {
     for (; k % 8; k--) {
         const int32_t w = (int32_t)words[k - 1];
         words[2 * k - 1] = ((uint32_t)(w >> 24) << 16) | (uint16_t)((int32_t)((uint32_t)w << 16) >> 24);
-        words[2 * k - 2] = ((uint32_t)((int32_t)((uint32_t)w << 8) >> 24) << 16) | (uint16_t)((int32_t)((uint32_t)w << 24) >> 24);
+        words[2 * k - 2] =
+            ((uint32_t)((int32_t)((uint32_t)w << 8) >> 24) << 16) | (uint16_t)((int32_t)((uint32_t)w << 24) >> 24);
     }
     for (; k; k -= 8) {
-        const __m256i w = (__m256i)iload(words + k - 8), even = _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8), odd = _mm256_srai_epi16(w, 8);
+        const __m256i w = (__m256i)iload(words + k - 8), even = _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8),
+                      odd = _mm256_srai_epi16(w, 8);
         const __m256i low = _mm256_unpacklo_epi32(even, odd), high = _mm256_unpackhi_epi32(even, odd);
         _mm256_storeu_si256((__m256i *)(void *)(words + 2 * k - 8), _mm256_permute2x128_si256(low, high, 0x31));
         _mm256_storeu_si256((__m256i *)(void *)(words + 2 * k - 16), _mm256_permute2x128_si256(low, high, 0x20));
@@ -322,17 +366,21 @@ static void spread_s8(uint32_t *words, size_t n) {
 static void spread_s8(uint32_t *words, size_t n) { (void)words, (void)n; }
 #endif
 
-static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const grid *fixed, uint32_t *words, size_t stride, grid *grids, int32_t *sums, float *rest) {
+static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const grid *fixed,
+                     uint32_t *words, size_t stride, grid *grids, int32_t *sums, float *rest) {
     for (size_t r = 0; r < rows; r++) {
-        if (type == WORD_F32) memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
-        else if (type == WORD_BF16X3) row_to_x3(x + r * stride_x, k, words + r * stride);
-        else if (type == WORD_BF16 && BF16_SPREAD == 1) row_to_bf16(x + r * stride_x, k, words + r * stride);
+        if (type == WORD_F32)
+            memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
+        else if (type == WORD_BF16X3)
+            row_to_x3(x + r * stride_x, k, words + r * stride);
+        else if (type == WORD_BF16 && BF16_SPREAD == 1)
+            row_to_bf16(x + r * stride_x, k, words + r * stride);
         else if (type == WORD_BF16) {
             memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
             if (k % 2) words[r * stride + k] = 0;
-        }
-        else {
-            row_to_s8(x + r * stride_x, k, fixed, words + r * stride, grids + r * groups_of(k), sums + r * groups_of(k), rest ? rest + r * stride_x : NULL);
+        } else {
+            row_to_s8(x + r * stride_x, k, fixed, words + r * stride, grids + r * groups_of(k), sums + r * groups_of(k),
+                      rest ? rest + r * stride_x : NULL);
             spread_s8(words + r * stride, words_of(type, k));
         }
     }
@@ -340,7 +388,8 @@ static void to_words(word_type type, const float *x, size_t stride_x, size_t row
 
 /* ---- norms and convolutions ---- */
 
-static void norm(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain, const float *offset, float *out, size_t stride) {
+static void norm(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain,
+                 const float *offset, float *out, size_t stride) {
     for (size_t r = 0; r < rows; r++) {
         const float *in = x + r * stride_x;
         float *to = out + r * stride;
@@ -356,12 +405,14 @@ static void norm(const float *x, size_t stride_x, size_t rows, size_t dim, float
         }
         for (; i < dim; i++) rest_squares += (in[i] - mean) * (in[i] - mean);
         const float factor = 1.0f / sqrtf((sum_of(squares) + rest_squares) / (float)dim + eps);
-        for (i = 0; i + LANES <= dim; i += LANES) store(to + i, fma_((load(in + i) - mean) * factor, load(gain + i), load(offset + i)));
+        for (i = 0; i + LANES <= dim; i += LANES)
+            store(to + i, fma_((load(in + i) - mean) * factor, load(gain + i), load(offset + i)));
         for (; i < dim; i++) to[i] = (in[i] - mean) * factor * gain[i] + offset[i];
     }
 }
 
-static void depthwise(const float *x, size_t total, size_t begin, size_t rows, size_t dim, const float *w, size_t taps, const float *bias, float *out) {
+static void depthwise(const float *x, size_t total, size_t begin, size_t rows, size_t dim, const float *w, size_t taps,
+                      const float *bias, float *out) {
     const size_t half = taps / 2;
     for (size_t r = 0; r < rows; r++) {
         const size_t at = begin + r, first = at < half ? half - at : 0;
@@ -370,7 +421,8 @@ static void depthwise(const float *x, size_t total, size_t begin, size_t rows, s
         size_t i = 0;
         for (; i + LANES <= dim; i += LANES) {
             vec y = load(bias + i);
-            for (size_t t = first; t < last; t++) y = fma_(load(x + (at + t - half) * dim + i), load(w + t * dim + i), y);
+            for (size_t t = first; t < last; t++)
+                y = fma_(load(x + (at + t - half) * dim + i), load(w + t * dim + i), y);
             store(to + i, y);
         }
         for (; i < dim; i++) {
@@ -399,7 +451,8 @@ INLINE void turned(const float *x, const float *cos, const float *sin, size_t wi
 enum { MOST_WIDTH = 256 }; /* of a head: checked where models are loaded */
 
 INLINE void turned_frame(const attention *a, const float *side, size_t f, float factor, float *out) {
-    turned(side + f * a->stride, a->cos ? a->cos + f * a->width / 2 : NULL, a->cos ? a->sin + f * a->width / 2 : NULL, a->width, factor, out);
+    turned(side + f * a->stride, a->cos ? a->cos + f * a->width / 2 : NULL, a->cos ? a->sin + f * a->width / 2 : NULL,
+           a->width, factor, out);
 }
 
 /* Keys as the right side of a product: [panels of frames][words of a head][PANEL], zeros behind the last frame. */
@@ -434,15 +487,18 @@ static void pack_values(const attention *a, word_type type, size_t n, uint32_t *
 #define LOG2_E 1.44269504f /* e^x = 2^(x log2 e) */
 #if defined USE_AVX512
 #define COARSE 1
-/* 2^x for x <= 0, relative error 8e-5, a fiftieth of what bf16 rounds away: the nearest whole number apart, a cubic of least relative error between -1/2 and 1/2. */
+/* 2^x for x <= 0, relative error 8e-5, a fiftieth of what bf16 rounds away: the nearest whole number apart, a cubic of
+ * least relative error between -1/2 and 1/2. */
 INLINE __m512 power_of_two(__m512 x) {
-    const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC), part = _mm512_sub_ps(x, whole);
+    const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+                 part = _mm512_sub_ps(x, whole);
     __m512 y = _mm512_fmadd_ps(_mm512_set1_ps(0.0551716649f), part, _mm512_set1_ps(0.242611122f));
     y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(0.693260986f));
     return _mm512_scalef_ps(_mm512_fmadd_ps(y, part, _mm512_set1_ps(0.999928074f)), whole);
 }
 
-/* Scores of one query, in powers of two, to chances in bf16 over `padded` frames, a multiple of 32, zeros behind the last; returns what to multiply the sum by. */
+/* Scores of one query, in powers of two, to chances in bf16 over `padded` frames, a multiple of 32, zeros behind the
+ * last; returns what to multiply the sum by. */
 INLINE float coarse_chances(float *scores, size_t frames, size_t padded, uint32_t *words) {
     for (size_t f = frames; f < padded; f++) scores[f] = -1e30f;
     __m512 most = _mm512_loadu_ps(scores), other = most, total = _mm512_setzero_ps(), more = total;
@@ -452,7 +508,8 @@ INLINE float coarse_chances(float *scores, size_t frames, size_t padded, uint32_
     }
     const __m512 peak = _mm512_set1_ps(_mm512_reduce_max_ps(_mm512_max_ps(most, other)));
     for (size_t f = 0; f < padded; f += 2 * LANES) {
-        const __m512 low = power_of_two(_mm512_sub_ps(_mm512_loadu_ps(scores + f), peak)), high = power_of_two(_mm512_sub_ps(_mm512_loadu_ps(scores + f + LANES), peak));
+        const __m512 low = power_of_two(_mm512_sub_ps(_mm512_loadu_ps(scores + f), peak)),
+                     high = power_of_two(_mm512_sub_ps(_mm512_loadu_ps(scores + f + LANES), peak));
         total = _mm512_add_ps(total, low);
         more = _mm512_add_ps(more, high);
         _mm512_storeu_si512(words + f / 2, (__m512i)_mm512_cvtne2ps_pbh(high, low));
@@ -463,7 +520,8 @@ INLINE float coarse_chances(float *scores, size_t frames, size_t padded, uint32_
 #define COARSE 0
 #endif
 
-/* Scores of one query to chances over `padded` frames, zeros behind the last; returns what to multiply the sum by. Where COARSE, those of bf16 are in powers of two. */
+/* Scores of one query to chances over `padded` frames, zeros behind the last; returns what to multiply the sum by.
+ * Where COARSE, those of bf16 are in powers of two. */
 static float chances_of(word_type type, float *scores, size_t frames, size_t padded, uint32_t *words) {
 #if COARSE
     if (type == WORD_BF16) return coarse_chances(scores, frames, padded, words);
@@ -484,13 +542,17 @@ static float chances_of(word_type type, float *scores, size_t frames, size_t pad
     return 1.0f / sum_of(total);
 }
 
-/* The scores of a few queries against all keys fit the second cache, so the softmax is the plain one: no running maximum. */
+/* The scores of a few queries against all keys fit the second cache, so the softmax is the plain one: no running
+ * maximum. */
 static void attend(const attention *a) {
     const word_type type = BF16_SPREAD == 1 ? a->type : WORD_F32;
     const int coarse = COARSE && type == WORD_BF16;
-    const size_t T = a->frames, width = a->width, key_panels = (T + PANEL - 1) / PANEL, padded = coarse ? (T + 2 * LANES - 1) / (2 * LANES) * 2 * LANES : key_panels * PANEL;
-    const size_t words_q = words_of(type, width), words_p = words_of(type, T), stride_p = coarse ? padded / 2 : words_p, value_panels = width / PANEL;
-    uint32_t *keys = a->scratch, *values = keys + key_panels * words_q * PANEL, *chances = values + value_panels * words_p * PANEL, *queries = chances + ROWS * stride_p;
+    const size_t T = a->frames, width = a->width, key_panels = (T + PANEL - 1) / PANEL,
+                 padded = coarse ? (T + 2 * LANES - 1) / (2 * LANES) * 2 * LANES : key_panels * PANEL;
+    const size_t words_q = words_of(type, width), words_p = words_of(type, T), stride_p = coarse ? padded / 2 : words_p,
+                 value_panels = width / PANEL;
+    uint32_t *keys = a->scratch, *values = keys + key_panels * words_q * PANEL,
+             *chances = values + value_panels * words_p * PANEL, *queries = chances + ROWS * stride_p;
     float *scores = (float *)(void *)(queries + ROWS * words_q);
     float row[MOST_WIDTH];
 
@@ -511,17 +573,20 @@ static void attend(const attention *a) {
             const int panels = key_panels - p < PANELS ? 1 : PANELS;
             tile_any(type, pointers, keys + p * words_q * PANEL, words_q, words_q, panels, 0, tile);
             for (size_t r = 0; r < these; r++)
-                for (size_t v = 0; v < (size_t)panels * VPP; v++) store(scores + r * padded + p * PANEL + v * LANES, tile[r * TILE_VECS + v]);
+                for (size_t v = 0; v < (size_t)panels * VPP; v++)
+                    store(scores + r * padded + p * PANEL + v * LANES, tile[r * TILE_VECS + v]);
         }
         float share[ROWS];
-        for (size_t r = 0; r < these; r++) share[r] = chances_of(type, scores + r * padded, T, padded, chances + r * stride_p);
+        for (size_t r = 0; r < these; r++)
+            share[r] = chances_of(type, scores + r * padded, T, padded, chances + r * stride_p);
         for (size_t r = 0; r < ROWS; r++) pointers[r] = chances + (r < these ? r : these - 1) * stride_p;
         for (size_t p = 0; p < value_panels; p += PANELS) {
             const int panels = value_panels - p < PANELS ? 1 : PANELS;
             tile_any(type, pointers, values + p * words_p * PANEL, words_p, words_p, panels, 0, tile);
             for (size_t r = 0; r < these; r++)
                 for (int v = 0; v < panels * VPP; v++)
-                    store(a->out + (first + r) * a->out_stride + p * PANEL + (size_t)v * LANES, tile[r * TILE_VECS + (size_t)v] * share[r]);
+                    store(a->out + (first + r) * a->out_stride + p * PANEL + (size_t)v * LANES,
+                          tile[r * TILE_VECS + (size_t)v] * share[r]);
         }
     }
 }
@@ -529,10 +594,10 @@ static void attend(const attention *a) {
 #if defined USE_AMX
 #include "kernels/amx.h"
 #else
-#define TAKEN ROWS
+#define TAKEN     ROWS
 #define TASK_ROWS 96
-#define PRODUCT product
-#define ATTEND attend
+#define PRODUCT   product
+#define ATTEND    attend
 #endif
 
 /* ---- the rest ---- */
@@ -564,5 +629,15 @@ static void gelu(const float *x, float *out, size_t n) {
     }
 }
 
-const kernels TABLE = {.name = NAME, .rows = TAKEN, .block = TASK_ROWS, .spread = {1, BF16_SPREAD, S8_SPREAD, X3_SPREAD}, .product = PRODUCT, .to_words = to_words, .norm = norm, .attend = ATTEND, .depthwise = depthwise,
-                       .guided_step = guided_step, .spectrum = spectrum, .gelu = gelu};
+const kernels TABLE = {.name = NAME,
+                       .rows = TAKEN,
+                       .block = TASK_ROWS,
+                       .spread = {1, BF16_SPREAD, S8_SPREAD, X3_SPREAD},
+                       .product = PRODUCT,
+                       .to_words = to_words,
+                       .norm = norm,
+                       .attend = ATTEND,
+                       .depthwise = depthwise,
+                       .guided_step = guided_step,
+                       .spectrum = spectrum,
+                       .gelu = gelu};

@@ -6,6 +6,6 @@
 #define ROWS 2
 #endif
 #define PANELS 1
-#define TABLE ishow_kernels_generic
-#define NAME "generic"
+#define TABLE  ishow_kernels_generic
+#define NAME   "generic"
 #include "kernels/body.h"

@@ -1,11 +1,14 @@
-/* The arithmetic of a network on a CPU: packed products, attention, norms, convolutions. Knows nothing of models or tensors.
+/* The arithmetic of a network on a CPU: packed products, attention, norms, convolutions. Knows nothing of models or
+ * tensors.
  *
- * Everything a product multiplies is made of 32-bit words that hold one fp32, two bf16 or four 8-bit values, neighbours along the summed
- * dimension. So one loop serves these types: broadcast a word of the left side, multiply it with sixteen columns' words of the
- * right side, add. Only that one instruction differs. Weights are packed once into panels of PANEL columns; sixteen words of one are a tile of AMX.
+ * Everything a product multiplies is made of 32-bit words that hold one fp32, two bf16 or four 8-bit values, neighbours
+ * along the summed dimension. So one loop serves these types: broadcast a word of the left side, multiply it with
+ * sixteen columns' words of the right side, add. Only that one instruction differs. Weights are packed once into panels
+ * of PANEL columns; sixteen words of one are a tile of AMX.
  *
- * The loops are written once (body.h) and compiled for each instruction set; `ishow_kernels_best` picks one at run time. The
- * generic variant is plain C and the twin that tests compare the others with. Functions are pure; any thread may call them. */
+ * The loops are written once (body.h) and compiled for each instruction set; `ishow_kernels_best` picks one at run
+ * time. The generic variant is plain C and the twin that tests compare the others with. Functions are pure; any thread
+ * may call them. */
 #ifndef ISHOW_KERNELS_KERNELS_H
 #define ISHOW_KERNELS_KERNELS_H
 
@@ -15,15 +18,17 @@
 #include "ishow.h"
 
 enum {
-    PANEL = 16,          /* columns of a panel */
-    QUERIES_MOST = 32,   /* queries that any of the kernels attends for at once */
+    PANEL = 16,           /* columns of a panel */
+    QUERIES_MOST = 32,    /* queries that any of the kernels attends for at once */
     KERNEL_WIDTH = 16384, /* widest row of an operand, in values */
-    S8_GROUP = 256       /* 8-bit values of a row that share a grid */
+    S8_GROUP = 256        /* 8-bit values of a row that share a grid */
 };
 
-/* WORD_BF16X3: fp32 as the sum of three bf16, its leading, middle and last 8 bits, for processors that multiply bf16 many times as fast. Words come in stretches: of
- * 32 values, X3_PLANE words of each part. Of the nine products of parts the six largest are summed; the others are beyond fp32's last bit (infinities become NaN, subnormal parts 0; Henry, Tang and
- * Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations", 2019, section III). */
+/* WORD_BF16X3: fp32 as the sum of three bf16, its leading, middle and last 8 bits, for processors that multiply bf16
+ * many times as fast. Words come in stretches: of 32 values, X3_PLANE words of each part. Of the nine products of parts
+ * the six largest are summed; the others are beyond fp32's last bit (infinities become NaN, subnormal parts 0; Henry,
+ * Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations",
+ * 2019, section III). */
 typedef enum word_type { WORD_F32 = 0, WORD_BF16, WORD_S8, WORD_BF16X3, WORD_TYPES } word_type;
 enum { X3_PLANE = 16, X3_WORDS = 3 * X3_PLANE, X3_VALUES = 2 * X3_PLANE };
 
@@ -43,32 +48,37 @@ typedef struct grid {
 /* The right side of a product: y[n] = sum over k of x[k] w[n][k], + bias. */
 typedef struct matrix {
     word_type type;
-    size_t n, k, words;  /* words: of one column */
-    uint32_t *panels;    /* [ceil(n / PANEL)][words][PANEL]; 8-bit values are stored + 128 */
-    float *scale;        /* [n, padded], WORD_S8: value = stored * scale */
-    float *sums;         /* [groups][n, padded], WORD_S8: of the stored values of a group */
-    float *bias;         /* [n, padded] or NULL */
-    int borrowed;        /* 1: the memory is somebody else's, and is only read */
+    size_t n, k, words; /* words: of one column */
+    uint32_t *panels;   /* [ceil(n / PANEL)][words][PANEL]; 8-bit values are stored + 128 */
+    float *scale;       /* [n, padded], WORD_S8: value = stored * scale */
+    float *sums;        /* [groups][n, padded], WORD_S8: of the stored values of a group */
+    float *bias;        /* [n, padded] or NULL */
+    int borrowed;       /* 1: the memory is somebody else's, and is only read */
 } matrix;
 
 /* Packs w [n][k] (row n at w + n * k) and bias (NULL: none). WORD_S8: symmetric, one scale a column. ENOMEM. */
-ishow_status matrix_pack(matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k, ishow_error *error);
+ishow_status matrix_pack(matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k,
+                         ishow_error *error);
 void matrix_free(matrix *m); /* zeroes it; a zeroed one may be freed */
 size_t matrix_bytes(const matrix *m);
 
-/* The left side: rows of words, `left_words` each. Consecutive rows may overlap (stride < words), which makes a product a convolution. */
+/* The left side: rows of words, `left_words` each. Consecutive rows may overlap (stride < words), which makes a product
+ * a convolution. */
 typedef struct operand {
     const uint32_t *words;
-    size_t stride;        /* words from one row to the next */
-    const grid *grids;    /* [rows][groups], WORD_S8 */
-    const int32_t *sums;  /* [rows][groups], WORD_S8: of a group's 8-bit values */
+    size_t stride;       /* words from one row to the next */
+    const grid *grids;   /* [rows][groups], WORD_S8 */
+    const int32_t *sums; /* [rows][groups], WORD_S8: of a group's 8-bit values */
 } operand;
 
 typedef enum product_end {
-    PRODUCT_STORE = 0,   /* out = y */
-    PRODUCT_ADD,         /* out += y */
-    PRODUCT_GATED,       /* out += gate * y, gate [n] */
-    PRODUCT_GELU_TANH, PRODUCT_GELU, PRODUCT_MISH, PRODUCT_SILU /* out = f(y) */
+    PRODUCT_STORE = 0, /* out = y */
+    PRODUCT_ADD,       /* out += y */
+    PRODUCT_GATED,     /* out += gate * y, gate [n] */
+    PRODUCT_GELU_TANH,
+    PRODUCT_GELU,
+    PRODUCT_MISH,
+    PRODUCT_SILU /* out = f(y) */
 } product_end;
 
 typedef struct attention {
@@ -79,28 +89,36 @@ typedef struct attention {
     word_type type;         /* WORD_F32, or WORD_BF16: products may then be of bf16 */
     float *out;             /* row f at + f * out_stride */
     size_t out_stride;
-    void *scratch;          /* attention_scratch() bytes, 64-byte aligned */
+    void *scratch; /* attention_scratch() bytes, 64-byte aligned */
 } attention;
 
 size_t attention_scratch(size_t frames, size_t width);
 
 typedef struct kernels {
     const char *name;
-    size_t rows;      /* that a product takes at once; blocks of rows are best multiples of it */
-    size_t block;     /* rows of a block at most: more read the weights less often, fewer keep what lies between two products nearer */
-    size_t spread[WORD_TYPES]; /* words of a left side for one of a right side; 2 where it is kept wider (bf16 in fp32, 8 bits in 16), 0 where the type is not taken */
+    size_t rows;  /* that a product takes at once; blocks of rows are best multiples of it */
+    size_t block; /* rows of a block at most: more read the weights less often, fewer keep what lies between two
+                     products nearer */
+    size_t spread[WORD_TYPES]; /* words of a left side for one of a right side; 2 where it is kept wider (bf16 in fp32,
+                                  8 bits in 16), 0 where the type is not taken */
     /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. */
-    void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out, size_t stride);
-    /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word or stretch filled up with zeros. grids and sums: [rows][groups],
-     * WORD_S8, where `fixed` is the grid of every group, and what lies beyond its ends saturates (static quantisation), or NULL: each group gets that between its
-     * smallest and its largest value (dynamic quantisation). rest: NULL, or for WORD_S8, like x: what the words leave of x; may be x. */
-    void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const grid *fixed, uint32_t *words, size_t stride, grid *grids, int32_t *sums, float *rest);
+    void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out,
+                    size_t stride);
+    /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word or stretch
+     * filled up with zeros. grids and sums: [rows][groups], WORD_S8, where `fixed` is the grid of every group, and what
+     * lies beyond its ends saturates (static quantisation), or NULL: each group gets that between its smallest and its
+     * largest value (dynamic quantisation). rest: NULL, or for WORD_S8, like x: what the words leave of x; may be x. */
+    void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const grid *fixed,
+                     uint32_t *words, size_t stride, grid *grids, int32_t *sums, float *rest);
     /* out = (x - mean) / sqrt(var + eps) * gain + offset, over dim values of each row. */
-    void (*norm)(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain, const float *offset, float *out, size_t stride);
+    void (*norm)(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain,
+                 const float *offset, float *out, size_t stride);
     /* One head over all frames: softmax(q k' / sqrt(width)) v. */
     void (*attend)(const attention *a);
-    /* Depthwise convolution over rows [begin, begin + rows) of x [total][dim], zero padded: w [taps][dim], taps odd. out [rows][dim]. */
-    void (*depthwise)(const float *x, size_t total, size_t begin, size_t rows, size_t dim, const float *w, size_t taps, const float *bias, float *out);
+    /* Depthwise convolution over rows [begin, begin + rows) of x [total][dim], zero padded: w [taps][dim], taps odd.
+     * out [rows][dim]. */
+    void (*depthwise)(const float *x, size_t total, size_t begin, size_t rows, size_t dim, const float *w, size_t taps,
+                      const float *bias, float *out);
     /* x += dt (c + (c - u) cfg), n values */
     void (*guided_step)(float *x, const float *c, const float *u, float dt, float cfg, size_t n);
     /* log-magnitudes and phases to a complex spectrum, magnitudes at most `most` */
@@ -110,7 +128,9 @@ typedef struct kernels {
 } kernels;
 
 /* Words that hold k values of a left side. */
-static inline size_t left_words(const kernels *kernels, word_type type, size_t k) { return words_of(type, k) * kernels->spread[type]; }
+static inline size_t left_words(const kernels *kernels, word_type type, size_t k) {
+    return words_of(type, k) * kernels->spread[type];
+}
 
 /* The fastest for this processor. */
 const kernels *ishow_kernels_best(void);
@@ -125,8 +145,8 @@ typedef struct team team;
 team *team_create(int threads);
 void team_free(team *t); /* NULL allowed */
 int team_threads(const team *t);
-/* Calls task(self, i, thread) for every i in [0, n), on the team's threads and the caller's; thread in [0, threads). Returns when all are done.
- * One caller at a time. Which thread does what is open, so results must not depend on it. */
+/* Calls task(self, i, thread) for every i in [0, n), on the team's threads and the caller's; thread in [0, threads).
+ * Returns when all are done. One caller at a time. Which thread does what is open, so results must not depend on it. */
 void team_run(team *t, size_t n, void (*task)(void *self, size_t i, int thread), void *self);
 
 #endif

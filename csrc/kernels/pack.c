@@ -38,17 +38,20 @@ static uint32_t word_at(const matrix *m, const float *w, size_t n, size_t word) 
         for (size_t i = 0; i < 2 && 2 * word + i < m->k; i++) out |= bf16_bits(row[2 * word + i]) << 16 * i;
         break;
     case WORD_BF16X3:
-        for (size_t i = 0, at = word / X3_WORDS * X3_VALUES + word % X3_PLANE * 2; i < 2 && at + i < m->k; i++) out |= x3_part(row[at + i], word % X3_WORDS / X3_PLANE) << 16 * i;
+        for (size_t i = 0, at = word / X3_WORDS * X3_VALUES + word % X3_PLANE * 2; i < 2 && at + i < m->k; i++)
+            out |= x3_part(row[at + i], word % X3_WORDS / X3_PLANE) << 16 * i;
         break;
     case WORD_TYPES: break;
     case WORD_S8:
-        for (size_t i = 0; i < 4; i++) out |= (uint32_t)((4 * word + i < m->k ? stored(row[4 * word + i], m->scale[n]) : 0) + 128) << 8 * i;
+        for (size_t i = 0; i < 4; i++)
+            out |= (uint32_t)((4 * word + i < m->k ? stored(row[4 * word + i], m->scale[n]) : 0) + 128) << 8 * i;
         break;
     }
     return out;
 }
 
-ishow_status matrix_pack(matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k, ishow_error *error) {
+ishow_status matrix_pack(matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k,
+                         ishow_error *error) {
     const size_t n_panels = (n + PANEL - 1) / PANEL, padded = n_panels * PANEL;
     *out = (matrix){.type = type, .n = n, .k = k, .words = words_of(type, k)};
     out->panels = ishow_alloc(padded * out->words, sizeof *out->panels);
@@ -70,13 +73,15 @@ ishow_status matrix_pack(matrix *out, word_type type, const float *w, const floa
     for (size_t g = 0; type == WORD_S8 && g < groups_of(k); g++)
         for (size_t i = 0; i < padded; i++) {
             int32_t sum = 0;
-            for (size_t j = g * S8_GROUP; i < n && j < k && j < (g + 1) * S8_GROUP; j++) sum += stored(w[i * k + j], out->scale[i]);
+            for (size_t j = g * S8_GROUP; i < n && j < k && j < (g + 1) * S8_GROUP; j++)
+                sum += stored(w[i * k + j], out->scale[i]);
             out->sums[g * padded + i] = (float)sum;
         }
     for (size_t p = 0; p < n_panels; p++)
         for (size_t lane = 0; lane < PANEL; lane++) {
             uint32_t *panel = out->panels + p * out->words * PANEL + lane;
-            for (size_t word = 0; word < out->words; word++) panel[word * PANEL] = p * PANEL + lane < n ? word_at(out, w, p * PANEL + lane, word) : 0;
+            for (size_t word = 0; word < out->words; word++)
+                panel[word * PANEL] = p * PANEL + lane < n ? word_at(out, w, p * PANEL + lane, word) : 0;
         }
     return ISHOW_OK;
 }
@@ -93,26 +98,31 @@ void matrix_free(matrix *m) {
 
 size_t matrix_bytes(const matrix *m) {
     const size_t padded = (m->n + PANEL - 1) / PANEL * PANEL;
-    return sizeof(float) * padded * (m->words + (m->scale != NULL) + (m->sums != NULL ? groups_of(m->k) : 0) + (m->bias != NULL));
+    return sizeof(float) * padded *
+           (m->words + (m->scale != NULL) + (m->sums != NULL ? groups_of(m->k) : 0) + (m->bias != NULL));
 }
 
 size_t attention_scratch(size_t frames, size_t width) {
-    const size_t padded = (frames + 2 * PANEL - 1) / (2 * PANEL) * 2 * PANEL; /* for words of fp32, the largest, and tiles of two panels */
+    const size_t padded = (frames + 2 * PANEL - 1) / (2 * PANEL) * 2 *
+                          PANEL; /* for words of fp32, the largest, and tiles of two panels */
     return sizeof(uint32_t) * (padded * width + width * padded + QUERIES_MOST * (padded + width + padded)) + 64;
 }
 
 #if defined __x86_64__
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 static int has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
 }
-/* Whether this process may use the tile registers, which Linux hands out on demand, to all threads of a process and for good (Documentation/arch/x86/xstate.rst):
- * signal stacks of less than their 8 KB more are then refused. */
+/* Whether this process may use the tile registers, which Linux hands out on demand, to all threads of a process and for
+ * good (Documentation/arch/x86/xstate.rst): signal stacks of less than their 8 KB more are then refused. */
 static int has_amx(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, TILES = 1 << 24, BF16 = 1 << 22, INT8 = 1 << 25 };
     unsigned a, b, c, d;
-    if (!has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & (TILES | BF16 | INT8)) != (TILES | BF16 | INT8)) return 0;
+    if (!has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
+        (d & (TILES | BF16 | INT8)) != (TILES | BF16 | INT8))
+        return 0;
 #if defined __linux__
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 #else

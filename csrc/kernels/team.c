@@ -1,6 +1,7 @@
-/* Threads for one piece of work at a time. A network is hundreds of pieces of some ten microseconds, so whoever has nothing to do looks
- * for the next one for a while before it sleeps: waking a thread costs as much as such a piece. Where the team has more threads than the process may
- * use processors, a thread that spins takes the processor (or the quota of a control group) from one that works, so they all sleep at once. */
+/* Threads for one piece of work at a time. A network is hundreds of pieces of some ten microseconds, so whoever has
+ * nothing to do looks for the next one for a while before it sleeps: waking a thread costs as much as such a piece.
+ * Where the team has more threads than the process may use processors, a thread that spins takes the processor (or the
+ * quota of a control group) from one that works, so they all sleep at once. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -13,15 +14,15 @@ enum { SPINS = 4000 }; /* some fifty microseconds */
 
 struct team {
     int threads, started;
-    int spins;                      /* turns of looking before sleeping; 0: sleep at once */
+    int spins;         /* turns of looking before sleeping; 0: sleep at once */
     pthread_t *others; /* [threads - 1] */
     pthread_mutex_t lock;
     pthread_cond_t work, finished;
-    int stopping;                   /* under lock, like sleepers */
+    int stopping; /* under lock, like sleepers */
     int sleepers;
-    atomic_uint generation;         /* rises with each piece of work */
+    atomic_uint generation; /* rises with each piece of work */
     atomic_size_t next, n;
-    atomic_int busy;                /* threads that may still touch the work */
+    atomic_int busy; /* threads that may still touch the work */
     void (*task)(void *self, size_t i, int thread);
     void *self;
 };
@@ -49,11 +50,13 @@ static void *member_main(void *argument) {
     free(argument);
     for (;;) {
         unsigned now = seen;
-        for (int i = 0; i < t->spins && (now = atomic_load_explicit(&t->generation, memory_order_acquire)) == seen; i++) relax();
+        for (int i = 0; i < t->spins && (now = atomic_load_explicit(&t->generation, memory_order_acquire)) == seen; i++)
+            relax();
         if (now == seen) {
             pthread_mutex_lock(&t->lock);
             t->sleepers++;
-            while (!t->stopping && (now = atomic_load_explicit(&t->generation, memory_order_acquire)) == seen) pthread_cond_wait(&t->work, &t->lock);
+            while (!t->stopping && (now = atomic_load_explicit(&t->generation, memory_order_acquire)) == seen)
+                pthread_cond_wait(&t->work, &t->lock);
             t->sleepers--;
             int stop = t->stopping;
             pthread_mutex_unlock(&t->lock);
@@ -130,7 +133,9 @@ void team_run(team *t, size_t n, void (*task)(void *self, size_t i, int thread),
         return;
     }
     for (int spins = 0; atomic_load_explicit(&t->busy, memory_order_acquire); spins++) {
-        if (spins < SPINS) relax();
-        else sched_yield();
+        if (spins < SPINS)
+            relax();
+        else
+            sched_yield();
     }
 }

@@ -1,4 +1,5 @@
-/* Vectors of LANES floats and functions of one variable over them, for one instruction set. Included by body.h alone, once its file has defined LANES. */
+/* Vectors of LANES floats and functions of one variable over them, for one instruction set. Included by body.h alone,
+ * once its file has defined LANES. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -41,8 +42,10 @@ INLINE vec load_some(const float *p, size_t n) {
     return v;
 }
 INLINE void store_some(float *p, vec v, size_t n) {
-    if (n == LANES) store(p, v);
-    else memcpy(p, &v, n * sizeof *p);
+    if (n == LANES)
+        store(p, v);
+    else
+        memcpy(p, &v, n * sizeof *p);
 }
 INLINE vec choose(ivec mask, vec yes, vec no) { return (vec)((mask & (ivec)yes) | (~mask & (ivec)no)); }
 /* b where one of them is no number. */
@@ -70,7 +73,8 @@ INLINE vec fma_(vec a, vec b, vec c) {
 #endif
 }
 
-/* 1 / x for x from 2^-126 to 2^127, relative error 2^-23: a first value of 14 bits and one of Newton's steps cost a third of a division. */
+/* 1 / x for x from 2^-126 to 2^127, relative error 2^-23: a first value of 14 bits and one of Newton's steps cost a
+ * third of a division. */
 INLINE vec inverse(vec x) {
 #if defined USE_AVX512
     const vec r = (vec)_mm512_rcp14_ps((__m512)x);
@@ -94,7 +98,7 @@ INLINE float max_of(vec v) {
 /* ---- functions of one variable ---- */
 
 /* Adding and taking away 1.5 * 2^23 rounds to the nearest whole number, whose bits then stand in the low end. */
-#define MAGIC 12582912.0f
+#define MAGIC      12582912.0f
 #define MAGIC_BITS 0x4B400000
 
 /* e^x, relative error 2e-7; saturates below -87 and above 88. Cephes' reduction and polynomial. */
@@ -139,7 +143,8 @@ INLINE vec vmish(vec x) {
     return x * q * inverse(q + 2.0f);
 }
 
-/* sin and cos, absolute error 1e-6 for |x| up to some thousand: reduction by pi/2 in three parts, Cephes' polynomials. */
+/* sin and cos, absolute error 1e-6 for |x| up to some thousand: reduction by pi/2 in three parts, Cephes' polynomials.
+ */
 INLINE void vsincos(vec x, vec *sine, vec *cosine) {
     vec t = fma_(x, splat(0.636619772f), splat(MAGIC));
     ivec n = (ivec)t - MAGIC_BITS;

@@ -1,9 +1,11 @@
-/* The AOTInductor backend: graphs compiled to shared libraries, called through torch's C ABI with no Python in the loop.
+/* The AOTInductor backend: graphs compiled to shared libraries, called through torch's C ABI with no Python in the
+ * loop.
  *
- * A step costs some ten microseconds over the model itself. Inputs are wrapped where they lie; one scratch block serves the cases in
- * which a graph wants its inputs joined (both branches of h) or longer than they are (lists shorter than a graph takes). Graphs check nothing,
- * so every shape that leaves here was compared with the manifest. OpenMP's thread count belongs to a thread, and a backend may be opened on
- * one thread and used on another: it is set again whenever the calling thread changes. */
+ * A step costs some ten microseconds over the model itself. Inputs are wrapped where they lie; one scratch block serves
+ * the cases in which a graph wants its inputs joined (both branches of h) or longer than they are (lists shorter than a
+ * graph takes). Graphs check nothing, so every shape that leaves here was compared with the manifest. OpenMP's thread
+ * count belongs to a thread, and a backend may be opened on one thread and used on another: it is set again whenever
+ * the calling thread changes. */
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -41,8 +43,8 @@ static void *scratch(aoti *model, size_t n, size_t size) {
 
 static ishow_status enter(aoti *model, size_t frames, ishow_error *error) {
     if (frames < model->manifest.min_frames || frames > model->manifest.info.max_frames)
-        return ishow_fail(error, ISHOW_EINVAL, "", "A row of %zu frames was given; this model takes %zu to %zu.", frames,
-                          model->manifest.min_frames, model->manifest.info.max_frames);
+        return ishow_fail(error, ISHOW_EINVAL, "", "A row of %zu frames was given; this model takes %zu to %zu.",
+                          frames, model->manifest.min_frames, model->manifest.info.max_frames);
     if (!model->has_user || !pthread_equal(model->user, pthread_self())) {
         model->torch.set_threads(model->threads);
         model->torch.grad_mode(false);
@@ -52,16 +54,18 @@ static ishow_status enter(aoti *model, size_t frames, ishow_error *error) {
     return ISHOW_OK;
 }
 
-static ishow_status run(aoti *model, int graph, const ishow_tensor *inputs, size_t n_inputs, const int64_t *out_sizes, int out_ndim,
-                        float *const *out, size_t parts, ishow_error *error) {
-    return ishow_graph_run(&model->torch, &model->graphs[graph], inputs, n_inputs, out_sizes, out_ndim, out, parts, error);
+static ishow_status run(aoti *model, int graph, const ishow_tensor *inputs, size_t n_inputs, const int64_t *out_sizes,
+                        int out_ndim, float *const *out, size_t parts, ishow_error *error) {
+    return ishow_graph_run(&model->torch, &model->graphs[graph], inputs, n_inputs, out_sizes, out_ndim, out, parts,
+                           error);
 }
 
 /* A graph would read past its embedding. */
 static ishow_status check_tokens(const aoti *model, const int64_t *tokens, size_t n, ishow_error *error) {
     for (size_t i = 0; i < n; i++)
         if (tokens[i] < 0 || tokens[i] >= model->manifest.n_tokens)
-            return ishow_fail(error, ISHOW_EINVAL, "", "Token %lld is not one of this model's %lld.", (long long)tokens[i], (long long)model->manifest.n_tokens);
+            return ishow_fail(error, ISHOW_EINVAL, "", "Token %lld is not one of this model's %lld.",
+                              (long long)tokens[i], (long long)model->manifest.n_tokens);
     return ISHOW_OK;
 }
 
@@ -72,12 +76,15 @@ static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond,
     const int64_t frames = (int64_t)in->frames, ref_frames = (int64_t)in->ref_frames;
     ishow_status status = enter(model, in->frames, error);
     if (status || (status = check_tokens(model, in->tokens, in->n_tokens, error))) return status;
-    if (in->ref_frames > in->frames || in->n_tokens == 0 || (!aligned && in->n_tokens != in->frames) || (indexed && !in->index) || (aligned && !in->phase))
-        return ishow_fail(error, ISHOW_EINVAL, "", "%zu tokens with %zu of %zu frames of reference do not fit this model's text layout.", in->n_tokens,
-                          in->ref_frames, in->frames);
+    if (in->ref_frames > in->frames || in->n_tokens == 0 || (!aligned && in->n_tokens != in->frames) ||
+        (indexed && !in->index) || (aligned && !in->phase))
+        return ishow_fail(error, ISHOW_EINVAL, "",
+                          "%zu tokens with %zu of %zu frames of reference do not fit this model's text layout.",
+                          in->n_tokens, in->ref_frames, in->frames);
     for (size_t i = 0; indexed && i < in->frames; i++)
         if (in->index[i] < 0 || (size_t)in->index[i] >= in->n_tokens)
-            return ishow_fail(error, ISHOW_EINVAL, "", "Frame %zu belongs to token %lld of %zu.", i, (long long)in->index[i], in->n_tokens);
+            return ishow_fail(error, ISHOW_EINVAL, "", "Frame %zu belongs to token %lld of %zu.", i,
+                              (long long)in->index[i], in->n_tokens);
     const int64_t *tokens = in->tokens;
     size_t n_tokens = in->n_tokens;
     if (aligned && n_tokens < model->manifest.min_tokens) { /* filler is hidden from the text blocks */
@@ -95,20 +102,23 @@ static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond,
     if (indexed) inputs[n++] = (ishow_tensor){in->index, 1, 2, {1, frames}};
     if (aligned) inputs[n++] = (ishow_tensor){in->phase, 0, 2, {1, frames}};
     inputs[n++] = (ishow_tensor){&ref_frames, 1, 1, {1}};
-    return run(model, ISHOW_GRAPH_ENCODE, inputs, n, (int64_t[]){2, frames, info->dim}, 3, (float *const[]){h_cond, h_uncond}, 2, error);
+    return run(model, ISHOW_GRAPH_ENCODE, inputs, n, (int64_t[]){2, frames, info->dim}, 3,
+               (float *const[]){h_cond, h_uncond}, 2, error);
 }
 
 /* Times, and strengths of guidance where the network takes them. */
 static size_t modulate_inputs(const aoti *model) { return model->manifest.info.guidance_max > 0 ? 2 : 1; }
 
 /* As many times as the graph takes at once: 1 to TIMES_MAX. */
-static ishow_status modulate_some(aoti *model, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error) {
+static ishow_status modulate_some(aoti *model, const float *t, const float *guidance, size_t n, float *mod,
+                                  ishow_error *error) {
     const size_t inputs = modulate_inputs(model);
     const size_t least = model->manifest.min_times, width = (size_t)model->manifest.info.mod_width;
     ishow_status status;
     if (n >= least) {
         const ishow_tensor input[] = {{t, 0, 1, {(int64_t)n}}, {guidance, 0, 1, {(int64_t)n}}};
-        return run(model, ISHOW_GRAPH_MODULATE, input, inputs, (int64_t[]){(int64_t)n, (int64_t)width}, 2, &mod, 1, error);
+        return run(model, ISHOW_GRAPH_MODULATE, input, inputs, (int64_t[]){(int64_t)n, (int64_t)width}, 2, &mod, 1,
+                   error);
     }
     float *all = scratch(model, least * (width + 2), sizeof *all);
     if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the modulation could not be had.");
@@ -118,17 +128,21 @@ static ishow_status modulate_some(aoti *model, const float *t, const float *guid
         strengths[i] = inputs > 1 ? guidance[i < n ? i : n - 1] : 0;
     }
     const ishow_tensor input[] = {{times, 0, 1, {(int64_t)least}}, {strengths, 0, 1, {(int64_t)least}}};
-    status = run(model, ISHOW_GRAPH_MODULATE, input, inputs, (int64_t[]){(int64_t)least, (int64_t)width}, 2, &all, 1, error);
+    status =
+        run(model, ISHOW_GRAPH_MODULATE, input, inputs, (int64_t[]){(int64_t)least, (int64_t)width}, 2, &all, 1, error);
     if (!status) memcpy(mod, all, n * width * sizeof *mod);
     return status;
 }
 
-static ishow_status modulate(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error) {
+static ishow_status modulate(void *self, const float *t, const float *guidance, size_t n, float *mod,
+                             ishow_error *error) {
     aoti *model = self;
     const size_t width = (size_t)model->manifest.info.mod_width;
     ishow_status status = enter(model, model->manifest.min_frames, error);
     if (!status && n == 0) status = ishow_fail(error, ISHOW_EINVAL, "", "No times were given.");
-    for (size_t done = 0; !status && done < n; done += TIMES_MAX) status = modulate_some(model, t + done, guidance ? guidance + done : NULL, n - done < TIMES_MAX ? n - done : TIMES_MAX, mod + done * width, error);
+    for (size_t done = 0; !status && done < n; done += TIMES_MAX)
+        status = modulate_some(model, t + done, guidance ? guidance + done : NULL,
+                               n - done < TIMES_MAX ? n - done : TIMES_MAX, mod + done * width, error);
     return status;
 }
 
@@ -146,12 +160,16 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n_rows, 
             float *joined = scratch(model, 2 * branch, sizeof *joined);
             if (!joined) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a step could not be had.");
             memcpy(joined, row->h_cond, branch * sizeof *joined);
-            memcpy(joined + branch, row->h_uncond ? row->h_uncond : row->h_cond, branch * sizeof *joined); /* the graph has two; with cfg 0 the second is not seen */
+            memcpy(joined + branch, row->h_uncond ? row->h_uncond : row->h_cond,
+                   branch * sizeof *joined); /* the graph has two; with cfg 0 the second is not seen */
             h = joined;
         }
         const ishow_tensor inputs[] = {
-            {row->x, 0, 3, {1, frames, info->n_mels}}, {h, 0, 3, {2, frames, info->dim}}, {row->mod, 0, 2, {1, info->mod_width}},
-            {&row->dt, 0, 1, {1}},                     {&row->cfg, 0, 1, {1}},
+            {row->x, 0, 3, {1, frames, info->n_mels}},
+            {h, 0, 3, {2, frames, info->dim}},
+            {row->mod, 0, 2, {1, info->mod_width}},
+            {&row->dt, 0, 1, {1}},
+            {&row->cfg, 0, 1, {1}},
         };
         status = run(model, ISHOW_GRAPH_STEP, inputs, 5, (int64_t[]){1, frames, info->n_mels}, 3, &row->x, 1, error);
         if (status) return status;
@@ -166,7 +184,8 @@ static ishow_status vocode(void *self, const float *mel, size_t frames, float *r
     ishow_status status = enter(model, frames, error);
     if (status) return status;
     ishow_tensor input = {mel, 0, 3, {1, (int64_t)frames, info->n_mels}};
-    return run(model, ISHOW_GRAPH_VOCODE, &input, 1, (int64_t[]){1, 2, (int64_t)frames, (int64_t)bins}, 4, (float *const[]){real, imag}, 2, error);
+    return run(model, ISHOW_GRAPH_VOCODE, &input, 1, (int64_t[]){1, 2, (int64_t)frames, (int64_t)bins}, 4,
+               (float *const[]){real, imag}, 2, error);
 }
 
 static ishow_status durations(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error) {
@@ -175,7 +194,8 @@ static ishow_status durations(void *self, const int64_t *tokens, size_t n, float
     ishow_status status = enter(model, model->manifest.min_frames, error);
     if (status || (status = check_tokens(model, tokens, n, error))) return status;
     if (n == 0 || n > model->manifest.info.max_frames)
-        return ishow_fail(error, ISHOW_EINVAL, "", "%zu phones were given; this model takes 1 to %zu.", n, model->manifest.info.max_frames);
+        return ishow_fail(error, ISHOW_EINVAL, "", "%zu phones were given; this model takes 1 to %zu.", n,
+                          model->manifest.info.max_frames);
     if (n >= least) {
         ishow_tensor input = {tokens, 1, 2, {1, (int64_t)n}};
         return run(model, ISHOW_GRAPH_DURATIONS, &input, 1, (int64_t[]){1, (int64_t)n}, 2, &frames_out, 1, error);
@@ -205,7 +225,9 @@ ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *optio
     char dir[PATH_MAX];
     aoti *model = NULL;
     memset(out, 0, sizeof *out);
-    if (options->threads < 0) return ishow_fail(error, ISHOW_EINVAL, "threads", "threads is %d; it must be 0 (all cores) or more.", options->threads);
+    if (options->threads < 0)
+        return ishow_fail(error, ISHOW_EINVAL, "threads", "threads is %d; it must be 0 (all cores) or more.",
+                          options->threads);
     if (!realpath(options->package_dir, dir))
         return ishow_fail(error, ISHOW_ENOTFOUND, "", "There is no compiled package in %s.", options->package_dir);
     model = calloc(1, sizeof *model);
@@ -220,10 +242,17 @@ ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *optio
     const size_t n_inputs[ISHOW_GRAPHS] = {encode_inputs, modulate_inputs(model), 5, 1, 1};
     for (int i = 0; i < ISHOW_GRAPHS; i++) {
         if (!*model->manifest.library[i]) continue;
-        status = ishow_graph_load(&model->graphs[i], ishow_graph_names[i], model->manifest.library[i], model->manifest.weights[i], n_inputs[i], error);
+        status = ishow_graph_load(&model->graphs[i], ishow_graph_names[i], model->manifest.library[i],
+                                  model->manifest.weights[i], n_inputs[i], error);
         if (status) goto done;
     }
-    *out = (ishow_backend){.self = model, .info = model->manifest.info, .encode = encode, .modulate = modulate, .step = step, .vocode = vocode, .close = close_model};
+    *out = (ishow_backend){.self = model,
+                           .info = model->manifest.info,
+                           .encode = encode,
+                           .modulate = modulate,
+                           .step = step,
+                           .vocode = vocode,
+                           .close = close_model};
     if (model->manifest.info.predicts_durations) out->durations = durations;
 done:
     if (status) close_model(model);

@@ -1,4 +1,5 @@
-/* NVIDIA's driver by dlopen. Where cuda.h gives a function a suffix (_v2), the name here has it too: that is the one for 64-bit addresses. */
+/* NVIDIA's driver by dlopen. Where cuda.h gives a function a suffix (_v2), the name here has it too: that is the one
+ * for 64-bit addresses. */
 #include <dlfcn.h>
 #include <stdlib.h>
 
@@ -10,7 +11,8 @@ ishow_status ishow_cuda_driver_open(ishow_cuda_driver *out, ishow_error *error) 
     const char *path = getenv("ISHOWTTS_CUDA_DRIVER");
     if (!path || !*path) path = "libcuda.so.1";
     *out = (ishow_cuda_driver){.library = dlopen(path, RTLD_NOW | RTLD_LOCAL)};
-    if (!out->library) return ishow_fail(error, ISHOW_ENOTFOUND, "backend", "There is no NVIDIA driver here: %s", dlerror());
+    if (!out->library)
+        return ishow_fail(error, ISHOW_ENOTFOUND, "backend", "There is no NVIDIA driver here: %s", dlerror());
     const struct {
         const char *name;
         void *function;
@@ -40,7 +42,8 @@ ishow_status ishow_cuda_driver_open(ishow_cuda_driver *out, ishow_error *error) 
     int count = 0, result;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         if (symbol_find(out->library, wanted[i].name, wanted[i].function)) continue;
-        ishow_fail(error, ISHOW_ENOTFOUND, "backend", "%s has no function %s: the NVIDIA driver is too old.", path, wanted[i].name);
+        ishow_fail(error, ISHOW_ENOTFOUND, "backend", "%s has no function %s: the NVIDIA driver is too old.", path,
+                   wanted[i].name);
         goto failed;
     }
     if ((result = out->init(0)) || (result = out->device_count(&count)) || count < 1) {
@@ -49,7 +52,8 @@ ishow_status ishow_cuda_driver_open(ishow_cuda_driver *out, ishow_error *error) 
         ishow_fail(error, ISHOW_ENOTFOUND, "backend", "The NVIDIA driver is of no use here: %s.", text);
         goto failed;
     }
-    if (out->device_get(&out->device, 0) || out->device_name(name, sizeof name, out->device) || out->context_retain(&out->context, out->device)) {
+    if (out->device_get(&out->device, 0) || out->device_name(name, sizeof name, out->device) ||
+        out->context_retain(&out->context, out->device)) {
         ishow_fail(error, ISHOW_ENOTFOUND, "backend", "The first CUDA device cannot be used.");
         goto failed;
     }

@@ -1,20 +1,25 @@
 /* Steps as launches of CUDA graphs.
  *
- * A graph is of one size. So lengths come in buckets, and rows in powers of two: what a row lacks is masked, and a row that is missing is one frame of
- * nothing. A launch takes rows of like length, since each costs what the longest does. Its inputs go up in one copy from page-locked memory and x comes
- * back in one; h was left on the device by encode and moves there. */
+ * A graph is of one size. So lengths come in buckets, and rows in powers of two: what a row lacks is masked, and a row
+ * that is missing is one frame of nothing. A launch takes rows of like length, since each costs what the longest does.
+ * Its inputs go up in one copy from page-locked memory and x comes back in one; h was left on the device by encode and
+ * moves there. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "model/cuda.h"
 
-#define CU_NON_BLOCKING 1u   /* CU_STREAM_NON_BLOCKING: does not wait for torch's stream, whose work is always finished when a call of Python ends */
-#define CU_AUTO_FREE 1ull    /* CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH: what a launch left allocated does not stop the next, as torch has it */
-#define CU_OUT_OF_MEMORY 2   /* CUDA_ERROR_OUT_OF_MEMORY */
-#define FINE 64              /* frames between buckets up to FINE_MAX, COARSE beyond */
-#define FINE_MAX 1024
-#define COARSE 256
+#define CU_NON_BLOCKING                                                                                          \
+    1u /* CU_STREAM_NON_BLOCKING: does not wait for torch's stream, whose work is always finished when a call of \
+          Python ends */
+#define CU_AUTO_FREE                                                                                                 \
+    1ull /* CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH: what a launch left allocated does not stop the next, as \
+            torch has it */
+#define CU_OUT_OF_MEMORY 2  /* CUDA_ERROR_OUT_OF_MEMORY */
+#define FINE             64 /* frames between buckets up to FINE_MAX, COARSE beyond */
+#define FINE_MAX         1024
+#define COARSE           256
 
 typedef struct made {
     size_t rows, frames;
@@ -49,12 +54,16 @@ static ishow_status check(const ishow_cuda_steps *steps, int result, const char 
     const char *text = NULL;
     if (!result) return ISHOW_OK;
     if (steps->driver->error_text(result, &text) || !text) text = "unknown error";
-    return ishow_fail(error, result == CU_OUT_OF_MEMORY ? ISHOW_ENOMEM : ISHOW_EMODEL, "", "%s on the GPU failed: %s (%d)", doing, text, result);
+    return ishow_fail(error, result == CU_OUT_OF_MEMORY ? ISHOW_ENOMEM : ISHOW_EMODEL, "",
+                      "%s on the GPU failed: %s (%d)", doing, text, result);
 }
 
-static size_t input_floats(const ishow_cuda_options *o, size_t rows, size_t frames) { return rows * (frames * o->n_mels + o->mod_width + 3); }
+static size_t input_floats(const ishow_cuda_options *o, size_t rows, size_t frames) {
+    return rows * (frames * o->n_mels + o->mod_width + 3);
+}
 
-ishow_status ishow_cuda_open(ishow_cuda_steps **out, const ishow_cuda_driver *driver, const ishow_cuda_options *options, ishow_error *error) {
+ishow_status ishow_cuda_open(ishow_cuda_steps **out, const ishow_cuda_driver *driver, const ishow_cuda_options *options,
+                             ishow_error *error) {
     ishow_error own = {0};
     *out = NULL;
     ishow_cuda_steps *steps = calloc(1, sizeof *steps);
@@ -64,9 +73,12 @@ ishow_status ishow_cuda_open(ishow_cuda_steps **out, const ishow_cuda_driver *dr
     steps->options = *options;
     steps->most = ISHOW_CUDA_ROWS;
     void *memory = NULL;
-    const size_t bytes = (ISHOW_CUDA_FRAMES * options->n_mels + ISHOW_CUDA_ROWS * (options->mod_width + 3)) * sizeof(float);
+    const size_t bytes =
+        (ISHOW_CUDA_FRAMES * options->n_mels + ISHOW_CUDA_ROWS * (options->mod_width + 3)) * sizeof(float);
     if (options->max_frames > ISHOW_CUDA_FRAMES) {
-        ishow_fail(&own, ISHOW_EINVAL, "model", "a model with rows of up to %zu frames does not fit the buffers of the GPU backend (%d)", options->max_frames, ISHOW_CUDA_FRAMES);
+        ishow_fail(&own, ISHOW_EINVAL, "model",
+                   "a model with rows of up to %zu frames does not fit the buffers of the GPU backend (%d)",
+                   options->max_frames, ISHOW_CUDA_FRAMES);
         goto done;
     }
     if (check(steps, driver->context_set(driver->context), "Choosing the device", &own) ||
@@ -123,14 +135,18 @@ void ishow_cuda_forget(ishow_cuda_steps *steps, const float *h_cond) {
         }
 }
 
-static int meet(const float *a, size_t n, const float *b, size_t m) { return (uintptr_t)a < (uintptr_t)(b + m) && (uintptr_t)b < (uintptr_t)(a + n); }
+static int meet(const float *a, size_t n, const float *b, size_t m) {
+    return (uintptr_t)a < (uintptr_t)(b + m) && (uintptr_t)b < (uintptr_t)(a + n);
+}
 
-ishow_status ishow_cuda_keep(ishow_cuda_steps *steps, const float *h_cond, const float *h_uncond, size_t frames, uint64_t device, void *owner, ishow_error *error) {
-    const kept added = {.cond = h_cond, .uncond = h_uncond, .floats = frames * steps->options.dim, .device = device, .owner = owner};
+ishow_status ishow_cuda_keep(ishow_cuda_steps *steps, const float *h_cond, const float *h_uncond, size_t frames,
+                             uint64_t device, void *owner, ishow_error *error) {
+    const kept added = {
+        .cond = h_cond, .uncond = h_uncond, .floats = frames * steps->options.dim, .device = device, .owner = owner};
     for (size_t i = steps->n_kept; i-- > 0;) {
         const kept *k = &steps->kept[i];
-        if (meet(k->cond, k->floats, h_cond, added.floats) || meet(k->cond, k->floats, h_uncond, added.floats) || meet(k->uncond, k->floats, h_cond, added.floats) ||
-            meet(k->uncond, k->floats, h_uncond, added.floats))
+        if (meet(k->cond, k->floats, h_cond, added.floats) || meet(k->cond, k->floats, h_uncond, added.floats) ||
+            meet(k->uncond, k->floats, h_cond, added.floats) || meet(k->uncond, k->floats, h_uncond, added.floats))
             forget(steps, i);
     }
     bury(steps);
@@ -156,7 +172,8 @@ static uint64_t find_h(const ishow_cuda_steps *steps, const float *p, size_t n) 
         const kept *k = &steps->kept[i];
         const uintptr_t at = (uintptr_t)p, starts[2] = {(uintptr_t)k->cond, (uintptr_t)k->uncond};
         for (size_t branch = 0; branch < 2; branch++)
-            if (at >= starts[branch] && at + n * sizeof *p <= starts[branch] + k->floats * sizeof *p) return k->device + branch * k->floats * sizeof *p + (at - starts[branch]);
+            if (at >= starts[branch] && at + n * sizeof *p <= starts[branch] + k->floats * sizeof *p)
+                return k->device + branch * k->floats * sizeof *p + (at - starts[branch]);
     }
     return 0;
 }
@@ -168,16 +185,19 @@ static size_t bucket(const ishow_cuda_steps *steps, size_t frames) {
     return whole < steps->options.max_frames ? whole : steps->options.max_frames;
 }
 
-static ishow_status capture(ishow_cuda_steps *steps, size_t rows, size_t frames, int guided, made *out, ishow_error *error) {
+static ishow_status capture(ishow_cuda_steps *steps, size_t rows, size_t frames, int guided, made *out,
+                            ishow_error *error) {
     *out = (made){.rows = rows, .frames = frames, .guided = guided};
     ishow_status status = steps->options.capture(steps->options.self, rows, frames, guided, &out->captured, error);
     if (status) return status;
-    status = check(steps, steps->driver->instantiate(&out->exec, out->captured.graph, CU_AUTO_FREE), "Making a graph ready", error);
+    status = check(steps, steps->driver->instantiate(&out->exec, out->captured.graph, CU_AUTO_FREE),
+                   "Making a graph ready", error);
     if (status) steps->options.drop(steps->options.self, out->captured.owner);
     return status;
 }
 
-static ishow_status find_graph(ishow_cuda_steps *steps, size_t rows, size_t frames, int guided, made **out, ishow_error *error) {
+static ishow_status find_graph(ishow_cuda_steps *steps, size_t rows, size_t frames, int guided, made **out,
+                               ishow_error *error) {
     size_t oldest = 0;
     *out = NULL;
     for (size_t i = 0; i < steps->n_graphs; i++) {
@@ -190,7 +210,8 @@ static ishow_status find_graph(ishow_cuda_steps *steps, size_t rows, size_t fram
         if (steps->n_graphs == ISHOW_CUDA_GRAPHS) drop_graph(steps, oldest);
         ishow_status status = capture(steps, rows, frames, guided, &fresh, error);
         if (status == ISHOW_ENOMEM && steps->n_graphs) {
-            ishow_log(ISHOW_LOG_WARN, "cuda", "no memory for a step of %zu x %zu frames: %zu others are dropped", rows, frames, steps->n_graphs);
+            ishow_log(ISHOW_LOG_WARN, "cuda", "no memory for a step of %zu x %zu frames: %zu others are dropped", rows,
+                      frames, steps->n_graphs);
             while (steps->n_graphs) drop_graph(steps, steps->n_graphs - 1);
             if (error) ishow_error_clear(error);
             status = capture(steps, rows, frames, guided, &fresh, error);
@@ -209,7 +230,8 @@ static ishow_status find_graph(ishow_cuda_steps *steps, size_t rows, size_t fram
 static void stage(ishow_cuda_steps *steps, const ishow_step_row *const *row, size_t n, size_t rows, size_t frames) {
     const ishow_cuda_options *o = &steps->options;
     const size_t values = frames * o->n_mels;
-    float *x = steps->staging, *mod = x + rows * values, *dt = mod + rows * o->mod_width, *cfg = dt + rows, *own = cfg + rows;
+    float *x = steps->staging, *mod = x + rows * values, *dt = mod + rows * o->mod_width, *cfg = dt + rows,
+          *own = cfg + rows;
     for (size_t r = 0; r < rows; r++) {
         const size_t used = r < n ? row[r]->frames * o->n_mels : 0;
         if (r < n) {
@@ -218,26 +240,35 @@ static void stage(ishow_cuda_steps *steps, const ishow_step_row *const *row, siz
         } else {
             memset(mod + r * o->mod_width, 0, o->mod_width * sizeof *mod);
         }
-        memset(x + r * values + used, 0, (values - used) * sizeof *x); /* what another row left there might be no number, and that passes every mask */
+        memset(x + r * values + used, 0,
+               (values - used) *
+                   sizeof *x); /* what another row left there might be no number, and that passes every mask */
         dt[r] = r < n ? row[r]->dt : 0;
         cfg[r] = r < n ? row[r]->cfg : 0;
         own[r] = r < n ? (float)row[r]->frames : 1; /* attention to nothing at all is no number */
     }
 }
 
-static ishow_status place_h(const ishow_cuda_steps *steps, const ishow_step_row *row, const float *p, uint64_t to, size_t frames, ishow_error *error) {
+static ishow_status place_h(const ishow_cuda_steps *steps, const ishow_step_row *row, const float *p, uint64_t to,
+                            size_t frames, ishow_error *error) {
     const size_t width = steps->options.dim, used = row ? row->frames : 0;
     if (row) {
         const uint64_t from = find_h(steps, p, used * width);
-        if (!from) return ishow_fail(error, ISHOW_EINTERNAL, "", "a row of %zu frames was not encoded by the GPU backend", used);
-        ishow_status status = check(steps, steps->driver->on_device(to, from, used * width * sizeof(float), steps->stream), "A copy", error);
+        if (!from)
+            return ishow_fail(error, ISHOW_EINTERNAL, "", "a row of %zu frames was not encoded by the GPU backend",
+                              used);
+        ishow_status status = check(
+            steps, steps->driver->on_device(to, from, used * width * sizeof(float), steps->stream), "A copy", error);
         if (status) return status;
     }
     if (used == frames) return ISHOW_OK;
-    return check(steps, steps->driver->fill(to + used * width * sizeof(float), 0, (frames - used) * width, steps->stream), "A fill", error);
+    return check(steps,
+                 steps->driver->fill(to + used * width * sizeof(float), 0, (frames - used) * width, steps->stream),
+                 "A fill", error);
 }
 
-static ishow_status launch(ishow_cuda_steps *steps, const ishow_step_row *const *row, size_t n, size_t frames, ishow_error *error) {
+static ishow_status launch(ishow_cuda_steps *steps, const ishow_step_row *const *row, size_t n, size_t frames,
+                           ishow_error *error) {
     const ishow_cuda_driver *driver = steps->driver;
     const ishow_cuda_options *o = &steps->options;
     const size_t values = frames * o->n_mels, branch = frames * o->dim * sizeof(float);
@@ -248,18 +279,26 @@ static ishow_status launch(ishow_cuda_steps *steps, const ishow_step_row *const 
     ishow_status status = find_graph(steps, rows, frames, guided, &graph, error);
     if (status) return status;
     stage(steps, row, n, rows, frames);
-    status = check(steps, driver->to_device(o->inputs, steps->staging, input_floats(o, rows, frames) * sizeof(float), steps->stream), "A copy", error);
+    status = check(
+        steps,
+        driver->to_device(o->inputs, steps->staging, input_floats(o, rows, frames) * sizeof(float), steps->stream),
+        "A copy", error);
     for (size_t r = 0; !status && r < rows; r++) {
         const ishow_step_row *one = r < n ? row[r] : NULL;
         status = place_h(steps, one, one ? one->h_cond : NULL, o->h + r * branch, frames, error);
-        if (!status && guided) status = place_h(steps, one, one ? one->h_uncond : NULL, o->h + (rows + r) * branch, frames, error);
+        if (!status && guided)
+            status = place_h(steps, one, one ? one->h_uncond : NULL, o->h + (rows + r) * branch, frames, error);
     }
     if (!status) status = check(steps, driver->launch(graph->exec, steps->stream), "A step", error);
-    if (!status) status = check(steps, driver->to_host(steps->staging, o->inputs, rows * values * sizeof(float), steps->stream), "A copy", error);
-    ishow_status end = check(steps, driver->stream_synchronize(steps->stream), "A step", status ? NULL : error); /* also after an error: the staging memory is to be used again */
+    if (!status)
+        status = check(steps, driver->to_host(steps->staging, o->inputs, rows * values * sizeof(float), steps->stream),
+                       "A copy", error);
+    ishow_status end = check(steps, driver->stream_synchronize(steps->stream), "A step",
+                             status ? NULL : error); /* also after an error: the staging memory is to be used again */
     if (!status) status = end;
     if (status) return status;
-    for (size_t r = 0; r < n; r++) memcpy(row[r]->x, steps->staging + r * values, row[r]->frames * o->n_mels * sizeof(float));
+    for (size_t r = 0; r < n; r++)
+        memcpy(row[r]->x, steps->staging + r * values, row[r]->frames * o->n_mels * sizeof(float));
     return ISHOW_OK;
 }
 
@@ -270,11 +309,13 @@ static int goes_before(const ishow_step_row *a, const ishow_step_row *b) {
 }
 
 /* Up to ISHOW_CUDA_ROWS rows, sorted. */
-static ishow_status step_sorted(ishow_cuda_steps *steps, const ishow_step_row *const *row, size_t n, ishow_error *error) {
+static ishow_status step_sorted(ishow_cuda_steps *steps, const ishow_step_row *const *row, size_t n,
+                                ishow_error *error) {
     for (size_t i = 0; i < n;) {
         const size_t frames = bucket(steps, row[i]->frames);
         size_t m = 1, rows = 1; /* of this launch, and of its graph */
-        while (i + m < n && m < steps->most && !row[i + m]->h_uncond == !row[i]->h_uncond && row[i + m]->frames * ISHOW_SCHEDULER_ALIKE >= row[i]->frames) {
+        while (i + m < n && m < steps->most && !row[i + m]->h_uncond == !row[i]->h_uncond &&
+               row[i + m]->frames * ISHOW_SCHEDULER_ALIKE >= row[i]->frames) {
             const size_t grown = m + 1 > rows ? 2 * rows : rows;
             if (grown * frames > ISHOW_CUDA_FRAMES) break;
             rows = grown;
@@ -284,7 +325,9 @@ static ishow_status step_sorted(ishow_cuda_steps *steps, const ishow_step_row *c
         ishow_status status = launch(steps, row + i, m, frames, &own);
         if (status == ISHOW_ENOMEM && m > 1) {
             steps->most = m > 2 ? rows / 2 : 1;
-            ishow_log(ISHOW_LOG_WARN, "cuda", "the GPU's memory does not do for %zu rows of %zu frames: from now on at most %zu", m, frames, steps->most);
+            ishow_log(ISHOW_LOG_WARN, "cuda",
+                      "the GPU's memory does not do for %zu rows of %zu frames: from now on at most %zu", m, frames,
+                      steps->most);
             continue;
         }
         if (status) {
@@ -300,8 +343,10 @@ ishow_status ishow_cuda_step(ishow_cuda_steps *steps, const ishow_step_row *rows
     const size_t most = steps->options.max_frames;
     for (size_t i = 0; i < n_rows; i++) /* a longer row would not fit the bucket that bounds it */
         if (!rows[i].frames || rows[i].frames > most)
-            return ishow_fail(error, ISHOW_EINVAL, "", "a row of %zu frames, and the model takes 1 to %zu", rows[i].frames, most);
-    ishow_status status = check(steps, steps->driver->context_set(steps->driver->context), "Choosing the device", error);
+            return ishow_fail(error, ISHOW_EINVAL, "", "a row of %zu frames, and the model takes 1 to %zu",
+                              rows[i].frames, most);
+    ishow_status status =
+        check(steps, steps->driver->context_set(steps->driver->context), "Choosing the device", error);
     for (size_t first = 0; !status && first < n_rows; first += ISHOW_CUDA_ROWS) {
         const size_t n = n_rows - first < ISHOW_CUDA_ROWS ? n_rows - first : ISHOW_CUDA_ROWS;
         const ishow_step_row *sorted[ISHOW_CUDA_ROWS];

@@ -1,5 +1,5 @@
-/* A package is machine code for one processor, linked against one torch: running it elsewhere would crash, so what it was
- * made for is compared with what is here before anything is loaded. */
+/* A package is machine code for one processor, linked against one torch: running it elsewhere would crash, so what it
+ * was made for is compared with what is here before anything is loaded. */
 #include "model/manifest.h"
 
 #include <errno.h>
@@ -23,7 +23,8 @@ typedef struct reader {
 } reader;
 
 static void fault(reader *in, const char *key, const char *what) {
-    if (!in->status) in->status = ishow_fail(in->error, ISHOW_EFORMAT, "", "%s/manifest.json: \"%s\" %s.", in->dir, key, what);
+    if (!in->status)
+        in->status = ishow_fail(in->error, ISHOW_EFORMAT, "", "%s/manifest.json: \"%s\" %s.", in->dir, key, what);
 }
 
 static const char *read_text(reader *in, const char *key, size_t size) {
@@ -72,10 +73,12 @@ static void read_graph(reader *in, ishow_manifest *out, int graph, int required)
     }
     int n = snprintf(out->library[graph], sizeof out->library[graph], "%s/%s", in->dir, library);
     int m = snprintf(out->weights[graph], sizeof out->weights[graph], "%s/%s", in->dir, weights);
-    if (n >= (int)sizeof out->library[graph] || m >= (int)sizeof out->weights[graph]) fault(in, ishow_graph_names[graph], "has too long a path");
+    if (n >= (int)sizeof out->library[graph] || m >= (int)sizeof out->weights[graph])
+        fault(in, ishow_graph_names[graph], "has too long a path");
 }
 
-/* The line of instruction-set flags of the first processor, with a blank at both ends; malloc'd, "" where the system has none. */
+/* The line of instruction-set flags of the first processor, with a blank at both ends; malloc'd, "" where the system
+ * has none. */
 static char *processor_flags(void) {
     char *line = NULL, *flags = NULL;
     size_t room = 0;
@@ -101,7 +104,9 @@ static void check_processor(reader *in) {
         char word[64];
         snprintf(word, sizeof word, " %.60s ", json_is_string(flag) ? json_string_value(flag) : "?");
         if (flags && !strstr(flags, word) && !in->status)
-            in->status = ishow_fail(in->error, ISHOW_EFORMAT, "", "The package in %s was compiled for another processor: this one has no%.60s.", in->dir, word);
+            in->status = ishow_fail(in->error, ISHOW_EFORMAT, "",
+                                    "The package in %s was compiled for another processor: this one has no%.60s.",
+                                    in->dir, word);
     }
     free(flags);
 }
@@ -113,7 +118,8 @@ static void read_all(reader *in, ishow_manifest *out) {
     snprintf(out->torch, sizeof out->torch, "%s", read_text(in, "torch", sizeof out->torch));
     snprintf(info->name, sizeof info->name, "%s", read_text(in, "name", sizeof info->name));
     snprintf(info->precision, sizeof info->precision, "%s", read_text(in, "precision", sizeof info->precision));
-    snprintf(info->content_hash, sizeof info->content_hash, "%s", read_text(in, "content_hash", sizeof info->content_hash));
+    snprintf(info->content_hash, sizeof info->content_hash, "%s",
+             read_text(in, "content_hash", sizeof info->content_hash));
     snprintf(info->backend, sizeof info->backend, "aotinductor");
     info->sample_rate = (int)read_number(in, "sample_rate", 8000, 192000);
     info->n_fft = (int)read_number(in, "n_fft", 16, 1 << 16);
@@ -132,11 +138,16 @@ static void read_all(reader *in, ishow_manifest *out) {
     out->min_times = (size_t)read_number(in, "min_times", 1, ISHOW_NFE_MAX);
     out->n_tokens = read_number(in, "n_tokens", 1, 1 << 24);
     const char *layout = read_text(in, "text_layout", 16);
-    if (strcmp(layout, "padded") == 0) info->text_layout = ISHOW_TEXT_PADDED;
-    else if (strcmp(layout, "average") == 0) info->text_layout = ISHOW_TEXT_AVERAGE;
-    else if (strcmp(layout, "aligned") == 0) info->text_layout = ISHOW_TEXT_ALIGNED;
-    else fault(in, "text_layout", "must be padded, average or aligned");
-    for (int i = 0; i < ISHOW_GRAPHS; i++) read_graph(in, out, i, i != ISHOW_GRAPH_DURATIONS || info->predicts_durations);
+    if (strcmp(layout, "padded") == 0)
+        info->text_layout = ISHOW_TEXT_PADDED;
+    else if (strcmp(layout, "average") == 0)
+        info->text_layout = ISHOW_TEXT_AVERAGE;
+    else if (strcmp(layout, "aligned") == 0)
+        info->text_layout = ISHOW_TEXT_ALIGNED;
+    else
+        fault(in, "text_layout", "must be padded, average or aligned");
+    for (int i = 0; i < ISHOW_GRAPHS; i++)
+        read_graph(in, out, i, i != ISHOW_GRAPH_DURATIONS || info->predicts_durations);
 }
 
 ishow_status ishow_manifest_read(ishow_manifest *out, const char *dir, ishow_error *error) {
@@ -162,11 +173,13 @@ ishow_status ishow_manifest_check_torch(const ishow_manifest *manifest, const ch
     char path[4096], line[256], version[64] = "";
     snprintf(path, sizeof path, "%s/../version.py", torch_lib_dir);
     FILE *file = fopen(path, "r");
-    if (!file) return ishow_fail(error, ISHOW_EIO, "", "Torch's version cannot be read from %s: %s.", path, strerror(errno));
+    if (!file)
+        return ishow_fail(error, ISHOW_EIO, "", "Torch's version cannot be read from %s: %s.", path, strerror(errno));
     while (!*version && fgets(line, sizeof line, file))
         if (sscanf(line, "__version__ = '%63[^']", version) != 1) *version = '\0';
     fclose(file);
     if (strcmp(version, manifest->torch) == 0) return ISHOW_OK;
-    return ishow_fail(error, ISHOW_EFORMAT, "", "The compiled package was made with torch %s, but torch %s is installed.", manifest->torch,
+    return ishow_fail(error, ISHOW_EFORMAT, "",
+                      "The compiled package was made with torch %s, but torch %s is installed.", manifest->torch,
                       *version ? version : "of an unknown version");
 }

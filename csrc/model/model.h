@@ -1,5 +1,6 @@
-/* A model behind a small table of functions. engine/ sees only this; model/ (AOTInductor packages) and bridge/ (a Python
- * callable) fill it in, and C tests bring a fake one. Every function is called from one thread, the inference thread. */
+/* A model behind a small table of functions. engine/ sees only this; model/ (AOTInductor packages) and bridge/ (a
+ * Python callable) fill it in, and C tests bring a fake one. Every function is called from one thread, the inference
+ * thread. */
 #ifndef ISHOW_MODEL_MODEL_H
 #define ISHOW_MODEL_MODEL_H
 
@@ -20,45 +21,49 @@ typedef enum ishow_text_layout {
 } ishow_text_layout;
 
 typedef struct ishow_model_info {
-    char name[64];        /* e.g. "demo", "F5TTS_v1_Base" */
-    char backend[32];     /* "native", "aotinductor", "cuda", "eager", "torch.compile", "fake" */
-    char precision[16];   /* "fp32", "bf16", "int8-dynamic", "int8-static" */
+    char name[64];         /* e.g. "demo", "F5TTS_v1_Base" */
+    char backend[32];      /* "native", "aotinductor", "cuda", "eager", "torch.compile", "fake" */
+    char precision[16];    /* "fp32", "bf16", "int8-dynamic", "int8-static" */
     char content_hash[65]; /* of the weights, hex */
-    int sample_rate;      /* Hz, 24000 */
-    int n_fft, hop;       /* 1024, 256 */
-    int n_mels;           /* 100 */
-    int dim;              /* width of h */
-    int mod_width;        /* values of one modulation row */
+    int sample_rate;       /* Hz, 24000 */
+    int n_fft, hop;        /* 1024, 256 */
+    int n_mels;            /* 100 */
+    int dim;               /* width of h */
+    int mod_width;         /* values of one modulation row */
     ishow_text_layout text_layout;
     int predicts_durations; /* 1 when `durations` works */
-    int uses_prompt;      /* 0: the reference is not part of the sequence (single-speaker models) */
-    size_t max_frames;    /* of one row, reference included: longer ones cannot be run */
-    size_t chunk_frames;  /* a row is best no longer than this (the model saw no longer ones in training); 0: not stated */
-    float guidance_max;   /* strengths of guidance that modulate takes are at most this; 0: none */
-    size_t max_rows;      /* rows that one step takes; 1 where a batch gains nothing */
-    int one_branch;       /* 1: a row without guidance is half the work, since the other branch is left out; 0: both are always computed */
+    int uses_prompt;        /* 0: the reference is not part of the sequence (single-speaker models) */
+    size_t max_frames;      /* of one row, reference included: longer ones cannot be run */
+    size_t
+        chunk_frames; /* a row is best no longer than this (the model saw no longer ones in training); 0: not stated */
+    float guidance_max; /* strengths of guidance that modulate takes are at most this; 0: none */
+    size_t max_rows;    /* rows that one step takes; 1 where a batch gains nothing */
+    int one_branch;     /* 1: a row without guidance is half the work, since the other branch is left out; 0: both are
+                           always computed */
 } ishow_model_info;
 
 /* Input of encode. All borrowed. */
 typedef struct ishow_encode_in {
-    const int64_t *tokens;  /* [n_tokens], already shifted: 0 is filler. PADDED and AVERAGE: n_tokens == frames */
+    const int64_t *tokens; /* [n_tokens], already shifted: 0 is filler. PADDED and AVERAGE: n_tokens == frames */
     size_t n_tokens;
-    const float *cond;      /* [frames * n_mels] raw log-mel, reference first; what follows is ignored */
-    size_t ref_frames;      /* frames of cond that are reference; may be 0 */
-    const int64_t *index;   /* [frames] token of each frame (AVERAGE, ALIGNED), else NULL */
-    const float *phase;     /* [frames] in (0, 1) (ALIGNED), else NULL */
+    const float *cond;    /* [frames * n_mels] raw log-mel, reference first; what follows is ignored */
+    size_t ref_frames;    /* frames of cond that are reference; may be 0 */
+    const int64_t *index; /* [frames] token of each frame (AVERAGE, ALIGNED), else NULL */
+    const float *phase;   /* [frames] in (0, 1) (ALIGNED), else NULL */
     size_t frames;
 } ishow_encode_in;
 
 typedef struct ishow_backend {
     void *self;
     ishow_model_info info;
-    /* h_cond, h_uncond: [frames * dim] out. A backend may leave them as they are and keep what it will need at a step elsewhere, under these addresses: then
-     * it has `release`, which says that a row's h is not needed any more. */
+    /* h_cond, h_uncond: [frames * dim] out. A backend may leave them as they are and keep what it will need at a step
+     * elsewhere, under these addresses: then it has `release`, which says that a row's h is not needed any more. */
     ishow_status (*encode)(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
-    /* mod: [n * mod_width] out, for n times in [0, 1]. guidance: [n] strengths for which the step with that modulation is to give the guided velocity from the conditional
-     * branch alone, 0 for that of the branch itself; not read where guidance_max is 0. */
-    ishow_status (*modulate)(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error);
+    /* mod: [n * mod_width] out, for n times in [0, 1]. guidance: [n] strengths for which the step with that modulation
+     * is to give the guided velocity from the conditional branch alone, 0 for that of the branch itself; not read where
+     * guidance_max is 0. */
+    ishow_status (*modulate)(void *self, const float *t, const float *guidance, size_t n, float *mod,
+                             ishow_error *error);
     /* one Euler step of up to info.max_rows rows */
     ishow_step_fn step;
     /* mel: [frames * n_mels] in the model's own units as left by step; real, imag: [frames * (n_fft/2+1)] out */
@@ -76,22 +81,26 @@ typedef struct ishow_aoti_options {
     int threads;               /* OpenMP threads, 0: all cores */
 } ishow_aoti_options;
 
-/* Opens a package made by `python -m ishowtts.model.compile` through the C ABI of AOTInductor: no Python in the loop. Shapes
- * are checked here, since the package does not. EFORMAT when the manifest is malformed, names another torch version
- * or another processor; EIO when a library cannot be loaded. Fills *out; call out->close(out->self) to free. */
+/* Opens a package made by `python -m ishowtts.model.compile` through the C ABI of AOTInductor: no Python in the loop.
+ * Shapes are checked here, since the package does not. EFORMAT when the manifest is malformed, names another torch
+ * version or another processor; EIO when a library cannot be loaded. Fills *out; call out->close(out->self) to free. */
 ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *options, ishow_error *error);
 
 typedef struct ishow_native_options {
-    const char *model;   /* JSON: info, dit, mel, vocos, duration, and the weight files, as ishowtts.model.source.native_json writes it */
+    const char *model;   /* JSON: info, dit, mel, vocos, duration, and the weight files, as
+                            ishowtts.model.source.native_json writes it */
     int threads;         /* 0: all cores */
     const char *kernels; /* "generic", "avx2", "avx512", "amx", "neon"; NULL: the fastest this processor has */
 } ishow_native_options;
 
-/* Opens a model whose networks run in this library's own kernels: nothing is compiled, and neither torch nor Python is needed. Weights are .safetensors, read and
- * packed here. ENOTFOUND, EFORMAT with file and tensor; EINVAL when the architecture has parts that only torch runs. Fills *out; call out->close(out->self)
- * to free. precision "fp32", "bf16" (weights and products of the transformer and the vocoder), or "int8-dynamic" (weights of the transformer's blocks, one
- * scale a column, activations quantised in groups of 256 of a row, each between its smallest and largest value, and twice before the output product of attention; attention, vocoder and
- * input in bf16; modulation and output in fp32), or "int8-static" (the same, but activations, except before that product, by grids that a calibration found, whose file the description names: EFORMAT when it is of another model). */
+/* Opens a model whose networks run in this library's own kernels: nothing is compiled, and neither torch nor Python is
+ * needed. Weights are .safetensors, read and packed here. ENOTFOUND, EFORMAT with file and tensor; EINVAL when the
+ * architecture has parts that only torch runs. Fills *out; call out->close(out->self) to free. precision "fp32", "bf16"
+ * (weights and products of the transformer and the vocoder), or "int8-dynamic" (weights of the transformer's blocks,
+ * one scale a column, activations quantised in groups of 256 of a row, each between its smallest and largest value, and
+ * twice before the output product of attention; attention, vocoder and input in bf16; modulation and output in fp32),
+ * or "int8-static" (the same, but activations, except before that product, by grids that a calibration found, whose
+ * file the description names: EFORMAT when it is of another model). */
 ISHOW_API ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *options, ishow_error *error);
 
 /* 1 when this processor has kernels made for it, so that the native backend is worth choosing. */

@@ -32,10 +32,16 @@ size_t native_rows(const native *m, size_t rows) {
 static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 size_t operand_bytes(const native *m, word_type type, size_t rows, size_t k) {
-    return type == WORD_F32 ? 0 : aligned(4 * rows * pitch(left_words(m->k, type, k))) + (type == WORD_S8 ? aligned(rows * groups_of(k) * sizeof(grid)) + aligned(rows * groups_of(k) * sizeof(int32_t)) : 0);
+    return type == WORD_F32
+               ? 0
+               : aligned(4 * rows * pitch(left_words(m->k, type, k))) +
+                     (type == WORD_S8
+                          ? aligned(rows * groups_of(k) * sizeof(grid)) + aligned(rows * groups_of(k) * sizeof(int32_t))
+                          : 0);
 }
 
-operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, const grid *fixed, float *rest, char **memory) {
+operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k,
+                       const grid *fixed, float *rest, char **memory) {
     if (type == WORD_F32) return (operand){.words = (const uint32_t *)(const void *)x, .stride = stride};
     const size_t words = pitch(left_words(m->k, type, k));
     uint32_t *to = (uint32_t *)(void *)*memory;
@@ -68,9 +74,13 @@ static void close_model(void *self) {
 ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *options, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     memset(out, 0, sizeof *out);
-    if (options->threads < 0) return ishow_fail(error, ISHOW_EINVAL, "threads", "threads is %d; it must be 0 (all cores) or more.", options->threads);
+    if (options->threads < 0)
+        return ishow_fail(error, ISHOW_EINVAL, "threads", "threads is %d; it must be 0 (all cores) or more.",
+                          options->threads);
     const kernels *chosen = options->kernels ? ishow_kernels_named(options->kernels) : ishow_kernels_best();
-    if (!chosen) return ishow_fail(error, ISHOW_EINVAL, "kernels", "This processor has no kernels named \"%s\".", options->kernels);
+    if (!chosen)
+        return ishow_fail(error, ISHOW_EINVAL, "kernels", "This processor has no kernels named \"%s\".",
+                          options->kernels);
     native *m = calloc(1, sizeof *m);
     if (!m) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a model");
     ishow_handle_made();
@@ -83,7 +93,13 @@ ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *o
         close_model(m);
         return status;
     }
-    *out = (ishow_backend){.self = m, .info = m->info, .encode = native_encode, .modulate = native_modulate, .step = native_step, .vocode = native_vocode, .close = close_model};
+    *out = (ishow_backend){.self = m,
+                           .info = m->info,
+                           .encode = native_encode,
+                           .modulate = native_modulate,
+                           .step = native_step,
+                           .vocode = native_vocode,
+                           .close = close_model};
     if (m->info.predicts_durations) out->durations = native_durations;
     return ISHOW_OK;
 }

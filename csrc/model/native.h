@@ -1,10 +1,12 @@
-/* The native backend: the networks of F5-TTS written with csrc/kernels/, without torch, without Python, without a compiler.
+/* The native backend: the networks of F5-TTS written with csrc/kernels/, without torch, without Python, without a
+ * compiler.
  *
  *     T frames · D dim · I heads * dim_head · F feed-forward width · M mels
  *
- * native_load.c reads weights, native_text.c what a request needs once (text, reference, modulation, durations), native_step.c one step of
- * the flow, native_vocos.c the vocoder. Twin: ishowtts/model/{dit,vocos,duration}.py, compared graph by graph in tests/unit/test_native.py.
- * The inference thread calls; a team of threads shares each piece of work. Private to model/. */
+ * native_load.c reads weights, native_text.c what a request needs once (text, reference, modulation, durations),
+ * native_step.c one step of the flow, native_vocos.c the vocoder. Twin: ishowtts/model/{dit,vocos,duration}.py,
+ * compared graph by graph in tests/unit/test_native.py. The inference thread calls; a team of threads shares each piece
+ * of work. Private to model/. */
 #ifndef ISHOW_MODEL_NATIVE_H
 #define ISHOW_MODEL_NATIVE_H
 
@@ -15,21 +17,22 @@
 
 typedef struct block {
     matrix qkv, out, ff1, ff2;
-    grid qkv_in, ff1_in, ff2_in; /* of their 8-bit inputs, found by a calibration; scale 0: each group of a row has its own */
+    grid qkv_in, ff1_in,
+        ff2_in; /* of their 8-bit inputs, found by a calibration; scale 0: each group of a row has its own */
 } block;
 
 /* A ConvNeXt block: V2 (with response norm) in the text encoder, V1 (with a scale of the branch) in the vocoder. */
 typedef struct convnext {
     size_t dim, inner;
-    float *dw, *dw_bias;        /* [7][dim], [dim] */
+    float *dw, *dw_bias; /* [7][dim], [dim] */
     float *norm_gain, *norm_offset;
     matrix up, down;
     float *grn_gamma, *grn_beta; /* [inner], V2 */
-    float *scale;               /* [dim], V1 */
+    float *scale;                /* [dim], V1 */
 } convnext;
 
 typedef struct duration_block {
-    matrix conv;                /* k = taps * dim */
+    matrix conv; /* k = taps * dim */
     float *norm_gain, *norm_offset;
 } duration_block;
 
@@ -46,46 +49,48 @@ typedef struct native {
     ishow_model_info info;
     const kernels *k;
     team *team;
-    word_type linear, attention, conv, output; /* of the blocks' products and attention, of positions, of the last product */
-    word_type embed, vocoder;                  /* of the vocoder's input, of its blocks and of the projection of x */
-    size_t dim, depth, heads, dim_head, rope_heads, inner, ff, mels, text_dim, n_tokens, speakers; /* the last `speakers` tokens name speakers */
+    word_type linear, attention, conv,
+        output;               /* of the blocks' products and attention, of positions, of the last product */
+    word_type embed, vocoder; /* of the vocoder's input, of its blocks and of the projection of x */
+    size_t dim, depth, heads, dim_head, rope_heads, inner, ff, mels, text_dim, n_tokens,
+        speakers; /* the last `speakers` tokens name speakers */
     int mask_padding;
     float mel_mean, mel_std;
 
     /* text encoder */
-    float *embedding;           /* [n_tokens][text_dim] */
-    float *positions;           /* [max_frames][text_dim] */
+    float *embedding; /* [n_tokens][text_dim] */
+    float *positions; /* [max_frames][text_dim] */
     size_t n_text;
-    convnext *text;             /* [n_text] */
-    matrix phase;               /* [text_dim][3], aligned */
-    convnext frame;             /* aligned */
-    matrix condition;           /* [dim][mels + text_dim], with the bias */
+    convnext *text;   /* [n_text] */
+    matrix phase;     /* [text_dim][3], aligned */
+    convnext frame;   /* aligned */
+    matrix condition; /* [dim][mels + text_dim], with the bias */
     /* time */
     matrix time1, time2, guidance1, guidance2; /* the latter two where info.guidance_max is above 0 */
-    matrix *ada;                /* [depth + 1]: blocks, final norm */
+    matrix *ada;                               /* [depth + 1]: blocks, final norm */
     /* transformer */
-    matrix input;               /* [dim][mels] */
-    matrix *conv1, *conv2;      /* [CONV_GROUPS] */
+    matrix input;          /* [dim][mels] */
+    matrix *conv1, *conv2; /* [CONV_GROUPS] */
     block *blocks;
     matrix proj_out;
-    float *cos, *sin;           /* [max_frames][dim_head / 2] */
+    float *cos, *sin; /* [max_frames][dim_head / 2] */
     /* vocoder */
     size_t vocos_dim, vocos_inner, n_vocos;
     matrix vocos_embed;
     float *vocos_norm_gain, *vocos_norm_offset, *vocos_final_gain, *vocos_final_offset;
-    convnext *vocos;            /* [n_vocos] */
+    convnext *vocos; /* [n_vocos] */
     matrix head;
-    int source_filter;          /* the head is native_source.c's */
-    native_source *source;      /* NULL: the head gives magnitudes and phases */
+    int source_filter;     /* the head is native_source.c's */
+    native_source *source; /* NULL: the head gives magnitudes and phases */
     /* durations */
     size_t duration_dim, n_duration, duration_taps;
     float *duration_embedding, *duration_gain, *duration_offset;
     duration_block *duration;
     matrix duration_out;
 
-    struct packed *packed;      /* packed.h: where the matrices' memory is a file's; NULL: nothing is kept */
-    room a, b, c, d, e;         /* of the piece of work under way */
-    room *scratch;              /* [threads] */
+    struct packed *packed; /* packed.h: where the matrices' memory is a file's; NULL: nothing is kept */
+    room a, b, c, d, e;    /* of the piece of work under way */
+    room *scratch;         /* [threads] */
 } native;
 
 enum { CONV_GROUPS = 16, CONV_TAPS = 31, DW_TAPS = 7, TIME_WIDTH = 256 };
@@ -101,30 +106,38 @@ int native_scratch(native *m, size_t bytes);
 /* Rows that one task takes, so that tasks are even and blocks whole. */
 size_t native_rows(const native *m, size_t rows);
 /* Rows of the block that begins at `first`: the last one of `all` may be shorter. */
-static inline size_t block_rows(size_t first, size_t block, size_t all) { return all - first < block ? all - first : block; }
+static inline size_t block_rows(size_t first, size_t block, size_t all) {
+    return all - first < block ? all - first : block;
+}
 
-/* Words from one row of a left side to the next: rows a multiple of 4 KB apart would fight for the same few lines of the first cache. */
+/* Words from one row of a left side to the next: rows a multiple of 4 KB apart would fight for the same few lines of
+ * the first cache. */
 static inline size_t pitch(size_t words) { return words % 1024 ? words : words + 16; }
 
 /* Bytes of scratch that native_operand takes for a block of rows of k values. */
 size_t operand_bytes(const native *m, word_type type, size_t rows, size_t k);
-/* Words of rows of floats, in `memory`; advances *memory past them. fp32 rows are used where they lie. fixed: a grid, of scale 0 or NULL: found here; rest: as in to_words. */
-operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k, const grid *fixed, float *rest, char **memory);
+/* Words of rows of floats, in `memory`; advances *memory past them. fp32 rows are used where they lie. fixed: a grid,
+ * of scale 0 or NULL: found here; rest: as in to_words. */
+operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k,
+                       const grid *fixed, float *rest, char **memory);
 
 /* ---- source-filter head (native_source.c); threads: of the model's pool ---- */
-native_source *native_source_create(size_t n_fft, size_t hop, double sample_rate, int threads); /* NULL: out of memory */
+native_source *native_source_create(size_t n_fft, size_t hop, double sample_rate,
+                                    int threads); /* NULL: out of memory */
 void native_source_free(native_source *s);
-/* Values of a frame that the head gives: filter's log-magnitude, phase, noise's log-magnitude [bins each], pitch logits, voicing. */
+/* Values of a frame that the head gives: filter's log-magnitude, phase, noise's log-magnitude [bins each], pitch
+ * logits, voicing. */
 size_t native_source_width(size_t bins);
 /* The pulse train [(frames - 1) * hop + n_fft] of the pitch in parts [frames][width]. */
 void native_source_pulses(const native_source *s, const float *parts, size_t frames, float *wave);
 size_t native_source_scratch(const native_source *s); /* bytes for native_source_frame */
 /* One frame's spectrum [bins] from its parts [width] and the whole pulse train. */
-void native_source_frame(const native_source *s, const kernels *k, int thread, size_t frame, const float *parts, const float *wave, float *scratch,
-                         float *real, float *imag);
+void native_source_frame(const native_source *s, const kernels *k, int thread, size_t frame, const float *parts,
+                         const float *wave, float *scratch, float *real, float *imag);
 
 ishow_status native_encode(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
-ishow_status native_modulate(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error);
+ishow_status native_modulate(void *self, const float *t, const float *guidance, size_t n, float *mod,
+                             ishow_error *error);
 ishow_status native_durations(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error);
 ishow_status native_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
 ishow_status native_vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error);

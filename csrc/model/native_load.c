@@ -15,7 +15,7 @@ typedef struct loader {
     tensor_file *file;
     const char *path;
     const char *calibrated; /* hash of the model that a calibration must be for */
-    ishow_status status; /* the first fault */
+    ishow_status status;    /* the first fault */
     ishow_error *error;
 } loader;
 
@@ -55,7 +55,8 @@ static void linear(loader *in, matrix *out, word_type type, const char *base, si
     free(bias);
 }
 
-/* A convolution's weight [n][k][taps] with the taps outermost, as a row of neighbouring frames lies in memory: [n][taps][k]. */
+/* A convolution's weight [n][k][taps] with the taps outermost, as a row of neighbouring frames lies in memory:
+ * [n][taps][k]. */
 static float *taps_first(loader *in, const float *w, size_t n, size_t k, size_t taps) {
     float *out = in->status ? NULL : ishow_alloc(n * k * taps, sizeof *out);
     if (!out && !in->status) in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a convolution");
@@ -67,7 +68,8 @@ static float *taps_first(loader *in, const float *w, size_t n, size_t k, size_t 
 
 static void convolution(loader *in, matrix *out, word_type type, const char *base, size_t n, size_t k, size_t taps) {
     if (kept(in, out, type, n, k * taps, 1)) return;
-    float *w = take_part(in, base, "weight", n, k, taps), *bias = take_part(in, base, "bias", n, 0, 0), *ordered = taps_first(in, w, n, k, taps);
+    float *w = take_part(in, base, "weight", n, k, taps), *bias = take_part(in, base, "bias", n, 0, 0),
+          *ordered = taps_first(in, w, n, k, taps);
     pack(in, out, type, ordered, bias, n, k * taps);
     free(w);
     free(bias);
@@ -81,7 +83,8 @@ static float *depthwise(loader *in, const char *base, size_t dim) {
     return out;
 }
 
-static void convnext_load(loader *in, convnext *out, word_type type, const char *base, size_t dim, size_t inner, int v2) {
+static void convnext_load(loader *in, convnext *out, word_type type, const char *base, size_t dim, size_t inner,
+                          int v2) {
     char name[160];
     out->dim = dim;
     out->inner = inner;
@@ -127,13 +130,17 @@ static void load_text(loader *in) {
 static void load_input(loader *in) {
     native *m = in->m;
     const size_t whole = 2 * m->mels + m->text_dim, rest = m->mels + m->text_dim;
-    if (kept(in, &m->input, m->vocoder, m->dim, m->mels, 0) && kept(in, &m->condition, WORD_F32, m->dim, rest, 1)) return;
+    if (kept(in, &m->input, m->vocoder, m->dim, m->mels, 0) && kept(in, &m->condition, WORD_F32, m->dim, rest, 1))
+        return;
     matrix_free(&m->input);
-    float *w = take(in, "input_embed.proj.weight", m->dim, whole, 0), *bias = take(in, "input_embed.proj.bias", m->dim, 0, 0);
+    float *w = take(in, "input_embed.proj.weight", m->dim, whole, 0),
+          *bias = take(in, "input_embed.proj.bias", m->dim, 0, 0);
     float *part = array(in, m->dim * rest, sizeof *part);
-    for (size_t i = 0; !in->status && i < m->dim; i++) memcpy(part + i * m->mels, w + i * whole, m->mels * sizeof *part);
+    for (size_t i = 0; !in->status && i < m->dim; i++)
+        memcpy(part + i * m->mels, w + i * whole, m->mels * sizeof *part);
     pack(in, &m->input, m->vocoder, part, NULL, m->dim, m->mels);
-    for (size_t i = 0; !in->status && i < m->dim; i++) memcpy(part + i * rest, w + i * whole + m->mels, rest * sizeof *part);
+    for (size_t i = 0; !in->status && i < m->dim; i++)
+        memcpy(part + i * rest, w + i * whole + m->mels, rest * sizeof *part);
     pack(in, &m->condition, WORD_F32, part, bias, m->dim, rest);
     free(w);
     free(bias);
@@ -148,9 +155,11 @@ static void load_positions(loader *in, matrix **out, const char *base) {
     size_t found = 0;
     while (*out && found < CONV_GROUPS && kept(in, &(*out)[found], m->conv, width, width * CONV_TAPS, 1)) found++;
     if (found == CONV_GROUPS) return;
-    float *w = take_part(in, base, "weight", m->dim, width, CONV_TAPS), *bias = take_part(in, base, "bias", m->dim, 0, 0), *ordered = taps_first(in, w, m->dim, width, CONV_TAPS);
+    float *w = take_part(in, base, "weight", m->dim, width, CONV_TAPS),
+          *bias = take_part(in, base, "bias", m->dim, 0, 0), *ordered = taps_first(in, w, m->dim, width, CONV_TAPS);
     for (size_t g = found; !in->status && g < CONV_GROUPS; g++)
-        pack(in, &(*out)[g], m->conv, ordered + g * width * width * CONV_TAPS, bias + g * width, width, width * CONV_TAPS);
+        pack(in, &(*out)[g], m->conv, ordered + g * width * width * CONV_TAPS, bias + g * width, width,
+             width * CONV_TAPS);
     free(w);
     free(bias);
     free(ordered);
@@ -220,8 +229,12 @@ static void load_vocos(loader *in) {
     m->vocos_final_gain = take(in, "backbone.final_layer_norm.weight", dim, 0, 0);
     m->vocos_final_offset = take(in, "backbone.final_layer_norm.bias", dim, 0, 0);
     const size_t bins = (size_t)m->info.n_fft / 2 + 1;
-    linear(in, &m->head, exact(m), "head.out", m->source_filter ? native_source_width(bins) : 2 * bins, dim); /* phases need the digits */
-    if (m->source_filter && !(m->source = native_source_create((size_t)m->info.n_fft, (size_t)m->info.hop, m->info.sample_rate, team_threads(m->team))) && !in->status)
+    linear(in, &m->head, exact(m), "head.out", m->source_filter ? native_source_width(bins) : 2 * bins,
+           dim); /* phases need the digits */
+    if (m->source_filter &&
+        !(m->source = native_source_create((size_t)m->info.n_fft, (size_t)m->info.hop, m->info.sample_rate,
+                                           team_threads(m->team))) &&
+        !in->status)
         in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a vocoder");
 }
 
@@ -243,13 +256,17 @@ static void load_durations(loader *in) {
     linear(in, &m->duration_out, WORD_F32, "out", 1, dim);
 }
 
-/* The grid of a linear's input, from a calibration. Its peaks by channel are there for people; their number must be the linear's all the same. */
+/* The grid of a linear's input, from a calibration. Its peaks by channel are there for people; their number must be the
+ * linear's all the same. */
 static grid input_grid(loader *in, size_t layer, const char *linear, size_t width) {
     char name[96];
     snprintf(name, sizeof name, "transformer_blocks.%zu.%s", layer, linear);
-    float *scale = take_part(in, name, "input_scale", 1, 0, 0), *shift = take_part(in, name, "input_shift", 1, 0, 0), *peaks = take_part(in, name, "input_peaks", width, 0, 0);
+    float *scale = take_part(in, name, "input_scale", 1, 0, 0), *shift = take_part(in, name, "input_shift", 1, 0, 0),
+          *peaks = take_part(in, name, "input_peaks", width, 0, 0);
     const grid found = scale && shift && peaks ? (grid){.scale = *scale, .shift = *shift} : (grid){.scale = 1};
-    if (!(found.scale > 0) && !in->status) in->status = ishow_fail(in->error, ISHOW_EFORMAT, "precision", "The calibration's scale of %s is not positive.", name);
+    if (!(found.scale > 0) && !in->status)
+        in->status =
+            ishow_fail(in->error, ISHOW_EFORMAT, "precision", "The calibration's scale of %s is not positive.", name);
     free(scale);
     free(shift);
     free(peaks);
@@ -260,7 +277,9 @@ static void load_calibration(loader *in) {
     native *m = in->m;
     const char *model = tensor_metadata(in->file, "model");
     if (!model || strcmp(model, in->calibrated)) {
-        in->status = ishow_fail(in->error, ISHOW_EFORMAT, "precision", "The calibration %s was made for another model: make one with `ishowtts quantize --calibrate`.", in->path);
+        in->status = ishow_fail(
+            in->error, ISHOW_EFORMAT, "precision",
+            "The calibration %s was made for another model: make one with `ishowtts quantize --calibrate`.", in->path);
         return;
     }
     for (size_t i = 0; !in->status && i < m->depth; i++) {
@@ -280,7 +299,8 @@ static void load_file(loader *in, const char *path, void (*load)(loader *in)) {
     in->file = NULL;
 }
 
-/* Tables of angles t / 10000^(2 i / width), as the networks' positions use them. Text positions are cosines, then sines, of one row. */
+/* Tables of angles t / 10000^(2 i / width), as the networks' positions use them. Text positions are cosines, then
+ * sines, of one row. */
 static void load_tables(loader *in) {
     native *m = in->m;
     const size_t frames = m->info.max_frames, half = m->dim_head / 2, text_half = m->text_dim / 2;
@@ -307,12 +327,18 @@ static void load_tables(loader *in) {
 
 static ishow_status check_sizes(const native *m, ishow_error *error) {
     const char *fault = NULL;
-    if (!m->dim || !m->depth || !m->heads || !m->mels || !m->text_dim || m->n_tokens < 2 || m->info.max_frames < 2) fault = "sizes must be positive";
-    else if (m->dim_head % PANEL || m->dim_head > 256 || m->rope_heads > m->heads) fault = "the width of a head must be a multiple of 16 up to 256";
-    else if (m->dim % CONV_GROUPS || m->text_dim % 2 || m->mels % 2) fault = "dim must divide by 16, text_dim and n_mels by 2";
-    else if (m->ff > KERNEL_WIDTH || m->dim > KERNEL_WIDTH || m->inner > KERNEL_WIDTH || m->vocos_inner > KERNEL_WIDTH) fault = "a layer is wider than the kernels take";
-    else if (m->info.n_fft < 16 || m->info.n_fft % 2) fault = "n_fft must be even";
-    return fault ? ishow_fail(error, ISHOW_EINVAL, "model", "This architecture cannot run natively: %s.", fault) : ISHOW_OK;
+    if (!m->dim || !m->depth || !m->heads || !m->mels || !m->text_dim || m->n_tokens < 2 || m->info.max_frames < 2)
+        fault = "sizes must be positive";
+    else if (m->dim_head % PANEL || m->dim_head > 256 || m->rope_heads > m->heads)
+        fault = "the width of a head must be a multiple of 16 up to 256";
+    else if (m->dim % CONV_GROUPS || m->text_dim % 2 || m->mels % 2)
+        fault = "dim must divide by 16, text_dim and n_mels by 2";
+    else if (m->ff > KERNEL_WIDTH || m->dim > KERNEL_WIDTH || m->inner > KERNEL_WIDTH || m->vocos_inner > KERNEL_WIDTH)
+        fault = "a layer is wider than the kernels take";
+    else if (m->info.n_fft < 16 || m->info.n_fft % 2)
+        fault = "n_fft must be even";
+    return fault ? ishow_fail(error, ISHOW_EINVAL, "model", "This architecture cannot run natively: %s.", fault)
+                 : ISHOW_OK;
 }
 
 /* The type of a convolution over rows of `width` values: what `type` puts together must not straddle two of them. */
@@ -325,26 +351,36 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     json_error_t why;
     loader in = {.m = m, .error = error};
     const char *layout, *head, *dit, *vocos, *duration = NULL, *calibration = NULL, *name, *precision, *hash;
-    json_int_t dim, depth, heads, dim_head, ff_mult, text_dim, n_text, embeds, rope, speakers, mels, v_dim, v_inner, v_layers, frames, chunk, d_dim = 0, d_layers = 0, d_taps = 0;
+    json_int_t dim, depth, heads, dim_head, ff_mult, text_dim, n_text, embeds, rope, speakers, mels, v_dim, v_inner,
+        v_layers, frames, chunk, d_dim = 0, d_layers = 0, d_taps = 0;
     double mean, std, guidance_max;
     ishow_model_info *info = &m->info;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why), *d;
-    if (!root || json_unpack_ex(root, &why, 0, "{s:{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:b, s:I, s:I, s:F}, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I}, s:{s:F, s:F}, s:{s:I, s:I, s:I, s:s}, s:s, s:s}",
-                                "info", "name", &name, "precision", &precision, "content_hash", &hash, "sample_rate", &info->sample_rate, "n_fft", &info->n_fft, "hop", &info->hop,
-                                "n_mels", &mels, "text_layout", &layout, "uses_prompt", &info->uses_prompt, "max_frames", &frames, "chunk_frames", &chunk, "guidance_max", &guidance_max,
-                                "dit", "dim", &dim, "depth", &depth, "heads", &heads, "dim_head", &dim_head, "ff_mult", &ff_mult, "text_dim", &text_dim, "conv_layers", &n_text,
-                                "text_num_embeds", &embeds, "text_mask_padding", &m->mask_padding, "rope_heads", &rope, "speakers", &speakers,
-                                "mel", "mean", &mean, "std", &std, "vocos", "dim", &v_dim, "intermediate_dim", &v_inner, "num_layers", &v_layers, "head", &head, "dit_file", &dit, "vocos_file", &vocos)) {
+    if (!root ||
+        json_unpack_ex(root, &why, 0,
+                       "{s:{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:b, s:I, s:I, s:F}, s:{s:I, s:I, s:I, s:I, s:I, "
+                       "s:I, s:I, s:I, s:b, s:I, s:I}, s:{s:F, s:F}, s:{s:I, s:I, s:I, s:s}, s:s, s:s}",
+                       "info", "name", &name, "precision", &precision, "content_hash", &hash, "sample_rate",
+                       &info->sample_rate, "n_fft", &info->n_fft, "hop", &info->hop, "n_mels", &mels, "text_layout",
+                       &layout, "uses_prompt", &info->uses_prompt, "max_frames", &frames, "chunk_frames", &chunk,
+                       "guidance_max", &guidance_max, "dit", "dim", &dim, "depth", &depth, "heads", &heads, "dim_head",
+                       &dim_head, "ff_mult", &ff_mult, "text_dim", &text_dim, "conv_layers", &n_text, "text_num_embeds",
+                       &embeds, "text_mask_padding", &m->mask_padding, "rope_heads", &rope, "speakers", &speakers,
+                       "mel", "mean", &mean, "std", &std, "vocos", "dim", &v_dim, "intermediate_dim", &v_inner,
+                       "num_layers", &v_layers, "head", &head, "dit_file", &dit, "vocos_file", &vocos)) {
         in.status = ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s.", why.text);
         goto done;
     }
     d = json_object_get(root, "duration");
-    if (!json_is_null(d) && json_unpack_ex(d, &why, 0, "{s:I, s:I, s:I, s:s}", "dim", &d_dim, "layers", &d_layers, "kernel", &d_taps, "file", &duration)) {
+    if (!json_is_null(d) && json_unpack_ex(d, &why, 0, "{s:I, s:I, s:I, s:s}", "dim", &d_dim, "layers", &d_layers,
+                                           "kernel", &d_taps, "file", &duration)) {
         in.status = ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s.", why.text);
         goto done;
     }
-    m->dim = (size_t)dim, m->depth = (size_t)depth, m->heads = (size_t)heads, m->dim_head = (size_t)dim_head, m->ff = (size_t)(dim * ff_mult);
-    m->inner = m->heads * m->dim_head, m->text_dim = (size_t)text_dim, m->n_text = (size_t)n_text, m->n_tokens = (size_t)embeds + 1, m->rope_heads = (size_t)rope, m->speakers = (size_t)speakers;
+    m->dim = (size_t)dim, m->depth = (size_t)depth, m->heads = (size_t)heads, m->dim_head = (size_t)dim_head,
+    m->ff = (size_t)(dim * ff_mult);
+    m->inner = m->heads * m->dim_head, m->text_dim = (size_t)text_dim, m->n_text = (size_t)n_text,
+    m->n_tokens = (size_t)embeds + 1, m->rope_heads = (size_t)rope, m->speakers = (size_t)speakers;
     m->mels = (size_t)mels, m->mel_mean = (float)mean, m->mel_std = (float)std;
     m->vocos_dim = (size_t)v_dim, m->vocos_inner = (size_t)v_inner, m->n_vocos = (size_t)v_layers;
     m->source_filter = !strcmp(head, "source_filter");
@@ -353,7 +389,9 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     snprintf(info->precision, sizeof info->precision, "%s", precision);
     snprintf(info->content_hash, sizeof info->content_hash, "%s", hash);
     snprintf(info->backend, sizeof info->backend, "native");
-    info->text_layout = !strcmp(layout, "aligned") ? ISHOW_TEXT_ALIGNED : !strcmp(layout, "average") ? ISHOW_TEXT_AVERAGE : ISHOW_TEXT_PADDED;
+    info->text_layout = !strcmp(layout, "aligned")   ? ISHOW_TEXT_ALIGNED
+                        : !strcmp(layout, "average") ? ISHOW_TEXT_AVERAGE
+                                                     : ISHOW_TEXT_PADDED;
     info->n_mels = (int)mels;
     info->dim = (int)dim;
     info->mod_width = (int)((6 * depth + 2) * dim);
@@ -364,15 +402,20 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     info->max_rows = 1;
     info->one_branch = 1;
     const word_type half = ishow_kernels_bf16_fast(m->k) ? WORD_BF16 : WORD_F32;
-    if (!strcmp(precision, "fp32")) m->linear = m->conv = m->output = m->vocoder = exact(m), m->attention = WORD_F32;
-    else if (!strcmp(precision, "bf16")) m->linear = m->conv = m->output = m->vocoder = m->attention = WORD_BF16;
-    else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static")) m->linear = WORD_S8, m->conv = m->vocoder = m->attention = half, m->output = exact(m);
+    if (!strcmp(precision, "fp32"))
+        m->linear = m->conv = m->output = m->vocoder = exact(m), m->attention = WORD_F32;
+    else if (!strcmp(precision, "bf16"))
+        m->linear = m->conv = m->output = m->vocoder = m->attention = WORD_BF16;
+    else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static"))
+        m->linear = WORD_S8, m->conv = m->vocoder = m->attention = half, m->output = exact(m);
     else {
-        in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "precision must be fp32, bf16, int8-dynamic or int8-static, not %s", precision);
+        in.status = ishow_fail(error, ISHOW_EINVAL, "precision",
+                               "precision must be fp32, bf16, int8-dynamic or int8-static, not %s", precision);
         goto done;
     }
     d = json_object_get(root, "calibration");
-    if (!strcmp(precision, "int8-static") && json_unpack_ex(d, &why, 0, "{s:s, s:s}", "file", &calibration, "model", &in.calibrated)) {
+    if (!strcmp(precision, "int8-static") &&
+        json_unpack_ex(d, &why, 0, "{s:s, s:s}", "file", &calibration, "model", &in.calibrated)) {
         in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "int8-static needs a calibration of the model.");
         goto done;
     }
@@ -422,10 +465,27 @@ void native_unload(native *m) {
         free(m->duration[i].norm_gain);
         free(m->duration[i].norm_offset);
     }
-    matrix *matrices[] = {&m->phase, &m->condition, &m->time1, &m->time2, &m->guidance1, &m->guidance2, &m->input, &m->proj_out, &m->vocos_embed, &m->head, &m->duration_out};
+    matrix *matrices[] = {&m->phase, &m->condition, &m->time1,       &m->time2, &m->guidance1,   &m->guidance2,
+                          &m->input, &m->proj_out,  &m->vocos_embed, &m->head,  &m->duration_out};
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) matrix_free(matrices[i]);
-    void *plain[] = {m->embedding, m->positions, m->text, m->ada, m->conv1, m->conv2, m->blocks, m->cos, m->sin, m->vocos_norm_gain, m->vocos_norm_offset, m->vocos_final_gain,
-                     m->vocos_final_offset, m->vocos, m->duration_embedding, m->duration_gain, m->duration_offset, m->duration};
+    void *plain[] = {m->embedding,
+                     m->positions,
+                     m->text,
+                     m->ada,
+                     m->conv1,
+                     m->conv2,
+                     m->blocks,
+                     m->cos,
+                     m->sin,
+                     m->vocos_norm_gain,
+                     m->vocos_norm_offset,
+                     m->vocos_final_gain,
+                     m->vocos_final_offset,
+                     m->vocos,
+                     m->duration_embedding,
+                     m->duration_gain,
+                     m->duration_offset,
+                     m->duration};
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) free(plain[i]);
     packed_close(m->packed);
 }

@@ -1,5 +1,5 @@
-/* The source-filter head of the vocoder: a pulse train at the pitch that the network finds, and noise, shaped in the STFT
- * domain. Twin: ishowtts/model/source_filter.py, where the formulas are explained. */
+/* The source-filter head of the vocoder: a pulse train at the pitch that the network finds, and noise, shaped in the
+ * STFT domain. Twin: ishowtts/model/source_filter.py, where the formulas are explained. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +16,11 @@ static const float MAX_MAGNITUDE = 1e3f;
 struct native_source {
     size_t bins, n_fft, hop;
     double sample_rate;
-    float *window;            /* [n_fft]: Hann, scaled so that a cosine of 1 peaks at 1 */
-    float *noise;             /* [NOISE_FRAMES][2][bins] */
-    float *zeros;             /* [bins] */
+    float *window; /* [n_fft]: Hann, scaled so that a cosine of 1 peaks at 1 */
+    float *noise;  /* [NOISE_FRAMES][2][bins] */
+    float *zeros;  /* [bins] */
     int threads;
-    kiss_fftr_cfg *fft;       /* [threads]; each holds scratch memory */
+    kiss_fftr_cfg *fft; /* [threads]; each holds scratch memory */
 };
 
 size_t native_source_width(size_t bins) { return 3 * bins + F0_BINS + 1; }
@@ -38,7 +38,8 @@ void native_source_free(native_source *s) {
 native_source *native_source_create(size_t n_fft, size_t hop, double sample_rate, int threads) {
     native_source *s = calloc(1, sizeof *s);
     if (!s) return NULL;
-    *s = (native_source){.bins = n_fft / 2 + 1, .n_fft = n_fft, .hop = hop, .sample_rate = sample_rate, .threads = threads};
+    *s = (native_source){
+        .bins = n_fft / 2 + 1, .n_fft = n_fft, .hop = hop, .sample_rate = sample_rate, .threads = threads};
     s->window = ishow_alloc(n_fft, sizeof *s->window);
     s->noise = ishow_alloc(NOISE_FRAMES * 2 * s->bins, sizeof *s->noise);
     s->zeros = calloc(s->bins, sizeof *s->zeros);
@@ -55,7 +56,8 @@ fail:
     return NULL;
 }
 
-/* Pitch in Hz of one frame's logits [F0_BINS] and voicing, 0 where it is unvoiced: the mean over the bins beside the likeliest. */
+/* Pitch in Hz of one frame's logits [F0_BINS] and voicing, 0 where it is unvoiced: the mean over the bins beside the
+ * likeliest. */
 static double pitch_of(const float *logits, float voicing) {
     int top = 0;
     double sum = 0, mean = 0;
@@ -97,10 +99,12 @@ void native_source_pulses(const native_source *s, const float *parts, size_t fra
     }
 }
 
-size_t native_source_scratch(const native_source *s) { return (s->n_fft + 2 * (s->bins + 1) + 3 * s->bins) * sizeof(float); }
+size_t native_source_scratch(const native_source *s) {
+    return (s->n_fft + 2 * (s->bins + 1) + 3 * s->bins) * sizeof(float);
+}
 
-void native_source_frame(const native_source *s, const kernels *k, int thread, size_t frame, const float *parts, const float *wave, float *scratch,
-                         float *real, float *imag) {
+void native_source_frame(const native_source *s, const kernels *k, int thread, size_t frame, const float *parts,
+                         const float *wave, float *scratch, float *real, float *imag) {
     const size_t bins = s->bins;
     const float *noise = s->noise + frame % NOISE_FRAMES * 2 * bins, *from = wave + frame * s->hop;
     kiss_fft_cpx *pulses = (kiss_fft_cpx *)(void *)scratch;

@@ -1,7 +1,9 @@
-/* One step of the flow: x += dt (c + (c - u) cfg), both guidance branches in one pass over 2 T rows; without guidance x += dt c, over T.
+/* One step of the flow: x += dt (c + (c - u) cfg), both guidance branches in one pass over 2 T rows; without guidance x
+ * += dt c, over T.
  *
- * Everything between two attentions is row by row, so one task takes a block of rows through all of it: output product, feed-forward and the
- * next layer's queries, keys and values, whose activations never leave the cache. A layer is two rounds of tasks. */
+ * Everything between two attentions is row by row, so one task takes a block of rows through all of it: output product,
+ * feed-forward and the next layer's queries, keys and values, whose activations never leave the cache. A layer is two
+ * rounds of tasks. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +31,8 @@ static void task_input(void *self, size_t i, int thread) {
     char *memory = m->scratch[thread].data;
     float *y = (float *)(void *)memory;
     memory += (n * dim * sizeof *y + 63) / 64 * 64;
-    const operand x = native_operand(m, m->input.type, s->row->x + first * m->mels, m->mels, n, m->mels, NULL, NULL, &memory);
+    const operand x =
+        native_operand(m, m->input.type, s->row->x + first * m->mels, m->mels, n, m->mels, NULL, NULL, &memory);
     m->k->product(&x, n, &m->input, PRODUCT_STORE, NULL, y, dim);
     for (size_t b = 0; b < s->branches; b++) {
         const float *h = (b ? s->row->h_uncond : s->row->h_cond) + first * dim;
@@ -38,12 +41,13 @@ static void task_input(void *self, size_t i, int thread) {
     }
 }
 
-/* Both position convolutions of one group of channels in one branch. Its channels are laid out side by side with padding at both ends, so that a
- * row of the product is the window around a frame. */
+/* Both position convolutions of one group of channels in one branch. Its channels are laid out side by side with
+ * padding at both ends, so that a row of the product is the window around a frame. */
 static void task_positions(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
-    const size_t group = i % CONV_GROUPS, width = m->dim / CONV_GROUPS, words = left_words(m->k, m->conv, width), half = CONV_TAPS / 2, T = s->frames;
+    const size_t group = i % CONV_GROUPS, width = m->dim / CONV_GROUPS, words = left_words(m->k, m->conv, width),
+                 half = CONV_TAPS / 2, T = s->frames;
     float *x = s->x + i / CONV_GROUPS * T * m->dim + group * width;
     uint32_t *padded = m->scratch[thread].data;
     float *y = (float *)(void *)(padded + (T + 2 * half) * words);
@@ -59,14 +63,17 @@ static void task_positions(void *self, size_t i, int thread) {
 }
 
 /* One of the six vectors of this step's modulation for a layer: shift, scale, gate; the same for the feed-forward. */
-static const float *modulation(const stepping *s, size_t layer, size_t which) { return s->row->mod + (6 * layer + which) * s->m->dim; }
+static const float *modulation(const stepping *s, size_t layer, size_t which) {
+    return s->row->mod + (6 * layer + which) * s->m->dim;
+}
 
 static void queries(const stepping *s, size_t layer, size_t first, size_t n, char *memory) {
     const native *m = s->m;
     const size_t dim = m->dim, inner = m->inner;
     float *normal = (float *)(void *)memory;
     memory += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
-    m->k->norm(s->x + first * dim, dim, n, dim, EPS, s->gains + 2 * layer * dim, modulation(s, layer, 0), normal, pitch(dim));
+    m->k->norm(s->x + first * dim, dim, n, dim, EPS, s->gains + 2 * layer * dim, modulation(s, layer, 0), normal,
+               pitch(dim));
     const operand x = native_operand(m, m->linear, normal, pitch(dim), n, dim, &m->blocks[layer].qkv_in, NULL, &memory);
     m->k->product(&x, n, &m->blocks[layer].qkv, PRODUCT_STORE, NULL, s->qkv + first * 3 * inner, 3 * inner);
 }
@@ -81,8 +88,17 @@ static void task_attention(void *self, size_t i, int thread) {
     const native *m = s->m;
     const size_t branch = i / m->heads, head = i % m->heads, inner = m->inner;
     const float *q = s->qkv + branch * s->frames * 3 * inner + head * m->dim_head;
-    const attention a = {.q = q, .k = q + inner, .v = q + 2 * inner, .stride = 3 * inner, .frames = s->frames, .width = m->dim_head, .cos = head < m->rope_heads ? m->cos : NULL, .sin = m->sin,
-                         .type = m->attention, .out = s->attended + branch * s->frames * pitch(inner) + head * m->dim_head, .out_stride = pitch(inner),
+    const attention a = {.q = q,
+                         .k = q + inner,
+                         .v = q + 2 * inner,
+                         .stride = 3 * inner,
+                         .frames = s->frames,
+                         .width = m->dim_head,
+                         .cos = head < m->rope_heads ? m->cos : NULL,
+                         .sin = m->sin,
+                         .type = m->attention,
+                         .out = s->attended + branch * s->frames * pitch(inner) + head * m->dim_head,
+                         .out_stride = pitch(inner),
                          .scratch = m->scratch[thread].data};
     m->k->attend(&a);
 }
@@ -97,7 +113,8 @@ static void task_rest(void *self, size_t i, int thread) {
     float *attended = s->attended + first * pitch(m->inner);
     const operand heads = native_operand(m, m->linear, attended, pitch(m->inner), n, m->inner, NULL, attended, &words);
     m->k->product(&heads, n, &b->out, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
-    if (m->linear == WORD_S8) { /* what 8 bits left of this input, the most sensitive for its share of the work, times the same weights */
+    if (m->linear == WORD_S8) { /* what 8 bits left of this input, the most sensitive for its share of the work, times
+                                   the same weights */
         matrix again = b->out;
         again.bias = NULL;
         const operand left = native_operand(m, WORD_S8, attended, pitch(m->inner), n, m->inner, NULL, NULL, &words);
@@ -109,7 +126,8 @@ static void task_rest(void *self, size_t i, int thread) {
     words += (n * pitch(dim) * sizeof *normal + 63) / 64 * 64;
     float *hidden = (float *)(void *)words;
     words += (n * pitch(m->ff) * sizeof *hidden + 63) / 64 * 64;
-    m->k->norm(x, dim, n, dim, EPS, s->gains + (2 * s->layer + 1) * dim, modulation(s, s->layer, 3), normal, pitch(dim));
+    m->k->norm(x, dim, n, dim, EPS, s->gains + (2 * s->layer + 1) * dim, modulation(s, s->layer, 3), normal,
+               pitch(dim));
     char *const free_words = words;
     const operand wide = native_operand(m, m->linear, normal, pitch(dim), n, dim, &b->ff1_in, NULL, &words);
     m->k->product(&wide, n, &b->ff1, PRODUCT_GELU_TANH, NULL, hidden, pitch(m->ff));
@@ -133,7 +151,8 @@ static void task_output(void *self, size_t i, int thread) {
         char *words = memory;
         float *normal = (float *)(void *)words;
         words += (n * dim * sizeof *normal + 63) / 64 * 64;
-        m->k->norm(s->x + (b * s->frames + first) * dim, dim, n, dim, EPS, s->gains + 2 * m->depth * dim, shift, normal, dim);
+        m->k->norm(s->x + (b * s->frames + first) * dim, dim, n, dim, EPS, s->gains + 2 * m->depth * dim, shift, normal,
+                   dim);
         const operand x = native_operand(m, m->output, normal, dim, n, dim, NULL, NULL, &words);
         m->k->product(&x, n, &m->proj_out, PRODUCT_STORE, NULL, v[b], m->mels);
     }
@@ -143,10 +162,13 @@ static void task_output(void *self, size_t i, int thread) {
 /* Scratch of a thread: the largest of what the tasks lay out. */
 static size_t scratch_bytes(const native *m, size_t frames, size_t block) {
     const size_t dim = m->dim, half = CONV_TAPS / 2, slack = 1024;
-    const size_t rest = block * (pitch(dim) + pitch(m->ff)) * sizeof(float) + operand_bytes(m, m->linear, block, m->ff) + operand_bytes(m, m->linear, block, dim) + 2 * operand_bytes(m, m->linear, block, m->inner);
+    const size_t rest = block * (pitch(dim) + pitch(m->ff)) * sizeof(float) +
+                        operand_bytes(m, m->linear, block, m->ff) + operand_bytes(m, m->linear, block, dim) +
+                        2 * operand_bytes(m, m->linear, block, m->inner);
     const size_t output = block * (2 * m->mels + dim) * sizeof(float) + operand_bytes(m, m->output, block, dim);
     const size_t input = block * dim * sizeof(float) + operand_bytes(m, m->input.type, block, m->mels);
-    const size_t width = dim / CONV_GROUPS, positions = sizeof(float) * ((frames + 2 * half) * left_words(m->k, m->conv, width) + frames * width);
+    const size_t width = dim / CONV_GROUPS,
+                 positions = sizeof(float) * ((frames + 2 * half) * left_words(m->k, m->conv, width) + frames * width);
     const size_t head = attention_scratch(frames, m->dim_head);
     size_t most = rest + slack;
     const size_t all[] = {output + slack, input + slack, positions + slack, head + slack};
@@ -157,14 +179,17 @@ static size_t scratch_bytes(const native *m, size_t frames, size_t block) {
 
 static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *error) {
     const size_t T = row->frames, dim = m->dim;
-    if (T < 2 || T > m->info.max_frames) return ishow_fail(error, ISHOW_EINVAL, "", "A row of %zu frames was given; this model takes 2 to %zu.", T, m->info.max_frames);
+    if (T < 2 || T > m->info.max_frames)
+        return ishow_fail(error, ISHOW_EINVAL, "", "A row of %zu frames was given; this model takes 2 to %zu.", T,
+                          m->info.max_frames);
     const size_t branches = row->h_uncond ? 2 : 1, all = branches * T;
     stepping s = {.m = m, .row = row, .frames = T, .branches = branches, .rows = all};
     s.x = room_floats(&m->a, all * dim);
     s.qkv = room_floats(&m->b, all * 3 * m->inner);
     s.attended = room_floats(&m->c, all * pitch(m->inner));
     s.gains = room_floats(&m->d, (2 * m->depth + 1) * dim);
-    const size_t over_frames = native_rows(m, T), over_rows = native_rows(m, all), widest = over_frames > over_rows ? over_frames : over_rows;
+    const size_t over_frames = native_rows(m, T), over_rows = native_rows(m, all),
+                 widest = over_frames > over_rows ? over_frames : over_rows;
     if (!s.x || !s.qkv || !s.attended || !s.gains || !native_scratch(m, scratch_bytes(m, T, widest)))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", T);
     for (size_t layer = 0; layer < m->depth; layer++)

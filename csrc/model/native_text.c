@@ -1,5 +1,5 @@
-/* What a request needs once: its text and reference as the part of the input projection that no step changes, the modulation of its times, the
- * lengths of its phones. All of it is fp32. */
+/* What a request needs once: its text and reference as the part of the input projection that no step changes, the
+ * modulation of its times, the lengths of its phones. All of it is fp32. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +14,9 @@ static const float EPS = 1e-6f;
 typedef struct encoding {
     native *m;
     const convnext *c;
-    float *x;          /* [n][dim] */
-    float *hidden;     /* [n][inner] */
-    float *factor;     /* [inner] */
+    float *x;      /* [n][dim] */
+    float *hidden; /* [n][inner] */
+    float *factor; /* [inner] */
     size_t n, block;
 } encoding;
 
@@ -48,16 +48,19 @@ static void task_down(void *self, size_t i, int thread) {
 }
 
 /* x [n][dim] through one block. seen [n]: rows that the global response norm counts, NULL: all. Uses rooms d and e. */
-static ishow_status convnext_run(native *m, const convnext *c, float *x, size_t n, const unsigned char *seen, ishow_error *error) {
+static ishow_status convnext_run(native *m, const convnext *c, float *x, size_t n, const unsigned char *seen,
+                                 ishow_error *error) {
     encoding e = {.m = m, .c = c, .x = x, .n = n, .block = native_rows(m, n)};
     e.hidden = room_floats(&m->d, n * c->inner);
     e.factor = room_floats(&m->e, c->inner);
-    if (!e.hidden || !e.factor || !native_scratch(m, e.block * c->dim * sizeof(float))) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu frames", n);
+    if (!e.hidden || !e.factor || !native_scratch(m, e.block * c->dim * sizeof(float)))
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu frames", n);
     const size_t tasks = (n + e.block - 1) / e.block;
     team_run(m->team, tasks, task_up, &e);
     memset(e.factor, 0, c->inner * sizeof *e.factor);
     for (size_t r = 0; r < n; r++)
-        for (size_t k = 0; (!seen || seen[r]) && k < c->inner; k++) e.factor[k] += e.hidden[r * c->inner + k] * e.hidden[r * c->inner + k];
+        for (size_t k = 0; (!seen || seen[r]) && k < c->inner; k++)
+            e.factor[k] += e.hidden[r * c->inner + k] * e.hidden[r * c->inner + k];
     double mean = 0;
     for (size_t k = 0; k < c->inner; k++) mean += (double)(e.factor[k] = sqrtf(e.factor[k]));
     for (size_t k = 0; k < c->inner; k++) e.factor[k] /= (float)(mean / (double)c->inner) + EPS;
@@ -72,22 +75,27 @@ static void hide_rows(float *x, size_t n, size_t dim, const unsigned char *keep)
         if (!keep[r]) memset(x + r * dim, 0, dim * sizeof *x);
 }
 
-/* Adds the vector of the speaker that was named last to those of the tokens behind it. x [n][dim] holds rows of `table`. */
+/* Adds the vector of the speaker that was named last to those of the tokens behind it. x [n][dim] holds rows of
+ * `table`. */
 static void add_speakers(const native *m, const int64_t *tokens, size_t n, const float *table, size_t dim, float *x) {
     const float *speaker = NULL;
     for (size_t i = 0; m->speakers && i < n; i++) {
-        if ((size_t)tokens[i] >= m->n_tokens - m->speakers) speaker = table + (size_t)tokens[i] * dim;
+        if ((size_t)tokens[i] >= m->n_tokens - m->speakers)
+            speaker = table + (size_t)tokens[i] * dim;
         else if (speaker && tokens[i])
             for (size_t k = 0; k < dim; k++) x[i * dim + k] += speaker[k];
     }
 }
 
-/* Tokens to vectors [n][text_dim] in x. known [n]: tokens that are no filler. hidden: the unconditional branch, whose tokens are all filler. */
-static ishow_status embed_text(native *m, const int64_t *tokens, size_t n, const unsigned char *known, int hidden, float *x, ishow_error *error) {
+/* Tokens to vectors [n][text_dim] in x. known [n]: tokens that are no filler. hidden: the unconditional branch, whose
+ * tokens are all filler. */
+static ishow_status embed_text(native *m, const int64_t *tokens, size_t n, const unsigned char *known, int hidden,
+                               float *x, ishow_error *error) {
     const size_t dim = m->text_dim;
     const int aligned = m->info.text_layout == ISHOW_TEXT_ALIGNED;
     const unsigned char *keep = m->mask_padding ? known : NULL;
-    for (size_t i = 0; i < n; i++) memcpy(x + i * dim, m->embedding + (size_t)(hidden ? 0 : tokens[i]) * dim, dim * sizeof *x);
+    for (size_t i = 0; i < n; i++)
+        memcpy(x + i * dim, m->embedding + (size_t)(hidden ? 0 : tokens[i]) * dim, dim * sizeof *x);
     if (!hidden) add_speakers(m, tokens, n, m->embedding, dim, x);
     if (!m->n_text) {
         hide_rows(x, n, dim, aligned ? known : NULL);
@@ -126,15 +134,20 @@ static ishow_status spread(native *m, const ishow_encode_in *in, const float *te
 
 static ishow_status check_encode(const native *m, const ishow_encode_in *in, ishow_error *error) {
     const int aligned = m->info.text_layout == ISHOW_TEXT_ALIGNED, indexed = m->info.text_layout != ISHOW_TEXT_PADDED;
-    if (in->frames < 2 || in->frames > m->info.max_frames || in->ref_frames > in->frames || !in->n_tokens || in->n_tokens > m->info.max_frames || (!aligned && in->n_tokens != in->frames) ||
-        (indexed && !in->index) || (aligned && !in->phase))
-        return ishow_fail(error, ISHOW_EINVAL, "", "%zu tokens with %zu of %zu frames of reference do not fit this model's text layout.", in->n_tokens, in->ref_frames, in->frames);
+    if (in->frames < 2 || in->frames > m->info.max_frames || in->ref_frames > in->frames || !in->n_tokens ||
+        in->n_tokens > m->info.max_frames || (!aligned && in->n_tokens != in->frames) || (indexed && !in->index) ||
+        (aligned && !in->phase))
+        return ishow_fail(error, ISHOW_EINVAL, "",
+                          "%zu tokens with %zu of %zu frames of reference do not fit this model's text layout.",
+                          in->n_tokens, in->ref_frames, in->frames);
     for (size_t i = 0; i < in->n_tokens; i++)
         if (in->tokens[i] < 0 || (uint64_t)in->tokens[i] >= m->n_tokens)
-            return ishow_fail(error, ISHOW_EINVAL, "", "Token %lld is not one of this model's %zu.", (long long)in->tokens[i], m->n_tokens);
+            return ishow_fail(error, ISHOW_EINVAL, "", "Token %lld is not one of this model's %zu.",
+                              (long long)in->tokens[i], m->n_tokens);
     for (size_t i = 0; indexed && i < in->frames; i++)
         if (in->index[i] < 0 || (uint64_t)in->index[i] >= in->n_tokens)
-            return ishow_fail(error, ISHOW_EINVAL, "", "Frame %zu belongs to token %lld of %zu.", i, (long long)in->index[i], in->n_tokens);
+            return ishow_fail(error, ISHOW_EINVAL, "", "Frame %zu belongs to token %lld of %zu.", i,
+                              (long long)in->index[i], in->n_tokens);
     return ISHOW_OK;
 }
 
@@ -158,20 +171,25 @@ ishow_status native_encode(void *self, const ishow_encode_in *in, float *h_cond,
     const size_t T = in->frames, td = m->text_dim, width = m->mels + td;
     ishow_status status = check_encode(m, in, error);
     if (status) return status;
-    float *text = room_floats(&m->a, in->n_tokens * td + in->n_tokens), *framed = room_floats(&m->b, T * td), *rows = room_floats(&m->c, T * width);
+    float *text = room_floats(&m->a, in->n_tokens * td + in->n_tokens), *framed = room_floats(&m->b, T * td),
+          *rows = room_floats(&m->c, T * width);
     if (!text || !framed || !rows) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu frames", T);
     unsigned char *known = (unsigned char *)(text + in->n_tokens * td);
     for (size_t i = 0; i < in->n_tokens; i++) known[i] = in->tokens[i] != 0;
     for (int hidden = 0; hidden < 2; hidden++) {
         float *h = hidden ? h_uncond : h_cond;
-        if (hidden && m->info.text_layout == ISHOW_TEXT_ALIGNED) { /* neither text nor reference: what is left is the bias */
+        if (hidden &&
+            m->info.text_layout == ISHOW_TEXT_ALIGNED) { /* neither text nor reference: what is left is the bias */
             for (size_t f = 0; f < T; f++) memcpy(h + f * m->dim, m->condition.bias, m->dim * sizeof *h);
             continue;
         }
-        if ((status = embed_text(m, in->tokens, in->n_tokens, known, hidden, text, error)) || (status = spread(m, in, text, framed, error))) return status;
+        if ((status = embed_text(m, in->tokens, in->n_tokens, known, hidden, text, error)) ||
+            (status = spread(m, in, text, framed, error)))
+            return status;
         for (size_t f = 0; f < T; f++) {
             float *row = rows + f * width;
-            for (size_t i = 0; i < m->mels; i++) row[i] = !hidden && f < in->ref_frames ? (in->cond[f * m->mels + i] - m->mel_mean) / m->mel_std : 0.0f;
+            for (size_t i = 0; i < m->mels; i++)
+                row[i] = !hidden && f < in->ref_frames ? (in->cond[f * m->mels + i] - m->mel_mean) / m->mel_std : 0.0f;
             memcpy(row + m->mels, framed + f * td, td * sizeof *row);
         }
         conditioning c = {.m = m, .rows = rows, .h = h, .frames = T, .block = native_rows(m, T)};
@@ -193,14 +211,16 @@ static void task_modulation(void *self, size_t i, int thread) {
     timing *t = self;
     const operand x = {.words = (const uint32_t *)(const void *)t->time, .stride = t->m->dim};
     (void)thread;
-    t->m->k->product(&x, t->n, &t->m->ada[i], PRODUCT_STORE, NULL, t->mod + i * 6 * t->m->dim, (size_t)t->m->info.mod_width);
+    t->m->k->product(&x, t->n, &t->m->ada[i], PRODUCT_STORE, NULL, t->mod + i * 6 * t->m->dim,
+                     (size_t)t->m->info.mod_width);
 }
 
 /* Strength of guidance that the network sees as 1; ishowtts/model/config.py has the same number. */
 static const float GUIDANCE_UNIT = 10.0f;
 
 /* [n] numbers from 0 to 1 as waves, through two layers: out [n][dim]. Uses rooms a and b. */
-static ishow_status sinusoids(native *m, const float *values, float unit, size_t n, const matrix *up, const matrix *down, float *out, ishow_error *error) {
+static ishow_status sinusoids(native *m, const float *values, float unit, size_t n, const matrix *up,
+                              const matrix *down, float *out, ishow_error *error) {
     const size_t half = TIME_WIDTH / 2;
     float *waves = room_floats(&m->a, n * TIME_WIDTH), *hidden = room_floats(&m->b, n * m->dim);
     if (!waves || !hidden) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu times", n);
@@ -217,11 +237,14 @@ static ishow_status sinusoids(native *m, const float *values, float unit, size_t
     return ISHOW_OK;
 }
 
-ishow_status native_modulate(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error) {
+ishow_status native_modulate(void *self, const float *t, const float *guidance, size_t n, float *mod,
+                             ishow_error *error) {
     native *m = self;
     if (!n) return ishow_fail(error, ISHOW_EINVAL, "", "no times were given");
-    float *time = room_floats(&m->c, n * m->dim), *more = m->info.guidance_max > 0 ? room_floats(&m->d, n * m->dim) : NULL;
-    if (!time || (m->info.guidance_max > 0 && !more)) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu times", n);
+    float *time = room_floats(&m->c, n * m->dim),
+          *more = m->info.guidance_max > 0 ? room_floats(&m->d, n * m->dim) : NULL;
+    if (!time || (m->info.guidance_max > 0 && !more))
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu times", n);
     ishow_status status = sinusoids(m, t, 1, n, &m->time1, &m->time2, time, error);
     if (!status && more) status = sinusoids(m, guidance, GUIDANCE_UNIT, n, &m->guidance1, &m->guidance2, more, error);
     if (status) return status;
@@ -240,14 +263,17 @@ ishow_status native_modulate(void *self, const float *t, const float *guidance, 
 ishow_status native_durations(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error) {
     native *m = self;
     const size_t dim = m->duration_dim, half = m->duration_taps / 2;
-    if (!n || n > m->info.max_frames) return ishow_fail(error, ISHOW_EINVAL, "", "%zu phones were given; this model takes 1 to %zu.", n, m->info.max_frames);
+    if (!n || n > m->info.max_frames)
+        return ishow_fail(error, ISHOW_EINVAL, "", "%zu phones were given; this model takes 1 to %zu.", n,
+                          m->info.max_frames);
     float *padded = room_floats(&m->a, (n + 2 * half) * dim), *y = room_floats(&m->b, n * dim);
     if (!padded || !y) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu phones", n);
     float *x = padded + half * dim; /* zeros around it are the convolution's padding */
     memset(padded, 0, (n + 2 * half) * dim * sizeof *padded);
     for (size_t i = 0; i < n; i++) {
         if (tokens[i] < 0 || (uint64_t)tokens[i] >= m->n_tokens)
-            return ishow_fail(error, ISHOW_EINVAL, "", "Token %lld is not one of this model's %zu.", (long long)tokens[i], m->n_tokens);
+            return ishow_fail(error, ISHOW_EINVAL, "", "Token %lld is not one of this model's %zu.",
+                              (long long)tokens[i], m->n_tokens);
         memcpy(x + i * dim, m->duration_embedding + (size_t)tokens[i] * dim, dim * sizeof *x);
     }
     add_speakers(m, tokens, n, m->duration_embedding, dim, x);

@@ -6,10 +6,10 @@
 
 typedef struct vocoding {
     native *m;
-    const uint32_t *mel;  /* words of the log-mel, DW_TAPS / 2 frames of padding at both ends */
+    const uint32_t *mel; /* words of the log-mel, DW_TAPS / 2 frames of padding at both ends */
     size_t frames, block, layer;
-    float *from, *to;     /* [T][dim]; a layer reads its neighbours' rows, so it writes elsewhere */
-    float *parts, *wave;  /* of a source-filter head: [T][width], [(T - 1) * hop + n_fft] */
+    float *from, *to;    /* [T][dim]; a layer reads its neighbours' rows, so it writes elsewhere */
+    float *parts, *wave; /* of a source-filter head: [T][width], [(T - 1) * hop + n_fft] */
     float *real, *imag;
 } vocoding;
 
@@ -19,7 +19,8 @@ static const float MAX_MAGNITUDE = 1e2f; /* against a runaway exponential */
 static void task_embed(void *self, size_t i, int thread) {
     vocoding *v = self;
     const native *m = v->m;
-    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim, words = left_words(m->k, m->embed, m->mels);
+    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim,
+                 words = left_words(m->k, m->embed, m->mels);
     const operand window = {.words = v->mel + first * words, .stride = words};
     float *y = m->scratch[thread].data;
     m->k->product(&window, n, &m->vocos_embed, PRODUCT_STORE, NULL, y, dim);
@@ -46,14 +47,16 @@ static void task_block(void *self, size_t i, int thread) {
 static void task_head(void *self, size_t i, int thread) {
     vocoding *v = self;
     const native *m = v->m;
-    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim, bins = (size_t)m->info.n_fft / 2 + 1;
+    const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim,
+                 bins = (size_t)m->info.n_fft / 2 + 1;
     float *y = m->scratch[thread].data, *both = y + n * dim;
     m->k->norm(v->from + first * dim, dim, n, dim, EPS, m->vocos_final_gain, m->vocos_final_offset, y, dim);
     char *memory = (char *)(both + v->block * 2 * bins); /* aligned, of a whole block */
     const operand x = native_operand(m, m->head.type, y, dim, n, dim, NULL, NULL, &memory);
     m->k->product(&x, n, &m->head, PRODUCT_STORE, NULL, both, 2 * bins);
     for (size_t f = 0; f < n; f++)
-        m->k->spectrum(both + f * 2 * bins, both + f * 2 * bins + bins, MAX_MAGNITUDE, v->real + (first + f) * bins, v->imag + (first + f) * bins, bins);
+        m->k->spectrum(both + f * 2 * bins, both + f * 2 * bins + bins, MAX_MAGNITUDE, v->real + (first + f) * bins,
+                       v->imag + (first + f) * bins, bins);
 }
 
 static void task_parts(void *self, size_t i, int thread) {
@@ -74,26 +77,35 @@ static void task_filter(void *self, size_t i, int thread) {
     const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), bins = (size_t)m->info.n_fft / 2 + 1;
     const size_t width = native_source_width(bins);
     for (size_t f = first; f < first + n; f++)
-        native_source_frame(m->source, m->k, thread, f, v->parts + f * width, v->wave, m->scratch[thread].data, v->real + f * bins, v->imag + f * bins);
+        native_source_frame(m->source, m->k, thread, f, v->parts + f * width, v->wave, m->scratch[thread].data,
+                            v->real + f * bins, v->imag + f * bins);
 }
 
 ishow_status native_vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error) {
     native *m = self;
-    const size_t half = DW_TAPS / 2, words = left_words(m->k, m->embed, m->mels), dim = m->vocos_dim, bins = (size_t)m->info.n_fft / 2 + 1;
-    if (frames < 2 || frames > m->info.max_frames) return ishow_fail(error, ISHOW_EINVAL, "", "%zu frames were given; this model takes 2 to %zu.", frames, m->info.max_frames);
+    const size_t half = DW_TAPS / 2, words = left_words(m->k, m->embed, m->mels), dim = m->vocos_dim,
+                 bins = (size_t)m->info.n_fft / 2 + 1;
+    if (frames < 2 || frames > m->info.max_frames)
+        return ishow_fail(error, ISHOW_EINVAL, "", "%zu frames were given; this model takes 2 to %zu.", frames,
+                          m->info.max_frames);
     vocoding v = {.m = m, .frames = frames, .real = real, .imag = imag, .block = native_rows(m, frames)};
     float *plain = room_floats(&m->a, frames * m->mels);
     uint32_t *padded = (uint32_t *)(void *)room_floats(&m->b, (frames + 2 * half) * words);
     v.from = room_floats(&m->c, frames * dim);
     v.to = room_floats(&m->d, frames * dim);
-    const size_t scratch = sizeof(float) * v.block * (dim + (m->vocos_inner > 2 * bins ? m->vocos_inner : 2 * bins)) + operand_bytes(m, m->vocoder, v.block, m->vocos_inner) +
-                           operand_bytes(m, m->vocoder, v.block, dim) + operand_bytes(m, m->head.type, v.block, dim) + 1024;
+    const size_t scratch = sizeof(float) * v.block * (dim + (m->vocos_inner > 2 * bins ? m->vocos_inner : 2 * bins)) +
+                           operand_bytes(m, m->vocoder, v.block, m->vocos_inner) +
+                           operand_bytes(m, m->vocoder, v.block, dim) + operand_bytes(m, m->head.type, v.block, dim) +
+                           1024;
     const size_t width = native_source_width(bins);
     if (m->source) {
         v.parts = room_floats(&m->e, frames * width + (frames - 1) * (size_t)m->info.hop + (size_t)m->info.n_fft);
         v.wave = v.parts ? v.parts + frames * width : NULL;
     }
-    if (!plain || !padded || !v.from || !v.to || (m->source && (!v.parts || !native_scratch(m, native_source_scratch(m->source)))) || !native_scratch(m, scratch)) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu frames of sound", frames);
+    if (!plain || !padded || !v.from || !v.to ||
+        (m->source && (!v.parts || !native_scratch(m, native_source_scratch(m->source)))) ||
+        !native_scratch(m, scratch))
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu frames of sound", frames);
     for (size_t i = 0; i < frames * m->mels; i++) plain[i] = mel[i] * m->mel_std + m->mel_mean;
     memset(padded, 0, half * words * sizeof *padded);
     memset(padded + (half + frames) * words, 0, half * words * sizeof *padded);

@@ -12,20 +12,28 @@
 #include "base/base.h"
 
 enum { LINE = 64, NAME_MOST = 192 };
-static const char MAGIC[8] = "ISHPACK1", END[8] = "ISHPEND1"; /* the number changes with the format and with matrix_pack */
+static const char MAGIC[8] = "ISHPACK1",
+                  END[8] = "ISHPEND1"; /* the number changes with the format and with matrix_pack */
 
 /* The file begins with one `head` and ends with one `tail`; each is a line of its own. */
-typedef struct head { char magic[8], name[NAME_MOST]; } head;
-typedef struct tail { char magic[8]; uint64_t matrices, bytes; } tail;
-typedef struct record { uint64_t type, n, k, has_bias; } record;
+typedef struct head {
+    char magic[8], name[NAME_MOST];
+} head;
+typedef struct tail {
+    char magic[8];
+    uint64_t matrices, bytes;
+} tail;
+typedef struct record {
+    uint64_t type, n, k, has_bias;
+} record;
 
 struct packed {
     char path[1024], partial[1100];
-    const char *map;   /* of a file that is read */
-    size_t bytes, at;  /* of the map; where the next record begins */
+    const char *map;  /* of a file that is read */
+    size_t bytes, at; /* of the map; where the next record begins */
     uint64_t matrices;
-    FILE *out;         /* of a file that is written */
-    int damaged;       /* what is read is not what the loader asked for */
+    FILE *out;   /* of a file that is written */
+    int damaged; /* what is read is not what the loader asked for */
 };
 
 static size_t lines(size_t bytes) { return (bytes + LINE - 1) / LINE * LINE; }
@@ -74,12 +82,14 @@ static int open_written(packed *p, const char *name) {
 static void write_lines(packed *p, const void *data, size_t bytes) {
     static const char zeros[LINE];
     if (!p->out || !bytes) return;
-    if (fwrite(data, 1, bytes, p->out) == bytes && fwrite(zeros, 1, lines(bytes) - bytes, p->out) == lines(bytes) - bytes) {
+    if (fwrite(data, 1, bytes, p->out) == bytes &&
+        fwrite(zeros, 1, lines(bytes) - bytes, p->out) == lines(bytes) - bytes) {
         p->at += lines(bytes);
         return;
     }
-    ishow_log(ISHOW_LOG_WARN, "model", "Packed weights could not be kept in %s (%s); they are packed again at the next start.",
-              p->partial, strerror(errno));
+    ishow_log(ISHOW_LOG_WARN, "model",
+              "Packed weights could not be kept in %s (%s); they are packed again at the next start.", p->partial,
+              strerror(errno));
     fclose(p->out);
     p->out = NULL;
     unlink(p->partial);

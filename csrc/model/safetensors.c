@@ -1,4 +1,5 @@
-/* The format: eight bytes with the length of a JSON table, the table, then the data. Published by Hugging Face; little endian. */
+/* The format: eight bytes with the length of a JSON table, the table, then the data. Published by Hugging Face; little
+ * endian. */
 #include "model/safetensors.h"
 
 #include <errno.h>
@@ -29,12 +30,16 @@ static ishow_status bad(const tensor_file *file, const char *name, const char *w
 }
 
 /* Bytes of a value; 0: not a type that is read (NULL: the table has none, or one that is no string). */
-static size_t width_of(const char *type) { return !type ? 0 : !strcmp(type, "F32") ? 4 : !strcmp(type, "F16") || !strcmp(type, "BF16") ? 2 : 0; }
+static size_t width_of(const char *type) {
+    return !type ? 0 : !strcmp(type, "F32") ? 4 : !strcmp(type, "F16") || !strcmp(type, "BF16") ? 2 : 0;
+}
 
 /* Type and place of an entry; 0 when it is malformed. */
 static int locate(const tensor_file *file, json_t *entry, const char **type, size_t *begin, size_t *n) {
     json_int_t from, to;
-    if (json_unpack(entry, "{s:s, s:[I, I]}", "dtype", type, "data_offsets", &from, &to) || from < 0 || to < from || (uint64_t)to > file->size - file->begin) return 0;
+    if (json_unpack(entry, "{s:s, s:[I, I]}", "dtype", type, "data_offsets", &from, &to) || from < 0 || to < from ||
+        (uint64_t)to > file->size - file->begin)
+        return 0;
     const size_t width = width_of(*type);
     *begin = file->begin + (size_t)from;
     *n = width ? (size_t)(to - from) / width : 0;
@@ -55,7 +60,8 @@ ishow_status tensor_file_open(tensor_file **out, const char *path, ishow_error *
     }
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &info)) {
-        status = ishow_fail(error, errno == ENOENT ? ISHOW_ENOTFOUND : ISHOW_EIO, "model", "%s cannot be read: %s.", path, strerror(errno));
+        status = ishow_fail(error, errno == ENOENT ? ISHOW_ENOTFOUND : ISHOW_EIO, "model", "%s cannot be read: %s.",
+                            path, strerror(errno));
         goto done;
     }
     file->size = (size_t)info.st_size;
@@ -85,7 +91,9 @@ ishow_status tensor_file_open(tensor_file **out, const char *path, ishow_error *
     json_object_foreach(file->table, name, entry) {
         const char *type;
         size_t begin, n;
-        if (strcmp(name, "__metadata__") && json_is_object(entry) && json_is_string(json_object_get(entry, "dtype")) && !width_of(json_string_value(json_object_get(entry, "dtype")))) continue; /* counters of the training; never asked for */
+        if (strcmp(name, "__metadata__") && json_is_object(entry) && json_is_string(json_object_get(entry, "dtype")) &&
+            !width_of(json_string_value(json_object_get(entry, "dtype"))))
+            continue; /* counters of the training; never asked for */
         if (strcmp(name, "__metadata__") && !locate(file, entry, &type, &begin, &n)) {
             status = bad(file, name, "lies outside the file or has a type that is not understood", error);
             goto done;
@@ -111,8 +119,10 @@ static float half_to_float(uint16_t h) {
     const uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = h >> 10 & 31u, fraction = h & 0x3ffu;
     uint32_t bits = sign;
     float out;
-    if (exponent == 31) bits |= 0x7f800000u | fraction << 13;
-    else if (exponent) bits |= (exponent + 112) << 23 | fraction << 13;
+    if (exponent == 31)
+        bits |= 0x7f800000u | fraction << 13;
+    else if (exponent)
+        bits |= (exponent + 112) << 23 | fraction << 13;
     else { /* zero or subnormal */
         out = (float)fraction * 0x1p-24f;
         return sign ? -out : out;
@@ -132,9 +142,12 @@ static json_t *find(const tensor_file *file, const char *name) {
     return entry;
 }
 
-const char *tensor_metadata(const tensor_file *file, const char *name) { return json_string_value(json_object_get(json_object_get(file->table, "__metadata__"), name)); }
+const char *tensor_metadata(const tensor_file *file, const char *name) {
+    return json_string_value(json_object_get(json_object_get(file->table, "__metadata__"), name));
+}
 
-ishow_status tensor_read(const tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out, ishow_error *error) {
+ishow_status tensor_read(const tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out,
+                         ishow_error *error) {
     const char *type;
     size_t begin, n, wanted = 1;
     json_t *entry = find(file, name);
@@ -153,12 +166,15 @@ ishow_status tensor_read(const tensor_file *file, const char *name, const size_t
     for (size_t i = 0; i < n; i++) {
         uint16_t half;
         uint32_t bits;
-        if (*type == 'F' && type[1] == '3') memcpy(&values[i], from + 4 * i, sizeof values[i]);
+        if (*type == 'F' && type[1] == '3')
+            memcpy(&values[i], from + 4 * i, sizeof values[i]);
         else {
             memcpy(&half, from + 2 * i, sizeof half);
             bits = (uint32_t)half << 16;
-            if (*type == 'B') memcpy(&values[i], &bits, sizeof bits);
-            else values[i] = half_to_float(half);
+            if (*type == 'B')
+                memcpy(&values[i], &bits, sizeof bits);
+            else
+                values[i] = half_to_float(half);
         }
     }
     if (!ishow_all_finite(values, n)) {

@@ -8,13 +8,16 @@
 
 typedef struct tensor_file tensor_file;
 
-/* Maps the file and checks its table: every tensor inside the file, F32, F16 or BF16. ENOTFOUND, EIO, or EFORMAT with the file and the reason. */
+/* Maps the file and checks its table: every tensor inside the file, F32, F16 or BF16. ENOTFOUND, EIO, or EFORMAT with
+ * the file and the reason. */
 ishow_status tensor_file_open(tensor_file **out, const char *path, ishow_error *error);
 void tensor_file_close(tensor_file *file); /* NULL allowed */
 
-/* Copies a tensor as fp32 into *out (free()). The name may carry the prefixes of published checkpoints in the file ("ema_model.", "transformer."). Its shape must be
- * `shape` [n_dims]. EFORMAT names file and tensor when it is missing, has another shape, or holds values that are not finite. */
-ishow_status tensor_read(const tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out, ishow_error *error);
+/* Copies a tensor as fp32 into *out (free()). The name may carry the prefixes of published checkpoints in the file
+ * ("ema_model.", "transformer."). Its shape must be `shape` [n_dims]. EFORMAT names file and tensor when it is missing,
+ * has another shape, or holds values that are not finite. */
+ishow_status tensor_read(const tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out,
+                         ishow_error *error);
 
 /* A text of the file's metadata, borrowed from it; NULL when there is none of this name. */
 const char *tensor_metadata(const tensor_file *file, const char *name);

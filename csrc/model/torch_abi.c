@@ -1,5 +1,6 @@
-/* Loading and running compiled graphs through the C ABI of AOTInductor. `Run` takes over its input handles even when it fails; the output
- * is ours to delete. A graph does not check the shapes it is given, so callers do; it answers with handles, which are checked here. */
+/* Loading and running compiled graphs through the C ABI of AOTInductor. `Run` takes over its input handles even when it
+ * fails; the output is ours to delete. A graph does not check the shapes it is given, so callers do; it answers with
+ * handles, which are checked here. */
 #include "model/torch_abi.h"
 
 #include <dlfcn.h>
@@ -11,7 +12,8 @@
 
 static ishow_status find(void *library, const char *path, const char *name, void *function, ishow_error *error) {
     if (symbol_find(library, name, function)) return ISHOW_OK;
-    return ishow_fail(error, ISHOW_EIO, "", "%s has no function %s: it belongs to another version of torch.", path, name);
+    return ishow_fail(error, ISHOW_EIO, "", "%s has no function %s: it belongs to another version of torch.", path,
+                      name);
 }
 
 ishow_status ishow_torch_load(ishow_torch *out, const char *lib_dir, ishow_error *error) {
@@ -58,14 +60,18 @@ static const char *reason(const ishow_graph *graph) {
     return "no reason was given";
 }
 
-ishow_status ishow_graph_load(ishow_graph *out, const char *name, const char *library, const char *weights_dir, size_t n_inputs, ishow_error *error) {
-    int32_t (*create)(ishow_container_handle *out, size_t models, const char *device, const char *weights_dir) = NULL;
-    int32_t (*count_inputs)(ishow_container_handle container, size_t *out) = NULL, (*count_outputs)(ishow_container_handle container, size_t *out) = NULL;
+ishow_status ishow_graph_load(ishow_graph *out, const char *name, const char *library, const char *weights_dir,
+                              size_t n_inputs, ishow_error *error) {
+    int32_t (*create)(ishow_container_handle * out, size_t models, const char *device, const char *weights_dir) = NULL;
+    int32_t (*count_inputs)(ishow_container_handle container,
+                            size_t * out) = NULL,
+                                     (*count_outputs)(ishow_container_handle container, size_t * out) = NULL;
     size_t inputs = 0, outputs = 0;
     ishow_status status = ISHOW_OK;
     ishow_graph graph = {.name = name, .n_inputs = n_inputs};
     graph.library = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    if (!graph.library) return ishow_fail(error, ISHOW_EIO, "", "The compiled graph %s cannot be loaded: %s", name, dlerror());
+    if (!graph.library)
+        return ishow_fail(error, ISHOW_EIO, "", "The compiled graph %s cannot be loaded: %s", name, dlerror());
     if ((status = find(graph.library, library, "AOTInductorModelContainerCreateWithDevice", &create, error)) ||
         (status = find(graph.library, library, "AOTInductorModelContainerGetNumInputs", &count_inputs, error)) ||
         (status = find(graph.library, library, "AOTInductorModelContainerGetNumOutputs", &count_outputs, error)) ||
@@ -75,15 +81,20 @@ ishow_status ishow_graph_load(ishow_graph *out, const char *name, const char *li
     find(graph.library, library, "AOTInductorGetLastError", &graph.last_error, NULL);
     if (create(&graph.container, 1, "cpu", weights_dir) != 0) {
         graph.container = NULL;
-        status = ishow_fail(error, ISHOW_EMODEL, "", "The compiled graph %s cannot be set up: %s", name, reason(&graph));
+        status =
+            ishow_fail(error, ISHOW_EMODEL, "", "The compiled graph %s cannot be set up: %s", name, reason(&graph));
         goto done;
     }
-    if (count_inputs(graph.container, &inputs) || count_outputs(graph.container, &outputs) || inputs != n_inputs || outputs != 1)
-        status = ishow_fail(error, ISHOW_EFORMAT, "", "The compiled graph %s takes %zu inputs and gives %zu outputs; %zu and 1 were expected.",
+    if (count_inputs(graph.container, &inputs) || count_outputs(graph.container, &outputs) || inputs != n_inputs ||
+        outputs != 1)
+        status = ishow_fail(error, ISHOW_EFORMAT, "",
+                            "The compiled graph %s takes %zu inputs and gives %zu outputs; %zu and 1 were expected.",
                             name, inputs, outputs, n_inputs);
 done:
-    if (status) ishow_graph_free(&graph);
-    else *out = graph;
+    if (status)
+        ishow_graph_free(&graph);
+    else
+        *out = graph;
     return status;
 }
 
@@ -101,26 +112,30 @@ static bool has_shape(const ishow_torch *torch, ishow_tensor_handle tensor, cons
     if (torch->get_dim(tensor, &dims) || torch->get_sizes(tensor, &actual) || torch->get_dtype(tensor, &dtype) ||
         torch->is_contiguous(tensor, &contiguous))
         return false;
-    return dims == ndim && dtype == torch->float32 && contiguous && memcmp(actual, sizes, (size_t)ndim * sizeof *sizes) == 0;
+    return dims == ndim && dtype == torch->float32 && contiguous &&
+           memcmp(actual, sizes, (size_t)ndim * sizeof *sizes) == 0;
 }
 
-ishow_status ishow_graph_run(const ishow_torch *torch, const ishow_graph *graph, const ishow_tensor *inputs, size_t n_inputs,
-                             const int64_t *out_sizes, int out_ndim, float *const *out, size_t parts, ishow_error *error) {
+ishow_status ishow_graph_run(const ishow_torch *torch, const ishow_graph *graph, const ishow_tensor *inputs,
+                             size_t n_inputs, const int64_t *out_sizes, int out_ndim, float *const *out, size_t parts,
+                             ishow_error *error) {
     ishow_tensor_handle handles[ISHOW_GRAPH_INPUTS_MAX] = {0}, result = NULL;
     ishow_status status = ISHOW_OK;
     size_t made = 0;
     void *data = NULL;
     if (n_inputs != graph->n_inputs) {
-        return ishow_fail(error, ISHOW_EINTERNAL, "", "The graph %s takes %zu inputs, not %zu.", graph->name, graph->n_inputs, n_inputs);
+        return ishow_fail(error, ISHOW_EINTERNAL, "", "The graph %s takes %zu inputs, not %zu.", graph->name,
+                          graph->n_inputs, n_inputs);
     }
     for (; made < n_inputs; made++) {
         const ishow_tensor *in = &inputs[made];
         int64_t strides[ISHOW_GRAPH_DIMS_MAX];
-        for (int i = in->ndim - 1, one = 1; i >= 0; i--, one = 0) strides[i] = one ? 1 : strides[i + 1] * in->sizes[i + 1];
+        for (int i = in->ndim - 1, one = 1; i >= 0; i--, one = 0)
+            strides[i] = one ? 1 : strides[i + 1] * in->sizes[i + 1];
         void *memory = NULL; /* graphs do not write to their inputs, but the ABI has no const */
         memcpy(&memory, &in->data, sizeof memory);
-        if (torch->from_blob(memory, in->ndim, in->sizes, strides, 0, in->is_int64 ? torch->int64 : torch->float32, torch->cpu, 0,
-                             &handles[made], torch->strided, NULL, 0) != 0) {
+        if (torch->from_blob(memory, in->ndim, in->sizes, strides, 0, in->is_int64 ? torch->int64 : torch->float32,
+                             torch->cpu, 0, &handles[made], torch->strided, NULL, 0) != 0) {
             status = ishow_fail(error, ISHOW_EMODEL, "", "An input of the graph %s could not be wrapped.", graph->name);
             goto done;
         }
@@ -132,7 +147,9 @@ ishow_status ishow_graph_run(const ishow_torch *torch, const ishow_graph *graph,
         goto done;
     }
     if (!has_shape(torch, result, out_sizes, out_ndim) || torch->data_ptr(result, &data) != 0) {
-        status = ishow_fail(error, ISHOW_EMODEL, "", "The compiled graph %s answered with another shape than its manifest promises.", graph->name);
+        status =
+            ishow_fail(error, ISHOW_EMODEL, "",
+                       "The compiled graph %s answered with another shape than its manifest promises.", graph->name);
         goto done;
     }
     size_t values = 1;

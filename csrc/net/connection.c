@@ -1,4 +1,5 @@
-/* Connections made by libcurl (CURLOPT_CONNECT_ONLY: proxy, look-up, both IP versions, TLS), then read and written by us. */
+/* Connections made by libcurl (CURLOPT_CONNECT_ONLY: proxy, look-up, both IP versions, TLS), then read and written by
+ * us. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,8 @@ static void fail(connection *w, const char *why) {
 static void on_connected(loop_task *task, CURLcode code) {
     connection *w = (connection *)task;
     curl_socket_t fd = CURL_SOCKET_BAD;
-    if (code != CURLE_OK || curl_easy_getinfo(task->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD) {
+    if (code != CURLE_OK || curl_easy_getinfo(task->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
+        fd == CURL_SOCKET_BAD) {
         char why[CURL_ERROR_SIZE + 1];
         strcpy(why, loop_fault(task, code ? code : CURLE_COULDNT_CONNECT));
         fail(w, why);
@@ -35,7 +37,8 @@ static void on_connected(loop_task *task, CURLcode code) {
     if (w->next) w->next->prev = w;
     w->loop->connections = w;
     watch(w, EPOLLIN | EPOLLRDHUP);
-    /* The first read comes now: it binds the connection to its handle, else libcurl might take it for an idle one to be pruned. */
+    /* The first read comes now: it binds the connection to its handle, else libcurl might take it for an idle one to be
+     * pruned. */
     w->unread = w->loop->unread = 1;
     w->opened(w->self);
 }
@@ -53,8 +56,10 @@ int connection_open(connection *w, net_loop *loop, const char *url, const char *
 void connection_close(connection *w) {
     if (w->connected) {
         if (w->watched) epoll_ctl(w->loop->epoll, EPOLL_CTL_DEL, w->fd, NULL);
-        if (w->prev) w->prev->next = w->next;
-        else w->loop->connections = w->next;
+        if (w->prev)
+            w->prev->next = w->next;
+        else
+            w->loop->connections = w->next;
         if (w->next) w->next->prev = w->prev;
         w->prev = w->next = NULL;
         w->connected = 0;

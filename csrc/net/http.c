@@ -20,14 +20,18 @@ static void on_answer(loop_task *task, CURLcode code) {
     http_call *c = (http_call *)task;
     long status = 0;
     char fault[CURL_ERROR_SIZE + 1] = "";
-    if (code == CURLE_OK) curl_easy_getinfo(task->easy, CURLINFO_RESPONSE_CODE, &status);
-    else if (c->too_large) snprintf(fault, sizeof fault, "the answer is larger than %zu bytes", c->most);
-    else strcpy(fault, loop_fault(task, code));
+    if (code == CURLE_OK)
+        curl_easy_getinfo(task->easy, CURLINFO_RESPONSE_CODE, &status);
+    else if (c->too_large)
+        snprintf(fault, sizeof fault, "the answer is larger than %zu bytes", c->most);
+    else
+        strcpy(fault, loop_fault(task, code));
     loop_end(c->loop, task);
     c->answered(c->self, status, fault);
 }
 
-int http_get(http_call *c, net_loop *loop, const char *url, const char *const *headers, const char *ca_file, double seconds, size_t most) {
+int http_get(http_call *c, net_loop *loop, const char *url, const char *const *headers, const char *ca_file,
+             double seconds, size_t most) {
     http_end(c);
     c->loop = loop;
     c->most = most;

@@ -63,7 +63,9 @@ void loop_end(net_loop *loop, loop_task *task) {
     task->easy = NULL;
 }
 
-const char *loop_fault(const loop_task *task, CURLcode code) { return task->fault[0] ? task->fault : curl_easy_strerror(code); }
+const char *loop_fault(const loop_task *task, CURLcode code) {
+    return task->fault[0] ? task->fault : curl_easy_strerror(code);
+}
 
 static void take_results(net_loop *loop) {
     CURLMsg *message;
@@ -71,7 +73,9 @@ static void take_results(net_loop *loop) {
     while ((message = curl_multi_info_read(loop->multi, &left))) {
         char *task = NULL;
         CURLcode code = message->data.result;
-        if (message->msg != CURLMSG_DONE || curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &task) != CURLE_OK || !task) continue;
+        if (message->msg != CURLMSG_DONE ||
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &task) != CURLE_OK || !task)
+            continue;
         ((loop_task *)(void *)task)->done((loop_task *)(void *)task, code);
     }
 }
@@ -106,9 +110,12 @@ void net_loop_process(net_loop *loop) {
         uint64_t whose = events[i].data.u64;
         if (whose & 1) {
             uint32_t what = events[i].events;
-            int mask = (what & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (what & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (what & EPOLLERR ? CURL_CSELECT_ERR : 0);
+            int mask = (what & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0) | (what & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+                       (what & EPOLLERR ? CURL_CSELECT_ERR : 0);
             curl_multi_socket_action(loop->multi, (curl_socket_t)(whose >> 1), mask, &running);
-        } else connection_ready((connection *)(uintptr_t)whose, events[i].events); /* connections live as long as their source */
+        } else
+            connection_ready((connection *)(uintptr_t)whose,
+                             events[i].events); /* connections live as long as their source */
     }
     if (loop->unread) {
         loop->unread = 0;

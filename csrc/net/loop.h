@@ -1,5 +1,5 @@
-/* Connections of one thread: an epoll set, and a libcurl multi handle for look-ups, TLS and HTTP. libcurl resolves names on threads
- * of its own, so nothing here waits. */
+/* Connections of one thread: an epoll set, and a libcurl multi handle for look-ups, TLS and HTTP. libcurl resolves
+ * names on threads of its own, so nothing here waits. */
 #ifndef ISHOW_NET_LOOP_H
 #define ISHOW_NET_LOOP_H
 
@@ -21,9 +21,9 @@ typedef struct connection connection;
 typedef struct net_loop {
     int epoll;
     CURLM *multi;
-    double curl_due;            /* ishow_now() at which libcurl wants to be called; INFINITY: never */
-    connection *connections;    /* those that are connected */
-    int unread;                 /* some connection may hold bytes that epoll cannot see */
+    double curl_due;         /* ishow_now() at which libcurl wants to be called; INFINITY: never */
+    connection *connections; /* those that are connected */
+    int unread;              /* some connection may hold bytes that epoll cannot see */
     char read_buffer[LOOP_READ_BYTES];
 } net_loop;
 
@@ -35,7 +35,8 @@ double net_loop_due(const net_loop *loop);
 /* Does what is due without waiting, and calls back. One call handles a bounded amount. */
 void net_loop_process(net_loop *loop);
 
-/* An easy handle with what all connections share; NULL: out of memory. ca_file may be NULL. Give it back to loop_end. */
+/* An easy handle with what all connections share; NULL: out of memory. ca_file may be NULL. Give it back to loop_end.
+ */
 int loop_begin(loop_task *task, const char *url, const char *ca_file, double connect_seconds);
 int loop_run(net_loop *loop, loop_task *task); /* 0: out of memory */
 void loop_end(net_loop *loop, loop_task *task);
@@ -47,8 +48,8 @@ struct connection {
     loop_task task;
     net_loop *loop;
     connection *prev, *next;
-    int connected, fd, unread;  /* all zero: closed */
-    uint32_t watched;           /* epoll events */
+    int connected, fd, unread; /* all zero: closed */
+    uint32_t watched;          /* epoll events */
     ishow_buffer out;
     size_t sent;
     void *self;
@@ -60,7 +61,7 @@ struct connection {
 
 /* url: https:// for TLS, http:// without. self and the three functions are set before. 0: out of memory. */
 int connection_open(connection *w, net_loop *loop, const char *url, const char *ca_file, double connect_seconds);
-void connection_close(connection *w);       /* without a call; may be repeated */
+void connection_close(connection *w); /* without a call; may be repeated */
 void connection_send(connection *w, const void *data, size_t n);
 void connection_ready(connection *w, uint32_t events);
 
@@ -73,12 +74,14 @@ typedef struct http_call {
     size_t most;
     int too_large;
     void *self;
-    /* status 0: no answer came, fault says why. The body belongs to the call. May start the next call on the same struct. */
+    /* status 0: no answer came, fault says why. The body belongs to the call. May start the next call on the same
+     * struct. */
     void (*answered)(void *self, long status, const char *fault);
 } http_call;
 
 /* headers: NULL-terminated "Name: value" list, may hold secrets. 0: out of memory. */
-int http_get(http_call *c, net_loop *loop, const char *url, const char *const *headers, const char *ca_file, double seconds, size_t most);
-void http_end(http_call *c);    /* cancels, frees the body; may be repeated */
+int http_get(http_call *c, net_loop *loop, const char *url, const char *const *headers, const char *ca_file,
+             double seconds, size_t most);
+void http_end(http_call *c); /* cancels, frees the body; may be repeated */
 
 #endif

@@ -54,7 +54,8 @@ static int on_mask(wslay_event_context_ptr frames, uint8_t *mask, size_t n, void
 static void on_message(wslay_event_context_ptr frames, const struct wslay_event_on_msg_recv_arg *arg, void *self) {
     websocket *w = self;
     (void)frames;
-    if (!w->closing && (arg->opcode == WSLAY_BINARY_FRAME || arg->opcode == WSLAY_TEXT_FRAME)) w->message(w->self, arg->msg, arg->msg_length);
+    if (!w->closing && (arg->opcode == WSLAY_BINARY_FRAME || arg->opcode == WSLAY_TEXT_FRAME))
+        w->message(w->self, arg->msg, arg->msg_length);
 }
 
 /* ---- handshake ---- */
@@ -70,7 +71,8 @@ static void base64(char *out, size_t size, const void *data, size_t n) {
 static ishow_span field_of(const char *head, size_t n, const char *name) {
     size_t size = strlen(name);
     const char *end = head + n;
-    for (const char *line = memchr(head, '\n', n); line && ++line < end; line = memchr(line, '\n', (size_t)(end - line))) {
+    for (const char *line = memchr(head, '\n', n); line && ++line < end;
+         line = memchr(line, '\n', (size_t)(end - line))) {
         if ((size_t)(end - line) <= size || strncasecmp(line, name, size) || line[size] != ':') continue;
         const char *from = line + size + 1, *to = memchr(from, '\r', (size_t)(end - from));
         if (!to) to = end;
@@ -89,7 +91,8 @@ static int accepts(const websocket *w, const char *head, size_t n) {
     if (!EVP_Digest(joined, (size_t)length, digest, &size, EVP_sha1(), NULL)) return 0;
     base64(wanted, sizeof wanted, digest, size);
     ishow_span upgrade = field_of(head, n, "Upgrade");
-    return span_is(field_of(head, n, "Sec-WebSocket-Accept"), wanted) && upgrade.size == 9 && !strncasecmp(upgrade.data, "websocket", 9);
+    return span_is(field_of(head, n, "Sec-WebSocket-Accept"), wanted) && upgrade.size == 9 &&
+           !strncasecmp(upgrade.data, "websocket", 9);
 }
 
 /* 0: not yet, or failed. */
@@ -133,10 +136,11 @@ static void on_wire_opened(void *self) {
         return;
     }
     base64(w->key, sizeof w->key, nonce, sizeof nonce);
-    int n = snprintf(request, sizeof request,
-                     "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
-                     "Sec-WebSocket-Version: 13\r\nUser-Agent: Mozilla/5.0 (X11; Linux) iShowTTS\r\n\r\n",
-                     w->path, w->host, w->key);
+    int n =
+        snprintf(request, sizeof request,
+                 "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
+                 "Sec-WebSocket-Version: 13\r\nUser-Agent: Mozilla/5.0 (X11; Linux) iShowTTS\r\n\r\n",
+                 w->path, w->host, w->key);
     connection_send(&w->connection, request, (size_t)n);
 }
 
@@ -155,14 +159,19 @@ static void take(websocket *w) {
         return;
     }
     if (fault || wslay_event_get_close_sent(w->frames)) { /* wslay answers a broken frame with a close frame */
-        fail(w, wslay_event_get_status_code_sent(w->frames) == WSLAY_CODE_MESSAGE_TOO_BIG ? "a message is larger than %zu bytes" : "the server's frames are broken",
+        fail(w,
+             wslay_event_get_status_code_sent(w->frames) == WSLAY_CODE_MESSAGE_TOO_BIG
+                 ? "a message is larger than %zu bytes"
+                 : "the server's frames are broken",
              w->most);
         return;
     }
     /* What is taken is given back; the rest is the beginning of a frame. */
     size_t left = w->in.n - w->taken;
-    if (!left) ishow_buffer_free(&w->in);
-    else memmove(w->in.data, w->in.data + w->taken, w->in.n = left);
+    if (!left)
+        ishow_buffer_free(&w->in);
+    else
+        memmove(w->in.data, w->in.data + w->taken, w->in.n = left);
     w->taken = 0;
 }
 
@@ -172,8 +181,10 @@ static void on_wire_data(void *self, char *data, size_t n) {
     w->busy = 1;
     w->heard(w->self, n);
     if (!w->closing) {
-        if (w->in.failed) fail(w, "memory could not be had");
-        else take(w);
+        if (w->in.failed)
+            fail(w, "memory could not be had");
+        else
+            take(w);
     }
     w->busy = 0;
     if (w->closing) websocket_close(w);
@@ -181,7 +192,8 @@ static void on_wire_data(void *self, char *data, size_t n) {
 
 static void on_wire_closed(void *self, const char *why) { fail(self, "%s", why); }
 
-int websocket_open(websocket *w, net_loop *loop, int tls, const char *host, int port, const char *path, const char *ca_file, double connect_seconds, size_t most) {
+int websocket_open(websocket *w, net_loop *loop, int tls, const char *host, int port, const char *path,
+                   const char *ca_file, double connect_seconds, size_t most) {
     char url[400];
     snprintf(w->host, sizeof w->host, "%s:%d", host, port);
     snprintf(w->path, sizeof w->path, "%s", path);

@@ -9,9 +9,9 @@
 typedef struct websocket {
     connection connection;
     wslay_event_context_ptr frames; /* NULL before the handshake is done */
-    ishow_buffer in;               /* bytes not yet taken by wslay, or the head of the answer */
+    ishow_buffer in;                /* bytes not yet taken by wslay, or the head of the answer */
     size_t taken, most;
-    int busy, closing;      /* closed from inside a call of ours: freed when that call ends */
+    int busy, closing; /* closed from inside a call of ours: freed when that call ends */
     char key[32], host[280], path[64];
     void *self;
     /* The first two may send and close; `closed` comes with everything closed. */
@@ -22,8 +22,9 @@ typedef struct websocket {
 } websocket;
 
 /* tls: wss. most: bytes of a message. self and the functions are set before. 0: out of memory. */
-int websocket_open(websocket *w, net_loop *loop, int tls, const char *host, int port, const char *path, const char *ca_file, double connect_seconds, size_t most);
+int websocket_open(websocket *w, net_loop *loop, int tls, const char *host, int port, const char *path,
+                   const char *ca_file, double connect_seconds, size_t most);
 void websocket_send(websocket *w, const void *data, size_t n); /* one binary message */
-void websocket_close(websocket *w); /* without a call; may be repeated */
+void websocket_close(websocket *w);                            /* without a call; may be repeated */
 
 #endif

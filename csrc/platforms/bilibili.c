@@ -1,6 +1,7 @@
-/* Packets: u32 total, u16 header, u16 version, u32 operation, u32 sequence, big-endian, then the body. A compressed body (zlib, brotli) is
- * itself a row of packets, and never compressed again. A frame of some kilobytes could otherwise keep us busy for long: so nesting is refused, what all of
- * its packets decompress to is bounded together, and so is the time that it takes. */
+/* Packets: u32 total, u16 header, u16 version, u32 operation, u32 sequence, big-endian, then the body. A compressed
+ * body (zlib, brotli) is itself a row of packets, and never compressed again. A frame of some kilobytes could otherwise
+ * keep us busy for long: so nesting is refused, what all of its packets decompress to is bounded together, and so is
+ * the time that it takes. */
 #include "platforms/bilibili.h"
 
 #include <brotli/decode.h>
@@ -11,11 +12,13 @@
 
 enum { VERSION_ZLIB = 2, VERSION_BROTLI = 3, INFLATE_START = 16 * 1024 };
 
-static uint32_t be32(const unsigned char *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
+static uint32_t be32(const unsigned char *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
 
 void ishow_bilibili_pack(unsigned char *out, uint32_t operation, const void *body, uint32_t n) {
-    uint32_t head[4] = {__builtin_bswap32(BILIBILI_HEADER + n), __builtin_bswap32((uint32_t)BILIBILI_HEADER << 16 | 1), __builtin_bswap32(operation),
-                        __builtin_bswap32(1)};
+    uint32_t head[4] = {__builtin_bswap32(BILIBILI_HEADER + n), __builtin_bswap32((uint32_t)BILIBILI_HEADER << 16 | 1),
+                        __builtin_bswap32(operation), __builtin_bswap32(1)};
     memcpy(out, head, sizeof head);
     if (n) memcpy(out + sizeof head, body, n);
 }
@@ -44,7 +47,8 @@ static const char *grow(const unpacking *u, unsigned char **out, size_t *size) {
     return NULL;
 }
 
-static const char *inflate_zlib(const unpacking *u, const unsigned char *in, size_t n, unsigned char **out, size_t *made) {
+static const char *inflate_zlib(const unpacking *u, const unsigned char *in, size_t n, unsigned char **out,
+                                size_t *made) {
     z_stream z = {.next_in = (Bytef *)(uintptr_t)in, .avail_in = (uInt)n};
     size_t size = 0;
     const char *fault = NULL;
@@ -64,7 +68,8 @@ static const char *inflate_zlib(const unpacking *u, const unsigned char *in, siz
     return fault;
 }
 
-static const char *inflate_brotli(const unpacking *u, const unsigned char *in, size_t n, unsigned char **out, size_t *made) {
+static const char *inflate_brotli(const unpacking *u, const unsigned char *in, size_t n, unsigned char **out,
+                                  size_t *made) {
     BrotliDecoderState *state = BrotliDecoderCreateInstance(NULL, NULL, NULL);
     size_t size = 0;
     const char *fault = NULL;
@@ -102,15 +107,18 @@ static const char *unpack(unpacking *u, const unsigned char *p, size_t n, int ne
             if (!fault) fault = unpack(u, plain, made, 1);
             free(plain);
             if (fault) return fault;
-        } else if (!u->take(u->self, &(bilibili_packet){be32(p + 8), (const char *)body, size})) u->goes_on = 0;
-        else if (be32(p + 8) == BILIBILI_HEARTBEAT_REPLY) return NULL; /* what we sent follows as an echo that no length counts */
+        } else if (!u->take(u->self, &(bilibili_packet){be32(p + 8), (const char *)body, size}))
+            u->goes_on = 0;
+        else if (be32(p + 8) == BILIBILI_HEARTBEAT_REPLY)
+            return NULL; /* what we sent follows as an echo that no length counts */
         p += total;
         n -= total;
     }
     return NULL;
 }
 
-const char *ishow_bilibili_unpack(const void *frame, size_t n, size_t inflate_max, double seconds, int (*take)(void *self, const bilibili_packet *packet), void *self) {
+const char *ishow_bilibili_unpack(const void *frame, size_t n, size_t inflate_max, double seconds,
+                                  int (*take)(void *self, const bilibili_packet *packet), void *self) {
     unpacking u = {.left = inflate_max, .until = ishow_now() + seconds, .take = take, .self = self, .goes_on = 1};
     return n ? unpack(&u, frame, n, 0) : "it is empty";
 }

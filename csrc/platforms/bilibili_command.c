@@ -1,4 +1,5 @@
-/* Commands of Bilibili's live rooms. Only what is read aloud or deletes is decoded; the other kinds, over a hundred, are counted. */
+/* Commands of Bilibili's live rooms. Only what is read aloud or deletes is decoded; the other kinds, over a hundred,
+ * are counted. */
 #include "platforms/bilibili.h"
 #include "platforms/jsonspan.h"
 
@@ -18,7 +19,9 @@ static void take_guard(ishow_chat_message *m, const json_t *level) {
 
 /* {"anchor_roomid": ..} of gifts and super chats: whose medal is worn. */
 static void take_medal(feed *f, ishow_chat_message *m, ishow_span room, const json_t *medal) {
-    if (json_whole(json_object_get(medal, "medal_level")) > 0 && span_same(json_span(f, json_object_get(medal, "anchor_roomid")), room)) m->roles |= ISHOW_CHAT_ROLE_MEMBER;
+    if (json_whole(json_object_get(medal, "medal_level")) > 0 &&
+        span_same(json_span(f, json_object_get(medal, "anchor_roomid")), room))
+        m->roles |= ISHOW_CHAT_ROLE_MEMBER;
 }
 
 /* The uid is 0 for everybody when read without a login. */
@@ -42,12 +45,14 @@ static int64_t seconds_as_ms(const json_t *value) {
 
 enum { EMOTE_KEY_MAX = 64 }; /* bytes of "[dog]" */
 
-/* Every "[...]" in the text that is a key of `emots`, such as "[dog]". Looked up by key, so that the time grows with the text and not with text times keys. */
+/* Every "[...]" in the text that is a key of `emots`, such as "[dog]". Looked up by key, so that the time grows with
+ * the text and not with text times keys. */
 static void take_emotes(feed *f, ishow_chat_message *m, const json_t *emots) {
     const char *from = m->text.data, *end = from + m->text.size;
     size_t most = 0, n = 0;
     for (size_t i = 0; i < m->text.size; i++) most += from[i] == '[';
-    ishow_chat_emote *found = most && json_object_size(emots) ? ishow_arena_take(&f->arena, most * sizeof *found) : NULL;
+    ishow_chat_emote *found =
+        most && json_object_size(emots) ? ishow_arena_take(&f->arena, most * sizeof *found) : NULL;
     if (!found) return;
     uint32_t point = 0;
     for (const char *p = from; p < end; p++) {
@@ -64,7 +69,8 @@ static void take_emotes(feed *f, ishow_chat_message *m, const json_t *emots) {
                 const json_t *unique = json_object_get(emote, "emoticon_unique");
                 uint32_t width = 0;
                 for (size_t i = 0; i < size; i++) width += ((unsigned char)key[i] & 0xC0) != 0x80;
-                found[n++] = (ishow_chat_emote){point, point + width, unique ? json_span(f, unique) : feed_format(f, "%s", key)};
+                found[n++] =
+                    (ishow_chat_emote){point, point + width, unique ? json_span(f, unique) : feed_format(f, "%s", key)};
             }
         }
         point++;
@@ -83,16 +89,21 @@ static void take_danmaku(feed *f, ishow_span room, ishow_span owner, const json_
     take_user(f, &m, owner, json_array_get(user, 0), json_array_get(user, 1));
     if (json_set(json_array_get(user, 2))) m.roles |= ISHOW_CHAT_ROLE_MODERATOR;
     m.timestamp_ms = json_whole(json_array_get(head, 4));
-    if (json_whole(json_array_get(medal, 0)) > 0 && span_same(json_span(f, json_array_get(medal, 3)), room)) m.roles |= ISHOW_CHAT_ROLE_MEMBER;
+    if (json_whole(json_array_get(medal, 0)) > 0 && span_same(json_span(f, json_array_get(medal, 3)), room))
+        m.roles |= ISHOW_CHAT_ROLE_MEMBER;
     m.level = small(json_array_get(json_array_get(info, 4), 0), 1000);
     take_guard(&m, json_array_get(info, 7));
     /* More about it is JSON inside a string inside the JSON. */
     const json_t *extra_text = json_object_get(json_array_get(head, 15), "extra");
-    json_t *extra = json_is_string(extra_text) ? ishow_json_load(json_string_value(extra_text), json_string_length(extra_text)) : NULL;
+    json_t *extra = json_is_string(extra_text)
+                        ? ishow_json_load(json_string_value(extra_text), json_string_length(extra_text))
+                        : NULL;
     m.id = json_span(f, json_object_get(extra, "id_str"));
     if (!m.id.size) { /* older rooms: what their page tells messages apart by */
         ishow_span crc = json_span(f, json_array_get(head, 7)), rnd = json_span(f, json_array_get(head, 5));
-        if (crc.size && rnd.size) m.id = feed_format(f, "%.*s-%.*s-%lld", (int)crc.size, crc.data, (int)rnd.size, rnd.data, (long long)m.timestamp_ms);
+        if (crc.size && rnd.size)
+            m.id = feed_format(f, "%.*s-%.*s-%lld", (int)crc.size, crc.data, (int)rnd.size, rnd.data,
+                               (long long)m.timestamp_ms);
     }
     if (json_whole(json_object_get(extra, "reply_mid"))) {
         m.reply_user_id = json_span(f, json_object_get(extra, "reply_mid"));
@@ -102,12 +113,16 @@ static void take_danmaku(feed *f, ishow_span room, ishow_span owner, const json_
         m.emote_only = 1;
         ishow_chat_emote *emote = ishow_arena_take(&f->arena, sizeof *emote);
         if (emote) {
-            *emote = (ishow_chat_emote){0, UINT32_MAX, json_span(f, json_object_get(json_array_get(head, 13), "emoticon_unique"))};
+            *emote = (ishow_chat_emote){0, UINT32_MAX,
+                                        json_span(f, json_object_get(json_array_get(head, 13), "emoticon_unique"))};
             feed_emotes(&m, emote, 1);
         }
-    } else take_emotes(f, &m, json_object_get(extra, "emots"));
-    if (!m.text.size) f->ignored++;
-    else feed_message(f, &m);
+    } else
+        take_emotes(f, &m, json_object_get(extra, "emots"));
+    if (!m.text.size)
+        f->ignored++;
+    else
+        feed_message(f, &m);
     json_decref(extra);
 }
 
@@ -145,7 +160,8 @@ static void take_gift(feed *f, ishow_span room, ishow_span owner, const json_t *
     take_user(f, &m, owner, json_object_get(data, "uid"), json_object_get(data, "uname"));
     take_guard(&m, json_object_get(data, "guard_level"));
     take_medal(f, &m, room, json_object_get(data, "medal_info"));
-    if (span_is(json_span(f, json_object_get(data, "coin_type")), "gold")) take_money(&m, json_whole(json_object_get(data, "total_coin")), MICROS_OF_A_GOLD);
+    if (span_is(json_span(f, json_object_get(data, "coin_type")), "gold"))
+        take_money(&m, json_whole(json_object_get(data, "total_coin")), MICROS_OF_A_GOLD);
     m.timestamp_ms = seconds_as_ms(json_object_get(data, "timestamp"));
     feed_message(f, &m);
 }
@@ -161,7 +177,8 @@ static void take_guard_buy(feed *f, ishow_span owner, const json_t *data) {
     take_user(f, &m, owner, json_object_get(data, "uid"), json_object_get(data, "username"));
     m.gift_name = json_span(f, json_object_get(data, "gift_name"));
     int64_t gold;
-    if (!__builtin_mul_overflow(json_whole(json_object_get(data, "price")), (int64_t)m.count, &gold)) take_money(&m, gold, MICROS_OF_A_GOLD);
+    if (!__builtin_mul_overflow(json_whole(json_object_get(data, "price")), (int64_t)m.count, &gold))
+        take_money(&m, gold, MICROS_OF_A_GOLD);
     m.timestamp_ms = seconds_as_ms(json_object_get(data, "start_time"));
     feed_message(f, &m);
 }
@@ -187,17 +204,26 @@ void ishow_bilibili_command(feed *f, ishow_span room, ishow_span owner, const ch
     }
     ishow_span cmd = {name, strcspn(name, ":")}; /* "DANMU_MSG:4:0:2:2:2:0" */
     json_t *data = json_object_get(json, "data");
-    if (span_is(cmd, "DANMU_MSG")) take_danmaku(f, room, owner, json_object_get(json, "info"));
-    else if (span_is(cmd, "SUPER_CHAT_MESSAGE")) take_super_chat(f, room, owner, data);
-    else if (span_is(cmd, "SUPER_CHAT_MESSAGE_DELETE")) take_deleted_super_chats(f, data);
-    else if (span_is(cmd, "SEND_GIFT")) take_gift(f, room, owner, data);
-    else if (span_is(cmd, "GUARD_BUY")) take_guard_buy(f, owner, data);
+    if (span_is(cmd, "DANMU_MSG"))
+        take_danmaku(f, room, owner, json_object_get(json, "info"));
+    else if (span_is(cmd, "SUPER_CHAT_MESSAGE"))
+        take_super_chat(f, room, owner, data);
+    else if (span_is(cmd, "SUPER_CHAT_MESSAGE_DELETE"))
+        take_deleted_super_chats(f, data);
+    else if (span_is(cmd, "SEND_GIFT"))
+        take_gift(f, room, owner, data);
+    else if (span_is(cmd, "GUARD_BUY"))
+        take_guard_buy(f, owner, data);
     else if (span_is(cmd, "RECALL_DANMU_MSG") && json_span(f, json_object_get(data, "target_id")).size)
         feed_delete(f, json_span(f, json_object_get(data, "target_id")), (ishow_span){NULL, 0});
     else if (span_is(cmd, "ROOM_BLOCK_MSG") && json_whole(json_object_get(data, "uid")))
-        feed_delete_user(f, json_span(f, json_object_get(data, "uid")), json_span(f, json_object_get(data, "uname")), 0);
-    else if (span_is(cmd, "PREPARING")) feed_notice(f, span_of("The broadcast has stopped."));
-    else if (span_is(cmd, "LIVE")) feed_notice(f, span_of("The broadcast has started."));
-    else f->ignored++;
+        feed_delete_user(f, json_span(f, json_object_get(data, "uid")), json_span(f, json_object_get(data, "uname")),
+                         0);
+    else if (span_is(cmd, "PREPARING"))
+        feed_notice(f, span_of("The broadcast has stopped."));
+    else if (span_is(cmd, "LIVE"))
+        feed_notice(f, span_of("The broadcast has started."));
+    else
+        f->ignored++;
     json_decref(json);
 }

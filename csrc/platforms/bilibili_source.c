@@ -1,5 +1,6 @@
-/* A connection to a live room of Bilibili. Over HTTP come, one after another: an id for this browser (buvid), the key that requests are
- * signed with today, the real room number, and hosts with a token; then a WebSocket to one of the hosts. */
+/* A connection to a live room of Bilibili. Over HTTP come, one after another: an id for this browser (buvid), the key
+ * that requests are signed with today, the real room number, and hosts with a token; then a WebSocket to one of the
+ * hosts. */
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,10 +27,13 @@ typedef struct bilibili_session {
 
 static ishow_status check(const ishow_chat_source_options *o, ishow_error *error) {
     size_t n = strspn(o->channel, "0123456789");
-    if (o->channel[n] || n > 18) return ishow_fail(error, ISHOW_EINVAL, "channel", "channel must be a room number, not %.100s.", o->channel);
-    if (o->token && strpbrk(o->token, ";,\"")) return ishow_fail(error, ISHOW_EINVAL, "token", "token must be the value of the cookie SESSDATA alone.");
+    if (o->channel[n] || n > 18)
+        return ishow_fail(error, ISHOW_EINVAL, "channel", "channel must be a room number, not %.100s.", o->channel);
+    if (o->token && strpbrk(o->token, ";,\""))
+        return ishow_fail(error, ISHOW_EINVAL, "token", "token must be the value of the cookie SESSDATA alone.");
     if (o->token && (!o->login || o->login[strspn(o->login, "0123456789")] || strlen(o->login) > 18))
-        return ishow_fail(error, ISHOW_EINVAL, "login", "login must be the number (uid) of the account whose token it is.");
+        return ishow_fail(error, ISHOW_EINVAL, "login",
+                          "login must be the number (uid) of the account whose token it is.");
     return endpoint_check(o, "https", "http", error);
 }
 
@@ -37,7 +41,8 @@ static ishow_status check(const ishow_chat_source_options *o, ishow_error *error
 
 /* The key mixed from the names of two pictures: https://socialsisterwan.github.io/bilibili-API-collect describes it. */
 static int mix_key(char out[33], ishow_span a, ishow_span b) {
-    static const unsigned char order[32] = {46, 47, 18, 2, 53, 8, 23, 32, 15, 50, 10, 31, 58, 3, 45, 35, 27, 43, 5, 49, 33, 9, 42, 19, 29, 28, 14, 39, 12, 38, 41, 13};
+    static const unsigned char order[32] = {46, 47, 18, 2,  53, 8, 23, 32, 15, 50, 10, 31, 58, 3,  45, 35,
+                                            27, 43, 5,  49, 33, 9, 42, 19, 29, 28, 14, 39, 12, 38, 41, 13};
     char joined[64];
     if (a.size != 32 || b.size != 32) return 0;
     memcpy(joined, a.data, 32);
@@ -57,7 +62,8 @@ static ishow_span base_name(ishow_span url) {
 
 static void sign(const bilibili_session *b, char *query, size_t size) {
     size_t n = strlen(query);
-    n += (size_t)snprintf(query + n, size - n, "&wts=%lld", (long long)time(NULL)); /* names are in alphabetical order */
+    n +=
+        (size_t)snprintf(query + n, size - n, "&wts=%lld", (long long)time(NULL)); /* names are in alphabetical order */
     char text[256];
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
@@ -73,7 +79,8 @@ static void ask(ishow_chat_source *s, step what) {
     /* The platform keeps account matters on another host; a double serves both. */
     const char *accounts = strcmp(o->endpoint, ISHOW_CHAT_BILIBILI_URL) ? o->endpoint : ISHOW_CHAT_BILIBILI_ACCOUNT_URL;
     char url[1024], query[256], cookie[800], referer[128];
-    snprintf(cookie, sizeof cookie, "Cookie: buvid3=%s%s%s", b->buvid, o->token ? "; SESSDATA=" : "", o->token ? o->token : "");
+    snprintf(cookie, sizeof cookie, "Cookie: buvid3=%s%s%s", b->buvid, o->token ? "; SESSDATA=" : "",
+             o->token ? o->token : "");
     snprintf(referer, sizeof referer, "Referer: https://live.bilibili.com/%s", o->channel);
     const char *headers[] = {referer, cookie, NULL};
     switch (what) {
@@ -88,10 +95,13 @@ static void ask(ishow_chat_source *s, step what) {
         break;
     }
     b->step = what;
-    if (!http_get(&b->call, &s->loop->net, url, headers, o->ca_file, o->reply_seconds, o->frame_bytes_max)) source_lost(s, "memory could not be had");
+    if (!http_get(&b->call, &s->loop->net, url, headers, o->ca_file, o->reply_seconds, o->frame_bytes_max))
+        source_lost(s, "memory could not be had");
 }
 
-static void keep(char *out, size_t size, ishow_span text) { snprintf(out, size, "%.*s", (int)text.size, text.size ? text.data : ""); }
+static void keep(char *out, size_t size, ishow_span text) {
+    snprintf(out, size, "%.*s", (int)text.size, text.size ? text.data : "");
+}
 
 static void connect_socket(ishow_chat_source *s, const json_t *data) {
     bilibili_session *b = s->session;
@@ -109,7 +119,8 @@ static void connect_socket(ishow_chat_source *s, const json_t *data) {
     }
     b->step = STEP_SOCKET;
     source_say(s, "Connecting to %.100s.", name);
-    if (!websocket_open(&b->socket, &s->loop->net, tls, name, (int)port, "/sub", s->options.ca_file, s->options.connect_seconds, s->options.frame_bytes_max))
+    if (!websocket_open(&b->socket, &s->loop->net, tls, name, (int)port, "/sub", s->options.ca_file,
+                        s->options.connect_seconds, s->options.frame_bytes_max))
         source_lost(s, "memory could not be had");
 }
 
@@ -119,29 +130,38 @@ static void take_answer(ishow_chat_source *s, const json_t *json) {
     int64_t code = json_whole(json_object_get(json, "code"));
     const char *message = json_string_value(json_object_get(json, "message"));
     if (code && b->step != STEP_KEY) { /* without a login the key comes with code -101 */
-        if (b->step == STEP_ROOM) source_end(s, ISHOW_CHAT_STATE_FAILED, "There is no room %s: the platform says \"%.100s\" (%lld).", s->options.channel, message ? message : "", (long long)code);
-        else source_lost(s, "the platform refuses with \"%.100s\" (%lld)", message ? message : "", (long long)code);
+        if (b->step == STEP_ROOM)
+            source_end(s, ISHOW_CHAT_STATE_FAILED, "There is no room %s: the platform says \"%.100s\" (%lld).",
+                       s->options.channel, message ? message : "", (long long)code);
+        else
+            source_lost(s, "the platform refuses with \"%.100s\" (%lld)", message ? message : "", (long long)code);
         return;
     }
     switch (b->step) {
     case STEP_BUVID:
         keep(b->buvid, sizeof b->buvid, json_span(&s->feed, json_object_get(data, "b_3")));
-        if (b->buvid[strspn(b->buvid, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-")]) b->buvid[0] = '\0'; /* goes into a header */
+        if (b->buvid[strspn(b->buvid, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-")])
+            b->buvid[0] = '\0'; /* goes into a header */
         ask(s, STEP_KEY);
         break;
     case STEP_KEY: {
         const json_t *images = json_object_get(data, "wbi_img");
-        if (!mix_key(b->key, base_name(json_span(&s->feed, json_object_get(images, "img_url"))), base_name(json_span(&s->feed, json_object_get(images, "sub_url")))))
+        if (!mix_key(b->key, base_name(json_span(&s->feed, json_object_get(images, "img_url"))),
+                     base_name(json_span(&s->feed, json_object_get(images, "sub_url")))))
             source_lost(s, "the platform gives no key to sign requests with");
-        else if (s->options.token && !json_set(json_object_get(data, "isLogin"))) source_end(s, ISHOW_CHAT_STATE_FAILED, "The platform does not accept the token (SESSDATA).");
-        else ask(s, STEP_ROOM);
+        else if (s->options.token && !json_set(json_object_get(data, "isLogin")))
+            source_end(s, ISHOW_CHAT_STATE_FAILED, "The platform does not accept the token (SESSDATA).");
+        else
+            ask(s, STEP_ROOM);
         break;
     }
     case STEP_ROOM:
         keep(b->room, sizeof b->room, json_span(&s->feed, json_object_get(data, "room_id")));
         keep(b->owner, sizeof b->owner, json_span(&s->feed, json_object_get(data, "uid")));
-        if (!b->room[0]) source_lost(s, "the platform does not say the room's number");
-        else ask(s, STEP_HOSTS);
+        if (!b->room[0])
+            source_lost(s, "the platform does not say the room's number");
+        else
+            ask(s, STEP_HOSTS);
         break;
     case STEP_HOSTS:
     case STEP_SOCKET: connect_socket(s, data); break;
@@ -159,8 +179,11 @@ static void on_answered(void *self, long status, const char *fault) {
     }
     source_heard(s, b->call.body.n);
     json_t *json = status == 200 ? ishow_json_load((const char *)b->call.body.data, b->call.body.n) : NULL;
-    if (json_is_object(json)) take_answer(s, json);
-    else source_lost(s, status == 200 ? "asking for %s: the answer is no JSON (HTTP %ld)" : "asking for %s: HTTP %ld", what[b->step], status);
+    if (json_is_object(json))
+        take_answer(s, json);
+    else
+        source_lost(s, status == 200 ? "asking for %s: the answer is no JSON (HTTP %ld)" : "asking for %s: HTTP %ld",
+                    what[b->step], status);
     json_decref(json);
 }
 
@@ -177,8 +200,10 @@ static void on_opened(void *self) {
     ishow_chat_source *s = self;
     bilibili_session *b = s->session;
     char body[1200];
-    json_t *auth = json_pack("{s:I,s:I,s:i,s:s,s:i,s:s,s:s}", "uid", (json_int_t)(s->options.token ? strtoll(s->options.login, NULL, 10) : 0), "roomid",
-                             (json_int_t)strtoll(b->room, NULL, 10), "protover", 3, "platform", "web", "type", 2, "buvid", b->buvid, "key", b->token);
+    json_t *auth = json_pack("{s:I,s:I,s:i,s:s,s:i,s:s,s:s}", "uid",
+                             (json_int_t)(s->options.token ? strtoll(s->options.login, NULL, 10) : 0), "roomid",
+                             (json_int_t)strtoll(b->room, NULL, 10), "protover", 3, "platform", "web", "type", 2,
+                             "buvid", b->buvid, "key", b->token);
     size_t n = auth ? json_dumpb(auth, body, sizeof body, JSON_COMPACT) : 0;
     json_decref(auth);
     source_say(s, "Authenticating.");
@@ -189,14 +214,18 @@ static int take_packet(void *self, const bilibili_packet *packet) {
     ishow_chat_source *s = self;
     bilibili_session *b = s->session;
     unsigned epoch = b->epoch;
-    if (packet->operation == BILIBILI_COMMAND) ishow_bilibili_command(&s->feed, span_of(b->room), span_of(b->owner), packet->body, packet->n);
+    if (packet->operation == BILIBILI_COMMAND)
+        ishow_bilibili_command(&s->feed, span_of(b->room), span_of(b->owner), packet->body, packet->n);
     else if (packet->operation == BILIBILI_AUTH_REPLY) {
         json_t *json = ishow_json_load(packet->body, packet->n);
         int64_t code = json ? json_whole(json_object_get(json, "code")) : -1;
         json_decref(json);
-        if (code) source_lost(s, "the platform refuses the connection's token (%lld)", (long long)code); /* the next attempt gets another */
+        if (code)
+            source_lost(s, "the platform refuses the connection's token (%lld)",
+                        (long long)code); /* the next attempt gets another */
         else if (s->state == ISHOW_CHAT_STATE_CONNECTING) {
-            source_live(s, s->options.token ? "Live in room %s, logged in." : "Live in room %s, reading anonymously.", b->room);
+            source_live(s, s->options.token ? "Live in room %s, logged in." : "Live in room %s, reading anonymously.",
+                        b->room);
             s->beat_at = ishow_now(); /* the first heartbeat comes at once */
         }
     }
@@ -207,10 +236,12 @@ static void on_message(void *self, const unsigned char *data, size_t n) {
     ishow_chat_source *s = self;
     bilibili_session *b = s->session;
     unsigned epoch = b->epoch;
-    const char *fault = ishow_bilibili_unpack(data, n, s->options.inflate_bytes_max, BILIBILI_FRAME_SECONDS, take_packet, s);
+    const char *fault =
+        ishow_bilibili_unpack(data, n, s->options.inflate_bytes_max, BILIBILI_FRAME_SECONDS, take_packet, s);
     if (!fault || b->epoch != epoch) return;
     s->feed.malformed++;
-    if (fault == ishow_bilibili_too_slow) { /* no frame of the platform is like that: its next ones would hold up the other sources too */
+    if (fault == ishow_bilibili_too_slow) { /* no frame of the platform is like that: its next ones would hold up the
+                                               other sources too */
         source_lost(s, "a frame of %zu bytes takes too long to decode", n);
         return;
     }
@@ -242,4 +273,5 @@ static void stop(ishow_chat_source *s) {
 
 static void beat(ishow_chat_source *s) { send_packet(s->session, BILIBILI_HEARTBEAT, "{}", 2); }
 
-const source_kind bilibili_kind = {.check = check, .session_size = sizeof(bilibili_session), .start = start, .stop = stop, .beat = beat};
+const source_kind bilibili_kind = {
+    .check = check, .session_size = sizeof(bilibili_session), .start = start, .stop = stop, .beat = beat};

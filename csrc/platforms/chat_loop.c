@@ -18,7 +18,8 @@ ishow_status ishow_chat_loop_create(ishow_chat_loop **out, const ishow_chat_loop
     if (options->logins < 1 || options->logins > 100000)
         return ishow_fail(error, ISHOW_EINVAL, "logins", "logins must be from 1 to 100000, not %u.", options->logins);
     if (!(options->login_seconds >= 0 && options->login_seconds <= ISHOW_CHAT_SECONDS_MAX))
-        return ishow_fail(error, ISHOW_EINVAL, "login_seconds", "login_seconds must be from 0 to %d, not %g.", ISHOW_CHAT_SECONDS_MAX, options->login_seconds);
+        return ishow_fail(error, ISHOW_EINVAL, "login_seconds", "login_seconds must be from 0 to %d, not %g.",
+                          ISHOW_CHAT_SECONDS_MAX, options->login_seconds);
     ishow_chat_loop *loop = calloc(1, sizeof *loop);
     if (!loop) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for live chat could not be had.");
     ishow_handle_made();
@@ -36,8 +37,10 @@ ishow_status ishow_chat_loop_create(ishow_chat_loop **out, const ishow_chat_loop
     }
     for (unsigned i = 0; i < loop->logins; i++) loop->login_times[i] = -(double)INFINITY;
 done:
-    if (status != ISHOW_OK) ishow_chat_loop_free(loop);
-    else *out = loop;
+    if (status != ISHOW_OK)
+        ishow_chat_loop_free(loop);
+    else
+        *out = loop;
     return status;
 }
 

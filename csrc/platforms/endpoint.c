@@ -9,8 +9,9 @@
 #include "base/base.h"
 #include "platforms/source.h"
 
-/* Whether a connection to this host can only reach this machine. Names are compared whole, since anybody may register one that begins like an
- * address; addresses are parsed, not compared by their beginning. libcurl connects to "localhost" without asking a name server. */
+/* Whether a connection to this host can only reach this machine. Names are compared whole, since anybody may register
+ * one that begins like an address; addresses are parsed, not compared by their beginning. libcurl connects to
+ * "localhost" without asking a name server. */
 static int is_loopback(const char *host) {
     const size_t n = strlen(host);
     char inner[INET6_ADDRSTRLEN];
@@ -24,19 +25,26 @@ static int is_loopback(const char *host) {
     return inet_pton(AF_INET6, inner, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
-ishow_status endpoint_check(const ishow_chat_source_options *o, const char *secure, const char *plain, ishow_error *error) {
+ishow_status endpoint_check(const ishow_chat_source_options *o, const char *secure, const char *plain,
+                            ishow_error *error) {
     if (!o->endpoint) return ISHOW_OK;
     ishow_status status = ISHOW_EINVAL;
     CURLU *url = curl_url();
     char *scheme = NULL, *host = NULL, *user = NULL;
     if (!url) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for an address could not be had.");
-    if (curl_url_set(url, CURLUPART_URL, o->endpoint, CURLU_NON_SUPPORT_SCHEME) || curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) ||
-        curl_url_get(url, CURLUPART_HOST, &host, 0) || (strcmp(scheme, secure) && strcmp(scheme, plain)))
+    if (curl_url_set(url, CURLUPART_URL, o->endpoint, CURLU_NON_SUPPORT_SCHEME) ||
+        curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) || curl_url_get(url, CURLUPART_HOST, &host, 0) ||
+        (strcmp(scheme, secure) && strcmp(scheme, plain)))
         ishow_fail(error, status, "endpoint", "endpoint must be like %s://host:port, not %.100s.", secure, o->endpoint);
-    else if (curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK) ishow_fail(error, status, "endpoint", "endpoint must not hold a user or a password.");
-    else if (!strcmp(scheme, plain) && !is_loopback(host)) ishow_fail(error, status, "endpoint", "%s:// is for this machine only; %.100s needs %s://.", plain, host, secure);
-    else if (!strcmp(scheme, plain) && o->token) ishow_fail(error, status, "endpoint", "A token is sent with %s:// only, not with %s://.", secure, plain);
-    else status = ISHOW_OK;
+    else if (curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK)
+        ishow_fail(error, status, "endpoint", "endpoint must not hold a user or a password.");
+    else if (!strcmp(scheme, plain) && !is_loopback(host))
+        ishow_fail(error, status, "endpoint", "%s:// is for this machine only; %.100s needs %s://.", plain, host,
+                   secure);
+    else if (!strcmp(scheme, plain) && o->token)
+        ishow_fail(error, status, "endpoint", "A token is sent with %s:// only, not with %s://.", secure, plain);
+    else
+        status = ISHOW_OK;
     curl_free(scheme);
     curl_free(host);
     curl_free(user);

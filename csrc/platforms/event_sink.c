@@ -162,7 +162,8 @@ ishow_span feed_one_line(feed *f, ishow_span text) {
     text = feed_text(f, text);
     char *copy = ishow_arena_take(&f->arena, text.size);
     if (!copy || !text.size) return (ishow_span){NULL, 0};
-    for (size_t i = 0; i < text.size; i++) copy[i] = (unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7F ? ' ' : text.data[i];
+    for (size_t i = 0; i < text.size; i++)
+        copy[i] = (unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7F ? ' ' : text.data[i];
     return (ishow_span){copy, text.size};
 }
 
@@ -181,7 +182,9 @@ ishow_span feed_format(feed *f, const char *format, ...) {
 uint64_t span_u64(ishow_span s) {
     uint64_t value = 0;
     for (size_t i = 0; i < s.size && s.data[i] >= '0' && s.data[i] <= '9'; i++)
-        if (__builtin_mul_overflow(value, 10u, &value) || __builtin_add_overflow(value, (uint64_t)(s.data[i] - '0'), &value)) return UINT64_MAX;
+        if (__builtin_mul_overflow(value, 10u, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(s.data[i] - '0'), &value))
+            return UINT64_MAX;
     return value;
 }
 
@@ -241,10 +244,12 @@ void feed_message(feed *f, ishow_chat_message *m) {
     m->channel = f->channel;
     m->priority = priority_of(f, m);
     if (m->timestamp_ms <= 0) m->timestamp_ms = feed_clock_ms();
-    /* Without an id of the platform's the message could not be told from others: unique in this process and over restarts. */
+    /* Without an id of the platform's the message could not be told from others: unique in this process and over
+     * restarts. */
     if (!m->id.size) {
         ishow_span who = m->user_id.size ? m->user_id : m->login;
-        m->id = feed_format(f, "%.*s-%lld-%llu", (int)who.size, who.size ? who.data : "", (long long)feed_clock_ms(), (unsigned long long)++f->sequence);
+        m->id = feed_format(f, "%.*s-%lld-%llu", (int)who.size, who.size ? who.data : "", (long long)feed_clock_ms(),
+                            (unsigned long long)++f->sequence);
     }
     if (!m->id.size) { /* out of memory */
         f->malformed++;
@@ -265,7 +270,8 @@ void feed_delete(feed *f, ishow_span message_id, ishow_span login) {
 
 void feed_delete_user(feed *f, ishow_span user_id, ishow_span login, uint64_t seconds) {
     f->deletions++;
-    emit(f, &(ishow_chat_event){.type = ISHOW_CHAT_ON_DELETE_USER, .user_id = user_id, .login = login, .seconds = seconds});
+    emit(f, &(ishow_chat_event){
+                .type = ISHOW_CHAT_ON_DELETE_USER, .user_id = user_id, .login = login, .seconds = seconds});
 }
 
 void feed_clear(feed *f) {

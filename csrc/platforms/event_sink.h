@@ -1,5 +1,5 @@
-/* Between what a platform says and the sink: memory for one packet, text made safe, events counted. Decoders (twitch.c, bilibili.c,
- * youtube.c) see only this, so that tests, fuzzers and Python run them without a socket. */
+/* Between what a platform says and the sink: memory for one packet, text made safe, events counted. Decoders (twitch.c,
+ * bilibili.c, youtube.c) see only this, so that tests, fuzzers and Python run them without a socket. */
 #ifndef ISHOW_PLATFORMS_EVENT_SINK_H
 #define ISHOW_PLATFORMS_EVENT_SINK_H
 
@@ -39,7 +39,8 @@ void feed_notice(feed *f, ishow_span text);
 
 int64_t feed_clock_ms(void); /* since 1970 */
 
-/* The same bytes when they are UTF-8 without NUL, else a copy in the arena with U+FFFD for every bad byte. {NULL, 0}: out of memory. */
+/* The same bytes when they are UTF-8 without NUL, else a copy in the arena with U+FFFD for every bad byte. {NULL, 0}:
+ * out of memory. */
 ishow_span feed_text(feed *f, ishow_span text);
 /* A copy with every CR, LF and other control character as a space, for one line of a state or a log. */
 ishow_span feed_one_line(feed *f, ishow_span text);

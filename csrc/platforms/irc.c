@@ -1,5 +1,6 @@
-/* IRC version 3: [@tags SPACE] [:source SPACE] command params. Every part is found with memchr or one pass over the tags, nothing is
- * copied: unescaping only shortens, so it happens in place. Several spaces separate like one (RFC 1459). */
+/* IRC version 3: [@tags SPACE] [:source SPACE] command params. Every part is found with memchr or one pass over the
+ * tags, nothing is copied: unescaping only shortens, so it happens in place. Several spaces separate like one (RFC
+ * 1459). */
 #include "platforms/irc.h"
 
 #include <string.h>

@@ -35,7 +35,9 @@ int64_t rfc3339_ms(ishow_span text) {
     if (text.size < 20 || text.size >= sizeof copy) return 0;
     memcpy(copy, text.data, text.size);
     copy[text.size] = '\0';
-    if (sscanf(copy, "%4d-%2d-%2dT%2d:%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min, &t.tm_sec, &n) != 6) return 0;
+    if (sscanf(copy, "%4d-%2d-%2dT%2d:%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour, &t.tm_min, &t.tm_sec,
+               &n) != 6)
+        return 0;
     double fraction = copy[n] == '.' ? strtod(copy + n, NULL) : 0;
     const char *zone = copy + n + (copy[n] == '.' ? 1 + (int)strspn(copy + n + 1, "0123456789") : 0);
     if (strcmp(zone, "Z") && strcmp(zone, "+00:00")) return 0;

@@ -26,7 +26,8 @@ ishow_chat_source_options ishow_chat_source_options_default(ishow_chat_platform 
         .platform = platform,
         .endpoint = (unsigned)platform < KINDS ? endpoints[platform] : NULL,
         .connect_seconds = ISHOW_CHAT_CONNECT_SECONDS,
-        .heartbeat_seconds = platform == ISHOW_CHAT_BILIBILI ? ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS : ISHOW_CHAT_HEARTBEAT_SECONDS,
+        .heartbeat_seconds =
+            platform == ISHOW_CHAT_BILIBILI ? ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS : ISHOW_CHAT_HEARTBEAT_SECONDS,
         .reply_seconds = ISHOW_CHAT_REPLY_SECONDS,
         .backoff_seconds = ISHOW_CHAT_BACKOFF_SECONDS,
         .backoff_max_seconds = ISHOW_CHAT_BACKOFF_MAX_SECONDS,
@@ -39,7 +40,8 @@ ishow_chat_source_options ishow_chat_source_options_default(ishow_chat_platform 
 
 static ishow_status check_seconds(const char *field, double value, double least, ishow_error *error) {
     if (value >= least && value <= ISHOW_CHAT_SECONDS_MAX) return ISHOW_OK;
-    return ishow_fail(error, ISHOW_EINVAL, field, "%s must be from %g to %d, not %g.", field, least, ISHOW_CHAT_SECONDS_MAX, value);
+    return ishow_fail(error, ISHOW_EINVAL, field, "%s must be from %g to %d, not %g.", field, least,
+                      ISHOW_CHAT_SECONDS_MAX, value);
 }
 
 static ishow_status check_size(const char *field, size_t value, ishow_error *error) {
@@ -47,26 +49,38 @@ static ishow_status check_size(const char *field, size_t value, ishow_error *err
     return ishow_fail(error, ISHOW_EINVAL, field, "%s must be from 512 to %u, not %zu.", field, 1u << 30, value);
 }
 
-/* Tokens and names go into protocol lines and headers: printable ASCII without spaces, so that none can start a line of its own. */
+/* Tokens and names go into protocol lines and headers: printable ASCII without spaces, so that none can start a line of
+ * its own. */
 static ishow_status check_word(const char *field, const char *value, int secret, ishow_error *error) {
     for (const char *p = value; p && *p; p++)
         if (*p <= ' ' || *p > '~')
-            return secret ? ishow_fail(error, ISHOW_EINVAL, field, "%s may only have printable ASCII characters without spaces.", field)
-                          : ishow_fail(error, ISHOW_EINVAL, field, "%s may only have printable ASCII characters without spaces, not byte 0x%02x.", field, (unsigned char)*p);
-    if (value && (!*value || strlen(value) > 512)) return ishow_fail(error, ISHOW_EINVAL, field, "%s must have 1 to 512 characters, not %zu.", field, strlen(value));
+            return secret ? ishow_fail(error, ISHOW_EINVAL, field,
+                                       "%s may only have printable ASCII characters without spaces.", field)
+                          : ishow_fail(error, ISHOW_EINVAL, field,
+                                       "%s may only have printable ASCII characters without spaces, not byte 0x%02x.",
+                                       field, (unsigned char)*p);
+    if (value && (!*value || strlen(value) > 512))
+        return ishow_fail(error, ISHOW_EINVAL, field, "%s must have 1 to 512 characters, not %zu.", field,
+                          strlen(value));
     return ISHOW_OK;
 }
 
 static ishow_status check(const ishow_chat_source_options *o, ishow_error *error) {
     ishow_status status;
-    if ((unsigned)o->platform >= KINDS) return ishow_fail(error, ISHOW_EINVAL, "platform", "platform must be 0 to %d, not %d.", KINDS - 1, (int)o->platform);
+    if ((unsigned)o->platform >= KINDS)
+        return ishow_fail(error, ISHOW_EINVAL, "platform", "platform must be 0 to %d, not %d.", KINDS - 1,
+                          (int)o->platform);
     if (!o->channel) return ishow_fail(error, ISHOW_EINVAL, "channel", "channel must be given.");
-    if ((status = check_word("channel", o->channel, 0, error)) || (status = check_word("login", o->login, 0, error)) || (status = check_word("token", o->token, 1, error)) ||
-        (status = check_word("endpoint", o->endpoint, 0, error)) || (status = check_seconds("connect_seconds", o->connect_seconds, 0.01, error)) ||
-        (status = check_seconds("heartbeat_seconds", o->heartbeat_seconds, 0.01, error)) || (status = check_seconds("reply_seconds", o->reply_seconds, 0.01, error)) ||
+    if ((status = check_word("channel", o->channel, 0, error)) || (status = check_word("login", o->login, 0, error)) ||
+        (status = check_word("token", o->token, 1, error)) ||
+        (status = check_word("endpoint", o->endpoint, 0, error)) ||
+        (status = check_seconds("connect_seconds", o->connect_seconds, 0.01, error)) ||
+        (status = check_seconds("heartbeat_seconds", o->heartbeat_seconds, 0.01, error)) ||
+        (status = check_seconds("reply_seconds", o->reply_seconds, 0.01, error)) ||
         (status = check_seconds("backoff_seconds", o->backoff_seconds, 0.01, error)) ||
         (status = check_seconds("backoff_max_seconds", o->backoff_max_seconds, o->backoff_seconds, error)) ||
-        (status = check_seconds("poll_seconds_min", o->poll_seconds_min, 0, error)) || (status = check_size("frame_bytes_max", o->frame_bytes_max, error)) ||
+        (status = check_seconds("poll_seconds_min", o->poll_seconds_min, 0, error)) ||
+        (status = check_size("frame_bytes_max", o->frame_bytes_max, error)) ||
         (status = check_size("inflate_bytes_max", o->inflate_bytes_max, error)))
         return status;
     return kinds[o->platform]->check(o, error);
@@ -92,9 +106,13 @@ static void set_state(ishow_chat_source *s, ishow_chat_state state, const char *
     redact(s->text, s->options.token);
     s->state = state;
     if (changed) s->state_since = ishow_now();
-    ishow_log(state == ISHOW_CHAT_STATE_WAITING || state == ISHOW_CHAT_STATE_FAILED ? ISHOW_LOG_WARN : ISHOW_LOG_INFO, "chat", "%s %s: %s",
-              ishow_chat_platform_name(s->options.platform), s->options.channel, s->text);
-    ishow_chat_event event = {.type = ISHOW_CHAT_ON_STATE, .platform = s->feed.platform, .channel = s->feed.channel, .state = state, .text = span_of(s->text)};
+    ishow_log(state == ISHOW_CHAT_STATE_WAITING || state == ISHOW_CHAT_STATE_FAILED ? ISHOW_LOG_WARN : ISHOW_LOG_INFO,
+              "chat", "%s %s: %s", ishow_chat_platform_name(s->options.platform), s->options.channel, s->text);
+    ishow_chat_event event = {.type = ISHOW_CHAT_ON_STATE,
+                              .platform = s->feed.platform,
+                              .channel = s->feed.channel,
+                              .state = state,
+                              .text = span_of(s->text)};
     if (s->feed.event) s->feed.event(s->feed.self, &event);
 }
 
@@ -103,11 +121,11 @@ static void halt(ishow_chat_source *s) {
     s->kind->stop(s);
 }
 
-#define FORMAT_INTO(text, format)                                                                                                                                  \
-    char text[400];                                                                                                                                                \
-    va_list args;                                                                                                                                                  \
-    va_start(args, format);                                                                                                                                        \
-    vsnprintf(text, sizeof text, format, args);                                                                                                                    \
+#define FORMAT_INTO(text, format)               \
+    char text[400];                             \
+    va_list args;                               \
+    va_start(args, format);                     \
+    vsnprintf(text, sizeof text, format, args); \
     va_end(args)
 
 void source_say(ishow_chat_source *s, const char *format, ...) {
@@ -136,7 +154,8 @@ static void pause_for(ishow_chat_source *s, const char *reason) {
     halt(s);
     s->begin_at = now + pause;
     char text[512];
-    snprintf(text, sizeof text, "%s: %.300s. Next try in %.*f s.", was_live ? "Lost" : "Not connected", reason, pause < 10, pause);
+    snprintf(text, sizeof text, "%s: %.300s. Next try in %.*f s.", was_live ? "Lost" : "Not connected", reason,
+             pause < 10, pause);
     set_state(s, ISHOW_CHAT_STATE_WAITING, text);
 }
 
@@ -164,7 +183,8 @@ void source_heard(ishow_chat_source *s, size_t n) {
     s->heard_at = ishow_now();
     s->bytes += n;
     s->answer_by = NEVER;
-    if (s->kind->beats_when_silent && s->state == ISHOW_CHAT_STATE_LIVE) s->beat_at = s->heard_at + s->options.heartbeat_seconds;
+    if (s->kind->beats_when_silent && s->state == ISHOW_CHAT_STATE_LIVE)
+        s->beat_at = s->heard_at + s->options.heartbeat_seconds;
 }
 
 static void begin(ishow_chat_source *s, double now) {
@@ -185,9 +205,12 @@ double source_due(const ishow_chat_source *s) {
 }
 
 void source_tick(ishow_chat_source *s, double now) {
-    if (s->begin_at <= now) begin(s, now);
-    else if (s->connect_by <= now) source_lost(s, "no answer within %g s (%s)", s->options.connect_seconds, s->text);
-    else if (s->answer_by <= now) source_lost(s, "nothing was heard for %.0f s", now - s->heard_at);
+    if (s->begin_at <= now)
+        begin(s, now);
+    else if (s->connect_by <= now)
+        source_lost(s, "no answer within %g s (%s)", s->options.connect_seconds, s->text);
+    else if (s->answer_by <= now)
+        source_lost(s, "nothing was heard for %.0f s", now - s->heard_at);
     else if (s->beat_at <= now) {
         s->heartbeats++;
         s->beat_at = now + s->options.heartbeat_seconds;
@@ -211,7 +234,8 @@ static int copy(const char **field, const char *value) {
     return !value || *field;
 }
 
-ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *loop, const ishow_chat_source_options *options, const ishow_chat_sink *sink,
+ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *loop,
+                                    const ishow_chat_source_options *options, const ishow_chat_sink *sink,
                                     ishow_error *error) {
     *out = NULL;
     ishow_status status = check(options, error);
@@ -227,15 +251,19 @@ ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *lo
     int copied = copy(&s->options.channel, options->channel[0] == '#' ? options->channel + 1 : options->channel);
     copied &= copy(&s->options.token, options->token);
     copied &= copy(&s->options.login, options->login);
-    copied &= copy(&s->options.endpoint, options->endpoint ? options->endpoint : ishow_chat_source_options_default(options->platform).endpoint);
+    copied &=
+        copy(&s->options.endpoint,
+             options->endpoint ? options->endpoint : ishow_chat_source_options_default(options->platform).endpoint);
     copied &= copy(&s->options.ca_file, options->ca_file);
     if (copied && options->platform == ISHOW_CHAT_TWITCH) /* people write logins as they are shown */
         for (char *p = (char *)(uintptr_t)s->options.channel; *p; p++)
             if (*p >= 'A' && *p <= 'Z') *p = (char)(*p - 'A' + 'a');
     s->session = calloc(1, s->kind->session_size);
     s->prev = loop->last_source;
-    if (s->prev) s->prev->next = s;
-    else loop->sources = s;
+    if (s->prev)
+        s->prev->next = s;
+    else
+        loop->sources = s;
     loop->last_source = s;
     if (!copied || !s->session) {
         ishow_chat_source_free(s);
@@ -261,10 +289,14 @@ void ishow_chat_source_free(ishow_chat_source *s) {
         s->kind->stop(s);
         if (s->kind->destroy) s->kind->destroy(s);
     }
-    if (s->prev) s->prev->next = s->next;
-    else s->loop->sources = s->next;
-    if (s->next) s->next->prev = s->prev;
-    else s->loop->last_source = s->prev;
+    if (s->prev)
+        s->prev->next = s->next;
+    else
+        s->loop->sources = s->next;
+    if (s->next)
+        s->next->prev = s->prev;
+    else
+        s->loop->last_source = s->prev;
     ishow_arena_free(&s->feed.arena);
     free(s->session);
     free((char *)(uintptr_t)s->options.channel);

@@ -1,27 +1,37 @@
-/* Twitch on top of IRC, as https://dev.twitch.tv/docs/chat/irc describes it. Plain IRC servers, which know no tags, work too: then ids
- * and times are ours and nobody has a role. */
+/* Twitch on top of IRC, as https://dev.twitch.tv/docs/chat/irc describes it. Plain IRC servers, which know no tags,
+ * work too: then ids and times are ours and nobody has a role. */
 #include "platforms/twitch.h"
 
 /* Tags that are read, found once a line. */
-#define TAGS(X)                                                                                                                                                    \
-    X(BADGES, "badges") X(BADGE_INFO, "badge-info") X(BAN_DURATION, "ban-duration") X(BITS, "bits") X(DISPLAY_NAME, "display-name") X(EMOTE_ONLY, "emote-only")     \
-    X(EMOTES, "emotes") X(FIRST_MSG, "first-msg") X(ID, "id") X(LOGIN, "login") X(MOD, "mod") X(MSG_ID, "msg-id")                                                   \
-    X(COMMUNITY_GIFT, "msg-param-community-gift-id") X(CUMULATIVE, "msg-param-cumulative-months") X(MASS_GIFT, "msg-param-mass-gift-count")                         \
-    X(PLAN_NAME, "msg-param-sub-plan-name") X(VIEWERS, "msg-param-viewerCount") X(CHARITY, "msg-param-donation-amount")                                             \
-    X(CHARITY_EXPONENT, "msg-param-exponent") X(CHARITY_CURRENCY, "msg-param-donation-currency") X(REPLY_ID, "reply-parent-msg-id")                                 \
-    X(REPLY_USER_ID, "reply-parent-user-id") X(REPLY_LOGIN, "reply-parent-user-login") X(REPLY_TEXT, "reply-parent-msg-body") X(ROOM_ID, "room-id")                 \
-    X(SOURCE_ID, "source-id") X(SOURCE_MSG_ID, "source-msg-id") X(SOURCE_ROOM_ID, "source-room-id") X(SUBSCRIBER, "subscriber") X(SYSTEM_MSG, "system-msg")         \
-    X(TARGET_MSG_ID, "target-msg-id") X(TARGET_USER_ID, "target-user-id") X(SENT_TS, "tmi-sent-ts") X(USER_ID, "user-id") X(USER_TYPE, "user-type")                 \
-    X(VIP, "vip")
+// clang-format off
+#define TAGS(X) \
+    X(BADGES, "badges") X(BADGE_INFO, "badge-info") X(BAN_DURATION, "ban-duration") X(BITS, "bits") \
+    X(DISPLAY_NAME, "display-name") X(EMOTE_ONLY, "emote-only") X(EMOTES, "emotes") X(FIRST_MSG, "first-msg") \
+    X(ID, "id") X(LOGIN, "login") X(MOD, "mod") X(MSG_ID, "msg-id") X(COMMUNITY_GIFT, "msg-param-community-gift-id") \
+    X(CUMULATIVE, "msg-param-cumulative-months") X(MASS_GIFT, "msg-param-mass-gift-count") \
+    X(PLAN_NAME, "msg-param-sub-plan-name") X(VIEWERS, "msg-param-viewerCount") \
+    X(CHARITY, "msg-param-donation-amount") X(CHARITY_EXPONENT, "msg-param-exponent") \
+    X(CHARITY_CURRENCY, "msg-param-donation-currency") X(REPLY_ID, "reply-parent-msg-id") \
+    X(REPLY_USER_ID, "reply-parent-user-id") X(REPLY_LOGIN, "reply-parent-user-login") \
+    X(REPLY_TEXT, "reply-parent-msg-body") X(ROOM_ID, "room-id") X(SOURCE_ID, "source-id") \
+    X(SOURCE_MSG_ID, "source-msg-id") X(SOURCE_ROOM_ID, "source-room-id") X(SUBSCRIBER, "subscriber") \
+    X(SYSTEM_MSG, "system-msg") X(TARGET_MSG_ID, "target-msg-id") X(TARGET_USER_ID, "target-user-id") \
+    X(SENT_TS, "tmi-sent-ts") X(USER_ID, "user-id") X(USER_TYPE, "user-type") X(VIP, "vip")
+// clang-format on
 
 #define NAME(id, text) TAG_##id,
 enum { TAGS(NAME) N_TAGS };
 #undef NAME
 #define ENTRY(id, text) {text, sizeof text - 1},
-static const struct { const char *text; size_t size; } tag_names[N_TAGS] = {TAGS(ENTRY)};
+static const struct {
+    const char *text;
+    size_t size;
+} tag_names[N_TAGS] = {TAGS(ENTRY)};
 #undef ENTRY
 
-typedef struct tag_values { ishow_span of[N_TAGS]; } tag_values;
+typedef struct tag_values {
+    ishow_span of[N_TAGS];
+} tag_values;
 
 static void find_tags(const irc_line *line, tag_values *out) {
     memset(out, 0, sizeof *out);
@@ -53,10 +63,19 @@ static int badge(ishow_span badges, const char *name, ishow_span *value) {
 }
 
 static unsigned roles_of(const tag_values *t) {
-    static const struct { const char *badge; unsigned role; } known[] = {
-        {"broadcaster", ISHOW_CHAT_ROLE_BROADCASTER}, {"moderator", ISHOW_CHAT_ROLE_MODERATOR}, {"lead_moderator", ISHOW_CHAT_ROLE_MODERATOR},
-        {"vip", ISHOW_CHAT_ROLE_VIP},                 {"subscriber", ISHOW_CHAT_ROLE_SUBSCRIBER}, {"founder", ISHOW_CHAT_ROLE_SUBSCRIBER},
-        {"staff", ISHOW_CHAT_ROLE_STAFF},             {"admin", ISHOW_CHAT_ROLE_STAFF},           {"global_mod", ISHOW_CHAT_ROLE_STAFF},
+    static const struct {
+        const char *badge;
+        unsigned role;
+    } known[] = {
+        {"broadcaster", ISHOW_CHAT_ROLE_BROADCASTER},
+        {"moderator", ISHOW_CHAT_ROLE_MODERATOR},
+        {"lead_moderator", ISHOW_CHAT_ROLE_MODERATOR},
+        {"vip", ISHOW_CHAT_ROLE_VIP},
+        {"subscriber", ISHOW_CHAT_ROLE_SUBSCRIBER},
+        {"founder", ISHOW_CHAT_ROLE_SUBSCRIBER},
+        {"staff", ISHOW_CHAT_ROLE_STAFF},
+        {"admin", ISHOW_CHAT_ROLE_STAFF},
+        {"global_mod", ISHOW_CHAT_ROLE_STAFF},
         {"bot-badge", ISHOW_CHAT_ROLE_BOT},
     };
     unsigned roles = 0;
@@ -93,7 +112,8 @@ static void take_emotes(feed *f, ishow_chat_message *m, ishow_span list) {
             const char *dash = memchr(range, '-', (size_t)(stop - range));
             if (dash && dash > range && dash + 1 < stop) {
                 uint32_t last = clamped((ishow_span){dash + 1, (size_t)(stop - dash - 1)});
-                emotes[n++] = (ishow_chat_emote){clamped((ishow_span){range, (size_t)(dash - range)}), last == UINT32_MAX ? last : last + 1, id};
+                emotes[n++] = (ishow_chat_emote){clamped((ishow_span){range, (size_t)(dash - range)}),
+                                                 last == UINT32_MAX ? last : last + 1, id};
             }
             range = stop + 1;
         }
@@ -110,7 +130,8 @@ static void take_common(feed *f, const irc_line *line, const tag_values *t, isho
     m->display_name = t->of[TAG_DISPLAY_NAME].size ? t->of[TAG_DISPLAY_NAME] : m->login;
     m->roles = roles_of(t);
     ishow_span months;
-    if (badge(t->of[TAG_BADGE_INFO], "subscriber", &months) || badge(t->of[TAG_BADGE_INFO], "founder", &months)) m->months = (int)(clamped(months) & 0xFFFF);
+    if (badge(t->of[TAG_BADGE_INFO], "subscriber", &months) || badge(t->of[TAG_BADGE_INFO], "founder", &months))
+        m->months = (int)(clamped(months) & 0xFFFF);
     m->timestamp_ms = (int64_t)(span_u64(t->of[TAG_SENT_TS]) & INT64_MAX);
     m->first = span_is(t->of[TAG_FIRST_MSG], "1");
     m->emote_only = span_is(t->of[TAG_EMOTE_ONLY], "1");
@@ -122,7 +143,8 @@ static void take_common(feed *f, const irc_line *line, const tag_values *t, isho
     m->source_room_id = t->of[TAG_SOURCE_ROOM_ID];
     m->source_id = t->of[TAG_SOURCE_ID];
     m->text = line->n_params > 1 ? line->params[line->n_params - 1] : (ishow_span){NULL, 0};
-    static const char action[] = "\x01" "ACTION ";
+    static const char action[] = "\x01"
+                                 "ACTION ";
     if (m->text.size >= sizeof action - 1 && !memcmp(m->text.data, action, sizeof action - 1)) {
         m->action = 1;
         m->text.data += sizeof action - 1;
@@ -141,8 +163,10 @@ static void take_privmsg(feed *f, const irc_line *line, const tag_values *t) {
     take_common(f, line, t, &m);
     m.bits = span_u64(t->of[TAG_BITS]);
     if (m.bits) m.kind = ISHOW_CHAT_KIND_PAID;
-    if (!m.text.size) f->ignored++; /* nothing to say */
-    else feed_message(f, &m);
+    if (!m.text.size)
+        f->ignored++; /* nothing to say */
+    else
+        feed_message(f, &m);
 }
 
 static void take_charity(const tag_values *t, ishow_chat_message *m) {
@@ -164,8 +188,9 @@ static void take_usernotice(feed *f, const irc_line *line, const tag_values *t) 
     m.kind = ISHOW_CHAT_KIND_EVENT;
     ishow_span what = t->of[TAG_MSG_ID];
     if (span_is(what, "sharedchatnotice")) what = t->of[TAG_SOURCE_MSG_ID];
-    if (span_is(what, "sub") || span_is(what, "resub") || span_is(what, "giftpaidupgrade") || span_is(what, "anongiftpaidupgrade") ||
-        span_is(what, "primepaidupgrade") || span_is(what, "extendsub") || span_is(what, "standardpayforward") || span_is(what, "communitypayforward")) {
+    if (span_is(what, "sub") || span_is(what, "resub") || span_is(what, "giftpaidupgrade") ||
+        span_is(what, "anongiftpaidupgrade") || span_is(what, "primepaidupgrade") || span_is(what, "extendsub") ||
+        span_is(what, "standardpayforward") || span_is(what, "communitypayforward")) {
         m.kind = ISHOW_CHAT_KIND_SUBSCRIPTION;
         m.gift_name = t->of[TAG_PLAN_NAME];
         if (t->of[TAG_CUMULATIVE].size) m.months = (int)(clamped(t->of[TAG_CUMULATIVE]) & 0xFFFF);
@@ -185,14 +210,19 @@ static void take_usernotice(feed *f, const irc_line *line, const tag_values *t) 
     } else if (span_is(what, "raid")) {
         m.kind = ISHOW_CHAT_KIND_RAID;
         m.count = span_u64(t->of[TAG_VIEWERS]);
-    } else if (span_is(what, "announcement")) m.kind = ISHOW_CHAT_KIND_ANNOUNCEMENT;
-    else if (span_is(what, "charitydonation")) take_charity(t, &m);
-    if (!m.text.size && !m.system_text.size) f->ignored++;
-    else feed_message(f, &m);
+    } else if (span_is(what, "announcement"))
+        m.kind = ISHOW_CHAT_KIND_ANNOUNCEMENT;
+    else if (span_is(what, "charitydonation"))
+        take_charity(t, &m);
+    if (!m.text.size && !m.system_text.size)
+        f->ignored++;
+    else
+        feed_message(f, &m);
 }
 
 static int is_refusal(const tag_values *t, ishow_span text) {
-    static const char *const texts[] = {"Login authentication failed", "Improperly formatted auth", "Login unsuccessful", "Invalid NICK"};
+    static const char *const texts[] = {"Login authentication failed", "Improperly formatted auth",
+                                        "Login unsuccessful", "Invalid NICK"};
     static const char *const ids[] = {"msg_channel_suspended", "msg_room_not_found", "tos_ban"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (span_is(text, texts[i])) return 1;
@@ -202,15 +232,18 @@ static int is_refusal(const tag_values *t, ishow_span text) {
 }
 
 static int is_channel(const feed *f, ishow_span param) {
-    return param.size == f->channel.size + 1 && param.data[0] == '#' && !memcmp(param.data + 1, f->channel.data, f->channel.size);
+    return param.size == f->channel.size + 1 && param.data[0] == '#' &&
+           !memcmp(param.data + 1, f->channel.data, f->channel.size);
 }
 
 /* Replies by number. */
 static twitch_verdict numeric(const feed *f, const irc_line *line) {
-    /* bad nickname, password wrong, banned from the server, no such channel, too many, full, invitation only, banned, key, bad name, needs an account */
+    /* bad nickname, password wrong, banned from the server, no such channel, too many, full, invitation only, banned,
+     * key, bad name, needs an account */
     static const char *const final[] = {"432", "464", "465", "403", "405", "471", "473", "474", "475", "476", "477"};
     if (span_is(line->command, "001")) return TWITCH_WELCOME;
-    if (span_is(line->command, "366") && line->n_params > 1 && is_channel(f, line->params[1])) return TWITCH_JOINED; /* end of names */
+    if (span_is(line->command, "366") && line->n_params > 1 && is_channel(f, line->params[1]))
+        return TWITCH_JOINED;                              /* end of names */
     if (span_is(line->command, "433")) return TWITCH_LOST; /* the nickname is in use: another one next time */
     for (size_t i = 0; i < sizeof final / sizeof *final; i++)
         if (span_is(line->command, final[i])) return TWITCH_REFUSED;
@@ -232,7 +265,8 @@ twitch_verdict ishow_twitch_line(feed *f, ishow_span nick, char *bytes, size_t n
     int here = line->n_params > 0 && is_channel(f, line->params[0]);
     tag_values tags;
     if (span_is(what, "PRIVMSG")) {
-        if (!here) f->ignored++; /* a private line to us */
+        if (!here)
+            f->ignored++; /* a private line to us */
         else {
             find_tags(line, &tags);
             take_privmsg(f, line, &tags);
@@ -241,23 +275,36 @@ twitch_verdict ishow_twitch_line(feed *f, ishow_span nick, char *bytes, size_t n
     }
     if (what.size == 3 && what.data[0] >= '0' && what.data[0] <= '9') return numeric(f, line);
     find_tags(line, &tags);
-    if (span_is(what, "USERNOTICE") && here) take_usernotice(f, line, &tags);
+    if (span_is(what, "USERNOTICE") && here)
+        take_usernotice(f, line, &tags);
     else if (span_is(what, "CLEARMSG") && here) {
-        if (tags.of[TAG_TARGET_MSG_ID].size) feed_delete(f, tags.of[TAG_TARGET_MSG_ID], tags.of[TAG_LOGIN]);
-        else f->malformed++;
+        if (tags.of[TAG_TARGET_MSG_ID].size)
+            feed_delete(f, tags.of[TAG_TARGET_MSG_ID], tags.of[TAG_LOGIN]);
+        else
+            f->malformed++;
     } else if (span_is(what, "CLEARCHAT") && here) {
         if (line->n_params > 1 || tags.of[TAG_TARGET_USER_ID].size)
-            feed_delete_user(f, tags.of[TAG_TARGET_USER_ID], line->n_params > 1 ? last : (ishow_span){NULL, 0}, span_u64(tags.of[TAG_BAN_DURATION]));
-        else feed_clear(f);
+            feed_delete_user(f, tags.of[TAG_TARGET_USER_ID], line->n_params > 1 ? last : (ishow_span){NULL, 0},
+                             span_u64(tags.of[TAG_BAN_DURATION]));
+        else
+            feed_clear(f);
     } else if (span_is(what, "NOTICE")) {
         if (is_refusal(&tags, last)) return TWITCH_REFUSED;
-        if (here && last.size) feed_notice(f, feed_one_line(f, last));
-        else f->ignored++;
-    } else if (span_is(what, "RECONNECT")) return TWITCH_RECONNECT;
-    else if (span_is(what, "ERROR")) return TWITCH_LOST;
-    else if (span_is(what, "CAP")) return TWITCH_CAPABILITIES;
-    else if (span_is(what, "JOIN") && here && span_same(line->nick, nick)) return TWITCH_JOINED;
-    else if (span_is(what, "ROOMSTATE") && here) return TWITCH_JOINED;
-    else f->ignored++;
+        if (here && last.size)
+            feed_notice(f, feed_one_line(f, last));
+        else
+            f->ignored++;
+    } else if (span_is(what, "RECONNECT"))
+        return TWITCH_RECONNECT;
+    else if (span_is(what, "ERROR"))
+        return TWITCH_LOST;
+    else if (span_is(what, "CAP"))
+        return TWITCH_CAPABILITIES;
+    else if (span_is(what, "JOIN") && here && span_same(line->nick, nick))
+        return TWITCH_JOINED;
+    else if (span_is(what, "ROOMSTATE") && here)
+        return TWITCH_JOINED;
+    else
+        f->ignored++;
     return TWITCH_NOTHING;
 }

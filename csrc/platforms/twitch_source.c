@@ -8,9 +8,9 @@
 
 typedef struct twitch_session {
     connection connection;
-    ishow_buffer part;             /* of a line that is not whole yet */
-    int skips;              /* the rest of a line that was too long */
-    unsigned epoch;         /* grows with every stop: the one who reads sees that its connection has gone */
+    ishow_buffer part; /* of a line that is not whole yet */
+    int skips;         /* the rest of a line that was too long */
+    unsigned epoch;    /* grows with every stop: the one who reads sees that its connection has gone */
     unsigned pings;
     char nick[64];
     irc_line line;
@@ -20,9 +20,11 @@ static ishow_status check(const ishow_chat_source_options *o, ishow_error *error
     const char *channel = o->channel + (o->channel[0] == '#');
     size_t n = strlen(channel);
     if (!n || n > 50 || strcspn(channel, ",:#&!@") != n)
-        return ishow_fail(error, ISHOW_EINVAL, "channel", "channel must be a login of 1 to 50 characters, not %.100s.", o->channel);
+        return ishow_fail(error, ISHOW_EINVAL, "channel", "channel must be a login of 1 to 50 characters, not %.100s.",
+                          o->channel);
     if (o->token && !o->login) return ishow_fail(error, ISHOW_EINVAL, "login", "login must say whose token it is.");
-    if (o->login && strlen(o->login) > 50) return ishow_fail(error, ISHOW_EINVAL, "login", "login may have 50 characters, not %zu.", strlen(o->login));
+    if (o->login && strlen(o->login) > 50)
+        return ishow_fail(error, ISHOW_EINVAL, "login", "login may have 50 characters, not %zu.", strlen(o->login));
     return endpoint_check(o, "ircs", "irc", error);
 }
 
@@ -44,8 +46,11 @@ static void on_opened(void *self) {
     const char *token = s->options.token;
     send_line(t, "CAP REQ :twitch.tv/tags twitch.tv/commands");
     if (token) send_line(t, "PASS %s%s", strncmp(token, "oauth:", 6) ? "oauth:" : "", token);
-    if (s->options.login) snprintf(t->nick, sizeof t->nick, "%s", s->options.login);
-    else snprintf(t->nick, sizeof t->nick, "justinfan%d", 10000 + (int)(90000 * loop_random(s->loop))); /* reads without an account */
+    if (s->options.login)
+        snprintf(t->nick, sizeof t->nick, "%s", s->options.login);
+    else
+        snprintf(t->nick, sizeof t->nick, "justinfan%d",
+                 10000 + (int)(90000 * loop_random(s->loop))); /* reads without an account */
     send_line(t, "NICK %s", t->nick);
     send_line(t, "USER %s 0 * :%s", t->nick, t->nick); /* other servers want it, Twitch does not mind */
     source_say(s, "Logging in.");
@@ -59,27 +64,34 @@ static int take_line(ishow_chat_source *s, char *line, size_t n) {
     if (!n) return 1;
     twitch_verdict verdict = ishow_twitch_line(&s->feed, span_of(t->nick), line, n, &t->line);
     ishow_span last = t->line.n_params && verdict ? t->line.params[t->line.n_params - 1] : (ishow_span){NULL, 0};
-    ishow_span why = verdict == TWITCH_LOST || verdict == TWITCH_REFUSED ? feed_one_line(&s->feed, last) : (ishow_span){NULL, 0};
+    ishow_span why =
+        verdict == TWITCH_LOST || verdict == TWITCH_REFUSED ? feed_one_line(&s->feed, last) : (ishow_span){NULL, 0};
     int size = why.size > 160 ? 160 : (int)why.size;
     switch (verdict) {
     case TWITCH_NOTHING:
     case TWITCH_PONG: break;
-    case TWITCH_PING: send_line(t, "PONG :%.*s", last.size > 1000 ? 1000 : (int)last.size, last.size ? last.data : ""); break;
+    case TWITCH_PING:
+        send_line(t, "PONG :%.*s", last.size > 1000 ? 1000 : (int)last.size, last.size ? last.data : "");
+        break;
     case TWITCH_CAPABILITIES: send_line(t, "CAP END"); break;
     case TWITCH_WELCOME:
         if (t->line.n_params > 1) {
             const size_t given = t->line.params[0].size;
-            snprintf(t->nick, sizeof t->nick, "%.*s", (int)(given < sizeof t->nick ? given : sizeof t->nick - 1), t->line.params[0].data);
+            snprintf(t->nick, sizeof t->nick, "%.*s", (int)(given < sizeof t->nick ? given : sizeof t->nick - 1),
+                     t->line.params[0].data);
         }
         send_line(t, "JOIN #%s", s->options.channel);
         source_say(s, "Joining the channel.");
         break;
     case TWITCH_JOINED:
-        if (s->state == ISHOW_CHAT_STATE_CONNECTING) source_live(s, s->options.token ? "Live, logged in as %s." : "Live, reading anonymously as %s.", t->nick);
+        if (s->state == ISHOW_CHAT_STATE_CONNECTING)
+            source_live(s, s->options.token ? "Live, logged in as %s." : "Live, reading anonymously as %s.", t->nick);
         break;
     case TWITCH_RECONNECT: source_again(s, "the server asks to reconnect"); break;
     case TWITCH_LOST: source_lost(s, "the server says \"%.*s\"", size, size ? why.data : ""); break;
-    case TWITCH_REFUSED: source_end(s, ISHOW_CHAT_STATE_FAILED, "Refused: the server says \"%.*s\".", size, size ? why.data : ""); break;
+    case TWITCH_REFUSED:
+        source_end(s, ISHOW_CHAT_STATE_FAILED, "Refused: the server says \"%.*s\".", size, size ? why.data : "");
+        break;
     }
     return t->epoch == epoch;
 }
@@ -130,12 +142,16 @@ static void start(ishow_chat_source *s) {
     const char *rest = strstr(s->options.endpoint, "://");
     const char *colon = strrchr(rest + 3, ':'), *bracket = strrchr(rest + 3, ']');
     int has_port = colon && (!bracket || colon > bracket);
-    snprintf(url, sizeof url, "%s%.*s%s", tls ? "https" : "http", (int)strcspn(rest + 3, "/") + 3, rest, has_port ? "" : tls ? ":6697" : ":6667");
+    snprintf(url, sizeof url, "%s%.*s%s", tls ? "https" : "http", (int)strcspn(rest + 3, "/") + 3, rest,
+             has_port ? ""
+             : tls    ? ":6697"
+                      : ":6667");
     t->connection.self = s;
     t->connection.opened = on_opened;
     t->connection.data = on_data;
     t->connection.closed = on_closed;
-    if (!connection_open(&t->connection, &s->loop->net, url, s->options.ca_file, s->options.connect_seconds)) source_lost(s, "memory could not be had");
+    if (!connection_open(&t->connection, &s->loop->net, url, s->options.ca_file, s->options.connect_seconds))
+        source_lost(s, "memory could not be had");
 }
 
 static void stop(ishow_chat_source *s) {

@@ -1,4 +1,5 @@
-/* Items of liveChatMessages.list. Types and fields: https://developers.google.com/youtube/v3/live/docs/liveChatMessages */
+/* Items of liveChatMessages.list. Types and fields: https://developers.google.com/youtube/v3/live/docs/liveChatMessages
+ */
 #include "platforms/youtube.h"
 
 #include "platforms/jsonspan.h"
@@ -22,7 +23,8 @@ static int take_details(feed *f, ishow_chat_message *m, ishow_span type, const j
         return m->text.size > 0;
     }
     if (span_is(type, "superChatEvent") || span_is(type, "fanFundingEvent")) {
-        const json_t *details = json_object_get(snippet, span_is(type, "superChatEvent") ? "superChatDetails" : "fanFundingEventDetails");
+        const json_t *details =
+            json_object_get(snippet, span_is(type, "superChatEvent") ? "superChatDetails" : "fanFundingEventDetails");
         m->kind = ISHOW_CHAT_KIND_PAID;
         m->text = json_span(f, json_object_get(details, "userComment"));
         take_money(f, m, details);
@@ -69,8 +71,13 @@ static int take_details(feed *f, ishow_chat_message *m, ishow_span type, const j
 }
 
 static void take_message(feed *f, ishow_span type, const json_t *item, const json_t *snippet) {
-    static const struct { const char *key; unsigned role; } flags[] = {
-        {"isChatOwner", ISHOW_CHAT_ROLE_BROADCASTER}, {"isChatModerator", ISHOW_CHAT_ROLE_MODERATOR}, {"isChatSponsor", ISHOW_CHAT_ROLE_MEMBER}, {"isVerified", ISHOW_CHAT_ROLE_STAFF}};
+    static const struct {
+        const char *key;
+        unsigned role;
+    } flags[] = {{"isChatOwner", ISHOW_CHAT_ROLE_BROADCASTER},
+                 {"isChatModerator", ISHOW_CHAT_ROLE_MODERATOR},
+                 {"isChatSponsor", ISHOW_CHAT_ROLE_MEMBER},
+                 {"isVerified", ISHOW_CHAT_ROLE_STAFF}};
     ishow_chat_message m = {0};
     const json_t *author = json_object_get(item, "authorDetails");
     if (!take_details(f, &m, type, snippet)) {
@@ -80,7 +87,8 @@ static void take_message(feed *f, ishow_span type, const json_t *item, const jso
     m.id = json_span(f, json_object_get(item, "id"));
     m.user_id = json_span(f, json_object_get(author, "channelId"));
     m.display_name = json_span(f, json_object_get(author, "displayName"));
-    if (m.display_name.size > 1 && m.display_name.data[0] == '@') m.login = (ishow_span){m.display_name.data + 1, m.display_name.size - 1};
+    if (m.display_name.size > 1 && m.display_name.data[0] == '@')
+        m.login = (ishow_span){m.display_name.data + 1, m.display_name.size - 1};
     if (!m.id.size || !m.display_name.size) {
         f->malformed++;
         return;
@@ -95,17 +103,24 @@ static void take_message(feed *f, ishow_span type, const json_t *item, const jso
 /* Deletions matter in history too: what they delete may wait to be spoken since before a reconnect. */
 static int take_deletion(feed *f, ishow_span type, const json_t *snippet) {
     ishow_span none = {NULL, 0}, id;
-    if (span_is(type, "messageDeletedEvent")) id = json_span(f, json_object_get(json_object_get(snippet, "messageDeletedDetails"), "deletedMessageId"));
-    else if (span_is(type, "messageRetractedEvent")) id = json_span(f, json_object_get(json_object_get(snippet, "messageRetractedDetails"), "retractedMessageId"));
+    if (span_is(type, "messageDeletedEvent"))
+        id = json_span(f, json_object_get(json_object_get(snippet, "messageDeletedDetails"), "deletedMessageId"));
+    else if (span_is(type, "messageRetractedEvent"))
+        id = json_span(f, json_object_get(json_object_get(snippet, "messageRetractedDetails"), "retractedMessageId"));
     else if (span_is(type, "userBannedEvent")) {
         const json_t *details = json_object_get(snippet, "userBannedDetails");
         ishow_span user = json_span(f, json_object_get(json_object_get(details, "bannedUserDetails"), "channelId"));
-        if (user.size) feed_delete_user(f, user, none, count_of(json_object_get(details, "banDurationSeconds")));
-        else f->malformed++;
+        if (user.size)
+            feed_delete_user(f, user, none, count_of(json_object_get(details, "banDurationSeconds")));
+        else
+            f->malformed++;
         return 1;
-    } else return 0;
-    if (id.size) feed_delete(f, id, none);
-    else f->malformed++;
+    } else
+        return 0;
+    if (id.size)
+        feed_delete(f, id, none);
+    else
+        f->malformed++;
     return 1;
 }
 
@@ -117,11 +132,16 @@ int ishow_youtube_page(feed *f, const json_t *page, int history) {
         ishow_arena_reset(&f->arena);
         f->lines++;
         ishow_span type = json_span(f, json_object_get(snippet, "type"));
-        if (!type.size) f->malformed++;
-        else if (take_deletion(f, type, snippet)) continue;
-        else if (span_is(type, "chatEndedEvent")) ended = 1;
-        else if (history) f->duplicates++;
-        else take_message(f, type, item, snippet);
+        if (!type.size)
+            f->malformed++;
+        else if (take_deletion(f, type, snippet))
+            continue;
+        else if (span_is(type, "chatEndedEvent"))
+            ended = 1;
+        else if (history)
+            f->duplicates++;
+        else
+            take_message(f, type, item, snippet);
     }
     return ended;
 }

@@ -1,6 +1,6 @@
-/* ishowtts._cache: the cache room for Python; see cache/cache.h. What `get` and `put` return is a read-only memoryview of
- * the cached bytes themselves: it holds one reference to the entry, so the bytes stay valid when the entry is evicted
- * or the cache is gone. */
+/* ishowtts._cache: the cache room for Python; see cache/cache.h. What `get` and `put` return is a read-only memoryview
+ * of the cached bytes themselves: it holds one reference to the entry, so the bytes stay valid when the entry is
+ * evicted or the cache is gone. */
 #include "pyext/module.h"
 
 #include "cache/cache.h"
@@ -12,8 +12,7 @@ typedef struct module_state {
 /* ---- Entry: the exporter behind each memoryview ---- */
 
 typedef struct entry_object {
-    PyObject_HEAD
-    ishow_cache_entry *entry;
+    PyObject_HEAD ishow_cache_entry *entry;
 } entry_object;
 
 static void entry_free(PyObject *self) {
@@ -25,8 +24,8 @@ static void entry_free(PyObject *self) {
 
 static int entry_buffer(PyObject *self, Py_buffer *view, int flags) {
     const ishow_cache_entry *entry = ((entry_object *)self)->entry;
-    return PyBuffer_FillInfo(view, self, (void *)(uintptr_t)ishow_cache_entry_data(entry), (Py_ssize_t)ishow_cache_entry_size(entry), 1,
-                             flags);
+    return PyBuffer_FillInfo(view, self, (void *)(uintptr_t)ishow_cache_entry_data(entry),
+                             (Py_ssize_t)ishow_cache_entry_size(entry), 1, flags);
 }
 
 static PyType_Slot entry_slots[] = {
@@ -61,8 +60,7 @@ static PyObject *view_of(PyTypeObject *cache_type, ishow_cache_entry *entry) {
 /* ---- Cache ---- */
 
 typedef struct cache_object {
-    PyObject_HEAD
-    ishow_cache *cache;
+    PyObject_HEAD ishow_cache *cache;
 } cache_object;
 
 static PyObject *cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -96,15 +94,14 @@ static int key_of(PyObject *parts, ishow_cache_key *key) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(parts); i++) {
         Py_buffer part;
         if (PyObject_GetBuffer(PyTuple_GET_ITEM(parts, i), &part, PyBUF_SIMPLE) < 0) return 0;
-        Py_BEGIN_ALLOW_THREADS
-        *key = ishow_cache_key_add(*key, part.buf, (size_t)part.len);
-        Py_END_ALLOW_THREADS
-        PyBuffer_Release(&part);
+        Py_BEGIN_ALLOW_THREADS *key = ishow_cache_key_add(*key, part.buf, (size_t)part.len);
+        Py_END_ALLOW_THREADS PyBuffer_Release(&part);
     }
     return 1;
 }
 
-PyDoc_STRVAR(get_doc, "get(key, /)\n--\n\nRead-only memoryview of the bytes under key (a tuple of bytes-like parts), or None.");
+PyDoc_STRVAR(get_doc,
+             "get(key, /)\n--\n\nRead-only memoryview of the bytes under key (a tuple of bytes-like parts), or None.");
 
 static PyObject *get(PyObject *self, PyObject *parts) {
     ishow_cache_key key;
@@ -114,7 +111,9 @@ static PyObject *get(PyObject *self, PyObject *parts) {
     return view_of(Py_TYPE(self), entry);
 }
 
-PyDoc_STRVAR(put_doc, "put(key, data, /)\n--\n\nCopies data under key, unless the key is there already; memoryview of what is there.");
+PyDoc_STRVAR(
+    put_doc,
+    "put(key, data, /)\n--\n\nCopies data under key, unless the key is there already; memoryview of what is there.");
 
 static PyObject *put(PyObject *self, PyObject *args) {
     PyObject *parts; /* borrowed */
@@ -126,10 +125,8 @@ static PyObject *put(PyObject *self, PyObject *args) {
         PyBuffer_Release(&data);
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    entry = ishow_cache_put(((cache_object *)self)->cache, key, data.buf, (size_t)data.len);
-    Py_END_ALLOW_THREADS
-    PyBuffer_Release(&data);
+    Py_BEGIN_ALLOW_THREADS entry = ishow_cache_put(((cache_object *)self)->cache, key, data.buf, (size_t)data.len);
+    Py_END_ALLOW_THREADS PyBuffer_Release(&data);
     return entry ? view_of(Py_TYPE(self), entry) : PyErr_NoMemory();
 }
 
@@ -139,20 +136,18 @@ static PyObject *stats(PyObject *self, PyObject *unused) {
     (void)unused;
     ishow_cache_stats s;
     ishow_cache_stats_get(((cache_object *)self)->cache, &s);
-    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:n,s:n,s:n}", "hits", (unsigned long long)s.hits, "misses", (unsigned long long)s.misses,
-                         "inserts", (unsigned long long)s.inserts, "evictions", (unsigned long long)s.evictions, "rejected",
-                         (unsigned long long)s.rejected, "bytes", (Py_ssize_t)s.bytes, "entries", (Py_ssize_t)s.entries, "budget",
-                         (Py_ssize_t)s.budget);
+    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:n,s:n,s:n}", "hits", (unsigned long long)s.hits, "misses",
+                         (unsigned long long)s.misses, "inserts", (unsigned long long)s.inserts, "evictions",
+                         (unsigned long long)s.evictions, "rejected", (unsigned long long)s.rejected, "bytes",
+                         (Py_ssize_t)s.bytes, "entries", (Py_ssize_t)s.entries, "budget", (Py_ssize_t)s.budget);
 }
 
 PyDoc_STRVAR(clear_doc, "clear()\n--\n\nForgets every entry; memoryviews stay valid.");
 
 static PyObject *clear_entries(PyObject *self, PyObject *unused) {
     (void)unused;
-    Py_BEGIN_ALLOW_THREADS
-    ishow_cache_clear(((cache_object *)self)->cache);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS ishow_cache_clear(((cache_object *)self)->cache);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 static PyMethodDef cache_methods[] = {
@@ -164,7 +159,8 @@ static PyMethodDef cache_methods[] = {
 };
 
 static PyType_Slot cache_slots[] = {
-    {Py_tp_doc, "Cache(budget)\n--\n\nBytes by content, least recently used first to leave when `budget` bytes are exceeded."},
+    {Py_tp_doc,
+     "Cache(budget)\n--\n\nBytes by content, least recently used first to leave when `budget` bytes are exceeded."},
     {Py_tp_new, (void *)cache_new},
     {Py_tp_dealloc, (void *)cache_free},
     {Py_tp_methods, cache_methods},

@@ -1,6 +1,8 @@
-/* ishowtts._chat: live chat for Python as the server has it (service/chat.h), spoken by an engine of ishowtts._engine and kept in a store of ishowtts._service.
+/* ishowtts._chat: live chat for Python as the server has it (service/chat.h), spoken by an engine of ishowtts._engine
+ * and kept in a store of ishowtts._service.
  *
- * The chat has its own thread, which never takes the interpreter lock; news are written to an eventfd, for event loops. What may wait (durability) waits without the lock. */
+ * The chat has its own thread, which never takes the interpreter lock; news are written to an eventfd, for event loops.
+ * What may wait (durability) waits without the lock. */
 #include "pyext/module.h"
 
 #include <pthread.h>
@@ -18,17 +20,15 @@ typedef struct module_state {
 } module_state;
 
 typedef struct chat_object {
-    PyObject_HEAD
-    PyObject *engine, *store;   /* capsules, which keep them open; store: NULL without one */
-    settings settings;          /* of the start: the sources are borrowed from it */
-    chat_service *chat;              /* NULL: closed */
-    size_t users;               /* readers, and calls that run; guarded by the interpreter lock */
+    PyObject_HEAD PyObject *engine, *store; /* capsules, which keep them open; store: NULL without one */
+    settings settings;                      /* of the start: the sources are borrowed from it */
+    chat_service *chat;                     /* NULL: closed */
+    size_t users;                           /* readers, and calls that run; guarded by the interpreter lock */
     int closing, notify;
 } chat_object;
 
 typedef struct reader_object {
-    PyObject_HEAD
-    chat_object *owner;         /* keeps the chat open */
+    PyObject_HEAD chat_object *owner; /* keeps the chat open */
     ishow_chat_reader *reader;
     int busy;
 } reader_object;
@@ -45,8 +45,7 @@ static void chat_release(chat_object *self) {
     chat_service *chat = self->chat;
     self->chat = NULL;
     if (chat) {
-        Py_BEGIN_ALLOW_THREADS
-        ishow_chat_service_close(chat);
+        Py_BEGIN_ALLOW_THREADS ishow_chat_service_close(chat);
         Py_END_ALLOW_THREADS
     }
     ishow_settings_free(&self->settings);
@@ -68,14 +67,18 @@ static void leave(chat_object *self) {
 static void on_news(void *user) {
     const chat_object *self = user;
     const uint64_t one = 1;
-    const ssize_t ignored = write(self->notify, &one, sizeof one); /* fails only when the count is full, and then it is readable */
+    const ssize_t ignored =
+        write(self->notify, &one, sizeof one); /* fails only when the count is full, and then it is readable */
     (void)ignored;
 }
 
-static ishow_status chat_open(chat_object *self, const char *json, ishow_engine *engine, ishow_store *store, ishow_error *error) {
+static ishow_status chat_open(chat_object *self, const char *json, ishow_engine *engine, ishow_store *store,
+                              ishow_error *error) {
     settings *s = &self->settings;
     ishow_status status = ishow_settings_read(s, json, error);
-    if (!status) status = ishow_chat_service_open(&self->chat, store, engine, &s->server.sampling, s->default_voice, ishow_chat_settings_options(s->chat), s->sources, s->n_sources, error);
+    if (!status)
+        status = ishow_chat_service_open(&self->chat, store, engine, &s->server.sampling, s->default_voice,
+                                         ishow_chat_settings_options(s->chat), s->sources, s->n_sources, error);
     if (!status && self->notify >= 0) ishow_chat_on_news(ishow_chat_service_chat(self->chat), on_news, self);
     return status;
 }
@@ -87,7 +90,9 @@ static PyObject *chat_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     int notify = -1;
     ishow_error error = {0};
     ishow_status status;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|O$i:Chat", names, &config, &engine_handle, &store_handle, &notify)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|O$i:Chat", names, &config, &engine_handle, &store_handle,
+                                     &notify))
+        return NULL;
     ishow_engine *engine = engine_of(engine_handle);
     ishow_store *store = engine ? store_of(store_handle) : NULL;
     if (PyErr_Occurred()) return NULL;
@@ -96,10 +101,8 @@ static PyObject *chat_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     self->engine = Py_NewRef(engine_handle);
     self->store = store ? Py_NewRef(store_handle) : NULL;
     self->notify = notify;
-    Py_BEGIN_ALLOW_THREADS
-    status = chat_open(self, config, engine, store, &error);
-    Py_END_ALLOW_THREADS
-    if (status == ISHOW_OK) return (PyObject *)self;
+    Py_BEGIN_ALLOW_THREADS status = chat_open(self, config, engine, store, &error);
+    Py_END_ALLOW_THREADS if (status == ISHOW_OK) return (PyObject *)self;
     raise(type, status, &error);
     Py_DECREF(self);
     return NULL;
@@ -121,22 +124,26 @@ static PyObject *configure(PyObject *object, PyObject *arg) {
     ishow_error error = {0};
     ishow_status status;
     if (!config || enter(self) < 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    settings s;
+    Py_BEGIN_ALLOW_THREADS settings s;
     status = ishow_settings_read(&s, config, &error);
     if (!status) {
-        status = ishow_chat_service_prepare(&change, &s.server.sampling, s.default_voice, ishow_chat_settings_options(s.chat), &error);
+        status = ishow_chat_service_prepare(&change, &s.server.sampling, s.default_voice,
+                                            ishow_chat_settings_options(s.chat), &error);
         if (!status) ishow_chat_service_install(self->chat, change);
         ishow_settings_free(&s);
     }
-    Py_END_ALLOW_THREADS
-    leave(self);
+    Py_END_ALLOW_THREADS leave(self);
     if (status) return raise(Py_TYPE(object), status, &error);
     Py_RETURN_NONE;
 }
 
 /* Who waits for durability, without the interpreter lock. */
-typedef struct promise { pthread_mutex_t lock; pthread_cond_t answered; int settled; ishow_status status; } promise;
+typedef struct promise {
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    int settled;
+    ishow_status status;
+} promise;
 
 static void on_durable(void *user, ishow_status status) {
     promise *p = user;
@@ -148,7 +155,8 @@ static void on_durable(void *user, ishow_status status) {
 }
 
 static PyObject *ask(PyObject *object, PyObject *args) {
-    static const char *const verbs[] = {"enqueue", "skip", "pause", "resume", "clear", "replay", "start", "stop", "queue", "status"};
+    static const char *const verbs[] = {"enqueue", "skip",  "pause", "resume", "clear",
+                                        "replay",  "start", "stop",  "queue",  "status"};
     chat_object *self = (chat_object *)object;
     const char *verb, *body = "";
     Py_ssize_t n = 0;
@@ -161,8 +169,8 @@ static PyObject *ask(PyObject *object, PyObject *args) {
     ishow_buffer out = {0};
     fault f = {0};
     int status, waits;
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_chat_service_ask(self->chat, verb, body, (size_t)n, on_durable, &p, &waits, &out, &f);
+    Py_BEGIN_ALLOW_THREADS status =
+        ishow_chat_service_ask(self->chat, verb, body, (size_t)n, on_durable, &p, &waits, &out, &f);
     pthread_mutex_lock(&p.lock);
     while (waits && !p.settled) pthread_cond_wait(&p.answered, &p.lock);
     pthread_mutex_unlock(&p.lock);
@@ -171,8 +179,7 @@ static PyObject *ask(PyObject *object, PyObject *args) {
         ishow_buffer_free(&out);
         status = 0;
     }
-    Py_END_ALLOW_THREADS
-    pthread_cond_destroy(&p.answered);
+    Py_END_ALLOW_THREADS pthread_cond_destroy(&p.answered);
     pthread_mutex_destroy(&p.lock);
     leave(self);
     return answer_of(status, &out, &f);
@@ -185,10 +192,8 @@ static PyObject *delete_message(PyObject *object, PyObject *arg) {
     fault f = {0};
     int status;
     if (!id || enter(self) < 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_chat_service_delete(self->chat, id, &f) ? 204 : 0;
-    Py_END_ALLOW_THREADS
-    leave(self);
+    Py_BEGIN_ALLOW_THREADS status = ishow_chat_service_delete(self->chat, id, &f) ? 204 : 0;
+    Py_END_ALLOW_THREADS leave(self);
     return answer_of(status, &none, &f);
 }
 
@@ -197,11 +202,10 @@ static PyObject *metrics(PyObject *object, PyObject *unused) {
     ishow_buffer out = {0};
     (void)unused;
     if (enter(self) < 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    ishow_chat_service_metrics(self->chat, &out);
-    Py_END_ALLOW_THREADS
-    leave(self);
-    PyObject *text = out.failed ? PyErr_NoMemory() : PyBytes_FromStringAndSize((const char *)out.data, (Py_ssize_t)out.n);
+    Py_BEGIN_ALLOW_THREADS ishow_chat_service_metrics(self->chat, &out);
+    Py_END_ALLOW_THREADS leave(self);
+    PyObject *text =
+        out.failed ? PyErr_NoMemory() : PyBytes_FromStringAndSize((const char *)out.data, (Py_ssize_t)out.n);
     ishow_buffer_free(&out);
     return text;
 }
@@ -220,10 +224,9 @@ static PyObject *listen_chat(PyObject *object, PyObject *args) {
         return NULL;
     }
     reader->owner = (chat_object *)Py_NewRef(object); /* and the use that enter counted */
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_chat_reader_open(&reader->reader, ishow_chat_service_chat(self->chat), last, &error);
-    Py_END_ALLOW_THREADS
-    if (status == ISHOW_OK) return (PyObject *)reader;
+    Py_BEGIN_ALLOW_THREADS status =
+        ishow_chat_reader_open(&reader->reader, ishow_chat_service_chat(self->chat), last, &error);
+    Py_END_ALLOW_THREADS if (status == ISHOW_OK) return (PyObject *)reader;
     raise(Py_TYPE(object), status, &error);
     Py_DECREF(reader);
     return NULL;
@@ -238,9 +241,12 @@ static PyObject *close_chat(PyObject *object, PyObject *unused) {
 }
 
 static PyMethodDef chat_methods[] = {
-    {"configure", configure, METH_O, "configure(config, /)\n--\n\nAnother [chat], sampling and default voice from now on; sources stay as they are. What waits stays."},
+    {"configure", configure, METH_O,
+     "configure(config, /)\n--\n\nAnother [chat], sampling and default voice from now on; sources stay as they are. "
+     "What waits stays."},
     {"ask", ask, METH_VARARGS,
-     "ask(verb, body=b'', /)\n--\n\nA request to /api/danmaku/VERB: (status, JSON). Any thread; enqueue waits until an accepted message would survive a crash, start and "
+     "ask(verb, body=b'', /)\n--\n\nA request to /api/danmaku/VERB: (status, JSON). Any thread; enqueue waits until an "
+     "accepted message would survive a crash, start and "
      "stop until the platforms' thread is free."},
     {"delete", delete_message, METH_O, "delete(id, /)\n--\n\nA message that will not be heard: (204, ''), or a fault."},
     {"metrics", metrics, METH_NOARGS, "metrics()\n--\n\nPrometheus text."},
@@ -253,12 +259,16 @@ static PyType_Slot chat_slots[] = {
     {Py_tp_new, (void *)(uintptr_t)chat_new},
     {Py_tp_dealloc, (void *)(uintptr_t)chat_dealloc},
     {Py_tp_methods, chat_methods},
-    {Py_tp_doc, "Chat(config, engine, store=None, *, notify=-1)\n--\n\nLive chat read aloud. config: `Config.to_json()`; engine: `Engine.handle()`; store: `Store.handle()`, where what "
+    {Py_tp_doc, "Chat(config, engine, store=None, *, notify=-1)\n--\n\nLive chat read aloud. config: "
+                "`Config.to_json()`; engine: `Engine.handle()`; store: `Store.handle()`, where what "
                 "waits survives a crash; notify: an eventfd that is written to when readers may have something."},
     {0, NULL},
 };
 
-static PyType_Spec chat_spec = {.name = "ishowtts._chat.Chat", .basicsize = sizeof(chat_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, .slots = chat_slots};
+static PyType_Spec chat_spec = {.name = "ishowtts._chat.Chat",
+                                .basicsize = sizeof(chat_object),
+                                .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+                                .slots = chat_slots};
 
 /* ---- Reader ---- */
 
@@ -288,10 +298,8 @@ static PyObject *reader_text(PyObject *object, PyObject *args) {
         self->busy = 0;
         return PyErr_NoMemory();
     }
-    Py_BEGIN_ALLOW_THREADS
-    n = ishow_chat_reader_text(self->reader, out, (size_t)most);
-    Py_END_ALLOW_THREADS
-    self->busy = 0;
+    Py_BEGIN_ALLOW_THREADS n = ishow_chat_reader_text(self->reader, out, (size_t)most);
+    Py_END_ALLOW_THREADS self->busy = 0;
     PyObject *text = PyBytes_FromStringAndSize(out, (Py_ssize_t)n);
     PyMem_Free(out);
     return text;
@@ -304,17 +312,19 @@ static PyObject *reader_frame(PyObject *object, PyObject *unused) {
     int binary = 0, found;
     (void)unused;
     if (reader_enter(self) < 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    found = ishow_chat_reader_frame(self->reader, &data, &n, &binary);
-    Py_END_ALLOW_THREADS
-    self->busy = 0;
+    Py_BEGIN_ALLOW_THREADS found = ishow_chat_reader_frame(self->reader, &data, &n, &binary);
+    Py_END_ALLOW_THREADS self->busy = 0;
     if (!found) Py_RETURN_NONE;
-    return binary ? PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)n) : PyUnicode_DecodeUTF8((const char *)data, (Py_ssize_t)n, NULL);
+    return binary ? PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)n)
+                  : PyUnicode_DecodeUTF8((const char *)data, (Py_ssize_t)n, NULL);
 }
 
 static PyMethodDef reader_methods[] = {
-    {"text", reader_text, METH_VARARGS, "text(most=65536, /)\n--\n\nServer-sent events, at most `most` bytes. b'': nothing came."},
-    {"frame", reader_frame, METH_NOARGS, "frame()\n--\n\nOne event for WebSocket: str (JSON) or bytes (length, JSON, WAV). None: nothing came. Do not mix with text."},
+    {"text", reader_text, METH_VARARGS,
+     "text(most=65536, /)\n--\n\nServer-sent events, at most `most` bytes. b'': nothing came."},
+    {"frame", reader_frame, METH_NOARGS,
+     "frame()\n--\n\nOne event for WebSocket: str (JSON) or bytes (length, JSON, WAV). None: nothing came. Do not mix "
+     "with text."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -325,13 +335,18 @@ static PyType_Slot reader_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec reader_spec = {.name = "ishowtts._chat.Reader", .basicsize = sizeof(reader_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, .slots = reader_slots};
+static PyType_Spec reader_spec = {.name = "ishowtts._chat.Reader",
+                                  .basicsize = sizeof(reader_object),
+                                  .flags =
+                                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                  .slots = reader_slots};
 
 /* ---- module ---- */
 
 static int module_exec(PyObject *module) {
     module_state *state = PyModule_GetState(module);
-    const int good = (state->from_status = import_from_status()) && (state->chat_type = add_type(module, &chat_spec)) && (state->reader_type = add_type(module, &reader_spec));
+    const int good = (state->from_status = import_from_status()) && (state->chat_type = add_type(module, &chat_spec)) &&
+                     (state->reader_type = add_type(module, &reader_spec));
     return good ? 0 : -1;
 }
 

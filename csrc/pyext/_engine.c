@@ -1,8 +1,9 @@
-/* ishowtts._engine: the C engine inside `python`, over the same bridge that the server embeds (see engine/engine.h, bridge/bridge.h).
+/* ishowtts._engine: the C engine inside `python`, over the same bridge that the server embeds (see engine/engine.h,
+ * bridge/bridge.h).
  *
- * Every call into the core is made without the interpreter lock: the core's threads need it for the text front end and for the Python
- * backend. The lock also guards the small counters here: an engine that is closed while another thread is inside a call is freed by the last
- * one to leave. Each engine attaches a bridge of its own. */
+ * Every call into the core is made without the interpreter lock: the core's threads need it for the text front end and
+ * for the Python backend. The lock also guards the small counters here: an engine that is closed while another thread
+ * is inside a call is freed by the last one to leave. Each engine attaches a bridge of its own. */
 #include "pyext/engine.h"
 
 #include <unistd.h>
@@ -12,8 +13,7 @@
 #include "pyext/handles.h"
 
 typedef struct engine_object {
-    PyObject_HEAD
-    ishow_bridge *bridge;
+    PyObject_HEAD ishow_bridge *bridge;
     ishow_engine *engine;
     char *model, *precision;
     int threads, pending;
@@ -41,8 +41,7 @@ static void engine_release(engine_object *self) {
     self->bridge = NULL;
     self->engine = NULL;
     if (!bridge && !engine) return;
-    Py_BEGIN_ALLOW_THREADS
-    if (bridge) ishow_bridge_compile_stop(bridge);
+    Py_BEGIN_ALLOW_THREADS if (bridge) ishow_bridge_compile_stop(bridge);
     ishow_engine_free(engine);
     ishow_bridge_stop(bridge);
     Py_END_ALLOW_THREADS
@@ -84,7 +83,8 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     int threads = 0;
     ishow_error error = {0};
     PyObject *rest = split_options(type, kwargs, &ishow_engine_fields, 0, &options);
-    const int good = rest && PyArg_ParseTupleAndKeywords(args, rest, "s|zi$s:Engine", names, &model, &precision, &threads, &backend);
+    const int good =
+        rest && PyArg_ParseTupleAndKeywords(args, rest, "s|zi$s:Engine", names, &model, &precision, &threads, &backend);
     Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
     if (!good) return NULL;
     engine_object *self = (engine_object *)type->tp_alloc(type, 0);
@@ -98,9 +98,8 @@ static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     }
     ishow_status status = ishow_bridge_attach(&self->bridge, &error);
     if (!status) {
-        Py_BEGIN_ALLOW_THREADS
-        status = ishow_bridge_engine(self->bridge, self->model, self->precision, backend, threads, &options,
-                                     &self->engine, &self->pending, &error);
+        Py_BEGIN_ALLOW_THREADS status = ishow_bridge_engine(self->bridge, self->model, self->precision, backend,
+                                                            threads, &options, &self->engine, &self->pending, &error);
         Py_END_ALLOW_THREADS
     }
     if (status) {
@@ -134,7 +133,9 @@ static PyObject *engine_set_voice(PyObject *object, PyObject *args, PyObject *kw
     ishow_voice voice = {0};
     ishow_error error = {0};
     ishow_status status;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ssO|iz:set_voice", names, &voice.id, &voice.text, &samples, &voice.sample_rate, &voice.language)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ssO|iz:set_voice", names, &voice.id, &voice.text, &samples,
+                                     &voice.sample_rate, &voice.language))
+        return NULL;
     if (samples != Py_None) {
         if (take_samples(samples, &buffer) != 0) return NULL;
         voice.samples = buffer.buf;
@@ -142,10 +143,8 @@ static PyObject *engine_set_voice(PyObject *object, PyObject *args, PyObject *kw
     }
     PyObject *result = NULL;
     if (enter(self) == 0) {
-        Py_BEGIN_ALLOW_THREADS
-        status = ishow_engine_set_voice(self->engine, &voice, &error);
-        Py_END_ALLOW_THREADS
-        result = leave_with(self, status, &error);
+        Py_BEGIN_ALLOW_THREADS status = ishow_engine_set_voice(self->engine, &voice, &error);
+        Py_END_ALLOW_THREADS result = leave_with(self, status, &error);
     }
     if (buffer.obj) PyBuffer_Release(&buffer);
     return result;
@@ -161,10 +160,8 @@ static PyObject *engine_configure(PyObject *object, PyObject *args, PyObject *kw
     const int good = rest && PyArg_ParseTupleAndKeywords(args, rest, ":configure", names);
     Py_XDECREF(rest);
     if (!good || enter(self) != 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_engine_configure(self->engine, &options, &error);
-    Py_END_ALLOW_THREADS
-    return leave_with(self, status, &error);
+    Py_BEGIN_ALLOW_THREADS status = ishow_engine_configure(self->engine, &options, &error);
+    Py_END_ALLOW_THREADS return leave_with(self, status, &error);
 }
 
 static PyObject *engine_remove_voice(PyObject *object, PyObject *arg) {
@@ -173,10 +170,8 @@ static PyObject *engine_remove_voice(PyObject *object, PyObject *arg) {
     ishow_error error = {0};
     ishow_status status;
     if (!id || enter(self) != 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_engine_remove_voice(self->engine, id, &error);
-    Py_END_ALLOW_THREADS
-    return leave_with(self, status, &error);
+    Py_BEGIN_ALLOW_THREADS status = ishow_engine_remove_voice(self->engine, id, &error);
+    Py_END_ALLOW_THREADS return leave_with(self, status, &error);
 }
 
 static PyObject *engine_voices(PyObject *object, PyObject *unused) {
@@ -187,25 +182,28 @@ static PyObject *engine_voices(PyObject *object, PyObject *unused) {
     ishow_status status;
     size_t n = 0;
     if (enter(self) != 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_engine_list_voices(self->engine, &entries, &n, &error);
-    Py_END_ALLOW_THREADS
-    leave(self);
+    Py_BEGIN_ALLOW_THREADS status = ishow_engine_list_voices(self->engine, &entries, &n, &error);
+    Py_END_ALLOW_THREADS leave(self);
     if (status) return raise(Py_TYPE(self), status, &error);
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (size_t i = 0; list && i < n; i++) {
-        PyObject *item = Py_BuildValue("{ss,ss,ss,sd}", "id", entries[i].id, "language", entries[i].language, "text", entries[i].text, "seconds", entries[i].seconds);
-        if (item) PyList_SET_ITEM(list, (Py_ssize_t)i, item);
-        else Py_CLEAR(list);
+        PyObject *item = Py_BuildValue("{ss,ss,ss,sd}", "id", entries[i].id, "language", entries[i].language, "text",
+                                       entries[i].text, "seconds", entries[i].seconds);
+        if (item)
+            PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        else
+            Py_CLEAR(list);
     }
     free(entries);
     return list;
 }
 
-/* Called on an engine's thread, which must not take the interpreter lock: an eventfd tells an event loop of Python's. */
+/* Called on an engine's thread, which must not take the interpreter lock: an eventfd tells an event loop of Python's.
+ */
 static void notify_fd(void *user) {
     const uint64_t one = 1;
-    const ssize_t ignored = write((int)(intptr_t)user, &one, sizeof one); /* fails only when the count is full, and then it is readable */
+    const ssize_t ignored =
+        write((int)(intptr_t)user, &one, sizeof one); /* fails only when the count is full, and then it is readable */
     (void)ignored;
 }
 
@@ -217,8 +215,9 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
     ishow_status status;
     int notify = -1;
     PyObject *rest = split_options(Py_TYPE(self), kwargs, &ishow_request_fields, 0, &request);
-    const int good = rest && PyArg_ParseTupleAndKeywords(args, rest, "s|z$pidi:submit", names, &request.text, &request.voice, &request.early, &request.priority,
-                                                         &request.deadline, &notify);
+    const int good =
+        rest && PyArg_ParseTupleAndKeywords(args, rest, "s|z$pidi:submit", names, &request.text, &request.voice,
+                                            &request.early, &request.priority, &request.deadline, &notify);
     Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
     if (!good) return NULL;
     PyTypeObject *type = (PyTypeObject *)state_of(Py_TYPE(self))->utterance_type; /* borrowed */
@@ -227,10 +226,9 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
         Py_XDECREF(utterance);
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_engine_submit(self->engine, &request, notify < 0 ? NULL : notify_fd, (void *)(intptr_t)notify, &utterance->utterance, &error);
-    Py_END_ALLOW_THREADS
-    leave(self);
+    Py_BEGIN_ALLOW_THREADS status = ishow_engine_submit(self->engine, &request, notify < 0 ? NULL : notify_fd,
+                                                        (void *)(intptr_t)notify, &utterance->utterance, &error);
+    Py_END_ALLOW_THREADS leave(self);
     if (status) {
         utterance->utterance = NULL;
         Py_DECREF(utterance);
@@ -246,14 +244,16 @@ static PyObject *engine_info(PyObject *object, PyObject *unused) {
     engine_object *self = (engine_object *)object;
     ishow_model_info info;
     if (enter(self) != 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    ishow_engine_info(self->engine, &info);
-    Py_END_ALLOW_THREADS
-    leave(self);
-    return Py_BuildValue("{ss,ss,ss,ss,si,si,si,si,si,si,ss,sO,sO,sd,sn,sn,sn}", "name", info.name, "backend", info.backend, "precision", info.precision, "content_hash",
-                         info.content_hash, "sample_rate", info.sample_rate, "n_fft", info.n_fft, "hop", info.hop, "n_mels", info.n_mels, "dim", info.dim, "mod_width",
-                         info.mod_width, "text_layout", layouts[info.text_layout], "predicts_durations", info.predicts_durations ? Py_True : Py_False, "uses_prompt",
-                         info.uses_prompt ? Py_True : Py_False, "guidance_max", (double)info.guidance_max, "max_frames", (Py_ssize_t)info.max_frames, "chunk_frames", (Py_ssize_t)info.chunk_frames, "max_rows", (Py_ssize_t)info.max_rows);
+    Py_BEGIN_ALLOW_THREADS ishow_engine_info(self->engine, &info);
+    Py_END_ALLOW_THREADS leave(self);
+    return Py_BuildValue("{ss,ss,ss,ss,si,si,si,si,si,si,ss,sO,sO,sd,sn,sn,sn}", "name", info.name, "backend",
+                         info.backend, "precision", info.precision, "content_hash", info.content_hash, "sample_rate",
+                         info.sample_rate, "n_fft", info.n_fft, "hop", info.hop, "n_mels", info.n_mels, "dim", info.dim,
+                         "mod_width", info.mod_width, "text_layout", layouts[info.text_layout], "predicts_durations",
+                         info.predicts_durations ? Py_True : Py_False, "uses_prompt",
+                         info.uses_prompt ? Py_True : Py_False, "guidance_max", (double)info.guidance_max, "max_frames",
+                         (Py_ssize_t)info.max_frames, "chunk_frames", (Py_ssize_t)info.chunk_frames, "max_rows",
+                         (Py_ssize_t)info.max_rows);
 }
 
 static PyObject *engine_stats(PyObject *object, PyObject *unused) {
@@ -261,14 +261,15 @@ static PyObject *engine_stats(PyObject *object, PyObject *unused) {
     engine_object *self = (engine_object *)object;
     ishow_engine_stats s;
     if (enter(self) != 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    ishow_engine_stats_get(self->engine, &s);
-    Py_END_ALLOW_THREADS
-    leave(self);
-    return Py_BuildValue("{sK,sK,sK,sK,sK,sK,sK,sK,sK,sd,sd,sd,sn,sn,sK,sK,sK,sn,sn}", "submitted", s.submitted, "completed", s.completed, "failed", s.failed, "cancelled", s.cancelled,
-                         "refused", s.refused, "steps", s.steps, "rows", s.rows, "retries", s.retries, "swaps", s.swaps, "audio_seconds", s.audio_seconds, "model_seconds", s.model_seconds,
-                         "busy_seconds", s.busy_seconds, "waiting", (Py_ssize_t)s.waiting, "in_flight", (Py_ssize_t)s.in_flight, "cache_hits", s.cache.hits, "cache_misses",
-                         s.cache.misses, "cache_evictions", s.cache.evictions, "cache_bytes", (Py_ssize_t)s.cache.bytes, "cache_entries", (Py_ssize_t)s.cache.entries);
+    Py_BEGIN_ALLOW_THREADS ishow_engine_stats_get(self->engine, &s);
+    Py_END_ALLOW_THREADS leave(self);
+    return Py_BuildValue("{sK,sK,sK,sK,sK,sK,sK,sK,sK,sd,sd,sd,sn,sn,sK,sK,sK,sn,sn}", "submitted", s.submitted,
+                         "completed", s.completed, "failed", s.failed, "cancelled", s.cancelled, "refused", s.refused,
+                         "steps", s.steps, "rows", s.rows, "retries", s.retries, "swaps", s.swaps, "audio_seconds",
+                         s.audio_seconds, "model_seconds", s.model_seconds, "busy_seconds", s.busy_seconds, "waiting",
+                         (Py_ssize_t)s.waiting, "in_flight", (Py_ssize_t)s.in_flight, "cache_hits", s.cache.hits,
+                         "cache_misses", s.cache.misses, "cache_evictions", s.cache.evictions, "cache_bytes",
+                         (Py_ssize_t)s.cache.bytes, "cache_entries", (Py_ssize_t)s.cache.entries);
 }
 
 static PyObject *engine_compile_start(PyObject *object, PyObject *unused) {
@@ -277,10 +278,9 @@ static PyObject *engine_compile_start(PyObject *object, PyObject *unused) {
     ishow_error error = {0};
     ishow_status status;
     if (enter(self) != 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_bridge_compile_start(self->bridge, self->engine, self->model, self->precision, self->threads, &error);
-    Py_END_ALLOW_THREADS
-    return leave_with(self, status, &error);
+    Py_BEGIN_ALLOW_THREADS status =
+        ishow_bridge_compile_start(self->bridge, self->engine, self->model, self->precision, self->threads, &error);
+    Py_END_ALLOW_THREADS return leave_with(self, status, &error);
 }
 
 static PyObject *engine_compile_state(PyObject *object, PyObject *unused) {
@@ -326,13 +326,16 @@ static PyObject *engine_handle(PyObject *object, PyObject *unused) {
 
 static PyMethodDef engine_methods[] = {
     {"submit", WITH_KEYWORDS(engine_submit), "Queue a text; returns its Utterance."},
-    {"set_voice", WITH_KEYWORDS(engine_set_voice), "Add or replace a voice: mono float32 samples and their exact text."},
-    {"configure", WITH_KEYWORDS(engine_configure), "Other sizes for the utterances to come; cache_bytes and max_rows must stay what they were."},
+    {"set_voice", WITH_KEYWORDS(engine_set_voice),
+     "Add or replace a voice: mono float32 samples and their exact text."},
+    {"configure", WITH_KEYWORDS(engine_configure),
+     "Other sizes for the utterances to come; cache_bytes and max_rows must stay what they were."},
     {"remove_voice", engine_remove_voice, METH_O, "Forget a voice."},
     {"voices", engine_voices, METH_NOARGS, "All voices, in order of arrival."},
     {"info", engine_info, METH_NOARGS, "What the active backend is."},
     {"stats", engine_stats, METH_NOARGS, "Counters since the engine was opened."},
-    {"compile_start", engine_compile_start, METH_NOARGS, "Compile a package in a process of its own and swap it in when it is done."},
+    {"compile_start", engine_compile_start, METH_NOARGS,
+     "Compile a package in a process of its own and swap it in when it is done."},
     {"compile_state", engine_compile_state, METH_NOARGS, "(\"none\" | \"running\" | \"swapped\" | \"failed\", why)."},
     {"handle", engine_handle, METH_NOARGS, "A capsule for other modules, which keeps the engine open."},
     {"close", engine_close, METH_NOARGS, "Cancel what is in flight and free the model."},
@@ -354,7 +357,10 @@ static PyType_Slot engine_slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec engine_spec = {.name = "ishowtts._engine.Engine", .basicsize = sizeof(engine_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, .slots = engine_slots};
+static PyType_Spec engine_spec = {.name = "ishowtts._engine.Engine",
+                                  .basicsize = sizeof(engine_object),
+                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+                                  .slots = engine_slots};
 
 /* ---- Module ---- */
 
@@ -365,13 +371,13 @@ static PyObject *check_reference(PyObject *module, PyObject *args) {
     ishow_error error = {0};
     ishow_status status;
     const char *text = NULL;
-    if (!PyArg_ParseTuple(args, "Ois:check_reference", &samples, &pcm.sample_rate, &text) || take_samples(samples, &buffer) != 0) return NULL;
+    if (!PyArg_ParseTuple(args, "Ois:check_reference", &samples, &pcm.sample_rate, &text) ||
+        take_samples(samples, &buffer) != 0)
+        return NULL;
     pcm.samples = buffer.buf;
     pcm.length = (size_t)buffer.len / sizeof(float);
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_check_reference(&pcm, text, &error);
-    Py_END_ALLOW_THREADS
-    PyBuffer_Release(&buffer);
+    Py_BEGIN_ALLOW_THREADS status = ishow_check_reference(&pcm, text, &error);
+    Py_END_ALLOW_THREADS PyBuffer_Release(&buffer);
     if (status) return raise_status(((const module_state *)PyModule_GetState(module))->from_status, status, &error);
     Py_RETURN_NONE;
 }
@@ -387,9 +393,14 @@ static int module_exec(PyObject *module) {
     if (!(state->from_status = import_from_status()) || !(state->engine_type = add_type(module, &engine_spec)) ||
         !(state->utterance_type = add_type(module, &pyext_utterance_spec)))
         return -1;
-    return add(module, "DEFAULTS", pyext_defaults()) || add(module, "REQUEST_FIELDS", pyext_fields(&ishow_request_fields)) ||
-                   add(module, "ENGINE_FIELDS", pyext_fields(&ishow_engine_fields)) || add(module, "CHAT_WORDS", pyext_chat_words()) ||
-                   add(module, "VERSION", PyUnicode_FromString(ishow_version())) || add(module, "BUILD", PyUnicode_FromString(ishow_build_id())) ? -1 : 0;
+    return add(module, "DEFAULTS", pyext_defaults()) ||
+                   add(module, "REQUEST_FIELDS", pyext_fields(&ishow_request_fields)) ||
+                   add(module, "ENGINE_FIELDS", pyext_fields(&ishow_engine_fields)) ||
+                   add(module, "CHAT_WORDS", pyext_chat_words()) ||
+                   add(module, "VERSION", PyUnicode_FromString(ishow_version())) ||
+                   add(module, "BUILD", PyUnicode_FromString(ishow_build_id()))
+               ? -1
+               : 0;
 }
 
 static PyObject *live_handles(PyObject *module, PyObject *unused) {
@@ -408,18 +419,19 @@ static PyObject *log_to_stderr(PyObject *module, PyObject *args) {
     if (!ishow_log_format_find(format_name, &format))
         return PyErr_Format(PyExc_ValueError, "the log's format must be text or json, not %s", format_name);
     ishow_log_set_format(format);
-    Py_BEGIN_ALLOW_THREADS
-    ishow_log_set_sink(ishow_log_to_stderr, NULL, level);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS ishow_log_set_sink(ishow_log_to_stderr, NULL, level);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 static PyMethodDef functions[] = {
     {"check_reference", check_reference, METH_VARARGS,
-     "check_reference(samples, sample_rate, text)\n--\n\nRefuse a clip that cannot be a reference (VoiceError or TextError): length, level, clipping, no speech, a text that does not fit."},
-    {"live_handles", live_handles, METH_NOARGS, "Opaque handles of the C library that are alive in this process: 0 when all is closed."},
+     "check_reference(samples, sample_rate, text)\n--\n\nRefuse a clip that cannot be a reference (VoiceError or "
+     "TextError): length, level, clipping, no speech, a text that does not fit."},
+    {"live_handles", live_handles, METH_NOARGS,
+     "Opaque handles of the C library that are alive in this process: 0 when all is closed."},
     {"log_to_stderr", log_to_stderr, METH_VARARGS,
-     "log_to_stderr(level, format='text', /)\n--\n\nWrite the library's log to standard error: from this level on, as text or json."},
+     "log_to_stderr(level, format='text', /)\n--\n\nWrite the library's log to standard error: from this level on, as "
+     "text or json."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -14,8 +14,7 @@ typedef struct module_state {
 PyDoc_STRVAR(grid_doc, "grid(nfe, kind=\"epss\", sway=-1.0)\n--\n\n"
                        "nfe + 1 times from 0 to 1 (float32 values). kind is \"epss\" or \"uniform\".");
 
-static PyObject *grid(PyObject *module, PyObject *args, PyObject *kwargs)
-{
+static PyObject *grid(PyObject *module, PyObject *args, PyObject *kwargs) {
     (void)module;
     static char *names[] = {"nfe", "kind", "sway", NULL};
     const char *kind = "epss";
@@ -47,12 +46,12 @@ static PyObject *grid(PyObject *module, PyObject *args, PyObject *kwargs)
     return list;
 }
 
-PyDoc_STRVAR(noise_doc, "noise(seed, n)\n--\n\n"
-                        "n standard normal float32 values as a memoryview of format \"f\"; each depends on seed (0..2**64-1) and\n"
-                        "position only.");
+PyDoc_STRVAR(noise_doc,
+             "noise(seed, n)\n--\n\n"
+             "n standard normal float32 values as a memoryview of format \"f\"; each depends on seed (0..2**64-1) and\n"
+             "position only.");
 
-static PyObject *noise(PyObject *module, PyObject *args)
-{
+static PyObject *noise(PyObject *module, PyObject *args) {
     (void)module;
     PyObject *number, *bytes = NULL, *view = NULL, *result = NULL;
     Py_ssize_t n;
@@ -71,10 +70,8 @@ static PyObject *noise(PyObject *module, PyObject *args)
         goto done;
     }
     float *values = (float *)(void *)PyByteArray_AS_STRING(bytes);
-    Py_BEGIN_ALLOW_THREADS
-    ishow_noise_fill(seed, values, (size_t)n);
-    Py_END_ALLOW_THREADS
-    view = PyMemoryView_FromObject(bytes);
+    Py_BEGIN_ALLOW_THREADS ishow_noise_fill(seed, values, (size_t)n);
+    Py_END_ALLOW_THREADS view = PyMemoryView_FromObject(bytes);
     if (!view) {
         goto done;
     }
@@ -87,28 +84,27 @@ done:
 
 /* One row inside: what the scheduler borrows from it. The table has max_rows of them. */
 typedef struct row_entry {
-    long id;            /* -1: free */
-    Py_buffer x;        /* owned while id >= 0 */
+    long id;     /* -1: free */
+    Py_buffer x; /* owned while id >= 0 */
     float t[ISHOW_NFE_MAX + 1];
-    float clock[2 * ISHOW_NFE_MAX]; /* stands in for the modulation table, so that the number of a row's call can be read from its pointer */
+    float clock[2 * ISHOW_NFE_MAX]; /* stands in for the modulation table, so that the number of a row's call can be
+                                       read from its pointer */
     int cancelled;
 } row_entry;
 
 typedef struct scheduler_object {
-    PyObject_HEAD
-    ishow_scheduler *scheduler; /* owned */
-    PyObject *step;             /* owned */
-    row_entry *rows;            /* owned, [max_rows] */
-    ishow_row_result *results;  /* owned, [max_rows] */
+    PyObject_HEAD ishow_scheduler *scheduler; /* owned */
+    PyObject *step;                           /* owned */
+    row_entry *rows;                          /* owned, [max_rows] */
+    ishow_row_result *results;                /* owned, [max_rows] */
     Py_ssize_t max_rows;
     int n_mels;
     long next_id;
-    int stepping;               /* the callable may not come back in */
+    int stepping; /* the callable may not come back in */
 } scheduler_object;
 
 /* Turns the exception that is set into *error, and clears it. */
-static ishow_status take_exception(ishow_error *error)
-{
+static ishow_status take_exception(ishow_error *error) {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);
@@ -116,7 +112,8 @@ static ishow_status take_exception(ishow_error *error)
     const char *sentence = text ? PyUnicode_AsUTF8(text) : NULL; /* borrowed from text */
     PyErr_Clear();
     error->status = ISHOW_EPYTHON;
-    PyOS_snprintf(error->message, sizeof error->message, "%s: %s", type ? ((PyTypeObject *)type)->tp_name : "Exception", sentence ? sentence : "");
+    PyOS_snprintf(error->message, sizeof error->message, "%s: %s", type ? ((PyTypeObject *)type)->tp_name : "Exception",
+                  sentence ? sentence : "");
     Py_XDECREF(text);
     Py_XDECREF(type);
     Py_XDECREF(value);
@@ -124,8 +121,7 @@ static ishow_status take_exception(ishow_error *error)
     return ISHOW_EPYTHON;
 }
 
-static ishow_status call_python(void *context, const ishow_step_row *rows, size_t n, ishow_error *error)
-{
+static ishow_status call_python(void *context, const ishow_step_row *rows, size_t n, ishow_error *error) {
     scheduler_object *self = context;
     PyObject *list = PyList_New((Py_ssize_t)n), *answer = NULL;
     for (size_t i = 0; list && i < n; i++) {
@@ -135,7 +131,9 @@ static ishow_status call_python(void *context, const ishow_step_row *rows, size_
                 entry = &self->rows[k];
             }
         }
-        PyObject *item = entry ? Py_BuildValue("(lidd)", entry->id, (int)(rows[i].mod - entry->clock), (double)rows[i].dt, (double)rows[i].cfg) : NULL;
+        PyObject *item = entry ? Py_BuildValue("(lidd)", entry->id, (int)(rows[i].mod - entry->clock),
+                                               (double)rows[i].dt, (double)rows[i].cfg)
+                               : NULL;
         if (!item) {
             Py_CLEAR(list);
             break;
@@ -151,8 +149,7 @@ static ishow_status call_python(void *context, const ishow_step_row *rows, size_
     return status;
 }
 
-static int scheduler_init(PyObject *object, PyObject *args, PyObject *kwargs)
-{
+static int scheduler_init(PyObject *object, PyObject *args, PyObject *kwargs) {
     scheduler_object *self = (scheduler_object *)object;
     static char *names[] = {"step", "n_mels", "max_rows", "rows_per_step", NULL};
     PyObject *step;
@@ -173,7 +170,11 @@ static int scheduler_init(PyObject *object, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_ValueError, "max_rows must be 1 to 4096 and rows_per_step at least 1");
         return -1;
     }
-    ishow_scheduler_options options = {.max_rows = (size_t)max_rows, .rows_per_step = (size_t)rows_per_step, .n_mels = n_mels, .step = call_python, .step_self = self};
+    ishow_scheduler_options options = {.max_rows = (size_t)max_rows,
+                                       .rows_per_step = (size_t)rows_per_step,
+                                       .n_mels = n_mels,
+                                       .step = call_python,
+                                       .step_self = self};
     ishow_error error = {0};
     if (ishow_scheduler_create(&self->scheduler, &options, &error) != ISHOW_OK) {
         raise_value(&error);
@@ -194,21 +195,23 @@ static int scheduler_init(PyObject *object, PyObject *args, PyObject *kwargs)
     return 0;
 }
 
-static int ready(const scheduler_object *self)
-{
+static int ready(const scheduler_object *self) {
     if (!self->scheduler || !self->step || self->stepping) {
-        PyErr_SetString(PyExc_RuntimeError, self->stepping ? "the scheduler is in a step" : "the Scheduler was not initialised");
+        PyErr_SetString(PyExc_RuntimeError,
+                        self->stepping ? "the scheduler is in a step" : "the Scheduler was not initialised");
         return 0;
     }
     return 1;
 }
 
-PyDoc_STRVAR(add_doc, "add(x, t, cfg=2.0, priority=0, solver=\"euler\", guidance_interval=(0.0, 1.0))\n--\n\n"
-                      "Admits a row and returns its id. x: writable contiguous float32 [frames, n_mels], noise now and mel at the\n"
-                      "end; t: nfe + 1 times; solver \"midpoint\" makes two calls a step. ValueError when shapes are wrong or max_rows are inside.");
+PyDoc_STRVAR(
+    add_doc,
+    "add(x, t, cfg=2.0, priority=0, solver=\"euler\", guidance_interval=(0.0, 1.0))\n--\n\n"
+    "Admits a row and returns its id. x: writable contiguous float32 [frames, n_mels], noise now and mel at the\n"
+    "end; t: nfe + 1 times; solver \"midpoint\" makes two calls a step. ValueError when shapes are wrong or max_rows "
+    "are inside.");
 
-static PyObject *scheduler_add(PyObject *object, PyObject *args, PyObject *kwargs)
-{
+static PyObject *scheduler_add(PyObject *object, PyObject *args, PyObject *kwargs) {
     scheduler_object *self = (scheduler_object *)object;
     static char *names[] = {"x", "t", "cfg", "priority", "solver", "guidance_interval", NULL};
     PyObject *x, *times, *sequence = NULL, *result = NULL;
@@ -219,7 +222,8 @@ static PyObject *scheduler_add(PyObject *object, PyObject *args, PyObject *kwarg
     ishow_error error = {0};
     int priority = 0;
     row_entry *entry = NULL;
-    if (!ready(self) || !PyArg_ParseTupleAndKeywords(args, kwargs, "OO|dis(dd)", names, &x, &times, &cfg, &priority, &solver_name, &from, &to)) {
+    if (!ready(self) || !PyArg_ParseTupleAndKeywords(args, kwargs, "OO|dis(dd)", names, &x, &times, &cfg, &priority,
+                                                     &solver_name, &from, &to)) {
         return NULL;
     }
     if (ishow_solver_read(solver_name, &solver, &error) != ISHOW_OK) {
@@ -252,15 +256,26 @@ static PyObject *scheduler_add(PyObject *object, PyObject *args, PyObject *kwarg
     if (PyObject_GetBuffer(x, &entry->x, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT) < 0) {
         goto done;
     }
-    if (!entry->x.format || strcmp(entry->x.format, "f") != 0 || entry->x.ndim != 2 || entry->x.shape[1] != self->n_mels) {
+    if (!entry->x.format || strcmp(entry->x.format, "f") != 0 || entry->x.ndim != 2 ||
+        entry->x.shape[1] != self->n_mels) {
         PyErr_Format(PyExc_ValueError, "x must be float32 [frames, %d]", self->n_mels);
         PyBuffer_Release(&entry->x);
         goto done;
     }
     entry->cancelled = 0;
-    ishow_row row = {.x = entry->x.buf, .mod = entry->clock, .mod_width = 1,
-                     .path = {.solver = solver, .t = entry->t, .nfe = (int)n - 1, .cfg = (float)cfg, .guided_from = (float)from, .guided_to = (float)to},
-                     .frames = (size_t)entry->x.shape[0], .priority = priority, .cancelled = &entry->cancelled, .user = entry};
+    ishow_row row = {.x = entry->x.buf,
+                     .mod = entry->clock,
+                     .mod_width = 1,
+                     .path = {.solver = solver,
+                              .t = entry->t,
+                              .nfe = (int)n - 1,
+                              .cfg = (float)cfg,
+                              .guided_from = (float)from,
+                              .guided_to = (float)to},
+                     .frames = (size_t)entry->x.shape[0],
+                     .priority = priority,
+                     .cancelled = &entry->cancelled,
+                     .user = entry};
     if (ishow_scheduler_add(self->scheduler, &row, &error) != ISHOW_OK) {
         PyBuffer_Release(&entry->x);
         raise_value(&error);
@@ -273,10 +288,10 @@ done:
     return result;
 }
 
-PyDoc_STRVAR(cancel_doc, "cancel(id)\n--\n\nTakes the row out before the next step. KeyError when no such row is inside.");
+PyDoc_STRVAR(cancel_doc,
+             "cancel(id)\n--\n\nTakes the row out before the next step. KeyError when no such row is inside.");
 
-static PyObject *scheduler_cancel(PyObject *object, PyObject *arg)
-{
+static PyObject *scheduler_cancel(PyObject *object, PyObject *arg) {
     scheduler_object *self = (scheduler_object *)object;
     long id = PyLong_AsLong(arg);
     if (id == -1 && PyErr_Occurred()) {
@@ -292,12 +307,13 @@ static PyObject *scheduler_cancel(PyObject *object, PyObject *arg)
     return NULL;
 }
 
-PyDoc_STRVAR(step_doc, "step()\n--\n\n"
-                       "One call of the model. Returns what left: a list of (id, \"done\" | \"cancelled\" | \"failed\", calls taken,\n"
-                       "message).");
+PyDoc_STRVAR(
+    step_doc,
+    "step()\n--\n\n"
+    "One call of the model. Returns what left: a list of (id, \"done\" | \"cancelled\" | \"failed\", calls taken,\n"
+    "message).");
 
-static PyObject *scheduler_step(PyObject *object, PyObject *unused)
-{
+static PyObject *scheduler_step(PyObject *object, PyObject *unused) {
     (void)unused;
     scheduler_object *self = (scheduler_object *)object;
     static const char *const outcomes[] = {"done", "cancelled", "failed"};
@@ -314,7 +330,8 @@ static PyObject *scheduler_step(PyObject *object, PyObject *unused)
         long id = entry->id;
         entry->id = -1;
         PyBuffer_Release(&entry->x);
-        PyObject *item = list ? Py_BuildValue("(lsis)", id, outcomes[result->outcome], result->calls, result->error.message) : NULL;
+        PyObject *item =
+            list ? Py_BuildValue("(lsis)", id, outcomes[result->outcome], result->calls, result->error.message) : NULL;
         if (item) {
             PyList_SET_ITEM(list, (Py_ssize_t)i, item);
         } else {
@@ -324,15 +341,13 @@ static PyObject *scheduler_step(PyObject *object, PyObject *unused)
     return list;
 }
 
-static PyObject *scheduler_rows(PyObject *object, void *closure)
-{
+static PyObject *scheduler_rows(PyObject *object, void *closure) {
     (void)closure;
     const scheduler_object *self = (scheduler_object *)object;
     return PyLong_FromSize_t(self->scheduler ? ishow_scheduler_rows(self->scheduler) : 0);
 }
 
-static int scheduler_traverse(PyObject *object, visitproc visit, void *arg)
-{
+static int scheduler_traverse(PyObject *object, visitproc visit, void *arg) {
     scheduler_object *self = (scheduler_object *)object;
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->step);
@@ -344,15 +359,13 @@ static int scheduler_traverse(PyObject *object, visitproc visit, void *arg)
     return 0;
 }
 
-static int scheduler_clear(PyObject *object)
-{
+static int scheduler_clear(PyObject *object) {
     scheduler_object *self = (scheduler_object *)object;
     Py_CLEAR(self->step);
     return 0;
 }
 
-static void scheduler_dealloc(PyObject *object)
-{
+static void scheduler_dealloc(PyObject *object) {
     scheduler_object *self = (scheduler_object *)object;
     PyObject_GC_UnTrack(object);
     scheduler_clear(object);
@@ -379,9 +392,11 @@ static PyGetSetDef scheduler_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(scheduler_doc, "Scheduler(step, n_mels, max_rows=4, rows_per_step=1)\n--\n\n"
-                            "The engine's step scheduler, driven by a callable: step(rows) with rows a list of (id, number of the\n"
-                            "row's call, dt, cfg) moves each row's x in place by dt along its velocity; cfg 0: without guidance. An exception in it fails the rows of that call.");
+PyDoc_STRVAR(scheduler_doc,
+             "Scheduler(step, n_mels, max_rows=4, rows_per_step=1)\n--\n\n"
+             "The engine's step scheduler, driven by a callable: step(rows) with rows a list of (id, number of the\n"
+             "row's call, dt, cfg) moves each row's x in place by dt along its velocity; cfg 0: without guidance. An "
+             "exception in it fails the rows of that call.");
 
 static PyType_Slot scheduler_slots[] = {
     {Py_tp_doc, (void *)scheduler_doc},
@@ -401,8 +416,7 @@ static PyType_Spec scheduler_spec = {
     .slots = scheduler_slots,
 };
 
-static int module_exec(PyObject *module)
-{
+static int module_exec(PyObject *module) {
     module_state *state = PyModule_GetState(module);
     return (state->scheduler_type = add_type(module, &scheduler_spec)) ? 0 : -1;
 }

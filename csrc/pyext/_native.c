@@ -1,16 +1,17 @@
-/* _native: the native backend behind the functions of ishowtts.model.backend.TorchBackend, for tests and benchmarks that compare the two. */
+/* _native: the native backend behind the functions of ishowtts.model.backend.TorchBackend, for tests and benchmarks
+ * that compare the two. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include "model/model.h"
 
 typedef struct native {
-    PyObject_HEAD
-    ishow_backend backend;
+    PyObject_HEAD ishow_backend backend;
 } native;
 
 static PyObject *raise_error(const ishow_error *error) {
-    PyErr_Format(error->status == ISHOW_ENOMEM ? PyExc_MemoryError : PyExc_ValueError, "%s: %s", ishow_status_name(error->status), error->message);
+    PyErr_Format(error->status == ISHOW_ENOMEM ? PyExc_MemoryError : PyExc_ValueError, "%s: %s",
+                 ishow_status_name(error->status), error->message);
     return NULL;
 }
 
@@ -26,14 +27,13 @@ static PyObject *native_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     static char *names[] = {"model", "threads", "kernels", NULL};
     ishow_native_options options = {0};
     ishow_error error = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|iz", names, &options.model, &options.threads, &options.kernels)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|iz", names, &options.model, &options.threads, &options.kernels))
+        return NULL;
     native *self = (native *)type->tp_alloc(type, 0);
     if (!self) return NULL;
     ishow_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_native_open(&self->backend, &options, &error);
-    Py_END_ALLOW_THREADS
-    if (status) {
+    Py_BEGIN_ALLOW_THREADS status = ishow_native_open(&self->backend, &options, &error);
+    Py_END_ALLOW_THREADS if (status) {
         Py_DECREF(self);
         return raise_error(&error);
     }
@@ -52,7 +52,8 @@ static void release(Py_buffer *views, size_t n) {
         if (views[i].obj) PyBuffer_Release(&views[i]);
 }
 
-PyDoc_STRVAR(encode_doc, "encode(tokens, cond, index, phase, ref_frames, frames, h_cond, h_uncond)\n--\n\nAs TorchBackend.encode.");
+PyDoc_STRVAR(encode_doc,
+             "encode(tokens, cond, index, phase, ref_frames, frames, h_cond, h_uncond)\n--\n\nAs TorchBackend.encode.");
 static PyObject *encode(PyObject *self, PyObject *args) {
     native *n = (native *)self;
     const ishow_model_info *info = &n->backend.info;
@@ -60,15 +61,22 @@ static PyObject *encode(PyObject *self, PyObject *args) {
     PyObject *result = NULL;
     Py_ssize_t ref_frames, frames;
     ishow_error error = {0};
-    if (!PyArg_ParseTuple(args, "y*y*z*z*nnw*w*", &v[0], &v[1], &v[2], &v[3], &ref_frames, &frames, &v[4], &v[5])) return NULL;
+    if (!PyArg_ParseTuple(args, "y*y*z*z*nnw*w*", &v[0], &v[1], &v[2], &v[3], &ref_frames, &frames, &v[4], &v[5]))
+        return NULL;
     const size_t T = (size_t)frames, dim = (size_t)info->dim;
-    if (holds(&v[1], T * (size_t)info->n_mels, 4, "cond") || holds(&v[2], T, 8, "index") || holds(&v[3], T, 4, "phase") || holds(&v[4], T * dim, 4, "h_cond") || holds(&v[5], T * dim, 4, "h_uncond")) goto done;
-    const ishow_encode_in in = {.tokens = v[0].buf, .n_tokens = (size_t)v[0].len / 8, .cond = v[1].buf, .ref_frames = (size_t)ref_frames, .index = v[2].buf, .phase = v[3].buf, .frames = T};
+    if (holds(&v[1], T * (size_t)info->n_mels, 4, "cond") || holds(&v[2], T, 8, "index") ||
+        holds(&v[3], T, 4, "phase") || holds(&v[4], T * dim, 4, "h_cond") || holds(&v[5], T * dim, 4, "h_uncond"))
+        goto done;
+    const ishow_encode_in in = {.tokens = v[0].buf,
+                                .n_tokens = (size_t)v[0].len / 8,
+                                .cond = v[1].buf,
+                                .ref_frames = (size_t)ref_frames,
+                                .index = v[2].buf,
+                                .phase = v[3].buf,
+                                .frames = T};
     ishow_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = n->backend.encode(n->backend.self, &in, v[4].buf, v[5].buf, &error);
-    Py_END_ALLOW_THREADS
-    result = status ? raise_error(&error) : Py_NewRef(Py_None);
+    Py_BEGIN_ALLOW_THREADS status = n->backend.encode(n->backend.self, &in, v[4].buf, v[5].buf, &error);
+    Py_END_ALLOW_THREADS result = status ? raise_error(&error) : Py_NewRef(Py_None);
 done:
     release(v, 6);
     return result;
@@ -82,12 +90,11 @@ static PyObject *modulate(PyObject *self, PyObject *args) {
     ishow_error error = {0};
     if (!PyArg_ParseTuple(args, "y*y*w*", &v[0], &v[1], &v[2])) return NULL;
     const size_t times = (size_t)v[0].len / 4;
-    if (holds(&v[1], times, 4, "guidance") || holds(&v[2], times * (size_t)n->backend.info.mod_width, 4, "mod")) goto done;
+    if (holds(&v[1], times, 4, "guidance") || holds(&v[2], times * (size_t)n->backend.info.mod_width, 4, "mod"))
+        goto done;
     ishow_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = n->backend.modulate(n->backend.self, v[0].buf, v[1].buf, times, v[2].buf, &error);
-    Py_END_ALLOW_THREADS
-    result = status ? raise_error(&error) : Py_NewRef(Py_None);
+    Py_BEGIN_ALLOW_THREADS status = n->backend.modulate(n->backend.self, v[0].buf, v[1].buf, times, v[2].buf, &error);
+    Py_END_ALLOW_THREADS result = status ? raise_error(&error) : Py_NewRef(Py_None);
 done:
     release(v, 3);
     return result;
@@ -106,20 +113,20 @@ static PyObject *step(PyObject *self, PyObject *rows) {
         ishow_error error = {0};
         PyObject *item = PySequence_Fast_GET_ITEM(list, i); /* borrowed */
         ishow_status status = ISHOW_EINVAL;
-        if (!PyTuple_Check(item)) PyErr_SetString(PyExc_TypeError, "a row is a tuple");
+        if (!PyTuple_Check(item))
+            PyErr_SetString(PyExc_TypeError, "a row is a tuple");
         else if (PyArg_ParseTuple(item, "w*y*z*y*ffn", &v[0], &v[1], &v[2], &v[3], &row.dt, &row.cfg, &frames)) {
             row.frames = (size_t)frames;
             const size_t dim = (size_t)info->dim;
-            if (!holds(&v[0], row.frames * (size_t)info->n_mels, 4, "x") && !holds(&v[1], row.frames * dim, 4, "h_cond") && !holds(&v[2], row.frames * dim, 4, "h_uncond") &&
+            if (!holds(&v[0], row.frames * (size_t)info->n_mels, 4, "x") &&
+                !holds(&v[1], row.frames * dim, 4, "h_cond") && !holds(&v[2], row.frames * dim, 4, "h_uncond") &&
                 !holds(&v[3], (size_t)info->mod_width, 4, "mod")) {
                 row.x = v[0].buf;
                 row.h_cond = v[1].buf;
                 row.h_uncond = v[2].buf;
                 row.mod = v[3].buf;
-                Py_BEGIN_ALLOW_THREADS
-                status = n->backend.step(n->backend.self, &row, 1, &error);
-                Py_END_ALLOW_THREADS
-                if (status) raise_error(&error);
+                Py_BEGIN_ALLOW_THREADS status = n->backend.step(n->backend.self, &row, 1, &error);
+                Py_END_ALLOW_THREADS if (status) raise_error(&error);
             }
         }
         release(v, 4);
@@ -142,12 +149,12 @@ static PyObject *vocode(PyObject *self, PyObject *args) {
     ishow_error error = {0};
     if (!PyArg_ParseTuple(args, "y*nw*w*", &v[0], &frames, &v[1], &v[2])) return NULL;
     const size_t T = (size_t)frames, bins = (size_t)info->n_fft / 2 + 1;
-    if (holds(&v[0], T * (size_t)info->n_mels, 4, "mel") || holds(&v[1], T * bins, 4, "real") || holds(&v[2], T * bins, 4, "imag")) goto done;
+    if (holds(&v[0], T * (size_t)info->n_mels, 4, "mel") || holds(&v[1], T * bins, 4, "real") ||
+        holds(&v[2], T * bins, 4, "imag"))
+        goto done;
     ishow_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = n->backend.vocode(n->backend.self, v[0].buf, T, v[1].buf, v[2].buf, &error);
-    Py_END_ALLOW_THREADS
-    result = status ? raise_error(&error) : Py_NewRef(Py_None);
+    Py_BEGIN_ALLOW_THREADS status = n->backend.vocode(n->backend.self, v[0].buf, T, v[1].buf, v[2].buf, &error);
+    Py_END_ALLOW_THREADS result = status ? raise_error(&error) : Py_NewRef(Py_None);
 done:
     release(v, 3);
     return result;
@@ -164,27 +171,36 @@ static PyObject *durations(PyObject *self, PyObject *args) {
     const size_t tokens = (size_t)v[0].len / 8;
     if (holds(&v[1], tokens, 4, "out")) goto done;
     ishow_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = n->backend.durations(n->backend.self, v[0].buf, tokens, v[1].buf, &error);
-    Py_END_ALLOW_THREADS
-    result = status ? raise_error(&error) : Py_NewRef(Py_None);
+    Py_BEGIN_ALLOW_THREADS status = n->backend.durations(n->backend.self, v[0].buf, tokens, v[1].buf, &error);
+    Py_END_ALLOW_THREADS result = status ? raise_error(&error) : Py_NewRef(Py_None);
 done:
     release(v, 2);
     return result;
 }
 
 static PyMethodDef native_methods[] = {
-    {"encode", encode, METH_VARARGS, encode_doc},   {"modulate", modulate, METH_VARARGS, modulate_doc},    {"step", step, METH_O, step_doc},
-    {"vocode", vocode, METH_VARARGS, vocode_doc},   {"durations", durations, METH_VARARGS, durations_doc}, {NULL, NULL, 0, NULL},
+    {"encode", encode, METH_VARARGS, encode_doc},
+    {"modulate", modulate, METH_VARARGS, modulate_doc},
+    {"step", step, METH_O, step_doc},
+    {"vocode", vocode, METH_VARARGS, vocode_doc},
+    {"durations", durations, METH_VARARGS, durations_doc},
+    {NULL, NULL, 0, NULL},
 };
 
-PyDoc_STRVAR(native_doc, "Native(model, threads=0, kernels=None)\n--\n\n"
-                         "A model run by the C core's own kernels. model: JSON of ishowtts.model.native; kernels: generic, avx2, avx512, amx, neon or None\n"
-                         "for the fastest. Calls come from one thread at a time. ValueError when the model cannot be opened.");
+PyDoc_STRVAR(native_doc,
+             "Native(model, threads=0, kernels=None)\n--\n\n"
+             "A model run by the C core's own kernels. model: JSON of ishowtts.model.native; kernels: generic, avx2, "
+             "avx512, amx, neon or None\n"
+             "for the fastest. Calls come from one thread at a time. ValueError when the model cannot be opened.");
 static PyType_Slot native_slots[] = {
-    {Py_tp_new, (void *)native_new}, {Py_tp_dealloc, (void *)native_dealloc}, {Py_tp_methods, native_methods}, {Py_tp_doc, (void *)native_doc}, {0, NULL},
+    {Py_tp_new, (void *)native_new},
+    {Py_tp_dealloc, (void *)native_dealloc},
+    {Py_tp_methods, native_methods},
+    {Py_tp_doc, (void *)native_doc},
+    {0, NULL},
 };
-static PyType_Spec native_spec = {.name = "ishowtts._native.Native", .basicsize = sizeof(native), .flags = Py_TPFLAGS_DEFAULT, .slots = native_slots};
+static PyType_Spec native_spec = {
+    .name = "ishowtts._native.Native", .basicsize = sizeof(native), .flags = Py_TPFLAGS_DEFAULT, .slots = native_slots};
 
 static PyObject *is_fast(PyObject *module, PyObject *nothing) {
     (void)module, (void)nothing;
@@ -197,7 +213,8 @@ static PyObject *multiplies_bf16(PyObject *module, PyObject *nothing) {
 }
 
 static PyMethodDef methods[] = {
-    {"multiplies_bf16", multiplies_bf16, METH_NOARGS, "multiplies_bf16()\n--\n\nWhether these kernels multiply bf16 faster than fp32 on this processor."},
+    {"multiplies_bf16", multiplies_bf16, METH_NOARGS,
+     "multiplies_bf16()\n--\n\nWhether these kernels multiply bf16 faster than fp32 on this processor."},
     {"is_fast", is_fast, METH_NOARGS, "is_fast()\n--\n\nWhether there are kernels made for this processor."},
     {NULL, NULL, 0, NULL},
 };
@@ -210,6 +227,8 @@ static int exec(PyObject *module) {
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)(uintptr_t)exec}, {0, NULL}};
-static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "ishowtts._native", .m_doc = "The native backend of the C core.", .m_methods = methods, .m_slots = slots};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "ishowtts._native",
+                                        .m_doc = "The native backend of the C core.", .m_methods = methods,
+                                        .m_slots = slots};
 PyMODINIT_FUNC PyInit__native(void);
 PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&definition); }

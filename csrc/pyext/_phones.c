@@ -8,12 +8,13 @@ typedef struct module_state {
     ishow_phones *phones;
 } module_state;
 
-PyDoc_STRVAR(phones_doc, "phones(text, /)\n--\n\n"
-                         "Phones of an English text: a list of (name, word) in speaking order. Vowels carry their stress\n"
-                         "digit; \"pau\" and the closing marks \".\", \"?\", \"!\" have word -1. ValueError if nothing is readable.");
+PyDoc_STRVAR(
+    phones_doc,
+    "phones(text, /)\n--\n\n"
+    "Phones of an English text: a list of (name, word) in speaking order. Vowels carry their stress\n"
+    "digit; \"pau\" and the closing marks \".\", \"?\", \"!\" have word -1. ValueError if nothing is readable.");
 
-static PyObject *phones(PyObject *module, PyObject *arg)
-{
+static PyObject *phones(PyObject *module, PyObject *arg) {
     module_state *state = PyModule_GetState(module);
     ishow_error error = {0};
     ishow_phone *items = NULL;
@@ -26,12 +27,8 @@ static PyObject *phones(PyObject *module, PyObject *arg)
         return NULL;
     }
     ishow_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_phones_convert(state->phones, text, (size_t)bytes, &items, &count, &error);
-    Py_END_ALLOW_THREADS
-    if (status != ISHOW_OK) {
-        return raise_value(&error);
-    }
+    Py_BEGIN_ALLOW_THREADS status = ishow_phones_convert(state->phones, text, (size_t)bytes, &items, &count, &error);
+    Py_END_ALLOW_THREADS if (status != ISHOW_OK) { return raise_value(&error); }
     list = PyList_New((Py_ssize_t)count);
     if (!list) {
         goto done;
@@ -50,8 +47,7 @@ done:
     return result;
 }
 
-static int module_exec(PyObject *module)
-{
+static int module_exec(PyObject *module) {
     module_state *state = PyModule_GetState(module);
     ishow_error error = {0};
 

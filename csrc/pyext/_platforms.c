@@ -1,7 +1,7 @@
 /* ishowtts._platforms: the decoders and sources of live chat, as the server uses them, for tests, benchmarks and tools.
  *
- * Decoder runs a platform's decoder on bytes without any connection. Loop owns real sources; its sink is called inside `wait` only, with
- * the interpreter lock held, and the lock is released while waiting for sockets. */
+ * Decoder runs a platform's decoder on bytes without any connection. Loop owns real sources; its sink is called inside
+ * `wait` only, with the interpreter lock held, and the lock is released while waiting for sockets. */
 #include "pyext/module.h"
 
 #include <poll.h>
@@ -27,7 +27,9 @@ static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_erro
 
 /* ---- values ---- */
 
-static PyObject *text_of(ishow_span s) { return PyUnicode_DecodeUTF8(s.size ? s.data : "", (Py_ssize_t)s.size, "surrogateescape"); }
+static PyObject *text_of(ishow_span s) {
+    return PyUnicode_DecodeUTF8(s.size ? s.data : "", (Py_ssize_t)s.size, "surrogateescape");
+}
 
 /* Takes over value; 0: failed. */
 static int set(PyObject *dict, const char *key, PyObject *value) {
@@ -40,8 +42,10 @@ static PyObject *emotes_of(const ishow_chat_message *m) {
     PyObject *list = PyList_New((Py_ssize_t)m->n_emotes);
     for (size_t i = 0; list && i < m->n_emotes; i++) {
         PyObject *item = Py_BuildValue("(IIN)", m->emotes[i].start, m->emotes[i].end, text_of(m->emotes[i].id));
-        if (!item) Py_CLEAR(list);
-        else PyList_SET_ITEM(list, (Py_ssize_t)i, item);
+        if (!item)
+            Py_CLEAR(list);
+        else
+            PyList_SET_ITEM(list, (Py_ssize_t)i, item);
     }
     return list;
 }
@@ -49,13 +53,34 @@ static PyObject *emotes_of(const ishow_chat_message *m) {
 static int add_message(PyObject *dict, const ishow_chat_message *m) {
     static const char *const kinds[] = {"text", "paid", "gift", "subscription", "raid", "announcement", "event"};
     static const char *const priorities[] = {"normal", "mention", "moderator", "paid", "gift"};
-    const struct { const char *key; ishow_span value; } spans[] = {
-        {"id", m->id}, {"user_id", m->user_id}, {"login", m->login}, {"display_name", m->display_name}, {"text", m->text}, {"system_text", m->system_text},
-        {"language", m->language}, {"gift_name", m->gift_name}, {"reply_id", m->reply_id}, {"reply_user_id", m->reply_user_id}, {"reply_login", m->reply_login},
-        {"reply_text", m->reply_text}, {"room_id", m->room_id}, {"source_room_id", m->source_room_id}, {"source_id", m->source_id}};
-    const struct { const char *key; long long value; } numbers[] = {
-        {"guard_level", m->guard_level}, {"level", m->level}, {"months", m->months}, {"bits", (long long)m->bits}, {"amount_micros", m->amount_micros},
-        {"count", (long long)m->count}, {"timestamp_ms", m->timestamp_ms}};
+    const struct {
+        const char *key;
+        ishow_span value;
+    } spans[] = {{"id", m->id},
+                 {"user_id", m->user_id},
+                 {"login", m->login},
+                 {"display_name", m->display_name},
+                 {"text", m->text},
+                 {"system_text", m->system_text},
+                 {"language", m->language},
+                 {"gift_name", m->gift_name},
+                 {"reply_id", m->reply_id},
+                 {"reply_user_id", m->reply_user_id},
+                 {"reply_login", m->reply_login},
+                 {"reply_text", m->reply_text},
+                 {"room_id", m->room_id},
+                 {"source_room_id", m->source_room_id},
+                 {"source_id", m->source_id}};
+    const struct {
+        const char *key;
+        long long value;
+    } numbers[] = {{"guard_level", m->guard_level},
+                   {"level", m->level},
+                   {"months", m->months},
+                   {"bits", (long long)m->bits},
+                   {"amount_micros", m->amount_micros},
+                   {"count", (long long)m->count},
+                   {"timestamp_ms", m->timestamp_ms}};
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
         if (!set(dict, spans[i].key, text_of(spans[i].value))) return 0;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
@@ -66,20 +91,27 @@ static int add_message(PyObject *dict, const ishow_chat_message *m) {
         if (name && PyList_Append(names, name) < 0) Py_CLEAR(names);
         Py_XDECREF(name);
     }
-    return set(dict, "roles", names) && set(dict, "kind", PyUnicode_FromString(kinds[m->kind])) && set(dict, "priority", PyUnicode_FromString(priorities[m->priority])) &&
-           set(dict, "currency", PyUnicode_FromString(m->currency)) && set(dict, "emotes", emotes_of(m)) && set(dict, "action", PyBool_FromLong(m->action)) &&
-           set(dict, "first", PyBool_FromLong(m->first)) && set(dict, "emote_only", PyBool_FromLong(m->emote_only));
+    return set(dict, "roles", names) && set(dict, "kind", PyUnicode_FromString(kinds[m->kind])) &&
+           set(dict, "priority", PyUnicode_FromString(priorities[m->priority])) &&
+           set(dict, "currency", PyUnicode_FromString(m->currency)) && set(dict, "emotes", emotes_of(m)) &&
+           set(dict, "action", PyBool_FromLong(m->action)) && set(dict, "first", PyBool_FromLong(m->first)) &&
+           set(dict, "emote_only", PyBool_FromLong(m->emote_only));
 }
 
 static PyObject *dict_of(const ishow_chat_event *e) {
     static const char *const types[] = {"message", "delete", "delete_user", "clear", "state", "notice"};
     PyObject *dict = PyDict_New();
-    int ok = set(dict, "type", PyUnicode_FromString(types[e->type])) && set(dict, "platform", text_of(e->platform)) && set(dict, "channel", text_of(e->channel));
+    int ok = set(dict, "type", PyUnicode_FromString(types[e->type])) && set(dict, "platform", text_of(e->platform)) &&
+             set(dict, "channel", text_of(e->channel));
     if (ok && e->type == ISHOW_CHAT_ON_MESSAGE) ok = add_message(dict, e->message);
-    if (ok && e->type == ISHOW_CHAT_ON_DELETE) ok = set(dict, "message_id", text_of(e->message_id)) && set(dict, "login", text_of(e->login));
+    if (ok && e->type == ISHOW_CHAT_ON_DELETE)
+        ok = set(dict, "message_id", text_of(e->message_id)) && set(dict, "login", text_of(e->login));
     if (ok && e->type == ISHOW_CHAT_ON_DELETE_USER)
-        ok = set(dict, "user_id", text_of(e->user_id)) && set(dict, "login", text_of(e->login)) && set(dict, "seconds", PyLong_FromUnsignedLongLong(e->seconds));
-    if (ok && e->type == ISHOW_CHAT_ON_STATE) ok = set(dict, "state", PyUnicode_FromString(ishow_chat_state_name(e->state))) && set(dict, "text", text_of(e->text));
+        ok = set(dict, "user_id", text_of(e->user_id)) && set(dict, "login", text_of(e->login)) &&
+             set(dict, "seconds", PyLong_FromUnsignedLongLong(e->seconds));
+    if (ok && e->type == ISHOW_CHAT_ON_STATE)
+        ok = set(dict, "state", PyUnicode_FromString(ishow_chat_state_name(e->state))) &&
+             set(dict, "text", text_of(e->text));
     if (ok && e->type == ISHOW_CHAT_ON_NOTICE) ok = set(dict, "text", text_of(e->text));
     if (!ok) Py_CLEAR(dict);
     return dict;
@@ -96,7 +128,8 @@ static void append(PyObject **list, const ishow_chat_event *event, Py_ssize_t so
 /* ---- ishow_irc_parse ---- */
 
 PyDoc_STRVAR(irc_parse_doc, "irc_parse(line, /)\n--\n\n"
-                            "Splits an IRC line (bytes, without CR LF): tags, source, nick, user, host, command, params as text with surrogateescape.\n"
+                            "Splits an IRC line (bytes, without CR LF): tags, source, nick, user, host, command, "
+                            "params as text with surrogateescape.\n"
                             "None when it is no IRC line.");
 
 static PyObject *irc_parse_bytes(PyObject *module, PyObject *arg) {
@@ -127,8 +160,9 @@ static PyObject *irc_parse_bytes(PyObject *module, PyObject *arg) {
         if (!param) goto done;
         PyList_SET_ITEM(params, (Py_ssize_t)i, param);
     }
-    result = Py_BuildValue("{sOsNsNsNsNsNsO}", "tags", tags, "source", text_of(line.source), "nick", text_of(line.nick), "user", text_of(line.user), "host",
-                           text_of(line.host), "command", text_of(line.command), "params", params);
+    result = Py_BuildValue("{sOsNsNsNsNsNsO}", "tags", tags, "source", text_of(line.source), "nick", text_of(line.nick),
+                           "user", text_of(line.user), "host", text_of(line.host), "command", text_of(line.command),
+                           "params", params);
 done:
     Py_XDECREF(tags);
     Py_XDECREF(params);
@@ -139,8 +173,7 @@ done:
 /* ---- Decoder ---- */
 
 typedef struct decoder_object {
-    PyObject_HEAD
-    ishow_chat_platform platform;
+    PyObject_HEAD ishow_chat_platform platform;
     feed feed;
     char *channel, *nick, *room, *owner;
     size_t inflate_max;
@@ -158,8 +191,11 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     const char *platform, *channel, *nick = "", *room = "", *owner = "";
     Py_ssize_t inflate_max = ISHOW_CHAT_INFLATE_BYTES_MAX;
     ishow_chat_platform found;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|sssn:Decoder", names, &platform, &channel, &nick, &room, &owner, &inflate_max)) return NULL;
-    if (!ishow_chat_platform_find(platform, &found)) return PyErr_Format(PyExc_ValueError, "platform must be twitch, bilibili or youtube, not %s", platform);
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|sssn:Decoder", names, &platform, &channel, &nick, &room, &owner,
+                                     &inflate_max))
+        return NULL;
+    if (!ishow_chat_platform_find(platform, &found))
+        return PyErr_Format(PyExc_ValueError, "platform must be twitch, bilibili or youtube, not %s", platform);
     decoder_object *self = (decoder_object *)type->tp_alloc(type, 0);
     if (!self) return NULL;
     self->platform = found;
@@ -191,14 +227,16 @@ static void decoder_free(PyObject *object) {
 
 static int on_packet(void *self, const bilibili_packet *packet) {
     decoder_object *d = self;
-    if (packet->operation == BILIBILI_COMMAND) ishow_bilibili_command(&d->feed, span_of(d->room), span_of(d->owner), packet->body, packet->n);
+    if (packet->operation == BILIBILI_COMMAND)
+        ishow_bilibili_command(&d->feed, span_of(d->room), span_of(d->owner), packet->body, packet->n);
     return 1;
 }
 
 /* Everything in data [n]; the bytes may change. An error in words, or NULL. */
 static const char *decode(decoder_object *self, char *data, size_t n, int history) {
     irc_line line;
-    if (self->platform == ISHOW_CHAT_BILIBILI) return ishow_bilibili_unpack(data, n, self->inflate_max, BILIBILI_FRAME_SECONDS, on_packet, self);
+    if (self->platform == ISHOW_CHAT_BILIBILI)
+        return ishow_bilibili_unpack(data, n, self->inflate_max, BILIBILI_FRAME_SECONDS, on_packet, self);
     if (self->platform == ISHOW_CHAT_YOUTUBE) {
         json_t *page = ishow_json_load(data, n);
         if (!json_is_object(page)) {
@@ -219,8 +257,10 @@ static const char *decode(decoder_object *self, char *data, size_t n, int histor
     return NULL;
 }
 
-PyDoc_STRVAR(feed_doc, "feed(data, history=False)\n--\n\n"
-                       "Decodes IRC lines, a WebSocket message of Bilibili, or a page of YouTube (bytes): a list of events as dicts.");
+PyDoc_STRVAR(
+    feed_doc,
+    "feed(data, history=False)\n--\n\n"
+    "Decodes IRC lines, a WebSocket message of Bilibili, or a page of YouTube (bytes): a list of events as dicts.");
 
 static PyObject *decoder_feed(PyObject *object, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"data", "history", NULL};
@@ -244,8 +284,10 @@ static PyObject *decoder_feed(PyObject *object, PyObject *args, PyObject *kwargs
     return PyErr_Format(PyExc_ValueError, "%s", fault);
 }
 
-PyDoc_STRVAR(count_doc, "count(data)\n--\n\n"
-                        "Decodes like feed, but makes no Python objects: the number of messages. The interpreter lock is released.");
+PyDoc_STRVAR(
+    count_doc,
+    "count(data)\n--\n\n"
+    "Decodes like feed, but makes no Python objects: the number of messages. The interpreter lock is released.");
 
 static PyObject *decoder_count(PyObject *object, PyObject *arg) {
     decoder_object *self = (decoder_object *)object;
@@ -256,13 +298,12 @@ static PyObject *decoder_count(PyObject *object, PyObject *arg) {
     uint64_t before = self->feed.messages;
     if (!copy) return PyErr_NoMemory();
     self->quiet = 1;
-    Py_BEGIN_ALLOW_THREADS
-    memcpy(copy, PyBytes_AS_STRING(arg), n);
+    Py_BEGIN_ALLOW_THREADS memcpy(copy, PyBytes_AS_STRING(arg), n);
     fault = decode(self, copy, n, 0);
-    Py_END_ALLOW_THREADS
-    self->quiet = 0;
+    Py_END_ALLOW_THREADS self->quiet = 0;
     PyMem_RawFree(copy);
-    return fault ? PyErr_Format(PyExc_ValueError, "%s", fault) : PyLong_FromUnsignedLongLong(self->feed.messages - before);
+    return fault ? PyErr_Format(PyExc_ValueError, "%s", fault)
+                 : PyLong_FromUnsignedLongLong(self->feed.messages - before);
 }
 
 PyDoc_STRVAR(decoder_stats_doc, "stats()\n--\n\nlines, messages, deletions, notices, duplicates, ignored, malformed.");
@@ -270,8 +311,9 @@ PyDoc_STRVAR(decoder_stats_doc, "stats()\n--\n\nlines, messages, deletions, noti
 static PyObject *decoder_stats(PyObject *object, PyObject *unused) {
     const feed *f = &((decoder_object *)object)->feed;
     (void)unused;
-    return Py_BuildValue("{sKsKsKsKsKsKsK}", "lines", f->lines, "messages", f->messages, "deletions", f->deletions, "notices", f->notices, "duplicates", f->duplicates,
-                         "ignored", f->ignored, "malformed", f->malformed);
+    return Py_BuildValue("{sKsKsKsKsKsKsK}", "lines", f->lines, "messages", f->messages, "deletions", f->deletions,
+                         "notices", f->notices, "duplicates", f->duplicates, "ignored", f->ignored, "malformed",
+                         f->malformed);
 }
 
 static PyMethodDef decoder_methods[] = {
@@ -283,20 +325,23 @@ static PyMethodDef decoder_methods[] = {
 
 static PyType_Slot decoder_slots[] = {
     {Py_tp_doc, "Decoder(platform, channel, nick=\"\", room=\"\", owner=\"\", inflate_bytes_max=1 << 24)\n--\n\n"
-                "What a platform's bytes mean, without a connection. nick: our own (Twitch); room, owner: numbers of the room and its streamer (Bilibili)."},
+                "What a platform's bytes mean, without a connection. nick: our own (Twitch); room, owner: numbers of "
+                "the room and its streamer (Bilibili)."},
     {Py_tp_new, (void *)decoder_new},
     {Py_tp_dealloc, (void *)decoder_free},
     {Py_tp_methods, decoder_methods},
     {0, NULL},
 };
 
-static PyType_Spec decoder_spec = {.name = "ishowtts._platforms.Decoder", .basicsize = sizeof(decoder_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, .slots = decoder_slots};
+static PyType_Spec decoder_spec = {.name = "ishowtts._platforms.Decoder",
+                                   .basicsize = sizeof(decoder_object),
+                                   .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+                                   .slots = decoder_slots};
 
 /* ---- Loop ---- */
 
 typedef struct loop_object {
-    PyObject_HEAD
-    ishow_chat_loop *loop;
+    PyObject_HEAD ishow_chat_loop *loop;
     ishow_chat_source **sources; /* a closed one is NULL */
     Py_ssize_t n;
     PyObject *events; /* while processing */
@@ -313,7 +358,8 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     static char *names[] = {"logins", "login_seconds", NULL};
     ishow_chat_loop_options options = ishow_chat_loop_options_default();
     ishow_error error = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Id:Loop", names, &options.logins, &options.login_seconds)) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Id:Loop", names, &options.logins, &options.login_seconds))
+        return NULL;
     loop_object *self = (loop_object *)type->tp_alloc(type, 0);
     if (!self) return NULL;
     ishow_status status = ishow_chat_loop_create(&self->loop, &options, &error);
@@ -336,14 +382,31 @@ static ishow_chat_source *source_at(loop_object *self, Py_ssize_t i) {
     return NULL;
 }
 
-PyDoc_STRVAR(open_doc, "open(platform, channel, *, token=None, login=None, endpoint=None, ca_file=None, connect_seconds=..., heartbeat_seconds=...,\n"
-                       "     reply_seconds=..., backoff_seconds=..., backoff_max_seconds=..., poll_seconds_min=..., frame_bytes_max=...,\n"
-                       "     inflate_bytes_max=..., quota_units=...)\n--\n\n"
-                       "Opens a source (see platforms/platforms.h); its number. IshowError names the option at fault.");
+PyDoc_STRVAR(
+    open_doc,
+    "open(platform, channel, *, token=None, login=None, endpoint=None, ca_file=None, connect_seconds=..., "
+    "heartbeat_seconds=...,\n"
+    "     reply_seconds=..., backoff_seconds=..., backoff_max_seconds=..., poll_seconds_min=..., frame_bytes_max=...,\n"
+    "     inflate_bytes_max=..., quota_units=...)\n--\n\n"
+    "Opens a source (see platforms/platforms.h); its number. IshowError names the option at fault.");
 
 static PyObject *loop_open(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"platform", "channel", "token", "login", "endpoint", "ca_file", "connect_seconds", "heartbeat_seconds", "reply_seconds", "backoff_seconds",
-                            "backoff_max_seconds", "poll_seconds_min", "frame_bytes_max", "inflate_bytes_max", "quota_units", NULL};
+    static char *names[] = {"platform",
+                            "channel",
+                            "token",
+                            "login",
+                            "endpoint",
+                            "ca_file",
+                            "connect_seconds",
+                            "heartbeat_seconds",
+                            "reply_seconds",
+                            "backoff_seconds",
+                            "backoff_max_seconds",
+                            "poll_seconds_min",
+                            "frame_bytes_max",
+                            "inflate_bytes_max",
+                            "quota_units",
+                            NULL};
     loop_object *self = (loop_object *)object;
     ishow_chat_source_options o;
     ishow_chat_platform platform;
@@ -357,8 +420,10 @@ static PyObject *loop_open(PyObject *object, PyObject *args, PyObject *kwargs) {
     o = ishow_chat_source_options_default(platform);
     Py_ssize_t frame = (Py_ssize_t)o.frame_bytes_max, inflate = (Py_ssize_t)o.inflate_bytes_max;
     unsigned long long quota = o.quota_units;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|$zzzzddddddnnK:open", names, &name, &o.channel, &o.token, &o.login, &o.endpoint, &o.ca_file, &o.connect_seconds,
-                                     &o.heartbeat_seconds, &o.reply_seconds, &o.backoff_seconds, &o.backoff_max_seconds, &o.poll_seconds_min, &frame, &inflate, &quota))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|$zzzzddddddnnK:open", names, &name, &o.channel, &o.token,
+                                     &o.login, &o.endpoint, &o.ca_file, &o.connect_seconds, &o.heartbeat_seconds,
+                                     &o.reply_seconds, &o.backoff_seconds, &o.backoff_max_seconds, &o.poll_seconds_min,
+                                     &frame, &inflate, &quota))
         return NULL;
     o.frame_bytes_max = (size_t)frame;
     o.inflate_bytes_max = (size_t)inflate;
@@ -372,7 +437,8 @@ static PyObject *loop_open(PyObject *object, PyObject *args, PyObject *kwargs) {
     return PyLong_FromSsize_t(self->n++);
 }
 
-PyDoc_STRVAR(wait_doc, "wait(seconds)\n--\n\nEvents of all sources within `seconds`, as dicts with the number of their \"source\"; returns as soon as there are some.");
+PyDoc_STRVAR(wait_doc, "wait(seconds)\n--\n\nEvents of all sources within `seconds`, as dicts with the number of their "
+                       "\"source\"; returns as soon as there are some.");
 
 static PyObject *loop_wait(PyObject *object, PyObject *arg) {
     loop_object *self = (loop_object *)object;
@@ -382,13 +448,13 @@ static PyObject *loop_wait(PyObject *object, PyObject *arg) {
     PyObject *events = self->events = PyList_New(0);
     while (events && PyList_GET_SIZE(events) == 0) {
         double left = until - ishow_now();
-        int timer = ishow_chat_loop_timeout(self->loop), wait = left <= 0 ? 0 : left > 1e6 ? 1000000000 : (int)(1e3 * left) + 1;
+        int timer = ishow_chat_loop_timeout(self->loop), wait = left <= 0    ? 0
+                                                                : left > 1e6 ? 1000000000
+                                                                             : (int)(1e3 * left) + 1;
         if (timer >= 0 && timer < wait) wait = timer;
         struct pollfd one = {.fd = ishow_chat_loop_fd(self->loop), .events = POLLIN};
-        Py_BEGIN_ALLOW_THREADS
-        poll(&one, 1, wait);
-        Py_END_ALLOW_THREADS
-        ishow_chat_loop_process(self->loop);
+        Py_BEGIN_ALLOW_THREADS poll(&one, 1, wait);
+        Py_END_ALLOW_THREADS ishow_chat_loop_process(self->loop);
         events = self->events; /* NULL after a failure */
         if (!events || PyErr_CheckSignals() < 0) {
             Py_CLEAR(self->events);
@@ -409,11 +475,13 @@ static PyObject *loop_stats(PyObject *object, PyObject *arg) {
     ishow_chat_source *source = source_at((loop_object *)object, i);
     if (!source) return NULL;
     ishow_chat_source_stats_get(source, &s);
-    return Py_BuildValue("{ssssssss sdsdsd sKsKsKsKsK sKsKsKsKsKsK sKsK}", "platform", ishow_chat_platform_name(s.platform), "channel", s.channel, "state",
-                         ishow_chat_state_name(s.state), "text", s.text, "state_seconds", s.state_seconds, "silent_seconds", s.silent_seconds, "retry_seconds",
-                         s.retry_seconds, "attempts", s.attempts, "connects", s.connects, "losses", s.losses, "bytes", s.bytes, "lines", s.lines, "messages", s.messages,
-                         "deletions", s.deletions, "notices", s.notices, "duplicates", s.duplicates, "ignored", s.ignored, "malformed", s.malformed, "heartbeats",
-                         s.heartbeats, "quota_used", s.quota_used);
+    return Py_BuildValue(
+        "{ssssssss sdsdsd sKsKsKsKsK sKsKsKsKsKsK sKsK}", "platform", ishow_chat_platform_name(s.platform), "channel",
+        s.channel, "state", ishow_chat_state_name(s.state), "text", s.text, "state_seconds", s.state_seconds,
+        "silent_seconds", s.silent_seconds, "retry_seconds", s.retry_seconds, "attempts", s.attempts, "connects",
+        s.connects, "losses", s.losses, "bytes", s.bytes, "lines", s.lines, "messages", s.messages, "deletions",
+        s.deletions, "notices", s.notices, "duplicates", s.duplicates, "ignored", s.ignored, "malformed", s.malformed,
+        "heartbeats", s.heartbeats, "quota_used", s.quota_used);
 }
 
 PyDoc_STRVAR(close_doc, "close(source, /)\n--\n\nCloses a source at once, without an event.");
@@ -439,20 +507,26 @@ static PyMethodDef loop_methods[] = {
 };
 
 static PyType_Slot loop_slots[] = {
-    {Py_tp_doc, "Loop(logins=20, login_seconds=10)\n--\n\nSources of live chat on one descriptor; not for several threads at once."},
+    {Py_tp_doc, "Loop(logins=20, login_seconds=10)\n--\n\nSources of live chat on one descriptor; not for several "
+                "threads at once."},
     {Py_tp_new, (void *)loop_new},
     {Py_tp_dealloc, (void *)loop_free},
     {Py_tp_methods, loop_methods},
     {0, NULL},
 };
 
-static PyType_Spec loop_spec = {.name = "ishowtts._platforms.Loop", .basicsize = sizeof(loop_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, .slots = loop_slots};
+static PyType_Spec loop_spec = {.name = "ishowtts._platforms.Loop",
+                                .basicsize = sizeof(loop_object),
+                                .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+                                .slots = loop_slots};
 
 /* ---- module ---- */
 
 static int module_exec(PyObject *module) {
     module_state *state = PyModule_GetState(module);
-    const int good = (state->from_status = import_from_status()) && (state->decoder_type = add_type(module, &decoder_spec)) && (state->loop_type = add_type(module, &loop_spec));
+    const int good = (state->from_status = import_from_status()) &&
+                     (state->decoder_type = add_type(module, &decoder_spec)) &&
+                     (state->loop_type = add_type(module, &loop_spec));
     return good ? 0 : -1;
 }
 

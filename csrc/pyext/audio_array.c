@@ -1,4 +1,5 @@
-/* What goes in and out of ishowtts._audio: samples by the buffer protocol, `Array` over memory that C filled, errors. */
+/* What goes in and out of ishowtts._audio: samples by the buffer protocol, `Array` over memory that C filled, errors.
+ */
 #include "pyext/audio.h"
 
 PyObject *pyext_raise_audio(PyObject *module, const ishow_error *error) {
@@ -20,8 +21,7 @@ done:
 /* ---- Array ---- */
 
 typedef struct array_object {
-    PyObject_HEAD
-    float *data; /* free() */
+    PyObject_HEAD float *data; /* free() */
     int dimensions;
     Py_ssize_t shape[2], strides[2];
 } array_object;
@@ -102,9 +102,11 @@ int pyext_floats(PyObject *object, const char *name, int dimensions, Py_buffer *
     const char *format = view->format ? view->format : "B";
     if (*format == '<' || *format == '=' || *format == '@') format++;
     if (strcmp(format, "f") != 0)
-        PyErr_Format(PyExc_TypeError, "%s must be float32, not of format '%s'", name, view->format ? view->format : "B");
+        PyErr_Format(PyExc_TypeError, "%s must be float32, not of format '%s'", name,
+                     view->format ? view->format : "B");
     else if (view->ndim != dimensions)
-        PyErr_Format(PyExc_ValueError, "%s must have %d dimension%s, not %d", name, dimensions, dimensions > 1 ? "s" : "", view->ndim);
+        PyErr_Format(PyExc_ValueError, "%s must have %d dimension%s, not %d", name, dimensions,
+                     dimensions > 1 ? "s" : "", view->ndim);
     else
         return 1;
     PyBuffer_Release(view);

@@ -19,17 +19,16 @@ PyObject *pyext_encode(PyObject *module, PyObject *args, PyObject *kwargs) {
     int sample_rate, out_rate = 0;
     ishow_format format;
     Py_buffer view;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Oi|s$i:encode", names, &object, &sample_rate, &name, &out_rate) || !format_of(name, &format) ||
-        !pyext_floats(object, "samples", 1, &view))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "Oi|s$i:encode", names, &object, &sample_rate, &name, &out_rate) ||
+        !format_of(name, &format) || !pyext_floats(object, "samples", 1, &view))
         return NULL;
     ishow_error error = {0};
     ishow_status status;
     unsigned char *file = NULL;
     size_t bytes = 0;
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_audio_encode(view.buf, length_of(&view), sample_rate, format, out_rate, &file, &bytes, &error);
-    Py_END_ALLOW_THREADS
-    PyBuffer_Release(&view);
+    Py_BEGIN_ALLOW_THREADS status =
+        ishow_audio_encode(view.buf, length_of(&view), sample_rate, format, out_rate, &file, &bytes, &error);
+    Py_END_ALLOW_THREADS PyBuffer_Release(&view);
     if (status != ISHOW_OK) return pyext_raise_audio(module, &error);
     PyObject *result = PyBytes_FromStringAndSize((const char *)file, (Py_ssize_t)bytes);
     free(file);
@@ -37,8 +36,7 @@ PyObject *pyext_encode(PyObject *module, PyObject *args, PyObject *kwargs) {
 }
 
 typedef struct encoder_object {
-    PyObject_HEAD
-    ishow_encoder *encoder;
+    PyObject_HEAD ishow_encoder *encoder;
     int busy; /* a push runs without the interpreter lock */
 } encoder_object;
 
@@ -47,7 +45,8 @@ static PyObject *encoder_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     const char *name;
     ishow_encoder_options options = {0};
     ishow_error error = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "is|$i:Encoder", names, &options.from_rate, &name, &options.sample_rate) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "is|$i:Encoder", names, &options.from_rate, &name,
+                                     &options.sample_rate) ||
         !format_of(name, &options.format))
         return NULL;
     encoder_object *self = (encoder_object *)type->tp_alloc(type, 0);
@@ -65,7 +64,9 @@ static void encoder_free(PyObject *self) {
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(push_doc, "push(samples=None, *, last=False)\n--\n\nBytes that are ready after these samples [n]; `last` ends the stream.");
+PyDoc_STRVAR(
+    push_doc,
+    "push(samples=None, *, last=False)\n--\n\nBytes that are ready after these samples [n]; `last` ends the stream.");
 
 static PyObject *push(PyObject *object, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"samples", "last", NULL};
@@ -85,12 +86,13 @@ static PyObject *push(PyObject *object, PyObject *args, PyObject *kwargs) {
         goto done;
     }
     self->busy = 1;
-    Py_BEGIN_ALLOW_THREADS
-    status = ishow_encoder_push(self->encoder, view.buf, length_of(&view), last, &out, &n, &error);
-    Py_END_ALLOW_THREADS
-    self->busy = 0;
-    if (status == ISHOW_OK) result = PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)n);
-    else pyext_raise_audio(PyType_GetModule(Py_TYPE(self)), &error);
+    Py_BEGIN_ALLOW_THREADS status =
+        ishow_encoder_push(self->encoder, view.buf, length_of(&view), last, &out, &n, &error);
+    Py_END_ALLOW_THREADS self->busy = 0;
+    if (status == ISHOW_OK)
+        result = PyBytes_FromStringAndSize((const char *)out, (Py_ssize_t)n);
+    else
+        pyext_raise_audio(PyType_GetModule(Py_TYPE(self)), &error);
 done:
     if (view.obj) PyBuffer_Release(&view);
     return result;
@@ -111,7 +113,8 @@ static PyGetSetDef encoder_fields[] = {{"sample_rate", encoder_rate, NULL, "Hz, 
                                        {"length", encoder_length, NULL, "samples encoded so far, at sample_rate", NULL},
                                        {NULL, NULL, NULL, NULL, NULL}};
 static PyType_Slot encoder_slots[] = {
-    {Py_tp_doc, "Encoder(sample_rate, format, *, out_rate=0)\n--\n\nA stream of one format, byte by byte as it is made."},
+    {Py_tp_doc,
+     "Encoder(sample_rate, format, *, out_rate=0)\n--\n\nA stream of one format, byte by byte as it is made."},
     {Py_tp_new, (void *)encoder_new},
     {Py_tp_dealloc, (void *)encoder_free},
     {Py_tp_methods, encoder_methods},
@@ -119,8 +122,10 @@ static PyType_Slot encoder_slots[] = {
     {0, NULL},
 };
 
-PyType_Spec pyext_encoder_spec = {
-    .name = "ishowtts._audio.Encoder", .basicsize = sizeof(encoder_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, .slots = encoder_slots};
+PyType_Spec pyext_encoder_spec = {.name = "ishowtts._audio.Encoder",
+                                  .basicsize = sizeof(encoder_object),
+                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+                                  .slots = encoder_slots};
 
 PyObject *pyext_formats(void) {
     PyObject *all = PyDict_New();

@@ -14,8 +14,7 @@ typedef struct module_state {
 static inline const module_state *state_of(PyTypeObject *type) { return PyType_GetModuleState(type); }
 
 typedef struct utterance_object {
-    PyObject_HEAD
-    PyObject *owner; /* keeps the engine open while it is listened to */
+    PyObject_HEAD PyObject *owner; /* keeps the engine open while it is listened to */
     ishow_utterance *utterance;
     int reading;
 } utterance_object;
@@ -28,14 +27,15 @@ PyObject *pyext_fields(const ishow_fields *fields);
 /* Adds {setting: default} of a table to a dict; -1 with an exception. */
 int pyext_add_field_defaults(const ishow_fields *fields, PyObject *to);
 
-/* Takes the options of a table out of the dict `options` (which loses them) into the struct `of`, checked. all: none may be missing. 0, or -1 with
- * an exception, or with *error set and no exception. */
+/* Takes the options of a table out of the dict `options` (which loses them) into the struct `of`, checked. all: none
+ * may be missing. 0, or -1 with an exception, or with *error set and no exception. */
 int pyext_take_fields(const ishow_fields *fields, PyObject *options, int all, void *of, ishow_error *error);
 
 /* {"nfe": 7, ...}: every default and limit of base/defaults.h, and the defaults of the tables. */
 PyObject *pyext_defaults(void);
 
-/* {"priorities": (...), "platforms", "roles", "reasons", "states"}: the words of live chat, the highest priority first. */
+/* {"priorities": (...), "platforms", "roles", "reasons", "states"}: the words of live chat, the highest priority first.
+ */
 PyObject *pyext_chat_words(void);
 
 #endif

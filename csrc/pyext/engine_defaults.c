@@ -5,9 +5,12 @@
 #include "base/defaults.h"
 
 /* One line a default, in the order of defaults.h. */
-#define WHOLE(NAME) {#NAME, NULL, (double)(NAME), 1}
-#define REAL(NAME) {#NAME, NULL, (double)(NAME), 0}
-#define TEXT(NAME) {#NAME, NAME, 0, 0}
+#define WHOLE(NAME) \
+    { #NAME, NULL, (double)(NAME), 1 }
+#define REAL(NAME) \
+    { #NAME, NULL, (double)(NAME), 0 }
+#define TEXT(NAME) \
+    { #NAME, NAME, 0, 0 }
 static const struct {
     const char *name, *text;
     double number;
@@ -26,6 +29,8 @@ static const struct {
     REAL(ISHOW_REFERENCE_RMS_MAX),
     REAL(ISHOW_REFERENCE_CLIPPED_MAX),
     WHOLE(ISHOW_UPLOAD_BYTES_MAX),
+    WHOLE(ISHOW_STORED_VOICES_MAX),
+    WHOLE(ISHOW_STORED_BYTES_MAX),
     REAL(ISHOW_EARLY_SECONDS),
     TEXT(ISHOW_HOST),
     WHOLE(ISHOW_PORT),
@@ -34,6 +39,7 @@ static const struct {
     WHOLE(ISHOW_DRAIN_SECONDS),
     WHOLE(ISHOW_IDLE_SECONDS),
     WHOLE(ISHOW_UPLOAD_SECONDS),
+    WHOLE(ISHOW_UPLOAD_RATE_MIN),
     WHOLE(ISHOW_UPLOADS_MAX),
     WHOLE(ISHOW_FORM_BYTES_MAX),
     WHOLE(ISHOW_CONNECTIONS_MAX),
@@ -95,7 +101,9 @@ PyObject *pyext_defaults(void) {
         if (!value || PyDict_SetItemString(all, name, value) < 0) Py_CLEAR(all);
         Py_XDECREF(value);
     }
-    if (all && (pyext_add_field_defaults(&ishow_request_fields, all) < 0 || pyext_add_field_defaults(&ishow_engine_fields, all) < 0)) Py_CLEAR(all);
+    if (all && (pyext_add_field_defaults(&ishow_request_fields, all) < 0 ||
+                pyext_add_field_defaults(&ishow_engine_fields, all) < 0))
+        Py_CLEAR(all);
     return all;
 }
 
@@ -104,18 +112,24 @@ static PyObject *words(int n, const char *(*name)(int number)) {
     PyObject *all = PyTuple_New(n);
     for (int i = 0; all && i < n; i++) {
         PyObject *word = PyUnicode_FromString(name(i));
-        if (word) PyTuple_SET_ITEM(all, i, word);
-        else Py_CLEAR(all);
+        if (word)
+            PyTuple_SET_ITEM(all, i, word);
+        else
+            Py_CLEAR(all);
     }
     return all;
 }
 
-static const char *priority_at(int number) { return ishow_chat_priority_name((ishow_chat_priority)(ISHOW_CHAT_PRIORITIES - 1 - number)); }
+static const char *priority_at(int number) {
+    return ishow_chat_priority_name((ishow_chat_priority)(ISHOW_CHAT_PRIORITIES - 1 - number));
+}
 static const char *platform_at(int number) { return ishow_chat_platform_name((ishow_chat_platform)number); }
 static const char *reason_at(int number) { return ishow_chat_reason_name((ishow_chat_reason)number); }
 static const char *state_at(int number) { return ishow_chat_state_name((ishow_chat_state)number); }
 
 PyObject *pyext_chat_words(void) {
-    return Py_BuildValue("{sNsNsNsNsN}", "priorities", words(ISHOW_CHAT_PRIORITIES, priority_at), "platforms", words(ISHOW_CHAT_PLATFORMS, platform_at), "roles",
-                         words(ISHOW_CHAT_ROLES, ishow_chat_role_name), "reasons", words(ISHOW_CHAT_REASONS, reason_at), "states", words(ISHOW_CHAT_STATES, state_at));
+    return Py_BuildValue("{sNsNsNsNsN}", "priorities", words(ISHOW_CHAT_PRIORITIES, priority_at), "platforms",
+                         words(ISHOW_CHAT_PLATFORMS, platform_at), "roles",
+                         words(ISHOW_CHAT_ROLES, ishow_chat_role_name), "reasons", words(ISHOW_CHAT_REASONS, reason_at),
+                         "states", words(ISHOW_CHAT_STATES, state_at));
 }

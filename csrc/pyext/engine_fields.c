@@ -1,4 +1,5 @@
-/* The tables of engine/field.h for Python: shown as ishowtts._engine.REQUEST_FIELDS and ENGINE_FIELDS, and read from keyword arguments. */
+/* The tables of engine/field.h for Python: shown as ishowtts._engine.REQUEST_FIELDS and ENGINE_FIELDS, and read from
+ * keyword arguments. */
 #include "pyext/engine.h"
 
 #include <math.h>
@@ -6,8 +7,9 @@
 
 #include "base/base.h"
 
-static const char *const kinds[] = {[ISHOW_FIELD_NUMBER] = "number", [ISHOW_FIELD_WHOLE] = "whole",   [ISHOW_FIELD_SIZE] = "whole",
-                                    [ISHOW_FIELD_BOOLEAN] = "boolean", [ISHOW_FIELD_CHOICE] = "choice", [ISHOW_FIELD_SEED] = "seed"};
+static const char *const kinds[] = {
+    [ISHOW_FIELD_NUMBER] = "number",   [ISHOW_FIELD_WHOLE] = "whole",   [ISHOW_FIELD_SIZE] = "whole",
+    [ISHOW_FIELD_BOOLEAN] = "boolean", [ISHOW_FIELD_CHOICE] = "choice", [ISHOW_FIELD_SEED] = "seed"};
 
 /* A field's value by number as Python has it; None for a seed. */
 static PyObject *value_of(const ishow_field *field, double value) {
@@ -26,18 +28,25 @@ static PyObject *choices_of(const ishow_field *field) {
     PyObject *all = PyTuple_New(n);
     for (int i = 0; all && i < n; i++) {
         PyObject *word = PyUnicode_FromString(field->choice(i));
-        if (word) PyTuple_SET_ITEM(all, i, word);
-        else Py_CLEAR(all);
+        if (word)
+            PyTuple_SET_ITEM(all, i, word);
+        else
+            Py_CLEAR(all);
     }
     return all;
 }
 
 static PyObject *describe(const ishow_field *field) {
-    PyObject *about = Py_BuildValue("{ssssszszsssO}", "name", field->name, "option", field->option, "setting", field->setting, "negation", field->negation,
-                                    "kind", kinds[field->kind], "restart", field->restart ? Py_True : Py_False);
-    PyObject *range = Py_BuildValue("{sNsNsNsNss}", "least", value_of(&(ishow_field){.kind = field->kind <= ISHOW_FIELD_SIZE ? field->kind : ISHOW_FIELD_SEED}, field->least), "most",
-                                    value_of(&(ishow_field){.kind = field->kind <= ISHOW_FIELD_SIZE ? field->kind : ISHOW_FIELD_SEED}, field->most), "default", value_of(field, field->initial),
-                                    "choices", choices_of(field), "help", field->help);
+    PyObject *about = Py_BuildValue("{ssssszszsssO}", "name", field->name, "option", field->option, "setting",
+                                    field->setting, "negation", field->negation, "kind", kinds[field->kind], "restart",
+                                    field->restart ? Py_True : Py_False);
+    PyObject *range = Py_BuildValue(
+        "{sNsNsNsNss}", "least",
+        value_of(&(ishow_field){.kind = field->kind <= ISHOW_FIELD_SIZE ? field->kind : ISHOW_FIELD_SEED},
+                 field->least),
+        "most",
+        value_of(&(ishow_field){.kind = field->kind <= ISHOW_FIELD_SIZE ? field->kind : ISHOW_FIELD_SEED}, field->most),
+        "default", value_of(field, field->initial), "choices", choices_of(field), "help", field->help);
     if (about && (!range || PyDict_Update(about, range) < 0)) Py_CLEAR(about);
     Py_XDECREF(range);
     return about;
@@ -47,8 +56,10 @@ PyObject *pyext_fields(const ishow_fields *fields) {
     PyObject *all = PyTuple_New((Py_ssize_t)fields->n);
     for (size_t i = 0; all && i < fields->n; i++) {
         PyObject *field = describe(&fields->rows[i]);
-        if (field) PyTuple_SET_ITEM(all, (Py_ssize_t)i, field);
-        else Py_CLEAR(all);
+        if (field)
+            PyTuple_SET_ITEM(all, (Py_ssize_t)i, field);
+        else
+            Py_CLEAR(all);
     }
     return all;
 }
@@ -70,11 +81,13 @@ int pyext_add_field_defaults(const ishow_fields *fields, PyObject *to) {
 static int take_choice(const ishow_field *field, PyObject *value, void *of, ishow_error *error) {
     const char *word = PyUnicode_Check(value) ? PyUnicode_AsUTF8(value) : NULL;
     char known[128] = "";
-    if (!word) return PyErr_Format(PyExc_TypeError, "%s must be a str, not %.80s", field->option, Py_TYPE(value)->tp_name), -1;
+    if (!word)
+        return PyErr_Format(PyExc_TypeError, "%s must be a str, not %.80s", field->option, Py_TYPE(value)->tp_name), -1;
     const int number = ishow_field_find_choice(field, word);
     if (number >= 0) return ishow_field_set(field, of, number), 0;
     const char *name;
-    for (int i = 0; (name = field->choice(i)); i++) snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", name);
+    for (int i = 0; (name = field->choice(i)); i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", name);
     ishow_fail(error, ISHOW_EINVAL, field->name, "%s must be one of %s, not \"%.64s\"", field->name, known, word);
     return -1;
 }
@@ -129,7 +142,8 @@ static PyObject *part_of(const ishow_fields *fields, size_t i, PyObject *value) 
         parts++;
     }
     if (parts == 1) return Py_NewRef(value);
-    if (PyTuple_Check(value) && (size_t)PyTuple_GET_SIZE(value) == parts) return Py_NewRef(PyTuple_GET_ITEM(value, (Py_ssize_t)before));
+    if (PyTuple_Check(value) && (size_t)PyTuple_GET_SIZE(value) == parts)
+        return Py_NewRef(PyTuple_GET_ITEM(value, (Py_ssize_t)before));
     PyErr_Format(PyExc_TypeError, "%s must be a tuple of %zu", fields->rows[i].option, parts);
     return NULL;
 }
@@ -145,6 +159,8 @@ int pyext_take_fields(const ishow_fields *fields, PyObject *options, int all, vo
         if (failed) return -1;
     }
     for (size_t i = 0; i < fields->n; i++)
-        if (PyDict_GetItemString(options, fields->rows[i].option) && PyDict_DelItemString(options, fields->rows[i].option) < 0) return -1;
+        if (PyDict_GetItemString(options, fields->rows[i].option) &&
+            PyDict_DelItemString(options, fields->rows[i].option) < 0)
+            return -1;
     return 0;
 }

@@ -7,24 +7,21 @@
 
 static void utterance_dealloc(PyObject *object) {
     utterance_object *self = (utterance_object *)object;
-    Py_BEGIN_ALLOW_THREADS
-    ishow_utterance_free(self->utterance);
-    Py_END_ALLOW_THREADS
-    Py_XDECREF(self->owner);
+    Py_BEGIN_ALLOW_THREADS ishow_utterance_free(self->utterance);
+    Py_END_ALLOW_THREADS Py_XDECREF(self->owner);
     free_object(object);
 }
 
 /* Waits in slices; 0 when `next` has an answer in *status, -1 with an exception when a signal's handler raised. */
-static int wait_next(utterance_object *self, double timeout, ishow_status *status, const float **samples, size_t *n, ishow_error *error) {
+static int wait_next(utterance_object *self, double timeout, ishow_status *status, const float **samples, size_t *n,
+                     ishow_error *error) {
     const double end = ishow_now() + timeout;
     for (;;) {
         double left = timeout < 0 ? WAIT_SLICE : end - ishow_now();
         left = left < 0 ? 0 : left > WAIT_SLICE ? WAIT_SLICE : left;
         ishow_error_clear(error);
-        Py_BEGIN_ALLOW_THREADS
-        *status = ishow_utterance_next(self->utterance, left, samples, n, error);
-        Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals() != 0) return -1;
+        Py_BEGIN_ALLOW_THREADS *status = ishow_utterance_next(self->utterance, left, samples, n, error);
+        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return -1;
         if (*status != ISHOW_EAGAIN || (timeout >= 0 && ishow_now() >= end)) return 0;
     }
 }
@@ -54,36 +51,34 @@ static PyObject *utterance_next(PyObject *object, PyObject *args, PyObject *kwar
 static PyObject *utterance_cancel(PyObject *object, PyObject *unused) {
     (void)unused;
     utterance_object *self = (utterance_object *)object;
-    Py_BEGIN_ALLOW_THREADS
-    ishow_utterance_cancel(self->utterance);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS ishow_utterance_cancel(self->utterance);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 static PyObject *utterance_timings(PyObject *object, PyObject *unused) {
     (void)unused;
     utterance_object *self = (utterance_object *)object;
     ishow_timings t;
-    Py_BEGIN_ALLOW_THREADS
-    ishow_utterance_timings(self->utterance, &t);
-    Py_END_ALLOW_THREADS
-    return Py_BuildValue("{sd,sd,sd,sd,sd,sd,si,si,sK,si,ss,s(ns)}", "queue", t.queue, "text", t.text, "first_audio", t.first_audio, "total", t.total, "model", t.model, "audio", t.audio,
-                         "chunks", t.chunks, "retries", t.retries, "seed", (unsigned long long)t.seed, "sample_rate", t.sample_rate, "voice", t.voice, "unspoken", (Py_ssize_t)t.unspoken.count, t.unspoken.first);
+    Py_BEGIN_ALLOW_THREADS ishow_utterance_timings(self->utterance, &t);
+    Py_END_ALLOW_THREADS return Py_BuildValue("{sd,sd,sd,sd,sd,sd,si,si,sK,si,ss,s(ns)}", "queue", t.queue, "text",
+                                              t.text, "first_audio", t.first_audio, "total", t.total, "model", t.model,
+                                              "audio", t.audio, "chunks", t.chunks, "retries", t.retries, "seed",
+                                              (unsigned long long)t.seed, "sample_rate", t.sample_rate, "voice",
+                                              t.voice, "unspoken", (Py_ssize_t)t.unspoken.count, t.unspoken.first);
 }
 
 static PyObject *utterance_progress(PyObject *object, PyObject *unused) {
     (void)unused;
     utterance_object *self = (utterance_object *)object;
     double progress;
-    Py_BEGIN_ALLOW_THREADS
-    progress = ishow_utterance_progress(self->utterance);
-    Py_END_ALLOW_THREADS
-    return PyFloat_FromDouble(progress);
+    Py_BEGIN_ALLOW_THREADS progress = ishow_utterance_progress(self->utterance);
+    Py_END_ALLOW_THREADS return PyFloat_FromDouble(progress);
 }
 
 static PyMethodDef utterance_methods[] = {
     {"next", WITH_KEYWORDS(utterance_next),
-     "next(timeout=-1)\n--\n\nThe next piece of audio as float32 bytes, None at the end. Waits up to `timeout` seconds (below 0: for ever)."},
+     "next(timeout=-1)\n--\n\nThe next piece of audio as float32 bytes, None at the end. Waits up to `timeout` seconds "
+     "(below 0: for ever)."},
     {"cancel", utterance_cancel, METH_NOARGS, "Stop at the next step; next() then raises ECANCELLED."},
     {"timings", utterance_timings, METH_NOARGS, "Seconds spent where, seed, sample rate."},
     {"progress", utterance_progress, METH_NOARGS, "0 to 1, by steps taken."},
@@ -97,4 +92,8 @@ static PyType_Slot utterance_slots[] = {
     {0, NULL},
 };
 
-PyType_Spec pyext_utterance_spec = {.name = "ishowtts._engine.Utterance", .basicsize = sizeof(utterance_object), .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, .slots = utterance_slots};
+PyType_Spec pyext_utterance_spec = {.name = "ishowtts._engine.Utterance",
+                                    .basicsize = sizeof(utterance_object),
+                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
+                                             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                    .slots = utterance_slots};

@@ -10,6 +10,8 @@
 static inline ishow_engine *engine_of(PyObject *capsule) { return PyCapsule_GetPointer(capsule, "ishow_engine"); }
 
 /* What `Store.handle()` holds, likewise; NULL of None. */
-static inline ishow_store *store_of(PyObject *capsule) { return capsule == Py_None ? NULL : PyCapsule_GetPointer(capsule, "ishow_store"); }
+static inline ishow_store *store_of(PyObject *capsule) {
+    return capsule == Py_None ? NULL : PyCapsule_GetPointer(capsule, "ishow_store");
+}
 
 #endif

@@ -24,7 +24,8 @@ static inline PyObject *import_from_status(void) {
 /* What from_status makes of it, or MemoryError; NULL. */
 static inline PyObject *raise_status(PyObject *from_status, ishow_status status, const ishow_error *error) {
     if (status == ISHOW_ENOMEM) return PyErr_SetString(PyExc_MemoryError, error->message), NULL;
-    PyObject *exception = PyObject_CallFunction(from_status, "sss", ishow_status_name(status), error->field, error->message);
+    PyObject *exception =
+        PyObject_CallFunction(from_status, "sss", ishow_status_name(status), error->field, error->message);
     if (exception) PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_XDECREF(exception);
     return NULL;
@@ -47,28 +48,29 @@ static inline void free_object(PyObject *object) {
 /* In a table of methods. */
 #define WITH_KEYWORDS(FUNCTION) (PyCFunction)(void (*)(void))(FUNCTION), METH_VARARGS | METH_KEYWORDS
 
-/* Defines the module ishowtts.NAME, which `module_exec` fills. Its state, a STATE, begins with REFERENCES owned PyObject *; RELEASE frees
- * what follows them, NULL: nothing. */
-#define PYEXT_MODULE(NAME, DOC, METHODS, STATE, REFERENCES, RELEASE)                                                            \
-    static int module_traverse(PyObject *module, visitproc visit, void *arg) {                                                  \
-        PyObject **references = PyModule_GetState(module);                                                                      \
-        for (int i = 0; i < (REFERENCES); i++) Py_VISIT(references[i]);                                                         \
-        return 0;                                                                                                               \
-    }                                                                                                                           \
-    static int module_clear(PyObject *module) {                                                                                 \
-        PyObject **references = PyModule_GetState(module);                                                                      \
-        for (int i = 0; i < (REFERENCES); i++) Py_CLEAR(references[i]);                                                         \
-        return 0;                                                                                                               \
-    }                                                                                                                           \
-    static void module_free(void *module) {                                                                                     \
-        void (*const free_rest)(STATE *) = RELEASE;                                                                             \
-        module_clear(module);                                                                                                   \
-        if (free_rest) free_rest(PyModule_GetState(module));                                                                    \
-    }                                                                                                                           \
-    static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, (void *)(uintptr_t)module_exec}, {0, NULL}};                        \
-    static struct PyModuleDef module_definition = {PyModuleDef_HEAD_INIT, .m_name = "ishowtts." #NAME, .m_doc = DOC,            \
-                                                   .m_size = sizeof(STATE), .m_methods = METHODS, .m_slots = module_slots,      \
-                                                   .m_traverse = module_traverse, .m_clear = module_clear, .m_free = module_free}; \
+/* Defines the module ishowtts.NAME, which `module_exec` fills. Its state, a STATE, begins with REFERENCES owned
+ * PyObject *; RELEASE frees what follows them, NULL: nothing. */
+#define PYEXT_MODULE(NAME, DOC, METHODS, STATE, REFERENCES, RELEASE)                                     \
+    static int module_traverse(PyObject *module, visitproc visit, void *arg) {                           \
+        PyObject **references = PyModule_GetState(module);                                               \
+        for (int i = 0; i < (REFERENCES); i++) Py_VISIT(references[i]);                                  \
+        return 0;                                                                                        \
+    }                                                                                                    \
+    static int module_clear(PyObject *module) {                                                          \
+        PyObject **references = PyModule_GetState(module);                                               \
+        for (int i = 0; i < (REFERENCES); i++) Py_CLEAR(references[i]);                                  \
+        return 0;                                                                                        \
+    }                                                                                                    \
+    static void module_free(void *module) {                                                              \
+        void (*const free_rest)(STATE *) = RELEASE;                                                      \
+        module_clear(module);                                                                            \
+        if (free_rest) free_rest(PyModule_GetState(module));                                             \
+    }                                                                                                    \
+    static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, (void *)(uintptr_t)module_exec}, {0, NULL}}; \
+    static struct PyModuleDef module_definition = {                                                      \
+        PyModuleDef_HEAD_INIT,         .m_name = "ishowtts." #NAME, .m_doc = DOC,                        \
+        .m_size = sizeof(STATE),       .m_methods = METHODS,        .m_slots = module_slots,             \
+        .m_traverse = module_traverse, .m_clear = module_clear,     .m_free = module_free};              \
     PyMODINIT_FUNC PyInit_##NAME(void) { return PyModuleDef_Init(&module_definition); }
 
 #endif

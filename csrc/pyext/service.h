@@ -4,7 +4,8 @@
 
 #include "pyext/module.h"
 
-extern const char read_speech_doc[], read_openai_doc[], read_message_doc[], openai_field_doc[], accept_quality_doc[], accept_audio_doc[];
+extern const char read_speech_doc[], read_openai_doc[], read_message_doc[], openai_field_doc[], accept_quality_doc[],
+    accept_audio_doc[];
 PyObject *read_speech(PyObject *module, PyObject *body);
 PyObject *read_openai(PyObject *module, PyObject *args);
 PyObject *read_message(PyObject *module, PyObject *body);

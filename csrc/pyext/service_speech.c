@@ -1,4 +1,5 @@
-/* Requests for speech, checked by csrc/service/speech.h: what a client gave, as a dict with the names of /api/tts; and what its Accept wants. */
+/* Requests for speech, checked by csrc/service/speech.h: what a client gave, as a dict with the names of /api/tts; and
+ * what its Accept wants. */
 #include "pyext/service.h"
 
 #include "pyext/answer.h"
@@ -41,7 +42,8 @@ static PyObject *answer(int good, const speech_form *form, speech *s, const faul
     return made;
 }
 
-const char read_speech_doc[] = "read_speech(body, /)\n--\n\nThe fields of /api/tts that a JSON body gives, or the (status, JSON) of what is wrong with it.";
+const char read_speech_doc[] = "read_speech(body, /)\n--\n\nThe fields of /api/tts that a JSON body gives, or the "
+                               "(status, JSON) of what is wrong with it.";
 PyObject *read_speech(PyObject *module, PyObject *body) {
     const ishow_request defaults = ishow_request_default(); /* never seen: only what was given is */
     Py_buffer data;
@@ -54,7 +56,8 @@ PyObject *read_speech(PyObject *module, PyObject *body) {
     return answer(good, &ishow_speech_own, &s, &f);
 }
 
-const char read_openai_doc[] = "read_openai(body, model, /)\n--\n\nThe same of a body in OpenAI's words: its own names of fields become those of /api/tts. model: the loaded one's name.";
+const char read_openai_doc[] = "read_openai(body, model, /)\n--\n\nThe same of a body in OpenAI's words: its own names "
+                               "of fields become those of /api/tts. model: the loaded one's name.";
 PyObject *read_openai(PyObject *module, PyObject *args) {
     const ishow_request defaults = ishow_request_default();
     Py_buffer data;
@@ -68,7 +71,8 @@ PyObject *read_openai(PyObject *module, PyObject *args) {
     return answer(good, &ishow_speech_openai, &s, &f);
 }
 
-const char read_message_doc[] = "read_message(body, /)\n--\n\nA message of /api/tts/ws: its id, \"\" where it could not be read, and None when it cancels, the fields that it gives, or (status, JSON).";
+const char read_message_doc[] = "read_message(body, /)\n--\n\nA message of /api/tts/ws: its id, \"\" where it could "
+                                "not be read, and None when it cancels, the fields that it gives, or (status, JSON).";
 PyObject *read_message(PyObject *module, PyObject *body) {
     const ishow_request defaults = ishow_request_default();
     Py_buffer data;
@@ -94,7 +98,8 @@ PyObject *openai_field(PyObject *module, PyObject *name) {
     return PyUnicode_FromString(f.error.field);
 }
 
-const char accept_quality_doc[] = "accept_quality(accept, type, subtype, /)\n--\n\nHow much an Accept field wants a media type, 0 to 1; accept None: there is no such field.";
+const char accept_quality_doc[] = "accept_quality(accept, type, subtype, /)\n--\n\nHow much an Accept field wants a "
+                                  "media type, 0 to 1; accept None: there is no such field.";
 PyObject *quality_of(PyObject *module, PyObject *args) {
     const char *accept, *type, *subtype;
     (void)module;
@@ -102,7 +107,8 @@ PyObject *quality_of(PyObject *module, PyObject *args) {
     return PyFloat_FromDouble(ishow_accept_quality(accept, type, subtype));
 }
 
-const char accept_audio_doc[] = "accept_audio(accept, /)\n--\n\nHow much an Accept field (or None) wants audio, and the format that it likes best.";
+const char accept_audio_doc[] =
+    "accept_audio(accept, /)\n--\n\nHow much an Accept field (or None) wants audio, and the format that it likes best.";
 PyObject *audio_of(PyObject *module, PyObject *args) {
     const char *accept;
     ishow_format format;
@@ -113,7 +119,10 @@ PyObject *audio_of(PyObject *module, PyObject *args) {
 }
 
 int add_schemas(PyObject *module) {
-    const struct { const char *name; const speech_form *form; } all[] = {{"SPEECH_SCHEMA", &ishow_speech_own}, {"OPENAI_SCHEMA", &ishow_speech_openai}};
+    const struct {
+        const char *name;
+        const speech_form *form;
+    } all[] = {{"SPEECH_SCHEMA", &ishow_speech_own}, {"OPENAI_SCHEMA", &ishow_speech_openai}};
     int status = 0;
     for (size_t i = 0; !status && i < sizeof all / sizeof *all; i++) {
         ishow_buffer text = {0};

@@ -1,5 +1,5 @@
-/* The pages' files, read once into memory. A request names an entry of this table or nothing: there is no path to traverse.
- * NAME.html is the page /NAME (index.html: /), openapi.json lies at the root, everything else under /web/. */
+/* The pages' files, read once into memory. A request names an entry of this table or nothing: there is no path to
+ * traverse. NAME.html is the page /NAME (index.html: /), openapi.json lies at the root, everything else under /web/. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,13 +12,21 @@
 #include "cache/cache.h"
 #include "server/internal.h"
 
-struct assets { asset *item; size_t n; };
+struct assets {
+    asset *item;
+    size_t n;
+};
 
 enum { ASSETS_MAX = 128, ASSET_BYTES_MAX = 4 * 1024 * 1024 };
 
 static const char *type_of(const char *name) {
-    static const char *const types[][2] = {{".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"}, {".css", "text/css; charset=utf-8"},
-                                           {".svg", "image/svg+xml"}, {".png", "image/png"}, {".json", "application/json"}, {".woff2", "font/woff2"}};
+    static const char *const types[][2] = {{".html", "text/html; charset=utf-8"},
+                                           {".js", "text/javascript; charset=utf-8"},
+                                           {".css", "text/css; charset=utf-8"},
+                                           {".svg", "image/svg+xml"},
+                                           {".png", "image/png"},
+                                           {".json", "application/json"},
+                                           {".woff2", "font/woff2"}};
     const char *end = strrchr(name, '.');
     for (size_t i = 0; end && i < sizeof types / sizeof *types; i++)
         if (!strcmp(end, types[i][0])) return types[i][1];
@@ -67,10 +75,14 @@ static int add_file(assets *a, int folder, const char *name) {
         return 0;
     }
     item->content = content;
-    if (!strcmp(name, "index.html")) strcpy(item->path, "/");
-    else if (!strcmp(type, "text/html; charset=utf-8")) snprintf(item->path, n, "/%.*s", (int)(strlen(name) - strlen(".html")), name); /* a page */
-    else if (!strcmp(name, "openapi.json")) snprintf(item->path, n, "/%s", name);
-    else snprintf(item->path, n, "/web/%s", name);
+    if (!strcmp(name, "index.html"))
+        strcpy(item->path, "/");
+    else if (!strcmp(type, "text/html; charset=utf-8"))
+        snprintf(item->path, n, "/%.*s", (int)(strlen(name) - strlen(".html")), name); /* a page */
+    else if (!strcmp(name, "openapi.json"))
+        snprintf(item->path, n, "/%s", name);
+    else
+        snprintf(item->path, n, "/web/%s", name);
     a->n++;
     return 1;
 }
@@ -83,12 +95,14 @@ ishow_status assets_load(assets **out, const char *dir, ishow_error *error) {
     if (!a) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the page could not be had.");
     folder = opendir(dir);
     if (!folder) {
-        status = ishow_fail(error, ISHOW_EIO, "web_dir", "The page's folder %s cannot be read: %s.", dir, strerror(errno));
+        status =
+            ishow_fail(error, ISHOW_EIO, "web_dir", "The page's folder %s cannot be read: %s.", dir, strerror(errno));
         goto done;
     }
     for (struct dirent *entry; (entry = readdir(folder));)
         if (a->n >= ASSETS_MAX || !add_file(a, dirfd(folder), entry->d_name)) {
-            status = ishow_fail(error, ISHOW_EIO, "web_dir", "The page's file %s/%s cannot be read.", dir, entry->d_name);
+            status =
+                ishow_fail(error, ISHOW_EIO, "web_dir", "The page's file %s/%s cannot be read.", dir, entry->d_name);
             goto done;
         }
     *out = a;
@@ -106,10 +120,14 @@ const asset *assets_find(const assets *a, const char *path) {
 }
 
 enum MHD_Result answer_asset(exchange *x) {
-    static const char *const fields[][2] = {
-        {"Cache-Control", "no-cache"}, {"Referrer-Policy", "no-referrer"}, {"Cross-Origin-Opener-Policy", "same-origin"}, {"X-Frame-Options", "SAMEORIGIN"},
-        {"Content-Security-Policy", "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
-                                    "frame-ancestors 'self'"}};
+    static const char *const fields[][2] = {{"Cache-Control", "no-cache"},
+                                            {"Referrer-Policy", "no-referrer"},
+                                            {"Cross-Origin-Opener-Policy", "same-origin"},
+                                            {"X-Frame-Options", "SAMEORIGIN"},
+                                            {"Content-Security-Policy",
+                                             "default-src 'self'; media-src 'self' blob:; img-src 'self' data:; "
+                                             "object-src 'none'; base-uri 'none'; form-action 'none'; "
+                                             "frame-ancestors 'self'"}};
     const asset *a = x->asset;
     if (!a) {
         ishow_fault_set(&x->fault, 404, "not_found", "", "There is no such page or file.");
@@ -117,11 +135,13 @@ enum MHD_Result answer_asset(exchange *x) {
     }
     const char *known = header_get(x, "If-None-Match");
     int same = known && (strstr(known, a->etag) || !strcmp(known, "*"));
-    struct MHD_Response *response = MHD_create_response_from_buffer(same ? 0 : a->content.n, same || !a->content.n ? (void *)"" : (void *)a->content.data, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        same ? 0 : a->content.n, same || !a->content.n ? (void *)"" : (void *)a->content.data, MHD_RESPMEM_PERSISTENT);
     if (!response) return MHD_NO;
     if (!same) MHD_add_response_header(response, "Content-Type", a->type);
     MHD_add_response_header(response, "ETag", a->etag);
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) MHD_add_response_header(response, fields[i][0], fields[i][1]);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        MHD_add_response_header(response, fields[i][0], fields[i][1]);
     return respond_with(x, same ? 304 : 200, response);
 }
 

@@ -1,7 +1,8 @@
 /* Who may ask: the names a browser may have reached us by, the sites that may call, and the key.
  *
- * DNS rebinding turns a foreign page's own name into our address, so a browser on this machine would talk to us in that page's name.
- * The Host header then carries that name: only names we know are served. With a key such a page has no way in, so any Host will do. */
+ * DNS rebinding turns a foreign page's own name into our address, so a browser on this machine would talk to us in that
+ * page's name. The Host header then carries that name: only names we know are served. With a key such a page has no way
+ * in, so any Host will do. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,8 @@ static size_t host_length(const char *host) {
     if (host[n] == ':') {
         const char *port = host + n + 1;
         if (strspn(port, "0123456789") != strlen(port) || strlen(port) > 5) return 0;
-    } else if (host[n]) return 0;
+    } else if (host[n])
+        return 0;
     return n;
 }
 
@@ -75,13 +77,16 @@ int auth_host(exchange *x) {
     const access_rules *rules = &x->server->rules;
     const char *host = header_get(x, "Host");
     if (!host) {
-        if (header_get(x, "Origin")) return ishow_fault_set(&x->fault, 403, "forbidden_origin", "", "A request with an Origin needs a Host.");
+        if (header_get(x, "Origin"))
+            return ishow_fault_set(&x->fault, 403, "forbidden_origin", "", "A request with an Origin needs a Host.");
         return 1; /* HTTP/1.0; libmicrohttpd refuses HTTP/1.1 without one */
     }
     size_t n = host_length(host);
     if (!n) return ishow_fault_set(&x->fault, 400, "malformed_host", "", "The Host header is malformed.");
     if (!host_known(rules, host, n))
-        return ishow_fault_set(&x->fault, 403, "forbidden_host", "", "This server does not go by the name in the Host header; names are listed in server.allowed_hosts.");
+        return ishow_fault_set(
+            &x->fault, 403, "forbidden_host", "",
+            "This server does not go by the name in the Host header; names are listed in server.allowed_hosts.");
     const char *origin = header_get(x, "Origin");
     if (!origin) return 1;
     const char *authority = strstr(origin, "://");
@@ -91,7 +96,8 @@ int auth_host(exchange *x) {
             x->origin = ishow_strdup(origin);
             return x->origin ? 1 : ishow_fault_memory(&x->fault);
         }
-    return ishow_fault_set(&x->fault, 403, "forbidden_origin", "", "Pages of this origin may not call this server; origins are listed in server.cors_origins.");
+    return ishow_fault_set(&x->fault, 403, "forbidden_origin", "",
+                           "Pages of this origin may not call this server; origins are listed in server.cors_origins.");
 }
 
 /* Takes as long for every wrong key, whatever part of it is right. */
@@ -107,11 +113,17 @@ int auth_key(exchange *x) {
     if (!rules->key_needed) return 1;
     const char *given = header_get(x, "Authorization");
     if (given) {
-        if (strncasecmp(given, "Bearer ", 7)) return ishow_fault_set(&x->fault, 401, "unauthorized", "", "The Authorization header must be \"Bearer\" and the API key.");
+        if (strncasecmp(given, "Bearer ", 7))
+            return ishow_fault_set(&x->fault, 401, "unauthorized", "",
+                                   "The Authorization header must be \"Bearer\" and the API key.");
         given += 7;
         given += strspn(given, " ");
-    } else given = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "key");
-    if (!given) return ishow_fault_set(&x->fault, 401, "unauthorized", "", "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.");
-    if (!same_secret(given, rules->api_key)) return ishow_fault_set(&x->fault, 401, "unauthorized", "", "The API key is wrong.");
+    } else
+        given = MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "key");
+    if (!given)
+        return ishow_fault_set(&x->fault, 401, "unauthorized", "",
+                               "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.");
+    if (!same_secret(given, rules->api_key))
+        return ishow_fault_set(&x->fault, 401, "unauthorized", "", "The API key is wrong.");
     return 1;
 }

@@ -40,7 +40,8 @@ static enum MHD_Result ticket_resume(exchange *x) {
     return respond(x, 202, "application/json", &answer);
 }
 
-static const wait_kind until_durable = {.news = ticket_news, .resume = ticket_resume, .hang_up = ticket_hang_up, .release = ticket_done};
+static const wait_kind until_durable = {
+    .news = ticket_news, .resume = ticket_resume, .hang_up = ticket_hang_up, .release = ticket_done};
 
 enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     int waits = 0;
@@ -51,7 +52,8 @@ enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     }
     atomic_init(&t->refs, 2);
     t->server = x->server;
-    int status = ishow_chat_service_ask(x->server->chat_service, "enqueue", (const char *)x->body.data, x->body.n, on_durable, t, &waits, &t->answer, &x->fault);
+    int status = ishow_chat_service_ask(x->server->chat_service, "enqueue", (const char *)x->body.data, x->body.n,
+                                        on_durable, t, &waits, &t->answer, &x->fault);
     if (!waits) {
         ishow_buffer answer = t->answer;
         free(t);
@@ -85,7 +87,8 @@ static void place_dispose(task *t) {
 static void work_place(task *t) {
     place *p = (place *)(void *)t;
     int waits;
-    p->status = ishow_chat_service_ask(p->chat_service, p->verb, (const char *)p->body.data, p->body.n, NULL, NULL, &waits, &p->answer, &t->fault);
+    p->status = ishow_chat_service_ask(p->chat_service, p->verb, (const char *)p->body.data, p->body.n, NULL, NULL,
+                                       &waits, &p->answer, &t->fault);
 }
 
 static enum MHD_Result answer_placed(exchange *x, task *t) {
@@ -101,7 +104,10 @@ enum MHD_Result answer_danmaku_place(exchange *x) {
         ishow_fault_memory(&x->fault);
         return respond_fault(x);
     }
-    *p = (place){.task = {.work = work_place, .answer = answer_placed, .dispose = place_dispose}, .chat_service = x->server->chat_service, .verb = verb_of(x), .body = x->body};
+    *p = (place){.task = {.work = work_place, .answer = answer_placed, .dispose = place_dispose},
+                 .chat_service = x->server->chat_service,
+                 .verb = verb_of(x),
+                 .body = x->body};
     x->body = (ishow_buffer){0};
     return task_begin(x, &p->task);
 }
@@ -110,7 +116,8 @@ enum MHD_Result answer_danmaku_place(exchange *x) {
 enum MHD_Result answer_danmaku(exchange *x) {
     ishow_buffer body = {0};
     int waits;
-    int status = ishow_chat_service_ask(x->server->chat_service, verb_of(x), (const char *)x->body.data, x->body.n, NULL, NULL, &waits, &body, &x->fault);
+    int status = ishow_chat_service_ask(x->server->chat_service, verb_of(x), (const char *)x->body.data, x->body.n,
+                                        NULL, NULL, &waits, &body, &x->fault);
     if (status) return respond(x, status, "application/json", &body);
     ishow_buffer_free(&body);
     return respond_fault(x);
@@ -118,5 +125,6 @@ enum MHD_Result answer_danmaku(exchange *x) {
 
 enum MHD_Result answer_danmaku_delete(exchange *x) {
     ishow_buffer none = {0};
-    return ishow_chat_service_delete(x->server->chat_service, x->segment, &x->fault) ? respond(x, 204, NULL, &none) : respond_fault(x);
+    return ishow_chat_service_delete(x->server->chat_service, x->segment, &x->fault) ? respond(x, 204, NULL, &none)
+                                                                                     : respond_fault(x);
 }

@@ -1,10 +1,13 @@
-/* GET /api/danmaku/stream: what happens and what is heard, as server-sent events or, for a client that asks for an upgrade, over WebSocket. A listener is a reader of the chat's feed, and what it does not take in time it
- * does not get; one that takes nothing at all is dropped by the connection's time-out. */
+/* GET /api/danmaku/stream: what happens and what is heard, as server-sent events or, for a client that asks for an
+ * upgrade, over WebSocket. A listener is a reader of the chat's feed, and what it does not take in time it does not
+ * get; one that takes nothing at all is dropped by the connection's time-out. */
 #include <sys/socket.h>
 
 #include "server/internal.h"
 
-enum { SOCKET_BYTES = 64 * 1024 }; /* the kernel would take megabytes for a listener that does not read, and a late sound is no sound */
+enum {
+    SOCKET_BYTES = 64 * 1024
+}; /* the kernel would take megabytes for a listener that does not read, and a late sound is no sound */
 
 static int listener_news(exchange *x) { return ishow_chat_reader_ready(x->waited); }
 static void listener_hang_up(exchange *x) { (void)x; }
@@ -19,7 +22,11 @@ static enum MHD_Result listener_resume(exchange *x) {
     return listener_begin(x, &kind, "text/event-stream");
 }
 
-static const wait_kind listening = {.endless = 1, .news = listener_news, .resume = listener_resume, .hang_up = listener_hang_up, .release = listener_release};
+static const wait_kind listening = {.endless = 1,
+                                    .news = listener_news,
+                                    .resume = listener_resume,
+                                    .hang_up = listener_hang_up,
+                                    .release = listener_release};
 
 /* ---- over WebSocket ---- */
 
@@ -46,7 +53,8 @@ enum MHD_Result answer_danmaku_stream(exchange *x) {
     static const ws_kind kind = {.message = on_message, .news = on_news, .busy = is_busy, .release = on_release};
     ishow_chat_reader *reader;
     ishow_error error = {0};
-    if (ishow_chat_reader_open(&reader, ishow_chat_service_chat(x->server->chat_service), header_get(x, "Last-Event-ID"), &error) != ISHOW_OK) {
+    if (ishow_chat_reader_open(&reader, ishow_chat_service_chat(x->server->chat_service),
+                               header_get(x, "Last-Event-ID"), &error) != ISHOW_OK) {
         ishow_fault_from_error(&x->fault, &error);
         return respond_fault(x);
     }

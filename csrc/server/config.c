@@ -1,4 +1,5 @@
-/* A reload puts what can change into force (service/config_diff.h) and names the rest. Everything that can fail comes before the first change. */
+/* A reload puts what can change into force (service/config_diff.h) and names the rest. Everything that can fail comes
+ * before the first change. */
 #include "server/config.h"
 
 #include <jansson.h>
@@ -32,8 +33,11 @@ static int on_change(void *self, const char *why) {
     ishow_error error = {0};
     ishow_buffer answer = {0};
     ishow_status status = config_reload(self, &answer, &error);
-    if (status && status != ISHOW_ESTATE) ishow_log(ISHOW_LOG_ERROR, "config", "%s, but nothing was changed: %s", why, error.message);
-    else if (!status) ishow_log(ISHOW_LOG_INFO, "config", "%s: %.*s", why, (int)answer.n, answer.data ? (const char *)answer.data : "");
+    if (status && status != ISHOW_ESTATE)
+        ishow_log(ISHOW_LOG_ERROR, "config", "%s, but nothing was changed: %s", why, error.message);
+    else if (!status)
+        ishow_log(ISHOW_LOG_INFO, "config", "%s: %.*s", why, (int)answer.n,
+                  answer.data ? (const char *)answer.data : "");
     ishow_buffer_free(&answer);
     return status != ISHOW_ESTATE; /* again when the model is there */
 }
@@ -53,11 +57,14 @@ ishow_status config_create(config **out, ishow_server *s, const ishow_server_opt
     c->restart = json_array();
     c->file = ishow_strdup(options->config_file);
     split(c->now, &c->shown, &c->sources);
-    if (!json_is_object(c->now) || !json_is_object(c->shown) || !json_is_object(c->sources) || !c->restart || (options->config_file && !c->file))
+    if (!json_is_object(c->now) || !json_is_object(c->shown) || !json_is_object(c->sources) || !c->restart ||
+        (options->config_file && !c->file))
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read.");
     if (!status && c->read) status = ishow_file_watch_start(&c->watcher, c->file, on_change, c, error);
-    if (status) config_free(c);
-    else *out = c;
+    if (status)
+        config_free(c);
+    else
+        *out = c;
     return status;
 }
 
@@ -84,7 +91,12 @@ void config_free(config *c) {
 
 /* ---- applying ---- */
 
-typedef struct rules_change { ishow_server *server; const settings *settings; names hosts, origins; char *api_key; } rules_change;
+typedef struct rules_change {
+    ishow_server *server;
+    const settings *settings;
+    names hosts, origins;
+    char *api_key;
+} rules_change;
 
 /* On the loop, which reads all of these. */
 static void apply_on_loop(void *self) {
@@ -112,7 +124,8 @@ static int prepare_rules(rules_change *r, ishow_server *s, const settings *new) 
     const ishow_server_options *o = &new->server;
     const char *key = o->api_key && o->api_key[0] ? o->api_key : NULL;
     *r = (rules_change){.server = s, .settings = new, .api_key = ishow_strdup(key)};
-    return (!key || r->api_key) && names_copy(&r->hosts, o->allowed_hosts, o->n_allowed_hosts) && names_copy(&r->origins, o->cors_origins, o->n_cors_origins);
+    return (!key || r->api_key) && names_copy(&r->hosts, o->allowed_hosts, o->n_allowed_hosts) &&
+           names_copy(&r->origins, o->cors_origins, o->n_cors_origins);
 }
 
 static void rules_change_free(rules_change *r) {
@@ -132,16 +145,21 @@ static ishow_status apply(config *c, difference *d, const settings *wanted, isho
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
         goto done;
     }
-    if ((status = ishow_engine_configure(engine, &wanted->engine, error))) goto done; /* checked already: refuses nothing that came here */
-    if (s->chat_service && (status = ishow_chat_service_prepare(&chat, &wanted->server.sampling, wanted->default_voice, ishow_chat_settings_options(wanted->chat), error))) goto undo;
-    if (!d->model && (status = ishow_voice_registry_load(s->voice_registry, engine, wanted->voices, wanted->n_voices, d->changed, error))) goto undo;
+    if ((status = ishow_engine_configure(engine, &wanted->engine, error)))
+        goto done; /* checked already: refuses nothing that came here */
+    if (s->chat_service && (status = ishow_chat_service_prepare(&chat, &wanted->server.sampling, wanted->default_voice,
+                                                                ishow_chat_settings_options(wanted->chat), error)))
+        goto undo;
+    if (!d->model && (status = ishow_voice_registry_load(s->voice_registry, engine, wanted->voices, wanted->n_voices,
+                                                         d->changed, error)))
+        goto undo;
     if (chat) ishow_chat_service_install(s->chat_service, chat);
     chat = NULL;
     http_call(s, apply_on_loop, &rules);
     ishow_log_set_level(wanted->log_level);
     ishow_log_set_format(wanted->log_format);
     goto done;
-undo: {
+undo : {
     settings before = {0};
     char *json = json_dumps(c->now, JSON_COMPACT);
     if (json && !ishow_settings_read(&before, json, NULL)) {
@@ -156,12 +174,15 @@ done:
     return status;
 }
 
-static ishow_status exchange_documents(config *c, json_t *new, json_t *new_shown, json_t *new_sources, ishow_buffer *answer, ishow_error *error) {
+static ishow_status exchange_documents(config *c, json_t *new, json_t *new_shown, json_t *new_sources,
+                                       ishow_buffer *answer, ishow_error *error) {
     difference d = {0};
     settings wanted = {0};
     char *json = NULL, *said = NULL;
     ishow_config_diff_make(&d, c->now, c->shown, new, new_shown, c->server->rules.loopback);
-    ishow_status status = (json = json_dumps(d.now, JSON_COMPACT)) ? ishow_settings_read(&wanted, json, error) : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
+    ishow_status status = (json = json_dumps(d.now, JSON_COMPACT))
+                              ? ishow_settings_read(&wanted, json, error)
+                              : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
     if (status || (status = apply(c, &d, &wanted, error))) goto done;
     pthread_mutex_lock(&c->lock);
     json_t *const before[] = {c->now, c->shown, c->sources, c->restart};
@@ -192,7 +213,9 @@ ishow_status config_reload(config *c, ishow_buffer *answer, ishow_error *error) 
     if (!status) {
         new = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
         split(new, &new_shown, &new_sources);
-        status = new && new_shown && new_sources ? exchange_documents(c, new, new_shown, new_sources, answer, error) : ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read.");
+        status = new &&new_shown &&new_sources
+                     ? exchange_documents(c, new, new_shown, new_sources, answer, error)
+                     : ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read.");
     }
     json_decref(new); /* parts of it are in force now: counted by one thread at a time */
     json_decref(new_shown);
@@ -206,7 +229,9 @@ ishow_status config_reload(config *c, ishow_buffer *answer, ishow_error *error) 
 
 static int has_config(exchange *x) {
     const config *c = x->server->config;
-    return c && c->read ? 1 : ishow_fault_set(&x->fault, 503, "unavailable", "", "This server was started without a configuration.");
+    return c && c->read
+               ? 1
+               : ishow_fault_set(&x->fault, 503, "unavailable", "", "This server was started without a configuration.");
 }
 
 enum MHD_Result answer_config(exchange *x) {
@@ -214,17 +239,24 @@ enum MHD_Result answer_config(exchange *x) {
     ishow_buffer body = {0};
     if (!has_config(x)) return respond_fault(x);
     pthread_mutex_lock(&c->lock);
-    json_t *all = json_pack("{s:s?, s:O, s:O, s:O}", "file", c->file, "settings", c->shown, "sources", c->sources, "restart_needed", c->restart);
+    json_t *all = json_pack("{s:s?, s:O, s:O, s:O}", "file", c->file, "settings", c->shown, "sources", c->sources,
+                            "restart_needed", c->restart);
     char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
     json_decref(all);
     pthread_mutex_unlock(&c->lock);
-    if (text) ishow_buffer_text(&body, text);
-    else body.failed = 1;
+    if (text)
+        ishow_buffer_text(&body, text);
+    else
+        body.failed = 1;
     free(text);
     return respond(x, 200, "application/json", &body);
 }
 
-typedef struct reload_task { task task; config *config; ishow_buffer answer; } reload_task;
+typedef struct reload_task {
+    task task;
+    config *config;
+    ishow_buffer answer;
+} reload_task;
 
 static void work_reload(task *t) {
     reload_task *r = (reload_task *)(void *)t;
@@ -233,12 +265,16 @@ static void work_reload(task *t) {
     if (!status) return;
     ishow_fault_from_error(&t->fault, &error);
     int defect = status == ISHOW_ENOMEM || status == ISHOW_EINTERNAL || status == ISHOW_EPYTHON;
-    if (defect) t->fault.status = 500, t->fault.code = "internal";
-    else if (status != ISHOW_ESTATE) t->fault.status = 409, t->fault.code = "invalid_config";
+    if (defect)
+        t->fault.status = 500, t->fault.code = "internal";
+    else if (status != ISHOW_ESTATE)
+        t->fault.status = 409, t->fault.code = "invalid_config";
     ishow_log(ISHOW_LOG_ERROR, "config", "nothing was changed: %s", error.message);
 }
 
-static enum MHD_Result answer_reloaded(exchange *x, task *t) { return respond(x, 200, "application/json", &((reload_task *)(void *)t)->answer); }
+static enum MHD_Result answer_reloaded(exchange *x, task *t) {
+    return respond(x, 200, "application/json", &((reload_task *)(void *)t)->answer);
+}
 
 static void dispose_reload(task *t) {
     ishow_buffer_free(&((reload_task *)(void *)t)->answer);

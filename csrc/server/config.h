@@ -9,8 +9,9 @@ ishow_status config_create(config **out, ishow_server *s, const ishow_server_opt
 void config_stop(config *c); /* no reload comes by itself any more */
 void config_free(config *c); /* NULL allowed, like above */
 
-/* Reads the configuration again and puts what may change at once into force; all or nothing. Appends {"changed":[...],"restart_needed":[...]} to answer
- * (may be NULL). ESTATE while the model loads. On a thread that may wait and take the interpreter, not on the loop. */
+/* Reads the configuration again and puts what may change at once into force; all or nothing. Appends
+ * {"changed":[...],"restart_needed":[...]} to answer (may be NULL). ESTATE while the model loads. On a thread that may
+ * wait and take the interpreter, not on the loop. */
 ishow_status config_reload(config *c, ishow_buffer *answer, ishow_error *error);
 
 #endif

@@ -8,13 +8,13 @@
 struct pump {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int dirty, closing;     /* under lock */
-    job *incoming;          /* under lock */
-    job *jobs;              /* the thread's own */
+    int dirty, closing; /* under lock */
+    job *incoming;      /* under lock */
+    job *jobs;          /* the thread's own */
     void (*wake)(void *self);
     void *wake_self;
     metrics *metrics;
-    atomic_size_t parked;   /* bytes that all jobs' clients have not taken */
+    atomic_size_t parked; /* bytes that all jobs' clients have not taken */
     pthread_t thread;
 };
 
@@ -42,7 +42,8 @@ static ishow_status take_samples(pump *p, job *j, const float *samples, size_t n
     const unsigned char *made; /* borrowed from the encoder */
     size_t n_made;
     ishow_status status = ishow_encoder_push(j->encoder, samples, n, last, &made, &n_made, error);
-    if (status == ISHOW_OK && last && !ishow_encoder_length(j->encoder)) status = ishow_fail(error, ISHOW_EMODEL, "", "The model made no audio.");
+    if (status == ISHOW_OK && last && !ishow_encoder_length(j->encoder))
+        status = ishow_fail(error, ISHOW_EMODEL, "", "The model made no audio.");
     if (status != ISHOW_OK || !n_made) return status;
     pthread_mutex_lock(&j->lock);
     if (!j->started) {
@@ -69,19 +70,24 @@ static void end_job(pump *p, job *j, ishow_status status, const ishow_error *err
     ishow_error own = error ? *error : (ishow_error){0};
     record_timings(j);
     if (status == ISHOW_OK) status = take_samples(p, j, NULL, 0, 1, &own);
-    if (status == ISHOW_OK) metrics_speech(p->metrics, &j->timings);
+    if (status == ISHOW_OK)
+        metrics_speech(p->metrics, &j->timings);
     else {
         ishow_utterance_cancel(j->utterance);
         own.status = status; /* whatever the engine wrote there */
-        if (status != ISHOW_ECANCELLED) ishow_log_request(status == ISHOW_EINVAL ? ISHOW_LOG_DEBUG : ISHOW_LOG_WARN, "server", j->id, "failed: %s: %s", ishow_status_name(status), own.message);
+        if (status != ISHOW_ECANCELLED)
+            ishow_log_request(status == ISHOW_EINVAL ? ISHOW_LOG_DEBUG : ISHOW_LOG_WARN, "server", j->id,
+                              "failed: %s: %s", ishow_status_name(status), own.message);
     }
     pthread_mutex_lock(&j->lock);
-    if (status == ISHOW_OK) j->shape->end(j);
+    if (status == ISHOW_OK)
+        j->shape->end(j);
     else {
         ishow_fault_from_error(&j->failure, &own);
         if (j->started && j->shape->fail) j->shape->fail(j);
     }
-    if (j->out.failed && !j->failure.status) ishow_fault_set(&j->failure, 500, "internal", "", "Memory for the answer could not be had.");
+    if (j->out.failed && !j->failure.status)
+        ishow_fault_set(&j->failure, 500, "internal", "", "Memory for the answer could not be had.");
     j->finished = 1;
     pthread_mutex_unlock(&j->lock);
 }
@@ -95,7 +101,8 @@ static int advance(pump *p, job *j, int *news) {
         ishow_status status = ishow_utterance_next(j->utterance, 0, &samples, &n, &error);
         if (status == ISHOW_EAGAIN && ishow_now() < j->give_up) return 0;
         if (status == ISHOW_EAGAIN || status == ISHOW_ETIMEOUT)
-            status = ishow_fail(&error, ISHOW_ETIMEOUT, "", "The speech was not finished within the deadline of this server.");
+            status = ishow_fail(&error, ISHOW_ETIMEOUT, "",
+                                "The speech was not finished within the deadline of this server.");
         if (status == ISHOW_OK && n) {
             if (!j->started) record_timings(j);
             status = take_samples(p, j, samples, n, 0, &error);
@@ -118,8 +125,10 @@ static void *pump_main(void *self) {
             /* The tick notices a deadline even when the engine hangs. */
             struct timespec at;
             ishow_deadline(1.0, &at);
-            if (!p->jobs) pthread_cond_wait(&p->changed, &p->lock);
-            else if (pthread_cond_timedwait(&p->changed, &p->lock, &at)) break;
+            if (!p->jobs)
+                pthread_cond_wait(&p->changed, &p->lock);
+            else if (pthread_cond_timedwait(&p->changed, &p->lock, &at))
+                break;
         }
         if (p->closing && !p->jobs && !p->incoming) break;
         p->dirty = 0;

@@ -1,8 +1,9 @@
-/* The event loop: libmicrohttpd in external epoll mode, nested into an epoll set of our own together with the waker and the sockets of
- * clients that wait for the model.
+/* The event loop: libmicrohttpd in external epoll mode, nested into an epoll set of our own together with the waker and
+ * the sockets of clients that wait for the model.
  *
- * Life of an exchange: begun when the request line is read (on_uri), admitted by its head, its body collected (or swallowed, so that a
- * refused client gets to read why), answered at once or suspended until the pump has something, gone in on_completed. */
+ * Life of an exchange: begun when the request line is read (on_uri), admitted by its head, its body collected (or
+ * swallowed, so that a refused client gets to read why), answered at once or suspended until the pump has something,
+ * gone in on_completed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -27,12 +28,15 @@ enum { TICK_MS = 500, POOL_BYTES = 64 * 1024, EVENTS = 64 };
 int same_address(const struct sockaddr_storage *a, const struct sockaddr *b) {
     if (a->ss_family != b->sa_family) return 0;
     if (b->sa_family == AF_INET)
-        return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr == ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
-    return !memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr, 16);
+        return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr ==
+               ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
+    return !memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
+                   &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr, 16);
 }
 
-/* Connections that bring no request must not take the places of those that do: where one address, this machine's own included, holds more than half of all places
- * with them, the oldest makes room for the newest. Those who send their request at once are never among the oldest. */
+/* Connections that bring no request must not take the places of those that do: where one address, this machine's own
+ * included, holds more than half of all places with them, the oldest makes room for the newest. Those who send their
+ * request at once are never among the oldest. */
 static void make_room(ishow_server *s, const struct sockaddr *address) {
     unsigned idle = 0;
     peer *oldest = NULL;
@@ -58,7 +62,8 @@ static enum MHD_Result may_connect(void *self, const struct sockaddr *address, s
     return n < s->connections_per_client ? MHD_YES : MHD_NO;
 }
 
-static void on_connection(void *self, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what) {
+static void on_connection(void *self, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what) {
     ishow_server *s = self;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         peer *p = calloc(1, sizeof *p);
@@ -80,22 +85,26 @@ static void on_connection(void *self, struct MHD_Connection *connection, void **
     }
     peer *p = *context;
     if (!p) return;
-    if (p->prev) p->prev->next = p->next;
-    else s->peers = p->next;
+    if (p->prev)
+        p->prev->next = p->next;
+    else
+        s->peers = p->next;
     if (p->next) p->next->prev = p->prev;
     s->connections--;
     free(p);
 }
 
-/* Seconds that a request may take to come. An upload has longer the more of it is here, so that one that drips does not keep its place for long. */
+/* Seconds that a request may take to come. An upload has longer the more of it is here, so that one that drips does not
+ * keep its place for long. */
 static double patience_of(const ishow_server *s, const exchange *x) {
     if (!x || !x->uploads) return s->idle_seconds;
     const double most = s->idle_seconds * ISHOW_UPLOAD_SECONDS / ISHOW_IDLE_SECONDS;
     return fmin(most, s->idle_seconds / 3 + (double)x->received / ISHOW_UPLOAD_RATE_MIN);
 }
 
-/* Closes connections that have not brought a whole request in time, however slowly they drip, and those that will not bring one any more:
- * libmicrohttpd does not notice an end that comes together with the last bytes, as it waits for edges and takes a short read for an empty socket. */
+/* Closes connections that have not brought a whole request in time, however slowly they drip, and those that will not
+ * bring one any more: libmicrohttpd does not notice an end that comes together with the last bytes, as it waits for
+ * edges and takes a short read for an empty socket. */
 static void reap_slow(ishow_server *s) {
     double now = ishow_now();
     for (peer *p = s->peers; p; p = p->next) {
@@ -103,7 +112,8 @@ static void reap_slow(ishow_server *s) {
         if (x && x->phase != PHASE_HEAD && x->phase != PHASE_BODY && x->phase != PHASE_SWALLOW) continue;
         char next;
         p->ended = recv(p->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0 ? p->ended + 1 : 0;
-        if (now - p->since > patience_of(s, x) || p->ended > 1) { /* the first time it may not have been looked at yet */
+        if (now - p->since > patience_of(s, x) ||
+            p->ended > 1) { /* the first time it may not have been looked at yet */
             shutdown(p->fd, SHUT_RDWR);
             p->since = now;
         }
@@ -144,15 +154,19 @@ static void leave_waiting(exchange *x) {
     if (x->watched && x->peer) epoll_ctl(s->epoll, EPOLL_CTL_DEL, x->peer->fd, NULL);
     x->watched = 0;
     if (!x->wait) return;
-    if (x->prev) x->prev->next = x->next;
-    else s->waiting = x->next;
+    if (x->prev)
+        x->prev->next = x->next;
+    else
+        s->waiting = x->next;
     if (x->next) x->next->prev = x->prev;
     x->prev = x->next = NULL;
 }
 
 /* Bodies of megabytes are held in memory while they come, so only so many come at once. */
 static int upload_starts(exchange *x) {
-    if (x->server->uploads >= ISHOW_UPLOADS_MAX) return ishow_fault_set(&x->fault, 429, "busy", "", "%d uploads are on their way already: try again later.", ISHOW_UPLOADS_MAX);
+    if (x->server->uploads >= ISHOW_UPLOADS_MAX)
+        return ishow_fault_set(&x->fault, 429, "busy", "", "%d uploads are on their way already: try again later.",
+                               ISHOW_UPLOADS_MAX);
     x->server->uploads++;
     x->uploads = 1;
     return 1;
@@ -163,7 +177,8 @@ static void upload_over(exchange *x) {
     x->uploads = 0;
 }
 
-static void on_completed(void *self, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode why) {
+static void on_completed(void *self, struct MHD_Connection *connection, void **context,
+                         enum MHD_RequestTerminationCode why) {
     ishow_server *s = self;
     exchange *x = *context;
     (void)connection;
@@ -173,8 +188,8 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     if (x->wait) x->wait->release(x);
     int cut = why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->taken_over;
     metrics_request(s->metrics, route_index(x->route), cut ? 0 : x->status);
-    ishow_log_request(ISHOW_LOG_DEBUG, "server", x->id, "%s %d%s %.1f ms", route_name(route_index(x->route)), x->status, cut ? " (cut off)" : "",
-              1e3 * (ishow_now() - x->began));
+    ishow_log_request(ISHOW_LOG_DEBUG, "server", x->id, "%s %d%s %.1f ms", route_name(route_index(x->route)), x->status,
+                      cut ? " (cut off)" : "", 1e3 * (ishow_now() - x->began));
     if (x->peer) {
         x->peer->exchange = NULL;
         x->peer->since = ishow_now();
@@ -216,8 +231,9 @@ void http_wait_for(exchange *x, const wait_kind *kind, void *waited) {
     http_wait(x);
 }
 
-/* libmicrohttpd has no way to part with a socket other than by an upgrade. So it keeps the number, which from now on is that of a socket of no
- * use, and closes that; a suspended connection was taken out of its epoll set, so it does not miss ours. */
+/* libmicrohttpd has no way to part with a socket other than by an upgrade. So it keeps the number, which from now on is
+ * that of a socket of no use, and closes that; a suspended connection was taken out of its epoll set, so it does not
+ * miss ours. */
 int http_take_over(exchange *x, void **waited) {
     int fd = fcntl(x->peer->fd, F_DUPFD_CLOEXEC, 0), dummy = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || dummy < 0) {
@@ -262,7 +278,8 @@ static enum MHD_Result on_head(exchange *x, const char *url, const char *method)
         x->phase = PHASE_SWALLOW; /* answered when libmicrohttpd says that the request is whole */
         return MHD_YES;
     }
-    struct MHD_Response *response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT); /* a permitted preflight */
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT); /* a permitted preflight */
     if (!response) return MHD_NO;
     MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, DELETE");
     MHD_add_response_header(response, "Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id");
@@ -270,8 +287,8 @@ static enum MHD_Result on_head(exchange *x, const char *url, const char *method)
     return respond_with(x, 204, response);
 }
 
-static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-                                  const char *data, size_t *n_data, void **context) {
+static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *n_data, void **context) {
     exchange *x = *context;
     (void)self, (void)connection, (void)version;
     if (!x) return MHD_NO;
@@ -375,10 +392,13 @@ static void hang_up_all(ishow_server *s, int endless_only) {
         if (!x->gone && (x->wait->endless || !endless_only)) hang_up(x);
 }
 
-/* Fed while this thread runs and the inference thread is not stuck in one call: a manager that hears nothing restarts the server. */
+/* Fed while this thread runs and the inference thread is not stuck in one call: a manager that hears nothing restarts
+ * the server. */
 static void feed_watchdog(ishow_server *s, double now) {
     ishow_engine *engine = atomic_load(&s->engine);
-    if (s->watchdog_seconds <= 0 || now < s->watchdog_due || (engine && ishow_engine_busy_for(engine) > s->watchdog_seconds)) return;
+    if (s->watchdog_seconds <= 0 || now < s->watchdog_due ||
+        (engine && ishow_engine_busy_for(engine) > s->watchdog_seconds))
+        return;
     s->watchdog_due = now + s->watchdog_seconds / 4;
     notify("WATCHDOG=1");
 }
@@ -440,21 +460,26 @@ ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->watchdog_seconds = notify_watchdog_seconds();
     s->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (s->epoll < 0 || s->waker < 0) return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
+    if (s->epoll < 0 || s->waker < 0)
+        return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
     ishow_status status = pump_create(&s->pump, http_wake, s, s->metrics, error);
     if (status != ISHOW_OK) return status;
-    s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0, may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
-        MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_CONNECTION_LIMIT, connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->idle_seconds + 0.999), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+    s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0,
+                                 may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+                                 MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_CONNECTION_LIMIT, connections_max,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+                                 (unsigned)(s->idle_seconds + 0.999), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+                                 MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+                                 MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
     if (!s->daemon) return ishow_fail(error, ISHOW_EIO, "", "The HTTP daemon could not be started.");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     s->on_daemon.ready = on_daemon;
     s->on_waker.ready = on_wake;
-    if (!info || !http_watch(s, info->epoll_fd, EPOLLIN, &s->on_daemon) || !http_watch(s, s->waker, EPOLLIN, &s->on_waker))
+    if (!info || !http_watch(s, info->epoll_fd, EPOLLIN, &s->on_daemon) ||
+        !http_watch(s, s->waker, EPOLLIN, &s->on_waker))
         return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
-    if (pthread_create(&s->thread, NULL, loop_main, s)) return ishow_fail(error, ISHOW_EINTERNAL, "", "The event loop's thread could not be started.");
+    if (pthread_create(&s->thread, NULL, loop_main, s))
+        return ishow_fail(error, ISHOW_EINTERNAL, "", "The event loop's thread could not be started.");
     s->thread_runs = 1;
     return ISHOW_OK;
 }

@@ -53,9 +53,12 @@ enum MHD_Result answer_health(exchange *x) {
 
 enum MHD_Result answer_ready(exchange *x) {
     ishow_server *s = x->server;
-    if (atomic_load(&s->draining)) ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
-    else if (!atomic_load(&s->engine)) ishow_fault_set(&x->fault, 503, "loading", "", "The model is being loaded.");
-    else return answer_health(x);
+    if (atomic_load(&s->draining))
+        ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
+    else if (!atomic_load(&s->engine))
+        ishow_fault_set(&x->fault, 503, "loading", "", "The model is being loaded.");
+    else
+        return answer_health(x);
     return respond_fault(x);
 }
 
@@ -63,8 +66,11 @@ enum MHD_Result answer_metrics(exchange *x) {
     ishow_server *s = x->server;
     ishow_engine *engine = atomic_load(&s->engine);
     ishow_buffer body = {0};
-    metrics_write(s->metrics, engine, engine && !atomic_load(&s->draining), s->connections + criers_listeners(s->criers), &body);
-    if (s->store) prometheus_one(&body, "store_writable", "gauge", "1 while the state folder can be written.", ishow_store_health(s->store, NULL) == ISHOW_OK);
+    metrics_write(s->metrics, engine, engine && !atomic_load(&s->draining),
+                  s->connections + criers_listeners(s->criers), &body);
+    if (s->store)
+        prometheus_one(&body, "store_writable", "gauge", "1 while the state folder can be written.",
+                       ishow_store_health(s->store, NULL) == ISHOW_OK);
     if (engine && s->chat_service) ishow_chat_service_metrics(s->chat_service, &body);
     return respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }

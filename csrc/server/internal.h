@@ -1,12 +1,12 @@
 /* What the files of this room share.
  *
  * Two threads. The loop (http.c) owns every connection and every `exchange`, runs libmicrohttpd, and never waits for
- * anything but its epoll set. The pump (encoder_thread.c) is the one reader of all utterances: it turns samples into bytes and
- * leaves them in the job's `out`. A job is the only thing both touch, under its lock.
+ * anything but its epoll set. The pump (encoder_thread.c) is the one reader of all utterances: it turns samples into
+ * bytes and leaves them in the job's `out`. A job is the only thing both touch, under its lock.
  *
- * libmicrohttpd runs in external mode inside our own loop instead of on its own thread. So no callback needs a lock, engine
- * threads wake the loop by an eventfd, and a connection that is suspended while the model works can still be watched: libmicrohttpd
- * does not look at suspended sockets, so a client that hangs up would keep the model busy. */
+ * libmicrohttpd runs in external mode inside our own loop instead of on its own thread. So no callback needs a lock,
+ * engine threads wake the loop by an eventfd, and a connection that is suspended while the model works can still be
+ * watched: libmicrohttpd does not look at suspended sockets, so a client that hangs up would keep the model busy. */
 #ifndef ISHOW_SERVER_INTERNAL_H
 #define ISHOW_SERVER_INTERNAL_H
 
@@ -30,11 +30,13 @@
 #include "service/chat.h"
 
 enum {
-    URI_MAX = 2048,                     /* longer: 414 */
-    HEADER_MAX = 16 * 1024,             /* all header fields: 431 */
-    SWALLOW_MAX = 16 * 1024 * 1024,     /* body bytes read and dropped so that the client sees the answer */
-    PARKED_MAX = 32 * 1024 * 1024,      /* bytes waiting for a slow listener before it is dropped */
-    PARKED_ALL_MAX = 64 * 1024 * 1024   /* and for all of them: beyond it, who leaves most unread of those that take nothing is dropped */
+    URI_MAX = 2048,                 /* longer: 414 */
+    HEADER_MAX = 16 * 1024,         /* all header fields: 431 */
+    SWALLOW_MAX = 16 * 1024 * 1024, /* body bytes read and dropped so that the client sees the answer */
+    PARKED_MAX = 32 * 1024 * 1024,  /* bytes waiting for a slow listener before it is dropped */
+    PARKED_ALL_MAX =
+        64 * 1024 *
+        1024 /* and for all of them: beyond it, who leaves most unread of those that take nothing is dropped */
 };
 
 typedef struct exchange exchange;
@@ -51,41 +53,42 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
 /* ---- response_format.c: what an answer looks like ---- */
 typedef struct job job;
 typedef struct shape {
-    int streams;            /* goes out while it is made; 0: whole, when it is finished */
-    const char *type;       /* NULL: that of the job's format */
-    void (*begin)(job *j);  /* these write to j->out */
+    int streams;           /* goes out while it is made; 0: whole, when it is finished */
+    const char *type;      /* NULL: that of the job's format */
+    void (*begin)(job *j); /* these write to j->out */
     void (*audio)(job *j, const unsigned char *data, size_t n);
     void (*end)(job *j);
-    void (*fail)(job *j);   /* after begin; NULL: the connection breaks */
+    void (*fail)(job *j); /* after begin; NULL: the connection breaks */
 } shape;
 extern const shape shape_json, shape_file, shape_stream, shape_events, shape_frames, shape_openai;
 /* shape_frames writes messages of a WebSocket one after another, each as below; 0: no whole one in n bytes. */
-size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message, size_t *n_message); /* returns what to skip */
+size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message,
+                  size_t *n_message); /* returns what to skip */
 
 /* ---- speech_job.c: one synthesis ---- */
 struct job {
-    struct job *next;       /* pump's list */
-    atomic_int refs;        /* one for the loop, one for the pump */
+    struct job *next; /* pump's list */
+    atomic_int refs;  /* one for the loop, one for the pump */
     const shape *shape;
     ishow_format format;
-    double give_up;         /* ishow_now() at the deadline */
+    double give_up; /* ishow_now() at the deadline */
     char id[ID_MAX + 1];
     char label[128];
-    size_t characters;      /* of the text */
-    double frame_rate;      /* mel frames in a second */
+    size_t characters; /* of the text */
+    double frame_rate; /* mel frames in a second */
     ishow_utterance *utterance;
     /* the pump's own */
     ishow_encoder *encoder; /* its rate never changes: anybody may read it */
     uint64_t seq, told;     /* events so far, samples in them */
     /* shared, under lock */
     pthread_mutex_t lock;
-    ishow_buffer out;              /* what the client gets */
-    size_t taken;           /* of out */
-    atomic_size_t counted;  /* of out, in *parked */
-    atomic_llong took_ms;   /* when the client took something last */
-    atomic_size_t *parked;  /* the pump's, NULL: not counted */
-    int started, finished;  /* something to send; nothing more comes */
-    fault failure;          /* with finished */
+    ishow_buffer out;      /* what the client gets */
+    size_t taken;          /* of out */
+    atomic_size_t counted; /* of out, in *parked */
+    atomic_llong took_ms;  /* when the client took something last */
+    atomic_size_t *parked; /* the pump's, NULL: not counted */
+    int started, finished; /* something to send; nothing more comes */
+    fault failure;         /* with finished */
     ishow_timings timings;
 };
 
@@ -93,30 +96,31 @@ job *job_create(const shape *shape, const char *id);
 void job_release(job *j);
 void job_took(job *j);  /* the client has taken something just now; any thread */
 int job_stalls(job *j); /* it has not for a while; any thread */
-void job_count(job *j); /* under its lock, after out or taken changed: what it leaves unread is part of what all leave */
+void job_count(
+    job *j); /* under its lock, after out or taken changed: what it leaves unread is part of what all leave */
 
 /* ---- encoder_thread.c ---- */
 typedef struct pump pump;
 /* wake(wake_self) is called on the pump's thread when a job has something new. */
 ishow_status pump_create(pump **out, void (*wake)(void *self), void *wake_self, metrics *m, ishow_error *error);
-void pump_add(pump *p, job *j);   /* takes one reference */
-void pump_notify(void *self);     /* any thread; the `notify` of submit, self is the pump */
-void pump_stop(pump *p);          /* waits for its jobs (cancel them first) and ends the thread */
-void pump_free(pump *p);          /* after pump_stop, and after the engine: its threads notify until then */
+void pump_add(pump *p, job *j); /* takes one reference */
+void pump_notify(void *self);   /* any thread; the `notify` of submit, self is the pump */
+void pump_stop(pump *p);        /* waits for its jobs (cancel them first) and ends the thread */
+void pump_free(pump *p);        /* after pump_stop, and after the engine: its threads notify until then */
 
 /* ---- tasks.c: what workers do for a request ---- */
 typedef struct tasks tasks;
-typedef struct task {       /* the first member of what a task needs */
+typedef struct task { /* the first member of what a task needs */
     struct task *next;
     atomic_int refs, done;
-    void (*work)(struct task *t);   /* on a worker; may set `fault` */
+    void (*work)(struct task *t);                           /* on a worker; may set `fault` */
     enum MHD_Result (*answer)(exchange *x, struct task *t); /* on the loop, after a work without fault */
     void (*dispose)(struct task *t);
     fault fault;
 } task;
 /* wake(wake_self) is called by a worker when a task is done. */
 ishow_status tasks_create(tasks **out, void (*wake)(void *self), void *wake_self, ishow_error *error);
-void tasks_stop(tasks *p);          /* finishes what was handed over; NULL allowed */
+void tasks_stop(tasks *p); /* finishes what was handed over; NULL allowed */
 void tasks_free(tasks *p);
 enum MHD_Result task_begin(exchange *x, task *t); /* as the end of an `answer`: takes the task over, always */
 
@@ -126,7 +130,7 @@ void config_poke(config *c, int reload); /* reload: soon; 0: what was put off, n
 
 /* ---- assets.c ---- */
 typedef struct asset {
-    char *path;             /* as in the URL */
+    char *path; /* as in the URL */
     const char *type;
     char etag[24];
     ishow_buffer content;
@@ -137,8 +141,11 @@ const asset *assets_find(const assets *a, const char *path); /* NULL allowed */
 void assets_free(assets *a);
 
 /* ---- auth.c: who may ask ---- */
-typedef struct names { char **item; size_t n; } names;
-int names_add(names *out, const char *item); /* 0: out of memory */
+typedef struct names {
+    char **item;
+    size_t n;
+} names;
+int names_add(names *out, const char *item);                    /* 0: out of memory */
 int names_copy(names *out, const char *const *items, size_t n); /* 0: out of memory */
 void names_free(names *n);
 typedef struct access_rules {
@@ -150,22 +157,24 @@ typedef struct access_rules {
 /* ---- http.c ---- */
 typedef enum phase { PHASE_HEAD, PHASE_BODY, PHASE_SWALLOW, PHASE_WAIT, PHASE_STREAM, PHASE_ANSWERED } phase;
 
-typedef struct peer {       /* one connection */
+typedef struct peer { /* one connection */
     struct peer *prev, *next;
     int fd;
     struct sockaddr_storage address;
-    double since;           /* the current wait for a request began */
-    int ended;              /* ticks since the client has nothing more to say */
-    int dropped;            /* made room for another */
-    exchange *exchange;     /* NULL between requests */
+    double since;       /* the current wait for a request began */
+    int ended;          /* ticks since the client has nothing more to say */
+    int dropped;        /* made room for another */
+    exchange *exchange; /* NULL between requests */
 } peer;
 
-/* Something in the loop's epoll set; embedded in what owns it, which leaves the set before it goes and is not freed by the `ready` of another. */
+/* Something in the loop's epoll set; embedded in what owns it, which leaves the set before it goes and is not freed by
+ * the `ready` of another. */
 typedef struct watch {
     void (*ready)(struct watch *w, uint32_t events); /* on the loop */
 } watch;
 
-/* What a suspended exchange waits for: a speech job, a worker's task, a broadcast. All functions are called on the loop. */
+/* What a suspended exchange waits for: a speech job, a worker's task, a broadcast. All functions are called on the
+ * loop. */
 typedef struct wait_kind {
     int endless;                            /* has no end of its own: ended as soon as the server closes down */
     int (*news)(exchange *x);               /* 1: there is something to answer or to send */
@@ -176,30 +185,30 @@ typedef struct wait_kind {
 
 typedef struct loop_call loop_call; /* what another thread wants done on the loop */
 typedef struct route route;
-struct exchange {           /* one request and its answer */
-    watch watch;            /* of its socket, while suspended */
+struct exchange { /* one request and its answer */
+    watch watch;  /* of its socket, while suspended */
     ishow_server *server;
     struct MHD_Connection *connection;
-    exchange *prev, *next;  /* among those that wait */
+    exchange *prev, *next; /* among those that wait */
     peer *peer;
     const route *route;
-    const asset *asset;     /* of the page's routes, NULL: no such file */
-    char *origin;           /* a foreign origin that may call */
+    const asset *asset; /* of the page's routes, NULL: no such file */
+    char *origin;       /* a foreign origin that may call */
     phase phase;
     int suspended, watched, gone, uploads, only_head, taken_over;
-    int bad_uri;            /* holds an escaped NUL, which would end the path early once unescaped */
-    int status;             /* answered */
+    int bad_uri; /* holds an escaped NUL, which would end the path early once unescaped */
+    int status;  /* answered */
     double began;
     size_t uri_length, received;
     ishow_buffer body;
     fault fault;
-    const wait_kind *wait;  /* NULL until it waits for something */
-    void *waited;           /* of that kind */
-    struct ws *socket;      /* NULL unless it became a WebSocket */
+    const wait_kind *wait; /* NULL until it waits for something */
+    void *waited;          /* of that kind */
+    struct ws *socket;     /* NULL unless it became a WebSocket */
     char id[ID_MAX + 1];
     char segment[ID_MAX + 1]; /* what stands for {} in the route's path */
-    char allow[48];         /* methods of the path, for 405 */
-    char content_range[80]; /* for 416 */
+    char allow[48];           /* methods of the path, for 405 */
+    char content_range[80];   /* for 416 */
 };
 
 struct ishow_server {
@@ -215,64 +224,68 @@ struct ishow_server {
     int (*compile_state)(void *self, char *why, size_t n_why); /* may be NULL */
     void *compile_self;
     unsigned connections, connections_max, connections_per_client;
-    peer *peers;            /* loop only, like the next */
+    peer *peers; /* loop only, like the next */
     exchange *waiting;
     size_t exchanges;
-    struct ws *sockets;     /* open WebSockets */
-    struct criers *criers;  /* threads of the listeners */
+    struct ws *sockets;    /* open WebSockets */
+    struct criers *criers; /* threads of the listeners */
     assets *assets;
     metrics *metrics;
     pump *pump;
     tasks *tasks;
-    size_t uploads;         /* being received; loop only */
-    ishow_store *store;     /* NULL: nothing outlives the process */
-    chat_service *chat_service;       /* NULL: no live chat; written before `engine` is published */
-    struct voice_registry *voice_registry;      /* of voices */
-    struct config *config;  /* NULL: there is none to show */
+    size_t uploads;                        /* being received; loop only */
+    ishow_store *store;                    /* NULL: nothing outlives the process */
+    chat_service *chat_service;            /* NULL: no live chat; written before `engine` is published */
+    struct voice_registry *voice_registry; /* of voices */
+    struct config *config;                 /* NULL: there is none to show */
     _Atomic double drain_seconds;
     pthread_mutex_t call_lock;
-    loop_call *calls;       /* under call_lock, like the next */
+    loop_call *calls; /* under call_lock, like the next */
     int loop_over;
     pthread_t thread;
     int thread_runs;
     time_t created;
     retry_estimate load;
     double watchdog_seconds, watchdog_due; /* of the service manager; 0: none */
-    char default_voice[ID_MAX + 1]; /* written before `engine` is published */
+    char default_voice[ID_MAX + 1];        /* written before `engine` is published */
     _Atomic(ishow_engine *) engine;
     atomic_int draining;
-    double drain_until;     /* written before `draining` */
+    double drain_until; /* written before `draining` */
 };
 
 /* Runs fn(self) on the loop and waits for it; on this thread when the loop has ended. Not on the loop. */
 void http_call(ishow_server *s, void (*fn)(void *self), void *self);
 ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *error);
-void http_wake(void *server);           /* any thread */
-/* The answer comes later: suspends the exchange, watches its client, and wakes it when kind->news says so. `waited` goes over to the exchange. */
+void http_wake(void *server); /* any thread */
+/* The answer comes later: suspends the exchange, watches its client, and wakes it when kind->news says so. `waited`
+ * goes over to the exchange. */
 void http_wait_for(exchange *x, const wait_kind *kind, void *waited);
-void http_wait(exchange *x);            /* again, for the same */
-/* Takes a resumed exchange's socket and x->waited away from libmicrohttpd, which then must be told MHD_NO. -1: failed, nothing has changed. */
+void http_wait(exchange *x); /* again, for the same */
+/* Takes a resumed exchange's socket and x->waited away from libmicrohttpd, which then must be told MHD_NO. -1: failed,
+ * nothing has changed. */
 int http_take_over(exchange *x, void **waited);
 int same_address(const struct sockaddr_storage *a, const struct sockaddr *b); /* the port aside */
-int http_watch(ishow_server *s, int fd, uint32_t events, watch *w); /* 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it */
+int http_watch(ishow_server *s, int fd, uint32_t events,
+               watch *w); /* 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it */
 
 /* ---- ws.c: WebSocket connections; everything on the loop ---- */
 typedef struct ws ws;
 typedef struct ws_kind {
     void (*message)(ws *w, const unsigned char *data, size_t n, int binary); /* a whole message; text is valid UTF-8 */
-    void (*news)(ws *w);                /* after http_wake, and when there is room again: sends what there is, as far as ws_room goes */
-    int (*busy)(const ws *w);           /* a closing server should wait for it a while */
-    void (*release)(ws *w);             /* the connection is gone: gives ws_self back */
+    void (*news)(
+        ws *w); /* after http_wake, and when there is room again: sends what there is, as far as ws_room goes */
+    int (*busy)(const ws *w); /* a closing server should wait for it a while */
+    void (*release)(ws *w);   /* the connection is gone: gives ws_self back */
 } ws_kind;
-int ws_wanted(exchange *x);             /* the client asks for a WebSocket */
-/* Answers a GET: 101 and a connection of this kind, or a fault. `self` (not NULL) goes over in any case. message_max: bytes of one message of
- * the client's; a longer one closes the connection (1009). */
+int ws_wanted(exchange *x); /* the client asks for a WebSocket */
+/* Answers a GET: 101 and a connection of this kind, or a fault. `self` (not NULL) goes over in any case. message_max:
+ * bytes of one message of the client's; a longer one closes the connection (1009). */
 enum MHD_Result ws_accept(exchange *x, const ws_kind *kind, void *self, size_t message_max);
 void *ws_self(const ws *w);
-const exchange *ws_exchange(const ws *w); /* what it began as */
-size_t ws_room(const ws *w);            /* bytes that may be queued now; 0: wait for news */
+const exchange *ws_exchange(const ws *w);                    /* what it began as */
+size_t ws_room(const ws *w);                                 /* bytes that may be queued now; 0: wait for news */
 void ws_send(ws *w, int binary, const void *data, size_t n); /* one message, copied; nothing after ws_close */
-void ws_close(ws *w, int code, const char *why); /* begins the closing handshake; why: at most 123 bytes */
+void ws_close(ws *w, int code, const char *why);             /* begins the closing handshake; why: at most 123 bytes */
 /* For http.c. */
 void ws_wake_all(ishow_server *s);
 void ws_tick(ishow_server *s, double now);
@@ -282,18 +295,19 @@ void ws_free(ws *w);
 
 /* ---- subscriber.c: endless events to many, on threads of their own ---- */
 typedef struct listener_kind { /* called on any of these threads, for one listener on one at a time */
-    int (*ready)(void *self);                           /* there is something to read */
+    int (*ready)(void *self);  /* there is something to read */
     size_t (*read)(void *self, char *out, size_t most); /* at most 16 KiB at once; 0: nothing now */
     void (*release)(void *self);
 } listener_kind;
-/* In a wait_kind's resume: answers 200 and makes a listener of the client; x->waited goes over. What it returns goes to libmicrohttpd. */
+/* In a wait_kind's resume: answers 200 and makes a listener of the client; x->waited goes over. What it returns goes to
+ * libmicrohttpd. */
 enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const char *type);
 
 typedef struct criers criers;
 ishow_status criers_create(criers **out, double idle_seconds, ishow_error *error);
-void criers_wake(criers *c);  /* there may be news for all. Any thread */
-void criers_end(criers *c);   /* lets all listeners go, soon; likewise */
-void criers_stop(criers *c);  /* the same, and waits for it; after the loop has ended. NULL allowed, like next */
+void criers_wake(criers *c); /* there may be news for all. Any thread */
+void criers_end(criers *c);  /* lets all listeners go, soon; likewise */
+void criers_stop(criers *c); /* the same, and waits for it; after the loop has ended. NULL allowed, like next */
 void criers_free(criers *c);
 unsigned criers_listeners(const criers *c);
 unsigned criers_from(criers *c, const struct sockaddr *address); /* listeners at an address */
@@ -303,57 +317,68 @@ ishow_status listen_open(ishow_server *s, const char *host, int port, int insecu
 
 /* ---- route.c ---- */
 enum { ROUTES_MAX = 64 };
-enum { ROUTE_JSON = 1, ROUTE_OPEN = 2, ROUTE_SPEECH = 4, ROUTE_UPLOAD = 8, ROUTE_BARE = 16, ROUTE_CHAT = 32, ROUTE_OPENAI = 64 };
+enum {
+    ROUTE_JSON = 1,
+    ROUTE_OPEN = 2,
+    ROUTE_SPEECH = 4,
+    ROUTE_UPLOAD = 8,
+    ROUTE_BARE = 16,
+    ROUTE_CHAT = 32,
+    ROUTE_OPENAI = 64
+};
 struct route {
-    const char *method, *path, *name;   /* a path segment {} takes any one segment, which x->segment holds */
-    int flags;                          /* JSON, UPLOAD (multipart): takes such a body; OPEN: no key needed; SPEECH: needs a ready engine; BARE: may have no
-                                           body; CHAT: needs live chat; OPENAI: fields have their names at OpenAI */
+    const char *method, *path, *name; /* a path segment {} takes any one segment, which x->segment holds */
+    int flags; /* JSON, UPLOAD (multipart): takes such a body; OPEN: no key needed; SPEECH: needs a ready engine; BARE:
+                  may have no body; CHAT: needs live chat; OPENAI: fields have their names at OpenAI */
     enum MHD_Result (*answer)(exchange *x);
 };
 const route *route_find(const char *method, const char *path, int *known_path);
 void route_allowed(const char *path, char *out, size_t n); /* for the Allow field */
-int route_index(const route *r);        /* below ROUTES_MAX; NULL: the index of "other", the last */
-const char *route_name(int index);      /* NULL past the last */
-size_t route_body_max(const exchange *x); /* bytes of x->route's body */
+int route_index(const route *r);                           /* below ROUTES_MAX; NULL: the index of "other", the last */
+const char *route_name(int index);                         /* NULL past the last */
+size_t route_body_max(const exchange *x);                  /* bytes of x->route's body */
 /* All checks that need no body. 0: x->fault is set. */
 int route_admit(exchange *x, const char *url, const char *method);
 
 /* ---- auth.c, continued ---- */
-int auth_host(exchange *x);     /* Host and Origin; 0: fault set */
-int auth_key(exchange *x);      /* 0: fault set */
+int auth_host(exchange *x); /* Host and Origin; 0: fault set */
+int auth_key(exchange *x);  /* 0: fault set */
 
 /* ---- respond.c ---- */
 enum MHD_Result respond(exchange *x, int status, const char *type, ishow_buffer *body); /* takes the body */
-enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response); /* takes the response */
+enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response);   /* takes the response */
 enum MHD_Result respond_fault(exchange *x);
-void respond_head(exchange *x, int status, struct MHD_Response *response, ishow_buffer *out); /* as text, of an answer that ends with its connection */
+void respond_head(exchange *x, int status, struct MHD_Response *response,
+                  ishow_buffer *out);                  /* as text, of an answer that ends with its connection */
 const char *header_get(exchange *x, const char *name); /* borrowed, NULL when absent */
 
 /* ---- handlers ---- */
-enum MHD_Result answer_tts(exchange *x);            /* speech_request.c */
-enum MHD_Result answer_tts_stream(exchange *x);     /* speech_stream.c */
-enum MHD_Result answer_tts_ws(exchange *x);         /* speech_ws.c */
+enum MHD_Result answer_tts(exchange *x);        /* speech_request.c */
+enum MHD_Result answer_tts_stream(exchange *x); /* speech_stream.c */
+enum MHD_Result answer_tts_ws(exchange *x);     /* speech_ws.c */
 enum MHD_Result answer_tts_cancel(exchange *x);
-enum MHD_Result answer_openai_speech(exchange *x);  /* openai.c */
+enum MHD_Result answer_openai_speech(exchange *x); /* openai.c */
 enum MHD_Result answer_openai_models(exchange *x);
 enum MHD_Result answer_openai_voices(exchange *x);
-/* Hands a checked request to the engine and the pump. format: unless the request names one. One reference; NULL: fault set. */
+/* Hands a checked request to the engine and the pump. format: unless the request names one. One reference; NULL: fault
+ * set. */
 job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_format format, const char *id, fault *f);
 void speech_cancel(ishow_server *s, job *j);
-int tts_wait(exchange *x, speech *said, const shape *shape, ishow_format format); /* submits and answers when there is something; 0: fault set */
+int tts_wait(exchange *x, speech *said, const shape *shape,
+             ishow_format format); /* submits and answers when there is something; 0: fault set */
 int tts_begin(exchange *x, const shape *shape, ishow_format format); /* the same for a body as of /api/tts */
 enum MHD_Result stream_begin(exchange *x);
 void tts_audio_headers(struct MHD_Response *response, job *j); /* takes j->lock */
-enum MHD_Result answer_health(exchange *x);         /* info.c */
+enum MHD_Result answer_health(exchange *x);                    /* info.c */
 enum MHD_Result answer_ready(exchange *x);
 enum MHD_Result answer_voices(exchange *x);
-enum MHD_Result answer_voice_create(exchange *x);   /* voices.c, like the list */
+enum MHD_Result answer_voice_create(exchange *x); /* voices.c, like the list */
 enum MHD_Result answer_voice_delete(exchange *x);
 enum MHD_Result answer_reference(exchange *x);
 enum MHD_Result answer_reference_audio(exchange *x);
 enum MHD_Result answer_override(exchange *x);
 enum MHD_Result answer_restore(exchange *x);
-enum MHD_Result answer_config(exchange *x);         /* config.c */
+enum MHD_Result answer_config(exchange *x); /* config.c */
 enum MHD_Result answer_config_reload(exchange *x);
 enum MHD_Result answer_metrics(exchange *x);
 enum MHD_Result answer_asset(exchange *x);

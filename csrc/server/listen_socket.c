@@ -1,4 +1,5 @@
-/* The listening socket is our own: close-on-exec (the compiler process must not keep the port), and a refusal in plain words. */
+/* The listening socket is our own: close-on-exec (the compiler process must not keep the port), and a refusal in plain
+ * words. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -11,19 +12,25 @@
 #include "server/internal.h"
 
 static int is_loopback(const struct sockaddr *address) {
-    if (address->sa_family == AF_INET) return (ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24) == 127;
+    if (address->sa_family == AF_INET)
+        return (ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24) == 127;
     return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
 ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error) {
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+                    *found = NULL;
     ishow_status status = ISHOW_OK;
     char service[8], shown[64];
     int fd = -1, one = 1;
-    if (port < 0 || port > 65535) return ishow_fail(error, ISHOW_EINVAL, "port", "The port must be between 0 and 65535, not %d.", port);
+    if (port < 0 || port > 65535)
+        return ishow_fail(error, ISHOW_EINVAL, "port", "The port must be between 0 and 65535, not %d.", port);
     snprintf(service, sizeof service, "%d", port);
     int wrong = getaddrinfo(host, service, &hints, &found);
-    if (wrong) return ishow_fail(error, ISHOW_EIO, "host", "The host %s cannot be resolved: %s.", host, gai_strerror(wrong));
+    if (wrong)
+        return ishow_fail(error, ISHOW_EIO, "host", "The host %s cannot be resolved: %s.", host, gai_strerror(wrong));
     struct addrinfo *at = found; /* of "localhost" the IPv4 address, as printed */
     for (struct addrinfo *a = found; a; a = a->ai_next)
         if (a->ai_family == AF_INET) {
@@ -32,7 +39,10 @@ ishow_status listen_open(ishow_server *s, const char *host, int port, int insecu
         }
     s->rules.loopback = is_loopback(at->ai_addr);
     if (!s->rules.loopback && !s->rules.key_needed && !insecure) {
-        status = ishow_fail(error, ISHOW_EINVAL, "host", "To serve other machines on %s set server.api_key, or server.insecure if everyone on the network may use it.", host);
+        status = ishow_fail(error, ISHOW_EINVAL, "host",
+                            "To serve other machines on %s set server.api_key, or server.insecure if everyone on the "
+                            "network may use it.",
+                            host);
         goto done;
     }
     fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -42,15 +52,21 @@ ishow_status listen_open(ishow_server *s, const char *host, int port, int insecu
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (bind(fd, at->ai_addr, at->ai_addrlen) || listen(fd, 512)) {
-        if (errno == EADDRINUSE) status = ishow_fail(error, ISHOW_EIO, "port", "Port %d on %s is in use by another program; choose another with --port.", port, host);
-        else status = ishow_fail(error, ISHOW_EIO, errno == EACCES ? "port" : "host", "%s port %d cannot be listened on: %s.", host, port, strerror(errno));
+        if (errno == EADDRINUSE)
+            status = ishow_fail(error, ISHOW_EIO, "port",
+                                "Port %d on %s is in use by another program; choose another with --port.", port, host);
+        else
+            status = ishow_fail(error, ISHOW_EIO, errno == EACCES ? "port" : "host",
+                                "%s port %d cannot be listened on: %s.", host, port, strerror(errno));
         goto done;
     }
     struct sockaddr_storage real;
     socklen_t length = sizeof real;
     getsockname(fd, (struct sockaddr *)&real, &length);
-    s->port = ntohs(real.ss_family == AF_INET ? ((struct sockaddr_in *)&real)->sin_port : ((struct sockaddr_in6 *)&real)->sin6_port);
-    if (getnameinfo((struct sockaddr *)&real, length, shown, sizeof shown, NULL, 0, NI_NUMERICHOST)) snprintf(shown, sizeof shown, "%s", host);
+    s->port = ntohs(real.ss_family == AF_INET ? ((struct sockaddr_in *)&real)->sin_port
+                                              : ((struct sockaddr_in6 *)&real)->sin6_port);
+    if (getnameinfo((struct sockaddr *)&real, length, shown, sizeof shown, NULL, 0, NI_NUMERICHOST))
+        snprintf(shown, sizeof shown, "%s", host);
     snprintf(s->url, sizeof s->url, real.ss_family == AF_INET6 ? "http://[%s]:%d" : "http://%s:%d", shown, s->port);
     s->listener = fd;
     fd = -1;

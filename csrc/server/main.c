@@ -1,8 +1,9 @@
 /* ishowtts-server: puts interpreter, engine and HTTP together, and takes them apart again.
  *
- * Order of the start: the interpreter reads the configuration (a tenth of a second, no torch), the port is opened and health answered,
- * and only then the model is loaded. All that touches the interpreter's lifetime happens on this, the main thread. Signal handlers only write to
- * a pipe; signals are not blocked, because the compiler process would inherit that. */
+ * Order of the start: the interpreter reads the configuration (a tenth of a second, no torch), the port is opened and
+ * health answered, and only then the model is loaded. All that touches the interpreter's lifetime happens on this, the
+ * main thread. Signal handlers only write to a pipe; signals are not blocked, because the compiler process would
+ * inherit that. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -34,7 +35,8 @@ typedef struct arguments {
 static const char usage[] =
     "Usage: ishowtts-server [--config FILE] [--host NAME] [--port N] [--set SECTION.KEY=VALUE]... [--verbose]\n"
     "       ishowtts-server --version | --help\n"
-    "Serves speech over HTTP. Settings come from FILE (TOML), then the environment (ISHOWTTS__SECTION__KEY), then the options;\n"
+    "Serves speech over HTTP. Settings come from FILE (TOML), then the environment (ISHOWTTS__SECTION__KEY), then the "
+    "options;\n"
     "port 0 takes any free port. SIGTERM and SIGINT finish what is being spoken, a second one ends at once.\n"
     "SIGHUP reads the settings again, and so does a change of FILE.\n";
 
@@ -99,9 +101,11 @@ static int add_override(arguments *a, const char *key, const char *value) {
 
 /* -1: go on; otherwise the exit code. */
 static int parse_arguments(int argc, char **argv, arguments *out) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"host", required_argument, NULL, 'H'}, {"port", required_argument, NULL, 'p'},
-                                            {"set", required_argument, NULL, 's'},    {"verbose", no_argument, NULL, 'v'},    {"version", no_argument, NULL, 'V'},
-                                            {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"host", required_argument, NULL, 'H'},
+        {"port", required_argument, NULL, 'p'},   {"set", required_argument, NULL, 's'},
+        {"verbose", no_argument, NULL, 'v'},      {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "c:p:h", options, NULL)) != -1) {
         int good = 1;
@@ -125,7 +129,8 @@ static int parse_arguments(int argc, char **argv, arguments *out) {
     return EXIT_USAGE;
 }
 
-/* The page lies beside the executable: in the package (ishowtts/bin), in a source tree (build/VARIANT) or in an installed tree (bin). */
+/* The page lies beside the executable: in the package (ishowtts/bin), in a source tree (build/VARIANT) or in an
+ * installed tree (bin). */
 static const char *find_web(char *out, size_t n) {
     static const char *const places[] = {"../web", "../../ishowtts/web", "../lib/ishow/ishowtts/web"};
     char self[PATH_MAX];
@@ -151,16 +156,24 @@ static void start_compiling(ishow_bridge *bridge, ishow_engine *engine, const se
         ishow_log(ISHOW_LOG_WARN, "server", "the model is not compiled: %s", error.message);
         return;
     }
-    while (!strcmp(s->compile, "wait") && ishow_bridge_compile_state(bridge, why, sizeof why) == 1 && !stop_asked(stop, 0)) usleep(100000);
+    while (!strcmp(s->compile, "wait") && ishow_bridge_compile_state(bridge, why, sizeof why) == 1 &&
+           !stop_asked(stop, 0))
+        usleep(100000);
 }
 
-static int compile_state(void *bridge, char *why, size_t n_why) { return ishow_bridge_compile_state(bridge, why, n_why); }
+static int compile_state(void *bridge, char *why, size_t n_why) {
+    return ishow_bridge_compile_state(bridge, why, n_why);
+}
 
-typedef struct origin { ishow_bridge *bridge; const arguments *args; } origin; /* of the configuration */
+typedef struct origin {
+    ishow_bridge *bridge;
+    const arguments *args;
+} origin; /* of the configuration */
 
 static ishow_status read_config(void *self, char **json, ishow_error *error) {
     const origin *from = self;
-    return ishow_bridge_config(from->bridge, from->args->config, (const char *const *)from->args->overrides, from->args->n_overrides, json, error);
+    return ishow_bridge_config(from->bridge, from->args->config, (const char *const *)from->args->overrides,
+                               from->args->n_overrides, json, error);
 }
 
 static int complain(const ishow_error *error, int code) {
@@ -179,7 +192,9 @@ static void raise_descriptors(unsigned connections) {
         getrlimit(RLIMIT_NOFILE, &limit);
     }
     if (limit.rlim_cur < connections + OTHERS)
-        ishow_log(ISHOW_LOG_WARN, "server", "the system allows %llu open files, too few for server.connections_max = %u", (unsigned long long)limit.rlim_cur, connections);
+        ishow_log(ISHOW_LOG_WARN, "server",
+                  "the system allows %llu open files, too few for server.connections_max = %u",
+                  (unsigned long long)limit.rlim_cur, connections);
 }
 
 static int serve(const arguments *args, stop_request *stop) {
@@ -215,13 +230,15 @@ static int serve(const arguments *args, stop_request *stop) {
     tell_of_hangups(stop, server);
     notify("STATUS=loading %s", s.model);
     ishow_log(ISHOW_LOG_INFO, "server", "health is answered on %s, loading %s", ishow_server_url(server), s.model);
-    if (ishow_bridge_engine(bridge, s.model, s.precision, s.backend, s.threads, &s.engine, &engine, &pending, &error) != ISHOW_OK ||
+    if (ishow_bridge_engine(bridge, s.model, s.precision, s.backend, s.threads, &s.engine, &engine, &pending, &error) !=
+            ISHOW_OK ||
         ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }
     if (pending && strcmp(s.compile, "off")) start_compiling(bridge, engine, &s, stop);
-    if (ishow_server_open_chat(server, engine, s.default_voice, ishow_chat_settings_options(s.chat), s.sources, s.n_sources, &error) != ISHOW_OK) {
+    if (ishow_server_open_chat(server, engine, s.default_voice, ishow_chat_settings_options(s.chat), s.sources,
+                               s.n_sources, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }
@@ -242,7 +259,8 @@ done:
     ishow_settings_free(&s);
     free(json);
     ishow_bridge_stop(bridge);
-    if (ishow_live_handles()) ishow_log(ISHOW_LOG_WARN, "server", "%ld handles are still alive at the end", ishow_live_handles());
+    if (ishow_live_handles())
+        ishow_log(ISHOW_LOG_WARN, "server", "%ld handles are still alive at the end", ishow_live_handles());
     return code;
 }
 

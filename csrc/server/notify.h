@@ -1,4 +1,5 @@
-/* What a service manager is told, and what it asks for (sd_notify(3)). Nothing happens where the server was not started by one. */
+/* What a service manager is told, and what it asks for (sd_notify(3)). Nothing happens where the server was not started
+ * by one. */
 #ifndef ISHOW_SERVER_NOTIFY_H
 #define ISHOW_SERVER_NOTIFY_H
 

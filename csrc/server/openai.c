@@ -1,4 +1,5 @@
-/* OpenAI's speech endpoints, as far as its clients need them: POST /v1/audio/speech, GET /v1/models, GET /v1/audio/voices. */
+/* OpenAI's speech endpoints, as far as its clients need them: POST /v1/audio/speech, GET /v1/models, GET
+ * /v1/audio/voices. */
 #include <stdlib.h>
 
 #include "server/internal.h"
@@ -7,7 +8,8 @@ enum MHD_Result answer_openai_speech(exchange *x) {
     speech said;
     ishow_model_info info;
     ishow_engine_info(atomic_load(&x->server->engine), &info);
-    int good = ishow_speech_parse_openai((const char *)x->body.data, x->body.n, &x->server->sampling, info.name, &said, &x->fault) &&
+    int good = ishow_speech_parse_openai((const char *)x->body.data, x->body.n, &x->server->sampling, info.name, &said,
+                                         &x->fault) &&
                tts_wait(x, &said, said.events ? &shape_openai : &shape_stream, ISHOW_FORMAT_MP3);
     ishow_speech_free(&said);
     ishow_buffer_free(&x->body);
@@ -20,7 +22,8 @@ enum MHD_Result answer_openai_models(exchange *x) {
     ishow_engine_info(atomic_load(&x->server->engine), &info);
     ishow_buffer_text(&body, "{\"object\":\"list\",\"data\":[{\"id\":");
     ishow_buffer_json_text(&body, info.name);
-    ishow_buffer_format(&body, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"ishowtts\"}]}", (long long)x->server->created);
+    ishow_buffer_format(&body, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"ishowtts\"}]}",
+                        (long long)x->server->created);
     return respond(x, 200, "application/json", &body);
 }
 

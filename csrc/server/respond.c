@@ -6,16 +6,21 @@
 
 #include "server/internal.h"
 
-const char *header_get(exchange *x, const char *name) { return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name); }
+const char *header_get(exchange *x, const char *name) {
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
 
 /* What every answer says. */
 static void add_fields(const exchange *x, struct MHD_Response *response) {
     MHD_add_response_header(response, "X-Request-Id", x->id);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-    if (!MHD_get_response_header(response, "Cache-Control")) MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (!MHD_get_response_header(response, "Cache-Control"))
+        MHD_add_response_header(response, "Cache-Control", "no-store");
     if (x->origin) {
         MHD_add_response_header(response, "Access-Control-Allow-Origin", x->origin);
-        MHD_add_response_header(response, "Access-Control-Expose-Headers", "X-Request-Id, X-Seed, X-Sample-Rate, X-Unspoken, Server-Timing, Retry-After, ETag, Content-Range, Location");
+        MHD_add_response_header(response, "Access-Control-Expose-Headers",
+                                "X-Request-Id, X-Seed, X-Sample-Rate, X-Unspoken, Server-Timing, Retry-After, ETag, "
+                                "Content-Range, Location");
         MHD_add_response_header(response, "Vary", "Origin");
     }
 }
@@ -51,8 +56,8 @@ enum MHD_Result respond(exchange *x, int status, const char *type, ishow_buffer 
         ishow_buffer_free(body);
         return MHD_NO;
     }
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(body->n, body->n ? (void *)body->data : (void *)"", body->n ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        body->n, body->n ? (void *)body->data : (void *)"", body->n ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
     if (!response || !body->n) ishow_buffer_free(body);
     *body = (ishow_buffer){0};
     if (response && type) MHD_add_response_header(response, "Content-Type", type);
@@ -77,7 +82,8 @@ enum MHD_Result respond_fault(exchange *x) {
     char text[96];
     if (f->status == 429 || f->status == 503) {
         ishow_server *s = x->server;
-        ishow_engine *engine = atomic_load(&s->draining) ? NULL : atomic_load(&s->engine); /* another server will have to come up */
+        ishow_engine *engine =
+            atomic_load(&s->draining) ? NULL : atomic_load(&s->engine); /* another server will have to come up */
         snprintf(text, sizeof text, "%d", ishow_retry_after(&s->load, engine, s->request_seconds));
         MHD_add_response_header(response, "Retry-After", text);
     }

@@ -1,5 +1,5 @@
-/* What the answers to a spoken text look like. The audio thread calls these under the job's lock, in the order begin, audio..., end or fail; a
- * shape that is not a stream gets its whole file in one `audio`. */
+/* What the answers to a spoken text look like. The audio thread calls these under the job's lock, in the order begin,
+ * audio..., end or fail; a shape that is not a stream gets its whole file in one `audio`. */
 #include <string.h>
 
 #include "server/internal.h"
@@ -11,15 +11,19 @@ static void write_head(const job *j, ishow_buffer *out) {
     ishow_buffer_json_text(out, j->timings.voice);
     ishow_buffer_text(out, ",\"engine\":\"" ENGINE_ID "\",\"engine_label\":");
     ishow_buffer_json_text(out, j->label);
-    ishow_buffer_format(out, ",\"sample_rate\":%d,\"format\":\"%s\"", ishow_encoder_rate(j->encoder), ishow_format_mime(j->format));
+    ishow_buffer_format(out, ",\"sample_rate\":%d,\"format\":\"%s\"", ishow_encoder_rate(j->encoder),
+                        ishow_format_mime(j->format));
 }
 
 static void write_tail(const job *j, ishow_buffer *out) {
     const ishow_timings *t = &j->timings;
     const unsigned long long samples = ishow_encoder_length(j->encoder);
     double duration = (double)samples / ishow_encoder_rate(j->encoder);
-    ishow_buffer_format(out, "\"waveform_len\":%llu,\"seed\":%llu,\"duration\":%.4f,\"timings\":{\"queue\":%.4f,\"text\":%.4f,\"first_audio\":%.4f,\"total\":%.4f},\"rtf\":%.4f,\"unspoken\":{\"count\":%zu,\"first\":",
-                 samples, (unsigned long long)t->seed, duration, t->queue, t->text, t->first_audio, t->total, duration > 0 ? t->total / duration : 0.0, t->unspoken.count);
+    ishow_buffer_format(out,
+                        "\"waveform_len\":%llu,\"seed\":%llu,\"duration\":%.4f,\"timings\":{\"queue\":%.4f,\"text\":%."
+                        "4f,\"first_audio\":%.4f,\"total\":%.4f},\"rtf\":%.4f,\"unspoken\":{\"count\":%zu,\"first\":",
+                        samples, (unsigned long long)t->seed, duration, t->queue, t->text, t->first_audio, t->total,
+                        duration > 0 ? t->total / duration : 0.0, t->unspoken.count);
     ishow_buffer_json_text(out, t->unspoken.first);
     ishow_buffer_text(out, "}");
 }
@@ -50,7 +54,7 @@ enum { EVENT_BYTES = 48000 }; /* at most in one event, so that clients parse sma
 static void write_start(const job *j, ishow_buffer *out) {
     write_head(j, out);
     ishow_buffer_format(out, ",\"seed\":%llu,\"channels\":1,\"encoding\":\"%s\"", (unsigned long long)j->timings.seed,
-                 j->format == ISHOW_FORMAT_PCM ? "pcm_s16le" : ishow_format_name(j->format));
+                        j->format == ISHOW_FORMAT_PCM ? "pcm_s16le" : ishow_format_name(j->format));
 }
 
 /* Seconds at which the part of this push that begins at byte `at` is heard; known exactly for PCM alone. */
@@ -67,7 +71,8 @@ static void events_begin(job *j) {
 
 static void events_audio(job *j, const unsigned char *data, size_t n) {
     for (size_t at = 0; at < n; at += EVENT_BYTES) {
-        ishow_buffer_format(&j->out, "event: audio\ndata: {\"seq\":%llu,\"t0\":%.4f,\"audio_base64\":\"", (unsigned long long)j->seq++, part_t0(j, at));
+        ishow_buffer_format(&j->out, "event: audio\ndata: {\"seq\":%llu,\"t0\":%.4f,\"audio_base64\":\"",
+                            (unsigned long long)j->seq++, part_t0(j, at));
         ishow_buffer_base64(&j->out, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
         ishow_buffer_text(&j->out, "\"}\n\n");
     }
@@ -100,8 +105,14 @@ static void openai_audio(job *j, const unsigned char *data, size_t n) {
 /* What is counted: characters in, mel frames out. */
 static void openai_end(job *j) {
     const unsigned long long in = j->characters,
-                             out = (unsigned long long)((double)ishow_encoder_length(j->encoder) / ishow_encoder_rate(j->encoder) * j->frame_rate + 0.5);
-    ishow_buffer_format(&j->out, "data: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":%llu,\"output_tokens\":%llu,\"total_tokens\":%llu}}\n\n", in, out, in + out);
+                             out = (unsigned long long)((double)ishow_encoder_length(j->encoder) /
+                                                            ishow_encoder_rate(j->encoder) * j->frame_rate +
+                                                        0.5);
+    ishow_buffer_format(&j->out,
+                        "data: "
+                        "{\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":%llu,\"output_tokens\":%llu,"
+                        "\"total_tokens\":%llu}}\n\n",
+                        in, out, in + out);
 }
 
 static void openai_fail(job *j) {
@@ -149,7 +160,8 @@ static void frames_audio(job *j, const unsigned char *data, size_t n) {
         ishow_buffer_json_text(&head, j->id);
         ishow_buffer_format(&head, ",\"seq\":%llu,\"t0\":%.4f}", (unsigned long long)j->seq++, part_t0(j, at));
         const uint32_t length = (uint32_t)head.n;
-        const unsigned char size[4] = {(unsigned char)length, (unsigned char)(length >> 8), (unsigned char)(length >> 16), (unsigned char)(length >> 24)};
+        const unsigned char size[4] = {(unsigned char)length, (unsigned char)(length >> 8),
+                                       (unsigned char)(length >> 16), (unsigned char)(length >> 24)};
         ishow_buffer_add(&m, size, sizeof size);
         ishow_buffer_add(&m, head.data, head.n);
         ishow_buffer_add(&m, data + at, n - at < EVENT_BYTES ? n - at : EVENT_BYTES);
@@ -172,6 +184,16 @@ static void frames_end(job *j) {
 const shape shape_json = {.type = "application/json", .begin = json_begin, .audio = json_audio, .end = json_end};
 const shape shape_file = {.begin = nothing, .audio = bare_audio, .end = nothing};
 const shape shape_stream = {.streams = 1, .begin = nothing, .audio = bare_audio, .end = nothing};
-const shape shape_events = {.streams = 1, .type = "text/event-stream", .begin = events_begin, .audio = events_audio, .end = events_end, .fail = events_fail};
+const shape shape_events = {.streams = 1,
+                            .type = "text/event-stream",
+                            .begin = events_begin,
+                            .audio = events_audio,
+                            .end = events_end,
+                            .fail = events_fail};
 const shape shape_frames = {.streams = 1, .begin = frames_begin, .audio = frames_audio, .end = frames_end};
-const shape shape_openai = {.streams = 1, .type = "text/event-stream", .begin = nothing, .audio = openai_audio, .end = openai_end, .fail = openai_fail};
+const shape shape_openai = {.streams = 1,
+                            .type = "text/event-stream",
+                            .begin = nothing,
+                            .audio = openai_audio,
+                            .end = openai_end,
+                            .fail = openai_fail};

@@ -16,10 +16,14 @@ static const route routes[] = {
     {"POST", "/api/danmaku/stop", "danmaku_stop", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_place},
     {"POST", "/api/danmaku/enqueue", "danmaku_enqueue", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_enqueue},
     {"POST", "/api/danmaku/skip", "danmaku_skip", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
-    {"POST", "/api/danmaku/pause", "danmaku_pause", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
-    {"POST", "/api/danmaku/resume", "danmaku_resume", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
-    {"POST", "/api/danmaku/clear", "danmaku_clear", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
-    {"POST", "/api/danmaku/replay", "danmaku_replay", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
+    {"POST", "/api/danmaku/pause", "danmaku_pause", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT,
+     answer_danmaku},
+    {"POST", "/api/danmaku/resume", "danmaku_resume", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT,
+     answer_danmaku},
+    {"POST", "/api/danmaku/clear", "danmaku_clear", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT,
+     answer_danmaku},
+    {"POST", "/api/danmaku/replay", "danmaku_replay", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT,
+     answer_danmaku},
     {"DELETE", "/api/danmaku/messages/{}", "danmaku_delete", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_delete},
     {"GET", "/api/danmaku/queue", "danmaku_queue", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
     {"GET", "/api/danmaku/status", "danmaku_status", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
@@ -52,7 +56,8 @@ static const route routes[] = {
 enum { ROUTES = sizeof routes / sizeof *routes };
 _Static_assert((int)ROUTES < (int)ROUTES_MAX, "the table of metrics is too small");
 
-/* Where the segment that stands for {} begins, and its length in *n; NULL when the path is another. A path without {} gives an empty segment. */
+/* Where the segment that stands for {} begins, and its length in *n; NULL when the path is another. A path without {}
+ * gives an empty segment. */
 static const char *path_match(const route *r, const char *path, size_t *n) {
     const char *hole = strstr(r->path, "{}");
     size_t before = hole ? (size_t)(hole - r->path) : strlen(r->path);
@@ -85,7 +90,8 @@ void route_allowed(const char *path, char *out, size_t n) {
     for (int i = 0; i < ROUTES; i++)
         if (path_match(&routes[i], path, &length)) {
             size_t used = strlen(out);
-            snprintf(out + used, n - used, "%s%s", used ? ", " : "", strcmp(routes[i].method, "GET") ? routes[i].method : "GET, HEAD");
+            snprintf(out + used, n - used, "%s%s", used ? ", " : "",
+                     strcmp(routes[i].method, "GET") ? routes[i].method : "GET, HEAD");
         }
 }
 
@@ -93,10 +99,14 @@ int route_index(const route *r) { return r ? (int)(r - routes) : ROUTES; }
 const char *route_name(int index) { return index < ROUTES ? routes[index].name : index == ROUTES ? "other" : NULL; }
 
 size_t route_body_max(const exchange *x) {
-    return x->route->flags & ROUTE_UPLOAD ? (size_t)ISHOW_UPLOAD_BYTES_MAX + ISHOW_FORM_BYTES_MAX : x->server->body_bytes_max;
+    return x->route->flags & ROUTE_UPLOAD ? (size_t)ISHOW_UPLOAD_BYTES_MAX + ISHOW_FORM_BYTES_MAX
+                                          : x->server->body_bytes_max;
 }
 
-typedef struct field_scan { size_t lengths, encodings, bytes; const char *length, *encoding; } field_scan;
+typedef struct field_scan {
+    size_t lengths, encodings, bytes;
+    const char *length, *encoding;
+} field_scan;
 
 static enum MHD_Result scan_field(void *self, enum MHD_ValueKind kind, const char *key, const char *value) {
     field_scan *scan = self;
@@ -112,12 +122,16 @@ static enum MHD_Result scan_field(void *self, enum MHD_ValueKind kind, const cha
 static int check_framing(exchange *x, field_scan *scan) {
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, scan_field, scan);
     if (scan->lengths + scan->encodings > 1)
-        return ishow_fault_set(&x->fault, 400, "ambiguous_length", scan->lengths > 1 ? "Content-Length" : "Transfer-Encoding",
-                         "A request must have one Content-Length or one Transfer-Encoding, not several.");
-    if (scan->lengths && (!scan->length || !*scan->length || strspn(scan->length, "0123456789") != strlen(scan->length) || strlen(scan->length) > 18))
-        return ishow_fault_set(&x->fault, 400, "ambiguous_length", "Content-Length", "Content-Length must be a whole number.");
+        return ishow_fault_set(&x->fault, 400, "ambiguous_length",
+                               scan->lengths > 1 ? "Content-Length" : "Transfer-Encoding",
+                               "A request must have one Content-Length or one Transfer-Encoding, not several.");
+    if (scan->lengths && (!scan->length || !*scan->length ||
+                          strspn(scan->length, "0123456789") != strlen(scan->length) || strlen(scan->length) > 18))
+        return ishow_fault_set(&x->fault, 400, "ambiguous_length", "Content-Length",
+                               "Content-Length must be a whole number.");
     if (scan->encodings && (!scan->encoding || strcasecmp(scan->encoding, "chunked")))
-        return ishow_fault_set(&x->fault, 400, "ambiguous_length", "Transfer-Encoding", "The only Transfer-Encoding understood is chunked.");
+        return ishow_fault_set(&x->fault, 400, "ambiguous_length", "Transfer-Encoding",
+                               "The only Transfer-Encoding understood is chunked.");
     return 1;
 }
 
@@ -128,12 +142,15 @@ static int is_type(const char *type, const char *wanted) {
 
 static int check_body(exchange *x, const field_scan *scan) {
     if (!scan->lengths && !scan->encodings)
-        return ishow_fault_set(&x->fault, 411, "length_required", "Content-Length", "A request with a body needs a Content-Length.");
+        return ishow_fault_set(&x->fault, 411, "length_required", "Content-Length",
+                               "A request with a body needs a Content-Length.");
     const char *wanted = x->route->flags & ROUTE_UPLOAD ? "multipart/form-data" : "application/json";
     if (!is_type(header_get(x, "Content-Type"), wanted))
-        return ishow_fault_set(&x->fault, 415, "unsupported_media_type", "Content-Type", "The Content-Type must be %s.", wanted);
+        return ishow_fault_set(&x->fault, 415, "unsupported_media_type", "Content-Type", "The Content-Type must be %s.",
+                               wanted);
     if (scan->lengths && strtoull(scan->length, NULL, 10) > route_body_max(x))
-        return ishow_fault_set(&x->fault, 413, "too_large", "", "The body may have %zu bytes, not %s.", route_body_max(x), scan->length);
+        return ishow_fault_set(&x->fault, 413, "too_large", "", "The body may have %zu bytes, not %s.",
+                               route_body_max(x), scan->length);
     return 1;
 }
 
@@ -141,28 +158,38 @@ int route_admit(exchange *x, const char *url, const char *method) {
     field_scan scan = {0};
     int known = 0;
     if (!check_framing(x, &scan)) return 0;
-    if (x->uri_length > URI_MAX) return ishow_fault_set(&x->fault, 414, "uri_too_long", "", "The address may have %d characters, not %zu.", URI_MAX, x->uri_length);
+    if (x->uri_length > URI_MAX)
+        return ishow_fault_set(&x->fault, 414, "uri_too_long", "", "The address may have %d characters, not %zu.",
+                               URI_MAX, x->uri_length);
     if (x->bad_uri) return ishow_fault_set(&x->fault, 400, "malformed_uri", "", "The address holds a NUL.");
-    if (scan.bytes > HEADER_MAX) return ishow_fault_set(&x->fault, 431, "headers_too_large", "", "The header fields may have %d bytes, not %zu.", HEADER_MAX, scan.bytes);
+    if (scan.bytes > HEADER_MAX)
+        return ishow_fault_set(&x->fault, 431, "headers_too_large", "", "The header fields may have %d bytes, not %zu.",
+                               HEADER_MAX, scan.bytes);
     if (!auth_host(x)) return 0;
     if (x->origin && !strcmp(method, "OPTIONS")) return 1; /* a preflight: answered by the caller */
     x->route = route_find(method, url, &known);
-    if (!x->route && !known) return ishow_fault_set(&x->fault, 404, "not_found", "", "There is nothing at this address.");
+    if (!x->route && !known)
+        return ishow_fault_set(&x->fault, 404, "not_found", "", "There is nothing at this address.");
     if (!x->route) {
         route_allowed(url, x->allow, sizeof x->allow);
         return ishow_fault_set(&x->fault, 405, "method_not_allowed", "", "This address answers %s only.", x->allow);
     }
     if (!(x->route->flags & ROUTE_OPEN) && !auth_key(x)) return 0;
     if (x->route->flags & ROUTE_SPEECH) {
-        if (atomic_load(&x->server->draining)) return ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
-        if (!atomic_load(&x->server->engine)) return ishow_fault_set(&x->fault, 503, "loading", "", "The model is being loaded.");
+        if (atomic_load(&x->server->draining))
+            return ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
+        if (!atomic_load(&x->server->engine))
+            return ishow_fault_set(&x->fault, 503, "loading", "", "The model is being loaded.");
     }
     size_t n = 0;
     const char *segment = path_match(x->route, url, &n);
-    snprintf(x->segment, sizeof x->segment, "%.*s", (int)(n < sizeof x->segment ? n : sizeof x->segment), segment ? segment : ""); /* a longer one is cut, and so nobody's id */
-    if (x->route->flags & ROUTE_CHAT && !x->server->chat_service) return ishow_fault_set(&x->fault, 404, "not_found", "", "This server has no live chat.");
+    snprintf(x->segment, sizeof x->segment, "%.*s", (int)(n < sizeof x->segment ? n : sizeof x->segment),
+             segment ? segment : ""); /* a longer one is cut, and so nobody's id */
+    if (x->route->flags & ROUTE_CHAT && !x->server->chat_service)
+        return ishow_fault_set(&x->fault, 404, "not_found", "", "This server has no live chat.");
     if (x->route->flags & ROUTE_BARE && !scan.encodings && (!scan.lengths || !strcmp(scan.length, "0"))) return 1;
     if (x->route->flags & (ROUTE_JSON | ROUTE_UPLOAD)) return check_body(x, &scan);
-    if (x->route->answer == answer_asset) x->asset = assets_find(x->server->assets, strcmp(url, "/favicon.ico") ? url : "/web/icon.svg");
+    if (x->route->answer == answer_asset)
+        x->asset = assets_find(x->server->assets, strcmp(url, "/favicon.ico") ? url : "/web/icon.svg");
     return 1;
 }

@@ -31,7 +31,8 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     s->rules.host = ishow_strdup(options->host);
     s->rules.api_key = ishow_strdup(key);
     s->metrics = metrics_create();
-    if (!s->rules.host || (key && !s->rules.api_key) || !s->metrics || !names_copy(&s->rules.hosts, options->allowed_hosts, options->n_allowed_hosts) ||
+    if (!s->rules.host || (key && !s->rules.api_key) || !s->metrics ||
+        !names_copy(&s->rules.hosts, options->allowed_hosts, options->n_allowed_hosts) ||
         !names_copy(&s->rules.origins, options->cors_origins, options->n_cors_origins)) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the server could not be had.");
         goto done;
@@ -40,14 +41,17 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     if (options->web_dir && (status = assets_load(&s->assets, options->web_dir, error)) != ISHOW_OK) goto done;
     if ((status = listen_open(s, options->host, options->port, options->insecure, error)) != ISHOW_OK) goto done;
     if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;
-    if ((status = ishow_voice_registry_create(&s->voice_registry, s->store, error)) != ISHOW_OK || (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK ||
+    if ((status = ishow_voice_registry_create(&s->voice_registry, s->store, error)) != ISHOW_OK ||
+        (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK ||
         (status = criers_create(&s->criers, s->idle_seconds, error)) != ISHOW_OK)
         goto done;
     if ((status = config_create(&s->config, s, options, error)) != ISHOW_OK) goto done;
     status = http_start(s, options->connections_max, error);
 done:
-    if (status != ISHOW_OK) ishow_server_free(s);
-    else *out = s;
+    if (status != ISHOW_OK)
+        ishow_server_free(s);
+    else
+        *out = s;
     return status;
 }
 
@@ -60,15 +64,18 @@ static void on_chat_news(void *self) {
     http_wake(s); /* WebSockets */
 }
 
-ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const char *default_voice, const ishow_chat_options *options, const ishow_chat_source_options *sources,
-                                     size_t n_sources, ishow_error *error) {
-    ishow_status status = ishow_chat_service_open(&s->chat_service, s->store, engine, &s->sampling, default_voice, options, sources, n_sources, error);
+ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const char *default_voice,
+                                    const ishow_chat_options *options, const ishow_chat_source_options *sources,
+                                    size_t n_sources, ishow_error *error) {
+    ishow_status status = ishow_chat_service_open(&s->chat_service, s->store, engine, &s->sampling, default_voice,
+                                                  options, sources, n_sources, error);
     if (status != ISHOW_OK) return status;
     ishow_chat_on_news(ishow_chat_service_chat(s->chat_service), on_chat_news, s);
     return ISHOW_OK;
 }
 
-ishow_status ishow_server_set_voices(ishow_server *s, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, ishow_error *error) {
+ishow_status ishow_server_set_voices(ishow_server *s, ishow_engine *engine, const ishow_voice_setting *voices, size_t n,
+                                     ishow_error *error) {
     return ishow_voice_registry_load(s->voice_registry, engine, voices, n, NULL, error);
 }
 
@@ -98,8 +105,10 @@ void ishow_server_drain(ishow_server *s, double seconds) {
 
 void ishow_server_free(ishow_server *s) {
     if (!s) return;
-    if (s->thread_runs) ishow_server_drain(s, 0);
-    else if (s->pump && !atomic_load(&s->draining)) pump_stop(s->pump); /* creation failed */
+    if (s->thread_runs)
+        ishow_server_drain(s, 0);
+    else if (s->pump && !atomic_load(&s->draining))
+        pump_stop(s->pump); /* creation failed */
     if (s->daemon) MHD_stop_daemon(s->daemon);
     criers_free(s->criers);
     tasks_free(s->tasks);

@@ -1,4 +1,5 @@
-/* A job outlives whichever of its two owners leaves first: the loop when the client hangs up, the pump when the speech is done. */
+/* A job outlives whichever of its two owners leaves first: the loop when the client hangs up, the pump when the speech
+ * is done. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -22,7 +22,8 @@ static void speech_release(exchange *x) {
 }
 
 static enum MHD_Result speech_resume(exchange *x);
-static const wait_kind speech_wait = {.news = speech_news, .resume = speech_resume, .hang_up = speech_hang_up, .release = speech_release};
+static const wait_kind speech_wait = {
+    .news = speech_news, .resume = speech_resume, .hang_up = speech_hang_up, .release = speech_release};
 
 /* The running job with this id, borrowed; NULL when there is none. */
 static job *job_running(const ishow_server *s, const char *id) {
@@ -52,7 +53,8 @@ job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_form
     j->give_up = ishow_now() + s->request_seconds;
     j->characters = ishow_utf8_length(said->request.text);
     j->frame_rate = (double)info.sample_rate / info.hop;
-    const ishow_encoder_options encoder = {.format = j->format, .from_rate = info.sample_rate, .sample_rate = said->sample_rate, .whole = !shape->streams};
+    const ishow_encoder_options encoder = {
+        .format = j->format, .from_rate = info.sample_rate, .sample_rate = said->sample_rate, .whole = !shape->streams};
     said->request.deadline = s->request_seconds;
     said->request.early = shape->streams;
     if (!said->request.voice && s->default_voice[0]) said->request.voice = s->default_voice;
@@ -73,7 +75,9 @@ void speech_cancel(ishow_server *s, job *j) {
 
 int tts_wait(exchange *x, speech *said, const shape *shape, ishow_format format) {
     job *j = NULL;
-    if (job_running(x->server, x->id)) return ishow_fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.", x->id);
+    if (job_running(x->server, x->id))
+        return ishow_fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.",
+                               x->id);
     if (!(j = speech_submit(x->server, said, shape, format, x->id, &x->fault))) return 0;
     http_wait_for(x, &speech_wait, j);
     return 1;
@@ -81,7 +85,9 @@ int tts_wait(exchange *x, speech *said, const shape *shape, ishow_format format)
 
 int tts_begin(exchange *x, const shape *shape, ishow_format format) {
     speech said = {0};
-    int good = ishow_speech_parse(&ishow_speech_own, (const char *)x->body.data, x->body.n, &x->server->sampling, &said, &x->fault) && tts_wait(x, &said, shape, format);
+    int good = ishow_speech_parse(&ishow_speech_own, (const char *)x->body.data, x->body.n, &x->server->sampling, &said,
+                                  &x->fault) &&
+               tts_wait(x, &said, shape, format);
     ishow_speech_free(&said);
     ishow_buffer_free(&x->body);
     return good;
@@ -119,7 +125,8 @@ void tts_audio_headers(struct MHD_Response *response, job *j) {
 
 static void add_timing(struct MHD_Response *response, const ishow_timings *t) {
     char text[128];
-    snprintf(text, sizeof text, "queue;dur=%.1f, text;dur=%.1f, first;dur=%.1f, total;dur=%.1f", 1e3 * t->queue, 1e3 * t->text, 1e3 * t->first_audio, 1e3 * t->total);
+    snprintf(text, sizeof text, "queue;dur=%.1f, text;dur=%.1f, first;dur=%.1f, total;dur=%.1f", 1e3 * t->queue,
+             1e3 * t->text, 1e3 * t->first_audio, 1e3 * t->total);
     MHD_add_response_header(response, "Server-Timing", text);
 }
 
@@ -130,7 +137,8 @@ static enum MHD_Result speech_resume(exchange *x) {
     pthread_mutex_lock(&j->lock);
     int failed = j->finished && j->failure.status && !(streams && j->started);
     int ready = j->finished || (streams && j->out.n > j->taken);
-    if (failed) x->fault = j->failure;
+    if (failed)
+        x->fault = j->failure;
     else if (ready && !streams) {
         body = j->out;
         j->out = (ishow_buffer){0};
@@ -147,7 +155,8 @@ static enum MHD_Result speech_resume(exchange *x) {
         ishow_buffer_free(&body);
         return MHD_NO;
     }
-    if (j->shape->type) MHD_add_response_header(response, "Content-Type", j->shape->type);
+    if (j->shape->type)
+        MHD_add_response_header(response, "Content-Type", j->shape->type);
     else { /* the audio itself; the pump is done with the job */
         tts_audio_headers(response, j);
         add_timing(response, &j->timings);

@@ -29,12 +29,14 @@ static ssize_t read_stream(void *self, uint64_t position, char *out, size_t most
 
 enum MHD_Result stream_begin(exchange *x) {
     job *j = x->waited;
-    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 * 1024, read_stream, x, NULL);
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 * 1024, read_stream, x, NULL);
     if (!response) return MHD_NO;
     if (j->shape->type) {
         MHD_add_response_header(response, "Content-Type", j->shape->type);
         MHD_add_response_header(response, "X-Accel-Buffering", "no");
-    } else tts_audio_headers(response, j);
+    } else
+        tts_audio_headers(response, j);
     x->phase = PHASE_STREAM;
     return respond_with(x, 200, response);
 }
@@ -43,6 +45,7 @@ enum MHD_Result answer_tts_stream(exchange *x) {
     const char *accept = header_get(x, "Accept");
     ishow_format format;
     double events = ishow_accept_quality(accept, "text", "event-stream"), audio = ishow_accept_audio(accept, &format);
-    int good = events > 0 && events >= audio ? tts_begin(x, &shape_events, ISHOW_FORMAT_PCM) : tts_begin(x, &shape_stream, format);
+    int good = events > 0 && events >= audio ? tts_begin(x, &shape_events, ISHOW_FORMAT_PCM)
+                                             : tts_begin(x, &shape_stream, format);
     return good ? MHD_YES : respond_fault(x);
 }

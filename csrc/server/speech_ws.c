@@ -1,5 +1,6 @@
-/* GET /api/tts/ws: many requests on one connection. A message is the JSON of /api/tts/stream with a request_id, or {"cancel": request_id}; what
- * comes back are the events of that stream as JSON, and its audio as binary messages: u32 little-endian length of a JSON head, the head, bytes. */
+/* GET /api/tts/ws: many requests on one connection. A message is the JSON of /api/tts/stream with a request_id, or
+ * {"cancel": request_id}; what comes back are the events of that stream as JSON, and its audio as binary messages: u32
+ * little-endian length of a JSON head, the head, bytes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +14,10 @@ typedef struct talk {
 } talk;
 
 static void send_text(ws *w, ishow_buffer *message) {
-    if (message->failed) ws_close(w, 1011, "Memory could not be had.");
-    else ws_send(w, 0, message->data, message->n);
+    if (message->failed)
+        ws_close(w, 1011, "Memory could not be had.");
+    else
+        ws_send(w, 0, message->data, message->n);
     ishow_buffer_free(message);
 }
 
@@ -49,8 +52,11 @@ static int cancel(talk *t, const char *id, fault *f) {
 
 static int speak(talk *t, speech *said, const char *id, fault *f) {
     job **place = find_job(t, NULL);
-    if (find_job(t, id)) return ishow_fault_set(f, 409, "duplicate_id", "request_id", "A request with the id %s is running.", id);
-    if (!place) return ishow_fault_set(f, 429, "busy", "", "%d requests are running on this connection, which is the most.", SPEECHES_MAX);
+    if (find_job(t, id))
+        return ishow_fault_set(f, 409, "duplicate_id", "request_id", "A request with the id %s is running.", id);
+    if (!place)
+        return ishow_fault_set(f, 429, "busy", "", "%d requests are running on this connection, which is the most.",
+                               SPEECHES_MAX);
     *place = speech_submit(t->server, said, &shape_frames, ISHOW_FORMAT_PCM, id, f);
     return *place != NULL;
 }
@@ -63,7 +69,8 @@ static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
         ws_close(w, 1003, "Requests are text.");
         return;
     }
-    int good = ishow_speech_parse_message((const char *)data, n, &t->server->sampling, &m, &f) && (m.cancels ? cancel(t, m.id, &f) : speak(t, &m.said, m.id, &f));
+    int good = ishow_speech_parse_message((const char *)data, n, &t->server->sampling, &m, &f) &&
+               (m.cancels ? cancel(t, m.id, &f) : speak(t, &m.said, m.id, &f));
     if (!good) send_error(w, m.id[0] ? m.id : NULL, &f);
     ishow_speech_free(&m.said);
 }

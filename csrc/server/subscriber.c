@@ -1,8 +1,10 @@
 /* Listeners of endless events: connections that only receive, taken over from libmicrohttpd once they are admitted.
  *
- * Ten thousand of them idle most of the time. With libmicrohttpd each keeps tens of kilobytes of its request's memory, and is resumed, asked and suspended again for every
- * event; here one is a socket, a small struct and one send. As all of them get the same at the same moment, and a send costs some microseconds, they are shared out among a few
- * threads, the criers, so that nobody waits for all others and no request waits for a round of them. A listener is its crier's alone. */
+ * Ten thousand of them idle most of the time. With libmicrohttpd each keeps tens of kilobytes of its request's memory,
+ * and is resumed, asked and suspended again for every event; here one is a socket, a small struct and one send. As all
+ * of them get the same at the same moment, and a send costs some microseconds, they are shared out among a few threads,
+ * the criers, so that nobody waits for all others and no request waits for a round of them. A listener is its crier's
+ * alone. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,7 +17,13 @@
 
 #include "server/internal.h"
 
-enum { PART = 16 * 1024, SLICE = 128 /* served before sockets are looked at again */, EVENTS = 64, TICK_MS = 500, CRIERS_MAX = 4 };
+enum {
+    PART = 16 * 1024,
+    SLICE = 128 /* served before sockets are looked at again */,
+    EVENTS = 64,
+    TICK_MS = 500,
+    CRIERS_MAX = 4
+};
 
 typedef struct crier crier;
 typedef struct listener listener;
@@ -25,8 +33,8 @@ struct listener {
     void *self;
     listener *prev, *next;
     struct sockaddr_storage address;
-    int fd;                 /* -1: over, freed at the end of its crier's turn */
-    ishow_buffer pending;          /* what the socket did not take */
+    int fd;               /* -1: over, freed at the end of its crier's turn */
+    ishow_buffer pending; /* what the socket did not take */
     size_t pending_taken;
     double moved;
 };
@@ -35,19 +43,19 @@ struct crier {
     criers *all;
     pthread_t thread;
     int runs, epoll, waker;
-    pthread_mutex_t lock;   /* guards both lists' links, which the crier alone changes but for what is handed over */
+    pthread_mutex_t lock; /* guards both lists' links, which the crier alone changes but for what is handed over */
     listener *first, *fresh;
-    listener *left;         /* over, not freed */
-    listener *next;         /* of the round that is going on; NULL: none is */
-    int round;              /* another one is wanted */
-    atomic_int news;        /* there may be something for all; who joins has nothing for the others */
+    listener *left;  /* over, not freed */
+    listener *next;  /* of the round that is going on; NULL: none is */
+    int round;       /* another one is wanted */
+    atomic_int news; /* there may be something for all; who joins has nothing for the others */
 };
 
 struct criers {
     double idle_seconds;
-    atomic_uint n;          /* listeners */
+    atomic_uint n; /* listeners */
     atomic_int ending;
-    size_t n_criers, turn;  /* turn: who gets the next one; the loop's */
+    size_t n_criers, turn; /* turn: who gets the next one; the loop's */
     crier crier[CRIERS_MAX];
 };
 
@@ -57,8 +65,10 @@ static void end(listener *l) {
     close(l->fd); /* leaves the epoll set with it */
     l->fd = -1;
     pthread_mutex_lock(&c->lock);
-    if (l->prev) l->prev->next = l->next;
-    else c->first = l->next;
+    if (l->prev)
+        l->prev->next = l->next;
+    else
+        c->first = l->next;
     if (l->next) l->next->prev = l->prev;
     pthread_mutex_unlock(&c->lock);
     if (c->next == l) c->next = l->next;
@@ -85,7 +95,8 @@ static int watch_for(listener *l, int how, uint32_t events) {
     return 0;
 }
 
-/* Sends the next part of what there is: a part in turn, or the last of many would be behind by all that the others get. */
+/* Sends the next part of what there is: a part in turn, or the last of many would be behind by all that the others get.
+ */
 static void push(listener *l) {
     char part[PART];
     const size_t n = l->kind->read(l->self, part, sizeof part);
@@ -93,9 +104,12 @@ static void push(listener *l) {
     if (sent < 0) return;
     if ((size_t)sent < n) {
         ishow_buffer_add(&l->pending, part + sent, n - (size_t)sent);
-        if (l->pending.failed) end(l);
-        else watch_for(l, EPOLL_CTL_MOD, EPOLLRDHUP | EPOLLOUT);
-    } else if (n == sizeof part) l->crier->round = 1; /* there may be more */
+        if (l->pending.failed)
+            end(l);
+        else
+            watch_for(l, EPOLL_CTL_MOD, EPOLLRDHUP | EPOLLOUT);
+    } else if (n == sizeof part)
+        l->crier->round = 1; /* there may be more */
 }
 
 static void on_socket(listener *l, uint32_t events) {
@@ -138,7 +152,9 @@ static void on_waker(crier *c) {
     uint64_t count;
     const ssize_t ignored = read(c->waker, &count, sizeof count);
     (void)ignored;
-    for (listener *l; (l = take_fresh(c));) watch_for(l, EPOLL_CTL_ADD, EPOLLRDHUP | EPOLLOUT); /* its head goes when the socket says that it has room: at once */
+    for (listener *l; (l = take_fresh(c));)
+        watch_for(l, EPOLL_CTL_ADD,
+                  EPOLLRDHUP | EPOLLOUT); /* its head goes when the socket says that it has room: at once */
     if (atomic_exchange(&c->news, 0)) c->round = 1;
 }
 
@@ -176,7 +192,8 @@ static void reap(crier *c) {
 }
 
 static void let_go(crier *c) {
-    while (take_fresh(c));
+    while (take_fresh(c))
+        ;
     while (c->first) end(c->first);
     reap(c);
 }
@@ -188,8 +205,10 @@ static void *crier_main(void *self) {
     while (!atomic_load(&c->all->ending)) {
         int n = epoll_wait(c->epoll, events, EVENTS, step(c) ? 0 : TICK_MS);
         for (int i = 0; i < n; i++) {
-            if (events[i].data.ptr) on_socket(events[i].data.ptr, events[i].events);
-            else on_waker(c);
+            if (events[i].data.ptr)
+                on_socket(events[i].data.ptr, events[i].events);
+            else
+                on_waker(c);
         }
         const double now = ishow_now();
         if (now >= next_tick) {
@@ -211,7 +230,9 @@ static int crier_start(crier *c, criers *all) {
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
     c->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     all->n_criers++;
-    if (c->epoll < 0 || c->waker < 0 || epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->waker, &event) || pthread_create(&c->thread, NULL, crier_main, c)) return 0;
+    if (c->epoll < 0 || c->waker < 0 || epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->waker, &event) ||
+        pthread_create(&c->thread, NULL, crier_main, c))
+        return 0;
     c->runs = 1;
     pthread_setname_np(c->thread, "ishow-crier");
     return 1;
@@ -306,7 +327,8 @@ enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const cha
         goto done;
     }
     if (s->connections + criers_listeners(s->criers) > s->connections_max) {
-        ishow_fault_set(&x->fault, 503, "unavailable", "", "%u connections are open, which is the most.", s->connections_max);
+        ishow_fault_set(&x->fault, 503, "unavailable", "", "%u connections are open, which is the most.",
+                        s->connections_max);
         result = respond_fault(x);
         goto done;
     }

@@ -1,6 +1,6 @@
-/* Workers for what must not hold up the loop: decoding, disks, the interpreter. A request hands its task over and sleeps; the worker works on
- * the task alone, never on the exchange, which may be gone before it is done. What was begun is finished: a client that hangs up after
- * sending a voice still has it. */
+/* Workers for what must not hold up the loop: decoding, disks, the interpreter. A request hands its task over and
+ * sleeps; the worker works on the task alone, never on the exchange, which may be gone before it is done. What was
+ * begun is finished: a client that hangs up after sending a voice still has it. */
 #include <stdlib.h>
 
 #include "server/internal.h"
@@ -52,7 +52,8 @@ ishow_status tasks_create(tasks **out, void (*wake)(void *self), void *wake_self
     p->last = &p->first;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->came, NULL);
-    while (p->n_workers < WORKERS && !pthread_create(&p->workers[p->n_workers], NULL, worker_main, p)) pthread_setname_np(p->workers[p->n_workers++], "ishow-worker");
+    while (p->n_workers < WORKERS && !pthread_create(&p->workers[p->n_workers], NULL, worker_main, p))
+        pthread_setname_np(p->workers[p->n_workers++], "ishow-worker");
     if (p->n_workers < WORKERS) {
         tasks_free(p);
         return ishow_fail(error, ISHOW_EINTERNAL, "", "The workers' threads could not be started.");
@@ -95,7 +96,8 @@ static enum MHD_Result task_resume(exchange *x) {
     return respond_fault(x);
 }
 
-static const wait_kind task_wait = {.news = task_news, .resume = task_resume, .hang_up = task_hang_up, .release = task_leave};
+static const wait_kind task_wait = {
+    .news = task_news, .resume = task_resume, .hang_up = task_hang_up, .release = task_leave};
 
 enum MHD_Result task_begin(exchange *x, task *t) {
     tasks *p = x->server->tasks;
@@ -112,7 +114,8 @@ enum MHD_Result task_begin(exchange *x, task *t) {
     pthread_mutex_unlock(&p->lock);
     if (!room) {
         t->dispose(t);
-        ishow_fault_set(&x->fault, 429, "busy", "", "%d uploads and files are waiting to be dealt with: try again later.", (int)WAITING_MAX);
+        ishow_fault_set(&x->fault, 429, "busy", "",
+                        "%d uploads and files are waiting to be dealt with: try again later.", (int)WAITING_MAX);
         return respond_fault(x);
     }
     http_wait_for(x, &task_wait, t);

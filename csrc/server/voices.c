@@ -14,24 +14,28 @@ static enum MHD_Result answer_json(exchange *x, int good, ishow_buffer *body) {
 
 enum MHD_Result answer_voices(exchange *x) {
     ishow_buffer body = {0};
-    return answer_json(x, ishow_voices_list(x->server->voice_registry, atomic_load(&x->server->engine), &body, &x->fault), &body);
+    return answer_json(
+        x, ishow_voices_list(x->server->voice_registry, atomic_load(&x->server->engine), &body, &x->fault), &body);
 }
 
 enum MHD_Result answer_reference(exchange *x) {
     ishow_buffer body = {0};
-    return answer_json(x, ishow_voices_reference(x->server->voice_registry, atomic_load(&x->server->engine), x->segment, &body, &x->fault), &body);
+    return answer_json(x,
+                       ishow_voices_reference(x->server->voice_registry, atomic_load(&x->server->engine), x->segment,
+                                              &body, &x->fault),
+                       &body);
 }
 
 /* ---- changes ---- */
 
 typedef struct change {
     task task;
-    voice_registry *voice_registry;            /* borrowed: the server's, which outlives its tasks */
-    ishow_engine *engine;  /* borrowed until the server is drained */
+    voice_registry *voice_registry; /* borrowed: the server's, which outlives its tasks */
+    ishow_engine *engine;           /* borrowed until the server is drained */
     char id[ID_MAX + 1];
     form form;
-    ishow_buffer body;            /* of the answer */
-    int status;            /* likewise */
+    ishow_buffer body; /* of the answer */
+    int status;        /* likewise */
 } change;
 
 static void change_dispose(task *t) {
@@ -41,25 +45,28 @@ static void change_dispose(task *t) {
     free(c);
 }
 
-static enum MHD_Result on_field(void *self, enum MHD_ValueKind kind, const char *key, const char *filename, const char *type, const char *encoding, const char *data, uint64_t offset,
-                                size_t n) {
+static enum MHD_Result on_field(void *self, enum MHD_ValueKind kind, const char *key, const char *filename,
+                                const char *type, const char *encoding, const char *data, uint64_t offset, size_t n) {
     (void)kind, (void)filename, (void)type;
     return ishow_form_add(self, key, encoding, data, offset, n) ? MHD_YES : MHD_NO;
 }
 
-/* On the loop: the parser leans on the connection's own memory, which a client that hangs up takes away; what costs time is the copy of the clip, some milliseconds for
- * one of 10 MiB. */
+/* On the loop: the parser leans on the connection's own memory, which a client that hangs up takes away; what costs
+ * time is the copy of the clip, some milliseconds for one of 10 MiB. */
 static int parse_form(form *f, exchange *x) {
     enum { BUFFER = 64 * 1024 };
     struct MHD_PostProcessor *parser = MHD_create_post_processor(x->connection, BUFFER, on_field, f);
-    if (!parser) return ishow_fault_set(&f->fault, 400, "malformed_form", "Content-Type", "The Content-Type must be multipart/form-data with a boundary.");
+    if (!parser)
+        return ishow_fault_set(&f->fault, 400, "malformed_form", "Content-Type",
+                               "The Content-Type must be multipart/form-data with a boundary.");
     int whole = MHD_post_process(parser, (const char *)x->body.data, x->body.n) == MHD_YES;
     whole = MHD_destroy_post_processor(parser) == MHD_YES && whole;
     ishow_buffer_free(&x->body);
     return ishow_form_end(f, whole);
 }
 
-static enum MHD_Result change_begin(exchange *x, void (*work)(task *t), int status, enum MHD_Result (*answer)(exchange *x, task *t), unsigned fields) {
+static enum MHD_Result change_begin(exchange *x, void (*work)(task *t), int status,
+                                    enum MHD_Result (*answer)(exchange *x, task *t), unsigned fields) {
     if (atomic_load(&x->server->draining)) {
         ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
         return respond_fault(x);
@@ -113,7 +120,8 @@ static enum MHD_Result answer_changed(exchange *x, task *t) {
 static enum MHD_Result answer_created(exchange *x, task *t) {
     change *c = (change *)(void *)t;
     char location[ID_MAX + 32];
-    struct MHD_Response *response = c->body.failed ? NULL : MHD_create_response_from_buffer(c->body.n, c->body.data, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response =
+        c->body.failed ? NULL : MHD_create_response_from_buffer(c->body.n, c->body.data, MHD_RESPMEM_MUST_FREE);
     if (!response) return MHD_NO;
     c->body = (ishow_buffer){0};
     snprintf(location, sizeof location, "/api/voices/%s/reference", (const char *)c->form.id.data);
@@ -122,14 +130,21 @@ static enum MHD_Result answer_created(exchange *x, task *t) {
     return respond_with(x, c->status, response);
 }
 
-enum MHD_Result answer_voice_create(exchange *x) { return change_begin(x, work_create, 201, answer_created, FORM_NEW_VOICE); }
+enum MHD_Result answer_voice_create(exchange *x) {
+    return change_begin(x, work_create, 201, answer_created, FORM_NEW_VOICE);
+}
 enum MHD_Result answer_voice_delete(exchange *x) { return change_begin(x, work_remove, 204, answer_changed, 0); }
-enum MHD_Result answer_override(exchange *x) { return change_begin(x, work_override, 200, answer_changed, FORM_REFERENCE); }
+enum MHD_Result answer_override(exchange *x) {
+    return change_begin(x, work_override, 200, answer_changed, FORM_REFERENCE);
+}
 enum MHD_Result answer_restore(exchange *x) { return change_begin(x, work_restore, 204, answer_changed, 0); }
 
 /* ---- the clip ---- */
 
-typedef struct sample { task task; clip clip; } sample;
+typedef struct sample {
+    task task;
+    clip clip;
+} sample;
 
 static void sample_dispose(task *t) {
     ishow_clip_close(&((sample *)(void *)t)->clip);
@@ -142,12 +157,15 @@ static enum MHD_Result answer_file(exchange *x, task *t) {
     clip *c = &((sample *)(void *)t)->clip;
     clip_part part;
     struct MHD_Response *response;
-    if (!ishow_clip_choose(c, header_get(x, "If-None-Match"), header_get(x, "If-Range"), header_get(x, "Range"), &part, &x->fault)) {
+    if (!ishow_clip_choose(c, header_get(x, "If-None-Match"), header_get(x, "If-Range"), header_get(x, "Range"), &part,
+                           &x->fault)) {
         strcpy(x->content_range, part.content_range);
         return respond_fault(x);
     }
-    if (part.status == 304) response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
-    else if ((response = MHD_create_response_from_fd_at_offset64(part.n, c->fd, part.from))) c->fd = -1; /* it closes it */
+    if (part.status == 304)
+        response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+    else if ((response = MHD_create_response_from_fd_at_offset64(part.n, c->fd, part.from)))
+        c->fd = -1; /* it closes it */
     if (!response) return MHD_NO;
     MHD_add_response_header(response, "ETag", c->etag);
     MHD_add_response_header(response, "Cache-Control", "no-cache");
@@ -165,7 +183,8 @@ enum MHD_Result answer_reference_audio(exchange *x) {
         ishow_fault_memory(&x->fault);
         return respond_fault(x);
     }
-    if (!ishow_clip_find(&s->clip, x->server->voice_registry, x->segment, MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "source"), &x->fault)) {
+    if (!ishow_clip_find(&s->clip, x->server->voice_registry, x->segment,
+                         MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, "source"), &x->fault)) {
         free(s);
         return respond_fault(x);
     }

@@ -1,8 +1,8 @@
-/* The server's side of a WebSocket (RFC 6455): the handshake by libmicrohttpd, which then hands over the bare socket; frames by wslay; waiting
- * by the loop's own epoll set.
+/* The server's side of a WebSocket (RFC 6455): the handshake by libmicrohttpd, which then hands over the bare socket;
+ * frames by wslay; waiting by the loop's own epoll set.
  *
- * A connection lives as long as its exchange: libmicrohttpd ends that (on_completed) some time after the socket was given back, so nothing
- * is freed under an event that is still to be delivered. */
+ * A connection lives as long as its exchange: libmicrohttpd ends that (on_completed) some time after the socket was
+ * given back, so nothing is freed under an event that is still to be delivered. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -19,24 +19,24 @@
 #include "server/internal.h"
 
 enum {
-    QUEUE_MAX = 256 * 1024,     /* bytes that wait for the client here; more waits where it is made */
-    FLOOD_MAX = 4 * QUEUE_MAX,  /* answers to pings of a client that does not read */
-    READ_MAX = 64 * 1024,       /* bytes read at one event, so that nobody keeps the loop for himself */
-    CLOSE_SECONDS = 5           /* for the client's answer to a close */
+    QUEUE_MAX = 256 * 1024,    /* bytes that wait for the client here; more waits where it is made */
+    FLOOD_MAX = 4 * QUEUE_MAX, /* answers to pings of a client that does not read */
+    READ_MAX = 64 * 1024,      /* bytes read at one event, so that nobody keeps the loop for himself */
+    CLOSE_SECONDS = 5          /* for the client's answer to a close */
 };
 
 struct ws {
-    watch watch;                /* first: of its socket */
+    watch watch; /* first: of its socket */
     exchange *x;
     const ws_kind *kind;
     void *self;
-    ws *prev, *next;            /* among the server's open ones */
+    ws *prev, *next;                          /* among the server's open ones */
     struct MHD_UpgradeResponseHandle *handle; /* NULL before the upgrade and after the end */
     wslay_event_context_ptr frames;
     int fd;
-    uint32_t events;            /* watched */
-    size_t budget;              /* bytes that may still be read at this event */
-    ishow_buffer early;                /* read by libmicrohttpd beyond the head */
+    uint32_t events;    /* watched */
+    size_t budget;      /* bytes that may still be read at this event */
+    ishow_buffer early; /* read by libmicrohttpd beyond the head */
     size_t early_taken;
     size_t message_max;
     int pinged, closing;
@@ -49,8 +49,10 @@ static void ws_end(ws *w) {
     ishow_server *s = w->x->server;
     if (!w->handle) return;
     epoll_ctl(s->epoll, EPOLL_CTL_DEL, w->fd, NULL);
-    if (w->prev) w->prev->next = w->next;
-    else s->sockets = w->next;
+    if (w->prev)
+        w->prev->next = w->next;
+    else
+        s->sockets = w->next;
     if (w->next) w->next->prev = w->prev;
     w->kind->release(w);
     w->self = NULL;
@@ -86,7 +88,8 @@ static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *out, size_t n, i
         w->pinged = 0;
         return got;
     }
-    wslay_event_set_error(frames, got < 0 && (!n || errno == EAGAIN || errno == EINTR) ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
+    wslay_event_set_error(frames, got < 0 && (!n || errno == EAGAIN || errno == EINTR) ? WSLAY_ERR_WOULDBLOCK
+                                                                                       : WSLAY_ERR_CALLBACK_FAILURE);
     return -1;
 }
 
@@ -97,7 +100,8 @@ static ssize_t on_send(wslay_event_context_ptr frames, const uint8_t *data, size
         w->moved = ishow_now();
         return sent;
     }
-    wslay_event_set_error(frames, errno == EAGAIN || errno == EINTR ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
+    wslay_event_set_error(frames,
+                          errno == EAGAIN || errno == EINTR ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
     return -1;
 }
 
@@ -123,8 +127,10 @@ static void ws_flush(ws *w) {
     const uint32_t events = EPOLLIN | (writes ? (uint32_t)EPOLLOUT : 0);
     if (events == w->events) return;
     struct epoll_event event = {.events = events, .data.ptr = &w->watch};
-    if (epoll_ctl(w->x->server->epoll, EPOLL_CTL_MOD, w->fd, &event)) ws_end(w);
-    else w->events = events;
+    if (epoll_ctl(w->x->server->epoll, EPOLL_CTL_MOD, w->fd, &event))
+        ws_end(w);
+    else
+        w->events = events;
 }
 
 static void on_ready(watch *watch, uint32_t events) {
@@ -150,8 +156,10 @@ size_t ws_room(const ws *w) {
 void ws_send(ws *w, int binary, const void *data, size_t n) {
     if (!w->handle || w->closing) return;
     if (!wslay_event_get_queued_msg_length(w->frames)) w->moved = ishow_now(); /* the wait for the client begins */
-    const struct wslay_event_msg message = {.opcode = binary ? WSLAY_BINARY_FRAME : WSLAY_TEXT_FRAME, .msg = data, .msg_length = n};
-    if (wslay_event_queue_msg(w->frames, &message) != 0) ws_close(w, WSLAY_CODE_INTERNAL_SERVER_ERROR, "Memory could not be had.");
+    const struct wslay_event_msg message = {
+        .opcode = binary ? WSLAY_BINARY_FRAME : WSLAY_TEXT_FRAME, .msg = data, .msg_length = n};
+    if (wslay_event_queue_msg(w->frames, &message) != 0)
+        ws_close(w, WSLAY_CODE_INTERNAL_SERVER_ERROR, "Memory could not be had.");
 }
 
 void ws_close(ws *w, int code, const char *why) {
@@ -204,9 +212,10 @@ void ws_end_all(ishow_server *s) {
 /* ---- the handshake ---- */
 
 /* Called by libmicrohttpd when the 101 has been sent. */
-static void on_upgrade(void *self, struct MHD_Connection *connection, void *context, const char *early, size_t n_early, MHD_socket fd,
-                       struct MHD_UpgradeResponseHandle *handle) {
-    static const struct wslay_event_callbacks callbacks = {.recv_callback = on_recv, .send_callback = on_send, .on_msg_recv_callback = on_message};
+static void on_upgrade(void *self, struct MHD_Connection *connection, void *context, const char *early, size_t n_early,
+                       MHD_socket fd, struct MHD_UpgradeResponseHandle *handle) {
+    static const struct wslay_event_callbacks callbacks = {
+        .recv_callback = on_recv, .send_callback = on_send, .on_msg_recv_callback = on_message};
     ws *w = self;
     ishow_server *s = w->x->server;
     const int one = 1, zero = 0;
@@ -219,7 +228,8 @@ static void on_upgrade(void *self, struct MHD_Connection *connection, void *cont
     w->watch.ready = on_ready;
     w->events = EPOLLIN;
     w->heard = w->moved = ishow_now();
-    if (w->early.failed || wslay_event_context_server_init(&w->frames, &callbacks, w) != 0 || !http_watch(s, fd, w->events, &w->watch)) {
+    if (w->early.failed || wslay_event_context_server_init(&w->frames, &callbacks, w) != 0 ||
+        !http_watch(s, fd, w->events, &w->watch)) {
         MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
         return;
     }
@@ -243,17 +253,25 @@ static int header_names(exchange *x, const char *header, const char *token) {
     return 0;
 }
 
-int ws_wanted(exchange *x) { return header_names(x, "Upgrade", "websocket") && header_names(x, "Connection", "upgrade"); }
+int ws_wanted(exchange *x) {
+    return header_names(x, "Upgrade", "websocket") && header_names(x, "Connection", "upgrade");
+}
 
 static int check_handshake(exchange *x, const char **key) {
-    if (!ws_wanted(x)) return ishow_fault_set(&x->fault, 426, "upgrade_required", "Upgrade", "This address speaks WebSocket: it needs Connection: Upgrade and Upgrade: websocket.");
+    if (!ws_wanted(x))
+        return ishow_fault_set(&x->fault, 426, "upgrade_required", "Upgrade",
+                               "This address speaks WebSocket: it needs Connection: Upgrade and Upgrade: websocket.");
     const char *version = header_get(x, "Sec-WebSocket-Version");
     if (!version || strcmp(version, "13"))
-        return ishow_fault_set(&x->fault, 426, "upgrade_required", "Sec-WebSocket-Version", "The Sec-WebSocket-Version must be 13, not %.16s.", version ? version : "missing");
+        return ishow_fault_set(&x->fault, 426, "upgrade_required", "Sec-WebSocket-Version",
+                               "The Sec-WebSocket-Version must be 13, not %.16s.", version ? version : "missing");
     *key = header_get(x, "Sec-WebSocket-Key");
-    if (!*key || strlen(*key) != 24 || strspn(*key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") != 24)
-        return ishow_fault_set(&x->fault, 400, "malformed_key", "Sec-WebSocket-Key", "The Sec-WebSocket-Key must be 16 bytes in base64.");
-    if (atomic_load(&x->server->draining)) return ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
+    if (!*key || strlen(*key) != 24 ||
+        strspn(*key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") != 24)
+        return ishow_fault_set(&x->fault, 400, "malformed_key", "Sec-WebSocket-Key",
+                               "The Sec-WebSocket-Key must be 16 bytes in base64.");
+    if (atomic_load(&x->server->draining))
+        return ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");
     return 1;
 }
 

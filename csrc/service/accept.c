@@ -15,7 +15,8 @@ double ishow_accept_quality(const char *accept, const char *type, const char *su
         if (slash && (size_t)(slash - accept) == n_type && !strncasecmp(accept, type, n_type)) {
             const char *rest = slash + 1;
             const size_t n_rest = end - n_type - 1;
-            const int matches = (n_rest == 1 && *rest == '*') || (n_rest == n_subtype && !strncasecmp(rest, subtype, n_rest));
+            const int matches =
+                (n_rest == 1 && *rest == '*') || (n_rest == n_subtype && !strncasecmp(rest, subtype, n_rest));
             double q = 1;
             for (const char *p = accept + end; p < accept + n; p++)
                 if ((p[0] == 'q' || p[0] == 'Q') && p[1] == '=' && strchr("; \t", p[-1])) q = strtod(p + 2, NULL);
@@ -28,9 +29,13 @@ double ishow_accept_quality(const char *accept, const char *type, const char *su
 }
 
 double ishow_accept_audio(const char *accept, ishow_format *out) {
-    static const struct { const char *subtype; ishow_format format; } names[] = {
-        {"wav", ISHOW_FORMAT_WAV},   {"x-wav", ISHOW_FORMAT_WAV},   {"mpeg", ISHOW_FORMAT_MP3}, {"mp3", ISHOW_FORMAT_MP3},  {"ogg", ISHOW_FORMAT_OPUS},
-        {"opus", ISHOW_FORMAT_OPUS}, {"flac", ISHOW_FORMAT_FLAC}, {"x-flac", ISHOW_FORMAT_FLAC}, {"pcm", ISHOW_FORMAT_PCM},
+    static const struct {
+        const char *subtype;
+        ishow_format format;
+    } names[] = {
+        {"wav", ISHOW_FORMAT_WAV},   {"x-wav", ISHOW_FORMAT_WAV},   {"mpeg", ISHOW_FORMAT_MP3},
+        {"mp3", ISHOW_FORMAT_MP3},   {"ogg", ISHOW_FORMAT_OPUS},    {"opus", ISHOW_FORMAT_OPUS},
+        {"flac", ISHOW_FORMAT_FLAC}, {"x-flac", ISHOW_FORMAT_FLAC}, {"pcm", ISHOW_FORMAT_PCM},
     };
     double best = 0;
     *out = ISHOW_FORMAT_WAV;

@@ -4,7 +4,10 @@
 
 #include "audio/audio.h"
 
-ISHOW_API double ishow_accept_quality(const char *accept, const char *type, const char *subtype); /* how much the type is wanted, 0..1. A range of all types is nobody's wish for this one */
-ISHOW_API double ishow_accept_audio(const char *accept, ishow_format *out); /* the audio format that is liked best, WAV among equals, and how much */
+ISHOW_API double ishow_accept_quality(
+    const char *accept, const char *type,
+    const char *subtype); /* how much the type is wanted, 0..1. A range of all types is nobody's wish for this one */
+ISHOW_API double ishow_accept_audio(
+    const char *accept, ishow_format *out); /* the audio format that is liked best, WAV among equals, and how much */
 
 #endif

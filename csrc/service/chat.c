@@ -1,4 +1,5 @@
-/* See chat.h. An accepted message is answered when the journal has it on disk, so that 202 is a promise; one that cannot be written is answered with 503. */
+/* See chat.h. An accepted message is answered when the journal has it on disk, so that 202 is a promise; one that
+ * cannot be written is answered with 503. */
 #include "service/chat.h"
 
 #include <stdlib.h>
@@ -8,8 +9,10 @@
 
 enum { QUEUE_SHOWN = 200 };
 
-ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ishow_engine *engine, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options,
-                          const ishow_chat_source_options *sources, size_t n_sources, ishow_error *error) {
+ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ishow_engine *engine,
+                                     const ishow_request *sampling, const char *default_voice,
+                                     const ishow_chat_options *options, const ishow_chat_source_options *sources,
+                                     size_t n_sources, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     chat_service *d = calloc(1, sizeof *d);
     *out = NULL;
@@ -21,13 +24,16 @@ ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ish
     const ishow_chat_synth synth = ishow_chat_engine_synth(d->voice);
     ishow_chat_journal journal;
     if (d->journal) journal = ishow_journal_table(d->journal);
-    if ((status = ishow_chat_create(&d->chat, options, &synth, d->journal ? &journal : NULL, error)) != ISHOW_OK) goto done;
+    if ((status = ishow_chat_create(&d->chat, options, &synth, d->journal ? &journal : NULL, error)) != ISHOW_OK)
+        goto done;
     ishow_chat_engine_notify(d->voice, d->chat);
     sources_open(d);
     status = ishow_chat_run(d->chat, error);
 done:
-    if (status != ISHOW_OK) ishow_chat_service_close(d);
-    else *out = d;
+    if (status != ISHOW_OK)
+        ishow_chat_service_close(d);
+    else
+        *out = d;
     return status;
 }
 
@@ -49,14 +55,18 @@ struct chat_change {
     ishow_chat_voicing *voicing;
 };
 
-ishow_status ishow_chat_service_prepare(chat_change **out, const ishow_request *sampling, const char *default_voice, const ishow_chat_options *options, ishow_error *error) {
+ishow_status ishow_chat_service_prepare(chat_change **out, const ishow_request *sampling, const char *default_voice,
+                                        const ishow_chat_options *options, ishow_error *error) {
     chat_change *c = calloc(1, sizeof *c);
     *out = NULL;
-    ishow_status status = c ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat's settings could not be had.");
+    ishow_status status =
+        c ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat's settings could not be had.");
     if (!status) status = ishow_chat_prepare(&c->chat, options, error);
     if (!status) status = ishow_chat_voicing_prepare(&c->voicing, sampling, default_voice, error);
-    if (status) ishow_chat_service_discard(c);
-    else *out = c;
+    if (status)
+        ishow_chat_service_discard(c);
+    else
+        *out = c;
     return status;
 }
 
@@ -78,7 +88,9 @@ void ishow_chat_service_discard(chat_change *c) {
 static json_t *object_of(const char *body, size_t n, fault *f) {
     json_error_t error = {0};
     json_t *root = n ? json_loadb(body, n, JSON_REJECT_DUPLICATES, &error) : json_object();
-    if (!root) ishow_fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line, error.column, error.text);
+    if (!root)
+        ishow_fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line,
+                        error.column, error.text);
     else if (!json_is_object(root)) {
         ishow_fault_type(f, "", "an object", root);
         json_decref(root);
@@ -100,10 +112,12 @@ int only_strings(json_t *root, const char *const *known, size_t n, fault *f) {
 }
 
 void ishow_chat_service_not_kept(fault *f) {
-    ishow_fault_set(f, 503, "unavailable", "", "The message could not be written to the disk and will not be read: send it again later.");
+    ishow_fault_set(f, 503, "unavailable", "",
+                    "The message could not be written to the disk and will not be read: send it again later.");
 }
 
-static int enqueue(chat_service *d, json_t *root, void (*durable)(void *user, ishow_status status), void *user, int *waits, ishow_buffer *out, fault *f) {
+static int enqueue(chat_service *d, json_t *root, void (*durable)(void *user, ishow_status status), void *user,
+                   int *waits, ishow_buffer *out, fault *f) {
     ishow_chat_message m;
     ishow_chat_verdict v;
     ishow_error error = {0};
@@ -121,11 +135,14 @@ static int enqueue(chat_service *d, json_t *root, void (*durable)(void *user, is
     *waits = 1;
     ishow_buffer_text(out, "{\"id\":");
     ishow_buffer_json_text(out, m.id.data);
-    ishow_buffer_format(out, ",\"position\":%zu,\"eta\":%.1f,\"merged\":%s}", v.position, v.eta, v.merged ? "true" : "false");
+    ishow_buffer_format(out, ",\"position\":%zu,\"eta\":%.1f,\"merged\":%s}", v.position, v.eta,
+                        v.merged ? "true" : "false");
     return 202;
 }
 
-static int no_message(fault *f) { return ishow_fault_set(f, 404, "not_found", "id", "No message with this id waits or plays."); }
+static int no_message(fault *f) {
+    return ishow_fault_set(f, 404, "not_found", "id", "No message with this id waits or plays.");
+}
 
 static int skip(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     static const char *const known[] = {"id"};
@@ -139,8 +156,10 @@ static int skip(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
 
 static int control(chat_service *d, const char *verb, json_t *root, ishow_buffer *out, fault *f) {
     if (!only_strings(root, NULL, 0, f)) return 0;
-    if (!strcmp(verb, "clear")) ishow_buffer_format(out, "{\"cleared\":%zu}", ishow_chat_clear(d->chat));
-    else if (!strcmp(verb, "replay")) ishow_buffer_format(out, "{\"replayed\":%s}", ishow_chat_replay(d->chat) ? "true" : "false");
+    if (!strcmp(verb, "clear"))
+        ishow_buffer_format(out, "{\"cleared\":%zu}", ishow_chat_clear(d->chat));
+    else if (!strcmp(verb, "replay"))
+        ishow_buffer_format(out, "{\"replayed\":%s}", ishow_chat_replay(d->chat) ? "true" : "false");
     else {
         int paused = !strcmp(verb, "pause");
         ishow_chat_pause(d->chat, paused);
@@ -162,7 +181,9 @@ static int show(chat_service *d, const char *verb, ishow_buffer *out, fault *f) 
     return 200;
 }
 
-int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, size_t n, void (*durable)(void *user, ishow_status status), void *user, int *waits, ishow_buffer *out, fault *f) {
+int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, size_t n,
+                           void (*durable)(void *user, ishow_status status), void *user, int *waits, ishow_buffer *out,
+                           fault *f) {
     *waits = 0;
     if (!strcmp(verb, "queue") || !strcmp(verb, "status")) return show(d, verb, out, f);
     json_t *root = object_of(body, n, f);
@@ -176,7 +197,9 @@ int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, 
     return status;
 }
 
-int ishow_chat_service_delete(chat_service *d, const char *id, fault *f) { return ishow_chat_delete(d->chat, NULL, NULL, id) ? 1 : no_message(f); }
+int ishow_chat_service_delete(chat_service *d, const char *id, fault *f) {
+    return ishow_chat_delete(d->chat, NULL, NULL, id) ? 1 : no_message(f);
+}
 
 /* ---- metrics ---- */
 
@@ -184,23 +207,31 @@ static void chat_metrics(ishow_chat *chat, ishow_buffer *out) {
     ishow_chat_status s;
     ishow_chat_status_get(chat, &s);
     const ishow_chat_counts *n = &s.counts;
-    prometheus_one(out, "chat_received_total", "counter", "Chat messages that came, each of which ends in one of the ways below.", (double)n->received);
+    prometheus_one(out, "chat_received_total", "counter",
+                   "Chat messages that came, each of which ends in one of the ways below.", (double)n->received);
     prometheus_one(out, "chat_spoken_total", "counter", "Chat messages that were read to the end.", (double)n->spoken);
-    prometheus_one(out, "chat_deleted_total", "counter", "Chat messages that a moderator deleted before their end.", (double)n->deleted);
+    prometheus_one(out, "chat_deleted_total", "counter", "Chat messages that a moderator deleted before their end.",
+                   (double)n->deleted);
     prometheus_one(out, "chat_skipped_total", "counter", "Chat messages that were skipped.", (double)n->skipped);
     prometheus_head(out, "chat_dropped_total", "counter", "Chat messages that were not read, by reason.");
     for (int i = 0; i < ISHOW_CHAT_REASONS; i++)
-        ishow_buffer_format(out, "ishowtts_chat_dropped_total{reason=\"%s\"} %llu\n", ishow_chat_reason_name((ishow_chat_reason)i), (unsigned long long)n->dropped[i]);
+        ishow_buffer_format(out, "ishowtts_chat_dropped_total{reason=\"%s\"} %llu\n",
+                            ishow_chat_reason_name((ishow_chat_reason)i), (unsigned long long)n->dropped[i]);
     prometheus_one(out, "chat_waiting", "gauge", "Chat messages that wait or are being read.", (double)n->waiting);
     prometheus_head(out, "chat_queue", "gauge", "Entries of the chat queue by priority.");
     for (int i = 0; i < ISHOW_CHAT_PRIORITIES; i++)
-        ishow_buffer_format(out, "ishowtts_chat_queue{priority=\"%s\"} %zu\n", ishow_chat_priority_name((ishow_chat_priority)i), s.by_priority[i]);
-    prometheus_one(out, "chat_oldest_seconds", "gauge", "How long the oldest chat message has waited.", s.oldest_seconds);
-    prometheus_one(out, "chat_merged_total", "counter", "Chat messages that were read together with the same words of others.", (double)n->merged);
-    prometheus_one(out, "chat_recovered_total", "counter", "Chat messages taken over from the journal.", (double)n->recovered);
+        ishow_buffer_format(out, "ishowtts_chat_queue{priority=\"%s\"} %zu\n",
+                            ishow_chat_priority_name((ishow_chat_priority)i), s.by_priority[i]);
+    prometheus_one(out, "chat_oldest_seconds", "gauge", "How long the oldest chat message has waited.",
+                   s.oldest_seconds);
+    prometheus_one(out, "chat_merged_total", "counter",
+                   "Chat messages that were read together with the same words of others.", (double)n->merged);
+    prometheus_one(out, "chat_recovered_total", "counter", "Chat messages taken over from the journal.",
+                   (double)n->recovered);
     prometheus_one(out, "chat_replayed_total", "counter", "Clips heard again on request.", (double)n->replayed);
     prometheus_one(out, "chat_clips_made_total", "counter", "Clips synthesised for chat.", (double)n->clips_made);
-    prometheus_one(out, "chat_clips_wasted_total", "counter", "Clips of chat begun and not heard to the end.", (double)n->clips_wasted);
+    prometheus_one(out, "chat_clips_wasted_total", "counter", "Clips of chat begun and not heard to the end.",
+                   (double)n->clips_wasted);
     prometheus_one(out, "chat_paused", "gauge", "1 while reading is paused.", s.paused);
     prometheus_one(out, "chat_playing", "gauge", "1 while a clip plays.", s.playing);
     prometheus_one(out, "chat_listeners", "gauge", "Listeners of the chat's stream.", (double)s.listeners);

@@ -7,7 +7,9 @@
 #include "engine/field.h"
 
 /* Settings of [server] that can be exchanged while requests run. */
-static const char *const live[] = {"api_key", "api_key_file", "allowed_hosts", "cors_origins", "body_bytes_max", "request_seconds", "drain_seconds", "connections_per_client", "log_level", "log_format"};
+static const char *const live[] = {"api_key",        "api_key_file",    "allowed_hosts", "cors_origins",
+                                   "body_bytes_max", "request_seconds", "drain_seconds", "connections_per_client",
+                                   "log_level",      "log_format"};
 
 static int is_live_field(const ishow_fields *fields, const char *key) {
     for (size_t i = 0; i < fields->n; i++)
@@ -26,20 +28,23 @@ static int is_live(const char *section, const char *key) {
 
 /* Without a key a server that others can reach would be open to all of them. */
 static int unlocks(const char *name, json_t *value, json_t *now, int loopback) {
-    return !strcmp(name, "server.api_key") && !json_is_string(value) && !loopback && !json_is_true(json_object_get(json_object_get(now, "server"), "insecure"));
+    return !strcmp(name, "server.api_key") && !json_is_string(value) && !loopback &&
+           !json_is_true(json_object_get(json_object_get(now, "server"), "insecure"));
 }
 
 /* Names of voices mean those of the model that is loaded. */
 static int names_voices(const char *name) { return !strcmp(name, "chat.voices") || !strcmp(name, "chat.role_voices"); }
 
-static void compare_section(difference *d, const char *section, json_t *old, json_t *new, json_t *new_shown, json_t *now, int loopback) {
+static void compare_section(difference *d, const char *section, json_t *old, json_t *new, json_t *new_shown,
+                            json_t *now, int loopback) {
     const char *key;
     json_t *value;
     json_object_foreach(new, key, value) {
         char name[128];
         if (json_equal(value, json_object_get(old, key))) continue;
         snprintf(name, sizeof name, "%s.%s", section, key);
-        int at_once = is_live(section, key) && !unlocks(name, value, now, loopback) && !(d->model && names_voices(name));
+        int at_once =
+            is_live(section, key) && !unlocks(name, value, now, loopback) && !(d->model && names_voices(name));
         json_array_append_new(at_once ? d->changed : d->restart, json_string(name));
         if (!at_once) continue;
         json_object_set(json_object_get(d->now, section), key, value);
@@ -54,9 +59,10 @@ void ishow_config_diff_make(difference *d, json_t *now, json_t *shown, json_t *n
     d->restart = json_array();
     d->now = json_deep_copy(now);
     d->shown = json_deep_copy(shown);
-    d->model = !json_equal(json_object_get(json_object_get(new, "model"), "name"), json_object_get(json_object_get(now, "model"), "name"));
-    json_object_foreach(new, section, value)
-        if (json_is_object(value)) compare_section(d, section, json_object_get(now, section), value, json_object_get(new_shown, section), now, loopback);
+    d->model = !json_equal(json_object_get(json_object_get(new, "model"), "name"),
+                           json_object_get(json_object_get(now, "model"), "name"));
+    json_object_foreach(new, section, value) if (json_is_object(value)) compare_section(
+        d, section, json_object_get(now, section), value, json_object_get(new_shown, section), now, loopback);
     static const char *const voices[] = {"voices", "default_voice"};
     for (size_t i = 0; i < 2; i++) {
         json_t *wanted = json_object_get(new, voices[i]);
@@ -69,7 +75,8 @@ void ishow_config_diff_make(difference *d, json_t *now, json_t *shown, json_t *n
         json_object_set(d->now, voices[i], wanted);
         json_object_set(d->shown, voices[i], json_object_get(new_shown, voices[i]));
     }
-    json_t *pronounce = json_object_get(new, "pronounce"); /* in force already: the text front end reads it with the file */
+    json_t *pronounce =
+        json_object_get(new, "pronounce"); /* in force already: the text front end reads it with the file */
     if (!json_equal(pronounce, json_object_get(now, "pronounce"))) {
         json_array_append_new(d->changed, json_string("pronounce"));
         json_object_set(d->now, "pronounce", pronounce);

@@ -15,7 +15,8 @@ typedef struct difference {
 } difference;
 
 /* loopback: only this machine reaches the server. */
-ISHOW_API void ishow_config_diff_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown, int loopback);
+ISHOW_API void ishow_config_diff_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown,
+                                      int loopback);
 ISHOW_API void ishow_config_diff_free(difference *d);
 
 #endif

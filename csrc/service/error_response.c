@@ -18,14 +18,27 @@ int ishow_fault_set(fault *f, int status, const char *code, const char *field, c
 }
 
 int ishow_fault_memory(fault *f) { return ishow_fault_set(f, 500, "internal", "", "Memory could not be had."); }
-int ishow_fault_no_voice(fault *f, const char *id) { return ishow_fault_set(f, 404, "not_found", "voice_id", "There is no voice '%s'.", id); }
+int ishow_fault_no_voice(fault *f, const char *id) {
+    return ishow_fault_set(f, 404, "not_found", "voice_id", "There is no voice '%s'.", id);
+}
 
 void ishow_fault_from_error(fault *f, const ishow_error *error) {
-    static const struct { ishow_status from; int status; const char *code; } map[] = {
-        {ISHOW_EINVAL, 400, "invalid_request"}, {ISHOW_ELIMIT, 400, "invalid_request"}, {ISHOW_EFORMAT, 400, "invalid_request"},
-        {ISHOW_ENOTFOUND, 404, "not_found"},    {ISHOW_EBUSY, 429, "busy"},             {ISHOW_ECANCELLED, 409, "cancelled"},
-        {ISHOW_ETIMEOUT, 504, "deadline"},      {ISHOW_EMODEL, 502, "model_failed"},    {ISHOW_EPYTHON, 502, "model_failed"},
-        {ISHOW_ESTATE, 503, "unavailable"},     {ISHOW_EIO, 503, "unavailable"},
+    static const struct {
+        ishow_status from;
+        int status;
+        const char *code;
+    } map[] = {
+        {ISHOW_EINVAL, 400, "invalid_request"},
+        {ISHOW_ELIMIT, 400, "invalid_request"},
+        {ISHOW_EFORMAT, 400, "invalid_request"},
+        {ISHOW_ENOTFOUND, 404, "not_found"},
+        {ISHOW_EBUSY, 429, "busy"},
+        {ISHOW_ECANCELLED, 409, "cancelled"},
+        {ISHOW_ETIMEOUT, 504, "deadline"},
+        {ISHOW_EMODEL, 502, "model_failed"},
+        {ISHOW_EPYTHON, 502, "model_failed"},
+        {ISHOW_ESTATE, 503, "unavailable"},
+        {ISHOW_EIO, 503, "unavailable"},
     };
     f->status = 500;
     f->code = "internal";
@@ -48,14 +61,18 @@ static const char *type_name(const json_t *value) {
 }
 
 int ishow_fault_type(fault *f, const char *field, const char *wanted, const json_t *value) {
-    return ishow_fault_set(f, 400, "invalid_type", field, "%s must be %s, not %s.", *field ? field : "The body", wanted, type_name(value));
+    return ishow_fault_set(f, 400, "invalid_type", field, "%s must be %s, not %s.", *field ? field : "The body", wanted,
+                           type_name(value));
 }
 
 int take_whole(const json_t *value, const char *field, json_int_t *out, fault *f) {
     const double real = json_real_value(value); /* 0 unless it is one */
-    if (json_is_real(value) && real == floor(real) && fabs(real) <= 9007199254740992.0) *out = (json_int_t)real;
-    else if (json_is_integer(value)) *out = json_integer_value(value);
-    else return ishow_fault_type(f, field, "a whole number", value);
+    if (json_is_real(value) && real == floor(real) && fabs(real) <= 9007199254740992.0)
+        *out = (json_int_t)real;
+    else if (json_is_integer(value))
+        *out = json_integer_value(value);
+    else
+        return ishow_fault_type(f, field, "a whole number", value);
     return 1;
 }
 

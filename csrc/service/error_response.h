@@ -14,9 +14,11 @@ typedef struct fault {
 } fault;
 
 /* Sets an HTTP fault; returns 0 so that a checking function can end with it. */
-ISHOW_API int ishow_fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 5, 6)));
+ISHOW_API int ishow_fault_set(fault *f, int status, const char *code, const char *field, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 ISHOW_API void ishow_fault_from_error(fault *f, const ishow_error *error);
-int ishow_fault_type(fault *f, const char *field, const char *wanted, const json_t *value); /* "field must be wanted, not ..."; 0 */
+int ishow_fault_type(fault *f, const char *field, const char *wanted,
+                     const json_t *value); /* "field must be wanted, not ..."; 0 */
 ISHOW_API int ishow_fault_memory(fault *f);
 int ishow_fault_no_voice(fault *f, const char *id);
 ISHOW_API void ishow_fault_write(ishow_buffer *out, const fault *f);        /* {"error":{...}} */

@@ -1,5 +1,6 @@
 /* See file_watch.h. Editors and package managers replace a file rather than write it, some in several
- * moves, so the folder is watched, and what counts is whether the file is another once it has been quiet for a moment. */
+ * moves, so the folder is watched, and what counts is whether the file is another once it has been quiet for a moment.
+ */
 #include "service/file_watch.h"
 
 #include <errno.h>
@@ -64,7 +65,8 @@ static void *watch_main(void *self) {
 
 static ishow_status begin(watcher *w, const char *file, ishow_error *error) {
     w->poke = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (w->poke < 0) return ishow_fail(error, ISHOW_EIO, "", "The configuration cannot be watched: %s.", strerror(errno));
+    if (w->poke < 0)
+        return ishow_fail(error, ISHOW_EIO, "", "The configuration cannot be watched: %s.", strerror(errno));
     if (file) {
         char *copy = ishow_strdup(file);
         w->file = ishow_strdup(file);
@@ -74,17 +76,22 @@ static ishow_status begin(watcher *w, const char *file, ishow_error *error) {
         }
         w->stamp = ishow_file_stamp(file);
         w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-        if (w->inotify < 0 || inotify_add_watch(w->inotify, dirname(copy), IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB) < 0)
-            ishow_log(ISHOW_LOG_WARN, "config", "changes of %s are not noticed (%s): send SIGHUP", file, strerror(errno));
+        if (w->inotify < 0 ||
+            inotify_add_watch(w->inotify, dirname(copy), IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB) < 0)
+            ishow_log(ISHOW_LOG_WARN, "config", "changes of %s are not noticed (%s): send SIGHUP", file,
+                      strerror(errno));
         free(copy);
     }
-    if (pthread_create(&w->thread, NULL, watch_main, w)) return ishow_fail(error, ISHOW_EINTERNAL, "", "The thread that watches the configuration could not be started.");
+    if (pthread_create(&w->thread, NULL, watch_main, w))
+        return ishow_fail(error, ISHOW_EINTERNAL, "",
+                          "The thread that watches the configuration could not be started.");
     w->runs = 1;
     pthread_setname_np(w->thread, "ishow-config");
     return ISHOW_OK;
 }
 
-ishow_status ishow_file_watch_start(watcher **out, const char *file, int (*changed)(void *self, const char *why), void *self, ishow_error *error) {
+ishow_status ishow_file_watch_start(watcher **out, const char *file, int (*changed)(void *self, const char *why),
+                                    void *self, ishow_error *error) {
     watcher *w = calloc(1, sizeof *w);
     *out = NULL;
     if (!w) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
@@ -93,8 +100,10 @@ ishow_status ishow_file_watch_start(watcher **out, const char *file, int (*chang
     w->changed = changed;
     w->self = self;
     ishow_status status = begin(w, file, error);
-    if (status) ishow_file_watch_free(w);
-    else *out = w;
+    if (status)
+        ishow_file_watch_free(w);
+    else
+        *out = w;
     return status;
 }
 

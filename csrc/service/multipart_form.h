@@ -8,19 +8,22 @@ enum { FORM_ID = 1, FORM_TEXT = 2, FORM_LANGUAGE = 4, FORM_AUDIO = 8 };
 enum { FORM_NEW_VOICE = FORM_ID | FORM_TEXT | FORM_LANGUAGE | FORM_AUDIO, FORM_REFERENCE = FORM_TEXT | FORM_AUDIO };
 
 typedef struct form {
-    unsigned allowed, given; /* fields */
+    unsigned allowed, given;         /* fields */
     ishow_buffer id, text, language; /* NUL-terminated once checked, when given */
     ishow_buffer audio;
     fault fault;
 } form;
 
-/* n more bytes of a field, of which offset came before. key, encoding (Content-Transfer-Encoding): NULL where there is none. 0: the fault is set, or there is no memory. */
-ISHOW_API int ishow_form_add(form *f, const char *key, const char *encoding, const void *data, uint64_t offset, size_t n);
+/* n more bytes of a field, of which offset came before. key, encoding (Content-Transfer-Encoding): NULL where there is
+ * none. 0: the fault is set, or there is no memory. */
+ISHOW_API int ishow_form_add(form *f, const char *key, const char *encoding, const void *data, uint64_t offset,
+                             size_t n);
 
 /* The form is over; whole: its end was seen, and nothing was malformed. 0: the fault is set. */
 ISHOW_API int ishow_form_end(form *f, int whole);
 
-/* Whether all fields in `needed` are given and each is what it must be. Once, after ishow_form_end. 0: the fault is set. */
+/* Whether all fields in `needed` are given and each is what it must be. Once, after ishow_form_end. 0: the fault is
+ * set. */
 int ishow_form_check(form *f, unsigned needed);
 
 /* A checked text field, NULL when it was not given. */

@@ -9,8 +9,8 @@
 enum { LOAD_UNKNOWN = 2 /* seconds to wait where nothing better is known */ };
 
 typedef struct retry_estimate {
-    double seconds;         /* of work that an utterance takes lately; 0: not known */
-    double busy;            /* the engine's counters when that was measured */
+    double seconds; /* of work that an utterance takes lately; 0: not known */
+    double busy;    /* the engine's counters when that was measured */
     uint64_t done;
 } retry_estimate;
 

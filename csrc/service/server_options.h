@@ -8,28 +8,31 @@
 
 /* Strings are copied by ishow_server_create. */
 typedef struct ishow_server_options {
-    const char *host;              /* name or address to bind */
-    int port;                      /* 0: any free port */
-    const char *api_key;           /* NULL: none; needed for a host that is not loopback unless `insecure` */
-    int insecure;                  /* serve other machines without a key */
-    const char *web_dir;           /* folder of the page, read once; NULL: no page */
+    const char *host;                 /* name or address to bind */
+    int port;                         /* 0: any free port */
+    const char *api_key;              /* NULL: none; needed for a host that is not loopback unless `insecure` */
+    int insecure;                     /* serve other machines without a key */
+    const char *web_dir;              /* folder of the page, read once; NULL: no page */
     const char *const *allowed_hosts; /* further names that a Host header may carry */
     size_t n_allowed_hosts;
-    const char *const *cors_origins;  /* origins of other sites that may call, e.g. "https://example.org" */
+    const char *const *cors_origins; /* origins of other sites that may call, e.g. "https://example.org" */
     size_t n_cors_origins;
-    const char *state_dir;         /* absolute folder for what outlives the process, made when missing; NULL: nothing does */
-    size_t body_bytes_max;         /* of a JSON request */
-    ishow_request sampling;        /* what a request gets that does not choose; its strings are ignored */
-    double request_seconds;        /* deadline of one synthesis */
-    double drain_seconds;          /* of ishow_server_drain, unless it says */
-    double idle_seconds;           /* a connection without a whole request, or a client that takes nothing, is closed after this */
+    const char *state_dir;  /* absolute folder for what outlives the process, made when missing; NULL: nothing does */
+    size_t body_bytes_max;  /* of a JSON request */
+    ishow_request sampling; /* what a request gets that does not choose; its strings are ignored */
+    double request_seconds; /* deadline of one synthesis */
+    double drain_seconds;   /* of ishow_server_drain, unless it says */
+    double
+        idle_seconds; /* a connection without a whole request, or a client that takes nothing, is closed after this */
     unsigned connections_max;
-    unsigned connections_per_client; /* of one address; more are closed at once. Not counted while only this machine can connect */
-    /* Where the compilation of the model stands, as ishow_bridge_compile_state says it; any thread, must not block. NULL: none. */
+    unsigned connections_per_client; /* of one address; more are closed at once. Not counted while only this machine can
+                                        connect */
+    /* Where the compilation of the model stands, as ishow_bridge_compile_state says it; any thread, must not block.
+     * NULL: none. */
     int (*compile_state)(void *self, char *why, size_t n_why);
-    void *compile_self;            /* borrowed until ishow_server_drain returns, like read_config_self */
-    /* The configuration in force, as ishow_bridge_config makes it, to be shown; NULL: none. Its file is watched, NULL: none. read_config reads it again, on a thread that may
-     * wait; NULL: it cannot be reloaded. */
+    void *compile_self; /* borrowed until ishow_server_drain returns, like read_config_self */
+    /* The configuration in force, as ishow_bridge_config makes it, to be shown; NULL: none. Its file is watched, NULL:
+     * none. read_config reads it again, on a thread that may wait; NULL: it cannot be reloaded. */
     const char *config_json, *config_file;
     ishow_status (*read_config)(void *self, char **json, ishow_error *error);
     void *read_config_self;

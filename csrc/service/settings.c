@@ -1,4 +1,5 @@
-/* Values were checked and completed in Python, so each must be there with its type; nothing has a second default here. */
+/* Values were checked and completed in Python, so each must be there with its type; nothing has a second default here.
+ */
 #include "service/settings.h"
 
 #include <jansson.h>
@@ -29,14 +30,27 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
         const char *name = json_string_value(json_object_get(from, "platform"));
         ishow_chat_platform platform;
         if (!name || !ishow_chat_platform_find(name, &platform))
-            return ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: source %zu has no platform.", i);
+            return ishow_fail(error, ISHOW_EINTERNAL, "",
+                              "The checked configuration cannot be read: source %zu has no platform.", i);
         ishow_chat_source_options *o = &out->sources[i];
         *o = ishow_chat_source_options_default(platform);
         /* What is null stays at the platform's own. */
-        const struct { const char *key, **to; } texts[] = {{"channel", &o->channel}, {"token", &o->token}, {"login", &o->login}, {"endpoint", &o->endpoint}, {"ca_file", &o->ca_file}};
-        const struct { const char *key; double *to; } seconds[] = {
-            {"connect_seconds", &o->connect_seconds}, {"heartbeat_seconds", &o->heartbeat_seconds},         {"reply_seconds", &o->reply_seconds},
-            {"backoff_seconds", &o->backoff_seconds}, {"backoff_max_seconds", &o->backoff_max_seconds}, {"poll_seconds_min", &o->poll_seconds_min}};
+        const struct {
+            const char *key, **to;
+        } texts[] = {{"channel", &o->channel},
+                     {"token", &o->token},
+                     {"login", &o->login},
+                     {"endpoint", &o->endpoint},
+                     {"ca_file", &o->ca_file}};
+        const struct {
+            const char *key;
+            double *to;
+        } seconds[] = {{"connect_seconds", &o->connect_seconds},
+                       {"heartbeat_seconds", &o->heartbeat_seconds},
+                       {"reply_seconds", &o->reply_seconds},
+                       {"backoff_seconds", &o->backoff_seconds},
+                       {"backoff_max_seconds", &o->backoff_max_seconds},
+                       {"poll_seconds_min", &o->poll_seconds_min}};
         for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
             json_t *value = json_object_get(from, texts[k].key);
             if (json_is_string(value)) *texts[k].to = json_string_value(value);
@@ -57,19 +71,32 @@ static ishow_status read_section(json_t *from, const ishow_fields *fields, void 
         const ishow_field *field = &fields->rows[i];
         if (!field->setting) continue;
         json_t *value = json_object_get(from, field->setting);
-        const int choice = field->kind == ISHOW_FIELD_CHOICE && json_is_string(value) ? ishow_field_find_choice(field, json_string_value(value)) : -1;
-        if (choice >= 0) ishow_field_set(field, to, choice);
-        else if (field->kind == ISHOW_FIELD_BOOLEAN && json_is_boolean(value)) ishow_field_set(field, to, json_is_true(value));
-        else if (field->kind <= ISHOW_FIELD_SIZE && json_is_number(value)) ishow_field_set(field, to, json_number_value(value));
-        else return ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s is not there.", field->setting);
+        const int choice = field->kind == ISHOW_FIELD_CHOICE && json_is_string(value)
+                               ? ishow_field_find_choice(field, json_string_value(value))
+                               : -1;
+        if (choice >= 0)
+            ishow_field_set(field, to, choice);
+        else if (field->kind == ISHOW_FIELD_BOOLEAN && json_is_boolean(value))
+            ishow_field_set(field, to, json_is_true(value));
+        else if (field->kind <= ISHOW_FIELD_SIZE && json_is_number(value))
+            ishow_field_set(field, to, json_number_value(value));
+        else
+            return ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s is not there.",
+                              field->setting);
     }
     return ISHOW_OK;
 }
 
 ishow_server_options ishow_server_options_default(void) {
-    return (ishow_server_options){.host = ISHOW_HOST, .port = ISHOW_PORT, .body_bytes_max = ISHOW_BODY_BYTES_MAX, .sampling = ishow_request_default(),
-                                  .request_seconds = ISHOW_REQUEST_SECONDS, .drain_seconds = ISHOW_DRAIN_SECONDS, .idle_seconds = ISHOW_IDLE_SECONDS,
-                                  .connections_max = ISHOW_CONNECTIONS_MAX, .connections_per_client = ISHOW_CONNECTIONS_PER_CLIENT};
+    return (ishow_server_options){.host = ISHOW_HOST,
+                                  .port = ISHOW_PORT,
+                                  .body_bytes_max = ISHOW_BODY_BYTES_MAX,
+                                  .sampling = ishow_request_default(),
+                                  .request_seconds = ISHOW_REQUEST_SECONDS,
+                                  .drain_seconds = ISHOW_DRAIN_SECONDS,
+                                  .idle_seconds = ISHOW_IDLE_SECONDS,
+                                  .connections_max = ISHOW_CONNECTIONS_MAX,
+                                  .connections_per_client = ISHOW_CONNECTIONS_PER_CLIENT};
 }
 
 ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *error) {
@@ -85,21 +112,31 @@ ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *e
     const char *level = "", *format = "";
     json_t *server = NULL, *model = NULL, *voices = NULL, *chat = NULL;
     char *chat_json = NULL;
-    if (!root || json_unpack_ex(root, &why, 0, "{s:o, s:o, s:o, s:o}", "server", &server, "model", &model, "voices", &voices, "chat", &chat) ||
-        json_unpack_ex(model, &why, 0, "{s:s, s:s, s:s, s:s, s:i}", "name", &out->model, "precision", &out->precision, "backend", &out->backend, "compile", &out->compile, "threads",
-                       &out->threads) ||
-        json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F, s:s, s:s, s:i, s:i}", "host", &s->host, "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
-                       "request_seconds", &s->request_seconds, "drain_seconds", &s->drain_seconds, "log_level", &level, "log_format", &format, "connections_max", &s->connections_max,
-                       "connections_per_client", &s->connections_per_client)) {
+    if (!root ||
+        json_unpack_ex(root, &why, 0, "{s:o, s:o, s:o, s:o}", "server", &server, "model", &model, "voices", &voices,
+                       "chat", &chat) ||
+        json_unpack_ex(model, &why, 0, "{s:s, s:s, s:s, s:s, s:i}", "name", &out->model, "precision", &out->precision,
+                       "backend", &out->backend, "compile", &out->compile, "threads", &out->threads) ||
+        json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F, s:s, s:s, s:i, s:i}", "host", &s->host,
+                       "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
+                       "request_seconds", &s->request_seconds, "drain_seconds", &s->drain_seconds, "log_level", &level,
+                       "log_format", &format, "connections_max", &s->connections_max, "connections_per_client",
+                       &s->connections_per_client)) {
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.", why.text);
         goto done;
     }
-    if ((status = read_section(json_object_get(root, "sampling"), &ishow_request_fields, &s->sampling, error)) != ISHOW_OK) goto done;
-    if ((status = read_section(json_object_get(root, "engine"), &ishow_engine_fields, &out->engine, error)) != ISHOW_OK) goto done;
+    if ((status = read_section(json_object_get(root, "sampling"), &ishow_request_fields, &s->sampling, error)) !=
+        ISHOW_OK)
+        goto done;
+    if ((status = read_section(json_object_get(root, "engine"), &ishow_engine_fields, &out->engine, error)) != ISHOW_OK)
+        goto done;
     s->api_key = json_string_value(json_object_get(server, "api_key")); /* null: none, like the next */
     out->default_voice = json_string_value(json_object_get(root, "default_voice"));
     if (!ishow_log_level_find(level, &out->log_level) || !ishow_log_format_find(format, &out->log_format)) {
-        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: there is no log level %.16s, or no format %.16s.", level, format);
+        status =
+            ishow_fail(error, ISHOW_EINTERNAL, "",
+                       "The checked configuration cannot be read: there is no log level %.16s, or no format %.16s.",
+                       level, format);
         goto done;
     }
     s->body_bytes_max = (size_t)body;
@@ -128,7 +165,8 @@ ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *e
         v->text = json_string_value(json_object_get(voice, "text"));
         v->language = json_string_value(json_object_get(voice, "language"));
         if (!v->id || !v->text) {
-            status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: voice %zu has no id or text.", i);
+            status = ishow_fail(error, ISHOW_EINTERNAL, "",
+                                "The checked configuration cannot be read: voice %zu has no id or text.", i);
             goto done;
         }
     }

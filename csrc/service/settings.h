@@ -10,7 +10,7 @@
 #include "store/voice_store.h"
 
 typedef struct settings {
-    void *json;                     /* json_t *: owns every string below */
+    void *json; /* json_t *: owns every string below */
     ishow_server_options server;
     ishow_engine_options engine;
     ishow_log_level log_level;
@@ -20,7 +20,7 @@ typedef struct settings {
     const char *default_voice;
     ishow_voice_setting *voices;
     size_t n_voices;
-    const char **lists;             /* storage of server's lists */
+    const char **lists; /* storage of server's lists */
     ishow_chat_settings *chat;
     ishow_chat_source_options *sources;
     size_t n_sources;

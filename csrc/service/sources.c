@@ -1,7 +1,7 @@
 /* Connections to platforms: begun by the configuration or on request, with the chat as their sink.
  *
- * One thread serves them all, since decoding what a stranger sends may take long. It holds `lock` while it does; who shows connections reads a copy that it makes after
- * each turn, and waits for nobody. */
+ * One thread serves them all, since decoding what a stranger sends may take long. It holds `lock` while it does; who
+ * shows connections reads a copy that it makes after each turn, and waits for nobody. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,23 +23,24 @@ struct connection {
 };
 
 struct platform_thread {
-    pthread_mutex_t lock;           /* guards the next five */
+    pthread_mutex_t lock; /* guards the next five */
     ishow_chat_loop *loop;
     connection *connections;
     size_t n_connections;
     int ending;
     pthread_t thread;
     int runs;
-    atomic_int wanted;              /* others that wait for the lock: a mutex alone would let the thread take it again and again */
-    int waker;                      /* eventfd */
-    pthread_mutex_t shown_lock;     /* guards the rest */
+    atomic_int wanted; /* others that wait for the lock: a mutex alone would let the thread take it again and again */
+    int waker;         /* eventfd */
+    pthread_mutex_t shown_lock; /* guards the rest */
     ishow_chat_source_stats shown[CONNECTIONS_MAX];
     size_t n_shown;
     double shown_at;
 };
 
 /* The configured entry for a channel: its own, or the platform's for any channel; NULL: none. */
-static const ishow_chat_source_options *entry_for(const chat_service *d, ishow_chat_platform platform, const char *channel) {
+static const ishow_chat_source_options *entry_for(const chat_service *d, ishow_chat_platform platform,
+                                                  const char *channel) {
     const ishow_chat_source_options *any = NULL;
     for (size_t i = 0; i < d->n_entries; i++) {
         const ishow_chat_source_options *e = &d->entries[i];
@@ -50,7 +51,8 @@ static const ishow_chat_source_options *entry_for(const chat_service *d, ishow_c
     return any;
 }
 
-static ishow_status connect_source(chat_service *d, ishow_chat_platform platform, const char *channel, const char *token, const char *login, connection **out, ishow_error *error) {
+static ishow_status connect_source(chat_service *d, ishow_chat_platform platform, const char *channel,
+                                   const char *token, const char *login, connection **out, ishow_error *error) {
     const ishow_chat_source_options *e = entry_for(d, platform, channel);
     const ishow_chat_sink sink = ishow_chat_sink_of(d->chat);
     ishow_chat_source_options o = e ? *e : ishow_chat_source_options_default(platform);
@@ -100,7 +102,8 @@ static connection *find(const platform_thread *p, ishow_chat_platform platform, 
 static void show(platform_thread *p) {
     ishow_chat_source_stats shown[CONNECTIONS_MAX];
     size_t n = 0;
-    for (const connection *c = p->connections; c && n < CONNECTIONS_MAX; c = c->next) ishow_chat_source_stats_get(c->source, &shown[n++]);
+    for (const connection *c = p->connections; c && n < CONNECTIONS_MAX; c = c->next)
+        ishow_chat_source_stats_get(c->source, &shown[n++]);
     pthread_mutex_lock(&p->shown_lock);
     memcpy(p->shown, shown, n * sizeof *shown);
     p->n_shown = n;
@@ -153,17 +156,21 @@ void sources_open(chat_service *d) {
     pthread_mutex_init(&p->lock, NULL);
     pthread_mutex_init(&p->shown_lock, NULL);
     p->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    ishow_status status = p->waker < 0 ? ishow_fail(&error, ISHOW_EIO, "", "there are no descriptors left") : ishow_chat_loop_create(&p->loop, &options, &error);
+    ishow_status status = p->waker < 0 ? ishow_fail(&error, ISHOW_EIO, "", "there are no descriptors left")
+                                       : ishow_chat_loop_create(&p->loop, &options, &error);
     for (size_t i = 0; !status && i < d->n_entries; i++) {
         const ishow_chat_source_options *e = &d->entries[i];
         ishow_error why = {0};
         connection *c;
         if (e->channel && connect_source(d, e->platform, e->channel, NULL, NULL, &c, &why) != ISHOW_OK)
-            ishow_log(ISHOW_LOG_ERROR, "chat", "%s %s is not joined: %s", ishow_chat_platform_name(e->platform), e->channel, why.message);
+            ishow_log(ISHOW_LOG_ERROR, "chat", "%s %s is not joined: %s", ishow_chat_platform_name(e->platform),
+                      e->channel, why.message);
     }
-    if (!status && pthread_create(&p->thread, NULL, platforms_main, p)) status = ishow_fail(&error, ISHOW_EINTERNAL, "", "its thread could not be started");
+    if (!status && pthread_create(&p->thread, NULL, platforms_main, p))
+        status = ishow_fail(&error, ISHOW_EINTERNAL, "", "its thread could not be started");
     p->runs = status == ISHOW_OK;
-    if (p->runs) pthread_setname_np(p->thread, "ishow-platforms");
+    if (p->runs)
+        pthread_setname_np(p->thread, "ishow-platforms");
     else {
         ishow_log(ISHOW_LOG_ERROR, "chat", "no platform can be joined: %s", error.message);
         sources_close(d);
@@ -195,9 +202,13 @@ static void write_connection(ishow_buffer *out, const ishow_chat_source_stats *s
     ishow_buffer_json_text(out, s->channel);
     ishow_buffer_format(out, ",\"state\":\"%s\",\"text\":", ishow_chat_state_name(s->state));
     ishow_buffer_json_text(out, s->text);
-    ishow_buffer_format(out, ",\"seconds\":%.1f,\"silent_seconds\":%.1f,\"retry_seconds\":%.1f,\"connects\":%llu,\"losses\":%llu,\"messages\":%llu,\"deletions\":%llu,\"malformed\":%llu,\"quota_used\":%llu}",
-                 s->state_seconds, s->silent_seconds, s->retry_seconds, (unsigned long long)s->connects, (unsigned long long)s->losses, (unsigned long long)s->messages,
-                 (unsigned long long)s->deletions, (unsigned long long)s->malformed, (unsigned long long)s->quota_used);
+    ishow_buffer_format(out,
+                        ",\"seconds\":%.1f,\"silent_seconds\":%.1f,\"retry_seconds\":%.1f,\"connects\":%llu,\"losses\":"
+                        "%llu,\"messages\":%llu,\"deletions\":%llu,\"malformed\":%llu,\"quota_used\":%llu}",
+                        s->state_seconds, s->silent_seconds, s->retry_seconds, (unsigned long long)s->connects,
+                        (unsigned long long)s->losses, (unsigned long long)s->messages,
+                        (unsigned long long)s->deletions, (unsigned long long)s->malformed,
+                        (unsigned long long)s->quota_used);
 }
 
 /* What is shown, as of now. */
@@ -229,18 +240,26 @@ void sources_write(chat_service *d, ishow_buffer *out) {
 }
 
 void sources_metrics(chat_service *d, ishow_buffer *out) {
-    static const struct { const char *name, *help; } families[] = {
-        {"chat_source_messages_total", "Messages of a connection to a platform."}, {"chat_source_deletions_total", "Deletions of a connection to a platform."},
-        {"chat_source_connects_total", "Times that a connection to a platform became live."}, {"chat_source_losses_total", "Live connections to a platform that were lost."},
-        {"chat_source_malformed_total", "Lines or packets of a platform that were not what its protocol says."}, {"chat_source_live", "1 while a connection to a platform is live."}};
+    static const struct {
+        const char *name, *help;
+    } families[] = {
+        {"chat_source_messages_total", "Messages of a connection to a platform."},
+        {"chat_source_deletions_total", "Deletions of a connection to a platform."},
+        {"chat_source_connects_total", "Times that a connection to a platform became live."},
+        {"chat_source_losses_total", "Live connections to a platform that were lost."},
+        {"chat_source_malformed_total", "Lines or packets of a platform that were not what its protocol says."},
+        {"chat_source_live", "1 while a connection to a platform is live."}};
     ishow_chat_source_stats shown[CONNECTIONS_MAX];
     const size_t n = take_shown(d, shown);
     for (size_t f = 0; n && f < sizeof families / sizeof *families; f++) {
-        prometheus_head(out, families[f].name, strstr(families[f].name, "_total") ? "counter" : "gauge", families[f].help);
+        prometheus_head(out, families[f].name, strstr(families[f].name, "_total") ? "counter" : "gauge",
+                        families[f].help);
         for (size_t i = 0; i < n; i++) {
             const ishow_chat_source_stats *s = &shown[i];
-            const uint64_t values[] = {s->messages, s->deletions, s->connects, s->losses, s->malformed, s->state == ISHOW_CHAT_STATE_LIVE};
-            ishow_buffer_format(out, "ishowtts_%s{platform=\"%s\",channel=", families[f].name, ishow_chat_platform_name(s->platform));
+            const uint64_t values[] = {s->messages, s->deletions, s->connects,
+                                       s->losses,   s->malformed, s->state == ISHOW_CHAT_STATE_LIVE};
+            ishow_buffer_format(out, "ishowtts_%s{platform=\"%s\",channel=", families[f].name,
+                                ishow_chat_platform_name(s->platform));
             ishow_buffer_json_text(out, s->channel);
             ishow_buffer_format(out, "} %llu\n", (unsigned long long)values[f]);
         }
@@ -251,28 +270,36 @@ void sources_metrics(chat_service *d, ishow_buffer *out) {
 static int take_place(json_t *root, ishow_chat_platform *platform, const char **channel, fault *f) {
     static const char *const needed[] = {"platform", "channel"};
     for (size_t i = 0; i < 2; i++)
-        if (!json_string_value(json_object_get(root, needed[i]))) return ishow_fault_set(f, 400, "missing_field", needed[i], "The field %s is needed.", needed[i]);
+        if (!json_string_value(json_object_get(root, needed[i])))
+            return ishow_fault_set(f, 400, "missing_field", needed[i], "The field %s is needed.", needed[i]);
     const char *name = json_string_value(json_object_get(root, "platform"));
     *channel = json_string_value(json_object_get(root, "channel"));
     if (!ishow_chat_platform_find(name, platform))
-        return ishow_fault_set(f, 400, "unsupported", "platform", "platform must be one of: twitch, bilibili, youtube; not \"%.64s\". Others send their messages to /api/danmaku/enqueue.", name);
+        return ishow_fault_set(f, 400, "unsupported", "platform",
+                               "platform must be one of: twitch, bilibili, youtube; not \"%.64s\". Others send their "
+                               "messages to /api/danmaku/enqueue.",
+                               name);
     return 1;
 }
 
 /* With the lock. */
-static int join_channel(chat_service *d, ishow_chat_platform platform, const char *channel, const char *token, const char *login, ishow_buffer *out, fault *f) {
+static int join_channel(chat_service *d, ishow_chat_platform platform, const char *channel, const char *token,
+                        const char *login, ishow_buffer *out, fault *f) {
     platform_thread *p = d->platforms;
     ishow_chat_source_stats s;
     ishow_error error = {0};
     connection *c = find(p, platform, channel);
     if (c) {
         ishow_chat_source_stats_get(c->source, &s);
-        if (s.state == ISHOW_CHAT_STATE_ENDED || s.state == ISHOW_CHAT_STATE_FAILED) { /* it would not try again by itself */
+        if (s.state == ISHOW_CHAT_STATE_ENDED ||
+            s.state == ISHOW_CHAT_STATE_FAILED) { /* it would not try again by itself */
             disconnect(p, c);
             c = NULL;
         }
     }
-    if (!c && p->n_connections >= CONNECTIONS_MAX) return ishow_fault_set(f, 400, "out_of_range", "channel", "There may be %d connections at a time.", CONNECTIONS_MAX);
+    if (!c && p->n_connections >= CONNECTIONS_MAX)
+        return ishow_fault_set(f, 400, "out_of_range", "channel", "There may be %d connections at a time.",
+                               CONNECTIONS_MAX);
     if (!c && connect_source(d, platform, channel, token, login, &c, &error) != ISHOW_OK) {
         ishow_fault_from_error(f, &error);
         return 0;
@@ -289,7 +316,8 @@ int sources_start(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     if (!only_strings(root, known, 4, f) || !take_place(root, &platform, &channel, f)) return 0;
     if (!d->platforms) return ishow_fault_set(f, 503, "unavailable", "", "No platform can be joined at the moment.");
     begin_change(d->platforms);
-    int status = join_channel(d, platform, channel, json_string_value(json_object_get(root, "token")), json_string_value(json_object_get(root, "login")), out, f);
+    int status = join_channel(d, platform, channel, json_string_value(json_object_get(root, "token")),
+                              json_string_value(json_object_get(root, "login")), out, f);
     end_change(d->platforms);
     return status;
 }
@@ -305,7 +333,9 @@ int sources_stop(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
         if ((c = find(d->platforms, platform, channel))) disconnect(d->platforms, c);
         end_change(d->platforms);
     }
-    if (!c) return ishow_fault_set(f, 404, "not_found", "channel", "There is no connection to %s %.64s.", ishow_chat_platform_name(platform), channel);
+    if (!c)
+        return ishow_fault_set(f, 404, "not_found", "channel", "There is no connection to %s %.64s.",
+                               ishow_chat_platform_name(platform), channel);
     ishow_buffer_text(out, "{\"stopped\":true}");
     return 202;
 }

@@ -10,7 +10,9 @@
 
 static const int rates[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 0};
 
-static const char *format_at(int number) { return number < ISHOW_FORMATS ? ishow_format_name((ishow_format)number) : NULL; }
+static const char *format_at(int number) {
+    return number < ISHOW_FORMATS ? ishow_format_name((ishow_format)number) : NULL;
+}
 static const char *engine_at(int number) { return number ? NULL : ENGINE_ID; }
 
 static const char *events_at(int number) {
@@ -19,16 +21,19 @@ static const char *events_at(int number) {
 }
 
 _Static_assert(offsetof(speech, request) == 0, "offsets in ishow_request are offsets in speech");
-#define ROWS(rows) {rows, sizeof rows / sizeof *rows}
+#define ROWS(rows) \
+    { rows, sizeof rows / sizeof *rows }
 static const ishow_field what_rows[] = {
-    {"text", .kind = ISHOW_FIELD_STRING, .needed = 1, .at = offsetof(speech, request.text), .least = 1, .most = ISHOW_MAX_TEXT_CHARS,
-     .help = "what to say"},
+    {"text", .kind = ISHOW_FIELD_STRING, .needed = 1, .at = offsetof(speech, request.text), .least = 1,
+     .most = ISHOW_MAX_TEXT_CHARS, .help = "what to say"},
     {"voice_id", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, request.voice), .least = 1, .most = ID_MAX,
      .help = "an id of `/api/voices`"},
-    {"engine", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, engine), .choice = engine_at, .help = "the only one there is"},
+    {"engine", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, engine), .choice = engine_at,
+     .help = "the only one there is"},
 };
 static const ishow_field answer_rows[] = {
-    {"format", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, format), .choice = format_at, .help = "left out: by `Accept`, else wav"},
+    {"format", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, format), .choice = format_at,
+     .help = "left out: by `Accept`, else wav"},
     {"sample_rate", .kind = ISHOW_FIELD_RATE, .at = offsetof(speech, sample_rate), .rates = rates,
      .help = "Hz, as far as the format takes it; left out: the model's"},
 };
@@ -37,8 +42,8 @@ static const ishow_field openai_rows[] = {
     {"model", .kind = ISHOW_FIELD_STRING, .needed = 1, .at = offsetof(speech, model), .least = 1, .most = ID_MAX,
      .help = "the loaded model's name, or one of OpenAI's"},
     {"input", "text", .kind = ISHOW_FIELD_RENAMED, .needed = 1, .help = "what to say"},
-    {"voice", "voice_id", .kind = ISHOW_FIELD_ID, .needed = 1, .at = offsetof(speech, request.voice), .least = 1, .most = ID_MAX,
-     .help = "an id of `/v1/audio/voices`"},
+    {"voice", "voice_id", .kind = ISHOW_FIELD_ID, .needed = 1, .at = offsetof(speech, request.voice), .least = 1,
+     .most = ID_MAX, .help = "an id of `/v1/audio/voices`"},
     {"instructions", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, instructions), .help = "accepted and not used"},
     {"response_format", "format", .kind = ISHOW_FIELD_RENAMED, .help = "mp3 where it is left out"},
     {"speed", "speed", .kind = ISHOW_FIELD_RENAMED, .help = "1 is the voice's own"},
@@ -64,7 +69,9 @@ static const ishow_field *find(const speech_form *form, const char *name) {
     return NULL;
 }
 
-const ishow_field *ishow_speech_meaning(const ishow_field *row) { return row->kind == ISHOW_FIELD_RENAMED ? find(&ishow_speech_own, row->option) : row; }
+const ishow_field *ishow_speech_meaning(const ishow_field *row) {
+    return row->kind == ISHOW_FIELD_RENAMED ? find(&ishow_speech_own, row->option) : row;
+}
 
 int ishow_id_is_valid(const char *id) {
     size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
@@ -73,19 +80,22 @@ int ishow_id_is_valid(const char *id) {
 
 /* ---- JSON ---- */
 
-/* jansson's integers end at 2^63; a seed may be any u64. A number that is too big is put in quotes and read as a string, which the
- * seed accepts in its own right (JavaScript loses whole numbers above 2^53). */
+/* jansson's integers end at 2^63; a seed may be any u64. A number that is too big is put in quotes and read as a
+ * string, which the seed accepts in its own right (JavaScript loses whole numbers above 2^53). */
 static json_t *load(const char *body, size_t n, json_error_t *error) {
     json_t *root = json_loadb(body, n, JSON_REJECT_DUPLICATES, error);
     if (root || json_error_code(error) != json_error_numeric_overflow) return root;
     ishow_buffer quoted = {0};
     ishow_buffer_add(&quoted, body, n);
-    for (int tries = 0; tries < 4 && !root && json_error_code(error) == json_error_numeric_overflow && !quoted.failed; tries++) {
+    for (int tries = 0; tries < 4 && !root && json_error_code(error) == json_error_numeric_overflow && !quoted.failed;
+         tries++) {
         size_t end = (size_t)error->position;
         if (error->position <= 0 || end > quoted.n) break;
         size_t begin = end;
         while (begin && quoted.data[begin - 1] >= '0' && quoted.data[begin - 1] <= '9') begin--;
-        if (end - begin < 19 || end - begin > 20 || (begin && quoted.data[begin - 1] != ':' && quoted.data[begin - 1] != ' ')) break;
+        if (end - begin < 19 || end - begin > 20 ||
+            (begin && quoted.data[begin - 1] != ':' && quoted.data[begin - 1] != ' '))
+            break;
         ishow_buffer next = {0};
         ishow_buffer_add(&next, quoted.data, begin);
         ishow_buffer_text(&next, "\"");
@@ -104,9 +114,13 @@ static json_t *object_of(const char *body, size_t n, fault *f) {
     json_error_t error = {0};
     json_t *root = load(n ? body : "", n, &error); /* an empty body may have no address */
     if (root && json_is_object(root)) return root;
-    if (root) ishow_fault_type(f, "", "a JSON object", root);
-    else if (json_error_code(&error) == json_error_out_of_memory) ishow_fault_memory(f);
-    else ishow_fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line, error.column, error.text);
+    if (root)
+        ishow_fault_type(f, "", "a JSON object", root);
+    else if (json_error_code(&error) == json_error_out_of_memory)
+        ishow_fault_memory(f);
+    else
+        ishow_fault_set(f, 400, "malformed_json", "", "The body is not JSON: line %d, column %d: %s.", error.line,
+                        error.column, error.text);
     json_decref(root);
     return NULL;
 }
@@ -114,7 +128,9 @@ static json_t *object_of(const char *body, size_t n, fault *f) {
 /* ---- values ---- */
 
 static int in_range(const char *field, double least, double most, double v, fault *f) {
-    return (v >= least && v <= most) || ishow_fault_set(f, 400, "out_of_range", field, "%s must be between %.10g and %.10g, not %.10g.", field, least, most, v);
+    return (v >= least && v <= most) ||
+           ishow_fault_set(f, 400, "out_of_range", field, "%s must be between %.10g and %.10g, not %.10g.", field,
+                           least, most, v);
 }
 
 static int take_seed(const json_t *value, ishow_request *r, fault *f) {
@@ -124,13 +140,18 @@ static int take_seed(const json_t *value, ishow_request *r, fault *f) {
         uint64_t seed = 0;
         int good = n >= 1 && n <= 20;
         for (size_t i = 0; good && i < n; i++)
-            good = text[i] >= '0' && text[i] <= '9' && !__builtin_mul_overflow(seed, 10u, &seed) && !__builtin_add_overflow(seed, (unsigned)(text[i] - '0'), &seed);
-        if (!good) return ishow_fault_set(f, 400, "out_of_range", "seed", "seed must be a whole number between 0 and 18446744073709551615.");
+            good = text[i] >= '0' && text[i] <= '9' && !__builtin_mul_overflow(seed, 10u, &seed) &&
+                   !__builtin_add_overflow(seed, (unsigned)(text[i] - '0'), &seed);
+        if (!good)
+            return ishow_fault_set(f, 400, "out_of_range", "seed",
+                                   "seed must be a whole number between 0 and 18446744073709551615.");
         r->seed = seed;
     } else {
         json_int_t v;
         if (!take_whole(value, "seed", &v, f)) return 0;
-        if (v < 0) return ishow_fault_set(f, 400, "out_of_range", "seed", "seed must be between 0 and 18446744073709551615, not %lld.", (long long)v);
+        if (v < 0)
+            return ishow_fault_set(f, 400, "out_of_range", "seed",
+                                   "seed must be between 0 and 18446744073709551615, not %lld.", (long long)v);
         r->seed = (uint64_t)v;
     }
     r->has_seed = 1;
@@ -142,7 +163,8 @@ static int take_string(const ishow_field *field, const char *name, const json_t 
     *out = json_string_value(value);
     size_t n = ishow_utf8_length(*out);
     if (field->most == 0 || (n >= field->least && n <= field->most)) return 1;
-    return ishow_fault_set(f, 400, "out_of_range", name, "%s must have %.0f to %.0f characters, not %zu.", name, field->least, field->most, n);
+    return ishow_fault_set(f, 400, "out_of_range", name, "%s must have %.0f to %.0f characters, not %zu.", name,
+                           field->least, field->most, n);
 }
 
 static int take_choice(const ishow_field *field, const char *name, const json_t *value, int *out, fault *f) {
@@ -150,8 +172,10 @@ static int take_choice(const ishow_field *field, const char *name, const json_t 
     const char *word;
     if (!json_is_string(value)) return ishow_fault_type(f, name, "a string", value);
     if ((*out = ishow_field_find_choice(field, json_string_value(value))) >= 0) return 1;
-    for (int i = 0; (word = field->choice(i)); i++) snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", word);
-    return ishow_fault_set(f, 400, "unsupported", name, "%s must be one of: %s; not \"%.64s\".", name, known, json_string_value(value));
+    for (int i = 0; (word = field->choice(i)); i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", word);
+    return ishow_fault_set(f, 400, "unsupported", name, "%s must be one of: %s; not \"%.64s\".", name, known,
+                           json_string_value(value));
 }
 
 static int take_rate(const ishow_field *field, const char *name, const json_t *value, int *out, fault *f) {
@@ -165,7 +189,8 @@ static int take_rate(const ishow_field *field, const char *name, const json_t *v
         }
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%d", *known ? ", " : "", *r);
     }
-    return ishow_fault_set(f, 400, "out_of_range", name, "%s must be one of %s, not %lld.", name, known, (long long)rate);
+    return ishow_fault_set(f, 400, "out_of_range", name, "%s must be one of %s, not %lld.", name, known,
+                           (long long)rate);
 }
 
 static int take_number(const ishow_field *field, const char *name, const json_t *value, speech *s, fault *f) {
@@ -190,7 +215,8 @@ static int take_value(const ishow_field *field, const char *name, const json_t *
     case ISHOW_FIELD_ID:
         if (json_is_object(value)) {
             if (json_object_size(value) != 1 || !json_object_get(value, "id"))
-                return ishow_fault_set(f, 400, "invalid_type", name, "%s must be an id, or an object with the field id alone.", name);
+                return ishow_fault_set(f, 400, "invalid_type", name,
+                                       "%s must be an id, or an object with the field id alone.", name);
             value = json_object_get(value, "id");
         }
         return take_string(field, name, value, to, f);
@@ -225,7 +251,8 @@ static int read_fields(json_t *root, const speech_form *form, const ishow_reques
     if (!root) return 0;
     json_object_foreach(root, name, value) {
         if (!(field = find(form, name))) return unknown(form, name, f);
-        if (!(json_is_null(value) && !field->needed) && !take_value(ishow_speech_meaning(field), name, value, s, f)) return 0;
+        if (!(json_is_null(value) && !field->needed) && !take_value(ishow_speech_meaning(field), name, value, s, f))
+            return 0;
     }
     for (size_t i = 0; (field = ishow_speech_field_at(form, i)); i++)
         if (field->needed && !json_object_get(root, field->name))
@@ -233,7 +260,8 @@ static int read_fields(json_t *root, const speech_form *form, const ishow_reques
     return 1;
 }
 
-int ishow_speech_parse(const speech_form *form, const char *body, size_t n, const ishow_request *defaults, speech *out, fault *f) {
+int ishow_speech_parse(const speech_form *form, const char *body, size_t n, const ishow_request *defaults, speech *out,
+                       fault *f) {
     return read_fields(object_of(body, n, f), form, defaults, out, f);
 }
 
@@ -244,18 +272,21 @@ void ishow_speech_free(speech *s) {
 
 /* ---- OpenAI ---- */
 
-int ishow_speech_parse_openai(const char *body, size_t n, const ishow_request *defaults, const char *model, speech *out, fault *f) {
+int ishow_speech_parse_openai(const char *body, size_t n, const ishow_request *defaults, const char *model, speech *out,
+                              fault *f) {
     /* Programs that were written for OpenAI have one of these built in; here they all mean the model that is loaded. */
     static const char *const aliases[] = {"tts-1", "tts-1-hd", "gpt-4o-mini-tts"};
     if (!read_fields(object_of(body, n, f), &ishow_speech_openai, defaults, out, f)) return 0;
     int known = !strcmp(out->model, model);
     for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++) known |= !strcmp(out->model, aliases[i]);
-    return known || ishow_fault_set(f, 404, "model_not_found", "model", "The model \"%.64s\" does not exist; %s is loaded.", out->model, model);
+    return known || ishow_fault_set(f, 404, "model_not_found", "model",
+                                    "The model \"%.64s\" does not exist; %s is loaded.", out->model, model);
 }
 
 void ishow_speech_rename(fault *f) {
     for (size_t i = 0; i < openai.n; i++)
-        if (openai_rows[i].option && !strcmp(f->error.field, openai_rows[i].option)) snprintf(f->error.field, sizeof f->error.field, "%s", openai_rows[i].name);
+        if (openai_rows[i].option && !strcmp(f->error.field, openai_rows[i].option))
+            snprintf(f->error.field, sizeof f->error.field, "%s", openai_rows[i].name);
 }
 
 /* ---- WebSocket ---- */
@@ -264,20 +295,24 @@ static int take_id(json_t *root, const char *field, char *out, fault *f) {
     const json_t *value = json_object_get(root, field);
     if (!value) return ishow_fault_set(f, 400, "missing_field", field, "The field %s is needed, or cancel.", field);
     if (!json_is_string(value)) return ishow_fault_type(f, field, "a string", value);
-    if (!ishow_id_is_valid(json_string_value(value))) return ishow_fault_set(f, 400, "out_of_range", field, "%s must be 1 to %d of A-Z a-z 0-9 . _ -.", field, ID_MAX);
+    if (!ishow_id_is_valid(json_string_value(value)))
+        return ishow_fault_set(f, 400, "out_of_range", field, "%s must be 1 to %d of A-Z a-z 0-9 . _ -.", field,
+                               ID_MAX);
     strcpy(out, json_string_value(value));
     json_object_del(root, field);
     return 1;
 }
 
-int ishow_speech_parse_message(const char *body, size_t n, const ishow_request *defaults, speech_message *out, fault *f) {
+int ishow_speech_parse_message(const char *body, size_t n, const ishow_request *defaults, speech_message *out,
+                               fault *f) {
     memset(out, 0, sizeof *out);
     json_t *root = out->said.json = object_of(body, n, f);
     if (!root) return 0;
     out->cancels = json_object_get(root, "cancel") != NULL;
     if (!take_id(root, out->cancels ? "cancel" : "request_id", out->id, f)) return 0;
     if (!out->cancels) return read_fields(root, &ishow_speech_own, defaults, &out->said, f);
-    return !json_object_size(root) || ishow_fault_set(f, 400, "unknown_field", "cancel", "A message with cancel has no other fields.");
+    return !json_object_size(root) ||
+           ishow_fault_set(f, 400, "unknown_field", "cancel", "A message with cancel has no other fields.");
 }
 
 /* ---- description ---- */
@@ -302,7 +337,10 @@ static void describe(const ishow_field *field, ishow_buffer *out) {
         limits(out, "minimum", "maximum", field);
         break;
     case ISHOW_FIELD_BOOLEAN: ishow_buffer_text(out, "\"type\":\"boolean\""); break;
-    case ISHOW_FIELD_SEED: ishow_buffer_text(out, "\"type\":\"integer\",\"minimum\":0,\"maximum\":18446744073709551615},{\"type\":\"string\",\"pattern\":\"^[0-9]{1,19}$\""); break;
+    case ISHOW_FIELD_SEED:
+        ishow_buffer_text(out, "\"type\":\"integer\",\"minimum\":0,\"maximum\":18446744073709551615},{\"type\":"
+                               "\"string\",\"pattern\":\"^[0-9]{1,19}$\"");
+        break;
     case ISHOW_FIELD_CHOICE:
         ishow_buffer_text(out, "\"type\":\"string\",\"enum\":[");
         for (int i = 0; (name = field->choice(i)); i++) ishow_buffer_format(out, "%s\"%s\"", i ? "," : "", name);
@@ -321,12 +359,16 @@ static void describe_row(const ishow_field *row, ishow_buffer *out) {
     ishow_buffer_text(out, one ? "{" : "{\"anyOf\":[{");
     describe(field, out);
     if (field->kind == ISHOW_FIELD_ID) {
-        ishow_buffer_text(out, "},{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"id\"],\"properties\":{\"id\":{");
+        ishow_buffer_text(
+            out,
+            "},{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"id\"],\"properties\":{\"id\":{");
         describe(field, out);
         ishow_buffer_text(out, "}}");
     }
-    if (!row->needed) ishow_buffer_text(out, "},{\"type\":\"null\"}],\"default\":null");
-    else if (!one) ishow_buffer_text(out, "}]");
+    if (!row->needed)
+        ishow_buffer_text(out, "},{\"type\":\"null\"}],\"default\":null");
+    else if (!one)
+        ishow_buffer_text(out, "}]");
     ishow_buffer_text(out, ",\"description\":");
     ishow_buffer_json_text(out, row->help);
     ishow_buffer_text(out, "}");

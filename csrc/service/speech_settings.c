@@ -1,4 +1,5 @@
-/* A request for speech from "name=value" texts: written as the JSON of POST /api/tts, so that one parser checks both. */
+/* A request for speech from "name=value" texts: written as the JSON of POST /api/tts, so that one parser checks both.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@ static int is_text(const char *name, size_t n) {
     const ishow_field *field;
     for (size_t i = 0; (field = ishow_speech_field_at(&ishow_speech_own, i)); i++)
         if (strlen(field->name) == n && !strncmp(field->name, name, n))
-            return field->kind == ISHOW_FIELD_STRING || field->kind == ISHOW_FIELD_CHOICE || field->kind == ISHOW_FIELD_SEED;
+            return field->kind == ISHOW_FIELD_STRING || field->kind == ISHOW_FIELD_CHOICE ||
+                   field->kind == ISHOW_FIELD_SEED;
     return 0;
 }
 
@@ -18,7 +20,8 @@ static ishow_status add_setting(ishow_buffer *body, const char *setting, ishow_e
     char name[32];
     const char *equals = strchr(setting, '=');
     const size_t n = equals ? (size_t)(equals - setting) : 0;
-    if (!n || n >= sizeof name) return ishow_fail(error, ISHOW_EINVAL, "", "A setting must be like name=value, not %.64s.", setting);
+    if (!n || n >= sizeof name)
+        return ishow_fail(error, ISHOW_EINVAL, "", "A setting must be like name=value, not %.64s.", setting);
     snprintf(name, sizeof name, "%.*s", (int)n, setting);
     for (size_t i = 0; i < sizeof of_answers / sizeof *of_answers; i++)
         if (!strcmp(name, of_answers[i]))
@@ -27,8 +30,10 @@ static ishow_status add_setting(ishow_buffer *body, const char *setting, ishow_e
     ishow_buffer_json_text(body, name);
     ishow_buffer_text(body, ":");
     json_t *value = is_text(name, n) ? NULL : json_loads(equals + 1, JSON_DECODE_ANY, NULL);
-    if (value && !json_is_object(value) && !json_is_array(value)) ishow_buffer_text(body, equals + 1);
-    else ishow_buffer_json_text(body, equals + 1);
+    if (value && !json_is_object(value) && !json_is_array(value))
+        ishow_buffer_text(body, equals + 1);
+    else
+        ishow_buffer_json_text(body, equals + 1);
     json_decref(value);
     return ISHOW_OK;
 }

@@ -13,8 +13,10 @@ ishow_status ishow_voice_registry_create(voice_registry **out, ishow_store *stor
     pthread_mutex_init(&b->change, NULL);
     pthread_mutex_init(&b->lock, NULL);
     ishow_status status = store ? ishow_voice_store_open(&b->store, store, error) : ISHOW_OK;
-    if (status) ishow_voice_registry_free(b);
-    else *out = b;
+    if (status)
+        ishow_voice_registry_free(b);
+    else
+        *out = b;
     return status;
 }
 
@@ -58,7 +60,8 @@ static registry_entry *copy_of(const registry_entry *e) {
     c->text = ishow_strdup(e->text);
     c->override_audio = ishow_strdup(e->override_audio);
     c->override_text = ishow_strdup(e->override_text);
-    if ((e->audio && !c->audio) || (e->text && !c->text) || (e->override_audio && !c->override_audio) || (e->override_text && !c->override_text)) {
+    if ((e->audio && !c->audio) || (e->text && !c->text) || (e->override_audio && !c->override_audio) ||
+        (e->override_text && !c->override_text)) {
         entry_free(c);
         return NULL;
     }
@@ -83,8 +86,14 @@ static ishow_status decode(const char *path, ishow_pcm *out, ishow_error *error)
     return ishow_audio_decode_file(path, &limits, out, error);
 }
 
-static ishow_status prepare_pcm(ishow_engine *engine, const registry_entry *e, const ishow_pcm *pcm, ishow_prepared_voice **out, ishow_error *error) {
-    const ishow_voice voice = {.id = e->id, .language = e->language, .text = text_of(e), .samples = pcm->samples, .length = pcm->length, .sample_rate = pcm->sample_rate};
+static ishow_status prepare_pcm(ishow_engine *engine, const registry_entry *e, const ishow_pcm *pcm,
+                                ishow_prepared_voice **out, ishow_error *error) {
+    const ishow_voice voice = {.id = e->id,
+                               .language = e->language,
+                               .text = text_of(e),
+                               .samples = pcm->samples,
+                               .length = pcm->length,
+                               .sample_rate = pcm->sample_rate};
     return ishow_engine_prepare_voice(engine, &voice, out, error);
 }
 
@@ -104,10 +113,12 @@ static ishow_status prepare(ishow_engine *engine, registry_entry *e, ishow_prepa
 static int same(const char *a, const char *b) { return a == b || (a && b && !strcmp(a, b)); }
 
 static int unchanged(const registry_entry *old, const registry_entry *e) {
-    return old && same(audio_of(old), audio_of(e)) && same(text_of(old), text_of(e)) && !strcmp(old->language, e->language) && old->stamp == ishow_file_stamp(audio_of(e));
+    return old && same(audio_of(old), audio_of(e)) && same(text_of(old), text_of(e)) &&
+           !strcmp(old->language, e->language) && old->stamp == ishow_file_stamp(audio_of(e));
 }
 
-static registry_entry *append(registry_entry ***end, const char *id, const char *language, const char *audio, const char *text) {
+static registry_entry *append(registry_entry ***end, const char *id, const char *language, const char *audio,
+                              const char *text) {
     registry_entry *e = calloc(1, sizeof *e);
     if (!e) return NULL;
     snprintf(e->id, sizeof e->id, "%s", id);
@@ -146,35 +157,46 @@ static void clear_override(registry_entry *e) {
 }
 
 /* The entries as they should be, not yet heard by anyone. */
-static ishow_status plan(voice_registry *b, const ishow_voice_setting *voices, size_t n, int clones, registry_entry **out, ishow_error *error) {
+static ishow_status plan(voice_registry *b, const ishow_voice_setting *voices, size_t n, int clones,
+                         registry_entry **out, ishow_error *error) {
     ishow_voice_row *rows = NULL;
     size_t n_rows = 0;
     registry_entry **end = out;
     ishow_status status = b->store ? ishow_voice_store_list(b->store, &rows, &n_rows, error) : ISHOW_OK;
     *out = NULL;
     for (size_t i = 0; !status && i < n; i++)
-        if (!append(&end, voices[i].id, voices[i].language, voices[i].audio, voices[i].text)) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
-    if (!status && n_rows && !clones) ishow_log(ISHOW_LOG_WARN, "voices", "%zu clips that came over HTTP are kept but not used: this model speaks in its own voice only", n_rows);
+        if (!append(&end, voices[i].id, voices[i].language, voices[i].audio, voices[i].text))
+            status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+    if (!status && n_rows && !clones)
+        ishow_log(ISHOW_LOG_WARN, "voices",
+                  "%zu clips that came over HTTP are kept but not used: this model speaks in its own voice only",
+                  n_rows);
     for (size_t i = 0; !status && clones && i < n_rows; i++) { /* by id and kind: a voice comes before its override */
         registry_entry *e = find(*out, rows[i].id);
         if (rows[i].kind == ISHOW_VOICE_OVERRIDE) {
             if (e) set_override(b, e, &rows[i]);
         } else if (e) {
-            ishow_log(ISHOW_LOG_WARN, "voices", "the voice %s that was made over HTTP is hidden by the configured one of the same id", rows[i].id);
+            ishow_log(ISHOW_LOG_WARN, "voices",
+                      "the voice %s that was made over HTTP is hidden by the configured one of the same id",
+                      rows[i].id);
         } else {
             char *path = path_of(b, rows[i].clip);
             e = append(&end, rows[i].id, rows[i].language, path, rows[i].text ? rows[i].text : "");
             free(path);
-            if (!e) status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
-            else e->created = 1;
+            if (!e)
+                status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+            else
+                e->created = 1;
         }
     }
     ishow_voice_rows_free(rows, n_rows);
     return status;
 }
 
-/* Prepares what changed; prepared[] runs along the entries. An entry that came over HTTP and cannot be used is dropped from *entries. */
-static ishow_status prepare_all(voice_registry *b, ishow_engine *engine, registry_entry **entries, ishow_prepared_voice **prepared, ishow_error *error) {
+/* Prepares what changed; prepared[] runs along the entries. An entry that came over HTTP and cannot be used is dropped
+ * from *entries. */
+static ishow_status prepare_all(voice_registry *b, ishow_engine *engine, registry_entry **entries,
+                                ishow_prepared_voice **prepared, ishow_error *error) {
     size_t i = 0;
     for (registry_entry **at = entries; *at;) {
         registry_entry *e = *at;
@@ -188,7 +210,8 @@ static ishow_status prepare_all(voice_registry *b, ishow_engine *engine, registr
         }
         ishow_status status = prepare(engine, e, &prepared[i], &why);
         if (status && e->override_at) {
-            ishow_log(ISHOW_LOG_ERROR, "voices", "the clip that stands in for voice %s is not used: %s", e->id, why.message);
+            ishow_log(ISHOW_LOG_ERROR, "voices", "the clip that stands in for voice %s is not used: %s", e->id,
+                      why.message);
             clear_override(e);
             status = prepare(engine, e, &prepared[i], &why);
         }
@@ -209,7 +232,8 @@ static void tell(json_t *changed, const char *id) {
     if (changed) json_array_append_new(changed, json_sprintf("voices.%s", id));
 }
 
-ishow_status ishow_voice_registry_load(voice_registry *b, ishow_engine *engine, const ishow_voice_setting *voices, size_t n, json_t *changed, ishow_error *error) {
+ishow_status ishow_voice_registry_load(voice_registry *b, ishow_engine *engine, const ishow_voice_setting *voices,
+                                       size_t n, json_t *changed, ishow_error *error) {
     registry_entry *entries = NULL;
     ishow_prepared_voice **prepared = NULL;
     ishow_model_info info;
@@ -260,22 +284,31 @@ static int can_keep(const voice_registry *b, ishow_engine *engine, fault *f) {
     ishow_model_info info;
     ishow_engine_info(engine, &info);
     if (!info.uses_prompt)
-        return ishow_fault_set(f, 409, "unsupported", "audio", "The model %s has one voice of its own and cannot speak in another. A published F5-TTS checkpoint can: see model.name in the configuration.", info.name);
-    if (!b->store) return ishow_fault_set(f, 503, "unavailable", "", "This server keeps no state: no voice can be stored.");
+        return ishow_fault_set(f, 409, "unsupported", "audio",
+                               "The model %s has one voice of its own and cannot speak in another. A published F5-TTS "
+                               "checkpoint can: see model.name in the configuration.",
+                               info.name);
+    if (!b->store)
+        return ishow_fault_set(f, 503, "unavailable", "", "This server keeps no state: no voice can be stored.");
     return 1;
 }
 
 /* Makes `e` durable by `row`, then heard, then the entry of its id. Takes e and prepared. The change lock is held. */
-static int commit(voice_registry *b, ishow_engine *engine, registry_entry *e, ishow_prepared_voice *prepared, ishow_voice_row *row, const ishow_buffer *clip, fault *f) {
+static int commit(voice_registry *b, ishow_engine *engine, registry_entry *e, ishow_prepared_voice *prepared,
+                  ishow_voice_row *row, const ishow_buffer *clip, fault *f) {
     ishow_error error = {0};
     row->updated_at = (int64_t)time(NULL);
-    if (ishow_voice_store_has_room(b->store, row->kind == ISHOW_VOICE_CREATED || !e->override_at, clip ? clip->n : 0, &error) || ishow_voice_store_put(b->store, row, clip ? clip->data : NULL, clip ? clip->n : 0, &error)) {
+    if (ishow_voice_store_has_room(b->store, row->kind == ISHOW_VOICE_CREATED || !e->override_at, clip ? clip->n : 0,
+                                   &error) ||
+        ishow_voice_store_put(b->store, row, clip ? clip->data : NULL, clip ? clip->n : 0, &error)) {
         ishow_prepared_voice_discard(prepared);
         entry_free(e);
         return refuse(f, &error);
     }
-    if (row->kind == ISHOW_VOICE_OVERRIDE) set_override(b, e, row);
-    else e->audio = path_of(b, row->clip);
+    if (row->kind == ISHOW_VOICE_OVERRIDE)
+        set_override(b, e, row);
+    else
+        e->audio = path_of(b, row->clip);
     e->stamp = ishow_file_stamp(audio_of(e));
     ishow_engine_install_voice(engine, prepared);
     pthread_mutex_lock(&b->lock);
@@ -297,7 +330,8 @@ static int hear(const ishow_buffer *clip, const char *text, ishow_pcm *pcm, faul
     return status ? refuse(f, &error) : 1;
 }
 
-int ishow_voice_registry_add(voice_registry *b, ishow_engine *engine, const char *id, const char *text, const char *language, const ishow_buffer *clip, fault *f) {
+int ishow_voice_registry_add(voice_registry *b, ishow_engine *engine, const char *id, const char *text,
+                             const char *language, const ishow_buffer *clip, fault *f) {
     ishow_pcm pcm = {0};
     ishow_error error = {0};
     ishow_prepared_voice *prepared = NULL;
@@ -307,7 +341,8 @@ int ishow_voice_registry_add(voice_registry *b, ishow_engine *engine, const char
     if (!can_keep(b, engine, f) || !hear(clip, text, &pcm, f)) goto unlocked;
     pthread_mutex_lock(&b->change);
     if (find(b->entries, id)) {
-        ishow_fault_set(f, 409, "voice_exists", "id", "There is a voice %s already: delete it first, or send a reference to replace its clip.", id);
+        ishow_fault_set(f, 409, "voice_exists", "id",
+                        "There is a voice %s already: delete it first, or send a reference to replace its clip.", id);
         goto done;
     }
     if (!append(&end, id, language, NULL, text) || !(row.text = ishow_strdup(text))) {
@@ -332,7 +367,8 @@ unlocked:
     return good;
 }
 
-int ishow_voice_registry_override(voice_registry *b, ishow_engine *engine, const char *id, const char *text, const ishow_buffer *clip, fault *f) {
+int ishow_voice_registry_override(voice_registry *b, ishow_engine *engine, const char *id, const char *text,
+                                  const ishow_buffer *clip, fault *f) {
     ishow_pcm pcm = {0};
     ishow_error error = {0};
     ishow_prepared_voice *prepared = NULL;
@@ -348,7 +384,9 @@ int ishow_voice_registry_override(voice_registry *b, ishow_engine *engine, const
     if (!can_keep(b, engine, f)) goto done;
     const char *spoken = text ? text : text_of(old);
     if (clip && !hear(clip, spoken, &pcm, f)) goto done;
-    if (!clip && ((!audio_of(old) ? ishow_fail(&error, ISHOW_EINVAL, "audio", "This voice has no clip yet: send one with the text.") : decode(audio_of(old), &pcm, &error)) ||
+    if (!clip && ((!audio_of(old) ? ishow_fail(&error, ISHOW_EINVAL, "audio",
+                                               "This voice has no clip yet: send one with the text.")
+                                  : decode(audio_of(old), &pcm, &error)) ||
                   ishow_check_reference(&pcm, spoken, &error))) {
         refuse(f, &error);
         goto done;
@@ -397,7 +435,8 @@ int ishow_voice_registry_restore(voice_registry *b, ishow_engine *engine, const 
         goto done;
     }
     clear_override(trial);
-    if (prepare(engine, trial, &prepared, &error) || ishow_voice_store_remove(b->store, id, ISHOW_VOICE_OVERRIDE, &error)) {
+    if (prepare(engine, trial, &prepared, &error) ||
+        ishow_voice_store_remove(b->store, id, ISHOW_VOICE_OVERRIDE, &error)) {
         ishow_prepared_voice_discard(prepared);
         refuse(f, &error);
         goto done;
@@ -421,10 +460,15 @@ int ishow_voice_registry_remove(voice_registry *b, ishow_engine *engine, const c
     registry_entry **at = &b->entries;
     while (*at && strcmp((*at)->id, id)) at = &(*at)->next;
     registry_entry *e = *at;
-    if (!e) ishow_fault_no_voice(f, id);
-    else if (!e->created) ishow_fault_set(f, 409, "configured_voice", "voice_id", "The voice %s belongs to the configuration or the model: it can be removed there only.", id);
-    else if (ishow_voice_store_remove(b->store, id, ISHOW_VOICE_CREATED, &error)) refuse(f, &error);
-    else good = 1;
+    if (!e)
+        ishow_fault_no_voice(f, id);
+    else if (!e->created)
+        ishow_fault_set(f, 409, "configured_voice", "voice_id",
+                        "The voice %s belongs to the configuration or the model: it can be removed there only.", id);
+    else if (ishow_voice_store_remove(b->store, id, ISHOW_VOICE_CREATED, &error))
+        refuse(f, &error);
+    else
+        good = 1;
     if (good) {
         ishow_engine_remove_voice(engine, id, NULL);
         pthread_mutex_lock(&b->lock);

@@ -23,16 +23,21 @@ static void write_field(ishow_buffer *out, const char *name, const char *value) 
 }
 
 /* One element of the list. e: NULL when the book does not know the voice. */
-static void write_voice(ishow_buffer *out, const registry_entry *e, const char *id, const char *language, const char *text, const char *label) {
+static void write_voice(ishow_buffer *out, const registry_entry *e, const char *id, const char *language,
+                        const char *text, const char *label) {
     ishow_buffer_text(out, "{\"id\":");
     ishow_buffer_json_text(out, id);
     ishow_buffer_text(out, ",\"engine\":\"" ENGINE_ID "\",\"engine_label\":");
     ishow_buffer_json_text(out, label);
     write_field(out, "language", language);
     write_field(out, "reference_text", text);
-    ishow_buffer_format(out, ",\"configured\":%s,\"has_override\":%s,\"sample_url\":", e && e->created ? "false" : "true", e && e->override_at ? "true" : "false");
-    if (e && (e->override_audio || e->audio)) ishow_buffer_format(out, "\"/api/voices/%s/reference/audio\"}", id);
-    else ishow_buffer_text(out, "null}");
+    ishow_buffer_format(out,
+                        ",\"configured\":%s,\"has_override\":%s,\"sample_url\":", e && e->created ? "false" : "true",
+                        e && e->override_at ? "true" : "false");
+    if (e && (e->override_audio || e->audio))
+        ishow_buffer_format(out, "\"/api/voices/%s/reference/audio\"}", id);
+    else
+        ishow_buffer_text(out, "null}");
 }
 
 static void write_reference(ishow_buffer *out, const registry_entry *e, const char *label) {
@@ -44,7 +49,8 @@ static void write_reference(ishow_buffer *out, const registry_entry *e, const ch
     write_field(out, "active_reference_text", e->override_text ? e->override_text : e->text);
     write_field(out, "baseline_reference_text", e->text);
     write_field(out, "override_reference_text", e->override_text);
-    ishow_buffer_format(out, ",\"baseline_audio_available\":%s,\"override_audio_available\":%s", e->audio ? "true" : "false", e->override_audio ? "true" : "false");
+    ishow_buffer_format(out, ",\"baseline_audio_available\":%s,\"override_audio_available\":%s",
+                        e->audio ? "true" : "false", e->override_audio ? "true" : "false");
     if (e->override_at) {
         char when[32];
         struct tm utc;
@@ -97,7 +103,9 @@ int ishow_voices_create(voice_registry *b, ishow_engine *engine, form *from, ish
         return 0;
     }
     const char *id = (const char *)from->id.data;
-    if (!ishow_voice_registry_add(b, engine, id, (const char *)from->text.data, ishow_form_text(from, FORM_LANGUAGE, &from->language), &from->audio, f)) return 0;
+    if (!ishow_voice_registry_add(b, engine, id, (const char *)from->text.data,
+                                  ishow_form_text(from, FORM_LANGUAGE, &from->language), &from->audio, f))
+        return 0;
     registry_entry *e = ishow_voice_registry_get(b, id);
     if (!e) return ishow_fault_no_voice(f, id); /* deleted again meanwhile */
     ishow_engine_label(engine, label, sizeof label);
@@ -106,13 +114,18 @@ int ishow_voices_create(voice_registry *b, ishow_engine *engine, form *from, ish
     return 1;
 }
 
-int ishow_voices_override(voice_registry *b, ishow_engine *engine, const char *id, form *from, ishow_buffer *out, fault *f) {
+int ishow_voices_override(voice_registry *b, ishow_engine *engine, const char *id, form *from, ishow_buffer *out,
+                          fault *f) {
     if (!ishow_form_check(from, 0)) {
         *f = from->fault;
         return 0;
     }
-    if (!(from->given & FORM_REFERENCE)) return ishow_fault_set(f, 400, "missing_field", "audio", "The form needs a field \"audio\" or \"text\", or both.");
-    if (!ishow_voice_registry_override(b, engine, id, ishow_form_text(from, FORM_TEXT, &from->text), from->given & FORM_AUDIO ? &from->audio : NULL, f)) return 0;
+    if (!(from->given & FORM_REFERENCE))
+        return ishow_fault_set(f, 400, "missing_field", "audio",
+                               "The form needs a field \"audio\" or \"text\", or both.");
+    if (!ishow_voice_registry_override(b, engine, id, ishow_form_text(from, FORM_TEXT, &from->text),
+                                       from->given & FORM_AUDIO ? &from->audio : NULL, f))
+        return 0;
     return ishow_voices_reference(b, engine, id, out, f);
 }
 
@@ -121,14 +134,20 @@ int ishow_voices_override(voice_registry *b, ishow_engine *engine, const char *i
 int ishow_clip_find(clip *c, voice_registry *b, const char *id, const char *source, fault *f) {
     int override = source && !strcmp(source, "override"), baseline = source && !strcmp(source, "baseline");
     *c = (clip){.fd = -1};
-    if (source && !override && !baseline) return ishow_fault_set(f, 400, "out_of_range", "source", "source must be baseline or override; left out: what is spoken.");
+    if (source && !override && !baseline)
+        return ishow_fault_set(f, 400, "out_of_range", "source",
+                               "source must be baseline or override; left out: what is spoken.");
     registry_entry *e = ishow_voice_registry_get(b, id);
     if (!e) return ishow_fault_no_voice(f, id);
     if (!source) override = e->override_audio != NULL;
     const char *path = override ? e->override_audio : e->audio, *name = path ? strrchr(path, '/') : NULL;
-    if (!path) ishow_fault_set(f, 404, "not_found", "source", "The voice %s has no %s clip.", e->id, override ? "override" : "baseline");
-    else if (!(c->path = ishow_strdup(path))) ishow_fault_memory(f);
-    else if ((override || e->created) && name) snprintf(c->etag, sizeof c->etag, "\"%.32s\"", name + 1); /* named by its content */
+    if (!path)
+        ishow_fault_set(f, 404, "not_found", "source", "The voice %s has no %s clip.", e->id,
+                        override ? "override" : "baseline");
+    else if (!(c->path = ishow_strdup(path)))
+        ishow_fault_memory(f);
+    else if ((override || e->created) && name)
+        snprintf(c->etag, sizeof c->etag, "\"%.32s\"", name + 1); /* named by its content */
     entry_free(e);
     return c->path != NULL;
 }
@@ -146,7 +165,8 @@ int ishow_clip_open(clip *c, fault *f) {
     c->type = ishow_audio_type(start, (size_t)n);
     if (!c->type) c->type = "application/octet-stream";
     if (!c->etag[0])
-        snprintf(c->etag, sizeof c->etag, "\"%llx-%llx-%llx%09lx\"", (unsigned long long)info.st_ino, (unsigned long long)info.st_size, (unsigned long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+        snprintf(c->etag, sizeof c->etag, "\"%llx-%llx-%llx%09lx\"", (unsigned long long)info.st_ino,
+                 (unsigned long long)info.st_size, (unsigned long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
     return 1;
 }
 
@@ -184,10 +204,13 @@ int ishow_clip_choose(const clip *c, const char *known, const char *when, const 
     int part = when && strcmp(when, c->etag) ? 0 : file_range(range, c->size, &out->from, &out->n);
     if (part < 0) {
         snprintf(out->content_range, sizeof out->content_range, "bytes */%llu", (unsigned long long)c->size);
-        return ishow_fault_set(f, 416, "range_not_satisfiable", "Range", "The clip has %llu bytes: nothing of %.60s is there.", (unsigned long long)c->size, range);
+        return ishow_fault_set(f, 416, "range_not_satisfiable", "Range",
+                               "The clip has %llu bytes: nothing of %.60s is there.", (unsigned long long)c->size,
+                               range);
     }
     if (!part) return 1;
     out->status = 206;
-    snprintf(out->content_range, sizeof out->content_range, "bytes %llu-%llu/%llu", (unsigned long long)out->from, (unsigned long long)(out->from + out->n - 1), (unsigned long long)c->size);
+    snprintf(out->content_range, sizeof out->content_range, "bytes %llu-%llu/%llu", (unsigned long long)out->from,
+             (unsigned long long)(out->from + out->n - 1), (unsigned long long)c->size);
     return 1;
 }

@@ -1,27 +1,30 @@
-/* Voices over HTTP: what is said of them, what an upload does, and their clips as files. All of it may wait for a disk or the change that another makes, but what says otherwise. */
+/* Voices over HTTP: what is said of them, what an upload does, and their clips as files. All of it may wait for a disk
+ * or the change that another makes, but what says otherwise. */
 #ifndef ISHOW_SERVICE_VOICES_H
 #define ISHOW_SERVICE_VOICES_H
 
 #include "service/voice_registry.h"
 #include "service/multipart_form.h"
 
-#define ENGINE_ID "f5"
+#define ENGINE_ID    "f5"
 #define ENGINE_LABEL "F5-TTS"
 
 ISHOW_API void ishow_engine_label(ishow_engine *engine, char *out, size_t n);
 
 /* JSON; without waiting. 0: the fault is set. */
 ISHOW_API int ishow_voices_list(voice_registry *b, ishow_engine *engine, ishow_buffer *out, fault *f);
-ISHOW_API int ishow_voices_reference(voice_registry *b, ishow_engine *engine, const char *id, ishow_buffer *out, fault *f);
+ISHOW_API int ishow_voices_reference(voice_registry *b, ishow_engine *engine, const char *id, ishow_buffer *out,
+                                     fault *f);
 
 /* A form after ishow_form_end; the JSON of the new voice or of its reference. 0: the fault is set. */
 ISHOW_API int ishow_voices_create(voice_registry *b, ishow_engine *engine, form *from, ishow_buffer *out, fault *f);
-ISHOW_API int ishow_voices_override(voice_registry *b, ishow_engine *engine, const char *id, form *from, ishow_buffer *out, fault *f);
+ISHOW_API int ishow_voices_override(voice_registry *b, ishow_engine *engine, const char *id, form *from,
+                                    ishow_buffer *out, fault *f);
 
 /* ---- the clip ---- */
 typedef struct clip {
     char *path;
-    const char *type;       /* media type */
+    const char *type; /* media type */
     int fd;
     uint64_t size;
     char etag[64];
@@ -33,15 +36,17 @@ ISHOW_API int ishow_clip_open(clip *c, fault *f);
 ISHOW_API void ishow_clip_close(clip *c); /* also one that was not found */
 
 typedef struct clip_part {
-    int status;             /* 200, 206 or 304 */
+    int status; /* 200, 206 or 304 */
     uint64_t from, n;
     char content_range[80]; /* "": none; also of a 416 */
 } clip_part;
 
 /* What an If-None-Match, an If-Range and a Range (each may be NULL) ask for of an open clip. 0: the fault is set. */
-ISHOW_API int ishow_clip_choose(const clip *c, const char *known, const char *when, const char *range, clip_part *out, fault *f);
+ISHOW_API int ishow_clip_choose(const clip *c, const char *known, const char *when, const char *range, clip_part *out,
+                                fault *f);
 
-/* 1: [*from, *from + *n) of size was asked for; 0: everything (no range, several, or not understood); -1: nothing of it is there. */
+/* 1: [*from, *from + *n) of size was asked for; 0: everything (no range, several, or not understood); -1: nothing of it
+ * is there. */
 int file_range(const char *range, uint64_t size, uint64_t *from, uint64_t *n);
 
 #endif

@@ -1,4 +1,5 @@
-/* Files of clips. The name is the content's hash, so writing one twice is harmless, and a name never means another clip. */
+/* Files of clips. The name is the content's hash, so writing one twice is harmless, and a name never means another
+ * clip. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,8 @@
 static const char TEMPORARY[] = ".new-";
 
 static const char *ending_of(const void *bytes, size_t n) {
-    static const char *const endings[][2] = {{"audio/wav", "wav"}, {"audio/flac", "flac"}, {"audio/ogg", "ogg"}, {"audio/mpeg", "mp3"}};
+    static const char *const endings[][2] = {
+        {"audio/wav", "wav"}, {"audio/flac", "flac"}, {"audio/ogg", "ogg"}, {"audio/mpeg", "mp3"}};
     const char *type = ishow_audio_type(bytes, n);
     for (size_t i = 0; type && i < sizeof endings / sizeof *endings; i++)
         if (!strcmp(type, endings[i][0])) return endings[i][1];
@@ -35,7 +37,8 @@ static int write_all(int fd, const char *bytes, size_t n) {
 ishow_status ishow_clip_write(int folder, const void *bytes, size_t n, char name[48], ishow_error *error) {
     char temporary[64];
     const ishow_cache_key key = ishow_cache_key_add((ishow_cache_key){0, 0}, bytes, n);
-    snprintf(name, 48, "%016llx%016llx.%s", (unsigned long long)key.hi, (unsigned long long)key.lo, ending_of(bytes, n));
+    snprintf(name, 48, "%016llx%016llx.%s", (unsigned long long)key.hi, (unsigned long long)key.lo,
+             ending_of(bytes, n));
     snprintf(temporary, sizeof temporary, "%s%s", TEMPORARY, name);
     int fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     int good = fd >= 0 && write_all(fd, bytes, n) && !fsync(fd);
@@ -63,7 +66,8 @@ ishow_status clips_size(int folder, uint64_t *out, ishow_error *error) {
     DIR *dir = open_dir(folder, error);
     if (!dir) return ISHOW_EIO;
     for (struct dirent *entry; (entry = readdir(dir));)
-        if (!fstatat(folder, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) && S_ISREG(info.st_mode)) *out += (uint64_t)info.st_size;
+        if (!fstatat(folder, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) && S_ISREG(info.st_mode))
+            *out += (uint64_t)info.st_size;
     closedir(dir);
     return ISHOW_OK;
 }
@@ -73,7 +77,8 @@ ishow_status clips_sweep(int folder, int (*named)(void *self, const char *name),
     if (!dir) return ISHOW_EIO;
     size_t n = 0;
     for (struct dirent *entry; (entry = readdir(dir));) {
-        int ours = !strncmp(entry->d_name, TEMPORARY, strlen(TEMPORARY)) || strspn(entry->d_name, "0123456789abcdef") == 32;
+        int ours =
+            !strncmp(entry->d_name, TEMPORARY, strlen(TEMPORARY)) || strspn(entry->d_name, "0123456789abcdef") == 32;
         if (ours && !named(self, entry->d_name) && !unlinkat(folder, entry->d_name, 0)) n++;
     }
     closedir(dir);

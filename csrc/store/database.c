@@ -1,5 +1,5 @@
-/* Opening the file: durable settings, and what to do with one that is broken. WAL with full sync: a commit survives power loss, and a
- * reader of the file (a backup) never stops the writer. */
+/* Opening the file: durable settings, and what to do with one that is broken. WAL with full sync: a commit survives
+ * power loss, and a reader of the file (a backup) never stops the writer. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +17,9 @@ ishow_status ishow_store_fault(sqlite3 *db, const char *doing, ishow_error *erro
     switch (sqlite3_errcode(db)) {
     case SQLITE_NOMEM: return ishow_fail(error, ISHOW_ENOMEM, "", "%s failed: out of memory.", doing);
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return ishow_fail(error, ISHOW_EFORMAT, "", "%s failed: the database is broken (%s).", doing, sqlite3_errmsg(db));
+    case SQLITE_NOTADB:
+        return ishow_fail(error, ISHOW_EFORMAT, "", "%s failed: the database is broken (%s).", doing,
+                          sqlite3_errmsg(db));
     case SQLITE_BUSY:
     case SQLITE_FULL:
     case SQLITE_IOERR:
@@ -34,13 +36,17 @@ ishow_status store_execute(sqlite3 *db, const char *sql, const char *doing, isho
 
 ishow_status store_make_directory(const char *dir, ishow_error *error) {
     char path[PATH_BYTES];
-    if (strlen(dir) >= sizeof path - 64 || dir[0] != '/') return ishow_fail(error, ISHOW_EINVAL, "state_dir", "The state directory must be an absolute path, not %s.", dir);
+    if (strlen(dir) >= sizeof path - 64 || dir[0] != '/')
+        return ishow_fail(error, ISHOW_EINVAL, "state_dir", "The state directory must be an absolute path, not %s.",
+                          dir);
     strcpy(path, dir);
     for (char *p = path + 1;; p++) {
         if (*p && *p != '/') continue;
         char was = *p;
         *p = '\0';
-        if (mkdir(path, 0700) && errno != EEXIST) return ishow_fail(error, ISHOW_EIO, "state_dir", "The state directory %s cannot be made: %s.", dir, strerror(errno));
+        if (mkdir(path, 0700) && errno != EEXIST)
+            return ishow_fail(error, ISHOW_EIO, "state_dir", "The state directory %s cannot be made: %s.", dir,
+                              strerror(errno));
         *p = was;
         if (!was) return ISHOW_OK;
     }
@@ -54,15 +60,19 @@ static ishow_status open_sound(const char *path, sqlite3 **out, ishow_error *err
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite's own files beside it take over its mode */
     if (fd < 0) return ishow_fail(error, ISHOW_EIO, "", "%s", strerror(errno));
     close(fd);
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        status = db ? ishow_store_fault(db, "Opening the database", error) : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the database could not be had.");
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK) {
+        status = db ? ishow_store_fault(db, "Opening the database", error)
+                    : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the database could not be had.");
         goto done;
     }
     sqlite3_busy_timeout(db, 5000); /* another program may look into it */
     sqlite3_extended_result_codes(db, 0);
-    static const char settings[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;";
+    static const char settings[] =
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;";
     if ((status = store_execute(db, settings, "Opening the database", error))) goto done;
-    if (sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &check, NULL) != SQLITE_OK || sqlite3_step(check) != SQLITE_ROW) {
+    if (sqlite3_prepare_v2(db, "PRAGMA integrity_check(1)", -1, &check, NULL) != SQLITE_OK ||
+        sqlite3_step(check) != SQLITE_ROW) {
         status = ishow_store_fault(db, "Checking the database", error);
         goto done;
     }
@@ -75,11 +85,15 @@ static ishow_status open_sound(const char *path, sqlite3 **out, ishow_error *err
     }
     sqlite3_finalize(check);
     check = NULL;
-    status = store_execute(db, "CREATE TABLE IF NOT EXISTS schemas (name TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID", "Preparing the database", error);
+    status = store_execute(
+        db, "CREATE TABLE IF NOT EXISTS schemas (name TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID",
+        "Preparing the database", error);
 done:
     sqlite3_finalize(check);
-    if (status) sqlite3_close(db);
-    else *out = db;
+    if (status)
+        sqlite3_close(db);
+    else
+        *out = db;
     return status;
 }
 
@@ -107,7 +121,9 @@ static ishow_status move_aside(const char *path, char rescued[48], ishow_error *
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         snprintf(from, sizeof from, "%s%s", path, parts[i]);
         snprintf(to, sizeof to, "%s.%s%s", path, rescued, parts[i]);
-        if (rename(from, to) && errno != ENOENT) return ishow_fail(error, ISHOW_EIO, "state_dir", "The broken database %s cannot be moved aside: %s.", path, strerror(errno));
+        if (rename(from, to) && errno != ENOENT)
+            return ishow_fail(error, ISHOW_EIO, "state_dir", "The broken database %s cannot be moved aside: %s.", path,
+                              strerror(errno));
     }
     return ISHOW_OK;
 }
@@ -118,7 +134,8 @@ ishow_status store_copy_aside(sqlite3 *db, const char *dir, char rescued[48], is
     snprintf(path, sizeof path, "%s/%s", dir, NAME);
     name_aside(path, rescued);
     snprintf(to, sizeof to, "%s.%s", path, rescued);
-    const int good = sqlite3_prepare_v2(db, "VACUUM INTO ?1", -1, &copy, NULL) == SQLITE_OK && sqlite3_bind_text(copy, 1, to, -1, SQLITE_STATIC) == SQLITE_OK &&
+    const int good = sqlite3_prepare_v2(db, "VACUUM INTO ?1", -1, &copy, NULL) == SQLITE_OK &&
+                     sqlite3_bind_text(copy, 1, to, -1, SQLITE_STATIC) == SQLITE_OK &&
                      sqlite3_step(copy) == SQLITE_DONE;
     const ishow_status status = good ? ISHOW_OK : ishow_store_fault(db, "Copying the database aside", error);
     sqlite3_finalize(copy);
@@ -134,7 +151,8 @@ ishow_status store_open_database(const char *dir, sqlite3 **out, char rescued[48
     ishow_status status = open_sound(path, out, &why);
     if (status == ISHOW_EFORMAT) {
         if ((status = move_aside(path, rescued, error))) return status;
-        ishow_log(ISHOW_LOG_ERROR, "store", "%s is broken (%s): it is kept as %s.%s, and a new one is begun", path, why.message, path, rescued);
+        ishow_log(ISHOW_LOG_ERROR, "store", "%s is broken (%s): it is kept as %s.%s, and a new one is begun", path,
+                  why.message, path, rescued);
         status = open_sound(path, out, &why);
     }
     return status ? ishow_fail(error, status, "state_dir", "%s cannot be used: %s", path, why.message) : ISHOW_OK;

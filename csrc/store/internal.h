@@ -7,13 +7,15 @@
 #include "base/base.h"
 #include "store/store.h"
 
-/* Opens a sound database at <dir>/ishowtts.db; a broken one is moved aside first and `rescued` (48 bytes) tells how it is called now. */
+/* Opens a sound database at <dir>/ishowtts.db; a broken one is moved aside first and `rescued` (48 bytes) tells how it
+ * is called now. */
 ishow_status store_open_database(const char *dir, sqlite3 **out, char rescued[48], ishow_error *error);
 
 /* mkdir -p with mode 0700. */
 ishow_status store_make_directory(const char *dir, ishow_error *error);
 
-/* A consistent copy of the open database under a name that `rescued` (48 bytes) tells, beside it. Outside a transaction. */
+/* A consistent copy of the open database under a name that `rescued` (48 bytes) tells, beside it. Outside a
+ * transaction. */
 ishow_status store_copy_aside(sqlite3 *db, const char *dir, char rescued[48], ishow_error *error);
 
 /* Runs SQL without results. */

@@ -1,6 +1,7 @@
-/* Writes are collected in a list; one closure at a time takes all there are to the database thread. So a burst of messages is one transaction, the
- * caller never waits, and the store's bounded queue holds one entry of ours at most. A batch that could not be committed goes back to the head of
- * the list, without what has become void meanwhile: so a disk that fails for hours costs no more memory than the messages that wait. */
+/* Writes are collected in a list; one closure at a time takes all there are to the database thread. So a burst of
+ * messages is one transaction, the caller never waits, and the store's bounded queue holds one entry of ours at most. A
+ * batch that could not be committed goes back to the head of the list, without what has become void meanwhile: so a
+ * disk that fails for hours costs no more memory than the messages that wait. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -42,17 +43,23 @@ static const char *const steps[] = {
 
 enum { STATEMENTS = 5 };
 static const char *const sql[STATEMENTS] = {
-    [WRITE_PUT] = "INSERT INTO chat_message (number, record) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET record = ?2, marked = 0",
+    [WRITE_PUT] = "INSERT INTO chat_message (number, record) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET record "
+                  "= ?2, marked = 0",
     [WRITE_MARK] = "UPDATE chat_message SET marked = 1 WHERE number = ?1",
     [WRITE_DROP] = "DELETE FROM chat_message WHERE number = ?1",
-    [WRITE_VOICE] = "INSERT INTO chat_viewer (viewer, voice, used) VALUES (?3, ?2, (SELECT coalesce(max(used), 0) + 1 FROM chat_viewer)) "
+    [WRITE_VOICE] = "INSERT INTO chat_viewer (viewer, voice, used) VALUES (?3, ?2, (SELECT coalesce(max(used), 0) + 1 "
+                    "FROM chat_viewer)) "
                     "ON CONFLICT (viewer) DO UPDATE SET voice = ?2, used = excluded.used",
-    [WRITE_SYNC] = "DELETE FROM chat_viewer WHERE used <= (SELECT max(used) FROM chat_viewer) - ?1", /* forgets old viewers, at the end of a batch */
+    [WRITE_SYNC] =
+        "DELETE FROM chat_viewer WHERE used <= (SELECT max(used) FROM chat_viewer) - ?1", /* forgets old viewers, at the
+                                                                                             end of a batch */
 };
 
-static ishow_status one(sqlite3 *db, sqlite3_stmt **statement, write_kind kind, uint64_t number, const char *text, const char *key, ishow_error *error) {
+static ishow_status one(sqlite3 *db, sqlite3_stmt **statement, write_kind kind, uint64_t number, const char *text,
+                        const char *key, ishow_error *error) {
     sqlite3_stmt *s = statement[kind];
-    if (!s && sqlite3_prepare_v2(db, sql[kind], -1, &statement[kind], NULL)) return ishow_store_fault(db, "Writing the journal of the chat", error);
+    if (!s && sqlite3_prepare_v2(db, sql[kind], -1, &statement[kind], NULL))
+        return ishow_store_fault(db, "Writing the journal of the chat", error);
     s = statement[kind];
     if (kind != WRITE_VOICE) sqlite3_bind_int64(s, 1, (sqlite3_int64)number);
     if (kind == WRITE_PUT || kind == WRITE_VOICE) sqlite3_bind_text(s, 2, text, -1, SQLITE_STATIC);
@@ -92,7 +99,8 @@ static void note_free(note *n) {
     free(n);
 }
 
-/* Answers those who wait for the batch and forgets the notes: all of it, or after a failure what cannot be tried again. The rest in *kept. */
+/* Answers those who wait for the batch and forgets the notes: all of it, or after a failure what cannot be tried again.
+ * The rest in *kept. */
 static size_t settle_batch(note *batch, ishow_status status, int retries, note **kept) {
     size_t lost = 0;
     note *next, **last = kept;
@@ -134,7 +142,8 @@ static void compact(ishow_journal *j, note **list) {
         voices += n->kind == WRITE_VOICE;
         if (n->kind != WRITE_DROP || n->number <= j->written) continue;
         const uint64_t number = n->number;
-        while (next && next->number == number && next->kind != WRITE_VOICE) next = next->next; /* strike frees it as well */
+        while (next && next->number == number && next->kind != WRITE_VOICE)
+            next = next->next; /* strike frees it as well */
         strike(list, WRITE_DROP, number, SIZE_MAX);
     }
     if (voices > VOICES_RETRIED) strike(list, WRITE_VOICE, 0, voices - VOICES_RETRIED);
@@ -164,7 +173,8 @@ static void batch_done(void *self, ishow_status status, const ishow_error *error
         j->first = kept;
     }
     j->busy = 0;
-    if (j->first && (status == ISHOW_OK || asked)) hand_over(j); /* else with the next write, or when the disk has recovered */
+    if (j->first && (status == ISHOW_OK || asked))
+        hand_over(j); /* else with the next write, or when the disk has recovered */
     pthread_cond_broadcast(&j->idle);
     pthread_mutex_unlock(&j->lock);
 }
@@ -178,7 +188,8 @@ static void on_recovery(void *self) {
 
 /* ---- on anyone's ---- */
 
-/* With the lock. When the store's queue is full of others' work the next write tries again: the chat asks again for answers that do not come. */
+/* With the lock. When the store's queue is full of others' work the next write tries again: the chat asks again for
+ * answers that do not come. */
 static void hand_over(ishow_journal *j) {
     ishow_error error = {0};
     if (!j->busy) j->busy = ishow_store_submit(j->store, write_batch, batch_done, j, &error) == ISHOW_OK;
@@ -203,17 +214,30 @@ static void add(ishow_journal *j, note with) {
     pthread_mutex_unlock(&j->lock);
 }
 
-static void put(void *self, uint64_t number, const char *record) { add(self, (note){.kind = WRITE_PUT, .number = number, .text = ishow_strdup(record)}); }
+static void put(void *self, uint64_t number, const char *record) {
+    add(self, (note){.kind = WRITE_PUT, .number = number, .text = ishow_strdup(record)});
+}
 static void mark(void *self, uint64_t number) { add(self, (note){.kind = WRITE_MARK, .number = number}); }
 static void drop(void *self, uint64_t number) { add(self, (note){.kind = WRITE_DROP, .number = number}); }
-static void voice(void *self, const char *viewer, const char *id) { add(self, (note){.kind = WRITE_VOICE, .text = ishow_strdup(id), .key = ishow_strdup(viewer)}); }
+static void voice(void *self, const char *viewer, const char *id) {
+    add(self, (note){.kind = WRITE_VOICE, .text = ishow_strdup(id), .key = ishow_strdup(viewer)});
+}
 
-static void sync_all(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user, uint64_t ticket) {
+static void sync_all(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user,
+                     uint64_t ticket) {
     add(self, (note){.kind = WRITE_SYNC, .number = ticket, .done = done, .user = user});
 }
 
-typedef struct row { uint64_t number; int marked; char *a, *b; } row;
-typedef struct rows { row *item; size_t n, capacity; int viewers; } rows;
+typedef struct row {
+    uint64_t number;
+    int marked;
+    char *a, *b;
+} row;
+typedef struct rows {
+    row *item;
+    size_t n, capacity;
+    int viewers;
+} rows;
 
 static ishow_status read_rows(void *self, sqlite3 *db, ishow_error *error) {
     rows *all = self;
@@ -222,7 +246,10 @@ static ishow_status read_rows(void *self, sqlite3 *db, ishow_error *error) {
     int result;
     for (size_t i = 0; i < all->n; i++) free(all->item[i].a), free(all->item[i].b);
     all->n = 0;
-    if (sqlite3_prepare_v2(db, all->viewers ? "SELECT 0, 0, viewer, voice FROM chat_viewer ORDER BY used" : "SELECT number, marked, record, '' FROM chat_message ORDER BY number", -1, &s, NULL))
+    if (sqlite3_prepare_v2(db,
+                           all->viewers ? "SELECT 0, 0, viewer, voice FROM chat_viewer ORDER BY used"
+                                        : "SELECT number, marked, record, '' FROM chat_message ORDER BY number",
+                           -1, &s, NULL))
         return ishow_store_fault(db, "Reading the journal of the chat", error);
     while ((result = sqlite3_step(s)) == SQLITE_ROW) {
         if (all->n == all->capacity) {
@@ -236,14 +263,18 @@ static ishow_status read_rows(void *self, sqlite3 *db, ishow_error *error) {
             all->capacity = capacity;
         }
         const char *a = (const char *)sqlite3_column_text(s, 2), *b = (const char *)sqlite3_column_text(s, 3);
-        all->item[all->n++] = (row){(uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int(s, 1), ishow_strdup(a ? a : ""), ishow_strdup(b ? b : "")};
+        all->item[all->n++] = (row){(uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_int(s, 1),
+                                    ishow_strdup(a ? a : ""), ishow_strdup(b ? b : "")};
     }
     sqlite3_finalize(s);
-    return status != ISHOW_OK ? status : result == SQLITE_DONE ? ISHOW_OK : ishow_store_fault(db, "Reading the journal of the chat", error);
+    return status != ISHOW_OK      ? status
+           : result == SQLITE_DONE ? ISHOW_OK
+                                   : ishow_store_fault(db, "Reading the journal of the chat", error);
 }
 
 static ishow_status load(void *self, void (*message)(void *user, uint64_t number, int marked, const char *record),
-                         void (*viewer)(void *user, const char *viewer, const char *voice), void *user, ishow_error *error) {
+                         void (*viewer)(void *user, const char *viewer, const char *voice), void *user,
+                         ishow_error *error) {
     ishow_journal *j = self;
     ishow_status status = ISHOW_OK;
     for (int viewers = 1; viewers >= 0 && status == ISHOW_OK; viewers--) {
@@ -252,7 +283,8 @@ static ishow_status load(void *self, void (*message)(void *user, uint64_t number
         for (size_t i = 0; i < all.n; i++) {
             const row *r = &all.item[i];
             if (status == ISHOW_OK && r->a && r->b) {
-                if (viewers) viewer(user, r->a, r->b);
+                if (viewers)
+                    viewer(user, r->a, r->b);
                 else {
                     if (r->number > j->written) j->written = r->number; /* nobody writes yet */
                     message(user, r->number, r->marked, r->a);
@@ -284,7 +316,8 @@ ishow_status ishow_journal_create(ishow_journal **out, ishow_store *store, ishow
 }
 
 ishow_chat_journal ishow_journal_table(ishow_journal *j) {
-    return (ishow_chat_journal){.self = j, .put = put, .mark = mark, .drop = drop, .voice = voice, .sync = sync_all, .load = load};
+    return (ishow_chat_journal){
+        .self = j, .put = put, .mark = mark, .drop = drop, .voice = voice, .sync = sync_all, .load = load};
 }
 
 void ishow_journal_free(ishow_journal *j) {
@@ -294,7 +327,8 @@ void ishow_journal_free(ishow_journal *j) {
     j->closing = 1;
     while (j->first || j->busy) {
         hand_over(j);
-        if (j->busy) pthread_cond_wait(&j->idle, &j->lock);
+        if (j->busy)
+            pthread_cond_wait(&j->idle, &j->lock);
         else { /* the store is full: let it work */
             pthread_mutex_unlock(&j->lock);
             usleep(1000);

@@ -1,5 +1,6 @@
-/* The queue and its thread. A batch is one transaction with a savepoint around each closure, so that one that fails takes nothing with it.
- * When the commit of a batch fails, its closures are tried again one by one: the fault may lie in one of them. */
+/* The queue and its thread. A batch is one transaction with a savepoint around each closure, so that one that fails
+ * takes nothing with it. When the commit of a batch fails, its closures are tried again one by one: the fault may lie
+ * in one of them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,8 +13,8 @@
 #include "store/internal.h"
 
 enum { QUEUE = 1024, BATCH = 64 };
-static const double PROBE_SECONDS = 1;       /* between attempts to write while the disk fails */
-static const double LOG_SECONDS = 60;        /* a disk that fails now and then is one line in this time */
+static const double PROBE_SECONDS = 1; /* between attempts to write while the disk fails */
+static const double LOG_SECONDS = 60;  /* a disk that fails now and then is one line in this time */
 
 typedef struct work {
     int bare; /* runs alone and outside a transaction */
@@ -34,10 +35,10 @@ struct ishow_store {
     work queue[QUEUE];
     size_t first, n;
     int closing;
-    ishow_error failing;  /* status ISHOW_OK: the last commit succeeded */
+    ishow_error failing;             /* status ISHOW_OK: the last commit succeeded */
     double failing_since, logged_at; /* 0: never */
-    int logged;           /* that it fails: then its recovery is a line too */
-    pthread_mutex_t recovery_lock; /* held while `recovered` runs */
+    int logged;                      /* that it fails: then its recovery is a line too */
+    pthread_mutex_t recovery_lock;   /* held while `recovered` runs */
     void (*recovered)(void *self);
     void *recovered_self;
 };
@@ -74,14 +75,17 @@ static ishow_status transaction(sqlite3 *db, const work *works, size_t n, outcom
 
 static int is_of_the_disk(ishow_status status) { return status == ISHOW_EIO || status == ISHOW_EFORMAT; }
 
-/* Notes how the last commit went: one line in the log when the disk begins to fail, one when it works again. A commit that wrote nothing says nothing. */
+/* Notes how the last commit went: one line in the log when the disk begins to fail, one when it works again. A commit
+ * that wrote nothing says nothing. */
 static void note_health(ishow_store *s, const ishow_error *failed, int wrote) {
     const double now = ishow_now();
     if (!failed && !wrote) return;
     pthread_mutex_lock(&s->lock);
     const int was_failing = s->failing.status != ISHOW_OK;
-    if (failed) s->failing = *failed;
-    else ishow_error_clear(&s->failing);
+    if (failed)
+        s->failing = *failed;
+    else
+        ishow_error_clear(&s->failing);
     if (failed && !was_failing) {
         s->failing_since = now;
         if ((s->logged = !s->logged_at || now - s->logged_at >= LOG_SECONDS)) s->logged_at = now;
@@ -90,8 +94,12 @@ static void note_health(ishow_store *s, const ishow_error *failed, int wrote) {
     const double seconds = now - s->failing_since;
     pthread_mutex_unlock(&s->lock);
     if (says && failed)
-        ishow_log(ISHOW_LOG_ERROR, "store", "%s cannot be written: %s What must be kept is refused until it can; the next attempt follows by itself.", s->dir, failed->message);
-    else if (says) ishow_log(ISHOW_LOG_WARN, "store", "%s can be written again after %.0f s", s->dir, seconds);
+        ishow_log(
+            ISHOW_LOG_ERROR, "store",
+            "%s cannot be written: %s What must be kept is refused until it can; the next attempt follows by itself.",
+            s->dir, failed->message);
+    else if (says)
+        ishow_log(ISHOW_LOG_WARN, "store", "%s can be written again after %.0f s", s->dir, seconds);
     if (failed || !was_failing) return;
     pthread_mutex_lock(&s->recovery_lock);
     if (s->recovered) s->recovered(s->recovered_self);
@@ -127,7 +135,9 @@ static void perform(ishow_store *s, const work *works, size_t n) {
 /* Writes one page, so that a disk which works again is noticed when nothing else is to be written. */
 static ishow_status probe(void *self, sqlite3 *db, ishow_error *error) {
     (void)self;
-    return store_execute(db, "INSERT INTO schemas VALUES ('', 0) ON CONFLICT (name) DO UPDATE SET version = 1 - version", "Writing to the database", error);
+    return store_execute(db,
+                         "INSERT INTO schemas VALUES ('', 0) ON CONFLICT (name) DO UPDATE SET version = 1 - version",
+                         "Writing to the database", error);
 }
 
 /* With the lock. 1: it is time for a probe. */
@@ -135,8 +145,10 @@ static int wait_for_work(ishow_store *s) {
     struct timespec until;
     ishow_deadline(PROBE_SECONDS, &until);
     while (!s->n && !s->closing) {
-        if (s->failing.status == ISHOW_OK) pthread_cond_wait(&s->came, &s->lock);
-        else if (pthread_cond_timedwait(&s->came, &s->lock, &until)) return 1;
+        if (s->failing.status == ISHOW_OK)
+            pthread_cond_wait(&s->came, &s->lock);
+        else if (pthread_cond_timedwait(&s->came, &s->lock, &until))
+            return 1;
     }
     return 0;
 }
@@ -157,8 +169,10 @@ static void *store_main(void *self) {
         pthread_cond_broadcast(&s->went);
         pthread_mutex_unlock(&s->lock);
         if (!n) return NULL; /* closing, and nothing is left */
-        if (batch[0].bare) perform_bare(s, &batch[0]);
-        else perform(s, batch, n);
+        if (batch[0].bare)
+            perform_bare(s, &batch[0]);
+        else
+            perform(s, batch, n);
     }
 }
 
@@ -167,16 +181,21 @@ static ishow_status take_directory(ishow_store *s, ishow_error *error) {
     char path[4200], holder[32] = "";
     snprintf(path, sizeof path, "%s/lock", s->dir);
     s->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (s->lock_file < 0) return ishow_fail(error, ISHOW_EIO, "state_dir", "The state directory %s cannot be written: %s.", s->dir, strerror(errno));
+    if (s->lock_file < 0)
+        return ishow_fail(error, ISHOW_EIO, "state_dir", "The state directory %s cannot be written: %s.", s->dir,
+                          strerror(errno));
     if (flock(s->lock_file, LOCK_EX | LOCK_NB)) {
         ssize_t n = pread(s->lock_file, holder, sizeof holder - 1, 0);
         holder[n > 0 ? strspn(holder, "0123456789") : 0] = '\0';
-        return ishow_fail(error, ISHOW_EBUSY, "state_dir", "The state directory %s is in use by another server (process %s): give each its own server.state_dir.", s->dir,
-                          holder[0] ? holder : "unknown");
+        return ishow_fail(
+            error, ISHOW_EBUSY, "state_dir",
+            "The state directory %s is in use by another server (process %s): give each its own server.state_dir.",
+            s->dir, holder[0] ? holder : "unknown");
     }
     int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
     if (ftruncate(s->lock_file, 0) || pwrite(s->lock_file, holder, (size_t)n, 0) != n)
-        return ishow_fail(error, ISHOW_EIO, "state_dir", "The state directory %s cannot be written: %s.", s->dir, strerror(errno));
+        return ishow_fail(error, ISHOW_EIO, "state_dir", "The state directory %s cannot be written: %s.", s->dir,
+                          strerror(errno));
     return ISHOW_OK;
 }
 
@@ -199,7 +218,9 @@ ishow_status ishow_store_open(ishow_store **out, const char *dir, ishow_error *e
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the store could not be had.");
         goto done;
     }
-    if ((status = store_make_directory(dir, error)) || (status = take_directory(s, error)) || (status = store_open_database(dir, &s->db, s->rescued, error))) goto done;
+    if ((status = store_make_directory(dir, error)) || (status = take_directory(s, error)) ||
+        (status = store_open_database(dir, &s->db, s->rescued, error)))
+        goto done;
     if (pthread_create(&s->thread, NULL, store_main, s)) {
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The database's thread could not be started.");
         goto done;
@@ -255,8 +276,11 @@ static ishow_status queue(ishow_store *s, const work *w, int wait, ishow_error *
     ishow_status status = ISHOW_OK;
     pthread_mutex_lock(&s->lock);
     while (wait && s->n == QUEUE && !s->closing) pthread_cond_wait(&s->went, &s->lock);
-    if (s->closing) status = ishow_fail(error, ISHOW_ESTATE, "", "The database is being closed.");
-    else if (s->n == QUEUE) status = ishow_fail(error, ISHOW_EBUSY, "", "%d writes are waiting for the database: try again later.", (int)QUEUE);
+    if (s->closing)
+        status = ishow_fail(error, ISHOW_ESTATE, "", "The database is being closed.");
+    else if (s->n == QUEUE)
+        status =
+            ishow_fail(error, ISHOW_EBUSY, "", "%d writes are waiting for the database: try again later.", (int)QUEUE);
     else {
         s->queue[(s->first + s->n++) % QUEUE] = *w;
         pthread_cond_signal(&s->came);
@@ -265,7 +289,9 @@ static ishow_status queue(ishow_store *s, const work *w, int wait, ishow_error *
     return status;
 }
 
-ishow_status ishow_store_submit(ishow_store *s, ishow_store_fn run, void (*done)(void *self, ishow_status status, const ishow_error *error), void *self, ishow_error *error) {
+ishow_status ishow_store_submit(ishow_store *s, ishow_store_fn run,
+                                void (*done)(void *self, ishow_status status, const ishow_error *error), void *self,
+                                ishow_error *error) {
     return queue(s, &(work){.run = run, .done = done, .self = self}, 0, error);
 }
 
@@ -309,42 +335,60 @@ static ishow_status run_waiting(ishow_store *s, int bare, ishow_store_fn run, vo
     return status;
 }
 
-ishow_status ishow_store_run(ishow_store *s, ishow_store_fn run, void *self, ishow_error *error) { return run_waiting(s, 0, run, self, error); }
+ishow_status ishow_store_run(ishow_store *s, ishow_store_fn run, void *self, ishow_error *error) {
+    return run_waiting(s, 0, run, self, error);
+}
 
 /* ---- migration ---- */
 
 static ishow_status damaged(const ishow_store_schema *schema, const char *what, ishow_error *error) {
-    return ishow_fail(error, ISHOW_EFORMAT, "state_dir", "the database's part \"%s\" is damaged: %s.", schema->name, what);
+    return ishow_fail(error, ISHOW_EFORMAT, "state_dir", "the database's part \"%s\" is damaged: %s.", schema->name,
+                      what);
 }
 
 /* The tables and indexes that the steps make, in a database in memory; sqlite3_close it. */
 static ishow_status make_model(const ishow_store_schema *schema, sqlite3 **out, ishow_error *error) {
-    ishow_status status = sqlite3_open(":memory:", out) == SQLITE_OK ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the database could not be had.");
-    for (int i = 0; !status && i < schema->n_steps; i++) status = store_execute(*out, schema->steps[i], "Migrating the database", error);
+    ishow_status status = sqlite3_open(":memory:", out) == SQLITE_OK
+                              ? ISHOW_OK
+                              : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the database could not be had.");
+    for (int i = 0; !status && i < schema->n_steps; i++)
+        status = store_execute(*out, schema->steps[i], "Migrating the database", error);
     return status;
 }
 
 /* Calls each(self, name, sql, type) for what the steps make, as long as it answers ISHOW_OK. */
-static ishow_status each_object(const ishow_store_schema *schema, ishow_status (*each)(void *self, const char *name, const char *sql, const char *type), void *self, ishow_error *error) {
+static ishow_status each_object(const ishow_store_schema *schema,
+                                ishow_status (*each)(void *self, const char *name, const char *sql, const char *type),
+                                void *self, ishow_error *error) {
     sqlite3 *model = NULL;
     sqlite3_stmt *all = NULL;
     ishow_status status = make_model(schema, &model, error);
-    if (!status && sqlite3_prepare_v2(model, "SELECT name, sql, type FROM sqlite_schema WHERE sql NOT NULL", -1, &all, NULL)) status = ishow_store_fault(model, "Migrating the database", error);
+    if (!status &&
+        sqlite3_prepare_v2(model, "SELECT name, sql, type FROM sqlite_schema WHERE sql NOT NULL", -1, &all, NULL))
+        status = ishow_store_fault(model, "Migrating the database", error);
     while (!status && sqlite3_step(all) == SQLITE_ROW)
-        status = each(self, (const char *)sqlite3_column_text(all, 0), (const char *)sqlite3_column_text(all, 1), (const char *)sqlite3_column_text(all, 2));
+        status = each(self, (const char *)sqlite3_column_text(all, 0), (const char *)sqlite3_column_text(all, 1),
+                      (const char *)sqlite3_column_text(all, 2));
     sqlite3_finalize(all);
     sqlite3_close(model);
     return status;
 }
 
-typedef struct part { sqlite3 *db; const ishow_store_schema *schema; ishow_store *store; ishow_error *error; } part;
+typedef struct part {
+    sqlite3 *db;
+    const ishow_store_schema *schema;
+    ishow_store *store;
+    ishow_error *error;
+} part;
 
 static ishow_status is_there(void *self, const char *name, const char *sql, const char *type) {
     part *p = self;
     sqlite3_stmt *get = NULL;
     (void)type;
-    const int good = sqlite3_prepare_v2(p->db, "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND sql = ?2", -1, &get, NULL) == SQLITE_OK &&
-                     sqlite3_bind_text(get, 1, name, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_bind_text(get, 2, sql, -1, SQLITE_STATIC) == SQLITE_OK;
+    const int good = sqlite3_prepare_v2(p->db, "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND sql = ?2", -1, &get,
+                                        NULL) == SQLITE_OK &&
+                     sqlite3_bind_text(get, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+                     sqlite3_bind_text(get, 2, sql, -1, SQLITE_STATIC) == SQLITE_OK;
     const int found = good && sqlite3_step(get) == SQLITE_ROW;
     sqlite3_finalize(get);
     return found ? ISHOW_OK : damaged(p->schema, "a table is missing or has other columns", p->error);
@@ -354,7 +398,8 @@ static ishow_status drop(void *self, const char *name, const char *sql, const ch
     part *p = self;
     char text[256];
     (void)sql;
-    if (strcmp(type, "table") || snprintf(text, sizeof text, "DROP TABLE IF EXISTS \"%s\"", name) >= (int)sizeof text) return ISHOW_OK;
+    if (strcmp(type, "table") || snprintf(text, sizeof text, "DROP TABLE IF EXISTS \"%s\"", name) >= (int)sizeof text)
+        return ISHOW_OK;
     if (sqlite3_exec(p->db, text, NULL, NULL, NULL) == SQLITE_OK) return ISHOW_OK;
     snprintf(text, sizeof text, "DROP VIEW IF EXISTS \"%s\"", name); /* something else that took its name */
     return store_execute(p->db, text, "Beginning a part of the database anew", p->error);
@@ -362,8 +407,11 @@ static ishow_status drop(void *self, const char *name, const char *sql, const ch
 
 static ishow_status set_version(sqlite3 *db, const char *name, int version, ishow_error *error) {
     sqlite3_stmt *set = NULL;
-    int good = sqlite3_prepare_v2(db, "INSERT INTO schemas VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET version = ?2", -1, &set, NULL) == SQLITE_OK &&
-               sqlite3_bind_text(set, 1, name, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_bind_int(set, 2, version) == SQLITE_OK && sqlite3_step(set) == SQLITE_DONE;
+    int good =
+        sqlite3_prepare_v2(db, "INSERT INTO schemas VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET version = ?2", -1,
+                           &set, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(set, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_bind_int(set, 2, version) == SQLITE_OK && sqlite3_step(set) == SQLITE_DONE;
     ishow_status status = good ? ISHOW_OK : ishow_store_fault(db, "Migrating the database", error);
     sqlite3_finalize(set);
     return status;
@@ -372,7 +420,8 @@ static ishow_status set_version(sqlite3 *db, const char *name, int version, isho
 static ishow_status migrate(void *self, sqlite3 *db, ishow_error *error) {
     const ishow_store_schema *schema = self;
     sqlite3_stmt *get = NULL;
-    if (sqlite3_prepare_v2(db, "SELECT version FROM schemas WHERE name = ?1", -1, &get, NULL) != SQLITE_OK || sqlite3_bind_text(get, 1, schema->name, -1, SQLITE_STATIC) != SQLITE_OK) {
+    if (sqlite3_prepare_v2(db, "SELECT version FROM schemas WHERE name = ?1", -1, &get, NULL) != SQLITE_OK ||
+        sqlite3_bind_text(get, 1, schema->name, -1, SQLITE_STATIC) != SQLITE_OK) {
         sqlite3_finalize(get);
         return ishow_store_fault(db, "Migrating the database", error);
     }
@@ -382,10 +431,15 @@ static ishow_status migrate(void *self, sqlite3 *db, ishow_error *error) {
     if (!whole || stored < 0 || stored > INT32_MAX) return damaged(schema, "its version is no count of steps", error);
     const int version = (int)stored;
     if (version > schema->n_steps)
-        return ishow_fail(error, ISHOW_ESTATE, "state_dir", "The database's part \"%s\" was written by a newer version of iShowTTS (%d; this one knows %d).", schema->name, version, schema->n_steps);
+        return ishow_fail(
+            error, ISHOW_ESTATE, "state_dir",
+            "The database's part \"%s\" was written by a newer version of iShowTTS (%d; this one knows %d).",
+            schema->name, version, schema->n_steps);
     ishow_status status = ISHOW_OK;
-    for (int i = version; !status && i < schema->n_steps; i++) status = store_execute(db, schema->steps[i], "Migrating the database", error);
-    if (status == ISHOW_EINTERNAL) return damaged(schema, sqlite3_errmsg(db), error); /* the steps are sound: what they meet is not */
+    for (int i = version; !status && i < schema->n_steps; i++)
+        status = store_execute(db, schema->steps[i], "Migrating the database", error);
+    if (status == ISHOW_EINTERNAL)
+        return damaged(schema, sqlite3_errmsg(db), error); /* the steps are sound: what they meet is not */
     if (!status) status = each_object(schema, is_there, &(part){.db = db, .schema = schema, .error = error}, error);
     return status || version == schema->n_steps ? status : set_version(db, schema->name, schema->n_steps, error);
 }
@@ -396,12 +450,14 @@ static ishow_status renew(void *self, sqlite3 *db, ishow_error *error) {
     sqlite3_stmt *forget = NULL;
     char rescued[48];
     ishow_status status = store_copy_aside(db, p->store->dir, rescued, error);
-    if (status || (status = store_execute(db, "BEGIN IMMEDIATE", "Beginning a part of the database anew", error))) return status;
+    if (status || (status = store_execute(db, "BEGIN IMMEDIATE", "Beginning a part of the database anew", error)))
+        return status;
     p->db = db;
     p->error = error;
     status = each_object(p->schema, drop, p, error);
-    if (!status && (sqlite3_prepare_v2(db, "DELETE FROM schemas WHERE name = ?1", -1, &forget, NULL) || sqlite3_bind_text(forget, 1, p->schema->name, -1, SQLITE_STATIC) ||
-                    sqlite3_step(forget) != SQLITE_DONE))
+    if (!status &&
+        (sqlite3_prepare_v2(db, "DELETE FROM schemas WHERE name = ?1", -1, &forget, NULL) ||
+         sqlite3_bind_text(forget, 1, p->schema->name, -1, SQLITE_STATIC) || sqlite3_step(forget) != SQLITE_DONE))
         status = ishow_store_fault(db, "Beginning a part of the database anew", error);
     sqlite3_finalize(forget);
     if (!status) status = migrate((void *)(uintptr_t)p->schema, db, error);
@@ -418,7 +474,9 @@ ishow_status ishow_store_migrate(ishow_store *s, const ishow_store_schema *schem
     if (status == ISHOW_EFORMAT) {
         part p = {.schema = &copy, .store = s};
         if ((status = run_waiting(s, 1, renew, &p, error))) return status;
-        ishow_log(ISHOW_LOG_ERROR, "store", "%s/ishowtts.db: %s It is kept as ishowtts.db.%s, and this part is begun anew", s->dir, why.message, s->rescued);
+        ishow_log(ISHOW_LOG_ERROR, "store",
+                  "%s/ishowtts.db: %s It is kept as ishowtts.db.%s, and this part is begun anew", s->dir, why.message,
+                  s->rescued);
         return ISHOW_OK;
     }
     if (status && error) *error = why;

@@ -1,7 +1,9 @@
-/* Voices that came over HTTP, kept over restarts: rows of the store, and clips as files named by their content under <state>/voices.
+/* Voices that came over HTTP, kept over restarts: rows of the store, and clips as files named by their content under
+ * <state>/voices.
  *
- * A clip is on the disk (synced, renamed into place) before a row names it, and is unlinked only after no row does. So at whatever moment
- * the process dies, every row has its clip; clips without a row are taken away at the next opening. */
+ * A clip is on the disk (synced, renamed into place) before a row names it, and is unlinked only after no row does. So
+ * at whatever moment the process dies, every row has its clip; clips without a row are taken away at the next opening.
+ */
 #ifndef ISHOW_STORE_VOICE_STORE_H
 #define ISHOW_STORE_VOICE_STORE_H
 
@@ -17,9 +19,12 @@ extern "C" {
 typedef struct ishow_voice_store ishow_voice_store;
 
 /* A voice of the configuration. audio: path of a clip, NULL where there is none; language: may be NULL. */
-typedef struct ishow_voice_setting { const char *id, *audio, *text, *language; } ishow_voice_setting;
+typedef struct ishow_voice_setting {
+    const char *id, *audio, *text, *language;
+} ishow_voice_setting;
 
-/* What a row is: a voice of its own, or what stands in place of a voice's clip or text. A voice of its own may have both. */
+/* What a row is: a voice of its own, or what stands in place of a voice's clip or text. A voice of its own may have
+ * both. */
 typedef enum ishow_voice_kind { ISHOW_VOICE_CREATED = 0, ISHOW_VOICE_OVERRIDE = 1 } ishow_voice_kind;
 
 typedef struct ishow_voice_row {
@@ -31,8 +36,8 @@ typedef struct ishow_voice_row {
     int64_t updated_at; /* seconds since 1970 */
 } ishow_voice_row;
 
-/* The store is borrowed and must be closed later. Brings the tables up to date and takes away clips that no row names; after the
- * database was found broken they are kept, in a folder of the same ending. */
+/* The store is borrowed and must be closed later. Brings the tables up to date and takes away clips that no row names;
+ * after the database was found broken they are kept, in a folder of the same ending. */
 ishow_status ishow_voice_store_open(ishow_voice_store **out, ishow_store *store, ishow_error *error);
 void ishow_voice_store_close(ishow_voice_store *voices); /* NULL allowed */
 
@@ -40,15 +45,19 @@ void ishow_voice_store_close(ishow_voice_store *voices); /* NULL allowed */
 ishow_status ishow_voice_store_list(ishow_voice_store *voices, ishow_voice_row **out, size_t *n, ishow_error *error);
 void ishow_voice_rows_free(ishow_voice_row *rows, size_t n);
 
-/* Adds or replaces the row of (id, kind), durable on return. With `clip` (encoded audio, n_clip bytes) the file is written first and row->clip set to
- * its name; without, row->clip must be "" or a name that another row holds. The file that was replaced goes. On failure nothing has changed. */
-ishow_status ishow_voice_store_put(ishow_voice_store *voices, ishow_voice_row *row, const void *clip, size_t n_clip, ishow_error *error);
+/* Adds or replaces the row of (id, kind), durable on return. With `clip` (encoded audio, n_clip bytes) the file is
+ * written first and row->clip set to its name; without, row->clip must be "" or a name that another row holds. The file
+ * that was replaced goes. On failure nothing has changed. */
+ishow_status ishow_voice_store_put(ishow_voice_store *voices, ishow_voice_row *row, const void *clip, size_t n_clip,
+                                   ishow_error *error);
 
-/* ELIMIT (field "audio") when `rows` more rows (0: one is replaced), or n_clip more bytes beside those of the clips that are kept, are more than this store keeps. */
+/* ELIMIT (field "audio") when `rows` more rows (0: one is replaced), or n_clip more bytes beside those of the clips
+ * that are kept, are more than this store keeps. */
 ishow_status ishow_voice_store_has_room(ishow_voice_store *voices, int rows, size_t n_clip, ishow_error *error);
 
 /* Removes the override of id, or with kind CREATED the voice and its override. OK when there was none. */
-ishow_status ishow_voice_store_remove(ishow_voice_store *voices, const char *id, ishow_voice_kind kind, ishow_error *error);
+ishow_status ishow_voice_store_remove(ishow_voice_store *voices, const char *id, ishow_voice_kind kind,
+                                      ishow_error *error);
 
 /* Path of a clip of this store. 0: it does not fit into n bytes. */
 int ishow_voice_store_path(const ishow_voice_store *voices, const char *clip, char *out, size_t n);

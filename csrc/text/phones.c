@@ -23,7 +23,7 @@
 void usenglish_init(cst_voice *voice);
 cst_lexicon *cmu_lex_init(void);
 
-#define LONGEST_TOKEN 48   /* bytes between two spaces; longer runs are broken up: flite's rules recurse on them */
+#define LONGEST_TOKEN        48 /* bytes between two spaces; longer runs are broken up: flite's rules recurse on them */
 #define TOKENS_PER_UTTERANCE 300
 
 struct ishow_phones {
@@ -44,21 +44,22 @@ static const struct fold {
     uint32_t code;
     const char *text;
 } folds[] = {
-    {0x00A0, " "},        {0x00A3, " pounds "}, {0x00B0, " degrees "}, {0x00C6, "AE"},     {0x00DE, "Th"},
-    {0x00DF, "ss"},       {0x00E6, "ae"},       {0x00FE, "th"},        {0x0132, "IJ"},     {0x0133, "ij"},
-    {0x0152, "OE"},       {0x0153, "oe"},       {0x2010, "-"},         {0x2011, "-"},      {0x2012, "-"},
-    {0x2013, ", "},       {0x2014, ", "},       {0x2015, ", "},        {0x2018, "'"},      {0x2019, "'"},
-    {0x201A, "'"},        {0x201C, "\""},       {0x201D, "\""},        {0x201E, "\""},     {0x2026, "... "},
-    {0x2028, " "},        {0x2029, " "},        {0x2032, "'"},         {0x20AC, " euros "}, {0x3001, ", "},
-    {0x3002, ". "},       {0xFF01, "! "},       {0xFF0C, ", "},        {0xFF0E, ". "},     {0xFF1A, ": "},
-    {0xFF1B, "; "},       {0xFF1F, "? "},
+    {0x00A0, " "},    {0x00A3, " pounds "}, {0x00B0, " degrees "}, {0x00C6, "AE"}, {0x00DE, "Th"},      {0x00DF, "ss"},
+    {0x00E6, "ae"},   {0x00FE, "th"},       {0x0132, "IJ"},        {0x0133, "ij"}, {0x0152, "OE"},      {0x0153, "oe"},
+    {0x2010, "-"},    {0x2011, "-"},        {0x2012, "-"},         {0x2013, ", "}, {0x2014, ", "},      {0x2015, ", "},
+    {0x2018, "'"},    {0x2019, "'"},        {0x201A, "'"},         {0x201C, "\""}, {0x201D, "\""},      {0x201E, "\""},
+    {0x2026, "... "}, {0x2028, " "},        {0x2029, " "},         {0x2032, "'"},  {0x20AC, " euros "}, {0x3001, ", "},
+    {0x3002, ". "},   {0xFF01, "! "},       {0xFF0C, ", "},        {0xFF0E, ". "}, {0xFF1A, ": "},      {0xFF1B, "; "},
+    {0xFF1F, "? "},
 };
 
 /* Decodes one code point of at most `left` bytes; a byte that begins none counts as one unreadable character. */
-static size_t decode(const unsigned char *s, size_t left, uint32_t *code)
-{
-    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : s[0] >= 0xE0 && s[0] < 0xF0 ? 3
-               : s[0] >= 0xF0 && s[0] < 0xF5 ? 4 : 0;
+static size_t decode(const unsigned char *s, size_t left, uint32_t *code) {
+    size_t n = s[0] < 0x80                   ? 1
+               : s[0] >= 0xC2 && s[0] < 0xE0 ? 2
+               : s[0] >= 0xE0 && s[0] < 0xF0 ? 3
+               : s[0] >= 0xF0 && s[0] < 0xF5 ? 4
+                                             : 0;
 
     *code = 0xFFFD;
     if (n == 0 || n > left) {
@@ -76,8 +77,7 @@ static size_t decode(const unsigned char *s, size_t left, uint32_t *code)
 }
 
 /* What one code point reads as; `one` is room for a single character. */
-static const char *fold_code(uint32_t c, char one[2])
-{
+static const char *fold_code(uint32_t c, char one[2]) {
     one[0] = '\0';
     one[1] = '\0';
     if (c < 0x20) {
@@ -109,8 +109,7 @@ static const char *fold_code(uint32_t c, char one[2])
 }
 
 /* Folds into a new string, NULL when memory is out. */
-static char *to_ascii(const char *text, size_t bytes)
-{
+static char *to_ascii(const char *text, size_t bytes) {
     char *out = malloc(bytes * 10 + 1); /* the longest fold, " degrees ", is 9 bytes for 2; breaking adds 1 in 48 */
     size_t n = 0, run = 0;
 
@@ -144,8 +143,7 @@ typedef struct phone_list {
     bool failed; /* out of memory */
 } phone_list;
 
-static void append(phone_list *list, const char *name, const char *stress, int32_t word)
-{
+static void append(phone_list *list, const char *name, const char *stress, int32_t word) {
     if (list->count == list->room) {
         size_t room = list->room ? list->room * 2 : 64;
         ishow_phone *items = realloc(list->items, room * sizeof *items);
@@ -168,8 +166,7 @@ static void append(phone_list *list, const char *name, const char *stress, int32
 }
 
 /* Reads the finished segments of one sentence; pauses at its ends are the sentence's frame, not flite's business. */
-static void read_segments(phone_list *list, cst_utterance *utt, const char *mark)
-{
+static void read_segments(phone_list *list, cst_utterance *utt, const char *mark) {
     cst_item *word = NULL;
     bool spoken = false, pause = false;
 
@@ -200,8 +197,7 @@ static void read_segments(phone_list *list, cst_utterance *utt, const char *mark
     }
 }
 
-static void analyse(phone_list *list, cst_voice *voice, cst_utterance *utt)
-{
+static void analyse(phone_list *list, cst_voice *voice, cst_utterance *utt) {
     static const cst_synth_module stages[] = {
         {"textanalysis_func", default_textanalysis},
         {"pos_tagger_func", default_pos_tagger},
@@ -222,8 +218,7 @@ static void analyse(phone_list *list, cst_voice *voice, cst_utterance *utt)
 }
 
 /* Everything of one conversion that flite owns; volatile pointers live across its error jump. */
-static bool convert_locked(phone_list *list, cst_voice *voice, const char *ascii)
-{
+static bool convert_locked(phone_list *list, cst_voice *voice, const char *ascii) {
     jmp_buf jump, *outer = cst_errjmp;
     cst_tokenstream *volatile stream = NULL;
     cst_utterance *volatile utt = NULL;
@@ -271,8 +266,7 @@ static bool convert_locked(phone_list *list, cst_voice *voice, const char *ascii
     return fine;
 }
 
-ishow_status ishow_phones_create(ishow_phones **out, ishow_error *error)
-{
+ishow_status ishow_phones_create(ishow_phones **out, ishow_error *error) {
     *out = NULL;
     ishow_phones *phones = calloc(1, sizeof *phones);
     if (!phones) {
@@ -297,8 +291,7 @@ ishow_status ishow_phones_create(ishow_phones **out, ishow_error *error)
     return ISHOW_OK;
 }
 
-void ishow_phones_free(ishow_phones *phones)
-{
+void ishow_phones_free(ishow_phones *phones) {
     if (!phones) {
         return;
     }
@@ -310,8 +303,7 @@ void ishow_phones_free(ishow_phones *phones)
 }
 
 ishow_status ishow_phones_convert(ishow_phones *phones, const char *text, size_t bytes, ishow_phone **out,
-                                  size_t *count, ishow_error *error)
-{
+                                  size_t *count, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     phone_list list = {0};
     char *ascii = NULL;
@@ -319,8 +311,9 @@ ishow_status ishow_phones_convert(ishow_phones *phones, const char *text, size_t
     *out = NULL;
     *count = 0;
     if (bytes > ISHOW_PHONES_MAX_TEXT) {
-        status = ishow_fail(error, ISHOW_EINVAL, "text", "text of %zu bytes is too long to convert at once (at most %d)",
-                            bytes, ISHOW_PHONES_MAX_TEXT);
+        status =
+            ishow_fail(error, ISHOW_EINVAL, "text", "text of %zu bytes is too long to convert at once (at most %d)",
+                       bytes, ISHOW_PHONES_MAX_TEXT);
         goto done;
     }
     ascii = to_ascii(text, bytes);
@@ -336,8 +329,9 @@ ishow_status ishow_phones_convert(ishow_phones *phones, const char *text, size_t
         goto done;
     }
     if (!fine || !list.readable) {
-        status = ishow_fail(error, ISHOW_EINVAL, "text", fine ? "the text has nothing that can be read aloud"
-                                                             : "libflite could not analyse the text");
+        status =
+            ishow_fail(error, ISHOW_EINVAL, "text",
+                       fine ? "the text has nothing that can be read aloud" : "libflite could not analyse the text");
         goto done;
     }
     *out = list.items;

@@ -35,7 +35,7 @@ ISHOW_API void ishow_phones_free(ishow_phones *phones);
  * On success *out holds *count symbols, to be given to free(). ISHOW_EINVAL: nothing readable, or longer than
  * ISHOW_PHONES_MAX_TEXT. Any thread may call; libflite keeps global state, so calls run one at a time in a process. */
 ISHOW_API ishow_status ishow_phones_convert(ishow_phones *phones, const char *text, size_t bytes, ishow_phone **out,
-                                  size_t *count, ishow_error *error);
+                                            size_t *count, ishow_error *error);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,7 @@
 """Who may ask: the names a browser may have reached us by, the sites that may call, and the key.
 
-DNS rebinding turns a foreign page's own name into our address; the Host header then carries that name, so only known ones are
-served. With a key such a page has no way in.
+DNS rebinding turns a foreign page's own name into our address; the Host header then carries that name, so only known
+ones are served. With a key such a page has no way in.
 """
 
 from __future__ import annotations

@@ -136,7 +136,10 @@ def openapi() -> str:
         for operation in item.values():
             operation["responses"].pop("422", None)
             for answer in operation["responses"].values():
-                answer.setdefault("headers", {})["X-Request-Id"] = {"schema": {"type": "string"}, "description": "of the request"}
+                answer.setdefault("headers", {})["X-Request-Id"] = {
+                    "schema": {"type": "string"},
+                    "description": "of the request",
+                }
             operation["security"] = [{}] if path in _OPEN else [{}, {"bearer": []}, {"key": []}]
     return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
 

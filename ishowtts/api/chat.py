@@ -118,7 +118,9 @@ async def listen(socket: WebSocket, state: Shared) -> None:
                 elif frame is not None:
                     await socket.send_bytes(frame)
                 else:
-                    await asyncio.wait((hears, told := asyncio.ensure_future(_wait(news))), return_when="FIRST_COMPLETED")
+                    await asyncio.wait(
+                        (hears, told := asyncio.ensure_future(_wait(news))), return_when="FIRST_COMPLETED"
+                    )
                     told.cancel()
         if not hears.done():
             await socket.close(1001)

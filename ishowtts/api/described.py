@@ -87,7 +87,14 @@ class Reloaded(BaseModel):
     restart_needed: list[str]
 
 
-_MESSAGE = {"id": "m1", "platform": "twitch", "channel": "me", "username": "ada", "content": "Hello!", "priority": "Normal"}
+_MESSAGE = {
+    "id": "m1",
+    "platform": "twitch",
+    "channel": "me",
+    "username": "ada",
+    "content": "Hello!",
+    "priority": "Normal",
+}
 _EVENT = 'id: 7\nevent: message\ndata: {"id":"m1","platform":"twitch","channel":"me","username":"ada","content":"Hello!"}\n\n'
 _JSON, _FORM = "application/json", "multipart/form-data"
 _Body = tuple[str, type[BaseModel], dict[str, Any]] | None
@@ -103,9 +110,22 @@ _HEARD = {
     "id": "m1", "platform": "twitch", "channel": "me", "user_id": "", "user": "ada", "text": "Hello!", "priority": "Normal",
     "roles": ["vip"], "voice": "kathleen", "language": "en", "timestamp": 1769860800000, "amount": None, "merged": [],
 }  # fmt: skip
-_PLAYING = _HEARD | {"said": "ada says: Hello!", "sample_rate": 24000, "at": 0.4, "duration": 1.2, "exact": True, "replay": False}
+_PLAYING = _HEARD | {
+    "said": "ada says: Hello!",
+    "sample_rate": 24000,
+    "at": 0.4,
+    "duration": 1.2,
+    "exact": True,
+    "replay": False,
+}
 _WAITING = _HEARD | {"id": "m2", "position": 1, "waited": 0.4, "ready": False}
-_REFUSED = _CHANNEL | {"id": "m3", "user": "ada", "text": "https://example.org", "reason": "link", "timestamp": 1769860800000}
+_REFUSED = _CHANNEL | {
+    "id": "m3",
+    "user": "ada",
+    "text": "https://example.org",
+    "reason": "link",
+    "timestamp": 1769860800000,
+}
 _STATUS = {
     "paused": False, "playing": "m1", "queue": {"Gift": 0, "Paid": 0, "Moderator": 0, "Mention": 0, "Normal": 1},
     "listeners": 2,
@@ -202,7 +222,10 @@ def paths() -> dict[str, dict[str, Any]]:
         if name == "danmaku_enqueue":
             operation["responses"]["200"] = _success(200, ChatFiltered, {"skipped": True, "reason": "link", "id": "m1"})
         if name == "reference_audio":
-            operation["responses"] |= {"206": {"description": "A part"} | _binary(), "304": {"description": "Not changed"}}
+            operation["responses"] |= {
+                "206": {"description": "A part"} | _binary(),
+                "304": {"description": "Not changed"},
+            }
         made.setdefault(path, {})[method] = operation
     return made
 
@@ -231,7 +254,9 @@ def _parameters(path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for name, example in (("voice_id", "kathleen"), ("id", "m1")):
         if "{" + name + "}" in path:
-            found.append({"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": example})
+            found.append(
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": example}
+            )
     if path.endswith("/audio"):
         schema = {"type": "string", "enum": ["baseline", "override"]}
         found.append({"name": "source", "in": "query", "required": False, "schema": schema})

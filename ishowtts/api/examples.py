@@ -12,7 +12,11 @@ Responses = dict[int | str, dict[str, Any]]
 _ERRORS = {  # status: code, message, field
     400: ("out_of_range", "speed must be between 0.3 and 3, not 9.", "speed"),
     401: ("unauthorized", "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.", None),
-    403: ("forbidden_origin", "Pages of this origin may not call this server; origins are listed in server.cors_origins.", None),
+    403: (
+        "forbidden_origin",
+        "Pages of this origin may not call this server; origins are listed in server.cors_origins.",
+        None,
+    ),
     404: ("not_found", "There is no voice nobody.", "voice_id"),
     409: ("cancelled", "The request was cancelled.", None),
     411: ("length_required", "A request with a body needs a Content-Length.", "Content-Length"),

@@ -21,7 +21,9 @@ _CLOSING = {408, 414, 431}
 class Fault(Exception):
     """An answer that is an error: HTTP status, code, one sentence, and the field at fault or ""."""
 
-    def __init__(self, status: int, code: str, message: str, field: str = "", headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, field: str = "", headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code

@@ -47,7 +47,10 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._own = CollectorRegistry()
         self._requests = Counter(
-            "ishowtts_http_requests", "Answered requests by endpoint and status.", ("endpoint", "status"), registry=self._own
+            "ishowtts_http_requests",
+            "Answered requests by endpoint and status.",
+            ("endpoint", "status"),
+            registry=self._own,
         )
         self._first = Histogram(
             "ishowtts_first_audio_seconds",

@@ -94,7 +94,11 @@ def verb_of(request: Request) -> str:
 
 
 @speaking.post(
-    "/api/tts", name="tts", response_model=SpeechAnswer, responses=answers("tts"), openapi_extra=body_of("SpeechRequest")
+    "/api/tts",
+    name="tts",
+    response_model=SpeechAnswer,
+    responses=answers("tts"),
+    openapi_extra=body_of("SpeechRequest"),
 )
 async def tts(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
     """The whole speech, as JSON or, with an `Accept` that prefers `audio/*`, as audio."""

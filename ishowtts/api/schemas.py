@@ -11,6 +11,8 @@ from .._service import OPENAI_SCHEMA, SPEECH_SCHEMA
 
 _EXAMPLE = {"text": "Good evening.", "speed": 1.1, "seed": 7}
 _OPENAI_EXAMPLE = {"model": "tts-1", "input": "Good evening.", "voice": "kathleen"}
+
+
 def _request(name: str, text: str, checked: str, example: dict[str, Any]) -> dict[str, Any]:
     """A component of `openapi.json` for a request that the core checks: the core's own schema."""
     schema: dict[str, Any] = json.loads(checked)

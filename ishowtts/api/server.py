@@ -95,7 +95,9 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise ConfigError(f"The host {host} cannot be resolved: {error.strerror}.", status="EIO", field="host") from None
+        raise ConfigError(
+            f"The host {host} cannot be resolved: {error.strerror}.", status="EIO", field="host"
+        ) from None
     family, kind, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     bound = socket.socket(family, kind)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -103,7 +105,9 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.bind(address)
     except OSError as error:
         bound.close()
-        raise ConfigError(f"{host} port {port} is in use or cannot be listened on: {error.strerror}.", status="EIO") from None
+        raise ConfigError(
+            f"{host} port {port} is in use or cannot be listened on: {error.strerror}.", status="EIO"
+        ) from None
     return bound
 
 
@@ -209,7 +213,9 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what runs."""
-        logger.info("closing: finishing what is being spoken, for %g s at most", self._state.config.server.drain_seconds)
+        logger.info(
+            "closing: finishing what is being spoken, for %g s at most", self._state.config.server.drain_seconds
+        )
         self._watcher = None
         if self._loading is not None:
             await self._loading

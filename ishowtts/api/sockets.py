@@ -1,7 +1,8 @@
 """GET /api/tts/ws: many requests on one connection.
 
-A message is the JSON of `/api/tts/stream` with a `request_id`, or `{"cancel": request_id}`; what comes back are the events of
-that stream as JSON, and its audio as binary messages: u32 little-endian length of a JSON head, the head, bytes.
+A message is the JSON of `/api/tts/stream` with a `request_id`, or `{"cancel": request_id}`; what comes back are the
+events of that stream as JSON, and its audio as binary messages: u32 little-endian length of a JSON head, the head,
+bytes.
 """
 
 from __future__ import annotations

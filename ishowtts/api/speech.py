@@ -55,7 +55,9 @@ class Speech:
         self._label = engine_label(info["name"])
         self._samples = 0
         """Encoded, at the answer's rate."""
-        self._stream = state.submit(self._key, asked["text"], asked.get("voice_id"), {**_options(state, asked), "early": early})
+        self._stream = state.submit(
+            self._key, asked["text"], asked.get("voice_id"), {**_options(state, asked), "early": early}
+        )
 
     def cancel(self) -> None:
         """Stops at the model's next step; what waits for it gets Fault 409."""
@@ -127,7 +129,11 @@ class Speech:
         async for data in self.encoded():
             if not n:
                 encoding = "pcm_s16le" if self._form == "pcm" else self._form
-                yield "start", self._head() | {"seed": self._stream.timings["seed"], "channels": 1, "encoding": encoding}, b""
+                yield (
+                    "start",
+                    self._head() | {"seed": self._stream.timings["seed"], "channels": 1, "encoding": encoding},
+                    b"",
+                )
             for at in range(0, len(data), EVENT_BYTES):
                 t0 = told + (at / 2 / self._encoder.sample_rate if self._form == "pcm" else 0)
                 yield "audio", {"seq": n, "t0": round(t0, 4)}, data[at : at + EVENT_BYTES]
@@ -200,7 +206,9 @@ class Closing(StreamingResponse):
 
 def _options(state: State, asked: Asked) -> SpeechOptions:
     default = state.config.sampling.model_dump()
-    return speech_options(lambda field: asked.get(field.name, default[field.setting] if field.setting else field.default))
+    return speech_options(
+        lambda field: asked.get(field.name, default[field.setting] if field.setting else field.default)
+    )
 
 
 def event(name: str, data: dict[str, Any]) -> bytes:

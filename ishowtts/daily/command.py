@@ -58,7 +58,9 @@ def _quick(options: argparse.Namespace) -> int:
             found = artifacts.faults(artifacts.find(speech.samples, speech.sample_rate), speech.sample_rate)
             wrong += found
             shown = [f"{row[name]:6.2f}" if name in row else f"{'–':>6}" for name in ("wer", "mos")]
-            print(f"{text[:50]:50} {speech.seconds:8.2f} {wall / speech.seconds:7.3f} {' '.join(shown)}  {', '.join(found)}")
+            print(
+                f"{text[:50]:50} {speech.seconds:8.2f} {wall / speech.seconds:7.3f} {' '.join(shown)}  {', '.join(found)}"
+            )
     for why in scorer.missing.values():
         print(f"not measured: {why}")
     return 1 if wrong else 0
@@ -108,7 +110,9 @@ def _benchmark(options: argparse.Namespace) -> int:
         rtf = sorted(run.rtf for run in mine)
         middle = rtf[len(rtf) // 2]
         first = sorted(run.first for run in mine)[len(mine) // 2]
-        print(f"{name:15} {precision:13} {mine[0].audio:8.2f} {middle:11.3f} {rtf[0]:7.3f} {rtf[-1]:7.3f} {1e3 * first:9.0f}")
+        print(
+            f"{name:15} {precision:13} {mine[0].audio:8.2f} {middle:11.3f} {rtf[0]:7.3f} {rtf[-1]:7.3f} {1e3 * first:9.0f}"
+        )
     return 0
 
 
@@ -147,7 +151,9 @@ def _regression(options: argparse.Namespace) -> int:
     path = Path(options.baseline) if options.baseline else _baseline_path(options)
     path.parent.mkdir(parents=True, exist_ok=True)
     store = ["--store"] if options.store or not path.exists() else []
-    return _quality(options, "--baseline", str(path), *store, report_to=lambda rows, worse: _leave_word(options, rows, worse))
+    return _quality(
+        options, "--baseline", str(path), *store, report_to=lambda rows, worse: _leave_word(options, rows, worse)
+    )
 
 
 def _leave_word(options: argparse.Namespace, rows: list[Row], worse: list[str]) -> None:
@@ -204,7 +210,9 @@ def _parser(prog: str) -> Parser:
 
     def add(name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         p = commands.add_parser(name, help=(run.__doc__ or "").strip().rstrip("."))
-        p.add_argument("--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)")
+        p.add_argument(
+            "--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)"
+        )
         p.add_argument("--precision", help="of the model (default: what suits the processor)")
         p.add_argument("--threads", type=int, default=0, help="0 takes all cores")
         p.set_defaults(run=run)
@@ -216,16 +224,24 @@ def _parser(prog: str) -> Parser:
     extended.add_argument("--json", metavar="FILE", help="write the figures")
     add("benchmark", _benchmark).add_argument("--rounds", type=int, default=ROUNDS, help="(default: %(default)s)")
     add("warm-up", _warm_up)
-    add("samples", _samples).add_argument("-o", "--out", default="samples.html", help="page to write (default: %(default)s)")
+    add("samples", _samples).add_argument(
+        "-o", "--out", default="samples.html", help="page to write (default: %(default)s)"
+    )
     regression = add("regression", _regression)
-    regression.add_argument("--baseline", metavar="FILE", help="(default: one for each model, in the user's cache folder)")
+    regression.add_argument(
+        "--baseline", metavar="FILE", help="(default: one for each model, in the user's cache folder)"
+    )
     regression.add_argument("--store", action="store_true", help="store a new one")
-    regression.add_argument("--history", metavar="FILE", type=Path, help="add a line of JSON with the figures of this run")
+    regression.add_argument(
+        "--history", metavar="FILE", type=Path, help="add a line of JSON with the figures of this run"
+    )
     regression.add_argument("--webhook", metavar="URL", help="is sent the run as JSON when something is worse")
     regression.add_argument("--mail", metavar="ADDRESS", help="is sent a mail by sendmail when something is worse")
     profile = add("profile", _profile)
     profile.add_argument("-o", "--out", default="profile-out", metavar="FOLDER", help="(default: %(default)s)")
-    add("doctor", _doctor).add_argument("--port", type=int, default=DEFAULTS["port"], help="of the server (default: %(default)s)")
+    add("doctor", _doctor).add_argument(
+        "--port", type=int, default=DEFAULTS["port"], help="of the server (default: %(default)s)"
+    )
     for p in (extended, profile):
         p.add_argument("--text", default=timing.TEXTS["chat line"], help="what to say")
     return parser

@@ -41,14 +41,22 @@ class Finding(NamedTuple):
 def machine() -> Iterator[Finding]:
     """Processor, memory, disk."""
     cores = len(os.sched_getaffinity(0))
-    yield Finding("good", f"{cores} cores") if cores > 1 else Finding("note", "1 core", "speech will be slow on one core")
+    yield (
+        Finding("good", f"{cores} cores") if cores > 1 else Finding("note", "1 core", "speech will be slow on one core")
+    )
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     text = f"{free / (1 << 30):.1f} GiB of memory free"
-    yield Finding("good", text) if free >= MEMORY_MIN else Finding("note", text, "close other programs before a big model")
+    yield (
+        Finding("good", text)
+        if free >= MEMORY_MIN
+        else Finding("note", text, "close other programs before a big model")
+    )
     cache = cache_dir()
     place = next(path for path in (cache, *cache.parents) if path.exists())
     if not os.access(place, os.W_OK):
-        yield Finding("bad", f"{place} cannot be written", f"make {place} writable, or set ISHOWTTS_CACHE_DIR to another folder")
+        yield Finding(
+            "bad", f"{place} cannot be written", f"make {place} writable, or set ISHOWTTS_CACHE_DIR to another folder"
+        )
     left = shutil.disk_usage(place).free
     text = f"{left / (1 << 30):.1f} GiB of disk free for compiled models"
     yield Finding("good", text) if left >= DISK_MIN else Finding("note", text, f"free some space under {place}")
@@ -68,7 +76,9 @@ def packages() -> Iterator[Finding]:
     from ishowtts.model.compile import check_compiler
 
     if has_torch() and (missing := check_compiler()):
-        yield Finding("note", f"models cannot be compiled: {missing}", "apt-get install g++; until then the other backends serve")
+        yield Finding(
+            "note", f"models cannot be compiled: {missing}", "apt-get install g++; until then the other backends serve"
+        )
 
 
 def gpu() -> Iterator[Finding]:
@@ -84,7 +94,9 @@ def gpu() -> Iterator[Finding]:
     if torch.cuda.is_available():
         yield Finding("good", f"GPU {torch.cuda.get_device_name(0)}")
     elif Path("/dev/nvidia0").exists():
-        yield Finding("bad", "there is a GPU that torch does not see", "install the CUDA build of torch and a matching driver")
+        yield Finding(
+            "bad", "there is a GPU that torch does not see", "install the CUDA build of torch and a matching driver"
+        )
     else:
         yield Finding("note", "no GPU: the processor speaks")
 
@@ -134,7 +146,14 @@ def ports(port: int = DEFAULTS["port"]) -> Iterator[Finding]:
 
 def examine(name: str = "demo", port: int = DEFAULTS["port"]) -> Iterator[Finding]:
     """Everything, in order; a check that fails itself is a finding."""
-    checks: list[Callable[[], Iterator[Finding]]] = [machine, packages, gpu, lambda: model(name), audio, lambda: ports(port)]
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        machine,
+        packages,
+        gpu,
+        lambda: model(name),
+        audio,
+        lambda: ports(port),
+    ]
     for check in checks:
         try:
             yield from check()

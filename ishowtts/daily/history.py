@@ -40,14 +40,18 @@ def append(path: Path, run: Mapping[str, Any]) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(run, ensure_ascii=False) + "\n")
     except OSError as error:
-        raise ConfigError(f"history: {path} cannot be written: {error.strerror}", status="EIO", field="history") from None
+        raise ConfigError(
+            f"history: {path} cannot be written: {error.strerror}", status="EIO", field="history"
+        ) from None
 
 
 def post(url: str, run: Mapping[str, Any]) -> None:
     """Send a run to a webhook; besides its fields there is `text`, a sentence that chat programs show."""
     body = json.dumps({"text": summary(run), **run}, ensure_ascii=False).encode()
     try:
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json", "User-Agent": f"ishowtts/{VERSION}"})
+        request = urllib.request.Request(
+            url, body, {"Content-Type": "application/json", "User-Agent": f"ishowtts/{VERSION}"}
+        )
         with urllib.request.urlopen(request, timeout=WEBHOOK_SECONDS):
             pass
     except (OSError, ValueError, urllib.error.URLError) as error:
@@ -70,5 +74,7 @@ def mail(address: str, run: Mapping[str, Any]) -> None:
 
 def summary(run: Mapping[str, Any]) -> str:
     """One sentence."""
-    worse = f"worse than before, in {len(run['alarms'])} ways, first {run['alarms'][0]}" if run["alarms"] else "as before"
+    worse = (
+        f"worse than before, in {len(run['alarms'])} ways, first {run['alarms'][0]}" if run["alarms"] else "as before"
+    )
     return f"iShowTTS {run['version']}, model {run['model']}, on {run['host']} speaks {worse}"

@@ -38,7 +38,9 @@ def trace(model: str, text: str, out: Path) -> str:
     from ishowtts.engine import Engine
 
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])
-    everywhere = torch._C._profiler._ExperimentalConfig(profile_all_threads=True)  # the model runs on the engine's own thread
+    everywhere = torch._C._profiler._ExperimentalConfig(
+        profile_all_threads=True
+    )  # the model runs on the engine's own thread
     with Engine.load(model, backend="eager", compile="off") as engine:
         engine.speak(text, seed=0)
         with profile(activities=activities, experimental_config=everywhere) as recorded:
@@ -54,7 +56,19 @@ def flame_graph(model: str, text: str, out: Path) -> None:
     if found is None:
         raise IshowError(f"a flame graph needs py-spy: {PY_SPY}", status="ENOTFOUND")
     speech = [sys.executable, "-m", "ishowtts", "speak", text, "--model", model, "-o", "/dev/null", "--format", "wav"]
-    command = [found, "record", "--native", "--rate", "200", "--format", "flamegraph", "--output", str(out), "--", *speech]
+    command = [
+        found,
+        "record",
+        "--native",
+        "--rate",
+        "200",
+        "--format",
+        "flamegraph",
+        "--output",
+        str(out),
+        "--",
+        *speech,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or not out.is_file():
         why = (done.stderr.strip().splitlines() or ["it wrote nothing"])[-1]

@@ -39,7 +39,8 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 def with_room(function: Callable[P, R]) -> Callable[P, R]:
     """Runs a method in inference mode; where a GPU's memory runs out, once more with all of it that torch held unused.
 
-    MemoryError when it does not do even so. Results are written last, so that a second run finds its inputs as they were.
+    MemoryError when it does not do even so. Results are written last, so that a second run finds its inputs as they
+    were.
     """
 
     @functools.wraps(function)
@@ -72,9 +73,9 @@ def settled_on(device: torch.device, precision: str | None) -> str:
 class TorchBackend:
     """A loaded model behind the functions of `ishow_backend`.
 
-    `model`: a reference or a loaded model. `precision`: fp32 or bf16, None for the one that suits the device. `compile`:
-    run the step and the vocoder through torch.compile. `threads`: of the processor, 0 leaves torch's choice. Calls come
-    from one thread at a time.
+    `model`: a reference or a loaded model. `precision`: fp32 or bf16, None for the one that suits the device.
+    `compile`: run the step and the vocoder through torch.compile. `threads`: of the processor, 0 leaves torch's choice.
+    Calls come from one thread at a time.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Calibrations: the scales of activations that the precision int8-static multiplies with, one file a model.
 
-A file is looked for in the cache folder, under the model's hash, and then beside the model's weights, as `*.int8.safetensors`.
-`ishowtts quantize --calibrate` makes it. Importing this needs no torch.
+A file is looked for in the cache folder, under the model's hash, and then beside the model's weights, as
+`*.int8.safetensors`. `ishowtts quantize --calibrate` makes it. Importing this needs no torch.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reading and writing weights.
 
-Published checkpoints come as safetensors with keys under `ema_model.`, or as `.pt` with `ema_model_state_dict`; a folder of ours
-holds plain keys. Every tensor is compared with the architecture by name, shape and finiteness before a model is handed out,
-and a fault names the file and the key.
+Published checkpoints come as safetensors with keys under `ema_model.`, or as `.pt` with `ema_model_state_dict`; a
+folder of ours holds plain keys. Every tensor is compared with the architecture by name, shape and finiteness before a
+model is handed out, and a fault names the file and the key.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ class _WithoutInitialising(TorchFunctionMode):
     """Skips random initialisation of weights that are about to be read; it takes seconds for a large model."""
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         if getattr(func, "__module__", None) == "torch.nn.init":
@@ -112,7 +116,8 @@ def assign(module: nn.Module, state: Mapping[str, Tensor], where: Path) -> None:
             raise ModelError(f"{where}: {key} is no plain array of numbers.", field="model")
         if value.shape != own[key].shape:
             raise ModelError(
-                f"{where}: {key} has shape {list(value.shape)}; the architecture needs {list(own[key].shape)}.", field="model"
+                f"{where}: {key} has shape {list(value.shape)}; the architecture needs {list(own[key].shape)}.",
+                field="model",
             )
         if not value.is_floating_point() or not bool(torch.isfinite(value).all()):
             raise ModelError(f"{where}: {key} holds values that are no finite numbers.", field="model")

@@ -2,10 +2,10 @@
 
     python -m ishowtts.model.compile demo [--out DIR] [--precision auto|fp32|bf16]
 
-Each graph becomes a shared library by AOTInductor: one row, no padding, a free number of frames. The package is unpacked, so
-that C loads the libraries where they lie. It is machine code for one processor and one torch: manifest.json names both, and
-the folder's default name depends on both, on the weights and on the code here. Importing this module is cheap; torch comes
-with the work.
+Each graph becomes a shared library by AOTInductor: one row, no padding, a free number of frames. The package is
+unpacked, so that C loads the libraries where they lie. It is machine code for one processor and one torch:
+manifest.json names both, and the folder's default name depends on both, on the weights and on the code here. Importing
+this module is cheap; torch comes with the work.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ MIN_FRAMES = MIN_TOKENS = MIN_TIMES = 2
 MAX_TIMES = 65
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}
 """Largest difference to eager fp32 that a finished package may show, relative to the largest value; refused beyond."""
-ISA = re.compile(r"s?sse|avx|amx|fma|f16c|bmi|abm|v?aes|v?pclmul|gfni|sha_ni|popcnt|movbe|adx|rdrand|rdseed|fsgsbase|clwb|xsave")
+ISA = re.compile(
+    r"s?sse|avx|amx|fma|f16c|bmi|abm|v?aes|v?pclmul|gfni|sha_ni|popcnt|movbe|adx|rdrand|rdseed|fsgsbase|clwb|xsave"
+)
 FACTS = ("torch", "cpu_flags", "source_hash")
 
 
@@ -275,7 +277,9 @@ def unpack(archive: Path, folder: Path) -> Path:
     return libraries[0]
 
 
-def verify(model: LoadedModel, precision: str, loaded: Mapping[str, Callable[..., Any]], sizes: tuple[int, ...]) -> float:
+def verify(
+    model: LoadedModel, precision: str, loaded: Mapping[str, Callable[..., Any]], sizes: tuple[int, ...]
+) -> float:
     """Largest difference of compiled graphs to eager fp32, relative to each result's largest value."""
     import torch
 
@@ -328,7 +332,9 @@ def compile_model(
     return place
 
 
-def _compile_into(source: ModelSource, precision: str, work: Path, report: Callable[[str], None]) -> tuple[Path, dict[str, Any]]:
+def _compile_into(
+    source: ModelSource, precision: str, work: Path, report: Callable[[str], None]
+) -> tuple[Path, dict[str, Any]]:
     import torch
 
     from .checkpoint import load_model
@@ -379,7 +385,11 @@ def main() -> int:
         import torch
 
         torch.set_num_threads(threads)
-        print(compile_model(arguments.model, arguments.out, arguments.precision, lambda line: print(line, file=sys.stderr)))
+        print(
+            compile_model(
+                arguments.model, arguments.out, arguments.precision, lambda line: print(line, file=sys.stderr)
+            )
+        )
     except IshowError as error:
         print(error, file=sys.stderr)
         return 1

@@ -49,10 +49,10 @@ class MelConfig:
 class DiTConfig:
     """The flow transformer.
 
-    `pe_attn_head`: heads that get rotary positions, None for all of them. `guidance_max`: the network also takes a strength of
-    guidance up to this and gives the guided velocity in one pass (Meng et al. 2023, "On Distillation of Guided Diffusion
-    Models", section 3.1); 0: it does not. `speakers`: the last so many symbols of the vocabulary name speakers; a speaker's
-    vector is added to those of the tokens that follow it. Needs the aligned layout.
+    `pe_attn_head`: heads that get rotary positions, None for all of them. `guidance_max`: the network also takes a
+    strength of guidance up to this and gives the guided velocity in one pass (Meng et al. 2023, "On Distillation of
+    Guided Diffusion Models", section 3.1); 0: it does not. `speakers`: the last so many symbols of the vocabulary name
+    speakers; a speaker's vector is added to those of the tokens that follow it. Needs the aligned layout.
     """
 
     dim: int
@@ -103,8 +103,8 @@ class DiTConfig:
 class VocosConfig:
     """The vocoder (defaults: `charactr/vocos-mel-24khz`).
 
-    `head`: how its features become a spectrum. "spectrum": magnitudes and phases. "source_filter": filters for a pulse train
-    at the pitch that it finds, and noise (see source.py).
+    `head`: how its features become a spectrum. "spectrum": magnitudes and phases. "source_filter": filters for a pulse
+    train at the pitch that it finds, and noise (see source.py).
     """
 
     dim: int = 512
@@ -134,8 +134,9 @@ class DurationConfig:
 class ModelConfig:
     """A whole voice model.
 
-    `text` names the front end that makes its tokens; `prompt` says whether a reference clip is part of the sequence (False: the
-    one voice it was trained on needs none); `chunk_seconds` is the longest chunk it speaks well, 0 when it states none.
+    `text` names the front end that makes its tokens; `prompt` says whether a reference clip is part of the sequence
+    (False: the one voice it was trained on needs none); `chunk_seconds` is the longest chunk it speaks well, 0 when it
+    states none.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The model on a GPU, as the C core drives it: what is called once a chunk runs here, a step is a CUDA graph that C launches.
 
-Graphs are captured here, one for each number of rows, frames and branches that C asks for (csrc/model/cuda_step.c). All of them
-work on the same two buffers and share one memory pool, since they never run at the same time.
+Graphs are captured here, one for each number of rows, frames and branches that C asks for (csrc/model/cuda_step.c). All
+of them work on the same two buffers and share one memory pool, since they never run at the same time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def run_step(
     """
     mels, dim, width = widths
     sizes = (rows * frames * mels, rows * width, rows, rows, rows)
-    x, mod, dt, cfg, own = (inputs[end - size : end] for size, end in zip(sizes, itertools.accumulate(sizes), strict=True))
+    x, mod, dt, cfg, own = (
+        inputs[end - size : end] for size, end in zip(sizes, itertools.accumulate(sizes), strict=True)
+    )
     branches = 2 * rows if guided else rows
     x = x.view(rows, frames, mels)
     x.copy_(step(x, h[: branches * frames * dim].view(branches, frames, dim), mod.view(rows, width), dt, cfg, own))
@@ -46,11 +48,13 @@ def run_step(
 class CudaBackend(TorchBackend):
     """A `TorchBackend` whose steps are graphs, and whose h stays on the device.
 
-    `rows`: of a graph, at most; `frames`: rows x frames, at most. `inputs`, `h`: device addresses of the buffers. Calls come from
-    one thread at a time.
+    `rows`: of a graph, at most; `frames`: rows x frames, at most. `inputs`, `h`: device addresses of the buffers. Calls
+    come from one thread at a time.
     """
 
-    def __init__(self, model: str | Path | LoadedModel, precision: str | None, threads: int, rows: int, frames: int) -> None:
+    def __init__(
+        self, model: str | Path | LoadedModel, precision: str | None, threads: int, rows: int, frames: int
+    ) -> None:
         super().__init__(model, precision, threads=threads)
         dit = self.config.dit
         self._widths = (self.config.mel.n_mels, dit.dim, dit.modulation)
@@ -75,7 +79,9 @@ class CudaBackend(TorchBackend):
     @with_room
     def capture(self, rows: int, frames: int, guided: bool) -> Captured:
         """The graph of a step for so many rows of so many frames, the last inputs being each row's own frames."""
-        return self._captured(lambda: run_step(self.graphs["step"], self._inputs, self._h, rows, frames, guided, self._widths))
+        return self._captured(
+            lambda: run_step(self.graphs["step"], self._inputs, self._h, rows, frames, guided, self._widths)
+        )
 
     def _captured(self, run: Callable[[], None]) -> Captured:
         with torch.cuda.device(self.device):
@@ -88,8 +94,8 @@ class CudaBackend(TorchBackend):
                 run()
             self._stream.synchronize()
             graph = torch.cuda.CUDAGraph(keep_graph=True)
-            # torch keeps a workspace of cuBLAS for each stream. One that the run above or an earlier capture has left belongs
-            # to another pool, or to a graph that may go first: each capture makes, and gives back, its own.
+            # torch keeps a workspace of cuBLAS for each stream. One that the run above or an earlier capture has left
+            # belongs to another pool, or to a graph that may go first: each capture makes, and gives back, its own.
             torch._C._cuda_clearCublasWorkspaces()
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
                 run()

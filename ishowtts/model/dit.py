@@ -3,9 +3,10 @@
     B rows · S tokens · T frames · D dim · M modulation width
 
 The published network takes everything at once. Here the parts that depend on the request alone (`embed_text`, `spread`,
-`condition`), on the time alone (`modulation`) and on x_t (`velocity`) are methods of their own, so that a sampler runs the
-first once a request, the second once a schedule and only the last at every step. Parameter names are those of the published
-checkpoints (`transformer.*`). A row's result never depends on its company: masks reach convolutions, norms and attention.
+`condition`), on the time alone (`modulation`) and on x_t (`velocity`) are methods of their own, so that a sampler runs
+the first once a request, the second once a schedule and only the last at every step. Parameter names are those of the
+published checkpoints (`transformer.*`). A row's result never depends on its company: masks reach convolutions, norms
+and attention.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -302,8 +303,8 @@ class DiT(nn.Module):
     def modulation(self, t: Tensor, guidance: Tensor | None = None) -> Tensor:
         """Times [B] fp32 → [B,M] fp32: every adaptive norm's vectors, blocks first, the final norm last.
 
-        `guidance` [B]: strengths for which the velocity is to be the guided one, 0 or None for that of the branch alone;
-        networks without an embedding of it take no others.
+        `guidance` [B]: strengths for which the velocity is to be the guided one, 0 or None for that of the branch
+        alone; networks without an embedding of it take no others.
         """
         time = self.time_embed(t)
         if self.guidance_embed is not None and guidance is not None:
@@ -348,8 +349,8 @@ class DiT(nn.Module):
     ) -> Tensor:
         """One branch, as training needs it: x_t, cond [B,T,mel] standardised, tokens [B,S], t [B] → velocity [B,T,mel].
 
-        Tokens of the padded and average layouts are padded or cut to T. `drop_cond`, `drop_text` [B] bool; `guidance` [B] as in
-        `modulation`.
+        Tokens of the padded and average layouts are padded or cut to T. `drop_cond`, `drop_text` [B] bool; `guidance`
+        [B] as in `modulation`.
         """
         if self.config.text_layout != "aligned":
             tokens = F.pad(tokens, (0, x.shape[1] - tokens.shape[1]))

@@ -2,9 +2,9 @@
 
     B rows · S tokens · T frames · N phones · D dim · M modulation width
 
-Five small modules with tensors in and one tensor out, so that C can call them without Python. Modulation, text, the update of
-x_t and all results are fp32; "bf16" stores weights and activations of the transformer and the vocoder's blocks in bfloat16,
-with an fp32 residual stream.
+Five small modules with tensors in and one tensor out, so that C can call them without Python. Modulation, text, the
+update of x_t and all results are fp32; "bf16" stores weights and activations of the transformer and the vocoder's
+blocks in bfloat16, with an fp32 residual stream.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class Step(nn.Module):
         super().__init__()
         self.dit = dit
 
-    def forward(self, x: Tensor, h: Tensor, mod: Tensor, dt: Tensor, cfg: Tensor, frames: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, h: Tensor, mod: Tensor, dt: Tensor, cfg: Tensor, frames: Tensor | None = None
+    ) -> Tensor:
         """One Euler step: x [B,T,mel] + dt · velocity, with guidance cfg [B] → the next x [B,T,mel]."""
         rows = x.shape[0]
         mask = None

@@ -71,13 +71,12 @@ def sample(
 ) -> Tensor:
     """Speech for a batch of rows, [B,T,mel] in the model's units; frames past a row's own are zeros.
 
-    cond [B,Tc,mel]: reference log-mel in the model's units. tokens [B,S] int64, 0 filler, id + 1 otherwise. ref_frames, frames:
-    B numbers, reference and whole length; T is the longest. noise [B,T,mel]. index, phase [B,T] for the layouts that take
-    them (average: made here when None). cfg: strength of guidance where guidance_interval[0] <= t < [1]. short_guidance: the
-    unconditional branch is computed without the reference's frames, which then move by the conditional velocity alone.
-    embedded_guidance: a network that takes strengths up to `cfg` gives the guided velocity itself.
-    first: step to begin with; `noise` is then x at its time.
-    watch(i, x) sees x_t before step i and at the end.
+    cond [B,Tc,mel]: reference log-mel in the model's units. tokens [B,S] int64, 0 filler, id + 1 otherwise. ref_frames,
+    frames: B numbers, reference and whole length; T is the longest. noise [B,T,mel]. index, phase [B,T] for the layouts
+    that take them (average: made here when None). cfg: strength of guidance where guidance_interval[0] <= t < [1].
+    short_guidance: the unconditional branch is computed without the reference's frames, which then move by the
+    conditional velocity alone. embedded_guidance: a network that takes strengths up to `cfg` gives the guided velocity
+    itself. first: step to begin with; `noise` is then x at its time. watch(i, x) sees x_t before step i and at the end.
     """
     rows, length = len(frames), max(frames)
     layout = dit.config.text_layout

@@ -2,9 +2,10 @@
 
     B rows · T frames · K = n_fft/2+1 bins
 
-The network gives, for every frame, the filter of the pulses (log-magnitude and phase), the log-magnitude of the noise and
-the pitch. Phases of harmonics come from the integral of the pitch, so that neighbouring frames agree; a network that has to
-invent absolute phases needs far more training (compare Wang et al. 2019, "Neural source-filter waveform models").
+The network gives, for every frame, the filter of the pulses (log-magnitude and phase), the log-magnitude of the noise
+and the pitch. Phases of harmonics come from the integral of the pitch, so that neighbouring frames agree; a network
+that has to invent absolute phases needs far more training (compare Wang et al. 2019, "Neural source-filter waveform
+models").
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class SourceFilterHead(nn.Module):
         nn.init.zeros_(self.out.bias)
         self.register_buffer("noise", noise_table(self.bins), persistent=False)
         window = torch.hann_window(self.n_fft, dtype=torch.float64) / (self.n_fft / 4)  # a cosine of 1 peaks at 1
-        angle = 2 * math.pi * torch.outer(torch.arange(self.n_fft).double(), torch.arange(self.bins).double()) / self.n_fft
+        angle = (
+            2 * math.pi * torch.outer(torch.arange(self.n_fft).double(), torch.arange(self.bins).double()) / self.n_fft
+        )
         basis = torch.cat((angle.cos(), -angle.sin()), dim=1) * window[:, None]
         self.register_buffer("basis", basis.float(), persistent=False)
 

@@ -1,7 +1,7 @@
 """The Vocos vocoder: ConvNeXt blocks over frames and one inverse STFT.
 
-Parameter names are those of the published `vocos` checkpoints (`backbone.*`, `head.out.*`). The network ends at the complex
-spectrum, `spectrum`; `forward` adds the inverse STFT for training and tests (the product does that part in C).
+Parameter names are those of the published `vocos` checkpoints (`backbone.*`, `head.out.*`). The network ends at the
+complex spectrum, `spectrum`; `forward` adds the inverse STFT for training and tests (the product does that part in C).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Weight files as people have them, and as the native backend reads them: safetensors with plain names.
 
-A file that is something else is converted once, without running code from it, and kept in the cache folder under the hash
-of its bytes. Only that needs torch.
+A file that is something else is converted once, without running code from it, and kept in the cache folder under the
+hash of its bytes. Only that needs torch.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def is_bookkeeping(name: str) -> bool:
 def for_native(source: ModelSource) -> ModelSource:
     """The same model with weights that the native backend reads.
 
-    ModelError for a file that holds no weights, MissingPackage where one has to be converted and torch is not installed.
+    ModelError for a file that holds no weights, MissingPackage where one has to be converted and torch is not
+    installed.
     """
     dit, vocos = (path if _is_plain(path) else _converted(path) for path in (source.dit, source.vocos))
     return source if (dit, vocos) == (source.dit, source.vocos) else dataclasses.replace(source, dit=dit, vocos=vocos)
@@ -90,6 +91,8 @@ def _converted(path: Path) -> Path:
         partial.replace(out)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise ModelError(f"{path} could not be converted into {out.parent}: {error}.", status="EIO", field="model") from error
+        raise ModelError(
+            f"{path} could not be converted into {out.parent}: {error}.", status="EIO", field="model"
+        ) from error
     logger.info("Converted %s to %s; it is read from there from now on.", path, out)
     return out

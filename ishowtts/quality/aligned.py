@@ -24,7 +24,9 @@ RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
 def _level(x: Samples, rate: int) -> NDArray[np.float64]:
     """RMS of each 10 ms, less its mean, at unit norm."""
     size = rate // 100
-    level: NDArray[np.float64] = np.sqrt((x[: len(x) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1))
+    level: NDArray[np.float64] = np.sqrt(
+        (x[: len(x) // size * size].reshape(-1, size).astype(np.float64) ** 2).mean(axis=1)
+    )
     level -= level.mean()
     level /= max(float(np.linalg.norm(level)), 1e-12)
     return level

@@ -1,8 +1,8 @@
 """The regression gate: what speech was, stored, and every way in which it is worse now.
 
-A baseline holds the measures of each clip and its cepstra, so that another sound is noticed even where no judge minds. Speed is
-processor time against that of a fixed piece of work done beside it, the least of several rounds: what else the machine does
-falls on both.
+A baseline holds the measures of each clip and its cepstra, so that another sound is noticed even where no judge minds.
+Speed is processor time against that of a fixed piece of work done beside it, the least of several rounds: what else the
+machine does falls on both.
 """
 
 from __future__ import annotations
@@ -93,7 +93,9 @@ def store(path: Path, rows: Sequence[Row], clips: Sequence[Clip]) -> None:
         values = {name: row[name] for name in KEPT if row.get(name) is not None}
         kept[clip.name] = {"text": clip.text, **values, "faults": faults, "cepstra": _pack(timbre.cepstra(clip))}
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(plain({"format": FORMAT, "ishowtts": VERSION, "clips": kept}), indent=1) + "\n", encoding="utf-8")
+    part.write_text(
+        json.dumps(plain({"format": FORMAT, "ishowtts": VERSION, "clips": kept}), indent=1) + "\n", encoding="utf-8"
+    )
     part.replace(path)
 
 
@@ -102,13 +104,17 @@ def load(path: Path) -> dict[str, dict[str, Any]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
-            raise ConfigError(f"baseline: {path} has format {data['format']}, this version reads {FORMAT}", field="baseline")
+            raise ConfigError(
+                f"baseline: {path} has format {data['format']}, this version reads {FORMAT}", field="baseline"
+            )
         clips: dict[str, dict[str, Any]] = data["clips"]
         for stored in clips.values():
             _unpack(stored["cepstra"])
         return clips
     except FileNotFoundError:
-        raise ConfigError(f"baseline: there is no {path}; --store makes it", status="ENOTFOUND", field="baseline") from None
+        raise ConfigError(
+            f"baseline: there is no {path}; --store makes it", status="ENOTFOUND", field="baseline"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"baseline: {path} is no baseline: {error}", field="baseline") from None
 

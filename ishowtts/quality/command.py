@@ -18,19 +18,29 @@ from .measure import GROUPS, Judges, Row, Scorer, table
 
 def parser(prog: str) -> Parser:
     """Options of the command."""
-    p = Parser(prog=prog, description="Measure the quality of speech: of files, of folders, of a server, or of the model here.")
+    p = Parser(
+        prog=prog, description="Measure the quality of speech: of files, of folders, of a server, or of the model here."
+    )
     p.add_argument("source", nargs="*", help="audio files, folders, URLs, the address of a server; none: the model")
-    p.add_argument("--reference", metavar="PATH", help="a clip of the voice, or a folder of recordings with the clips' names")
-    p.add_argument("--texts", metavar="FILE", type=Path, help="what clips say, as `name|text` lines; or what shall be said")
+    p.add_argument(
+        "--reference", metavar="PATH", help="a clip of the voice, or a folder of recordings with the clips' names"
+    )
+    p.add_argument(
+        "--texts", metavar="FILE", type=Path, help="what clips say, as `name|text` lines; or what shall be said"
+    )
     p.add_argument("--measure", metavar="LIST", help=f"groups, of {','.join(GROUPS)} (default: all that is installed)")
-    p.add_argument("--language", help="of the texts, as en, zh or de (default: by their script, English for Latin letters)")
+    p.add_argument(
+        "--language", help="of the texts, as en, zh or de (default: by their script, English for Latin letters)"
+    )
     listeners.add_options(p)
     p.add_argument("--mos", default=Judges.mos, help="distillmos, dnsmos or utmos=FILE (default: %(default)s)")
     p.add_argument("--similarity", default=Judges.similarity, help="resemblyzer or wavlm=FOLDER (default: %(default)s)")
     p.add_argument("--json", metavar="FILE", help="write all figures; - is standard output, in place of the table")
     p.add_argument("--csv", metavar="FILE", help="write one row a clip")
     p.add_argument("--html", metavar="FILE", help="write a page with players, spectrograms and plots")
-    p.add_argument("--baseline", metavar="FILE", type=Path, help="compare with this baseline: status 1 when something is worse")
+    p.add_argument(
+        "--baseline", metavar="FILE", type=Path, help="compare with this baseline: status 1 when something is worse"
+    )
     p.add_argument("--store", action="store_true", help="write the baseline instead of comparing with it")
     p.add_argument("--key", help="API key of the server")
     p.add_argument("--model", default="demo", help="what speaks when there is no source (default: %(default)s)")

@@ -1,8 +1,8 @@
 """Predicted naturalness of speech on the scale 1 to 5.
 
 DistillMOS is the default; DNSMOS and a UTMOS exported as TorchScript serve too. All are optional packages. DistillMOS
-imports torchaudio for plain PyTorch code alone; the wheels of torchaudio hold CUDA libraries that do not load beside a CPU
-build of torch, so there its extension is left out.
+imports torchaudio for plain PyTorch code alone; the wheels of torchaudio hold CUDA libraries that do not load beside a
+CPU build of torch, so there its extension is left out.
 """
 
 from __future__ import annotations

@@ -49,7 +49,9 @@ def as_json(rows: Sequence[Row], missing: Mapping[str, str]) -> str:
     return json.dumps(plain(whole), ensure_ascii=False, indent=1)
 
 
-def as_html(rows: Sequence[Row], clips: Sequence[Clip], missing: Mapping[str, str], references: Mapping[str, Clip]) -> str:
+def as_html(
+    rows: Sequence[Row], clips: Sequence[Clip], missing: Mapping[str, str], references: Mapping[str, Clip]
+) -> str:
     """One file with players, spectrograms and plots; `references` are recordings by name of clip."""
     names = _columns(rows)
     means = summary(rows)

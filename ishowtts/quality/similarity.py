@@ -1,7 +1,7 @@
 """Whose voice it is: cosine between the voice embeddings of two clips.
 
-Resemblyzer is the default; its weights are in its package. Any WavLM (or other) x-vector model of transformers serves too:
-"wavlm=FOLDER". Margins are thin: read a figure beside those of the same and of other speakers (`distributions`).
+Resemblyzer is the default; its weights are in its package. Any WavLM (or other) x-vector model of transformers serves
+too: "wavlm=FOLDER". Margins are thin: read a figure beside those of the same and of other speakers (`distributions`).
 """
 
 from __future__ import annotations

@@ -80,12 +80,16 @@ def from_url(url: str, sentences: dict[str, str], key: str | None = None) -> Ite
         data, _ = _fetch(urllib.request.Request(url))
         yield clips.decode(data, Path(parts.path).stem)
         return
-    headers = {"Content-Type": "application/json", "Accept": "audio/wav"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    headers = {"Content-Type": "application/json", "Accept": "audio/wav"} | (
+        {"Authorization": f"Bearer {key}"} if key else {}
+    )
     for seed, (name, text) in enumerate(sentences.items()):
         body = json.dumps({"text": text, "seed": seed}).encode()
         data, kind = _fetch(urllib.request.Request(url.rstrip("/") + "/api/tts", body, headers))
         if not kind.startswith("audio/"):
-            raise IshowError(f"{url} answers {kind}, not audio: is this an iShowTTS server?", status="EFORMAT", field="source")
+            raise IshowError(
+                f"{url} answers {kind}, not audio: is this an iShowTTS server?", status="EFORMAT", field="source"
+            )
         yield clips.decode(data, name, text)
 
 

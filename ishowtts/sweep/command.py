@@ -32,14 +32,20 @@ def _axis(name: str) -> str:
 
 
 def _parser(prog: str) -> Parser:
-    p = Parser(prog=prog, description="Speak sentences with many settings; say what each costs and gives. Lists have commas.")
+    p = Parser(
+        prog=prog, description="Speak sentences with many settings; say what each costs and gives. Lists have commas."
+    )
     for name in NAMES:
         default = str(getattr(Setting(), name))
         p.add_argument(f"--{name.replace('_', '-')}", default=default, help=f"{_axis(name)} (default: %(default)s)")
-    p.add_argument("--skip", action="append", default=[], metavar="FIELD=VALUE,…", help="leave combinations out; may be repeated")
+    p.add_argument(
+        "--skip", action="append", default=[], metavar="FIELD=VALUE,…", help="leave combinations out; may be repeated"
+    )
     p.add_argument("--baseline", metavar="FIELD=VALUE,…", help=f"what to compare with (default: {BASELINE.name})")
     p.add_argument("--seeds", type=int, default=1, help="noises for each sentence (default: %(default)s)")
-    p.add_argument("--texts", metavar="FILE", type=Path, default=sources.SENTENCES, help="sentences, one a line, or `name|text`")
+    p.add_argument(
+        "--texts", metavar="FILE", type=Path, default=sources.SENTENCES, help="sentences, one a line, or `name|text`"
+    )
     p.add_argument("--sentences", type=int, metavar="N", help="only the first N of them")
     add_speaker(p)
     p.add_argument("--jobs", type=int, help="processes that score (default: one a core)")
@@ -47,7 +53,9 @@ def _parser(prog: str) -> Parser:
     listeners.add_options(p)
     p.add_argument("--mos", default=Judges.mos, help="distillmos, dnsmos or utmos=FILE (default: %(default)s)")
     p.add_argument("--similarity", default=Judges.similarity, help="resemblyzer or wavlm=FOLDER (default: %(default)s)")
-    p.add_argument("-o", "--out", default=OUT, metavar="DIR", help="results, and what is done already (default: %(default)s)")
+    p.add_argument(
+        "-o", "--out", default=OUT, metavar="DIR", help="results, and what is done already (default: %(default)s)"
+    )
     return p
 
 

@@ -1,8 +1,8 @@
 """What a sweep shows: differences to the baseline on the same sentences and seeds, a verdict by rule, the Pareto front.
 
-A setting is accepted when the whole 95 % interval of its loss stays within the limit of every judged measure, rejected when the
-whole interval of one lies beyond it; otherwise there is not enough data, and the number of further sentences is estimated from
-the width that the interval must lose.
+A setting is accepted when the whole 95 % interval of its loss stays within the limit of every judged measure, rejected
+when the whole interval of one lies beyond it; otherwise there is not enough data, and the number of further sentences
+is estimated from the width that the interval must lose.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def _resampled(values: NDArray[np.float64], clusters: NDArray[np.intp]) -> NDArr
 def compare(frame: Any, baseline: Setting = BASELINE) -> Any:
     """Paired differences to the baseline: a DataFrame with one row a setting and measure.
 
-    Columns: setting, measure, mean, baseline (its mean), difference, low, high (95 %), pairs, sentences. For rtf `difference` is
-    the ratio to the baseline less one.
+    Columns: setting, measure, mean, baseline (its mean), difference, low, high (95 %), pairs, sentences. For rtf
+    `difference` is the ratio to the baseline less one.
     """
     pandas = require("pandas", "a comparison")
     base = frame[frame["setting"] == baseline.name].set_index(_PAIR)
@@ -113,7 +113,9 @@ def verdicts(compared: Any, baseline: Setting = BASELINE, limits: Mapping[str, L
 
 def pareto(compared: Any, measure: str = "mos") -> list[str]:
     """Names of the settings that no other one beats in both `measure` and speed."""
-    points = compared[compared["measure"].isin([measure, "rtf"])].pivot(index="setting", columns="measure", values="mean")
+    points = compared[compared["measure"].isin([measure, "rtf"])].pivot(
+        index="setting", columns="measure", values="mean"
+    )
     if measure not in points or "rtf" not in points:
         return []
     better = MEASURES[measure].better * points[measure].to_numpy()

@@ -88,7 +88,11 @@ class Poll:
         token = secrets.token_urlsafe(12)
         with self._lock:
             self._shown[token] = {"a": sides[0], "b": sides[1]}
-        return {"token": token, "text": self._clips[key]["text"], "votes": sum(sum(c.values()) for c in counts.values())}
+        return {
+            "token": token,
+            "text": self._clips[key]["text"],
+            "votes": sum(sum(c.values()) for c in counts.values()),
+        }
 
     def audio(self, token: str, side: str) -> bytes | None:
         """The clip of one side of a pair."""

@@ -42,15 +42,21 @@ def text(compared: Any, judged: Any) -> str:
         what = ""
         if setting in decided.index:
             found = decided.loc[setting]
-            what = f"{found['verdict']}: {found['why']}" + (f", {found['more']} more sentences" if found["more"] else "")
+            what = f"{found['verdict']}: {found['why']}" + (
+                f", {found['more']} more sentences" if found["more"] else ""
+            )
         lines.append(f"{'*' if setting in front else ' '} {setting:{wide}} {' '.join(cells)}  {what}")
-    lines.append("* on the Pareto front of mos and rtf; in brackets the difference to the baseline, 95 % (rtf: as a part)")
+    lines.append(
+        "* on the Pareto front of mos and rtf; in brackets the difference to the baseline, 95 % (rtf: as a part)"
+    )
     return "\n".join(lines)
 
 
 def front(compared: Any, measure: str = "mos") -> str:
     """Quality against real-time factor, the Pareto front joined by a line, as an image; empty when it was not measured."""
-    points = compared[compared["measure"].isin([measure, "rtf"])].pivot(index="setting", columns="measure", values="mean")
+    points = compared[compared["measure"].isin([measure, "rtf"])].pivot(
+        index="setting", columns="measure", values="mean"
+    )
     if measure not in points or "rtf" not in points:
         return ""
     require("matplotlib", "a report").use("Agg")
@@ -72,7 +78,9 @@ def _differences(compared: Any) -> str:
     for row in compared.to_dict("records"):
         name, d = row["measure"], _digits(row["measure"])
         limit = LIMITS.get(name)
-        allowed = "" if limit is None else f"{limit.value:.0%} of the baseline" if limit.relative else f"{limit.value:g}"
+        allowed = (
+            "" if limit is None else f"{limit.value:.0%} of the baseline" if limit.relative else f"{limit.value:g}"
+        )
         rows.append([page.escape(row["setting"]), page.escape(name), *(f"{row[k]:.{d}f}" for k in ("mean", "baseline")),
                      *(f"{row[k]:+.{d}f}" for k in ("difference", "low", "high")), allowed,
                      f"{row['pairs']} of {row['sentences']}"])  # fmt: skip

@@ -1,9 +1,9 @@
 """Speak and score every setting, sentence and seed of a plan.
 
-Speaking is timed, so it is done by one process, one utterance at a time; settings take turns on each sentence, so that what else
-the machine does falls on all of them alike. Scoring is not timed and runs on all cores afterwards. Every clip and every score is
-a file under a name that is the hash of what made it, written at once or not at all: a run that was killed goes on, and a plan
-that grew only does what is new.
+Speaking is timed, so it is done by one process, one utterance at a time; settings take turns on each sentence, so that
+what else the machine does falls on all of them alike. Scoring is not timed and runs on all cores afterwards. Every clip
+and every score is a file under a name that is the hash of what made it, written at once or not at all: a run that was
+killed goes on, and a plan that grew only does what is new.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class Plan:
         for voice in load_voices(self.config):
             if self.config.default_voice in (None, voice.id):
                 return voice
-        raise ConfigError(f"model {self.config.model.name} has no voices; add [[voices]] to the configuration", field="voices")
+        raise ConfigError(
+            f"model {self.config.model.name} has no voices; add [[voices]] to the configuration", field="voices"
+        )
 
     @property
     def all_settings(self) -> list[Setting]:
@@ -131,7 +133,12 @@ def _program() -> list[str]:
 
 def _items(plan: Plan, voice: Voice, folder: Path, made_by: Mapping[str, Any]) -> list[Item]:
     """The clips of a plan. Their keys hold the sections of the configuration that an engine reads, whole."""
-    common = [FORMAT, _program(), _identity(voice), plan.config.model_dump(mode="json", include={"model", "sampling", "engine"})]
+    common = [
+        FORMAT,
+        _program(),
+        _identity(voice),
+        plan.config.model_dump(mode="json", include={"model", "sampling", "engine"}),
+    ]
     return [
         Item(one, name, text, seed, _hash([*common, made_by[one.precision], asdict(one), text, seed]), folder)
         for name, text in plan.texts.items()
@@ -175,8 +182,8 @@ def _progress(things: Iterable[Any], total: int, what: str) -> Iterator[Any]:
 def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
     """Do what is missing of a plan in the folder `out`; a pandas DataFrame, one row a clip, in the order of the plan.
 
-    Columns: setting (its name) and its fields, sentence, text, seed, the measures of `quality`, model and total seconds, rtf
-    (seconds of model work for a second of audio), file. `jobs`: processes that score, None: one a core.
+    Columns: setting (its name) and its fields, sentence, text, seed, the measures of `quality`, model and total
+    seconds, rtf (seconds of model work for a second of audio), file. `jobs`: processes that score, None: one a core.
     """
     pandas = require("pandas", "a sweep")
     folder = Path(out) / "clips"
@@ -205,7 +212,9 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
         Scorer(groups, plan.judges, voice.language)  # what is missing is said here, once, and not by every process
         workers = min(jobs or os.cpu_count() or 1, len(todo))
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _start_scoring, (groups, plan.judges, voice.language, reference)) as pool:
+        with ProcessPoolExecutor(
+            workers, context, _start_scoring, (groups, plan.judges, voice.language, reference)
+        ) as pool:
             waiting = [pool.submit(_score, item, judged) for item in todo]
             for done in _progress(waiting, len(todo), "scoring"):
                 done.result()
@@ -214,7 +223,13 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
 
 def _row(item: Item, judged: str, out: Path) -> dict[str, Any]:
     facts, scores = json.loads(item.facts.read_bytes()), json.loads(item.score(judged).read_bytes())
-    row = {"setting": item.setting.name, **asdict(item.setting), "sentence": item.name, "text": item.text, "seed": item.seed}
+    row = {
+        "setting": item.setting.name,
+        **asdict(item.setting),
+        "sentence": item.name,
+        "text": item.text,
+        "seed": item.seed,
+    }
     row |= {name: value for name, value in scores.items() if name not in ("clip", "text")}
     row |= {"model_seconds": facts["model"], "total_seconds": facts["total"], "first_audio": facts["first_audio"]}
     row["rtf"] = facts["total"] / facts["audio"] if facts["audio"] else np.nan

@@ -78,7 +78,10 @@ else:
         "Setting",
         [
             ("precision", str, "fp32"),
-            *((option, Any, _written(parts, tuple(part.default for part in parts))) for option, parts in OPTIONS.items()),
+            *(
+                (option, Any, _written(parts, tuple(part.default for part in parts)))
+                for option, parts in OPTIONS.items()
+            ),
         ],
         bases=(_Setting,),
         namespace={"__module__": __name__},
@@ -105,7 +108,9 @@ def _whole(field: Field, text: str) -> Iterable[int]:
     try:
         first, last, by = int(low), int(high if colon else low), int(step or 1)
     except ValueError:
-        raise ConfigError(f"{name} must be a number, or first:last or first:last:step, not {text!r}", field=name) from None
+        raise ConfigError(
+            f"{name} must be a number, or first:last or first:last:step, not {text!r}", field=name
+        ) from None
     least, most = int(field.least or 0), int(field.most or 0)
     if not (least <= first <= last <= most and by > 0):
         raise ConfigError(f"{name} must be from {least} to {most}, not {text}", field=name)

@@ -1,7 +1,7 @@
 """Which language a line is in, guessed from its script.
 
-Only what decides the reading of numbers and symbols matters here, so there is no statistical model: one chat line is too
-short for one, and Latin script counts as English unless the caller knows better.
+Only what decides the reading of numbers and symbols matters here, so there is no statistical model: one chat line is
+too short for one, and Latin script counts as English unless the caller knows better.
 """
 
 from __future__ import annotations

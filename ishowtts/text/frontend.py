@@ -108,8 +108,8 @@ class Frontend:
         """(ids of `ref_text` followed by `text`, how many of them belong to `ref_text`); ids count from 0, 0 is unknown too.
 
         Both texts are normalised already. `ref_text` may be ""; otherwise it is closed as F5 closes it. `language`, the
-        voice's, chooses the phones of a model that has several languages; other models need none. `voice` is the id of the
-        voice that speaks: of a model with named speakers it chooses the speaker.
+        voice's, chooses the phones of a model that has several languages; other models need none. `voice` is the id of
+        the voice that speaks: of a model with named speakers it chooses the speaker.
         """
         if self.kind == "phones":
             speaker = self._speaker_ids(voice)

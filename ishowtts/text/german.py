@@ -34,7 +34,9 @@ NEAREST = {
 """Every German symbol with the English phone that sounds most like it."""
 GLOTTAL = PREFIX + "q"
 
-_FOLD = str.maketrans({"æ": "ä", "ø": "ö", "œ": "ö", "å": "o", "ë": "e", "ï": "i", "ł": "l", "đ": "d", "ç": "s", "ñ": "nj"})
+_FOLD = str.maketrans(
+    {"æ": "ä", "ø": "ö", "œ": "ö", "å": "o", "ë": "e", "ï": "i", "ł": "l", "đ": "d", "ç": "s", "ñ": "nj"}
+)
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|[.!?…]+|[,;:()–—/]|\s-+\s")
 _STEM_PREFIX = re.compile(
     r"(?:un)?(be(?=[^aeiouäöü]|a[^u]|ob|ein)|ge(?=[^aeiouäöü]|ä|ö|arb)|ver(?!s(?:e|ion)|b(?:s|en?)?$)|zer|ent(?!e)|emp"
@@ -44,7 +46,9 @@ _FOREIGN_STRESS = re.compile(
     r"(?:(ie)r(?:en|t|te|ten|ter|tes|tem|end|ende|enden|ung|ungen)|i(o)n(?:en|s|är)?|t(ä)t(?:en)?|(i)s(?:mus|men)"
     r"|er(ei)(?:en)?|([ea])nt(?:en|in)?|([eo])ll(?:e|en|er|es)?|(a)l(?:e|en|er|es)?|(ö)s(?:e|en|er|es)?|(i)v(?:e|en|er|es)?)$"
 )
-_SHORT_WORDS = re.compile(r"a[bmn]|bi[ns]|das|des|es|hat|hin|i[mn]|man|mit|ob|u[mn]|von|vom|was|weg|zum|drin|plus|bus|job|chef")
+_SHORT_WORDS = re.compile(
+    r"a[bmn]|bi[ns]|das|des|es|hat|hin|i[mn]|man|mit|ob|u[mn]|von|vom|was|weg|zum|drin|plus|bus|job|chef"
+)
 _LONG_STEMS = re.compile(r".?(?:erst|erd|pferd|mond|obst|nächst|städt)")
 _SHORT_ENDINGS = re.compile(r"(?:in|um|us|is|as|os|es|et|it|op|im|am|ig|isch)$")
 _SCHWA_ENDS = re.compile(r"(?:|[nmslt]|st|ns|ln|ls|lt|nd|nde[nrsm]?|[rtnl]?e[nrsm]?|rung(?:en)?)$")
@@ -113,7 +117,11 @@ def _is_long(word: str, group: re.Match[str]) -> bool:
         return group.group() == "u" or word.startswith("hoch")
     if consonants in ("x", "ck", "ng", "tz", "sch", "j"):
         return False
-    if len(consonants) == 1 or consonants in ("th", "ph", "br", "dr", "gr", "bl", "gl", "kl", "fr") or consonants == "qu":
+    if (
+        len(consonants) == 1
+        or consonants in ("th", "ph", "br", "dr", "gr", "bl", "gl", "kl", "fr")
+        or consonants == "qu"
+    ):
         return True
     if re.fullmatch(r"[bdgv](?:t|st|te|ten|test|tet)", rest):
         return True

@@ -1,8 +1,8 @@
 """Third step of a reading: what each run of a line, or several of them together, is and how it is said.
 
-A grammar belongs to one language and keeps no state. It has rules by the class of a run (see `scan`); a rule looks at the
-line from one run on and either finds something to say, with the run behind it, or nothing. The first rule that finds
-something wins. The rules here serve every language; English, German and Mandarin add theirs.
+A grammar belongs to one language and keeps no state. It has rules by the class of a run (see `scan`); a rule looks at
+the line from one run on and either finds something to say, with the run behind it, or nothing. The first rule that
+finds something wins. The rules here serve every language; English, German and Mandarin add theirs.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ class Lexicon:
         self.entries = tuple(entries)
         known = sorted((_lower(entry.word), entry) for entry in self.entries if entry.word)
         self._by_head = {
-            head: sorted(group, key=lambda pair: -len(pair[0])) for head, group in groupby(known, lambda pair: pair[0][0])
+            head: sorted(group, key=lambda pair: -len(pair[0]))
+            for head, group in groupby(known, lambda pair: pair[0][0])
         }
 
     def apply(self, text: str, language: str | None) -> Applied:

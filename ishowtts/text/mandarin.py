@@ -84,7 +84,9 @@ def syllable(pinyin: str) -> list[str]:
         if initial in ("j", "q", "x") and final[0] == "u":
             final = "v" + final[1:]  # ju is jü
         if final == "i":
-            final = {"z": "ii", "c": "ii", "s": "ii", "zh": "iii", "ch": "iii", "sh": "iii", "r": "iii"}.get(initial, "i")
+            final = {"z": "ii", "c": "ii", "s": "ii", "zh": "iii", "ch": "iii", "sh": "iii", "r": "iii"}.get(
+                initial, "i"
+            )
         final = {"ue": "ve", "iou": "iu", "uei": "ui", "uen": "un"}.get(final, final)
     if final not in _FINALS:
         raise ValueError(f"{pinyin!r} is no syllable of pinyin")
@@ -158,7 +160,8 @@ def has_chinese(text: str) -> bool:
 def phones(text: str) -> list[tuple[str, int]]:
     """Symbols of a text in Chinese, in English or in both, with the word each belongs to, -1 for pauses and closing marks.
 
-    ValueError when nothing can be read. Digits are read in English; whoever wants them in Chinese writes them out before.
+    ValueError when nothing can be read. Digits are read in English; whoever wants them in Chinese writes them out
+    before.
     """
     if not has_chinese(text):
         return english.phones(text)

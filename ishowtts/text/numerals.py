@@ -1,7 +1,7 @@
 """Numbers as words, in English (American, hyphenated tens), Chinese (simplified) and German.
 
-Written out here because the packages that do it cost more to import than a whole utterance costs to speak; the tests hold
-it against them. Numbers arrive as the digits of the text, so nothing is lost to floating point.
+Written out here because the packages that do it cost more to import than a whole utterance costs to speak; the tests
+hold it against them. Numbers arrive as the digits of the text, so nothing is lost to floating point.
 """
 
 from __future__ import annotations

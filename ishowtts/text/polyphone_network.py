@@ -28,7 +28,9 @@ class Network:
         folder = resources.files("g2pM")
 
         def load(name: str) -> Any:
-            return pickle.loads(folder.joinpath(name + ".pkl").read_bytes())  # a dependency's own file, as trusted as its code
+            return pickle.loads(
+                folder.joinpath(name + ".pkl").read_bytes()
+            )  # a dependency's own file, as trusted as its code
 
         weights = load("np_ckpt")
         self.ids: dict[str, int] = load("char2idx")
@@ -38,7 +40,9 @@ class Network:
         self.readings = {char: [r.replace("u:", "v") for r in several] for char, several in dictionary.items()}
         self._embedding: Array = weights["embedding.weight"]
         units = weights["lstm.weight_hh_l0"].shape[1]
-        halved = np.full((4, units), 0.5, np.float32)  # a sigmoid is a tanh of half its argument: one call for all four gates
+        halved = np.full(
+            (4, units), 0.5, np.float32
+        )  # a sigmoid is a tanh of half its argument: one call for all four gates
         halved[2] = 1
         scale = halved.ravel()
         both = ("", "_reverse")
@@ -68,7 +72,9 @@ class Network:
         size, stride = min(len(ids), _WINDOW), _WINDOW - 2 * _MARGIN
         starts = [*range(0, len(ids) - size, stride), len(ids) - size]
         windows = np.stack([ids[at : at + size] for at in starts])
-        ends = np.broadcast_to(np.array([self.ids["시"], self.ids["끝"]]), (len(starts), 2))  # its marks of begin and end
+        ends = np.broadcast_to(
+            np.array([self.ids["시"], self.ids["끝"]]), (len(starts), 2)
+        )  # its marks of begin and end
         states = self._states(np.concatenate([ends[:, :1], windows, ends[:, 1:]], axis=1))
         rows = [min(max(0, (at - _MARGIN) // stride), len(starts) - 1) for at in wanted]
         chosen = states[rows, [at - starts[row] + 1 for at, row in zip(wanted, rows, strict=True)]]

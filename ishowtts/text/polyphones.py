@@ -1,7 +1,8 @@
 """Which of its readings a Chinese character has in a line.
 
-Words of a dictionary (pypinyin's) have known readings. Where they and the network of g2pM differ, the word wins unless the
-network is very sure; alone the word is right for chat and the network for prose. Tables of own words come before both.
+Words of a dictionary (pypinyin's) have known readings. Where they and the network of g2pM differ, the word wins unless
+the network is very sure; alone the word is right for chat and the network for prose. Tables of own words come before
+both.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@
     >>> reading.words[1]
     Word(text='five', start=5, end=7, kind='money')
 
-One engine reads for every model. `clean` and `scan` cut the text into runs, a `Grammar` of the language says what they are,
-and the words are joined here. No step looks back or ahead without a bound, so a text takes time in proportion to its
-length whatever it holds.
+One engine reads for every model. `clean` and `scan` cut the text into runs, a `Grammar` of the language says what they
+are, and the words are joined here. No step looks back or ahead without a bound, so a text takes time in proportion to
+its length whatever it holds.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Second step of a reading: the cleaned line cut into runs of one class of character.
 
 A line of runs has a *shape*, a string with one character for each run: "0" digits, "a" Latin letters (with apostrophes
-inside), "h" Chinese characters, "k" kana, "x" letters of any other script, " " white space, "²" raised digits, and every
-other character as itself. "Paid $5.50 at 12:30pm" has the shape "a $0.0 a 0:0a". Rules look at a bounded number of
-places of the shape, so reading a line takes time in proportion to its length.
+inside), "h" Chinese characters, "k" kana, "x" letters of any other script, " " white space, "²" raised digits, and
+every other character as itself. "Paid $5.50 at 12:30pm" has the shape "a $0.0 a 0:0a". Rules look at a bounded number
+of places of the shape, so reading a line takes time in proportion to its length.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a speaker of a language can edit: currencies, units, abbreviations, chat words, one file `tables/LANGUAGE.tsv`.
 
-A file has sections, `[name]` on a line of its own; a row is tab-separated, its first column is what is written, the others
-what is said (their meaning is given by the comment at the section's head). A line that begins with "# " is a comment.
+A file has sections, `[name]` on a line of its own; a row is tab-separated, its first column is what is written, the
+others what is said (their meaning is given by the comment at the section's head). A line that begins with "# " is a
+comment.
 """
 
 from __future__ import annotations

@@ -42,7 +42,9 @@ class Words(Grammar):
     def shouted(self, line: Line) -> bool:
         """Whether a line of several words, not of acronyms alone, is all in capitals: then they say nothing about a word."""
         words = [part for part, shape in zip(line.parts, line.shape, strict=False) if shape == "a" and len(part) > 1]
-        return len(words) > 1 and all(map(str.isupper, words)) and any(self.is_word(word.lower(), False) for word in words)
+        return (
+            len(words) > 1 and all(map(str.isupper, words)) and any(self.is_word(word.lower(), False) for word in words)
+        )
 
     # ---- what a subclass says ----------------------------------------------------------------------------------------
 

@@ -31,15 +31,25 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     """The command line."""
     from ishowtts.quality import listeners
 
-    p = argparse.ArgumentParser(prog=prog, description="Train voices from recordings with transcripts, English or German.")
+    p = argparse.ArgumentParser(
+        prog=prog, description="Train voices from recordings with transcripts, English or German."
+    )
     p.add_argument("step", choices=STEPS, help="what to do; 'all' runs align, duration, dit, vocos, distil and export")
     p.add_argument("--work", type=Path, required=True, help="folder for caches, checkpoints and curves")
-    p.add_argument("--data", type=Path, nargs="+", help="folders of metadata.csv (id|transcript) and clips, one a speaker")
-    p.add_argument("--language", choices=LANGUAGES, nargs="+", default=["en"], help="of each folder, or of all (default: en)")
+    p.add_argument(
+        "--data", type=Path, nargs="+", help="folders of metadata.csv (id|transcript) and clips, one a speaker"
+    )
+    p.add_argument(
+        "--language", choices=LANGUAGES, nargs="+", default=["en"], help="of each folder, or of all (default: en)"
+    )
     p.add_argument("--teacher", type=Path, metavar="DIR", help="teach: the teacher's folder (scripts/teacher makes it)")
-    p.add_argument("--plan", type=Path, metavar="FILE", help="teach: TOML with texts and styles, a file and a list a language")
+    p.add_argument(
+        "--plan", type=Path, metavar="FILE", help="teach: TOML with texts and styles, a file and a list a language"
+    )
     p.add_argument("--hours", type=float, default=2.0, help="teach: hours of speech (default: %(default)s)")
-    p.add_argument("--recordings", type=Path, nargs="+", default=[], metavar="FILE", help="teach: align.jsonl files to add")
+    p.add_argument(
+        "--recordings", type=Path, nargs="+", default=[], metavar="FILE", help="teach: align.jsonl files to add"
+    )
     p.add_argument("--out", type=Path, help="voice folder to write (export, all) or CSV of the score")
     p.add_argument("--minutes", type=float, default=60.0, help="training time (default: %(default)s)")
     p.add_argument("--steps", type=int, help="train a number of steps instead: repeatable bit for bit")
@@ -48,11 +58,17 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     p.add_argument("--device", default="cpu", help="cpu or cuda")
     p.add_argument("--finetune", type=Path, metavar="VOICE", help="start from the weights of this voice folder")
     p.add_argument("--keep", default=[], nargs="+", metavar="NETWORK=SHARE", help=KEEP)
-    p.add_argument("--made", type=float, default=0.0, metavar="SHARE", help="vocos: share of clips as the transformer makes them")
+    p.add_argument(
+        "--made", type=float, default=0.0, metavar="SHARE", help="vocos: share of clips as the transformer makes them"
+    )
     p.add_argument("--compile", action="store_true", help="torch.compile the transformer")
-    p.add_argument("--score-every", type=float, default=15.0, metavar="MINUTES", help="recognition score while training")
+    p.add_argument(
+        "--score-every", type=float, default=15.0, metavar="MINUTES", help="recognition score while training"
+    )
     p.add_argument("--prompt", action="store_true", help="export: the voice puts its reference clip before the text")
-    p.add_argument("--reference", default=[], nargs="+", metavar="ID", help="export, score: the speakers' reference clips")
+    p.add_argument(
+        "--reference", default=[], nargs="+", metavar="ID", help="export, score: the speakers' reference clips"
+    )
     p.add_argument("--cfg", type=float, nargs="+", default=[2.0], help="score: guidance strengths")
     p.add_argument("--sway", type=float, nargs="+", default=[-1.0], help="score: sway coefficients")
     p.add_argument("--nfe", type=int, nargs="+", default=[7], help="score: steps")
@@ -151,7 +167,12 @@ def _teach(args: argparse.Namespace) -> None:
     from .teach import Plan, teach
 
     count = teach(
-        functools.partial(Kokoro, args.teacher), Plan.read(args.plan), args.work, args.hours, args.threads, args.recordings
+        functools.partial(Kokoro, args.teacher),
+        Plan.read(args.plan),
+        args.work,
+        args.hours,
+        args.threads,
+        args.recordings,
     )
     print(f"{count} clips")
 
@@ -181,7 +202,9 @@ def _vocos(args: argparse.Namespace) -> None:
     speech = data.load(args.work)
     if args.made:
         prepare(options)
-        dit, _, _ = load_models(args.work, speech, _kept(args), told=args.step != "all")  # there it is distilled afterwards
+        dit, _, _ = load_models(
+            args.work, speech, _kept(args), told=args.step != "all"
+        )  # there it is distilled afterwards
         made = make(dit, speech, args.made, args.work / "made.npz", _bar("made"))
     vocos.train(options, speech, made=made)
 

@@ -28,7 +28,9 @@ from ishowtts.text import german, phones
 
 SAMPLE_RATE = 24000
 HOP = 256
-MARKS = frozenset(mark for prefix in ("", german.PREFIX) for mark in (prefix + "pau", prefix + ".", prefix + "?", prefix + "!"))
+MARKS = frozenset(
+    mark for prefix in ("", german.PREFIX) for mark in (prefix + "pau", prefix + ".", prefix + "?", prefix + "!")
+)
 FRAMES_PER_TICK = SAMPLE_RATE / HOP / 100  # PocketSphinx counts in hundredths of a second
 LEVEL = 0.1  # RMS of every clip
 LEAD, TAIL = 8, 12  # mel frames kept before and after the audible part

@@ -73,10 +73,13 @@ class Pitch:
     def at(self, samples: int) -> tuple[Wave, Wave]:
         """(phase in cycles, 0 to 1; Hz, 0 where unvoiced) of the clip's first `samples` samples.
 
-        The phase is that of the teacher's own pulses: its pitch is summed at the middles of its frames and is linear between.
+        The phase is that of the teacher's own pulses: its pitch is summed at the middles of its frames and is linear
+        between.
         """
         place = np.clip((self.start + np.arange(samples) + 0.5) / self.hop - 0.5, 0, len(self.hz) - 1)
-        cycles = np.interp(place, np.arange(len(self.hz)), np.cumsum(self.hz / SAMPLE_RATE, dtype=np.float64) * self.hop)
+        cycles = np.interp(
+            place, np.arange(len(self.hz)), np.cumsum(self.hz / SAMPLE_RATE, dtype=np.float64) * self.hop
+        )
         left = place.astype(np.int64)
         right, weight = np.minimum(left + 1, len(self.hz) - 1), place - left
         a, b = self.hz[left], self.hz[right]

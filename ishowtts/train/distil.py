@@ -1,9 +1,9 @@
 """Distillation of guidance: the network learns what both branches of guidance give together, and then needs one pass for it.
 
 After Meng et al. 2023, "On Distillation of Guided Diffusion Models", section 3.1: a strength of guidance joins the time
-embedding, and the velocity with it is to be v_c + (v_c - v_u) * strength of the network as it was, on the points that the
-guided path of that network comes through. Some rows learn v_c and v_u alone, without a strength, so that the network stays
-what it was for strengths that it has not learnt.
+embedding, and the velocity with it is to be v_c + (v_c - v_u) * strength of the network as it was, on the points that
+the guided path of that network comes through. Some rows learn v_c and v_u alone, without a strength, so that the
+network stays what it was for strengths that it has not learnt.
 """
 
 from __future__ import annotations

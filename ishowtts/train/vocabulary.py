@@ -2,8 +2,8 @@
 
 A symbol that never occurred in training would speak with a random vector; it borrows the vector of its nearest relative
 instead: another length or stress of the same vowel, the full stop for the other closing marks, another tone of the same
-final, an English phone for a German or Mandarin one. In the same way a voice that knew fewer symbols starts to learn the
-new ones from what it knows.
+final, an English phone for a German or Mandarin one. In the same way a voice that knew fewer symbols starts to learn
+the new ones from what it knows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ from ishowtts.text.frontend import ANY_SPEAKER, SPEAKER
 
 CONSONANTS = tuple("b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh".split())  # noqa: SIM905
 VOWELS = tuple("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())  # noqa: SIM905
-VOCABULARY = ["pau", ".", "?", "!", *CONSONANTS, *(v + s for v in VOWELS for s in "01"), *german.NEAREST, *mandarin.SYMBOLS]
+VOCABULARY = [
+    "pau",
+    ".",
+    "?",
+    "!",
+    *CONSONANTS,
+    *(v + s for v in VOWELS for s in "01"),
+    *german.NEAREST,
+    *mandarin.SYMBOLS,
+]
 
 
 ANYONE = len(VOCABULARY) + 1
@@ -83,12 +92,14 @@ def borrow(embedding: Tensor, seen: set[int]) -> None:
 def carry_over(embedding: Tensor, symbols: Sequence[str], fresh: Tensor, wanted: Sequence[str]) -> Tensor:
     """An embedding [len(symbols)+1, C] of one vocabulary as one of `wanted`; what nothing is like keeps its `fresh` row.
 
-    A new speaker begins as anyone; from a voice without speakers, with zeros. ValueError when `symbols` holds a phone that
-    VOCABULARY lacks, or not one symbol for each row but the filler's.
+    A new speaker begins as anyone; from a voice without speakers, with zeros. ValueError when `symbols` holds a phone
+    that VOCABULARY lacks, or not one symbol for each row but the filler's.
     """
     strange = sorted({symbol for symbol in symbols if not symbol.startswith(SPEAKER)} - set(VOCABULARY))
     if strange or len(embedding) != len(symbols) + 1:
-        raise ValueError(f"{f'its symbol {strange[0]!r} is unknown here' if strange else 'its vocabulary has another length'}")
+        raise ValueError(
+            f"{f'its symbol {strange[0]!r} is unknown here' if strange else 'its vocabulary has another length'}"
+        )
     out, row = fresh.clone(), {symbol: embedding[i].to(fresh.dtype) for i, symbol in enumerate(symbols, 1)}
     out[0] = embedding[0]
     for token, symbol in enumerate(wanted, 1):

@@ -1,10 +1,10 @@
 """Training of the vocoder: a source-filter head learns fast, discriminators then teach the fine structure.
 
 What a teacher has read comes with its pitch, so the pulses of training are in phase with those inside the speech: the
-filter's phases are learnt from the complex spectrum, which no other training shows so directly. Of recordings the pitch is
-the network's own. Every step asks one of the discriminators, in turn; they are the dearest part. A vocoder that is
-fine-tuned is good already: there the discriminators, which a voice does not hold, learn alone first. Part of the mels may be
-what the transformer makes of the recordings (see made.py).
+filter's phases are learnt from the complex spectrum, which no other training shows so directly. Of recordings the pitch
+is the network's own. Every step asks one of the discriminators, in turn; they are the dearest part. A vocoder that is
+fine-tuned is good already: there the discriminators, which a voice does not hold, learn alone first. Part of the mels
+may be what the transformer makes of the recordings (see made.py).
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def stft_loss(made: Tensor, real: Tensor) -> Tensor:
 class Segments:
     """ROWS random pieces of training speech, each at a level of its own.
 
-    `sound` [ROWS, (SEGMENT-1)*hop]; `mel` [ROWS,SEGMENT,n_mels] of it; `heard`: what the vocoder hears, of some clips the
-    transformer's. `cycles` and `hz` [ROWS, (SEGMENT-1)*hop + n_fft]: the teacher's pulses from half a window before to half a
-    window behind; rows that are not `known` [ROWS] have none. `f0` [ROWS,SEGMENT]: hz of the frames.
+    `sound` [ROWS, (SEGMENT-1)*hop]; `mel` [ROWS,SEGMENT,n_mels] of it; `heard`: what the vocoder hears, of some clips
+    the transformer's. `cycles` and `hz` [ROWS, (SEGMENT-1)*hop + n_fft]: the teacher's pulses from half a window before
+    to half a window behind; rows that are not `known` [ROWS] have none. `f0` [ROWS,SEGMENT]: hz of the frames.
     """
 
     sound: Tensor
@@ -167,7 +167,9 @@ def pitch_loss(logits: Tensor, voicing: Tensor, f0: Tensor) -> Tensor:
     """Cross-entropy of the pitch of voiced frames and of voicing. f0 [B,T] in Hz, 0 where unvoiced."""
     voiced = f0 > 0
     bins = torch.arange(F0_BINS, device=f0.device)
-    centre = (torch.log2(f0.clamp(min=F0_LOW) / F0_LOW) / np.log2(F0_HIGH / F0_LOW) * (F0_BINS - 1)).clamp(max=F0_BINS - 1)
+    centre = (torch.log2(f0.clamp(min=F0_LOW) / F0_LOW) / np.log2(F0_HIGH / F0_LOW) * (F0_BINS - 1)).clamp(
+        max=F0_BINS - 1
+    )
     wanted = torch.exp(-0.5 * ((bins - centre[..., None]) / PITCH_WIDTH) ** 2)
     wanted = wanted / wanted.sum(dim=-1, keepdim=True)
     error = -(wanted * F.log_softmax(logits, dim=-1)).sum(dim=-1)
@@ -175,7 +177,9 @@ def pitch_loss(logits: Tensor, voicing: Tensor, f0: Tensor) -> Tensor:
     return (error * voiced).sum() / voiced.sum().clamp(min=1) + found / 3
 
 
-def speak(net: Vocos, head: SourceFilterHead, heard: Tensor, piece: Segments) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+def speak(
+    net: Vocos, head: SourceFilterHead, heard: Tensor, piece: Segments
+) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """(samples, the pulses' part of the spectrum [B,2,T,K], what the head gives) for the mels [B,T,n_mels].
 
     The pulses are the teacher's where they are known, else at the pitch that the network finds.

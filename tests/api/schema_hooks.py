@@ -14,7 +14,11 @@ CHARACTERS = 60  # of a text: what is tested is the contract, not the speech
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
     """Leaves wrong requests as they are."""
     body = case.body
-    if not isinstance(body, dict) or case.meta is None or case.meta.generation.mode != schemathesis.GenerationMode.POSITIVE:
+    if (
+        not isinstance(body, dict)
+        or case.meta is None
+        or case.meta.generation.mode != schemathesis.GenerationMode.POSITIVE
+    ):
         return
     for name in SPOKEN:
         if isinstance(body.get(name), str):

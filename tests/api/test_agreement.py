@@ -19,7 +19,15 @@ WRONG: list[dict[str, Any]] = [
     {"text": "a", "seed": "0x1"}, {"text": "a", "format": "aac"}, {"text": "a", "format": 1}, {"text": "a", "sample_rate": 23999},
     {"text": "a", "format": "opus", "sample_rate": 44100}, {"text": " \n"},
 ]  # fmt: skip
-MALFORMED = [b"", b"{", b"[]", b'{"text": "a", "text": "b"}', b'{"text": "\xff"}', b'{"text": "a\\u0000"}', b'{"text": "a", "speed": 1e999}']
+MALFORMED = [
+    b"",
+    b"{",
+    b"[]",
+    b'{"text": "a", "text": "b"}',
+    b'{"text": "\xff"}',
+    b'{"text": "a\\u0000"}',
+    b'{"text": "a", "speed": 1e999}',
+]
 OPENAI: list[dict[str, Any]] = [
     {"model": ""}, {"model": "x" * 65}, {"model": "other"}, {"model": None}, {"input": ""}, {"input": LONG}, {"voice": {"name": "x"}},
     {"voice": {"id": ""}}, {"voice": 1}, {"voice": "nobody"}, {"response_format": "aac"}, {"speed": 4}, {"stream_format": "both"},
@@ -38,7 +46,8 @@ def both(c_server: Server, harness: Server) -> tuple[Server, Server]:
 
 def agree(servers: tuple[Server, Server], path: str, body: bytes) -> None:
     first, second = (
-        httpx.post(server.url + path, content=body, headers={"Content-Type": "application/json"}, timeout=60) for server in servers
+        httpx.post(server.url + path, content=body, headers={"Content-Type": "application/json"}, timeout=60)
+        for server in servers
     )
     assert first.status_code == second.status_code != 200, (first.text, second.text)
     assert first.json() == second.json()
@@ -81,7 +90,9 @@ def test_the_description_states_what_is_checked(both: tuple[Server, Server]) -> 
                 if limit not in arm or name == "seed":
                     continue
                 for server in both:
-                    error = httpx.post(server.url + "/api/tts", json={"text": "a", name: arm[limit] + sign}).json()["error"]
+                    error = httpx.post(server.url + "/api/tts", json={"text": "a", name: arm[limit] + sign}).json()[
+                        "error"
+                    ]
                     assert error["field"] == name and error["code"] == "out_of_range"
                     held = {"text": " ", name: arm[limit]}  # goes further, as far as a text of nothing
                     assert httpx.post(server.url + "/api/tts", json=held).json()["error"]["field"] == "text"

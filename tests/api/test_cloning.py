@@ -111,8 +111,22 @@ def test_a_new_voice_speaks_and_goes(api: httpx.Client) -> None:
     assert answer.status_code == 201 and answer.headers["location"] == "/api/voices/bob/reference"
     voice = answer.json()
     assert voice == listed(api)["bob"]
-    assert voice["reference_text"] == TEXT and voice["language"] == "en" and not voice["configured"] and voice["has_override"] is False
-    assert set(voice) == {"id", "engine", "engine_label", "language", "reference_text", "configured", "has_override", "sample_url"}
+    assert (
+        voice["reference_text"] == TEXT
+        and voice["language"] == "en"
+        and not voice["configured"]
+        and voice["has_override"] is False
+    )
+    assert set(voice) == {
+        "id",
+        "engine",
+        "engine_label",
+        "language",
+        "reference_text",
+        "configured",
+        "has_override",
+        "sample_url",
+    }
     health = api.get("/api/health").json()
     assert "bob" in health["voices"] and health["cloning"]
     assert api.get(voice["sample_url"]).content == FAST
@@ -135,7 +149,10 @@ def test_an_override_is_heard_and_taken_back(api: httpx.Client) -> None:
     assert done.status_code == 200
     now = done.json()
     assert now == api.get("/api/voices/anna/reference").json()
-    assert now["override_audio_available"] and now["override_reference_text"] == now["active_reference_text"] == TEXT.upper()
+    assert (
+        now["override_audio_available"]
+        and now["override_reference_text"] == now["active_reference_text"] == TEXT.upper()
+    )
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", now["override_updated_at"])
     assert listed(api)["anna"]["has_override"] is True
     after = speak(api, "anna")
@@ -147,7 +164,10 @@ def test_an_override_is_heard_and_taken_back(api: httpx.Client) -> None:
 
 
 def test_text_and_clip_are_overridden_apart(api: httpx.Client) -> None:
-    assert override(api, text="  With these arguments\n he convinced  himself, that he should go on alone!  ").status_code == 200
+    assert (
+        override(api, text="  With these arguments\n he convinced  himself, that he should go on alone!  ").status_code
+        == 200
+    )
     now = api.get("/api/voices/anna/reference").json()
     assert now["override_reference_text"] == "With these arguments he convinced himself, that he should go on alone!"
     assert not now["override_audio_available"]
@@ -234,14 +254,18 @@ def test_fields_that_must_be_there(api: httpx.Client, missing: str) -> None:
     assert fault(override(api, other="x"))["code"] == "unknown_field"
 
 
-@pytest.mark.parametrize("id", ["..", ".", "../../etc/passwd", "..%2f..%2fetc", "/etc/passwd", ".hidden", "a/b", "a\\b", "a\0b", "%00"])
+@pytest.mark.parametrize(
+    "id", ["..", ".", "../../etc/passwd", "..%2f..%2fetc", "/etc/passwd", ".hidden", "a/b", "a\\b", "a\0b", "%00"]
+)
 def test_no_id_leads_out_of_the_folder(api: httpx.Client, id: str) -> None:
     answer = create(api, id=id)
     assert answer.status_code == 400 and fault(answer)["field"] == "id", answer.text
 
 
 @pytest.mark.parametrize("path", ["/api/voices/%s/reference", "/api/voices/%s/reference/audio", "/api/voices/%s"])
-@pytest.mark.parametrize("id", ["..", "%2e%2e", "..%2f..%2f..%2fetc%2fpasswd", "anna%2f..", "%2fetc%2fpasswd", "anna%00", "x" * 300])
+@pytest.mark.parametrize(
+    "id", ["..", "%2e%2e", "..%2f..%2f..%2fetc%2fpasswd", "anna%2f..", "%2fetc%2fpasswd", "anna%00", "x" * 300]
+)
 def test_no_address_leads_out_of_the_folder(cloning: Server, path: str, id: str) -> None:
     method = "GET" if "reference" in path else "DELETE"
     answer = cloning.raw(f"{method} {path % id} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
@@ -249,7 +273,10 @@ def test_no_address_leads_out_of_the_folder(cloning: Server, path: str, id: str)
 
 
 def form(*parts: tuple[str, bytes], boundary: bytes = b"xyz", end: bytes = b"--xyz--\r\n") -> bytes:
-    made = b"".join(b"--" + boundary + b"\r\nContent-Disposition: form-data; " + head.encode() + b"\r\n\r\n" + body + b"\r\n" for head, body in parts)
+    made = b"".join(
+        b"--" + boundary + b"\r\nContent-Disposition: form-data; " + head.encode() + b"\r\n\r\n" + body + b"\r\n"
+        for head, body in parts
+    )
     return made + end
 
 
@@ -286,7 +313,12 @@ def test_forms_that_are_not_whole_and_single(api: httpx.Client, type_: str, body
 def test_forms_come_in_pieces_and_any_order(api: httpx.Client) -> None:
     body = form(SOUND, WORDS, ID)
     pieces = (body[at : at + 777] for at in range(0, len(body), 777))
-    assert api.post("/api/voices", content=pieces, headers={"Content-Type": 'multipart/form-data; boundary="xyz"'}).status_code == 201
+    assert (
+        api.post(
+            "/api/voices", content=pieces, headers={"Content-Type": 'multipart/form-data; boundary="xyz"'}
+        ).status_code
+        == 201
+    )
     assert api.get("/api/voices/bob/reference/audio").content == FAST
 
 
@@ -344,13 +376,27 @@ def test_ranges(api: httpx.Client, given: str, first: int, last: int) -> None:
     url = "/api/voices/anna/reference/audio"
     part = api.get(url, headers={"Range": given})
     assert part.status_code == 206 and part.content == FLAC[first : last + 1]
-    assert part.headers["content-range"] == f"bytes {first}-{last}/{N}" and part.headers["content-length"] == str(last - first + 1)
+    assert part.headers["content-range"] == f"bytes {first}-{last}/{N}" and part.headers["content-length"] == str(
+        last - first + 1
+    )
     etag = part.headers["etag"]
     assert api.get(url, headers={"Range": given, "If-Range": etag}).status_code == 206
     assert api.get(url, headers={"Range": given, "If-Range": '"old"'}).content == FLAC
 
 
-@pytest.mark.parametrize("given", ["bytes=5-2", "bytes=a-b", "bytes=", "bytes=-", "lines=1-2", "bytes=0-1,4-5", "bytes=1-2x", "bytes=99999999999999999999-"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "bytes=5-2",
+        "bytes=a-b",
+        "bytes=",
+        "bytes=-",
+        "lines=1-2",
+        "bytes=0-1,4-5",
+        "bytes=1-2x",
+        "bytes=99999999999999999999-",
+    ],
+)
 def test_ranges_that_are_not_understood_give_the_whole(api: httpx.Client, given: str) -> None:
     answer = api.get("/api/voices/anna/reference/audio", headers={"Range": given})
     assert answer.status_code == 200 and answer.content == FLAC
@@ -365,7 +411,12 @@ def test_ranges_past_the_end(api: httpx.Client, given: str) -> None:
 
 def test_a_request_in_flight_keeps_the_voice_it_began_with(api: httpx.Client) -> None:
     """A long stream whose voice is deleted under it is spoken to its end as if nothing had happened."""
-    body = {"text": "This sentence is spoken while its voice is taken away. " * 12, "seed": 5, "voice_id": "bob", "nfe_step": 8}
+    body = {
+        "text": "This sentence is spoken while its voice is taken away. " * 12,
+        "seed": 5,
+        "voice_id": "bob",
+        "nfe_step": 8,
+    }
     assert create(api).status_code == 201
     undisturbed = api.post("/api/tts/stream", json=body)
     assert undisturbed.status_code == 200
@@ -393,7 +444,11 @@ def test_many_at_once(api: httpx.Client, cloning: Server) -> None:
         id, name = f"voice-{number}", ("fast", "flac")[number % 2]
         with cloning.client(120) as client:
             for _ in range(3):
-                steps = [create(client, id, {"fast": FAST, "flac": FLAC}[name]).status_code, speak(client, id) == alone[name], client.delete(f"/api/voices/{id}").status_code]
+                steps = [
+                    create(client, id, {"fast": FAST, "flac": FLAC}[name]).status_code,
+                    speak(client, id) == alone[name],
+                    client.delete(f"/api/voices/{id}").status_code,
+                ]
                 if steps != [201, True, 204]:
                     failures.append(f"{id}: {steps}")
 

@@ -7,7 +7,10 @@ import httpx
 import pytest
 from serving import Server, until
 
-LONG = "This is one of several long texts, whose reading takes a while, and it goes on and on without an end in sight. " * 2
+LONG = (
+    "This is one of several long texts, whose reading takes a while, and it goes on and on without an end in sight. "
+    * 2
+)
 SHORT = "A short word."
 
 
@@ -15,7 +18,9 @@ def test_a_short_text_does_not_wait_for_ten_long_ones(server: Server) -> None:
     finished: queue.Queue[str] = queue.Queue()
 
     def say(name: str, text: str) -> None:
-        answer = httpx.post(server.url + "/api/tts", json={"text": text, "nfe_step": 5, "seed": 1, "format": "pcm"}, timeout=300)
+        answer = httpx.post(
+            server.url + "/api/tts", json={"text": text, "nfe_step": 5, "seed": 1, "format": "pcm"}, timeout=300
+        )
         finished.put(name if answer.status_code == 200 else answer.text)
 
     threads = [threading.Thread(target=say, args=(f"long {i}", LONG)) for i in range(10)]
@@ -52,5 +57,9 @@ def test_a_full_queue_says_when_to_come_back(kind: str) -> None:
 
 def _inside(server: Server) -> float:
     """Utterances that wait or are spoken."""
-    values = dict(line.split() for line in httpx.get(server.url + "/metrics").text.splitlines() if line.startswith("ishowtts_queue_"))
+    values = dict(
+        line.split()
+        for line in httpx.get(server.url + "/metrics").text.splitlines()
+        if line.startswith("ishowtts_queue_")
+    )
     return sum(float(values[name]) for name in ("ishowtts_queue_waiting", "ishowtts_queue_in_flight"))

@@ -27,7 +27,16 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 COUNTER = itertools.count()
-NO_LIMITS = ("--set", "chat.rate=0", "--set", "chat.repeat_seconds=0", "--set", "chat.flood_messages=0", "--set", "chat.gap_seconds=0.05")
+NO_LIMITS = (
+    "--set",
+    "chat.rate=0",
+    "--set",
+    "chat.repeat_seconds=0",
+    "--set",
+    "chat.flood_messages=0",
+    "--set",
+    "chat.gap_seconds=0.05",
+)
 
 
 class Listener:
@@ -105,7 +114,13 @@ def listener(chat: Server) -> Iterator[Listener]:
 
 def message(text: str, **fields: Any) -> dict[str, Any]:
     number = next(COUNTER)
-    return {"id": f"m{number}", "platform": "test", "channel": "room", "username": f"Viewer{number}", "content": text} | fields
+    return {
+        "id": f"m{number}",
+        "platform": "test",
+        "channel": "room",
+        "username": f"Viewer{number}",
+        "content": text,
+    } | fields
 
 
 def say(api: httpx.Client, text: str, **fields: Any) -> str:
@@ -118,7 +133,9 @@ def say(api: httpx.Client, text: str, **fields: Any) -> str:
 
 def counts(api: httpx.Client) -> dict[str, Any]:
     found = api.get("/api/danmaku/status").json()["counts"]
-    assert found["received"] == sum(found[way] for way in ("spoken", "deleted", "skipped", "waiting")) + sum(found["dropped"].values())
+    assert found["received"] == sum(found[way] for way in ("spoken", "deleted", "skipped", "waiting")) + sum(
+        found["dropped"].values()
+    )
     return found
 
 
@@ -126,10 +143,18 @@ def test_a_message_is_heard(api: httpx.Client, listener: Listener) -> None:
     assert listener.status == 200 and listener.headers["content-type"] == "text/event-stream"
     assert listener.wait("state")["paused"] is False
     before = counts(api)
-    name = say(api, "Good evening to everybody.", username="Anna_77", timestamp="2026-01-31T12:00:00Z", metadata={"roles": ["vip"], "colour": "#123456"})
+    name = say(
+        api,
+        "Good evening to everybody.",
+        username="Anna_77",
+        timestamp="2026-01-31T12:00:00Z",
+        metadata={"roles": ["vip"], "colour": "#123456"},
+    )
     end = listener.wait("end", name)
     told, start = listener.wait("message", name), listener.wait("start", name)
-    assert told["text"] == "Good evening to everybody." and told["roles"] == ["vip"] and told["timestamp"] == 1769860800000
+    assert (
+        told["text"] == "Good evening to everybody." and told["roles"] == ["vip"] and told["timestamp"] == 1769860800000
+    )
     assert start["said"] == "Anna says: Good evening to everybody." and start["user"] == "Anna_77" and start["at"] == 0
     assert [word for _, _, word in start["captions"]] == start["said"].split()
     assert start["captions"][-1][1] == pytest.approx(start["duration"], rel=0.05)
@@ -154,7 +179,13 @@ def test_what_is_not_read_is_kept_with_its_reason(api: httpx.Client) -> None:
         say(api, "Waits.", username="Cleared")
         api.post("/api/danmaku/clear")
         for n in range(52):
-            skipped = {"id": f"refused{n}", "platform": "test", "channel": "room", "username": f"Viewer {n}", "content": "!" + "ä" * 300}
+            skipped = {
+                "id": f"refused{n}",
+                "platform": "test",
+                "channel": "room",
+                "username": f"Viewer {n}",
+                "content": "!" + "ä" * 300,
+            }
             assert api.post("/api/danmaku/enqueue", json=skipped).json()["reason"] == "command"
         refused = api.get("/api/danmaku/queue").json()["refused"]
         assert [item["user"] for item in refused] == [f"Viewer {n}" for n in range(2, 52)]
@@ -176,11 +207,17 @@ def test_order_and_controls(api: httpx.Client, listener: Listener) -> None:
     assert api.delete(f"/api/danmaku/messages/{normal[0]}").status_code == 404
     assert api.post("/api/danmaku/skip", json={"id": normal[1]}).json() == {"skipped": True}
     assert api.post("/api/danmaku/skip", json={"id": "nothing"}).status_code == 404
-    assert listener.wait("deleted", normal[0])["reason"] == "deleted" and listener.wait("deleted", normal[1])["reason"] == "skipped"
+    assert (
+        listener.wait("deleted", normal[0])["reason"] == "deleted"
+        and listener.wait("deleted", normal[1])["reason"] == "skipped"
+    )
     assert api.post("/api/danmaku/resume").json() == {"paused": False}
     listener.wait("end", normal[2])
     assert [data["id"] for data in listener.of("start")] == [gift, paid, mention, normal[2]]
-    assert listener.of("start")[0]["said"].endswith("sent 3 roses.") and "paid 5 EUR: Paid." in listener.of("start")[1]["said"]
+    assert (
+        listener.of("start")[0]["said"].endswith("sent 3 roses.")
+        and "paid 5 EUR: Paid." in listener.of("start")[1]["said"]
+    )
     assert api.post("/api/danmaku/replay").json() == {"replayed": True}
     until(lambda: len(listener.of("end", normal[2])) == 2)
     assert listener.of("start")[-1]["replay"] is True
@@ -189,7 +226,9 @@ def test_order_and_controls(api: httpx.Client, listener: Listener) -> None:
 
 
 def test_deletion_during_speech_silences_everybody(api: httpx.Client, listener: Listener) -> None:
-    name = say(api, "This is a long message, which somebody deletes while it is being read aloud to all of us here tonight.")
+    name = say(
+        api, "This is a long message, which somebody deletes while it is being read aloud to all of us here tonight."
+    )
     start = listener.wait("start", name)
     assert start["duration"] > 3
     assert api.delete(f"/api/danmaku/messages/{name}").status_code == 204
@@ -251,7 +290,9 @@ def test_malformed_messages(api: httpx.Client, body: dict[str, Any], code: str, 
     answer = api.post("/api/danmaku/enqueue", json=message("hello") | body)
     assert answer.status_code == 400
     error = answer.json()["error"]
-    assert ((error["code"], error["field"]) == (code, field) and field.rpartition(".")[2] in error["message"]) or code == "unknown_field"
+    assert (
+        (error["code"], error["field"]) == (code, field) and field.rpartition(".")[2] in error["message"]
+    ) or code == "unknown_field"
     assert counts(api)["received"] == before
     for missing in ("id", "platform", "channel", "username", "content"):
         left = {key: value for key, value in message("hello").items() if key != missing}
@@ -369,7 +410,10 @@ def test_a_listener_that_does_not_read_is_bounded(api: httpx.Client, chat: Serve
     lazy.connect(("127.0.0.1", chat.port))
     lazy.sendall(b"GET /api/danmaku/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     lazy.recv(100)
-    name = say(api, "Nobody reads this on the other side, and so it must not be kept for ever, whoever says it and however long it is.")
+    name = say(
+        api,
+        "Nobody reads this on the other side, and so it must not be kept for ever, whoever says it and however long it is.",
+    )
     listener.wait("end", name)
     lazy.settimeout(2)
     got = b""
@@ -387,8 +431,12 @@ def test_a_listener_that_does_not_read_is_bounded(api: httpx.Client, chat: Serve
 def test_metrics_count_every_message(api: httpx.Client, listener: Listener) -> None:
     name = say(api, "Count me.")
     listener.wait("end", name)
-    values = dict(line.rsplit(" ", 1) for line in api.get("/metrics").text.splitlines() if line.startswith("ishowtts_chat_"))
-    total = sum(float(values[f"ishowtts_chat_{way}"]) for way in ("spoken_total", "deleted_total", "skipped_total", "waiting"))
+    values = dict(
+        line.rsplit(" ", 1) for line in api.get("/metrics").text.splitlines() if line.startswith("ishowtts_chat_")
+    )
+    total = sum(
+        float(values[f"ishowtts_chat_{way}"]) for way in ("spoken_total", "deleted_total", "skipped_total", "waiting")
+    )
     total += sum(float(value) for name, value in values.items() if name.startswith("ishowtts_chat_dropped_total"))
     assert total == float(values["ishowtts_chat_received_total"]) > 0
     assert float(values["ishowtts_chat_listeners"]) == 1
@@ -407,7 +455,9 @@ def test_killed_and_started_again(kind: str) -> None:
                 listener = Listener(server)
                 found = listener.wait("state")["counts"]
                 interrupted += counts(api)["dropped"].get("interruption", 0)
-                assert found["recovered"] == (0 if life == 0 else len(sent) - len(set(heard)) + counts(api)["dropped"].get("interruption", 0))
+                assert found["recovered"] == (
+                    0 if life == 0 else len(sent) - len(set(heard)) + counts(api)["dropped"].get("interruption", 0)
+                )
                 for n in range(3):
                     sent.append(say(api, f"Life {life}, {n}."))
                 until(lambda: len(listener.of("start")) >= 2)  # noqa: B023
@@ -448,4 +498,3 @@ def test_a_token_file_that_others_can_read_is_refused(tmp_path: Path, kind: str)
     file.write_text('[[chat.sources]]\nplatform = "twitch"\nchannel = "somebody"\ntoken_file = "token"\n')
     ended = run(["--config", str(file), "--port", "0"], kind=kind)
     assert ended.returncode == 2 and "chmod 600" in ended.stderr and "oauth-secret" not in ended.stderr
-

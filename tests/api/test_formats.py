@@ -54,7 +54,9 @@ def test_every_answer_carries_the_speech(http: httpx.Client, reference: np.ndarr
     assert len(read(whole.content, form, 24000)) == said["waveform_len"]
 
 
-@pytest.mark.parametrize(("accept", "form"), [("audio/mpeg", "mp3"), ("audio/*;q=0.5, audio/flac", "flac"), ("audio/ogg, text/html", "opus")])
+@pytest.mark.parametrize(
+    ("accept", "form"), [("audio/mpeg", "mp3"), ("audio/*;q=0.5, audio/flac", "flac"), ("audio/ogg, text/html", "opus")]
+)
 def test_accept_chooses_unless_the_body_does(http: httpx.Client, accept: str, form: str) -> None:
     request = {"text": "Yes.", "nfe_step": 3, "seed": 1}
     for path in ("/api/tts", "/api/tts/stream"):

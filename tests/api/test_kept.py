@@ -32,8 +32,16 @@ def test_voices_and_overrides_come_back(kind: str, arguments: tuple[str, ...], t
     assert first.stop() == 0
     with Server(*arguments, kind=kind) as second:
         with second.client(120) as http:
-            assert (http.get("/api/voices").json(), http.get("/api/voices/anna/reference").json(), speak(http, "bob")) == before
-            assert http.delete("/api/voices/bob").status_code == http.delete("/api/voices/anna/reference").status_code == 204
+            assert (
+                http.get("/api/voices").json(),
+                http.get("/api/voices/anna/reference").json(),
+                speak(http, "bob"),
+            ) == before
+            assert (
+                http.delete("/api/voices/bob").status_code
+                == http.delete("/api/voices/anna/reference").status_code
+                == 204
+            )
         assert clips(tmp_path) == []
 
 
@@ -42,7 +50,11 @@ def test_one_server_a_state_directory(kind: str, arguments: tuple[str, ...]) -> 
 
     with Server(*arguments, kind=kind) as first:
         second = run(["--port", "0", *arguments], kind=kind)
-        assert second.returncode == 1 and "in use by another server" in second.stderr and str(first.process.pid) in second.stderr
+        assert (
+            second.returncode == 1
+            and "in use by another server" in second.stderr
+            and str(first.process.pid) in second.stderr
+        )
 
 
 def test_killed_at_any_moment(kind: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
@@ -76,7 +88,9 @@ def test_killed_at_any_moment(kind: str, arguments: tuple[str, ...], tmp_path: P
             assert speak(http, id)
 
 
-def test_a_damaged_clip_and_a_broken_database_do_not_stop_the_start(kind: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_damaged_clip_and_a_broken_database_do_not_stop_the_start(
+    kind: str, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
     server = Server(*arguments, kind=kind)
     with server.client(60) as http:
         assert override(http, "anna", FAST).status_code == 200
@@ -93,13 +107,17 @@ def test_a_damaged_clip_and_a_broken_database_do_not_stop_the_start(kind: str, a
     (tmp_path / "state" / "ishowtts.db").write_bytes(b"no database any more" * 1000)
     with Server(*arguments, kind=kind) as server:
         assert any("is broken" in line and "is kept as" in line for line in server.log), server.log
-        assert list((tmp_path / "state").glob("ishowtts.db.broken-*")) and list((tmp_path / "state").glob("voices.broken-*/*"))
+        assert list((tmp_path / "state").glob("ishowtts.db.broken-*")) and list(
+            (tmp_path / "state").glob("voices.broken-*/*")
+        )
         assert httpx.get(server.url + "/readyz").status_code == 200
 
 
 def test_a_client_that_leaves_after_sending_has_its_voice(kind: str, arguments: tuple[str, ...]) -> None:
     with Server(*arguments, kind=kind) as server:
-        request = httpx.Request("POST", server.url + "/api/voices", data={"id": "bob", "text": TEXT}, files={"audio": ("c", FAST)})
+        request = httpx.Request(
+            "POST", server.url + "/api/voices", data={"id": "bob", "text": TEXT}, files={"audio": ("c", FAST)}
+        )
         head = b"POST /api/voices HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %s\r\n\r\n" % (
             request.headers["content-type"].encode(), request.headers["content-length"].encode(),
         )  # fmt: skip

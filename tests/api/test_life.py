@@ -12,7 +12,9 @@ import pytest
 from serving import Server, run, until
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-LINE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-z_]+="[^"\\]*"(?:,[a-z_]+="[^"\\]*")*\})? (-?[0-9.]+(?:e[+-]?[0-9]+)?)')
+LINE = re.compile(
+    r'([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-z_]+="[^"\\]*"(?:,[a-z_]+="[^"\\]*")*\})? (-?[0-9.]+(?:e[+-]?[0-9]+)?)'
+)
 
 
 def parse(text: str) -> dict[str, float]:
@@ -50,7 +52,13 @@ def test_health(http: httpx.Client) -> None:
 
 
 def test_without_a_compiler_it_speaks_and_says_so(tmp_path: Path) -> None:
-    server = Server(env={"CXX": str(tmp_path / "no-such-compiler"), "ISHOWTTS_CACHE_DIR": str(tmp_path), "ISHOWTTS__MODEL__BACKEND": "package"})
+    server = Server(
+        env={
+            "CXX": str(tmp_path / "no-such-compiler"),
+            "ISHOWTTS_CACHE_DIR": str(tmp_path),
+            "ISHOWTTS__MODEL__BACKEND": "package",
+        }
+    )
     try:
         health = httpx.get(server.url + "/api/health").json()
         assert health["backend"] == "eager" and health["compile"] == "failed"
@@ -68,9 +76,16 @@ def test_voices(http: httpx.Client) -> None:
     voices = http.get("/api/voices").json()
     assert [voice["id"] for voice in voices] == http.get("/api/health").json()["voices"]
     for voice in voices:
-        assert voice["engine"] == "f5" and voice["engine_label"] and voice["configured"] and voice["has_override"] is False and "sample_url" in voice
         assert (
-            http.post("/api/tts", json={"text": "Yes.", "nfe_step": 5, "voice_id": voice["id"]}).json()["voice_id"] == voice["id"]
+            voice["engine"] == "f5"
+            and voice["engine_label"]
+            and voice["configured"]
+            and voice["has_override"] is False
+            and "sample_url" in voice
+        )
+        assert (
+            http.post("/api/tts", json={"text": "Yes.", "nfe_step": 5, "voice_id": voice["id"]}).json()["voice_id"]
+            == voice["id"]
         )
 
 
@@ -91,7 +106,9 @@ def test_metrics(http: httpx.Client) -> None:
     assert grown("ishowtts_speech_seconds_count") == grown('ishowtts_first_audio_seconds_bucket{le="+Inf"}') == 1
     buckets = [value for name, value in after.items() if name.startswith("ishowtts_speech_seconds_bucket")]
     assert buckets == sorted(buckets)
-    assert after["ishowtts_ready"] == 1 and after["ishowtts_live_handles"] > 0 and after["ishowtts_resident_bytes"] > 1e7
+    assert (
+        after["ishowtts_ready"] == 1 and after["ishowtts_live_handles"] > 0 and after["ishowtts_resident_bytes"] > 1e7
+    )
     assert any(name.startswith("ishowtts_backend_info{") for name in after)
 
 
@@ -190,7 +207,9 @@ def test_starting_draining_and_the_port() -> None:
         if health.json()["status"] == "loading":  # on any machine, unless it was very quick
             early = httpx.post(server.url + "/api/tts", json={"text": "Yes."})
             assert early.status_code in (200, 503)
-            assert early.status_code == 200 or (early.json()["error"]["code"] == "loading" and early.headers["retry-after"])
+            assert early.status_code == 200 or (
+                early.json()["error"]["code"] == "loading" and early.headers["retry-after"]
+            )
         taken = run(["--port", str(server.port)])
         assert taken.returncode == 1 and "in use" in taken.stderr and str(server.port) in taken.stderr
         assert server.lines.get(timeout=120) == f"iShowTTS listens on {server.url}\n"
@@ -199,8 +218,13 @@ def test_starting_draining_and_the_port() -> None:
         answers: list[httpx.Response] = []
         kept = server.client(60)
         kept.get("/healthz")  # a connection that is open before the port closes
-        long = {"text": "This is a sentence that is still being spoken when the server is told to stop. " * 3, "nfe_step": 16}
-        speaker = threading.Thread(target=lambda: answers.append(httpx.post(server.url + "/api/tts", json=long, timeout=120)))
+        long = {
+            "text": "This is a sentence that is still being spoken when the server is told to stop. " * 3,
+            "nfe_step": 16,
+        }
+        speaker = threading.Thread(
+            target=lambda: answers.append(httpx.post(server.url + "/api/tts", json=long, timeout=120))
+        )
         speaker.start()
         until(lambda: parse(kept.get("/metrics").text).get("ishowtts_queue_in_flight", 0) > 0)
         server.process.send_signal(signal.SIGTERM)
@@ -210,7 +234,11 @@ def test_starting_draining_and_the_port() -> None:
             httpx.get(server.url + "/healthz")
         try:
             refused = kept.get("/readyz")
-            assert refused.status_code == 503 and refused.json()["error"]["code"] == "draining" and refused.headers["retry-after"]
+            assert (
+                refused.status_code == 503
+                and refused.json()["error"]["code"] == "draining"
+                and refused.headers["retry-after"]
+            )
         except httpx.RemoteProtocolError:
             assert server.process.poll() is not None  # it was done before
         speaker.join()

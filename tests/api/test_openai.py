@@ -42,7 +42,9 @@ def test_speech_is_mp3_unless_asked(client: openai.OpenAI, voice: str) -> None:
 
 @pytest.mark.parametrize(("form", "name"), [("opus", "OGG"), ("wav", "WAV")])
 def test_formats(client: openai.OpenAI, voice: str, form: str, name: str) -> None:
-    answer = client.audio.speech.create(model="demo", voice={"id": voice}, input=TEXT, response_format=form, instructions="Softly.")  # type: ignore[arg-type]
+    answer = client.audio.speech.create(
+        model="demo", voice={"id": voice}, input=TEXT, response_format=form, instructions="Softly."
+    )  # type: ignore[arg-type]
     with soundfile.SoundFile(io.BytesIO(answer.content)) as file:
         assert file.format == name
         check(file.read(), file.samplerate)
@@ -78,7 +80,9 @@ def test_events(server: Server, voice: str) -> None:
     check(np.frombuffer(b"".join(base64.b64decode(event["audio"]) for event in events[:-1]), "<i2") / 32768, 24000)
     assert events[-1]["type"] == "speech.audio.done"
     usage = events[-1]["usage"]
-    assert usage["input_tokens"] == len(TEXT) and usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert (
+        usage["input_tokens"] == len(TEXT) and usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    )
 
 
 def test_models_and_voices(client: openai.OpenAI, server: Server, voice: str) -> None:

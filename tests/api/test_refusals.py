@@ -86,7 +86,9 @@ def test_wrong_fields_are_named(http: httpx.Client, path: str, field: str, value
 def test_unknown_voice(http: httpx.Client) -> None:
     answer = http.post("/api/tts", json=GOOD | {"voice_id": "nobody"})
     assert answer.status_code == 404 and fault(answer)["field"] == "voice_id" and "nobody" in answer.text
-    assert http.post("/api/tts", json=GOOD | {"voice_id": "é" * 64}).status_code == 404  # characters are counted, not bytes
+    assert (
+        http.post("/api/tts", json=GOOD | {"voice_id": "é" * 64}).status_code == 404
+    )  # characters are counted, not bytes
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,8 @@ def test_what_is_not_json(http: httpx.Client, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "type_", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", ""]
+    "type_",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", ""],
 )
 def test_other_content_types(http: httpx.Client, type_: str) -> None:
     answer = http.post("/api/tts", content=json.dumps(GOOD), headers={"Content-Type": type_})
@@ -130,7 +133,9 @@ def test_other_content_types(http: httpx.Client, type_: str) -> None:
 
 def test_content_type_with_parameters(http: httpx.Client) -> None:
     assert (
-        http.post("/api/tts", content=json.dumps(GOOD), headers={"Content-Type": "application/json; charset=utf-8"}).status_code
+        http.post(
+            "/api/tts", content=json.dumps(GOOD), headers={"Content-Type": "application/json; charset=utf-8"}
+        ).status_code
         == 200
     )
 

@@ -44,7 +44,9 @@ class Rig:
         self.base = BASE.format(model=model, text=TEXT)
         self.path.write_text(self.base)
         self.server = Server("--config", str(self.path), *options, kind=kind)
-        self.http = httpx.Client(base_url=self.server.url, timeout=120, headers={"Authorization": "Bearer sesame street"})
+        self.http = httpx.Client(
+            base_url=self.server.url, timeout=120, headers={"Authorization": "Bearer sesame street"}
+        )
 
     def write(self, *changes: tuple[str, str], more: str = "") -> None:
         text = self.base
@@ -100,7 +102,10 @@ def test_what_is_in_force_is_shown_with_its_origin_and_without_secrets(rig: Rig)
     assert shown["file"] == str(rig.path)
     sources = shown["sources"]
     assert sources["sampling.nfe"] == f"{rig.path}:9" and sources["engine.retries"] == "option engine.retries"
-    assert sources["server.state_dir"] == "environment variable ISHOWTTS__SERVER__STATE_DIR" and "engine.max_rows" not in sources
+    assert (
+        sources["server.state_dir"] == "environment variable ISHOWTTS__SERVER__STATE_DIR"
+        and "engine.max_rows" not in sources
+    )
     assert httpx.get(rig.server.url + "/api/config").status_code == 401
 
 
@@ -113,7 +118,12 @@ def test_sampling_is_exchanged(rig: Rig) -> None:
     rig.write(("nfe = 3", 'nfe = 5\nspeed = 1.5\nsolver = "midpoint"'))
     before = len(rig.server.log)
     answered = json.dumps(rig.reload()["changed"])  # unless the file's watcher was quicker, which logs the same
-    until(lambda: all(name in answered + "".join(rig.server.log[before:]) for name in ("sampling.nfe", "sampling.speed", "sampling.solver")))
+    until(
+        lambda: all(
+            name in answered + "".join(rig.server.log[before:])
+            for name in ("sampling.nfe", "sampling.speed", "sampling.solver")
+        )
+    )
     assert rig.steps() == 10 and rig.shown()["settings"]["sampling"]["speed"] == 1.5
 
 
@@ -141,19 +151,27 @@ def test_a_bad_file_changes_nothing_and_says_why(rig: Rig, old: str, new: str, s
     before = rig.shown()
     rig.write((old, new), ("request_seconds = 100", "request_seconds = 50"))
     answer = rig.http.post("/api/config/reload")
-    assert answer.status_code == 409 and fault(answer)["code"] == "invalid_config" and says in fault(answer)["message"], answer.text
+    assert (
+        answer.status_code == 409 and fault(answer)["code"] == "invalid_config" and says in fault(answer)["message"]
+    ), answer.text
     assert rig.shown() == before and rig.steps() == 3
 
 
 def test_a_clip_that_is_no_speech_file_changes_nothing(rig: Rig) -> None:
     before = rig.shown(), speak(rig.http, "anna")
     (rig.path.parent / "bad.wav").write_bytes(b"RIFF no wave")
-    rig.write(("nfe = 3", "nfe = 4"), more='[[voices]]\nid = "bad"\naudio = "bad.wav"\ntext = "x"\n[engine]\nqueue_capacity = 1\n')
+    rig.write(
+        ("nfe = 3", "nfe = 4"),
+        more='[[voices]]\nid = "bad"\naudio = "bad.wav"\ntext = "x"\n[engine]\nqueue_capacity = 1\n',
+    )
     answer = rig.http.post("/api/config/reload")
     assert answer.status_code == 409 and "Voice bad" in answer.text
     assert (rig.shown(), speak(rig.http, "anna")) == before
     answers = []
-    threads = [threading.Thread(target=lambda: answers.append(rig.http.post("/api/tts", json={"text": "One."}).status_code)) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: answers.append(rig.http.post("/api/tts", json={"text": "One."}).status_code))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -164,7 +182,10 @@ def test_a_clip_that_is_no_speech_file_changes_nothing(rig: Rig) -> None:
 def test_voices_come_change_and_go(rig: Rig) -> None:
     anna = speak(rig.http, "anna")
     assert create(rig.http, "kept").status_code == 201
-    rig.write(('default_voice = "anna"', 'default_voice = "other"'), more=f'[[voices]]\nid = "other"\naudio = "fast.wav"\ntext = "{TEXT}"\n')
+    rig.write(
+        ('default_voice = "anna"', 'default_voice = "other"'),
+        more=f'[[voices]]\nid = "other"\naudio = "fast.wav"\ntext = "{TEXT}"\n',
+    )
     rig.http.post("/api/config/reload")
     assert [voice["id"] for voice in rig.http.get("/api/voices").json()] == ["anna", "kept", "other"]
     health = rig.http.get("/api/health").json()
@@ -185,12 +206,19 @@ def test_voices_come_change_and_go(rig: Rig) -> None:
 
 def test_keys_hosts_and_origins_are_exchanged(rig: Rig) -> None:
     friend = {"Origin": "https://friend.example", "Authorization": "Bearer open sesame"}
-    rig.write(('api_key = "sesame street"', 'api_key = "open sesame"\ncors_origins = ["https://friend.example"]\nallowed_hosts = ["tts.example"]\nbody_bytes_max = 2000'))
+    rig.write(
+        (
+            'api_key = "sesame street"',
+            'api_key = "open sesame"\ncors_origins = ["https://friend.example"]\nallowed_hosts = ["tts.example"]\nbody_bytes_max = 2000',
+        )
+    )
     rig.http.post("/api/config/reload")
     until(lambda: rig.http.get("/api/voices").status_code == 401)
     answer = httpx.get(rig.server.url + "/api/voices", headers=friend | {"Host": "tts.example"})
     assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == "https://friend.example"
-    long = httpx.post(rig.server.url + "/api/tts", json={"text": "x" * 2000}, headers={"Authorization": "Bearer open sesame"})
+    long = httpx.post(
+        rig.server.url + "/api/tts", json={"text": "x" * 2000}, headers={"Authorization": "Bearer open sesame"}
+    )
     assert long.status_code == 413
     rig.write()
     until(lambda: rig.http.get("/api/voices").status_code == 200)
@@ -211,7 +239,13 @@ def test_a_change_of_the_file_is_noticed(rig: Rig) -> None:
 
 def test_speech_in_flight_is_not_dropped(rig: Rig) -> None:
     """Reloads of every kind while many speak: each answer is whole and right, none is refused."""
-    body = {"text": "A sentence that is spoken while settings change. " * 3, "seed": 1, "nfe_step": 4, "speed": 1, "voice_id": "anna"}
+    body = {
+        "text": "A sentence that is spoken while settings change. " * 3,
+        "seed": 1,
+        "nfe_step": 4,
+        "speed": 1,
+        "voice_id": "anna",
+    }
     alone = rig.http.post("/api/tts", json=body, headers={"Accept": "audio/wav"}).content
     failures: list[str] = []
     over = threading.Event()
@@ -227,7 +261,10 @@ def test_speech_in_flight_is_not_dropped(rig: Rig) -> None:
     for thread in threads:
         thread.start()
     for number in range(12):
-        rig.write(("nfe = 3", f"nfe = {4 + number}"), more=f'[[voices]]\nid = "v{number}"\naudio = "fast.wav"\ntext = "{TEXT}"\n')
+        rig.write(
+            ("nfe = 3", f"nfe = {4 + number}"),
+            more=f'[[voices]]\nid = "v{number}"\naudio = "fast.wav"\ntext = "{TEXT}"\n',
+        )
         rig.http.post("/api/config/reload")
         rig.server.process.send_signal(signal.SIGHUP)
     over.set()
@@ -272,7 +309,9 @@ channel = "somebody"
         rig.http.post("/api/config/reload")
         shown = rig.shown()
         assert shown["restart_needed"] == ["chat.sources"] and shown["settings"]["chat"]["sources"] == []
-        assert shown["settings"]["chat"]["banned_words"] == ["pineapple"] and shown["settings"]["chat"]["queue_max"] == 5
+        assert (
+            shown["settings"]["chat"]["banned_words"] == ["pineapple"] and shown["settings"]["chat"]["queue_max"] == 5
+        )
         assert list(waiting()) == ["m0", "m1", "m2", "m3"]
         assert say("a", "Pineapple on pizza.").json()["reason"] == "banned_word"
         assert say("b", "Hello there.", username="troll").json()["reason"] == "blocklist"
@@ -282,8 +321,10 @@ channel = "somebody"
         assert waiting()["c"]["voice"] == "other" and len(waiting()["c"]["text"]) <= 20
         vip = chat_message("v", "Hi all.") | {"metadata": {"roles": ["vip"]}}
         assert rig.http.post("/api/danmaku/enqueue", json=vip).status_code == 202
-        assert waiting()["v"]["voice"] == "anna" and list(waiting()) == ["m1", "m2", "m3", "c", "v"], "five, as the queue has it now"
-        rig.write(more='[chat]\ngap_seconds = 99\n')
+        assert waiting()["v"]["voice"] == "anna" and list(waiting()) == ["m1", "m2", "m3", "c", "v"], (
+            "five, as the queue has it now"
+        )
+        rig.write(more="[chat]\ngap_seconds = 99\n")
         answer = rig.http.post("/api/config/reload")
         assert answer.status_code == 409 and "chat.gap_seconds" in answer.text
         assert say("f", "Pineapple.", username="Fay").json()["reason"] == "banned_word", "a bad file changes nothing"

@@ -32,14 +32,34 @@ def cloning(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 @pytest.mark.timeout(300 + 2 * SECONDS)
 def test_schemathesis_reports_nothing(cloning: Server, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "schemathesis.cli", "run", str(ROOT / "ishowtts/web/openapi.json"), "--url", cloning.url]
+    command = [
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "run",
+        str(ROOT / "ishowtts/web/openapi.json"),
+        "--url",
+        cloning.url,
+    ]
     command += ["--seed", "1", "--generation-deterministic", "--generation-allow-x00", "false"]
-    command += ["--max-time", str(SECONDS), "--max-examples", str(EXAMPLES), "--mode", "all", "--no-color", "--warnings", "off"]
+    command += [
+        "--max-time",
+        str(SECONDS),
+        "--max-examples",
+        str(EXAMPLES),
+        "--mode",
+        "all",
+        "--no-color",
+        "--warnings",
+        "off",
+    ]
     command += ["--checks", CHECKS]
     for name in APART:
         command += ["--exclude-operation-id", name]
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "schema_hooks", "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240 + 2 * SECONDS)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240 + 2 * SECONDS
+    )
     assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-2000:]
     cases = re.search(r"(\d+) generated", done.stdout)
     assert cases and int(cases[1]) > 100, done.stdout

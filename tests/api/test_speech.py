@@ -68,7 +68,10 @@ def test_words_that_were_left_out_are_counted(http: httpx.Client) -> None:
     assert http.post("/api/tts/stream", json=request, headers={"Accept": "audio/pcm"}).headers["x-unspoken"] == wanted
     found = events(http.post("/api/tts/stream", json=request, headers={"Accept": "text/event-stream"}).text)
     assert found[-1][1]["unspoken"] == {"count": 2, "first": "Привет"}
-    assert "x-unspoken" not in http.post("/api/tts", json={"text": "Hello", **FAST}, headers={"Accept": "audio/wav"}).headers
+    assert (
+        "x-unspoken"
+        not in http.post("/api/tts", json={"text": "Hello", **FAST}, headers={"Accept": "audio/wav"}).headers
+    )
 
 
 def test_every_shape_carries_the_same_samples(http: httpx.Client) -> None:
@@ -137,12 +140,18 @@ def test_a_seed_is_drawn_and_told(http: httpx.Client) -> None:
 
 
 def test_long_text_arrives_in_pieces(http: httpx.Client) -> None:
-    text = " ".join(f"Sentence number {n} is here to make this text a good deal longer than one chunk." for n in range(1, 9))
-    with http.stream("POST", "/api/tts/stream", json={"text": text, **FAST}, headers={"Accept": "text/event-stream"}) as answer:
+    text = " ".join(
+        f"Sentence number {n} is here to make this text a good deal longer than one chunk." for n in range(1, 9)
+    )
+    with http.stream(
+        "POST", "/api/tts/stream", json={"text": text, **FAST}, headers={"Accept": "text/event-stream"}
+    ) as answer:
         told = events("".join(answer.iter_text()))
     end = told[-1][1]
     assert end["timings"]["first_audio"] < 0.8 * end["timings"]["total"]
-    samples = np.concatenate([np.frombuffer(base64.b64decode(d["audio_base64"]), "<i2") for name, d in told if name == "audio"])
+    samples = np.concatenate(
+        [np.frombuffer(base64.b64decode(d["audio_base64"]), "<i2") for name, d in told if name == "audio"]
+    )
     check(samples, told[0][1]["sample_rate"], 15, 80)
 
 
@@ -214,7 +223,9 @@ def test_hanging_up_cancels(http: httpx.Client) -> None:
 
 def test_a_stream_of_a_long_text_begins_with_a_short_chunk(http: httpx.Client) -> None:
     text = "Good evening, everybody. " + "This is a sentence of some length that the model speaks after it. " * 2
-    told = events(http.post("/api/tts/stream", json={"text": text, **FAST}, headers={"Accept": "text/event-stream"}).text)
+    told = events(
+        http.post("/api/tts/stream", json={"text": text, **FAST}, headers={"Accept": "text/event-stream"}).text
+    )
     pieces = [len(base64.b64decode(data["audio_base64"])) for name, data in told if name == "audio"]
     assert len(pieces) > 1 and pieces[0] < sum(pieces) / 3
     end = told[-1][1]

@@ -56,7 +56,12 @@ def collect(socket: ClientConnection, *ids: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_same_speech_as_over_http(server: Server, socket: ClientConnection) -> None:
-    whole = httpx.post(server.url + "/api/tts", json={"text": TEXT, **FAST, "format": "pcm"}, headers={"Accept": "audio/*"}, timeout=120)
+    whole = httpx.post(
+        server.url + "/api/tts",
+        json={"text": TEXT, **FAST, "format": "pcm"},
+        headers={"Accept": "audio/*"},
+        timeout=120,
+    )
     ask(socket, request_id="one", text=TEXT, **FAST)
     said = collect(socket, "one")["one"]
     assert said["audio"] == whole.content

@@ -1,4 +1,5 @@
-/* Writes are replaced by SQLite's own means for tests, syncs by defining libc's function here, before the library that calls it. */
+/* Writes are replaced by SQLite's own means for tests, syncs by defining libc's function here, before the library that
+ * calls it. */
 #include "bad_disk.h"
 
 #include <errno.h>
@@ -36,7 +37,8 @@ void bad_disk_set(bad_disk_fault wanted) {
     if (!atomic_exchange(&set, 1)) {
         sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
         for (int i = 0; i < 2; i++)
-            if (vfs->xGetSystemCall(vfs, names[i])) assert_int_equal(vfs->xSetSystemCall(vfs, names[i], (sqlite3_syscall_ptr)write_at), SQLITE_OK);
+            if (vfs->xGetSystemCall(vfs, names[i]))
+                assert_int_equal(vfs->xSetSystemCall(vfs, names[i], (sqlite3_syscall_ptr)write_at), SQLITE_OK);
     }
     atomic_store(&fault, wanted);
 }

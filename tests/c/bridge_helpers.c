@@ -17,7 +17,8 @@ int tiny_model(const char *root, const char *fault) {
     const char *python = getenv("ISHOWTTS_PYTHON");
     char command[512], option[32] = "";
     if (*fault) snprintf(option, sizeof option, "--fault %s", fault);
-    snprintf(command, sizeof command, "PYTHONPATH=. %s tests/tiny.py %s/%s %s", python ? python : ".venv/bin/python", root, *fault ? fault : "tiny", option);
+    snprintf(command, sizeof command, "PYTHONPATH=. %s tests/tiny.py %s/%s %s", python ? python : ".venv/bin/python",
+             root, *fault ? fault : "tiny", option);
     return system(command);
 }
 
@@ -31,7 +32,12 @@ void add_voice(ishow_engine *engine) {
     static float tone[48000];
     ishow_error error = {0};
     for (size_t i = 0; i < 48000; i++) tone[i] = 0.2f * sinf(0.03f * (float)i);
-    const ishow_voice voice = {.id = "tone", .language = "en", .text = "A steady tone.", .samples = tone, .length = 48000, .sample_rate = 24000};
+    const ishow_voice voice = {.id = "tone",
+                               .language = "en",
+                               .text = "A steady tone.",
+                               .samples = tone,
+                               .length = 48000,
+                               .sample_rate = 24000};
     if (ishow_engine_set_voice(engine, &voice, &error)) fail_msg("%s", error.message);
 }
 

@@ -17,7 +17,8 @@ void open_chat(rig *r) {
     const ishow_chat_synth synth = fake_synth_table(&r->synth);
     ishow_chat_journal journal;
     if (r->journal) journal = fake_journal_table(r->journal);
-    if (ishow_chat_create(&r->chat, &r->o, &synth, r->journal ? &journal : NULL, &error) != ISHOW_OK) fail_msg("create: %s", error.message);
+    if (ishow_chat_create(&r->chat, &r->o, &synth, r->journal ? &journal : NULL, &error) != ISHOW_OK)
+        fail_msg("create: %s", error.message);
     if (ishow_chat_reader_open(&r->reader, r->chat, NULL, &error) != ISHOW_OK) fail_msg("reader: %s", error.message);
 }
 
@@ -67,7 +68,7 @@ size_t hear(ishow_chat_reader *reader, told *log, size_t n_log, char **rest, siz
         *rest = realloc(*rest, *n_rest + n + 1);
         assert_non_null(*rest);
         memcpy(*rest + *n_rest, part, n);
-        (*rest)[*n_rest += n] = '\0';
+        (*rest)[ *n_rest += n] = '\0';
     }
     char *p = *rest, *end;
     while (p && (end = strstr(p, "\n\n"))) {
@@ -126,7 +127,8 @@ const char *heard(const rig *r) {
     static char out[4096];
     out[0] = '\0';
     for (size_t i = 0; i < r->n_log; i++)
-        if (!strcmp(r->log[i].name, "start")) snprintf(out + strlen(out), sizeof out - strlen(out), "%s%s", *out ? " " : "", field(&r->log[i], "id"));
+        if (!strcmp(r->log[i].name, "start"))
+            snprintf(out + strlen(out), sizeof out - strlen(out), "%s%s", *out ? " " : "", field(&r->log[i], "id"));
     return out;
 }
 
@@ -139,7 +141,9 @@ ishow_chat_verdict say_as(rig *r, const char *id, const char *user, const char *
     return v;
 }
 
-ishow_chat_verdict say(rig *r, const char *id, const char *text, ishow_chat_priority priority) { return say_as(r, id, id, text, priority); }
+ishow_chat_verdict say(rig *r, const char *id, const char *text, ishow_chat_priority priority) {
+    return say_as(r, id, id, text, priority);
+}
 
 ishow_chat_counts counts(rig *r) {
     ishow_chat_counts n;

@@ -8,7 +8,11 @@
 
 enum { LOG_MAX = 4096 };
 
-typedef struct told { char name[16]; json_t *data; char id[64]; } told;
+typedef struct told {
+    char name[16];
+    json_t *data;
+    char id[64];
+} told;
 
 typedef struct rig {
     fake_clock clock;
@@ -25,12 +29,13 @@ typedef struct rig {
 } rig;
 
 void open_chat(rig *r);
-rig *make(void);                /* of a clock that stands, without limits; not open yet */
+rig *make(void); /* of a clock that stands, without limits; not open yet */
 void forget_log(rig *r);
 void close_chat(rig *r);
-void unmake(rig *r);            /* nothing may be left */
+void unmake(rig *r); /* nothing may be left */
 
-/* Appends the events that a reader has to a log of n_log; every one has a name and an object. Returns how many there are now; `rest` is what is not whole yet. */
+/* Appends the events that a reader has to a log of n_log; every one has a name and an object. Returns how many there
+ * are now; `rest` is what is not whole yet. */
 size_t hear(ishow_chat_reader *reader, told *log, size_t n_log, char **rest, size_t *n_rest);
 void listen_now(rig *r);
 void run(rig *r, double seconds); /* and listens */
@@ -39,7 +44,7 @@ const char *field(const told *t, const char *name);
 double number(const told *t, const char *name);
 size_t count(const rig *r, const char *name);
 const told *nth(const rig *r, const char *name, size_t n); /* the n-th event of a name, NULL: none */
-const char *heard(const rig *r); /* ids of the clips that began, e.g. "a b c" */
+const char *heard(const rig *r);                           /* ids of the clips that began, e.g. "a b c" */
 
 ishow_chat_verdict say_as(rig *r, const char *id, const char *user, const char *text, ishow_chat_priority priority);
 ishow_chat_verdict say(rig *r, const char *id, const char *text, ishow_chat_priority priority); /* everybody once */

@@ -1,5 +1,6 @@
-/* The fake pulls mel 0 of every frame to a target that encode derives from the tokens and leaves mel 1 as the noise was, so
- * a result shows both what was asked and which seed was used. Vocoded clips are a tone of constant amplitude. */
+/* The fake pulls mel 0 of every frame to a target that encode derives from the tokens and leaves mel 1 as the noise
+ * was, so a result shows both what was asked and which seed was used. Vocoded clips are a tone of constant amplitude.
+ */
 #include "fake_backend.h"
 
 #include <math.h>
@@ -64,13 +65,15 @@ static int well_formed(const ishow_encode_in *in, ishow_text_layout layout) {
     if (!in->index) return 0;
     if (layout == ISHOW_TEXT_AVERAGE) return in->n_tokens == in->frames && !in->phase;
     for (size_t f = 0; f < in->frames; f++) {
-        if (in->index[f] < 0 || (size_t)in->index[f] >= in->n_tokens || (f && in->index[f] < in->index[f - 1])) return 0;
+        if (in->index[f] < 0 || (size_t)in->index[f] >= in->n_tokens || (f && in->index[f] < in->index[f - 1]))
+            return 0;
         if (!(in->phase[f] > 0 && in->phase[f] < 1)) return 0;
     }
     return 1;
 }
 
-static ishow_status encode_as(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_text_layout layout, ishow_error *error) {
+static ishow_status encode_as(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond,
+                              ishow_text_layout layout, ishow_error *error) {
     fake_model *m = enter(self);
     m->encodes++;
     m->malformed += !well_formed(in, layout);
@@ -81,16 +84,24 @@ static ishow_status encode_as(void *self, const ishow_encode_in *in, float *h_co
         int64_t token = in->tokens[in->index ? (size_t)in->index[f] : f];
         h_cond[f * FAKE_DIM] = (float)token / 256 + 1;
         h_uncond[f * FAKE_DIM] = 1;
-        for (size_t d = 1; d < FAKE_DIM; d++) h_cond[f * FAKE_DIM + d] = h_uncond[f * FAKE_DIM + d] = in->cond[f * FAKE_MELS + d];
+        for (size_t d = 1; d < FAKE_DIM; d++)
+            h_cond[f * FAKE_DIM + d] = h_uncond[f * FAKE_DIM + d] = in->cond[f * FAKE_MELS + d];
     }
     return leave(m, ISHOW_OK, error, "");
 }
 
-static ishow_status encode_padded(void *self, const ishow_encode_in *in, float *hc, float *hu, ishow_error *error) { return encode_as(self, in, hc, hu, ISHOW_TEXT_PADDED, error); }
-static ishow_status encode_average(void *self, const ishow_encode_in *in, float *hc, float *hu, ishow_error *error) { return encode_as(self, in, hc, hu, ISHOW_TEXT_AVERAGE, error); }
-static ishow_status encode_aligned(void *self, const ishow_encode_in *in, float *hc, float *hu, ishow_error *error) { return encode_as(self, in, hc, hu, ISHOW_TEXT_ALIGNED, error); }
+static ishow_status encode_padded(void *self, const ishow_encode_in *in, float *hc, float *hu, ishow_error *error) {
+    return encode_as(self, in, hc, hu, ISHOW_TEXT_PADDED, error);
+}
+static ishow_status encode_average(void *self, const ishow_encode_in *in, float *hc, float *hu, ishow_error *error) {
+    return encode_as(self, in, hc, hu, ISHOW_TEXT_AVERAGE, error);
+}
+static ishow_status encode_aligned(void *self, const ishow_encode_in *in, float *hc, float *hu, ishow_error *error) {
+    return encode_as(self, in, hc, hu, ISHOW_TEXT_ALIGNED, error);
+}
 
-static ishow_status modulate(void *self, const float *t, const float *guidance, size_t n, float *mod, ishow_error *error) {
+static ishow_status modulate(void *self, const float *t, const float *guidance, size_t n, float *mod,
+                             ishow_error *error) {
     fake_model *m = enter(self);
     m->modulates++;
     for (size_t i = 0; i < n; i++) {
@@ -137,7 +148,8 @@ static ishow_status vocode(void *self, const float *mel, size_t frames, float *r
         return leave(m, ISHOW_OK, error, "");
     }
     for (size_t f = 0; f < frames; f++) {
-        double phase = 2 * PI * (double)tone * ((double)(f * FAKE_HOP) - FAKE_N_FFT / 2) / FAKE_N_FFT, level = 0.1 * FAKE_N_FFT * 3 / 8;
+        double phase = 2 * PI * (double)tone * ((double)(f * FAKE_HOP) - FAKE_N_FFT / 2) / FAKE_N_FFT,
+               level = 0.1 * FAKE_N_FFT * 3 / 8;
         real[f * bins + tone] = (float)(level * cos(phase));
         imag[f * bins + tone] = (float)(level * sin(phase));
     }
@@ -159,12 +171,33 @@ static void close_model(void *self) {
     pthread_mutex_unlock(&m->lock);
 }
 
-ishow_backend fake_backend(fake_model *model, ishow_text_layout layout, int uses_prompt, size_t max_rows, size_t max_frames) {
-    ishow_backend backend = {.self = model, .encode = layout == ISHOW_TEXT_PADDED ? encode_padded : layout == ISHOW_TEXT_AVERAGE ? encode_average : encode_aligned,
-                             .modulate = modulate, .step = step, .vocode = vocode, .durations = layout == ISHOW_TEXT_ALIGNED ? durations : NULL, .close = close_model};
-    backend.info = (ishow_model_info){.name = "fake", .backend = "fake", .precision = "fp32", .content_hash = "fa4e", .sample_rate = FAKE_RATE, .n_fft = FAKE_N_FFT, .hop = FAKE_HOP,
-                                      .n_mels = FAKE_MELS, .dim = FAKE_DIM, .mod_width = FAKE_MOD, .text_layout = layout, .predicts_durations = layout == ISHOW_TEXT_ALIGNED,
-                                      .uses_prompt = uses_prompt, .max_frames = max_frames, .max_rows = max_rows, .guidance_max = model->guidance_max};
+ishow_backend fake_backend(fake_model *model, ishow_text_layout layout, int uses_prompt, size_t max_rows,
+                           size_t max_frames) {
+    ishow_backend backend = {.self = model,
+                             .encode = layout == ISHOW_TEXT_PADDED    ? encode_padded
+                                       : layout == ISHOW_TEXT_AVERAGE ? encode_average
+                                                                      : encode_aligned,
+                             .modulate = modulate,
+                             .step = step,
+                             .vocode = vocode,
+                             .durations = layout == ISHOW_TEXT_ALIGNED ? durations : NULL,
+                             .close = close_model};
+    backend.info = (ishow_model_info){.name = "fake",
+                                      .backend = "fake",
+                                      .precision = "fp32",
+                                      .content_hash = "fa4e",
+                                      .sample_rate = FAKE_RATE,
+                                      .n_fft = FAKE_N_FFT,
+                                      .hop = FAKE_HOP,
+                                      .n_mels = FAKE_MELS,
+                                      .dim = FAKE_DIM,
+                                      .mod_width = FAKE_MOD,
+                                      .text_layout = layout,
+                                      .predicts_durations = layout == ISHOW_TEXT_ALIGNED,
+                                      .uses_prompt = uses_prompt,
+                                      .max_frames = max_frames,
+                                      .max_rows = max_rows,
+                                      .guidance_max = model->guidance_max};
     return backend;
 }
 
@@ -186,7 +219,8 @@ static ishow_status text_error(ishow_error *error, ishow_status status, const ch
     return status;
 }
 
-static ishow_status normalize(void *self, const char *text, const char *language, char **out, ishow_unspoken *unspoken, ishow_error *error) {
+static ishow_status normalize(void *self, const char *text, const char *language, char **out, ishow_unspoken *unspoken,
+                              ishow_error *error) {
     fake_text *t = enter_text(self);
     (void)language;
     *unspoken = (ishow_unspoken){.count = strchr(text, '~') != NULL};
@@ -200,7 +234,8 @@ static ishow_status normalize(void *self, const char *text, const char *language
     return *out ? ISHOW_OK : ISHOW_ENOMEM;
 }
 
-static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language, const char *voice, ishow_tokens *out, ishow_error *error) {
+static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language,
+                             const char *voice, ishow_tokens *out, ishow_error *error) {
     fake_text *t = enter_text(self);
     (void)language;
     pthread_mutex_lock(&t->lock);
@@ -212,7 +247,8 @@ static ishow_status tokenize(void *self, const char *ref_text, const char *text,
     out->n = out->n_ref + strlen(text);
     out->ids = malloc(out->n * sizeof *out->ids);
     if (!out->ids) return ISHOW_ENOMEM;
-    for (size_t i = 0; i < out->n; i++) out->ids[i] = (unsigned char)(i < out->n_ref ? ref_text[i] : text[i - out->n_ref]);
+    for (size_t i = 0; i < out->n; i++)
+        out->ids[i] = (unsigned char)(i < out->n_ref ? ref_text[i] : text[i - out->n_ref]);
     return ISHOW_OK;
 }
 
@@ -223,13 +259,16 @@ static void close_text(void *self) {
     pthread_mutex_unlock(&t->lock);
 }
 
-ishow_text_frontend fake_frontend(fake_text *text) { return (ishow_text_frontend){.self = text, .normalize = normalize, .tokenize = tokenize, .close = close_text}; }
+ishow_text_frontend fake_frontend(fake_text *text) {
+    return (ishow_text_frontend){.self = text, .normalize = normalize, .tokenize = tokenize, .close = close_text};
+}
 
 void fake_voice(ishow_engine *engine, const char *id, const char *ref_text, float level) {
     enum { RATE = 16000, N = RATE * 26 / 10 };
     float *samples = calloc(N, sizeof *samples);
     assert_non_null(samples);
-    for (size_t i = RATE * 3 / 10; i < RATE * 23 / 10; i++) samples[i] = level * (float)sin(2 * PI * 440 * (double)i / RATE);
+    for (size_t i = RATE * 3 / 10; i < RATE * 23 / 10; i++)
+        samples[i] = level * (float)sin(2 * PI * 440 * (double)i / RATE);
     ishow_error error = {0};
     ishow_voice voice = {.id = id, .text = ref_text, .samples = samples, .length = N, .sample_rate = RATE};
     ishow_status status = ishow_engine_set_voice(engine, &voice, &error);

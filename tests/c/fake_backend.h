@@ -25,15 +25,15 @@ typedef struct fake_model {
     int slow_us;         /* each step takes this long */
     int wrong_durations; /* durations answers NaN */
     int broken_modulation;
-    float guidance_max;  /* before fake_backend() */
+    float guidance_max; /* before fake_backend() */
     /* counters */
     int encodes, modulates, steps, row_steps, most_rows, vocodes, durations, closed;
-    int wrong_thread;    /* calls from another thread than the first */
-    int malformed;       /* inputs that break the contract */
+    int wrong_thread; /* calls from another thread than the first */
+    int malformed;    /* inputs that break the contract */
     size_t last_frames, last_ref_frames, last_tokens;
-    int both;            /* rows of steps with both branches */
-    float told;          /* strength of guidance at the last time of the last modulate */
-    float last_noise;    /* a value of x that the model leaves alone, of the last vocoded clip */
+    int both;         /* rows of steps with both branches */
+    float told;       /* strength of guidance at the last time of the last modulate */
+    float last_noise; /* a value of x that the model leaves alone, of the last vocoded clip */
     int has_thread;
     pthread_t thread;
 } fake_model;
@@ -53,10 +53,11 @@ void fake_set(fake_model *model, int *knob, int value);
 int fake_get(fake_model *model, const int *counter);
 
 /* layout decides whether durations are predicted (ALIGNED). */
-ishow_backend fake_backend(fake_model *model, ishow_text_layout layout, int uses_prompt, size_t max_rows, size_t max_frames);
+ishow_backend fake_backend(fake_model *model, ishow_text_layout layout, int uses_prompt, size_t max_rows,
+                           size_t max_frames);
 
-/* One token a byte. A text with "%N" fails in normalize (EPYTHON), with "%T" in tokenize (EPYTHON); "#" alone has nothing
- * speakable (EINVAL). */
+/* One token a byte. A text with "%N" fails in normalize (EPYTHON), with "%T" in tokenize (EPYTHON); "#" alone has
+ * nothing speakable (EINVAL). */
 ishow_text_frontend fake_frontend(fake_text *text);
 
 /* Adds a voice of 2 s of tone with silence around it, at 16 kHz; level is the tone's amplitude. */

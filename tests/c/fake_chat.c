@@ -11,7 +11,12 @@
 
 double fake_clock_now(void *self) { return ((fake_clock *)self)->now; }
 
-typedef struct fake_clip { double ready; size_t left; int fails; float samples[FAKE_CHAT_RATE]; } fake_clip;
+typedef struct fake_clip {
+    double ready;
+    size_t left;
+    int fails;
+    float samples[FAKE_CHAT_RATE];
+} fake_clip;
 
 void fake_synth_init(fake_synth *s, fake_clock *clock) {
     memset(s, 0, sizeof *s);
@@ -20,7 +25,8 @@ void fake_synth_init(fake_synth *s, fake_clock *clock) {
     s->make_ratio = 0.1;
 }
 
-static ishow_status start(void *self, const char *text, const char *own, const char *voice, int urgent, int soon, void **clip, ishow_error *error) {
+static ishow_status start(void *self, const char *text, const char *own, const char *voice, int urgent, int soon,
+                          void **clip, ishow_error *error) {
     fake_synth *s = self;
     (void)soon;
     if (s->busy > 0) {
@@ -68,7 +74,9 @@ static void release(void *self, void *clip) {
     free(clip);
 }
 
-ishow_chat_synth fake_synth_table(fake_synth *s) { return (ishow_chat_synth){.self = s, .start = start, .next = next, .free = release, .sample_rate = FAKE_CHAT_RATE}; }
+ishow_chat_synth fake_synth_table(fake_synth *s) {
+    return (ishow_chat_synth){.self = s, .start = start, .next = next, .free = release, .sample_rate = FAKE_CHAT_RATE};
+}
 
 /* ---- journal ---- */
 
@@ -112,7 +120,8 @@ static void keep_voice(void *self, const char *viewer, const char *voice) {
     j->voices++;
 }
 
-static void sync_journal(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user, uint64_t ticket) {
+static void sync_journal(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user,
+                         uint64_t ticket) {
     fake_journal *j = self;
     if (!j->holds) {
         done(user, ticket, j->fails ? ISHOW_EIO : ISHOW_OK);
@@ -125,7 +134,8 @@ static void sync_journal(void *self, void (*done)(void *user, uint64_t ticket, i
 }
 
 void fake_journal_answer(fake_journal *j) {
-    for (size_t i = 0; i < j->n_held; i++) j->held[i].done(j->held[i].user, j->held[i].ticket, j->fails ? ISHOW_EIO : ISHOW_OK);
+    for (size_t i = 0; i < j->n_held; i++)
+        j->held[i].done(j->held[i].user, j->held[i].ticket, j->fails ? ISHOW_EIO : ISHOW_OK);
     j->n_held = 0;
 }
 
@@ -135,7 +145,8 @@ static int by_number(const void *a, const void *b) {
 }
 
 static ishow_status load(void *self, void (*message)(void *user, uint64_t number, int marked, const char *record),
-                         void (*viewer)(void *user, const char *viewer, const char *voice), void *user, ishow_error *error) {
+                         void (*viewer)(void *user, const char *viewer, const char *voice), void *user,
+                         ishow_error *error) {
     fake_journal *j = self;
     (void)error;
     static fake_row rows[FAKE_CHAT_ROWS];
@@ -152,7 +163,8 @@ static ishow_status load(void *self, void (*message)(void *user, uint64_t number
 }
 
 ishow_chat_journal fake_journal_table(fake_journal *j) {
-    return (ishow_chat_journal){.self = j, .put = put, .mark = mark, .drop = drop, .voice = keep_voice, .sync = sync_journal, .load = load};
+    return (ishow_chat_journal){
+        .self = j, .put = put, .mark = mark, .drop = drop, .voice = keep_voice, .sync = sync_journal, .load = load};
 }
 
 void fake_journal_free(fake_journal *j) {
@@ -165,8 +177,13 @@ void fake_journal_free(fake_journal *j) {
 ishow_span fake_span(const char *text) { return (ishow_span){text, strlen(text)}; }
 
 ishow_chat_message fake_message(const char *id, const char *user, const char *text) {
-    return (ishow_chat_message){.platform = fake_span("test"), .channel = fake_span("room"), .id = fake_span(id), .user_id = fake_span(user), .login = fake_span(user),
-                                .display_name = fake_span(user), .text = fake_span(text)};
+    return (ishow_chat_message){.platform = fake_span("test"),
+                                .channel = fake_span("room"),
+                                .id = fake_span(id),
+                                .user_id = fake_span(user),
+                                .login = fake_span(user),
+                                .display_name = fake_span(user),
+                                .text = fake_span(text)};
 }
 
 void fake_run(ishow_chat *chat, fake_clock *clock, double seconds) {

@@ -22,14 +22,17 @@ static rig *make(const ishow_server_options *options, int ready, size_t queue, c
     fake_text_init(&r->text);
     const ishow_backend backend = fake_backend(&r->model, ISHOW_TEXT_PADDED, voice != NULL, 1, 4000);
     const ishow_text_frontend frontend = fake_frontend(&r->text);
-    if (ishow_engine_create(&r->engine, &backend, &frontend, &engine, &error) != ISHOW_OK) fail_msg("engine: %s", error.message);
+    if (ishow_engine_create(&r->engine, &backend, &frontend, &engine, &error) != ISHOW_OK)
+        fail_msg("engine: %s", error.message);
     if (voice) fake_voice(r->engine, voice, "This is the text of the reference voice.", 0.05f);
     if (ishow_server_create(&r->server, options, &error) != ISHOW_OK) fail_msg("server: %s", error.message);
     if (ready) ishow_server_ready(r->server, r->engine, voice);
     return r;
 }
 
-rig *rig_make(const ishow_server_options *options, int ready, size_t queue) { return make(options, ready, queue, "anna"); }
+rig *rig_make(const ishow_server_options *options, int ready, size_t queue) {
+    return make(options, ready, queue, "anna");
+}
 
 rig *rig_without_voice(void) {
     const ishow_server_options options = rig_options();
@@ -57,7 +60,9 @@ void rig_free(rig *r) {
 }
 
 int dial(const rig *r) {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)ishow_server_port(r->server)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)ishow_server_port(r->server)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct timeval limit = {.tv_sec = 60};
     assert_true(fd >= 0);
@@ -113,17 +118,19 @@ reply ask(const rig *r, const char *text) {
 
 reply post(const rig *r, const char *path, const char *fields, const char *body) {
     char text[4096];
-    snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n%s", path, strlen(body), fields, body);
+    snprintf(text, sizeof text,
+             "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%s\r\n%s",
+             path, strlen(body), fields, body);
     return ask(r, text);
 }
 
 void expect(const rig *r, const char *text, int status, const char *holds) {
     reply a = ask(r, text);
     if (a.status != status || !strstr(a.all, holds)) fail_msg("%.200s...\nanswered %d: %s", text, a.status, a.all);
-    if (status >= 400 && (strncmp(a.body, "{\"error\":{\"code\":\"", 18) || !strcasestr(a.all, "X-Request-Id: "))) fail_msg("not an error: %s", a.all);
+    if (status >= 400 && (strncmp(a.body, "{\"error\":{\"code\":\"", 18) || !strcasestr(a.all, "X-Request-Id: ")))
+        fail_msg("not an error: %s", a.all);
     free(a.all);
 }
-
 
 void slow_down(rig *r, int us) { fake_set(&r->model, &r->model.slow_us, us); }
 
@@ -139,6 +146,9 @@ void wait_in_flight(rig *r, size_t n) {
 
 void start(int fd, const char *path, const char *id) {
     char text[400];
-    snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: %s\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n{\"text\":\"Hello.\",\"nfe_step\":64}", path, id);
+    snprintf(text, sizeof text,
+             "POST %s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: %s\r\nContent-Type: "
+             "application/json\r\nContent-Length: 31\r\n\r\n{\"text\":\"Hello.\",\"nfe_step\":64}",
+             path, id);
     send_all(fd, text, strlen(text));
 }

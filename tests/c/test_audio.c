@@ -51,10 +51,10 @@ static void test_check_finds_planted_faults(void **state) {
     assert_true(faults.longest_silence == 0);
 
     x[5] = NAN, x[6] = INFINITY, x[7] = -INFINITY;
-    for (int i = 100; i < 105; i++) x[i] = 1;   /* a run of 5 */
-    for (int i = 200; i < 203; i++) x[i] = -1;  /* a run of 3 */
-    x[300] = x[301] = 1;                        /* too short */
-    memset(x + RATE, 0, RATE / 2 * sizeof *x);  /* half a second */
+    for (int i = 100; i < 105; i++) x[i] = 1;  /* a run of 5 */
+    for (int i = 200; i < 203; i++) x[i] = -1; /* a run of 3 */
+    x[300] = x[301] = 1;                       /* too short */
+    memset(x + RATE, 0, RATE / 2 * sizeof *x); /* half a second */
     ishow_audio_check(x, 3 * RATE, RATE, &faults);
     assert_int_equal(faults.non_finite, 3);
     assert_int_equal(faults.clipped, 8);
@@ -117,7 +117,7 @@ static void test_remove_silence(void **state) {
     (void)state;
     const size_t n = 5 * RATE;
     float *x = silence(n);
-    tone(x + RATE, RATE, 300, 0.3);             /* 1..2 s */
+    tone(x + RATE, RATE, 300, 0.3);                /* 1..2 s */
     tone(x + 3 * RATE + RATE / 2, RATE, 300, 0.3); /* 3.5..4.5 s */
     float *copy = silence(n);
     memcpy(copy, x, n * sizeof *x);
@@ -128,7 +128,7 @@ static void test_remove_silence(void **state) {
     ishow_audio_faults faults;
     ishow_audio_check(x, left, RATE, &faults);
     assert_float_equal(faults.longest_silence, 0.4, 0.011);
-    assert_memory_equal(x + RATE / 10, copy + RATE, RATE * sizeof *x);                    /* speech is untouched */
+    assert_memory_equal(x + RATE / 10, copy + RATE, RATE * sizeof *x); /* speech is untouched */
     assert_memory_equal(x + RATE / 10 + RATE * 14 / 10, copy + 3 * RATE + RATE / 2, RATE * sizeof *x);
 
     /* A pause shorter than the limit stays; only the ends go. */
@@ -157,8 +157,8 @@ static void test_removed_silence_fades_at_the_cut(void **state) {
     const size_t left = ishow_audio_remove_silence(x, n, RATE, 0.2, 0);
     assert_int_equal(left, 2 * RATE + RATE / 5);
     const size_t cut = RATE + RATE / 10;
-    assert_true(x[cut - 1] < 0.0001f && x[cut] < 0.0001f);                  /* it meets near zero */
-    assert_true(x[cut - 1 - hum] == 0.004f && x[cut + hum] == 0.004f);      /* and 5 ms away nothing has changed */
+    assert_true(x[cut - 1] < 0.0001f && x[cut] < 0.0001f);             /* it meets near zero */
+    assert_true(x[cut - 1 - hum] == 0.004f && x[cut + hum] == 0.004f); /* and 5 ms away nothing has changed */
     for (size_t i = 1; i < hum; i++) assert_true(x[cut + i] > x[cut + i - 1] && x[cut - 1 - i] > x[cut - i]);
     free(x);
 }
@@ -197,8 +197,9 @@ static void test_cross_fade(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rms_and_scale),   cmocka_unit_test(test_check_finds_planted_faults), cmocka_unit_test(test_check_of_tiny_clips),
-        cmocka_unit_test(test_speech_span),     cmocka_unit_test(test_remove_silence),             cmocka_unit_test(test_removed_silence_fades_at_the_cut),
+        cmocka_unit_test(test_rms_and_scale),       cmocka_unit_test(test_check_finds_planted_faults),
+        cmocka_unit_test(test_check_of_tiny_clips), cmocka_unit_test(test_speech_span),
+        cmocka_unit_test(test_remove_silence),      cmocka_unit_test(test_removed_silence_fades_at_the_cut),
         cmocka_unit_test(test_cross_fade),
     };
     return cmocka_run_group_tests_name("audio", tests, NULL, NULL);

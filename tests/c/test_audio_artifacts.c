@@ -22,7 +22,9 @@ static float *voice(size_t room) {
         const double t = (double)i / RATE, fade = fmin(1, fmin(t, 2 - t) * 10);
         phase += 2 * M_PI * (130 + 60 * sin(2 * M_PI * 0.9 * t) + 25 * sin(2 * M_PI * 3.1 * t)) / RATE;
         random = random * 1664525u + 1013904223u;
-        for (int k = 1; k < 60; k++) x[i] += (float)(0.08 * fade * sin(k * phase + k * k) / k); /* k * k: spread, or it would be a click a period */
+        for (int k = 1; k < 60; k++)
+            x[i] +=
+                (float)(0.08 * fade * sin(k * phase + k * k) / k); /* k * k: spread, or it would be a click a period */
         x[i] += (float)(fade * 0.01 * ((double)random / 4294967296.0 - 0.5));
     }
     return x;

@@ -15,7 +15,8 @@
 
 enum { RATE = 24000, MEGABYTE = 1024 * 1024 };
 
-/* libsndfile 1.2 forgets one block of libvorbis when the headers of an Ogg file are damaged; nothing here can free it. */
+/* libsndfile 1.2 forgets one block of libvorbis when the headers of an Ogg file are damaged; nothing here can free it.
+ */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) { return "leak:vorbis_info_init\n"; }
 
@@ -60,7 +61,8 @@ static bytes make(int format, int rate, int channels, sf_count_t frames) {
     float *samples = malloc((size_t)(frames * channels) * sizeof *samples + 1);
     assert_non_null(samples);
     for (sf_count_t i = 0; i < frames; i++)
-        for (int c = 0; c < channels; c++) samples[i * channels + c] = (float)(0.5 * sin(2 * M_PI * 440 * (double)i / rate));
+        for (int c = 0; c < channels; c++)
+            samples[i * channels + c] = (float)(0.5 * sin(2 * M_PI * 440 * (double)i / rate));
     assert_int_equal(sf_writef_float(file, samples, frames), frames);
     sf_close(file);
     free(samples);
@@ -90,11 +92,14 @@ static void patch32(bytes *b, size_t at, uint32_t value) {
 
 static void test_five_formats(void **state) {
     (void)state;
-    static const struct { int format, rate; double slack; } files[] = {
-        {SF_FORMAT_WAV | SF_FORMAT_PCM_16, RATE, 0},         {SF_FORMAT_WAV | SF_FORMAT_PCM_U8, 8000, 0},
-        {SF_FORMAT_WAV | SF_FORMAT_FLOAT, 44100, 0},         {SF_FORMAT_WAVEX | SF_FORMAT_PCM_24, 96000, 0},
-        {SF_FORMAT_FLAC | SF_FORMAT_PCM_16, RATE, 0},        {SF_FORMAT_OGG | SF_FORMAT_VORBIS, RATE, 0},
-        {SF_FORMAT_OGG | SF_FORMAT_OPUS, 48000, 0.02},       {SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, RATE, 0.1},
+    static const struct {
+        int format, rate;
+        double slack;
+    } files[] = {
+        {SF_FORMAT_WAV | SF_FORMAT_PCM_16, RATE, 0},   {SF_FORMAT_WAV | SF_FORMAT_PCM_U8, 8000, 0},
+        {SF_FORMAT_WAV | SF_FORMAT_FLOAT, 44100, 0},   {SF_FORMAT_WAVEX | SF_FORMAT_PCM_24, 96000, 0},
+        {SF_FORMAT_FLAC | SF_FORMAT_PCM_16, RATE, 0},  {SF_FORMAT_OGG | SF_FORMAT_VORBIS, RATE, 0},
+        {SF_FORMAT_OGG | SF_FORMAT_OPUS, 48000, 0.02}, {SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, RATE, 0.1},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         for (int channels = 1; channels <= 2; channels++) {
@@ -146,12 +151,20 @@ static void test_channels_are_averaged(void **state) {
 static void test_limits(void **state) {
     (void)state;
     const int wav = SF_FORMAT_WAV | SF_FORMAT_PCM_16;
-    static const struct { int rate, channels, seconds_tenths; const char *part; } over[] = {
-        {RATE, 1, 301, "the limit is 30 s"}, {RATE, 1, 9, "at least 1 s"}, {RATE, 9, 20, "9 channels; the limit is 8"},
-        {4000, 1, 20, "4000 Hz"},            {200000, 1, 20, "200000 Hz"}, {RATE, 1000, 10, "channels"},
+    static const struct {
+        int rate, channels, seconds_tenths;
+        const char *part;
+    } over[] = {
+        {RATE, 1, 301, "the limit is 30 s"},
+        {RATE, 1, 9, "at least 1 s"},
+        {RATE, 9, 20, "9 channels; the limit is 8"},
+        {4000, 1, 20, "4000 Hz"},
+        {200000, 1, 20, "200000 Hz"},
+        {RATE, 1000, 10, "channels"},
     };
     for (size_t i = 0; i < sizeof over / sizeof *over; i++) {
-        bytes b = make(wav, over[i].rate, over[i].channels, (sf_count_t)over[i].rate * over[i].seconds_tenths / (over[i].channels > 100 ? 100 : 10));
+        bytes b = make(wav, over[i].rate, over[i].channels,
+                       (sf_count_t)over[i].rate * over[i].seconds_tenths / (over[i].channels > 100 ? 100 : 10));
         refused(&b, ISHOW_ELIMIT, over[i].part);
         free(b.data);
     }
@@ -186,10 +199,15 @@ static void test_headers_that_lie(void **state) {
     ishow_pcm_free(&pcm);
     free(b.data);
 
-    static const struct { size_t at; uint32_t value; } lies[] = {
-        {24, 0}, {24, UINT32_MAX}, {24, 0x80000000u}, {16, UINT32_MAX}, {16, 0}, {20, 0x00000001}, {20, 0x04000001}, {20, 0xFFFF0001u}, {20, 0x0001FFFFu}, {32, 0}, {32, UINT32_MAX},
+    static const struct {
+        size_t at;
+        uint32_t value;
+    } lies[] = {
+        {24, 0},          {24, UINT32_MAX},  {24, 0x80000000u}, {16, UINT32_MAX}, {16, 0},          {20, 0x00000001},
+        {20, 0x04000001}, {20, 0xFFFF0001u}, {20, 0x0001FFFFu}, {32, 0},          {32, UINT32_MAX},
     };
-    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) { /* 0 Hz, huge rates, huge chunks, 0 and 65535 channels, ... */
+    for (size_t i = 0; i < sizeof lies / sizeof *lies;
+         i++) { /* 0 Hz, huge rates, huge chunks, 0 and 65535 channels, ... */
         b = make(wav, RATE, 1, 2 * RATE);
         patch32(&b, lies[i].at, lies[i].value);
         const ishow_status status = decode(&b, &pcm, &error);
@@ -214,8 +232,19 @@ static unsigned char noise(void) {
 
 static void test_noise_is_refused(void **state) {
     (void)state;
-    static const struct { const char *text; size_t size; } heads[] = {
-        {"", 0}, {"RIFF\xff\xff\xff\x7fWAVEfmt ", 16}, {"RIFF\xff\xff\xff\x7fWAVE", 12}, {"fLaC", 4}, {"OggS", 4}, {"ID3\x03", 4}, {"\xFF\xFB\x90\x44", 4}, {"RF64", 4}, {"FORM\0\0\0\0AIFF", 12},
+    static const struct {
+        const char *text;
+        size_t size;
+    } heads[] = {
+        {"", 0},
+        {"RIFF\xff\xff\xff\x7fWAVEfmt ", 16},
+        {"RIFF\xff\xff\xff\x7fWAVE", 12},
+        {"fLaC", 4},
+        {"OggS", 4},
+        {"ID3\x03", 4},
+        {"\xFF\xFB\x90\x44", 4},
+        {"RF64", 4},
+        {"FORM\0\0\0\0AIFF", 12},
     };
     bytes b = {.data = malloc(10 * MEGABYTE), .size = 10 * MEGABYTE};
     assert_non_null(b.data);
@@ -243,8 +272,9 @@ static void test_noise_is_refused(void **state) {
 /* Truncations at many places and flipped bytes: any outcome but a crash or an unclear one. */
 static void test_damaged_files(void **state) {
     (void)state;
-    static const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_PCM_16,  SF_FORMAT_WAV | SF_FORMAT_IMA_ADPCM, SF_FORMAT_FLAC | SF_FORMAT_PCM_16,
-                                  SF_FORMAT_OGG | SF_FORMAT_VORBIS, SF_FORMAT_OGG | SF_FORMAT_OPUS,      SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III};
+    static const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_PCM_16,  SF_FORMAT_WAV | SF_FORMAT_IMA_ADPCM,
+                                  SF_FORMAT_FLAC | SF_FORMAT_PCM_16, SF_FORMAT_OGG | SF_FORMAT_VORBIS,
+                                  SF_FORMAT_OGG | SF_FORMAT_OPUS,    SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III};
     for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
         bytes whole = make(formats[f], RATE, 1, RATE * 3 / 2);
         for (int round = 0; round < 60; round++) {
@@ -302,8 +332,12 @@ static void test_arguments_and_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_five_formats),     cmocka_unit_test(test_channels_are_averaged), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_headers_that_lie), cmocka_unit_test(test_noise_is_refused),      cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_five_formats),
+        cmocka_unit_test(test_channels_are_averaged),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_headers_that_lie),
+        cmocka_unit_test(test_noise_is_refused),
+        cmocka_unit_test(test_damaged_files),
         cmocka_unit_test(test_arguments_and_files),
     };
     return cmocka_run_group_tests_name("audio decode", tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Every format against our own decoder: what comes back is as long, as loud and the same sound; and a stream gives its first bytes early. */
+/* Every format against our own decoder: what comes back is as long, as loud and the same sound; and a stream gives its
+ * first bytes early. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,7 +47,8 @@ static ishow_buffer encode(ishow_format format, int from, int to, int whole, con
         const size_t m = n - at < piece ? n - at : piece;
         const unsigned char *out;
         size_t n_out;
-        if (ishow_encoder_push(e, x + at, m, at + m == n, &out, &n_out, &error) != ISHOW_OK) fail_msg("%s", error.message);
+        if (ishow_encoder_push(e, x + at, m, at + m == n, &out, &n_out, &error) != ISHOW_OK)
+            fail_msg("%s", error.message);
         if (whole && at + m < n) assert_int_equal(n_out, 0);
         ishow_buffer_add(&all, out, n_out);
     }
@@ -62,8 +64,10 @@ static ishow_pcm decode(const ishow_buffer *b, ishow_format format, int rate) {
     ishow_pcm pcm = {0};
     if (format == ISHOW_FORMAT_PCM) {
         pcm = (ishow_pcm){calloc(b->n / 2, sizeof(float)), b->n / 2, rate};
-        for (size_t i = 0; i < pcm.length; i++) pcm.samples[i] = (float)(int16_t)(b->data[2 * i] | b->data[2 * i + 1] << 8) / 32768;
-    } else if (ishow_audio_decode(b->data, b->n, &limits, &pcm, &error) != ISHOW_OK) fail_msg("%s at %d: %s", ishow_format_name(format), rate, error.message);
+        for (size_t i = 0; i < pcm.length; i++)
+            pcm.samples[i] = (float)(int16_t)(b->data[2 * i] | b->data[2 * i + 1] << 8) / 32768;
+    } else if (ishow_audio_decode(b->data, b->n, &limits, &pcm, &error) != ISHOW_OK)
+        fail_msg("%s at %d: %s", ishow_format_name(format), rate, error.message);
     return pcm;
 }
 
@@ -103,11 +107,14 @@ static void check_sound(ishow_format format, int to, int whole) {
     ishow_buffer file = encode(format, RATE, to, whole, x, SECONDS * RATE, 7001);
     ishow_pcm back = decode(&file, format, to);
     assert_int_equal(ishow_audio_resample(x, SECONDS * RATE, RATE, to, &at_rate, NULL), ISHOW_OK);
-    const int lossless = format <= ISHOW_FORMAT_FLAC, delayed = format == ISHOW_FORMAT_MP3 && !whole; /* such a stream cannot say what to cut off */
+    const int lossless = format <= ISHOW_FORMAT_FLAC,
+              delayed = format == ISHOW_FORMAT_MP3 && !whole; /* such a stream cannot say what to cut off */
     assert_int_equal(back.sample_rate, to);
     const long extra = (long)back.length - (long)at_rate.length;
-    if (delayed) assert_in_range(extra, 0, 2600);
-    else assert_true(labs(extra) <= (lossless ? 1 : to / 500));
+    if (delayed)
+        assert_in_range(extra, 0, 2600);
+    else
+        assert_true(labs(extra) <= (lossless ? 1 : to / 500));
     size_t lag = 0;
     double best = 0;
     for (size_t l = 0; l < (delayed ? 1300 : lossless ? 1 : 9); l++) {
@@ -117,8 +124,8 @@ static void check_sound(ishow_format format, int to, int whole) {
     const size_t n = at_rate.length < back.length - lag ? at_rate.length : back.length - lag;
     const double level = (double)ishow_audio_rms(back.samples + lag, n) / (double)ishow_audio_rms(at_rate.samples, n);
     const double far = spectral_distance(at_rate.samples, back.samples + lag, n, to);
-    printf("  %-4s %5d Hz %s: %6zu bytes, extra %ld, lag %zu, likeness %.4f, level %.3f, mel %.3f\n", ishow_format_name(format), to, whole ? "whole " : "stream", file.n, extra, lag,
-           best, level, far);
+    printf("  %-4s %5d Hz %s: %6zu bytes, extra %ld, lag %zu, likeness %.4f, level %.3f, mel %.3f\n",
+           ishow_format_name(format), to, whole ? "whole " : "stream", file.n, extra, lag, best, level, far);
     assert_true(best > (lossless ? 0.9999 : 0.97));
     assert_true(fabs(level - 1) < (lossless ? 0.001 : 0.03));
     assert_true(far < (lossless ? 0.01 : 0.2));
@@ -134,7 +141,8 @@ static void every_format_comes_back(void **state) {
     for (int format = 0; format < ISHOW_FORMATS; format++)
         for (size_t r = 0; r < sizeof rates / sizeof *rates; r++)
             for (int whole = 0; whole < 2; whole++)
-                if (ishow_format_rate((ishow_format)format, rates[r]) == rates[r]) check_sound((ishow_format)format, rates[r], whole);
+                if (ishow_format_rate((ishow_format)format, rates[r]) == rates[r])
+                    check_sound((ishow_format)format, rates[r], whole);
 }
 
 /* Samples that must go in before audio comes out; a header alone is not audio. */
@@ -149,7 +157,8 @@ static size_t first_audio(ishow_format format) {
     do {
         assert_int_equal(ishow_encoder_push(e, x + in, 24, 0, &out, &n_out, NULL), ISHOW_OK);
         in += 24;
-    } while (in < RATE && (!n_out || (format == ISHOW_FORMAT_OPUS && !memcmp(out, "OggS", 4) && out[5] & 2))); /* Ogg's first page: the header */
+    } while (in < RATE && (!n_out || (format == ISHOW_FORMAT_OPUS && !memcmp(out, "OggS", 4) &&
+                                      out[5] & 2))); /* Ogg's first page: the header */
     ishow_encoder_free(e);
     free(x);
     return in;
@@ -157,10 +166,12 @@ static size_t first_audio(ishow_format format) {
 
 static void streams_begin_early(void **state) {
     (void)state;
-    static const size_t most[ISHOW_FORMATS] = {24, 24, 1056, 1920, 960}; /* FLAC: a block; Opus: its frames and resampler; MP3: 40 ms */
+    static const size_t most[ISHOW_FORMATS] = {24, 24, 1056, 1920,
+                                               960}; /* FLAC: a block; Opus: its frames and resampler; MP3: 40 ms */
     for (int format = 0; format < ISHOW_FORMATS; format++) {
         size_t n = first_audio((ishow_format)format);
-        printf("  %-4s: first audio after %zu samples, %.0f ms\n", ishow_format_name((ishow_format)format), n, 1e3 * (double)n / RATE);
+        printf("  %-4s: first audio after %zu samples, %.0f ms\n", ishow_format_name((ishow_format)format), n,
+               1e3 * (double)n / RATE);
         assert_true(n <= most[format]);
     }
 }
@@ -170,7 +181,8 @@ static void equal_samples_give_equal_bytes(void **state) {
     float *x = voice(RATE);
     for (int format = 0; format < ISHOW_FORMATS; format++)
         for (int whole = 0; whole < 2; whole++) {
-            ishow_buffer a = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234), b = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234);
+            ishow_buffer a = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234),
+                         b = encode((ishow_format)format, RATE, RATE, whole, x, RATE, 1234);
             assert_int_equal(a.n, b.n);
             assert_memory_equal(a.data, b.data, a.n);
             ishow_buffer_free(&a), ishow_buffer_free(&b);
@@ -184,7 +196,8 @@ static void the_shortest_clips_are_files(void **state) {
     float *x = voice(RATE);
     for (int format = 0; format < ISHOW_FORMATS; format++)
         for (size_t n = 0; n < 3000; n = n < 4 ? n + 1 : n * 3 / 2) {
-            ishow_buffer file = encode((ishow_format)format, RATE, RATE, 1, x, n, RATE), stream = encode((ishow_format)format, RATE, 16000, 0, x, n, 100);
+            ishow_buffer file = encode((ishow_format)format, RATE, RATE, 1, x, n, RATE),
+                         stream = encode((ishow_format)format, RATE, 16000, 0, x, n, 100);
             assert_true(file.n > 0 || format == ISHOW_FORMAT_PCM);
             ishow_buffer_free(&file), ishow_buffer_free(&stream);
         }
@@ -196,8 +209,10 @@ static void wav_is_exact(void **state) {
     static const float x[] = {0, 0.5f, -0.5f, 1, -1, 2, -2, NAN, INFINITY, -INFINITY, 1.4f / 32768, 1.6f / 32768};
     static const int16_t expected[] = {0, 16384, -16384, 32767, -32768, 32767, -32768, 0, 32767, -32768, 1, 2};
     enum { N = sizeof x / sizeof *x };
-    static const unsigned char header[44] = {'R', 'I', 'F', 'F', 36 + 2 * N, 0, 0, 0, 'W', 'A', 'V', 'E', 'f', 'm', 't', ' ', 16, 0, 0, 0, 1, 0, 1, 0,
-                                             0xC0, 0x5D, 0, 0, 0x80, 0xBB, 0, 0, 2, 0, 16, 0, 'd', 'a', 't', 'a', 2 * N, 0, 0, 0};
+    static const unsigned char header[44] = {'R', 'I', 'F',  'F',  36 + 2 * N, 0,   0,    0,     'W', 'A', 'V',
+                                             'E', 'f', 'm',  't',  ' ',        16,  0,    0,     0,   1,   0,
+                                             1,   0,   0xC0, 0x5D, 0,          0,   0x80, 0xBB,  0,   0,   2,
+                                             0,   16,  0,    'd',  'a',        't', 'a',  2 * N, 0,   0,   0};
     static const unsigned char unknown[4] = {255, 255, 255, 255};
     unsigned char *file = NULL;
     size_t n = 0;
@@ -223,14 +238,19 @@ static void what_cannot_be_is_refused(void **state) {
     ishow_error error = {0};
     const unsigned char *out;
     size_t n_out;
-    static const struct { ishow_format format; int rate; const char *says; } wrong[] = {
+    static const struct {
+        ishow_format format;
+        int rate;
+        const char *says;
+    } wrong[] = {
         {ISHOW_FORMAT_OPUS, 44100, "opus takes sample_rate 8000, 12000, 16000, 24000, 48000, not 44100."},
         {ISHOW_FORMAT_MP3, 96000, "mp3 takes sample_rate 8000, 11025,"},
         {ISHOW_FORMAT_WAV, 100, "100"},
         {ISHOW_FORMAT_WAV, -1, "-1"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        const ishow_encoder_options options = {.format = wrong[i].format, .from_rate = RATE, .sample_rate = wrong[i].rate};
+        const ishow_encoder_options options = {
+            .format = wrong[i].format, .from_rate = RATE, .sample_rate = wrong[i].rate};
         assert_int_equal(ishow_encoder_create(&e, &options, &error), ISHOW_EINVAL);
         assert_string_equal(error.field, "sample_rate");
         if (!strstr(error.message, wrong[i].says)) fail_msg("%s", error.message);
@@ -289,7 +309,8 @@ static void resampling_without_memory_fails(void **state) {
             _exit(status == ISHOW_OK ? 0 : status == ISHOW_ENOMEM ? 1 : 2);
         }
         assert_int_equal(waitpid(child, &end, 0), child);
-        if (!WIFEXITED(end) || WEXITSTATUS(end) > 1) fail_msg("with %zu MiB: signal %d, status %d", extra >> 20, WTERMSIG(end), WEXITSTATUS(end));
+        if (!WIFEXITED(end) || WEXITSTATUS(end) > 1)
+            fail_msg("with %zu MiB: signal %d, status %d", extra >> 20, WTERMSIG(end), WEXITSTATUS(end));
         outcomes[WEXITSTATUS(end)]++;
     }
     free(x);
@@ -304,7 +325,8 @@ static void streamed_resampling_equals_the_whole(void **state) {
     static const int rates[] = {8000, 11025, 16000, 22050, 24000, 44100, 48000};
     static const size_t cuts[] = {1, 999, 4096, 4097, 12000, 29000, N};
     float *x = malloc(N * sizeof *x);
-    for (int i = 0; i < N; i++) x[i] = (float)(0.4 * sin(0.05 * i) + 0.2 * sin(1.1 * i) + 0.1 * ((i * 2654435761u >> 16 & 255) / 255.0 - 0.5));
+    for (int i = 0; i < N; i++)
+        x[i] = (float)(0.4 * sin(0.05 * i) + 0.2 * sin(1.1 * i) + 0.1 * ((i * 2654435761u >> 16 & 255) / 255.0 - 0.5));
     for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
         ishow_pcm whole = {0};
         ishow_error error = {0};
@@ -334,8 +356,13 @@ static void streamed_resampling_equals_the_whole(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_format_comes_back), cmocka_unit_test(streams_begin_early),       cmocka_unit_test(equal_samples_give_equal_bytes),
-        cmocka_unit_test(the_shortest_clips_are_files), cmocka_unit_test(wav_is_exact),            cmocka_unit_test(what_cannot_be_is_refused), cmocka_unit_test(formats_have_names),
+        cmocka_unit_test(every_format_comes_back),
+        cmocka_unit_test(streams_begin_early),
+        cmocka_unit_test(equal_samples_give_equal_bytes),
+        cmocka_unit_test(the_shortest_clips_are_files),
+        cmocka_unit_test(wav_is_exact),
+        cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(formats_have_names),
         cmocka_unit_test(resampling_without_memory_fails),
         cmocka_unit_test(streamed_resampling_equals_the_whole),
     };

@@ -31,7 +31,8 @@ static double slow_mel(const ishow_mel_options *o, const float *x, size_t n, siz
     double point[3], sum = 0;
     for (int i = 0; i < 3; i++) point[i] = 700 * (pow(10, step * (j + i) / 2595) - 1);
     for (int k = 0; k <= o->n_fft / 2; k++) {
-        const double hz = top * k / (o->n_fft / 2), up = (hz - point[0]) / (point[1] - point[0]), down = (point[2] - hz) / (point[2] - point[1]);
+        const double hz = top * k / (o->n_fft / 2), up = (hz - point[0]) / (point[1] - point[0]),
+                     down = (point[2] - hz) / (point[2] - point[1]);
         const double weight = up < down ? up : down;
         if (weight <= 0) continue;
         double re = 0, im = 0;
@@ -39,7 +40,8 @@ static double slow_mel(const ishow_mel_options *o, const float *x, size_t n, siz
             long at = (long)f * o->hop - o->n_fft / 2 + i;
             if (at < 0) at = -at;
             if (at >= (long)n) at = 2 * ((long)n - 1) - at;
-            const double v = (double)x[at] * (0.5 - 0.5 * cos(2 * M_PI * i / o->n_fft)), angle = 2 * M_PI * fmod((double)k * i, o->n_fft) / o->n_fft;
+            const double v = (double)x[at] * (0.5 - 0.5 * cos(2 * M_PI * i / o->n_fft)),
+                         angle = 2 * M_PI * fmod((double)k * i, o->n_fft) / o->n_fft;
             re += v * cos(angle), im -= v * sin(angle);
         }
         sum += weight * sqrt(re * re + im * im);
@@ -60,11 +62,15 @@ static void compare_mel(const ishow_mel_options *o, size_t n, const ishow_mel_ke
     assert_int_equal(ishow_mel_compute(mel, x, n, out, NULL), ISHOW_OK);
     for (size_t i = 0; i < frames * n_mels; i++) assert_true(isfinite(out[i])); /* every value is written */
     for (int check = 0; check < 24; check++) {
-        const size_t f = check == 0 ? 0 : check == 1 ? frames - 1 : (size_t)(fabsf(noise()) / 0.3f * (float)frames) % frames;
-        const int j = check < 4 ? check % 2 * (o->n_mels - 1) : (int)(fabsf(noise()) / 0.3f * (float)o->n_mels) % o->n_mels;
+        const size_t f = check == 0   ? 0
+                         : check == 1 ? frames - 1
+                                      : (size_t)(fabsf(noise()) / 0.3f * (float)frames) % frames;
+        const int j =
+            check < 4 ? check % 2 * (o->n_mels - 1) : (int)(fabsf(noise()) / 0.3f * (float)o->n_mels) % o->n_mels;
         const double expected = slow_mel(o, x, n, f, j);
         if (fabs((double)out[f * n_mels + (size_t)j] - expected) > 1e-4)
-            fail_msg("n_fft %d, frame %zu of %zu, mel %d: %g, not %g", o->n_fft, f, frames, j, (double)out[f * n_mels + (size_t)j], expected);
+            fail_msg("n_fft %d, frame %zu of %zu, mel %d: %g, not %g", o->n_fft, f, frames, j,
+                     (double)out[f * n_mels + (size_t)j], expected);
     }
     free(out);
     free(x);
@@ -79,8 +85,10 @@ static void test_mel_equals_its_definition(void **state) {
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) compare_mel(&f5, lengths[i], NULL);
     compare_mel(&f5, 5000, &ishow_mel_kernel4); /* both widths, whatever this machine would choose */
     /* every kind of last pass, sizes that need kissfft, hop = 1 and hop = n_fft */
-    static const ishow_mel_options others[] = {{8000, 16, 4, 5},      {8000, 32, 32, 3},   {16000, 64, 1, 8},    {16000, 128, 50, 20}, {16000, 256, 64, 40}, {22050, 512, 128, 80},
-                                               {24000, 2048, 300, 100}, {16000, 400, 160, 80}, {24000, 1000, 250, 100}, {44100, 18, 7, 4}};
+    static const ishow_mel_options others[] = {{8000, 16, 4, 5},        {8000, 32, 32, 3},     {16000, 64, 1, 8},
+                                               {16000, 128, 50, 20},    {16000, 256, 64, 40},  {22050, 512, 128, 80},
+                                               {24000, 2048, 300, 100}, {16000, 400, 160, 80}, {24000, 1000, 250, 100},
+                                               {44100, 18, 7, 4}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         compare_mel(&others[i], 3001, NULL);
         compare_mel(&others[i], 3001, &ishow_mel_kernel4);
@@ -102,7 +110,8 @@ static void test_mel_floor_and_faults(void **state) {
     assert_float_equal(out[20 * 100], log(1e-5), 1e-5);
 
     ishow_error error = {0};
-    for (size_t n = 0; n <= 512; n = n * 2 + 1 + (n == 255)) assert_int_equal(ishow_mel_compute(mel, x, n, out, &error), ISHOW_EINVAL);
+    for (size_t n = 0; n <= 512; n = n * 2 + 1 + (n == 255))
+        assert_int_equal(ishow_mel_compute(mel, x, n, out, &error), ISHOW_EINVAL);
     assert_int_equal(ishow_mel_compute(mel, x, 512, out, &error), ISHOW_EINVAL);
     assert_non_null(strstr(error.message, "513 are needed"));
     assert_int_equal(ishow_mel_compute(mel, NULL, 6000, out, &error), ISHOW_EINVAL);
@@ -112,10 +121,16 @@ static void test_mel_floor_and_faults(void **state) {
     free(x);
     free(out);
 
-    static const struct { ishow_mel_options o; const char *field; } bad[] = {
-        {{0, 1024, 256, 100}, "sample_rate"}, {{1000000, 1024, 256, 100}, "sample_rate"}, {{24000, 1023, 256, 100}, "n_fft"}, {{24000, 0, 256, 100}, "n_fft"},
-        {{24000, -1024, 256, 100}, "n_fft"},  {{24000, 1 << 20, 256, 100}, "n_fft"},      {{24000, 1024, 0, 100}, "hop"},     {{24000, 1024, 1025, 100}, "hop"},
-        {{24000, 1024, 256, 0}, "n_mels"},    {{24000, 1024, 256, 513}, "n_mels"},        {{24000, 16, 4, 9}, "n_mels"},
+    static const struct {
+        ishow_mel_options o;
+        const char *field;
+    } bad[] = {
+        {{0, 1024, 256, 100}, "sample_rate"}, {{1000000, 1024, 256, 100}, "sample_rate"},
+        {{24000, 1023, 256, 100}, "n_fft"},   {{24000, 0, 256, 100}, "n_fft"},
+        {{24000, -1024, 256, 100}, "n_fft"},  {{24000, 1 << 20, 256, 100}, "n_fft"},
+        {{24000, 1024, 0, 100}, "hop"},       {{24000, 1024, 1025, 100}, "hop"},
+        {{24000, 1024, 256, 0}, "n_mels"},    {{24000, 1024, 256, 513}, "n_mels"},
+        {{24000, 16, 4, 9}, "n_mels"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(ishow_mel_create(&mel, &bad[i].o, &error), ISHOW_EINVAL);
@@ -126,14 +141,20 @@ static void test_mel_floor_and_faults(void **state) {
     assert_int_equal(ishow_mel_create(&mel, NULL, &error), ISHOW_EINVAL);
 }
 
-typedef struct job { const ishow_mel *mel; const float *x; const float *expected; int same; } job;
+typedef struct job {
+    const ishow_mel *mel;
+    const float *x;
+    const float *expected;
+    int same;
+} job;
 
 static void *compute(void *user) {
     job *j = user;
     float *out = malloc(24 * 100 * sizeof *out);
     j->same = out != NULL;
     for (int i = 0; i < 5 && j->same; i++) {
-        j->same = ishow_mel_compute(j->mel, j->x, 6000, out, NULL) == ISHOW_OK && !memcmp(out, j->expected, 24 * 100 * sizeof *out);
+        j->same = ishow_mel_compute(j->mel, j->x, 6000, out, NULL) == ISHOW_OK &&
+                  !memcmp(out, j->expected, 24 * 100 * sizeof *out);
     }
     free(out);
     return NULL;
@@ -170,7 +191,8 @@ static void round_trip(int n_fft, int hop, size_t frames) {
     assert_int_equal(ishow_istft_create(&istft, n_fft, hop, NULL), ISHOW_OK);
     const size_t n = ishow_istft_samples(istft, frames), bins = (size_t)n_fft / 2 + 1;
     assert_int_equal(n, (frames - 1) * (size_t)hop);
-    float *x = noisy(n), *re = malloc(frames * bins * sizeof *re), *im = malloc(frames * bins * sizeof *im), *y = malloc((n + 1) * sizeof *y);
+    float *x = noisy(n), *re = malloc(frames * bins * sizeof *re), *im = malloc(frames * bins * sizeof *im),
+          *y = malloc((n + 1) * sizeof *y);
     assert_true(x && re && im && y);
     for (size_t f = 0; f < frames; f++)
         for (size_t k = 0; k < bins; k++) {
@@ -178,7 +200,8 @@ static void round_trip(int n_fft, int hop, size_t frames) {
             for (int i = 0; i < n_fft; i++) {
                 const long at = (long)f * hop - n_fft / 2 + i;
                 if (at < 0 || at >= (long)n) continue;
-                const double v = (double)x[at] * (0.5 - 0.5 * cos(2 * M_PI * i / n_fft)), angle = 2 * M_PI * fmod((double)k * i, n_fft) / n_fft;
+                const double v = (double)x[at] * (0.5 - 0.5 * cos(2 * M_PI * i / n_fft)),
+                             angle = 2 * M_PI * fmod((double)k * i, n_fft) / n_fft;
                 a += v * cos(angle), b -= v * sin(angle);
             }
             re[f * bins + k] = (float)a, im[f * bins + k] = (float)b;
@@ -187,7 +210,8 @@ static void round_trip(int n_fft, int hop, size_t frames) {
     y[n] = 12345;
     assert_int_equal(ishow_istft_compute(istft, re, im, frames, y, NULL), ISHOW_OK);
     for (size_t i = 0; i < n; i++)
-        if (fabsf(y[i] - x[i]) > 1e-5f) fail_msg("n_fft %d hop %d: sample %zu of %zu is %g, not %g", n_fft, hop, i, n, (double)y[i], (double)x[i]);
+        if (fabsf(y[i] - x[i]) > 1e-5f)
+            fail_msg("n_fft %d hop %d: sample %zu of %zu is %g, not %g", n_fft, hop, i, n, (double)y[i], (double)x[i]);
     assert_true(y[n] == 12345);
     free(x);
     free(re);
@@ -240,7 +264,8 @@ static double level_at(const ishow_pcm *pcm, double hz) {
 
 static void test_resample(void **state) {
     (void)state;
-    static const int pairs[][2] = {{48000, 24000}, {44100, 24000}, {16000, 24000}, {24000, 48000}, {8000, 192000}, {24000, 24000}};
+    static const int pairs[][2] = {{48000, 24000}, {44100, 24000}, {16000, 24000},
+                                   {24000, 48000}, {8000, 192000}, {24000, 24000}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         const int from = pairs[i][0], to = pairs[i][1];
         const size_t n = (size_t)from + 1;
@@ -279,7 +304,8 @@ static void test_resample_edges(void **state) {
         assert_int_equal(pcm.length, 0);
         ishow_pcm_free(&pcm);
     }
-    static const int bad[][2] = {{0, 24000}, {24000, 0}, {-1, 24000}, {3999, 24000}, {24000, 384001}, {INT32_MAX, 24000}};
+    static const int bad[][2] = {{0, 24000},    {24000, 0},      {-1, 24000},
+                                 {3999, 24000}, {24000, 384001}, {INT32_MAX, 24000}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_int_equal(ishow_audio_resample(x, 3, bad[i][0], bad[i][1], &pcm, &error), ISHOW_EINVAL);
         assert_string_equal(error.field, "sample_rate");
@@ -296,9 +322,14 @@ static void test_no_handle_is_left(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mel_equals_its_definition),   cmocka_unit_test(test_mel_floor_and_faults), cmocka_unit_test(test_a_plan_is_shared_by_threads),
-        cmocka_unit_test(test_istft_inverts_the_stft),      cmocka_unit_test(test_istft_errors),         cmocka_unit_test(test_resample),
-        cmocka_unit_test(test_resample_edges),              cmocka_unit_test(test_no_handle_is_left),
+        cmocka_unit_test(test_mel_equals_its_definition),
+        cmocka_unit_test(test_mel_floor_and_faults),
+        cmocka_unit_test(test_a_plan_is_shared_by_threads),
+        cmocka_unit_test(test_istft_inverts_the_stft),
+        cmocka_unit_test(test_istft_errors),
+        cmocka_unit_test(test_resample),
+        cmocka_unit_test(test_resample_edges),
+        cmocka_unit_test(test_no_handle_is_left),
     };
     return cmocka_run_group_tests_name("audio mel", tests, NULL, NULL);
 }

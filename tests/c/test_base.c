@@ -54,11 +54,13 @@ static void test_every_status_has_a_name(void **state) {
     assert_string_equal(ishow_status_name(ISHOW_EINTERNAL), "EINTERNAL");
     for (int i = ISHOW_OK; i <= ISHOW_EINTERNAL; i++) {
         assert_string_not_equal(ishow_status_name((ishow_status)i), "UNKNOWN");
-        for (int k = ISHOW_OK; k < i; k++) assert_string_not_equal(ishow_status_name((ishow_status)i), ishow_status_name((ishow_status)k));
+        for (int k = ISHOW_OK; k < i; k++)
+            assert_string_not_equal(ishow_status_name((ishow_status)i), ishow_status_name((ishow_status)k));
     }
     assert_string_equal(ishow_status_name((ishow_status)999), "UNKNOWN");
     assert_true(strlen(ishow_version()) >= 5);
-    assert_true(strlen(ishow_build_id()) >= 16 && strspn(ishow_build_id(), "0123456789abcdef") == strlen(ishow_build_id()));
+    assert_true(strlen(ishow_build_id()) >= 16 &&
+                strspn(ishow_build_id(), "0123456789abcdef") == strlen(ishow_build_id()));
 }
 
 static void test_handles_are_counted(void **state) {
@@ -102,11 +104,25 @@ static void test_utf8(void **state) {
     assert_int_equal(ishow_utf8_next(&p), 0);
     assert_int_equal(ishow_utf8_next(&p), 0); /* and stays at the end */
     assert_int_equal(ishow_utf8_length(""), 0);
-    static const char *const edges[] = {"\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"};
+    static const char *const edges[] = {"\x7F",         "\xC2\x80",         "\xDF\xBF",
+                                        "\xE0\xA0\x80", "\xED\x9F\xBF",     "\xEE\x80\x80",
+                                        "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"};
     for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) assert_int_equal(ishow_utf8_length(edges[i]), 1);
     /* lone continuation, overlong, surrogate, beyond U+10FFFF, truncated, bytes that never occur */
-    static const char *const bad[] = {"\x80",         "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
-                                      "\xF5\x80\x80\x80", "\xC3",     "\xE4\xBD", "\xF0\x9F\x98", "\xFE",         "\xFF",             "\xC3("};
+    static const char *const bad[] = {"\x80",
+                                      "\xC0\x80",
+                                      "\xC1\xBF",
+                                      "\xE0\x9F\xBF",
+                                      "\xED\xA0\x80",
+                                      "\xF0\x8F\xBF\xBF",
+                                      "\xF4\x90\x80\x80",
+                                      "\xF5\x80\x80\x80",
+                                      "\xC3",
+                                      "\xE4\xBD",
+                                      "\xF0\x9F\x98",
+                                      "\xFE",
+                                      "\xFF",
+                                      "\xC3("};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[16];
         snprintf(text, sizeof text, "ok%s", bad[i]);
@@ -149,7 +165,10 @@ static void capture(ishow_log_level level, const char *text, char *out, size_t s
     out[n > 0 ? n : 0] = '\0';
 }
 
-typedef struct heard { int lines; char text[64]; } heard;
+typedef struct heard {
+    int lines;
+    char text[64];
+} heard;
 
 static void hear(void *self, ishow_log_level level, const char *room, const char *request, const char *text) {
     heard *h = self;
@@ -205,29 +224,52 @@ static void write_tree(const char *root, const char *const *files) {
 }
 
 #define V2_MOUNT "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n"
-#define V1_MOUNTS "31 23 0:27 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n32 23 0:28 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+#define V1_MOUNTS                                                                                                    \
+    "31 23 0:27 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n32 23 0:28 / /sys/fs/cgroup/cpu,cpuacct rw - " \
+    "cgroup cgroup rw,cpu,cpuacct\n"
 #define V1_PART "32 23 0:28 /docker/abc /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
 
 static void test_quotas_of_control_groups(void **state) {
-    static const struct { double quota; const char *const files[14]; } trees[] = {
+    static const struct {
+        double quota;
+        const char *const files[14];
+    } trees[] = {
         {INFINITY, {""}},
-        {INFINITY, {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/\n", "/sys/fs/cgroup/cpu.max", "max 100000\n", ""}},
-        {1.5, {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/\n", "/sys/fs/cgroup/cpu.max", "150000 100000\n", ""}},
+        {INFINITY,
+         {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/\n", "/sys/fs/cgroup/cpu.max", "max 100000\n",
+          ""}},
+        {1.5,
+         {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/\n", "/sys/fs/cgroup/cpu.max", "150000 100000\n",
+          ""}},
         /* the group itself has no limit, one above it has */
-        {2, {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/a/b\n", "/sys/fs/cgroup/a/b/cpu.max", "max 100000\n", "/sys/fs/cgroup/a/cpu.max", "100000 50000\n", ""}},
-        {0.5, {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/a/b\n", "/sys/fs/cgroup/a/b/cpu.max", "50000 100000\n", "/sys/fs/cgroup/a/cpu.max", "200000 100000\n", ""}},
-        {3, {"/proc/self/mountinfo", V1_MOUNTS, "/proc/self/cgroup", "5:cpuset:/x\n4:cpu,cpuacct:/y\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "300000\n",
-             "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us", "100000\n", "/sys/fs/cgroup/cpuset/x/cpu.cfs_quota_us", "100000\n", ""}},
-        {INFINITY, {"/proc/self/mountinfo", V1_MOUNTS, "/proc/self/cgroup", "4:cpu,cpuacct:/y\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "-1\n",
-                    "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us", "100000\n", ""}},
+        {2,
+         {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/a/b\n", "/sys/fs/cgroup/a/b/cpu.max",
+          "max 100000\n", "/sys/fs/cgroup/a/cpu.max", "100000 50000\n", ""}},
+        {0.5,
+         {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/a/b\n", "/sys/fs/cgroup/a/b/cpu.max",
+          "50000 100000\n", "/sys/fs/cgroup/a/cpu.max", "200000 100000\n", ""}},
+        {3,
+         {"/proc/self/mountinfo", V1_MOUNTS, "/proc/self/cgroup", "5:cpuset:/x\n4:cpu,cpuacct:/y\n",
+          "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "300000\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us",
+          "100000\n", "/sys/fs/cgroup/cpuset/x/cpu.cfs_quota_us", "100000\n", ""}},
+        {INFINITY,
+         {"/proc/self/mountinfo", V1_MOUNTS, "/proc/self/cgroup", "4:cpu,cpuacct:/y\n",
+          "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "-1\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us",
+          "100000\n", ""}},
         /* a container without a namespace of control groups sees its own part at the mount point */
-        {2, {"/proc/self/mountinfo", V1_PART, "/proc/self/cgroup", "4:cpu,cpuacct:/docker/abc\n", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "200000\n",
-             "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n", ""}},
-        {1, {"/proc/self/mountinfo", V1_PART, "/proc/self/cgroup", "4:cpu,cpuacct:/docker/abc/inner\n", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n",
-             "/sys/fs/cgroup/cpu,cpuacct/inner/cpu.cfs_quota_us", "100000\n", "/sys/fs/cgroup/cpu,cpuacct/inner/cpu.cfs_period_us", "100000\n", ""}},
+        {2,
+         {"/proc/self/mountinfo", V1_PART, "/proc/self/cgroup", "4:cpu,cpuacct:/docker/abc\n",
+          "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "200000\n", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us",
+          "100000\n", ""}},
+        {1,
+         {"/proc/self/mountinfo", V1_PART, "/proc/self/cgroup", "4:cpu,cpuacct:/docker/abc/inner\n",
+          "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n", "/sys/fs/cgroup/cpu,cpuacct/inner/cpu.cfs_quota_us",
+          "100000\n", "/sys/fs/cgroup/cpu,cpuacct/inner/cpu.cfs_period_us", "100000\n", ""}},
         /* both hierarchies are mounted, the processor controller is in the first */
-        {1, {"/proc/self/mountinfo", V1_MOUNTS V2_MOUNT, "/proc/self/cgroup", "4:cpu,cpuacct:/y\n0::/z\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "100000\n",
-             "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us", "100000\n", ""}},
+        {1,
+         {"/proc/self/mountinfo", V1_MOUNTS V2_MOUNT, "/proc/self/cgroup", "4:cpu,cpuacct:/y\n0::/z\n",
+          "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "100000\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us",
+          "100000\n", ""}},
         {INFINITY, {"/proc/self/mountinfo", "nonsense\n - cgroup2\n", "/proc/self/cgroup", "0\n::\n", ""}},
     };
     (void)state;
@@ -251,7 +293,8 @@ static void test_log_as_json(void **state) {
     capture(ISHOW_LOG_WARN, "a \"quote\", a \\, a\nnewline, \x01, \xff\xfe and \xc3\xa9", line, sizeof line);
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
     assert_non_null(o = json_loads(line, 0, NULL));
-    assert_string_equal(json_string_value(json_object_get(o, "message")), "a \"quote\", a \\, a\nnewline, \x01, \xef\xbf\xbd\xef\xbf\xbd and \xc3\xa9");
+    assert_string_equal(json_string_value(json_object_get(o, "message")),
+                        "a \"quote\", a \\, a\nnewline, \x01, \xef\xbf\xbd\xef\xbf\xbd and \xc3\xa9");
     assert_string_equal(json_string_value(json_object_get(o, "level")), "warn");
     assert_string_equal(json_string_value(json_object_get(o, "room")), "room");
     assert_int_equal(strlen(json_string_value(json_object_get(o, "time"))), 24);
@@ -264,7 +307,8 @@ static void test_log_as_json(void **state) {
     json_decref(o);
     ishow_log_set_format(ISHOW_LOG_TEXT);
     ishow_log_format format;
-    assert_true(ishow_log_format_find("json", &format) && format == ISHOW_LOG_JSON && !ishow_log_format_find("xml", &format));
+    assert_true(ishow_log_format_find("json", &format) && format == ISHOW_LOG_JSON &&
+                !ishow_log_format_find("xml", &format));
 }
 
 int main(void) {

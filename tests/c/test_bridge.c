@@ -1,5 +1,5 @@
-/* The embedded interpreter: its start, what Python lends to C, speech by the Python backend through the whole engine, and how faults on the
- * Python side arrive here. A tiny random model is made by tests/tiny.py; it speaks noise. */
+/* The embedded interpreter: its start, what Python lends to C, speech by the Python backend through the whole engine,
+ * and how faults on the Python side arrive here. A tiny random model is made by tests/tiny.py; it speaks noise. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -19,7 +19,7 @@
 #include "engine/engine.h"
 
 #define UTTERANCES 200
-#define WARM_UP 40
+#define WARM_UP    40
 
 static char root[] = "/tmp/ishow-bridge-XXXXXX";
 static ishow_bridge *bridge;
@@ -113,7 +113,8 @@ static void text_becomes_tokens(void **state) {
     free(tokens.ids);
     free(joined.ids);
     free(text);
-    assert_int_equal(frontend.normalize(frontend.self, "\xF0\x9F\x98\x80 \xE2\x80\xA6", NULL, &text, &unspoken, &error), ISHOW_EINVAL);
+    assert_int_equal(frontend.normalize(frontend.self, "\xF0\x9F\x98\x80 \xE2\x80\xA6", NULL, &text, &unspoken, &error),
+                     ISHOW_EINVAL);
     assert_string_equal(error.field, "text");
     assert_null(text);
     frontend.close(frontend.self);
@@ -189,11 +190,18 @@ static void an_exception_becomes_a_sentence(void **state) {
     /* A token the model has never heard of, straight into the backend: torch raises IndexError. */
     static float cond[8 * 100], phase[8], h[2][8 * 64];
     const int64_t tokens[2] = {1, 100000}, index[8] = {0, 0, 0, 0, 1, 1, 1, 1};
-    const ishow_encode_in in = {.tokens = tokens, .n_tokens = 2, .cond = cond, .ref_frames = 0, .index = index, .phase = phase, .frames = 8};
+    const ishow_encode_in in = {
+        .tokens = tokens, .n_tokens = 2, .cond = cond, .ref_frames = 0, .index = index, .phase = phase, .frames = 8};
     assert_int_equal(backend.encode(backend.self, &in, h[0], h[1], &error), ISHOW_EPYTHON);
     assert_non_null(strstr(error.message, "IndexError"));
     assert_null(strchr(error.message, '\n'));
-    const ishow_encode_in good = {.tokens = (int64_t[]){1, 2}, .n_tokens = 2, .cond = cond, .ref_frames = 0, .index = index, .phase = phase, .frames = 8};
+    const ishow_encode_in good = {.tokens = (int64_t[]){1, 2},
+                                  .n_tokens = 2,
+                                  .cond = cond,
+                                  .ref_frames = 0,
+                                  .index = index,
+                                  .phase = phase,
+                                  .frames = 8};
     assert_int_equal(backend.encode(backend.self, &good, h[0], h[1], &error), ISHOW_OK);
     backend.close(backend.self);
 }
@@ -242,7 +250,9 @@ static void two_hundred_utterances_leave_nothing_behind(void **state) {
     for (int i = 0; i < UTTERANCES; i++) {
         spoken speech;
         if (i == WARM_UP) before = resident_kib();
-        assert_int_equal(speak(engine, i % 3 ? "Short one." : "A sentence that is somewhat longer than the short one.", (uint64_t)i, &speech, &error), ISHOW_OK);
+        assert_int_equal(speak(engine, i % 3 ? "Short one." : "A sentence that is somewhat longer than the short one.",
+                               (uint64_t)i, &speech, &error),
+                         ISHOW_OK);
         free(speech.samples);
     }
     const long grown = resident_kib() - before;

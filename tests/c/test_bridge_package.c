@@ -1,5 +1,5 @@
-/* From the Python backend to a compiled package: what is opened first, compilation in the background with its swap, agreement of both
- * backends, packages that do not fit, cancelling. Compiles one tiny model: about a minute. */
+/* From the Python backend to a compiled package: what is opened first, compilation in the background with its swap,
+ * agreement of both backends, packages that do not fit, cancelling. Compiles one tiny model: about a minute. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -19,7 +19,7 @@
 #include "engine/engine.h"
 
 #define COMPILE_SECONDS 600
-#define TEXT "The package and the model agree."
+#define TEXT            "The package and the model agree."
 
 static char root[] = "/tmp/ishow-package-XXXXXX", model[128], cache[1024];
 static ishow_bridge *bridge;
@@ -55,7 +55,8 @@ static ishow_engine *open_engine(int *pending, ishow_model_info *info) {
     ishow_error error = {0};
     ishow_engine *engine = NULL;
     const ishow_engine_options options = ishow_engine_options_default();
-    if (ishow_bridge_open(bridge, model, "fp32", "package", 1, &backend, pending, &error) || ishow_bridge_frontend(bridge, model, &frontend, &error) ||
+    if (ishow_bridge_open(bridge, model, "fp32", "package", 1, &backend, pending, &error) ||
+        ishow_bridge_frontend(bridge, model, &frontend, &error) ||
         ishow_engine_create(&engine, &backend, &frontend, &options, &error))
         fail_msg("%s", error.message);
     ishow_engine_info(engine, info);

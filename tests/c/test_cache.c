@@ -11,7 +11,9 @@
 
 #include "cache/cache.h"
 
-static ishow_cache_key key_of(const char *text) { return ishow_cache_key_add((ishow_cache_key){0, 0}, text, strlen(text)); }
+static ishow_cache_key key_of(const char *text) {
+    return ishow_cache_key_add((ishow_cache_key){0, 0}, text, strlen(text));
+}
 
 static ishow_cache_stats stats_of(ishow_cache *cache) {
     ishow_cache_stats stats;
@@ -56,7 +58,8 @@ static void test_keys(void **state) {
     const ishow_cache_key nothing = ishow_cache_key_add(none, NULL, 0);
     assert_memory_equal(&ab_c, &again, sizeof again);
     assert_memory_equal(&empty, &nothing, sizeof empty);
-    const ishow_cache_key x_c = ishow_cache_key_add(ishow_cache_key_add(none, "x", 1), "c", 1); /* differs in its first part only */
+    const ishow_cache_key x_c =
+        ishow_cache_key_add(ishow_cache_key_add(none, "x", 1), "c", 1); /* differs in its first part only */
     const ishow_cache_key all[] = {none, ab_c, a_bc, c_ab, x_c, abc, empty};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (size_t k = 0; k < i; k++) assert_memory_not_equal(&all[i], &all[k], sizeof *all);
@@ -204,7 +207,11 @@ static void test_many_entries(void **state) {
 
 enum { THREADS = 4, ROUNDS = 3000, NAMES = 40 };
 
-typedef struct worker { ishow_cache *cache; unsigned seed; int wrong; } worker;
+typedef struct worker {
+    ishow_cache *cache;
+    unsigned seed;
+    int wrong;
+} worker;
 
 /* Every entry's bytes say its name, whoever put it; held references are read again later. */
 static void *hammer(void *user) {
@@ -220,7 +227,8 @@ static void *hammer(void *user) {
         const ishow_cache_key key = ishow_cache_key_add((ishow_cache_key){0, 0}, &name, sizeof name);
         ishow_cache_entry *entry = ishow_cache_get(w->cache, key);
         if (!entry) entry = ishow_cache_put(w->cache, key, bytes, size);
-        if (!entry || ishow_cache_entry_size(entry) != size || memcmp(ishow_cache_entry_data(entry), bytes, size)) w->wrong++;
+        if (!entry || ishow_cache_entry_size(entry) != size || memcmp(ishow_cache_entry_data(entry), bytes, size))
+            w->wrong++;
         if (round % 5 == 0) {
             if (held && *(const unsigned char *)ishow_cache_entry_data(held) != held_name) w->wrong++;
             ishow_cache_entry_release(held);
@@ -239,7 +247,8 @@ static void *hammer(void *user) {
 static void test_threads(void **state) {
     (void)state;
     ishow_cache *cache = NULL;
-    assert_int_equal(ishow_cache_create(&cache, 5000, NULL), ISHOW_OK); /* too small for all: entries leave all the time */
+    assert_int_equal(ishow_cache_create(&cache, 5000, NULL),
+                     ISHOW_OK); /* too small for all: entries leave all the time */
     pthread_t threads[THREADS];
     worker workers[THREADS];
     for (unsigned i = 0; i < THREADS; i++) {
@@ -257,7 +266,13 @@ static void test_threads(void **state) {
     assert_int_equal(ishow_live_handles(), 0);
 }
 
-typedef struct racer { ishow_cache *cache; pthread_barrier_t *start; const void *bytes; size_t n; ishow_cache_entry *entry; } racer;
+typedef struct racer {
+    ishow_cache *cache;
+    pthread_barrier_t *start;
+    const void *bytes;
+    size_t n;
+    ishow_cache_entry *entry;
+} racer;
 
 static void *race(void *user) {
     racer *r = user;

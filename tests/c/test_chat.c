@@ -121,10 +121,10 @@ static void test_bounded(void **state) {
     say(r, "m1", "mention", ISHOW_CHAT_PRIORITY_MENTION);
     say(r, "p1", "paid", ISHOW_CHAT_PRIORITY_PAID);
     say(r, "n2", "two", ISHOW_CHAT_PRIORITY_NORMAL);
-    say(r, "n3", "three", ISHOW_CHAT_PRIORITY_NORMAL); /* n1 goes */
-    say(r, "p2", "paid two", ISHOW_CHAT_PRIORITY_PAID); /* n2 goes */
+    say(r, "n3", "three", ISHOW_CHAT_PRIORITY_NORMAL);    /* n1 goes */
+    say(r, "p2", "paid two", ISHOW_CHAT_PRIORITY_PAID);   /* n2 goes */
     say(r, "p3", "paid three", ISHOW_CHAT_PRIORITY_PAID); /* n3 */
-    say(r, "p4", "paid four", ISHOW_CHAT_PRIORITY_PAID); /* the mention */
+    say(r, "p4", "paid four", ISHOW_CHAT_PRIORITY_PAID);  /* the mention */
     ishow_chat_verdict v = say(r, "n4", "four", ISHOW_CHAT_PRIORITY_NORMAL);
     assert_true(!v.accepted && v.reason == ISHOW_CHAT_BY_FULL);
     v = say(r, "p5", "paid five", ISHOW_CHAT_PRIORITY_PAID);
@@ -238,7 +238,7 @@ static void test_deletion(void **state) {
     assert_int_equal(json_array_size(json_object_get(nth(r, "deleted", 1)->data, "ids")), 2);
     size_t audio = count(r, "audio");
     double last = number(nth(r, "audio", audio - 1), "t1");
-    assert_true(last < number(end, "at") + 1.01); /* no more than the lead was out */
+    assert_true(last < number(end, "at") + 1.01);    /* no more than the lead was out */
     assert_int_equal(ishow_chat_replay(r->chat), 0); /* and it is not heard again */
     run(r, 5);
     assert_string_equal(heard(r), "a d");
@@ -340,7 +340,8 @@ static void test_names_are_not_repeated(void **state) {
     run(r, 1.1); /* a1 plays; a2 is made, without her name */
     say_as(r, "p", "rich", "money", ISHOW_CHAT_PRIORITY_PAID);
     run(r, 20);
-    static const char *const said[] = {"anna says: one thing", "rich says: money", "anna says: and another", "bob says: hello", "anna says: a third", "a fourth"};
+    static const char *const said[] = {"anna says: one thing", "rich says: money",   "anna says: and another",
+                                       "bob says: hello",      "anna says: a third", "a fourth"};
     for (size_t i = 0; i < 6; i++) assert_string_equal(field(nth(r, "start", i), "said"), said[i]);
     run(r, 100);
     say_as(r, "a5", "anna", "long after", ISHOW_CHAT_PRIORITY_NORMAL);

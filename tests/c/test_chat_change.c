@@ -34,7 +34,8 @@ static void rules_are_exchanged_and_nothing_is_forgotten(void **state) {
     o.name_again_seconds = 0;
     change(r, &o);
     assert_int_equal(say_as(r, "c", "cem", "More spam.", ISHOW_CHAT_PRIORITY_NORMAL).reason, ISHOW_CHAT_BY_BANNED_WORD);
-    assert_int_equal(say_as(r, "d", "ann", "And again.", ISHOW_CHAT_PRIORITY_NORMAL).reason, ISHOW_CHAT_BY_COOLDOWN); /* she was heard under the old rules */
+    assert_int_equal(say_as(r, "d", "ann", "And again.", ISHOW_CHAT_PRIORITY_NORMAL).reason,
+                     ISHOW_CHAT_BY_COOLDOWN); /* she was heard under the old rules */
     assert_int_equal(say_as(r, "a", "dee", "Other words.", ISHOW_CHAT_PRIORITY_NORMAL).reason, ISHOW_CHAT_BY_DUPLICATE);
     assert_int_equal(counts(r).waiting, 2);
     change(r, &r->o);
@@ -63,7 +64,11 @@ static void a_prepared_change_may_be_refused_or_given_up(void **state) {
     unmake(r);
 }
 
-typedef struct speaker { rig *r; atomic_int over; int accepted; } speaker;
+typedef struct speaker {
+    rig *r;
+    atomic_int over;
+    int accepted;
+} speaker;
 
 static void *speak_on(void *self) {
     speaker *s = self;
@@ -106,7 +111,8 @@ static void changes_under_messages_lose_none(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rules_are_exchanged_and_nothing_is_forgotten), cmocka_unit_test(a_prepared_change_may_be_refused_or_given_up),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(rules_are_exchanged_and_nothing_is_forgotten),
+                                       cmocka_unit_test(a_prepared_change_may_be_refused_or_given_up),
                                        cmocka_unit_test(changes_under_messages_lose_none)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,13 +41,16 @@ static int ask(filter *f, ishow_chat_message m, double now, char **text) {
     return verdict;
 }
 
-static int ask_text(filter *f, const char *user, const char *text, double now) { return ask(f, fake_message("", user, text), now, NULL); }
+static int ask_text(filter *f, const char *user, const char *text, double now) {
+    return ask(f, fake_message("", user, text), now, NULL);
+}
 
 static void check_read(const ishow_chat_options *o, const char *text, const char *wanted) {
     filter *f = make(o);
     char *read = NULL;
     ask(f, fake_message("", "anna", text), 0, &read);
-    if (!read || strcmp(read, wanted)) fail_msg("\"%s\" is read \"%s\", not \"%s\"", text, read ? read : "(refused)", wanted);
+    if (!read || strcmp(read, wanted))
+        fail_msg("\"%s\" is read \"%s\", not \"%s\"", text, read ? read : "(refused)", wanted);
     free(read);
     filter_free(f);
 }
@@ -55,8 +58,10 @@ static void check_read(const ishow_chat_options *o, const char *text, const char
 static void test_fold(void **state) {
     (void)state;
     static const char *const same[][2] = {
-        {"Straße", "STRASSE"}, {"ＢＡＤ", "bad"}, {"Ⓑⓐⓓ", "bad"}, {"b\u200Bad", "bad"}, {"bád", "bad"}, {"b\u0301a\u0336d", "bad"},
-        {"ﬁne", "FINE"}, {"Éclair", "eclair"}, {"ПРИВЕТ", "привет"}, {"ёлка", "елка"}, {"ｶﾞ", "ガ"}, {"\u212B", "å"}, {"각", "각"},
+        {"Straße", "STRASSE"}, {"ＢＡＤ", "bad"},          {"Ⓑⓐⓓ", "bad"},  {"b\u200Bad", "bad"},
+        {"bád", "bad"},        {"b\u0301a\u0336d", "bad"}, {"ﬁne", "FINE"}, {"Éclair", "eclair"},
+        {"ПРИВЕТ", "привет"},  {"ёлка", "елка"},           {"ｶﾞ", "ガ"},    {"\u212B", "å"},
+        {"각", "각"},
     };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
         char *a = fold_text(same[i][0], strlen(same[i][0])), *b = fold_text(same[i][1], strlen(same[i][1]));
@@ -66,7 +71,7 @@ static void test_fold(void **state) {
         free(b);
     }
     char *ga = fold_text("が", 3), *ka = fold_text("か", 3), *gag = fold_text("각", 3), *g = fold_text("가", 3);
-    assert_string_not_equal(ga, ka); /* dakuten makes another letter */
+    assert_string_not_equal(ga, ka);     /* dakuten makes another letter */
     assert_false(fold_contains(gag, g)); /* and a syllable is not half of another */
     free(ga), free(ka), free(gag), free(g);
     assert_null(fold_text("\xFF\xFE", 2));
@@ -80,7 +85,9 @@ static void test_banned_words_are_words(void **state) {
     o.repeat_seconds = o.flood_messages = 0;
     o.rate = 0;
     filter *f = make(&o);
-    static const char *const refused[] = {"this is bad", "BAD!", "ｂａｄ", "b\u200Da\u200Dd", "so b\u00E1d.", "that is Very  wrong", "我说禁止啊", "так НЕЛЬЗЯ", "(bad)"};
+    static const char *const refused[] = {"this is bad",     "BAD!",         "ｂａｄ",
+                                          "b\u200Da\u200Dd", "so b\u00E1d.", "that is Very  wrong",
+                                          "我说禁止啊",      "так НЕЛЬЗЯ",   "(bad)"};
     static const char *const passed[] = {"badge", "a forbad thing", "very much wrong", "нельзяя", "be a d"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         if (i == 5) continue; /* two spaces between the words: the next loop */
@@ -102,7 +109,8 @@ static void test_links(void **state) {
     check_read(&o, "ｅｘａｍｐｌｅ．ｃｏｍ is the place", "is the place");
     check_read(&o, "go to youtu.be/abc please", "go to please");
     check_read(&o, "mail me@example.com ok", "mail ok");
-    check_read(&o, "\u770b\u8fd9\u4e2ahttps://b23.tv/abc\u5f88\u597d\u7b11", "\u770b\u8fd9\u4e2a \u5f88\u597d\u7b11"); /* the link alone goes */
+    check_read(&o, "\u770b\u8fd9\u4e2ahttps://b23.tv/abc\u5f88\u597d\u7b11",
+               "\u770b\u8fd9\u4e2a \u5f88\u597d\u7b11"); /* the link alone goes */
     check_read(&o, "I love this.it is great", "I love this.it is great");
     check_read(&o, "asp.net core", "asp.net core");
     check_read(&o, "see about.me/anna now", "see now");
@@ -172,8 +180,11 @@ static void test_squeezing_and_length(void **state) {
     check_read(&o, "hello wonderful world", "hello");
     check_read(&o, "incomprehensible", "incompreh"); /* one word that is too long is cut inside */
     /* ten graphemes that are thirty code points stay whole */
-    check_read(&o, "e\u0301\u0302e\u0301\u0302e\u0301\u0302o\u0301\u0302o\u0301\u0302o\u0301\u0302u\u0301\u0302u\u0301\u0302u\u0301\u0302a\u0301\u0302",
-               "e\u0301\u0302e\u0301\u0302e\u0301\u0302o\u0301\u0302o\u0301\u0302o\u0301\u0302u\u0301\u0302u\u0301\u0302u\u0301\u0302a\u0301\u0302");
+    check_read(&o,
+               "e\u0301\u0302e\u0301\u0302e\u0301\u0302o\u0301\u0302o\u0301\u0302o\u0301\u0302u\u0301\u0302u\u0301"
+               "\u0302u\u0301\u0302a\u0301\u0302",
+               "e\u0301\u0302e\u0301\u0302e\u0301\u0302o\u0301\u0302o\u0301\u0302o\u0301\u0302u\u0301\u0302u\u0301"
+               "\u0302u\u0301\u0302a\u0301\u0302");
     o.long_texts = ISHOW_CHAT_REFUSE;
     filter *f = make(&o);
     assert_int_equal(ask_text(f, "anna", "hello wonderful world", 0), ISHOW_CHAT_BY_LENGTH);
@@ -184,7 +195,8 @@ static void test_squeezing_and_length(void **state) {
 
 static void test_who(void **state) {
     (void)state;
-    static const char *const platforms[] = {"test", "twitch"}, *const channels[] = {"Room"}, *const bots[] = {"NightBot"}, *const blocked[] = {"eve", "twitch:mallory", "u-99"};
+    static const char *const platforms[] = {"test", "twitch"}, *const channels[] = {"Room"},
+                             *const bots[] = {"NightBot"}, *const blocked[] = {"eve", "twitch:mallory", "u-99"};
     ishow_chat_options o = ishow_chat_options_default();
     o.platforms = (ishow_chat_words){platforms, 2};
     o.channels = (ishow_chat_words){channels, 1};
@@ -274,7 +286,8 @@ static void test_commands_and_voices(void **state) {
     filter_free(f);
 
     /* Viewers are spread over the voices, keep theirs, and when a voice is added only those who get it change. */
-    ishow_chat_voice many[8] = {{"v0", "en"}, {"v1", "en"}, {"v2", "en"}, {"v3", "en"}, {"v4", "en"}, {"v5", "en"}, {"v6", "en"}, {"v7", "en"}};
+    ishow_chat_voice many[8] = {{"v0", "en"}, {"v1", "en"}, {"v2", "en"}, {"v3", "en"},
+                                {"v4", "en"}, {"v5", "en"}, {"v6", "en"}, {"v7", "en"}};
     o.voices = many;
     int moved = 0, per_voice[8] = {0};
     for (int i = 0; i < 2000; i++) {
@@ -305,7 +318,7 @@ static void test_tempo(void **state) {
     filter *f = make(&o);
     assert_int_equal(ask_text(f, "anna", "first", 0), -1);
     assert_int_equal(ask_text(f, "anna", "second", 2), ISHOW_CHAT_BY_COOLDOWN);
-    assert_int_equal(ask_text(f, "anna", "FIRST! 😀", 6), -1); /* punctuation makes it other words */
+    assert_int_equal(ask_text(f, "anna", "FIRST! 😀", 6), -1);                    /* punctuation makes it other words */
     assert_int_equal(ask_text(f, "anna", "First! :)", 8), ISHOW_CHAT_BY_REPEAT); /* emotes and case do not */
     assert_int_equal(ask_text(f, "anna", "fifth", 9), ISHOW_CHAT_BY_FLOOD);
     assert_int_equal(ask_text(f, "anna", "sixth", 12), -1);
@@ -335,9 +348,13 @@ static void test_priorities_by_mention(void **state) {
     ishow_chat_options o = ishow_chat_options_default();
     o.mentions = (ishow_chat_words){names, 1};
     filter *f = make(&o);
-    static const struct { const char *id, *text; ishow_chat_priority priority; } cases[] = {
-        {"p1", "hello @streamer how are you", ISHOW_CHAT_PRIORITY_MENTION}, {"p2", "hello @ROOM", ISHOW_CHAT_PRIORITY_MENTION},
-        {"p3", "hello @streamers", ISHOW_CHAT_PRIORITY_NORMAL}, {"p4", "hello room", ISHOW_CHAT_PRIORITY_NORMAL}};
+    static const struct {
+        const char *id, *text;
+        ishow_chat_priority priority;
+    } cases[] = {{"p1", "hello @streamer how are you", ISHOW_CHAT_PRIORITY_MENTION},
+                 {"p2", "hello @ROOM", ISHOW_CHAT_PRIORITY_MENTION},
+                 {"p3", "hello @streamers", ISHOW_CHAT_PRIORITY_NORMAL},
+                 {"p4", "hello room", ISHOW_CHAT_PRIORITY_NORMAL}};
     for (size_t i = 0; i < 4; i++) {
         filtered r;
         ishow_chat_message m = fake_message(cases[i].id, cases[i].id, cases[i].text);
@@ -351,13 +368,26 @@ static void test_priorities_by_mention(void **state) {
 
 static void test_languages(void **state) {
     (void)state;
-    static const struct { const char *text, *language; } cases[] = {
-        {"what is this and why do you have it", "en"}, {"das ist nicht der Weg", "de"}, {"je ne sais pas pourquoi c'est la", "fr"}, {"hola, como esta el juego", "es"},
-        {"今天天气很好", "zh"}, {"今日はいい天気ですね", "ja"}, {"안녕하세요 여러분", "ko"}, {"привет всем", "ru"}, {"hello 你好", "en"}, {"मैं ठीक हूँ", "hi"}, {"gg", "en"}, {"", "en"}};
+    static const struct {
+        const char *text, *language;
+    } cases[] = {{"what is this and why do you have it", "en"},
+                 {"das ist nicht der Weg", "de"},
+                 {"je ne sais pas pourquoi c'est la", "fr"},
+                 {"hola, como esta el juego", "es"},
+                 {"今天天气很好", "zh"},
+                 {"今日はいい天気ですね", "ja"},
+                 {"안녕하세요 여러분", "ko"},
+                 {"привет всем", "ru"},
+                 {"hello 你好", "en"},
+                 {"मैं ठीक हूँ", "hi"},
+                 {"gg", "en"},
+                 {"", "en"}};
     static const char *const german[] = {"no", "gg", "was", "danke", "die", "Boss"}; /* where German is expected */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (strcmp(text_language(cases[i].text, "en"), cases[i].language)) fail_msg("%s is said to be %s", cases[i].text, text_language(cases[i].text, "en"));
-    for (size_t i = 0; i < sizeof german / sizeof *german; i++) assert_string_equal(text_language(german[i], "de"), "de");
+        if (strcmp(text_language(cases[i].text, "en"), cases[i].language))
+            fail_msg("%s is said to be %s", cases[i].text, text_language(cases[i].text, "en"));
+    for (size_t i = 0; i < sizeof german / sizeof *german; i++)
+        assert_string_equal(text_language(german[i], "de"), "de");
     assert_string_equal(text_language("come on guys, hurry up", "de-AT"), "en");
     assert_true(language_matches("en-GB", "en") && !language_matches("en", "eng"));
     static const char *const spoken[] = {"en"};
@@ -383,8 +413,10 @@ static void test_lines_of_six_languages(void **state) {
         *text++ = '\0';
         const char *guess = text_language(text, "en");
         lines++;
-        if (!strcmp(guess, line)) right++;
-        else print_message("%s is %s, not %s\n", text, line, guess);
+        if (!strcmp(guess, line))
+            right++;
+        else
+            print_message("%s is %s, not %s\n", text, line, guess);
     }
     fclose(f);
     assert_true(lines >= 190);
@@ -393,9 +425,18 @@ static void test_lines_of_six_languages(void **state) {
 
 static void test_names(void **state) {
     (void)state;
-    static const struct { const char *display, *login, *said; } cases[] = {
-        {"xX_Dark_Lord99_Xx", "dark", "Dark Lord"}, {"Dark99", "", "Dark"}, {"anna_b", "", "anna b"}, {"Agent7", "", "Agent7"}, {"12345", "", "12345"}, {"★★★", "star", "star"},
-        {"Zoë", "", "Zoë"}, {"小明2024", "", "小明"}, {"", "", "Someone"}, {"❤Mia❤", "", "Mia"}};
+    static const struct {
+        const char *display, *login, *said;
+    } cases[] = {{"xX_Dark_Lord99_Xx", "dark", "Dark Lord"},
+                 {"Dark99", "", "Dark"},
+                 {"anna_b", "", "anna b"},
+                 {"Agent7", "", "Agent7"},
+                 {"12345", "", "12345"},
+                 {"★★★", "star", "star"},
+                 {"Zoë", "", "Zoë"},
+                 {"小明2024", "", "小明"},
+                 {"", "", "Someone"},
+                 {"❤Mia❤", "", "Mia"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *name = clean_name(fake_span(cases[i].display), fake_span(cases[i].login), 1);
         assert_string_equal(name, cases[i].said);
@@ -481,12 +522,17 @@ static uint32_t roll(uint32_t n) {
     return (uint32_t)(dice >> 33) % n;
 }
 
-/* Random Unicode, and random bytes of UTF-8 that sources would never give: never a crash, always valid UTF-8 within the bounds. */
+/* Random Unicode, and random bytes of UTF-8 that sources would never give: never a crash, always valid UTF-8 within the
+ * bounds. */
 static void test_random_unicode(void **state) {
     (void)state;
-    static const uint32_t blocks[][2] = {{0x20, 0x7F}, {0xA0, 0x250}, {0x300, 0x370}, {0x400, 0x530}, {0x600, 0x700}, {0x900, 0x980}, {0x2000, 0x2070}, {0x2190, 0x2700},
-                                         {0x3040, 0x3100}, {0x4E00, 0x9FFF}, {0xAC00, 0xD7A3}, {0xFE00, 0xFE10}, {0xFF00, 0xFFF0}, {0x1F000, 0x1FAFF}, {0xE0000, 0xE0100}, {0x10FF00, 0x10FFFF}};
-    static const char *const seeds[] = {"https://", ".com", ":wave:", "(", ")", "¯\\_(ツ)_/¯", "!voice ", "@room ", "[doge]", " ", "^_^", "{user}"};
+    static const uint32_t blocks[][2] = {
+        {0x20, 0x7F},     {0xA0, 0x250},      {0x300, 0x370},     {0x400, 0x530},
+        {0x600, 0x700},   {0x900, 0x980},     {0x2000, 0x2070},   {0x2190, 0x2700},
+        {0x3040, 0x3100}, {0x4E00, 0x9FFF},   {0xAC00, 0xD7A3},   {0xFE00, 0xFE10},
+        {0xFF00, 0xFFF0}, {0x1F000, 0x1FAFF}, {0xE0000, 0xE0100}, {0x10FF00, 0x10FFFF}};
+    static const char *const seeds[] = {"https://", ".com",   ":wave:", "(", ")",   "¯\\_(ツ)_/¯",
+                                        "!voice ",  "@room ", "[doge]", " ", "^_^", "{user}"};
     ishow_chat_options o = ishow_chat_options_default();
     o.rate = o.repeat_seconds = 0;
     o.flood_messages = 0;
@@ -499,10 +545,16 @@ static void test_random_unicode(void **state) {
             if (roll(12) == 0) n += (size_t)sprintf(text + n, "%s", seeds[roll(sizeof seeds / sizeof *seeds)]);
             const uint32_t *block = blocks[roll(sizeof blocks / sizeof *blocks)];
             uint32_t c = block[0] + roll(block[1] - block[0]);
-            if (c < 0x80) text[n++] = (char)c;
-            else if (c < 0x800) n += (size_t)sprintf(text + n, "%c%c", (int)(0xC0 | c >> 6), (int)(0x80 | (c & 63)));
-            else if (c < 0x10000) n += (size_t)sprintf(text + n, "%c%c%c", (int)(0xE0 | c >> 12), (int)(0x80 | (c >> 6 & 63)), (int)(0x80 | (c & 63)));
-            else n += (size_t)sprintf(text + n, "%c%c%c%c", (int)(0xF0 | c >> 18), (int)(0x80 | (c >> 12 & 63)), (int)(0x80 | (c >> 6 & 63)), (int)(0x80 | (c & 63)));
+            if (c < 0x80)
+                text[n++] = (char)c;
+            else if (c < 0x800)
+                n += (size_t)sprintf(text + n, "%c%c", (int)(0xC0 | c >> 6), (int)(0x80 | (c & 63)));
+            else if (c < 0x10000)
+                n += (size_t)sprintf(text + n, "%c%c%c", (int)(0xE0 | c >> 12), (int)(0x80 | (c >> 6 & 63)),
+                                     (int)(0x80 | (c & 63)));
+            else
+                n += (size_t)sprintf(text + n, "%c%c%c%c", (int)(0xF0 | c >> 18), (int)(0x80 | (c >> 12 & 63)),
+                                     (int)(0x80 | (c >> 6 & 63)), (int)(0x80 | (c & 63)));
         }
         text[n] = '\0';
         o.emotes = roll(2) ? ISHOW_CHAT_STRIP : ISHOW_CHAT_READ;

@@ -1,4 +1,5 @@
-/* The journal on a real disk: a process is killed at any moment, and each message it had accepted is heard once or reported. */
+/* The journal on a real disk: a process is killed at any moment, and each message it had accepted is heard once or
+ * reported. */
 #include <jansson.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -36,7 +37,8 @@ static void begin(world *w) {
     w->clock.now = 100;
     fake_synth_init(&w->synth, &w->clock);
     w->synth.character_seconds = 0.01;
-    if (ishow_store_open(&w->store, w->dir, &error) || ishow_journal_create(&w->journal, w->store, &error)) fail_msg("%s", error.message);
+    if (ishow_store_open(&w->store, w->dir, &error) || ishow_journal_create(&w->journal, w->store, &error))
+        fail_msg("%s", error.message);
     ishow_chat_options o = ishow_chat_options_default();
     o.now = fake_clock_now;
     o.now_self = &w->clock;
@@ -70,14 +72,18 @@ static void tell_events(world *w) {
     while (ishow_chat_reader_frame(w->reader, &data, &n, &binary)) {
         if (binary) continue;
         json_t *event = json_loadb((const char *)data, n, 0, NULL);
-        const char *name = json_string_value(json_object_get(event, "event")), *id = json_string_value(json_object_get(event, "id"));
+        const char *name = json_string_value(json_object_get(event, "event")),
+                   *id = json_string_value(json_object_get(event, "id"));
         if (!strcmp(name, "start")) tell(w->out, "heard", id);
         if (!strcmp(name, "deleted")) tell(w->out, "gone", id);
         json_decref(event);
     }
 }
 
-typedef struct accepted { int out; char id[16]; } accepted;
+typedef struct accepted {
+    int out;
+    char id[16];
+} accepted;
 
 static void durable(void *user, ishow_status status) {
     if (status != ISHOW_OK) _exit(5);
@@ -119,10 +125,12 @@ static void live(world *w, int first) {
     for (;;) pause();
 }
 
-typedef struct fate { int kept, heard, gone; /* the last life that reported it, 0: none did */ } fate;
+typedef struct fate {
+    int kept, heard, gone; /* the last life that reported it, 0: none did */
+} fate;
 
-/* Adds up to `most` lines of the story of a life (1, 2, ...); how many messages it reported as interrupted. A life that is killed before the disk
- * has what it reported is followed by one that reports it again. */
+/* Adds up to `most` lines of the story of a life (1, 2, ...); how many messages it reported as interrupted. A life that
+ * is killed before the disk has what it reported is followed by one that reports it again. */
 static int read_story(FILE *in, fate *fates, int life, int most) {
     char word[16], id[24];
     int interrupted = 0;
@@ -194,10 +202,12 @@ static void test_killed_at_any_moment(void **state) {
     end(&w);
     for (int i = 0; i < MESSAGES * (LIVES + 1); i++) {
         kept += fates[i].kept;
-        if (fates[i].kept > 1 || fates[i].heard > 1) fail_msg("message %d was kept %d times and heard %d times", i, fates[i].kept, fates[i].heard);
+        if (fates[i].kept > 1 || fates[i].heard > 1)
+            fail_msg("message %d was kept %d times and heard %d times", i, fates[i].kept, fates[i].heard);
         lost += fates[i].kept && !fates[i].heard && !fates[i].gone;
     }
-    /* One that was marked and not heard before the kill is among those reported as interrupted; so is one that was heard in part. */
+    /* One that was marked and not heard before the kill is among those reported as interrupted; so is one that was
+     * heard in part. */
     assert_true(kept > 50);
     assert_true(interrupted <= LIVES);
     if (lost > interrupted) fail_msg("%d messages of %d are lost, %d were reported", lost, kept, interrupted);
@@ -287,7 +297,8 @@ static void until_answers(const int *answers, int n) {
     assert_int_equal(__atomic_load_n(answers, __ATOMIC_RELAXED), n);
 }
 
-/* A sync during a fault of the disk says so; what was written then is on the disk once it works again, but for messages that are over. */
+/* A sync during a fault of the disk says so; what was written then is on the disk once it works again, but for messages
+ * that are over. */
 static void test_a_disk_that_fails(void **state) {
     (void)state;
     for (int gives_up = 0; gives_up < 2; gives_up++) {
@@ -336,7 +347,8 @@ static void test_a_disk_that_fails(void **state) {
         j = ishow_journal_table(journal);
         int seen[4] = {0};
         assert_int_equal(j.load(j.self, count_any, count_viewer, seen, &error), ISHOW_OK);
-        if (gives_up) assert_true(seen[0] >= 10); /* at least what was durable before */
+        if (gives_up)
+            assert_true(seen[0] >= 10); /* at least what was durable before */
         else {
             assert_int_equal(seen[0], 11);
             assert_int_equal(seen[1], 1);

@@ -46,7 +46,8 @@ static void test_listeners_hear_the_same(void **state) {
     size_t i = 0, same = 0;
     while (strcmp(r->log[i].id, late_log[2].id)) i++;
     for (size_t k = 2; k < n_late; k++, i++) {
-        while (strcmp(r->log[i].id, late_log[k].id)) assert_true(!strcmp(r->log[i].name, "message") || !strcmp(r->log[i].name, "state")), i++;
+        while (strcmp(r->log[i].id, late_log[k].id))
+            assert_true(!strcmp(r->log[i].name, "message") || !strcmp(r->log[i].name, "state")), i++;
         assert_true(json_equal(r->log[i].data, late_log[k].data));
         same++;
     }
@@ -136,7 +137,8 @@ static void test_frames(void **state) {
             header = json_loadb((const char *)data, n, 0, NULL);
             texts++;
         } else {
-            const uint32_t length = (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
+            const uint32_t length =
+                (uint32_t)data[0] | (uint32_t)data[1] << 8 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 24;
             assert_true(length + 4 + 44 < n);
             header = json_loadb((const char *)data + 4, length, 0, NULL);
             assert_memory_equal(data + 4 + length, "RIFF", 4);
@@ -157,7 +159,10 @@ static void test_frames(void **state) {
 
 /* ---- threads ---- */
 
-typedef struct crowd { ishow_chat *chat; int number; } crowd;
+typedef struct crowd {
+    ishow_chat *chat;
+    int number;
+} crowd;
 
 static void *shout(void *self) {
     crowd *c = self;
@@ -200,10 +205,10 @@ static void test_threads(void **state) {
     (void)state;
     rig *r = make();
     fake_clock *clock = &r->clock;
-    clock->now = 1e6;          /* the synth is ready at once: its clock stands */
+    clock->now = 1e6; /* the synth is ready at once: its clock stands */
     r->synth.make_ratio = 0;
     r->synth.character_seconds = 0.002;
-    r->o.now = NULL;           /* the chat's is the real one */
+    r->o.now = NULL; /* the chat's is the real one */
     r->o.gap_seconds = 0;
     r->o.queue_max = 64;
     open_chat(r);

@@ -15,7 +15,8 @@
 #include "chat_rig.h"
 
 static void crash(rig *r) {
-    /* What a killed process leaves: the rows, and nobody who answers. The chat is freed without its journal noticing. */
+    /* What a killed process leaves: the rows, and nobody who answers. The chat is freed without its journal noticing.
+     */
     fake_journal *kept = calloc(1, sizeof *kept);
     assert_non_null(kept);
     for (size_t i = 0; i < r->journal->n; i++) {
@@ -80,7 +81,7 @@ static void test_journal(void **state) {
     assert_true(!v.accepted && v.reason == ISHOW_CHAT_BY_DUPLICATE);
     v = say(r, "e", "a new one", ISHOW_CHAT_PRIORITY_NORMAL);
     assert_true(v.number > 3); /* numbers go on */
-    run(r, 3); /* b is being heard */
+    run(r, 3);                 /* b is being heard */
     assert_string_equal(heard(r), "b");
     assert_string_equal(field(nth(r, "start", 0), "voice"), "bass");
 
@@ -147,7 +148,8 @@ static ishow_chat_verdict send_durably(rig *r, const char *id, const char *user,
     return v;
 }
 
-/* A message that its sender wants kept and that cannot be written is not in the queue, is counted, and may be sent again. */
+/* A message that its sender wants kept and that cannot be written is not in the queue, is counted, and may be sent
+ * again. */
 static void test_what_cannot_be_kept_is_withdrawn(void **state) {
     (void)state;
     rig *r = make();

@@ -1,5 +1,6 @@
-/* A busy chat in fast time: 50 messages a second with raids, floods, deletions, moderators' purges, lost connections that deliver again, and a process that is
- * killed and started again; a fake model speaks by the same clock. ISHOW_STORM_SECONDS (300) is how long it lasts, ISHOW_STORM_CSV a file for the figures. */
+/* A busy chat in fast time: 50 messages a second with raids, floods, deletions, moderators' purges, lost connections
+ * that deliver again, and a process that is killed and started again; a fake model speaks by the same clock.
+ * ISHOW_STORM_SECONDS (300) is how long it lasts, ISHOW_STORM_CSV a file for the figures. */
 #include <jansson.h>
 #include <malloc.h>
 #include <math.h>
@@ -19,9 +20,17 @@
 enum { VIEWERS = 5000, LAST = 256, RATE = 50, TEXT = 400 };
 static const double TURN = 0.02; /* seconds between two looks at the chat */
 
-typedef struct sent { char id[24], user[32], text[TEXT]; ishow_chat_priority priority; unsigned roles; } sent;
+typedef struct sent {
+    char id[24], user[32], text[TEXT];
+    ishow_chat_priority priority;
+    unsigned roles;
+} sent;
 
-typedef struct paid { char id[24]; double at, running; struct paid *next; } paid; /* waits, with none of its kind before it */
+typedef struct paid {
+    char id[24];
+    double at, running;
+    struct paid *next;
+} paid; /* waits, with none of its kind before it */
 
 typedef struct storm {
     fake_clock clock;
@@ -31,14 +40,14 @@ typedef struct storm {
     ishow_chat *chat;
     ishow_chat_reader *reader;
     uint64_t dice, number;
-    sent last[LAST];        /* the latest ones, at number % LAST */
+    sent last[LAST]; /* the latest ones, at number % LAST */
     double raid_until, flood_until, silent_until, paused_until;
     char flooder[32], raid_text[TEXT];
     /* the running clip, from the events */
     double started, duration;
     int plays;
     paid *waiting_paid;
-    uint64_t newest[ISHOW_CHAT_PRIORITIES];  /* number of the last clip of each priority */
+    uint64_t newest[ISHOW_CHAT_PRIORITIES]; /* number of the last clip of each priority */
     /* of all lives */
     ishow_chat_counts sum;
     uint64_t events, audio, starts, ends, paid_measured, lives;
@@ -83,13 +92,20 @@ static void add_counts(storm *s) {
 /* ---- what people write ---- */
 
 static void write_text(storm *s, char *out) {
-    static const char *const words[] = {"that", "was", "a", "great", "play", "the", "stream", "looks", "good", "today", "how", "do", "you", "feel", "about", "this", "game", "boss", "never",
-                                        "gives", "up", "hello", "from", "sweden", "again", "music", "please", "louder", "chat", "is", "fast", "nice", "one", "what", "happened", "there"};
-    static const char *const extras[] = {"😀", ":wave:", "https://example.org/clip", "KEKW", "¯\\_(ツ)_/¯", "你好", "LOOOOOOOL", "<3", "@room", "(´・ω・`)", "привет", "!!!!!!"};
+    static const char *const words[] = {
+        "that",  "was",   "a",      "great",  "play", "the",  "stream", "looks", "good", "today", "how",      "do",
+        "you",   "feel",  "about",  "this",   "game", "boss", "never",  "gives", "up",   "hello", "from",     "sweden",
+        "again", "music", "please", "louder", "chat", "is",   "fast",   "nice",  "one",  "what",  "happened", "there"};
+    static const char *const extras[] = {"😀",         ":wave:",      "https://example.org/clip",
+                                         "KEKW",      "¯\\_(ツ)_/¯", "你好",
+                                         "LOOOOOOOL", "<3",          "@room",
+                                         "(´・ω・`)", "привет",      "!!!!!!"};
     size_t n = 0, many = 1 + roll(s, roll(s, 8) ? 9 : 60);
     out[0] = '\0';
     for (size_t i = 0; i < many && n < TEXT - 40; i++)
-        n += (size_t)sprintf(out + n, "%s%s", i ? " " : "", roll(s, 12) ? words[roll(s, sizeof words / sizeof *words)] : extras[roll(s, sizeof extras / sizeof *extras)]);
+        n += (size_t)sprintf(out + n, "%s%s", i ? " " : "",
+                             roll(s, 12) ? words[roll(s, sizeof words / sizeof *words)]
+                                         : extras[roll(s, sizeof extras / sizeof *extras)]);
 }
 
 /* NULL: all. */
@@ -116,7 +132,8 @@ static void send_one(storm *s, const sent *m) {
     if (ishow_chat_receive(s->chat, &out, &v, NULL, NULL, &error) != ISHOW_OK) fail_msg("%s", error.message);
     if (v.accepted && m->priority == ISHOW_CHAT_PRIORITY_GIFT) forget_paid(s, NULL); /* goes before them */
     const int first = before.by_priority[ISHOW_CHAT_PRIORITY_PAID] + before.by_priority[ISHOW_CHAT_PRIORITY_GIFT] == 0;
-    if (v.accepted && m->priority == ISHOW_CHAT_PRIORITY_PAID && first && before.playing && !before.paused && s->plays) {
+    if (v.accepted && m->priority == ISHOW_CHAT_PRIORITY_PAID && first && before.playing && !before.paused &&
+        s->plays) {
         paid *p = calloc(1, sizeof *p);
         assert_non_null(p);
         strcpy(p->id, m->id);
@@ -132,11 +149,17 @@ static void write_one(storm *s) {
     const int raid = s->clock.now < s->raid_until, flood = s->clock.now < s->flood_until && roll(s, 3) == 0;
     snprintf(m->id, sizeof m->id, "s%llu", (unsigned long long)s->number);
     const uint32_t who = roll(s, 1 + roll(s, VIEWERS)); /* some talk much, most little */
-    if (flood) strcpy(m->user, s->flooder);
-    else snprintf(m->user, sizeof m->user, "user%u", raid ? VIEWERS + roll(s, 20000) : who);
-    if (raid && roll(s, 3)) strcpy(m->text, s->raid_text);
-    else write_text(s, m->text);
-    m->priority = chance(s, 0.002) ? ISHOW_CHAT_PRIORITY_PAID : chance(s, 0.0005) ? ISHOW_CHAT_PRIORITY_GIFT : ISHOW_CHAT_PRIORITY_NORMAL;
+    if (flood)
+        strcpy(m->user, s->flooder);
+    else
+        snprintf(m->user, sizeof m->user, "user%u", raid ? VIEWERS + roll(s, 20000) : who);
+    if (raid && roll(s, 3))
+        strcpy(m->text, s->raid_text);
+    else
+        write_text(s, m->text);
+    m->priority = chance(s, 0.002)    ? ISHOW_CHAT_PRIORITY_PAID
+                  : chance(s, 0.0005) ? ISHOW_CHAT_PRIORITY_GIFT
+                                      : ISHOW_CHAT_PRIORITY_NORMAL;
     m->roles = chance(s, 0.003) ? ISHOW_CHAT_ROLE_MODERATOR : 0;
     if (m->roles && m->priority == ISHOW_CHAT_PRIORITY_NORMAL) m->priority = ISHOW_CHAT_PRIORITY_MODERATOR;
     if (s->clock.now >= s->silent_until) send_one(s, m);
@@ -162,8 +185,10 @@ static void check_start(storm *s, json_t *event) {
     /* Words that many said move up with the most important of them: those have no place of their own in the order. */
     if (json_array_size(json_object_get(event, "merged")) || json_is_true(json_object_get(event, "replay"))) return;
     const uint64_t number = strtoull(id + 1, NULL, 10);
-    if (number < s->newest[priority]) s->breaches_of_order++;
-    else s->newest[priority] = number;
+    if (number < s->newest[priority])
+        s->breaches_of_order++;
+    else
+        s->newest[priority] = number;
 }
 
 static void listen_now(storm *s) {
@@ -195,7 +220,8 @@ static void listen_now(storm *s) {
 /* ---- what else happens, once a second ---- */
 
 static void crash(storm *s) {
-    /* The rows as they are now are what a killed process leaves; nothing that happens while the chat is put away counts. */
+    /* The rows as they are now are what a killed process leaves; nothing that happens while the chat is put away
+     * counts. */
     fake_journal *kept = calloc(1, sizeof *kept);
     assert_non_null(kept);
     for (size_t i = 0; i < s->journal->n; i++) {
@@ -225,10 +251,12 @@ static void happen(storm *s, long second) {
     }
     if (second % 90 == 45) s->silent_until = now + 5;
     if (now >= s->silent_until && now - 1 < s->silent_until) /* the connection is back, and brings some of it twice */
-        for (uint64_t k = s->number > LAST ? s->number - LAST + 1 : 1; k <= s->number; k++) send_one(s, &s->last[k % LAST]);
+        for (uint64_t k = s->number > LAST ? s->number - LAST + 1 : 1; k <= s->number; k++)
+            send_one(s, &s->last[k % LAST]);
     for (int i = 0; i < 2; i++)
         if (s->number > LAST && chance(s, 0.5)) ishow_chat_delete(s->chat, "test", "room", s->last[roll(s, LAST)].id);
-    if (s->number > LAST && chance(s, 0.05)) ishow_chat_delete_user(s->chat, "test", "room", s->last[roll(s, LAST)].user);
+    if (s->number > LAST && chance(s, 0.05))
+        ishow_chat_delete_user(s->chat, "test", "room", s->last[roll(s, LAST)].user);
     if (chance(s, 0.02)) ishow_chat_skip(s->chat, NULL);
     if (chance(s, 0.005)) {
         ishow_chat_replay(s->chat);
@@ -254,12 +282,20 @@ static void write_csv(const storm *s, double seconds, double before, double afte
     if (!out) return;
     uint64_t dropped = 0;
     for (int i = 0; i < ISHOW_CHAT_REASONS; i++) dropped += s->sum.dropped[i];
-    fprintf(out, "measure,value\nseconds,%.0f\nreceived,%llu\nspoken,%llu\ndeleted,%llu\nskipped,%llu\nwaiting,%llu\ndropped,%llu\nmerged,%llu\nclips_made,%llu\nclips_wasted,%llu\n"
-            "audio_seconds,%.0f\nstarts,%llu\nlives,%llu\npaid_measured,%llu\nworst_paid_in_running_clips,%.2f\nbreaches_of_order,%d\nheap_after_a_quarter_bytes,%.0f\nheap_at_the_end_bytes,%.0f\n",
-            seconds, (unsigned long long)s->sum.received, (unsigned long long)s->sum.spoken, (unsigned long long)s->sum.deleted, (unsigned long long)s->sum.skipped,
-            (unsigned long long)s->sum.waiting, (unsigned long long)dropped, (unsigned long long)s->sum.merged, (unsigned long long)s->sum.clips_made, (unsigned long long)s->sum.clips_wasted,
-            s->audio_seconds, (unsigned long long)s->starts, (unsigned long long)s->lives, (unsigned long long)s->paid_measured, s->worst_paid, s->breaches_of_order, before, after);
-    for (int i = 0; i < ISHOW_CHAT_REASONS; i++) fprintf(out, "dropped_%s,%llu\n", ishow_chat_reason_name((ishow_chat_reason)i), (unsigned long long)s->sum.dropped[i]);
+    fprintf(out,
+            "measure,value\nseconds,%.0f\nreceived,%llu\nspoken,%llu\ndeleted,%llu\nskipped,%llu\nwaiting,%"
+            "llu\ndropped,%llu\nmerged,%llu\nclips_made,%llu\nclips_wasted,%llu\n"
+            "audio_seconds,%.0f\nstarts,%llu\nlives,%llu\npaid_measured,%llu\nworst_paid_in_running_clips,%."
+            "2f\nbreaches_of_order,%d\nheap_after_a_quarter_bytes,%.0f\nheap_at_the_end_bytes,%.0f\n",
+            seconds, (unsigned long long)s->sum.received, (unsigned long long)s->sum.spoken,
+            (unsigned long long)s->sum.deleted, (unsigned long long)s->sum.skipped, (unsigned long long)s->sum.waiting,
+            (unsigned long long)dropped, (unsigned long long)s->sum.merged, (unsigned long long)s->sum.clips_made,
+            (unsigned long long)s->sum.clips_wasted, s->audio_seconds, (unsigned long long)s->starts,
+            (unsigned long long)s->lives, (unsigned long long)s->paid_measured, s->worst_paid, s->breaches_of_order,
+            before, after);
+    for (int i = 0; i < ISHOW_CHAT_REASONS; i++)
+        fprintf(out, "dropped_%s,%llu\n", ishow_chat_reason_name((ishow_chat_reason)i),
+                (unsigned long long)s->sum.dropped[i]);
     fclose(out);
 }
 
@@ -311,8 +347,10 @@ static void test_storm(void **state) {
     assert_int_equal(s->breaches_of_order, 0);
     assert_true(s->paid_measured > 0);
     if (s->worst_paid > 2) fail_msg("a paid message waited for %.2f times the running clip", s->worst_paid);
-    assert_true(s->sum.dropped[ISHOW_CHAT_BY_RATE] > 0 && s->sum.dropped[ISHOW_CHAT_BY_FULL] > 0 && s->sum.dropped[ISHOW_CHAT_BY_FLOOD] > 0);
-    assert_true(s->sum.dropped[ISHOW_CHAT_BY_DUPLICATE] > 0 && s->sum.dropped[ISHOW_CHAT_BY_BANNED_WORD] > 0 && s->sum.deleted > 0 && s->sum.merged > 0);
+    assert_true(s->sum.dropped[ISHOW_CHAT_BY_RATE] > 0 && s->sum.dropped[ISHOW_CHAT_BY_FULL] > 0 &&
+                s->sum.dropped[ISHOW_CHAT_BY_FLOOD] > 0);
+    assert_true(s->sum.dropped[ISHOW_CHAT_BY_DUPLICATE] > 0 && s->sum.dropped[ISHOW_CHAT_BY_BANNED_WORD] > 0 &&
+                s->sum.deleted > 0 && s->sum.merged > 0);
     if (end > quarter + 4e6) fail_msg("memory grew from %.0f to %.0f bytes", quarter, end);
 
     ishow_chat_reader_close(s->reader);

@@ -25,7 +25,8 @@ typedef struct rig {
 
 static const char *const REF = "This is the text of the reference voice.";
 
-static rig *make_guided(float guidance_max, ishow_text_layout layout, int uses_prompt, const ishow_engine_options *options, size_t max_rows, size_t max_frames) {
+static rig *make_guided(float guidance_max, ishow_text_layout layout, int uses_prompt,
+                        const ishow_engine_options *options, size_t max_rows, size_t max_frames) {
     rig *r = calloc(1, sizeof *r);
     assert_non_null(r);
     r->handles = ishow_live_handles();
@@ -35,12 +36,14 @@ static rig *make_guided(float guidance_max, ishow_text_layout layout, int uses_p
     const ishow_backend backend = fake_backend(&r->model, layout, uses_prompt, max_rows, max_frames);
     const ishow_text_frontend frontend = fake_frontend(&r->text);
     ishow_error error = {0};
-    if (ishow_engine_create(&r->engine, &backend, &frontend, options, &error) != ISHOW_OK) fail_msg("create: %s", error.message);
+    if (ishow_engine_create(&r->engine, &backend, &frontend, options, &error) != ISHOW_OK)
+        fail_msg("create: %s", error.message);
     fake_voice(r->engine, "anna", REF, 0.05f);
     return r;
 }
 
-static rig *make_with(ishow_text_layout layout, int uses_prompt, const ishow_engine_options *options, size_t max_rows, size_t max_frames) {
+static rig *make_with(ishow_text_layout layout, int uses_prompt, const ishow_engine_options *options, size_t max_rows,
+                      size_t max_frames) {
     return make_guided(0, layout, uses_prompt, options, max_rows, max_frames);
 }
 
@@ -71,7 +74,8 @@ static ishow_request request_of(const char *text) {
 static ishow_utterance *submit(rig *r, const ishow_request *request) {
     ishow_utterance *u;
     ishow_error error = {0};
-    if (ishow_engine_submit(r->engine, request, NULL, NULL, &u, &error) != ISHOW_OK) fail_msg("submit: %s", error.message);
+    if (ishow_engine_submit(r->engine, request, NULL, NULL, &u, &error) != ISHOW_OK)
+        fail_msg("submit: %s", error.message);
     return u;
 }
 
@@ -113,9 +117,12 @@ static float largest_jump(const heard *h) {
     return jump;
 }
 
-static const char *const LONG = "The first sentence of this text says something. The second one says something else, and takes a bit longer. "
-                                "Then there is a third. A fourth sentence follows it at once, without any pause for thought. The fifth comes in the middle of it all, "
-                                "where nobody expects it. The sixth is short. The seventh is there only so that there is enough text for several parts. The eighth ends it all.";
+static const char *const LONG =
+    "The first sentence of this text says something. The second one says something else, and takes a bit longer. "
+    "Then there is a third. A fourth sentence follows it at once, without any pause for thought. The fifth comes in "
+    "the middle of it all, "
+    "where nobody expects it. The sixth is short. The seventh is there only so that there is enough text for several "
+    "parts. The eighth ends it all.";
 
 static void one_utterance_in_every_layout(void **state) {
     (void)state;
@@ -141,7 +148,8 @@ static void one_utterance_in_every_layout(void **state) {
             assert_true(timings.seed == 7);
             assert_int_equal(timings.sample_rate, FAKE_RATE);
             assert_string_equal(timings.voice, "anna");
-            assert_true(timings.queue > 0 && timings.first_audio >= timings.queue && timings.total >= timings.first_audio);
+            assert_true(timings.queue > 0 && timings.first_audio >= timings.queue &&
+                        timings.total >= timings.first_audio);
             assert_true(timings.model > 0 && timings.text > 0 && fabs(timings.audio - (double)h.n / FAKE_RATE) < 1e-9);
             assert_int_equal(r->model.row_steps, ishow_request_default().nfe);
             free(h.samples);
@@ -286,7 +294,8 @@ static void speed_and_level_do_what_they_say(void **state) {
     float ratio = ishow_audio_rms(own.samples, own.n) / ishow_audio_rms(kept.samples, kept.n);
     float reference_rms = 0.05f / sqrtf(2);
     assert_true(fabsf(ratio - reference_rms / 0.1f) < 0.03f); /* the margins of silence lower it a little */
-    free(plain.samples), free(fast.samples), free(quiet.samples), free(loud.samples), free(own.samples), free(kept.samples);
+    free(plain.samples), free(fast.samples), free(quiet.samples), free(loud.samples), free(own.samples),
+        free(kept.samples);
     unmake(r);
 }
 
@@ -300,9 +309,11 @@ static void a_network_is_told_the_strength_of_guidance(void **state) {
         int embedded, both, modulates;
         float told;
     } cases[] = {
-        {2, 1, 1, 0, 1, 2}, {3, 1, 1, 0, 2, 3}, {2, 1, 1, 0, 2, 3},  /* a table of its own for each strength, kept */
-        {3.5, 1, 1, 7, 3, 0}, {2, 1, 0, 14, 3, 0}, {0, 1, 1, 14, 3, 0}, /* beyond what it learnt, or not wanted: both branches; without guidance one */
-        {2, 0.5, 1, 14, 4, 0},                                         /* the last times lie beyond the interval */
+        {2, 1, 1, 0, 1, 2},    {3, 1, 1, 0, 2, 3},
+        {2, 1, 1, 0, 2, 3}, /* a table of its own for each strength, kept */
+        {3.5, 1, 1, 7, 3, 0},  {2, 1, 0, 14, 3, 0},
+        {0, 1, 1, 14, 3, 0},   /* beyond what it learnt, or not wanted: both branches; without guidance one */
+        {2, 0.5, 1, 14, 4, 0}, /* the last times lie beyond the interval */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         request.cfg = cases[i].cfg;
@@ -353,11 +364,21 @@ static void bad_requests_are_refused_by_field(void **state) {
     endless[ISHOW_MAX_TEXT_CHARS + 1] = '\0';
     ishow_request good = request_of("Hello."), bad[18];
     for (size_t i = 0; i < 18; i++) bad[i] = good;
-    static const char *const fields[] = {"text", "text", "text", "text", "text", "voice_id", "nfe_step", "nfe_step", "cfg_strength", "sway_sampling_coef", "speed", "speed", "target_rms",
-                                         "cross_fade_duration", "fix_duration", "deadline", "guidance_from", "guidance_to"};
-    bad[0].text = NULL, bad[1].text = "", bad[2].text = " \n\t　", bad[3].text = "bad \xc3\x28 bytes", bad[4].text = endless;
-    bad[5].voice = "nobody", bad[6].nfe = 0, bad[7].nfe = 65, bad[8].cfg = -1, bad[9].sway = 2, bad[10].speed = NAN, bad[11].speed = 4, bad[12].target_rms = 2;
-    bad[13].cross_fade = 1.5, bad[14].fix_duration = 61, bad[15].deadline = -1, bad[16].guidance_from = -0.1, bad[17].guidance_to = NAN;
+    static const char *const fields[] = {"text",          "text",
+                                         "text",          "text",
+                                         "text",          "voice_id",
+                                         "nfe_step",      "nfe_step",
+                                         "cfg_strength",  "sway_sampling_coef",
+                                         "speed",         "speed",
+                                         "target_rms",    "cross_fade_duration",
+                                         "fix_duration",  "deadline",
+                                         "guidance_from", "guidance_to"};
+    bad[0].text = NULL, bad[1].text = "", bad[2].text = " \n\t　", bad[3].text = "bad \xc3\x28 bytes",
+    bad[4].text = endless;
+    bad[5].voice = "nobody", bad[6].nfe = 0, bad[7].nfe = 65, bad[8].cfg = -1, bad[9].sway = 2, bad[10].speed = NAN,
+    bad[11].speed = 4, bad[12].target_rms = 2;
+    bad[13].cross_fade = 1.5, bad[14].fix_duration = 61, bad[15].deadline = -1, bad[16].guidance_from = -0.1,
+    bad[17].guidance_to = NAN;
     for (size_t i = 0; i < 18; i++) {
         ishow_utterance *u;
         ishow_error error = {0};
@@ -381,7 +402,9 @@ static void front_end_errors_reach_the_caller(void **state) {
         const char *text;
         ishow_status status;
         const char *field, *words;
-    } table[] = {{"this %N breaks", ISHOW_EPYTHON, "", "normalize fails as told"}, {"this %T breaks", ISHOW_EPYTHON, "", "tokenize fails as told"}, {"#", ISHOW_EINVAL, "text", "nothing speakable"}};
+    } table[] = {{"this %N breaks", ISHOW_EPYTHON, "", "normalize fails as told"},
+                 {"this %T breaks", ISHOW_EPYTHON, "", "tokenize fails as told"},
+                 {"#", ISHOW_EINVAL, "text", "nothing speakable"}};
     for (size_t i = 0; i < 3; i++) {
         ishow_request request = request_of(table[i].text);
         heard h = speak(r, &request, NULL);
@@ -434,14 +457,17 @@ static void a_bad_clip_is_made_again_with_other_noise(void **state) {
         assert_int_equal(h.status, ISHOW_OK);
         assert_int_equal(timings.retries, ishow_engine_options_default().retries);
         assert_int_equal(r->model.encodes, 1); /* only the noise is new */
-        float *noise = malloc(r->model.last_frames * FAKE_MELS * sizeof *noise), *first = malloc(r->model.last_frames * FAKE_MELS * sizeof *first);
-        ishow_noise_fill(ishow_noise_seed(timings.seed, 0, (uint32_t)timings.retries), noise, r->model.last_frames * FAKE_MELS);
+        float *noise = malloc(r->model.last_frames * FAKE_MELS * sizeof *noise),
+              *first = malloc(r->model.last_frames * FAKE_MELS * sizeof *first);
+        ishow_noise_fill(ishow_noise_seed(timings.seed, 0, (uint32_t)timings.retries), noise,
+                         r->model.last_frames * FAKE_MELS);
         ishow_noise_fill(ishow_noise_seed(timings.seed, 0, 0), first, r->model.last_frames * FAKE_MELS);
         const size_t kept = r->model.last_ref_frames * FAKE_MELS + 1; /* what the vocoder saw of it first */
         assert_true(r->model.last_noise == noise[kept] && r->model.last_noise != first[kept]);
         free(noise);
         free(first);
-        assert_int_equal(r->model.row_steps, fault ? 3 * ishow_request_default().nfe : 2 * 3 + ishow_request_default().nfe);
+        assert_int_equal(r->model.row_steps,
+                         fault ? 3 * ishow_request_default().nfe : 2 * 3 + ishow_request_default().nfe);
         free(h.samples);
 
         fake_set(&r->model, knob, ishow_engine_options_default().retries + 1);
@@ -603,7 +629,8 @@ static void two_hundred_utterances_leave_nothing(void **state) {
     ishow_engine_stats_get(r->engine, &stats);
     assert_int_equal(stats.completed, 200);
     assert_int_equal(stats.cache.entries, 4);
-    for (int i = 0; i < 500 && ishow_live_handles() - r->handles > 5; i++) usleep(10000); /* the last row leaves after its listener */
+    for (int i = 0; i < 500 && ishow_live_handles() - r->handles > 5; i++)
+        usleep(10000);                                      /* the last row leaves after its listener */
     assert_int_equal(ishow_live_handles() - r->handles, 5); /* engine, scheduler, cache, mel, inverse STFT */
     unmake(r);
 }

@@ -23,7 +23,8 @@ static void split(const char *text, double max_units, double early_units, char *
     out[0] = '\0';
     for (size_t i = 0; i < n; i++) {
         size_t at = strlen(out);
-        snprintf(out + at, size - at, "%s%.*s", i ? "|" : "", (int)(spans[i].end - spans[i].begin), text + spans[i].begin);
+        snprintf(out + at, size - at, "%s%.*s", i ? "|" : "", (int)(spans[i].end - spans[i].begin),
+                 text + spans[i].begin);
     }
     free(spans);
 }
@@ -56,7 +57,11 @@ static void texts_are_cut_where_a_reader_would_breathe(void **state) {
         {"我用iPhone拍照片", 10, "我用|iPhone拍|照片"},
         /* no place at all: between graphemes, never inside one */
         {"abcdefghijklmnopqrstuvwxyz", 10, "abcdefghij|klmnopqrst|uvwxyz"},
-        {"e\xcc\x81" "e\xcc\x81" "e\xcc\x81" "e\xcc\x81", 4, "e\xcc\x81|e\xcc\x81|e\xcc\x81|e\xcc\x81"},
+        {"e\xcc\x81"
+         "e\xcc\x81"
+         "e\xcc\x81"
+         "e\xcc\x81",
+         4, "e\xcc\x81|e\xcc\x81|e\xcc\x81|e\xcc\x81"},
         {"👨‍👩‍👧👨‍👩‍👧", 18, "👨‍👩‍👧|👨‍👩‍👧"},
         {"👍🏽👍🏽👍🏽", 9, "👍🏽|👍🏽|👍🏽"},
         {"🇩🇪🇫🇷🇯🇵", 9, "🇩🇪|🇫🇷|🇯🇵"},
@@ -79,16 +84,24 @@ static void a_stream_begins_with_a_short_piece(void **state) {
         const char *pieces;
     } table[] = {
         /* the last sentence that ends in time; every following piece may be longer */
-        {"Hi all. Good evening. This is a much longer sentence than those before. And one more comes here. And one more.", 25,
-         "Hi all. Good evening.|This is a much longer sentence than those before.|And one more comes here. And one more."},
+        {"Hi all. Good evening. This is a much longer sentence than those before. And one more comes here. And one "
+         "more.",
+         25,
+         "Hi all. Good evening.|This is a much longer sentence than those before.|And one more comes here. And one "
+         "more."},
         /* a clause where the sentence ends too late */
-        {"When the evening comes, we will all go home together and rest.", 25, "When the evening comes,|we will all go home together and rest."},
+        {"When the evening comes, we will all go home together and rest.", 25,
+         "When the evening comes,|we will all go home together and rest."},
         /* never between words: the first end of a sentence or clause behind it */
-        {"We will all go home together and rest, when the evening comes at last to us.", 15, "We will all go home together and rest,|when the evening comes at last to us."},
-        {"We will all go home together and rest when the evening comes", 15, "We will all go home together and rest when the evening comes"},
+        {"We will all go home together and rest, when the evening comes at last to us.", 15,
+         "We will all go home together and rest,|when the evening comes at last to us."},
+        {"We will all go home together and rest when the evening comes", 15,
+         "We will all go home together and rest when the evening comes"},
         /* neither a crumb at the beginning nor at the end */
-        {"Oh, this is what happens to a short beginning of a text.", 25, "Oh, this is what happens to a short beginning of a text."},
-        {"This is what happens to a text with a short end, you.", 40, "This is what happens to a text with a short end, you."},
+        {"Oh, this is what happens to a short beginning of a text.", 25,
+         "Oh, this is what happens to a short beginning of a text."},
+        {"This is what happens to a text with a short end, you.", 40,
+         "This is what happens to a text with a short end, you."},
         {"今天天气很好，我们去公园吧，我想和你一起看花。", 24, "今天天气很好，|我们去公园吧，我想和你一起看花。"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -100,7 +113,8 @@ static void a_stream_begins_with_a_short_piece(void **state) {
 
 static void any_text_is_cut_without_loss(void **state) {
     (void)state;
-    static const char *const words[] = {"hello", " ", "世界", "。", ", ", ". ", "👍🏽", "\n", "Straße", "… ", "かな", "! ", "한국어", "a", "''", "🇩🇪", "3.5", "—"};
+    static const char *const words[] = {"hello", " ",    "世界", "。",     ", ", ". ", "👍🏽", "\n",  "Straße",
+                                        "… ",    "かな", "! ",   "한국어", "a",  "''", "🇩🇪",       "3.5", "—"};
     uint32_t random = 1;
     for (int round = 0; round < 300; round++) {
         char text[2000] = "";
@@ -141,7 +155,7 @@ static size_t frames_for(const char *ref, size_t ref_frames, const char *text, d
 
 static void durations_follow_f5_within_one_script(void **state) {
     (void)state;
-    const char *ref = "Some call me nature, others call me mother nature. "; /* 51 bytes */
+    const char *ref = "Some call me nature, others call me mother nature. ";                    /* 51 bytes */
     const char *text = "I don't really care what you call me, I have been a silent spectator."; /* 69 */
     size_t f5 = (size_t)(400.0 / 51 * 69);
     assert_int_equal(frames_for(ref, 400, text, 1), f5);
@@ -161,7 +175,8 @@ static void short_texts_are_neither_swallowed_nor_stretched(void **state) {
     assert_true(frames_for(ref, 340, "I", 1) >= 0.5 * second);
     assert_true(frames_for(ref, 340, "No, no, no!", 1) >= 0.8 * second);
     /* speed is what was asked, also for a short text */
-    double fast = (double)frames_for(ref, 340, "Hi", 2), slow = (double)frames_for(ref, 340, "Hi", 0.5), plain = (double)frames_for(ref, 340, "Hi", 1);
+    double fast = (double)frames_for(ref, 340, "Hi", 2), slow = (double)frames_for(ref, 340, "Hi", 0.5),
+           plain = (double)frames_for(ref, 340, "Hi", 1);
     assert_true(fabs(fast - plain / 2) <= 1);
     assert_true(fabs(slow - plain * 2) <= 2);
     /* never fewer frames for more text */
@@ -184,8 +199,10 @@ static void scripts_are_compared_by_speech_time(void **state) {
         double least, most; /* seconds */
     } table[] = {
         {"今天天气很好，我们一起去公园散步吧。", 2.8, 4.6},
-        {"Сегодня хорошая погода, давайте пойдём в парк погулять.", 3.0, 4.6}, /* two bytes a letter: F5's rule would say 7 s */
-        {"きょうはてんきがいいのでこうえんへいきましょう。", 2.3, 4.2},      /* three bytes a mora: F5's rule would say 4.9 s */
+        {"Сегодня хорошая погода, давайте пойдём в парк погулять.", 3.0,
+         4.6}, /* two bytes a letter: F5's rule would say 7 s */
+        {"きょうはてんきがいいのでこうえんへいきましょう。", 2.3,
+         4.2}, /* three bytes a mora: F5's rule would say 4.9 s */
         {"오늘은 날씨가 좋으니 공원에 갑시다.", 2.2, 4.0},
         {"我 love 这个 game，真的 amazing！", 1.8, 3.4},
     };
@@ -200,7 +217,10 @@ static void a_reference_that_does_not_fit_its_text_is_bounded(void **state) {
     const char *text = "The weather is nice today, let us go to the park.";
     double ordinary = ishow_speech_seconds(text, strlen(text)) * 93.75;
     assert_true((double)frames_for("Yes. ", 1000, text, 1) <= 2.6 * ordinary); /* ten seconds for one word */
-    assert_true((double)frames_for("A very long text that nobody could ever have said within half a second of audio, not even an auctioneer. ", 47, text, 1) >= 0.4 * ordinary);
+    assert_true(
+        (double)frames_for(
+            "A very long text that nobody could ever have said within half a second of audio, not even an auctioneer. ",
+            47, text, 1) >= 0.4 * ordinary);
     assert_true(fabs((double)frames_for("", 0, text, 1) - ordinary) <= 1); /* no reference at all */
 }
 
@@ -276,7 +296,13 @@ static void seeds_of_chunks_and_tries_differ(void **state) {
 
 static void reference_texts_are_closed(void **state) {
     (void)state;
-    static const char *const table[][2] = {{"Hello", "Hello. "}, {"Hello.", "Hello. "}, {"Hello. ", "Hello. "}, {"Really? \n", "Really? "}, {"你好", "你好. "}, {"你好。", "你好。"}, {"", ""}};
+    static const char *const table[][2] = {{"Hello", "Hello. "},
+                                           {"Hello.", "Hello. "},
+                                           {"Hello. ", "Hello. "},
+                                           {"Really? \n", "Really? "},
+                                           {"你好", "你好. "},
+                                           {"你好。", "你好。"},
+                                           {"", ""}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         char *closed = voice_close_text(table[i][0]);
         assert_string_equal(closed, table[i][1]);

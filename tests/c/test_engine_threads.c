@@ -33,7 +33,8 @@ static rig *make_guided(float guidance_max, ishow_engine_options options, size_t
     const ishow_backend backend = fake_backend(&r->model, ISHOW_TEXT_PADDED, 1, max_rows, 4000);
     const ishow_text_frontend frontend = fake_frontend(&r->text);
     ishow_error error = {0};
-    if (ishow_engine_create(&r->engine, &backend, &frontend, &options, &error) != ISHOW_OK) fail_msg("create: %s", error.message);
+    if (ishow_engine_create(&r->engine, &backend, &frontend, &options, &error) != ISHOW_OK)
+        fail_msg("create: %s", error.message);
     fake_voice(r->engine, "anna", REF, 0.05f);
     return r;
 }
@@ -68,7 +69,8 @@ static void ring(void *user) { __atomic_add_fetch(&((bell *)user)->rings, 1, __A
 static ishow_utterance *submit(rig *r, const ishow_request *request, bell *b) {
     ishow_utterance *u;
     ishow_error error = {0};
-    if (ishow_engine_submit(r->engine, request, b ? ring : NULL, b, &u, &error) != ISHOW_OK) fail_msg("submit: %s", error.message);
+    if (ishow_engine_submit(r->engine, request, b ? ring : NULL, b, &u, &error) != ISHOW_OK)
+        fail_msg("submit: %s", error.message);
     return u;
 }
 
@@ -105,7 +107,8 @@ static void *call(void *argument) {
     caller *c = argument;
     for (int i = 0; i < EACH; i++) {
         char text[80];
-        snprintf(text, sizeof text, "Caller %d says sentence %d%s", c->number, i, (i + c->number) % 3 ? "." : ", which is a longer one than the others are.");
+        snprintf(text, sizeof text, "Caller %d says sentence %d%s", c->number, i,
+                 (i + c->number) % 3 ? "." : ", which is a longer one than the others are.");
         ishow_request request = request_of(text);
         request.nfe = 3 + (i + c->number) % 4;
         request.priority = i % 2;
@@ -133,14 +136,18 @@ static void many_callers_get_what_they_asked_for(void **state) {
         for (int together = 0; together <= 1; together++) {
             for (int i = 0; i < CALLERS; i++) {
                 callers[i] = (caller){.r = r, .number = i};
-                if (together) assert_int_equal(pthread_create(&threads[i], NULL, call, &callers[i]), 0);
-                else call(&callers[i]);
+                if (together)
+                    assert_int_equal(pthread_create(&threads[i], NULL, call, &callers[i]), 0);
+                else
+                    call(&callers[i]);
             }
             for (int i = 0; i < CALLERS; i++) {
                 if (together) pthread_join(threads[i], NULL);
                 assert_int_equal(callers[i].failures, 0);
-                if (together) assert_memory_equal(callers[i].lengths, alone[i], sizeof alone[i]);
-                else memcpy(alone[i], callers[i].lengths, sizeof alone[i]);
+                if (together)
+                    assert_memory_equal(callers[i].lengths, alone[i], sizeof alone[i]);
+                else
+                    memcpy(alone[i], callers[i].lengths, sizeof alone[i]);
             }
         }
         ishow_engine_stats stats;
@@ -182,7 +189,10 @@ static void a_short_message_does_not_wait_for_long_ones(void **state) {
     (void)state;
     rig *r = make(ishow_engine_options_default(), 1);
     fake_set(&r->model, &r->model.slow_us, 1000);
-    ishow_request lengthy = request_of("A long one, which takes sixty-four steps and more time than anybody has, and does not end soon."), brief = request_of("Short.");
+    ishow_request
+        lengthy = request_of(
+            "A long one, which takes sixty-four steps and more time than anybody has, and does not end soon."),
+        brief = request_of("Short.");
     lengthy.nfe = 64;
     brief.nfe = 5;
     ishow_utterance *slow[2] = {submit(r, &lengthy, NULL), submit(r, &lengthy, NULL)};
@@ -203,7 +213,8 @@ static void a_short_message_does_not_wait_for_long_ones(void **state) {
     unmake(r);
 }
 
-/* With a single row: the newcomer is admitted after the part that runs, not after all parts of the long text; a higher priority goes first. */
+/* With a single row: the newcomer is admitted after the part that runs, not after all parts of the long text; a higher
+ * priority goes first. */
 static void parts_of_a_long_text_take_turns_with_others(void **state) {
     (void)state;
     ishow_engine_options options = ishow_engine_options_default();
@@ -212,7 +223,8 @@ static void parts_of_a_long_text_take_turns_with_others(void **state) {
     rig *r = make(options, 1);
     fake_set(&r->model, &r->model.slow_us, 2000);
     char text[2000] = "";
-    for (int i = 0; i < 20; i++) strcat(text, "This sentence is one of many that all say the same thing over and over again. ");
+    for (int i = 0; i < 20; i++)
+        strcat(text, "This sentence is one of many that all say the same thing over and over again. ");
     ishow_request lengthy = request_of(text), brief = request_of("Short.");
     ishow_utterance *slow = submit(r, &lengthy, NULL);
     wait_for_steps(r, 3);
@@ -233,14 +245,16 @@ static void parts_of_a_long_text_take_turns_with_others(void **state) {
     unmake(r);
 }
 
-/* A text whose network is told the strength of guidance is half the work while it waits, too: it goes before one that is shorter but needs both branches. */
+/* A text whose network is told the strength of guidance is half the work while it waits, too: it goes before one that
+ * is shorter but needs both branches. */
 static void work_that_waits_is_counted_as_it_will_be_done(void **state) {
     (void)state;
     ishow_engine_options options = ishow_engine_options_default();
     options.max_rows = 1;
     rig *r = make_guided(4, options, 1);
     fake_set(&r->model, &r->model.slow_us, 2000);
-    ishow_request lengthy = request_of("This one is spoken while the others are prepared and wait for their turn."), both = request_of("These are words to be said once or twice.");
+    ishow_request lengthy = request_of("This one is spoken while the others are prepared and wait for their turn."),
+                  both = request_of("These are words to be said once or twice.");
     ishow_request told = request_of("These are words to be said once or twice, and a few more.");
     lengthy.nfe = 64;
     both.embedded_guidance = 0;
@@ -273,7 +287,7 @@ static void cancelling_stops_the_work(void **state) {
     size_t n = 0;
     assert_int_equal(drain(running, NULL, &n, &error), ISHOW_ECANCELLED);
     assert_int_equal(drain(running, NULL, &n, &error), ISHOW_ECANCELLED); /* and again */
-    ishow_utterance_free(freed); /* freed while it runs */
+    ishow_utterance_free(freed);                                          /* freed while it runs */
     ishow_engine_stats stats;
     for (int i = 0; i < 1000; i++) {
         ishow_engine_stats_get(r->engine, &stats);
@@ -283,7 +297,8 @@ static void cancelling_stops_the_work(void **state) {
     assert_int_equal(stats.cancelled, 2);
     int taken = fake_get(&r->model, &r->model.row_steps);
     usleep(50000);
-    assert_true(fake_get(&r->model, &r->model.row_steps) <= taken + 1); /* the rows are gone, but for a step under way */
+    assert_true(fake_get(&r->model, &r->model.row_steps) <=
+                taken + 1); /* the rows are gone, but for a step under way */
     assert_true(taken < 64);
     for (int i = 0; i < 1000 && !__atomic_load_n(&b.rings, __ATOMIC_ACQUIRE); i++) usleep(1000);
     assert_true(__atomic_load_n(&b.rings, __ATOMIC_ACQUIRE) >= 1); /* its end was told */
@@ -341,7 +356,8 @@ static void a_voice_may_be_replaced_under_its_users(void **state) {
     size_t n = 0;
     for (int i = 0; i < 8; i++) {
         u[i] = submit(r, &request, NULL);
-        fake_voice(r->engine, "anna", i % 2 ? REF : "Quite another text, which is longer than the first was.", 0.05f + 0.01f * (float)i);
+        fake_voice(r->engine, "anna", i % 2 ? REF : "Quite another text, which is longer than the first was.",
+                   0.05f + 0.01f * (float)i);
         if (i == 5) assert_int_equal(ishow_engine_remove_voice(r->engine, "anna", NULL), ISHOW_OK);
         if (i == 5) fake_voice(r->engine, "berta", REF, 0.2f);
     }
@@ -382,7 +398,8 @@ static void a_backend_is_swapped_between_rows(void **state) {
     assert_int_equal(drain(before, NULL, &n, NULL), ISHOW_OK);
     assert_int_equal(drain(after, NULL, &m, NULL), ISHOW_OK);
     assert_int_equal(n, m);
-    assert_int_equal(fake_get(&r->model, &r->model.row_steps), 16); /* each row on one backend from first to last step */
+    assert_int_equal(fake_get(&r->model, &r->model.row_steps),
+                     16); /* each row on one backend from first to last step */
     assert_int_equal(fake_get(&better, &better.row_steps), 16);
     assert_int_equal(fake_get(&r->model, &r->model.closed), 1);
     ishow_model_info info;
@@ -433,7 +450,8 @@ static void the_engine_may_go_before_its_utterances(void **state) {
     free(r);
 }
 
-/* Callers that cancel, free early, miss their deadline or meet a broken model, all at once: everything ends, and is told. */
+/* Callers that cancel, free early, miss their deadline or meet a broken model, all at once: everything ends, and is
+ * told. */
 typedef struct vandal {
     rig *r;
     unsigned random;
@@ -445,7 +463,9 @@ static void *vandalise(void *argument) {
     for (int i = 0; i < 40; i++) {
         v->random = v->random * 1664525u + 1013904223u;
         unsigned what = v->random >> 16 & 7;
-        ishow_request request = request_of(what == 6 ? "this %N breaks" : "Some words. And a second sentence, which is of another length than the first.");
+        ishow_request request =
+            request_of(what == 6 ? "this %N breaks"
+                                 : "Some words. And a second sentence, which is of another length than the first.");
         request.nfe = 2 + (int)(v->random >> 20 & 7);
         request.has_seed = 0;
         if (what == 5) request.deadline = 0.002;
@@ -462,8 +482,8 @@ static void *vandalise(void *argument) {
         if (what <= 1) ishow_utterance_cancel(u);
         if (what != 2) {
             status = drain(u, NULL, &n, &error);
-            int expected = status == ISHOW_OK || status == ISHOW_EMODEL || (what <= 1 && status == ISHOW_ECANCELLED) || (what == 5 && status == ISHOW_ETIMEOUT) ||
-                           (what == 6 && status == ISHOW_EPYTHON);
+            int expected = status == ISHOW_OK || status == ISHOW_EMODEL || (what <= 1 && status == ISHOW_ECANCELLED) ||
+                           (what == 5 && status == ISHOW_ETIMEOUT) || (what == 6 && status == ISHOW_EPYTHON);
             v->unexpected += !expected;
         }
         ishow_utterance_free(u); /* b may go now: no notify comes after it */

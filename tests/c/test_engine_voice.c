@@ -1,4 +1,5 @@
-/* Voices that change under the engine: prepared before they are heard, replaced and removed while they are spoken in. */
+/* Voices that change under the engine: prepared before they are heard, replaced and removed while they are spoken in.
+ */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -14,7 +15,12 @@
 
 static const char REF[] = "This is the text of the reference voice.";
 
-typedef struct rig { fake_model model; fake_text text; ishow_engine *engine; long handles; } rig;
+typedef struct rig {
+    fake_model model;
+    fake_text text;
+    ishow_engine *engine;
+    long handles;
+} rig;
 
 static void make(rig *r, size_t queue) {
     ishow_engine_options options = ishow_engine_options_default();
@@ -101,8 +107,10 @@ static void a_prepared_voice_is_not_heard_before_it_is_installed(void **state) {
 static void an_utterance_keeps_the_voice_it_began_with(void **state) {
     (void)state;
     rig r;
-    static const char text[] = "One sentence is spoken here. Another one comes after it, and then a third, so that there are several chunks. "
-                               "It goes on for a while, sentence after sentence, until even a patient listener has enough. And on it goes. And on.";
+    static const char text[] =
+        "One sentence is spoken here. Another one comes after it, and then a third, so that there are several chunks. "
+        "It goes on for a while, sentence after sentence, until even a patient listener has enough. And on it goes. "
+        "And on.";
     make(&r, 8);
     double undisturbed, disturbed, replaced;
     size_t n = hear(submit(&r, text, "anna"), &undisturbed);

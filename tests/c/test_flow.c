@@ -75,8 +75,10 @@ static void philox_gives_the_known_answers(void **state) {
     (void)state;
     static const uint32_t vectors[][10] = {
         {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
-        {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
-        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
+        {0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x408f276d, 0x41c83b0e, 0xa20bc7c6,
+         0x6d5451fd},
+        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420,
+         0x24126ea1},
     };
     for (size_t i = 0; i < 3; i++) {
         uint32_t out[4];
@@ -154,7 +156,8 @@ static ishow_status look(void *self, const ishow_step_row *rows, size_t n_rows, 
     return ISHOW_OK;
 }
 
-/* Rows with and without a reference in one call: guidance of the new frames by the branch without the reference, the conditional velocity before them. */
+/* Rows with and without a reference in one call: guidance of the new frames by the branch without the reference, the
+ * conditional velocity before them. */
 static void an_unconditional_branch_may_leave_frames_out(void **state) {
     static const size_t frames[] = {9, 7, 11, 8}, unguided[] = {4, 0, 9, 3};
     float x[4][MELS * 11], was[4][MELS * 11], h[2][4][DIM * 11], mod[4], split[MELS * 11 * 2];
@@ -165,7 +168,14 @@ static void an_unconditional_branch_may_leave_frames_out(void **state) {
         ishow_noise_fill(20 + i, h[0][i], DIM * 11);
         ishow_noise_fill(30 + i, h[1][i], DIM * 11);
         mod[i] = 0.1f * (float)i;
-        rows[i] = (ishow_step_row){.x = x[i], .h_cond = h[0][i], .h_uncond = i == 3 ? NULL : h[1][i], .mod = &mod[i], .dt = 0.25f, .cfg = i == 3 ? 0 : 2, .frames = frames[i], .unguided = unguided[i]};
+        rows[i] = (ishow_step_row){.x = x[i],
+                                   .h_cond = h[0][i],
+                                   .h_uncond = i == 3 ? NULL : h[1][i],
+                                   .mod = &mod[i],
+                                   .dt = 0.25f,
+                                   .cfg = i == 3 ? 0 : 2,
+                                   .frames = frames[i],
+                                   .unguided = unguided[i]};
     }
     memcpy(was, x, sizeof x);
     assert_int_equal(ishow_step_split_floats(rows, 4, MELS), (5 + 2) * MELS);
@@ -180,14 +190,17 @@ static void an_unconditional_branch_may_leave_frames_out(void **state) {
             for (size_t k = 0; k < MELS; k++) {
                 const size_t out = unguided[i];
                 double v = velocity(was[i], h[0][i], frames[i], mod[i], f, k);
-                if (i != 3 && f >= out) v += 2 * (v - velocity(was[i] + out * MELS, h[1][i] + out * DIM, frames[i] - out, mod[i], f - out, k));
+                if (i != 3 && f >= out)
+                    v += 2 *
+                         (v - velocity(was[i] + out * MELS, h[1][i] + out * DIM, frames[i] - out, mod[i], f - out, k));
                 assert_true(fabs((double)was[i][f * MELS + k] + 0.25 * v - (double)x[i][f * MELS + k]) < 1e-5);
             }
     ishow_error error = {0};
     model = (looking){.fails_at_2 = ISHOW_EMODEL};
     assert_int_equal(ishow_step_split(look, &model, rows, 4, MELS, DIM, calls, split, &error), ISHOW_EMODEL);
     assert_string_equal(error.message, "as told");
-    assert_true(ishow_call_work(1, 100, 40) == 80 && ishow_call_work(1, 100, 0) == 100 && ishow_call_work(0, 100, 40) == 50);
+    assert_true(ishow_call_work(1, 100, 40) == 80 && ishow_call_work(1, 100, 0) == 100 &&
+                ishow_call_work(0, 100, 40) == 50);
 }
 
 int main(void) {

@@ -16,15 +16,15 @@ enum { MELS = 3, DIM = 2, MOD = 4, ROWS = 6, FRAMES_MAX = 40, NFE_MAX = 20 };
 typedef struct toy {
     float x[FRAMES_MAX * MELS], h[2 * FRAMES_MAX * DIM], mod[2 * NFE_MAX * MOD], t[NFE_MAX + 1];
     int cancelled;
-    int served;       /* calls the model saw */
-    int unguided;     /* of those, with one branch */
-    int finished_at;  /* call number at which it left */
+    int served;      /* calls the model saw */
+    int unguided;    /* of those, with one branch */
+    int finished_at; /* call number at which it left */
     ishow_row_result result;
 } toy;
 
 typedef struct model {
     ishow_scheduler *scheduler;
-    toy *rows;        /* all of them, to count */
+    toy *rows; /* all of them, to count */
     size_t n_rows;
     int calls;
     const float *fail_x; /* any call that carries this row fails (after spoiling x) */
@@ -76,15 +76,23 @@ static void fill(toy *toys, size_t n) {
 }
 
 static ishow_row row_of(toy *row, size_t k) {
-    return (ishow_row){.x = row->x, .h_cond = row->h, .h_uncond = row->h + frames_of(k) * DIM, .mod = row->mod, .mod_width = MOD,
-                       .path = {.t = row->t, .nfe = nfe_of(k), .cfg = 2, .guided_to = 1}, .frames = frames_of(k), .cancelled = &row->cancelled, .user = row};
+    return (ishow_row){.x = row->x,
+                       .h_cond = row->h,
+                       .h_uncond = row->h + frames_of(k) * DIM,
+                       .mod = row->mod,
+                       .mod_width = MOD,
+                       .path = {.t = row->t, .nfe = nfe_of(k), .cfg = 2, .guided_to = 1},
+                       .frames = frames_of(k),
+                       .cancelled = &row->cancelled,
+                       .user = row};
 }
 
 static void start(model *m, toy *rows, size_t n, size_t max_rows, size_t rows_per_step) {
     memset(m, 0, sizeof *m);
     m->rows = rows;
     m->n_rows = n;
-    ishow_scheduler_options options = {.max_rows = max_rows, .rows_per_step = rows_per_step, .n_mels = MELS, .step = toy_step, .step_self = m};
+    ishow_scheduler_options options = {
+        .max_rows = max_rows, .rows_per_step = rows_per_step, .n_mels = MELS, .step = toy_step, .step_self = m};
     assert_int_equal(ishow_scheduler_create(&m->scheduler, &options, NULL), ISHOW_OK);
 }
 
@@ -205,9 +213,10 @@ static void priority_goes_first_then_the_least_work(void **state) {
     model m;
     fill(rows, ROWS);
     start(&m, rows, ROWS, ROWS, 1);
-    ishow_row all[] = {sized(&rows[0], 0, 20, 8), sized(&rows[1], 1, 10, 8), sized(&rows[2], 2, 10, 4), sized(&rows[3], 3, 20, 7), sized(&rows[4], 4, 10, 4)};
-    all[3].priority = 1;   /* more work than most, and first all the same */
-    all[4].later = 1;      /* as short as any, and counts twice */
+    ishow_row all[] = {sized(&rows[0], 0, 20, 8), sized(&rows[1], 1, 10, 8), sized(&rows[2], 2, 10, 4),
+                       sized(&rows[3], 3, 20, 7), sized(&rows[4], 4, 10, 4)};
+    all[3].priority = 1; /* more work than most, and first all the same */
+    all[4].later = 1;    /* as short as any, and counts twice */
     for (int k = 0; k < 5; k++) assert_int_equal(ishow_scheduler_add(m.scheduler, &all[k], NULL), ISHOW_OK);
     while (ishow_scheduler_rows(m.scheduler)) step(&m);
     static const int order[] = {3, 2, 1, 4, 0}, calls[] = {7, 11, 19, 23, 31};
@@ -216,7 +225,8 @@ static void priority_goes_first_then_the_least_work(void **state) {
     free(rows);
 }
 
-/* Under an endless stream of short rows a long one is overtaken for ten times its own work, and then goes on to its end. */
+/* Under an endless stream of short rows a long one is overtaken for ten times its own work, and then goes on to its
+ * end. */
 static void a_long_row_is_not_starved_by_short_ones(void **state) {
     (void)state;
     toy *rows = malloc(ROWS * sizeof *rows);
@@ -228,7 +238,8 @@ static void a_long_row_is_not_starved_by_short_ones(void **state) {
     assert_int_equal(ishow_scheduler_add(m.scheduler, &longest, NULL), ISHOW_OK);
     const double work = 20 * 10;
     double others = 0;
-    for (int k = 1; !rows[0].finished_at && m.calls < 5000; k = 3 - k) { /* two short rows take turns in the other slots */
+    for (int k = 1; !rows[0].finished_at && m.calls < 5000;
+         k = 3 - k) { /* two short rows take turns in the other slots */
         if (ishow_scheduler_rows(m.scheduler) < 3) {
             fill(&rows[k], 1);
             const ishow_row brief = sized(&rows[k], (size_t)k, 2, 4);
@@ -301,8 +312,10 @@ static void a_broken_row_leaves_alone(void **state) {
     for (int trouble = 0; trouble < 3; trouble++) {
         fill(rows, ROWS);
         start(&m, rows, ROWS, ROWS, 3);
-        if (trouble == 0) m.nan_x = rows[1].x, m.nan_at = 2;
-        else m.fail_x = rows[1].x, m.silent_error = trouble == 2;
+        if (trouble == 0)
+            m.nan_x = rows[1].x, m.nan_at = 2;
+        else
+            m.fail_x = rows[1].x, m.silent_error = trouble == 2;
         for (size_t k = 0; k < 3; k++) add(&m, rows, k);
         while (ishow_scheduler_rows(m.scheduler)) step(&m);
         assert_int_equal(rows[1].result.outcome, ISHOW_ROW_FAILED);
@@ -346,7 +359,8 @@ static void a_midpoint_step_is_two_calls(void **state) {
     assert_non_null(rows);
     assert_non_null(expected);
     model m;
-    for (size_t width = 1; width <= 3; width++) { /* alone, and with Euler rows; with a call that fails and is tried again */
+    for (size_t width = 1; width <= 3;
+         width++) { /* alone, and with Euler rows; with a call that fails and is tried again */
         fill(rows, ROWS);
         midpoint_by_hand(&rows[1], 1, expected);
         start(&m, rows, ROWS, ROWS, width);
@@ -359,7 +373,8 @@ static void a_midpoint_step_is_two_calls(void **state) {
         while (ishow_scheduler_rows(m.scheduler)) step(&m);
         assert_int_equal(rows[1].result.outcome, ISHOW_ROW_DONE);
         assert_int_equal(rows[1].result.calls, 2 * nfe_of(1));
-        for (size_t f = 0; f < frames_of(1) * MELS; f++) assert_true(fabs((double)rows[1].x[f] - expected[f]) <= 1e-5 * (1 + fabs(expected[f])));
+        for (size_t f = 0; f < frames_of(1) * MELS; f++)
+            assert_true(fabs((double)rows[1].x[f] - expected[f]) <= 1e-5 * (1 + fabs(expected[f])));
         stop(&m);
     }
     /* Seen between its two calls. */
@@ -426,7 +441,8 @@ static void guidance_can_be_an_interval(void **state) {
     free(others);
 }
 
-/* Work is model calls, those without guidance half: a midpoint row of 5 steps waits for an Euler row of 9, and passes it when unguided. */
+/* Work is model calls, those without guidance half: a midpoint row of 5 steps waits for an Euler row of 9, and passes
+ * it when unguided. */
 static void work_is_counted_in_calls(void **state) {
     (void)state;
     toy *rows = malloc(ROWS * sizeof *rows);

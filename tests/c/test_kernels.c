@@ -1,4 +1,5 @@
-/* The kernels of every instruction set this processor has, against plain loops in double precision, and the team of threads that shares them. */
+/* The kernels of every instruction set this processor has, against plain loops in double precision, and the team of
+ * threads that shares them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,11 @@
 
 static const char *const names[] = {"generic", "avx2", "avx512", "amx", "neon"};
 enum { SETS = sizeof names / sizeof *names };
-static const double tolerance[] = {[WORD_F32] = 2e-6, [WORD_BF16] = 8e-3, [WORD_S8] = 1e-2, [WORD_BF16X3] = 5e-7}; /* of a product, relative to the norms of both sides; without one of its six parts the last makes 1e-6 */
+static const double tolerance[] = {
+    [WORD_F32] = 2e-6, [WORD_BF16] = 8e-3, [WORD_S8] = 1e-2, [WORD_BF16X3] = 5e-7}; /* of a product, relative to the
+                                                                                       norms of both sides; without one
+                                                                                       of its six parts the last makes
+                                                                                       1e-6 */
 
 static uint32_t state_of_noise = 1;
 static float noise(void) { /* uniform in [-1, 1) */
@@ -35,7 +40,8 @@ static float *noise_of(size_t n) {
     return x;
 }
 
-/* n bytes that end where a page begins which may not be touched, full of what is no number: sanitizers do not see what tiles read and write. */
+/* n bytes that end where a page begins which may not be touched, full of what is no number: sanitizers do not see what
+ * tiles read and write. */
 static void *guarded(size_t n) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (n + page - 1) / page * page;
     char *at = mmap(NULL, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -59,8 +65,10 @@ static double silu(double x) { return x / (1 + exp(-x)); }
 static double mish(double x) { return x * tanh(log1p(exp(x))); }
 
 /* Largest error of one product over its scale. */
-static double product_error(const kernels *k, word_type type, size_t rows, size_t n, size_t depth, product_end end, function f) {
-    float *x = noise_of(rows * depth), *w = noise_of(n * depth), *bias = noise_of(n), *gate = noise_of(n), *out = noise_of(rows * n + 1), *before = noise_of(0);
+static double product_error(const kernels *k, word_type type, size_t rows, size_t n, size_t depth, product_end end,
+                            function f) {
+    float *x = noise_of(rows * depth), *w = noise_of(n * depth), *bias = noise_of(n), *gate = noise_of(n),
+          *out = noise_of(rows * n + 1), *before = noise_of(0);
     const size_t stride = left_words(k, type, depth);
     const size_t bytes = rows * stride * sizeof(uint32_t);
     uint32_t *words = guarded(bytes);
@@ -103,15 +111,20 @@ static double product_error(const kernels *k, word_type type, size_t rows, size_
 }
 
 static void products_of_every_shape(void **state) {
-    static const size_t shapes[][3] = {{1, 1, 1}, {1, 16, 3}, {2, 17, 5}, {12, 32, 64}, {13, 33, 31}, {25, 100, 256}, {7, 1026, 66}, {30, 48, 512}, {16, 64, 96}, {45, 40, 300}, {110, 20, 2100}, {14, 20, 4400}};
+    static const size_t shapes[][3] = {{1, 1, 1},    {1, 16, 3},     {2, 17, 5},      {12, 32, 64},
+                                       {13, 33, 31}, {25, 100, 256}, {7, 1026, 66},   {30, 48, 512},
+                                       {16, 64, 96}, {45, 40, 300},  {110, 20, 2100}, {14, 20, 4400}};
     (void)state;
     for (size_t s = 0; s < SETS; s++) {
         const kernels *k = ishow_kernels_named(names[s]);
         if (!k) continue;
         for (int type = WORD_F32; type < WORD_TYPES; type++)
             for (size_t i = 0; k->spread[type] && i < sizeof shapes / sizeof *shapes; i++) {
-                const double error = product_error(k, (word_type)type, shapes[i][0], shapes[i][1], shapes[i][2], PRODUCT_STORE, identity);
-                if (!(error <= tolerance[type])) fail_msg("%s, type %d, %zu x %zu x %zu: %g", k->name, type, shapes[i][0], shapes[i][1], shapes[i][2], error);
+                const double error = product_error(k, (word_type)type, shapes[i][0], shapes[i][1], shapes[i][2],
+                                                   PRODUCT_STORE, identity);
+                if (!(error <= tolerance[type]))
+                    fail_msg("%s, type %d, %zu x %zu x %zu: %g", k->name, type, shapes[i][0], shapes[i][1],
+                             shapes[i][2], error);
             }
     }
 }
@@ -132,8 +145,11 @@ static void three_parts_are_as_good_as_fp32(void **state) {
 }
 
 static void products_end_as_they_are_told(void **state) {
-    static const struct { product_end end; function f; } ends[] = {{PRODUCT_ADD, identity},    {PRODUCT_GATED, identity}, {PRODUCT_GELU, gelu},
-                                                                   {PRODUCT_GELU_TANH, gelu_tanh}, {PRODUCT_SILU, silu},  {PRODUCT_MISH, mish}};
+    static const struct {
+        product_end end;
+        function f;
+    } ends[] = {{PRODUCT_ADD, identity},        {PRODUCT_GATED, identity}, {PRODUCT_GELU, gelu},
+                {PRODUCT_GELU_TANH, gelu_tanh}, {PRODUCT_SILU, silu},      {PRODUCT_MISH, mish}};
     static const size_t rows[] = {14, 17, 33, 45}; /* last blocks of tiles that overlap the ones before */
     (void)state;
     for (size_t s = 0; s < SETS; s++) {
@@ -141,8 +157,10 @@ static void products_end_as_they_are_told(void **state) {
         for (size_t i = 0; k && i < sizeof ends / sizeof *ends; i++)
             for (int type = WORD_F32; type < WORD_TYPES; type++)
                 for (size_t r = 0; k->spread[type] && r < sizeof rows / sizeof *rows; r++) {
-                    const double error = product_error(k, (word_type)type, rows[r], 50, 70, ends[i].end, ends[i].f), limit = fmax(2e-6, 2 * tolerance[type]);
-                    if (!(error <= limit)) fail_msg("%s, end %d, type %d, %zu rows: %g", k->name, (int)ends[i].end, type, rows[r], error);
+                    const double error = product_error(k, (word_type)type, rows[r], 50, 70, ends[i].end, ends[i].f),
+                                 limit = fmax(2e-6, 2 * tolerance[type]);
+                    if (!(error <= limit))
+                        fail_msg("%s, end %d, type %d, %zu rows: %g", k->name, (int)ends[i].end, type, rows[r], error);
                 }
     }
 }
@@ -153,7 +171,8 @@ static int eight_bits(const kernels *k, const uint32_t *words, size_t i) {
     return ((const int16_t *)(words + i / 4 * 2 + i % 2))[i % 4 / 2];
 }
 
-/* Dynamic quantisation in figures: the smallest value of a group becomes -127 and the largest 127; equal values are all shift; the tail of the last word is zero. */
+/* Dynamic quantisation in figures: the smallest value of a group becomes -127 and the largest 127; equal values are all
+ * shift; the tail of the last word is zero. */
 static void words_of_eight_bits(void **state) {
     (void)state;
     for (size_t s = 0; s < SETS; s++) {
@@ -183,8 +202,8 @@ static void words_of_eight_bits(void **state) {
     }
 }
 
-/* Static quantisation: places of the given grid, the same for every row and group; what is beyond saturates, in whole vectors as in the tail. `rest` is what
- * the words leave, and may replace the values. */
+/* Static quantisation: places of the given grid, the same for every row and group; what is beyond saturates, in whole
+ * vectors as in the tail. `rest` is what the words leave, and may replace the values. */
 static void words_of_a_given_grid(void **state) {
     enum { WIDTH = 301, ROWS = 2, STRIDE = 160, GROUPS = 2 };
     (void)state;
@@ -202,23 +221,28 @@ static void words_of_a_given_grid(void **state) {
         for (size_t r = 0; r < ROWS; r++) {
             int32_t totals[GROUPS] = {0};
             for (size_t i = 0; i < WIDTH; i++) {
-                const float value = x[r * WIDTH + i], wanted = fminf(fmaxf((value - 0.3f) / 0.01f, -127.0f), 127.0f), got = (float)eight_bits(k, words[r], i);
+                const float value = x[r * WIDTH + i], wanted = fminf(fmaxf((value - 0.3f) / 0.01f, -127.0f), 127.0f),
+                            got = (float)eight_bits(k, words[r], i);
                 assert_true(fabsf(got - wanted) <= 0.5001f);
                 assert_true(fabsf(rest[r * WIDTH + i] - (value - (0.01f * got + 0.3f))) < 1e-6f);
                 totals[i / S8_GROUP] += eight_bits(k, words[r], i);
             }
-            for (size_t g = 0; g < GROUPS; g++) assert_true(sums[r * GROUPS + g] == totals[g] && grids[r * GROUPS + g].scale == 0.01f && grids[r * GROUPS + g].shift == 0.3f);
+            for (size_t g = 0; g < GROUPS; g++)
+                assert_true(sums[r * GROUPS + g] == totals[g] && grids[r * GROUPS + g].scale == 0.01f &&
+                            grids[r * GROUPS + g].shift == 0.3f);
         }
         free(x), free(rest);
     }
 }
 
-/* A skewed input of several groups, as a feed-forward's hidden layer is: every set of kernels has the generic twin's words and its sums, and those are the products of what the
- * words stand for. Multiplying what they leave as well brings the product to what 8-bit weights allow. */
+/* A skewed input of several groups, as a feed-forward's hidden layer is: every set of kernels has the generic twin's
+ * words and its sums, and those are the products of what the words stand for. Multiplying what they leave as well
+ * brings the product to what 8-bit weights allow. */
 static void products_of_skewed_groups(void **state) {
     enum { ROWS = 13, N = 35, DEPTH = 2 * S8_GROUP + 70, GROUPS = 3, STRIDE = DEPTH };
     (void)state;
-    float *x = noise_of(ROWS * DEPTH), *w = noise_of(N * DEPTH), *rest = noise_of(ROWS * DEPTH), *twin = noise_of(ROWS * N), *out = noise_of(ROWS * N);
+    float *x = noise_of(ROWS * DEPTH), *w = noise_of(N * DEPTH), *rest = noise_of(ROWS * DEPTH),
+          *twin = noise_of(ROWS * N), *out = noise_of(ROWS * N);
     static uint32_t words[ROWS * STRIDE];
     grid grids[ROWS * GROUPS];
     int32_t sums[ROWS * GROUPS];
@@ -235,7 +259,8 @@ static void products_of_skewed_groups(void **state) {
             double y = 0, size = 0;
             for (size_t j = 0; j < DEPTH; j++) {
                 const grid *on = &grids[i / N * GROUPS + j / S8_GROUP];
-                const uint32_t stored = m.panels[(i % N / PANEL * m.words + j / 4) * PANEL + i % N % PANEL] >> 8 * (j % 4) & 255u;
+                const uint32_t stored =
+                    m.panels[(i % N / PANEL * m.words + j / 4) * PANEL + i % N % PANEL] >> 8 * (j % 4) & 255u;
                 const double value = (double)on->scale * eight_bits(k, words + i / N * STRIDE, j) + (double)on->shift;
                 y += value * (double)m.scale[i % N] * ((int)stored - 128);
                 size += fabs(value * (double)m.scale[i % N] * ((int)stored - 128));
@@ -248,11 +273,14 @@ static void products_of_skewed_groups(void **state) {
             double error = 0, whole = 0;
             for (size_t i = 0; i < ROWS * N; i++) {
                 double y = 0;
-                for (size_t j = 0; j < DEPTH; j++) y += (double)x[i / N * DEPTH + j] * (double)m.scale[i % N] * lrintf(w[i % N * DEPTH + j] / m.scale[i % N]);
+                for (size_t j = 0; j < DEPTH; j++)
+                    y += (double)x[i / N * DEPTH + j] * (double)m.scale[i % N] *
+                         lrintf(w[i % N * DEPTH + j] / m.scale[i % N]);
                 error += (y - (double)out[i]) * (y - (double)out[i]);
                 whole += y * y;
             }
-            if (!(sqrt(error / whole) < (both ? 5e-5 : 8e-3))) fail_msg("%s, %d: %g", k->name, both, sqrt(error / whole));
+            if (!(sqrt(error / whole) < (both ? 5e-5 : 8e-3)))
+                fail_msg("%s, %d: %g", k->name, both, sqrt(error / whole));
             k->to_words(WORD_S8, rest, DEPTH, ROWS, DEPTH, NULL, words, STRIDE, grids, sums, NULL);
             k->product(&a, ROWS, &m, PRODUCT_ADD, NULL, out, N);
         }
@@ -264,7 +292,8 @@ static void products_of_skewed_groups(void **state) {
 /* Overlapping rows make a product a convolution: the largest error, relative to the norms of both sides. */
 static double convolution_error(const kernels *k, word_type type, size_t width) {
     enum { FRAMES = 45, TAPS = 5, OUT = 19, HALF = TAPS / 2 };
-    float *x = noise_of(FRAMES * width), *w = noise_of(OUT * TAPS * width), *out = noise_of(FRAMES * OUT), *bias = noise_of(OUT);
+    float *x = noise_of(FRAMES * width), *w = noise_of(OUT * TAPS * width), *out = noise_of(FRAMES * OUT),
+          *bias = noise_of(OUT);
     const size_t stride = left_words(k, type, width), bytes = (FRAMES + 2 * HALF) * stride * sizeof(uint32_t);
     uint32_t *words = memset(guarded(bytes), 0, bytes);
     matrix m;
@@ -279,7 +308,8 @@ static double convolution_error(const kernels *k, word_type type, size_t width) 
             for (int t = 0; t < TAPS; t++)
                 for (size_t c = 0; c < width; c++) {
                     const int at = f + t - HALF;
-                    const double v = at >= 0 && at < FRAMES ? (double)x[(size_t)at * width + c] : 0, u = (double)w[((size_t)o * TAPS + (size_t)t) * width + c];
+                    const double v = at >= 0 && at < FRAMES ? (double)x[(size_t)at * width + c] : 0,
+                                 u = (double)w[((size_t)o * TAPS + (size_t)t) * width + c];
                     y += v * u, xx += v * v, ww += u * u;
                 }
             worst = larger(worst, fabs((double)out[f * OUT + o] - y) / (sqrt(xx * ww) + 1));
@@ -306,14 +336,25 @@ static void a_convolution_is_a_product_over_windows(void **state) {
 
 static double attention_error(const kernels *k, word_type type, size_t T, size_t WIDTH, int turned) {
     const size_t STRIDE = 3 * WIDTH + 8;
-    float *qkv = noise_of(T * STRIDE), *out = noise_of(T * WIDTH), *cosines = noise_of(T * WIDTH / 2), *sines = noise_of(T * WIDTH / 2);
+    float *qkv = noise_of(T * STRIDE), *out = noise_of(T * WIDTH), *cosines = noise_of(T * WIDTH / 2),
+          *sines = noise_of(T * WIDTH / 2);
     for (size_t i = 0; i < T * WIDTH / 2; i++) {
         const float angle = 3 * cosines[i];
         cosines[i] = cosf(angle);
         sines[i] = sinf(angle);
     }
     for (size_t i = 0; i < T * STRIDE; i++) qkv[i] *= 3;
-    attention a = {.q = qkv, .k = qkv + WIDTH, .v = qkv + 2 * WIDTH, .stride = STRIDE, .frames = T, .width = WIDTH, .cos = turned ? cosines : NULL, .sin = sines, .type = type, .out = out, .out_stride = WIDTH};
+    attention a = {.q = qkv,
+                   .k = qkv + WIDTH,
+                   .v = qkv + 2 * WIDTH,
+                   .stride = STRIDE,
+                   .frames = T,
+                   .width = WIDTH,
+                   .cos = turned ? cosines : NULL,
+                   .sin = sines,
+                   .type = type,
+                   .out = out,
+                   .out_stride = WIDTH};
     const size_t bytes = (attention_scratch(T, WIDTH) + 63) / 64 * 64;
     a.scratch = guarded(bytes);
     k->attend(&a);
@@ -322,8 +363,10 @@ static double attention_error(const kernels *k, word_type type, size_t T, size_t
     for (size_t f = 0; f < T; f++)
         for (size_t i = 0; i < WIDTH / 2; i++)
             for (size_t side = 0; side < 2; side++) {
-                const double x = (double)qkv[f * STRIDE + side * WIDTH + 2 * i], y = (double)qkv[f * STRIDE + side * WIDTH + 2 * i + 1];
-                const double c = turned ? (double)cosines[f * WIDTH / 2 + i] : 1, s = turned ? (double)sines[f * WIDTH / 2 + i] : 0;
+                const double x = (double)qkv[f * STRIDE + side * WIDTH + 2 * i],
+                             y = (double)qkv[f * STRIDE + side * WIDTH + 2 * i + 1];
+                const double c = turned ? (double)cosines[f * WIDTH / 2 + i] : 1,
+                             s = turned ? (double)sines[f * WIDTH / 2 + i] : 0;
                 turn[(side * T + f) * WIDTH + 2 * i] = x * c - y * s;
                 turn[(side * T + f) * WIDTH + 2 * i + 1] = y * c + x * s;
             }
@@ -356,8 +399,11 @@ static void attention_is_the_formula(void **state) {
         for (size_t i = 0; k && i < sizeof lengths / sizeof *lengths; i++)
             for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
                 for (int turned = 0; turned < 2; turned++) {
-                    const double exact = attention_error(k, WORD_F32, lengths[i], widths[w], turned), half = attention_error(k, WORD_BF16, lengths[i], widths[w], turned);
-                    if (!(exact < 4e-5) || !(half < 0.12)) fail_msg("%s, %zu frames, a head of %zu: fp32 %g, bf16 %g", k->name, lengths[i], widths[w], exact, half);
+                    const double exact = attention_error(k, WORD_F32, lengths[i], widths[w], turned),
+                                 half = attention_error(k, WORD_BF16, lengths[i], widths[w], turned);
+                    if (!(exact < 4e-5) || !(half < 0.12))
+                        fail_msg("%s, %zu frames, a head of %zu: fp32 %g, bf16 %g", k->name, lengths[i], widths[w],
+                                 exact, half);
                 }
     }
 }
@@ -368,21 +414,25 @@ static void norms_and_depthwise_convolutions(void **state) {
     for (size_t s = 0; s < SETS; s++) {
         const kernels *k = ishow_kernels_named(names[s]);
         if (!k) continue;
-        float *x = noise_of(ROWS * DIM), *gain = noise_of(DIM), *offset = noise_of(DIM), *out = noise_of(ROWS * DIM), *w = noise_of(TAPS * DIM);
+        float *x = noise_of(ROWS * DIM), *gain = noise_of(DIM), *offset = noise_of(DIM), *out = noise_of(ROWS * DIM),
+              *w = noise_of(TAPS * DIM);
         k->norm(x, DIM, ROWS, DIM, 1e-6f, gain, offset, out, DIM);
         for (int r = 0; r < ROWS; r++) {
             double mean = 0, var = 0;
             for (int i = 0; i < DIM; i++) mean += (double)x[r * DIM + i] / DIM;
-            for (int i = 0; i < DIM; i++) var += ((double)x[r * DIM + i] - mean) * ((double)x[r * DIM + i] - mean) / DIM;
             for (int i = 0; i < DIM; i++)
-                assert_true(fabs(((double)x[r * DIM + i] - mean) / sqrt(var + 1e-6) * (double)gain[i] + (double)offset[i] - (double)out[r * DIM + i]) < 1e-5);
+                var += ((double)x[r * DIM + i] - mean) * ((double)x[r * DIM + i] - mean) / DIM;
+            for (int i = 0; i < DIM; i++)
+                assert_true(fabs(((double)x[r * DIM + i] - mean) / sqrt(var + 1e-6) * (double)gain[i] +
+                                 (double)offset[i] - (double)out[r * DIM + i]) < 1e-5);
         }
         k->depthwise(x, ROWS, 2, ROWS - 2, DIM, w, TAPS, offset, out);
         for (int r = 2; r < ROWS; r++)
             for (int i = 0; i < DIM; i++) {
                 double y = (double)offset[i];
                 for (int t = 0; t < TAPS; t++)
-                    if (r + t - TAPS / 2 >= 0 && r + t - TAPS / 2 < ROWS) y += (double)x[(r + t - TAPS / 2) * DIM + i] * (double)w[t * DIM + i];
+                    if (r + t - TAPS / 2 >= 0 && r + t - TAPS / 2 < ROWS)
+                        y += (double)x[(r + t - TAPS / 2) * DIM + i] * (double)w[t * DIM + i];
                 assert_true(fabs(y - (double)out[(r - 2) * DIM + i]) < 1e-5);
             }
         free(x), free(gain), free(offset), free(out), free(w);
@@ -395,10 +445,12 @@ static void steps_and_spectra(void **state) {
     for (size_t s = 0; s < SETS; s++) {
         const kernels *k = ishow_kernels_named(names[s]);
         if (!k) continue;
-        float *x = noise_of(N), *c = noise_of(N), *u = noise_of(N), *real = noise_of(N), *imag = noise_of(N), *before = noise_of(N);
+        float *x = noise_of(N), *c = noise_of(N), *u = noise_of(N), *real = noise_of(N), *imag = noise_of(N),
+              *before = noise_of(N);
         memcpy(before, x, N * sizeof *x);
         k->guided_step(x, c, u, 0.25f, 2.0f, N);
-        for (int i = 0; i < N; i++) assert_true(fabs((double)before[i] + 0.25 * (3 * (double)c[i] - 2 * (double)u[i]) - (double)x[i]) < 1e-6);
+        for (int i = 0; i < N; i++)
+            assert_true(fabs((double)before[i] + 0.25 * (3 * (double)c[i] - 2 * (double)u[i]) - (double)x[i]) < 1e-6);
         for (int i = 0; i < N; i++) {
             c[i] *= 6;   /* log-magnitudes, some above the limit */
             u[i] *= 400; /* phases of many turns */
@@ -428,13 +480,16 @@ static int processor_has(const char *const *flags, size_t n) {
 
 /* The best set is found, not passed over: that a test is green says nothing where it did not run. */
 static void kernels_are_found_by_name(void **state) {
-    static const char *const amx[] = {" amx_tile", " amx_bf16", " amx_int8", " avx512_bf16"}, *const avx2[] = {" avx2", " fma"};
+    static const char *const amx[] = {" amx_tile", " amx_bf16", " amx_int8", " avx512_bf16"}, *const avx2[] = {" avx2",
+                                                                                                               " fma"};
     (void)state;
-    for (size_t s = 0; s < SETS; s++) print_message("%s: %s\n", names[s], ishow_kernels_named(names[s]) ? "taken" : "not here");
+    for (size_t s = 0; s < SETS; s++)
+        print_message("%s: %s\n", names[s], ishow_kernels_named(names[s]) ? "taken" : "not here");
     if (processor_has(avx2, 2)) assert_non_null(ishow_kernels_named("avx2"));
 #if defined __x86_64__
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
-    if (processor_has(amx, 4) && !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)) assert_ptr_equal(ishow_kernels_best(), ishow_kernels_named("amx"));
+    if (processor_has(amx, 4) && !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA))
+        assert_ptr_equal(ishow_kernels_best(), ishow_kernels_named("amx"));
 #else
     (void)amx;
 #endif

@@ -1,5 +1,6 @@
-/* The AOTInductor backend against stand-ins for torch and for the graphs (tests/c/fake), compiled here: what is asked of the graphs, what is
- * refused before they are asked, and that nothing is left behind. Packages made by the real compiler are run in test_bridge_package.c. */
+/* The AOTInductor backend against stand-ins for torch and for the graphs (tests/c/fake), compiled here: what is asked
+ * of the graphs, what is refused before they are asked, and that nothing is left behind. Packages made by the real
+ * compiler are run in test_bridge_package.c. */
 #include <dlfcn.h>
 #include <math.h>
 #include <setjmp.h>
@@ -17,10 +18,10 @@
 #include "base/defaults.h"
 #include "model/model.h"
 
-#define DIM 6
-#define MELS 4
-#define WIDTH 5
-#define BINS 9
+#define DIM    6
+#define MELS   4
+#define WIDTH  5
+#define BINS   9
 #define FRAMES 12
 
 static char root[] = "/tmp/ishow-aoti-XXXXXX";
@@ -56,11 +57,16 @@ static void write_spec(const char *graph, int inputs, int width, const char *mod
 static void write_manifest(const char *torch, const char *flag, const char *layout) {
     char text[4096];
     snprintf(text, sizeof text,
-             "{\"format\": 1, \"torch\": \"%s\", \"cpu_flags\": [%s], \"name\": \"tiny\", \"precision\": \"fp32\", \"content_hash\": \"ab\", \"sample_rate\": 24000,"
-             " \"n_fft\": 16, \"hop\": 4, \"n_mels\": %d, \"dim\": %d, \"mod_width\": %d, \"text_layout\": \"%s\", \"predicts_durations\": true, \"uses_prompt\": true,"
-             " \"max_frames\": 64, \"chunk_frames\": 32, \"guidance_max\": %g, \"min_frames\": 8, \"min_tokens\": 3, \"min_times\": 2, \"n_tokens\": 70, \"graphs\": {"
-             "\"encode\": {\"library\": \"graph.so\", \"weights\": \"encode\"}, \"modulate\": {\"library\": \"graph.so\", \"weights\": \"modulate\"},"
-             "\"step\": {\"library\": \"graph.so\", \"weights\": \"step\"}, \"vocode\": {\"library\": \"graph.so\", \"weights\": \"vocode\"},"
+             "{\"format\": 1, \"torch\": \"%s\", \"cpu_flags\": [%s], \"name\": \"tiny\", \"precision\": \"fp32\", "
+             "\"content_hash\": \"ab\", \"sample_rate\": 24000,"
+             " \"n_fft\": 16, \"hop\": 4, \"n_mels\": %d, \"dim\": %d, \"mod_width\": %d, \"text_layout\": \"%s\", "
+             "\"predicts_durations\": true, \"uses_prompt\": true,"
+             " \"max_frames\": 64, \"chunk_frames\": 32, \"guidance_max\": %g, \"min_frames\": 8, \"min_tokens\": 3, "
+             "\"min_times\": 2, \"n_tokens\": 70, \"graphs\": {"
+             "\"encode\": {\"library\": \"graph.so\", \"weights\": \"encode\"}, \"modulate\": {\"library\": "
+             "\"graph.so\", \"weights\": \"modulate\"},"
+             "\"step\": {\"library\": \"graph.so\", \"weights\": \"step\"}, \"vocode\": {\"library\": \"graph.so\", "
+             "\"weights\": \"vocode\"},"
              "\"durations\": {\"library\": \"graph.so\", \"weights\": \"durations\"}}}",
              torch, flag, MELS, DIM, WIDTH, layout, guidance_max);
     write_file("package/manifest.json", text);
@@ -129,7 +135,8 @@ static void closed(ishow_backend *backend) {
     assert_int_equal(ishow_live_handles(), 0);
 }
 
-static ishow_status encode(ishow_backend *backend, size_t n_tokens, size_t frames, int64_t last_index, size_t ref_frames, float *h_cond, float *h_uncond, ishow_error *error) {
+static ishow_status encode(ishow_backend *backend, size_t n_tokens, size_t frames, int64_t last_index,
+                           size_t ref_frames, float *h_cond, float *h_uncond, ishow_error *error) {
     static int64_t tokens[64], index[64];
     static float cond[64 * MELS], phase[64];
     for (size_t i = 0; i < 64; i++) {
@@ -139,7 +146,13 @@ static ishow_status encode(ishow_backend *backend, size_t n_tokens, size_t frame
         cond[i * MELS] = 100.0f;
     }
     index[frames - 1] = last_index;
-    const ishow_encode_in in = {.tokens = tokens, .n_tokens = n_tokens, .cond = cond, .ref_frames = ref_frames, .index = index, .phase = phase, .frames = frames};
+    const ishow_encode_in in = {.tokens = tokens,
+                                .n_tokens = n_tokens,
+                                .cond = cond,
+                                .ref_frames = ref_frames,
+                                .index = index,
+                                .phase = phase,
+                                .frames = frames};
     return backend->encode(backend->self, &in, h_cond, h_uncond, error);
 }
 
@@ -159,7 +172,8 @@ static void runs_every_graph(void **state) {
     assert_float_equal(h[FRAMES * DIM + 3 * DIM], -4.25f, 1e-6);
     for (size_t i = 0; i < FRAMES * MELS; i++) x[i] = (float)i;
     const float mod[WIDTH] = {0.5f};
-    const ishow_step_row row = {.x = x, .h_cond = h, .h_uncond = h + FRAMES * DIM, .mod = mod, .dt = 0.1f, .cfg = 2, .frames = FRAMES};
+    const ishow_step_row row = {
+        .x = x, .h_cond = h, .h_uncond = h + FRAMES * DIM, .mod = mod, .dt = 0.1f, .cfg = 2, .frames = FRAMES};
     assert_int_equal(backend.step(backend.self, &row, 1, &error), ISHOW_OK);
     assert_float_equal(x[3 * MELS + 1], 13 + 0.1f * (4.75f + 2 * 8.5f), 1e-4);
     assert_int_equal(backend.vocode(backend.self, x, FRAMES, real, imag, &error), ISHOW_OK);
@@ -175,11 +189,13 @@ static void joins_branches_that_lie_apart(void **state) {
     (void)state;
     ishow_backend backend = opened();
     ishow_error error = {0};
-    float *cond = calloc(FRAMES * DIM, sizeof *cond), *uncond = calloc(FRAMES * DIM, sizeof *uncond), x[2][FRAMES * MELS] = {{0}};
+    float *cond = calloc(FRAMES * DIM, sizeof *cond), *uncond = calloc(FRAMES * DIM, sizeof *uncond),
+          x[2][FRAMES * MELS] = {{0}};
     const float mod[WIDTH] = {0};
     for (size_t i = 0; i < FRAMES * DIM; i++) cond[i] = 3, uncond[i] = 1;
-    const ishow_step_row rows[2] = {{.x = x[0], .h_cond = cond, .h_uncond = uncond, .mod = mod, .dt = 1, .cfg = 1, .frames = FRAMES},
-                                    {.x = x[1], .h_cond = uncond, .h_uncond = cond, .mod = mod, .dt = 0.5f, .cfg = 1, .frames = 8}};
+    const ishow_step_row rows[2] = {
+        {.x = x[0], .h_cond = cond, .h_uncond = uncond, .mod = mod, .dt = 1, .cfg = 1, .frames = FRAMES},
+        {.x = x[1], .h_cond = uncond, .h_uncond = cond, .mod = mod, .dt = 0.5f, .cfg = 1, .frames = 8}};
     assert_int_equal(backend.step(backend.self, rows, 2, &error), ISHOW_OK);
     assert_float_equal(x[0][FRAMES * MELS - 1], 5, 1e-6);
     assert_float_equal(x[1][8 * MELS - 1], -0.5f, 1e-6);
@@ -221,7 +237,8 @@ static void long_lists_of_times_are_cut(void **state) {
     closed(&backend);
 }
 
-/* A network that takes strengths of guidance gets one for each time, in every part of a long list and of one that is padded. */
+/* A network that takes strengths of guidance gets one for each time, in every part of a long list and of one that is
+ * padded. */
 static void strengths_of_guidance_go_with_their_times(void **state) {
     enum { TIMES = 2 * ISHOW_NFE_MAX };
     (void)state;
@@ -282,7 +299,8 @@ static void reports_what_a_graph_says(void **state) {
     const struct {
         const char *mode, *says;
         ishow_status status;
-    } cases[] = {{"fail", "a kernel gave up", ISHOW_EMODEL}, {"shape", "another shape", ISHOW_EMODEL}, {"nan", "", ISHOW_OK}};
+    } cases[] = {
+        {"fail", "a kernel gave up", ISHOW_EMODEL}, {"shape", "another shape", ISHOW_EMODEL}, {"nan", "", ISHOW_OK}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ishow_backend backend;
         ishow_error error = {0};
@@ -291,8 +309,10 @@ static void reports_what_a_graph_says(void **state) {
         assert_int_equal(open_package(&backend, &error), ISHOW_OK);
         assert_int_equal(backend.step(backend.self, &row, 1, &error), cases[i].status);
         assert_non_null(strstr(error.message, cases[i].says));
-        if (cases[i].status) assert_int_equal(error.status, cases[i].status);
-        else assert_true(isnan(x[0])); /* handed on: the scheduler fails the row */
+        if (cases[i].status)
+            assert_int_equal(error.status, cases[i].status);
+        else
+            assert_true(isnan(x[0])); /* handed on: the scheduler fails the row */
         closed(&backend);
     }
 }

@@ -1,5 +1,6 @@
-/* Steps as launches of graphs, with a stand-in for NVIDIA's driver (tests/c/fake/cuda.c) and a toy network as the graph. That the stand-in's functions are
- * the driver's own is checked against cuda.h where CUDA's headers are installed. */
+/* Steps as launches of graphs, with a stand-in for NVIDIA's driver (tests/c/fake/cuda.c) and a toy network as the
+ * graph. That the stand-in's functions are the driver's own is checked against cuda.h where CUDA's headers are
+ * installed. */
 #include <dlfcn.h>
 #include <math.h>
 #include <setjmp.h>
@@ -18,9 +19,10 @@
 
 #if __has_include(<cuda.h>)
 #include <cuda.h>
-#define NAME(x) #x
+#define NAME(x)   #x
 #define SYMBOL(x) NAME(x)
-#define IS(function, ...) _Static_assert(__builtin_types_compatible_p(__typeof__(function), CUresult(__VA_ARGS__)), #function)
+#define IS(function, ...) \
+    _Static_assert(__builtin_types_compatible_p(__typeof__(function), CUresult(__VA_ARGS__)), #function)
 IS(cuInit, unsigned);
 IS(cuDeviceGetCount, int *);
 IS(cuDeviceGet, CUdevice *, int);
@@ -41,8 +43,12 @@ IS(cuGraphInstantiateWithFlags, CUgraphExec *, CUgraph, unsigned long long);
 IS(cuGraphExecDestroy, CUgraphExec);
 IS(cuGraphLaunch, CUgraphExec, CUstream);
 IS(cuGetErrorString, CUresult, const char **);
-_Static_assert(sizeof(CUdeviceptr) == sizeof(uint64_t) && sizeof(CUdevice) == sizeof(int) && sizeof(CUresult) == sizeof(int), "sizes");
-_Static_assert(CU_STREAM_NON_BLOCKING == 1 && CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH == 1 && CUDA_ERROR_OUT_OF_MEMORY == 2, "values");
+_Static_assert(sizeof(CUdeviceptr) == sizeof(uint64_t) && sizeof(CUdevice) == sizeof(int) &&
+                   sizeof(CUresult) == sizeof(int),
+               "sizes");
+_Static_assert(CU_STREAM_NON_BLOCKING == 1 && CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH == 1 &&
+                   CUDA_ERROR_OUT_OF_MEMORY == 2,
+               "values");
 #endif
 
 enum { MELS = 3, DIM = 2, WIDTH = 4, MAX_FRAMES = 3000, ROWS_MAX = 20 };
@@ -83,16 +89,19 @@ static void run_graph(void *self) {
     const shape *running = self;
     const size_t R = running->rows, T = running->frames, used = R * (T * MELS + WIDTH + 3);
     const float *mod = inputs + R * T * MELS, *dt = mod + R * WIDTH, *cfg = dt + R, *own = cfg + R;
-    for (size_t i = 0; i < used; i++) assert_true(isfinite(inputs[i])); /* also where no row reaches: masks do not stop what is no number */
+    for (size_t i = 0; i < used; i++)
+        assert_true(isfinite(inputs[i])); /* also where no row reaches: masks do not stop what is no number */
     for (size_t i = 0; i < (running->guided ? 2u : 1u) * R * T * DIM; i++) assert_true(isfinite(h_buffer[i]));
     for (size_t r = 0; r < R; r++) {
         const size_t frames = (size_t)own[r];
         assert_true(frames >= 1 && frames <= T);
-        one_row(inputs + r * T * MELS, h_buffer + r * T * DIM, running->guided ? h_buffer + (R + r) * T * DIM : NULL, mod + r * WIDTH, dt[r], cfg[r], frames);
+        one_row(inputs + r * T * MELS, h_buffer + r * T * DIM, running->guided ? h_buffer + (R + r) * T * DIM : NULL,
+                mod + r * WIDTH, dt[r], cfg[r], frames);
     }
 }
 
-static ishow_status capture(void *self, size_t rows, size_t frames, int guided, ishow_cuda_graph *out, ishow_error *error) {
+static ishow_status capture(void *self, size_t rows, size_t frames, int guided, ishow_cuda_graph *out,
+                            ishow_error *error) {
     assert_ptr_equal(self, &owners);
     assert_true(rows * frames <= ISHOW_CUDA_FRAMES);
     if (refuse_rows && rows >= (size_t)refuse_rows) {
@@ -147,8 +156,15 @@ static int close_driver(void **state) {
 
 static int open_steps(void **state) {
     (void)state;
-    const ishow_cuda_options options = {.n_mels = MELS, .dim = DIM, .mod_width = WIDTH, .max_frames = MAX_FRAMES, .inputs = (uint64_t)(uintptr_t)inputs,
-                                        .h = (uint64_t)(uintptr_t)h_buffer, .capture = capture, .drop = drop, .self = &owners};
+    const ishow_cuda_options options = {.n_mels = MELS,
+                                        .dim = DIM,
+                                        .mod_width = WIDTH,
+                                        .max_frames = MAX_FRAMES,
+                                        .inputs = (uint64_t)(uintptr_t)inputs,
+                                        .h = (uint64_t)(uintptr_t)h_buffer,
+                                        .capture = capture,
+                                        .drop = drop,
+                                        .self = &owners};
     n_shapes = 0;
     owners = refuse_rows = 0;
     *counter("fake_launches") = *counter("fake_out_of_memory") = 0;
@@ -174,15 +190,26 @@ typedef struct toy {
 
 static void toy_make(toy *t, size_t seed, size_t frames, int guided) {
     float *device = malloc(2 * frames * DIM * sizeof *device);
-    *t = (toy){.x = malloc(frames * MELS * sizeof(float)), .expected = malloc(frames * MELS * sizeof(float)), .h = malloc(2 * frames * DIM * sizeof(float)), .device = device};
+    *t = (toy){.x = malloc(frames * MELS * sizeof(float)),
+               .expected = malloc(frames * MELS * sizeof(float)),
+               .h = malloc(2 * frames * DIM * sizeof(float)),
+               .device = device};
     ishow_noise_fill(seed, t->x, frames * MELS);
     memcpy(t->expected, t->x, frames * MELS * sizeof(float));
     ishow_noise_fill(seed + 100, device, 2 * frames * DIM);
     ishow_noise_fill(seed + 200, t->mod, WIDTH);
     for (size_t i = 0; i < 2 * frames * DIM; i++) t->h[i] = NAN; /* never to be read */
-    t->row = (ishow_step_row){.x = t->x, .h_cond = t->h, .h_uncond = guided ? t->h + frames * DIM : NULL, .mod = t->mod, .dt = 0.25f, .cfg = guided ? 2 : 0, .frames = frames};
+    t->row = (ishow_step_row){.x = t->x,
+                              .h_cond = t->h,
+                              .h_uncond = guided ? t->h + frames * DIM : NULL,
+                              .mod = t->mod,
+                              .dt = 0.25f,
+                              .cfg = guided ? 2 : 0,
+                              .frames = frames};
     owners++;
-    assert_int_equal(ishow_cuda_keep(steps, t->h, t->h + frames * DIM, frames, (uint64_t)(uintptr_t)device, malloc(1), NULL), ISHOW_OK);
+    assert_int_equal(
+        ishow_cuda_keep(steps, t->h, t->h + frames * DIM, frames, (uint64_t)(uintptr_t)device, malloc(1), NULL),
+        ISHOW_OK);
 }
 
 static void toy_free(toy *t) {
@@ -354,13 +381,15 @@ static void forgotten_rows_are_unknown_and_addresses_used_again(void **state) {
     float *fresh = malloc(2 * 20 * DIM * sizeof *fresh);
     ishow_noise_fill(77, fresh, 2 * 20 * DIM);
     owners++;
-    assert_int_equal(ishow_cuda_keep(steps, t.h, t.h + 20 * DIM, 20, (uint64_t)(uintptr_t)fresh, malloc(1), NULL), ISHOW_OK);
+    assert_int_equal(ishow_cuda_keep(steps, t.h, t.h + 20 * DIM, 20, (uint64_t)(uintptr_t)fresh, malloc(1), NULL),
+                     ISHOW_OK);
     assert_int_equal(owners, 2);
     free(t.device);
     t.device = fresh;
     step_all(&t, 1);
     owners++; /* a shorter row whose addresses begin inside takes their place */
-    assert_int_equal(ishow_cuda_keep(steps, t.h + DIM, t.h + 11 * DIM, 10, (uint64_t)(uintptr_t)fresh, malloc(1), NULL), ISHOW_OK);
+    assert_int_equal(ishow_cuda_keep(steps, t.h + DIM, t.h + 11 * DIM, 10, (uint64_t)(uintptr_t)fresh, malloc(1), NULL),
+                     ISHOW_OK);
     assert_int_equal(owners, 2);
     assert_int_equal(ishow_cuda_step(steps, &t.row, 1, NULL), ISHOW_EINTERNAL);
     ishow_cuda_forget(steps, t.h + DIM);
@@ -370,9 +399,19 @@ static void forgotten_rows_are_unknown_and_addresses_used_again(void **state) {
 static void names_are_those_of_the_headers(void **state) {
     (void)state;
 #ifdef SYMBOL
-    const char *const names[] = {SYMBOL(cuDevicePrimaryCtxRelease), SYMBOL(cuStreamDestroy), SYMBOL(cuMemcpyHtoDAsync), SYMBOL(cuMemcpyDtoHAsync), SYMBOL(cuMemcpyDtoDAsync),
-                                 SYMBOL(cuMemsetD32Async), SYMBOL(cuMemHostAlloc), SYMBOL(cuMemFreeHost), SYMBOL(cuStreamCreate), SYMBOL(cuGraphInstantiateWithFlags),
-                                 SYMBOL(cuGraphExecDestroy), SYMBOL(cuGraphLaunch), SYMBOL(cuDevicePrimaryCtxRetain)};
+    const char *const names[] = {SYMBOL(cuDevicePrimaryCtxRelease),
+                                 SYMBOL(cuStreamDestroy),
+                                 SYMBOL(cuMemcpyHtoDAsync),
+                                 SYMBOL(cuMemcpyDtoHAsync),
+                                 SYMBOL(cuMemcpyDtoDAsync),
+                                 SYMBOL(cuMemsetD32Async),
+                                 SYMBOL(cuMemHostAlloc),
+                                 SYMBOL(cuMemFreeHost),
+                                 SYMBOL(cuStreamCreate),
+                                 SYMBOL(cuGraphInstantiateWithFlags),
+                                 SYMBOL(cuGraphExecDestroy),
+                                 SYMBOL(cuGraphLaunch),
+                                 SYMBOL(cuDevicePrimaryCtxRetain)};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!dlsym(driver.library, names[i])) fail_msg("the headers say %s", names[i]);
 #else

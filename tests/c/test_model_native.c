@@ -1,5 +1,6 @@
-/* The native backend from weight files made here, without Python, so that its loaders run under the sanitizers: a model, its calibration, and what is wrong with either.
- * That its graphs are those of PyTorch is in tests/unit/test_native.py. */
+/* The native backend from weight files made here, without Python, so that its loaders run under the sanitizers: a
+ * model, its calibration, and what is wrong with either. That its graphs are those of PyTorch is in
+ * tests/unit/test_native.py. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +16,19 @@
 #include "flow/flow.h"
 #include "model/model.h"
 
-enum { DIM = 16, FF = 32, MELS = 4, TEXT = 4, TOKENS = 3, VOCOS = 8, WIDE = 16, N_FFT = 16, MOD = 8 * DIM, FRAMES = 20, TEXT_BYTES = 64 * 1024 };
+enum {
+    DIM = 16,
+    FF = 32,
+    MELS = 4,
+    TEXT = 4,
+    TOKENS = 3,
+    VOCOS = 8,
+    WIDE = 16,
+    N_FFT = 16,
+    MOD = 8 * DIM,
+    FRAMES = 20,
+    TEXT_BYTES = 64 * 1024
+};
 #define MODEL_HASH "abc"
 
 static char root[] = "/tmp/ishow-native-XXXXXX";
@@ -38,7 +51,9 @@ static weights begin(const char *model) {
 static void add(weights *w, const char *name, const char *shape, size_t n, float size, float middle) {
     const size_t used = strlen(w->table);
     assert_true(w->n + n <= TEXT_BYTES);
-    snprintf(w->table + used, TEXT_BYTES - used, ", \"%s\": {\"dtype\": \"F32\", \"shape\": %s, \"data_offsets\": [%zu, %zu]}", name, shape, 4 * w->n, 4 * (w->n + n));
+    snprintf(w->table + used, TEXT_BYTES - used,
+             ", \"%s\": {\"dtype\": \"F32\", \"shape\": %s, \"data_offsets\": [%zu, %zu]}", name, shape, 4 * w->n,
+             4 * (w->n + n));
     ishow_noise_fill(w->n + 1, w->values + w->n, n);
     for (size_t i = w->n; i < w->n + n; i++) w->values[i] = middle + size * w->values[i];
     w->n += n;
@@ -80,7 +95,8 @@ static void end(weights *w, const char *name, size_t cut) {
     assert_non_null(file);
     strcat(w->table, "}");
     const uint64_t length = strlen(w->table);
-    assert_true(fwrite(&length, sizeof length, 1, file) == 1 && fwrite(w->table, length, 1, file) == 1 && fwrite(w->values, sizeof(float) * w->n - cut, 1, file) == 1);
+    assert_true(fwrite(&length, sizeof length, 1, file) == 1 && fwrite(w->table, length, 1, file) == 1 &&
+                fwrite(w->values, sizeof(float) * w->n - cut, 1, file) == 1);
     fclose(file);
     free(w->table);
     free(w->values);
@@ -133,7 +149,10 @@ typedef enum fault { SOUND = 0, OTHER_MODEL, WITHOUT_SHIFT, SCALE_OF_ZERO, FEW_P
 
 /* Scales and shifts of the three calibrated inputs, with one fault in those of the feed-forward. */
 static void write_calibration(fault fault, float scale, float shift) {
-    static const struct { const char *name; size_t width; } inputs[] = {{"attn.to_q", DIM}, {"ff.ff.0.0", DIM}, {"ff.ff.2", FF}};
+    static const struct {
+        const char *name;
+        size_t width;
+    } inputs[] = {{"attn.to_q", DIM}, {"ff.ff.0.0", DIM}, {"ff.ff.2", FF}};
     weights w = begin(fault == OTHER_MODEL ? "other" : MODEL_HASH);
     for (size_t i = 0; i < 3; i++) {
         char name[96], shape[16];
@@ -152,21 +171,29 @@ static void write_calibration(fault fault, float scale, float shift) {
 
 static ishow_status open_model(ishow_backend *out, const char *precision, ishow_error *error) {
     char json[4096], calibration[256] = "null";
-    if (!strcmp(precision, "int8-static")) snprintf(calibration, sizeof calibration, "{\"file\": \"%s/calibration.safetensors\", \"model\": \"" MODEL_HASH "\"}", root);
-    snprintf(json, sizeof json,
-             "{\"info\": {\"name\": \"tiny\", \"precision\": \"%s\", \"content_hash\": \"ab\", \"sample_rate\": 24000, \"n_fft\": %d, \"hop\": 4, \"n_mels\": %d, \"text_layout\": \"padded\","
-             " \"uses_prompt\": true, \"max_frames\": 64, \"chunk_frames\": 0, \"guidance_max\": 0}, \"calibration\": %s,"
-             " \"dit\": {\"dim\": %d, \"depth\": 1, \"heads\": 1, \"dim_head\": %d, \"ff_mult\": 2, \"text_dim\": %d, \"conv_layers\": 0, \"text_num_embeds\": %d, \"text_mask_padding\": true,"
-             " \"rope_heads\": 1}, \"mel\": {\"mean\": 0.0, \"std\": 1.0}, \"vocos\": {\"dim\": %d, \"intermediate_dim\": %d, \"num_layers\": 1}, \"duration\": null,"
-             " \"dit_file\": \"%s/dit.safetensors\", \"vocos_file\": \"%s/vocos.safetensors\"}",
-             precision, N_FFT, MELS, calibration, DIM, DIM, TEXT, TOKENS - 1, VOCOS, WIDE, root, root);
+    if (!strcmp(precision, "int8-static"))
+        snprintf(calibration, sizeof calibration,
+                 "{\"file\": \"%s/calibration.safetensors\", \"model\": \"" MODEL_HASH "\"}", root);
+    snprintf(
+        json, sizeof json,
+        "{\"info\": {\"name\": \"tiny\", \"precision\": \"%s\", \"content_hash\": \"ab\", \"sample_rate\": 24000, "
+        "\"n_fft\": %d, \"hop\": 4, \"n_mels\": %d, \"text_layout\": \"padded\","
+        " \"uses_prompt\": true, \"max_frames\": 64, \"chunk_frames\": 0, \"guidance_max\": 0}, \"calibration\": %s,"
+        " \"dit\": {\"dim\": %d, \"depth\": 1, \"heads\": 1, \"dim_head\": %d, \"ff_mult\": 2, \"text_dim\": %d, "
+        "\"conv_layers\": 0, \"text_num_embeds\": %d, \"text_mask_padding\": true,"
+        " \"rope_heads\": 1, \"speakers\": 0}, \"mel\": {\"mean\": 0.0, \"std\": 1.0},"
+        " \"vocos\": {\"dim\": %d, \"intermediate_dim\": %d, \"num_layers\": 1, \"head\": \"spectrum\"}, \"duration\": "
+        "null,"
+        " \"dit_file\": \"%s/dit.safetensors\", \"vocos_file\": \"%s/vocos.safetensors\"}",
+        precision, N_FFT, MELS, calibration, DIM, DIM, TEXT, TOKENS - 1, VOCOS, WIDE, root, root);
     const ishow_native_options options = {.model = json, .threads = 2};
     return ishow_native_open(out, &options, error);
 }
 
 /* What a model answers: the velocity of one guided step, [FRAMES][MELS]. */
 static void velocity(const char *precision, float *v) {
-    float x[FRAMES * MELS], cond[FRAMES * MELS], h[2][FRAMES * DIM], mod[MOD], real[FRAMES * (N_FFT / 2 + 1)], imag[FRAMES * (N_FFT / 2 + 1)];
+    float x[FRAMES * MELS], cond[FRAMES * MELS], h[2][FRAMES * DIM], mod[MOD], real[FRAMES * (N_FFT / 2 + 1)],
+        imag[FRAMES * (N_FFT / 2 + 1)];
     const float t = 0.3f;
     int64_t tokens[FRAMES];
     ishow_backend backend;
@@ -180,7 +207,8 @@ static void velocity(const char *precision, float *v) {
     assert_int_equal(backend.encode(backend.self, &in, h[0], h[1], &error), ISHOW_OK);
     assert_int_equal(backend.modulate(backend.self, &t, &t, 1, mod, &error), ISHOW_OK);
     memcpy(v, x, sizeof x);
-    const ishow_step_row row = {.x = v, .h_cond = h[0], .h_uncond = h[1], .mod = mod, .dt = 1, .cfg = 2, .frames = FRAMES};
+    const ishow_step_row row = {
+        .x = v, .h_cond = h[0], .h_uncond = h[1], .mod = mod, .dt = 1, .cfg = 2, .frames = FRAMES};
     assert_int_equal(backend.step(backend.self, &row, 1, &error), ISHOW_OK);
     for (size_t i = 0; i < FRAMES * MELS; i++) v[i] -= x[i];
     assert_int_equal(backend.vocode(backend.self, x, FRAMES, real, imag, &error), ISHOW_OK);
@@ -203,7 +231,10 @@ static void every_precision_answers_alike(void **state) {
     (void)state;
     write_calibration(SOUND, 0.08f, 0.5f);
     velocity("fp32", exact);
-    static const struct { const char *precision; double most; } other[] = {{"bf16", 0.05}, {"int8-dynamic", 0.07}, {"int8-static", 0.1}};
+    static const struct {
+        const char *precision;
+        double most;
+    } other[] = {{"bf16", 0.05}, {"int8-dynamic", 0.07}, {"int8-static", 0.1}};
     for (size_t i = 0; i < 3; i++) {
         velocity(other[i].precision, v);
         const double error = distance(v, exact);
@@ -216,12 +247,15 @@ static void every_precision_answers_alike(void **state) {
 }
 
 static void wrong_calibrations_are_named(void **state) {
-    static const struct { fault fault; const char *says; } wrong[] = {{OTHER_MODEL, "made for another model"},
-                                                                       {WITHOUT_SHIFT, "ff.ff.0.0.input_shift is missing"},
-                                                                       {SCALE_OF_ZERO, "ff.ff.0.0 is not positive"},
-                                                                       {FEW_PEAKS, "ff.ff.0.0.input_peaks has another shape"},
-                                                                       {NOT_FINITE, "ff.ff.0.0.input_scale holds values that are no finite numbers"},
-                                                                       {CUT, "ff.ff.2.input_peaks lies outside the file"}};
+    static const struct {
+        fault fault;
+        const char *says;
+    } wrong[] = {{OTHER_MODEL, "made for another model"},
+                 {WITHOUT_SHIFT, "ff.ff.0.0.input_shift is missing"},
+                 {SCALE_OF_ZERO, "ff.ff.0.0 is not positive"},
+                 {FEW_PEAKS, "ff.ff.0.0.input_peaks has another shape"},
+                 {NOT_FINITE, "ff.ff.0.0.input_scale holds values that are no finite numbers"},
+                 {CUT, "ff.ff.2.input_peaks lies outside the file"}};
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         ishow_backend backend;

@@ -107,7 +107,9 @@ static void other_writing_is_folded(void **state) {
     expect_same("\xEF\xBC\xA8\xEF\xBD\x89", "Hi");
     expect_same("salt & pepper", "salt and pepper");
     expect_same("well \xF0\x9F\x98\x80 done", "well done");
-    expect_same("\xC5\x82\xC3\xB3" "d\xC5\xBA", "lodz");
+    expect_same("\xC5\x82\xC3\xB3"
+                "d\xC5\xBA",
+                "lodz");
 }
 
 static void nothing_readable_is_refused(void **state) {

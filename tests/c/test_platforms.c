@@ -1,5 +1,5 @@
-/* Live chat without Python: decoders on exact buffers, and sources against servers on threads of this process, so that the sanitizers see
- * every byte of both sides. */
+/* Live chat without Python: decoders on exact buffers, and sources against servers on threads of this process, so that
+ * the sanitizers see every byte of both sides. */
 #include <arpa/inet.h>
 #include <openssl/evp.h>
 #include <poll.h>
@@ -44,7 +44,8 @@ static void take(heard *h, const ishow_chat_event *event) {
     } else if (event->type == ISHOW_CHAT_ON_DELETE) {
         h->deletions++;
         add_text(h, event->message_id);
-    } else if (event->type == ISHOW_CHAT_ON_STATE) h->states[event->state]++;
+    } else if (event->type == ISHOW_CHAT_ON_STATE)
+        h->states[event->state]++;
 }
 
 static void on_decoded(void *self, const ishow_chat_event *event) { take(self, event); }
@@ -86,7 +87,7 @@ static void test_seen(void **state) {
     for (int i = 0; i < 1000; i++) {
         snprintf(id, sizeof id, "%d", i);
         assert_true(seen_add(s, here, span_of(id)));
-        assert_true(seen_add(s, there, span_of(id))); /* an id belongs to its platform */
+        assert_true(seen_add(s, there, span_of(id)));        /* an id belongs to its platform */
         for (int back = 0; back < 49 && back <= i; back++) { /* the latest 100 of both together */
             snprintf(id, sizeof id, "%d", i - back);
             assert_false(seen_add(s, here, span_of(id)));
@@ -101,7 +102,8 @@ static int take_packet(void *self, const bilibili_packet *packet) {
     return 1;
 }
 
-static const char DANMU[] = "{\"cmd\":\"DANMU_MSG:1\",\"info\":[[0,1,25,0,1700000000000,9,0,\"crc\"],\"\xe4\xbd\xa0\xe5\xa5\xbd\",[7,\"n\",0],[],[3]]}";
+static const char DANMU[] = "{\"cmd\":\"DANMU_MSG:1\",\"info\":[[0,1,25,0,1700000000000,9,0,\"crc\"],"
+                            "\"\xe4\xbd\xa0\xe5\xa5\xbd\",[7,\"n\",0],[],[3]]}";
 
 static void test_bilibili_frames(void **state) {
     (void)state;
@@ -119,16 +121,19 @@ static void test_bilibili_frames(void **state) {
     assert_null(ishow_bilibili_unpack(exact, BILIBILI_HEADER + m, 4096, 1, take_packet, &f));
     assert_string_equal(h.texts, "\xe4\xbd\xa0\xe5\xa5\xbd\n");
     assert_non_null(strstr(ishow_bilibili_unpack(exact, BILIBILI_HEADER + m, n - 1, 1, take_packet, &f), "limit"));
-    for (size_t cut = 0; cut < BILIBILI_HEADER + m; cut++) assert_non_null(ishow_bilibili_unpack(exact, cut, 4096, 1, take_packet, &f));
+    for (size_t cut = 0; cut < BILIBILI_HEADER + m; cut++)
+        assert_non_null(ishow_bilibili_unpack(exact, cut, 4096, 1, take_packet, &f));
     assert_int_equal(h.messages, 1);
     /* The bound is that of all packets together, and so is the time. */
     unsigned char *twice = malloc(2 * (BILIBILI_HEADER + m));
     memcpy(twice, frame, BILIBILI_HEADER + m);
     memcpy(twice + BILIBILI_HEADER + m, frame, BILIBILI_HEADER + m);
     assert_null(ishow_bilibili_unpack(twice, 2 * (BILIBILI_HEADER + m), 2 * n + 1, 1, take_packet, &f));
-    assert_non_null(strstr(ishow_bilibili_unpack(twice, 2 * (BILIBILI_HEADER + m), 2 * n - 1, 1, take_packet, &f), "limit"));
+    assert_non_null(
+        strstr(ishow_bilibili_unpack(twice, 2 * (BILIBILI_HEADER + m), 2 * n - 1, 1, take_packet, &f), "limit"));
     assert_ptr_equal(ishow_bilibili_unpack(plain, n, 4096, -1, take_packet, &f), ishow_bilibili_too_slow);
-    assert_ptr_equal(ishow_bilibili_unpack(twice, BILIBILI_HEADER + m, 4096, -1, take_packet, &f), ishow_bilibili_too_slow);
+    assert_ptr_equal(ishow_bilibili_unpack(twice, BILIBILI_HEADER + m, 4096, -1, take_packet, &f),
+                     ishow_bilibili_too_slow);
     free(twice);
     free(exact);
     ishow_arena_free(&f.arena);
@@ -172,7 +177,8 @@ static void server_stop(server *s) {
     close(s->listener);
 }
 
-/* A client may leave at any moment, and an assertion on this thread would end the program: what arrives is checked on the other side. */
+/* A client may leave at any moment, and an assertion on this thread would end the program: what arrives is checked on
+ * the other side. */
 static void give(int fd, const void *data, size_t n) {
     const ssize_t ignored = send(fd, data, n, MSG_NOSIGNAL);
     (void)ignored;
@@ -194,13 +200,13 @@ static int read_until(int fd, char *text, size_t size, const char *wanted) {
 }
 
 /* Turns the loop until the condition holds; the test fails when it never does. */
-#define UNTIL(loop, condition)                                                                     \
-    for (double end_ = ishow_now() + 60; !(condition);) {                                          \
-        struct pollfd one_ = {.fd = ishow_chat_loop_fd(loop), .events = POLLIN};                   \
-        int timer_ = ishow_chat_loop_timeout(loop);                                                \
-        poll(&one_, 1, timer_ < 0 || timer_ > 50 ? 50 : timer_);                                   \
-        ishow_chat_loop_process(loop);                                                             \
-        assert_true(ishow_now() < end_);                                                           \
+#define UNTIL(loop, condition)                                                   \
+    for (double end_ = ishow_now() + 60; !(condition);) {                        \
+        struct pollfd one_ = {.fd = ishow_chat_loop_fd(loop), .events = POLLIN}; \
+        int timer_ = ishow_chat_loop_timeout(loop);                              \
+        poll(&one_, 1, timer_<0 || timer_> 50 ? 50 : timer_);                    \
+        ishow_chat_loop_process(loop);                                           \
+        assert_true(ishow_now() < end_);                                         \
     }
 
 static ishow_chat_loop *new_loop(void) {
@@ -211,7 +217,8 @@ static ishow_chat_loop *new_loop(void) {
     return loop;
 }
 
-static ishow_chat_source *open_source(ishow_chat_loop *loop, ishow_chat_platform platform, const char *channel, const char *scheme, int port, heard *h) {
+static ishow_chat_source *open_source(ishow_chat_loop *loop, ishow_chat_platform platform, const char *channel,
+                                      const char *scheme, int port, heard *h) {
     ishow_chat_source_options o = ishow_chat_source_options_default(platform);
     ishow_chat_source *source = NULL;
     char endpoint[64];
@@ -241,11 +248,14 @@ static void serve_irc(server *s, int fd) {
     say(fd, ":t ROOMSTATE #chan\r\nPING :x y\r\n");
     if (!read_until(fd, text, sizeof text, "PONG :x y\r\n")) return;
     char line[128];
-    snprintf(line, sizeof line, "@id=m-%d :a!a@a PRIVMSG #chan :turn %d\r\n@target-msg-id=m-%d :t CLEARMSG #chan :x\r\n", atomic_load(&s->clients), atomic_load(&s->clients),
-             atomic_load(&s->clients));
+    snprintf(line, sizeof line,
+             "@id=m-%d :a!a@a PRIVMSG #chan :turn %d\r\n@target-msg-id=m-%d :t CLEARMSG #chan :x\r\n",
+             atomic_load(&s->clients), atomic_load(&s->clients), atomic_load(&s->clients));
     for (char *p = line; *p; p++) give(fd, p, 1); /* byte by byte */
-    if (atomic_load(&s->clients) == 1) say(fd, ":t RECONNECT\r\n");
-    else if (atomic_load(&s->clients) == 3) say(fd, ":t NOTICE * :Login authentication failed\r\n");
+    if (atomic_load(&s->clients) == 1)
+        say(fd, ":t RECONNECT\r\n");
+    else if (atomic_load(&s->clients) == 3)
+        say(fd, ":t NOTICE * :Login authentication failed\r\n");
     read_until(fd, text, sizeof text, "never"); /* until the client goes, or we do */
 }
 
@@ -258,7 +268,7 @@ static void test_twitch_life(void **state) {
     ishow_chat_loop *loop = new_loop();
     ishow_chat_source *source = open_source(loop, ISHOW_CHAT_TWITCH, "#chan", "irc", s.port, &h);
     assert_int_equal(stats_of(source).attempts, 0); /* nothing happens before the loop turns */
-    UNTIL(loop, h.messages == 2); /* the second after RECONNECT */
+    UNTIL(loop, h.messages == 2);                   /* the second after RECONNECT */
     assert_int_equal(stats_of(source).losses, 1);
     assert_int_equal(stats_of(source).connects, 2);
     assert_int_equal(h.states[ISHOW_CHAT_STATE_WAITING], 1);
@@ -297,7 +307,9 @@ static void test_freed_in_the_middle(void **state) {
 
 static void answer(int fd, const char *body) {
     char head[160];
-    snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", strlen(body));
+    snprintf(head, sizeof head,
+             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+             strlen(body));
     say(fd, head);
     say(fd, body);
 }
@@ -319,23 +331,31 @@ static void upgrade(int fd, const char *request) {
     assert_true(EVP_Digest(joined, strlen(joined), digest, &size, EVP_sha1(), NULL));
     ishow_buffer accept = {0};
     ishow_buffer_base64(&accept, digest, size);
-    snprintf(head, sizeof head, "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %.*s\r\n\r\n", (int)accept.n,
-             (char *)accept.data);
+    snprintf(head, sizeof head,
+             "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+             "%.*s\r\n\r\n",
+             (int)accept.n, (char *)accept.data);
     ishow_buffer_free(&accept);
     say(fd, head);
 }
 
 static void serve_room(server *s, int fd) {
-    static const char KEYS[] = "{\"code\":-101,\"data\":{\"isLogin\":false,\"wbi_img\":{\"img_url\":\"https://x/7cd084941338484aae1ad9425b84077c.png\","
+    static const char KEYS[] = "{\"code\":-101,\"data\":{\"isLogin\":false,\"wbi_img\":{\"img_url\":\"https://x/"
+                               "7cd084941338484aae1ad9425b84077c.png\","
                                "\"sub_url\":\"https://x/4932caff0ff746eab6f01bf08b70ac45.png\"}}}";
     char text[4096], hosts[256];
     unsigned char packet[512];
     if (!read_until(fd, text, sizeof text, "\r\n\r\n")) return;
-    if (strstr(text, "GET /x/frontend")) answer(fd, "{\"code\":0,\"data\":{\"b_3\":\"BUVID\"}}");
-    else if (strstr(text, "GET /x/web-interface/nav")) answer(fd, KEYS);
-    else if (strstr(text, "GET /room/v1")) answer(fd, "{\"code\":0,\"data\":{\"room_id\":5050,\"uid\":7}}");
+    if (strstr(text, "GET /x/frontend"))
+        answer(fd, "{\"code\":0,\"data\":{\"b_3\":\"BUVID\"}}");
+    else if (strstr(text, "GET /x/web-interface/nav"))
+        answer(fd, KEYS);
+    else if (strstr(text, "GET /room/v1"))
+        answer(fd, "{\"code\":0,\"data\":{\"room_id\":5050,\"uid\":7}}");
     else if (strstr(text, "getDanmuInfo")) {
-        snprintf(hosts, sizeof hosts, "{\"code\":0,\"data\":{\"token\":\"t\",\"host_list\":[{\"host\":\"127.0.0.1\",\"ws_port\":%d}]}}", s->port);
+        snprintf(hosts, sizeof hosts,
+                 "{\"code\":0,\"data\":{\"token\":\"t\",\"host_list\":[{\"host\":\"127.0.0.1\",\"ws_port\":%d}]}}",
+                 s->port);
         answer(fd, hosts);
     } else if (strstr(text, "GET /sub")) {
         upgrade(fd, text);
@@ -360,7 +380,8 @@ static void test_bilibili_life(void **state) {
     server_start(&s, serve_room);
     ishow_chat_loop *loop = new_loop();
     ishow_chat_source *source = open_source(loop, ISHOW_CHAT_BILIBILI, "6", "http", s.port, &h);
-    UNTIL(loop, stats_of(source).connects == 2 && stats_of(source).duplicates == 1); /* closed, come back, the same message again */
+    UNTIL(loop, stats_of(source).connects == 2 &&
+                    stats_of(source).duplicates == 1); /* closed, come back, the same message again */
     assert_string_equal(h.texts, "\xe4\xbd\xa0\xe5\xa5\xbd\n");
     assert_true(stats_of(source).heartbeats >= 1);
     assert_int_equal(stats_of(source).malformed, 0);
@@ -373,8 +394,9 @@ static void test_bilibili_life(void **state) {
 int main(void) {
     ishow_log_set_level(ISHOW_LOG_ERROR);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_irc_in_place),    cmocka_unit_test(test_seen),        cmocka_unit_test(test_bilibili_frames),
-        cmocka_unit_test(test_twitch_life),     cmocka_unit_test(test_bilibili_life), cmocka_unit_test(test_freed_in_the_middle),
+        cmocka_unit_test(test_irc_in_place),    cmocka_unit_test(test_seen),
+        cmocka_unit_test(test_bilibili_frames), cmocka_unit_test(test_twitch_life),
+        cmocka_unit_test(test_bilibili_life),   cmocka_unit_test(test_freed_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,8 @@ static void speech_is_answered_in_every_shape(void **state) {
     reply stream = post(r, "/api/tts/stream", "Connection: close\r\n", "{\"text\":\"Hello there.\",\"seed\":5}");
     assert_int_equal(stream.status, 200);
     assert_non_null(strstr(stream.head, "chunked"));
-    reply events = post(r, "/api/tts/stream", "Accept: text/event-stream\r\nConnection: close\r\n", "{\"text\":\"Hello there.\",\"seed\":5,\"sample_rate\":16000}");
+    reply events = post(r, "/api/tts/stream", "Accept: text/event-stream\r\nConnection: close\r\n",
+                        "{\"text\":\"Hello there.\",\"seed\":5,\"sample_rate\":16000}");
     assert_int_equal(events.status, 200);
     assert_non_null(strstr(events.body, "event: start\ndata: {"));
     assert_non_null(strstr(events.body, "event: audio\ndata: {\"seq\":0,\"t0\":0.0000,"));
@@ -54,8 +55,10 @@ static void bad_requests_are_refused_and_the_next_is_served(void **state) {
     expect(r, POST_TTS("Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"), 415, "unsupported_media_type");
     expect(r, POST_TTS("Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"), 400, "\"field\":\"text\"");
     expect(r, POST_TTS("Content-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n{}"), 413, "too_large");
-    expect(r, POST_TTS("Content-Type: application/json\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}"), 400, "ambiguous_length");
-    expect(r, POST_TTS("Content-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), 400, "ambiguous_length");
+    expect(r, POST_TTS("Content-Type: application/json\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}"),
+           400, "ambiguous_length");
+    expect(r, POST_TTS("Content-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), 400,
+           "ambiguous_length");
     expect(r, POST_TTS("Content-Type: application/json\r\nTransfer-Encoding: gzip\r\n\r\n"), 400, "ambiguous_length");
     expect(r, "GET /api/voices HTTP/1.1\r\nHost: evil.example\r\n\r\n", 403, "forbidden_host");
     expect(r, "GET /api/voices HTTP/1.1\r\nHost: 127.0.0.1.evil.example:80\r\n\r\n", 403, "forbidden_host");
@@ -118,8 +121,10 @@ static void megabytes_of_noise_are_refused(void **state) {
     for (size_t i = 0; i < n; i++) noise[i] = (char)(i * 2654435761u >> 13);
     for (int chunked = 0; chunked < 2; chunked++) {
         int fd = dial(r);
-        if (chunked) sprintf(head, POST_TTS("Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n"), n);
-        else sprintf(head, POST_TTS("Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n"), n);
+        if (chunked)
+            sprintf(head, POST_TTS("Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%zx\r\n"), n);
+        else
+            sprintf(head, POST_TTS("Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n"), n);
         send_all(fd, head, strlen(head));
         send_all(fd, noise, n);
         if (chunked) send_all(fd, "\r\n0\r\n\r\n", 7);
@@ -141,7 +146,9 @@ static void pipelined_requests_are_answered_in_order(void **state) {
     (void)state;
     rig *r = rig_ready();
     int fd = dial(r);
-    const char *text = POST_TTS("X-Request-Id: one\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"text\":\"a\"}") GET("/healthz", "X-Request-Id: two\r\n") GET("/nothing", "X-Request-Id: three\r\n");
+    const char *text =
+        POST_TTS("X-Request-Id: one\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"text\":\"a\"}")
+            GET("/healthz", "X-Request-Id: two\r\n") GET("/nothing", "X-Request-Id: three\r\n");
     send_all(fd, text, strlen(text));
     static const char *const ids[] = {"one", "two", "three"};
     static const int statuses[] = {200, 200, 404};
@@ -202,7 +209,8 @@ static long retry_after(const rig *r) {
     return seconds;
 }
 
-/* Four requests of 64 slow steps wait; what that is said to take goes by the one utterance the server has seen, of `us` a step. */
+/* Four requests of 64 slow steps wait; what that is said to take goes by the one utterance the server has seen, of `us`
+ * a step. */
 static long told_by_experience(int us) {
     const ishow_server_options options = rig_options();
     rig *r = rig_make(&options, 1, 4);
@@ -310,7 +318,10 @@ static void loading_and_draining_are_told(void **state) {
     rig_free(r);
 }
 
-typedef struct listener { int fd; reply answer; } listener;
+typedef struct listener {
+    int fd;
+    reply answer;
+} listener;
 
 static void *listen_to_end(void *self) {
     listener *l = self;
@@ -372,14 +383,17 @@ static void silent_connections_make_room(void **state) {
 static void readers_that_never_read_are_dropped(void **state) {
     (void)state;
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-    skip(); /* libsoxr grows its buffers by small steps, which takes their allocators minutes for audio of this length */
+    skip(); /* libsoxr grows its buffers by small steps, which takes their allocators minutes for audio of this length
+             */
 #endif
     enum { NEVER = 5 };
     rig *r = rig_ready();
     char body[4000] = "{\"nfe_step\":1,\"sample_rate\":48000,\"text\":\"", text[4600];
     while (strlen(body) < 3800) strcat(body, "A sentence of a long text comes. ");
     strcat(body, "\"}");
-    snprintf(text, sizeof text, "POST /api/tts/stream HTTP/1.1\r\nHost: localhost\r\nAccept: audio/wav\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+    snprintf(text, sizeof text,
+             "POST /api/tts/stream HTTP/1.1\r\nHost: localhost\r\nAccept: audio/wav\r\nContent-Type: "
+             "application/json\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
              strlen(body), body);
     int fd[NEVER], reads = dial(r);
     send_all(reads, text, strlen(text));
@@ -432,10 +446,12 @@ static void half_a_request_ends_with_its_client(void **state) {
     ishow_server_options options = rig_options();
     options.idle_seconds = 3600;
     rig *r = rig_make(&options, 1, 4);
-    static const char *const halves[] = {"\r\n", "GET /heal", "GET /healthz HTTP/1.1\r\nHost: loc", POST_TTS("Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")};
+    static const char *const halves[] = {"\r\n", "GET /heal", "GET /healthz HTTP/1.1\r\nHost: loc",
+                                         POST_TTS("Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")};
     for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
         int fd = dial(r);
-        assert_int_equal(send(fd, halves[i], strlen(halves[i]), MSG_MORE), (ssize_t)strlen(halves[i])); /* leaves with the end, in one segment */
+        assert_int_equal(send(fd, halves[i], strlen(halves[i]), MSG_MORE),
+                         (ssize_t)strlen(halves[i])); /* leaves with the end, in one segment */
         shutdown(fd, SHUT_WR);
         char c;
         assert_int_equal(recv(fd, &c, 1, 0), 0);
@@ -477,9 +493,12 @@ static void listed_origins_may_call(void **state) {
     options.cors_origins = origins;
     options.n_cors_origins = 1;
     rig *r = rig_make(&options, 1, 4);
-    expect(r, GET("/api/voices", "Origin: https://friend.example\r\n"), 200, "Access-Control-Allow-Origin: https://friend.example");
-    expect(r, "OPTIONS /api/tts HTTP/1.1\r\nHost: localhost\r\nOrigin: https://friend.example\r\n\r\n", 204, "Access-Control-Allow-Headers");
-    expect(r, "OPTIONS /api/tts HTTP/1.1\r\nHost: localhost\r\nOrigin: https://foe.example\r\n\r\n", 403, "forbidden_origin");
+    expect(r, GET("/api/voices", "Origin: https://friend.example\r\n"), 200,
+           "Access-Control-Allow-Origin: https://friend.example");
+    expect(r, "OPTIONS /api/tts HTTP/1.1\r\nHost: localhost\r\nOrigin: https://friend.example\r\n\r\n", 204,
+           "Access-Control-Allow-Headers");
+    expect(r, "OPTIONS /api/tts HTTP/1.1\r\nHost: localhost\r\nOrigin: https://foe.example\r\n\r\n", 403,
+           "forbidden_origin");
     rig_free(r);
 }
 
@@ -508,7 +527,8 @@ static void options_that_do_not_go_together_are_refused(void **state) {
 static void *talk(void *self) {
     rig *r = self;
     for (int i = 0; i < 6; i++) {
-        reply a = post(r, i % 2 ? "/api/tts" : "/api/tts/stream", "Connection: close\r\n", "{\"text\":\"Hello there, all of you.\",\"sample_rate\":11025}");
+        reply a = post(r, i % 2 ? "/api/tts" : "/api/tts/stream", "Connection: close\r\n",
+                       "{\"text\":\"Hello there, all of you.\",\"sample_rate\":11025}");
         reply m = ask(r, GET("/metrics", "Connection: close\r\n"));
         int good = a.status == 200 && m.status == 200 && a.n_body > 1000;
         free(a.all), free(m.all);

@@ -1,4 +1,5 @@
-/* The configuration exchanged under requests, on the fake model: what the threads share is what matters here; tests/api has the rest. */
+/* The configuration exchanged under requests, on the fake model: what the threads share is what matters here; tests/api
+ * has the rest. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +20,9 @@
 static char *configuration(const char *sets) {
     const char *python = getenv("ISHOWTTS_PYTHON");
     char command[700], *json = calloc(1, 65536);
-    snprintf(command, sizeof command, "PYTHONPATH=. %s -c 'import sys; from ishowtts import config; print(config.load(None, sys.argv[1:]).to_json())' engine.max_rows=4 %s",
+    snprintf(command, sizeof command,
+             "PYTHONPATH=. %s -c 'import sys; from ishowtts import config; print(config.load(None, "
+             "sys.argv[1:]).to_json())' engine.max_rows=4 %s",
              python ? python : ".venv/bin/python", sets);
     FILE *from = popen(command, "r");
     assert_non_null(from);
@@ -29,14 +32,19 @@ static char *configuration(const char *sets) {
     return json;
 }
 
-typedef struct source { pthread_mutex_t lock; const char *json; } source; /* NULL: at fault */
+typedef struct source {
+    pthread_mutex_t lock;
+    const char *json;
+} source; /* NULL: at fault */
 
 static ishow_status read_config(void *self, char **json, ishow_error *error) {
     source *s = self;
     pthread_mutex_lock(&s->lock);
     *json = ishow_strdup(s->json);
     pthread_mutex_unlock(&s->lock);
-    return *json ? ISHOW_OK : ishow_fail(error, ISHOW_EINVAL, "sampling.nfe", "x.toml:3: sampling.nfe must be a whole number from 1 to 64, not 99");
+    return *json ? ISHOW_OK
+                 : ishow_fail(error, ISHOW_EINVAL, "sampling.nfe",
+                              "x.toml:3: sampling.nfe must be a whole number from 1 to 64, not 99");
 }
 
 static void set_source(source *s, const char *json) {
@@ -49,7 +57,9 @@ static void set_source(source *s, const char *json) {
 
 static void settings_are_exchanged_or_nothing_is(void **state) {
     (void)state;
-    char *first = configuration("server.state_dir=/tmp/none server.api_key=secret"), *second = configuration("server.state_dir=/tmp/none server.api_key=other sampling.nfe=3 engine.queue_capacity=2 server.port=5");
+    char *first = configuration("server.state_dir=/tmp/none server.api_key=secret"),
+         *second = configuration(
+             "server.state_dir=/tmp/none server.api_key=other sampling.nfe=3 engine.queue_capacity=2 server.port=5");
     source from = {PTHREAD_MUTEX_INITIALIZER, first};
     ishow_server_options options = rig_options();
     options.api_key = "secret";
@@ -84,12 +94,18 @@ static void a_server_without_a_configuration_says_so(void **state) {
     rig_free(r);
 }
 
-typedef struct crowd { rig *r; source *from; const char *json[2]; atomic_int over, wrong; } crowd;
+typedef struct crowd {
+    rig *r;
+    source *from;
+    const char *json[2];
+    atomic_int over, wrong;
+} crowd;
 
 static void *ask_on(void *self) {
     crowd *c = self;
     while (!atomic_load(&c->over)) {
-        reply a = post(c->r, "/api/tts", "", "{\"text\":\"Hello.\",\"voice_id\":\"anna\"}"), b = ask(c->r, GET("/api/config", "Origin: http://127.0.0.1\r\n"));
+        reply a = post(c->r, "/api/tts", "", "{\"text\":\"Hello.\",\"voice_id\":\"anna\"}"),
+              b = ask(c->r, GET("/api/config", "Origin: http://127.0.0.1\r\n"));
         if (a.status != 200 || b.status != 200) atomic_fetch_add(&c->wrong, 1);
         free(a.all), free(b.all);
     }
@@ -111,7 +127,9 @@ static void *exchange_on(void *self) {
 
 static void requests_go_on_through_exchanges(void **state) {
     (void)state;
-    char *first = configuration("server.state_dir=/tmp/none"), *second = configuration("server.state_dir=/tmp/none sampling.nfe=3 engine.queue_capacity=30 server.cors_origins=[\\\"http://a.example\\\"]");
+    char *first = configuration("server.state_dir=/tmp/none"),
+         *second = configuration("server.state_dir=/tmp/none sampling.nfe=3 engine.queue_capacity=30 "
+                                 "server.cors_origins=[\\\"http://a.example\\\"]");
     source from = {PTHREAD_MUTEX_INITIALIZER, first};
     ishow_server_options options = rig_options();
     options.config_json = first;

@@ -1,4 +1,5 @@
-/* Listeners of the chat's stream by the hundred: each hears every message once and in order, whoever comes and goes meanwhile, and a server that ends lets all go. */
+/* Listeners of the chat's stream by the hundred: each hears every message once and in order, whoever comes and goes
+ * meanwhile, and a server that ends lets all go. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +23,8 @@ static rig *chatting(void) {
     ishow_error error = {0};
     rig *r = rig_make(&options, 0, 64);
     chat.rate = 0;
-    if (ishow_server_open_chat(r->server, r->engine, "anna", &chat, NULL, 0, &error) != ISHOW_OK) fail_msg("chat: %s", error.message);
+    if (ishow_server_open_chat(r->server, r->engine, "anna", &chat, NULL, 0, &error) != ISHOW_OK)
+        fail_msg("chat: %s", error.message);
     ishow_server_ready(r->server, r->engine, "anna");
     reply paused = post(r, "/api/danmaku/pause", "", "{}");
     assert_int_equal(paused.status, 200);
@@ -39,7 +41,10 @@ static int listen_on(const rig *r) {
 
 static void say(const rig *r, int number) {
     char body[200];
-    snprintf(body, sizeof body, "{\"id\":\"m%d.\",\"platform\":\"test\",\"channel\":\"room\",\"username\":\"u%d\",\"content\":\"Number %d.\"}", number, number, number);
+    snprintf(
+        body, sizeof body,
+        "{\"id\":\"m%d.\",\"platform\":\"test\",\"channel\":\"room\",\"username\":\"u%d\",\"content\":\"Number %d.\"}",
+        number, number, number);
     reply answer = post(r, "/api/danmaku/enqueue", "", body);
     if (answer.status != 202) fail_msg("%d: %s", answer.status, answer.body);
     free(answer.all);
@@ -72,7 +77,10 @@ static int heard_all(const char *text) {
     return strstr(text, "missed") == NULL;
 }
 
-typedef struct ear { const rig *r; int fd, good; } ear;
+typedef struct ear {
+    const rig *r;
+    int fd, good;
+} ear;
 
 static void *hear(void *self) {
     ear *e = self;
@@ -145,13 +153,15 @@ static void a_server_that_ends_lets_all_go(void **state) {
     for (int i = 0; i < 20; i++) {
         char rest[4096];
         ssize_t n;
-        while ((n = recv(fds[i], rest, sizeof rest, 0)) > 0);
+        while ((n = recv(fds[i], rest, sizeof rest, 0)) > 0)
+            ;
         assert_int_equal(n, 0); /* an end, neither a reset nor for ever */
         close(fds[i]);
     }
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(everybody_hears_everything_once), cmocka_unit_test(a_server_that_ends_lets_all_go)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(everybody_hears_everything_once),
+                                       cmocka_unit_test(a_server_that_ends_lets_all_go)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,10 @@ static ishow_buffer speech_clip(double pitch) {
     return clip;
 }
 
-typedef struct place { char root[40]; ishow_server_options options; } place;
+typedef struct place {
+    char root[40];
+    ishow_server_options options;
+} place;
 
 static rig *make(place *p) {
     strcpy(p->root, "/tmp/ishow-state-XXXXXX");
@@ -69,7 +72,10 @@ static ishow_buffer form_of(const char *path, const char *id, const char *text, 
         ishow_buffer_text(&body, "\r\n");
     }
     ishow_buffer_text(&body, "--xyz--\r\n");
-    ishow_buffer_format(&all, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=xyz\r\nContent-Length: %zu\r\n\r\n", path, body.n);
+    ishow_buffer_format(&all,
+                        "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; "
+                        "boundary=xyz\r\nContent-Length: %zu\r\n\r\n",
+                        path, body.n);
     ishow_buffer_add(&all, body.data, body.n);
     ishow_buffer_free(&body);
     return all;
@@ -123,7 +129,8 @@ static void a_disk_that_fails_changes_nothing(void **state) {
     ishow_buffer clip = speech_clip(120), other = speech_clip(200);
     char command[80];
     assert_int_equal(status_of(send_form(r, "/api/voices", "bob", TEXT, &clip)), 201);
-    snprintf(command, sizeof command, "rm -r %s/voices", p.root); /* whoever runs this may write anywhere: only a missing folder stops it */
+    snprintf(command, sizeof command, "rm -r %s/voices",
+             p.root); /* whoever runs this may write anywhere: only a missing folder stops it */
     assert_int_equal(system(command), 0);
     reply a = send_form(r, "/api/voices/bob/reference", NULL, NULL, &other);
     assert_int_equal(a.status, 503);
@@ -215,7 +222,8 @@ static void uploads_at_once_are_bounded(void **state) {
     free(a.all);
     close(half[0]);
     int again = 429;
-    for (int i = 0; i < 500 && again == 429; i++, usleep(10000)) again = status_of(send_form(r, "/api/voices", "eve", TEXT, &clip));
+    for (int i = 0; i < 500 && again == 429; i++, usleep(10000))
+        again = status_of(send_form(r, "/api/voices", "eve", TEXT, &clip));
     assert_int_equal(again, 201);
     ishow_buffer_free(&clip), ishow_buffer_free(&all);
     unmake(r, &p);
@@ -227,7 +235,8 @@ static void a_dripping_upload_is_cut_off(void **state) {
     options.idle_seconds = 0.3;
     rig *r = rig_make(&options, 1, 4);
     int fd = dial(r);
-    static const char head[] = "POST /api/voices HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=xyz\r\nContent-Length: 1000000\r\n\r\n--xyz";
+    static const char head[] = "POST /api/voices HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; "
+                               "boundary=xyz\r\nContent-Length: 1000000\r\n\r\n--xyz";
     char byte;
     send_all(fd, head, strlen(head));
     for (int i = 0; i < 400 && recv(fd, &byte, 1, MSG_DONTWAIT) < 0; i++) {
@@ -243,7 +252,8 @@ static void a_dripping_upload_is_cut_off(void **state) {
 /* Of eight places none is lost for long to uploads that bring a byte now and then. */
 static void dripping_uploads_give_up_their_places(void **state) {
     (void)state;
-    static const char head[] = "POST /api/voices HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=xyz\r\nContent-Length: 1000000\r\n\r\n--xyz";
+    static const char head[] = "POST /api/voices HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; "
+                               "boundary=xyz\r\nContent-Length: 1000000\r\n\r\n--xyz";
     ishow_server_options options = rig_options();
     options.idle_seconds = 3; /* and 12 for a whole upload */
     rig *r = rig_make(&options, 1, 4);
@@ -266,7 +276,12 @@ static void dripping_uploads_give_up_their_places(void **state) {
     rig_free(r);
 }
 
-typedef struct client { rig *r; int number; const ishow_buffer *clip; int wrong; } client;
+typedef struct client {
+    rig *r;
+    int number;
+    const ishow_buffer *clip;
+    int wrong;
+} client;
 
 static void *change_and_speak(void *self) {
     client *c = self;
@@ -278,9 +293,12 @@ static void *change_and_speak(void *self) {
         int made = status_of(send_form(c->r, "/api/voices", id, TEXT, c->clip));
         char body[80];
         snprintf(body, sizeof body, "{\"text\":\"Hello there.\",\"voice_id\":\"%s\"}", id);
-        int spoken = status_of(post(c->r, "/api/tts", "", body)), replaced = status_of(send_form(c->r, path, NULL, NULL, c->clip));
+        int spoken = status_of(post(c->r, "/api/tts", "", body)),
+            replaced = status_of(send_form(c->r, path, NULL, NULL, c->clip));
         int heard = status_of(ask(c->r, GET("/api/voices", ""))), removed = status_of(ask(c->r, text));
-        if ((made != 201 && made != 409 && made != 404) || (spoken != 200 && spoken != 404) || (replaced != 200 && replaced != 404) || heard != 200 || (removed != 204 && removed != 404)) c->wrong++;
+        if ((made != 201 && made != 409 && made != 404) || (spoken != 200 && spoken != 404) ||
+            (replaced != 200 && replaced != 404) || heard != 200 || (removed != 204 && removed != 404))
+            c->wrong++;
     }
     return NULL;
 }
@@ -307,14 +325,36 @@ static void many_change_voices_at_once(void **state) {
 
 static void ranges_are_read_as_rfc_9110_says(void **state) {
     (void)state;
-    static const struct { const char *range; int result; uint64_t from, n; } table[] = {
-        {NULL, 0, 0, 0}, {"", 0, 0, 0}, {"bytes", 0, 0, 0}, {"bytes=", 0, 0, 0}, {"bytes=-", 0, 0, 0}, {"bytes=0-", 1, 0, 100}, {"bytes=0-0", 1, 0, 1}, {"bytes=99-", 1, 99, 1},
-        {"bytes=10-19", 1, 10, 10}, {"bytes=10-1000", 1, 10, 90}, {"bytes=-1", 1, 99, 1}, {"bytes=-1000", 1, 0, 100}, {"bytes=-0", -1, 0, 0}, {"bytes=100-", -1, 0, 0}, {"bytes=100-200", -1, 0, 0},
-        {"bytes=5-4", 0, 0, 0}, {"bytes=1-2,3-4", 0, 0, 0}, {"bytes=1-2 ", 0, 0, 0}, {"items=1-2", 0, 0, 0}, {"bytes=+1-2", 0, 0, 0}, {"bytes=9999999999999999999-", 0, 0, 0}};
+    static const struct {
+        const char *range;
+        int result;
+        uint64_t from, n;
+    } table[] = {{NULL, 0, 0, 0},
+                 {"", 0, 0, 0},
+                 {"bytes", 0, 0, 0},
+                 {"bytes=", 0, 0, 0},
+                 {"bytes=-", 0, 0, 0},
+                 {"bytes=0-", 1, 0, 100},
+                 {"bytes=0-0", 1, 0, 1},
+                 {"bytes=99-", 1, 99, 1},
+                 {"bytes=10-19", 1, 10, 10},
+                 {"bytes=10-1000", 1, 10, 90},
+                 {"bytes=-1", 1, 99, 1},
+                 {"bytes=-1000", 1, 0, 100},
+                 {"bytes=-0", -1, 0, 0},
+                 {"bytes=100-", -1, 0, 0},
+                 {"bytes=100-200", -1, 0, 0},
+                 {"bytes=5-4", 0, 0, 0},
+                 {"bytes=1-2,3-4", 0, 0, 0},
+                 {"bytes=1-2 ", 0, 0, 0},
+                 {"items=1-2", 0, 0, 0},
+                 {"bytes=+1-2", 0, 0, 0},
+                 {"bytes=9999999999999999999-", 0, 0, 0}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         uint64_t from = 0, n = 0;
         int result = file_range(table[i].range, 100, &from, &n);
-        if (result != table[i].result || (result == 1 && (from != table[i].from || n != table[i].n))) fail_msg("%s: %d %llu %llu", table[i].range, result, (unsigned long long)from, (unsigned long long)n);
+        if (result != table[i].result || (result == 1 && (from != table[i].from || n != table[i].n)))
+            fail_msg("%s: %d %llu %llu", table[i].range, result, (unsigned long long)from, (unsigned long long)n);
     }
 }
 

@@ -15,7 +15,9 @@
 #include "server_rig.h"
 
 #define WS(more) "GET /api/tts/ws HTTP/1.1\r\nHost: localhost\r\n" more "\r\n"
-#define UPGRADE "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define UPGRADE                                                                                                 \
+    "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " \
+    "dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 static int open_ws(const rig *r, const char *early, size_t n_early) {
     int fd = dial(r);
@@ -25,14 +27,17 @@ static int open_ws(const rig *r, const char *early, size_t n_early) {
     send_all(fd, hello, n + n_early);
     for (n = 0; n < sizeof got - 1 && !strstr(got, "\r\n\r\n"); n++)
         if (recv(fd, got + n, 1, 0) != 1) fail_msg("no handshake: %s", got);
-    if (strncmp(got, "HTTP/1.1 101 ", 13) || !strcasestr(got, "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n")) fail_msg("%s", got); /* RFC 6455, 1.3 */
+    if (strncmp(got, "HTTP/1.1 101 ", 13) ||
+        !strcasestr(got, "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"))
+        fail_msg("%s", got); /* RFC 6455, 1.3 */
     return fd;
 }
 
 static size_t make_frame(unsigned char *out, int head, const void *data, size_t n, int masked) {
     size_t at = 0;
     out[at++] = (unsigned char)head;
-    if (n < 126) out[at++] = (unsigned char)(n | (masked ? 128u : 0));
+    if (n < 126)
+        out[at++] = (unsigned char)(n | (masked ? 128u : 0));
     else {
         out[at++] = (unsigned char)(126 | (masked ? 128 : 0));
         out[at++] = (unsigned char)(n >> 8);
@@ -40,7 +45,8 @@ static size_t make_frame(unsigned char *out, int head, const void *data, size_t 
     }
     static const unsigned char mask[4] = {1, 2, 3, 4};
     if (masked) memcpy(out + at, mask, 4), at += 4;
-    for (size_t i = 0; i < n; i++) out[at++] = (unsigned char)(((const unsigned char *)data)[i] ^ (masked ? mask[i % 4] : 0));
+    for (size_t i = 0; i < n; i++)
+        out[at++] = (unsigned char)(((const unsigned char *)data)[i] ^ (masked ? mask[i % 4] : 0));
     return at;
 }
 
@@ -53,7 +59,11 @@ static void send_frame(int fd, int head, const void *data, size_t n) {
 
 static void say(int fd, const char *json) { send_frame(fd, 0x81, json, strlen(json)); }
 
-typedef struct frame { int opcode; size_t n; char *data; } frame;
+typedef struct frame {
+    int opcode;
+    size_t n;
+    char *data;
+} frame;
 
 static int read_all(int fd, void *out, size_t n) {
     for (size_t at = 0; at < n;) {
@@ -86,13 +96,15 @@ static frame read_frame(int fd) {
 
 static void expect_text(int fd, const char *holds) {
     frame f = read_frame(fd);
-    if (f.opcode != 1 || !strstr(f.data, holds)) fail_msg("opcode %d, not \"%s\": %s", f.opcode, holds, f.data ? f.data : "");
+    if (f.opcode != 1 || !strstr(f.data, holds))
+        fail_msg("opcode %d, not \"%s\": %s", f.opcode, holds, f.data ? f.data : "");
     free(f.data);
 }
 
 static void expect_close(int fd, int code) {
     frame f = read_frame(fd);
-    if (f.opcode != 8 || f.n < 2) fail_msg("opcode %d of %zu bytes is no close: %s", f.opcode, f.n, f.data ? f.data : "");
+    if (f.opcode != 8 || f.n < 2)
+        fail_msg("opcode %d of %zu bytes is no close: %s", f.opcode, f.n, f.data ? f.data : "");
     assert_int_equal((unsigned char)f.data[0] << 8 | (unsigned char)f.data[1], code);
     free(f.data);
 }
@@ -118,7 +130,8 @@ static size_t read_speech(int fd, const char *id) {
             assert_non_null(strstr(f.data, wanted));
             started = 1;
         } else {
-            if (f.opcode != 1 || !started || !strstr(f.data, "\"event\":\"end\"")) fail_msg("opcode %d: %s", f.opcode, f.data ? f.data : "");
+            if (f.opcode != 1 || !started || !strstr(f.data, "\"event\":\"end\""))
+                fail_msg("opcode %d: %s", f.opcode, f.data ? f.data : "");
             char length[60];
             snprintf(length, sizeof length, "\"waveform_len\":%zu,", audio / 2);
             assert_non_null(strstr(f.data, length));
@@ -133,8 +146,11 @@ static void handshakes_are_checked(void **state) {
     (void)state;
     rig *r = rig_ready();
     expect(r, WS(""), 426, "Upgrade: websocket");
-    expect(r, WS("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n"), 426, "Sec-WebSocket-Version: 13");
-    expect(r, WS("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n"), 400, "Sec-WebSocket-Key");
+    expect(r, WS("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n"), 426,
+           "Sec-WebSocket-Version: 13");
+    expect(r,
+           WS("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n"),
+           400, "Sec-WebSocket-Key");
     expect(r, WS(UPGRADE "Origin: https://evil.example\r\n"), 403, "forbidden_origin");
     expect(r, "GET /api/tts/ws HTTP/1.1\r\nHost: evil.example\r\n" UPGRADE "\r\n", 403, "forbidden_host");
     rig_free(r);
@@ -150,12 +166,16 @@ static void many_requests_share_a_connection(void **state) {
     rig *r = rig_ready();
     static const char first[] = "{\"request_id\":\"early\",\"text\":\"Hello there.\",\"seed\":5}";
     unsigned char early[200];
-    int fd = open_ws(r, (char *)early, make_frame(early, 0x81, first, strlen(first), 1)); /* sent before the server's answer */
+    int fd = open_ws(r, (char *)early,
+                     make_frame(early, 0x81, first, strlen(first), 1)); /* sent before the server's answer */
     const size_t n = read_speech(fd, "early");
     assert_true(n > 1000);
     say(fd, "{\"request_id\":\"a\",\"text\":\"Hello there.\",\"seed\":5}");
     assert_int_equal(read_speech(fd, "a"), n);
-    for (int i = 0; i < 3; i++) say(fd, i == 0 ? "{\"request_id\":\"x\",\"text\":\"One.\"}" : i == 1 ? "{\"request_id\":\"y\",\"text\":\"Two.\"}" : "{\"request_id\":\"x\",\"text\":\"Three.\"}");
+    for (int i = 0; i < 3; i++)
+        say(fd, i == 0   ? "{\"request_id\":\"x\",\"text\":\"One.\"}"
+                : i == 1 ? "{\"request_id\":\"y\",\"text\":\"Two.\"}"
+                         : "{\"request_id\":\"x\",\"text\":\"Three.\"}");
     int ends = 0, errors = 0;
     while (ends + errors < 3) {
         frame f = read_frame(fd);
@@ -172,10 +192,17 @@ static void many_requests_share_a_connection(void **state) {
 static void faults_are_told_and_the_connection_goes_on(void **state) {
     (void)state;
     static const char *const cases[][2] = {
-        {"no json", "malformed_json"}, {"[1]", "invalid_type"}, {"{\"text\":\"a\"}", "\"field\":\"request_id\""}, {"{\"request_id\":\"a b\",\"text\":\"a\"}", "request_id must"},
-        {"{\"request_id\":\"q\"}", "\"request_id\":\"q\",\"error\":{\"code\":\"missing_field\""}, {"{\"request_id\":\"q\",\"text\":\"a\",\"speed\":9}", "speed must be"},
-        {"{\"request_id\":\"q\",\"text\":\"a\",\"format\":\"opus\",\"sample_rate\":44100}", "opus takes sample_rate"}, {"{\"request_id\":\"q\",\"text\":\"%N\"}", "model_failed"},
-        {"{\"request_id\":\"q\",\"text\":\"a\",\"voice_id\":\"nobody\"}", "not_found"}, {"{\"cancel\":\"q\"}", "not_found"}, {"{\"cancel\":5}", "invalid_type"},
+        {"no json", "malformed_json"},
+        {"[1]", "invalid_type"},
+        {"{\"text\":\"a\"}", "\"field\":\"request_id\""},
+        {"{\"request_id\":\"a b\",\"text\":\"a\"}", "request_id must"},
+        {"{\"request_id\":\"q\"}", "\"request_id\":\"q\",\"error\":{\"code\":\"missing_field\""},
+        {"{\"request_id\":\"q\",\"text\":\"a\",\"speed\":9}", "speed must be"},
+        {"{\"request_id\":\"q\",\"text\":\"a\",\"format\":\"opus\",\"sample_rate\":44100}", "opus takes sample_rate"},
+        {"{\"request_id\":\"q\",\"text\":\"%N\"}", "model_failed"},
+        {"{\"request_id\":\"q\",\"text\":\"a\",\"voice_id\":\"nobody\"}", "not_found"},
+        {"{\"cancel\":\"q\"}", "not_found"},
+        {"{\"cancel\":5}", "invalid_type"},
         {"{\"cancel\":\"q\",\"text\":\"a\"}", "unknown_field"},
     };
     rig *r = rig_ready();
@@ -214,12 +241,16 @@ static void control_frames_are_answered(void **state) {
 
 static void what_breaks_the_protocol_is_closed(void **state) {
     (void)state;
-    static const struct { int head; size_t n; int masked, code; } cases[] = {
-        {0x82, 5, 1, 1003},            /* binary */
-        {0x81, 2001, 1, 1009},         /* longer than a body may be */
-        {0x81, 4, 1, 1007},            /* not UTF-8 */
-        {0x83, 4, 1, 1002},            /* no such opcode */
-        {0x81, 4, 0, 1002},            /* not masked */
+    static const struct {
+        int head;
+        size_t n;
+        int masked, code;
+    } cases[] = {
+        {0x82, 5, 1, 1003},    /* binary */
+        {0x81, 2001, 1, 1009}, /* longer than a body may be */
+        {0x81, 4, 1, 1007},    /* not UTF-8 */
+        {0x83, 4, 1, 1002},    /* no such opcode */
+        {0x81, 4, 0, 1002},    /* not masked */
     };
     ishow_server_options options = rig_options();
     options.body_bytes_max = 2000;
@@ -231,8 +262,10 @@ static void what_breaks_the_protocol_is_closed(void **state) {
         size_t n = make_frame(out, cases[i].head, data, cases[i].n, cases[i].masked);
         send_all(fd, (char *)out, n);
         frame f = read_frame(fd);
-        if (f.opcode == 8) assert_int_equal((unsigned char)f.data[0] << 8 | (unsigned char)f.data[1], cases[i].code);
-        else assert_int_equal(f.opcode, -1);
+        if (f.opcode == 8)
+            assert_int_equal((unsigned char)f.data[0] << 8 | (unsigned char)f.data[1], cases[i].code);
+        else
+            assert_int_equal(f.opcode, -1);
         free(f.data);
         close(fd);
         free(data), free(out);
@@ -326,7 +359,8 @@ static void a_slow_reader_is_dropped(void **state) {
     memset(text, 0, sizeof text);
     for (int i = 0; i < 150; i++) strcat(text, "A sentence to fill the way. ");
     for (int i = 0; i < 12; i++) {
-        snprintf(request, sizeof request, "{\"request_id\":\"n%d\",\"text\":\"%s\",\"nfe_step\":1,\"sample_rate\":48000}", i, text);
+        snprintf(request, sizeof request,
+                 "{\"request_id\":\"n%d\",\"text\":\"%s\",\"nfe_step\":1,\"sample_rate\":48000}", i, text);
         say(fd, request);
     }
     for (int open = 0, i = 0; open != 1; i++) { /* its own alone */

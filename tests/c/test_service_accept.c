@@ -12,7 +12,10 @@
 
 static void a_type_is_wanted_as_much_as_it_says(void **state) {
     (void)state;
-    static const struct { const char *accept, *type, *subtype; double q; } cases[] = {
+    static const struct {
+        const char *accept, *type, *subtype;
+        double q;
+    } cases[] = {
         {"audio/*", "audio", "wav", 1},
         {"AUDIO/WAV", "audio", "wav", 1},
         {"audio/wav;q=0.5, application/json", "audio", "wav", 0.5},
@@ -31,15 +34,43 @@ static void a_type_is_wanted_as_much_as_it_says(void **state) {
         {"", "audio", "wav", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (ishow_accept_quality(cases[i].accept, cases[i].type, cases[i].subtype) != cases[i].q) fail_msg("%s: %s/%s", cases[i].accept, cases[i].type, cases[i].subtype);
+        if (ishow_accept_quality(cases[i].accept, cases[i].type, cases[i].subtype) != cases[i].q)
+            fail_msg("%s: %s/%s", cases[i].accept, cases[i].type, cases[i].subtype);
 }
 
 static void what_cannot_be_read_is_not_wanted(void **state) {
     (void)state;
-    static const struct { const char *accept; double q; } cases[] = {
-        {"audio", 0}, {"audio/", 0}, {"/", 0}, {"/wav", 0}, {";", 0}, {",,;q=,/", 0}, {"audio;q=1/wav", 0}, {"audio /wav", 0}, {"audio/ wav", 0}, {"audio,/wav", 0}, {"*", 0}, {"audio/**", 0},
-        {"audio/wav/x", 0}, {"q=1", 0}, {"audio/wav;q=", 0}, {"audio/wav;q=x", 0}, {"audio/wav;q=nan", 0}, {"audio/wav;q=-1", 0}, {"audio/wav;q=-inf", 0},
-        {"audio/wav;q=7", 1}, {"audio/wav;q=inf", 1}, {"audio/wav;q=1e999", 1}, {"audio/wav;q", 1}, {"audio/wav;", 1}, {" \t,audio/wav", 1}, {"audio/wav;q=0.5,", 0.5}, {"\xFF\xFE, audio/wav;q=0.5;\xFF", 0.5},
+    static const struct {
+        const char *accept;
+        double q;
+    } cases[] = {
+        {"audio", 0},
+        {"audio/", 0},
+        {"/", 0},
+        {"/wav", 0},
+        {";", 0},
+        {",,;q=,/", 0},
+        {"audio;q=1/wav", 0},
+        {"audio /wav", 0},
+        {"audio/ wav", 0},
+        {"audio,/wav", 0},
+        {"*", 0},
+        {"audio/**", 0},
+        {"audio/wav/x", 0},
+        {"q=1", 0},
+        {"audio/wav;q=", 0},
+        {"audio/wav;q=x", 0},
+        {"audio/wav;q=nan", 0},
+        {"audio/wav;q=-1", 0},
+        {"audio/wav;q=-inf", 0},
+        {"audio/wav;q=7", 1},
+        {"audio/wav;q=inf", 1},
+        {"audio/wav;q=1e999", 1},
+        {"audio/wav;q", 1},
+        {"audio/wav;", 1},
+        {" \t,audio/wav", 1},
+        {"audio/wav;q=0.5,", 0.5},
+        {"\xFF\xFE, audio/wav;q=0.5;\xFF", 0.5},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (ishow_accept_quality(cases[i].accept, "audio", "wav") != cases[i].q) fail_msg("%s", cases[i].accept);
@@ -47,15 +78,32 @@ static void what_cannot_be_read_is_not_wanted(void **state) {
 
 static void a_format_is_chosen(void **state) {
     (void)state;
-    static const struct { const char *accept; ishow_format format; double q; } cases[] = {
-        {"audio/*", ISHOW_FORMAT_WAV, 1}, {"audio/mpeg", ISHOW_FORMAT_MP3, 1}, {"audio/mp3", ISHOW_FORMAT_MP3, 1}, {"audio/ogg", ISHOW_FORMAT_OPUS, 1}, {"audio/opus", ISHOW_FORMAT_OPUS, 1},
-        {"audio/x-flac", ISHOW_FORMAT_FLAC, 1}, {"audio/x-wav", ISHOW_FORMAT_WAV, 1}, {"audio/pcm", ISHOW_FORMAT_PCM, 1}, {"audio/*;q=0.5, audio/flac", ISHOW_FORMAT_FLAC, 1},
-        {"audio/opus;q=0.4, audio/pcm;q=0.3", ISHOW_FORMAT_OPUS, 0.4}, {"audio/flac, audio/mpeg, audio/wav", ISHOW_FORMAT_WAV, 1}, {"audio/flac;q=0, audio/*;q=0.2", ISHOW_FORMAT_WAV, 0.2},
-        {"audio/aac", ISHOW_FORMAT_WAV, 0}, {"audio/mpeg;q=0", ISHOW_FORMAT_WAV, 0}, {"*/*", ISHOW_FORMAT_WAV, 0}, {NULL, ISHOW_FORMAT_WAV, 0},
+    static const struct {
+        const char *accept;
+        ishow_format format;
+        double q;
+    } cases[] = {
+        {"audio/*", ISHOW_FORMAT_WAV, 1},
+        {"audio/mpeg", ISHOW_FORMAT_MP3, 1},
+        {"audio/mp3", ISHOW_FORMAT_MP3, 1},
+        {"audio/ogg", ISHOW_FORMAT_OPUS, 1},
+        {"audio/opus", ISHOW_FORMAT_OPUS, 1},
+        {"audio/x-flac", ISHOW_FORMAT_FLAC, 1},
+        {"audio/x-wav", ISHOW_FORMAT_WAV, 1},
+        {"audio/pcm", ISHOW_FORMAT_PCM, 1},
+        {"audio/*;q=0.5, audio/flac", ISHOW_FORMAT_FLAC, 1},
+        {"audio/opus;q=0.4, audio/pcm;q=0.3", ISHOW_FORMAT_OPUS, 0.4},
+        {"audio/flac, audio/mpeg, audio/wav", ISHOW_FORMAT_WAV, 1},
+        {"audio/flac;q=0, audio/*;q=0.2", ISHOW_FORMAT_WAV, 0.2},
+        {"audio/aac", ISHOW_FORMAT_WAV, 0},
+        {"audio/mpeg;q=0", ISHOW_FORMAT_WAV, 0},
+        {"*/*", ISHOW_FORMAT_WAV, 0},
+        {NULL, ISHOW_FORMAT_WAV, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ishow_format format;
-        if (ishow_accept_audio(cases[i].accept, &format) != cases[i].q || format != cases[i].format) fail_msg("%s: %s", cases[i].accept, ishow_format_name(format));
+        if (ishow_accept_audio(cases[i].accept, &format) != cases[i].q || format != cases[i].format)
+            fail_msg("%s: %s", cases[i].accept, ishow_format_name(format));
     }
 }
 

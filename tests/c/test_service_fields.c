@@ -1,4 +1,5 @@
-/* A field that is added to a table is offered by everything in C that reads tables; and the tables themselves make sense. */
+/* A field that is added to a table is offered by everything in C that reads tables; and the tables themselves make
+ * sense. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,11 @@
 #include "service/speech.h"
 
 /* A request with a field that the program does not have. */
-typedef struct warm_speech { speech said; double warmth; int mood; } warm_speech;
+typedef struct warm_speech {
+    speech said;
+    double warmth;
+    int mood;
+} warm_speech;
 
 static const char *mood_at(int number) {
     static const char *const names[] = {"calm", "merry", NULL};
@@ -18,8 +23,10 @@ static const char *mood_at(int number) {
 }
 
 static const ishow_field warm_rows[] = {
-    {"warmth", "warmth", "warmth", .kind = ISHOW_FIELD_NUMBER, .at = offsetof(warm_speech, warmth), .initial = 0.5, .most = 1, .help = "how \"warm\" it sounds"},
-    {"mood", "mood", "mood", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(warm_speech, mood), .initial = 1, .choice = mood_at, .help = "of the reader"},
+    {"warmth", "warmth", "warmth", .kind = ISHOW_FIELD_NUMBER, .at = offsetof(warm_speech, warmth), .initial = 0.5,
+     .most = 1, .help = "how \"warm\" it sounds"},
+    {"mood", "mood", "mood", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(warm_speech, mood), .initial = 1,
+     .choice = mood_at, .help = "of the reader"},
 };
 static const ishow_fields warm = {warm_rows, 2};
 
@@ -34,11 +41,14 @@ static int read_warm(const speech_form *form, const char *body, warm_speech *out
 static void a_row_is_all_that_a_field_takes(void **state) {
     (void)state;
     const speech_form form = {{ishow_speech_own.parts[0], &warm, ishow_speech_own.parts[2]}};
-    static const struct { const char *body, *code, *words; } wrong[] = {
+    static const struct {
+        const char *body, *code, *words;
+    } wrong[] = {
         {"{\"text\":\"a\",\"warmth\":2}", "out_of_range", "warmth must be between 0 and 1, not 2."},
         {"{\"text\":\"a\",\"warmth\":true}", "invalid_type", "warmth must be a number, not a boolean."},
         {"{\"text\":\"a\",\"mood\":\"sad\"}", "unsupported", "mood must be one of: calm, merry; not \"sad\"."},
-        {"{\"text\":\"a\",\"cold\":1}", "unknown_field", "There is no field of this name; fields are text, voice_id, engine, warmth, mood, format, sample_rate."},
+        {"{\"text\":\"a\",\"cold\":1}", "unknown_field",
+         "There is no field of this name; fields are text, voice_id, engine, warmth, mood, format, sample_rate."},
     };
     warm_speech s;
     fault f;
@@ -54,7 +64,8 @@ static void a_row_is_all_that_a_field_takes(void **state) {
         assert_string_equal(f.error.message, wrong[i].words);
         ishow_speech_free(&s.said);
     }
-    assert_false(read_warm(&ishow_speech_own, "{\"text\":\"a\",\"warmth\":0.5}", &s, &f)); /* the program itself has no such field */
+    assert_false(read_warm(&ishow_speech_own, "{\"text\":\"a\",\"warmth\":0.5}", &s,
+                           &f)); /* the program itself has no such field */
     ishow_speech_free(&s.said);
 }
 
@@ -63,13 +74,17 @@ static void its_schema_says_what_is_checked(void **state) {
     const speech_form form = {{ishow_speech_own.parts[0], &warm, ishow_speech_own.parts[2]}};
     ishow_buffer text = {0};
     ishow_speech_schema(&form, &text);
-    json_t *schema = json_loadb((const char *)text.data, text.n, 0, NULL), *properties = json_object_get(schema, "properties");
+    json_t *schema = json_loadb((const char *)text.data, text.n, 0, NULL),
+           *properties = json_object_get(schema, "properties");
     assert_int_equal(json_object_size(properties), 7);
-    json_t *warmth = json_object_get(properties, "warmth"), *number = json_array_get(json_object_get(warmth, "anyOf"), 0);
+    json_t *warmth = json_object_get(properties, "warmth"),
+           *number = json_array_get(json_object_get(warmth, "anyOf"), 0);
     assert_string_equal(json_string_value(json_object_get(warmth, "description")), "how \"warm\" it sounds");
     assert_string_equal(json_string_value(json_object_get(number, "type")), "number");
-    assert_true(json_number_value(json_object_get(number, "minimum")) == 0 && json_number_value(json_object_get(number, "maximum")) == 1);
-    json_t *words = json_object_get(json_array_get(json_object_get(json_object_get(properties, "mood"), "anyOf"), 0), "enum");
+    assert_true(json_number_value(json_object_get(number, "minimum")) == 0 &&
+                json_number_value(json_object_get(number, "maximum")) == 1);
+    json_t *words =
+        json_object_get(json_array_get(json_object_get(json_object_get(properties, "mood"), "anyOf"), 0), "enum");
     assert_int_equal(json_array_size(words), 2);
     json_decref(schema);
     ishow_buffer_free(&text);
@@ -92,24 +107,32 @@ static void ranges_are_checked_field_by_field(void **state) {
 
 static void the_tables_are_whole(void **state) {
     (void)state;
-    const struct { const ishow_fields *fields; size_t size; } tables[] = {{&ishow_request_fields, sizeof(ishow_request)}, {&ishow_engine_fields, sizeof(ishow_engine_options)}};
+    const struct {
+        const ishow_fields *fields;
+        size_t size;
+    } tables[] = {{&ishow_request_fields, sizeof(ishow_request)}, {&ishow_engine_fields, sizeof(ishow_engine_options)}};
     for (size_t t = 0; t < 2; t++) {
         const ishow_fields *all = tables[t].fields;
         for (size_t i = 0; i < all->n; i++) {
             const ishow_field *field = &all->rows[i];
-            assert_true(field->at < tables[t].size && field->name && field->option && field->help && field->kind <= ISHOW_FIELD_SEED);
-            if (field->kind != ISHOW_FIELD_SEED) assert_int_equal(ishow_field_check(field, field->initial, NULL), ISHOW_OK);
+            assert_true(field->at < tables[t].size && field->name && field->option && field->help &&
+                        field->kind <= ISHOW_FIELD_SEED);
+            if (field->kind != ISHOW_FIELD_SEED)
+                assert_int_equal(ishow_field_check(field, field->initial, NULL), ISHOW_OK);
             for (size_t k = 0; k < i; k++) {
                 assert_string_not_equal(field->name, all->rows[k].name);
                 assert_true(field->at != all->rows[k].at);
-                if (field->setting && all->rows[k].setting) assert_string_not_equal(field->setting, all->rows[k].setting);
+                if (field->setting && all->rows[k].setting)
+                    assert_string_not_equal(field->setting, all->rows[k].setting);
             }
         }
     }
     const ishow_request request = ishow_request_default();
-    assert_true(request.nfe == 7 && request.cfg == 2 && request.guidance_to == 1 && request.embedded_guidance == 1 && request.sway == -1 && request.speed == 1);
+    assert_true(request.nfe == 7 && request.cfg == 2 && request.guidance_to == 1 && request.embedded_guidance == 1 &&
+                request.sway == -1 && request.speed == 1);
     const ishow_engine_options options = ishow_engine_options_default();
-    assert_true(options.queue_capacity == 64 && options.cache_bytes == 256 * 1024 * 1024 && options.chunk_seconds == 22 && options.retries == 2);
+    assert_true(options.queue_capacity == 64 && options.cache_bytes == 256 * 1024 * 1024 &&
+                options.chunk_seconds == 22 && options.retries == 2);
 }
 
 int main(void) {

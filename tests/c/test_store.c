@@ -21,10 +21,13 @@
 #include "base/base.h"
 #include "store/store.h"
 
-static const char *const steps[] = {"CREATE TABLE words (id INTEGER PRIMARY KEY, word TEXT NOT NULL)", "ALTER TABLE words ADD COLUMN count INTEGER NOT NULL DEFAULT 1"};
+static const char *const steps[] = {"CREATE TABLE words (id INTEGER PRIMARY KEY, word TEXT NOT NULL)",
+                                    "ALTER TABLE words ADD COLUMN count INTEGER NOT NULL DEFAULT 1"};
 static const ishow_store_schema first_words = {"words", steps, 1}, words = {"words", steps, 2};
 
-typedef struct place { char root[64], dir[80], file[120]; } place;
+typedef struct place {
+    char root[64], dir[80], file[120];
+} place;
 
 static place make_place(void) {
     place p;
@@ -62,7 +65,8 @@ static ishow_status insert_and_fail(void *self, sqlite3 *db, ishow_error *error)
 
 static ishow_status count(void *self, sqlite3 *db, ishow_error *error) {
     sqlite3_stmt *all = NULL;
-    if (sqlite3_prepare_v2(db, "SELECT count(*) FROM words", -1, &all, NULL)) return ishow_store_fault(db, "Counting", error);
+    if (sqlite3_prepare_v2(db, "SELECT count(*) FROM words", -1, &all, NULL))
+        return ishow_store_fault(db, "Counting", error);
     sqlite3_step(all);
     *(int *)self = sqlite3_column_int(all, 0);
     sqlite3_finalize(all);
@@ -183,7 +187,8 @@ static void a_broken_database_is_put_aside(void **state) {
 
 static ishow_status count_others(void *self, sqlite3 *db, ishow_error *error) {
     sqlite3_stmt *all = NULL;
-    if (sqlite3_prepare_v2(db, "SELECT count(*) FROM others", -1, &all, NULL)) return ishow_store_fault(db, "Counting", error);
+    if (sqlite3_prepare_v2(db, "SELECT count(*) FROM others", -1, &all, NULL))
+        return ishow_store_fault(db, "Counting", error);
     sqlite3_step(all);
     *(int *)self = sqlite3_column_int(all, 0);
     sqlite3_finalize(all);
@@ -192,10 +197,16 @@ static ishow_status count_others(void *self, sqlite3 *db, ishow_error *error) {
 
 /* What SQLite takes for sound, but is not what the program wrote. */
 static void a_damaged_part_begins_anew_and_the_others_stay(void **state) {
-    static const char *const damages[] = {
-        "UPDATE schemas SET version = -1 WHERE name = 'words'", "UPDATE schemas SET version = 'many' WHERE name = 'words'", "UPDATE schemas SET version = 1.5 WHERE name = 'words'",
-        "UPDATE schemas SET version = -9223372036854775808 WHERE name = 'words'", "DELETE FROM schemas WHERE name = 'words'", "UPDATE schemas SET version = 1 WHERE name = 'words'",
-        "DROP TABLE words", "ALTER TABLE words RENAME COLUMN word TO text", "ALTER TABLE words DROP COLUMN count", "DROP TABLE words; CREATE VIEW words AS SELECT 1 AS id, 'x' AS word"};
+    static const char *const damages[] = {"UPDATE schemas SET version = -1 WHERE name = 'words'",
+                                          "UPDATE schemas SET version = 'many' WHERE name = 'words'",
+                                          "UPDATE schemas SET version = 1.5 WHERE name = 'words'",
+                                          "UPDATE schemas SET version = -9223372036854775808 WHERE name = 'words'",
+                                          "DELETE FROM schemas WHERE name = 'words'",
+                                          "UPDATE schemas SET version = 1 WHERE name = 'words'",
+                                          "DROP TABLE words",
+                                          "ALTER TABLE words RENAME COLUMN word TO text",
+                                          "ALTER TABLE words DROP COLUMN count",
+                                          "DROP TABLE words; CREATE VIEW words AS SELECT 1 AS id, 'x' AS word"};
     static const char *const other_steps[] = {"CREATE TABLE others (id INTEGER PRIMARY KEY)"};
     static const ishow_store_schema others = {"others", other_steps, 1};
     (void)state;
@@ -243,7 +254,9 @@ static ishow_status hold_up(void *self, sqlite3 *db, ishow_error *error) {
     return ISHOW_OK;
 }
 
-typedef struct tally { atomic_int good, bad; } tally;
+typedef struct tally {
+    atomic_int good, bad;
+} tally;
 static ishow_status insert_any(void *self, sqlite3 *db, ishow_error *error) {
     (void)self;
     return insert("any", db, error);
@@ -369,7 +382,8 @@ static void until_healthy(ishow_store *s) {
     assert_int_equal(ishow_store_health(s, NULL), ISHOW_OK);
 }
 
-/* Full, read-only, or failing to sync: what is written then is refused, nothing written before is lost, and it goes on by itself when the disk works again. */
+/* Full, read-only, or failing to sync: what is written then is refused, nothing written before is lost, and it goes on
+ * by itself when the disk works again. */
 static void a_disk_that_fails_is_said_once_and_recovers(void **state) {
     static const bad_disk_fault faults[] = {BAD_DISK_FULL, BAD_DISK_READ_ONLY, BAD_DISK_SYNC_FAILS};
     (void)state;

@@ -1,4 +1,5 @@
-/* Kept voices: at whatever moment the process dies, each row has its clip, what was acknowledged is there, and nothing else is left lying about. */
+/* Kept voices: at whatever moment the process dies, each row has its clip, what was acknowledged is there, and nothing
+ * else is left lying about. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -18,7 +19,11 @@
 #include "base/defaults.h"
 #include "store/voice_store.h"
 
-typedef struct kept { char root[64]; ishow_store *store; ishow_voice_store *voices; } kept;
+typedef struct kept {
+    char root[64];
+    ishow_store *store;
+    ishow_voice_store *voices;
+} kept;
 
 static void open_kept(kept *k) {
     ishow_error error = {0};
@@ -45,7 +50,8 @@ static void remove_kept(kept *k) {
     assert_int_equal(system(command), 0);
 }
 
-static ishow_status put(ishow_voice_store *voices, const char *id, ishow_voice_kind kind, const char *clip, const char *text) {
+static ishow_status put(ishow_voice_store *voices, const char *id, ishow_voice_kind kind, const char *clip,
+                        const char *text) {
     ishow_voice_row row = {.kind = kind, .text = text ? strdup(text) : NULL, .language = "en", .updated_at = 5};
     snprintf(row.id, sizeof row.id, "%s", id);
     ishow_status status = ishow_voice_store_put(voices, &row, clip, clip ? strlen(clip) : 0, NULL);
@@ -117,7 +123,8 @@ static void orphans_go_and_strangers_stay(void **state) {
     (void)state;
     kept k = make_kept();
     char path[200];
-    static const char *const names[] = {"0123456789abcdef0123456789abcdef.wav", ".new-0123456789abcdef0123456789abcdef.wav", "notes.txt"};
+    static const char *const names[] = {"0123456789abcdef0123456789abcdef.wav",
+                                        ".new-0123456789abcdef0123456789abcdef.wav", "notes.txt"};
     for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/voices/%s", k.root, names[i]);
         close(open(path, O_WRONLY | O_CREAT, 0600));
@@ -155,7 +162,8 @@ static void a_folder_that_cannot_be_written_changes_nothing(void **state) {
     ishow_voice_row *rows = NULL;
     size_t n = 0;
     assert_int_equal(put(k.voices, "bob", ISHOW_VOICE_CREATED, "fLaC the first clip", "Hello."), ISHOW_OK);
-    snprintf(path, sizeof path, "rm -rf %s/voices", k.root); /* root may write anywhere: only a missing folder stops it */
+    snprintf(path, sizeof path, "rm -rf %s/voices",
+             k.root); /* root may write anywhere: only a missing folder stops it */
     assert_int_equal(system(path), 0);
     assert_int_equal(put(k.voices, "bob", ISHOW_VOICE_CREATED, "fLaC another clip", "Bye."), ISHOW_EIO);
     assert_int_equal(ishow_voice_store_list(k.voices, &rows, &n, NULL), ISHOW_OK);
@@ -175,7 +183,9 @@ static void change_until_killed(const char *root, int from, int tell) {
     for (int i = from;; i++) {
         snprintf(clip, sizeof clip, "fLaC clip of step %d", i);
         snprintf(text, sizeof text, "%d", i);
-        if (i % 5 == 4 ? ishow_voice_store_remove(k.voices, "bob", ISHOW_VOICE_OVERRIDE, NULL) : put(k.voices, "bob", i % 5 == 3 ? ISHOW_VOICE_OVERRIDE : ISHOW_VOICE_CREATED, clip, text)) _exit(1);
+        if (i % 5 == 4 ? ishow_voice_store_remove(k.voices, "bob", ISHOW_VOICE_OVERRIDE, NULL)
+                       : put(k.voices, "bob", i % 5 == 3 ? ISHOW_VOICE_OVERRIDE : ISHOW_VOICE_CREATED, clip, text))
+            _exit(1);
         if (write(tell, &i, sizeof i) != sizeof i) _exit(1);
     }
 }
@@ -216,7 +226,7 @@ static void every_row_has_its_clip_after_a_kill(void **state) {
             snprintf(content, sizeof content, "fLaC clip of step %d", atoi(rows[i].text));
             expect_clip(&k, &rows[i], content);
         }
-        assert_int_equal(files_in(&k), n); /* no orphan, finished or not */
+        assert_int_equal(files_in(&k), n);                                         /* no orphan, finished or not */
         assert_true(is_state_of(rows, n, last) || is_state_of(rows, n, last + 1)); /* one may be done and not told */
         ishow_voice_rows_free(rows, n);
         close_kept(&k);
@@ -244,7 +254,9 @@ static void what_is_kept_is_bounded(void **state) {
     assert_non_null(strstr(error.message, "delete one first"));
     assert_int_equal(ishow_voice_store_remove(voices, "v7", ISHOW_VOICE_CREATED, &error), ISHOW_OK);
     assert_int_equal(ishow_voice_store_has_room(voices, 1, 4, &error), ISHOW_OK);
-    assert_int_equal(ishow_voice_store_has_room(voices, 1, (size_t)ISHOW_STORED_BYTES_MAX - 4 * (ISHOW_STORED_VOICES_MAX - 1) + 1, &error), ISHOW_ELIMIT);
+    assert_int_equal(ishow_voice_store_has_room(
+                         voices, 1, (size_t)ISHOW_STORED_BYTES_MAX - 4 * (ISHOW_STORED_VOICES_MAX - 1) + 1, &error),
+                     ISHOW_ELIMIT);
     close_kept(&k);
     remove_kept(&k);
 }

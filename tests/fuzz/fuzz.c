@@ -5,12 +5,12 @@
 
 #include "base/base.h"
 
-#define MUST(condition)                                                      \
-    do {                                                                     \
-        if (!(condition)) {                                                  \
-            fprintf(stderr, "broken promise: %s\n", #condition);             \
-            abort();                                                         \
-        }                                                                    \
+#define MUST(condition)                                          \
+    do {                                                         \
+        if (!(condition)) {                                      \
+            fprintf(stderr, "broken promise: %s\n", #condition); \
+            abort();                                             \
+        }                                                        \
     } while (0)
 
 static void check_text(ishow_span s) {
@@ -24,8 +24,10 @@ static void check_text(ishow_span s) {
 }
 
 static void check_message(const ishow_chat_message *m) {
-    const ishow_span texts[] = {m->platform, m->channel, m->id, m->user_id, m->login, m->display_name, m->text, m->system_text, m->language, m->gift_name,
-                                m->reply_id, m->reply_user_id, m->reply_login, m->reply_text, m->room_id, m->source_room_id, m->source_id};
+    const ishow_span texts[] = {m->platform,       m->channel,       m->id,          m->user_id,    m->login,
+                                m->display_name,   m->text,          m->system_text, m->language,   m->gift_name,
+                                m->reply_id,       m->reply_user_id, m->reply_login, m->reply_text, m->room_id,
+                                m->source_room_id, m->source_id};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) check_text(texts[i]);
     MUST(m->id.size);
     MUST(m->timestamp_ms >= 0);
@@ -51,4 +53,6 @@ void fuzz_check_event(void *self, const ishow_chat_event *event) {
     if (event->message) check_message(event->message);
 }
 
-void fuzz_inside(ishow_span span, const char *bytes, size_t n) { MUST(!span.size || (span.data >= bytes && span.data + span.size <= bytes + n)); }
+void fuzz_inside(ishow_span span, const char *bytes, size_t n) {
+    MUST(!span.size || (span.data >= bytes && span.data + span.size <= bytes + n));
+}

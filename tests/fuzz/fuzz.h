@@ -4,7 +4,8 @@
 
 #include "platforms/event_sink.h"
 
-void fuzz_check_event(void *self, const ishow_chat_event *event); /* aborts when a promise of platforms/platforms.h is broken */
-void fuzz_inside(ishow_span span, const char *bytes, size_t n);   /* aborts when it is not within them */
+void fuzz_check_event(void *self,
+                      const ishow_chat_event *event); /* aborts when a promise of platforms/platforms.h is broken */
+void fuzz_inside(ishow_span span, const char *bytes, size_t n); /* aborts when it is not within them */
 
 #endif

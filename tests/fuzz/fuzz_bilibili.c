@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     static feed f = {.platform = {"bilibili", 8}, .channel = {"6", 1}, .event = fuzz_check_event};
     ishow_bilibili_unpack(data, n, INFLATE_MAX, 10, take, &f);
-    ishow_bilibili_command(&f, span_of("5050"), span_of("7"), (const char *)data, n); /* JSON is found sooner without a header */
+    ishow_bilibili_command(&f, span_of("5050"), span_of("7"), (const char *)data,
+                           n); /* JSON is found sooner without a header */
     return 0;
 }

@@ -1,5 +1,6 @@
-/* Any text through the chat filter: what it accepts is UTF-8, not empty, within the bounds, and what a cleaned text says does not grow when it is cleaned again. The first
- * bytes choose options and an emote's place; bytes that are not UTF-8 become question marks, as the filter is only given UTF-8. */
+/* Any text through the chat filter: what it accepts is UTF-8, not empty, within the bounds, and what a cleaned text
+ * says does not grow when it is cleaned again. The first bytes choose options and an emote's place; bytes that are not
+ * UTF-8 become question marks, as the filter is only given UTF-8. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     const ishow_chat_emote emote = {data[2], data[2] + (uint32_t)data[3], {"1", 1}};
     const ishow_span span = {text, strlen(text)};
     const ishow_span name = {text, strlen(text) < 60 ? strlen(text) : 0};
-    ishow_chat_message m = {.platform = {"test", 4}, .channel = {"room", 4}, .id = {"a", 1}, .user_id = {"u", 1}, .display_name = name, .text = span, .emotes = &emote, .n_emotes = 1};
+    ishow_chat_message m = {.platform = {"test", 4},
+                            .channel = {"room", 4},
+                            .id = {"a", 1},
+                            .user_id = {"u", 1},
+                            .display_name = name,
+                            .text = span,
+                            .emotes = &emote,
+                            .n_emotes = 1};
     filtered r;
     if (filter_message(f, &m, 0, &r) && r.accepted) {
         require(*r.text && ishow_utf8_length(r.text) != SIZE_MAX);

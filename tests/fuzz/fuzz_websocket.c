@@ -1,4 +1,5 @@
-/* What a server sends over a WebSocket: the answer to the handshake, then frames. The key is fixed, so that inputs can get past it. */
+/* What a server sends over a WebSocket: the answer to the handshake, then frames. The key is fixed, so that inputs can
+ * get past it. */
 #include "fuzz.h"
 #include "net/websocket.h"
 
@@ -18,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     static net_loop loop;
     static int is_open;
-    static const char head[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    static const char head[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
+                               "Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     websocket w = {.opened = opened, .message = message, .closed = closed, .heard = heard};
     if (!is_open && !(is_open = net_loop_open(&loop))) return 0;
     w.self = &w;

@@ -26,7 +26,40 @@ HEARTBEAT, HEARTBEAT_REPLY, COMMAND, AUTH, AUTH_REPLY = 2, 3, 5, 7, 8
 ROOM, OWNER = 5050, 433351
 IMAGE_KEYS = ("7cd084941338484aae1ad9425b84077c", "4932caff0ff746eab6f01bf08b70ac45")
 # The order in which the 64 characters of both names make a key of 32.
-MIXED = [46, 47, 18, 2, 53, 8, 23, 32, 15, 50, 10, 31, 58, 3, 45, 35, 27, 43, 5, 49, 33, 9, 42, 19, 29, 28, 14, 39, 12, 38, 41, 13]
+MIXED = [
+    46,
+    47,
+    18,
+    2,
+    53,
+    8,
+    23,
+    32,
+    15,
+    50,
+    10,
+    31,
+    58,
+    3,
+    45,
+    35,
+    27,
+    43,
+    5,
+    49,
+    33,
+    9,
+    42,
+    19,
+    29,
+    28,
+    14,
+    39,
+    12,
+    38,
+    41,
+    13,
+]
 
 
 def packet(operation: int, body: bytes, version: int = CONTROL) -> bytes:
@@ -49,13 +82,54 @@ def squeezed(*commands: dict[str, Any]) -> bytes:
     return packet(COMMAND, brotli.compress(plain(*commands)), BROTLI)
 
 
-def danmaku(text: str, uid: int = 1, name: str = "小明", *, number: int = 1, admin: int = 0, kind: int = 0, guard: int = 0, medal: list[Any] | None = None, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+def danmaku(
+    text: str,
+    uid: int = 1,
+    name: str = "小明",
+    *,
+    number: int = 1,
+    admin: int = 0,
+    kind: int = 0,
+    guard: int = 0,
+    medal: list[Any] | None = None,
+    extra: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     more = {"id_str": f"dm-{number}", "reply_mid": 0, "emots": None} | (extra or {})
     picture: Any = {"emoticon_unique": "official_13", "url": "https://example.org/13.png"} if kind == 1 else "{}"
-    head = [0, 1, 25, 16777215, 1700000000000 + number, number, 0, f"{uid:08x}", 0, 0, 0, "", kind, picture, "{}", {"extra": json.dumps(more), "mode": 0}]
+    head = [
+        0,
+        1,
+        25,
+        16777215,
+        1700000000000 + number,
+        number,
+        0,
+        f"{uid:08x}",
+        0,
+        0,
+        0,
+        "",
+        kind,
+        picture,
+        "{}",
+        {"extra": json.dumps(more), "mode": 0},
+    ]
     return {
         "cmd": "DANMU_MSG:4:0:2:2:2:0",
-        "info": [head, text, [uid, name, admin, 0, 0, 10000, 1, ""], medal or [], [21, 0, 5805790, ">50000", 0], ["", ""], 0, guard, None, {"ts": 1700000000, "ct": "A"}, 0, 0],
+        "info": [
+            head,
+            text,
+            [uid, name, admin, 0, 0, 10000, 1, ""],
+            medal or [],
+            [21, 0, 5805790, ">50000", 0],
+            ["", ""],
+            0,
+            guard,
+            None,
+            {"ts": 1700000000, "ct": "A"},
+            0,
+            0,
+        ],
     }
 
 
@@ -72,7 +146,16 @@ def super_chat(text: str, uid: int = 2, name: str = "大方", *, number: int = 7
     }  # fmt: skip
 
 
-def gift(name: str, count: int = 1, uid: int = 3, user: str = "土豪", *, number: int = 1, coin: str = "gold", total: int = 5000) -> dict[str, Any]:
+def gift(
+    name: str,
+    count: int = 1,
+    uid: int = 3,
+    user: str = "土豪",
+    *,
+    number: int = 1,
+    coin: str = "gold",
+    total: int = 5000,
+) -> dict[str, Any]:
     return {
         "cmd": "SEND_GIFT",
         "data": {
@@ -108,7 +191,15 @@ class BilibiliDouble(Background):
         self.clients: list[ServerConnection] = []
 
     async def start(self) -> None:
-        self.server = await serve(self._serve, "127.0.0.1", 0, ssl=self.context, process_request=self._answer, compression=None, close_timeout=0.1)
+        self.server = await serve(
+            self._serve,
+            "127.0.0.1",
+            0,
+            ssl=self.context,
+            process_request=self._answer,
+            compression=None,
+            close_timeout=0.1,
+        )
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -131,13 +222,31 @@ class BilibiliDouble(Background):
             "/x/web-interface/nav": {
                 "code": -101,
                 "message": "账号未登录",
-                "data": {"isLogin": "SESSDATA=good" in self.cookies[-1], "wbi_img": {"img_url": f"https://example.org/wbi/{IMAGE_KEYS[0]}.png", "sub_url": f"https://example.org/wbi/{IMAGE_KEYS[1]}.png"}},
+                "data": {
+                    "isLogin": "SESSDATA=good" in self.cookies[-1],
+                    "wbi_img": {
+                        "img_url": f"https://example.org/wbi/{IMAGE_KEYS[0]}.png",
+                        "sub_url": f"https://example.org/wbi/{IMAGE_KEYS[1]}.png",
+                    },
+                },
             },
-            "/room/v1/Room/get_info": {"code": self.room_code, "message": "ok" if not self.room_code else "房间不存在", "data": {"room_id": ROOM, "uid": OWNER, "short_id": 6}},
-            "/xlive/web-room/v1/index/getInfoByRoom": {"code": 0, "data": {"room_info": {"room_id": ROOM, "short_id": 6, "uid": OWNER}}},
+            "/room/v1/Room/get_info": {
+                "code": self.room_code,
+                "message": "ok" if not self.room_code else "房间不存在",
+                "data": {"room_id": ROOM, "uid": OWNER, "short_id": 6},
+            },
+            "/xlive/web-room/v1/index/getInfoByRoom": {
+                "code": 0,
+                "data": {"room_info": {"room_id": ROOM, "short_id": 6, "uid": OWNER}},
+            },
             "/xlive/web-room/v1/index/getDanmuInfo": {
                 "code": 0,
-                "data": {"token": "connection-token", "host_list": [{"host": "127.0.0.1", "port": self.port, "wss_port": self.port, "ws_port": self.port}]},
+                "data": {
+                    "token": "connection-token",
+                    "host_list": [
+                        {"host": "127.0.0.1", "port": self.port, "wss_port": self.port, "ws_port": self.port}
+                    ],
+                },
             },
         }
         answer = answers.get(url.path)
@@ -145,7 +254,12 @@ class BilibiliDouble(Background):
             answer = {"code": -352, "message": "-352"}
         body = json.dumps(answer).encode()
         status = self.status if answer else HTTPStatus.NOT_FOUND
-        return Response(status.value, status.phrase, Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}), body)
+        return Response(
+            status.value,
+            status.phrase,
+            Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}),
+            body,
+        )
 
     @staticmethod
     def signed(query: str) -> bool:

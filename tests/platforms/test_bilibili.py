@@ -58,13 +58,33 @@ def one(command: dict[str, Any], **wanted: Any) -> dict[str, Any]:
 
 
 def test_danmaku() -> None:
-    one(danmaku("你好", uid=9, name="小明", number=5), id="dm-5", user_id="9", display_name="小明", text="你好", kind="text", level=21, timestamp_ms=1700000000005, roles=[], priority="normal")
-    one(danmaku("管", admin=1, guard=3, medal=MEDAL), roles=["moderator", "member", "guard"], guard_level=3, priority="moderator")
+    one(
+        danmaku("你好", uid=9, name="小明", number=5),
+        id="dm-5",
+        user_id="9",
+        display_name="小明",
+        text="你好",
+        kind="text",
+        level=21,
+        timestamp_ms=1700000000005,
+        roles=[],
+        priority="normal",
+    )
+    one(
+        danmaku("管", admin=1, guard=3, medal=MEDAL),
+        roles=["moderator", "member", "guard"],
+        guard_level=3,
+        priority="moderator",
+    )
     one(danmaku("别家的", medal=[*MEDAL[:3], ROOM + 1, *MEDAL[4:]]), roles=[])
     one(danmaku("我", uid=OWNER), roles=["broadcaster"])
     one(danmaku("匿名", uid=0), user_id="", display_name="小明")
     one(danmaku("[打call]", kind=1), emote_only=True, emotes=[(0, 7, "official_13")])
-    one(danmaku("哈[dog]哈[dog]", extra={"emots": {"[dog]": {"emoticon_unique": "emoji_208"}}}), emotes=[(1, 6, "emoji_208"), (7, 12, "emoji_208")], emote_only=False)
+    one(
+        danmaku("哈[dog]哈[dog]", extra={"emots": {"[dog]": {"emoticon_unique": "emoji_208"}}}),
+        emotes=[(1, 6, "emoji_208"), (7, 12, "emoji_208")],
+        emote_only=False,
+    )
     one(danmaku("回", extra={"reply_mid": 12, "reply_uname": "某"}), reply_user_id="12", reply_login="某")
 
 
@@ -77,15 +97,56 @@ def test_an_older_room_gives_no_id_string() -> None:
 
 
 def test_money() -> None:
-    one(super_chat("加油", number=8, price=30), id="sc-8", text="加油", kind="paid", amount_micros=30_000_000, currency="CNY", guard_level=3, roles=["member", "guard"], level=17, priority="paid", timestamp_ms=1700000100000)
-    one(gift("小电视", count=2, total=5000, number=3), id="gift-tid-3", kind="gift", gift_name="小电视", count=2, amount_micros=5_000_000, currency="CNY", priority="gift", text="")
+    one(
+        super_chat("加油", number=8, price=30),
+        id="sc-8",
+        text="加油",
+        kind="paid",
+        amount_micros=30_000_000,
+        currency="CNY",
+        guard_level=3,
+        roles=["member", "guard"],
+        level=17,
+        priority="paid",
+        timestamp_ms=1700000100000,
+    )
+    one(
+        gift("小电视", count=2, total=5000, number=3),
+        id="gift-tid-3",
+        kind="gift",
+        gift_name="小电视",
+        count=2,
+        amount_micros=5_000_000,
+        currency="CNY",
+        priority="gift",
+        text="",
+    )
     one(gift("辣条", coin="silver"), amount_micros=0, currency="")
-    one(guard_buy(level=2), kind="subscription", guard_level=2, gift_name="舰长", count=1, amount_micros=198_000_000, display_name="舰长君", priority="paid", roles=["guard"])
+    one(
+        guard_buy(level=2),
+        kind="subscription",
+        guard_level=2,
+        gift_name="舰长",
+        count=1,
+        amount_micros=198_000_000,
+        display_name="舰长君",
+        priority="paid",
+        roles=["guard"],
+    )
 
 
 def test_deletions() -> None:
-    got = decode(super_chat_deletion(8, 9), {"cmd": "ROOM_BLOCK_MSG", "data": {"uid": 9, "uname": "坏"}}, {"cmd": "RECALL_DANMU_MSG", "data": {"recall_type": 1, "target_id": 55}})
-    assert [(event["type"], event.get("message_id"), event.get("user_id")) for event in got] == [("delete", "sc-8", None), ("delete", "sc-9", None), ("delete_user", None, "9"), ("delete", "55", None)]
+    got = decode(
+        super_chat_deletion(8, 9),
+        {"cmd": "ROOM_BLOCK_MSG", "data": {"uid": 9, "uname": "坏"}},
+        {"cmd": "RECALL_DANMU_MSG", "data": {"recall_type": 1, "target_id": 55}},
+    )
+    assert [(event["type"], event.get("message_id"), event.get("user_id")) for event in got] == [
+        ("delete", "sc-8", None),
+        ("delete", "sc-9", None),
+        ("delete_user", None, "9"),
+        ("delete", "55", None),
+    ]
 
 
 @pytest.mark.parametrize("pack", PACKINGS)
@@ -161,17 +222,59 @@ class Second(blivedm.BaseHandler):  # type: ignore[misc]
         self.events.append(event)
 
     async def _on_danmaku(self, client: Any, m: Any) -> None:
-        self._add(type="message", kind="text", user_id=str(m.uid or ""), display_name=m.uname, text=m.msg, guard_level=m.privilege_type, level=m.user_level, timestamp_ms=m.timestamp, moderator=bool(m.admin), emote_only=m.dm_type == 1)
+        self._add(
+            type="message",
+            kind="text",
+            user_id=str(m.uid or ""),
+            display_name=m.uname,
+            text=m.msg,
+            guard_level=m.privilege_type,
+            level=m.user_level,
+            timestamp_ms=m.timestamp,
+            moderator=bool(m.admin),
+            emote_only=m.dm_type == 1,
+        )
 
     async def _on_gift(self, client: Any, m: Any) -> None:
         money = m.total_coin * 1000 if m.coin_type == "gold" else 0
-        self._add(type="message", kind="gift", user_id=str(m.uid), display_name=m.uname, gift_name=m.gift_name, count=m.num, amount_micros=money, guard_level=m.guard_level, timestamp_ms=m.timestamp * 1000)
+        self._add(
+            type="message",
+            kind="gift",
+            user_id=str(m.uid),
+            display_name=m.uname,
+            gift_name=m.gift_name,
+            count=m.num,
+            amount_micros=money,
+            guard_level=m.guard_level,
+            timestamp_ms=m.timestamp * 1000,
+        )
 
     async def _on_buy_guard(self, client: Any, m: Any) -> None:
-        self._add(type="message", kind="subscription", user_id=str(m.uid), display_name=m.username, gift_name=m.gift_name, count=m.num, amount_micros=m.price * m.num * 1000, guard_level=m.guard_level, timestamp_ms=m.start_time * 1000)
+        self._add(
+            type="message",
+            kind="subscription",
+            user_id=str(m.uid),
+            display_name=m.username,
+            gift_name=m.gift_name,
+            count=m.num,
+            amount_micros=m.price * m.num * 1000,
+            guard_level=m.guard_level,
+            timestamp_ms=m.start_time * 1000,
+        )
 
     async def _on_super_chat(self, client: Any, m: Any) -> None:
-        self._add(type="message", kind="paid", id=f"sc-{m.id}", user_id=str(m.uid), display_name=m.uname, text=m.message, amount_micros=m.price * 1_000_000, guard_level=m.guard_level, level=m.user_level, timestamp_ms=m.start_time * 1000)
+        self._add(
+            type="message",
+            kind="paid",
+            id=f"sc-{m.id}",
+            user_id=str(m.uid),
+            display_name=m.uname,
+            text=m.message,
+            amount_micros=m.price * 1_000_000,
+            guard_level=m.guard_level,
+            level=m.user_level,
+            timestamp_ms=m.start_time * 1000,
+        )
 
     async def _on_super_chat_delete(self, client: Any, m: Any) -> None:
         for number in m.ids:
@@ -219,10 +322,14 @@ def test_blivedm_reads_the_same_in_recorded_packets(pack: Callable[..., bytes]) 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_blivedm_hears_the_same_in_the_same_room(certificate: Certificate, listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blivedm_hears_the_same_in_the_same_room(
+    certificate: Certificate, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with BilibiliDouble(certificate) as room:
         monkeypatch.setattr(blivedm.client, "ROOM_INIT_URL", f"{room.url}/xlive/web-room/v1/index/getInfoByRoom")
-        monkeypatch.setattr(blivedm.client, "DANMAKU_SERVER_CONF_URL", f"{room.url}/xlive/web-room/v1/index/getDanmuInfo")
+        monkeypatch.setattr(
+            blivedm.client, "DANMAKU_SERVER_CONF_URL", f"{room.url}/xlive/web-room/v1/index/getDanmuInfo"
+        )
         handler = Second()
         trust = ssl.create_default_context(cafile=str(certificate.certificate))
 
@@ -256,12 +363,32 @@ def test_a_room_from_the_first_request_on(certificate: Certificate, listener: Li
     with BilibiliDouble(certificate) as room:
         listener.open("bilibili", "6", endpoint=room.url, ca_file=str(certificate.certificate), heartbeat_seconds=0.1)
         listener.live()
-        assert [path.partition("?")[0].rpartition("/")[2] for path in room.asked] == ["spi", "nav", "get_info", "getDanmuInfo"]
+        assert [path.partition("?")[0].rpartition("/")[2] for path in room.asked] == [
+            "spi",
+            "nav",
+            "get_info",
+            "getDanmuInfo",
+        ]
         assert room.asked[2].endswith("room_id=6")
         assert f"id={ROOM}&type=0&wts=" in room.asked[3] and BilibiliDouble.signed(room.asked[3].partition("?")[2])
-        assert room.auths == [{"uid": 0, "roomid": ROOM, "protover": 3, "platform": "web", "type": 2, "buvid": "BUVID-3-infoc", "key": "connection-token"}]
+        assert room.auths == [
+            {
+                "uid": 0,
+                "roomid": ROOM,
+                "protover": 3,
+                "platform": "web",
+                "type": 2,
+                "buvid": "BUVID-3-infoc",
+                "key": "connection-token",
+            }
+        ]
         listener.until(lambda: room.heartbeats >= 3)
-        room.send(squeezed(danmaku("一", number=1), danmaku("二", number=2)), zipped(danmaku("三", number=3)), b"rubbish", plain(danmaku("四", number=4)))
+        room.send(
+            squeezed(danmaku("一", number=1), danmaku("二", number=2)),
+            zipped(danmaku("三", number=3)),
+            b"rubbish",
+            plain(danmaku("四", number=4)),
+        )
         listener.until(lambda: len(listener.texts) == 4)
         assert listener.texts == ["一", "二", "三", "四"]
         stats = listener.loop.stats(0)
@@ -282,9 +409,13 @@ def test_it_comes_back_and_reads_nothing_twice(certificate: Certificate, listene
         assert listener.loop.stats(0)["duplicates"] == 1
 
 
-def test_a_login_is_sent_where_it_belongs_and_never_shown(certificate: Certificate, listener: Listener, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_login_is_sent_where_it_belongs_and_never_shown(
+    certificate: Certificate, listener: Listener, capfd: pytest.CaptureFixture[str]
+) -> None:
     with BilibiliDouble(certificate) as room:
-        listener.open("bilibili", "6", token="good", login="1234", endpoint=room.url, ca_file=str(certificate.certificate))
+        listener.open(
+            "bilibili", "6", token="good", login="1234", endpoint=room.url, ca_file=str(certificate.certificate)
+        )
         listener.live()
         assert room.auths[0]["uid"] == 1234
         assert all("SESSDATA=good" in cookie for cookie in room.cookies)
@@ -294,7 +425,9 @@ def test_a_login_is_sent_where_it_belongs_and_never_shown(certificate: Certifica
 
 def test_a_token_that_is_not_accepted_is_final(certificate: Certificate, listener: Listener) -> None:
     with BilibiliDouble(certificate) as room:
-        listener.open("bilibili", "6", token="stale", login="1234", endpoint=room.url, ca_file=str(certificate.certificate))
+        listener.open(
+            "bilibili", "6", token="stale", login="1234", endpoint=room.url, ca_file=str(certificate.certificate)
+        )
         assert "SESSDATA" in listener.state("failed")
 
 
@@ -318,7 +451,14 @@ def test_a_refused_auth_asks_for_another_token(certificate: Certificate, listene
 def test_a_silent_room_server_is_left(certificate: Certificate, listener: Listener) -> None:
     with BilibiliDouble(certificate) as room:
         room.answers_heartbeats = False
-        listener.open("bilibili", "6", endpoint=room.url, ca_file=str(certificate.certificate), heartbeat_seconds=0.1, reply_seconds=0.3)
+        listener.open(
+            "bilibili",
+            "6",
+            endpoint=room.url,
+            ca_file=str(certificate.certificate),
+            heartbeat_seconds=0.1,
+            reply_seconds=0.3,
+        )
         listener.until(lambda: listener.loop.stats(0)["losses"] == 1)
         assert any("nothing was heard" in event["text"] for event in listener.of("state"))
 
@@ -332,7 +472,9 @@ def test_http_errors_are_told_and_tried_again(certificate: Certificate, listener
         listener.live()
 
 
-def test_a_frame_over_the_limit_ends_the_connection_not_the_program(certificate: Certificate, listener: Listener) -> None:
+def test_a_frame_over_the_limit_ends_the_connection_not_the_program(
+    certificate: Certificate, listener: Listener
+) -> None:
     with BilibiliDouble(certificate) as room:
         listener.open("bilibili", "6", endpoint=room.url, ca_file=str(certificate.certificate), frame_bytes_max=4096)
         listener.live()
@@ -342,7 +484,18 @@ def test_a_frame_over_the_limit_ends_the_connection_not_the_program(certificate:
         listener.live()
 
 
-@pytest.mark.parametrize(("field", "channel", "options"), [("channel", "six", {}), ("channel", "", {}), ("token", "6", {"token": "a;b=c", "login": "1"}), ("login", "6", {"token": "a"}), ("login", "6", {"token": "a", "login": "me"}), ("endpoint", "6", {"endpoint": "http://example.org"}), ("inflate_bytes_max", "6", {"inflate_bytes_max": 1})])
+@pytest.mark.parametrize(
+    ("field", "channel", "options"),
+    [
+        ("channel", "six", {}),
+        ("channel", "", {}),
+        ("token", "6", {"token": "a;b=c", "login": "1"}),
+        ("login", "6", {"token": "a"}),
+        ("login", "6", {"token": "a", "login": "me"}),
+        ("endpoint", "6", {"endpoint": "http://example.org"}),
+        ("inflate_bytes_max", "6", {"inflate_bytes_max": 1}),
+    ],
+)
 def test_options_are_checked(field: str, channel: str, options: dict[str, Any]) -> None:
     with pytest.raises(IshowError) as caught:
         Loop().open("bilibili", channel, **options)

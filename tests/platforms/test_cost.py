@@ -21,10 +21,99 @@ from ishowtts.errors import IshowError
 from ishowtts.text.frontend import Frontend
 
 UNITS = (
-    *("a", "a ", "1", "1,", "1.", "1 ", "(", "((", "()", "(^_^)", "(^_^", "[", "[a]", "[a", ":a:", ":a", "http://a.b ", "www.a.com ", "a.b.c.", "@a ", "#a "),
-    *("!", "!?", "...", "…", "é", "e\u0301", "😀", "👨\u200d👩\u200d👧", "\u200d", "中", "中1", "ab中", "$1", "€", "1/2 ", "1-", "-", "--", "\u00ad", "~", "*a*"),
-    *("_", "<b>", "&lt;", "'", '"', "aA1", "xX", "lol ", "haha", "½", "①", "1:2:3 ", "1st ", "24/7 ", "a@b.c ", "a@a.", "1e5 ", "0x", "+", "=", "|", "\\", "ß", "Ⅷ"),
-    *("١", "a/", "://", "\t ", "№", "°", "%", "A.", "U.S.A.", "Mr. ", "I'm ", "IV ", "v1.2.3 ", "3pm ", "10:30 ", "2024-01-02 ", "1,000,000 ", "9" * 50 + " ", "\u202e"),
+    *(
+        "a",
+        "a ",
+        "1",
+        "1,",
+        "1.",
+        "1 ",
+        "(",
+        "((",
+        "()",
+        "(^_^)",
+        "(^_^",
+        "[",
+        "[a]",
+        "[a",
+        ":a:",
+        ":a",
+        "http://a.b ",
+        "www.a.com ",
+        "a.b.c.",
+        "@a ",
+        "#a ",
+    ),
+    *(
+        "!",
+        "!?",
+        "...",
+        "…",
+        "é",
+        "e\u0301",
+        "😀",
+        "👨\u200d👩\u200d👧",
+        "\u200d",
+        "中",
+        "中1",
+        "ab中",
+        "$1",
+        "€",
+        "1/2 ",
+        "1-",
+        "-",
+        "--",
+        "\u00ad",
+        "~",
+        "*a*",
+    ),
+    *(
+        "_",
+        "<b>",
+        "&lt;",
+        "'",
+        '"',
+        "aA1",
+        "xX",
+        "lol ",
+        "haha",
+        "½",
+        "①",
+        "1:2:3 ",
+        "1st ",
+        "24/7 ",
+        "a@b.c ",
+        "a@a.",
+        "1e5 ",
+        "0x",
+        "+",
+        "=",
+        "|",
+        "\\",
+        "ß",
+        "Ⅷ",
+    ),
+    *(
+        "١",
+        "a/",
+        "://",
+        "\t ",
+        "№",
+        "°",
+        "%",
+        "A.",
+        "U.S.A.",
+        "Mr. ",
+        "I'm ",
+        "IV ",
+        "v1.2.3 ",
+        "3pm ",
+        "10:30 ",
+        "2024-01-02 ",
+        "1,000,000 ",
+        "9" * 50 + " ",
+        "\u202e",
+    ),
 )
 """What texts are made of: each is repeated to the length wanted."""
 GROWTH = 7.0
@@ -68,7 +157,13 @@ def test_chat_messages(tmp_path: Path) -> None:
     tone = (0.1 * np.sin(2 * np.pi * 220 * np.arange(48000) / 24000)).astype(np.float32)
     engine.set_voice("tone", "A tone that lasts for two seconds.", tone, 24000)
     made = config.load().to_dict() | {"default_voice": None}
-    made["chat"] |= {"voices": [], "rate": 0.0, "repeat_seconds": 0.0, "flood_messages": 0, "banned_words": ["bad", "a very bad word", "禁"] * 20}
+    made["chat"] |= {
+        "voices": [],
+        "rate": 0.0,
+        "repeat_seconds": 0.0,
+        "flood_messages": 0,
+        "banned_words": ["bad", "a very bad word", "禁"] * 20,
+    }
     chat = _chat.Chat(json.dumps(made), engine.handle(), None)
     chat.ask("pause")
     numbers = iter(range(1 << 30))
@@ -88,14 +183,23 @@ def test_lines_of_irc() -> None:
     decoder = Decoder("twitch", "chan", nick="n")
     check(decoder.count, 16384, TEXT_MS, lambda text: f"@id=1;user-id=2 :a!a@a PRIVMSG #chan :{text}".encode())
     for tag in ("emotes", "badges", "display-name", "reply-parent-msg-body"):
-        check(decoder.count, 16384, TEXT_MS, lambda text, tag=tag: f"@id=1;user-id=2;{tag}={text.replace(' ', '')} :a!a@a PRIVMSG #chan :hello".encode())
+        check(
+            decoder.count,
+            16384,
+            TEXT_MS,
+            lambda text, tag=tag: f"@id=1;user-id=2;{tag}={text.replace(' ', '')} :a!a@a PRIVMSG #chan :hello".encode(),
+        )
 
 
 def test_pages_of_youtube() -> None:
     decoder = Decoder("youtube", "v")
 
     def page(text: str) -> bytes:
-        item = {"id": "a", "snippet": {"type": "textMessageEvent", "displayMessage": text}, "authorDetails": {"channelId": "c", "displayName": "d"}}
+        item = {
+            "id": "a",
+            "snippet": {"type": "textMessageEvent", "displayMessage": text},
+            "authorDetails": {"channelId": "c", "displayName": "d"},
+        }
         return json.dumps({"items": [item]}).encode()
 
     check(decoder.count, 16384, TEXT_MS, page)
@@ -103,7 +207,12 @@ def test_pages_of_youtube() -> None:
 
 def test_commands_of_bilibili() -> None:
     decoder = Decoder("bilibili", "6", room="5050", owner="7")
-    check(decoder.count, 16384, TEXT_MS, lambda text: command(danmaku(text, extra={"emots": {"[a]": {"emoticon_unique": "x"}}})))
+    check(
+        decoder.count,
+        16384,
+        TEXT_MS,
+        lambda text: command(danmaku(text, extra={"emots": {"[a]": {"emoticon_unique": "x"}}})),
+    )
 
     def emotes(n: int) -> bytes:
         return command(danmaku("[1" * n, extra={"emots": {f"[{i}": {"emoticon_unique": "x"} for i in range(n)}}))
@@ -121,7 +230,9 @@ def bombs() -> dict[str, bytes]:
         "100 packets of 16 MiB": packet(COMMAND, zeros, BROTLI) * 100,
         "a row of empty packets": packet(COMMAND, empty, BROTLI),
         "commands of many lists": packet(COMMAND, brotli.compress(packet(COMMAND, lists) * 16), BROTLI),
-        "one large command": packet(COMMAND, brotli.compress(packet(COMMAND, b'{"cmd":"' + b"x" * (3 << 20) + b'"}')), BROTLI),
+        "one large command": packet(
+            COMMAND, brotli.compress(packet(COMMAND, b'{"cmd":"' + b"x" * (3 << 20) + b'"}')), BROTLI
+        ),
         "damaged zlib": packet(COMMAND, b"x\x9c" + bytes(100), ZLIB) * 1000,
     }
 

@@ -19,7 +19,9 @@ VECTORS = json.loads((Path(__file__).parent / "irc_vectors.json").read_text(enco
 def test_vectors_of_ircdocs(case: dict[str, Any]) -> None:
     line = irc_parse(case["input"].encode())
     assert line is not None
-    assert {key: line[key] for key in ("tags", "source", "command", "params")} == {key: case[key] for key in ("tags", "source", "command", "params")}  # type: ignore[literal-required]
+    assert {key: line[key] for key in ("tags", "source", "command", "params")} == {
+        key: case[key] for key in ("tags", "source", "command", "params")
+    }  # type: ignore[literal-required]
 
 
 @pytest.mark.parametrize("case", VECTORS["sources"], ids=lambda case: case["source"])
@@ -42,7 +44,12 @@ words = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n ;=:!@"),
 
 
 @settings(deadline=None, database=None)
-@given(st.dictionaries(words, st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20), max_size=8), words, st.lists(words, max_size=5), st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n")))
+@given(
+    st.dictionaries(words, st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20), max_size=8),
+    words,
+    st.lists(words, max_size=5),
+    st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n")),
+)
 def test_what_was_written_is_read(tags: dict[str, str], command: str, params: list[str], trailing: str | None) -> None:
     text = "@" + ";".join(f"{key}={escape(value)}" for key, value in tags.items()) + " " if tags else ""
     text += " ".join([command, *params]) + ("" if trailing is None else f" :{trailing}")
@@ -71,18 +78,42 @@ def test_a_message_with_everything() -> None:
         "reply-parent-msg-body=what\\sis\\:it;room-id=10;source-id=s-1;source-room-id=11;subscriber=1;tmi-sent-ts=1643904084794;user-id=1337",
         "Kappa hello",
     )
-    assert got | {"id": "m-1", "user_id": "1337", "login": "ann", "display_name": "Änn", "text": "Kappa hello", "kind": "paid", "bits": 100} == got
+    assert (
+        got
+        | {
+            "id": "m-1",
+            "user_id": "1337",
+            "login": "ann",
+            "display_name": "Änn",
+            "text": "Kappa hello",
+            "kind": "paid",
+            "bits": 100,
+        }
+        == got
+    )
     assert got["roles"] == ["broadcaster", "moderator", "vip", "subscriber", "staff", "bot"]
     assert got["priority"] == "paid"
     assert (got["months"], got["first"], got["timestamp_ms"]) == (22, True, 1643904084794)
-    assert (got["reply_id"], got["reply_user_id"], got["reply_login"], got["reply_text"]) == ("p-1", "7", "bob", "what is;it")
+    assert (got["reply_id"], got["reply_user_id"], got["reply_login"], got["reply_text"]) == (
+        "p-1",
+        "7",
+        "bob",
+        "what is;it",
+    )
     assert (got["room_id"], got["source_room_id"], got["source_id"]) == ("10", "11", "s-1")
     assert got["emotes"] == [(0, 5, "25")]
 
 
 @pytest.mark.parametrize(
     ("tags", "priority"),
-    [("id=1", "normal"), ("id=1;mod=1", "moderator"), ("id=1;badges=broadcaster/1", "moderator"), ("id=1;bits=1", "paid"), ("id=1;reply-parent-user-login=chan", "mention"), ("id=1;reply-parent-user-login=bob", "normal")],
+    [
+        ("id=1", "normal"),
+        ("id=1;mod=1", "moderator"),
+        ("id=1;badges=broadcaster/1", "moderator"),
+        ("id=1;bits=1", "paid"),
+        ("id=1;reply-parent-user-login=chan", "mention"),
+        ("id=1;reply-parent-user-login=bob", "normal"),
+    ],
 )
 def test_priority(tags: str, priority: str) -> None:
     assert message(tags, "hi")["priority"] == priority
@@ -117,7 +148,10 @@ def test_only_the_first_colon_is_syntax() -> None:
     assert message("id=1", ":) hello")["text"] == ":) hello"
 
 
-@pytest.mark.parametrize(("tags", "name"), [("display-name=", "ann"), ("id=1", "ann"), ("display-name=安", "安"), ("display-name=A\\sB", "A B")])
+@pytest.mark.parametrize(
+    ("tags", "name"),
+    [("display-name=", "ann"), ("id=1", "ann"), ("display-name=安", "安"), ("display-name=A\\sB", "A B")],
+)
 def test_names(tags: str, name: str) -> None:
     got = message(tags, "hi")
     assert (got["display_name"], got["login"]) == (name, "ann")
@@ -131,28 +165,68 @@ def test_a_plain_server_gives_no_id_and_no_time() -> None:
 
 @pytest.mark.parametrize(
     ("bytes_", "text"),
-    [(b"caf\xc3\xa9", "café"), (b"bad \xff\xfe end", "bad �� end"), (b"cut \xe4\xbd", "cut ��"), (b"nul \0 x", "nul � x"), (b"surrogate \xed\xa0\x80", "surrogate ���"), (b"overlong \xc0\xaf", "overlong ��")],
+    [
+        (b"caf\xc3\xa9", "café"),
+        (b"bad \xff\xfe end", "bad �� end"),
+        (b"cut \xe4\xbd", "cut ��"),
+        (b"nul \0 x", "nul � x"),
+        (b"surrogate \xed\xa0\x80", "surrogate ���"),
+        (b"overlong \xc0\xaf", "overlong ��"),
+    ],
 )
 def test_text_is_always_utf8(bytes_: bytes, text: str) -> None:
     (got,) = decode(b"@id=1;display-name=X :ann!a@b PRIVMSG #chan :" + bytes_)
     assert got["text"] == text
 
 
-NOTICE = "@badges=;display-name=Ann;id=n-1;login=ann;room-id=10;tmi-sent-ts=1;user-id=7;{} :tmi.twitch.tv USERNOTICE #chan{}"
+NOTICE = (
+    "@badges=;display-name=Ann;id=n-1;login=ann;room-id=10;tmi-sent-ts=1;user-id=7;{} :tmi.twitch.tv USERNOTICE #chan{}"
+)
 
 
 @pytest.mark.parametrize(
     ("tags", "text", "wanted"),
     [
-        ("msg-id=resub;msg-param-cumulative-months=12;msg-param-sub-plan-name=Tier\\s1;system-msg=Ann\\ssubscribed", " :great stream", {"kind": "subscription", "months": 12, "text": "great stream", "system_text": "Ann subscribed", "gift_name": "Tier 1", "priority": "paid"}),
+        (
+            "msg-id=resub;msg-param-cumulative-months=12;msg-param-sub-plan-name=Tier\\s1;system-msg=Ann\\ssubscribed",
+            " :great stream",
+            {
+                "kind": "subscription",
+                "months": 12,
+                "text": "great stream",
+                "system_text": "Ann subscribed",
+                "gift_name": "Tier 1",
+                "priority": "paid",
+            },
+        ),
         ("msg-id=sub;system-msg=x", "", {"kind": "subscription", "text": ""}),
-        ("msg-id=subgift;msg-param-sub-plan-name=Tier\\s1;system-msg=x", "", {"kind": "gift", "count": 1, "priority": "gift"}),
+        (
+            "msg-id=subgift;msg-param-sub-plan-name=Tier\\s1;system-msg=x",
+            "",
+            {"kind": "gift", "count": 1, "priority": "gift"},
+        ),
         ("msg-id=submysterygift;msg-param-mass-gift-count=50;system-msg=x", "", {"kind": "gift", "count": 50}),
-        ("msg-id=raid;msg-param-viewerCount=123;system-msg=x", "", {"kind": "raid", "count": 123, "priority": "moderator"}),
+        (
+            "msg-id=raid;msg-param-viewerCount=123;system-msg=x",
+            "",
+            {"kind": "raid", "count": 123, "priority": "moderator"},
+        ),
         ("msg-id=announcement", " :hear hear", {"kind": "announcement", "text": "hear hear"}),
-        ("msg-id=charitydonation;msg-param-donation-amount=550;msg-param-exponent=2;msg-param-donation-currency=USD;system-msg=x", "", {"kind": "paid", "amount_micros": 5_500_000, "currency": "USD"}),
-        ("msg-id=sharedchatnotice;source-msg-id=raid;msg-param-viewerCount=5;system-msg=x;source-id=s", "", {"kind": "raid", "count": 5, "source_id": "s"}),
-        ("msg-id=viewermilestone;system-msg=Ann\\swatched\\s10\\sstreams", "", {"kind": "event", "system_text": "Ann watched 10 streams", "priority": "normal"}),
+        (
+            "msg-id=charitydonation;msg-param-donation-amount=550;msg-param-exponent=2;msg-param-donation-currency=USD;system-msg=x",
+            "",
+            {"kind": "paid", "amount_micros": 5_500_000, "currency": "USD"},
+        ),
+        (
+            "msg-id=sharedchatnotice;source-msg-id=raid;msg-param-viewerCount=5;system-msg=x;source-id=s",
+            "",
+            {"kind": "raid", "count": 5, "source_id": "s"},
+        ),
+        (
+            "msg-id=viewermilestone;system-msg=Ann\\swatched\\s10\\sstreams",
+            "",
+            {"kind": "event", "system_text": "Ann watched 10 streams", "priority": "normal"},
+        ),
     ],
 )
 def test_usernotice(tags: str, text: str, wanted: dict[str, object]) -> None:
@@ -184,10 +258,19 @@ def test_deletions() -> None:
 
 def test_what_is_not_for_the_channel_is_not_read() -> None:
     decoder = Decoder("twitch", "chan", nick="me")
-    lines = [":ann!a@b PRIVMSG #other :x", ":ann!a@b PRIVMSG me :private", ":me!m@h JOIN #chan", ":tmi.twitch.tv 353 me = #chan :me", "@emote-sets=0 :tmi.twitch.tv GLOBALUSERSTATE"]
+    lines = [
+        ":ann!a@b PRIVMSG #other :x",
+        ":ann!a@b PRIVMSG me :private",
+        ":me!m@h JOIN #chan",
+        ":tmi.twitch.tv 353 me = #chan :me",
+        "@emote-sets=0 :tmi.twitch.tv GLOBALUSERSTATE",
+    ]
     assert decoder.feed("\n".join(lines).encode()) == []
     assert decoder.stats()["messages"] == 0
-    assert decoder.feed(b"@msg-id=slow_on :tmi.twitch.tv NOTICE #chan :This room is now in slow mode.")[0]["text"] == "This room is now in slow mode."
+    assert (
+        decoder.feed(b"@msg-id=slow_on :tmi.twitch.tv NOTICE #chan :This room is now in slow mode.")[0]["text"]
+        == "This room is now in slow mode."
+    )
 
 
 @settings(deadline=None, database=None)

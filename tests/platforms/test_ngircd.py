@@ -51,7 +51,9 @@ class Ngircd:
         self.configuration = folder / "ngircd.conf"
         key = shutil.copy(certificate.key, folder / "key.pem")
         Path(key).chmod(0o644)  # the server reads it after it has dropped its rights
-        text = CONFIGURATION.format(plain=free_port(), secure=self.port, certificate=certificate.certificate, key=key, user="irc")
+        text = CONFIGURATION.format(
+            plain=free_port(), secure=self.port, certificate=certificate.certificate, key=key, user="irc"
+        )
         self.configuration.write_text(text, encoding="utf-8")
         self.certificate = certificate
         self.start()
@@ -59,7 +61,11 @@ class Ngircd:
     def start(self) -> None:
         program = shutil.which("ngircd", path="/usr/sbin:/usr/bin")
         assert program
-        self.process = subprocess.Popen([program, "--nodaemon", "--config", self.configuration], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [program, "--nodaemon", "--config", self.configuration],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         end = time.monotonic() + 60
         while True:
             try:
@@ -79,7 +85,9 @@ class Flooder:
 
     def __init__(self, server: Ngircd, nick: str) -> None:
         context = ssl.create_default_context(cafile=str(server.certificate.certificate))
-        self.socket = context.wrap_socket(socket.create_connection(("127.0.0.1", server.port)), server_hostname="localhost")
+        self.socket = context.wrap_socket(
+            socket.create_connection(("127.0.0.1", server.port)), server_hostname="localhost"
+        )
         self.socket.sendall(f"NICK {nick}\r\nUSER {nick} 0 * :{nick}\r\nJOIN #chan\r\n".encode())
         reader = self.socket.makefile("rb")
         for line in reader:
@@ -109,7 +117,9 @@ def ngircd(tmp_path: Path, certificate: Certificate) -> Iterator[Ngircd]:
 
 
 def test_killed_and_restarted_during_a_flood(ngircd: Ngircd, listener: Listener) -> None:
-    listener.open("twitch", "chan", endpoint=f"ircs://127.0.0.1:{ngircd.port}", ca_file=str(ngircd.certificate.certificate))
+    listener.open(
+        "twitch", "chan", endpoint=f"ircs://127.0.0.1:{ngircd.port}", ca_file=str(ngircd.certificate.certificate)
+    )
     listener.live()
     first = Flooder(ngircd, "ann")
     first.flood(1)

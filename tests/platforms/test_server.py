@@ -27,10 +27,14 @@ def twitch() -> Iterator[IrcDouble]:
 
 
 @pytest.fixture(scope="module", params=["c", "harness"])
-def server(request: pytest.FixtureRequest, twitch: IrcDouble, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    request: pytest.FixtureRequest, twitch: IrcDouble, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("chat")
     file = folder / "chat.toml"
-    file.write_text(f'[chat]\nrepeat_seconds = 0\n[[chat.sources]]\nplatform = "twitch"\nendpoint = "{twitch.url}"\nheartbeat_seconds = 1\n')
+    file.write_text(
+        f'[chat]\nrepeat_seconds = 0\n[[chat.sources]]\nplatform = "twitch"\nendpoint = "{twitch.url}"\nheartbeat_seconds = 1\n'
+    )
     with Server("--config", str(file), kind=request.param) as running:
         yield running
 
@@ -88,9 +92,16 @@ def test_a_channel_is_joined_read_moderated_and_left(server: Server, twitch: Irc
         start = stream.wait("start", "first")
         assert start["priority"] == "Moderator" and start["user"] == "Anna" and start["platform"] == "twitch"
         assert stream.wait("end", "first")["reason"] == "spoken"
-        twitch.say(SAYS.format(id="second", text="This is long enough for a moderator to take it away while all of us are listening to it."))
+        twitch.say(
+            SAYS.format(
+                id="second",
+                text="This is long enough for a moderator to take it away while all of us are listening to it.",
+            )
+        )
         stream.wait("start", "second")
-        twitch.say("@login=anna;room-id=1;target-msg-id=second;tmi-sent-ts=1700000000000 :tmi.twitch.tv CLEARMSG #somebody :This is long")
+        twitch.say(
+            "@login=anna;room-id=1;target-msg-id=second;tmi-sent-ts=1700000000000 :tmi.twitch.tv CLEARMSG #somebody :This is long"
+        )
         assert stream.wait("end", "second")["reason"] == "deleted"
         metrics = http.get("/metrics").text
         assert 'ishowtts_chat_source_live{platform="twitch",channel="somebody"} 1' in metrics

@@ -58,10 +58,14 @@ def test_a_line_without_end_is_dropped_and_the_next_one_read(certificate: Certif
         assert listener.loop.stats(0)["malformed"] == 1
 
 
-def test_a_token_logs_in_and_is_never_shown(certificate: Certificate, listener: Listener, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_token_logs_in_and_is_never_shown(
+    certificate: Certificate, listener: Listener, capfd: pytest.CaptureFixture[str]
+) -> None:
     secret = "s3cr3tt0ken"
     with IrcDouble(certificate) as server:
-        listener.open("twitch", "chan", token=secret, login="me", endpoint=server.url, ca_file=str(certificate.certificate))
+        listener.open(
+            "twitch", "chan", token=secret, login="me", endpoint=server.url, ca_file=str(certificate.certificate)
+        )
         listener.live()
         assert server.heard("PASS") == f"PASS oauth:{secret}"
         assert server.heard("NICK") == "NICK me"
@@ -75,7 +79,9 @@ def test_a_token_logs_in_and_is_never_shown(certificate: Certificate, listener: 
 @pytest.mark.parametrize("refusal", ["Login authentication failed", "Improperly formatted auth"])
 def test_a_refused_login_is_final(refusal: str, certificate: Certificate, listener: Listener) -> None:
     with IrcDouble(certificate, greets=False) as server:
-        listener.open("twitch", "chan", token="wrong", login="me", endpoint=server.url, ca_file=str(certificate.certificate))
+        listener.open(
+            "twitch", "chan", token="wrong", login="me", endpoint=server.url, ca_file=str(certificate.certificate)
+        )
         listener.until(lambda: server.clients)
         server.say(f":tmi.twitch.tv NOTICE * :{refusal}")
         assert refusal in listener.state("failed")
@@ -88,7 +94,9 @@ def test_a_suspended_channel_is_final(certificate: Certificate, listener: Listen
     with IrcDouble(certificate) as server:
         listener.open("twitch", "chan", endpoint=server.url, ca_file=str(certificate.certificate))
         listener.live()
-        server.say("@msg-id=msg_channel_suspended :tmi.twitch.tv NOTICE #chan :This channel does not exist or has been suspended.")
+        server.say(
+            "@msg-id=msg_channel_suspended :tmi.twitch.tv NOTICE #chan :This channel does not exist or has been suspended."
+        )
         assert "suspended" in listener.state("failed")
 
 
@@ -108,7 +116,14 @@ def test_it_comes_back(farewell: str | None, certificate: Certificate, listener:
 
 def test_own_heartbeat_finds_a_silent_death(certificate: Certificate, listener: Listener) -> None:
     with IrcDouble(certificate) as server:
-        listener.open("twitch", "chan", endpoint=server.url, ca_file=str(certificate.certificate), heartbeat_seconds=0.1, reply_seconds=0.3)
+        listener.open(
+            "twitch",
+            "chan",
+            endpoint=server.url,
+            ca_file=str(certificate.certificate),
+            heartbeat_seconds=0.1,
+            reply_seconds=0.3,
+        )
         listener.live()
         listener.until(lambda: listener.loop.stats(0)["heartbeats"] >= 3)  # answered, so it stays
         assert listener.loop.stats(0)["losses"] == 0
@@ -135,7 +150,9 @@ def test_an_unknown_certificate_is_refused(certificate: Certificate, listener: L
 def test_a_closed_port_backs_off_longer_and_longer(listener: Listener) -> None:
     with socket.create_server(("127.0.0.1", 0)) as reserved:
         port = reserved.getsockname()[1]
-    listener.open("twitch", "chan", endpoint=f"ircs://127.0.0.1:{port}", backoff_seconds=0.01, backoff_max_seconds=3600.0)
+    listener.open(
+        "twitch", "chan", endpoint=f"ircs://127.0.0.1:{port}", backoff_seconds=0.01, backoff_max_seconds=3600.0
+    )
     pauses: list[float] = []
 
     def waited() -> bool:
@@ -172,7 +189,11 @@ def test_logins_take_turns(certificate: Certificate) -> None:
             listener.open("twitch", f"chan{number}", endpoint=server.url, ca_file=str(certificate.certificate))
         for number in range(2):
             listener.live(number)
-        assert (server.arrived, listener.loop.stats(2)["attempts"], listener.loop.stats(2)["state"]) == (2, 0, "connecting")
+        assert (server.arrived, listener.loop.stats(2)["attempts"], listener.loop.stats(2)["state"]) == (
+            2,
+            0,
+            "connecting",
+        )
         assert "turn" in listener.loop.stats(2)["text"]
         soon = Listener(Loop(2, 0.05))
         for number in range(5):
@@ -187,7 +208,9 @@ def test_plain_text_is_for_this_machine(host: str) -> None:
 
 
 @pytest.mark.parametrize("length", [63, 64, 130])
-def test_a_name_that_the_server_gives_is_cut_and_not_wrapped(certificate: Certificate, listener: Listener, length: int) -> None:
+def test_a_name_that_the_server_gives_is_cut_and_not_wrapped(
+    certificate: Certificate, listener: Listener, length: int
+) -> None:
     with IrcDouble(certificate, greets=False) as server:
         listener.open("twitch", "chan", endpoint=server.url, ca_file=str(certificate.certificate))
         listener.until(lambda: server.heard("USER"))

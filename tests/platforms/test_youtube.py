@@ -58,26 +58,80 @@ def test_types(kind: str) -> None:
 
 def test_roles() -> None:
     (owner,) = decode(text(1, "mine", roles=("owner", "verified"), name="@streamer"))
-    assert (owner["roles"], owner["login"], owner["display_name"]) == (["broadcaster", "staff"], "streamer", "@streamer")
+    assert (owner["roles"], owner["login"], owner["display_name"]) == (
+        ["broadcaster", "staff"],
+        "streamer",
+        "@streamer",
+    )
 
 
 def test_history_is_not_read_but_its_deletions_count() -> None:
     decoder = Decoder("youtube", VIDEO)
     page = {"items": [entry for entry, _ in EVERY_TYPE.values()]}
-    assert [event["type"] for event in decoder.feed(json.dumps(page).encode(), True)] == ["delete", "delete", "delete_user"]
+    assert [event["type"] for event in decoder.feed(json.dumps(page).encode(), True)] == [
+        "delete",
+        "delete",
+        "delete_user",
+    ]
     assert decoder.stats()["messages"] == 0
 
 
-@pytest.mark.parametrize("odd", [None, 7, [], {}, {"snippet": []}, {"snippet": {"type": "textMessageEvent"}}, {"snippet": {"type": "userBannedEvent"}}, {"id": 5, "snippet": {"type": "superChatEvent", "superChatDetails": {"amountMicros": "99999999999999999999999"}}}])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        7,
+        [],
+        {},
+        {"snippet": []},
+        {"snippet": {"type": "textMessageEvent"}},
+        {"snippet": {"type": "userBannedEvent"}},
+        {
+            "id": 5,
+            "snippet": {"type": "superChatEvent", "superChatDetails": {"amountMicros": "99999999999999999999999"}},
+        },
+    ],
+)
 def test_odd_items_are_counted_and_skipped(odd: Any) -> None:
     decoder = Decoder("youtube", VIDEO)
-    assert [event["text"] for event in decoder.feed(json.dumps({"items": [odd, text(1, "after")]}).encode())] == ["after"]
+    assert [event["text"] for event in decoder.feed(json.dumps({"items": [odd, text(1, "after")]}).encode())] == [
+        "after"
+    ]
     stats = decoder.stats()
     assert stats["malformed"] + stats["ignored"] == 1
 
 
 @settings(deadline=None, database=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=5) | st.sampled_from(["textMessageEvent", "superChatEvent", "messageDeletedEvent"]), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["items", "id", "snippet", "type", "authorDetails", "displayName", "superChatDetails", "textMessageDetails", "messageText"]), inner, max_size=4), max_leaves=20))
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**63), 2**63 - 1)
+        | st.text(max_size=5)
+        | st.sampled_from(["textMessageEvent", "superChatEvent", "messageDeletedEvent"]),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "items",
+                        "id",
+                        "snippet",
+                        "type",
+                        "authorDetails",
+                        "displayName",
+                        "superChatDetails",
+                        "textMessageDetails",
+                        "messageText",
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=20,
+    )
+)
 def test_any_json_is_survived(page: Any) -> None:
     try:
         Decoder("youtube", VIDEO).feed(json.dumps(page).encode())
@@ -89,10 +143,19 @@ def test_any_json_is_survived(page: Any) -> None:
 
 
 def follow(listener: Listener, double: YoutubeDouble, certificate: Certificate, **options: Any) -> int:
-    return listener.open("youtube", VIDEO, token=KEY, endpoint=double.url, ca_file=str(certificate.certificate), **({"poll_seconds_min": 0.0} | options))
+    return listener.open(
+        "youtube",
+        VIDEO,
+        token=KEY,
+        endpoint=double.url,
+        ca_file=str(certificate.certificate),
+        **({"poll_seconds_min": 0.0} | options),
+    )
 
 
-def test_a_chat_from_history_to_its_end(certificate: Certificate, listener: Listener, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_chat_from_history_to_its_end(
+    certificate: Certificate, listener: Listener, capfd: pytest.CaptureFixture[str]
+) -> None:
     with YoutubeDouble(certificate) as double:
         double.pages = [[text(1, "long ago")], [text(2, "one"), text(3, "two")], [], [text(4, "three")]]
         follow(listener, double, certificate)
@@ -154,7 +217,9 @@ def test_a_failure_costs_no_message(certificate: Certificate, listener: Listener
         (400, "pageTokenInvalid", "waiting", "page token"),
     ],
 )
-def test_refusals(status: int, reason: str, state: str, words: str, certificate: Certificate, listener: Listener) -> None:
+def test_refusals(
+    status: int, reason: str, state: str, words: str, certificate: Certificate, listener: Listener
+) -> None:
     with YoutubeDouble(certificate) as double:
         double.refusal = (status, reason)
         follow(listener, double, certificate, backoff_seconds=30.0, backoff_max_seconds=30.0)
@@ -179,7 +244,9 @@ def test_the_own_bound_of_the_quota_is_kept_and_told(certificate: Certificate, l
         ({"scheduledStartTime": "2026-01-02T05:00:00Z"}, "waiting", "no live chat now"),
     ],
 )
-def test_a_video_without_a_chat(details: dict[str, Any] | None, state: str, words: str, certificate: Certificate, listener: Listener) -> None:
+def test_a_video_without_a_chat(
+    details: dict[str, Any] | None, state: str, words: str, certificate: Certificate, listener: Listener
+) -> None:
     with YoutubeDouble(certificate) as double:
         double.details = details
         follow(listener, double, certificate)
@@ -195,7 +262,16 @@ def test_no_such_video(certificate: Certificate, listener: Listener) -> None:
         assert "no video nothing" in listener.state("failed")
 
 
-@pytest.mark.parametrize(("field", "channel", "options"), [("token", VIDEO, {}), ("channel", "a b", {"token": KEY}), ("channel", "", {"token": KEY}), ("endpoint", VIDEO, {"token": KEY, "endpoint": "http://example.org"}), ("poll_seconds_min", VIDEO, {"token": KEY, "poll_seconds_min": -1.0})])
+@pytest.mark.parametrize(
+    ("field", "channel", "options"),
+    [
+        ("token", VIDEO, {}),
+        ("channel", "a b", {"token": KEY}),
+        ("channel", "", {"token": KEY}),
+        ("endpoint", VIDEO, {"token": KEY, "endpoint": "http://example.org"}),
+        ("poll_seconds_min", VIDEO, {"token": KEY, "poll_seconds_min": -1.0}),
+    ],
+)
 def test_options_are_checked(field: str, channel: str, options: dict[str, Any]) -> None:
     with pytest.raises(IshowError) as caught:
         Loop().open("youtube", channel, **options)

@@ -38,7 +38,11 @@ def validator(schema: str) -> jsonschema_rs.Validator:
             return [convert(item) for item in value]
         if not isinstance(value, dict):
             return value
-        made = {key: convert(item) for key, item in value.items() if key not in ("id", "annotations", "enumDescriptions", "default", "required", "deprecated")}
+        made = {
+            key: convert(item)
+            for key, item in value.items()
+            if key not in ("id", "annotations", "enumDescriptions", "default", "required", "deprecated")
+        }
         if "$ref" in made:
             made = {"$ref": f"#/$defs/{made['$ref']}"}
         if isinstance(value.get("properties"), dict):
@@ -50,9 +54,25 @@ def validator(schema: str) -> jsonschema_rs.Validator:
     return jsonschema_rs.validator_for({"$ref": f"#/$defs/{schema}", "$defs": definitions})
 
 
-def item(number: int, kind: str, *, name: str = "Ann", user: str = "UC-ann", roles: tuple[str, ...] = (), **details: Any) -> dict[str, Any]:
-    snippet = {"type": kind, "liveChatId": CHAT, "authorChannelId": user, "publishedAt": f"2026-01-02T03:04:{number % 60:02d}.5Z", "hasDisplayContent": True, **details}
-    author = {"channelId": user, "displayName": name, "isChatOwner": "owner" in roles, "isChatModerator": "moderator" in roles, "isChatSponsor": "sponsor" in roles, "isVerified": "verified" in roles}
+def item(
+    number: int, kind: str, *, name: str = "Ann", user: str = "UC-ann", roles: tuple[str, ...] = (), **details: Any
+) -> dict[str, Any]:
+    snippet = {
+        "type": kind,
+        "liveChatId": CHAT,
+        "authorChannelId": user,
+        "publishedAt": f"2026-01-02T03:04:{number % 60:02d}.5Z",
+        "hasDisplayContent": True,
+        **details,
+    }
+    author = {
+        "channelId": user,
+        "displayName": name,
+        "isChatOwner": "owner" in roles,
+        "isChatModerator": "moderator" in roles,
+        "isChatSponsor": "sponsor" in roles,
+        "isVerified": "verified" in roles,
+    }
     return {"kind": "youtube#liveChatMessage", "id": f"msg-{number}", "snippet": snippet, "authorDetails": author}
 
 
@@ -77,7 +97,9 @@ class YoutubeDouble(Background):
         self.faults: list[str] = []
 
     async def start(self) -> None:
-        self.server = await serve(self._never, "127.0.0.1", 0, ssl=self.context, process_request=self._answer, close_timeout=0.1)
+        self.server = await serve(
+            self._never, "127.0.0.1", 0, ssl=self.context, process_request=self._answer, close_timeout=0.1
+        )
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -95,11 +117,20 @@ class YoutubeDouble(Background):
     def _check(self, method: dict[str, Any], query: dict[str, list[str]], answer: dict[str, Any]) -> None:
         known = method["parameters"] | discovery()["parameters"]
         self.faults += [f"unknown parameter {name}" for name in query if name not in known]
-        self.faults += [f"missing parameter {name}" for name, rule in known.items() if rule.get("required") and name not in query]
+        self.faults += [
+            f"missing parameter {name}" for name, rule in known.items() if rule.get("required") and name not in query
+        ]
         for name, rule in known.items():
-            if name in query and rule["type"] == "integer" and not int(rule.get("minimum", 0)) <= int(query[name][0]) <= int(rule.get("maximum", 1 << 32)):
+            if (
+                name in query
+                and rule["type"] == "integer"
+                and not int(rule.get("minimum", 0)) <= int(query[name][0]) <= int(rule.get("maximum", 1 << 32))
+            ):
                 self.faults.append(f"{name} is out of range: {query[name][0]}")
-        self.faults += [f"{error.message} at {list(error.instance_path)}" for error in validator(method["response"]["$ref"]).iter_errors(answer)]
+        self.faults += [
+            f"{error.message} at {list(error.instance_path)}"
+            for error in validator(method["response"]["$ref"]).iter_errors(answer)
+        ]
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response:
         url = urlsplit(request.path)
@@ -109,10 +140,27 @@ class YoutubeDouble(Background):
         status, answer = 200, {}
         if self.refusal:
             status, reason = self.refusal
-            answer = {"error": {"code": status, "message": f"told: {reason}", "errors": [{"domain": "youtube", "reason": reason, "message": reason}]}}
+            answer = {
+                "error": {
+                    "code": status,
+                    "message": f"told: {reason}",
+                    "errors": [{"domain": "youtube", "reason": reason, "message": reason}],
+                }
+            }
         elif url.path == "/youtube/v3/videos":
             found = query.get("id") == [VIDEO]
-            answer = {"kind": "youtube#videoListResponse", "items": [{"kind": "youtube#video", "id": VIDEO, **({"liveStreamingDetails": self.details} if self.details else {})}] if found else []}
+            answer = {
+                "kind": "youtube#videoListResponse",
+                "items": [
+                    {
+                        "kind": "youtube#video",
+                        "id": VIDEO,
+                        **({"liveStreamingDetails": self.details} if self.details else {}),
+                    }
+                ]
+                if found
+                else [],
+            }
             self._check(discovery()["resources"]["videos"]["methods"]["list"], query, answer)
         elif url.path == "/youtube/v3/liveChat/messages":
             self.asked.append(query)
@@ -123,11 +171,22 @@ class YoutubeDouble(Background):
                 self.faults.append(f"pageToken is {query.get('pageToken')}, not {expected}")
             self.turn += 1
             items = self.pages.pop(0) if self.pages else []
-            answer = {"kind": "youtube#liveChatMessageListResponse", "nextPageToken": f"page+{self.turn}/=", "pollingIntervalMillis": self.interval, "pageInfo": {"totalResults": len(items), "resultsPerPage": len(items)}, "items": items}
+            answer = {
+                "kind": "youtube#liveChatMessageListResponse",
+                "nextPageToken": f"page+{self.turn}/=",
+                "pollingIntervalMillis": self.interval,
+                "pageInfo": {"totalResults": len(items), "resultsPerPage": len(items)},
+                "items": items,
+            }
             if self.offline and not self.pages:
                 answer["offlineAt"] = "2026-01-02T05:00:00Z"
             self._check(discovery()["resources"]["liveChatMessages"]["methods"]["list"], query, answer)
         else:
             status = 404
         body = json.dumps(answer).encode()
-        return Response(status, "OK" if status == 200 else "No", Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}), body)
+        return Response(
+            status,
+            "OK" if status == 200 else "No",
+            Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}),
+            body,
+        )

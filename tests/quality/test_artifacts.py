@@ -110,7 +110,9 @@ def test_where_and_how_much(recording: Clip) -> None:
     again = artifacts.find(repeat(x.copy(), at), RATE)
     assert again["repeat_seconds"] == pytest.approx(0.08, abs=0.021)
     assert again["first_repeat"] == pytest.approx(at / RATE, abs=0.021)
-    assert artifacts.find(np.ascontiguousarray(narrow(x.copy(), at), np.float32), RATE)["bandwidth"] == pytest.approx(4500, abs=600)
+    assert artifacts.find(np.ascontiguousarray(narrow(x.copy(), at), np.float32), RATE)["bandwidth"] == pytest.approx(
+        4500, abs=600
+    )
     assert artifacts.find(x, RATE)["bandwidth"] > 9000
 
 

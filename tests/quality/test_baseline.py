@@ -57,7 +57,9 @@ def replaced(healthy: Spoken, change: Callable[[Clip, int], np.ndarray]) -> Spok
 
 
 def test_the_same_speech_again_is_no_alarm(engine: Engine, stored: dict[str, dict[str, Any]]) -> None:
-    assert set(alarms(stored, speak(engine))) <= {"speed"}  # which is the machine's as well; benchmarks/gate.py counts false alarms
+    assert set(alarms(stored, speak(engine))) <= {
+        "speed"
+    }  # which is the machine's as well; benchmarks/gate.py counts false alarms
 
 
 def test_a_broken_vocoder(stored: dict[str, dict[str, Any]], tmp_path: Path) -> None:
@@ -108,7 +110,15 @@ def test_one_dropped_chunk(healthy: Spoken, stored: dict[str, dict[str, Any]]) -
 
     found = alarms(stored, replaced(healthy, drop))
     assert found["length"].startswith("s2 ")
-    silenced = alarms(stored, replaced(healthy, lambda clip, i: np.where(np.arange(len(clip.samples)) // 8000 == 2, 0, clip.samples) if i == 2 else clip.samples))
+    silenced = alarms(
+        stored,
+        replaced(
+            healthy,
+            lambda clip, i: (
+                np.where(np.arange(len(clip.samples)) // 8000 == 2, 0, clip.samples) if i == 2 else clip.samples
+            ),
+        ),
+    )
     assert silenced["artifact"].startswith("s2 ") or silenced["sound"].startswith("s2 ")
 
 
@@ -123,7 +133,9 @@ def test_a_wrong_level(healthy: Spoken, stored: dict[str, dict[str, Any]], gain:
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(1.2, ["speed"]), (1.05, [])])
-def test_slower_by_a_fifth(healthy: Spoken, stored: dict[str, dict[str, Any]], factor: float, expected: list[str]) -> None:
+def test_slower_by_a_fifth(
+    healthy: Spoken, stored: dict[str, dict[str, Any]], factor: float, expected: list[str]
+) -> None:
     rows = [row | {"speed": row["speed"] * factor} for row in healthy[0]]
     found = alarms(stored, (rows, healthy[1]))
     assert list(found) == expected and (not found or "20% longer, limit 12%" in found["speed"])

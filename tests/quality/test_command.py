@@ -38,10 +38,25 @@ def test_a_folder_as_table_json_csv_and_page(
     texts = tmp_path / "texts.txt"
     texts.write_text(f"s1|{spoken[1].text}\n")
     names = [tmp_path / name for name in ("a.json", "a.csv", "a.html")]
-    options = ["--measure", "artifacts,loudness,intelligibility,timbre,aligned", "--reference", str(folder), "--texts", str(texts)]
+    options = [
+        "--measure",
+        "artifacts,loudness,intelligibility,timbre,aligned",
+        "--reference",
+        str(folder),
+        "--texts",
+        str(texts),
+    ]
     status = run(str(folder), *options, "--json", str(names[0]), "--csv", str(names[1]), "--html", str(names[2]))
     shown = capsys.readouterr().out
-    assert status == 0 and [line.split()[0] for line in shown.splitlines()] == ["clip", "s0", "s1", "s2", "mean", "low", "high"]
+    assert status == 0 and [line.split()[0] for line in shown.splitlines()] == [
+        "clip",
+        "s0",
+        "s1",
+        "s2",
+        "mean",
+        "low",
+        "high",
+    ]
     assert shown.splitlines()[3].endswith("early end") and "early end" not in shown.splitlines()[1]
 
     data = json.loads(names[0].read_text())
@@ -69,7 +84,10 @@ def test_a_server_is_measured(server: Server, tmp_path: Path, capsys: pytest.Cap
     texts.write_text("greeting|Welcome back.\nThank you.\n")
     assert run(server.url, "--texts", str(texts), "--measure", "artifacts,loudness", "--json", "-") == 0
     rows = json.loads(capsys.readouterr().out)["clips"]
-    assert [(row["clip"], row["text"], row["wrong"]) for row in rows] == [("greeting", "Welcome back.", ""), ("002", "Thank you.", "")]
+    assert [(row["clip"], row["text"], row["wrong"]) for row in rows] == [
+        ("greeting", "Welcome back.", ""),
+        ("002", "Thank you.", ""),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ def test_every_command_has_a_script() -> None:
     for name in COMMANDS:
         script = ROOT / "scripts" / name
         assert os.access(script, os.X_OK) and f"daily {name} " in script.read_text()
-    shown = subprocess.run([sys.executable, "-m", "ishowtts", "daily", "--help"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-m", "ishowtts", "daily", "--help"], capture_output=True, text=True, check=True
+    ).stdout
     assert all(name in shown for name in COMMANDS)
 
 
@@ -39,8 +41,18 @@ def test_spread() -> None:
     values = [1.0, 2.0, 4.0, 5.0]
     spread = timing.spread(values)
     assert spread[:4] == (3.0, 3.0, 1.0, 5.0)
-    assert spread.std == pytest.approx(statistics.stdev(values)) and spread.cv == pytest.approx(statistics.stdev(values) / 3)
-    assert timing.spread_table({"RTF": spread}).splitlines()[1].split() == ["RTF", "3.0000", "3.0000", "1.0000", "5.0000", "1.8257", "60.86"]
+    assert spread.std == pytest.approx(statistics.stdev(values)) and spread.cv == pytest.approx(
+        statistics.stdev(values) / 3
+    )
+    assert timing.spread_table({"RTF": spread}).splitlines()[1].split() == [
+        "RTF",
+        "3.0000",
+        "3.0000",
+        "1.0000",
+        "5.0000",
+        "1.8257",
+        "60.86",
+    ]
 
 
 def test_extended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,14 +73,19 @@ def test_benchmark_knows_every_precision(capsys: pytest.CaptureFixture[str]) -> 
         assert len(re.findall(rf"^\w[\w ]+ {precision} +\d", shown, re.M)) == len(timing.TEXTS)
 
 
-def test_regression_stores_and_then_compares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_regression_stores_and_then_compares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from ishowtts.quality import sources
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(sources, "texts", lambda path=None: {"one": "Welcome back.", "two": "Thank you."})
     assert daily("regression") == 0
     (stored,) = (tmp_path / "ishowtts" / "baselines").iterdir()
-    assert "stored 2 clips" in capsys.readouterr().err and set(json.loads(stored.read_text())["clips"]) == {"one", "two"}
+    assert "stored 2 clips" in capsys.readouterr().err and set(json.loads(stored.read_text())["clips"]) == {
+        "one",
+        "two",
+    }
     data = json.loads(stored.read_text())
     data["clips"]["one"]["seconds"] *= 2
     stored.write_text(json.dumps(data))
@@ -101,12 +118,16 @@ def test_doctor_finds_a_sound_machine(capsys: pytest.CaptureFixture[str]) -> Non
     assert "→ stop what listens there" in shown
 
 
-def test_doctor_has_a_cure_for_what_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_has_a_cure_for_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 20))
     assert daily("doctor", "--model", "/nowhere") == 1
     shown = capsys.readouterr().out
-    assert "bad   model /nowhere: " in shown and "0.0 GiB of disk free" in shown and "no program that plays audio" in shown
+    assert (
+        "bad   model /nowhere: " in shown and "0.0 GiB of disk free" in shown and "no program that plays audio" in shown
+    )
     findings = [*doctor.machine(), *doctor.audio()]
     assert all(finding.cure for finding in findings if finding.level == "bad")
 

@@ -61,7 +61,9 @@ def test_noise_is_understood_less(spoken: list[Clip]) -> None:
 
     def rate(clips: list[Clip]) -> float:
         heard = [listen(clip.samples, clip.rate, "en") for clip in clips]
-        return float(np.mean([intelligibility.errors(c.text or "", h, "en")[0] for c, h in zip(clips, heard, strict=True)]))
+        return float(
+            np.mean([intelligibility.errors(c.text or "", h, "en")[0] for c, h in zip(clips, heard, strict=True)])
+        )
 
     some = spoken[:4]
     assert rate(some) < 0.6 < rate([noisy(clip, -5) for clip in some])
@@ -85,7 +87,10 @@ def test_similarity_is_resemblyzers(ten: list[Clip], recording: Clip) -> None:
 def test_the_voice_is_its_own_and_not_another(ten: list[Clip], recording: Clip) -> None:
     pytest.importorskip("resemblyzer")
     # Played a third slower, a voice is another one: its pitch and its vocal tract change.
-    other = [changed(clip, np.interp(np.arange(0, len(clip.samples), 0.75), np.arange(len(clip.samples)), clip.samples)) for clip in ten[:4]]
+    other = [
+        changed(clip, np.interp(np.arange(0, len(clip.samples), 0.75), np.arange(len(clip.samples)), clip.samples))
+        for clip in ten[:4]
+    ]
     same, different = similarity.distributions([ten[:4], other])
     assert len(same) == 12 and len(different) == 16
     assert same.mean() > different.mean() + 0.1
@@ -142,10 +147,16 @@ def test_utmos_is_any_torchscript(tmp_path, recording: Clip) -> None:  # type: i
 
     torch.jit.script(Level()).save(tmp_path / "judge.pt")
     expected = 1 + 4 * np.abs(recording.at(16000)).mean()
-    assert mos.judge(f"utmos={tmp_path}/judge.pt")(recording.samples, recording.rate) == pytest.approx(expected, abs=1e-5)
+    assert mos.judge(f"utmos={tmp_path}/judge.pt")(recording.samples, recording.rate) == pytest.approx(
+        expected, abs=1e-5
+    )
     assert math.isnan(mos.judge(f"utmos={tmp_path}/judge.pt")(np.zeros(10, np.float32), 24000))
     (tmp_path / "text.pt").write_text("no model")
-    for name, words in (("utmos=/nowhere.pt", "no file /nowhere.pt"), (f"utmos={tmp_path}/text.pt", "not TorchScript"), ("best", "'best'")):
+    for name, words in (
+        ("utmos=/nowhere.pt", "no file /nowhere.pt"),
+        (f"utmos={tmp_path}/text.pt", "not TorchScript"),
+        ("best", "'best'"),
+    ):
         with pytest.raises(IshowError, match=words):
             mos.judge(name)
 
@@ -159,7 +170,13 @@ def test_pitch_is_librosas(ten: list[Clip]) -> None:
     for clip in ten:
         ours = timbre.f0(clip)
         theirs = librosa.yin(
-            clip.samples.astype(np.float64), fmin=60, fmax=500, sr=24000, frame_length=2048, hop_length=256, trough_threshold=0.15
+            clip.samples.astype(np.float64),
+            fmin=60,
+            fmax=500,
+            sr=24000,
+            frame_length=2048,
+            hop_length=256,
+            trough_threshold=0.15,
         )
         n = min(len(ours), len(theirs))
         voiced = ours[:n] > 0
@@ -240,7 +257,15 @@ def test_stft_distance_is_torchs(ten: list[Clip]) -> None:
         total = 0.0
         for size, hop in aligned.RESOLUTIONS:
             a, b = (
-                torch.stft(torch.from_numpy(c.samples).double(), size, hop, window=torch.hann_window(size, dtype=torch.float64), return_complex=True).abs().clamp(min=1e-7)
+                torch.stft(
+                    torch.from_numpy(c.samples).double(),
+                    size,
+                    hop,
+                    window=torch.hann_window(size, dtype=torch.float64),
+                    return_complex=True,
+                )
+                .abs()
+                .clamp(min=1e-7)
                 for c in (worse, clip)
             )
             total += float((b - a).norm() / b.norm() + (a.log() - b.log()).abs().mean())
@@ -261,7 +286,9 @@ def test_aligned_measures_are_in_order(recording: Clip, copy_synthesis: Clip) ->
 
 @pytest.mark.parametrize("lag", [-700, 0, 431])
 def test_a_shifted_take_is_aligned(recording: Clip, lag: int) -> None:
-    moved = changed(recording, np.concatenate((np.zeros(lag), recording.samples)) if lag > 0 else recording.samples[-lag:])
+    moved = changed(
+        recording, np.concatenate((np.zeros(lag), recording.samples)) if lag > 0 else recording.samples[-lag:]
+    )
     assert aligned.stft_distance(moved, recording) < 0.01
     assert aligned.pesq(moved, recording) > 4.4
 
@@ -286,7 +313,9 @@ def test_loudness_is_pyloudnorms(ten: list[Clip]) -> None:
     pyloudnorm = pytest.importorskip("pyloudnorm")
     for clip in ten:
         meter = pyloudnorm.Meter(clip.rate)
-        assert loudness.integrated(clip) == pytest.approx(meter.integrated_loudness(clip.samples.astype(np.float64)), abs=1e-6)
+        assert loudness.integrated(clip) == pytest.approx(
+            meter.integrated_loudness(clip.samples.astype(np.float64)), abs=1e-6
+        )
 
 
 # ---- missing packages ------------------------------------------------------------------------------------------------

@@ -43,11 +43,22 @@ def test_lists_and_combinations() -> None:
         "short_guidance": False, "embedded_guidance": True, "speed": 1.0, "target_rms": 0.1, "cross_fade": 0.15,
     }  # fmt: skip
     names = [one.name for one in settings(solver="euler,midpoint", guidance_interval="0:1,0:0.60")]
-    assert names == ["fp32, nfe 7", "fp32, nfe 7, guidance 0:0.6", "fp32, nfe 7, midpoint", "fp32, nfe 7, midpoint, guidance 0:0.6"]
+    assert names == [
+        "fp32, nfe 7",
+        "fp32, nfe 7, guidance 0:0.6",
+        "fp32, nfe 7, midpoint",
+        "fp32, nfe 7, midpoint, guidance 0:0.6",
+    ]
     short = settings(short_guidance="off,on")
-    assert [(one.name, one.engine["short_guidance"]) for one in short] == [("fp32, nfe 7", False), ("fp32, nfe 7, short guidance", True)]
+    assert [(one.name, one.engine["short_guidance"]) for one in short] == [
+        ("fp32, nfe 7", False),
+        ("fp32, nfe 7, short guidance", True),
+    ]
     told = settings(embedded_guidance="on,off")
-    assert {one.name: one.engine["embedded_guidance"] for one in told} == {"fp32, nfe 7": True, "fp32, nfe 7, both branches": False}
+    assert {one.name: one.engine["embedded_guidance"] for one in told} == {
+        "fp32, nfe 7": True,
+        "fp32, nfe 7, both branches": False,
+    }
     left = settings(nfe="4,8", solver="euler,midpoint", skip=["nfe=8,solver=midpoint"])
     assert [one.name for one in left] == ["fp32, nfe 4", "fp32, nfe 4, midpoint", "fp32, nfe 8"]
 
@@ -63,7 +74,10 @@ def test_lists_and_combinations() -> None:
         ({"sway": "-2"}, "sway must be a number from -1 to 0.57"),
         ({"cfg": "strong"}, "cfg must be a number from 0 to 10"),
         ({"solver": "heun"}, "solver must be among euler, midpoint, not 'heun'"),
-        ({"guidance_interval": "0:1,0.6:0.2"}, "guidance_interval must not end before it begins: FROM is later than TO in '0.6:0.2'"),
+        (
+            {"guidance_interval": "0:1,0.6:0.2"},
+            "guidance_interval must not end before it begins: FROM is later than TO in '0.6:0.2'",
+        ),
         ({"guidance_interval": "0.6"}, "guidance_interval must be FROM:TO, times from 0 to 1"),
         ({"precision": "int2"}, "precision must be among fp32, bf16"),
         ({"steps": "4"}, "not 'steps'"),
@@ -133,7 +147,9 @@ def test_the_number_of_sentences_that_was_asked_for_is_about_enough() -> None:
 
 def test_the_front_holds_what_nothing_beats() -> None:
     frame = made_up({"fp32, nfe 7": 0.05, "fp32, nfe 16": 0.2, "fp32, nfe 5": 0.4}, 0.01, 20)
-    assert set(pareto(compare(frame))) == {"fp32, nfe 32", "fp32, nfe 7", "fp32, nfe 5"}, "16 is slower and worse than 7"
+    assert set(pareto(compare(frame))) == {"fp32, nfe 32", "fp32, nfe 7", "fp32, nfe 5"}, (
+        "16 is slower and worse than 7"
+    )
 
 
 def keys(plan: Plan, made_by: list[str] | None = None) -> list[str]:
@@ -148,7 +164,14 @@ def test_a_clip_is_kept_under_everything_that_made_it(monkeypatch: pytest.Monkey
     before = keys(plan())
     assert len(set(before)) == 2 and keys(plan()) == before
     assert keys(plan("server.port=1234", "chat.queue_max=7")) == before, "what no engine reads does not count"
-    for option in ("model.threads=3", "engine.chunk_seconds=9", "engine.retries=1", "engine.cache_bytes=1000000", "sampling.speed=1.5", "default_voice=kerstin"):
+    for option in (
+        "model.threads=3",
+        "engine.chunk_seconds=9",
+        "engine.retries=1",
+        "engine.cache_bytes=1000000",
+        "sampling.speed=1.5",
+        "default_voice=kerstin",
+    ):
         assert not set(keys(plan(option))) & set(before), option
     assert not set(keys(plan(), ["other weights", "native"])) & set(before)
     assert not set(keys(plan(), ["weights", "eager"])) & set(before)
@@ -253,18 +276,38 @@ def test_everything_skipped_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "all were skipped" in capsys.readouterr().err
 
 
-def test_a_model_without_voices_speaks_in_those_of_a_configuration(texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_without_voices_speaks_in_those_of_a_configuration(
+    texts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model, clip, out = tmp_path / "model", tmp_path / "me.flac", tmp_path / "out"
     model.mkdir()
     for path in DEMO.iterdir():
         if path.name not in ("voice.toml", "reference.flac", "reference.txt"):
             (model / path.name).symlink_to(path)
-    few = ["sweep", "--nfe", "2", "--baseline", "nfe=2", "--texts", str(texts), "--sentences", "1", "--measure", "artifacts", "--jobs", "1", "-o", str(out)]
+    few = [
+        "sweep",
+        "--nfe",
+        "2",
+        "--baseline",
+        "nfe=2",
+        "--texts",
+        str(texts),
+        "--sentences",
+        "1",
+        "--measure",
+        "artifacts",
+        "--jobs",
+        "1",
+        "-o",
+        str(out),
+    ]
     assert cli.main([*few, "--model", str(model)]) == 2
     assert "has no voices" in capsys.readouterr().err
     clip.write_bytes((DEMO / "reference.flac").read_bytes())
     file = tmp_path / "own.toml"
-    file.write_text(f'[model]\nname = "{model}"\n[[voices]]\nid = "me"\nlanguage = "en"\naudio = "{clip}"\ntext = "What I say."\n')
+    file.write_text(
+        f'[model]\nname = "{model}"\n[[voices]]\nid = "me"\nlanguage = "en"\naudio = "{clip}"\ntext = "What I say."\n'
+    )
     assert cli.main([*few, "--config", str(file)]) == 0
     assert len(list(out.glob("clips/*.flac"))) == 1
     clip.write_bytes((DEMO / "kerstin.flac").read_bytes())

@@ -55,7 +55,9 @@ def test_mel_is_torchs(n: int) -> None:
     np.testing.assert_allclose(mel, torch_mel(x), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("options", [(16000, 400, 160, 80), (22050, 1024, 256, 80), (24000, 512, 99, 40), (44100, 2048, 512, 80)])
+@pytest.mark.parametrize(
+    "options", [(16000, 400, 160, 80), (22050, 1024, 256, 80), (24000, 512, 99, 40), (44100, 2048, 512, 80)]
+)
 def test_mel_of_other_options_is_torchs(options: tuple[int, int, int, int]) -> None:
     x = noise(20000)
     np.testing.assert_allclose(np.asarray(_audio.mel(x, *options)), torch_mel(x, *options), rtol=0, atol=1e-4)
@@ -73,9 +75,13 @@ def test_mel_of_speech_is_as_exact_as_torchs() -> None:
 @pytest.mark.parametrize(("n_fft", "hop", "frames"), [(1024, 256, 60), (1024, 256, 2), (512, 256, 9), (400, 100, 12)])
 def test_istft_is_torchs(n_fft: int, hop: int, frames: int) -> None:
     generator = torch.Generator().manual_seed(1)
-    spectrum = torch.randn(n_fft // 2 + 1, frames, dtype=torch.complex64, generator=generator)  # not the STFT of anything
+    spectrum = torch.randn(
+        n_fft // 2 + 1, frames, dtype=torch.complex64, generator=generator
+    )  # not the STFT of anything
     expected = torch.istft(spectrum, n_fft, hop, n_fft, torch.hann_window(n_fft), center=True).numpy()
-    ours = np.asarray(_audio.istft(spectrum.real.T.contiguous().numpy(), spectrum.imag.T.contiguous().numpy(), n_fft, hop))
+    ours = np.asarray(
+        _audio.istft(spectrum.real.T.contiguous().numpy(), spectrum.imag.T.contiguous().numpy(), n_fft, hop)
+    )
     assert ours.shape == expected.shape
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
 
@@ -101,7 +107,11 @@ def test_resample_keeps_the_level_and_lets_no_alias_through() -> None:
 
 
 @pytest.mark.parametrize(
-    ("container", "subtype", "tolerance"),  # soundfile brings its own build of the codecs: lossy ones differ in the last bits
+    (
+        "container",
+        "subtype",
+        "tolerance",
+    ),  # soundfile brings its own build of the codecs: lossy ones differ in the last bits
     [
         ("WAV", "PCM_16", 1e-7),
         ("WAV", "FLOAT", 1e-7),
@@ -224,7 +234,11 @@ def test_buffers_in() -> None:
     for wrong in (x.astype(np.float64), x.astype(np.int16), x.tobytes(), x.astype(">f4"), [0.0, 1.0], None, "text"):
         with pytest.raises(TypeError, match="samples must be"):
             _audio.mel(wrong)
-    for wrong, words in ((x[::2], "contiguous"), (x.reshape(2, -1), "1 dimension"), (np.float32(1).reshape(()), "1 dimension")):
+    for wrong, words in (
+        (x[::2], "contiguous"),
+        (x.reshape(2, -1), "1 dimension"),
+        (np.float32(1).reshape(()), "1 dimension"),
+    ):
         with pytest.raises(ValueError, match=words):
             _audio.mel(wrong)
     with pytest.raises(ValueError, match="2 dimensions"):
@@ -291,7 +305,9 @@ def test_nothing_is_kept_alive() -> None:
 def test_threads_share_the_plan() -> None:
     x = noise(RATE)
     expected, results = np.asarray(_audio.mel(x)), []
-    threads = [threading.Thread(target=lambda: results.extend(np.asarray(_audio.mel(x)) for _ in range(5))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: results.extend(np.asarray(_audio.mel(x)) for _ in range(5))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

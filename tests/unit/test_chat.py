@@ -108,7 +108,12 @@ def test_controls(chat: Chat) -> None:
     assert chat.ask("skip")["skipped"] is False and chat.ask("replay")["replayed"] is False
     assert chat.ask("clear")["cleared"] == 3
     counts = chat.ask("status")["counts"]
-    assert counts["received"] == 5 and counts["deleted"] == 1 and counts["skipped"] == 1 and counts["dropped"] == {"clear": 3}
+    assert (
+        counts["received"] == 5
+        and counts["deleted"] == 1
+        and counts["skipped"] == 1
+        and counts["dropped"] == {"clear": 3}
+    )
     assert chat.ask("resume")["paused"] is False
     assert chat.core.listen().text().startswith(b"event: state\ndata: {")
 
@@ -174,7 +179,9 @@ def test_other_rules_for_a_chat_that_runs(chat: Chat) -> None:
 def test_many_readers_hear_the_same(chat: Chat) -> None:
     readers = [chat.core.listen() for _ in range(4)]
     heard: list[list[dict[str, Any]]] = []
-    threads = [threading.Thread(target=lambda one: heard.append(chat.follow(one, "end")), args=(reader,)) for reader in readers]
+    threads = [
+        threading.Thread(target=lambda one: heard.append(chat.follow(one, "end")), args=(reader,)) for reader in readers
+    ]
     for thread in threads:
         thread.start()
     chat.say("a", "To all of you.")

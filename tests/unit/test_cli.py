@@ -52,7 +52,9 @@ def test_ways_of_sampling(tmp_path: Path) -> None:
     plain = said()
     assert said("--solver", "euler", "--guidance-interval", "0:1") == plain != said("--solver", "midpoint")
     assert said("--short-guidance") == plain, "the embedded voice has no reference in its rows"
-    assert len({said("--both-branches"), said("--both-branches", "--set", "sampling.embedded_guidance=true"), plain}) == 2
+    assert (
+        len({said("--both-branches"), said("--both-branches", "--set", "sampling.embedded_guidance=true"), plain}) == 2
+    )
     assert said("--guidance-interval", "0:0") == said("--cfg", "0") != plain
 
 
@@ -83,9 +85,24 @@ def test_plays_through_a_program_when_no_file_is_named(tmp_path: Path) -> None:
         (["speak", "hi", "--nfe", "99", "-o", "x.wav"], "from 1 to 64, not 99"),
         (["speak", "hi", "--solver", "heun", "-o", "x.wav"], "one of euler, midpoint, not"),
         (["speak", "hi", "--guidance-interval", "0.5", "-o", "x.wav"], "must be FROM:TO"),
-        (["speak", "hi", "--guidance-interval", "0:2", "-o", "x.wav"], "--guidance-interval must be FROM:TO, times from 0 to 1"),
+        (
+            ["speak", "hi", "--guidance-interval", "0:2", "-o", "x.wav"],
+            "--guidance-interval must be FROM:TO, times from 0 to 1",
+        ),
         (["speak", "hi", "--guidance-interval", "0.6:0.2", "-o", "x.wav"], "FROM is later than TO in '0.6:0.2'"),
-        (["speak", "hi", "--precision", "int8-static", "--model", "F5TTS_v1_Small=/no/such.safetensors", "-o", "x.wav"], "/no/such.safetensors"),
+        (
+            [
+                "speak",
+                "hi",
+                "--precision",
+                "int8-static",
+                "--model",
+                "F5TTS_v1_Small=/no/such.safetensors",
+                "-o",
+                "x.wav",
+            ],
+            "/no/such.safetensors",
+        ),
         (["speak", "hi", "--seed", "-1", "-o", "x.wav"], "--seed"),
         (["speak", "hi", "--voice", "nobody", "-o", "x.wav"], "nobody"),
         (["speak", "hi", "--model", "/no/such/model", "-o", "x.wav"], "/no/such/model"),
@@ -100,7 +117,11 @@ def test_plays_through_a_program_when_no_file_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     try:

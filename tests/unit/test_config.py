@@ -47,7 +47,9 @@ def test_options_win_over_the_environment_and_that_over_the_file(write, monkeypa
     monkeypatch.setenv("ISHOWTTS__SERVER__PORT", "1002")
     monkeypatch.setenv("ISHOWTTS__SERVER__DRAIN_SECONDS", "6")
     monkeypatch.setenv("ISHOWTTS__SERVER__API_KEY", "12345")
-    server = config.load(path, ["server.port=1003", 'server.allowed_hosts=["tts.example"]', "server.insecure=true"]).server
+    server = config.load(
+        path, ["server.port=1003", 'server.allowed_hosts=["tts.example"]', "server.insecure=true"]
+    ).server
     assert (server.port, server.drain_seconds, server.host, server.api_key) == (1003, 6, "localhost", "12345")
     assert server.allowed_hosts == ["tts.example"] and server.insecure is True
 
@@ -128,7 +130,9 @@ def test_the_key_may_be_kept_in_a_file_of_its_own(write, tmp_path: Path) -> None
     (tmp_path / "key").chmod(0o600)
     made = config.load(path)
     assert json.loads(made.to_json())["server"]["api_key"] == "hunter2"
-    assert "hunter2" not in json.dumps(made.masked()) and "hunter2" not in json.dumps(json.loads(made.to_json())["shown"])
+    assert "hunter2" not in json.dumps(made.masked()) and "hunter2" not in json.dumps(
+        json.loads(made.to_json())["shown"]
+    )
     (tmp_path / "key").write_text(" \n")
     with pytest.raises(ConfigError, match="is empty"):
         config.load(path).to_json()
@@ -192,8 +196,14 @@ def test_the_shipped_example_is_good_and_repeats_no_default() -> None:
     [
         ("chat.links=maybe", 'chat.links must be one of strip, read, refuse, not "maybe"'),
         ("chat.words_max=0", "chat.words_max must be a whole number from 1 to 1000, not 0"),
-        ('chat.roles=["king"]', "chat.roles[0] must be one of broadcaster, moderator, vip, subscriber, member, guard, staff"),
-        ('chat.role_voices={king = "kathleen"}', "role_voices knows broadcaster, moderator, vip, subscriber, member, guard, staff, paid, not king"),
+        (
+            'chat.roles=["king"]',
+            "chat.roles[0] must be one of broadcaster, moderator, vip, subscriber, member, guard, staff",
+        ),
+        (
+            'chat.role_voices={king = "kathleen"}',
+            "role_voices knows broadcaster, moderator, vip, subscriber, member, guard, staff, paid, not king",
+        ),
         ('chat.voices=["nobody"]', "chat speaks in the voice nobody, but the voices are kathleen"),
         ('chat.sources=[{platform = "myspace"}]', "chat.sources[0].platform must be one of twitch, bilibili, youtube"),
     ],
@@ -211,10 +221,17 @@ def test_tokens_come_from_file_or_environment_and_are_never_shown(write, monkeyp
     monkeypatch.setenv("CHAT_TOKEN", "from-environment")
     sources = "\n".join(
         f"[[chat.sources]]\nplatform = 'twitch'\nchannel = 'c{n}'\n{line}\n"
-        for n, line in enumerate(("token = 'here'", "token_file = 'token'", "token_env = 'CHAT_TOKEN'", "token_env = 'NO_SUCH'"))
+        for n, line in enumerate(
+            ("token = 'here'", "token_file = 'token'", "token_env = 'CHAT_TOKEN'", "token_env = 'NO_SUCH'")
+        )
     )
     loaded = config.load(write(sources))
-    assert [source["token"] for source in loaded.to_dict()["chat"]["sources"]] == ["here", "from-file", "from-environment", None]
+    assert [source["token"] for source in loaded.to_dict()["chat"]["sources"]] == [
+        "here",
+        "from-file",
+        "from-environment",
+        None,
+    ]
     shown = json.dumps(loaded.masked())
     assert not any(token in shown for token in ('"here"', "from-file", "from-environment"))
     secret.chmod(0o640)

@@ -97,7 +97,9 @@ def open_engine(model: Path, backend: str, **options: Any) -> Engine:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"solver": "midpoint"}, {"short_guidance": True}, {"cfg": 0.0}, {"guidance_interval": (0.0, 0.3)}], ids=str
+    "options",
+    [{}, {"solver": "midpoint"}, {"short_guidance": True}, {"cfg": 0.0}, {"guidance_interval": (0.0, 0.3)}],
+    ids=str,
 )
 def test_it_says_what_the_model_says(model: Path, device: ctypes.CDLL, options: dict[str, Any]) -> None:
     with open_engine(model, "eager") as engine:

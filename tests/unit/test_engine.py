@@ -63,7 +63,15 @@ def test_a_seed_makes_the_same_speech_again(engine: Engine) -> None:
 
 def test_options_reach_the_model(engine: Engine) -> None:
     plain = engine.speak(TEXT, seed=5)
-    for options in ({"nfe": 5}, {"cfg": 0.0}, {"sway": 0.0}, {"grid": "uniform"}, {"target_rms": 0.01}, {"solver": "midpoint"}, {"guidance_interval": (0.0, 0.5)}):
+    for options in (
+        {"nfe": 5},
+        {"cfg": 0.0},
+        {"sway": 0.0},
+        {"grid": "uniform"},
+        {"target_rms": 0.01},
+        {"solver": "midpoint"},
+        {"guidance_interval": (0.0, 0.5)},
+    ):
         changed = engine.speak(TEXT, seed=5, **options)  # type: ignore[arg-type]
         assert len(changed.samples) == len(plain.samples), options
         assert not np.allclose(changed.samples, plain.samples, atol=1e-5), options
@@ -174,7 +182,9 @@ def test_every_option_is_taken_and_checked(engine: Engine) -> None:
         good = {part.name: part.default for part in parts}
         if parts[0].kind == "seed":
             good[parts[0].name] = 5
-        wrong = {"choice": "none of them", "seed": -1, "boolean": None}.get(parts[-1].kind, 1e9 if parts[-1].kind == "number" else 1 << 80)
+        wrong = {"choice": "none of them", "seed": -1, "boolean": None}.get(
+            parts[-1].kind, 1e9 if parts[-1].kind == "number" else 1 << 80
+        )
         values = tuple(good.values())
         engine.stream(TEXT, **{option: values if len(parts) > 1 else values[0]}).cancel()
         if wrong is None:
@@ -317,7 +327,10 @@ def test_short_guidance(model: Path, solver: str, monkeypatch: pytest.MonkeyPatc
     @torch.inference_mode()
     def step(self: TorchBackend, rows: list[Any]) -> None:
         [(x, h, u, mod, dt, cfg, n)] = rows
-        given = [torch.frombuffer(view, dtype=torch.float32).view(rows_of, -1) for view, rows_of in ((x, n), (h, n), (u, n), (mod, 1))]
+        given = [
+            torch.frombuffer(view, dtype=torch.float32).view(rows_of, -1)
+            for view, rows_of in ((x, n), (h, n), (u, n), (mod, 1))
+        ]
         dit, new = self.graphs["step"].dit, slice(lengths[-1], n)
         state = given[0][None].clone()
         vc = dit.velocity(state, given[1][None], given[3])
@@ -364,9 +377,14 @@ def test_embedded_guidance(tmp_path: Path, solver: str, calls: int, monkeypatch:
         whole = said("eager", **options)
         assert branches == [2] * calls and np.abs(said("native", **options) - whole).max() < 1e-3
     assert whole is not None and np.abs(said("native") - told).max() < 1e-3 < np.abs(whole - told).max()
-    assert not np.allclose(said("native", cfg=1.0), told, atol=1e-3) and not np.allclose(said("native", cfg=0.0), told, atol=1e-3)
+    assert not np.allclose(said("native", cfg=1.0), told, atol=1e-3) and not np.allclose(
+        said("native", cfg=0.0), told, atol=1e-3
+    )
     part = said("eager", guidance_interval=(0.0, 0.1))
-    assert branches == [1] * calls and np.abs(said("native", guidance_interval=(0.0, 0.1)) - part).max() < 1e-3 < np.abs(part - told).max()
+    assert (
+        branches == [1] * calls
+        and np.abs(said("native", guidance_interval=(0.0, 0.1)) - part).max() < 1e-3 < np.abs(part - told).max()
+    )
 
 
 def test_steps_that_the_solvers_take(engine: Engine) -> None:
@@ -437,9 +455,7 @@ tone = (0.2 * np.sin(0.03 * np.arange(48000))).astype(np.float32)
 engine.add_voice("tone", tone, "A steady tone.", "en", sample_rate=24000)
 stream = engine.stream({LONG!r}, nfe=64)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, timeout=100
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, timeout=100)
     assert (done.returncode, done.stderr) == (0, "")
 
 

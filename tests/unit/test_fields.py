@@ -100,7 +100,10 @@ def test_a_reload_exchanges_what_may_change(section: str, table: tuple[fields.Fi
 
 def test_the_reference_of_requests() -> None:
     page = (ROOT / "docs/reference/http-api.md").read_text(encoding="utf-8").split("## Speaking\n")[1].split("\n\n`")[0]
-    rows = {cells[0].strip("` "): cells[1:3] for cells in re.findall(r"^\| (`\w+`) \| (.*?) \| (.*?) \|", page, re.MULTILINE)}
+    rows = {
+        cells[0].strip("` "): cells[1:3]
+        for cells in re.findall(r"^\| (`\w+`) \| (.*?) \| (.*?) \|", page, re.MULTILINE)
+    }
     assert list(rows) == [*AROUND[0], *REQUEST_NAMES, *AROUND[1]]
     for field in fields.REQUEST:
         values, default = (cell.strip() for cell in rows[field.name])
@@ -148,9 +151,17 @@ def test_a_row_that_is_added_appears_on_every_face() -> None:
     done = subprocess.run([sys.executable, "-c", ADDED], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout)
-    assert "--warm WARM" in seen["help"]["speak"] and "--purr " in seen["help"]["speak"] and "like a cat" in seen["help"]["speak"]
-    assert "--warm WARM" in seen["help"]["sweep"] and "of off,on; like a cat (default: off)" in " ".join(seen["help"]["sweep"].split())
-    assert seen["refused"] == "option sampling.warm_strength: sampling.warm_strength must be a number from 0 to 2, not 3"
+    assert (
+        "--warm WARM" in seen["help"]["speak"]
+        and "--purr " in seen["help"]["speak"]
+        and "like a cat" in seen["help"]["speak"]
+    )
+    assert "--warm WARM" in seen["help"]["sweep"] and "of off,on; like a cat (default: off)" in " ".join(
+        seen["help"]["sweep"].split()
+    )
+    assert (
+        seen["refused"] == "option sampling.warm_strength: sampling.warm_strength must be a number from 0 to 2, not 3"
+    )
     assert seen["schema"] == {
         "title": "Warm Strength", "type": "number", "minimum": 0, "maximum": 2, "default": 0.5, "description": "how warm it sounds"
     }  # fmt: skip

@@ -69,7 +69,9 @@ def test_every_precision_speaks(run: Run, tmp_path: Path, precision: str) -> Non
     assert done.returncode == 0 and f"native {precision}" in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("command", ["voices", "config check", "config show", "config schema", "daily extended --runs 2", "quantize"])
+@pytest.mark.parametrize(
+    "command", ["voices", "config check", "config show", "config schema", "daily extended --runs 2", "quantize"]
+)
 def test_commands_need_no_extra(run: Run, command: str) -> None:
     done = run("-m", "ishowtts", *command.split())
     assert done.returncode == 0 and done.stdout and not done.stderr, done.stderr
@@ -106,7 +108,10 @@ def test_the_server_speaks(python: Path, tmp_path: Path) -> None:
         ("daily samples", "a report needs the package matplotlib: scripts/setup quality"),
         ("quality --mos utmos=x.pt --measure mos", "naturalness by UTMOS needs the package torch: scripts/setup torch"),
         ("api", "this command needs the package fastapi: scripts/setup api"),
-        ("speak Hi. -o x.wav --model F5TTS_v1_Base", "SWivid/F5-TTS is on the hub, which needs the package huggingface_hub: scripts/setup hub"),
+        (
+            "speak Hi. -o x.wav --model F5TTS_v1_Base",
+            "SWivid/F5-TTS is on the hub, which needs the package huggingface_hub: scripts/setup hub",
+        ),
     ],
 )
 def test_what_needs_an_extra_asks_for_it_in_one_sentence(run: Run, tmp_path: Path, command: str, needs: str) -> None:

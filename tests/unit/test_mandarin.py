@@ -123,7 +123,9 @@ def test_single_letters_and_acronyms_are_spelled() -> None:
 
 def test_pauses_and_marks() -> None:
     def outline(text: str) -> str:
-        return re.sub("x+", "x", "".join("x" if word >= 0 else "," if name == "pau" else name for name, word in phones(text)))
+        return re.sub(
+            "x+", "x", "".join("x" if word >= 0 else "," if name == "pau" else name for name, word in phones(text))
+        )
 
     assert outline("好，真的吗？太好了！") == ",x,x?,x!"
     assert outline("累 想睡……") == ",x,x."

@@ -113,7 +113,9 @@ def test_half_precision_storage(tmp_path):
     loaded = load_model(save(model, tmp_path, "fp16"))
     weight = loaded.dit.proj_out.weight
     assert weight.dtype == torch.float32
-    assert torch.allclose(weight, model.dit.proj_out.weight, atol=1e-3) and not torch.equal(weight, model.dit.proj_out.weight)
+    assert torch.allclose(weight, model.dit.proj_out.weight, atol=1e-3) and not torch.equal(
+        weight, model.dit.proj_out.weight
+    )
     model.dit.proj_out.bias.fill_(1e6)
     with pytest.raises(ModelError, match=r"proj_out.bias does not fit fp16"):
         save(model, tmp_path, "fp16")
@@ -138,7 +140,10 @@ def edit(path, change):
     [
         (lambda s: s.pop("proj_out.bias"), r"dit.safetensors: proj_out.bias is missing\."),
         (lambda s: s.update(extra=torch.zeros(1)), r"extra does not belong to this architecture"),
-        (lambda s: s.update({"proj_out.bias": torch.zeros(3)}), r"proj_out.bias has shape \[3\]; the architecture needs \[10\]"),
+        (
+            lambda s: s.update({"proj_out.bias": torch.zeros(3)}),
+            r"proj_out.bias has shape \[3\]; the architecture needs \[10\]",
+        ),
         (lambda s: s["proj_out.bias"].fill_(float("nan")), r"proj_out.bias holds values that are no finite numbers"),
         (lambda s: s.update({"proj_out.bias": torch.zeros(10, dtype=torch.int32)}), r"proj_out.bias holds values"),
     ],
@@ -242,7 +247,11 @@ def test_no_damaged_checkpoint_escapes(tmp_path):
     for _ in range(600):
         data = bytearray(whole)
         for _ in range(int(rng.integers(1, 5))):
-            at = int(rng.integers(max(0, pickled - 100), pickled + 700)) % len(data) if rng.random() < 0.8 else int(rng.integers(len(data)))
+            at = (
+                int(rng.integers(max(0, pickled - 100), pickled + 700)) % len(data)
+                if rng.random() < 0.8
+                else int(rng.integers(len(data)))
+            )
             data[at] = int(rng.integers(256))
         if rng.random() < 0.1:
             del data[int(rng.integers(len(data))) :]
@@ -353,7 +362,9 @@ def test_rows_do_not_depend_on_company(layout):
                 long(noise, (0, 0, 0, grow)),
             )
         )
-    tokens, mel, index, phase, noise = (None if part[0] is None else torch.cat(part) for part in zip(*padded, strict=True))
+    tokens, mel, index, phase, noise = (
+        None if part[0] is None else torch.cat(part) for part in zip(*padded, strict=True)
+    )
     both = sample(dit, mel, tokens, [8] * 3, [40, 23, 31], noise, index=index, phase=phase, **given)
     for row, single, (frames, _) in zip(both, singles, sizes, strict=True):
         assert torch.allclose(row[:frames], single[0], atol=1e-5)
@@ -436,7 +447,9 @@ def test_backend_equals_sampler_in_any_company(layout):
         for (x, h, mods, times, _), start in zip(rows, starts, strict=True):
             i = tick - start
             if 0 <= i < 5:
-                work.append((view(x), view(h[0]), view(h[1]), view(mods[i]), float(times[i + 1] - times[i]), 2.0, len(x)))
+                work.append(
+                    (view(x), view(h[0]), view(h[1]), view(mods[i]), float(times[i + 1] - times[i]), 2.0, len(x))
+                )
         backend.step(work)
     for (x, *_rest, expected), single in zip(rows, alone, strict=True):
         assert torch.allclose(x, single, atol=1e-5)
@@ -490,4 +503,6 @@ def test_bf16_graphs_stay_close(layout):
         assert float((a - b).abs().max()) < 0.05 * float(a.abs().max()), name
         if name in ("step", "vocode"):
             assert not torch.equal(a, b), f"{name} ran in fp32"
-    assert torch.equal(model.dit.proj_out.weight, tiny_model(layout).dit.proj_out.weight), "the model itself was rounded"
+    assert torch.equal(model.dit.proj_out.weight, tiny_model(layout).dit.proj_out.weight), (
+        "the model itself was rounded"
+    )

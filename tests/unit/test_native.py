@@ -39,15 +39,25 @@ TOLERANCE = {"fp32": 2e-5, "bf16": 0.05, "int8-dynamic": 0.15}
 
 
 def _model(folder, dim=64, depth=2, heads=2, mels=20, head="spectrum", **changes):
-    dit = DiTConfig(dim, depth, heads, **{"dim_head": 32, "text_dim": 32, "conv_layers": 2, "text_num_embeds": 40, **changes})
+    dit = DiTConfig(
+        dim, depth, heads, **{"dim_head": 32, "text_dim": 32, "conv_layers": 2, "text_num_embeds": 40, **changes}
+    )
     aligned = dit.text_layout == "aligned"
     durations = DurationConfig(16, 2, 3) if aligned else None
-    config = ModelConfig("small", dit, MelConfig(n_mels=mels, mean=-0.5, std=1.5), VocosConfig(48, 96, 2, head), durations)
+    config = ModelConfig(
+        "small", dit, MelConfig(n_mels=mels, mean=-0.5, std=1.5), VocosConfig(48, 96, 2, head), durations
+    )
     torch.manual_seed(3)
-    parts = [DiT(dit, mels), Vocos(config.vocos, config.mel), DurationPredictor(durations, 40, dit.speakers) if durations else None]
+    parts = [
+        DiT(dit, mels),
+        Vocos(config.vocos, config.mel),
+        DurationPredictor(durations, 40, dit.speakers) if durations else None,
+    ]
     for part in parts:
         for name, weight in part.named_parameters() if part is not None else ():
-            torch.nn.init.normal_(weight, std=0.02 if "head" in name or "guidance" in name else 0.15 * (64 / dim) ** 0.5)
+            torch.nn.init.normal_(
+                weight, std=0.02 if "head" in name or "guidance" in name else 0.15 * (64 / dim) ** 0.5
+            )
     if head == "source_filter":  # voiced, at a pitch that rounding does not move
         with torch.no_grad():
             parts[1].head.out.bias[-F0_BINS - 1 + 50] = 30
@@ -79,7 +89,19 @@ def _results(backend, config, frames=FRAMES):
     backend.modulate(_bytes(torch.tensor([0.0, 0.31, 0.9])), _bytes(torch.tensor([0.0, 2.0, 0.7])), _bytes(mod))
     x = torch.randn(frames, mels, generator=make)
     before = x.clone()
-    backend.step([(_bytes(x), _bytes(h[0].contiguous()), _bytes(h[1].contiguous()), _bytes(mod[1].contiguous()), 0.5, 2.0, frames)])
+    backend.step(
+        [
+            (
+                _bytes(x),
+                _bytes(h[0].contiguous()),
+                _bytes(h[1].contiguous()),
+                _bytes(mod[1].contiguous()),
+                0.5,
+                2.0,
+                frames,
+            )
+        ]
+    )
     spectrum = torch.empty(2, frames, config.mel.n_fft // 2 + 1)
     backend.vocode(_bytes(before), frames, _bytes(spectrum[0]), _bytes(spectrum[1]))
     results = {"h": h, "modulation": mod, "velocity": (x - before) / 0.5, "spectrum": spectrum}
@@ -136,7 +158,11 @@ def test_without_the_other_branch_as_with_strength_zero(tmp_path, precision):
         h, mod = torch.randn(2, FRAMES, 64, generator=make), torch.randn(source.config.dit.modulation, generator=make)
         x = torch.randn(FRAMES, 20, generator=make)
         one, two, guided = x.clone(), x.clone(), x.clone()
-        for out, uncond, cfg in ((one, None, 0.0), (two, _bytes(h[1].contiguous()), 0.0), (guided, _bytes(h[1].contiguous()), 2.0)):
+        for out, uncond, cfg in (
+            (one, None, 0.0),
+            (two, _bytes(h[1].contiguous()), 0.0),
+            (guided, _bytes(h[1].contiguous()), 2.0),
+        ):
             native.step([(_bytes(out), _bytes(h[0].contiguous()), uncond, _bytes(mod), 0.5, cfg, FRAMES)])
         assert torch.equal(one, two) and not torch.equal(one, x)
         assert not torch.equal(one, guided)
@@ -182,12 +208,33 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match="h_cond holds"):
         native.step([(_bytes(x), _bytes(h[:4].contiguous()), _bytes(h), _bytes(mod), 0.1, 2.0, 8)])
     with pytest.raises(ValueError, match="1 frames"):
-        native.step([(_bytes(x[:1].contiguous()), _bytes(h[:1].contiguous()), _bytes(h[:1].contiguous()), _bytes(mod), 0.1, 2.0, 1)])
+        native.step(
+            [
+                (
+                    _bytes(x[:1].contiguous()),
+                    _bytes(h[:1].contiguous()),
+                    _bytes(h[:1].contiguous()),
+                    _bytes(mod),
+                    0.1,
+                    2.0,
+                    1,
+                )
+            ]
+        )
     with pytest.raises(ValueError, match="Token 99 is not one of this model's 41"):
         native.durations(_bytes(torch.tensor([1, 99])), _bytes(torch.zeros(2)))
     index = torch.tensor([0] * 7 + [2])
     with pytest.raises(ValueError, match="Frame 7 belongs to token 2 of 2"):
-        native.encode(_bytes(torch.tensor([1, 2])), _bytes(x), _bytes(index), _bytes(torch.rand(8)), 0, 8, _bytes(h), _bytes(h.clone()))
+        native.encode(
+            _bytes(torch.tensor([1, 2])),
+            _bytes(x),
+            _bytes(index),
+            _bytes(torch.rand(8)),
+            0,
+            8,
+            _bytes(h),
+            _bytes(h.clone()),
+        )
 
 
 def _retype(path, dtype):
@@ -223,8 +270,15 @@ def _damage(folder, how):
 
 @pytest.mark.parametrize(
     ("how", "says"),
-    [("cut", "cut off|outside the file"), ("missing", "ff.2.weight is missing"), ("shape", "another shape"), ("nan", "no finite numbers")]
-    + [(f"dtype {json.dumps(value)}", "type that is not understood") for value in (None, 7, 1.5, True, [], {}, ["F32"])],
+    [
+        ("cut", "cut off|outside the file"),
+        ("missing", "ff.2.weight is missing"),
+        ("shape", "another shape"),
+        ("nan", "no finite numbers"),
+    ]
+    + [
+        (f"dtype {json.dumps(value)}", "type that is not understood") for value in (None, 7, 1.5, True, [], {}, ["F32"])
+    ],
 )
 def test_damaged_weights_are_named(tmp_path, how, says):
     folder = _model(tmp_path / "model")
@@ -242,7 +296,9 @@ def test_half_precision_files_are_read(tmp_path):
     state["ema_model.initted"] = torch.tensor(True)
     state["ema_model.step"] = torch.tensor(7)
     for dtype in (torch.float16, torch.bfloat16):
-        save_file({k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, folder / "dit.safetensors")
+        save_file(
+            {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}, folder / "dit.safetensors"
+        )
         source = resolve(folder)
         expected = _results(TorchBackend(load_model(source), "fp32"), source.config)
         got = _results(Native(native_json(source, "fp32")), source.config)
@@ -315,7 +371,9 @@ def test_packed_weights_that_are_damaged_are_made_again(tmp_path, damage):
     else:
         broken.clear()
     file.write_bytes(bytes(broken))
-    for _ in range(2):  # a wrong record is noticed while loading: the file is removed then, and written at the next start
+    for _ in range(
+        2
+    ):  # a wrong record is noticed while loading: the file is removed then, and written at the next start
         got = _results_of(description, source)
         assert all(torch.equal(got[name], value) for name, value in expected.items())
     assert file.read_bytes() == whole

@@ -18,7 +18,9 @@ from serving import Server
 PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
 RULES = PACKAGING / "prometheus" / "alerts.yml"
 DASHBOARD = PACKAGING / "grafana" / "dashboard.json"
-promtool_only = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (apt: prometheus)")
+promtool_only = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed (apt: prometheus)"
+)
 
 
 def promtool(*arguments: str, text: str | None = None) -> None:
@@ -50,7 +52,9 @@ def test_the_alert_rules_are_sound_and_ring_when_they_should() -> None:
     promtool("check", "rules", str(RULES))
     promtool("test", "rules", str(RULES.with_name("alerts_test.yml")))
     alerts = set(re.findall(r"alert: (\w+)", RULES.read_text()))
-    assert len(alerts) >= 9 and alerts == set(re.findall(r"alertname: (\w+)", RULES.with_name("alerts_test.yml").read_text()))
+    assert len(alerts) >= 9 and alerts == set(
+        re.findall(r"alertname: (\w+)", RULES.with_name("alerts_test.yml").read_text())
+    )
 
 
 def expressions(node: Any) -> Iterator[str]:

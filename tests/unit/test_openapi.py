@@ -11,7 +11,9 @@ from ishowtts.api import app
 
 FILE = Path(app.__file__).parent.parent / "web" / "openapi.json"
 DOCUMENT: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
-OPERATIONS = [(path, method, operation) for path, item in DOCUMENT["paths"].items() for method, operation in item.items()]
+OPERATIONS = [
+    (path, method, operation) for path, item in DOCUMENT["paths"].items() for method, operation in item.items()
+]
 
 
 def names(value: tuple[str, str, Any]) -> str:

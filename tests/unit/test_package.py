@@ -17,7 +17,18 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(out), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(out),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True, capture_output=True, text=True)
     (wheel,) = out.glob("*.whl")
     assert "none-any" not in wheel.name, "a wheel with machine code must name its platform"
@@ -48,7 +59,24 @@ def test_voice_and_pages_are_in_the_wheel(wheel_names: set[str]) -> None:
 
 
 def test_rooms_include_only_rooms_above_them() -> None:
-    order = ["base", "audio", "cache", "flow", "text", "kernels", "model", "engine", "net", "chat", "platforms", "store", "service", "bridge", "server", "pyext"]
+    order = [
+        "base",
+        "audio",
+        "cache",
+        "flow",
+        "text",
+        "kernels",
+        "model",
+        "engine",
+        "net",
+        "chat",
+        "platforms",
+        "store",
+        "service",
+        "bridge",
+        "server",
+        "pyext",
+    ]
     sources = list((ROOT / "csrc").glob("*/*.[ch]"))
     assert {source.parent.name for source in sources} == set(order)
     for source in sources:
@@ -60,11 +88,23 @@ def test_rooms_include_only_rooms_above_them() -> None:
 
 
 def test_the_source_distribution_is_complete(tmp_path: Path) -> None:
-    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path), "sdist", "--dist-dir", str(tmp_path)]
+    command = [
+        sys.executable,
+        "setup.py",
+        "-q",
+        "egg_info",
+        "--egg-base",
+        str(tmp_path),
+        "sdist",
+        "--dist-dir",
+        str(tmp_path),
+    ]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (archive,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(archive) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     left_out = {name for name in tracked if name not in names and not name.startswith(("benchmarks/results/", "."))}
     assert left_out == set()

@@ -57,7 +57,9 @@ def test_every_symbol_is_in_the_vocabulary() -> None:
 def test_every_phone_has_one_of_the_aligner() -> None:
     vowels = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW"
     known = set(f"{vowels} B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split())
-    assert {sphinx_phone(p) for p in VOCABULARY if p[0].isalpha() and p != "pau" and not p.startswith(("de_", "zh_"))} == known
+    assert {
+        sphinx_phone(p) for p in VOCABULARY if p[0].isalpha() and p != "pau" and not p.startswith(("de_", "zh_"))
+    } == known
 
 
 def test_threads_agree() -> None:

@@ -40,7 +40,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tiny.make(tmp_path_factory.mktemp("model") / "tiny")
     weights = load_file(folder / "dit.safetensors")
     for name, weight in weights.items():  # branches that count beside the residual stream
-        weights[name] = weight * 8 if name.startswith("transformer_blocks") and name.endswith(("to_v.weight", "ff.2.weight")) else weight
+        weights[name] = (
+            weight * 8
+            if name.startswith("transformer_blocks") and name.endswith(("to_v.weight", "ff.2.weight"))
+            else weight
+        )
     save_file(weights, folder / "dit.safetensors")
     return folder
 
@@ -200,7 +204,9 @@ def test_without_a_calibration_the_cure_is_told(model: Path, cache: Path, capsys
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 
-def test_calibrates_and_speaks(model: Path, settings: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_calibrates_and_speaks(
+    model: Path, settings: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("\n".join(TEXTS.values()))
     arguments = ["quantize", "--calibrate", "--config", str(settings), "--texts", str(texts)]
@@ -211,8 +217,13 @@ def test_calibrates_and_speaks(model: Path, settings: Path, cache: Path, tmp_pat
     errors = [float(part.split()[1].rstrip("%")) / 100 for part in said.rsplit(": ", 1)[1].split(", ")]
     assert 0 < errors[0] < 0.05 and 0 < errors[1] < 0.1, "dynamic, static"
     with safe_open(path, "numpy") as file:
-        assert file.metadata()["sentences"] == "2" and len(file.keys()) == 3 * len(INPUTS) * resolve(model).config.dit.depth
-    assert cli.main(["quantize", "--model", str(model)]) == 0 and "transformer_blocks.1.ff.ff.2" in capsys.readouterr().out
+        assert (
+            file.metadata()["sentences"] == "2"
+            and len(file.keys()) == 3 * len(INPUTS) * resolve(model).config.dit.depth
+        )
+    assert (
+        cli.main(["quantize", "--model", str(model)]) == 0 and "transformer_blocks.1.ff.ff.2" in capsys.readouterr().out
+    )
     spoken = {}
     for precision in ("fp32", "int8-dynamic", "int8-static"):
         with Engine.load(model, precision=precision, threads=1) as engine:
@@ -226,7 +237,9 @@ def test_calibrates_and_speaks(model: Path, settings: Path, cache: Path, tmp_pat
 def test_a_network_that_is_told_the_strength_is_seen_both_ways(tmp_path: Path, cache: Path) -> None:
     model = tiny.make(tmp_path / "told", guidance_max=3.0)
     path = tmp_path / "settings.toml"
-    path.write_text(f'[model]\nname = "{model}"\n[[voices]]\nid = "kathleen"\naudio = "{DEMO}/reference.flac"\nlanguage = "en"\n')
+    path.write_text(
+        f'[model]\nname = "{model}"\n[[voices]]\nid = "kathleen"\naudio = "{DEMO}/reference.flac"\nlanguage = "en"\n'
+    )
     branches: list[int] = []
     forward = Step.forward
     with pytest.MonkeyPatch.context() as patch:
@@ -241,12 +254,16 @@ def test_a_network_that_is_told_the_strength_is_seen_both_ways(tmp_path: Path, c
     assert found.is_file() and all(0 < error < 0.1 for error in errors.values())
 
 
-def test_a_file_beside_the_weights_is_found_and_the_folder_still_a_model(model: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_file_beside_the_weights_is_found_and_the_folder_still_a_model(
+    model: Path, cache: Path, tmp_path: Path
+) -> None:
     own = tiny.make(tmp_path / "own")
     for name in ("reference.flac", "reference.txt"):
         (own / name).write_bytes((DEMO / name).read_bytes())
     before = resolve(own).content_hash()
-    path, _ = calibrate(config.load(None, [f"model.name={own}", "model.threads=1"]), TEXTS, calibration.beside(resolve(own)))
+    path, _ = calibrate(
+        config.load(None, [f"model.name={own}", "model.threads=1"]), TEXTS, calibration.beside(resolve(own))
+    )
     assert path.parent == own and resolve(own).content_hash() == before
     with Engine.load(own, precision="int8-static", threads=1) as engine:
         first = engine.info["content_hash"]

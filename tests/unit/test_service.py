@@ -89,7 +89,9 @@ def test_a_service_manager_hears_of_start_life_and_end(tmp_path: Path) -> None:
 
 def test_the_log_as_json_names_requests() -> None:
     with Server("--set", "server.log_format=json") as server:
-        answer = server.client().post("/api/tts", json={"text": "Hi.", "nfe_step": 1}, headers={"X-Request-Id": "abc-1"})
+        answer = server.client().post(
+            "/api/tts", json={"text": "Hi.", "nfe_step": 1}, headers={"X-Request-Id": "abc-1"}
+        )
         assert answer.status_code == 200
         assert server.client().get("/healthz", headers={"X-Request-Id": "abc-2"}).status_code == 200
     lines = [json.loads(line) for line in server.log]

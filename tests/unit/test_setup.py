@@ -36,7 +36,9 @@ def checkout() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="ishowtts "))
     folder.chmod(0o755)
     copy = folder / "a checkout"
-    skipped = shutil.ignore_patterns(".git", ".venv", "asan", "tsan", "fuzz", "*_cache", "*.egg-info", "tests", "docs", "benchmarks")
+    skipped = shutil.ignore_patterns(
+        ".git", ".venv", "asan", "tsan", "fuzz", "*_cache", "*.egg-info", "tests", "docs", "benchmarks"
+    )
     shutil.copytree(ROOT, copy, symlinks=True, ignore=skipped)
     light.make(copy / ".venv", "setuptools")
     packages = next((copy / ".venv" / "lib").glob("python*")) / "site-packages"
@@ -63,7 +65,14 @@ def serve(checkout: Path, *prefix: str, env: Mapping[str, str] | None = None) ->
     """Start, wait for the address, end; what was said. `env` None: this process's own."""
     with tempfile.TemporaryDirectory() as state:
         Path(state).chmod(0o777)
-        command = [*prefix, str(checkout / "scripts" / "serve"), "--port", "0", "--set", f"server.state_dir={state}/state"]
+        command = [
+            *prefix,
+            str(checkout / "scripts" / "serve"),
+            "--port",
+            "0",
+            "--set",
+            f"server.state_dir={state}/state",
+        ]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd="/")
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -138,7 +147,9 @@ def test_a_renamed_checkout_makes_an_environment_of_its_own(checkout: Path, tmp_
     checkout.rename(renamed)
     try:
         kept = shutil.copytree(renamed / ".venv", tmp_path / "kept", symlinks=True)
-        done = setup(renamed, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path / "none"), ISHOWTTS_SETUP_PYTHON=sys.executable)
+        done = setup(
+            renamed, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path / "none"), ISHOWTTS_SETUP_PYTHON=sys.executable
+        )
         assert "the environment in .venv is unfinished or of another folder; it is made again" in done.stderr
         assert str(renamed) in (renamed / ".venv" / "pyvenv.cfg").read_text()
         assert "Python packages could not be installed: check the network" in done.stderr and done.returncode == 1
@@ -151,14 +162,18 @@ def test_a_renamed_checkout_makes_an_environment_of_its_own(checkout: Path, tmp_
 def test_ctrl_c_ends_everything_and_is_130(checkout: Path) -> None:
     """Last, since it leaves the checkout unfinished."""
     shutil.rmtree(checkout / "build")
-    process = subprocess.Popen([str(checkout / "scripts" / "setup")], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        [str(checkout / "scripts" / "setup")], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     while not list((checkout / "build").rglob("*.o")):
         assert process.poll() is None
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     assert process.stderr is not None
     said = process.stderr.read()
-    assert process.wait(SECONDS) == 130 and said.endswith("setup: interrupted; the same command goes on from here\n"), said
+    assert process.wait(SECONDS) == 130 and said.endswith("setup: interrupted; the same command goes on from here\n"), (
+        said
+    )
     made = len(list((checkout / "build").rglob("*.o")))
     time.sleep(1)
     assert len(list((checkout / "build").rglob("*.o"))) == made, "the compilers have ended as well"

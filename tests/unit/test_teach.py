@@ -54,7 +54,12 @@ def test_frames_are_whole_and_every_symbol_has_one() -> None:
 
 def test_a_plan_takes_turns(plan: Path) -> None:
     read = Plan.read(plan)
-    assert [(language, number) for language, number, _ in read.lines()][:4] == [("en", 0), ("zh", 0), ("en", 1), ("zh", 1)]
+    assert [(language, number) for language, number, _ in read.lines()][:4] == [
+        ("en", 0),
+        ("zh", 0),
+        ("en", 1),
+        ("zh", 1),
+    ]
     teacher = Tones(plan)
     assert read.style(teacher, "en", 0) == ("anna", "low")
     speaker, style = read.style(teacher, "en", 1)
@@ -81,8 +86,12 @@ def test_a_teacher_makes_a_data_set_and_goes_on_where_it_was(plan: Path, tmp_pat
     assert [clip["speaker"] for clip in clips] == ["anna", "", "", "mei", "mei"]
     hello = clips[0]
     assert hello["phones"] == [name for name, _ in phones.spoken("Hello there.", "en")]
-    assert hello["frames"][0] == 8 and set(hello["frames"][1:-1]) <= {9, 10}, "a tenth of a second each, short silences at the ends"
-    assert any(symbol.startswith("zh_") for symbol in clips[4]["phones"]) and "b" in clips[4]["phones"], "both alphabets"
+    assert hello["frames"][0] == 8 and set(hello["frames"][1:-1]) <= {9, 10}, (
+        "a tenth of a second each, short silences at the ends"
+    )
+    assert any(symbol.startswith("zh_") for symbol in clips[4]["phones"]) and "b" in clips[4]["phones"], (
+        "both alphabets"
+    )
     before = read.read_text().splitlines()
     assert teach(make, Plan.read(plan), work, 1.0, 1) == 5
     assert read.read_text().splitlines() == before, "nothing is read twice"
@@ -95,7 +104,9 @@ def test_kokoros_alphabet_counts_back_to_our_phones() -> None:
         symbols = phones.spoken(text, language)
         made = list(kokoro.pieces(symbols))
         of = [k for _, k in made]
-        assert of == sorted(of) and set(of) == set(range(1, len(symbols))), "every symbol but the first pause is written"
+        assert of == sorted(of) and set(of) == set(range(1, len(symbols))), (
+            "every symbol but the first pause is written"
+        )
     assert kokoro.written("er1") == "ˈɜɹ" and kokoro.written("ax0") == "ə" and kokoro.written("zh_iang4") == "ja↘ŋ"
     for symbol in mandarin.SYMBOLS:
         assert kokoro.written(symbol)

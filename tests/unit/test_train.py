@@ -146,9 +146,7 @@ def test_audible_span_trims_and_refuses_silence() -> None:
         audible_span(np.zeros(SAMPLE_RATE, np.float32))
 
 
-def test_a_recording_is_aligned_and_a_wrong_text_is_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_recording_is_aligned_and_a_wrong_text_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     voice = Path(ishowtts.__file__).parent / "voices" / "demo"
     text = (voice / "reference.txt").read_text().strip()
     (tmp_path / "good.flac").symlink_to(voice / "reference.flac")
@@ -181,7 +179,10 @@ def test_metadata_errors_name_the_line(tmp_path: Path) -> None:
 
 def test_takes_of_a_sentence_stay_together(work: Path) -> None:
     texts = [f"Sentence number {k}!" for k in range(300)]
-    clips = [Clip(str(i), "tone", "en", "", t, 0, 0, 1, [], []) for i, t in enumerate([*texts, *(t.lower()[:-1] for t in texts)])]
+    clips = [
+        Clip(str(i), "tone", "en", "", t, 0, 0, 1, [], [])
+        for i, t in enumerate([*texts, *(t.lower()[:-1] for t in texts)])
+    ]
     train, held = datasets.split(clips)
     assert {k % 300 for k in train}.isdisjoint({k % 300 for k in held})
     assert 300 / 24 / 3 < len(held) / 2 < 300 / 24 * 3
@@ -290,7 +291,9 @@ def test_only_guided_rows_learn_a_strength() -> None:
     """A row that learns one branch alone is given no strength, and the unconditional one no conditions."""
     rows, frames, mels = 400, 3, 2
     torch.manual_seed(2)
-    tensors = {name: torch.randn(rows, frames, mels) for name in ("x", "cond", "conditional", "unconditional", "guided")}
+    tensors = {
+        name: torch.randn(rows, frames, mels) for name in ("x", "cond", "conditional", "unconditional", "guided")
+    }
     batch = datasets.Batch(*(torch.zeros(rows, frames) for _ in fields(datasets.Batch)))
     strength = 1 + torch.rand(rows)
     point = distil.Point(
@@ -299,12 +302,20 @@ def test_only_guided_rows_learn_a_strength() -> None:
     )  # fmt: skip
     seen: dict[str, torch.Tensor] = {}
 
-    def net(*inputs: torch.Tensor, guidance: torch.Tensor, drop_text: torch.Tensor, drop_cond: torch.Tensor, **_: torch.Tensor) -> torch.Tensor:
+    def net(
+        *inputs: torch.Tensor,
+        guidance: torch.Tensor,
+        drop_text: torch.Tensor,
+        drop_cond: torch.Tensor,
+        **_: torch.Tensor,
+    ) -> torch.Tensor:
         seen.update(guidance=guidance, drop_text=drop_text, drop_cond=drop_cond)
         guided, alone = (guidance > 0)[:, None, None], drop_text[:, None, None]
         return torch.where(guided, point.guided, torch.where(alone, point.unconditional, point.conditional))
 
-    assert float(distil.distillation_loss(net, point, datasets.generator(0, 0))) < 1e-4, "each row learns the velocity of what it is given"
+    assert float(distil.distillation_loss(net, point, datasets.generator(0, 0))) < 1e-4, (
+        "each row learns the velocity of what it is given"
+    )
     guided = seen["guidance"] > 0
     assert torch.equal(seen["guidance"][guided], strength[guided]) and not seen["guidance"][~guided].any()
     assert abs(float(guided.float().mean()) - distil.GUIDED) < 0.1
@@ -347,7 +358,9 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.undo()
 
     prepare()
-    monkeypatch.setattr(Run, "fraction", property(lambda self: self.step / 60 if self.step < self.options.steps else 1.0))
+    monkeypatch.setattr(
+        Run, "fraction", property(lambda self: self.step / 60 if self.step < self.options.steps else 1.0)
+    )
     for steps in (distil.NFE + 3, 60):  # ends in the middle of a path
         again = distil.train(options(work, parts, steps), teacher, data)
     assert torch.equal(weights(again.modules["dit"]), weights(net))
@@ -372,7 +385,9 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
     options(work, third, 1)
     assert main(["distil", "--work", str(third), "--steps", "2", "--finetune", str(voice)]) == 0
     assert torch.load(third / "distil" / "checkpoint.pt", weights_only=True)["step"] == 2
-    further = dit.train(options(work, other, 1, finetune=voice), data)  # begins with the branches and without the strength
+    further = dit.train(
+        options(work, other, 1, finetune=voice), data
+    )  # begins with the branches and without the strength
     assert not any(name.startswith("guidance_embed") for name in further.modules["dit"].state_dict())
 
 
@@ -385,7 +400,9 @@ def test_points_lie_on_the_teachers_guided_paths(work: Path, monkeypatch: pytest
     monkeypatch.setattr(distil, "jittered", lambda noise: time_grid(distil.NFE, -1.0).tolist())
     batches = Batches(data, data.train, 800, 1)
     points = [distil.Paths(teacher, batches, 3, torch.device("cpu"))(step) for step in range(distil.NFE)]
-    alone = points[0].drop_cond.nonzero().flatten().tolist()  # rows without speech around what is made, as the sampler has them
+    alone = (
+        points[0].drop_cond.nonzero().flatten().tolist()
+    )  # rows without speech around what is made, as the sampler has them
     assert alone
     for row in alone:
         frames, batch = int(points[0].batch.frames[row]), points[0].batch
@@ -426,7 +443,9 @@ def test_vocos_learns_with_and_without_judges(work: Path, tmp_path: Path, monkey
     assert min(step for step, name, _ in rows if name == "fooled") == 18
 
 
-def test_the_transformer_makes_a_share_of_the_clips(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_transformer_makes_a_share_of_the_clips(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = datasets.load(work)
     torch.manual_seed(0)
     net = DiT(DIT).eval()
@@ -458,9 +477,13 @@ def test_the_vocoder_hears_what_was_made(work: Path) -> None:
     mels = np.full_like(data.mels, 1.5)
     plain, mixed = vocos.segments(data, 0, 3), vocos.segments(data, 0, 3, made.Made(mels, frozenset(data.train)))
     assert torch.equal(mixed.sound, plain.sound) and torch.equal(plain.mel, log_mel(plain.sound, data.config))
-    assert torch.equal(plain.heard, plain.mel) and torch.equal(mixed.mel, plain.mel)  # what it is to sound like stays the recording's
+    assert torch.equal(plain.heard, plain.mel) and torch.equal(
+        mixed.mel, plain.mel
+    )  # what it is to sound like stays the recording's
     for wave, rows in zip(plain.sound, mixed.heard, strict=True):
-        heard = rows[(rows - rows[0, 0]).abs().amax(dim=1) < 1e-3]  # of clips shorter than a segment the rest is silence
+        heard = rows[
+            (rows - rows[0, 0]).abs().amax(dim=1) < 1e-3
+        ]  # of clips shorter than a segment the rest is silence
         assert len(heard) >= 20 and 1.5 - 0.7 <= float(heard[0, 0]) <= 1.5 + 0.4, wave
     levels = {round(float(rows[0, 0]), 4) for rows in mixed.heard}
     assert len(levels) == vocos.ROWS  # each at its own level, as the sound
@@ -485,7 +508,9 @@ def test_the_vocoder_learns_the_teachers_pulses(work: Path, tmp_path: Path, monk
     pitch = data.pitch[0]
     assert pitch is not None
     cycles, hz = pitch.at(3000)
-    assert np.allclose(hz, 150) and np.allclose(np.diff(np.unwrap(2 * np.pi * cycles[1000:2000])), 2 * np.pi * 150 / SAMPLE_RATE, atol=1e-4)
+    assert np.allclose(hz, 150) and np.allclose(
+        np.diff(np.unwrap(2 * np.pi * cycles[1000:2000])), 2 * np.pi * 150 / SAMPLE_RATE, atol=1e-4
+    )
     piece = vocos.segments(data, 0, 3)
     assert piece.known.all() and (piece.f0[:, 3:10] == 150).all()
     monkeypatch.setattr(vocos, "CURVE_EVERY", 10)
@@ -500,7 +525,9 @@ def test_the_vocoder_learns_the_teachers_pulses(work: Path, tmp_path: Path, monk
 
 
 @pytest.mark.usefixtures("small")
-def test_judges_learn_alone_when_a_vocoder_is_tuned(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_judges_learn_alone_when_a_vocoder_is_tuned(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(vocos, "ROWS", 2)
     monkeypatch.setattr(vocos, "JUDGES_ALONE", 0.5)
     monkeypatch.setattr(vocos, "CURVE_EVERY", 2)
@@ -564,7 +591,17 @@ def test_export_keeps_a_share_of_the_start(work: Path, tmp_path: Path, capsys: p
     found = []
     for share in ("0", "0.25", "1"):
         out = tmp_path / share
-        arguments = ["export", "--work", str(tuned), "--out", str(out), "--finetune", str(start), "--keep", f"dit={share}"]
+        arguments = [
+            "export",
+            "--work",
+            str(tuned),
+            "--out",
+            str(out),
+            "--finetune",
+            str(start),
+            "--keep",
+            f"dit={share}",
+        ]
         assert main(arguments) == 0
         found.append(load_file(out / "dit.safetensors"))
     name = "input_embed.proj.weight"
@@ -576,7 +613,12 @@ def test_export_keeps_a_share_of_the_start(work: Path, tmp_path: Path, capsys: p
     for network in ("vocos", "duration"):
         again, old = (load_file(folder / f"{network}.safetensors") for folder in (out, start))
         assert all(torch.equal(again[key], old[key]) for key in old)
-    for wrong, why in (("dit=1.5", "from 0 to 1"), ("dat=0.5", "dat=0.5"), ("dit", "NETWORK=SHARE"), ("dit=x", "NETWORK=SHARE")):
+    for wrong, why in (
+        ("dit=1.5", "from 0 to 1"),
+        ("dat=0.5", "dat=0.5"),
+        ("dit", "NETWORK=SHARE"),
+        ("dit=x", "NETWORK=SHARE"),
+    ):
         assert main([*arguments[:-1], wrong]) == 1
         assert why in capsys.readouterr().err
     with pytest.raises(SystemExit):

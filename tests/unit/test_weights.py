@@ -56,7 +56,9 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=list(PRESETS))
-def hub(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[str, Tensor]]:
+def hub(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, dict[str, Tensor]]:
     """A folder as the hub has it, but for its widths, and the transformer's tensors under the hub's names."""
     name: str = request.param
     preset = PRESETS[name]
@@ -84,7 +86,9 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 def spoken(model: Path, backend: str, precision: str) -> np.ndarray:
     with Engine.load(model, backend=backend, precision=precision, compile="off", threads=1) as engine:  # type: ignore[arg-type]
         rng = np.random.default_rng(1)
-        engine.add_voice("me", 0.1 * rng.standard_normal(24000 * 2), "Some words are said here.", "en", sample_rate=24000)
+        engine.add_voice(
+            "me", 0.1 * rng.standard_normal(24000 * 2), "Some words are said here.", "en", sample_rate=24000
+        )
         assert engine.info["backend"] == backend
         return engine.speak("Hello there.", nfe=4, seed=3).samples
 
@@ -117,10 +121,17 @@ def test_pickled_checkpoints_are_converted_once(
 
 
 @pytest.mark.parametrize("hub", ["F5TTS_v1_Base"], indirect=True)
-@pytest.mark.parametrize("prefix", ["", "transformer.", "model.", "module.", "_orig_mod.", "ema_model._orig_mod.transformer.", "module.model."])
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "transformer.", "model.", "module.", "_orig_mod.", "ema_model._orig_mod.transformer.", "module.model."],
+)
 def test_prefixes_of_training_are_taken_off(hub: tuple[Path, dict[str, Tensor]], prefix: str) -> None:
     folder, state = hub
-    state = {prefix + key.removeprefix("ema_model.transformer."): value.contiguous() for key, value in state.items() if "transformer" in key}
+    state = {
+        prefix + key.removeprefix("ema_model.transformer."): value.contiguous()
+        for key, value in state.items()
+        if "transformer" in key
+    }
     save_file(state, folder / "model.safetensors")
     native, eager = spoken(folder, "native", "fp32"), spoken(folder, "eager", "fp32")
     assert np.allclose(native, eager, atol=2e-3)
@@ -147,7 +158,9 @@ def test_a_vocoder_without_its_description_is_the_published_one(
 
 
 @pytest.mark.parametrize("hub", ["F5TTS_v1_Base"], indirect=True)
-def test_converting_runs_no_code_and_leaves_nothing_half_done(hub: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
+def test_converting_runs_no_code_and_leaves_nothing_half_done(
+    hub: tuple[Path, dict[str, Tensor]], tmp_path: Path
+) -> None:
     folder, _ = hub
     mark = tmp_path / "mark"
     code = f"import torch\nclass Bomb:\n    def __reduce__(self):\n        return (open, ({str(mark)!r}, 'w'))\n"

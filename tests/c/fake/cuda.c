@@ -1,5 +1,5 @@
-/* NVIDIA's driver as the project uses it, on memory of the processor: device addresses are pointers, a graph is a function with its argument,
- * and everything is done at once. Tests build it as a shared library. */
+/* NVIDIA's driver as the project uses it, on memory of the processor: device addresses are pointers, a graph is a
+ * function with its argument, and everything is done at once. Tests build it as a shared library. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@ typedef struct fake_graph {
     void *self;
 } fake_graph;
 
-int fake_live;          /* streams, page-locked blocks, executable graphs and retained contexts */
+int fake_live; /* streams, page-locked blocks, executable graphs and retained contexts */
 int fake_launches;
 int fake_out_of_memory; /* so many graphs cannot be made ready */
 static int current;     /* a context is */
@@ -51,9 +51,15 @@ int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
 }
 
 int cuMemFreeHost(void *memory) { return unmake(memory); }
-int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *stream) { return (void)stream, memcpy(pointer(to), from, bytes), with_context(); }
-int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *stream) { return (void)stream, memcpy(to, pointer(from), bytes), with_context(); }
-int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream) { return (void)stream, memcpy(pointer(to), pointer(from), bytes), with_context(); }
+int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *stream) {
+    return (void)stream, memcpy(pointer(to), from, bytes), with_context();
+}
+int cuMemcpyDtoHAsync_v2(void *to, uint64_t from, size_t bytes, void *stream) {
+    return (void)stream, memcpy(to, pointer(from), bytes), with_context();
+}
+int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream) {
+    return (void)stream, memcpy(pointer(to), pointer(from), bytes), with_context();
+}
 
 int cuMemsetD32Async(uint64_t to, unsigned value, size_t words, void *stream) {
     unsigned *at = pointer(to);
@@ -80,4 +86,6 @@ int cuGraphLaunch(void *exec, void *stream) {
     return with_context();
 }
 
-int cuGetErrorString(int result, const char **text) { return *text = result == OUT_OF_MEMORY ? "out of memory" : "invalid device context", 0; }
+int cuGetErrorString(int result, const char **text) {
+    return *text = result == OUT_OF_MEMORY ? "out of memory" : "invalid device context", 0;
+}

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FAKE_DIMS 4
+#define FAKE_DIMS    4
 #define FAKE_FLOAT32 6
 
 typedef struct fake_tensor {

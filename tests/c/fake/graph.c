@@ -1,5 +1,6 @@
-/* Stands in for one compiled graph. What it computes stands in the file `spec` of its weights folder: "<graph> <inputs> <width> <mode>";
- * mode "shape" answers with a wrong shape, "fail" fails, "nan" answers NaN. It takes over its inputs, as the real one does. */
+/* Stands in for one compiled graph. What it computes stands in the file `spec` of its weights folder: "<graph> <inputs>
+ * <width> <mode>"; mode "shape" answers with a wrong shape, "fail" fails, "nan" answers NaN. It takes over its inputs,
+ * as the real one does. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +8,10 @@
 
 #include "fake.h"
 
-int32_t aoti_torch_create_tensor_from_blob_v2(void *data, int64_t ndim, const int64_t *sizes, const int64_t *strides, int64_t offset, int32_t dtype, int32_t device,
-                                              int32_t device_index, fake_tensor **out, int32_t layout, const uint8_t *metadata, int64_t n_metadata);
+int32_t aoti_torch_create_tensor_from_blob_v2(void *data, int64_t ndim, const int64_t *sizes, const int64_t *strides,
+                                              int64_t offset, int32_t dtype, int32_t device, int32_t device_index,
+                                              fake_tensor **out, int32_t layout, const uint8_t *metadata,
+                                              int64_t n_metadata);
 int32_t aoti_torch_delete_tensor_object(fake_tensor *tensor);
 
 typedef struct container {
@@ -21,7 +24,8 @@ static const char *last_error = "";
 
 int32_t AOTInductorGetLastError(const char **message) { return *message = last_error, 0; }
 
-int32_t AOTInductorModelContainerCreateWithDevice(container **out, size_t models, const char *device, const char *weights_dir) {
+int32_t AOTInductorModelContainerCreateWithDevice(container **out, size_t models, const char *device,
+                                                  const char *weights_dir) {
     char path[4096];
     container made = {.inputs = 0};
     int n = 0;
@@ -51,13 +55,15 @@ static fake_tensor *output(int64_t ndim, const int64_t *sizes) {
         strides[i] = n;
         n *= sizes[i];
     }
-    aoti_torch_create_tensor_from_blob_v2(calloc((size_t)n, sizeof(float)), ndim, sizes, strides, 0, FAKE_FLOAT32, 0, 0, &tensor, 0, NULL, 0);
+    aoti_torch_create_tensor_from_blob_v2(calloc((size_t)n, sizeof(float)), ndim, sizes, strides, 0, FAKE_FLOAT32, 0, 0,
+                                          &tensor, 0, NULL, 0);
     tensor->owned = true;
     return tensor;
 }
 
 static fake_tensor *encode(const container *self, fake_tensor **in) {
-    const int64_t frames = in[1]->sizes[1], mels = in[1]->sizes[2], *tokens = in[0]->data, *ref = in[self->inputs - 1]->data;
+    const int64_t frames = in[1]->sizes[1], mels = in[1]->sizes[2], *tokens = in[0]->data,
+                  *ref = in[self->inputs - 1]->data;
     fake_tensor *out = output(3, (int64_t[]){2, frames, self->width});
     float *h = out->data;
     const float *cond = in[1]->data, *phase = self->inputs == 5 ? in[3]->data : NULL;
@@ -75,7 +81,9 @@ static fake_tensor *encode(const container *self, fake_tensor **in) {
 static fake_tensor *modulate(const container *self, fake_tensor **in) {
     fake_tensor *out = output(2, (int64_t[]){in[0]->sizes[0], self->width});
     for (int64_t i = 0; i < in[0]->sizes[0]; i++)
-        for (int64_t j = 0; j < self->width; j++) ((float *)out->data)[i * self->width + j] = ((float *)in[0]->data)[i] * (float)(j + 1) + (self->inputs > 1 ? ((float *)in[1]->data)[i] : 0);
+        for (int64_t j = 0; j < self->width; j++)
+            ((float *)out->data)[i * self->width + j] =
+                ((float *)in[0]->data)[i] * (float)(j + 1) + (self->inputs > 1 ? ((float *)in[1]->data)[i] : 0);
     return out;
 }
 
@@ -95,7 +103,8 @@ static fake_tensor *vocode(const container *self, fake_tensor **in) {
     const int64_t frames = in[0]->sizes[1], mels = in[0]->sizes[2];
     fake_tensor *out = output(4, (int64_t[]){1, 2, frames, self->width});
     for (int64_t part = 0; part < 2; part++)
-        for (int64_t t = 0; t < frames; t++) ((float *)out->data)[(part * frames + t) * self->width] = ((float *)in[0]->data)[t * mels] + (float)part;
+        for (int64_t t = 0; t < frames; t++)
+            ((float *)out->data)[(part * frames + t) * self->width] = ((float *)in[0]->data)[t * mels] + (float)part;
     return out;
 }
 
@@ -106,11 +115,13 @@ static fake_tensor *durations(const container *self, fake_tensor **in) {
     return out;
 }
 
-int32_t AOTInductorModelContainerRun(container *self, fake_tensor **in, size_t n_in, fake_tensor **out, size_t n_out, void *stream, void *proxy) {
+int32_t AOTInductorModelContainerRun(container *self, fake_tensor **in, size_t n_in, fake_tensor **out, size_t n_out,
+                                     void *stream, void *proxy) {
     static const struct {
         const char *name;
         fake_tensor *(*run)(const container *, fake_tensor **);
-    } graphs[] = {{"encode", encode}, {"modulate", modulate}, {"step", step}, {"vocode", vocode}, {"durations", durations}};
+    } graphs[] = {
+        {"encode", encode}, {"modulate", modulate}, {"step", step}, {"vocode", vocode}, {"durations", durations}};
     int32_t code = 0;
     (void)n_out, (void)stream, (void)proxy;
     if (strcmp(self->mode, "fail") == 0) last_error = "a kernel gave up", code = 1;

@@ -1,4 +1,5 @@
-/* Stands in for libtorch_cpu.so: the same C ABI over plain C tensors, with a count of those alive. Built by the test that loads it. */
+/* Stands in for libtorch_cpu.so: the same C ABI over plain C tensors, with a count of those alive. Built by the test
+ * that loads it. */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,8 +16,10 @@ int32_t aoti_torch_dtype_int64(void) { return 4; }
 int32_t aoti_torch_device_type_cpu(void) { return 0; }
 int32_t aoti_torch_layout_strided(void) { return 0; }
 
-int32_t aoti_torch_create_tensor_from_blob_v2(void *data, int64_t ndim, const int64_t *sizes, const int64_t *strides, int64_t offset, int32_t dtype, int32_t device,
-                                              int32_t device_index, fake_tensor **out, int32_t layout, const uint8_t *metadata, int64_t n_metadata) {
+int32_t aoti_torch_create_tensor_from_blob_v2(void *data, int64_t ndim, const int64_t *sizes, const int64_t *strides,
+                                              int64_t offset, int32_t dtype, int32_t device, int32_t device_index,
+                                              fake_tensor **out, int32_t layout, const uint8_t *metadata,
+                                              int64_t n_metadata) {
     (void)offset, (void)device, (void)device_index, (void)layout, (void)metadata, (void)n_metadata;
     if (!data || ndim > FAKE_DIMS) return 1;
     fake_tensor *tensor = calloc(1, sizeof *tensor);
