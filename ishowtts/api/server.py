@@ -20,7 +20,7 @@ from types import FrameType
 
 import uvicorn
 
-from .. import _engine
+from .. import _audio, _engine, _phones
 from .._service import Store, Watcher
 from ..config import Config
 from ..engine import Engine, open_engine
@@ -32,10 +32,13 @@ from .settings import Settings
 from .state import State
 
 logger = logging.getLogger("ishowtts")
+_OF_MODULES = (_audio, _phones)
+"""Modules that keep handles as long as they are loaded: they are loaded before handles are counted."""
 
 
 def serve(config: Config, read: Callable[[], Config]) -> int:
     """Serve until SIGTERM or SIGINT, finishing what runs; returns the exit code. `read`: reads the configuration again."""
+    before = _engine.live_handles()
     logging.basicConfig()
     _set_log(config.server.log_level, config.server.log_format)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -55,7 +58,7 @@ def serve(config: Config, read: Callable[[], Config]) -> int:
             state.engine.close()
     failed = server.failed
     del state, server
-    _tell_of_handles()
+    _tell_of_handles(before)
     return 1 if failed else 0
 
 
@@ -78,10 +81,10 @@ def _set_log(level: str, format: str) -> None:
     _engine.log_to_stderr(level, format)
 
 
-def _tell_of_handles() -> None:
-    """Everything is closed now; a handle of the core that is not was leaked."""
+def _tell_of_handles(before: int) -> None:
+    """Everything is closed now; a handle of the core more than there were `before` was leaked."""
     gc.collect()  # the application and its state refer to one another
-    if alive := _engine.live_handles():
+    if (alive := _engine.live_handles() - before) > 0:
         logger.warning("%d handles are still alive at the end", alive)
 
 
