@@ -1,4 +1,4 @@
-"""The command line: speak, serve, api, voices, config, and the commands of other rooms: train, quality, sweep, daily.
+"""The command line: its own commands, and those of other packages: quantize, train, quality, sweep, daily.
 
 Options are overrides of the configuration, so one place checks them all. What a user got wrong is answered by one
 sentence and status 2; a failure of the program itself is 1.
@@ -10,38 +10,22 @@ import argparse
 import importlib
 import json
 import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from ._audio import FORMATS, encode
-from .errors import ConfigError, IshowError, TextError
+from . import speaking
+from ._audio import FORMATS
+from .errors import ConfigError, IshowError
 from .extras import MissingPackage, installs
-from .fields import REQUEST, SAMPLING, speech_options
-from .options import Parser, add_fields, field_overrides, overrides, request_value
+from .fields import REQUEST, SAMPLING
+from .options import Parser, add_fields, field_overrides, overrides
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from .config import Config
-    from .engine import Engine, SpeechStream
 
 SERVER = Path(__file__).parent / "bin" / "ishowtts-server"
-LONG_TEXT = 200
-"""Characters from which on a terminal gets a progress bar."""
-PLAYERS = (
-    ("pw-play",),
-    ("paplay",),
-    ("aplay", "-q"),
-    ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"),
-    ("afplay",),
-)
 USER_FAULTS = ("EINVAL", "ENOTFOUND", "EFORMAT", "ELIMIT")
 _SHORT = {  # options that are settings
     "model": "model.name", "precision": "model.precision", "backend": "model.backend", "compile": "model.compile",
@@ -49,7 +33,7 @@ _SHORT = {  # options that are settings
 }  # fmt: skip
 
 
-_ROOMS = {  # commands with a parser of their own: module with `main(arguments, prog)`, extra of the package, help
+ROOMS = {  # commands with their own `parser(prog)` and `main(arguments, prog)`: module, extra of the package, help
     "quantize": ("ishowtts.quantize", "torch", "prepare a model for the precision int8-static"),
     "train": ("ishowtts.train", "train", "train a voice from recordings"),
     "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
@@ -68,10 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     prog = "ishowtts"
     try:
-        if arguments and arguments[0] in _ROOMS:
+        if arguments and arguments[0] in ROOMS:
             prog = f"ishowtts {arguments[0]}"
             return _room(arguments[0], arguments[1:])
-        parsed = _parser().parse_args(arguments)
+        parsed = parser().parse_args(arguments)
         prog = f"ishowtts {parsed.command}"
         run: Callable[[argparse.Namespace], int] = parsed.run
         status = run(parsed)
@@ -90,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The whole command line, but for the options of `ROOMS`."""
     parser = Parser(prog="ishowtts", description="Speech from text in a chosen voice.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -103,20 +88,22 @@ def _parser() -> argparse.ArgumentParser:
 
     speak = commands.add_parser("speak", parents=[settings], help="speak a text into a file, or aloud")
     speak.add_argument("text", help="what to say; - reads standard input")
-    speak.add_argument("-o", "--output", metavar="FILE", help="where to write; - is standard output; without it: play")
+    output = "where to write; - is standard output; without it: play while it is spoken"
+    speak.add_argument("-o", "--output", metavar="FILE", help=output)
     speak.add_argument("--format", choices=tuple(FORMATS), help="of the output (default: by its name, else wav)")
     speak.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
     speak.add_argument("--voice", help="id of a voice; see `ishowtts voices`")
     add_fields(speak, REQUEST)
-    speak.add_argument("--precision", help="fp32 or bf16")
+    speak.add_argument("--precision", help="auto, fp32, bf16, int8-dynamic or int8-static")
     speak.add_argument("--backend", help="auto, cuda, native, package, eager or compile")
     speak.add_argument("--compile", help="wait: make the compiled model first if it is missing (once for each machine)")
     speak.add_argument("--threads", help="0 takes all cores")
-    speak.set_defaults(run=_speak)
+    speak.set_defaults(run=lambda arguments: speaking.speak(arguments, _load(arguments)))
 
     serve = commands.add_parser("serve", parents=[settings], help="serve HTTP")
     serve.add_argument("--host", help="name or address to listen on")
     serve.add_argument("--port", help="0 takes any free port")
+    serve.add_argument("--wyoming", metavar="PORT", help="serve Home Assistant's Wyoming protocol too")
     serve.set_defaults(run=_serve)
 
     api = commands.add_parser(
@@ -139,8 +126,16 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument("file", nargs="?", help="the same as --config")
     config.set_defaults(run=_config)
 
-    for name, (_, _, summary) in _ROOMS.items():
+    for name, (_, _, summary) in ROOMS.items():
         commands.add_parser(name, help=summary, add_help=False)
+
+    completion = commands.add_parser("completion", help="print what completes this command line in a shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.set_defaults(run=_completion)
+
+    manual = commands.add_parser("man", help="print a manual page (ishowtts man speak | man -l -)")
+    manual.add_argument("page", nargs="?", metavar="COMMAND", help="of one command; left out: of the program")
+    manual.set_defaults(run=_manual)
     return parser
 
 
@@ -160,116 +155,6 @@ def _load(arguments: argparse.Namespace) -> Config:
     return config.load(arguments.config, [*arguments.set, *own])
 
 
-# ---- speak -----------------------------------------------------------------------------------------------------------
-
-
-def _speak(arguments: argparse.Namespace) -> int:
-    config = _load(arguments)
-    text = sys.stdin.buffer.read().decode("utf-8", "replace") if arguments.text == "-" else arguments.text
-    if not text.strip():
-        raise TextError("There is no text to speak.", field="text")
-    output = arguments.output
-    if output not in (None, "-") and not Path(output).absolute().parent.is_dir():
-        raise ConfigError(f"there is no folder {Path(output).absolute().parent} to write to", field="output")
-    player = None if output else _player()
-
-    import numpy as np
-
-    sampling = config.sampling.model_dump()
-    chosen = speech_options(lambda field: sampling[field.setting] if field.setting else request_value(arguments, field))
-    chosen["early"] = False
-    with _open(config) as engine:
-        stream = engine.stream(text, config.default_voice, **chosen)
-        samples = np.concatenate([np.zeros(0, np.float32), *_pieces(stream, len(text) >= LONG_TEXT)])
-        timings, info = stream.timings, engine.info
-    rate = stream.sample_rate
-    data = encode(samples, rate, _format(arguments))
-    if player is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "speech.wav"
-            path.write_bytes(data)
-            subprocess.run([*player, str(path)], check=True, stdin=subprocess.DEVNULL)
-    elif output == "-":
-        sys.stdout.buffer.write(data)
-    else:
-        Path(output).write_bytes(data)
-    seconds = len(samples) / rate
-    print(
-        f"{seconds:.2f} s of audio, real-time factor {timings['total'] / max(seconds, 1e-9):.3f}, "
-        f"first audio {timings['first_audio']:.2f} s, seed {timings['seed']}, voice {timings['voice']}, "
-        f"backend {info['backend']} {info['precision']}",
-        file=sys.stderr,
-    )
-    return 0
-
-
-def _format(arguments: argparse.Namespace) -> str:
-    """Of the output: as asked for, else by the file's name; what is played is WAV."""
-    if not arguments.output:
-        return "wav"
-    suffix = Path(arguments.output).suffix[1:].lower()
-    named = "opus" if suffix == "ogg" else suffix if suffix in FORMATS else "wav"
-    return arguments.format or named
-
-
-def _open(config: Config) -> Engine:
-    from .engine import open_engine
-
-    model = config.model
-    # Raised inside an import that C asked for, an interrupt would be reported as a broken model.
-    before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    try:
-        engine = open_engine(config, "off")  # a package made in the background would outlive this process
-    finally:
-        signal.signal(signal.SIGINT, before)
-    try:
-        if engine.compilable and model.compile == "wait":
-            print("compiling the model for this machine, once; this takes a few minutes", file=sys.stderr)
-            engine.start_compiling()
-            if not engine.wait_compiled():
-                print(f"not compiled: {engine.compile_state[1]}", file=sys.stderr)
-        elif engine.compilable and sys.stderr.isatty():
-            print("the model is not compiled for this machine yet; --compile wait does it, once", file=sys.stderr)
-    except BaseException:
-        engine.close()
-        raise
-    return engine
-
-
-def _pieces(stream: SpeechStream, long: bool) -> list[NDArray[np.float32]]:
-    """All audio, with a progress bar for long text on a terminal; an interrupt cancels the speech."""
-    from tqdm import tqdm
-
-    pieces: list[NDArray[np.float32]] = []
-    try:
-        shown = long and sys.stderr.isatty()
-        with tqdm(
-            total=100, unit="%", leave=False, disable=not shown, bar_format="{l_bar}{bar}| {elapsed}<{remaining}"
-        ) as bar:
-            while True:
-                try:
-                    piece = stream.poll(0.1)
-                except IshowError as error:
-                    if error.status != "EAGAIN":
-                        raise
-                else:
-                    if piece is None:
-                        return pieces
-                    pieces.append(piece.copy())
-                bar.update(int(100 * stream.progress) - bar.n)
-    except KeyboardInterrupt:
-        stream.cancel()
-        raise
-
-
-def _player() -> Sequence[str]:
-    found = next((player for player in PLAYERS if shutil.which(player[0])), None)
-    if found is None:
-        names = ", ".join(player[0] for player in PLAYERS)
-        raise ConfigError(f"no audio player was found ({names}); write to a file with -o out.wav", status="ENOTFOUND")
-    return found
-
-
 # ---- the others ------------------------------------------------------------------------------------------------------
 
 
@@ -277,7 +162,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     if not SERVER.is_file():
         raise ConfigError(f"the server was not built: there is no {SERVER}", status="ENOTFOUND")
     command = [str(SERVER)]
-    for name in ("host", "port", "config"):
+    for name in ("host", "port", "wyoming", "config"):
         if (value := getattr(arguments, name)) is not None:
             command += [f"--{name}", value]
     for override in arguments.set:
@@ -331,8 +216,22 @@ def _config(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _completion(arguments: argparse.Namespace) -> int:
+    from . import completion
+
+    sys.stdout.write(completion.script(arguments.shell, completion.commands()))
+    return 0
+
+
+def _manual(arguments: argparse.Namespace) -> int:
+    from . import completion
+
+    sys.stdout.write(completion.manual(completion.commands(), arguments.page))
+    return 0
+
+
 def _room(name: str, arguments: list[str]) -> int:
-    module, extra, _ = _ROOMS[name]
+    module, extra, _ = ROOMS[name]
     try:
         run: Callable[..., int] = importlib.import_module(module).main
         return run(arguments, prog=f"ishowtts {name}")

@@ -63,6 +63,22 @@ def _secret_of(file: str, field: str) -> str:
         raise ConfigError(f"{path} cannot be read: {error}", field=field) from None
 
 
+def _wrong_origin(origin: str) -> str:
+    """Why a browser never sends this as its Origin, "" where it may."""
+    found = re.fullmatch(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?", origin, re.IGNORECASE)
+    if origin == "*" or (found and (found[1].lower(), found[3]) not in (("http", "80"), ("https", "443"))):
+        return ""
+    if found:
+        return f"leave out :{found[3]}, which is the default of {found[1]}"
+    if "*" in origin:
+        return 'list each origin, or "*" for all of them'
+    if "://" not in origin:
+        return "it begins with https:// or http://"
+    if origin.endswith("/"):
+        return "leave out the slash at its end"
+    return "it is a scheme, a host and perhaps a port, such as https://example.org:8443"
+
+
 class ServerConfig(_Section):
     """The HTTP server."""
 
@@ -70,6 +86,12 @@ class ServerConfig(_Section):
     port: int = Field(D["port"], ge=0, le=65535, description="0 takes any free port")
     body_bytes_max: int = Field(
         D["body_bytes_max"], ge=1024, le=64 * _MEBIBYTE, description="largest JSON request, bytes"
+    )
+    wyoming_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="port of Home Assistant's Wyoming protocol, which has no keys; left out: not served",
     )
     api_key: Text | None = Field(None, description="what clients send as `Authorization: Bearer`; needed off loopback")
     api_key_file: Text | None = Field(None, description="file with the key instead, readable by its owner alone")
@@ -80,7 +102,8 @@ class ServerConfig(_Section):
     )
     allowed_hosts: list[Text] = Field([], description="further names that a Host header may carry")
     cors_origins: list[Text] = Field(
-        [], description="origins of other sites that may call, such as https://example.org"
+        [],
+        description='origins of other sites that may call, such as https://example.org; "*": all, with a key or on loopback',
     )
     request_seconds: float = Field(
         D["request_seconds"], ge=1, le=3600, description="deadline of one synthesis, seconds"
@@ -104,6 +127,15 @@ class ServerConfig(_Section):
             raise ValueError(
                 f"host {self.host} serves other machines, which needs server.api_key, or server.insecure = true"
             )
+        if self.wyoming_port and not (local or self.insecure):
+            raise ValueError("wyoming_port has no keys: it needs a host that is loopback, or server.insecure = true")
+        if "*" in self.cors_origins and not (local or self.api_key or self.api_key_file):
+            raise ValueError(
+                'cors_origins "*" lets every page call, which needs server.api_key, or a host that is loopback'
+            )
+        for origin in self.cors_origins:
+            if wrong := _wrong_origin(origin):
+                raise ValueError(f'cors_origins has "{origin}", which no browser sends: {wrong}')
         return self
 
     def secret(self) -> str | None:
@@ -164,6 +196,15 @@ else:
         "SamplingConfig", _fields.SAMPLING, "What a request gets that does not choose for itself."
     )
     EngineConfig = _section("EngineConfig", _fields.ENGINE, "Sizes of the engine.")
+
+
+class OpenAIConfig(_Section):
+    """What OpenAI's clients are served."""
+
+    voices: dict[str, VoiceId] = Field(
+        {},
+        description="our voice for a name that a client asks for; OpenAI's own names are spread over our voices unless given",
+    )
 
 
 class VoiceConfig(_Section):
@@ -329,6 +370,7 @@ class Config(_Section):
     model: ModelSettings = Field(default_factory=ModelSettings)  # type: ignore[arg-type]
     sampling: SamplingConfig = Field(default_factory=SamplingConfig)  # type: ignore[arg-type]
     engine: EngineConfig = Field(default_factory=EngineConfig)  # type: ignore[arg-type]
+    openai: OpenAIConfig = Field(default_factory=OpenAIConfig)  # type: ignore[arg-type]
     chat: ChatConfig = Field(default_factory=ChatConfig)  # type: ignore[arg-type]
     text: TextConfig = Field(default_factory=TextConfig)  # type: ignore[arg-type]
     default_voice: VoiceId | None = Field(
@@ -547,7 +589,8 @@ def _node(keys: Iterable[str]) -> dict[str, Any] | None:
     node: dict[str, Any] = whole
     for key in keys:
         following = node.get("items") if key.isdecimal() else node.get("properties", {}).get(key)
-        if following is None:
+        following = following or node.get("additionalProperties")  # of a table with keys of the user's own
+        if not following:
             return None
         node = copy.copy(following)
         for arm in node.get("anyOf", []):

@@ -46,7 +46,7 @@ class SpeechOptions(TypedDict, total=False):
 
     `early`: a long text begins with a short chunk, so that its first audio comes soon (True for `stream`). `priority`:
     higher goes first. `deadline`: seconds from now, 0: none. `notify`: an eventfd that is written to whenever
-    `SpeechStream.poll` has something new, for event loops; it must stay open while the stream lives. Below 0: none.
+    `SpeechStream.poll` has something new, for event loops; the stream has a copy of it. Below 0: none.
     """
 
     nfe: int

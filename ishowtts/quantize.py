@@ -207,8 +207,8 @@ def _show(source: ModelSource) -> None:
             print(f"  {name:44} {low:9.3f} to {high:9.3f}, largest magnitude {float(peaks.max()):9.3f}")
 
 
-def main(arguments: Sequence[str], prog: str = "ishowtts quantize") -> int:
-    """Run one command line."""
+def parser(prog: str) -> Parser:
+    """The command line."""
     p = Parser(
         prog=prog, description="Prepare a model for the precision int8-static; without --calibrate: show what there is."
     )
@@ -221,7 +221,12 @@ def main(arguments: Sequence[str], prog: str = "ishowtts quantize") -> int:
     p.add_argument(
         "--beside", action="store_true", help="write beside the model's weights, not into the user's cache folder"
     )
-    options = p.parse_args(arguments)
+    return p
+
+
+def main(arguments: Sequence[str], prog: str = "ishowtts quantize") -> int:
+    """Run one command line."""
+    options = parser(prog).parse_args(arguments)
     settings = speaker(options)
     source = resolve(settings.model.name)
     if not options.calibrate:

@@ -21,7 +21,8 @@ ISHOW_API void ishow_buffer_format(ishow_buffer *b, const char *format, ...) __a
 ISHOW_API void ishow_buffer_json_text(ishow_buffer *b, const char *text); /* a quoted, escaped string; NULL: null */
 ISHOW_API void ishow_buffer_base64(ishow_buffer *b, const void *data, size_t n);
 int ishow_sample_s16(float sample); /* -32768 to 32767, rounded and clipped; NaN: 0 */
-void ishow_buffer_s16(ishow_buffer *b, const float *samples, size_t n); /* little-endian 16-bit PCM, clipped */
-ISHOW_API void ishow_buffer_free(ishow_buffer *b);                      /* empty again and usable */
+ISHOW_API void ishow_buffer_s16(ishow_buffer *b, const float *samples,
+                                size_t n);         /* little-endian 16-bit PCM, clipped */
+ISHOW_API void ishow_buffer_free(ishow_buffer *b); /* empty again and usable */
 
 #endif

@@ -39,7 +39,7 @@ static const ishow_field request_rows[] = {
     {"sway_sampling_coef", "sway", "sway_sampling_coef", .kind = ISHOW_FIELD_NUMBER, AT(sway), .initial = -1,
      .least = ISHOW_SWAY_MIN, .most = ISHOW_SWAY_MAX,
      .help = "moves steps towards the beginning (negative) or the end"},
-    {"speed", "speed", "speed", .kind = ISHOW_FIELD_NUMBER, AT(speed), .initial = 1, .least = 0.3, .most = 3,
+    {"speed", "speed", "speed", .kind = ISHOW_FIELD_NUMBER, AT(speed), .initial = 1, .least = 0.25, .most = 4,
      .help = "1 is the voice's own"},
     {"target_rms", "target_rms", "target_rms", .kind = ISHOW_FIELD_NUMBER, AT(target_rms), .initial = ISHOW_TARGET_RMS,
      .most = 1, .help = "level of the speech; 0 leaves it"},

@@ -1,6 +1,7 @@
 /* One request's life, as its caller sees it: submitted, read piece by piece, cancelled, freed. The other side of it,
  * what the engine's threads do with it, is in prepare.c and inference.c. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -172,6 +173,14 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     return u;
 }
 
+/* With the lock. */
+static ishow_status fail_voice(const ishow_engine *engine, const char *asked, ishow_error *error) {
+    char known[320] = "";
+    for (const voice *v = engine->voices; v && strlen(known) < sizeof known - 1; v = v->next)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "; there are ", v->id);
+    return ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s'%s", asked, known);
+}
+
 ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user),
                                  void *user, ishow_utterance **out, ishow_error *error) {
     float t[ISHOW_NFE_MAX + 1];
@@ -191,7 +200,7 @@ ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *requ
     if (engine->stopping) {
         status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
     } else if (!u->voice && request->voice) {
-        status = ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s'", request->voice);
+        status = fail_voice(engine, request->voice, error);
     } else if (!u->voice && engine->info.uses_prompt) {
         status = ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "no voice is configured, and this model needs one");
     } else if (u->voice && u->fix_duration > 0 && u->fix_duration < u->voice->seconds + 0.2) {

@@ -6,11 +6,14 @@
  * is inside a call is freed by the last one to leave. Each engine attaches a bridge of its own. */
 #include "pyext/engine.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/base.h"
 #include "bridge/bridge.h"
 #include "pyext/handles.h"
+#include "pyext/text.h"
 
 typedef struct engine_object {
     PyObject_HEAD ishow_bridge *bridge;
@@ -65,6 +68,12 @@ static PyObject *leave_with(engine_object *self, ishow_status status, const isho
     Py_RETURN_NONE;
 }
 
+/* NULL with the exception that arguments raised. */
+static PyObject *refuse_overflow(void) {
+    pyext_refuse_overflow();
+    return NULL;
+}
+
 /* The options of a call without those of a table, which are read into `of`: a new dict, or NULL with an exception. */
 static PyObject *split_options(PyTypeObject *type, PyObject *kwargs, const ishow_fields *fields, int all, void *of) {
     ishow_error error = {0};
@@ -79,26 +88,28 @@ static PyObject *split_options(PyTypeObject *type, PyObject *kwargs, const ishow
 static PyObject *engine_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"model", "precision", "threads", "backend", NULL};
     ishow_engine_options options = ishow_engine_options_default();
-    const char *model = NULL, *precision = NULL, *backend = "auto";
+    text_argument model = {.field = "model"}, precision = {.field = "precision"},
+                  backend = {.field = "backend", .utf8 = "auto"};
     int threads = 0;
     ishow_error error = {0};
     PyObject *rest = split_options(type, kwargs, &ishow_engine_fields, 0, &options);
     const int good =
-        rest && PyArg_ParseTupleAndKeywords(args, rest, "s|zi$s:Engine", names, &model, &precision, &threads, &backend);
+        rest && PyArg_ParseTupleAndKeywords(args, rest, "O&|O&i$O&:Engine", names, pyext_take_text, &model,
+                                            pyext_take_text_or_none, &precision, &threads, pyext_take_text, &backend);
     Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
-    if (!good) return NULL;
+    if (!good) return refuse_overflow();
     engine_object *self = (engine_object *)type->tp_alloc(type, 0);
     if (!self) return NULL;
-    self->model = ishow_strdup(model);
-    self->precision = ishow_strdup(precision);
+    self->model = ishow_strdup(model.utf8);
+    self->precision = ishow_strdup(precision.utf8);
     self->threads = threads;
-    if (!self->model || (precision && !self->precision)) {
+    if (!self->model || (precision.utf8 && !self->precision)) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
     ishow_status status = ishow_bridge_attach(&self->bridge, &error);
     if (!status) {
-        Py_BEGIN_ALLOW_THREADS status = ishow_bridge_engine(self->bridge, self->model, self->precision, backend,
+        Py_BEGIN_ALLOW_THREADS status = ishow_bridge_engine(self->bridge, self->model, self->precision, backend.utf8,
                                                             threads, &options, &self->engine, &self->pending, &error);
         Py_END_ALLOW_THREADS
     }
@@ -130,12 +141,14 @@ static PyObject *engine_set_voice(PyObject *object, PyObject *args, PyObject *kw
     engine_object *self = (engine_object *)object;
     PyObject *samples = NULL;
     Py_buffer buffer = {0};
-    ishow_voice voice = {0};
+    text_argument id = {.field = "voice_id"}, text = {.field = "text"}, language = {.field = "language"};
+    int sample_rate = 0;
     ishow_error error = {0};
     ishow_status status;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ssO|iz:set_voice", names, &voice.id, &voice.text, &samples,
-                                     &voice.sample_rate, &voice.language))
-        return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&O&O|iO&:set_voice", names, pyext_take_text, &id, pyext_take_text,
+                                     &text, &samples, &sample_rate, pyext_take_text_or_none, &language))
+        return refuse_overflow();
+    ishow_voice voice = {.id = id.utf8, .text = text.utf8, .language = language.utf8, .sample_rate = sample_rate};
     if (samples != Py_None) {
         if (take_samples(samples, &buffer) != 0) return NULL;
         voice.samples = buffer.buf;
@@ -166,11 +179,11 @@ static PyObject *engine_configure(PyObject *object, PyObject *args, PyObject *kw
 
 static PyObject *engine_remove_voice(PyObject *object, PyObject *arg) {
     engine_object *self = (engine_object *)object;
-    const char *id = PyUnicode_AsUTF8(arg); /* borrowed from arg */
+    text_argument id = {.field = "voice_id"};
     ishow_error error = {0};
     ishow_status status;
-    if (!id || enter(self) != 0) return NULL;
-    Py_BEGIN_ALLOW_THREADS status = ishow_engine_remove_voice(self->engine, id, &error);
+    if (!pyext_take_text(arg, &id) || enter(self) != 0) return NULL;
+    Py_BEGIN_ALLOW_THREADS status = ishow_engine_remove_voice(self->engine, id.utf8, &error);
     Py_END_ALLOW_THREADS return leave_with(self, status, &error);
 }
 
@@ -213,21 +226,33 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
     ishow_request request = ishow_request_default();
     ishow_error error = {0};
     ishow_status status;
+    text_argument text = {.field = "text"}, voice = {.field = "voice_id"};
     int notify = -1;
     PyObject *rest = split_options(Py_TYPE(self), kwargs, &ishow_request_fields, 0, &request);
-    const int good =
-        rest && PyArg_ParseTupleAndKeywords(args, rest, "s|z$pidi:submit", names, &request.text, &request.voice,
-                                            &request.early, &request.priority, &request.deadline, &notify);
+    const int good = rest && PyArg_ParseTupleAndKeywords(args, rest, "O&|O&$pidi:submit", names, pyext_take_text, &text,
+                                                         pyext_take_text_or_none, &voice, &request.early,
+                                                         &request.priority, &request.deadline, &notify);
     Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
-    if (!good) return NULL;
+    if (!good) return refuse_overflow();
+    request.text = text.utf8;
+    request.voice = voice.utf8;
     PyTypeObject *type = (PyTypeObject *)state_of(Py_TYPE(self))->utterance_type; /* borrowed */
     utterance_object *utterance = (utterance_object *)type->tp_alloc(type, 0);
-    if (!utterance || enter(self) != 0) {
-        Py_XDECREF(utterance);
+    if (!utterance) return NULL;
+    utterance->notify = notify < 0 ? -1 : fcntl(notify, F_DUPFD_CLOEXEC, 0);
+    if (notify >= 0 && utterance->notify < 0) {
+        status =
+            ishow_fail(&error, ISHOW_EINVAL, "notify", "notify must be an open file descriptor: %s", strerror(errno));
+        Py_DECREF(utterance);
+        return raise(Py_TYPE(self), status, &error);
+    }
+    if (enter(self) != 0) {
+        Py_DECREF(utterance);
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS status = ishow_engine_submit(self->engine, &request, notify < 0 ? NULL : notify_fd,
-                                                        (void *)(intptr_t)notify, &utterance->utterance, &error);
+    Py_BEGIN_ALLOW_THREADS status =
+        ishow_engine_submit(self->engine, &request, notify < 0 ? NULL : notify_fd, (void *)(intptr_t)utterance->notify,
+                            &utterance->utterance, &error);
     Py_END_ALLOW_THREADS leave(self);
     if (status) {
         utterance->utterance = NULL;
@@ -370,13 +395,13 @@ static PyObject *check_reference(PyObject *module, PyObject *args) {
     ishow_pcm pcm = {0};
     ishow_error error = {0};
     ishow_status status;
-    const char *text = NULL;
-    if (!PyArg_ParseTuple(args, "Ois:check_reference", &samples, &pcm.sample_rate, &text) ||
+    text_argument text = {.field = "text"};
+    if (!PyArg_ParseTuple(args, "OiO&:check_reference", &samples, &pcm.sample_rate, pyext_take_text, &text) ||
         take_samples(samples, &buffer) != 0)
         return NULL;
     pcm.samples = buffer.buf;
     pcm.length = (size_t)buffer.len / sizeof(float);
-    Py_BEGIN_ALLOW_THREADS status = ishow_check_reference(&pcm, text, &error);
+    Py_BEGIN_ALLOW_THREADS status = ishow_check_reference(&pcm, text.utf8, &error);
     Py_END_ALLOW_THREADS PyBuffer_Release(&buffer);
     if (status) return raise_status(((const module_state *)PyModule_GetState(module))->from_status, status, &error);
     Py_RETURN_NONE;

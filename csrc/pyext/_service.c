@@ -567,6 +567,8 @@ static PyMethodDef functions[] = {
     {"read_openai", read_openai, METH_VARARGS, read_openai_doc},
     {"read_message", read_message, METH_O, read_message_doc},
     {"openai_field", openai_field, METH_O, openai_field_doc},
+    {"openai_model", openai_model, METH_VARARGS, openai_model_doc},
+    {"openai_voice", openai_voice_of, METH_VARARGS, openai_voice_doc},
     {"accept_quality", quality_of, METH_VARARGS, accept_quality_doc},
     {"accept_audio", audio_of, METH_VARARGS, accept_audio_doc},
     {NULL, NULL, 0, NULL},

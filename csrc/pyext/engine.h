@@ -17,6 +17,7 @@ typedef struct utterance_object {
     PyObject_HEAD PyObject *owner; /* keeps the engine open while it is listened to */
     ishow_utterance *utterance;
     int reading;
+    int notify; /* eventfd of its own, -1: none */
 } utterance_object;
 
 extern PyType_Spec pyext_utterance_spec;

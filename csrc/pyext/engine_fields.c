@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "pyext/text.h"
 
 static const char *const kinds[] = {
     [ISHOW_FIELD_NUMBER] = "number",   [ISHOW_FIELD_WHOLE] = "whole",   [ISHOW_FIELD_SIZE] = "whole",
@@ -79,16 +80,15 @@ int pyext_add_field_defaults(const ishow_fields *fields, PyObject *to) {
 /* ---- keyword arguments ---- */
 
 static int take_choice(const ishow_field *field, PyObject *value, void *of, ishow_error *error) {
-    const char *word = PyUnicode_Check(value) ? PyUnicode_AsUTF8(value) : NULL;
+    text_argument word = {.field = field->name};
     char known[128] = "";
-    if (!word)
-        return PyErr_Format(PyExc_TypeError, "%s must be a str, not %.80s", field->option, Py_TYPE(value)->tp_name), -1;
-    const int number = ishow_field_find_choice(field, word);
+    if (!pyext_take_text(value, &word)) return -1;
+    const int number = ishow_field_find_choice(field, word.utf8);
     if (number >= 0) return ishow_field_set(field, of, number), 0;
     const char *name;
     for (int i = 0; (name = field->choice(i)); i++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", name);
-    ishow_fail(error, ISHOW_EINVAL, field->name, "%s must be one of %s, not \"%.64s\"", field->name, known, word);
+    ishow_fail(error, ISHOW_EINVAL, field->name, "%s must be one of %s, not \"%.64s\"", field->name, known, word.utf8);
     return -1;
 }
 

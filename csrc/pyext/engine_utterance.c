@@ -1,6 +1,8 @@
 /* ishowtts._engine.Utterance: a text on its way to audio. Waiting is done in slices so that signals are seen. */
 #include "pyext/engine.h"
 
+#include <unistd.h>
+
 #include "base/base.h"
 
 #define WAIT_SLICE 0.1 /* seconds between two looks at pending signals */
@@ -8,7 +10,8 @@
 static void utterance_dealloc(PyObject *object) {
     utterance_object *self = (utterance_object *)object;
     Py_BEGIN_ALLOW_THREADS ishow_utterance_free(self->utterance);
-    Py_END_ALLOW_THREADS Py_XDECREF(self->owner);
+    Py_END_ALLOW_THREADS if (self->notify >= 0) close(self->notify); /* nobody writes to it any more */
+    Py_XDECREF(self->owner);
     free_object(object);
 }
 

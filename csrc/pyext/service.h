@@ -4,12 +4,14 @@
 
 #include "pyext/module.h"
 
-extern const char read_speech_doc[], read_openai_doc[], read_message_doc[], openai_field_doc[], accept_quality_doc[],
-    accept_audio_doc[];
+extern const char read_speech_doc[], read_openai_doc[], read_message_doc[], openai_field_doc[], openai_model_doc[],
+    openai_voice_doc[], accept_quality_doc[], accept_audio_doc[];
 PyObject *read_speech(PyObject *module, PyObject *body);
 PyObject *read_openai(PyObject *module, PyObject *args);
 PyObject *read_message(PyObject *module, PyObject *body);
 PyObject *openai_field(PyObject *module, PyObject *name);
+PyObject *openai_model(PyObject *module, PyObject *args);
+PyObject *openai_voice_of(PyObject *module, PyObject *args);
 PyObject *quality_of(PyObject *module, PyObject *args);
 PyObject *audio_of(PyObject *module, PyObject *args);
 int add_schemas(PyObject *module); /* SPEECH_SCHEMA and OPENAI_SCHEMA; -1 with an exception */

@@ -3,7 +3,9 @@
 #include "pyext/service.h"
 
 #include "pyext/answer.h"
+#include "pyext/handles.h"
 #include "service/accept.h"
+#include "service/openai.h"
 #include "service/speech.h"
 
 static PyObject *value_of(const ishow_field *field, const speech *s) {
@@ -96,6 +98,40 @@ PyObject *openai_field(PyObject *module, PyObject *name) {
     ishow_fail(&f.error, ISHOW_EINVAL, own, "%s", "");
     ishow_speech_rename(&f);
     return PyUnicode_FromString(f.error.field);
+}
+
+const char openai_model_doc[] = "openai_model(asked, loaded, /)\n--\n\nNone when a name means the loaded model, or the "
+                                "(status, JSON) of what is wrong.";
+PyObject *openai_model(PyObject *module, PyObject *args) {
+    const char *asked, *loaded;
+    fault f = {0};
+    ishow_buffer body = {0};
+    (void)module;
+    if (!PyArg_ParseTuple(args, "ss:openai_model", &asked, &loaded)) return NULL;
+    if (ishow_openai_model_known(asked, loaded)) Py_RETURN_NONE;
+    ishow_fault_no_model(&f, asked, loaded);
+    return answer_of(0, &body, &f);
+}
+
+const char openai_voice_doc[] = "openai_voice(engine, names, asked, /)\n--\n\nThe id that a name means; asked itself "
+                                "where it is unknown. engine: Engine.handle(); names: {name: id}.";
+PyObject *openai_voice_of(PyObject *module, PyObject *args) {
+    PyObject *handle, *names, *name, *id, *found = NULL;
+    const char *asked;
+    char out[65];
+    Py_ssize_t at = 0;
+    size_t n = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OO!s:openai_voice", &handle, &PyDict_Type, &names, &asked)) return NULL;
+    ishow_engine *engine = engine_of(handle);
+    const char **map = engine ? calloc(2 * (size_t)PyDict_Size(names) + 1, sizeof *map) : NULL;
+    if (engine && !map) PyErr_NoMemory();
+    while (map && PyDict_Next(names, &at, &name, &id))
+        if (!(map[n++] = PyUnicode_AsUTF8(name)) || !(map[n++] = PyUnicode_AsUTF8(id))) goto done;
+    if (map) found = PyUnicode_FromString(ishow_openai_voice(engine, map, n, asked, out));
+done:
+    free(map);
+    return found;
 }
 
 const char accept_quality_doc[] = "accept_quality(accept, type, subtype, /)\n--\n\nHow much an Accept field wants a "

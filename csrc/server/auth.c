@@ -92,7 +92,7 @@ int auth_host(exchange *x) {
     const char *authority = strstr(origin, "://");
     if (authority && !strcasecmp(authority + 3, host)) return 1;
     for (size_t i = 0; i < rules->origins.n; i++)
-        if (!strcasecmp(rules->origins.item[i], origin)) {
+        if (!strcmp(rules->origins.item[i], "*") || !strcasecmp(rules->origins.item[i], origin)) {
             x->origin = ishow_strdup(origin);
             return x->origin ? 1 : ishow_fault_memory(&x->fault);
         }

@@ -94,7 +94,7 @@ void config_free(config *c) {
 typedef struct rules_change {
     ishow_server *server;
     const settings *settings;
-    names hosts, origins;
+    names hosts, origins, openai_voices;
     char *api_key;
 } rules_change;
 
@@ -103,14 +103,16 @@ static void apply_on_loop(void *self) {
     rules_change *r = self;
     ishow_server *s = r->server;
     const settings *new = r->settings;
-    const names hosts = s->rules.hosts, origins = s->rules.origins;
+    const names hosts = s->rules.hosts, origins = s->rules.origins, openai_voices = s->openai_voices;
     char *key = s->rules.api_key;
     s->rules.hosts = r->hosts;
     s->rules.origins = r->origins;
+    s->openai_voices = r->openai_voices;
     s->rules.api_key = r->api_key;
     s->rules.key_needed = r->api_key != NULL;
     r->hosts = hosts; /* what was before is freed by the caller */
     r->origins = origins;
+    r->openai_voices = openai_voices;
     r->api_key = key;
     s->sampling = new->server.sampling;
     s->body_bytes_max = new->server.body_bytes_max;
@@ -125,12 +127,14 @@ static int prepare_rules(rules_change *r, ishow_server *s, const settings *new) 
     const char *key = o->api_key && o->api_key[0] ? o->api_key : NULL;
     *r = (rules_change){.server = s, .settings = new, .api_key = ishow_strdup(key)};
     return (!key || r->api_key) && names_copy(&r->hosts, o->allowed_hosts, o->n_allowed_hosts) &&
-           names_copy(&r->origins, o->cors_origins, o->n_cors_origins);
+           names_copy(&r->origins, o->cors_origins, o->n_cors_origins) &&
+           names_copy(&r->openai_voices, o->openai_voices, o->n_openai_voices);
 }
 
 static void rules_change_free(rules_change *r) {
     names_free(&r->hosts);
     names_free(&r->origins);
+    names_free(&r->openai_voices);
     free(r->api_key);
 }
 

@@ -256,6 +256,13 @@ static void wake_exchange(exchange *x) {
     MHD_resume_connection(x->connection);
 }
 
+/* Names of header fields with commas between them (RFC 9110, 5.6.2), so few that an answer may repeat them. */
+static int is_field_list(const char *text) {
+    const size_t n = strlen(text);
+    return n >= 1 && n <= 1024 &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-!#$%&'*+.^_`|~, ") == n;
+}
+
 /* The head is read. */
 static enum MHD_Result on_head(exchange *x, const char *url, const char *method) {
     choose_id(x);
@@ -278,11 +285,13 @@ static enum MHD_Result on_head(exchange *x, const char *url, const char *method)
         x->phase = PHASE_SWALLOW; /* answered when libmicrohttpd says that the request is whole */
         return MHD_YES;
     }
+    const char *asked = header_get(x, "Access-Control-Request-Headers");
     struct MHD_Response *response =
         MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT); /* a permitted preflight */
     if (!response) return MHD_NO;
     MHD_add_response_header(response, "Access-Control-Allow-Methods", "GET, POST, DELETE");
-    MHD_add_response_header(response, "Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id");
+    MHD_add_response_header(response, "Access-Control-Allow-Headers",
+                            asked && is_field_list(asked) ? asked : "Authorization, Content-Type, X-Request-Id");
     MHD_add_response_header(response, "Access-Control-Max-Age", "600");
     return respond_with(x, 204, response);
 }

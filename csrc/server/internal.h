@@ -136,6 +136,7 @@ typedef struct asset {
     ishow_buffer content;
 } asset;
 typedef struct assets assets;
+typedef struct wyoming wyoming;
 ishow_status assets_load(assets **out, const char *dir, ishow_error *error);
 const asset *assets_find(const assets *a, const char *path); /* NULL allowed */
 void assets_free(assets *a);
@@ -213,6 +214,7 @@ struct exchange { /* one request and its answer */
 
 struct ishow_server {
     access_rules rules;
+    names openai_voices; /* a name and the id that it means, in turn; used by the loop */
     double request_seconds, idle_seconds;
     size_t body_bytes_max;
     ishow_request sampling;
@@ -238,6 +240,7 @@ struct ishow_server {
     chat_service *chat_service;            /* NULL: no live chat; written before `engine` is published */
     struct voice_registry *voice_registry; /* of voices */
     struct config *config;                 /* NULL: there is none to show */
+    wyoming *wyoming;                      /* NULL: not served */
     _Atomic double drain_seconds;
     pthread_mutex_t call_lock;
     loop_call *calls; /* under call_lock, like the next */
@@ -313,6 +316,9 @@ unsigned criers_listeners(const criers *c);
 unsigned criers_from(criers *c, const struct sockaddr *address); /* listeners at an address */
 
 /* ---- listen_socket.c ---- */
+/* A socket that listens on a port of the host; loopback: only this machine reaches it. option: of the command line,
+ * named by errors. *fd is the caller's, -1: none. */
+ishow_status listen_socket(const char *host, int port, const char *option, int *fd, int *loopback, ishow_error *error);
 ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error);
 
 /* ---- route.c ---- */
@@ -359,6 +365,8 @@ enum MHD_Result answer_tts_ws(exchange *x);     /* speech_ws.c */
 enum MHD_Result answer_tts_cancel(exchange *x);
 enum MHD_Result answer_openai_speech(exchange *x); /* openai.c */
 enum MHD_Result answer_openai_models(exchange *x);
+enum MHD_Result answer_openai_model(exchange *x);
+enum MHD_Result answer_openai_audio_models(exchange *x);
 enum MHD_Result answer_openai_voices(exchange *x);
 /* Hands a checked request to the engine and the pump. format: unless the request names one. One reference; NULL: fault
  * set. */

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "server/internal.h"
 
@@ -17,61 +16,66 @@ static int is_loopback(const struct sockaddr *address) {
     return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
-ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error) {
+/* "localhost" is its IPv4 address, as it is printed. */
+static const struct addrinfo *preferred(const struct addrinfo *found) {
+    for (const struct addrinfo *a = found; a; a = a->ai_next)
+        if (a->ai_family == AF_INET) return a;
+    return found;
+}
+
+ishow_status listen_socket(const char *host, int port, const char *option, int *fd, int *loopback, ishow_error *error) {
     struct addrinfo hints = {.ai_family = AF_UNSPEC,
                              .ai_socktype = SOCK_STREAM,
                              .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
                     *found = NULL;
-    ishow_status status = ISHOW_OK;
-    char service[8], shown[64];
-    int fd = -1, one = 1;
+    char service[8];
+    const int one = 1;
+    *fd = -1;
     if (port < 0 || port > 65535)
-        return ishow_fail(error, ISHOW_EINVAL, "port", "The port must be between 0 and 65535, not %d.", port);
+        return ishow_fail(error, ISHOW_EINVAL, option, "The port must be between 0 and 65535, not %d.", port);
     snprintf(service, sizeof service, "%d", port);
-    int wrong = getaddrinfo(host, service, &hints, &found);
+    const int wrong = getaddrinfo(host, service, &hints, &found);
     if (wrong)
         return ishow_fail(error, ISHOW_EIO, "host", "The host %s cannot be resolved: %s.", host, gai_strerror(wrong));
-    struct addrinfo *at = found; /* of "localhost" the IPv4 address, as printed */
-    for (struct addrinfo *a = found; a; a = a->ai_next)
-        if (a->ai_family == AF_INET) {
-            at = a;
-            break;
-        }
-    s->rules.loopback = is_loopback(at->ai_addr);
-    if (!s->rules.loopback && !s->rules.key_needed && !insecure) {
-        status = ishow_fail(error, ISHOW_EINVAL, "host",
-                            "To serve other machines on %s set server.api_key, or server.insecure if everyone on the "
-                            "network may use it.",
-                            host);
-        goto done;
-    }
-    fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
+    const struct addrinfo *at = preferred(found);
+    ishow_status status = ISHOW_OK;
+    *loopback = is_loopback(at->ai_addr);
+    *fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (*fd < 0) {
         status = ishow_fail(error, ISHOW_EIO, "host", "No socket could be opened: %s.", strerror(errno));
         goto done;
     }
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, at->ai_addr, at->ai_addrlen) || listen(fd, 512)) {
+    setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(*fd, at->ai_addr, at->ai_addrlen) || listen(*fd, 512)) {
         if (errno == EADDRINUSE)
-            status = ishow_fail(error, ISHOW_EIO, "port",
-                                "Port %d on %s is in use by another program; choose another with --port.", port, host);
+            status =
+                ishow_fail(error, ISHOW_EIO, option,
+                           "Port %d on %s is in use by another program; choose another with --%s.", port, host, option);
         else
-            status = ishow_fail(error, ISHOW_EIO, errno == EACCES ? "port" : "host",
+            status = ishow_fail(error, ISHOW_EIO, errno == EACCES ? option : "host",
                                 "%s port %d cannot be listened on: %s.", host, port, strerror(errno));
-        goto done;
     }
+done:
+    freeaddrinfo(found);
+    return status;
+}
+
+ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error) {
+    char shown[64];
     struct sockaddr_storage real;
     socklen_t length = sizeof real;
-    getsockname(fd, (struct sockaddr *)&real, &length);
+    ishow_status status = listen_socket(host, port, "port", &s->listener, &s->rules.loopback, error);
+    if (status != ISHOW_OK) return status;
+    if (!s->rules.loopback && !s->rules.key_needed && !insecure)
+        return ishow_fail(error, ISHOW_EINVAL, "host",
+                          "To serve other machines on %s set server.api_key, or server.insecure if everyone on the "
+                          "network may use it.",
+                          host);
+    getsockname(s->listener, (struct sockaddr *)&real, &length);
     s->port = ntohs(real.ss_family == AF_INET ? ((struct sockaddr_in *)&real)->sin_port
                                               : ((struct sockaddr_in6 *)&real)->sin6_port);
     if (getnameinfo((struct sockaddr *)&real, length, shown, sizeof shown, NULL, 0, NI_NUMERICHOST))
         snprintf(shown, sizeof shown, "%s", host);
     snprintf(s->url, sizeof s->url, real.ss_family == AF_INET6 ? "http://[%s]:%d" : "http://%s:%d", shown, s->port);
-    s->listener = fd;
-    fd = -1;
-done:
-    if (fd >= 0) close(fd);
-    freeaddrinfo(found);
-    return status;
+    return ISHOW_OK;
 }

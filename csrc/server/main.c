@@ -33,7 +33,8 @@ typedef struct arguments {
 } arguments;
 
 static const char usage[] =
-    "Usage: ishowtts-server [--config FILE] [--host NAME] [--port N] [--set SECTION.KEY=VALUE]... [--verbose]\n"
+    "Usage: ishowtts-server [--config FILE] [--host NAME] [--port N] [--wyoming N] [--set SECTION.KEY=VALUE]... "
+    "[--verbose]\n"
     "       ishowtts-server --version | --help\n"
     "Serves speech over HTTP. Settings come from FILE (TOML), then the environment (ISHOWTTS__SECTION__KEY), then the "
     "options;\n"
@@ -101,11 +102,15 @@ static int add_override(arguments *a, const char *key, const char *value) {
 
 /* -1: go on; otherwise the exit code. */
 static int parse_arguments(int argc, char **argv, arguments *out) {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"host", required_argument, NULL, 'H'},
-        {"port", required_argument, NULL, 'p'},   {"set", required_argument, NULL, 's'},
-        {"verbose", no_argument, NULL, 'v'},      {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"host", required_argument, NULL, 'H'},
+                                            {"port", required_argument, NULL, 'p'},
+                                            {"wyoming", required_argument, NULL, 'w'},
+                                            {"set", required_argument, NULL, 's'},
+                                            {"verbose", no_argument, NULL, 'v'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "c:p:h", options, NULL)) != -1) {
         int good = 1;
@@ -113,6 +118,7 @@ static int parse_arguments(int argc, char **argv, arguments *out) {
         case 'c': out->config = optarg; break;
         case 'H': good = add_override(out, "server.host=", optarg); break;
         case 'p': good = add_override(out, "server.port=", optarg); break;
+        case 'w': good = add_override(out, "server.wyoming_port=", optarg); break;
         case 's': good = add_override(out, "", optarg); break;
         case 'v': good = add_override(out, "server.log_level=", "debug"); break;
         case 'V': printf("ishowtts-server %s\n", ishow_version()); return 0;

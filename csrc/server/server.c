@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "server/config.h"
+#include "server/wyoming.h"
 
 ishow_status ishow_server_create(ishow_server **out, const ishow_server_options *options, ishow_error *error) {
     *out = NULL;
@@ -33,7 +34,8 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     s->metrics = metrics_create();
     if (!s->rules.host || (key && !s->rules.api_key) || !s->metrics ||
         !names_copy(&s->rules.hosts, options->allowed_hosts, options->n_allowed_hosts) ||
-        !names_copy(&s->rules.origins, options->cors_origins, options->n_cors_origins)) {
+        !names_copy(&s->rules.origins, options->cors_origins, options->n_cors_origins) ||
+        !names_copy(&s->openai_voices, options->openai_voices, options->n_openai_voices)) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the server could not be had.");
         goto done;
     }
@@ -46,7 +48,9 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
         (status = criers_create(&s->criers, s->idle_seconds, error)) != ISHOW_OK)
         goto done;
     if ((status = config_create(&s->config, s, options, error)) != ISHOW_OK) goto done;
-    status = http_start(s, options->connections_max, error);
+    if ((status = http_start(s, options->connections_max, error)) != ISHOW_OK) goto done;
+    if (options->wyoming_port)
+        status = wyoming_start(&s->wyoming, s, options->host, options->wyoming_port, options->insecure, error);
 done:
     if (status != ISHOW_OK)
         ishow_server_free(s);
@@ -98,6 +102,7 @@ void ishow_server_drain(ishow_server *s, double seconds) {
     criers_stop(s->criers);
     tasks_stop(s->tasks);
     pump_stop(s->pump);
+    wyoming_stop(s->wyoming);
     atomic_store(&s->engine, NULL);
     ishow_chat_service_close(s->chat_service);
     s->chat_service = NULL;
@@ -113,6 +118,7 @@ void ishow_server_free(ishow_server *s) {
     criers_free(s->criers);
     tasks_free(s->tasks);
     config_free(s->config);
+    wyoming_free(s->wyoming);
     pump_free(s->pump);
     ishow_voice_registry_free(s->voice_registry);
     ishow_store_close(s->store);
@@ -120,6 +126,7 @@ void ishow_server_free(ishow_server *s) {
     metrics_free(s->metrics);
     names_free(&s->rules.hosts);
     names_free(&s->rules.origins);
+    names_free(&s->openai_voices);
     free(s->rules.host);
     free(s->rules.api_key);
     pthread_mutex_destroy(&s->call_lock);

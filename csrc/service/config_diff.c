@@ -19,6 +19,7 @@ static int is_live_field(const ishow_fields *fields, const char *key) {
 
 static int is_live(const char *section, const char *key) {
     if (!strcmp(section, "chat")) return strcmp(key, "sources") != 0; /* which needs connections of its own */
+    if (!strcmp(section, "openai")) return 1;
     if (!strcmp(section, "sampling")) return is_live_field(&ishow_request_fields, key);
     if (!strcmp(section, "engine")) return is_live_field(&ishow_engine_fields, key);
     for (size_t i = 0; !strcmp(section, "server") && i < sizeof live / sizeof *live; i++)
@@ -26,14 +27,23 @@ static int is_live(const char *section, const char *key) {
     return 0;
 }
 
-/* Without a key a server that others can reach would be open to all of them. */
+/* Without a key a server that others can reach would be open to all of them, and one that lets every origin call to
+ * every page. */
 static int unlocks(const char *name, json_t *value, json_t *now, int loopback) {
-    return !strcmp(name, "server.api_key") && !json_is_string(value) && !loopback &&
-           !json_is_true(json_object_get(json_object_get(now, "server"), "insecure"));
+    json_t *server = json_object_get(now, "server"), *origin;
+    size_t i;
+    if (loopback) return 0;
+    if (!strcmp(name, "server.api_key"))
+        return !json_is_string(value) && !json_is_true(json_object_get(server, "insecure"));
+    if (strcmp(name, "server.cors_origins") || json_is_string(json_object_get(server, "api_key"))) return 0;
+    json_array_foreach(value, i, origin) if (!strcmp(json_string_value(origin), "*")) return 1;
+    return 0;
 }
 
 /* Names of voices mean those of the model that is loaded. */
-static int names_voices(const char *name) { return !strcmp(name, "chat.voices") || !strcmp(name, "chat.role_voices"); }
+static int names_voices(const char *name) {
+    return !strcmp(name, "openai.voices") || !strcmp(name, "chat.voices") || !strcmp(name, "chat.role_voices");
+}
 
 static void compare_section(difference *d, const char *section, json_t *old, json_t *new, json_t *new_shown,
                             json_t *now, int loopback) {

@@ -22,6 +22,11 @@ int ishow_fault_no_voice(fault *f, const char *id) {
     return ishow_fault_set(f, 404, "not_found", "voice_id", "There is no voice '%s'.", id);
 }
 
+int ishow_fault_no_model(fault *f, const char *asked, const char *loaded) {
+    return ishow_fault_set(f, 404, "model_not_found", "model", "The model \"%.64s\" does not exist; %s is loaded.",
+                           asked, loaded);
+}
+
 void ishow_fault_from_error(fault *f, const ishow_error *error) {
     static const struct {
         ishow_status from;

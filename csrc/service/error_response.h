@@ -21,6 +21,7 @@ int ishow_fault_type(fault *f, const char *field, const char *wanted,
                      const json_t *value); /* "field must be wanted, not ..."; 0 */
 ISHOW_API int ishow_fault_memory(fault *f);
 int ishow_fault_no_voice(fault *f, const char *id);
+ISHOW_API int ishow_fault_no_model(fault *f, const char *asked, const char *loaded);
 ISHOW_API void ishow_fault_write(ishow_buffer *out, const fault *f);        /* {"error":{...}} */
 ISHOW_API void ishow_fault_write_member(ishow_buffer *out, const fault *f); /* the same without the outer braces */
 

@@ -12,11 +12,14 @@ typedef struct ishow_server_options {
     int port;                         /* 0: any free port */
     const char *api_key;              /* NULL: none; needed for a host that is not loopback unless `insecure` */
     int insecure;                     /* serve other machines without a key */
+    int wyoming_port;                 /* of the Wyoming protocol, which has no keys; 0: not served */
     const char *web_dir;              /* folder of the page, read once; NULL: no page */
     const char *const *allowed_hosts; /* further names that a Host header may carry */
     size_t n_allowed_hosts;
-    const char *const *cors_origins; /* origins of other sites that may call, e.g. "https://example.org" */
-    size_t n_cors_origins;
+    const char *const *cors_origins;  /* origins of other sites that may call, e.g. "https://example.org" */
+    size_t n_cors_origins;            /* "*": all of them */
+    const char *const *openai_voices; /* OpenAI's name of a voice and the id of ours, in turn (service/openai.h) */
+    size_t n_openai_voices;           /* strings, twice the voices */
     const char *state_dir;  /* absolute folder for what outlives the process, made when missing; NULL: nothing does */
     size_t body_bytes_max;  /* of a JSON request */
     ishow_request sampling; /* what a request gets that does not choose; its strings are ignored */

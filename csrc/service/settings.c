@@ -140,6 +140,7 @@ ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *e
         goto done;
     }
     s->body_bytes_max = (size_t)body;
+    s->wyoming_port = (int)json_integer_value(json_object_get(server, "wyoming_port")); /* null: 0 */
 
     if (!(chat_json = json_dumps(chat, JSON_COMPACT))) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
@@ -147,9 +148,11 @@ ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *e
     }
     if ((status = ishow_chat_settings_read(&out->chat, chat_json, error)) != ISHOW_OK) goto done;
     if ((status = read_sources(out, list(chat, "sources"), error)) != ISHOW_OK) goto done;
-    json_t *hosts = list(server, "allowed_hosts"), *origins = list(server, "cors_origins");
+    json_t *hosts = list(server, "allowed_hosts"), *origins = list(server, "cors_origins"),
+           *names = json_object_get(json_object_get(root, "openai"), "voices");
     out->n_voices = json_array_size(voices);
-    out->lists = calloc(json_array_size(hosts) + json_array_size(origins) + 1, sizeof *out->lists);
+    out->lists =
+        calloc(json_array_size(hosts) + json_array_size(origins) + 2 * json_object_size(names) + 1, sizeof *out->lists);
     out->voices = calloc(out->n_voices + 1, sizeof *out->voices);
     if (!out->lists || !out->voices) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.");
@@ -157,6 +160,13 @@ ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *e
     }
     s->allowed_hosts = read_names(hosts, out->lists, &s->n_allowed_hosts);
     s->cors_origins = read_names(origins, out->lists + s->n_allowed_hosts, &s->n_cors_origins);
+    const char **map = out->lists + s->n_allowed_hosts + s->n_cors_origins, *name;
+    json_t *id;
+    s->openai_voices = map;
+    json_object_foreach(names, name, id) {
+        map[s->n_openai_voices++] = name;
+        map[s->n_openai_voices++] = json_string_value(id);
+    }
     for (size_t i = 0; i < out->n_voices; i++) {
         json_t *voice = json_array_get(voices, i);
         ishow_voice_setting *v = &out->voices[i];

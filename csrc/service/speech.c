@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/defaults.h"
+#include "service/openai.h"
 #include "service/voices.h"
 
 static const int rates[] = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 0};
@@ -43,12 +44,18 @@ static const ishow_field openai_rows[] = {
      .help = "the loaded model's name, or one of OpenAI's"},
     {"input", "text", .kind = ISHOW_FIELD_RENAMED, .needed = 1, .help = "what to say"},
     {"voice", "voice_id", .kind = ISHOW_FIELD_ID, .needed = 1, .at = offsetof(speech, request.voice), .least = 1,
-     .most = ID_MAX, .help = "an id of `/v1/audio/voices`"},
-    {"instructions", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, instructions), .help = "accepted and not used"},
+     .most = ID_MAX,
+     .help = "an id of `/v1/audio/voices`, or one of OpenAI's names, which the configuration maps to ours"},
+    {"instructions", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, ignored), .help = "accepted and not used"},
     {"response_format", "format", .kind = ISHOW_FIELD_RENAMED, .help = "mp3 where it is left out"},
     {"speed", "speed", .kind = ISHOW_FIELD_RENAMED, .help = "1 is the voice's own"},
+    {"seed", "seed", .kind = ISHOW_FIELD_RENAMED,
+     .help = "the same seed and request give the same samples; left out: drawn"},
     {"stream_format", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, events), .choice = events_at,
      .help = "audio where it is left out"},
+    {"stream", .kind = ISHOW_FIELD_BOOLEAN, .at = offsetof(speech, ignored_switch),
+     .help = "accepted and not used: audio is streamed anyway"},
+    {"user", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, ignored), .help = "accepted and not used"},
 };
 static const ishow_fields openai = ROWS(openai_rows);
 const speech_form ishow_speech_own = {{&what, &ishow_request_fields, &answer}};
@@ -274,13 +281,8 @@ void ishow_speech_free(speech *s) {
 
 int ishow_speech_parse_openai(const char *body, size_t n, const ishow_request *defaults, const char *model, speech *out,
                               fault *f) {
-    /* Programs that were written for OpenAI have one of these built in; here they all mean the model that is loaded. */
-    static const char *const aliases[] = {"tts-1", "tts-1-hd", "gpt-4o-mini-tts"};
     if (!read_fields(object_of(body, n, f), &ishow_speech_openai, defaults, out, f)) return 0;
-    int known = !strcmp(out->model, model);
-    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++) known |= !strcmp(out->model, aliases[i]);
-    return known || ishow_fault_set(f, 404, "model_not_found", "model",
-                                    "The model \"%.64s\" does not exist; %s is loaded.", out->model, model);
+    return ishow_openai_model_known(out->model, model) || ishow_fault_no_model(f, out->model, model);
 }
 
 void ishow_speech_rename(fault *f) {

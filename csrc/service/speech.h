@@ -16,11 +16,12 @@ enum { ID_MAX = 64 /* characters of the id of a request or a voice */ };
 /* A checked request; strings belong to `json`. */
 typedef struct speech {
     ishow_request request;
-    int format;                       /* ishow_format; -1: none was named */
-    int sample_rate;                  /* Hz, of the answer; 0: the model's */
-    int engine;                       /* by number in the field's choices */
-    int events;                       /* OpenAI's: 1: stream_format sse */
-    const char *model, *instructions; /* OpenAI's; instructions are not followed */
+    int format;                  /* ishow_format; -1: none was named */
+    int sample_rate;             /* Hz, of the answer; 0: the model's */
+    int engine;                  /* by number in the field's choices */
+    int events;                  /* OpenAI's: 1: stream_format sse */
+    const char *model, *ignored; /* OpenAI's; what is accepted and not used shares a place */
+    int ignored_switch;
     json_t *json;
 } speech;
 

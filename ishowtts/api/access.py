@@ -44,7 +44,8 @@ class Access:
             )
         if origin is None or origin.lower().partition("://")[2] == host.lower():
             return None
-        if (listed := self._origins.get(origin.lower())) is None:
+        listed = origin if "*" in self._origins else self._origins.get(origin.lower())
+        if listed is None:
             raise Fault(
                 403,
                 "forbidden_origin",

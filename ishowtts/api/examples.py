@@ -10,7 +10,7 @@ from .schemas import Error
 Responses = dict[int | str, dict[str, Any]]
 
 _ERRORS = {  # status: code, message, field
-    400: ("out_of_range", "speed must be between 0.3 and 3, not 9.", "speed"),
+    400: ("out_of_range", "speed must be between 0.25 and 4, not 9.", "speed"),
     401: ("unauthorized", "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.", None),
     403: (
         "forbidden_origin",
@@ -61,8 +61,13 @@ _DELTAS = (
     'data: {"type":"speech.audio.delta","audio":"AAAA"}\n\n'
     'data: {"type":"speech.audio.done","usage":{"input_tokens":13,"output_tokens":157,"total_tokens":170}}\n\n'
 )
-_MODELS = {"object": "list", "data": [{"id": "demo", "object": "model", "created": 1764079200, "owned_by": "ishowtts"}]}
-_NAMED = {"object": "list", "data": [{"id": "kathleen", "object": "audio.voice", "name": "kathleen"}]}
+_MODEL = {"id": "demo", "object": "model", "created": 1764079200, "owned_by": "ishowtts"}
+_MODELS: dict[str, Any] = {"object": "list", "data": [_MODEL]}
+_NAMED = {
+    "object": "list",
+    "data": [{"id": "kathleen", "object": "audio.voice", "name": "kathleen"}],
+    "voices": [{"id": "kathleen", "name": "kathleen"}],
+}
 _AUDIO = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _audio.FORMATS.values()}
 _METRICS = "# HELP ishowtts_ready 1 when speech is served.\n# TYPE ishowtts_ready gauge\nishowtts_ready 1\n"
 
@@ -84,6 +89,13 @@ _ANSWERS: dict[str, tuple[int, str, dict[str, Any], tuple[int, ...]]] = {  # sta
     "tts_stream": (200, "The speech while it is made", _events(_EVENTS) | _AUDIO, _SPEECH),
     "openai_speech": (200, "The speech while it is made", _events(_DELTAS) | _AUDIO, _SPEECH),
     "openai_models": (200, "The model that is loaded", _json(_MODELS), (*KEY, 503)),
+    "openai_model": (200, "The model that is loaded", _json(_MODEL), (*KEY, 404, 503)),
+    "openai_audio_models": (
+        200,
+        "The model that is loaded",
+        _json(_MODELS | {"models": [{"id": "demo", "name": "demo"}]}),
+        (*KEY, 503),
+    ),
     "openai_voices": (200, "Ids to choose from", _json(_NAMED), (*KEY, 503)),
     "tts_ws": (101, "WebSocket", {}, (*KEY, 426, 503)),
     "tts_cancel": (204, "Cancelled", {}, (*KEY, 404)),

@@ -19,6 +19,8 @@ HEADER_MAX = 16 * 1024
 SWALLOW_MAX = 16 * 1024 * 1024
 """Body bytes read and dropped so that the client sees why it was refused."""
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_FIELD_LIST = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")
+"""Names of header fields with commas between them (RFC 9110, 5.6.2), so few that an answer may repeat them."""
 _EXPOSED = "X-Request-Id, X-Seed, X-Sample-Rate, X-Unspoken, Server-Timing, Retry-After, ETag, Content-Range, Location"
 
 
@@ -45,7 +47,7 @@ class Guard:
             answer.origin = self._state.access.check_host(headers.get("host"), headers.get("origin"))
             if scope["type"] == "http":
                 if answer.origin and scope["method"] == "OPTIONS":
-                    await answer.preflight()
+                    await answer.preflight(headers.get("access-control-request-headers", ""))
                     return
                 if scope["method"] == "HEAD":
                     inner["method"] = "GET"  # uvicorn drops the body
@@ -113,10 +115,11 @@ class _Answer:
         if message["type"] == "websocket.accept":
             self.status, self.complete = 101, True
 
-    async def preflight(self) -> None:
+    async def preflight(self, asked: str) -> None:
+        allowed = asked if _FIELD_LIST.fullmatch(asked) else "Authorization, Content-Type, X-Request-Id"
         headers = [
             (b"access-control-allow-methods", b"GET, POST, DELETE"),
-            (b"access-control-allow-headers", b"Authorization, Content-Type, X-Request-Id"),
+            (b"access-control-allow-headers", allowed.encode("ascii")),
             (b"access-control-max-age", b"600"),
         ]
         await self.send({"type": "http.response.start", "status": 204, "headers": headers})

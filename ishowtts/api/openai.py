@@ -10,11 +10,12 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from .._service import openai_field, read_openai
+from .._service import openai_field, openai_model, openai_voice, read_openai
 from .examples import answers, body_of
 from .faults import Fault, given
 from .routes import Shared, json_body, needs_key, needs_speech
 from .speech import EVENT_HEADERS, Closing, Speech, dumps, unless_gone
+from .state import State
 
 router = APIRouter(dependencies=[Depends(needs_key), Depends(needs_speech)])
 
@@ -35,6 +36,19 @@ class Models(BaseModel):
     data: list[Model]
 
 
+class Named(BaseModel):
+    """What Open WebUI lists."""
+
+    id: str
+    name: str
+
+
+class AudioModels(Models):
+    """The same under another name too."""
+
+    models: list[Named]
+
+
 class NamedVoice(BaseModel):
     """A voice to choose."""
 
@@ -48,6 +62,7 @@ class NamedVoices(BaseModel):
 
     object: Literal["list"]
     data: list[NamedVoice]
+    voices: list[Named]
 
 
 @router.post(
@@ -59,12 +74,19 @@ class NamedVoices(BaseModel):
 )
 async def speech(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
     """The speech while it is made: audio, or with `stream_format` sse OpenAI's events."""
-    asked = given(read_openai(body, state.speech().info["name"]))
+    engine = state.speech()
+    asked = given(read_openai(body, engine.info["name"]))
+    asked["voice_id"] = openai_voice(engine.handle(), state.config.openai.voices, asked["voice_id"])
+    events = asked.get("stream_format") == "sse"
+    # A client reads the whole of a FLAC before it decodes it, and decoders that seek need its length: it is answered whole.
+    whole = asked.get("format") == "flac" and not events
     try:
-        spoken = Speech(state, request.state.request_id, asked, "mp3", early=True)
+        spoken = Speech(state, request.state.request_id, asked, "mp3", early=not whole)
         try:
-            if asked.get("stream_format") == "sse":
+            if events:
                 return await unless_gone(request, _events(spoken, len(asked["text"])))
+            if whole:
+                return await unless_gone(request, spoken.as_audio())
             return await unless_gone(request, spoken.as_stream(False))
         except BaseException:
             spoken.close()
@@ -97,16 +119,42 @@ def _event(data: dict[str, Any]) -> bytes:
     return f"data: {dumps(data)}\n\n".encode()
 
 
+def _model(state: State, id: str) -> dict[str, Any]:
+    return {"id": id, "object": "model", "created": int(state.began), "owned_by": "ishowtts"}
+
+
 @router.get("/v1/models", name="openai_models", response_model=Models, responses=answers("openai_models"))
 async def models(state: Shared) -> Response:
     """The model that is loaded."""
-    model = {"id": state.speech().info["name"], "object": "model", "created": int(state.began), "owned_by": "ishowtts"}
-    return Response(dumps({"object": "list", "data": [model]}), media_type="application/json")
+    found = {"object": "list", "data": [_model(state, state.speech().info["name"])]}
+    return Response(dumps(found), media_type="application/json")
+
+
+@router.get("/v1/models/{model}", name="openai_model", response_model=Model, responses=answers("openai_model"))
+async def model(model: str, state: Shared) -> Response:
+    """The model that is loaded, under its name or one of OpenAI's."""
+    if (wrong := openai_model(model, state.speech().info["name"])) is not None:
+        given(wrong)
+    return Response(dumps(_model(state, model)), media_type="application/json")
+
+
+@router.get(
+    "/v1/audio/models", name="openai_audio_models", response_model=AudioModels, responses=answers("openai_audio_models")
+)
+async def audio_models(state: Shared) -> Response:
+    """The model that is loaded, as Open WebUI asks for it."""
+    name = state.speech().info["name"]
+    found = {"object": "list", "data": [_model(state, name)], "models": [{"id": name, "name": name}]}
+    return Response(dumps(found), media_type="application/json")
 
 
 @router.get("/v1/audio/voices", name="openai_voices", response_model=NamedVoices, responses=answers("openai_voices"))
 async def voices(state: Shared) -> Response:
-    """Ids to choose from."""
+    """Ids to choose from, in two shapes."""
     names = [voice["id"] for voice in state.speech().voices]
-    named = [{"id": name, "object": "audio.voice", "name": name} for name in names]
-    return Response(dumps({"object": "list", "data": named}), media_type="application/json")
+    found = {
+        "object": "list",
+        "data": [{"id": name, "object": "audio.voice", "name": name} for name in names],
+        "voices": [{"id": name, "name": name} for name in names],
+    }
+    return Response(dumps(found), media_type="application/json")

@@ -99,7 +99,7 @@ class ErrorBody(BaseModel):
     """What went wrong."""
 
     code: str = Field(examples=["out_of_range"])
-    message: str = Field(examples=["speed must be between 0.3 and 3, not 9."])
+    message: str = Field(examples=["speed must be between 0.25 and 4, not 9."])
     field: str | None = Field(None, description="the one field at fault", examples=["speed"])
 
 

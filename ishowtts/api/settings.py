@@ -91,7 +91,7 @@ class Settings:
 def _merged(old: Config, new: Config, changed: list[str], other_model: bool) -> Config:
     """`old` with the settings of `new` that are named."""
     update: dict[str, Any] = {}
-    for section in ("server", "sampling", "engine", "chat"):
+    for section in ("server", "sampling", "engine", "openai", "chat"):
         keys = [name.partition(".")[2] for name in changed if name.startswith(section + ".")]
         values = {key: getattr(getattr(new, section), key) for key in keys}
         update[section] = getattr(old, section).model_copy(update=values)

@@ -204,7 +204,8 @@ def _doctor(options: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _parser(prog: str) -> Parser:
+def parser(prog: str) -> Parser:
+    """The command line."""
     parser = Parser(prog=prog, description="The daily work, a command each.")
     commands = parser.add_subparsers(dest="name", metavar="NAME", required=True)
 
@@ -249,6 +250,6 @@ def _parser(prog: str) -> Parser:
 
 def main(arguments: Sequence[str], prog: str = "ishowtts daily") -> int:
     """Run one command line."""
-    options = _parser(prog).parse_args(arguments)
+    options = parser(prog).parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     return run(options)

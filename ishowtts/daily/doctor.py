@@ -121,14 +121,22 @@ def model(name: str) -> Iterator[Finding]:
 
 
 def audio() -> Iterator[Finding]:
-    """Whether speech can be played here."""
-    from ishowtts.cli import PLAYERS
+    """Whether speech can be played here: a tenth of a second of silence is."""
+    import numpy as np
 
-    player = next((names[0] for names in PLAYERS if shutil.which(names[0])), None)
-    if player:
-        yield Finding("good", f"{player} plays audio")
-    else:
+    from ishowtts import player
+
+    found = player.players()
+    if not found:
         yield Finding("note", "no program that plays audio", "apt-get install alsa-utils, or write to files with -o")
+        return
+    try:
+        player.play([np.zeros(2400, np.float32)], 24000, [])
+    except player.NoSound as error:
+        cure = "connect a loudspeaker, join the group audio (usermod -aG audio NAME), or write to files with -o"
+        yield Finding("note", f"no sound: {error}", cure)
+    else:
+        yield Finding("good", f"{found[0]} plays audio")
 
 
 def ports(port: int = DEFAULTS["port"]) -> Iterator[Finding]:

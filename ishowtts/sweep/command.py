@@ -31,7 +31,8 @@ def _axis(name: str) -> str:
     return f"of {','.join(choices)}; {words}" if choices else words
 
 
-def _parser(prog: str) -> Parser:
+def parser(prog: str) -> Parser:
+    """The command line."""
     p = Parser(
         prog=prog, description="Speak sentences with many settings; say what each costs and gives. Lists have commas."
     )
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str], prog: str = "ishowtts sweep") -> int:
     """Run one command line."""
     if arguments[:1] == ["listen"]:
         return _listen(arguments[1:], f"{prog} listen")
-    options = _parser(prog).parse_args(arguments)
+    options = parser(prog).parse_args(arguments)
     plan = plan_of(options)
     frame = sweep(plan, options.out, jobs=options.jobs)
     print(report.save(frame, plan, Path(options.out)))

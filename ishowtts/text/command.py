@@ -13,18 +13,21 @@ from .frontend import Frontend
 from .reading import Options, Reading
 
 
+def parser(prog: str) -> Parser:
+    """The command line."""
+    p = Parser(prog=prog, description="How a text is read: what was found in it, the words, what the model gets.")
+    p.add_argument("text", help="what to read; - reads standard input")
+    p.add_argument("--language", metavar="TAG", help="of the voice, such as en, de or zh (default: guessed)")
+    p.add_argument("--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)")
+    p.add_argument("--no-chat-words", dest="chat", action="store_false", help="leave chat's own words as they are")
+    p.add_argument("--markup", action="store_true", help="obey [pause 500ms], [speed 1.2] and [voice:id]")
+    p.add_argument("--json", action="store_true", help="as JSON")
+    return p
+
+
 def main(arguments: Sequence[str], prog: str = "ishowtts text") -> int:
     """Read one text and print the steps; 0."""
-    parser = Parser(prog=prog, description="How a text is read: what was found in it, the words, what the model gets.")
-    parser.add_argument("text", help="what to read; - reads standard input")
-    parser.add_argument("--language", metavar="TAG", help="of the voice, such as en, de or zh (default: guessed)")
-    parser.add_argument(
-        "--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)"
-    )
-    parser.add_argument("--no-chat-words", dest="chat", action="store_false", help="leave chat's own words as they are")
-    parser.add_argument("--markup", action="store_true", help="obey [pause 500ms], [speed 1.2] and [voice:id]")
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    asked = parser.parse_args(arguments)
+    asked = parser(prog).parse_args(arguments)
     text = sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\n") if asked.text == "-" else asked.text
     frontend = Frontend(asked.model, Options(chat=asked.chat, markup=asked.markup))
     reading = frontend.read(text, asked.language)

@@ -30,8 +30,8 @@ MALFORMED = [
 ]
 OPENAI: list[dict[str, Any]] = [
     {"model": ""}, {"model": "x" * 65}, {"model": "other"}, {"model": None}, {"input": ""}, {"input": LONG}, {"voice": {"name": "x"}},
-    {"voice": {"id": ""}}, {"voice": 1}, {"voice": "nobody"}, {"response_format": "aac"}, {"speed": 4}, {"stream_format": "both"},
-    {"instructions": 1}, {"volume": 1},
+    {"voice": {"id": ""}}, {"voice": 1}, {"voice": "nobody"}, {"response_format": "aac"}, {"speed": 5}, {"stream_format": "both"},
+    {"instructions": 1}, {"volume": 1}, {"seed": -1}, {"stream": "yes"}, {"user": 5},
 ]  # fmt: skip
 MESSAGES: list[Any] = [
     [], {}, {"text": "a"}, {"request_id": 1, "text": "a"}, {"request_id": "a b", "text": "a"}, {"request_id": "a"},

@@ -132,6 +132,27 @@ def test_doctor_has_a_cure_for_what_is_wrong(
     assert all(finding.cure for finding in findings if finding.level == "bad")
 
 
+@pytest.mark.parametrize(
+    ("script", "level", "words"),
+    [
+        ("/bin/cat > /dev/null", "good", "aplay plays audio"),
+        (
+            "echo audio open error: No such device >&2; exit 1",
+            "note",
+            "no sound: aplay: audio open error: No such device",
+        ),
+    ],
+)
+def test_doctor_plays_silence_to_know(
+    script: str, level: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "aplay").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "aplay").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    [finding] = doctor.audio()
+    assert (finding.level, finding.what) == (level, words) and bool(finding.cure) == (level == "note")
+
+
 def test_samples_and_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from ishowtts.quality import sources
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
-from ishowtts import __version__, cli
+from ishowtts import __version__, cli, speaking
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(*arguments: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, text: str = "", folder: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ishowtts", *arguments]
-    return subprocess.run(
-        command, input=text, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    )
+    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(command, input=text, capture_output=True, text=True, env=surroundings, cwd=folder)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,14 +74,103 @@ def test_the_name_of_the_file_or_an_option_choose_the_format(tmp_path: Path) -> 
         assert rate == 24000 and 0.3 < len(samples) / rate < 5 and abs(samples).max() > 0.05
 
 
-def test_plays_through_a_program_when_no_file_is_named(tmp_path: Path) -> None:
-    player = tmp_path / "aplay"
-    player.write_text(f'#!/bin/sh\n/bin/cp "$2" {tmp_path}/heard.wav\n')
-    player.chmod(0o755)
-    done = run("speak", "Hi.", "--nfe", "2", "--threads", "1", PATH=str(tmp_path))
+def program(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+QUICK = ("--nfe", "2", "--threads", "1", "--seed", "5")
+
+
+def test_plays_while_it_is_spoken_when_no_file_is_named(tmp_path: Path) -> None:
+    program(tmp_path, "aplay", f'echo "$@" > {tmp_path}/arguments; /bin/cat > {tmp_path}/heard.raw')
+    done = run("speak", "Hi.", *QUICK, PATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
-    with wave.open(str(tmp_path / "heard.wav")) as file:
-        assert file.getnframes() > 2400
+    assert (tmp_path / "arguments").read_text() == "-q -t raw -f S16_LE -c 1 -r 24000\n"
+    heard = np.fromfile(tmp_path / "heard.raw", "<i2") / 32768
+    assert len(heard) > 2400 and 0.05 < abs(heard).max() < 1
+    whole = tmp_path / "whole.wav"
+    assert cli.main(["speak", "Hi.", *QUICK, "-o", str(whole)]) == 0
+    assert np.abs(soundfile.read(whole)[0] - heard).max() < 1e-4
+
+
+def test_the_first_chunk_is_heard_before_the_last_is_made(tmp_path: Path) -> None:
+    fifo = tmp_path / "sound"
+    os.mkfifo(fifo)
+    program(tmp_path, "aplay", f"/bin/cat > {fifo}")
+    text = "This is a sentence that takes its time. " * 100
+    command = [sys.executable, "-m", "ishowtts", "speak", text, "--threads", "1", "--nfe", "32"]
+    process = subprocess.Popen(command, env=os.environ | {"PATH": str(tmp_path)}, stderr=subprocess.PIPE, text=True)
+    with fifo.open("rb") as sound:
+        assert len(sound.read(4800)) == 4800
+        assert process.poll() is None, "it is still speaking"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+
+
+def test_a_missing_sound_card_costs_no_speech(tmp_path: Path) -> None:
+    program(tmp_path, "paplay", "/bin/cat > /dev/null; echo Connection refused >&2; exit 1")
+    program(
+        tmp_path,
+        "aplay",
+        "echo ALSA lib pcm.c: Unknown PCM >&2; echo audio open error: No such file or directory >&2; exit 1",
+    )
+    for number, name in enumerate(("speech.wav", "speech2.wav")):
+        done = run("speak", "Hi. " * 20, *QUICK, folder=tmp_path, PATH=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        first = done.stderr.splitlines()[0]
+        assert first == (
+            "nothing can be played here (paplay: Connection refused; aplay: audio open error: No such file or directory): "
+            f"the speech is in {name}"
+        )
+        assert soundfile.info(tmp_path / name).duration > 2 and len(list(tmp_path.glob("*.wav"))) == number + 1
+    program(tmp_path, "ffplay", f"/bin/cat > {tmp_path}/heard.raw")  # the next one works: it hears all of it
+    done = run("speak", "Hi. " * 20, *QUICK, folder=tmp_path, PATH=str(tmp_path))
+    assert done.returncode == 0 and "nothing can be played" not in done.stderr
+    played, written = (
+        np.fromfile(tmp_path / "heard.raw", "<i2"),
+        soundfile.read(tmp_path / "speech.wav", dtype="int16")[0],
+    )
+    assert len(played) == len(written) and np.abs(played.astype(int) - written).max() <= 1
+
+
+def test_no_program_that_plays(tmp_path: Path) -> None:
+    done = run("speak", "hi", *QUICK, folder=tmp_path, PATH=str(tmp_path))
+    assert done.returncode == 0 and "none of paplay, aplay, ffplay, pw-play, afplay is installed" in done.stderr
+    assert soundfile.info(tmp_path / "speech.wav").duration > 0.2
+
+
+def test_a_text_of_any_length_is_cut(tmp_path: Path) -> None:
+    text = ("A short one. " * 60 + "\n\n") * 8
+    assert len(text) > 6000
+    done = run("speak", "-", "-o", str(tmp_path / "x.wav"), "--nfe", "1", "--threads", "1", text=text)
+    assert done.returncode == 0, done.stderr
+    assert soundfile.info(tmp_path / "x.wav").duration > 200
+
+
+def test_where_a_text_is_cut() -> None:
+    paragraphs = "\n\n".join(f"Paragraph {n} has a sentence. It has another, too." for n in range(40))
+    parts = speaking.cut(paragraphs, 500)
+    assert "".join(parts) == paragraphs and all(len(part) <= 500 for part in parts)
+    assert all(part.endswith("too.\n\n") for part in parts[:-1])
+    sentences = "This is a sentence. " * 40
+    assert all(part.endswith("sentence. ") for part in speaking.cut(sentences, 130))
+    assert all(part.endswith("。") for part in speaking.cut("今天天气很好。" * 30, 50))
+    assert all(part.endswith(" ") for part in speaking.cut("word " * 50, 33)[:-1])
+    assert speaking.cut("x" * 25, 10) == ["x" * 10, "x" * 10, "x" * 5]
+    assert speaking.cut("short", 10) == ["short"] and speaking.cut("a" * 10 + " \n " * 9, 10) == ["a" * 10]
+
+
+@pytest.mark.parametrize("text", [b"a\0b", b"a\xed\xa0\x80b"], ids=["NUL", "surrogate"])
+def test_what_is_no_text_is_refused_without_a_traceback(text: bytes, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ishowtts", "speak", "-o", str(tmp_path / "x.wav"), *QUICK]
+    if b"\0" in text:
+        done = subprocess.run([*command, "-"], input=text, capture_output=True)
+    else:
+        done = subprocess.run([*command, text], capture_output=True)
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1 and b"Traceback" not in done.stderr, done.stderr
+    assert done.stderr.startswith(b"ishowtts speak: text holds ")
+    assert not (tmp_path / "x.wav").exists()
 
 
 @pytest.mark.parametrize(
@@ -107,6 +201,11 @@ def test_plays_through_a_program_when_no_file_is_named(tmp_path: Path) -> None:
         (["speak", "hi", "--voice", "nobody", "-o", "x.wav"], "nobody"),
         (["speak", "hi", "--model", "/no/such/model", "-o", "x.wav"], "/no/such/model"),
         (["speak", "hi", "-o", "/no/such/folder/x.wav"], "/no/such/folder"),
+        (
+            ["speak", "hi", "-o", "x.m4a"],
+            "x.m4a must end in .wav, .pcm, .flac, .opus, .mp3, .ogg, or name its --format",
+        ),
+        (["man", "sing"], "there is no command sing; there are speak, serve,"),
         (["speak", "  ", "-o", "x.wav"], "no text"),
         (["speak", "-o", "x.wav"], "text"),
         (["speak", "hi", "--config", "/no/such.toml", "-o", "x.wav"], "/no/such.toml"),
@@ -134,11 +233,9 @@ def test_bad_input_is_one_sentence_and_status_2(
     assert list(tmp_path.iterdir()) == [], "nothing is written"
 
 
-def test_text_without_sound_and_a_missing_player(tmp_path: Path) -> None:
+def test_text_without_sound(tmp_path: Path) -> None:
     done = run("speak", "😀", "-o", str(tmp_path / "x.wav"), "--threads", "1")
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "spoken" in done.stderr
-    done = run("speak", "hi", PATH=str(tmp_path))
-    assert done.returncode == 2 and "-o out.wav" in done.stderr
 
 
 def test_interrupt_while_loading_and_while_speaking_is_130(tmp_path: Path) -> None:

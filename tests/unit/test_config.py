@@ -58,13 +58,13 @@ def test_options_win_over_the_environment_and_that_over_the_file(write, monkeypa
     ("text", "field", "message"),
     [
         ("\n[server]\nport = 70000\n", "server.port", "{file}:3: server.port must be a whole number from 0 to 65535, not 70000"),
-        ("[sampling]\nspeed = 9\n", "sampling.speed", "{file}:2: sampling.speed must be a number from 0.3 to 3, not 9"),
-        ("sampling.speed = nan\n", "sampling.speed", "{file}:1: sampling.speed must be a number from 0.3 to 3, not NaN"),
+        ("[sampling]\nspeed = 9\n", "sampling.speed", "{file}:2: sampling.speed must be a number from 0.25 to 4, not 9"),
+        ("sampling.speed = nan\n", "sampling.speed", "{file}:1: sampling.speed must be a number from 0.25 to 4, not NaN"),
         ("[sampling]\nnfe = true\n", "sampling.nfe", "{file}:2: sampling.nfe must be a whole number from 1 to 64, not true"),
         ("[sampling]\nnfe = '7'\n", "sampling.nfe", '{file}:2: sampling.nfe must be a whole number from 1 to 64, not "7"'),
         ("[model]\nprecision = 'fp8'\n", "model.precision", '{file}:2: model.precision must be one of auto, fp32, bf16, int8-dynamic, int8-static, not "fp8"'),
         ("[server]\nprot = 1\n", "server.prot", "{file}:2: server.prot is unknown; did you mean port?"),
-        ("x = 1\n", "x", "{file}:1: x is unknown; known here: server, model, sampling, engine, chat, text, default_voice, voices, pronounce"),
+        ("x = 1\n", "x", "{file}:1: x is unknown; known here: server, model, sampling, engine, openai, chat, text, default_voice, voices, pronounce"),
         ("model = 'demo'\n", "model", '{file}:1: model must be a table, not "demo"'),
         ("[[voices]]\nid = 'a'\ntext = 'x'\n[[voices]]\ntext = 'b'\n", "voices[1].id", "{file}:4: voices[1].id is missing"),
         ("[[voices]]\nid = 'a b'\n", "voices[0].id",
@@ -73,6 +73,19 @@ def test_options_win_over_the_environment_and_that_over_the_file(write, monkeypa
         ("default_voice = 'b'\n[[voices]]\nid = 'a'\n", "default_voice", "{file}:1: default_voice must be one of a, not b"),
         ("[server]\nport = 1\nhost = '0.0.0.0'\n", "server.host",
          "{file}:3: host 0.0.0.0 serves other machines, which needs server.api_key, or server.insecure = true"),
+        ('[server]\ncors_origins = ["https://a.example/"]\n', "server.cors_origins",
+         '{file}:2: cors_origins has "https://a.example/", which no browser sends: leave out the slash at its end'),
+        ('[server]\ncors_origins = ["https://*.a.example"]\n', "server.cors_origins",
+         '{file}:2: cors_origins has "https://*.a.example", which no browser sends: list each origin, or "*" for all of them'),
+        ('[server]\ncors_origins = ["a.example"]\n', "server.cors_origins",
+         '{file}:2: cors_origins has "a.example", which no browser sends: it begins with https:// or http://'),
+        ('[server]\ncors_origins = ["https://a.example:443"]\n', "server.cors_origins",
+         '{file}:2: cors_origins has "https://a.example:443", which no browser sends: leave out :443, which is the default of https'),
+        ('[server]\ncors_origins = ["https://a.example/page"]\n', "server.cors_origins",
+         '{file}:2: cors_origins has "https://a.example/page", which no browser sends: '
+         "it is a scheme, a host and perhaps a port, such as https://example.org:8443"),
+        ('[server]\nhost = "0.0.0.0"\ninsecure = true\ncors_origins = ["*"]\n', "server.cors_origins",
+         '{file}:4: cors_origins "*" lets every page call, which needs server.api_key, or a host that is loopback'),
         ("[server]\nport = \n", "", "{file}:2: invalid value"),
         ("[server]\nport = 1\nport = 2\n", "", "{file}:3: cannot overwrite a value"),
     ],
@@ -245,3 +258,23 @@ def test_every_setting_is_documented() -> None:
     for name in _fields(schema, schema):
         section, _, key = name.rpartition(".")
         assert section == "sampling" or f"`{key}`" in text, name  # tests/unit/test_fields.py looks at that section
+
+
+def test_origins_that_browsers_send_are_taken() -> None:
+    origins = [
+        "https://a.example",
+        "http://localhost:8080",
+        "http://[::1]:3000",
+        "chrome-extension://abcdefgh",
+        "https://A.example:8443",
+    ]
+    assert config.load(None, [f"server.cors_origins={json.dumps(origins)}"]).server.cors_origins == origins
+    for more in ([], ["server.host=0.0.0.0", "server.api_key=secret"]):
+        assert config.load(None, ['server.cors_origins=["*"]', *more]).server.cors_origins == ["*"]
+
+
+def test_names_of_openai_lead_to_voices() -> None:
+    made = config.load(None, ['openai.voices={ alloy = "me", \'my own\' = "kathleen" }'])
+    assert made.openai.voices == {"alloy": "me", "my own": "kathleen"}
+    with pytest.raises(ConfigError, match=r"openai\.voices\.alloy must be made of letters"):
+        config.load(None, ['openai.voices={ alloy = "not an id" }'])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import re
@@ -18,7 +19,7 @@ import pytest
 import torch
 from tiny import PACKAGES, make, package
 
-from ishowtts import Engine, IshowError, ModelError, TextError, VoiceError, _audio, _engine, fields
+from ishowtts import ConfigError, Engine, IshowError, ModelError, Speech, TextError, VoiceError, _audio, _engine, fields
 from ishowtts.model.backend import TorchBackend
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,11 +207,134 @@ def test_every_option_is_taken_and_checked(engine: Engine) -> None:
 
 
 def test_wrong_types_are_python_errors(engine: Engine) -> None:
-    for options in ({"text": 5}, {"text": TEXT, "nfe": "7"}, {"text": TEXT, "steps": 7}, {"text": "a\0b"}):
-        with pytest.raises((TypeError, ValueError)):
+    for options in (
+        {"text": 5},
+        {"text": TEXT, "nfe": "7"},
+        {"text": TEXT, "steps": 7},
+        {"text": TEXT, "voice": b"tone"},
+    ):
+        with pytest.raises(TypeError):
             engine.speak(**options)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         engine._core.set_voice("x", "text", np.zeros(48000), 24000)  # float64
+
+
+NUL, HALF = "a\0b", "a\ud800b"
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "field"),
+    [
+        (lambda e: e.speak(NUL), TextError, "text"),
+        (lambda e: e.speak(HALF), TextError, "text"),
+        (lambda e: e.stream(HALF), TextError, "text"),
+        (lambda e: e.speak(TEXT, NUL), VoiceError, "voice_id"),
+        (lambda e: e.speak(TEXT, HALF), VoiceError, "voice_id"),
+        (lambda e: e.speak(TEXT, seed=-1), IshowError, "seed"),
+        (lambda e: e.speak(TEXT, seed=1 << 64), IshowError, "seed"),
+        (lambda e: e.speak(TEXT, solver=HALF), IshowError, "solver"),
+        (lambda e: e.speak(TEXT, solver=NUL), IshowError, "solver"),
+        (lambda e: e.speak(TEXT, priority=1 << 40), IshowError, ""),
+        (lambda e: e.speak(TEXT, notify=999_999), IshowError, "notify"),
+        (lambda e: e.speak(TEXT, deadline=float("nan")), IshowError, "deadline"),
+        (lambda e: e.remove_voice(NUL), VoiceError, "voice_id"),
+        (lambda e: e.add_voice(HALF, TONE, "Words.", sample_rate=24000), VoiceError, "voice_id"),
+        (lambda e: e.add_voice("x", TONE, NUL, sample_rate=24000), TextError, "text"),
+        (lambda e: e.add_voice("x", TONE, "Words.", HALF, sample_rate=24000), IshowError, "language"),
+        (lambda e: e.add_voice("x", TONE, "Words.", sample_rate=1 << 40), IshowError, ""),
+        (lambda e: e.add_voice("x", TONE.reshape(2, -1), "Words.", sample_rate=24000), VoiceError, "audio"),
+        (lambda e: e.add_voice("x", ["a"], "Words.", sample_rate=24000), VoiceError, "audio"),
+        (lambda e: e.add_voice("x", NUL, "Words."), VoiceError, "audio"),
+        (lambda e: e.add_voice("x", Path(HALF), "Words."), VoiceError, "audio"),
+        (lambda e: Engine.load(NUL), ModelError, "model"),
+        (lambda e: Engine.load(HALF), ModelError, "model"),
+        (lambda e: Engine.load("demo", precision=NUL), ModelError, "precision"),
+        (lambda e: Engine.load("demo", threads=1 << 40), IshowError, ""),
+        (lambda e: Engine.load("demo", max_rows=0), IshowError, "max_rows"),
+        (lambda e: Engine.load("demo", queue_capacity=-1), IshowError, "queue_capacity"),
+        (lambda e: Engine.load("demo", compile="maybe"), ConfigError, "compile"),
+        (lambda e: Engine.load("demo", backend=HALF), ConfigError, "backend"),
+    ],
+)  # fmt: skip
+def test_everything_raises_the_packages_errors(engine: Engine, call: Any, kind: type[IshowError], field: str) -> None:
+    with pytest.raises(IshowError) as caught:
+        call(engine)
+    assert (type(caught.value), caught.value.field) == (kind, field), caught.value
+    assert len(str(caught.value)) > 10
+
+
+def test_the_examples_of_the_documentation_run() -> None:
+    import doctest
+
+    from ishowtts import engine
+
+    failed, tried = doctest.testmod(engine)
+    assert failed == 0 and tried >= 10
+
+
+# ---- asyncio ---------------------------------------------------------------------------------------------------------
+
+
+def test_tasks_share_an_engine_and_hear_what_threads_hear(engine: Engine) -> None:
+    async def both() -> list[Speech]:
+        return await asyncio.gather(*(engine.speak_async(TEXT, seed=seed) for seed in (1, 2)))
+
+    for seed, speech in enumerate(asyncio.run(both()), 1):
+        alone = engine.speak(TEXT, seed=seed)
+        assert np.array_equal(speech.samples, alone.samples) and speech.seed == seed
+        assert speech.timings["voice"] == "tone" and speech.timings["total"] > 0
+
+
+def test_a_stream_for_asyncio_waits_without_a_thread_and_ends_when_it_is_left(model: Path) -> None:
+    with open_engine(model, chunk_seconds=5.0) as engine:
+
+        async def listen() -> tuple[np.ndarray, int]:
+            ticks = 0
+
+            async def tick() -> None:
+                nonlocal ticks
+                while True:
+                    await asyncio.sleep(0.001)
+                    ticks += 1
+
+            other = asyncio.create_task(tick())
+            threads = threading.active_count()
+            pieces = [piece async for piece in engine.stream_async(LONG, seed=5, nfe=2)]
+            assert threading.active_count() == threads and len(pieces) > 3
+            other.cancel()
+            return np.concatenate(pieces), ticks
+
+        samples, ticks = asyncio.run(listen())
+        assert ticks > 5, "the loop went on"
+        assert np.array_equal(samples, np.concatenate(list(engine.stream(LONG, seed=5, nfe=2))))
+
+        async def leave() -> None:
+            stream = engine.stream_async(LONG, nfe=64)
+            async for _ in stream:
+                break
+            await stream.aclose()
+            await stream.aclose()
+            assert [piece async for piece in stream] == [] and stream.timings["first_audio"] > 0
+            task = asyncio.create_task(engine.speak_async(LONG, nfe=64))
+            await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            with pytest.raises(TextError):
+                engine.stream_async("")
+            with pytest.raises(IshowError) as caught:
+                await engine.speak_async(LONG, nfe=64, deadline=0.01)
+            assert caught.value.field == "deadline"
+            dropped = engine.stream_async(LONG, nfe=64)
+            del dropped
+
+        gc.collect()  # what other tests left
+        before, open_files = engine.stats["cancelled"], len(list(Path("/proc/self/fd").iterdir()))
+        asyncio.run(leave())
+        engine.speak(TEXT, nfe=2)
+        assert engine.stats["cancelled"] - before == 3
+        gc.collect()
+        assert len(list(Path("/proc/self/fd").iterdir())) == open_files
 
 
 def test_voices(engine: Engine, tmp_path: Path) -> None:
@@ -398,7 +522,7 @@ def test_steps_that_the_solvers_take(engine: Engine) -> None:
 
 
 def test_the_backend_that_is_asked_for(model: Path) -> None:
-    with pytest.raises(ValueError, match="backend must be auto, cuda, native, package, eager or compile"):
+    with pytest.raises(ConfigError, match="backend must be auto, cuda, native, package, eager or compile"):
         Engine.load(model, backend="abacus")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=r"precision must be one of auto, fp32, bf16, int8-dynamic, int8-static"):
         Engine.load(model, precision="fp1")

@@ -26,7 +26,7 @@ DELIVERY = {"early", "priority", "deadline", "notify"}
 
 
 def speak_options() -> dict[str, argparse.Action]:
-    commands = next(a for a in cli._parser()._actions if isinstance(a, argparse._SubParsersAction))
+    commands = next(a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction))
     return {action.dest: action for action in commands.choices["speak"]._actions}
 
 
@@ -100,13 +100,11 @@ def test_a_reload_exchanges_what_may_change(section: str, table: tuple[fields.Fi
 
 def test_the_reference_of_requests() -> None:
     page = (ROOT / "docs/reference/http-api.md").read_text(encoding="utf-8").split("## Speaking\n")[1].split("\n\n`")[0]
-    rows = {
-        cells[0].strip("` "): cells[1:3]
-        for cells in re.findall(r"^\| (`\w+`) \| (.*?) \| (.*?) \|", page, re.MULTILINE)
-    }
+    found = re.findall(r"^- \*\*`(\w+)`\*\*(?: \(values (.*?), default (.*?)\))?", page, re.MULTILINE)
+    rows = {name: (values, default) for name, values, default in found}
     assert list(rows) == [*AROUND[0], *REQUEST_NAMES, *AROUND[1]]
     for field in fields.REQUEST:
-        values, default = (cell.strip() for cell in rows[field.name])
+        values, default = rows[field.name]
         if field.kind in ("whole", "number"):
             assert values == f"{field.least:g} to {field.most:.10g}" and default == f"{field.default:g}"
         elif field.kind == "choice":
