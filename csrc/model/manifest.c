@@ -11,7 +11,7 @@
 #include "base/base.h"
 #include "base/defaults.h"
 
-#define FORMAT 1
+#define FORMAT 2 /* FORMAT of ishowtts/model/compile.py */
 
 const char *const ishow_graph_names[ISHOW_GRAPHS] = {"encode", "modulate", "step", "vocode", "durations"};
 

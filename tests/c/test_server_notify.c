@@ -53,9 +53,10 @@ static void test_messages(void **state) {
     char place[108], text[3000];
     notify("READY=1"); /* nobody is told */
     snprintf(place, sizeof place, "/tmp/ishow-notify-%d", (int)getpid());
-    static const char *const kinds[] = {"@ishow-notify-test", NULL};
-    for (size_t i = 0; i < 2; i++) {
-        const int fd = manager_socket(kinds[i] ? kinds[i] : place);
+    char abstract[64];
+    snprintf(abstract, sizeof abstract, "@ishow-notify-test-%d", (int)getpid());
+    for (int i = 0; i < 2; i++) {
+        const int fd = manager_socket(i ? place : abstract);
         notify("READY=1\nSTATUS=serving %s", "demo");
         assert_string_equal(hear(fd, 1000), "READY=1\nSTATUS=serving demo");
         memset(text, 'x', sizeof text - 1);
@@ -92,7 +93,9 @@ static void test_watchdog_seconds(void **state) {
 static void test_watchdog_is_fed_while_both_threads_live(void **state) {
     (void)state;
     enum { STEP_US = 4000000, LIMIT_MS = 1500 };
-    const int fd = manager_socket("@ishow-watchdog-test");
+    char name[64]; /* the test may run in several builds at a time */
+    snprintf(name, sizeof name, "@ishow-watchdog-test-%d", (int)getpid());
+    const int fd = manager_socket(name);
     setenv("WATCHDOG_USEC", "1000000", 1);
     rig *r = rig_ready();
     for (int i = 0; i < 3; i++) assert_string_equal(hear(fd, LIMIT_MS), "WATCHDOG=1"); /* an idle server lives */
