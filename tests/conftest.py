@@ -1,6 +1,7 @@
 """How tests are spread over processes, and one server of the embedded voice for all tests over HTTP."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from serving import Server
 
 WORKERS = len(os.sched_getaffinity(0))
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # Started in the background of a shell; programs that tests interrupt would inherit that they cannot be.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: each worker has one core
 

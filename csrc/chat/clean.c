@@ -115,8 +115,9 @@ static size_t link_end(const codes *t, size_t i, size_t end) {
 
 static int remove_links(codes *t, int remove) {
     int found = 0;
-    for (size_t i = 0; i < t->n;) {
-        size_t end = link_end(t, i, token_end(t, i)), from = i, to = end;
+    for (size_t i = 0, token = 0; i < t->n;) {
+        if (i >= token) token = token_end(t, i);
+        size_t end = link_end(t, i, token), from = i, to = end;
         while (from < to && t->c[from] < 0x80 && t->c[from] != '@' && !is_spoken(t->c[from]))
             from++; /* brackets and quotes around it */
         while (to > from && t->c[to - 1] < 0x80 && !is_spoken(t->c[to - 1]) && t->c[to - 1] != '/') to--;

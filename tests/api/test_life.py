@@ -165,9 +165,12 @@ def test_slow_and_partial_requests_hold_up_nobody(server: Server) -> None:
 
 def test_a_connection_too_many_waits_its_turn(kind: str) -> None:
     with Server("--set", "server.connections_max=8", kind=kind) as server:
-        held = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(8)]
-        for connection in held:
-            connection.sendall(b"GET /hea")
+        head = b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"
+        held = []
+        for _ in range(8):  # each has begun a request before the next one comes, so none makes room
+            held.append(socket.create_connection(("127.0.0.1", server.port)))
+            held[-1].sendall(head)
+            time.sleep(0.1)
         with socket.create_connection(("127.0.0.1", server.port)) as one_more:
             one_more.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             one_more.settimeout(1)

@@ -22,7 +22,7 @@ from pages import ROOT, Block, blocks, files
 from serving import Server, until
 from writer import Writer
 
-from ishowtts.cli import _parser
+from ishowtts.cli import parser
 
 REASONS = {
     "needs a Twitch account",
@@ -72,7 +72,7 @@ def read_by_parser(block: Block) -> None:
     for line in statements(block.body):
         words = shlex.split(line, comments=True)
         if words and words[0].endswith("ishowtts") and words[1] in {"speak", "serve", "voices", "config", "api"}:
-            _parser().parse_args(words[1:])
+            parser().parse_args(words[1:])
 
 
 def speaks(server: Server) -> bool:

@@ -343,7 +343,8 @@ def test_stop_frees_the_server(page: Browser, server: Server) -> None:
     page.click("stop")
     page.wait(lambda: page.find("speak").is_enabled(), 10)
     page.wait(lambda: float(metric(page, "queue_in_flight")) == 0)
-    assert not page.shown("error") and not playing(page)
+    page.wait(lambda: not playing(page))
+    assert not page.shown("error")
 
 
 def metric(page: Browser, name: str) -> str:
