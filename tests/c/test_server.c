@@ -396,6 +396,7 @@ static void readers_that_never_read_are_dropped(void **state) {
              "application/json\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
              strlen(body), body);
     int fd[NEVER], reads = dial(r);
+    slow_down(r, 50000); /* speech comes for some seconds: who takes nothing is seen while more of it comes */
     send_all(reads, text, strlen(text));
     for (int i = 0; i < NEVER; i++) send_all(fd[i] = dial(r), text, strlen(text));
     reply whole = receive(reads);
