@@ -21,7 +21,7 @@ typedef struct head {
 } head;
 typedef struct tail {
     char magic[8];
-    uint64_t matrices, bytes;
+    uint64_t bytes;
 } tail;
 typedef struct record {
     uint64_t type, n, k, has_bias;
@@ -31,9 +31,8 @@ struct packed {
     char path[1024], partial[1100];
     const char *map;  /* of a file that is read */
     size_t bytes, at; /* of the map; where the next record begins */
-    uint64_t matrices;
-    FILE *out;   /* of a file that is written */
-    int damaged; /* what is read is not what the loader asked for */
+    FILE *out;        /* of a file that is written */
+    int damaged;      /* what is read is not what the loader asked for */
 };
 
 static size_t lines(size_t bytes) { return (bytes + LINE - 1) / LINE * LINE; }
@@ -155,7 +154,6 @@ int packed_take(packed *p, matrix *out, word_type type, size_t n, size_t k, int 
     m.sums = parts[2];
     m.bias = parts[3];
     p->at = at;
-    p->matrices++;
     *out = m;
     return 1;
 damaged:
@@ -171,11 +169,10 @@ void packed_give(packed *p, const matrix *m) {
     part_bytes(m, m->bias != NULL, bytes);
     write_lines(p, &r, sizeof r);
     for (int i = 0; i < 4; i++) write_lines(p, parts[i], bytes[i]);
-    p->matrices++;
 }
 
 static int settle(packed *p) {
-    tail last = {.matrices = p->matrices, .bytes = p->at + lines(sizeof last)};
+    tail last = {.bytes = p->at + lines(sizeof last)};
     memcpy(last.magic, END, sizeof END);
     write_lines(p, &last, sizeof last);
     if (!p->out) return 0;

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ishowtts.text import mandarin
 
+from .align import SAMPLE_RATE
 from .teach import Spoken
 
 FRAME = 600
@@ -142,7 +143,7 @@ class Kokoro:
         seconds[0], seconds[-1] = durations[0], durations[-1]
         for (_, k), frames in zip(known, durations[1:-1], strict=True):
             seconds[k] += frames
-        seconds *= FRAME / 24000
+        seconds *= FRAME / SAMPLE_RATE
         return Spoken(
             samples, [float(s) for s in seconds], np.where(pitch > VOICED, pitch, 0.0).astype(np.float32), FRAME // 2
         )

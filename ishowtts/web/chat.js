@@ -86,6 +86,16 @@ function showNow(about) {
   showControls();
 }
 
+/** Who wrote what, and under it the details that there are. */
+function messageText(item, ...details) {
+  return el(
+    "div",
+    { class: "grow" },
+    el("p", { class: "clamp" }, el("span", { class: "who" }, item.user), ` ${item.text}`),
+    el("p", { class: "soft" }, details.filter(Boolean).join(" · ")),
+  );
+}
+
 function showQueue() {
   const shown = queue.waiting.slice(0, QUEUE_SHOWN);
   $("queue").replaceChildren(
@@ -93,18 +103,7 @@ function showQueue() {
       el(
         "li",
         {},
-        el(
-          "div",
-          { class: "grow" },
-          el("p", { class: "clamp" }, el("span", { class: "who" }, item.user), ` ${item.text}`),
-          el(
-            "p",
-            { class: "soft" },
-            [t("waiting {time}", { time: duration(item.waited) }), item.ready && t("ready")]
-              .filter(Boolean)
-              .join(" · "),
-          ),
-        ),
+        messageText(item, t("waiting {time}", { time: duration(item.waited) }), item.ready && t("ready")),
         badge(item),
         el(
           "button",
@@ -134,16 +133,7 @@ function showRefused() {
         el(
           "li",
           {},
-          el(
-            "div",
-            { class: "grow" },
-            el("p", { class: "clamp" }, el("span", { class: "who" }, item.user), ` ${item.text}`),
-            el(
-              "p",
-              { class: "soft" },
-              [clock(item.timestamp), item.channel && `${item.platform} · ${item.channel}`].filter(Boolean).join(" · "),
-            ),
-          ),
+          messageText(item, clock(item.timestamp), item.channel && `${item.platform} · ${item.channel}`),
           el("span", { class: "badge warn" }, reasonText(item.reason)),
         ),
       ),
