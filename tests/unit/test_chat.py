@@ -32,6 +32,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_engine.Engine]
     made.close()
 
 
+def live_handles() -> int:
+    """Handles that are reachable: what earlier tests of this process left in cycles is freed first."""
+    gc.collect()
+    return _engine.live_handles()
+
+
 def settings(**fields: Any) -> str:
     made = config.load().to_dict()
     made["chat"] |= {"voices": [], "rate": 0.0, "gap_seconds": 0.0} | fields
@@ -134,7 +140,7 @@ def test_what_is_wrong_is_said(engine: _engine.Engine, chat: Chat) -> None:
 
 
 def test_what_waits_survives(engine: _engine.Engine, tmp_path: Path) -> None:
-    before = _engine.live_handles()
+    before = live_handles()
     store = _service.Store(str(tmp_path / "state"))
     first = Chat(engine, store)
     first.ask("pause")
@@ -147,8 +153,7 @@ def test_what_waits_survives(engine: _engine.Engine, tmp_path: Path) -> None:
     with pytest.raises(IshowError, match="in use by another server"):
         _service.Store(str(tmp_path / "state"))
     del store, first, second
-    gc.collect()
-    assert _engine.live_handles() == before
+    assert live_handles() == before
 
 
 def test_other_rules_for_a_chat_that_runs(chat: Chat) -> None:
@@ -192,12 +197,11 @@ def test_many_readers_hear_the_same(chat: Chat) -> None:
 
 
 def test_nothing_is_left(engine: _engine.Engine) -> None:
-    before = _engine.live_handles()
+    before = live_handles()
     chat = Chat(engine)
     reader = chat.core.listen()
     chat.core.close()  # the reader keeps it until it is gone
     assert reader.frame() is not None
     del reader, chat
-    gc.collect()
-    assert _engine.live_handles() == before
+    assert live_handles() == before
     assert sys.getrefcount(engine) < 20
