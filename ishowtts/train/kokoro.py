@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ class Kokoro:
             for name in (DURATIONS, PITCH):
                 if name not in have:
                     model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-            partial = path.with_suffix(".partial")
+            partial = path.with_suffix(f".partial-{os.getpid()}")  # processes of one run may do this at once
             onnx.save(model, str(partial))
             partial.replace(path)
         return path
