@@ -20,13 +20,6 @@ ISHOW_API void ishow_error_clear(ishow_error *error);
 ISHOW_API void ishow_handle_made(void);
 ISHOW_API void ishow_handle_freed(void);
 
-/* Clears *error (NULL allowed). */
-ISHOW_API void ishow_error_clear(ishow_error *error);
-
-/* Count one more or one less live opaque handle (ishow_live_handles). Every _create and _free calls them. */
-ISHOW_API void ishow_handle_made(void);
-ISHOW_API void ishow_handle_freed(void);
-
 /* One line to the sink of ishow_log_set_sink. Any thread. Never log a secret. */
 ISHOW_API void ishow_log(ishow_log_level level, const char *room, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -130,7 +130,7 @@ INLINE void block_s8_n(const block_of *b, size_t rows, const operand *a, const s
         for (int h = 0; h < halves; h++)
             for (size_t r = 0; r < rows; r++) {
                 const size_t at = (first[h] + r) * groups + g, row = (size_t)h * STEP + r;
-                const grid on = a->grids[at];
+                const quantiser on = a->quantisers[at];
                 const ivec start = isplat(-S8_ZERO * a->sums[at]);
                 for (int p = 0; p < panels; p++) {
                     const vec before = g ? out[row * 2 + (size_t)p] : splat(0);
@@ -208,8 +208,8 @@ static void attend_tiles(const attention *a) {
         attend(a);
         return;
     }
-    uint32_t *keys = a->scratch, *values = keys + padded * words_q, *chances = values + width * words_p,
-             *queries = chances + BLOCK * words_p;
+    uint32_t *keys = a->workspace, *values = keys + padded * words_q, *weights = values + width * words_p,
+             *queries = weights + BLOCK * words_p;
     float *scores = (float *)(void *)(queries + BLOCK * words_q), row[MOST_WIDTH], share[BLOCK];
     vec tile[BLOCK * 2] __attribute__((aligned(64)));
     const float factor = LOG2_E / sqrtf((float)width);
@@ -224,7 +224,7 @@ static void attend_tiles(const attention *a) {
         block_of b = {
             .a = {queries, queries + STEP * words_q}, .stride = words_q, .halves = these > STEP ? 2 : 1, .panels = 2};
         for (size_t r = 0; r < these; r++) {
-            turned_frame(a, a->q, first + r, factor, row);
+            rotary_frame(a, a->q, first + r, factor, row);
             row_to_bf16(row, width, queries + r * words_q);
         }
         for (size_t f = 0; f < padded; f += BLOCK) {
@@ -232,8 +232,8 @@ static void attend_tiles(const attention *a) {
             block_bf16(&b, STEP, words_q, scores + f, padded * sizeof *scores);
         }
         for (size_t r = 0; r < these; r++)
-            share[r] = coarse_chances(scores + r * padded, T, padded, chances + r * words_p);
-        b.a[0] = chances, b.a[1] = chances + STEP * words_p, b.stride = words_p;
+            share[r] = coarse_attention_weights(scores + r * padded, T, padded, weights + r * words_p);
+        b.a[0] = weights, b.a[1] = weights + STEP * words_p, b.stride = words_p;
         for (size_t p = 0; p < width / PANEL; p += 2) {
             b.w[0] = values + p * words_p * PANEL, b.w[1] = b.w[0] + words_p * PANEL;
             block_bf16(&b, STEP, words_p, tile, PAIR);

@@ -97,7 +97,7 @@ INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
 
 DEFINE_TILE(tile_f32, 1, dot_f32)
 DEFINE_TILE(tile_bf16, BF16_SPREAD, dot_bf16)
-/* Row r's share of a group: what its sums begin with, so that they hold nothing of S8_ZERO, and its grid. */
+/* Per row of a group: the start of its integer sum, which cancels S8_ZERO, and its quantiser. */
 typedef struct share {
     int32_t start[ROWS];
     float scale[ROWS], shift[ROWS];
@@ -194,7 +194,7 @@ INLINE share share_of(const operand *a, size_t groups, size_t group, size_t row,
     share s;
     for (size_t r = 0; r < ROWS; r++) {
         const size_t at = (row + (r < rows ? r : rows - 1)) * groups + group;
-        s.start[r] = -S8_ZERO * a->sums[at], s.scale[r] = a->grids[at].scale, s.shift[r] = a->grids[at].shift;
+        s.start[r] = -S8_ZERO * a->sums[at], s.scale[r] = a->quantisers[at].scale, s.shift[r] = a->quantisers[at].shift;
     }
     return s;
 }
@@ -284,12 +284,12 @@ static void row_to_x3(const float *x, size_t k, uint32_t *words) {
 #define X3_SPREAD 0
 static void row_to_x3(const float *x, size_t k, uint32_t *words) {
     (void)x, (void)k, (void)words;
-} /* nobody asks: spread is 0 */
+} /* never called: its spread is 0 */
 #endif
 
-/* Nearest places on a grid; returns their sum. saturate (a constant): values may lie beyond its ends, and count as
- * these. rest: NULL, or what the places leave of x. */
-INLINE int32_t quantise(const float *x, size_t k, grid on, int saturate, int8_t *out, float *rest) {
+/* Quantises k values to the nearest q and returns the sum of all q. saturate (a compile-time constant): values may be
+ * outside the quantiser's range and are clamped to it. rest: NULL, or receives the quantisation errors. */
+INLINE int32_t quantise(const float *x, size_t k, quantiser on, int saturate, int8_t *out, float *rest) {
     const float factor = on.scale > 0 ? 1.0f / on.scale : 0.0f;
     ivec total = {0};
     size_t i = 0;
@@ -314,8 +314,8 @@ INLINE int32_t quantise(const float *x, size_t k, grid on, int saturate, int8_t 
     return s;
 }
 
-/* The grid between the smallest and the largest of k >= 1 values. */
-INLINE grid grid_of(const float *x, size_t k) {
+/* The quantiser whose range is the smallest to the largest of k >= 1 values. */
+INLINE quantiser quantiser_of(const float *x, size_t k) {
     vec low = splat(x[0]), high = low;
     size_t i = 0;
     for (; i + LANES <= k; i += LANES) {
@@ -325,22 +325,22 @@ INLINE grid grid_of(const float *x, size_t k) {
     }
     float least = -max_of(-low), most = max_of(high);
     for (; i < k; i++) least = fminf(least, x[i]), most = fmaxf(most, x[i]);
-    return (grid){.scale = (most - least) / 254.0f, .shift = 0.5f * (most + least)};
+    return (quantiser){.scale = (most - least) / 254.0f, .shift = 0.5f * (most + least)};
 }
 
-static void row_to_s8(const float *x, size_t k, const grid *fixed, uint32_t *words, grid *grids, int32_t *sums,
-                      float *rest) {
+static void row_to_s8(const float *x, size_t k, const quantiser *fixed, uint32_t *words, quantiser *quantisers,
+                      int32_t *sums, float *rest) {
     for (size_t first = 0, g = 0; first < k; first += S8_GROUP, g++) {
         const size_t n = k - first < S8_GROUP ? k - first : S8_GROUP;
         float *left = rest ? rest + first : NULL;
         int8_t *out = (int8_t *)words + first;
-        grids[g] = fixed ? *fixed : grid_of(x + first, n);
+        quantisers[g] = fixed ? *fixed : quantiser_of(x + first, n);
         if (fixed)
-            sums[g] = quantise(x + first, n, grids[g], 1, out, left);
+            sums[g] = quantise(x + first, n, quantisers[g], 1, out, left);
         else if (left)
-            sums[g] = quantise(x + first, n, grids[g], 0, out, left);
+            sums[g] = quantise(x + first, n, quantisers[g], 0, out, left);
         else
-            sums[g] = quantise(x + first, n, grids[g], 0, out, NULL);
+            sums[g] = quantise(x + first, n, quantisers[g], 0, out, NULL);
     }
 }
 
@@ -366,8 +366,8 @@ static void spread_s8(uint32_t *words, size_t n) {
 static void spread_s8(uint32_t *words, size_t n) { (void)words, (void)n; }
 #endif
 
-static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const grid *fixed,
-                     uint32_t *words, size_t stride, grid *grids, int32_t *sums, float *rest) {
+static void to_words(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const quantiser *fixed,
+                     uint32_t *words, size_t stride, quantiser *quantisers, int32_t *sums, float *rest) {
     for (size_t r = 0; r < rows; r++) {
         if (type == WORD_F32)
             memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
@@ -379,8 +379,8 @@ static void to_words(word_type type, const float *x, size_t stride_x, size_t row
             memcpy(words + r * stride, x + r * stride_x, k * sizeof *x);
             if (k % 2) words[r * stride + k] = 0;
         } else {
-            row_to_s8(x + r * stride_x, k, fixed, words + r * stride, grids + r * groups_of(k), sums + r * groups_of(k),
-                      rest ? rest + r * stride_x : NULL);
+            row_to_s8(x + r * stride_x, k, fixed, words + r * stride, quantisers + r * groups_of(k),
+                      sums + r * groups_of(k), rest ? rest + r * stride_x : NULL);
             spread_s8(words + r * stride, words_of(type, k));
         }
     }
@@ -435,8 +435,8 @@ static void depthwise(const float *x, size_t total, size_t begin, size_t rows, s
 
 /* ---- attention ---- */
 
-/* Row with its rotary positions: neighbours form a pair. */
-INLINE void turned(const float *x, const float *cos, const float *sin, size_t width, float factor, float *out) {
+/* Rotary position embedding of one row, times factor; values 2 i and 2 i + 1 form a pair. cos NULL: only the factor. */
+INLINE void apply_rotary(const float *x, const float *cos, const float *sin, size_t width, float factor, float *out) {
     if (!cos) {
         for (size_t i = 0; i < width; i++) out[i] = x[i] * factor;
         return;
@@ -450,9 +450,9 @@ INLINE void turned(const float *x, const float *cos, const float *sin, size_t wi
 
 enum { MOST_WIDTH = 256 }; /* of a head: checked where models are loaded */
 
-INLINE void turned_frame(const attention *a, const float *side, size_t f, float factor, float *out) {
-    turned(side + f * a->stride, a->cos ? a->cos + f * a->width / 2 : NULL, a->cos ? a->sin + f * a->width / 2 : NULL,
-           a->width, factor, out);
+INLINE void rotary_frame(const attention *a, const float *side, size_t f, float factor, float *out) {
+    apply_rotary(side + f * a->stride, a->cos ? a->cos + f * a->width / 2 : NULL,
+                 a->cos ? a->sin + f * a->width / 2 : NULL, a->width, factor, out);
 }
 
 /* Keys as the right side of a product: [panels of frames][words of a head][PANEL], zeros behind the last frame. */
@@ -462,7 +462,7 @@ static void pack_keys(const attention *a, word_type type, uint32_t *keys) {
     uint32_t words[MOST_WIDTH];
     memset(keys + (panels - 1) * n * PANEL, 0, n * PANEL * sizeof *keys);
     for (size_t f = 0; f < a->frames; f++) {
-        turned_frame(a, a->k, f, 1.0f, row);
+        rotary_frame(a, a->k, f, 1.0f, row);
         to_words(type, row, a->width, 1, a->width, NULL, words, n, NULL, NULL, NULL);
         uint32_t *panel = keys + f / PANEL * n * PANEL + f % PANEL;
         for (size_t w = 0; w < n; w++) panel[w * PANEL] = words[w];
@@ -487,8 +487,8 @@ static void pack_values(const attention *a, word_type type, size_t n, uint32_t *
 #define LOG2_E 1.44269504f /* e^x = 2^(x log2 e) */
 #if defined USE_AVX512
 #define COARSE 1
-/* 2^x for x <= 0, relative error 8e-5, a fiftieth of what bf16 rounds away: the nearest whole number apart, a cubic of
- * least relative error between -1/2 and 1/2. */
+/* 2^x for x <= 0 with a relative error of 8e-5, a fiftieth of bf16's rounding error: x is split into the nearest
+ * integer and a rest in [-1/2, 1/2], for which a minimax cubic is used. */
 INLINE __m512 power_of_two(__m512 x) {
     const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
                  part = _mm512_sub_ps(x, whole);
@@ -497,9 +497,9 @@ INLINE __m512 power_of_two(__m512 x) {
     return _mm512_scalef_ps(_mm512_fmadd_ps(y, part, _mm512_set1_ps(0.999928074f)), whole);
 }
 
-/* Scores of one query, in powers of two, to chances in bf16 over `padded` frames, a multiple of 32, zeros behind the
- * last; returns what to multiply the sum by. */
-INLINE float coarse_chances(float *scores, size_t frames, size_t padded, uint32_t *words) {
+/* Softmax of one query's scores, base 2, to bf16 attention weights, not normalised, over `padded` frames, a multiple of
+ * 32, with zeros after the last frame; returns the factor that normalises the weighted sum. */
+INLINE float coarse_attention_weights(float *scores, size_t frames, size_t padded, uint32_t *words) {
     for (size_t f = frames; f < padded; f++) scores[f] = -1e30f;
     __m512 most = _mm512_loadu_ps(scores), other = most, total = _mm512_setzero_ps(), more = total;
     for (size_t f = 0; f < padded; f += 2 * LANES) {
@@ -520,11 +520,11 @@ INLINE float coarse_chances(float *scores, size_t frames, size_t padded, uint32_
 #define COARSE 0
 #endif
 
-/* Scores of one query to chances over `padded` frames, zeros behind the last; returns what to multiply the sum by.
- * Where COARSE, those of bf16 are in powers of two. */
-static float chances_of(word_type type, float *scores, size_t frames, size_t padded, uint32_t *words) {
+/* Softmax of one query's scores to attention weights, not normalised, over `padded` frames, with zeros after the last
+ * frame; returns the factor that normalises the weighted sum. With COARSE, bf16 scores are to base 2. */
+static float attention_weights(word_type type, float *scores, size_t frames, size_t padded, uint32_t *words) {
 #if COARSE
-    if (type == WORD_BF16) return coarse_chances(scores, frames, padded, words);
+    if (type == WORD_BF16) return coarse_attention_weights(scores, frames, padded, words);
 #endif
     for (size_t f = frames; f < padded; f++) scores[f] = -INFINITY;
     vec most = load(scores), total = splat(0);
@@ -542,8 +542,7 @@ static float chances_of(word_type type, float *scores, size_t frames, size_t pad
     return 1.0f / sum_of(total);
 }
 
-/* The scores of a few queries against all keys fit the second cache, so the softmax is the plain one: no running
- * maximum. */
+/* The scores of ROWS queries against all keys fit in the L2 cache, so the softmax needs no running maximum. */
 static void attend(const attention *a) {
     const word_type type = BF16_SPREAD == 1 ? a->type : WORD_F32;
     const int coarse = COARSE && type == WORD_BF16;
@@ -551,8 +550,8 @@ static void attend(const attention *a) {
                  padded = coarse ? (T + 2 * LANES - 1) / (2 * LANES) * 2 * LANES : key_panels * PANEL;
     const size_t words_q = words_of(type, width), words_p = words_of(type, T), stride_p = coarse ? padded / 2 : words_p,
                  value_panels = width / PANEL;
-    uint32_t *keys = a->scratch, *values = keys + key_panels * words_q * PANEL,
-             *chances = values + value_panels * words_p * PANEL, *queries = chances + ROWS * stride_p;
+    uint32_t *keys = a->workspace, *values = keys + key_panels * words_q * PANEL,
+             *weights = values + value_panels * words_p * PANEL, *queries = weights + ROWS * stride_p;
     float *scores = (float *)(void *)(queries + ROWS * words_q);
     float row[MOST_WIDTH];
 
@@ -565,7 +564,7 @@ static void attend(const attention *a) {
         const uint32_t *pointers[ROWS];
         for (size_t r = 0; r < ROWS; r++) {
             const size_t f = first + (r < these ? r : these - 1);
-            turned_frame(a, a->q, f, factor, row);
+            rotary_frame(a, a->q, f, factor, row);
             to_words(type, row, width, 1, width, NULL, queries + r * words_q, words_q, NULL, NULL, NULL);
             pointers[r] = queries + r * words_q;
         }
@@ -578,8 +577,8 @@ static void attend(const attention *a) {
         }
         float share[ROWS];
         for (size_t r = 0; r < these; r++)
-            share[r] = chances_of(type, scores + r * padded, T, padded, chances + r * stride_p);
-        for (size_t r = 0; r < ROWS; r++) pointers[r] = chances + (r < these ? r : these - 1) * stride_p;
+            share[r] = attention_weights(type, scores + r * padded, T, padded, weights + r * stride_p);
+        for (size_t r = 0; r < ROWS; r++) pointers[r] = weights + (r < these ? r : these - 1) * stride_p;
         for (size_t p = 0; p < value_panels; p += PANELS) {
             const int panels = value_panels - p < PANELS ? 1 : PANELS;
             tile_any(type, pointers, values + p * words_p * PANEL, words_p, words_p, panels, 0, tile);

@@ -21,7 +21,7 @@ enum {
     PANEL = 16,           /* columns of a panel */
     QUERIES_MOST = 32,    /* queries that any of the kernels attends for at once */
     KERNEL_WIDTH = 16384, /* widest row of an operand, in values */
-    S8_GROUP = 256        /* 8-bit values of a row that share a grid */
+    S8_GROUP = 256        /* 8-bit values of a row that share a scale and a shift */
 };
 
 /* WORD_BF16X3: fp32 as the sum of three bf16, its leading, middle and last 8 bits, for processors that multiply bf16
@@ -40,10 +40,10 @@ static inline size_t words_of(word_type type, size_t k) {
 
 static inline size_t groups_of(size_t k) { return (k + S8_GROUP - 1) / S8_GROUP; }
 
-/* Where the 8-bit values q = -127 .. 127 lie: at scale * q + shift. */
-typedef struct grid {
+/* Affine quantisation: the 8-bit value q in -127 .. 127 stands for scale * q + shift. */
+typedef struct quantiser {
     float scale, shift;
-} grid;
+} quantiser;
 
 /* The right side of a product: y[n] = sum over k of x[k] w[n][k], + bias. */
 typedef struct matrix {
@@ -66,9 +66,9 @@ size_t matrix_bytes(const matrix *m);
  * a convolution. */
 typedef struct operand {
     const uint32_t *words;
-    size_t stride;       /* words from one row to the next */
-    const grid *grids;   /* [rows][groups], WORD_S8 */
-    const int32_t *sums; /* [rows][groups], WORD_S8: of a group's 8-bit values */
+    size_t stride;               /* words from one row to the next */
+    const quantiser *quantisers; /* [rows][groups], WORD_S8 */
+    const int32_t *sums;         /* [rows][groups], WORD_S8: of a group's 8-bit values */
 } operand;
 
 typedef enum product_end {
@@ -89,10 +89,10 @@ typedef struct attention {
     word_type type;         /* WORD_F32, or WORD_BF16: products may then be of bf16 */
     float *out;             /* row f at + f * out_stride */
     size_t out_stride;
-    void *scratch; /* attention_scratch() bytes, 64-byte aligned */
+    void *workspace; /* attention_workspace() bytes, 64-byte aligned */
 } attention;
 
-size_t attention_scratch(size_t frames, size_t width);
+size_t attention_workspace(size_t frames, size_t width);
 
 typedef struct kernels {
     const char *name;
@@ -105,11 +105,12 @@ typedef struct kernels {
     void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out,
                     size_t stride);
     /* Rows of floats to words of a left side: x[r * stride_x + k] to words[r * stride + ...], the last word or stretch
-     * filled up with zeros. grids and sums: [rows][groups], WORD_S8, where `fixed` is the grid of every group, and what
-     * lies beyond its ends saturates (static quantisation), or NULL: each group gets that between its smallest and its
-     * largest value (dynamic quantisation). rest: NULL, or for WORD_S8, like x: what the words leave of x; may be x. */
-    void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const grid *fixed,
-                     uint32_t *words, size_t stride, grid *grids, int32_t *sums, float *rest);
+     * padded with zeros. WORD_S8 also writes `quantisers` and `sums`, both [rows][groups]. fixed: the quantiser of
+     * every group, values beyond its range saturate (static quantisation); NULL: each group gets the quantiser that
+     * spans its smallest to its largest value (dynamic quantisation). rest: NULL, or for WORD_S8 the quantisation
+     * error, laid out like x; may be x. */
+    void (*to_words)(word_type type, const float *x, size_t stride_x, size_t rows, size_t k, const quantiser *fixed,
+                     uint32_t *words, size_t stride, quantiser *quantisers, int32_t *sums, float *rest);
     /* out = (x - mean) / sqrt(var + eps) * gain + offset, over dim values of each row. */
     void (*norm)(const float *x, size_t stride_x, size_t rows, size_t dim, float eps, const float *gain,
                  const float *offset, float *out, size_t stride);
@@ -139,14 +140,15 @@ int ishow_kernels_bf16_fast(const kernels *k);
 /* By name: "generic", "avx2", "avx512", "amx", "neon"; NULL when this processor lacks it. */
 const kernels *ishow_kernels_named(const char *name);
 
-/* ---- team.c: threads that share one piece of work at a time ---- */
-typedef struct team team;
-/* threads >= 1, the caller's included. NULL: out of memory or threads. */
-team *team_create(int threads);
-void team_free(team *t); /* NULL allowed */
-int team_threads(const team *t);
-/* Calls task(self, i, thread) for every i in [0, n), on the team's threads and the caller's; thread in [0, threads).
- * Returns when all are done. One caller at a time. Which thread does what is open, so results must not depend on it. */
-void team_run(team *t, size_t n, void (*task)(void *self, size_t i, int thread), void *self);
+/* ---- thread_pool.c ---- */
+typedef struct thread_pool thread_pool;
+/* threads >= 1, the caller's included. NULL: out of memory, or a thread cannot be created. */
+thread_pool *thread_pool_create(int threads);
+void thread_pool_free(thread_pool *t); /* NULL allowed */
+int thread_pool_threads(const thread_pool *t);
+/* Calls task(self, i, thread) once for every i in [0, n), on the pool's workers and the caller's thread; thread is in
+ * [0, threads). Returns when all are done. One caller at a time. Which thread runs which i is not defined, so results
+ * must not depend on it. */
+void thread_pool_run(thread_pool *t, size_t n, void (*task)(void *self, size_t i, int thread), void *self);
 
 #endif

@@ -102,7 +102,7 @@ size_t matrix_bytes(const matrix *m) {
            (m->words + (m->scale != NULL) + (m->sums != NULL ? groups_of(m->k) : 0) + (m->bias != NULL));
 }
 
-size_t attention_scratch(size_t frames, size_t width) {
+size_t attention_workspace(size_t frames, size_t width) {
     const size_t padded = (frames + 2 * PANEL - 1) / (2 * PANEL) * 2 *
                           PANEL; /* for words of fp32, the largest, and tiles of two panels */
     return sizeof(uint32_t) * (padded * width + width * padded + QUERIES_MOST * (padded + width + padded)) + 64;

@@ -1,7 +1,7 @@
 /* The AOTInductor backend: graphs compiled to shared libraries, called through torch's C ABI with no Python in the
  * loop.
  *
- * A step costs some ten microseconds over the model itself. Inputs are wrapped where they lie; one scratch block serves
+ * A step costs some ten microseconds over the model itself. Inputs are wrapped in place; one buffer serves
  * the cases in which a graph wants its inputs joined (both branches of h) or longer than they are (lists shorter than a
  * graph takes). Graphs check nothing, so every shape that leaves here was compared with the manifest. OpenMP's thread
  * count belongs to a thread, and a backend may be opened on one thread and used on another: it is set again whenever
@@ -26,19 +26,19 @@ typedef struct aoti {
     int threads;
     pthread_t user; /* the thread whose count is set */
     int has_user;
-    void *scratch;
-    size_t scratch_bytes;
+    void *workspace;
+    size_t workspace_bytes;
 } aoti;
 
-static void *scratch(aoti *model, size_t n, size_t size) {
+static void *workspace(aoti *model, size_t n, size_t size) {
     size_t bytes;
     if (__builtin_mul_overflow(n, size, &bytes)) return NULL;
-    if (bytes > model->scratch_bytes) {
-        free(model->scratch);
-        model->scratch = ishow_alloc(bytes, 1);
-        model->scratch_bytes = model->scratch ? bytes : 0;
+    if (bytes > model->workspace_bytes) {
+        free(model->workspace);
+        model->workspace = ishow_alloc(bytes, 1);
+        model->workspace_bytes = model->workspace ? bytes : 0;
     }
-    return model->scratch;
+    return model->workspace;
 }
 
 static ishow_status enter(aoti *model, size_t frames, ishow_error *error) {
@@ -88,7 +88,7 @@ static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond,
     const int64_t *tokens = in->tokens;
     size_t n_tokens = in->n_tokens;
     if (aligned && n_tokens < model->manifest.min_tokens) { /* filler is hidden from the text blocks */
-        int64_t *padded = scratch(model, model->manifest.min_tokens, sizeof *padded);
+        int64_t *padded = workspace(model, model->manifest.min_tokens, sizeof *padded);
         if (!padded) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the text could not be had.");
         memset(padded, 0, model->manifest.min_tokens * sizeof *padded);
         memcpy(padded, tokens, n_tokens * sizeof *padded);
@@ -120,7 +120,7 @@ static ishow_status modulate_some(aoti *model, const float *t, const float *guid
         return run(model, ISHOW_GRAPH_MODULATE, input, inputs, (int64_t[]){(int64_t)n, (int64_t)width}, 2, &mod, 1,
                    error);
     }
-    float *all = scratch(model, least * (width + 2), sizeof *all);
+    float *all = workspace(model, least * (width + 2), sizeof *all);
     if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the modulation could not be had.");
     float *times = all + least * width, *strengths = times + least;
     for (size_t i = 0; i < least; i++) {
@@ -157,7 +157,7 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n_rows, 
         ishow_status status = enter(model, row->frames, error);
         if (status) return status;
         if (row->h_uncond != row->h_cond + branch) {
-            float *joined = scratch(model, 2 * branch, sizeof *joined);
+            float *joined = workspace(model, 2 * branch, sizeof *joined);
             if (!joined) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a step could not be had.");
             memcpy(joined, row->h_cond, branch * sizeof *joined);
             memcpy(joined + branch, row->h_uncond ? row->h_uncond : row->h_cond,
@@ -200,7 +200,7 @@ static ishow_status durations(void *self, const int64_t *tokens, size_t n, float
         ishow_tensor input = {tokens, 1, 2, {1, (int64_t)n}};
         return run(model, ISHOW_GRAPH_DURATIONS, &input, 1, (int64_t[]){1, (int64_t)n}, 2, &frames_out, 1, error);
     }
-    int64_t *padded = scratch(model, 2 * least, sizeof *padded);
+    int64_t *padded = workspace(model, 2 * least, sizeof *padded);
     if (!padded) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the durations could not be had.");
     memset(padded, 0, least * sizeof *padded);
     memcpy(padded, tokens, n * sizeof *padded);
@@ -215,7 +215,7 @@ static void close_model(void *self) {
     aoti *model = self;
     if (!model) return;
     for (int i = 0; i < ISHOW_GRAPHS; i++) ishow_graph_free(&model->graphs[i]);
-    free(model->scratch);
+    free(model->workspace);
     free(model);
     ishow_handle_freed();
 }

@@ -99,8 +99,8 @@ typedef struct ishow_native_options {
  * (weights and products of the transformer and the vocoder), or "int8-dynamic" (weights of the transformer's blocks,
  * one scale a column, activations quantised in groups of 256 of a row, each between its smallest and largest value, and
  * twice before the output product of attention; attention, vocoder and input in bf16; modulation and output in fp32),
- * or "int8-static" (the same, but activations, except before that product, by grids that a calibration found, whose
- * file the description names: EFORMAT when it is of another model). */
+ * or "int8-static" (the same, but activations, except before that product, by quantisers that a calibration found,
+ * whose file the description names: EFORMAT when it is of another model). */
 ISHOW_API ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *options, ishow_error *error);
 
 /* 1 when this processor has kernels made for it, so that the native backend is worth choosing. */

@@ -5,20 +5,20 @@
  *
  * native_load.c reads weights, native_text.c what a request needs once (text, reference, modulation, durations),
  * native_step.c one step of the flow, native_vocos.c the vocoder. Twin: ishowtts/model/{dit,vocos,duration}.py,
- * compared graph by graph in tests/unit/test_native.py. The inference thread calls; a team of threads shares each piece
- * of work. Private to model/. */
+ * compared graph by graph in tests/unit/test_native.py. The inference thread calls; a thread pool shares
+ * each graph's work. Private to model/. */
 #ifndef ISHOW_MODEL_NATIVE_H
 #define ISHOW_MODEL_NATIVE_H
 
 #include <kiss_fftr.h>
 
-#include "model/model.h"
+#include "base/base.h"
 #include "kernels/kernels.h"
+#include "model/model.h"
 
 typedef struct block {
     matrix qkv, out, ff1, ff2;
-    grid qkv_in, ff1_in,
-        ff2_in; /* of their 8-bit inputs, found by a calibration; scale 0: each group of a row has its own */
+    quantiser qkv_in, ff1_in, ff2_in; /* static, of 8-bit inputs, from a calibration; scale 0: dynamic */
 } block;
 
 /* A ConvNeXt block: V2 (with response norm) in the text encoder, V1 (with a scale of the branch) in the vocoder. */
@@ -36,19 +36,13 @@ typedef struct duration_block {
     float *norm_gain, *norm_offset;
 } duration_block;
 
-/* A buffer that grows. */
-typedef struct room {
-    void *data;
-    size_t bytes;
-} room;
-
 /* Tables of a source-filter vocoder; constant after creation but for each thread's FFT. */
 typedef struct native_source native_source;
 
 typedef struct native {
     ishow_model_info info;
     const kernels *k;
-    team *team;
+    thread_pool *pool;
     word_type linear, attention, conv,
         output;               /* of the blocks' products and attention, of positions, of the last product */
     word_type embed, vocoder; /* of the vocoder's input, of its blocks and of the projection of x */
@@ -88,9 +82,9 @@ typedef struct native {
     duration_block *duration;
     matrix duration_out;
 
-    struct packed *packed; /* packed.h: where the matrices' memory is a file's; NULL: nothing is kept */
-    room a, b, c, d, e;    /* of the piece of work under way */
-    room *scratch;         /* [threads] */
+    struct packed *packed;         /* packed.h: where the matrices' memory is a file's; NULL: nothing is kept */
+    ishow_workspace a, b, c, d, e; /* shared by the tasks of the graph that runs */
+    ishow_workspace *workspaces;   /* [threads]: each thread's own */
 } native;
 
 enum { CONV_GROUPS = 16, CONV_TAPS = 31, DW_TAPS = 7, TIME_WIDTH = 256 };
@@ -99,10 +93,10 @@ enum { CONV_GROUPS = 16, CONV_TAPS = 31, DW_TAPS = 7, TIME_WIDTH = 256 };
 ishow_status native_load(native *m, const char *json, ishow_error *error);
 void native_unload(native *m);
 
-/* room->data with room for n floats, contents undefined; NULL: out of memory. */
-float *room_floats(room *r, size_t n);
-/* Makes every thread's scratch at least so large; 0: out of memory. */
-int native_scratch(native *m, size_t bytes);
+/* The memory of *w, grown to n floats, contents undefined; NULL: out of memory. */
+float *workspace_floats(ishow_workspace *w, size_t n);
+/* Grows every thread's own workspace to `bytes`; 0: out of memory. */
+int native_workspaces(native *m, size_t bytes);
 /* Rows that one task takes, so that tasks are even and blocks whole. */
 size_t native_rows(const native *m, size_t rows);
 /* Rows of the block that begins at `first`: the last one of `all` may be shorter. */
@@ -110,16 +104,16 @@ static inline size_t block_rows(size_t first, size_t block, size_t all) {
     return all - first < block ? all - first : block;
 }
 
-/* Words from one row of a left side to the next: rows a multiple of 4 KB apart would fight for the same few lines of
- * the first cache. */
+/* Words from one row of a left side to the next: with rows a multiple of 4 KiB apart, all would map to the same few
+ * sets of the L1 cache. */
 static inline size_t pitch(size_t words) { return words % 1024 ? words : words + 16; }
 
-/* Bytes of scratch that native_operand takes for a block of rows of k values. */
+/* Bytes of *memory that native_operand uses for `rows` rows of k values. */
 size_t operand_bytes(const native *m, word_type type, size_t rows, size_t k);
-/* Words of rows of floats, in `memory`; advances *memory past them. fp32 rows are used where they lie. fixed: a grid,
- * of scale 0 or NULL: found here; rest: as in to_words. */
+/* Converts rows of floats to a left side in `memory` and advances *memory past it; fp32 rows are used in place. fixed:
+ * the static quantiser of WORD_S8; NULL or scale 0: dynamic. rest: as in to_words. */
 operand native_operand(const native *m, word_type type, const float *x, size_t stride, size_t rows, size_t k,
-                       const grid *fixed, float *rest, char **memory);
+                       const quantiser *fixed, float *rest, char **memory);
 
 /* ---- source-filter head (native_source.c); threads: of the model's pool ---- */
 native_source *native_source_create(size_t n_fft, size_t hop, double sample_rate,
@@ -130,10 +124,10 @@ void native_source_free(native_source *s);
 size_t native_source_width(size_t bins);
 /* The pulse train [(frames - 1) * hop + n_fft] of the pitch in parts [frames][width]. */
 void native_source_pulses(const native_source *s, const float *parts, size_t frames, float *wave);
-size_t native_source_scratch(const native_source *s); /* bytes for native_source_frame */
+size_t native_source_workspace(const native_source *s); /* bytes for native_source_frame */
 /* One frame's spectrum [bins] from its parts [width] and the whole pulse train. */
 void native_source_frame(const native_source *s, const kernels *k, int thread, size_t frame, const float *parts,
-                         const float *wave, float *scratch, float *real, float *imag);
+                         const float *wave, float *workspace, float *real, float *imag);
 
 ishow_status native_encode(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
 ishow_status native_modulate(void *self, const float *t, const float *guidance, size_t n, float *mod,

@@ -233,7 +233,7 @@ static void load_vocos(loader *in) {
            dim); /* phases need the digits */
     if (m->source_filter &&
         !(m->source = native_source_create((size_t)m->info.n_fft, (size_t)m->info.hop, m->info.sample_rate,
-                                           team_threads(m->team))) &&
+                                           thread_pool_threads(m->pool))) &&
         !in->status)
         in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a vocoder");
 }
@@ -256,14 +256,15 @@ static void load_durations(loader *in) {
     linear(in, &m->duration_out, WORD_F32, "out", 1, dim);
 }
 
-/* The grid of a linear's input, from a calibration. Its peaks by channel are there for people; their number must be the
- * linear's all the same. */
-static grid input_grid(loader *in, size_t layer, const char *linear, size_t width) {
+/* The quantiser of a linear's input, from a calibration. Its peaks by channel are there for people; their number must
+ * be the linear's all the same. */
+static quantiser input_quantiser(loader *in, size_t layer, const char *linear, size_t width) {
     char name[96];
     snprintf(name, sizeof name, "transformer_blocks.%zu.%s", layer, linear);
     float *scale = take_part(in, name, "input_scale", 1, 0, 0), *shift = take_part(in, name, "input_shift", 1, 0, 0),
           *peaks = take_part(in, name, "input_peaks", width, 0, 0);
-    const grid found = scale && shift && peaks ? (grid){.scale = *scale, .shift = *shift} : (grid){.scale = 1};
+    const quantiser found =
+        scale && shift && peaks ? (quantiser){.scale = *scale, .shift = *shift} : (quantiser){.scale = 1};
     if (!(found.scale > 0) && !in->status)
         in->status =
             ishow_fail(in->error, ISHOW_EFORMAT, "precision", "The calibration's scale of %s is not positive.", name);
@@ -284,9 +285,9 @@ static void load_calibration(loader *in) {
     }
     for (size_t i = 0; !in->status && i < m->depth; i++) {
         block *b = &m->blocks[i];
-        b->qkv_in = input_grid(in, i, "attn.to_q", m->dim);
-        b->ff1_in = input_grid(in, i, "ff.ff.0.0", m->dim);
-        b->ff2_in = input_grid(in, i, "ff.ff.2", m->ff);
+        b->qkv_in = input_quantiser(in, i, "attn.to_q", m->dim);
+        b->ff1_in = input_quantiser(in, i, "ff.ff.0.0", m->dim);
+        b->ff2_in = input_quantiser(in, i, "ff.ff.2", m->ff);
     }
 }
 

@@ -20,7 +20,7 @@ struct native_source {
     float *noise;  /* [NOISE_FRAMES][2][bins] */
     float *zeros;  /* [bins] */
     int threads;
-    kiss_fftr_cfg *fft; /* [threads]; each holds scratch memory */
+    kiss_fftr_cfg *fft; /* [threads]; each holds workspace memory */
 };
 
 size_t native_source_width(size_t bins) { return 3 * bins + F0_BINS + 1; }
@@ -99,16 +99,16 @@ void native_source_pulses(const native_source *s, const float *parts, size_t fra
     }
 }
 
-size_t native_source_scratch(const native_source *s) {
+size_t native_source_workspace(const native_source *s) {
     return (s->n_fft + 2 * (s->bins + 1) + 3 * s->bins) * sizeof(float);
 }
 
 void native_source_frame(const native_source *s, const kernels *k, int thread, size_t frame, const float *parts,
-                         const float *wave, float *scratch, float *real, float *imag) {
+                         const float *wave, float *workspace, float *real, float *imag) {
     const size_t bins = s->bins;
     const float *noise = s->noise + frame % NOISE_FRAMES * 2 * bins, *from = wave + frame * s->hop;
-    kiss_fft_cpx *pulses = (kiss_fft_cpx *)(void *)scratch;
-    float *windowed = scratch + 2 * (bins + 1), *a = windowed + s->n_fft, *b = a + bins, *loudness = b + bins;
+    kiss_fft_cpx *pulses = (kiss_fft_cpx *)(void *)workspace;
+    float *windowed = workspace + 2 * (bins + 1), *a = windowed + s->n_fft, *b = a + bins, *loudness = b + bins;
     for (size_t i = 0; i < s->n_fft; i++) windowed[i] = from[i] * s->window[i];
     kiss_fftr(s->fft[thread], windowed, pulses);
     k->spectrum(parts, parts + bins, MAX_MAGNITUDE, a, b, bins);

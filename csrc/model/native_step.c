@@ -28,7 +28,7 @@ static void task_input(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
     const size_t first = i * s->block, n = block_rows(first, s->block, s->frames), dim = m->dim;
-    char *memory = m->scratch[thread].data;
+    char *memory = m->workspaces[thread].data;
     float *y = (float *)(void *)memory;
     memory += (n * dim * sizeof *y + 63) / 64 * 64;
     const operand x =
@@ -49,7 +49,7 @@ static void task_positions(void *self, size_t i, int thread) {
     const size_t group = i % CONV_GROUPS, width = m->dim / CONV_GROUPS, words = left_words(m->k, m->conv, width),
                  half = CONV_TAPS / 2, T = s->frames;
     float *x = s->x + i / CONV_GROUPS * T * m->dim + group * width;
-    uint32_t *padded = m->scratch[thread].data;
+    uint32_t *padded = m->workspaces[thread].data;
     float *y = (float *)(void *)(padded + (T + 2 * half) * words);
     const operand window = {.words = padded, .stride = words};
     memset(padded, 0, half * words * sizeof *padded);
@@ -80,7 +80,7 @@ static void queries(const stepping *s, size_t layer, size_t first, size_t n, cha
 
 static void task_queries(void *self, size_t i, int thread) {
     stepping *s = self;
-    queries(s, 0, i * s->block, block_rows(i * s->block, s->block, s->rows), s->m->scratch[thread].data);
+    queries(s, 0, i * s->block, block_rows(i * s->block, s->block, s->rows), s->m->workspaces[thread].data);
 }
 
 static void task_attention(void *self, size_t i, int thread) {
@@ -99,7 +99,7 @@ static void task_attention(void *self, size_t i, int thread) {
                          .type = m->attention,
                          .out = s->attended + branch * s->frames * pitch(inner) + head * m->dim_head,
                          .out_stride = pitch(inner),
-                         .scratch = m->scratch[thread].data};
+                         .workspace = m->workspaces[thread].data};
     m->k->attend(&a);
 }
 
@@ -108,7 +108,7 @@ static void task_rest(void *self, size_t i, int thread) {
     const native *m = s->m;
     const block *b = &m->blocks[s->layer];
     const size_t first = i * s->block, n = block_rows(first, s->block, s->rows), dim = m->dim;
-    char *const memory = m->scratch[thread].data, *words = memory;
+    char *const memory = m->workspaces[thread].data, *words = memory;
     float *x = s->x + first * dim;
     float *attended = s->attended + first * pitch(m->inner);
     const operand heads = native_operand(m, m->linear, attended, pitch(m->inner), n, m->inner, NULL, attended, &words);
@@ -142,7 +142,7 @@ static void task_output(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
     const size_t first = i * s->block, n = block_rows(first, s->block, s->frames), dim = m->dim;
-    char *memory = m->scratch[thread].data;
+    char *memory = m->workspaces[thread].data;
     float *v[2];
     const float *shift = s->row->mod + (6 * m->depth + 1) * dim;
     for (size_t b = 0; b < s->branches; b++) {
@@ -159,8 +159,8 @@ static void task_output(void *self, size_t i, int thread) {
     m->k->guided_step(s->row->x + first * m->mels, v[0], v[s->branches - 1], s->row->dt, s->row->cfg, n * m->mels);
 }
 
-/* Scratch of a thread: the largest of what the tasks lay out. */
-static size_t scratch_bytes(const native *m, size_t frames, size_t block) {
+/* Bytes of a thread's workspace: the most that one of the tasks uses. */
+static size_t workspace_bytes(const native *m, size_t frames, size_t block) {
     const size_t dim = m->dim, half = CONV_TAPS / 2, slack = 1024;
     const size_t rest = block * (pitch(dim) + pitch(m->ff)) * sizeof(float) +
                         operand_bytes(m, m->linear, block, m->ff) + operand_bytes(m, m->linear, block, dim) +
@@ -169,7 +169,7 @@ static size_t scratch_bytes(const native *m, size_t frames, size_t block) {
     const size_t input = block * dim * sizeof(float) + operand_bytes(m, m->input.type, block, m->mels);
     const size_t width = dim / CONV_GROUPS,
                  positions = sizeof(float) * ((frames + 2 * half) * left_words(m->k, m->conv, width) + frames * width);
-    const size_t head = attention_scratch(frames, m->dim_head);
+    const size_t head = attention_workspace(frames, m->dim_head);
     size_t most = rest + slack;
     const size_t all[] = {output + slack, input + slack, positions + slack, head + slack};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -184,13 +184,13 @@ static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *
                           m->info.max_frames);
     const size_t branches = row->h_uncond ? 2 : 1, all = branches * T;
     stepping s = {.m = m, .row = row, .frames = T, .branches = branches, .rows = all};
-    s.x = room_floats(&m->a, all * dim);
-    s.qkv = room_floats(&m->b, all * 3 * m->inner);
-    s.attended = room_floats(&m->c, all * pitch(m->inner));
-    s.gains = room_floats(&m->d, (2 * m->depth + 1) * dim);
+    s.x = workspace_floats(&m->a, all * dim);
+    s.qkv = workspace_floats(&m->b, all * 3 * m->inner);
+    s.attended = workspace_floats(&m->c, all * pitch(m->inner));
+    s.gains = workspace_floats(&m->d, (2 * m->depth + 1) * dim);
     const size_t over_frames = native_rows(m, T), over_rows = native_rows(m, all),
                  widest = over_frames > over_rows ? over_frames : over_rows;
-    if (!s.x || !s.qkv || !s.attended || !s.gains || !native_scratch(m, scratch_bytes(m, T, widest)))
+    if (!s.x || !s.qkv || !s.attended || !s.gains || !native_workspaces(m, workspace_bytes(m, T, widest)))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", T);
     for (size_t layer = 0; layer < m->depth; layer++)
         for (size_t k = 0; k < dim; k++) {
@@ -201,16 +201,16 @@ static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *
 
     const size_t frame_tasks = (T + over_frames - 1) / over_frames, row_tasks = (all + over_rows - 1) / over_rows;
     s.block = over_frames;
-    team_run(m->team, frame_tasks, task_input, &s);
-    team_run(m->team, branches * (size_t)CONV_GROUPS, task_positions, &s);
+    thread_pool_run(m->pool, frame_tasks, task_input, &s);
+    thread_pool_run(m->pool, branches * (size_t)CONV_GROUPS, task_positions, &s);
     s.block = over_rows;
-    team_run(m->team, row_tasks, task_queries, &s);
+    thread_pool_run(m->pool, row_tasks, task_queries, &s);
     for (s.layer = 0; s.layer < m->depth; s.layer++) {
-        team_run(m->team, branches * m->heads, task_attention, &s);
-        team_run(m->team, row_tasks, task_rest, &s);
+        thread_pool_run(m->pool, branches * m->heads, task_attention, &s);
+        thread_pool_run(m->pool, row_tasks, task_rest, &s);
     }
     s.block = over_frames;
-    team_run(m->team, frame_tasks, task_output, &s);
+    thread_pool_run(m->pool, frame_tasks, task_output, &s);
     return ISHOW_OK;
 }
 

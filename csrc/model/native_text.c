@@ -25,7 +25,7 @@ static void task_up(void *self, size_t i, int thread) {
     const native *m = e->m;
     const convnext *c = e->c;
     const size_t first = i * e->block, n = block_rows(first, e->block, e->n);
-    float *y = m->scratch[thread].data;
+    float *y = m->workspaces[thread].data;
     m->k->depthwise(e->x, e->n, first, n, c->dim, c->dw, DW_TAPS, c->dw_bias, y);
     m->k->norm(y, c->dim, n, c->dim, EPS, c->norm_gain, c->norm_offset, y, c->dim);
     const operand x = {.words = (const uint32_t *)(const void *)y, .stride = c->dim};
@@ -47,16 +47,17 @@ static void task_down(void *self, size_t i, int thread) {
     e->m->k->product(&x, n, &c->down, PRODUCT_ADD, NULL, e->x + first * c->dim, c->dim);
 }
 
-/* x [n][dim] through one block. seen [n]: rows that the global response norm counts, NULL: all. Uses rooms d and e. */
+/* x [n][dim] through one block. seen [n]: rows that the global response norm counts, NULL: all. Uses workspaces d and
+ * e. */
 static ishow_status convnext_run(native *m, const convnext *c, float *x, size_t n, const unsigned char *seen,
                                  ishow_error *error) {
     encoding e = {.m = m, .c = c, .x = x, .n = n, .block = native_rows(m, n)};
-    e.hidden = room_floats(&m->d, n * c->inner);
-    e.factor = room_floats(&m->e, c->inner);
-    if (!e.hidden || !e.factor || !native_scratch(m, e.block * c->dim * sizeof(float)))
+    e.hidden = workspace_floats(&m->d, n * c->inner);
+    e.factor = workspace_floats(&m->e, c->inner);
+    if (!e.hidden || !e.factor || !native_workspaces(m, e.block * c->dim * sizeof(float)))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu frames", n);
     const size_t tasks = (n + e.block - 1) / e.block;
-    team_run(m->team, tasks, task_up, &e);
+    thread_pool_run(m->pool, tasks, task_up, &e);
     memset(e.factor, 0, c->inner * sizeof *e.factor);
     for (size_t r = 0; r < n; r++)
         for (size_t k = 0; (!seen || seen[r]) && k < c->inner; k++)
@@ -64,7 +65,7 @@ static ishow_status convnext_run(native *m, const convnext *c, float *x, size_t 
     double mean = 0;
     for (size_t k = 0; k < c->inner; k++) mean += (double)(e.factor[k] = sqrtf(e.factor[k]));
     for (size_t k = 0; k < c->inner; k++) e.factor[k] /= (float)(mean / (double)c->inner) + EPS;
-    team_run(m->team, tasks, task_down, &e);
+    thread_pool_run(m->pool, tasks, task_down, &e);
     return ISHOW_OK;
 }
 
@@ -120,7 +121,7 @@ static ishow_status spread(native *m, const ishow_encode_in *in, const float *te
     }
     for (size_t f = 0; f < T; f++) memcpy(to + f * dim, text + (size_t)in->index[f] * dim, dim * sizeof *to);
     if (m->info.text_layout == ISHOW_TEXT_AVERAGE) return ISHOW_OK;
-    float *place = room_floats(&m->e, T * 3);
+    float *place = workspace_floats(&m->e, T * 3);
     if (!place) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu frames", T);
     for (size_t f = 0; f < T; f++) {
         place[3 * f] = in->phase[f];
@@ -171,8 +172,8 @@ ishow_status native_encode(void *self, const ishow_encode_in *in, float *h_cond,
     const size_t T = in->frames, td = m->text_dim, width = m->mels + td;
     ishow_status status = check_encode(m, in, error);
     if (status) return status;
-    float *text = room_floats(&m->a, in->n_tokens * td + in->n_tokens), *framed = room_floats(&m->b, T * td),
-          *rows = room_floats(&m->c, T * width);
+    float *text = workspace_floats(&m->a, in->n_tokens * td + in->n_tokens), *framed = workspace_floats(&m->b, T * td),
+          *rows = workspace_floats(&m->c, T * width);
     if (!text || !framed || !rows) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu frames", T);
     unsigned char *known = (unsigned char *)(text + in->n_tokens * td);
     for (size_t i = 0; i < in->n_tokens; i++) known[i] = in->tokens[i] != 0;
@@ -193,7 +194,7 @@ ishow_status native_encode(void *self, const ishow_encode_in *in, float *h_cond,
             memcpy(row + m->mels, framed + f * td, td * sizeof *row);
         }
         conditioning c = {.m = m, .rows = rows, .h = h, .frames = T, .block = native_rows(m, T)};
-        team_run(m->team, (T + c.block - 1) / c.block, task_condition, &c);
+        thread_pool_run(m->pool, (T + c.block - 1) / c.block, task_condition, &c);
     }
     return ISHOW_OK;
 }
@@ -218,11 +219,11 @@ static void task_modulation(void *self, size_t i, int thread) {
 /* Strength of guidance that the network sees as 1; ishowtts/model/config.py has the same number. */
 static const float GUIDANCE_UNIT = 10.0f;
 
-/* [n] numbers from 0 to 1 as waves, through two layers: out [n][dim]. Uses rooms a and b. */
+/* [n] numbers from 0 to 1 as waves, through two layers: out [n][dim]. Uses workspaces a and b. */
 static ishow_status sinusoids(native *m, const float *values, float unit, size_t n, const matrix *up,
                               const matrix *down, float *out, ishow_error *error) {
     const size_t half = TIME_WIDTH / 2;
-    float *waves = room_floats(&m->a, n * TIME_WIDTH), *hidden = room_floats(&m->b, n * m->dim);
+    float *waves = workspace_floats(&m->a, n * TIME_WIDTH), *hidden = workspace_floats(&m->b, n * m->dim);
     if (!waves || !hidden) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu times", n);
     for (size_t r = 0; r < n; r++)
         for (size_t i = 0; i < half; i++) {
@@ -241,8 +242,8 @@ ishow_status native_modulate(void *self, const float *t, const float *guidance, 
                              ishow_error *error) {
     native *m = self;
     if (!n) return ishow_fail(error, ISHOW_EINVAL, "", "no times were given");
-    float *time = room_floats(&m->c, n * m->dim),
-          *more = m->info.guidance_max > 0 ? room_floats(&m->d, n * m->dim) : NULL;
+    float *time = workspace_floats(&m->c, n * m->dim),
+          *more = m->info.guidance_max > 0 ? workspace_floats(&m->d, n * m->dim) : NULL;
     if (!time || (m->info.guidance_max > 0 && !more))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu times", n);
     ishow_status status = sinusoids(m, t, 1, n, &m->time1, &m->time2, time, error);
@@ -254,7 +255,7 @@ ishow_status native_modulate(void *self, const float *t, const float *guidance, 
             time[k] /= 1.0f + expf(-time[k]); /* every adaptive norm begins with SiLU */
         }
     timing run = {.m = m, .time = time, .mod = mod, .n = n};
-    team_run(m->team, m->depth + 1, task_modulation, &run);
+    thread_pool_run(m->pool, m->depth + 1, task_modulation, &run);
     return ISHOW_OK;
 }
 
@@ -266,7 +267,7 @@ ishow_status native_durations(void *self, const int64_t *tokens, size_t n, float
     if (!n || n > m->info.max_frames)
         return ishow_fail(error, ISHOW_EINVAL, "", "%zu phones were given; this model takes 1 to %zu.", n,
                           m->info.max_frames);
-    float *padded = room_floats(&m->a, (n + 2 * half) * dim), *y = room_floats(&m->b, n * dim);
+    float *padded = workspace_floats(&m->a, (n + 2 * half) * dim), *y = workspace_floats(&m->b, n * dim);
     if (!padded || !y) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu phones", n);
     float *x = padded + half * dim; /* zeros around it are the convolution's padding */
     memset(padded, 0, (n + 2 * half) * dim * sizeof *padded);

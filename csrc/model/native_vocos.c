@@ -22,7 +22,7 @@ static void task_embed(void *self, size_t i, int thread) {
     const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim,
                  words = left_words(m->k, m->embed, m->mels);
     const operand window = {.words = v->mel + first * words, .stride = words};
-    float *y = m->scratch[thread].data;
+    float *y = m->workspaces[thread].data;
     m->k->product(&window, n, &m->vocos_embed, PRODUCT_STORE, NULL, y, dim);
     m->k->norm(y, dim, n, dim, EPS, m->vocos_norm_gain, m->vocos_norm_offset, v->from + first * dim, dim);
 }
@@ -32,7 +32,7 @@ static void task_block(void *self, size_t i, int thread) {
     const native *m = v->m;
     const convnext *c = &m->vocos[v->layer];
     const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = c->dim;
-    float *y = m->scratch[thread].data, *hidden = y + n * dim;
+    float *y = m->workspaces[thread].data, *hidden = y + n * dim;
     char *memory = (char *)(hidden + n * c->inner), *words = memory;
     m->k->depthwise(v->from, v->frames, first, n, dim, c->dw, DW_TAPS, c->dw_bias, y);
     m->k->norm(y, dim, n, dim, EPS, c->norm_gain, c->norm_offset, y, dim);
@@ -49,7 +49,7 @@ static void task_head(void *self, size_t i, int thread) {
     const native *m = v->m;
     const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim,
                  bins = (size_t)m->info.n_fft / 2 + 1;
-    float *y = m->scratch[thread].data, *both = y + n * dim;
+    float *y = m->workspaces[thread].data, *both = y + n * dim;
     m->k->norm(v->from + first * dim, dim, n, dim, EPS, m->vocos_final_gain, m->vocos_final_offset, y, dim);
     char *memory = (char *)(both + v->block * 2 * bins); /* aligned, of a whole block */
     const operand x = native_operand(m, m->head.type, y, dim, n, dim, NULL, NULL, &memory);
@@ -64,7 +64,7 @@ static void task_parts(void *self, size_t i, int thread) {
     const native *m = v->m;
     const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), dim = m->vocos_dim;
     const size_t width = native_source_width((size_t)m->info.n_fft / 2 + 1);
-    float *y = m->scratch[thread].data;
+    float *y = m->workspaces[thread].data;
     m->k->norm(v->from + first * dim, dim, n, dim, EPS, m->vocos_final_gain, m->vocos_final_offset, y, dim);
     char *memory = (char *)(y + v->block * dim); /* aligned, of a whole block */
     const operand x = native_operand(m, m->head.type, y, dim, n, dim, NULL, NULL, &memory);
@@ -77,7 +77,7 @@ static void task_filter(void *self, size_t i, int thread) {
     const size_t first = i * v->block, n = block_rows(first, v->block, v->frames), bins = (size_t)m->info.n_fft / 2 + 1;
     const size_t width = native_source_width(bins);
     for (size_t f = first; f < first + n; f++)
-        native_source_frame(m->source, m->k, thread, f, v->parts + f * width, v->wave, m->scratch[thread].data,
+        native_source_frame(m->source, m->k, thread, f, v->parts + f * width, v->wave, m->workspaces[thread].data,
                             v->real + f * bins, v->imag + f * bins);
 }
 
@@ -89,22 +89,22 @@ ishow_status native_vocode(void *self, const float *mel, size_t frames, float *r
         return ishow_fail(error, ISHOW_EINVAL, "", "%zu frames were given; this model takes 2 to %zu.", frames,
                           m->info.max_frames);
     vocoding v = {.m = m, .frames = frames, .real = real, .imag = imag, .block = native_rows(m, frames)};
-    float *plain = room_floats(&m->a, frames * m->mels);
-    uint32_t *padded = (uint32_t *)(void *)room_floats(&m->b, (frames + 2 * half) * words);
-    v.from = room_floats(&m->c, frames * dim);
-    v.to = room_floats(&m->d, frames * dim);
-    const size_t scratch = sizeof(float) * v.block * (dim + (m->vocos_inner > 2 * bins ? m->vocos_inner : 2 * bins)) +
-                           operand_bytes(m, m->vocoder, v.block, m->vocos_inner) +
-                           operand_bytes(m, m->vocoder, v.block, dim) + operand_bytes(m, m->head.type, v.block, dim) +
-                           1024;
+    float *plain = workspace_floats(&m->a, frames * m->mels);
+    uint32_t *padded = (uint32_t *)(void *)workspace_floats(&m->b, (frames + 2 * half) * words);
+    v.from = workspace_floats(&m->c, frames * dim);
+    v.to = workspace_floats(&m->d, frames * dim);
+    const size_t workspace = sizeof(float) * v.block * (dim + (m->vocos_inner > 2 * bins ? m->vocos_inner : 2 * bins)) +
+                             operand_bytes(m, m->vocoder, v.block, m->vocos_inner) +
+                             operand_bytes(m, m->vocoder, v.block, dim) + operand_bytes(m, m->head.type, v.block, dim) +
+                             1024;
     const size_t width = native_source_width(bins);
     if (m->source) {
-        v.parts = room_floats(&m->e, frames * width + (frames - 1) * (size_t)m->info.hop + (size_t)m->info.n_fft);
+        v.parts = workspace_floats(&m->e, frames * width + (frames - 1) * (size_t)m->info.hop + (size_t)m->info.n_fft);
         v.wave = v.parts ? v.parts + frames * width : NULL;
     }
     if (!plain || !padded || !v.from || !v.to ||
-        (m->source && (!v.parts || !native_scratch(m, native_source_scratch(m->source)))) ||
-        !native_scratch(m, scratch))
+        (m->source && (!v.parts || !native_workspaces(m, native_source_workspace(m->source)))) ||
+        !native_workspaces(m, workspace))
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu frames of sound", frames);
     for (size_t i = 0; i < frames * m->mels; i++) plain[i] = mel[i] * m->mel_std + m->mel_mean;
     memset(padded, 0, half * words * sizeof *padded);
@@ -113,19 +113,19 @@ ishow_status native_vocode(void *self, const float *mel, size_t frames, float *r
     v.mel = padded;
 
     const size_t tasks = (frames + v.block - 1) / v.block;
-    team_run(m->team, tasks, task_embed, &v);
+    thread_pool_run(m->pool, tasks, task_embed, &v);
     for (v.layer = 0; v.layer < m->n_vocos; v.layer++) {
-        team_run(m->team, tasks, task_block, &v);
+        thread_pool_run(m->pool, tasks, task_block, &v);
         float *swap = v.from;
         v.from = v.to;
         v.to = swap;
     }
     if (m->source) {
-        team_run(m->team, tasks, task_parts, &v);
+        thread_pool_run(m->pool, tasks, task_parts, &v);
         native_source_pulses(m->source, v.parts, frames, v.wave);
-        team_run(m->team, tasks, task_filter, &v);
+        thread_pool_run(m->pool, tasks, task_filter, &v);
         return ISHOW_OK;
     }
-    team_run(m->team, tasks, task_head, &v);
+    thread_pool_run(m->pool, tasks, task_head, &v);
     return ISHOW_OK;
 }

@@ -9,24 +9,21 @@ enum {
     SOCKET_BYTES = 64 * 1024
 }; /* the kernel would take megabytes for a listener that does not read, and a late sound is no sound */
 
-static int listener_news(exchange *x) { return ishow_chat_reader_ready(x->waited); }
-static void listener_hang_up(exchange *x) { (void)x; }
-static void listener_release(exchange *x) { ishow_chat_reader_close(x->waited); }
+static int stream_news(exchange *x) { return ishow_chat_reader_ready(x->waited); }
+static void stream_hang_up(exchange *x) { (void)x; }
+static void stream_release(exchange *x) { ishow_chat_reader_close(x->waited); }
 
 static int is_ready(void *reader) { return ishow_chat_reader_ready(reader); }
 static size_t read_text(void *reader, char *out, size_t most) { return ishow_chat_reader_text(reader, out, most); }
 static void close_reader(void *reader) { ishow_chat_reader_close(reader); }
 
-static enum MHD_Result listener_resume(exchange *x) {
-    static const listener_kind kind = {.ready = is_ready, .read = read_text, .release = close_reader};
-    return listener_begin(x, &kind, "text/event-stream");
+static enum MHD_Result stream_resume(exchange *x) {
+    static const subscriber_kind kind = {.ready = is_ready, .read = read_text, .release = close_reader};
+    return subscriber_begin(x, &kind, "text/event-stream");
 }
 
-static const wait_kind listening = {.endless = 1,
-                                    .news = listener_news,
-                                    .resume = listener_resume,
-                                    .hang_up = listener_hang_up,
-                                    .release = listener_release};
+static const wait_kind listening = {
+    .endless = 1, .news = stream_news, .resume = stream_resume, .hang_up = stream_hang_up, .release = stream_release};
 
 /* ---- over WebSocket ---- */
 

@@ -5,7 +5,7 @@
 
 #include "server/internal.h"
 
-struct pump {
+struct encoder_thread {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int dirty, closing; /* under lock */
@@ -19,7 +19,7 @@ struct pump {
 };
 
 /* Gives back what the client has taken already, so that what is parked is bounded. Under j->lock. */
-static ishow_status check_parked(pump *p, job *j, ishow_error *error) {
+static ishow_status check_parked(encoder_thread *p, job *j, ishow_error *error) {
     if (j->taken > j->out.n / 2) {
         memmove(j->out.data, j->out.data + j->taken, j->out.n - j->taken);
         j->out.n -= j->taken;
@@ -38,7 +38,8 @@ static ishow_status check_parked(pump *p, job *j, ishow_error *error) {
 }
 
 /* New samples of the model's, n == 0 with last: the end. */
-static ishow_status take_samples(pump *p, job *j, const float *samples, size_t n, int last, ishow_error *error) {
+static ishow_status take_samples(encoder_thread *p, job *j, const float *samples, size_t n, int last,
+                                 ishow_error *error) {
     const unsigned char *made; /* borrowed from the encoder */
     size_t n_made;
     ishow_status status = ishow_encoder_push(j->encoder, samples, n, last, &made, &n_made, error);
@@ -48,11 +49,11 @@ static ishow_status take_samples(pump *p, job *j, const float *samples, size_t n
     pthread_mutex_lock(&j->lock);
     if (!j->started) {
         j->started = 1;
-        j->shape->begin(j);
+        j->response->begin(j);
     }
-    j->shape->audio(j, made, n_made);
-    j->told = ishow_encoder_length(j->encoder);
-    if (j->shape->streams) status = check_parked(p, j, error);
+    j->response->audio(j, made, n_made);
+    j->samples_out = ishow_encoder_length(j->encoder);
+    if (j->response->streams) status = check_parked(p, j, error);
     pthread_mutex_unlock(&j->lock);
     return status;
 }
@@ -66,7 +67,7 @@ static void record_timings(job *j) {
     pthread_mutex_unlock(&j->lock);
 }
 
-static void end_job(pump *p, job *j, ishow_status status, const ishow_error *error) {
+static void end_job(encoder_thread *p, job *j, ishow_status status, const ishow_error *error) {
     ishow_error own = error ? *error : (ishow_error){0};
     record_timings(j);
     if (status == ISHOW_OK) status = take_samples(p, j, NULL, 0, 1, &own);
@@ -81,10 +82,10 @@ static void end_job(pump *p, job *j, ishow_status status, const ishow_error *err
     }
     pthread_mutex_lock(&j->lock);
     if (status == ISHOW_OK)
-        j->shape->end(j);
+        j->response->end(j);
     else {
         ishow_fault_from_error(&j->failure, &own);
-        if (j->started && j->shape->fail) j->shape->fail(j);
+        if (j->started && j->response->fail) j->response->fail(j);
     }
     if (j->out.failed && !j->failure.status)
         ishow_fault_set(&j->failure, 500, "internal", "", "Memory for the answer could not be had.");
@@ -93,7 +94,7 @@ static void end_job(pump *p, job *j, ishow_status status, const ishow_error *err
 }
 
 /* 1: the job ended. */
-static int advance(pump *p, job *j, int *news) {
+static int advance(encoder_thread *p, job *j, int *news) {
     ishow_error error = {0};
     for (;;) {
         const float *samples = NULL;
@@ -117,8 +118,8 @@ static int advance(pump *p, job *j, int *news) {
     }
 }
 
-static void *pump_main(void *self) {
-    pump *p = self;
+static void *encoder_thread_main(void *self) {
+    encoder_thread *p = self;
     pthread_mutex_lock(&p->lock);
     for (;;) {
         while (!p->dirty && !p->incoming && !(p->closing && !p->jobs)) {
@@ -156,8 +157,9 @@ static void *pump_main(void *self) {
     return NULL;
 }
 
-ishow_status pump_create(pump **out, void (*wake)(void *self), void *wake_self, metrics *m, ishow_error *error) {
-    pump *p = calloc(1, sizeof *p);
+ishow_status encoder_thread_create(encoder_thread **out, void (*wake)(void *self), void *wake_self, metrics *m,
+                                   ishow_error *error) {
+    encoder_thread *p = calloc(1, sizeof *p);
     *out = NULL;
     if (!p) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the audio thread could not be had.");
     pthread_condattr_t monotonic;
@@ -169,7 +171,7 @@ ishow_status pump_create(pump **out, void (*wake)(void *self), void *wake_self, 
     p->wake = wake;
     p->wake_self = wake_self;
     p->metrics = m;
-    if (pthread_create(&p->thread, NULL, pump_main, p)) {
+    if (pthread_create(&p->thread, NULL, encoder_thread_main, p)) {
         pthread_cond_destroy(&p->changed);
         pthread_mutex_destroy(&p->lock);
         free(p);
@@ -179,7 +181,7 @@ ishow_status pump_create(pump **out, void (*wake)(void *self), void *wake_self, 
     return ISHOW_OK;
 }
 
-void pump_add(pump *p, job *j) {
+void encoder_thread_add(encoder_thread *p, job *j) {
     atomic_fetch_add(&j->refs, 1);
     j->parked = &p->parked;
     job_took(j);
@@ -190,16 +192,17 @@ void pump_add(pump *p, job *j) {
     pthread_mutex_unlock(&p->lock);
 }
 
-void pump_notify(void *self) {
-    pump *p = self;
+void encoder_thread_notify(void *self) {
+    encoder_thread *p = self;
     pthread_mutex_lock(&p->lock);
     p->dirty = 1;
     pthread_cond_signal(&p->changed);
     pthread_mutex_unlock(&p->lock);
 }
 
-/* The thread ends here; the pump itself stays until pump_free, since engine threads may still notify. */
-void pump_stop(pump *p) {
+/* The thread ends here; the encoder thread itself stays until encoder_thread_free, since engine threads may still
+ * notify. */
+void encoder_thread_stop(encoder_thread *p) {
     pthread_mutex_lock(&p->lock);
     p->closing = 1;
     pthread_cond_signal(&p->changed);
@@ -207,7 +210,7 @@ void pump_stop(pump *p) {
     pthread_join(p->thread, NULL);
 }
 
-void pump_free(pump *p) {
+void encoder_thread_free(encoder_thread *p) {
     if (!p) return;
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);

@@ -2,8 +2,8 @@
  * the sockets of clients that wait for the model.
  *
  * Life of an exchange: begun when the request line is read (on_uri), admitted by its head, its body collected (or
- * swallowed, so that a refused client gets to read why), answered at once or suspended until the pump has something,
- * gone in on_completed. */
+ * swallowed, so that a refused client gets to read why), answered at once or suspended until the encoder thread has
+ * something, gone in on_completed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -58,7 +58,7 @@ static enum MHD_Result may_connect(void *self, const struct sockaddr *address, s
     make_room(s, address);
     if (s->rules.loopback || !s->connections_per_client) return MHD_YES;
     for (const peer *p = s->peers; p; p = p->next) n += (unsigned)same_address(&p->address, address);
-    n += criers_from(s->criers, address);
+    n += subscribers_from(s->broadcast_workers, address);
     return n < s->connections_per_client ? MHD_YES : MHD_NO;
 }
 
@@ -434,14 +434,14 @@ static void *loop_main(void *self) {
             feed_watchdog(s, now);
         }
         if (atomic_load(&s->draining)) {
-            if (s->listener >= 0) {
+            if (s->listen_fd >= 0) {
                 MHD_quiesce_daemon(s->daemon);
-                close(s->listener);
-                s->listener = -1;
+                close(s->listen_fd);
+                s->listen_fd = -1;
             }
             hang_up_all(s, now < s->drain_until); /* patience is over: everybody */
             ws_drain(s, now < s->drain_until);
-            criers_end(s->criers);
+            broadcast_workers_end(s->broadcast_workers);
             if (!s->exchanges || now >= s->drain_until + 2.0) break;
         }
         MHD_run(s->daemon);
@@ -471,11 +471,11 @@ ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *
     s->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->epoll < 0 || s->waker < 0)
         return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
-    ishow_status status = pump_create(&s->pump, http_wake, s, s->metrics, error);
+    ishow_status status = encoder_thread_create(&s->encoder_thread, http_wake, s, s->metrics, error);
     if (status != ISHOW_OK) return status;
     s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0,
                                  may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
-                                 MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_CONNECTION_LIMIT, connections_max,
+                                 MHD_OPTION_LISTEN_SOCKET, s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, connections_max,
                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
                                  (unsigned)(s->idle_seconds + 0.999), MHD_OPTION_STRICT_FOR_CLIENT, 1,
                                  MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,

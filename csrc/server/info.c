@@ -67,7 +67,7 @@ enum MHD_Result answer_metrics(exchange *x) {
     ishow_engine *engine = atomic_load(&s->engine);
     ishow_buffer body = {0};
     metrics_write(s->metrics, engine, engine && !atomic_load(&s->draining),
-                  s->connections + criers_listeners(s->criers), &body);
+                  s->connections + subscribers_count(s->broadcast_workers), &body);
     if (s->store)
         prometheus_one(&body, "store_writable", "gauge", "1 while the state folder can be written.",
                        ishow_store_health(s->store, NULL) == ISHOW_OK);

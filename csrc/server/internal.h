@@ -1,8 +1,8 @@
 /* What the files of this room share.
  *
  * Two threads. The loop (http.c) owns every connection and every `exchange`, runs libmicrohttpd, and never waits for
- * anything but its epoll set. The pump (encoder_thread.c) is the one reader of all utterances: it turns samples into
- * bytes and leaves them in the job's `out`. A job is the only thing both touch, under its lock.
+ * anything but its epoll set. The encoder thread (encoder_thread.c) is the one reader of all utterances: it turns
+ * samples into bytes and leaves them in the job's `out`. A job is the only thing both touch, under its lock.
  *
  * libmicrohttpd runs in external mode inside our own loop instead of on its own thread. So no callback needs a lock,
  * engine threads wake the loop by an eventfd, and a connection that is suspended while the model works can still be
@@ -52,24 +52,25 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
 
 /* ---- response_format.c: what an answer looks like ---- */
 typedef struct job job;
-typedef struct shape {
+typedef struct response_format {
     int streams;           /* goes out while it is made; 0: whole, when it is finished */
     const char *type;      /* NULL: that of the job's format */
     void (*begin)(job *j); /* these write to j->out */
     void (*audio)(job *j, const unsigned char *data, size_t n);
     void (*end)(job *j);
     void (*fail)(job *j); /* after begin; NULL: the connection breaks */
-} shape;
-extern const shape shape_json, shape_file, shape_stream, shape_events, shape_frames, shape_openai;
-/* shape_frames writes messages of a WebSocket one after another, each as below; 0: no whole one in n bytes. */
+} response_format;
+extern const response_format response_json, response_file, response_stream, response_events, response_frames,
+    response_openai;
+/* response_frames writes messages of a WebSocket one after another, each as below; 0: no whole one in n bytes. */
 size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message,
                   size_t *n_message); /* returns what to skip */
 
 /* ---- speech_job.c: one synthesis ---- */
 struct job {
-    struct job *next; /* pump's list */
-    atomic_int refs;  /* one for the loop, one for the pump */
-    const shape *shape;
+    struct job *next; /* encoder thread's list */
+    atomic_int refs;  /* one for the loop, one for the encoder thread */
+    const response_format *response;
     ishow_format format;
     double give_up; /* ishow_now() at the deadline */
     char id[ID_MAX + 1];
@@ -77,22 +78,22 @@ struct job {
     size_t characters; /* of the text */
     double frame_rate; /* mel frames in a second */
     ishow_utterance *utterance;
-    /* the pump's own */
-    ishow_encoder *encoder; /* its rate never changes: anybody may read it */
-    uint64_t seq, told;     /* events so far, samples in them */
+    /* the encoder thread's own */
+    ishow_encoder *encoder;    /* its rate never changes: anybody may read it */
+    uint64_t seq, samples_out; /* events so far, samples in them */
     /* shared, under lock */
     pthread_mutex_t lock;
     ishow_buffer out;      /* what the client gets */
     size_t taken;          /* of out */
     atomic_size_t counted; /* of out, in *parked */
     atomic_llong took_ms;  /* when the client took something last */
-    atomic_size_t *parked; /* the pump's, NULL: not counted */
+    atomic_size_t *parked; /* the encoder thread's, NULL: not counted */
     int started, finished; /* something to send; nothing more comes */
     fault failure;         /* with finished */
     ishow_timings timings;
 };
 
-job *job_create(const shape *shape, const char *id);
+job *job_create(const response_format *response, const char *id);
 void job_release(job *j);
 void job_took(job *j);  /* the client has taken something just now; any thread */
 int job_stalls(job *j); /* it has not for a while; any thread */
@@ -100,13 +101,15 @@ void job_count(
     job *j); /* under its lock, after out or taken changed: what it leaves unread is part of what all leave */
 
 /* ---- encoder_thread.c ---- */
-typedef struct pump pump;
-/* wake(wake_self) is called on the pump's thread when a job has something new. */
-ishow_status pump_create(pump **out, void (*wake)(void *self), void *wake_self, metrics *m, ishow_error *error);
-void pump_add(pump *p, job *j); /* takes one reference */
-void pump_notify(void *self);   /* any thread; the `notify` of submit, self is the pump */
-void pump_stop(pump *p);        /* waits for its jobs (cancel them first) and ends the thread */
-void pump_free(pump *p);        /* after pump_stop, and after the engine: its threads notify until then */
+typedef struct encoder_thread encoder_thread;
+/* wake(wake_self) is called on the encoder thread when a job has new output. */
+ishow_status encoder_thread_create(encoder_thread **out, void (*wake)(void *self), void *wake_self, metrics *m,
+                                   ishow_error *error);
+void encoder_thread_add(encoder_thread *p, job *j); /* takes one reference */
+void encoder_thread_notify(void *self);             /* any thread; the `notify` of submit, self is the encoder thread */
+void encoder_thread_stop(encoder_thread *p);        /* waits for its jobs (cancel them first) and ends the thread */
+void encoder_thread_free(
+    encoder_thread *p); /* after encoder_thread_stop, and after the engine: its threads notify until then */
 
 /* ---- tasks.c: what workers do for a request ---- */
 typedef struct tasks tasks;
@@ -220,7 +223,7 @@ struct ishow_server {
     ishow_request sampling;
     int port;
     char url[96];
-    int listener, epoll, waker;
+    int listen_fd, epoll, waker;
     watch on_daemon, on_waker;
     struct MHD_Daemon *daemon;
     int (*compile_state)(void *self, char *why, size_t n_why); /* may be NULL */
@@ -229,11 +232,11 @@ struct ishow_server {
     peer *peers; /* loop only, like the next */
     exchange *waiting;
     size_t exchanges;
-    struct ws *sockets;    /* open WebSockets */
-    struct criers *criers; /* threads of the listeners */
+    struct ws *sockets;                          /* open WebSockets */
+    struct broadcast_workers *broadcast_workers; /* threads that send the chat's events */
     assets *assets;
     metrics *metrics;
-    pump *pump;
+    encoder_thread *encoder_thread;
     tasks *tasks;
     size_t uploads;                        /* being received; loop only */
     ishow_store *store;                    /* NULL: nothing outlives the process */
@@ -296,24 +299,27 @@ void ws_drain(ishow_server *s, int patient); /* patient: only those that are not
 void ws_end_all(ishow_server *s);
 void ws_free(ws *w);
 
-/* ---- subscriber.c: endless events to many, on threads of their own ---- */
-typedef struct listener_kind { /* called on any of these threads, for one listener on one at a time */
-    int (*ready)(void *self);  /* there is something to read */
+/* ---- subscriber.c: an endless event stream to many clients, sent by threads of its own ---- */
+typedef struct subscriber_kind {                        /* called on these threads, for a subscriber on one at a time */
+    int (*ready)(void *self);                           /* there is something to read */
     size_t (*read)(void *self, char *out, size_t most); /* at most 16 KiB at once; 0: nothing now */
     void (*release)(void *self);
-} listener_kind;
-/* In a wait_kind's resume: answers 200 and makes a listener of the client; x->waited goes over. What it returns goes to
- * libmicrohttpd. */
-enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const char *type);
+} subscriber_kind;
+/* In a wait_kind's resume: answers 200 and makes the client a subscriber, which takes over x->waited. The result is to
+ * be returned to libmicrohttpd. */
+enum MHD_Result subscriber_begin(exchange *x, const subscriber_kind *kind, const char *type);
 
-typedef struct criers criers;
-ishow_status criers_create(criers **out, double idle_seconds, ishow_error *error);
-void criers_wake(criers *c); /* there may be news for all. Any thread */
-void criers_end(criers *c);  /* lets all listeners go, soon; likewise */
-void criers_stop(criers *c); /* the same, and waits for it; after the loop has ended. NULL allowed, like next */
-void criers_free(criers *c);
-unsigned criers_listeners(const criers *c);
-unsigned criers_from(criers *c, const struct sockaddr *address); /* listeners at an address */
+typedef struct broadcast_workers broadcast_workers;
+ishow_status broadcast_workers_create(broadcast_workers **out, double idle_seconds, ishow_error *error);
+/* There may be a new event. Any thread. */
+void broadcast_workers_wake(broadcast_workers *all);
+/* Asks the workers to drop all subscribers and to end. Any thread. */
+void broadcast_workers_end(broadcast_workers *all);
+/* The same, and joins them; after the loop has ended. NULL allowed. */
+void broadcast_workers_stop(broadcast_workers *all);
+void broadcast_workers_free(broadcast_workers *all); /* NULL allowed */
+unsigned subscribers_count(const broadcast_workers *all);
+unsigned subscribers_from(broadcast_workers *all, const struct sockaddr *address); /* those at an address, any port */
 
 /* ---- listen_socket.c ---- */
 /* A socket that listens on a port of the host; loopback: only this machine reaches it. option: of the command line,
@@ -359,23 +365,24 @@ void respond_head(exchange *x, int status, struct MHD_Response *response,
 const char *header_get(exchange *x, const char *name); /* borrowed, NULL when absent */
 
 /* ---- handlers ---- */
-enum MHD_Result answer_tts(exchange *x);        /* speech_request.c */
-enum MHD_Result answer_tts_stream(exchange *x); /* speech_stream.c */
-enum MHD_Result answer_tts_ws(exchange *x);     /* speech_ws.c */
+enum MHD_Result answer_tts(exchange *x); /* speech_request.c */
+enum MHD_Result answer_tts_stream(exchange *x);
+enum MHD_Result answer_tts_ws(exchange *x); /* speech_ws.c */
 enum MHD_Result answer_tts_cancel(exchange *x);
 enum MHD_Result answer_openai_speech(exchange *x); /* openai.c */
 enum MHD_Result answer_openai_models(exchange *x);
 enum MHD_Result answer_openai_model(exchange *x);
 enum MHD_Result answer_openai_audio_models(exchange *x);
 enum MHD_Result answer_openai_voices(exchange *x);
-/* Hands a checked request to the engine and the pump. format: unless the request names one. One reference; NULL: fault
- * set. */
-job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_format format, const char *id, fault *f);
+/* Hands a checked request to the engine and the encoder thread. format: unless the request names one. One reference;
+ * NULL: fault set. */
+job *speech_submit(ishow_server *s, speech *said, const response_format *response, ishow_format format, const char *id,
+                   fault *f);
 void speech_cancel(ishow_server *s, job *j);
-int tts_wait(exchange *x, speech *said, const shape *shape,
+int tts_wait(exchange *x, speech *said, const response_format *response,
              ishow_format format); /* submits and answers when there is something; 0: fault set */
-int tts_begin(exchange *x, const shape *shape, ishow_format format); /* the same for a body as of /api/tts */
-enum MHD_Result stream_begin(exchange *x);
+int tts_begin(exchange *x, const response_format *response,
+              ishow_format format);                            /* the same for a body as of /api/tts */
 void tts_audio_headers(struct MHD_Response *response, job *j); /* takes j->lock */
 enum MHD_Result answer_health(exchange *x);                    /* info.c */
 enum MHD_Result answer_ready(exchange *x);

@@ -64,14 +64,14 @@ ishow_status listen_open(ishow_server *s, const char *host, int port, int insecu
     char shown[64];
     struct sockaddr_storage real;
     socklen_t length = sizeof real;
-    ishow_status status = listen_socket(host, port, "port", &s->listener, &s->rules.loopback, error);
+    ishow_status status = listen_socket(host, port, "port", &s->listen_fd, &s->rules.loopback, error);
     if (status != ISHOW_OK) return status;
     if (!s->rules.loopback && !s->rules.key_needed && !insecure)
         return ishow_fail(error, ISHOW_EINVAL, "host",
                           "To serve other machines on %s set server.api_key, or server.insecure if everyone on the "
                           "network may use it.",
                           host);
-    getsockname(s->listener, (struct sockaddr *)&real, &length);
+    getsockname(s->listen_fd, (struct sockaddr *)&real, &length);
     s->port = ntohs(real.ss_family == AF_INET ? ((struct sockaddr_in *)&real)->sin_port
                                               : ((struct sockaddr_in6 *)&real)->sin6_port);
     if (getnameinfo((struct sockaddr *)&real, length, shown, sizeof shown, NULL, 0, NI_NUMERICHOST))

@@ -19,7 +19,7 @@ typedef struct histogram {
 } histogram;
 
 struct metrics {
-    pthread_mutex_t lock; /* the loop counts requests, the pump counts speech */
+    pthread_mutex_t lock; /* the loop counts requests, the encoder thread counts speech */
     uint64_t requests[ROUTES_MAX][STATUSES];
     histogram first_audio, total;
     uint64_t unspoken;

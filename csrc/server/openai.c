@@ -6,9 +6,9 @@
 
 /* A client reads the whole of a FLAC before it decodes it, and decoders that seek need its length: it is answered
  * whole. */
-static const shape *shape_of(const speech *said) {
-    if (said->events) return &shape_openai;
-    return said->format == ISHOW_FORMAT_FLAC ? &shape_file : &shape_stream;
+static const response_format *response_of(const speech *said) {
+    if (said->events) return &response_openai;
+    return said->format == ISHOW_FORMAT_FLAC ? &response_file : &response_stream;
 }
 
 enum MHD_Result answer_openai_speech(exchange *x) {
@@ -23,7 +23,7 @@ enum MHD_Result answer_openai_speech(exchange *x) {
     if (good) {
         said.request.voice = ishow_openai_voice(engine, (const char *const *)s->openai_voices.item, s->openai_voices.n,
                                                 said.request.voice, voice);
-        good = tts_wait(x, &said, shape_of(&said), ISHOW_FORMAT_MP3);
+        good = tts_wait(x, &said, response_of(&said), ISHOW_FORMAT_MP3);
     }
     ishow_speech_free(&said);
     ishow_buffer_free(&x->body);

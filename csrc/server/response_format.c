@@ -1,5 +1,5 @@
 /* What the answers to a spoken text look like. The audio thread calls these under the job's lock, in the order begin,
- * audio..., end or fail; a shape that is not a stream gets its whole file in one `audio`. */
+ * audio..., end or fail; a format that is not streamed gets its whole file in one `audio`. */
 #include <string.h>
 
 #include "server/internal.h"
@@ -60,7 +60,7 @@ static void write_start(const job *j, ishow_buffer *out) {
 /* Seconds at which the part of this push that begins at byte `at` is heard; known exactly for PCM alone. */
 static double part_t0(const job *j, size_t at) {
     const double rate = ishow_encoder_rate(j->encoder);
-    return (double)j->told / rate + (j->format == ISHOW_FORMAT_PCM ? (double)at / 2 / rate : 0);
+    return (double)j->samples_out / rate + (j->format == ISHOW_FORMAT_PCM ? (double)at / 2 / rate : 0);
 }
 
 static void events_begin(job *j) {
@@ -181,19 +181,20 @@ static void frames_end(job *j) {
     frame_add(&j->out, 0, &m);
 }
 
-const shape shape_json = {.type = "application/json", .begin = json_begin, .audio = json_audio, .end = json_end};
-const shape shape_file = {.begin = nothing, .audio = bare_audio, .end = nothing};
-const shape shape_stream = {.streams = 1, .begin = nothing, .audio = bare_audio, .end = nothing};
-const shape shape_events = {.streams = 1,
-                            .type = "text/event-stream",
-                            .begin = events_begin,
-                            .audio = events_audio,
-                            .end = events_end,
-                            .fail = events_fail};
-const shape shape_frames = {.streams = 1, .begin = frames_begin, .audio = frames_audio, .end = frames_end};
-const shape shape_openai = {.streams = 1,
-                            .type = "text/event-stream",
-                            .begin = nothing,
-                            .audio = openai_audio,
-                            .end = openai_end,
-                            .fail = openai_fail};
+const response_format response_json = {
+    .type = "application/json", .begin = json_begin, .audio = json_audio, .end = json_end};
+const response_format response_file = {.begin = nothing, .audio = bare_audio, .end = nothing};
+const response_format response_stream = {.streams = 1, .begin = nothing, .audio = bare_audio, .end = nothing};
+const response_format response_events = {.streams = 1,
+                                         .type = "text/event-stream",
+                                         .begin = events_begin,
+                                         .audio = events_audio,
+                                         .end = events_end,
+                                         .fail = events_fail};
+const response_format response_frames = {.streams = 1, .begin = frames_begin, .audio = frames_audio, .end = frames_end};
+const response_format response_openai = {.streams = 1,
+                                         .type = "text/event-stream",
+                                         .begin = nothing,
+                                         .audio = openai_audio,
+                                         .end = openai_end,
+                                         .fail = openai_fail};

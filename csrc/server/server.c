@@ -16,7 +16,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the server could not be had.");
     ishow_handle_made();
     s->created = time(NULL);
-    s->listener = s->epoll = s->waker = -1;
+    s->listen_fd = s->epoll = s->waker = -1;
     s->request_seconds = options->request_seconds;
     pthread_mutex_init(&s->call_lock, NULL);
     atomic_store(&s->drain_seconds, options->drain_seconds);
@@ -45,7 +45,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;
     if ((status = ishow_voice_registry_create(&s->voice_registry, s->store, error)) != ISHOW_OK ||
         (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK ||
-        (status = criers_create(&s->criers, s->idle_seconds, error)) != ISHOW_OK)
+        (status = broadcast_workers_create(&s->broadcast_workers, s->idle_seconds, error)) != ISHOW_OK)
         goto done;
     if ((status = config_create(&s->config, s, options, error)) != ISHOW_OK) goto done;
     if ((status = http_start(s, options->connections_max, error)) != ISHOW_OK) goto done;
@@ -64,7 +64,7 @@ const char *ishow_server_url(const ishow_server *s) { return s->url; }
 
 static void on_chat_news(void *self) {
     ishow_server *s = self;
-    criers_wake(s->criers);
+    broadcast_workers_wake(s->broadcast_workers);
     http_wake(s); /* WebSockets */
 }
 
@@ -99,9 +99,9 @@ void ishow_server_drain(ishow_server *s, double seconds) {
     pthread_join(s->thread, NULL);
     s->thread_runs = 0;
     config_stop(s->config);
-    criers_stop(s->criers);
+    broadcast_workers_stop(s->broadcast_workers);
     tasks_stop(s->tasks);
-    pump_stop(s->pump);
+    encoder_thread_stop(s->encoder_thread);
     wyoming_stop(s->wyoming);
     atomic_store(&s->engine, NULL);
     ishow_chat_service_close(s->chat_service);
@@ -112,14 +112,14 @@ void ishow_server_free(ishow_server *s) {
     if (!s) return;
     if (s->thread_runs)
         ishow_server_drain(s, 0);
-    else if (s->pump && !atomic_load(&s->draining))
-        pump_stop(s->pump); /* creation failed */
+    else if (s->encoder_thread && !atomic_load(&s->draining))
+        encoder_thread_stop(s->encoder_thread); /* creation failed */
     if (s->daemon) MHD_stop_daemon(s->daemon);
-    criers_free(s->criers);
+    broadcast_workers_free(s->broadcast_workers);
     tasks_free(s->tasks);
     config_free(s->config);
     wyoming_free(s->wyoming);
-    pump_free(s->pump);
+    encoder_thread_free(s->encoder_thread);
     ishow_voice_registry_free(s->voice_registry);
     ishow_store_close(s->store);
     assets_free(s->assets);
@@ -130,7 +130,7 @@ void ishow_server_free(ishow_server *s) {
     free(s->rules.host);
     free(s->rules.api_key);
     pthread_mutex_destroy(&s->call_lock);
-    if (s->listener >= 0) close(s->listener);
+    if (s->listen_fd >= 0) close(s->listen_fd);
     if (s->epoll >= 0) close(s->epoll);
     if (s->waker >= 0) close(s->waker);
     free(s);

@@ -1,5 +1,5 @@
-/* A job outlives whichever of its two owners leaves first: the loop when the client hangs up, the pump when the speech
- * is done. */
+/* A job outlives whichever of its two owners leaves first: the loop when the client hangs up, the encoder thread when
+ * the speech is done. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 
 enum { STALL_MS = 1000 };
 
-job *job_create(const shape *shape, const char *id) {
+job *job_create(const response_format *response, const char *id) {
     job *j = calloc(1, sizeof *j);
     if (!j) return NULL;
     if (pthread_mutex_init(&j->lock, NULL)) {
@@ -15,7 +15,7 @@ job *job_create(const shape *shape, const char *id) {
         return NULL;
     }
     atomic_init(&j->refs, 1);
-    j->shape = shape;
+    j->response = response;
     strcpy(j->id, id); /* both are ID_MAX + 1 */
     return j;
 }

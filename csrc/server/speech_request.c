@@ -1,4 +1,6 @@
-/* POST /api/tts: a checked request becomes a job; its answer is sent when the pump has it. */
+/* POST /api/tts and /api/tts/stream: a checked request becomes a job. Its answer is sent when the encoder thread has
+ * finished it, or with the first audio if it streams: the status line waits until then, so that an error before has a
+ * status of its own. Later errors are an `error` event, or a broken chunked body. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +36,8 @@ static job *job_running(const ishow_server *s, const char *id) {
     return NULL;
 }
 
-job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_format format, const char *id, fault *f) {
+job *speech_submit(ishow_server *s, speech *said, const response_format *response, ishow_format format, const char *id,
+                   fault *f) {
     ishow_engine *engine = atomic_load(&s->engine);
     ishow_error error = {0};
     job *j = NULL;
@@ -43,7 +46,7 @@ job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_form
         ishow_fault_set(f, 503, "draining", "", "The server is closing down.");
         return NULL;
     }
-    if (!(j = job_create(shape, id))) {
+    if (!(j = job_create(response, id))) {
         ishow_fault_memory(f);
         return NULL;
     }
@@ -53,41 +56,44 @@ job *speech_submit(ishow_server *s, speech *said, const shape *shape, ishow_form
     j->give_up = ishow_now() + s->request_seconds;
     j->characters = ishow_utf8_length(said->request.text);
     j->frame_rate = (double)info.sample_rate / info.hop;
-    const ishow_encoder_options encoder = {
-        .format = j->format, .from_rate = info.sample_rate, .sample_rate = said->sample_rate, .whole = !shape->streams};
+    const ishow_encoder_options encoder = {.format = j->format,
+                                           .from_rate = info.sample_rate,
+                                           .sample_rate = said->sample_rate,
+                                           .whole = !response->streams};
     said->request.deadline = s->request_seconds;
-    said->request.early = shape->streams;
+    said->request.early = response->streams;
     if (!said->request.voice && s->default_voice[0]) said->request.voice = s->default_voice;
     if (ishow_encoder_create(&j->encoder, &encoder, &error) != ISHOW_OK ||
-        ishow_engine_submit(engine, &said->request, pump_notify, s->pump, &j->utterance, &error) != ISHOW_OK) {
+        ishow_engine_submit(engine, &said->request, encoder_thread_notify, s->encoder_thread, &j->utterance, &error) !=
+            ISHOW_OK) {
         ishow_fault_from_error(f, &error);
         job_release(j);
         return NULL;
     }
-    pump_add(s->pump, j);
+    encoder_thread_add(s->encoder_thread, j);
     return j;
 }
 
 void speech_cancel(ishow_server *s, job *j) {
     ishow_utterance_cancel(j->utterance); /* no effect on one that is finished */
-    pump_notify(s->pump);
+    encoder_thread_notify(s->encoder_thread);
 }
 
-int tts_wait(exchange *x, speech *said, const shape *shape, ishow_format format) {
+int tts_wait(exchange *x, speech *said, const response_format *response, ishow_format format) {
     job *j = NULL;
     if (job_running(x->server, x->id))
         return ishow_fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.",
                                x->id);
-    if (!(j = speech_submit(x->server, said, shape, format, x->id, &x->fault))) return 0;
+    if (!(j = speech_submit(x->server, said, response, format, x->id, &x->fault))) return 0;
     http_wait_for(x, &speech_wait, j);
     return 1;
 }
 
-int tts_begin(exchange *x, const shape *shape, ishow_format format) {
+int tts_begin(exchange *x, const response_format *response, ishow_format format) {
     speech said = {0};
     int good = ishow_speech_parse(&ishow_speech_own, (const char *)x->body.data, x->body.n, &x->server->sampling, &said,
                                   &x->fault) &&
-               tts_wait(x, &said, shape, format);
+               tts_wait(x, &said, response, format);
     ishow_speech_free(&said);
     ishow_buffer_free(&x->body);
     return good;
@@ -97,7 +103,7 @@ enum MHD_Result answer_tts(exchange *x) {
     const char *accept = header_get(x, "Accept");
     ishow_format format;
     double audio = ishow_accept_audio(accept, &format), json = ishow_accept_quality(accept, "application", "json");
-    int good = audio > json ? tts_begin(x, &shape_file, format) : tts_begin(x, &shape_json, ISHOW_FORMAT_WAV);
+    int good = audio > json ? tts_begin(x, &response_file, format) : tts_begin(x, &response_json, ISHOW_FORMAT_WAV);
     return good ? MHD_YES : respond_fault(x);
 }
 
@@ -130,9 +136,45 @@ static void add_timing(struct MHD_Response *response, const ishow_timings *t) {
     MHD_add_response_header(response, "Server-Timing", text);
 }
 
+static ssize_t read_stream(void *self, uint64_t position, char *out, size_t most) {
+    exchange *x = self;
+    job *j = x->waited;
+    (void)position;
+    if (x->gone) return MHD_CONTENT_READER_END_WITH_ERROR;
+    pthread_mutex_lock(&j->lock);
+    size_t n = j->out.n - j->taken;
+    if (n > most) n = most;
+    if (n) memcpy(out, j->out.data + j->taken, n);
+    j->taken += n;
+    job_count(j);
+    if (n) job_took(j);
+    int finished = j->finished, failed = finished && j->failure.status && !j->response->fail;
+    if (j->out.failed) finished = failed = 1;
+    pthread_mutex_unlock(&j->lock);
+    if (n) return (ssize_t)n;
+    if (failed) return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (finished) return MHD_CONTENT_READER_END_OF_STREAM;
+    http_wait(x);
+    return 0;
+}
+
+static enum MHD_Result stream_begin(exchange *x) {
+    job *j = x->waited;
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 * 1024, read_stream, x, NULL);
+    if (!response) return MHD_NO;
+    if (j->response->type) {
+        MHD_add_response_header(response, "Content-Type", j->response->type);
+        MHD_add_response_header(response, "X-Accel-Buffering", "no");
+    } else
+        tts_audio_headers(response, j);
+    x->phase = PHASE_STREAM;
+    return respond_with(x, 200, response);
+}
+
 static enum MHD_Result speech_resume(exchange *x) {
     job *j = x->waited;
-    const int streams = j->shape->streams;
+    const int streams = j->response->streams;
     ishow_buffer body = {0};
     pthread_mutex_lock(&j->lock);
     int failed = j->finished && j->failure.status && !(streams && j->started);
@@ -155,13 +197,22 @@ static enum MHD_Result speech_resume(exchange *x) {
         ishow_buffer_free(&body);
         return MHD_NO;
     }
-    if (j->shape->type)
-        MHD_add_response_header(response, "Content-Type", j->shape->type);
-    else { /* the audio itself; the pump is done with the job */
+    if (j->response->type)
+        MHD_add_response_header(response, "Content-Type", j->response->type);
+    else { /* the audio itself; the encoder thread is done with the job */
         tts_audio_headers(response, j);
         add_timing(response, &j->timings);
     }
     return respond_with(x, 200, response);
+}
+
+enum MHD_Result answer_tts_stream(exchange *x) {
+    const char *accept = header_get(x, "Accept");
+    ishow_format format;
+    double events = ishow_accept_quality(accept, "text", "event-stream"), audio = ishow_accept_audio(accept, &format);
+    int good = events > 0 && events >= audio ? tts_begin(x, &response_events, ISHOW_FORMAT_PCM)
+                                             : tts_begin(x, &response_stream, format);
+    return good ? MHD_YES : respond_fault(x);
 }
 
 enum MHD_Result answer_tts_cancel(exchange *x) {

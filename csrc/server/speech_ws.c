@@ -57,7 +57,7 @@ static int speak(talk *t, speech *said, const char *id, fault *f) {
     if (!place)
         return ishow_fault_set(f, 429, "busy", "", "%d requests are running on this connection, which is the most.",
                                SPEECHES_MAX);
-    *place = speech_submit(t->server, said, &shape_frames, ISHOW_FORMAT_PCM, id, f);
+    *place = speech_submit(t->server, said, &response_frames, ISHOW_FORMAT_PCM, id, f);
     return *place != NULL;
 }
 

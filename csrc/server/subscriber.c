@@ -1,10 +1,11 @@
-/* Listeners of endless events: connections that only receive, taken over from libmicrohttpd once they are admitted.
+/* Subscribers of an endless event stream: connections that only receive, taken over from libmicrohttpd once they are
+ * admitted.
  *
- * Ten thousand of them idle most of the time. With libmicrohttpd each keeps tens of kilobytes of its request's memory,
- * and is resumed, asked and suspended again for every event; here one is a socket, a small struct and one send. As all
- * of them get the same at the same moment, and a send costs some microseconds, they are shared out among a few threads,
- * the criers, so that nobody waits for all others and no request waits for a round of them. A listener is its crier's
- * alone. */
+ * Up to ten thousand of them are idle most of the time. In libmicrohttpd each would hold tens of kilobytes of request
+ * memory and would be resumed, polled and suspended for every event; here each is a socket, a small struct and one send
+ * an event. All receive the same event at the same moment and a send takes some microseconds, so they are divided among
+ * a few broadcast workers: threads with an epoll set each. A subscriber is accessed by its own worker only, and
+ * requests never wait for the sends. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -19,303 +20,305 @@
 
 enum {
     PART = 16 * 1024,
-    SLICE = 128 /* served before sockets are looked at again */,
+    SLICE = 128 /* subscribers served between two looks at the sockets */,
     EVENTS = 64,
     TICK_MS = 500,
-    CRIERS_MAX = 4
+    WORKERS_MAX = 4
 };
 
-typedef struct crier crier;
-typedef struct listener listener;
-struct listener {
-    crier *crier;
-    const listener_kind *kind;
+typedef struct broadcast_worker broadcast_worker;
+typedef struct subscriber subscriber;
+struct subscriber {
+    broadcast_worker *worker;
+    const subscriber_kind *kind;
     void *self;
-    listener *prev, *next;
+    subscriber *prev, *next;
     struct sockaddr_storage address;
-    int fd;               /* -1: over, freed at the end of its crier's turn */
+    int fd;               /* -1: ended; freed at the end of the worker's iteration */
     ishow_buffer pending; /* what the socket did not take */
     size_t pending_taken;
     double moved;
 };
 
-struct crier {
-    criers *all;
+struct broadcast_worker {
+    broadcast_workers *all;
     pthread_t thread;
     int runs, epoll, waker;
-    pthread_mutex_t lock; /* guards both lists' links, which the crier alone changes but for what is handed over */
-    listener *first, *fresh;
-    listener *left;  /* over, not freed */
-    listener *next;  /* of the round that is going on; NULL: none is */
-    int round;       /* another one is wanted */
-    atomic_int news; /* there may be something for all; who joins has nothing for the others */
+    pthread_mutex_t
+        lock; /* guards the links of both lists; only the worker changes them, but for subscribers handed over */
+    subscriber *first, *fresh;
+    subscriber *left; /* ended, not freed */
+    subscriber *next; /* to be served next in this round; NULL: no round is running */
+    int round;        /* another round is wanted */
+    atomic_int news;  /* there may be a new event for all; not set when a subscriber joins */
 };
 
-struct criers {
+struct broadcast_workers {
     double idle_seconds;
-    atomic_uint n; /* listeners */
+    atomic_uint n; /* subscribers */
     atomic_int ending;
-    size_t n_criers, turn; /* turn: who gets the next one; the loop's */
-    crier crier[CRIERS_MAX];
+    size_t n_workers, turn; /* turn: the worker of the next subscriber; used by the loop only */
+    broadcast_worker worker[WORKERS_MAX];
 };
 
-static void end(listener *l) {
-    crier *c = l->crier;
-    if (l->fd < 0) return;
-    close(l->fd); /* leaves the epoll set with it */
-    l->fd = -1;
-    pthread_mutex_lock(&c->lock);
-    if (l->prev)
-        l->prev->next = l->next;
+static void end(subscriber *sub) {
+    broadcast_worker *w = sub->worker;
+    if (sub->fd < 0) return;
+    close(sub->fd); /* leaves the epoll set with it */
+    sub->fd = -1;
+    pthread_mutex_lock(&w->lock);
+    if (sub->prev)
+        sub->prev->next = sub->next;
     else
-        c->first = l->next;
-    if (l->next) l->next->prev = l->prev;
-    pthread_mutex_unlock(&c->lock);
-    if (c->next == l) c->next = l->next;
-    atomic_fetch_sub(&c->all->n, 1);
-    l->kind->release(l->self);
-    ishow_buffer_free(&l->pending);
-    l->next = c->left;
-    c->left = l;
+        w->first = sub->next;
+    if (sub->next) sub->next->prev = sub->prev;
+    pthread_mutex_unlock(&w->lock);
+    if (w->next == sub) w->next = sub->next;
+    atomic_fetch_sub(&w->all->n, 1);
+    sub->kind->release(sub->self);
+    ishow_buffer_free(&sub->pending);
+    sub->next = w->left;
+    w->left = sub;
 }
 
-/* Bytes that the socket took, or -1 when the listener is gone. */
-static ssize_t give(listener *l, const void *data, size_t n) {
-    ssize_t sent = send(l->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent > 0) l->moved = ishow_now();
+/* Sends n bytes; returns the number that the socket accepted, or -1 when the subscriber has ended. */
+static ssize_t give(subscriber *sub, const void *data, size_t n) {
+    ssize_t sent = send(sub->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0) sub->moved = ishow_now();
     if (sent >= 0 || errno == EAGAIN || errno == EINTR) return sent < 0 ? 0 : sent;
-    end(l);
+    end(sub);
     return -1;
 }
 
-static int watch_for(listener *l, int how, uint32_t events) {
-    struct epoll_event event = {.events = events, .data.ptr = l};
-    if (!epoll_ctl(l->crier->epoll, how, l->fd, &event)) return 1;
-    end(l);
+static int watch_for(subscriber *sub, int how, uint32_t events) {
+    struct epoll_event event = {.events = events, .data.ptr = sub};
+    if (!epoll_ctl(sub->worker->epoll, how, sub->fd, &event)) return 1;
+    end(sub);
     return 0;
 }
 
-/* Sends the next part of what there is: a part in turn, or the last of many would be behind by all that the others get.
- */
-static void push(listener *l) {
+/* Sends the next part, at most PART bytes, so that a subscriber far behind does not delay the others. */
+static void push(subscriber *sub) {
     char part[PART];
-    const size_t n = l->kind->read(l->self, part, sizeof part);
-    const ssize_t sent = n ? give(l, part, n) : 0;
+    const size_t n = sub->kind->read(sub->self, part, sizeof part);
+    const ssize_t sent = n ? give(sub, part, n) : 0;
     if (sent < 0) return;
     if ((size_t)sent < n) {
-        ishow_buffer_add(&l->pending, part + sent, n - (size_t)sent);
-        if (l->pending.failed)
-            end(l);
+        ishow_buffer_add(&sub->pending, part + sent, n - (size_t)sent);
+        if (sub->pending.failed)
+            end(sub);
         else
-            watch_for(l, EPOLL_CTL_MOD, EPOLLRDHUP | EPOLLOUT);
+            watch_for(sub, EPOLL_CTL_MOD, EPOLLRDHUP | EPOLLOUT);
     } else if (n == sizeof part)
-        l->crier->round = 1; /* there may be more */
+        sub->worker->round = 1; /* there may be more */
 }
 
-static void on_socket(listener *l, uint32_t events) {
-    if (l->fd < 0) return;
+static void on_socket(subscriber *sub, uint32_t events) {
+    if (sub->fd < 0) return;
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-        end(l);
+        end(sub);
         return;
     }
-    ssize_t sent = give(l, l->pending.data + l->pending_taken, l->pending.n - l->pending_taken);
+    ssize_t sent = give(sub, sub->pending.data + sub->pending_taken, sub->pending.n - sub->pending_taken);
     if (sent < 0) return;
-    l->pending_taken += (size_t)sent;
-    if (l->pending_taken < l->pending.n) return;
-    ishow_buffer_free(&l->pending);
-    l->pending_taken = 0;
-    if (watch_for(l, EPOLL_CTL_MOD, EPOLLRDHUP)) push(l);
+    sub->pending_taken += (size_t)sent;
+    if (sub->pending_taken < sub->pending.n) return;
+    ishow_buffer_free(&sub->pending);
+    sub->pending_taken = 0;
+    if (watch_for(sub, EPOLL_CTL_MOD, EPOLLRDHUP)) push(sub);
 }
 
-/* ---- a crier's thread ---- */
+/* ---- a worker's thread ---- */
 
-static void wake(crier *c) {
+static void wake(broadcast_worker *w) {
     const uint64_t one = 1;
-    const ssize_t ignored = write(c->waker, &one, sizeof one);
+    const ssize_t ignored = write(w->waker, &one, sizeof one);
     (void)ignored;
 }
 
-static listener *take_fresh(crier *c) {
-    pthread_mutex_lock(&c->lock);
-    listener *l = c->fresh;
-    if (l) {
-        c->fresh = l->next;
-        l->next = c->first;
-        if (c->first) c->first->prev = l;
-        c->first = l;
+static subscriber *take_fresh(broadcast_worker *w) {
+    pthread_mutex_lock(&w->lock);
+    subscriber *sub = w->fresh;
+    if (sub) {
+        w->fresh = sub->next;
+        sub->next = w->first;
+        if (w->first) w->first->prev = sub;
+        w->first = sub;
     }
-    pthread_mutex_unlock(&c->lock);
-    return l;
+    pthread_mutex_unlock(&w->lock);
+    return sub;
 }
 
-static void on_waker(crier *c) {
+static void on_waker(broadcast_worker *w) {
     uint64_t count;
-    const ssize_t ignored = read(c->waker, &count, sizeof count);
+    const ssize_t ignored = read(w->waker, &count, sizeof count);
     (void)ignored;
-    for (listener *l; (l = take_fresh(c));)
-        watch_for(l, EPOLL_CTL_ADD,
-                  EPOLLRDHUP | EPOLLOUT); /* its head goes when the socket says that it has room: at once */
-    if (atomic_exchange(&c->news, 0)) c->round = 1;
+    for (subscriber *sub; (sub = take_fresh(w));)
+        watch_for(sub, EPOLL_CTL_ADD,
+                  EPOLLRDHUP | EPOLLOUT); /* EPOLLOUT is reported at once and sends the response's head */
+    if (atomic_exchange(&w->news, 0)) w->round = 1;
 }
 
-/* A slice of the round; 1: there is more of it. */
-static int step(crier *c) {
-    if (!c->next && c->round) {
-        c->next = c->first;
-        c->round = 0;
+/* Serves a slice of the round; 1: the round is not finished. */
+static int step(broadcast_worker *w) {
+    if (!w->next && w->round) {
+        w->next = w->first;
+        w->round = 0;
     }
-    for (int served = 0; served < SLICE && c->next;) {
-        listener *l = c->next;
-        c->next = l->next;
-        if (l->pending.n || !l->kind->ready(l->self)) continue;
-        push(l);
+    for (int served = 0; served < SLICE && w->next;) {
+        subscriber *sub = w->next;
+        w->next = sub->next;
+        if (sub->pending.n || !sub->kind->ready(sub->self)) continue;
+        push(sub);
         served++;
     }
-    return c->next || c->round;
+    return w->next || w->round;
 }
 
-/* Who takes nothing for too long goes; those that have heard nothing for long get a sign of life. */
-static void tick(crier *c, double now) {
-    for (listener *l = c->first, *next; l; l = next) {
-        next = l->next;
-        if (l->pending.n && now - l->moved > c->all->idle_seconds) end(l);
+/* Drops subscribers that accepted nothing for idle_seconds, and starts a round for keep-alive comments. */
+static void tick(broadcast_worker *w, double now) {
+    for (subscriber *sub = w->first, *next; sub; sub = next) {
+        next = sub->next;
+        if (sub->pending.n && now - sub->moved > w->all->idle_seconds) end(sub);
     }
-    c->round = 1;
+    w->round = 1;
 }
 
-static void reap(crier *c) {
-    while (c->left) {
-        listener *l = c->left;
-        c->left = l->next;
-        free(l);
+static void reap(broadcast_worker *w) {
+    while (w->left) {
+        subscriber *sub = w->left;
+        w->left = sub->next;
+        free(sub);
     }
 }
 
-static void let_go(crier *c) {
-    while (take_fresh(c))
+static void let_go(broadcast_worker *w) {
+    while (take_fresh(w))
         ;
-    while (c->first) end(c->first);
-    reap(c);
+    while (w->first) end(w->first);
+    reap(w);
 }
 
-static void *crier_main(void *self) {
-    crier *c = self;
+static void *worker_main(void *self) {
+    broadcast_worker *w = self;
     struct epoll_event events[EVENTS];
     double next_tick = 0;
-    while (!atomic_load(&c->all->ending)) {
-        int n = epoll_wait(c->epoll, events, EVENTS, step(c) ? 0 : TICK_MS);
+    while (!atomic_load(&w->all->ending)) {
+        int n = epoll_wait(w->epoll, events, EVENTS, step(w) ? 0 : TICK_MS);
         for (int i = 0; i < n; i++) {
             if (events[i].data.ptr)
                 on_socket(events[i].data.ptr, events[i].events);
             else
-                on_waker(c);
+                on_waker(w);
         }
         const double now = ishow_now();
         if (now >= next_tick) {
             next_tick = now + 1e-3 * TICK_MS;
-            tick(c, now);
+            tick(w, now);
         }
-        reap(c);
+        reap(w);
     }
-    let_go(c);
+    let_go(w);
     return NULL;
 }
 
-/* ---- all of them ---- */
+/* ---- all workers ---- */
 
-static int crier_start(crier *c, criers *all) {
+static int worker_start(broadcast_worker *w, broadcast_workers *all) {
     struct epoll_event event = {.events = EPOLLIN};
-    c->all = all;
-    pthread_mutex_init(&c->lock, NULL);
-    c->epoll = epoll_create1(EPOLL_CLOEXEC);
-    c->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    all->n_criers++;
-    if (c->epoll < 0 || c->waker < 0 || epoll_ctl(c->epoll, EPOLL_CTL_ADD, c->waker, &event) ||
-        pthread_create(&c->thread, NULL, crier_main, c))
+    w->all = all;
+    pthread_mutex_init(&w->lock, NULL);
+    w->epoll = epoll_create1(EPOLL_CLOEXEC);
+    w->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    all->n_workers++;
+    if (w->epoll < 0 || w->waker < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->waker, &event) ||
+        pthread_create(&w->thread, NULL, worker_main, w))
         return 0;
-    c->runs = 1;
-    pthread_setname_np(c->thread, "ishow-crier");
+    w->runs = 1;
+    pthread_setname_np(w->thread, "ishow-broadcast");
     return 1;
 }
 
-ishow_status criers_create(criers **out, double idle_seconds, ishow_error *error) {
-    criers *all = calloc(1, sizeof *all);
+ishow_status broadcast_workers_create(broadcast_workers **out, double idle_seconds, ishow_error *error) {
+    broadcast_workers *all = calloc(1, sizeof *all);
     *out = NULL;
     if (!all) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the listeners' threads could not be had.");
     all->idle_seconds = idle_seconds;
-    const int wanted = ishow_cores() < CRIERS_MAX ? ishow_cores() : CRIERS_MAX;
+    const int wanted = ishow_cores() < WORKERS_MAX ? ishow_cores() : WORKERS_MAX;
     for (int i = 0; i < wanted; i++)
-        if (!crier_start(&all->crier[i], all)) {
-            criers_free(all);
+        if (!worker_start(&all->worker[i], all)) {
+            broadcast_workers_free(all);
             return ishow_fail(error, ISHOW_EINTERNAL, "", "The listeners' threads could not be started.");
         }
     *out = all;
     return ISHOW_OK;
 }
 
-void criers_wake(criers *all) {
-    for (size_t i = 0; i < all->n_criers; i++) {
-        atomic_store(&all->crier[i].news, 1);
-        wake(&all->crier[i]);
+void broadcast_workers_wake(broadcast_workers *all) {
+    for (size_t i = 0; i < all->n_workers; i++) {
+        atomic_store(&all->worker[i].news, 1);
+        wake(&all->worker[i]);
     }
 }
 
-void criers_end(criers *all) {
-    if (!atomic_exchange(&all->ending, 1)) criers_wake(all);
+void broadcast_workers_end(broadcast_workers *all) {
+    if (!atomic_exchange(&all->ending, 1)) broadcast_workers_wake(all);
 }
 
-void criers_stop(criers *all) {
+void broadcast_workers_stop(broadcast_workers *all) {
     if (!all) return;
-    criers_end(all);
-    for (size_t i = 0; i < all->n_criers; i++) {
-        crier *c = &all->crier[i];
-        if (c->runs) pthread_join(c->thread, NULL);
-        c->runs = 0;
-        let_go(c); /* who was handed over last */
+    broadcast_workers_end(all);
+    for (size_t i = 0; i < all->n_workers; i++) {
+        broadcast_worker *w = &all->worker[i];
+        if (w->runs) pthread_join(w->thread, NULL);
+        w->runs = 0;
+        let_go(w); /* subscribers handed over after its last iteration */
     }
 }
 
-void criers_free(criers *all) {
+void broadcast_workers_free(broadcast_workers *all) {
     if (!all) return;
-    criers_stop(all);
-    for (size_t i = 0; i < all->n_criers; i++) {
-        crier *c = &all->crier[i];
-        if (c->epoll >= 0) close(c->epoll);
-        if (c->waker >= 0) close(c->waker);
-        pthread_mutex_destroy(&c->lock);
+    broadcast_workers_stop(all);
+    for (size_t i = 0; i < all->n_workers; i++) {
+        broadcast_worker *w = &all->worker[i];
+        if (w->epoll >= 0) close(w->epoll);
+        if (w->waker >= 0) close(w->waker);
+        pthread_mutex_destroy(&w->lock);
     }
     free(all);
 }
 
-unsigned criers_listeners(const criers *all) { return atomic_load(&all->n); }
+unsigned subscribers_count(const broadcast_workers *all) { return atomic_load(&all->n); }
 
-unsigned criers_from(criers *all, const struct sockaddr *address) {
+unsigned subscribers_from(broadcast_workers *all, const struct sockaddr *address) {
     unsigned n = 0;
-    for (size_t i = 0; i < all->n_criers; i++) {
-        crier *c = &all->crier[i];
-        pthread_mutex_lock(&c->lock);
-        for (const listener *l = c->first; l; l = l->next) n += (unsigned)same_address(&l->address, address);
-        for (const listener *l = c->fresh; l; l = l->next) n += (unsigned)same_address(&l->address, address);
-        pthread_mutex_unlock(&c->lock);
+    for (size_t i = 0; i < all->n_workers; i++) {
+        broadcast_worker *w = &all->worker[i];
+        pthread_mutex_lock(&w->lock);
+        for (const subscriber *sub = w->first; sub; sub = sub->next)
+            n += (unsigned)same_address(&sub->address, address);
+        for (const subscriber *sub = w->fresh; sub; sub = sub->next)
+            n += (unsigned)same_address(&sub->address, address);
+        pthread_mutex_unlock(&w->lock);
     }
     return n;
 }
 
-static void hand_over(criers *all, listener *l) {
-    crier *c = &all->crier[all->turn++ % all->n_criers];
-    l->crier = c;
+static void hand_over(broadcast_workers *all, subscriber *sub) {
+    broadcast_worker *w = &all->worker[all->turn++ % all->n_workers];
+    sub->worker = w;
     atomic_fetch_add(&all->n, 1);
-    pthread_mutex_lock(&c->lock);
-    l->next = c->fresh;
-    c->fresh = l;
-    pthread_mutex_unlock(&c->lock);
-    wake(c);
+    pthread_mutex_lock(&w->lock);
+    sub->next = w->fresh;
+    w->fresh = sub;
+    pthread_mutex_unlock(&w->lock);
+    wake(w);
 }
 
-enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const char *type) {
+enum MHD_Result subscriber_begin(exchange *x, const subscriber_kind *kind, const char *type) {
     ishow_server *s = x->server;
     ishow_buffer head = {0};
-    listener *l = NULL;
+    subscriber *sub = NULL;
     enum MHD_Result result = MHD_NO;
     struct MHD_Response *response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
     if (!response || !x->peer) goto done;
@@ -326,28 +329,28 @@ enum MHD_Result listener_begin(exchange *x, const listener_kind *kind, const cha
         response = NULL;
         goto done;
     }
-    if (s->connections + criers_listeners(s->criers) > s->connections_max) {
+    if (s->connections + subscribers_count(s->broadcast_workers) > s->connections_max) {
         ishow_fault_set(&x->fault, 503, "unavailable", "", "%u connections are open, which is the most.",
                         s->connections_max);
         result = respond_fault(x);
         goto done;
     }
     respond_head(x, 200, response, &head);
-    if (head.failed || !(l = ishow_alloc(1, sizeof *l))) goto done;
-    l->kind = kind;
-    l->address = x->peer->address;
-    l->moved = ishow_now();
-    l->fd = http_take_over(x, &l->self);
-    if (l->fd < 0) goto done;
-    const int one = 1; /* or an event waits until the one before is acknowledged */
-    setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    l->pending = head; /* goes first */
+    if (head.failed || !(sub = ishow_alloc(1, sizeof *sub))) goto done;
+    sub->kind = kind;
+    sub->address = x->peer->address;
+    sub->moved = ishow_now();
+    sub->fd = http_take_over(x, &sub->self);
+    if (sub->fd < 0) goto done;
+    const int one = 1; /* Nagle would hold an event back until the one before is acknowledged */
+    setsockopt(sub->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    sub->pending = head; /* is sent first */
     head = (ishow_buffer){0};
-    hand_over(s->criers, l);
-    l = NULL;
-done: /* MHD_NO: libmicrohttpd lets its side of the connection go */
+    hand_over(s->broadcast_workers, sub);
+    sub = NULL;
+done: /* MHD_NO: libmicrohttpd closes its side of the connection */
     if (response) MHD_destroy_response(response);
     ishow_buffer_free(&head);
-    free(l);
+    free(sub);
     return result;
 }

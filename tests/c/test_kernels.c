@@ -1,5 +1,5 @@
-/* The kernels of every instruction set this processor has, against plain loops in double precision, and the team of
- * threads that shares them. */
+/* The kernels of every instruction set this processor has, against plain loops in double precision, and the thread pool
+ * of threads that shares them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,7 +72,7 @@ static double product_error(const kernels *k, word_type type, size_t rows, size_
     const size_t stride = left_words(k, type, depth);
     const size_t bytes = rows * stride * sizeof(uint32_t);
     uint32_t *words = guarded(bytes);
-    grid *grids = ishow_alloc(rows * groups_of(depth), sizeof *grids);
+    quantiser *quantisers = ishow_alloc(rows * groups_of(depth), sizeof *quantisers);
     int32_t *sums = ishow_alloc(rows * groups_of(depth), sizeof *sums);
     matrix m;
     double worst = 0;
@@ -82,8 +82,8 @@ static double product_error(const kernels *k, word_type type, size_t rows, size_
     out[rows * n] = 12345.0f; /* nothing is written behind the end */
     assert_int_equal(matrix_pack(&m, type, w, bias, n, depth, NULL), ISHOW_OK);
     assert_true(matrix_bytes(&m) >= n * words_of(type, depth) * 4);
-    k->to_words(type, x, depth, rows, depth, NULL, words, stride, grids, sums, NULL);
-    const operand a = {.words = words, .stride = stride, .grids = grids, .sums = sums};
+    k->to_words(type, x, depth, rows, depth, NULL, words, stride, quantisers, sums, NULL);
+    const operand a = {.words = words, .stride = stride, .quantisers = quantisers, .sums = sums};
     matrix at_the_end = m;
     const size_t panels = (n + PANEL - 1) / PANEL * PANEL * m.words * sizeof *m.panels;
     at_the_end.panels = memcpy(guarded(panels), m.panels, panels);
@@ -105,7 +105,7 @@ static double product_error(const kernels *k, word_type type, size_t rows, size_
     assert_true(out[rows * n] == 12345.0f);
     matrix_free(&m);
     guarded_free(words, bytes);
-    void *all[] = {x, w, bias, gate, out, before, grids, sums};
+    void *all[] = {x, w, bias, gate, out, before, quantisers, sums};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     return worst;
 }
@@ -181,29 +181,29 @@ static void words_of_eight_bits(void **state) {
         enum { VALUES = 45, STRIDE = 24 }; /* whole vectors and a tail */
         float x[2][VALUES] = {{0}};
         uint32_t words[2][STRIDE];
-        grid grids[2];
+        quantiser quantisers[2];
         int32_t sums[2];
         for (int i = 0; i < VALUES; i++) x[0][i] = 1.0f + (float)(i - 22) / 22.0f * 2.54f;
         for (int i = 0; i < VALUES; i++) x[1][i] = -0.75f;
         memset(words, 0xff, sizeof words);
-        k->to_words(WORD_S8, x[0], VALUES, 2, VALUES, NULL, words[0], STRIDE, grids, sums, NULL);
+        k->to_words(WORD_S8, x[0], VALUES, 2, VALUES, NULL, words[0], STRIDE, quantisers, sums, NULL);
         assert_int_equal(eight_bits(k, words[0], 0), -127);
         assert_int_equal(eight_bits(k, words[0], 44), 127);
         assert_int_equal(eight_bits(k, words[0], 22), 0);
         assert_int_equal(eight_bits(k, words[0], 31), 52); /* 51.95 */
         assert_int_equal(eight_bits(k, words[0], 9), -75); /* -75.05 */
-        assert_true(fabsf(grids[0].scale - 0.02f) < 1e-7f && fabsf(grids[0].shift - 1.0f) < 1e-6f);
+        assert_true(fabsf(quantisers[0].scale - 0.02f) < 1e-7f && fabsf(quantisers[0].shift - 1.0f) < 1e-6f);
         int32_t total = 0;
         for (size_t i = 0; i < VALUES; i++) total += eight_bits(k, words[0], i);
         assert_int_equal(sums[0], total);
         for (size_t i = VALUES; i < 48; i++) assert_int_equal(eight_bits(k, words[0], i), 0);
-        assert_true(grids[1].scale == 0.0f && grids[1].shift == -0.75f && sums[1] == 0);
+        assert_true(quantisers[1].scale == 0.0f && quantisers[1].shift == -0.75f && sums[1] == 0);
         for (size_t i = 0; i < 12 * k->spread[WORD_S8]; i++) assert_int_equal(words[1][i], 0);
     }
 }
 
-/* Static quantisation: places of the given grid, the same for every row and group; what is beyond saturates, in whole
- * vectors as in the tail. `rest` is what the words leave, and may replace the values. */
+/* Static quantisation: places of the given quantiser, the same for every row and group; what is beyond saturates, in
+ * whole vectors as in the tail. `rest` is what the words leave, and may replace the values. */
 static void words_of_a_given_grid(void **state) {
     enum { WIDTH = 301, ROWS = 2, STRIDE = 160, GROUPS = 2 };
     (void)state;
@@ -212,12 +212,12 @@ static void words_of_a_given_grid(void **state) {
         if (!k) continue;
         float *x = noise_of(ROWS * WIDTH), *rest = noise_of(ROWS * WIDTH);
         uint32_t words[ROWS][STRIDE];
-        const grid fixed = {.scale = 0.01f, .shift = 0.3f};
-        grid grids[ROWS * GROUPS];
+        const quantiser fixed = {.scale = 0.01f, .shift = 0.3f};
+        quantiser quantisers[ROWS * GROUPS];
         int32_t sums[ROWS * GROUPS];
         x[3] = 9.0f, x[WIDTH - 1] = -9.0f, x[WIDTH + 5] = 0.005f, x[2 * WIDTH - 1] = 4.0f;
         memcpy(rest, x, ROWS * WIDTH * sizeof *x);
-        k->to_words(WORD_S8, rest, WIDTH, ROWS, WIDTH, &fixed, words[0], STRIDE, grids, sums, rest);
+        k->to_words(WORD_S8, rest, WIDTH, ROWS, WIDTH, &fixed, words[0], STRIDE, quantisers, sums, rest);
         for (size_t r = 0; r < ROWS; r++) {
             int32_t totals[GROUPS] = {0};
             for (size_t i = 0; i < WIDTH; i++) {
@@ -228,8 +228,8 @@ static void words_of_a_given_grid(void **state) {
                 totals[i / S8_GROUP] += eight_bits(k, words[r], i);
             }
             for (size_t g = 0; g < GROUPS; g++)
-                assert_true(sums[r * GROUPS + g] == totals[g] && grids[r * GROUPS + g].scale == 0.01f &&
-                            grids[r * GROUPS + g].shift == 0.3f);
+                assert_true(sums[r * GROUPS + g] == totals[g] && quantisers[r * GROUPS + g].scale == 0.01f &&
+                            quantisers[r * GROUPS + g].shift == 0.3f);
         }
         free(x), free(rest);
     }
@@ -244,7 +244,7 @@ static void products_of_skewed_groups(void **state) {
     float *x = noise_of(ROWS * DEPTH), *w = noise_of(N * DEPTH), *rest = noise_of(ROWS * DEPTH),
           *twin = noise_of(ROWS * N), *out = noise_of(ROWS * N);
     static uint32_t words[ROWS * STRIDE];
-    grid grids[ROWS * GROUPS];
+    quantiser quantisers[ROWS * GROUPS];
     int32_t sums[ROWS * GROUPS];
     matrix m;
     for (size_t i = 0; i < ROWS * DEPTH; i++) x[i] = (float)gelu(3 * (double)x[i]) * (i % DEPTH < S8_GROUP ? 1 : 4);
@@ -252,13 +252,13 @@ static void products_of_skewed_groups(void **state) {
     for (size_t s = 0; s < SETS; s++) {
         const kernels *k = ishow_kernels_named(names[s]);
         if (!k) continue;
-        const operand a = {.words = words, .stride = STRIDE, .grids = grids, .sums = sums};
-        k->to_words(WORD_S8, x, DEPTH, ROWS, DEPTH, NULL, words, STRIDE, grids, sums, rest);
+        const operand a = {.words = words, .stride = STRIDE, .quantisers = quantisers, .sums = sums};
+        k->to_words(WORD_S8, x, DEPTH, ROWS, DEPTH, NULL, words, STRIDE, quantisers, sums, rest);
         k->product(&a, ROWS, &m, PRODUCT_STORE, NULL, out, N);
         for (size_t i = 0; i < ROWS * N; i++) {
             double y = 0, size = 0;
             for (size_t j = 0; j < DEPTH; j++) {
-                const grid *on = &grids[i / N * GROUPS + j / S8_GROUP];
+                const quantiser *on = &quantisers[i / N * GROUPS + j / S8_GROUP];
                 const uint32_t stored =
                     m.panels[(i % N / PANEL * m.words + j / 4) * PANEL + i % N % PANEL] >> 8 * (j % 4) & 255u;
                 const double value = (double)on->scale * eight_bits(k, words + i / N * STRIDE, j) + (double)on->shift;
@@ -281,7 +281,7 @@ static void products_of_skewed_groups(void **state) {
             }
             if (!(sqrt(error / whole) < (both ? 5e-5 : 8e-3)))
                 fail_msg("%s, %d: %g", k->name, both, sqrt(error / whole));
-            k->to_words(WORD_S8, rest, DEPTH, ROWS, DEPTH, NULL, words, STRIDE, grids, sums, NULL);
+            k->to_words(WORD_S8, rest, DEPTH, ROWS, DEPTH, NULL, words, STRIDE, quantisers, sums, NULL);
             k->product(&a, ROWS, &m, PRODUCT_ADD, NULL, out, N);
         }
     }
@@ -334,7 +334,7 @@ static void a_convolution_is_a_product_over_windows(void **state) {
     }
 }
 
-static double attention_error(const kernels *k, word_type type, size_t T, size_t WIDTH, int turned) {
+static double attention_error(const kernels *k, word_type type, size_t T, size_t WIDTH, int rotary) {
     const size_t STRIDE = 3 * WIDTH + 8;
     float *qkv = noise_of(T * STRIDE), *out = noise_of(T * WIDTH), *cosines = noise_of(T * WIDTH / 2),
           *sines = noise_of(T * WIDTH / 2);
@@ -350,13 +350,13 @@ static double attention_error(const kernels *k, word_type type, size_t T, size_t
                    .stride = STRIDE,
                    .frames = T,
                    .width = WIDTH,
-                   .cos = turned ? cosines : NULL,
+                   .cos = rotary ? cosines : NULL,
                    .sin = sines,
                    .type = type,
                    .out = out,
                    .out_stride = WIDTH};
-    const size_t bytes = (attention_scratch(T, WIDTH) + 63) / 64 * 64;
-    a.scratch = guarded(bytes);
+    const size_t bytes = (attention_workspace(T, WIDTH) + 63) / 64 * 64;
+    a.workspace = guarded(bytes);
     k->attend(&a);
     double worst = 0, *chance = calloc(T, sizeof *chance);
     double *turn = calloc(2 * T * WIDTH, sizeof *turn); /* queries, then keys */
@@ -365,8 +365,8 @@ static double attention_error(const kernels *k, word_type type, size_t T, size_t
             for (size_t side = 0; side < 2; side++) {
                 const double x = (double)qkv[f * STRIDE + side * WIDTH + 2 * i],
                              y = (double)qkv[f * STRIDE + side * WIDTH + 2 * i + 1];
-                const double c = turned ? (double)cosines[f * WIDTH / 2 + i] : 1,
-                             s = turned ? (double)sines[f * WIDTH / 2 + i] : 0;
+                const double c = rotary ? (double)cosines[f * WIDTH / 2 + i] : 1,
+                             s = rotary ? (double)sines[f * WIDTH / 2 + i] : 0;
                 turn[(side * T + f) * WIDTH + 2 * i] = x * c - y * s;
                 turn[(side * T + f) * WIDTH + 2 * i + 1] = y * c + x * s;
             }
@@ -385,7 +385,7 @@ static double attention_error(const kernels *k, word_type type, size_t T, size_t
             worst = larger(worst, fabs(y - (double)out[f * WIDTH + i]));
         }
     }
-    guarded_free(a.scratch, bytes);
+    guarded_free(a.workspace, bytes);
     void *all[] = {qkv, out, cosines, sines, chance, turn};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
     return worst;
@@ -398,9 +398,9 @@ static void attention_is_the_formula(void **state) {
         const kernels *k = ishow_kernels_named(names[s]);
         for (size_t i = 0; k && i < sizeof lengths / sizeof *lengths; i++)
             for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
-                for (int turned = 0; turned < 2; turned++) {
-                    const double exact = attention_error(k, WORD_F32, lengths[i], widths[w], turned),
-                                 half = attention_error(k, WORD_BF16, lengths[i], widths[w], turned);
+                for (int rotary = 0; rotary < 2; rotary++) {
+                    const double exact = attention_error(k, WORD_F32, lengths[i], widths[w], rotary),
+                                 half = attention_error(k, WORD_BF16, lengths[i], widths[w], rotary);
                     if (!(exact < 4e-5) || !(half < 0.12))
                         fail_msg("%s, %zu frames, a head of %zu: fp32 %g, bf16 %g", k->name, lengths[i], widths[w],
                                  exact, half);
@@ -502,7 +502,7 @@ typedef struct counting {
     atomic_int done[1000];
     atomic_int wrong;
     int threads;
-    int plain[64]; /* written by one task, read after team_run: the team must order that */
+    int plain[64]; /* written by one task, read after thread_pool_run: the pool must order that */
 } counting;
 
 static void count(void *self, size_t i, int thread) {
@@ -512,30 +512,30 @@ static void count(void *self, size_t i, int thread) {
     if (i < 64) c->plain[i]++;
 }
 
-static void a_team_does_everything_once(void **state) {
+static void a_pool_runs_every_task_once(void **state) {
     (void)state;
     for (int threads = 1; threads <= 4; threads++) {
-        team *t = team_create(threads);
+        thread_pool *t = thread_pool_create(threads);
         assert_non_null(t);
-        assert_int_equal(team_threads(t), threads);
+        assert_int_equal(thread_pool_threads(t), threads);
         counting *c = calloc(1, sizeof *c);
         c->threads = threads;
         for (int round = 0; round < 200; round++) {
             const size_t n = (size_t)(round * 7 % 1000);
             for (size_t i = 0; i < 1000; i++) atomic_store(&c->done[i], 0);
             memset(c->plain, 0, sizeof c->plain);
-            team_run(t, n, count, c);
+            thread_pool_run(t, n, count, c);
             for (size_t i = 0; i < 1000; i++) assert_int_equal(atomic_load(&c->done[i]), i < n);
             for (size_t i = 0; i < 64; i++) assert_int_equal(c->plain[i], i < n);
         }
         assert_int_equal(atomic_load(&c->wrong), 0);
         free(c);
-        team_free(t);
+        thread_pool_free(t);
     }
 }
 
-/* Only the members work: the caller waits until one of them has begun, then for its end inside team_run. */
-static void members_work(void *self, size_t i, int thread) {
+/* Only the workers work: the caller waits until one of them has begun, then for its end inside thread_pool_run. */
+static void workers_work(void *self, size_t i, int thread) {
     atomic_int *begun = self;
     (void)i;
     if (thread) {
@@ -552,18 +552,18 @@ static double processor_seconds(void) {
 }
 
 /* More threads than processors: those without work must not use up the time of the one that has some. */
-static void a_team_that_is_too_large_does_not_spin(void **state) {
+static void a_pool_with_more_threads_than_cores_does_not_spin(void **state) {
     (void)state;
     const int threads = ishow_cores() + 3;
-    team *t = team_create(threads);
+    thread_pool *t = thread_pool_create(threads);
     assert_non_null(t);
     const double before = processor_seconds();
     for (int round = 0; round < 3; round++) {
         atomic_int begun = 0;
-        team_run(t, 2, members_work, &begun);
+        thread_pool_run(t, 2, workers_work, &begun);
     }
     const double used = processor_seconds() - before;
-    team_free(t);
+    thread_pool_free(t);
     if (used > 0.1) fail_msg("%.3f s of processor time for 0.6 s in which nothing was to be done", used);
 }
 
@@ -580,8 +580,8 @@ int main(void) {
         cmocka_unit_test(attention_is_the_formula),
         cmocka_unit_test(norms_and_depthwise_convolutions),
         cmocka_unit_test(steps_and_spectra),
-        cmocka_unit_test(a_team_does_everything_once),
-        cmocka_unit_test(a_team_that_is_too_large_does_not_spin),
+        cmocka_unit_test(a_pool_runs_every_task_once),
+        cmocka_unit_test(a_pool_with_more_threads_than_cores_does_not_spin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,7 +241,7 @@ static void every_precision_answers_alike(void **state) {
         printf("%s: %.1e\n", other[i].precision, error);
         if (!(error > 0 && error < other[i].most)) fail_msg("%s: %g", other[i].precision, error);
     }
-    write_calibration(SOUND, 0.001f, 0.5f); /* grids that cut nearly everything are obeyed */
+    write_calibration(SOUND, 0.001f, 0.5f); /* quantisers that cut nearly everything are obeyed */
     velocity("int8-static", v);
     assert_true(distance(v, exact) > 0.3);
 }

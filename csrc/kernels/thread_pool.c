@@ -1,7 +1,7 @@
-/* Threads for one piece of work at a time. A network is hundreds of pieces of some ten microseconds, so whoever has
- * nothing to do looks for the next one for a while before it sleeps: waking a thread costs as much as such a piece.
- * Where the team has more threads than the process may use processors, a thread that spins takes the processor (or the
- * quota of a control group) from one that works, so they all sleep at once. */
+/* A thread pool that runs one parallel loop at a time. A network is hundreds of loops of about ten microseconds each,
+ * so an idle worker spins for a while before it sleeps: waking a thread costs as much as such a loop. Where the pool
+ * has more threads than the process may use processors (or than a cgroup's CPU quota allows), a spinning thread would
+ * take processor time from a working one, so workers sleep at once. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -12,25 +12,25 @@
 
 enum { SPINS = 4000 }; /* some fifty microseconds */
 
-struct team {
+struct thread_pool {
     int threads, started;
-    int spins;         /* turns of looking before sleeping; 0: sleep at once */
-    pthread_t *others; /* [threads - 1] */
+    int spins;          /* iterations before a worker sleeps; 0: sleep at once */
+    pthread_t *workers; /* [threads - 1] */
     pthread_mutex_t lock;
     pthread_cond_t work, finished;
     int stopping; /* under lock, like sleepers */
     int sleepers;
-    atomic_uint generation; /* rises with each piece of work */
+    atomic_uint generation; /* incremented by each loop */
     atomic_size_t next, n;
-    atomic_int busy; /* threads that may still touch the work */
+    atomic_int busy; /* workers that may still run tasks of this loop */
     void (*task)(void *self, size_t i, int thread);
     void *self;
 };
 
-typedef struct member {
-    team *team;
+typedef struct worker {
+    thread_pool *pool;
     int thread;
-} member;
+} worker;
 
 static inline void relax(void) {
 #if defined __x86_64__
@@ -38,14 +38,14 @@ static inline void relax(void) {
 #endif
 }
 
-static void take_part(team *t, int thread) {
+static void run_tasks(thread_pool *t, int thread) {
     const size_t n = atomic_load_explicit(&t->n, memory_order_relaxed);
     for (size_t i; (i = atomic_fetch_add_explicit(&t->next, 1, memory_order_relaxed)) < n;) t->task(t->self, i, thread);
 }
 
-static void *member_main(void *argument) {
-    member me = *(member *)argument;
-    team *t = me.team;
+static void *worker_main(void *argument) {
+    worker me = *(worker *)argument;
+    thread_pool *t = me.pool;
     unsigned seen = 0;
     free(argument);
     for (;;) {
@@ -63,7 +63,7 @@ static void *member_main(void *argument) {
             if (stop) return NULL;
         }
         seen = now;
-        take_part(t, me.thread);
+        run_tasks(t, me.thread);
         if (atomic_fetch_sub_explicit(&t->busy, 1, memory_order_release) == 1 && !t->spins) {
             pthread_mutex_lock(&t->lock);
             pthread_cond_signal(&t->finished);
@@ -72,46 +72,46 @@ static void *member_main(void *argument) {
     }
 }
 
-team *team_create(int threads) {
-    team *t = calloc(1, sizeof *t);
+thread_pool *thread_pool_create(int threads) {
+    thread_pool *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     t->threads = threads;
     t->spins = threads > ishow_cores() ? 0 : SPINS;
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->work, NULL);
     pthread_cond_init(&t->finished, NULL);
-    t->others = calloc((size_t)threads, sizeof *t->others);
-    for (int i = 1; t->others && i < threads; i++) {
-        member *m = malloc(sizeof *m);
-        if (m) *m = (member){t, i};
-        if (!m || pthread_create(&t->others[t->started], NULL, member_main, m)) {
-            free(m);
+    t->workers = calloc((size_t)threads, sizeof *t->workers);
+    for (int i = 1; t->workers && i < threads; i++) {
+        worker *w = malloc(sizeof *w);
+        if (w) *w = (worker){t, i};
+        if (!w || pthread_create(&t->workers[t->started], NULL, worker_main, w)) {
+            free(w);
             break;
         }
         t->started++;
     }
-    if (t->others && t->started == threads - 1) return t;
-    team_free(t);
+    if (t->workers && t->started == threads - 1) return t;
+    thread_pool_free(t);
     return NULL;
 }
 
-void team_free(team *t) {
+void thread_pool_free(thread_pool *t) {
     if (!t) return;
     pthread_mutex_lock(&t->lock);
     t->stopping = 1;
     pthread_cond_broadcast(&t->work);
     pthread_mutex_unlock(&t->lock);
-    for (int i = 0; i < t->started; i++) pthread_join(t->others[i], NULL);
+    for (int i = 0; i < t->started; i++) pthread_join(t->workers[i], NULL);
     pthread_cond_destroy(&t->work);
     pthread_cond_destroy(&t->finished);
     pthread_mutex_destroy(&t->lock);
-    free(t->others);
+    free(t->workers);
     free(t);
 }
 
-int team_threads(const team *t) { return t->threads; }
+int thread_pool_threads(const thread_pool *t) { return t->threads; }
 
-void team_run(team *t, size_t n, void (*task)(void *self, size_t i, int thread), void *self) {
+void thread_pool_run(thread_pool *t, size_t n, void (*task)(void *self, size_t i, int thread), void *self) {
     if (t->threads == 1 || n <= 1) {
         for (size_t i = 0; i < n; i++) task(self, i, 0);
         return;
@@ -125,7 +125,7 @@ void team_run(team *t, size_t n, void (*task)(void *self, size_t i, int thread),
     pthread_mutex_lock(&t->lock);
     if (t->sleepers) pthread_cond_broadcast(&t->work);
     pthread_mutex_unlock(&t->lock);
-    take_part(t, 0);
+    run_tasks(t, 0);
     if (!t->spins) {
         pthread_mutex_lock(&t->lock);
         while (atomic_load_explicit(&t->busy, memory_order_acquire)) pthread_cond_wait(&t->finished, &t->lock);
