@@ -23,6 +23,7 @@ from .fields import REQUEST, SAMPLING
 from .options import Parser, add_fields, field_overrides, overrides
 
 if TYPE_CHECKING:
+    from .completion import Command
     from .config import Config
 
 SERVER = Path(__file__).parent / "bin" / "ishowtts-server"
@@ -32,8 +33,8 @@ _SHORT = {  # options that are settings
     "threads": "model.threads", "voice": "default_voice", "host": "server.host", "port": "server.port",
 }  # fmt: skip
 
-
-ROOMS = {  # commands with their own `parser(prog)` and `main(arguments, prog)`: module, extra of the package, help
+MODULES = {  # commands with a module of their own, which has `parser(prog)` and `main(arguments, prog)`
+    # name: module, extra of the package that it needs, help
     "quantize": ("ishowtts.quantize", "torch", "prepare a model for the precision int8-static"),
     "train": ("ishowtts.train", "train", "train a voice from recordings"),
     "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
@@ -52,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     prog = "ishowtts"
     try:
-        if arguments and arguments[0] in ROOMS:
+        if arguments and arguments[0] in MODULES:
             prog = f"ishowtts {arguments[0]}"
-            return _room(arguments[0], arguments[1:])
+            return _run_module(arguments[0], arguments[1:])
         parsed = parser().parse_args(arguments)
         prog = f"ishowtts {parsed.command}"
         run: Callable[[argparse.Namespace], int] = parsed.run
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The whole command line, but for the options of `ROOMS`."""
+    """The parser of the whole command line, without the options of `MODULES`, which are not imported."""
     parser = Parser(prog="ishowtts", description="Speech from text in a chosen voice.")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -126,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
     config.add_argument("file", nargs="?", help="the same as --config")
     config.set_defaults(run=_config)
 
-    for name, (_, _, summary) in ROOMS.items():
+    for name, (_, _, summary) in MODULES.items():
         commands.add_parser(name, help=summary, add_help=False)
 
     completion = commands.add_parser("completion", help="print what completes this command line in a shell")
@@ -137,6 +138,13 @@ def parser() -> argparse.ArgumentParser:
     manual.add_argument("page", nargs="?", metavar="COMMAND", help="of one command; left out: of the program")
     manual.set_defaults(run=_manual)
     return parser
+
+
+def command_tree() -> Command:
+    """The whole command line as `completion` describes it, with the options of `MODULES`."""
+    from . import completion
+
+    return completion.commands(parser(), {name: module for name, (module, _, _) in MODULES.items()})
 
 
 class _Version(argparse.Action):
@@ -219,19 +227,19 @@ def _config(arguments: argparse.Namespace) -> int:
 def _completion(arguments: argparse.Namespace) -> int:
     from . import completion
 
-    sys.stdout.write(completion.script(arguments.shell, completion.commands()))
+    sys.stdout.write(completion.script(arguments.shell, command_tree()))
     return 0
 
 
 def _manual(arguments: argparse.Namespace) -> int:
     from . import completion
 
-    sys.stdout.write(completion.manual(completion.commands(), arguments.page))
+    sys.stdout.write(completion.manual(command_tree(), arguments.page))
     return 0
 
 
-def _room(name: str, arguments: list[str]) -> int:
-    module, extra, _ = ROOMS[name]
+def _run_module(name: str, arguments: list[str]) -> int:
+    module, extra, _ = MODULES[name]
     try:
         run: Callable[..., int] = importlib.import_module(module).main
         return run(arguments, prog=f"ishowtts {name}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import __version__, cli
+from . import __version__
 from .errors import ConfigError
 from .extras import MissingPackage
 
@@ -56,13 +56,18 @@ class Command:
         return found
 
 
-def commands() -> Command:
-    """The whole command line. Commands whose extra of the package is missing have no options."""
-    parser = cli.parser()
-    return _command(parser, ("ishowtts",), parser.description or "")
+def commands(parser: argparse.ArgumentParser, modules: Mapping[str, str]) -> Command:
+    """The whole command line: `cli.parser()`, with the options of the commands that have modules of their own.
+
+    `modules`: the module of such a command by the command's name; it has a function `parser(prog)`. A command whose
+    module needs a package that is not installed has no options.
+    """
+    return _command(parser, ("ishowtts",), parser.description or "", modules)
 
 
-def _command(parser: argparse.ArgumentParser, path: tuple[str, ...], summary: str) -> Command:
+def _command(
+    parser: argparse.ArgumentParser, path: tuple[str, ...], summary: str, modules: Mapping[str, str]
+) -> Command:
     options: list[Option] = []
     below: list[Command] = []
     formatter = parser._get_formatter()
@@ -70,7 +75,8 @@ def _command(parser: argparse.ArgumentParser, path: tuple[str, ...], summary: st
         if isinstance(action, argparse._SubParsersAction):
             helps = {choice.dest: str(choice.help or "") for choice in action._choices_actions}
             below += [
-                _command(_full(name, one), (*path, name), helps.get(name, "")) for name, one in action.choices.items()
+                _command(_full(name, one, modules), (*path, name), helps.get(name, ""), modules)
+                for name, one in action.choices.items()
             ]
             continue
         if action.help == argparse.SUPPRESS:
@@ -92,12 +98,12 @@ def _command(parser: argparse.ArgumentParser, path: tuple[str, ...], summary: st
     return Command(path, summary, usage, tuple(options), tuple(below))
 
 
-def _full(name: str, parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def _full(name: str, parser: argparse.ArgumentParser, modules: Mapping[str, str]) -> argparse.ArgumentParser:
     """The parser of a command, from its own module where it has one."""
-    if name not in cli.ROOMS:
+    if name not in modules:
         return parser
     try:
-        made: argparse.ArgumentParser = importlib.import_module(cli.ROOMS[name][0]).parser(f"ishowtts {name}")
+        made: argparse.ArgumentParser = importlib.import_module(modules[name]).parser(f"ishowtts {name}")
     except (ModuleNotFoundError, MissingPackage):
         return parser
     return made

@@ -387,9 +387,7 @@ def open_engine(
 
     `compile` and `model` (precision, backend) override its own.
     """
-    from .voices import load_voices
-
-    found = load_voices(config)  # before the model: a wrong path should not cost its loading
+    found = config.load_voices()  # before the model: a wrong path should not cost its loading
     _runtime.use(config)
     asked = config.model.model_copy(update=model)
     engine = Engine.load(

@@ -11,12 +11,8 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .errors import VoiceError
-
-if TYPE_CHECKING:
-    from .config import Config
 
 VOICE_ID = r"^[A-Za-z0-9._-]{1,64}$"
 _CLIPS = ("reference.flac", "reference.wav")
@@ -37,21 +33,6 @@ class Voice:
         return {"id": self.id, "audio": audio, "text": self.text, "language": self.language}
 
 
-def load_voices(config: Config) -> list[Voice]:
-    """Voices of a configuration, or of its model where it names none, checked; VoiceError says which one is at fault."""
-    if not config.voices:
-        voices = model_voices(config.model.name)
-        if config.default_voice is not None and config.default_voice not in [voice.id for voice in voices]:
-            names = ", ".join(voice.id for voice in voices) or "none at all"
-            raise VoiceError(
-                f"default_voice is {config.default_voice}, but the model has {names}.",
-                status="ENOTFOUND",
-                field="default_voice",
-            )
-        return voices
-    return [voice(entry.id, entry.audio, entry.text, entry.language) for entry in config.voices]
-
-
 def model_voices(model: str) -> list[Voice]:
     """Voices that come with a model (see `ishowtts.model.source.resolve`); ModelError when there is no such model."""
     from .model.source import resolve
@@ -62,7 +43,7 @@ def model_voices(model: str) -> list[Voice]:
     if not listed.is_file():
         clip = next((folder / name for name in _CLIPS if (folder / name).is_file()), None)
         name = re.sub(r"[^A-Za-z0-9._-]", "-", source.config.name)[:64]
-        return [] if clip is None else [voice(name, str(clip), None, None)]
+        return [] if clip is None else [checked_voice(name, str(clip), None, None)]
     try:
         entries = tomllib.loads(listed.read_text(encoding="utf-8"))["voices"]
         made = [(e["id"], e.get("audio"), e.get("text"), e.get("language")) for e in entries]
@@ -70,10 +51,10 @@ def model_voices(model: str) -> list[Voice]:
         raise VoiceError(f"{listed} cannot be read: {error}.", status="EFORMAT") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise VoiceError(f"{listed} must be a list of [[voices]], each with an id.", status="EFORMAT") from error
-    return [voice(name, audio and str(folder / audio), text, language) for name, audio, text, language in made]
+    return [checked_voice(name, audio and str(folder / audio), text, language) for name, audio, text, language in made]
 
 
-def voice(name: str, audio: str | None, text: str | None, language: str | None) -> Voice:
+def checked_voice(name: str, audio: str | None, text: str | None, language: str | None) -> Voice:
     """One checked voice; without `text` the file beside `audio` that ends in .txt is read."""
     if not re.fullmatch(VOICE_ID[1:-1], name):
         raise VoiceError(

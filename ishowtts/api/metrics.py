@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from .. import _engine
 if TYPE_CHECKING:
     from .._engine import Timings
     from ..engine import Engine
-    from .state import State
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120)
@@ -38,6 +38,16 @@ _GAUGES = (
     ("cache_bytes", "Bytes of cached tensors.", "cache_bytes"),
     ("cache_entries", "Cached tensors.", "cache_entries"),
 )
+
+
+@dataclass(frozen=True)
+class Gauges:
+    """What a server is at this moment. `engine` None: the model is being loaded. `connections`: open ones."""
+
+    engine: Engine | None
+    ready: bool
+    store_writable: bool
+    connections: int
 
 
 class Metrics:
@@ -77,26 +87,26 @@ class Metrics:
         self._total.observe(timings["total"])
         self._unspoken.inc(timings["unspoken"][0])
 
-    def text(self, state: State) -> bytes:
-        """All of it, as Prometheus reads it."""
+    def text(self, gauges: Gauges) -> bytes:
+        """The counters and `gauges` in Prometheus' text format, version 0.0.4."""
         others = CollectorRegistry()
-        others.register(_Collector(state))
-        return generate_latest(self._own) + generate_latest(others) + (state.chat.metrics() if state.engine else b"")
+        others.register(_Collector(gauges))
+        return generate_latest(self._own) + generate_latest(others)
 
 
 class _Collector:
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, gauges: Gauges) -> None:
+        self._gauges = gauges
 
     def collect(self) -> Iterator[Metric]:
-        state = self._state
-        if state.engine is not None:
-            yield from _engine_metrics(state.engine)
+        gauges = self._gauges
+        if gauges.engine is not None:
+            yield from _engine_metrics(gauges.engine)
         used = resource.getrusage(resource.RUSAGE_SELF)
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        yield _gauge("ready", "1 when speech is served.", state.status in ("ready", "degraded"))
-        yield _gauge("store_writable", "1 while the state folder can be written.", state.store.failing() is None)
-        yield _gauge("connections", "Open connections.", state.connections())
+        yield _gauge("ready", "1 when speech is served.", gauges.ready)
+        yield _gauge("store_writable", "1 while the state folder can be written.", gauges.store_writable)
+        yield _gauge("connections", "Open connections.", gauges.connections)
         yield _gauge("live_handles", "Opaque handles of the library that are alive.", _engine.live_handles())
         yield _gauge("resident_bytes", "Resident memory of the process.", pages * resource.getpagesize())
         yield _counter("cpu_seconds", "Processor time of the process.", used.ru_utime + used.ru_stime)

@@ -183,4 +183,4 @@ async def ready(state: Shared) -> Response:
 @guarded.get("/metrics", name="metrics", response_class=Response, responses=answers("metrics"))
 async def metrics_text(state: Shared) -> Response:
     """Prometheus text."""
-    return Response(state.metrics.text(state), media_type=metrics.CONTENT_TYPE)
+    return Response(state.metrics_text(), media_type=metrics.CONTENT_TYPE)

@@ -28,7 +28,7 @@ from ..errors import ConfigError, IshowError
 from . import protocol
 from .access import Access
 from .app import create
-from .settings import Settings
+from .settings import Reloader
 from .state import State
 
 logger = logging.getLogger("ishowtts")
@@ -141,7 +141,8 @@ class _Server(uvicorn.Server):
         self._poked = -1
         places.open = self.server_state.connections
         state.connections = lambda: len(places)
-        state.settings = Settings(state, read, self._apply)
+        self._reloader = Reloader(state, read, self._apply)
+        state.reload = self._reloader.reload
 
     def _apply(self, config: Config) -> None:
         self.config.ws_max_size = config.server.body_bytes_max
@@ -203,7 +204,7 @@ class _Server(uvicorn.Server):
     def _reload(self) -> None:
         os.eventfd_read(self._poked)
         if self._watcher is not None and (why := self._watcher.take()) is not None:
-            task = asyncio.create_task(self._state.settings.reload_because(why))
+            task = asyncio.create_task(self._reloader.reload_because(why))
             self._reloading.add(task)
             task.add_done_callback(self._reloading.discard)
 

@@ -22,51 +22,44 @@ from .access import Access
 from .faults import Fault
 from .routes import Endpoints, Shared, optional_json_body
 from .speech import dumps
-from .state import State
+from .state import InForce, State
 
 logger = logging.getLogger("ishowtts")
 
 
-class Settings:
-    """One server's. `read`: reads the configuration again; `applied`: told of the one that is in force from now on."""
+class Reloader:
+    """Puts another configuration into force while a server runs.
+
+    `read`: reads the configuration again; `applied`: called with the configuration that is in force from then on.
+    """
 
     def __init__(self, state: State, read: Callable[[], Config], applied: Callable[[Config], None]) -> None:
         self._state = state
         self._read = read
         self._applied = applied
-        self._now = state.config.to_json()
-        self._sources: dict[str, str] = state.config.sources
-        self._restart: list[str] = []
         self._lock = asyncio.Lock()
 
-    @property
-    def json(self) -> str:
-        """What is in force, as `Config.to_json()`."""
-        return self._now
-
-    def shown(self) -> dict[str, Any]:
-        """What is in force, secrets masked."""
-        now = json.loads(self._now)
-        return {
-            "file": self._state.config.file, "settings": now["shown"], "sources": self._sources, "restart_needed": self._restart,
-        }  # fmt: skip
-
     async def reload(self) -> dict[str, list[str]]:
-        """Put what may change at once into force; all or nothing. IshowError: nothing was changed."""
+        """Put what may change while the server runs into force, all of it or nothing.
+
+        The answer of `POST /api/config/reload`: names of the settings that changed, and of those that need a restart.
+        IshowError: the configuration or a voice is at fault, and nothing was changed.
+        """
         async with self._lock:
+            state = self._state
             config = await asyncio.to_thread(self._read)
             wanted = await asyncio.to_thread(config.to_json)
-            found = json.loads(_service.compare(self._now, wanted, self._state.loopback))
-            merged = _merged(self._state.config, config, found["changed"], found["model"])
+            found = json.loads(_service.compare(state.settings.text, wanted, state.loopback))
+            merged = _merged(state.config, config, found["changed"], found["model"])
             now = json.dumps(found["now"], ensure_ascii=False)
             voices = await asyncio.to_thread(self._exchange, merged, now, bool(found["model"]))
-            self._state.config = merged
+            state.config = merged
             lexicon.use(merged.pronunciations())
-            self._state.access = Access(merged.server, self._state.loopback, found["now"]["server"]["api_key"])
-            self._state.default_voice = found["now"]["default_voice"]
-            self._now, self._sources, self._restart = now, config.sources, found["restart_needed"]
+            state.access = Access(merged.server, state.loopback, found["now"]["server"]["api_key"])
+            state.default_voice = found["now"]["default_voice"]
+            state.settings = InForce(now, config.sources, found["restart_needed"])
             self._applied(merged)
-            return {"changed": found["changed"] + voices, "restart_needed": self._restart}
+            return {"changed": found["changed"] + voices, "restart_needed": found["restart_needed"]}
 
     def _exchange(self, merged: Config, now: str, other_model: bool) -> list[str]:
         """What the core has. Only voices can fail, which leave everything as it was."""
@@ -81,7 +74,7 @@ class Settings:
         return voices
 
     async def reload_because(self, why: str) -> None:
-        """The same, for the log."""
+        """`reload`, with its outcome in the log; `why`: what asked for it, the beginning of the line."""
         try:
             logger.info("%s: %s", why, dumps(await self.reload()))
         except IshowError as error:
@@ -104,13 +97,13 @@ def _merged(old: Config, new: Config, changed: list[str], other_model: bool) -> 
 
 async def config(state: Shared) -> Response:
     """The settings in force, secrets masked."""
-    return Response(dumps(state.settings.shown()), media_type="application/json")
+    return Response(dumps(state.shown_settings()), media_type="application/json")
 
 
 async def reload(state: Shared, body: Annotated[bytes, Depends(optional_json_body)]) -> Response:
     """Reads the settings again; faulty ones change nothing. A body says nothing."""
     try:
-        return Response(dumps(await state.settings.reload()), media_type="application/json")
+        return Response(dumps(await state.reload()), media_type="application/json")
     except IshowError as error:
         logger.error("nothing was changed: %s", error)
         fault = Fault.from_error(error)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from .._chat import Chat
 from .._service import RETRY_AFTER, Load, Store, Voices
@@ -18,10 +19,19 @@ from ..errors import IshowError
 from ..fields import SpeechOptions
 from .access import Access
 from .faults import Fault
-from .metrics import Metrics
+from .metrics import Gauges, Metrics
 
-if TYPE_CHECKING:
-    from .settings import Settings
+
+@dataclass
+class InForce:
+    """The settings that requests get now. A reload replaces the whole object."""
+
+    text: str
+    """`Config.to_json()`, secrets included."""
+    sources: dict[str, str]
+    """`Config.sources`."""
+    restart_needed: list[str] = field(default_factory=list)
+    """Settings whose new values wait for a restart."""
 
 
 @dataclass
@@ -45,12 +55,17 @@ class State:
     """When it was started, in seconds of the clock."""
     running: dict[str, SpeechStream] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=Metrics)
-    settings: Settings = field(init=False)
+    settings: InForce = field(init=False)
+    reload: Callable[[], Awaitable[dict[str, list[str]]]] = field(init=False)
+    """Reads the configuration again and puts it into force (`settings.Reloader.reload`)."""
     voices: Voices = field(init=False)
     chat: Chat = field(init=False)
     load: Load = field(init=False)
     _waiting: set[asyncio.Event] = field(default_factory=set)
     _news: int = -1
+
+    def __post_init__(self) -> None:
+        self.settings = InForce(self.config.to_json(), self.config.sources)
 
     @property
     def status(self) -> str:
@@ -58,6 +73,22 @@ class State:
         if self.draining or self.engine is None:
             return "draining" if self.draining else "loading"
         return "degraded" if self.store.failing() else "ready"
+
+    def shown_settings(self) -> dict[str, Any]:
+        """The answer of `GET /api/config`: the settings in force, secrets masked, and where each was set."""
+        return {
+            "file": self.config.file,
+            "settings": json.loads(self.settings.text)["shown"],
+            "sources": self.settings.sources,
+            "restart_needed": self.settings.restart_needed,
+        }
+
+    def metrics_text(self) -> bytes:
+        """The answer of `GET /metrics`: counters and gauges of the server, the engine and the chat."""
+        gauges = Gauges(
+            self.engine, self.status in ("ready", "degraded"), self.store.failing() is None, self.connections()
+        )
+        return self.metrics.text(gauges) + (self.chat.metrics() if self.engine else b"")
 
     def speech(self) -> Engine:
         """The engine; Fault 503 while there is none to use."""
@@ -74,7 +105,7 @@ class State:
 
     def furnish(self, engine: Engine) -> None:
         """What serves requests, with the settings in force; waits. IshowError: a voice or the chat cannot be had."""
-        settings, store = self.settings.json, self.store.handle()
+        settings, store = self.settings.text, self.store.handle()
         self.voices = Voices(engine.handle(), store)
         self.voices.load(settings)
         self.chat = Chat(settings, engine.handle(), store, notify=self._news)

@@ -23,8 +23,8 @@ from .config import ModelConfig
 from .dit import DiT
 from .duration import DurationPredictor
 from .source import ModelSource, resolve
+from .tensor_names import RECOMPUTED, WRAPPERS, is_bookkeeping, plain_name
 from .vocos import Vocos
-from .weights import RECOMPUTED, WRAPPERS, is_bookkeeping, plain_name
 
 
 @dataclass(frozen=True)

@@ -18,31 +18,12 @@ from ishowtts.extras import require_torch
 from ishowtts.folders import cache_dir
 
 from .source import ModelSource, file_hash
+from .tensor_names import plain_name
 
-WRAPPERS = ("ema_model_state_dict", "model_state_dict", "state_dict")
-"""Keys under which training scripts store the tensors, the first that is there."""
-PREFIXES = ("_orig_mod.", "module.", "ema_model.", "model.", "transformer.")
-"""What training, torch.compile and parallel training write before a tensor's name, in any order."""
-IGNORED = ("initted", "step", "update")
-IGNORED_PREFIXES = ("mel_spec.", "feature_extractor.", "head.istft.")
-RECOMPUTED = "rotary_embed.inv_freq"
 _NATIVE_PREFIXES = ("ema_model.transformer.", "ema_model.", "transformer.", "")
 """What the native backend takes off a name (csrc/model/safetensors.c)."""
 
 logger = logging.getLogger("ishowtts")
-
-
-def plain_name(key: str) -> str:
-    """A tensor's name in the architecture, without what training wrote before it."""
-    key = key.replace("._orig_mod.", ".")
-    while prefix := next((prefix for prefix in PREFIXES if key.startswith(prefix)), ""):
-        key = key.removeprefix(prefix)
-    return key
-
-
-def is_bookkeeping(name: str) -> bool:
-    """Whether a plain name is of something that is no weight of the network, or that the network computes itself."""
-    return name in IGNORED or name == RECOMPUTED or name.startswith(IGNORED_PREFIXES)
 
 
 def for_native(source: ModelSource) -> ModelSource:

@@ -30,7 +30,7 @@ from ishowtts.quality import clips, sources
 from ishowtts.quality.clips import Clip
 from ishowtts.quality.listeners import identity
 from ishowtts.quality.measure import Judges, Scorer
-from ishowtts.voices import Voice, load_voices
+from ishowtts.voices import Voice
 
 from .settings import BASELINE, Setting
 
@@ -67,7 +67,7 @@ class Plan:
     @property
     def voice(self) -> Voice:
         """Who speaks."""
-        for voice in load_voices(self.config):
+        for voice in self.config.load_voices():
             if self.config.default_voice in (None, voice.id):
                 return voice
         raise ConfigError(

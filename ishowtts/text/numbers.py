@@ -23,7 +23,6 @@ class Numbers(Amounts):
         table = self.table
         self.months = {name: int(row[0]) for name, row in table.section("month").items()}
         self.month_names = [name for name, row in table.section("month").items() if len(row) > 1]
-        self.models = table.list("model")
         self.before_roman = table.words("roman")
         self.add("0", self.date, self.clock, self.address_numbers, self.ratio, self.quantity)
         self.rules["-"] = (self.emoticon, self.minus, self.dash)

@@ -11,7 +11,7 @@ from . import emoticons
 from .grammar import Found, Grammar
 from .numerals import from_roman
 from .scan import Line, Setting
-from .tables import load
+from .tables import Table, load
 
 _THREE = re.compile(r"(.)\1\1+", re.IGNORECASE | re.DOTALL)
 _VOWELS = frozenset("aeiouyäöüáàâéèêëíìîïóòôõúùûýæøåœ")
@@ -30,14 +30,19 @@ class Words(Grammar):
         self.say_ = table.words("say")
         self.chat = table.words("chat")
         self.abbreviations = table.words("abbreviation")
+        self.dotted = frozenset(key.partition(".")[0] for key in self.abbreviations)
+        self.rules["a"] = (self.special, self.letters, self.word)
+        self.load_latin(table)
+
+    def load_latin(self, table: Table) -> None:
+        """Take from a language's table how words in Latin letters are said."""
         self.spelled = table.list("spelled")
         self.said = table.words("said")
         self.short = table.list("short")
+        self.models = table.list("model")
         self.capitals = table.list("capitals")
         self.doubled = table.list("double")
         self.sounds = table.words("sound")
-        self.dotted = frozenset(key.partition(".")[0] for key in self.abbreviations)
-        self.rules["a"] = (self.special, self.letters, self.word)
 
     def shouted(self, line: Line) -> bool:
         """Whether a line of several words, not of acronyms alone, is all in capitals: then they say nothing about a word."""

@@ -10,7 +10,7 @@ import pytest
 
 from ishowtts import cli, completion
 
-WHOLE = completion.commands()
+WHOLE = cli.command_tree()
 LINES = {  # what is typed: what completes it
     "ishowtts sp": {"speak"},
     "ishowtts speak --nf": {"--nfe"},
@@ -92,7 +92,7 @@ def test_manual_pages(page: str | None) -> None:
 def test_every_option_is_there() -> None:
     """Commands with a module of their own among them."""
     named = {command.name: command for command in WHOLE.commands}
-    assert set(named) == {"speak", "serve", "api", "voices", "config", "completion", "man", *cli.ROOMS}
+    assert set(named) == {"speak", "serve", "api", "voices", "config", "completion", "man", *cli.MODULES}
     assert {"--nfe", "--both-branches", "--seed"} <= {
         flag for option in named["speak"].options for flag in option.flags
     }

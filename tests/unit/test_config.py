@@ -9,6 +9,7 @@ import pytest
 
 from ishowtts import config
 from ishowtts._engine import DEFAULTS
+from ishowtts.config.reading import line_numbers
 from ishowtts.errors import ConfigError, VoiceError
 from ishowtts.fields import ENGINE, SAMPLING
 
@@ -195,7 +196,7 @@ def test_the_shipped_example_is_good_and_repeats_no_default() -> None:
         line.removeprefix("#") if line.startswith("#") and not line.startswith("# ") else line
         for line in example.read_text(encoding="utf-8").splitlines()
     )
-    shown = config._lines(text)
+    shown = line_numbers(text)
     schema = config.schema()
     known = {tuple(name.split(".")) for name in _fields(schema, schema)}
     known -= {("sampling", field.setting) for field in SAMPLING}  # explained with the fields of a request

@@ -9,7 +9,7 @@ import pytest
 from ishowtts import config
 from ishowtts.errors import ModelError, VoiceError
 from ishowtts.model.config import PRESETS
-from ishowtts.voices import load_voices, model_voices, voice
+from ishowtts.voices import checked_voice, model_voices
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_folder_lists_its_voices(folder: Path) -> None:
     first, second = model_voices(str(folder))
     assert (first.id, first.audio, first.text, first.language) == ("a", folder / "clip.wav", "Hello there", "en")
     assert (second.id, second.audio) == ("b", None)
-    assert load_voices(config.load(None, [f"model.name={folder}"])) == [first, second]
+    assert config.load(None, [f"model.name={folder}"]).load_voices() == [first, second]
 
 
 def test_a_folder_as_training_writes_it_has_one_voice(folder: Path) -> None:
@@ -66,10 +66,10 @@ def test_voices_at_fault_are_refused_with_the_reason(folder: Path) -> None:
         ("a", None, None, "text", "neither"),
     ]:
         with pytest.raises(VoiceError, match=words) as raised:
-            voice(name, audio, text, None)
+            checked_voice(name, audio, text, None)
         assert raised.value.field == field
 
 
 def test_the_text_may_lie_beside_the_clip(folder: Path) -> None:
     (folder / "clip.txt").write_text("Said here.\n", encoding="utf-8")
-    assert voice("a", str(folder / "clip.wav"), None, None).text == "Said here."
+    assert checked_voice("a", str(folder / "clip.wav"), None, None).text == "Said here."

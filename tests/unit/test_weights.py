@@ -17,7 +17,7 @@ from torch import Tensor
 from ishowtts import Engine
 from ishowtts.errors import ModelError
 from ishowtts.model import source as sources
-from ishowtts.model import weights
+from ishowtts.model import tensor_names, weights
 from ishowtts.model.config import PRESETS, MelConfig, VocosConfig
 from ishowtts.model.dit import DiT
 from ishowtts.model.source import resolve
@@ -139,8 +139,8 @@ def test_prefixes_of_training_are_taken_off(hub: tuple[Path, dict[str, Tensor]],
 
 def test_a_name_is_plain_whatever_stands_before_it() -> None:
     for written in ("transformer_blocks.0.attn.to_q.weight", "module.transformer_blocks.0._orig_mod.attn.to_q.weight"):
-        assert weights.plain_name(written) == "transformer_blocks.0.attn.to_q.weight"
-    assert weights.is_bookkeeping(weights.plain_name("ema_model.transformer.rotary_embed.inv_freq"))
+        assert tensor_names.plain_name(written) == "transformer_blocks.0.attn.to_q.weight"
+    assert tensor_names.is_bookkeeping(tensor_names.plain_name("ema_model.transformer.rotary_embed.inv_freq"))
 
 
 @pytest.mark.parametrize("hub", ["F5TTS_v1_Base"], indirect=True)

@@ -27,14 +27,8 @@ class Mandarin(Numbers):
 
     def __init__(self) -> None:
         super().__init__()
-        latin = load("en")
-        self.spelled = latin.list("spelled")
-        self.said = latin.words("said")
-        self.short = latin.list("short")
-        self.models = latin.list("model")
-        self.capitals = latin.list("capitals")
-        self.doubled = latin.list("double")
-        self.sounds = latin.words("sound") | self.table.words("sound")
+        self.load_latin(load("en"))
+        self.sounds |= self.table.words("sound")
         self.counted = frozenset("".join(self.table.list("counted")))
         self.magnitudes = tuple(sorted(self.table.list("magnitude"), key=len, reverse=True))
         self.runs = self.table.words("chat number")

@@ -1,0 +1,49 @@
+"""The shape of the source: modules that do not import one another in circles."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "ishowtts"
+
+
+def modules() -> dict[str, Path]:
+    """Files of the package by the names of their modules; an extension module is known by its stub."""
+    found = {}
+    for path in (*PACKAGE.rglob("*.py"), *PACKAGE.glob("_*.pyi")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name: str, path: Path, known: dict[str, Path]) -> set[str]:
+    """Modules of the package that a module imports anywhere in it: at its head, in functions, for type checkers.
+
+    A stub describes a module in C, which imports nothing; what the stub imports are types.
+    """
+    if path.suffix == ".pyi":
+        return set()
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in known}
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*start, *filter(None, [node.module])])
+            named = {f"{base}.{alias.name}" for alias in node.names}
+            found |= (named & known.keys()) | ({base} & known.keys() if named - known.keys() else set())
+    return found - {name}
+
+
+def test_modules_do_not_import_one_another_in_circles() -> None:
+    known = modules()
+    graph = {name: imports(name, path, known) for name, path in known.items()}
+    assert len(graph) > 100 and "ishowtts._engine" in graph["ishowtts.engine"], "the imports were not found"
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError(" -> ".join(reversed(error.args[1]))) from None
