@@ -21,7 +21,7 @@ typedef struct event {
     ishow_buffer text, frame; /* server-sent event; WebSocket message, binary when audio */
 } event;
 
-struct hub {
+struct broadcast {
     pthread_mutex_t lock;
     event *ring[EVENTS];        /* number i at i % EVENTS; NULL where audio has been let go */
     uint64_t next;              /* number of the next event */
@@ -38,7 +38,7 @@ struct hub {
 
 struct ishow_chat_reader {
     ishow_chat_reader *prev, *next;
-    hub *hub;
+    broadcast *broadcast;
     uint64_t cursor;       /* next event to read */
     uint64_t audio_from;   /* older audio is left out */
     uint64_t control_from; /* older events that are not audio too */
@@ -58,8 +58,8 @@ static void event_release(event *e) {
     free(e);
 }
 
-hub *hub_create(void) {
-    hub *f = calloc(1, sizeof *f);
+broadcast *broadcast_create(void) {
+    broadcast *f = calloc(1, sizeof *f);
     uint32_t random = 0;
     if (!f || pthread_mutex_init(&f->lock, NULL)) {
         free(f);
@@ -71,7 +71,7 @@ hub *hub_create(void) {
     return f;
 }
 
-void hub_free(hub *f) {
+void broadcast_free(broadcast *f) {
     if (!f) return;
     for (size_t i = 0; i < EVENTS; i++) event_release(f->ring[i]);
     pthread_mutex_destroy(&f->lock);
@@ -116,7 +116,7 @@ static void write_binary(ishow_buffer *out, const ishow_buffer *header, const fl
 }
 
 /* Takes the event's content, or lets it go when memory ran out: readers then see a gap in the ids. */
-static void append(hub *f, event *e) {
+static void append(broadcast *f, event *e) {
     pthread_mutex_lock(&f->lock);
     if (e->audio) {
         uint64_t *oldest = &f->audio[f->n_audio++ % AUDIO_KEPT];
@@ -135,7 +135,8 @@ static void append(hub *f, event *e) {
     pthread_mutex_unlock(&f->lock);
 }
 
-static void publish(hub *f, const char *name, const char *json, const float *pcm, size_t n, int rate, double until) {
+static void publish(broadcast *f, const char *name, const char *json, const float *pcm, size_t n, int rate,
+                    double until) {
     event *e = calloc(1, sizeof *e);
     if (!e) return;
     ishow_buffer s16 = {0}, header = {0};
@@ -159,25 +160,25 @@ static void publish(hub *f, const char *name, const char *json, const float *pcm
         append(f, e);
 }
 
-void hub_publish(hub *f, const char *name, const char *json) { publish(f, name, json, NULL, 0, 0, 0); }
-void hub_audio(hub *f, const char *json, const float *pcm, size_t n, int rate, double until) {
+void broadcast_publish(broadcast *f, const char *name, const char *json) { publish(f, name, json, NULL, 0, 0, 0); }
+void broadcast_audio(broadcast *f, const char *json, const float *pcm, size_t n, int rate, double until) {
     publish(f, "audio", json, pcm, n, rate, until);
 }
 
-void hub_clip(hub *f, int plays) {
+void broadcast_clip(broadcast *f, int plays) {
     pthread_mutex_lock(&f->lock);
     f->clip = plays ? f->next : 0;
     pthread_mutex_unlock(&f->lock);
 }
 
-void hub_on_news(hub *f, void (*news)(void *self), void *self) {
+void broadcast_on_news(broadcast *f, void (*news)(void *self), void *self) {
     pthread_mutex_lock(&f->lock);
     f->news = news;
     f->news_self = self;
     pthread_mutex_unlock(&f->lock);
 }
 
-void hub_news(hub *f) {
+void broadcast_news(broadcast *f) {
     pthread_mutex_lock(&f->lock);
     void (*news)(void *self) = f->fresh ? f->news : NULL;
     void *self = f->news_self;
@@ -186,7 +187,7 @@ void hub_news(hub *f) {
     if (news) news(self);
 }
 
-size_t hub_listeners(hub *f) {
+size_t broadcast_listeners(broadcast *f) {
     pthread_mutex_lock(&f->lock);
     size_t n = f->n_readers;
     pthread_mutex_unlock(&f->lock);
@@ -196,7 +197,7 @@ size_t hub_listeners(hub *f) {
 /* ---- readers ---- */
 
 /* The number behind "run-number", 0: of another run, or not one of ours. */
-static uint64_t known_id(const hub *f, const char *last) {
+static uint64_t known_id(const broadcast *f, const char *last) {
     size_t n = strlen(f->run);
     char *end = NULL;
     if (!last || strncmp(last, f->run, n) || last[n] != '-' || last[n + 1] < '0' || last[n + 1] > '9') return 0;
@@ -204,7 +205,7 @@ static uint64_t known_id(const hub *f, const char *last) {
     return *end || id >= f->next ? 0 : id;
 }
 
-ishow_chat_reader *hub_reader(hub *f, const char *last, char *state, char *start, double position) {
+ishow_chat_reader *broadcast_reader(broadcast *f, const char *last, char *state, char *start, double position) {
     ishow_chat_reader *r = calloc(1, sizeof *r);
     if (!r || !state) {
         free(r);
@@ -215,7 +216,7 @@ ishow_chat_reader *hub_reader(hub *f, const char *last, char *state, char *start
     pthread_mutex_lock(&f->lock);
     uint64_t seen = known_id(f, last), oldest = f->next > EVENTS ? f->next - EVENTS : 1;
     int resumes = seen && seen + 1 >= oldest;
-    r->hub = f;
+    r->broadcast = f;
     r->spoke = ishow_now();
     r->audio_from = r->cursor = r->control_from = f->next;
     /* Audio of clips that are over would come too late. Who was here a moment ago continues without a gap, who is new
@@ -251,7 +252,7 @@ ishow_chat_reader *hub_reader(hub *f, const char *last, char *state, char *start
 
 void ishow_chat_reader_close(ishow_chat_reader *r) {
     if (!r) return;
-    hub *f = r->hub;
+    broadcast *f = r->broadcast;
     pthread_mutex_lock(&f->lock);
     if (r->prev)
         r->prev->next = r->next;
@@ -269,9 +270,9 @@ void ishow_chat_reader_close(ishow_chat_reader *r) {
 }
 
 int ishow_chat_reader_ready(ishow_chat_reader *r) {
-    pthread_mutex_lock(&r->hub->lock);
-    int ready = r->cursor < r->hub->next || r->current || r->own.n > r->own_offset || r->first[0] || r->first[1];
-    pthread_mutex_unlock(&r->hub->lock);
+    pthread_mutex_lock(&r->broadcast->lock);
+    int ready = r->cursor < r->broadcast->next || r->current || r->own.n > r->own_offset || r->first[0] || r->first[1];
+    pthread_mutex_unlock(&r->broadcast->lock);
     return ready || ishow_now() - r->spoke >= KEEP_ALIVE;
 }
 
@@ -283,8 +284,8 @@ static int wanted(const ishow_chat_reader *r, const event *e) {
 static size_t unread(const ishow_chat_reader *r, size_t *n_audio) {
     size_t n = 0;
     *n_audio = 0;
-    for (uint64_t id = r->cursor; id < r->hub->next; id++) {
-        const event *e = r->hub->ring[id % EVENTS];
+    for (uint64_t id = r->cursor; id < r->broadcast->next; id++) {
+        const event *e = r->broadcast->ring[id % EVENTS];
         if (!wanted(r, e)) continue;
         n += e->text.n;
         *n_audio += e->audio != 0;
@@ -292,9 +293,9 @@ static size_t unread(const ishow_chat_reader *r, size_t *n_audio) {
     return n;
 }
 
-/* With the hub's lock: leaves out what has waited too long. */
+/* With the broadcast's lock: leaves out what has waited too long. */
 static void catch_up(ishow_chat_reader *r) {
-    const hub *f = r->hub;
+    const broadcast *f = r->broadcast;
     size_t n_audio;
     if (f->next > EVENTS && r->cursor < f->next - EVENTS) {
         r->missed += f->next - EVENTS - r->cursor;
@@ -315,7 +316,7 @@ static void catch_up(ishow_chat_reader *r) {
 
 /* The next event that is shared, with a reference for the caller; NULL: none. */
 static event *take_event(ishow_chat_reader *r) {
-    hub *f = r->hub;
+    broadcast *f = r->broadcast;
     event *found = NULL;
     pthread_mutex_lock(&f->lock);
     catch_up(r);
@@ -370,7 +371,7 @@ size_t ishow_chat_reader_text(ishow_chat_reader *r, char *out, size_t most) {
             ishow_buffer_free(&r->own);
             r->own_offset = r->offset = 0;
             if (own_event(r, &name, &json)) {
-                write_text(&r->own, r->hub->run, 0, name, json, NULL);
+                write_text(&r->own, r->broadcast->run, 0, name, json, NULL);
                 free(json);
             } else if (!(r->current = take_event(r)) && !r->missed)
                 break;
@@ -394,7 +395,7 @@ int ishow_chat_reader_frame(ishow_chat_reader *r, const unsigned char **data, si
     ishow_buffer_free(&r->own);
     for (;;) {
         if (own_event(r, &name, &json)) {
-            write_json(&r->own, r->hub->run, 0, name, json);
+            write_json(&r->own, r->broadcast->run, 0, name, json);
             free(json);
             if (r->own.failed) return 0;
             *data = r->own.data;

@@ -1,8 +1,8 @@
-/* What the files of the chat queue share (chat/chat.h). Sources have headers of their own.
+/* What the files of chat/ share; the public interface is chat/chat.h.
  *
- *     message ─ filter (clean, viewers) ─ item ─ queue ─ play (clips from a synth) ─ hub ─ readers
+ *     message ─ filter (clean, viewers) ─ item ─ queue ─ player (clips from a synth) ─ broadcast ─ readers
  *
- * One lock, the chat's, guards everything here but the hub, which readers take without it. */
+ * One lock, the chat's, guards everything here but the broadcast, which has a lock of its own. */
 #ifndef ISHOW_CHAT_CHAT_INTERNAL_H
 #define ISHOW_CHAT_CHAT_INTERNAL_H
 
@@ -169,26 +169,28 @@ item *queue_find_number(const queue *q, uint64_t number); /* NULL: it does not w
 item *queue_find_text(const queue *q, uint64_t hash);     /* the same words, not money and not yet being made */
 
 /* ---- broadcast.c ---- */
-typedef struct hub hub;
-hub *hub_create(void);
-void hub_free(hub *f);
-void hub_publish(hub *f, const char *name, const char *json); /* json: an object */
-void hub_audio(hub *f, const char *json, const float *pcm, size_t n, int rate,
-               double until); /* until: seconds of the clip at its end */
-void hub_clip(hub *f,
-              int plays); /* a clip begins: what is published from now on belongs to it; or none plays any more */
-void hub_on_news(hub *f, void (*news)(void *self), void *self);
-void hub_news(hub *f); /* calls it when something was published; hold no lock */
-size_t hub_listeners(hub *f);
+typedef struct broadcast broadcast;
+broadcast *broadcast_create(void);
+void broadcast_free(broadcast *f);
+void broadcast_publish(broadcast *f, const char *name, const char *json); /* json: an object */
+void broadcast_audio(broadcast *f, const char *json, const float *pcm, size_t n, int rate,
+                     double until); /* until: seconds of the clip at its end */
+void broadcast_clip(broadcast *f,
+                    int plays); /* a clip begins: what is published from now on belongs to it; or none plays any more */
+void broadcast_on_news(broadcast *f, void (*news)(void *self), void *self);
+void broadcast_news(broadcast *f); /* calls it when something was published; hold no lock */
+size_t broadcast_listeners(broadcast *f);
 /* last: as in ishow_chat_reader_open. Its first events are `state` and `start`, JSON to free(), taken over also on
  * failure, start may be NULL; a reader that resumes does without. The audio of the clip that plays begins at
  * `position`. */
-ishow_chat_reader *hub_reader(hub *f, const char *last, char *state, char *start, double position);
+ishow_chat_reader *broadcast_reader(broadcast *f, const char *last, char *state, char *start, double position);
 
 /* ---- options.c ---- */
 ishow_chat_settings *ishow_settings_copy(const ishow_chat_options *o); /* NULL: no memory */
 
-/* ---- chat.c ---- */
+typedef struct durable_call durable_call; /* durable.c */
+
+/* ---- a running chat ---- */
 struct ishow_chat {
     pthread_mutex_t lock;
     ishow_chat_settings *settings; /* own copy of the options */
@@ -198,10 +200,10 @@ struct ishow_chat {
     int has_journal;
     filter *filter;
     queue queue;
-    hub *hub;
+    broadcast *broadcast;
     ishow_chat_counts counts;
-    json_t *refused; /* the last messages that were not read, oldest first */
-    json_t *gone;    /* ids of messages that end together, to be told as one event; NULL: each at once */
+    json_t *refused;  /* the last messages that were not read, oldest first */
+    json_t *gathered; /* ids of messages that end together, published as one event; NULL: each at once */
     uint64_t numbers, tickets;
     int paused;
     int changed; /* a state event is due, not before state_at */
@@ -213,45 +215,74 @@ struct ishow_chat {
     double position, position_at; /* seconds into the clip, at that moment */
     size_t sent;                  /* samples published */
     uint64_t seq;
-    uint64_t mark; /* ticket without whose answer the clip does not begin */
-    double ask_at; /* for it once more */
+    uint64_t mark; /* ticket that must be answered before the clip begins */
+    double ask_at; /* when to ask for it again */
     double gap_until;
     char *heard; /* key of the viewer heard last; NULL: nobody */
     double heard_at;
     double clip_seconds, character_seconds; /* averages, for eta and captions */
-    /* the thread, and what others tell it */
+    /* the thread, and what wakes it */
     pthread_mutex_t wake_lock;
     pthread_cond_t woken;
     int awake, ending, runs;
-    uint64_t answered; /* highest ticket; like the next under wake_lock */
-    size_t promises;   /* durable calls that are due */
-    struct promise *
-        broken; /* of them, those whose message could not be written: the chat's own thread takes it out of the queue */
+    uint64_t answered;       /* highest ticket answered; like the next two under wake_lock */
+    size_t durable_calls;    /* that have not been answered */
+    durable_call *unwritten; /* of them, those whose message could not be written; the chat's thread withdraws it */
     pthread_t thread;
 };
 
-void chat_unlock(ishow_chat *c); /* and tells the listeners what was published under the lock */
+/* The files of a running chat, each of which calls only those above it. Where nothing else is said, the chat's lock is
+ * held. */
+
+/* ---- chat_core.c ---- */
+double chat_now(const ishow_chat *c); /* also without the lock */
+void chat_unlock(ishow_chat *c);      /* and notifies the listeners of what was published */
+void chat_publish(ishow_chat *c, const char *event, json_t *object); /* takes the object */
+
+/* ---- outcome.c ---- */
+void clip_free(ishow_chat *c, item *it); /* cancels the item's clip and frees its audio; the item waits as before */
+/* The one end of a message that waits or plays: adds its weight to *counter and drops it from the journal. Publishes
+ * `deleted` unless why is NULL. keep: the item is not freed. */
+void chat_settle(ishow_chat *c, item *it, uint64_t *counter, const char *why, int keep);
+/* Publishes `deleted` for a list of ids, which it takes. */
+void chat_publish_deleted(ishow_chat *c, json_t *ids, const char *why);
+/* Between these two chat_settle gathers its ids, published as one event: the feed keeps a limited number of events. */
+void chat_gather_deleted(ishow_chat *c);
+void chat_publish_gathered(ishow_chat *c, const char *why);
+/* Adds a message to the last ones that were not read. */
+void chat_refused(ishow_chat *c, const ishow_chat_message *m, ishow_chat_reason reason);
+
+/* ---- durable.c ---- */
+void chat_record(ishow_chat *c, const item *it);   /* writes the item to the journal, if there is one */
+uint64_t chat_sync(ishow_chat *c);                 /* asks the journal to commit; the ticket that will be answered */
+int chat_answered(ishow_chat *c, uint64_t ticket); /* also without the lock */
+/* Calls done(user, status) once the message is durable or could not be written, and is then freed. Two steps, as memory
+ * is needed before the message is queued. NULL or 0: no memory. */
+durable_call *durable_create(ishow_chat *c, ishow_span id, void (*done)(void *user, ishow_status status), void *user);
+int durable_set_viewer(durable_call *d, const char *viewer_key);
+void durable_free(durable_call *d);                   /* one that has not begun; NULL allowed */
+void durable_begin(durable_call *d, uint64_t number); /* takes it; number: of the queued item */
+/* Takes messages that could not be written out of the queue and answers their calls. Without the lock. */
+void chat_withdraw_unwritten(ishow_chat *c);
+
+/* ---- player.c ---- */
+double play_step(ishow_chat *c, double now); /* seconds until it has something to do */
+/* Ends the clip that plays; a message that was being read must be settled before. */
+void play_end(ishow_chat *c, const char *why);
+/* Cuts off the clip that plays and, unless it is a replay, settles its message. */
+void play_cut_off(ishow_chat *c, uint64_t *counter, const char *why);
+void play_forget_last(ishow_chat *c);  /* frees the clip that a replay would play */
+json_t *play_start(ishow_chat *c);     /* the start event of the clip that plays, as of now; NULL: none plays */
+double play_rest(const ishow_chat *c); /* seconds left of the clip that plays, about */
+double play_position(ishow_chat *c, double now); /* advances the position in the clip to `now` */
+
+/* ---- snapshot.c ---- */
+json_t *chat_state(ishow_chat *c);
 
 /* ---- reconfigure.c ---- */
-void chat_adopt(ishow_chat *c, ishow_chat_change *n); /* takes it; under the lock, or before anyone has the chat */
+/* Takes over checked options; with the lock, or before any other thread has the chat. */
+void chat_adopt(ishow_chat *c, ishow_chat_change *n);
 
-/* All under the lock. */
-double chat_now(const ishow_chat *c);
-/* The one end of a message that waits or plays: counted, out of the journal. Listeners are told unless why is NULL.
- * keep: not freed. */
-void chat_settle(ishow_chat *c, item *it, uint64_t *counter, const char *why, int keep);
-void chat_publish(ishow_chat *c, const char *event, json_t *object); /* takes the object */
-json_t *chat_state(ishow_chat *c);
-uint64_t chat_sync(ishow_chat *c); /* the ticket that will be answered */
-int chat_answered(ishow_chat *c, uint64_t ticket);
-
-/* ---- player.c, under the lock ---- */
-double play_step(ishow_chat *c, double now);   /* seconds until it has something to do */
-void play_end(ishow_chat *c, const char *why); /* the clip that plays is over; a message that was being read must be
-                                                  settled by the caller before */
-json_t *play_start(ishow_chat *c);             /* the start event of the clip that plays, as of now; NULL: none plays */
-double play_rest(const ishow_chat *c);         /* seconds left of the clip that plays, about */
-void play_forget(ishow_chat *c, item *it);     /* its clip */
-double play_position(ishow_chat *c, double now); /* moves the clock */
+/* receive.c and control.c implement functions of chat.h alone; chat.c creates, runs and frees the whole. */
 
 #endif

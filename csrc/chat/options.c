@@ -14,6 +14,52 @@ struct ishow_chat_settings {
     int failed;
 };
 
+/* A row for each key of the section but roles, voices and role_voices. */
+typedef enum kind { FLAG, WHOLE, SIZE, REAL, TEXT, RULE, WORDS } kind;
+#define OPTION(key, kind, field) \
+    { key, kind, offsetof(ishow_chat_options, field) }
+static const struct {
+    const char *key;
+    kind kind; /* of the field: int 0 or 1, int, size_t, double, string, ishow_chat_rule, ishow_chat_words */
+    size_t offset;
+} table[] = {
+    OPTION("platforms", WORDS, platforms),
+    OPTION("channels", WORDS, channels),
+    OPTION("banned_words", WORDS, banned_words),
+    OPTION("bots", WORDS, bots),
+    OPTION("blocklist", WORDS, blocklist),
+    OPTION("mentions", WORDS, mentions),
+    OPTION("languages", WORDS, languages),
+    OPTION("links", RULE, links),
+    OPTION("emotes", RULE, emotes),
+    OPTION("kaomoji", RULE, kaomoji),
+    OPTION("long_texts", RULE, long_texts),
+    OPTION("events", FLAG, events),
+    OPTION("words_max", WHOLE, words_max),
+    OPTION("characters_max", WHOLE, graphemes_max),
+    OPTION("command_prefix", TEXT, command_prefix),
+    OPTION("voice_command", FLAG, voice_command),
+    OPTION("cooldown_seconds", REAL, cooldown_seconds),
+    OPTION("repeat_seconds", REAL, repeat_seconds),
+    OPTION("flood_messages", WHOLE, flood_messages),
+    OPTION("flood_seconds", REAL, flood_seconds),
+    OPTION("rate", REAL, rate),
+    OPTION("voice_per_viewer", FLAG, voice_per_viewer),
+    OPTION("language", TEXT, language),
+    OPTION("template", TEXT, template_text),
+    OPTION("template_paid", TEXT, template_paid),
+    OPTION("template_gift", TEXT, template_gift),
+    OPTION("template_event", TEXT, template_event),
+    OPTION("clean_names", FLAG, clean_names),
+    OPTION("name_again_seconds", REAL, name_again_seconds),
+    OPTION("queue_max", SIZE, queue_max),
+    OPTION("ageing_seconds", REAL, ageing_seconds),
+    OPTION("expire_seconds", REAL, expire_seconds),
+    OPTION("prefetch", SIZE, prefetch),
+    OPTION("gap_seconds", REAL, gap_seconds),
+};
+enum { N_OPTIONS = sizeof table / sizeof *table };
+
 ishow_chat_options ishow_chat_options_default(void) {
     return (ishow_chat_options){.links = ISHOW_CHAT_STRIP,
                                 .emotes = ISHOW_CHAT_STRIP,
@@ -79,16 +125,12 @@ ishow_chat_settings *ishow_settings_copy(const ishow_chat_options *from) {
     ishow_handle_made();
     ishow_chat_options *o = &s->o;
     *o = *from;
-    own_words(s, &o->platforms);
-    own_words(s, &o->channels);
-    own_words(s, &o->banned_words);
-    own_words(s, &o->bots);
-    own_words(s, &o->blocklist);
-    own_words(s, &o->mentions);
-    own_words(s, &o->languages);
-    const char **texts[] = {&o->command_prefix, &o->language,      &o->template_text,
-                            &o->template_paid,  &o->template_gift, &o->template_event};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) *texts[i] = own_text(s, *texts[i]);
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        void *const at = (char *)o + table[i].offset;
+        const char **const text = at;
+        if (table[i].kind == TEXT) *text = own_text(s, *text);
+        if (table[i].kind == WORDS) own_words(s, at);
+    }
     ishow_chat_voice *voices = own(s, calloc(o->n_voices + 1, sizeof *voices));
     for (size_t i = 0; voices && i < o->n_voices; i++)
         voices[i] = (ishow_chat_voice){own_text(s, from->voices[i].id), own_text(s, from->voices[i].language)};
@@ -117,13 +159,13 @@ const ishow_chat_options *ishow_chat_settings_options(const ishow_chat_settings 
 /* ---- from JSON; strings belong to the tree until ishow_settings_copy ---- */
 
 typedef struct lists {
-    const char **items[7];
+    const char **items[N_OPTIONS];
     ishow_chat_voice *voices;
     ishow_chat_role_voice *roles;
 } lists;
 
-static const char **read_words(json_t *root, const char *key, ishow_chat_words *out) {
-    json_t *list = json_object_get(root, key);
+/* Returns the array in *out, free() it; NULL: no memory. */
+static const char **read_words(const json_t *list, ishow_chat_words *out) {
     size_t n = json_array_size(list);
     const char **items = calloc(n + 1, sizeof *items);
     for (size_t i = 0; items && i < n; i++) items[i] = json_string_value(json_array_get(list, i));
@@ -131,11 +173,24 @@ static const char **read_words(json_t *root, const char *key, ishow_chat_words *
     return items;
 }
 
-static int read_rule(json_t *root, const char *key, ishow_chat_rule *out) {
-    const char *word = json_string_value(json_object_get(root, key));
-    if (!word) return 0;
-    *out = !strcmp(word, "read") ? ISHOW_CHAT_READ : !strcmp(word, "refuse") ? ISHOW_CHAT_REFUSE : ISHOW_CHAT_STRIP;
-    return 1;
+/* Writes `value` to a field; 0: it has another type. */
+static int read_value(const json_t *value, kind kind, void *field) {
+    const char *word = json_string_value(value);
+    switch (kind) {
+    case FLAG: *(int *)field = json_is_true(value); return json_is_boolean(value);
+    case WHOLE: *(int *)field = (int)json_integer_value(value); return json_is_integer(value);
+    case SIZE: *(size_t *)field = (size_t)json_integer_value(value); return json_is_integer(value);
+    case REAL: *(double *)field = json_number_value(value); return json_is_number(value);
+    case TEXT: *(const char **)field = word; return word != NULL;
+    case RULE:
+        *(ishow_chat_rule *)field = !word                     ? ISHOW_CHAT_STRIP
+                                    : !strcmp(word, "read")   ? ISHOW_CHAT_READ
+                                    : !strcmp(word, "refuse") ? ISHOW_CHAT_REFUSE
+                                                              : ISHOW_CHAT_STRIP;
+        return word != NULL;
+    case WORDS: break;
+    }
+    return json_is_array(value);
 }
 
 static void read_voices(json_t *root, ishow_chat_options *o, lists *l) {
@@ -158,48 +213,29 @@ static void read_voices(json_t *root, ishow_chat_options *o, lists *l) {
 }
 
 ishow_status ishow_chat_settings_read(ishow_chat_settings **out, const char *json, ishow_error *error) {
-    json_error_t why = {0};
     ishow_status status = ISHOW_OK;
     ishow_chat_options o = ishow_chat_options_default();
     lists l = {0};
-    json_int_t queue_max = 0, prefetch = 0;
     *out = NULL;
-    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why), *roles = NULL;
-    if (!root ||
-        json_unpack_ex(
-            root, &why, 0,
-            "{s:b,s:i,s:i,s:s,s:b,s:F,s:F,s:i,s:F,s:F,s:b,s:s,s:s,s:s,s:s,s:s,s:b,s:F,s:I,s:F,s:F,s:I,s:F,s:o}",
-            "events", &o.events, "words_max", &o.words_max, "characters_max", &o.graphemes_max, "command_prefix",
-            &o.command_prefix, "voice_command", &o.voice_command, "cooldown_seconds", &o.cooldown_seconds,
-            "repeat_seconds", &o.repeat_seconds, "flood_messages", &o.flood_messages, "flood_seconds", &o.flood_seconds,
-            "rate", &o.rate, "voice_per_viewer", &o.voice_per_viewer, "language", &o.language, "template",
-            &o.template_text, "template_paid", &o.template_paid, "template_gift", &o.template_gift, "template_event",
-            &o.template_event, "clean_names", &o.clean_names, "name_again_seconds", &o.name_again_seconds, "queue_max",
-            &queue_max, "ageing_seconds", &o.ageing_seconds, "expire_seconds", &o.expire_seconds, "prefetch", &prefetch,
-            "gap_seconds", &o.gap_seconds, "roles", &roles) ||
-        !read_rule(root, "links", &o.links) || !read_rule(root, "emotes", &o.emotes) ||
-        !read_rule(root, "kaomoji", &o.kaomoji) || !read_rule(root, "long_texts", &o.long_texts)) {
-        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked chat configuration cannot be read: %s.", why.text);
-        goto done;
+    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, NULL), *roles = json_object_get(root, "roles");
+    int complete = 1;
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        const json_t *value = json_object_get(root, table[i].key);
+        void *const field = (char *)&o + table[i].offset;
+        if (!read_value(value, table[i].kind, field)) {
+            status = ishow_fail(error, ISHOW_EINTERNAL, "",
+                                "The checked chat configuration has no chat.%s of the right type.", table[i].key);
+            goto done;
+        }
+        if (table[i].kind == WORDS) complete &= (l.items[i] = read_words(value, field)) != NULL;
     }
-    const struct {
-        const char *key;
-        ishow_chat_words *words;
-    } words[] = {{"platforms", &o.platforms}, {"channels", &o.channels},   {"banned_words", &o.banned_words},
-                 {"bots", &o.bots},           {"blocklist", &o.blocklist}, {"mentions", &o.mentions},
-                 {"languages", &o.languages}};
-    int whole = 1;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        whole &= (l.items[i] = read_words(root, words[i].key, words[i].words)) != NULL;
     read_voices(root, &o, &l);
     for (size_t i = 0; i < json_array_size(roles); i++)
         o.roles |= ishow_chat_role_find(json_string_value(json_array_get(roles, i)));
-    o.queue_max = (size_t)queue_max;
-    o.prefetch = (size_t)prefetch;
-    if (!whole || !l.voices || !l.roles || !(*out = ishow_settings_copy(&o)))
+    if (!complete || !l.voices || !l.roles || !(*out = ishow_settings_copy(&o)))
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat configuration could not be had.");
 done:
-    for (size_t i = 0; i < sizeof l.items / sizeof *l.items; i++) free(l.items[i]);
+    for (size_t i = 0; i < N_OPTIONS; i++) free(l.items[i]);
     free(l.voices);
     free(l.roles);
     json_decref(root);

@@ -75,17 +75,6 @@ json_t *play_start(ishow_chat *c) {
 
 /* ---- making ---- */
 
-void play_forget(ishow_chat *c, item *it) {
-    if (it->clip) c->synth.free(c->synth.self, it->clip);
-    if (it->said && it->state == ITEM_WAITING) c->counts.clips_wasted++;
-    free(it->said);
-    free(it->pcm);
-    it->clip = it->said = NULL;
-    it->pcm = NULL;
-    it->n = it->capacity = 0;
-    it->complete = 0;
-}
-
 static ishow_chat_reason reason_of(ishow_status status) {
     return status == ISHOW_EINVAL ? ISHOW_CHAT_BY_UNSPEAKABLE : ISHOW_CHAT_BY_FAILURE;
 }
@@ -181,7 +170,7 @@ static void collect_all(ishow_chat *c, double now) {
             next = it->next;
             ishow_status status = collect(c, it);
             if (is_refusal(status)) {
-                play_forget(c, it);
+                clip_free(c, it);
                 it->retry_at = now + RETRY;
             } else if (status != ISHOW_OK)
                 drop(c, it, status);
@@ -196,7 +185,7 @@ static void bound_clips(ishow_chat *c, item *const *plan, size_t n_plan) {
             size_t i = 0;
             if (!it->said) continue;
             while (i < n_plan && plan[i] != it) i++;
-            if (i == n_plan && ++held > c->o.prefetch + 1) play_forget(c, it);
+            if (i == n_plan && ++held > c->o.prefetch + 1) clip_free(c, it);
         }
 }
 
@@ -237,7 +226,7 @@ static void begin(ishow_chat *c, double now) {
         c->heard = heard;
         c->heard_at = now;
     }
-    hub_clip(c->hub, 1);
+    broadcast_clip(c->broadcast, 1);
     chat_publish(c, "start", play_start(c));
     c->changed = 1;
 }
@@ -247,9 +236,9 @@ void play_end(ishow_chat *c, const char *why) {
     chat_publish(c, "end",
                  json_pack("{ss,ss,sf,sb}", "id", it->id, "reason", why, "at", round(c->position * 1e3) / 1e3, "replay",
                            c->replaying));
-    hub_clip(c->hub, 0);
+    broadcast_clip(c->broadcast, 0);
     if (!c->replaying && c->last) {
-        play_forget(c, c->last);
+        clip_free(c, c->last);
         item_free(c->last);
     }
     if (it->clip) { /* cut off while it was being made: not worth hearing again */
@@ -261,6 +250,24 @@ void play_end(ishow_chat *c, const char *why) {
     c->replaying = 0;
     c->gap_until = chat_now(c) + c->o.gap_seconds;
     c->changed = 1;
+}
+
+/* The clip that plays, cut off: counted, unless it is heard again. */
+void play_cut_off(ishow_chat *c, uint64_t *counter, const char *why) {
+    play_position(c, chat_now(c));
+    if (!c->replaying) {
+        c->counts.clips_wasted++;
+        chat_settle(c, c->playing, counter, NULL, 1);
+    }
+    play_end(c, why);
+}
+
+void play_forget_last(ishow_chat *c) {
+    if (!c->last || c->last == c->playing) return;
+    clip_free(c, c->last);
+    item_free(c->last);
+    c->last = NULL;
+    c->again = 0;
 }
 
 static void settle_playing(ishow_chat *c, uint64_t *counter) {
@@ -284,7 +291,7 @@ static double send(ishow_chat *c, double now) {
                       "t1", round(to * 1e4) / 1e4, "sample_rate", c->synth.sample_rate, "duration",
                       it->complete ? json_real(round((double)it->n / rate * 1e3) / 1e3) : json_null());
         char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-        if (text) hub_audio(c->hub, text, it->pcm + c->sent, n, c->synth.sample_rate, to);
+        if (text) broadcast_audio(c->broadcast, text, it->pcm + c->sent, n, c->synth.sample_rate, to);
         free(text);
         json_decref(object);
         c->sent += n;
@@ -315,7 +322,7 @@ static double take(ishow_chat *c, double now) {
     }
     if (!queue_plan(&c->queue, now, &it, 1)) return 1;
     if (it->said && !it->names && (!c->heard || strcmp(c->heard, it->viewer)))
-        play_forget(c, it); /* another came between: the name must be read after all */
+        clip_free(c, it); /* another came between: the name must be read after all */
     if (!it->said && make(c, it, c->heard, c->heard_at, now) <= 0) return RETRY;
     if (!it->n) return 1;
     queue_remove(&c->queue, it);

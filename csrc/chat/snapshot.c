@@ -25,7 +25,7 @@ json_t *chat_state(ishow_chat *c) {
                             json_integer((json_int_t)c->queue.n[p]));
     if (c->playing) playing = json_string(c->playing->id);
     return json_pack("{sb,so,so,sI,so}", "paused", c->paused, "playing", playing, "queue", waiting, "listeners",
-                     (json_int_t)hub_listeners(c->hub), "counts", counts_json(&c->counts));
+                     (json_int_t)broadcast_listeners(c->broadcast), "counts", counts_json(&c->counts));
 }
 
 void ishow_chat_counts_get(ishow_chat *c, ishow_chat_counts *out) {
@@ -49,7 +49,7 @@ void ishow_chat_status_get(ishow_chat *c, ishow_chat_status *out) {
     out->position = play_position(c, now);
     out->duration = c->playing ? out->position + play_rest(c) : 0;
     if (!c->playing) out->position = 0;
-    out->listeners = hub_listeners(c->hub);
+    out->listeners = broadcast_listeners(c->broadcast);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -90,7 +90,9 @@ char *ishow_chat_status_json(ishow_chat *c) {
     return text;
 }
 
-void ishow_chat_on_news(ishow_chat *c, void (*news)(void *self), void *self) { hub_on_news(c->hub, news, self); }
+void ishow_chat_on_news(ishow_chat *c, void (*news)(void *self), void *self) {
+    broadcast_on_news(c->broadcast, news, self);
+}
 
 ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *c, const char *last, ishow_error *error) {
     pthread_mutex_lock(&c->lock);
@@ -98,7 +100,7 @@ ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *c, cons
     json_t *state = chat_state(c), *start = play_start(c);
     char *state_text = state ? json_dumps(state, JSON_COMPACT) : NULL,
          *start_text = start ? json_dumps(start, JSON_COMPACT) : NULL;
-    *out = hub_reader(c->hub, last, state_text, start_text, position);
+    *out = broadcast_reader(c->broadcast, last, state_text, start_text, position);
     pthread_mutex_unlock(&c->lock);
     json_decref(state);
     json_decref(start);
