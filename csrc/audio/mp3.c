@@ -44,7 +44,7 @@ static ishow_status open_encoder(ishow_encoder *e, ishow_error *error) {
     return ISHOW_OK;
 }
 
-/* `made`: what LAME returned after it was given the room reserved in e->out. */
+/* `made`: what LAME returned after it was given the space reserved in e->out. */
 static ishow_status take(ishow_encoder *e, int made, ishow_error *error) {
     if (made < 0) return ishow_fail(error, ISHOW_EINTERNAL, "", "Encoding MP3 failed with LAME's code %d.", made);
     e->out.n += (size_t)made;
@@ -58,9 +58,9 @@ static ishow_status write_samples(ishow_encoder *e, const float *samples, size_t
     while (n && status == ISHOW_OK) {
         const size_t now = n < PART ? n : PART;
         for (size_t i = 0; i < now; i++) part[i] = m->gain * samples[i];
-        unsigned char *room = ishow_buffer_reserve(&e->out, ROOM);
-        if (!room) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
-        status = take(e, lame_encode_buffer_ieee_float(m->lame, part, part, (int)now, room, ROOM), error);
+        unsigned char *space = ishow_buffer_reserve(&e->out, ROOM);
+        if (!space) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+        status = take(e, lame_encode_buffer_ieee_float(m->lame, part, part, (int)now, space, ROOM), error);
         samples += now;
         n -= now;
     }
@@ -69,9 +69,9 @@ static ishow_status write_samples(ishow_encoder *e, const float *samples, size_t
 
 static ishow_status finish(ishow_encoder *e, ishow_error *error) {
     const mp3 *m = e->state;
-    unsigned char *room = ishow_buffer_reserve(&e->out, ROOM), tag[TAG_MAX];
-    if (!room) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
-    ishow_status status = take(e, lame_encode_flush(m->lame, room, ROOM), error);
+    unsigned char *space = ishow_buffer_reserve(&e->out, ROOM), tag[TAG_MAX];
+    if (!space) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for audio could not be had.");
+    ishow_status status = take(e, lame_encode_flush(m->lame, space, ROOM), error);
     if (status != ISHOW_OK || !e->whole) return status;
     const size_t n =
         lame_get_lametag_frame(m->lame, tag, sizeof tag); /* takes the place of the empty frame that LAME began with */

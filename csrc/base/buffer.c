@@ -29,9 +29,9 @@ void *ishow_buffer_reserve(ishow_buffer *b, size_t n) {
 }
 
 void ishow_buffer_add(ishow_buffer *b, const void *data, size_t n) {
-    void *room = ishow_buffer_reserve(b, n);
-    if (!room) return;
-    if (n) memcpy(room, data, n);
+    void *end = ishow_buffer_reserve(b, n);
+    if (!end) return;
+    if (n) memcpy(end, data, n);
     b->n += n;
 }
 
@@ -42,9 +42,9 @@ void ishow_buffer_format(ishow_buffer *b, const char *format, ...) {
     va_start(args, format);
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    char *room = n < 0 ? NULL : ishow_buffer_reserve(b, (size_t)n + 1);
-    if (room) {
-        vsnprintf(room, (size_t)n + 1, format, again);
+    char *end = n < 0 ? NULL : ishow_buffer_reserve(b, (size_t)n + 1);
+    if (end) {
+        vsnprintf(end, (size_t)n + 1, format, again);
         b->n += (size_t)n;
     }
     va_end(again);

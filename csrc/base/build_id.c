@@ -11,14 +11,14 @@
 static char id[2 * 64 + 1];
 
 /* The note of the build id among those of a segment; `out` stays empty when there is none. */
-static void read_notes(const char *notes, size_t size, size_t align, char *out, size_t room) {
+static void read_notes(const char *notes, size_t size, size_t align, char *out, size_t capacity) {
     for (size_t at = 0; at + sizeof(ElfW(Nhdr)) <= size;) {
         ElfW(Nhdr) head;
         memcpy(&head, notes + at, sizeof head);
         const size_t name = at + sizeof head, data = name + (head.n_namesz + align - 1) / align * align;
         if (data > size || head.n_descsz > size - data) return;
         if (head.n_type == NT_GNU_BUILD_ID && head.n_namesz == 4 && !memcmp(notes + name, "GNU", 4) &&
-            2 * (size_t)head.n_descsz < room) {
+            2 * (size_t)head.n_descsz < capacity) {
             for (size_t i = 0; i < head.n_descsz; i++) snprintf(out + 2 * i, 3, "%02x", (unsigned char)notes[data + i]);
             return;
         }

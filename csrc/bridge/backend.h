@@ -12,9 +12,9 @@ typedef struct py_backend {
     ishow_cuda_steps *steps;
 } py_backend;
 
-/* Reads `info` of made->object, which py_backend_make was given, and fills in the functions that answer through Python;
- * frees `made` and leaves *out empty on an error. The interpreter lock is held. */
-ishow_status py_backend_make(py_backend *made, ishow_backend *out, ishow_error *error);
+/* Reads `info` of backend->object, which py_backend_make was given, and fills in the functions that answer through
+ * Python; frees `backend` and leaves *out empty on an error. The interpreter lock is held. */
+ishow_status py_backend_make(py_backend *backend, ishow_backend *out, ishow_error *error);
 
 /* A view of n elements of `size` bytes for the length of one call, None for NULL. Always writable to Python, since
  * torch warns of tensors over read-only memory. The lock is held. */

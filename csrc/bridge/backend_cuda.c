@@ -151,50 +151,50 @@ static ishow_status ready(ishow_bridge *bridge, const char *model, const char *p
 }
 
 /* Buffers of the model on the device, and the steps that work on them. */
-static ishow_status open_steps(py_backend *made, ishow_error *error) {
-    const ishow_model_info *info = &made->info;
+static ishow_status open_steps(py_backend *backend, ishow_error *error) {
+    const ishow_model_info *info = &backend->info;
     ishow_cuda_options options = {.n_mels = (size_t)info->n_mels,
                                   .dim = (size_t)info->dim,
                                   .mod_width = (size_t)info->mod_width,
                                   .max_frames = info->max_frames,
                                   .capture = capture,
                                   .drop = drop,
-                                  .self = made};
+                                  .self = backend};
     PyGILState_STATE lock = PyGILState_Ensure();
     ishow_status status =
-        take_address(made->object, "inputs", &options.inputs) || take_address(made->object, "h", &options.h)
+        take_address(backend->object, "inputs", &options.inputs) || take_address(backend->object, "h", &options.h)
             ? ishow_py_fail(error, "Loading the model")
             : ISHOW_OK;
     PyGILState_Release(lock);
-    return status ? status : ishow_cuda_open(&made->steps, &made->driver, &options, error);
+    return status ? status : ishow_cuda_open(&backend->steps, &backend->driver, &options, error);
 }
 
 ishow_status ishow_cuda_backend(ishow_bridge *bridge, const char *model, const char *precision, int needed, int threads,
                                 ishow_backend *out, ishow_error *error) {
     ishow_error own = {0};
-    py_backend *made = NULL;
+    py_backend *backend = NULL;
     *out = (ishow_backend){0};
     if (ready(bridge, model, precision, needed, &own)) goto done;
-    made = calloc(1, sizeof *made);
-    if (!made) {
+    backend = calloc(1, sizeof *backend);
+    if (!backend) {
         ishow_fail(&own, ISHOW_ENOMEM, "", "Memory for a model could not be had.");
         goto done;
     }
-    if (ishow_cuda_driver_open(&made->driver, &own)) {
-        free(made);
+    if (ishow_cuda_driver_open(&backend->driver, &own)) {
+        free(backend);
         goto done;
     }
     PyGILState_STATE lock = PyGILState_Ensure();
-    made->object = ishow_py_call(bridge, &own, "Loading the model", "cuda_backend", "(sziii)", model, precision,
-                                 threads, ISHOW_CUDA_ROWS, ISHOW_CUDA_FRAMES);
-    if (made->object) {
-        py_backend_make(made, out, &own);
+    backend->object = ishow_py_call(bridge, &own, "Loading the model", "cuda_backend", "(sziii)", model, precision,
+                                    threads, ISHOW_CUDA_ROWS, ISHOW_CUDA_FRAMES);
+    if (backend->object) {
+        py_backend_make(backend, out, &own);
     } else {
-        ishow_cuda_driver_close(&made->driver);
-        free(made);
+        ishow_cuda_driver_close(&backend->driver);
+        free(backend);
     }
     PyGILState_Release(lock);
-    if (own.status || open_steps(made, &own)) goto done;
+    if (own.status || open_steps(backend, &own)) goto done;
     out->encode = encode;
     out->step = step;
     out->release = release;

@@ -166,25 +166,25 @@ static int take_info(PyObject *info, ishow_model_info *out) {
     return 0;
 }
 
-ishow_status py_backend_make(py_backend *made, ishow_backend *out, ishow_error *error) {
+ishow_status py_backend_make(py_backend *backend, ishow_backend *out, ishow_error *error) {
     *out = (ishow_backend){0};
     ishow_handle_made();
-    PyObject *info = PyObject_GetAttrString(made->object, "info");
-    if (!info || take_info(info, &made->info) != 0) {
+    PyObject *info = PyObject_GetAttrString(backend->object, "info");
+    if (!info || take_info(info, &backend->info) != 0) {
         ishow_status status = ishow_py_fail(error, "Loading the model");
         Py_XDECREF(info);
-        close_backend(made);
+        close_backend(backend);
         return status;
     }
     Py_DECREF(info);
-    *out = (ishow_backend){.self = made,
-                           .info = made->info,
+    *out = (ishow_backend){.self = backend,
+                           .info = backend->info,
                            .encode = py_encode,
                            .modulate = modulate,
                            .step = py_step,
                            .vocode = vocode,
                            .close = close_backend};
-    if (made->info.predicts_durations) out->durations = durations;
+    if (backend->info.predicts_durations) out->durations = durations;
     return ISHOW_OK;
 }
 
@@ -192,15 +192,15 @@ ishow_status ishow_py_backend(ishow_bridge *bridge, const char *model, const cha
                               ishow_backend *out, ishow_error *error) {
     ishow_error own = {0};
     *out = (ishow_backend){0};
-    py_backend *made = calloc(1, sizeof *made);
-    if (!made) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a model could not be had.");
+    py_backend *backend = calloc(1, sizeof *backend);
+    if (!backend) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a model could not be had.");
     PyGILState_STATE lock = PyGILState_Ensure();
-    made->object = ishow_py_call(bridge, &own, "Loading the model", "backend", "(szOi)", model, precision,
-                                 compile ? Py_True : Py_False, threads);
-    if (made->object)
-        py_backend_make(made, out, &own);
+    backend->object = ishow_py_call(bridge, &own, "Loading the model", "backend", "(szOi)", model, precision,
+                                    compile ? Py_True : Py_False, threads);
+    if (backend->object)
+        py_backend_make(backend, out, &own);
     else
-        free(made);
+        free(backend);
     PyGILState_Release(lock);
     if (error) *error = own;
     return own.status;

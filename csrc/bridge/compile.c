@@ -36,8 +36,8 @@ void ishow_compile_failed(ishow_bridge *bridge, const char *why) { set_state(&br
 static void follow(int output, char *last, size_t size) {
     FILE *lines = fdopen(output, "r");
     char *line = NULL;
-    size_t room = 0;
-    while (lines && getline(&line, &room, lines) > 0) {
+    size_t capacity = 0;
+    while (lines && getline(&line, &capacity, lines) > 0) {
         line[strcspn(line, "\r\n")] = '\0';
         if (!*line) continue;
         snprintf(last, size, "%s", line);
@@ -171,12 +171,12 @@ static char **copy_arguments(PyObject *list) {
 }
 
 /* Several threads may ask at once: one of them starts a process, the others are told that there is one. */
-static int claim(ishow_compile *job) {
+static int take_start(ishow_compile *job) {
     pthread_mutex_lock(&job->lock);
-    const int claimed = job->state != RUNNING && !job->starting;
-    if (claimed) job->starting = 1;
+    const int taken = job->state != RUNNING && !job->starting;
+    if (taken) job->starting = 1;
     pthread_mutex_unlock(&job->lock);
-    return claimed;
+    return taken;
 }
 
 ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engine, const char *model,
@@ -186,7 +186,7 @@ ishow_status ishow_bridge_compile_start(ishow_bridge *bridge, ishow_engine *engi
     PyObject *command = NULL, *list = NULL; /* list is borrowed from command */
     const char *root = NULL;                /* borrowed from command */
     char **arguments = NULL, *folder = NULL;
-    if (!claim(job)) return ishow_fail(error, ISHOW_EBUSY, "", "A package is being compiled already.");
+    if (!take_start(job)) return ishow_fail(error, ISHOW_EBUSY, "", "A package is being compiled already.");
     ishow_bridge_compile_stop(bridge); /* joins the thread of an earlier one */
     PyGILState_STATE lock = PyGILState_Ensure();
     command =

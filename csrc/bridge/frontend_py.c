@@ -5,11 +5,11 @@
 #include "base/base.h"
 #include "bridge/internal.h"
 
-/* Copies text, cut to `room` bytes with its end, between two characters. */
-static void copy_cut(char *out, size_t room, const char *text) {
+/* Copies text, cut to `capacity` bytes with its end, between two characters. */
+static void copy_cut(char *out, size_t capacity, const char *text) {
     size_t n = strlen(text);
-    if (n >= room)
-        for (n = room - 1; n && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
+    if (n >= capacity)
+        for (n = capacity - 1; n && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
     memcpy(out, text, n);
     out[n] = '\0';
 }

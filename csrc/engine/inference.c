@@ -25,9 +25,10 @@ static void sweep(ishow_engine *engine) {
     }
 }
 
-static ishow_turn turn_of(const ishow_engine *engine, const ishow_utterance *u) {
+static ishow_scheduling_key key_of(const ishow_engine *engine, const ishow_utterance *u) {
     const double work = u->chunks[u->admitted].work;
-    return (ishow_turn){u->priority, ishow_remaining_work(work, u->admitted > 0, work, engine->work - u->since)};
+    return (ishow_scheduling_key){u->priority,
+                                  ishow_remaining_work(work, u->admitted > 0, work, engine->work - u->since)};
 }
 
 /* The utterance whose next chunk is admitted. One chunk of an utterance at a time where a call carries one row (its
@@ -37,7 +38,7 @@ static ishow_utterance *next_row(const ishow_engine *engine) {
     ishow_utterance *best = NULL;
     for (ishow_utterance *u = engine->living; u; u = u->next) {
         if (u->state != UTTERANCE_READY || u->admitted == u->n_chunks || u->in_flight >= most) continue;
-        if (!best || ishow_goes_before(turn_of(engine, u), turn_of(engine, best))) best = u;
+        if (!best || ishow_goes_before(key_of(engine, u), key_of(engine, best))) best = u;
     }
     return best;
 }

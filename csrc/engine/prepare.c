@@ -118,11 +118,11 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chun
     double frames_per_second = (double)info->sample_rate / info->hop;
     ishow_pace pace = ishow_pace_make(ref_text, ref_frames, normal, frames_per_second);
     double ref_seconds = (double)ref_frames / frames_per_second,
-           room = 0.8 * (double)(info->max_frames - ref_frames) / frames_per_second;
+           seconds_left = 0.8 * (double)(info->max_frames - ref_frames) / frames_per_second;
     double limit;
     __atomic_load(&engine->options.chunk_seconds, &limit, __ATOMIC_RELAXED);
     if (info->chunk_frames) limit = fmin(limit, (double)info->chunk_frames / frames_per_second);
-    double seconds = fmin(fmax(limit - ref_seconds, CHUNK_SECONDS_MIN), room);
+    double seconds = fmin(fmax(limit - ref_seconds, CHUNK_SECONDS_MIN), seconds_left);
     const double units_per_second = frames_per_second / pace.frames_per_unit * u->speed;
     status = ishow_chunk_split(normal, &pace, seconds * units_per_second,
                                u->early ? ISHOW_EARLY_SECONDS * units_per_second : 0, &spans, &n_spans, error);

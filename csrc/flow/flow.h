@@ -96,10 +96,10 @@ ishow_status ishow_step_split(ishow_step_fn step, void *self, const ishow_step_r
 
 /* Who is next, among rows in flight and among chunks that wait for a row: the higher priority; among equals the smaller
  * `remaining`, so that a short message never waits for the end of a long one and as many as possible are done soon. */
-typedef struct ishow_turn {
+typedef struct ishow_scheduling_key {
     int priority;
     double remaining; /* ishow_remaining_work */
-} ishow_turn;
+} ishow_scheduling_key;
 
 /* Work left (frames x calls; a call without guidance is half), as it is compared. later: 1 for a chunk behind another
  * one of its text, whose listener hears that one meanwhile: it counts twice, by `work`, its whole work. others: work
@@ -107,7 +107,7 @@ typedef struct ishow_turn {
  * own work at most. */
 double ishow_remaining_work(double left, int later, double work, double others);
 
-int ishow_goes_before(ishow_turn a, ishow_turn b); /* 0 also for equals */
+int ishow_goes_before(ishow_scheduling_key a, ishow_scheduling_key b); /* 0 also for equals */
 
 /* Rows that share a call have at most so many times the frames of each other, nearly: one costs what the longest does,
  * and a short one is not to wait for it. */
@@ -132,7 +132,7 @@ typedef struct ishow_row {
     ishow_path path;
     size_t frames;
     size_t unguided;               /* as in ishow_step_row */
-    int priority;                  /* as in ishow_turn */
+    int priority;                  /* as in ishow_scheduling_key */
     int later;                     /* as in ishow_remaining_work */
     const volatile int *cancelled; /* borrowed, may be NULL; read with __atomic between calls */
     void *user;                    /* given back when the row leaves */

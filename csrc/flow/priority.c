@@ -7,6 +7,6 @@ double ishow_remaining_work(double left, int later, double work, double others) 
     return left + (later ? work : 0) - AGEING * others;
 }
 
-int ishow_goes_before(ishow_turn a, ishow_turn b) {
+int ishow_goes_before(ishow_scheduling_key a, ishow_scheduling_key b) {
     return a.priority != b.priority ? a.priority > b.priority : a.remaining < b.remaining;
 }

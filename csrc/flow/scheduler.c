@@ -100,13 +100,14 @@ static void leave(slot *s, ishow_row_outcome outcome) {
     if (outcome != ISHOW_ROW_FAILED) ishow_error_clear(&s->error);
 }
 
-static ishow_turn turn_of(const ishow_scheduler *scheduler, const slot *s) {
+static ishow_scheduling_key key_of(const ishow_scheduler *scheduler, const slot *s) {
     const double others = scheduler->work - s->since - s->done;
-    return (ishow_turn){s->row.priority, ishow_remaining_work(s->left, s->row.later, s->left + s->done, others)};
+    return (ishow_scheduling_key){s->row.priority,
+                                  ishow_remaining_work(s->left, s->row.later, s->left + s->done, others)};
 }
 
 static int goes_before(const ishow_scheduler *scheduler, const slot *a, const slot *b) {
-    const ishow_turn x = turn_of(scheduler, a), y = turn_of(scheduler, b);
+    const ishow_scheduling_key x = key_of(scheduler, a), y = key_of(scheduler, b);
     return ishow_goes_before(x, y) || (!ishow_goes_before(y, x) && a->arrived < b->arrived);
 }
 

@@ -81,9 +81,9 @@ static void read_graph(reader *in, ishow_manifest *out, int graph, int required)
  * has none. */
 static char *processor_flags(void) {
     char *line = NULL, *flags = NULL;
-    size_t room = 0;
+    size_t capacity = 0;
     FILE *file = fopen("/proc/cpuinfo", "r");
-    while (file && !flags && getline(&line, &room, file) > 0) {
+    while (file && !flags && getline(&line, &capacity, file) > 0) {
         char *colon = strchr(line, ':');
         if (colon && (strncmp(line, "flags", 5) == 0 || strncmp(line, "Features", 8) == 0)) {
             colon[strcspn(colon, "\n")] = ' ';

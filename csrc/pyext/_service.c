@@ -525,7 +525,7 @@ static PyObject *compare(PyObject *module, PyObject *args) {
     }
     json_t *parts[] = {old, new};
     for (size_t i = 0; i < 2; i++) json_object_del(parts[i], "shown"), json_object_del(parts[i], "sources");
-    difference d;
+    config_diff d;
     ishow_config_diff_make(&d, old, old_shown, new, new_shown, loopback);
     json_object_set(d.now, "shown", d.shown);
     json_t *all =
@@ -580,7 +580,7 @@ static int module_exec(PyObject *module) {
         (state->from_status = import_from_status()) && (state->store_type = add_type(module, &store_spec)) &&
         (state->form_type = add_type(module, &form_spec)) && (state->voices_type = add_type(module, &voices_spec)) &&
         (state->load_type = add_type(module, &load_spec)) && (state->watcher_type = add_type(module, &watcher_spec));
-    return good && !PyModule_AddIntConstant(module, "RETRY_AFTER", LOAD_UNKNOWN) ? add_schemas(module) : -1;
+    return good && !PyModule_AddIntConstant(module, "RETRY_AFTER", RETRY_SECONDS_UNKNOWN) ? add_schemas(module) : -1;
 }
 
 PYEXT_MODULE(_service, "What both servers do behind their HTTP.", functions, module_state, 6, NULL)

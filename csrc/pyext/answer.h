@@ -11,12 +11,12 @@ static inline PyObject *answer_of(int status, ishow_buffer *body, const fault *f
         ishow_fault_write(body, f);
         status = f->status;
     }
-    PyObject *made =
+    PyObject *result =
         body->failed || !status
             ? PyErr_NoMemory()
             : Py_BuildValue("(iN)", status, PyUnicode_DecodeUTF8((const char *)body->data, (Py_ssize_t)body->n, NULL));
     ishow_buffer_free(body);
-    return made;
+    return result;
 }
 
 #endif

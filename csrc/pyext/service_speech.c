@@ -39,9 +39,9 @@ static PyObject *given(const speech_form *form, const speech *s) {
 /* Takes s. */
 static PyObject *answer(int good, const speech_form *form, speech *s, const fault *f) {
     ishow_buffer body = {0};
-    PyObject *made = good ? given(form, s) : answer_of(0, &body, f);
+    PyObject *result = good ? given(form, s) : answer_of(0, &body, f);
     ishow_speech_free(s);
-    return made;
+    return result;
 }
 
 const char read_speech_doc[] = "read_speech(body, /)\n--\n\nThe fields of /api/tts that a JSON body gives, or the "

@@ -39,8 +39,8 @@ static int read_file(int folder, const char *name, ishow_buffer *out) {
     if (fd < 0) return 0;
     int good = !fstat(fd, &info) && S_ISREG(info.st_mode) && info.st_size <= ASSET_BYTES_MAX;
     while (good) {
-        void *room = ishow_buffer_reserve(out, 65536);
-        ssize_t n = room ? read(fd, room, 65536) : -1;
+        void *space = ishow_buffer_reserve(out, 65536);
+        ssize_t n = space ? read(fd, space, 65536) : -1;
         if (n <= 0) {
             good = n == 0;
             break;

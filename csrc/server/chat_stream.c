@@ -36,7 +36,7 @@ static void on_news(ws *w) {
     const unsigned char *data;
     size_t n;
     int binary;
-    while (ws_room(w) && ishow_chat_reader_frame(ws_self(w), &data, &n, &binary)) ws_send(w, binary, data, n);
+    while (ws_capacity(w) && ishow_chat_reader_frame(ws_self(w), &data, &n, &binary)) ws_send(w, binary, data, n);
 }
 
 static int is_busy(const ws *w) {

@@ -139,7 +139,7 @@ static void rules_change_free(rules_change *r) {
 }
 
 /* `wanted` holds the settings that will be in force. */
-static ishow_status apply(config *c, difference *d, const settings *wanted, ishow_error *error) {
+static ishow_status apply(config *c, config_diff *d, const settings *wanted, ishow_error *error) {
     ishow_server *s = c->server;
     ishow_engine *engine = atomic_load(&s->engine);
     rules_change rules;
@@ -180,7 +180,7 @@ done:
 
 static ishow_status exchange_documents(config *c, json_t *new, json_t *new_shown, json_t *new_sources,
                                        ishow_buffer *answer, ishow_error *error) {
-    difference d = {0};
+    config_diff d = {0};
     settings wanted = {0};
     char *json = NULL, *said = NULL;
     ishow_config_diff_make(&d, c->now, c->shown, new, new_shown, c->server->rules.loopback);

@@ -279,7 +279,7 @@ typedef struct ws ws;
 typedef struct ws_kind {
     void (*message)(ws *w, const unsigned char *data, size_t n, int binary); /* a whole message; text is valid UTF-8 */
     void (*news)(
-        ws *w); /* after http_wake, and when there is room again: sends what there is, as far as ws_room goes */
+        ws *w); /* after http_wake, and when there is room again: sends what there is, as far as ws_capacity goes */
     int (*busy)(const ws *w); /* a closing server should wait for it a while */
     void (*release)(ws *w);   /* the connection is gone: gives ws_self back */
 } ws_kind;
@@ -289,7 +289,7 @@ int ws_wanted(exchange *x); /* the client asks for a WebSocket */
 enum MHD_Result ws_accept(exchange *x, const ws_kind *kind, void *self, size_t message_max);
 void *ws_self(const ws *w);
 const exchange *ws_exchange(const ws *w);                    /* what it began as */
-size_t ws_room(const ws *w);                                 /* bytes that may be queued now; 0: wait for news */
+size_t ws_capacity(const ws *w);                             /* bytes that may be queued now; 0: wait for news */
 void ws_send(ws *w, int binary, const void *data, size_t n); /* one message, copied; nothing after ws_close */
 void ws_close(ws *w, int code, const char *why);             /* begins the closing handshake; why: at most 123 bytes */
 /* For http.c. */

@@ -84,7 +84,7 @@ static int send_job(ws *w, job *j) {
     int binary, ended = 0;
     fault failure = {0};
     pthread_mutex_lock(&j->lock);
-    while (ws_room(w) && (skip = frame_next(j->out.data + j->taken, j->out.n - j->taken, &binary, &message, &n))) {
+    while (ws_capacity(w) && (skip = frame_next(j->out.data + j->taken, j->out.n - j->taken, &binary, &message, &n))) {
         ws_send(w, binary, message, n);
         j->taken += skip;
         job_took(j);

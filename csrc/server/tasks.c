@@ -103,8 +103,8 @@ enum MHD_Result task_begin(exchange *x, task *t) {
     tasks *p = x->server->tasks;
     atomic_store(&t->refs, 2); /* the worker's and the exchange's */
     pthread_mutex_lock(&p->lock);
-    int room = p->n < WAITING_MAX && !p->stopping;
-    if (room) {
+    int accepted = p->n < WAITING_MAX && !p->stopping;
+    if (accepted) {
         t->next = NULL;
         *p->last = t;
         p->last = &t->next;
@@ -112,7 +112,7 @@ enum MHD_Result task_begin(exchange *x, task *t) {
         pthread_cond_signal(&p->came);
     }
     pthread_mutex_unlock(&p->lock);
-    if (!room) {
+    if (!accepted) {
         t->dispose(t);
         ishow_fault_set(&x->fault, 429, "busy", "",
                         "%d uploads and files are waiting to be dealt with: try again later.", (int)WAITING_MAX);

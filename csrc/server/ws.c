@@ -148,7 +148,7 @@ static void on_ready(watch *watch, uint32_t events) {
 void *ws_self(const ws *w) { return w->self; }
 const exchange *ws_exchange(const ws *w) { return w->x; }
 
-size_t ws_room(const ws *w) {
+size_t ws_capacity(const ws *w) {
     size_t queued = w->handle && !w->closing ? wslay_event_get_queued_msg_length(w->frames) : QUEUE_MAX;
     return queued < QUEUE_MAX ? QUEUE_MAX - queued : 0;
 }

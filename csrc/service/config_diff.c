@@ -45,7 +45,7 @@ static int names_voices(const char *name) {
     return !strcmp(name, "openai.voices") || !strcmp(name, "chat.voices") || !strcmp(name, "chat.role_voices");
 }
 
-static void compare_section(difference *d, const char *section, json_t *old, json_t *new, json_t *new_shown,
+static void compare_section(config_diff *d, const char *section, json_t *old, json_t *new, json_t *new_shown,
                             json_t *now, int loopback) {
     const char *key;
     json_t *value;
@@ -62,7 +62,7 @@ static void compare_section(difference *d, const char *section, json_t *old, jso
     }
 }
 
-void ishow_config_diff_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown, int loopback) {
+void ishow_config_diff_make(config_diff *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown, int loopback) {
     const char *section;
     json_t *value;
     d->changed = json_array();
@@ -94,7 +94,7 @@ void ishow_config_diff_make(difference *d, json_t *now, json_t *shown, json_t *n
     }
 }
 
-void ishow_config_diff_free(difference *d) {
+void ishow_config_diff_free(config_diff *d) {
     json_decref(d->changed);
     json_decref(d->restart);
     json_decref(d->now);

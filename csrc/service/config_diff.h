@@ -8,15 +8,15 @@
 
 #include "ishow.h"
 
-typedef struct difference {
+typedef struct config_diff {
     json_t *changed, *restart; /* names; voices are the caller's to add, who alone sees their clips */
     json_t *now, *shown;       /* the documents as they will be */
     int model;                 /* another model is wanted: voices wait for it */
-} difference;
+} config_diff;
 
 /* loopback: only this machine reaches the server. */
-ISHOW_API void ishow_config_diff_make(difference *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown,
+ISHOW_API void ishow_config_diff_make(config_diff *d, json_t *now, json_t *shown, json_t *new, json_t *new_shown,
                                       int loopback);
-ISHOW_API void ishow_config_diff_free(difference *d);
+ISHOW_API void ishow_config_diff_free(config_diff *d);
 
 #endif

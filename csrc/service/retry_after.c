@@ -19,10 +19,10 @@ void ishow_retry_after_tick(retry_estimate *l, ishow_engine *engine) {
 
 int ishow_retry_after(retry_estimate *l, ishow_engine *engine, double request_seconds) {
     ishow_engine_stats now;
-    if (!engine) return LOAD_UNKNOWN;
+    if (!engine) return RETRY_SECONDS_UNKNOWN;
     ishow_retry_after_tick(l, engine);
     ishow_engine_stats_get(engine, &now);
-    if (l->seconds <= 0) return LOAD_UNKNOWN;
+    if (l->seconds <= 0) return RETRY_SECONDS_UNKNOWN;
     const double seconds = ceil(l->seconds * (double)(now.waiting + now.in_flight));
     return seconds < 1 ? 1 : seconds > request_seconds ? (int)ceil(request_seconds) : (int)seconds;
 }

@@ -6,7 +6,7 @@
 
 #include "engine/engine.h"
 
-enum { LOAD_UNKNOWN = 2 /* seconds to wait where nothing better is known */ };
+enum { RETRY_SECONDS_UNKNOWN = 2 /* seconds to wait where nothing better is known */ };
 
 typedef struct retry_estimate {
     double seconds; /* of work that an utterance takes lately; 0: not known */

@@ -7,16 +7,16 @@
 #include <time.h>
 
 ishow_status ishow_voice_registry_create(voice_registry **out, ishow_store *store, ishow_error *error) {
-    voice_registry *b = calloc(1, sizeof *b);
+    voice_registry *r = calloc(1, sizeof *r);
     *out = NULL;
-    if (!b) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
-    pthread_mutex_init(&b->change, NULL);
-    pthread_mutex_init(&b->lock, NULL);
-    ishow_status status = store ? ishow_voice_store_open(&b->store, store, error) : ISHOW_OK;
+    if (!r) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
+    pthread_mutex_init(&r->change, NULL);
+    pthread_mutex_init(&r->lock, NULL);
+    ishow_status status = store ? ishow_voice_store_open(&r->store, store, error) : ISHOW_OK;
     if (status)
-        ishow_voice_registry_free(b);
+        ishow_voice_registry_free(r);
     else
-        *out = b;
+        *out = r;
     return status;
 }
 
@@ -28,13 +28,13 @@ static void entries_free(registry_entry *e) {
     }
 }
 
-void ishow_voice_registry_free(voice_registry *b) {
-    if (!b) return;
-    entries_free(b->entries);
-    ishow_voice_store_close(b->store);
-    pthread_mutex_destroy(&b->change);
-    pthread_mutex_destroy(&b->lock);
-    free(b);
+void ishow_voice_registry_free(voice_registry *r) {
+    if (!r) return;
+    entries_free(r->entries);
+    ishow_voice_store_close(r->store);
+    pthread_mutex_destroy(&r->change);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
 }
 
 void entry_free(registry_entry *e) {
@@ -68,11 +68,11 @@ static registry_entry *copy_of(const registry_entry *e) {
     return c;
 }
 
-registry_entry *ishow_voice_registry_get(voice_registry *b, const char *id) {
-    pthread_mutex_lock(&b->lock);
-    const registry_entry *e = find(b->entries, id);
+registry_entry *ishow_voice_registry_get(voice_registry *r, const char *id) {
+    pthread_mutex_lock(&r->lock);
+    const registry_entry *e = find(r->entries, id);
     registry_entry *copy = e ? copy_of(e) : NULL;
-    pthread_mutex_unlock(&b->lock);
+    pthread_mutex_unlock(&r->lock);
     return copy;
 }
 
@@ -134,15 +134,15 @@ static registry_entry *append(registry_entry ***end, const char *id, const char 
     return e;
 }
 
-static char *path_of(const voice_registry *b, const char *clip) {
+static char *path_of(const voice_registry *r, const char *clip) {
     char path[4400];
-    return clip[0] && ishow_voice_store_path(b->store, clip, path, sizeof path) ? ishow_strdup(path) : NULL;
+    return clip[0] && ishow_voice_store_path(r->store, clip, path, sizeof path) ? ishow_strdup(path) : NULL;
 }
 
-static void set_override(const voice_registry *b, registry_entry *e, const ishow_voice_row *row) {
+static void set_override(const voice_registry *r, registry_entry *e, const ishow_voice_row *row) {
     free(e->override_audio);
     free(e->override_text);
-    e->override_audio = path_of(b, row->clip);
+    e->override_audio = path_of(r, row->clip);
     e->override_text = ishow_strdup(row->text);
     e->override_at = row->updated_at;
     snprintf(e->override_clip, sizeof e->override_clip, "%s", row->clip);
@@ -157,12 +157,12 @@ static void clear_override(registry_entry *e) {
 }
 
 /* The entries as they should be, not yet heard by anyone. */
-static ishow_status plan(voice_registry *b, const ishow_voice_setting *voices, size_t n, int clones,
+static ishow_status plan(voice_registry *r, const ishow_voice_setting *voices, size_t n, int clones,
                          registry_entry **out, ishow_error *error) {
     ishow_voice_row *rows = NULL;
     size_t n_rows = 0;
     registry_entry **end = out;
-    ishow_status status = b->store ? ishow_voice_store_list(b->store, &rows, &n_rows, error) : ISHOW_OK;
+    ishow_status status = r->store ? ishow_voice_store_list(r->store, &rows, &n_rows, error) : ISHOW_OK;
     *out = NULL;
     for (size_t i = 0; !status && i < n; i++)
         if (!append(&end, voices[i].id, voices[i].language, voices[i].audio, voices[i].text))
@@ -174,13 +174,13 @@ static ishow_status plan(voice_registry *b, const ishow_voice_setting *voices, s
     for (size_t i = 0; !status && clones && i < n_rows; i++) { /* by id and kind: a voice comes before its override */
         registry_entry *e = find(*out, rows[i].id);
         if (rows[i].kind == ISHOW_VOICE_OVERRIDE) {
-            if (e) set_override(b, e, &rows[i]);
+            if (e) set_override(r, e, &rows[i]);
         } else if (e) {
             ishow_log(ISHOW_LOG_WARN, "voices",
                       "the voice %s that was made over HTTP is hidden by the configured one of the same id",
                       rows[i].id);
         } else {
-            char *path = path_of(b, rows[i].clip);
+            char *path = path_of(r, rows[i].clip);
             e = append(&end, rows[i].id, rows[i].language, path, rows[i].text ? rows[i].text : "");
             free(path);
             if (!e)
@@ -195,12 +195,12 @@ static ishow_status plan(voice_registry *b, const ishow_voice_setting *voices, s
 
 /* Prepares what changed; prepared[] runs along the entries. An entry that came over HTTP and cannot be used is dropped
  * from *entries. */
-static ishow_status prepare_all(voice_registry *b, ishow_engine *engine, registry_entry **entries,
+static ishow_status prepare_all(voice_registry *r, ishow_engine *engine, registry_entry **entries,
                                 ishow_prepared_voice **prepared, ishow_error *error) {
     size_t i = 0;
     for (registry_entry **at = entries; *at;) {
         registry_entry *e = *at;
-        const registry_entry *old = find(b->entries, e->id);
+        const registry_entry *old = find(r->entries, e->id);
         ishow_error why = {0};
         if (unchanged(old, e)) {
             e->stamp = old->stamp;
@@ -232,22 +232,22 @@ static void tell(json_t *changed, const char *id) {
     if (changed) json_array_append_new(changed, json_sprintf("voices.%s", id));
 }
 
-ishow_status ishow_voice_registry_load(voice_registry *b, ishow_engine *engine, const ishow_voice_setting *voices,
+ishow_status ishow_voice_registry_load(voice_registry *r, ishow_engine *engine, const ishow_voice_setting *voices,
                                        size_t n, json_t *changed, ishow_error *error) {
     registry_entry *entries = NULL;
     ishow_prepared_voice **prepared = NULL;
     ishow_model_info info;
     size_t count = 0;
     ishow_engine_info(engine, &info);
-    pthread_mutex_lock(&b->change);
-    ishow_status status = plan(b, voices, n, info.uses_prompt, &entries, error);
+    pthread_mutex_lock(&r->change);
+    ishow_status status = plan(r, voices, n, info.uses_prompt, &entries, error);
     if (status) goto done;
     for (const registry_entry *e = entries; e; e = e->next) count++;
     if (!(prepared = calloc(count + 1, sizeof *prepared))) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the voices could not be had.");
         goto done;
     }
-    if ((status = prepare_all(b, engine, &entries, prepared, error))) goto done;
+    if ((status = prepare_all(r, engine, &entries, prepared, error))) goto done;
     size_t i = 0;
     for (const registry_entry *e = entries; e; e = e->next, i++) {
         if (!prepared[i]) continue;
@@ -255,21 +255,21 @@ ishow_status ishow_voice_registry_load(voice_registry *b, ishow_engine *engine, 
         prepared[i] = NULL;
         tell(changed, e->id);
     }
-    for (const registry_entry *old = b->entries; old; old = old->next) {
+    for (const registry_entry *old = r->entries; old; old = old->next) {
         if (find(entries, old->id)) continue;
         ishow_engine_remove_voice(engine, old->id, NULL);
         tell(changed, old->id);
     }
-    pthread_mutex_lock(&b->lock);
-    registry_entry *before = b->entries;
-    b->entries = entries;
+    pthread_mutex_lock(&r->lock);
+    registry_entry *before = r->entries;
+    r->entries = entries;
     entries = before;
-    pthread_mutex_unlock(&b->lock);
+    pthread_mutex_unlock(&r->lock);
 done:
     for (size_t k = 0; prepared && k < count; k++) ishow_prepared_voice_discard(prepared[k]);
     free(prepared);
     entries_free(entries);
-    pthread_mutex_unlock(&b->change);
+    pthread_mutex_unlock(&r->change);
     return status;
 }
 
@@ -280,7 +280,7 @@ static int refuse(fault *f, const ishow_error *error) {
     return 0;
 }
 
-static int can_keep(const voice_registry *b, ishow_engine *engine, fault *f) {
+static int can_keep(const voice_registry *r, ishow_engine *engine, fault *f) {
     ishow_model_info info;
     ishow_engine_info(engine, &info);
     if (!info.uses_prompt)
@@ -288,35 +288,35 @@ static int can_keep(const voice_registry *b, ishow_engine *engine, fault *f) {
                                "The model %s has one voice of its own and cannot speak in another. A published F5-TTS "
                                "checkpoint can: see model.name in the configuration.",
                                info.name);
-    if (!b->store)
+    if (!r->store)
         return ishow_fault_set(f, 503, "unavailable", "", "This server keeps no state: no voice can be stored.");
     return 1;
 }
 
 /* Makes `e` durable by `row`, then heard, then the entry of its id. Takes e and prepared. The change lock is held. */
-static int commit(voice_registry *b, ishow_engine *engine, registry_entry *e, ishow_prepared_voice *prepared,
+static int commit(voice_registry *r, ishow_engine *engine, registry_entry *e, ishow_prepared_voice *prepared,
                   ishow_voice_row *row, const ishow_buffer *clip, fault *f) {
     ishow_error error = {0};
     row->updated_at = (int64_t)time(NULL);
-    if (ishow_voice_store_has_room(b->store, row->kind == ISHOW_VOICE_CREATED || !e->override_at, clip ? clip->n : 0,
-                                   &error) ||
-        ishow_voice_store_put(b->store, row, clip ? clip->data : NULL, clip ? clip->n : 0, &error)) {
+    if (ishow_voice_store_has_space(r->store, row->kind == ISHOW_VOICE_CREATED || !e->override_at, clip ? clip->n : 0,
+                                    &error) ||
+        ishow_voice_store_put(r->store, row, clip ? clip->data : NULL, clip ? clip->n : 0, &error)) {
         ishow_prepared_voice_discard(prepared);
         entry_free(e);
         return refuse(f, &error);
     }
     if (row->kind == ISHOW_VOICE_OVERRIDE)
-        set_override(b, e, row);
+        set_override(r, e, row);
     else
-        e->audio = path_of(b, row->clip);
+        e->audio = path_of(r, row->clip);
     e->stamp = ishow_file_stamp(audio_of(e));
     ishow_engine_install_voice(engine, prepared);
-    pthread_mutex_lock(&b->lock);
-    registry_entry **at = &b->entries, *old = NULL;
+    pthread_mutex_lock(&r->lock);
+    registry_entry **at = &r->entries, *old = NULL;
     while (*at && strcmp((*at)->id, e->id)) at = &(*at)->next;
     if ((old = *at)) e->next = old->next;
     *at = e;
-    pthread_mutex_unlock(&b->lock);
+    pthread_mutex_unlock(&r->lock);
     entry_free(old);
     return 1;
 }
@@ -330,7 +330,7 @@ static int hear(const ishow_buffer *clip, const char *text, ishow_pcm *pcm, faul
     return status ? refuse(f, &error) : 1;
 }
 
-int ishow_voice_registry_add(voice_registry *b, ishow_engine *engine, const char *id, const char *text,
+int ishow_voice_registry_add(voice_registry *r, ishow_engine *engine, const char *id, const char *text,
                              const char *language, const ishow_buffer *clip, fault *f) {
     ishow_pcm pcm = {0};
     ishow_error error = {0};
@@ -338,9 +338,9 @@ int ishow_voice_registry_add(voice_registry *b, ishow_engine *engine, const char
     registry_entry *e = NULL, **end = &e;
     ishow_voice_row row = {.kind = ISHOW_VOICE_CREATED};
     int good = 0;
-    if (!can_keep(b, engine, f) || !hear(clip, text, &pcm, f)) goto unlocked;
-    pthread_mutex_lock(&b->change);
-    if (find(b->entries, id)) {
+    if (!can_keep(r, engine, f) || !hear(clip, text, &pcm, f)) goto unlocked;
+    pthread_mutex_lock(&r->change);
+    if (find(r->entries, id)) {
         ishow_fault_set(f, 409, "voice_exists", "id",
                         "There is a voice %s already: delete it first, or send a reference to replace its clip.", id);
         goto done;
@@ -358,16 +358,16 @@ int ishow_voice_registry_add(voice_registry *b, ishow_engine *engine, const char
     }
     snprintf(row.id, sizeof row.id, "%s", id);
     snprintf(row.language, sizeof row.language, "%s", e->language);
-    good = commit(b, engine, e, prepared, &row, clip, f);
+    good = commit(r, engine, e, prepared, &row, clip, f);
 done:
-    pthread_mutex_unlock(&b->change);
+    pthread_mutex_unlock(&r->change);
 unlocked:
     free(row.text);
     ishow_pcm_free(&pcm);
     return good;
 }
 
-int ishow_voice_registry_override(voice_registry *b, ishow_engine *engine, const char *id, const char *text,
+int ishow_voice_registry_override(voice_registry *r, ishow_engine *engine, const char *id, const char *text,
                                   const ishow_buffer *clip, fault *f) {
     ishow_pcm pcm = {0};
     ishow_error error = {0};
@@ -375,13 +375,13 @@ int ishow_voice_registry_override(voice_registry *b, ishow_engine *engine, const
     registry_entry *e = NULL;
     ishow_voice_row row = {.kind = ISHOW_VOICE_OVERRIDE};
     int good = 0;
-    pthread_mutex_lock(&b->change);
-    const registry_entry *old = find(b->entries, id);
+    pthread_mutex_lock(&r->change);
+    const registry_entry *old = find(r->entries, id);
     if (!old) {
         ishow_fault_no_voice(f, id);
         goto done;
     }
-    if (!can_keep(b, engine, f)) goto done;
+    if (!can_keep(r, engine, f)) goto done;
     const char *spoken = text ? text : text_of(old);
     if (clip && !hear(clip, spoken, &pcm, f)) goto done;
     if (!clip && ((!audio_of(old) ? ishow_fail(&error, ISHOW_EINVAL, "audio",
@@ -405,23 +405,23 @@ int ishow_voice_registry_override(voice_registry *b, ishow_engine *engine, const
         refuse(f, &error);
         goto done;
     }
-    good = commit(b, engine, e, prepared, &row, clip, f);
+    good = commit(r, engine, e, prepared, &row, clip, f);
     e = NULL;
 done:
-    pthread_mutex_unlock(&b->change);
+    pthread_mutex_unlock(&r->change);
     entry_free(e);
     free(row.text);
     ishow_pcm_free(&pcm);
     return good;
 }
 
-int ishow_voice_registry_restore(voice_registry *b, ishow_engine *engine, const char *id, fault *f) {
+int ishow_voice_registry_restore(voice_registry *r, ishow_engine *engine, const char *id, fault *f) {
     ishow_error error = {0};
     ishow_prepared_voice *prepared = NULL;
     registry_entry *trial = NULL;
     int good = 0;
-    pthread_mutex_lock(&b->change);
-    registry_entry *e = find(b->entries, id);
+    pthread_mutex_lock(&r->change);
+    registry_entry *e = find(r->entries, id);
     if (!e) {
         ishow_fault_no_voice(f, id);
         goto done;
@@ -436,28 +436,28 @@ int ishow_voice_registry_restore(voice_registry *b, ishow_engine *engine, const 
     }
     clear_override(trial);
     if (prepare(engine, trial, &prepared, &error) ||
-        ishow_voice_store_remove(b->store, id, ISHOW_VOICE_OVERRIDE, &error)) {
+        ishow_voice_store_remove(r->store, id, ISHOW_VOICE_OVERRIDE, &error)) {
         ishow_prepared_voice_discard(prepared);
         refuse(f, &error);
         goto done;
     }
     ishow_engine_install_voice(engine, prepared);
-    pthread_mutex_lock(&b->lock);
+    pthread_mutex_lock(&r->lock);
     clear_override(e);
     e->stamp = trial->stamp;
-    pthread_mutex_unlock(&b->lock);
+    pthread_mutex_unlock(&r->lock);
     good = 1;
 done:
-    pthread_mutex_unlock(&b->change);
+    pthread_mutex_unlock(&r->change);
     entry_free(trial);
     return good;
 }
 
-int ishow_voice_registry_remove(voice_registry *b, ishow_engine *engine, const char *id, fault *f) {
+int ishow_voice_registry_remove(voice_registry *r, ishow_engine *engine, const char *id, fault *f) {
     ishow_error error = {0};
     int good = 0;
-    pthread_mutex_lock(&b->change);
-    registry_entry **at = &b->entries;
+    pthread_mutex_lock(&r->change);
+    registry_entry **at = &r->entries;
     while (*at && strcmp((*at)->id, id)) at = &(*at)->next;
     registry_entry *e = *at;
     if (!e)
@@ -465,17 +465,17 @@ int ishow_voice_registry_remove(voice_registry *b, ishow_engine *engine, const c
     else if (!e->created)
         ishow_fault_set(f, 409, "configured_voice", "voice_id",
                         "The voice %s belongs to the configuration or the model: it can be removed there only.", id);
-    else if (ishow_voice_store_remove(b->store, id, ISHOW_VOICE_CREATED, &error))
+    else if (ishow_voice_store_remove(r->store, id, ISHOW_VOICE_CREATED, &error))
         refuse(f, &error);
     else
         good = 1;
     if (good) {
         ishow_engine_remove_voice(engine, id, NULL);
-        pthread_mutex_lock(&b->lock);
+        pthread_mutex_lock(&r->lock);
         *at = e->next;
-        pthread_mutex_unlock(&b->lock);
+        pthread_mutex_unlock(&r->lock);
         entry_free(e);
     }
-    pthread_mutex_unlock(&b->change);
+    pthread_mutex_unlock(&r->change);
     return good;
 }

@@ -33,26 +33,26 @@ typedef struct voice_registry {
 
 ISHOW_API ishow_status ishow_voice_registry_create(voice_registry **out, ishow_store *store,
                                                    ishow_error *error); /* store NULL: none */
-ISHOW_API void ishow_voice_registry_free(voice_registry *b);
+ISHOW_API void ishow_voice_registry_free(voice_registry *r);
 
 /* Makes the engine's voices those of `voices` and those that are kept. What cannot be used of the kept ones is left out
  * with a line in the log; a fault of the configured ones changes nothing. "voices.ID" of those whose sound or text is
  * another now are added to the array `changed` (may be NULL). May wait. */
-ISHOW_API ishow_status ishow_voice_registry_load(voice_registry *b, ishow_engine *engine,
+ISHOW_API ishow_status ishow_voice_registry_load(voice_registry *r, ishow_engine *engine,
                                                  const ishow_voice_setting *voices, size_t n, json_t *changed,
                                                  ishow_error *error);
 
 /* A copy of one entry; free with entry_free. NULL: no such voice (or no memory). Any thread. */
-registry_entry *ishow_voice_registry_get(voice_registry *b, const char *id);
+registry_entry *ishow_voice_registry_get(voice_registry *r, const char *id);
 void entry_free(registry_entry *e);
 
 /* The changes; they may wait. 0: *f is set. clip: encoded audio. */
-int ishow_voice_registry_add(voice_registry *b, ishow_engine *engine, const char *id, const char *text,
+int ishow_voice_registry_add(voice_registry *r, ishow_engine *engine, const char *id, const char *text,
                              const char *language, const ishow_buffer *clip, fault *f);
-int ishow_voice_registry_override(voice_registry *b, ishow_engine *engine, const char *id, const char *text,
+int ishow_voice_registry_override(voice_registry *r, ishow_engine *engine, const char *id, const char *text,
                                   const ishow_buffer *clip, fault *f); /* either may be NULL */
-ISHOW_API int ishow_voice_registry_restore(voice_registry *b, ishow_engine *engine, const char *id,
+ISHOW_API int ishow_voice_registry_restore(voice_registry *r, ishow_engine *engine, const char *id,
                                            fault *f); /* the baseline again */
-ISHOW_API int ishow_voice_registry_remove(voice_registry *b, ishow_engine *engine, const char *id, fault *f);
+ISHOW_API int ishow_voice_registry_remove(voice_registry *r, ishow_engine *engine, const char *id, fault *f);
 
 #endif

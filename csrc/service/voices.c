@@ -62,7 +62,7 @@ static void write_reference(ishow_buffer *out, const registry_entry *e, const ch
     ishow_buffer_text(out, "}");
 }
 
-int ishow_voices_list(voice_registry *b, ishow_engine *engine, ishow_buffer *out, fault *f) {
+int ishow_voices_list(voice_registry *r, ishow_engine *engine, ishow_buffer *out, fault *f) {
     ishow_voice_entry *voices = NULL;
     ishow_error error = {0};
     size_t n = 0;
@@ -74,7 +74,7 @@ int ishow_voices_list(voice_registry *b, ishow_engine *engine, ishow_buffer *out
     ishow_engine_label(engine, label, sizeof label);
     ishow_buffer_text(out, "[");
     for (size_t i = 0; i < n; i++) {
-        registry_entry *e = ishow_voice_registry_get(b, voices[i].id);
+        registry_entry *e = ishow_voice_registry_get(r, voices[i].id);
         if (i) ishow_buffer_text(out, ",");
         write_voice(out, e, voices[i].id, voices[i].language, voices[i].text, label);
         entry_free(e);
@@ -84,9 +84,9 @@ int ishow_voices_list(voice_registry *b, ishow_engine *engine, ishow_buffer *out
     return 1;
 }
 
-int ishow_voices_reference(voice_registry *b, ishow_engine *engine, const char *id, ishow_buffer *out, fault *f) {
+int ishow_voices_reference(voice_registry *r, ishow_engine *engine, const char *id, ishow_buffer *out, fault *f) {
     char label[128];
-    registry_entry *e = ishow_voice_registry_get(b, id);
+    registry_entry *e = ishow_voice_registry_get(r, id);
     if (!e) return ishow_fault_no_voice(f, id);
     ishow_engine_label(engine, label, sizeof label);
     write_reference(out, e, label);
@@ -96,17 +96,17 @@ int ishow_voices_reference(voice_registry *b, ishow_engine *engine, const char *
 
 /* ---- changes ---- */
 
-int ishow_voices_create(voice_registry *b, ishow_engine *engine, form *from, ishow_buffer *out, fault *f) {
+int ishow_voices_create(voice_registry *r, ishow_engine *engine, form *from, ishow_buffer *out, fault *f) {
     char label[128];
     if (!ishow_form_check(from, FORM_ID | FORM_TEXT | FORM_AUDIO)) {
         *f = from->fault;
         return 0;
     }
     const char *id = (const char *)from->id.data;
-    if (!ishow_voice_registry_add(b, engine, id, (const char *)from->text.data,
+    if (!ishow_voice_registry_add(r, engine, id, (const char *)from->text.data,
                                   ishow_form_text(from, FORM_LANGUAGE, &from->language), &from->audio, f))
         return 0;
-    registry_entry *e = ishow_voice_registry_get(b, id);
+    registry_entry *e = ishow_voice_registry_get(r, id);
     if (!e) return ishow_fault_no_voice(f, id); /* deleted again meanwhile */
     ishow_engine_label(engine, label, sizeof label);
     write_voice(out, e, e->id, e->language, e->text, label);
@@ -114,7 +114,7 @@ int ishow_voices_create(voice_registry *b, ishow_engine *engine, form *from, ish
     return 1;
 }
 
-int ishow_voices_override(voice_registry *b, ishow_engine *engine, const char *id, form *from, ishow_buffer *out,
+int ishow_voices_override(voice_registry *r, ishow_engine *engine, const char *id, form *from, ishow_buffer *out,
                           fault *f) {
     if (!ishow_form_check(from, 0)) {
         *f = from->fault;
@@ -123,21 +123,21 @@ int ishow_voices_override(voice_registry *b, ishow_engine *engine, const char *i
     if (!(from->given & FORM_REFERENCE))
         return ishow_fault_set(f, 400, "missing_field", "audio",
                                "The form needs a field \"audio\" or \"text\", or both.");
-    if (!ishow_voice_registry_override(b, engine, id, ishow_form_text(from, FORM_TEXT, &from->text),
+    if (!ishow_voice_registry_override(r, engine, id, ishow_form_text(from, FORM_TEXT, &from->text),
                                        from->given & FORM_AUDIO ? &from->audio : NULL, f))
         return 0;
-    return ishow_voices_reference(b, engine, id, out, f);
+    return ishow_voices_reference(r, engine, id, out, f);
 }
 
 /* ---- the clip ---- */
 
-int ishow_clip_find(clip *c, voice_registry *b, const char *id, const char *source, fault *f) {
+int ishow_clip_find(clip *c, voice_registry *r, const char *id, const char *source, fault *f) {
     int override = source && !strcmp(source, "override"), baseline = source && !strcmp(source, "baseline");
     *c = (clip){.fd = -1};
     if (source && !override && !baseline)
         return ishow_fault_set(f, 400, "out_of_range", "source",
                                "source must be baseline or override; left out: what is spoken.");
-    registry_entry *e = ishow_voice_registry_get(b, id);
+    registry_entry *e = ishow_voice_registry_get(r, id);
     if (!e) return ishow_fault_no_voice(f, id);
     if (!source) override = e->override_audio != NULL;
     const char *path = override ? e->override_audio : e->audio, *name = path ? strrchr(path, '/') : NULL;

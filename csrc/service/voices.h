@@ -12,13 +12,13 @@
 ISHOW_API void ishow_engine_label(ishow_engine *engine, char *out, size_t n);
 
 /* JSON; without waiting. 0: the fault is set. */
-ISHOW_API int ishow_voices_list(voice_registry *b, ishow_engine *engine, ishow_buffer *out, fault *f);
-ISHOW_API int ishow_voices_reference(voice_registry *b, ishow_engine *engine, const char *id, ishow_buffer *out,
+ISHOW_API int ishow_voices_list(voice_registry *r, ishow_engine *engine, ishow_buffer *out, fault *f);
+ISHOW_API int ishow_voices_reference(voice_registry *r, ishow_engine *engine, const char *id, ishow_buffer *out,
                                      fault *f);
 
 /* A form after ishow_form_end; the JSON of the new voice or of its reference. 0: the fault is set. */
-ISHOW_API int ishow_voices_create(voice_registry *b, ishow_engine *engine, form *from, ishow_buffer *out, fault *f);
-ISHOW_API int ishow_voices_override(voice_registry *b, ishow_engine *engine, const char *id, form *from,
+ISHOW_API int ishow_voices_create(voice_registry *r, ishow_engine *engine, form *from, ishow_buffer *out, fault *f);
+ISHOW_API int ishow_voices_override(voice_registry *r, ishow_engine *engine, const char *id, form *from,
                                     ishow_buffer *out, fault *f);
 
 /* ---- the clip ---- */
@@ -31,7 +31,7 @@ typedef struct clip {
 } clip;
 
 /* source: "baseline", "override", or NULL for what is spoken. Without waiting. 0: the fault is set. */
-ISHOW_API int ishow_clip_find(clip *c, voice_registry *b, const char *id, const char *source, fault *f);
+ISHOW_API int ishow_clip_find(clip *c, voice_registry *r, const char *id, const char *source, fault *f);
 ISHOW_API int ishow_clip_open(clip *c, fault *f);
 ISHOW_API void ishow_clip_close(clip *c); /* also one that was not found */
 

@@ -53,7 +53,7 @@ ishow_status ishow_voice_store_put(ishow_voice_store *voices, ishow_voice_row *r
 
 /* ELIMIT (field "audio") when `rows` more rows (0: one is replaced), or n_clip more bytes beside those of the clips
  * that are kept, are more than this store keeps. */
-ishow_status ishow_voice_store_has_room(ishow_voice_store *voices, int rows, size_t n_clip, ishow_error *error);
+ishow_status ishow_voice_store_has_space(ishow_voice_store *voices, int rows, size_t n_clip, ishow_error *error);
 
 /* Removes the override of id, or with kind CREATED the voice and its override. OK when there was none. */
 ishow_status ishow_voice_store_remove(ishow_voice_store *voices, const char *id, ishow_voice_kind kind,

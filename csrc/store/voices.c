@@ -188,7 +188,7 @@ static ishow_status count_rows(void *self, sqlite3 *db, ishow_error *error) {
     return ISHOW_OK;
 }
 
-ishow_status ishow_voice_store_has_room(ishow_voice_store *v, int more, size_t n_clip, ishow_error *error) {
+ishow_status ishow_voice_store_has_space(ishow_voice_store *v, int more, size_t n_clip, ishow_error *error) {
     int64_t rows = 0;
     uint64_t size = 0;
     ishow_status status = ishow_store_run(v->store, count_rows, &rows, error);

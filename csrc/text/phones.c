@@ -76,7 +76,7 @@ static size_t decode(const unsigned char *s, size_t left, uint32_t *code) {
     return n;
 }
 
-/* What one code point reads as; `one` is room for a single character. */
+/* What one code point reads as; `one` is capacity for a single character. */
 static const char *fold_code(uint32_t c, char one[2]) {
     one[0] = '\0';
     one[1] = '\0';
@@ -137,22 +137,22 @@ static char *to_ascii(const char *text, size_t bytes) {
 
 typedef struct phone_list {
     ishow_phone *items;
-    size_t count, room;
+    size_t count, capacity;
     int32_t words;
     bool readable;
     bool failed; /* out of memory */
 } phone_list;
 
 static void append(phone_list *list, const char *name, const char *stress, int32_t word) {
-    if (list->count == list->room) {
-        size_t room = list->room ? list->room * 2 : 64;
-        ishow_phone *items = realloc(list->items, room * sizeof *items);
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 64;
+        ishow_phone *items = realloc(list->items, capacity * sizeof *items);
         if (!items) {
             list->failed = true;
             return;
         }
         list->items = items;
-        list->room = room;
+        list->capacity = capacity;
     }
     ishow_phone *p = &list->items[list->count++];
     memset(p, 0, sizeof *p);

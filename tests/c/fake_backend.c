@@ -106,7 +106,7 @@ static ishow_status modulate(void *self, const float *t, const float *guidance, 
     m->modulates++;
     for (size_t i = 0; i < n; i++) {
         mod[i * FAKE_MOD] = m->broken_modulation ? NAN : t[i];
-        if (m->guidance_max > 0) m->told = guidance[i];
+        if (m->guidance_max > 0) m->guidance = guidance[i];
         mod[i * FAKE_MOD + 1] = (float)(i + 1); /* number of the step */
         mod[i * FAKE_MOD + 2] = 0;
     }

@@ -32,7 +32,7 @@ typedef struct fake_model {
     int malformed;    /* inputs that break the contract */
     size_t last_frames, last_ref_frames, last_tokens;
     int both;         /* rows of steps with both branches */
-    float told;       /* strength of guidance at the last time of the last modulate */
+    float guidance;   /* strength of guidance at the last time of the last modulate */
     float last_noise; /* a value of x that the model leaves alone, of the last vocoded clip */
     int has_thread;
     pthread_t thread;

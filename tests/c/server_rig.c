@@ -83,11 +83,11 @@ void send_all(int fd, const char *data, size_t n) {
 /* Reads to the end of the connection, or of a body of known length. */
 reply receive(int fd) {
     reply r = {0};
-    size_t n = 0, room = 4096, need = SIZE_MAX;
-    r.all = malloc(room);
+    size_t n = 0, capacity = 4096, need = SIZE_MAX;
+    r.all = malloc(capacity);
     for (;;) {
-        if (n + 1 >= room) r.all = realloc(r.all, room *= 2);
-        ssize_t got = recv(fd, r.all + n, r.head ? (room - n - 1 < need - n ? room - n - 1 : need - n) : 1, 0);
+        if (n + 1 >= capacity) r.all = realloc(r.all, capacity *= 2);
+        ssize_t got = recv(fd, r.all + n, r.head ? (capacity - n - 1 < need - n ? capacity - n - 1 : need - n) : 1, 0);
         if (got <= 0) break;
         n += (size_t)got;
         r.all[n] = '\0';

@@ -22,7 +22,7 @@ const char *__lsan_default_suppressions(void) { return "leak:vorbis_info_init\n"
 
 typedef struct bytes {
     unsigned char *data;
-    sf_count_t size, at, room;
+    sf_count_t size, at, capacity;
 } bytes;
 
 static sf_count_t length(void *user) { return ((bytes *)user)->size; }
@@ -40,9 +40,9 @@ static sf_count_t take(void *out, sf_count_t n, void *user) {
 }
 static sf_count_t give(const void *in, sf_count_t n, void *user) {
     bytes *b = user;
-    if (b->at + n > b->room) {
-        b->room = 2 * (b->at + n);
-        b->data = realloc(b->data, (size_t)b->room);
+    if (b->at + n > b->capacity) {
+        b->capacity = 2 * (b->at + n);
+        b->data = realloc(b->data, (size_t)b->capacity);
         assert_non_null(b->data);
     }
     memcpy(b->data + b->at, in, (size_t)n);

@@ -299,7 +299,7 @@ static void speed_and_level_do_what_they_say(void **state) {
     unmake(r);
 }
 
-static void a_network_is_told_the_strength_of_guidance(void **state) {
+static void the_strength_of_guidance_reaches_the_network(void **state) {
     (void)state;
     const ishow_engine_options options = ishow_engine_options_default();
     rig *r = make_guided(3, ISHOW_TEXT_PADDED, 1, &options, 1, 4000);
@@ -307,7 +307,7 @@ static void a_network_is_told_the_strength_of_guidance(void **state) {
     const struct {
         double cfg, to;
         int embedded, both, modulates;
-        float told;
+        float guidance;
     } cases[] = {
         {2, 1, 1, 0, 1, 2},    {3, 1, 1, 0, 2, 3},
         {2, 1, 1, 0, 2, 3}, /* a table of its own for each strength, kept */
@@ -322,7 +322,7 @@ static void a_network_is_told_the_strength_of_guidance(void **state) {
         free(speak(r, &request, NULL).samples);
         assert_int_equal(r->model.both, cases[i].both);
         assert_int_equal(r->model.modulates, cases[i].modulates);
-        assert_float_equal(r->model.told, cases[i].told, 0);
+        assert_float_equal(r->model.guidance, cases[i].guidance, 0);
     }
     unmake(r);
 }
@@ -644,7 +644,7 @@ int main(void) {
         cmocka_unit_test(a_model_bounds_its_chunks),
         cmocka_unit_test(fix_duration_is_the_length),
         cmocka_unit_test(speed_and_level_do_what_they_say),
-        cmocka_unit_test(a_network_is_told_the_strength_of_guidance),
+        cmocka_unit_test(the_strength_of_guidance_reaches_the_network),
         cmocka_unit_test(work_that_depends_on_the_schedule_only_is_done_once),
         cmocka_unit_test(bad_requests_are_refused_by_field),
         cmocka_unit_test(front_end_errors_reach_the_caller),

@@ -144,7 +144,7 @@ static void three_parts_are_as_good_as_fp32(void **state) {
     }
 }
 
-static void products_end_as_they_are_told(void **state) {
+static void products_end_as_requested(void **state) {
     static const struct {
         product_end end;
         function f;
@@ -572,7 +572,7 @@ int main(void) {
         cmocka_unit_test(kernels_are_found_by_name),
         cmocka_unit_test(products_of_every_shape),
         cmocka_unit_test(three_parts_are_as_good_as_fp32),
-        cmocka_unit_test(products_end_as_they_are_told),
+        cmocka_unit_test(products_end_as_requested),
         cmocka_unit_test(words_of_eight_bits),
         cmocka_unit_test(words_of_a_given_grid),
         cmocka_unit_test(products_of_skewed_groups),

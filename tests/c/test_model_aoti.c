@@ -185,7 +185,7 @@ static void runs_every_graph(void **state) {
     closed(&backend);
 }
 
-static void joins_branches_that_lie_apart(void **state) {
+static void joins_branches_that_are_not_adjacent(void **state) {
     (void)state;
     ishow_backend backend = opened();
     ishow_error error = {0};
@@ -366,7 +366,7 @@ static void refuses_damaged_packages(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_every_graph),
-        cmocka_unit_test(joins_branches_that_lie_apart),
+        cmocka_unit_test(joins_branches_that_are_not_adjacent),
         cmocka_unit_test(pads_lists_shorter_than_the_graphs_take),
         cmocka_unit_test(long_lists_of_times_are_cut),
         cmocka_unit_test(strengths_of_guidance_go_with_their_times),

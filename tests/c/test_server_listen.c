@@ -52,10 +52,10 @@ static void say(const rig *r, int number) {
 
 /* Reads until `mark` was seen or the connection ends; what was read, free(). */
 static char *read_until(int fd, const char *mark) {
-    size_t n = 0, room = 1 << 16;
-    char *text = calloc(1, room);
+    size_t n = 0, capacity = 1 << 16;
+    char *text = calloc(1, capacity);
     while (!mark || !strstr(text, mark)) {
-        if (n + 4096 > room) text = realloc(text, room *= 2);
+        if (n + 4096 > capacity) text = realloc(text, capacity *= 2);
         ssize_t got = recv(fd, text + n, 4000, 0);
         if (got <= 0) break;
         n += (size_t)got;

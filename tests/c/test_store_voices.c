@@ -19,32 +19,32 @@
 #include "base/defaults.h"
 #include "store/voice_store.h"
 
-typedef struct kept {
+typedef struct fixture {
     char root[64];
     ishow_store *store;
     ishow_voice_store *voices;
-} kept;
+} fixture;
 
-static void open_kept(kept *k) {
+static void open_fixture(fixture *k) {
     ishow_error error = {0};
     if (ishow_store_open(&k->store, k->root, &error)) fail_msg("%s", error.message);
     if (ishow_voice_store_open(&k->voices, k->store, &error)) fail_msg("%s", error.message);
 }
 
-static void close_kept(kept *k) {
+static void close_fixture(fixture *k) {
     ishow_voice_store_close(k->voices);
     ishow_store_close(k->store);
 }
 
-static kept make_kept(void) {
-    kept k;
+static fixture make_fixture(void) {
+    fixture k;
     strcpy(k.root, "/tmp/ishow-voices-XXXXXX");
     assert_non_null(mkdtemp(k.root));
-    open_kept(&k);
+    open_fixture(&k);
     return k;
 }
 
-static void remove_kept(kept *k) {
+static void remove_fixture(fixture *k) {
     char command[100];
     snprintf(command, sizeof command, "rm -rf %s", k->root);
     assert_int_equal(system(command), 0);
@@ -59,7 +59,7 @@ static ishow_status put(ishow_voice_store *voices, const char *id, ishow_voice_k
     return status;
 }
 
-static int files_in(const kept *k) {
+static int files_in(const fixture *k) {
     char path[100];
     int n = 0;
     snprintf(path, sizeof path, "%s/voices", k->root);
@@ -70,7 +70,7 @@ static int files_in(const kept *k) {
     return n;
 }
 
-static void expect_clip(const kept *k, const ishow_voice_row *row, const char *content) {
+static void expect_clip(const fixture *k, const ishow_voice_row *row, const char *content) {
     char path[200], read_back[300] = "";
     assert_true(ishow_voice_store_path(k->voices, row->clip, path, sizeof path));
     int fd = open(path, O_RDONLY);
@@ -83,7 +83,7 @@ static void expect_clip(const kept *k, const ishow_voice_row *row, const char *c
 static void rows_and_clips_come_back(void **state) {
     (void)state;
     const long handles = ishow_live_handles();
-    kept k = make_kept();
+    fixture k = make_fixture();
     ishow_voice_row *rows = NULL;
     size_t n = 0;
     assert_int_equal(put(k.voices, "bob", ISHOW_VOICE_CREATED, "fLaC and some bytes", "Hello."), ISHOW_OK);
@@ -91,8 +91,8 @@ static void rows_and_clips_come_back(void **state) {
     assert_int_equal(put(k.voices, "anna", ISHOW_VOICE_OVERRIDE, NULL, "Only a text."), ISHOW_OK);
     assert_int_equal(put(k.voices, "same", ISHOW_VOICE_CREATED, "fLaC and some bytes", "Hello."), ISHOW_OK);
     assert_int_equal(files_in(&k), 2);
-    close_kept(&k);
-    open_kept(&k);
+    close_fixture(&k);
+    open_fixture(&k);
     assert_int_equal(ishow_voice_store_list(k.voices, &rows, &n, NULL), ISHOW_OK);
     assert_int_equal(n, 4);
     assert_string_equal(rows[0].id, "anna");
@@ -114,14 +114,14 @@ static void rows_and_clips_come_back(void **state) {
     assert_int_equal(files_in(&k), 1);
     assert_int_equal(ishow_voice_store_remove(k.voices, "same", ISHOW_VOICE_CREATED, NULL), ISHOW_OK);
     assert_int_equal(files_in(&k), 0);
-    close_kept(&k);
-    remove_kept(&k);
+    close_fixture(&k);
+    remove_fixture(&k);
     assert_int_equal(ishow_live_handles(), handles);
 }
 
 static void orphans_go_and_strangers_stay(void **state) {
     (void)state;
-    kept k = make_kept();
+    fixture k = make_fixture();
     char path[200];
     static const char *const names[] = {"0123456789abcdef0123456789abcdef.wav",
                                         ".new-0123456789abcdef0123456789abcdef.wav", "notes.txt"};
@@ -129,35 +129,35 @@ static void orphans_go_and_strangers_stay(void **state) {
         snprintf(path, sizeof path, "%s/voices/%s", k.root, names[i]);
         close(open(path, O_WRONLY | O_CREAT, 0600));
     }
-    close_kept(&k);
-    open_kept(&k);
+    close_fixture(&k);
+    open_fixture(&k);
     assert_int_equal(files_in(&k), 1);
     assert_int_equal(access(path, F_OK), 0);
-    close_kept(&k);
-    remove_kept(&k);
+    close_fixture(&k);
+    remove_fixture(&k);
 }
 
 static void clips_of_a_broken_database_are_kept(void **state) {
     (void)state;
-    kept k = make_kept();
+    fixture k = make_fixture();
     char path[200];
     assert_int_equal(put(k.voices, "bob", ISHOW_VOICE_CREATED, "fLaC and some bytes", "Hello."), ISHOW_OK);
-    close_kept(&k);
+    close_fixture(&k);
     snprintf(path, sizeof path, "%s/ishowtts.db", k.root);
     int fd = open(path, O_WRONLY);
     assert_int_equal(pwrite(fd, "garbage that is no database", 27, 0), 27);
     close(fd);
-    open_kept(&k);
+    open_fixture(&k);
     assert_int_equal(files_in(&k), 0);
     snprintf(path, sizeof path, "ls %s/voices.%s/*.flac >/dev/null", k.root, ishow_store_rescued(k.store));
     assert_int_equal(system(path), 0);
-    close_kept(&k);
-    remove_kept(&k);
+    close_fixture(&k);
+    remove_fixture(&k);
 }
 
 static void a_folder_that_cannot_be_written_changes_nothing(void **state) {
     (void)state;
-    kept k = make_kept();
+    fixture k = make_fixture();
     char path[200];
     ishow_voice_row *rows = NULL;
     size_t n = 0;
@@ -170,13 +170,13 @@ static void a_folder_that_cannot_be_written_changes_nothing(void **state) {
     assert_int_equal(n, 1);
     assert_string_equal(rows[0].text, "Hello.");
     ishow_voice_rows_free(rows, n);
-    close_kept(&k);
-    remove_kept(&k);
+    close_fixture(&k);
+    remove_fixture(&k);
 }
 
 /* Replaces, overrides and removes "bob" until it is killed; says the number of each finished step. */
 static void change_until_killed(const char *root, int from, int tell) {
-    kept k;
+    fixture k;
     char clip[100], text[40];
     strcpy(k.root, root);
     if (ishow_store_open(&k.store, k.root, NULL) || ishow_voice_store_open(&k.voices, k.store, NULL)) _exit(1);
@@ -199,8 +199,8 @@ static int is_state_of(const ishow_voice_row *rows, size_t n, int i) {
 
 static void every_row_has_its_clip_after_a_kill(void **state) {
     (void)state;
-    kept k = make_kept();
-    close_kept(&k);
+    fixture k = make_fixture();
+    close_fixture(&k);
     int last = -1, from = 0;
     for (int round = 0; round < 40; round++) {
         int ends[2];
@@ -216,7 +216,7 @@ static void every_row_has_its_clip_after_a_kill(void **state) {
         while (read(ends[0], &last, sizeof last) == sizeof last) {}
         close(ends[0]);
 
-        open_kept(&k);
+        open_fixture(&k);
         assert_string_equal(ishow_store_rescued(k.store), "");
         ishow_voice_row *rows = NULL;
         size_t n = 0;
@@ -229,36 +229,36 @@ static void every_row_has_its_clip_after_a_kill(void **state) {
         assert_int_equal(files_in(&k), n);                                         /* no orphan, finished or not */
         assert_true(is_state_of(rows, n, last) || is_state_of(rows, n, last + 1)); /* one may be done and not told */
         ishow_voice_rows_free(rows, n);
-        close_kept(&k);
+        close_fixture(&k);
         from = last + 1;
     }
     assert_true(last >= 40);
-    remove_kept(&k);
+    remove_fixture(&k);
 }
 
 static void what_is_kept_is_bounded(void **state) {
     (void)state;
-    kept k = make_kept();
+    fixture k = make_fixture();
     ishow_voice_store *voices = k.voices;
     ishow_error error = {0};
-    assert_int_equal(ishow_voice_store_has_room(voices, 1, 1000, &error), ISHOW_OK);
-    assert_int_equal(ishow_voice_store_has_room(voices, 1, (size_t)ISHOW_STORED_BYTES_MAX + 1, &error), ISHOW_ELIMIT);
+    assert_int_equal(ishow_voice_store_has_space(voices, 1, 1000, &error), ISHOW_OK);
+    assert_int_equal(ishow_voice_store_has_space(voices, 1, (size_t)ISHOW_STORED_BYTES_MAX + 1, &error), ISHOW_ELIMIT);
     char text[] = "text";
     for (int i = 0; i < ISHOW_STORED_VOICES_MAX; i++) {
         ishow_voice_row row = {.kind = ISHOW_VOICE_CREATED, .text = text};
         snprintf(row.id, sizeof row.id, "v%d", i);
-        assert_int_equal(ishow_voice_store_has_room(voices, 1, 4, &error), ISHOW_OK);
+        assert_int_equal(ishow_voice_store_has_space(voices, 1, 4, &error), ISHOW_OK);
         assert_int_equal(ishow_voice_store_put(voices, &row, &i, sizeof i, &error), ISHOW_OK);
     }
-    assert_int_equal(ishow_voice_store_has_room(voices, 1, 4, &error), ISHOW_ELIMIT);
+    assert_int_equal(ishow_voice_store_has_space(voices, 1, 4, &error), ISHOW_ELIMIT);
     assert_non_null(strstr(error.message, "delete one first"));
     assert_int_equal(ishow_voice_store_remove(voices, "v7", ISHOW_VOICE_CREATED, &error), ISHOW_OK);
-    assert_int_equal(ishow_voice_store_has_room(voices, 1, 4, &error), ISHOW_OK);
-    assert_int_equal(ishow_voice_store_has_room(
+    assert_int_equal(ishow_voice_store_has_space(voices, 1, 4, &error), ISHOW_OK);
+    assert_int_equal(ishow_voice_store_has_space(
                          voices, 1, (size_t)ISHOW_STORED_BYTES_MAX - 4 * (ISHOW_STORED_VOICES_MAX - 1) + 1, &error),
                      ISHOW_ELIMIT);
-    close_kept(&k);
-    remove_kept(&k);
+    close_fixture(&k);
+    remove_fixture(&k);
 }
 
 int main(void) {
