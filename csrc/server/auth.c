@@ -1,8 +1,8 @@
-/* Who may ask: the names a browser may have reached us by, the sites that may call, and the key.
+/* Access control: host names under which a browser may have reached the server, origins that may call it, and the key.
  *
- * DNS rebinding turns a foreign page's own name into our address, so a browser on this machine would talk to us in that
- * page's name. The Host header then carries that name: only names we know are served. With a key such a page has no way
- * in, so any Host will do. */
+ * DNS rebinding makes a foreign page's host name resolve to our address, so that a browser on this machine sends
+ * requests to us on that page's behalf. The Host header then holds the foreign name, so only known names are served.
+ * Where a key is required such a page has no access, and any Host is accepted. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,7 @@ static int host_known(const access_rules *rules, const char *host, size_t n) {
         if (strlen(loopback[i]) == n && !strncasecmp(loopback[i], host, n)) return 1;
     if (strlen(rules->host) == n && !strncasecmp(rules->host, host, n)) return 1;
     if (names_hold(&rules->hosts, host, n)) return 1;
-    /* An address in figures was not made by anybody's name server. */
+    /* a literal address did not come from DNS */
     return !rules->loopback && (rules->key_needed || is_address(host, n));
 }
 

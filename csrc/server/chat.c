@@ -1,11 +1,11 @@
-/* Endpoints of live chat, but for its stream; service/chat.c says what they do. */
+/* Endpoints of live chat except its stream; service/chat.c implements them. */
 #include <stdlib.h>
 
 #include "server/internal.h"
 
-/* An answer that holds once the journal has the message, or 503 when the journal cannot have it. */
+/* An answer that is sent once the journal has written the message, or 503 when it could not. */
 typedef struct ticket {
-    atomic_int refs, settled; /* one reference is the exchange's, one the journal's */
+    atomic_int refs, settled; /* one reference for the exchange, one for the journal */
     atomic_int status;        /* ishow_status, once settled */
     ishow_server *server;
     ishow_buffer answer;
@@ -61,14 +61,14 @@ enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     }
     x->phase = PHASE_WAIT;
     http_wait_for(x, &until_durable, t);
-    http_wake(x->server); /* the journal may have been faster than this line */
+    http_wake(x->server); /* the journal may have called back before this line */
     return MHD_YES;
 }
 
-/* The verb ends the route's name. */
+/* The verb is the end of the route's name. */
 static const char *verb_of(const exchange *x) { return x->route->name + sizeof "danmaku_" - 1; }
 
-/* start and stop may wait for the platforms' thread, so a worker does them. */
+/* start and stop may wait for the platforms' thread, so a worker runs them. */
 typedef struct place {
     task task;
     chat_service *chat_service;
@@ -112,7 +112,7 @@ enum MHD_Result answer_danmaku_place(exchange *x) {
     return task_begin(x, &p->task);
 }
 
-/* The others are answered at once. */
+/* All other verbs are answered at once. */
 enum MHD_Result answer_danmaku(exchange *x) {
     ishow_buffer body = {0};
     int waits;

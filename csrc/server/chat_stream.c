@@ -1,13 +1,13 @@
-/* GET /api/danmaku/stream: what happens and what is heard, as server-sent events or, for a client that asks for an
- * upgrade, over WebSocket. A listener is a reader of the chat's feed, and what it does not take in time it does not
- * get; one that takes nothing at all is dropped by the connection's time-out. */
+/* GET /api/danmaku/stream: the chat's events and audio, as server-sent events or, for a client that asks for an
+ * upgrade, over WebSocket. A listener is a reader of the chat's feed and skips what it does not read in time; one that
+ * reads nothing at all is dropped by the connection's time-out. */
 #include <sys/socket.h>
 
 #include "server/internal.h"
 
 enum {
     SOCKET_BYTES = 64 * 1024
-}; /* the kernel would take megabytes for a listener that does not read, and a late sound is no sound */
+}; /* otherwise the kernel would buffer megabytes for a listener that does not read, and its audio would be late */
 
 static int stream_news(exchange *x) { return ishow_chat_reader_ready(x->waited); }
 static void stream_hang_up(exchange *x) { (void)x; }
@@ -41,7 +41,7 @@ static void on_news(ws *w) {
 
 static int is_busy(const ws *w) {
     (void)w;
-    return 0; /* it has no end of its own */
+    return 0; /* the stream never ends by itself */
 }
 
 static void on_release(ws *w) { ishow_chat_reader_close(ws_self(w)); }
@@ -60,6 +60,6 @@ enum MHD_Result answer_danmaku_stream(exchange *x) {
     if (ws_wanted(x)) return ws_accept(x, &kind, reader, 1024);
     x->phase = PHASE_WAIT;
     http_wait_for(x, &listening, reader);
-    http_wake(x->server); /* it begins with `state` */
+    http_wake(x->server); /* the first event is `state` */
     return MHD_YES;
 }

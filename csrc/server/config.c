@@ -1,5 +1,5 @@
-/* A reload puts what can change into force (service/config_diff.h) and names the rest. Everything that can fail comes
- * before the first change. */
+/* A reload applies the settings that can change at run time (service/config_diff.h) and lists the others. Everything
+ * that can fail is done before the first change. */
 #include "server/config.h"
 
 #include <jansson.h>
@@ -15,13 +15,13 @@ struct config {
     ishow_status (*read)(void *self, char **json, ishow_error *error);
     void *read_self;
     pthread_mutex_t change; /* one reload at a time */
-    pthread_mutex_t lock;   /* guards the next four, for moments */
+    pthread_mutex_t lock;   /* guards the next four; held briefly */
     json_t *now, *shown, *sources, *restart;
     char *file;
     watcher *watcher;
 };
 
-/* Takes the parts that are not settings out of a document. */
+/* Removes the parts of a document that are not settings and returns them. */
 static void split(json_t *root, json_t **shown, json_t **sources) {
     *shown = json_incref(json_object_get(root, "shown"));
     *sources = json_incref(json_object_get(root, "sources"));
@@ -39,7 +39,7 @@ static int on_change(void *self, const char *why) {
         ishow_log(ISHOW_LOG_INFO, "config", "%s: %.*s", why, (int)answer.n,
                   answer.data ? (const char *)answer.data : "");
     ishow_buffer_free(&answer);
-    return status != ISHOW_ESTATE; /* again when the model is there */
+    return status != ISHOW_ESTATE; /* tried again once the model is loaded */
 }
 
 ishow_status config_create(config **out, ishow_server *s, const ishow_server_options *options, ishow_error *error) {
@@ -98,7 +98,7 @@ typedef struct rules_change {
     char *api_key;
 } rules_change;
 
-/* On the loop, which reads all of these. */
+/* Runs on the loop, the only reader of these fields. */
 static void apply_on_loop(void *self) {
     rules_change *r = self;
     ishow_server *s = r->server;
@@ -110,7 +110,7 @@ static void apply_on_loop(void *self) {
     s->openai_voices = r->openai_voices;
     s->rules.api_key = r->api_key;
     s->rules.key_needed = r->api_key != NULL;
-    r->hosts = hosts; /* what was before is freed by the caller */
+    r->hosts = hosts; /* the caller frees the old ones */
     r->origins = origins;
     r->openai_voices = openai_voices;
     r->api_key = key;
@@ -138,7 +138,7 @@ static void rules_change_free(rules_change *r) {
     free(r->api_key);
 }
 
-/* `wanted` holds the settings that will be in force. */
+/* wanted: the settings to apply. */
 static ishow_status apply(config *c, config_diff *d, const settings *wanted, ishow_error *error) {
     ishow_server *s = c->server;
     ishow_engine *engine = atomic_load(&s->engine);
@@ -150,7 +150,7 @@ static ishow_status apply(config *c, config_diff *d, const settings *wanted, ish
         goto done;
     }
     if ((status = ishow_engine_configure(engine, &wanted->engine, error)))
-        goto done; /* checked already: refuses nothing that came here */
+        goto done; /* cannot fail: these settings were checked */
     if (s->chat_service && (status = ishow_chat_service_prepare(&chat, &wanted->server.sampling, wanted->default_voice,
                                                                 ishow_chat_settings_options(wanted->chat), error)))
         goto undo;
@@ -221,7 +221,7 @@ ishow_status config_reload(config *c, ishow_buffer *answer, ishow_error *error) 
                      ? exchange_documents(c, new, new_shown, new_sources, answer, error)
                      : ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read.");
     }
-    json_decref(new); /* parts of it are in force now: counted by one thread at a time */
+    json_decref(new); /* parts of it are in use now; jansson's reference counts need one thread at a time */
     json_decref(new_shown);
     json_decref(new_sources);
     pthread_mutex_unlock(&c->change);

@@ -1,5 +1,5 @@
-/* The audio thread: the one reader of every utterance. Encoding a minute of speech takes long enough to be felt by
- * other connections, so it happens here and not on the loop. Engine threads only raise a flag. */
+/* The encoder thread, the only reader of all utterances. Encoding a minute of speech would delay other connections
+ * noticeably, so it is done here and not on the loop. Engine threads only set a flag. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,15 +10,15 @@ struct encoder_thread {
     pthread_cond_t changed;
     int dirty, closing; /* under lock */
     job *incoming;      /* under lock */
-    job *jobs;          /* the thread's own */
+    job *jobs;          /* used by this thread only */
     void (*wake)(void *self);
     void *wake_self;
     metrics *metrics;
-    atomic_size_t parked; /* bytes that all jobs' clients have not taken */
+    atomic_size_t parked; /* bytes that the clients of all jobs have not read */
     pthread_t thread;
 };
 
-/* Gives back what the client has taken already, so that what is parked is bounded. Under j->lock. */
+/* Frees output that the client has read and checks the limits of unread output. j->lock is held. */
 static ishow_status check_parked(encoder_thread *p, job *j, ishow_error *error) {
     if (j->taken > j->out.n / 2) {
         memmove(j->out.data, j->out.data + j->taken, j->out.n - j->taken);
@@ -31,13 +31,13 @@ static ishow_status check_parked(encoder_thread *p, job *j, ishow_error *error) 
     int largest = atomic_load(&p->parked) > PARKED_ALL_MAX && job_stalls(j);
     for (job *o = p->jobs; o && largest; o = o->next) largest = atomic_load(&o->counted) <= unread || !job_stalls(o);
     if (unread <= PARKED_MAX && !largest) return ISHOW_OK;
-    ishow_buffer_free(&j->out); /* at once, so that others may go on */
+    ishow_buffer_free(&j->out); /* at once, so that other jobs can go on */
     j->taken = 0;
     job_count(j);
     return ishow_fail(error, ISHOW_ECANCELLED, "", "The listener takes the audio too slowly.");
 }
 
-/* New samples of the model's, n == 0 with last: the end. */
+/* Encodes new samples of the model; n == 0 with last: the end of the speech. */
 static ishow_status take_samples(encoder_thread *p, job *j, const float *samples, size_t n, int last,
                                  ishow_error *error) {
     const unsigned char *made; /* borrowed from the encoder */
@@ -58,7 +58,7 @@ static ishow_status take_samples(encoder_thread *p, job *j, const float *samples
     return status;
 }
 
-/* The loop may be answering already, and reads them under the lock. */
+/* Under the lock, since the loop may be writing an answer from them. */
 static void record_timings(job *j) {
     ishow_timings timings;
     ishow_utterance_timings(j->utterance, &timings);
@@ -75,7 +75,7 @@ static void end_job(encoder_thread *p, job *j, ishow_status status, const ishow_
         metrics_speech(p->metrics, &j->timings);
     else {
         ishow_utterance_cancel(j->utterance);
-        own.status = status; /* whatever the engine wrote there */
+        own.status = status; /* the engine may have left another status there */
         if (status != ISHOW_ECANCELLED)
             ishow_log_request(status == ISHOW_EINVAL ? ISHOW_LOG_DEBUG : ISHOW_LOG_WARN, "server", j->id,
                               "failed: %s: %s", ishow_status_name(status), own.message);
@@ -93,7 +93,7 @@ static void end_job(encoder_thread *p, job *j, ishow_status status, const ishow_
     pthread_mutex_unlock(&j->lock);
 }
 
-/* 1: the job ended. */
+/* Returns 1 when the job has ended. */
 static int advance(encoder_thread *p, job *j, int *news) {
     ishow_error error = {0};
     for (;;) {
@@ -123,7 +123,7 @@ static void *encoder_thread_main(void *self) {
     pthread_mutex_lock(&p->lock);
     for (;;) {
         while (!p->dirty && !p->incoming && !(p->closing && !p->jobs)) {
-            /* The tick notices a deadline even when the engine hangs. */
+            /* The timed wait notices deadlines even when the engine hangs. */
             struct timespec at;
             ishow_deadline(1.0, &at);
             if (!p->jobs)
@@ -200,8 +200,7 @@ void encoder_thread_notify(void *self) {
     pthread_mutex_unlock(&p->lock);
 }
 
-/* The thread ends here; the encoder thread itself stays until encoder_thread_free, since engine threads may still
- * notify. */
+/* Joins the thread. The struct stays valid until encoder_thread_free, since engine threads may still notify. */
 void encoder_thread_stop(encoder_thread *p) {
     pthread_mutex_lock(&p->lock);
     p->closing = 1;

@@ -1,9 +1,9 @@
-/* The event loop: libmicrohttpd in external epoll mode, nested into an epoll set of our own together with the waker and
- * the sockets of clients that wait for the model.
+/* The event loop: libmicrohttpd in external epoll mode, nested in our own epoll set together with the waker and the
+ * sockets of suspended exchanges.
  *
- * Life of an exchange: begun when the request line is read (on_uri), admitted by its head, its body collected (or
- * swallowed, so that a refused client gets to read why), answered at once or suspended until the encoder thread has
- * something, gone in on_completed. */
+ * Life of an exchange: created when the request line is read (on_uri); its head is checked; its body is collected (or
+ * read and dropped, so that a refused client reads the answer); it is answered at once or suspended until the encoder
+ * thread has output; freed in on_completed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -34,23 +34,23 @@ int same_address(const struct sockaddr_storage *a, const struct sockaddr *b) {
                    &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr, 16);
 }
 
-/* Connections that bring no request must not take the places of those that do: where one address, this machine's own
- * included, holds more than half of all places with them, the oldest makes room for the newest. Those who send their
- * request at once are never among the oldest. */
+/* Connections without a request must not exclude others: where one address, loopback included, has more than half of
+ * all connections in this state, its oldest one is closed. Clients that send their request at once are never among the
+ * oldest. */
 static void make_room(ishow_server *s, const struct sockaddr *address) {
     unsigned idle = 0;
     peer *oldest = NULL;
     for (peer *p = s->peers; p; p = p->next) {
         if (p->exchange || p->dropped || !same_address(&p->address, address)) continue;
         idle++;
-        oldest = p; /* newer ones come first */
+        oldest = p; /* the list begins with the newest */
     }
     if (idle < s->connections_max / 2 || !oldest) return;
     oldest->dropped = 1;
     shutdown(oldest->fd, SHUT_RDWR);
 }
 
-/* One client of many must not take all the places. */
+/* Limits the connections of one client. */
 static enum MHD_Result may_connect(void *self, const struct sockaddr *address, socklen_t length) {
     ishow_server *s = self;
     unsigned n = 0;
@@ -78,7 +78,7 @@ static void on_connection(void *self, struct MHD_Connection *connection, void **
         if (s->peers) s->peers->prev = p;
         s->peers = p;
         s->connections++;
-        /* Without a bound the kernel takes megabytes of audio from us that a slow listener has not asked for. */
+        /* Limits what the kernel buffers: otherwise it would hold megabytes of audio for a slow client. */
         int lowat = 16384;
         setsockopt(p->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
         return;
@@ -94,17 +94,17 @@ static void on_connection(void *self, struct MHD_Connection *connection, void **
     free(p);
 }
 
-/* Seconds that a request may take to come. An upload has longer the more of it is here, so that one that drips does not
- * keep its place for long. */
+/* Seconds in which a whole request must arrive. An upload's limit grows with what has arrived, so that a client that
+ * sends a few bytes at a time is closed early. */
 static double patience_of(const ishow_server *s, const exchange *x) {
     if (!x || !x->uploads) return s->idle_seconds;
     const double most = s->idle_seconds * ISHOW_UPLOAD_SECONDS / ISHOW_IDLE_SECONDS;
     return fmin(most, s->idle_seconds / 3 + (double)x->received / ISHOW_UPLOAD_RATE_MIN);
 }
 
-/* Closes connections that have not brought a whole request in time, however slowly they drip, and those that will not
- * bring one any more: libmicrohttpd does not notice an end that comes together with the last bytes, as it waits for
- * edges and takes a short read for an empty socket. */
+/* Closes connections that have not sent a whole request in time, and those whose client has shut down its side:
+ * libmicrohttpd does not notice a shutdown that arrives together with the last bytes, since it uses edge-triggered
+ * epoll and takes a short read for an empty socket. */
 static void reap_slow(ishow_server *s) {
     double now = ishow_now();
     for (peer *p = s->peers; p; p = p->next) {
@@ -113,7 +113,7 @@ static void reap_slow(ishow_server *s) {
         char next;
         p->ended = recv(p->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0 ? p->ended + 1 : 0;
         if (now - p->since > patience_of(s, x) ||
-            p->ended > 1) { /* the first time it may not have been looked at yet */
+            p->ended > 1) { /* at the first tick libmicrohttpd may not have read it yet */
             shutdown(p->fd, SHUT_RDWR);
             p->since = now;
         }
@@ -162,7 +162,7 @@ static void leave_waiting(exchange *x) {
     x->prev = x->next = NULL;
 }
 
-/* Bodies of megabytes are held in memory while they come, so only so many come at once. */
+/* Upload bodies of megabytes are held in memory, so the number of concurrent uploads is limited. */
 static int upload_starts(exchange *x) {
     if (x->server->uploads >= ISHOW_UPLOADS_MAX)
         return ishow_fault_set(&x->fault, 429, "busy", "", "%d uploads are on their way already: try again later.",
@@ -231,9 +231,9 @@ void http_wait_for(exchange *x, const wait_kind *kind, void *waited) {
     http_wait(x);
 }
 
-/* libmicrohttpd has no way to part with a socket other than by an upgrade. So it keeps the number, which from now on is
- * that of a socket of no use, and closes that; a suspended connection was taken out of its epoll set, so it does not
- * miss ours. */
+/* libmicrohttpd can hand over a socket only by an upgrade. So its descriptor is replaced by that of an unused socket,
+ * which it closes, and the duplicate is ours; a suspended connection is not in libmicrohttpd's epoll set, so no event
+ * is lost. */
 int http_take_over(exchange *x, void **waited) {
     int fd = fcntl(x->peer->fd, F_DUPFD_CLOEXEC, 0), dummy = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || dummy < 0) {
@@ -256,14 +256,14 @@ static void wake_exchange(exchange *x) {
     MHD_resume_connection(x->connection);
 }
 
-/* Names of header fields with commas between them (RFC 9110, 5.6.2), so few that an answer may repeat them. */
+/* Header field names separated by commas (RFC 9110, 5.6.2), short enough to be repeated in an answer. */
 static int is_field_list(const char *text) {
     const size_t n = strlen(text);
     return n >= 1 && n <= 1024 &&
            strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-!#$%&'*+.^_`|~, ") == n;
 }
 
-/* The head is read. */
+/* Called when the request's head has been read. */
 static enum MHD_Result on_head(exchange *x, const char *url, const char *method) {
     choose_id(x);
     x->only_head = !strcmp(method, "HEAD");
@@ -275,14 +275,14 @@ static enum MHD_Result on_head(exchange *x, const char *url, const char *method)
         return MHD_YES;
     }
     int certain = admitted || strcmp(x->fault.code, "ambiguous_length");
-    int waits = header_get(x, "Expect") != NULL; /* such a client sends its body only when asked to */
+    int waits = header_get(x, "Expect") != NULL; /* with Expect, the client sends the body only after 100 Continue */
     if (has_body && certain && !waits && (!length || strtoull(length, NULL, 10) <= SWALLOW_MAX)) {
         x->phase = PHASE_SWALLOW;
         return MHD_YES;
     }
     if (!admitted) return respond_fault(x);
     if (x->route) {
-        x->phase = PHASE_SWALLOW; /* answered when libmicrohttpd says that the request is whole */
+        x->phase = PHASE_SWALLOW; /* answered when libmicrohttpd has read the whole request */
         return MHD_YES;
     }
     const char *asked = header_get(x, "Access-Control-Request-Headers");
@@ -360,7 +360,7 @@ void http_call(ishow_server *s, void (*fn)(void *self), void *self) {
 static void run_calls(ishow_server *s, int last) {
     pthread_mutex_lock(&s->call_lock);
     for (loop_call *call = s->calls; call;) {
-        loop_call *next = call->next; /* the caller takes it away once it is over */
+        loop_call *next = call->next; /* the caller frees it once it is over */
         call->fn(call->self);
         call->over = 1;
         pthread_cond_signal(&call->ended);
@@ -371,7 +371,7 @@ static void run_calls(ishow_server *s, int last) {
     pthread_mutex_unlock(&s->call_lock);
 }
 
-/* Whoever has news is resumed. */
+/* Resumes every suspended exchange that has something to answer or send. */
 static void wake_waiting(ishow_server *s) {
     for (exchange *x = s->waiting; x; x = x->next)
         if (x->suspended && (x->gone || x->wait->news(x))) wake_exchange(x);
@@ -387,7 +387,7 @@ static void on_wake(watch *w, uint32_t events) {
     ws_wake_all(s);
 }
 
-/* Has input or room; MHD_run, which follows every wait, looks. */
+/* Ready for reading or writing; MHD_run, called after every wait, handles it. */
 static void on_daemon(watch *w, uint32_t events) { (void)w, (void)events; }
 
 static void hang_up(exchange *x) {
@@ -401,8 +401,8 @@ static void hang_up_all(ishow_server *s, int endless_only) {
         if (!x->gone && (x->wait->endless || !endless_only)) hang_up(x);
 }
 
-/* Fed while this thread runs and the inference thread is not stuck in one call: a manager that hears nothing restarts
- * the server. */
+/* The service manager's watchdog is fed while this thread runs and the inference thread is not stuck in a model call;
+ * without it the manager restarts the server. */
 static void feed_watchdog(ishow_server *s, double now) {
     ishow_engine *engine = atomic_load(&s->engine);
     if (s->watchdog_seconds <= 0 || now < s->watchdog_due ||
@@ -439,7 +439,7 @@ static void *loop_main(void *self) {
                 close(s->listen_fd);
                 s->listen_fd = -1;
             }
-            hang_up_all(s, now < s->drain_until); /* patience is over: everybody */
+            hang_up_all(s, now < s->drain_until); /* after drain_until: all exchanges */
             ws_drain(s, now < s->drain_until);
             broadcast_workers_end(s->broadcast_workers);
             if (!s->exchanges || now >= s->drain_until + 2.0) break;
@@ -447,7 +447,7 @@ static void *loop_main(void *self) {
         MHD_run(s->daemon);
     }
     run_calls(s, 1);
-    /* What is suspended still must be resumed before the daemon may stop. */
+    /* Suspended exchanges must be resumed before the daemon may stop. */
     hang_up_all(s, 0);
     ws_end_all(s);
     MHD_run(s->daemon);

@@ -1,4 +1,4 @@
-/* What the server says about itself. */
+/* Endpoints that describe the server: health, readiness, metrics. */
 #include <stdlib.h>
 
 #include "server/internal.h"

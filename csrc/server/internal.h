@@ -1,12 +1,12 @@
-/* What the files of this room share.
+/* What the files of server/ share.
  *
- * Two threads. The loop (http.c) owns every connection and every `exchange`, runs libmicrohttpd, and never waits for
- * anything but its epoll set. The encoder thread (encoder_thread.c) is the one reader of all utterances: it turns
- * samples into bytes and leaves them in the job's `out`. A job is the only thing both touch, under its lock.
+ * Two threads. The loop (http.c) owns every connection and every `exchange`, runs libmicrohttpd, and never blocks but
+ * in its epoll wait. The encoder thread (encoder_thread.c) is the only reader of all utterances: it encodes samples
+ * into the job's `out`. A job is the only structure that both use, under its lock.
  *
- * libmicrohttpd runs in external mode inside our own loop instead of on its own thread. So no callback needs a lock,
- * engine threads wake the loop by an eventfd, and a connection that is suspended while the model works can still be
- * watched: libmicrohttpd does not look at suspended sockets, so a client that hangs up would keep the model busy. */
+ * libmicrohttpd runs in external mode inside our own loop instead of on a thread of its own. So callbacks need no lock,
+ * engine threads wake the loop by an eventfd, and the socket of a suspended connection can be watched: libmicrohttpd
+ * does not, so a client that hung up would keep the model busy. */
 #ifndef ISHOW_SERVER_INTERNAL_H
 #define ISHOW_SERVER_INTERNAL_H
 
@@ -33,10 +33,10 @@ enum {
     URI_MAX = 2048,                 /* longer: 414 */
     HEADER_MAX = 16 * 1024,         /* all header fields: 431 */
     SWALLOW_MAX = 16 * 1024 * 1024, /* body bytes read and dropped so that the client sees the answer */
-    PARKED_MAX = 32 * 1024 * 1024,  /* bytes waiting for a slow listener before it is dropped */
+    PARKED_MAX = 32 * 1024 * 1024,  /* unread bytes of one client before it is dropped */
     PARKED_ALL_MAX =
         64 * 1024 *
-        1024 /* and for all of them: beyond it, who leaves most unread of those that take nothing is dropped */
+        1024 /* of all clients: above it, the one of those that read nothing with the most unread bytes is dropped */
 };
 
 typedef struct exchange exchange;
@@ -53,8 +53,8 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
 /* ---- response_format.c: what an answer looks like ---- */
 typedef struct job job;
 typedef struct response_format {
-    int streams;           /* goes out while it is made; 0: whole, when it is finished */
-    const char *type;      /* NULL: that of the job's format */
+    int streams;           /* 1: sent while it is produced; 0: sent whole at the end */
+    const char *type;      /* Content-Type; NULL: of the job's audio format */
     void (*begin)(job *j); /* these write to j->out */
     void (*audio)(job *j, const unsigned char *data, size_t n);
     void (*end)(job *j);
@@ -62,13 +62,13 @@ typedef struct response_format {
 } response_format;
 extern const response_format response_json, response_file, response_stream, response_events, response_frames,
     response_openai;
-/* response_frames writes messages of a WebSocket one after another, each as below; 0: no whole one in n bytes. */
-size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message,
-                  size_t *n_message); /* returns what to skip */
+/* response_frames writes WebSocket messages one after another to j->out. Reads the first of n bytes and returns its
+ * length there; 0: no whole message. */
+size_t frame_next(const unsigned char *data, size_t n, int *binary, const unsigned char **message, size_t *n_message);
 
 /* ---- speech_job.c: one synthesis ---- */
 struct job {
-    struct job *next; /* encoder thread's list */
+    struct job *next; /* in the encoder thread's list */
     atomic_int refs;  /* one for the loop, one for the encoder thread */
     const response_format *response;
     ishow_format format;
@@ -78,27 +78,26 @@ struct job {
     size_t characters; /* of the text */
     double frame_rate; /* mel frames in a second */
     ishow_utterance *utterance;
-    /* the encoder thread's own */
-    ishow_encoder *encoder;    /* its rate never changes: anybody may read it */
+    /* used by the encoder thread only */
+    ishow_encoder *encoder;    /* its sample rate is constant and may be read by any thread */
     uint64_t seq, samples_out; /* events so far, samples in them */
     /* shared, under lock */
     pthread_mutex_t lock;
-    ishow_buffer out;      /* what the client gets */
+    ishow_buffer out;      /* output for the client */
     size_t taken;          /* of out */
-    atomic_size_t counted; /* of out, in *parked */
-    atomic_llong took_ms;  /* when the client took something last */
-    atomic_size_t *parked; /* the encoder thread's, NULL: not counted */
-    int started, finished; /* something to send; nothing more comes */
-    fault failure;         /* with finished */
+    atomic_size_t counted; /* unread bytes of `out` that are included in *parked */
+    atomic_llong took_ms;  /* when the client last read something */
+    atomic_size_t *parked; /* unread bytes of all jobs; NULL: not counted */
+    int started, finished; /* there is output; there will be no more */
+    fault failure;         /* set together with `finished` */
     ishow_timings timings;
 };
 
 job *job_create(const response_format *response, const char *id);
 void job_release(job *j);
-void job_took(job *j);  /* the client has taken something just now; any thread */
-int job_stalls(job *j); /* it has not for a while; any thread */
-void job_count(
-    job *j); /* under its lock, after out or taken changed: what it leaves unread is part of what all leave */
+void job_took(job *j);  /* the client has just read something; any thread */
+int job_stalls(job *j); /* 1: it has read nothing for a second; any thread */
+void job_count(job *j); /* updates *parked; call under the job's lock after `out` or `taken` changed */
 
 /* ---- encoder_thread.c ---- */
 typedef struct encoder_thread encoder_thread;
@@ -107,33 +106,34 @@ ishow_status encoder_thread_create(encoder_thread **out, void (*wake)(void *self
                                    ishow_error *error);
 void encoder_thread_add(encoder_thread *p, job *j); /* takes one reference */
 void encoder_thread_notify(void *self);             /* any thread; the `notify` of submit, self is the encoder thread */
-void encoder_thread_stop(encoder_thread *p);        /* waits for its jobs (cancel them first) and ends the thread */
+void encoder_thread_stop(encoder_thread *p);        /* waits for its jobs (cancel them before) and joins the thread */
 void encoder_thread_free(
-    encoder_thread *p); /* after encoder_thread_stop, and after the engine: its threads notify until then */
+    encoder_thread *p); /* after encoder_thread_stop and after the engine is freed, whose threads notify until then */
 
 /* ---- tasks.c: what workers do for a request ---- */
 typedef struct tasks tasks;
-typedef struct task { /* the first member of what a task needs */
+typedef struct task { /* the first member of a task's own struct */
     struct task *next;
     atomic_int refs, done;
     void (*work)(struct task *t);                           /* on a worker; may set `fault` */
-    enum MHD_Result (*answer)(exchange *x, struct task *t); /* on the loop, after a work without fault */
+    enum MHD_Result (*answer)(exchange *x, struct task *t); /* on the loop, after `work` that set no fault */
     void (*dispose)(struct task *t);
     fault fault;
 } task;
 /* wake(wake_self) is called by a worker when a task is done. */
 ishow_status tasks_create(tasks **out, void (*wake)(void *self), void *wake_self, ishow_error *error);
-void tasks_stop(tasks *p); /* finishes what was handed over; NULL allowed */
+void tasks_stop(tasks *p); /* finishes the tasks it has and joins the workers; NULL allowed */
 void tasks_free(tasks *p);
-enum MHD_Result task_begin(exchange *x, task *t); /* as the end of an `answer`: takes the task over, always */
+enum MHD_Result task_begin(exchange *x, task *t); /* the last call of an `answer`; always takes the task */
 
 /* ---- config.c ---- */
 typedef struct config config;
-void config_poke(config *c, int reload); /* reload: soon; 0: what was put off, now. Any thread. NULL allowed */
+void config_poke(config *c,
+                 int reload); /* reload: read again soon; 0: retry a postponed reload now. Any thread. NULL allowed */
 
 /* ---- assets.c ---- */
 typedef struct asset {
-    char *path; /* as in the URL */
+    char *path; /* path of the URL */
     const char *type;
     char etag[24];
     ishow_buffer content;
@@ -165,42 +165,42 @@ typedef struct peer { /* one connection */
     struct peer *prev, *next;
     int fd;
     struct sockaddr_storage address;
-    double since;       /* the current wait for a request began */
-    int ended;          /* ticks since the client has nothing more to say */
-    int dropped;        /* made room for another */
+    double since;       /* when the current wait for a request began */
+    int ended;          /* ticks since the client shut down its side */
+    int dropped;        /* closed in favour of another connection */
     exchange *exchange; /* NULL between requests */
 } peer;
 
-/* Something in the loop's epoll set; embedded in what owns it, which leaves the set before it goes and is not freed by
- * the `ready` of another. */
+/* An entry of the loop's epoll set, embedded in its owner. The owner removes it before it is freed, and is never freed
+ * within the `ready` of another one. */
 typedef struct watch {
     void (*ready)(struct watch *w, uint32_t events); /* on the loop */
 } watch;
 
-/* What a suspended exchange waits for: a speech job, a worker's task, a broadcast. All functions are called on the
- * loop. */
+/* What a suspended exchange waits for: a speech job, a worker's task, the chat's stream. All functions are called on
+ * the loop. */
 typedef struct wait_kind {
-    int endless;                            /* has no end of its own: ended as soon as the server closes down */
-    int (*news)(exchange *x);               /* 1: there is something to answer or to send */
-    enum MHD_Result (*resume)(exchange *x); /* woken in PHASE_WAIT; answers, or waits again by http_wait */
-    void (*hang_up)(exchange *x);           /* x->gone was set: stop the work behind it */
-    void (*release)(exchange *x);           /* the exchange ends; gives x->waited back */
+    int endless;                            /* never ends by itself: ended as soon as the server shuts down */
+    int (*news)(exchange *x);               /* 1: there is something to answer or send */
+    enum MHD_Result (*resume)(exchange *x); /* called in PHASE_WAIT; answers, or calls http_wait again */
+    void (*hang_up)(exchange *x);           /* x->gone is set: stop the work behind it */
+    void (*release)(exchange *x);           /* the exchange ends; frees x->waited */
 } wait_kind;
 
-typedef struct loop_call loop_call; /* what another thread wants done on the loop */
+typedef struct loop_call loop_call; /* a call that another thread wants made on the loop */
 typedef struct route route;
 struct exchange { /* one request and its answer */
     watch watch;  /* of its socket, while suspended */
     ishow_server *server;
     struct MHD_Connection *connection;
-    exchange *prev, *next; /* among those that wait */
+    exchange *prev, *next; /* in the list of suspended exchanges */
     peer *peer;
     const route *route;
-    const asset *asset; /* of the page's routes, NULL: no such file */
-    char *origin;       /* a foreign origin that may call */
+    const asset *asset; /* for the routes of pages; NULL: no such file */
+    char *origin;       /* another origin that may call (CORS) */
     phase phase;
     int suspended, watched, gone, uploads, only_head, taken_over;
-    int bad_uri; /* holds an escaped NUL, which would end the path early once unescaped */
+    int bad_uri; /* contains %00, which would end the path early once unescaped */
     int status;  /* answered */
     double began;
     size_t uri_length, received;
@@ -210,14 +210,14 @@ struct exchange { /* one request and its answer */
     void *waited;          /* of that kind */
     struct ws *socket;     /* NULL unless it became a WebSocket */
     char id[ID_MAX + 1];
-    char segment[ID_MAX + 1]; /* what stands for {} in the route's path */
+    char segment[ID_MAX + 1]; /* the part of the path that matched {} */
     char allow[48];           /* methods of the path, for 405 */
     char content_range[80];   /* for 416 */
 };
 
 struct ishow_server {
     access_rules rules;
-    names openai_voices; /* a name and the id that it means, in turn; used by the loop */
+    names openai_voices; /* pairs of name and id; used by the loop only */
     double request_seconds, idle_seconds;
     size_t body_bytes_max;
     ishow_request sampling;
@@ -229,7 +229,7 @@ struct ishow_server {
     int (*compile_state)(void *self, char *why, size_t n_why); /* may be NULL */
     void *compile_self;
     unsigned connections, connections_max, connections_per_client;
-    peer *peers; /* loop only, like the next */
+    peer *peers; /* this and the next: loop only */
     exchange *waiting;
     size_t exchanges;
     struct ws *sockets;                          /* open WebSockets */
@@ -238,15 +238,15 @@ struct ishow_server {
     metrics *metrics;
     encoder_thread *encoder_thread;
     tasks *tasks;
-    size_t uploads;                        /* being received; loop only */
-    ishow_store *store;                    /* NULL: nothing outlives the process */
-    chat_service *chat_service;            /* NULL: no live chat; written before `engine` is published */
-    struct voice_registry *voice_registry; /* of voices */
-    struct config *config;                 /* NULL: there is none to show */
-    wyoming *wyoming;                      /* NULL: not served */
+    size_t uploads;             /* being received; loop only */
+    ishow_store *store;         /* NULL: nothing outlives the process */
+    chat_service *chat_service; /* NULL: no live chat; written before `engine` is published */
+    struct voice_registry *voice_registry;
+    struct config *config; /* NULL: no configuration to show */
+    wyoming *wyoming;      /* NULL: not served */
     _Atomic double drain_seconds;
     pthread_mutex_t call_lock;
-    loop_call *calls; /* under call_lock, like the next */
+    loop_call *calls; /* this and the next: under call_lock */
     int loop_over;
     pthread_t thread;
     int thread_runs;
@@ -259,18 +259,18 @@ struct ishow_server {
     double drain_until; /* written before `draining` */
 };
 
-/* Runs fn(self) on the loop and waits for it; on this thread when the loop has ended. Not on the loop. */
+/* Runs fn(self) on the loop and waits for it; on the calling thread once the loop has ended. Must not be called on the
+ * loop. */
 void http_call(ishow_server *s, void (*fn)(void *self), void *self);
 ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *error);
 void http_wake(void *server); /* any thread */
-/* The answer comes later: suspends the exchange, watches its client, and wakes it when kind->news says so. `waited`
- * goes over to the exchange. */
+/* Suspends the exchange, watches its client, and resumes it when kind->news returns 1. Takes `waited`. */
 void http_wait_for(exchange *x, const wait_kind *kind, void *waited);
-void http_wait(exchange *x); /* again, for the same */
-/* Takes a resumed exchange's socket and x->waited away from libmicrohttpd, which then must be told MHD_NO. -1: failed,
- * nothing has changed. */
+void http_wait(exchange *x); /* suspends it again, for the same thing */
+/* Takes a resumed exchange's socket and x->waited over from libmicrohttpd; the callback must then return MHD_NO. -1:
+ * failed, nothing has changed. */
 int http_take_over(exchange *x, void **waited);
-int same_address(const struct sockaddr_storage *a, const struct sockaddr *b); /* the port aside */
+int same_address(const struct sockaddr_storage *a, const struct sockaddr *b); /* ignores the port */
 int http_watch(ishow_server *s, int fd, uint32_t events,
                watch *w); /* 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it */
 
@@ -279,20 +279,20 @@ typedef struct ws ws;
 typedef struct ws_kind {
     void (*message)(ws *w, const unsigned char *data, size_t n, int binary); /* a whole message; text is valid UTF-8 */
     void (*news)(
-        ws *w); /* after http_wake, and when there is room again: sends what there is, as far as ws_capacity goes */
-    int (*busy)(const ws *w); /* a closing server should wait for it a while */
-    void (*release)(ws *w);   /* the connection is gone: gives ws_self back */
+        ws *w); /* after http_wake, and when the queue has space again: sends what there is, up to ws_capacity */
+    int (*busy)(const ws *w); /* 1: a server that shuts down should wait for it */
+    void (*release)(ws *w);   /* the connection has ended: frees ws_self */
 } ws_kind;
-int ws_wanted(exchange *x); /* the client asks for a WebSocket */
-/* Answers a GET: 101 and a connection of this kind, or a fault. `self` (not NULL) goes over in any case. message_max:
- * bytes of one message of the client's; a longer one closes the connection (1009). */
+int ws_wanted(exchange *x); /* 1: the request asks for a WebSocket */
+/* Answers a GET: 101 and a connection of this kind, or a fault. Always takes `self` (not NULL). message_max: bytes of
+ * one message of the client; a longer one closes the connection (1009). */
 enum MHD_Result ws_accept(exchange *x, const ws_kind *kind, void *self, size_t message_max);
 void *ws_self(const ws *w);
-const exchange *ws_exchange(const ws *w);                    /* what it began as */
+const exchange *ws_exchange(const ws *w);                    /* the exchange that was upgraded */
 size_t ws_capacity(const ws *w);                             /* bytes that may be queued now; 0: wait for news */
 void ws_send(ws *w, int binary, const void *data, size_t n); /* one message, copied; nothing after ws_close */
 void ws_close(ws *w, int code, const char *why);             /* begins the closing handshake; why: at most 123 bytes */
-/* For http.c. */
+/* Called by http.c. */
 void ws_wake_all(ishow_server *s);
 void ws_tick(ishow_server *s, double now);
 void ws_drain(ishow_server *s, int patient); /* patient: only those that are not busy */
@@ -322,8 +322,8 @@ unsigned subscribers_count(const broadcast_workers *all);
 unsigned subscribers_from(broadcast_workers *all, const struct sockaddr *address); /* those at an address, any port */
 
 /* ---- listen_socket.c ---- */
-/* A socket that listens on a port of the host; loopback: only this machine reaches it. option: of the command line,
- * named by errors. *fd is the caller's, -1: none. */
+/* Opens a socket that listens on a port of the host. *loopback: 1 when only this machine can reach it. option: name of
+ * the setting in errors. *fd is owned by the caller, -1: none. */
 ishow_status listen_socket(const char *host, int port, const char *option, int *fd, int *loopback, ishow_error *error);
 ishow_status listen_open(ishow_server *s, const char *host, int port, int insecure, ishow_error *error);
 
@@ -339,13 +339,13 @@ enum {
     ROUTE_OPENAI = 64
 };
 struct route {
-    const char *method, *path, *name; /* a path segment {} takes any one segment, which x->segment holds */
-    int flags; /* JSON, UPLOAD (multipart): takes such a body; OPEN: no key needed; SPEECH: needs a ready engine; BARE:
-                  may have no body; CHAT: needs live chat; OPENAI: fields have their names at OpenAI */
+    const char *method, *path, *name; /* {} in a path matches any one segment, which x->segment then holds */
+    int flags; /* JSON, UPLOAD (multipart): accepts such a body; OPEN: no key needed; SPEECH: needs a ready engine;
+                  BARE: may have no body; CHAT: needs live chat; OPENAI: errors name fields as OpenAI does */
     enum MHD_Result (*answer)(exchange *x);
 };
 const route *route_find(const char *method, const char *path, int *known_path);
-void route_allowed(const char *path, char *out, size_t n); /* for the Allow field */
+void route_allowed(const char *path, char *out, size_t n); /* methods of a path, for the Allow header */
 int route_index(const route *r);                           /* below ROUTES_MAX; NULL: the index of "other", the last */
 const char *route_name(int index);                         /* NULL past the last */
 size_t route_body_max(const exchange *x);                  /* bytes of x->route's body */
@@ -361,7 +361,7 @@ enum MHD_Result respond(exchange *x, int status, const char *type, ishow_buffer 
 enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response);   /* takes the response */
 enum MHD_Result respond_fault(exchange *x);
 void respond_head(exchange *x, int status, struct MHD_Response *response,
-                  ishow_buffer *out);                  /* as text, of an answer that ends with its connection */
+                  ishow_buffer *out); /* the head as text, for a response that ends with its connection */
 const char *header_get(exchange *x, const char *name); /* borrowed, NULL when absent */
 
 /* ---- handlers ---- */
@@ -380,9 +380,9 @@ job *speech_submit(ishow_server *s, speech *said, const response_format *respons
                    fault *f);
 void speech_cancel(ishow_server *s, job *j);
 int tts_wait(exchange *x, speech *said, const response_format *response,
-             ishow_format format); /* submits and answers when there is something; 0: fault set */
+             ishow_format format); /* submits, and answers when there is output; 0: fault set */
 int tts_begin(exchange *x, const response_format *response,
-              ishow_format format);                            /* the same for a body as of /api/tts */
+              ishow_format format);                            /* the same for a request body of /api/tts */
 void tts_audio_headers(struct MHD_Response *response, job *j); /* takes j->lock */
 enum MHD_Result answer_health(exchange *x);                    /* info.c */
 enum MHD_Result answer_ready(exchange *x);

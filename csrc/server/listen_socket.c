@@ -1,5 +1,5 @@
-/* The listening socket is our own: close-on-exec (the compiler process must not keep the port), and a refusal in plain
- * words. */
+/* The listening socket is opened here, not by libmicrohttpd, to make it close-on-exec (the compiler process must not
+ * inherit the port) and to report errors in plain sentences. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -16,7 +16,7 @@ static int is_loopback(const struct sockaddr *address) {
     return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
 }
 
-/* "localhost" is its IPv4 address, as it is printed. */
+/* Prefers IPv4, so that "localhost" is 127.0.0.1 as the log prints it. */
 static const struct addrinfo *preferred(const struct addrinfo *found) {
     for (const struct addrinfo *a = found; a; a = a->ai_next)
         if (a->ai_family == AF_INET) return a;

@@ -1,9 +1,8 @@
-/* ishowtts-server: puts interpreter, engine and HTTP together, and takes them apart again.
+/* ishowtts-server: creates interpreter, engine and HTTP server, and frees them in order.
  *
- * Order of the start: the interpreter reads the configuration (a tenth of a second, no torch), the port is opened and
- * health answered, and only then the model is loaded. All that touches the interpreter's lifetime happens on this, the
- * main thread. Signal handlers only write to a pipe; signals are not blocked, because the compiler process would
- * inherit that. */
+ * The interpreter reads the configuration first (a tenth of a second, without torch); then the port is opened and
+ * health is answered; only then is the model loaded. The interpreter is created and ended on the main thread. Signal
+ * handlers only write to a pipe; signals are not blocked, because the compiler process would inherit the mask. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -41,7 +40,7 @@ static const char usage[] =
     "port 0 takes any free port. SIGTERM and SIGINT finish what is being spoken, a second one ends at once.\n"
     "SIGHUP reads the settings again, and so does a change of FILE.\n";
 
-/* The one thing a signal handler can reach. */
+/* All that the signal handler uses. */
 static volatile sig_atomic_t signal_pipe = -1;
 
 static void on_signal(int number) {
@@ -57,7 +56,7 @@ typedef struct stop_request {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int asked;
-    ishow_server *server; /* told of SIGHUP; NULL: before and after */
+    ishow_server *server; /* reloaded by SIGHUP; NULL before it is created and after it is freed */
 } stop_request;
 
 static void tell_of_hangups(stop_request *stop, ishow_server *server) {
@@ -66,14 +65,15 @@ static void tell_of_hangups(stop_request *stop, ishow_server *server) {
     pthread_mutex_unlock(&stop->lock);
 }
 
-/* The first signal asks main to stop; main may be inside the interpreter, so a second one does not wait for it. */
+/* The first signal asks main to stop. main may be inside the interpreter then, so a second signal ends the process at
+ * once. */
 static void *watch_signals(void *self) {
     stop_request *stop = self;
     char number;
     for (int seen = 0;;) {
         ssize_t n = read(stop->pipe[0], &number, 1);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0 || number == 0) return NULL; /* main is done */
+        if (n <= 0 || number == 0) return NULL; /* main has ended */
         pthread_mutex_lock(&stop->lock);
         if (number == SIGHUP) {
             if (stop->server) ishow_server_reload(stop->server);
@@ -100,7 +100,7 @@ static int add_override(arguments *a, const char *key, const char *value) {
     return asprintf(&a->overrides[a->n_overrides], "%s%s", key, value) >= 0 && ++a->n_overrides;
 }
 
-/* -1: go on; otherwise the exit code. */
+/* Returns the exit code, or -1 to go on. */
 static int parse_arguments(int argc, char **argv, arguments *out) {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"host", required_argument, NULL, 'H'},
@@ -135,8 +135,8 @@ static int parse_arguments(int argc, char **argv, arguments *out) {
     return EXIT_USAGE;
 }
 
-/* The page lies beside the executable: in the package (ishowtts/bin), in a source tree (build/VARIANT) or in an
- * installed tree (bin). */
+/* The pages are found relative to the executable: in the package (ishowtts/bin), in a source tree (build/VARIANT) or in
+ * an installed tree (bin). */
 static const char *find_web(char *out, size_t n) {
     static const char *const places[] = {"../web", "../../ishowtts/web", "../lib/ishow/ishowtts/web"};
     char self[PATH_MAX];
@@ -174,7 +174,7 @@ static int compile_state(void *bridge, char *why, size_t n_why) {
 typedef struct origin {
     ishow_bridge *bridge;
     const arguments *args;
-} origin; /* of the configuration */
+} origin; /* where the configuration comes from */
 
 static ishow_status read_config(void *self, char **json, ishow_error *error) {
     const origin *from = self;
@@ -187,7 +187,7 @@ static int complain(const ishow_error *error, int code) {
     return code;
 }
 
-/* Each connection is a descriptor, and the usual limit of 1024 was made for programs that use select(). */
+/* Each connection needs a descriptor, and the usual soft limit of 1024 exists for programs that use select(). */
 static void raise_descriptors(unsigned connections) {
     enum { OTHERS = 128 }; /* the model's files, the database, chat */
     struct rlimit limit;
@@ -289,9 +289,9 @@ int main(int argc, char **argv) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a write beyond the limit of the process's files fails like one to a full disk */
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond RLIMIT_FSIZE then fails like one to a full disk */
     code = serve(&args, &stop);
-    on_signal(0); /* the watcher leaves */
+    on_signal(0); /* ends watch_signals */
     pthread_join(watcher, NULL);
 done:
     for (size_t i = 0; i < args.n_overrides; i++) free(args.overrides[i]);

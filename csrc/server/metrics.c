@@ -1,4 +1,4 @@
-/* Counts of requests are kept by route name and status, never by what a client made up. */
+/* Requests are counted by route name and status, so that clients cannot create new label values. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

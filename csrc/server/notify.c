@@ -1,4 +1,4 @@
-/* The protocol is a datagram to a Unix socket, which is little to write and saves the server a library. */
+/* sd_notify(3) is a datagram to a Unix socket, so no library is needed for it. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@ void notify(const char *format, ...) {
     if (n < 0) return;
     if (n >= MESSAGE_MAX) n = MESSAGE_MAX - 1;
     memcpy(address.sun_path, place, strlen(place));
-    if (*place == '@') address.sun_path[0] = '\0'; /* an abstract name */
+    if (*place == '@') address.sun_path[0] = '\0'; /* an abstract socket name */
     const socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(place));
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || sendto(fd, message, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&address, length) < 0)

@@ -1,11 +1,10 @@
-/* OpenAI's speech endpoints, as far as its clients need them: POST /v1/audio/speech, and lists of models and voices. */
+/* The endpoints of OpenAI's speech API that its clients use: POST /v1/audio/speech, and lists of models and voices. */
 #include <stdlib.h>
 
 #include "server/internal.h"
 #include "service/openai.h"
 
-/* A client reads the whole of a FLAC before it decodes it, and decoders that seek need its length: it is answered
- * whole. */
+/* FLAC is sent whole: clients read all of it before they decode, and decoders that seek need its length. */
 static const response_format *response_of(const speech *said) {
     if (said->events) return &response_openai;
     return said->format == ISHOW_FORMAT_FLAC ? &response_file : &response_stream;
@@ -59,7 +58,7 @@ enum MHD_Result answer_openai_model(exchange *x) {
     return respond(x, 200, "application/json", &body);
 }
 
-/* The list as `models`, which Open WebUI reads, beside that of OpenAI's shape. */
+/* The same list as `models`, which Open WebUI reads, and as `data`, which OpenAI's clients read. */
 enum MHD_Result answer_openai_audio_models(exchange *x) {
     ishow_model_info info;
     ishow_buffer body = {0};
@@ -91,7 +90,7 @@ enum MHD_Result answer_openai_voices(exchange *x) {
         ishow_buffer_json_text(&body, voices[i].id);
         ishow_buffer_text(&body, "}");
     }
-    ishow_buffer_text(&body, "],\"voices\":["); /* the shape that Open WebUI reads */
+    ishow_buffer_text(&body, "],\"voices\":["); /* read by Open WebUI */
     for (size_t i = 0; i < n; i++) {
         ishow_buffer_text(&body, i ? ",{\"id\":" : "{\"id\":");
         ishow_buffer_json_text(&body, voices[i].id);

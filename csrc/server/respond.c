@@ -1,4 +1,4 @@
-/* Answers: every one carries the request id and the same protective fields, every error the same JSON shape. */
+/* Responses: each has the request id and the same security headers, each error the same JSON object. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@ const char *header_get(exchange *x, const char *name) {
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
-/* What every answer says. */
+/* Headers of every response. */
 static void add_fields(const exchange *x, struct MHD_Response *response) {
     MHD_add_response_header(response, "X-Request-Id", x->id);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
@@ -42,7 +42,7 @@ void respond_head(exchange *x, int status, struct MHD_Response *response, ishow_
 enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response) {
     if (!response) return MHD_NO;
     add_fields(x, response);
-    /* A server that closes down must not invite another request on this connection. */
+    /* A server that shuts down must not invite another request on this connection. */
     if (atomic_load(&x->server->draining)) MHD_add_response_header(response, "Connection", "close");
     enum MHD_Result result = MHD_queue_response(x->connection, (unsigned)status, response);
     MHD_destroy_response(response);
@@ -83,7 +83,7 @@ enum MHD_Result respond_fault(exchange *x) {
     if (f->status == 429 || f->status == 503) {
         ishow_server *s = x->server;
         ishow_engine *engine =
-            atomic_load(&s->draining) ? NULL : atomic_load(&s->engine); /* another server will have to come up */
+            atomic_load(&s->draining) ? NULL : atomic_load(&s->engine); /* the Retry-After is then that of a restart */
         snprintf(text, sizeof text, "%d", ishow_retry_after(&s->load, engine, s->request_seconds));
         MHD_add_response_header(response, "Retry-After", text);
     }
@@ -94,7 +94,7 @@ enum MHD_Result respond_fault(exchange *x) {
     if (f->status == 401) MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     if (f->status == 416) MHD_add_response_header(response, "Content-Range", x->content_range);
     if (f->status == 405) MHD_add_response_header(response, "Allow", x->allow);
-    /* Where one request ends and the next begins is not certain after these. */
+    /* After these faults it is not known where the next request begins. */
     if (!strcmp(f->code, "ambiguous_length") || f->status == 408 || f->status == 414 || f->status == 431)
         MHD_add_response_header(response, "Connection", "close");
     return respond_with(x, f->status, response);

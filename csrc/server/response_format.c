@@ -1,5 +1,5 @@
-/* What the answers to a spoken text look like. The audio thread calls these under the job's lock, in the order begin,
- * audio..., end or fail; a format that is not streamed gets its whole file in one `audio`. */
+/* Formats of the response to a request for speech. The encoder thread calls these functions under the job's lock, in
+ * the order begin, audio..., end or fail; a format that is not streamed gets its whole file in one `audio`. */
 #include <string.h>
 
 #include "server/internal.h"
@@ -49,7 +49,9 @@ static void json_end(job *j) {
 
 /* ---- server-sent events ---- */
 
-enum { EVENT_BYTES = 48000 }; /* at most in one event, so that clients parse small lines; even, and whole in base64 */
+enum {
+    EVENT_BYTES = 48000
+}; /* of audio in one event at most, so that clients parse short lines; a multiple of 2 and of 3 (base64) */
 
 static void write_start(const job *j, ishow_buffer *out) {
     write_head(j, out);
@@ -57,7 +59,7 @@ static void write_start(const job *j, ishow_buffer *out) {
                         j->format == ISHOW_FORMAT_PCM ? "pcm_s16le" : ishow_format_name(j->format));
 }
 
-/* Seconds at which the part of this push that begins at byte `at` is heard; known exactly for PCM alone. */
+/* Start time in seconds of the bytes from `at` on within the current push; exact for PCM only. */
 static double part_t0(const job *j, size_t at) {
     const double rate = ishow_encoder_rate(j->encoder);
     return (double)j->samples_out / rate + (j->format == ISHOW_FORMAT_PCM ? (double)at / 2 / rate : 0);
@@ -102,7 +104,7 @@ static void openai_audio(job *j, const unsigned char *data, size_t n) {
     }
 }
 
-/* What is counted: characters in, mel frames out. */
+/* Tokens are counted as characters of the text and mel frames of the speech. */
 static void openai_end(job *j) {
     const unsigned long long in = j->characters,
                              out = (unsigned long long)((double)ishow_encoder_length(j->encoder) /

@@ -1,4 +1,4 @@
-/* The table of endpoints, and every check that can be made before a body is read. */
+/* The table of endpoints, and all checks that need no body. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static const route routes[] = {
 enum { ROUTES = sizeof routes / sizeof *routes };
 _Static_assert((int)ROUTES < (int)ROUTES_MAX, "the table of metrics is too small");
 
-/* Where the segment that stands for {} begins, and its length in *n; NULL when the path is another. A path without {}
+/* Returns where the segment that matches {} begins, its length in *n; NULL: the path does not match. A path without {}
  * gives an empty segment. */
 static const char *path_match(const route *r, const char *path, size_t *n) {
     const char *hole = strstr(r->path, "{}");
@@ -119,8 +119,8 @@ static enum MHD_Result scan_field(void *self, enum MHD_ValueKind kind, const cha
     return MHD_YES;
 }
 
-/* Two servers in a row that disagree about where a request ends can be made to mix up two clients (request smuggling):
- * anything ambiguous is refused and the connection closed. */
+/* Request smuggling: two servers in a row that disagree about where a request ends can be made to mix up two clients.
+ * So anything ambiguous is refused and the connection closed. */
 static int check_framing(exchange *x, field_scan *scan) {
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, scan_field, scan);
     if (scan->lengths + scan->encodings > 1)
@@ -186,7 +186,7 @@ int route_admit(exchange *x, const char *url, const char *method) {
     size_t n = 0;
     const char *segment = path_match(x->route, url, &n);
     snprintf(x->segment, sizeof x->segment, "%.*s", (int)(n < sizeof x->segment ? n : sizeof x->segment),
-             segment ? segment : ""); /* a longer one is cut, and so nobody's id */
+             segment ? segment : ""); /* longer than any id: cut, so that it matches none */
     if (x->route->flags & ROUTE_CHAT && !x->server->chat_service)
         return ishow_fault_set(&x->fault, 404, "not_found", "", "This server has no live chat.");
     if (x->route->flags & ROUTE_BARE && !scan.encodings && (!scan.lengths || !strcmp(scan.length, "0"))) return 1;

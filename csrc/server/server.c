@@ -1,4 +1,4 @@
-/* Making and ending a server. */
+/* Creation and shutdown of a server. */
 #include "server/server.h"
 
 #include <errno.h>
@@ -113,7 +113,7 @@ void ishow_server_free(ishow_server *s) {
     if (s->thread_runs)
         ishow_server_drain(s, 0);
     else if (s->encoder_thread && !atomic_load(&s->draining))
-        encoder_thread_stop(s->encoder_thread); /* creation failed */
+        encoder_thread_stop(s->encoder_thread); /* ishow_server_create failed after it was started */
     if (s->daemon) MHD_stop_daemon(s->daemon);
     broadcast_workers_free(s->broadcast_workers);
     tasks_free(s->tasks);

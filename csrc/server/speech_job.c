@@ -1,5 +1,5 @@
-/* A job outlives whichever of its two owners leaves first: the loop when the client hangs up, the encoder thread when
- * the speech is done. */
+/* A job has two owners, the loop and the encoder thread, and lives until both have released it: the loop may do so
+ * first when the client hangs up, the encoder thread when the speech is finished. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +16,7 @@ job *job_create(const response_format *response, const char *id) {
     }
     atomic_init(&j->refs, 1);
     j->response = response;
-    strcpy(j->id, id); /* both are ID_MAX + 1 */
+    strcpy(j->id, id); /* both arrays have ID_MAX + 1 bytes */
     return j;
 }
 
@@ -27,7 +27,9 @@ int job_stalls(job *j) { return now_ms() - atomic_load(&j->took_ms) > STALL_MS; 
 void job_count(job *j) {
     const size_t unread = j->out.n - j->taken;
     if (!j->parked) return;
-    atomic_fetch_add(j->parked, unread - atomic_exchange(&j->counted, unread)); /* also less: unsigned numbers wrap */
+    atomic_fetch_add(
+        j->parked,
+        unread - atomic_exchange(&j->counted, unread)); /* the difference may be negative: unsigned arithmetic wraps */
 }
 
 void job_release(job *j) {

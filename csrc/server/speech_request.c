@@ -107,7 +107,7 @@ enum MHD_Result answer_tts(exchange *x) {
     return good ? MHD_YES : respond_fault(x);
 }
 
-/* How many words were left out and the first of them, percent-encoded: a header is ASCII. */
+/* The number of words left out and the first of them, percent-encoded, since headers are ASCII. */
 static void add_unspoken(struct MHD_Response *response, const ishow_unspoken *unspoken) {
     char text[32 + 3 * sizeof unspoken->first];
     if (!unspoken->count) return;
@@ -199,7 +199,7 @@ static enum MHD_Result speech_resume(exchange *x) {
     }
     if (j->response->type)
         MHD_add_response_header(response, "Content-Type", j->response->type);
-    else { /* the audio itself; the encoder thread is done with the job */
+    else { /* audio only; the encoder thread no longer uses the job */
         tts_audio_headers(response, j);
         add_timing(response, &j->timings);
     }

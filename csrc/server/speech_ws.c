@@ -1,12 +1,12 @@
 /* GET /api/tts/ws: many requests on one connection. A message is the JSON of /api/tts/stream with a request_id, or
- * {"cancel": request_id}; what comes back are the events of that stream as JSON, and its audio as binary messages: u32
+ * {"cancel": request_id}; the answers are the events of that stream as JSON, and its audio as binary messages: u32
  * little-endian length of a JSON head, the head, bytes. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/internal.h"
 
-enum { SPEECHES_MAX = 16 }; /* at once on one connection */
+enum { SPEECHES_MAX = 16 }; /* concurrent jobs of one connection */
 
 typedef struct talk {
     ishow_server *server;
@@ -21,7 +21,7 @@ static void send_text(ws *w, ishow_buffer *message) {
     ishow_buffer_free(message);
 }
 
-/* id: NULL when the request could not be told. */
+/* id: NULL when the request has no valid id. */
 static void send_error(ws *w, const char *id, const fault *f) {
     ishow_buffer m = {0};
     ishow_buffer_text(&m, "{\"event\":\"error\",");
@@ -77,7 +77,8 @@ static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
 
 /* ---- to the client ---- */
 
-/* Whole messages of the job's, as far as there is room. 1: there are no more, and none will come. */
+/* Sends whole messages of the job as long as the queue has space. Returns 1 when there are no more and none will come.
+ */
 static int send_job(ws *w, job *j) {
     const unsigned char *message; /* borrowed from j->out */
     size_t n, skip;

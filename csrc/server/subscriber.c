@@ -35,7 +35,7 @@ struct subscriber {
     subscriber *prev, *next;
     struct sockaddr_storage address;
     int fd;               /* -1: ended; freed at the end of the worker's iteration */
-    ishow_buffer pending; /* what the socket did not take */
+    ishow_buffer pending; /* bytes that the socket has not accepted */
     size_t pending_taken;
     double moved;
 };
@@ -64,7 +64,7 @@ struct broadcast_workers {
 static void end(subscriber *sub) {
     broadcast_worker *w = sub->worker;
     if (sub->fd < 0) return;
-    close(sub->fd); /* leaves the epoll set with it */
+    close(sub->fd); /* also removes it from the epoll set */
     sub->fd = -1;
     pthread_mutex_lock(&w->lock);
     if (sub->prev)
@@ -110,7 +110,7 @@ static void push(subscriber *sub) {
         else
             watch_for(sub, EPOLL_CTL_MOD, EPOLLRDHUP | EPOLLOUT);
     } else if (n == sizeof part)
-        sub->worker->round = 1; /* there may be more */
+        sub->worker->round = 1; /* there may be more to read */
 }
 
 static void on_socket(subscriber *sub, uint32_t events) {

@@ -1,6 +1,6 @@
-/* Workers for what must not hold up the loop: decoding, disks, the interpreter. A request hands its task over and
- * sleeps; the worker works on the task alone, never on the exchange, which may be gone before it is done. What was
- * begun is finished: a client that hangs up after sending a voice still has it. */
+/* Worker threads for what must not block the loop: decoding, disk access, the interpreter. An exchange hands over a
+ * task and is suspended; the worker uses the task only, never the exchange, which may be freed before. A task always
+ * runs to its end: a client that hangs up after an upload still has its voice. */
 #include <stdlib.h>
 
 #include "server/internal.h"
@@ -10,7 +10,7 @@ enum { WORKERS = 2, WAITING_MAX = 64 };
 struct tasks {
     void (*wake)(void *self);
     void *wake_self;
-    pthread_mutex_t lock; /* guards the rest */
+    pthread_mutex_t lock; /* guards all below */
     pthread_cond_t came;
     task *first, **last;
     size_t n;
@@ -101,7 +101,7 @@ static const wait_kind task_wait = {
 
 enum MHD_Result task_begin(exchange *x, task *t) {
     tasks *p = x->server->tasks;
-    atomic_store(&t->refs, 2); /* the worker's and the exchange's */
+    atomic_store(&t->refs, 2); /* one for the worker, one for the exchange */
     pthread_mutex_lock(&p->lock);
     int accepted = p->n < WAITING_MAX && !p->stopping;
     if (accepted) {

@@ -1,4 +1,4 @@
-/* The endpoints of voices. What decodes or touches disks is a task; the rest is answered at once. */
+/* The endpoints of voices. Requests that decode audio or access the disk are tasks; the others are answered at once. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +30,12 @@ enum MHD_Result answer_reference(exchange *x) {
 
 typedef struct change {
     task task;
-    voice_registry *voice_registry; /* borrowed: the server's, which outlives its tasks */
+    voice_registry *voice_registry; /* borrowed from the server, which outlives its tasks */
     ishow_engine *engine;           /* borrowed until the server is drained */
     char id[ID_MAX + 1];
     form form;
-    ishow_buffer body; /* of the answer */
-    int status;        /* likewise */
+    ishow_buffer body; /* of the response */
+    int status;        /* of the response */
 } change;
 
 static void change_dispose(task *t) {
@@ -51,8 +51,8 @@ static enum MHD_Result on_field(void *self, enum MHD_ValueKind kind, const char 
     return ishow_form_add(self, key, encoding, data, offset, n) ? MHD_YES : MHD_NO;
 }
 
-/* On the loop: the parser leans on the connection's own memory, which a client that hangs up takes away; what costs
- * time is the copy of the clip, some milliseconds for one of 10 MiB. */
+/* Parses on the loop: the parser uses the connection's memory, which is freed when the client hangs up. Most of the
+ * time goes into copying the clip, some milliseconds for one of 10 MiB. */
 static int parse_form(form *f, exchange *x) {
     enum { BUFFER = 64 * 1024 };
     struct MHD_PostProcessor *parser = MHD_create_post_processor(x->connection, BUFFER, on_field, f);
@@ -165,7 +165,7 @@ static enum MHD_Result answer_file(exchange *x, task *t) {
     if (part.status == 304)
         response = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
     else if ((response = MHD_create_response_from_fd_at_offset64(part.n, c->fd, part.from)))
-        c->fd = -1; /* it closes it */
+        c->fd = -1; /* the response closes it */
     if (!response) return MHD_NO;
     MHD_add_response_header(response, "ETag", c->etag);
     MHD_add_response_header(response, "Cache-Control", "no-cache");

@@ -1,8 +1,8 @@
-/* The server's side of a WebSocket (RFC 6455): the handshake by libmicrohttpd, which then hands over the bare socket;
- * frames by wslay; waiting by the loop's own epoll set.
+/* The server's side of a WebSocket (RFC 6455): libmicrohttpd does the handshake and hands over the socket, wslay
+ * encodes and decodes frames, and the loop's epoll set waits.
  *
- * A connection lives as long as its exchange: libmicrohttpd ends that (on_completed) some time after the socket was
- * given back, so nothing is freed under an event that is still to be delivered. */
+ * A connection lives as long as its exchange: libmicrohttpd ends the exchange (on_completed) some time after the socket
+ * was closed, so nothing is freed while an event may still be delivered. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -19,24 +19,24 @@
 #include "server/internal.h"
 
 enum {
-    QUEUE_MAX = 256 * 1024,    /* bytes that wait for the client here; more waits where it is made */
-    FLOOD_MAX = 4 * QUEUE_MAX, /* answers to pings of a client that does not read */
-    READ_MAX = 64 * 1024,      /* bytes read at one event, so that nobody keeps the loop for himself */
-    CLOSE_SECONDS = 5          /* for the client's answer to a close */
+    QUEUE_MAX = 256 * 1024,    /* bytes queued for the client; more stays with its producer */
+    FLOOD_MAX = 4 * QUEUE_MAX, /* limit of queued answers to pings, for a client that does not read */
+    READ_MAX = 64 * 1024,      /* bytes read at one event, so that one client does not block the loop */
+    CLOSE_SECONDS = 5          /* to wait for the client's answer to a close */
 };
 
 struct ws {
-    watch watch; /* first: of its socket */
+    watch watch; /* must be first */
     exchange *x;
     const ws_kind *kind;
     void *self;
-    ws *prev, *next;                          /* among the server's open ones */
+    ws *prev, *next;                          /* in the server's list of open connections */
     struct MHD_UpgradeResponseHandle *handle; /* NULL before the upgrade and after the end */
     wslay_event_context_ptr frames;
     int fd;
     uint32_t events;    /* watched */
     size_t budget;      /* bytes that may still be read at this event */
-    ishow_buffer early; /* read by libmicrohttpd beyond the head */
+    ishow_buffer early; /* bytes that libmicrohttpd read after the request's head */
     size_t early_taken;
     size_t message_max;
     int pinged, closing;
@@ -62,7 +62,7 @@ static void ws_end(ws *w) {
 
 void ws_free(ws *w) {
     if (!w) return;
-    if (w->self) w->kind->release(w); /* the upgrade never came */
+    if (w->self) w->kind->release(w); /* the upgrade did not happen */
     if (w->frames) wslay_event_context_free(w->frames);
     ishow_buffer_free(&w->early);
     free(w);
@@ -112,7 +112,7 @@ static void on_message(wslay_event_context_ptr frames, const struct wslay_event_
     w->kind->message(w, arg->msg, arg->msg_length, arg->opcode == WSLAY_BINARY_FRAME);
 }
 
-/* Sends what is there and watches for what comes next. */
+/* Sends queued frames and watches the socket for what is needed next. */
 static void ws_flush(ws *w) {
     if (!w->handle) return;
     if (wslay_event_want_write(w->frames) && wslay_event_send(w->frames) != 0) {
@@ -134,14 +134,14 @@ static void ws_flush(ws *w) {
 }
 
 static void on_ready(watch *watch, uint32_t events) {
-    ws *w = (ws *)(void *)watch; /* its first member */
+    ws *w = (ws *)(void *)watch; /* `watch` is the first member */
     if (!w->handle) return;
     w->budget = READ_MAX;
     if ((events & ~(uint32_t)EPOLLOUT) && wslay_event_recv(w->frames) != 0) {
         ws_end(w);
         return;
     }
-    if (w->handle && !w->closing) w->kind->news(w); /* there may be room again */
+    if (w->handle && !w->closing) w->kind->news(w); /* the queue may have space again */
     ws_flush(w);
 }
 
@@ -155,7 +155,7 @@ size_t ws_capacity(const ws *w) {
 
 void ws_send(ws *w, int binary, const void *data, size_t n) {
     if (!w->handle || w->closing) return;
-    if (!wslay_event_get_queued_msg_length(w->frames)) w->moved = ishow_now(); /* the wait for the client begins */
+    if (!wslay_event_get_queued_msg_length(w->frames)) w->moved = ishow_now(); /* the wait for the client begins now */
     const struct wslay_event_msg message = {
         .opcode = binary ? WSLAY_BINARY_FRAME : WSLAY_TEXT_FRAME, .msg = data, .msg_length = n};
     if (wslay_event_queue_msg(w->frames, &message) != 0)
@@ -211,7 +211,7 @@ void ws_end_all(ishow_server *s) {
 
 /* ---- the handshake ---- */
 
-/* Called by libmicrohttpd when the 101 has been sent. */
+/* libmicrohttpd calls this when the 101 response has been sent. */
 static void on_upgrade(void *self, struct MHD_Connection *connection, void *context, const char *early, size_t n_early,
                        MHD_socket fd, struct MHD_UpgradeResponseHandle *handle) {
     static const struct wslay_event_callbacks callbacks = {
@@ -238,7 +238,7 @@ static void on_upgrade(void *self, struct MHD_Connection *connection, void *cont
     w->next = s->sockets;
     if (s->sockets) s->sockets->prev = w;
     s->sockets = w;
-    on_ready(&w->watch, EPOLLIN); /* what came early; and whatever the handler has to say at first */
+    on_ready(&w->watch, EPOLLIN); /* handles the early bytes, and lets the kind send its first messages */
 }
 
 /* Whether a comma-separated header names `token`. */
@@ -292,7 +292,7 @@ enum MHD_Result ws_accept(exchange *x, const ws_kind *kind, void *self, size_t m
     w->kind = kind;
     w->self = self;
     w->message_max = message_max;
-    x->socket = w; /* freed with the exchange */
+    x->socket = w; /* freed together with the exchange */
     if (!check_handshake(x, &key)) return respond_fault(x);
     memcpy(joined, key, 24);
     memcpy(joined + 24, magic, sizeof magic - 1);

@@ -1,8 +1,8 @@
-/* Home Assistant's Wyoming protocol on a port of its own: events, each a line of JSON, more JSON, and bytes
+/* Home Assistant's Wyoming protocol on a port of its own. An event is a line of JSON, optionally more JSON, and bytes
  * (https://github.com/OHF-Voice/wyoming).
  *
- * Few clients connect and each waits for its speech, so each has a thread that blocks; the event loop of HTTP knows
- * nothing of them. */
+ * Few clients connect and each waits for its speech, so each has a thread that blocks, apart from the HTTP event loop.
+ */
 #include "server/wyoming.h"
 
 #include <errno.h>
@@ -31,13 +31,13 @@ typedef struct client {
     pthread_t thread;
     atomic_int state;
     int fd;
-    size_t at, n; /* of what was received and not yet read */
+    size_t at, n; /* received bytes that have not been read */
     char received[4096];
 } client;
 
 struct wyoming {
     ishow_server *server;
-    int listener, stopped; /* stopped: an eventfd that is readable once the end has come */
+    int listener, stopped; /* stopped: an eventfd that becomes readable at shutdown */
     pthread_t thread;
     int thread_runs;
     client clients[CLIENTS];
@@ -45,7 +45,7 @@ struct wyoming {
 
 /* ---- bytes ---- */
 
-/* Waits until the socket is ready for `events`: 1; 0: the end has come, or nothing happened within the server's idle
+/* Waits until the socket is ready for `events`. 1: it is; 0: the server stops, or nothing happened within its idle
  * time. */
 static int wait_for(client *c, short events) {
     struct pollfd fds[] = {{.fd = c->fd, .events = events}, {.fd = c->owner->stopped, .events = POLLIN}};
@@ -63,7 +63,7 @@ static int receive(client *c) {
     return n > 0;
 }
 
-/* n bytes, added to `out`, NULL: dropped. 0: the connection is over. */
+/* Reads n bytes into `out` (NULL: dropped). 0: the connection has ended. */
 static int receive_bytes(client *c, size_t n, ishow_buffer *out) {
     while (n) {
         if (c->at == c->n && !receive(c)) return 0;
@@ -99,7 +99,8 @@ static int send_bytes(client *c, const void *data, size_t n) {
 
 /* ---- events ---- */
 
-/* The next event as {"type", "data"}; its payload is dropped. NULL: the connection is over, or broken. */
+/* Reads the next event as {"type", "data"}; its payload is dropped. NULL: the connection has ended or broken the
+ * protocol. */
 static json_t *read_event(client *c) {
     ishow_buffer line = {0}, more = {0};
     json_t *event =
@@ -124,7 +125,7 @@ static json_t *read_event(client *c) {
     return NULL;
 }
 
-/* Takes data. 0: the connection is over. */
+/* Writes an event; takes `data`. 0: the connection has ended. */
 static int write_event(client *c, const char *type, json_t *data, const ishow_buffer *payload) {
     json_t *event = json_pack("{s:s, s:o, s:I}", "type", type, "data", data ? data : json_object(), "payload_length",
                               (json_int_t)(payload ? payload->n : 0));
@@ -168,7 +169,7 @@ static int describe(client *c, ishow_engine *engine) {
     return write_event(c, "info", all, NULL);
 }
 
-/* What the loop of HTTP may exchange, copied there. */
+/* A copy of settings that the HTTP loop may replace. */
 typedef struct defaults {
     ishow_server *server;
     ishow_request request;
@@ -182,7 +183,7 @@ static void copy_defaults(void *self) {
     strcpy(d->voice, d->server->default_voice);
 }
 
-/* The first voice of a language, "en" also for "en-US"; NULL: there is none. */
+/* The first voice of a language, "en" also for "en-US"; NULL: none. */
 static const char *voice_of_language(ishow_engine *engine, const char *language, char out[65]) {
     ishow_voice_entry *entries = NULL;
     size_t n = 0, length = strcspn(language, "-_");
@@ -210,7 +211,7 @@ static int write_piece(client *c, const float *samples, size_t n, int rate) {
     return 1;
 }
 
-/* Whether the client is still there while nothing is sent to it. */
+/* 1 while the client is connected, checked when nothing is sent to it. */
 static int is_there(client *c) {
     struct pollfd fds[] = {{.fd = c->fd, .events = POLLRDHUP}, {.fd = c->owner->stopped, .events = POLLIN}};
     return poll(fds, 2, 0) <= 0;
@@ -265,7 +266,7 @@ static int answer(client *c, const json_t *event) {
     ishow_server *s = c->owner->server;
     ishow_engine *engine = atomic_load(&s->engine);
     if (!strcmp(type, "ping")) return write_event(c, "pong", json_deep_copy(data), NULL);
-    if (strcmp(type, "describe") && strcmp(type, "synthesize")) return 1; /* of another service */
+    if (strcmp(type, "describe") && strcmp(type, "synthesize")) return 1; /* an event of another Wyoming service */
     if (atomic_load(&s->draining)) return write_error(c, "ESTATE", "The server is closing down.");
     if (!engine) return write_error(c, "ESTATE", "The model is being loaded.");
     return strcmp(type, "describe") ? synthesize(c, engine, data) : describe(c, engine);
@@ -314,7 +315,7 @@ static void *listen_for_clients(void *self) {
             if (!pthread_create(&c->thread, NULL, serve, c)) continue;
             atomic_store(&c->state, CLIENT_NONE);
         }
-        if (fd >= 0) close(fd); /* too many at once */
+        if (fd >= 0) close(fd); /* too many clients */
     }
 }
 
@@ -344,7 +345,7 @@ ishow_status wyoming_start(wyoming **out, ishow_server *s, const char *host, int
 void wyoming_stop(wyoming *w) {
     const uint64_t one = 1;
     if (!w || !w->thread_runs) return;
-    if (write(w->stopped, &one, sizeof one) != sizeof one) return; /* cannot happen: nobody reads it */
+    if (write(w->stopped, &one, sizeof one) != sizeof one) return; /* cannot happen: the counter is far from full */
     pthread_join(w->thread, NULL);
     w->thread_runs = 0;
     for (size_t i = 0; i < CLIENTS; i++)

@@ -8,7 +8,7 @@
  * could connect, and not `insecure`. */
 ishow_status wyoming_start(wyoming **out, ishow_server *s, const char *host, int port, int insecure,
                            ishow_error *error);
-void wyoming_stop(wyoming *w); /* ends what is being spoken; before the engine goes. NULL allowed */
+void wyoming_stop(wyoming *w); /* ends all speech; before the engine is freed. NULL allowed */
 void wyoming_free(wyoming *w); /* NULL allowed */
 
 #endif
