@@ -1,5 +1,5 @@
-/* Connections made by libcurl (CURLOPT_CONNECT_ONLY: proxy, look-up, both IP versions, TLS), then read and written by
- * us. */
+/* Connections opened by libcurl (CURLOPT_CONNECT_ONLY: proxy, name lookup, both IP versions, TLS), then read and
+ * written here. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/base.h"
 #include "net/loop.h"
 
-enum { READS_A_TURN = 4 }; /* then others get their turn */
+enum { READS_A_TURN = 4 }; /* reads of one connection before others are served */
 
 static void watch(connection *w, uint32_t events) {
     struct epoll_event event = {.events = events, .data.u64 = (uintptr_t)w};
@@ -37,8 +37,7 @@ static void on_connected(loop_task *task, CURLcode code) {
     if (w->next) w->next->prev = w;
     w->loop->connections = w;
     watch(w, EPOLLIN | EPOLLRDHUP);
-    /* The first read comes now: it binds the connection to its handle, else libcurl might take it for an idle one to be
-     * pruned. */
+    /* Reading at once binds the connection to its handle; otherwise libcurl might close it as an idle one. */
     w->unread = w->loop->unread = 1;
     w->opened(w->self);
 }
@@ -95,7 +94,7 @@ static int flush(connection *w) {
 void connection_send(connection *w, const void *data, size_t n) {
     if (!w->connected) return;
     ishow_buffer_add(&w->out, data, n);
-    /* Sent on the next turn, so that a caller never finds its connection closed under it. */
+    /* Sent in the next iteration, so that the connection is never closed within its caller's call. */
     watch(w, EPOLLIN | EPOLLRDHUP | EPOLLOUT);
 }
 
@@ -117,7 +116,7 @@ void connection_ready(connection *w, uint32_t events) {
             return;
         }
         w->data(w->self, w->loop->read_buffer, n);
-        if (!w->connected || w->task.easy != easy) return; /* closed meanwhile */
+        if (!w->connected || w->task.easy != easy) return; /* closed before it was connected */
     }
     w->unread = w->loop->unread = 1;
 }

@@ -1,4 +1,4 @@
-/* One GET at a time a caller; connections are kept and shared by libcurl. */
+/* HTTP GET: one at a time for each caller; libcurl keeps and shares connections. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@ static size_t on_body(char *data, size_t one, size_t n, void *self) {
     (void)one;
     if (n > c->most - c->body.n) {
         c->too_large = 1;
-        return 0; /* an error for libcurl */
+        return 0; /* makes libcurl fail the transfer */
     }
     ishow_buffer_add(&c->body, data, n);
     return c->body.failed ? 0 : n;

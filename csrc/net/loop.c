@@ -14,7 +14,7 @@ enum { EVENTS_A_TURN = 64, DNS_SECONDS = 60 };
 
 static void global_init(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
 
-/* Descriptors of libcurl's carry an odd number in epoll's data; connections, their (even) address. */
+/* epoll's data is an odd number for descriptors of libcurl, and the (even) address for connections. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *self, void *unused) {
     net_loop *loop = self;
     struct epoll_event event = {.events = 0, .data.u64 = (uint64_t)fd << 1 | 1};
@@ -44,7 +44,7 @@ int loop_begin(loop_task *task, const char *url, const char *ca_file, double con
     curl_easy_setopt(easy, CURLOPT_PRIVATE, task);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, task->fault);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a look-up that is given up is not waited for */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* do not wait for a name lookup that was abandoned */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(1000 * connect_seconds));
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -115,12 +115,12 @@ void net_loop_process(net_loop *loop) {
             curl_multi_socket_action(loop->multi, (curl_socket_t)(whose >> 1), mask, &running);
         } else
             connection_ready((connection *)(uintptr_t)whose,
-                             events[i].events); /* connections live as long as their source */
+                             events[i].events); /* safe: a connection is never freed within this loop */
     }
     if (loop->unread) {
         loop->unread = 0;
         for (connection *w = loop->connections, *next; w; w = next) {
-            next = w->next; /* reading one connection closes no other */
+            next = w->next; /* reading one connection never closes another */
             if (w->unread) connection_ready(w, 0);
         }
     }

@@ -1,5 +1,5 @@
-/* Connections of one thread: an epoll set, and a libcurl multi handle for look-ups, TLS and HTTP. libcurl resolves
- * names on threads of its own, so nothing here waits. */
+/* Connections of one thread: an epoll set, and a libcurl multi handle for name lookup, TLS and HTTP. libcurl resolves
+ * names on threads of its own, so nothing here blocks. */
 #ifndef ISHOW_NET_LOOP_H
 #define ISHOW_NET_LOOP_H
 
@@ -9,11 +9,11 @@
 
 enum { LOOP_READ_BYTES = 16 * 1024 };
 
-/* What libcurl works on for somebody: first member of a connection and of an http_call. */
+/* An easy handle in the loop: first member of a connection and of an http_call. */
 typedef struct loop_task {
     CURL *easy;
     char fault[CURL_ERROR_SIZE];
-    void (*done)(struct loop_task *task, CURLcode code); /* may end the task or others */
+    void (*done)(struct loop_task *task, CURLcode code); /* may end this task or others */
 } loop_task;
 
 typedef struct connection connection;
@@ -21,26 +21,26 @@ typedef struct connection connection;
 typedef struct net_loop {
     int epoll;
     CURLM *multi;
-    double curl_due;         /* ishow_now() at which libcurl wants to be called; INFINITY: never */
+    double curl_due;         /* ishow_now() at which libcurl must be called; INFINITY: never */
     connection *connections; /* those that are connected */
-    int unread;              /* some connection may hold bytes that epoll cannot see */
+    int unread;              /* a connection may hold decrypted bytes that epoll cannot see */
     char read_buffer[LOOP_READ_BYTES];
 } net_loop;
 
-/* Of a zeroed struct. 0: no memory or descriptors; net_loop_close in any case. */
+/* Opens a zeroed loop. 0: out of memory or descriptors; call net_loop_close in any case. */
 int net_loop_open(net_loop *loop);
 void net_loop_close(net_loop *loop); /* after the last of its connections and calls */
 /* ishow_now() at which process must be called although the descriptor is not readable; 0: now, INFINITY: no timer. */
 double net_loop_due(const net_loop *loop);
-/* Does what is due without waiting, and calls back. One call handles a bounded amount. */
+/* Handles all due events without waiting, and calls back. One call handles a bounded amount. */
 void net_loop_process(net_loop *loop);
 
-/* An easy handle with what all connections share; NULL: out of memory. ca_file may be NULL. Give it back to loop_end.
- */
+/* Creates an easy handle with the options common to all connections; 0: out of memory. ca_file may be NULL. Free it
+ * with loop_end. */
 int loop_begin(loop_task *task, const char *url, const char *ca_file, double connect_seconds);
 int loop_run(net_loop *loop, loop_task *task); /* 0: out of memory */
 void loop_end(net_loop *loop, loop_task *task);
-/* "Could not resolve host: x", from libcurl; static or the task's own. */
+/* Message of a failed transfer, e.g. "Could not resolve host: x"; static or owned by the task. */
 const char *loop_fault(const loop_task *task, CURLcode code);
 
 /* ---- connection.c: a TLS or TCP connection ---- */
@@ -53,7 +53,7 @@ struct connection {
     ishow_buffer out;
     size_t sent;
     void *self;
-    /* Connected; bytes came (borrowed); it is closed and why. Each may close the connection. */
+    /* Connected; bytes received (borrowed); closed, with the reason. Each may close the connection. */
     void (*opened)(void *self);
     void (*data)(void *self, char *data, size_t n);
     void (*closed)(void *self, const char *why);
@@ -61,7 +61,7 @@ struct connection {
 
 /* url: https:// for TLS, http:// without. self and the three functions are set before. 0: out of memory. */
 int connection_open(connection *w, net_loop *loop, const char *url, const char *ca_file, double connect_seconds);
-void connection_close(connection *w); /* without a call; may be repeated */
+void connection_close(connection *w); /* does not call back; may be repeated */
 void connection_send(connection *w, const void *data, size_t n);
 void connection_ready(connection *w, uint32_t events);
 
@@ -74,14 +74,14 @@ typedef struct http_call {
     size_t most;
     int too_large;
     void *self;
-    /* status 0: no answer came, fault says why. The body belongs to the call. May start the next call on the same
+    /* status 0: no response, `fault` says why. The body is owned by the call. May start the next call on the same
      * struct. */
     void (*answered)(void *self, long status, const char *fault);
 } http_call;
 
-/* headers: NULL-terminated "Name: value" list, may hold secrets. 0: out of memory. */
+/* headers: NULL-terminated "Name: value" list, may contain secrets. 0: out of memory. */
 int http_get(http_call *c, net_loop *loop, const char *url, const char *const *headers, const char *ca_file,
              double seconds, size_t most);
-void http_end(http_call *c); /* cancels, frees the body; may be repeated */
+void http_end(http_call *c); /* cancels and frees the body; may be repeated */
 
 #endif

@@ -67,7 +67,7 @@ static void base64(char *out, size_t size, const void *data, size_t n) {
     ishow_buffer_free(&text);
 }
 
-/* Value of a header field in the head [n] of an answer, without surrounding spaces. */
+/* Value of a header in the response's head [n], without surrounding spaces. */
 static ishow_span field_of(const char *head, size_t n, const char *name) {
     size_t size = strlen(name);
     const char *end = head + n;
@@ -95,7 +95,7 @@ static int accepts(const websocket *w, const char *head, size_t n) {
            !strncasecmp(upgrade.data, "websocket", 9);
 }
 
-/* 0: not yet, or failed. */
+/* 0: the head is incomplete, or the handshake failed. */
 static int take_head(websocket *w) {
     static const struct wslay_event_callbacks calls = {on_recv, on_send, on_mask, NULL, NULL, NULL, on_message};
     char *head = (char *)w->in.data, *end = memmem(head, w->in.n, "\r\n\r\n", 4);
@@ -158,7 +158,8 @@ static void take(websocket *w) {
         fail(w, "the server closed the WebSocket (%u)", (unsigned)wslay_event_get_status_code_received(w->frames));
         return;
     }
-    if (fault || wslay_event_get_close_sent(w->frames)) { /* wslay answers a broken frame with a close frame */
+    if (fault ||
+        wslay_event_get_close_sent(w->frames)) { /* wslay sends a close frame when it receives a malformed frame */
         fail(w,
              wslay_event_get_status_code_sent(w->frames) == WSLAY_CODE_MESSAGE_TOO_BIG
                  ? "a message is larger than %zu bytes"
@@ -166,7 +167,7 @@ static void take(websocket *w) {
              w->most);
         return;
     }
-    /* What is taken is given back; the rest is the beginning of a frame. */
+    /* Removes what wslay has read; the rest is the beginning of a frame. */
     size_t left = w->in.n - w->taken;
     if (!left)
         ishow_buffer_free(&w->in);

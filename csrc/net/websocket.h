@@ -1,4 +1,4 @@
-/* The client's side of a WebSocket: handshake here, frames by wslay, bytes over a connection. */
+/* The client's side of a WebSocket: the handshake is done here, frames are wslay's, bytes go over a connection. */
 #ifndef ISHOW_NET_WEBSOCKET_H
 #define ISHOW_NET_WEBSOCKET_H
 
@@ -9,22 +9,22 @@
 typedef struct websocket {
     connection connection;
     wslay_event_context_ptr frames; /* NULL before the handshake is done */
-    ishow_buffer in;                /* bytes not yet taken by wslay, or the head of the answer */
+    ishow_buffer in;                /* bytes that wslay has not read, or the response's head */
     size_t taken, most;
-    int busy, closing; /* closed from inside a call of ours: freed when that call ends */
+    int busy, closing; /* closing: closed within a callback, freed when that returns */
     char key[32], host[280], path[64];
     void *self;
-    /* The first two may send and close; `closed` comes with everything closed. */
+    /* The first two may send and close; `closed` is called after all is closed. */
     void (*opened)(void *self);
     void (*message)(void *self, const unsigned char *data, size_t n);
     void (*closed)(void *self, const char *why);
-    void (*heard)(void *self, size_t n); /* bytes came, before anything else about them */
+    void (*heard)(void *self, size_t n); /* bytes were received; called before anything else */
 } websocket;
 
-/* tls: wss. most: bytes of a message. self and the functions are set before. 0: out of memory. */
+/* tls: wss. most: maximum bytes of a message. self and the functions are set before. 0: out of memory. */
 int websocket_open(websocket *w, net_loop *loop, int tls, const char *host, int port, const char *path,
                    const char *ca_file, double connect_seconds, size_t most);
 void websocket_send(websocket *w, const void *data, size_t n); /* one binary message */
-void websocket_close(websocket *w);                            /* without a call; may be repeated */
+void websocket_close(websocket *w);                            /* does not call back; may be repeated */
 
 #endif

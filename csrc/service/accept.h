@@ -1,4 +1,4 @@
-/* What a client's Accept field wants. NULL: it sent none. Whatever else it holds, what cannot be read is not wanted. */
+/* Content negotiation by the Accept header. accept NULL: none was sent. Parts that cannot be parsed are ignored. */
 #ifndef ISHOW_SERVICE_ACCEPT_H
 #define ISHOW_SERVICE_ACCEPT_H
 
@@ -6,8 +6,8 @@
 
 ISHOW_API double ishow_accept_quality(
     const char *accept, const char *type,
-    const char *subtype); /* how much the type is wanted, 0..1. A range of all types is nobody's wish for this one */
-ISHOW_API double ishow_accept_audio(
-    const char *accept, ishow_format *out); /* the audio format that is liked best, WAV among equals, and how much */
+    const char *subtype); /* quality of the type, 0..1; a range of all types does not count */
+ISHOW_API double ishow_accept_audio(const char *accept,
+                                    ishow_format *out); /* quality of the best audio format, WAV among equals */
 
 #endif

@@ -1,5 +1,5 @@
-/* See chat.h. An accepted message is answered when the journal has it on disk, so that 202 is a promise; one that
- * cannot be written is answered with 503. */
+/* See chat.h. An accepted message is answered with 202 once the journal has written it to disk, and with 503 when it
+ * could not. */
 #include "service/chat.h"
 
 #include <stdlib.h>
@@ -175,7 +175,7 @@ static int show(chat_service *d, const char *verb, ishow_buffer *out, fault *f) 
     ishow_buffer_add(out, json, strlen(json) - !queue);
     free(json);
     if (queue) return 200;
-    ishow_buffer_text(out, ",\"connections\":"); /* one more field before its brace */
+    ishow_buffer_text(out, ",\"connections\":"); /* adds a field before the closing brace */
     sources_write(d, out);
     ishow_buffer_text(out, "}");
     return 200;

@@ -1,8 +1,8 @@
-/* Live chat behind HTTP: the chat with what it needs, connections to platforms, and what each request does.
+/* Live chat behind HTTP: the chat with its engine and journal, connections to platforms, and what each request does.
  *
- * Connections are served by a thread of their own, so that what a platform sends never holds up HTTP. Everything here
- * may be called from any thread; the verbs start and stop may wait until that thread has dealt with what it has just
- * received, the others wait for nothing. */
+ * A thread of its own serves the connections, so that a platform's data never delays HTTP. All functions may be called
+ * from any thread. The verbs start and stop may wait until that thread has handled the data that it has just received;
+ * the others do not wait. */
 #ifndef ISHOW_SERVICE_CHAT_H
 #define ISHOW_SERVICE_CHAT_H
 
@@ -13,19 +13,20 @@
 
 typedef struct chat_service chat_service;
 
-/* store NULL: nothing survives. store, engine and sources are borrowed until close. Sources that name a channel are
- * joined; one without is what any channel of its platform is joined with on request. */
+/* store NULL: nothing survives a restart. store, engine and sources are borrowed until close. Sources that name a
+ * channel are joined; one without a channel holds the options for any channel of its platform that is started on
+ * request. */
 ISHOW_API ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ishow_engine *engine,
                                                const ishow_request *sampling, const char *default_voice,
                                                const ishow_chat_options *options,
                                                const ishow_chat_source_options *sources, size_t n_sources,
                                                ishow_error *error);
 ISHOW_API void ishow_chat_service_close(
-    chat_service *d); /* after the last reader, before the engine goes. NULL allowed */
+    chat_service *d); /* after the last reader is closed, before the engine is freed. NULL allowed */
 ISHOW_API ishow_chat *ishow_chat_service_chat(chat_service *d);
 
-/* Other options, sampling and default voice from now on; what is being made stays as it is. Prepare on any thread, then
- * install or discard: install cannot fail. */
+/* Exchanges options, sampling and default voice; clips that are being made are not affected. Prepare on any thread,
+ * then install or discard: install cannot fail. */
 typedef struct chat_change chat_change;
 ISHOW_API ishow_status ishow_chat_service_prepare(chat_change **out, const ishow_request *sampling,
                                                   const char *default_voice, const ishow_chat_options *options,
@@ -33,21 +34,21 @@ ISHOW_API ishow_status ishow_chat_service_prepare(chat_change **out, const ishow
 ISHOW_API void ishow_chat_service_install(chat_service *d, chat_change *change);
 ISHOW_API void ishow_chat_service_discard(chat_change *change); /* NULL allowed */
 
-/* POST or GET /api/danmaku/VERB but for the stream: the answer's status and JSON, 0: the fault is set. verb: enqueue,
- * skip, pause, resume, clear, replay, start, stop, queue, status. *waits: durable(user, status) is called once, on any
- * thread, perhaps before this returns: with ISHOW_OK the answer holds, else ishow_chat_service_not_kept says what is
- * answered instead. Without *waits it is not called. An empty body is {}. */
+/* POST or GET /api/danmaku/VERB except stream. Returns the response's status and writes its JSON, or returns 0 and sets
+ * *f. verb: enqueue, skip, pause, resume, clear, replay, start, stop, queue, status. Where *waits is set to 1,
+ * durable(user, status) is called once, on any thread, perhaps before this returns: with ISHOW_OK the response is
+ * valid, else ishow_chat_service_not_kept gives the fault to answer instead. An empty body is {}. */
 ISHOW_API int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, size_t n,
                                      void (*durable)(void *user, ishow_status status), void *user, int *waits,
                                      ishow_buffer *out, fault *f);
-ISHOW_API void ishow_chat_service_not_kept(fault *f); /* 503: the state folder does not take the message */
+ISHOW_API void ishow_chat_service_not_kept(fault *f); /* 503: the message could not be written to the state folder */
 ISHOW_API int ishow_chat_service_delete(chat_service *d, const char *id,
                                         fault *f); /* DELETE /api/danmaku/messages/ID; 0: the fault is set */
 
 ISHOW_API void ishow_chat_service_metrics(chat_service *d, ishow_buffer *out); /* Prometheus text */
 
 /* ---- message.c ---- */
-/* A chat message out of a JSON body; strings belong to root. 0: fault set. */
+/* Reads a chat message from a JSON body; its strings are owned by root. 0: fault set. */
 int ishow_chat_service_parse(const json_t *root, ishow_chat_message *out, fault *f);
 
 /* ---- for the files of this room ---- */
@@ -67,7 +68,7 @@ int sources_start(chat_service *d, json_t *root, ishow_buffer *out, fault *f);
 int sources_stop(chat_service *d, json_t *root, ishow_buffer *out, fault *f);
 void sources_write(chat_service *d, ishow_buffer *out); /* a JSON array */
 void sources_metrics(chat_service *d, ishow_buffer *out);
-/* Only these keys, all of them strings or null. 0: fault set. */
+/* Checks that root has only these keys, with strings or null. 0: fault set. */
 int only_strings(json_t *root, const char *const *known, size_t n, fault *f);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "engine/field.h"
 
-/* Settings of [server] that can be exchanged while requests run. */
+/* Settings of [server] that can change while requests run. */
 static const char *const live[] = {"api_key",        "api_key_file",    "allowed_hosts", "cors_origins",
                                    "body_bytes_max", "request_seconds", "drain_seconds", "connections_per_client",
                                    "log_level",      "log_format"};
@@ -18,7 +18,7 @@ static int is_live_field(const ishow_fields *fields, const char *key) {
 }
 
 static int is_live(const char *section, const char *key) {
-    if (!strcmp(section, "chat")) return strcmp(key, "sources") != 0; /* which needs connections of its own */
+    if (!strcmp(section, "chat")) return strcmp(key, "sources") != 0; /* a change of sources needs a restart */
     if (!strcmp(section, "openai")) return 1;
     if (!strcmp(section, "sampling")) return is_live_field(&ishow_request_fields, key);
     if (!strcmp(section, "engine")) return is_live_field(&ishow_engine_fields, key);
@@ -27,8 +27,8 @@ static int is_live(const char *section, const char *key) {
     return 0;
 }
 
-/* Without a key a server that others can reach would be open to all of them, and one that lets every origin call to
- * every page. */
+/* 1: the change would open the server to strangers: removing the key of a server that other machines can reach, or
+ * allowing every origin without a key. */
 static int unlocks(const char *name, json_t *value, json_t *now, int loopback) {
     json_t *server = json_object_get(now, "server"), *origin;
     size_t i;
@@ -40,7 +40,7 @@ static int unlocks(const char *name, json_t *value, json_t *now, int loopback) {
     return 0;
 }
 
-/* Names of voices mean those of the model that is loaded. */
+/* 1: the setting names voices, which belong to the loaded model. */
 static int names_voices(const char *name) {
     return !strcmp(name, "openai.voices") || !strcmp(name, "chat.voices") || !strcmp(name, "chat.role_voices");
 }
@@ -85,8 +85,7 @@ void ishow_config_diff_make(config_diff *d, json_t *now, json_t *shown, json_t *
         json_object_set(d->now, voices[i], wanted);
         json_object_set(d->shown, voices[i], json_object_get(new_shown, voices[i]));
     }
-    json_t *pronounce =
-        json_object_get(new, "pronounce"); /* in force already: the text front end reads it with the file */
+    json_t *pronounce = json_object_get(new, "pronounce"); /* used already: the text front end reads it with the file */
     if (!json_equal(pronounce, json_object_get(now, "pronounce"))) {
         json_array_append_new(d->changed, json_string("pronounce"));
         json_object_set(d->now, "pronounce", pronounce);

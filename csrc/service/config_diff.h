@@ -1,6 +1,6 @@
-/* Two configurations compared: what can be exchanged under requests that run, and what needs a restart.
+/* Compares two configurations: which settings can change while requests run, and which need a restart.
  *
- * Each has two documents of the same shape: what is in force, secrets included, and the same to be shown. */
+ * Each has two documents of the same structure: the one in use, with secrets, and the one to show, without. */
 #ifndef ISHOW_SERVICE_CONFIG_DIFF_H
 #define ISHOW_SERVICE_CONFIG_DIFF_H
 
@@ -9,9 +9,9 @@
 #include "ishow.h"
 
 typedef struct config_diff {
-    json_t *changed, *restart; /* names; voices are the caller's to add, who alone sees their clips */
-    json_t *now, *shown;       /* the documents as they will be */
-    int model;                 /* another model is wanted: voices wait for it */
+    json_t *changed, *restart; /* names of settings; the caller adds those of voices, since only it reads their clips */
+    json_t *now, *shown;       /* the documents after the change */
+    int model;                 /* the model changes, which needs a restart: voices stay until then */
 } config_diff;
 
 /* loopback: only this machine reaches the server. */

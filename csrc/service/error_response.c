@@ -71,7 +71,7 @@ int ishow_fault_type(fault *f, const char *field, const char *wanted, const json
 }
 
 int take_whole(const json_t *value, const char *field, json_int_t *out, fault *f) {
-    const double real = json_real_value(value); /* 0 unless it is one */
+    const double real = json_real_value(value); /* 0 for other types */
     if (json_is_real(value) && real == floor(real) && fabs(real) <= 9007199254740992.0)
         *out = (json_int_t)real;
     else if (json_is_integer(value))

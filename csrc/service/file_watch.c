@@ -1,5 +1,5 @@
-/* See file_watch.h. Editors and package managers replace a file rather than write it, some in several
- * moves, so the folder is watched, and what counts is whether the file is another once it has been quiet for a moment.
+/* See file_watch.h. Editors and package managers often replace a file instead of writing it, some in several steps. So
+ * the folder is watched, and the file is compared once no event has arrived for QUIET_MS.
  */
 #include "service/file_watch.h"
 
@@ -39,7 +39,7 @@ static void reload(watcher *w, const char *why) {
 static void *watch_main(void *self) {
     watcher *w = self;
     struct pollfd fds[] = {{.fd = w->poke, .events = POLLIN}, {.fd = w->inotify, .events = POLLIN}};
-    int restless = 0; /* something in the folder has moved */
+    int restless = 0; /* an event has arrived since the last comparison */
     while (!atomic_load(&w->stopping)) {
         int n = poll(fds, 2, restless ? QUIET_MS : -1);
         if (n < 0 && errno != EINTR) break;

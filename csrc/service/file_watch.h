@@ -1,4 +1,4 @@
-/* Reloads of the configuration by signal and by change of its file. */
+/* Calls back when the configuration should be read again: on request or when its file changes. */
 #ifndef ISHOW_SERVICE_FILE_WATCH_H
 #define ISHOW_SERVICE_FILE_WATCH_H
 
@@ -6,15 +6,14 @@
 
 typedef struct watcher watcher;
 
-/* changed(self, why) is called on the watcher's thread and may wait; 0: not now, it is asked again with the next poke.
- * file NULL: only by poke. */
+/* changed(self, why) is called on the watcher's thread and may wait; when it returns 0 it is called again at the next
+ * poke. file NULL: only pokes. */
 ISHOW_API ishow_status ishow_file_watch_start(watcher **out, const char *file,
                                               int (*changed)(void *self, const char *why), void *self,
                                               ishow_error *error);
-ISHOW_API void ishow_file_watch_poke(
-    watcher *w,
-    int reload); /* reload: soon; 0: what was put off, now. Any thread, also a signal handler's. NULL allowed */
-ISHOW_API void ishow_file_watch_stop(watcher *w); /* waits for the thread. NULL allowed */
-ISHOW_API void ishow_file_watch_free(watcher *w); /* stops it, too */
+ISHOW_API void ishow_file_watch_poke(watcher *w, int reload); /* reload: call soon; 0: repeat a postponed call now. Any
+                                                                 thread, signal handlers included. NULL allowed */
+ISHOW_API void ishow_file_watch_stop(watcher *w);             /* joins the thread. NULL allowed */
+ISHOW_API void ishow_file_watch_free(watcher *w);             /* also stops it */
 
 #endif

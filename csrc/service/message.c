@@ -77,7 +77,7 @@ static int take_roles(const json_t *value, unsigned *out, fault *f) {
     return 1;
 }
 
-/* What is known there; a client's own keys are its own business. */
+/* Reads the known keys of `metadata`; unknown keys are allowed and ignored. */
 static int take_metadata(const json_t *value, ishow_chat_message *m, fault *f) {
     if (json_is_null(value)) return 1;
     if (!json_is_object(value)) return ishow_fault_type(f, "metadata", "an object", value);

@@ -59,7 +59,7 @@ int ishow_form_end(form *f, int whole) {
     return !f->fault.status;
 }
 
-/* Closes a text by NUL: good UTF-8 without NUL, no spaces around it and single ones within. */
+/* Ends a text with NUL and checks that it is UTF-8 without NUL; trims it and joins runs of spaces. */
 static int finish_text(ishow_buffer *value, const char *name, size_t characters_max, fault *fault) {
     char *from, *to;
     ishow_buffer_add(value, "", 1);

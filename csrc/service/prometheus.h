@@ -1,4 +1,4 @@
-/* Prometheus text, written by hand. */
+/* Writes the Prometheus text format. */
 #ifndef ISHOW_SERVICE_PROMETHEUS_H
 #define ISHOW_SERVICE_PROMETHEUS_H
 

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { WINDOW = 5 /* seconds of work that one measurement covers at least */ };
+enum { WINDOW = 5 /* minimum seconds of work of one measurement */ };
 
 void ishow_retry_after_tick(retry_estimate *l, ishow_engine *engine) {
     ishow_engine_stats now;

@@ -1,4 +1,4 @@
-/* How long what waits will take, by what an utterance took lately: the honest Retry-After. */
+/* Retry-After, estimated from the recent mean time of an utterance and the number that wait. */
 #ifndef ISHOW_SERVICE_RETRY_AFTER_H
 #define ISHOW_SERVICE_RETRY_AFTER_H
 
@@ -6,17 +6,17 @@
 
 #include "engine/engine.h"
 
-enum { RETRY_SECONDS_UNKNOWN = 2 /* seconds to wait where nothing better is known */ };
+enum { RETRY_SECONDS_UNKNOWN = 2 /* answered before there is a measurement */ };
 
 typedef struct retry_estimate {
-    double seconds; /* of work that an utterance takes lately; 0: not known */
-    double busy;    /* the engine's counters when that was measured */
+    double seconds; /* recent mean seconds of work of an utterance; 0: unknown */
+    double busy;    /* the engine's counters at that measurement */
     uint64_t done;
 } retry_estimate;
 
-/* Looks at the engine's counters; now and then, on one thread. */
+/* Measures from the engine's counters; call regularly, on one thread. */
 ISHOW_API void ishow_retry_after_tick(retry_estimate *l, ishow_engine *engine);
-/* Seconds, at least 1; request_seconds: nobody waits longer in there. engine NULL: there is none (yet, or any more). */
+/* Seconds, at least 1 and at most request_seconds, the deadline of every request. engine NULL: there is none. */
 ISHOW_API int ishow_retry_after(retry_estimate *l, ishow_engine *engine, double request_seconds);
 
 #endif

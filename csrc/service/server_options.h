@@ -1,4 +1,4 @@
-/* Options of the HTTP server, as the configuration gives them. */
+/* Options of the HTTP server. */
 #ifndef ISHOW_SERVICE_SERVER_OPTIONS_H
 #define ISHOW_SERVICE_SERVER_OPTIONS_H
 
@@ -14,28 +14,28 @@ typedef struct ishow_server_options {
     int insecure;                     /* serve other machines without a key */
     int wyoming_port;                 /* of the Wyoming protocol, which has no keys; 0: not served */
     const char *web_dir;              /* folder of the page, read once; NULL: no page */
-    const char *const *allowed_hosts; /* further names that a Host header may carry */
+    const char *const *allowed_hosts; /* further host names that are accepted in a Host header */
     size_t n_allowed_hosts;
     const char *const *cors_origins;  /* origins of other sites that may call, e.g. "https://example.org" */
     size_t n_cors_origins;            /* "*": all of them */
-    const char *const *openai_voices; /* OpenAI's name of a voice and the id of ours, in turn (service/openai.h) */
+    const char *const *openai_voices; /* pairs: OpenAI's name of a voice, id of ours (service/openai.h) */
     size_t n_openai_voices;           /* strings, twice the voices */
-    const char *state_dir;  /* absolute folder for what outlives the process, made when missing; NULL: nothing does */
+    const char *state_dir;  /* absolute folder of the state, created when missing; NULL: nothing survives a restart */
     size_t body_bytes_max;  /* of a JSON request */
-    ishow_request sampling; /* what a request gets that does not choose; its strings are ignored */
+    ishow_request sampling; /* defaults of a request; its strings are ignored */
     double request_seconds; /* deadline of one synthesis */
-    double drain_seconds;   /* of ishow_server_drain, unless it says */
-    double
-        idle_seconds; /* a connection without a whole request, or a client that takes nothing, is closed after this */
+    double drain_seconds;   /* default of ishow_server_drain */
+    double idle_seconds;    /* closes a connection that has sent no whole request, or whose client reads nothing, for so
+                               long */
     unsigned connections_max;
-    unsigned connections_per_client; /* of one address; more are closed at once. Not counted while only this machine can
+    unsigned connections_per_client; /* of one address; more are closed at once. Not limited while only this machine can
                                         connect */
-    /* Where the compilation of the model stands, as ishow_bridge_compile_state says it; any thread, must not block.
-     * NULL: none. */
+    /* State of the compilation of the model, as by ishow_bridge_compile_state; any thread, must not block. NULL: none.
+     */
     int (*compile_state)(void *self, char *why, size_t n_why);
     void *compile_self; /* borrowed until ishow_server_drain returns, like read_config_self */
-    /* The configuration in force, as ishow_bridge_config makes it, to be shown; NULL: none. Its file is watched, NULL:
-     * none. read_config reads it again, on a thread that may wait; NULL: it cannot be reloaded. */
+    /* The configuration in use, as from ishow_bridge_config, to be shown; NULL: none. Its file is watched; NULL: none.
+     * read_config reads it again, on a thread that may wait; NULL: it cannot be reloaded. */
     const char *config_json, *config_file;
     ishow_status (*read_config)(void *self, char **json, ishow_error *error);
     void *read_config_self;

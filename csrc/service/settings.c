@@ -1,5 +1,4 @@
-/* Values were checked and completed in Python, so each must be there with its type; nothing has a second default here.
- */
+/* Values were checked and completed in Python, so each must be present with its type; no default is repeated here. */
 #include "service/settings.h"
 
 #include <jansson.h>
@@ -34,7 +33,7 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
                               "The checked configuration cannot be read: source %zu has no platform.", i);
         ishow_chat_source_options *o = &out->sources[i];
         *o = ishow_chat_source_options_default(platform);
-        /* What is null stays at the platform's own. */
+        /* null keeps the platform's default. */
         const struct {
             const char *key, **to;
         } texts[] = {{"channel", &o->channel},
@@ -65,7 +64,7 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
     return ISHOW_OK;
 }
 
-/* The settings of one table. */
+/* Reads the settings of one table. */
 static ishow_status read_section(json_t *from, const ishow_fields *fields, void *to, ishow_error *error) {
     for (size_t i = 0; i < fields->n; i++) {
         const ishow_field *field = &fields->rows[i];
@@ -130,7 +129,7 @@ ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *e
         goto done;
     if ((status = read_section(json_object_get(root, "engine"), &ishow_engine_fields, &out->engine, error)) != ISHOW_OK)
         goto done;
-    s->api_key = json_string_value(json_object_get(server, "api_key")); /* null: none, like the next */
+    s->api_key = json_string_value(json_object_get(server, "api_key")); /* null: none; likewise the next */
     out->default_voice = json_string_value(json_object_get(root, "default_voice"));
     if (!ishow_log_level_find(level, &out->log_level) || !ishow_log_format_find(format, &out->log_format)) {
         status =

@@ -26,7 +26,7 @@ typedef struct settings {
     size_t n_sources;
 } settings;
 
-/* EINTERNAL names what is missing: the configuration was checked before, so a fault here is a defect. */
+/* EINTERNAL names what is missing; as the configuration was checked before, that is a bug. */
 ISHOW_API ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *error);
 ISHOW_API void ishow_settings_free(settings *s);
 

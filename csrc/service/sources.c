@@ -1,7 +1,7 @@
-/* Connections to platforms: begun by the configuration or on request, with the chat as their sink.
+/* Connections to platforms, opened by the configuration or on request, with the chat as their sink.
  *
- * One thread serves them all, since decoding what a stranger sends may take long. It holds `lock` while it does; who
- * shows connections reads a copy that it makes after each turn, and waits for nobody. */
+ * One thread serves them all, since decoding untrusted data may take long. It holds `lock` meanwhile. Requests that
+ * show connections read a copy, which the thread makes after each turn, and never wait for it. */
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,15 +30,15 @@ struct platform_thread {
     int ending;
     pthread_t thread;
     int runs;
-    atomic_int wanted; /* others that wait for the lock: a mutex alone would let the thread take it again and again */
+    atomic_int wanted; /* threads that wait for the lock: the thread yields to them, since a mutex is not fair */
     int waker;         /* eventfd */
-    pthread_mutex_t shown_lock; /* guards the rest */
+    pthread_mutex_t shown_lock; /* guards the copy, below */
     ishow_chat_source_stats shown[CONNECTIONS_MAX];
     size_t n_shown;
     double shown_at;
 };
 
-/* The configured entry for a channel: its own, or the platform's for any channel; NULL: none. */
+/* The configured entry of a channel, else that of its platform for any channel; NULL: none. */
 static const ishow_chat_source_options *entry_for(const chat_service *d, ishow_chat_platform platform,
                                                   const char *channel) {
     const ishow_chat_source_options *any = NULL;
@@ -136,7 +136,7 @@ static void begin_change(platform_thread *p) {
     atomic_fetch_sub(&p->wanted, 1);
 }
 
-/* The thread looks at what was changed. */
+/* Wakes the thread to handle a change. */
 static void end_change(platform_thread *p) {
     const uint64_t one = 1;
     show(p);
@@ -211,7 +211,7 @@ static void write_connection(ishow_buffer *out, const ishow_chat_source_stats *s
                         (unsigned long long)s->quota_used);
 }
 
-/* What is shown, as of now. */
+/* Copies what is shown. */
 static size_t take_shown(chat_service *d, ishow_chat_source_stats out[CONNECTIONS_MAX]) {
     platform_thread *p = d->platforms;
     if (!p) return 0;
@@ -266,7 +266,7 @@ void sources_metrics(chat_service *d, ishow_buffer *out) {
     }
 }
 
-/* platform and channel of a body; 0: fault set. */
+/* Reads platform and channel from a body; 0: fault set. */
 static int take_place(json_t *root, ishow_chat_platform *platform, const char **channel, fault *f) {
     static const char *const needed[] = {"platform", "channel"};
     for (size_t i = 0; i < 2; i++)
@@ -292,7 +292,7 @@ static int join_channel(chat_service *d, ishow_chat_platform platform, const cha
     if (c) {
         ishow_chat_source_stats_get(c->source, &s);
         if (s.state == ISHOW_CHAT_STATE_ENDED ||
-            s.state == ISHOW_CHAT_STATE_FAILED) { /* it would not try again by itself */
+            s.state == ISHOW_CHAT_STATE_FAILED) { /* a failed connection does not retry */
             disconnect(p, c);
             c = NULL;
         }

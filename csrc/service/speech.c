@@ -87,8 +87,8 @@ int ishow_id_is_valid(const char *id) {
 
 /* ---- JSON ---- */
 
-/* jansson's integers end at 2^63; a seed may be any u64. A number that is too big is put in quotes and read as a
- * string, which the seed accepts in its own right (JavaScript loses whole numbers above 2^53). */
+/* jansson reads integers up to 2^63 - 1, but a seed may be any u64. A number that is too big is put in quotes and read
+ * as a string, which the seed also accepts (JavaScript loses integers above 2^53). */
 static json_t *load(const char *body, size_t n, json_error_t *error) {
     json_t *root = json_loadb(body, n, JSON_REJECT_DUPLICATES, error);
     if (root || json_error_code(error) != json_error_numeric_overflow) return root;
@@ -119,7 +119,7 @@ static json_t *load(const char *body, size_t n, json_error_t *error) {
 
 static json_t *object_of(const char *body, size_t n, fault *f) {
     json_error_t error = {0};
-    json_t *root = load(n ? body : "", n, &error); /* an empty body may have no address */
+    json_t *root = load(n ? body : "", n, &error); /* the pointer of an empty body may be NULL */
     if (root && json_is_object(root)) return root;
     if (root)
         ishow_fault_type(f, "", "a JSON object", root);
@@ -215,7 +215,7 @@ static int take_number(const ishow_field *field, const char *name, const json_t 
     return 1;
 }
 
-/* name: as the client calls the field. */
+/* name: the field's name in the client's request. */
 static int take_value(const ishow_field *field, const char *name, const json_t *value, speech *s, fault *f) {
     void *to = (char *)s + field->at;
     switch (field->kind) {
@@ -248,7 +248,7 @@ static int unknown(const speech_form *form, const char *name, fault *f) {
     return ishow_fault_set(f, 400, "unknown_field", name, "There is no field of this name; fields are %s.", known);
 }
 
-/* Takes root over, also on failure. */
+/* Takes root, also on failure. */
 static int read_fields(json_t *root, const speech_form *form, const ishow_request *defaults, speech *s, fault *f) {
     const char *name;
     json_t *value;
@@ -323,7 +323,7 @@ static void limits(ishow_buffer *out, const char *least, const char *most, const
     ishow_buffer_format(out, ",\"%s\":%.16g,\"%s\":%.16g", least, field->least, most, field->most);
 }
 
-/* The members of the schema of one kind of value, without the braces around them. */
+/* Writes the members of a field's JSON Schema, without braces. */
 static void describe(const ishow_field *field, ishow_buffer *out) {
     const char *name;
     switch (field->kind) {

@@ -1,11 +1,11 @@
-/* A request for speech from "name=value" texts: written as the JSON of POST /api/tts, so that one parser checks both.
- */
+/* A request for speech from "name=value" strings: converted to the JSON of POST /api/tts, so that one parser checks
+ * both. */
 #include <stdio.h>
 #include <string.h>
 
 #include "service/speech.h"
 
-/* Whether a value of this field is text in JSON. */
+/* 1 when values of this field are JSON strings. */
 static int is_text(const char *name, size_t n) {
     const ishow_field *field;
     for (size_t i = 0; (field = ishow_speech_field_at(&ishow_speech_own, i)); i++)

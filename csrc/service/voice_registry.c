@@ -97,7 +97,7 @@ static ishow_status prepare_pcm(ishow_engine *engine, const registry_entry *e, c
     return ishow_engine_prepare_voice(engine, &voice, out, error);
 }
 
-/* From the file. */
+/* Prepares the voice from its file. */
 static ishow_status prepare(ishow_engine *engine, registry_entry *e, ishow_prepared_voice **out, ishow_error *error) {
     ishow_pcm pcm = {0};
     *out = NULL;
@@ -156,7 +156,7 @@ static void clear_override(registry_entry *e) {
     e->override_at = 0;
 }
 
-/* The entries as they should be, not yet heard by anyone. */
+/* Builds the new list of entries, which is not in use yet. */
 static ishow_status plan(voice_registry *r, const ishow_voice_setting *voices, size_t n, int clones,
                          registry_entry **out, ishow_error *error) {
     ishow_voice_row *rows = NULL;
@@ -171,7 +171,8 @@ static ishow_status plan(voice_registry *r, const ishow_voice_setting *voices, s
         ishow_log(ISHOW_LOG_WARN, "voices",
                   "%zu clips that came over HTTP are kept but not used: this model speaks in its own voice only",
                   n_rows);
-    for (size_t i = 0; !status && clones && i < n_rows; i++) { /* by id and kind: a voice comes before its override */
+    for (size_t i = 0; !status && clones && i < n_rows;
+         i++) { /* ordered by id and kind: a voice precedes its override */
         registry_entry *e = find(*out, rows[i].id);
         if (rows[i].kind == ISHOW_VOICE_OVERRIDE) {
             if (e) set_override(r, e, &rows[i]);
@@ -193,8 +194,8 @@ static ishow_status plan(voice_registry *r, const ishow_voice_setting *voices, s
     return status;
 }
 
-/* Prepares what changed; prepared[] runs along the entries. An entry that came over HTTP and cannot be used is dropped
- * from *entries. */
+/* Prepares the voices that changed; prepared[i] is for the i-th entry, NULL where it did not change. An entry made over
+ * HTTP that cannot be used is removed from *entries. */
 static ishow_status prepare_all(voice_registry *r, ishow_engine *engine, registry_entry **entries,
                                 ishow_prepared_voice **prepared, ishow_error *error) {
     size_t i = 0;
@@ -293,7 +294,8 @@ static int can_keep(const voice_registry *r, ishow_engine *engine, fault *f) {
     return 1;
 }
 
-/* Makes `e` durable by `row`, then heard, then the entry of its id. Takes e and prepared. The change lock is held. */
+/* Writes `row` to the store, installs the voice in the engine, and replaces the entry of its id by `e`. Takes e and
+ * prepared. The change lock is held. */
 static int commit(voice_registry *r, ishow_engine *engine, registry_entry *e, ishow_prepared_voice *prepared,
                   ishow_voice_row *row, const ishow_buffer *clip, fault *f) {
     ishow_error error = {0};
@@ -321,7 +323,7 @@ static int commit(voice_registry *r, ishow_engine *engine, registry_entry *e, is
     return 1;
 }
 
-/* Decodes an upload and checks it together with its text. */
+/* Decodes an upload and checks it against its text. */
 static int hear(const ishow_buffer *clip, const char *text, ishow_pcm *pcm, fault *f) {
     const ishow_decode_limits limits = ishow_decode_limits_reference();
     ishow_error error = {0};
@@ -391,7 +393,7 @@ int ishow_voice_registry_override(voice_registry *r, ishow_engine *engine, const
         refuse(f, &error);
         goto done;
     }
-    /* A text alone goes with the clip that is there, a clip alone with the text. */
+    /* A text alone is used with the present clip, a clip alone with the present text. */
     snprintf(row.id, sizeof row.id, "%s", id);
     snprintf(row.clip, sizeof row.clip, "%s", clip ? "" : old->override_clip);
     row.text = ishow_strdup(text ? text : old->override_text);

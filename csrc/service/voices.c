@@ -22,7 +22,7 @@ static void write_field(ishow_buffer *out, const char *name, const char *value) 
     ishow_buffer_json_text(out, value);
 }
 
-/* One element of the list. e: NULL when the book does not know the voice. */
+/* One element of the list. e: NULL when the registry does not have the voice. */
 static void write_voice(ishow_buffer *out, const registry_entry *e, const char *id, const char *language,
                         const char *text, const char *label) {
     ishow_buffer_text(out, "{\"id\":");
@@ -107,7 +107,7 @@ int ishow_voices_create(voice_registry *r, ishow_engine *engine, form *from, ish
                                   ishow_form_text(from, FORM_LANGUAGE, &from->language), &from->audio, f))
         return 0;
     registry_entry *e = ishow_voice_registry_get(r, id);
-    if (!e) return ishow_fault_no_voice(f, id); /* deleted again meanwhile */
+    if (!e) return ishow_fault_no_voice(f, id); /* deleted by another request meanwhile */
     ishow_engine_label(engine, label, sizeof label);
     write_voice(out, e, e->id, e->language, e->text, label);
     entry_free(e);
@@ -147,7 +147,7 @@ int ishow_clip_find(clip *c, voice_registry *r, const char *id, const char *sour
     else if (!(c->path = ishow_strdup(path)))
         ishow_fault_memory(f);
     else if ((override || e->created) && name)
-        snprintf(c->etag, sizeof c->etag, "\"%.32s\"", name + 1); /* named by its content */
+        snprintf(c->etag, sizeof c->etag, "\"%.32s\"", name + 1); /* the name is a hash of the content */
     entry_free(e);
     return c->path != NULL;
 }
@@ -183,7 +183,7 @@ int file_range(const char *range, uint64_t size, uint64_t *from, uint64_t *n) {
     size_t a = strspn(p, "0123456789"), b = p[a] == '-' ? strspn(p + a + 1, "0123456789") : 0;
     if (p[a] != '-' || p[a + 1 + b] || a > 18 || b > 18 || (!a && !b)) return 0;
     uint64_t first = strtoull(p, NULL, 10), last = b ? strtoull(p + a + 1, NULL, 10) : UINT64_MAX;
-    if (!a) { /* the last so many */
+    if (!a) { /* the last n bytes */
         *n = last < size ? last : size;
         *from = size - *n;
         return *n ? 1 : -1;

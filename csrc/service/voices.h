@@ -1,5 +1,5 @@
-/* Voices over HTTP: what is said of them, what an upload does, and their clips as files. All of it may wait for a disk
- * or the change that another makes, but what says otherwise. */
+/* Voices over HTTP: their JSON, uploads, and clips as files. Functions may wait for a disk or for another change unless
+ * noted. */
 #ifndef ISHOW_SERVICE_VOICES_H
 #define ISHOW_SERVICE_VOICES_H
 
@@ -11,12 +11,12 @@
 
 ISHOW_API void ishow_engine_label(ishow_engine *engine, char *out, size_t n);
 
-/* JSON; without waiting. 0: the fault is set. */
+/* Writes JSON; does not wait. 0: the fault is set. */
 ISHOW_API int ishow_voices_list(voice_registry *r, ishow_engine *engine, ishow_buffer *out, fault *f);
 ISHOW_API int ishow_voices_reference(voice_registry *r, ishow_engine *engine, const char *id, ishow_buffer *out,
                                      fault *f);
 
-/* A form after ishow_form_end; the JSON of the new voice or of its reference. 0: the fault is set. */
+/* Applies a form after ishow_form_end and writes the JSON of the new voice or of its reference. 0: the fault is set. */
 ISHOW_API int ishow_voices_create(voice_registry *r, ishow_engine *engine, form *from, ishow_buffer *out, fault *f);
 ISHOW_API int ishow_voices_override(voice_registry *r, ishow_engine *engine, const char *id, form *from,
                                     ishow_buffer *out, fault *f);
@@ -30,23 +30,24 @@ typedef struct clip {
     char etag[64];
 } clip;
 
-/* source: "baseline", "override", or NULL for what is spoken. Without waiting. 0: the fault is set. */
+/* source: "baseline", "override", or NULL for the clip in use. Does not wait. 0: the fault is set. */
 ISHOW_API int ishow_clip_find(clip *c, voice_registry *r, const char *id, const char *source, fault *f);
 ISHOW_API int ishow_clip_open(clip *c, fault *f);
-ISHOW_API void ishow_clip_close(clip *c); /* also one that was not found */
+ISHOW_API void ishow_clip_close(clip *c); /* also after a fault */
 
 typedef struct clip_part {
     int status; /* 200, 206 or 304 */
     uint64_t from, n;
-    char content_range[80]; /* "": none; also of a 416 */
+    char content_range[80]; /* "": none; set for a 416 too */
 } clip_part;
 
-/* What an If-None-Match, an If-Range and a Range (each may be NULL) ask for of an open clip. 0: the fault is set. */
+/* Chooses the part of an open clip that If-None-Match, If-Range and Range (each may be NULL) ask for. 0: the fault is
+ * set. */
 ISHOW_API int ishow_clip_choose(const clip *c, const char *known, const char *when, const char *range, clip_part *out,
                                 fault *f);
 
-/* 1: [*from, *from + *n) of size was asked for; 0: everything (no range, several, or not understood); -1: nothing of it
- * is there. */
+/* 1: the range is [*from, *from + *n) of size; 0: send all (no range, several, or not understood); -1: not satisfiable.
+ */
 int file_range(const char *range, uint64_t size, uint64_t *from, uint64_t *n);
 
 #endif

@@ -1,4 +1,4 @@
-/* Files of clips. The name is the content's hash, so writing one twice is harmless, and a name never means another
+/* Files of clips, named by the hash of their content: writing one twice is harmless, and a name never refers to another
  * clip. */
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Opening the file: durable settings, and what to do with one that is broken. WAL with full sync: a commit survives
- * power loss, and a reader of the file (a backup) never stops the writer. */
+/* Opens the database with durable settings and handles a corrupt one. WAL with full sync: a commit survives power loss,
+ * and a reader of the file (a backup) never blocks the writer. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -52,12 +52,12 @@ ishow_status store_make_directory(const char *dir, ishow_error *error) {
     }
 }
 
-/* EFORMAT: the file is broken; EIO: it cannot be had. */
+/* Opens and checks the database. EFORMAT: it is corrupt; EIO: it cannot be opened. */
 static ishow_status open_sound(const char *path, sqlite3 **out, ishow_error *error) {
     sqlite3_stmt *check = NULL;
     sqlite3 *db = NULL;
     ishow_status status = ISHOW_OK;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite's own files beside it take over its mode */
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600); /* SQLite gives its log and index the same mode */
     if (fd < 0) return ishow_fail(error, ISHOW_EIO, "", "%s", strerror(errno));
     close(fd);
     if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
@@ -66,7 +66,7 @@ static ishow_status open_sound(const char *path, sqlite3 **out, ishow_error *err
                     : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the database could not be had.");
         goto done;
     }
-    sqlite3_busy_timeout(db, 5000); /* another program may look into it */
+    sqlite3_busy_timeout(db, 5000); /* another program may read it */
     sqlite3_extended_result_codes(db, 0);
     static const char settings[] =
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;";
@@ -97,7 +97,7 @@ done:
     return status;
 }
 
-/* A name for a broken database that no file has yet. */
+/* A name for a corrupt database that does not exist yet. */
 static void name_aside(const char *path, char rescued[48]) {
     char to[PATH_BYTES + 64], stamp[24];
     struct tm utc;
@@ -107,13 +107,13 @@ static void name_aside(const char *path, char rescued[48]) {
     strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &utc);
     snprintf(rescued, 48, "broken-%s", stamp);
     snprintf(to, sizeof to, "%s.%s", path, rescued);
-    for (int i = 1; !stat(to, &info) && i < 100; i++) { /* a second one within this second */
+    for (int i = 1; !stat(to, &info) && i < 100; i++) { /* another one in the same second */
         snprintf(rescued, 48, "broken-%s-%d", stamp, i);
         snprintf(to, sizeof to, "%s.%s", path, rescued);
     }
 }
 
-/* The database, its log and its index belong together. */
+/* Renames the database together with its log and index. */
 static ishow_status move_aside(const char *path, char rescued[48], ishow_error *error) {
     static const char *const parts[] = {"-shm", "-wal", ""};
     char from[PATH_BYTES], to[PATH_BYTES + 64];

@@ -1,4 +1,4 @@
-/* Shared by the files of store/. */
+/* What the files of store/ share. */
 #ifndef ISHOW_STORE_INTERNAL_H
 #define ISHOW_STORE_INTERNAL_H
 
@@ -7,14 +7,13 @@
 #include "base/base.h"
 #include "store/store.h"
 
-/* Opens a sound database at <dir>/ishowtts.db; a broken one is moved aside first and `rescued` (48 bytes) tells how it
- * is called now. */
+/* Opens <dir>/ishowtts.db; a corrupt one is renamed first, and `rescued` (48 bytes) gets the ending of its new name. */
 ishow_status store_open_database(const char *dir, sqlite3 **out, char rescued[48], ishow_error *error);
 
 /* mkdir -p with mode 0700. */
 ishow_status store_make_directory(const char *dir, ishow_error *error);
 
-/* A consistent copy of the open database under a name that `rescued` (48 bytes) tells, beside it. Outside a
+/* Copies the open database consistently beside it; `rescued` (48 bytes) gets the ending of its name. Outside a
  * transaction. */
 ishow_status store_copy_aside(sqlite3 *db, const char *dir, char rescued[48], ishow_error *error);
 

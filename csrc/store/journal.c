@@ -1,7 +1,7 @@
-/* Writes are collected in a list; one closure at a time takes all there are to the database thread. So a burst of
- * messages is one transaction, the caller never waits, and the store's bounded queue holds one entry of ours at most. A
- * batch that could not be committed goes back to the head of the list, without what has become void meanwhile: so a
- * disk that fails for hours costs no more memory than the messages that wait. */
+/* Writes are collected in a list, and one closure at a time takes the whole list to the database thread. So a burst of
+ * messages is one transaction, the caller never waits, and at most one entry of the store's bounded queue is used. A
+ * batch that could not be committed returns to the head of the list, without writes that have become obsolete, so a
+ * disk that fails for hours costs no more memory than the waiting messages. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ typedef enum write_kind { WRITE_PUT, WRITE_MARK, WRITE_DROP, WRITE_VOICE, WRITE_
 typedef struct note {
     struct note *next;
     write_kind kind;
-    uint64_t number; /* of the message; of SYNC: the ticket */
+    uint64_t number; /* of the message; for SYNC: the ticket */
     char *text, *key;
     void (*done)(void *user, uint64_t ticket, ishow_status status);
     void *user;
@@ -27,9 +27,9 @@ struct ishow_journal {
     pthread_mutex_t lock;
     pthread_cond_t idle;
     note *first, **last; /* waiting */
-    note *batch;         /* with the database thread */
+    note *batch;         /* being written by the database thread */
     int busy;            /* a closure is queued or runs */
-    int closing;         /* nobody will try again */
+    int closing;         /* failed writes are not tried again */
     uint64_t written;    /* highest number of a message that has a row */
 };
 
@@ -51,8 +51,8 @@ static const char *const sql[STATEMENTS] = {
                     "FROM chat_viewer)) "
                     "ON CONFLICT (viewer) DO UPDATE SET voice = ?2, used = excluded.used",
     [WRITE_SYNC] =
-        "DELETE FROM chat_viewer WHERE used <= (SELECT max(used) FROM chat_viewer) - ?1", /* forgets old viewers, at the
-                                                                                             end of a batch */
+        "DELETE FROM chat_viewer WHERE used <= (SELECT max(used) FROM chat_viewer) - ?1", /* deletes the oldest viewers,
+                                                                                             at the end of a batch */
 };
 
 static ishow_status one(sqlite3 *db, sqlite3_stmt **statement, write_kind kind, uint64_t number, const char *text,
@@ -69,7 +69,7 @@ static ishow_status one(sqlite3 *db, sqlite3_stmt **statement, write_kind kind, 
     return result == SQLITE_DONE ? ISHOW_OK : ishow_store_fault(db, "Writing the journal of the chat", error);
 }
 
-/* May run twice over the same batch, which does no harm: every write says what is, not what changes. */
+/* May run twice for the same batch, which is harmless: every write is idempotent. */
 static ishow_status write_batch(void *self, sqlite3 *db, ishow_error *error) {
     ishow_journal *j = self;
     sqlite3_stmt *statement[STATEMENTS] = {0};
@@ -99,8 +99,8 @@ static void note_free(note *n) {
     free(n);
 }
 
-/* Answers those who wait for the batch and forgets the notes: all of it, or after a failure what cannot be tried again.
- * The rest in *kept. */
+/* Calls back the syncs of the batch and frees its notes: all of them, or after a failure those that are not tried
+ * again. The rest is returned in *kept. */
 static size_t settle_batch(note *batch, ishow_status status, int retries, note **kept) {
     size_t lost = 0;
     note *next, **last = kept;
@@ -120,7 +120,7 @@ static size_t settle_batch(note *batch, ishow_status status, int retries, note *
     return lost;
 }
 
-/* Removes from the list what is about one message; with all voices the oldest. */
+/* Removes the notes of one message from the list; for WRITE_VOICE, the `most` oldest notes of voices. */
 static void strike(note **list, write_kind kind, uint64_t number, size_t most) {
     for (note **at = list; *at && most;) {
         note *n = *at;
@@ -134,7 +134,7 @@ static void strike(note **list, write_kind kind, uint64_t number, size_t most) {
     }
 }
 
-/* A message that never had a row and is done with leaves nothing to be written. */
+/* Removes all notes of messages that were dropped before they had a row: nothing needs to be written for them. */
 static void compact(ishow_journal *j, note **list) {
     size_t voices = 0;
     for (note *n = *list, *next; n; n = next) {
@@ -142,8 +142,7 @@ static void compact(ishow_journal *j, note **list) {
         voices += n->kind == WRITE_VOICE;
         if (n->kind != WRITE_DROP || n->number <= j->written) continue;
         const uint64_t number = n->number;
-        while (next && next->number == number && next->kind != WRITE_VOICE)
-            next = next->next; /* strike frees it as well */
+        while (next && next->number == number && next->kind != WRITE_VOICE) next = next->next; /* strike may free it */
         strike(list, WRITE_DROP, number, SIZE_MAX);
     }
     if (voices > VOICES_RETRIED) strike(list, WRITE_VOICE, 0, voices - VOICES_RETRIED);
@@ -163,7 +162,7 @@ static void batch_done(void *self, ishow_status status, const ishow_error *error
     if (lost) ishow_log(ISHOW_LOG_ERROR, "store", "%zu changes of the chat's queue are lost: %s", lost, error->message);
     compact(j, &kept);
     pthread_mutex_lock(&j->lock);
-    int asked = 0; /* somebody who came meanwhile waits for an answer */
+    int asked = 0; /* a sync that was added meanwhile waits for an answer */
     for (const note *n = j->first; n; n = n->next) asked |= n->kind == WRITE_SYNC;
     if (kept) {
         note *last = kept;
@@ -174,7 +173,7 @@ static void batch_done(void *self, ishow_status status, const ishow_error *error
     }
     j->busy = 0;
     if (j->first && (status == ISHOW_OK || asked))
-        hand_over(j); /* else with the next write, or when the disk has recovered */
+        hand_over(j); /* otherwise with the next write, or when the disk works again */
     pthread_cond_broadcast(&j->idle);
     pthread_mutex_unlock(&j->lock);
 }
@@ -188,8 +187,8 @@ static void on_recovery(void *self) {
 
 /* ---- on anyone's ---- */
 
-/* With the lock. When the store's queue is full of others' work the next write tries again: the chat asks again for
- * answers that do not come. */
+/* Submits the list to the store; lock held. When the store's queue is full, the next write tries again; the chat
+ * repeats syncs that are not answered. */
 static void hand_over(ishow_journal *j) {
     ishow_error error = {0};
     if (!j->busy) j->busy = ishow_store_submit(j->store, write_batch, batch_done, j, &error) == ISHOW_OK;
@@ -286,7 +285,8 @@ static ishow_status load(void *self, void (*message)(void *user, uint64_t number
                 if (viewers)
                     viewer(user, r->a, r->b);
                 else {
-                    if (r->number > j->written) j->written = r->number; /* nobody writes yet */
+                    if (r->number > j->written)
+                        j->written = r->number; /* before the first write, so no lock is needed */
                     message(user, r->number, r->marked, r->a);
                 }
             }
@@ -329,7 +329,7 @@ void ishow_journal_free(ishow_journal *j) {
         hand_over(j);
         if (j->busy)
             pthread_cond_wait(&j->idle, &j->lock);
-        else { /* the store is full: let it work */
+        else { /* the store's queue is full: wait for it */
             pthread_mutex_unlock(&j->lock);
             usleep(1000);
             pthread_mutex_lock(&j->lock);

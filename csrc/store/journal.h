@@ -1,4 +1,4 @@
-/* The journal of the chat queue in the store's database (chat.h says what it keeps and why). */
+/* The journal of the chat queue in the store's database (chat/chat.h defines its functions). */
 #ifndef ISHOW_STORE_JOURNAL_H
 #define ISHOW_STORE_JOURNAL_H
 
@@ -11,16 +11,16 @@ extern "C" {
 
 typedef struct ishow_journal ishow_journal;
 
-/* Brings the journal's tables up to date, waiting for it. The store is borrowed until free. */
+/* Migrates the journal's tables and waits for that. The store is borrowed until free. */
 ishow_status ishow_journal_create(ishow_journal **out, ishow_store *store, ishow_error *error);
 
-/* For ishow_chat_create. What is written together goes to disk together. When the disk fails, syncs are answered with
- * the status of the failure and chat is read on; what was not written is kept in memory and written as soon as the disk
- * takes it. */
+/* The table for ishow_chat_create. Writes are committed in batches. When the disk fails, syncs are answered with the
+ * failure's status and the chat continues; unwritten records stay in memory and are written when the disk works again.
+ */
 ishow_chat_journal ishow_journal_table(ishow_journal *journal);
 
-/* Waits until all that was written is on disk, or gives it up with a line in the log when the disk fails. After the
- * chat. NULL allowed. */
+/* Waits until all writes are on disk, or gives up with a line in the log when the disk fails. Free the chat before.
+ * NULL allowed. */
 void ishow_journal_free(ishow_journal *journal);
 
 #ifdef __cplusplus

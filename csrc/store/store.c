@@ -1,6 +1,6 @@
-/* The queue and its thread. A batch is one transaction with a savepoint around each closure, so that one that fails
- * takes nothing with it. When the commit of a batch fails, its closures are tried again one by one: the fault may lie
- * in one of them. */
+/* The queue and its thread. A batch is one transaction with a savepoint around each closure, so that a closure that
+ * fails undoes only its own writes. When the commit of a batch fails, its closures are run again one by one, since one
+ * of them may be the cause. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,7 +14,7 @@
 
 enum { QUEUE = 1024, BATCH = 64 };
 static const double PROBE_SECONDS = 1; /* between attempts to write while the disk fails */
-static const double LOG_SECONDS = 60;  /* a disk that fails now and then is one line in this time */
+static const double LOG_SECONDS = 60;  /* at most one line in this time for a disk that fails repeatedly */
 
 typedef struct work {
     int bare; /* runs alone and outside a transaction */
@@ -27,17 +27,17 @@ struct ishow_store {
     char *dir;
     char rescued[48];
     int lock_file;
-    sqlite3 *db; /* the thread's, once it runs */
+    sqlite3 *db; /* used by the thread only, once it runs */
     pthread_t thread;
     int thread_runs;
-    pthread_mutex_t lock; /* guards the rest */
+    pthread_mutex_t lock; /* guards all below */
     pthread_cond_t came, went;
     work queue[QUEUE];
     size_t first, n;
     int closing;
     ishow_error failing;             /* status ISHOW_OK: the last commit succeeded */
     double failing_since, logged_at; /* 0: never */
-    int logged;                      /* that it fails: then its recovery is a line too */
+    int logged;                      /* the failure was logged, so its end will be */
     pthread_mutex_t recovery_lock;   /* held while `recovered` runs */
     void (*recovered)(void *self);
     void *recovered_self;
@@ -57,13 +57,13 @@ static ishow_status one(sqlite3 *db, const work *w, ishow_error *error) {
     return status;
 }
 
-/* Runs works[0..n) in one transaction; not ISHOW_OK: nothing of it has happened. */
+/* Runs works[0..n) in one transaction; any status but ISHOW_OK: nothing was written. */
 static ishow_status transaction(sqlite3 *db, const work *works, size_t n, outcome *outcomes, ishow_error *error) {
     ishow_status status = store_execute(db, "BEGIN IMMEDIATE", "Writing to the database", error);
     for (size_t i = 0; !status && i < n; i++) {
         ishow_error_clear(&outcomes[i].error);
         outcomes[i].status = one(db, &works[i], &outcomes[i].error);
-        if (sqlite3_get_autocommit(db)) { /* a full disk ends the whole transaction, what went before included */
+        if (sqlite3_get_autocommit(db)) { /* SQLite has rolled back the whole transaction, as on a full disk */
             status = outcomes[i].status ? outcomes[i].status : ISHOW_EIO;
             if (outcomes[i].status) *error = outcomes[i].error;
         }
@@ -75,8 +75,8 @@ static ishow_status transaction(sqlite3 *db, const work *works, size_t n, outcom
 
 static int is_of_the_disk(ishow_status status) { return status == ISHOW_EIO || status == ISHOW_EFORMAT; }
 
-/* Notes how the last commit went: one line in the log when the disk begins to fail, one when it works again. A commit
- * that wrote nothing says nothing. */
+/* Records the result of the last commit: logs when the disk begins to fail and when it works again. A commit that wrote
+ * nothing proves nothing. */
 static void note_health(ishow_store *s, const ishow_error *failed, int wrote) {
     const double now = ishow_now();
     if (!failed && !wrote) return;
@@ -132,7 +132,7 @@ static void perform(ishow_store *s, const work *works, size_t n) {
     }
 }
 
-/* Writes one page, so that a disk which works again is noticed when nothing else is to be written. */
+/* Writes one page, to notice that the disk works again when nothing else is written. */
 static ishow_status probe(void *self, sqlite3 *db, ishow_error *error) {
     (void)self;
     return store_execute(db,
@@ -140,7 +140,7 @@ static ishow_status probe(void *self, sqlite3 *db, ishow_error *error) {
                          "Writing to the database", error);
 }
 
-/* With the lock. 1: it is time for a probe. */
+/* Waits for work; lock held. 1: it is time for a probe. */
 static int wait_for_work(ishow_store *s) {
     struct timespec until;
     ishow_deadline(PROBE_SECONDS, &until);
@@ -168,7 +168,7 @@ static void *store_main(void *self) {
         }
         pthread_cond_broadcast(&s->went);
         pthread_mutex_unlock(&s->lock);
-        if (!n) return NULL; /* closing, and nothing is left */
+        if (!n) return NULL; /* closing and the queue is empty */
         if (batch[0].bare)
             perform_bare(s, &batch[0]);
         else
@@ -176,7 +176,7 @@ static void *store_main(void *self) {
     }
 }
 
-/* One process a directory: two would each clean away what the other has just written. */
+/* Locks the directory for this process: two processes would delete each other's files. */
 static ishow_status take_directory(ishow_store *s, ishow_error *error) {
     char path[4200], holder[32] = "";
     snprintf(path, sizeof path, "%s/lock", s->dir);
@@ -346,7 +346,7 @@ static ishow_status damaged(const ishow_store_schema *schema, const char *what, 
                       what);
 }
 
-/* The tables and indexes that the steps make, in a database in memory; sqlite3_close it. */
+/* Creates the schema's tables and indexes in a database in memory; sqlite3_close it. */
 static ishow_status make_model(const ishow_store_schema *schema, sqlite3 **out, ishow_error *error) {
     ishow_status status = sqlite3_open(":memory:", out) == SQLITE_OK
                               ? ISHOW_OK
@@ -356,7 +356,8 @@ static ishow_status make_model(const ishow_store_schema *schema, sqlite3 **out, 
     return status;
 }
 
-/* Calls each(self, name, sql, type) for what the steps make, as long as it answers ISHOW_OK. */
+/* Calls each(self, name, sql, type) for every object that the steps create, until it returns another status than
+ * ISHOW_OK. */
 static ishow_status each_object(const ishow_store_schema *schema,
                                 ishow_status (*each)(void *self, const char *name, const char *sql, const char *type),
                                 void *self, ishow_error *error) {
@@ -401,7 +402,7 @@ static ishow_status drop(void *self, const char *name, const char *sql, const ch
     if (strcmp(type, "table") || snprintf(text, sizeof text, "DROP TABLE IF EXISTS \"%s\"", name) >= (int)sizeof text)
         return ISHOW_OK;
     if (sqlite3_exec(p->db, text, NULL, NULL, NULL) == SQLITE_OK) return ISHOW_OK;
-    snprintf(text, sizeof text, "DROP VIEW IF EXISTS \"%s\"", name); /* something else that took its name */
+    snprintf(text, sizeof text, "DROP VIEW IF EXISTS \"%s\"", name); /* another kind of object of that name */
     return store_execute(p->db, text, "Beginning a part of the database anew", p->error);
 }
 
@@ -439,12 +440,12 @@ static ishow_status migrate(void *self, sqlite3 *db, ishow_error *error) {
     for (int i = version; !status && i < schema->n_steps; i++)
         status = store_execute(db, schema->steps[i], "Migrating the database", error);
     if (status == ISHOW_EINTERNAL)
-        return damaged(schema, sqlite3_errmsg(db), error); /* the steps are sound: what they meet is not */
+        return damaged(schema, sqlite3_errmsg(db), error); /* the steps are correct, so the tables are damaged */
     if (!status) status = each_object(schema, is_there, &(part){.db = db, .schema = schema, .error = error}, error);
     return status || version == schema->n_steps ? status : set_version(db, schema->name, schema->n_steps, error);
 }
 
-/* Outside a transaction of the batch, with one of its own. */
+/* Runs outside the batch's transaction, in its own. */
 static ishow_status renew(void *self, sqlite3 *db, ishow_error *error) {
     part *p = self;
     sqlite3_stmt *forget = NULL;
@@ -463,12 +464,12 @@ static ishow_status renew(void *self, sqlite3 *db, ishow_error *error) {
     if (!status) status = migrate((void *)(uintptr_t)p->schema, db, error);
     if (!status) status = store_execute(db, "COMMIT", "Beginning a part of the database anew", error);
     if (!sqlite3_get_autocommit(db)) sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    if (!status) strcpy(p->store->rescued, rescued); /* nobody reads it before this call returns */
+    if (!status) strcpy(p->store->rescued, rescued); /* not read before this call returns */
     return status;
 }
 
 ishow_status ishow_store_migrate(ishow_store *s, const ishow_store_schema *schema, ishow_error *error) {
-    ishow_store_schema copy = *schema; /* closures take what they may write */
+    ishow_store_schema copy = *schema; /* closures take a pointer that is not const */
     ishow_error why = {0};
     ishow_status status = ishow_store_run(s, migrate, &copy, &why);
     if (status == ISHOW_EFORMAT) {

@@ -1,5 +1,5 @@
-/* Rows of voices. Changes are made one at a time: a clip between its writing and its row must not be taken for an
- * orphan of the other. */
+/* Rows of voices. Changes are serialised: otherwise a clip that is written but has no row yet could be deleted as an
+ * orphan. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -213,7 +213,7 @@ ishow_status ishow_voice_store_put(ishow_voice_store *v, ishow_voice_row *row, c
     if (!status) status = ishow_store_run(v->store, put, row, error);
     if (sweep(v, &later))
         ishow_log(ISHOW_LOG_WARN, "store", "old clips are not removed: %s",
-                  later.message); /* the next opening tries again */
+                  later.message); /* tried again at the next start */
     pthread_mutex_unlock(&v->change);
     return status;
 }
