@@ -1,6 +1,6 @@
-/* One stream of events for any number of readers. Each event is written out once, as text and as a frame, and shared: a
- * reader is a place in the stream, so a hundred of them cost a hundred small structs, and a slow one costs nobody
- * anything. What a reader left unread for too long it does not get: stale audio first. */
+/* One stream of events for any number of readers. Each event is serialised once, as text and as a WebSocket message,
+ * and shared: a reader is a position in the stream, so it costs little and a slow one costs others nothing. What a
+ * reader leaves unread for too long it skips, old audio first. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,32 +23,32 @@ typedef struct event {
 
 struct broadcast {
     pthread_mutex_t lock;
-    event *ring[EVENTS];        /* number i at i % EVENTS; NULL where audio has been let go */
+    event *ring[EVENTS];        /* event i is at i % EVENTS; NULL where audio has been freed */
     uint64_t next;              /* number of the next event */
     uint64_t audio[AUDIO_KEPT]; /* numbers of the last audio events */
     size_t n_audio;
-    uint64_t clip; /* first event of the clip that plays, 0: none */
+    uint64_t clip; /* number of the first event of the clip that plays; 0: none plays */
     ishow_chat_reader *readers;
     size_t n_readers;
     int fresh;
     void (*news)(void *self);
     void *news_self;
-    char run[9]; /* of this process, so that ids of an earlier one are known as such */
+    char run[9]; /* random, of this process: ids from an earlier process are recognised by it */
 };
 
 struct ishow_chat_reader {
     ishow_chat_reader *prev, *next;
     broadcast *broadcast;
-    uint64_t cursor;       /* next event to read */
-    uint64_t audio_from;   /* older audio is left out */
-    uint64_t control_from; /* older events that are not audio too */
+    uint64_t cursor;       /* number of the next event to read */
+    uint64_t audio_from;   /* audio events before this number are skipped */
+    uint64_t control_from; /* other events before this number are skipped */
     uint64_t missed;
-    char *first[2]; /* JSON of the state and start that it begins with; NULL: sent, or none */
+    char *first[2]; /* JSON of the first two events, state and start; NULL: sent, or none */
     event *current;
     size_t offset;    /* of current's text */
-    ishow_buffer own; /* an event for this reader alone */
+    ishow_buffer own; /* an event for this reader only */
     size_t own_offset;
-    double spoke; /* when it last got something */
+    double spoke; /* when it last read something */
 };
 
 static void event_release(event *e) {
@@ -94,7 +94,7 @@ static void write_text(ishow_buffer *out, const char *run, uint64_t id, const ch
     ishow_buffer_text(out, "\n\n");
 }
 
-/* The same with its name and id inside. */
+/* The same as JSON that contains name and id. */
 static void write_json(ishow_buffer *out, const char *run, uint64_t id, const char *name, const char *json) {
     ishow_buffer_format(out, "{\"event\":\"%s\"", name);
     if (id) ishow_buffer_format(out, ",\"event_id\":\"%s-%llu\"", run, (unsigned long long)id);
@@ -115,7 +115,7 @@ static void write_binary(ishow_buffer *out, const ishow_buffer *header, const fl
     free(wav);
 }
 
-/* Takes the event's content, or lets it go when memory ran out: readers then see a gap in the ids. */
+/* Adds the event to the ring. */
 static void append(broadcast *f, event *e) {
     pthread_mutex_lock(&f->lock);
     if (e->audio) {
@@ -141,7 +141,7 @@ static void publish(broadcast *f, const char *name, const char *json, const floa
     if (!e) return;
     ishow_buffer s16 = {0}, header = {0};
     atomic_init(&e->refs, 1);
-    e->id = f->next; /* the chat's lock keeps publishers apart */
+    e->id = f->next; /* the chat's lock serialises publishers */
     e->audio = pcm != NULL;
     e->until = until;
     if (pcm) {
@@ -196,7 +196,7 @@ size_t broadcast_listeners(broadcast *f) {
 
 /* ---- readers ---- */
 
-/* The number behind "run-number", 0: of another run, or not one of ours. */
+/* The number in "run-number"; 0: of another process, or not one of our ids. */
 static uint64_t known_id(const broadcast *f, const char *last) {
     size_t n = strlen(f->run);
     char *end = NULL;
@@ -219,8 +219,8 @@ ishow_chat_reader *broadcast_reader(broadcast *f, const char *last, char *state,
     r->broadcast = f;
     r->spoke = ishow_now();
     r->audio_from = r->cursor = r->control_from = f->next;
-    /* Audio of clips that are over would come too late. Who was here a moment ago continues without a gap, who is new
-     * joins at what is heard. */
+    /* Audio of earlier clips would be late. A reader that resumes continues without a gap; a new one joins at the
+     * current position. */
     if (resumes)
         r->audio_from = f->clip ? f->clip : f->next;
     else
@@ -280,7 +280,7 @@ static int wanted(const ishow_chat_reader *r, const event *e) {
     return e && (e->audio ? e->id >= r->audio_from : e->id >= r->control_from);
 }
 
-/* Bytes that it would get, and how many of the events are audio. */
+/* Bytes that the reader has not read, and how many of these events are audio. */
 static size_t unread(const ishow_chat_reader *r, size_t *n_audio) {
     size_t n = 0;
     *n_audio = 0;
@@ -293,7 +293,7 @@ static size_t unread(const ishow_chat_reader *r, size_t *n_audio) {
     return n;
 }
 
-/* With the broadcast's lock: leaves out what has waited too long. */
+/* Skips events that are too old for the reader; lock held. */
 static void catch_up(ishow_chat_reader *r) {
     const broadcast *f = r->broadcast;
     size_t n_audio;
@@ -314,7 +314,7 @@ static void catch_up(ishow_chat_reader *r) {
     }
 }
 
-/* The next event that is shared, with a reference for the caller; NULL: none. */
+/* The next shared event, with a reference for the caller; NULL: none. */
 static event *take_event(ishow_chat_reader *r) {
     broadcast *f = r->broadcast;
     event *found = NULL;
@@ -329,7 +329,8 @@ static event *take_event(ishow_chat_reader *r) {
     return found;
 }
 
-/* An event of its own: the first ones, or what it missed. 1: *name and *json (free()) are set. */
+/* The next event for this reader only: one of the first two, or the number it missed. 1: *name and *json (free()) are
+ * set. */
 static int own_event(ishow_chat_reader *r, const char **name, char **json) {
     static const char *const names[] = {"state", "start"};
     for (int i = 0; i < 2; i++)
@@ -379,7 +380,7 @@ size_t ishow_chat_reader_text(ishow_chat_reader *r, char *out, size_t most) {
     }
     if (n)
         r->spoke = ishow_now();
-    else if (most >= 3 && ishow_now() - r->spoke >= KEEP_ALIVE) { /* a client that is gone is noticed by writing */
+    else if (most >= 3 && ishow_now() - r->spoke >= KEEP_ALIVE) { /* only a write detects that the client is gone */
         memcpy(out, ":\n\n", 3);
         r->spoke = ishow_now();
         return 3;

@@ -63,7 +63,7 @@ static int is_word_code(uint32_t code) {
     return kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_NO;
 }
 
-/* Code point that ends before p. */
+/* The code point before p. */
 static uint32_t code_before(const char *begin, const char *p) {
     if (p == begin) return 0;
     do p--;

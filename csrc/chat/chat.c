@@ -1,4 +1,4 @@
-/* The life of a chat: creation, recovery from the journal, its thread, its end. */
+/* The lifecycle of a chat: creation, recovery from the journal, its thread, its end. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,20 +77,20 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
                   (unsigned long long)c->counts.recovered);
 done:
     if (status != ISHOW_OK) {
-        c->has_journal = 0; /* what it kept stays there */
+        c->has_journal = 0; /* records stay in the journal */
         ishow_chat_free(c);
     } else
         *out = c;
     return status;
 }
 
-/* An orderly end leaves no message of which the next start must say that it was interrupted. The thread has ended. */
+/* Settles the message that plays, so that the next start does not report it as interrupted. The thread has ended. */
 static void end_playing(ishow_chat *c) {
     pthread_mutex_lock(&c->lock);
     item *it = c->playing;
     if (it && c->has_journal && !c->replaying) {
         if (it->state == ITEM_MARKED)
-            chat_record(c, it); /* nobody has heard it yet: it waits again */
+            chat_record(c, it); /* no audio was published: it waits again after the restart */
         else {
             ishow_log(ISHOW_LOG_INFO, "chat", "%s was being read and ends with the program", it->id);
             play_cut_off(c, &c->counts.dropped[ISHOW_CHAT_BY_INTERRUPTION], "closing");
@@ -109,7 +109,7 @@ void ishow_chat_free(ishow_chat *c) {
         pthread_join(c->thread, NULL);
     }
     end_playing(c);
-    pthread_mutex_lock(&c->wake_lock); /* the journal still has our address */
+    pthread_mutex_lock(&c->wake_lock); /* the journal may still call back */
     while (c->durable_calls || c->answered < c->tickets) {
         struct timespec until;
         if (c->unwritten) {

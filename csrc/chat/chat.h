@@ -1,11 +1,10 @@
-/* Live chat, part B: what becomes of a message. Filter, queue, how it is read aloud, who hears it, and what survives a
- * crash.
+/* Live chat: filter, queue, reading aloud, listeners, and what survives a crash.
  *
- * A chat takes messages (ishow_chat_receive, or the sink of a source), refuses or queues each, lets the next ones be
- * synthesised while one plays, and publishes what happens in a feed of which any number of readers hear the same. It is
- * the clock: a clip plays for its duration from its `start` event. Nothing here knows a socket, a model or a database:
- * those are the three small tables ishow_chat_synth, ishow_chat_journal and `news`. So the same chat runs in the
- * server, in Python, and in a test with a clock of its own.
+ * A chat takes messages (ishow_chat_receive, or the sink of a source), refuses or queues each, has the next ones
+ * synthesised while one plays, and publishes events in a feed that all readers share. It is the clock: a clip plays for
+ * its duration from its `start` event. Sockets, model and database are reached through three small tables of functions,
+ * ishow_chat_synth, ishow_chat_journal and `news`, so the same chat runs in the server, in Python, and in tests with a
+ * clock of their own.
  *
  * Every message ends in exactly one way, and at any moment
  *     received = spoken + deleted + skipped + sum of dropped + waiting
@@ -42,30 +41,30 @@ typedef enum ishow_chat_reason {
     /* the filter */
     ISHOW_CHAT_BY_PLATFORM = 0, /* not one of `platforms` */
     ISHOW_CHAT_BY_CHANNEL,
-    ISHOW_CHAT_BY_DUPLICATE, /* this id came before */
+    ISHOW_CHAT_BY_DUPLICATE, /* a message with this id was received before */
     ISHOW_CHAT_BY_BLOCKLIST,
     ISHOW_CHAT_BY_BOT,
     ISHOW_CHAT_BY_ROLE,
     ISHOW_CHAT_BY_KIND, /* an event, and events are off */
     ISHOW_CHAT_BY_COMMAND,
     ISHOW_CHAT_BY_BANNED_WORD,
-    ISHOW_CHAT_BY_LINK,  /* links are refused, or nothing but links */
+    ISHOW_CHAT_BY_LINK,  /* links are refused, or there is nothing but links */
     ISHOW_CHAT_BY_EMOTE, /* nothing but emotes */
-    ISHOW_CHAT_BY_EMPTY, /* nothing that could be read */
+    ISHOW_CHAT_BY_EMPTY, /* nothing that can be read */
     ISHOW_CHAT_BY_LANGUAGE,
     ISHOW_CHAT_BY_LENGTH,
-    ISHOW_CHAT_BY_FLOOD, /* too many of one viewer */
+    ISHOW_CHAT_BY_FLOOD, /* too many messages of one viewer */
     ISHOW_CHAT_BY_COOLDOWN,
-    ISHOW_CHAT_BY_REPEAT, /* the same words again */
-    ISHOW_CHAT_BY_RATE,   /* more than `rate` a second in all */
+    ISHOW_CHAT_BY_REPEAT, /* the same text again */
+    ISHOW_CHAT_BY_RATE,   /* more than `rate` messages a second */
     /* the queue */
     ISHOW_CHAT_BY_FULL,
     ISHOW_CHAT_BY_EXPIRED,
     ISHOW_CHAT_BY_CLEAR,
-    ISHOW_CHAT_BY_UNSPEAKABLE,  /* the model has no sound for it */
+    ISHOW_CHAT_BY_UNSPEAKABLE,  /* the model cannot pronounce any of it */
     ISHOW_CHAT_BY_FAILURE,      /* the model failed */
     ISHOW_CHAT_BY_INTERRUPTION, /* the program ended while it was being spoken */
-    ISHOW_CHAT_BY_STORAGE,      /* its sender wanted it kept, and it could not be written */
+    ISHOW_CHAT_BY_STORAGE,      /* it was to be durable and could not be written */
     ISHOW_CHAT_REASONS
 } ishow_chat_reason;
 
@@ -88,9 +87,9 @@ typedef struct ishow_chat_role_voice {
     const char *voice;
 } ishow_chat_role_voice; /* paid: of paid messages and gifts */
 
-/* Start from ishow_chat_options_default(). Everything is copied by create. */
+/* Start from ishow_chat_options_default(). create copies everything. */
 typedef struct ishow_chat_options {
-    /* who and what is read */
+    /* which messages are read */
     ishow_chat_words platforms, channels; /* empty: all */
     ishow_chat_words banned_words; /* words or phrases: NFKC, case and accents of Latin, Greek and Cyrillic letters do
                                       not matter; CJK inside words too */
@@ -100,7 +99,7 @@ typedef struct ishow_chat_options {
     ishow_chat_words languages;    /* BCP 47; empty: all */
     unsigned roles;             /* at least one of these is needed; 0: everyone. Paid messages and gifts always pass */
     ishow_chat_rule links;      /* STRIP leaves the rest of the text */
-    ishow_chat_rule emotes;     /* codes, emoji: READ or STRIP */
+    ishow_chat_rule emotes;     /* codes and emoji: READ or STRIP */
     ishow_chat_rule kaomoji;    /* READ or STRIP */
     ishow_chat_rule long_texts; /* STRIP cuts at a word, REFUSE refuses */
     int events;                 /* subscriptions, raids and other events are read */
@@ -111,10 +110,10 @@ typedef struct ishow_chat_options {
     double repeat_seconds;      /* the same words are not read again within; 0: they are */
     int flood_messages;         /* of one viewer within flood_seconds */
     double flood_seconds;
-    double
-        rate; /* messages a second in all, bursts of two seconds; paid, gifts and moderators always pass. 0: no bound */
+    double rate; /* messages a second of all viewers, in bursts of up to two seconds' worth; paid, gifts and moderators
+                    always pass. 0: unlimited */
     /* how it is read */
-    const ishow_chat_voice *voices; /* among which viewers are spread; none: the default voice */
+    const ishow_chat_voice *voices; /* voices that are assigned to viewers; none: the default voice */
     size_t n_voices;
     int voice_per_viewer;
     const ishow_chat_role_voice *role_voices;
@@ -123,57 +122,57 @@ typedef struct ishow_chat_options {
     const char *template_text, *template_paid, *template_gift,
         *template_event;       /* {user} {text} {amount} {count} {gift} {event} {platform} {channel} */
     int clean_names;           /* "xX_Dark_99" is read "Dark" */
-    double name_again_seconds; /* a name that spoke last is left out within; 0: always read */
+    double name_again_seconds; /* the last viewer's name is not repeated within this time; 0: always read */
     /* the queue */
     size_t queue_max;
-    double ageing_seconds; /* waiting this long lifts by one priority; paid messages and gifts stay before the rest, but
-                              for every fourth turn */
+    double ageing_seconds; /* waiting for so long raises a message by one priority; paid messages and gifts still
+                              precede the rest, except at every fourth turn */
     double expire_seconds; /* Normal messages older than this are dropped; 0: never */
-    size_t prefetch;       /* clips made ahead */
+    size_t prefetch;       /* clips synthesised ahead */
     double gap_seconds;    /* between clips */
-    /* NULL: monotonic time. A test or a simulation has its own. */
+    /* Clock; NULL: monotonic time. For tests and simulations. */
     double (*now)(void *self);
     void *now_self;
 } ishow_chat_options;
 
 ishow_chat_options ishow_chat_options_default(void);
 
-/* Options from the checked [chat] section of the configuration as JSON: an object with every key. The result owns its
- * strings. */
+/* Reads options from the checked [chat] section of the configuration as JSON: an object with every key. The result owns
+ * its strings. */
 typedef struct ishow_chat_settings ishow_chat_settings;
 ishow_status ishow_chat_settings_read(ishow_chat_settings **out, const char *json, ishow_error *error);
 ISHOW_API const ishow_chat_options *ishow_chat_settings_options(const ishow_chat_settings *settings);
 void ishow_chat_settings_free(ishow_chat_settings *settings);
 
 /* ---- speech ---- */
-/* Who makes clips. Called with the chat's lock held: must not wait nor call back. */
+/* Synthesises clips. Called with the chat's lock held: must not wait nor call back. */
 typedef struct ishow_chat_synth {
     void *self;
-    /* Begins a clip; EBUSY: try again later, other failures are final. voice: an id or NULL. urgent: somebody paid for
-     * it. soon: nothing plays, so its first audio is waited for. own: the words of text without which it is not worth
-     * saying, NULL for none. */
+    /* Begins a clip; EBUSY: try again later, other errors are final. voice: an id or NULL. urgent: a paid message or
+     * gift. soon: 1 when nothing plays, so that the first audio is needed at once. own: the part of text without which
+     * it is not worth reading, NULL: none. */
     ishow_status (*start)(void *self, const char *text, const char *own, const char *voice, int urgent, int soon,
                           void **clip, ishow_error *error);
     /* As ishow_utterance_next with timeout 0. */
     ishow_status (*next)(void *self, void *clip, const float **samples, size_t *n, ishow_error *error);
-    void (*free)(void *self, void *clip); /* cancels when still running */
+    void (*free)(void *self, void *clip); /* cancels it if it is still running */
     int sample_rate;
 } ishow_chat_synth;
 
 /* ---- journal ---- */
-/* What survives a crash. Calls are taken in order and must not wait. `sync` answers once, on any thread, perhaps before
- * it returns and then under the chat's lock: ISHOW_OK when all before it is durable, else why it is not. What could not
- * be written is tried again by the journal itself. */
+/* Survives a crash. Calls are handled in order and must not wait. `sync` calls done once, on any thread, perhaps before
+ * it returns and then under the chat's lock: ISHOW_OK when all calls before it are durable, else the reason. The
+ * journal itself repeats writes that failed. */
 typedef struct ishow_chat_journal {
     void *self;
     void (*put)(void *self, uint64_t number,
-                const char *record);           /* a waiting message; again: replaces it, and its mark goes */
-    void (*mark)(void *self, uint64_t number); /* is about to be heard */
-    void (*drop)(void *self, uint64_t number); /* is done with */
-    void (*voice)(void *self, const char *viewer, const char *voice); /* a viewer's voice */
+                const char *record);           /* adds a waiting message, or replaces it and removes its mark */
+    void (*mark)(void *self, uint64_t number); /* the message is about to play */
+    void (*drop)(void *self, uint64_t number); /* the message has ended */
+    void (*voice)(void *self, const char *viewer, const char *voice); /* stores a viewer's voice */
     void (*sync)(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user,
                  uint64_t ticket);
-    /* Everything kept, messages in order of number; waits. */
+    /* Calls back for everything stored, messages in order of number; waits. */
     ishow_status (*load)(void *self, void (*message)(void *user, uint64_t number, int marked, const char *record),
                          void (*viewer)(void *user, const char *viewer, const char *voice), void *user,
                          ishow_error *error);
@@ -182,129 +181,127 @@ typedef struct ishow_chat_journal {
 /* ---- the chat ---- */
 typedef struct ishow_chat ishow_chat;
 
-/* synth is needed, its self borrowed until free. journal may be NULL (nothing survives), else its self is borrowed
- * until free; what it kept is taken over: messages that waited wait again, one that was being heard is counted as
- * dropped by interruption. */
+/* synth is required, its self borrowed until free. journal may be NULL (nothing survives), else its self is borrowed
+ * until free; its messages are recovered: those that waited wait again, one that was playing is counted as dropped by
+ * interruption. */
 ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *options, const ishow_chat_synth *synth,
                                const ishow_chat_journal *journal, ishow_error *error);
 
-/* Stops the thread, ends the clips. Messages that wait stay in the journal; one that is being heard is over (its clip
- * ends, and it is counted as dropped by interruption). Readers must be closed before, and the journal must have
- * answered. NULL allowed. */
+/* Stops the thread and cancels clips. Waiting messages stay in the journal; one that plays is cut off and counted as
+ * dropped by interruption. Close readers before; the journal must answer its syncs. NULL allowed. */
 void ishow_chat_free(ishow_chat *chat);
 
-/* Other options for a running chat: prepare checks and may fail, install cannot. What waits stays, with its place and
- * voice; new messages are filtered by the new rules, sentences not yet begun are said by the new templates, and a queue
- * that is longer than it may be from now on gives one up for each that comes. `now` stays as it was. */
+/* Exchanges the options of a running chat: prepare checks and may fail, install cannot. Waiting messages keep their
+ * place and voice; new messages are filtered by the new rules, sentences not yet begun use the new templates, and a
+ * queue longer than the new limit drops one message for each that arrives. `now` does not change. */
 typedef struct ishow_chat_change ishow_chat_change;
 ishow_status ishow_chat_prepare(ishow_chat_change **out, const ishow_chat_options *options, ishow_error *error);
 void ishow_chat_install(ishow_chat *chat, ishow_chat_change *change);
 void ishow_chat_discard(ishow_chat_change *change); /* NULL allowed */
 
-/* Starts a thread that does what ishow_chat_step does, when it is due, until free. */
+/* Starts a thread that calls ishow_chat_step when it is due, until free. */
 ishow_status ishow_chat_run(ishow_chat *chat, ishow_error *error);
 
-/* For those who do not run a thread: does what is due. Returns the seconds until it must be called again (at most 1).
- */
+/* Without ishow_chat_run: does what is due. Returns the seconds until it must be called again (at most 1). */
 double ishow_chat_step(ishow_chat *chat);
 
-/* Says that a clip has news; the `notify` of ishow_engine_submit, self is the chat. Takes no lock of the chat's. */
+/* Signals that a clip has new audio; the `notify` of ishow_engine_submit, self is the chat. Does not take the chat's
+ * lock. */
 void ishow_chat_wake(void *chat);
 
 typedef struct ishow_chat_verdict {
     int accepted;
-    int merged;               /* read together with the same words of others */
+    int merged;               /* merged with a message of the same text */
     ishow_chat_reason reason; /* when not accepted */
-    uint64_t number;          /* of the accepted message (or of what it was merged with) */
-    size_t position;          /* messages before it, the one that plays included */
-    double eta;               /* seconds until it is heard, about */
+    uint64_t number;          /* of the accepted message, or of the one it was merged with */
+    size_t position;          /* messages before it, including the one that plays */
+    double eta;               /* estimated seconds until it plays */
 } ishow_chat_verdict;
 
-/* EINVAL when the message has no platform, channel or id, or is not UTF-8; otherwise *verdict says what became of it.
- * durable (may be NULL) is called once for an accepted message, on any thread, possibly before this returns: ISHOW_OK
- * when the message would survive a crash (or is being heard already), otherwise it could not be written and has been
- * taken out of the queue, so that it may be sent again under the same id. */
+/* EINVAL when the message has no platform, channel or id, or is not UTF-8; otherwise *verdict is set. durable (may be
+ * NULL) is called once for an accepted message, on any thread, possibly before this returns: ISHOW_OK when the message
+ * survives a crash (or plays already); otherwise it could not be written and was removed from the queue, so that it may
+ * be sent again with the same id. */
 ishow_status ishow_chat_receive(ishow_chat *chat, const ishow_chat_message *message, ishow_chat_verdict *verdict,
                                 void (*durable)(void *user, ishow_status status), void *user, ishow_error *error);
 
-/* The sink of any source: messages are received, deletions done, states and notices published. */
+/* The sink for a source: receives messages, applies deletions, publishes states and notices. */
 ishow_chat_sink ishow_chat_sink_of(ishow_chat *chat);
 
-/* Deletion, before or while it is heard; the number of messages that will not be heard. channel NULL: any. */
+/* Deletes messages that wait or play; returns the number that will not be heard. channel NULL: any. */
 size_t ishow_chat_delete(ishow_chat *chat, const char *platform, const char *channel, const char *id);
 size_t ishow_chat_delete_user(ishow_chat *chat, const char *platform, const char *channel,
                               const char *user); /* user id or login */
 size_t ishow_chat_delete_all(ishow_chat *chat, const char *platform, const char *channel);
 
-/* Skips the clip that plays, or with an id (platform as above) that message. 1: there was one. */
+/* Skips the clip that plays or, with an id (of any platform), that message. 1: there was one. */
 int ishow_chat_skip(ishow_chat *chat, const char *id);
 void ishow_chat_pause(ishow_chat *chat, int paused);
-size_t ishow_chat_clear(ishow_chat *chat); /* drops what waits; what plays plays on. The number dropped */
-int ishow_chat_replay(
-    ishow_chat *chat); /* the clip that plays, or else the last one, again and next. 0: there was none */
+size_t ishow_chat_clear(
+    ishow_chat *chat);                   /* drops all waiting messages, not the one that plays; returns their number */
+int ishow_chat_replay(ishow_chat *chat); /* plays the current or else the last clip again, next. 0: there is none */
 
 typedef struct ishow_chat_counts {
     uint64_t received, spoken, deleted, skipped, dropped[ISHOW_CHAT_REASONS],
-        waiting;                       /* waiting: queued, being made or being heard */
-    uint64_t merged;                   /* of them, read together with another */
-    uint64_t recovered;                /* of received, from the journal */
+        waiting;                       /* waiting: queued, being synthesised or playing */
+    uint64_t merged;                   /* of received, merged with another */
+    uint64_t recovered;                /* of received, recovered from the journal */
     uint64_t replayed, cut, commands;  /* cut: shortened; commands: obeyed */
-    uint64_t clips_made, clips_wasted; /* wasted: made and not heard to the end */
+    uint64_t clips_made, clips_wasted; /* wasted: synthesised and not played to the end */
 } ishow_chat_counts;
 void ishow_chat_counts_get(ishow_chat *chat, ishow_chat_counts *out);
 
 typedef struct ishow_chat_status {
     ishow_chat_counts counts;
-    size_t by_priority[ISHOW_CHAT_PRIORITIES]; /* waiting, the one that plays not included */
+    size_t by_priority[ISHOW_CHAT_PRIORITIES]; /* waiting, without the one that plays */
     int paused, playing;
-    double position, duration; /* of the clip that plays, seconds; duration as far as known */
-    double oldest_seconds;     /* of what waits */
+    double position, duration; /* of the clip that plays, seconds; duration is estimated until it is complete */
+    double oldest_seconds;     /* waiting time of the oldest message */
     size_t listeners;
 } ishow_chat_status;
 void ishow_chat_status_get(ishow_chat *chat, ishow_chat_status *out);
 
-/* JSON, for free(): what plays and what waits in its order, at most `most`. NULL: no memory. */
+/* JSON, for free(): what plays, and at most `most` waiting messages in order. NULL: no memory. */
 char *ishow_chat_queue_json(ishow_chat *chat, size_t most);
-/* JSON of counts and state, without what the server knows better. NULL: no memory. */
+/* JSON of counts and state; the server adds more. NULL: no memory. */
 char *ishow_chat_status_json(ishow_chat *chat);
 
 /* ---- the feed ---- */
-/* Events: message, start, audio, end, deleted, state. Data are JSON objects; audio has 16-bit PCM. A reader is bounded:
- * what it leaves unread beyond ISHOW_CHAT_READER_BYTES is skipped, audio first, and the next `state` event says how
- * many were missed. */
+/* Events: message, start, audio, end, deleted, state. Data are JSON objects; audio also has 16-bit PCM. The unread
+ * events of a reader are limited to ISHOW_CHAT_READER_BYTES: beyond that events are skipped, audio first, and the next
+ * `state` event says how many. */
 typedef struct ishow_chat_reader ishow_chat_reader;
 
-/* news(self) is called, on any thread and without a lock of the chat's, when readers may have something. One for all
- * readers; NULL: none. */
+/* news(self) is called, on any thread and without the chat's lock, when readers may have something to read. One
+ * callback for all readers; NULL: none. */
 ISHOW_API void ishow_chat_on_news(ishow_chat *chat, void (*news)(void *self), void *self);
 
-/* last: the id of the last event that a client saw ("Last-Event-ID"), NULL: a new listener. A new listener, and one
- * whose events are gone, begins with `state` and, when a clip plays, with its `start` (`at` says how far it is) and the
- * audio from there. */
+/* last: the id of the last event that a client received ("Last-Event-ID"); NULL: a new listener. A new listener, and
+ * one whose events are no longer kept, begins with `state` and, when a clip plays, with its `start` (`at` is the
+ * position) and the audio from there. */
 ISHOW_API ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *chat, const char *last,
                                               ishow_error *error);
 ISHOW_API void ishow_chat_reader_close(ishow_chat_reader *reader); /* NULL allowed */
 ISHOW_API int ishow_chat_reader_ready(ishow_chat_reader *reader);
 
-/* Server-sent events: up to `most` bytes, 0: nothing now. */
+/* Reads server-sent events: up to `most` bytes; 0: nothing now. */
 ISHOW_API size_t ishow_chat_reader_text(ishow_chat_reader *reader, char *out, size_t most);
 
-/* For WebSocket, one event at a time: text is JSON {"event": ..., "id": ..., ...}; binary is u32 little-endian length
- * of the JSON, the JSON, a WAV file. *data belongs to the reader until the next call. 0: nothing now. Do not mix with
+/* Reads one event for a WebSocket: text is JSON {"event": ..., "id": ..., ...}; binary is the u32 little-endian length
+ * of the JSON, the JSON, a WAV file. *data is owned by the reader until the next call. 0: nothing now. Do not mix with
  * reader_text. */
 ISHOW_API int ishow_chat_reader_frame(ishow_chat_reader *reader, const unsigned char **data, size_t *n, int *binary);
 
 /* ---- the engine as synth ---- */
 typedef struct ishow_chat_engine ishow_chat_engine;
-/* Clips are spoken by `engine` (borrowed) with `sampling`; fill in out->synth. wake is set by ishow_chat_engine_notify
- * once the chat exists. */
+/* Synthesises clips by `engine` (borrowed) with `sampling`. Call ishow_chat_engine_notify once the chat exists. */
 ishow_status ishow_chat_engine_create(ishow_chat_engine **out, ishow_engine *engine, const ishow_request *sampling,
                                       const char *default_voice, ishow_error *error);
 ishow_chat_synth ishow_chat_engine_synth(ishow_chat_engine *engine);
 void ishow_chat_engine_notify(ishow_chat_engine *engine, ishow_chat *chat);
 void ishow_chat_engine_free(ishow_chat_engine *engine); /* after the chat. NULL allowed */
 
-/* Another sampling and default voice for the clips to come. */
+/* Changes sampling and default voice of later clips. */
 typedef struct ishow_chat_voicing ishow_chat_voicing;
 ishow_status ishow_chat_voicing_prepare(ishow_chat_voicing **out, const ishow_request *sampling,
                                         const char *default_voice, ishow_error *error);

@@ -1,4 +1,4 @@
-/* What every file of a running chat calls: its clock, its lock, its events and its thread's wake-up. */
+/* Functions used by every file of a running chat: clock, lock, events, waking the thread. */
 #include <stdlib.h>
 
 #include "chat/chat_internal.h"

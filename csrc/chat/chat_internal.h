@@ -17,9 +17,9 @@
 
 enum {
     VOICE_ID_MAX = 64,
-    VIEWERS_MAX = 8192, /* remembered, the least recently seen leaves first */
-    SEEN_MAX = 8192,    /* ids of messages remembered against duplicates */
-    OTHERS_MAX = 63,    /* repeats that are read together with one message */
+    VIEWERS_MAX = 8192, /* viewers that are remembered; the least recently seen one is forgotten first */
+    SEEN_MAX = 8192,    /* message ids that are remembered, to detect duplicates */
+    OTHERS_MAX = 63,    /* messages that are merged with one message */
 };
 
 /* ---- casefold.c: text compared as people see it ---- */
@@ -33,8 +33,8 @@ int fold_contains(const char *text, const char *word);
 int code_is_dense(uint32_t code); /* written without spaces between words: Han, kana, Thai, ... */
 
 /* ---- language.c: the language of a line ---- */
-/* Language of a text by its scripts and, for Latin, by its words; `otherwise`, the expected one, when these do not
- * tell. Static storage or `otherwise`. Any thread. */
+/* Language of a text by its scripts and, for Latin, by its words; `otherwise`, the expected language, when these are
+ * inconclusive. Static storage or `otherwise`. Any thread. */
 const char *text_language(const char *text, const char *otherwise);
 /* 1 when the primary subtags are the same ("en-GB" and "en"). */
 int language_matches(const char *a, const char *b);
@@ -42,13 +42,13 @@ int language_matches(const char *a, const char *b);
 /* ---- clean.c: what of a text is read ---- */
 typedef struct cleaned {
     char *text;        /* free() it */
-    int links, emotes; /* removed */
+    int links, emotes; /* number removed */
     int cut, too_long;
 } cleaned;
 /* 0: no memory. */
 int clean_text(ishow_span text, const ishow_chat_emote *emotes, size_t n_emotes, const ishow_chat_options *o,
                cleaned *out);
-/* A name as it is said; free() it. */
+/* A name as it is read aloud; free() it. */
 char *clean_name(ishow_span display, ishow_span login, int clean);
 size_t count_graphemes(const char *text);
 size_t count_words(const char *text); /* two characters of a dense script are a word */
@@ -57,18 +57,18 @@ size_t count_words(const char *text); /* two characters of a dense script are a 
 typedef struct viewer {
     struct viewer *chain, *older, *newer;
     char *key;                    /* "platform:user" */
-    char voice[VOICE_ID_MAX + 1]; /* "": none yet */
-    int chosen;                   /* by command */
-    double last;                  /* message that passed; -1: none */
+    char voice[VOICE_ID_MAX + 1]; /* "": not assigned yet */
+    int chosen;                   /* by the voice command */
+    double last;                  /* time of the last message that passed; -1: none */
     double named;                 /* last time the name was read; -1: never */
-    double window;                /* begin of the flood window */
+    double window;                /* beginning of the flood window */
     int in_window;
     uint64_t text_hash; /* of the last message that passed */
 } viewer;
 typedef struct viewers viewers;
 viewers *viewers_create(size_t most);
 void viewers_free(viewers *v);
-viewer *viewers_get(viewers *v, const char *key); /* made when new; NULL: no memory */
+viewer *viewers_get(viewers *v, const char *key); /* created when new; NULL: no memory */
 
 /* ---- item: an accepted message (message.c) ---- */
 typedef enum item_state { ITEM_WAITING, ITEM_MARKED, ITEM_PLAYING } item_state;
@@ -90,45 +90,45 @@ struct item {
     char *platform, *channel, *id, *user_id, *login, *name, *text, *event, *gift;
     char *viewer; /* key */
     uint64_t text_hash;
-    other *others; /* who said the same */
+    other *others; /* senders of the messages merged with it */
     size_t n_others;
     char voice[VOICE_ID_MAX + 1], language[16];
     item_state state;
     /* speech */
-    void *clip; /* being made */
-    char *said; /* NULL until the clip is begun */
-    int names;  /* its speaker's name is read */
+    void *clip; /* being synthesised; NULL: not begun, or complete */
+    char *said; /* sentence of the clip; NULL until it is begun */
+    int names;  /* the sentence contains the viewer's name */
     float *pcm;
     size_t n, capacity;
     int complete;
     double retry_at; /* the engine was full */
 };
 item *item_create(const ishow_chat_message *m, const char *text, const char *viewer_key);
-void item_free(item *it);                                      /* the clip must be gone */
-int item_add_other(item *it, ishow_span id, const char *user); /* 0: no room */
-int item_remove_other(item *it, const char *id);               /* 0: there is none of this id */
+void item_free(item *it);                                      /* its clip must have been freed */
+int item_add_other(item *it, ishow_span id, const char *user); /* 0: OTHERS_MAX reached, or no memory */
+int item_remove_other(item *it, const char *id);               /* 0: no message with this id is merged */
 char *item_record(const item *it);                             /* JSON for the journal; free() it */
 item *item_from_record(const char *record, uint64_t number);
-json_t *item_json(const item *it); /* what listeners see; NULL: no memory */
+json_t *item_json(const item *it); /* as published to listeners; NULL: no memory */
 char *span_copy(ishow_span s);
 int64_t item_weight(const item *it);
 
 /* ---- filter.c ---- */
 typedef struct filter filter;
-typedef struct filter_rules filter_rules; /* of options (borrowed) */
+typedef struct filter_rules filter_rules; /* compiled from options (borrowed) */
 ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o, ishow_error *error);
 void filter_rules_free(filter_rules *r);
-filter *filter_create(void); /* without rules: exchange them before the first message. NULL: no memory */
+filter *filter_create(void); /* has no rules: call filter_exchange before the first message. NULL: no memory */
 void filter_free(filter *f);
 filter_rules *filter_exchange(
-    filter *f, filter_rules *r); /* takes the new ones, gives the old ones (NULL: none); what is remembered stays */
+    filter *f, filter_rules *r); /* takes the new rules, returns the old ones (NULL: none); viewers and ids are kept */
 viewer *filter_viewer(filter *f, const char *key); /* NULL: no memory */
 typedef struct filtered {
-    int accepted, obeyed; /* obeyed: a command that did something; voice is the choice */
+    int accepted, obeyed; /* obeyed: a voice command that was carried out; voice is the choice */
     ishow_chat_reason reason;
     char *text, *key; /* free() both; set when accepted, key also with obeyed */
     char voice[VOICE_ID_MAX + 1], language[16];
-    int keep_voice; /* the viewer's voice is new: it belongs in the journal */
+    int keep_voice; /* the viewer's voice is new and must be written to the journal */
     ishow_chat_priority priority;
     uint64_t text_hash;
     int cut;
@@ -136,7 +136,7 @@ typedef struct filtered {
 /* 0: no memory. */
 int filter_message(filter *f, const ishow_chat_message *m, double now, filtered *out);
 void filtered_free(filtered *r);
-/* What the journal remembers. */
+/* Restores the state that a recovered item implies. */
 void filter_remember(filter *f, const item *it);
 /* As if the message of this id, the viewer's last, had not come: it may come again. */
 void filter_forget(filter *f, const item *it, const char *id, const char *viewer_key);
@@ -153,20 +153,20 @@ const char *voice_for(const ishow_chat_options *o, const char *key, const char *
 typedef struct queue {
     item *first[ISHOW_CHAT_PRIORITIES], *last[ISHOW_CHAT_PRIORITIES];
     size_t n[ISHOW_CHAT_PRIORITIES], total;
-    int urgent_run; /* urgent clips in a row while others waited */
+    int urgent_run; /* consecutive paid messages and gifts */
     double ageing;
 } queue;
 enum { URGENT_RUN = 3 };
 void queue_add(queue *q, item *it);
 void queue_remove(queue *q, item *it);
-/* The items that would be heard next, in order, as of now; how many. */
+/* Writes the items that would play next at `now`, in order; returns their number. */
 size_t queue_plan(const queue *q, double now, item **out, size_t most);
-void queue_taken(queue *q, const item *it); /* was removed to be heard */
-item *queue_oldest_below(
-    const queue *q,
-    ishow_chat_priority priority); /* the one to drop for a message of this priority; NULL: that message itself */
-item *queue_find_number(const queue *q, uint64_t number); /* NULL: it does not wait any more */
-item *queue_find_text(const queue *q, uint64_t hash);     /* the same words, not money and not yet being made */
+void queue_taken(queue *q, const item *it);                             /* call when it was removed to play */
+item *queue_oldest_below(const queue *q, ishow_chat_priority priority); /* the one to drop in favour of a message of
+                                                                           this priority; NULL: drop that message */
+item *queue_find_number(const queue *q, uint64_t number);               /* NULL: it no longer waits */
+item *queue_find_text(const queue *q,
+                      uint64_t hash); /* a waiting message of the same text, not paid and not yet being synthesised */
 
 /* ---- broadcast.c ---- */
 typedef struct broadcast broadcast;
@@ -174,15 +174,14 @@ broadcast *broadcast_create(void);
 void broadcast_free(broadcast *f);
 void broadcast_publish(broadcast *f, const char *name, const char *json); /* json: an object */
 void broadcast_audio(broadcast *f, const char *json, const float *pcm, size_t n, int rate,
-                     double until); /* until: seconds of the clip at its end */
+                     double until); /* until: position in the clip, in seconds, at the end of this piece */
 void broadcast_clip(broadcast *f,
-                    int plays); /* a clip begins: what is published from now on belongs to it; or none plays any more */
+                    int plays); /* 1: a clip begins, the events from now on belong to it; 0: none plays any more */
 void broadcast_on_news(broadcast *f, void (*news)(void *self), void *self);
-void broadcast_news(broadcast *f); /* calls it when something was published; hold no lock */
+void broadcast_news(broadcast *f); /* calls `news` if events were published; call without a lock */
 size_t broadcast_listeners(broadcast *f);
-/* last: as in ishow_chat_reader_open. Its first events are `state` and `start`, JSON to free(), taken over also on
- * failure, start may be NULL; a reader that resumes does without. The audio of the clip that plays begins at
- * `position`. */
+/* last: as in ishow_chat_reader_open. The first events are `state` and `start`, JSON to free(), taken also on failure;
+ * start may be NULL; a reader that resumes does not get them. The audio of the clip that plays begins at `position`. */
 ishow_chat_reader *broadcast_reader(broadcast *f, const char *last, char *state, char *start, double position);
 
 /* ---- options.c ---- */
@@ -194,7 +193,7 @@ typedef struct durable_call durable_call; /* durable.c */
 struct ishow_chat {
     pthread_mutex_t lock;
     ishow_chat_settings *settings; /* own copy of the options */
-    ishow_chat_options o;          /* what it holds */
+    ishow_chat_options o;          /* the options in `settings` */
     ishow_chat_synth synth;
     ishow_chat_journal journal;
     int has_journal;
@@ -206,13 +205,13 @@ struct ishow_chat {
     json_t *gathered; /* ids of messages that end together, published as one event; NULL: each at once */
     uint64_t numbers, tickets;
     int paused;
-    int changed; /* a state event is due, not before state_at */
+    int changed; /* a state event is due, at state_at or later */
     double state_at;
     /* the clip that plays (player.c) */
     item *playing;
-    item *last;                   /* the last one heard, for replay; also `playing` while it is heard again */
-    int again, replaying;         /* replay was asked for; it plays */
-    double position, position_at; /* seconds into the clip, at that moment */
+    item *last;                   /* the last item that played, for replay; equals `playing` during a replay */
+    int again, replaying;         /* a replay was requested; a replay plays */
+    double position, position_at; /* position in the clip in seconds, and when it was updated */
     size_t sent;                  /* samples published */
     uint64_t seq;
     uint64_t mark; /* ticket that must be answered before the clip begins */

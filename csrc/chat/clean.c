@@ -1,5 +1,6 @@
-/* What of a text is read aloud: links, emotes and faces out or in by option, characters and words that repeat squeezed,
- * the rest cut to a length that a listener stands. Works on code points with a mark on each that goes. */
+/* Prepares a text for reading aloud: removes links, emotes and emoticons or keeps them by option, shortens repeated
+ * characters and words, and cuts the rest to the maximum length. Works on code points, each with a flag that it is
+ * removed. */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -65,7 +66,7 @@ static char *encode_range(const codes *t, size_t from, size_t to) {
 
 /* ---- links ---- */
 
-/* Ends of hosts that are words too: without a path "love this.it" is the seam of two sentences. */
+/* Top-level domains that are also words: without a path, "love this.it" is two sentences without a space. */
 static int is_word_end(const char *end, size_t n) {
     static const char *const words[] = {"at",   "be",   "club",  "in",     "it", "link", "live", "me",  "online",
                                         "shop", "site", "store", "stream", "to", "top",  "us",   "vip", "win"};
@@ -74,7 +75,7 @@ static int is_word_end(const char *end, size_t n) {
     return 0;
 }
 
-/* Names of frameworks that look like hosts. */
+/* Names of frameworks that look like host names. */
 static int is_framework(const char *token, size_t n) {
     static const char *const names[] = {"ado.net", "asp.net", "vb.net"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -90,7 +91,7 @@ static int looks_like_link(const char *token) {
         "site", "online", "club", "ai",  "fm",  "gl",  "gd",   "moe", "store", "top", "vip",  "win",  "рф"};
     if (strstr(token, "://") || !strncmp(token, "www.", 4) || !strncmp(token, "mailto:", 7)) return 1;
     size_t host = strcspn(token, "/?#:");
-    if (memchr(token, '@', host)) { /* an address for mail, not a mention */
+    if (memchr(token, '@', host)) { /* an e-mail address, not a mention */
         const char *at = memchr(token, '@', host);
         if (at == token) return 0;
     }
@@ -103,9 +104,10 @@ static int looks_like_link(const char *token) {
     return 0;
 }
 
-/* One past the part of a token from i on that a link may fill: Chinese and its like are written right beside one. */
+/* End of the part of a token from i on that can be a link: text in Chinese and similar scripts may follow a link
+ * without a space. */
 static size_t link_end(const codes *t, size_t i, size_t end) {
-    while (i < end) { /* full-width letters, dots and slashes may be a link's own */
+    while (i < end) { /* full-width letters, dots and slashes may be part of a link */
         uint32_t c = t->c[i];
         if (c >= 0x2E80 && !(c >= 0xFF0E && c <= 0xFF5A && c != 0xFF1B && c != 0xFF1F)) break;
         i++;
@@ -119,7 +121,7 @@ static int remove_links(codes *t, int remove) {
         if (i >= token) token = token_end(t, i);
         size_t end = link_end(t, i, token), from = i, to = end;
         while (from < to && t->c[from] < 0x80 && t->c[from] != '@' && !is_spoken(t->c[from]))
-            from++; /* brackets and quotes around it */
+            from++; /* skip brackets and quotes around it */
         while (to > from && t->c[to - 1] < 0x80 && !is_spoken(t->c[to - 1]) && t->c[to - 1] != '/') to--;
         if (to > from) {
             char *raw = encode_range(t, from, to), *folded = raw ? fold_text(raw, strlen(raw)) : NULL;
@@ -139,7 +141,7 @@ static int remove_links(codes *t, int remove) {
 
 static int is_code_char(uint32_t c) { return is_ascii_word(c) || c == '_' || c == '+' || c == '-'; }
 
-/* ":wave:" and, as Bilibili writes them, "[doge]". READ leaves the words of the name. */
+/* Shortcodes such as ":wave:" and Bilibili's "[doge]". READ keeps the words of the name. */
 static int codes_in_text(codes *t, int strip) {
     int found = 0;
     for (size_t i = 0; i < t->n; i++) {
@@ -166,7 +168,7 @@ static int in_set(uint32_t c, const char *set) {
     return 0;
 }
 
-/* A pair of brackets with a face in it, e.g. (´・ω・`), ¯\_(ツ)_/¯, with what hangs on to it. */
+/* Emoticons in brackets, e.g. (´・ω・`) or ¯\_(ツ)_/¯, with adjacent arms. */
 static int remove_bracket_faces(codes *t) {
     static const char parts[] = "ಠωДдಥʖツ˘╯╥◕´｀`･▽∀¬━┻◡﹏≧≦＾°□益꒪ʘ";
     int found = 0;
@@ -196,7 +198,7 @@ static int is_prose_mark(uint32_t c) {
            c == 0x201D;
 }
 
-/* Tokens that are a face: the usual ones with letters or digits, and any that have no letter and are not plain
+/* Tokens that are emoticons: known ones with letters or digits, and any token without a letter that is not plain
  * punctuation, e.g. ^_^ or ┻━┻. */
 static int remove_token_faces(codes *t) {
     static const char *const known[] = {":d",  ";d",  "=d",  "xd",  "xdd", ":p",  ";p", "=p",  ":o",
@@ -212,7 +214,7 @@ static int remove_token_faces(codes *t) {
             odd |= !t->gone[k] && !is_prose_mark(t->c[k]);
         }
         smile = end - i >= 2 && in_set(t->c[i], ":;=") &&
-                in_set(t->c[end - 1], "()[]\\/|*<>"); /* :-) has prose marks alone */
+                in_set(t->c[end - 1], "()[]\\/|*<>"); /* :-) consists of punctuation only */
         int face = !spoken && end > i && (odd || smile);
         if (spoken && end - i <= 4) {
             char *raw = encode_range(t, i, end), *folded = raw ? fold_text(raw, strlen(raw)) : NULL;
@@ -272,8 +274,8 @@ static size_t squeeze_words(uint32_t *c, size_t n) {
     return out;
 }
 
-/* Counts as it goes and remembers where the last whole word ended within the bounds; *fits is the number of code
- * points. */
+/* Counts words and graphemes and finds the end of the last whole word within the limits; *fits is the number of code
+ * points up to there. */
 static void measure(const uint32_t *c, size_t n, size_t words_max, size_t graphemes_max, size_t *words,
                     size_t *graphemes, size_t *fits) {
     utf8proc_int32_t state = 0;
@@ -292,7 +294,7 @@ static void measure(const uint32_t *c, size_t n, size_t words_max, size_t graphe
         if ((c[i] == ' ' || is_dense) && *graphemes <= graphemes_max && *words <= words_max)
             last_good = is_dense && begins_grapheme ? i + 1 : i;
     }
-    /* A word longer than all that is allowed is cut inside. */
+    /* A single word longer than the limit is cut within. */
     *fits = *graphemes <= graphemes_max && *words <= words_max ? n : last_good ? last_good : last_grapheme;
 }
 
@@ -363,7 +365,7 @@ static int same_letter(uint32_t a, uint32_t b) {
     return utf8proc_tolower((utf8proc_int32_t)a) == utf8proc_tolower((utf8proc_int32_t)b);
 }
 
-/* "xX_Dark_Lord99_Xx": without the frame, digits at the end, and signs. */
+/* "xX_Dark_Lord99_Xx": removes the xX frame, digits at the end, and signs. */
 static char *tidy_name(ishow_span name) {
     codes t = {0};
     char *out = NULL;
@@ -384,7 +386,7 @@ static char *tidy_name(ishow_span name) {
     if (t.n > 3 && same_letter(t.c[t.n - 1], 'x') && same_letter(t.c[t.n - 2], 'x') && t.c[t.n - 3] == ' ') t.n -= 3;
     n = t.n;
     while (n && kind_of(t.c[n - 1]) == UTF8PROC_CATEGORY_ND) n--;
-    if (n && t.n - n >= 2) t.n = n; /* "Dark99"; but "Agent 7" keeps its digit, and "1234" is all there is */
+    if (n && t.n - n >= 2) t.n = n; /* "Dark99" loses its digits; "Agent 7" and "1234" keep theirs */
     size_t words, graphemes, fits;
     measure(t.c, t.n, SIZE_MAX, NAME_GRAPHEMES_MAX, &words, &graphemes, &fits);
     t.n = fits;

@@ -1,5 +1,5 @@
-/* Whether a message is read, and in which voice. The order of the rules is the order of the reasons in chat.h, cheapest
- * and least forgiving first; what a viewer is remembered for changes only when a message passes. */
+/* Decides whether a message is read, and in which voice. Rules are checked in the order of the reasons in chat.h,
+ * cheapest first; the state of a viewer changes only when a message passes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ struct filter_rules {
 struct filter {
     filter_rules *r;
     viewers *viewers;
-    uint64_t seen[SEEN_MAX], table[2 * SEEN_MAX]; /* a ring of hashes, and where to find them; 0 is empty */
+    uint64_t seen[SEEN_MAX], table[2 * SEEN_MAX]; /* ring buffer of hashes, and a hash table of them; 0: empty */
     size_t n_seen;
     double tokens, tokens_at;
 };
@@ -116,7 +116,7 @@ static void forget(filter *f, uint64_t hash) {
     if (!f->table[hole]) return;
     f->table[hole] = 0;
     for (size_t at = (hole + 1) % (2 * SEEN_MAX); f->table[at];
-         at = (at + 1) % (2 * SEEN_MAX)) { /* what was pushed behind it moves up */
+         at = (at + 1) % (2 * SEEN_MAX)) { /* moves up entries that were displaced by collisions */
         uint64_t moved = f->table[at];
         f->table[at] = 0;
         *slot_of(f, moved) = moved;
@@ -130,12 +130,12 @@ static uint64_t id_hash(const char *platform, size_t n_platform, const char *cha
     uint64_t h = UINT64_C(0xcbf29ce484222325);
     for (int p = 0; p < 3; p++) {
         for (size_t i = 0; i < sizes[p]; i++) h = (h ^ (unsigned char)parts[p][i]) * UINT64_C(0x100000001b3);
-        h = (h ^ 0xFF) * UINT64_C(0x100000001b3); /* a byte that UTF-8 does not have, between the parts */
+        h = (h ^ 0xFF) * UINT64_C(0x100000001b3); /* a byte that does not occur in UTF-8, as separator */
     }
     return h ? h : 1;
 }
 
-/* 1: it was there before. */
+/* Adds a hash; 1: it was there before. */
 static int see(filter *f, uint64_t hash) {
     uint64_t *slot = slot_of(f, hash);
     if (*slot) return 1;
@@ -167,7 +167,7 @@ void filter_forget(filter *f, const item *it, const char *id, const char *viewer
 
 void filter_remember_voice(filter *f, const char *key, const char *voice) {
     viewer *v = viewers_get(f->viewers, key);
-    const char *id = *voice == '!' ? voice + 1 : voice; /* chosen by the viewer */
+    const char *id = *voice == '!' ? voice + 1 : voice; /* '!': chosen by the viewer */
     if (!v || strlen(id) > VOICE_ID_MAX) return;
     strcpy(v->voice, id);
     v->chosen = *voice == '!';
@@ -181,7 +181,7 @@ static int listed(const folded_list *list, const char *folded) {
     return 0;
 }
 
-/* Also as "platform:user". */
+/* 1 when the list contains the user, alone or as "platform:user". */
 static int listed_user(const folded_list *list, const char *platform, const char *user) {
     if (!*user || !list->n) return 0;
     if (listed(list, user)) return 1;
@@ -192,7 +192,7 @@ static int listed_user(const folded_list *list, const char *platform, const char
     return 0;
 }
 
-/* A message as it is compared; one of them may be NULL when memory ran out, which `whole` says. */
+/* A message's fields, folded for comparison; `whole` is 0 when one is NULL for lack of memory. */
 typedef struct folded_message {
     char *platform, *channel, *user_id, *login, *name, *text;
 } folded_message;
@@ -279,7 +279,7 @@ static void choose_voice(filter *f, const ishow_chat_message *m, viewer *v, filt
     const ishow_chat_options *o = f->r->o;
     const char *voice = "", *speaks = NULL;
     if (v->voice[0] && !is_listed_voice(o, v->voice, &speaks))
-        v->voice[0] = '\0', v->chosen = 0; /* it is gone from the configuration */
+        v->voice[0] = '\0', v->chosen = 0; /* the configuration no longer has this voice */
     if (v->chosen) voice = v->voice;
     for (size_t i = 0; !*voice && i < o->n_role_voices; i++) {
         const ishow_chat_role_voice *r = &o->role_voices[i];
@@ -293,7 +293,7 @@ static void choose_voice(filter *f, const ishow_chat_message *m, viewer *v, filt
         }
         voice = v->voice;
         if (speaks && !language_matches(speaks, out->language))
-            voice = voice_for(o, out->key, out->language); /* this once, in a voice that can */
+            voice = voice_for(o, out->key, out->language); /* for this message only, a voice of its language */
     } else if (!*voice) {
         for (size_t i = 0; !*voice && i < o->n_voices; i++)
             if (o->voices[i].language && language_matches(o->voices[i].language, out->language))
@@ -318,7 +318,7 @@ static int reject(filtered *out, ishow_chat_reason reason) {
     return 1;
 }
 
-/* What one viewer may do; the flood window counts what was refused too. */
+/* Rate limits of one viewer; refused messages count for the flood window too. */
 static int tempo(filter *f, viewer *v, int free_pass, double now, filtered *out) {
     const ishow_chat_options *o = f->r->o;
     if (v->window < 0 || now - v->window >= o->flood_seconds) v->window = now, v->in_window = 0;

@@ -1,8 +1,8 @@
-/* The language of a line of chat: its script and, for Latin letters, its words.
+/* Language identification of a line of chat: by script and, for Latin letters, by words.
  *
- * A line is too short for letter statistics alone. Common words count, those of several languages for little and those
- * of the expected language against the others, then letters and endings that only some languages have. One short word
- * is no evidence: "no" and "come on" stay what the channel speaks. */
+ * A line is too short for letter statistics alone. Common words score points, less where several languages share them,
+ * and words of the expected language count against the others; then letters and word endings that are typical of few
+ * languages. One short word is not enough evidence: "no" and "come on" are taken for the channel's language. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,19 +12,19 @@
 #include "chat/language_words.h"
 
 enum {
-    SLOTS = 8192,   /* of the hash table: a power of two, well over the number of words */
-    QUARTERS = 8,   /* a language must have two points, in quarters */
-    LEAD = 3,       /* and so many quarters more than the expected one */
-    EASY = 4,       /* what is enough where the language has every word of the line, */
-    EASY_ALONE = 3, /* and where the line is one word */
+    SLOTS = 8192,   /* of the hash table: a power of two, well above the number of words */
+    QUARTERS = 8,   /* points a language needs: two, in quarters */
+    LEAD = 3,       /* quarters that it needs more than the expected language */
+    EASY = 4,       /* enough when all words of the line are in its list, */
+    EASY_ALONE = 3, /* and when the line is a single word */
     LONGEST_WORD = 39,
-    LONG_WORD = 4, /* letters from which a word that one language has is evidence enough */
+    LONG_WORD = 4, /* a word of so many letters that only one language has is enough evidence */
 };
 
 typedef struct slot {
-    const char *word; /* in the table's text; NULL: empty */
+    const char *word; /* points into the list's text; NULL: empty */
     unsigned char n;
-    unsigned languages; /* a bit each */
+    unsigned languages; /* bit set */
 } slot;
 
 static slot table[SLOTS];
@@ -49,7 +49,8 @@ static void build(void) {
         }
 }
 
-/* Quarters of points of one known word: two points for a long word of one language, less for a short or shared one. */
+/* Score of a known word in quarters of points: two points for a long word of one language, less for a short or shared
+ * one. */
 static int weight(const slot *s) {
     int shared = __builtin_popcount(s->languages);
     int letters = 0;
@@ -58,7 +59,7 @@ static int weight(const slot *s) {
     return letters >= LONG_WORD || shared == 2 ? 3 : 1;
 }
 
-/* Whether a word of n bytes holds `part`; ^ and $ tie it to the word's ends. */
+/* 1 when a word of n bytes contains `part`; ^ and $ in it match the word's beginning and end. */
 static int holds(const char *word, size_t n, const char *part) {
     size_t size = strlen(part);
     if (*part == '^') return n >= size - 1 && !memcmp(word, part + 1, size - 1);
@@ -69,8 +70,8 @@ static int holds(const char *word, size_t n, const char *part) {
 }
 
 typedef struct tally {
-    int score[COMMON], known[COMMON]; /* quarters of points, and words in the list of each language */
-    int words;                        /* of the line */
+    int score[COMMON], known[COMMON]; /* score in quarters of points, and words found in each language's list */
+    int words;                        /* in the line */
 } tally;
 
 static void count_word(tally *t, const char *word, size_t n) {
@@ -106,7 +107,8 @@ static const char *latin_language(const char *text, const char *otherwise) {
     }
     int against = expected < COMMON ? t.score[expected] : 0;
     int shared = expected < COMMON ? t.known[expected] : 0;
-    /* words all of one language and mostly not of the expected one are evidence even where each is short or shared */
+    /* a line of words all known in one language, and mostly not in the expected one, is evidence even if each is short
+     * or shared */
     int all = t.words && t.known[best] == t.words && 2 * shared < t.words &&
               t.score[best] >= (t.words > 1 ? EASY : EASY_ALONE);
     return all || (t.score[best] >= QUARTERS && t.score[best] >= against + LEAD) ? common[best].language : otherwise;
@@ -124,7 +126,7 @@ const char *text_language(const char *text, const char *otherwise) {
         else if ((c >= 0x3040 && c < 0x3100) || (c >= 0xFF66 && c < 0xFFA0))
             n[KANA]++;
         else if ((c >= 0x3400 && c < 0xA000) || (c >= 0x20000 && c < 0x32000))
-            n[HAN] += 2; /* more than a letter */
+            n[HAN] += 2; /* a character carries more than a letter */
         else if (c >= 0xAC00 && c < 0xD7B0)
             n[HANGUL] += 2;
         else if (c >= 0x400 && c < 0x530)
@@ -140,7 +142,7 @@ const char *text_language(const char *text, const char *otherwise) {
         else if (c >= 0x900 && c < 0x980)
             n[INDIC]++;
     }
-    if (n[KANA] && n[KANA] * 4 >= n[HAN]) n[KANA] += n[HAN], n[HAN] = 0; /* Japanese is written with both */
+    if (n[KANA] && n[KANA] * 4 >= n[HAN]) n[KANA] += n[HAN], n[HAN] = 0; /* kana with Han: Japanese */
     for (size_t i = 1; i < SCRIPTS; i++)
         if (n[i] > n[best]) best = i;
     if (best == LATIN) return n[LATIN] ? latin_language(text, otherwise) : otherwise;

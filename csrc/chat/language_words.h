@@ -1,5 +1,4 @@
-/* Common words of chat by language, with spaces between: what language.c counts. A word may stand in several languages.
- */
+/* Common words of chat by language, separated by spaces, for language.c. A word may be in several languages. */
 #ifndef CHAT_LANGUAGE_WORDS_H
 #define CHAT_LANGUAGE_WORDS_H
 

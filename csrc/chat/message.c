@@ -1,4 +1,4 @@
-/* An accepted message as this program keeps it: its own copies, and the same as a record for the journal. */
+/* An accepted message: own copies of its fields, and its record for the journal. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -12,7 +12,7 @@ enum { REFUSED_KEPT = 50, REFUSED_TEXT_MAX = 500 };
 static void set_text(json_t *object, const char *key, ishow_span text, size_t most) {
     size_t n = text.size;
     if (n > most)
-        for (n = most; n && ((unsigned char)text.data[n] & 0xC0) == 0x80;) n--; /* whole characters of UTF-8 */
+        for (n = most; n && ((unsigned char)text.data[n] & 0xC0) == 0x80;) n--; /* cut at a character boundary */
     json_object_set_new(object, key, json_stringn(n ? text.data : "", n));
 }
 

@@ -1,9 +1,9 @@
-/* The clip that plays, and those that are made while it does.
+/* Plays clips, and synthesises the next ones meanwhile.
  *
- * Nobody tells us what a listener hears, so this is the clock: a clip plays for its duration from its start event, and
- * its audio is published in small pieces a little ahead of that. So all hear the same at the same time, one who comes
- * late joins at what plays, and what is skipped or deleted is silent within the lead. When the model is slower than
- * speech, the clock waits for it. */
+ * The server is not told what listeners hear, so this is the clock: a clip plays for its duration from its start event,
+ * and its audio is published in small pieces a little ahead of the position. So all listeners hear the same at the same
+ * time, a new one joins at the current position, and a clip that is skipped or deleted stops within the lead. When
+ * synthesis is slower than speech, the clock waits for it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ double play_rest(const ishow_chat *c) {
     return rest > 0 ? rest : 0;
 }
 
-/* [[from, to, "word"], ...]: each word has its share of the clip by its length. */
+/* [[from, to, "word"], ...]: the clip's duration is divided among the words by their lengths. */
 static json_t *captions(const char *said, double seconds) {
     json_t *list = json_array();
     const double all = (double)(ishow_utf8_length(said) + 1);
@@ -79,7 +79,7 @@ static ishow_chat_reason reason_of(ishow_status status) {
     return status == ISHOW_EINVAL ? ISHOW_CHAT_BY_UNSPEAKABLE : ISHOW_CHAT_BY_FAILURE;
 }
 
-/* An engine that closes down is no reason to lose a message. */
+/* 1 when the message can be tried again: the engine is full or shuts down. */
 static int is_refusal(ishow_status status) {
     return status == ISHOW_EBUSY || status == ISHOW_ESTATE || status == ISHOW_ECANCELLED;
 }
@@ -88,7 +88,8 @@ static void drop(ishow_chat *c, item *it, ishow_status status) {
     chat_settle(c, it, &c->counts.dropped[reason_of(status)], ishow_chat_reason_name(reason_of(status)), 0);
 }
 
-/* 0: not now; -1: it was dropped. before: the viewer who is heard before it. */
+/* Begins the item's clip. 1: begun; 0: try again later; -1: the item was dropped. before: the viewer whose message
+ * plays before it. */
 static int make(ishow_chat *c, item *it, const char *before, double before_at, double now) {
     if (it->said) return 1;
     if (now < it->retry_at) return 0;
@@ -99,7 +100,7 @@ static int make(ishow_chat *c, item *it, const char *before, double before_at, d
     if (!said) return 0;
     const char *own = it->kind == ISHOW_CHAT_KIND_TEXT && *it->text
                           ? it->text
-                          : NULL; /* what is said about a payment counts without them */
+                          : NULL; /* a payment's own sentence is read even if the text cannot be */
     ishow_status status = c->synth.start(c->synth.self, said, own, it->voice[0] ? it->voice : NULL,
                                          it->priority >= ISHOW_CHAT_PRIORITY_PAID, !c->playing, &it->clip, &error);
     if (status == ISHOW_OK) {
@@ -113,7 +114,7 @@ static int make(ishow_chat *c, item *it, const char *before, double before_at, d
         it->retry_at = now + RETRY;
         return 0;
     }
-    if (status == ISHOW_ENOTFOUND && it->voice[0]) { /* the voice was removed meanwhile */
+    if (status == ISHOW_ENOTFOUND && it->voice[0]) { /* the voice has been removed */
         it->voice[0] = '\0';
         return make(c, it, before, before_at, now);
     }
@@ -177,7 +178,7 @@ static void collect_all(ishow_chat *c, double now) {
         }
 }
 
-/* Clips that were made for a turn which others have taken since are kept, up to a bound. */
+/* Frees clips that were made ahead but are no longer next, beyond a limit. */
 static void bound_clips(ishow_chat *c, item *const *plan, size_t n_plan) {
     size_t held = 0;
     for (int p = ISHOW_CHAT_PRIORITY_GIFT; p >= 0; p--)
@@ -189,7 +190,7 @@ static void bound_clips(ishow_chat *c, item *const *plan, size_t n_plan) {
         }
 }
 
-/* Lets the next clips be made. */
+/* Begins the clips of the items that play next. */
 static void make_ahead(ishow_chat *c, double now) {
     item *plan[PLAN_MAX];
     for (int again = 1; again;) {
@@ -200,7 +201,7 @@ static void make_ahead(ishow_chat *c, double now) {
         for (size_t i = 0; i < n; i++) {
             int made = make(c, plan[i], before, before_at, now);
             if (made < 0) {
-                again = 1; /* it is gone, and the plan with it */
+                again = 1; /* the item was freed: plan again */
                 break;
             }
             if (!made) break;
@@ -241,7 +242,7 @@ void play_end(ishow_chat *c, const char *why) {
         clip_free(c, c->last);
         item_free(c->last);
     }
-    if (it->clip) { /* cut off while it was being made: not worth hearing again */
+    if (it->clip) { /* cut off before it was complete: not worth a replay */
         c->synth.free(c->synth.self, it->clip);
         it->clip = NULL;
     }
@@ -252,7 +253,6 @@ void play_end(ishow_chat *c, const char *why) {
     c->changed = 1;
 }
 
-/* The clip that plays, cut off: counted, unless it is heard again. */
 void play_cut_off(ishow_chat *c, uint64_t *counter, const char *why) {
     play_position(c, chat_now(c));
     if (!c->replaying) {
@@ -274,7 +274,7 @@ static void settle_playing(ishow_chat *c, uint64_t *counter) {
     if (!c->replaying) chat_settle(c, c->playing, counter, NULL, 1);
 }
 
-/* Publishes what is due; seconds until more is. */
+/* Publishes the pieces that are due; returns seconds until the next one. */
 static double send(ishow_chat *c, double now) {
     item *it = c->playing;
     const double rate = c->synth.sample_rate;
@@ -300,7 +300,7 @@ static double send(ishow_chat *c, double now) {
         const double due = (double)c->sent / rate - LEAD - position;
         return due > 0.005 ? due : 0.005;
     }
-    if (!it->complete) return 1; /* the model wakes us */
+    if (!it->complete) return 1; /* new samples wake the thread */
     const double rest = (double)it->n / rate - position;
     if (rest > 1e-6) return rest;
     settle_playing(c, &c->counts.spoken);
@@ -309,7 +309,7 @@ static double send(ishow_chat *c, double now) {
     return 0;
 }
 
-/* Who is next, when it has audio: seconds until to look again, 0 when it was taken. */
+/* Begins the next item once it has audio. Returns seconds until the next try, 0 when one was begun. */
 static double take(ishow_chat *c, double now) {
     item *it = NULL;
     const int again = c->again && c->last && c->last->complete;
@@ -322,7 +322,7 @@ static double take(ishow_chat *c, double now) {
     }
     if (!queue_plan(&c->queue, now, &it, 1)) return 1;
     if (it->said && !it->names && (!c->heard || strcmp(c->heard, it->viewer)))
-        clip_free(c, it); /* another came between: the name must be read after all */
+        clip_free(c, it); /* another viewer's message was read in between: the name must be read */
     if (!it->said && make(c, it, c->heard, c->heard_at, now) <= 0) return RETRY;
     if (!it->n) return 1;
     queue_remove(&c->queue, it);
@@ -332,7 +332,8 @@ static double take(ishow_chat *c, double now) {
         begin(c, now);
         return 0;
     }
-    /* Whoever is killed after this has heard it, or it is reported: never both lost and repeated. */
+    /* Marked before it plays: after a crash a message has either been heard or is reported as interrupted, never lost
+     * or repeated. */
     it->state = ITEM_MARKED;
     c->journal.mark(c->journal.self, it->number);
     c->mark = chat_sync(c);
@@ -351,7 +352,7 @@ double play_step(ishow_chat *c, double now) {
     double wait = 1;
     expire(c, now);
     collect_all(c, now);
-    for (int turns = 0; turns < 4; turns++) { /* an end is followed by the next begin */
+    for (int turns = 0; turns < 4; turns++) { /* the end of a clip is followed by the next one */
         if (c->playing) {
             ishow_status status = collect(c, c->playing);
             if (status != ISHOW_OK) {
@@ -361,7 +362,7 @@ double play_step(ishow_chat *c, double now) {
             }
             if (c->playing->state == ITEM_MARKED) {
                 if (!chat_answered(c, c->mark)) {
-                    if (now >= c->ask_at) { /* the journal may have been too busy to take it */
+                    if (now >= c->ask_at) { /* the store's queue may have been full */
                         chat_sync(c);
                         c->ask_at = now + 1;
                     }

@@ -1,8 +1,8 @@
-/* Who is heard next. Five first-in-first-out lists, so that the order within a priority is kept by construction.
+/* The priority queue: one FIFO list for each of five priorities, so the order within a priority is kept.
  *
- * Messages with money go before the rest, and among each of the two groups a message is lifted by one priority for
- * every `ageing` seconds that it waits: as all age alike, comparing (arrival - priority * ageing) does it. So that a
- * stream of gifts does not silence the chat, every fourth turn goes to the rest once its oldest has waited for `ageing`
+ * Paid messages and gifts precede the rest, and within each of the two groups a message rises by one priority for every
+ * `ageing` seconds that it waits; as all age alike, it suffices to compare (arrival - priority * ageing). So that gifts
+ * do not block other messages, every fourth turn is given to the rest once its oldest message has waited for `ageing`
  * seconds. */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 static int is_urgent(ishow_chat_priority p) { return p >= ISHOW_CHAT_PRIORITY_PAID; }
 
-/* By number, since what was recovered from the journal or is merged again keeps its place. */
+/* Sorted by number: recovered messages and those whose priority changed keep their place. */
 void queue_add(queue *q, item *it) {
     item *after = q->last[it->priority];
     while (after && after->number > it->number) after = after->prev;
@@ -42,7 +42,7 @@ void queue_remove(queue *q, item *it) {
     q->total--;
 }
 
-/* The best of the heads of [from, to]. */
+/* The first of the heads of priorities from..to, -1: none. */
 static int best_of(item *const *head, int from, int to, double ageing) {
     int best = -1;
     double least = 0;

@@ -1,4 +1,4 @@
-/* The words of live chat, each written once: over HTTP, in the configuration and in Python. */
+/* Names of priorities, platforms, roles, reasons and states, as used over HTTP, in the configuration and in Python. */
 #include <string.h>
 
 #include "chat/chat.h"

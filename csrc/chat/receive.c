@@ -1,4 +1,4 @@
-/* A message on its way in: checked, filtered, merged or queued, recorded and announced. */
+/* Receives a message: checks, filters, merges or queues it, and publishes it. */
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The chat's options: checked, folded into rules, and exchanged under a chat that runs. */
+/* Checks the chat's options, compiles them to filter rules, and exchanges them while the chat runs. */
 #include <stdlib.h>
 
 #include "chat/chat_internal.h"

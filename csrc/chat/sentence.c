@@ -1,4 +1,4 @@
-/* The sentence that is read, and whose voice reads it. */
+/* The sentence that is read for a message, and its voice. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +87,7 @@ char *say_item(const item *it, const ishow_chat_options *o, int names) {
         free(s.text);
         return NULL;
     }
-    /* Without a text the mark before it would be read as a pause: "Anna paid 5 EUR:". */
+    /* Without a text the colon before it would be read as a pause: "Anna paid 5 EUR:". */
     while (s.n && (s.text[s.n - 1] == ' ' || s.text[s.n - 1] == ':')) s.text[--s.n] = '\0';
     return s.text ? s.text : ishow_strdup("");
 }
@@ -104,7 +104,7 @@ const char *voice_for(const ishow_chat_options *o, const char *key, const char *
             uint64_t h = fold_hash(key) ^ (fold_hash(v->id) * UINT64_C(0x9E3779B97F4A7C15));
             h = (h ^ (h >> 32)) *
                 UINT64_C(
-                    0xD6E8FEB86659FD93); /* mixes the bits, so that the order of one voice says nothing of another's */
+                    0xD6E8FEB86659FD93); /* finalises the hash, so that those of different voices are independent */
             h = (h ^ (h >> 32)) * UINT64_C(0xD6E8FEB86659FD93);
             h ^= h >> 32;
             if (!*best || h > most) best = v->id, most = h;

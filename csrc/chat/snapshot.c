@@ -1,4 +1,4 @@
-/* What the chat says about itself, as structs and as JSON, and its readers. */
+/* The chat's state as structs and as JSON, and opening of readers. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Clips by the engine. */
+/* Synthesises clips by the engine. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ struct ishow_chat_engine {
     pthread_mutex_t lock; /* guards voicing */
     ishow_chat_voicing *voicing;
     int sample_rate;
-    ishow_chat *chat; /* borrowed; who is woken */
+    ishow_chat *chat; /* borrowed; woken by new samples */
 };
 
 ishow_status ishow_chat_voicing_prepare(ishow_chat_voicing **out, const ishow_request *sampling,

@@ -1,4 +1,4 @@
-/* A bounded table: a raid of a hundred thousand names must not grow the process. */
+/* A hash table of limited size: a raid of a hundred thousand names must not grow the process. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +70,7 @@ viewer *viewers_get(viewers *v, const char *key) {
     }
     if (v->n >= v->most) remove_viewer(v, v->oldest);
     w->last = w->named = w->window = -1;
-    w->chain = *bucket; /* after the removal, which may have changed the bucket */
+    w->chain = *bucket; /* after remove_viewer, which may change the bucket */
     *bucket = w;
     append_age(v, w);
     v->n++;
