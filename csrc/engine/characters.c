@@ -127,7 +127,7 @@ static const kind_range ranges[] = {
 
 ishow_kind ishow_kind_of(uint32_t code) {
     if ((code >= 'a' && code <= 'z') || (code >= 'A' && code <= 'Z'))
-        return ISHOW_KIND_ALPHABET; /* nearly all there is */
+        return ISHOW_KIND_ALPHABET; /* fast path for most characters */
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (code >= ranges[i].first && code <= ranges[i].last) return ranges[i].kind;
     return ISHOW_KIND_MARK;

@@ -1,5 +1,5 @@
-/* What planning needs to know about a code point. Small tables by range instead of a Unicode library: they decide
- * only estimates and cutting places, never what is said. Private to engine/. */
+/* Classes of code points for planning. Small tables of ranges instead of a Unicode library: they affect only estimates
+ * and cut positions, never what is said. Private to engine/. */
 #ifndef ISHOW_ENGINE_CHARACTERS_H
 #define ISHOW_ENGINE_CHARACTERS_H
 
@@ -12,7 +12,7 @@ typedef enum ishow_kind {
     ISHOW_KIND_CLAUSE,        /* , ; : likewise */
     ISHOW_KIND_WIDE_SENTENCE, /* full-width: ends one by itself */
     ISHOW_KIND_WIDE_CLAUSE,
-    ISHOW_KIND_CLOSER, /* closing quotes and brackets: stay with what they close */
+    ISHOW_KIND_CLOSER, /* closing quotes and brackets: never begin a piece */
     ISHOW_KIND_MARK,   /* other punctuation and symbols */
     ISHOW_KIND_EXTEND, /* continues a grapheme: combining marks, joiners, variation selectors */
     ISHOW_KIND_DIGIT,

@@ -10,7 +10,7 @@ enum { LEVEL_NEVER = 0, LEVEL_GRAPHEME, LEVEL_SCRIPT, LEVEL_WORD, LEVEL_CLAUSE, 
 
 typedef struct place {
     size_t at;    /* byte offset of the cut */
-    double units; /* of everything before it */
+    double units; /* units before it */
     int level;
 } place;
 
@@ -19,22 +19,22 @@ static int is_dense(ishow_kind kind) {
     return kind == ISHOW_KIND_IDEOGRAPH || kind == ISHOW_KIND_KANA;
 } /* scripts without spaces */
 
-/* Marks that may not begin a piece. */
+/* 1 for marks that may not begin a piece. */
 static int clings(ishow_kind kind) {
     return kind == ISHOW_KIND_EXTEND || kind == ISHOW_KIND_CLOSER || kind == ISHOW_KIND_SENTENCE ||
            kind == ISHOW_KIND_CLAUSE || kind == ISHOW_KIND_WIDE_SENTENCE || kind == ISHOW_KIND_WIDE_CLAUSE;
 }
 
-/* What was seen on the way to the place after the current code point. */
+/* State of the scan before the current position. */
 typedef struct reading {
-    int pending;    /* level that a punctuation mark promised, to be given at the space after it */
-    int wide;       /* it was a full-width mark: no space needed */
-    size_t letters; /* in the word being read */
-    int capital;    /* it began with an ASCII capital */
-    int flags;      /* regional indicators in a row */
+    int pending;    /* level of the last punctuation mark, given to the position after the following space */
+    int wide;       /* that mark is full-width: no space is needed */
+    size_t letters; /* letters of the current word */
+    int capital;    /* the word began with an ASCII capital */
+    int flags;      /* consecutive regional indicators */
 } reading;
 
-/* Level of the place between `code` (just read into r) and `next`. */
+/* Level of the position between `code` (just scanned) and `next`. */
 static int level_after(reading *r, uint32_t code, uint32_t next) {
     ishow_kind kind = ishow_kind_of(code), following = ishow_kind_of(next);
     size_t letters = r->letters;
@@ -67,7 +67,7 @@ static int level_after(reading *r, uint32_t code, uint32_t next) {
         r->pending = LEVEL_CLAUSE;
         break;
     case ISHOW_KIND_CLOSER:
-    case ISHOW_KIND_EXTEND: break; /* the promise stands */
+    case ISHOW_KIND_EXTEND: break; /* the pending level is kept */
     default:
         r->pending = 0;
         r->wide = 0;
@@ -85,11 +85,11 @@ static int level_after(reading *r, uint32_t code, uint32_t next) {
     return level;
 }
 
-/* Least share of a full piece that makes a cut of each level worth taking before a worse one is looked at. */
+/* Minimum length, as a share of a full piece, for a cut of each level to be preferred to one of a lower level. */
 static const double decent[LEVELS] = {
     [LEVEL_SCRIPT] = 0.4, [LEVEL_WORD] = 0.4, [LEVEL_CLAUSE] = 0.4, [LEVEL_SENTENCE] = 0.3};
 
-/* The place to cut after `from` so that the piece has at most max_units. */
+/* The position of the next cut after `from`, for a piece of at most max_units. */
 static size_t choose_cut(const place *places, size_t n, size_t from, double begin, double max_units) {
     size_t best[LEVELS] = {0}, first = 0;
     for (size_t i = from; i < n; i++) {
@@ -172,7 +172,7 @@ ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double 
         size_t end = places[cut].at;
         for (const char *q = text + begin; begin < end; begin = (size_t)(q - text)) /* leading spaces */
             if (!is_space(ishow_kind_of(ishow_utf8_next(&q)))) break;
-        size_t last = cut; /* trailing ones */
+        size_t last = cut; /* trailing spaces */
         while (end > begin) {
             size_t previous = last ? places[last - 1].at : 0;
             const char *q = text + previous;

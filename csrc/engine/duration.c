@@ -1,5 +1,5 @@
-/* How long a text takes. The reference rule is F5's (f5_tts.infer.utils_infer: frames in proportion to UTF-8 bytes);
- * what differs, and why, is said at the prototypes in plan.h. */
+/* Duration of a text. The reference rule is F5's (f5_tts.infer.utils_infer: frames in proportion to UTF-8 bytes);
+ * plan.h describes where and why this differs. */
 #include <math.h>
 
 #include "base/base.h"
@@ -29,7 +29,7 @@ static double seconds_of(ishow_kind kind) {
     return 0;
 }
 
-/* Next code point inside text[0..bytes); malformed bytes count as one mark each. 0 at the end. */
+/* Next code point of text[0..bytes); malformed bytes count as one mark each. 0 at the end. */
 static uint32_t next_code(const char **p, const char *end) {
     if (*p >= end) return 0;
     uint32_t code = ishow_utf8_next(p);
@@ -60,7 +60,8 @@ double ishow_speech_seconds(const char *text, size_t bytes) {
     return seconds;
 }
 
-/* Syllables, roughly: groups of vowels in an alphabet (a word has one at least), one for each character elsewhere. */
+/* Approximate number of syllables: groups of vowels in alphabetic scripts (at least one a word), one for each character
+ * elsewhere. */
 static int syllables(const char *text, size_t bytes) {
     const char *end = text + bytes;
     int count = 0, in_word = 0, in_vowels = 0, in_this_word = 0;
@@ -116,7 +117,7 @@ size_t ishow_pace_frames(const ishow_pace *pace, const char *text, size_t bytes,
     return frames < 2 ? 2 : (size_t)frames;
 }
 
-/* ends[from..to) from predicted[from..to), filling exactly `frames` frames after `begin`. */
+/* Computes ends[from..to) from predicted[from..to), distributing exactly `frames` frames after `begin`. */
 static void fill_ends(const float *predicted, size_t from, size_t to, size_t begin, size_t frames, size_t *ends) {
     double sum = 0, run = 0;
     size_t n = to - from, last = begin;
@@ -124,7 +125,7 @@ static void fill_ends(const float *predicted, size_t from, size_t to, size_t beg
     for (size_t i = from; i < to; i++) {
         run += (double)predicted[i];
         size_t end = begin + (size_t)llround(run / sum * (double)frames);
-        if (frames >= n) { /* one frame for this token, and one left for each that follows */
+        if (frames >= n) { /* at least one frame for this token and for each that follows */
             size_t most = begin + frames - (to - 1 - i);
             if (end < last + 1) end = last + 1;
             if (end > most) end = most;

@@ -1,4 +1,4 @@
-/* The engine's own life: made, described, given a better backend, taken down. Work is done in prepare.c and
+/* Lifecycle of an engine: creation, description, exchange of the backend, end. The work is done in prepare.c and
  * inference.c. */
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static ishow_status check_model(const ishow_backend *backend, ishow_error *error
     return ISHOW_OK;
 }
 
-/* Frees what only the running engine uses; the threads are joined or were never started. */
+/* Frees what only the threads use; they are joined or were never started. */
 static void dismantle(ishow_engine *engine) {
     while (engine->voices) {
         voice *next = engine->voices->next;
@@ -117,7 +117,7 @@ ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backen
     engine = NULL;
 done:
     if (status != ISHOW_OK) {
-        if (text_runs) { /* it closes the front end as it leaves */
+        if (text_runs) { /* it closes the front end when it ends */
             pthread_mutex_lock(&engine->lock);
             engine->stopping = 1;
             pthread_cond_broadcast(&engine->text_work);
@@ -161,7 +161,7 @@ ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend
     ishow_status status = check_model(backend, error);
     pthread_mutex_lock(&engine->lock);
     if (status != ISHOW_OK) {
-        /* said already */
+        /* *error is set */
     } else if (engine->stopping) {
         status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
     } else if (!same_shapes(&engine->info, &backend->info)) {
@@ -173,7 +173,8 @@ ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend
         status = ishow_fail(error, ISHOW_EINVAL, "", "the new backend takes %zu frames, the old one %zu",
                             backend->info.max_frames, engine->info.max_frames);
     } else {
-        refused = engine->has_incoming ? engine->incoming : (ishow_backend){0}; /* one that had not begun yet */
+        refused = engine->has_incoming ? engine->incoming
+                                       : (ishow_backend){0}; /* a backend that had not been swapped in yet */
         engine->incoming = *backend;
         engine->has_incoming = 1;
         pthread_cond_signal(&engine->model_work);

@@ -1,9 +1,9 @@
 /* The engine: a loaded model, a text front end, voices, and the utterances in flight.
  *
- * engine = what is loaded; utterance = one request's life (split into chunks, tokens, durations, scheduler rows,
- * vocoder, joined PCM). Threads inside: the text thread (the only caller of the front end) and the inference thread
- * (the only caller of the backend; it runs the scheduler). Queues between them are bounded. All functions here may be
- * called from any thread. */
+ * An utterance is one request: it is split into chunks, each with tokens, a duration and a scheduler row, then vocoded
+ * and joined to PCM. Two threads run inside: the text thread (the only caller of the front end) and the inference
+ * thread (the only caller of the backend; it runs the scheduler). Queues between them are bounded. All functions here
+ * may be called from any thread. */
 #ifndef ISHOW_ENGINE_ENGINE_H
 #define ISHOW_ENGINE_ENGINE_H
 
@@ -25,11 +25,11 @@ extern "C" {
 typedef struct ishow_tokens {
     int32_t *ids; /* [n] */
     size_t n;
-    size_t n_ref; /* how many of them belong to the reference text (leading) */
+    size_t n_ref; /* the first n_ref belong to the reference text */
 } ishow_tokens;
 
-/* Words of a text that the voice cannot read and that are left out: how many, and the first (UTF-8, cut to fit, "" for
- * none). */
+/* Words of a text that the voice cannot pronounce and that are left out: their number, and the first (UTF-8, truncated
+ * to fit; "": none). */
 typedef struct ishow_unspoken {
     size_t count;
     char first[64];
@@ -52,39 +52,39 @@ typedef struct ishow_text_frontend {
 typedef struct ishow_engine ishow_engine;
 
 typedef struct ishow_engine_options {
-    size_t queue_capacity; /* utterances waiting or in flight; more are refused with EBUSY */
+    size_t queue_capacity; /* maximum of utterances waiting or in flight; more are refused with EBUSY */
     size_t cache_bytes;
-    size_t max_rows;      /* rows that share the scheduler */
-    double chunk_seconds; /* reference + generated audio of one chunk at most, about */
-    int retries;          /* times a silent or non-finite chunk is made again with other noise */
+    size_t max_rows;      /* maximum of rows in the scheduler */
+    double chunk_seconds; /* approximate maximum of reference + generated audio of one chunk */
+    int retries;          /* how often a silent or non-finite chunk is tried again with other noise */
 } ishow_engine_options;
 
 ISHOW_API ishow_engine_options ishow_engine_options_default(void);
 
-/* Changes queue_capacity, chunk_seconds and retries for the utterances to come; cache_bytes and max_rows must stay what
- * they were (EINVAL). */
+/* Changes queue_capacity, chunk_seconds and retries for later utterances; cache_bytes and max_rows must be unchanged
+ * (EINVAL). */
 ISHOW_API ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_options *options,
                                               ishow_error *error);
 
-/* Takes over *backend and *frontend (both are closed by ishow_engine_free, also when creation fails). */
+/* Takes *backend and *frontend (both are closed by ishow_engine_free, also when creation fails). */
 ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backend, const ishow_text_frontend *frontend,
                                  const ishow_engine_options *options, ishow_error *error);
 
-/* Cancels what is in flight, joins the threads, closes backend and front end. Utterances still held by callers stay
- * valid until their own free, and answer ECANCELLED. NULL allowed. */
+/* Cancels all utterances, joins the threads, closes backend and front end. Utterances that callers still hold stay
+ * valid until freed and answer ECANCELLED. NULL allowed. */
 ISHOW_API void ishow_engine_free(ishow_engine *engine);
 
-/* Hands in a better backend: used from the next moment at which no row is in flight (rows in flight finish first on the
- * old one, new ones wait), then the old one is closed. Taken over also on failure. EINVAL when its shapes differ
- * (sample rate, hop, mels, layout, content hash) or it takes fewer frames; ESTATE when the engine is closing. */
+/* Exchanges the backend as soon as no row is in flight: rows in flight finish on the old one, new ones wait; then the
+ * old one is closed. Takes *backend, also on failure. EINVAL when its shapes differ (sample rate, hop, mels, layout,
+ * content hash) or it takes fewer frames; ESTATE when the engine is closing. */
 ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend *backend, ishow_error *error);
 
 /* Copy of the active backend's description. */
 ISHOW_API void ishow_engine_info(ishow_engine *engine, ishow_model_info *out);
 
-/* A voice: reference audio, decoded and at any rate, and its exact text. Everything is copied; the audio is resampled,
- * trimmed and levelled once here (F5: RMS below ISHOW_TARGET_RMS is raised to it). An existing id is replaced;
- * utterances in flight keep the voice they started with. */
+/* A voice: reference audio, decoded, at any rate, and its exact text. Everything is copied; the audio is resampled,
+ * trimmed and normalised in level here (F5: an RMS below ISHOW_TARGET_RMS is raised to it). An existing id is replaced;
+ * utterances in flight keep their voice. */
 typedef struct ishow_voice {
     const char *id;       /* [A-Za-z0-9._-]{1,64} */
     const char *language; /* BCP 47 or NULL */
@@ -94,24 +94,23 @@ typedef struct ishow_voice {
     int sample_rate;
 } ishow_voice;
 
-/* Checks and conditions a voice without showing it to anyone, so that it can be made durable before it is heard:
- * install cannot fail. Each prepared voice goes to exactly one of install and discard. */
+/* Prepares a voice without making it visible, so that it can be stored before it is used: install cannot fail. Each
+ * prepared voice must be passed to exactly one of install and discard. */
 typedef struct ishow_prepared_voice ishow_prepared_voice;
 ishow_status ishow_engine_prepare_voice(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
                                         ishow_error *error);
 void ishow_engine_install_voice(ishow_engine *engine, ishow_prepared_voice *prepared);
 void ishow_prepared_voice_discard(ishow_prepared_voice *prepared); /* NULL allowed */
 
-/* Whether a clip that a person sent in can be a reference: 1 to 30 s, neither too quiet nor too loud nor clipped, with
- * speech in it, and a text of a length that fits. EINVAL or ELIMIT with field "audio" or "text" and a sentence that
- * says what to do. */
+/* Checks an uploaded reference: 1 to 30 s, neither too quiet nor too loud nor clipped, containing speech, with a text
+ * of a plausible length. EINVAL or ELIMIT with field "audio" or "text" and advice on what to do. */
 ISHOW_API ishow_status ishow_check_reference(const ishow_pcm *pcm, const char *text, ishow_error *error);
 
 /* prepare and install at once. */
 ISHOW_API ishow_status ishow_engine_set_voice(ishow_engine *engine, const ishow_voice *voice, ishow_error *error);
 ISHOW_API ishow_status ishow_engine_remove_voice(ishow_engine *engine, const char *id, ishow_error *error);
 
-/* Ids and texts of all voices in order of arrival, copied into one block; free with free(*out). */
+/* Ids and texts of all voices in order of creation, copied into one block; free with free(*out). */
 typedef struct ishow_voice_entry {
     char id[65];
     char language[16];
@@ -123,24 +122,24 @@ ISHOW_API ishow_status ishow_engine_list_voices(ishow_engine *engine, ishow_voic
 
 /* One request. Start from ishow_request_default(); strings are copied by submit. */
 typedef struct ishow_request {
-    const char *text;      /* UTF-8, 1..ISHOW_MAX_TEXT_CHARS characters */
-    const char *essential; /* the part of text without which it is not worth saying, such as a viewer's own words in a
-                            * sentence about them: EINVAL, field "text", when it has no sound. NULL or "": none */
-    const char *voice;     /* id, or NULL for the first voice */
+    const char *text; /* UTF-8, 1..ISHOW_MAX_TEXT_CHARS characters */
+    const char
+        *essential; /* the part of text without which it is not worth saying, such as a viewer's own words in a sentence
+                       about them: EINVAL, field "text", when it cannot be pronounced. NULL or "": none */
+    const char *voice; /* id, or NULL for the first voice */
     int nfe;
     ishow_solver solver;
     double cfg;
-    double guidance_from, guidance_to; /* guidance where from <= t < to, each 0..1; elsewhere the conditional branch
-                                          alone, for half the work */
-    int short_guidance;    /* 1: the unconditional branch is computed without the frames of the reference, an
-                              approximation. No effect where the model has no prompt or computes both branches */
-    int embedded_guidance; /* 1: a network that learnt to is told cfg, up to its guidance_max, and gives the guided
-                              velocity itself: half the work of a step */
+    double guidance_from, guidance_to; /* guidance where from <= t < to, each 0..1; elsewhere only the conditional
+                                          branch, for half the work */
+    int short_guidance;    /* 1: the unconditional branch leaves out the frames of the reference, an approximation. No
+                              effect where the model has no prompt or computes both branches itself */
+    int embedded_guidance; /* 1: a guidance-conditioned network gets cfg as an input, up to its guidance_max, and
+                              predicts the guided velocity itself: half the work of a step */
     double sway;
     ishow_grid_kind grid;
     double speed;
-    double target_rms;   /* RMS that the speech of the result is brought to, 0..1; 0: F5's rule, the level of the
-                            reference comes back */
+    double target_rms;   /* RMS to which the speech is scaled, 0..1; 0: F5's rule, the level of the reference */
     double cross_fade;   /* seconds */
     double fix_duration; /* seconds of reference + generated audio together as in F5; 0: by rule */
     int remove_silence;
@@ -149,7 +148,7 @@ typedef struct ishow_request {
     uint64_t seed;   /* of the noise; chunk i, retry r use derived seeds */
     int has_seed;    /* 0: a random seed is drawn and reported */
     int priority;    /* 0 normal; higher is served first */
-    double deadline; /* seconds from now, 0: none; ETIMEOUT when it passes */
+    double deadline; /* seconds from now; 0: none. ETIMEOUT when it passes */
 } ishow_request;
 
 ISHOW_API ishow_request ishow_request_default(void);
@@ -163,22 +162,22 @@ ISHOW_API ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_req
                                            void (*notify)(void *user), void *user, ishow_utterance **out,
                                            ishow_error *error);
 
-/* Next piece of finished PCM (at the model's sample rate), in order; chunks are cross-faded and levelled already, so
- * pieces simply follow one another. Returns ISHOW_OK with *samples borrowed until the next call or free, and *n > 0; *n
- * == 0 means the end was reached. Waits up to `timeout` seconds (0: only looks): ETIMEOUT with field "" when nothing
- * came. Any other status is the utterance's failure, after what was finished before it; the passed deadline is ETIMEOUT
- * with field "deadline". One reader. */
+/* Next piece of PCM at the model's sample rate, in order; chunks are already cross-faded and normalised in level, so
+ * pieces are simply concatenated. Returns ISHOW_OK with *samples borrowed until the next call or free, and *n > 0; *n
+ * == 0: the end. Waits up to `timeout` seconds (0: does not wait): ETIMEOUT with field "" when nothing is ready. Any
+ * other status is the utterance's failure, returned after the audio before it; a passed deadline is ETIMEOUT with field
+ * "deadline". One reader. */
 ISHOW_API ishow_status ishow_utterance_next(ishow_utterance *utterance, double timeout, const float **samples,
                                             size_t *n, ishow_error *error);
 
-/* Seen between two steps; pending audio is dropped and next answers ECANCELLED. */
+/* Takes effect between two steps; pending audio is dropped, and next answers ECANCELLED. */
 ISHOW_API void ishow_utterance_cancel(ishow_utterance *utterance);
 
 typedef struct ishow_timings {
     double queue, text, first_audio, total; /* seconds from submit; first_audio and total are 0 until known; queue:
                                                until the first model work; text: time in the front end */
     double model;                           /* seconds inside the backend */
-    double audio;                           /* seconds of PCM made */
+    double audio;                           /* seconds of PCM */
     int chunks, retries;
     uint64_t seed;
     int sample_rate;
@@ -191,7 +190,7 @@ ISHOW_API void ishow_utterance_timings(ishow_utterance *utterance, ishow_timings
 /* 0..1, from steps taken; for progress bars. */
 ISHOW_API double ishow_utterance_progress(ishow_utterance *utterance);
 
-/* Cancels when still running; frees the caller's side. NULL allowed. */
+/* Cancels it if it is still running; frees the caller's reference. NULL allowed. */
 ISHOW_API void ishow_utterance_free(ishow_utterance *utterance);
 
 typedef struct ishow_engine_stats {
@@ -204,8 +203,8 @@ typedef struct ishow_engine_stats {
 
 ISHOW_API void ishow_engine_stats_get(ishow_engine *engine, ishow_engine_stats *out);
 
-/* Seconds that the inference thread has been at what it does now, such as one step of the model; 0 while it waits for
- * work. Takes no lock, so it answers when that thread hangs. */
+/* Seconds since the inference thread began its current operation, such as one step of the model; 0 while it waits for
+ * work. Lock-free, so it answers even when that thread hangs. */
 ISHOW_API double ishow_engine_busy_for(ishow_engine *engine);
 
 #ifdef __cplusplus

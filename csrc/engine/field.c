@@ -1,4 +1,4 @@
-/* The two tables, and what the engine itself reads from one. */
+/* The two tables, and their access functions. */
 #include "engine/field.h"
 
 #include <string.h>

@@ -1,11 +1,11 @@
-/* The inference thread: the only caller of the model. Between two steps it looks at everything that may have changed:
- * cancellations, deadlines, a better backend, chunks that wait for a row. It never waits while a row can be advanced.
- */
+/* The inference thread: the only caller of the model. Between two steps it handles cancellations, deadlines, a new
+ * backend, and chunks that wait for a row. It never waits while a row can be advanced. */
 #include <string.h>
 
 #include "engine/internal.h"
 
-/* Ends what was cancelled or is late. Ending lets go of the lock, so the walk starts again after each. */
+/* Ends utterances that were cancelled or have passed their deadline. Ending one releases the lock, so the list is read
+ * from its start again. */
 static void sweep(ishow_engine *engine) {
     double now = ishow_now();
     for (ishow_utterance *u = engine->living; u;) {
@@ -31,8 +31,8 @@ static ishow_scheduling_key key_of(const ishow_engine *engine, const ishow_utter
                                   ishow_remaining_work(work, u->admitted > 0, work, engine->work - u->since)};
 }
 
-/* The utterance whose next chunk is admitted. One chunk of an utterance at a time where a call carries one row (its
- * chunks would only delay each other), two where calls are shared. */
+/* The utterance whose next chunk is admitted. At most one chunk of an utterance is in flight where a call carries one
+ * row (its chunks would only delay each other), two where rows are batched. */
 static ishow_utterance *next_row(const ishow_engine *engine) {
     size_t most = engine->backend.info.max_rows > 1 ? 2 : 1;
     ishow_utterance *best = NULL;
@@ -62,7 +62,7 @@ static job *free_job(ishow_engine *engine, const ishow_utterance *u) {
     return n_free > 1 || short_one ? found : NULL;
 }
 
-/* Starts the next chunk of u in j. The lock is held, and let go during model work. */
+/* Starts the next chunk of u in j. The lock is held, and released during model work. */
 static void admit(ishow_engine *engine, ishow_utterance *u, job *j) {
     utterance_reference(u);
     j->utterance = u;
@@ -94,7 +94,7 @@ ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *i
     return ishow_scheduler_create(out, &options, error);
 }
 
-/* Takes the incoming backend over; no row is in flight. The lock is held, and let go while the old one closes. */
+/* Swaps the incoming backend in; no row is in flight. The lock is held, and released while the old one closes. */
 static void swap(ishow_engine *engine) {
     ishow_scheduler *scheduler = NULL;
     ishow_error error = {0};
@@ -119,7 +119,7 @@ static void swap(ishow_engine *engine) {
     pthread_mutex_lock(&engine->lock);
 }
 
-/* Until something changes or the next deadline. */
+/* Waits until something changes or the next deadline passes. */
 static void wait_for_work(ishow_engine *engine) {
     double nearest = 0;
     for (ishow_utterance *u = engine->living; u; u = u->next)

@@ -1,10 +1,11 @@
-/* Structures shared by the files of engine/.
+/* What the files of engine/ share.
  *
- * One mutex, the engine's, guards everything that two threads see; it is never held during a call into the model, the
- * front end or a caller's notify. What only one thread uses is marked with that thread.
+ * One mutex, the engine's, guards everything that two threads use; it is never held during a call into the model, the
+ * front end or a caller's notify. Data of one thread are marked with that thread.
  *
- * An utterance is counted by: its caller, the list of the living, the text thread while it prepares it, each job of it.
- * It counts its engine, so that its functions stay valid after ishow_engine_free. */
+ * References to an utterance are held by its caller, the list of live utterances, the text thread while it prepares it,
+ * and each of its jobs. It holds a reference to its engine, so that its functions stay valid after ishow_engine_free.
+ */
 #ifndef ISHOW_ENGINE_INTERNAL_H
 #define ISHOW_ENGINE_INTERNAL_H
 
@@ -16,18 +17,18 @@
 #include "base/defaults.h"
 #include "engine/engine.h"
 
-/* A voice as the model wants it. Immutable once in the list, but for `spoken`. Counted by the list and by utterances.
- */
+/* A voice prepared for the model. Immutable once in the list, except `spoken`. Referenced by the list and by
+ * utterances. */
 typedef struct ishow_prepared_voice {
     int references; /* atomic */
     struct ishow_prepared_voice *next;
     char id[65], language[16];
-    char *text;     /* as given */
-    char *spoken;   /* normalised and closed by punctuation; made by the text thread at first use, used by it alone */
-    float *samples; /* at the model's rate, trimmed, raised to ISHOW_TARGET_RMS; NULL for models without prompt */
+    char *text;   /* as given */
+    char *spoken; /* normalised, ending with punctuation; created at first use by the text thread and used by it only */
+    float *samples; /* at the model's rate, trimmed, RMS raised to ISHOW_TARGET_RMS; NULL for models without prompt */
     size_t length, frames;
     double seconds;
-    float restore;       /* factor that brings a result back to the reference's own level (F5) */
+    float restore;       /* factor that restores the reference's own level in the result (F5) */
     ishow_cache_key key; /* of samples and mel parameters */
 } voice;
 
@@ -59,7 +60,7 @@ typedef enum utterance_state {
 struct ishow_utterance {
     int references;                   /* atomic */
     ishow_engine *engine;             /* counted */
-    ishow_utterance *next, *previous; /* in the list of the living */
+    ishow_utterance *next, *previous; /* in the list of live utterances */
 
     /* the request; constant */
     char *text;
@@ -75,7 +76,7 @@ struct ishow_utterance {
     /* guarded by the engine's lock */
     void (*notify)(void *user);
     void *user;
-    int notifying; /* calls of notify under way */
+    int notifying; /* running calls of notify */
     pthread_t notifier;
     pthread_cond_t changed;
     utterance_state state;
@@ -94,11 +95,11 @@ struct ishow_utterance {
     size_t n_chunks;
     size_t admitted, delivered; /* chunks given to rows (guarded), chunks joined */
     size_t in_flight;
-    float *tail; /* end of what is joined, kept back for the next cross-fade; owned */
+    float *tail; /* last samples of the joined PCM, held back for the next cross-fade; owned */
     size_t n_tail;
 };
 
-/* One row in flight. The inference thread's. Buffers stay with the job and grow. */
+/* One row in flight, used by the inference thread. Buffers are reused and grow. */
 typedef struct job {
     ishow_utterance *utterance; /* counted; NULL: free */
     size_t index;               /* of the chunk */
@@ -112,14 +113,14 @@ typedef struct job {
 struct ishow_engine {
     int references; /* atomic */
     ishow_engine_options
-        options; /* queue_capacity: guarded by the lock; chunk_seconds, retries: atomic; the rest never changes */
+        options; /* queue_capacity: under the lock; chunk_seconds, retries: atomic; the rest is constant */
     ishow_text_frontend frontend; /* the text thread's */
     pthread_t text_thread, inference_thread;
 
     pthread_mutex_t lock;
     pthread_cond_t text_work, model_work;
     int stopping;
-    ishow_model_info info;  /* of the active backend; its shapes never change */
+    ishow_model_info info;  /* of the active backend; its shapes are constant */
     ishow_backend incoming; /* to be swapped in */
     int has_incoming;
     voice *voices; /* counted, in order of arrival */
@@ -136,7 +137,7 @@ struct ishow_engine {
     /* the inference thread's */
     ishow_backend backend;
     ishow_scheduler *scheduler;
-    size_t n_slots;            /* max_rows, and one more for a chunk that is much shorter than all in flight */
+    size_t n_slots;            /* max_rows, and one more for a chunk much shorter than all in flight */
     ishow_row_result *results; /* [n_slots] */
     job *jobs;                 /* [n_slots] */
     size_t n_jobs;             /* in flight */
@@ -145,7 +146,7 @@ struct ishow_engine {
 
 /* utterance.c; the lock is held where said */
 void utterance_reference(ishow_utterance *utterance);
-void utterance_release(ishow_utterance *utterance); /* may free it; never with the lock held by a caller's thread */
+void utterance_release(ishow_utterance *utterance); /* may free it; a caller's thread must not hold the lock */
 void utterance_end(ishow_engine *engine, ishow_utterance *utterance, ishow_status status,
                    const ishow_error *error); /* lock held; lets it go during notify */
 void utterance_push(ishow_engine *engine, ishow_utterance *utterance,

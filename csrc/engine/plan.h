@@ -1,5 +1,5 @@
-/* Planning of speech before any model is asked: how long a text takes, where it is cut, which frame belongs to which
- * token. Pure functions, so that the tables of tests/c/test_engine_plan.c can hold them. Private to engine/. */
+/* Planning before any model call: duration of a text, where it is split, which frame belongs to which token. Pure
+ * functions, tested by the tables of tests/c/test_engine_plan.c. Private to engine/. */
 #ifndef ISHOW_ENGINE_PLAN_H
 #define ISHOW_ENGINE_PLAN_H
 
@@ -11,7 +11,7 @@
 /* Kinds of script that are spoken at different rates per byte. */
 enum {
     ISHOW_SCRIPT_LATIN = 1,
-    ISHOW_SCRIPT_ALPHABET = 2, /* Greek, Cyrillic and the like: spoken like Latin letters, written in two bytes */
+    ISHOW_SCRIPT_ALPHABET = 2, /* Greek, Cyrillic and others: spoken at the rate of Latin letters, two bytes a letter */
     ISHOW_SCRIPT_IDEOGRAPH = 4,
     ISHOW_SCRIPT_KANA = 8,
     ISHOW_SCRIPT_HANGUL = 16,
@@ -32,18 +32,18 @@ typedef struct ishow_pace {
     double frames_per_second;
 } ishow_pace;
 
-/* The pace of a voice that takes ref_frames for ref_text. F5 compares UTF-8 bytes; that is kept where both texts use
- * one and the same script, for there it is exact. Otherwise both are measured in estimated speech time, because a byte
- * of one script does not last as long as a byte of another. A reference whose text and length do not fit each other
- * (faster than twice or slower than half of ordinary speech) is taken at that limit, in speech time too. ref_frames 0:
- * no reference, ordinary speech. */
+/* The pace of a voice that takes ref_frames for ref_text. F5 compares UTF-8 bytes; that rule is kept where both texts
+ * use the same single script, for which it is accurate. Otherwise both are measured in estimated speech time, since
+ * bytes of different scripts take different times. A reference whose text does not fit its length (more than twice or
+ * less than half the speed of ordinary speech) is taken at that limit, also in speech time. ref_frames 0: no reference,
+ * ordinary speech. */
 ishow_pace ishow_pace_make(const char *ref_text, size_t ref_frames, const char *text, double frames_per_second);
 
 double ishow_pace_units(const ishow_pace *pace, const char *text, size_t bytes);
 
-/* Frames for text[0..bytes). F5's rule slows texts under 10 bytes to speed 0.3, whatever was asked, which makes "Thank
- * you" last twice as long as "Thank you!". Here a short text has a least length instead: 0.35 s and 0.18 s for each of
- * its first six syllables, divided by speed. At least 2. */
+/* Frames for text[0..bytes). F5's rule reads texts under 10 bytes at speed 0.3, whatever was requested, so that "Thank
+ * you" takes twice as long as "Thank you!". Here a short text has a minimum length instead: 0.35 s, and 0.18 s for each
+ * of its first six syllables, divided by speed. At least 2 frames. */
 size_t ishow_pace_frames(const ishow_pace *pace, const char *text, size_t bytes, double speed);
 
 /* Half-open byte range of one chunk. */
@@ -67,16 +67,16 @@ ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double 
 size_t ishow_align_ends(const float *predicted, size_t n, size_t n_ref, size_t ref_frames, double speed,
                         size_t gen_frames, size_t *ends);
 
-/* index[f] = token of frame f, phase[f] = place of the frame's middle inside its token, in (0, 1). Both [ends[n - 1]].
- */
+/* index[f] = token of frame f, phase[f] = position of the frame's middle within its token, in (0, 1). Both [ends[n -
+ * 1]]. */
 void ishow_align_fill(const size_t *ends, size_t n, int64_t *index, float *phase);
 
 /* index for the AVERAGE layout: n tokens spread over `frames` frames, the remainder given to the last ones as F5 does.
  */
 void ishow_spread_fill(size_t n, size_t frames, int64_t *index);
 
-/* Seed of the noise of try `retry` of chunk `chunk`: the utterance's own for the first try of the first chunk, else
- * splitmix64(seed ^ splitmix64(chunk << 32 | retry)). */
+/* Seed of the noise for attempt `retry` of chunk `chunk`: the utterance's own for the first attempt of the first chunk,
+ * else splitmix64(seed ^ splitmix64(chunk << 32 | retry)). */
 uint64_t ishow_noise_seed(uint64_t seed, uint32_t chunk, uint32_t retry);
 
 #endif

@@ -1,5 +1,5 @@
-/* The text thread: from a text to chunks of tokens, each with its length. It alone calls the front end, so a front end
- * in Python costs the model nothing but the interpreter lock. */
+/* The text thread: turns a text into chunks of tokens, each with its length. Only this thread calls the front end, so a
+ * front end in Python costs the model nothing but the interpreter lock. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static ishow_status check_essential(ishow_engine *engine, const ishow_utterance 
     return status;
 }
 
-/* The voice's text as it is spoken: normalised once, by this thread only. */
+/* Normalises the voice's text, once; used by this thread only. */
 static ishow_status speak_reference(ishow_engine *engine, voice *v, ishow_error *error) {
     char *normal = NULL;
     if (v->spoken) return ISHOW_OK;
@@ -40,7 +40,7 @@ done:
     return status;
 }
 
-/* Tokens of one chunk, shifted by one: 0 is the filler. */
+/* Tokens of one chunk, plus one, since 0 is the filler token. */
 static ishow_status tokenize(ishow_engine *engine, const char *ref_text, const char *text, const char *language,
                              const char *voice, chunk *c, ishow_error *error) {
     ishow_tokens tokens = {0};
@@ -65,8 +65,8 @@ done:
     return status;
 }
 
-/* Frames of every chunk: fix_duration shared out by units as F5 does (cross-fades added, so that the joined clip has
- * the length that was asked), else the pace's rule, else 0 where the model predicts. weights: [n]. */
+/* Frames of every chunk: fix_duration divided by units as F5 does (cross-fades added, so that the joined clip has the
+ * requested length), else the pace's rule, else 0 where the model predicts durations. weights: [n]. */
 static ishow_status set_lengths(const ishow_engine *engine, const ishow_utterance *u, size_t ref_frames,
                                 const ishow_pace *pace, chunk *chunks, const double *weights, const size_t *ruled,
                                 size_t n, ishow_error *error) {
@@ -141,7 +141,7 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chun
         memcpy(part, normal + spans[i].begin, bytes);
         part[bytes] = '\0';
         status = tokenize(engine, ref_text, part, language, v ? v->id : NULL, &chunks[n], error);
-        if (status == ISHOW_EINVAL && n_spans > 1) { /* nothing speakable in this part, such as a row of dots */
+        if (status == ISHOW_EINVAL && n_spans > 1) { /* nothing can be pronounced in this part, such as a row of dots */
             status = ISHOW_OK;
             continue;
         }

@@ -1,4 +1,4 @@
-/* What an uploaded reference must be, said to the person who recorded it: each refusal names the limit, the value and
+/* Checks of an uploaded reference, with messages for the person who recorded it: each names the limit, the value and
  * what to do. */
 #include <string.h>
 

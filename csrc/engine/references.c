@@ -1,4 +1,4 @@
-/* The last reference to an engine: its own (ishow_engine_free), or an utterance's that outlives it. */
+/* Releases a reference to an engine: its own (ishow_engine_free), or that of an utterance that outlives it. */
 #include <stdlib.h>
 
 #include "engine/internal.h"

@@ -1,8 +1,8 @@
-/* One chunk, from tokens to PCM: the only place where the engine calls the model. All of it runs on the inference
- * thread, without the lock.
+/* Renders one chunk, from tokens to PCM: the only file of the engine that calls the model. All of it runs on the
+ * inference thread, without the lock.
  *
- * A result is checked before anybody hears it. A row that became non-finite or a clip that is silent is made again with
- * other noise (ishow_noise_seed), a bounded number of times; then the utterance fails with a sentence. */
+ * A result is checked before it is delivered. A row that became non-finite or a clip that is silent is rendered again
+ * with other noise (ishow_noise_seed), up to a limit; then the utterance fails with a message. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,15 +10,15 @@
 #include "engine/internal.h"
 
 static const double PAUSE_MAX = 0.5;     /* seconds, with remove_silence */
-static const double PAUSE_MARGIN = 0.05; /* seconds, at the ends */
-static const float PEAK_MAX = 0.99f;     /* a raised level stops here */
+static const double PAUSE_MARGIN = 0.05; /* seconds kept at the ends */
+static const float PEAK_MAX = 0.99f;     /* a level is raised up to this peak */
 static const float SILENCE_RMS = 0.001f; /* -60 dBFS */
 
 static ishow_status no_memory(ishow_error *error, size_t frames) {
     return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", frames);
 }
 
-/* Counts seconds inside the backend. */
+/* Adds seconds spent in the backend to the statistics. */
 static void account(ishow_engine *engine, ishow_utterance *u, double seconds) {
     pthread_mutex_lock(&engine->lock);
     u->timings.model += seconds;
@@ -101,7 +101,7 @@ static ishow_status modulation(ishow_engine *engine, ishow_utterance *u, ishow_c
     return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
 }
 
-/* Length of the row, and where each token ends when tokens are aligned (engine->ends). */
+/* Sets the length of the row and, for aligned tokens, where each ends (engine->ends). */
 static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j, const chunk *c, ishow_error *error) {
     const ishow_backend *backend = &engine->backend;
     const ishow_model_info *info = &backend->info;
@@ -125,7 +125,7 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
                               "the model predicted a duration that is not a positive number, in chunk %zu of %zu",
                               j->index + 1, u->n_chunks);
         if (total > info->max_frames &&
-            info->max_frames - j->ref_frames >= c->n_tokens - c->n_ref) /* spoken faster rather than not at all */
+            info->max_frames - j->ref_frames >= c->n_tokens - c->n_ref) /* the speech is shortened to fit */
             total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, u->speed,
                                      info->max_frames - j->ref_frames, engine->ends.data);
         if (info->text_layout == ISHOW_TEXT_ALIGNED || total > j->frames) j->frames = total;
@@ -186,7 +186,7 @@ done:
     return status;
 }
 
-/* Fresh noise and the row into the scheduler. */
+/* Fills x with noise and adds the row to the scheduler. */
 static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
     const ishow_model_info *info = &engine->backend.info;
     ishow_utterance *u = j->utterance;
@@ -244,7 +244,7 @@ static void end(ishow_engine *engine, ishow_utterance *u, ishow_status status, c
     pthread_mutex_unlock(&engine->lock);
 }
 
-/* Appends finished chunks in order, cross-faded, and hands out what no later chunk can change. */
+/* Joins finished chunks in order with cross-fades and delivers what no later chunk can change. */
 static void join(ishow_engine *engine, ishow_utterance *u) {
     size_t fade = (size_t)(u->cross_fade * engine->backend.info.sample_rate + 0.5);
     while (u->delivered < u->n_chunks && u->chunks[u->delivered].finished) {
@@ -294,7 +294,7 @@ static void set_level(const ishow_engine *engine, const ishow_utterance *u, floa
     if (factor != 1.0f) ishow_audio_scale(samples, n, factor);
 }
 
-/* Mel to PCM in engine->pcm. *fault is the sentence about a clip that nobody should hear, else NULL. */
+/* Converts mel to PCM in engine->pcm. *fault: why the clip must not be delivered, NULL: it may. */
 static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const char **fault, ishow_error *error) {
     const ishow_backend *backend = &engine->backend;
     const ishow_model_info *info = &backend->info;
@@ -328,7 +328,7 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
     return ISHOW_OK;
 }
 
-/* Other noise, if tries are left. 0 when the utterance has failed. */
+/* Starts the row again with other noise if attempts are left. 0: the utterance has failed. */
 static int again(ishow_engine *engine, job *j, const char *why) {
     ishow_utterance *u = j->utterance;
     ishow_error error = {0};

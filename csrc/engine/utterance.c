@@ -1,5 +1,5 @@
-/* One request's life, as its caller sees it: submitted, read piece by piece, cancelled, freed. The other side of it,
- * what the engine's threads do with it, is in prepare.c and inference.c. */
+/* An utterance as its caller sees it: submitted, read piece by piece, cancelled, freed. What the engine's threads do
+ * with it is in prepare.c and inference.c. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,7 +125,7 @@ static ishow_status check(const ishow_request *request, float *t, ishow_error *e
     return ishow_grid_make(request->grid, request->nfe, request->sway, t, error);
 }
 
-/* A seed of 53 bits, so that a client that keeps numbers as doubles can give it back. */
+/* A seed of 53 bits, exact in clients that store numbers as doubles. */
 static uint64_t draw_seed(void) {
     uint64_t seed;
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) seed = (uint64_t)(ishow_now() * 1e9);
@@ -149,7 +149,7 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&u->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    u->references = 2; /* the caller's and the list's */
+    u->references = 2; /* one for the caller, one for the list */
     u->path = (ishow_path){.solver = request->solver,
                            .t = u->t,
                            .nfe = request->nfe,
@@ -223,7 +223,7 @@ ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *requ
         engine->n_living++;
         engine->stats.submitted++;
         pthread_cond_signal(&engine->text_work);
-        if (u->deadline > 0) pthread_cond_signal(&engine->model_work); /* it watches deadlines */
+        if (u->deadline > 0) pthread_cond_signal(&engine->model_work); /* the inference thread waits for deadlines */
     }
     pthread_mutex_unlock(&engine->lock);
     if (status != ISHOW_OK) {

@@ -2,8 +2,9 @@
  *
  * The scheduler is a set of rows. Each row integrates its own ODE (F5-TTS section 3; Euler or midpoint on x_t from t =
  * 0 to 1) with its own grid, guidance, seed and length. Rows join and leave between model calls; one call of
- * ishow_scheduler_step advances a fair selection of rows by one model call each. A row's result does not depend on its
- * company: rows never share numbers, only forwards. It does not know which model answers: it calls one function. */
+ * ishow_scheduler_step advances a fair selection of rows by one model call each. A row's result does not depend on the
+ * other rows of its batch: rows share model calls, never values. The scheduler does not depend on the model: it calls
+ * one function. */
 #ifndef ISHOW_FLOW_FLOW_H
 #define ISHOW_FLOW_FLOW_H
 
@@ -26,7 +27,7 @@ typedef enum ishow_grid_kind {
 ISHOW_API ishow_status ishow_grid_make(ishow_grid_kind kind, int nfe, double sway, float *t, ishow_error *error);
 
 /* n standard normal values from a seed: Philox4x32-10 (Salmon et al. 2011) with counter = position, then Box-Muller.
- * The value at a position depends only on seed and position, never on n. */
+ * The value at a position depends on seed and position only, not on n. */
 ISHOW_API void ishow_noise_fill(uint64_t seed, float *out, size_t n);
 
 typedef enum ishow_solver {
@@ -34,32 +35,33 @@ typedef enum ishow_solver {
     ISHOW_SOLVER_MIDPOINT /* explicit, second order: two model calls a step */
 } ishow_solver;
 
-ISHOW_API extern const char *const ishow_solver_names[]; /* by value */
+ISHOW_API extern const char *const ishow_solver_names[]; /* indexed by ishow_solver */
 ISHOW_API ishow_status ishow_solver_read(const char *name, ishow_solver *out,
                                          ishow_error *error); /* EINVAL, field "solver" */
 
-/* How a row goes from t = 0 to 1. */
+/* The integration of a row from t = 0 to 1. */
 typedef struct ishow_path {
     ishow_solver solver;
     const float *t; /* [nfe + 1], borrowed */
     int nfe;
-    float cfg; /* v = v_c + (v_c - v_u) * cfg where guided_from <= t < guided_to; elsewhere v = v_c, for which one
-                  branch is enough */
+    float cfg; /* v = v_c + (v_c - v_u) * cfg where guided_from <= t < guided_to; elsewhere v = v_c, which needs one
+                  branch only */
     float guided_from, guided_to;
-    int embedded; /* 1: the network is told cfg and gives the guided v itself, so that one branch is enough there too */
+    int embedded; /* 1: guidance-conditioned network: cfg is an input (guidance embedding) and the output is the guided
+                     v, so one branch suffices */
 } ishow_path;
 
 /* One model call of a path: x + dt * v(x, t). */
 typedef struct ishow_call {
     float t, dt;
     int guided;     /* both branches are needed */
-    float guidance; /* strength that the network is told; 0: none */
-    int half;       /* the first of a midpoint step: what it leaves is the midpoint */
+    float guidance; /* input of the guidance embedding; 0: none */
+    int half;       /* first half of a midpoint step: leaves x at the midpoint */
 } ishow_call;
 
-#define ISHOW_UNGUIDED_WORK 0.5 /* of a call with one branch, where one with both is 1 */
+#define ISHOW_UNGUIDED_WORK 0.5 /* work of a call with one branch; one with both is 1 */
 
-/* Of a call for `frames` frames, of which the unconditional branch leaves `unguided` out. */
+/* Work of a call for `frames` frames, `unguided` of which the unconditional branch leaves out. */
 static inline double ishow_call_work(int guided, size_t frames, size_t unguided) {
     return (double)frames * (guided ? 1 : ISHOW_UNGUIDED_WORK) -
            (guided ? (double)unguided * (1 - ISHOW_UNGUIDED_WORK) : 0);
@@ -68,7 +70,7 @@ static inline double ishow_call_work(int guided, size_t frames, size_t unguided)
 int ishow_path_calls(const ishow_path *path);
 ishow_call ishow_path_call(const ishow_path *path, int number); /* 0 .. calls - 1 */
 double ishow_path_work(const ishow_path *path, int first, size_t frames,
-                       size_t unguided); /* of the calls from `first` on */
+                       size_t unguided); /* work of the calls from `first` on */
 
 /* One row of one model call. Pointers are borrowed for the call. */
 typedef struct ishow_step_row {
@@ -79,18 +81,17 @@ typedef struct ishow_step_row {
     float dt;
     float cfg; /* v = v_c + (v_c - v_u) * cfg */
     size_t frames;
-    size_t unguided; /* leading frames that the unconditional branch is computed without, and that move by v_c; at most
-                        frames - 2. ishow_step_split sees to it: a backend always gets 0 */
+    size_t unguided; /* leading frames that the unconditional branch leaves out and that move by v_c; at most frames
+                        - 2. ishow_step_split handles them: a backend always gets 0 */
 } ishow_step_row;
 
 /* Moves every row by dt along its velocity. Called from the scheduler's thread only. */
 typedef ishow_status (*ishow_step_fn)(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
 
-/* One call of `step` for rows of which some have `unguided` frames, as two: v_c of all, then v_u of those rows without
- * these frames. Values (of n_mels a frame, and dim in h) are those of the branches computed alone. calls: [n_rows],
- * split: [ishow_step_split_floats()], both to be used here. After an error x is undefined. */
-size_t ishow_step_split_floats(const ishow_step_row *rows, size_t n_rows,
-                               size_t n_mels); /* 0: one call as it is will do */
+/* Replaces one call of `step`, for rows some of which have `unguided` frames, by two: v_c of all rows, then v_u of
+ * those rows without these frames. Values (n_mels a frame, dim in h) equal those of branches computed alone. calls:
+ * [n_rows], split: [ishow_step_split_floats()], workspaces. After an error x is undefined. */
+size_t ishow_step_split_floats(const ishow_step_row *rows, size_t n_rows, size_t n_mels); /* 0: no row needs a split */
 ishow_status ishow_step_split(ishow_step_fn step, void *self, const ishow_step_row *rows, size_t n_rows, size_t n_mels,
                               size_t dim, ishow_step_row *calls, float *split, ishow_error *error);
 
@@ -101,16 +102,16 @@ typedef struct ishow_scheduling_key {
     double remaining; /* ishow_remaining_work */
 } ishow_scheduling_key;
 
-/* Work left (frames x calls; a call without guidance is half), as it is compared. later: 1 for a chunk behind another
- * one of its text, whose listener hears that one meanwhile: it counts twice, by `work`, its whole work. others: work
- * done for others since it began to wait. A tenth of that is taken off, so that newcomers overtake it for ten times its
- * own work at most. */
+/* Remaining work (frames x calls; a call without guidance counts half), adjusted for comparison. later: 1 for a chunk
+ * after the first of its text, whose listener hears an earlier one meanwhile: `work`, its whole work, is added. others:
+ * work done for others since it began to wait, a tenth of which is subtracted, so that newcomers overtake it for at
+ * most ten times its own work. */
 double ishow_remaining_work(double left, int later, double work, double others);
 
 int ishow_goes_before(ishow_scheduling_key a, ishow_scheduling_key b); /* 0 also for equals */
 
-/* Rows that share a call have at most so many times the frames of each other, nearly: one costs what the longest does,
- * and a short one is not to wait for it. */
+/* Rows of one batch differ in length by at most this factor: a batch costs what its longest row does, and a short row
+ * should not wait for it. */
 #define ISHOW_SCHEDULER_ALIKE 2
 
 typedef struct ishow_scheduler ishow_scheduler;
@@ -122,7 +123,7 @@ typedef struct ishow_scheduler_options {
     void *step_self; /* borrowed */
 } ishow_scheduler_options;
 
-/* What a row needs. Everything is borrowed until the row leaves (finished, cancelled or failed). */
+/* A row to integrate. All pointers are borrowed until the row leaves (finished, cancelled or failed). */
 typedef struct ishow_row {
     float *x; /* [frames * n_mels], noise at the start, mel at the end */
     const float *h_cond;
@@ -135,7 +136,7 @@ typedef struct ishow_row {
     int priority;                  /* as in ishow_scheduling_key */
     int later;                     /* as in ishow_remaining_work */
     const volatile int *cancelled; /* borrowed, may be NULL; read with __atomic between calls */
-    void *user;                    /* given back when the row leaves */
+    void *user;                    /* returned when the row leaves */
 } ishow_row;
 
 typedef enum ishow_row_outcome { ISHOW_ROW_DONE = 0, ISHOW_ROW_CANCELLED, ISHOW_ROW_FAILED } ishow_row_outcome;
@@ -143,14 +144,14 @@ typedef enum ishow_row_outcome { ISHOW_ROW_DONE = 0, ISHOW_ROW_CANCELLED, ISHOW_
 typedef struct ishow_row_result {
     void *user;
     ishow_row_outcome outcome;
-    int calls;         /* of the model, that it took */
+    int calls;         /* model calls made for it */
     ishow_error error; /* for FAILED */
 } ishow_row_result;
 
-/* A scheduler belongs to one thread. options are copied. */
+/* A scheduler is used by one thread. options are copied. */
 ISHOW_API ishow_status ishow_scheduler_create(ishow_scheduler **out, const ishow_scheduler_options *options,
                                               ishow_error *error);
-ISHOW_API void ishow_scheduler_free(ishow_scheduler *scheduler); /* rows still inside are forgotten; NULL allowed */
+ISHOW_API void ishow_scheduler_free(ishow_scheduler *scheduler); /* rows still inside are dropped; NULL allowed */
 
 ISHOW_API size_t ishow_scheduler_rows(const ishow_scheduler *scheduler); /* rows inside */
 

@@ -1,6 +1,6 @@
 /* Time grids of flow matching. Reference: f5_tts.model.utils.get_epss_timesteps, torch.linspace and the sway of
- * f5_tts.model.cfm.CFM.sample. Everything is float32, operation by operation, since the reference's grid is: a grid
- * that is more exact would be another grid. */
+ * f5_tts.model.cfm.CFM.sample. All operations are in float32, in the reference's order: a more accurate result would be
+ * a different grid. */
 #include <math.h>
 
 #include "base/base.h"
@@ -22,7 +22,7 @@ static const epss_table epss_tables[] = {
     {16, {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32}},
 };
 
-/* torch.linspace(0, 1, nfe + 1): counted from the nearer end. */
+/* torch.linspace(0, 1, nfe + 1), which counts from the nearer end. */
 static void uniform(int nfe, float *t) {
     int n = nfe + 1;
     float step = 1.0f / (float)nfe;

@@ -1,13 +1,13 @@
-/* Gaussian noise by seed and position. A counter-based generator makes a row's noise independent of everything but its
- * seed: not of the company it is computed in, not of how long the row is. The transform is done in double and rounded,
- * so that last-bit differences between math libraries do not reach the float. */
+/* Gaussian noise by seed and position. The generator is counter-based, so a row's noise depends on its seed only: not
+ * on the other rows of its batch, not on its length. The transform is computed in double and rounded, so that
+ * differences between math libraries in the last bit do not reach the float. */
 #include <math.h>
 #include <string.h>
 
 #include "flow/philox.h"
 #include "flow/flow.h"
 
-/* Block `index` holds positions 4 * index .. 4 * index + 3. */
+/* Block `index` has positions 4 * index .. 4 * index + 3. */
 static void normals(const uint32_t key[2], uint64_t index, float out[4]) {
     uint32_t counter[4] = {(uint32_t)index, (uint32_t)(index >> 32), 0, 0}, bits[4];
     ishow_philox4x32_10(counter, key, bits);

@@ -1,5 +1,5 @@
-/* The way of a row from noise to speech as a list of model calls: which times, which steps, where guidance is worth its
- * second branch. Reference: torchdiffeq's fixed-grid Euler and midpoint, computed in float32 as it does. */
+/* The integration path of a row as a list of model calls: times, step sizes, and where guidance is applied. Reference:
+ * torchdiffeq's fixed-grid Euler and midpoint, computed in float32 as it does. */
 #include <string.h>
 
 #include "base/base.h"

@@ -1,5 +1,5 @@
-/* Philox4x32-10, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Kept
- * apart from the noise so that the published known-answer vectors test it directly. Private to flow/. */
+/* Philox4x32-10, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+ * Separate from noise.c, so that the published known-answer vectors test it directly. Private to flow/. */
 #ifndef ISHOW_FLOW_PHILOX_H
 #define ISHOW_FLOW_PHILOX_H
 

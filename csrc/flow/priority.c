@@ -1,7 +1,7 @@
-/* The rule of who is next. The scheduler applies it to rows at every call, the engine to chunks that wait for a row. */
+/* The scheduling rule. The scheduler applies it to rows at every call, the engine to chunks that wait for a row. */
 #include "flow/flow.h"
 
-static const double AGEING = 0.1; /* share of the work done for others that counts for who waits */
+static const double AGEING = 0.1; /* share of the work done for others that is subtracted from a waiting row's own */
 
 double ishow_remaining_work(double left, int later, double work, double others) {
     return left + (later ? work : 0) - AGEING * others;

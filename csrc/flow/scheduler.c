@@ -1,10 +1,10 @@
 /* The step scheduler.
  *
- * Every model call takes the rows that ishow_goes_before puts first. Rows share nothing: no accumulator, no time, no
- * random state. Memory is taken when a row is admitted, never in a step.
+ * Every model call advances the rows with the first scheduling keys. Rows share no accumulator, time or random state.
+ * Memory is allocated when a row is added, never in a step.
  *
- * A midpoint step x0 + dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), is made of calls that only know x += dt v: after the
- * first call x0 - xm is kept, and added after the second. */
+ * A midpoint step x0 + dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), is made of two calls x += dt v: after the first call
+ * x0 - xm is kept, and it is added after the second. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,12 +16,12 @@ typedef enum slot_state { SLOT_FREE = 0, SLOT_ACTIVE, SLOT_LEFT } slot_state;
 typedef struct slot {
     slot_state state;
     ishow_row row;
-    int taken;         /* calls of its path */
-    double left, done; /* work of those to come and of those taken */
+    int taken;         /* model calls made */
+    double left, done; /* work of the remaining calls and of those made */
     uint64_t arrived;
     double since;           /* the scheduler's work when it was admitted */
-    ishow_workspace before; /* x before a shared call, to try again from; only when calls are shared */
-    ishow_workspace back;   /* from the midpoint to x0; only for midpoint rows */
+    ishow_workspace before; /* x before a batched call, for a retry; only with batches */
+    ishow_workspace back;   /* x0 minus the midpoint; only for midpoint rows */
     ishow_row_outcome outcome;
     ishow_error error;
 } slot;
@@ -111,7 +111,7 @@ static int goes_before(const ishow_scheduler *scheduler, const slot *a, const sl
     return ishow_goes_before(x, y) || (!ishow_goes_before(y, x) && a->arrived < b->arrived);
 }
 
-/* The row that goes before all others, NULL when there is none. */
+/* The row with the first scheduling key; NULL: there is none. */
 static slot *lead(const ishow_scheduler *scheduler) {
     slot *best = NULL;
     for (size_t i = 0; i < scheduler->options.max_rows; i++) {
@@ -121,7 +121,7 @@ static slot *lead(const ishow_scheduler *scheduler) {
     return best;
 }
 
-/* Fills chosen, best first, with rows of like length; insertion into a short sorted list. */
+/* Fills `chosen` with rows of similar length in scheduling order, by insertion. */
 static size_t choose(ishow_scheduler *scheduler) {
     const slot *first = lead(scheduler);
     size_t n = 0, most = scheduler->options.rows_per_step;
@@ -153,7 +153,7 @@ static ishow_step_row step_row(const slot *s) {
                             .unguided = call.guided ? row->unguided : 0};
 }
 
-/* After a call that succeeded for s. */
+/* Updates s after a successful call. */
 static void advanced(ishow_scheduler *scheduler, slot *s) {
     const ishow_call call = ishow_path_call(&s->row.path, s->taken++);
     const int calls = ishow_path_calls(&s->row.path);
@@ -180,7 +180,7 @@ static void advanced(ishow_scheduler *scheduler, slot *s) {
 static void failed(slot *s, ishow_status status, const ishow_error *why) {
     leave(s, ISHOW_ROW_FAILED);
     s->error = *why;
-    if (s->error.status == ISHOW_OK) /* a step function that gives a status but no sentence */
+    if (s->error.status == ISHOW_OK) /* the step function returned a status without a message */
         ishow_fail(&s->error, status, "", "the model's step failed (%s)", ishow_status_name(status));
 }
 
@@ -209,7 +209,7 @@ size_t ishow_scheduler_step(ishow_scheduler *scheduler, ishow_row_result *result
                 advanced(scheduler, s);
             } else if (n == 1) {
                 failed(s, status, &error);
-            } else { /* one bad row must not take the others with it */
+            } else { /* a failing row must not fail the others of its batch */
                 ishow_error own = {0};
                 memcpy(s->row.x, s->before.data, s->row.frames * (size_t)options->n_mels * sizeof *s->row.x);
                 ishow_status alone = options->step(options->step_self, &scheduler->batch[i], 1, &own);

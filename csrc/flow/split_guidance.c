@@ -1,11 +1,10 @@
-/* Both branches of guidance as calls of their own, so that the unconditional one may leave out the frames of a row's
- * reference. */
+/* Split CFG: one branch a call, so that the unconditional branch may leave out the frames of a row's reference. */
 #include <string.h>
 
 #include "base/base.h"
 #include "flow/flow.h"
 
-/* Values of a row's unconditional branch, 0 where it is computed with the conditional one. */
+/* Values of a row's unconditional branch; 0 when it is computed with the conditional one. */
 static size_t values_of(const ishow_step_row *row, size_t n_mels) {
     return row->unguided && row->h_uncond ? (row->frames - row->unguided) * n_mels : 0;
 }
