@@ -1,4 +1,4 @@
-/* What every room shares: errors, live-handle counting, log, clock, UTF-8. Private to the C core. */
+/* Functions used by all rooms: errors, live-handle counting, log, clock, memory, UTF-8. Private to the C core. */
 #ifndef ISHOW_BASE_BASE_H
 #define ISHOW_BASE_BASE_H
 
@@ -24,24 +24,25 @@ ISHOW_API void ishow_handle_freed(void);
 ISHOW_API void ishow_log(ishow_log_level level, const char *room, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same of one request (or message of the chat) with its id. */
+/* The same for one request or message of the chat, with its id. */
 ISHOW_API void ishow_log_request(ishow_log_level level, const char *room, const char *id, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Lines below `level` are dropped from now on; the sink stays. */
+/* Drops lines below `level` from now on; the sink stays. */
 ISHOW_API void ishow_log_set_level(ishow_log_level level);
 ISHOW_API int ishow_log_level_find(const char *name, ishow_log_level *out); /* "debug", ..., "error"; 0: no such name */
 
-/* A sink for programs: each line by one write, so that those of several threads do not mix. TEXT, at first: "time level
- * room: id text". JSON: an object with time, level, room, request_id (of a request, up to 71 bytes) and message. */
+/* A sink for programs: each line is one write, so that lines of several threads do not mix. TEXT, the default: "time
+ * level room: id text". JSON: an object with time, level, room, request_id (of a request, up to 71 bytes) and message.
+ */
 ISHOW_API void ishow_log_to_stderr(void *unused, ishow_log_level level, const char *room, const char *id,
                                    const char *text);
 typedef enum ishow_log_format { ISHOW_LOG_TEXT, ISHOW_LOG_JSON } ishow_log_format;
 ISHOW_API void ishow_log_set_format(ishow_log_format format);
 ISHOW_API int ishow_log_format_find(const char *name, ishow_log_format *out); /* "text", "json"; 0: no such name */
 
-/* The linker's build id of the library in hexadecimal digits: another for every other code. "" where the linker makes
- * none. Static storage, any thread. */
+/* The linker's build id of the library in hexadecimal, which differs for different code. "": the linker makes none.
+ * Static storage, any thread. */
 ISHOW_API const char *ishow_build_id(void);
 
 /* Monotonic seconds. */
@@ -51,40 +52,40 @@ ISHOW_API double ishow_now(void);
 struct timespec;
 ISHOW_API void ishow_deadline(double seconds, struct timespec *out);
 
-/* Whole processors that this process may use, at least 1: those of its affinity mask, or fewer where a control group
- * (v1 or v2, its own or one above it) limits its processor time. A limit of 2.5 processors counts as 2, since threads
- * beyond a limit are stopped while others wait for them. */
+/* Number of whole processors that this process may use, at least 1: those of its affinity mask, or fewer where a
+ * control group (v1 or v2, its own or a parent) limits its processor time. A quota of 2.5 processors counts as 2, since
+ * threads beyond a quota are stopped while others wait for them. */
 ISHOW_API int ishow_cores(void);
 
-/* The limit of control groups alone, in processors; infinity when there is none. `root` stands before /proc and the
- * mount points: "" but in tests. */
+/* The quota of control groups alone, in processors; infinity when there is none. `root` is prefixed to /proc and the
+ * mount points: "" except in tests. */
 double ishow_cpu_quota(const char *root);
 
-/* A number that is another when the file of this path may be another: by place, size and time. 0: there is none (path
- * NULL allowed). */
+/* A number that changes when the file at this path may have changed, from its inode, size and time. 0: there is no file
+ * (path NULL allowed). */
 uint64_t ishow_file_stamp(const char *path);
 
 /* strdup and a checked malloc'd copy; NULL only when out of memory. strdup of NULL is NULL. */
 ISHOW_API char *ishow_strdup(const char *text);
 
-/* 1 when none of n values is NaN or infinite. Integer work on the exponents: cheap beside any use of the values. */
+/* 1 when none of n values is NaN or infinite. Compares exponents as integers, which is fast. */
 int ishow_all_finite(const float *values, size_t n);
 
 /* 64-byte aligned, zeroed array; free() it. NULL when out of memory or when n * size overflows. */
 ISHOW_API void *ishow_alloc(size_t n, size_t size);
 
-/* Memory that is used again and again and never shrinks. Zeroed: empty. */
+/* Memory that is reused and never shrinks. Zeroed: empty. */
 typedef struct ishow_workspace {
     void *data;
     size_t bytes;
 } ishow_workspace;
 
-/* Makes it hold n elements of `size` bytes, 64-byte aligned; what it held is lost when it grows. 0: out of memory. */
+/* Grows it to n elements of `size` bytes, 64-byte aligned; growing loses the contents. 0: out of memory. */
 int ishow_workspace_grow(ishow_workspace *workspace, size_t n, size_t size);
 void ishow_workspace_free(ishow_workspace *workspace);
 
 /* Next code point of NUL-terminated UTF-8 at *p, advanced past it; 0 at the end, UINT32_MAX on malformed bytes
- * (overlong, surrogate, out of range, truncated), *p then stands at the bad byte. */
+ * (overlong, surrogate, out of range, truncated), *p is then at the invalid byte. */
 uint32_t ishow_utf8_next(const char **p);
 
 /* Code points in text, or SIZE_MAX when it is not valid UTF-8. */

@@ -1,5 +1,5 @@
-/* Own writer instead of a JSON tree: answers carry megabytes of base64 that need not be copied twice, and 64-bit seeds
- * that jansson's signed integers cannot hold. */
+/* A writer instead of a JSON tree: responses have megabytes of base64 that should not be copied twice, and 64-bit seeds
+ * that do not fit in jansson's signed integers. */
 #include "base/buffer.h"
 #include "base/base.h"
 
@@ -57,7 +57,7 @@ void ishow_buffer_json_text(ishow_buffer *b, const char *text) {
         return;
     }
     ishow_buffer_add(b, "\"", 1);
-    const char *plain = text; /* start of the run not yet written */
+    const char *plain = text; /* start of the characters not yet written */
     for (const char *p = text; *p; p++) {
         unsigned char c = (unsigned char)*p;
         if (c >= 0x80) {
@@ -77,7 +77,7 @@ void ishow_buffer_json_text(ishow_buffer *b, const char *text) {
         else
             ishow_buffer_format(
                 b, "\\u%04x",
-                c < 0x80 ? c : 0xFFFD); /* a client's bytes, or what was cut: an answer is JSON in any case */
+                c < 0x80 ? c : 0xFFFD); /* invalid UTF-8, of a client or cut: the output is valid JSON in any case */
     }
     ishow_buffer_text(b, plain);
     ishow_buffer_add(b, "\"", 1);

@@ -1,5 +1,5 @@
-/* Which build this is: the linker's build id, a hash of everything it linked. What depends on the code and is kept on a
- * disk names it. */
+/* The linker's build id, a hash of everything linked. Caches on disk that depend on the code include it in their key.
+ */
 #include <elf.h>
 #include <link.h>
 #include <pthread.h>
@@ -10,7 +10,7 @@
 
 static char id[2 * 64 + 1];
 
-/* The note of the build id among those of a segment; `out` stays empty when there is none. */
+/* Finds the build id among a segment's notes; `out` is unchanged when there is none. */
 static void read_notes(const char *notes, size_t size, size_t align, char *out, size_t capacity) {
     for (size_t at = 0; at + sizeof(ElfW(Nhdr)) <= size;) {
         ElfW(Nhdr) head;
@@ -26,7 +26,7 @@ static void read_notes(const char *notes, size_t size, size_t align, char *out, 
     }
 }
 
-/* Of the loaded object that holds this function. */
+/* Reads the notes of the loaded object that contains this function. */
 static int look(struct dl_phdr_info *info, size_t size, void *self) {
     const uintptr_t here = (uintptr_t)self;
     int ours = 0;

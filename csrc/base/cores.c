@@ -1,6 +1,6 @@
-/* How many processors a process may use. The affinity mask alone is not enough: containers usually limit processor time
- * by the quota of a control group, and a thread pool that is larger than the quota is stopped by the kernel for most of
- * every period. */
+/* The number of processors that a process may use. The affinity mask alone does not suffice: containers usually limit
+ * processor time by the quota of a control group, and the kernel stops a thread pool that is larger than the quota for
+ * most of every period. */
 #include <math.h>
 #include <sched.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 enum { PATH_SIZE = 4096, LINE_SIZE = 3 * PATH_SIZE };
 
-/* The first line of <root><dir>/<name>; 0: there is none. */
+/* Reads the first line of <root><dir>/<name>; 0: there is none. */
 static int first_line(const char *root, const char *dir, const char *name, char *out, size_t size) {
     char path[3 * PATH_SIZE];
     if (snprintf(path, sizeof path, "%s%s/%s", root, dir, name) >= (int)sizeof path) return 0;
@@ -21,7 +21,7 @@ static int first_line(const char *root, const char *dir, const char *name, char 
     return read;
 }
 
-/* The limit that one group sets. Version 2: "max 100000" or "150000 100000"; version 1: two files, -1 for no limit. */
+/* The quota of one group. Version 2: "max 100000" or "150000 100000"; version 1: two files, -1 for no limit. */
 static double group_quota(const char *root, const char *dir, int version) {
     char line[128], other[128];
     double quota = -1, period = 0;
@@ -35,7 +35,7 @@ static double group_quota(const char *root, const char *dir, int version) {
     return quota > 0 && period > 0 ? quota / period : INFINITY;
 }
 
-/* The least limit of the group `dir` and those above it, up to the mount point. Modifies dir. */
+/* The smallest quota of the group `dir` and its parents, up to the mount point. Modifies dir. */
 static double least_quota(const char *root, char *dir, size_t mount_length, int version) {
     double least = INFINITY;
     for (;;) {
@@ -88,7 +88,7 @@ double ishow_cpu_quota(const char *root) {
         if (!version || (version == 1 && (sscanf(end, " - %*s %*s %1023s", options) != 1 || !has_word(options, "cpu"))))
             continue;
         if (!own_group(root, version, group)) continue;
-        /* In a container the mount may show a part of the hierarchy only, with this process at its top. */
+        /* In a container the mount may show only a part of the hierarchy, with this process at its root. */
         const size_t n = strcmp(part, "/") ? strlen(part) : 0;
         const char *below = strncmp(group, part, n) || (group[n] && group[n] != '/') ? "" : group + n;
         if (snprintf(dir, sizeof dir, "%s%s", mount, strcmp(below, "/") ? below : "") >= (int)sizeof dir) continue;

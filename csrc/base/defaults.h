@@ -16,11 +16,11 @@
 /* Voices. */
 #define ISHOW_REFERENCE_SECONDS_MIN 1.0
 #define ISHOW_REFERENCE_SECONDS_MAX 30.0
-#define ISHOW_REFERENCE_RMS_MIN     0.005 /* of the speech in an uploaded clip, -46 dBFS */
+#define ISHOW_REFERENCE_RMS_MIN     0.005 /* RMS of the speech in an uploaded clip, -46 dBFS */
 #define ISHOW_REFERENCE_RMS_MAX     0.5
 #define ISHOW_REFERENCE_CLIPPED_MAX 0.001 /* share of samples at full scale */
 #define ISHOW_UPLOAD_BYTES_MAX      (10 * 1024 * 1024)
-#define ISHOW_STORED_VOICES_MAX     200                 /* voices and overrides that came over HTTP */
+#define ISHOW_STORED_VOICES_MAX     200                 /* most voices and overrides made over HTTP */
 #define ISHOW_STORED_BYTES_MAX      (512 * 1024 * 1024) /* their clips together */
 
 /* Engine. */
@@ -32,12 +32,12 @@
 #define ISHOW_BODY_BYTES_MAX  (64 * 1024) /* of a JSON request */
 #define ISHOW_REQUEST_SECONDS 120         /* deadline of one synthesis */
 #define ISHOW_DRAIN_SECONDS   20          /* after SIGTERM */
-#define ISHOW_IDLE_SECONDS    30          /* for a whole request to come, or a listener to take something */
-#define ISHOW_UPLOAD_SECONDS  120         /* for a whole upload to come */
-/* Bytes a second, beyond a third of ISHOW_IDLE_SECONDS: a slower upload gives up its place. */
+#define ISHOW_IDLE_SECONDS    30          /* for a whole request to arrive, or for a client to read something */
+#define ISHOW_UPLOAD_SECONDS  120         /* for a whole upload to arrive */
+/* Bytes a second after the first third of ISHOW_IDLE_SECONDS; a slower upload is closed. */
 #define ISHOW_UPLOAD_RATE_MIN        8192
-#define ISHOW_UPLOADS_MAX            8           /* received at once */
-#define ISHOW_FORM_BYTES_MAX         (64 * 1024) /* of an upload besides the clip */
+#define ISHOW_UPLOADS_MAX            8           /* received concurrently */
+#define ISHOW_FORM_BYTES_MAX         (64 * 1024) /* of an upload without the clip */
 #define ISHOW_CONNECTIONS_MAX        1024        /* open at once */
 #define ISHOW_CONNECTIONS_PER_CLIENT 64          /* of one address, when other machines are served */
 
@@ -52,9 +52,9 @@
 #define ISHOW_CHAT_REPLY_SECONDS              20
 #define ISHOW_CHAT_BACKOFF_SECONDS            1
 #define ISHOW_CHAT_BACKOFF_MAX_SECONDS        120
-#define ISHOW_CHAT_SECONDS_MAX                3600        /* of any of the above */
+#define ISHOW_CHAT_SECONDS_MAX                3600        /* upper limit of the above */
 #define ISHOW_CHAT_POLL_SECONDS_MIN           5           /* YouTube: a poll costs 5 units, 10000 units last 2.8 h */
-#define ISHOW_CHAT_QUOTA_UNITS                10000       /* YouTube: a day's units of a new project */
+#define ISHOW_CHAT_QUOTA_UNITS                10000       /* YouTube: daily units of a new project */
 #define ISHOW_CHAT_LINE_BYTES_MAX             (16 * 1024) /* Twitch: 8191 of tags and 512 of the rest, doubled */
 #define ISHOW_CHAT_FRAME_BYTES_MAX            (4 * 1024 * 1024)
 #define ISHOW_CHAT_INFLATE_BYTES_MAX          (4 * 1024 * 1024)
@@ -68,13 +68,13 @@
 #define ISHOW_CHAT_RATE               10.0 /* messages a second in all */
 #define ISHOW_CHAT_COOLDOWN_SECONDS   0.0
 #define ISHOW_CHAT_REPEAT_SECONDS     30.0
-#define ISHOW_CHAT_FLOOD_MESSAGES     5 /* of one viewer within ... */
+#define ISHOW_CHAT_FLOOD_MESSAGES     5 /* of one viewer within ISHOW_CHAT_FLOOD_SECONDS */
 #define ISHOW_CHAT_FLOOD_SECONDS      10.0
-#define ISHOW_CHAT_AGEING_SECONDS     30.0 /* of waiting lift a message by one priority */
+#define ISHOW_CHAT_AGEING_SECONDS     30.0 /* of waiting raise a message by one priority */
 #define ISHOW_CHAT_EXPIRE_SECONDS     0.0
 #define ISHOW_CHAT_NAME_AGAIN_SECONDS 60.0
 #define ISHOW_CHAT_GAP_SECONDS        0.25 /* between clips */
-#define ISHOW_CHAT_PREFETCH           2    /* clips made while one plays */
+#define ISHOW_CHAT_PREFETCH           2    /* clips synthesised while one plays */
 #define ISHOW_CHAT_COMMAND_PREFIX     "!"
 #define ISHOW_CHAT_LANGUAGE           "en"
 #define ISHOW_CHAT_TEMPLATE           "{user} says: {text}"

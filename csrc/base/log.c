@@ -1,4 +1,4 @@
-/* The log. The library has no output of its own: whoever runs it says where lines go. */
+/* The log. The library prints nothing itself: the program that uses it sets a sink. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-enum { LINE_MAX = 2048, JSON_MAX = 6 * LINE_MAX + 256 /* each byte may become an escape of six */ };
+enum { LINE_MAX = 2048, JSON_MAX = 6 * LINE_MAX + 256 /* a byte may become an escape of six characters */ };
 
 static atomic_int minimum = ISHOW_LOG_INFO, wanted_format = ISHOW_LOG_TEXT;
 
@@ -45,7 +45,7 @@ static size_t write_time(char *out, size_t size) {
     return n + (size_t)snprintf(out + n, size - n, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-/* A JSON string of text, without a NUL, at most 6 * strlen(text) + 2 bytes; what is no UTF-8 becomes U+FFFD. */
+/* Writes a JSON string of text, without a NUL, at most 6 * strlen(text) + 2 bytes; invalid UTF-8 becomes U+FFFD. */
 static size_t write_string(char *out, const char *text) {
     size_t n = 0;
     out[n++] = '"';
@@ -112,7 +112,7 @@ void ishow_log_to_stderr(void *unused, ishow_log_level level, const char *room, 
     (atomic_load(&wanted_format) == ISHOW_LOG_JSON ? write_json : write_text)(level, room, id ? shown : NULL, text);
 }
 
-static pthread_rwlock_t sink_lock = PTHREAD_RWLOCK_INITIALIZER; /* read while a line is handed over */
+static pthread_rwlock_t sink_lock = PTHREAD_RWLOCK_INITIALIZER; /* held for reading while the sink is called */
 static ishow_log_sink sink;
 static void *sink_self;
 

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Borrowed bytes, not NUL-terminated. {NULL, 0} where a platform says nothing. Every span of a message or an event is
- * valid UTF-8 without NUL (bad bytes were replaced by U+FFFD), and dies when the sink returns: copy what is kept. */
+/* Borrowed bytes, not NUL-terminated; {NULL, 0}: absent. Every span of a message or an event is valid UTF-8 without NUL
+ * (invalid bytes were replaced by U+FFFD) and is valid until the sink returns: copy what is kept. */
 typedef struct ishow_span {
     const char *data;
     size_t size;

@@ -1,5 +1,5 @@
-/* Errors live in the caller's buffer; the only global state is a counter of live handles, kept for leak tests and
- * the /metrics page. */
+/* Errors are written to the caller's buffer; the only global state is a counter of live handles, for leak tests and the
+ * /metrics page. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>

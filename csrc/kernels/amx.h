@@ -1,16 +1,17 @@
-/* Products by AMX: a left tile of up to sixteen rows of sixteen words, times sixteen words of a panel, which lie in
- * memory as the right tile must. Included by body.h alone, for the kernels named amx; LANES is 16, a panel one vector.
+/* Products by AMX: a left tile of up to sixteen rows of sixteen words, times sixteen words of a panel, whose memory
+ * layout is that of a right tile. Included by body.h only, for the kernels named amx; LANES is 16, a panel one vector.
  *
- * Two left tiles by two panels fill the eight registers: 0 to 3 sums, 4 and 5 left, 6 and 7 right. A last block of
- * fewer rows than its tiles begins earlier, and its first rows are computed twice. */
+ * Two left tiles by two panels use the eight registers: 0 to 3 sums, 4 and 5 left, 6 and 7 right. A last block with
+ * fewer rows than its tiles begins earlier, so its first rows are computed twice. */
 _Static_assert(LANES == PANEL && TILE_VECS == 2, "a panel is one vector, a tile of a product two panels");
 enum { STEP = 16 /* words, and rows, of a tile */, TILE_BYTES = 64, PAIR = 2 * TILE_BYTES, BLOCK = 2 * STEP };
 
-/* GCC's intrinsics do not tell the compiler which memory they read: what was written, in a and b too if these are
- * local, must be there before them. */
+/* GCC's tile intrinsics do not declare which memory they read, so this barrier makes the compiler finish all writes
+ * before them, also those to the local arrays a and b. */
 INLINE void written(const void *a, const void *b) { __asm__ volatile("" ::"r"(a), "r"(b) : "memory"); }
 
-/* Tiles of `rows` rows on the left side, 1 to 16. Until release() the registers belong to this thread's state. */
+/* Configures tiles of `rows` rows on the left side, 1 to 16. The tile registers stay part of the thread's state until
+ * release(). */
 INLINE void configure(size_t rows) {
     struct {
         uint8_t palette, start, reserved[14];
@@ -23,7 +24,7 @@ INLINE void configure(size_t rows) {
 }
 INLINE void release(void) { _tile_release(); }
 
-/* The left rows of a block's halves, `stride` words apart, and the words of its panels. */
+/* A block: left rows of its halves, `stride` words from row to row, and the words of its panels. */
 typedef struct block_of {
     const uint32_t *a[2], *w[2];
     size_t stride;
@@ -42,7 +43,7 @@ INLINE void zero_sums(int halves, int panels) {
 INLINE void store_sums(void *out, size_t row, int halves, int panels) {
     char *const to = out;
     _tile_stored(0, to, row);
-    if (panels == 2) _tile_stored(1, (to + TILE_BYTES), row); /* in brackets: older headers have none */
+    if (panels == 2) _tile_stored(1, (to + TILE_BYTES), row); /* in parentheses, as older headers do not add them */
     if (halves == 2) _tile_stored(2, (to + STEP * row), row);
     if (halves == 2 && panels == 2) _tile_stored(3, (to + STEP * row + TILE_BYTES), row);
 }
@@ -66,7 +67,7 @@ INLINE void store_sums(void *out, size_t row, int halves, int panels) {
 DEFINE_STEP(step_bf16, _tile_dpbf16ps)
 DEFINE_STEP(step_s8, _tile_dpbsud) /* left signed, right stored + 128 */
 
-/* Adds words [begin, end) to the sums. What is left of sixteen is multiplied with zeros behind it. */
+/* Adds the products of words [begin, end) to the sums. A last step of fewer than sixteen words is padded with zeros. */
 INLINE void multiply_n(const block_of *b, size_t rows, size_t begin, size_t end, int s8, int halves, int panels) {
     size_t k = begin;
     for (; k + STEP <= end; k += STEP) {
@@ -101,7 +102,7 @@ INLINE void block_bf16_n(const block_of *b, size_t rows, size_t words, void *out
     store_sums(out, row, halves, panels);
 }
 
-/* fp32 in three parts: leading times all, middle times leading and middle, last times leading. */
+/* fp32 in three parts: leading times all three, middle times leading and middle, last times leading. */
 INLINE void block_x3_n(const block_of *b, size_t words, void *out, size_t row, int halves, int panels) {
     zero_sums(halves, panels);
     for (size_t k = 0; k < words; k += X3_WORDS) {
@@ -114,7 +115,8 @@ INLINE void block_x3_n(const block_of *b, size_t words, void *out, size_t row, i
     store_sums(out, row, halves, panels);
 }
 
-/* Groups of 8-bit values: sums of whole numbers, then floats. first: of the block's halves. */
+/* 8-bit values: integer sums for each group, converted to float and added. first: first row of each half of the block.
+ */
 INLINE void block_s8_n(const block_of *b, size_t rows, const operand *a, const size_t *first, const matrix *w,
                        size_t panel, vec *out, int halves, int panels) {
     enum { GROUP_WORDS = S8_GROUP / 4 };
@@ -141,7 +143,7 @@ INLINE void block_s8_n(const block_of *b, size_t rows, const operand *a, const s
     }
 }
 
-/* One copy for each number of halves and panels. */
+/* One specialised call for each number of halves and panels. */
 #define FOR_BLOCK(b, name, ...)                   \
     do {                                          \
         if ((b)->halves == 2 && (b)->panels == 2) \
@@ -199,8 +201,8 @@ static void product_tiles(const operand *a, size_t rows, const matrix *w, produc
     release();
 }
 
-/* What lies behind the last query and the last key may be anything: a row of a product is its own, and the scores of
- * such keys are put out. */
+/* The memory after the last query and the last key may have any contents: rows of a product are independent, and scores
+ * of such keys are overwritten. */
 static void attend_tiles(const attention *a) {
     const size_t T = a->frames, width = a->width, words_q = words_of(WORD_BF16, width),
                  padded = (T + BLOCK - 1) / BLOCK * BLOCK, words_p = padded / 2;
@@ -246,8 +248,8 @@ static void attend_tiles(const attention *a) {
 }
 
 #define TAKEN BLOCK
-#define TASK_ROWS                                                                                                 \
-    256 /* a layer's weights are larger than the second cache, and tiles are done with them sooner than the third \
-           delivers them to fewer rows */
+#define TASK_ROWS                                                                                                      \
+    256 /* a layer's weights do not fit in the L2 cache, and with fewer rows the tiles would wait for them from the L3 \
+           cache */
 #define PRODUCT product_tiles
 #define ATTEND  attend_tiles

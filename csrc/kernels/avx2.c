@@ -1,5 +1,5 @@
-/* x86-64 with AVX2 and FMA: pairs and 8-bit values are widened, which still halves and quarters the memory they come
- * from. */
+/* x86-64 with AVX2 and FMA: bf16 and 8-bit values are widened before use, but still take half or a quarter of the
+ * memory bandwidth. */
 #include "kernels/table.h"
 
 #if defined __x86_64__

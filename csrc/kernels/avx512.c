@@ -1,4 +1,4 @@
-/* x86-64 with AVX-512: VNNI for 8-bit values, BF16 for pairs. Sixteen lanes, so a panel is one register. */
+/* x86-64 with AVX-512: VNNI for 8-bit values, BF16 for pairs of bf16. Sixteen lanes, so a panel is one register. */
 #include "kernels/table.h"
 
 #if defined __x86_64__

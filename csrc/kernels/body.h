@@ -17,9 +17,9 @@ INLINE vec dot_f32(vec acc, const uint32_t *a, ivec w) {
     return fma_(splat(x), (vec)w, acc);
 }
 
-/* A word of the left side may be spread over two, from which a product goes faster: where bf16 has no instruction the
- * values stay fp32, and where 8 bits have none they become even and odd ones of 16 bits, for vpmaddwd (the 16-bit sums
- * of vpmaddubsw saturate). */
+/* A word of the left side may be widened to two, from which products are faster: without bf16 instructions values are
+ * kept as fp32; without 8-bit dot products they become even and odd ones of 16 bits, for vpmaddwd (the 16-bit sums of
+ * vpmaddubsw would saturate). */
 #if defined USE_AVX512
 #define BF16_SPREAD 1
 INLINE vec dot_bf16(vec acc, const uint32_t *a, ivec w) {
@@ -33,8 +33,8 @@ INLINE vec dot_bf16(vec acc, const uint32_t *a, ivec w) {
 }
 #endif
 
-/* left: four signed bytes, right: four in each lane, stored + 128. S8_ZERO: what the sums then hold of every right
- * value beyond its own. */
+/* left: four signed bytes; right: four in each lane, stored + 128. S8_ZERO: the offset that each right value thereby
+ * adds to the sums. */
 #define S8_ZERO 128
 #if defined USE_AVX512
 #define S8_SPREAD 1
@@ -65,8 +65,8 @@ INLINE ivec dot_s8(ivec acc, const uint32_t *a, ivec w) {
 }
 #endif
 
-/* One tile: ROWS rows by `panels` panels of `length` words, of which `words` are multiplied; out [ROWS][TILE_VECS] gets
- * the sums, or these on top with `more`. */
+/* One tile: ROWS rows by `panels` panels of `length` words, of which `words` are multiplied; out [ROWS][TILE_VECS]
+ * receives the sums, or is increased by them with `more`. */
 #define DEFINE_TILE(name, spread, dot)                                                                             \
     INLINE void name##_n(const uint32_t *const *a, const uint32_t *w, size_t length, size_t words, int panels,     \
                          int more, vec *out) {                                                                     \
@@ -103,8 +103,8 @@ typedef struct share {
     float scale[ROWS], shift[ROWS];
 } share;
 
-/* The same for one group of 8-bit values, whose sums of whole numbers then become floats; sums: the right side's, of
- * the tile's first column. */
+/* The same for one group of 8-bit values, whose integer sums are converted to float; sums: of the right side, from the
+ * tile's first column on. */
 INLINE void tile_s8_n(const uint32_t *const *a, const share *s, const uint32_t *w, const float *sums, size_t length,
                       size_t words, int panels, int more, vec *out) {
     ivec acc[ROWS][TILE_VECS];
@@ -135,7 +135,7 @@ static __attribute__((noinline)) void tile_s8(const uint32_t *const *a, const sh
         tile_s8_n(a, s, w, sums, length, words, 1, more, out);
 }
 
-/* Of fp32 or bf16. */
+/* For fp32 or bf16. */
 INLINE void tile_any(word_type type, const uint32_t *const *a, const uint32_t *w, size_t length, size_t words,
                      int panels, int more, vec *out) {
     if (type == WORD_F32)
@@ -177,7 +177,7 @@ INLINE void finish_tile(const vec *tile, size_t row, size_t rows, const matrix *
 
 static void finish(const vec *tile, size_t row, size_t rows, const matrix *w, size_t column, int panels,
                    product_end end, const float *gate, float *out, size_t stride) {
-    switch (end) { /* one loop for each, without a choice inside */
+    switch (end) { /* one loop each, without a branch inside */
     case PRODUCT_STORE: finish_tile(tile, row, rows, w, column, panels, PRODUCT_STORE, gate, out, stride); break;
     case PRODUCT_ADD: finish_tile(tile, row, rows, w, column, panels, PRODUCT_ADD, gate, out, stride); break;
     case PRODUCT_GATED: finish_tile(tile, row, rows, w, column, panels, PRODUCT_GATED, gate, out, stride); break;
@@ -199,13 +199,13 @@ INLINE share share_of(const operand *a, size_t groups, size_t group, size_t row,
     return s;
 }
 
-/* Panels are taken in stretches of DEPTH words, 16 KB, which stay in the first cache while GROUP rows pass, or of one
- * group of 8-bit values. */
+/* Panels are processed in blocks of DEPTH words, 16 KiB, which stay in the L1 cache for GROUP rows; for 8-bit values,
+ * in groups. */
 static void product(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out,
                     size_t stride) {
     enum { DEPTH = 256 / PANELS, TILES = 8, GROUP = TILES * ROWS, KEPT = 16 };
     vec tiles[TILES][ROWS * TILE_VECS] __attribute__((aligned(64)));
-    share shares[TILES][KEPT]; /* the same for all columns; of the first groups, which nearly always are all */
+    share shares[TILES][KEPT]; /* the same for all columns; for the first KEPT groups, usually all */
     const int s8 = w->type == WORD_S8;
     const size_t n_panels = (w->n + PANEL - 1) / PANEL, spread = TABLE.spread[w->type], groups = groups_of(w->k),
                  depth = s8 ? S8_GROUP / 4 : DEPTH;
@@ -266,7 +266,7 @@ static void row_to_bf16(const float *x, size_t k, uint32_t *words) {
 
 #if defined USE_AMX
 #define X3_SPREAD 1
-/* A row as three bf16 a value; zeros behind the last. */
+/* Converts a row to three bf16 a value, padded with zeros. */
 static void row_to_x3(const float *x, size_t k, uint32_t *words) {
     for (size_t i = 0; i < k; i += X3_VALUES, words += X3_WORDS) {
         float part[X3_VALUES] = {0};
@@ -345,7 +345,7 @@ static void row_to_s8(const float *x, size_t k, const quantiser *fixed, uint32_t
 }
 
 #if defined USE_AVX2
-/* Four bytes of each word to its even and its odd ones, 16 bits each, in place. */
+/* Widens the four bytes of each word in place to its even and its odd ones, 16 bits each. */
 static void spread_s8(uint32_t *words, size_t n) {
     size_t k = n;
     for (; k % 8; k--) {
@@ -416,7 +416,7 @@ static void depthwise(const float *x, size_t total, size_t begin, size_t rows, s
     const size_t half = taps / 2;
     for (size_t r = 0; r < rows; r++) {
         const size_t at = begin + r, first = at < half ? half - at : 0;
-        const size_t last = at + half >= total ? taps - (at + half - total + 1) : taps; /* one past */
+        const size_t last = at + half >= total ? taps - (at + half - total + 1) : taps; /* end of the taps */
         float *to = out + r * dim;
         size_t i = 0;
         for (; i + LANES <= dim; i += LANES) {
@@ -448,14 +448,14 @@ INLINE void apply_rotary(const float *x, const float *cos, const float *sin, siz
     }
 }
 
-enum { MOST_WIDTH = 256 }; /* of a head: checked where models are loaded */
+enum { MOST_WIDTH = 256 }; /* of a head; checked when a model is loaded */
 
 INLINE void rotary_frame(const attention *a, const float *side, size_t f, float factor, float *out) {
     apply_rotary(side + f * a->stride, a->cos ? a->cos + f * a->width / 2 : NULL,
                  a->cos ? a->sin + f * a->width / 2 : NULL, a->width, factor, out);
 }
 
-/* Keys as the right side of a product: [panels of frames][words of a head][PANEL], zeros behind the last frame. */
+/* Packs keys as the right side of a product: [panels of frames][words of a head][PANEL], zeros after the last frame. */
 static void pack_keys(const attention *a, word_type type, uint32_t *keys) {
     const size_t panels = (a->frames + PANEL - 1) / PANEL, n = words_of(type, a->width);
     float row[MOST_WIDTH];
@@ -469,7 +469,7 @@ static void pack_keys(const attention *a, word_type type, uint32_t *keys) {
     }
 }
 
-/* Values as the right side of a product: [panels of a head][n words of frames][PANEL]. */
+/* Packs values as the right side of a product: [panels of a head][n words of frames][PANEL]. */
 static void pack_values(const attention *a, word_type type, size_t n, uint32_t *values) {
     for (size_t f = 0; f < a->frames; f += type == WORD_F32 ? 1 : 2) {
         const float *v0 = a->v + f * a->stride, *v1 = f + 1 < a->frames ? v0 + a->stride : NULL;

@@ -1,4 +1,5 @@
-/* Any processor: four lanes of the compiler's own vectors (SSE2, NEON). The twin that the others are tested against. */
+/* Any processor: vectors of four lanes by GCC's vector extension (SSE2, NEON). The reference that tests compare the
+ * others with. */
 #define LANES 4
 #if defined __aarch64__
 #define ROWS 4

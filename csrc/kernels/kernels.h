@@ -1,14 +1,14 @@
-/* The arithmetic of a network on a CPU: packed products, attention, norms, convolutions. Knows nothing of models or
- * tensors.
+/* CPU kernels of a network: products with packed weights, attention, norms, convolutions. They do not depend on models
+ * or tensors.
  *
- * Everything a product multiplies is made of 32-bit words that hold one fp32, two bf16 or four 8-bit values, neighbours
- * along the summed dimension. So one loop serves these types: broadcast a word of the left side, multiply it with
- * sixteen columns' words of the right side, add. Only that one instruction differs. Weights are packed once into panels
- * of PANEL columns; sixteen words of one are a tile of AMX.
+ * Operands of a product consist of 32-bit words, each with one fp32, two bf16 or four 8-bit values that are adjacent in
+ * the summed dimension. So one loop serves all types: broadcast a word of the left side, multiply it with the words of
+ * sixteen columns of the right side, and add; only that instruction differs. Weights are packed once into panels of
+ * PANEL columns; sixteen words of one are a tile of AMX.
  *
- * The loops are written once (body.h) and compiled for each instruction set; `ishow_kernels_best` picks one at run
- * time. The generic variant is plain C and the twin that tests compare the others with. Functions are pure; any thread
- * may call them. */
+ * The loops are written once (body.h) and compiled for each instruction set; `ishow_kernels_best` selects one at run
+ * time. The generic variant is portable C, the reference that tests compare the others with. Functions are pure and may
+ * be called from any thread. */
 #ifndef ISHOW_KERNELS_KERNELS_H
 #define ISHOW_KERNELS_KERNELS_H
 
@@ -19,20 +19,20 @@
 
 enum {
     PANEL = 16,           /* columns of a panel */
-    QUERIES_MOST = 32,    /* queries that any of the kernels attends for at once */
+    QUERIES_MOST = 32,    /* most queries that a kernel processes at once */
     KERNEL_WIDTH = 16384, /* widest row of an operand, in values */
     S8_GROUP = 256        /* 8-bit values of a row that share a scale and a shift */
 };
 
-/* WORD_BF16X3: fp32 as the sum of three bf16, its leading, middle and last 8 bits, for processors that multiply bf16
- * many times as fast. Words come in stretches: of 32 values, X3_PLANE words of each part. Of the nine products of parts
- * the six largest are summed; the others are beyond fp32's last bit (infinities become NaN, subnormal parts 0; Henry,
+/* WORD_BF16X3: fp32 as the sum of three bf16 with its leading, middle and last 8 bits, for processors on which bf16
+ * products are many times as fast. 32 values are stored as X3_PLANE words of each part. Of the nine products of parts
+ * the six largest are added; the others are below fp32's precision (infinities become NaN, subnormal parts 0; Henry,
  * Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations",
  * 2019, section III). */
 typedef enum word_type { WORD_F32 = 0, WORD_BF16, WORD_S8, WORD_BF16X3, WORD_TYPES } word_type;
 enum { X3_PLANE = 16, X3_WORDS = 3 * X3_PLANE, X3_VALUES = 2 * X3_PLANE };
 
-/* Words that hold k values of a right side. */
+/* Words of k values of a right side. */
 static inline size_t words_of(word_type type, size_t k) {
     if (type == WORD_BF16X3) return (k + X3_VALUES - 1) / X3_VALUES * X3_WORDS;
     return type == WORD_F32 ? k : type == WORD_BF16 ? (k + 1) / 2 : (k + 3) / 4;
@@ -48,22 +48,22 @@ typedef struct quantiser {
 /* The right side of a product: y[n] = sum over k of x[k] w[n][k], + bias. */
 typedef struct matrix {
     word_type type;
-    size_t n, k, words; /* words: of one column */
+    size_t n, k, words; /* words: in one column */
     uint32_t *panels;   /* [ceil(n / PANEL)][words][PANEL]; 8-bit values are stored + 128 */
     float *scale;       /* [n, padded], WORD_S8: value = stored * scale */
     float *sums;        /* [groups][n, padded], WORD_S8: of the stored values of a group */
     float *bias;        /* [n, padded] or NULL */
-    int borrowed;       /* 1: the memory is somebody else's, and is only read */
+    int borrowed;       /* 1: the memory is not owned, and is only read */
 } matrix;
 
 /* Packs w [n][k] (row n at w + n * k) and bias (NULL: none). WORD_S8: symmetric, one scale a column. ENOMEM. */
 ishow_status matrix_pack(matrix *out, word_type type, const float *w, const float *bias, size_t n, size_t k,
                          ishow_error *error);
-void matrix_free(matrix *m); /* zeroes it; a zeroed one may be freed */
+void matrix_free(matrix *m); /* frees and zeroes it; a zeroed one is allowed */
 size_t matrix_bytes(const matrix *m);
 
-/* The left side: rows of words, `left_words` each. Consecutive rows may overlap (stride < words), which makes a product
- * a convolution. */
+/* The left side: rows of `left_words` words each. Consecutive rows may overlap (stride < words), which makes the
+ * product a convolution. */
 typedef struct operand {
     const uint32_t *words;
     size_t stride;               /* words from one row to the next */
@@ -82,12 +82,12 @@ typedef enum product_end {
 } product_end;
 
 typedef struct attention {
-    const float *q, *k, *v; /* row f at + f * stride, width values each */
+    const float *q, *k, *v; /* row f at offset f * stride, width values each */
     size_t stride, frames;
     size_t width;           /* of one head, a multiple of PANEL */
     const float *cos, *sin; /* [frames][width / 2] rotary tables; NULL: no rotation */
-    word_type type;         /* WORD_F32, or WORD_BF16: products may then be of bf16 */
-    float *out;             /* row f at + f * out_stride */
+    word_type type;         /* WORD_F32, or WORD_BF16: products may be computed in bf16 */
+    float *out;             /* row f at offset f * out_stride */
     size_t out_stride;
     void *workspace; /* attention_workspace() bytes, 64-byte aligned */
 } attention;
@@ -96,11 +96,11 @@ size_t attention_workspace(size_t frames, size_t width);
 
 typedef struct kernels {
     const char *name;
-    size_t rows;  /* that a product takes at once; blocks of rows are best multiples of it */
-    size_t block; /* rows of a block at most: more read the weights less often, fewer keep what lies between two
-                     products nearer */
-    size_t spread[WORD_TYPES]; /* words of a left side for one of a right side; 2 where it is kept wider (bf16 in fp32,
-                                  8 bits in 16), 0 where the type is not taken */
+    size_t rows;  /* rows of a product's tile; blocks of rows should be multiples of it */
+    size_t block; /* most rows of a block: more rows read the weights less often, fewer keep the values between two
+                     products in a nearer cache */
+    size_t spread[WORD_TYPES]; /* words of a left side for one of a right side; 2 where it is widened (bf16 to fp32, 8
+                                  to 16 bits), 0 where the type is not supported */
     /* out[r * stride + n] for rows [0, rows). gate: PRODUCT_GATED only. */
     void (*product)(const operand *a, size_t rows, const matrix *w, product_end end, const float *gate, float *out,
                     size_t stride);
@@ -128,14 +128,14 @@ typedef struct kernels {
     void (*gelu)(const float *x, float *out, size_t n);
 } kernels;
 
-/* Words that hold k values of a left side. */
+/* Words of k values of a left side. */
 static inline size_t left_words(const kernels *kernels, word_type type, size_t k) {
     return words_of(type, k) * kernels->spread[type];
 }
 
-/* The fastest for this processor. */
+/* The fastest kernels for this processor. */
 const kernels *ishow_kernels_best(void);
-/* Whether these multiply bf16 faster than fp32 on this processor. */
+/* 1 when these multiply bf16 faster than fp32 on this processor. */
 int ishow_kernels_bf16_fast(const kernels *k);
 /* By name: "generic", "avx2", "avx512", "amx", "neon"; NULL when this processor lacks it. */
 const kernels *ishow_kernels_named(const char *name);

@@ -1,5 +1,5 @@
-/* AArch64 with the dot products of Armv8.2 (Cortex-A76 and A78, Neoverse, Apple): 8-bit values by sdot, bf16 widened to
- * fp32. */
+/* AArch64 with the dot products of Armv8.2 (Cortex-A76 and A78, Neoverse, Apple): 8-bit products by sdot, bf16 is
+ * widened to fp32. */
 #include "kernels/table.h"
 
 #if defined __aarch64__

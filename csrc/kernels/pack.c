@@ -1,4 +1,4 @@
-/* Packing of weights, and the choice of kernels. */
+/* Packing of weights, and selection of kernels. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +104,7 @@ size_t matrix_bytes(const matrix *m) {
 
 size_t attention_workspace(size_t frames, size_t width) {
     const size_t padded = (frames + 2 * PANEL - 1) / (2 * PANEL) * 2 *
-                          PANEL; /* for words of fp32, the largest, and tiles of two panels */
+                          PANEL; /* enough for fp32 words, the largest type, and tiles of two panels */
     return sizeof(uint32_t) * (padded * width + width * padded + QUERIES_MOST * (padded + width + padded)) + 64;
 }
 
@@ -115,8 +115,8 @@ static int has_avx512(void) {
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
 }
-/* Whether this process may use the tile registers, which Linux hands out on demand, to all threads of a process and for
- * good (Documentation/arch/x86/xstate.rst): signal stacks of less than their 8 KB more are then refused. */
+/* 1 when this process may use the tile registers, which Linux grants on request, permanently and for all threads
+ * (Documentation/arch/x86/xstate.rst); afterwards it rejects signal stacks too small for their additional 8 KiB. */
 static int has_amx(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, TILES = 1 << 24, BF16 = 1 << 22, INT8 = 1 << 25 };
     unsigned a, b, c, d;

@@ -1,4 +1,4 @@
-/* One table for each instruction set that this processor family can have. */
+/* Tables of kernels, one for each instruction set of this processor family. */
 #ifndef ISHOW_KERNELS_TABLE_H
 #define ISHOW_KERNELS_TABLE_H
 
@@ -6,7 +6,7 @@
 
 #include "kernels/kernels.h"
 
-/* Nearest bf16, ties to even. */
+/* Rounds to the nearest bf16, ties to even. */
 static inline uint32_t bf16_bits(float x) {
     uint32_t u;
     memcpy(&u, &x, sizeof u);

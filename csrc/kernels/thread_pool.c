@@ -10,7 +10,7 @@
 #include "base/base.h"
 #include "kernels/kernels.h"
 
-enum { SPINS = 4000 }; /* some fifty microseconds */
+enum { SPINS = 4000 }; /* about fifty microseconds */
 
 struct thread_pool {
     int threads, started;

@@ -1,5 +1,5 @@
-/* Vectors of LANES floats and functions of one variable over them, for one instruction set. Included by body.h alone,
- * once its file has defined LANES. */
+/* Vectors of LANES floats and elementwise functions, for one instruction set. Included by body.h only, after its file
+ * has defined LANES. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -34,7 +34,8 @@ INLINE ivec iload(const void *p) {
     return v;
 }
 INLINE void store(float *p, vec v) { memcpy(p, &v, sizeof v); }
-/* The first n of LANES; a copy of a length that is not known is a slow loop, so the usual one is told apart. */
+/* Loads the first n of LANES values; the full vector is a case of its own, as a copy of variable length is a slow loop.
+ */
 INLINE vec load_some(const float *p, size_t n) {
     vec v = {0};
     if (n == LANES) return load(p);
@@ -48,7 +49,7 @@ INLINE void store_some(float *p, vec v, size_t n) {
         memcpy(p, &v, n * sizeof *p);
 }
 INLINE vec choose(ivec mask, vec yes, vec no) { return (vec)((mask & (ivec)yes) | (~mask & (ivec)no)); }
-/* b where one of them is no number. */
+/* Maximum and minimum; b when either is NaN. */
 #if defined USE_AVX512
 INLINE vec vmin(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
 INLINE vec vmax(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
@@ -73,8 +74,8 @@ INLINE vec fma_(vec a, vec b, vec c) {
 #endif
 }
 
-/* 1 / x for x from 2^-126 to 2^127, relative error 2^-23: a first value of 14 bits and one of Newton's steps cost a
- * third of a division. */
+/* 1 / x for x from 2^-126 to 2^127 with a relative error of 2^-23: a 14-bit approximation and one Newton step take a
+ * third of the time of a division. */
 INLINE vec inverse(vec x) {
 #if defined USE_AVX512
     const vec r = (vec)_mm512_rcp14_ps((__m512)x);
@@ -97,7 +98,8 @@ INLINE float max_of(vec v) {
 
 /* ---- functions of one variable ---- */
 
-/* Adding and taking away 1.5 * 2^23 rounds to the nearest whole number, whose bits then stand in the low end. */
+/* Adding 1.5 * 2^23 rounds to the nearest integer, which is then in the low bits; subtracting it again gives the
+ * rounded float. */
 #define MAGIC      12582912.0f
 #define MAGIC_BITS 0x4B400000
 

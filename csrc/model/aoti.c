@@ -1,11 +1,9 @@
-/* The AOTInductor backend: graphs compiled to shared libraries, called through torch's C ABI with no Python in the
- * loop.
+/* The AOTInductor backend: graphs compiled to shared libraries, called through torch's C ABI without Python.
  *
- * A step costs some ten microseconds over the model itself. Inputs are wrapped in place; one buffer serves
- * the cases in which a graph wants its inputs joined (both branches of h) or longer than they are (lists shorter than a
- * graph takes). Graphs check nothing, so every shape that leaves here was compared with the manifest. OpenMP's thread
- * count belongs to a thread, and a backend may be opened on one thread and used on another: it is set again whenever
- * the calling thread changes. */
+ * A step adds about ten microseconds to the model's time. Inputs are wrapped in place; one buffer is used where a graph
+ * needs inputs joined (both branches of h) or padded (lists below a graph's minimum length). Graphs do not check
+ * shapes, so every shape is compared with the manifest here. OpenMP's thread count is set for each thread, and a
+ * backend may be opened on one thread and used on another, so it is set again whenever the calling thread changes. */
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -17,14 +15,14 @@
 #include "model/manifest.h"
 #include "model/torch_abi.h"
 
-enum { TIMES_MAX = ISHOW_NFE_MAX + 1 }; /* as packages are compiled */
+enum { TIMES_MAX = ISHOW_NFE_MAX + 1 }; /* the number that packages are compiled for */
 
 typedef struct aoti {
     ishow_torch torch;
     ishow_manifest manifest;
     ishow_graph graphs[ISHOW_GRAPHS];
     int threads;
-    pthread_t user; /* the thread whose count is set */
+    pthread_t user; /* the thread whose OpenMP thread count is set */
     int has_user;
     void *workspace;
     size_t workspace_bytes;
@@ -60,7 +58,7 @@ static ishow_status run(aoti *model, int graph, const ishow_tensor *inputs, size
                            error);
 }
 
-/* A graph would read past its embedding. */
+/* Checks token ids, since a graph would read beyond its embedding. */
 static ishow_status check_tokens(const aoti *model, const int64_t *tokens, size_t n, ishow_error *error) {
     for (size_t i = 0; i < n; i++)
         if (tokens[i] < 0 || tokens[i] >= model->manifest.n_tokens)
@@ -87,7 +85,7 @@ static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond,
                               (long long)in->index[i], in->n_tokens);
     const int64_t *tokens = in->tokens;
     size_t n_tokens = in->n_tokens;
-    if (aligned && n_tokens < model->manifest.min_tokens) { /* filler is hidden from the text blocks */
+    if (aligned && n_tokens < model->manifest.min_tokens) { /* filler tokens are masked in the text blocks */
         int64_t *padded = workspace(model, model->manifest.min_tokens, sizeof *padded);
         if (!padded) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the text could not be had.");
         memset(padded, 0, model->manifest.min_tokens * sizeof *padded);
@@ -106,10 +104,10 @@ static ishow_status encode(void *self, const ishow_encode_in *in, float *h_cond,
                (float *const[]){h_cond, h_uncond}, 2, error);
 }
 
-/* Times, and strengths of guidance where the network takes them. */
+/* Number of inputs of modulate: times and, for guidance-conditioned networks, strengths of guidance. */
 static size_t modulate_inputs(const aoti *model) { return model->manifest.info.guidance_max > 0 ? 2 : 1; }
 
-/* As many times as the graph takes at once: 1 to TIMES_MAX. */
+/* Up to TIMES_MAX times in one call. */
 static ishow_status modulate_some(aoti *model, const float *t, const float *guidance, size_t n, float *mod,
                                   ishow_error *error) {
     const size_t inputs = modulate_inputs(model);
@@ -161,7 +159,7 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n_rows, 
             if (!joined) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a step could not be had.");
             memcpy(joined, row->h_cond, branch * sizeof *joined);
             memcpy(joined + branch, row->h_uncond ? row->h_uncond : row->h_cond,
-                   branch * sizeof *joined); /* the graph has two; with cfg 0 the second is not seen */
+                   branch * sizeof *joined); /* the graph needs both branches; with cfg 0 the second has no effect */
             h = joined;
         }
         const ishow_tensor inputs[] = {

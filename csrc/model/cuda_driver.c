@@ -1,5 +1,5 @@
-/* NVIDIA's driver by dlopen. Where cuda.h gives a function a suffix (_v2), the name here has it too: that is the one
- * for 64-bit addresses. */
+/* Loads NVIDIA's driver by dlopen. Names have the suffix (_v2) that cuda.h maps them to, which is the version with
+ * 64-bit addresses. */
 #include <dlfcn.h>
 #include <stdlib.h>
 

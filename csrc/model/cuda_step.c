@@ -1,23 +1,23 @@
 /* Steps as launches of CUDA graphs.
  *
- * A graph is of one size. So lengths come in buckets, and rows in powers of two: what a row lacks is masked, and a row
- * that is missing is one frame of nothing. A launch takes rows of like length, since each costs what the longest does.
- * Its inputs go up in one copy from page-locked memory and x comes back in one; h was left on the device by encode and
- * moves there. */
+ * A graph has a fixed size, so lengths are rounded up to buckets and numbers of rows to powers of two: missing frames
+ * are masked, and a missing row is a row of one zero frame. A launch takes rows of similar length, since its time is
+ * that of the longest. Its inputs are sent in one copy from page-locked memory, and x is read back in one; h stays on
+ * the device, where encode left it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "model/cuda.h"
 
-#define CU_NON_BLOCKING                                                                                          \
-    1u /* CU_STREAM_NON_BLOCKING: does not wait for torch's stream, whose work is always finished when a call of \
-          Python ends */
-#define CU_AUTO_FREE                                                                                                 \
-    1ull /* CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH: what a launch left allocated does not stop the next, as \
-            torch has it */
+#define CU_NON_BLOCKING                                                                                           \
+    1u /* CU_STREAM_NON_BLOCKING: does not synchronise with torch's stream, whose work has always finished when a \
+          Python call ends */
+#define CU_AUTO_FREE                                                                                                   \
+    1ull /* CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH, as torch sets it: memory still allocated by a launch does \
+            not block the next */
 #define CU_OUT_OF_MEMORY 2  /* CUDA_ERROR_OUT_OF_MEMORY */
-#define FINE             64 /* frames between buckets up to FINE_MAX, COARSE beyond */
+#define FINE             64 /* step between bucket lengths up to FINE_MAX, COARSE above */
 #define FINE_MAX         1024
 #define COARSE           256
 
@@ -30,7 +30,7 @@ typedef struct made {
 } made;
 
 typedef struct kept {
-    const float *cond, *uncond; /* [floats] each; keys */
+    const float *cond, *uncond; /* [floats] each; host addresses as keys */
     size_t floats;
     uint64_t device;
     void *owner;
@@ -40,9 +40,9 @@ struct ishow_cuda_steps {
     const ishow_cuda_driver *driver; /* borrowed */
     ishow_cuda_options options;
     void *stream;
-    float *staging; /* page-locked twin of options.inputs */
+    float *staging; /* page-locked copy of options.inputs */
     made graphs[ISHOW_CUDA_GRAPHS];
-    size_t n_graphs, most; /* rows of one launch */
+    size_t n_graphs, most; /* most: rows of one launch */
     uint64_t clock;
     kept *kept;
     size_t n_kept, kept_cap;
@@ -166,7 +166,7 @@ ishow_status ishow_cuda_keep(ishow_cuda_steps *steps, const float *h_cond, const
     return ISHOW_OK;
 }
 
-/* Device address of n floats of h that C knows by p; 0: nobody left them there. */
+/* Device address of n floats of h with host address p; 0: unknown. */
 static uint64_t find_h(const ishow_cuda_steps *steps, const float *p, size_t n) {
     for (size_t i = 0; i < steps->n_kept; i++) {
         const kept *k = &steps->kept[i];
@@ -226,7 +226,7 @@ static ishow_status find_graph(ishow_cuda_steps *steps, size_t rows, size_t fram
 
 /* ---- a launch ------------------------------------------------------------------------------ */
 
-/* Inputs of n rows as a graph of `rows` x `frames` wants them. */
+/* Writes the inputs of n rows in the layout of a graph of `rows` x `frames`. */
 static void stage(ishow_cuda_steps *steps, const ishow_step_row *const *row, size_t n, size_t rows, size_t frames) {
     const ishow_cuda_options *o = &steps->options;
     const size_t values = frames * o->n_mels;
@@ -241,11 +241,10 @@ static void stage(ishow_cuda_steps *steps, const ishow_step_row *const *row, siz
             memset(mod + r * o->mod_width, 0, o->mod_width * sizeof *mod);
         }
         memset(x + r * values + used, 0,
-               (values - used) *
-                   sizeof *x); /* what another row left there might be no number, and that passes every mask */
+               (values - used) * sizeof *x); /* left-overs of another row might be NaN, which masks do not remove */
         dt[r] = r < n ? row[r]->dt : 0;
         cfg[r] = r < n ? row[r]->cfg : 0;
-        own[r] = r < n ? (float)row[r]->frames : 1; /* attention to nothing at all is no number */
+        own[r] = r < n ? (float)row[r]->frames : 1; /* a missing row has one frame: softmax over an empty row is NaN */
     }
 }
 
@@ -294,7 +293,7 @@ static ishow_status launch(ishow_cuda_steps *steps, const ishow_step_row *const 
         status = check(steps, driver->to_host(steps->staging, o->inputs, rows * values * sizeof(float), steps->stream),
                        "A copy", error);
     ishow_status end = check(steps, driver->stream_synchronize(steps->stream), "A step",
-                             status ? NULL : error); /* also after an error: the staging memory is to be used again */
+                             status ? NULL : error); /* also after an error, since the staging memory is reused */
     if (!status) status = end;
     if (status) return status;
     for (size_t r = 0; r < n; r++)
@@ -302,18 +301,18 @@ static ishow_status launch(ishow_cuda_steps *steps, const ishow_step_row *const 
     return ISHOW_OK;
 }
 
-/* Guided before unguided, long before short. */
+/* Sort order: guided before unguided, long before short. */
 static int goes_before(const ishow_step_row *a, const ishow_step_row *b) {
     if (!a->h_uncond != !b->h_uncond) return a->h_uncond != NULL;
     return a->frames > b->frames;
 }
 
-/* Up to ISHOW_CUDA_ROWS rows, sorted. */
+/* Steps up to ISHOW_CUDA_ROWS sorted rows. */
 static ishow_status step_sorted(ishow_cuda_steps *steps, const ishow_step_row *const *row, size_t n,
                                 ishow_error *error) {
     for (size_t i = 0; i < n;) {
         const size_t frames = bucket(steps, row[i]->frames);
-        size_t m = 1, rows = 1; /* of this launch, and of its graph */
+        size_t m = 1, rows = 1; /* m: of this launch; rows: of its graph */
         while (i + m < n && m < steps->most && !row[i + m]->h_uncond == !row[i]->h_uncond &&
                row[i + m]->frames * ISHOW_SCHEDULER_ALIKE >= row[i]->frames) {
             const size_t grown = m + 1 > rows ? 2 * rows : rows;
@@ -321,7 +320,7 @@ static ishow_status step_sorted(ishow_cuda_steps *steps, const ishow_step_row *c
             rows = grown;
             m++;
         }
-        ishow_error own = {0}; /* not the caller's as long as there is a way on */
+        ishow_error own = {0}; /* reported to the caller only when no retry is left */
         ishow_status status = launch(steps, row + i, m, frames, &own);
         if (status == ISHOW_ENOMEM && m > 1) {
             steps->most = m > 2 ? rows / 2 : 1;
@@ -341,7 +340,7 @@ static ishow_status step_sorted(ishow_cuda_steps *steps, const ishow_step_row *c
 
 ishow_status ishow_cuda_step(ishow_cuda_steps *steps, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
     const size_t most = steps->options.max_frames;
-    for (size_t i = 0; i < n_rows; i++) /* a longer row would not fit the bucket that bounds it */
+    for (size_t i = 0; i < n_rows; i++) /* a longer row would not fit in its bucket */
         if (!rows[i].frames || rows[i].frames > most)
             return ishow_fail(error, ISHOW_EINVAL, "", "a row of %zu frames, and the model takes 1 to %zu",
                               rows[i].frames, most);

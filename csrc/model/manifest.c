@@ -1,5 +1,5 @@
-/* A package is machine code for one processor, linked against one torch: running it elsewhere would crash, so what it
- * was made for is compared with what is here before anything is loaded. */
+/* A package is machine code for one processor, linked with one version of torch, and would crash elsewhere; so both are
+ * compared with this machine before anything is loaded. */
 #include "model/manifest.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ typedef struct reader {
     const char *dir;
     json_t *root; /* borrowed */
     ishow_error *error;
-    ishow_status status; /* of the first fault */
+    ishow_status status; /* of the first error */
 } reader;
 
 static void fault(reader *in, const char *key, const char *what) {
@@ -77,8 +77,8 @@ static void read_graph(reader *in, ishow_manifest *out, int graph, int required)
         fault(in, ishow_graph_names[graph], "has too long a path");
 }
 
-/* The line of instruction-set flags of the first processor, with a blank at both ends; malloc'd, "" where the system
- * has none. */
+/* The instruction-set flags of the first processor, with a space at both ends; malloc'd, "" where the system lists
+ * none. */
 static char *processor_flags(void) {
     char *line = NULL, *flags = NULL;
     size_t capacity = 0;

@@ -1,6 +1,5 @@
-/* A model behind a small table of functions. engine/ sees only this; model/ (AOTInductor packages) and bridge/ (a
- * Python callable) fill it in, and C tests bring a fake one. Every function is called from one thread, the inference
- * thread. */
+/* A model as a table of functions. engine/ uses only this; model/ (native, AOTInductor) and bridge/ (Python, CUDA)
+ * implement it, and C tests use a fake one. All functions are called on one thread, the inference thread. */
 #ifndef ISHOW_MODEL_MODEL_H
 #define ISHOW_MODEL_MODEL_H
 
@@ -17,7 +16,7 @@ extern "C" {
 typedef enum ishow_text_layout {
     ISHOW_TEXT_PADDED = 0, /* tokens padded with filler to the number of frames (released F5 models) */
     ISHOW_TEXT_AVERAGE,    /* the same, then spread evenly over the frames by index */
-    ISHOW_TEXT_ALIGNED     /* one token a phone; each frame has its phone (index) and place inside it (phase) */
+    ISHOW_TEXT_ALIGNED     /* one token a phone; each frame has its phone (index) and its position within it (phase) */
 } ishow_text_layout;
 
 typedef struct ishow_model_info {
@@ -33,16 +32,15 @@ typedef struct ishow_model_info {
     ishow_text_layout text_layout;
     int predicts_durations; /* 1 when `durations` works */
     int uses_prompt;        /* 0: the reference is not part of the sequence (single-speaker models) */
-    size_t max_frames;      /* of one row, reference included: longer ones cannot be run */
-    size_t
-        chunk_frames; /* a row is best no longer than this (the model saw no longer ones in training); 0: not stated */
-    float guidance_max; /* strengths of guidance that modulate takes are at most this; 0: none */
-    size_t max_rows;    /* rows that one step takes; 1 where a batch gains nothing */
-    int one_branch;     /* 1: a row without guidance is half the work, since the other branch is left out; 0: both are
-                           always computed */
+    size_t max_frames;      /* most frames of one row, including the reference */
+    size_t chunk_frames;    /* recommended most frames of a row, as in training; 0: not given */
+    float guidance_max;     /* highest strength of guidance that modulate takes; 0: not guidance-conditioned */
+    size_t max_rows;        /* most rows of one step; 1 where a batch is not faster */
+    int one_branch; /* 1: a row without guidance takes half the work, since the other branch is not computed; 0: both
+                       are always computed */
 } ishow_model_info;
 
-/* Input of encode. All borrowed. */
+/* Input of encode; all pointers are borrowed. */
 typedef struct ishow_encode_in {
     const int64_t *tokens; /* [n_tokens], already shifted: 0 is filler. PADDED and AVERAGE: n_tokens == frames */
     size_t n_tokens;
@@ -56,21 +54,22 @@ typedef struct ishow_encode_in {
 typedef struct ishow_backend {
     void *self;
     ishow_model_info info;
-    /* h_cond, h_uncond: [frames * dim] out. A backend may leave them as they are and keep what it will need at a step
-     * elsewhere, under these addresses: then it has `release`, which says that a row's h is not needed any more. */
+    /* h_cond, h_uncond: [frames * dim] out. A backend may leave them unwritten and keep what a step needs elsewhere,
+     * with these addresses as keys; it then implements `release`, which is called when a row's h is no longer needed.
+     */
     ishow_status (*encode)(void *self, const ishow_encode_in *in, float *h_cond, float *h_uncond, ishow_error *error);
-    /* mod: [n * mod_width] out, for n times in [0, 1]. guidance: [n] strengths for which the step with that modulation
-     * is to give the guided velocity from the conditional branch alone, 0 for that of the branch itself; not read where
-     * guidance_max is 0. */
+    /* mod: [n * mod_width] out, for n times in [0, 1]. guidance: [n] strengths for guidance-conditioned networks: a
+     * step with that modulation gives the guided velocity from the conditional branch alone; 0: no guidance. Not read
+     * where guidance_max is 0. */
     ishow_status (*modulate)(void *self, const float *t, const float *guidance, size_t n, float *mod,
                              ishow_error *error);
     /* one Euler step of up to info.max_rows rows */
     ishow_step_fn step;
-    /* mel: [frames * n_mels] in the model's own units as left by step; real, imag: [frames * (n_fft/2+1)] out */
+    /* mel: [frames * n_mels] in the model's own units as step leaves it; real, imag: [frames * (n_fft/2+1)] out */
     ishow_status (*vocode)(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error);
     /* frames_out: [n] frames per token at speed 1, > 0. NULL when not predicted. tokens shifted as in encode. */
     ishow_status (*durations)(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error);
-    void (*release)(void *self, const float *h_cond); /* NULL: nothing is kept */
+    void (*release)(void *self, const float *h_cond); /* NULL: nothing to release */
     /* Frees self. Called once, on the thread that owns the backend. */
     void (*close)(void *self);
 } ishow_backend;
@@ -82,7 +81,7 @@ typedef struct ishow_aoti_options {
 } ishow_aoti_options;
 
 /* Opens a package made by `python -m ishowtts.model.compile` through the C ABI of AOTInductor: no Python in the loop.
- * Shapes are checked here, since the package does not. EFORMAT when the manifest is malformed, names another torch
+ * Shapes are checked here because the package does not. EFORMAT when the manifest is malformed, names another torch
  * version or another processor; EIO when a library cannot be loaded. Fills *out; call out->close(out->self) to free. */
 ishow_status ishow_aoti_open(ishow_backend *out, const ishow_aoti_options *options, ishow_error *error);
 
@@ -90,7 +89,7 @@ typedef struct ishow_native_options {
     const char *model;   /* JSON: info, dit, mel, vocos, duration, and the weight files, as
                             ishowtts.model.source.native_json writes it */
     int threads;         /* 0: all cores */
-    const char *kernels; /* "generic", "avx2", "avx512", "amx", "neon"; NULL: the fastest this processor has */
+    const char *kernels; /* "generic", "avx2", "avx512", "amx", "neon"; NULL: the fastest on this processor */
 } ishow_native_options;
 
 /* Opens a model whose networks run in this library's own kernels: nothing is compiled, and neither torch nor Python is
@@ -103,9 +102,9 @@ typedef struct ishow_native_options {
  * whose file the description names: EFORMAT when it is of another model). */
 ISHOW_API ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *options, ishow_error *error);
 
-/* 1 when this processor has kernels made for it, so that the native backend is worth choosing. */
+/* 1 when there are kernels for this processor's instruction set, so that the native backend should be used. */
 ISHOW_API int ishow_native_fast(void);
-/* Whether they multiply bf16 faster than fp32. */
+/* 1 when they multiply bf16 faster than fp32. */
 ISHOW_API int ishow_native_multiplies_bf16(void);
 
 #ifdef __cplusplus

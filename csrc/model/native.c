@@ -1,4 +1,4 @@
-/* The native backend's life, and what its parts share. */
+/* Creation and end of the native backend, and functions shared by its files. */
 #include "model/native.h"
 
 #include <stdlib.h>

@@ -36,7 +36,7 @@ typedef struct duration_block {
     float *norm_gain, *norm_offset;
 } duration_block;
 
-/* Tables of a source-filter vocoder; constant after creation but for each thread's FFT. */
+/* Tables of a source-filter vocoder; constant after creation, except each thread's FFT. */
 typedef struct native_source native_source;
 
 typedef struct native {
@@ -44,7 +44,7 @@ typedef struct native {
     const kernels *k;
     thread_pool *pool;
     word_type linear, attention, conv,
-        output;               /* of the blocks' products and attention, of positions, of the last product */
+        output; /* of the blocks' products, of attention, of the position convolutions, of the output product */
     word_type embed, vocoder; /* of the vocoder's input, of its blocks and of the projection of x */
     size_t dim, depth, heads, dim_head, rope_heads, inner, ff, mels, text_dim, n_tokens,
         speakers; /* the last `speakers` tokens name speakers */
@@ -60,7 +60,7 @@ typedef struct native {
     convnext frame;   /* aligned */
     matrix condition; /* [dim][mels + text_dim], with the bias */
     /* time */
-    matrix time1, time2, guidance1, guidance2; /* the latter two where info.guidance_max is above 0 */
+    matrix time1, time2, guidance1, guidance2; /* guidance1 and 2: where info.guidance_max is above 0 */
     matrix *ada;                               /* [depth + 1]: blocks, final norm */
     /* transformer */
     matrix input;          /* [dim][mels] */
@@ -74,7 +74,7 @@ typedef struct native {
     float *vocos_norm_gain, *vocos_norm_offset, *vocos_final_gain, *vocos_final_offset;
     convnext *vocos; /* [n_vocos] */
     matrix head;
-    int source_filter;     /* the head is native_source.c's */
+    int source_filter;     /* 1: source-filter head (native_source.c) */
     native_source *source; /* NULL: the head gives magnitudes and phases */
     /* durations */
     size_t duration_dim, n_duration, duration_taps;
@@ -82,7 +82,7 @@ typedef struct native {
     duration_block *duration;
     matrix duration_out;
 
-    struct packed *packed;         /* packed.h: where the matrices' memory is a file's; NULL: nothing is kept */
+    struct packed *packed;         /* mapped file of packed matrices; NULL: not used */
     ishow_workspace a, b, c, d, e; /* shared by the tasks of the graph that runs */
     ishow_workspace *workspaces;   /* [threads]: each thread's own */
 } native;
@@ -97,7 +97,7 @@ void native_unload(native *m);
 float *workspace_floats(ishow_workspace *w, size_t n);
 /* Grows every thread's own workspace to `bytes`; 0: out of memory. */
 int native_workspaces(native *m, size_t bytes);
-/* Rows that one task takes, so that tasks are even and blocks whole. */
+/* Rows of one task, so that tasks are of equal size and consist of whole tiles. */
 size_t native_rows(const native *m, size_t rows);
 /* Rows of the block that begins at `first`: the last one of `all` may be shorter. */
 static inline size_t block_rows(size_t first, size_t block, size_t all) {
@@ -119,8 +119,8 @@ operand native_operand(const native *m, word_type type, const float *x, size_t s
 native_source *native_source_create(size_t n_fft, size_t hop, double sample_rate,
                                     int threads); /* NULL: out of memory */
 void native_source_free(native_source *s);
-/* Values of a frame that the head gives: filter's log-magnitude, phase, noise's log-magnitude [bins each], pitch
- * logits, voicing. */
+/* Number of values of a frame from the head: the filter's log-magnitude and phase, the noise's log-magnitude [bins
+ * each], pitch logits, voicing. */
 size_t native_source_width(size_t bins);
 /* The pulse train [(frames - 1) * hop + n_fft] of the pitch in parts [frames][width]. */
 void native_source_pulses(const native_source *s, const float *parts, size_t frames, float *wave);

@@ -1,4 +1,4 @@
-/* Weights of the native backend: read by their published names, packed into panels. */
+/* Weights of the native backend: read by their published names and packed into panels. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,15 +14,15 @@ typedef struct loader {
     native *m;
     tensor_file *file;
     const char *path;
-    const char *calibrated; /* hash of the model that a calibration must be for */
-    ishow_status status;    /* the first fault */
+    const char *calibrated; /* hash of the model, which a calibration must name */
+    ishow_status status;    /* of the first error */
     ishow_error *error;
 } loader;
 
-/* fp32, as these kernels multiply it fastest. */
+/* The type in which these kernels multiply fp32 fastest. */
 static word_type exact(const native *m) { return m->k->spread[WORD_BF16X3] ? WORD_BF16X3 : WORD_F32; }
 
-/* A tensor, or NULL once anything has failed. Sizes end with 0. */
+/* Reads a tensor; NULL after any failure. The list of sizes ends with 0. */
 static float *take(loader *in, const char *name, size_t a, size_t b, size_t c) {
     float *out = NULL;
     const size_t shape[] = {a, b, c};
@@ -41,7 +41,7 @@ static void pack(loader *in, matrix *out, word_type type, const float *w, const 
     if (!in->status) packed_give(in->m->packed, out);
 }
 
-/* 1: the matrix was packed at an earlier start. */
+/* 1: the matrix was packed by an earlier process. */
 static int kept(loader *in, matrix *out, word_type type, size_t n, size_t k, int has_bias) {
     return !in->status && packed_take(in->m->packed, out, type, n, k, has_bias);
 }
@@ -55,8 +55,7 @@ static void linear(loader *in, matrix *out, word_type type, const char *base, si
     free(bias);
 }
 
-/* A convolution's weight [n][k][taps] with the taps outermost, as a row of neighbouring frames lies in memory:
- * [n][taps][k]. */
+/* Transposes a convolution's weight [n][k][taps] to [n][taps][k], the memory order of a row of neighbouring frames. */
 static float *taps_first(loader *in, const float *w, size_t n, size_t k, size_t taps) {
     float *out = in->status ? NULL : ishow_alloc(n * k * taps, sizeof *out);
     if (!out && !in->status) in->status = ishow_fail(in->error, ISHOW_ENOMEM, "", "no memory for a convolution");
@@ -126,7 +125,7 @@ static void load_text(loader *in) {
     }
 }
 
-/* The input projection takes (x, reference, text) side by side: its columns are used in two parts. */
+/* The input projection's columns are (x, reference, text); they are used in two parts. */
 static void load_input(loader *in) {
     native *m = in->m;
     const size_t whole = 2 * m->mels + m->text_dim, rest = m->mels + m->text_dim;
@@ -147,7 +146,7 @@ static void load_input(loader *in) {
     free(part);
 }
 
-/* A grouped convolution: one matrix a group. */
+/* A grouped convolution: one matrix for each group. */
 static void load_positions(loader *in, matrix **out, const char *base) {
     native *m = in->m;
     const size_t width = m->dim / CONV_GROUPS;
@@ -230,7 +229,7 @@ static void load_vocos(loader *in) {
     m->vocos_final_offset = take(in, "backbone.final_layer_norm.bias", dim, 0, 0);
     const size_t bins = (size_t)m->info.n_fft / 2 + 1;
     linear(in, &m->head, exact(m), "head.out", m->source_filter ? native_source_width(bins) : 2 * bins,
-           dim); /* phases need the digits */
+           dim); /* in double: phases need the precision */
     if (m->source_filter &&
         !(m->source = native_source_create((size_t)m->info.n_fft, (size_t)m->info.hop, m->info.sample_rate,
                                            thread_pool_threads(m->pool))) &&
@@ -256,8 +255,8 @@ static void load_durations(loader *in) {
     linear(in, &m->duration_out, WORD_F32, "out", 1, dim);
 }
 
-/* The quantiser of a linear's input, from a calibration. Its peaks by channel are there for people; their number must
- * be the linear's all the same. */
+/* The quantiser of a linear's input, from a calibration. The peaks of its channels are informative only, but their
+ * number must match. */
 static quantiser input_quantiser(loader *in, size_t layer, const char *linear, size_t width) {
     char name[96];
     snprintf(name, sizeof name, "transformer_blocks.%zu.%s", layer, linear);
@@ -300,8 +299,7 @@ static void load_file(loader *in, const char *path, void (*load)(loader *in)) {
     in->file = NULL;
 }
 
-/* Tables of angles t / 10000^(2 i / width), as the networks' positions use them. Text positions are cosines, then
- * sines, of one row. */
+/* Tables of angles t / 10000^(2 i / width) for positions. A row of text positions has cosines, then sines. */
 static void load_tables(loader *in) {
     native *m = in->m;
     const size_t frames = m->info.max_frames, half = m->dim_head / 2, text_half = m->text_dim / 2;
@@ -342,7 +340,7 @@ static ishow_status check_sizes(const native *m, ishow_error *error) {
                  : ISHOW_OK;
 }
 
-/* The type of a convolution over rows of `width` values: what `type` puts together must not straddle two of them. */
+/* The type of a convolution over rows of `width` values, where a word of `type` must not contain values of two rows. */
 static word_type windowed(word_type type, size_t width) {
     const size_t together = type == WORD_BF16X3 ? X3_VALUES : type == WORD_BF16 ? 2 : 1;
     return width % together ? WORD_F32 : type;
@@ -424,7 +422,7 @@ ishow_status native_load(native *m, const char *json, ishow_error *error) {
     m->conv = windowed(m->conv, m->dim / CONV_GROUPS);
     m->embed = windowed(m->vocoder, m->mels);
     load_tables(&in);
-    const char *folder = json_string_value(json_object_get(root, "packed")); /* NULL: nothing is kept */
+    const char *folder = json_string_value(json_object_get(root, "packed")); /* NULL: packed weights are not stored */
     if (folder) {
         char file[192];
         snprintf(file, sizeof file, "%.64s-%s-%s.packed", hash, precision, m->k->name);

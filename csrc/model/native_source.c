@@ -1,5 +1,5 @@
-/* The source-filter head of the vocoder: a pulse train at the pitch that the network finds, and noise, shaped in the
- * STFT domain. Twin: ishowtts/model/source_filter.py, where the formulas are explained. */
+/* The source-filter head of the vocoder: a pulse train at the predicted pitch, and noise, both filtered in the STFT
+ * domain. Twin: ishowtts/model/source_filter.py, which explains the formulas. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ struct native_source {
     float *noise;  /* [NOISE_FRAMES][2][bins] */
     float *zeros;  /* [bins] */
     int threads;
-    kiss_fftr_cfg *fft; /* [threads]; each holds workspace memory */
+    kiss_fftr_cfg *fft; /* one each, as it has a workspace */
 };
 
 size_t native_source_width(size_t bins) { return 3 * bins + F0_BINS + 1; }
@@ -56,8 +56,8 @@ fail:
     return NULL;
 }
 
-/* Pitch in Hz of one frame's logits [F0_BINS] and voicing, 0 where it is unvoiced: the mean over the bins beside the
- * likeliest. */
+/* Pitch in Hz of one frame's logits [F0_BINS] and voicing; 0: unvoiced. It is the mean over the bins next to the most
+ * likely one. */
 static double pitch_of(const float *logits, float voicing) {
     int top = 0;
     double sum = 0, mean = 0;
@@ -72,7 +72,7 @@ static double pitch_of(const float *logits, float voicing) {
     return F0_LOW * pow(F0_HIGH / F0_LOW, mean / sum / (F0_BINS - 1));
 }
 
-/* Sum of cosines of every harmonic of hz, at phase `cycles` in [0, 1). */
+/* Sum of the cosines of all harmonics of hz at phase `cycles` in [0, 1). */
 static float pulse(double cycles, double hz) {
     const double harmonics = floor(TOP_HARMONIC / fmax(hz, F0_LOW)), t = 2 * M_PI * cycles;
     const float half = sinf((float)(t / 2));
@@ -112,7 +112,7 @@ void native_source_frame(const native_source *s, const kernels *k, int thread, s
     for (size_t i = 0; i < s->n_fft; i++) windowed[i] = from[i] * s->window[i];
     kiss_fftr(s->fft[thread], windowed, pulses);
     k->spectrum(parts, parts + bins, MAX_MAGNITUDE, a, b, bins);
-    k->spectrum(parts + 2 * bins, s->zeros, MAX_MAGNITUDE, loudness, imag, bins); /* imag: overwritten below */
+    k->spectrum(parts + 2 * bins, s->zeros, MAX_MAGNITUDE, loudness, imag, bins); /* imag is overwritten below */
     for (size_t i = 0; i < bins; i++) {
         real[i] = a[i] * pulses[i].r - b[i] * pulses[i].i + loudness[i] * noise[i];
         imag[i] = a[i] * pulses[i].i + b[i] * pulses[i].r + loudness[i] * noise[bins + i];

@@ -1,9 +1,9 @@
 /* One step of the flow: x += dt (c + (c - u) cfg), both guidance branches in one pass over 2 T rows; without guidance x
  * += dt c, over T.
  *
- * Everything between two attentions is row by row, so one task takes a block of rows through all of it: output product,
- * feed-forward and the next layer's queries, keys and values, whose activations never leave the cache. A layer is two
- * rounds of tasks. */
+ * Everything between two attentions is independent for each row, so one task takes a block of rows through all of it:
+ * output product, feed-forward and the next layer's queries, keys and values, whose activations never leave the cache.
+ * A layer is two rounds of tasks. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,8 +113,8 @@ static void task_rest(void *self, size_t i, int thread) {
     float *attended = s->attended + first * pitch(m->inner);
     const operand heads = native_operand(m, m->linear, attended, pitch(m->inner), n, m->inner, NULL, attended, &words);
     m->k->product(&heads, n, &b->out, PRODUCT_GATED, modulation(s, s->layer, 2), x, dim);
-    if (m->linear == WORD_S8) { /* what 8 bits left of this input, the most sensitive for its share of the work, times
-                                   the same weights */
+    if (m->linear == WORD_S8) { /* the quantisation error of this input, times the same weights: it is the most
+                                   sensitive input for its cost */
         matrix again = b->out;
         again.bias = NULL;
         const operand left = native_operand(m, WORD_S8, attended, pitch(m->inner), n, m->inner, NULL, NULL, &words);

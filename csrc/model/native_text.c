@@ -1,5 +1,5 @@
-/* What a request needs once: its text and reference as the part of the input projection that no step changes, the
- * modulation of its times, the lengths of its phones. All of it is fp32. */
+/* What is computed once a request: text and reference as the part of the input projection that is the same in all
+ * steps, the modulation of its times, and the durations of its phones. All in fp32. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,7 @@ static void task_down(void *self, size_t i, int thread) {
     e->m->k->product(&x, n, &c->down, PRODUCT_ADD, NULL, e->x + first * c->dim, c->dim);
 }
 
-/* x [n][dim] through one block. seen [n]: rows that the global response norm counts, NULL: all. Uses workspaces d and
+/* x [n][dim] through one block. seen [n]: rows included in the global response norm; NULL: all. Uses workspaces d and
  * e. */
 static ishow_status convnext_run(native *m, const convnext *c, float *x, size_t n, const unsigned char *seen,
                                  ishow_error *error) {
@@ -76,8 +76,7 @@ static void hide_rows(float *x, size_t n, size_t dim, const unsigned char *keep)
         if (!keep[r]) memset(x + r * dim, 0, dim * sizeof *x);
 }
 
-/* Adds the vector of the speaker that was named last to those of the tokens behind it. x [n][dim] holds rows of
- * `table`. */
+/* Adds to each token the vector of the last speaker token before it. x [n][dim] has rows of `table`. */
 static void add_speakers(const native *m, const int64_t *tokens, size_t n, const float *table, size_t dim, float *x) {
     const float *speaker = NULL;
     for (size_t i = 0; m->speakers && i < n; i++) {
@@ -88,8 +87,8 @@ static void add_speakers(const native *m, const int64_t *tokens, size_t n, const
     }
 }
 
-/* Tokens to vectors [n][text_dim] in x. known [n]: tokens that are no filler. hidden: the unconditional branch, whose
- * tokens are all filler. */
+/* Embeds tokens as vectors [n][text_dim] in x. known [n]: tokens that are not filler. hidden: 1 for the unconditional
+ * branch, whose tokens are all filler. */
 static ishow_status embed_text(native *m, const int64_t *tokens, size_t n, const unsigned char *known, int hidden,
                                float *x, ishow_error *error) {
     const size_t dim = m->text_dim;
@@ -112,7 +111,7 @@ static ishow_status embed_text(native *m, const int64_t *tokens, size_t n, const
     return ISHOW_OK;
 }
 
-/* One vector a frame, into to [frames][text_dim]. */
+/* Spreads text vectors over frames, into to [frames][text_dim]. */
 static ishow_status spread(native *m, const ishow_encode_in *in, const float *text, float *to, ishow_error *error) {
     const size_t dim = m->text_dim, T = in->frames;
     if (m->info.text_layout == ISHOW_TEXT_PADDED) {
@@ -180,7 +179,7 @@ ishow_status native_encode(void *self, const ishow_encode_in *in, float *h_cond,
     for (int hidden = 0; hidden < 2; hidden++) {
         float *h = hidden ? h_uncond : h_cond;
         if (hidden &&
-            m->info.text_layout == ISHOW_TEXT_ALIGNED) { /* neither text nor reference: what is left is the bias */
+            m->info.text_layout == ISHOW_TEXT_ALIGNED) { /* without text and reference only the bias is left */
             for (size_t f = 0; f < T; f++) memcpy(h + f * m->dim, m->condition.bias, m->dim * sizeof *h);
             continue;
         }
@@ -216,10 +215,10 @@ static void task_modulation(void *self, size_t i, int thread) {
                      (size_t)t->m->info.mod_width);
 }
 
-/* Strength of guidance that the network sees as 1; ishowtts/model/config.py has the same number. */
+/* Strength of guidance that is 1 for the network; the same number is in ishowtts/model/config.py. */
 static const float GUIDANCE_UNIT = 10.0f;
 
-/* [n] numbers from 0 to 1 as waves, through two layers: out [n][dim]. Uses workspaces a and b. */
+/* Sinusoidal embedding of [n] numbers from 0 to 1, through two layers: out [n][dim]. Uses workspaces a and b. */
 static ishow_status sinusoids(native *m, const float *values, float unit, size_t n, const matrix *up,
                               const matrix *down, float *out, ishow_error *error) {
     const size_t half = TIME_WIDTH / 2;
@@ -269,7 +268,7 @@ ishow_status native_durations(void *self, const int64_t *tokens, size_t n, float
                           m->info.max_frames);
     float *padded = workspace_floats(&m->a, (n + 2 * half) * dim), *y = workspace_floats(&m->b, n * dim);
     if (!padded || !y) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for %zu phones", n);
-    float *x = padded + half * dim; /* zeros around it are the convolution's padding */
+    float *x = padded + half * dim; /* surrounded by zeros, the convolution's padding */
     memset(padded, 0, (n + 2 * half) * dim * sizeof *padded);
     for (size_t i = 0; i < n; i++) {
         if (tokens[i] < 0 || (uint64_t)tokens[i] >= m->n_tokens)

@@ -8,13 +8,13 @@ typedef struct vocoding {
     native *m;
     const uint32_t *mel; /* words of the log-mel, DW_TAPS / 2 frames of padding at both ends */
     size_t frames, block, layer;
-    float *from, *to;    /* [T][dim]; a layer reads its neighbours' rows, so it writes elsewhere */
+    float *from, *to;    /* [T][dim]; a layer reads neighbouring rows, so it writes to another buffer */
     float *parts, *wave; /* of a source-filter head: [T][width], [(T - 1) * hop + n_fft] */
     float *real, *imag;
 } vocoding;
 
 static const float EPS = 1e-6f;
-static const float MAX_MAGNITUDE = 1e2f; /* against a runaway exponential */
+static const float MAX_MAGNITUDE = 1e2f; /* limits the exponential */
 
 static void task_embed(void *self, size_t i, int thread) {
     vocoding *v = self;

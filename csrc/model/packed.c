@@ -13,9 +13,9 @@
 
 enum { LINE = 64, NAME_MOST = 192 };
 static const char MAGIC[8] = "ISHPACK1",
-                  END[8] = "ISHPEND1"; /* the number changes with the format and with matrix_pack */
+                  END[8] = "ISHPEND1"; /* the number changes with the file format and with matrix_pack */
 
-/* The file begins with one `head` and ends with one `tail`; each is a line of its own. */
+/* The file begins with one `head` and ends with one `tail`; each is padded to a multiple of LINE bytes. */
 typedef struct head {
     char magic[8], name[NAME_MOST];
 } head;
@@ -29,10 +29,10 @@ typedef struct record {
 
 struct packed {
     char path[1024], partial[1100];
-    const char *map;  /* of a file that is read */
-    size_t bytes, at; /* of the map; where the next record begins */
-    FILE *out;        /* of a file that is written */
-    int damaged;      /* what is read is not what the loader asked for */
+    const char *map;  /* of a file that is being read */
+    size_t bytes, at; /* size of the map; offset of the next record */
+    FILE *out;        /* a file that is being written */
+    int damaged;      /* the file's next record is not what the loader asked for */
 };
 
 static size_t lines(size_t bytes) { return (bytes + LINE - 1) / LINE * LINE; }
@@ -77,7 +77,7 @@ static int open_written(packed *p, const char *name) {
     return 0;
 }
 
-/* Writes bytes and fills up the line with zeros; gives the file up where the disk does not take them. */
+/* Writes bytes, padded with zeros to a multiple of LINE; abandons the file when that fails. */
 static void write_lines(packed *p, const void *data, size_t bytes) {
     static const char zeros[LINE];
     if (!p->out || !bytes) return;
@@ -102,7 +102,7 @@ static void begin_writing(packed *p, const char *name) {
     write_lines(p, &first, sizeof first);
 }
 
-/* mkdir -p; the last folder alone need not be made by others. */
+/* mkdir -p; other processes may create parents meanwhile. */
 static int make_folder(const char *folder) {
     char path[1024];
     const size_t n = strlen(folder);
@@ -146,7 +146,7 @@ int packed_take(packed *p, matrix *out, word_type type, size_t n, size_t k, int 
     void *parts[4] = {0};
     size_t at = p->at + lines(sizeof r);
     for (int i = 0; i < 4; i++) {
-        parts[i] = bytes[i] ? (void *)(uintptr_t)(p->map + at) : NULL; /* kernels only read */
+        parts[i] = bytes[i] ? (void *)(uintptr_t)(p->map + at) : NULL; /* kernels only read it */
         at += lines(bytes[i]);
     }
     m.panels = parts[0];
@@ -182,7 +182,7 @@ static int settle(packed *p) {
 
 void packed_end(packed *p, int whole) {
     if (!p) return;
-    if (p->damaged) unlink(p->path); /* written anew at the next start */
+    if (p->damaged) unlink(p->path); /* created again at the next start */
     if (!p->out) return;
     if (!whole) fclose(p->out);
     if (!whole || !settle(p)) unlink(p->partial);

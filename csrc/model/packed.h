@@ -1,7 +1,8 @@
-/* Packed weights kept in a file: a model that was opened before is mapped instead of packed again. Private to model/.
+/* Packed weights stored in a file: a model that was opened before is mapped instead of packed again. Private to model/.
  *
- * The file holds the matrices in the order in which the loader asks for them. It is written beside its name and renamed
- * when it is whole, so processes that start together may all write; readers share its pages. Used by one thread. */
+ * The file has the matrices in the order in which the loader asks for them. It is written under a temporary name and
+ * renamed when complete, so processes that start together may all write it; readers share its pages. Used by one
+ * thread. */
 #ifndef ISHOW_MODEL_PACKED_H
 #define ISHOW_MODEL_PACKED_H
 
@@ -9,19 +10,17 @@
 
 typedef struct packed packed;
 
-/* Opens the file `folder`/`name` where it is whole and was written for `name`; otherwise begins to write it. folder is
- * made where it is missing. NULL: neither can be done (no folder, no memory, a disk that is full), which costs time
- * only. */
+/* Opens the file `folder`/`name` if it is complete and was written for `name`; otherwise begins to write it. folder is
+ * created when missing. NULL: neither is possible (no folder, out of memory, disk full), which costs only time. */
 packed *packed_open(const char *folder, const char *name);
 
-/* 1: *out is the next matrix of the file, in memory that belongs to p. 0: there is none; pack it and give it. */
+/* 1: *out is the next matrix of the file, in memory owned by p. 0: there is none; pack it and call packed_give. */
 int packed_take(packed *p, matrix *out, word_type type, size_t n, size_t k, int has_bias);
 
-/* Appends a matrix to a file that is being written; what cannot be written gives the file up. p: NULL allowed. */
+/* Appends a matrix to a file that is being written; a failure abandons the file. p: NULL allowed. */
 void packed_give(packed *p, const matrix *m);
 
-/* Ends the loading: a file that was written is renamed where `whole`, else removed. A file that was read stays mapped.
- */
+/* Ends loading: a written file is renamed if `whole`, else removed. A file that was read stays mapped. */
 void packed_end(packed *p, int whole);
 
 void packed_close(packed *p); /* unmaps; NULL allowed */

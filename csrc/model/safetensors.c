@@ -1,5 +1,5 @@
-/* The format: eight bytes with the length of a JSON table, the table, then the data. Published by Hugging Face; little
- * endian. */
+/* The format, published by Hugging Face: eight bytes with the length of a JSON table, the table, then the data;
+ * little-endian. */
 #include "model/safetensors.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ enum { TABLE_MAX = 64 * 1024 * 1024 };
 struct tensor_file {
     char *path;
     unsigned char *data; /* the mapping */
-    size_t size, begin;  /* of the whole file; where tensors begin */
+    size_t size, begin;  /* size of the file; offset of the tensors */
     json_t *table;
 };
 
@@ -29,12 +29,12 @@ static ishow_status bad(const tensor_file *file, const char *name, const char *w
     return ishow_fail(error, ISHOW_EFORMAT, "model", "%s: %s%s%s.", file->path, name, *name ? " " : "", what);
 }
 
-/* Bytes of a value; 0: not a type that is read (NULL: the table has none, or one that is no string). */
+/* Bytes of a value; 0: unsupported type (NULL: the table has none, or not a string). */
 static size_t width_of(const char *type) {
     return !type ? 0 : !strcmp(type, "F32") ? 4 : !strcmp(type, "F16") || !strcmp(type, "BF16") ? 2 : 0;
 }
 
-/* Type and place of an entry; 0 when it is malformed. */
+/* Type and position of an entry; 0 when it is malformed. */
 static int locate(const tensor_file *file, json_t *entry, const char **type, size_t *begin, size_t *n) {
     json_int_t from, to;
     if (json_unpack(entry, "{s:s, s:[I, I]}", "dtype", type, "data_offsets", &from, &to) || from < 0 || to < from ||
@@ -93,7 +93,7 @@ ishow_status tensor_file_open(tensor_file **out, const char *path, ishow_error *
         size_t begin, n;
         if (strcmp(name, "__metadata__") && json_is_object(entry) && json_is_string(json_object_get(entry, "dtype")) &&
             !width_of(json_string_value(json_object_get(entry, "dtype"))))
-            continue; /* counters of the training; never asked for */
+            continue; /* counters from training; never read */
         if (strcmp(name, "__metadata__") && !locate(file, entry, &type, &begin, &n)) {
             status = bad(file, name, "lies outside the file or has a type that is not understood", error);
             goto done;

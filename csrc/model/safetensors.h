@@ -19,7 +19,7 @@ void tensor_file_close(tensor_file *file); /* NULL allowed */
 ishow_status tensor_read(const tensor_file *file, const char *name, const size_t *shape, size_t n_dims, float **out,
                          ishow_error *error);
 
-/* A text of the file's metadata, borrowed from it; NULL when there is none of this name. */
+/* A string of the file's metadata, borrowed from it; NULL: there is none of this name. */
 const char *tensor_metadata(const tensor_file *file, const char *name);
 
 #endif

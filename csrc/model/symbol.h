@@ -5,8 +5,8 @@
 #include <dlfcn.h>
 #include <string.h>
 
-/* Writes the function of this name into *function, a pointer to it of whatever type; 0: the library has none, and
- * *function stays as it is. */
+/* Writes the address of a function to *function, a function pointer of any type. 0: the library has no such function,
+ * and *function is unchanged. */
 static inline int symbol_find(void *library, const char *name, void *function) {
     void *symbol = dlsym(library, name);
     if (symbol) memcpy(function, &symbol, sizeof symbol); /* ISO C has no cast from object to function pointer */

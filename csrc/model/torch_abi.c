@@ -1,6 +1,6 @@
-/* Loading and running compiled graphs through the C ABI of AOTInductor. `Run` takes over its input handles even when it
- * fails; the output is ours to delete. A graph does not check the shapes it is given, so callers do; it answers with
- * handles, which are checked here. */
+/* Loads and runs compiled graphs through the C ABI of AOTInductor. `Run` takes its input handles even when it fails;
+ * its outputs are owned by the caller. A graph does not check the shapes of its inputs, so callers do; its outputs are
+ * checked here. */
 #include "model/torch_abi.h"
 
 #include <dlfcn.h>
@@ -20,7 +20,7 @@ ishow_status ishow_torch_load(ishow_torch *out, const char *lib_dir, ishow_error
     char path[4096];
     int32_t (*float32)(void) = NULL, (*int64)(void) = NULL, (*cpu)(void) = NULL, (*strided)(void) = NULL;
     snprintf(path, sizeof path, "%s/libtorch_cpu.so", lib_dir);
-    void *library = dlopen(path, RTLD_NOW | RTLD_GLOBAL); /* graphs are linked against its symbols */
+    void *library = dlopen(path, RTLD_NOW | RTLD_GLOBAL); /* RTLD_GLOBAL: graphs use its symbols */
     if (!library) return ishow_fail(error, ISHOW_EIO, "", "Torch cannot be loaded: %s", dlerror());
     const struct {
         const char *name;
@@ -43,7 +43,7 @@ ishow_status ishow_torch_load(ishow_torch *out, const char *lib_dir, ishow_error
         ishow_status status = find(library, path, wanted[i].name, wanted[i].function, error);
         if (status) return status;
     }
-    /* at::set_num_threads(int) also reaches MKL; the ABI has no C name for it. */
+    /* at::set_num_threads(int) also reaches MKL; it is C++, with a mangled name. */
     if (find(library, path, "_ZN2at15set_num_threadsEi", &out->set_threads, NULL) &&
         find(RTLD_DEFAULT, path, "omp_set_num_threads", &out->set_threads, NULL))
         return ishow_fail(error, ISHOW_EIO, "", "%s offers no way to set its number of threads.", path);

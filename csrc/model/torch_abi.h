@@ -54,7 +54,7 @@ typedef struct ishow_graph {
 /* Loads <lib_dir>/libtorch_cpu.so and fills the table. EIO with the loader's reason. */
 ishow_status ishow_torch_load(ishow_torch *out, const char *lib_dir, ishow_error *error);
 
-/* Loads one compiled graph; `weights_dir` is where its constants lie. EIO when the library cannot be loaded, EMODEL
+/* Loads one compiled graph; `weights_dir` is the folder of its constants. EIO when the library cannot be loaded, EMODEL
  * when its constants cannot. */
 ishow_status ishow_graph_load(ishow_graph *out, const char *name, const char *library, const char *weights_dir,
                               size_t n_inputs, ishow_error *error);

@@ -1,7 +1,6 @@
-/* Packets: u32 total, u16 header, u16 version, u32 operation, u32 sequence, big-endian, then the body. A compressed
- * body (zlib, brotli) is itself a row of packets, and never compressed again. A frame of some kilobytes could otherwise
- * keep us busy for long: so nesting is refused, what all of its packets decompress to is bounded together, and so is
- * the time that it takes. */
+/* Packets: u32 total length, u16 header length, u16 version, u32 operation, u32 sequence, big-endian, then the body. A
+ * compressed body (zlib, brotli) contains packets that are not compressed again. A small frame could otherwise take
+ * long to decode, so nesting is refused, and both the decompressed size of all packets and the time are limited. */
 #include "platforms/bilibili.h"
 
 #include <brotli/decode.h>
@@ -25,16 +24,16 @@ void ishow_bilibili_pack(unsigned char *out, uint32_t operation, const void *bod
 
 const char ishow_bilibili_too_slow[] = "it takes too long to decode";
 
-/* One frame while it is unpacked. */
+/* State while a frame is unpacked. */
 typedef struct unpacking {
-    size_t left;  /* bytes that it may still decompress to */
+    size_t left;  /* remaining limit of decompressed bytes */
     double until; /* by ishow_now() */
     int (*take)(void *self, const bilibili_packet *packet);
     void *self;
     int goes_on;
 } unpacking;
 
-/* Room for more at *out [*size], doubling up to what is left. */
+/* Grows *out [*size], doubling up to the remaining limit. */
 static const char *grow(const unpacking *u, unsigned char **out, size_t *size) {
     if (*size >= u->left) return "decompresses to more than the limit";
     if (ishow_now() > u->until) return ishow_bilibili_too_slow;
@@ -110,7 +109,7 @@ static const char *unpack(unpacking *u, const unsigned char *p, size_t n, int ne
         } else if (!u->take(u->self, &(bilibili_packet){be32(p + 8), (const char *)body, size}))
             u->goes_on = 0;
         else if (be32(p + 8) == BILIBILI_HEARTBEAT_REPLY)
-            return NULL; /* what we sent follows as an echo that no length counts */
+            return NULL; /* followed by an echo of our data, which no length field covers */
         p += total;
         n -= total;
     }

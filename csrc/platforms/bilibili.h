@@ -1,4 +1,4 @@
-/* Bilibili's packets and what their commands mean. */
+/* Bilibili's packets and the meaning of their commands. */
 #ifndef ISHOW_PLATFORMS_BILIBILI_H
 #define ISHOW_PLATFORMS_BILIBILI_H
 
@@ -23,16 +23,15 @@ typedef struct bilibili_packet {
     size_t n;
 } bilibili_packet;
 
-/* A frame that takes longer to decode is given up; larger commands are skipped. What the platform sends takes well
- * below a millisecond, and some kilobytes. */
+/* Limit of the time to decode a frame. Frames of the platform take well below a millisecond and have some kilobytes;
+ * larger commands are skipped. */
 #define BILIBILI_FRAME_SECONDS 0.1
 enum { BILIBILI_COMMAND_BYTES_MAX = 256 * 1024 };
-extern const char ishow_bilibili_too_slow[]; /* what ishow_bilibili_unpack then answers */
+extern const char ishow_bilibili_too_slow[]; /* then returned by ishow_bilibili_unpack */
 
-/* Calls take for each packet of a frame, those inside compressed ones included. Stops early when take answers 0.
- * inflate_max: bytes that all packets together may decompress to; seconds: that it may take, looked at before each
- * packet and each piece of decompressed data. NULL, or in words what is wrong with the frame (static storage); packets
- * before the fault were taken. */
+/* Calls take for each packet of a frame, including those in compressed ones; stops when take returns 0. inflate_max:
+ * most decompressed bytes of all packets; seconds: time limit, checked before each packet and each piece of
+ * decompressed data. Returns NULL, or what is wrong with the frame (static storage), after the packets before it. */
 ISHOW_API const char *ishow_bilibili_unpack(const void *frame, size_t n, size_t inflate_max, double seconds,
                                             int (*take)(void *self, const bilibili_packet *packet), void *self);
 

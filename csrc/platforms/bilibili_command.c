@@ -46,7 +46,7 @@ static int64_t seconds_as_ms(const json_t *value) {
 enum { EMOTE_KEY_MAX = 64 }; /* bytes of "[dog]" */
 
 /* Every "[...]" in the text that is a key of `emots`, such as "[dog]". Looked up by key, so that the time grows with
- * the text and not with text times keys. */
+ * the text, not with the text times the number of keys. */
 static void take_emotes(feed *f, ishow_chat_message *m, const json_t *emots) {
     const char *from = m->text.data, *end = from + m->text.size;
     size_t most = 0, n = 0;
@@ -99,7 +99,7 @@ static void take_danmaku(feed *f, ishow_span room, ishow_span owner, const json_
                         ? ishow_json_load(json_string_value(extra_text), json_string_length(extra_text))
                         : NULL;
     m.id = json_span(f, json_object_get(extra, "id_str"));
-    if (!m.id.size) { /* older rooms: what their page tells messages apart by */
+    if (!m.id.size) { /* older rooms: the id that their web page uses */
         ishow_span crc = json_span(f, json_array_get(head, 7)), rnd = json_span(f, json_array_get(head, 5));
         if (crc.size && rnd.size)
             m.id = feed_format(f, "%.*s-%.*s-%lld", (int)crc.size, crc.data, (int)rnd.size, rnd.data,
@@ -109,7 +109,7 @@ static void take_danmaku(feed *f, ishow_span room, ishow_span owner, const json_
         m.reply_user_id = json_span(f, json_object_get(extra, "reply_mid"));
         m.reply_login = json_span(f, json_object_get(extra, "reply_uname"));
     }
-    if (json_whole(json_array_get(head, 12)) == 1) { /* the text names one picture */
+    if (json_whole(json_array_get(head, 12)) == 1) { /* the message is a single emote */
         m.emote_only = 1;
         ishow_chat_emote *emote = ishow_arena_take(&f->arena, sizeof *emote);
         if (emote) {

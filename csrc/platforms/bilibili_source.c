@@ -240,8 +240,8 @@ static void on_message(void *self, const unsigned char *data, size_t n) {
         ishow_bilibili_unpack(data, n, s->options.inflate_bytes_max, BILIBILI_FRAME_SECONDS, take_packet, s);
     if (!fault || b->epoch != epoch) return;
     s->feed.malformed++;
-    if (fault == ishow_bilibili_too_slow) { /* no frame of the platform is like that: its next ones would hold up the
-                                               other sources too */
+    if (fault ==
+        ishow_bilibili_too_slow) { /* not a frame of the platform: further ones would delay the other sources too */
         source_lost(s, "a frame of %zu bytes takes too long to decode", n);
         return;
     }

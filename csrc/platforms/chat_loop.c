@@ -1,4 +1,4 @@
-/* The loop of live chat: its sources and their timers on top of one net_loop. */
+/* The loop of live chat: sources and their timers on top of a net_loop. */
 #include <math.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -77,7 +77,7 @@ double loop_random(ishow_chat_loop *loop) {
 }
 
 double loop_login_turn(ishow_chat_loop *loop, double now) {
-    double free_at = loop->login_times[loop->login_next] + loop->login_seconds; /* the oldest of the latest */
+    double free_at = loop->login_times[loop->login_next] + loop->login_seconds; /* the oldest of the last n log-ins */
     if (free_at > now) return free_at;
     loop->login_times[loop->login_next] = now;
     loop->login_next = (loop->login_next + 1) % loop->logins;

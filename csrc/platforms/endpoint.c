@@ -1,4 +1,4 @@
-/* Where a source connects to. What is secret, or a person's chat, never crosses a network in plain text. */
+/* The endpoint of a source. Secrets and people's chat never cross a network in plain text. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +9,8 @@
 #include "base/base.h"
 #include "platforms/source.h"
 
-/* Whether a connection to this host can only reach this machine. Names are compared whole, since anybody may register
- * one that begins like an address; addresses are parsed, not compared by their beginning. libcurl connects to
- * "localhost" without asking a name server. */
+/* 1 when a connection to this host stays on this machine. Names are compared whole, since anybody may register one that
+ * begins like an address; addresses are parsed. libcurl resolves "localhost" without DNS. */
 static int is_loopback(const char *host) {
     const size_t n = strlen(host);
     char inner[INET6_ADDRSTRLEN];

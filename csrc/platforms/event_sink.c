@@ -1,4 +1,4 @@
-/* Memory, text and counting for the decoders of all platforms. */
+/* Memory, text validation and counters for the decoders of all platforms. */
 #include "platforms/event_sink.h"
 
 #include <stdarg.h>
@@ -41,7 +41,7 @@ void *ishow_arena_take(arena *a, size_t n) {
 void ishow_arena_reset(arena *a) {
     struct arena_block *b = a->block;
     if (!b) return;
-    while (b->previous) { /* the newest is the largest: keep that one alone */
+    while (b->previous) { /* the newest block is the largest: keep only that one */
         struct arena_block *older = b->previous;
         b->previous = older->previous;
         free(older);
@@ -61,7 +61,7 @@ void ishow_arena_free(arena *a) {
 /* ---- ids seen ---- */
 
 struct seen {
-    size_t mask, limit, used; /* used: of the newer generation */
+    size_t mask, limit, used; /* used: entries of the newer generation */
     uint64_t *newer, *older;  /* open addressing, 0: free */
 };
 
@@ -110,7 +110,7 @@ int seen_add(seen *s, ishow_span platform, ishow_span id) {
 
 /* ---- text ---- */
 
-/* Length of the well-formed UTF-8 sequence at s, 0: none, or NUL. */
+/* Length of the valid UTF-8 sequence at s; 0: invalid, or NUL. */
 static size_t sequence_length(const unsigned char *s, const unsigned char *end) {
     unsigned char c = *s;
     if (c < 0x80) return c != 0;
@@ -123,10 +123,10 @@ static size_t sequence_length(const unsigned char *s, const unsigned char *end) 
     return n;
 }
 
-/* Bytes from s on that need no attention. */
+/* End of the valid bytes from s on. */
 static const unsigned char *clean_until(const unsigned char *s, const unsigned char *end) {
     for (;;) {
-        /* eight at a time while all are ASCII and none is NUL */
+        /* eight bytes at a time while all are ASCII and none is NUL */
         while (end - s >= 8) {
             uint64_t word;
             memcpy(&word, s, sizeof word);
@@ -244,8 +244,7 @@ void feed_message(feed *f, ishow_chat_message *m) {
     m->channel = f->channel;
     m->priority = priority_of(f, m);
     if (m->timestamp_ms <= 0) m->timestamp_ms = feed_clock_ms();
-    /* Without an id of the platform's the message could not be told from others: unique in this process and over
-     * restarts. */
+    /* The platform gave no id: one that is unique in this process and across restarts. */
     if (!m->id.size) {
         ishow_span who = m->user_id.size ? m->user_id : m->login;
         m->id = feed_format(f, "%.*s-%lld-%llu", (int)who.size, who.size ? who.data : "", (long long)feed_clock_ms(),

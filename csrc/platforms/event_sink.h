@@ -1,11 +1,11 @@
-/* Between what a platform says and the sink: memory for one packet, text made safe, events counted. Decoders (twitch.c,
- * bilibili.c, youtube.c) see only this, so that tests, fuzzers and Python run them without a socket. */
+/* Between a platform's data and the sink: memory for one packet, text validation, counters. Decoders (twitch.c,
+ * bilibili.c, youtube.c) depend only on this, so tests, fuzzers and Python run them without a socket. */
 #ifndef ISHOW_PLATFORMS_EVENT_SINK_H
 #define ISHOW_PLATFORMS_EVENT_SINK_H
 
 #include "platforms/platforms.h"
 
-/* Memory that lives until the next reset; blocks are kept up to a bound. */
+/* Memory that is valid until the next reset; blocks are reused, up to a limit. */
 typedef struct arena {
     struct arena_block *block;
 } arena;
@@ -14,11 +14,11 @@ void *ishow_arena_take(arena *a, size_t n); /* 16-byte aligned; NULL: out of mem
 void ishow_arena_reset(arena *a);
 ISHOW_API void ishow_arena_free(arena *a);
 
-/* Ids seen lately, as hashes in two generations: at least `n` of the latest are remembered. */
+/* Recent ids, as hashes in two generations: at least the latest `n` are remembered. */
 typedef struct seen seen;
 seen *seen_create(size_t n); /* NULL: out of memory */
 void seen_free(seen *s);
-int seen_add(seen *s, ishow_span platform, ishow_span id); /* 1: new, 0: it was there */
+int seen_add(seen *s, ishow_span platform, ishow_span id); /* 1: new, 0: known */
 
 typedef struct feed {
     ishow_span platform, channel;
@@ -39,10 +39,10 @@ void feed_notice(feed *f, ishow_span text);
 
 int64_t feed_clock_ms(void); /* since 1970 */
 
-/* The same bytes when they are UTF-8 without NUL, else a copy in the arena with U+FFFD for every bad byte. {NULL, 0}:
- * out of memory. */
+/* The same bytes when they are UTF-8 without NUL, else a copy in the arena with U+FFFD for every invalid byte. {NULL,
+ * 0}: out of memory. */
 ishow_span feed_text(feed *f, ishow_span text);
-/* A copy with every CR, LF and other control character as a space, for one line of a state or a log. */
+/* A copy with a space for every control character, CR and LF included, for a state or a log line. */
 ishow_span feed_one_line(feed *f, ishow_span text);
 ishow_span feed_format(feed *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,11 +1,11 @@
-/* IRC version 3: [@tags SPACE] [:source SPACE] command params. Every part is found with memchr or one pass over the
- * tags, nothing is copied: unescaping only shortens, so it happens in place. Several spaces separate like one (RFC
+/* IRC version 3: [@tags SPACE] [:source SPACE] command params. Parts are found with memchr or in one pass over the
+ * tags, and nothing is copied: unescaping shortens, so it is done in place. Several spaces separate like one (RFC
  * 1459). */
 #include "platforms/irc.h"
 
 #include <string.h>
 
-/* Unescapes [from, end) onto itself; the new end. */
+/* Unescapes [from, end) in place; returns the new end. */
 static char *unescape(char *from, char *end) {
     char *to = memchr(from, '\\', (size_t)(end - from));
     if (!to) return end;
@@ -20,7 +20,7 @@ static char *unescape(char *from, char *end) {
         case 's': *to++ = ' '; break;
         case 'r': *to++ = '\r'; break;
         case 'n': *to++ = '\n'; break;
-        default: *to++ = *p; /* a backslash means nothing before others */
+        default: *to++ = *p; /* before other characters a backslash is ignored */
         }
     }
     return to;
@@ -55,7 +55,7 @@ static void split_source(irc_line *out) {
     out->nick = (ishow_span){source, (size_t)((bang ? bang : at ? at : end) - source)};
 }
 
-/* The word at *p, up to a space; *p then stands behind the spaces that follow. */
+/* The word at *p, up to a space; moves *p past the spaces that follow. */
 static ishow_span word(char **p, char *end) {
     char *from = *p, *to = memchr(from, ' ', (size_t)(end - from));
     if (!to) to = end;
@@ -66,7 +66,7 @@ static ishow_span word(char **p, char *end) {
 
 int ishow_irc_parse(char *line, size_t n, irc_line *out) {
     char *p = line, *end = line + n;
-    memset(out, 0, offsetof(irc_line, params)); /* tags and params count from 0 */
+    memset(out, 0, offsetof(irc_line, params)); /* the arrays after it need no reset */
     if (p < end && *p == '@') {
         p++;
         ishow_span tags = word(&p, end);

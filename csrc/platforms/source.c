@@ -1,8 +1,7 @@
-/* The life of a source, the same on every platform:
+/* States of a source, the same for every platform:
  *
  *     CONNECTING ─ live ─ LIVE ─ lost ─ WAITING ─ begin_at ─ CONNECTING …
- *          └─ lost, connect_by ─ WAITING          any ─ end ─ ENDED or FAILED
- */
+ *          └─ lost, connect_by ─ WAITING          any ─ end ─ ENDED or FAILED */
 #include "platforms/source.h"
 
 #include <math.h>
@@ -49,8 +48,8 @@ static ishow_status check_size(const char *field, size_t value, ishow_error *err
     return ishow_fail(error, ISHOW_EINVAL, field, "%s must be from 512 to %u, not %zu.", field, 1u << 30, value);
 }
 
-/* Tokens and names go into protocol lines and headers: printable ASCII without spaces, so that none can start a line of
- * its own. */
+/* Tokens and names are put into protocol lines and headers: only printable ASCII without spaces, so that they cannot
+ * begin a line of their own. */
 static ishow_status check_word(const char *field, const char *value, int secret, ishow_error *error) {
     for (const char *p = value; p && *p; p++)
         if (*p <= ' ' || *p > '~')
@@ -97,7 +96,7 @@ static void redact(char *text, const char *secret) {
 static void set_state(ishow_chat_source *s, ishow_chat_state state, const char *text) {
     int changed = state != s->state;
     size_t n = strlen(text);
-    if (n >= sizeof s->text) { /* whole characters only */
+    if (n >= sizeof s->text) { /* cut at a character boundary */
         n = sizeof s->text - 1;
         while (n && ((unsigned char)text[n] & 0xC0) == 0x80) n--;
     }
@@ -146,7 +145,7 @@ static void pause_for(ishow_chat_source *s, const char *reason) {
     double now = ishow_now();
     int was_live = s->state == ISHOW_CHAT_STATE_LIVE;
     if (was_live) s->losses++;
-    /* A connection that lived long was no failure: the pauses start small again. */
+    /* A connection that was live for long is not a failure: the next pause is the shortest again. */
     if (was_live && now - s->live_since >= s->options.backoff_max_seconds) s->failures = 0;
     double pause = fmin(s->options.backoff_max_seconds, s->options.backoff_seconds * exp2(fmin(s->failures, 40)));
     pause *= 0.5 + 0.5 * loop_random(s->loop);
@@ -247,7 +246,7 @@ ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *lo
     s->kind = kinds[options->platform];
     s->options = *options;
     s->sink = *sink;
-    /* Every string is set before any failure, so that free never sees one of the caller's. */
+    /* Every string is copied before any failure, so that free never frees one of the caller's. */
     int copied = copy(&s->options.channel, options->channel[0] == '#' ? options->channel + 1 : options->channel);
     copied &= copy(&s->options.token, options->token);
     copied &= copy(&s->options.login, options->login);
@@ -255,7 +254,7 @@ ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *lo
         copy(&s->options.endpoint,
              options->endpoint ? options->endpoint : ishow_chat_source_options_default(options->platform).endpoint);
     copied &= copy(&s->options.ca_file, options->ca_file);
-    if (copied && options->platform == ISHOW_CHAT_TWITCH) /* people write logins as they are shown */
+    if (copied && options->platform == ISHOW_CHAT_TWITCH) /* users may write logins in display case */
         for (char *p = (char *)(uintptr_t)s->options.channel; *p; p++)
             if (*p >= 'A' && *p <= 'Z') *p = (char)(*p - 'A' + 'a');
     s->session = calloc(1, s->kind->session_size);

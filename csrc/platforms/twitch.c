@@ -1,8 +1,8 @@
-/* Twitch on top of IRC, as https://dev.twitch.tv/docs/chat/irc describes it. Plain IRC servers, which know no tags,
- * work too: then ids and times are ours and nobody has a role. */
+/* Twitch on top of IRC, as in https://dev.twitch.tv/docs/chat/irc. Plain IRC servers, which have no tags, work too: ids
+ * and times are then generated, and nobody has a role. */
 #include "platforms/twitch.h"
 
-/* Tags that are read, found once a line. */
+/* Tags that are used; found in one pass over a line. */
 // clang-format off
 #define TAGS(X) \
     X(BADGES, "badges") X(BADGE_INFO, "badge-info") X(BAN_DURATION, "ban-duration") X(BITS, "bits") \
@@ -45,7 +45,7 @@ static void find_tags(const irc_line *line, tag_values *out) {
     }
 }
 
-/* "name/value,name/value": 1 and the value of `name`, 0 when it is not there. */
+/* "name/value,name/value": sets the value of `name` and returns 1; 0: it is not in the list. */
 static int badge(ishow_span badges, const char *name, ishow_span *value) {
     if (!badges.size) return 0;
     size_t n = strlen(name);
@@ -94,7 +94,7 @@ static uint32_t clamped(ishow_span s) {
     return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
-/* "25:0-4,12-16/1902:6-10": inclusive, in code points, not always inside the text. */
+/* "25:0-4,12-16/1902:6-10": inclusive ranges of code points, which may be outside the text. */
 static void take_emotes(feed *f, ishow_chat_message *m, ishow_span list) {
     size_t most = 1, n = 0;
     for (size_t i = 0; i < list.size; i++) most += list.data[i] == ',' || list.data[i] == '/';
@@ -122,7 +122,7 @@ static void take_emotes(feed *f, ishow_chat_message *m, ishow_span list) {
     feed_emotes(m, emotes, n);
 }
 
-/* What PRIVMSG and USERNOTICE share. */
+/* The fields common to PRIVMSG and USERNOTICE. */
 static void take_common(feed *f, const irc_line *line, const tag_values *t, ishow_chat_message *m) {
     m->id = t->of[TAG_ID];
     m->user_id = t->of[TAG_USER_ID];
@@ -195,7 +195,7 @@ static void take_usernotice(feed *f, const irc_line *line, const tag_values *t) 
         m.gift_name = t->of[TAG_PLAN_NAME];
         if (t->of[TAG_CUMULATIVE].size) m.months = (int)(clamped(t->of[TAG_CUMULATIVE]) & 0xFFFF);
     } else if (span_is(what, "subgift") || span_is(what, "anonsubgift")) {
-        /* One of many that a submysterygift has announced already. */
+        /* One of the gifts that a submysterygift has already announced. */
         if (t->of[TAG_COMMUNITY_GIFT].size) {
             f->ignored++;
             return;
@@ -236,15 +236,15 @@ static int is_channel(const feed *f, ishow_span param) {
            !memcmp(param.data + 1, f->channel.data, f->channel.size);
 }
 
-/* Replies by number. */
+/* Numeric replies. */
 static twitch_verdict numeric(const feed *f, const irc_line *line) {
-    /* bad nickname, password wrong, banned from the server, no such channel, too many, full, invitation only, banned,
-     * key, bad name, needs an account */
+    /* bad nickname, wrong password, banned from the server, no such channel, too many channels, channel full,
+     * invitation only, banned, key needed, bad name, account needed */
     static const char *const final[] = {"432", "464", "465", "403", "405", "471", "473", "474", "475", "476", "477"};
     if (span_is(line->command, "001")) return TWITCH_WELCOME;
     if (span_is(line->command, "366") && line->n_params > 1 && is_channel(f, line->params[1]))
         return TWITCH_JOINED;                              /* end of names */
-    if (span_is(line->command, "433")) return TWITCH_LOST; /* the nickname is in use: another one next time */
+    if (span_is(line->command, "433")) return TWITCH_LOST; /* the nickname is in use: the next attempt has another */
     for (size_t i = 0; i < sizeof final / sizeof *final; i++)
         if (span_is(line->command, final[i])) return TWITCH_REFUSED;
     return TWITCH_NOTHING;
@@ -254,7 +254,7 @@ twitch_verdict ishow_twitch_line(feed *f, ishow_span nick, char *bytes, size_t n
     ishow_arena_reset(&f->arena);
     f->lines++;
     ishow_span whole = feed_text(f, (ishow_span){bytes, n});
-    /* What feed_text copied is ours to change as well. */
+    /* The copy of feed_text may be changed as well. */
     if (!ishow_irc_parse(whole.data == bytes ? bytes : (char *)(uintptr_t)whole.data, whole.size, line)) {
         f->malformed++;
         return TWITCH_NOTHING;
@@ -266,7 +266,7 @@ twitch_verdict ishow_twitch_line(feed *f, ishow_span nick, char *bytes, size_t n
     tag_values tags;
     if (span_is(what, "PRIVMSG")) {
         if (!here)
-            f->ignored++; /* a private line to us */
+            f->ignored++; /* a private message to us */
         else {
             find_tags(line, &tags);
             take_privmsg(f, line, &tags);

@@ -35,7 +35,7 @@ static void send_line(twitch_session *t, const char *format, ...) {
     va_start(args, format);
     int n = vsnprintf(line, sizeof line - 2, format, args);
     va_end(args);
-    if (n < 0 || n >= (int)sizeof line - 2) return; /* only a PING of the server's is not bounded by the options */
+    if (n < 0 || n >= (int)sizeof line - 2) return; /* only the server's PING is not limited by the options */
     memcpy(line + n, "\r\n", 2);
     connection_send(&t->connection, line, (size_t)n + 2);
 }
@@ -50,13 +50,13 @@ static void on_opened(void *self) {
         snprintf(t->nick, sizeof t->nick, "%s", s->options.login);
     else
         snprintf(t->nick, sizeof t->nick, "justinfan%d",
-                 10000 + (int)(90000 * loop_random(s->loop))); /* reads without an account */
+                 10000 + (int)(90000 * loop_random(s->loop))); /* anonymous: reads without an account */
     send_line(t, "NICK %s", t->nick);
-    send_line(t, "USER %s 0 * :%s", t->nick, t->nick); /* other servers want it, Twitch does not mind */
+    send_line(t, "USER %s 0 * :%s", t->nick, t->nick); /* needed by other servers, accepted by Twitch */
     source_say(s, "Logging in.");
 }
 
-/* A line without its end; 0: the connection is gone. */
+/* Handles a line without CR LF; 0: the connection has been closed. */
 static int take_line(ishow_chat_source *s, char *line, size_t n) {
     twitch_session *t = s->session;
     unsigned epoch = t->epoch;
@@ -111,7 +111,7 @@ static void on_data(void *self, char *data, size_t n) {
         }
         if (t->skips) {
             if (stop) t->skips = 0;
-        } else if (stop && !t->part.n) { /* the usual case: the line is whole where it stands */
+        } else if (stop && !t->part.n) { /* the usual case: a whole line in the received bytes */
             if (!take_line(s, data, size)) return;
         } else {
             ishow_buffer_add(&t->part, data, size);
@@ -137,7 +137,7 @@ static void on_closed(void *self, const char *why) { source_lost(self, "%s", why
 static void start(ishow_chat_source *s) {
     twitch_session *t = s->session;
     char url[600];
-    /* libcurl opens the connection, so it is given a scheme of its own for "with TLS" or "without". */
+    /* libcurl opens the connection, so the URL has a scheme that it knows, with or without TLS. */
     int tls = !strncmp(s->options.endpoint, "ircs:", 5);
     const char *rest = strstr(s->options.endpoint, "://");
     const char *colon = strrchr(rest + 3, ':'), *bracket = strrchr(rest + 3, ']');

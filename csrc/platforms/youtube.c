@@ -15,7 +15,7 @@ static void take_money(feed *f, ishow_chat_message *m, const json_t *details) {
     if (currency.size == 3) memcpy(m->currency, currency.data, 3);
 }
 
-/* Kind and words by type; 0: nothing to be read. */
+/* Sets kind and text by type; 0: nothing to read. */
 static int take_details(feed *f, ishow_chat_message *m, ishow_span type, const json_t *snippet) {
     if (span_is(type, "textMessageEvent")) {
         m->text = json_span(f, json_object_get(json_object_get(snippet, "textMessageDetails"), "messageText"));
@@ -100,7 +100,7 @@ static void take_message(feed *f, ishow_span type, const json_t *item, const jso
     feed_message(f, &m);
 }
 
-/* Deletions matter in history too: what they delete may wait to be spoken since before a reconnect. */
+/* Deletions in history count too: the deleted message may have been waiting since before a reconnect. */
 static int take_deletion(feed *f, ishow_span type, const json_t *snippet) {
     ishow_span none = {NULL, 0}, id;
     if (span_is(type, "messageDeletedEvent"))

@@ -1,4 +1,4 @@
-/* What YouTube's liveChatMessages mean. */
+/* The meaning of YouTube's liveChatMessages. */
 #ifndef ISHOW_PLATFORMS_YOUTUBE_H
 #define ISHOW_PLATFORMS_YOUTUBE_H
 
@@ -6,8 +6,8 @@
 
 #include "platforms/event_sink.h"
 
-/* Hands on the items of one page (liveChatMessageListResponse). history: they are counted as duplicates instead, except
- * deletions. 1 when an item says that the chat has ended. */
+/* Passes on the items of one page (liveChatMessageListResponse). history: they are counted as duplicates instead,
+ * except deletions. 1: an item says that the chat has ended. */
 ISHOW_API int ishow_youtube_page(feed *f, const json_t *page, int history);
 
 #endif

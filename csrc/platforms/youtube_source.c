@@ -1,5 +1,5 @@
-/* Polling a YouTube live chat. Every question costs units of the key's daily quota, so nothing is asked twice: the page
- * token is kept over failures, which also means that no message is missed by them. */
+/* Polls a YouTube live chat. Every request costs units of the key's daily quota, so nothing is requested twice: the
+ * page token is kept across failures, which also means that no message is missed. */
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,13 +9,13 @@
 #include "platforms/source.h"
 #include "platforms/youtube.h"
 
-/* Units of a call: https://developers.google.com/youtube/v3/determine_quota_cost */
+/* Quota units of a call: https://developers.google.com/youtube/v3/determine_quota_cost */
 enum { COST_VIDEO = 1, COST_PAGE = 5, NOTICE_PERCENT = 90, PAGE_ITEMS = 2000 };
 
 typedef struct youtube_session {
     http_call call;
     int asks_video, warned;
-    int has_history; /* the first page has been seen */
+    int has_history; /* the first page has been received */
     double poll_seconds;
     char *chat, *page; /* escaped for a URL; NULL: not known */
 } youtube_session;
@@ -27,7 +27,7 @@ static ishow_status check(const ishow_chat_source_options *o, ishow_error *error
                           "channel must be the id of a video (as in watch?v=...), not %.100s.", o->channel);
     if (!o->token)
         return ishow_fail(error, ISHOW_EINVAL, "token", "token must be an API key: YouTube answers nobody without.");
-    /* A key in plain text is refused by endpoint_check, except towards this machine, where tests have their double. */
+    /* endpoint_check refuses a token in plain text, but on this machine tests have their double of the platform. */
     ishow_chat_source_options keyless = *o;
     keyless.token = NULL;
     return endpoint_check(&keyless, "https", "http", error);
@@ -51,7 +51,7 @@ static void ask(ishow_chat_source *s) {
         snprintf(url, sizeof url,
                  "%s/liveChat/messages?liveChatId=%s&part=id&part=snippet&part=authorDetails&maxResults=%d%s%s",
                  s->options.endpoint, y->chat, PAGE_ITEMS, y->page ? "&pageToken=" : "", y->page ? y->page : "");
-    snprintf(header, sizeof header, "X-Goog-Api-Key: %s", s->options.token); /* not in the URL, which others may log */
+    snprintf(header, sizeof header, "X-Goog-Api-Key: %s", s->options.token); /* not in the URL, which proxies may log */
     const char *headers[] = {header, NULL};
     y->asks_video = !y->chat;
     if (!http_get(&y->call, &s->loop->net, url, headers, s->options.ca_file, s->options.reply_seconds,
@@ -142,7 +142,7 @@ static void take_refusal(ishow_chat_source *s, long status, const json_t *json) 
     else if (passes)
         source_lost(s, "HTTP %ld %s", status, reason);
     else if (!strcmp(reason, "pageTokenInvalid") || !strcmp(reason, "invalidPageToken")) {
-        /* From the latest messages on again: those seen before are known by their ids. */
+        /* Begins again at the latest messages; those received before are known by their ids. */
         keep(&y->page, NULL);
         source_lost(s, "YouTube does not know its page token any more");
     } else
