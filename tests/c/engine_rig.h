@@ -1,0 +1,47 @@
+/* An engine over the fake model and front end, for the tests of engine/. Whatever goes wrong fails the test. */
+#ifndef ENGINE_RIG_H
+#define ENGINE_RIG_H
+
+#include "fake_backend.h"
+
+typedef struct engine_rig {
+    fake_model model;
+    fake_text text;
+    ishow_engine *engine;
+    long handles; /* live before it was made */
+} engine_rig;
+
+#define ENGINE_REF "This is the text of the reference voice."
+
+/* One voice, "anna". guidance_max above 0: a guidance-conditioned network. */
+engine_rig *engine_rig_make(ishow_text_layout layout, int uses_prompt, const ishow_engine_options *options,
+                            size_t max_rows, size_t max_frames, float guidance_max);
+engine_rig *engine_rig_plain(ishow_text_layout layout, int uses_prompt); /* default options, one row a call */
+void engine_rig_free(engine_rig *r);                                     /* checks the fakes and that nothing is left */
+
+ishow_request engine_request(const char *text); /* defaults, seed 7 */
+
+/* A counter for notify. */
+typedef struct bell {
+    int rings; /* atomic */
+} bell;
+void engine_ring(void *bell);
+
+ishow_utterance *engine_submit(engine_rig *r, const ishow_request *request, bell *b); /* b: NULL for none */
+void engine_wait_for_steps(engine_rig *r, int steps); /* until the model has taken so many row steps */
+
+/* Reads to the end; samples are appended to *out unless it is NULL. */
+ishow_status engine_drain(ishow_utterance *u, float **out, size_t *n_out, ishow_error *error);
+
+typedef struct heard {
+    ishow_status status;
+    ishow_error error;
+    float *samples; /* free() it */
+    size_t n;
+    int pieces;
+} heard;
+heard engine_speak(engine_rig *r, const ishow_request *request, ishow_timings *timings); /* timings: NULL for none */
+
+extern const char *const ENGINE_LONG_TEXT; /* eight sentences */
+
+#endif
