@@ -4,6 +4,21 @@
 
 #include "pyext/module.h"
 
+typedef struct service_state {
+    PyObject *store_type, *form_type, *voices_type, *load_type, *watcher_type;
+    PyObject *from_status; /* ishowtts.errors.from_status */
+} service_state;
+
+/* Raises what from_status makes of an error; NULL. type: one of this module. */
+static inline PyObject *raise_service(PyTypeObject *type, ishow_status status, const ishow_error *error) {
+    const service_state *state = PyType_GetModuleState(type);
+    return raise_status(state->from_status, status, error);
+}
+
+/* ---- service_voices.c ---- */
+extern PyType_Spec form_spec, voices_spec;
+
+/* ---- service_speech.c ---- */
 extern const char read_speech_doc[], read_openai_doc[], read_message_doc[], openai_field_doc[], openai_model_doc[],
     openai_voice_doc[], accept_quality_doc[], accept_audio_doc[];
 PyObject *read_speech(PyObject *module, PyObject *body);
