@@ -13,9 +13,11 @@ import dataclasses
 import fcntl
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from ishowtts import Engine
 from ishowtts.model.compile import compile_model, is_current, package_dir
 from ishowtts.model.config import DiTConfig, DurationConfig, MelConfig, ModelConfig, VocosConfig
 from ishowtts.model.dit import DiT
@@ -23,8 +25,18 @@ from ishowtts.model.duration import DurationPredictor
 from ishowtts.model.vocos import Vocos
 
 PACKAGES = Path(__file__).parent.parent / "build" / "test-cache"
-"""$ISHOWTTS_CACHE_DIR of those tests that need a compiled package: tests/c/test_bridge_package.c compiles this one too, and leaves it there."""
+"""ISHOWTTS_CACHE_DIR of the tests that need a compiled package, which they share with tests/c/test_bridge_package.c."""
 VOCAB = Path(__file__).parent.parent / "ishowtts" / "voices" / "demo" / "vocab.txt"
+
+TONE = (0.2 * np.sin(0.03 * np.arange(48000))).astype(np.float32)
+"""Two seconds of a tone at 24 kHz, the clip of the voice "tone"."""
+
+
+def open_engine(model: Path, **options: object) -> Engine:
+    """An engine with the voice "tone", on one thread and with the eager backend unless `options` say otherwise."""
+    engine = Engine.load(model, **({"threads": 1, "backend": "eager"} | options))  # type: ignore[arg-type]
+    engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
+    return engine
 
 
 def make(folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tuple[str, ...] = ()) -> Path:
@@ -50,9 +62,8 @@ def make(folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tup
         }
         for part in parts.values():
             for name, weight in part.named_parameters():
-                torch.nn.init.normal_(
-                    weight, std=0.5 if name.startswith("guidance_embed") else 0.05
-                )  # a strength is to be heard
+                # The strength of guidance must change the result more than the other inputs do.
+                torch.nn.init.normal_(weight, std=0.5 if name.startswith("guidance_embed") else 0.05)
     torch.nn.init.constant_(parts["duration"].out.bias, 1.5)  # e^1.5 frames a phone
     if fault == "nan":
         torch.nn.init.constant_(parts["dit"].proj_out.bias, 3e38)  # finite in the file, not after a step

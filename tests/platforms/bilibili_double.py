@@ -8,6 +8,7 @@ import hashlib
 import json
 import struct
 import zlib
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +25,7 @@ HEADER = struct.Struct(">IHHII")
 JSON, CONTROL, ZLIB, BROTLI = 0, 1, 2, 3
 HEARTBEAT, HEARTBEAT_REPLY, COMMAND, AUTH, AUTH_REPLY = 2, 3, 5, 7, 8
 ROOM, OWNER = 5050, 433351
+MEDAL = [12, "牌子", "主播", ROOM, 1725515, "", 0, 6809855, 1725515, 5414290, 3, 1, OWNER]
 IMAGE_KEYS = ("7cd084941338484aae1ad9425b84077c", "4932caff0ff746eab6f01bf08b70ac45")
 # The order in which the 64 characters of both names make a key of 32.
 MIXED = [
@@ -80,6 +82,9 @@ def zipped(*commands: dict[str, Any]) -> bytes:
 
 def squeezed(*commands: dict[str, Any]) -> bytes:
     return packet(COMMAND, brotli.compress(plain(*commands)), BROTLI)
+
+
+PACKINGS: list[Callable[..., bytes]] = [plain, zipped, squeezed]
 
 
 def danmaku(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import make
+from tiny import TONE, make
 
 from ishowtts import Engine, IshowError, ModelError, _runtime
 from ishowtts.model.backend import TorchBackend
@@ -24,7 +24,6 @@ from ishowtts.model.cuda import Captured, CudaBackend
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "The quick brown fox jumps over the lazy dog."
-TONE = (0.2 * np.sin(0.03 * np.arange(48000))).astype(np.float32)
 CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 

@@ -16,28 +16,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from tiny import PACKAGES, make, package
+from tiny import TONE, make, open_engine
 
 from ishowtts import ConfigError, Engine, IshowError, ModelError, Speech, TextError, VoiceError, _audio, _engine, fields
-from ishowtts.model.backend import TorchBackend
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
 TEXT = "The quick brown fox jumps over the lazy dog."
 LONG = " ".join([TEXT] * 40)
-TONE = (0.2 * np.sin(0.03 * np.arange(48000))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("model") / "tiny")
-
-
-def open_engine(model: Path, **options: object) -> Engine:
-    engine = Engine.load(model, threads=1, backend="eager", **options)  # type: ignore[arg-type]
-    engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
-    return engine
 
 
 @pytest.fixture(scope="module")
@@ -392,125 +383,6 @@ def test_a_closed_engine_says_so(model: Path) -> None:
     assert caught.value.status == "ECANCELLED"
 
 
-@pytest.mark.timeout(1200)
-def test_the_package_agrees_with_the_model(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ISHOWTTS_CACHE_DIR", str(PACKAGES))
-    monkeypatch.delenv("ISHOWTTS_COMPILE", raising=False)
-    package(model)
-    options = {"seed": 5, "nfe": 16}
-    with open_engine(model, precision="fp32") as eager:
-        assert eager.info["backend"] == "eager"
-        expected = eager.speak(TEXT, **options)  # type: ignore[arg-type]
-    with Engine.load(model, precision="fp32", threads=1, backend="package", compile="wait") as engine:
-        engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
-        assert engine.info["backend"] == "aotinductor", engine.compile_state
-        speech = engine.speak(TEXT, **options)  # type: ignore[arg-type]
-    difference = float(np.abs(speech.samples - expected.samples).max())
-    print(f"largest difference between eager and package: {difference:.2e}")
-    assert difference <= 1e-4
-
-
-@pytest.mark.parametrize(("precision", "largest"), [("fp32", 1e-4), ("bf16", 0.1), ("int8-dynamic", 0.2)])
-def test_the_native_backend_agrees_with_the_model(model: Path, precision: str, largest: float) -> None:
-    with open_engine(model, precision="fp32") as eager:
-        expected = eager.speak(TEXT, seed=5).samples
-    with Engine.load(model, precision=precision, threads=2, backend="native") as engine:
-        engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
-        assert (engine.info["backend"], engine.info["precision"]) == ("native", precision) and not engine.compilable
-        samples = engine.speak(TEXT, seed=5).samples
-    difference = float(np.abs(samples - expected).max())
-    print(f"largest difference between eager fp32 and native {precision}: {difference:.2e}")
-    assert samples.shape == expected.shape and difference <= largest
-
-
-@pytest.mark.parametrize("backend", ["eager", "native"])
-@pytest.mark.parametrize("solver", ["euler", "midpoint"])
-def test_guidance_over_everything_is_guidance_and_over_nothing_is_none(model: Path, backend: str, solver: str) -> None:
-    with Engine.load(model, precision="fp32", threads=1, backend=backend) as engine:  # type: ignore[arg-type]
-        engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
-
-        def said(**options: object) -> np.ndarray:
-            return engine.speak(TEXT, seed=5, nfe=6, solver=solver, **options).samples  # type: ignore[arg-type]
-
-        guided, none, part = said(), said(cfg=0.0), said(guidance_interval=(0.1, 0.6))
-        np.testing.assert_array_equal(said(guidance_interval=(0.0, 1.0)), guided)
-        np.testing.assert_array_equal(said(guidance_interval=(0.3, 0.3)), none)
-        for one, other in ((guided, none), (guided, part), (none, part)):
-            assert not np.allclose(one, other, atol=1e-5)
-
-
-@pytest.mark.parametrize("solver", ["euler", "midpoint"])
-def test_short_guidance(model: Path, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The unconditional branch without the reference's frames, as PyTorch computes it in a plain way; another one than without."""
-    lengths, plain_encode = [], TorchBackend.encode
-
-    def encode(self: TorchBackend, *arguments: Any) -> None:
-        lengths.append(arguments[4])
-        plain_encode(self, *arguments)
-
-    @torch.inference_mode()
-    def step(self: TorchBackend, rows: list[Any]) -> None:
-        [(x, h, u, mod, dt, cfg, n)] = rows
-        given = [
-            torch.frombuffer(view, dtype=torch.float32).view(rows_of, -1)
-            for view, rows_of in ((x, n), (h, n), (u, n), (mod, 1))
-        ]
-        dit, new = self.graphs["step"].dit, slice(lengths[-1], n)
-        state = given[0][None].clone()
-        vc = dit.velocity(state, given[1][None], given[3])
-        vu = vc.clone()
-        vu[:, new] = dit.velocity(state[:, new], given[2][None, new], given[3])
-        given[0].copy_((state + dt * (vc + cfg * (vc - vu)))[0])
-
-    def said(backend: str, **options: object) -> np.ndarray:
-        with Engine.load(model, precision="fp32", threads=1, backend=backend) as engine:  # type: ignore[arg-type]
-            engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
-            return engine.speak(TEXT, seed=5, nfe=6, solver=solver, **options).samples  # type: ignore[arg-type]
-
-    whole = {backend: said(backend, short_guidance=False) for backend in ("eager", "native")}
-    short = {backend: said(backend, short_guidance=True) for backend in ("eager", "native")}
-    monkeypatch.setattr(TorchBackend, "encode", encode)
-    monkeypatch.setattr(TorchBackend, "step", step)
-    expected = said("eager")
-    assert lengths[0] > 50
-    for backend in ("eager", "native"):
-        assert np.abs(short[backend] - expected).max() < 1e-3 < np.abs(whole[backend] - expected).max()
-
-
-@pytest.mark.parametrize(("solver", "calls"), [("euler", 6), ("midpoint", 12)])
-def test_embedded_guidance(tmp_path: Path, solver: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that was told the strength computes one branch, as plain PyTorch does; beyond its strengths, and unasked, both."""
-    model = make(tmp_path / "told", guidance_max=3.0)
-    branches, plain_step = [], TorchBackend.step
-
-    def step(self: TorchBackend, rows: list[Any]) -> None:
-        branches.extend(2 - (row[2] is None) for row in rows)
-        plain_step(self, rows)
-
-    monkeypatch.setattr(TorchBackend, "step", step)
-
-    def said(backend: str, **options: object) -> np.ndarray:
-        branches.clear()
-        with Engine.load(model, precision="fp32", threads=1, backend=backend) as engine:  # type: ignore[arg-type]
-            engine.add_voice("tone", TONE, "A steady tone.", "en", sample_rate=24000)
-            return engine.speak(TEXT, seed=5, nfe=6, solver=solver, **options).samples  # type: ignore[arg-type]
-
-    told, whole = said("eager"), None
-    assert branches == [1] * calls
-    for options in ({"embedded_guidance": False}, {"cfg": 3.01}):
-        whole = said("eager", **options)
-        assert branches == [2] * calls and np.abs(said("native", **options) - whole).max() < 1e-3
-    assert whole is not None and np.abs(said("native") - told).max() < 1e-3 < np.abs(whole - told).max()
-    assert not np.allclose(said("native", cfg=1.0), told, atol=1e-3) and not np.allclose(
-        said("native", cfg=0.0), told, atol=1e-3
-    )
-    part = said("eager", guidance_interval=(0.0, 0.1))
-    assert (
-        branches == [1] * calls
-        and np.abs(said("native", guidance_interval=(0.0, 0.1)) - part).max() < 1e-3 < np.abs(part - told).max()
-    )
-
-
 def test_steps_that_the_solvers_take(engine: Engine) -> None:
     def calls(**options: object) -> int:
         before = engine.stats["steps"]
@@ -521,42 +393,27 @@ def test_steps_that_the_solvers_take(engine: Engine) -> None:
     assert calls(nfe=_engine.DEFAULTS["nfe_max"], solver="midpoint") == 2 * _engine.DEFAULTS["nfe_max"]
 
 
-def test_the_backend_that_is_asked_for(model: Path) -> None:
-    with pytest.raises(ConfigError, match="backend must be auto, cuda, native, package, eager or compile"):
-        Engine.load(model, backend="abacus")  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match=r"precision must be one of auto, fp32, bf16, int8-dynamic, int8-static"):
-        Engine.load(model, precision="fp1")
-    with Engine.load(model, compile="off") as engine:
-        assert engine.info["backend"] in ("native", "aotinductor", "eager")
-
-
 def test_two_hundred_utterances_leave_nothing_behind(model: Path) -> None:
     program = f"""
-import gc, numpy as np
+import gc
 from pathlib import Path
-from ishowtts import Engine, _engine
+from tiny import TONE, open_engine
+from ishowtts import _engine
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4
 
-tone = (0.2 * np.sin(0.03 * np.arange(48000))).astype(np.float32)
-
-def opened():
-    engine = Engine.load({str(model)!r}, threads=1, backend="eager")
-    engine.add_voice("tone", tone, "A steady tone.", "en", sample_rate=24000)
-    return engine
-
-with opened() as engine:  # modules keep handles of their own from the first use on
+with open_engine({str(model)!r}) as engine:  # modules keep handles of their own from the first use on
     engine.speak("Short one.", seed=1, nfe=2)
 del engine
 gc.collect()
 kept = _engine.live_handles()
-engine = opened()
+engine = open_engine({str(model)!r})
 for i in range(200):
     if i == 40:
         before = resident()
     engine.speak("Short one." if i % 3 else "A sentence that is longer than the other one.", seed=i, nfe=2)
-    engine.add_voice("other", tone, "A steady tone.", "en", sample_rate=24000)
+    engine.add_voice("other", TONE, "A steady tone.", "en", sample_rate=24000)
     stream = engine.stream("Dropped."); del stream
 grown = resident() - before
 engine.close()
@@ -572,11 +429,8 @@ print(grown, _engine.live_handles() - kept)
 
 def test_leaving_without_close_ends_the_process(model: Path) -> None:
     program = f"""
-import numpy as np
-from ishowtts import Engine
-engine = Engine.load({str(model)!r}, threads=1, backend="eager")
-tone = (0.2 * np.sin(0.03 * np.arange(48000))).astype(np.float32)
-engine.add_voice("tone", tone, "A steady tone.", "en", sample_rate=24000)
+from tiny import open_engine
+engine = open_engine({str(model)!r})
 stream = engine.stream({LONG!r}, nfe=64)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=ENVIRONMENT, timeout=100)

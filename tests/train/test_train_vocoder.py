@@ -1,0 +1,148 @@
+"""Training of the vocoder: with and without discriminators, on mels of the transformer, on the pitch of a teacher."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+from training import DIT, VOCOS, options
+
+from ishowtts.model.config import MelConfig
+from ishowtts.model.dit import DiT
+from ishowtts.model.vocos import Vocos
+from ishowtts.train import data as datasets
+from ishowtts.train import made, main, vocos
+from ishowtts.train.align import (
+    SAMPLE_RATE,
+)
+from ishowtts.train.data import log_mel
+from ishowtts.train.loop import Options
+
+
+def test_vocos_learns_with_and_without_judges(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocos, "CURVE_EVERY", 6)
+    monkeypatch.setattr(vocos, "ROWS", 2)
+    monkeypatch.setattr(vocos, "SPECTRAL_PART", 0.7)
+    monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
+    vocos.train(options(work, tmp_path, 24), config=VOCOS)
+    with (tmp_path / "vocos" / "curves.csv").open() as file:
+        rows = [(int(r[0]), r[2], float(r[3])) for r in csv.reader(file)]
+    mel = [v for _, name, v in rows if name == "mel"]
+    assert mel[-1] < mel[0]
+    assert min(step for step, name, _ in rows if name == "fooled") == 18
+
+
+def test_the_transformer_makes_a_share_of_the_clips(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = datasets.load(work)
+    torch.manual_seed(0)
+    net = DiT(DIT).eval()
+    torch.nn.init.normal_(net.proj_out.weight, std=0.1)
+    first = made.make(net, data, 0.5, tmp_path / "made.npz")
+    assert len(first.clips) == round(0.5 * len(data.train)) and first.clips <= set(data.train)
+    assert first.mels.shape == data.mels.shape and np.isfinite(first.mels).all()
+    for k in range(len(data.clips)):
+        rows = slice(data.mel_at[k], data.mel_at[k + 1])
+        assert np.array_equal(first.mels[rows], data.mels[rows]) == (k not in first.clips)
+    # a transformer that leaves x_t as it is leaves noise; at the last step it is nearly gone
+    still, t = DiT(DIT).eval(), 0.29
+    made_of_noise = made.make(still, data, 1.0, tmp_path / "still.npz")
+    assert made_of_noise.clips == set(data.train)
+    k = data.train[0]
+    x, y = (m[data.mel_at[k] : data.mel_at[k + 1]].astype(np.float64).ravel() for m in (data.mels, made_of_noise.mels))
+    assert np.cov(x, y)[0, 1] / x.var() == pytest.approx(t, abs=0.1)
+
+    monkeypatch.setattr(made, "sample", None)
+    again = made.make(net, data, 0.5, tmp_path / "made.npz")  # from the file
+    assert again.clips == first.clips and np.array_equal(again.mels, first.mels)
+    for other, share in ((still, 0.5), (net, 0.25)):
+        with pytest.raises(TypeError):  # it has to be made again
+            made.make(other, data, share, tmp_path / "made.npz")
+
+
+def test_the_vocoder_hears_what_was_made(work: Path) -> None:
+    data = datasets.load(work)
+    mels = np.full_like(data.mels, 1.5)
+    plain, mixed = vocos.segments(data, 0, 3), vocos.segments(data, 0, 3, made.Made(mels, frozenset(data.train)))
+    assert torch.equal(mixed.sound, plain.sound) and torch.equal(plain.mel, log_mel(plain.sound, data.config))
+    assert torch.equal(plain.heard, plain.mel) and torch.equal(
+        mixed.mel, plain.mel
+    )  # what it is to sound like stays the recording's
+    for wave, rows in zip(plain.sound, mixed.heard, strict=True):
+        heard = rows[
+            (rows - rows[0, 0]).abs().amax(dim=1) < 1e-3
+        ]  # of clips shorter than a segment the rest is silence
+        assert len(heard) >= 20 and 1.5 - 0.7 <= float(heard[0, 0]) <= 1.5 + 0.4, wave
+    levels = {round(float(rows[0, 0]), 4) for rows in mixed.heard}
+    assert len(levels) == vocos.ROWS  # each at its own level, as the sound
+    none = vocos.segments(data, 0, 3, made.Made(mels, frozenset()))
+    assert torch.equal(none.heard, plain.heard)
+
+
+def test_the_vocoder_learns_the_teachers_pulses(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pitch that a teacher wrote beside its sound is what the pulses of the same segment have."""
+    folder = tmp_path / "taught"
+    folder.mkdir()
+    lines = (work / "align.jsonl").read_text().splitlines()
+    clips = [json.loads(line) for line in lines]
+    for clip in clips:
+        sound = folder / Path(clip["path"]).name
+        time = np.arange(clip["end"]) / SAMPLE_RATE
+        soundfile.write(sound, sum(0.05 * np.cos(2 * np.pi * 150 * h * time) for h in range(1, 9)), SAMPLE_RATE)
+        np.savez(sound.with_suffix(".npz"), pitch=np.full(clip["end"] // 300 + 2, 150.0, np.float32), pitch_hop=300)
+        clip["path"] = str(sound)
+    (folder / "align.jsonl").write_text("".join(json.dumps(clip) + "\n" for clip in clips))
+    data = datasets.load(folder)
+    pitch = data.pitch[0]
+    assert pitch is not None
+    cycles, hz = pitch.at(3000)
+    assert np.allclose(hz, 150) and np.allclose(
+        np.diff(np.unwrap(2 * np.pi * cycles[1000:2000])), 2 * np.pi * 150 / SAMPLE_RATE, atol=1e-4
+    )
+    piece = vocos.segments(data, 0, 3)
+    assert piece.known.all() and (piece.f0[:, 3:10] == 150).all()
+    monkeypatch.setattr(vocos, "CURVE_EVERY", 10)
+    monkeypatch.setattr(vocos, "ROWS", 2)
+    monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
+    vocos.train(Options(folder, steps=40), config=VOCOS)
+    with (folder / "vocos" / "curves.csv").open() as file:
+        rows = [(r[1 + 1], float(r[3])) for r in csv.reader(file)]
+    for loss in ("pitch", "complex", "mel"):
+        values = [value for name, value in rows if name == loss]
+        assert values[-1] < values[0], loss
+
+
+@pytest.mark.usefixtures("small")
+def test_judges_learn_alone_when_a_vocoder_is_tuned(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vocos, "ROWS", 2)
+    monkeypatch.setattr(vocos, "JUDGES_ALONE", 0.5)
+    monkeypatch.setattr(vocos, "CURVE_EVERY", 2)
+    start, tuned = tmp_path / "start", tmp_path / "tuned"
+    tuned.mkdir()
+    options(work, tmp_path, 1)
+    assert main(["export", "--work", str(tmp_path), "--out", str(start)]) == 0
+    before = load_file(start / "vocos.safetensors")["head.out.weight"].float()
+    chosen = options(work, tuned, 8, finetune=start)
+    half_way = vocos.train(Options(tuned / "a", steps=0, finetune=start), data=datasets.load(work)).modules["vocos"]
+    torch.testing.assert_close(half_way.head.out.weight, before)  # type: ignore[union-attr]
+    run = vocos.train(chosen)
+    with (tuned / "vocos" / "curves.csv").open() as file:
+        rows = [(int(r[0]), r[2]) for r in csv.reader(file)]
+    assert {step for step, name in rows if name == "judges"} == {2, 4, 6, 8}
+    assert {step for step, name in rows if name in ("mel", "fooled")} == {6, 8}
+    assert not torch.equal(run.modules["vocos"].head.out.weight, before)  # type: ignore[union-attr]
+
+
+def test_vocoder_distance_is_zero_only_for_itself(work: Path) -> None:
+    data = datasets.load(work)
+    net = Vocos(VOCOS, MelConfig())
+    assert vocos.mel_distance(net, data, data.train[:2]) > 0.1
