@@ -33,8 +33,9 @@ TEXTS = (
     "@streamer could you show the settings again please, I came late and missed them",
 )
 LINE = (
-    "@badge-info=subscriber/22;badges=subscriber/18,premium/1;client-nonce=81b0c4f1e4a8;color=#1E90FF;display-name=Viewer{n};emotes={emotes};"
-    "first-msg=0;flags=;id=885196de-cb67-427a-baa8-{n:012d};mod=0;returning-chatter=0;room-id=713936733;subscriber=1;tmi-sent-ts=16439040847{k:02d};"
+    "@badge-info=subscriber/22;badges=subscriber/18,premium/1;client-nonce=81b0c4f1e4a8;color=#1E90FF;"
+    "display-name=Viewer{n};emotes={emotes};first-msg=0;flags=;id=885196de-cb67-427a-baa8-{n:012d};mod=0;"
+    "returning-chatter=0;room-id=713936733;subscriber=1;tmi-sent-ts=16439040847{k:02d};"
     "turbo=0;user-id={n};user-type= :viewer{n}!viewer{n}@viewer{n}.tmi.twitch.tv PRIVMSG #channel :{text}"
 )
 ESCAPES = {":": ";", "s": " ", "r": "\r", "n": "\n"}

@@ -1,4 +1,4 @@
-"""What every benchmark shares: the machine, the versions, and a CSV that holds both and keeps what other machines measured."""
+"""What all benchmarks share: a description of machine and versions, and CSV files with results of several machines."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def judged_rows(compared: Any, judged: Any) -> list[dict[str, object]]:
 
 
 def write_csv(name: str, rows: Iterable[Mapping[str, object]], by: str = "") -> Path:
-    """Write `rows` with columns of machine and versions to benchmarks/results/`name`.csv, for this machine's older ones.
+    """Write `rows`, with machine and versions, to benchmarks/results/`name`.csv; they replace this machine's old rows.
 
     by: a column; older rows with a value of it that no new one has stay.
     """

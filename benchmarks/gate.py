@@ -1,4 +1,4 @@
-"""How often the regression gate is wrong: runs of unchanged speech that raise an alarm, and runs a fifth slower that raise none.
+"""How often the regression gate is wrong: unchanged runs that raise an alarm, and runs a fifth slower that raise none.
 
     python benchmarks/gate.py [--runs 20]        # writes benchmarks/results/gate.csv
 
@@ -60,8 +60,15 @@ def main() -> None:
                 now = run(speaker)
                 alarms = baseline.compare(stored, *now)
                 ratio = np.median([row["speed"] / stored[clip.name]["speed"] for row, clip in zip(*now, strict=True)])
-                rows.append({"run": number, "speech": name, "speed_ratio": round(float(ratio), 3), "alarms": len(alarms),
-                             "kinds": " ".join(sorted({alarm.kind for alarm in alarms}))})  # fmt: skip
+                rows.append(
+                    {
+                        "run": number,
+                        "speech": name,
+                        "speed_ratio": round(float(ratio), 3),
+                        "alarms": len(alarms),
+                        "kinds": " ".join(sorted({alarm.kind for alarm in alarms})),
+                    }
+                )
                 print(rows[-1], flush=True)
     for name, wrong in (
         ("unchanged", lambda row: row["alarms"]),

@@ -1,4 +1,4 @@
-"""One step of a published architecture beside its peers, and the vocoder: the official package, compiled too; onnxruntime; ours.
+"""Time of one step and of the vocoder of a published architecture: ours, the official package, onnxruntime.
 
 Random weights of real size (speed does not care). The window is one step of the flow with both guidance branches, as
 the official sampler calls the network: text embeddings cached, no prompt encoding, no vocoder. The peers take turns
@@ -6,7 +6,8 @@ within a round on the same inputs and threads; onnxruntime runs the official net
 its dynamic int8 quantisation. Errors are those of the velocity against the official fp32 one. Needs the packages of
 requirements/parity.txt, onnx and onnxruntime.
 
-    python benchmarks/peers.py [--model F5TTS_v1_Base] [--seconds 8] [--rounds 3] [--threads 2] [--no-onnx] [--no-compile]
+    python benchmarks/peers.py [--model F5TTS_v1_Base] [--seconds 8] [--rounds 3] [--threads 2]
+                               [--no-onnx] [--no-compile]
 """
 
 from __future__ import annotations

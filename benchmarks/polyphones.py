@@ -1,4 +1,4 @@
-"""How often polyphonic Chinese characters are read rightly by our reading, g2pM's network alone and pypinyin; time of a line.
+"""Share of polyphonic Chinese characters read correctly by our reading, g2pM's network and pypinyin; time for a line.
 
 python benchmarks/polyphones.py FOLDER [--split test]
 

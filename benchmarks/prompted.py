@@ -1,4 +1,4 @@
-"""What the unconditional branch without the reference's frames costs (`short_guidance`), on a voice that follows its reference.
+"""Quality and time of `short_guidance`, guidance without the reference's frames, on a voice that follows a reference.
 
 The embedded voice was trained with speech around what it had to fill in as well, so the same weights follow a clip when
 their configuration says so: the only such voice at hand. Thirty sentences, the same noise for both ways, by `ishowtts

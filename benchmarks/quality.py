@@ -1,6 +1,6 @@
-"""What steps and precision cost in quality and give in speed, on thirty sentences: the figures of docs/how-to/quality.md.
+"""Quality and speed by number of steps and precision, on thirty sentences: the figures of docs/how-to/quality.md.
 
-    python benchmarks/quality.py [--config FILE] [--model demo] [--out sweep-out]       # writes benchmarks/results/quality.csv
+    python benchmarks/quality.py [--config FILE] [--model demo] [--out sweep-out]  # → benchmarks/results/quality.csv
 
 One sweep, compared with fp32 at 32 steps and again with fp32 at 7. Started again it goes on where it was; the folder
 then holds the page with samples as well.

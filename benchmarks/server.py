@@ -1,4 +1,4 @@
-"""The HTTP layer: trivial requests against the FastAPI harness, idle listeners, a large upload, the first byte of a stream.
+"""The HTTP layer: small requests beside the FastAPI server, idle listeners, a large upload, first byte of a stream.
 
     python benchmarks/server.py [--rounds 3] [--listeners 10000]
 
@@ -51,7 +51,8 @@ COMMANDS = {
 }
 TEXT = (
     "The old lighthouse stood at the end of the pier, and nobody had lit its lamp for thirty years. "
-    "Then one evening in the autumn a light was seen there again, and the whole town came down to the harbour to look at it. "
+    "Then one evening in the autumn a light was seen there again, "
+    "and the whole town came down to the harbour to look at it. "
     "It burned until the morning, and nobody ever learned who had lit it."
 )
 EARS = 100
@@ -151,7 +152,8 @@ def measure_rate(rounds: int, duration: int) -> list[dict[str, Any]]:
                     for kind in ("c", "harness")
                 )
                 print(
-                    f"{path} over {connections}: {mine['rate']:.0f}/s against {theirs['rate']:.0f}/s = {mine['rate'] / theirs['rate']:.1f} times, "  # noqa: E501
+                    f"{path} over {connections}: {mine['rate']:.0f}/s against {theirs['rate']:.0f}/s "
+                    f"= {mine['rate'] / theirs['rate']:.1f} times, "
                     f"p99 {mine['p99_ms']:.2f} against {theirs['p99_ms']:.2f} ms"
                 )
     return rows
@@ -275,7 +277,8 @@ def measure_listeners(listeners: int, messages: int) -> list[dict[str, Any]]:
                 }
             rows.append(row)
             print(
-                f"{crowd} listeners, the last {len(joining)} joined in {joined:.1f} s: {row['memory_mb']:.1f} MB more than none ({row['resident_mb']:.1f} in all); "  # noqa: E501
+                f"{crowd} listeners, the last {len(joining)} joined in {joined:.1f} s: "
+                f"{row['memory_mb']:.1f} MB more than none ({row['resident_mb']:.1f} in all); "
                 + ", ".join(
                     f"{name} {row[f'{name}_p50_ms']:.1f} ms, p99 {row[f'{name}_p99_ms']:.1f}" for name in delays
                 )
@@ -288,7 +291,10 @@ def measure_listeners(listeners: int, messages: int) -> list[dict[str, Any]]:
 def crowd_hears(
     port: int, crowd: int, ears: Ears, others: list[socket.socket], messages: int
 ) -> dict[str, list[float]]:
-    """Seconds from a message's POST to any listener, the one that joined last, the first and the slowest; to its answer; of a request beside it."""  # noqa: E501
+    """Seconds from the POST of a message to listeners: any, the one that joined last, the fastest and the slowest.
+
+    Also the seconds to the answer of the POST, and those of another request sent at the same time.
+    """
     delays: dict[str, list[float]] = {"any": [], "last": [], "first": [], "slowest": [], "answer": [], "metrics": []}
     room = bytearray(65536)
     for number in range(messages):
@@ -298,7 +304,8 @@ def crowd_hears(
         id = f"{crowd}-{number}"
         message = {
             "id": id, "platform": "twitch", "channel": "crowd", "username": f"viewer{number}", "priority": "Normal",
-            "content": f"This is message number {number} to a crowd of {crowd}.", "metadata": {}, "timestamp": int(1000 * time.time()),  # noqa: E501
+            "content": f"This is message number {number} to a crowd of {crowd}.", "metadata": {},
+            "timestamp": int(1000 * time.time()),
         }  # fmt: skip
         began = time.time()
         status, _ = post(port, "/api/danmaku/enqueue", json.dumps(message).encode())
@@ -310,7 +317,8 @@ def crowd_hears(
         ways = [at - began for at in ears.wait(id)]
         delays["any"] += ways
         for name, value in {
-            "last": ways[-1], "first": ways[0], "slowest": max(ways), "answer": answered - began, "metrics": asked - answered,
+            "last": ways[-1], "first": ways[0], "slowest": max(ways), "answer": answered - began,
+            "metrics": asked - answered,
         }.items():  # fmt: skip
             delays[name].append(value)
     return delays
@@ -320,7 +328,7 @@ def crowd_hears(
 
 
 def speech_of(size: int) -> bytes:
-    """A WAV file of about `size` bytes that is accepted as a reference: the embedded voice's own clip, at 192 kHz in stereo."""
+    """A WAV file of about `size` bytes that the server accepts: the embedded voice's clip in stereo at 192 kHz."""
     clip = next((Path(ishowtts.__file__).parent / "voices" / "demo").glob("reference.*a*"))
     samples, rate = _audio.decode(clip.read_bytes())
     high = np.asarray(_audio.resample(samples, rate, 192000))
@@ -340,7 +348,8 @@ def measure_upload(rounds: int) -> list[dict[str, Any]]:
     edge = "an-edge-of-forms"
     body = b"".join((
         f'--{edge}\r\nContent-Disposition: form-data; name="text"\r\n\r\n{TEXT}\r\n'.encode(),
-        f'--{edge}\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\nContent-Type: audio/wav\r\n\r\n'.encode(),
+        f'--{edge}\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n'.encode(),
+        b"Content-Type: audio/wav\r\n\r\n",
         data,
         f"\r\n--{edge}--\r\n".encode(),
     ))  # fmt: skip
@@ -376,7 +385,8 @@ def upload_to(model: str, data: bytes, body: bytes, edge: str, rounds: int) -> l
             )
     beyond = statistics.median(row["whole_ms"] - row["decode_ms"] for row in rows)
     print(
-        f"upload of {len(data)} bytes: {statistics.median(row['whole_ms'] for row in rows):.0f} ms, {beyond:.0f} ms beyond decoding"  # noqa: E501
+        f"upload of {len(data)} bytes: {statistics.median(row['whole_ms'] for row in rows):.0f} ms, "
+        f"{beyond:.0f} ms beyond decoding"
     )
     return rows
 
@@ -405,7 +415,8 @@ def measure_first(rounds: int) -> list[dict[str, Any]]:
                 connection.close()
                 if turn >= 0:
                     rows.append({
-                        "what": "first", "server": "c", "case": form, "round": turn, "first_ms": 1e3 * (first - began), "streamed_ms": 1e3 * (streamed - began),  # noqa: E501
+                        "what": "first", "server": "c", "case": form, "round": turn, "first_ms": 1e3 * (first - began),
+                        "streamed_ms": 1e3 * (streamed - began),
                         "whole_ms": 1e3 * (ended - streamed), "audio_s": json.loads(whole)["duration"],
                     })  # fmt: skip
     for form in ("wav", "pcm", "flac", "opus", "mp3"):
@@ -414,7 +425,8 @@ def measure_first(rounds: int) -> list[dict[str, Any]]:
             for key in ("first_ms", "whole_ms", "audio_s")
         )
         print(
-            f"{form}: first byte after {first:.0f} ms, the whole of {audio:.1f} s after {whole:.0f} ms: {100 * (1 - first / whole):.0f} % earlier"  # noqa: E501
+            f"{form}: first byte after {first:.0f} ms, the whole of {audio:.1f} s after {whole:.0f} ms: "
+            f"{100 * (1 - first / whole):.0f} % earlier"
         )
     return rows
 

@@ -21,7 +21,8 @@ from ishowtts._engine import DEFAULTS
 TEXTS = {
     "word": "Hello!",
     "chat line": "This boss has killed you nine times already.",
-    "two sentences": "Welcome back, everyone. Tonight we will try the last level again, without a map and without any help.",
+    "two sentences": "Welcome back, everyone. "
+    "Tonight we will try the last level again, without a map and without any help.",
     "paragraph": "The old lighthouse stood at the end of the pier. Nobody had lit its lamp for thirty years, and "
     "the birds had made it their own. On the night of the storm, however, a light was seen from the harbor, and "
     "nobody could say who had lit it.",
@@ -69,7 +70,8 @@ def main() -> None:
     for engine in engines:
         engine.close()
     print(
-        f"{'text':15} {'backend':12} {'prec.':12} {'audio s':>8} {'RTF median':>11} {'min':>7} {'max':>7} {'first ms':>15}"
+        f"{'text':15} {'backend':12} {'prec.':12} {'audio s':>8} "
+        f"{'RTF median':>11} {'min':>7} {'max':>7} {'first ms':>15}"
     )
     for name in TEXTS:
         for backend, precision in shown:

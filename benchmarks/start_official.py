@@ -1,4 +1,4 @@
-"""One process of the official package: load a network of the embedded voice's size, speak two seconds, say so. For startup.py.
+"""For startup.py: a process of the official package that loads a network of the embedded voice's size and speaks.
 
 python benchmarks/start_official.py FOLDER --make     # write random weights
 python benchmarks/start_official.py FOLDER            # load them, sample, vocode

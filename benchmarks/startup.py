@@ -114,7 +114,8 @@ def main() -> None:
             values = [float(str(row[key])) for row in rows if row["kind"] == kind and key in row]
             if values:
                 print(
-                    f"{kind:9} {key:10} median {statistics.median(values):.3f}  min {min(values):.3f}  max {max(values):.3f}"
+                    f"{kind:9} {key:10} median {statistics.median(values):.3f}  "
+                    f"min {min(values):.3f}  max {max(values):.3f}"
                 )
     write_csv("startup", rows)
 

@@ -35,7 +35,7 @@ NFE, CFG, SWAY = 7, 2.0, -1.0
 
 @dataclass(frozen=True)
 class Way:
-    """`reuse`: calls that take something from the one before them; `blocks`: what of, None for the unconditional branch."""
+    """`reuse`: model calls that reuse results of the call before; `blocks`: of which blocks, None: of the v_uncond."""
 
     name: str
     nfe: int = NFE
@@ -52,10 +52,16 @@ WAYS = [
     Way("7 calls"),
     Way("6 calls", 6),
     Way("5 calls", 5),
-    *(Way(f"blocks {a}-{b - 1} of calls {list(calls)}", reuse=calls, blocks=(a, b))
-      for a, b in ((1, 5), (2, 6), (3, 6)) for calls in ((2, 4, 6), (3, 5))),
-    *(Way(f"difference at calls {list(calls)}", reuse=calls) for calls in ((2, 4, 6), (1, 3, 5), (2, 3, 5, 6), (3, 4, 5, 6))),
-]  # fmt: skip
+    *(
+        Way(f"blocks {a}-{b - 1} of calls {list(calls)}", reuse=calls, blocks=(a, b))
+        for a, b in ((1, 5), (2, 6), (3, 6))
+        for calls in ((2, 4, 6), (3, 5))
+    ),
+    *(
+        Way(f"difference at calls {list(calls)}", reuse=calls)
+        for calls in ((2, 4, 6), (1, 3, 5), (2, 3, 5, 6), (3, 4, 5, 6))
+    ),
+]
 
 
 def velocity(dit: DiT, x: Tensor, h: Tensor, mod: Tensor, way: Way, again: bool, kept: dict[str, Tensor]) -> Tensor:

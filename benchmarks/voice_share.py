@@ -1,4 +1,4 @@
-"""How much of a fine-tuned vocoder's start to keep: similarity and naturalness by share, on sentences of the training data.
+"""Similarity and naturalness by the share of its initial weights that a fine-tuned vocoder keeps.
 
 The held-out sentences judge the voice that is chosen, so they may not choose it. Every share speaks the same mels, made
 once by the work folder's transformer.

@@ -76,7 +76,7 @@ def make(folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tup
 
 
 def package(folder: Path) -> Path:
-    """The fp32 package of a model made here, compiled if it is not there yet. With $ISHOWTTS_CACHE_DIR being PACKAGES."""
+    """The fp32 package of a model of `make`, compiled unless it exists. ISHOWTTS_CACHE_DIR must be PACKAGES."""
     PACKAGES.mkdir(parents=True, exist_ok=True)
     with (PACKAGES / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

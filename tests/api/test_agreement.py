@@ -10,13 +10,20 @@ from websockets.sync.client import connect
 
 LONG = "x" * 5001
 WRONG: list[dict[str, Any]] = [
-    {}, {"text": ""}, {"text": LONG}, {"text": None}, {"text": 5}, {"text": "a", "volume": 1}, {"text": "a", "voice_id": "x" * 65},
-    {"text": "a", "voice_id": "nobody"}, {"text": "a", "engine": "other"}, {"text": "a", "speed": 9}, {"text": "a", "speed": True},
-    {"text": "a", "target_rms": 1.01}, {"text": "a", "cross_fade_duration": -1}, {"text": "a", "sway_sampling_coef": 0.58},
+    {}, {"text": ""}, {"text": LONG}, {"text": None}, {"text": 5}, {"text": "a", "volume": 1},
+    {"text": "a", "voice_id": "x" * 65},
+    {"text": "a", "voice_id": "nobody"}, {"text": "a", "engine": "other"}, {"text": "a", "speed": 9},
+    {"text": "a", "speed": True},
+    {"text": "a", "target_rms": 1.01}, {"text": "a", "cross_fade_duration": -1},
+    {"text": "a", "sway_sampling_coef": 0.58},
     {"text": "a", "cfg_strength": 10.5}, {"text": "a", "guidance_from": -0.5}, {"text": "a", "guidance_to": 1.5},
-    {"text": "a", "short_guidance": "on"}, {"text": "a", "embedded_guidance": 1}, {"text": "a", "nfe_step": 7.5}, {"text": "a", "nfe_step": 65}, {"text": "a", "nfe_step": 2**70}, {"text": "a", "solver": "heun"}, {"text": "a", "grid": "cosine"},
-    {"text": "a", "fix_duration": 61}, {"text": "a", "remove_silence": 1}, {"text": "a", "seed": -1}, {"text": "a", "seed": 2**64},
-    {"text": "a", "seed": "0x1"}, {"text": "a", "format": "aac"}, {"text": "a", "format": 1}, {"text": "a", "sample_rate": 23999},
+    {"text": "a", "short_guidance": "on"}, {"text": "a", "embedded_guidance": 1}, {"text": "a", "nfe_step": 7.5},
+    {"text": "a", "nfe_step": 65}, {"text": "a", "nfe_step": 2**70}, {"text": "a", "solver": "heun"},
+    {"text": "a", "grid": "cosine"},
+    {"text": "a", "fix_duration": 61}, {"text": "a", "remove_silence": 1}, {"text": "a", "seed": -1},
+    {"text": "a", "seed": 2**64},
+    {"text": "a", "seed": "0x1"}, {"text": "a", "format": "aac"}, {"text": "a", "format": 1},
+    {"text": "a", "sample_rate": 23999},
     {"text": "a", "format": "opus", "sample_rate": 44100}, {"text": " \n"},
 ]  # fmt: skip
 MALFORMED = [
@@ -29,13 +36,16 @@ MALFORMED = [
     b'{"text": "a", "speed": 1e999}',
 ]
 OPENAI: list[dict[str, Any]] = [
-    {"model": ""}, {"model": "x" * 65}, {"model": "other"}, {"model": None}, {"input": ""}, {"input": LONG}, {"voice": {"name": "x"}},
-    {"voice": {"id": ""}}, {"voice": 1}, {"voice": "nobody"}, {"response_format": "aac"}, {"speed": 5}, {"stream_format": "both"},
+    {"model": ""}, {"model": "x" * 65}, {"model": "other"}, {"model": None}, {"input": ""}, {"input": LONG},
+    {"voice": {"name": "x"}},
+    {"voice": {"id": ""}}, {"voice": 1}, {"voice": "nobody"}, {"response_format": "aac"}, {"speed": 5},
+    {"stream_format": "both"},
     {"instructions": 1}, {"volume": 1}, {"seed": -1}, {"stream": "yes"}, {"user": 5},
 ]  # fmt: skip
 MESSAGES: list[Any] = [
     [], {}, {"text": "a"}, {"request_id": 1, "text": "a"}, {"request_id": "a b", "text": "a"}, {"request_id": "a"},
-    {"request_id": "a", "text": "a", "speed": 9}, {"cancel": "a"}, {"cancel": 1}, {"cancel": "a", "text": "a"}, {"cancel": None},
+    {"request_id": "a", "text": "a", "speed": 9}, {"cancel": "a"}, {"cancel": 1}, {"cancel": "a", "text": "a"},
+    {"cancel": None},
 ]  # fmt: skip
 
 

@@ -142,8 +142,9 @@ def test_an_override_is_heard_and_taken_back(api: httpx.Client) -> None:
     before = speak(api, "anna")
     plain = api.get("/api/voices/anna/reference").json()
     assert plain == {
-        "voice_id": "anna", "engine": "f5", "engine_label": plain["engine_label"], "language": "en", "active_reference_text": TEXT,
-        "baseline_reference_text": TEXT, "baseline_audio_available": True, "override_audio_available": False,
+        "voice_id": "anna", "engine": "f5", "engine_label": plain["engine_label"], "language": "en",
+        "active_reference_text": TEXT, "baseline_reference_text": TEXT,
+        "baseline_audio_available": True, "override_audio_available": False,
     }  # fmt: skip
     done = override(api, audio=FAST, text=TEXT.upper())
     assert done.status_code == 200
@@ -336,9 +337,12 @@ def test_configured_voices_stay(api: httpx.Client) -> None:
 
 def test_nobody(api: httpx.Client) -> None:
     for answer in (
-        api.get("/api/voices/nobody/reference"), api.get("/api/voices/nobody/reference/audio"), api.delete("/api/voices/nobody/reference"),
-        api.delete("/api/voices/nobody"), override(api, id="nobody", audio=FAST, text=TEXT),
-    ):  # fmt: skip
+        api.get("/api/voices/nobody/reference"),
+        api.get("/api/voices/nobody/reference/audio"),
+        api.delete("/api/voices/nobody/reference"),
+        api.delete("/api/voices/nobody"),
+        override(api, id="nobody", audio=FAST, text=TEXT),
+    ):
         assert answer.status_code == 404 and fault(answer)["field"] == "voice_id"
 
 
@@ -370,8 +374,15 @@ N = len(FLAC)
 
 @pytest.mark.parametrize(
     ("given", "first", "last"),
-    [("bytes=0-0", 0, 0), ("bytes=10-19", 10, 19), ("bytes=100-", 100, N - 1), ("bytes=-7", N - 7, N - 1), (f"bytes=5-{N + 99}", 5, N - 1), (f"bytes=-{N * 2}", 0, N - 1)],
-)  # fmt: skip
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=10-19", 10, 19),
+        ("bytes=100-", 100, N - 1),
+        ("bytes=-7", N - 7, N - 1),
+        (f"bytes=5-{N + 99}", 5, N - 1),
+        (f"bytes=-{N * 2}", 0, N - 1),
+    ],
+)
 def test_ranges(api: httpx.Client, given: str, first: int, last: int) -> None:
     url = "/api/voices/anna/reference/audio"
     part = api.get(url, headers={"Range": given})

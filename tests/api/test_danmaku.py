@@ -173,7 +173,7 @@ def test_what_is_heard_is_what_the_engine_speaks(api: httpx.Client, listener: Li
 
 
 def test_what_is_not_read_is_kept_with_its_reason(api: httpx.Client) -> None:
-    """Refused by the filter, or dropped later; long texts are cut between characters, and the oldest goes when there are fifty."""
+    """Messages that were filtered or dropped are listed, fifty at most; long texts are cut between characters."""
     api.post("/api/danmaku/pause")
     try:
         say(api, "Waits.", username="Cleared")
@@ -412,7 +412,8 @@ def test_a_listener_that_does_not_read_is_bounded(api: httpx.Client, chat: Serve
     lazy.recv(100)
     name = say(
         api,
-        "Nobody reads this on the other side, and so it must not be kept for ever, whoever says it and however long it is.",
+        "Nobody reads this on the other side, and so it must not be kept for ever, "
+        "whoever says it and however long it is.",
     )
     listener.wait("end", name)
     lazy.settimeout(2)

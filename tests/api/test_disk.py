@@ -1,4 +1,4 @@
-"""A disk that takes nothing any more: what must be kept is refused, the rest goes on, and it heals without a restart."""
+"""A full disk: requests that must be stored are refused and the others served; with space again, all are served."""
 
 from __future__ import annotations
 

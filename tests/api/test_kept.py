@@ -58,7 +58,7 @@ def test_one_server_a_state_directory(kind: str, arguments: tuple[str, ...]) -> 
 
 
 def test_killed_at_any_moment(kind: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
-    """Uploads go on while the server is killed; each that was answered is there afterwards, whole, and nothing is half there."""
+    """The server is killed during uploads: those that were answered are stored whole, no other is stored in part."""
     made: set[str] = set()
     for round_ in range(5):
         server = Server(*arguments, kind=kind)

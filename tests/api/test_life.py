@@ -138,8 +138,8 @@ def test_pipelining_and_keep_alive(server: Server) -> None:
     get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: %s\r\n\r\n"
     speak = b'{"text": "Yes.", "nfe_step": 5}'
     post = (
-        b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: two\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        % len(speak)
+        b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: two\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(speak)
     )
     close = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: four\r\nConnection: close\r\n\r\n"
     answer = server.raw(get % b"one" + post + speak + get % b"three" + close)
@@ -152,7 +152,8 @@ def test_slow_and_partial_requests_hold_up_nobody(server: Server) -> None:
         b"GET /hea",
         b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\n",
         b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
-        b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+        b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
     ]
     open_ = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20 * len(halves))]
     for n, connection in enumerate(open_):
@@ -165,7 +166,8 @@ def test_slow_and_partial_requests_hold_up_nobody(server: Server) -> None:
 
 def test_a_connection_too_many_waits_its_turn(kind: str) -> None:
     with Server("--set", "server.connections_max=8", kind=kind) as server:
-        head = b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{"
+        head = b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head += b"Content-Length: 20\r\n\r\n{"
         held = []
         for _ in range(8):  # each has begun a request before the next one comes, so none makes room
             held.append(socket.create_connection(("127.0.0.1", server.port)))
@@ -186,9 +188,8 @@ def test_a_connection_too_many_waits_its_turn(kind: str) -> None:
 def test_a_request_byte_by_byte(server: Server) -> None:
     body = b'{"text": "Yes.", "nfe_step": 5}'
     data = (
-        b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        % len(body)
-        + body
+        b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     )
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -307,7 +308,8 @@ def test_key_and_own_voice_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "me.flac").write_bytes(voice.audio.read_bytes())
     (tmp_path / "me.txt").write_text(voice.text)
     (tmp_path / "conf.toml").write_text(
-        'default_voice = "me"\n[server]\napi_key = "sesame"\ncors_origins = ["https://friend.example"]\n[sampling]\nnfe = 5\n'
+        'default_voice = "me"\n[server]\napi_key = "sesame"\ncors_origins = ["https://friend.example"]\n'
+        "[sampling]\nnfe = 5\n"
         '[[voices]]\nid = "other"\naudio = "me.flac"\n[[voices]]\nid = "me"\naudio = "me.flac"\n'
     )
     with Server("--config", str(tmp_path / "conf.toml")) as server:

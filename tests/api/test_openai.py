@@ -208,7 +208,10 @@ def test_one_model_and_lists_for_open_webui(client: openai.OpenAI, server: Serve
     )
 
 
-STAINLESS = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count,x-stainless-timeout"
+STAINLESS = (
+    "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count,"
+    "x-stainless-timeout"
+)
 
 
 def test_a_preflight_allows_the_header_fields_that_it_asks_for(kind: str) -> None:

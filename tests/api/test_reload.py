@@ -209,7 +209,8 @@ def test_keys_hosts_and_origins_are_exchanged(rig: Rig) -> None:
     rig.write(
         (
             'api_key = "sesame street"',
-            'api_key = "open sesame"\ncors_origins = ["https://friend.example"]\nallowed_hosts = ["tts.example"]\nbody_bytes_max = 2000',
+            'api_key = "open sesame"\ncors_origins = ["https://friend.example"]\n'
+            'allowed_hosts = ["tts.example"]\nbody_bytes_max = 2000',
         )
     )
     rig.http.post("/api/config/reload")

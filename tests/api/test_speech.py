@@ -158,7 +158,8 @@ def test_long_text_arrives_in_pieces(http: httpx.Client) -> None:
 def test_nulls_are_defaults(http: httpx.Client) -> None:
     nulls = dict.fromkeys(
         (
-            "voice_id", "engine", "speed", "target_rms", "sway_sampling_coef", "cfg_strength", "solver", "guidance_from", "guidance_to",
+            "voice_id", "engine", "speed", "target_rms", "sway_sampling_coef", "cfg_strength", "solver",
+            "guidance_from", "guidance_to",
             "short_guidance", "embedded_guidance", "fix_duration", "format",
         )
     )  # fmt: skip

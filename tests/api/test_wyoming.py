@@ -108,8 +108,14 @@ def test_clients_do_not_wait_for_each_other(port: int) -> None:
 
 
 def test_who_leaves_or_talks_nonsense_harms_nobody(port: int) -> None:
-    for sent in (b"no json\n", b"{}\n", b'{"type": "describe", "data_length": -1}\n', b'{"type": "describe", "data_length": 5}\n[1, 2',
-                 b"x" * 200_000, b'{"type": "synthesize", "data_length": 9000000}\n'):  # fmt: skip
+    for sent in (
+        b"no json\n",
+        b"{}\n",
+        b'{"type": "describe", "data_length": -1}\n',
+        b'{"type": "describe", "data_length": 5}\n[1, 2',
+        b"x" * 200_000,
+        b'{"type": "synthesize", "data_length": 9000000}\n',
+    ):
         # It may be reset before all of it was sent.
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 30) as connection:
             connection.sendall(sent)

@@ -1,7 +1,7 @@
 """Every command of the documents is run, in the order in which a reader runs it, against a real server.
 
-A block that cannot be run here says so behind its language ("not-run: needs root"); its calls of `ishowtts` are then read by the
-program's own parser. `scripts/serve` starts the server on a free port, which takes the place of 27121 in what follows.
+A block that cannot be run here says so behind its language ("not-run: needs root"); its calls of `ishowtts` are then
+only parsed. `scripts/serve` starts the server on a free port, which replaces 27121 in the blocks after it.
 """
 
 from __future__ import annotations

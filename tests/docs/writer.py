@@ -1,4 +1,4 @@
-"""A server with OpenAI's chat completions that writes one answer in pieces of a few letters, as a language model does."""
+"""A server of OpenAI's chat completions that streams one answer a few letters at a time, as language models do."""
 
 from __future__ import annotations
 

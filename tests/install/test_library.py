@@ -1,4 +1,4 @@
-"""The library as another project meets it: installed into a folder of its own, linked by pkg-config, loaded by ctypes."""
+"""The library as other projects use it: installed into a folder, found by pkg-config, linked, loaded by ctypes."""
 
 from __future__ import annotations
 
@@ -180,7 +180,8 @@ library.ishow_utterance_cancel(speech)
 assert library.ishow_utterance_next(speech, -1, ctypes.byref(piece), ctypes.byref(n), None) == CANCELLED
 library.ishow_utterance_free(speech)
 assert library.ishow_tts_remove_voice(tts, b"kerstin", None) == 0
-assert library.ishow_tts_speak(tts, text, (ctypes.c_char_p * 2)(b"voice_id=kerstin", None), ctypes.byref(speech), ctypes.byref(error)) != 0
+options = (ctypes.c_char_p * 2)(b"voice_id=kerstin", None)
+assert library.ishow_tts_speak(tts, text, options, ctypes.byref(speech), ctypes.byref(error)) != 0
 library.ishow_tts_free(tts)
 assert library.ishow_live_handles() == kept
 print(sum(level >= 2 for level, _, _ in lines), "warnings")

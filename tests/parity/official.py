@@ -44,7 +44,7 @@ def import_official():
 
 
 def flow_network(official, config, masked: bool = False) -> nn.Module:
-    """The flow transformer that a DiTConfig describes, with its initial weights. masked: attention is told of padding."""
+    """The official flow transformer of a DiTConfig, with its initial weights. `masked`: attention ignores padding."""
     return official.DiT(
         dim=config.dim, depth=config.depth, heads=config.heads, dim_head=config.dim_head, ff_mult=config.ff_mult,
         mel_dim=100, text_num_embeds=config.text_num_embeds, text_dim=config.text_dim,

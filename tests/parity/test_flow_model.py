@@ -163,7 +163,7 @@ def test_full_depth(official, randomise, table):
 
 
 def test_masked_batch(official, randomise, table):
-    """Rows of different length in one forward, attention masked; without text blocks, whose norm mixes padding officially."""
+    """A batch of rows of different lengths with masked attention; no text blocks, whose official norm sees padding."""
     config = CONFIGS["no text blocks"]
     theirs, ours = pair(official, randomise, config, masked=True)
     make = torch.Generator().manual_seed(8)

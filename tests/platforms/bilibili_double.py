@@ -1,6 +1,7 @@
 """A live room of Bilibili on one port: its HTTP answers, and a WebSocket that sends packets.
 
-The commands have the shapes that the platform's page receives; `blivedm`, a client of its own, reads the same ones in the tests."""
+The commands have the shapes that the platform's page receives; tests let `blivedm`, another client, read the same ones.
+"""
 
 from __future__ import annotations
 
@@ -142,11 +143,13 @@ def super_chat(text: str, uid: int = 2, name: str = "大方", *, number: int = 7
     return {
         "cmd": "SUPER_CHAT_MESSAGE",
         "data": {
-            "id": number, "uid": uid, "price": price, "message": text, "message_trans": "", "start_time": 1700000100, "end_time": 1700000160, "time": 60,
+            "id": number, "uid": uid, "price": price, "message": text, "message_trans": "", "start_time": 1700000100,
+            "end_time": 1700000160, "time": 60,
             "gift": {"gift_id": 12000, "gift_name": "醒目留言", "num": 1},
             "user_info": {"uname": name, "face": "", "guard_level": 3, "user_level": 17, "manager": 0},
             "medal_info": {"anchor_roomid": ROOM, "medal_level": 5, "medal_name": "牌"},
-            "background_bottom_color": "#2A60B2", "background_color": "#EDF5FF", "background_icon": "", "background_image": "", "background_price_color": "#7497CD",
+            "background_bottom_color": "#2A60B2", "background_color": "#EDF5FF", "background_icon": "",
+            "background_image": "", "background_price_color": "#7497CD",
         },
     }  # fmt: skip
 
@@ -164,8 +167,10 @@ def gift(
     return {
         "cmd": "SEND_GIFT",
         "data": {
-            "giftName": name, "num": count, "uname": user, "face": "", "guard_level": 0, "uid": uid, "timestamp": 1700000200, "giftId": 31036, "giftType": 0,
-            "action": "投喂", "price": total // count, "rnd": f"{number}", "coin_type": coin, "total_coin": total, "tid": f"tid-{number}",
+            "giftName": name, "num": count, "uname": user, "face": "", "guard_level": 0, "uid": uid,
+            "timestamp": 1700000200, "giftId": 31036, "giftType": 0,
+            "action": "投喂", "price": total // count, "rnd": f"{number}", "coin_type": coin, "total_coin": total,
+            "tid": f"tid-{number}",
             "medal_info": {"anchor_roomid": 0, "medal_level": 0},
         },
     }  # fmt: skip
@@ -174,7 +179,8 @@ def gift(
 def guard_buy(level: int = 3, uid: int = 4, name: str = "舰长君") -> dict[str, Any]:
     return {
         "cmd": "GUARD_BUY",
-        "data": {"uid": uid, "username": name, "guard_level": level, "num": 1, "price": 198000, "gift_id": 10003, "gift_name": "舰长", "start_time": 1700000300, "end_time": 1700000300},
+        "data": {"uid": uid, "username": name, "guard_level": level, "num": 1, "price": 198000, "gift_id": 10003,
+            "gift_name": "舰长", "start_time": 1700000300, "end_time": 1700000300},
     }  # fmt: skip
 
 

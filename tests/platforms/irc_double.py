@@ -1,4 +1,4 @@
-"""A TLS server that says to each client what a test wants, line by line: Twitch's tags are in no packaged IRC server."""
+"""A TLS server that sends each client the lines that a test gives it; no packaged IRC server writes Twitch's tags."""
 
 from __future__ import annotations
 

@@ -182,9 +182,12 @@ def test_a_heartbeat_reply_may_have_a_tail() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        {}, {"cmd": 5}, [], {"cmd": "DANMU_MSG"}, {"cmd": "DANMU_MSG", "info": []}, {"cmd": "DANMU_MSG", "info": [[], 7, []]}, {"cmd": "DANMU_MSG", "info": {"0": 1}},
-        {"cmd": "SUPER_CHAT_MESSAGE"}, {"cmd": "SUPER_CHAT_MESSAGE", "data": {"id": 1}}, {"cmd": "SEND_GIFT", "data": {"giftName": "x", "num": -1}},
-        {"cmd": "GUARD_BUY", "data": {"guard_level": 9, "num": 1}}, {"cmd": "SUPER_CHAT_MESSAGE_DELETE", "data": {"ids": 5}},
+        {}, {"cmd": 5}, [], {"cmd": "DANMU_MSG"}, {"cmd": "DANMU_MSG", "info": []},
+        {"cmd": "DANMU_MSG", "info": [[], 7, []]}, {"cmd": "DANMU_MSG", "info": {"0": 1}},
+        {"cmd": "SUPER_CHAT_MESSAGE"}, {"cmd": "SUPER_CHAT_MESSAGE", "data": {"id": 1}},
+        {"cmd": "SEND_GIFT", "data": {"giftName": "x", "num": -1}},
+        {"cmd": "GUARD_BUY", "data": {"guard_level": 9, "num": 1}},
+        {"cmd": "SUPER_CHAT_MESSAGE_DELETE", "data": {"ids": 5}},
     ],
 )  # fmt: skip
 def test_odd_commands_are_counted_and_skipped(command: Any) -> None:

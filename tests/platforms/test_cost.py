@@ -1,4 +1,4 @@
-"""What a stranger sends costs time in proportion to its length, and a single line or frame never much: measured, not argued."""
+"""The time to parse what a stranger sends is proportional to its length, and bounded for a single line or frame."""
 
 from __future__ import annotations
 

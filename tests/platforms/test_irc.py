@@ -73,9 +73,10 @@ def message(tags: str, text: str, nick: str = "ann") -> dict[str, Any]:
 
 def test_a_message_with_everything() -> None:
     got = message(
-        "badge-info=subscriber/22;badges=broadcaster/1,moderator/1,vip/1,founder/0,staff/1,bot-badge/1;bits=100;color=;display-name=Änn;"
-        "emotes=25:0-4;first-msg=1;id=m-1;mod=1;reply-parent-msg-id=p-1;reply-parent-user-id=7;reply-parent-user-login=bob;"
-        "reply-parent-msg-body=what\\sis\\:it;room-id=10;source-id=s-1;source-room-id=11;subscriber=1;tmi-sent-ts=1643904084794;user-id=1337",
+        "badge-info=subscriber/22;badges=broadcaster/1,moderator/1,vip/1,founder/0,staff/1,bot-badge/1;bits=100;"
+        "color=;display-name=Änn;emotes=25:0-4;first-msg=1;id=m-1;mod=1;reply-parent-msg-id=p-1;"
+        "reply-parent-user-id=7;reply-parent-user-login=bob;reply-parent-msg-body=what\\sis\\:it;room-id=10;"
+        "source-id=s-1;source-room-id=11;subscriber=1;tmi-sent-ts=1643904084794;user-id=1337",
         "Kappa hello",
     )
     assert (
@@ -213,7 +214,8 @@ NOTICE = (
         ),
         ("msg-id=announcement", " :hear hear", {"kind": "announcement", "text": "hear hear"}),
         (
-            "msg-id=charitydonation;msg-param-donation-amount=550;msg-param-exponent=2;msg-param-donation-currency=USD;system-msg=x",
+            "msg-id=charitydonation;msg-param-donation-amount=550;msg-param-exponent=2;"
+            "msg-param-donation-currency=USD;system-msg=x",
             "",
             {"kind": "paid", "amount_micros": 5_500_000, "currency": "USD"},
         ),

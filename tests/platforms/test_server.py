@@ -33,7 +33,8 @@ def server(
     folder: Path = tmp_path_factory.mktemp("chat")
     file = folder / "chat.toml"
     file.write_text(
-        f'[chat]\nrepeat_seconds = 0\n[[chat.sources]]\nplatform = "twitch"\nendpoint = "{twitch.url}"\nheartbeat_seconds = 1\n'
+        '[chat]\nrepeat_seconds = 0\n[[chat.sources]]\nplatform = "twitch"\n'
+        f'endpoint = "{twitch.url}"\nheartbeat_seconds = 1\n'
     )
     with Server("--config", str(file), kind=request.param) as running:
         yield running
@@ -100,7 +101,8 @@ def test_a_channel_is_joined_read_moderated_and_left(server: Server, twitch: Irc
         )
         stream.wait("start", "second")
         twitch.say(
-            "@login=anna;room-id=1;target-msg-id=second;tmi-sent-ts=1700000000000 :tmi.twitch.tv CLEARMSG #somebody :This is long"
+            "@login=anna;room-id=1;target-msg-id=second;tmi-sent-ts=1700000000000 "
+            ":tmi.twitch.tv CLEARMSG #somebody :This is long"
         )
         assert stream.wait("end", "second")["reason"] == "deleted"
         metrics = http.get("/metrics").text

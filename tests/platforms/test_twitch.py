@@ -95,7 +95,8 @@ def test_a_suspended_channel_is_final(certificate: Certificate, listener: Listen
         listener.open("twitch", "chan", endpoint=server.url, ca_file=str(certificate.certificate))
         listener.live()
         server.say(
-            "@msg-id=msg_channel_suspended :tmi.twitch.tv NOTICE #chan :This channel does not exist or has been suspended."
+            "@msg-id=msg_channel_suspended :tmi.twitch.tv NOTICE #chan "
+            ":This channel does not exist or has been suspended."
         )
         assert "suspended" in listener.state("failed")
 

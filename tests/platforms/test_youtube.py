@@ -22,25 +22,104 @@ def decode(*items: Any, history: bool = False) -> list[dict[str, Any]]:
 
 
 EVERY_TYPE: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
-    "textMessageEvent": (text(1, "hello 🎉", roles=("moderator", "sponsor")), {"kind": "text", "text": "hello 🎉", "priority": "moderator", "roles": ["moderator", "member"], "id": "msg-1", "user_id": "UC-ann", "display_name": "Ann", "timestamp_ms": 1767323041500}),
-    "superChatEvent": (item(2, "superChatEvent", superChatDetails=MONEY | {"userComment": "take it"}, displayMessage="€5.00 from Ann"), {"kind": "paid", "text": "take it", "amount_micros": 5_000_000, "currency": "EUR", "priority": "paid", "system_text": "€5.00 from Ann"}),
-    "superStickerEvent": (item(3, "superStickerEvent", superStickerDetails=MONEY | {"superStickerMetadata": {"stickerId": "x", "altText": "a dancing cat", "altTextLanguage": "en"}}), {"kind": "gift", "gift_name": "a dancing cat", "amount_micros": 5_000_000, "count": 1, "priority": "gift"}),
-    "fanFundingEvent": (item(4, "fanFundingEvent", fanFundingEventDetails={"amountMicros": "1", "currency": "USD", "userComment": "old"}), {"kind": "paid", "text": "old", "amount_micros": 1}),
-    "newSponsorEvent": (item(5, "newSponsorEvent", newSponsorDetails={"memberLevelName": "Gold", "isUpgrade": False}), {"kind": "subscription", "gift_name": "Gold", "text": "", "priority": "paid"}),
-    "memberMilestoneChatEvent": (item(6, "memberMilestoneChatEvent", memberMilestoneChatDetails={"memberMonth": 13, "memberLevelName": "Gold", "userComment": "a year!"}), {"kind": "subscription", "months": 13, "text": "a year!"}),
-    "membershipGiftingEvent": (item(7, "membershipGiftingEvent", membershipGiftingDetails={"giftMembershipsCount": 20, "giftMembershipsLevelName": "Gold"}), {"kind": "gift", "count": 20, "gift_name": "Gold"}),
-    "giftEvent": (item(8, "giftEvent", giftDetails={"giftName": "Rose", "comboCount": 3, "jewelsAmount": 10, "language": "en"}), {"kind": "gift", "gift_name": "Rose", "count": 3, "language": "en"}),
-    "giftMembershipReceivedEvent": (item(9, "giftMembershipReceivedEvent", giftMembershipReceivedDetails={"memberLevelName": "Gold", "gifterChannelId": "UC-bob"}), None),
-    "messageDeletedEvent": (item(10, "messageDeletedEvent", messageDeletedDetails={"deletedMessageId": "msg-1"}), {"type": "delete", "message_id": "msg-1"}),
-    "messageRetractedEvent": (item(11, "messageRetractedEvent", messageRetractedDetails={"retractedMessageId": "msg-2"}), {"type": "delete", "message_id": "msg-2"}),
-    "userBannedEvent": (item(12, "userBannedEvent", userBannedDetails={"banType": "temporary", "banDurationSeconds": "300", "bannedUserDetails": {"channelId": "UC-bad", "displayName": "Bad"}}), {"type": "delete_user", "user_id": "UC-bad", "seconds": 300}),
+    "textMessageEvent": (
+        text(1, "hello 🎉", roles=("moderator", "sponsor")),
+        {
+            "kind": "text",
+            "text": "hello 🎉",
+            "priority": "moderator",
+            "roles": ["moderator", "member"],
+            "id": "msg-1",
+            "user_id": "UC-ann",
+            "display_name": "Ann",
+            "timestamp_ms": 1767323041500,
+        },
+    ),
+    "superChatEvent": (
+        item(2, "superChatEvent", superChatDetails=MONEY | {"userComment": "take it"}, displayMessage="€5.00 from Ann"),
+        {
+            "kind": "paid",
+            "text": "take it",
+            "amount_micros": 5_000_000,
+            "currency": "EUR",
+            "priority": "paid",
+            "system_text": "€5.00 from Ann",
+        },
+    ),
+    "superStickerEvent": (
+        item(
+            3,
+            "superStickerEvent",
+            superStickerDetails=MONEY
+            | {"superStickerMetadata": {"stickerId": "x", "altText": "a dancing cat", "altTextLanguage": "en"}},
+        ),
+        {"kind": "gift", "gift_name": "a dancing cat", "amount_micros": 5_000_000, "count": 1, "priority": "gift"},
+    ),
+    "fanFundingEvent": (
+        item(
+            4, "fanFundingEvent", fanFundingEventDetails={"amountMicros": "1", "currency": "USD", "userComment": "old"}
+        ),
+        {"kind": "paid", "text": "old", "amount_micros": 1},
+    ),
+    "newSponsorEvent": (
+        item(5, "newSponsorEvent", newSponsorDetails={"memberLevelName": "Gold", "isUpgrade": False}),
+        {"kind": "subscription", "gift_name": "Gold", "text": "", "priority": "paid"},
+    ),
+    "memberMilestoneChatEvent": (
+        item(
+            6,
+            "memberMilestoneChatEvent",
+            memberMilestoneChatDetails={"memberMonth": 13, "memberLevelName": "Gold", "userComment": "a year!"},
+        ),
+        {"kind": "subscription", "months": 13, "text": "a year!"},
+    ),
+    "membershipGiftingEvent": (
+        item(
+            7,
+            "membershipGiftingEvent",
+            membershipGiftingDetails={"giftMembershipsCount": 20, "giftMembershipsLevelName": "Gold"},
+        ),
+        {"kind": "gift", "count": 20, "gift_name": "Gold"},
+    ),
+    "giftEvent": (
+        item(8, "giftEvent", giftDetails={"giftName": "Rose", "comboCount": 3, "jewelsAmount": 10, "language": "en"}),
+        {"kind": "gift", "gift_name": "Rose", "count": 3, "language": "en"},
+    ),
+    "giftMembershipReceivedEvent": (
+        item(
+            9,
+            "giftMembershipReceivedEvent",
+            giftMembershipReceivedDetails={"memberLevelName": "Gold", "gifterChannelId": "UC-bob"},
+        ),
+        None,
+    ),
+    "messageDeletedEvent": (
+        item(10, "messageDeletedEvent", messageDeletedDetails={"deletedMessageId": "msg-1"}),
+        {"type": "delete", "message_id": "msg-1"},
+    ),
+    "messageRetractedEvent": (
+        item(11, "messageRetractedEvent", messageRetractedDetails={"retractedMessageId": "msg-2"}),
+        {"type": "delete", "message_id": "msg-2"},
+    ),
+    "userBannedEvent": (
+        item(
+            12,
+            "userBannedEvent",
+            userBannedDetails={
+                "banType": "temporary",
+                "banDurationSeconds": "300",
+                "bannedUserDetails": {"channelId": "UC-bad", "displayName": "Bad"},
+            },
+        ),
+        {"type": "delete_user", "user_id": "UC-bad", "seconds": 300},
+    ),
     "pollEvent": (item(13, "pollEvent", pollDetails={"status": "active"}), None),
     "sponsorOnlyModeStartedEvent": (item(14, "sponsorOnlyModeStartedEvent"), None),
     "sponsorOnlyModeEndedEvent": (item(15, "sponsorOnlyModeEndedEvent"), None),
     "tombstone": (item(16, "tombstone"), None),
     "chatEndedEvent": (item(17, "chatEndedEvent"), None),
     "invalidType": (item(18, "invalidType"), None),
-}  # fmt: skip
+}
 
 
 def test_every_type_of_the_discovery_document_is_known() -> None:

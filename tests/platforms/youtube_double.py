@@ -1,7 +1,8 @@
 """YouTube's API for one video, with answers that are checked against Google's own description of them.
 
-google-api-python-client carries the discovery document of youtube/v3; every answer given here is validated by its schemas, and every question
-by the parameters it lists, before it counts."""
+google-api-python-client brings the discovery document of youtube/v3: every answer given here is validated by its
+schemas, and every request by the parameters that it lists.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speech for all tests of quality: one real recording, and the embedded voice speaking nine sentences once a session."""
+"""Speech for the tests of quality: a recording, and nine sentences that the embedded voice speaks once a session."""
 
 from __future__ import annotations
 

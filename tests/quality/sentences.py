@@ -12,8 +12,10 @@ from ishowtts.quality.clips import Clip
 DEMO = Path(ishowtts.__file__).parent / "voices" / "demo"
 SENTENCES = (
     "Welcome back to the stream.", "This boss has killed you nine times already.", "Nobody had lit its lamp for years.",
-    "The birds had made it their own.", "Tonight we will try the last level again.", "A light was seen from the harbor.",
-    "He turned sharply and faced them.", "The old house stood at the end of the road.", "She was not able to say who had done it.",
+    "The birds had made it their own.", "Tonight we will try the last level again.",
+    "A light was seen from the harbor.",
+    "He turned sharply and faced them.", "The old house stood at the end of the road.",
+    "She was not able to say who had done it.",
 )  # fmt: skip
 
 

@@ -117,7 +117,8 @@ def test_dnsmos_is_speechmos(ten: list[Clip]) -> None:
     judge = mos.judge("dnsmos")
     opinions = []
     for clip in ten:
-        # 2.4 s, repeated where a clip is shorter: four of them fill the package's one window of 9 s, and 16 kHz has a whole number of samples.
+        # Clips of 2.4 s, shorter ones repeated: four of them fill the package's window of 9 s, and the length is a
+        # whole number of samples at 16 kHz.
         samples = np.resize(clip.samples, 57600)
         wave = librosa.resample(samples, orig_sr=24000, target_sr=16000)
         opinions.append(dnsmos.run(wave.clip(-1, 1), 16000)["ovrl_mos"])

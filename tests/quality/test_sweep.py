@@ -122,8 +122,10 @@ def test_seeds_are_no_new_sentences() -> None:
     for sentence in range(12):
         loss = 0.3 * rng.standard_normal()
         for seed in range(20):
-            rows += [{"setting": "fp32, nfe 32", "sentence": str(sentence), "seed": seed, "mos": 4.0},
-                     {"setting": "fp32, nfe 7", "sentence": str(sentence), "seed": seed, "mos": 4.0 - loss}]  # fmt: skip
+            rows += [
+                {"setting": "fp32, nfe 32", "sentence": str(sentence), "seed": seed, "mos": 4.0},
+                {"setting": "fp32, nfe 7", "sentence": str(sentence), "seed": seed, "mos": 4.0 - loss},
+            ]
     row = compare(pd.DataFrame(rows)).iloc[-1]
     assert row["high"] - row["low"] > 0.15
 
@@ -188,8 +190,26 @@ TIMES = ["model_seconds", "total_seconds", "first_audio", "rtf"]
 
 
 def arguments(out: Path, texts: Path, *more: str) -> list[str]:
-    return ["sweep", "--nfe", "2,3", "--baseline", "nfe=4", "--texts", str(texts), "--seeds", "2", "--measure", "artifacts",
-            "--threads", "1", "--jobs", "1", "-o", str(out), *more]  # fmt: skip
+    return [
+        "sweep",
+        "--nfe",
+        "2,3",
+        "--baseline",
+        "nfe=4",
+        "--texts",
+        str(texts),
+        "--seeds",
+        "2",
+        "--measure",
+        "artifacts",
+        "--threads",
+        "1",
+        "--jobs",
+        "1",
+        "-o",
+        str(out),
+        *more,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -210,8 +230,9 @@ def test_files_that_are_left(finished: Path) -> None:
     frame = pd.read_csv(finished / "sweep.csv", dtype={"sentence": str}, keep_default_na=False)
     pd.testing.assert_frame_equal(
         frame[["setting", "nfe", "sentence", "seed", "seconds"]],
-        pd.read_parquet(finished / "sweep.parquet")[["setting", "nfe", "sentence", "seed", "seconds"]], check_dtype=False,
-    )  # fmt: skip
+        pd.read_parquet(finished / "sweep.parquet")[["setting", "nfe", "sentence", "seed", "seconds"]],
+        check_dtype=False,
+    )
     assert len(frame) == 3 * 2 * 2 and list(frame["setting"].unique()) == ["fp32, nfe 4", "fp32, nfe 2", "fp32, nfe 3"]
     assert all((finished / file).is_file() for file in frame["file"]) and (frame["rtf"] > 0).all()
     page = (finished / "report.html").read_text()
@@ -230,9 +251,12 @@ def test_a_second_run_does_nothing_again(finished: Path, texts: Path) -> None:
 
 def test_killed_and_started_again_gives_the_same_table(finished: Path, texts: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "ishowtts", *arguments(tmp_path, texts)], env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-m", "ishowtts", *arguments(tmp_path, texts)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     wanted = int(np.random.default_rng().integers(1, 12))
     end = time.monotonic() + 120
     while len(list(tmp_path.glob("clips/*.json"))) < wanted and process.poll() is None:

@@ -30,7 +30,8 @@ def test_only_guided_rows_learn_a_strength() -> None:
     batch = datasets.Batch(*(torch.zeros(rows, frames) for _ in fields(datasets.Batch)))
     strength = 1 + torch.rand(rows)
     point = distil.Point(
-        batch, tensors["cond"], torch.zeros(rows, dtype=torch.bool), torch.ones(rows, frames, dtype=torch.bool), tensors["x"], 0.5,
+        batch, tensors["cond"], torch.zeros(rows, dtype=torch.bool), torch.ones(rows, frames, dtype=torch.bool),
+        tensors["x"], 0.5,
         strength, tensors["conditional"], tensors["unconditional"], tensors["guided"],
     )  # fmt: skip
     seen: dict[str, torch.Tensor] = {}
@@ -57,7 +58,7 @@ def test_only_guided_rows_learn_a_strength() -> None:
 
 
 def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network learns what both branches give together, keeps both, and ends the same whether it was interrupted or not."""
+    """The network learns the guided velocity and keeps both branches; an interrupted run gives the same weights."""
 
     def prepare() -> None:
         monkeypatch.setattr("ishowtts.train.loop.WARM_UP", 5)
@@ -141,7 +142,8 @@ def test_points_lie_on_the_teachers_guided_paths(work: Path, monkeypatch: pytest
         frames, batch = int(points[0].batch.frames[row]), points[0].batch
         visited: list[torch.Tensor] = []
         whole_path = model_sampler.sample(
-            teacher, torch.zeros(1, 0, 100), batch.tokens[row : row + 1], [0], [frames], points[0].x[row : row + 1, :frames],
+            teacher, torch.zeros(1, 0, 100), batch.tokens[row : row + 1], [0], [frames],
+            points[0].x[row : row + 1, :frames],
             nfe=distil.NFE, cfg=float(points[0].strength[row]), sway=-1.0, index=batch.index[row : row + 1, :frames],
             phase=batch.phase[row : row + 1, :frames], watch=lambda i, x, seen=visited: seen.append(x.clone()),
         )  # fmt: skip

@@ -32,7 +32,7 @@ dit.train(loop.Options(Path(sys.argv[1]), steps=int(sys.argv[2])), config=DiTCon
 
 
 def test_dit_resumes_exactly_after_a_kill(work: Path, tmp_path: Path) -> None:
-    """A process that trains is killed by SIGKILL in the middle: resumed, the run ends where an undisturbed one does, bit for bit."""
+    """Training that is killed and resumed gives the same weights, bit for bit, as training without interruption."""
     steps, whole, parts = 40, tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()

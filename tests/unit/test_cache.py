@@ -19,9 +19,17 @@ def test_get_put_and_stats() -> None:
     np.testing.assert_array_equal(np.frombuffer(found, np.float32), x)
     assert cache.put((b"mel", b"voice"), b"other") == found  # what is there wins
     stats = cache.stats()
-    assert {name: stats[name] for name in ("hits", "misses", "inserts", "entries", "evictions", "rejected", "budget")} == {
-        "hits": 1, "misses": 1, "inserts": 1, "entries": 1, "evictions": 0, "rejected": 0, "budget": 1 << 20,
-    }  # fmt: skip
+    assert {
+        name: stats[name] for name in ("hits", "misses", "inserts", "entries", "evictions", "rejected", "budget")
+    } == {
+        "hits": 1,
+        "misses": 1,
+        "inserts": 1,
+        "entries": 1,
+        "evictions": 0,
+        "rejected": 0,
+        "budget": 1 << 20,
+    }
     cache.clear()
     assert cache.get((b"mel", b"voice")) is None
     assert cache.stats()["bytes"] == 0

@@ -120,7 +120,8 @@ def test_a_missing_sound_card_costs_no_speech(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         first = done.stderr.splitlines()[0]
         assert first == (
-            "nothing can be played here (paplay: Connection refused; aplay: audio open error: No such file or directory): "
+            "nothing can be played here "
+            "(paplay: Connection refused; aplay: audio open error: No such file or directory): "
             f"the speech is in {name}"
         )
         assert soundfile.info(tmp_path / name).duration > 2 and len(list(tmp_path.glob("*.wav"))) == number + 1

@@ -40,7 +40,8 @@ def shell(*command: str, text: str = "") -> str:
 @pytest.mark.parametrize("typed", LINES)
 def test_bash(scripts: Path, typed: str) -> None:
     words = " ".join(f"'{word}'" for word in typed.split(" "))
-    code = f"source {scripts}/ishowtts.bash; COMP_WORDS=({words}); COMP_CWORD={typed.count(' ')}; _ishowtts; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    code = f"source {scripts}/ishowtts.bash; COMP_WORDS=({words}); COMP_CWORD={typed.count(' ')}; _ishowtts; "
+    code += "printf '%s\\n' \"${COMPREPLY[@]}\""
     assert set(shell("bash", "-c", code).split()) == LINES[typed]
 
 
@@ -55,7 +56,8 @@ ZSH = r"""
 zmodload zsh/zpty
 zpty z zsh -f -i
 zpty -w z 'fpath=(FOLDER $fpath); autoload -Uz compinit; compinit -u -D'
-zpty -w z 'try() { zle complete-word; print -r -- "$BUFFER" > FOLDER/made; }; zle -N try; bindkey "^I" try; print > FOLDER/ready'
+zpty -w z 'try() { zle complete-word; print -r -- "$BUFFER" > FOLDER/made; }'
+zpty -w z 'zle -N try; bindkey "^I" try; print > FOLDER/ready'
 until [ -e FOLDER/ready ]; do sleep 0.05; done
 zpty -w -n z "$1"$'\t'
 until [ -s FOLDER/made ]; do sleep 0.05; done

@@ -1,7 +1,7 @@
 """The GPU backend without a GPU: everything but the device itself.
 
-NVIDIA's driver is the stand-in of tests/c/fake/cuda.c, device memory is the processor's, and what would be captured as a graph is
-called when C launches it. The core, the bridge, the model and the padding, masks and buffers of a step are the real ones.
+NVIDIA's driver is the fake of tests/c/fake/cuda.c, device memory is the processor's, and a function takes the place of
+a captured graph. The core, the bridge, the model and the padding, masks and buffers of a step are the real ones.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The engine's backends compute the same speech: the compiled package, the native kernels and PyTorch; forms of guidance."""
+"""The backends compute the same speech: compiled package, native kernels and PyTorch, in every form of guidance."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_guidance_over_everything_is_guidance_and_over_nothing_is_none(model: Pa
 
 @pytest.mark.parametrize("solver", ["euler", "midpoint"])
 def test_short_guidance(model: Path, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The unconditional branch without the reference's frames, as PyTorch computes it in a plain way; another one than without."""
+    """The unconditional branch leaves out the reference's frames: as PyTorch computes it, unlike full guidance."""
     lengths, plain_encode = [], TorchBackend.encode
 
     def encode(self: TorchBackend, *arguments: Any) -> None:
@@ -104,7 +104,7 @@ def test_short_guidance(model: Path, solver: str, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("solver", "calls"), [("euler", 6), ("midpoint", 12)])
 def test_embedded_guidance(tmp_path: Path, solver: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that was told the strength computes one branch, as plain PyTorch does; beyond its strengths, and unasked, both."""
+    """A guidance-conditioned network computes one branch; beyond the strengths it learnt, or if told to, both."""
     model = make(tmp_path / "told", guidance_max=3.0)
     branches, plain_step = [], TorchBackend.step
 

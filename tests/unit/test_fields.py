@@ -85,7 +85,8 @@ def test_a_reload_exchanges_what_may_change(section: str, table: tuple[fields.Fi
     before = config.load()
     for field in table:
         other = {
-            "boolean": not field.default, "choice": field.choices[-1:], "whole": field.least, "number": field.least, "seed": 0
+            "boolean": not field.default, "choice": field.choices[-1:], "whole": field.least, "number": field.least,
+            "seed": 0
         }[field.kind]  # fmt: skip
         value = other[0] if isinstance(other, tuple) else other
         if value == field.default:
@@ -117,9 +118,11 @@ ADDED = """
 import contextlib, io, json
 from ishowtts import _engine
 _engine.REQUEST_FIELDS += (
-    dict(name="warm_strength", option="warm", setting="warm_strength", negation=None, kind="number", restart=False, least=0.0, most=2.0,
+    dict(name="warm_strength", option="warm", setting="warm_strength", negation=None, kind="number", restart=False,
+         least=0.0, most=2.0,
          default=0.5, choices=(), help="how warm it sounds"),
-    dict(name="purr", option="purr", setting="purr", negation=None, kind="boolean", restart=False, least=None, most=None, default=False,
+    dict(name="purr", option="purr", setting="purr", negation=None, kind="boolean", restart=False, least=None,
+         most=None, default=False,
          choices=(), help="like a cat"),
 )
 from ishowtts import cli, config, fields
@@ -138,8 +141,10 @@ except ConfigError as error:
 class State:
     config = config.load(None, ["sampling.warm_strength=0.75"])
 print(json.dumps({
-    "help": helps, "refused": refused, "schema": config.schema()["$defs"]["SamplingConfig"]["properties"]["warm_strength"],
-    "settings": [one.engine for one in settings(warm="0,1.5", purr="on")], "names": [one.name for one in settings(warm="0,1.5", purr="on")],
+    "help": helps, "refused": refused,
+    "schema": config.schema()["$defs"]["SamplingConfig"]["properties"]["warm_strength"],
+    "settings": [one.engine for one in settings(warm="0,1.5", purr="on")],
+    "names": [one.name for one in settings(warm="0,1.5", purr="on")],
     "asked": speech._options(State, {"purr": True}),
 }))
 """
@@ -161,7 +166,8 @@ def test_a_row_that_is_added_appears_on_every_face() -> None:
         seen["refused"] == "option sampling.warm_strength: sampling.warm_strength must be a number from 0 to 2, not 3"
     )
     assert seen["schema"] == {
-        "title": "Warm Strength", "type": "number", "minimum": 0, "maximum": 2, "default": 0.5, "description": "how warm it sounds"
+        "title": "Warm Strength", "type": "number", "minimum": 0, "maximum": 2, "default": 0.5,
+        "description": "how warm it sounds"
     }  # fmt: skip
     assert [(one["warm"], one["purr"]) for one in seen["settings"]] == [(0, True), (1.5, True)]
     assert seen["names"] == ["fp32, nfe 7, warm 0, purr", "fp32, nfe 7, warm 1.5, purr"]
@@ -172,7 +178,8 @@ def test_values_from_text() -> None:
     table = {field.option: field for field in fields.REQUEST}
     assert fields.read(table["seed"], str(fields.SEED_MAX)) == fields.SEED_MAX
     assert fields.read(table["fix_duration"], "4.5") == 4.5 and fields.read(table["remove_silence"], "on") is True
-    for option, text in (("seed", "-1"), ("seed", str(1 << 64)), ("seed", "0x1"), ("nfe", "65"), ("nfe", "7.5"), ("cfg", "nan"),
+    for option, text in (("seed", "-1"), ("seed", str(1 << 64)), ("seed", "0x1"), ("nfe", "65"), ("nfe", "7.5"),
+        ("cfg", "nan"),
                          ("fix_duration", "inf"), ("solver", "heun"), ("remove_silence", "yes")):  # fmt: skip
         with pytest.raises(ConfigError, match="must be"):
             fields.read(table[option], text)

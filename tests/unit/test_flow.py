@@ -154,7 +154,8 @@ def test_the_scheduler_is_the_sampler(short: bool, solver: str, interval: tuple[
         torch.nn.init.normal_(parameter, std=0.15)
     cond, tokens, noise = torch.randn(1, 20, 10), torch.randint(1, 10, (1, 20)), torch.randn(1, 20, 10)
     expected = sample(
-        dit, cond[:, :6], tokens, [6], [20], noise, nfe=6, cfg=2.0, sway=-1.0, solver=solver, guidance_interval=interval,
+        dit, cond[:, :6], tokens, [6], [20], noise, nfe=6, cfg=2.0, sway=-1.0, solver=solver,
+        guidance_interval=interval,
         short_guidance=short,
     )  # fmt: skip
     given = cond.clone()

@@ -57,8 +57,10 @@ def test_the_words_beside_decide(line: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("line", "sound"),
-    [("so close", "klow1s"), ("close it", "klow1z"), ("go live", "lay1v"), ("they live", "lih1v"), ("he took the lead", "liy1d"),
-     ("have you read it", "reh1d"), ("tear it", "teh1r"), ("a tear", "tih1r"), ("wind it up", "way1nd"), ("the use", "yuw1s")],
+    [("so close", "klow1s"), ("close it", "klow1z"), ("go live", "lay1v"), ("they live", "lih1v"),
+     ("he took the lead", "liy1d"),
+     ("have you read it", "reh1d"), ("tear it", "teh1r"), ("a tear", "tih1r"), ("wind it up", "way1nd"),
+     ("the use", "yuw1s")],
 )  # fmt: skip
 def test_flite_says_the_respelling_so(line: str, sound: str) -> None:
     assert sound in "".join(name for name, word in phones(line) if word >= 0)

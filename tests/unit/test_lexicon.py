@@ -15,7 +15,8 @@ from ishowtts.text import Frontend, lexicon
 from ishowtts.text.lexicon import Entry, Lexicon
 
 OWN = Lexicon([
-    Entry("GIF", "jiff"), Entry("New York", "noo york"), Entry("New", "noo"), Entry("gg", "gut gespielt", "de"), Entry("长沙", "长 沙"),
+    Entry("GIF", "jiff"), Entry("New York", "noo york"), Entry("New", "noo"), Entry("gg", "gut gespielt", "de"),
+    Entry("长沙", "长 沙"),
 ])  # fmt: skip
 
 
@@ -28,8 +29,10 @@ def nothing_in_use() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("written", "language", "said"),
     [
-        ("a gif!", "en", "a jiff!"), ("GIFs and gift", "en", "GIFs and gift"), ("in new york now", "en", "in noo york now"),
-        ("new yorker", "en", "noo yorker"), ("gg", "en", "gg"), ("gg!", "de-AT", "gut gespielt!"), ("我在长沙市", "zh", "我在长 沙市"), ("", "en", ""),
+        ("a gif!", "en", "a jiff!"), ("GIFs and gift", "en", "GIFs and gift"),
+        ("in new york now", "en", "in noo york now"),
+        ("new yorker", "en", "noo yorker"), ("gg", "en", "gg"), ("gg!", "de-AT", "gut gespielt!"),
+        ("我在长沙市", "zh", "我在长 沙市"), ("", "en", ""),
     ],
 )  # fmt: skip
 def test_whole_words_of_the_language_are_replaced(written: str, language: str, said: str) -> None:

@@ -17,9 +17,12 @@ from ishowtts.train.vocabulary import VOCABULARY
 @pytest.mark.parametrize(
     ("written", "symbols"),
     [
-        ("zhuang4", "zh uang4"), ("er2", "er2"), ("huar1", "h ua1 r5"), ("r5", "r5"), ("lv3", "l v3"), ("lu:e4", "l ve4"),
-        ("xue2", "x ve2"), ("juan1", "j van1"), ("yuan2", "van2"), ("yun4", "vn4"), ("zhi1", "zh iii1"), ("zi5", "z ii5"),
-        ("ri4", "r iii4"), ("ji1", "j i1"), ("yi1", "i1"), ("you3", "iu3"), ("liu2", "l iu2"), ("wei4", "ui4"), ("dui4", "d ui4"),
+        ("zhuang4", "zh uang4"), ("er2", "er2"), ("huar1", "h ua1 r5"), ("r5", "r5"), ("lv3", "l v3"),
+        ("lu:e4", "l ve4"),
+        ("xue2", "x ve2"), ("juan1", "j van1"), ("yuan2", "van2"), ("yun4", "vn4"), ("zhi1", "zh iii1"),
+        ("zi5", "z ii5"),
+        ("ri4", "r iii4"), ("ji1", "j i1"), ("yi1", "i1"), ("you3", "iu3"), ("liu2", "l iu2"), ("wei4", "ui4"),
+        ("dui4", "d ui4"),
         ("wen2", "un2"), ("weng1", "ueng1"), ("yong4", "iong4"), ("xiong2", "x iong2"), ("wo3", "uo3"), ("bo1", "b o1"),
         ("de", "d e5"), ("yo1", "io1"), ("ng4", "en4"), ("hng1", "h eng1"), ("ê2", "ei2"), ("nü3", "n v3"),
     ],
@@ -109,8 +112,10 @@ def test_long_lines_take_time_in_proportion() -> None:
 
 def test_chinese_and_english_in_one_line() -> None:
     assert phones("今天的 boss 太难了 gg") == [
-        ("pau", -1), ("zh_j", 0), ("zh_in1", 0), ("zh_t", 0), ("zh_ian1", 0), ("zh_d", 1), ("zh_e5", 1), ("b", 2), ("aa1", 2), ("s", 2),
-        ("zh_t", 3), ("zh_ai4", 3), ("zh_n", 3), ("zh_an2", 3), ("zh_l", 4), ("zh_e5", 4), ("jh", 5), ("iy1", 5), ("jh", 6), ("iy1", 6),
+        ("pau", -1), ("zh_j", 0), ("zh_in1", 0), ("zh_t", 0), ("zh_ian1", 0), ("zh_d", 1), ("zh_e5", 1), ("b", 2),
+        ("aa1", 2), ("s", 2),
+        ("zh_t", 3), ("zh_ai4", 3), ("zh_n", 3), ("zh_an2", 3), ("zh_l", 4), ("zh_e5", 4), ("jh", 5), ("iy1", 5),
+        ("jh", 6), ("iy1", 6),
         (".", -1),
     ]  # fmt: skip
 

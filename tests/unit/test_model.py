@@ -206,7 +206,7 @@ def test_published_pt_runs_no_code(published):
 
 @pytest.mark.filterwarnings("ignore")
 def test_no_damaged_checkpoint_escapes(tmp_path):
-    """Bytes of a .pt are changed, cut and moved about: whatever torch makes of them, a ModelError says so, or the file is still whole."""
+    """A .pt with changed, removed and moved bytes is either read or refused by a ModelError, whatever torch raises."""
     path = tmp_path / "vocos.pt"
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
     torch.save({"ema_model_state_dict": module.state_dict()}, path)

@@ -97,7 +97,8 @@ def drive(backend: TorchBackend, layout: str, frames: int, phones: int, seed: in
     mods = torch.zeros(nfe, width)
     backend.modulate(view(times[:-1].clone()), view(torch.zeros(len(times) - 1)), view(mods))
     return noise[0].clone(), h, mods, times, sample(
-        tiny_model(layout).dit, mel[:, :8], tokens, [8], [frames], noise, nfe=nfe, cfg=2.0, sway=-1.0, index=index, phase=phase
+        tiny_model(layout).dit, mel[:, :8], tokens, [8], [frames], noise, nfe=nfe, cfg=2.0, sway=-1.0, index=index,
+        phase=phase
     )[0]  # fmt: skip
 
 

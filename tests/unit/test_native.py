@@ -82,7 +82,8 @@ def _results(backend, config, frames=FRAMES):
     phase = torch.rand(frames, generator=make)
     h = torch.empty(2, frames, dim)
     backend.encode(
-        _bytes(tokens), _bytes(cond), None if layout == "padded" else _bytes(index), _bytes(phase) if layout == "aligned" else None,
+        _bytes(tokens), _bytes(cond), None if layout == "padded" else _bytes(index),
+        _bytes(phase) if layout == "aligned" else None,
         frames // 3, frames, _bytes(h[0]), _bytes(h[1]),
     )  # fmt: skip
     mod = torch.empty(3, config.dit.modulation)

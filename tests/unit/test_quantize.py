@@ -1,4 +1,4 @@
-"""Calibration and the precision int8-static: how scales are found, that each reaches its product, and what a wrong file is told."""
+"""Calibration and the precision int8-static: scales are found, each reaches its product, wrong files are refused."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ SHIFT = 0.7
 
 
 def fake_quantised(model: Path, scales: dict[str, float]) -> TorchBackend:
-    """PyTorch with the weights of every quantised linear rounded by column and its input, if it has a scale, on that grid."""
+    """PyTorch with quantised linears: weights rounded by column, inputs rounded with the scale, where there is one."""
     loaded = load_model(model)
     for name, part in loaded.dit.named_modules():
         if not isinstance(part, torch.nn.Linear) or not name.startswith("transformer_blocks") or "attn_norm" in name:
@@ -156,7 +156,7 @@ def written(model: Path, path: Path, scales: dict[str, float]) -> None:
 
 
 def test_each_scale_reaches_its_product(model: Path, cache: Path) -> None:
-    """Narrow clips, one of them at a time: native agrees with PyTorch that cuts there, and not with one that does not."""
+    """With one narrow range at a time the native backend agrees with PyTorch that clips there, and with no other."""
     depth = resolve(model).config.dit.depth
     names = [f"transformer_blocks.{i}.{name}" for i in range(depth) for name in INPUTS]
     wide = dict.fromkeys(names, 0.04)
@@ -187,8 +187,10 @@ def test_a_wrong_file_is_named(model: Path, cache: Path, fault: str) -> None:
     save_file(tensors, path, about)
     if fault == "cut":
         path.write_bytes(path.read_bytes()[:100])
-    says = {"model": "made for another model: make one with `ishowtts quantize --calibrate`", "shape": "ff.ff.2.input_peaks has another shape",
-            "missing": "ff.ff.0.0.input_shift is missing", "scale": "ff.ff.0.0 is not positive", "cut": "cut off"}[fault]  # fmt: skip
+    says = {"model": "made for another model: make one with `ishowtts quantize --calibrate`",
+            "shape": "ff.ff.2.input_peaks has another shape",
+            "missing": "ff.ff.0.0.input_shift is missing", "scale": "ff.ff.0.0 is not positive",
+            "cut": "cut off"}[fault]  # fmt: skip
     with pytest.raises(ModelError, match=says) as raised:
         Engine.load(model, precision="int8-static", threads=1)
     assert raised.value.status == "EFORMAT" and (fault == "scale" or str(path) in str(raised.value))

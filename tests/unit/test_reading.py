@@ -133,7 +133,8 @@ def test_words_know_their_place() -> None:
     text = "½ x 😀 Ｐａｉｄ e\u0301t $5 <b>now</b>"
     placed = {word.text: text[word.start : word.end] for word in read(text, "en").words}
     assert placed == {
-        "one": "½", "half": "½", "x": "x", "Paid": "Ｐａｉｄ", "ét": "e\u0301t", "five": "$5", "dollars": "$5", "now": "now",
+        "one": "½", "half": "½", "x": "x", "Paid": "Ｐａｉｄ", "ét": "e\u0301t", "five": "$5", "dollars": "$5",
+        "now": "now",
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What an uploaded clip must be: real speech passes at any level a person records at, everything else is told what is wrong."""
+"""Checks of uploaded clips: speech passes at every usual recording level, anything else is refused with the reason."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def noises() -> dict[str, Clip]:
     slow = 0.5 + 0.5 * np.sin(2 * np.pi * 3 * t)
     return {
         "white": white, "pink": pink, "brown": brown, "waves": white * slow**2, "bursts": white * (slow > 0.5),
-        "hum": np.sin(2 * np.pi * 100 * t) + 0.3 * np.sin(2 * np.pi * 300 * t), "tone": np.sin(2 * np.pi * 440 * t), "clicks": clicks,
+        "hum": np.sin(2 * np.pi * 100 * t) + 0.3 * np.sin(2 * np.pi * 300 * t), "tone": np.sin(2 * np.pi * 440 * t),
+        "clicks": clicks,
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""iShowTTS as a service: its units, the watchdog, the log as JSON, the lock of a GPU's clocks, and the daily regression."""
+"""iShowTTS as a systemd service: units, watchdog, JSON log, locked GPU clocks and the daily regression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A checkout that is ready starts anywhere and writes nothing; one that is not says what to do, and goes on after an interruption."""
+"""A checkout that is set up starts anywhere and writes nothing; otherwise it says what to do, and setup can resume."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ ENGLISH = {
     "at 9:05 pm, 12:30 and 9:00": "at nine oh five PM, twelve thirty and nine o'clock",
     "5 km at 100km/h, 1 kg": "five kilometers at one hundred kilometers per hour, one kilogram",
     "-5°C": "minus five degrees Celsius",
-    "in 2024, since 1905; 2048 viewers": "in twenty twenty-four, since nineteen oh five; two thousand forty-eight viewers",
+    "in 2024, since 1905; 2048 viewers": "in twenty twenty-four, since nineteen oh five; "
+    "two thousand forty-eight viewers",
     "2024-03-05": "March fifth, twenty twenty-four",
     "the 1990s and the 80s": "the nineteen nineties and the eighties",
     "1st 22nd 12th": "first twenty-second twelfth",

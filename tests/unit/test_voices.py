@@ -29,7 +29,8 @@ def test_the_embedded_model_has_a_voice_with_an_existing_clip() -> None:
 def test_a_folder_lists_its_voices(folder: Path) -> None:
     assert model_voices(str(folder)) == []
     (folder / "voice.toml").write_text(
-        "[[voices]]\nid = 'a'\naudio = 'clip.wav'\ntext = ' Hello   there '\nlanguage = 'en'\n[[voices]]\nid = 'b'\ntext = 'x'\n",
+        "[[voices]]\nid = 'a'\naudio = 'clip.wav'\ntext = ' Hello   there '\nlanguage = 'en'\n"
+        "[[voices]]\nid = 'b'\ntext = 'x'\n",
         encoding="utf-8",
     )
     first, second = model_voices(str(folder))

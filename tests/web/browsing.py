@@ -22,12 +22,13 @@ QUICK = ("--set", "chat.gap_seconds=0", "--set", "sampling.nfe=3")
 """A server's arguments: chat without pauses."""
 REFERENCE = Path(__file__).resolve().parents[2] / "ishowtts" / "voices" / "demo" / "reference.flac"
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required --use-fake-device-for-media-stream "
+    "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync "
+    "--autoplay-policy=no-user-gesture-required --use-fake-device-for-media-stream "
     "--use-fake-ui-for-media-stream --window-size=1100,1000 --lang=en --accept-lang=en"
 )
-# Before any script of a page: whatever is connected to a loudspeaker is metered as well. `heard` has, for each context, its clock, the
-# loudest block (root mean square) and the samples above silence; it is measured behind everything that the page does.
+# Runs before the scripts of a page and meters what they connect to an audio destination. `heard` has, for each
+# AudioContext, the context, the root mean square of its loudest block, and the number of blocks above silence.
 EAR = """
 window.heard = [];
 const connect = AudioNode.prototype.connect;
@@ -50,25 +51,36 @@ AudioNode.prototype.connect = function (target, ...rest) {
 """
 HEARD = """
 const live = window.heard.filter((h) => h.context.state === "running");
-return { time: Math.max(0, ...live.map((h) => h.context.currentTime)), loudest: Math.max(0, ...live.map((h) => h.loudest)),
+return { time: Math.max(0, ...live.map((h) => h.context.currentTime)),
+         loudest: Math.max(0, ...live.map((h) => h.loudest)),
          blocks: Math.max(0, ...live.map((h) => h.blocks)), rates: live.map((h) => h.context.sampleRate) };
 """
-# Every text that is seen, with too little contrast to its background (WCAG: 4.5).
+# Visible texts whose contrast to their background is below 4.5 (WCAG 2, 1.4.3).
 FAINT = """
 const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-const back = (e) => { for (; e; e = e.parentElement) { const c = numbers(getComputedStyle(e).backgroundColor); if ((c[3] ?? 1) > 0.9) return c; }
-  return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255]; };
-const texts = [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && e.getClientRects().length && !e.closest(":disabled, svg, option, script, noscript")
+const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+const light = ([r, g, b]) => [r, g, b].reduce((sum, v, i) => sum + linear(v / 255) * [0.2126, 0.7152, 0.0722][i], 0);
+const back = (e) => {
+  for (; e; e = e.parentElement) {
+    const c = numbers(getComputedStyle(e).backgroundColor);
+    if ((c[3] ?? 1) > 0.9) return c;
+  }
+  return matchMedia("(prefers-color-scheme: dark)").matches ? [0, 0, 0] : [255, 255, 255];
+};
+const texts = [...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && e.getClientRects().length
+  && !e.closest(":disabled, svg, option, script, noscript")
   && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
-return texts.map((e) => { const [a, b] = [light(numbers(getComputedStyle(e).color)), light(back(e))].sort((x, y) => y - x);
-  return { what: `${e.tagName} ${e.className} ${e.textContent.trim().slice(0, 30)}`, ratio: (a + 0.05) / (b + 0.05) }; }).filter((r) => r.ratio < 4.5);
+return texts.map((e) => {
+  const [a, b] = [light(numbers(getComputedStyle(e).color)), light(back(e))].sort((x, y) => y - x);
+  const what = `${e.tagName} ${e.className} ${e.textContent.trim().slice(0, 30)}`;
+  return { what, ratio: (a + 0.05) / (b + 0.05) };
+}).filter((r) => r.ratio < 4.5);
 """
 NAMELESS = """
-return [...document.querySelectorAll("input, select, textarea, button, a, audio, canvas, dialog, [role]")].filter((e) => e.checkVisibility()
-  && !(e.labels?.length || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") || e.textContent.trim() || ["status", "log", "alert"].includes(e.role)))
-  .map((e) => e.outerHTML.slice(0, 120));
+const named = (e) => e.labels?.length || e.getAttribute("aria-label") || e.getAttribute("aria-labelledby")
+  || e.textContent.trim() || ["status", "log", "alert"].includes(e.role);
+return [...document.querySelectorAll("input, select, textarea, button, a, audio, canvas, dialog, [role]")]
+  .filter((e) => e.checkVisibility() && !named(e)).map((e) => e.outerHTML.slice(0, 120));
 """
 
 
@@ -198,33 +210,36 @@ class Browser:
         return float(
             self.run(
                 "const c = document.getElementById(arguments[0]);"
-                "const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true }); copy.drawImage(c, 0, 0);"
+                "const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });"
+                "copy.drawImage(c, 0, 0);"
                 "const d = copy.getImageData(0, 0, c.width, c.height).data; const rows = new Set();"
-                "for (let i = 3; i < d.length; i += 4) if (d[i]) rows.add(Math.floor(i / 4 / c.width)); return rows.size / c.height",
+                "for (let i = 3; i < d.length; i += 4) if (d[i]) rows.add(Math.floor(i / 4 / c.width));"
+                "return rows.size / c.height",
                 name,
             )
         )
 
     def lose(self, server: Server, offline: Callable[[], bool]) -> None:
-        """The server dies, and the page says so, which it did not before."""
+        """Kill the server; the page says that it is offline, which it did not before."""
         assert not offline()
         server.kill()
         self.wait(offline)
 
     def was_away(self) -> None:
-        """What a browser itself notes of a lost server, and of one that loads its model, which may be nothing; the page adds nothing."""
+        """The console holds at most the browser's own messages about failed requests, none of the page."""
         told = self.complaints()
         assert all("ERR_" in line or "503" in line for line in told), told
 
     def tell_nothing(self) -> None:
-        """Nothing was said until now."""
+        """The console is empty."""
         assert self.complaints() == []
 
     def check_dialog(self, name: str) -> None:
-        """A dialog is for everyone too: named controls, contrast, a phone's width; the focus stays inside."""
+        """A dialog is accessible: named controls, contrast, no wider than a phone, the focus stays inside."""
         assert self.run(NAMELESS) == []
         assert self.run(
-            "return document.getElementById(arguments[0]).matches(':modal') && document.getElementById(arguments[0]).contains(document.activeElement)",
+            "const dialog = document.getElementById(arguments[0]);"
+            "return dialog.matches(':modal') && dialog.contains(document.activeElement)",
             name,
         )
         for scheme in ("light", "dark"):
@@ -239,7 +254,7 @@ class Browser:
             self.picture(f"{name}-phone")
 
     def check_reading(self, name: str) -> None:
-        """What every page must be: named controls, readable in both colour schemes, no wider than a phone, in two languages."""
+        """A page has named controls and two languages, is readable in both colour schemes, no wider than a phone."""
         assert self.run(NAMELESS) == []
         for scheme in ("light", "dark"):
             with self.device(prefers_color_scheme=scheme):
@@ -250,9 +265,10 @@ class Browser:
             self.picture(f"{name}-phone")
         self.click("language")
         assert self.run("return document.documentElement.lang") == "zh-Hans"
-        # What is left in Latin letters is a name, a number or what somebody said; the page's own words are marked or have been translated.
+        # Elements with data-t are the page's own words: all of them are translated.
         words = self.run(
-            "return [...document.querySelectorAll('[data-t]')].map((e) => e.textContent.trim()).filter((w) => w && !/[\\u4e00-\\u9fff]/.test(w))"
+            "return [...document.querySelectorAll('[data-t]')].map((e) => e.textContent.trim())"
+            ".filter((w) => w && !/[\\u4e00-\\u9fff]/.test(w))"
         )
         assert set(words) <= {"WAV", "RTF"}
         with self.device(width=360):

@@ -1,4 +1,4 @@
-"""One browser for all tests of the pages; its microphone hears the reference clip of the embedded voice, again and again."""
+"""One browser for all tests of the pages; its fake microphone plays the embedded voice's reference clip in a loop."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The chat page against a real server: messages by hand, the queue, controls, listening, and coming back after a restart."""
+"""The chat page with a real server: messages by hand, the queue, controls, listening, reconnecting after a restart."""
 
 import socket
 from collections.abc import Iterator
@@ -203,8 +203,12 @@ def test_an_event_source_of_the_browser_works_too(page: Browser) -> None:
         const take = (event) => {
           const data = JSON.parse(event.data);
           seen.push([event.type, event.lastEventId !== ""]);
-          if (event.type === "state" && seen.length === 1) fetch("/api/danmaku/enqueue", { method: "POST", headers: { "Content-Type": "application/json" },
-            body: JSON.stringify({ id: "es-" + Math.random(), platform: "test", channel: "c", username: "Eve", content: "Read by an event source." }) });
+          if (event.type === "state" && seen.length === 1) {
+            const message = { platform: "test", channel: "c", username: "Eve", content: "Read by an event source." };
+            const headers = { "Content-Type": "application/json" };
+            const body = JSON.stringify({ id: "es-" + Math.random(), ...message });
+            fetch("/api/danmaku/enqueue", { method: "POST", headers, body });
+          }
           if (event.type === "audio") { source.close(); done(seen); }
         };
         for (const name of ["state", "message", "start", "audio"]) source.addEventListener(name, take);
@@ -242,8 +246,8 @@ def picture(folder: Path) -> Path:
     path = folder / "scene.png"
     path.write_bytes(
         bytes.fromhex(
-            "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef"
-            "0000000049454e44ae426082"
+            "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415478"
+            "9c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
         )
     )
     return path

@@ -1,4 +1,4 @@
-"""A browser's own EventSource on the chat's stream: nothing but `new EventSource(address)`, through a connection that is cut under it."""
+"""A browser's own EventSource on the chat's stream, through a proxy that cuts the connection."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ LISTEN = """
 window.got = [];
 window.source = new EventSource("/api/danmaku/stream");
 for (const name of ["message", "start", "audio", "end", "deleted", "state"])
-  source.addEventListener(name, (event) => { const data = JSON.parse(event.data); got.push([name, event.lastEventId, data.id ?? data.paused ?? null]); });
+  source.addEventListener(name, (event) => {
+    const data = JSON.parse(event.data);
+    got.push([name, event.lastEventId, data.id ?? data.paused ?? null]);
+  });
 """
 
 
 class Wire:
-    """What lies between browser and server, and can be cut; `heads` are the requests for the stream that went through."""
+    """A proxy between browser and server that can close connections; `heads` are the requests for the stream."""
 
     def __init__(self, server: Server) -> None:
         self._server = server

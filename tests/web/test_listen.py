@@ -67,8 +67,11 @@ def test_votes_are_kept(folder: Path, address: str, browser: Browser, capsys: py
         page = driver.page_source
         assert "nfe" not in page, "nothing on the page says what made a clip"
         lengths = driver.execute_async_script(
-            "const done = arguments[0]; Promise.all(['a', 'b'].map((id) => new Promise((take) => { const e = document.getElementById(id);"
-            " const tell = () => take(e.duration); e.readyState ? tell() : e.addEventListener('loadedmetadata', tell); e.load(); }))).then(done)"
+            "const done = arguments[0];"
+            "const duration = (id) => new Promise((take) => { const e = document.getElementById(id);"
+            " const tell = () => take(e.duration);"
+            " e.readyState ? tell() : e.addEventListener('loadedmetadata', tell); e.load(); });"
+            "Promise.all(['a', 'b'].map(duration)).then(done)"
         )
         assert lengths == [pytest.approx(0.5, abs=0.02)] * 2, "both sides can be played"
         token = driver.execute_script("return document.body.dataset.token")
@@ -93,7 +96,8 @@ def test_votes_are_kept(folder: Path, address: str, browser: Browser, capsys: py
 def test_what_is_no_vote_is_refused(folder: Path, address: str) -> None:
     token = httpx.get(f"{address}pair").json()["token"]
     for body, status in (
-        ({"token": token, "choice": "both"}, 400), ({"token": "guess", "choice": "a"}, 400), ({"token": 5, "choice": "a"}, 400), ([], 400),
+        ({"token": token, "choice": "both"}, 400), ({"token": "guess", "choice": "a"}, 400),
+        ({"token": 5, "choice": "a"}, 400), ([], 400),
     ):  # fmt: skip
         answer = httpx.post(f"{address}vote", json=body)
         assert answer.status_code == status and answer.json()["error"]["message"]

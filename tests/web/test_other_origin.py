@@ -13,8 +13,9 @@ from serving import Server
 # The header fields that OpenAI's npm package sends from a browser.
 CALL = """
 const [url, done] = arguments;
-const headers = { authorization: "Bearer none", "content-type": "application/json", "x-stainless-lang": "js", "x-stainless-retry-count": "0",
-                  "x-stainless-runtime": "browser:chrome", "x-stainless-package-version": "6.0.0" };
+const headers = { authorization: "Bearer none", "content-type": "application/json", "x-stainless-lang": "js",
+                  "x-stainless-retry-count": "0", "x-stainless-runtime": "browser:chrome",
+                  "x-stainless-package-version": "6.0.0" };
 const body = JSON.stringify({ model: "tts-1", voice: "alloy", input: "Yes.", response_format: "flac" });
 fetch(url + "/v1/audio/speech", { method: "POST", headers, body })
   .then(async (answer) => {

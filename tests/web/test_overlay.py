@@ -57,7 +57,10 @@ def test_captions_in_time_with_the_audio(browser: Browser, idle: Server) -> None
     browser.listen()
     browser.picture("overlay")
     progress = []
-    look = "return [document.getElementById('clip').hidden, document.querySelectorAll('.word.heard').length, document.getElementById('words').clientHeight]"
+    look = (
+        "return [document.getElementById('clip').hidden, document.querySelectorAll('.word.heard').length,"
+        " document.getElementById('words').clientHeight]"
+    )
     while not (seen := browser.run(look))[0]:
         progress.append(seen[1])
         assert seen[2] <= 2 * 1.3 * 40 + 1
@@ -110,13 +113,15 @@ def test_blocked_sound_is_said_outside_obs(idle: Server, tmp_path: Path) -> None
 def test_settings_come_from_the_address(browser: Browser, idle: Server) -> None:
     browser.open(
         idle.url
-        + "/overlay?volume=0&font=serif&size=50&lines=1&position=top&align=left&color=%2300ff00&accent=%23ff0000&back=1&show=words&language=zh&hide=60"
+        + "/overlay?volume=0&font=serif&size=50&lines=1&position=top&align=left&color=%2300ff00&accent=%23ff0000"
+        + "&back=1&show=words&language=zh&hide=60"
     )
     send(idle, "One line only, however much there is to say about it in the end.")
     browser.wait(lambda: browser.all(".word.now"))
     style = browser.run(
-        "const s = getComputedStyle(document.getElementById('stage')); const c = getComputedStyle(document.getElementById('clip'));"
-        "return [s.fontSize, s.fontFamily.split(',')[0], s.justifyContent, s.textAlign, s.color, c.backgroundColor, document.documentElement.lang]"
+        "const [s, c] = ['stage', 'clip'].map((id) => getComputedStyle(document.getElementById(id)));"
+        "return [s.fontSize, s.fontFamily.split(',')[0], s.justifyContent, s.textAlign, s.color, c.backgroundColor,"
+        " document.documentElement.lang]"
     )
     assert style == ["50px", "serif", "flex-start", "left", "rgb(0, 255, 0)", "rgb(0, 0, 0)", "zh-Hans"]
     assert browser.run("return getComputedStyle(document.querySelector('.word.now')).color") == "rgb(255, 0, 0)"
@@ -195,9 +200,11 @@ def test_all_hear_the_same_and_a_late_one_joins(browser: Browser, idle: Server) 
           };
           const feeds = [new Feed(), new Feed()];
           const speakers = feeds.map((feed) => new Speaker(feed));
-          feeds[0].on("connection", ({ state }) => state === "open" && fetch("/api/danmaku/enqueue", { method: "POST", headers: { "Content-Type": "application/json" }, body }));
+          const headers = { "Content-Type": "application/json" };
+          const send = () => fetch("/api/danmaku/enqueue", { method: "POST", headers, body });
+          feeds[0].on("connection", ({ state }) => state === "open" && send());
           const first = await tape(speakers[0], feeds[0]);
-          await new Promise((resolve) => { const timer = setInterval(() => { if (speakers[0].position > 1) { clearInterval(timer); resolve(); } }, 20); });
+          while (speakers[0].position <= 1) await new Promise((resolve) => setTimeout(resolve, 20));
           let at = 0;
           feeds[1].on("start", (about) => (at ||= about.at));
           const second = await tape(speakers[1], feeds[1]);

@@ -68,7 +68,7 @@ def test_it_speaks_and_is_heard(page: Browser, tmp_path: Path) -> None:
 
 
 def test_what_is_played_is_what_was_made(page: Browser) -> None:
-    """No sample lost, doubled or out of place between the pieces of a stream: the page's own player against the request's audio."""
+    """The page's player plays the samples of a streamed request in order, none missing and none twice."""
     played, wanted = page.driver.execute_async_script(
         """
         const done = arguments[arguments.length - 1];
@@ -157,7 +157,8 @@ window.fetch = (url, what) => (what?.body && sent.push(JSON.parse(what.body)), a
 HINTS = """
 return [...document.querySelectorAll("#advanced [aria-describedby]")].filter((e) => e.checkVisibility()).map((e) => {
   const hint = document.getElementById(e.getAttribute("aria-describedby").split(" ")[0]);
-  return [e.labels?.[0]?.textContent.trim() ?? e.getAttribute("aria-labelledby"), hint.checkVisibility() && hint.textContent.length > 20];
+  return [e.labels?.[0]?.textContent.trim() ?? e.getAttribute("aria-labelledby"),
+          hint.checkVisibility() && hint.textContent.length > 20];
 });
 """
 
@@ -224,7 +225,8 @@ def test_not_offered_where_it_does_nothing(page: Browser) -> None:
 
 
 FORM = """
-return ["text", "voice", "speed", "steps", "solver", "seed", "format", "rate"].map((id) => document.getElementById(id).value);
+return ["text", "voice", "speed", "steps", "solver", "seed", "format", "rate"]
+  .map((id) => document.getElementById(id).value);
 """
 
 
@@ -243,7 +245,7 @@ def test_what_was_typed_survives(page: Browser, server: Server) -> None:
 
 
 def test_presets_and_a_link(page: Browser, server: Server) -> None:
-    """A preset keeps the settings under a name and leaves the text alone; a link carries both, in a part that no server sees."""
+    """A preset stores the settings under a name, without the text; a link has both in its fragment."""
     page.choose("voice", "kerstin")
     page.choose("speed", "1.5")
     page.choose("solver", "midpoint")

@@ -1,4 +1,4 @@
-"""The voices page: recording and uploading through a real browser into a real server, which says what is wrong with a clip."""
+"""The voices page: recording and uploading from a real browser to a real server, which says why it refuses a clip."""
 
 from io import BytesIO
 from pathlib import Path
