@@ -5,7 +5,7 @@
     with Engine.load("demo") as engine:
         speech = engine.speak("Hello there.")
 
-Names are loaded when they are first asked for, so that importing this package costs nothing.
+Names are imported at their first use, so `import ishowtts` loads neither the C core nor numpy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the C bridge calls: the few functions through which C borrows Python (csrc/bridge/bridge.h).
+"""The functions that the C core calls through its embedded interpreter (csrc/bridge/bridge.h).
 
-Nothing here imports torch before Python itself must run a model. Exceptions of `ishowtts.errors` reach the C
-caller as they are; any other is a defect and arrives with its traceback in the log.
+torch is imported only where Python must run a model. An exception of `ishowtts.errors` becomes the status and message
+of the C call; any other is a defect, and its traceback is logged.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from .text.frontend import Frontend
 
 GPU_BYTES = 64 << 20
-"""Weights of a transformer that is worth starting torch and a GPU for, unasked."""
+"""Size of a transformer's weights, in bytes, from which the backend "auto" uses a GPU."""
 _reads_chat_words = True
-"""Of the front ends to come; C asks for one right after it has read the settings."""
+"""`text.chat_words` of the configuration that was read last; the next `frontend` uses it."""
 
 
 def use(settings: Config) -> None:
-    """Make the front ends to come read as these settings ask, and all of them by its pronunciations."""
+    """Read text as a configuration asks: `text` for front ends made from now on, `pronounce` for all of them."""
     from .text import lexicon
 
     global _reads_chat_words
@@ -36,7 +36,10 @@ def use(settings: Config) -> None:
 
 
 def config(path: str | None, overrides: list[str]) -> str:
-    """The checked configuration as JSON; its pronunciations are in use from now on."""
+    """`Config.to_json` of the configuration that `ishowtts.config.load` reads; `use` is called with it.
+
+    ConfigError, VoiceError, ModelError: as `load` and `to_dict`.
+    """
     from .config import load
 
     settings = load(path, overrides)
@@ -46,7 +49,7 @@ def config(path: str | None, overrides: list[str]) -> str:
 
 
 def frontend(model: str) -> Frontend:
-    """The text front end of a model: `speakable` and `tokenize`."""
+    """The text front end of a model, which is a name, folder or checkpoint. ModelError: it cannot be used."""
     from .text.frontend import Frontend
     from .text.reading import Options
 
@@ -54,9 +57,11 @@ def frontend(model: str) -> Frontend:
 
 
 def native_model(model: str, precision: str | None, needed: bool) -> str | None:
-    """The description that the native backend opens; None where another backend suits the model or the machine better.
+    """The JSON description of a model that the native backend opens, or None where another backend is the better one.
 
-    `needed`: ModelError with the reason instead of None.
+    `precision`: one of `native.PRECISIONS`, "auto" or None for the fastest. `needed`: the backend was asked for by
+    name, so a model that it cannot run is a ModelError with the reason. MissingPackage: only torch can run the model,
+    and it is not installed.
     """
     from ._native import is_fast
     from .model import native
@@ -84,7 +89,11 @@ def native_model(model: str, precision: str | None, needed: bool) -> str | None:
 
 
 def find_package(model: str, precision: str | None) -> tuple[str | None, str, str | None]:
-    """Where the current compiled package lies (or None), where torch's libraries lie, why none can be compiled (or None)."""
+    """The folder of a model's compiled package, the folder of torch's libraries, and why no package can be compiled.
+
+    The first is None where there is no current package, the last None where there is one or it can be compiled.
+    MissingPackage: torch is not installed.
+    """
     from .model import compile as compiler
 
     require_torch("The backend package")
@@ -98,7 +107,7 @@ def find_package(model: str, precision: str | None) -> tuple[str | None, str, st
 
 
 def compile_command(model: str, precision: str | None, threads: int) -> tuple[list[str], str]:
-    """Command line that makes a package, and the folder that holds ishowtts."""
+    """The command line that compiles a package on `threads` threads (0: torch's choice), and its PYTHONPATH."""
     from .model.compile import settled
 
     command = [sys.executable, "-m", "ishowtts.model.compile", model]
@@ -107,7 +116,10 @@ def compile_command(model: str, precision: str | None, threads: int) -> tuple[li
 
 
 def backend(model: str, precision: str | None, compile: bool, threads: int) -> TorchBackend:
-    """The model run by Python, eagerly or through torch.compile. Imports torch."""
+    """The model run by PyTorch, eagerly or through torch.compile, on `threads` threads (0: torch's choice).
+
+    Imports torch. MissingPackage: it is not installed; ModelError: the model or the precision cannot be used.
+    """
     require_torch(f"The backend {'compile' if compile else 'eager'}")
     from .model.backend import TorchBackend
 
@@ -115,9 +127,10 @@ def backend(model: str, precision: str | None, compile: bool, threads: int) -> T
 
 
 def cuda_why_not(model: str, precision: str | None, needed: bool) -> str | None:
-    """None when torch, this precision and, unless it is `needed`, the model's size are for a GPU, otherwise a sentence.
+    """Why the backend "cuda" is not used for a model, as a sentence; None where it is.
 
-    Does not import torch.
+    `needed`: it was asked for by name, so small models use it too. Does not import torch. MissingPackage: torch is not
+    installed.
     """
     from .model.compile import DEFAULT_PRECISION, PRECISIONS, torch_facts
     from .model.source import resolve
@@ -134,16 +147,20 @@ def cuda_why_not(model: str, precision: str | None, needed: bool) -> str | None:
 
 
 def cuda_backend(model: str, precision: str | None, threads: int, rows: int, frames: int) -> CudaBackend:
-    """The model on the first GPU, for steps of up to `rows` rows and `frames` rows x frames. Imports torch."""
+    """The model on the first GPU; a batch has at most `rows` rows, and rows × longest row at most `frames` frames.
+
+    Imports torch. ModelError: torch finds no GPU (status ENOTFOUND), or the model cannot be used; MemoryError: the GPU
+    has too little memory.
+    """
     import torch
 
-    from .model.backend import with_room
+    from .model.backend import retry_out_of_memory
     from .model.cuda import CudaBackend
 
     if not torch.cuda.is_available():
         raise ModelError("torch finds no GPU that it can use.", status="ENOTFOUND", field="backend")
     try:
-        return with_room(CudaBackend)(model, precision, threads, rows, frames)
+        return retry_out_of_memory(CudaBackend)(model, precision, threads, rows, frames)
     except BaseException:
-        torch.cuda.empty_cache()  # another backend, or another program, has a use for it
+        torch.cuda.empty_cache()  # for another backend or another program
         raise

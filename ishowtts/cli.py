@@ -1,7 +1,7 @@
-"""The command line: its own commands, and those of other packages: quantize, train, quality, sweep, daily.
+"""The command line `ishowtts`: speak, serve, voices and others here, the rest in modules of their own (`MODULES`).
 
-Options are overrides of the configuration, so one place checks them all. What a user got wrong is answered by one
-sentence and status 2; a failure of the program itself is 1.
+Options become overrides of the configuration, which validates them. An error is one sentence on standard error; the
+exit status is 2 for a fault of the user's, 1 for one of the program's.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MODULES = {  # commands with a module of their own, which has `parser(prog)` and
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit status."""
+    """Run a command line (None: `sys.argv`); its exit status: 0, 1, 2, 130 (interrupted) or 141 (output closed)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     prog = "ishowtts"
     try:
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if error.status in USER_FAULTS else 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output went away
+    except BrokenPipeError:  # the program that reads our output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
@@ -163,7 +163,7 @@ def _load(arguments: argparse.Namespace) -> Config:
     return config.load(arguments.config, [*arguments.set, *own])
 
 
-# ---- the others ------------------------------------------------------------------------------------------------------
+# ---- other commands --------------------------------------------------------------------------------------------------
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -218,9 +218,8 @@ def _config(arguments: argparse.Namespace) -> int:
     if arguments.action == "show":
         print(json.dumps(shown, ensure_ascii=False, indent=2))
     else:
-        print(
-            f"{arguments.config or 'the defaults'}: good, {len(shown['voices'])} voice(s), model {shown['model']['name']}"
-        )
+        voices, model = len(shown["voices"]), shown["model"]["name"]
+        print(f"{arguments.config or 'the defaults'}: good, {voices} voice(s), model {model}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Completions for shells and manual pages, made from the parsers of the command line."""
+"""Shell completions and manual pages, generated from the argument parsers of the command line."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from .errors import ConfigError
 from .extras import MissingPackage
 
 _PLACES = ("FILE", "DIR", "FOLDER", "PATH")
-"""Words for a value that is a file or a folder."""
+"""Placeholders of values that are files or folders."""
 
 
 @dataclass(frozen=True)
 class Option:
     """An option or, without `flags`, a positional argument.
 
-    `value`: what stands for its value, "" where it takes none. `many`: it takes several.
+    `value`: the placeholder of its value, "" where it takes none. `choices`: its possible values, () for any. `file`:
+    the value is a file or a folder. `many`: it takes several values.
     """
 
     flags: tuple[str, ...]
@@ -34,7 +35,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """A command with the words that lead to it: ("ishowtts", "daily", "quick")."""
+    """A command: the words that call it, ("ishowtts", "daily", "quick"), its help, options and subcommands."""
 
     path: tuple[str, ...]
     help: str
@@ -44,12 +45,12 @@ class Command:
 
     @property
     def name(self) -> str:
-        """The last word."""
+        """The last word of `path`."""
         return self.path[-1]
 
     @property
     def words(self) -> list[str]:
-        """What may follow: commands, options, choices of positional arguments."""
+        """Words that may follow: subcommands, options, choices of positional arguments."""
         found = [command.name for command in self.commands]
         for option in self.options:
             found += option.flags or option.choices
@@ -119,7 +120,7 @@ def _all(command: Command) -> Iterator[Command]:
 
 
 def script(shell: str, whole: Command) -> str:
-    """What a shell reads to complete the command line: `shell` is bash, zsh or fish."""
+    """The completion script of a command line for a shell: "bash", "zsh" or "fish"."""
     return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](whole)
 
 
@@ -193,7 +194,7 @@ def _zsh(whole: Command) -> str:
         else:
             lines.append("  _arguments " + " \\\n    ".join(specs) if specs else "  _arguments")
         lines.append("}")
-    # Found by its name in $fpath the file is the function itself; sourced it defines one.
+    # zsh runs the file as the function _ishowtts where it finds it in $fpath; sourced, it only defines the function.
     last = 'if [ "$funcstack[1]" = _ishowtts ]; then _ishowtts "$@"; else compdef _ishowtts ishowtts; fi'
     return "\n".join([*lines, "", last, ""])
 
@@ -244,7 +245,10 @@ def _one_line(text: str) -> str:
 
 
 def manual(whole: Command, page: str | None = None) -> str:
-    """A manual page in roff: of the program, or of one command. ConfigError names the commands where there is no such one."""
+    """A manual page in roff, of the program (`page` None) or of one of its commands.
+
+    ConfigError: there is no such command; the message lists those that exist.
+    """
     if page is None:
         return _page(whole)
     found = next((one for one in whole.commands if one.name == page), None)
@@ -276,9 +280,10 @@ def _page(command: Command) -> str:
         ".SH ENVIRONMENT",
         ".TP",
         ".B ISHOWTTS__SECTION__KEY",
-        "A setting of the configuration, such as ISHOWTTS__SAMPLING__NFE. It goes before the file and after the options.",
+        "A setting of the configuration, such as ISHOWTTS__SAMPLING__NFE. It overrides the file and is overridden by "
+        "options.",
         ".SH EXIT STATUS",
-        "0: done. 1: a failure of the program. 2: what was asked for is at fault. 130: interrupted.",
+        "0: done. 1: a failure of the program. 2: a wrong option, file or setting. 130: interrupted.",
     ]
     if len(command.path) > 1:
         lines += [".SH SEE ALSO", ".BR ishowtts (1)"]

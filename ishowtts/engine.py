@@ -1,11 +1,10 @@
-"""The Python face of the C engine: load a model, give it voices, get speech.
+"""The Python interface of the C engine: load a model, add voices, speak.
 
     with Engine.load("demo") as engine:
         speech = engine.speak("Hello there.")
 
-Everything heavy happens on the engine's own threads; any number of Python threads and asyncio tasks may speak at once and share
-the model. What cannot be done raises `IshowError` or one of its kinds (`ishowtts.errors`); an argument of a wrong type is a
-TypeError.
+The engine computes on threads of its own; any number of Python threads and asyncio tasks may speak at the same time and
+share the model. Errors are subclasses of `IshowError` (`ishowtts.errors`); an argument of a wrong type is a TypeError.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Speech:
-    """A finished utterance: mono samples in [-1, 1], their rate in Hz, and the seed that makes it again."""
+    """A finished utterance: mono samples in [-1, 1], their rate in Hz, the seed that gives it again, and timings."""
 
     samples: Samples
     sample_rate: int
@@ -52,12 +51,16 @@ class Speech:
 
     @property
     def seconds(self) -> float:
-        """Length of the audio."""
+        """Duration of the audio in seconds."""
         return len(self.samples) / self.sample_rate
 
 
 class SpeechStream(Iterator[Samples]):
-    """Pieces of one utterance as they are finished; each follows the one before without a gap."""
+    """An iterator over the samples of one utterance in pieces, as they are computed; made by `Engine.stream`.
+
+    Pieces are mono float32 in [-1, 1] and follow one another without gap or overlap. The iterator waits for the next
+    piece and raises IshowError where the utterance failed or was cancelled.
+    """
 
     def __init__(self, utterance: _engine.Utterance, sample_rate: int) -> None:
         self._utterance = utterance
@@ -70,29 +73,30 @@ class SpeechStream(Iterator[Samples]):
         return np.frombuffer(piece, np.float32)
 
     def poll(self, timeout: float) -> Samples | None:
-        """The next piece, None at the end; IshowError, status EAGAIN, when `timeout` seconds brought nothing."""
+        """The next piece, None at the end; IshowError with status EAGAIN: none within `timeout` seconds."""
         piece = self._utterance.next(timeout)
         return None if piece is None else np.frombuffer(piece, np.float32)
 
     def cancel(self) -> None:
-        """Stop at the next step of the model; the iterator then raises IshowError with status ECANCELLED."""
+        """Stop before the next step of the model; the iterator then raises IshowError with status ECANCELLED."""
         self._utterance.cancel()
 
     @property
     def timings(self) -> Timings:
-        """Seconds since submission and where they went."""
+        """Seconds of the stages of the utterance since it was submitted, its seed and voice."""
         return self._utterance.timings()
 
     @property
     def progress(self) -> float:
-        """0 to 1, by steps taken."""
+        """The share of the solver's steps that are done, from 0 to 1."""
         return self._utterance.progress()
 
 
 class AsyncSpeechStream(AsyncIterator[Samples]):
-    """Pieces of one utterance for `async for`; waiting for one takes no thread. It belongs to the loop that it was made on.
+    """The pieces of one utterance for `async for`, made by `Engine.stream_async`; waiting occupies no thread.
 
-    The end, a failure and `aclose` end the utterance; so does dropping the stream.
+    It belongs to the event loop on which it was made. The utterance is cancelled by `aclose`, or when the stream is
+    garbage-collected before its end.
 
     >>> async def first_piece(engine: Engine) -> int:
     ...     stream = engine.stream_async("A long story. It comes sentence by sentence.", nfe=3)
@@ -139,13 +143,13 @@ class AsyncSpeechStream(AsyncIterator[Samples]):
 
     @property
     def timings(self) -> Timings:
-        """Seconds since submission and where they went."""
+        """As `SpeechStream.timings`."""
         found = self._timings if self._stream is None else self._stream.timings
         assert found is not None
         return found
 
     async def aclose(self) -> None:
-        """Cancel what is not finished. May be called twice."""
+        """Cancel the utterance unless it is finished. May be called twice."""
         self._end()
 
     def _end(self) -> None:
@@ -170,7 +174,7 @@ def _tell(fd: int, news: asyncio.Event) -> None:
 
 
 class Engine:
-    """A loaded model, its voices, and the utterances in flight. Make one with `Engine.load`.
+    """A loaded model with its voices and running utterances. Make one with `Engine.load`.
 
     >>> with Engine.load("demo", threads=1) as engine:
     ...     speech = engine.speak("Hello there.", seed=1, nfe=3)
@@ -194,18 +198,22 @@ class Engine:
         voices: bool = True,
         **options: Unpack[EngineOptions],
     ) -> Self:
-        """Load a model by name ("demo"), folder or hub name.
+        """Load a model by name ("demo"), folder, checkpoint or hub name.
 
-        `precision`: "fp32", "bf16", "int8-dynamic", "int8-static" (which `ishowtts quantize --calibrate` must have
-        prepared), None for what suits the device. `threads` 0: all cores. `backend` "cuda": the first NVIDIA GPU;
-        "native": the C core's own kernels, ready at once; "package": compiled for this machine by torch, the model as
-        Python runs it until there is one; "eager": always Python; "compile": torch.compile; "auto": "cuda" for a large
-        model where there is a GPU, else native where the processor and the model allow, else the package. `compile`,
-        when there should be a package and is none: "background" makes one and swaps it in, "wait" returns when that is
-        done (or failed: then the Python model stays), "off" makes none. `voices`: add those that come with the model.
-        ModelError: there is no such model, or it cannot be used; ConfigError: an option that cannot be.
+        `precision`: "fp32", "bf16", "int8-dynamic", "int8-static" (prepared by `ishowtts quantize --calibrate`), or
+        None for the fastest of fp32 and bf16 on this device. `threads`: 0 for all cores.
 
-        It takes a tenth of a second to minutes; in a program of asyncio: `await asyncio.to_thread(Engine.load, "demo")`.
+        `backend`: "cuda", the first NVIDIA GPU; "native", the C core's kernels; "package", a package compiled by torch
+        for this machine, and "eager" until it exists; "eager", PyTorch; "compile", torch.compile; "auto", "cuda" for a
+        large model where there is a GPU, else "native" where processor and model allow it, else "package".
+
+        `compile`, where a package is needed and does not exist: "background" compiles it while the engine already
+        speaks, "wait" before this function returns (if that fails, "eager" stays in use), "off" does not compile.
+        `voices`: add the voices that come with the model. `options`: sizes of the engine.
+
+        ModelError: the model does not exist or cannot be used; ConfigError: an option has a wrong value.
+
+        Loading blocks for 0.1 s to minutes; with asyncio, use `await asyncio.to_thread(Engine.load, "demo")`.
 
         >>> with Engine.load("demo", threads=1, max_rows=2) as engine:
         ...     [voice["id"] for voice in engine.voices], engine.info["backend"]
@@ -237,10 +245,10 @@ class Engine:
             self.add_voice(voice.id, voice.audio, voice.text, voice.language)
 
     def speak(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> Speech:
-        """Speak a text of 1 to 5000 characters and wait for all of it. `voice`: an id, None: the first one.
+        """Speak a text of 1 to 5000 characters and wait for the whole speech.
 
-        TextError: the text cannot be spoken; VoiceError: there is no such voice; IshowError otherwise, its `field` names the
-        option. Interrupting the wait cancels the speech.
+        `voice`: id of a voice, None: the first one. TextError: the text cannot be spoken; VoiceError: there is no such
+        voice; IshowError: any other fault, whose `field` names the option. KeyboardInterrupt cancels the speech.
 
         >>> with Engine.load("demo", threads=1) as engine:
         ...     one, again = (engine.speak("Nine viewers.", "kathleen", seed=1, nfe=3, speed=1.2) for _ in range(2))
@@ -255,7 +263,7 @@ class Engine:
         return Speech(samples, stream.sample_rate, timings["seed"], timings)
 
     def stream(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> SpeechStream:
-        """Speak a text piece by piece: the first chunk comes while the next ones are still being made. Errors as `speak`.
+        """Speak a text and get its samples in pieces, the first one while the rest is computed. Errors as `speak`.
 
         >>> with Engine.load("demo", threads=1) as engine:
         ...     sum(piece.size for piece in engine.stream("One sentence. And another.", nfe=3)) > 24000
@@ -269,7 +277,8 @@ class Engine:
 
         >>> async def both() -> list[Speech]:
         ...     with await asyncio.to_thread(Engine.load, "demo", threads=1) as engine:
-        ...         return await asyncio.gather(*(engine.speak_async(text, nfe=3) for text in ("Hello.", "Good evening.")))
+        ...         texts = "Hello.", "Good evening."
+        ...         return await asyncio.gather(*(engine.speak_async(text, nfe=3) for text in texts))
         >>> [speech.seconds > 0.2 for speech in asyncio.run(both())]
         [True, True]
         """
@@ -283,7 +292,7 @@ class Engine:
         return Speech(samples, stream.sample_rate, stream.timings["seed"], stream.timings)
 
     def stream_async(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> AsyncSpeechStream:
-        """`stream` for `async for`, on the running loop; the option `notify` is its own."""
+        """`stream` for `async for` on the running event loop; the stream sets the option `notify` itself."""
         return AsyncSpeechStream(self, text, voice, options)
 
     def add_voice(
@@ -295,9 +304,11 @@ class Engine:
         *,
         sample_rate: int | None = None,
     ) -> None:
-        """Add or replace a voice: 1 to 30 s of clean speech (a file, or mono samples with their rate) and its words.
+        """Add a voice, or replace the one with this id.
 
-        `audio` None suits models that use no reference (`info["uses_prompt"]` is False). VoiceError: the clip cannot be used.
+        `audio`: 1 to 30 s of clean speech, as a file or as mono samples with `sample_rate` in Hz; None for models that
+        use no reference (`info["uses_prompt"]` is False). `text`: the words of the clip. `language`: such as "en",
+        None: guessed from each text. VoiceError, TextError: the id, the clip or its words cannot be used.
         """
         if audio is None:
             self._core.set_voice(id, text, None, 0, language)
@@ -318,25 +329,25 @@ class Engine:
         self._core.set_voice(id, text, samples, sample_rate, language)
 
     def remove_voice(self, id: str) -> None:
-        """Forget a voice; utterances in flight keep it."""
+        """Remove a voice; running utterances keep it. VoiceError: there is no such voice."""
         self._core.remove_voice(id)
 
     def configure(self, **options: Unpack[EngineOptions]) -> None:
-        """Other sizes for the utterances to come, all of them; `cache_bytes` and `max_rows` must stay what they were."""
+        """Replace all sizes of the engine for new utterances. IshowError: `cache_bytes` or `max_rows` would change."""
         self._core.configure(**options)
 
     def handle(self) -> CapsuleType:
-        """What `ishowtts._service` and `ishowtts._chat` take for an engine; keeps it open."""
+        """A capsule of the C engine for `ishowtts._service` and `ishowtts._chat`; the engine lives as long as it."""
         return self._core.handle()
 
     @property
     def voices(self) -> list[VoiceInfo]:
-        """All voices in order of arrival; the first one is the default."""
+        """All voices in the order in which they were added; the first one is the default."""
         return self._core.voices()
 
     @property
     def info(self) -> ModelInfo:
-        """What the active backend is; changes when a compiled package is swapped in."""
+        """The model and the active backend, which changes when a compiled package is ready."""
         return self._core.info()
 
     @property
@@ -346,20 +357,23 @@ class Engine:
 
     @property
     def compilable(self) -> bool:
-        """Whether a package was missing at loading and could be made for this machine."""
+        """Whether a compiled package was missing when the model was loaded, and can be compiled on this machine."""
         return self._core.pending
 
     def start_compiling(self) -> None:
-        """Make the package in a process of its own; it is swapped in between utterances."""
+        """Compile the package in another process; the engine uses it once it is ready and no utterance runs."""
         self._core.compile_start()
 
     @property
     def compile_state(self) -> tuple[CompileState, str]:
-        """Where the compilation of the package stands, and why it failed."""
+        """The state of the compilation ("none", "running", "swapped" or "failed"), and why it failed or ""."""
         return self._core.compile_state()
 
     def wait_compiled(self, timeout: float | None = None) -> bool:
-        """Wait for the compilation; False when its package is not in use: none was begun, it failed, or time ran out."""
+        """Wait until the compilation has ended, for `timeout` seconds (None: as long as it takes).
+
+        Whether the package is in use: False where none was begun, it failed, or it still runs.
+        """
         end = None if timeout is None else time.monotonic() + timeout
         while (state := self._core.compile_state()[0]) == "running":
             if end is not None and time.monotonic() > end:
@@ -368,7 +382,7 @@ class Engine:
         return state == "swapped"
 
     def close(self) -> None:
-        """Cancel what is in flight, stop a compilation, free the model. May be called twice."""
+        """Cancel running utterances, stop a compilation, free the model. May be called twice."""
         self._core.close()
 
     def __enter__(self) -> Self:
@@ -383,9 +397,10 @@ class Engine:
 def open_engine(
     config: Config, compile: Literal["background", "wait", "off"] | None = None, *, voices: bool = True, **model: str
 ) -> Engine:
-    """The engine that a configuration asks for, with its voices unless told otherwise.
+    """The engine that a configuration describes, with its voices unless `voices` is False.
 
-    `compile` and `model` (precision, backend) override its own.
+    `compile` and the keywords `precision` and `backend` replace those of the configuration. Errors as `Engine.load` and
+    `Config.load_voices`.
     """
     found = config.load_voices()  # before the model: a wrong path should not cost its loading
     _runtime.use(config)
@@ -411,7 +426,7 @@ def open_engine(
 def _read_audio(id: str, path: Path) -> tuple[Samples, int]:
     try:
         samples, sample_rate = _audio.decode(path.read_bytes())
-    except ValueError:  # a NUL or a surrogate
+    except ValueError:  # the path has a NUL or a surrogate
         raise VoiceError(
             f"Voice {id}: {str(path)!r} is no name of a file.", status="ENOTFOUND", field="audio"
         ) from None
@@ -430,6 +445,6 @@ _open: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    # The engine's threads must not outlive the interpreter that they call.
+    # The engine's threads call the interpreter, so they must end before it.
     for engine in list(_open):
         engine.close()

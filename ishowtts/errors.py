@@ -1,7 +1,7 @@
-"""Errors that reach a user: one sentence, the kind of fault, and the field at fault.
+"""Errors with a message for the user, a status and the name of the field at fault.
 
-`status` is the name of an `ishow_status` without its prefix, so an error keeps its kind across C: the bridge turns an
-exception of this module into that status, and `ishowtts._engine` raises a failed status as one of these classes.
+`status` is the name of an `ishow_status` (include/ishow.h) without `ISHOW_`. The bridge turns an exception of this
+module into that status, and the extension modules turn a failed status into one of these classes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class IshowError(Exception):
-    """`message`: one sentence for the user; `status`: the kind of fault; `field`: the input at fault, or ""."""
+    """`message`: one sentence for the user; `status`: the kind of fault; `field`: name of the input at fault, or ""."""
 
     default_status: ClassVar[str] = "EINTERNAL"
 
@@ -27,7 +27,7 @@ class ConfigError(IshowError):
 
 
 class ModelError(IshowError):
-    """A model, its files or its surroundings cannot be used, or the model failed."""
+    """A model cannot be found, read or run on this machine, or it failed while it ran."""
 
     default_status = "EFORMAT"
 
@@ -45,7 +45,7 @@ class VoiceError(IshowError):
 
 
 def from_status(status: str, field: str, message: str) -> IshowError:
-    """The exception for a failed status of the C core."""
+    """The exception for a failed status of the C core; its class follows from `field` and `status`."""
     kind: type[IshowError] = IshowError
     if field in ("model", "precision") or (status in ("EMODEL", "EFORMAT") and field != "audio"):
         kind = ModelError

@@ -1,6 +1,6 @@
-"""Packages that only some commands need: imported late, and asked for by one sentence when they are missing.
+"""Packages that only some commands need, imported at their first use; an error names the command that installs them.
 
-The command line and the server with the embedded voices use none of them; `pyproject.toml` lists them as extras.
+The command line and the server with the embedded voices need none of them; `pyproject.toml` lists them as extras.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class MissingPackage(IshowError):
 
 
 def installs(extra: str) -> str:
-    """The command that installs an extra: in a checkout its own script, which pins every version."""
+    """The command that installs an extra: in a checkout `scripts/setup`, which pins every version, else pip."""
     return f"scripts/setup {extra}" if _SETUP.is_file() else f"pip install 'ishowtts[{extra}]'"
 
 
 def require(module: str, what: str, how: str | None = None) -> Any:
-    """The imported `module`; MissingPackage with "`what` needs …: `how`" when it, or something it needs, is not installed.
+    """Import `module`. MissingPackage, "`what` needs the package …: `how`": it, or a package it needs, is missing.
 
-    `how` None: the extra `quality`.
+    `how`: the command that installs it, None: that of the extra `quality`.
     """
     try:
         return importlib.import_module(module)
@@ -38,11 +38,11 @@ def require(module: str, what: str, how: str | None = None) -> Any:
 
 
 def has_torch() -> bool:
-    """Whether torch is installed; does not import it."""
+    """Whether torch is installed; torch is not imported."""
     return importlib.util.find_spec("torch") is not None
 
 
 def require_torch(what: str) -> None:
-    """MissingPackage when torch is not installed; does not import it."""
+    """MissingPackage, "`what` needs the package torch: …", where torch is not installed; torch is not imported."""
     if not has_torch():
         raise MissingPackage(f"{what} needs the package torch: {installs('torch')}")

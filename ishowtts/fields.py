@@ -1,7 +1,7 @@
 """The fields of a request for speech and the sizes of an engine, as tables.
 
-The tables are written in C (csrc/engine/field.h). The configuration, the command line, sweeps and both servers read
-them here, so that a field has one name, one range, one default and one description everywhere.
+The tables are written in C (csrc/engine/field.c). Configuration, command line, sweeps and both servers take names,
+ranges, defaults and descriptions from them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SEED_MAX = (1 << 64) - 1
 class Field:
     """One field.
 
-    `name`: in a request over HTTP and in errors. `option`: keyword of `Engine.speak`, option of the command line, axis
-    of a sweep; two fields with the same option are its first and second part. `setting`: key in the section of the
-    configuration, None: only a request chooses it. `negation`: the command line's option that switches a boolean off,
-    None: `option` switches it on. `least` and `most`: the range of a number, both included. `choices`: the words of a
-    choice. `restart`: a running server cannot change it.
+    `name`: in requests over HTTP and in errors. `option`: keyword of `Engine.speak`, option of the command line, axis
+    of a sweep; where two fields have the same option, its value is a pair of both. `setting`: key in the section of the
+    configuration, None: only a request sets it. `negation`: the command line's option that switches a boolean off,
+    None: `option` switches it on. `restart`: a running server cannot change it. `least`, `most`: the range of a number,
+    both included. `choices`: the values of a choice. `help`: a description for people.
     """
 
     name: str
@@ -44,9 +44,10 @@ class Field:
 class SpeechOptions(TypedDict, total=False):
     """Keywords of `Engine.speak` and `Engine.stream`: the options of `REQUEST`, and how the speech is delivered.
 
-    `early`: a long text begins with a short chunk, so that its first audio comes soon (True for `stream`). `priority`:
-    higher goes first. `deadline`: seconds from now, 0: none. `notify`: an eventfd that is written to whenever
-    `SpeechStream.poll` has something new, for event loops; the stream has a copy of it. Below 0: none.
+    `early`: a long text begins with a short chunk, so that its first audio comes soon (`stream` sets it). `priority`:
+    utterances with a higher one are computed first. `deadline`: seconds from now, 0: none. `notify`: file descriptor of
+    an eventfd that is written to whenever `SpeechStream.poll` has a result, for event loops; the stream duplicates it;
+    below 0: none.
     """
 
     nfe: int
@@ -80,15 +81,15 @@ class EngineOptions(TypedDict, total=False):
 
 
 REQUEST = tuple(Field(**row) for row in _engine.REQUEST_FIELDS)
-"""How to speak."""
+"""Fields of a request for speech."""
 SAMPLING = tuple(field for field in REQUEST if field.setting)
-"""Those that the section `[sampling]` of the configuration has."""
+"""Fields of a request whose defaults the section `[sampling]` of the configuration sets."""
 ENGINE = tuple(Field(**row) for row in _engine.ENGINE_FIELDS)
-"""The section `[engine]` of the configuration."""
+"""Sizes of an engine: the section `[engine]` of the configuration."""
 
 
 def options(fields: Iterable[Field]) -> dict[str, tuple[Field, ...]]:
-    """The fields of each option: one, or the two parts of a pair."""
+    """The fields of each option, in the order of the table: one field, or two for a pair."""
     found: dict[str, tuple[Field, ...]] = {}
     for field in fields:
         found[field.option] = (*found.get(field.option, ()), field)
@@ -96,7 +97,7 @@ def options(fields: Iterable[Field]) -> dict[str, tuple[Field, ...]]:
 
 
 def speech_options(value: Callable[[Field], Any], fields: Iterable[Field] = REQUEST) -> SpeechOptions:
-    """Keywords of `Engine.speak` from the value of each field."""
+    """Keywords of `Engine.speak`, with `value(field)` for each field; pairs become tuples."""
     chosen: dict[str, Any] = {}
     for option, parts in options(fields).items():
         values = tuple(value(part) for part in parts)
@@ -105,7 +106,10 @@ def speech_options(value: Callable[[Field], Any], fields: Iterable[Field] = REQU
 
 
 def read(field: Field, text: str, name: str = "") -> Any:
-    """A value from text. ConfigError says what `name` (left out: the option) may be."""
+    """The value of a field from text, as the command line and sweeps write it; booleans are "on" and "off".
+
+    ConfigError: the text is no value of the field; its message begins with `name` ("": the option).
+    """
     name = name or field.option
     if field.kind == "boolean":
         return _one_of(("off", "on"), text, name, field) == "on"
@@ -133,7 +137,10 @@ def _one_of(words: tuple[str, ...], text: str, name: str, field: Field) -> str:
 
 
 def read_pair(parts: tuple[Field, ...], text: str, name: str = "") -> tuple[float, float]:
-    """The values of FROM:TO. Both may be the same: the interval is empty then."""
+    """The two values of a pair written FROM:TO, where FROM may not be later than TO; equal ones are an empty interval.
+
+    ConfigError: as `read`.
+    """
     field = parts[0].option
     name = name or field
     try:

@@ -1,4 +1,4 @@
-"""The user's folders, without importing anything heavy."""
+"""The user's folders for state and cache."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .errors import ConfigError
 
 
 def state_dir() -> str:
-    """What outlives a server, unless `server.state_dir` names another folder."""
+    """The folder of what must survive a restart, the default of `server.state_dir`. ConfigError: HOME is not set."""
     try:
         return platformdirs.user_state_dir("ishowtts")
     except RuntimeError:
@@ -21,7 +21,10 @@ def state_dir() -> str:
 
 
 def cache_dir() -> Path:
-    """What is made again when it is deleted: ISHOWTTS_CACHE_DIR, or the user's cache folder."""
+    """The folder of files that can be made again: ISHOWTTS_CACHE_DIR, else in the user's cache folder.
+
+    ConfigError: neither ISHOWTTS_CACHE_DIR nor HOME is set.
+    """
     own = os.environ.get("ISHOWTTS_CACHE_DIR")
     try:
         return Path(own or platformdirs.user_cache_dir("ishowtts"))

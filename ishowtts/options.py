@@ -1,4 +1,4 @@
-"""What the parsers of all commands share."""
+"""Options and error messages that the parsers of several commands have in common."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line and status 2."""
+    """An argument parser whose error is one line on standard error and exit status 2."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where help is."""
+        """Exit with `message` and a reference to --help."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def overrides(asked: Mapping[str, object]) -> list[str]:
-    """`section.key=value` of what was asked for; None was not."""
+    """Overrides "section.key=value" for `config.load` from values by key; those that are None are left out."""
     return [f"{name}={value}" for name, value in asked.items() if value is not None]
 
 
 def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field]) -> None:
-    """An option for each field of a table, None where it is not given: text for `overrides`, or what `request_value` reads."""
+    """Add an option for each field of a table, with its name, range and description.
+
+    Parsed values are text for `field_overrides` and `request_value`, None where the option is not given.
+    """
     for option, parts in by_option(fields).items():
         field = parts[0]
         name, words = "--" + option.replace("_", "-"), "; ".join(part.help for part in parts)
@@ -43,7 +46,10 @@ def add_fields(parser: argparse.ArgumentParser, fields: Iterable[Field]) -> None
 
 
 def field_overrides(arguments: argparse.Namespace, section: str, fields: Iterable[Field]) -> list[str]:
-    """`overrides` of the options that `add_fields` added and that are settings of a section."""
+    """`overrides` from parsed options of `add_fields`, for fields that are settings of `section`.
+
+    ConfigError: as `fields.read_pair`.
+    """
     asked: dict[str, object] = {}
     for option, parts in by_option(fields).items():
         given = getattr(arguments, option, None)
@@ -55,7 +61,10 @@ def field_overrides(arguments: argparse.Namespace, section: str, fields: Iterabl
 
 
 def request_value(arguments: argparse.Namespace, field: Field) -> Any:
-    """The value of an option of `add_fields` that is no setting; the default where it was not given."""
+    """The value of a parsed option of `add_fields` that is no setting, the field's default where it is not given.
+
+    ConfigError: as `fields.read`.
+    """
     given = getattr(arguments, field.option)
     if given is None:
         return field.default
@@ -63,7 +72,7 @@ def request_value(arguments: argparse.Namespace, field: Field) -> Any:
 
 
 def add_speaker(parser: Parser) -> None:
-    """Options for the model and the voice that speaks."""
+    """Add --config, --model, --voice and --threads, which `speaker` reads."""
     parser.add_argument("--config", metavar="FILE", help="settings in TOML, for the model and its voices")
     parser.add_argument("--model", help="demo, a folder, a checkpoint or a hub name")
     parser.add_argument("--voice", help="id of a voice (default: the default one)")
@@ -71,7 +80,7 @@ def add_speaker(parser: Parser) -> None:
 
 
 def speaker(options: argparse.Namespace) -> Config:
-    """The configuration that the options of `add_speaker` ask for."""
+    """The configuration with the parsed options of `add_speaker`; ConfigError as `config.load`."""
     from . import config
 
     asked = {"model.name": options.model, "model.threads": options.threads, "default_voice": options.voice}

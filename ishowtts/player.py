@@ -1,4 +1,4 @@
-"""Speech through the loudspeaker, by one of the programs that play raw samples or files."""
+"""Playing speech by one of the usual programs: PulseAudio's, ALSA's, FFmpeg's, PipeWire's or macOS's."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ PIPED = {
     "aplay": "-q -t raw -f S16_LE -c 1 -r {rate}",
     "ffplay": "-nodisp -autoexit -loglevel error -f s16le -ar {rate} -i pipe:0",
 }
-"""Programs that play 16-bit samples from their standard input while they come, with their arguments."""
+"""Programs that play 16-bit samples from standard input as they arrive, with their arguments."""
 FILES = ("pw-play", "afplay")
 """Programs that play a whole file."""
 BLOCK = 4800
-"""Samples that are handed over at once."""
+"""Samples in one write to such a program."""
 
 Samples = NDArray[np.float32]
 
 
 class NoSound(Exception):
-    """Nothing plays here; says why."""
+    """No program could play the speech; the message says why each failed."""
 
 
 def players() -> list[str]:
-    """The programs that are installed, the best first."""
+    """Names of the programs that are installed, in the order in which `play` tries them."""
     return [name for name in (*PIPED, *FILES) if shutil.which(name)]
 
 
 def play(pieces: Iterable[Samples], rate: int, played: list[Samples]) -> None:
-    """Play pieces while they come, and wait for the last to be heard; each joins `played` before it is heard.
+    """Play pieces of mono samples in [-1, 1] as they arrive and wait for the end; each is appended to `played` first.
 
-    A program that fails gives way to the next one, which begins again. NoSound when none is left; the remaining pieces are in
-    `played` then, too.
+    `rate`: samples a second. Where a program fails the next one plays everything from the beginning. NoSound: all of
+    them failed; `played` then holds all pieces.
     """
     rest = iter(pieces)
     wrong: list[str] = []
@@ -55,12 +55,12 @@ def play(pieces: Iterable[Samples], rate: int, played: list[Samples]) -> None:
 
 
 def _pipe(name: str, pieces: Iterable[Samples], rate: int, played: list[Samples]) -> str:
-    """Why the program failed, "" when it did not."""
+    """Play through standard input; why the program failed, "" where it did not."""
     command = [name, *PIPED[name].format(rate=rate).split()]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as program:
         assert program.stdin is not None and program.stderr is not None
         try:
-            with contextlib.suppress(BrokenPipeError):  # it has ended: its status says why
+            with contextlib.suppress(BrokenPipeError):  # the program has ended; its exit status says why
                 for piece in list(played):
                     _write(program, piece)
                 for piece in pieces:
@@ -98,5 +98,5 @@ def _outcome(status: int, said: str) -> str:
 
 
 def joined(pieces: Sequence[Samples]) -> Samples:
-    """All of them as one."""
+    """All pieces as one array, empty for none."""
     return np.concatenate([np.zeros(0, np.float32), *pieces])

@@ -1,10 +1,9 @@
-"""`ishowtts quantize`: find, once a model, the grids of activations that the precision int8-static multiplies with.
+"""`ishowtts quantize`: calibrate a model for the precision int8-static, which has fixed scales for activations.
 
-The model speaks sentences, run by PyTorch in fp32. For each input of a quantised product, values are counted in a
-histogram over all sentences, steps and both branches of guidance. The 8-bit grid, a scale and a shift, is the one whose
-ends make the mean square error of the values least: nearer ends saturate the few values beyond them and are finer for
-all others. The last sentence is not counted; on it the velocities of the quantised model are compared with those in
-fp32.
+PyTorch speaks sentences with the model in fp32. For each input of a quantised product a histogram counts its values
+over all sentences, steps and both branches of guidance. Scale and zero point are those whose range gives the least mean
+square error: a narrower range clips a few values and rounds all others less. The last sentence is not counted; on it
+the velocity of the quantised model is compared with that in fp32.
 """
 
 from __future__ import annotations
@@ -32,15 +31,15 @@ if TYPE_CHECKING:
 
 SENTENCES = Path(__file__).parent / "quality" / "calibration.txt"
 RULE = "mse"
-"""How clips are chosen, as the file says it."""
+"""Name of the rule that chooses the clipping range, stored in the file: least mean square error."""
 LEVELS = 127
 _BINS, _CANDIDATES, _NARROWEST, _ROUNDS = 8192, 128, 1 / 64, 3
 _INPUTS = ("attn.to_q", "ff.ff.0.0", "ff.ff.2")
-"""Calibrated linears of a block: keys and values take the input of the queries; that of `to_out` is always dynamic."""
+"""Calibrated linear layers of a block. Keys and values have the queries' input; that of `to_out` is always dynamic."""
 
 
 class Histogram:
-    """A stream of values, in bins whose range doubles when it must, and the largest magnitude of each channel."""
+    """A histogram of values, whose range doubles when a value exceeds it, and the peaks of `width` channels."""
 
     def __init__(self, width: int) -> None:
         self.peaks: NDArray[np.float32] = np.zeros(width, np.float32)
@@ -49,7 +48,7 @@ class Histogram:
         self._ends = (float("inf"), float("-inf"))
 
     def add(self, values: torch.Tensor) -> None:
-        """Count values [..., width]."""
+        """Count the values of a tensor [..., width]."""
         import torch
 
         rows = values.detach().float().reshape(-1, len(self.peaks))
@@ -61,8 +60,11 @@ class Histogram:
         self._counts += torch.histc(rows, _BINS, -self._range, self._range).numpy()
 
     @property
-    def grid(self) -> tuple[float, float]:
-        """Scale and shift of 8-bit values (q stands for scale * q + shift), with the least mean square error."""
+    def quantiser(self) -> tuple[float, float]:
+        """Scale and shift of least mean square error: the integer q in [-127, 127] means scale * q + shift.
+
+        ModelError: all values are equal, or one is not finite.
+        """
         low, high = self._ends
         if not 0 < high - low < float("inf"):
             raise ModelError("The model's activations are zeros or not finite: it cannot be calibrated.")
@@ -82,7 +84,10 @@ class Histogram:
 
 
 class Observed:
-    """What was seen of a model: a histogram for each linear's input, and the arguments and results of steps when `kept`."""
+    """What was recorded of a model: histograms of the inputs of linear layers by name, or, while `kept`, its steps.
+
+    A step is the arguments of `graphs.Step` and its result.
+    """
 
     def __init__(self) -> None:
         self.histograms: dict[str, Histogram] = {}
@@ -92,7 +97,7 @@ class Observed:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Look at every linear and step that PyTorch runs meanwhile, whoever calls it."""
+        """Record every linear layer and step that PyTorch runs inside this context, on any thread."""
         from torch.nn.modules import module
 
         hooks = (
@@ -121,22 +126,25 @@ class Observed:
 
 
 def observe(engine: Engine, texts: Sequence[str], voice: str | None = None) -> Observed:
-    """Let an engine whose backend is PyTorch speak the texts and look on; of the last one only the steps are kept."""
+    """Speak texts with an engine whose backend is eager and record its layers; of the last text, its steps instead.
+
+    A guidance-conditioned network speaks every other text with both branches, so that these are counted too.
+    """
     from tqdm import tqdm
 
     observed = Observed()
     with observed.watching():
         for seed, text in enumerate(tqdm(texts, unit="sentence", disable=not sys.stderr.isatty(), leave=False)):
             observed.kept = seed == len(texts) - 1
-            told = (
-                observed.kept or seed % 2 == 0
-            )  # a network that is told the strength of guidance is to be seen without, too
-            engine.speak(text, voice, seed=seed, embedded_guidance=told)
+            engine.speak(text, voice, seed=seed, embedded_guidance=observed.kept or seed % 2 == 0)
     return observed
 
 
 def velocity_error(source: ModelSource, precision: str, observed: Observed, threads: int = 0) -> float:
-    """Of a native precision: distance of the kept steps' velocities from those that were seen, relative to these."""
+    """Relative error of the native backend's velocity over the recorded steps: ‖native − recorded‖ / ‖recorded‖.
+
+    `precision`: one of `native.PRECISIONS`; `threads`: 0 for all cores.
+    """
     from ._native import Native
 
     backend = Native(native.native_json(source, precision), threads=threads)
@@ -151,12 +159,15 @@ def velocity_error(source: ModelSource, precision: str, observed: Observed, thre
 
 
 def save(path: Path, source: ModelSource, observed: Observed, sentences: int) -> None:
-    """Write a calibration, whole or not at all."""
+    """Write a calibration file, a safetensors file that is replaced whole; ConfigError: it cannot be written.
+
+    Each input has `NAME.input_scale` [1], `NAME.input_shift` [1] and `NAME.input_peaks` [channels], fp32.
+    """
     from safetensors.numpy import save as written
 
     tensors = {}
     for name, histogram in sorted(observed.histograms.items()):
-        for what, value in zip(("scale", "shift"), histogram.grid, strict=True):
+        for what, value in zip(("scale", "shift"), histogram.quantiser, strict=True):
             tensors[f"{name}.input_{what}"] = np.array([value], np.float32)
         tensors[f"{name}.input_peaks"] = histogram.peaks
     about = {"model": source.content_hash(), "name": source.config.name, "rule": RULE, "sentences": str(sentences)}
@@ -172,10 +183,11 @@ def save(path: Path, source: ModelSource, observed: Observed, sentences: int) ->
 def calibrate(
     settings: Config, texts: Mapping[str, str] | None = None, out: Path | None = None
 ) -> tuple[Path, dict[str, float]]:
-    """Make the calibration of a configuration's model; its path, and the relative errors of the velocity by precision.
+    """Calibrate the model of a configuration; the path of the file, and `velocity_error` by precision.
 
-    It speaks with the default voice. `texts`: sentences by name, at least two; None: those that come with the package.
-    `out`: None is the user's cache folder.
+    It speaks with the default voice. `texts`: sentences by name, at least two; None: those of the package. `out`: the
+    file to write, None: in the user's cache folder. ModelError: the native backend cannot run the model; ConfigError:
+    there are fewer than two sentences, or the file cannot be written.
     """
     from .engine import open_engine
 
@@ -208,7 +220,7 @@ def _show(source: ModelSource) -> None:
 
 
 def parser(prog: str) -> Parser:
-    """The command line."""
+    """The argument parser of the command."""
     p = Parser(
         prog=prog, description="Prepare a model for the precision int8-static; without --calibrate: show what there is."
     )
@@ -225,7 +237,7 @@ def parser(prog: str) -> Parser:
 
 
 def main(arguments: Sequence[str], prog: str = "ishowtts quantize") -> int:
-    """Run one command line."""
+    """Run the command with its arguments; the exit status. Errors as `calibrate`."""
     options = parser(prog).parse_args(arguments)
     settings = speaker(options)
     source = resolve(settings.model.name)

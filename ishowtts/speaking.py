@@ -1,4 +1,4 @@
-"""`ishowtts speak`: a text of any length into a file, or aloud from its first chunk on."""
+"""`ishowtts speak`: speak a text of any length into a file, or play it while it is computed."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     Samples = NDArray[np.float32]
 
 LONG_TEXT = 200
-"""Characters from which on a terminal gets a progress bar."""
+"""Length in characters from which a progress bar is shown on a terminal."""
 SUFFIXES = {**{f".{name}": name for name in FORMATS}, ".ogg": "opus"}
-"""Formats by the end of a file's name."""
-_CUTS = (  # where a text may end, the best place first
+"""Audio formats by the suffix of a file name."""
+_CUTS = (  # patterns after which a text may be cut, the best first
     r"\n\s*\n",
     r"\n",
     r"""[.!?…]["')\]”’»]*\s|[。！？][」』”’）]*""",
@@ -41,7 +41,10 @@ _CUTS = (  # where a text may end, the best place first
 
 
 def cut(text: str, limit: int) -> list[str]:
-    """Parts of at most `limit` characters, each ending with a paragraph, else a sentence, clause or word, in its second half."""
+    """Cut a text into parts of at most `limit` characters that together are the text; parts of white space are dropped.
+
+    A part ends at the last end of a paragraph in its second half, else of a line, sentence, clause or word.
+    """
     parts = []
     while len(text) > limit:
         window = text[:limit]
@@ -53,7 +56,11 @@ def cut(text: str, limit: int) -> list[str]:
 
 
 def speak(arguments: argparse.Namespace, config: Config) -> int:
-    """Run the command; its exit status."""
+    """Run the command; the exit status.
+
+    Where nothing can play the speech, it is written to a file in the working folder. TextError: there is no text;
+    ConfigError: the output has an unknown suffix or no folder; IshowError: as `Engine.speak`.
+    """
     text = sys.stdin.buffer.read().decode("utf-8", "replace") if arguments.text == "-" else arguments.text
     if not text.strip():
         raise TextError("There is no text to speak.", field="text")
@@ -95,7 +102,7 @@ def speak(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _format(arguments: argparse.Namespace) -> str:
-    """Of the output: as asked for, else by the file's name; what is played is WAV."""
+    """Format of the output: --format, else by the file's suffix, else WAV. ConfigError: the suffix is unknown."""
     suffix = Path(arguments.output or "").suffix.lower()
     if arguments.format or not suffix:
         return str(arguments.format or "wav")
@@ -106,13 +113,13 @@ def _format(arguments: argparse.Namespace) -> str:
 
 
 def _free_name() -> str:
-    """speech.wav, or with a number where that is taken."""
+    """A name that no file has: speech.wav, else speech2.wav and so on."""
     names = (f"speech{number}.wav" for number in ("", *range(2, 1000)))
     return next((name for name in names if not Path(name).exists()), "speech.wav")
 
 
 class _Speech:
-    """The pieces of all parts of a text. The next part is begun while one is heard; all have the seed of the first."""
+    """The pieces of all parts of a text. A part is submitted while the one before is read; all use one seed."""
 
     def __init__(self, engine: Engine, parts: list[str], voice: str | None, options: dict[str, Any]) -> None:
         self._engine = engine
@@ -142,7 +149,7 @@ class _Speech:
                     yield from self._pieces(number, bar)
         finally:
             for stream in self._streams:
-                stream.cancel()  # no effect on one that is finished
+                stream.cancel()  # has no effect on a finished one
 
     def _pieces(self, number: int, bar: Any) -> Iterator[Samples]:
         before, own = sum(map(len, self._parts[:number])), len(self._parts[number])
@@ -160,7 +167,7 @@ class _Speech:
             bar.update(int(100 * (before + own * stream.progress) / self._length) - bar.n)
 
     def about(self, pieces: list[Samples]) -> str:
-        """What was spoken and what it took: the work of the engine, not the time that it was listened to."""
+        """One line about the speech and the time to compute it, without the time of playing."""
         timings = [stream.timings for stream in self._streams]
         seconds = sum(map(len, pieces)) / self.sample_rate
         total = timings[0]["total"] if len(timings) == 1 else sum(t["model"] + t["text"] for t in timings)
@@ -173,14 +180,14 @@ class _Speech:
 
 
 def open_engine(config: Config) -> Engine:
-    """The engine of a configuration, for a process that speaks once."""
+    """The engine of a configuration for a process that speaks once: it compiles only if `model.compile` is "wait"."""
     from .engine import open_engine
 
     model = config.model
-    # Raised inside an import that C asked for, an interrupt would be reported as a broken model.
+    # KeyboardInterrupt during an import that the C core started would be reported as a broken model.
     before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     try:
-        engine = open_engine(config, "off")  # a package made in the background would outlive this process
+        engine = open_engine(config, "off")  # this process ends before a compilation in the background would
     finally:
         signal.signal(signal.SIGINT, before)
     try:

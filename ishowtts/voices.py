@@ -1,8 +1,7 @@
-"""Voices: who speaks, and the clip that shows how.
+"""Voices: an id, a reference clip and its words.
 
-A model folder brings its own voices: `voice.toml` lists them as a configuration does, and a folder without it that
-holds a `reference.flac` (or .wav) with its words in `reference.txt`, which is what training writes, has one voice of
-its name.
+The voices of a model folder are listed in `voice.toml`, in the form of the configuration. A folder without that file
+has one voice, with the model's name, if it holds `reference.flac` or `reference.wav`, and the words in `reference.txt`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,11 @@ _CLIPS = ("reference.flac", "reference.wav")
 
 @dataclass(frozen=True)
 class Voice:
-    """`audio`: 1 to 30 s of clean speech, None where the model takes no prompt. `text`: its words. `language`: BCP 47."""
+    """A voice.
+
+    `audio`: a clip of 1 to 30 s of clean speech, None where the model takes no prompt. `text`: the words of the clip.
+    `language`: a BCP 47 tag, None: guessed from each text.
+    """
 
     id: str
     audio: Path | None
@@ -28,13 +31,16 @@ class Voice:
     language: str | None = None
 
     def to_dict(self) -> dict[str, str | None]:
-        """Plain data, the path absolute."""
+        """The fields for JSON, the path of the clip absolute."""
         audio = None if self.audio is None else str(self.audio.absolute())
         return {"id": self.id, "audio": audio, "text": self.text, "language": self.language}
 
 
 def model_voices(model: str) -> list[Voice]:
-    """Voices that come with a model (see `ishowtts.model.source.resolve`); ModelError when there is no such model."""
+    """The voices that come with a model, which is any reference that `ishowtts.model.source.resolve` takes.
+
+    ModelError: there is no such model; VoiceError: `voice.toml` or a voice in it cannot be used.
+    """
     from .model.source import resolve
 
     source = resolve(model)
@@ -55,7 +61,10 @@ def model_voices(model: str) -> list[Voice]:
 
 
 def checked_voice(name: str, audio: str | None, text: str | None, language: str | None) -> Voice:
-    """One checked voice; without `text` the file beside `audio` that ends in .txt is read."""
+    """A voice whose id and files were checked; `text` None: the words are in the clip's file with the suffix .txt.
+
+    VoiceError: the id has other characters or is too long, a file is missing or unreadable, or there are no words.
+    """
     if not re.fullmatch(VOICE_ID[1:-1], name):
         raise VoiceError(
             f"{name!r} cannot be a voice's id: use letters, digits, '.', '_' and '-', at most 64.", field="id"

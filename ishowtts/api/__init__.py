@@ -1,5 +1,5 @@
-"""The HTTP contract (docs/reference/http-api.md) served by FastAPI over the same C engine.
+"""The HTTP API (docs/reference/http-api.md) served by FastAPI over the same C engine.
 
-The C server is what users run; this one is the contract in readable form: `openapi.json` is generated from it, and one
-test suite holds both servers to the same answers. It needs the extra `api`.
+Users run the C server. This one is for development: `openapi.json` is generated from it, and one test suite checks that
+both servers give the same answers. It needs the extra `api`.
 """

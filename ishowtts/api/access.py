@@ -1,7 +1,7 @@
-"""Who may ask: the names a browser may have reached us by, the sites that may call, and the key.
+"""Checks of the Host and Origin headers and of the API key.
 
-DNS rebinding turns a foreign page's own name into our address; the Host header then carries that name, so only known
-ones are served. With a key such a page has no way in.
+By DNS rebinding a foreign page's own host name can resolve to this server's address; the Host header then has that
+name, so unknown names are refused. A server with a key needs this less, since such a page does not have the key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Access:
-    """The rules of one server. `loopback`: it is bound to an address of this machine's own; `key`: None without one."""
+    """The access rules of one server. `loopback`: it listens on a loopback address; `key`: the API key or None."""
 
     def __init__(self, settings: ServerConfig, loopback: bool, key: str | None) -> None:
         self._key = key or None
@@ -28,7 +28,11 @@ class Access:
         self._loopback = loopback
 
     def check_host(self, host: str | None, origin: str | None) -> str | None:
-        """The foreign origin that may call, None for our own pages; Fault for all others."""
+        """The foreign origin that may read the answer, None for our own pages and for clients that are no browsers.
+
+        `host` and `origin`: the headers of the request, None where it has none. Fault 400: the Host header is
+        malformed; 403: the name or the origin is not allowed.
+        """
         if host is None:
             if origin is not None:
                 raise Fault(403, "forbidden_origin", "A request with an Origin needs a Host.")
@@ -59,7 +63,7 @@ class Access:
         return not self._loopback and (self._key is not None or _is_address(name))
 
     def check_key(self, authorization: str | None, query: bytes) -> None:
-        """Fault 401 without the key."""
+        """Fault 401 unless the request has the API key; `query`: the query string, where `key=` is looked for."""
         if self._key is None:
             return
         if authorization is not None:
@@ -75,7 +79,7 @@ class Access:
 
 
 def _is_address(name: str) -> bool:
-    """Written in figures, so that no name server made it."""
+    """Whether a Host is an IP address, which DNS rebinding cannot forge."""
     try:
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The application: endpoints, errors in one shape, and its description."""
+"""The application: its endpoints, its error answers and `openapi.json`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from .state import State
 
 logger = logging.getLogger("ishowtts")
 _PAGES = {
-    "/": "page", "/overlay": "page_overlay", "/dashboard": "page_dashboard", "/voices": "page_voices", "/chat": "page_chat",
+    "/": "page", "/overlay": "page_overlay", "/dashboard": "page_dashboard", "/voices": "page_voices",
+    "/chat": "page_chat",
     "/docs": "page_docs", "/openapi.json": "openapi", "/web/{name}": "web", "/favicon.ico": "favicon",
 }  # fmt: skip
 _ENDPOINTS: routes.Endpoints = voices.ENDPOINTS | chat.ENDPOINTS | settings.ENDPOINTS
 
 
 def _described() -> APIRouter:
-    """The endpoints whose bodies the core reads and checks, as `described` says them."""
+    """The endpoints of `described.TABLE`, whose requests the C core reads and checks."""
     router = APIRouter(dependencies=[Depends(routes.needs_key)])
     for method, path, name, *_ in described.TABLE:
         needs = [] if name == "config" else [Depends(routes.needs_speech)]
@@ -46,14 +47,14 @@ _ROUTERS = (routes.open_, sockets.router, chat.router, routes.guarded, routes.sp
 
 
 def create(state: State) -> ASGIApp:
-    """The whole server as ASGI."""
+    """The application with its guard, for an ASGI server; `state` is shared by all requests."""
     app = application()
     app.state.ishow = state
     return Guard(app, state)
 
 
 def application() -> FastAPI:
-    """The endpoints alone."""
+    """The endpoints without guard and state."""
     app = FastAPI(
         title="iShowTTS",
         version=_engine.VERSION,
@@ -89,7 +90,7 @@ async def _fault(connection: HTTPConnection, fault: Fault) -> Response:
 
 
 async def _gone(_: Request, gone: ClientGone) -> Response:
-    return Response(status_code=499)  # nobody reads it
+    return Response(status_code=499)  # the client has closed the connection
 
 
 async def _defect(_: Request, error: Exception) -> Response:
@@ -105,7 +106,7 @@ async def _unrouted(request: Request, error: HTTPException) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """Methods of the request's address."""
+    """Methods that the address of the request answers, for the field Allow."""
     methods: list[str] = []
     for route in (*(route for router in _ROUTERS for route in router.routes), *request.app.routes):
         if isinstance(route, Route) and route.matches(dict(request.scope))[0] is not Match.NONE:
@@ -115,7 +116,7 @@ def _methods(request: Request) -> list[str]:
 
 
 def openapi() -> str:
-    """`openapi.json`, the same text every time."""
+    """The text of `openapi.json`, which depends on nothing but the code."""
     made = application().openapi()
     schemas = made["components"]["schemas"]
     for path, item in described.paths().items():

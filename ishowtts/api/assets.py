@@ -1,4 +1,4 @@
-"""The pages' files, read once. A request names an entry of this table or nothing: there is no path to traverse."""
+"""The files of the web pages, read at start into a table by path, so that no request reaches the file system."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FIELDS = {
 
 @dataclass(frozen=True)
 class Asset:
-    """One file."""
+    """A file: its media type, its ETag with quotes, its bytes."""
 
     kind: str
     etag: str
@@ -36,7 +36,7 @@ class Asset:
 
 
 def load(folder: Path = WEB) -> dict[str, Asset]:
-    """All files by their path in an address. NAME.html is the page /NAME, index.html is /."""
+    """The files of a folder by URL path: NAME.html is /NAME, index.html is /, others are /web/NAME."""
     found = {}
     for file in sorted(folder.iterdir()):
         kind = _TYPES.get(file.suffix)
@@ -55,7 +55,7 @@ def load(folder: Path = WEB) -> dict[str, Asset]:
 
 
 def answer(request: Request, found: dict[str, Asset]) -> Response:
-    """The file at the request's address, or 304; Fault 404."""
+    """The file at the request's path, or 304 where the client has it already; Fault 404: there is none."""
     asset = found.get(request.url.path)
     if asset is None:
         raise Fault(404, "not_found", "There is no such page or file.")

@@ -1,4 +1,4 @@
-"""Live chat: requests and listeners of the chat that the C core runs (csrc/service/chat.h)."""
+"""Endpoints of live chat, which the C core runs (csrc/service/chat.h)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from .._chat import Verb
 
 PART = 16 * 1024
-"""Bytes that a listener is sent at once."""
+"""Bytes of events in one part of an answer."""
 ALIVE_SECONDS = 15.0
-"""A listener that has heard nothing for long gets a sign of life."""
+"""Seconds without an event after which a listener gets a comment, so that proxies keep the connection open."""
 router = APIRouter(dependencies=[Depends(needs_key), Depends(needs_speech)])
 
 
 async def enqueue(state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
-    """A message to read aloud; answered when it would survive a crash."""
+    """Takes a message to read aloud; answered once it is on the disk."""
     return answered(await asyncio.to_thread(state.chat.ask, "enqueue", body))
 
 
@@ -40,22 +40,22 @@ async def place(request: Request, state: Shared, body: Annotated[bytes, Depends(
 
 
 async def control(request: Request, state: Shared, body: Annotated[bytes, Depends(optional_json_body)]) -> Response:
-    """Skip, pause, resume, clear, replay: a body may be left out."""
+    """Skips, pauses, resumes, clears or replays; the body may be left out."""
     return answered(state.chat.ask(cast("Verb", verb_of(request)), body))
 
 
 async def shown(request: Request, state: Shared) -> Response:
-    """What waits and plays; counts and connections."""
+    """The queue, or counts and connections."""
     return answered(state.chat.ask(cast("Verb", verb_of(request))))
 
 
 async def delete(state: Shared, id: str) -> Response:
-    """Takes a message back."""
+    """Deletes a message."""
     return answered(state.chat.delete(id))
 
 
 async def stream(request: Request, state: Shared) -> Response:
-    """Events; `Last-Event-ID` resumes."""
+    """The chat's events as server-sent events; `Last-Event-ID` resumes after an event."""
     if request.state.only_head:
         return Response(headers=EVENT_HEADERS)
     if state.connections() > (most := state.config.server.connections_max):
@@ -71,7 +71,7 @@ ENDPOINTS: Endpoints = {
 
 
 class _Listening(StreamingResponse):
-    """One listener's events, until either side leaves."""
+    """A server-sent event stream that ends when the client leaves or the server closes down."""
 
     def __init__(self, state: State, reader: Reader) -> None:
         super().__init__(self._events(), headers=EVENT_HEADERS)
@@ -88,13 +88,13 @@ class _Listening(StreamingResponse):
                     await _wait(news)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Serve the stream, counted as a listener."""
         self._state.listeners += 1
         try:
             await super().__call__(scope, receive, send)
         finally:
             self._state.listeners -= 1
-            self._reader = None  # at once, not when the generator is collected
+            self._reader = None  # frees the reader now, not when the generator is garbage-collected
 
 
 async def _wait(news: asyncio.Event) -> None:
@@ -104,13 +104,13 @@ async def _wait(news: asyncio.Event) -> None:
 
 @router.websocket("/api/danmaku/stream", name="danmaku_stream")
 async def listen(socket: WebSocket, state: Shared) -> None:
-    """The same over WebSocket."""
+    """The chat's events as WebSocket messages."""
     reader: Reader | None = state.chat.listen(cast(HTTPConnection, socket).headers.get("last-event-id"))
     await socket.accept()
-    hears = asyncio.ensure_future(socket.receive())
+    received = asyncio.ensure_future(socket.receive())
     try:
         with state.news() as news:
-            while not (state.draining or hears.done()):
+            while not (state.draining or received.done()):
                 news.clear()
                 frame = reader.frame() if reader is not None else None
                 if isinstance(frame, str):
@@ -118,16 +118,15 @@ async def listen(socket: WebSocket, state: Shared) -> None:
                 elif frame is not None:
                     await socket.send_bytes(frame)
                 else:
-                    await asyncio.wait(
-                        (hears, told := asyncio.ensure_future(_wait(news))), return_when="FIRST_COMPLETED"
-                    )
-                    told.cancel()
-        if not hears.done():
+                    waiting = asyncio.ensure_future(_wait(news))
+                    await asyncio.wait((received, waiting), return_when="FIRST_COMPLETED")
+                    waiting.cancel()
+        if not received.done():
             await socket.close(1001)
-        elif hears.result()["type"] != "websocket.disconnect":
+        elif received.result()["type"] != "websocket.disconnect":
             await socket.close(1003, "This stream is for listening; commands go to /api/danmaku over HTTP.")
     except (WebSocketDisconnect, RuntimeError):
         pass  # the client left
     finally:
-        hears.cancel()
+        received.cancel()
         reader = None

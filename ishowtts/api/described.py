@@ -1,4 +1,4 @@
-"""The endpoints that the C core answers for both servers, as `openapi.json` has them: own voices, live chat, configuration."""
+"""`openapi.json` of the endpoints that the C core answers for both servers: own voices, live chat, configuration."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _Words = Annotated[str, Field(min_length=1, max_length=D["max_text_chars"])]
 
 
 class NewVoice(Strict):
-    """A voice of one's own, as a form."""
+    """A new voice, as a form."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")
     audio: _Clip = Field(description="1 to 30 s of clean speech, at most 10 MiB")
@@ -48,7 +48,7 @@ class NewVoice(Strict):
 
 
 class NewReference(Strict):
-    """Another clip, other words, or both, as a form."""
+    """A new clip, new words, or both, as a form."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
 
@@ -57,7 +57,7 @@ class NewReference(Strict):
 
 
 class Reference(BaseModel):
-    """What a voice is cloned from."""
+    """The reference of a voice."""
 
     voice_id: str
     engine: Literal["f5"]
@@ -72,7 +72,7 @@ class Reference(BaseModel):
 
 
 class Settings(BaseModel):
-    """What is in force."""
+    """The settings in force."""
 
     file: str | None
     settings: dict[str, Any] = Field(description="as in the configuration file, secrets masked")
@@ -81,7 +81,7 @@ class Settings(BaseModel):
 
 
 class Reloaded(BaseModel):
-    """What a reload brought."""
+    """Names of the settings that a reload changed."""
 
     changed: list[str]
     restart_needed: list[str]
@@ -95,7 +95,10 @@ _MESSAGE = {
     "content": "Hello!",
     "priority": "Normal",
 }
-_EVENT = 'id: 7\nevent: message\ndata: {"id":"m1","platform":"twitch","channel":"me","username":"ada","content":"Hello!"}\n\n'
+_EVENT = (
+    "id: 7\nevent: message\n"
+    'data: {"id":"m1","platform":"twitch","channel":"me","username":"ada","content":"Hello!"}\n\n'
+)
 _JSON, _FORM = "application/json", "multipart/form-data"
 _Body = tuple[str, type[BaseModel], dict[str, Any]] | None
 _Answer = tuple[int, Any, Any]
@@ -107,7 +110,8 @@ _CONNECTION = _CHANNEL | {
     "connects": 1, "losses": 0, "messages": 12, "deletions": 0, "malformed": 0, "quota_used": 0,
 }  # fmt: skip
 _HEARD = {
-    "id": "m1", "platform": "twitch", "channel": "me", "user_id": "", "user": "ada", "text": "Hello!", "priority": "Normal",
+    "id": "m1", "platform": "twitch", "channel": "me", "user_id": "", "user": "ada", "text": "Hello!",
+    "priority": "Normal",
     "roles": ["vip"], "voice": "kathleen", "language": "en", "timestamp": 1769860800000, "amount": None, "merged": [],
 }  # fmt: skip
 _PLAYING = _HEARD | {
@@ -130,7 +134,8 @@ _STATUS = {
     "paused": False, "playing": "m1", "queue": {"Gift": 0, "Paid": 0, "Moderator": 0, "Mention": 0, "Normal": 1},
     "listeners": 2,
     "counts": {
-        "received": 3, "spoken": 1, "deleted": 0, "skipped": 0, "waiting": 2, "merged": 0, "recovered": 0, "replayed": 0,
+        "received": 3, "spoken": 1, "deleted": 0, "skipped": 0, "waiting": 2, "merged": 0, "recovered": 0,
+        "replayed": 0,
         "cut": 0, "commands": 0, "dropped": {"link": 1},
     },
     "connections": [_CONNECTION],
@@ -140,18 +145,26 @@ _CHAT_ERRORS = (*KEY, 409, 503)
 _CHAT_BODY = (*_CHAT_ERRORS, 411, 413, 415)
 TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = (
     (
-        "post", "/api/voices", "voice_create", "A new voice, kept over restarts.",
+        "post", "/api/voices", "voice_create", "Creates a voice, which survives restarts.",
         (_FORM, NewVoice, _CLIP), (201, Voice, VOICE), _CHANGE,
     ),
-    ("delete", _VOICE_PATH, "voice_delete", "The end of a voice that came over HTTP.", None, (204, None, None), _CHANGE),
-    ("get", _REFERENCE_PATH, "reference", "What a voice is cloned from.", None, (200, Reference, _REFERENCE), (*KEY, 404, 503)),
+    ("delete", _VOICE_PATH, "voice_delete", "Deletes a voice that was created over HTTP.", None, (204, None, None),
+     _CHANGE),
     (
-        "post", _REFERENCE_PATH, "override", "Another clip or other words; refused ones change nothing.",
+        "get", _REFERENCE_PATH, "reference", "The reference of a voice: clip and words.", None,
+        (200, Reference, _REFERENCE), (*KEY, 404, 503),
+    ),
+    (
+        "post", _REFERENCE_PATH, "override",
+        "Replaces the clip or the words of a voice; a refused request changes nothing.",
         (_FORM, NewReference, {"text": "Other words."}), (200, Reference, _REFERENCE), _CHANGE,
     ),
-    ("delete", _REFERENCE_PATH, "restore", "The voice as it was made or configured.", None, (204, None, None), _CHANGE),
     (
-        "get", _REFERENCE_PATH + "/audio", "reference_audio", "The clip itself.", None,
+        "delete", _REFERENCE_PATH, "restore",
+        "Removes an override: the voice is again as it was created or configured.", None, (204, None, None), _CHANGE,
+    ),
+    (
+        "get", _REFERENCE_PATH + "/audio", "reference_audio", "The audio of the clip.", None,
         (200, bytes, None), (*KEY, 404, 416, 429, 503),
     ),
     (
@@ -172,7 +185,8 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
         (_JSON, ChatPlace, _CHANNEL), (202, ChatStopped, {"stopped": True}), (*_CHAT_BODY, 404),
     ),
     (
-        "post", _CHAT + "enqueue", "danmaku_enqueue", "A message to read aloud; 200 with a reason where it is filtered.",
+        "post", _CHAT + "enqueue", "danmaku_enqueue",
+        "A message to read aloud; 200 with a reason where it is filtered.",
         (_JSON, ChatMessage, _MESSAGE), (202, ChatAccepted, {"id": "m1", "position": 1, "eta": 0.4, "merged": False}),
         (*_CHAT_BODY, 429),
     ),
@@ -180,32 +194,40 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
         "post", _CHAT + "skip", "danmaku_skip", "Skips a message, or what plays.",
         (_JSON, ChatMessageId, {"id": "m1"}), (200, ChatSkipped, {"skipped": True}), (*_CHAT_BODY, 404),
     ),
-    ("post", _CHAT + "pause", "danmaku_pause", "Holds the queue.", None, (200, ChatPaused, {"paused": True}), _CHAT_BODY),
-    ("post", _CHAT + "resume", "danmaku_resume", "Goes on.", None, (200, ChatPaused, {"paused": False}), _CHAT_BODY),
-    ("post", _CHAT + "clear", "danmaku_clear", "Empties the queue.", None, (200, ChatCleared, {"cleared": 3}), _CHAT_BODY),
+    ("post", _CHAT + "pause", "danmaku_pause", "Pauses reading.", None, (200, ChatPaused, {"paused": True}),
+     _CHAT_BODY),
+    ("post", _CHAT + "resume", "danmaku_resume", "Resumes reading.", None, (200, ChatPaused, {"paused": False}),
+     _CHAT_BODY),
+    ("post", _CHAT + "clear", "danmaku_clear", "Empties the queue.", None, (200, ChatCleared, {"cleared": 3}),
+     _CHAT_BODY),
     (
         "post", _CHAT + "replay", "danmaku_replay", "Plays the last one again.", None,
         (200, ChatReplayed, {"replayed": True}), _CHAT_BODY,
     ),
-    ("delete", _CHAT + "messages/{id}", "danmaku_delete", "Takes a message back.", None, (204, None, None), (*_CHAT_ERRORS, 404)),
+    ("delete", _CHAT + "messages/{id}", "danmaku_delete", "Deletes a message.", None, (204, None, None),
+     (*_CHAT_ERRORS, 404)),
     (
-        "get", _CHAT + "queue", "danmaku_queue", "What waits and plays.", None,
+        "get", _CHAT + "queue", "danmaku_queue", "The message that plays and those that wait.", None,
         (200, ChatQueue, {"playing": _PLAYING, "waiting": [_WAITING], "refused": [_REFUSED], "total": 1}), _CHAT_ERRORS,
     ),
     (
         "get", _CHAT + "status", "danmaku_status", "Counts and connections.", None,
         (200, ChatStatus, _STATUS), _CHAT_ERRORS,
     ),
-    ("get", _CHAT + "stream", "danmaku_stream", "Events; `Last-Event-ID` resumes.", None, (200, str, _EVENT), _CHAT_ERRORS),
+    (
+        "get", _CHAT + "stream", "danmaku_stream", "Server-sent events; `Last-Event-ID` resumes after an event.", None,
+        (200, str, _EVENT), _CHAT_ERRORS,
+    ),
 )  # fmt: skip
 MODELS = (
-    NewVoice, NewReference, Reference, Settings, Reloaded, ChatMessage, ChatSource, ChatPlace, ChatMessageId, ChatAccepted,
-    ChatFiltered, ChatConnection, ChatStopped, ChatSkipped, ChatPaused, ChatCleared, ChatReplayed, ChatQueue, ChatStatus, Voice,
+    NewVoice, NewReference, Reference, Settings, Reloaded, ChatMessage, ChatSource, ChatPlace, ChatMessageId,
+    ChatAccepted, ChatFiltered, ChatConnection, ChatStopped, ChatSkipped, ChatPaused, ChatCleared, ChatReplayed,
+    ChatQueue, ChatStatus, Voice,
 )  # fmt: skip
 
 
 def paths() -> dict[str, dict[str, Any]]:
-    """Path items of `openapi.json`."""
+    """The part `paths` of `openapi.json` for the endpoints of `TABLE`: operations by method, by path."""
     made: dict[str, dict[str, Any]] = {}
     for method, path, name, text, body, answer, errors in TABLE:
         operation: dict[str, Any] = {"operationId": name, "description": text, "parameters": _parameters(path)}

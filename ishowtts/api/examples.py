@@ -1,4 +1,4 @@
-"""What `openapi.json` says beyond the models: bodies, answers and examples of every endpoint."""
+"""Answers, errors and examples in `openapi.json` for the endpoints that FastAPI describes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ _SPEECH = (*_BODY, 404, 409, 429, 502, 504)
 
 _TIMINGS = {"queue": 0.0004, "text": 0.0009, "first_audio": 0.31, "total": 0.31}
 _SPOKEN = {
-    "request_id": "speech-1", "voice_id": "kathleen", "engine": "f5", "engine_label": "F5-TTS demo", "sample_rate": 24000,
-    "format": "audio/wav", "audio_base64": "UklGRg==", "waveform_len": 40320, "seed": 7, "duration": 1.68, "timings": _TIMINGS,
+    "request_id": "speech-1", "voice_id": "kathleen", "engine": "f5", "engine_label": "F5-TTS demo",
+    "sample_rate": 24000,
+    "format": "audio/wav", "audio_base64": "UklGRg==", "waveform_len": 40320, "seed": 7, "duration": 1.68,
+    "timings": _TIMINGS,
     "rtf": 0.1845, "unspoken": {"count": 0, "first": ""},
 }  # fmt: skip
 _HEALTH = {
@@ -47,7 +49,8 @@ _HEALTH = {
     "model": "demo", "precision": "fp32", "cloning": False, "compile": "none",
 }  # fmt: skip
 VOICE = {
-    "id": "kathleen", "engine": "f5", "engine_label": "F5-TTS demo", "language": "en", "reference_text": "What is said in it.",
+    "id": "kathleen", "engine": "f5", "engine_label": "F5-TTS demo", "language": "en",
+    "reference_text": "What is said in it.",
     "configured": True, "has_override": False, "sample_url": "/api/voices/kathleen/reference/audio?source=baseline",
 }  # fmt: skip
 _EVENTS = (
@@ -55,7 +58,8 @@ _EVENTS = (
     '"sample_rate":24000,"format":"audio/pcm","seed":7,"channels":1,"encoding":"pcm_s16le"}\n\n'
     'event: audio\ndata: {"seq":0,"t0":0.0,"audio_base64":"AAAA"}\n\n'
     'event: end\ndata: {"request_id":"speech-1","waveform_len":40320,"seed":7,"duration":1.68,'
-    '"timings":{"queue":0.0004,"text":0.0009,"first_audio":0.31,"total":0.31},"rtf":0.1845,"unspoken":{"count":0,"first":""}}\n\n'
+    '"timings":{"queue":0.0004,"text":0.0009,"first_audio":0.31,"total":0.31},"rtf":0.1845,'
+    '"unspoken":{"count":0,"first":""}}\n\n'
 )
 _DELTAS = (
     'data: {"type":"speech.audio.delta","audio":"AAAA"}\n\n'
@@ -107,14 +111,14 @@ _ANSWERS: dict[str, tuple[int, str, dict[str, Any], tuple[int, ...]]] = {  # sta
 
 
 def answers(name: str) -> Responses:
-    """All answers of an endpoint, by status."""
+    """All answers of an endpoint, by status, as FastAPI's argument `responses` takes them."""
     status, what, content, errors = _ANSWERS[name]
     made: Responses = {status: {"description": what} | ({"content": content} if content else {})}
     return made | {code: answer | {"model": Error} for code, answer in error_answers(errors).items()}
 
 
 def error_answers(statuses: tuple[int, ...]) -> Responses:
-    """Answers that are errors."""
+    """The error answers with these statuses, as FastAPI's argument `responses` takes them."""
     made: Responses = {}
     for status in sorted(set(statuses)):
         code, message, field = _ERRORS[status]
@@ -126,6 +130,6 @@ def error_answers(statuses: tuple[int, ...]) -> Responses:
 
 
 def body_of(name: str) -> dict[str, Any]:
-    """The request body of an endpoint, by the component that describes it."""
+    """A JSON request body that the component `name` describes, as FastAPI's argument `openapi_extra` takes it."""
     content = {"schema": {"$ref": f"#/components/schemas/{name}"}}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}

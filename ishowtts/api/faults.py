@@ -1,4 +1,4 @@
-"""What an error answer says: `{"error": {"code", "message", "field"?}}`."""
+"""Error answers: `{"error": {"code", "message", "field"?}}`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from .._service import Asked
 
 _CLOSING = {408, 414, 431}
-"""Where one request ends and the next begins is not certain after these."""
+"""Statuses after which the connection is closed, because it is uncertain where the next request begins."""
 
 
 class Fault(Exception):
-    """An answer that is an error: HTTP status, code, one sentence, and the field at fault or ""."""
+    """An error answer: HTTP status, code, message of one sentence, the field at fault or "", further headers."""
 
     def __init__(
         self, status: int, code: str, message: str, field: str = "", headers: dict[str, str] | None = None
@@ -38,28 +38,28 @@ class Fault(Exception):
 
     @classmethod
     def from_error(cls, error: IshowError | AudioError) -> Fault:
-        """The answer to a failed call of the core."""
+        """The answer to an error of the C core."""
         status, code, field = _service.fault_of(error.status, error.field)
         return cls(status, code, str(error), "" if error.status == "ETIMEOUT" else field)
 
     @classmethod
     def from_answer(cls, status: int, body: str) -> Fault:
-        """A fault that the core has put into words."""
+        """The fault of a status and a JSON body that the C core wrote."""
         error = json.loads(body)["error"]
         return cls(status, error["code"], error["message"], error.get("field", ""))
 
     def body(self) -> dict[str, dict[str, str]]:
-        """The JSON of the answer."""
+        """The body of the answer, as data for JSON."""
         error = {"code": self.code, "message": str(self)}
         return {"error": error | {"field": self.field} if self.field else error}
 
     def response(self) -> JSONResponse:
-        """The whole answer."""
+        """The answer with status, headers and body."""
         return JSONResponse(self.body(), self.status, self.headers)
 
 
 def given(read: Asked | tuple[int, str]) -> Asked:
-    """The fields of a request that the core has read; Fault 400 or 404 says what is wrong with it."""
+    """The fields of a request that the C core has read. Fault 400 or 404: `read` is the core's error answer."""
     if isinstance(read, tuple):
         raise Fault.from_answer(*read)
     return read

@@ -1,4 +1,4 @@
-"""Every check that needs no body, and what every answer carries; FastAPI never sees what is refused here."""
+"""Checks of the head of a request before FastAPI sees it, and the headers that every answer has."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 URI_MAX = 2048
 HEADER_MAX = 16 * 1024
 SWALLOW_MAX = 16 * 1024 * 1024
-"""Body bytes read and dropped so that the client sees why it was refused."""
+"""Bytes of a refused request's body that are read and dropped, so that the client reads the answer."""
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FIELD_LIST = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")
-"""Names of header fields with commas between them (RFC 9110, 5.6.2), so few that an answer may repeat them."""
+"""A list of header field names (RFC 9110, 5.6.2) that is short enough to be repeated in an answer."""
 _EXPOSED = "X-Request-Id, X-Seed, X-Sample-Rate, X-Unspoken, Server-Timing, Retry-After, ETag, Content-Range, Location"
 
 
 class Guard:
-    """The outermost layer."""
+    """The outermost ASGI layer: it checks requests, adds headers to answers, and counts them."""
 
     def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Serve one request or WebSocket."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -60,7 +60,7 @@ class Guard:
 
 
 class _Body:
-    """The request's body, and whether all of it was read."""
+    """The body of a request, which knows whether all of it was read."""
 
     def __init__(self, headers: Headers, receive: Receive) -> None:
         length = headers.get("content-length", "")
@@ -75,14 +75,14 @@ class _Body:
         return message
 
     async def swallow(self) -> None:
-        """Read what nobody wants, unless the client waits to be asked for it or it is too much to wait for."""
+        """Read and drop the rest, unless the client waits for 100 Continue or more than SWALLOW_MAX bytes follow."""
         n = 0
         while not self._whole and not self._waits and n <= SWALLOW_MAX:
             n += len((await self.receive()).get("body", b""))
 
 
 class _Answer:
-    """Adds to an answer on its way out what all of them carry."""
+    """Adds the common headers to an answer and records its status."""
 
     def __init__(self, state: State, request_id: str, body: _Body, send: Send) -> None:
         self._state = state

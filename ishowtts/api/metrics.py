@@ -1,4 +1,7 @@
-"""Prometheus text under the C server's names. Requests are counted by route name and status, never by what a client made up."""
+"""Metrics in Prometheus' text format, with the C server's names.
+
+Requests are counted by route and status, not by path, so that clients cannot create new time series.
+"""
 
 from __future__ import annotations
 
@@ -78,11 +81,11 @@ class Metrics:
         self._unspoken = Counter("ishowtts_unspoken_words", "Words that the voice could not read.", registry=self._own)
 
     def request(self, endpoint: str, status: int) -> None:
-        """Count an answer; status 0: the client went away before its end."""
+        """Count an answer of the endpoint; status 0: the client closed the connection before its end."""
         self._requests.labels(endpoint, str(status) if status else "aborted").inc()
 
     def speech(self, timings: Timings) -> None:
-        """Count a finished utterance."""
+        """Record the times of a finished utterance."""
         self._first.observe(timings["first_audio"])
         self._total.observe(timings["total"])
         self._unspoken.inc(timings["unspoken"][0])

@@ -1,4 +1,4 @@
-"""OpenAI's shapes of the same speech: the official client works unchanged."""
+"""Endpoints of OpenAI's speech API, for OpenAI's own clients and those that follow it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def speech(request: Request, state: Shared, body: Annotated[bytes, Depends
     asked = given(read_openai(body, engine.info["name"]))
     asked["voice_id"] = openai_voice(engine.handle(), state.config.openai.voices, asked["voice_id"])
     events = asked.get("stream_format") == "sse"
-    # A client reads the whole of a FLAC before it decodes it, and decoders that seek need its length: it is answered whole.
+    # Clients decode a FLAC file once they have all of it, and seeking decoders need its length, so it is not streamed.
     whole = asked.get("format") == "flac" and not events
     try:
         spoken = Speech(state, request.state.request_id, asked, "mp3", early=not whole)

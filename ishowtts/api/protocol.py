@@ -1,4 +1,4 @@
-"""Limits below ASGI: connections, heads, requests that never come to their end, and listeners that take nothing."""
+"""Limits below ASGI: number of connections, size of heads, time for a request, time for a client to read."""
 
 from __future__ import annotations
 
@@ -19,34 +19,37 @@ if TYPE_CHECKING:
     from .state import State
 
 UNSENT_MAX = 16 * 1024
-"""Bytes that the system takes from us beyond what a listener has room for; it would take megabytes."""
+"""Bytes that the kernel buffers unsent for a connection, instead of its default of megabytes."""
 HEAD_MAX = 64 * 1024
-"""Bytes of a request line and its fields that are read at all; the guard refuses fewer with a status of their own."""
+"""Bytes of a request's head at which the connection is closed; the guard answers smaller excesses with an error."""
 
 
 class Connections:
-    """Those of one server. Listeners without end are not counted against the others: they are refused, not kept waiting."""
+    """The open connections of a server; those over the limit wait unread until another one is closed.
+
+    Listeners of the chat are not counted here: too many of them are refused by `api.chat`.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self.open: set[Any] = set()
-        """The server's own set, WebSockets included."""
+        """uvicorn's set of open connections, WebSockets included."""
         self._waiting: deque[Protocol] = deque()
 
     def __len__(self) -> int:
         return len(self.open) - len(self._waiting)
 
     def admit(self, new: Protocol) -> None:
-        """Let it talk, wait its turn, or close it."""
+        """Serve a new connection now or later, or close it where its client has too many."""
         limits = self._state.config.server
         if not self._state.loopback and self._of(new.client) > limits.connections_per_client:
             new.transport.abort()
         elif self._full(len(self) - 1):
             self._waiting.append(new)
-            new.loop.call_soon(self._hold, new)  # a new transport begins to read after this call, paused or not
+            new.loop.call_soon(self._hold, new)  # the transport starts reading after this call, even if paused now
 
     def give_way(self, gone: Protocol | None = None) -> None:
-        """There may be a place for those who wait."""
+        """Serve waiting connections as far as the limit allows; `gone`: a connection that was closed."""
         if gone is not None and gone in self._waiting:
             self._waiting.remove(gone)
         while self._waiting and not self._full(len(self)):
@@ -64,7 +67,7 @@ class Connections:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, with the C server's limits."""
+    """uvicorn's HTTP protocol with the limits of the C server; the methods are callbacks of asyncio and httptools."""
 
     _timer: asyncio.TimerHandle | None = None
     _head = 0
@@ -147,7 +150,7 @@ class Protocol(HttpToolsProtocol):
 
 
 def limits(places: Connections) -> dict[str, Any]:
-    """Options of uvicorn that belong to this protocol."""
+    """Arguments of `uvicorn.Config` for this protocol."""
     return {
         "http": functools.partial(Protocol, places), "timeout_keep_alive": D["idle_seconds"], "server_header": False,
         "backlog": 512, "ws_ping_interval": float(D["idle_seconds"]),

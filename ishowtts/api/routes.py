@@ -1,4 +1,4 @@
-"""The endpoints."""
+"""Endpoints of speech, health and metrics, and what all endpoints use: state, keys, bodies."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from .state import State
 WEB = Path(__file__).parent.parent / "web"
 _COMPILE = {"swapped": "done"}
 Endpoints = dict[str, Callable[..., Awaitable[Response]]]
-"""By the name of the route."""
+"""Handlers by the name of the route."""
 
 
 def state_of(connection: HTTPConnection) -> State:
-    """The server's state."""
+    """The state of the server that got the request."""
     state: State = connection.app.state.ishow
     return state
 
@@ -36,12 +36,12 @@ Shared = Annotated[State, Depends(state_of)]
 
 
 def needs_key(connection: HTTPConnection, state: Shared) -> None:
-    """The key, where there is one."""
+    """A dependency: Fault 401 unless the request has the API key that the server asks for."""
     state.access.check_key(connection.headers.get("authorization"), connection.scope["query_string"])
 
 
 def needs_speech(state: Shared) -> None:
-    """An engine that is ready."""
+    """A dependency: Fault 503 while there is no engine."""
     state.speech()
 
 
@@ -51,19 +51,22 @@ speaking = APIRouter(dependencies=[Depends(needs_key), Depends(needs_speech)])
 
 
 async def json_body(request: Request, state: Shared) -> bytes:
-    """A JSON body within its limit; Fault 411, 413 or 415 otherwise."""
+    """A dependency: the bytes of a JSON body of at most `server.body_bytes_max`. Faults as `read_body`."""
     return await read_body(request, "application/json", state.config.server.body_bytes_max)
 
 
 async def optional_json_body(request: Request, state: Shared) -> bytes:
-    """The same, or nothing where a request has no body."""
+    """As `json_body`, but b"" for a request without a body."""
     headers = request.headers
     bare = "transfer-encoding" not in headers and headers.get("content-length", "0") == "0"
     return b"" if bare else await json_body(request, state)
 
 
 async def read_body(request: Request, kind: str, limit: int) -> bytes:
-    """A whole body of one media type."""
+    """The whole body of a request.
+
+    Fault 411: it has no length; 413: it has more than `limit` bytes; 415: its media type is not `kind`.
+    """
     headers = request.headers
     if "content-length" not in headers and "transfer-encoding" not in headers:
         raise Fault(411, "length_required", "A request with a body needs a Content-Length.", "Content-Length")
@@ -80,13 +83,13 @@ async def read_body(request: Request, kind: str, limit: int) -> bytes:
 
 
 def answered(answer: tuple[int, str], headers: dict[str, str] | None = None) -> Response:
-    """What the core has put into words: a status, and JSON unless there is nothing to say."""
+    """The HTTP answer for a status and a JSON body ("": none) of the C core."""
     status, body = answer
     return Response(body or None, status, headers, media_type="application/json" if body else None)
 
 
 def verb_of(request: Request) -> str:
-    """Of a chat's endpoint."""
+    """The chat's verb of an endpoint: "skip" for the route danmaku_skip."""
     return str(request.scope["route"].name).removeprefix("danmaku_")
 
 
@@ -152,7 +155,7 @@ async def voices(state: Shared) -> Response:
 
 
 def health_of(state: State) -> dict[str, Any]:
-    """What the server says about itself."""
+    """The body of `GET /api/health`."""
     engine = state.engine
     info = engine.info if engine else None
     names = [voice["id"] for voice in engine.voices] if engine else []

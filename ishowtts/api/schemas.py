@@ -1,4 +1,4 @@
-"""Requests and answers as `openapi.json` says them; the C core checks the requests (csrc/service/speech.h)."""
+"""Requests and answers in `openapi.json`; the C core checks the requests (csrc/service/speech.h)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OPENAI_EXAMPLE = {"model": "tts-1", "input": "Good evening.", "voice": "kathlee
 
 
 def _request(name: str, text: str, checked: str, example: dict[str, Any]) -> dict[str, Any]:
-    """A component of `openapi.json` for a request that the core checks: the core's own schema."""
+    """A component of `openapi.json` from the JSON schema with which the C core checks a request."""
     schema: dict[str, Any] = json.loads(checked)
     return {"title": name, "description": text, "examples": [example]} | schema
 
@@ -28,7 +28,7 @@ REQUESTS = {
     ),
     "OpenAISpeech": _request("OpenAISpeech", "What to say, in OpenAI's words.", OPENAI_SCHEMA, _OPENAI_EXAMPLE),
 }
-"""Requests for speech, by the names of their components."""
+"""JSON schemas of requests for speech, by the names of their components."""
 
 
 class Timings(BaseModel):
@@ -69,7 +69,7 @@ class Health(BaseModel):
     """What the server is."""
 
     status: Literal["loading", "ready", "degraded", "draining"] = Field(
-        description="degraded: it speaks, but the state folder cannot be written, so what must be kept is refused with 503"
+        description="degraded: it speaks, but cannot write the state folder, and answers 503 to what it must store"
     )
     version: str
     voices: list[str]

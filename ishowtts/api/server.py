@@ -1,4 +1,4 @@
-"""Running it: the port is opened and health answered at once, the model is loaded behind it."""
+"""Running the FastAPI server: the port opens and health is answered at once, while the model is loaded."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ from .state import State
 
 logger = logging.getLogger("ishowtts")
 _OF_MODULES = (_audio, _phones)
-"""Modules that keep handles as long as they are loaded: they are loaded before handles are counted."""
+"""Modules that hold handles of the core while they are loaded; imported here, before handles are counted."""
 
 
 def serve(config: Config, read: Callable[[], Config]) -> int:
-    """Serve until SIGTERM or SIGINT, finishing what runs; returns the exit code. `read`: reads the configuration again."""
+    """Serve until SIGTERM or SIGINT, then finish running speech; the exit status.
+
+    `read`: reads the configuration again for a reload. ConfigError: the address cannot be used, or a setting is wrong.
+    """
     before = _engine.live_handles()
     logging.basicConfig()
     _set_log(config.server.log_level, config.server.log_format)
@@ -63,10 +66,10 @@ def serve(config: Config, read: Callable[[], Config]) -> int:
 
 
 class _Json(logging.Formatter):
-    """Lines as the core writes them."""
+    """Formats log records as JSON lines like those of the C core."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """An object on one line."""
+        """A record as a JSON object on one line."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         level = {"WARNING": "warn", "CRITICAL": "error"}.get(record.levelname, record.levelname.lower())
         line = {"time": moment, "level": level, "room": record.name, "message": super().format(record)}
@@ -74,7 +77,7 @@ class _Json(logging.Formatter):
 
 
 def _set_log(level: str, format: str) -> None:
-    """Of what Python writes and of what the core does."""
+    """Set level and format of the log, for Python and for the C core."""
     logging.getLogger().setLevel(level.upper())
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_Json() if format == "json" else logging.Formatter("%(levelname)s %(name)s: %(message)s"))
@@ -82,14 +85,14 @@ def _set_log(level: str, format: str) -> None:
 
 
 def _tell_of_handles(before: int) -> None:
-    """Everything is closed now; a handle of the core more than there were `before` was leaked."""
+    """Warn about leaked handles: more of the core's handles are alive than `before`, though all is closed."""
     gc.collect()  # the application and its state refer to one another
     if (alive := _engine.live_handles() - before) > 0:
         logger.warning("%d handles are still alive at the end", alive)
 
 
 def _raise_descriptors() -> None:
-    """Each connection is a descriptor, and the usual limit of 1024 was made for programs that use select()."""
+    """Raise the soft limit of file descriptors to the hard one; each connection needs a descriptor."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -115,7 +118,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that loads the engine beside its loop, and says when it is ready."""
+    """uvicorn's server, which also loads the engine on a thread, reloads the configuration and stops on signals."""
 
     def __init__(self, state: State, read: Callable[[], Config], url: str) -> None:
         places = protocol.Connections(state)
@@ -151,7 +154,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """The first signal asks to stop and a second one ends at once; uvicorn would die by the first when all is done."""
+        """Install our signal handlers; uvicorn's would raise the signal again after the server has stopped."""
         handlers = {signal.SIGINT: self._stop, signal.SIGTERM: self._stop, signal.SIGHUP: self._hang_up}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
@@ -170,7 +173,7 @@ class _Server(uvicorn.Server):
             self._watcher.poke()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the port, then load."""
+        """Open the port and start loading the model."""
         await super().startup(sockets)
         logger.info("health is answered on %s, loading %s", self._url, self._state.config.model.name)
         self._state.listen()
@@ -187,14 +190,14 @@ class _Server(uvicorn.Server):
             self.failed = self.should_exit = True
             return
         self._state.ready(engine)
-        asyncio.get_running_loop().add_reader(self._poked, self._reload)  # also what was asked for meanwhile
+        asyncio.get_running_loop().add_reader(self._poked, self._reload)  # fires at once for a request made before
         logger.info("ready after %.2f s", time.monotonic() - began)
         print(f"iShowTTS listens on {self._url}", flush=True)
 
     def _open(self) -> Engine:
         engine = open_engine(self._state.config, voices=False)
         try:
-            self._state.furnish(engine)
+            self._state.load_services(engine)
         except BaseException:
             self._state.close()
             engine.close()
@@ -209,14 +212,14 @@ class _Server(uvicorn.Server):
             task.add_done_callback(self._reloading.discard)
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second."""
+        """Called by uvicorn ten times a second."""
         self._places.give_way()
         if self._state.engine is not None and counter % 5 == 0:
             self._state.load.tick()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what runs."""
+        """Stop taking requests, finish running speech, and close."""
         logger.info(
             "closing: finishing what is being spoken, for %g s at most", self._state.config.server.drain_seconds
         )

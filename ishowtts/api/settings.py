@@ -1,6 +1,6 @@
-"""The configuration in force: shown, and exchanged under requests that run.
+"""Endpoints that show the settings in force and put changed ones into force while the server runs.
 
-What can be exchanged is said by the C core (csrc/service/config_diff.h), for both servers.
+Which settings can change without a restart is decided by the C core (csrc/service/config_diff.h), for both servers.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Reloader:
             return {"changed": found["changed"] + voices, "restart_needed": found["restart_needed"]}
 
     def _exchange(self, merged: Config, now: str, other_model: bool) -> list[str]:
-        """What the core has. Only voices can fail, which leave everything as it was."""
+        """Give engine, voices and chat the new settings; names of changed voices. IshowError: nothing was changed."""
         engine = self._state.speech()
         engine.configure(**merged.engine.model_dump())
         try:
@@ -82,7 +82,7 @@ class Reloader:
 
 
 def _merged(old: Config, new: Config, changed: list[str], other_model: bool) -> Config:
-    """`old` with the settings of `new` that are named."""
+    """`old` with those settings of `new` whose names are in `changed`, and its voices unless the model differs."""
     update: dict[str, Any] = {}
     for section in ("server", "sampling", "engine", "openai", "chat"):
         keys = [name.partition(".")[2] for name in changed if name.startswith(section + ".")]

@@ -1,8 +1,8 @@
-"""GET /api/tts/ws: many requests on one connection.
+"""`GET /api/tts/ws`: many requests for speech on one WebSocket.
 
-A message is the JSON of `/api/tts/stream` with a `request_id`, or `{"cancel": request_id}`; what comes back are the
-events of that stream as JSON, and its audio as binary messages: u32 little-endian length of a JSON head, the head,
-bytes.
+A client sends the JSON of `/api/tts/stream` with a `request_id`, or `{"cancel": request_id}`. It gets the events of
+that stream as text messages and the audio as binary ones: length of a JSON head as u32, little-endian; the head; the
+audio's bytes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ishowtts")
 SPEECHES_MAX = 16
-"""At once on one connection."""
+"""Largest number of running requests on one connection."""
 router = APIRouter(dependencies=[Depends(needs_key), Depends(needs_speech)])
 
 
@@ -41,7 +41,7 @@ async def without_upgrade() -> Response:
 
 @router.websocket("/api/tts/ws", name="tts_ws")
 async def serve(socket: WebSocket, state: Shared) -> None:
-    """One connection, until either side leaves."""
+    """Serve one connection until either side closes it."""
     await socket.accept()
     talk = _Talk(socket, state)
     try:
@@ -60,7 +60,7 @@ async def serve(socket: WebSocket, state: Shared) -> None:
 
 
 class _Talk:
-    """The speeches of one connection."""
+    """The running requests of one connection."""
 
     def __init__(self, socket: WebSocket, state: State) -> None:
         self._socket = socket
@@ -68,7 +68,7 @@ class _Talk:
         self._running: dict[str, tuple[Speech, asyncio.Task[None]]] = {}
 
     async def take(self, message: bytes) -> None:
-        """Start or cancel what a message asks for, or tell what is wrong with it."""
+        """Start or cancel the request of a message, or answer what is wrong with the message."""
         request_id, read = read_message(message)
         try:
             if read is None:
@@ -88,7 +88,7 @@ class _Talk:
             raise Fault(409, "duplicate_id", f"A request with the id {request_id} is running.", "request_id")
         if len(self._running) >= SPEECHES_MAX:
             raise Fault(429, "busy", f"{SPEECHES_MAX} requests are running on this connection, which is the most.")
-        key = f"{id(self)}/{request_id}"  # no id of another connection, nor of HTTP
+        key = f"{id(self)}/{request_id}"  # differs from the keys of other connections and of HTTP requests
         speech = Speech(self._state, request_id, asked, "pcm", early=True, key=key)
         self._running[request_id] = speech, asyncio.create_task(self._send(speech))
 
@@ -114,7 +114,7 @@ class _Talk:
         await self._socket.send_text(dumps({"event": name} | data))
 
     def end(self) -> None:
-        """Nobody listens any more."""
+        """Cancel all running requests; the connection is closed."""
         for speech, task in self._running.values():
             speech.close()
             task.cancel()

@@ -1,4 +1,4 @@
-"""A speech in its shapes: whole as JSON or audio, while it is made as audio or events."""
+"""The answers to a request for speech: whole as JSON or audio, or streamed as audio or events."""
 
 from __future__ import annotations
 
@@ -26,19 +26,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ishowtts")
 ENGINE = "f5"
 EVENT_BYTES = 48000
-"""At most in one event, so that clients parse small lines."""
+"""Largest number of audio bytes in one event, so that lines stay short."""
 EVENT_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}  # media_type would add a charset
 _Result = TypeVar("_Result")
 
 
 class ClientGone(Exception):
-    """Nobody listens any more."""
+    """The client has closed the connection."""
 
 
 class Speech:
-    """One accepted request. Close it when its answer is over.
+    """An accepted request for speech, which is submitted at once. Call `close` when the answer has ended.
 
-    `early`: its listener hears it while it is made. `key`: what it is cancelled by, left out: its id.
+    `asked`: the fields of the request. `form`: the audio format where `asked` has none. `early`: begin with a short
+    chunk, because the answer is streamed. `key`: what the speech is cancelled by, "": its id. Fault: the format, the
+    text or the voice cannot be used, or the id is taken.
     """
 
     def __init__(self, state: State, request_id: str, asked: Asked, form: str, *, early: bool, key: str = "") -> None:
@@ -54,25 +56,25 @@ class Speech:
             raise Fault.from_error(error) from None
         self._label = engine_label(info["name"])
         self._samples = 0
-        """Encoded, at the answer's rate."""
+        """Samples that were encoded, at the rate of the answer."""
         self._stream = state.submit(
             self._key, asked["text"], asked.get("voice_id"), {**_options(state, asked), "early": early}
         )
 
     def cancel(self) -> None:
-        """Stops at the model's next step; what waits for it gets Fault 409."""
+        """Stop before the model's next step; a running answer ends with Fault 409."""
         self._stream.cancel()
 
     def close(self) -> None:
-        """Cancels what still runs."""
+        """Cancel the speech unless it is finished."""
         self._state.release(self._key, self._stream)
 
     @property
     def frames(self) -> int:
-        """Mel frames that were spoken."""
+        """Number of mel frames of the speech."""
         return round(self._stream.timings["audio"] * self._stream.sample_rate / self._state.speech().info["hop"])
 
-    # ---- whole ----
+    # ---- whole answers ----
 
     async def _file(self) -> bytes:
         pieces = [piece async for piece in self._pieces()]
@@ -84,12 +86,12 @@ class Speech:
         return _audio.encode(samples, before, self._form, out_rate=after)
 
     async def as_json(self) -> Response:
-        """The answer with the audio inside."""
+        """The whole speech as JSON, its audio in base64."""
         audio = base64.b64encode(await self._file()).decode()
         return Response(dumps(self._head() | {"audio_base64": audio} | self._tail()), media_type="application/json")
 
     async def as_audio(self) -> Response:
-        """The file itself."""
+        """The whole speech as an audio file."""
         file = await self._file()
         t = self._stream.timings
         timing = ", ".join(
@@ -100,10 +102,13 @@ class Speech:
         )  # fmt: skip
         return Response(file, headers=self._audio_headers() | {"Server-Timing": timing})
 
-    # ---- while it is made ----
+    # ---- streamed answers ----
 
     async def as_stream(self, events: bool) -> Response:
-        """Audio or events. The first audio is waited for, so that what fails before it has a status of its own."""
+        """The speech as a stream of audio or of server-sent events.
+
+        It returns with the first audio, so that a speech that fails before is answered by an error status.
+        """
         parts = self._lines() if events else self.encoded()
         first = await anext(parts)
 
@@ -116,16 +121,16 @@ class Speech:
         return Closing(self, body(), headers=headers)
 
     async def encoded(self) -> AsyncIterator[bytes]:
-        """The encoded audio as it comes."""
+        """The encoded audio in parts, as it is computed. Fault: the speech failed."""
         async for piece in self._pieces():
             if data := await asyncio.to_thread(self._encoder.push, piece):
                 yield data
         yield await asyncio.to_thread(self._encoder.push, last=True)
 
     async def events(self) -> AsyncIterator[tuple[str, dict[str, Any], bytes]]:
-        """`start`, `audio` with its bytes, and `end`, each with its data."""
+        """The events of the stream: name, data, and the audio of an "audio" event: "start", "audio" …, "end"."""
         n = 0
-        told = 0.0
+        seconds = 0.0
         async for data in self.encoded():
             if not n:
                 encoding = "pcm_s16le" if self._form == "pcm" else self._form
@@ -135,10 +140,10 @@ class Speech:
                     b"",
                 )
             for at in range(0, len(data), EVENT_BYTES):
-                t0 = told + (at / 2 / self._encoder.sample_rate if self._form == "pcm" else 0)
+                t0 = seconds + (at / 2 / self._encoder.sample_rate if self._form == "pcm" else 0)
                 yield "audio", {"seq": n, "t0": round(t0, 4)}, data[at : at + EVENT_BYTES]
                 n += 1
-            told = self._encoder.length / self._encoder.sample_rate
+            seconds = self._encoder.length / self._encoder.sample_rate
         self._samples = self._encoder.length
         yield "end", {"request_id": self.id} | self._tail(), b""
 
@@ -154,7 +159,7 @@ class Speech:
             yield event("error", fault.body())
 
     async def _pieces(self) -> AsyncIterator[Samples]:
-        """The model's audio; Fault when there is none at all."""
+        """The samples of the model in pieces. Fault 502: there are none."""
         spoken = False
         async for piece in self._state.pieces(self._stream):
             spoken = True
@@ -173,7 +178,8 @@ class Speech:
 
     def _head(self) -> dict[str, Any]:
         return {
-            "request_id": self.id, "voice_id": self._stream.timings["voice"], "engine": ENGINE, "engine_label": self._label,
+            "request_id": self.id, "voice_id": self._stream.timings["voice"], "engine": ENGINE,
+            "engine_label": self._label,
             "sample_rate": self._encoder.sample_rate, "format": _audio.FORMATS[self._form],
         }  # fmt: skip
 
@@ -183,19 +189,20 @@ class Speech:
         return {
             "waveform_len": self._samples, "seed": t["seed"], "duration": round(duration, 4),
             "timings": {name: round(t[name], 4) for name in ("queue", "text", "first_audio", "total")},  # type: ignore[literal-required]
-            "rtf": round(t["total"] / duration, 4), "unspoken": dict(zip(("count", "first"), t["unspoken"], strict=True)),
+            "rtf": round(t["total"] / duration, 4), "unspoken": dict(zip(("count", "first"), t["unspoken"],
+                    strict=True)),
         }  # fmt: skip
 
 
 class Closing(StreamingResponse):
-    """Closes its speech however it ends."""
+    """A streamed answer that closes its speech when it ends, also by an error."""
 
     def __init__(self, speech: Speech, body: AsyncIterator[bytes], **options: Any) -> None:
         super().__init__(body, **options)
         self._speech = speech
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI. A failure after the first audio ends without the last chunk, and uvicorn closes the connection."""
+        """Serve the answer. After a failure the last chunk is not sent, and uvicorn closes the connection."""
         try:
             await super().__call__(scope, receive, send)
         except Fault as fault:
@@ -212,24 +219,27 @@ def _options(state: State, asked: Asked) -> SpeechOptions:
 
 
 def event(name: str, data: dict[str, Any]) -> bytes:
-    """A server-sent event."""
+    """A server-sent event with a name and JSON data."""
     return f"event: {name}\ndata: {dumps(data)}\n\n".encode()
 
 
 def engine_label(model: str) -> str:
-    """The engine's name for people."""
+    """The name of engine and model that answers show."""
     return f"F5-TTS {model}"
 
 
 def dumps(value: Any) -> str:
-    """JSON as every answer writes it."""
+    """Compact JSON, not escaped to ASCII, as in every answer."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 async def unless_gone(request: Request, work: Awaitable[_Result]) -> _Result:
-    """Wait for `work` as long as the client does; ClientGone otherwise. The request's body must have been read."""
+    """The result of `work`; ClientGone, and `work` is cancelled, where the client closes the connection first.
+
+    The body of the request must have been read before.
+    """
     task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(request.receive())  # nothing but the disconnection is left to receive
+    watch = asyncio.ensure_future(request.receive())  # after the body only the disconnection is received
     try:
         await asyncio.wait((task, watch), return_when=asyncio.FIRST_COMPLETED)
         if not task.done():

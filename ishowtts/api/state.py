@@ -1,4 +1,4 @@
-"""What the endpoints share: settings, the engine once it is loaded, and the requests that run."""
+"""The state that all endpoints share: settings, the engine once it is loaded, running requests."""
 
 from __future__ import annotations
 
@@ -36,23 +36,24 @@ class InForce:
 
 @dataclass
 class State:
-    """One server's. All but `engine`, which a loading thread's end sets, belongs to the event loop."""
+    """The state of one server. It belongs to the event loop; `engine` is None until the model is loaded."""
 
     config: Config
     access: Access
     loopback: bool
-    """Only this machine reaches the server."""
+    """The server listens on a loopback address."""
     store: Store
     default_voice: str | None = None
     engine: Engine | None = None
     draining: bool = False
     connections: Callable[[], int] = lambda: 0
-    """Open ones."""
+    """The number of open connections."""
     listeners: int = 0
+    """The number of listeners of the chat."""
     uploads: int = 0
-    """Being received."""
+    """The number of uploads that are being received."""
     began: float = field(default_factory=time.time)
-    """When it was started, in seconds of the clock."""
+    """The time of the start, in seconds since 1970."""
     running: dict[str, SpeechStream] = field(default_factory=dict)
     metrics: Metrics = field(default_factory=Metrics)
     settings: InForce = field(init=False)
@@ -69,7 +70,7 @@ class State:
 
     @property
     def status(self) -> str:
-        """As health says it."""
+        """The `status` of `GET /api/health`: "loading", "ready", "degraded" or "draining"."""
         if self.draining or self.engine is None:
             return "draining" if self.draining else "loading"
         return "degraded" if self.store.failing() else "ready"
@@ -91,7 +92,7 @@ class State:
         return self.metrics.text(gauges) + (self.chat.metrics() if self.engine else b"")
 
     def speech(self) -> Engine:
-        """The engine; Fault 503 while there is none to use."""
+        """The engine. Fault 503: the model is being loaded, or the server closes down."""
         if self.draining:
             raise Fault(503, "draining", "The server is closing down.")
         if self.engine is None:
@@ -99,12 +100,15 @@ class State:
         return self.engine
 
     def listen(self) -> None:
-        """Let engine and chat wake this event loop: their threads write to an eventfd, so none waits for the interpreter lock."""
+        """Create the eventfd by which threads of engine and chat wake the event loop without the interpreter lock."""
         self._news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         asyncio.get_running_loop().add_reader(self._news, self._wake)
 
-    def furnish(self, engine: Engine) -> None:
-        """What serves requests, with the settings in force; waits. IshowError: a voice or the chat cannot be had."""
+    def load_services(self, engine: Engine) -> None:
+        """Create voices, chat and load estimate from the settings in force; blocks while files are read.
+
+        IshowError: a voice cannot be used or the chat cannot be opened.
+        """
         settings, store = self.settings.text, self.store.handle()
         self.voices = Voices(engine.handle(), store)
         self.voices.load(settings)
@@ -112,23 +116,23 @@ class State:
         self.load = Load(engine.handle())
 
     def ready(self, engine: Engine) -> None:
-        """Speech is served from now on."""
+        """Serve speech with this engine from now on."""
         self.engine = engine
 
     def drain(self) -> None:
-        """Nothing new; who listens without end is let go."""
+        """Refuse new requests and end the streams of the chat's listeners."""
         self.draining = True
         self._tell()
 
     def close(self) -> None:
-        """Take apart what `furnish` made, before the engine goes."""
+        """Close what `load_services` created; called before the engine is closed."""
         if hasattr(self, "chat"):
             self.chat.close()
         for name in ("chat", "voices", "load"):
             self.__dict__.pop(name, None)
 
     def retry_after(self) -> int:
-        """How long what waits will take, in seconds, as far as is known."""
+        """Seconds for the header Retry-After: the estimated time until waiting requests are done."""
         if self.engine is None or self.draining:
             return RETRY_AFTER
         return self.load.retry_after(self.config.server.request_seconds)
@@ -142,7 +146,11 @@ class State:
             event.set()
 
     def submit(self, request_id: str, text: str, voice: str | None, options: SpeechOptions) -> SpeechStream:
-        """Start a speech under its request's id."""
+        """Submit a speech and register it as `request_id`, with the server's deadline.
+
+        `voice`: None for the default one. Fault 409: a request with this id is running; other faults: the engine
+        refused the speech.
+        """
         engine = self.speech()
         if request_id in self.running:
             raise Fault(409, "duplicate_id", f"A request with the id {request_id} is running.", "X-Request-Id")
@@ -155,13 +163,13 @@ class State:
         return stream
 
     def release(self, request_id: str, stream: SpeechStream) -> None:
-        """The request is over; what still runs of it is cancelled."""
+        """Cancel a speech unless it is finished, and free its request id."""
         if self.running.get(request_id) is stream:
             del self.running[request_id]
         stream.cancel()
 
     async def pieces(self, stream: SpeechStream) -> AsyncIterator[Samples]:
-        """The finished audio piece by piece; Fault when the speech fails."""
+        """The samples of a speech in pieces, as they are computed. Fault: the speech failed."""
         with self.news() as news:
             while True:
                 news.clear()
@@ -178,7 +186,7 @@ class State:
 
     @contextmanager
     def news(self) -> Iterator[asyncio.Event]:
-        """Set whenever there may be something new of a speech or of the chat."""
+        """An event that is set whenever a speech may have a new piece or the chat a new event."""
         event = asyncio.Event()
         self._waiting.add(event)
         try:

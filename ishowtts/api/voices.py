@@ -1,4 +1,4 @@
-"""Voices of one's own: what the C core says of them and does with an upload (csrc/service/voices.h)."""
+"""Endpoints of own voices, which the C core stores and checks (csrc/service/voices.h)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from .routes import Endpoints, Shared, answered, read_body
 
 
 async def upload(request: Request, state: Shared) -> bytes:
-    """A form within its limit; only so many are received at once, as each is held in memory while it comes."""
+    """A dependency: the bytes of a form within its limit. Fault 429: too many uploads are being received.
+
+    Their number is limited because each is held in memory.
+    """
     if state.uploads >= D["uploads_max"]:
         raise Fault(429, "busy", f"{D['uploads_max']} uploads are on their way already: try again later.")
     state.uploads += 1
@@ -31,7 +34,7 @@ Upload = Annotated[bytes, Depends(upload)]
 
 
 async def create(request: Request, state: Shared, body: Upload) -> Response:
-    """A new voice, kept over restarts."""
+    """Creates a voice from an uploaded clip; it is stored and survives restarts."""
     form = Form(True)
     await _fill(form, request, body)
     answer = await asyncio.to_thread(state.voices.create, form)
@@ -39,29 +42,29 @@ async def create(request: Request, state: Shared, body: Upload) -> Response:
 
 
 async def remove(state: Shared, voice_id: str) -> Response:
-    """The end of a voice that came over HTTP."""
+    """Deletes a voice that was created over HTTP."""
     return answered(await asyncio.to_thread(state.voices.remove, voice_id))
 
 
 async def reference(state: Shared, voice_id: str) -> Response:
-    """What a voice is cloned from."""
+    """The reference of a voice: clip and words."""
     return answered(state.voices.reference(voice_id))
 
 
 async def override(request: Request, state: Shared, voice_id: str, body: Upload) -> Response:
-    """Another clip or other words; refused ones change nothing."""
+    """Replaces the clip or the words of a voice; a refused request changes nothing."""
     form = Form(False)
     await _fill(form, request, body)
     return answered(await asyncio.to_thread(state.voices.override, voice_id, form))
 
 
 async def restore(state: Shared, voice_id: str) -> Response:
-    """The voice as it was made or configured."""
+    """Removes an override, so that the voice is again as it was created or configured."""
     return answered(await asyncio.to_thread(state.voices.restore, voice_id))
 
 
 async def audio(request: Request, state: Shared, voice_id: str) -> Response:
-    """The clip itself, or a part of it."""
+    """The audio of the clip, or a range of its bytes."""
     given = request.headers
     wanted = (given.get("if-none-match"), given.get("if-range"), given.get("range"))
     status, content, fields = await asyncio.to_thread(
@@ -77,7 +80,7 @@ ENDPOINTS: Endpoints = {
 
 
 async def _fill(form: Form, request: Request, body: bytes) -> None:
-    """Take a multipart body apart; Fault when it is not whole, or a field is none of the form's."""
+    """Parse a multipart body into a form. Fault 400: it is malformed or has an unknown field."""
     boundary = parse_options_header(request.headers["content-type"])[1].get(b"boundary")
     if not boundary:
         text = "The Content-Type must be multipart/form-data with a boundary."
@@ -88,7 +91,7 @@ async def _fill(form: Form, request: Request, body: bytes) -> None:
 
 
 class _Parts:
-    """The parts of one multipart body on their way into a form."""
+    """A parser that passes the parts of one multipart body to a form of the C core."""
 
     def __init__(self, form: Form, boundary: bytes) -> None:
         self._form = form
@@ -99,7 +102,8 @@ class _Parts:
         self._parser = MultipartParser(
             boundary,
             {
-                "on_part_begin": self._fields.clear, "on_header_begin": self._header, "on_header_field": self._header_name,
+                "on_part_begin": self._fields.clear, "on_header_begin": self._header,
+                "on_header_field": self._header_name,
                 "on_header_value": self._header_value, "on_header_end": self._header_end,
                 "on_headers_finished": self._begin, "on_part_data": self._data, "on_part_end": self._end,
                 "on_end": self._finish,
@@ -107,7 +111,7 @@ class _Parts:
         )  # fmt: skip
 
     def read(self, body: bytes) -> bool:
-        """Whether the form was whole and well made."""
+        """Parse a body; whether it was complete and well-formed."""
         try:
             self._parser.write(body)
             self._parser.finalize()

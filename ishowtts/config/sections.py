@@ -45,7 +45,7 @@ def read_secret(file: str, field: str) -> str:
 
 
 def _wrong_origin(origin: str) -> str:
-    """Why a browser never sends this as its Origin, "" where it may."""
+    """Why no browser sends `origin` in the header Origin, "" where one may."""
     found = re.fullmatch(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?", origin, re.IGNORECASE)
     if origin == "*" or (found and (found[1].lower(), found[3]) not in (("http", "80"), ("https", "443"))):
         return ""
@@ -79,25 +79,28 @@ class ServerConfig(Section):
     insecure: bool = Field(False, description="serve other machines without a key")
     state_dir: Text = Field(
         default_factory=folders.state_dir,
-        description="folder for what outlives the process: voices made over HTTP; one server each",
+        description="folder of what survives a restart, such as voices created over HTTP; one for each server",
     )
     allowed_hosts: list[Text] = Field([], description="further names that a Host header may carry")
     cors_origins: list[Text] = Field(
         [],
-        description='origins of other sites that may call, such as https://example.org; "*": all, with a key or on loopback',
+        description="origins of other sites that may call, such as https://example.org; "
+        '"*": all, with a key or on loopback',
     )
     request_seconds: float = Field(
         D["request_seconds"], ge=1, le=3600, description="deadline of one synthesis, seconds"
     )
-    drain_seconds: float = Field(D["drain_seconds"], ge=0, le=3600, description="patience after SIGTERM, seconds")
+    drain_seconds: float = Field(
+        D["drain_seconds"], ge=0, le=3600, description="time to finish running speech after SIGTERM, seconds"
+    )
     connections_max: int = Field(D["connections_max"], ge=8, le=1_000_000, description="connections open at once")
     connections_per_client: int = Field(
-        D["connections_per_client"], ge=1, le=1_000_000, description="of one address, when other machines are served"
+        D["connections_per_client"], ge=1, le=1_000_000, description="of one address, where other machines are served"
     )
-    log_level: Literal["debug", "info", "warn", "error"] = Field(
-        "info", description="least weight of a line of the log"
+    log_level: Literal["debug", "info", "warn", "error"] = Field("info", description="lowest level that is logged")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="json: an object on each line, with the request's id"
     )
-    log_format: Literal["text", "json"] = Field("text", description="json: an object a line, with the request's id")
 
     @model_validator(mode="after")
     def _guarded(self) -> ServerConfig:
@@ -120,7 +123,7 @@ class ServerConfig(Section):
         return self
 
     def secret(self) -> str | None:
-        """The API key, wherever it is kept."""
+        """The API key from `api_key` or `api_key_file`, None: there is none. ConfigError: the file cannot be used."""
         if self.api_key_file is None:
             return self.api_key
         if not (key := read_secret(self.api_key_file, "server.api_key_file")):
@@ -129,29 +132,29 @@ class ServerConfig(Section):
 
 
 class ModelSettings(Section):
-    """What speaks."""
+    """The model and how it is run."""
 
     name: Text = Field("demo", description="demo, a folder, a checkpoint, F5TTS_v1_Base, or hf://owner/repository/path")
     precision: Literal["auto", "fp32", "bf16", "int8-dynamic", "int8-static"] = (
         Field(  # auto and model.native.PRECISIONS
             cast(Any, DEFAULT_PRECISION),
-            description="of weights and products; auto: bf16 where processor or GPU multiply it faster, else fp32",
+            description="of weights and products; auto: bf16 where processor or GPU multiply it faster than fp32",
         )
     )
     backend: Literal["auto", "cuda", "native", "package", "eager", "compile"] = Field(
         "auto",
-        description="cuda: the first NVIDIA GPU; native: the program's own kernels; package: compiled for this machine by torch, "
-        "eager until it is; eager: plain PyTorch; compile: torch.compile; auto: cuda for a large model where torch can use a "
-        "GPU, else native where the processor and the model allow, else package",
+        description="cuda: the first NVIDIA GPU; native: the program's own kernels; package: compiled by torch for "
+        "this machine, and eager until then; eager: plain PyTorch; compile: torch.compile; auto: cuda for a large "
+        "model where torch can use a GPU, else native where processor and model allow it, else package",
     )
     compile: Literal["background", "wait", "off"] = Field(
-        "background", description="when a missing package is made: while serving, before serving, never"
+        "background", description="when a missing package is compiled: while serving, before serving, never"
     )
-    threads: int = Field(0, ge=0, le=1024, description="of the model; 0 takes all cores")
+    threads: int = Field(0, ge=0, le=1024, description="of the model; 0: as many as cores")
 
 
 def _section(name: str, fields: Iterable[_fields.Field], about: str) -> Any:
-    """A section that consists of fields of a table."""
+    """A class for a section whose settings are the fields of a table; `about`: its docstring."""
     made: dict[str, Any] = {}
     for one in fields:
         kinds = {
@@ -173,18 +176,16 @@ if TYPE_CHECKING:
     class EngineConfig(Section):
         """The fields are those of `fields.ENGINE`, which type checkers cannot see."""
 else:
-    SamplingConfig = _section(
-        "SamplingConfig", _fields.SAMPLING, "What a request gets that does not choose for itself."
-    )
+    SamplingConfig = _section("SamplingConfig", _fields.SAMPLING, "Defaults of the fields of a request for speech.")
     EngineConfig = _section("EngineConfig", _fields.ENGINE, "Sizes of the engine.")
 
 
 class OpenAIConfig(Section):
-    """What OpenAI's clients are served."""
+    """Endpoints for OpenAI's clients."""
 
     voices: dict[str, VoiceId] = Field(
         {},
-        description="our voice for a name that a client asks for; OpenAI's own names are spread over our voices unless given",
+        description="our voice for a name that a client sends; OpenAI's names are spread over our voices unless given",
     )
 
 
@@ -198,24 +199,24 @@ class VoiceConfig(Section):
         "may be left out where the model takes no prompt",
     )
     text: str | None = Field(
-        None, description="its words, exactly; left out: the file beside the clip that ends in .txt"
+        None, description="the words of the clip; left out: they are in the clip's file with the suffix .txt"
     )
     language: Text | None = Field(None, description="such as en or zh; left out: guessed from the text to speak")
 
 
 class PronounceConfig(Section):
-    """One word or phrase that is read otherwise than written."""
+    """The user's pronunciation of a word or phrase."""
 
     word: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)] = Field(
-        description="word or phrase, whatever its case; only as whole words"
+        description="word or phrase, in any case; only whole words match"
     )
     said: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)] = Field(
-        description="how it is written to be read right"
+        description="the spelling that is read instead"
     )
-    language: Text | None = Field(None, description="only in lines of this language; left out: in all")
+    language: Text | None = Field(None, description="only in lines of this language; left out: in all lines")
 
 
 class TextConfig(Section):
     """How text is read."""
 
-    chat_words: bool = Field(True, description="say chat's own words and emoticons in full: pls, w/, <3")
+    chat_words: bool = Field(True, description="speak chat words and emoticons in full: pls, w/, <3")

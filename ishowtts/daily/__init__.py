@@ -1,1 +1,1 @@
-"""The daily work with one command each: quick, extended, benchmark, warm-up, samples, regression, profile, doctor."""
+"""`ishowtts daily`: short commands that check, time and measure an installation."""

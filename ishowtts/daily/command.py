@@ -1,4 +1,4 @@
-"""`ishowtts daily NAME`: small faces over the engine, the measures and the gate."""
+"""The commands of `ishowtts daily`; their docstrings are the help texts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _about(engine: Engine) -> str:
 
 
 def _quick(options: argparse.Namespace) -> int:
-    """A minute: does it speak, how fast, is anything broken, is it understood."""
+    """Speak six sentences and show their speed, faults, word error rate and naturalness, in about a minute."""
     from ishowtts.quality import artifacts
     from ishowtts.quality.clips import Clip
     from ishowtts.quality.measure import Scorer
@@ -58,16 +58,15 @@ def _quick(options: argparse.Namespace) -> int:
             found = artifacts.faults(artifacts.find(speech.samples, speech.sample_rate), speech.sample_rate)
             wrong += found
             shown = [f"{row[name]:6.2f}" if name in row else f"{'–':>6}" for name in ("wer", "mos")]
-            print(
-                f"{text[:50]:50} {speech.seconds:8.2f} {wall / speech.seconds:7.3f} {' '.join(shown)}  {', '.join(found)}"
-            )
+            rtf = wall / speech.seconds
+            print(f"{text[:50]:50} {speech.seconds:8.2f} {rtf:7.3f} {' '.join(shown)}  {', '.join(found)}")
     for why in scorer.missing.values():
         print(f"not measured: {why}")
     return 1 if wrong else 0
 
 
 def _extended(options: argparse.Namespace) -> int:
-    """Many runs of one text: mean, median, min, max, standard deviation and coefficient of variation of time and RTF."""
+    """Speak one text many times: mean, median, extremes and deviation of time and real-time factor."""
     if options.runs < 2:
         raise ConfigError(f"runs must be 2 or more, not {options.runs}", field="runs")
     with _engine(options) as engine:
@@ -84,7 +83,7 @@ def _extended(options: argparse.Namespace) -> int:
 
 
 def _benchmark(options: argparse.Namespace) -> int:
-    """Every precision that the model can run in, taking turns on three texts."""
+    """Time every precision of the native backend on three texts, in turn."""
     from contextlib import ExitStack
 
     from ishowtts.model import calibration
@@ -110,14 +109,13 @@ def _benchmark(options: argparse.Namespace) -> int:
         rtf = sorted(run.rtf for run in mine)
         middle = rtf[len(rtf) // 2]
         first = sorted(run.first for run in mine)[len(mine) // 2]
-        print(
-            f"{name:15} {precision:13} {mine[0].audio:8.2f} {middle:11.3f} {rtf[0]:7.3f} {rtf[-1]:7.3f} {1e3 * first:9.0f}"
-        )
+        figures = f"{middle:11.3f} {rtf[0]:7.3f} {rtf[-1]:7.3f} {1e3 * first:9.0f}"
+        print(f"{name:15} {precision:13} {mine[0].audio:8.2f} {figures}")
     return 0
 
 
 def _warm_up(options: argparse.Namespace) -> int:
-    """Make what is made once for this machine, and speak once."""
+    """Fill the caches that the first start on a machine fills, and speak once."""
     from ishowtts.engine import Engine
 
     before = time.perf_counter()
@@ -142,21 +140,22 @@ def _quality(
 
 
 def _samples(options: argparse.Namespace) -> int:
-    """Sentences to hear and their measures, as one page."""
+    """Write a page with spoken sentences and their measures."""
     return _quality(options, "--html", options.out)
 
 
 def _regression(options: argparse.Namespace) -> int:
-    """Compare with the baseline; the first run stores it."""
+    """Compare speech with the stored baseline, which the first run stores."""
     path = Path(options.baseline) if options.baseline else _baseline_path(options)
     path.parent.mkdir(parents=True, exist_ok=True)
     store = ["--store"] if options.store or not path.exists() else []
     return _quality(
-        options, "--baseline", str(path), *store, report_to=lambda rows, worse: _leave_word(options, rows, worse)
+        options, "--baseline", str(path), *store, report_to=lambda rows, worse: _record(options, rows, worse)
     )
 
 
-def _leave_word(options: argparse.Namespace, rows: list[Row], worse: list[str]) -> None:
+def _record(options: argparse.Namespace, rows: list[Row], worse: list[str]) -> None:
+    """Add the run to the history, and report it by webhook and mail where something is worse."""
     from ishowtts.quality.measure import MEASURES
 
     means = {}
@@ -179,7 +178,7 @@ def _baseline_path(options: argparse.Namespace) -> Path:
 
 
 def _profile(options: argparse.Namespace) -> int:
-    """Seconds by stage; a torch profiler trace and a flame graph in a folder."""
+    """Show seconds by stage; write a trace of torch's profiler and a flame graph."""
     from . import profile
 
     out = Path(options.out)
@@ -196,7 +195,7 @@ def _profile(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    """Look at machine, packages, GPU, model, audio and port, with a cure for each finding."""
+    """Check machine, packages, GPU, model, audio and port, and say how to fix what is wrong."""
     bad = 0
     for finding in doctor.examine(options.model, options.port):
         print(f"{finding.level:5} {finding.what}" + (f"\n      → {finding.cure}" if finding.cure else ""), flush=True)
@@ -205,8 +204,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def parser(prog: str) -> Parser:
-    """The command line."""
-    parser = Parser(prog=prog, description="The daily work, a command each.")
+    """The argument parser of the command."""
+    parser = Parser(prog=prog, description="Check, time and measure this installation.")
     commands = parser.add_subparsers(dest="name", metavar="NAME", required=True)
 
     def add(name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
@@ -214,7 +213,7 @@ def parser(prog: str) -> Parser:
         p.add_argument(
             "--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)"
         )
-        p.add_argument("--precision", help="of the model (default: what suits the processor)")
+        p.add_argument("--precision", help="of the model (default: the fastest of fp32 and bf16)")
         p.add_argument("--threads", type=int, default=0, help="0 takes all cores")
         p.set_defaults(run=run)
         return p
@@ -232,12 +231,12 @@ def parser(prog: str) -> Parser:
     regression.add_argument(
         "--baseline", metavar="FILE", help="(default: one for each model, in the user's cache folder)"
     )
-    regression.add_argument("--store", action="store_true", help="store a new one")
+    regression.add_argument("--store", action="store_true", help="store a new baseline")
     regression.add_argument(
         "--history", metavar="FILE", type=Path, help="add a line of JSON with the figures of this run"
     )
-    regression.add_argument("--webhook", metavar="URL", help="is sent the run as JSON when something is worse")
-    regression.add_argument("--mail", metavar="ADDRESS", help="is sent a mail by sendmail when something is worse")
+    regression.add_argument("--webhook", metavar="URL", help="post the run as JSON there when something is worse")
+    regression.add_argument("--mail", metavar="ADDRESS", help="send a mail there by sendmail when something is worse")
     profile = add("profile", _profile)
     profile.add_argument("-o", "--out", default="profile-out", metavar="FOLDER", help="(default: %(default)s)")
     add("doctor", _doctor).add_argument(
@@ -249,7 +248,7 @@ def parser(prog: str) -> Parser:
 
 
 def main(arguments: Sequence[str], prog: str = "ishowtts daily") -> int:
-    """Run one command line."""
+    """Run the command with its arguments; the exit status. Errors are IshowErrors."""
     options = parser(prog).parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     return run(options)

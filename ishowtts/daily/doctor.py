@@ -1,4 +1,4 @@
-"""Whether this machine can do what the program does, and what to do where it cannot."""
+"""`ishowtts daily doctor`: checks of the machine and the installation, with advice for what is wrong."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ EXTRAS = (
     ("quality", "pandas", "measures and sweeps"),
     ("api", "fastapi", "the FastAPI server"),
 )
-"""Extra, a module that only it brings, what it is for."""
+"""Extras of the package: name, a module that only it installs, what it is for."""
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at; `cure` is what to do about it, "" when nothing needs doing."""
+    """The result of a check; `cure`: what to do about it, "" where nothing is wrong."""
 
     level: Level
     what: str
@@ -39,7 +39,7 @@ class Finding(NamedTuple):
 
 
 def machine() -> Iterator[Finding]:
-    """Processor, memory, disk."""
+    """Number of cores, free memory, and space in the cache folder."""
     cores = len(os.sched_getaffinity(0))
     yield (
         Finding("good", f"{cores} cores") if cores > 1 else Finding("note", "1 core", "speech will be slow on one core")
@@ -63,7 +63,7 @@ def machine() -> Iterator[Finding]:
 
 
 def packages() -> Iterator[Finding]:
-    """Python and the extras."""
+    """Python, the extras, the server and a C++ compiler."""
     yield Finding("good", f"Python {sys.version.split()[0]}")
     for extra, module, use in EXTRAS:
         if importlib.util.find_spec(module) is None:
@@ -82,7 +82,7 @@ def packages() -> Iterator[Finding]:
 
 
 def gpu() -> Iterator[Finding]:
-    """Whether torch sees the GPU that the machine has."""
+    """Whether the machine has an NVIDIA GPU and torch can use it."""
     if not has_torch():
         if Path("/dev/nvidia0").exists():
             yield Finding("note", "there is a GPU, and no torch to use it: the processor speaks", installs("torch"))
@@ -102,7 +102,7 @@ def gpu() -> Iterator[Finding]:
 
 
 def model(name: str) -> Iterator[Finding]:
-    """Whether the model loads and speaks something that is no fault."""
+    """Whether a model loads and speaks without faults in the audio."""
     from ishowtts.engine import Engine
     from ishowtts.quality import artifacts
 
@@ -121,7 +121,7 @@ def model(name: str) -> Iterator[Finding]:
 
 
 def audio() -> Iterator[Finding]:
-    """Whether speech can be played here: a tenth of a second of silence is."""
+    """Whether audio can be played, tried with 0.1 s of silence."""
     import numpy as np
 
     from ishowtts import player
@@ -140,7 +140,7 @@ def audio() -> Iterator[Finding]:
 
 
 def ports(port: int = DEFAULTS["port"]) -> Iterator[Finding]:
-    """Whether the server's port is free."""
+    """Whether the server's port is free on this machine."""
     with contextlib.closing(socket.socket()) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -153,7 +153,7 @@ def ports(port: int = DEFAULTS["port"]) -> Iterator[Finding]:
 
 
 def examine(name: str = "demo", port: int = DEFAULTS["port"]) -> Iterator[Finding]:
-    """Everything, in order; a check that fails itself is a finding."""
+    """All checks in order; an exception in a check becomes a finding."""
     checks: list[Callable[[], Iterator[Finding]]] = [
         machine,
         packages,
@@ -165,6 +165,6 @@ def examine(name: str = "demo", port: int = DEFAULTS["port"]) -> Iterator[Findin
     for check in checks:
         try:
             yield from check()
-        except Exception as error:  # a broken environment breaks in ways nobody listed
+        except Exception as error:  # a broken installation can raise anything
             what = f"a check failed: {type(error).__name__}: {error}"
             yield Finding("bad", what, "install ishowtts again in a new environment")

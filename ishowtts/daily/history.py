@@ -1,4 +1,4 @@
-"""What a regression that nobody watches leaves: a line in its history, and word to those who asked for it."""
+"""Records of unattended regression runs: a history file, a webhook, a mail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WEBHOOK_SECONDS = 20.0
 
 
 def record(model: str, figures: Mapping[str, float], alarms: Sequence[str]) -> dict[str, Any]:
-    """One run: when, where, of what, the mean of each measure, and what is worse."""
+    """A run as data for JSON: time, host, version, model, status, the mean of each measure, and the alarms."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "host": socket.gethostname(),
@@ -34,7 +34,7 @@ def record(model: str, figures: Mapping[str, float], alarms: Sequence[str]) -> d
 
 
 def append(path: Path, run: Mapping[str, Any]) -> None:
-    """Add a run as a line of JSON."""
+    """Append a run to a file as a line of JSON. ConfigError: the file cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
@@ -46,7 +46,7 @@ def append(path: Path, run: Mapping[str, Any]) -> None:
 
 
 def post(url: str, run: Mapping[str, Any]) -> None:
-    """Send a run to a webhook; besides its fields there is `text`, a sentence that chat programs show."""
+    """Post a run as JSON to a webhook, with a sentence in `text` for chat programs. IshowError: it was not accepted."""
     body = json.dumps({"text": summary(run), **run}, ensure_ascii=False).encode()
     try:
         request = urllib.request.Request(
@@ -55,11 +55,11 @@ def post(url: str, run: Mapping[str, Any]) -> None:
         with urllib.request.urlopen(request, timeout=WEBHOOK_SECONDS):
             pass
     except (OSError, ValueError, urllib.error.URLError) as error:
-        raise IshowError(f"webhook: {url} was not told: {error}", status="EIO", field="webhook") from None
+        raise IshowError(f"webhook: {url} could not be called: {error}", status="EIO", field="webhook") from None
 
 
 def mail(address: str, run: Mapping[str, Any]) -> None:
-    """Send a run by this machine's mailer (sendmail)."""
+    """Mail a run by sendmail. ConfigError: there is no sendmail; IshowError: it failed."""
     message = EmailMessage()
     message["To"], message["Subject"] = address, f"iShowTTS on {run['host']}: {run['status']}"
     message.set_content("\n".join([summary(run), "", *(f"- {alarm}" for alarm in run["alarms"])]) + "\n")
@@ -73,7 +73,7 @@ def mail(address: str, run: Mapping[str, Any]) -> None:
 
 
 def summary(run: Mapping[str, Any]) -> str:
-    """One sentence."""
+    """A run in one sentence."""
     worse = (
         f"worse than before, in {len(run['alarms'])} ways, first {run['alarms'][0]}" if run["alarms"] else "as before"
     )

@@ -1,4 +1,4 @@
-"""Where the time of an utterance goes: stages of the engine, operators of torch, and a flame graph of the process."""
+"""Profiles of an utterance: stages of the engine, operators of torch, and a flame graph of the process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ PY_SPY = "pip install py-spy"
 
 
 def stages(engine: Engine, text: str, rounds: int = 5) -> dict[str, float]:
-    """Mean seconds of one utterance by stage: text front end, model, the rest (scheduler, levels, joining), and the total."""
+    """Mean seconds of one utterance by stage over `rounds` runs: "text", "model", "rest" and "total".
+
+    "rest" is what is neither text front end nor model: scheduler, levels, joining.
+    """
     total = {"text": 0.0, "model": 0.0, "rest": 0.0, "total": 0.0}
     engine.speak(text, seed=0)
     for seed in range(rounds):
@@ -30,7 +33,10 @@ def stages(engine: Engine, text: str, rounds: int = 5) -> dict[str, float]:
 
 
 def trace(model: str, text: str, out: Path) -> str:
-    """Run the model eagerly under torch's profiler: writes a trace for Perfetto, returns the table of operators."""
+    """Profile the eager backend with torch's profiler: a table of operators; `out` gets a trace for Perfetto.
+
+    MissingPackage: torch is not installed.
+    """
     require_torch("A profile")
     import torch
     from torch.profiler import ProfilerActivity, profile
@@ -38,9 +44,8 @@ def trace(model: str, text: str, out: Path) -> str:
     from ishowtts.engine import Engine
 
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])
-    everywhere = torch._C._profiler._ExperimentalConfig(
-        profile_all_threads=True
-    )  # the model runs on the engine's own thread
+    # The model runs on the engine's own thread.
+    everywhere = torch._C._profiler._ExperimentalConfig(profile_all_threads=True)
     with Engine.load(model, backend="eager", compile="off") as engine:
         engine.speak(text, seed=0)
         with profile(activities=activities, experimental_config=everywhere) as recorded:
@@ -50,7 +55,10 @@ def trace(model: str, text: str, out: Path) -> str:
 
 
 def flame_graph(model: str, text: str, out: Path) -> None:
-    """A flame graph (SVG) of a process that speaks, native frames included; needs py-spy and leave to trace a child process."""
+    """Write a flame graph (SVG) of a process that speaks, with native frames.
+
+    IshowError: py-spy is missing, or it failed, for example because it may not trace a child process.
+    """
     own = Path(sys.executable).parent / "py-spy"
     found = str(own) if own.is_file() else shutil.which("py-spy")
     if found is None:

@@ -1,4 +1,4 @@
-"""How long speech takes, over many runs."""
+"""Timing of utterances, and statistics of repeated runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 TEXTS = {
     "word": "Hello!",
     "chat line": "This boss has killed you nine times already.",
-    "two sentences": "Welcome back, everyone. Tonight we will try the last level again, without a map and without any help.",
+    "two sentences": "Welcome back, everyone. "
+    "Tonight we will try the last level again, without a map and without any help.",
 }
 
 
 class Run(NamedTuple):
-    """One utterance: seconds of the clock, seconds of audio, seconds to its first piece."""
+    """One utterance in seconds: wall-clock time, audio, time to the first piece."""
 
     wall: float
     audio: float
@@ -26,7 +27,7 @@ class Run(NamedTuple):
 
     @property
     def rtf(self) -> float:
-        """Seconds of work for a second of audio."""
+        """The real-time factor: wall-clock seconds for a second of audio."""
         return self.wall / self.audio
 
 
@@ -38,7 +39,7 @@ def speak(engine: Engine, text: str, seed: int) -> Run:
 
 
 class Spread(NamedTuple):
-    """What repeated runs say: `cv` is the standard deviation as a part of the mean."""
+    """Statistics of repeated runs; `cv`: coefficient of variation, the standard deviation divided by the mean."""
 
     mean: float
     median: float
@@ -49,13 +50,13 @@ class Spread(NamedTuple):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of two values or more."""
+    """The statistics of two values or more."""
     mean, deviation = statistics.mean(values), statistics.stdev(values)
     return Spread(mean, statistics.median(values), min(values), max(values), deviation, deviation / mean)
 
 
 def spread_table(rows: dict[str, Spread]) -> str:
-    """A table for a terminal; the coefficient of variation in percent."""
+    """A table for a terminal, one row for each name; the coefficient of variation is in percent."""
     width = max(len(name) for name in rows)
     lines = [f"{'':{width}} " + " ".join(f"{name:>9}" for name in ("mean", "median", "min", "max", "std", "CV %"))]
     for name, row in rows.items():

@@ -1,6 +1,6 @@
 """The speech model in PyTorch: architecture, checkpoints, sampling, and the graphs that the C core runs.
 
-Importing this package is cheap; its modules import torch only when they are themselves imported.
+Importing this package does not import torch; some of its modules do.
 """
 
 from ishowtts.errors import ModelError

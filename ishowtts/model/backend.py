@@ -1,8 +1,7 @@
-"""The model as C calls it from an embedded interpreter, before a compiled package exists or where none can be made.
+"""The backends "eager" and "compile": the model run by PyTorch, called by the C core through its interpreter.
 
-C lends its memory for the length of one call as flat byte views; results are written in place. Tensors over them do not
-outlive the call. Rows of one step may differ in length: they are padded and masked, and each row's result is that of
-the row alone.
+Arguments are flat views of C's buffers, valid for one call, into which results are written. Rows of a step may differ
+in length: they are padded and masked, so that no row changes another one's result.
 """
 
 from __future__ import annotations
@@ -23,24 +22,29 @@ from .compile import DEFAULT_PRECISION, info, settled
 from .graphs import PRECISIONS, build
 
 View = memoryview
+"""A writable buffer of C, fp32 or int64, of one dimension."""
 Row = tuple[View, View, View | None, View, float, float, int]
-"""x [frames*mel] (updated), h_cond [frames*dim], h_uncond (None: no guidance, and cfg is 0), mod [M], dt, cfg, frames."""
+"""A row of a step: x [frames*mel] (updated), h_cond [frames*dim], h_uncond [frames*dim], mod [M], dt, cfg, frames.
+
+h_uncond is None, and cfg 0, for a row without guidance.
+"""
 CUDA_ROWS = 8
-BF16_CAPABILITY = 8  # major compute capability of the first GPUs that multiply bf16
+"""Largest number of rows of a step on a GPU."""
+BF16_CAPABILITY = 8
+"""Major compute capability of the first GPUs that multiply bf16."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    """The allocator has a class of its own for it; kernels that are loaded late, cuBLAS and cuDNN say it in words."""
+    """Whether torch ran out of GPU memory: its allocator raises a class of its own, CUDA libraries only a message."""
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error) or "_ALLOC_FAILED" in str(error)
 
 
-def with_room(function: Callable[P, R]) -> Callable[P, R]:
-    """Runs a method in inference mode; where a GPU's memory runs out, once more with all of it that torch held unused.
+def retry_out_of_memory(function: Callable[P, R]) -> Callable[P, R]:
+    """A decorator: call in inference mode; where GPU memory runs out, free what torch caches and call once more.
 
-    MemoryError when it does not do even so. Results are written last, so that a second run finds its inputs as they
-    were.
+    MemoryError: it runs out again. The function must write its results last, so that a second call has the same inputs.
     """
 
     @functools.wraps(function)
@@ -51,7 +55,7 @@ def with_room(function: Callable[P, R]) -> Callable[P, R]:
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
-            # here, since the tensors of the failed run live as long as the exception
+            # Outside the handler, because the exception keeps the tensors of the failed call alive.
             torch.cuda.empty_cache()
             try:
                 return function(*args, **kwargs)
@@ -64,18 +68,18 @@ def with_room(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def settled_on(device: torch.device, precision: str | None) -> str:
-    """The precision that "auto" (or None) stands for on a device."""
+    """`precision`, or for "auto" and None the fastest of bf16 and fp32 on a device."""
     if precision not in (None, DEFAULT_PRECISION) or device.type == "cpu":
         return settled(precision)
     return "bf16" if torch.cuda.get_device_capability(device)[0] >= BF16_CAPABILITY else "fp32"
 
 
 class TorchBackend:
-    """A loaded model behind the functions of `ishow_backend`.
+    """A loaded model with the functions of `ishow_backend` (csrc/model/model.h).
 
-    `model`: a reference or a loaded model. `precision`: fp32 or bf16, None for the one that suits the device.
-    `compile`: run the step and the vocoder through torch.compile. `threads`: of the processor, 0 leaves torch's choice.
-    Calls come from one thread at a time.
+    `model`: a reference or a loaded model. `precision`: "fp32" or "bf16", None for the faster one. `compile`: run step
+    and vocoder through torch.compile. `threads`: of the processor, 0 for torch's choice. Calls come from one thread at
+    a time. ModelError: model or precision cannot be used.
     """
 
     def __init__(
@@ -99,7 +103,7 @@ class TorchBackend:
             heavy = compile and name in ("step", "vocode")
             self.graphs[name] = torch.compile(graph, dynamic=True) if heavy else graph
 
-    @with_room
+    @retry_out_of_memory
     def encode(
         self,
         tokens: View,
@@ -111,10 +115,14 @@ class TorchBackend:
         h_cond: View,
         h_uncond: View,
     ) -> None:
-        """int64 tokens [S] and index [frames], fp32 cond [frames*mel] and phase [frames] → both h [frames*dim]."""
+        """Encode text and reference of one row into h_cond and h_uncond [frames*dim], fp32.
+
+        int64 `tokens` [S] and `index` [frames]; fp32 `cond` [frames*mel], log-mel, and `phase` [frames]; `ref_frames`:
+        frames of the reference. `index` and `phase` are None in layouts without them.
+        """
         h = self._encode(tokens, cond, index, phase, ref_frames, frames)
         for view, row in zip((h_cond, h_uncond), h, strict=True):
-            _over(view, torch.float32).copy_(row.flatten())
+            _tensor(view, torch.float32).copy_(row.flatten())
 
     def _encode(
         self, tokens: View, cond: View, index: View | None, phase: View | None, ref_frames: int, frames: int
@@ -130,16 +138,16 @@ class TorchBackend:
         h: Tensor = self.graphs["encode"](self._integers(tokens)[None], mel, *places, reference)
         return h
 
-    @with_room
+    @retry_out_of_memory
     def modulate(self, t: View, guidance: View, mod: View) -> None:
-        """Fp32 times [n] and strengths of guidance [n] (0: none; not read where the network takes none) → mod [n*M]."""
+        """Modulation `mod` [n*M] for times `t` [n] in 0..1 and guidance strengths [n], all fp32; strength 0: none."""
         self._enter()
         strengths = [self._floats(guidance)] if self.config.dit.guidance_max else []
-        _over(mod, torch.float32).copy_(self.graphs["modulate"](self._floats(t), *strengths).flatten())
+        _tensor(mod, torch.float32).copy_(self.graphs["modulate"](self._floats(t), *strengths).flatten())
 
-    @with_room
+    @retry_out_of_memory
     def step(self, rows: list[Row]) -> None:
-        """One step of every row, each with its own modulation, dt, guidance and length."""
+        """One step of all rows, each with its own modulation, dt, guidance and length; their x are updated."""
         self._enter()
         lengths = [row[6] for row in rows]
         longest = max(lengths)
@@ -151,7 +159,7 @@ class TorchBackend:
             return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
 
         x, h = batch(0), batch(1)
-        if any(row[2] is not None for row in rows):  # with cfg 0 a second branch is not seen: any will do
+        if any(row[2] is not None for row in rows):  # rows with cfg 0 get any second branch, which is not used
             rows = [(*row[:2], row[1] if row[2] is None else row[2], *row[3:]) for row in rows]
             h = torch.cat((h, batch(2)))
         mod = torch.stack([self._floats(row[3]) for row in rows])
@@ -159,34 +167,34 @@ class TorchBackend:
         frames = None if min(lengths) == longest else torch.tensor(lengths, device=self.device)
         out = self.graphs["step"](x, h, mod, dt, cfg, frames)
         for row, n, result in zip(rows, lengths, out, strict=True):
-            _over(row[0], torch.float32).copy_(result[:n].flatten())
+            _tensor(row[0], torch.float32).copy_(result[:n].flatten())
 
-    @with_room
+    @retry_out_of_memory
     def vocode(self, mel: View, frames: int, real: View, imag: View) -> None:
-        """Mel [frames*mel] as left by `step` → STFT parts [frames*(n_fft/2+1)] each."""
+        """Real and imaginary part of the STFT [frames*(n_fft/2+1)] for a mel [frames*mel] in the units of `step`."""
         self._enter()
         parts = self.graphs["vocode"](self._floats(mel).view(1, frames, -1))[0]
         for view, part in zip((real, imag), parts, strict=True):
-            _over(view, torch.float32).copy_(part.flatten())
+            _tensor(view, torch.float32).copy_(part.flatten())
 
-    @with_room
+    @retry_out_of_memory
     def durations(self, tokens: View, out: View) -> None:
-        """int64 tokens [n] → frames of each at speed 1, fp32 [n]."""
+        """Frames of each token at speed 1, fp32 [n], for int64 `tokens` [n]."""
         self._enter()
-        _over(out, torch.float32).copy_(self.graphs["durations"](self._integers(tokens)[None])[0])
+        _tensor(out, torch.float32).copy_(self.graphs["durations"](self._integers(tokens)[None])[0])
 
     def _enter(self) -> None:
-        """OpenMP's thread count belongs to a thread: set it when the caller's thread changes."""
+        """Set the number of OpenMP threads, which each calling thread has for itself."""
         if self.threads and self._thread != threading.get_ident():
             self._thread = threading.get_ident()
             torch.set_num_threads(self.threads)
 
     def _floats(self, view: View) -> Tensor:
-        return _over(view, torch.float32).to(self.device)
+        return _tensor(view, torch.float32).to(self.device)
 
     def _integers(self, view: View) -> Tensor:
-        return _over(view, torch.int64).to(self.device)
+        return _tensor(view, torch.int64).to(self.device)
 
 
-def _over(view: View, dtype: torch.dtype) -> Tensor:
+def _tensor(view: View, dtype: torch.dtype) -> Tensor:
     return torch.frombuffer(view, dtype=dtype)

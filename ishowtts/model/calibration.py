@@ -1,7 +1,7 @@
-"""Calibrations: the scales of activations that the precision int8-static multiplies with, one file a model.
+"""Calibrations: files with the fixed activation scales of the precision int8-static, one for each model.
 
-A file is looked for in the cache folder, under the model's hash, and then beside the model's weights, as
-`*.int8.safetensors`. `ishowtts quantize --calibrate` makes it. Importing this needs no torch.
+`ishowtts quantize --calibrate` writes them. They are looked for in the cache folder, under the model's hash, then
+beside the model's weights as `*.int8.safetensors`. This module needs no torch.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from .source import CALIBRATION_SUFFIX, ModelSource
 
 
 def beside(source: ModelSource) -> Path:
-    """Where a calibration lies that belongs to the model's folder."""
+    """The path of a calibration beside the model's weights; the file may not exist."""
     return source.dit.with_suffix(CALIBRATION_SUFFIX)
 
 
 def cached(source: ModelSource) -> Path:
-    """Where this user keeps the calibration of a model."""
+    """The path of a calibration in this user's cache folder; the file may not exist."""
     return cache_dir() / "calibrations" / f"{source.config.name}-{source.content_hash()[:16]}{CALIBRATION_SUFFIX}"
 
 
 def find(source: ModelSource) -> Path | None:
-    """The calibration of a model; None: there is none. Whether it is of this model is seen when it is read."""
+    """The calibration file of a model, None where there is none. The native backend checks that it fits the model."""
     return next((path for path in (cached(source), beside(source)) if path.is_file()), None)
 
 
 def needed(source: ModelSource) -> Path:
-    """The calibration of a model, or ModelError with the cure."""
+    """The calibration file of a model. ModelError with status ENOTFOUND: there is none; it says how to make one."""
     if (path := find(source)) is not None:
         return path
     raise ModelError(
@@ -43,5 +43,5 @@ def needed(source: ModelSource) -> Path:
 
 
 def content_hash(source: ModelSource, calibration: Path) -> str:
-    """64 hex digits of everything that decides what the calibrated model computes."""
+    """SHA-256 of the model and its calibration as 64 hex digits: equal where both compute the same."""
     return hashlib.sha256(source.content_hash().encode() + calibration.read_bytes()).hexdigest()

@@ -1,8 +1,8 @@
-"""Reading and writing weights.
+"""Reading and writing weights with torch.
 
-Published checkpoints come as safetensors with keys under `ema_model.`, or as `.pt` with `ema_model_state_dict`; a
-folder of ours holds plain keys. Every tensor is compared with the architecture by name, shape and finiteness before a
-model is handed out, and a fault names the file and the key.
+Published checkpoints are safetensors files with names under `ema_model.`, or `.pt` files with a table
+`ema_model_state_dict`; our own have plain names. Every tensor must have the name and shape of the architecture and
+finite values; a ModelError names the file and the tensor.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .vocos import Vocos
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready to compute (fp32, no gradients, evaluation mode)."""
+    """Networks with their weights, in fp32, evaluation mode and without gradients; `vocab`: symbols, first id 0."""
 
     config: ModelConfig
     dit: DiT
@@ -40,7 +40,7 @@ class LoadedModel:
 
 
 class _WithoutInitialising(TorchFunctionMode):
-    """Skips random initialisation of weights that are about to be read; it takes seconds for a large model."""
+    """Skips the random initialisation of weights that are read afterwards, which takes seconds for a large model."""
 
     def __torch_function__(
         self,
@@ -56,7 +56,10 @@ class _WithoutInitialising(TorchFunctionMode):
 
 
 def load_model(reference: str | Path | ModelSource, vocoder: str | Path | None = None) -> LoadedModel:
-    """Load a model by reference (see `source`); ModelError says what is wrong with which file."""
+    """Load a model by reference (see `source`); `vocoder`: a Vocos folder to use instead of the model's own.
+
+    ModelError: a file is missing, damaged or does not fit the architecture.
+    """
     source = reference if isinstance(reference, ModelSource) else resolve(reference, vocoder)
     config = source.config
     duration = None
@@ -75,13 +78,16 @@ def load_model(reference: str | Path | ModelSource, vocoder: str | Path | None =
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Tensors of a .safetensors, .pt or .bin file by plain key: wrappers, prefixes and bookkeeping are gone."""
+    """The weights of a .safetensors, .pt or .bin file by their names in our networks (tensor_names.py).
+
+    Pickle files are read without running code from them. ModelError: the file cannot be read or has no named tensors.
+    """
     try:
         if path.suffix == ".safetensors":
             state: object = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle raises whatever its bytes happen to ask for
+    except Exception as error:  # a damaged pickle can raise any exception
         reason = str(error).split("\n")[0] or type(error).__name__
         status = "ENOTFOUND" if isinstance(error, FileNotFoundError) else "EFORMAT"
         raise ModelError(f"{path} cannot be read as weights: {reason}", status=status, field="model") from error
@@ -104,7 +110,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def assign(module: nn.Module, state: Mapping[str, Tensor], where: Path) -> None:
-    """Copy weights into a module; ModelError for a missing, unknown, mis-shaped or non-finite tensor."""
+    """Copy weights into a module. ModelError, which begins with `where`: a tensor is missing, unknown or wrong."""
     own = {key: value for key, value in module.state_dict().items() if key != RECOMPUTED}
     missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
     if missing:
@@ -133,7 +139,10 @@ def save_model(
     vocab: tuple[str, ...] | list[str],
     storage: Literal["fp16", "fp32"] = "fp16",
 ) -> None:
-    """Write a model folder (model.json, *.safetensors, vocab.txt); each file is replaced whole."""
+    """Write a model folder: model.json, *.safetensors, vocab.txt. Each file is written beside and then renamed.
+
+    ModelError: a weight is not finite in `storage`, the type in which weights are stored.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     dtype = torch.float16 if storage == "fp16" else torch.float32

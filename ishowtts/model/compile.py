@@ -1,11 +1,11 @@
-"""Compiles a model into a package that the C core runs without Python.
+"""Compile a model into a package that the C core runs without Python.
 
     python -m ishowtts.model.compile demo [--out DIR] [--precision auto|fp32|bf16]
 
-Each graph becomes a shared library by AOTInductor: one row, no padding, a free number of frames. The package is
-unpacked, so that C loads the libraries where they lie. It is machine code for one processor and one torch:
-manifest.json names both, and the folder's default name depends on both, on the weights and on the code here. Importing
-this module is cheap; torch comes with the work.
+AOTInductor compiles each graph into a shared library for one row without padding and any number of frames. A package is
+a folder with these libraries and manifest.json. It is machine code for one processor and one version of torch, which
+the manifest names; the folder's default name is a hash of both, of the weights and of the code in this folder. torch is
+imported only by the functions that need it.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 PRECISIONS = ("fp32", "bf16")
-"""What torch computes in, and so packages and the Python backend."""
+"""Precisions of packages and of the backends that run PyTorch."""
 DEFAULT_PRECISION = "auto"
 MIN_FRAMES = MIN_TOKENS = MIN_TIMES = 2
+"""Smallest sizes that a package takes; torch.export treats 0 and 1 as constants."""
 MAX_TIMES = 65
+"""Largest number of times in one call of `modulate`: 64 steps and the end."""
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.1}
-"""Largest difference to eager fp32 that a finished package may show, relative to the largest value; refused beyond."""
+"""Largest error of a package against eager fp32, relative to the largest value of a result."""
 ISA = re.compile(
     r"s?sse|avx|amx|fma|f16c|bmi|abm|v?aes|v?pclmul|gfni|sha_ni|popcnt|movbe|adx|rdrand|rdseed|fsgsbase|clwb|xsave"
 )
@@ -54,7 +56,7 @@ FACTS = ("torch", "cpu_flags", "source_hash")
 
 
 def info(config: ModelConfig, precision: str, content_hash: str) -> dict[str, Any]:
-    """What C wants to know of a model, by the field names of `ishow_model_info`."""
+    """The fields of `ishow_model_info` (csrc/model/model.h) for a model in a precision."""
     return {
         "name": config.name,
         "precision": precision,
@@ -75,7 +77,7 @@ def info(config: ModelConfig, precision: str, content_hash: str) -> dict[str, An
 
 
 def torch_folder() -> Path:
-    """Where torch is installed, found without importing it."""
+    """The folder where torch is installed; torch is not imported. MissingPackage: it is not installed."""
     require_torch("A compiled package")
     spec = importlib.util.find_spec("torch")
     assert spec is not None and spec.origin is not None
@@ -83,7 +85,10 @@ def torch_folder() -> Path:
 
 
 def torch_facts() -> tuple[str, str | None]:
-    """Torch's own version, and the version of CUDA that it was built with (None: without), read without importing torch."""
+    """The version of torch and the version of CUDA that it was built with, None for a build without CUDA.
+
+    torch is not imported. MissingPackage: it is not installed; ModelError: its version cannot be read.
+    """
     text = (torch_folder() / "version.py").read_text(encoding="utf-8")
     version, cuda = (
         re.search(rf"^{name}(?:: *[\w\[\]]+)? = '([^']+)'", text, re.MULTILINE) for name in ("__version__", "cuda")
@@ -94,12 +99,12 @@ def torch_facts() -> tuple[str, str | None]:
 
 
 def torch_version() -> str:
-    """Torch's own version string, read without importing torch."""
+    """The version of torch; torch is not imported. Errors as `torch_facts`."""
     return torch_facts()[0]
 
 
 def cpu_flags() -> list[str]:
-    """The instruction sets that the compiler may use on this machine."""
+    """The instruction set extensions of this machine that a compiler may use, sorted; [] where they are unknown."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -112,14 +117,14 @@ def cpu_flags() -> list[str]:
 
 
 def settled(precision: str | None) -> str:
-    """The precision that "auto" (or None) stands for here: bf16 where the processor multiplies it faster, elsewhere fp32."""
+    """`precision`, or for "auto" and None bf16 where the processor multiplies it faster than fp32, else fp32."""
     if precision is not None and precision != DEFAULT_PRECISION:
         return precision
     return "bf16" if multiplies_bf16() else "fp32"
 
 
 def source_hash() -> str:
-    """Of the code that decides what a package computes."""
+    """SHA-256, in hex, of the code in this folder, which decides what a package computes."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
@@ -127,7 +132,7 @@ def source_hash() -> str:
 
 
 def package_dir(model: str | Path | ModelSource, precision: str = DEFAULT_PRECISION) -> Path:
-    """Where this machine keeps the package of a model, whether it is there or not."""
+    """The folder of a model's package in this machine's cache folder; it may not exist. ModelError as `resolve`."""
     source = model if isinstance(model, ModelSource) else resolve(model)
     precision = settled(precision)
     facts = [source.content_hash(), precision, torch_version(), source_hash(), *cpu_flags()]
@@ -141,7 +146,7 @@ def _digest(path: Path) -> str:
 
 
 def _seal(package: Path) -> dict[str, str]:
-    """Write every file of a package through to the disk; their digests by relative name."""
+    """Flush all files of a package to the disk; their SHA-256 in hex by relative path."""
     files = sorted(path for path in package.rglob("*") if path.is_file())
     for path in files:
         _sync(path)
@@ -157,9 +162,9 @@ def _sync(path: Path) -> None:
 
 
 def is_current(path: str | Path) -> bool:
-    """Whether a whole package lies here that this machine, this torch and this code may run.
+    """Whether a folder is a complete package for this machine, this torch and this code.
 
-    Every file is compared with its digest: to load a library that was cut off would end the process.
+    The digest of every file is compared, because loading a truncated library would kill the process.
     """
     folder = Path(path)
     try:
@@ -176,7 +181,7 @@ def is_current(path: str | Path) -> bool:
 
 
 def check_compiler() -> str | None:
-    """None when a C++ compiler works here, otherwise a sentence."""
+    """Why no C++ compiler (CXX or g++) works here, as a sentence; None where one works."""
     compiler = os.environ.get("CXX") or "g++"
     if shutil.which(compiler) is None:
         return f"There is no C++ compiler ({compiler}): install g++ (Debian: apt install g++), or set CXX."
@@ -193,7 +198,10 @@ def check_compiler() -> str | None:
 
 
 def examples(config: ModelConfig, frames: int, tokens: int) -> dict[str, tuple[torch.Tensor, ...]]:
-    """Random inputs of every graph, B = 1. Padded layouts take as many tokens as frames."""
+    """Random inputs of every graph for one row, the same for the same sizes; sizes are those of `graphs`.
+
+    Layouts other than "aligned" have as many tokens as frames.
+    """
     import torch
 
     make = torch.Generator().manual_seed(frames * 1000 + tokens)
@@ -249,7 +257,7 @@ def _shapes(config: ModelConfig) -> dict[str, dict[str, Any]]:
 
 
 def compile_graph(name: str, graph: nn.Module, config: ModelConfig, out: Path) -> Path:
-    """Export and compile one graph; returns the .pt2 file."""
+    """Export and compile one graph into the archive `out` (.pt2), whose path is returned. Needs a C++ compiler."""
     import torch
 
     inputs = examples(config, 64, 17)[name]
@@ -263,7 +271,10 @@ def compile_graph(name: str, graph: nn.Module, config: ModelConfig, out: Path) -
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Take the library (and what it loads) out of a .pt2; returns the library."""
+    """Extract the library of a .pt2 archive, and the files that it loads, into a new folder; the library's path.
+
+    ModelError: the archive has not exactly one library.
+    """
     folder.mkdir(parents=True)
     with zipfile.ZipFile(archive) as file:
         for item in file.infolist():
@@ -280,7 +291,10 @@ def unpack(archive: Path, folder: Path) -> Path:
 def verify(
     model: LoadedModel, precision: str, loaded: Mapping[str, Callable[..., Any]], sizes: tuple[int, ...]
 ) -> float:
-    """Largest difference of compiled graphs to eager fp32, relative to each result's largest value."""
+    """Largest error of compiled graphs against eager fp32 over `sizes` in frames, relative to the largest value.
+
+    `loaded`: the compiled graphs by name. ModelError: an error exceeds TOLERANCE.
+    """
     import torch
 
     from .graphs import build
@@ -309,7 +323,11 @@ def compile_model(
     precision: str = DEFAULT_PRECISION,
     report: Callable[[str], None] = print,
 ) -> Path:
-    """Make the package of a model and put it in place whole; returns its folder."""
+    """Compile a model's package and move it to its folder in one step; the folder.
+
+    `out`: the folder, None: `package_dir`. `report`: called with a line for each stage. It takes minutes. ModelError:
+    the precision or the model cannot be compiled, there is no C++ compiler, or the result is wrong.
+    """
     precision = settled(precision)
     if precision not in PRECISIONS:
         raise ModelError(f"precision must be one of {', '.join(PRECISIONS)}.", status="EINVAL", field="precision")
@@ -324,7 +342,7 @@ def compile_model(
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(work / "inductor")
         made = _compile_into(source, precision, work, report)
         if is_current(place) and _facts(json.loads((place / "manifest.json").read_text())) == _facts(made[1]):
-            return place  # another process was faster; compilers do not give the same bytes twice
+            return place  # another process compiled the same package first
         if place.exists():
             place.rename(work / "old")
         made[0].rename(place)
@@ -370,7 +388,7 @@ def _compile_into(
 
 
 def main() -> int:
-    """The command."""
+    """Run the command line; the exit status: 0, or 1 with a message on standard error."""
     parser = argparse.ArgumentParser(prog="python -m ishowtts.model.compile", description=__doc__.split("\n")[0])
     parser.add_argument("model", help="demo, a folder, a checkpoint, or a published name")
     parser.add_argument("--out", type=Path, help="folder of the package (default: the cache folder of this machine)")

@@ -1,7 +1,7 @@
-"""What a model is: numbers only, read from and written to `model.json`.
+"""The description of a model: its architecture and features as numbers, stored in `model.json`.
 
-The classes here import nothing heavy, so the command line and the server can look at a model before torch is loaded.
-Every field is checked on reading: a wrong file is refused with the name of the field, not met later as a shape error.
+These classes need no torch, so the command line and the server can inspect a model without it. All fields are checked
+when a file is read, and a ModelError names the wrong one.
 """
 
 from __future__ import annotations
@@ -17,22 +17,26 @@ from typing import Any, Literal, TypeVar
 from ishowtts.errors import ModelError
 
 MAX_FRAMES = 8192
-"""Longest sequence, in frames, that the position tables of a model cover (87 s)."""
+"""Longest sequence in frames, reference included: the length of the position tables (87 s)."""
 
 GUIDANCE_UNIT = 10.0
-"""Strength of guidance that a network sees as 1; csrc/model/native_text.c has the same number."""
+"""The guidance strength that the guidance embedding gets as 1; csrc/model/native_text.c has the same number."""
 
 VocoderHead = Literal["spectrum", "source_filter"]
 TextLayout = Literal["padded", "average", "aligned"]
 TextFrontend = Literal["phones", "pinyin"]
 Solver = Literal["euler", "midpoint"]
-"""Of the flow's equation; csrc/flow/path.c has the same names."""
+"""Solvers of the flow's differential equation, named as in csrc/flow/path.c."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class MelConfig:
-    """Log-mel features; `mean` and `std` (natural log units) standardise them for the model."""
+    """Log-mel features.
+
+    `sample_rate`: Hz. `n_fft`, `hop`: window and hop in samples. `n_mels`: number of bands. `mean`, `std`: of the
+    natural logarithm over the training data; the transformer's features are (log-mel - mean) / std.
+    """
 
     sample_rate: int = 24000
     n_fft: int = 1024
@@ -49,10 +53,16 @@ class MelConfig:
 class DiTConfig:
     """The flow transformer.
 
-    `pe_attn_head`: heads that get rotary positions, None for all of them. `guidance_max`: the network also takes a
-    strength of guidance up to this and gives the guided velocity in one pass (Meng et al. 2023, "On Distillation of
-    Guided Diffusion Models", section 3.1); 0: it does not. `speakers`: the last so many symbols of the vocabulary name
-    speakers; a speaker's vector is added to those of the tokens that follow it. Needs the aligned layout.
+    `dim`, `depth`, `heads`, `dim_head`: width, number of blocks, attention heads and their width. `ff_mult`: width of
+    the feed-forward part over `dim`. `text_dim`, `conv_layers`: width and number of ConvNeXt blocks of the text
+    embedding. `text_num_embeds`: size of the vocabulary. `text_mask_padding`: padding is hidden from the text blocks.
+    `text_layout`: how tokens are assigned to frames, see `dit.DiT.spread`. `pe_attn_head`: heads with rotary
+    embedding, None for all. `qk_norm`, `long_skip_connection`: as in the official package.
+
+    `guidance_max`: strength of guidance up to which the network is guidance-conditioned and gives the guided velocity
+    in one pass (Meng et al. 2023, "On Distillation of Guided Diffusion Models", section 3.1); 0: it is not.
+    `speakers`: number of symbols at the end of the vocabulary that name speakers, aligned layout only; the vector of
+    such a symbol is added to those of the tokens after it.
     """
 
     dim: int
@@ -90,21 +100,21 @@ class DiTConfig:
 
     @property
     def first_speaker(self) -> int:
-        """The smallest token that names a speaker; tokens are vocabulary indices + 1."""
+        """The smallest token that names a speaker; a token is an index into the vocabulary + 1."""
         return self.text_num_embeds - self.speakers + 1
 
     @property
     def modulation(self) -> int:
-        """Width M of one row of modulation: six vectors a block, then scale and shift of the final norm."""
+        """Width M of a modulation row: six vectors [dim] for each block, then scale and shift of the final norm."""
         return (6 * self.depth + 2) * self.dim
 
 
 @dataclass(frozen=True)
 class VocosConfig:
-    """The vocoder (defaults: `charactr/vocos-mel-24khz`).
+    """The vocoder; the defaults are those of `charactr/vocos-mel-24khz`.
 
-    `head`: how its features become a spectrum. "spectrum": magnitudes and phases. "source_filter": filters for a pulse
-    train at the pitch that it finds, and noise (see source.py).
+    `dim`, `intermediate_dim`, `num_layers`: width, inner width and number of its ConvNeXt blocks. `head`: "spectrum"
+    predicts magnitudes and phases, "source_filter" the filters of a pulse train and of noise (source_filter.py).
     """
 
     dim: int = 512
@@ -118,7 +128,7 @@ class VocosConfig:
 
 @dataclass(frozen=True)
 class DurationConfig:
-    """The phone duration predictor of an aligned model; `kernel` is odd, in phones."""
+    """The duration predictor of an aligned model: width, number of convolutions, their length in phones, odd."""
 
     dim: int = 192
     layers: int = 4
@@ -132,11 +142,10 @@ class DurationConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A whole voice model.
+    """A model: transformer, features, vocoder and duration predictor.
 
-    `text` names the front end that makes its tokens; `prompt` says whether a reference clip is part of the sequence
-    (False: the one voice it was trained on needs none); `chunk_seconds` is the longest chunk it speaks well, 0 when it
-    states none.
+    `text`: the front end that makes its tokens. `prompt`: a reference clip is part of the sequence; False: the model
+    speaks in the voices of its training alone. `chunk_seconds`: the longest chunk that it speaks well, 0: not stated.
     """
 
     name: str
@@ -160,7 +169,7 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, text: str, where: str = "model.json") -> ModelConfig:
-        """Parse and check; ModelError names `where` and the field."""
+        """The configuration in the text of a `model.json`. ModelError names `where` and the field at fault."""
         try:
             data = json.loads(text)
         except ValueError as error:
@@ -168,12 +177,12 @@ class ModelConfig:
         return _build(cls, data, where)
 
     def save(self, path: str | Path) -> None:
-        """Write `model.json`."""
+        """Write the configuration to a file."""
         Path(path).write_text(self.to_json(), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> ModelConfig:
-        """Read `model.json`."""
+        """Read the configuration from a file; ModelError as `from_json`, or the file cannot be read."""
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -231,4 +240,4 @@ PRESETS: dict[str, ModelConfig] = {
     "F5TTS_v1_Small": ModelConfig("F5TTS_v1_Small", DiTConfig(**_SMALL)),
     "F5TTS_Small": ModelConfig("F5TTS_Small", DiTConfig(**_SMALL, **_V0)),
 }
-"""Published architectures by name; `text_num_embeds` follows the vocabulary that is loaded."""
+"""Published architectures by name; `source.resolve` sets `text_num_embeds` to the size of the vocabulary."""

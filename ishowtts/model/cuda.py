@@ -1,7 +1,7 @@
-"""The model on a GPU, as the C core drives it: what is called once a chunk runs here, a step is a CUDA graph that C launches.
+"""The model on a GPU for the C core: Python runs what is called once a chunk, C launches each step as a CUDA graph.
 
-Graphs are captured here, one for each number of rows, frames and branches that C asks for (csrc/model/cuda_step.c). All
-of them work on the same two buffers and share one memory pool, since they never run at the same time.
+The graphs are captured here, one for each number of rows, frames and branches that C asks for (csrc/model/cuda_step.c).
+They never run at the same time, so they share two buffers and one memory pool.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .backend import TorchBackend, View, with_room
+from .backend import TorchBackend, View, retry_out_of_memory
 from .checkpoint import LoadedModel
 
 
 @dataclass(frozen=True, eq=False)
 class Captured:
-    """A step as a graph: `graph` is the driver's handle, valid while this lives."""
+    """A captured step: `graph` is the CUDA driver's handle, valid as long as this object; `keeps` owns it."""
 
     graph: int
     keeps: Any
@@ -31,9 +31,12 @@ class Captured:
 def run_step(
     step: nn.Module, inputs: Tensor, h: Tensor, rows: int, frames: int, guided: bool, widths: tuple[int, int, int]
 ) -> None:
-    """One step of `rows` padded rows in place, on the beginnings of both flat fp32 buffers (see ishow_cuda_options).
+    """One step of `rows` rows padded to `frames` frames; x is updated in place.
 
-    widths: values of a frame of x, of a frame of h, of a row's modulation.
+    `inputs` and `h` are flat fp32 buffers (`ishow_cuda_options`, csrc/model/cuda.h). At the beginning of `inputs`
+    are x [rows*frames*mel], modulation [rows*M], and for each row dt, strength of guidance and number of frames; at
+    the beginning of `h` the conditional rows [rows*frames*dim] and, if `guided`, the unconditional ones. `widths`: mel,
+    dim and M.
     """
     mels, dim, width = widths
     sizes = (rows * frames * mels, rows * width, rows, rows, rows)
@@ -46,10 +49,10 @@ def run_step(
 
 
 class CudaBackend(TorchBackend):
-    """A `TorchBackend` whose steps are graphs, and whose h stays on the device.
+    """A `TorchBackend` whose steps are CUDA graphs and whose encoded rows h stay on the device.
 
-    `rows`: of a graph, at most; `frames`: rows x frames, at most. `inputs`, `h`: device addresses of the buffers. Calls
-    come from one thread at a time.
+    `rows`: largest number of rows of a step; `frames`: largest product of rows and frames. The attributes `inputs` and
+    `h` are the device addresses of the buffers of `run_step`. Calls come from one thread at a time.
     """
 
     def __init__(
@@ -67,18 +70,18 @@ class CudaBackend(TorchBackend):
         self._stream: Any = None
         self._alive: weakref.WeakSet[Captured] = weakref.WeakSet()
 
-    @with_room
+    @retry_out_of_memory
     def encode_kept(
         self, tokens: View, cond: View, index: View | None, phase: View | None, ref_frames: int, frames: int
     ) -> tuple[int, Tensor]:
-        """As `encode`, but h [2*frames*dim] stays on the device: its address, and what keeps it there."""
+        """As `encode`, but h [2*frames*dim] stays on the device: its address, and the tensor that owns it."""
         h = self._encode(tokens, cond, index, phase, ref_frames, frames).float().contiguous()
         self._wait()
         return h.data_ptr(), h
 
-    @with_room
+    @retry_out_of_memory
     def capture(self, rows: int, frames: int, guided: bool) -> Captured:
-        """The graph of a step for so many rows of so many frames, the last inputs being each row's own frames."""
+        """Capture `run_step` for `rows` rows of `frames` frames, with or without the unconditional branch."""
         return self._captured(
             lambda: run_step(self.graphs["step"], self._inputs, self._h, rows, frames, guided, self._widths)
         )
@@ -87,15 +90,15 @@ class CudaBackend(TorchBackend):
         with torch.cuda.device(self.device):
             if self._stream is None:
                 self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            if not self._alive:  # a pool ends with its last graph
+            if not self._alive:  # a pool is freed with its last graph
                 self._pool = torch.cuda.graph_pool_handle()
             torch.cuda.synchronize()
-            with torch.cuda.stream(self._stream):  # libraries load and choose their kernels now, not while capturing
+            with torch.cuda.stream(self._stream):  # libraries load their kernels now, which capturing forbids
                 run()
             self._stream.synchronize()
             graph = torch.cuda.CUDAGraph(keep_graph=True)
-            # torch keeps a workspace of cuBLAS for each stream. One that the run above or an earlier capture has left
-            # belongs to another pool, or to a graph that may go first: each capture makes, and gives back, its own.
+            # torch keeps a cuBLAS workspace for each stream. One from the run above or an earlier capture belongs to
+            # another pool, or to a graph that may be freed first, so each capture allocates its own and frees it.
             torch._C._cuda_clearCublasWorkspaces()
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
                 run()
@@ -106,6 +109,6 @@ class CudaBackend(TorchBackend):
         return captured
 
     def _wait(self) -> None:
-        """Work that C cannot see is finished when a call ends."""
+        """Wait for the GPU, since C uses the results on another stream."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)

@@ -1,12 +1,10 @@
-"""The flow transformer of F5-TTS, cut where its inputs change.
+"""The flow transformer of F5-TTS (Chen et al. 2024, arXiv 2410.06885), divided by what its parts depend on.
 
     B rows · S tokens · T frames · D dim · M modulation width
 
-The published network takes everything at once. Here the parts that depend on the request alone (`embed_text`, `spread`,
-`condition`), on the time alone (`modulation`) and on x_t (`velocity`) are methods of their own, so that a sampler runs
-the first once a request, the second once a schedule and only the last at every step. Parameter names are those of the
-published checkpoints (`transformer.*`). A row's result never depends on its company: masks reach convolutions, norms
-and attention.
+`embed_text`, `spread` and `condition` depend on the request alone and run once for it, `modulation` on the time and
+runs once for a schedule, `velocity` on x_t and runs at every step. Parameter names are those of the published
+checkpoints (`transformer.*`). Rows of a batch do not change one another: convolutions, norms and attention are masked.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -25,7 +23,7 @@ from .config import GUIDANCE_UNIT, MAX_FRAMES, DiTConfig
 
 
 class GRN(nn.Module):
-    """Global response normalisation over the sequence; `mask` [B,S,1] hides positions from its statistics."""
+    """Global response normalisation over the sequence (Woo et al. 2023, ConvNeXt V2)."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -33,7 +31,7 @@ class GRN(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1, 1, dim))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Sequence [B,S,C] → [B,S,C]; `mask` [B,S,1] is True at positions that count, None where all do."""
+        """Sequence [B,S,C] → [B,S,C]; `mask` [B,S,1] is True at positions that its statistics count, None: all."""
         seen = x if mask is None else x * mask
         norm = torch.linalg.vector_norm(seen.float(), dim=1, keepdim=True)
         norm = norm / (norm.mean(dim=-1, keepdim=True) + 1e-6)
@@ -41,7 +39,7 @@ class GRN(nn.Module):
 
 
 class ConvNeXtV2Block(nn.Module):
-    """[B,S,C] → [B,S,C]; positions hidden by `mask` [B,S,1] must hold zeros and are not seen by the norm."""
+    """A ConvNeXt V2 block (Woo et al. 2023) over a sequence."""
 
     def __init__(self, dim: int, inner: int) -> None:
         super().__init__()
@@ -52,13 +50,16 @@ class ConvNeXtV2Block(nn.Module):
         self.pwconv2 = nn.Linear(inner, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Sequence [B,S,C] → [B,S,C]; `mask` [B,S,1] is True at positions that count, None where all do."""
+        """Sequence [B,S,C] → [B,S,C]; `mask` [B,S,1] is False at padding, which must be zeros, None: no padding."""
         y = self.norm(self.dwconv(x.transpose(1, 2)).transpose(1, 2))
         return x + self.pwconv2(self.grn(F.gelu(self.pwconv1(y)), mask))
 
 
 class TextEmbedding(nn.Module):
-    """Token embedding, positions and ConvNeXt blocks; the aligned layout adds the two frame modules."""
+    """Token embedding, positions and ConvNeXt blocks, and for the aligned layout the layers of frames.
+
+    `DiT.embed_text` and `DiT.spread` compute with it.
+    """
 
     positions: Tensor
 
@@ -75,7 +76,7 @@ class TextEmbedding(nn.Module):
 
 
 class TimestepEmbedding(nn.Module):
-    """Times [B] in 0..1 → [B,D]."""
+    """An embedding of a number in 0..1, a time or a strength of guidance, by sinusoids and two linear layers."""
 
     frequencies: Tensor
 
@@ -87,13 +88,13 @@ class TimestepEmbedding(nn.Module):
         self.register_buffer("frequencies", torch.exp(torch.arange(half).float() * -scale), persistent=False)
 
     def forward(self, t: Tensor) -> Tensor:
-        """Times [B] in 0..1 → embeddings [B,D], through sinusoids and two linear layers."""
+        """Numbers [B] in 0..1 → embeddings [B,D]."""
         angle = 1000 * t[:, None] * self.frequencies
         return self.time_mlp(torch.cat((angle.sin(), angle.cos()), dim=-1))
 
 
 class ConvPositionEmbedding(nn.Module):
-    """Two grouped convolutions over frames, [B,T,D] → [B,T,D]; `mask` [B,T] or None."""
+    """Two grouped convolutions over frames, which give positions to the transformer."""
 
     def __init__(self, dim: int, kernel: int = 31, groups: int = 16) -> None:
         super().__init__()
@@ -116,7 +117,7 @@ class ConvPositionEmbedding(nn.Module):
 
 
 class InputEmbedding(nn.Module):
-    """`proj` takes (x, cond, text) side by side; its columns are used in parts."""
+    """The input projection: `proj` takes (x, cond, text) concatenated; `DiT` multiplies its columns in two parts."""
 
     def __init__(self, mel: int, text: int, dim: int) -> None:
         super().__init__()
@@ -125,21 +126,21 @@ class InputEmbedding(nn.Module):
 
 
 class RotaryEmbedding(nn.Module):
-    """Rotary tables [MAX_FRAMES, dim_head/2]; neighbouring channels form a pair."""
+    """Tables of the rotary embedding (Su et al. 2021), [MAX_FRAMES, dim_head/2]; neighbouring channels are pairs."""
 
     cos: Tensor
     sin: Tensor
 
     def __init__(self, dim_head: int) -> None:
         super().__init__()
-        self.register_buffer("inv_freq", _inverse_frequencies(dim_head))  # published checkpoints hold it
+        self.register_buffer("inv_freq", _inverse_frequencies(dim_head))  # is in published checkpoints
         cos, sin = _angles(dim_head)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
 
 
 class Attention(nn.Module):
-    """[B,T,D] → [B,T,D] in the dtype of its weights."""
+    """Multi-head self-attention with rotary embedding, computed in the dtype of its weights."""
 
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
@@ -170,13 +171,13 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """[B,T,D] → [B,T,D] in the dtype of its weights."""
+    """The feed-forward part of a block, computed in the dtype of its weights."""
 
     def __init__(self, dim: int, mult: int) -> None:
         super().__init__()
         self.ff = nn.Sequential(
             nn.Sequential(nn.Linear(dim, dim * mult), nn.GELU(approximate="tanh")),
-            nn.Identity(),  # keeps the published numbering
+            nn.Identity(),  # so that the next layer has its published number
             nn.Linear(dim * mult, dim),
         )
 
@@ -186,7 +187,7 @@ class FeedForward(nn.Module):
 
 
 class AdaLayerNorm(nn.Module):
-    """Holds the linear that turns a time embedding into `parts` vectors of modulation."""
+    """The linear layer that gives the modulation of a norm, `parts` vectors [dim], from a time embedding."""
 
     def __init__(self, dim: int, parts: int) -> None:
         super().__init__()
@@ -194,7 +195,7 @@ class AdaLayerNorm(nn.Module):
 
 
 class DiTBlock(nn.Module):
-    """One block; the residual stream stays fp32 whatever the weights are."""
+    """One transformer block; the residual stream is fp32 whatever the dtype of the weights."""
 
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
@@ -203,14 +204,14 @@ class DiTBlock(nn.Module):
         self.ff = FeedForward(config.dim, config.ff_mult)
 
     def forward(self, x: Tensor, mod: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
-        """Frames x [B,T,D], modulation of this block, rotary tables, `mask` [B,T] or None → [B,T,D]."""
+        """Frames x [B,T,D], modulation of this block [B,6D], rotary tables, `mask` [B,1,1,T] or None → [B,T,D]."""
         shift, scale, gate, shift_ff, scale_ff, gate_ff = mod[:, None].chunk(6, dim=-1)
         x = x + gate * self.attn(normalise(x) * (1 + scale) + shift, cos, sin, mask)
         return x + gate_ff * self.ff(normalise(x) * (1 + scale_ff) + shift_ff)
 
 
 class DiT(nn.Module):
-    """Predicts the velocity of the flow that carries noise to a (standardised) log-mel."""
+    """Predicts the velocity of the flow from noise (t = 0) to a standardised log-mel (t = 1)."""
 
     def __init__(self, config: DiTConfig, n_mels: int = 100) -> None:
         super().__init__()
@@ -229,20 +230,20 @@ class DiT(nn.Module):
         for linear in (*ends, self.norm_out.linear, self.proj_out):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
-        if self.guidance_embed is not None:  # of no effect until it is trained
+        if self.guidance_embed is not None:  # has no effect before training
             nn.init.zeros_(cast(nn.Linear, self.guidance_embed.time_mlp[2]).weight)
             nn.init.zeros_(cast(nn.Linear, self.guidance_embed.time_mlp[2]).bias)
 
     @property
     def blocks(self) -> list[DiTBlock]:
-        """The transformer's blocks."""
+        """The transformer's blocks, in order."""
         return [cast(DiTBlock, block) for block in self.transformer_blocks]
 
     def embed_text(self, tokens: Tensor, drop: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Tokens [B,S] (0 filler, id + 1 otherwise) → [B,S,text_dim].
+        """Tokens [B,S], ids + 1 and 0 for filler → [B,S,text_dim].
 
-        `drop` [B] bool: rows whose text is hidden (the aligned layout hides it in `spread`).
-        `mask` [B,S] bool: positions of the row itself, where a batch is padded; the aligned layout takes tokens > 0.
+        `drop` [B] bool: rows without text, the unconditional branch (the aligned layout drops it in `spread`).
+        `mask` [B,S] bool: False at a batch's padding; the aligned layout takes tokens > 0 instead.
         """
         text, aligned = self.text_embed, self.config.text_layout == "aligned"
         known = (tokens != 0)[..., None]
@@ -275,10 +276,11 @@ class DiT(nn.Module):
         drop: Tensor | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """Text [B,S,text_dim] → one vector a frame [B,T,text_dim].
+        """Text [B,S,text_dim] → one vector for each frame [B,T,text_dim].
 
-        `index` [B,T]: the token that a frame speaks (average, aligned); `phase` [B,T] in 0..1: its place inside that
-        token, `drop` [B] bool, `mask` [B,T] bool: only aligned. The padded layout returns the text as it is.
+        Layout "padded": the text itself, which has filler up to T tokens. "average": the token of each frame by `index`
+        [B,T]. "aligned": also `phase` [B,T] in 0..1, the position of the frame in its token; `drop` [B] bool, rows
+        without text; `mask` [B,T] bool, False at padding.
         """
         if self.config.text_layout == "padded":
             return text
@@ -296,15 +298,18 @@ class DiT(nn.Module):
         return x if drop is None else x.masked_fill(drop[:, None, None], 0.0)
 
     def condition(self, cond: Tensor, text: Tensor) -> Tensor:
-        """Reference [B,T,mel] (standardised, zeros where masked) and text [B,T,text_dim] → h [B,T,D]."""
+        """Standardised reference [B,T,mel], zeros where there is none, and text [B,T,text_dim] → h [B,T,D].
+
+        h is the part of the input projection that does not depend on x_t.
+        """
         proj = self.input_embed.proj
         return F.linear(torch.cat((cond, text.to(cond.dtype)), dim=-1), proj.weight[:, self.n_mels :], proj.bias)
 
     def modulation(self, t: Tensor, guidance: Tensor | None = None) -> Tensor:
-        """Times [B] fp32 → [B,M] fp32: every adaptive norm's vectors, blocks first, the final norm last.
+        """Times [B] in 0..1, fp32 → the modulation of all adaptive norms [B,M], fp32, the final norm last.
 
-        `guidance` [B]: strengths for which the velocity is to be the guided one, 0 or None for that of the branch
-        alone; networks without an embedding of it take no others.
+        `guidance` [B]: for a guidance-conditioned network, the strength of guidance of the velocity; 0 or None: that of
+        one branch.
         """
         time = self.time_embed(t)
         if self.guidance_embed is not None and guidance is not None:
@@ -316,7 +321,7 @@ class DiT(nn.Module):
     def velocity(self, x: Tensor, h: Tensor, mod: Tensor, mask: Tensor | None = None) -> Tensor:
         """x_t [B,T,mel], h [B,T,D], mod [B,M], mask [B,T] bool or None (no padding) → [B,T,mel].
 
-        Frames outside the mask come back undefined.
+        Frames outside the mask have undefined values.
         """
         proj, dim = self.input_embed.proj, self.config.dim
         x = h + F.linear(x.to(proj.weight.dtype), proj.weight[:, : self.n_mels])
@@ -347,10 +352,10 @@ class DiT(nn.Module):
         drop_text: Tensor | None = None,
         guidance: Tensor | None = None,
     ) -> Tensor:
-        """One branch, as training needs it: x_t, cond [B,T,mel] standardised, tokens [B,S], t [B] → velocity [B,T,mel].
+        """The velocity [B,T,mel] of one branch, for training: x_t and standardised cond [B,T,mel], tokens [B,S], t [B].
 
-        Tokens of the padded and average layouts are padded or cut to T. `drop_cond`, `drop_text` [B] bool; `guidance`
-        [B] as in `modulation`.
+        In the padded and average layouts tokens are padded or cut to T. `index`, `phase`, `mask` as in `spread`;
+        `drop_cond`, `drop_text` [B] bool: rows without that condition; `guidance` [B] as in `modulation`.
         """
         if self.config.text_layout != "aligned":
             tokens = F.pad(tokens, (0, x.shape[1] - tokens.shape[1]))
@@ -363,9 +368,9 @@ class DiT(nn.Module):
 
 
 def speaker_vectors(x: Tensor, tokens: Tensor, first: int) -> Tensor:
-    """For vectors x [B,S,C] of `tokens` [B,S]: the vector of the speaker last named before each token, else zero, [B,S,C].
+    """The vector of the last speaker token before each token, zero where there is none, [B,S,C].
 
-    Tokens from `first` on name speakers; they are given no other speaker's vector.
+    `x` [B,S,C]: vectors of `tokens` [B,S]; tokens from `first` on name speakers, and get zero themselves.
     """
     place = torch.arange(tokens.shape[1], device=tokens.device)
     named = tokens >= first
@@ -375,12 +380,12 @@ def speaker_vectors(x: Tensor, tokens: Tensor, first: int) -> Tensor:
 
 
 def normalise(x: Tensor) -> Tensor:
-    """Layer norm without parameters."""
+    """Layer norm over the last dimension, without parameters."""
     return F.layer_norm(x, x.shape[-1:], eps=1e-6)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn each pair of channels of x [B,T,H,C] by the angles of cos, sin [T,1,C/2]."""
+    """Apply the rotary embedding: rotate each pair of channels of x [B,T,H,C] by the angles of cos, sin [T,1,C/2]."""
     a, b = x.reshape(*x.shape[:-1], -1, 2).unbind(-1)
     return torch.stack((a * cos - b * sin, b * cos + a * sin), dim=-1).flatten(-2)
 

@@ -1,4 +1,4 @@
-"""Phone durations of an aligned model: a small residual convolution network over phones."""
+"""The duration predictor of an aligned model: a residual convolutional network over phones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .dit import speaker_vectors
 
 
 class DurationBlock(nn.Module):
-    """[B,N,C] → [B,N,C]; `keep` [B,N,1] hides padding from the convolution."""
+    """A residual block: convolution over phones, layer norm, GELU."""
 
     def __init__(self, dim: int, kernel: int) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class DurationBlock(nn.Module):
 
 
 class DurationPredictor(nn.Module):
-    """Tokens to the logarithm of frames at speed 1; the last `speakers` tokens name speakers, as in the transformer."""
+    """Predicts the logarithm of each token's frames at speed 1; the last `speakers` tokens name speakers, as in DiT."""
 
     def __init__(self, config: DurationConfig, text_num_embeds: int, speakers: int = 0) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class DurationPredictor(nn.Module):
         self.out = nn.Linear(config.dim, 1)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Tokens [B,N] (0 filler), mask [B,N] bool (None: tokens that are no filler) → natural log of frames [B,N]."""
+        """Tokens [B,N], 0 for filler → natural logarithm of their frames [B,N]; `mask` [B,N] bool, None: tokens > 0."""
         keep = (tokens != 0 if mask is None else mask)[..., None]
         x = self.embed(tokens)
         if self.first_speaker < self.embed.num_embeddings:

@@ -1,10 +1,10 @@
-"""The graphs of a model: what eager PyTorch, torch.compile and the compiled packages all run.
+"""The graphs of a model, which eager PyTorch, torch.compile and the compiled packages run.
 
     B rows · S tokens · T frames · N phones · D dim · M modulation width
 
-Five small modules with tensors in and one tensor out, so that C can call them without Python. Modulation, text, the
-update of x_t and all results are fp32; "bf16" stores weights and activations of the transformer and the vocoder's
-blocks in bfloat16, with an fp32 residual stream.
+A graph is a module from tensors to one tensor, so that C can call it in a compiled package. Inputs and results are
+fp32. In precision "bf16" weights and activations of the transformer's and the vocoder's blocks are bfloat16; their
+residual streams, the modulation, the text part and the update of x_t stay fp32.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 
 class Encode(nn.Module):
-    """tokens [1,S], cond [1,T,mel] raw log-mel, (index [1,T]), (phase [1,T]), ref_frames [1] → h [2,T,D].
-
-    index: average and aligned layouts; phase: aligned. Row 0 conditional, row 1 unconditional. Frames from
-    ref_frames on are masked.
-    """
+    """Encodes text and reference of one row, for the conditional and the unconditional branch."""
 
     def __init__(self, dit: DiT, mel: MelConfig) -> None:
         super().__init__()
         self.dit, self.mean, self.std = dit, mel.mean, mel.std
 
     def forward(self, tokens: Tensor, cond: Tensor, *rest: Tensor) -> Tensor:
-        """Tokens [1,S], raw log-mel reference [1,T,mel], the layout's inputs → h [2,T,D]: conditional, unconditional row."""
+        """Tokens [1,S] and log-mel `cond` [1,T,mel] → h [2,T,D], the conditional and the unconditional branch.
+
+        `rest`: index [1,T] (average and aligned layouts), phase [1,T] (aligned), ref_frames [1], from where on `cond`
+        is not read.
+        """
         *place, ref_frames = rest
         index = place[0] if place else None
         phase = place[1] if len(place) > 1 else None
@@ -53,22 +53,19 @@ class Encode(nn.Module):
 
 
 class Modulate(nn.Module):
-    """t [n] → [n,M]; also guidance [n] where the network takes it."""
+    """The modulation of times, and of guidance strengths where the network is guidance-conditioned."""
 
     def __init__(self, dit: DiT) -> None:
         super().__init__()
         self.dit = dit
 
     def forward(self, t: Tensor, guidance: Tensor | None = None) -> Tensor:
-        """Times [n] and, where the network takes it, guidance strengths [n] → modulation [n,M], fp32."""
+        """Times [n] in 0..1 and guidance strengths [n] → modulation [n,M]."""
         return self.dit.modulation(t, guidance)
 
 
 class Step(nn.Module):
-    """x [B,T,mel], h [2B,T,D], mod [B,M], dt [B], cfg [B] (, frames [B] where rows are padded) → the next x [B,T,mel].
-
-    h [B,T,D]: the conditional branch alone, without guidance.
-    """
+    """One Euler step of a batch, with classifier-free guidance."""
 
     def __init__(self, dit: DiT) -> None:
         super().__init__()
@@ -77,7 +74,11 @@ class Step(nn.Module):
     def forward(
         self, x: Tensor, h: Tensor, mod: Tensor, dt: Tensor, cfg: Tensor, frames: Tensor | None = None
     ) -> Tensor:
-        """One Euler step: x [B,T,mel] + dt · velocity, with guidance cfg [B] → the next x [B,T,mel]."""
+        """Rows x [B,T,mel], modulation [B,M], dt [B], guidance strength cfg [B] → x + dt · velocity [B,T,mel].
+
+        `h` [2B,T,D]: conditional rows, then unconditional ones; [B,T,D]: conditional rows alone, without guidance.
+        `frames` [B]: the frames of each row, None where no row is padded.
+        """
         rows = x.shape[0]
         mask = None
         if frames is not None:
@@ -91,19 +92,19 @@ class Step(nn.Module):
 
 
 class Vocode(nn.Module):
-    """mel [1,T,mel] in the model's units → STFT [1,2,T,n_fft/2+1], real and imaginary part."""
+    """The vocoder without the inverse STFT, which is C."""
 
     def __init__(self, vocos: Vocos, mel: MelConfig) -> None:
         super().__init__()
         self.vocos, self.mean, self.std = vocos, mel.mean, mel.std
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Mel [1,T,mel] in the model's units → STFT [1,2,T,n_fft/2+1], real and imaginary part."""
+        """Standardised log-mel [1,T,mel] → STFT [1,2,T,n_fft/2+1], real and imaginary part."""
         return self.vocos.spectrum((mel * self.std + self.mean).transpose(1, 2))
 
 
 class Durations(nn.Module):
-    """tokens [1,N] → frames of each token at speed 1, [1,N]."""
+    """The duration predictor in frames."""
 
     def __init__(self, duration: DurationPredictor) -> None:
         super().__init__()
@@ -116,7 +117,7 @@ class Durations(nn.Module):
 
 
 def build(model: LoadedModel, precision: Precision = "fp32") -> dict[str, nn.Module]:
-    """The graphs of a model by name: encode, modulate, step, vocode and, where durations are predicted, durations."""
+    """The graphs of a model by name: "encode", "modulate", "step", "vocode", and "durations" if it predicts them."""
     mel = model.config.mel
     dit, vocos = model.dit, model.vocos
     if precision == "bf16":
@@ -133,7 +134,7 @@ def build(model: LoadedModel, precision: Precision = "fp32") -> dict[str, nn.Mod
 
 
 def _bf16_dit(dit: DiT) -> DiT:
-    """A copy whose transformer is bf16; what a step does not use (text, time, modulation) stays shared and fp32."""
+    """A copy whose blocks are bf16; modules of text, time and modulation are shared with `dit` and fp32."""
     shared: list[nn.Module] = [dit.text_embed, dit.time_embed, dit.rotary_embed, dit.norm_out]
     shared += [dit.guidance_embed] if dit.guidance_embed is not None else []
     shared += [block.attn_norm for block in dit.blocks]
@@ -146,7 +147,7 @@ def _bf16_dit(dit: DiT) -> DiT:
 
 
 def _bf16_vocos(vocos: Vocos) -> Vocos:
-    """A copy with bf16 blocks; the last norm and the head stay fp32, since phases need the digits."""
+    """A copy with bf16 blocks; the last norm and the head stay fp32, because phases need the precision."""
     out = copy.deepcopy(vocos)
     for name, parameter in out.backbone.named_parameters():
         if not name.startswith("final_layer_norm"):

@@ -1,6 +1,6 @@
-"""The description of a model that the native backend of the C core reads: numbers, and where the weights lie.
+"""The description of a model for the native backend of the C core: its numbers and the paths of its weights.
 
-Importing this needs no torch, and neither does the backend.
+Neither this module nor the backend needs torch.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from .source import ModelSource
 from .weights import for_native
 
 CALIBRATED = "int8-static"
-"""The precision that needs a calibration (see calibration.py)."""
+"""The precision that needs a calibration (calibration.py)."""
 PRECISIONS = (*TORCH_PRECISIONS, "int8-dynamic", CALIBRATED)
-"""What the native backend computes in."""
+"""Precisions of the native backend."""
 
 
 PACKED_BYTES = 32 << 20
-"""Weights of a transformer whose packed form is kept in the cache folder; smaller ones are packed in a tenth of a second."""
+"""Size of a transformer's weights, in bytes, from which the packed weights are kept in the cache folder."""
 
 
 def why_not(source: ModelSource) -> str | None:
-    """None when the native backend can run this model, otherwise a sentence."""
+    """Why the native backend cannot run a model, as a sentence; None where it can."""
     dit = source.config.dit
     if dit.qk_norm is not None or dit.long_skip_connection:
         return f"{source.config.name} has parts (qk_norm, long_skip_connection) that only torch runs."
@@ -38,9 +38,10 @@ def why_not(source: ModelSource) -> str | None:
 
 
 def native_json(source: ModelSource, precision: str) -> str:
-    """JSON for `ishow_native_open`; the model must be one that `why_not` has nothing against.
+    """The JSON that `ishow_native_open` takes, for a model for which `why_not` is None.
 
-    ModelError when the precision needs a calibration and there is none, or when weights cannot be read.
+    ModelError: the precision needs a calibration that does not exist, or weights cannot be read; MissingPackage: a
+    weight file must be converted first, which needs torch.
     """
     source = for_native(source)
     config: ModelConfig = source.config

@@ -1,7 +1,7 @@
-"""Sampling in Python: the readable twin of csrc/flow, used by tests and by the scores of a training run.
+"""Sampling in Python, as csrc/flow does it; used by tests and by the scores of a training run.
 
-Reproduces `CFM.sample` of F5-TTS: Euler or midpoint from t = 0 to 1 on x_t, classifier-free guidance, the EPSS grid
-(arXiv 2505.19931) and sway. Unlike it, rows of a batch never see each other's padding.
+It computes what `CFM.sample` of F5-TTS does: the Euler or midpoint rule on x_t from t = 0 to 1, classifier-free
+guidance, time grids of EPSS (arXiv 2505.19931) and sway sampling. Unlike there, padding does not change a row.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ EPSS: dict[int, tuple[int, ...]] = {
     12: (0, 2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32),
     16: (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32),
 }
-"""Times in units of 1/32 by number of steps; other numbers of steps take the uniform grid."""
+"""Times in units of 1/32 by number of steps; other numbers of steps have the uniform grid."""
 
 
 def time_grid(nfe: int, sway: float | None, grid: Grid = "epss") -> Tensor:
-    """Times [nfe + 1] from 0 to 1, fp32. `sway` (usually -1, None for none) bends them towards the start."""
+    """Times [nfe + 1] from 0 to 1, fp32.
+
+    `sway`: s of t + s (cos(πt/2) - 1 + t), usually -1, which moves steps towards the start; None: not applied.
+    ValueError: nfe < 1.
+    """
     if nfe < 1:
         raise ValueError("nfe must be at least 1")
     t = torch.linspace(0, 1, nfe + 1)
@@ -40,7 +44,7 @@ def time_grid(nfe: int, sway: float | None, grid: Grid = "epss") -> Tensor:
 
 
 def average_index(tokens: int, frames: int) -> Tensor:
-    """Token of each frame [frames], tokens spread evenly; the last ones get what does not divide."""
+    """The token of each frame [frames], with frames shared out evenly; the last tokens get one more of the rest."""
     share, rest = divmod(frames, tokens)
     counts = torch.full((tokens,), share)
     counts[tokens - rest :] += 1
@@ -69,14 +73,16 @@ def sample(
     first: int = 0,
     watch: Callable[[int, Tensor], None] | None = None,
 ) -> Tensor:
-    """Speech for a batch of rows, [B,T,mel] in the model's units; frames past a row's own are zeros.
+    """Standardised log-mels [B,T,mel] of a batch of rows, reference included; frames after a row's end are zeros.
 
-    cond [B,Tc,mel]: reference log-mel in the model's units. tokens [B,S] int64, 0 filler, id + 1 otherwise. ref_frames,
-    frames: B numbers, reference and whole length; T is the longest. noise [B,T,mel]. index, phase [B,T] for the layouts
-    that take them (average: made here when None). cfg: strength of guidance where guidance_interval[0] <= t < [1].
-    short_guidance: the unconditional branch is computed without the reference's frames, which then move by the
-    conditional velocity alone. embedded_guidance: a network that takes strengths up to `cfg` gives the guided velocity
-    itself. first: step to begin with; `noise` is then x at its time. watch(i, x) sees x_t before step i and at the end.
+    cond [B,Tc,mel]: standardised log-mel of the reference. tokens [B,S] int64: ids + 1, 0 for filler. ref_frames,
+    frames: frames of the reference and of the whole row, for each row; T is the longest row. noise [B,T,mel]: x at
+    t = 0. index, phase [B,T]: as in `DiT.spread` (average layout: computed here if None).
+
+    cfg: strength of guidance, applied where guidance_interval[0] <= t < guidance_interval[1]. short_guidance: the
+    unconditional branch leaves out the frames of the reference, which then follow the conditional velocity.
+    embedded_guidance: a guidance-conditioned network computes the guided velocity in one pass if it takes `cfg`.
+    first: the step to begin with; `noise` is then x at its time. watch(i, x): called before step i and at the end.
     """
     rows, length = len(frames), max(frames)
     layout = dit.config.text_layout

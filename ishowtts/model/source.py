@@ -1,13 +1,13 @@
-"""Where a model lies: names, folders and published checkpoints, resolved without importing torch.
+"""Finding the files of a model by name, folder or checkpoint; torch is not imported.
 
 A reference to a model is one of
-    demo                           the voice in this package
-    /path/to/folder                a folder with model.json (what training writes), or a published checkpoint's folder
-    /path/to/model.safetensors     a published checkpoint; vocab.txt beside it
+    demo                           the voices in this package
+    /path/to/folder                a folder with model.json, as training writes it, or of a published checkpoint
+    /path/to/model.safetensors     a published checkpoint, with vocab.txt beside it
     F5TTS_v1_Base                  a published checkpoint by name, from the hub's cache or the network
-    hf://owner/repository/path     any other checkpoint on the hub
-A published checkpoint does not say which architecture it is: the name is looked for in its path, or written before it,
-"F5TTS_Base=/path/to/model.pt". Its vocoder is a folder `vocos` beside it, otherwise the published one.
+    hf://owner/repository/path     another checkpoint on the hub
+A published checkpoint does not contain the name of its architecture: it is searched in the path, or written before it,
+"F5TTS_Base=/path/to/model.pt". Its vocoder is in the folder `vocos` beside it, else the published one is used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .config import PRESETS, ModelConfig, VocosConfig
 
 MODEL_REPOSITORY = "SWivid/F5-TTS"
 CALIBRATION_SUFFIX = ".int8.safetensors"
-"""Of a file beside weights that holds no weights (see calibration.py)."""
+"""The suffix of calibration files beside the weights (calibration.py)."""
 VOCODER_REPOSITORY = "charactr/vocos-mel-24khz"
 VOCODER_FILES = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pt", "pytorch_model.pth")
 CHECKPOINT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
@@ -38,7 +38,7 @@ CHECKPOINTS = {
     "F5TTS_v1_Base": "F5TTS_v1_Base/model_1250000.safetensors",
     "F5TTS_Base": "F5TTS_Base/model_1200000.safetensors",
 }
-"""Published files in MODEL_REPOSITORY; the Small architectures were not published, they load from a path."""
+"""Published checkpoints in MODEL_REPOSITORY; those of the Small architectures were not published."""
 
 
 logger = logging.getLogger("ishowtts")
@@ -46,7 +46,7 @@ logger = logging.getLogger("ishowtts")
 
 @dataclass(frozen=True)
 class ModelSource:
-    """The files of a model. `published`: the DiT's keys carry the prefixes of a training checkpoint."""
+    """The files of a model: weights of transformer, vocoder and duration predictor, and the vocabulary."""
 
     config: ModelConfig
     dit: Path
@@ -57,11 +57,11 @@ class ModelSource:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every weight file."""
+        """All weight files."""
         return tuple(path for path in (self.dit, self.vocos, self.duration) if path is not None)
 
     def content_hash(self) -> str:
-        """64 hex digits of everything that decides what the model computes."""
+        """SHA-256 of configuration, vocabulary and weights as 64 hex digits. ModelError: a file cannot be read."""
         whole = hashlib.sha256(self.config.to_json().encode())
         whole.update("\n".join(self.vocab).encode())
         for path in self.files:
@@ -70,7 +70,11 @@ class ModelSource:
 
 
 def resolve(reference: str | Path, vocoder: str | Path | None = None) -> ModelSource:
-    """Find the files of a model; ModelError names what is missing. `vocoder`: a Vocos folder to use in place of the model's."""
+    """Find the files of a model; `vocoder`: a Vocos folder to use instead of the model's own.
+
+    Files on the hub are downloaded unless they are in its cache. ModelError: there is no such model, or a file of it is
+    missing or wrong.
+    """
     text = str(reference)
     name, separator, place = text.partition("=")
     if separator and name in PRESETS:
@@ -148,7 +152,7 @@ def _published(checkpoint: Path, preset: str | None, vocoder: str | Path | None)
         )
     config = PRESETS[preset]
     vocab_path = checkpoint.parent / "vocab.txt"
-    if not vocab_path.is_file() and "snapshots" in checkpoint.parts:  # a hub folder: fetched one file at a time
+    if not vocab_path.is_file() and "snapshots" in checkpoint.parts:  # the hub's cache: files are fetched one by one
         at = checkpoint.parts.index("snapshots")
         repository = checkpoint.parts[at - 1].removeprefix("models--").replace("--", "/")
         inside = Path(*checkpoint.parts[at + 2 :])
@@ -168,9 +172,10 @@ def _published(checkpoint: Path, preset: str | None, vocoder: str | Path | None)
 
 
 def vocos_folder(folder: Path, config: ModelConfig) -> tuple[Path, VocosConfig]:
-    """Weights and size of a published Vocos folder: config.yaml and one of VOCODER_FILES.
+    """The weight file and the sizes of a published Vocos folder, which has config.yaml and one of VOCODER_FILES.
 
-    Its features must be those of `config.mel`. Without a config.yaml it is taken for the published one.
+    Without config.yaml the sizes are those of VOCODER_REPOSITORY. ModelError: a file is missing or malformed, or the
+    features are not those of `config.mel`.
     """
     path = folder / "config.yaml"
     weights = next((folder / name for name in VOCODER_FILES if (folder / name).is_file()), None)
@@ -208,7 +213,7 @@ def vocos_folder(folder: Path, config: ModelConfig) -> tuple[Path, VocosConfig]:
 
 
 def read_vocab(path: Path) -> tuple[str, ...]:
-    """Symbols of vocab.txt, one a line; the line's number is the id."""
+    """The symbols of a vocab.txt, one on each line, by id. ModelError: the file cannot be read or is empty."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -222,7 +227,7 @@ def read_vocab(path: Path) -> tuple[str, ...]:
 
 
 def _hub(repository: str, path: str) -> Path:
-    """A file of the hub, from its cache or the network."""
+    """The path of a file of a hub repository, which is downloaded unless it is in the hub's cache."""
     try:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import LocalEntryNotFoundError
@@ -238,7 +243,7 @@ def _hub(repository: str, path: str) -> Path:
             return Path(hf_hub_download(repository, path, local_files_only=True))
         except LocalEntryNotFoundError:
             return Path(hf_hub_download(repository, path))
-    except Exception as error:  # the hub raises its own, httpx's and the system's errors
+    except Exception as error:  # huggingface_hub raises its own, httpx's and the system's errors
         raise ModelError(
             f"{path} of {repository} could not be downloaded ({type(error).__name__}): check the network, "
             "or download it elsewhere and give its path.",
@@ -248,12 +253,16 @@ def _hub(repository: str, path: str) -> Path:
 
 
 HASHES_KEPT = 64
+"""Number of files whose hashes are remembered."""
 BIG = 1 << 24
-"""Bytes of a file whose hash is worth remembering."""
+"""Size of a file, in bytes, from which its hash is remembered."""
 
 
 def file_hash(path: Path) -> bytes:
-    """SHA-256 of a file; of big files it is remembered in the cache folder by size and time of change."""
+    """SHA-256 of a file; that of a big file is remembered in the cache folder by path, size and modification time.
+
+    ModelError: the file cannot be read.
+    """
     try:
         stat = path.stat()
         key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
@@ -267,7 +276,7 @@ def file_hash(path: Path) -> bytes:
         raise ModelError(f"{path} cannot be read: {error}.", status="ENOTFOUND", field="model") from error
     if memo is not None:
         kept = dict([*known.items(), (key, digest.hex())][-HASHES_KEPT:])
-        with contextlib.suppress(OSError):  # a folder that cannot be written costs the time of hashing alone
+        with contextlib.suppress(OSError):  # without a writable cache folder the file is hashed again next time
             memo.parent.mkdir(parents=True, exist_ok=True)
             partial = memo.with_suffix(f".{os.getpid()}.partial")
             partial.write_text(json.dumps(kept), encoding="utf-8")
@@ -276,7 +285,7 @@ def file_hash(path: Path) -> bytes:
 
 
 def _known_hashes(memo: Path) -> dict[str, str]:
-    """What the cache folder remembers, {} for a file that is not there or is damaged."""
+    """Hashes in hex by key from the file `memo`, {} where it is missing or damaged."""
     try:
         known = json.loads(memo.read_text(encoding="utf-8"))
         return {key: value for key, value in known.items() if len(bytes.fromhex(value)) == 32}

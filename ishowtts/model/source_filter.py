@@ -1,11 +1,10 @@
-"""The source-filter head of the vocoder: a pulse train at the speaker's pitch and noise, shaped in the STFT domain.
+"""The source-filter head of the vocoder: a pulse train at the speaker's pitch and noise, filtered in the STFT domain.
 
     B rows · T frames · K = n_fft/2+1 bins
 
-The network gives, for every frame, the filter of the pulses (log-magnitude and phase), the log-magnitude of the noise
-and the pitch. Phases of harmonics come from the integral of the pitch, so that neighbouring frames agree; a network
-that has to invent absolute phases needs far more training (compare Wang et al. 2019, "Neural source-filter waveform
-models").
+For every frame the network gives the filter of the pulses (log-magnitude and phase), the log-magnitude of the noise and
+the pitch. The phases of the harmonics are the integral of the pitch, so neighbouring frames agree; a network that
+predicts absolute phases needs far more training (compare Wang et al. 2019, "Neural source-filter waveform models").
 """
 
 from __future__ import annotations
@@ -19,18 +18,19 @@ from torch import Tensor, nn
 from .config import MelConfig
 
 F0_BINS, F0_LOW, F0_HIGH = 128, 50.0, 600.0
-"""Pitch is a distribution over bins that are evenly spaced in log frequency, Hz."""
+"""Number of pitch bins, evenly spaced in log frequency from F0_LOW to F0_HIGH in Hz."""
 F0_SPREAD = 4
-"""The pitch is the mean over so many bins to either side of the likeliest."""
+"""Bins on either side of the likeliest whose mean is the pitch."""
 TOP_HARMONIC = 11000.0
-"""Hz; harmonics above it are left to the noise."""
+"""Frequency in Hz above which there are no harmonics, only noise."""
 MAX_MAGNITUDE = 1e3
+"""Upper bound of a magnitude, so that the exponential cannot overflow."""
 NOISE_FRAMES, NOISE_SEED = 256, 24000
-"""The noise is a table of so many frames, repeated: the same sound for the same mel, on every backend."""
+"""The noise is a table of this many frames, repeated, so that every backend gives the same sound for a mel."""
 
 
 class SourceFilterHead(nn.Module):
-    """Features [B,T,dim] → the complex spectrum [B,2,T,K]."""
+    """The last layer of the vocoder: features to a complex spectrum by a source-filter model."""
 
     noise: Tensor
     window: Tensor
@@ -51,9 +51,10 @@ class SourceFilterHead(nn.Module):
         self.register_buffer("basis", basis.float(), persistent=False)
 
     def parts(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Log-magnitude and phase of the filter and log-magnitude of the noise, [B,T,K] each.
+        """The network's outputs for features [B,T,dim], fp32.
 
-        Then pitch logits [B,T,F0_BINS] and voicing [B,T], positive where voiced.
+        Log-magnitude and phase of the filter and log-magnitude of the noise, [B,T,K] each; pitch logits
+        [B,T,F0_BINS]; voicing [B,T], positive where the frame is voiced.
         """
         filter_, phase, noise, pitch, voicing = (
             self.out(features).float().split([self.bins, self.bins, self.bins, F0_BINS, 1], dim=-1)
@@ -61,41 +62,41 @@ class SourceFilterHead(nn.Module):
         return filter_, phase, noise, pitch, voicing[..., 0]
 
     def forward(self, features: Tensor) -> Tensor:
-        """The spectrum of the pitch that the network finds."""
+        """Features [B,T,dim] → spectrum [B,2,T,K], real and imaginary part, at the pitch that the network predicts."""
         filter_, phase, noise, pitch, voicing = self.parts(features)
         return self.shape(filter_, phase, noise, self.excitation(pitch_of(pitch, voicing)))
 
     def shape(self, filter_: Tensor, phase: Tensor, noise: Tensor, excitation: Tensor) -> Tensor:
-        """Filters the STFT of the pulses, excitation [B,T,2K], and adds the noise: [B,2,T,K]."""
+        """Filter the STFT of the pulses, `excitation` [B,T,2K], and add the noise → spectrum [B,2,T,K]."""
         table = self.noise[torch.arange(filter_.shape[1], device=filter_.device) % NOISE_FRAMES].transpose(0, 1)
         return self.filtered(filter_, phase, excitation) + self.loudness(noise)[:, None] * table
 
     @staticmethod
     def loudness(noise: Tensor) -> Tensor:
-        """Magnitudes from log-magnitudes, bounded."""
+        """Magnitudes from log-magnitudes, at most MAX_MAGNITUDE."""
         return noise.exp().clamp(max=MAX_MAGNITUDE)
 
     def filtered(self, filter_: Tensor, phase: Tensor, excitation: Tensor) -> Tensor:
-        """The pulses' part of the spectrum [B,2,T,K]."""
+        """The part of the spectrum that comes from the pulses, [B,2,T,K]; arguments as in `shape`."""
         magnitude = self.loudness(filter_)
         a, b = magnitude * phase.cos(), magnitude * phase.sin()
         real, imaginary = excitation.chunk(2, dim=-1)
         return torch.stack((a * real - b * imaginary, a * imaginary + b * real), dim=1)
 
     def excitation(self, f0: Tensor) -> Tensor:
-        """Pitch in Hz [B,T], 0 where unvoiced → STFT of the pulse train [B,T,2K]: real parts, then imaginary parts."""
+        """Pitch [B,T] in Hz, 0 where unvoiced → STFT of the pulse train [B,T,2K], real parts before imaginary ones."""
         hz = self.per_sample(f0)
         cycles = (hz / self.sample_rate).cumsum(dim=-1)
         return self.stft(pulses(cycles - cycles.floor(), hz).float())
 
     def stft(self, wave: Tensor) -> Tensor:
-        """Samples [B, (T-1)*hop + n_fft] → windowed frames' spectra [B,T,2K]."""
+        """Samples [B, (T-1)*hop + n_fft] → windowed spectra of the frames [B,T,2K]."""
         return wave.unfold(-1, self.n_fft, self.hop) @ self.basis
 
     def per_sample(self, f0: Tensor) -> Tensor:
-        """Pitch of frames [B,T] → of samples [B, (T-1)*hop + n_fft], with half a window of silence at both ends.
+        """Pitch of frames [B,T] → pitch of samples [B, (T-1)*hop + n_fft], 0 in the half window at both ends.
 
-        Between two voiced frames it is interpolated; beside an unvoiced one it holds for half a hop.
+        Between two voiced frames it is interpolated; beside an unvoiced one it is constant for half a hop.
         """
         last = (f0.shape[1] - 1) * self.hop
         at = torch.arange(last, device=f0.device)
@@ -107,9 +108,9 @@ class SourceFilterHead(nn.Module):
 
 
 def pitch_of(logits: Tensor, voicing: Tensor) -> Tensor:
-    """Pitch in Hz [B,T], fp64, from logits [B,T,F0_BINS]; 0 where `voicing` [B,T] is not positive.
+    """Pitch [B,T] in Hz, fp64, from logits [B,T,F0_BINS]; 0 where `voicing` [B,T] is not positive.
 
-    In double precision, since the phase of the highest harmonics is its integral times a hundred.
+    fp64, because the phase of the highest harmonics is about a hundred times its integral.
     """
     bins = torch.arange(F0_BINS, device=logits.device)
     top = logits.argmax(dim=-1, keepdim=True)
@@ -119,9 +120,9 @@ def pitch_of(logits: Tensor, voicing: Tensor) -> Tensor:
 
 
 def pulses(cycles: Tensor, hz: Tensor) -> Tensor:
-    """Sum of cosines of every harmonic of `hz` up to TOP_HARMONIC, at phase `cycles` in [0, 1); 0 where hz is 0.
+    """Sum of the cosines of all harmonics of `hz` up to TOP_HARMONIC at phase `cycles` in [0, 1); 0 where hz is 0.
 
-    With t = 2 pi cycles and H harmonics it is sin((H + 1/2) t) / (2 sin(t/2)) - 1/2 (the Dirichlet kernel).
+    For H harmonics and t = 2π·cycles it is sin((H + 1/2) t) / (2 sin(t/2)) - 1/2, from the Dirichlet kernel.
     """
     harmonics = torch.floor(TOP_HARMONIC / hz.clamp(min=F0_LOW))
     t = 2 * math.pi * cycles
@@ -132,7 +133,7 @@ def pulses(cycles: Tensor, hz: Tensor) -> Tensor:
 
 
 def noise_table(bins: int) -> Tensor:
-    """Complex Gaussian noise of unit variance a part, [NOISE_FRAMES, 2, bins]: that of the C core."""
+    """Gaussian noise [NOISE_FRAMES, 2, bins], real and imaginary parts of unit variance, the same as the C core's."""
     from ishowtts._flow import noise
 
     values = torch.tensor(np.asarray(noise(NOISE_SEED, NOISE_FRAMES * 2 * bins)))

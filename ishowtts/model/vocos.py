@@ -1,7 +1,7 @@
-"""The Vocos vocoder: ConvNeXt blocks over frames and one inverse STFT.
+"""The Vocos vocoder (Siuzdak 2023, arXiv 2306.00814): ConvNeXt blocks over frames and one inverse STFT.
 
-Parameter names are those of the published `vocos` checkpoints (`backbone.*`, `head.out.*`). The network ends at the
-complex spectrum, `spectrum`; `forward` adds the inverse STFT for training and tests (the product does that part in C).
+Parameter names are those of the published `vocos` checkpoints (`backbone.*`, `head.out.*`). `spectrum` is the network;
+`forward` adds the inverse STFT for training and tests, which the engine does in C.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from .config import MelConfig, VocosConfig
 from .source_filter import SourceFilterHead
 
 MAX_MAGNITUDE = 1e2
-"""Upper bound of a spectrum's magnitude, against a runaway exponential."""
+"""Upper bound of a spectrum's magnitude, so that the exponential cannot overflow."""
 
 
 class ConvNeXtBlock(nn.Module):
-    """[B,C,T] → [B,C,T] with a learnt scale `gamma` of the branch."""
+    """A residual ConvNeXt block whose branch has a learnt scale `gamma`."""
 
     def __init__(self, dim: int, inner: int, scale: float) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class ConvNeXtBlock(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Log-mel [B,n_mels,T] → [B,T,C]."""
+    """The ConvNeXt blocks with the layers before and after them."""
 
     def __init__(self, config: VocosConfig, n_mels: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Backbone(nn.Module):
 
 
 class Head(nn.Module):
-    """Holds the linear that makes log-magnitudes and phases, n_fft/2+1 each."""
+    """The linear layer that gives log-magnitudes and phases, n_fft/2+1 each."""
 
     def __init__(self, dim: int, n_fft: int) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Head(nn.Module):
 
 
 class Vocos(nn.Module):
-    """Log-mel (natural log, not standardised) to sound."""
+    """The vocoder: log-mel (natural logarithm, not standardised) to sound."""
 
     window: Tensor
 
@@ -92,7 +92,7 @@ class Vocos(nn.Module):
         return torch.stack((magnitude * torch.cos(phase), magnitude * torch.sin(phase)), dim=1)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """Log-mel [B,n_mels,T] → samples [B,(T-1)*hop]."""
+        """Log-mel [B,n_mels,T] → samples [B, (T-1)*hop]."""
         real, imaginary = self.spectrum(mel).transpose(2, 3).unbind(1)
         n_fft, hop = self.mel.n_fft, self.mel.hop
         return torch.istft(torch.complex(real, imaginary), n_fft, hop, n_fft, self.window, center=True)

@@ -1,7 +1,7 @@
-"""Weight files as people have them, and as the native backend reads them: safetensors with plain names.
+"""Weight files for the native backend, which reads safetensors with plain names.
 
-A file that is something else is converted once, without running code from it, and kept in the cache folder under the
-hash of its bytes. Only that needs torch.
+Another file is converted once, without running code from it, and kept in the cache folder under its hash. Only the
+conversion needs torch.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from .source import ModelSource, file_hash
 from .tensor_names import plain_name
 
 _NATIVE_PREFIXES = ("ema_model.transformer.", "ema_model.", "transformer.", "")
-"""What the native backend takes off a name (csrc/model/safetensors.c)."""
+"""Prefixes that the native backend removes from names itself (csrc/model/safetensors.c)."""
 
 logger = logging.getLogger("ishowtts")
 
 
 def for_native(source: ModelSource) -> ModelSource:
-    """The same model with weights that the native backend reads.
+    """The same model with weight files that the native backend can read.
 
-    ModelError for a file that holds no weights, MissingPackage where one has to be converted and torch is not
+    ModelError: a file has no weights or cannot be converted; MissingPackage: a conversion needs torch, which is not
     installed.
     """
     dit, vocos = (path if _is_plain(path) else _converted(path) for path in (source.dit, source.vocos))
@@ -37,7 +37,10 @@ def for_native(source: ModelSource) -> ModelSource:
 
 
 def _is_plain(path: Path) -> bool:
-    """Whether a file is safetensors whose names the native backend understands; damaged ones are left for it to report."""
+    """Whether a file is safetensors with names that the native backend reads; also True for damaged ones.
+
+    The backend reports what is wrong with a damaged file.
+    """
     if path.suffix != ".safetensors":
         return False
     try:

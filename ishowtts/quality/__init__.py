@@ -1,5 +1,5 @@
-"""Quality of speech, measured: whether it is understood, whose voice it is, how natural it sounds, what is broken in it.
+"""Measures of speech: intelligibility, similarity of voices, naturalness, artifacts and others.
 
-Each module holds one kind of measure and can be used alone on samples; `measure` puts them together. Packages that are
-needed by one measure alone are imported when it is first used.
+Each module has one kind of measure and can be used alone; `measure` combines them. A package that only one measure
+needs is imported at its first use.
 """

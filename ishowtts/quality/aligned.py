@@ -1,6 +1,6 @@
-"""Distances that need two clips of the same samples in the same time: PESQ, STOI, multi-resolution STFT distance.
+"""Distances between two clips with the same timing: PESQ, STOI and the multi-resolution STFT distance.
 
-They suit the vocoder alone, another precision, another backend: wherever two runs ought to give the same wave.
+They compare a vocoder, precision or backend with another one, where both should give the same waveform.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from .clips import Clip, Samples
 
 RATE = 16000
 LAG_SECONDS = 0.05
-"""How far two clips may be apart to count as the same take."""
+"""Largest shift between two clips of the same take, in seconds."""
 SAME_WAVE, SAME_LEVEL = 0.3, 0.8
-"""Correlation of waves, or of levels over time, from which they do."""
+"""Correlation of waveforms, or of levels over time, from which two clips are of the same take."""
 RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))
 """Windows and hops of the STFT distance, in samples at 24 kHz."""
 
@@ -33,9 +33,9 @@ def _level(x: Samples, rate: int) -> NDArray[np.float64]:
 
 
 def align(clip: Clip, reference: Clip, rate: int = RATE) -> tuple[Samples, Samples] | None:
-    """Both clips at `rate`, shifted by up to 50 ms and cut to their common part; None when they are not of one take.
+    """Both clips at `rate` Hz, shifted by up to 50 ms and cut to their common part; None: they are different takes.
 
-    They are when their waves correlate, or, since a vocoder need not keep the phase, when their levels do.
+    They are of the same take where their waveforms correlate or, since a vocoder may change phases, their levels.
     """
     a, b = clip.at(rate), reference.at(rate)
     most = int(LAG_SECONDS * rate)
@@ -55,7 +55,10 @@ def align(clip: Clip, reference: Clip, rate: int = RATE) -> tuple[Samples, Sampl
 
 
 def pesq(clip: Clip, reference: Clip) -> float:
-    """Wide-band PESQ (ITU-T P.862.2), 1.04 to 4.64, of aligned clips; NaN when they are not aligned or hold no speech."""
+    """Wide-band PESQ (ITU-T P.862.2), 1.04 to 4.64; NaN for clips of different takes or without speech.
+
+    MissingPackage: pesq is not installed.
+    """
     package = require("pesq", "PESQ")
     pair = align(clip, reference)
     if pair is None:
@@ -67,7 +70,10 @@ def pesq(clip: Clip, reference: Clip) -> float:
 
 
 def stoi(clip: Clip, reference: Clip) -> float:
-    """Short-time objective intelligibility, 0 to 1, of aligned clips; NaN when they are not."""
+    """Short-time objective intelligibility (Taal et al. 2011), 0 to 1; NaN for clips of different takes.
+
+    MissingPackage: pystoi is not installed.
+    """
     package = require("pystoi", "STOI")
     pair = align(clip, reference)
     return float("nan") if pair is None else float(package.stoi(pair[1], pair[0], RATE))
@@ -82,7 +88,10 @@ def _magnitude(x: Samples, size: int, hop: int) -> NDArray[np.float64]:
 
 
 def stft_distance(clip: Clip, reference: Clip) -> float:
-    """Spectral convergence plus mean log-magnitude difference, averaged over three resolutions; NaN when not aligned."""
+    """Multi-resolution STFT distance (Yamamoto et al. 2020); NaN for clips of different takes.
+
+    The mean over three resolutions of spectral convergence plus mean absolute difference of log-magnitudes.
+    """
     pair = align(clip, reference, 24000)
     if pair is None:
         return float("nan")

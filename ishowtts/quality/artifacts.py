@@ -1,4 +1,4 @@
-"""What is broken in a clip, in words: the faults that the C detectors find, against limits that recordings stay within."""
+"""Artifacts of a clip: what the detectors of the C core measure, compared with limits that recordings stay within."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ishowtts import _audio
 from .clips import Samples
 
 DC_MAX = 0.02
-"""A mean above this is an offset; speech stays under a hundredth."""
+"""Mean of the samples above which a clip has an offset; that of speech is below 0.01."""
 HOLE_SECONDS_MAX = 0.05
-"""Speech has a frame or two that look like a hole."""
+"""Seconds of spectral holes above which they are a fault; speech has a frame or two that look like one."""
 NARROW = 0.6
-"""A clip whose bandwidth is under this part of half its rate lost its treble."""
+"""Share of half the sampling rate below which the bandwidth of a clip is too narrow."""
 
 
 class Artifacts(TypedDict):
-    """Everything the detectors measured: see `ishow_audio_faults` and `ishow_audio_artifacts` of audio/audio.h."""
+    """The measurements of all detectors: `ishow_audio_faults` and `ishow_audio_artifacts` of csrc/audio/audio.h."""
 
     non_finite: int
     clipped: int
@@ -42,7 +42,7 @@ class Artifacts(TypedDict):
 
 
 def find(samples: Samples, sample_rate: int) -> Artifacts:
-    """Measure mono samples; AudioError when the rate is out of range."""
+    """Measure mono samples at a rate in Hz. AudioError: the rate is out of range."""
     x = np.ascontiguousarray(samples, np.float32)
     faults, found = _audio.check(x, sample_rate), _audio.artifacts(x, sample_rate)
     return Artifacts(
@@ -52,7 +52,7 @@ def find(samples: Samples, sample_rate: int) -> Artifacts:
 
 
 def faults(found: Artifacts, sample_rate: int) -> list[str]:
-    """Names of what is wrong, the worst first; empty for a sound clip."""
+    """Names of the faults of a clip, the worst first; [] where there are none."""
     narrow = 0 < found["bandwidth"] < NARROW * sample_rate / 2
     wrong = {
         "not finite": found["non_finite"] > 0,

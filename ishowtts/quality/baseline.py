@@ -1,8 +1,8 @@
-"""The regression gate: what speech was, stored, and every way in which it is worse now.
+"""The regression gate: measures of clips are stored as a baseline, and later clips are compared with them.
 
-A baseline holds the measures of each clip and its cepstra, so that another sound is noticed even where no judge minds.
-Speed is processor time against that of a fixed piece of work done beside it, the least of several rounds: what else the
-machine does falls on both.
+A baseline has measures and cepstra of each clip; the cepstra show a change of sound that no other measure shows. Speed
+is the processor time of an utterance divided by that of a fixed computation next to it, the least of several rounds, so
+that other load on the machine affects both.
 """
 
 from __future__ import annotations
@@ -30,29 +30,35 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SOUND_DB = 0.25
-"""Median mel-cepstral distortion against the stored clips. Another precision makes up to 0.2, another time grid 0.7 and more."""
+"""Limit of the median mel-cepstral distortion against the stored clips, in dB.
+
+Another precision causes up to 0.2 dB, another time grid 0.7 dB or more.
+"""
 CLIP_DB = 2.0
-"""The same for one clip alone, which another seed or lost words exceed."""
+"""Limit of the distortion of a single clip, in dB; another seed or lost words exceed it."""
 LENGTH = 0.05
-"""Part of a clip's length."""
+"""Limit of the change of a clip's length, as a share of it."""
 LEVEL_DB = 1.0
+"""Limit of the change of the median loudness, in LU."""
 SLOWER = 0.12
-"""Part of the stored speed."""
+"""Limit of the increase of processor time, as a share of the stored time."""
 LOSSES = {"mos": 0.15, "wer": 0.1, "similarity": 0.03}
-"""Mean losses of judged measures; the 95 % interval must lie beyond zero as well."""
+"""Limits of mean losses of measures; the 95 % interval of the loss must also exclude zero."""
 ROUNDS = 3
-KEPT = ("listener", "wer", "cer", "similarity", "mos", "lufs", "seconds", "speed")
+"""Number of times that each sentence is spoken to time it."""
+STORED = ("listener", "wer", "cer", "similarity", "mos", "lufs", "seconds", "speed")
+"""Columns of a row that a baseline has."""
 
 
 class Alarm(NamedTuple):
-    """One thing that is worse: its kind, and a sentence with figure and limit."""
+    """A change for the worse: its kind ("sound", "length", …), and a sentence with figure and limit."""
 
     kind: str
     sentence: str
 
 
 def work_unit() -> float:
-    """Processor seconds of a fixed piece of work (some milliseconds of Fourier transforms, on one thread)."""
+    """Processor seconds of a fixed computation, some milliseconds of Fourier transforms on one thread."""
     x = np.linspace(0, 1, 1 << 15)
     before = time.thread_time()
     for _ in range(8):
@@ -61,11 +67,12 @@ def work_unit() -> float:
 
 
 def spoken(engine: Engine, sentences: Mapping[str, str], **options: Any) -> Iterable[tuple[Clip, Row]]:
-    """All sentences spoken, seed 0 up, each with its `speed`: processor time a second of audio, in units of `work_unit`.
+    """Speak sentences with seeds from 0 on; each clip with its `speed`.
 
-    The engine should have one thread: waiting threads cost processor time as well.
+    `speed`: processor seconds for a second of audio, in units of `work_unit`. The engine should have one thread,
+    because waiting threads use processor time too. `options`: of `Engine.speak`.
     """
-    engine.speak(next(iter(sentences.values())), seed=0, **options)  # the first utterance of a process is no measure
+    engine.speak(next(iter(sentences.values())), seed=0, **options)  # the first utterance of a process is slower
     for seed, (name, text) in enumerate(sentences.items()):
         speeds = []
         for _ in range(ROUNDS):
@@ -86,21 +93,21 @@ def _unpack(text: str) -> timbre.Array:
 
 
 def store(path: Path, rows: Sequence[Row], clips: Sequence[Clip]) -> None:
-    """Write a baseline, replacing the file at once."""
-    kept = {}
+    """Write a baseline of clips and their measures; the file is replaced whole."""
+    stored = {}
     for row, clip in zip(rows, clips, strict=True):
         faults = [name for name in str(row.get("wrong", "")).split(", ") if name]
-        values = {name: row[name] for name in KEPT if row.get(name) is not None}
-        kept[clip.name] = {"text": clip.text, **values, "faults": faults, "cepstra": _pack(timbre.cepstra(clip))}
+        values = {name: row[name] for name in STORED if row.get(name) is not None}
+        stored[clip.name] = {"text": clip.text, **values, "faults": faults, "cepstra": _pack(timbre.cepstra(clip))}
     part = path.with_name(path.name + ".part")
     part.write_text(
-        json.dumps(plain({"format": FORMAT, "ishowtts": VERSION, "clips": kept}), indent=1) + "\n", encoding="utf-8"
+        json.dumps(plain({"format": FORMAT, "ishowtts": VERSION, "clips": stored}), indent=1) + "\n", encoding="utf-8"
     )
     part.replace(path)
 
 
 def load(path: Path) -> dict[str, dict[str, Any]]:
-    """The clips of a baseline by name; ConfigError when the file is none."""
+    """The clips of a baseline by name. ConfigError: the file is missing, unreadable or no baseline."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != FORMAT:
@@ -120,7 +127,7 @@ def load(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def compare(stored: Mapping[str, Mapping[str, Any]], rows: Sequence[Row], clips: Sequence[Clip]) -> list[Alarm]:
-    """What is worse than the baseline; empty when nothing is. Clips are paired by name."""
+    """The changes for the worse against the baseline; clips are paired by name."""
     now = {clip.name: (row, clip) for row, clip in zip(rows, clips, strict=True)}
     alarms = [Alarm("missing", f"{name} is missing") for name in stored if name not in now]
     pairs = [(name, stored[name], *now[name]) for name in stored if name in now]

@@ -1,4 +1,4 @@
-"""Clips of speech: read from files, brought to a rate."""
+"""Clips of speech: reading, decoding and resampling."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ishowtts.errors import VoiceError
 Samples = NDArray[np.float32]
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 CLIP_SECONDS = 3600.0
-"""The longest file that is read."""
+"""Longest file that is read, in seconds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Mono samples in [-1, 1] with a name, and what is said in them where that is known."""
+    """Mono samples in [-1, 1] at `rate` Hz, with a name and the words that are said, None: unknown."""
 
     name: str
     samples: Samples = field(repr=False)
@@ -28,22 +28,22 @@ class Clip:
 
     @property
     def seconds(self) -> float:
-        """Length."""
+        """Length in seconds."""
         return len(self.samples) / self.rate
 
     def at(self, rate: int) -> Samples:
-        """The samples at another rate, in Hz."""
+        """The samples at another rate in Hz, as `at_rate`."""
         return at_rate(self.samples, self.rate, rate)
 
 
 def at_rate(samples: Samples, rate: int, to: int) -> Samples:
-    """Mono samples at another rate, in Hz; their number is round(n * to / rate)."""
+    """Resample n mono samples from `rate` to `to` Hz; there are round(n * to / rate) of them."""
     samples = np.ascontiguousarray(samples, np.float32)
     return samples if rate == to else np.asarray(_audio.resample(samples, rate, to))
 
 
 def decode(data: bytes, name: str, text: str | None = None) -> Clip:
-    """A clip from the bytes of an audio file; VoiceError, field "audio", names it when it cannot be used."""
+    """A clip from the bytes of an audio file. VoiceError, which begins with `name`: it cannot be decoded."""
     try:
         samples, rate = _audio.decode(data, min_seconds=0, max_seconds=CLIP_SECONDS, max_bytes=1 << 30)
     except _audio.AudioError as error:
@@ -52,7 +52,10 @@ def decode(data: bytes, name: str, text: str | None = None) -> Clip:
 
 
 def read(path: Path, text: str | None = None) -> Clip:
-    """A clip from a file; its text, unless given, is that of the file beside it that ends in .txt."""
+    """A clip from an audio file; `text` None: the words are in the file beside it with the suffix .txt, if any.
+
+    VoiceError: a file cannot be read or decoded.
+    """
     try:
         data = path.read_bytes()
         beside = path.with_suffix(".txt")

@@ -1,4 +1,4 @@
-"""`ishowtts quality`: measure clips, show them, compare them with a baseline."""
+"""`ishowtts quality`: measure clips, report the measures, compare them with a baseline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .measure import GROUPS, Judges, Row, Scorer, table
 
 
 def parser(prog: str) -> Parser:
-    """Options of the command."""
+    """The argument parser of the command."""
     p = Parser(
         prog=prog, description="Measure the quality of speech: of files, of folders, of a server, or of the model here."
     )
@@ -65,7 +65,7 @@ def _spoken(options: argparse.Namespace, sentences: dict[str, str]) -> Iterator[
 
 def _gathered(options: argparse.Namespace, said: dict[str, str]) -> Iterator[tuple[Clip, Row]]:
     sentences = said or sources.texts()
-    for source in sources.gather(options.source, sentences):
+    for source in sources.gather(options.source):
         if isinstance(source, Path):
             yield clips.read(source, said.get(source.stem)), {}
         else:
@@ -73,7 +73,11 @@ def _gathered(options: argparse.Namespace, said: dict[str, str]) -> Iterator[tup
 
 
 def run(options: argparse.Namespace, report_to: Callable[[list[Row], list[str]], None] | None = None) -> int:
-    """Measure and show; the exit status. `report_to`: is told the measures of each clip and what is worse."""
+    """Run the command with parsed options; the exit status, 1 where something is worse than the baseline.
+
+    `report_to`: called with the measures of all clips and the sentences about what is worse. IshowError: a source, a
+    file or an option cannot be used.
+    """
     from tqdm import tqdm
 
     for path in (options.json, options.csv, options.html):
@@ -85,7 +89,7 @@ def run(options: argparse.Namespace, report_to: Callable[[list[Row], list[str]],
         raise ConfigError(f"there is no folder {options.baseline.absolute().parent} to write to", field="baseline")
     stored = baseline.load(options.baseline) if options.baseline and not options.store else None
     said = sources.texts(options.texts) if options.texts else {}
-    sources.gather(options.source, said)  # a wrong path should not cost the loading of the judges
+    sources.gather(options.source)  # reports a wrong path before the models of the measures are loaded
     voice, recordings = sources.recordings(options.reference)
     groups = [group.strip() for group in options.measure.split(",")] if options.measure else None
     scorer = Scorer(groups, Judges(listeners.chosen(options), options.mos, options.similarity), options.language)
@@ -120,5 +124,5 @@ def run(options: argparse.Namespace, report_to: Callable[[list[Row], list[str]],
 
 
 def main(arguments: Sequence[str], prog: str = "ishowtts quality") -> int:
-    """Run one command line."""
+    """Run the command with its arguments; the exit status."""
     return run(parser(prog).parse_args(arguments))

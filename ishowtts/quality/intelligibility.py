@@ -1,8 +1,8 @@
-"""How much of what was said a listener understood: word and character error rates in every language.
+"""Word and character error rates between a text and what a recogniser heard, in every language.
 
-Both texts are first read as the engine reads them, so "250", "$5" and "20:15" count as the words that are spoken. A
-word of Mandarin is a syllable without its tone: a recogniser chooses among characters that sound alike, and tones are
-measured on their own (see `tones`). Other scripts without spaces count characters as words.
+Both are first read as the engine reads text, so "250", "$5" and "20:15" count as the words that are spoken. A word of
+Mandarin is a syllable without its tone, because a recogniser chooses among characters that sound alike; `tones`
+measures tones. In other scripts without spaces every character is a word.
 """
 
 from __future__ import annotations
@@ -14,32 +14,33 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
 
 from ishowtts.text import detect, mandarin
 from ishowtts.text.reading import read
 
 RESAMPLES = 2000
-"""Bootstrap samples of the sentences behind every interval."""
+"""Number of bootstrap samples of an interval."""
 Counts = NDArray[np.float64]
 """[sentences, 4]: word errors, words, character errors, characters."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*|\d+")
 _SCRIPTS = r"\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
-"""Letters of the scripts that put no spaces between words."""
+"""Letters of scripts without spaces between words, for a character class."""
 _UNSPACED = re.compile(f"[{_SCRIPTS}]")
 _RUN = re.compile(f"[{_SCRIPTS}]+|[^{_SCRIPTS}]+")
 _HUNDRED_AND = re.compile(r"\b(hundred|thousand|million) and (?=[a-z]+)")
 
 
 class Units(NamedTuple):
-    """What is compared: words (in Mandarin syllables without tones), and characters as one string."""
+    """The units that are compared: words (in Mandarin syllables without tones), and all characters as one string."""
 
     words: list[str]
     characters: str
 
 
 def units(text: str, language: str | None = None) -> Units:
-    """The units of a text in lower case, without punctuation. `language`: BCP 47, None to guess it from the script."""
+    """The units of a text, in lower case and without punctuation; `language`: BCP 47, None: guessed from the script."""
     here = detect.base(language) or detect.guess(text)
     said = read(text, here).text.lower().replace("’", "'").replace("-", " ")
     if here == "en":
@@ -58,7 +59,7 @@ def units(text: str, language: str | None = None) -> Units:
 
 
 def _join_letters(words: Sequence[str]) -> list[str]:
-    """Letters that are spelled one by one as one word: "f", "p", "s" is "fps"."""
+    """Join letters that are spelled one by one: "f", "p", "s" become "fps"."""
     out: list[str] = []
     for single, run in itertools.groupby(words, lambda word: len(word) == 1 and "a" <= word <= "z"):
         letters = list(run)
@@ -74,31 +75,22 @@ def _syllables(run: str) -> list[str]:
     return [name[:-1] if name.endswith("r") and name not in ("er", "r") else name for name in said]
 
 
-def edits(a: Sequence[str], b: Sequence[str]) -> int:
-    """Levenshtein distance."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        last, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
-    return row[-1]
-
-
 def count(text: str, heard: str, language: str | None = None) -> tuple[int, int, int, int]:
-    """Word errors, words, character errors and characters of one sentence."""
+    """Word errors, words, character errors and characters of a sentence `text` that was heard as `heard`."""
     here = detect.base(language) or detect.guess(text)
     a, b = units(text, here), units(heard, here)
-    return edits(a.words, b.words), len(a.words), edits(a.characters, b.characters), len(a.characters)
+    words, characters = (Levenshtein.distance(mine, theirs) for mine, theirs in zip(a, b, strict=True))
+    return words, len(a.words), characters, len(a.characters)
 
 
 def errors(text: str, heard: str, language: str | None = None) -> tuple[float, float]:
-    """Word and character error rate of one clip; NaN for a text without words."""
+    """Word and character error rate of a sentence; NaN for a text without words."""
     wrong, words, off, characters = count(text, heard, language)
     return (wrong / words, off / characters) if words else (float("nan"), float("nan"))
 
 
 def rates(counts: Counts) -> dict[str, tuple[float, float, float]]:
-    """Word and character error rate ("wer", "cer") over all sentences, each as (rate, low, high); 95 % by bootstrap."""
+    """Error rates "wer" and "cer" over all sentences, each as (rate, low, high): a 95 % interval by bootstrap."""
     picks = counts[np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))].sum(axis=1)
     total = counts.sum(axis=0)
     out = {}

@@ -1,8 +1,8 @@
-"""Speech recognisers that listen to a clip: Whisper where a folder of its model is found, else PocketSphinx.
+"""Speech recognisers for error rates: Whisper where its model is installed, else PocketSphinx.
 
-Whisper is a model of faster-whisper in a folder; `scripts/judge` makes one. It hears every language that its model
-knows. PocketSphinx has the English model inside its package and hears far less than a person does, so its figures
-mean something only beside those of real recordings.
+Whisper is a folder with a model of faster-whisper, which `scripts/judge` makes, and recognises the languages of that
+model. PocketSphinx recognises English with the model in its package; it makes many errors, so its figures are to be
+compared with those of real recordings.
 """
 
 from __future__ import annotations
@@ -28,28 +28,31 @@ RATE = 16000
 VARIABLE = "ISHOWTTS_WHISPER"
 """Environment variable with the folder of a Whisper model."""
 MODEL = "model.bin"
-"""The file that makes a folder one of faster-whisper's."""
+"""The file of a faster-whisper folder that has the weights."""
 SPHINX = "pocketsphinx"
 PROMPTS = {"zh": "以下是普通话的句子。"}
-"""Text that Whisper takes for what was said before: it keeps to simplified characters then."""
+"""Initial prompts of Whisper by language; the Chinese one makes it write simplified characters."""
 
 
 class Unheard(MissingPackage):
-    """The listener does not know the language."""
+    """The recogniser does not know the language."""
 
 
 class Listener(Protocol):
-    """Writes down what it hears."""
+    """A speech recogniser."""
 
     def check(self, language: str) -> None:
-        """Raise `Unheard` when it does not know the language (BCP 47)."""
+        """Unheard: it does not know the language (BCP 47)."""
 
     def __call__(self, samples: Samples, sample_rate: int, language: str) -> str:
-        """What is heard in mono samples in [-1, 1] at a rate in Hz; `Unheard` as in `check`."""
+        """The words in mono samples in [-1, 1] at a rate in Hz. Unheard: as `check`."""
 
 
 def whisper_folder() -> Path | None:
-    """The folder of a Whisper model: $ISHOWTTS_WHISPER, else the one in the cache folder; None without either."""
+    """The folder of a Whisper model: ISHOWTTS_WHISPER, else `whisper` in the cache folder; None: there is none.
+
+    ConfigError: ISHOWTTS_WHISPER names a folder without a model.
+    """
     own = os.environ.get(VARIABLE)
     place = Path(own) if own else cache_dir() / "whisper"
     if own and not (place / MODEL).is_file():
@@ -62,7 +65,7 @@ def _no_model(place: Path) -> str:
 
 
 def default() -> str:
-    """The best listener here: "whisper=FOLDER" where a folder and faster-whisper are, else "pocketsphinx"."""
+    """The name of the best recogniser here: "whisper=FOLDER" where it can be used, else "pocketsphinx"."""
     folder = whisper_folder()
     if folder is None:
         return SPHINX
@@ -74,14 +77,14 @@ def default() -> str:
 
 
 def add_options(p: argparse.ArgumentParser) -> None:
-    """`--listener` and `--whisper`, for `chosen`."""
+    """Add --listener and --whisper, which `chosen` reads."""
     names = ("whisper", SPHINX)
-    p.add_argument("--listener", choices=names, help=f"who listens (default: whisper where it is, else {SPHINX})")
+    p.add_argument("--listener", choices=names, help=f"recogniser (default: whisper if installed, else {SPHINX})")
     p.add_argument("--whisper", metavar="DIR", help=f"faster-whisper model (default: ${VARIABLE}, else in the cache)")
 
 
 def chosen(options: argparse.Namespace) -> str:
-    """The listener that a command line asks for; ConfigError, field "whisper", when its folder is missing."""
+    """The name of the recogniser that parsed options ask for. ConfigError: the Whisper model is missing."""
     if options.listener == SPHINX:
         return SPHINX
     if options.whisper is not None:
@@ -96,7 +99,7 @@ def chosen(options: argparse.Namespace) -> str:
 
 
 def hear(decoder: Any, samples: Samples, sample_rate: int) -> str:
-    """What a decoder of PocketSphinx hears in mono samples in [-1, 1]. Not thread-safe."""
+    """The words that a decoder of PocketSphinx hears in mono samples in [-1, 1]. Not thread-safe."""
     decoder.start_utt()
     pcm = (np.clip(at_rate(samples, sample_rate, RATE), -1, 1) * 32767).astype("<i2").tobytes()
     decoder.process_raw(pcm, full_utt=True)
@@ -106,30 +109,30 @@ def hear(decoder: Any, samples: Samples, sample_rate: int) -> str:
 
 
 class PocketSphinx:
-    """The English model of the package. Not thread-safe."""
+    """PocketSphinx with the English model of its package. Not thread-safe."""
 
     def __init__(self) -> None:
         self._decoder = require(SPHINX, "word error rate").Decoder(samprate=RATE, loglevel="FATAL")
 
     def check(self, language: str) -> None:
-        """See `Listener`."""
+        """As `Listener.check`."""
         if detect.base(language) != "en":
             raise Unheard(f"word error rate in {language}: PocketSphinx hears English alone; --whisper DIR hears more")
 
     def __call__(self, samples: Samples, sample_rate: int, language: str) -> str:
-        """See `Listener`."""
+        """As `Listener.__call__`."""
         self.check(language)
         return hear(self._decoder, samples, sample_rate)
 
 
 class Whisper:
-    """A Whisper model on the processor, in int8. Repeatable: it takes the likeliest words and never draws."""
+    """A Whisper model on the processor, in int8; beam search without sampling, so results are repeatable."""
 
     def __init__(self, folder: Path) -> None:
         package = require("faster_whisper", "a Whisper listener")
         if not (folder / MODEL).is_file():
             raise ConfigError(f"whisper: {_no_model(folder)}", status="ENOTFOUND", field="whisper")
-        torch = sys.modules.get("torch")  # whoever bounds its threads means this one as well
+        torch = sys.modules.get("torch")  # a limit of torch's threads also applies to the recogniser
         self._model = package.WhisperModel(
             str(folder),
             device="cpu",
@@ -139,12 +142,12 @@ class Whisper:
         )
 
     def check(self, language: str) -> None:
-        """See `Listener`."""
+        """As `Listener.check`."""
         if detect.base(language) not in self._model.supported_languages:
             raise Unheard(f"word error rate in {language}: this Whisper model does not know the language")
 
     def __call__(self, samples: Samples, sample_rate: int, language: str) -> str:
-        """See `Listener`."""
+        """As `Listener.__call__`."""
         self.check(language)
         here = detect.base(language)
         wave = at_rate(samples, sample_rate, RATE)
@@ -156,14 +159,17 @@ class Whisper:
             condition_on_previous_text=False,
             without_timestamps=True,
             initial_prompt=PROMPTS.get(here),
-            max_new_tokens=min(200, 16 + 12 * len(wave) // RATE),  # speech has fewer; a decoder that loops is stopped
+            max_new_tokens=min(200, 16 + 12 * len(wave) // RATE),  # more than speech has; ends a decoder that repeats
         )
         return "".join(segment.text for segment in segments).strip()
 
 
 @functools.cache
 def listener(name: str) -> Listener:
-    """A listener by name: "pocketsphinx", or "whisper=FOLDER"."""
+    """The recogniser of a name, "pocketsphinx" or "whisper=FOLDER".
+
+    ConfigError: the name is neither, or there is no model in the folder; MissingPackage: its package is missing.
+    """
     kind, _, place = name.partition("=")
     if name == SPHINX:
         return PocketSphinx()
@@ -174,7 +180,7 @@ def listener(name: str) -> Listener:
 
 @functools.cache
 def identity(name: str) -> str:
-    """A name that is the same for the same model in any folder: "pocketsphinx", or "whisper" and a hash of its file."""
+    """A name that identifies the model, not its folder: "pocketsphinx", or "whisper" and a hash of the weights."""
     kind, _, place = name.partition("=")
     if kind != "whisper" or not (Path(place) / MODEL).is_file():
         return name

@@ -1,4 +1,4 @@
-"""Loudness by EBU R 128 (ITU-R BS.1770)."""
+"""Loudness after EBU R 128 (ITU-R BS.1770)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ishowtts.extras import require
 from .clips import Clip
 
 BLOCK = 0.4
-"""Seconds of one block: a shorter clip has no loudness."""
+"""Length of a measuring block in seconds; a shorter clip has no loudness."""
 
 
 @functools.cache
@@ -19,7 +19,10 @@ def _meter(rate: int) -> Any:
 
 
 def integrated(clip: Clip) -> float:
-    """Integrated loudness in LUFS; -inf for silence, NaN for a clip under 0.4 s."""
+    """Integrated loudness in LUFS; -inf for silence, NaN for a clip of up to 0.4 s.
+
+    MissingPackage: pyloudnorm is not installed.
+    """
     meter = _meter(clip.rate)
     if clip.seconds <= BLOCK:
         return float("nan")

@@ -1,7 +1,7 @@
-"""All measures of a clip at once, and what a set of clips says together.
+"""All measures of clips in a table, and their means with intervals.
 
-A table of clips has one row a clip and one column a measure; `summary` gives each measure's mean with its 95 %
-interval from bootstrap samples of the clips.
+A table has one row for each clip and one column for each measure; `summary` has the mean of each measure with a 95 %
+interval by bootstrap over the clips.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ Row = dict[str, Any]
 
 
 class Measure(NamedTuple):
-    """What a column means. `better`: 1 when more is better, -1 when less is, 0 when neither."""
+    """A column: its group, unit, and description; `better`: 1 where more is better, -1 where less is, else 0.
+
+    `digits`: decimals that reports show.
+    """
 
     group: str
     unit: str
@@ -54,7 +57,7 @@ GROUPS = tuple(dict.fromkeys(measure.group for measure in MEASURES.values()))
 
 @dataclass(frozen=True)
 class Judges:
-    """Who listens, who judges naturalness, what embeds a voice: see `listeners`, `mos` and `similarity`."""
+    """The models of the measures by name: `listeners.listener`, `mos.judge` and `similarity.embedder` take them."""
 
     listener: str = field(default_factory=listeners.default)
     mos: str = "distillmos"
@@ -63,11 +66,11 @@ class Judges:
 
 @dataclass
 class Scorer:
-    """Measures clips by the chosen groups. Left out, the groups are all that the installed packages allow.
+    """Measures clips by groups of measures; a callable from a clip to its row.
 
-    `missing` then names what could not be measured, and why. A group that is asked for by name and lacks its package
-    raises MissingPackage at once, not after half of the work. `language` is that of the texts; None guesses it from
-    their script.
+    `groups`: None for all whose packages are installed; `missing` then says why others are left out. `language`: of
+    the texts, None: guessed from their script. ConfigError: a group is unknown; MissingPackage: a group in `groups`
+    needs a package that is missing.
     """
 
     groups: Sequence[str] | None = None
@@ -109,7 +112,7 @@ class Scorer:
                 require("pystoi", "STOI")
 
     def __call__(self, clip: Clip, *, voice: Clip | None = None, recording: Clip | None = None) -> Row:
-        """Measures of one clip. `voice`: a clip of who should speak; `recording`: the same words, spoken by them."""
+        """The measures of a clip. `voice`: a clip of the voice that should speak; `recording`: the same words by it."""
         row: Row = {"clip": clip.name, "text": clip.text}
         chosen = self.groups or ()
         if "intelligibility" in chosen and clip.text:
@@ -149,7 +152,7 @@ class Scorer:
 
 
 class Interval(NamedTuple):
-    """A mean with its 95 % interval, of `n` clips."""
+    """A mean over `n` clips with its 95 % interval."""
 
     mean: float
     low: float
@@ -158,7 +161,7 @@ class Interval(NamedTuple):
 
 
 def interval(values: NDArray[np.float64], seed: int = 0) -> Interval:
-    """Bootstrap interval of a mean; NaN are left out, infinities stay out too."""
+    """The bootstrap interval of a mean; values that are not finite are left out."""
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
@@ -168,7 +171,7 @@ def interval(values: NDArray[np.float64], seed: int = 0) -> Interval:
 
 
 def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, Interval]:
-    """Each measure over all clips that have it. The mean word error rate is that of clips, as the field gives it."""
+    """The mean of each measure over the clips that have it; error rates are averaged over clips, not over words."""
     rows = list(rows)
     out = {}
     for name in MEASURES:
@@ -179,7 +182,7 @@ def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, Interval]:
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> Any:
-    """The rows as a pandas DataFrame, measures in their usual order."""
+    """The rows as a pandas DataFrame, with the measures in the order of `MEASURES`."""
     pandas = require("pandas", "a table")
     frame = pandas.DataFrame(list(rows))
     first = [name for name in ("clip", "text", "heard", *MEASURES, "wrong") if name in frame]

@@ -1,8 +1,8 @@
-"""Predicted naturalness of speech on the scale 1 to 5.
+"""Predicted naturalness of speech, a mean opinion score from 1 to 5.
 
-DistillMOS is the default; DNSMOS and a UTMOS exported as TorchScript serve too. All are optional packages. DistillMOS
-imports torchaudio for plain PyTorch code alone; the wheels of torchaudio hold CUDA libraries that do not load beside a
-CPU build of torch, so there its extension is left out.
+DistillMOS is the default; DNSMOS and UTMOS as TorchScript can be used too. All are optional packages. DistillMOS uses
+only Python code of torchaudio, whose wheels have CUDA libraries that do not load with a CPU build of torch; there its
+extension is replaced by an empty module.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from ishowtts.extras import MissingPackage, require, require_torch
 from .clips import Samples, at_rate
 
 RATE = 16000
-DISTILLMOS = "pip install --no-deps distillmos xls_r_sqa torchaudio (it is not part of the extra: its own list of packages asks for another torch)"  # noqa: E501
+DISTILLMOS = (
+    "pip install --no-deps distillmos xls_r_sqa torchaudio "
+    "(it is not part of the extra: its own list of packages asks for another torch)"
+)
 DNSMOS = "pip install speechmos onnxruntime librosa"
 
 
@@ -45,7 +48,7 @@ def _import_distillmos() -> Any:
 
 @functools.cache
 def _distillmos() -> Callable[[Samples], float]:
-    with contextlib.redirect_stdout(None):  # it says which weights it reads
+    with contextlib.redirect_stdout(None):  # it prints the path of its weights
         network = _import_distillmos().ConvTransformerSQAModel().eval()
     import torch
 
@@ -89,9 +92,10 @@ def _utmos(place: str) -> Callable[[Samples], float]:
 
 
 def judge(name: str = "distillmos") -> Callable[[Samples, int], float]:
-    """Judges mono samples at a rate: "distillmos", "dnsmos", or "utmos=FILE" with TorchScript that takes [1, n] at 16 kHz.
+    """A function from mono samples and their rate in Hz to a score from 1 to 5, NaN for clips under 0.1 s.
 
-    The opinion of a clip under 0.1 s is NaN. MissingPackage when the judge is not installed.
+    `name`: "distillmos", "dnsmos", or "utmos=FILE" with a TorchScript file that takes samples [1, n] at 16 kHz.
+    ConfigError: the name or the file is wrong; MissingPackage: a package is missing.
     """
     kind, _, place = name.partition("=")
     if name == "distillmos":
@@ -111,7 +115,7 @@ def judge(name: str = "distillmos") -> Callable[[Samples, int], float]:
 
 
 def available() -> bool:
-    """Whether DistillMOS is installed and loads."""
+    """Whether DistillMOS is installed and can be loaded."""
     try:
         _distillmos()
     except (ImportError, OSError, MissingPackage):
@@ -120,5 +124,5 @@ def available() -> bool:
 
 
 def opinion(samples: Samples, sample_rate: int) -> float:
-    """Predicted mean opinion score of mono samples by the default judge."""
+    """The score of mono samples by DistillMOS; errors as `judge`."""
     return judge()(samples, sample_rate)

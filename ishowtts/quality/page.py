@@ -1,4 +1,4 @@
-"""Parts of the HTML reports: one file that needs nothing else, with players, pictures and tables."""
+"""Parts of HTML reports, which are single files with embedded audio, images and tables."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ img{max-width:100%;height:auto;background:#fff;border-radius:4px} audio{width:16
 
 
 def escape(value: object) -> str:
-    """Text for HTML."""
+    """A value as text with HTML's special characters escaped."""
     return html.escape(str(value))
 
 
 def number(value: Any, digits: int) -> str:
-    """A figure, or a dash where there is none."""
+    """A number with `digits` decimals, "–" for None and NaN."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     return f"{value:.{digits}f}"
 
 
 def document(title: str, body: str, script: str = "") -> str:
-    """A whole page."""
+    """A page from its body in HTML and a script in JavaScript."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,'
         f'initial-scale=1"><title>{escape(title)}</title><style>{STYLE}</style></head><body><h1>{escape(title)}</h1>'
@@ -49,7 +49,7 @@ def document(title: str, body: str, script: str = "") -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = ()) -> str:
-    """Rows of cells that are HTML already; `numbers` are columns set to the right."""
+    """A table of cells in HTML; `numbers`: indices of columns that are aligned to the right."""
     right = set(numbers)
 
     def cells(tag: str, row: Sequence[str]) -> str:
@@ -60,7 +60,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterab
 
 
 def player(clip: Clip, label: str) -> str:
-    """An audio element that carries the clip."""
+    """An audio element with the clip inside, as FLAC in base64."""
     samples = np.ascontiguousarray(np.nan_to_num(clip.samples), np.float32)
     data = base64.b64encode(_audio.encode(samples, clip.rate, "flac")).decode()
     return f'<audio controls preload="none" aria-label="{escape(label)}" src="data:audio/flac;base64,{data}"></audio>'
@@ -73,7 +73,7 @@ def _pyplot() -> Any:
 
 
 def picture(figure: Any, label: str, dpi: int = 90) -> str:
-    """A matplotlib figure as an image; it is closed."""
+    """An image element with a matplotlib figure as PNG; the figure is closed."""
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=dpi)
     _pyplot().close(figure)
@@ -82,7 +82,7 @@ def picture(figure: Any, label: str, dpi: int = 90) -> str:
 
 
 def spectrogram(clip: Clip) -> str:
-    """Log-mel spectrogram of a clip; a note for one that is too short."""
+    """An image element with the log-mel spectrogram of a clip, or a note where it is too short."""
     wave = np.ascontiguousarray(np.nan_to_num(clip.at(24000)), np.float32)
     if len(wave) < 1024:
         return '<span class="quiet">too short</span>'
@@ -95,7 +95,7 @@ def spectrogram(clip: Clip) -> str:
 
 
 def strips(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
-    """One small plot a measure: every clip a dot, in the order of the clips."""
+    """An image of one plot for each measure in `names`, with a dot for each clip in order."""
     plt = _pyplot()
     width = 4
     height = math.ceil(len(names) / width)

@@ -1,4 +1,4 @@
-"""A report of measured clips, as text for a terminal, JSON for a program, and one HTML file for people."""
+"""Reports of measured clips: a table for the terminal, JSON, and an HTML page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 
 
 def text(rows: Sequence[Row], missing: Mapping[str, str]) -> str:
-    """A table for a terminal: one line a clip, then the means."""
+    """A table for a terminal, one line for each clip and then the means; `missing`: reasons by group of measures."""
     names = _columns(rows)
     width = max([len(row["clip"]) for row in rows] + [4])
     lines = [f"{'clip':{width}} " + " ".join(f"{name:>10}" for name in names) + "  wrong"]
@@ -33,7 +33,7 @@ def text(rows: Sequence[Row], missing: Mapping[str, str]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold: no NaN, no infinity."""
+    """A copy that JSON can represent: numbers that are not finite become None."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
@@ -44,7 +44,7 @@ def plain(value: Any) -> Any:
 
 
 def as_json(rows: Sequence[Row], missing: Mapping[str, str]) -> str:
-    """`{"clips": [...], "summary": {measure: {mean, low, high, n}}, "missing": {group: why}}`."""
+    """JSON: `{"clips": [...], "summary": {measure: {mean, low, high, n}}, "missing": {group: why}}`."""
     whole = {"clips": list(rows), "summary": summary(rows), "missing": dict(missing)}
     return json.dumps(plain(whole), ensure_ascii=False, indent=1)
 
@@ -52,16 +52,17 @@ def as_json(rows: Sequence[Row], missing: Mapping[str, str]) -> str:
 def as_html(
     rows: Sequence[Row], clips: Sequence[Clip], missing: Mapping[str, str], references: Mapping[str, Clip]
 ) -> str:
-    """One file with players, spectrograms and plots; `references` are recordings by name of clip."""
+    """An HTML page with players, spectrograms and plots; `references`: recordings by name of clip."""
     names = _columns(rows)
     means = summary(rows)
     lines = [
-        [page.escape(name), page.escape(MEASURES[name].what), *(page.number(v, MEASURES[name].digits) for v in means[name][:3]),
+        [page.escape(name), page.escape(MEASURES[name].what),
+         *(page.number(v, MEASURES[name].digits) for v in means[name][:3]),
          page.escape(MEASURES[name].unit), {1: "more is better", -1: "less is better", 0: ""}[MEASURES[name].better]]
         for name in names
     ]  # fmt: skip
     body = [
-        f"<p>{len(rows)} clips, {sum(clip.seconds for clip in clips):.1f} s. Intervals: 95 %, from bootstrap samples.</p>",
+        f"<p>{len(rows)} clips, {sum(clip.seconds for clip in clips):.1f} s. 95 % intervals by bootstrap.</p>",
         page.table(["measure", "what it is", "mean", "low", "high", "unit", ""], lines, (2, 3, 4)),
         "".join(f'<p class="quiet">Not measured: {page.escape(why)}</p>' for why in missing.values()),
         page.strips(rows, names),

@@ -1,7 +1,8 @@
-"""Whose voice it is: cosine between the voice embeddings of two clips.
+"""Similarity of voices: the cosine between the speaker embeddings of two clips.
 
-Resemblyzer is the default; its weights are in its package. Any WavLM (or other) x-vector model of transformers serves
-too: "wavlm=FOLDER". Margins are thin: read a figure beside those of the same and of other speakers (`distributions`).
+Resemblyzer is the default; its weights are in its package. An x-vector model of transformers, such as WavLM, can be
+used too: "wavlm=FOLDER". The difference between same and other speakers is small, so compare figures with
+`distributions`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from ishowtts.extras import MissingPackage, require
 from .clips import Clip
 
 RATE = 16000
-RESEMBLYZER = "pip install --no-deps resemblyzer webrtcvad-wheels, then pip install librosa (it is not part of the extra: its own list of packages does not install beside a current setuptools)"  # noqa: E501
+RESEMBLYZER = (
+    "pip install --no-deps resemblyzer webrtcvad-wheels, then pip install librosa "
+    "(it is not part of the extra: its own list of packages does not install beside a current setuptools)"
+)
 Embedding = NDArray[np.float32]
 
 
@@ -34,9 +38,9 @@ def _resemblyzer() -> Any:
 def _by_resemblyzer(clip: Clip) -> Embedding:
     package, encoder = _resemblyzer()
     wave = clip.at(RATE)
-    if wave.any():  # it cannot level silence
+    if wave.any():  # silence has no level to normalise
         wave = package.preprocess_wav(wave, source_sr=RATE)
-    if not wave.any():  # nothing that its voice activity detector takes for speech
+    if not wave.any():  # its voice activity detector found no speech
         return np.zeros(256, np.float32)
     return np.asarray(encoder.embed_utterance(wave), np.float32)
 
@@ -60,7 +64,11 @@ def _x_vector(place: str) -> Callable[[Clip], Embedding]:
 
 
 def embedder(name: str = "resemblyzer") -> Callable[[Clip], Embedding]:
-    """Embeds a clip: "resemblyzer", or "wavlm=FOLDER" with a model that `transformers` loads for x-vectors."""
+    """A function from a clip to its speaker embedding, a vector; zeros for a clip without speech.
+
+    `name`: "resemblyzer", or "wavlm=FOLDER" with an x-vector model of transformers. ConfigError: the name or the folder
+    is wrong; MissingPackage: a package is missing.
+    """
     kind, _, place = name.partition("=")
     if name == "resemblyzer":
         _resemblyzer()
@@ -71,7 +79,7 @@ def embedder(name: str = "resemblyzer") -> Callable[[Clip], Embedding]:
 
 
 def available() -> bool:
-    """Whether the default is installed."""
+    """Whether Resemblyzer is installed."""
     try:
         _resemblyzer()
     except MissingPackage:
@@ -80,13 +88,13 @@ def available() -> bool:
 
 
 def cosine(a: Embedding, b: Embedding) -> float:
-    """-1 to 1; 0 when one of them is nothing."""
+    """The cosine of two embeddings, -1 to 1; 0 where one of them is zero."""
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / norm if norm > 0 else 0.0
 
 
 def similarity(clip: Clip, reference: Clip, name: str = "resemblyzer") -> float:
-    """How alike two voices are, -1 to 1."""
+    """The similarity of two voices, -1 to 1; errors as `embedder`."""
     embed = embedder(name)
     return cosine(embed(clip), embed(reference))
 
@@ -94,7 +102,10 @@ def similarity(clip: Clip, reference: Clip, name: str = "resemblyzer") -> float:
 def distributions(
     speakers: Sequence[Sequence[Clip]], name: str = "resemblyzer"
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Similarity of all pairs of clips of the same speaker, and of different speakers."""
+    """Similarities of all pairs of clips of the same speaker, and of all pairs of different speakers.
+
+    `speakers`: the clips of each speaker. Errors as `embedder`.
+    """
     embed = embedder(name)
     voices = [(who, embed(clip)) for who, clips in enumerate(speakers) for clip in clips]
     same: list[float] = []

@@ -1,4 +1,4 @@
-"""Where clips come from: files, folders, a running server."""
+"""Sources of clips and sentences: files, folders, URLs, a running server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ URL_SECONDS = 300.0
 
 
 def texts(path: Path = SENTENCES) -> dict[str, str]:
-    """Sentences by name from a file: one a line, or `name|sentence`; the name is otherwise its number."""
+    """The sentences of a file by name, one on each line, "name|sentence" or "sentence", whose name is its number.
+
+    ConfigError: the file cannot be read, has no sentence, or uses a name twice.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -39,12 +42,12 @@ def texts(path: Path = SENTENCES) -> dict[str, str]:
 
 
 def is_url(source: str) -> bool:
-    """Whether a source is on the network."""
+    """Whether a source is an HTTP URL."""
     return source.startswith(("http://", "https://"))
 
 
 def files(source: str) -> list[Path]:
-    """The audio files of a file or folder, in order; ConfigError when there are none."""
+    """A file, or all audio files in a folder and its subfolders, sorted. ConfigError: there are none."""
     path = Path(source)
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in clips.SUFFIXES and file.is_file())
@@ -74,7 +77,11 @@ def _fetch(request: urllib.request.Request) -> tuple[bytes, str]:
 
 
 def from_url(url: str, sentences: dict[str, str], key: str | None = None) -> Iterator[Clip]:
-    """The audio file at a URL; or, from the address of a server of ours, all sentences spoken with its settings and seed 0 up."""
+    """The audio file at a URL, or for the address of an iShowTTS server all sentences, which it speaks.
+
+    The server uses its own settings and seeds from 0 on; `key`: its API key. IshowError: the URL cannot be fetched or
+    is no audio.
+    """
     parts = urllib.parse.urlsplit(url)
     if parts.path.strip("/"):
         data, _ = _fetch(urllib.request.Request(url))
@@ -94,7 +101,10 @@ def from_url(url: str, sentences: dict[str, str], key: str | None = None) -> Ite
 
 
 def recordings(source: str | None) -> tuple[Clip | None, dict[str, Path]]:
-    """What `--reference` names: a file is a clip of the voice; a folder holds recordings by the names of the clips."""
+    """What `--reference` names: a file is a clip of the voice, a folder has recordings by the names of the clips.
+
+    VoiceError, ConfigError: it cannot be read.
+    """
     if source is None:
         return None, {}
     if Path(source).is_dir():
@@ -102,8 +112,8 @@ def recordings(source: str | None) -> tuple[Clip | None, dict[str, Path]]:
     return clips.read(files(source)[0]), {}
 
 
-def gather(sources: Sequence[str], sentences: dict[str, str]) -> list[Path | str]:
-    """What will be read, checked before work begins: files, and URLs."""
+def gather(sources: Sequence[str]) -> list[Path | str]:
+    """All files of the sources, and their URLs. ConfigError: a file or folder does not exist."""
     found: list[Path | str] = []
     for source in sources:
         found += [source] if is_url(source) else files(source)

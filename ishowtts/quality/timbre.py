@@ -1,7 +1,7 @@
-"""Pitch and timbre beside a recording of the same words: F0 error and mel-cepstral distortion, frames warped.
+"""Pitch error and mel-cepstral distortion between a clip and a recording of the same words.
 
-F0 is YIN (de Cheveigné and Kawahara 2002). The distortion follows Kubichek (1993): 13 cepstra of the log-mel spectrum
-without the first, in dB.
+Frames are aligned by dynamic time warping. F0 is estimated by YIN (de Cheveigné and Kawahara 2002). The distortion is
+that of Kubichek (1993): cepstra 1 to 13 of the log-mel spectrum, in dB.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from .clips import Clip
 RATE, HOP, MELS, CEPSTRA = 24000, 256, 80, 13
 YIN_FRAME = 2048
 YIN_THRESHOLD = 0.15
-"""Aperiodicity above which a frame has no pitch."""
+"""YIN's normalised difference above which a frame has no pitch."""
 F0_MIN, F0_MAX = 60.0, 500.0
 SLIP = 600.0
-"""Cents from which a difference of pitch is a slip of the tracker."""
+"""Difference of pitch, in cents, from which it is an octave error of the tracker."""
 Array = NDArray[np.float64]
 
 
 def aperiodicity(clip: Clip) -> tuple[Array, Array]:
-    """YIN's normalised difference [frames, lags], column k for lag k + 1 in samples, and the energy of each frame."""
+    """YIN's normalised difference [frames, lags], column k for a lag of k + 1 samples, and the energies [frames]."""
     x = np.pad(clip.at(RATE).astype(np.float64), YIN_FRAME // 2)
     half = YIN_FRAME // 2
     frames = np.lib.stride_tricks.sliding_window_view(x, YIN_FRAME)[::HOP]
-    # difference(lag) of the first half of a frame with itself `lag` later
+    # Squared difference of the first half of a frame and the frame `lag` samples later.
     size = 2 * YIN_FRAME
     correlation = np.fft.irfft(np.fft.rfft(frames, size) * np.fft.rfft(frames[:, :half], size).conj(), size)[:, :half]
     energy = np.concatenate((np.zeros((len(frames), 1)), np.cumsum(frames**2, axis=1)), axis=1)
@@ -40,7 +40,7 @@ def aperiodicity(clip: Clip) -> tuple[Array, Array]:
 
 
 def f0(clip: Clip) -> Array:
-    """Pitch in Hz of each hop of 256 samples at 24 kHz, frames centred; 0 where there is none."""
+    """Pitch in Hz [frames], one for each hop of 256 samples at 24 kHz with centred frames; 0 where there is none."""
     half = YIN_FRAME // 2
     normal, energy = aperiodicity(clip)
     low, high = int(RATE / F0_MAX), min(int(RATE / F0_MIN) + 1, half - 2)
@@ -59,20 +59,20 @@ def f0(clip: Clip) -> Array:
 
 
 def cepstra(clip: Clip) -> Array:
-    """Mel cepstra 1 to 13 of each frame, [frames, 13]: L(mel) = c0 + sum c_m cos(m mel), L natural log of magnitude."""
+    """Mel cepstra 1 to 13 [frames, 13]: c_m of L(mel) = c_0 + Σ c_m cos(m mel), L: natural log of the magnitude."""
     log_mel = np.asarray(_audio.mel(clip.at(RATE), RATE, 1024, HOP, MELS), np.float64)
     m, n = np.arange(1, CEPSTRA + 1)[:, None], np.arange(MELS)[None]
     return log_mel @ (2 / MELS * np.cos(np.pi * m * (n + 0.5) / MELS)).T
 
 
 def warp(a: Array, b: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Dynamic time warping of frames [n, d] and [m, d] by Euclidean distance: indices of the cheapest path into both."""
+    """Dynamic time warping of frames [n, d] and [m, d] by Euclidean distance: indices into both along the path."""
     squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
     cost = np.sqrt(np.maximum(squares, 0))
     n, m = cost.shape
     total = np.full((n + 1, m + 1), np.inf)
     total[0, 0] = 0
-    for d in range(2, n + m + 1):  # anti-diagonals: all cells of one are independent
+    for d in range(2, n + m + 1):  # cells of an anti-diagonal do not depend on one another
         i = np.arange(max(1, d - m), min(n, d - 1) + 1)
         j = d - i
         before = np.minimum(np.minimum(total[i - 1, j], total[i, j - 1]), total[i - 1, j - 1])
@@ -88,20 +88,20 @@ def warp(a: Array, b: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def distortion(clip: Clip, reference: Clip) -> float:
-    """Mel-cepstral distortion in dB of two clips of the same words; 0 for the same clip."""
+    """Mel-cepstral distortion in dB between two clips of the same words; 0 for equal clips."""
     return cepstral_distance(cepstra(clip), cepstra(reference))
 
 
 def cepstral_distance(a: Array, b: Array) -> float:
-    """The same from the cepstra of both."""
+    """Mel-cepstral distortion in dB from cepstra [n, 13] and [m, 13]."""
     i, j = warp(a, b)
     return float(10 / np.log(10) * np.sqrt(2) * np.linalg.norm(a[i] - b[j], axis=1).mean())
 
 
 def f0_error(clip: Clip, reference: Clip) -> float:
-    """Root mean square difference of pitch in cents, over warped frames that have pitch in both; NaN where none do.
+    """Root mean square difference of pitch in cents over aligned frames that have pitch in both clips; NaN: none.
 
-    Differences over half an octave are left out: they are a tracker's slip by an octave, not a voice's.
+    Differences over half an octave are left out, because they are octave errors of the tracker.
     """
     i, j = warp(cepstra(clip), cepstra(reference))
     one, other = f0(clip), f0(reference)

@@ -1,10 +1,10 @@
-"""Whether the syllables of Mandarin carry their tones: the contour of pitch in each, beside one that is right.
+"""Mandarin tones: the pitch contour of each syllable is compared with a correct one.
 
-A contour is the pitch of a syllable's voiced part at five points, against the middle of the clip's pitch and in units
-of its spread. In connected speech neighbours bend a tone far from its textbook shape, so the better judge is the same
-sentence by the same speaker, read by a teacher; the shapes of Chao's tone letters serve where there is none, for
-careful speech. Pitch is followed through a clip by dynamic programming over the aperiodicity that YIN measures (as
-pYIN does; Mauch and Dixon 2014), so a creaking third tone keeps a track.
+A contour is the pitch of a syllable's voiced part at five points, relative to the median and in units of the standard
+deviation of the clip's pitch. In connected speech a tone depends on its neighbours, so the best reference is the same
+sentence read by a teacher with the same speaker; without one, the shapes of Chao's tone letters suit careful speech.
+The pitch is tracked by dynamic programming over YIN's aperiodicity, as in pYIN (Mauch and Dixon 2014), so that a
+creaky third tone still has a contour.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from .clips import Clip
 from .timbre import Array
 
 BINS = 48
-"""Steps of pitch in an octave."""
+"""Pitch bins in an octave."""
 APERIODIC = 0.45
-"""Aperiodicity above which a frame has no pitch on the track."""
+"""Aperiodicity above which a frame has no pitch."""
 JUMP = 0.02
-"""Cost of a step of pitch between two frames, in units of aperiodicity."""
+"""Cost of moving by one pitch bin between two frames, in units of aperiodicity."""
 REACH = 6
-"""Steps of pitch that a track may take in a frame."""
+"""Largest move between two frames, in pitch bins."""
 LATE = 2
-"""Frames by which YIN is behind: it compares the first half of a frame with what follows."""
+"""Frames by which YIN's pitch is late, since it compares the first half of a frame with later samples."""
 POINTS = 5
+"""Number of points of a contour."""
 ONSET = 0.2
-"""Part of a syllable that is left out: its initial, and the way from the tone before."""
+"""Share at the beginning of a syllable that is left out: its initial and the transition from the tone before."""
 LEAST = 3
-"""Frames with pitch that a contour needs."""
+"""Smallest number of frames with pitch for a contour."""
 LEAST_SPREAD = 0.1
-"""Octaves that count as the spread of a clip's pitch at least: a monotone clip has no contours."""
+"""Lower bound, in octaves, of the standard deviation by which pitch is divided."""
 AGREES = 0.25
-"""Difference within which two contours are of one tone; of planted wrong tones a third are within it."""
+"""Largest distance of two contours of the same tone; a third of deliberately wrong tones are within it."""
 LEVEL = 0.25
-"""Weight of the height of a contour beside its shape: a phrase is now higher, now lower."""
+"""Weight of the height of a contour against its shape, since phrases differ in height."""
 SHAPES = {
     "1": (0.5, 0.5, 0.5, 0.5, 0.5),
     "2": (-0.4, -0.4, -0.1, 0.3, 0.7),
@@ -49,7 +50,7 @@ SHAPES = {
 
 
 class Span(NamedTuple):
-    """A syllable with its tone digit ("hao3"), and where it is, in seconds."""
+    """A syllable with its tone digit, "hao3", and its start and end in seconds."""
 
     syllable: str
     start: float
@@ -57,7 +58,7 @@ class Span(NamedTuple):
 
 
 def track(clip: Clip) -> Array:
-    """Pitch in Hz of each hop of 256 samples at 24 kHz, as in `timbre.f0` but continuous; 0 where there is none."""
+    """Pitch in Hz [frames], as `timbre.f0` but tracked continuously; 0 where there is none."""
     normal, energy = timbre.aperiodicity(clip)
     steps = int(np.log2(timbre.F0_MAX / timbre.F0_MIN) * BINS) + 1
     hz = timbre.F0_MIN * 2 ** (np.arange(steps) / BINS)
@@ -83,7 +84,7 @@ def track(clip: Clip) -> Array:
 
 
 def contour(pitch: Array, span: Span) -> Array | None:
-    """Pitch at five points, in deviations of `pitch` (a whole clip's) from its median; None without voice."""
+    """The contour of a syllable [POINTS], in standard deviations of `pitch`, that of the clip; None: unvoiced."""
     start = span.start + ONSET * (span.end - span.start)
     first, last = (round(t * timbre.RATE / timbre.HOP) for t in (start, span.end))
     inside = np.flatnonzero(pitch[first:last] > 0)
@@ -95,26 +96,26 @@ def contour(pitch: Array, span: Span) -> Array | None:
 
 
 def distance(a: Array, b: Array) -> float:
-    """Root mean square difference of two contours, their difference in height weighed by LEVEL."""
-    apart = a - b
-    height = float(apart.mean())
-    return float(np.sqrt(((apart - height) ** 2).mean() + (LEVEL * height) ** 2))
+    """Root mean square difference of two contours, in which their mean difference is weighted by LEVEL."""
+    difference = a - b
+    height = float(difference.mean())
+    return float(np.sqrt(((difference - height) ** 2).mean() + (LEVEL * height) ** 2))
 
 
 def nearest(shape: Array) -> str:
-    """The tone "1" to "4" whose shape a contour is nearest to."""
+    """The tone "1" to "4" whose shape is nearest to a contour."""
     return min(SHAPES, key=lambda tone: distance(shape, np.array(SHAPES[tone])))
 
 
 def right(clip: Clip, spans: Sequence[Span]) -> list[bool]:
-    """For each syllable with a contour and one of the four tones, whether it is nearest to that tone's shape."""
+    """Whether the nearest tone is the right one, for each syllable of tone 1 to 4 that has a contour."""
     pitch = track(clip)
     found = [(span.syllable[-1], contour(pitch, span)) for span in spans if span.syllable[-1] in SHAPES]
     return [nearest(shape) == tone for tone, shape in found if shape is not None]
 
 
 def carried(spans: Sequence[Span], teacher: Clip, clip: Clip) -> list[Span]:
-    """Where the spans of a teacher's reading are in another reading of the text, by dynamic time warping."""
+    """The spans of a teacher's reading in another reading of the same text, by dynamic time warping."""
     theirs, ours = timbre.warp(timbre.cepstra(teacher), timbre.cepstra(clip))
     step = timbre.HOP / timbre.RATE
     seconds = np.interp([t for span in spans for t in (span.start, span.end)], theirs * step, ours * step)
@@ -122,7 +123,7 @@ def carried(spans: Sequence[Span], teacher: Clip, clip: Clip) -> list[Span]:
 
 
 def like_teacher(clip: Clip, spans: Sequence[Span], teacher: Clip, teacher_spans: Sequence[Span]) -> list[bool]:
-    """For each syllable with a contour in both readings, whether they agree; neutral ones are left out."""
+    """Whether both readings agree, for each syllable of tone 1 to 4 with a contour in both."""
     pitch, theirs = track(clip), track(teacher)
     out = []
     for span, other in zip(spans, teacher_spans, strict=True):

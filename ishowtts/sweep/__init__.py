@@ -1,11 +1,11 @@
-"""Sweeps: many settings speak the same sentences with the same noise, and every difference comes with an interval.
+"""Sweeps: many settings speak the same sentences with the same noise and are compared, with intervals.
 
     from ishowtts.sweep import Plan, settings, sweep, compare
 
-    frame = sweep(Plan(settings(nfe="4:8,16,32", precision="fp32,bf16")), "sweep-out")     # tidy: one row a clip
-    compare(frame)                                                                    # one row a setting and measure
+    frame = sweep(Plan(settings(nfe="4:8,16,32", precision="fp32,bf16")), "sweep-out")  # one row for each clip
+    compare(frame)                                                         # one row for each setting and measure
 
-Runs may be killed and started again: what was spoken and scored is found by its content.
+An interrupted sweep continues where it was: clips and scores are stored under hashes of what produced them.
 """
 
 from __future__ import annotations

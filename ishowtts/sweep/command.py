@@ -1,4 +1,4 @@
-"""`ishowtts sweep`: speak every setting, compare, report; `ishowtts sweep listen`: hear it blind."""
+"""`ishowtts sweep`: speak with many settings, compare and report; `ishowtts sweep listen`: a blind listening test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OUT = "sweep-out"
 
 
 def _axis(name: str) -> str:
-    """What the help says of an axis."""
+    """The help text of an axis."""
     if name == "precision":
         return "precisions of the model"
     parts = OPTIONS[name]
@@ -32,9 +32,10 @@ def _axis(name: str) -> str:
 
 
 def parser(prog: str) -> Parser:
-    """The command line."""
+    """The argument parser of the command."""
     p = Parser(
-        prog=prog, description="Speak sentences with many settings; say what each costs and gives. Lists have commas."
+        prog=prog,
+        description="Speak sentences with many settings and compare quality and speed. Lists have commas.",
     )
     for name in NAMES:
         default = str(getattr(Setting(), name))
@@ -43,7 +44,7 @@ def parser(prog: str) -> Parser:
         "--skip", action="append", default=[], metavar="FIELD=VALUE,…", help="leave combinations out; may be repeated"
     )
     p.add_argument("--baseline", metavar="FIELD=VALUE,…", help=f"what to compare with (default: {BASELINE.name})")
-    p.add_argument("--seeds", type=int, default=1, help="noises for each sentence (default: %(default)s)")
+    p.add_argument("--seeds", type=int, default=1, help="seeds for each sentence (default: %(default)s)")
     p.add_argument(
         "--texts", metavar="FILE", type=Path, default=sources.SENTENCES, help="sentences, one a line, or `name|text`"
     )
@@ -82,7 +83,7 @@ def _listen(arguments: Sequence[str], prog: str) -> int:
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
-    """The plan that the options describe."""
+    """The plan that parsed options describe. ConfigError: an option has a wrong value."""
     texts = sources.texts(options.texts)
     if options.sentences is not None:
         texts = dict(list(texts.items())[: max(options.sentences, 1)])
@@ -98,7 +99,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
 
 
 def main(arguments: Sequence[str], prog: str = "ishowtts sweep") -> int:
-    """Run one command line."""
+    """Run the command with its arguments; the exit status."""
     if arguments[:1] == ["listen"]:
         return _listen(arguments[1:], f"{prog} listen")
     options = parser(prog).parse_args(arguments)

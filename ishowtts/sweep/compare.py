@@ -1,8 +1,8 @@
-"""What a sweep shows: differences to the baseline on the same sentences and seeds, a verdict by rule, the Pareto front.
+"""Comparison of settings: paired differences to the baseline, verdicts, and the Pareto front.
 
-A setting is accepted when the whole 95 % interval of its loss stays within the limit of every judged measure, rejected
-when the whole interval of one lies beyond it; otherwise there is not enough data, and the number of further sentences
-is estimated from the width that the interval must lose.
+A setting is accepted where the whole 95 % interval of its loss is within the limit of every judged measure, and
+rejected where the whole interval of one measure is beyond its limit. Otherwise there is not enough data; the number of
+further sentences is estimated from the width that the interval must have.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .settings import BASELINE, Setting
 
 
 class Limit(NamedTuple):
-    """The largest loss that is accepted: `value` of the measure's unit, or that part of the baseline's mean."""
+    """The largest accepted loss: `value` in the measure's unit or, if `relative`, as a share of the baseline."""
 
     value: float
     relative: bool = False
@@ -34,13 +34,13 @@ LIMITS: dict[str, Limit] = {
     "faults": Limit(0.1),
 }
 LEAST = 10
-"""Sentences without which nothing is decided: a bootstrap of fewer is too sure of itself."""
+"""Smallest number of sentences for a verdict; a bootstrap of fewer gives intervals that are too narrow."""
 MEASURED = (*MEASURES, "rtf")
 _PAIR = ["sentence", "seed"]
 
 
 def _resampled(values: NDArray[np.float64], clusters: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Bootstrap means: sentences are drawn, each with all of its seeds, since seeds of one sentence are no new sentences."""
+    """Bootstrap means over sentences; all seeds of a sentence are drawn together, because they are not independent."""
     count = int(clusters.max()) + 1
     sums, sizes = np.bincount(clusters, values, count), np.bincount(clusters, minlength=count)
     picks = np.random.default_rng(0).integers(count, size=(BOOTSTRAP, count))
@@ -48,10 +48,10 @@ def _resampled(values: NDArray[np.float64], clusters: NDArray[np.intp]) -> NDArr
 
 
 def compare(frame: Any, baseline: Setting = BASELINE) -> Any:
-    """Paired differences to the baseline: a DataFrame with one row a setting and measure.
+    """Paired differences to the baseline: a DataFrame with one row for each setting and measure.
 
-    Columns: setting, measure, mean, baseline (its mean), difference, low, high (95 %), pairs, sentences. For rtf
-    `difference` is the ratio to the baseline less one.
+    `frame`: of `sweep`. Columns: setting, measure, mean, baseline (its mean), difference, low, high (95 % interval),
+    pairs, sentences. For "rtf" the difference is the ratio to the baseline minus 1.
     """
     pandas = require("pandas", "a comparison")
     base = frame[frame["setting"] == baseline.name].set_index(_PAIR)
@@ -70,13 +70,17 @@ def compare(frame: Any, baseline: Setting = BASELINE) -> Any:
             low, high = np.percentile(_resampled(loss, clusters), [2.5, 97.5])
             rows.append({
                 "setting": name, "measure": what, "mean": pair["own"].mean(), "baseline": pair["base"].mean(),
-                "difference": loss.mean(), "low": low, "high": high, "pairs": len(pair), "sentences": int(clusters.max()) + 1,
+                "difference": loss.mean(), "low": low, "high": high, "pairs": len(pair),
+                "sentences": int(clusters.max()) + 1,
             })  # fmt: skip
     return pandas.DataFrame(rows)
 
 
 def verdict(measure: str, row: Mapping[str, Any], limit: Limit) -> tuple[str, int]:
-    """("accept" | "reject" | "not enough data", further sentences needed) for one measure of one setting."""
+    """The verdict on one measure of a setting, and the number of further sentences that it needs.
+
+    "accept", "reject" or "not enough data"; `row`: of `compare`.
+    """
     most = limit.value * (abs(row["baseline"]) if limit.relative else 1)
     sign = -MEASURES[measure].better  # a loss is positive
     loss, low, high = (sign * row[name] for name in ("difference", "low", "high"))
@@ -87,13 +91,16 @@ def verdict(measure: str, row: Mapping[str, Any], limit: Limit) -> tuple[str, in
         return "accept", 0
     if low > most:
         return "reject", 0
-    half, room = (high - low) / 2, abs(most - loss)
-    needed = row["sentences"] * (half / room) ** 2 if room > 0 else math.inf
+    half, margin = (high - low) / 2, abs(most - loss)
+    needed = row["sentences"] * (half / margin) ** 2 if margin > 0 else math.inf
     return "not enough data", int(min(max(math.ceil(needed) - row["sentences"], 1), 9999))
 
 
 def verdicts(compared: Any, baseline: Setting = BASELINE, limits: Mapping[str, Limit] = LIMITS) -> Any:
-    """One row a setting but the baseline: verdict, why (the measures that decided), more (sentences needed; 0 when decided)."""
+    """A DataFrame with one row for each setting but the baseline; `compared`: of `compare`.
+
+    Columns: setting, verdict, why (the measures that decided), more (further sentences that are needed).
+    """
     pandas = require("pandas", "a comparison")
     rows = []
     for name, own in compared[compared["setting"] != baseline.name].groupby("setting", sort=False):
@@ -112,7 +119,7 @@ def verdicts(compared: Any, baseline: Setting = BASELINE, limits: Mapping[str, L
 
 
 def pareto(compared: Any, measure: str = "mos") -> list[str]:
-    """Names of the settings that no other one beats in both `measure` and speed."""
+    """Names of the settings on the Pareto front: no other one is better in `measure` or speed and worse in neither."""
     points = compared[compared["measure"].isin([measure, "rtf"])].pivot(
         index="setting", columns="measure", values="mean"
     )

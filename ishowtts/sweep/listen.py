@@ -1,7 +1,7 @@
-"""A blind comparison in the browser: two clips of one sentence, in random order, without names. Every vote is kept.
+"""A blind listening test in the browser: two clips of a sentence in random order, without names.
 
-The server listens on this machine alone. It knows which clip is which; the page knows only a token. Votes are lines of
-votes.jsonl in the folder of the sweep, on the disk before the page hears that they were counted.
+The server listens on the loopback address alone. The page knows a pair by a token, not by its settings. A vote is a
+line of votes.jsonl in the folder of the sweep, written to the disk before it is answered.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ VOTES = "votes.jsonl"
 CHOICES = ("a", "b", "same")
 BODY_MAX = 4096
 PAGE = """
-<p>Which one sounds better? You cannot know which setting made which. <span id="count"></span></p>
+<p>Which one sounds better? The order is random. <span id="count"></span></p>
 <p><b id="text"></b></p>
 <p><label>A <audio id="a" controls></audio></label> <label>B <audio id="b" controls></audio></label></p>
 <p><button id="vote-a">A is better</button> <button id="vote-b">B is better</button>
@@ -62,7 +62,11 @@ next().catch((error) => { at("error").textContent = error.message; });
 
 
 class Poll:
-    """Pairs that were shown and votes that were given, for one folder of a sweep."""
+    """The pairs and votes of a listening test over the folder of a sweep.
+
+    `baseline`: name of the setting with which others are compared. ConfigError: there is no sweep in the folder, or
+    nothing to compare. Its methods may be called from several threads.
+    """
 
     def __init__(self, out: Path, baseline: str) -> None:
         table = out / "sweep.csv"
@@ -79,7 +83,7 @@ class Poll:
         self._random = SystemRandom()
 
     def pair(self) -> dict[str, Any]:
-        """A pair to show: the setting with the fewest votes against the baseline, sides drawn."""
+        """A new pair, with the setting that has the fewest votes, as data for JSON: token, text, number of votes."""
         counts = tally(self.out)
         fewest = min(sum(counts.get(key[0], {}).values()) for key in self._others)
         key = self._random.choice([key for key in self._others if sum(counts.get(key[0], {}).values()) == fewest])
@@ -95,13 +99,13 @@ class Poll:
         }
 
     def audio(self, token: str, side: str) -> bytes | None:
-        """The clip of one side of a pair."""
+        """The FLAC file of side "a" or "b" of a pair; None: there is no such pair."""
         with self._lock:
             key = self._shown.get(token, {}).get(side)
         return None if key is None else (self.out / self._clips[key]["file"]).read_bytes()
 
     def vote(self, token: object, choice: object) -> str | None:
-        """Keep a vote; what is wrong with it, or None. A pair is voted on once."""
+        """Store a vote on an open pair; why it was refused, None where it was stored."""
         if choice not in CHOICES:
             return f"choice must be one of {', '.join(CHOICES)}"
         with self._lock:
@@ -110,8 +114,10 @@ class Poll:
                 return "this pair is not open: it was voted on already, or never shown"
             chosen = "same" if choice == "same" else sides[str(choice)][0]
             other = next(key for key in sides.values() if key[0] != self.baseline)
-            line = {"setting": other[0], "baseline": self.baseline, "sentence": other[1], "seed": other[2],
-                    "a": sides["a"][0], "b": sides["b"][0], "chosen": chosen, "time": round(time.time(), 3)}  # fmt: skip
+            line = {
+                "setting": other[0], "baseline": self.baseline, "sentence": other[1], "seed": other[2],
+                "a": sides["a"][0], "b": sides["b"][0], "chosen": chosen, "time": round(time.time(), 3),
+            }  # fmt: skip
             with (self.out / VOTES).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
                 file.flush()
@@ -120,7 +126,7 @@ class Poll:
 
 
 def tally(out: Path) -> dict[str, dict[str, int]]:
-    """Votes by setting: {"better", "worse", "same"} against the baseline."""
+    """The numbers of votes for each setting: "better" or "worse" than the baseline, or "same"."""
     counts: dict[str, dict[str, int]] = {}
     path = out / VOTES
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
@@ -131,7 +137,7 @@ def tally(out: Path) -> dict[str, dict[str, int]]:
 
 
 def sign_test(counts: Mapping[str, int]) -> float:
-    """Two-sided probability of votes this uneven when nobody hears a difference; ties are left out."""
+    """The p-value of a two-sided sign test of the counts of `tally`; votes for "same" are left out."""
     n, k = counts["better"] + counts["worse"], min(counts["better"], counts["worse"])
     return min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n) if n else 1.0
 
@@ -145,13 +151,13 @@ def results(out: Path) -> str:
 
 
 def server(poll: Poll, port: int = 0) -> ThreadingHTTPServer:
-    """A server on 127.0.0.1; `serve_forever` runs it, `server_address` has the port."""
+    """An HTTP server of the test on 127.0.0.1; port 0 takes any free one, which is in `server_address`."""
 
     class Handler(BaseHTTPRequestHandler):
         server_version = "ishowtts"
 
         def _local(self) -> bool:
-            """Only pages of this machine may ask: a Host of elsewhere is DNS rebinding."""
+            """Whether Host and Origin are of this machine; others are refused, against DNS rebinding."""
             host = self.headers.get("Host") or ""
             own = host.rpartition(":")[0] in ("127.0.0.1", "localhost")
             if own and self.headers.get("Origin", f"http://{host}") == f"http://{host}":
@@ -206,6 +212,6 @@ def server(poll: Poll, port: int = 0) -> ThreadingHTTPServer:
             return self._fail(400, wrong) if wrong else self._json(200, {"kept": True})
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Nothing: a terminal with one line a clip helps nobody."""
+            """Log nothing."""
 
     return ThreadingHTTPServer(("127.0.0.1", port), Handler)

@@ -1,4 +1,4 @@
-"""The files that a sweep leaves: CSV and Parquet for programs, one HTML page for people, a table for the terminal."""
+"""The reports of a sweep: CSV, Parquet, an HTML page, and a table for the terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .run import Plan
 
 LISTENED = 3
-"""Sentences of which the page lets every setting be heard."""
+"""Number of sentences whose clips are on the page."""
 
 
 def _digits(measure: str) -> int:
@@ -23,7 +23,10 @@ def _digits(measure: str) -> int:
 
 
 def text(compared: Any, judged: Any) -> str:
-    """One line a setting: means with their difference to the baseline, and the verdict."""
+    """A table for the terminal, one line for each setting: means, differences to the baseline, the verdict.
+
+    `compared`, `judged`: of `compare` and `verdicts`.
+    """
     front = pareto(compared)
     names = [name for name in ("mos", "wer", "similarity", "faults", "rtf") if name in set(compared["measure"])]
     wide = max(compared["setting"].str.len())
@@ -47,13 +50,14 @@ def text(compared: Any, judged: Any) -> str:
             )
         lines.append(f"{'*' if setting in front else ' '} {setting:{wide}} {' '.join(cells)}  {what}")
     lines.append(
-        "* on the Pareto front of mos and rtf; in brackets the difference to the baseline, 95 % (rtf: as a part)"
+        "* on the Pareto front of mos and rtf; in brackets the 95 % interval of the difference to the baseline "
+        "(rtf: relative)"
     )
     return "\n".join(lines)
 
 
 def front(compared: Any, measure: str = "mos") -> str:
-    """Quality against real-time factor, the Pareto front joined by a line, as an image; empty when it was not measured."""
+    """A figure of `measure` against the real-time factor, with the Pareto front; "" where one was not measured."""
     points = compared[compared["measure"].isin([measure, "rtf"])].pivot(
         index="setting", columns="measure", values="mean"
     )
@@ -103,7 +107,7 @@ def _samples(frame: Any, out: Path) -> str:
 
 
 def html(frame: Any, compared: Any, judged: Any, plan: Plan, out: Path) -> str:
-    """The whole page."""
+    """The HTML page of a sweep: verdicts, Pareto front, differences, samples from the folder `out`."""
     best = pareto(compared)
     colours = {"accept": "good", "reject": "bad"}
     lines = []
@@ -113,20 +117,24 @@ def html(frame: Any, compared: Any, judged: Any, plan: Plan, out: Path) -> str:
         outcome = f'<b class="{colours.get(row["verdict"], "")}">{page.escape(row["verdict"])}</b>'
         lines.append([page.escape(row["setting"]), outcome, page.escape(row["why"] + more), mark])
     body = [
-        f"<p>Model {page.escape(plan.config.model.name)}, {len(plan.texts)} sentences, {plan.seeds} seeds; compared with "
-        f"{page.escape(plan.baseline.name)} on the same sentences and noise. A setting is accepted when the 95 % interval of its "
-        "loss lies within the limits, rejected when it lies beyond one of them.</p>",
+        f"<p>Model {page.escape(plan.config.model.name)}, {len(plan.texts)} sentences, {plan.seeds} seeds; compared "
+        f"with {page.escape(plan.baseline.name)} on the same sentences and noise. A setting is accepted where the 95 % "
+        "interval of its loss is within the limits, and rejected where it is beyond one of them.</p>",
         page.table(["setting", "verdict", "decided by", ""], lines),
         front(compared),
         "<h2>Differences to the baseline</h2>", _differences(compared),
-        "<h2>Samples</h2><p>The first sentences, seed 0. Hear them blind with <code>ishowtts sweep listen</code>.</p>",
+        "<h2>Samples</h2><p>The first sentences, seed 0. "
+        "Compare them blind with <code>ishowtts sweep listen</code>.</p>",
         _samples(frame, out),
     ]  # fmt: skip
     return page.document("Sweep", "".join(body))
 
 
 def save(frame: Any, plan: Plan, out: Path) -> str:
-    """Write sweep.csv, sweep.parquet, differences.csv, verdicts.csv and report.html into `out`; the table for a terminal."""
+    """Write sweep.csv, sweep.parquet, differences.csv, verdicts.csv and report.html into `out`; the table of `text`.
+
+    MissingPackage: pyarrow or pandas is not installed.
+    """
     require("pyarrow", "Parquet")
     compared = compare(frame, plan.baseline)
     judged = verdicts(compared, plan.baseline)

@@ -1,9 +1,9 @@
 """Speak and score every setting, sentence and seed of a plan.
 
-Speaking is timed, so it is done by one process, one utterance at a time; settings take turns on each sentence, so that
-what else the machine does falls on all of them alike. Scoring is not timed and runs on all cores afterwards. Every clip
-and every score is a file under a name that is the hash of what made it, written at once or not at all: a run that was
-killed goes on, and a plan that grew only does what is new.
+Speaking is timed, so one process speaks one utterance at a time; the settings take turns on each sentence, so that
+other load on the machine affects all of them. Scoring runs on all cores afterwards. Each clip and each score is a file
+whose name is the hash of what produced it, written whole or not at all: an interrupted sweep continues, and a larger
+plan computes only what is new.
 """
 
 from __future__ import annotations
@@ -39,15 +39,16 @@ if TYPE_CHECKING:
     from ishowtts.engine import Engine
 
 FORMAT = 3
-"""Changes when a file of the cache comes to mean something else."""
+"""Version of the cached files, part of their hashes; increased when their meaning changes."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to speak: every setting, sentence (by name) and seed. `baseline` is added when it is not among the settings.
+    """What a sweep speaks: every setting, sentence (by name) and seed from 0 to `seeds` - 1, and how it is scored.
 
-    `config`: the model, its threads and the voice that speaks, the default one; each setting has its own precision and
-    sampling. `judges` as in `quality`.
+    `config`: model, threads and the voice, which is the default one; precision and sampling are those of each setting.
+    `baseline`: is spoken too. `groups`, `judges`: as in `quality.measure.Scorer`. ConfigError: there is no setting, or
+    `seeds` is not 1 to 1000.
     """
 
     settings: Sequence[Setting]
@@ -66,7 +67,7 @@ class Plan:
 
     @property
     def voice(self) -> Voice:
-        """Who speaks."""
+        """The voice that speaks. ConfigError: the model has none."""
         for voice in self.config.load_voices():
             if self.config.default_voice in (None, voice.id):
                 return voice
@@ -76,13 +77,13 @@ class Plan:
 
     @property
     def all_settings(self) -> list[Setting]:
-        """Settings with the baseline, which comes first."""
+        """The baseline, then the other settings without repetition."""
         return [self.baseline, *(one for one in dict.fromkeys(self.settings) if one != self.baseline)]
 
 
 @dataclass(frozen=True)
 class Item:
-    """One clip of a plan and where it is kept."""
+    """A clip of a plan; `key`: the hash of what produces it, `folder`: where its files are."""
 
     setting: Setting
     name: str
@@ -93,16 +94,16 @@ class Item:
 
     @property
     def audio(self) -> Path:
-        """The clip."""
+        """The file of the clip."""
         return self.folder / f"{self.key}.flac"
 
     @property
     def facts(self) -> Path:
-        """What speaking it took; written after the clip, so that it stands for both."""
+        """The file of its timings, which is written after the clip, so its existence means that both are complete."""
         return self.folder / f"{self.key}.json"
 
     def score(self, judged: str) -> Path:
-        """Its measures by one choice of judges."""
+        """The file of its measures; `judged`: hash of measures and models."""
         return self.folder / f"{self.key}.{judged}.json"
 
 
@@ -117,13 +118,13 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _identity(voice: Voice) -> list[str | None]:
-    """What of a voice decides what is heard."""
+    """The properties of a voice that change its sound."""
     audio = hashlib.sha256(voice.audio.read_bytes()).hexdigest() if voice.audio is not None else None
     return [voice.id, voice.language, voice.text, audio]
 
 
 def _program() -> list[str]:
-    """What of this program decides what is heard: version, build of the C core, sources of text front end and model."""
+    """What of this program changes the sound: version, build of the C core, hash of the sources of text and model."""
     package = Path(__file__).resolve().parents[1]
     sources = hashlib.sha256()
     for path in sorted([*package.glob("text/**/*.py"), *package.glob("model/**/*.py")]):
@@ -132,7 +133,7 @@ def _program() -> list[str]:
 
 
 def _items(plan: Plan, voice: Voice, folder: Path, made_by: Mapping[str, Any]) -> list[Item]:
-    """The clips of a plan. Their keys hold the sections of the configuration that an engine reads, whole."""
+    """The clips of a plan; the sections of the configuration that an engine reads are part of their keys."""
     common = [
         FORMAT,
         _program(),
@@ -180,10 +181,11 @@ def _progress(things: Iterable[Any], total: int, what: str) -> Iterator[Any]:
 
 
 def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
-    """Do what is missing of a plan in the folder `out`; a pandas DataFrame, one row a clip, in the order of the plan.
+    """Speak and score what is missing of a plan in the folder `out`; a DataFrame with one row for each clip.
 
-    Columns: setting (its name) and its fields, sentence, text, seed, the measures of `quality`, model and total
-    seconds, rtf (seconds of model work for a second of audio), file. `jobs`: processes that score, None: one a core.
+    Columns: setting (its name) and its fields, sentence, text, seed, the measures of `quality`, model_seconds,
+    total_seconds, first_audio, rtf (total seconds for a second of audio), file. `jobs`: number of processes that score,
+    None: one for each core. IshowError: the model, the voice or a measure cannot be used.
     """
     pandas = require("pandas", "a sweep")
     folder = Path(out) / "clips"
@@ -199,7 +201,7 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
         made_by = {name: [engine.info["content_hash"], engine.info["backend"]] for name, engine in engines.items()}
         items = _items(plan, voice, folder, made_by)
         todo = [item for item in items if not item.facts.is_file()]
-        for precision in {item.setting.precision for item in todo}:  # the first utterance of a process is no measure
+        for precision in {item.setting.precision for item in todo}:  # the first utterance of a process is slower
             engines[precision].speak(next(iter(plan.texts.values())), voice.id, seed=0)
         for item in _progress(todo, len(todo), "speaking"):
             _speak(engines[item.setting.precision], voice, item)
@@ -209,7 +211,7 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
     judged = _hash([groups, judges, _program()])
     todo = [item for item in items if not item.score(judged).is_file()]
     if todo:
-        Scorer(groups, plan.judges, voice.language)  # what is missing is said here, once, and not by every process
+        Scorer(groups, plan.judges, voice.language)  # reports a missing package once, not in every process
         workers = min(jobs or os.cpu_count() or 1, len(todo))
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(

@@ -1,4 +1,4 @@
-"""Settings of a sweep, and how a command line writes many of them."""
+"""Settings of a sweep, and their notation on the command line."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from ishowtts.errors import ConfigError
 from ishowtts.fields import SAMPLING, Field, options, read, read_pair
 
 OPTIONS = options(SAMPLING)
-"""The axes of a sweep besides precision, each with its field, or the two of a pair."""
+"""The axes of a sweep besides precision, each with its field, or the two fields of a pair."""
 SWITCH = ("off", "on")
 
 
 def _written(parts: tuple[Field, ...], chosen: tuple[Any, ...]) -> Any:
-    """The value of an axis: booleans are "off" or "on", a pair is FROM:TO."""
+    """The notation of a value: booleans are "off" or "on", pairs are "FROM:TO"."""
     if len(parts) > 1:
         return ":".join(f"{value:g}" for value in chosen)
     return SWITCH[chosen[0]] if parts[0].kind == "boolean" else chosen[0]
 
 
 class _Setting:
-    """One way to speak: `precision`, and a value for each of `OPTIONS`."""
+    """A setting: `precision`, and a value for each of `OPTIONS` in the notation of the command line."""
 
     precision: str
 
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """One of `OPTIONS`."""
+            """The value of one of `OPTIONS`."""
 
     @property
     def name(self) -> str:
-        """Short, and different for every setting."""
+        """A short name that is unique: precision, steps, and the options that are not at their defaults."""
         own = Setting()
         parts = [self.precision, f"nfe {self.nfe}"]
         for option, fields in OPTIONS.items():
@@ -52,7 +52,7 @@ class _Setting:
 
     @property
     def engine(self) -> dict[str, Any]:
-        """Options of `Engine.speak`."""
+        """The keywords of `Engine.speak`."""
         chosen: dict[str, Any] = {}
         for option, fields in OPTIONS.items():
             value = getattr(self, option)
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
     @dataclass(frozen=True, order=True)
     class Setting(_Setting):
-        """See `_Setting`; every option is a keyword."""
+        """`_Setting` for type checkers: a frozen, ordered dataclass whose options are keywords."""
 
         precision: str = "fp32"
 
@@ -90,7 +90,7 @@ else:
     )
 
 BASELINE = Setting(nfe=32)
-"""What settings are compared with unless another one is named."""
+"""The default baseline of a sweep: fp32 and 32 steps."""
 
 
 def _precision(text: str) -> Iterable[str]:
@@ -127,11 +127,14 @@ def _values(name: str, text: str) -> Iterable[Any]:
 
 
 NAMES = ("precision", *OPTIONS)
-"""What a setting consists of."""
+"""Names of the axes: precision and `OPTIONS`."""
 
 
 def values(name: str, text: str) -> list[Any]:
-    """The values of one field from text, comma-separated; whole numbers also `first:last` and `first:last:step`, inclusive."""
+    """The values of an axis from a comma-separated list, without repetition.
+
+    Whole numbers may also be ranges "first:last" or "first:last:step", last included. ConfigError: a value is wrong.
+    """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts:
         raise ConfigError(f"{name} must have a value", field=name)
@@ -139,7 +142,7 @@ def values(name: str, text: str) -> list[Any]:
 
 
 def setting(text: str) -> Setting:
-    """One setting from `field=value,field=value`; what is left out has its default."""
+    """A setting from "field=value,field=value"; others have their defaults. ConfigError: a field or value is wrong."""
     chosen = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = part.partition("=")
@@ -150,7 +153,10 @@ def setting(text: str) -> Setting:
 
 
 def settings(skip: Iterable[str] = (), **lists: str) -> list[Setting]:
-    """All combinations of the lists, without those that match one of `skip` (`field=value,field=value`)."""
+    """All combinations of the lists of values by axis, without those that match one of `skip`.
+
+    A pattern in `skip` is "field=value,field=value". ConfigError: an axis, field or value is wrong.
+    """
     unknown = [name for name in lists if name not in NAMES]
     if unknown:
         raise ConfigError(f"a setting has the fields {', '.join(NAMES)}, not {unknown[0]!r}", field=unknown[0])

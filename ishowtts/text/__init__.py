@@ -1,4 +1,7 @@
-"""Text to the tokens a model reads: language guess, normalisation, pinyin or phones, vocabulary. Never imports torch."""
+"""Text to tokens of a model: language guess, reading of numbers and symbols, phones or pinyin, vocabulary.
+
+Nothing here imports torch.
+"""
 
 from .frontend import Frontend
 

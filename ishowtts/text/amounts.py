@@ -1,4 +1,4 @@
-"""What stands behind a number and belongs to it: magnitudes, currencies, units, "per month", "p.m."."""
+"""What follows a number and belongs to it: magnitudes, currencies, units, "per month", "p.m."."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SPACED = frozenset("mglLhsVWt")
 
 
 class Num(NamedTuple):
-    """A number as it is written: its digits, the run behind it, and whether thousands are marked."""
+    """A number: digits before and after the decimal mark, the run after it, and whether thousands are separated."""
 
     whole: str
     fraction: str
@@ -23,12 +23,12 @@ class Num(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As in "1234.5"."""
+        """The number as "1234" or "1234.5"."""
         return f"{self.whole}.{self.fraction}" if self.fraction else self.whole
 
 
 class Currency(NamedTuple):
-    """Names of an amount of one, of several, and of its hundredths ("" where there are none)."""
+    """Names of a currency, singular and plural, and of its hundredths, "" where there are none."""
 
     one: str
     many: str
@@ -37,7 +37,7 @@ class Currency(NamedTuple):
 
 
 class Amounts(Telephones):
-    """Numbers, and looking for what follows one; nothing is said here."""
+    """Parsing of numbers and of what follows them; subclasses put them into words."""
 
     group_mark, point_mark = ",", "."
 
@@ -52,7 +52,7 @@ class Amounts(Telephones):
         self.periods = table.words("per")
 
     def parse(self, line: Line, i: int) -> Num:
-        """The number that begins at run `i`, which holds digits."""
+        """The number that begins at run `i`, a run of digits."""
         parts, shape = line.parts, line.shape
         whole, j, grouped = parts[i], i + 1, False
         group, point = self.group_mark, self.point_mark
@@ -67,7 +67,7 @@ class Amounts(Telephones):
         return Num(whole, "", j, grouped)
 
     def meridiem(self, line: Line, j: int) -> tuple[int, str]:
-        """(run behind "am", "p.m." and the like at run `j`, "AM" or "PM"), (j, "") without."""
+        """(run after "am" or "p.m." at run `j`, "AM" or "PM"); (j, "") where there is neither."""
         k = j + 1 if line.shape[j] == " " else j
         if line.shape[k] != "a":
             return j, ""
@@ -80,7 +80,7 @@ class Amounts(Telephones):
         return j, ""
 
     def unit(self, line: Line, j: int) -> tuple[int, str, str] | None:
-        """(run behind it, name of one, name of several) of the unit at run `j` or behind a space there."""
+        """(run after it, singular, plural) of the unit at run `j` or after a space there; None: there is none."""
         shape, parts = line.shape, line.parts
         k = j + 1 if shape[j] == " " else j
         key, end = parts[k], k + 1
@@ -115,11 +115,11 @@ class Amounts(Telephones):
         return end, one, many
 
     def powered(self, unit: str, power: str) -> str:
-        """As in "square" or "cubic" before a unit of length."""
+        """A unit of length to the power "2" or "3", as "square metre"."""
         return f"{self.say_['square' if power == '2' else 'cubic']} {unit}"
 
     def per(self, line: Line, j: int) -> tuple[int, str]:
-        """(run behind "/month" at run `j`, "per month"), (j, "") without."""
+        """(run after "/month" at run `j`, "per month"); (j, "") where there is no such thing."""
         shape = line.shape
         k = j + 1 if shape[j] == " " else j
         if shape[k] != "/":
@@ -135,7 +135,10 @@ class Amounts(Telephones):
         return (unit[0], f"{self.say_['per']} {unit[1]}") if unit else (j, "")
 
     def scale(self, line: Line, j: int, money: bool) -> tuple[int, str]:
-        """(run behind a word or letter of magnitude at run `j`, its word), (j, "") without."""
+        """(run after a magnitude such as "k" or "million" at run `j`, its word); (j, "") where there is none.
+
+        `money`: a currency belongs to the number, so short forms are magnitudes.
+        """
         glued = line.shape[j] == "a"
         k = j if glued else j + 1
         if line.shape[k] != "a" or (not glued and line.shape[j] != " "):
@@ -153,7 +156,7 @@ class Amounts(Telephones):
         return k + 1, row[0]
 
     def currency_after(self, line: Line, j: int) -> tuple[int, Currency] | None:
-        """The currency at run `j` or behind a space there."""
+        """(run after it, the currency) at run `j` or after a space there; None: there is none."""
         k = j + 1 if line.shape[j] == " " else j
         shape = line.shape[k]
         if shape == "a":

@@ -1,8 +1,8 @@
-"""First step of a reading: the characters that can matter for speech, each with its place in the original text.
+"""First step of a reading: the characters that matter for speech, each with its position in the original text.
 
 Styled letters (bold, circled, full width) become plain ones, digits of all scripts become 0-9, and characters without a
-sound (emoji, control characters, joiners, stacked accents) go. Every mapping looks at one character, or at one letter
-with its combining marks, so the work is linear in the length of the text.
+sound (emoji, control characters, joiners, stacked accents) are removed. Each mapping looks at one character, or at one
+letter with its combining marks, so the time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True
 
 
 def _plain(char: str) -> str:
-    """What stands for one character: itself, its plain form, a space for a separator or an emoji, "" for nothing."""
+    """The replacement of a character: itself, its plain form, a space for a separator or an emoji, "" for none."""
     if " " <= char < "\x7f" or char in SUPERSCRIPTS or char in _KEPT_SYMBOLS:
         return char
     if char in "\n\r\u2028\u2029":
@@ -80,12 +80,12 @@ _PLAIN = _Plain()
 
 
 def _composed(text: str) -> tuple[list[str], list[int]]:
-    """`text` cut into letters with their combining marks, each composed, and where each begins."""
+    """The letters of `text` with their combining marks, composed, and the position of each."""
     pieces: list[str] = []
     starts: list[int] = []
     for at, char in enumerate(text):
         if pieces and (unicodedata.combining(char) or "\u1160" <= char <= "\u11ff"):
-            if len(pieces[-1]) < 8:  # more marks than any script writes are decoration
+            if len(pieces[-1]) < 8:  # no script has more marks on a letter; the rest is decoration
                 pieces[-1] += char
         else:
             pieces.append(char)
@@ -94,7 +94,10 @@ def _composed(text: str) -> tuple[list[str], list[int]]:
 
 
 def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
-    """(speakable characters, place in `text` of each and of the end, what was dropped); None: every place is its own index."""
+    """The characters that matter, the position in `text` of each and of the end, and what was dropped.
+
+    Positions are None where each character is at its own index.
+    """
     if text.isascii() and text.isprintable():
         return text, None, []
     plain = _PLAIN
@@ -117,7 +120,7 @@ def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
 
 
 def _dropped(text: str, pieces: list[str] | str, starts: list[int] | range, out: list[str]) -> list[Dropped]:
-    """Runs of emoji and other symbols without a sound; white space and joiners are not worth a word."""
+    """The emoji and other symbols that were dropped; white space and joiners are not listed."""
     found: list[Dropped] = []
     for piece, at, said in zip(pieces, starts, out, strict=True):
         if (

@@ -1,4 +1,4 @@
-"""`ishowtts text`: how a line is read, step by step."""
+"""`ishowtts text`: show how a text is read, step by step."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .reading import Options, Reading
 
 
 def parser(prog: str) -> Parser:
-    """The command line."""
-    p = Parser(prog=prog, description="How a text is read: what was found in it, the words, what the model gets.")
+    """The argument parser of the command."""
+    p = Parser(prog=prog, description="Show how a text is read: tokens, words, and the symbols that the model gets.")
     p.add_argument("text", help="what to read; - reads standard input")
     p.add_argument("--language", metavar="TAG", help="of the voice, such as en, de or zh (default: guessed)")
     p.add_argument("--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)")
@@ -26,7 +26,7 @@ def parser(prog: str) -> Parser:
 
 
 def main(arguments: Sequence[str], prog: str = "ishowtts text") -> int:
-    """Read one text and print the steps; 0."""
+    """Read a text and print the steps; the exit status 0. ModelError, TextError: as `Frontend`."""
     asked = parser(prog).parse_args(arguments)
     text = sys.stdin.buffer.read().decode("utf-8", "replace").rstrip("\n") if asked.text == "-" else asked.text
     frontend = Frontend(asked.model, Options(chat=asked.chat, markup=asked.markup))
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str], prog: str = "ishowtts text") -> int:
 
 
 def described(reading: Reading, kind: str, symbols: Sequence[str]) -> dict[str, Any]:
-    """The steps as values of JSON; `kind` is "phones" or "pinyin", that of the model whose `symbols` they are."""
+    """The steps as data for JSON; `kind`: "phones" or "pinyin", what the model's `symbols` are."""
     return {
         "language": reading.language,
         "text": reading.text,
@@ -53,7 +53,7 @@ def described(reading: Reading, kind: str, symbols: Sequence[str]) -> dict[str, 
 
 
 def shown(reading: Reading, kind: str, symbols: Sequence[str]) -> str:
-    """The steps as lines of text."""
+    """The steps as lines of text; arguments as `described`."""
     out = [f"language  {reading.language}", f"said      {reading.text or '(nothing)'}"]
     for token in reading.tokens:
         place, said = f"{token.start}-{token.end}", f"  →  {token.spoken}" if token.spoken != token.written else ""

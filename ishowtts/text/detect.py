@@ -1,7 +1,7 @@
-"""Which language a line is in, guessed from its script.
+"""The language of a line, guessed from its script.
 
-Only what decides the reading of numbers and symbols matters here, so there is no statistical model: one chat line is
-too short for one, and Latin script counts as English unless the caller knows better.
+It decides how numbers and symbols are read, for which the script suffices. Latin script is English unless the caller
+knows the language.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]+")
 
 
 def is_han(char: str) -> bool:
-    """Whether one character is written Chinese."""
+    """Whether a character is a Chinese one."""
     return "\u3400" <= char <= "\u9fff" or "\uf900" <= char <= "\ufaff" or "\U00020000" <= char <= "\U0003134f"
 
 
 def guess(text: str) -> str:
-    """Language subtag ("en", "zh", "ja", …) of the script most words of `text` are in; "en" when there is none.
+    """The language subtag ("en", "zh", "ja", …) of the script in which most words of `text` are, else "en".
 
-    A Chinese character counts as one word, as does a run of letters. Any kana makes Chinese characters Japanese.
-    Without words the punctuation decides.
+    A Chinese character counts as one word, as does a run of letters. With any kana, Chinese characters are Japanese. In
+    a text without words the punctuation decides.
     """
     counts = {name: len(pattern.findall(text)) for name, pattern in _SCRIPTS}
     if counts["ja"]:
@@ -45,5 +45,5 @@ def guess(text: str) -> str:
 
 
 def base(language: str | None) -> str:
-    """First subtag of a BCP 47 tag in lower case; "" for None."""
+    """The first subtag of a BCP 47 tag in lower case, "" for None."""
     return (language or "").replace("_", "-").split("-")[0].lower()

@@ -1,4 +1,4 @@
-"""Faces made of punctuation, found without looking further than their own length."""
+"""Emoticons of punctuation, found in time that is bounded by the longest one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LETTERS = frozenset(word[0] for word in _WHOLE if word[0].isalpha())
 
 
 def match(line: Line, i: int) -> int:
-    """The run behind an emoticon that begins at run `i`, 0 if there is none. It stands between spaces, or at the end."""
+    """The run after an emoticon that begins at run `i`, 0: there is none. Spaces or the ends of the line delimit it."""
     if line.before(i) not in " \n\0.,!?ahkx)" or (line.before(i) == "a" and line.shape[i] not in ":;=<^>"):
         return 0
     text, at = line.text, line.starts[i]
@@ -35,7 +35,7 @@ def match(line: Line, i: int) -> int:
 
 
 def _size(face: str) -> int:
-    """How many characters of `face`, which has no space, are an emoticon."""
+    """The number of characters at the beginning of `face`, which has no space, that are an emoticon."""
     bare = face.rstrip(".,!?，。！？")
     for candidate in (face, bare):
         if candidate in _WHOLE:
@@ -53,5 +53,5 @@ def _size(face: str) -> int:
 
 
 def letters(written: str) -> bool:
-    """Whether a word may begin an emoticon of letters."""
+    """Whether an emoticon may begin with the first letter of a word, as "xD"."""
     return written[0] in _LETTERS

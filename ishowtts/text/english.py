@@ -1,4 +1,4 @@
-"""English words as phones, by flite: letters of acronyms one by one, sounds and new words by a table of respellings."""
+"""Phones of English words by flite; acronyms are spelled, and a table respells words that flite does not know."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _word(found: re.Match[str]) -> str:
 
 
 def letters(text: str) -> str:
-    """`text` as flite reads it right; words in two or more capitals become their letters."""
+    """`text` respelled for flite; words of two or more capitals are spelled letter by letter."""
     return _WORD.sub(_word, heteronyms.respell(text.translate(_READ_LIKE_ENGLISH)))
 
 
 def dotted(text: str) -> str:
-    """`text` with words in two or more capitals as K.F.C., which is how F5's character models are asked for letters."""
+    """`text` with words of two or more capitals written K.F.C., so that character models of F5 spell them."""
 
     def word(found: re.Match[str]) -> str:
         acronym = _ACRONYM.fullmatch(found.group())
@@ -43,8 +43,11 @@ def dotted(text: str) -> str:
 
 
 def phones(text: str) -> list[tuple[str, int]]:
-    """Phones of an English text, with the word each belongs to, -1 for pauses and marks; ValueError for nothing readable."""
-    from ishowtts import _phones  # a C extension, loaded when a phone model is
+    """The phones of an English text, each with the number of its word, -1 for pauses and marks.
+
+    ValueError: nothing in the text can be read.
+    """
+    from ishowtts import _phones  # a C extension that only phone models need
 
     result: list[tuple[str, int]] = _phones.phones(letters(text))
     return result

@@ -1,7 +1,6 @@
-"""The text front end of one model: what the engine's text thread calls for every chunk.
+"""The text front end of a model, which the engine's text thread calls for every chunk.
 
-It reads the description and the vocabulary of a model and none of its weights, so speaking through a compiled
-package never loads torch.
+It reads the configuration and the vocabulary of a model, not its weights, so it needs no torch.
 """
 
 from __future__ import annotations
@@ -18,17 +17,20 @@ from .reading import DEFAULT, Options, Reading, read
 from .tokens import Vocabulary, close_reference
 
 SPEAKER = "@"
-"""Begins the symbol of a speaker, as in "@kathleen"."""
+"""The first character of a speaker's symbol, such as "@kathleen"."""
 ANY_SPEAKER = SPEAKER
-"""The symbol of whoever speaks in the reference clip."""
+"""The symbol of the speaker of the reference clip."""
 _FIRST_SENTENCE = 1.0
-"""Seconds after which Mandarin is loaded, so that a server's first sentence does not wait for it."""
+"""Seconds after which Mandarin is loaded in the background, so that the first sentence does not wait for it."""
 _REFERENCES_KEPT = 256
-"""Tokens of a reference are the same for every request of its voice."""
+"""Number of references whose tokens are kept; they are the same for every request of a voice."""
 
 
 class Frontend:
-    """Normalisation and tokens for `model_ref`: see `ishowtts.model.source.resolve`. `options`: how text is read."""
+    """The text front end of the model `model_ref`, any reference that `ishowtts.model.source.resolve` takes.
+
+    `options`: how text is read. ModelError: the model or its vocabulary cannot be used.
+    """
 
     def __init__(self, model_ref: str, options: Options = DEFAULT) -> None:
         source = resolve(model_ref)
@@ -54,11 +56,11 @@ class Frontend:
         self._reference_ids = lru_cache(_REFERENCES_KEPT)(self._phone_ids)
 
     def normalize(self, text: str, language: str | None = None) -> str:
-        """Speakable form of `text`; TextError, field "text", when nothing is left. `language`: BCP 47, None to guess."""
+        """`text` in words, as it is spoken; `language`: BCP 47, None: guessed. TextError: nothing can be spoken."""
         return self.speakable(text, language)[0]
 
     def speakable(self, text: str, language: str | None = None) -> tuple[str, int, str]:
-        """(what `normalize` returns, how many words the voice cannot read, the first of them or "")."""
+        """The result of `normalize`, the number of words that the voice cannot read, and the first of them or ""."""
         reading = self.read(text, language)
         left_out = reading.unspoken
         if any(map(str.isalnum, reading.text)):
@@ -67,7 +69,7 @@ class Frontend:
         raise TextError(f"The text {what}.", field="text")
 
     def read(self, text: str, language: str | None = None) -> Reading:
-        """How `text` is said, word by word; nothing is raised."""
+        """The reading of `text`, word by word, with the user's pronunciations; `language` as `normalize`."""
         spoken = language if self.kind == "pinyin" else self._language(text, language)
         options = self.options
         if self.kind == "phones":
@@ -77,15 +79,18 @@ class Frontend:
         return reading.moved(text, said.span) if said.changes else reading
 
     def symbols(self, text: str, language: str | None = None) -> list[str]:
-        """What the model is given for a text that is normalised: phones, or characters and syllables."""
+        """The symbols that the model gets for a normalised text: phones, or characters and syllables.
+
+        TextError: nothing can be spoken.
+        """
         if self.kind == "phones":
             return phones.symbols(text, self._language(text, language))
         return pinyin.symbols(english.dotted(text))[0]
 
     def _language(self, text: str, language: str | None) -> str:
-        """The language that phones are made in: the voice's, English where the model does not have it.
+        """The language whose phones are used: the voice's, or English where the model does not have it.
 
-        A line with Chinese characters is Mandarin where the model has it; English words in it stay English.
+        A line with Chinese characters is Mandarin where the model has it; its English words have English phones.
         """
         if "zh" in self.languages and mandarin.has_chinese(text):
             return "zh"
@@ -96,7 +101,7 @@ class Frontend:
         return self.vocabulary.ids(phones.symbols(text, language))
 
     def _speaker_ids(self, voice: str | None) -> list[int]:
-        """The token of the speaker that a voice is named after; ANY_SPEAKER for other voices, [] where the model names none."""
+        """The token of the speaker with the voice's name, else of ANY_SPEAKER; [] for a model without speakers."""
         named = (SPEAKER + (voice or ""), ANY_SPEAKER)
         return (
             self.vocabulary.ids([next(symbol for symbol in named if symbol in self._symbols)]) if self._speakers else []
@@ -105,11 +110,11 @@ class Frontend:
     def tokenize(
         self, ref_text: str, text: str, language: str | None = None, voice: str | None = None
     ) -> tuple[list[int], int]:
-        """(ids of `ref_text` followed by `text`, how many of them belong to `ref_text`); ids count from 0, 0 is unknown too.
+        """The ids of `ref_text` followed by `text`, and how many of them belong to `ref_text`; unknown symbols are 0.
 
-        Both texts are normalised already. `ref_text` may be ""; otherwise it is closed as F5 closes it. `language`, the
-        voice's, chooses the phones of a model that has several languages; other models need none. `voice` is the id of
-        the voice that speaks: of a model with named speakers it chooses the speaker.
+        Both texts are normalised. `ref_text` may be ""; otherwise `close_reference` closes it. `language`: of the
+        voice, for models with phones of several languages. `voice`: id of the voice, for models with named speakers.
+        TextError: nothing can be spoken.
         """
         if self.kind == "phones":
             speaker = self._speaker_ids(voice)

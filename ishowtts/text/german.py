@@ -1,9 +1,9 @@
-"""German words as phones, by the rules of German spelling.
+"""Phones of German words by the rules of German spelling.
 
-German is written much as it is spoken, so there is no dictionary but a table of loan words: letters in their
-surroundings give the phone, the length of a vowel follows from the consonants behind it, and stress falls on the stem's
-first syllable or on a foreign suffix. Compounds are read as one word. Every symbol begins with "de_", so a model with
-several languages keeps German sounds, and the speaker they were learnt from, apart from all others.
+German spelling is close to pronunciation, so there is no dictionary but a table of loan words: a letter and its
+neighbours give the phone, the consonants after a vowel its length, and stress is on the first syllable of the stem or
+on a foreign suffix. Compounds are read as one word. All symbols begin with "de_", so a model with several languages has
+separate German sounds.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _LONG = ("ah", "äh", "eh", "ih", "oh", "uh", "öh", "üh")
 _DIPHTHONGS = ("au", "ei", "eu")
 _NEAREST = {
     "b": "b", "d": "d", "f": "f", "g": "g", "h": "hh", "j": "y", "k": "k", "l": "l", "m": "m", "n": "n", "ng": "ng",
-    "p": "p", "r": "r", "rr": "ax0", "s": "s", "sch": "sh", "t": "t", "v": "v", "x": "hh", "ch": "sh", "z": "z", "zh": "zh",
-    "@": "ax0", "@r": "ah0", "a": "ah", "e": "eh", "i": "ih", "o": "ao", "u": "uh", "ö": "uh", "ü": "ih", "ah": "aa",
-    "äh": "eh", "eh": "ey", "ih": "iy", "oh": "ow", "uh": "uw", "öh": "er", "üh": "iy", "au": "aw", "ei": "ay", "eu": "oy",
-    "q": "pau", "pau": "pau", ".": ".", "?": "?", "!": "!",
+    "p": "p", "r": "r", "rr": "ax0", "s": "s", "sch": "sh", "t": "t", "v": "v", "x": "hh", "ch": "sh", "z": "z",
+    "zh": "zh", "@": "ax0", "@r": "ah0", "a": "ah", "e": "eh", "i": "ih", "o": "ao", "u": "uh", "ö": "uh", "ü": "ih",
+    "ah": "aa", "äh": "eh", "eh": "ey", "ih": "iy", "oh": "ow", "uh": "uw", "öh": "er", "üh": "iy", "au": "aw",
+    "ei": "ay", "eu": "oy", "q": "pau", "pau": "pau", ".": ".", "?": "?", "!": "!",
 }  # fmt: skip
 _VOWELS = (*_SHORT, *_LONG, *_DIPHTHONGS)
 NEAREST = {
@@ -31,8 +31,9 @@ NEAREST = {
     for name, english in _NEAREST.items()
     for stress in (("0", "1") if name in _VOWELS else ("",))
 }
-"""Every German symbol with the English phone that sounds most like it."""
+"""All German symbols, each with the English phone that sounds most like it."""
 GLOTTAL = PREFIX + "q"
+"""The symbol of a glottal stop."""
 
 _FOLD = str.maketrans(
     {"æ": "ä", "ø": "ö", "œ": "ö", "å": "o", "ë": "e", "ï": "i", "ł": "l", "đ": "d", "ç": "s", "ñ": "nj"}
@@ -44,7 +45,8 @@ _STEM_PREFIX = re.compile(
 )
 _FOREIGN_STRESS = re.compile(
     r"(?:(ie)r(?:en|t|te|ten|ter|tes|tem|end|ende|enden|ung|ungen)|i(o)n(?:en|s|är)?|t(ä)t(?:en)?|(i)s(?:mus|men)"
-    r"|er(ei)(?:en)?|([ea])nt(?:en|in)?|([eo])ll(?:e|en|er|es)?|(a)l(?:e|en|er|es)?|(ö)s(?:e|en|er|es)?|(i)v(?:e|en|er|es)?)$"
+    r"|er(ei)(?:en)?|([ea])nt(?:en|in)?|([eo])ll(?:e|en|er|es)?|(a)l(?:e|en|er|es)?|(ö)s(?:e|en|er|es)?"
+    r"|(i)v(?:e|en|er|es)?)$"
 )
 _SHORT_WORDS = re.compile(
     r"a[bmn]|bi[ns]|das|des|es|hat|hin|i[mn]|man|mit|ob|u[mn]|von|vom|was|weg|zum|drin|plus|bus|job|chef"
@@ -53,15 +55,16 @@ _LONG_STEMS = re.compile(r".?(?:erst|erd|pferd|mond|obst|nächst|städt)")
 _SHORT_ENDINGS = re.compile(r"(?:in|um|us|is|as|os|es|et|it|op|im|am|ig|isch)$")
 _SCHWA_ENDS = re.compile(r"(?:|[nmslt]|st|ns|ln|ls|lt|nd|nde[nrsm]?|[rtnl]?e[nrsm]?|rung(?:en)?)$")
 _LETTERS = {
-    "a": "a", "b": "beh", "c": "zeh", "d": "deh", "e": "eh", "f": "eff", "g": "geh", "h": "hah", "i": "ih", "j": "jott",
-    "k": "kah", "l": "ell", "m": "emm", "n": "enn", "o": "oh", "p": "peh", "q": "kuh", "r": "err", "s": "ess", "t": "teh",
-    "u": "uh", "v": "fau", "w": "weh", "x": "iks", "y": "üpsilon", "z": "zett", "ä": "äh", "ö": "öh", "ü": "üh", "ß": "esszett",
+    "a": "a", "b": "beh", "c": "zeh", "d": "deh", "e": "eh", "f": "eff", "g": "geh", "h": "hah", "i": "ih",
+    "j": "jott", "k": "kah", "l": "ell", "m": "emm", "n": "enn", "o": "oh", "p": "peh", "q": "kuh", "r": "err",
+    "s": "ess", "t": "teh", "u": "uh", "v": "fau", "w": "weh", "x": "iks", "y": "üpsilon", "z": "zett", "ä": "äh",
+    "ö": "öh", "ü": "üh", "ß": "esszett",
 }  # fmt: skip
 _VOWEL = "aeiouyäöü"
 
 
 def _plain(word: str) -> str:
-    """Lower case, foreign marks and apostrophes gone; only a-z, ä, ö, ü, ß remain."""
+    """The word in lower case without foreign marks and apostrophes: only a-z, ä, ö, ü and ß."""
     out = []
     for char in word.lower().translate(_FOLD):
         if char not in "äöüß":
@@ -72,12 +75,12 @@ def _plain(word: str) -> str:
 
 
 def _vowel_groups(word: str) -> list[re.Match[str]]:
-    """The letters of each syllable's vowel, in order."""
+    """The vowel letters of each syllable, in order."""
     return list(re.finditer(r"aa|ee|oo|ie|ei|ai|ey|ay|au|eu|äu|[aeiouäöü]|(?<![aeiouäöü])y|y(?![aeiouäöü])", word))
 
 
 def _stressed(word: str, groups: list[re.Match[str]], stem: int) -> int:
-    """Index of the stressed group."""
+    """The index of the stressed vowel group; `stem`: where the stem begins."""
     foreign = _FOREIGN_STRESS.search(word)
     if foreign and len(groups) > 2:
         at = next(start for start in (foreign.start(g) for g in range(1, foreign.re.groups + 1)) if start >= 0)
@@ -88,17 +91,17 @@ def _stressed(word: str, groups: list[re.Match[str]], stem: int) -> int:
 
 
 def _stem(word: str) -> int:
-    """Where the stem begins: behind an unstressed prefix, if there is one."""
+    """Where the stem begins: after an unstressed prefix, 0 without one."""
     found = _STEM_PREFIX.match(word)
     if not found or not re.search(f"[{_VOWEL}]", rest := word[found.end() :]):
         return 0
     if found[1] in ("be", "ge") and re.fullmatch(r"[^aeiouäöü]+e(?:n|r|l|s|m|rn|ln)?", rest):
-        return 0  # "geben", "besten": the stem itself
+        return 0  # "geben", "besten": the prefix is part of the stem
     return found.end()
 
 
 def _is_long(word: str, group: re.Match[str]) -> bool:
-    """Whether a single vowel letter is long, from what follows it."""
+    """Whether a single vowel letter is long, judged by the letters after it."""
     rest = word[group.end() :]
     following = re.match(f"[^{_VOWEL}]*", rest)
     assert following is not None
@@ -129,7 +132,7 @@ def _is_long(word: str, group: re.Match[str]) -> bool:
 
 
 def _vowel(word: str, groups: list[re.Match[str]], i: int, stress: int, stem: int) -> tuple[list[str], int]:
-    """Symbols of vowel group i and the letters they take."""
+    """The symbols of vowel group `i`, and the number of letters that they stand for."""
     group = groups[i]
     text, rest = group.group(), word[group.end() :]
     mark = "1" if i == stress else "0"
@@ -160,14 +163,15 @@ def _vowel(word: str, groups: list[re.Match[str]], i: int, stress: int, stem: in
     return [("e" if name == "ä" else name) + mark], 1
 
 
-# (letters, what must follow, phones); the first that fits wins.
+# (letters, pattern of what follows, phones); the first match is used.
 _CONSONANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("tsch", "", ("t", "sch")), ("dsch", "", ("d", "zh")), ("sch", "", ("sch",)), ("chs", "(?!t)", ("k", "s")),
     ("tion", "", ("t", "s", "j")), ("tz", "", ("t", "s")), ("dt", "", ("t",)), ("ck", "", ("k",)), ("ph", "", ("f",)),
     ("th", "", ("t",)), ("pf", "", ("p", "f")), ("qu", "", ("k", "v")), ("rh", "", ("r",)), ("nk", "", ("ng", "k")),
     ("nx", "", ("ng", "k", "s")), ("ng", "(?![aeiouäöü]?[aouäöü])", ("ng",)), ("ss", "", ("s",)), ("ß", "", ("s",)),
     ("zz", "", ("t", "s")),
-    ("z", "", ("t", "s")), ("x", "", ("k", "s")), ("w", "", ("v",)), ("j", "", ("j",)), ("y", "", ("j",)), ("q", "", ("k",)),
+    ("z", "", ("t", "s")), ("x", "", ("k", "s")), ("w", "", ("v",)), ("j", "", ("j",)), ("y", "", ("j",)),
+    ("q", "", ("k",)),
 )  # fmt: skip
 _DEVOICED = {"b": "p", "d": "t", "g": "k"}
 _SYLLABLE_ENDS = re.compile(r".(?:$|[tskpßz]|f|(?:lich|keit|heit|bar|sam|nis|los|schaft))")
@@ -175,13 +179,16 @@ _FOREIGN_V = re.compile(r"v(?:[aeiou]?[lrs]?[aio]|e[nrl]t?[aio]|isi|ill|irt)")
 
 
 def _consonant(word: str, at: int, out: list[str], starts: int) -> tuple[list[str], int]:
-    """Symbols of the consonant letters at `at` and how many letters they take; `out` is what was said before."""
+    """The symbols of the consonants at `at`, and the number of letters that they stand for.
+
+    `out`: the symbols before; `starts`: where the stem begins.
+    """
     rest, before = word[at:], word[at - 1] if at else ""
     onset = at == starts or at == 0
     for letters, follow, phones in _CONSONANTS:
         if rest.startswith(letters) and re.match(follow, rest[len(letters) :]):
             if letters == "tion":
-                return (["t", "s", "j"] if before != "s" else ["t", "j"]), 2  # the vowel of "ion" is read on its own
+                return (["t", "s", "j"] if before != "s" else ["t", "j"]), 2  # "on" is read afterwards
             return list(phones), len(letters)
     if rest.startswith("ch"):
         if at == 0:
@@ -215,7 +222,7 @@ def _consonant(word: str, at: int, out: list[str], starts: int) -> tuple[list[st
 
 @lru_cache(4096)
 def word_phones(written: str) -> tuple[str, ...]:
-    """Phones of one word, without the prefix of the symbols; letters that do not form a syllable are read one by one."""
+    """The symbols of a word without PREFIX; a word without vowels is spelled."""
     word = loan_german.respell(_plain(written))
     groups = _vowel_groups(word)
     if not groups and word:
@@ -228,7 +235,7 @@ def word_phones(written: str) -> tuple[str, ...]:
     while at < len(word):
         if at in starts:
             if at == 0 or at == stem:
-                out.append("q")  # German vowels begin with a closed glottis
+                out.append("q")  # a vowel at the beginning of a word or stem has a glottal stop
             symbols, taken = _vowel(word, groups, starts[at], stress, stem)
             if symbols == ["@r"] and word[at + 1 : at + 2] != "r":
                 taken = 1
@@ -240,16 +247,16 @@ def word_phones(written: str) -> tuple[str, ...]:
 
 
 def _spelled(word: str) -> str | None:
-    """The letters of a word in two or more capitals, as words; None for other words."""
+    """The names of the letters of a word of two or more capitals; None for other words."""
     if len(word) < 2 or not word.isupper():
         return None
     return " ".join(_LETTERS[letter] for letter in _plain(word))
 
 
 def phones(text: str) -> list[tuple[str, int]]:
-    """Symbols of a German text with the word each belongs to, -1 for pauses and closing marks.
+    """The symbols of a German text, each with the number of its word, -1 for pauses and closing marks.
 
-    ValueError when no word can be read. Digits must be written out already.
+    Numbers must be written in words. ValueError: nothing in the text can be read.
     """
     out: list[tuple[str, int]] = [(PREFIX + "pau", -1)]
     words = 0
@@ -271,7 +278,7 @@ def phones(text: str) -> list[tuple[str, int]]:
             if not said:
                 continue
             if out[-1][0] in (PREFIX + ".", PREFIX + "?", PREFIX + "!"):
-                out.append((PREFIX + "pau", -1))  # a sentence begins
+                out.append((PREFIX + "pau", -1))  # a new sentence begins with a pause
             out += [(PREFIX + name, words) for name in said]
             words += 1
     if not words:

@@ -1,8 +1,8 @@
-"""Third step of a reading: what each run of a line, or several of them together, is and how it is said.
+"""Third step of a reading: rules that recognise one or several runs of a line and put them into words.
 
-A grammar belongs to one language and keeps no state. It has rules by the class of a run (see `scan`); a rule looks at
-the line from one run on and either finds something to say, with the run behind it, or nothing. The first rule that
-finds something wins. The rules here serve every language; English, German and Mandarin add theirs.
+A grammar belongs to a language and has no state. It has rules for each class of runs (`scan`): a rule gets the line and
+a run, and returns the words for the runs that it recognises there, or None. The first rule with a result is used. The
+rules of this module apply to every language; English, German and Mandarin add theirs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ _TAG_LENGTH = 240
 
 
 class Found(NamedTuple):
-    """Runs up to `end` (exclusive) are said as `spoken`; "" is not spoken. `why` is given for what is left out."""
+    """The result of a rule: the runs before `end` are spoken as `spoken`, "": not at all; `why`: why they are left out.
+
+    `kind`: the class of the token, such as "date".
+    """
 
     end: int
     spoken: str
@@ -33,7 +36,7 @@ Rule = Callable[[Line, int], "Found | None"]
 
 
 class Grammar:
-    """Rules that need no words of a language, and the table of the language."""
+    """The rules that need no words of a language, and the language's table."""
 
     language = ""
 
@@ -52,11 +55,11 @@ class Grammar:
             self.add(char, self.symbol)
 
     def add(self, char: str, *rules: Rule) -> None:
-        """Rules for runs of class `char`, behind those that are there."""
+        """Add rules for runs of class `char` after the existing ones."""
         self.rules[char] = (*self.rules.get(char, ()), *rules)
 
     def find(self, line: Line, i: int) -> Found:
-        """What run `i` begins."""
+        """The token that begins with run `i`, by the first rule with a result, else the run itself."""
         shape = line.shape[i]
         for rule in self.rules.get(shape, ()):
             found = rule(line, i)
@@ -79,19 +82,19 @@ class Grammar:
         return Found(end, "", "markup", "markup")
 
     def entity(self, line: Line, i: int) -> Found | None:
-        """`&nbsp;` and the like; the characters that they stand for are silent but for `&amp;`."""
+        """An HTML entity such as `&nbsp;`; only `&amp;` is spoken."""
         if line.shape[i + 1] == "a" and line.shape[i + 2] == ";" and line.parts[i + 1] in _ENTITIES:
             return Found(i + 3, self.symbols.get("&", "") if line.parts[i + 1] == "amp" else "", "symbol")
         return None
 
     def mention(self, line: Line, i: int) -> Found | None:
-        """The sign before a name is not said."""
+        """The "@" before a name, which is not spoken."""
         if line.shape[i + 1] in "ahkx" and line.before(i) not in "a0":
             return Found(i + 1, "", "mark")
         return None
 
     def emoticon(self, line: Line, i: int) -> Found | None:
-        """`:)`, `<3`, `^_^`; a few have a reading in the table, the others are silent."""
+        """An emoticon such as `:)`, `<3` or `^_^`; those in the table are spoken, others are not."""
         end = emoticons.match(line, i)
         if not end:
             return None
@@ -103,7 +106,7 @@ class Grammar:
         return Found(end, row[1] if between and len(row) > 1 else row[0], "emoticon")
 
     def symbol(self, line: Line, i: int) -> Found | None:
-        """A sign that has a name, where it stands at something."""
+        """A symbol with a name, next to numbers or words to which it belongs."""
         shape, char = line.shape, line.shape[i]
         left, right = line.before(i), shape[i + 1]
         far_left = shape[i - 2] if left == " " and i > 1 else left
@@ -125,7 +128,7 @@ class Grammar:
         return Found(i + 1, self.symbols[char], "symbol")
 
     def link(self, line: Line, i: int) -> Found | None:
-        """A web or mail address: its host, or all of a mail address, as one says it."""
+        """A web address, of which the host is spoken, or a mail address."""
         found = links.find(line, i)
         if not found:
             return None
@@ -133,5 +136,5 @@ class Grammar:
         return Found(end, self.spell_address(written, line.setting), kind)
 
     def spell_address(self, written: str, setting: Setting) -> str:
-        """An address in words; the signs in it have names."""
+        """An address in words, with names for its punctuation."""
         raise NotImplementedError

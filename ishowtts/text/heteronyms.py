@@ -1,7 +1,7 @@
-"""English words that are spelled alike and said in two ways, decided by the words beside them.
+"""English heteronyms, words with two pronunciations, which the neighbouring words distinguish.
 
-flite guesses parts of speech and is often wrong about lines of chat ("we are live", "lead the way"). Here the words
-beside it decide, by `tables/heteronyms_en.tsv`, and then whether a verb may stand there.
+flite guesses parts of speech and is often wrong about chat ("we are live", "lead the way"). Here the neighbours decide
+by `tables/heteronyms_en.tsv`: first fixed combinations, then whether a verb is possible there.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from . import tables
 
 _WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*|[.!?]")
 _SENTENCE = 12
-"""Words to both sides that are asked for the tense."""
+"""Number of words on either side in which a sign of past tense is searched, for "read"."""
 
 
 _BETWEEN = frozenset(("i", "you", "we", "they", "he", "she", "just", "never", "already"))
-"""Words that may stand between a word in front and the heteronym: "are you live"."""
+"""Words that may be between a word that decides and the heteronym: "are you live"."""
 
 
 @cache
 def _words(section: str, word: str | None = None) -> frozenset[str]:
-    """The words of a section, or of one row of it."""
+    """The words of a section of the table, or of the row of `word` in it."""
     table = tables.load("heteronyms_en")
     return table.list(section) if word is None else frozenset(table.words(section).get(word, "").split())
 
 
 def _said(words: list[str], at: int) -> str:
-    """The respelling of the heteronym words[at]; "-" leaves it. "" stands where a sentence ends."""
+    """The respelling of the heteronym words[at], "-" for none; `words` has "" where a sentence ends."""
     table, word = tables.load("heteronyms_en"), words[at]
     verb, other = table.section("word")[word]
     front, before = words[max(0, at - 2) : at], words[at - 1] if at else ""
@@ -38,8 +38,9 @@ def _said(words: list[str], at: int) -> str:
     if rare and (after in rare[0].split() or nearest in rare[1].split()):
         return rare[2]
     if word == "read":
-        told = words[max(0, at - _SENTENCE) : at + _SENTENCE]
-        return "red" if _words("past").intersection(told) and not _words("verb behind") & {*front} - _BETWEEN else verb
+        nearby = words[max(0, at - _SENTENCE) : at + _SENTENCE]
+        present = _words("verb behind") & {*front} - _BETWEEN
+        return "red" if _words("past").intersection(nearby) and not present else verb
     if after in _words("none", word) or nearest in _words("none after", word):
         return other
     if after in _words("verb", word) and before not in _words("noun behind"):
@@ -48,7 +49,7 @@ def _said(words: list[str], at: int) -> str:
 
 
 def respell(text: str) -> str:
-    """`text` with heteronyms written so that flite says them as they are meant."""
+    """`text` with heteronyms respelled so that flite gives the pronunciation that is meant."""
     places = list(_WORD.finditer(text))
     words = ["" if found.group() in ".!?" else found.group().lower() for found in places]
     known = tables.load("heteronyms_en").section("word")

@@ -1,10 +1,10 @@
-"""The user's own pronunciations: words and phrases that are read otherwise than written.
+"""The user's pronunciations: words and phrases that are replaced by another spelling before a line is read.
 
     >>> applied = Lexicon([Entry("GIF", "jiff")]).apply("a gif!", "en")
     >>> applied.text
     'a jiff!'
 
-They are put into a line before anything else reads it. One lexicon is in use in a process, that of the configuration.
+A process has one lexicon, that of its configuration.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from . import detect
 
 
 class Entry(NamedTuple):
-    """`said` is read instead of `word`, whatever its case; `language`: BCP 47, only in lines read so, None in all."""
+    """A pronunciation: `said` is read instead of `word`, in any case.
+
+    `language`: BCP 47; it applies to lines in that language, None: to all.
+    """
 
     word: str
     said: str
@@ -27,7 +30,7 @@ class Entry(NamedTuple):
 
 
 class Change(NamedTuple):
-    """text[start:end] of the original became text[begin:stop]."""
+    """A replacement: text[start:end] of the original became text[begin:stop] of the result."""
 
     start: int
     end: int
@@ -37,13 +40,13 @@ class Change(NamedTuple):
 
 @dataclass(slots=True)
 class Applied:
-    """A line with pronunciations put in, and the way back."""
+    """A line with its replacements, and the mapping of positions back to the original."""
 
     text: str
     changes: list[Change] = field(default_factory=list)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Where text[start:end] stands in the original: the whole phrase for what was put in."""
+        """The span of text[start:end] in the original; for a part of a replacement, the whole phrase."""
         return self._place(start, False), max(self._place(start, False), self._place(end, True))
 
     def _place(self, at: int, ends: bool) -> int:
@@ -57,17 +60,17 @@ class Applied:
 
 
 def _lower(text: str) -> str:
-    """Lower case, as long as `text`."""
+    """`text` in lower case, character by character, so that positions do not change."""
     return "".join(low if len(low := char.lower()) == 1 else char for char in text)
 
 
 def _joined(a: str, b: str) -> bool:
-    """Whether two neighbours are letters of one word: Chinese and Japanese have no words' ends."""
+    """Whether two adjacent characters are in one word; between Chinese or Japanese ones a word may always end."""
     return a.isalnum() and b.isalnum() and not any(detect.is_han(c) or "\u3040" <= c <= "\u30ff" for c in (a, b))
 
 
 class Lexicon:
-    """Entries by their first character; a line costs a look-up for each character."""
+    """A set of entries, indexed by their first characters; applying it takes a look-up for each character."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.entries = tuple(entries)
@@ -78,7 +81,7 @@ class Lexicon:
         }
 
     def apply(self, text: str, language: str | None) -> Applied:
-        """`text` with what is in the lexicon for its language; of phrases that begin at one place the longest counts."""
+        """`text` with the entries for `language` (BCP 47) replaced, the longest where several begin at one place."""
         if not self._by_head:
             return Applied(text)
         low, spoken = _lower(text), detect.base(language)
@@ -113,11 +116,11 @@ _in_use = Lexicon()
 
 
 def use(entries: Iterable[Entry]) -> None:
-    """Read by these from now on. Any thread."""
+    """Make `entries` the lexicon of the process. May be called from any thread."""
     global _in_use
     _in_use = Lexicon(entries)
 
 
 def current() -> Lexicon:
-    """What `use` was given last."""
+    """The lexicon of the process."""
     return _in_use

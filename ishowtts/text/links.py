@@ -1,4 +1,4 @@
-"""Web and mail addresses in a line. A chain of labels is looked at once, whatever it turns out to be."""
+"""Web and mail addresses in a line, found in linear time: a chain of labels is examined once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CLOSING = frozenset(".,!?;:)]}*~_'")
 
 
 def find(line: Line, i: int) -> tuple[int, str, str] | None:
-    """(run behind the address, what is said of it, "link" or "mail") of an address that begins at run `i`."""
+    """(run after the address, the part to speak, "link" or "mail") of an address at run `i`; None: there is none."""
     shape = line.shape
     if i < line.scanned:
         return None
@@ -46,7 +46,7 @@ def find(line: Line, i: int) -> tuple[int, str, str] | None:
 
 
 def _is_host(line: Line, i: int, end: int, labels: list[str], slash: bool) -> bool:
-    """Whether labels with a known top-level domain are an address and not the seam of two sentences."""
+    """Whether labels with a known top-level domain are an address, not two sentences without a space between."""
     last = labels[-1]
     if slash or (i == 0 and end == line.count):
         return True
@@ -57,7 +57,7 @@ def _is_host(line: Line, i: int, end: int, labels: list[str], slash: bool) -> bo
 
 
 def _chain(line: Line, i: int) -> tuple[int, str]:
-    """(run behind, text) of labels of letters and digits with single dots, dashes and underscores between them."""
+    """(run after it, text) of a chain of letters and digits joined by single dots, dashes, underscores and pluses."""
     shape, j = line.shape, i
     while shape[j] in "a0":
         j += 1
@@ -80,7 +80,7 @@ def _path(line: Line, i: int) -> tuple[int, str]:
 
 
 def _tail(line: Line, i: int) -> int:
-    """The run behind the rest of an address: to white space or a sign that no address holds, without closing marks."""
+    """The run after the rest of an address: at white space or a character that no address has, before closing marks."""
     shape, j = line.shape, i
     while shape[j] not in _STOPS:
         j += 1

@@ -1,6 +1,6 @@
-"""Loan words of German, respelled so that the rules of German spelling give their sound: Stream is "striem".
+"""Loan words of German, respelled so that the rules of German spelling give their sound: "Stream" as "striem".
 
-The words are in `tables/loan_de.tsv`. Endings and the other halves of compounds stay German: gestreamt, Chatverlauf.
+The words are in `tables/loan_de.tsv`. Endings and other parts of compounds are German: "gestreamt", "Chatverlauf".
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from . import tables
 
 _ENDINGS = {"n": "en", "ed": "t"} | {ending: ending for ending in ("s", "es", "en", "er", "e", "em", "t", "te", "st")}
 _LONG = 4
-"""Letters from which on a word takes endings other than s; shorter ones would meet other words (runen, mappe)."""
+"""Length from which a word takes endings other than -s; with them, shorter ones would be other words (runen, mappe)."""
 
 
 @cache
 def _tables() -> tuple[dict[str, str], dict[str, str], frozenset[str], int]:
-    """(words, stems, first three letters of stems, length of the longest stem)."""
+    """Words and stems with their respellings, the first three letters of stems, the length of the longest stem."""
     table = tables.load("loan_de")
     stems = table.words("stem")
     return table.words("word"), stems, frozenset(stem[:3] for stem in stems), max(map(len, stems))
 
 
 def _inflected(word: str) -> str:
-    """The respelling of a word of the table with or without an ending; "" for none."""
+    """The respelling of a word of the table, with or without an ending; "" for other words."""
     words = _tables()[0]
     if word in words:
         return words[word]
@@ -39,7 +39,7 @@ def _inflected(word: str) -> str:
 
 
 def respell(word: str) -> str:
-    """`word` (lower case) with its foreign parts respelled; itself where there are none."""
+    """A word in lower case with its foreign parts respelled; the word itself where there are none."""
     found = _inflected(word) or (word.startswith("ge") and _inflected(word[2:]))
     if found:
         return ("ge" if word.startswith("ge") and not _inflected(word) else "") + found

@@ -1,7 +1,7 @@
-"""Mandarin text as phones: characters to words, pinyin, and an initial and a final with its tone for each syllable.
+"""Phones of Mandarin: characters to words, to pinyin, and to an initial and a final with its tone for each syllable.
 
-Words in Latin letters stand between Chinese ones as viewers write them; they keep the phones of the English front end,
-so a model that knows both reads such a line in one breath. Pauses and closing marks are those of English too.
+Words in Latin letters have the phones of the English front end, so that one model reads mixed lines. Pauses and closing
+marks have the English symbols too.
 """
 
 from __future__ import annotations
@@ -15,43 +15,44 @@ from . import english, polyphones, sandhi
 
 PREFIX = "zh_"
 TONES = "12345"
-"""The fifth is the neutral tone."""
+"""The tones; the fifth is the neutral one."""
 
 _INITIALS = {
-    "b": "b", "p": "p", "m": "m", "f": "f", "d": "d", "t": "t", "n": "n", "l": "l", "g": "g", "k": "k", "h": "hh", "j": "jh",
-    "q": "ch", "x": "sh", "zh": "jh", "ch": "ch", "sh": "sh", "r": "r", "z": "z", "c": "t", "s": "s",
+    "b": "b", "p": "p", "m": "m", "f": "f", "d": "d", "t": "t", "n": "n", "l": "l", "g": "g", "k": "k", "h": "hh",
+    "j": "jh", "q": "ch", "x": "sh", "zh": "jh", "ch": "ch", "sh": "sh", "r": "r", "z": "z", "c": "t", "s": "s",
 }  # fmt: skip
-"""Initials with the English phone that sounds most like each."""
+"""The initials, each with the English phone that sounds most like it."""
 _FINALS = {
-    "a": "aa", "o": "ao", "e": "ah", "ai": "ay", "ei": "ey", "ao": "aw", "ou": "ow", "an": "aa", "en": "ax", "ang": "aa",
-    "eng": "ah", "ong": "uh", "er": "er", "i": "iy", "ia": "aa", "io": "ao", "ie": "eh", "iao": "aw", "iu": "ow", "ian": "eh",
-    "in": "ih", "iang": "aa", "ing": "ih", "iong": "uh", "u": "uw", "ua": "aa", "uo": "ao", "uai": "ay", "ui": "ey", "uan": "aa",
-    "un": "uh", "uang": "aa", "ueng": "ah", "v": "iy", "ve": "eh", "van": "ae", "vn": "ih", "ii": "ih", "iii": "er",
+    "a": "aa", "o": "ao", "e": "ah", "ai": "ay", "ei": "ey", "ao": "aw", "ou": "ow", "an": "aa", "en": "ax",
+    "ang": "aa", "eng": "ah", "ong": "uh", "er": "er", "i": "iy", "ia": "aa", "io": "ao", "ie": "eh", "iao": "aw",
+    "iu": "ow", "ian": "eh", "in": "ih", "iang": "aa", "ing": "ih", "iong": "uh", "u": "uw", "ua": "aa", "uo": "ao",
+    "uai": "ay", "ui": "ey", "uan": "aa", "un": "uh", "uang": "aa", "ueng": "ah", "v": "iy", "ve": "eh", "van": "ae",
+    "vn": "ih", "ii": "ih", "iii": "er",
 }  # fmt: skip
-"""Finals as pinyin writes them behind a consonant, with the English vowel of each.
+"""The finals as pinyin writes them after a consonant, each with the English vowel that sounds most like it.
 
-v is ü, ii the vowel of zi, ci, si, iii that of zhi, chi, shi, ri.
+"v" is ü, "ii" the vowel of zi, ci and si, "iii" that of zhi, chi, shi and ri.
 """
 ERHUA = PREFIX + "r5"
-"""The r that colours the syllable before it: 哪儿 is one syllable of three symbols."""
+"""The symbol of erhua, an r at the end of a syllable: 哪儿 is one syllable of three symbols."""
 SYMBOLS = (
     *(PREFIX + initial for initial in _INITIALS),
     *(PREFIX + final + tone for final in _FINALS for tone in TONES),
     ERHUA,
 )
-"""Every symbol of a Mandarin syllable, in the order of a vocabulary; pauses and marks are not among them."""
+"""All symbols of Mandarin syllables, in the order of a vocabulary; pauses and marks are not among them."""
 
-_ZERO = {  # pinyin's spelling of a syllable without an initial
+_ZERO = {  # pinyin's spelling of syllables without an initial
     "yi": "i", "ya": "ia", "yo": "io", "ye": "ie", "yai": "iao", "yao": "iao", "you": "iu", "yan": "ian", "yin": "in",
-    "yang": "iang", "ying": "ing", "yong": "iong", "wu": "u", "wa": "ua", "wo": "uo", "wai": "uai", "wei": "ui", "wan": "uan",
-    "wen": "un", "wang": "uang", "weng": "ueng", "wong": "ong", "yu": "v", "yue": "ve", "yuan": "van", "yun": "vn",
-    "n": "en", "ng": "en", "m": "en", "ê": "ei", "eh": "ei",
+    "yang": "iang", "ying": "ing", "yong": "iong", "wu": "u", "wa": "ua", "wo": "uo", "wai": "uai", "wei": "ui",
+    "wan": "uan", "wen": "un", "wang": "uang", "weng": "ueng", "wong": "ong", "yu": "v", "yue": "ve", "yuan": "van",
+    "yun": "vn", "n": "en", "ng": "en", "m": "en", "ê": "ei", "eh": "ei",
 }  # fmt: skip
 _SPELLED = {"hm": "hen", "hng": "heng"}
 _SYLLABLE = re.compile(r"(zh|ch|sh|[bpmfdtnlgkhjqxrzcs])?([a-zvê]+)")
 
 HAN = r"\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
-"""Chinese characters, as the inside of a character class."""
+"""Chinese characters, for a character class."""
 _LATIN = r"A-Za-z0-9\u00c0-\u024f"
 _RUN = re.compile(f"[{HAN}]+")
 _PIECE = re.compile(
@@ -60,14 +61,14 @@ _PIECE = re.compile(
     r"|(?P<pause>(?:\.{2,}|…)+|[,，、;；:：()（）—–/]|\s-+\s)|(?P<mark>[.。!！?？]+)|(?P<space>\s+)"
 )
 _LONGEST = 2000
-"""Letters that go to the English front end at once."""
+"""Largest number of letters in one call of the English front end."""
 _LETTER_A = (("ey1", 0),)
 
 
 def syllable(pinyin: str) -> list[str]:
-    """Symbols of one syllable with a tone digit: "zhuang4" is [zh_zh, zh_uang4], "er2" is [zh_er2], "huar1" ends with zh_r5.
+    """The symbols of a syllable with a tone digit: "zhuang4" is zh_zh, zh_uang4; "huar1" is zh_h, zh_ua1, zh_r5.
 
-    ü may be written v or u:, no digit is the neutral tone. ValueError for what is no syllable.
+    ü may be written "v" or "u:"; without a digit the tone is neutral. ValueError: it is no syllable.
     """
     text = pinyin.lower().replace("u:", "v").replace("ü", "v")
     tone = text[-1:] if text[-1:] in TONES else "5"
@@ -95,20 +96,20 @@ def syllable(pinyin: str) -> list[str]:
 
 @cache
 def _cut() -> Callable[[str], list[str]]:
-    import rjieba  # reads its dictionary at the first line
+    import rjieba  # it reads its dictionary at the first call
 
     cut: Callable[[str], list[str]] = rjieba.cut
     return cut
 
 
 def warm() -> None:
-    """Load dictionaries and weights, about a second's work, now rather than at the first line."""
+    """Load dictionaries and weights, which takes about a second, so that the first line does not wait for them."""
     polyphones.warm()
     _cut()("预热")
 
 
 def words(text: str) -> list[tuple[int, int]]:
-    """Spans of the words of each run of Chinese characters in `text`."""
+    """The spans of the words in the Chinese parts of `text`, in order."""
     spans: list[tuple[int, int]] = []
     for run in _RUN.finditer(text):
         at = run.start()
@@ -119,10 +120,10 @@ def words(text: str) -> list[tuple[int, int]]:
 
 
 def pinyin(text: str) -> list[list[tuple[str, list[str]]]]:
-    """For each run of Chinese characters in `text`: its words with their syllables as they are spoken beside the others.
+    """The words of each run of Chinese characters in `text`, with their syllables and tones after tone sandhi.
 
-    What stands between the runs is context. The r of erhua belongs to the syllable before it: 玩儿 is ["wanr2"]. A
-    character that no dictionary has gives none.
+    Text between the runs is used as context. The r of erhua is part of the syllable before it: 玩儿 is ["wanr2"]. A
+    character that is in no dictionary has no syllable.
     """
     spans = words(text)
     said = polyphones.read(text, spans)
@@ -142,7 +143,7 @@ def _symbols(written: str) -> tuple[str, ...]:
 
 
 def _english(text: str) -> list[tuple[str, int]]:
-    """Phones of words in Latin letters, without the pause before them and the mark behind; [] for nothing readable."""
+    """The phones of words in Latin letters without the pause before and the mark after; [] for unreadable ones."""
     if text in ("A", "a"):
         return list(_LETTER_A)
     try:
@@ -153,15 +154,14 @@ def _english(text: str) -> list[tuple[str, int]]:
 
 
 def has_chinese(text: str) -> bool:
-    """Whether there is a Chinese character in `text`."""
+    """Whether `text` has a Chinese character."""
     return _RUN.search(text) is not None
 
 
 def phones(text: str) -> list[tuple[str, int]]:
-    """Symbols of a text in Chinese, in English or in both, with the word each belongs to, -1 for pauses and closing marks.
+    """The symbols of a text in Chinese, English or both, each with the number of its word, -1 for pauses and marks.
 
-    ValueError when nothing can be read. Digits are read in English; whoever wants them in Chinese writes them out
-    before.
+    Digits are read in English; numbers in Chinese must be written in words. ValueError: nothing can be read.
     """
     if not has_chinese(text):
         return english.phones(text)
@@ -177,7 +177,7 @@ def phones(text: str) -> list[tuple[str, int]]:
     def say(names: list[tuple[str, int]]) -> None:
         nonlocal count
         if names and out[-1][0] in (".", "?", "!"):
-            out.append(("pau", -1))  # a sentence begins
+            out.append(("pau", -1))  # a new sentence begins with a pause
         out.extend((name, count + word if word >= 0 else -1) for name, word in names)
         count += 1 + max((word for _, word in names), default=-1)
 
@@ -187,7 +187,7 @@ def phones(text: str) -> list[tuple[str, int]]:
         piece, kind = found.group(), found.lastgroup
         if kind == "han":
             if space:
-                mark("pau")  # between Chinese words a space stands for a comma
+                mark("pau")  # a space between Chinese words is read as a comma
             for _, syllables in next(chinese):
                 say([(name, 0) for written in syllables for name in _symbols(written)])
         elif kind == "latin":
@@ -205,7 +205,7 @@ def phones(text: str) -> list[tuple[str, int]]:
 
 
 def relatives(symbol: str) -> list[str]:
-    """Symbols that sound like one of SYMBOLS, the nearest first: the final in other tones, then an English phone."""
+    """Symbols that sound like one of SYMBOLS, the nearest first: the same final in other tones, an English phone."""
     name, tone = symbol[len(PREFIX) : -1], symbol[-1]
     if symbol == ERHUA:
         return [PREFIX + "er2", "r"]

@@ -1,4 +1,4 @@
-"""Orders inside a text, where a request allows them: `[pause 500ms]`, `[speed 1.2]`, `[voice:anna]`."""
+"""Markup in a text, where a request allows it: `[pause 500ms]`, `[speed 1.2]`, `[voice:anna]`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import NamedTuple
 from .scan import Line
 
 LONGEST_PAUSE = 10.0
-"""Seconds."""
+"""Longest pause in seconds."""
 SPEEDS = (0.3, 3.0)
+"""Range of the speed."""
 _LENGTH = 80
 
 
 class Order(NamedTuple):
-    """Runs `start` to `end` are an order: "pause" in seconds, "speed" as a factor, "voice" by its id."""
+    """Markup in the runs from `start` to before `end`: "pause" in seconds, "speed" as a factor, "voice" as an id."""
 
     start: int
     end: int
@@ -22,7 +23,7 @@ class Order(NamedTuple):
 
 
 def order(line: Line, i: int) -> Order | None:
-    """The order in brackets that begins at run `i`; None where it is malformed or out of range, so it is read as text."""
+    """The markup in brackets that begins at run `i`; None: it is malformed or out of range, and is read as text."""
     at = line.starts[i]
     close = line.text.find("]", at, at + _LENGTH)
     if close < 0:

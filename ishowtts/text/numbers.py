@@ -1,7 +1,6 @@
-"""Numbers with what stands around them, in languages with Latin letters: amounts, measures, ranges, phone numbers.
+"""Rules for numbers and what belongs to them: amounts, measures, ranges, times, fractions.
 
-The shapes are the same in English and German; how they are said, and the marks of thousands and decimals, are the
-subclass's.
+Their notation is much the same in all languages; subclasses put them into words and know the decimal mark.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from .scan import Line
 
 
 class Numbers(Amounts):
-    """Shapes of numbers; see the module."""
+    """Rules for numbers that all languages share; subclasses define the words."""
 
     plain_before = frozenset("\0\n!?),;:+=×÷^~-–<>&*|")
-    """Signs before which a number is nothing but a number."""
+    """Characters after a number to which no unit, currency or ending belongs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +36,7 @@ class Numbers(Amounts):
             if len(symbol) == 1:
                 self.rules[symbol] = (*self.rules.get(symbol, ()), self.money, self.lone_currency)
 
-    # ---- said by the language ----------------------------------------------------------------------------------------
+    # ---- defined by the language -------------------------------------------------------------------------------------
 
     def ordinal(self, number: str) -> str:
         """A whole number as an ordinal."""
@@ -48,15 +47,15 @@ class Numbers(Amounts):
         raise NotImplementedError
 
     def say_time(self, hour: int, minute: int, second: int | None, half: str, line: Line, end: int) -> str:
-        """A time of day; `half` is "AM", "PM" or ""."""
+        """A time of day that ends before run `end`; `second` None: not written; `half`: "AM", "PM" or ""."""
         raise NotImplementedError
 
     def say_money(self, num: Num, unit: Currency, scale: str) -> str:
-        """An amount; `scale` is "" or a word such as "million"."""
+        """An amount of money; `scale`: "" or a word such as "million"."""
         raise NotImplementedError
 
     def priced(self, line: Line, end: int, num: Num, unit: Currency, scale: str) -> str:
-        """An amount that ends before run `end`."""
+        """An amount of money that ends before run `end`; languages may use what follows."""
         return self.say_money(num, unit, scale)
 
     def say_fraction(self, top: str, bottom: str) -> str:
@@ -68,11 +67,11 @@ class Numbers(Amounts):
         raise NotImplementedError
 
     def say_plain(self, line: Line, i: int, num: Num) -> tuple[str, str]:
-        """A number with nothing behind it that belongs to it, and its kind."""
+        """A number alone in words, and the kind of its token."""
         raise NotImplementedError
 
     def count(self, num: Num) -> str:
-        """A number before what it counts."""
+        """A number before the thing that it counts."""
         return self.cardinal(num.text)
 
     def special(self, line: Line, i: int) -> Found | None:
@@ -94,7 +93,7 @@ class Numbers(Amounts):
     # ---- rules -------------------------------------------------------------------------------------------------------
 
     def clock(self, line: Line, i: int) -> Found | None:
-        """12:30, 1:59 p.m., 21:51:31, 7pm."""
+        """A time: 12:30, 1:59 p.m., 21:51:31, 7pm."""
         shape, parts = line.shape, line.parts
         hour = parts[i]
         if len(hour) > 2 or (line.before(i) in ".,:/" and i > 1 and shape[i - 2] == "0"):
@@ -117,11 +116,11 @@ class Numbers(Amounts):
         return Found(end, said, "time")
 
     def lapse(self, minutes: int, seconds: int, end: int) -> Found | None:
-        """What is written like a time and cannot be one, such as the length of a clip."""
+        """A duration such as 45:10, which is written like a time but cannot be one."""
         return Found(end, f"{self.cardinal(str(minutes))} {self.cardinal(str(seconds))}", "time")
 
     def ratio(self, line: Line, i: int) -> Found | None:
-        """3:2, 16:9: the first number and what is said between."""
+        """The first number of a ratio, 3:2 or 16:9, with the word between the numbers."""
         if (
             line.shape[i + 1] == ":"
             and line.shape[i + 2] == "0"
@@ -132,7 +131,7 @@ class Numbers(Amounts):
         return None
 
     def minus(self, line: Line, i: int) -> Found | None:
-        """A sign before a number."""
+        """A minus sign before a number."""
         before, shape = line.before(i), line.shape
         if before in "ahkx0)%²" and not self.signed(line, i):
             return None
@@ -149,11 +148,11 @@ class Numbers(Amounts):
         return Found(found.end, f"{self.say_['minus']} {found.spoken}", found.kind) if found else None
 
     def signed(self, line: Line, i: int) -> bool:
-        """Whether "-" right behind a word is a sign all the same, in a language without spaces."""
+        """Whether "-" directly after a word is a minus sign, in a language without spaces."""
         return False
 
     def dash(self, line: Line, i: int) -> Found | None:
-        """Between two numbers: a range, or minus in a sum; a hyphen elsewhere."""
+        """A dash between two numbers, a range or minus in a calculation."""
         before, shape = line.before(i), line.shape
         spaced = before == " "
         k = i + 1
@@ -173,7 +172,7 @@ class Numbers(Amounts):
         return Found(i + 1, self.say_["to"], "range")
 
     def power(self, line: Line, i: int) -> Found | None:
-        """x², 10^6."""
+        """A power: x², 10^6."""
         if line.before(i) not in "a0)x":
             return None
         if line.shape[i] == "^":
@@ -187,7 +186,7 @@ class Numbers(Amounts):
         return Found(i + 1, self.say_power("".join(SUPERSCRIPTS[c] for c in line.parts[i])), "symbol")
 
     def say_power(self, power: str) -> str:
-        """As in "squared", "to the power of six"."""
+        """A power in words: "squared", "to the power of six"."""
         short = self.say_.get(f"power{power}")
         if short:
             return short
@@ -195,7 +194,7 @@ class Numbers(Amounts):
         return f"{self.say_['power']} {minus}{self.cardinal(power.lstrip('-'))}"
 
     def hash(self, line: Line, i: int) -> Found | None:
-        """As in "#1" is a number, "#word" its word."""
+        """A "#": "#1" is "number one", "#word" is the word."""
         k = i + 2 if line.shape[i + 1] == " " else i + 1
         if line.shape[k] == "0" and line.before(i) not in "a0":
             return Found(i + 1, self.say_["number"], "symbol")
@@ -204,14 +203,14 @@ class Numbers(Amounts):
         return Found(i + 1, "", "mark")
 
     def point(self, line: Line, i: int) -> Found | None:
-        """A decimal without its zero, .5, not behind a word or number."""
+        """A decimal without its zero, .5, not after a word or number."""
         if line.shape[i + 1] != "0" or line.before(i) in "ahkx0.)":
             return None
         num = Num("", line.parts[i + 1], i + 2, False)
         return self.with_unit(line, i, num)
 
     def money(self, line: Line, i: int) -> Found | None:
-        """A currency's sign before an amount."""
+        """A currency symbol before an amount."""
         shape = line.shape
         if shape[i + 1] == "-" and shape[i + 2] == "0":
             found = self.amount(line, i + 2, self.currencies[shape[i]])
@@ -304,7 +303,7 @@ class Numbers(Amounts):
         return self.plain(line, i, num)
 
     def plain(self, line: Line, i: int, num: Num) -> Found:
-        """Nothing but the number."""
+        """A number alone."""
         said, kind = self.say_plain(line, i, num)
         return Found(num.end, said, kind)
 
@@ -313,7 +312,7 @@ class Numbers(Amounts):
         return f"{self.cardinal(num.text)} {scale}"
 
     def suffix(self, line: Line, i: int, num: Num) -> Found | None:
-        """What a language writes on to a number: endings of ordinals, decades."""
+        """A number with a suffix of the language, such as the ending of an ordinal; None: there is none."""
         return None
 
     def measured(self, line: Line, j: int, said: str, many: bool) -> Found:
@@ -327,7 +326,7 @@ class Numbers(Amounts):
         return Found(end, f"{said} {per}" if per else said, "measure")
 
     def feet(self, line: Line, num: Num) -> Found | None:
-        """6'2", 5'11: a person's height; a lone quotation mark is none."""
+        """A length in feet and inches: 6'2", 5'11. A quotation mark that occurs once may be one of them."""
         shape, j = line.shape, num.end
         foot = self.units.get("ft")
         if foot and shape[j + 1] == "0" and len(line.parts[j + 1]) < 3 and int(line.parts[j + 1]) < 12:
@@ -345,7 +344,7 @@ class Numbers(Amounts):
         return None
 
     def over(self, line: Line, num: Num, i: int) -> Found | None:
-        """A number, "/" and another one: a fraction, or "divided by" in a sum."""
+        """Two numbers with "/" between: a fraction, or a division in a calculation."""
         shape, parts, j = line.shape, line.parts, num.end
         top, bottom = num.whole, parts[j + 1]
         if line.computes(i):

@@ -1,7 +1,7 @@
 """Numbers as words, in English (American, hyphenated tens), Chinese (simplified) and German.
 
-Written out here because the packages that do it cost more to import than a whole utterance costs to speak; the tests
-hold it against them. Numbers arrive as the digits of the text, so nothing is lost to floating point.
+Importing a package for it would take longer than speaking an utterance; tests compare the results with such packages.
+Numbers are strings of digits, so that there is no rounding.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def english_digits(digits: str) -> str:
 
 
 def english(number: str) -> str:
-    """Cardinal of "1234" or "12.50"; 22 digits and more are read one by one."""
+    """The cardinal of "1234" or "12.50"; 22 digits and more are read one by one."""
     whole, _, fraction = number.partition(".")
     n = int(whole or "0")
     if len(str(n)) > 3 * len(_SCALES):
@@ -55,7 +55,7 @@ def english(number: str) -> str:
 
 
 def english_ordinal(number: str) -> str:
-    """Ordinal of a whole number: "21" is "twenty-first"."""
+    """The ordinal of a whole number: "21" is "twenty-first"."""
     words = english(number)
     cut = max(words.rfind(" "), words.rfind("-")) + 1
     last = words[cut:]
@@ -65,7 +65,7 @@ def english_ordinal(number: str) -> str:
 
 
 def english_year(year: int) -> str:
-    """1100..2099: "nineteen oh five", "two thousand six", "twenty twenty-four"."""
+    """A year from 1100 to 2099: "nineteen oh five", "two thousand six", "twenty twenty-four"."""
     century, rest = divmod(year, 100)
     if 2000 <= year < 2010 or (rest == 0 and century % 10 == 0):
         return english(str(year))
@@ -92,7 +92,7 @@ def _zh_group(n: int) -> str:
 
 
 def chinese(number: str) -> str:
-    """Cardinal of "1234" or "12.50", 两 for a leading two of thousands; over 16 digits one by one."""
+    """The cardinal of "1234" or "12.50", with 两 for a leading two of thousands; over 16 digits one by one."""
     whole, _, fraction = number.partition(".")
     n = int(whole or "0")
     if len(str(n)) > 16:
@@ -146,9 +146,9 @@ def german_digits(digits: str) -> str:
 
 
 def german(number: str, one: str = "eins") -> str:
-    """Cardinal of "1234" or "12.50", one word below a million; `one` ends it ("ein" before a noun).
+    """The cardinal of "1234" or "12.50", one word below a million; 22 digits and more are read one by one.
 
-    22 digits and more are read one by one.
+    `one`: the form of a final one, such as "ein" before a noun.
     """
     whole, _, fraction = number.partition(".")
     n = int(whole or "0")
@@ -171,7 +171,7 @@ def german(number: str, one: str = "eins") -> str:
 
 
 def german_ordinal(number: str, ending: str = "e") -> str:
-    """Ordinal of a whole number: "3" is "dritte", with `ending` "en" "dritten"."""
+    """The ordinal of a whole number: "3" is "dritte", with `ending` "en" "dritten"."""
     words = german(number)
     rest = int(number) % 100
     stem = "t" if 0 < rest < 20 else "st"
@@ -181,7 +181,7 @@ def german_ordinal(number: str, ending: str = "e") -> str:
 
 
 def german_year(year: int) -> str:
-    """1100..1999: "neunzehnhundertneunundachtzig"; any other year as a cardinal."""
+    """A year: from 1100 to 1999 as "neunzehnhundertneunundachtzig", others as cardinals."""
     century, rest = divmod(year, 100)
     if not 11 <= century <= 19:
         return german(str(year))
@@ -195,7 +195,7 @@ _ROMAN = (
 
 
 def roman(value: int) -> str:
-    """Roman numeral of 1 to 3999."""
+    """The Roman numeral of a number from 1 to 3999."""
     out = ""
     for letters, worth in _ROMAN:
         out += letters * (value // worth)
@@ -205,7 +205,7 @@ def roman(value: int) -> str:
 
 @lru_cache(1024)
 def from_roman(letters: str) -> int:
-    """Value of a Roman numeral as it is written today, 0 for anything else."""
+    """The value of a Roman numeral in its modern form, 0 for anything else."""
     if len(letters) > 9 or not set(letters) <= set("IVXLCDM"):
         return 0
     value, at = 0, 0

@@ -1,4 +1,4 @@
-"""Tokens of the embedded voices: English phones from `ishowtts._phones`, German and Mandarin ones by rule, in spoken order."""
+"""Phones of the languages of the embedded voices: English by flite, German and Mandarin by rules."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from . import english, german, mandarin
 
 LANGUAGES = ("en", "de", "zh")
 TYPICAL = {"en": "ax0", "de": german.PREFIX + "pau", "zh": mandarin.SYMBOLS[0]}
-"""A symbol of each language: a model whose vocabulary has it speaks the language."""
+"""A symbol of each language; a model speaks the language if its vocabulary has it."""
 
 SCRIPTS = {"en": "a", "de": "a", "zh": "ah"}
-"""Classes of letters (see `scan`) that each language reads."""
+"""Classes of letters (`scan`) that each language reads."""
 
 
 def spoken(text: str, language: str) -> list[tuple[str, int]]:
-    """Phones of a text in one of LANGUAGES, with the word each belongs to, -1 for pauses and punctuation.
+    """The phones of a text in one of LANGUAGES, each with the number of its word, -1 for pauses and punctuation.
 
-    The first one is a pause, the last one the closing mark. ValueError when the text holds nothing readable.
+    The first one is a pause, the last one the closing mark. ValueError: nothing in the text can be read.
     """
     if language == "de":
         return german.phones(text)
@@ -27,9 +27,9 @@ def spoken(text: str, language: str) -> list[tuple[str, int]]:
 
 
 def symbols(text: str, language: str = "en") -> list[str]:
-    """Symbols of a text ("hh", "ax0", …, "pau", ".", "?", "!"; German ones begin with "de_", Mandarin ones with "zh_").
+    """The symbols of a text: "hh", "ax0", …, "pau", ".", "?", "!"; German ones begin with "de_", Mandarin ones "zh_".
 
-    TextError when nothing is readable.
+    TextError: nothing in the text can be read.
     """
     try:
         return [name for name, _ in spoken(text, language)]

@@ -1,8 +1,8 @@
-"""F5's tokens of a mixed text: Latin letters one by one, Chinese as pinyin with tone digits.
+"""Tokens of the published F5-TTS models: Latin letters one by one, Chinese as pinyin with tone digits.
 
-The released models were trained on exactly this segmentation, spaces and all, so it follows `convert_char_to_pinyin` of
-the public F5-TTS repository token by token (the parity tests compare them). Its one crash is cured: a run of three-byte
-symbols that pypinyin returns in one piece is passed on character by character.
+The models were trained with exactly these tokens, spaces included, so this module gives the same ones as
+`convert_char_to_pinyin` of the F5-TTS repository (tests/parity). It differs where that function fails: three-byte
+symbols that pypinyin returns in one piece are passed on character by character.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NO_SPACE_AFTER = " :'\""
 
 @cache
 def _libraries() -> tuple[Any, Any]:
-    """(cut, syllables), loaded and warmed on first use: both read dictionaries, about half a second."""
+    """The word segmentation of rjieba and the syllables of pypinyin; reading their dictionaries takes half a second."""
     import rjieba
     from pypinyin import Style, lazy_pinyin
 
@@ -28,7 +28,7 @@ def _libraries() -> tuple[Any, Any]:
 
 
 def warm() -> None:
-    """Load the dictionaries now rather than at the first line."""
+    """Load the dictionaries, so that the first line does not wait for them."""
     _libraries()
 
 
@@ -37,7 +37,7 @@ def _spoken_as_syllable(char: str) -> bool:
 
 
 def symbols(text: str) -> tuple[list[str], list[int]]:
-    """Symbols of `text`, and for each the index in `text` of the character it comes from (ascending)."""
+    """The symbols of `text`, and for each the index in `text` of its character; indices do not decrease."""
     cut, syllables = _libraries()
     out: list[str] = []
     origin: list[int] = []
@@ -57,7 +57,7 @@ def symbols(text: str) -> tuple[list[str], list[int]]:
         else:
             read: list[str] = []
             if size == 3 * len(piece):
-                read = syllables(piece)  # the whole word at once: context decides polyphones and tone sandhi
+                read = syllables(piece)  # of the whole word, which decides polyphones and tone sandhi
             if len(read) != len(piece):
                 read = [syllables(char)[0] if _spoken_as_syllable(char) else char for char in piece]
             for i, char in enumerate(piece):

@@ -1,7 +1,7 @@
-"""The network of the package g2pM (Apache-2.0): which reading a Chinese character has, from the characters around it.
+"""The network of the package g2pM (Apache-2.0), which predicts the reading of a Chinese character from its context.
 
-One bidirectional LSTM of 32 units over characters and two linear layers. Only its weights and tables come from the
-package: the loop there is slower, takes one line at a time and does not keep to the readings that a character has.
+It is a bidirectional LSTM of 32 units over characters and two linear layers. Weights and tables are the package's; its
+own code is slower, takes one line at a time, and may predict a reading that the character does not have.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 
 _WINDOW, _MARGIN = 96, 16
-"""Characters that the network sees at once, and how many of them at each end are context only."""
+"""Length of a window of characters, and the number of characters at each end of it that are only context."""
 _WIDE = str.maketrans(",!?:;()", "，！？：；（）")
 
 
@@ -28,9 +28,7 @@ class Network:
         folder = resources.files("g2pM")
 
         def load(name: str) -> Any:
-            return pickle.loads(
-                folder.joinpath(name + ".pkl").read_bytes()
-            )  # a dependency's own file, as trusted as its code
+            return pickle.loads(folder.joinpath(name + ".pkl").read_bytes())  # trusted as the package's code is
 
         weights = load("np_ckpt")
         self.ids: dict[str, int] = load("char2idx")
@@ -40,9 +38,7 @@ class Network:
         self.readings = {char: [r.replace("u:", "v") for r in several] for char, several in dictionary.items()}
         self._embedding: Array = weights["embedding.weight"]
         units = weights["lstm.weight_hh_l0"].shape[1]
-        halved = np.full(
-            (4, units), 0.5, np.float32
-        )  # a sigmoid is a tanh of half its argument: one call for all four gates
+        halved = np.full((4, units), 0.5, np.float32)  # sigmoid(x) = tanh(x/2)/2 + 1/2: one tanh for all four gates
         halved[2] = 1
         scale = halved.ravel()
         both = ("", "_reverse")
@@ -52,7 +48,7 @@ class Network:
         self._head = [weights[f"logit_layer.{k}.{part}"] for k in (0, 2) for part in ("weight", "bias")]
 
     def _states(self, ids: npt.NDArray[np.int64]) -> Array:
-        """Hidden states [B, T, 2 * units] of `ids` [B, T]."""
+        """The hidden states [B,T,2*units] of characters `ids` [B,T]."""
         x = self._embedding[np.stack([ids, ids[:, ::-1]])]  # 2, B, T, 64
         gates = (x @ self._into + self._bias[:, None, None]).transpose(2, 0, 1, 3)
         steps, units = len(gates), gates.shape[-1] // 4
@@ -66,15 +62,14 @@ class Network:
         return np.concatenate([out[:, 0], out[::-1, 1]], axis=-1).transpose(1, 0, 2)
 
     def scores(self, text: str, wanted: Sequence[int]) -> Array:
-        """Logits [len(wanted), classes] of the readings of the characters of `text` at `wanted`."""
+        """Logits [len(wanted), classes] of the readings of the characters of `text` at the indices `wanted`."""
         unknown = self.ids["<UNK>"]
         ids = np.array([self.ids.get(char, unknown) for char in text.translate(_WIDE)], np.int64)
         size, stride = min(len(ids), _WINDOW), _WINDOW - 2 * _MARGIN
         starts = [*range(0, len(ids) - size, stride), len(ids) - size]
         windows = np.stack([ids[at : at + size] for at in starts])
-        ends = np.broadcast_to(
-            np.array([self.ids["시"], self.ids["끝"]]), (len(starts), 2)
-        )  # its marks of begin and end
+        # The network's symbols for the beginning and the end of a line.
+        ends = np.broadcast_to(np.array([self.ids["시"], self.ids["끝"]]), (len(starts), 2))
         states = self._states(np.concatenate([ends[:, :1], windows, ends[:, 1:]], axis=1))
         rows = [min(max(0, (at - _MARGIN) // stride), len(starts) - 1) for at in wanted]
         chosen = states[rows, [at - starts[row] + 1 for at, row in zip(wanted, rows, strict=True)]]

@@ -1,8 +1,7 @@
-"""Which of its readings a Chinese character has in a line.
+"""The reading of each Chinese character in a line, for characters with several.
 
-Words of a dictionary (pypinyin's) have known readings. Where they and the network of g2pM differ, the word wins unless
-the network is very sure; alone the word is right for chat and the network for prose. Tables of own words come before
-both.
+Words in pypinyin's dictionary have known readings, and the network of g2pM predicts one from the context. Where they
+differ the dictionary is used, unless the network is very certain. Our own tables of words come before both.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 
 SURE = 8.0
-"""Nats by which the network must prefer another reading to overrule the dictionary."""
+"""Difference of logits by which the network must prefer another reading to overrule the dictionary."""
 
 
 @cache
@@ -28,7 +27,10 @@ def _own_words() -> dict[str, list[str]]:
 
 
 def _alone(text: str, at: int) -> str:
-    """What chat means by a character that is a word of its own, where prose, which the network learnt, means another; or ""."""
+    """The reading that a character which is a word of its own has in chat, if it differs from that in prose, else "".
+
+    The network was trained on prose.
+    """
     table = tables.load("pinyin")
     before, char, after = text[at - 1 : at], text[at], text[at + 1 : at + 2]
     if char == "得" and before.isalpha() and after.isalpha():
@@ -43,13 +45,13 @@ def _alone(text: str, at: int) -> str:
 @cache
 def network() -> Network:
     """The network, loaded at the first call."""
-    from .polyphone_network import Network  # loads numpy, which other languages do without
+    from .polyphone_network import Network  # imports numpy, which other languages do not need
 
     return Network()
 
 
 def warm() -> None:
-    """Load weights and dictionaries now rather than at the first line."""
+    """Load weights and dictionaries, so that the first line does not wait for them."""
     network()
     _word("预热")
 
@@ -64,19 +66,19 @@ def _dictionary() -> tuple[dict[str, Any], dict[int, str], Any]:
 
 @lru_cache(4096)
 def _digit(syllable: str) -> str:
-    """A syllable with its tone as a mark, with it as a digit."""
+    """A syllable with the tone as a digit, from one with the tone as a mark."""
     written: str = _dictionary()[2](syllable, v_to_u=False)
     return written if written[-1:].isdigit() else written + "5"
 
 
 def _word(word: str) -> list[str] | None:
-    """Readings of a word in the dictionary."""
+    """The readings of a word's characters in the dictionary, None for unknown words."""
     found = _dictionary()[0].get(word)
     return None if found is None or len(found) != len(word) else [_digit(several[0]) for several in found]
 
 
 def _single(char: str) -> str:
-    """The first reading of a character without regard to others; "" for none."""
+    """The most frequent reading of a character, "" where it is unknown."""
     known = network().readings.get(char)
     if known:
         return known[0]
@@ -85,7 +87,7 @@ def _single(char: str) -> str:
 
 
 def _own(text: str) -> dict[int, str]:
-    """Readings of own words by place, of the longest that begins at each."""
+    """The readings of words in our own table by position, of the longest where several begin."""
     said: dict[int, str] = {}
     own, at = _own_words(), 0
     longest = max(map(len, own))
@@ -97,7 +99,7 @@ def _own(text: str) -> dict[int, str]:
 
 
 def _parts(word: str) -> list[Span]:
-    """The longest words of the dictionary inside `word`, from left to right."""
+    """The spans of the longest dictionary words inside `word`, from left to right."""
     spans, at = [], 0
     while at < len(word) - 1:
         size = next((n for n in range(len(word) - at, 1, -1) if word[at : at + n] in _dictionary()[0]), 1)
@@ -108,9 +110,9 @@ def _parts(word: str) -> list[Span]:
 
 
 def read(text: str, words: Sequence[Span]) -> list[str]:
-    """The reading of each character of `text` inside `words` (spans of characters), before any change by neighbours.
+    """The reading of each character of `text` inside the spans `words`, before tone sandhi; "" for other characters.
 
-    Syllables have tone digits, 5 is the neutral one; "" where there is no reading. The rest of `text` is context.
+    Readings are syllables with a tone digit, 5 for the neutral tone. The rest of `text` is used as context.
     """
     net = network()
     said = [""] * len(text)

@@ -1,4 +1,4 @@
-"""The reading of a line: what is said, word by word, and where each word stands in what was written.
+"""The reading of a line: the spoken words, and the position of each in the written text.
 
     >>> reading = read("Paid $5 :)", "en")
     >>> reading.text
@@ -6,9 +6,9 @@
     >>> reading.words[1]
     Word(text='five', start=5, end=7, kind='money')
 
-One engine reads for every model. `clean` and `scan` cut the text into runs, a `Grammar` of the language says what they
-are, and the words are joined here. No step looks back or ahead without a bound, so a text takes time in proportion to
-its length whatever it holds.
+All models use it. `clean` and `scan` divide the text into runs, a `Grammar` of the language recognises tokens in them,
+and this module joins their words. Every step looks back and ahead by a bounded length, so the time is proportional to
+the length of the text whatever is in it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Dropped", "Options", "Reading", "Segment", "Token", "Word", "read"]
 
 
 class Token(NamedTuple):
-    """text[start:end] of the original, its class, and how it is said ("" is not spoken)."""
+    """A token: text[start:end] of the original, its kind, and its words, "": it is not spoken."""
 
     written: str
     start: int
@@ -39,7 +39,7 @@ class Token(NamedTuple):
 
 
 class Word(NamedTuple):
-    """One spoken word; text[start:end] of the original is the token that it is said for, of class `kind`."""
+    """A spoken word; it belongs to the token text[start:end] of the original, of kind `kind`."""
 
     text: str
     start: int
@@ -48,7 +48,10 @@ class Word(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A stretch of the reading between marks of markup: silence of `pause` seconds, then `text`; None leaves a setting."""
+    """A part of the reading between markup: `pause` seconds of silence, then `text`.
+
+    `speed`, `voice`: settings by markup, None: those of the request.
+    """
 
     text: str
     pause: float
@@ -58,23 +61,23 @@ class Segment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a line is read."""
+    """How lines are read."""
 
     chat: bool = True
-    """Chat's own words and emoticons are said in full (`pls`, `w/`, `<3`)."""
+    """Chat words and emoticons are spoken in full: `pls`, `w/`, `<3`."""
     markup: bool = False
-    """`[pause 500ms]`, `[speed 1.2]` and `[voice:anna]` are orders; otherwise they are read like other text."""
+    """`[pause 500ms]`, `[speed 1.2]` and `[voice:anna]` are markup; otherwise they are read like other text."""
     scripts: str = LETTERS
-    """Classes of letters that the voice reads (see `scan`); words of others are dropped."""
+    """Classes of letters that the voice reads (`scan`); words in others are dropped."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """A line as it is said."""
+    """The reading of a line; `dropped`: parts of the original that are not spoken."""
 
     language: str
     text: str
-    """Words and punctuation on one line; a word of two or more capitals is spelled letter by letter."""
+    """Words and punctuation; a word of two or more capitals is to be spelled letter by letter."""
     words: list[Word] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
@@ -82,11 +85,11 @@ class Reading:
 
     @property
     def unspoken(self) -> list[Dropped]:
-        """The words among what was dropped: those in a script that the voice does not read."""
+        """The words that were dropped because the voice does not read their script."""
         return [part for part in self.dropped if part.why == "script"]
 
     def moved(self, text: str, span: Callable[[int, int], tuple[int, int]]) -> Reading:
-        """The same with places in `text`, the line before something was put into it; `span` maps them."""
+        """The same reading with positions in `text`, to which `span` maps positions in the line that was read."""
         words = [word._replace(start=at, end=end) for word in self.words for at, end in [span(word.start, word.end)]]
         tokens = [
             token._replace(written=text[at:end], start=at, end=end)
@@ -102,10 +105,10 @@ _NEAR = 12
 
 
 def read(text: str, language: str | None = None, *, options: Options = DEFAULT) -> Reading:
-    """How `text` is said; nothing is raised, and a text without words has none. `language`: BCP 47, None to guess.
+    """The reading of `text`, which has no words where nothing can be spoken; nothing is raised.
 
-    The language is that of the words where the script tells; numbers are read in that of the words next to them. A
-    language without a grammar keeps its digits: the model's own reading is better than a wrong one.
+    `language`: BCP 47, None: guessed from the script. In a line of several scripts, numbers are read in the language of
+    the words next to them. In a language without a grammar digits are left to the model.
     """
     line = Line(text)
     here, latin = _languages(line, detect.base(language), options.scripts)
@@ -138,7 +141,7 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
 
 
 def _languages(line: Line, tagged: str, scripts: str) -> tuple[str, str]:
-    """(language of the line, language of its words in Latin letters). `tagged`: the caller's language or ""."""
+    """The language of the line, and that of its words in Latin letters; `tagged`: the caller's language or ""."""
     latin = tagged if tagged in GRAMMARS and tagged != "zh" else "en"
     guessed = detect.guess(line.text) if scripts != "a" else latin
     if guessed == "en":
@@ -151,7 +154,7 @@ def _languages(line: Line, tagged: str, scripts: str) -> tuple[str, str]:
 
 
 def _has_words(line: Line, grammar: Grammar) -> bool:
-    """Whether there are Latin words that `grammar` does not know; acronyms, units and its chat's words do not count."""
+    """Whether the line has Latin words other than acronyms and the units, chat words and currencies of `grammar`."""
     known = [grammar.table.section(name) for name in ("chat", "unit", "currency")]
     return any(
         c == "a"
@@ -165,7 +168,7 @@ def _has_words(line: Line, grammar: Grammar) -> bool:
 
 
 def _by_chinese(line: Line, i: int, chinese: bool) -> bool:
-    """Whether the letters next to run `i` are Chinese, not Latin; `chinese`: the line is, where none are near."""
+    """Whether the letters nearest to run `i` are Chinese, not Latin; `chinese`: the result where there are none."""
     shape = line.shape
     after = i + 1
     stop = min(i + _NEAR, line.count)
@@ -186,7 +189,7 @@ def _by_chinese(line: Line, i: int, chinese: bool) -> bool:
 
 
 def _belongs(shape: str, i: int, chinese: bool) -> bool:
-    """Whether run `i` is a unit of the number right before it."""
+    """Whether run `i` is the unit of the number directly before it."""
     return shape[i] == "a" and shape[i - 1] in "0°" and (chinese or shape[i + 1] == "h")
 
 
@@ -201,7 +204,7 @@ def _han(char: str) -> bool:
 
 
 class _Writer:
-    """Joins what is found: words with spaces where they need one, marks once."""
+    """Joins tokens to a text with spaces and punctuation, and records words, tokens and what was dropped."""
 
     def __init__(self, text: str, line: Line, scripts: str) -> None:
         self.text, self.line = text, line
@@ -218,7 +221,7 @@ class _Writer:
         self.pending: tuple[float, float | None, str | None] = (0.0, None, None)
 
     def add(self, i: int, found: Found) -> None:
-        """Take what was found at run `i`."""
+        """Add the token `found` that begins at run `i`."""
         line = self.line
         end_run, spoken, kind, why = found
         start, end = line.place(i), line.place_after(end_run)
@@ -248,7 +251,7 @@ class _Writer:
             line.said = spoken
 
     def say(self, spoken: str) -> None:
-        """Write words, with a space before them where one belongs: Chinese has none, Latin words and marks have."""
+        """Append words, with a space before them except between Chinese characters."""
         first, last = spoken[0], self.last
         han = first >= "\u3040" and _han(first)
         if self.hyphen and not self.gap and not (han or self.han) and first.isalnum():
@@ -266,7 +269,7 @@ class _Writer:
         self.gap = self.hyphen = False
 
     def mark(self, i: int, char: str) -> None:
-        """Write punctuation, once and only behind words."""
+        """Append punctuation, where it follows a word and is no repetition."""
         shape = self.line.shape
         if char == "-" and self.line.before(i) in "ahkx0" and shape[i + 1] in "ahkx0" and shape[i + 1] != "h":
             self.hyphen = True
@@ -292,7 +295,7 @@ class _Writer:
         self.pause(char)
 
     def pause(self, char: str) -> None:
-        """Write one mark behind the last word; of two that meet the stronger stays, of two equal ones one."""
+        """Append a mark after the last word; of two adjacent marks the stronger one remains, of equal ones one."""
         last = self.last
         if not last:
             return
@@ -315,7 +318,7 @@ class _Writer:
         self.gap = False
 
     def order(self, found: Order) -> None:
-        """Begin a new segment."""
+        """Begin a new segment with the settings of markup."""
         self.close()
         pause, speed, voice = self.pending
         if found.name == "pause":
@@ -329,7 +332,7 @@ class _Writer:
         self.tokens.append(Token(self.text[start:end], start, end, "order", ""))
 
     def close(self) -> None:
-        """End the segment that is being written."""
+        """End the current segment."""
         said = "".join(self.out).strip()
         if said:
             self.segments.append(Segment(said, *self.pending))

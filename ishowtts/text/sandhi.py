@@ -1,4 +1,4 @@
-"""How Mandarin tones change beside each other: 不, 一, third tones, neutral endings, the r of erhua. By rules on words."""
+"""Tone sandhi of Mandarin by rules: 不, 一, third tones, neutral endings, and the r of erhua."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from . import tables
 
 Word = tuple[str, list[str]]
-"""A word in characters and the syllable of each with its tone digit; "" for a character without a reading."""
+"""A word, and the syllable with its tone digit of each character, "" for one without a reading."""
 
 _DIGITS = frozenset("零〇一二三四五六七八九十百千万亿两几")
 _LARGE = frozenset("百千万亿两几")
@@ -23,12 +23,12 @@ def _neutral() -> frozenset[str]:
 
 @cache
 def _child() -> frozenset[str]:
-    """Words in which 子 or 儿 keeps its tone."""
+    """Words in which 子 or 儿 has its full tone."""
     return tables.load("pinyin").list("child")
 
 
 def _erhua(words: list[Word]) -> list[Word]:
-    """Joins the r of 儿 to the syllable before it."""
+    """Join the r of 儿 to the syllable before it."""
     out: list[Word] = []
     for word, syllables in words:
         ends = word.endswith("儿") and word not in _child()
@@ -51,7 +51,7 @@ def _tone(syllable: str) -> str:
 
 
 def _bu_and_yi(chars: str, said: list[str], starts: set[int]) -> None:
-    """Tones of 不 and 一 by what follows, in place; `starts`: where words begin."""
+    """Change the tones of 不 and 一 in `said` by what follows; `starts`: indices at which words begin."""
     for i, char in enumerate(chars):
         if char not in "不一" or said[i][:-1] not in ("bu", "yi") or _tone(said[i]) == "5":
             continue
@@ -68,7 +68,7 @@ def _bu_and_yi(chars: str, said: list[str], starts: set[int]) -> None:
 
 
 def _counts(chars: str, i: int, starts: set[int]) -> bool:
-    """Whether the 一 at `i` keeps its own tone: a digit among others, an ordinal, the end of a word."""
+    """Whether the 一 at `i` has its own tone: as a digit among others, in an ordinal, at the end of a word."""
     before, after = chars[i - 1 : i], chars[i + 1]
     if before == "第" or chars.startswith(_ORDINAL, i) or (i not in starts and i + 1 in starts):
         return True
@@ -76,12 +76,15 @@ def _counts(chars: str, i: int, starts: set[int]) -> bool:
 
 
 def _third_tones(said: list[str], spans: list[tuple[int, int]]) -> None:
-    """A third tone before another is a second one: inside words, then between neighbours of which one is a single syllable."""
+    """Change a third tone before another one to a second tone in `said`.
+
+    It applies inside words, and between two words of which one has a single syllable.
+    """
     third = [_tone(s) == "3" for s in said]
     for start, end in spans:
         low = start
         if end - start == 3 and all(third[start:end]) and said[start][:-1] in ("xiao", "lao", "mei", "hao", "hen"):
-            low = start + 1  # 小老虎: the pair behind belongs together
+            low = start + 1  # 小老虎: the last two syllables are a unit
         for i in range(low, end - 1):
             if third[i] and third[i + 1]:
                 said[i] = said[i][:-1] + "2"
@@ -92,13 +95,13 @@ def _third_tones(said: list[str], spans: list[tuple[int, int]]) -> None:
 
 
 def _neutral_suffix(word: str, said: list[str], start: int, end: int) -> None:
-    """子, 们 and 么 behind a stem have no tone, and make no third tone before them rise."""
+    """Make the suffixes 子, 们 and 么 neutral in `said`, before the rules of third tones."""
     if end - start > 1 and word[-1] in _NEUTRAL_ENDS and said[end - 1] and word not in _child():
         said[end - 1] = said[end - 1][:-1] + "5"
 
 
 def apply(words: list[Word]) -> list[Word]:
-    """`words`, neighbours without a pause between them, with the tones they are spoken in; "" is left out."""
+    """The words of a phrase without pauses with their spoken tones; characters without a reading are left out."""
     chars, starts = "", set()
     said: list[str] = []
     spans: list[tuple[int, int]] = []

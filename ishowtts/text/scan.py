@@ -1,9 +1,9 @@
-"""Second step of a reading: the cleaned line cut into runs of one class of character.
+"""Second step of a reading: the cleaned line is divided into runs of characters of one class.
 
-A line of runs has a *shape*, a string with one character for each run: "0" digits, "a" Latin letters (with apostrophes
-inside), "h" Chinese characters, "k" kana, "x" letters of any other script, " " white space, "²" raised digits, and
-every other character as itself. "Paid $5.50 at 12:30pm" has the shape "a $0.0 a 0:0a". Rules look at a bounded number
-of places of the shape, so reading a line takes time in proportion to its length.
+The *shape* of a line is a string with one character for each run: "0" digits, "a" Latin letters (with apostrophes
+inside), "h" Chinese characters, "k" kana, "x" letters of other scripts, " " white space, "²" superscript digits, and
+every other character as itself. "Paid $5.50 at 12:30pm" has the shape "a $0.0 a 0:0a". A rule looks at a bounded number
+of positions of the shape, so reading takes time in proportion to the length of a line.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from . import detect
 from .clean import SUPERSCRIPTS, clean
 
 PAD = 32
-"""Places beyond the end that a rule may look at."""
+"""Number of positions after the end of a line at which rules may look."""
 LETTERS = "ahkx"
+"""The classes of letters."""
 
 
 def _class(char: str) -> str:
@@ -48,7 +49,7 @@ _OPERATORS = frozenset("=×÷^±≈≠≤≥²")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the grammars need to know about the whole line."""
+    """What grammars need to know about the whole line: its language, options, and whether it is all in capitals."""
 
     language: str
     chat: bool
@@ -57,7 +58,10 @@ class Setting:
 
 
 class Line:
-    """One text, cut into runs: `parts[i]` is written, `shape[i]` its class; both go on emptily beyond the end."""
+    """A text divided into runs: `parts[i]` is the text of run `i`, `shape[i]` its class.
+
+    After the end there are PAD empty runs of class NUL.
+    """
 
     def __init__(self, text: str) -> None:
         self.text, self._places, self.dropped = clean(text)
@@ -79,22 +83,22 @@ class Line:
         self.at = 0
         """The run that is being read."""
         self.last = ""
-        """Kind of what was found last."""
+        """The kind of the last token."""
         self.said = ""
-        """The last word that was said, "" behind a mark."""
+        """The last spoken word, "" after punctuation."""
         self.scanned = 0
-        """Runs before this one were found to be in no link."""
+        """The runs before this one are known not to be in a link."""
         self.street = 0
-        """The run that is the kind of a street in an address, 0 without one."""
+        """The run of a word such as "Street" in an address, 0: there is none."""
         self._expression = (0, 0, False)
 
     def place(self, i: int) -> int:
-        """Where run `i` begins in the original text."""
+        """The position of the beginning of run `i` in the original text."""
         at = self.starts[i]
         return at if self._places is None else self._places[at]
 
     def place_after(self, i: int) -> int:
-        """Where what is before run `i` ends in the original text."""
+        """The position in the original text of the end of what is before run `i`."""
         at = self.starts[i]
         if self._places is None:
             return at
@@ -102,16 +106,16 @@ class Line:
         return self._places[at] if self._places[at] > last else last + 1
 
     def take(self, i: int, size: int) -> None:
-        """Take the first `size` characters of run `i` away; the rest of it, which is not empty, is still to be read."""
+        """Remove the first `size` characters of run `i`; the rest, which is not empty, is read later."""
         self.parts[i] = self.parts[i][size:]
         self.starts[i] += size
 
     def before(self, i: int) -> str:
-        r"""Class of the run before `i`, "\0" at the start."""
+        r"""The class of the run before `i`, "\0" at the start."""
         return self.shape[i - 1] if i else "\0"
 
     def word_before(self, i: int) -> str:
-        """The word before run `i`, lower case, behind at most a space and a full stop; "" if there is none."""
+        """The word before run `i` in lower case, with at most a full stop and a space between; "" for none."""
         i -= 1
         if i >= 0 and self.shape[i] == " ":
             i -= 1
@@ -120,13 +124,13 @@ class Line:
         return self.parts[i].lower() if i >= 0 and self.shape[i] in LETTERS else ""
 
     def word_after(self, i: int) -> str:
-        """The word that begins at run `i` or behind the space there, as written; "" if there is none."""
+        """The word at run `i` or after a space there, as written; "" for none."""
         if self.shape[i] == " ":
             i += 1
         return self.parts[i] if self.shape[i] in LETTERS else ""
 
     def ends(self, i: int) -> bool:
-        """Whether no letter or digit follows within the line's next places."""
+        """Whether the line ends after run `i` without further letters or digits, looking PAD/2 runs ahead."""
         shape, end = self.shape, i + PAD // 2
         while i < end:
             if shape[i] == "\0":
@@ -137,7 +141,7 @@ class Line:
         return False
 
     def computes(self, i: int) -> bool:
-        """Whether run `i` stands among numbers with an operator such as "=": then "-" is minus and "/" divides."""
+        """Whether run `i` is in a calculation, with an operator such as "=", so that "-" is minus and "/" divides."""
         start, end, found = self._expression
         if not start <= i < end:
             shape = self.shape

@@ -1,4 +1,4 @@
-"""Groups of digits that are no amount: phone numbers, IP addresses, versions."""
+"""Rules for groups of digits that are no amounts: phone numbers, IP addresses, versions."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SERVICE = frozenset(("800", "833", "844", "855", "866", "877", "888", "900"))
 
 
 class Telephones(Words):
-    """See the module."""
+    """Rules for groups of digits, on top of those for words."""
 
     def address_numbers(self, line: Line, i: int) -> Found | None:
-        """IP addresses, versions and phone numbers: three numbers or more with the same sign between."""
+        """An IP address, version or phone number: three or more numbers with the same character between."""
         shape, parts = line.shape, line.parts
         if line.before(i) in "0-./:":
             return None
@@ -33,15 +33,15 @@ class Telephones(Words):
         return self.telephone(line, i)
 
     def grouped_by_points(self, line: Line, i: int) -> bool:
-        """Whether full stops mark thousands at run `i`."""
+        """Whether full stops separate thousands in the number at run `i`."""
         return False
 
     def number_or_digits(self, group: str) -> str:
-        """A group of digits in a name: digit by digit where it begins with zero or is long."""
+        """A group of digits in a version: digit by digit if it begins with zero or is long, else as a cardinal."""
         return self.digits(group) if (group[0] == "0" and len(group) > 1) or len(group) > 6 else self.cardinal(group)
 
     def telephone(self, line: Line, i: int) -> Found | None:
-        """Groups of digits with dashes, and parentheses or a leading plus sign."""
+        """A phone number: groups of digits with dashes, parentheses or a leading plus sign."""
         shape, parts = line.shape, line.parts
         if shape[i] == "0" and shape[i + 1] != "-":
             return None
@@ -106,7 +106,7 @@ class Telephones(Words):
         return Found(end, " ".join(said), "phone")
 
     def grouped(self, groups: list[str]) -> str:
-        """Groups of a phone number, digit by digit with pauses between."""
+        """The groups of a phone number, digit by digit with pauses between the groups."""
         said = []
         for n, group in enumerate(groups):
             whole = self.language == "en" and n < 2 and group in _SERVICE and group.endswith("00")
@@ -114,5 +114,5 @@ class Telephones(Words):
         return ", ".join(said)
 
     def international(self, groups: list[str]) -> str:
-        """Groups of a phone number behind a plus sign."""
+        """The groups of a phone number after a plus sign."""
         return f"{self.symbols['+']} {self.grouped(groups)}"

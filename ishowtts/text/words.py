@@ -1,6 +1,6 @@
-"""Words in Latin letters: abbreviations, chat's own words, acronyms, words said longer, letters and digits in one.
+"""Rules for words in Latin letters: abbreviations, chat words, acronyms, stretched words, letters with digits.
 
-What leaves here in two or more capitals is spelled letter by letter; every other word is said as a word.
+Results in two or more capitals are spelled letter by letter, all others are read as words.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MERIDIEMS = {"am": "AM", "pm": "PM"}
 
 
 class Words(Grammar):
-    """A language in Latin letters."""
+    """Rules for words in Latin letters; languages define numbers and further rules."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,38 +45,38 @@ class Words(Grammar):
         self.sounds = table.words("sound")
 
     def shouted(self, line: Line) -> bool:
-        """Whether a line of several words, not of acronyms alone, is all in capitals: then they say nothing about a word."""
+        """Whether a line of several words, not only acronyms, is all in capitals, which then do not mark acronyms."""
         words = [part for part, shape in zip(line.parts, line.shape, strict=False) if shape == "a" and len(part) > 1]
         return (
             len(words) > 1 and all(map(str.isupper, words)) and any(self.is_word(word.lower(), False) for word in words)
         )
 
-    # ---- what a subclass says ----------------------------------------------------------------------------------------
+    # ---- defined by the language -------------------------------------------------------------------------------------
 
     def cardinal(self, number: str) -> str:
         """A number ("1234" or "12.5") in words."""
         raise NotImplementedError
 
     def digits(self, number: str) -> str:
-        """Digit by digit."""
+        """A number digit by digit."""
         raise NotImplementedError
 
     def model_number(self, digits: str) -> str:
-        """Digits in the name of a product."""
+        """The digits in the name of a product."""
         return self.cardinal(digits)
 
     def pairs(self, digits: str) -> str:
-        """Four digits of a year or of a product's name."""
+        """The four digits of a year or in the name of a product."""
         return self.cardinal(digits)
 
     def special(self, line: Line, i: int) -> Found | None:
-        """Words that open something of several words, such as a date."""
+        """A token of several words that begins with the word at run `i`, such as a date; None: there is none."""
         return None
 
     # ---- rules -------------------------------------------------------------------------------------------------------
 
     def letters(self, line: Line, i: int) -> Found | None:
-        """What depends on the sign or digit behind a word: addresses, abbreviations, "w/", letters with digits."""
+        """A token that continues after a word: an address, an abbreviation, "w/", letters with digits."""
         after = line.shape[i + 1]
         if after in " \0hx,!?":
             return None
@@ -100,7 +100,7 @@ class Words(Grammar):
         return None
 
     def word(self, line: Line, i: int) -> Found:
-        """One word."""
+        """A word, or an emoticon of letters."""
         part = line.parts[i]
         if part[0] in "XxTtQqOouUnDBo" and emoticons.letters(part):
             found = self.emoticon(line, i)
@@ -114,20 +114,20 @@ class Words(Grammar):
         return Found(i + 1, said, kind)
 
     def alone(self, part: str, setting: Setting) -> tuple[str, str]:
-        """What one word is said as wherever it stands, and its class."""
+        """A word in its spoken form, without regard to its neighbours, and the kind of its token."""
         low = part.lower()
         if setting.chat and low in self.chat and self.chats(part, setting.shouted):
             return self.chat[low], "chat"
         return self.say(part, low, setting.shouted, chat=setting.chat)
 
     def chats(self, part: str, is_shouted: bool) -> bool:
-        """Whether a word that chat uses is meant, and not a grade, an initial or a unit."""
+        """Whether a word is the chat word of the table and not a grade, an initial or a unit."""
         if len(part) > 2 or not part.isupper():
             return True
         return len(part) > 1 and (is_shouted or part not in self.table.section("unit"))
 
     def say(self, part: str, low: str, is_shouted: bool, *, chat: bool = False) -> tuple[str, str]:
-        """One word, and its class."""
+        """A word in its spoken form, and the kind of its token; `low`: the word in lower case."""
         if len(part) == 1:
             return part, "word"
         if part.isupper():
@@ -158,7 +158,7 @@ class Words(Grammar):
         return part, "word"
 
     def is_word(self, low: str, is_shouted: bool) -> bool:
-        """Whether capitals are a word said loudly rather than letters."""
+        """Whether a word in capitals is a shouted word and not an acronym."""
         if low in self.short:
             return is_shouted or low not in self.capitals
         if low in self.spelled or _VOWELS.isdisjoint(low):
@@ -166,7 +166,7 @@ class Words(Grammar):
         return is_shouted or (len(low) > 3 and pronounceable(low))
 
     def without_vowels(self, part: str, low: str) -> tuple[str, str]:
-        """Sounds ("hmmm") shortened to what the table knows; other letters are spelled."""
+        """A word without vowels: a sound of the table ("hmmm"), or letters to spell; with the kind of its token."""
         if _THREE.search(low):
             for keep in (2, 1):
                 short = _THREE.sub(lambda run, keep=keep: run[1] * keep, low)  # type: ignore[misc]
@@ -180,7 +180,7 @@ class Words(Grammar):
         return upper_letters(part), "letters"
 
     def shortened(self, low: str) -> str:
-        """As in "sooo" and "cooool": a letter written three times or more is one, or two where a word has two."""
+        """A stretched word ("sooo", "cooool") with each run of a letter reduced to one, or two where a word has two."""
         pieces = _THREE.split(low)  # between, letter, between, letter, …
         best = "".join(pieces)
         runs = len(pieces) // 2
@@ -192,7 +192,7 @@ class Words(Grammar):
         return self.sounds.get(best, best)
 
     def abbreviation(self, line: Line, i: int) -> Found | None:
-        """As in "Dr." and "z. B." by the table; single letters with full stops are an acronym ("C. S. Lewis")."""
+        """An abbreviation of the table ("Dr.", "z. B."), or an acronym of letters with full stops ("C. S. Lewis")."""
         part, shape = line.parts[i], line.shape
         low = part.lower()
         if low in self.dotted and (line.setting.shouted or len(part) == 1 or not part.isupper()):
@@ -214,7 +214,7 @@ class Words(Grammar):
         return None
 
     def fits(self, line: Line, i: int, end: int) -> bool:
-        """Whether what a short form asks for stands at it: "number" behind or before it, or a "name" behind."""
+        """Whether the neighbour that an abbreviation needs is there: a number after or before it, or a name after."""
         row = self.table.section("abbreviation")[line.text[line.starts[i] : line.starts[end]].lower().replace(" ", "")]
         if len(row) < 2:
             return True
@@ -224,11 +224,11 @@ class Words(Grammar):
         return after[:1].isdigit() if row[1] == "number" else after[:1].isupper() and after != "I"
 
     def closes(self, line: Line, end: int) -> bool:
-        """Whether the full stop of an abbreviation that ends before run `end` also closes a sentence."""
+        """Whether the full stop of an abbreviation that ends before run `end` also ends a sentence."""
         return line.shape[end] in "\0\n" or (line.shape[end] == " " and line.shape[end + 1] == "\0")
 
     def initials(self, line: Line, i: int) -> Found | None:
-        """Single letters with a full stop each."""
+        """An acronym of single letters with a full stop each."""
         shape, parts, end, said = line.shape, line.parts, i, ""
         while shape[end] == "a" and shape[end + 1] == "." and len(parts[end]) == 1 and len(said) < 8:
             said += parts[end].upper()
@@ -254,13 +254,13 @@ class Words(Grammar):
         return None
 
     def joined(self, letters: str) -> str:
-        """Initials as one word, apart where that word would be read as another."""
+        """Letters of an acronym as one word, or separated where that word would be read as another."""
         low = letters.lower()
-        apart = low in self.chat or (low in self.short and low not in self.capitals)
-        return " ".join(letters) if apart else letters
+        another = low in self.chat or (low in self.short and low not in self.capitals)
+        return " ".join(letters) if another else letters
 
     def serial(self, line: Line, i: int) -> Found:
-        """Letters and digits in one: "GPT4", "25d08A", "ab9453"."""
+        """Letters and digits without a space: "GPT4", "25d08A", "ab9453"."""
         shape, end = line.shape, i
         while shape[end] in "a0":
             end += 1
@@ -279,7 +279,7 @@ class Words(Grammar):
         return Found(end, said, "serial")
 
     def say_serial(self, parts: list[str], setting: Setting) -> str:
-        """Parts of letters and of digits, each as one says it in a name."""
+        """Parts of letters and of digits in words, as in the name of a product."""
         said = []
         for n, part in enumerate(parts):
             if not part[0].isdigit():
@@ -295,7 +295,7 @@ class Words(Grammar):
         return " ".join(said)
 
     def spell_address(self, written: str, setting: Setting) -> str:
-        """An address in words."""
+        """An address in words, with names for its punctuation."""
         out: list[str] = []
         dotted = False
         for piece in re.findall(r"[A-Za-z\u00aa-\u024f']+|\d+|.", written):
@@ -314,13 +314,13 @@ class Words(Grammar):
 
 
 def upper_letters(word: str) -> str:
-    """Capitals that stand for letters; apart where together they would be a Roman numeral."""
+    """A word in capitals, to be spelled; its letters are separated where they would be a Roman numeral."""
     upper = word.upper()
     return " ".join(upper) if from_roman(upper) else upper
 
 
 def pronounceable(low: str) -> bool:
-    """Whether letters begin and end as a syllable may."""
+    """Whether a word has a vowel and begins and ends as syllables can."""
     vowels = [at for at, char in enumerate(low) if char in _VOWELS]
     if not vowels:
         return False

@@ -410,11 +410,8 @@ def test_a_listener_that_does_not_read_is_bounded(api: httpx.Client, chat: Serve
     lazy.connect(("127.0.0.1", chat.port))
     lazy.sendall(b"GET /api/danmaku/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
     lazy.recv(100)
-    name = say(
-        api,
-        "Nobody reads this on the other side, and so it must not be kept for ever, "
-        "whoever says it and however long it is.",
-    )
+    words = "Nobody reads this on the other side, and so it must not be kept for ever, "
+    name = say(api, words + "whoever says it and however long it is.")
     listener.wait("end", name)
     lazy.settimeout(2)
     got = b""

@@ -14,7 +14,8 @@ from ishowtts.text.tokens import Vocabulary
 PIECES = {
     "english": ["Hello there", "that's what I said", "a test of F5-TTS", "WOW", "don't you think so", "see you at 9pm",
                 "I", "café"],
-    "chinese": ["你好世界", "我们一起去重庆吧", "银行行长不行", "一个人", "真的很好吃", "了解", "不是不可以", "他得意地笑了",
+    "chinese": ["你好世界", "我们一起去重庆吧", "银行行长不行", "一个人", "真的很好吃", "了解",
+                "不是不可以", "他得意地笑了",
                 "的", "數碼寶貝"],
     "numbers": ["3.14", "1,234", "2024年", "50%", "￥99", "12:30", "№7", "1/2", "x²"],
     "symbols": ["😀", "👍🏽", "🇩🇪", "…", "——", "★", "ñandú", "Straße", "Привет", "こんにちは", "カタカナ", "안녕", "〇",

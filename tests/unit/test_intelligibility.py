@@ -9,14 +9,14 @@ import pytest
 import soundfile
 
 import ishowtts
-from ishowtts.quality.intelligibility import count, edits, errors, rates, units
+from ishowtts.quality.intelligibility import count, errors, rates, units
 from ishowtts.quality.listeners import listener
 
 
-def test_edits() -> None:
-    assert edits("kitten", "sitting") == 3
-    assert edits("", "abc") == edits("abc", "") == 3
-    assert edits(["a", "b"], ["a", "b"]) == 0
+def test_errors_are_the_least_edits() -> None:
+    assert count("one kitten", "one sitting") == (1, 2, 3, 10)
+    assert count("hello", "") == (1, 1, 5, 5)
+    assert count("same words", "same words")[::2] == (0, 0)
 
 
 @pytest.mark.parametrize(

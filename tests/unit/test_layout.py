@@ -1,13 +1,24 @@
-"""The shape of the source: modules that do not import one another in circles."""
+"""The shape of the source: modules that do not import one another in circles, files and lines that are short."""
 
 from __future__ import annotations
 
 import ast
+import re
+import subprocess
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "ishowtts"
+LINES, COLUMNS = 500, 120
+LONG = {"csrc/kernels/body.h", "csrc/pyext/_platforms.c"}
+"""Files with more lines; none is to be added."""
+WIDE = {
+    *("ishowtts/train/data.py", "ishowtts/train/distil.py", "ishowtts/train/dit.py", "ishowtts/train/export.py"),
+    *("ishowtts/train/kokoro.py", "ishowtts/train/loop.py", "ishowtts/train/made.py", "ishowtts/train/vocabulary.py"),
+}
+"""Files with wider lines; none is to be added."""
+PRAGMA = re.compile(r"  # (type: ignore|noqa|fmt: skip).*$")
 
 
 def modules() -> dict[str, Path]:
@@ -47,3 +58,28 @@ def test_modules_do_not_import_one_another_in_circles() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         raise AssertionError(" -> ".join(reversed(error.args[1]))) from None
+
+
+def sources() -> list[Path]:
+    """Source files of the checkout that git knows."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    kinds = (".c", ".h", ".py", ".pyi", ".js", ".css", ".html", ".sh")
+    return [ROOT / name for name in listed.split("\0") if name.endswith(kinds) and (ROOT / name).is_file()]
+
+
+def test_files_are_short() -> None:
+    folders = ("csrc", "ishowtts", "tests")
+    files = [path for path in sources() if path.relative_to(ROOT).parts[0] in folders]
+    counts = {str(path.relative_to(ROOT)): path.read_bytes().count(b"\n") for path in files}
+    assert {name: lines for name, lines in counts.items() if lines > LINES}.keys() <= LONG
+
+
+def test_lines_are_short() -> None:
+    wide = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sources()
+        if str(path.relative_to(ROOT)) not in WIDE
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(PRAGMA.sub("", line)) > COLUMNS
+    ]
+    assert not wide

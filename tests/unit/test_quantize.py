@@ -80,7 +80,7 @@ def test_the_grid_has_the_least_error(kind: str) -> None:
     least, most = values.min(), values.max()
     parts = np.geomspace(1 / 64, 1, 40)
     best = min(mean_square_error(values, least * low, most * high) for low in parts for high in parts)
-    scale, shift = histogram.grid
+    scale, shift = histogram.quantiser
     low, high = shift - LEVELS * scale, shift + LEVELS * scale
     assert mean_square_error(values, low, high) < 1.03 * best
     if kind == "normal":
@@ -97,14 +97,14 @@ def test_the_grid_does_not_depend_on_the_order() -> None:
     for row in values:
         rising.add(row[None])
     falling.add(values.flip(0))
-    assert rising.grid[0] == pytest.approx(falling.grid[0], rel=0.05)
+    assert rising.quantiser[0] == pytest.approx(falling.quantiser[0], rel=0.05)
 
 
 def test_nothing_to_see_is_an_error() -> None:
     histogram = Histogram(3)
     histogram.add(torch.zeros(4, 3))
     with pytest.raises(ModelError, match="cannot be calibrated"):
-        _ = histogram.grid
+        _ = histogram.quantiser
 
 
 # ---- the native backend ----------------------------------------------------------------------------------------------

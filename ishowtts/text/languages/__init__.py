@@ -1,4 +1,4 @@
-"""The grammars by language; a new language is a module here, a table, and a line below."""
+"""The grammars by language; a new language needs a module here, a table, and an entry in `GRAMMARS`."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from .mandarin import Mandarin
 
 GRAMMARS: dict[str, Grammar] = {grammar.language: grammar for grammar in (English(), German(), Mandarin())}
 PLAIN = Grammar()
-"""For languages that have none: marks, links and emoticons, no numbers."""
+"""The grammar of other languages: punctuation, links and emoticons, but no numbers."""

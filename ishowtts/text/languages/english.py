@@ -19,7 +19,7 @@ _year = lru_cache(1024)(numerals.english_year)
 
 
 class English(Numbers):
-    """See the module."""
+    """The grammar of English."""
 
     language = "en"
 

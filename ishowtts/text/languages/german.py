@@ -18,7 +18,7 @@ _NEUTER = ("chen", "um", "ment", "lein")
 
 
 class German(Numbers):
-    """See the module."""
+    """The grammar of German."""
 
     language = "de"
     group_mark, point_mark = ".", ","

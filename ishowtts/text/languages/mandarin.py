@@ -16,11 +16,11 @@ _cardinal = lru_cache(8192)(numerals.chinese)
 _BETWEEN = re.compile(r"(?<=[\u4e00-\u9fff]) | (?=[\u4e00-\u9fff])")
 _REPEATED = re.compile(r"([^零一二三四五六七八九幺])\1{5,}", re.DOTALL)
 _SAID_SHORT = 5
-"""Times that a character said over and over is said."""
+"""Number of times that a repeated character is spoken."""
 
 
 class Mandarin(Numbers):
-    """See the module."""
+    """The grammar of Mandarin."""
 
     language = "zh"
     plain_before = Numbers.plain_before - frozenset("-–~")
@@ -39,14 +39,14 @@ class Mandarin(Numbers):
         self.rules["~"] = (self.emoticon, self.dash, self.symbol)
 
     def find(self, line: Line, i: int) -> Found:
-        """What run `i` begins; Chinese is written without spaces."""
+        """The token that begins with run `i`, without spaces between Chinese characters."""
         found = super().find(line, i)
         if " " not in found.spoken:
             return found
         return found._replace(spoken=_BETWEEN.sub("", found.spoken.replace(", ", "，")))
 
     def repeated(self, line: Line, i: int) -> Found | None:
-        """One character over and over is said a few times."""
+        """A character that is repeated many times, which is spoken a few times."""
         part = line.parts[i]
         if len(part) <= _SAID_SHORT:
             return None
@@ -71,7 +71,7 @@ class Mandarin(Numbers):
     # ---- what follows a number ---------------------------------------------------------------------------------------
 
     def chat_number(self, line: Line, i: int) -> Found | None:
-        """Numbers that are words by their sound: 666, 2333, 520, 88."""
+        """A number that chat uses as a word for its sound: 666, 2333, 520, 88."""
         part = line.parts[i]
         if not line.setting.chat or line.before(i) in "a0.,:-/$¥#" or line.shape[i + 1] in "a0%.:/-°$€":
             return None
@@ -88,32 +88,32 @@ class Mandarin(Numbers):
         return None
 
     def parting(self, line: Line, i: int) -> bool:
-        """Whether nothing but a mark follows run `i`, and a sentence may have ended before it."""
+        """Whether only punctuation follows run `i`, and a sentence may end before it, so that 88 means goodbye."""
         before = line.before(i)
         return line.ends(i + 1) and (before not in "h" or line.parts[i - 1][-1] in "了吧啦呀哦")
 
     def magnitude(self, line: Line, j: int) -> str:
-        """万, 亿 and the like at the beginning of run `j`."""
+        """The magnitude, such as 万 or 亿, at the beginning of run `j`, "" for none."""
         part = line.parts[j]
         if line.shape[j] != "h" or part[0] not in "万亿千百":
             return ""
         return next((word for word in self.magnitudes if part.startswith(word)), "")
 
     def scale(self, line: Line, j: int, money: bool) -> tuple[int, str]:
-        """Magnitudes in Latin letters are counted in 万 by `scaled`."""
+        """As `Amounts.scale`, with a power of ten as the word; not for single capitals that may be a name."""
         end, word = super().scale(line, j, money)
         letter = line.parts[end - 1] if word else ""
         many = line.shape[end] == "+" or (line.shape[end] == "h" and line.parts[end][0] in "人粉播观订关点赞块元热票浏")
         return (j, "") if not money and (letter in ("M", "B") or (letter == "W" and not many)) else (end, word)
 
     def scaled(self, num: Num, scale: str) -> str:
-        """A number times a power of ten: "10" and "3" are 一万."""
+        """A number times a power of ten: "10" and scale "3" give 一万."""
         zeros = int(scale)
         digits = num.whole + num.fraction[:zeros].ljust(zeros, "0")
         return self.cardinal(digits + (f".{num.fraction[zeros:]}" if num.fraction[zeros:] else ""))
 
     def suffix(self, line: Line, i: int, num: Num) -> Found | None:
-        """Percent, years, eras, numbers before what they count."""
+        """A percentage, a year, an era, or a number before the thing that it counts."""
         shape, parts, j = line.shape, line.parts, num.end
         after = shape[j]
         if after == " " and shape[j + 1] in "%‰":
@@ -144,15 +144,15 @@ class Mandarin(Numbers):
         return None
 
     def percent_ends(self, line: Line, j: int) -> bool:
-        """Whether the second number of a range, at run `j`, has the sign of percent."""
+        """Whether the second number of a range, at run `j`, has a percent sign."""
         return line.shape[self.parse(line, j).end] == "%"
 
     def era(self, year: str, name: str) -> str:
-        """A year of the common era or before it."""
+        """A year with its era, CE or BCE."""
         return f"公元{'前' if name == 'bc' else ''}{self.digits(year)}年"
 
     def before_han(self, line: Line, i: int, num: Num, after: str) -> Found | None:
-        """A whole number with Chinese right behind it."""
+        """A whole number directly before Chinese characters."""
         whole, j = num.whole, num.end
         if after[0] == "年" and not after.startswith("年代"):
             dated = len(whole) == 4 and 1000 < int(whole) < 2200
@@ -174,7 +174,7 @@ class Mandarin(Numbers):
     # ---- dates, times, amounts ---------------------------------------------------------------------------------------
 
     def date(self, line: Line, i: int) -> Found | None:
-        """2024-03-05, 2024/3/5."""
+        """A date: 2024-03-05, 2024/3/5."""
         shape, parts = line.shape, line.parts
         sign = shape[i + 1]
         if sign not in "-/." or not shape.startswith(f"0{sign}0{sign}0", i) or line.before(i) in "./-":
@@ -200,11 +200,11 @@ class Mandarin(Numbers):
         return said if half or line.shape[end] in "-–~" else f"{said}整"
 
     def lapse(self, minutes: int, seconds: int, end: int) -> Found | None:
-        """The length of a clip."""
+        """A duration in minutes and seconds."""
         return Found(end, f"{self.cardinal(str(minutes))}分{self.cardinal(str(seconds))}秒", "time")
 
     def ratio(self, line: Line, i: int) -> Found | None:
-        """3:2, and 3-1 where the first is larger."""
+        """A score: 3:2, or 3-1 where the first number is the larger one."""
         shape, parts = line.shape, line.parts
         if shape.startswith("0-0", i) and shape[i + 3] not in "-0./" and line.before(i) not in "-0./":
             first, second = parts[i], parts[i + 2]
@@ -213,7 +213,7 @@ class Mandarin(Numbers):
         return super().ratio(line, i)
 
     def amount(self, line: Line, k: int, unit: Currency) -> Found | None:
-        """An amount with 万 or 亿 behind it: the currency comes last."""
+        """An amount of money; after a magnitude such as 万 the currency comes last."""
         if line.shape[k] == "0":
             num = self.parse(line, k)
             word = self.magnitude(line, num.end)
@@ -248,36 +248,36 @@ class Mandarin(Numbers):
         return known if known else f"的{'负' if power[0] == '-' else ''}{self.cardinal(power.lstrip('-'))}次方"
 
     def signed(self, line: Line, i: int) -> bool:
-        """Behind a verb, or before degrees."""
+        """Whether "-" after a word is a minus sign: after certain verbs, or before degrees."""
         return line.before(i) == "h" and (
             line.parts[i - 1][-1] in "是为到达约了在仅" or "°" in line.shape[i + 1 : i + 5]
         )
 
     def minus(self, line: Line, i: int) -> Found | None:
-        """Temperatures are 零下, other numbers 负."""
+        """A negative number: 零下 for temperatures, 负 for others."""
         found = super().minus(line, i)
         if found and found.spoken.endswith(("摄氏度", "华氏度")):
             return found._replace(spoken=found.spoken.replace(self.say_["minus"], self.say_["below"], 1))
         return found
 
     def pairs(self, digits: str) -> str:
-        """Digits of a product's name."""
+        """The digits in the name of a product, one by one."""
         return self.digits(digits)
 
     def spans(self, line: Line, i: int) -> bool:
-        """Whether another number of four digits stands on the other side of a dash."""
+        """Whether a number of four digits is on the other side of a dash next to run `i`."""
         before, after = i > 1 and line.before(i) in "-–~", line.shape[i + 1] in "-–~"
         return bool((before and len(line.parts[i - 2]) == 4) or (after and len(line.parts[i + 2]) == 4))
 
     def each(self, line: Line, i: int) -> Found | None:
-        """As in 20块/月."""
+        """A "/" that is read 每, as in 20块/月."""
         after = line.parts[i + 1]
         if line.before(i) in "h0a" and line.shape[i + 1] == "h" and after.startswith(self.spells):
             return Found(i + 1, self.say_["per"], "symbol")
         return None
 
     def say_plain(self, line: Line, i: int, num: Num) -> tuple[str, str]:
-        """Digits one by one where they are no amount."""
+        """A number alone: digit by digit for years, phone numbers and other codes, else a cardinal."""
         whole = num.whole
         if num.fraction:
             long = len(whole) > 1 and whole[0] == "0"
