@@ -1,4 +1,4 @@
-"""The documents as text: links lead somewhere, lines are short, and pictures are there."""
+"""The documents as text: links have targets, pictures exist, and lines are short."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pages import ROOT, files
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+\s+(.*)$", re.M)
 COLUMNS = 120
-WIDE = {ROOT / "docs" / "voice.md"}  # tables of measurements that are not wrapped yet
+UNBREAKABLE = re.compile(r"\||\s*[-*]?\s*\[[^\]]*\]\(\S+\)\S?$")
+"""The beginning of a row of a table, or a line that is only a link."""
 
 
 def anchors(path: Path) -> set[str]:
-    """What GitHub makes of the headings."""
+    """The anchors that GitHub gives to the headings of a file."""
     text = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in HEADING.findall(text)}
 
@@ -32,8 +33,8 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert anchor in anchors(file), f"{target}: no such heading"
 
 
-@pytest.mark.parametrize("path", sorted(set(files()) - WIDE), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", sorted(files()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_lines_are_short(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
-    long = [n for n, line in enumerate(lines, 1) if len(line) > COLUMNS]
+    long = [n for n, line in enumerate(lines, 1) if len(line) > COLUMNS and not UNBREAKABLE.match(line)]
     assert not long, f"lines {long} have more than {COLUMNS} columns"
