@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .loop import Options
 
 STEPS = ("teach", "align", "duration", "dit", "vocos", "distil", "all", "export", "score")
+TEACHER = "teach: a folder of Kokoro (scripts/teacher makes it), or 'hibari' for the package hibari-tts"
 KEEP = "export, score: keep such a share of the weights of --finetune, as dit=0.15 or vocos=0.3"
 SHARES = {"dit": 0.45, "vocos": 0.4, "distil": 0.15}  # of the minutes of `all`
 
@@ -42,7 +43,7 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
     p.add_argument(
         "--language", choices=LANGUAGES, nargs="+", default=["en"], help="of each folder, or of all (default: en)"
     )
-    p.add_argument("--teacher", type=Path, metavar="DIR", help="teach: the teacher's folder (scripts/teacher makes it)")
+    p.add_argument("--teacher", type=Path, metavar="DIR", help=TEACHER)
     p.add_argument(
         "--plan", type=Path, metavar="FILE", help="teach: TOML with texts and styles, a file and a list a language"
     )
@@ -163,11 +164,12 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _teach(args: argparse.Namespace) -> None:
+    from .hibari import Hibari
     from .kokoro import Kokoro
     from .teach import Plan, teach
 
     count = teach(
-        functools.partial(Kokoro, args.teacher),
+        Hibari if args.teacher == Path("hibari") else functools.partial(Kokoro, args.teacher),
         Plan.read(args.plan),
         args.work,
         args.hours,

@@ -135,16 +135,20 @@ class Kokoro:
                 "speed": np.ones(1, np.float32),
             },
         )
-        durations, samples, pitch = durations.ravel(), samples.ravel(), pitch.ravel()
-        if durations.sum() * FRAME != samples.size:
-            raise ValueError(
-                f"the teacher's durations are of {durations.sum() * FRAME:g} samples, its sound has {samples.size}"
-            )
-        seconds = np.zeros(len(symbols))
-        seconds[0], seconds[-1] = durations[0], durations[-1]
-        for (_, k), frames in zip(known, durations[1:-1], strict=True):
-            seconds[k] += frames
-        seconds *= FRAME / SAMPLE_RATE
-        return Spoken(
-            samples, [float(s) for s in seconds], np.where(pitch > VOICED, pitch, 0.0).astype(np.float32), FRAME // 2
-        )
+        samples, pitch = samples.ravel(), pitch.ravel()
+        seconds = held(len(symbols), [k for _, k in known], durations.ravel(), FRAME, samples.size)
+        return Spoken(samples, seconds, np.where(pitch > VOICED, pitch, 0.0).astype(np.float32), FRAME // 2)
+
+
+def held(symbols: int, owners: Sequence[int], durations: npt.NDArray[Any], frame: int, samples: int) -> list[float]:
+    """Seconds of each symbol from the frames of each character.
+
+    owners: the symbol of every character. durations: frames of `frame` samples, one more at either end than there are
+    characters: the silences before the first symbol and behind the last. ValueError unless they make up `samples`.
+    """
+    if durations.sum() * frame != samples:
+        raise ValueError(f"the teacher's durations are of {durations.sum() * frame:g} samples, its sound has {samples}")
+    frames = np.zeros(symbols)
+    frames[0], frames[-1] = durations[0], durations[-1]
+    np.add.at(frames, np.asarray(owners), durations[1:-1])
+    return [float(n) for n in frames * frame / SAMPLE_RATE]
