@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .export import Kept
     from .loop import Options
 
-STEPS = ("teach", "align", "duration", "dit", "vocos", "distil", "all", "export", "score")
+STEPS = ("teach", "align", "duration", "dit", "warm-start", "vocos", "distil", "all", "export", "score")
 TEACHER = "teach: a folder of Kokoro (scripts/teacher makes it), or 'hibari' for the package hibari-tts"
 KEEP = "export, score: keep such a share of the weights of --finetune, as dit=0.15 or vocos=0.3"
 SHARES = {"dit": 0.45, "vocos": 0.4, "distil": 0.15}  # of the minutes of `all`
@@ -128,6 +128,10 @@ def _run(args: argparse.Namespace) -> None:
         from . import dit
 
         dit.train(_options(args, SHARES["dit"]))
+    if args.step == "warm-start":
+        from .warm_start import warm_start
+
+        print(f"the features of hibari are met with an error of {warm_start(_options(args, 1.0)):.3f}")
     if args.step in ("vocos", "all"):
         _vocos(args)
     if args.step in ("distil", "all"):

@@ -10,21 +10,25 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ishowtts.model.source_filter import pulses
 
 from .data import Pitch
 from .kokoro import VOICED, held, pieces
-from .teach import Spoken
+from .teach import Spoken, Wave
 
 FRAME = 300
 """Samples of one frame of its pitch and its spectrum; a frame of its durations has twice as many."""
-STYLE = "heart"
+NETWORK, STYLE = "hibari.onnx", "heart"
+PARTS = 5
+"""Spectral tensors of the network; its pitch follows them."""
 DURATIONS = "/Clip_output_0"
 LONGEST = 400
 """Characters of a text."""
@@ -35,23 +39,43 @@ def folder() -> Path:
     return Path(str(importlib.import_module("hibari").__file__)).parent / "assets"
 
 
-def session(outputs: Sequence[str], threads: int = 1) -> Any:
-    """An onnxruntime session of the network that gives the tensors named `outputs` as well, after its own six."""
+def weights() -> dict[str, npt.NDArray[Any]]:
+    """The initialisers of its graph by name."""
+    onnx = importlib.import_module("onnx")
+    model = onnx.load(str(folder() / NETWORK))
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def _session(outputs: Sequence[str]) -> Any:
+    """An onnxruntime session of the network that gives the tensors named `outputs` as well, after its own."""
     onnx, onnxruntime = importlib.import_module("onnx"), importlib.import_module("onnxruntime")
-    model = onnx.load(str(folder() / "hibari.onnx"))
+    model = onnx.load(str(folder() / NETWORK))
     for name in outputs:
         model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-class Hibari:
-    """The teacher; see `teach.Teacher`. `seed` fixes the noise in its speech."""
+@dataclass(frozen=True)
+class Heard:
+    """Samples at 24 kHz, seconds of every symbol, pitch in Hz of every frame, and further tensors of the network."""
 
-    def __init__(self, seed: int = 0) -> None:
+    samples: Wave
+    seconds: list[float]
+    pitch: Wave
+    more: list[npt.NDArray[Any]]
+
+
+class Hibari:
+    """The teacher; see `teach.Teacher`.
+
+    `seed` fixes the noise in its speech. `outputs`: tensors of its graph that `hear` gives as well.
+    """
+
+    def __init__(self, seed: int = 0, outputs: Sequence[str] = ()) -> None:
         self._dsp: Any = importlib.import_module("hibari.dsp")
-        self._net = session([DURATIONS])
+        self._net = _session([DURATIONS, *outputs])
         self._ids: dict[str, int] = json.loads((folder() / "vocab.json").read_text(encoding="utf-8"))
         self._seed = seed
 
@@ -63,17 +87,23 @@ class Hibari:
         """See `teach.Teacher`."""
         if style not in self.styles(language):
             raise ValueError(f"hibari speaks English as {STYLE!r}, not {language!r} as {style!r}")
+        heard = self.hear(symbols)
+        return None if heard is None else Spoken(heard.samples, heard.seconds, heard.pitch, FRAME)
+
+    def hear(self, symbols: Sequence[tuple[str, int]]) -> Heard | None:
+        """Speaks symbols, each with its word's number; None for too few or too many."""
         known = [(self._ids[character], k) for character, k in pieces(symbols) if character in self._ids]
         if not 3 <= len(known) <= LONGEST:
             return None
         ids = np.array([[0, *(token for token, _ in known), 0]], dtype=np.int64)
-        *parts, pitch, durations = self._net.run(None, {"ids": ids, "speed": np.ones(1, np.float32)})
+        given = self._net.run(None, {"ids": ids, "speed": np.ones(1, np.float32)})
+        pitch, durations = given[PARTS], given[PARTS + 1]
         pitch = np.where(pitch[0] > VOICED, pitch[0], 0.0).astype(np.float32)
-        samples = self.sound([part[0] for part in parts], pitch, np.random.default_rng((self._seed, *ids[0])))
+        samples = self._sound([part[0] for part in given[:PARTS]], pitch, np.random.default_rng((self._seed, *ids[0])))
         seconds = held(len(symbols), [k for _, k in known], durations.ravel(), 2 * FRAME, samples.size)
-        return Spoken(samples, seconds, pitch, FRAME)
+        return Heard(samples, seconds, pitch, given[PARTS + 2 :])
 
-    def sound(self, parts: Sequence[np.ndarray], pitch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _sound(self, parts: Sequence[Wave], pitch: Wave, rng: np.random.Generator) -> Wave:
         """Samples [T * FRAME] from what the network gives, [bins, T] each, and the pitch in Hz [T], 0 where unvoiced.
 
         The parts: log-magnitude and phase (of which tanh gives half turns) of the pulses' filter, log-magnitude of the
@@ -86,5 +116,5 @@ class Hibari:
         spectrum = dsp.stft(excitation, len(pitch)) * dsp.ex(filter_) * np.exp(1j * np.pi * np.tanh(turn))
         random = rng.standard_normal((*noise.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
         spectrum = spectrum + dsp.ex(noise) * random + dsp.ex(rest) * np.exp(1j * phase)
-        samples: np.ndarray = dsp.ola(spectrum.astype(np.complex64))
+        samples: Wave = dsp.ola(spectrum.astype(np.complex64))
         return samples

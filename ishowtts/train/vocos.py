@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ishowtts.model.config import MelConfig, VocosConfig
@@ -35,11 +36,13 @@ RESOLUTIONS = ((2048, 480), (1024, 240), (512, 120), (256, 60))  # window and ho
 COMPRESSION = 0.3  # of magnitudes in the complex loss
 PITCH_WIDTH = 0.8  # bins: the standard deviation of what the pitch is to be
 CURVE_EVERY, VALIDATE_EVERY = 100, 1000
+START = "start.safetensors"
+"""Weights that a new run begins from, where the run's folder has them; see warm_start.py."""
 
 
 def architecture() -> VocosConfig:
     """The embedded voice's vocoder."""
-    return VocosConfig(dim=256, intermediate_dim=768, num_layers=6, head="source_filter")
+    return VocosConfig(dim=256, intermediate_dim=768, num_layers=8, head="source_filter")
 
 
 class Discriminator(nn.Module):
@@ -237,6 +240,8 @@ def train(
         "generator": torch.optim.AdamW(net.parameters(), LEARNING_RATE, betas=(0.8, 0.95), fused=True),
         "judges": torch.optim.AdamW(judges.parameters(), JUDGES_RATE, betas=(0.8, 0.9), fused=True),
     }
+    if options.finetune is None and (start := options.work / "vocos" / START).is_file():
+        net.load_state_dict(load_file(start))
     run = Run(options.work / "vocos", options, {"vocos": net, "judges": judges}, adam, "vocos")
     clips = [k for speaker in data.speakers() for k in data.one_take_each(speaker)[:12]]
     for step in run.steps():
