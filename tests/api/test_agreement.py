@@ -1,4 +1,4 @@
-"""Both servers say the same of a wrong request, to the letter: one piece of C reads it for both."""
+"""Both servers give the same errors, word for word: one piece of C reads the requests of both."""
 
 import json
 from typing import Any

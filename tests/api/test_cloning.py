@@ -1,4 +1,4 @@
-"""Voices over HTTP, on a model that can clone (random weights: what it says is noise, whose voice it is counts)."""
+"""Own voices over HTTP, on a cloning model with random weights, which speaks noise."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def bad_clips() -> dict[str, tuple[bytes, str]]:
 
 
 @pytest.mark.parametrize("name", sorted(bad_clips()))
-def test_clips_are_really_looked_at(api: httpx.Client, name: str) -> None:
+def test_clips_are_decoded_and_checked(api: httpx.Client, name: str) -> None:
     clip, says = bad_clips()[name]
     for answer in (create(api, audio=clip), override(api, audio=clip, text=TEXT)):
         assert answer.status_code == 400, answer.text
@@ -214,7 +214,7 @@ def test_clips_are_really_looked_at(api: httpx.Client, name: str) -> None:
     assert list(listed(api)) == ["anna"]
 
 
-def test_ten_megabytes_and_no_more(api: httpx.Client) -> None:
+def test_clips_of_up_to_ten_megabytes(api: httpx.Client) -> None:
     answer = create(api, audio=FLAC + b"\0" * (10 * 1024 * 1024 - len(FLAC) + 1))
     assert answer.status_code == 413 and fault(answer)["field"] == "audio" and "10485760" in answer.text
     assert create(api, audio=b"\0" * (11 * 1024 * 1024)).status_code == 413
@@ -247,7 +247,7 @@ def test_fields_of_a_new_voice(api: httpx.Client, fields: dict[str, str], field:
 
 
 @pytest.mark.parametrize("missing", ["id", "text", "audio"])
-def test_fields_that_must_be_there(api: httpx.Client, missing: str) -> None:
+def test_required_fields(api: httpx.Client, missing: str) -> None:
     parts = {"id": (None, "bob"), "text": (None, TEXT), "audio": ("c", FAST)}
     del parts[missing]
     answer = api.post("/api/voices", files=parts)
@@ -258,7 +258,7 @@ def test_fields_that_must_be_there(api: httpx.Client, missing: str) -> None:
 @pytest.mark.parametrize(
     "id", ["..", ".", "../../etc/passwd", "..%2f..%2fetc", "/etc/passwd", ".hidden", "a/b", "a\\b", "a\0b", "%00"]
 )
-def test_no_id_leads_out_of_the_folder(api: httpx.Client, id: str) -> None:
+def test_ids_cannot_name_paths(api: httpx.Client, id: str) -> None:
     answer = create(api, id=id)
     assert answer.status_code == 400 and fault(answer)["field"] == "id", answer.text
 
@@ -267,7 +267,7 @@ def test_no_id_leads_out_of_the_folder(api: httpx.Client, id: str) -> None:
 @pytest.mark.parametrize(
     "id", ["..", "%2e%2e", "..%2f..%2f..%2fetc%2fpasswd", "anna%2f..", "%2fetc%2fpasswd", "anna%00", "x" * 300]
 )
-def test_no_address_leads_out_of_the_folder(cloning: Server, path: str, id: str) -> None:
+def test_addresses_cannot_name_paths(cloning: Server, path: str, id: str) -> None:
     method = "GET" if "reference" in path else "DELETE"
     answer = cloning.raw(f"{method} {path % id} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400")) and b"root:" not in answer
@@ -304,7 +304,7 @@ ID, WORDS, SOUND = ('name="id"', b"bob"), ('name="text"', TEXT.encode()), ('name
         (MULTI, b"--xyz" * 20000),
     ],
 )
-def test_forms_that_are_not_whole_and_single(api: httpx.Client, type_: str, body: bytes) -> None:
+def test_incomplete_and_repeated_forms(api: httpx.Client, type_: str, body: bytes) -> None:
     answer = api.post("/api/voices", content=body, headers={"Content-Type": type_})
     assert answer.status_code == 400, answer.text
     fault(answer)
@@ -335,7 +335,7 @@ def test_configured_voices_stay(api: httpx.Client) -> None:
     assert "anna" in listed(api)
 
 
-def test_nobody(api: httpx.Client) -> None:
+def test_unknown_voices(api: httpx.Client) -> None:
     for answer in (
         api.get("/api/voices/nobody/reference"),
         api.get("/api/voices/nobody/reference/audio"),
@@ -472,7 +472,7 @@ def test_many_at_once(api: httpx.Client, cloning: Server) -> None:
     assert list(listed(api)) == ["anna"]
 
 
-def test_one_id_is_given_once(api: httpx.Client, cloning: Server) -> None:
+def test_an_id_is_used_once(api: httpx.Client, cloning: Server) -> None:
     codes: list[int] = []
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""Many at once, on both servers: who is served first, what a full queue says, and what comes after."""
+"""Many requests at once, on both servers: their order, a full queue, and what follows."""
 
 import queue
 import threading

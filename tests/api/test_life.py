@@ -1,4 +1,4 @@
-"""The server's own life: what it says about itself, how it starts, and how it ends."""
+"""A server from start to end: health, metrics, connections, signals."""
 
 import re
 import signal
@@ -147,7 +147,7 @@ def test_pipelining_and_keep_alive(server: Server) -> None:
     assert re.findall(rb"(?i)X-Request-Id: (\w+)", answer) == [b"one", b"two", b"three", b"four"]
 
 
-def test_slow_and_partial_requests_hold_up_nobody(server: Server) -> None:
+def test_slow_and_partial_requests_do_not_delay_others(server: Server) -> None:
     halves = [
         b"GET /hea",
         b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\n",
@@ -164,7 +164,7 @@ def test_slow_and_partial_requests_hold_up_nobody(server: Server) -> None:
     until(lambda: parse(httpx.get(server.url + "/metrics").text)["ishowtts_connections"] <= 3)
 
 
-def test_a_connection_too_many_waits_its_turn(kind: str) -> None:
+def test_a_connection_over_the_limit_waits(kind: str) -> None:
     with Server("--set", "server.connections_max=8", kind=kind) as server:
         head = b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         head += b"Content-Length: 20\r\n\r\n{"

@@ -112,7 +112,7 @@ def test_models_and_voices(client: openai.OpenAI, server: Server, voice: str) ->
         ({"model": None}, 400, "model"),
     ],
 )
-def test_refusals_are_the_clients_exceptions(
+def test_errors_are_the_clients_exceptions(
     client: openai.OpenAI, voice: str, change: dict[str, object], status: int, field: str
 ) -> None:
     request = {"model": "tts-1", "voice": voice, "input": "Yes."} | change

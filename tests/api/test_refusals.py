@@ -1,4 +1,4 @@
-"""Everything a client can get wrong: the status, the field, and that the next request is served."""
+"""Wrong requests: their status and field; the next request is served."""
 
 import json
 import os
@@ -203,7 +203,7 @@ def test_methods_of_voices(server: Server) -> None:
         "/web/./app.js/..",
     ],
 )
-def test_no_way_out_of_the_page(server: Server, path: str) -> None:
+def test_paths_cannot_leave_the_pages(server: Server, path: str) -> None:
     answer = server.raw(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400")) and b"root:" not in answer
 
@@ -271,7 +271,7 @@ def test_what_is_not_http(server: Server, noise: bytes) -> None:
     assert status_of(server.raw(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")) == 200
 
 
-def test_no_smuggled_request(server: Server) -> None:
+def test_requests_cannot_be_smuggled(server: Server) -> None:
     """What follows an ambiguous request is not taken for another one."""
     inner = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     answer = server.raw(

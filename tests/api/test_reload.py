@@ -1,4 +1,4 @@
-"""The configuration over HTTP: what is in force is shown without secrets, and exchanged while requests run."""
+"""The configuration over HTTP: shown without secrets, and replaced while requests run."""
 
 from __future__ import annotations
 
@@ -109,11 +109,11 @@ def test_what_is_in_force_is_shown_with_its_origin_and_without_secrets(rig: Rig)
     assert httpx.get(rig.server.url + "/api/config").status_code == 401
 
 
-def test_nothing_new_changes_nothing(rig: Rig) -> None:
+def test_an_unchanged_file_changes_nothing(rig: Rig) -> None:
     assert rig.reload() == {"changed": [], "restart_needed": []}
 
 
-def test_sampling_is_exchanged(rig: Rig) -> None:
+def test_sampling_is_replaced(rig: Rig) -> None:
     assert rig.steps() == 3
     rig.write(("nfe = 3", 'nfe = 5\nspeed = 1.5\nsolver = "midpoint"'))
     before = len(rig.server.log)
@@ -204,7 +204,7 @@ def test_voices_come_change_and_go(rig: Rig) -> None:
     assert speak(rig.http, "anna") == anna and rig.http.delete("/api/voices/kept").status_code == 204
 
 
-def test_keys_hosts_and_origins_are_exchanged(rig: Rig) -> None:
+def test_keys_hosts_and_origins_are_replaced(rig: Rig) -> None:
     friend = {"Origin": "https://friend.example", "Authorization": "Bearer open sesame"}
     rig.write(
         (

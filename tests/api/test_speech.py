@@ -1,4 +1,4 @@
-"""Speech over HTTP, in every shape it is answered in."""
+"""Speech over HTTP, in every kind of answer."""
 
 import base64
 import io
@@ -74,7 +74,7 @@ def test_words_that_were_left_out_are_counted(http: httpx.Client) -> None:
     )
 
 
-def test_every_shape_carries_the_same_samples(http: httpx.Client) -> None:
+def test_every_kind_of_answer_has_the_same_samples(http: httpx.Client) -> None:
     request = {"text": TEXT, **FAST}
     whole = pcm(base64.b64decode(http.post("/api/tts", json=request).json()["audio_base64"]))
     audio = http.post("/api/tts", json=request, headers={"Accept": "audio/*"})
@@ -130,7 +130,7 @@ def test_seed_and_speed_are_used(http: httpx.Client) -> None:
     assert speak(short_guidance=True) == first  # this model has no prompt
 
 
-def test_a_seed_is_drawn_and_told(http: httpx.Client) -> None:
+def test_a_random_seed_is_reported(http: httpx.Client) -> None:
     one, two = (http.post("/api/tts", json={"text": "Yes.", "nfe_step": 5}).json() for _ in range(2))
     assert one["seed"] != two["seed"]
     again = http.post("/api/tts", json={"text": "Yes.", "nfe_step": 5, "seed": one["seed"]}).json()
@@ -207,7 +207,7 @@ def test_delete_cancels(server: Server, http: httpx.Client) -> None:
     assert gone.status_code == 404 and gone.json()["error"]["field"] == "request_id"
 
 
-def test_hanging_up_cancels(http: httpx.Client) -> None:
+def test_closing_the_connection_cancels(http: httpx.Client) -> None:
     def count(name: str) -> float:
         lines = http.get("/metrics").text.splitlines()
         return next((float(line.split()[-1]) for line in lines if line.startswith(f"ishowtts_{name} ")), 0.0)

@@ -1,4 +1,4 @@
-"""Speech over WebSocket, by a client that others use."""
+"""Speech over WebSocket, by a client library of others."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Home Assistant's Wyoming protocol: its own package is the client."""
+"""Home Assistant's Wyoming protocol, with its own package as the client."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_clients_do_not_wait_for_each_other(port: int) -> None:
     asyncio.run(talk())
 
 
-def test_who_leaves_or_talks_nonsense_harms_nobody(port: int) -> None:
+def test_broken_clients_do_not_disturb_others(port: int) -> None:
     for sent in (
         b"no json\n",
         b"{}\n",
@@ -135,7 +135,7 @@ def test_who_leaves_or_talks_nonsense_harms_nobody(port: int) -> None:
     asyncio.run(leave())
 
 
-def test_one_client_too_many_is_turned_away(port: int) -> None:
+def test_a_client_over_the_limit_is_refused(port: int) -> None:
     held = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(8)]
     with socket.create_connection(("127.0.0.1", port), 30) as more:
         assert more.recv(10) == b""
@@ -174,6 +174,6 @@ def test_a_server_that_closes_down_ends_its_speech() -> None:
         assert server.process.wait(30) == 0
 
 
-def test_other_machines_need_the_word_insecure() -> None:
+def test_other_machines_need_insecure() -> None:
     with pytest.raises(RuntimeError, match="wyoming_port has no keys"):
         Server("--host", "0.0.0.0", "--wyoming", "10200", "--set", "server.api_key=secret")

@@ -237,7 +237,7 @@ def test_usernotice(tags: str, text: str, wanted: dict[str, object]) -> None:
     assert (got["login"], got["display_name"], got["user_id"]) == ("ann", "Ann", "7")
 
 
-def test_gifts_of_a_mystery_gift_are_not_told_twice() -> None:
+def test_gifts_of_a_mystery_gift_are_not_announced_twice() -> None:
     decoder = Decoder("twitch", "chan")
     assert decoder.feed(NOTICE.format("msg-id=subgift;msg-param-community-gift-id=9;system-msg=x", "").encode()) == []
     assert decoder.stats()["ignored"] == 1
@@ -277,7 +277,7 @@ def test_what_is_not_for_the_channel_is_not_read() -> None:
 
 @settings(deadline=None, database=None)
 @given(st.binary(max_size=300))
-def test_any_bytes_are_survived(data: bytes) -> None:
+def test_random_bytes_do_not_crash(data: bytes) -> None:
     for event in Decoder("twitch", "chan").feed(data + b"\r\n@id=1;emotes=" + data + b" :a!b@c PRIVMSG #chan :" + data):
         for value in event.values():
             if isinstance(value, str):

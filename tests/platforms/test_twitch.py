@@ -1,4 +1,4 @@
-"""A Twitch connection over TLS: log-in, heartbeat, loss and return, and what it must never say aloud."""
+"""A Twitch connection over TLS: log-in, heartbeat, loss and reconnection, and what is kept secret."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_suspended_channel_is_final(certificate: Certificate, listener: Listen
 
 
 @pytest.mark.parametrize("farewell", [":tmi.twitch.tv RECONNECT", None])
-def test_it_comes_back(farewell: str | None, certificate: Certificate, listener: Listener) -> None:
+def test_reconnects(farewell: str | None, certificate: Certificate, listener: Listener) -> None:
     with IrcDouble(certificate) as server:
         listener.open("twitch", "chan", endpoint=server.url, ca_file=str(certificate.certificate))
         for turn in range(1, 4):
@@ -115,7 +115,7 @@ def test_it_comes_back(farewell: str | None, certificate: Certificate, listener:
         assert any("Next try in" in event["text"] for event in listener.of("state") if event["state"] == "waiting")
 
 
-def test_own_heartbeat_finds_a_silent_death(certificate: Certificate, listener: Listener) -> None:
+def test_a_dead_connection_is_found_by_the_heartbeat(certificate: Certificate, listener: Listener) -> None:
     with IrcDouble(certificate) as server:
         listener.open(
             "twitch",
@@ -183,7 +183,7 @@ def test_shared_chat_is_heard_once(certificate: Certificate, listener: Listener)
         assert listener.loop.stats(1)["duplicates"] == 1
 
 
-def test_logins_take_turns(certificate: Certificate) -> None:
+def test_logins_are_limited(certificate: Certificate) -> None:
     with IrcDouble(certificate) as server:
         listener = Listener(Loop(2, 3600.0))
         for number in range(3):

@@ -1,4 +1,4 @@
-"""YouTube: what its items mean, and a chat that is polled with care for the quota."""
+"""YouTube: the meaning of its items, and a chat that is polled within the quota."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_odd_items_are_counted_and_skipped(odd: Any) -> None:
         max_leaves=20,
     )
 )
-def test_any_json_is_survived(page: Any) -> None:
+def test_random_json_does_not_crash(page: Any) -> None:
     try:
         Decoder("youtube", VIDEO).feed(json.dumps(page).encode())
     except ValueError:
@@ -306,7 +306,7 @@ def test_refusals(
         assert KEY not in repr(listener.events)
 
 
-def test_the_own_bound_of_the_quota_is_kept_and_told(certificate: Certificate, listener: Listener) -> None:
+def test_the_limit_of_the_quota_is_kept_and_reported(certificate: Certificate, listener: Listener) -> None:
     with YoutubeDouble(certificate) as double:
         follow(listener, double, certificate, quota_units=100)
         assert "96 of 100 units" in listener.state("failed")

@@ -1,4 +1,4 @@
-"""Planted faults are found, sound speech is not suspected, and plain numpy agrees with C."""
+"""The detectors find planted faults and none in good speech, and agree with numpy."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def names(x: np.ndarray) -> list[str]:
     return artifacts.faults(artifacts.find(x, RATE), RATE)
 
 
-def test_sound_speech_is_not_suspected(ten: list[Clip]) -> None:
+def test_good_speech_has_no_faults(ten: list[Clip]) -> None:
     assert {clip.name: names(clip.samples) for clip in ten} == {clip.name: [] for clip in ten}
 
 

@@ -1,4 +1,4 @@
-"""The gate: every planted defect is an alarm of its kind, the same speech again is none."""
+"""The regression gate: each planted defect raises its alarm, the same speech raises none."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_broken_vocoder(stored: dict[str, dict[str, Any]], tmp_path: Path) -> 
         assert "sounds different" in alarms(stored, speak(engine))["sound"]
 
 
-def test_a_swapped_grid(engine: Engine, stored: dict[str, dict[str, Any]]) -> None:
+def test_another_time_grid(engine: Engine, stored: dict[str, dict[str, Any]]) -> None:
     assert "everything sounds different" in alarms(stored, speak(engine, grid="uniform"))["sound"]
 
 
@@ -156,7 +156,7 @@ def test_slowness_is_measured(engine: Engine, stored: dict[str, dict[str, Any]])
     assert list(alarms(stored, speak(Slow()))) == ["speed"]
 
 
-def test_judged_losses_need_to_be_sure(healthy: Spoken, stored: dict[str, dict[str, Any]]) -> None:
+def test_losses_need_an_interval_above_zero(healthy: Spoken, stored: dict[str, dict[str, Any]]) -> None:
     names = list(stored)
     for losses, expected in (((0.2,) * 5, ["quality"]), ((0.1,) * 5, []), ((-1.0, 2.5, -1.2, 2.6, -1.0), [])):
         before = {name: stored[name] | {"mos": 4.0} for name in names}

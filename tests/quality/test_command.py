@@ -1,4 +1,4 @@
-"""`ishowtts quality` as a user meets it."""
+"""The command `ishowtts quality`."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_mistakes_are_one_sentence(
     assert complaint.startswith("ishowtts quality: ") and re.search(words, complaint)
 
 
-def test_what_is_not_installed_is_told_and_the_rest_is_measured(
+def test_a_missing_package_is_named_and_the_rest_is_measured(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from ishowtts.quality import mos, similarity

@@ -1,4 +1,4 @@
-"""The daily commands: each does its work on the embedded voice."""
+"""The commands of `ishowtts daily`, on the embedded voice."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
         assert status in (1, 2) and shown.err.count("ishowtts daily: ") == 1 and "py-spy" in shown.err
 
 
-def test_doctor_finds_a_sound_machine(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_on_a_good_machine(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind((DEFAULTS["host"], 0))
         taken.listen()
@@ -118,7 +118,7 @@ def test_doctor_finds_a_sound_machine(capsys: pytest.CaptureFixture[str]) -> Non
     assert "→ stop what listens there" in shown
 
 
-def test_doctor_has_a_cure_for_what_is_wrong(
+def test_doctor_says_how_to_fix_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
@@ -143,7 +143,7 @@ def test_doctor_has_a_cure_for_what_is_wrong(
         ),
     ],
 )
-def test_doctor_plays_silence_to_know(
+def test_doctor_plays_silence_to_test_the_sound(
     script: str, level: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "aplay").write_text(f"#!/bin/sh\n{script}\n")

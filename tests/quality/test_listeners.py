@@ -1,4 +1,4 @@
-"""Who listens: where a Whisper model is found, how it is asked, and what is said of languages that it does not know."""
+"""Recognisers: where a Whisper model is found, how it is called, and languages that it does not know."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_without_the_package_pocketsphinx_listens(folder: Path, monkeypatch: pyt
         listener.__wrapped__(f"whisper={folder}")
 
 
-def test_how_whisper_is_asked(folder: Path) -> None:
+def test_how_whisper_is_called(folder: Path) -> None:
     listen = listener(f"whisper={folder}")
     wave = np.zeros(48000, np.float32)
     assert listen(wave, 24000, "de-DE") == "Größe 38."
@@ -116,7 +116,7 @@ def test_the_scorer_listens_in_the_language_of_the_texts(folder: Path) -> None:
     assert Recorder.asked[-1]["language"] == "zh"
 
 
-def test_what_a_listener_does_not_know_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_languages_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     judges, said = Judges(listener="pocketsphinx"), "PocketSphinx hears English alone; --whisper DIR hears more"
     with pytest.raises(Unheard, match=f"word error rate in de: {said}"):
         Scorer(["intelligibility"], judges, "de")

@@ -1,4 +1,4 @@
-"""Each measure agrees with a published implementation on ten clips, and puts faults in their order."""
+"""Each measure agrees with a published implementation on ten clips, and ranks degradations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sweeps: their settings, their figures, and that a killed one goes on."""
+"""Sweeps: their settings, their statistics, and resuming after a kill."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_lists_and_combinations() -> None:
         ({"steps": "4"}, "not 'steps'"),
     ],
 )
-def test_what_cannot_be_is_named(lists: dict[str, str], words: str) -> None:
+def test_wrong_values_are_named(lists: dict[str, str], words: str) -> None:
     with pytest.raises(IshowError, match=words):
         settings(**lists)
 
@@ -147,7 +147,7 @@ def test_the_number_of_sentences_that_was_asked_for_is_about_enough() -> None:
     assert verdicts(compare(longer)).set_index("setting").loc["fp32, nfe 6", "verdict"] == "accept"
 
 
-def test_the_front_holds_what_nothing_beats() -> None:
+def test_the_pareto_front() -> None:
     frame = made_up({"fp32, nfe 7": 0.05, "fp32, nfe 16": 0.2, "fp32, nfe 5": 0.4}, 0.01, 20)
     assert set(pareto(compare(frame))) == {"fp32, nfe 32", "fp32, nfe 7", "fp32, nfe 5"}, (
         "16 is slower and worse than 7"
@@ -226,7 +226,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, texts: Path) -> Path:
     return out
 
 
-def test_files_that_are_left(finished: Path) -> None:
+def test_files_of_a_sweep(finished: Path) -> None:
     frame = pd.read_csv(finished / "sweep.csv", dtype={"sentence": str}, keep_default_na=False)
     pd.testing.assert_frame_equal(
         frame[["setting", "nfe", "sentence", "seed", "seconds"]],

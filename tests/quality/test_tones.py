@@ -1,4 +1,4 @@
-"""Tones of Mandarin, on contours that are made."""
+"""Mandarin tones, on synthetic contours."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def sung(tones: str, base: float = 180.0, syllable: float = SYLLABLE, seed: int 
 
 
 @pytest.mark.parametrize("base", [95.0, 180.0, 260.0])
-def test_made_tones_are_right(base: float) -> None:
+def test_synthetic_tones_are_right(base: float) -> None:
     clip, spans = sung("1234421331", base)
     assert right(clip, spans) == [True] * 10
     other = {"1": "ma2", "2": "ma3", "3": "ma4", "4": "ma1"}

@@ -25,7 +25,9 @@ from ishowtts.train.data import log_mel
 from ishowtts.train.loop import Options
 
 
-def test_vocos_learns_with_and_without_judges(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vocos_learns_with_and_without_discriminators(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(vocos, "CURVE_EVERY", 6)
     monkeypatch.setattr(vocos, "ROWS", 2)
     monkeypatch.setattr(vocos, "SPECTRAL_PART", 0.7)
@@ -67,7 +69,7 @@ def test_the_transformer_makes_a_share_of_the_clips(
             made.make(other, data, share, tmp_path / "made.npz")
 
 
-def test_the_vocoder_hears_what_was_made(work: Path) -> None:
+def test_the_vocoder_learns_from_mels_of_the_transformer(work: Path) -> None:
     data = datasets.load(work)
     mels = np.full_like(data.mels, 1.5)
     plain, mixed = vocos.segments(data, 0, 3), vocos.segments(data, 0, 3, made.Made(mels, frozenset(data.train)))
@@ -120,7 +122,7 @@ def test_the_vocoder_learns_the_teachers_pulses(work: Path, tmp_path: Path, monk
 
 
 @pytest.mark.usefixtures("small")
-def test_judges_learn_alone_when_a_vocoder_is_tuned(
+def test_discriminators_learn_alone_when_a_vocoder_is_fine_tuned(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vocos, "ROWS", 2)

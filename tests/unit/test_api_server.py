@@ -1,4 +1,4 @@
-"""The harness as a program: the level of its log, what it reads by the core, and what it says at its end."""
+"""The FastAPI server as a program: its log level, headers that the core reads, warnings at its end."""
 
 import gc
 import os
@@ -28,7 +28,7 @@ def test_a_level_that_is_unknown() -> None:
         _engine.log_to_stderr("loud")
 
 
-def test_what_is_still_open_at_the_end_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_handles_left_open_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     gc.collect()  # what earlier tests of this process left in cycles
     before = _engine.live_handles()
     kept = Store(str(tmp_path))

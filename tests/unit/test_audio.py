@@ -1,4 +1,4 @@
-"""The audio room of the C core against torch, librosa and soundfile, and its buffers and errors."""
+"""The audio module of the C core against torch, librosa and soundfile; its buffers and errors."""
 
 import gc
 import io

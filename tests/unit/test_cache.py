@@ -1,4 +1,4 @@
-"""The cache room of the C core seen from Python: keys, order, and who keeps bytes alive."""
+"""The cache module of the C core from Python: keys, order of eviction, lifetime of bytes."""
 
 import gc
 import threading

@@ -1,4 +1,4 @@
-"""The chat queue as Python has it, with a real (tiny) model."""
+"""The chat queue from Python, with a tiny model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: output, one-sentence errors, exit statuses."""
+"""The command line: output, errors of one sentence, exit statuses."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_first_chunk_is_heard_before_the_last_is_made(tmp_path: Path) -> Non
         assert process.wait(30) == 130
 
 
-def test_a_missing_sound_card_costs_no_speech(tmp_path: Path) -> None:
+def test_without_a_sound_card_the_speech_is_written_to_a_file(tmp_path: Path) -> None:
     program(tmp_path, "paplay", "/bin/cat > /dev/null; echo Connection refused >&2; exit 1")
     program(
         tmp_path,

@@ -100,7 +100,7 @@ def open_engine(model: Path, backend: str, **options: Any) -> Engine:
     [{}, {"solver": "midpoint"}, {"short_guidance": True}, {"cfg": 0.0}, {"guidance_interval": (0.0, 0.3)}],
     ids=str,
 )
-def test_it_says_what_the_model_says(model: Path, device: ctypes.CDLL, options: dict[str, Any]) -> None:
+def test_it_agrees_with_the_model(model: Path, device: ctypes.CDLL, options: dict[str, Any]) -> None:
     with open_engine(model, "eager") as engine:
         expected = engine.speak(TEXT, seed=5, nfe=6, **options).samples
     launches = counter(device, "fake_launches")
@@ -177,7 +177,9 @@ def test_steps_that_are_wrong_are_not_used(model: Path, device: ctypes.CDLL, mon
     check_fallback(model, device, ModelError, "A step on the GPU differs from the model by")
 
 
-def test_a_model_without_room_is_refused(model: Path, device: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_fit_is_refused(
+    model: Path, device: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*arguments: Any) -> None:
         raise MemoryError("CUDA out of memory.")
 
@@ -185,7 +187,9 @@ def test_a_model_without_room_is_refused(model: Path, device: ctypes.CDLL, monke
     check_fallback(model, device, MemoryError, "CUDA out of memory")
 
 
-def test_steps_without_room_are_made_smaller(model: Path, device: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_that_do_not_fit_are_made_smaller(
+    model: Path, device: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plain = WithoutDevice.capture
 
     def capture(self: WithoutDevice, rows: int, frames: int, guided: bool) -> Captured:
@@ -208,7 +212,7 @@ def test_steps_without_room_are_made_smaller(model: Path, device: ctypes.CDLL, m
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_room_is_made_once(model: Path, error: RuntimeError, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_retried_once(model: Path, error: RuntimeError, monkeypatch: pytest.MonkeyPatch) -> None:
     freed: list[int] = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(1))
     backend = TorchBackend(model, "fp32")

@@ -1,4 +1,4 @@
-"""The Python face of the engine, over a tiny random model that speaks noise (tests/tiny.py)."""
+"""The Python interface of the engine, with a tiny random model that speaks noise (tests/tiny.py)."""
 
 from __future__ import annotations
 
@@ -393,7 +393,7 @@ def test_steps_that_the_solvers_take(engine: Engine) -> None:
     assert calls(nfe=_engine.DEFAULTS["nfe_max"], solver="midpoint") == 2 * _engine.DEFAULTS["nfe_max"]
 
 
-def test_two_hundred_utterances_leave_nothing_behind(model: Path) -> None:
+def test_two_hundred_utterances_leak_nothing(model: Path) -> None:
     program = f"""
 import gc
 from pathlib import Path

@@ -52,7 +52,7 @@ def test_the_native_backend_agrees_with_the_model(model: Path, precision: str, l
 
 @pytest.mark.parametrize("backend", ["eager", "native"])
 @pytest.mark.parametrize("solver", ["euler", "midpoint"])
-def test_guidance_over_everything_is_guidance_and_over_nothing_is_none(model: Path, backend: str, solver: str) -> None:
+def test_guidance_intervals_of_everything_and_of_nothing(model: Path, backend: str, solver: str) -> None:
     with open_engine(model, precision="fp32", backend=backend) as engine:
 
         def said(**options: object) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One table, many faces: each lists exactly the fields of the table, and a row that is added appears on all of them."""
+"""One table of fields: every interface has exactly its fields, and a new row appears in all of them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_axes_of_a_sweep() -> None:
 
 
 @pytest.mark.parametrize("section, table", [("sampling", fields.SAMPLING), ("engine", fields.ENGINE)])
-def test_a_reload_exchanges_what_may_change(section: str, table: tuple[fields.Field, ...]) -> None:
+def test_a_reload_replaces_what_may_change(section: str, table: tuple[fields.Field, ...]) -> None:
     before = config.load()
     for field in table:
         other = {
@@ -150,7 +150,7 @@ print(json.dumps({
 """
 
 
-def test_a_row_that_is_added_appears_on_every_face() -> None:
+def test_a_new_row_appears_in_every_interface() -> None:
     done = subprocess.run([sys.executable, "-c", ADDED], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout)

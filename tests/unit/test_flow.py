@@ -1,4 +1,4 @@
-"""Grids, noise and the step scheduler of the C core, seen from Python."""
+"""Time grids, noise and the step scheduler of the C core, from Python."""
 
 import gc
 import itertools
@@ -121,7 +121,7 @@ class Toy:
 
 
 @pytest.mark.parametrize("width", [1, 2, 4])
-def test_company_does_not_change_a_bit(width: int) -> None:
+def test_other_rows_do_not_change_a_bit(width: int) -> None:
     alone = {}
     for seed, nfe in ((1, 7), (2, 5), (3, 16)):
         toy = Toy(1)
@@ -197,7 +197,7 @@ def test_a_python_exception_fails_only_its_row() -> None:
     assert left[good][:2] == ("done", 7)
 
 
-def test_cancel_priority_and_room() -> None:
+def test_cancel_priority_and_capacity() -> None:
     toy = Toy(1, max_rows=2)
     low, high = toy.add(1, 7), toy.add(2, 7, priority=1)
     with pytest.raises(ValueError, match="inside"):

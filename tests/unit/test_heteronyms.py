@@ -1,4 +1,4 @@
-"""English words that are spelled alike and said in two ways."""
+"""English heteronyms: words with one spelling and two pronunciations."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ LINES = {
 
 
 @pytest.mark.parametrize(("line", "said"), LINES.items())
-def test_the_words_beside_decide(line: str, said: str) -> None:
+def test_neighbouring_words_decide(line: str, said: str) -> None:
     assert said in respell(line).split()
 
 

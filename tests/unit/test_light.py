@@ -77,7 +77,7 @@ def test_commands_need_no_extra(run: Run, command: str) -> None:
     assert done.returncode == 0 and done.stdout and not done.stderr, done.stderr
 
 
-def test_doctor_takes_a_light_environment_for_sound(run: Run) -> None:
+def test_doctor_accepts_a_light_environment(run: Run) -> None:
     done = run("-m", "ishowtts", "daily", "doctor")
     assert done.returncode == 0 and "model demo speaks: native" in done.stdout, done.stdout
     assert "note  the extra torch is not installed" in done.stdout and "→ scripts/setup torch" in done.stdout

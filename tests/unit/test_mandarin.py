@@ -1,4 +1,4 @@
-"""Mandarin characters to syllables and symbols, tones beside each other, and English words between them."""
+"""Mandarin characters to syllables and symbols, tone sandhi, and English words between them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_every_syllable_of_the_dictionary_has_symbols() -> None:
         "同学们": "tong2 xue2 men5",
     }.items(),
 )
-def test_tones_beside_each_other(written: str, said: str) -> None:
+def test_tone_sandhi(written: str, said: str) -> None:
     assert " ".join(one for _, word in pinyin(written)[0] for one in word) == said
 
 

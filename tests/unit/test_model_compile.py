@@ -134,7 +134,7 @@ def test_auto_is_the_faster_precision(monkeypatch, faster, auto):
     assert packages.settled("int8-dynamic") == "int8-dynamic"
 
 
-def test_nothing_is_current_where_nothing_lies(tmp_path):
+def test_a_missing_package_is_not_current(tmp_path):
     assert not is_current(tmp_path)
     for text in ("", "[]", "{}", '{"format": 1}', '"x"'):
         (tmp_path / "manifest.json").write_text(text)

@@ -1,4 +1,4 @@
-"""The native backend, graph by graph, against the PyTorch model it is the twin of."""
+"""The native backend compared with PyTorch, graph by graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics, alert rules and the dashboard, each checked by its own tool, and all of them against one another."""
+"""Metrics, alert rules and the dashboard, checked by their own tools and against one another."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_promtool_finds_no_fault_in_the_metrics(kind: str, request: pytest.Fixtu
 
 
 @promtool_only
-def test_the_alert_rules_are_sound_and_ring_when_they_should() -> None:
+def test_the_alert_rules_fire_when_they_should() -> None:
     promtool("check", "rules", str(RULES))
     promtool("test", "rules", str(RULES.with_name("alerts_test.yml")))
     alerts = set(re.findall(r"alert: (\w+)", RULES.read_text()))
@@ -91,7 +91,7 @@ def test_grafanas_schema_knows_all_of_the_dashboard() -> None:
 
 
 @promtool_only
-def test_every_panel_asks_what_prometheus_understands(tmp_path: Path) -> None:
+def test_every_panel_has_a_valid_query(tmp_path: Path) -> None:
     found = list(expressions(json.loads(DASHBOARD.read_text(encoding="utf-8"))))
     assert len(found) > 20
     rules = [{"record": f"panel:{i}", "expr": text.replace("$__rate_interval", "5m")} for i, text in enumerate(found)]
@@ -100,7 +100,7 @@ def test_every_panel_asks_what_prometheus_understands(tmp_path: Path) -> None:
     promtool("check", "rules", str(path))
 
 
-def test_rules_and_dashboard_name_metrics_that_there_are(c_server: Server) -> None:
+def test_rules_and_dashboard_name_existing_metrics(c_server: Server) -> None:
     there = names(metrics(c_server))
     for path in (RULES, DASHBOARD):
         asked = names(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The description of the contract: current, complete, and with examples that keep to it."""
+"""`openapi.json` is current and complete, and its examples fit their schemas."""
 
 import json
 from pathlib import Path

@@ -66,7 +66,7 @@ def mean_square_error(values: np.ndarray, low: float, high: float) -> float:
 
 
 @pytest.mark.parametrize("kind", ["normal", "outliers", "even", "skewed"])
-def test_the_grid_has_the_least_error(kind: str) -> None:
+def test_the_quantiser_has_the_least_error(kind: str) -> None:
     rng = np.random.default_rng(0)
     values = rng.uniform(-3, 3, (500, 40)) if kind == "even" else rng.standard_normal((500, 40))
     if kind == "outliers":
@@ -91,7 +91,7 @@ def test_the_grid_has_the_least_error(kind: str) -> None:
         assert -0.2 < low < -0.15 and high > 2.5, "no place is lost below the least value"
 
 
-def test_the_grid_does_not_depend_on_the_order() -> None:
+def test_the_quantiser_does_not_depend_on_the_order() -> None:
     values = torch.from_numpy(np.random.default_rng(1).standard_normal((64, 8)) * np.geomspace(0.01, 10, 64)[:, None])
     rising, falling = Histogram(8), Histogram(8)
     for row in values:
@@ -100,7 +100,7 @@ def test_the_grid_does_not_depend_on_the_order() -> None:
     assert rising.quantiser[0] == pytest.approx(falling.quantiser[0], rel=0.05)
 
 
-def test_nothing_to_see_is_an_error() -> None:
+def test_activations_without_a_range_are_an_error() -> None:
     histogram = Histogram(3)
     histogram.add(torch.zeros(4, 3))
     with pytest.raises(ModelError, match="cannot be calibrated"):
@@ -196,7 +196,9 @@ def test_a_wrong_file_is_named(model: Path, cache: Path, fault: str) -> None:
     assert raised.value.status == "EFORMAT" and (fault == "scale" or str(path) in str(raised.value))
 
 
-def test_without_a_calibration_the_cure_is_told(model: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_calibration_says_how_to_make_one(
+    model: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ModelError, match="`ishowtts quantize --calibrate --model …`") as raised:
         Engine.load(model, precision="int8-static", threads=1)
     assert (raised.value.status, raised.value.field) == ("ENOTFOUND", "precision")
@@ -236,7 +238,7 @@ def test_calibrates_and_speaks(
     assert np.abs(spoken["int8-static"] - spoken["fp32"]).max() < 0.2
 
 
-def test_a_network_that_is_told_the_strength_is_seen_both_ways(tmp_path: Path, cache: Path) -> None:
+def test_a_guidance_conditioned_network_is_counted_both_ways(tmp_path: Path, cache: Path) -> None:
     model = tiny.make(tmp_path / "told", guidance_max=3.0)
     path = tmp_path / "settings.toml"
     path.write_text(
@@ -276,7 +278,9 @@ def test_a_file_beside_the_weights_is_found_and_the_folder_still_a_model(
         assert engine.info["content_hash"] != first, "what was computed with other scales is not taken for this"
 
 
-def test_wrong_arguments_are_told(model: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_are_refused(
+    model: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["quantize", "--calibrate", "--model", str(model)]
     assert cli.main([*arguments, "--sentences", "1"]) == 2 and "two sentences" in capsys.readouterr().err
     assert cli.main([*arguments, "--texts", str(tmp_path / "none.txt")]) == 2 and "none.txt" in capsys.readouterr().err

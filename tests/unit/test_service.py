@@ -41,7 +41,7 @@ def units(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @needs_systemd
-def test_systemd_has_nothing_against_the_units(units: list[Path]) -> None:
+def test_systemd_verifies_the_units(units: list[Path]) -> None:
     assert [unit.name for unit in units] == [
         "ishowtts-gpu-lock.service", "ishowtts-regression.service", "ishowtts-regression.timer", "ishowtts.service",
     ]  # fmt: skip
@@ -71,7 +71,7 @@ def test_the_service_waits_longer_than_the_server_drains() -> None:
     assert int(service["TimeoutStopSec"]) > DEFAULTS["drain_seconds"]
 
 
-def test_a_service_manager_hears_of_start_life_and_end(tmp_path: Path) -> None:
+def test_the_service_manager_is_notified(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(60)
@@ -157,7 +157,7 @@ def test_without_a_gpu_nothing_is_done(tmp_path: Path) -> None:
 # ---- the daily regression --------------------------------------------------------------------------------------------
 
 
-def test_a_regression_leaves_history_and_word(
+def test_a_regression_is_recorded_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from ishowtts.quality import sources
@@ -200,7 +200,7 @@ def test_a_regression_leaves_history_and_word(
     assert "To: ops@example.org" in mail and "length: one has another length" in mail
 
 
-def test_word_that_reaches_nobody_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failed_report_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run = history.record("demo", {}, ["mos: less"])
     with pytest.raises(Exception, match=r"^webhook: http://127\.0\.0\.1:1/ was not told: "):
         history.post("http://127.0.0.1:1/", run)

@@ -1,4 +1,4 @@
-"""Weight files in every form that people have them, spoken by every backend that runs here."""
+"""Weight files in every published form, spoken by every backend that runs here."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_pickled_checkpoints_are_converted_once(
     "prefix",
     ["", "transformer.", "model.", "module.", "_orig_mod.", "ema_model._orig_mod.transformer.", "module.model."],
 )
-def test_prefixes_of_training_are_taken_off(hub: tuple[Path, dict[str, Tensor]], prefix: str) -> None:
+def test_prefixes_of_training_are_removed(hub: tuple[Path, dict[str, Tensor]], prefix: str) -> None:
     folder, state = hub
     state = {
         prefix + key.removeprefix("ema_model.transformer."): value.contiguous()
@@ -137,7 +137,7 @@ def test_prefixes_of_training_are_taken_off(hub: tuple[Path, dict[str, Tensor]],
     assert np.allclose(native, eager, atol=2e-3)
 
 
-def test_a_name_is_plain_whatever_stands_before_it() -> None:
+def test_names_lose_all_prefixes() -> None:
     for written in ("transformer_blocks.0.attn.to_q.weight", "module.transformer_blocks.0._orig_mod.attn.to_q.weight"):
         assert tensor_names.plain_name(written) == "transformer_blocks.0.attn.to_q.weight"
     assert tensor_names.is_bookkeeping(tensor_names.plain_name("ema_model.transformer.rotary_embed.inv_freq"))

@@ -1,4 +1,4 @@
-"""The dashboard: the figures of a real server, and coming back after it was away."""
+"""The dashboard: the figures of a real server, and reconnecting."""
 
 import signal
 import time

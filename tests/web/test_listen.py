@@ -1,4 +1,4 @@
-"""The blind comparison in a real browser: both sides play, nothing tells them apart, and votes are on the disk."""
+"""The blind comparison in a real browser: both sides play, nothing identifies them, votes are stored."""
 
 from __future__ import annotations
 

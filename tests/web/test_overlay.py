@@ -82,7 +82,9 @@ def test_captions_in_time_with_the_audio(browser: Browser, idle: Server) -> None
         ({"priority": "Gift", "metadata": {"gift": "roses", "count": 3}}, "", "Ann sent 3 roses. One message."),
     ],
 )
-def test_the_name_stands_once(browser: Browser, idle: Server, fields: dict[str, object], who: str, words: str) -> None:
+def test_the_name_is_shown_once(
+    browser: Browser, idle: Server, fields: dict[str, object], who: str, words: str
+) -> None:
     browser.open(idle.url + "/overlay?volume=0&hide=60&language=en")
     send(idle, "One message.", user_id=f"viewer{next(NUMBERS)}", **fields)
     browser.wait(lambda: browser.all(".word.now"))

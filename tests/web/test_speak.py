@@ -1,4 +1,4 @@
-"""The speak page in a real browser: it is heard while it is made, it keeps what was said, it says what went wrong."""
+"""The speak page in a real browser: it plays while speech is computed, keeps a history, and shows errors."""
 
 from pathlib import Path
 from typing import Any
@@ -354,7 +354,7 @@ def metric(page: Browser, name: str) -> str:
     return str(next(line.split()[1] for line in lines if line.startswith(f"ishowtts_{name} ")))
 
 
-def test_an_error_stands_at_its_field(page: Browser) -> None:
+def test_an_error_is_shown_at_its_field(page: Browser) -> None:
     page.run("document.getElementById('voice').add(new Option('gone', 'gone', true, true))")
     page.click("speak")
     page.wait(lambda: page.shown("voice-error"))

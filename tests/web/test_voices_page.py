@@ -124,7 +124,7 @@ def test_records_a_new_voice_and_deletes_it(page: Browser, cloning: Server) -> N
     assert [voice["id"] for voice in httpx.get(cloning.url + "/api/voices").json()] == ["anna"]
 
 
-def test_what_is_wrong_with_a_clip_stands_at_its_field(page: Browser, tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_clip_is_shown_at_its_field(page: Browser, tmp_path: Path) -> None:
     page.click("create")
     page.write("id", "poor")
     page.write("words", "Nothing of this is said.")

@@ -1,4 +1,4 @@
-"""The pages' words, as files: every one of them has its Chinese, and the Chinese says nothing that no page says."""
+"""The texts of the pages: every one has a Chinese translation, and no translation is unused."""
 
 import json
 import re
