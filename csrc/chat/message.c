@@ -1,4 +1,6 @@
 /* An accepted message: own copies of its fields, and its record for the journal. */
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,75 +110,117 @@ json_t *item_json(const item *it) {
     json_t *list = json_array();
     for (int i = 0; i < ISHOW_CHAT_ROLES; i++)
         if (it->roles >> i & 1) json_array_append_new(list, json_string(ishow_chat_role_name(i)));
-    return json_pack("{ss,ss,ss,ss,ss,ss,ss,so,ss?,ss,sI,so,so}", "id", it->id, "platform", it->platform, "channel",
-                     it->channel, "user_id", it->user_id, "user", it->name, "text", it->text, "priority",
-                     ishow_chat_priority_name(it->priority), "roles", list, "voice", it->voice[0] ? it->voice : NULL,
-                     "language", it->language, "timestamp", (json_int_t)it->timestamp_ms, "amount", amount_json(it),
-                     "merged", others_json(it, 0));
+    const struct {
+        const char *key, *text;
+    } texts[] = {{"id", it->id},
+                 {"platform", it->platform},
+                 {"channel", it->channel},
+                 {"user_id", it->user_id},
+                 {"user", it->name},
+                 {"text", it->text},
+                 {"priority", ishow_chat_priority_name(it->priority)}};
+    json_t *object = json_object();
+    int good = 1;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        good &= !json_object_set_new(object, texts[i].key, json_string(texts[i].text));
+    good &= !json_object_set_new(object, "roles", list);
+    good &= !json_object_set_new(object, "voice", it->voice[0] ? json_string(it->voice) : json_null());
+    good &= !json_object_set_new(object, "language", json_string(it->language));
+    good &= !json_object_set_new(object, "timestamp", json_integer((json_int_t)it->timestamp_ms));
+    good &= !json_object_set_new(object, "amount", amount_json(it));
+    good &= !json_object_set_new(object, "merged", others_json(it, 0));
+    if (good) return object;
+    json_decref(object);
+    return NULL;
 }
 
+/* ---- records ---- */
+
+/* The fields of a record besides `others`, each required. */
+typedef enum record_kind { ENUM, WHOLE, TEXT, CHARACTERS } record_kind; /* of 4 bytes, of 8, char *, char[size] */
+#define FIELD(key, kind, member) \
+    { key, kind, offsetof(item, member), sizeof((item *)0)->member }
+static const struct {
+    const char *key;
+    record_kind kind;
+    size_t at, size;
+} record_fields[] = {
+    FIELD("priority", ENUM, priority),
+    FIELD("kind", ENUM, kind),
+    FIELD("roles", ENUM, roles),
+    FIELD("timestamp", WHOLE, timestamp_ms),
+    FIELD("amount", WHOLE, amount_micros),
+    FIELD("bits", WHOLE, bits),
+    FIELD("count", WHOLE, count),
+    FIELD("currency", CHARACTERS, currency),
+    FIELD("platform", TEXT, platform),
+    FIELD("channel", TEXT, channel),
+    FIELD("id", TEXT, id),
+    FIELD("user_id", TEXT, user_id),
+    FIELD("login", TEXT, login),
+    FIELD("name", TEXT, name),
+    FIELD("text", TEXT, text),
+    FIELD("event", TEXT, event),
+    FIELD("gift", TEXT, gift),
+    FIELD("voice", CHARACTERS, voice),
+    FIELD("language", CHARACTERS, language),
+    FIELD("viewer", TEXT, viewer),
+};
+enum { RECORD_FIELDS = sizeof record_fields / sizeof *record_fields };
+
 char *item_record(const item *it) {
-    json_t *record = json_pack(
-        "{si,si,si,sI,sI,sI,sI,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,so}", "priority", (int)it->priority, "kind",
-        (int)it->kind, "roles", (int)it->roles, "timestamp", (json_int_t)it->timestamp_ms, "amount",
-        (json_int_t)it->amount_micros, "bits", (json_int_t)it->bits, "count", (json_int_t)it->count, "currency",
-        it->currency, "platform", it->platform, "channel", it->channel, "id", it->id, "user_id", it->user_id, "login",
-        it->login, "name", it->name, "text", it->text, "event", it->event, "gift", it->gift, "voice", it->voice,
-        "language", it->language, "viewer", it->viewer, "others", others_json(it, 1));
-    char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
+    json_t *record = json_object();
+    for (size_t i = 0; i < RECORD_FIELDS; i++) {
+        const void *const at = (const char *)it + record_fields[i].at;
+        json_t *value = NULL;
+        switch (record_fields[i].kind) {
+        case ENUM: value = json_integer(*(const int *)at); break;
+        case WHOLE: value = json_integer(*(const int64_t *)at); break;
+        case TEXT: value = json_string(*(char *const *)at); break;
+        case CHARACTERS: value = json_string(at); break;
+        }
+        json_object_set_new(record, record_fields[i].key, value);
+    }
+    json_object_set_new(record, "others", others_json(it, 1));
+    char *text = json_object_size(record) == RECORD_FIELDS + 1 ? json_dumps(record, JSON_COMPACT) : NULL;
     json_decref(record);
     return text;
 }
 
+/* 0: the value is missing or of another type, or out of memory. */
+static int read_field(size_t i, const json_t *value, item *it) {
+    void *const at = (char *)it + record_fields[i].at;
+    const char *text = json_string_value(value);
+    switch (record_fields[i].kind) {
+    case ENUM: *(int *)at = (int)json_integer_value(value); return json_is_integer(value);
+    case WHOLE: *(int64_t *)at = json_integer_value(value); return json_is_integer(value);
+    case TEXT: return text && (*(char **)at = ishow_strdup(text));
+    case CHARACTERS: snprintf(at, record_fields[i].size, "%s", text ? text : ""); return text != NULL;
+    }
+    return 0;
+}
+
 item *item_from_record(const char *record, uint64_t number) {
-    int priority = 0, kind = 0, roles = 0;
-    json_int_t timestamp = 0, amount = 0, bits = 0, count = 0;
-    const char *currency, *s[12];
-    json_t *others = NULL, *root = json_loads(record, 0, NULL);
-    item *it = NULL;
-    if (!root ||
-        json_unpack(root, "{si,si,si,sI,sI,sI,sI,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,ss,so}", "priority", &priority,
-                    "kind", &kind, "roles", &roles, "timestamp", &timestamp, "amount", &amount, "bits", &bits, "count",
-                    &count, "currency", &currency, "platform", &s[0], "channel", &s[1], "id", &s[2], "user_id", &s[3],
-                    "login", &s[4], "name", &s[5], "text", &s[6], "event", &s[7], "gift", &s[8], "voice", &s[9],
-                    "language", &s[10], "viewer", &s[11], "others", &others) ||
-        priority < 0 || priority >= ISHOW_CHAT_PRIORITIES)
-        goto done;
-#define SPAN(x) {x, strlen(x)}
-    ishow_chat_message m = {.platform = SPAN(s[0]),
-                            .channel = SPAN(s[1]),
-                            .id = SPAN(s[2]),
-                            .user_id = SPAN(s[3]),
-                            .login = SPAN(s[4]),
-                            .display_name = SPAN(s[5]),
-                            .system_text = SPAN(s[7]),
-                            .gift_name = SPAN(s[8]),
-                            .kind = (ishow_chat_kind)kind,
-                            .roles = (unsigned)roles,
-                            .timestamp_ms = timestamp,
-                            .amount_micros = amount,
-                            .bits = (uint64_t)bits,
-                            .count = (uint64_t)count};
-#undef SPAN
-    strncpy(m.currency, currency, 3);
-    char *folded = fold_text(s[6], strlen(s[6]));
-    if (!folded || !(it = item_create(&m, s[6], s[11]))) {
-        free(folded);
-        goto done;
+    json_t *root = json_loads(record, 0, NULL), *others = json_object_get(root, "others"), *pair;
+    item *it = calloc(1, sizeof *it);
+    int good = it && json_is_array(others);
+    for (size_t i = 0; good && i < RECORD_FIELDS; i++)
+        good = read_field(i, json_object_get(root, record_fields[i].key), it);
+    good = good && (int)it->priority >= 0 && (int)it->priority < ISHOW_CHAT_PRIORITIES;
+    char *folded = good ? fold_text(it->text, strlen(it->text)) : NULL;
+    if (!folded) {
+        item_free(it);
+        json_decref(root);
+        return NULL;
     }
     it->text_hash = fold_hash(folded);
-    free(folded);
     it->number = number;
-    it->priority = (ishow_chat_priority)priority;
-    strncpy(it->voice, s[9], sizeof it->voice - 1);
-    strncpy(it->language, s[10], sizeof it->language - 1);
+    free(folded);
     size_t i;
-    json_t *pair;
     json_array_foreach(others, i, pair) {
         const char *id = NULL, *user = NULL;
         if (!json_unpack(pair, "[ss]", &id, &user)) item_add_other(it, (ishow_span){id, strlen(id)}, user);
     }
-done:
     json_decref(root);
     return it;
 }

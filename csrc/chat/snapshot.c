@@ -6,16 +6,22 @@
 #include "chat/chat_internal.h"
 
 static json_t *counts_json(const ishow_chat_counts *n) {
-    json_t *dropped = json_object();
+    const struct {
+        const char *key;
+        uint64_t n;
+    } counts[] = {{"received", n->received},   {"spoken", n->spoken},     {"deleted", n->deleted},
+                  {"skipped", n->skipped},     {"waiting", n->waiting},   {"merged", n->merged},
+                  {"recovered", n->recovered}, {"replayed", n->replayed}, {"cut", n->cut},
+                  {"commands", n->commands}};
+    json_t *object = json_object(), *dropped = json_object();
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        json_object_set_new(object, counts[i].key, json_integer((json_int_t)counts[i].n));
     for (int i = 0; i < ISHOW_CHAT_REASONS; i++)
         if (n->dropped[i])
             json_object_set_new(dropped, ishow_chat_reason_name((ishow_chat_reason)i),
                                 json_integer((json_int_t)n->dropped[i]));
-    return json_pack("{sI,sI,sI,sI,sI,sI,sI,sI,sI,sI,so}", "received", (json_int_t)n->received, "spoken",
-                     (json_int_t)n->spoken, "deleted", (json_int_t)n->deleted, "skipped", (json_int_t)n->skipped,
-                     "waiting", (json_int_t)n->waiting, "merged", (json_int_t)n->merged, "recovered",
-                     (json_int_t)n->recovered, "replayed", (json_int_t)n->replayed, "cut", (json_int_t)n->cut,
-                     "commands", (json_int_t)n->commands, "dropped", dropped);
+    json_object_set_new(object, "dropped", dropped);
+    return object;
 }
 
 json_t *chat_state(ishow_chat *c) {

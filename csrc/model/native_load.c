@@ -1,11 +1,11 @@
 /* Weights of the native backend: read by their published names and packed into panels. */
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
+#include "model/description.h"
 #include "model/native.h"
 #include "model/packed.h"
 #include "model/safetensors.h"
@@ -347,94 +347,78 @@ static word_type windowed(word_type type, size_t width) {
 }
 
 ishow_status native_load(native *m, const char *json, ishow_error *error) {
-    json_error_t why;
+    description d;
     loader in = {.m = m, .error = error};
-    const char *layout, *head, *dit, *vocos, *duration = NULL, *calibration = NULL, *name, *precision, *hash;
-    json_int_t dim, depth, heads, dim_head, ff_mult, text_dim, n_text, embeds, rope, speakers, mels, v_dim, v_inner,
-        v_layers, frames, chunk, d_dim = 0, d_layers = 0, d_taps = 0;
-    double mean, std, guidance_max;
     ishow_model_info *info = &m->info;
-    json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why), *d;
-    if (!root ||
-        json_unpack_ex(root, &why, 0,
-                       "{s:{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:s, s:b, s:I, s:I, s:F}, s:{s:I, s:I, s:I, s:I, s:I, "
-                       "s:I, s:I, s:I, s:b, s:I, s:I}, s:{s:F, s:F}, s:{s:I, s:I, s:I, s:s}, s:s, s:s}",
-                       "info", "name", &name, "precision", &precision, "content_hash", &hash, "sample_rate",
-                       &info->sample_rate, "n_fft", &info->n_fft, "hop", &info->hop, "n_mels", &mels, "text_layout",
-                       &layout, "uses_prompt", &info->uses_prompt, "max_frames", &frames, "chunk_frames", &chunk,
-                       "guidance_max", &guidance_max, "dit", "dim", &dim, "depth", &depth, "heads", &heads, "dim_head",
-                       &dim_head, "ff_mult", &ff_mult, "text_dim", &text_dim, "conv_layers", &n_text, "text_num_embeds",
-                       &embeds, "text_mask_padding", &m->mask_padding, "rope_heads", &rope, "speakers", &speakers,
-                       "mel", "mean", &mean, "std", &std, "vocos", "dim", &v_dim, "intermediate_dim", &v_inner,
-                       "num_layers", &v_layers, "head", &head, "dit_file", &dit, "vocos_file", &vocos)) {
-        in.status = ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s.", why.text);
-        goto done;
-    }
-    d = json_object_get(root, "duration");
-    if (!json_is_null(d) && json_unpack_ex(d, &why, 0, "{s:I, s:I, s:I, s:s}", "dim", &d_dim, "layers", &d_layers,
-                                           "kernel", &d_taps, "file", &duration)) {
-        in.status = ishow_fail(error, ISHOW_EINTERNAL, "", "The description of a model cannot be read: %s.", why.text);
-        goto done;
-    }
-    m->dim = (size_t)dim, m->depth = (size_t)depth, m->heads = (size_t)heads, m->dim_head = (size_t)dim_head,
-    m->ff = (size_t)(dim * ff_mult);
-    m->inner = m->heads * m->dim_head, m->text_dim = (size_t)text_dim, m->n_text = (size_t)n_text,
-    m->n_tokens = (size_t)embeds + 1, m->rope_heads = (size_t)rope, m->speakers = (size_t)speakers;
-    m->mels = (size_t)mels, m->mel_mean = (float)mean, m->mel_std = (float)std;
-    m->vocos_dim = (size_t)v_dim, m->vocos_inner = (size_t)v_inner, m->n_vocos = (size_t)v_layers;
-    m->source_filter = !strcmp(head, "source_filter");
-    m->duration_dim = (size_t)d_dim, m->n_duration = (size_t)d_layers, m->duration_taps = (size_t)d_taps;
-    snprintf(info->name, sizeof info->name, "%s", name);
-    snprintf(info->precision, sizeof info->precision, "%s", precision);
-    snprintf(info->content_hash, sizeof info->content_hash, "%s", hash);
+    const char *calibration = NULL;
+    if ((in.status = description_read(&d, json, error))) goto done;
+    m->dim = (size_t)d.dim, m->depth = (size_t)d.depth, m->heads = (size_t)d.heads, m->dim_head = (size_t)d.dim_head,
+    m->ff = (size_t)(d.dim * d.ff_mult);
+    m->inner = m->heads * m->dim_head, m->text_dim = (size_t)d.text_dim, m->n_text = (size_t)d.conv_layers,
+    m->n_tokens = (size_t)d.text_num_embeds + 1, m->rope_heads = (size_t)d.rope_heads, m->speakers = (size_t)d.speakers,
+    m->mask_padding = d.text_mask_padding;
+    m->mels = (size_t)d.n_mels, m->mel_mean = (float)d.mel_mean, m->mel_std = (float)d.mel_std;
+    m->vocos_dim = (size_t)d.vocos_dim, m->vocos_inner = (size_t)d.vocos_inner, m->n_vocos = (size_t)d.vocos_layers;
+    m->source_filter = !strcmp(d.head, "source_filter");
+    m->duration_dim = (size_t)d.duration_dim, m->n_duration = (size_t)d.duration_layers,
+    m->duration_taps = (size_t)d.duration_kernel;
+    snprintf(info->name, sizeof info->name, "%s", d.name);
+    snprintf(info->precision, sizeof info->precision, "%s", d.precision);
+    snprintf(info->content_hash, sizeof info->content_hash, "%s", d.content_hash);
     snprintf(info->backend, sizeof info->backend, "native");
-    info->text_layout = !strcmp(layout, "aligned")   ? ISHOW_TEXT_ALIGNED
-                        : !strcmp(layout, "average") ? ISHOW_TEXT_AVERAGE
-                                                     : ISHOW_TEXT_PADDED;
-    info->n_mels = (int)mels;
-    info->dim = (int)dim;
-    info->mod_width = (int)((6 * depth + 2) * dim);
-    info->predicts_durations = duration != NULL;
-    info->max_frames = (size_t)frames;
-    info->chunk_frames = (size_t)chunk;
-    info->guidance_max = (float)guidance_max;
+    info->text_layout = !strcmp(d.text_layout, "aligned")   ? ISHOW_TEXT_ALIGNED
+                        : !strcmp(d.text_layout, "average") ? ISHOW_TEXT_AVERAGE
+                                                            : ISHOW_TEXT_PADDED;
+    info->sample_rate = (int)d.sample_rate;
+    info->n_fft = (int)d.n_fft;
+    info->hop = (int)d.hop;
+    info->uses_prompt = d.uses_prompt;
+    info->n_mels = (int)d.n_mels;
+    info->dim = (int)d.dim;
+    info->mod_width = (int)((6 * d.depth + 2) * d.dim);
+    info->predicts_durations = d.duration_file != NULL;
+    info->max_frames = (size_t)d.max_frames;
+    info->chunk_frames = (size_t)d.chunk_frames;
+    info->guidance_max = (float)d.guidance_max;
     info->max_rows = 1;
     info->one_branch = 1;
+    const int is_static = !strcmp(d.precision, "int8-static");
     const word_type half = ishow_kernels_bf16_fast(m->k) ? WORD_BF16 : WORD_F32;
-    if (!strcmp(precision, "fp32"))
+    if (!strcmp(d.precision, "fp32"))
         m->linear = m->conv = m->output = m->vocoder = exact(m), m->attention = WORD_F32;
-    else if (!strcmp(precision, "bf16"))
+    else if (!strcmp(d.precision, "bf16"))
         m->linear = m->conv = m->output = m->vocoder = m->attention = WORD_BF16;
-    else if (!strcmp(precision, "int8-dynamic") || !strcmp(precision, "int8-static"))
+    else if (!strcmp(d.precision, "int8-dynamic") || is_static)
         m->linear = WORD_S8, m->conv = m->vocoder = m->attention = half, m->output = exact(m);
     else {
         in.status = ishow_fail(error, ISHOW_EINVAL, "precision",
-                               "precision must be fp32, bf16, int8-dynamic or int8-static, not %s", precision);
+                               "precision must be fp32, bf16, int8-dynamic or int8-static, not %s", d.precision);
         goto done;
     }
-    d = json_object_get(root, "calibration");
-    if (!strcmp(precision, "int8-static") &&
-        json_unpack_ex(d, &why, 0, "{s:s, s:s}", "file", &calibration, "model", &in.calibrated)) {
-        in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "int8-static needs a calibration of the model.");
-        goto done;
+    if (is_static) {
+        calibration = d.calibration_file;
+        in.calibrated = d.calibrated_model;
+        if (!calibration || !in.calibrated) {
+            in.status = ishow_fail(error, ISHOW_EINVAL, "precision", "int8-static needs a calibration of the model.");
+            goto done;
+        }
     }
     if ((in.status = check_sizes(m, error))) goto done;
     m->conv = windowed(m->conv, m->dim / CONV_GROUPS);
     m->embed = windowed(m->vocoder, m->mels);
     load_tables(&in);
-    const char *folder = json_string_value(json_object_get(root, "packed")); /* NULL: packed weights are not stored */
-    if (folder) {
+    if (d.packed) {
         char file[192];
-        snprintf(file, sizeof file, "%.64s-%s-%s.packed", hash, precision, m->k->name);
-        m->packed = packed_open(folder, file);
+        snprintf(file, sizeof file, "%.64s-%s-%s.packed", d.content_hash, d.precision, m->k->name);
+        m->packed = packed_open(d.packed, file);
     }
-    load_file(&in, dit, load_dit);
+    load_file(&in, d.dit_file, load_dit);
     if (calibration) load_file(&in, calibration, load_calibration);
-    load_file(&in, vocos, load_vocos);
-    if (duration) load_file(&in, duration, load_durations);
+    load_file(&in, d.vocos_file, load_vocos);
+    if (d.duration_file) load_file(&in, d.duration_file, load_durations);
     packed_end(m->packed, !in.status);
 done:
-    json_decref(root);
+    description_free(&d);
     return in.status;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "pyext/dict.h"
 
 /* ---- arguments ---- */
 
@@ -294,10 +295,12 @@ static PyObject *check(PyObject *module, PyObject *args, PyObject *kwargs) {
     ishow_audio_faults faults;
     Py_BEGIN_ALLOW_THREADS ishow_audio_check(view.buf, length_of(&view), sample_rate, &faults);
     Py_END_ALLOW_THREADS PyBuffer_Release(&view);
-    return Py_BuildValue("{s:n,s:n,s:d,s:d,s:d,s:d,s:O}", "non_finite", (Py_ssize_t)faults.non_finite, "clipped",
-                         (Py_ssize_t)faults.clipped, "dc", (double)faults.dc, "rms", (double)faults.rms, "peak",
-                         (double)faults.peak, "longest_silence", faults.longest_silence, "silent",
-                         faults.silent ? Py_True : Py_False);
+    static const member members[] = {
+        MEMBER(ishow_audio_faults, non_finite, MEMBER_SIZE), MEMBER(ishow_audio_faults, clipped, MEMBER_SIZE),
+        MEMBER(ishow_audio_faults, dc, MEMBER_FLOAT),        MEMBER(ishow_audio_faults, rms, MEMBER_FLOAT),
+        MEMBER(ishow_audio_faults, peak, MEMBER_FLOAT),      MEMBER(ishow_audio_faults, longest_silence, MEMBER_DOUBLE),
+        MEMBER(ishow_audio_faults, silent, MEMBER_BOOL)};
+    return PYEXT_DICT(members, &faults);
 }
 
 PyDoc_STRVAR(
@@ -306,10 +309,6 @@ PyDoc_STRVAR(
     "What faulty synthesis leaves in a clip: clicks, dropouts and gaps (counts), first_click and first_repeat (seconds "
     "or\n"
     "None), dropout_seconds, longest_gap, hole_seconds, repeat_seconds, bandwidth (Hz), end_level (dB), early_end.");
-
-static PyObject *seconds_or_none(double seconds) {
-    return seconds < 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(seconds);
-}
 
 static PyObject *artifacts(PyObject *module, PyObject *args, PyObject *kwargs) {
     static char *names[] = {"samples", "sample_rate", NULL};
@@ -325,12 +324,19 @@ static PyObject *artifacts(PyObject *module, PyObject *args, PyObject *kwargs) {
     Py_BEGIN_ALLOW_THREADS status = ishow_audio_find_artifacts(view.buf, length_of(&view), sample_rate, &found, &error);
     Py_END_ALLOW_THREADS PyBuffer_Release(&view);
     if (status != ISHOW_OK) return pyext_raise_audio(module, &error);
-    return Py_BuildValue("{s:n,s:n,s:n,s:N,s:d,s:d,s:d,s:d,s:d,s:N,s:d,s:O}", "clicks", (Py_ssize_t)found.clicks,
-                         "dropouts", (Py_ssize_t)found.dropouts, "gaps", (Py_ssize_t)found.gaps, "first_click",
-                         seconds_or_none(found.first_click), "dropout_seconds", found.dropout_seconds, "longest_gap",
-                         found.longest_gap, "hole_seconds", found.hole_seconds, "bandwidth", found.bandwidth,
-                         "repeat_seconds", found.repeat_seconds, "first_repeat", seconds_or_none(found.first_repeat),
-                         "end_level", found.end_level, "early_end", found.early_end ? Py_True : Py_False);
+    static const member members[] = {MEMBER(ishow_audio_artifacts, clicks, MEMBER_SIZE),
+                                     MEMBER(ishow_audio_artifacts, dropouts, MEMBER_SIZE),
+                                     MEMBER(ishow_audio_artifacts, gaps, MEMBER_SIZE),
+                                     MEMBER(ishow_audio_artifacts, first_click, MEMBER_SECONDS),
+                                     MEMBER(ishow_audio_artifacts, dropout_seconds, MEMBER_DOUBLE),
+                                     MEMBER(ishow_audio_artifacts, longest_gap, MEMBER_DOUBLE),
+                                     MEMBER(ishow_audio_artifacts, hole_seconds, MEMBER_DOUBLE),
+                                     MEMBER(ishow_audio_artifacts, bandwidth, MEMBER_DOUBLE),
+                                     MEMBER(ishow_audio_artifacts, repeat_seconds, MEMBER_DOUBLE),
+                                     MEMBER(ishow_audio_artifacts, first_repeat, MEMBER_SECONDS),
+                                     MEMBER(ishow_audio_artifacts, end_level, MEMBER_DOUBLE),
+                                     MEMBER(ishow_audio_artifacts, early_end, MEMBER_BOOL)};
+    return PYEXT_DICT(members, &found);
 }
 
 /* ---- module ---- */

@@ -4,6 +4,7 @@
 #include "pyext/module.h"
 
 #include "cache/cache.h"
+#include "pyext/dict.h"
 
 typedef struct module_state {
     PyObject *cache_type, *entry_type;
@@ -136,10 +137,12 @@ static PyObject *stats(PyObject *self, PyObject *unused) {
     (void)unused;
     ishow_cache_stats s;
     ishow_cache_stats_get(((cache_object *)self)->cache, &s);
-    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:n,s:n,s:n}", "hits", (unsigned long long)s.hits, "misses",
-                         (unsigned long long)s.misses, "inserts", (unsigned long long)s.inserts, "evictions",
-                         (unsigned long long)s.evictions, "rejected", (unsigned long long)s.rejected, "bytes",
-                         (Py_ssize_t)s.bytes, "entries", (Py_ssize_t)s.entries, "budget", (Py_ssize_t)s.budget);
+    static const member members[] = {
+        MEMBER(ishow_cache_stats, hits, MEMBER_U64),     MEMBER(ishow_cache_stats, misses, MEMBER_U64),
+        MEMBER(ishow_cache_stats, inserts, MEMBER_U64),  MEMBER(ishow_cache_stats, evictions, MEMBER_U64),
+        MEMBER(ishow_cache_stats, rejected, MEMBER_U64), MEMBER(ishow_cache_stats, bytes, MEMBER_SIZE),
+        MEMBER(ishow_cache_stats, entries, MEMBER_SIZE), MEMBER(ishow_cache_stats, budget, MEMBER_SIZE)};
+    return PYEXT_DICT(members, &s);
 }
 
 PyDoc_STRVAR(clear_doc, "clear()\n--\n\nForgets every entry; memoryviews stay valid.");

@@ -265,20 +265,12 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
 
 static PyObject *engine_info(PyObject *object, PyObject *unused) {
     (void)unused;
-    static const char *const layouts[] = {"padded", "average", "aligned"};
     engine_object *self = (engine_object *)object;
     ishow_model_info info;
     if (enter(self) != 0) return NULL;
     Py_BEGIN_ALLOW_THREADS ishow_engine_info(self->engine, &info);
     Py_END_ALLOW_THREADS leave(self);
-    return Py_BuildValue("{ss,ss,ss,ss,si,si,si,si,si,si,ss,sO,sO,sd,sn,sn,sn}", "name", info.name, "backend",
-                         info.backend, "precision", info.precision, "content_hash", info.content_hash, "sample_rate",
-                         info.sample_rate, "n_fft", info.n_fft, "hop", info.hop, "n_mels", info.n_mels, "dim", info.dim,
-                         "mod_width", info.mod_width, "text_layout", layouts[info.text_layout], "predicts_durations",
-                         info.predicts_durations ? Py_True : Py_False, "uses_prompt",
-                         info.uses_prompt ? Py_True : Py_False, "guidance_max", (double)info.guidance_max, "max_frames",
-                         (Py_ssize_t)info.max_frames, "chunk_frames", (Py_ssize_t)info.chunk_frames, "max_rows",
-                         (Py_ssize_t)info.max_rows);
+    return pyext_model_info(&info);
 }
 
 static PyObject *engine_stats(PyObject *object, PyObject *unused) {
@@ -288,13 +280,7 @@ static PyObject *engine_stats(PyObject *object, PyObject *unused) {
     if (enter(self) != 0) return NULL;
     Py_BEGIN_ALLOW_THREADS ishow_engine_stats_get(self->engine, &s);
     Py_END_ALLOW_THREADS leave(self);
-    return Py_BuildValue("{sK,sK,sK,sK,sK,sK,sK,sK,sK,sd,sd,sd,sn,sn,sK,sK,sK,sn,sn}", "submitted", s.submitted,
-                         "completed", s.completed, "failed", s.failed, "cancelled", s.cancelled, "refused", s.refused,
-                         "steps", s.steps, "rows", s.rows, "retries", s.retries, "swaps", s.swaps, "audio_seconds",
-                         s.audio_seconds, "model_seconds", s.model_seconds, "busy_seconds", s.busy_seconds, "waiting",
-                         (Py_ssize_t)s.waiting, "in_flight", (Py_ssize_t)s.in_flight, "cache_hits", s.cache.hits,
-                         "cache_misses", s.cache.misses, "cache_evictions", s.cache.evictions, "cache_bytes",
-                         (Py_ssize_t)s.cache.bytes, "cache_entries", (Py_ssize_t)s.cache.entries);
+    return pyext_engine_stats(&s);
 }
 
 static PyObject *engine_compile_start(PyObject *object, PyObject *unused) {

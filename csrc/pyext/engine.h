@@ -22,6 +22,10 @@ typedef struct utterance_object {
 
 extern PyType_Spec pyext_utterance_spec;
 
+/* ---- engine_dicts.c ---- */
+PyObject *pyext_model_info(const ishow_model_info *info);
+PyObject *pyext_engine_stats(const ishow_engine_stats *stats);
+
 /* ({"name": "nfe_step", "option": "nfe", ...}, ...): the rows of a table. */
 PyObject *pyext_fields(const ishow_fields *fields);
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "pyext/dict.h"
 
 #define WAIT_SLICE 0.1 /* seconds between two looks at pending signals */
 
@@ -63,11 +64,18 @@ static PyObject *utterance_timings(PyObject *object, PyObject *unused) {
     utterance_object *self = (utterance_object *)object;
     ishow_timings t;
     Py_BEGIN_ALLOW_THREADS ishow_utterance_timings(self->utterance, &t);
-    Py_END_ALLOW_THREADS return Py_BuildValue("{sd,sd,sd,sd,sd,sd,si,si,sK,si,ss,s(ns)}", "queue", t.queue, "text",
-                                              t.text, "first_audio", t.first_audio, "total", t.total, "model", t.model,
-                                              "audio", t.audio, "chunks", t.chunks, "retries", t.retries, "seed",
-                                              (unsigned long long)t.seed, "sample_rate", t.sample_rate, "voice",
-                                              t.voice, "unspoken", (Py_ssize_t)t.unspoken.count, t.unspoken.first);
+    Py_END_ALLOW_THREADS static const member members[] = {
+        MEMBER(ishow_timings, queue, MEMBER_DOUBLE),       MEMBER(ishow_timings, text, MEMBER_DOUBLE),
+        MEMBER(ishow_timings, first_audio, MEMBER_DOUBLE), MEMBER(ishow_timings, total, MEMBER_DOUBLE),
+        MEMBER(ishow_timings, model, MEMBER_DOUBLE),       MEMBER(ishow_timings, audio, MEMBER_DOUBLE),
+        MEMBER(ishow_timings, chunks, MEMBER_INT),         MEMBER(ishow_timings, retries, MEMBER_INT),
+        MEMBER(ishow_timings, seed, MEMBER_U64),           MEMBER(ishow_timings, sample_rate, MEMBER_INT),
+        MEMBER(ishow_timings, voice, MEMBER_TEXT)};
+    PyObject *dict = PYEXT_DICT(members, &t),
+             *unspoken = Py_BuildValue("(ns)", (Py_ssize_t)t.unspoken.count, t.unspoken.first);
+    if (!dict || !unspoken || PyDict_SetItemString(dict, "unspoken", unspoken) < 0) Py_CLEAR(dict);
+    Py_XDECREF(unspoken);
+    return dict;
 }
 
 static PyObject *utterance_progress(PyObject *object, PyObject *unused) {

@@ -19,10 +19,11 @@ static void write_tail(const job *j, ishow_buffer *out) {
     const ishow_timings *t = &j->timings;
     const unsigned long long samples = ishow_encoder_length(j->encoder);
     double duration = (double)samples / ishow_encoder_rate(j->encoder);
-    ishow_buffer_format(out,
-                        "\"waveform_len\":%llu,\"seed\":%llu,\"duration\":%.4f,\"timings\":{\"queue\":%.4f,\"text\":%."
-                        "4f,\"first_audio\":%.4f,\"total\":%.4f},\"rtf\":%.4f,\"unspoken\":{\"count\":%zu,\"first\":",
-                        samples, (unsigned long long)t->seed, duration, t->queue, t->text, t->first_audio, t->total,
+    ishow_buffer_format(out, "\"waveform_len\":%llu,\"seed\":%llu,\"duration\":%.4f", samples,
+                        (unsigned long long)t->seed, duration);
+    ishow_buffer_format(out, ",\"timings\":{\"queue\":%.4f,\"text\":%.4f,\"first_audio\":%.4f,\"total\":%.4f}",
+                        t->queue, t->text, t->first_audio, t->total);
+    ishow_buffer_format(out, ",\"rtf\":%.4f,\"unspoken\":{\"count\":%zu,\"first\":",
                         duration > 0 ? t->total / duration : 0.0, t->unspoken.count);
     ishow_buffer_json_text(out, t->unspoken.first);
     ishow_buffer_text(out, "}");

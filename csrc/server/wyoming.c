@@ -144,8 +144,9 @@ static int write_error(client *c, const char *code, const char *text) {
 /* ---- what is asked for ---- */
 
 static json_t *artifact(const char *name, const char *description, const char *version) {
-    return json_pack("{s:s, s:s, s:s?, s:b, s:{s:s, s:s}}", "name", name, "description", description, "version",
-                     version, "installed", 1, "attribution", "name", "iShowTTS", "url", "");
+    json_t *attribution = json_pack("{s:s, s:s}", "name", "iShowTTS", "url", "");
+    return json_pack("{s:s, s:s, s:s?, s:b, s:o?}", "name", name, "description", description, "version", version,
+                     "installed", 1, "attribution", attribution);
 }
 
 static int describe(client *c, ishow_engine *engine) {

@@ -2,6 +2,7 @@
 #include "service/settings.h"
 
 #include <jansson.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,50 @@ static ishow_status read_section(json_t *from, const ishow_fields *fields, void 
     return ISHOW_OK;
 }
 
+/* The keys of [server] and [model] that are required and not null. */
+typedef enum kind { TEXT, WHOLE, BYTES, FLAG, REAL } kind; /* const char *, int, size_t, int 0 or 1, double */
+#define KEY(section, key, kind, member) \
+    { section, key, kind, offsetof(settings, member) }
+static const struct {
+    const char *section, *key;
+    kind kind;
+    size_t at;
+} keys[] = {
+    KEY("model", "name", TEXT, model),
+    KEY("model", "precision", TEXT, precision),
+    KEY("model", "backend", TEXT, backend),
+    KEY("model", "compile", TEXT, compile),
+    KEY("model", "threads", WHOLE, threads),
+    KEY("server", "host", TEXT, server.host),
+    KEY("server", "port", WHOLE, server.port),
+    KEY("server", "state_dir", TEXT, server.state_dir),
+    KEY("server", "body_bytes_max", BYTES, server.body_bytes_max),
+    KEY("server", "insecure", FLAG, server.insecure),
+    KEY("server", "request_seconds", REAL, server.request_seconds),
+    KEY("server", "drain_seconds", REAL, server.drain_seconds),
+    KEY("server", "connections_max", WHOLE, server.connections_max),
+    KEY("server", "connections_per_client", WHOLE, server.connections_per_client),
+};
+
+static ishow_status read_keys(const json_t *root, settings *out, ishow_error *error) {
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const json_t *value = json_object_get(json_object_get(root, keys[i].section), keys[i].key);
+        void *const at = (char *)out + keys[i].at;
+        int good = 0;
+        switch (keys[i].kind) {
+        case TEXT: good = (*(const char **)at = json_string_value(value)) != NULL; break;
+        case WHOLE: good = json_is_integer(value), *(int *)at = (int)json_integer_value(value); break;
+        case BYTES: good = json_is_integer(value), *(size_t *)at = (size_t)json_integer_value(value); break;
+        case FLAG: good = json_is_boolean(value), *(int *)at = json_is_true(value); break;
+        case REAL: good = json_is_number(value), *(double *)at = json_number_value(value); break;
+        }
+        if (!good)
+            return ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.%s.",
+                              keys[i].section, keys[i].key);
+    }
+    return ISHOW_OK;
+}
+
 ishow_server_options ishow_server_options_default(void) {
     return (ishow_server_options){.host = ISHOW_HOST,
                                   .port = ISHOW_PORT,
@@ -101,29 +146,21 @@ ishow_server_options ishow_server_options_default(void) {
 ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *error) {
     json_error_t why = {0};
     ishow_status status = ISHOW_OK;
-    json_int_t body = 0;
     memset(out, 0, sizeof *out);
     out->server = ishow_server_options_default();
     out->engine = ishow_engine_options_default();
     ishow_server_options *s = &out->server;
     json_t *root = json_loads(json, JSON_REJECT_DUPLICATES, &why);
     out->json = root;
-    const char *level = "", *format = "";
-    json_t *server = NULL, *model = NULL, *voices = NULL, *chat = NULL;
+    json_t *server = json_object_get(root, "server"), *voices = json_object_get(root, "voices"),
+           *chat = json_object_get(root, "chat");
     char *chat_json = NULL;
-    if (!root ||
-        json_unpack_ex(root, &why, 0, "{s:o, s:o, s:o, s:o}", "server", &server, "model", &model, "voices", &voices,
-                       "chat", &chat) ||
-        json_unpack_ex(model, &why, 0, "{s:s, s:s, s:s, s:s, s:i}", "name", &out->model, "precision", &out->precision,
-                       "backend", &out->backend, "compile", &out->compile, "threads", &out->threads) ||
-        json_unpack_ex(server, &why, 0, "{s:s, s:i, s:s, s:I, s:b, s:F, s:F, s:s, s:s, s:i, s:i}", "host", &s->host,
-                       "port", &s->port, "state_dir", &s->state_dir, "body_bytes_max", &body, "insecure", &s->insecure,
-                       "request_seconds", &s->request_seconds, "drain_seconds", &s->drain_seconds, "log_level", &level,
-                       "log_format", &format, "connections_max", &s->connections_max, "connections_per_client",
-                       &s->connections_per_client)) {
-        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.", why.text);
+    if (!root || !voices || !chat) {
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: %s.",
+                            root ? "voices or chat" : why.text);
         goto done;
     }
+    if ((status = read_keys(root, out, error)) != ISHOW_OK) goto done;
     if ((status = read_section(json_object_get(root, "sampling"), &ishow_request_fields, &s->sampling, error)) !=
         ISHOW_OK)
         goto done;
@@ -131,14 +168,16 @@ ishow_status ishow_settings_read(settings *out, const char *json, ishow_error *e
         goto done;
     s->api_key = json_string_value(json_object_get(server, "api_key")); /* null: none; likewise the next */
     out->default_voice = json_string_value(json_object_get(root, "default_voice"));
-    if (!ishow_log_level_find(level, &out->log_level) || !ishow_log_format_find(format, &out->log_format)) {
+    const char *level = json_string_value(json_object_get(server, "log_level")),
+               *format = json_string_value(json_object_get(server, "log_format"));
+    if (!level || !format || !ishow_log_level_find(level, &out->log_level) ||
+        !ishow_log_format_find(format, &out->log_format)) {
         status =
             ishow_fail(error, ISHOW_EINTERNAL, "",
                        "The checked configuration cannot be read: there is no log level %.16s, or no format %.16s.",
-                       level, format);
+                       level ? level : "", format ? format : "");
         goto done;
     }
-    s->body_bytes_max = (size_t)body;
     s->wyoming_port = (int)json_integer_value(json_object_get(server, "wyoming_port")); /* null: 0 */
 
     if (!(chat_json = json_dumps(chat, JSON_COMPACT))) {

@@ -202,13 +202,16 @@ static void write_connection(ishow_buffer *out, const ishow_chat_source_stats *s
     ishow_buffer_json_text(out, s->channel);
     ishow_buffer_format(out, ",\"state\":\"%s\",\"text\":", ishow_chat_state_name(s->state));
     ishow_buffer_json_text(out, s->text);
-    ishow_buffer_format(out,
-                        ",\"seconds\":%.1f,\"silent_seconds\":%.1f,\"retry_seconds\":%.1f,\"connects\":%llu,\"losses\":"
-                        "%llu,\"messages\":%llu,\"deletions\":%llu,\"malformed\":%llu,\"quota_used\":%llu}",
-                        s->state_seconds, s->silent_seconds, s->retry_seconds, (unsigned long long)s->connects,
-                        (unsigned long long)s->losses, (unsigned long long)s->messages,
-                        (unsigned long long)s->deletions, (unsigned long long)s->malformed,
-                        (unsigned long long)s->quota_used);
+    const struct {
+        const char *key;
+        uint64_t n;
+    } counts[] = {{"connects", s->connects},   {"losses", s->losses},       {"messages", s->messages},
+                  {"deletions", s->deletions}, {"malformed", s->malformed}, {"quota_used", s->quota_used}};
+    ishow_buffer_format(out, ",\"seconds\":%.1f,\"silent_seconds\":%.1f,\"retry_seconds\":%.1f", s->state_seconds,
+                        s->silent_seconds, s->retry_seconds);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        ishow_buffer_format(out, ",\"%s\":%llu", counts[i].key, (unsigned long long)counts[i].n);
+    ishow_buffer_text(out, "}");
 }
 
 /* Copies what is shown. */

@@ -282,17 +282,31 @@ static void write_csv(const storm *s, double seconds, double before, double afte
     if (!out) return;
     uint64_t dropped = 0;
     for (int i = 0; i < ISHOW_CHAT_REASONS; i++) dropped += s->sum.dropped[i];
-    fprintf(out,
-            "measure,value\nseconds,%.0f\nreceived,%llu\nspoken,%llu\ndeleted,%llu\nskipped,%llu\nwaiting,%"
-            "llu\ndropped,%llu\nmerged,%llu\nclips_made,%llu\nclips_wasted,%llu\n"
-            "audio_seconds,%.0f\nstarts,%llu\nlives,%llu\npaid_measured,%llu\nworst_paid_in_running_clips,%."
-            "2f\nbreaches_of_order,%d\nheap_after_a_quarter_bytes,%.0f\nheap_at_the_end_bytes,%.0f\n",
-            seconds, (unsigned long long)s->sum.received, (unsigned long long)s->sum.spoken,
-            (unsigned long long)s->sum.deleted, (unsigned long long)s->sum.skipped, (unsigned long long)s->sum.waiting,
-            (unsigned long long)dropped, (unsigned long long)s->sum.merged, (unsigned long long)s->sum.clips_made,
-            (unsigned long long)s->sum.clips_wasted, s->audio_seconds, (unsigned long long)s->starts,
-            (unsigned long long)s->lives, (unsigned long long)s->paid_measured, s->worst_paid, s->breaches_of_order,
-            before, after);
+    const struct {
+        const char *name;
+        double value;
+        int decimals;
+    } measures[] = {{"seconds", seconds, 0},
+                    {"received", (double)s->sum.received, 0},
+                    {"spoken", (double)s->sum.spoken, 0},
+                    {"deleted", (double)s->sum.deleted, 0},
+                    {"skipped", (double)s->sum.skipped, 0},
+                    {"waiting", (double)s->sum.waiting, 0},
+                    {"dropped", (double)dropped, 0},
+                    {"merged", (double)s->sum.merged, 0},
+                    {"clips_made", (double)s->sum.clips_made, 0},
+                    {"clips_wasted", (double)s->sum.clips_wasted, 0},
+                    {"audio_seconds", s->audio_seconds, 0},
+                    {"starts", (double)s->starts, 0},
+                    {"lives", (double)s->lives, 0},
+                    {"paid_measured", (double)s->paid_measured, 0},
+                    {"worst_paid_in_running_clips", s->worst_paid, 2},
+                    {"breaches_of_order", s->breaches_of_order, 0},
+                    {"heap_after_a_quarter_bytes", before, 0},
+                    {"heap_at_the_end_bytes", after, 0}};
+    fprintf(out, "measure,value\n");
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
+        fprintf(out, "%s,%.*f\n", measures[i].name, measures[i].decimals, measures[i].value);
     for (int i = 0; i < ISHOW_CHAT_REASONS; i++)
         fprintf(out, "dropped_%s,%llu\n", ishow_chat_reason_name((ishow_chat_reason)i),
                 (unsigned long long)s->sum.dropped[i]);

@@ -170,22 +170,27 @@ static void write_calibration(fault fault, float scale, float shift) {
 }
 
 static ishow_status open_model(ishow_backend *out, const char *precision, ishow_error *error) {
-    char json[4096], calibration[256] = "null";
+    char json[4096], calibration[256] = "null", info[512], dit[512], vocos[256];
     if (!strcmp(precision, "int8-static"))
         snprintf(calibration, sizeof calibration,
                  "{\"file\": \"%s/calibration.safetensors\", \"model\": \"" MODEL_HASH "\"}", root);
     snprintf(
-        json, sizeof json,
-        "{\"info\": {\"name\": \"tiny\", \"precision\": \"%s\", \"content_hash\": \"ab\", \"sample_rate\": 24000, "
-        "\"n_fft\": %d, \"hop\": 4, \"n_mels\": %d, \"text_layout\": \"padded\","
-        " \"uses_prompt\": true, \"max_frames\": 64, \"chunk_frames\": 0, \"guidance_max\": 0}, \"calibration\": %s,"
-        " \"dit\": {\"dim\": %d, \"depth\": 1, \"heads\": 1, \"dim_head\": %d, \"ff_mult\": 2, \"text_dim\": %d, "
-        "\"conv_layers\": 0, \"text_num_embeds\": %d, \"text_mask_padding\": true,"
-        " \"rope_heads\": 1, \"speakers\": 0}, \"mel\": {\"mean\": 0.0, \"std\": 1.0},"
-        " \"vocos\": {\"dim\": %d, \"intermediate_dim\": %d, \"num_layers\": 1, \"head\": \"spectrum\"}, \"duration\": "
-        "null,"
-        " \"dit_file\": \"%s/dit.safetensors\", \"vocos_file\": \"%s/vocos.safetensors\"}",
-        precision, N_FFT, MELS, calibration, DIM, DIM, TEXT, TOKENS - 1, VOCOS, WIDE, root, root);
+        info, sizeof info,
+        "{\"name\": \"tiny\", \"precision\": \"%s\", \"content_hash\": \"ab\", \"sample_rate\": 24000, \"n_fft\": %d, "
+        "\"hop\": 4, \"n_mels\": %d, \"text_layout\": \"padded\", \"uses_prompt\": true, \"max_frames\": 64, "
+        "\"chunk_frames\": 0, \"guidance_max\": 0}",
+        precision, N_FFT, MELS);
+    snprintf(dit, sizeof dit,
+             "{\"dim\": %d, \"depth\": 1, \"heads\": 1, \"dim_head\": %d, \"ff_mult\": 2, \"text_dim\": %d, "
+             "\"conv_layers\": 0, \"text_num_embeds\": %d, \"text_mask_padding\": true, \"rope_heads\": 1, "
+             "\"speakers\": 0}",
+             DIM, DIM, TEXT, TOKENS - 1);
+    snprintf(vocos, sizeof vocos, "{\"dim\": %d, \"intermediate_dim\": %d, \"num_layers\": 1, \"head\": \"spectrum\"}",
+             VOCOS, WIDE);
+    snprintf(json, sizeof json,
+             "{\"info\": %s, \"calibration\": %s, \"dit\": %s, \"mel\": {\"mean\": 0.0, \"std\": 1.0}, \"vocos\": %s, "
+             "\"duration\": null, \"dit_file\": \"%s/dit.safetensors\", \"vocos_file\": \"%s/vocos.safetensors\"}",
+             info, calibration, dit, vocos, root, root);
     const ishow_native_options options = {.model = json, .threads = 2};
     return ishow_native_open(out, &options, error);
 }
