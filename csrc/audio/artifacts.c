@@ -1,6 +1,6 @@
-/* What a faulty vocoder, a lost chunk or a stuck buffer leaves in a clip. Each detector asks for something that speech
- * itself does not do: a jump between two samples, a fall to digital zero in mid-sound, one band gone while its
- * neighbours sound, the very same samples twice. */
+/* Detectors of what a faulty vocoder, a lost chunk or a stuck buffer leaves in a clip. Each looks for something that
+ * does not occur in speech: a jump between two samples, a drop to digital zero within sound, one band missing while its
+ * neighbours sound, identical samples twice. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +12,10 @@
 
 /* ---- clicks ---- */
 
-#define CLICK_LEAST  0.02f /* of full scale: a smaller one is not heard in speech */
+#define CLICK_LEAST  0.02f /* of full scale: smaller ones are inaudible in speech */
 #define CLICK_RATIO  4.5f  /* to the largest second difference around it; recordings stay under 4 */
 #define CLICK_AROUND 0.003 /* seconds on each side */
-enum { CLICK_ITSELF = 2 }; /* samples on each side that an impulse or a step reaches */
+enum { CLICK_ITSELF = 2 }; /* samples on each side that an impulse or a step affects */
 
 static float second_difference(const float *x, size_t n, size_t i) {
     return i > 0 && i + 1 < n ? fabsf(x[i - 1] - 2 * x[i] + x[i + 1]) : 0;
@@ -30,15 +30,15 @@ static void find_clicks(const float *x, size_t n, int rate, ishow_audio_artifact
             stands_out = (i < k || second_difference(x, n, i - k) < limit) && second_difference(x, n, i + k) < limit;
         if (!stands_out) continue;
         if (out->clicks++ == 0) out->first_click = (double)i / rate;
-        i += (size_t)rate / 500; /* one click a 2 ms */
+        i += (size_t)rate / 500; /* at most one click in 2 ms */
     }
 }
 
 /* ---- cuts to nothing, and the end ---- */
 
 #define ZERO         1e-5f /* under half a step of 16 bits */
-#define ZERO_SECONDS 0.001 /* a wave crosses zero, it does not stay there */
-#define ABRUPT       0.1   /* of the loud frames' level (-20 dB): what falls from there to zero was cut */
+#define ZERO_SECONDS 0.001 /* a wave crosses zero without staying there */
+#define ABRUPT       0.1   /* of the loud frames' level (-20 dB): a drop from there to zero is a cut */
 #define EDGE_SECONDS 0.005
 
 static double level(const float *x, size_t from, size_t to) { return (double)ishow_audio_rms(x + from, to - from); }
@@ -67,7 +67,7 @@ static void find_dropouts(const float *x, size_t n, int rate, double loud, ishow
 
 static void look_at_end(const float *x, size_t n, int rate, double loud, ishow_audio_artifacts *out) {
     const size_t frame = (size_t)rate / 100 + 1;
-    while (n > 0 && fabsf(x[n - 1]) <= ZERO) n--; /* padding after a cut does not mend it */
+    while (n > 0 && fabsf(x[n - 1]) <= ZERO) n--; /* a cut is found before padding too */
     const double last = n ? level(x, n > frame ? n - frame : 0, n) : 0;
     out->end_level = loud > 0 ? 20 * log10(fmax(last / loud, 1e-6)) : -120;
     out->early_end = loud > 0 && last > ABRUPT * loud;
@@ -89,10 +89,10 @@ static void find_gaps(const ishow_frames *frames, int rate, ishow_audio_artifact
 
 enum { BANDS = 24, REACH = 3 };
 #define HOLE_DEPTH 3.45f /* 30 dB, in nats of magnitude, under the bands on both sides */
-#define HOLE_HEARD 4.61f /* 40 dB: how far under the clip's loudest band those may lie */
-#define BAND_HEARD 6.91f /* 60 dB: a band whose mean is further under the loudest one carries nothing */
+#define HOLE_HEARD 4.61f /* 40 dB: how far these may be below the clip's loudest band */
+#define BAND_HEARD 6.91f /* 60 dB: a band whose mean is further below the loudest has no energy */
 
-/* Whether a band of this frame is missing between two that sound. */
+/* 1 when a band of this frame is missing between two that sound. */
 static int has_hole(const float *band, float heard) {
     for (size_t b = 1; b + 1 < BANDS; b++)
         for (size_t k = 1; k <= REACH && k <= b && b + k < BANDS; k++) {
@@ -107,7 +107,7 @@ static double mel_to_hz(double mel) { return 700 * (pow(10, mel / 2595) - 1); }
 static ishow_status find_holes(const float *x, size_t n, int rate, const ishow_frames *frames,
                                ishow_audio_artifacts *out, ishow_error *error) {
     ishow_mel_options options = {.sample_rate = rate, .n_fft = 256, .hop = (int)frames->size, .n_mels = BANDS};
-    while (options.n_fft < rate / 25) options.n_fft *= 2; /* 40 ms or more: harmonics of a voice are apart */
+    while (options.n_fft < rate / 25) options.n_fft *= 2; /* 40 ms or more, to resolve the harmonics of a voice */
     if (n <= (size_t)options.n_fft / 2) return ISHOW_OK;
     ishow_mel *mel = NULL;
     float *bands = NULL;
@@ -141,7 +141,7 @@ static ishow_status find_holes(const float *x, size_t n, int rate, const ishow_f
     double best = -1e9;
     for (size_t b = 0; b < BANDS && spoken; b++) best = fmax(best, mean[b] / (double)spoken);
     while (spoken && top > 0 && mean[top - 1] / (double)spoken < best - (double)BAND_HEARD) top--;
-    /* band b reaches from point b to point b + 2 of BANDS + 2 points; its middle counts */
+    /* band b spans points b to b + 2 of BANDS + 2 points; its centre is reported */
     if (spoken) out->bandwidth = mel_to_hz(2595 * log10(1 + rate / 2.0 / 700) * (double)top / (BANDS + 1));
 done:
     ishow_mel_free(mel);

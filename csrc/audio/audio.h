@@ -104,7 +104,7 @@ ISHOW_API void ishow_audio_check(const float *samples, size_t n, int sample_rate
 /* What a faulty vocoder, a lost chunk or a stuck buffer leaves in a clip of speech. */
 #define ISHOW_ARTIFACT_RATE_MIN 8000 /* Hz */
 #define ISHOW_ARTIFACT_RATE_MAX 192000
-#define ISHOW_GAP_SECONDS       1.0 /* a longer pause inside the speech is a gap */
+#define ISHOW_GAP_SECONDS       1.0 /* a longer pause within speech is a gap */
 
 typedef struct ishow_audio_artifacts {
     size_t clicks;      /* samples whose second difference is 4.5 times any other within 3 ms; one a 2 ms */
@@ -113,12 +113,12 @@ typedef struct ishow_audio_artifacts {
     double first_click; /* seconds, -1: none */
     double dropout_seconds;
     double longest_gap;    /* seconds */
-    double hole_seconds;   /* of speech in which one band is 30 dB under the bands on both of its sides */
+    double hole_seconds;   /* seconds of speech in which one band is 30 dB below both of its neighbours */
     double bandwidth;      /* Hz up to which speech has energy, in steps of a 24-band mel scale; 0: no speech */
-    double repeat_seconds; /* of sound that is a copy of the sound 30 to 400 ms before */
+    double repeat_seconds; /* seconds of sound that is a copy of the sound 30 to 400 ms before */
     double first_repeat;   /* seconds, -1: none */
     double end_level;      /* dB: last 10 ms of sound against the loud frames */
-    int early_end;         /* end_level over -20 dB: the clip stops in mid-sound */
+    int early_end;         /* end_level over -20 dB: the clip stops abruptly */
 } ishow_audio_artifacts;
 
 /* Non-finite samples count as zero here. EINVAL, field "sample_rate", outside ISHOW_ARTIFACT_RATE_MIN..MAX; ENOMEM. */
@@ -162,7 +162,7 @@ ISHOW_API ishow_status ishow_istft_compute(const ishow_istft *istft, const float
 
 /* ---- encoding ---- */
 
-/* WAV and raw PCM are 16-bit little-endian, FLAC is 16-bit, Opus lies in Ogg; all are mono. */
+/* WAV and raw PCM are 16-bit little-endian, FLAC is 16-bit, Opus is in Ogg; all are mono. */
 typedef enum ishow_format {
     ISHOW_FORMAT_WAV,
     ISHOW_FORMAT_PCM,
@@ -185,9 +185,10 @@ int ishow_format_rate(ishow_format format, int sample_rate);
 
 typedef struct ishow_encoder_options {
     ishow_format format;
-    int from_rate;   /* Hz, of the samples that come */
+    int from_rate;   /* Hz, of the input */
     int sample_rate; /* Hz, of the result; 0: ishow_format_rate of from_rate */
-    int whole; /* 1: all bytes come with the last push, the header states the length; 0: bytes come as they are made */
+    int whole; /* 1: all bytes are returned by the last push, and the header has the length; 0: bytes are returned as
+                  they are encoded */
 } ishow_encoder_options;
 
 /* One encoder makes one file or stream; one thread at a time. */

@@ -1,7 +1,7 @@
-/* Bytes of a file to mono samples. Uploads are hostile until shown otherwise: only the containers we promise are
- * handed to libsndfile, it reads from memory (no file, no seek outside the bytes), lengths claimed by headers are
- * ignored in favour of what can really be read, and reading stops at the first block beyond the limit.
- * Out of our hands: libmpg123 below libsndfile writes its remarks on damaged MP3 frames to standard error. */
+/* Decodes the bytes of a file to mono samples. Uploads are untrusted: only the supported containers are passed to
+ * libsndfile, it reads from memory (no file, no seek outside the bytes), lengths in headers are ignored in favour of
+ * what can be read, and reading stops at the first block beyond the limit. Not under our control: libmpg123, used by
+ * libsndfile, writes warnings about damaged MP3 frames to standard error. */
 #include <errno.h>
 #include <math.h>
 #include <sndfile.h>
@@ -13,9 +13,8 @@
 #include "audio/audio.h"
 #include "base/defaults.h"
 
-enum { BLOCK = 4096 }; /* frames read at once */
-static const float ABSURD =
-    16; /* a decoder overshoots full scale a little; integers stored as floats overshoot a lot */
+enum { BLOCK = 4096 };          /* frames read at once */
+static const float ABSURD = 16; /* a decoder exceeds full scale slightly; integers stored as floats exceed it far */
 
 void ishow_pcm_free(ishow_pcm *pcm) {
     if (!pcm) return;
@@ -203,7 +202,7 @@ ishow_status ishow_audio_decode_file(const char *path, const ishow_decode_limits
         status = ishow_fail(error, ISHOW_EIO, "audio", "cannot open %s: %s", path, strerror(errno));
         goto done;
     }
-    do { /* one byte more than the limit tells a file that is too large */
+    do { /* one byte above the limit reveals a file that is too large */
         if (n == capacity) {
             capacity = capacity ? capacity * 2 : 1u << 16;
             unsigned char *grown = realloc(bytes, capacity);

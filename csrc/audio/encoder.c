@@ -60,7 +60,7 @@ static unsigned char *put32(unsigned char *p, uint32_t value) {
     return p;
 }
 
-/* A length that is not known is stated as the largest. */
+/* An unknown length is written as the largest. */
 static void wav_header(unsigned char *p, int sample_rate, uint32_t data_bytes, uint32_t riff_bytes) {
     static const unsigned char fixed[WAV_HEADER] = {'R', 'I', 'F', 'F', 0,  0, 0, 0, 'W', 'A', 'V', 'E',
                                                     'f', 'm', 't', ' ', 16, 0, 0, 0, 1,   0,   1,   0,
@@ -140,7 +140,7 @@ ishow_status ishow_encoder_push(ishow_encoder *e, const float *samples, size_t n
     *n_out = 0;
     if (e->finished) return ishow_fail(error, ISHOW_ESTATE, "", "The encoder has finished.");
     if (!samples && n) return ishow_fail(error, ISHOW_EINVAL, "", "Encoding needs samples.");
-    if (!e->whole && e->pushed) e->out.n = 0; /* the header that `open` wrote leaves with the first push */
+    if (!e->whole && e->pushed) e->out.n = 0; /* the header that `open` wrote is returned by the first push */
     e->pushed = 1;
     status = rate_stream_push(e->rate, samples, n, last, &made, error);
     if (status != ISHOW_OK) goto done;
@@ -184,7 +184,7 @@ ishow_status ishow_audio_encode(const float *samples, size_t n, int from_rate, i
     *n_out = 0;
     ishow_status status = ishow_encoder_create(&e, &options, error);
     if (status == ISHOW_OK) status = ishow_encoder_push(e, samples, n, 1, &made, n_out, error);
-    if (status == ISHOW_OK) { /* taken over */
+    if (status == ISHOW_OK) { /* owned by the caller */
         *out = e->out.data;
         e->out = (ishow_buffer){0};
     }

@@ -1,5 +1,4 @@
-/* What the encoders of this room share. encoder.c clamps and resamples; a codec turns samples into bytes at the end of
- * `out`. */
+/* What the encoders share. encoder.c clamps and resamples; a codec appends encoded bytes to `out`. */
 #ifndef ISHOW_AUDIO_ENCODER_H
 #define ISHOW_AUDIO_ENCODER_H
 
@@ -13,7 +12,7 @@ typedef struct codec {
     ishow_status (*write)(ishow_encoder *e, const float *samples, size_t n,
                           ishow_error *error); /* in [-1, 1] at e->sample_rate, n > 0 */
     ishow_status (*finish)(ishow_encoder *e,
-                           ishow_error *error); /* what is held back, and the lengths in the header of a whole file */
+                           ishow_error *error); /* flushes, and writes the lengths to the header of a whole file */
     void (*close)(ishow_encoder *e);            /* frees e->state; NULL: there is none */
 } codec;
 

@@ -1,5 +1,4 @@
-/* FLAC by libFLAC itself: libsndfile would write it too, but needs to go back in the file at the end, which a stream
- * cannot. */
+/* FLAC by libFLAC: libsndfile would seek back in the file at the end, which a stream cannot. */
 #include <FLAC/stream_encoder.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@ enum {
 
 typedef struct flac {
     FLAC__StreamEncoder *encoder;
-    size_t at; /* where libFLAC stands in a whole file */
+    size_t at; /* libFLAC's position in a whole file */
 } flac;
 
 static FLAC__StreamEncoderWriteStatus on_write(const FLAC__StreamEncoder *encoder, const FLAC__byte data[], size_t n,

@@ -11,7 +11,7 @@
 
 float ishow_audio_rms(const float *samples, size_t n) {
     if (n == 0) return 0;
-    double sum[4] = {0}; /* independent sums: no chain of additions to wait for */
+    double sum[4] = {0}; /* independent sums, so that additions do not wait for each other */
     size_t i = 0;
     for (; i + 4 <= n; i += 4)
         for (size_t k = 0; k < 4; k++) sum[k] += (double)samples[i + k] * (double)samples[i + k];

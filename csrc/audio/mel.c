@@ -1,5 +1,5 @@
 /* Mel spectrogram of F5-TTS and Vocos. Filters are sparse (a bin touches two of them), so each is a short span of
- * weights. Frames are computed several at a time by a kernel (mel_kernel.h); kissfft stands in when n_fft is not a
+ * weights. Frames are computed several at a time by a kernel (mel_kernel.h); kissfft is used when n_fft is not a
  * power of two. */
 #include <kiss_fftr.h>
 #include <math.h>
@@ -32,7 +32,7 @@ static int make_filters(ishow_mel *mel) {
     const double top = mel->options.sample_rate / 2;
     const double step = 2595.0 * log10(1.0 + top / 700.0) / (double)(n_mels + 1);
     mel->filters = ishow_alloc(n_mels, sizeof *mel->filters);
-    mel->weights = ishow_alloc(2 * mel->bins + n_mels, sizeof *mel->weights); /* a bin lies in two triangles at most */
+    mel->weights = ishow_alloc(2 * mel->bins + n_mels, sizeof *mel->weights); /* a bin is in two triangles at most */
     if (!mel->filters || !mel->weights) return 0;
     uint32_t used = 0;
     for (size_t j = 0; j < n_mels; j++) {

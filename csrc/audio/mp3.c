@@ -1,6 +1,6 @@
-/* MP3 by LAME at a constant bit rate. Without the bit reservoir every frame can be decoded as soon as it is there, and
- * the first one leaves after 40 ms. A whole file begins with LAME's tag, from which players know the exact length and
- * what to cut off. */
+/* MP3 by LAME at a constant bit rate. Without the bit reservoir every frame can be decoded when it arrives, and the
+ * first one is complete after 40 ms. A whole file begins with LAME's tag, which tells players the exact length and what
+ * to cut off. */
 #include <lame/lame.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ enum {
 
 typedef struct mp3 {
     lame_global_flags *lame;
-    float gain; /* against the one of LAME's presets, which would make speech softer than in the other formats */
+    float gain; /* compensates the gain of LAME's presets, which would make speech quieter than in the other formats */
 } mp3;
 
 static void quiet(const char *format, va_list args) { (void)format, (void)args; }

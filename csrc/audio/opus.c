@@ -1,5 +1,5 @@
-/* Ogg Opus by libopusenc. Without its two delays set down it would hold back seconds of audio to decide and to fill
- * pages. */
+/* Ogg Opus by libopusenc. Its two delays are reduced; by default it buffers seconds of audio to decide on modes and to
+ * fill pages. */
 #include <opusenc.h>
 
 #include "audio/encoder.h"
@@ -51,7 +51,7 @@ static ishow_status write_samples(ishow_encoder *e, const float *samples, size_t
 
 static ishow_status finish(ishow_encoder *e, ishow_error *error) {
     int code = e->length ? ope_encoder_drain(e->state)
-                         : ope_encoder_flush_header(e->state); /* draining nothing is an assertion */
+                         : ope_encoder_flush_header(e->state); /* draining an empty encoder would fail an assertion */
     return code == OPE_OK ? ISHOW_OK : failed(code, error);
 }
 

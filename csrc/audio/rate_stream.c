@@ -1,6 +1,5 @@
-/* Resampling of a signal that arrives in pieces: each piece is resampled together with a little of what came before,
- * and what lies too near the end waits for the next piece, so the seams cannot be heard and the whole equals one
- * resampling. */
+/* Resamples a signal that arrives in pieces: each piece is resampled with some samples before it, and the last samples
+ * wait for the next piece, so there is no audible seam and the whole equals a single resampling. */
 #include "audio/rate_stream.h"
 
 #include <stdlib.h>

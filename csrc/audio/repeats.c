@@ -1,21 +1,20 @@
-/* A copy is found by comparing a short window with all of the 400 ms before it, sample by sample. That sounds like much
- * work and is little: the comparison gives up as soon as the difference is more than a copy can have, after a sample or
- * two almost always. A voice is periodic too, but never so exactly over 30 ms and more: its periods differ by a
- * hundredth or so, a copy by nothing. */
+/* Finds copies by comparing a short window with all of the 400 ms before it, sample by sample. That is cheap: a
+ * comparison is abandoned once the difference exceeds that of a copy, nearly always after one or two samples. A voice
+ * is periodic too, but never so exactly over 30 ms and more: its periods differ by about a hundredth. */
 #include <math.h>
 #include <string.h>
 
 #include "audio/repeats.h"
 #include "audio/audio.h"
 
-#define WINDOW    0.030 /* seconds compared at once: the shortest copy that is found */
+#define WINDOW    0.030 /* seconds compared at once, the length of the shortest copy that is found */
 #define HOP       0.010
 #define LAG_MIN   0.030
 #define LAG_MAX   0.400
 #define DIFFERENT 1e-3f /* energy of the difference against that of the window */
 
-/* Whether the window at x equals the one `lag` samples earlier; begins at its loudest sample, where differences show
- * first. */
+/* 1 when the window at x equals the one `lag` samples earlier; begins at its loudest sample, where differences are
+ * largest. */
 static int is_copy(const float *x, size_t window, size_t loudest, size_t lag, float limit) {
     float sum = 0;
     for (size_t k = 0; k < window; k++) {

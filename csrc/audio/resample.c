@@ -37,11 +37,11 @@ ishow_status ishow_audio_resample(const float *samples, size_t n, int from, int 
     const soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, 0);
     const soxr_runtime_spec_t runtime = soxr_runtime_spec(1);
     size_t used = 0, made = 0;
-    /* libsoxr does not look whether it was given memory. It takes tables of about a megabyte and some copies of the
-     * signal: only where these are there is it called. */
+    /* libsoxr does not check its allocations, tables of about a megabyte and some copies of the signal. So it is called
+     * only when that much memory can be allocated. */
     const size_t bytes = SOXR_BYTES + 4 * (n + length) * sizeof(float);
     void *probe = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                       0); /* malloc would change its own thresholds */
+                       0); /* malloc would adapt its thresholds */
     if (probe == MAP_FAILED) {
         ishow_pcm_free(out);
         return ishow_fail(error, ISHOW_ENOMEM, "", "out of memory to resample %zu samples", n);

@@ -1,7 +1,6 @@
-/* Is there speech in a clip? Three things tell it from noise, hum and tones without a model: part of it is periodic at
- * a pitch that voices have, its level moves as syllables come and go, and it stands out from silence. The pitch is
- * looked for by normalised autocorrelation at 8 kHz on the first difference of the signal, which takes rumble and slow
- * noise away. */
+/* Detects speech in a clip. Three properties tell it from noise, hum and tones without a model: part of it is periodic
+ * at the pitch of a voice, its level varies with syllables, and it is well above silence. The pitch is found by
+ * normalised autocorrelation at 8 kHz of the first difference of the signal, which removes rumble and slow noise. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 enum { RATE = 8000, STEP = RATE / 100, WINDOW = 320, LAG_MIN = RATE / 400, LAG_MAX = RATE / 60 };
 static const float VOICED = 0.5f;
 
-/* Sum of products; independent sums leave the order free, so that it is done several at a time. */
+/* Dot product; independent partial sums let the compiler vectorise it. */
 static float dot(const float *a, const float *b) {
     float sum[8] = {0};
     for (int i = 0; i < WINDOW; i += 8)
@@ -75,7 +74,7 @@ ishow_status ishow_audio_speech_measure(const float *samples, size_t n, int samp
         if (!(frames.rms[i] > frames.threshold)) continue;
         active++;
         if (i % 2 == 0 && i * STEP + WINDOW + LAG_MAX + 2 < low.length)
-            voiced += 2 * (size_t)is_voiced(low.samples + i * STEP); /* windows overlap: every other will do */
+            voiced += 2 * (size_t)is_voiced(low.samples + i * STEP); /* windows overlap, so every other one suffices */
     }
     out->active_seconds = (double)active / 100;
     out->voiced_seconds = (double)voiced / 100;

@@ -1,4 +1,4 @@
-/* What both backends that run a model by Python share. Private to bridge/. */
+/* What both backends that run a model in Python share. Private to bridge/. */
 #ifndef ISHOW_BRIDGE_BACKEND_H
 #define ISHOW_BRIDGE_BACKEND_H
 
@@ -20,7 +20,7 @@ ishow_status py_backend_make(py_backend *backend, ishow_backend *out, ishow_erro
  * torch warns of tensors over read-only memory. The lock is held. */
 PyObject *py_view(const void *memory, size_t n, size_t size);
 
-/* Ends a call that was made with the lock held: `result` is what Python answered. */
+/* Ends a call that was made with the lock held; `result`: returned by Python. */
 ishow_status py_finish(PyObject *result, PyGILState_STATE lock, const char *doing, ishow_error *error);
 
 /* encode and step of the table. */

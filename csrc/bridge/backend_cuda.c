@@ -1,5 +1,5 @@
 /* The GPU backend. Python loads the model, encodes, vocodes and captures steps as graphs; C launches them
- * (model/cuda_step.c), so that the interpreter is not needed while a row is on its way. Before anybody hears it, some
+ * (model/cuda_step.c), so that the interpreter is not needed while a row is on its way. Before it is used, some
  * steps are compared with what Python computes for the same rows. */
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "bridge/backend.h"
 
 #define CHECK_FRAMES    96
-#define CHECK_TOLERANCE 0.05 /* of the largest value; another shape of a product may round bf16 otherwise */
+#define CHECK_TOLERANCE 0.05 /* of the largest value; products of another shape may round bf16 differently */
 
 /* A row's number as the attribute of an object. */
 static int take_address(PyObject *object, const char *name, uint64_t *out) {
@@ -73,7 +73,7 @@ static ishow_status compare(const ishow_backend *backend, ishow_error *error) {
                  dim = (size_t)info->dim;
     const size_t per_row = CHECK_FRAMES * (3 * mels + 2 * dim), width = (size_t)info->mod_width;
     const float t = 0.3f, strength = 0;
-    ishow_step_row rows[2][ROWS]; /* on the GPU, by Python */
+    ishow_step_row rows[2][ROWS]; /* [0]: stepped on the GPU, [1]: by Python */
     double worst = 0, largest = 1e-3;
     ishow_status status = ISHOW_OK;
     float *memory = ishow_alloc(ROWS * per_row + width, sizeof *memory),
@@ -135,7 +135,8 @@ done:
     return status;
 }
 
-/* Whether torch, the precision and, unless it was asked for, the model are made for a GPU. */
+/* Checks that torch and the precision support a GPU and, unless it was requested, that the model is large enough for
+ * one. */
 static ishow_status ready(ishow_bridge *bridge, const char *model, const char *precision, int needed,
                           ishow_error *error) {
     ishow_error own = {0};

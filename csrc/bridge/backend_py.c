@@ -96,7 +96,7 @@ static ishow_status durations(void *self, const int64_t *tokens, size_t n, float
 
 static void close_backend(void *self) {
     py_backend *model = self;
-    ishow_cuda_close(model->steps); /* it drops through Python what Python made */
+    ishow_cuda_close(model->steps); /* frees objects of Python by calling it */
     PyGILState_STATE lock = PyGILState_Ensure();
     Py_XDECREF(model->object);
     PyGILState_Release(lock);

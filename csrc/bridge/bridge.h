@@ -1,9 +1,9 @@
-/* The embedded interpreter and what Python lends to the C core. This header knows nothing of Python.
+/* The embedded interpreter, and what is implemented in Python for the C core. This header does not depend on Python.
  *
- * In a program of our own one bridge starts the interpreter of the environment it was built in; inside `python` every
- * engine attaches a bridge of its own to the one that runs. Lifetimes: start the bridge first, stop it last. Except for
- * start, attach and stop, functions are called without the interpreter lock, from any thread; each takes it for as long
- * as it needs it. */
+ * A program of ours starts the interpreter of the environment it was built in, by one bridge; inside `python` every
+ * engine attaches a bridge of its own to the running one. Lifetimes: start the bridge first, stop it last. Except for
+ * start, attach and stop, functions are called without the interpreter lock, from any thread; each takes it as long as
+ * it needs it. */
 #ifndef ISHOW_BRIDGE_BRIDGE_H
 #define ISHOW_BRIDGE_BRIDGE_H
 

@@ -1,6 +1,6 @@
-/* Compiling a package takes a minute of a whole core: it happens in a process of its own, at low priority, in its own
- * process group so that stopping it also stops the C++ compilers it started. A thread reads what it says, waits, and
- * hands the finished package to the engine. */
+/* Compiling a package takes a minute of a whole core, so it is done in a process of its own, at low priority, in its
+ * own process group, so that stopping it also stops its C++ compilers. A thread reads its messages, waits for it, and
+ * swaps the finished package in. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -97,7 +97,8 @@ failed:
     return NULL;
 }
 
-/* `environ` with PYTHONPATH set to `root`, where ishowtts lies; free() the array only. `variable` lends its memory. */
+/* `environ` with PYTHONPATH set to `root`, the folder of ishowtts; free() the array only. It borrows the memory of
+ * `variable`. */
 static char **environment(const char *root, char *variable, size_t size) {
     size_t n = 0, m = 0;
     while (environ[n]) n++;
@@ -146,7 +147,8 @@ static ishow_status spawn(ishow_compile *job, char *const *arguments, const char
         close(ends[0]);
         return ishow_fail(error, ISHOW_EIO, "", "%s cannot be started: %s.", arguments[0], strerror(code));
     }
-    setpriority(PRIO_PROCESS, (id_t)job->process, LOW_PRIORITY); /* before it has children, which inherit it */
+    setpriority(PRIO_PROCESS, (id_t)job->process,
+                LOW_PRIORITY); /* before it has children, which inherit the priority */
     job->output = ends[0];
     return ISHOW_OK;
 }
@@ -170,7 +172,7 @@ static char **copy_arguments(PyObject *list) {
     return all;
 }
 
-/* Several threads may ask at once: one of them starts a process, the others are told that there is one. */
+/* Several threads may ask at once: one starts a process, the others get EBUSY. */
 static int take_start(ishow_compile *job) {
     pthread_mutex_lock(&job->lock);
     const int taken = job->state != RUNNING && !job->starting;

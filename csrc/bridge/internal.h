@@ -59,7 +59,7 @@ ishow_status ishow_py_backend(ishow_bridge *bridge, const char *model, const cha
                               ishow_backend *out, ishow_error *error);
 
 /* The model on a GPU: encoded by Python, its steps launched from C. Checked against the Python backend before it is
- * answered. ENOTFOUND where there is no GPU, or torch or the precision is not made for one, or the model, unless it is
+ * returned. ENOTFOUND where there is no GPU, or torch or the precision is not made for one, or the model, unless it is
  * `needed`, is too small to be worth it. Called without the interpreter lock. */
 ishow_status ishow_cuda_backend(ishow_bridge *bridge, const char *model, const char *precision, int needed, int threads,
                                 ishow_backend *out, ishow_error *error);

@@ -1,10 +1,10 @@
 /* The interpreter's lifetime.
  *
- * Started by us, it is isolated (no PYTHON* variables, no user site, no signal handlers) and believes that it is the
- * environment's own bin/python: `program_name` leads it to pyvenv.cfg and so to the environment's packages. UTF-8 mode,
- * since an isolated interpreter would otherwise speak ASCII. `threading` is first imported here, on the main thread, so
- * that it takes this one for the main thread. The lock is released before start returns; each call takes it for its own
- * length (PyGILState_Ensure), on whichever thread it comes. */
+ * An interpreter that the bridge starts is isolated (no PYTHON* variables, no user site, no signal handlers) and runs
+ * as the environment's own bin/python: `program_name` leads it to pyvenv.cfg and so to the environment's packages. It
+ * is in UTF-8 mode, since an isolated interpreter would otherwise use ASCII. `threading` is first imported here, on the
+ * main thread, so that it records this thread as the main one. The lock is released before start returns; each call
+ * takes it (PyGILState_Ensure) on its own thread. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <libgen.h>
@@ -88,7 +88,7 @@ static int find_package(char out[PATH_MAX]) {
     return 0;
 }
 
-/* Goes before the environment's packages, so that library and package are of one version. */
+/* Puts it before the environment's packages, so that library and package have the same version. */
 static int add_package(void) {
     const char *folder = getenv("ISHOWTTS_PATH");
     char own[PATH_MAX];
@@ -149,10 +149,10 @@ ishow_status ishow_bridge_attach(ishow_bridge **out, ishow_error *error) {
     PyObject *found = PyImport_ImportModule("ishowtts");
     if (!found && PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
         PyErr_Clear();
-        add_package(); /* a host program that has no ishowtts of its own */
+        add_package(); /* for a host program without an ishowtts of its own */
     }
     Py_XDECREF(found);
-    PyErr_Clear(); /* import_runtime fails for the same reason, and says it */
+    PyErr_Clear(); /* import_runtime fails for the same reason and reports it */
     if ((status = import_runtime(bridge, error)))
         destroy(bridge);
     else

@@ -1,12 +1,13 @@
-/* Which backend speaks: the GPU; our own kernels; the compiled package when it is current; the Python model, which is
- * always there. */
+/* Chooses the backend: the GPU; our own kernels; the compiled package when it is current; the Python model, which
+ * always works. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "bridge/internal.h"
 
-/* JSON for ishow_native_open in *out (free()), NULL when another backend suits better; `needed`: that is an error. */
+/* JSON for ishow_native_open in *out (free()); NULL when another backend is preferable, or an error when the native one
+ * is `needed`. */
 static ishow_status find_native(ishow_bridge *bridge, const char *model, const char *precision, int needed, char **out,
                                 ishow_error *error) {
     ishow_error own = {0};

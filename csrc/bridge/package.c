@@ -1,4 +1,4 @@
-/* The compiled package of a model: where it is, and opening it. */
+/* Finds and opens the compiled package of a model. */
 #include <stdlib.h>
 #include <string.h>
 

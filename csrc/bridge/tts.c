@@ -12,7 +12,7 @@
 
 struct ishow_tts {
     ishow_engine *engine;
-    ishow_request sampling; /* what a text is spoken with whose settings do not say */
+    ishow_request sampling; /* defaults for texts without settings of their own */
     char *default_voice;    /* NULL: the first */
     int sample_rate;
 };
@@ -31,7 +31,7 @@ static ishow_status shared_bridge(ishow_bridge **out, ishow_error *error) {
     } else {
         ishow_handle_made();
     }
-    if (status == ISHOW_OK) ishow_handle_freed(); /* nobody frees it */
+    if (status == ISHOW_OK) ishow_handle_freed(); /* it is never freed */
     *out = bridge;
     pthread_mutex_unlock(&lock);
     return status;
@@ -157,7 +157,7 @@ ishow_status ishow_tts_speak(ishow_tts *tts, const char *text, const char *const
     ishow_status status = ishow_speech_from_settings(text, settings_, &tts->sampling, &s, error);
     if (status == ISHOW_OK) {
         if (!s.request.voice) s.request.voice = tts->default_voice;
-        s.request.early = 1; /* pieces are pulled while later ones are made */
+        s.request.early = 1; /* pieces are pulled while later ones are synthesised */
         status = ishow_engine_submit(tts->engine, &s.request, NULL, NULL, out, error);
     }
     ishow_speech_free(&s);

@@ -1,8 +1,8 @@
 /* Bytes by content. One mutex guards a hash map of chains and a list from the most to the least recently used entry;
  * both links live inside the entry, so a hit allocates nothing. References are counted outside the mutex: the cache
- * holds one while an entry is linked, every caller one of its own, and whoever drops the last frees. An evicted entry
- * therefore lives on under its users. The budget counts what an entry really takes, its header included, so that
- * many small entries cannot exceed it. Content is copied and hashed with the mutex released. */
+ * holds one while an entry is linked, every caller one of its own, and whoever drops the last one frees the entry. An
+ * evicted entry therefore stays valid for its users. The budget counts what an entry really takes, its header included,
+ * so that many small entries cannot exceed it. Content is copied and hashed with the mutex released. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -212,7 +212,7 @@ ishow_cache_entry *ishow_cache_put(ishow_cache *cache, ishow_cache_key key, cons
     if (n) memcpy((unsigned char *)fresh + HEADER, bytes, n);
 
     pthread_mutex_lock(&cache->mutex);
-    entry = find(cache, key); /* somebody else may have been faster */
+    entry = find(cache, key); /* another thread may have added it meanwhile */
     if (!entry) {
         if (cost_of(fresh) > cache->stats.budget)
             cache->stats.rejected++;

@@ -26,7 +26,7 @@ typedef struct ishow_cache_stats {
 } ishow_cache_stats;
 
 ISHOW_API ishow_status ishow_cache_create(ishow_cache **out, size_t budget_bytes, ishow_error *error);
-/* Frees the cache; entries still referenced live until their release. NULL allowed. */
+/* Frees the cache; entries that are still referenced are freed by their last release. NULL allowed. */
 ISHOW_API void ishow_cache_free(ishow_cache *cache);
 
 /* Key of several parts: start from {0,0} and fold each part in; order matters. */

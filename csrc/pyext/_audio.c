@@ -1,4 +1,4 @@
-/* ishowtts._audio: the audio room for Python; see audio/audio.h for what each function means.
+/* ishowtts._audio: audio/ for Python; see audio/audio.h for what each function means.
  * Samples come in through the buffer protocol (contiguous float32) and go out as an `Array` that owns the memory the C
  * function filled: numpy.asarray(array) wraps it without a copy. The interpreter lock is released around pure C only.
  */
@@ -18,7 +18,7 @@ static int positive_rate(int sample_rate) {
     return 0;
 }
 
-/* A number of seconds that can be meant: finite and not negative. */
+/* Checks that a number of seconds is finite and not negative. */
 static int duration(double seconds, const char *name) {
     if (seconds >= 0 && seconds <= 1e9) return 1;
     PyErr_Format(PyExc_ValueError, "%s must be a number of seconds of 0 or more", name);

@@ -1,4 +1,4 @@
-/* ishowtts._cache: the cache room for Python; see cache/cache.h. What `get` and `put` return is a read-only memoryview
+/* ishowtts._cache: cache/ for Python; see cache/cache.h. What `get` and `put` return is a read-only memoryview
  * of the cached bytes themselves: it holds one reference to the entry, so the bytes stay valid when the entry is
  * evicted or the cache is gone. */
 #include "pyext/module.h"

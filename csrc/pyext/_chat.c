@@ -137,7 +137,7 @@ static PyObject *configure(PyObject *object, PyObject *arg) {
     Py_RETURN_NONE;
 }
 
-/* Who waits for durability, without the interpreter lock. */
+/* A caller that waits for durability, without the interpreter lock. */
 typedef struct promise {
     pthread_mutex_t lock;
     pthread_cond_t answered;

@@ -87,7 +87,7 @@ typedef struct row_entry {
     long id;     /* -1: free */
     Py_buffer x; /* owned while id >= 0 */
     float t[ISHOW_NFE_MAX + 1];
-    float clock[2 * ISHOW_NFE_MAX]; /* stands in for the modulation table, so that the number of a row's call can be
+    float clock[2 * ISHOW_NFE_MAX]; /* used as the modulation table, so that the number of a row's call can be
                                        read from its pointer */
     int cancelled;
 } row_entry;
@@ -100,7 +100,7 @@ typedef struct scheduler_object {
     Py_ssize_t max_rows;
     int n_mels;
     long next_id;
-    int stepping; /* the callable may not come back in */
+    int stepping; /* the callable must not call step again */
 } scheduler_object;
 
 /* Turns the exception that is set into *error, and clears it. */

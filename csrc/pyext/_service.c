@@ -1,5 +1,5 @@
-/* ishowtts._service: what both servers do behind their HTTP (csrc/service), for the one in Python: the store, requests
- * for speech and their Accept, voices and uploads, the comparison of configurations, Retry-After.
+/* ishowtts._service: what both servers do behind their HTTP (csrc/service), for the server in Python: the store,
+ * requests for speech and their Accept, voices and uploads, the comparison of configurations, Retry-After.
  *
  * Calls that may wait for a disk, a model or another change do so without the interpreter lock. */
 #include "pyext/module.h"

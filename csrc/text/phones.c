@@ -2,8 +2,8 @@
  *
  * Only the text stages of flite run (tokens, words, part of speech, phrases, lexicon, pauses, post-lexical rules); no
  * waveform is made, so no flite voice is linked. The text is first folded to plain ASCII here: flite reads bytes, and
- * a chat line may hold anything. Sentences are cut by flite's own rule, which knows abbreviations, and each keeps its
- * closing mark as a symbol: the model learns the melody of a sentence from it.
+ * a chat line may contain anything. Sentences are cut by flite's own rule, which knows abbreviations, and each keeps
+ * its closing mark as a symbol: the model learns the melody of a sentence from it.
  *
  * libflite holds global state and is not thread-safe; one lock guards every use of it. Its fatal errors would leave
  * through exit(); the jump buffer it offers turns them into an ordinary status. */
@@ -103,7 +103,7 @@ static const char *fold_code(uint32_t c, char one[2]) {
     if (c >= 0xC0 && c < 0xC0 + sizeof latin - 1 && latin[c - 0xC0] != '*' && latin[c - 0xC0] != '~') {
         one[0] = latin[c - 0xC0];
     } else if (c >= 0x2000) {
-        one[0] = ' '; /* emoji and other scripts part words */
+        one[0] = ' '; /* emoji and other scripts separate words */
     }
     return one;
 }

@@ -1,5 +1,5 @@
 /* English text to phones, by the text analysis of libflite (numbers, abbreviations, lexicon, letter-to-sound).
- * The embedded voice is trained on exactly these phones, so training and speaking share this one room. */
+ * The embedded voice is trained on exactly these phones, so training and synthesis share this code. */
 #ifndef ISHOW_TEXT_PHONES_H
 #define ISHOW_TEXT_PHONES_H
 
