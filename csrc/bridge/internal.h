@@ -15,7 +15,7 @@
 typedef struct ishow_compile {
     pthread_mutex_t lock;
     pthread_t thread;
-    int has_thread;       /* touched by whoever starts or stops it only */
+    int has_thread;       /* used only by start and stop */
     pid_t process;        /* 0 when none runs; guarded by lock */
     int stopped, state;   /* guarded by lock */
     int starting;         /* a call of compile_start is under way and owns the rest; guarded by lock */
@@ -28,7 +28,7 @@ typedef struct ishow_compile {
 
 struct ishow_bridge {
     int owns_interpreter;
-    PyThreadState *main_thread; /* saved while nobody in C needs the interpreter; only when it is ours */
+    PyThreadState *main_thread; /* saved while C does not use the interpreter; only of one that the bridge started */
     PyObject *runtime;          /* the module ishowtts._runtime */
     ishow_compile compile;
 };

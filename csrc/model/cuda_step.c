@@ -120,7 +120,7 @@ void ishow_cuda_close(ishow_cuda_steps *steps) {
     ishow_handle_freed();
 }
 
-/* ---- where h lies -------------------------------------------------------------------------- */
+/* ---- where h is stored -------------------------------------------------------------------------- */
 
 static void forget(ishow_cuda_steps *steps, size_t i) {
     steps->dead[steps->n_dead++] = steps->kept[i].owner;

@@ -138,15 +138,15 @@ static PyObject *configure(PyObject *object, PyObject *arg) {
 }
 
 /* A caller that waits for durability, without the interpreter lock. */
-typedef struct promise {
+typedef struct durable_wait {
     pthread_mutex_t lock;
     pthread_cond_t answered;
     int settled;
     ishow_status status;
-} promise;
+} durable_wait;
 
 static void on_durable(void *user, ishow_status status) {
-    promise *p = user;
+    durable_wait *p = user;
     pthread_mutex_lock(&p->lock);
     p->settled = 1;
     p->status = status;
@@ -165,7 +165,7 @@ static PyObject *ask(PyObject *object, PyObject *args) {
     while (i < sizeof verbs / sizeof *verbs && strcmp(verb, verbs[i])) i++;
     if (i == sizeof verbs / sizeof *verbs) return PyErr_Format(PyExc_ValueError, "there is no verb %s", verb);
     if (enter(self) < 0) return NULL;
-    promise p = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, ISHOW_OK};
+    durable_wait p = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, ISHOW_OK};
     ishow_buffer out = {0};
     fault f = {0};
     int status, waits;

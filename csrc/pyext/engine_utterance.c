@@ -11,7 +11,7 @@
 static void utterance_dealloc(PyObject *object) {
     utterance_object *self = (utterance_object *)object;
     Py_BEGIN_ALLOW_THREADS ishow_utterance_free(self->utterance);
-    Py_END_ALLOW_THREADS if (self->notify >= 0) close(self->notify); /* nobody writes to it any more */
+    Py_END_ALLOW_THREADS if (self->notify >= 0) close(self->notify); /* it is no longer written to */
     Py_XDECREF(self->owner);
     free_object(object);
 }

@@ -295,7 +295,7 @@ ishow_status ishow_store_submit(ishow_store *s, ishow_store_fn run,
     return queue(s, &(work){.run = run, .done = done, .self = self}, 0, error);
 }
 
-/* ---- work that somebody waits for ---- */
+/* ---- work with a waiting caller ---- */
 
 typedef struct waited {
     ishow_store_fn run;

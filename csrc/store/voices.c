@@ -100,7 +100,7 @@ static ishow_status delete_from(void *self, sqlite3 *db, ishow_error *error) {
     return status;
 }
 
-/* ---- clips that nobody names ---- */
+/* ---- clips without a row ---- */
 
 static int named(void *self, const char *name) {
     const listing *l = self;

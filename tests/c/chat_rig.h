@@ -29,7 +29,7 @@ typedef struct rig {
 } rig;
 
 void open_chat(rig *r);
-rig *make(void); /* of a clock that stands, without limits; not open yet */
+rig *make(void); /* with a clock that does not run, without limits; not open yet */
 void forget_log(rig *r);
 void close_chat(rig *r);
 void unmake(rig *r); /* nothing may be left */

@@ -1,4 +1,4 @@
-/* Decoding: every promised format, made here by libsndfile itself, and every way in which an upload can lie. */
+/* Decoding: every promised format, made here by libsndfile itself, and headers that are false. */
 #include <math.h>
 #include <setjmp.h>
 #include <sndfile.h>
@@ -202,17 +202,17 @@ static void test_headers_that_lie(void **state) {
     static const struct {
         size_t at;
         uint32_t value;
-    } lies[] = {
+    } false_headers[] = {
         {24, 0},          {24, UINT32_MAX},  {24, 0x80000000u}, {16, UINT32_MAX}, {16, 0},          {20, 0x00000001},
         {20, 0x04000001}, {20, 0xFFFF0001u}, {20, 0x0001FFFFu}, {32, 0},          {32, UINT32_MAX},
     };
-    for (size_t i = 0; i < sizeof lies / sizeof *lies;
+    for (size_t i = 0; i < sizeof false_headers / sizeof *false_headers;
          i++) { /* 0 Hz, huge rates, huge chunks, 0 and 65535 channels, ... */
         b = make(wav, RATE, 1, 2 * RATE);
-        patch32(&b, lies[i].at, lies[i].value);
+        patch32(&b, false_headers[i].at, false_headers[i].value);
         const ishow_status status = decode(&b, &pcm, &error);
         if (status != ISHOW_OK) assert_true(status == ISHOW_EFORMAT || status == ISHOW_ELIMIT);
-        if (lies[i].at == 24) assert_int_not_equal(status, ISHOW_OK);
+        if (false_headers[i].at == 24) assert_int_not_equal(status, ISHOW_OK);
         ishow_pcm_free(&pcm);
         free(b.data);
     }

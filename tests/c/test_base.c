@@ -129,7 +129,7 @@ static void test_utf8(void **state) {
         assert_true(ishow_utf8_length(text) == SIZE_MAX);
         const char *at = text + 2;
         assert_true(ishow_utf8_next(&at) == UINT32_MAX);
-        assert_ptr_equal(at, text + 2); /* stands at the bad byte */
+        assert_ptr_equal(at, text + 2); /* is at the invalid byte */
     }
 }
 

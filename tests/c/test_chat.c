@@ -273,21 +273,21 @@ static void test_controls(void **state) {
     say(r, "b", LONG + 11, ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "c", LONG + 22, ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 2);
-    /* Pause: the clip stands, and goes on where it stood. */
+    /* Pause: the clip stops, and continues at the same position. */
     ishow_chat_status s;
     ishow_chat_pause(r->chat, 1);
     ishow_chat_status_get(r->chat, &s);
-    const double stood = s.position;
-    assert_true(s.paused && s.playing && stood > 1 && stood < 2 && fabs(s.duration - 6) < 0.01);
+    const double paused_at = s.position;
+    assert_true(s.paused && s.playing && paused_at > 1 && paused_at < 2 && fabs(s.duration - 6) < 0.01);
     size_t audio = count(r, "audio");
     run(r, 30);
     ishow_chat_status_get(r->chat, &s);
-    assert_true(fabs(s.position - stood) < 1e-6);
+    assert_true(fabs(s.position - paused_at) < 1e-6);
     assert_int_equal(count(r, "audio"), audio);
     ishow_chat_pause(r->chat, 0);
     run(r, 1);
     ishow_chat_status_get(r->chat, &s);
-    assert_true(fabs(s.position - stood - 1) < 0.1);
+    assert_true(fabs(s.position - paused_at - 1) < 0.1);
     /* Skip what plays, and one that waits. */
     assert_int_equal(ishow_chat_skip(r->chat, NULL), 1);
     assert_int_equal(ishow_chat_skip(r->chat, "c"), 1);

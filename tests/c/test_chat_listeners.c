@@ -205,7 +205,7 @@ static void test_threads(void **state) {
     (void)state;
     rig *r = make();
     fake_clock *clock = &r->clock;
-    clock->now = 1e6; /* the synth is ready at once: its clock stands */
+    clock->now = 1e6; /* the synth is ready at once: its clock does not run */
     r->synth.make_ratio = 0;
     r->synth.character_seconds = 0.002;
     r->o.now = NULL; /* the chat's is the real one */

@@ -140,11 +140,11 @@ static void test_an_orderly_end(void **state) {
     }
 }
 
-static ishow_chat_verdict send_durably(rig *r, const char *id, const char *user, const char *text, int *told) {
+static ishow_chat_verdict send_durably(rig *r, const char *id, const char *user, const char *text, int *answers) {
     ishow_chat_verdict v;
     ishow_error error = {0};
     const ishow_chat_message m = fake_message(id, user, text);
-    assert_int_equal(ishow_chat_receive(r->chat, &m, &v, note, told, &error), ISHOW_OK);
+    assert_int_equal(ishow_chat_receive(r->chat, &m, &v, note, answers, &error), ISHOW_OK);
     return v;
 }
 
@@ -160,15 +160,15 @@ static void test_what_cannot_be_kept_is_withdrawn(void **state) {
     r->journal = calloc(1, sizeof *r->journal);
     open_chat(r);
     ishow_chat_pause(r->chat, 1);
-    int told = 0;
+    int answers = 0;
     for (int fails = 1; fails >= 0; fails--) {
         for (int i = 0; i < 3; i++) { /* more than the flood rule lets one viewer say */
             r->journal->fails = fails;
-            told = 0;
-            const ishow_chat_verdict v = send_durably(r, "a", "anna", "These words are hers.", &told);
+            answers = 0;
+            const ishow_chat_verdict v = send_durably(r, "a", "anna", "These words are hers.", &answers);
             assert_int_equal(v.accepted, fails || i == 0); /* then the same id is a duplicate */
             ishow_chat_step(r->chat);
-            assert_int_equal(told, fails ? 100 : i == 0);
+            assert_int_equal(answers, fails ? 100 : i == 0);
             assert_int_equal(counts(r).waiting, !fails);
             assert_int_equal(r->journal->n, !fails);
             fake_check_counts(r->chat);
@@ -177,39 +177,39 @@ static void test_what_cannot_be_kept_is_withdrawn(void **state) {
     assert_int_equal(counts(r).dropped[ISHOW_CHAT_BY_STORAGE], 3);
 
     /* One of several who said the same. */
-    told = 0;
+    answers = 0;
     r->journal->fails = 1;
-    assert_int_equal(send_durably(r, "b", "bob", "These words are hers.", &told).merged, 1);
+    assert_int_equal(send_durably(r, "b", "bob", "These words are hers.", &answers).merged, 1);
     assert_int_equal(counts(r).waiting, 2);
     ishow_chat_step(r->chat);
-    assert_int_equal(told, 100);
+    assert_int_equal(answers, 100);
     assert_int_equal(counts(r).waiting, 1);
     assert_null(strstr(r->journal->rows[0].record, "bob"));
     r->journal->fails = 0;
-    told = 0;
-    assert_int_equal(send_durably(r, "b", "bob", "These words are hers.", &told).merged, 1);
-    assert_int_equal(told, 1);
+    answers = 0;
+    assert_int_equal(send_durably(r, "b", "bob", "These words are hers.", &answers).merged, 1);
+    assert_int_equal(answers, 1);
 
     /* One that is being heard needs not be kept any more. */
-    told = 0;
+    answers = 0;
     r->journal->holds = 1;
-    send_durably(r, "c", "carl", LONG, &told);
+    send_durably(r, "c", "carl", LONG, &answers);
     ishow_chat_clear(r->chat);
     ishow_chat_step(r->chat);
     fake_journal_answer(r->journal);
     ishow_chat_step(r->chat);
-    assert_int_equal(told, 1);
+    assert_int_equal(answers, 1);
 
     /* The chat ends before its own thread could take it out. */
-    told = 0;
+    answers = 0;
     r->journal->fails = 1;
-    send_durably(r, "d", "dora", LONG, &told);
+    send_durably(r, "d", "dora", LONG, &answers);
     r->journal->holds = 0;
     fake_journal_answer(r->journal);
-    assert_int_equal(told, 0);
+    assert_int_equal(answers, 0);
     fake_check_counts(r->chat);
     close_chat(r);
-    assert_int_equal(told, 100);
+    assert_int_equal(answers, 100);
     unmake(r);
 }
 

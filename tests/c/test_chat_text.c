@@ -159,7 +159,7 @@ static void test_languages(void **state) {
     filter_free(f);
 }
 
-/* Lines of six languages in a channel that expects English: at least 97 of 100 are told. */
+/* Lines of six languages in a channel that expects English: at least 97 of 100 are recognised. */
 static void test_lines_of_six_languages(void **state) {
     (void)state;
     FILE *f = fopen("tests/text/languages.tsv", "r");

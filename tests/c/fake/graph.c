@@ -1,4 +1,4 @@
-/* Stands in for one compiled graph. What it computes stands in the file `spec` of its weights folder: "<graph> <inputs>
+/* A fake of one compiled graph. What it computes is in the file `spec` of its weights folder: "<graph> <inputs>
  * <width> <mode>"; mode "shape" answers with a wrong shape, "fail" fails, "nan" answers NaN. It takes over its inputs,
  * as the real one does. */
 #include <math.h>

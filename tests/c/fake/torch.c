@@ -1,4 +1,4 @@
-/* Stands in for libtorch_cpu.so: the same C ABI over plain C tensors, with a count of those alive. Built by the test
+/* A fake of libtorch_cpu.so: the same C ABI over plain C tensors, with a count of those alive. Built by the test
  * that loads it. */
 #include <stdatomic.h>
 #include <stdbool.h>
