@@ -1,0 +1,156 @@
+/* Attention: rotary embedding, packing of keys and values, softmax, weighted sum. Included by body.h only. */
+
+/* Rotary position embedding of one row, times factor; values 2 i and 2 i + 1 form a pair. cos NULL: only the factor. */
+INLINE void apply_rotary(const float *x, const float *cos, const float *sin, size_t width, float factor, float *out) {
+    if (!cos) {
+        for (size_t i = 0; i < width; i++) out[i] = x[i] * factor;
+        return;
+    }
+    for (size_t i = 0; i < width / 2; i++) {
+        const float a = x[2 * i], b = x[2 * i + 1];
+        out[2 * i] = (a * cos[i] - b * sin[i]) * factor;
+        out[2 * i + 1] = (b * cos[i] + a * sin[i]) * factor;
+    }
+}
+
+enum { MOST_WIDTH = 256 }; /* of a head; checked when a model is loaded */
+
+INLINE void rotary_frame(const attention *a, const float *side, size_t f, float factor, float *out) {
+    apply_rotary(side + f * a->stride, a->cos ? a->cos + f * a->width / 2 : NULL,
+                 a->cos ? a->sin + f * a->width / 2 : NULL, a->width, factor, out);
+}
+
+/* Packs keys as the right side of a product: [panels of frames][words of a head][PANEL], zeros after the last frame. */
+static void pack_keys(const attention *a, word_type type, uint32_t *keys) {
+    const size_t panels = (a->frames + PANEL - 1) / PANEL, n = words_of(type, a->width);
+    float row[MOST_WIDTH];
+    uint32_t words[MOST_WIDTH];
+    memset(keys + (panels - 1) * n * PANEL, 0, n * PANEL * sizeof *keys);
+    for (size_t f = 0; f < a->frames; f++) {
+        rotary_frame(a, a->k, f, 1.0f, row);
+        to_words(type, row, a->width, 1, a->width, NULL, words, n, NULL, NULL, NULL);
+        uint32_t *panel = keys + f / PANEL * n * PANEL + f % PANEL;
+        for (size_t w = 0; w < n; w++) panel[w * PANEL] = words[w];
+    }
+}
+
+/* Packs values as the right side of a product: [panels of a head][n words of frames][PANEL]. */
+static void pack_values(const attention *a, word_type type, size_t n, uint32_t *values) {
+    for (size_t f = 0; f < a->frames; f += type == WORD_F32 ? 1 : 2) {
+        const float *v0 = a->v + f * a->stride, *v1 = f + 1 < a->frames ? v0 + a->stride : NULL;
+        for (size_t i = 0; i < a->width; i += LANES) {
+            uvec w = (uvec)load(v0 + i);
+            if (type == WORD_BF16) {
+                w = __builtin_convertvector(to_bf16((vec)w), uvec);
+                if (v1) w |= __builtin_convertvector(to_bf16(load(v1 + i)), uvec) << 16;
+            }
+            memcpy(values + (i / PANEL * n + (type == WORD_F32 ? f : f / 2)) * PANEL + i % PANEL, &w, sizeof w);
+        }
+    }
+}
+
+#define LOG2_E 1.44269504f /* e^x = 2^(x log2 e) */
+#if defined USE_AVX512
+#define COARSE 1
+/* 2^x for x <= 0 with a relative error of 8e-5, a fiftieth of bf16's rounding error: x is split into the nearest
+ * integer and a rest in [-1/2, 1/2], for which a minimax cubic is used. */
+INLINE __m512 power_of_two(__m512 x) {
+    const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+                 part = _mm512_sub_ps(x, whole);
+    __m512 y = _mm512_fmadd_ps(_mm512_set1_ps(0.0551716649f), part, _mm512_set1_ps(0.242611122f));
+    y = _mm512_fmadd_ps(y, part, _mm512_set1_ps(0.693260986f));
+    return _mm512_scalef_ps(_mm512_fmadd_ps(y, part, _mm512_set1_ps(0.999928074f)), whole);
+}
+
+/* Softmax of one query's scores, base 2, to bf16 attention weights, not normalised, over `padded` frames, a multiple of
+ * 32, with zeros after the last frame; returns the factor that normalises the weighted sum. */
+INLINE float coarse_attention_weights(float *scores, size_t frames, size_t padded, uint32_t *words) {
+    for (size_t f = frames; f < padded; f++) scores[f] = -1e30f;
+    __m512 most = _mm512_loadu_ps(scores), other = most, total = _mm512_setzero_ps(), more = total;
+    for (size_t f = 0; f < padded; f += 2 * LANES) {
+        most = _mm512_max_ps(most, _mm512_loadu_ps(scores + f));
+        other = _mm512_max_ps(other, _mm512_loadu_ps(scores + f + LANES));
+    }
+    const __m512 peak = _mm512_set1_ps(_mm512_reduce_max_ps(_mm512_max_ps(most, other)));
+    for (size_t f = 0; f < padded; f += 2 * LANES) {
+        const __m512 low = power_of_two(_mm512_sub_ps(_mm512_loadu_ps(scores + f), peak)),
+                     high = power_of_two(_mm512_sub_ps(_mm512_loadu_ps(scores + f + LANES), peak));
+        total = _mm512_add_ps(total, low);
+        more = _mm512_add_ps(more, high);
+        _mm512_storeu_si512(words + f / 2, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+    return 1.0f / _mm512_reduce_add_ps(_mm512_add_ps(total, more));
+}
+#else
+#define COARSE 0
+#endif
+
+/* Softmax of one query's scores to attention weights, not normalised, over `padded` frames, with zeros after the last
+ * frame; returns the factor that normalises the weighted sum. With COARSE, bf16 scores are to base 2. */
+static float attention_weights(word_type type, float *scores, size_t frames, size_t padded, uint32_t *words) {
+#if COARSE
+    if (type == WORD_BF16) return coarse_attention_weights(scores, frames, padded, words);
+#endif
+    for (size_t f = frames; f < padded; f++) scores[f] = -INFINITY;
+    vec most = load(scores), total = splat(0);
+    for (size_t f = LANES; f < padded; f += LANES) most = vmax(most, load(scores + f));
+    const float peak = max_of(most);
+    for (size_t f = 0; f < padded; f += LANES) {
+        vec e = vexp(load(scores + f) - peak);
+        if (f + LANES > frames)
+            for (int l = 0; l < LANES; l++)
+                if (f + (size_t)l >= frames) e[l] = 0;
+        total += e;
+        store(scores + f, e);
+    }
+    to_words(type, scores, padded, 1, frames, NULL, words, words_of(type, frames), NULL, NULL, NULL);
+    return 1.0f / sum_of(total);
+}
+
+/* The scores of ROWS queries against all keys fit in the L2 cache, so the softmax needs no running maximum. */
+static void attend(const attention *a) {
+    const word_type type = BF16_SPREAD == 1 ? a->type : WORD_F32;
+    const int coarse = COARSE && type == WORD_BF16;
+    const size_t T = a->frames, width = a->width, key_panels = (T + PANEL - 1) / PANEL,
+                 padded = coarse ? (T + 2 * LANES - 1) / (2 * LANES) * 2 * LANES : key_panels * PANEL;
+    const size_t words_q = words_of(type, width), words_p = words_of(type, T), stride_p = coarse ? padded / 2 : words_p,
+                 value_panels = width / PANEL;
+    uint32_t *keys = a->workspace, *values = keys + key_panels * words_q * PANEL,
+             *weights = values + value_panels * words_p * PANEL, *queries = weights + ROWS * stride_p;
+    float *scores = (float *)(void *)(queries + ROWS * words_q);
+    float row[MOST_WIDTH];
+
+    pack_keys(a, type, keys);
+    pack_values(a, type, words_p, values);
+    const float factor = (coarse ? LOG2_E : 1.0f) / sqrtf((float)width);
+    vec tile[ROWS * TILE_VECS] __attribute__((aligned(64)));
+    for (size_t first = 0; first < T; first += ROWS) {
+        const size_t these = T - first < ROWS ? T - first : ROWS;
+        const uint32_t *pointers[ROWS];
+        for (size_t r = 0; r < ROWS; r++) {
+            const size_t f = first + (r < these ? r : these - 1);
+            rotary_frame(a, a->q, f, factor, row);
+            to_words(type, row, width, 1, width, NULL, queries + r * words_q, words_q, NULL, NULL, NULL);
+            pointers[r] = queries + r * words_q;
+        }
+        for (size_t p = 0; p < key_panels; p += PANELS) {
+            const int panels = key_panels - p < PANELS ? 1 : PANELS;
+            tile_any(type, pointers, keys + p * words_q * PANEL, words_q, words_q, panels, 0, tile);
+            for (size_t r = 0; r < these; r++)
+                for (size_t v = 0; v < (size_t)panels * VPP; v++)
+                    store(scores + r * padded + p * PANEL + v * LANES, tile[r * TILE_VECS + v]);
+        }
+        float share[ROWS];
+        for (size_t r = 0; r < these; r++)
+            share[r] = attention_weights(type, scores + r * padded, T, padded, weights + r * stride_p);
+        for (size_t r = 0; r < ROWS; r++) pointers[r] = weights + (r < these ? r : these - 1) * stride_p;
+        for (size_t p = 0; p < value_panels; p += PANELS) {
+            const int panels = value_panels - p < PANELS ? 1 : PANELS;
+            tile_any(type, pointers, values + p * words_p * PANEL, words_p, words_p, panels, 0, tile);
+            for (size_t r = 0; r < these; r++)
+                for (int v = 0; v < panels * VPP; v++)
+                    store(a->out + (first + r) * a->out_stride + p * PANEL + (size_t)v * LANES,
+                          tile[r * TILE_VECS + (size_t)v] * share[r]);
+        }
+    }
+}
