@@ -158,7 +158,7 @@ def cuda_backend(model: str, precision: str | None, threads: int, rows: int, fra
     from .model.cuda import CudaBackend
 
     if not torch.cuda.is_available():
-        raise ModelError("torch finds no GPU that it can use.", status="ENOTFOUND", field="backend")
+        raise ModelError("torch finds no usable GPU.", status="ENOTFOUND", field="backend")
     try:
         return retry_out_of_memory(CudaBackend)(model, precision, threads, rows, frames)
     except BaseException:

@@ -108,13 +108,11 @@ def parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     api = commands.add_parser(
-        "api", parents=[settings], help="serve HTTP by FastAPI: the same contract, for development"
+        "api", parents=[settings], help="serve HTTP with FastAPI: the same interface, for development"
     )
     api.add_argument("--host", help="name or address to listen on")
     api.add_argument("--port", help="0 takes any free port")
-    api.add_argument(
-        "--openapi", metavar="FILE", help="write the description of the contract and leave; - is standard output"
-    )
+    api.add_argument("--openapi", metavar="FILE", help="write the OpenAPI description and exit; - is standard output")
     api.set_defaults(run=_api)
 
     voices = commands.add_parser("voices", parents=[settings], help="list the voices")
@@ -130,12 +128,12 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, _, summary) in MODULES.items():
         commands.add_parser(name, help=summary, add_help=False)
 
-    completion = commands.add_parser("completion", help="print what completes this command line in a shell")
+    completion = commands.add_parser("completion", help="print the completion script for a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     completion.set_defaults(run=_completion)
 
     manual = commands.add_parser("man", help="print a manual page (ishowtts man speak | man -l -)")
-    manual.add_argument("page", nargs="?", metavar="COMMAND", help="of one command; left out: of the program")
+    manual.add_argument("page", nargs="?", metavar="COMMAND", help="of one command (default: of the program)")
     manual.set_defaults(run=_manual)
     return parser
 

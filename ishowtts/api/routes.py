@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -20,7 +19,6 @@ from .schemas import Health, SpeechAnswer, Voice
 from .speech import Speech, dumps, unless_gone
 from .state import State
 
-WEB = Path(__file__).parent.parent / "web"
 _COMPILE = {"swapped": "done"}
 Endpoints = dict[str, Callable[..., Awaitable[Response]]]
 """Handlers by the name of the route."""

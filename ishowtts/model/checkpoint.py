@@ -104,7 +104,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if is_bookkeeping(key):
             continue
         if not isinstance(value, Tensor):
-            raise ModelError(f"{path}: {key} is no tensor.", field="model")
+            raise ModelError(f"{path}: {key} is not a tensor.", field="model")
         plain[key] = value
     return plain
 
@@ -119,7 +119,7 @@ def assign(module: nn.Module, state: Mapping[str, Tensor], where: Path) -> None:
         raise ModelError(f"{where}: {unknown[0]} does not belong to this architecture{_more(unknown)}.", field="model")
     for key, value in state.items():
         if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
-            raise ModelError(f"{where}: {key} is no plain array of numbers.", field="model")
+            raise ModelError(f"{where}: {key} is not a dense array of numbers.", field="model")
         if value.shape != own[key].shape:
             raise ModelError(
                 f"{where}: {key} has shape {list(value.shape)}; the architecture needs {list(own[key].shape)}.",

@@ -78,5 +78,5 @@ def _converted(path: Path) -> Path:
         raise ModelError(
             f"{path} could not be converted into {out.parent}: {error}.", status="EIO", field="model"
         ) from error
-    logger.info("Converted %s to %s; it is read from there from now on.", path, out)
+    logger.info("Converted %s to %s; later runs read the converted file.", path, out)
     return out

@@ -43,7 +43,7 @@ def parser(prog: str) -> Parser:
     )
     p.add_argument("--store", action="store_true", help="write the baseline instead of comparing with it")
     p.add_argument("--key", help="API key of the server")
-    p.add_argument("--model", default="demo", help="what speaks when there is no source (default: %(default)s)")
+    p.add_argument("--model", default="demo", help="model that speaks when no source is given (default: %(default)s)")
     p.add_argument("--precision", help="of that model")
     p.add_argument("--nfe", type=int, help="steps of that model")
     return p

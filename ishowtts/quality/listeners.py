@@ -117,7 +117,9 @@ class PocketSphinx:
     def check(self, language: str) -> None:
         """As `Listener.check`."""
         if detect.base(language) != "en":
-            raise Unheard(f"word error rate in {language}: PocketSphinx hears English alone; --whisper DIR hears more")
+            raise Unheard(
+                f"word error rate in {language}: PocketSphinx recognises English only; --whisper DIR recognises more"
+            )
 
     def __call__(self, samples: Samples, sample_rate: int, language: str) -> str:
         """As `Listener.__call__`."""

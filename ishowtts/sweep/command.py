@@ -50,13 +50,17 @@ def parser(prog: str) -> Parser:
     )
     p.add_argument("--sentences", type=int, metavar="N", help="only the first N of them")
     add_speaker(p)
-    p.add_argument("--jobs", type=int, help="processes that score (default: one a core)")
+    p.add_argument("--jobs", type=int, help="processes that measure the clips (default: one per core)")
     p.add_argument("--measure", default=",".join(Plan.groups), help=f"of {','.join(GROUPS)} (default: %(default)s)")
     listeners.add_options(p)
     p.add_argument("--mos", default=Judges.mos, help="distillmos, dnsmos or utmos=FILE (default: %(default)s)")
     p.add_argument("--similarity", default=Judges.similarity, help="resemblyzer or wavlm=FOLDER (default: %(default)s)")
     p.add_argument(
-        "-o", "--out", default=OUT, metavar="DIR", help="results, and what is done already (default: %(default)s)"
+        "-o",
+        "--out",
+        default=OUT,
+        metavar="DIR",
+        help="results; settings done before are skipped (default: %(default)s)",
     )
     return p
 
@@ -64,9 +68,9 @@ def parser(prog: str) -> Parser:
 def _listen(arguments: Sequence[str], prog: str) -> int:
     p = Parser(prog=prog, description="Compare settings of a sweep with its baseline by ear, blind, in the browser.")
     p.add_argument("out", nargs="?", default=OUT, help="folder of the sweep (default: %(default)s)")
-    p.add_argument("--baseline", metavar="FIELD=VALUE,…", help=f"what was compared with (default: {BASELINE.name})")
+    p.add_argument("--baseline", metavar="FIELD=VALUE,…", help=f"setting of the comparison (default: {BASELINE.name})")
     p.add_argument("--port", type=int, default=0, help="0 takes any free port")
-    p.add_argument("--results", action="store_true", help="show the votes and end")
+    p.add_argument("--results", action="store_true", help="print the votes and exit")
     options = p.parse_args(arguments)
     out = Path(options.out)
     if options.results:

@@ -184,8 +184,8 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
     """Speak and score what is missing of a plan in the folder `out`; a DataFrame with one row for each clip.
 
     Columns: setting (its name) and its fields, sentence, text, seed, the measures of `quality`, model_seconds,
-    total_seconds, first_audio, rtf (total seconds for a second of audio), file. `jobs`: number of processes that score,
-    None: one for each core. IshowError: the model, the voice or a measure cannot be used.
+    total_seconds, first_audio, rtf (total seconds for a second of audio), file. `jobs`: number of processes that
+    measure the clips, None: one for each core. IshowError: the model, the voice or a measure cannot be used.
     """
     pandas = require("pandas", "a sweep")
     folder = Path(out) / "clips"

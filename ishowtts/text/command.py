@@ -19,8 +19,10 @@ def parser(prog: str) -> Parser:
     p.add_argument("text", help="what to read; - reads standard input")
     p.add_argument("--language", metavar="TAG", help="of the voice, such as en, de or zh (default: guessed)")
     p.add_argument("--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)")
-    p.add_argument("--no-chat-words", dest="chat", action="store_false", help="leave chat's own words as they are")
-    p.add_argument("--markup", action="store_true", help="obey [pause 500ms], [speed 1.2] and [voice:id]")
+    p.add_argument(
+        "--no-chat-words", dest="chat", action="store_false", help="do not write out chat slang and emoticons"
+    )
+    p.add_argument("--markup", action="store_true", help="interpret [pause 500ms], [speed 1.2] and [voice:id]")
     p.add_argument("--json", action="store_true", help="as JSON")
     return p
 

@@ -90,7 +90,7 @@ def syllable(pinyin: str) -> list[str]:
             )
         final = {"ue": "ve", "iou": "iu", "uei": "ui", "uen": "un"}.get(final, final)
     if final not in _FINALS:
-        raise ValueError(f"{pinyin!r} is no syllable of pinyin")
+        raise ValueError(f"{pinyin!r} is not a pinyin syllable")
     return [*([PREFIX + initial] if initial else []), PREFIX + final + tone, *([ERHUA] if coloured else [])]
 
 

@@ -40,8 +40,8 @@ SECONDS = 240
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Path:
-    """A folder that looks like a checkout, with what a reader has made by then: a clip, its words, a network."""
+def checkout(tmp_path: Path) -> Path:
+    """A folder that looks like a checkout, with the files that a reader has made: a clip, its transcript, a network."""
     for entry in ROOT.iterdir():
         if entry.name not in {".git", "build"}:
             (tmp_path / entry.name).symlink_to(entry)
@@ -68,7 +68,7 @@ def statements(body: str) -> Iterator[str]:
 
 
 def read_by_parser(block: Block) -> None:
-    """What would be run is understood at least."""
+    """Parse the commands of a block that cannot be run here, with the parser of the command line."""
     for line in statements(block.body):
         words = shlex.split(line, comments=True)
         if words and words[0].endswith("ishowtts") and words[1] in {"speak", "serve", "voices", "config", "api"}:
@@ -85,8 +85,8 @@ def speaks(server: Server) -> bool:
 class Reader:
     """Somebody who types what a document says."""
 
-    def __init__(self, desk: Path, stack: ExitStack, port: int) -> None:
-        self.desk = desk
+    def __init__(self, checkout: Path, stack: ExitStack, port: int) -> None:
+        self.checkout = checkout
         self.stack = stack
         self.port = port
         self.model = stack.enter_context(Writer("The light is on. Who lit it?"))
@@ -94,9 +94,9 @@ class Reader:
 
     def environment(self) -> dict[str, str]:
         own = {
-            "PATH": f"{self.desk / 'programs'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{self.checkout / 'programs'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
-            "ISHOWTTS_CACHE_DIR": str(self.desk / "cache"),
+            "ISHOWTTS_CACHE_DIR": str(self.checkout / "cache"),
             "LLM_URL": self.model.url,
         }
         return os.environ | own
@@ -108,7 +108,7 @@ class Reader:
         if self.served:
             self.served.end()
         words = shlex.split(line, comments=True)[1:]
-        words = [str(self.desk / word) if (self.desk / word).is_file() else word for word in words]
+        words = [str(self.checkout / word) if (self.checkout / word).is_file() else word for word in words]
         words = [re.sub(r"=(\S+)$", lambda found: f"={self.path(found[1])}", word) for word in words]
         served = self.served = Server(*words, wait=False)
         try:
@@ -119,7 +119,7 @@ class Reader:
         self.port = self.served.port
 
     def path(self, name: str) -> str:
-        return str(self.desk / name) if (self.desk / name).is_file() else name
+        return str(self.checkout / name) if (self.checkout / name).is_file() else name
 
     def shell(self, block: Block) -> None:
         for line in statements(block.body):
@@ -129,7 +129,7 @@ class Reader:
             command = ["bash", "-euo", "pipefail", "-c", self.local(line)]
             done = subprocess.run(
                 command,
-                cwd=self.desk,
+                cwd=self.checkout,
                 env=self.environment(),
                 capture_output=True,
                 text=True,
@@ -142,7 +142,7 @@ class Reader:
     def python(self, block: Block) -> None:
         done = subprocess.run(
             [sys.executable, "-c", self.local(block.body)],
-            cwd=self.desk, env=self.environment(), capture_output=True, text=True, timeout=SECONDS, check=False,
+            cwd=self.checkout, env=self.environment(), capture_output=True, text=True, timeout=SECONDS, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"line {block.line}:\n{done.stderr[-3000:]}"
 
@@ -151,11 +151,11 @@ class Reader:
             assert block.note.removeprefix("not-run: ") in REASONS, f"line {block.line}: {block.note}"
             read_by_parser(block)
         elif block.file:
-            (self.desk / block.file).write_text(self.local(block.body), encoding="utf-8")
+            (self.checkout / block.file).write_text(self.local(block.body), encoding="utf-8")
             if block.language == "toml":
                 check = [sys.executable, "-m", "ishowtts", "config", "check", block.file]
                 done = subprocess.run(
-                    check, cwd=self.desk, env=self.environment(), capture_output=True, text=True, check=False
+                    check, cwd=self.checkout, env=self.environment(), capture_output=True, text=True, check=False
                 )
                 assert done.returncode == 0, f"line {block.line}: {done.stderr}"
         elif block.language == "sh":
@@ -165,24 +165,30 @@ class Reader:
 
 
 @pytest.mark.parametrize("path", WITH_COMMANDS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_command_works(path: Path, desk: Path, c_server: Server) -> None:
+def test_every_command_works(path: Path, checkout: Path, c_server: Server) -> None:
     with ExitStack() as stack:
-        reader = Reader(desk, stack, c_server.port)
+        reader = Reader(checkout, stack, c_server.port)
         for block in blocks(path):
             reader.follow(block)
 
 
-def test_the_language_model_is_heard(desk: Path, c_server: Server) -> None:
+def test_the_language_model_is_heard(checkout: Path, c_server: Server) -> None:
     """The tutorial's program with a language model that writes in small pieces: both sentences reach the sound card."""
     path = ROOT / "docs" / "tutorial" / "language-model.md"
     program = next(block for block in blocks(path) if block.file == "talk.py")
     with ExitStack() as stack:
-        reader = Reader(desk, stack, c_server.port)
+        reader = Reader(checkout, stack, c_server.port)
         reader.follow(program)
         command = [sys.executable, "talk.py", "Tell", "me"]
         done = subprocess.run(
-            command, cwd=desk, env=reader.environment(), capture_output=True, text=True, timeout=SECONDS, check=False
+            command,
+            cwd=checkout,
+            env=reader.environment(),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["The light is on.", "Who lit it?"]
-    assert 1 < (desk / "played.raw").stat().st_size / 2 / 24000 < 10
+    assert 1 < (checkout / "played.raw").stat().st_size / 2 / 24000 < 10

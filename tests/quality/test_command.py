@@ -62,7 +62,7 @@ def test_a_folder_as_table_json_csv_and_page(
     data = json.loads(names[0].read_text())
     rows = {row["clip"]: row for row in data["clips"]}
     assert rows["s0"]["text"] == spoken[0].text and rows["s1"]["text"] == spoken[1].text
-    assert "wer" in rows["s0"] and "wer" not in rows["s2"], "what is said in it was not told"
+    assert "wer" in rows["s0"] and "wer" not in rows["s2"], "its transcript was not given"
     assert rows["s0"]["pesq"] > 4.5 and rows["s0"]["mcd"] == 0, "each clip was its own recording"
     assert rows["s2"]["early_end"] is True and data["summary"]["faults"]["n"] == 3
     assert data["summary"]["seconds"]["low"] <= data["summary"]["seconds"]["mean"] <= data["summary"]["seconds"]["high"]

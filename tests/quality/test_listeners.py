@@ -117,7 +117,10 @@ def test_the_scorer_listens_in_the_language_of_the_texts(folder: Path) -> None:
 
 
 def test_unknown_languages_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    judges, said = Judges(listener="pocketsphinx"), "PocketSphinx hears English alone; --whisper DIR hears more"
+    judges, said = (
+        Judges(listener="pocketsphinx"),
+        "PocketSphinx recognises English only; --whisper DIR recognises more",
+    )
     with pytest.raises(Unheard, match=f"word error rate in de: {said}"):
         Scorer(["intelligibility"], judges, "de")
     assert "intelligibility" in Scorer(None, judges, "zh").missing

@@ -54,8 +54,8 @@ def test_lists_and_combinations() -> None:
         ("fp32, nfe 7", False),
         ("fp32, nfe 7, short guidance", True),
     ]
-    told = settings(embedded_guidance="on,off")
-    assert {one.name: one.engine["embedded_guidance"] for one in told} == {
+    both = settings(embedded_guidance="on,off")
+    assert {one.name: one.engine["embedded_guidance"] for one in both} == {
         "fp32, nfe 7": True,
         "fp32, nfe 7, both branches": False,
     }

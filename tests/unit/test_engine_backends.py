@@ -105,7 +105,7 @@ def test_short_guidance(model: Path, solver: str, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(("solver", "calls"), [("euler", 6), ("midpoint", 12)])
 def test_embedded_guidance(tmp_path: Path, solver: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A guidance-conditioned network computes one branch; beyond the strengths it learnt, or if told to, both."""
-    model = make(tmp_path / "told", guidance_max=3.0)
+    model = make(tmp_path / "conditioned", guidance_max=3.0)
     branches, plain_step = [], TorchBackend.step
 
     def step(self: TorchBackend, rows: list[Any]) -> None:

@@ -13,11 +13,8 @@ PACKAGE = ROOT / "ishowtts"
 LINES, COLUMNS = 500, 120
 LONG = {"csrc/kernels/body.h", "csrc/pyext/_platforms.c"}
 """Files with more lines; none is to be added."""
-WIDE = {
-    *("ishowtts/train/data.py", "ishowtts/train/distil.py", "ishowtts/train/dit.py", "ishowtts/train/export.py"),
-    *("ishowtts/train/kokoro.py", "ishowtts/train/loop.py", "ishowtts/train/made.py", "ishowtts/train/vocabulary.py"),
-}
-"""Files with wider lines; none is to be added."""
+WIDE = "ishowtts/train/"
+"""The folder whose files may have wider lines, as ruff's settings say too."""
 PRAGMA = re.compile(r"  # (type: ignore|noqa|fmt: skip).*$")
 
 
@@ -78,7 +75,7 @@ def test_lines_are_short() -> None:
     wide = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in sources()
-        if str(path.relative_to(ROOT)) not in WIDE
+        if not str(path.relative_to(ROOT)).startswith(WIDE)
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if len(PRAGMA.sub("", line)) > COLUMNS
     ]

@@ -58,7 +58,7 @@ def test_voice_and_pages_are_in_the_wheel(wheel_names: set[str]) -> None:
         assert name in wheel_names, name
 
 
-def test_rooms_include_only_rooms_above_them() -> None:
+def test_modules_include_only_modules_of_lower_layers() -> None:
     order = [
         "base",
         "audio",
@@ -80,10 +80,10 @@ def test_rooms_include_only_rooms_above_them() -> None:
     sources = list((ROOT / "csrc").glob("*/*.[ch]"))
     assert {source.parent.name for source in sources} == set(order)
     for source in sources:
-        room = source.parent.name
+        module = source.parent.name
         for included in re.findall(r'#include "(\w+)/', source.read_text(encoding="utf-8")):
-            assert order.index(included) <= order.index(room), f"{source.name} of {room}/ includes {included}/"
-        if room not in ("bridge", "pyext"):
+            assert order.index(included) <= order.index(module), f"{source.name} of {module}/ includes {included}/"
+        if module not in ("bridge", "pyext"):
             assert "Python.h" not in source.read_text(encoding="utf-8"), source
 
 

@@ -239,7 +239,7 @@ def test_calibrates_and_speaks(
 
 
 def test_a_guidance_conditioned_network_is_counted_both_ways(tmp_path: Path, cache: Path) -> None:
-    model = tiny.make(tmp_path / "told", guidance_max=3.0)
+    model = tiny.make(tmp_path / "conditioned", guidance_max=3.0)
     path = tmp_path / "settings.toml"
     path.write_text(
         f'[model]\nname = "{model}"\n[[voices]]\nid = "kathleen"\naudio = "{DEMO}/reference.flac"\nlanguage = "en"\n'

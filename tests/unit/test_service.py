@@ -202,7 +202,7 @@ def test_a_regression_is_recorded_and_reported(
 
 def test_a_failed_report_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run = history.record("demo", {}, ["mos: less"])
-    with pytest.raises(Exception, match=r"^webhook: http://127\.0\.0\.1:1/ was not told: "):
+    with pytest.raises(Exception, match=r"^webhook: http://127\.0\.0\.1:1/ could not be called: "):
         history.post("http://127.0.0.1:1/", run)
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(Exception, match=r"^mail: there is no sendmail on this machine$"):
