@@ -64,6 +64,7 @@ ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backen
         status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for an engine");
         goto done;
     }
+    engine->head.kind = &local_kind;
     engine->references = 1;
     engine->backend = *backend;
     engine->frontend = *frontend;
@@ -135,8 +136,7 @@ done:
     return status;
 }
 
-void ishow_engine_free(ishow_engine *engine) {
-    if (!engine) return;
+static void local_free(ishow_engine *engine) {
     pthread_mutex_lock(&engine->lock);
     engine->stopping = 1;
     pthread_cond_broadcast(&engine->text_work);
@@ -184,7 +184,7 @@ ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend
     return status;
 }
 
-ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error) {
+static ishow_status local_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error) {
     ishow_status status = ishow_fields_check(&ishow_engine_fields, options, error);
     if (status != ISHOW_OK) return status;
     if (options->max_rows != engine->options.max_rows || options->cache_bytes != engine->options.cache_bytes)
@@ -197,21 +197,37 @@ ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_opt
     return ISHOW_OK;
 }
 
-void ishow_engine_info(ishow_engine *engine, ishow_model_info *out) {
+void local_info(ishow_engine *engine, ishow_model_info *out) {
     pthread_mutex_lock(&engine->lock);
     *out = engine->info;
     pthread_mutex_unlock(&engine->lock);
 }
 
-double ishow_engine_busy_for(ishow_engine *engine) {
+static double local_busy_for(ishow_engine *engine) {
     const double since = atomic_load(&engine->busy_since);
     return since > 0 ? ishow_now() - since : 0;
 }
 
-void ishow_engine_stats_get(ishow_engine *engine, ishow_engine_stats *out) {
+static void local_stats(ishow_engine *engine, ishow_engine_stats *out) {
     pthread_mutex_lock(&engine->lock);
     *out = engine->stats;
     for (const ishow_utterance *u = engine->living; u; u = u->next) ++*(u->admitted ? &out->in_flight : &out->waiting);
     pthread_mutex_unlock(&engine->lock);
     ishow_cache_stats_get(engine->cache, &out->cache);
 }
+
+const ishow_engine_kind local_kind = {.configure = local_configure,
+                                      .free = local_free,
+                                      .info = local_info,
+                                      .prepare_voice = local_prepare_voice,
+                                      .install_voice = local_install_voice,
+                                      .remove_voice = local_remove_voice,
+                                      .list_voices = local_list_voices,
+                                      .submit = local_submit,
+                                      .stats = local_stats,
+                                      .busy_for = local_busy_for,
+                                      .next = local_next,
+                                      .cancel = local_cancel,
+                                      .timings = local_timings,
+                                      .progress = local_progress,
+                                      .free_utterance = local_free_utterance};

@@ -149,7 +149,18 @@ typedef struct ishow_request {
     int has_seed;    /* 0: a random seed is drawn and reported */
     int priority;    /* 0 normal; higher is served first */
     double deadline; /* seconds from now; 0: none. ETIMEOUT when it passes */
+    double ahead;    /* seconds of finished, unread audio above which no further chunk is begun; 0: no limit */
+    const struct ishow_position *from; /* where to continue; NULL: at the beginning. Copied */
 } ishow_request;
+
+/* A position between two chunks of the speech of a request. The same request with the same seed, submitted with this
+ * position, gives the rest of the samples, on any engine with the same model, precision and kernels. */
+typedef struct ishow_position {
+    size_t part;       /* chunks before it */
+    uint64_t plan;     /* hash of the tokens and lengths of all chunks: an engine that computes another fails, ESTATE */
+    const float *tail; /* [n_tail] end of the chunk before it, withheld for the cross-fade with the next */
+    size_t n_tail;
+} ishow_position;
 
 ISHOW_API ishow_request ishow_request_default(void);
 

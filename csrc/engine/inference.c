@@ -28,7 +28,12 @@ static void sweep(ishow_engine *engine) {
 static ishow_scheduling_key key_of(const ishow_engine *engine, const ishow_utterance *u) {
     const double work = u->chunks[u->admitted].work;
     return (ishow_scheduling_key){u->priority,
-                                  ishow_remaining_work(work, u->admitted > 0, work, engine->work - u->since)};
+                                  ishow_remaining_work(work, u->admitted > u->resumed, work, engine->work - u->since)};
+}
+
+/* Its unread audio has reached the limit. */
+static int waits_for_reader(const ishow_utterance *u) {
+    return u->ahead > 0 && (double)u->unread > u->ahead * u->timings.sample_rate;
 }
 
 /* The utterance whose next chunk is admitted. At most one chunk of an utterance is in flight where a call carries one
@@ -37,7 +42,8 @@ static ishow_utterance *next_row(const ishow_engine *engine) {
     size_t most = engine->backend.info.max_rows > 1 ? 2 : 1;
     ishow_utterance *best = NULL;
     for (ishow_utterance *u = engine->living; u; u = u->next) {
-        if (u->state != UTTERANCE_READY || u->admitted == u->n_chunks || u->in_flight >= most) continue;
+        if (u->state != UTTERANCE_READY || u->admitted == u->n_chunks || u->in_flight >= most || waits_for_reader(u))
+            continue;
         if (!best || ishow_goes_before(key_of(engine, u), key_of(engine, best))) best = u;
     }
     return best;

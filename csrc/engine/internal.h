@@ -16,6 +16,7 @@
 #include "engine/plan.h"
 #include "base/defaults.h"
 #include "engine/engine.h"
+#include "engine/kind.h"
 
 /* A voice prepared for the model. Immutable once in the list, except `spoken`. Referenced by the list and by
  * utterances. */
@@ -36,6 +37,7 @@ typedef struct ishow_prepared_voice {
 typedef struct piece {
     struct piece *next;
     size_t n;
+    size_t parts, n_tail; /* ishow_position of its end; the tail follows the n samples */
     float samples[];
 } piece;
 
@@ -58,6 +60,7 @@ typedef enum utterance_state {
 } utterance_state;
 
 struct ishow_utterance {
+    ishow_engine_head head;
     int references;                   /* atomic */
     ishow_engine *engine;             /* counted */
     ishow_utterance *next, *previous; /* in the list of live utterances */
@@ -72,6 +75,9 @@ struct ishow_utterance {
     double speed, target_rms, cross_fade, fix_duration;
     uint64_t seed;
     double submitted, deadline; /* by ishow_now(); deadline 0: none */
+    double ahead;               /* seconds; 0: any */
+    size_t resumed;             /* parts that another utterance has spoken */
+    uint64_t resumed_plan;
 
     /* guarded by the engine's lock */
     void (*notify)(void *user);
@@ -84,6 +90,8 @@ struct ishow_utterance {
     ishow_error error;
     int cancelled; /* by the caller */
     piece *first, *last, *current;
+    size_t unread; /* samples in first..last */
+    uint64_t plan; /* of ishow_position */
     ishow_timings timings;
     double since; /* the engine's work when its next chunk began to wait */
 
@@ -111,6 +119,7 @@ typedef struct job {
 } job;
 
 struct ishow_engine {
+    ishow_engine_head head;
     int references; /* atomic */
     ishow_engine_options
         options; /* queue_capacity: under the lock; chunk_seconds, retries: atomic; the rest is constant */
@@ -152,6 +161,23 @@ void utterance_end(ishow_engine *engine, ishow_utterance *utterance, ishow_statu
 void utterance_push(ishow_engine *engine, ishow_utterance *utterance,
                     piece *piece); /* lock held, likewise; takes piece over */
 void chunks_free(chunk *chunks, size_t n);
+
+/* The engine of this process, as engine/kind.h wants it: engine.c, voice.c, utterance.c */
+extern const ishow_engine_kind local_kind;
+void local_info(ishow_engine *engine, ishow_model_info *out);
+ishow_status local_prepare_voice(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
+                                 ishow_error *error);
+void local_install_voice(ishow_engine *engine, ishow_prepared_voice *prepared);
+ishow_status local_remove_voice(ishow_engine *engine, const char *id, ishow_error *error);
+ishow_status local_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n, ishow_error *error);
+ishow_status local_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,
+                          ishow_utterance **out, ishow_error *error);
+ishow_status local_next(ishow_utterance *utterance, double timeout, const float **samples, size_t *n,
+                        ishow_error *error);
+void local_cancel(ishow_utterance *utterance);
+void local_timings(ishow_utterance *utterance, ishow_timings *out);
+double local_progress(ishow_utterance *utterance);
+void local_free_utterance(ishow_utterance *utterance);
 
 /* references.c */
 void engine_release(ishow_engine *engine);

@@ -175,6 +175,24 @@ done:
     return status;
 }
 
+/* Hash of the tokens and lengths of all chunks. */
+static uint64_t plan_of(const chunk *chunks, size_t n) {
+    ishow_cache_key key = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t sizes[] = {chunks[i].n_tokens, chunks[i].n_ref, chunks[i].gen_frames};
+        key = ishow_cache_key_add(key, sizes, sizeof sizes);
+        key = ishow_cache_key_add(key, chunks[i].tokens, chunks[i].n_tokens * sizeof *chunks[i].tokens);
+    }
+    return key.lo;
+}
+
+/* Whether a resumed utterance has the plan of the one that it goes on with. */
+static ishow_status check_resumed(const ishow_utterance *u, size_t n, uint64_t plan, ishow_error *error) {
+    if (!u->resumed || (plan == u->resumed_plan && u->resumed < n)) return ISHOW_OK;
+    return ishow_fail(error, ISHOW_ESTATE, "",
+                      "the text is cut or read otherwise here than where its first %zu parts were spoken", u->resumed);
+}
+
 /* The waiting utterance of highest priority, among equals the oldest. */
 static ishow_utterance *next_text(const ishow_engine *engine) {
     ishow_utterance *best = NULL;
@@ -202,6 +220,8 @@ void *text_main(void *argument) {
         ishow_unspoken unspoken = {0};
         double begin = ishow_now();
         ishow_status status = prepare(engine, u, &chunks, &n, &unspoken, &error);
+        const uint64_t plan = plan_of(chunks, n);
+        if (status == ISHOW_OK) status = check_resumed(u, n, plan, &error);
         double spent = ishow_now() - begin;
 
         pthread_mutex_lock(&engine->lock);
@@ -210,10 +230,12 @@ void *text_main(void *argument) {
         if (u->state != UTTERANCE_PREPARING) { /* ended meanwhile */
             chunks_free(chunks, n);
         } else if (status != ISHOW_OK) {
+            chunks_free(chunks, n);
             utterance_end(engine, u, status, &error);
         } else {
             u->chunks = chunks;
             u->n_chunks = n;
+            u->plan = plan;
             u->timings.chunks = (int)n;
             u->since = engine->work;
             u->state = UTTERANCE_READY;

@@ -205,7 +205,7 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
                            .path = u->path,
                            .frames = j->frames,
                            .priority = u->priority,
-                           .later = j->index > 0,
+                           .later = j->index > u->resumed,
                            .cancelled = &u->stop,
                            .user = j};
     return ishow_scheduler_add(engine->scheduler, &row, error);
@@ -215,7 +215,7 @@ ishow_status render_start(ishow_engine *engine, job *j, ishow_error *error) {
     ishow_utterance *u = j->utterance;
     const chunk *c = &u->chunks[j->index];
     pthread_mutex_lock(&engine->lock);
-    if (j->index == 0) u->timings.queue = ishow_now() - u->submitted;
+    if (j->index == u->resumed) u->timings.queue = ishow_now() - u->submitted;
     engine->stats.rows++;
     pthread_mutex_unlock(&engine->lock);
     ishow_status status = set_frames(engine, u, j, c, error);
@@ -268,6 +268,8 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
         u->tail = kept;
         u->n_tail = hold;
         p->n = n - hold;
+        p->parts = u->delivered;
+        p->n_tail = hold;
         free(c->pcm);
         c->pcm = NULL;
         pthread_mutex_lock(&engine->lock);

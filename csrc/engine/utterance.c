@@ -26,6 +26,7 @@ void chunks_free(chunk *chunks, size_t n) {
 }
 
 static void drop_pieces(ishow_utterance *u) {
+    u->unread = 0;
     while (u->first) {
         piece *next = u->first->next;
         free(u->first);
@@ -71,6 +72,7 @@ void utterance_push(ishow_engine *engine, ishow_utterance *u, piece *p) {
     else
         u->first = p;
     u->last = p;
+    u->unread += p->n;
     if (u->timings.first_audio == 0) u->timings.first_audio = ishow_now() - u->submitted;
     double seconds = (double)p->n / u->timings.sample_rate;
     u->timings.audio += seconds;
@@ -105,7 +107,7 @@ void utterance_end(ishow_engine *engine, ishow_utterance *u, ishow_status status
     utterance_release(u); /* the list's reference; the engine's own is still there, so this never frees the lock */
 }
 
-static ishow_status check(const ishow_request *request, float *t, ishow_error *error) {
+ishow_status ishow_request_check(const ishow_request *request, float *t, ishow_error *error) {
     ishow_status status;
     size_t characters = request->text ? ishow_utf8_length(request->text) : 0;
     if (characters == SIZE_MAX) return ishow_fail(error, ISHOW_EINVAL, "text", "text is not valid UTF-8");
@@ -122,11 +124,12 @@ static ishow_status check(const ishow_request *request, float *t, ishow_error *e
     if ((status = ishow_fields_check(&ishow_request_fields, request, error)) != ISHOW_OK) return status;
     if (!(request->deadline >= 0 && request->deadline <= 1e6))
         return ishow_fail(error, ISHOW_EINVAL, "deadline", "deadline must be 0 to 1e6 s, got %g", request->deadline);
+    if (!(request->ahead >= 0))
+        return ishow_fail(error, ISHOW_EINVAL, "ahead", "ahead must be 0 s or more, got %g", request->ahead);
     return ishow_grid_make(request->grid, request->nfe, request->sway, t, error);
 }
 
-/* A seed of 53 bits, exact in clients that store numbers as doubles. */
-static uint64_t draw_seed(void) {
+uint64_t ishow_request_seed(void) {
     uint64_t seed;
     if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) seed = (uint64_t)(ishow_now() * 1e9);
     return seed & ((UINT64_C(1) << 53) - 1);
@@ -136,9 +139,12 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     ishow_utterance *u = calloc(1, sizeof *u);
     if (!u) return NULL;
     const int has_essential = request->essential && *request->essential;
+    const ishow_position *from = request->from;
     u->text = ishow_strdup(request->text);
     u->essential = has_essential ? ishow_strdup(request->essential) : NULL;
-    if (!u->text || (has_essential && !u->essential)) {
+    u->tail = from && from->n_tail ? ishow_alloc(from->n_tail, sizeof *u->tail) : NULL;
+    if (!u->text || (has_essential && !u->essential) || (from && from->n_tail && !u->tail)) {
+        free(u->tail);
         free(u->text);
         free(u->essential);
         free(u);
@@ -149,7 +155,14 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&u->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    u->references = 2; /* one for the caller, one for the list */
+    if (from) {
+        if (from->n_tail) memcpy(u->tail, from->tail, from->n_tail * sizeof *u->tail);
+        u->n_tail = from->n_tail;
+        u->resumed = u->admitted = u->delivered = from->part;
+        u->resumed_plan = from->plan;
+    }
+    u->head.kind = &local_kind;
+    u->references = 2; /* the caller's and the list's */
     u->path = (ishow_path){.solver = request->solver,
                            .t = u->t,
                            .nfe = request->nfe,
@@ -158,13 +171,14 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
                            .guided_to = (float)request->guidance_to};
     u->short_guidance = request->short_guidance;
     u->priority = request->priority;
+    u->ahead = request->ahead;
     u->remove_silence = request->remove_silence;
     u->early = request->early;
     u->speed = request->speed;
     u->target_rms = request->target_rms;
     u->cross_fade = request->cross_fade;
     u->fix_duration = request->fix_duration;
-    u->seed = request->has_seed ? request->seed : draw_seed();
+    u->seed = request->has_seed ? request->seed : ishow_request_seed();
     u->submitted = ishow_now();
     u->deadline = request->deadline > 0 ? u->submitted + request->deadline : 0;
     u->notify = notify;
@@ -173,19 +187,42 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     return u;
 }
 
-/* With the lock. */
-static ishow_status fail_voice(const ishow_engine *engine, const char *asked, ishow_error *error) {
-    char known[320] = "";
-    for (const voice *v = engine->voices; v && strlen(known) < sizeof known - 1; v = v->next)
-        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "; there are ", v->id);
-    return ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s'%s", asked, known);
+void ishow_voice_names_add(char *known, size_t n, const char *id) {
+    const size_t used = strlen(known);
+    if (used < n - 1) snprintf(known + used, n - used, "%s%s", used ? ", " : "", id);
 }
 
-ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user),
-                                 void *user, ishow_utterance **out, ishow_error *error) {
+ishow_status ishow_request_check_voice(const ishow_request *r, int found, double seconds, int uses_prompt,
+                                       const char *known, ishow_error *error) {
+    if (!found && r->voice)
+        return ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s'%s%s", r->voice,
+                          *known ? "; there are " : "", known);
+    if (!found && uses_prompt)
+        return ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "no voice is configured, and this model needs one");
+    if (found && r->fix_duration > 0 && r->fix_duration < seconds + 0.2)
+        return ishow_fail(error, ISHOW_EINVAL, "fix_duration",
+                          "fix_duration counts the reference too: it must be at least %.2f s for this voice, got %g",
+                          seconds + 0.2, r->fix_duration);
+    return ISHOW_OK;
+}
+
+double ishow_request_work(const ishow_request *r, double frames_per_second) {
+    const ishow_path path = {.solver = r->solver,
+                             .t = NULL,
+                             .nfe = r->nfe,
+                             .cfg = (float)r->cfg,
+                             .guided_from = (float)r->guidance_from,
+                             .guided_to = (float)r->guidance_to};
+    const double seconds = ishow_speech_seconds(r->text, strlen(r->text)) / r->speed;
+    return seconds * frames_per_second * ishow_path_calls(&path);
+}
+
+ishow_status local_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,
+                          ishow_utterance **out, ishow_error *error) {
     float t[ISHOW_NFE_MAX + 1];
+    char known[320] = "";
     *out = NULL;
-    ishow_status status = check(request, t, error);
+    ishow_status status = ishow_request_check(request, t, error);
     if (status != ISHOW_OK) return status;
     ishow_utterance *u = make(request, notify, user);
     if (!u) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for an utterance");
@@ -197,16 +234,13 @@ ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *requ
     u->voice = voice_find(engine, request->voice);
     u->timings.sample_rate = engine->info.sample_rate;
     u->path.embedded = request->embedded_guidance && u->path.cfg <= engine->info.guidance_max;
+    for (const voice *v = engine->voices; v && !u->voice; v = v->next)
+        ishow_voice_names_add(known, sizeof known, v->id);
     if (engine->stopping) {
         status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
-    } else if (!u->voice && request->voice) {
-        status = fail_voice(engine, request->voice, error);
-    } else if (!u->voice && engine->info.uses_prompt) {
-        status = ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "no voice is configured, and this model needs one");
-    } else if (u->voice && u->fix_duration > 0 && u->fix_duration < u->voice->seconds + 0.2) {
-        status = ishow_fail(error, ISHOW_EINVAL, "fix_duration",
-                            "fix_duration counts the reference too: it must be at least %.2f s for this voice, got %g",
-                            u->voice->seconds + 0.2, u->fix_duration);
+    } else if ((status = ishow_request_check_voice(request, u->voice != NULL, u->voice ? u->voice->seconds : 0,
+                                                   engine->info.uses_prompt, known, error)) != ISHOW_OK) {
+        /* said already */
     } else if (engine->n_living >= engine->options.queue_capacity) {
         engine->stats.refused++;
         status = ishow_fail(error, ISHOW_EBUSY, "", "the queue is full: %zu utterances are waiting or being spoken",
@@ -236,8 +270,7 @@ ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *requ
     return ISHOW_OK;
 }
 
-ishow_status ishow_utterance_next(ishow_utterance *u, double timeout, const float **samples, size_t *n,
-                                  ishow_error *error) {
+ishow_status local_next(ishow_utterance *u, double timeout, const float **samples, size_t *n, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     struct timespec until;
     *samples = NULL;
@@ -258,6 +291,8 @@ ishow_status ishow_utterance_next(ishow_utterance *u, double timeout, const floa
     } else if (u->first) {
         u->current = u->first;
         u->first = u->first->next;
+        u->unread -= u->current->n;
+        if (u->ahead > 0) pthread_cond_signal(&u->engine->model_work); /* another part may begin */
         if (!u->first) u->last = NULL;
         *samples = u->current->samples;
         *n = u->current->n;
@@ -271,6 +306,17 @@ ishow_status ishow_utterance_next(ishow_utterance *u, double timeout, const floa
     return status;
 }
 
+void ishow_utterance_position(ishow_utterance *u, ishow_position *out) {
+    pthread_mutex_lock(&u->engine->lock);
+    *out = (ishow_position){.plan = u->plan};
+    if (u->current) {
+        out->part = u->current->parts;
+        out->tail = u->current->samples + u->current->n;
+        out->n_tail = u->current->n_tail;
+    }
+    pthread_mutex_unlock(&u->engine->lock);
+}
+
 /* With the lock. */
 static void cancel(ishow_utterance *u) {
     u->cancelled = 1;
@@ -280,19 +326,19 @@ static void cancel(ishow_utterance *u) {
     if (u->state != UTTERANCE_ENDED) pthread_cond_signal(&u->engine->model_work);
 }
 
-void ishow_utterance_cancel(ishow_utterance *u) {
+void local_cancel(ishow_utterance *u) {
     pthread_mutex_lock(&u->engine->lock);
     cancel(u);
     pthread_mutex_unlock(&u->engine->lock);
 }
 
-void ishow_utterance_timings(ishow_utterance *u, ishow_timings *out) {
+void local_timings(ishow_utterance *u, ishow_timings *out) {
     pthread_mutex_lock(&u->engine->lock);
     *out = u->timings;
     pthread_mutex_unlock(&u->engine->lock);
 }
 
-double ishow_utterance_progress(ishow_utterance *u) {
+double local_progress(ishow_utterance *u) {
     double progress = 0;
     pthread_mutex_lock(&u->engine->lock);
     if (u->state == UTTERANCE_ENDED && u->status == ISHOW_OK)
@@ -304,8 +350,7 @@ double ishow_utterance_progress(ishow_utterance *u) {
     return progress < 1 ? progress : 1;
 }
 
-void ishow_utterance_free(ishow_utterance *u) {
-    if (!u) return;
+void local_free_utterance(ishow_utterance *u) {
     pthread_mutex_lock(&u->engine->lock);
     if (u->state != UTTERANCE_ENDED) cancel(u);
     u->notify = NULL;

@@ -101,8 +101,8 @@ done:
     return status;
 }
 
-ishow_status ishow_engine_prepare_voice(ishow_engine *engine, const ishow_voice *given, ishow_prepared_voice **out,
-                                        ishow_error *error) {
+ishow_status local_prepare_voice(ishow_engine *engine, const ishow_voice *given, ishow_prepared_voice **out,
+                                 ishow_error *error) {
     ishow_status status = ISHOW_OK;
     *out = NULL;
     if (!id_is_valid(given->id))
@@ -145,7 +145,7 @@ done:
 
 void ishow_prepared_voice_discard(ishow_prepared_voice *prepared) { voice_release(prepared); }
 
-void ishow_engine_install_voice(ishow_engine *engine, ishow_prepared_voice *v) {
+void local_install_voice(ishow_engine *engine, ishow_prepared_voice *v) {
     pthread_mutex_lock(&engine->lock);
     voice **at = &engine->voices;
     while (*at && strcmp((*at)->id, v->id) != 0) at = &(*at)->next;
@@ -156,14 +156,7 @@ void ishow_engine_install_voice(ishow_engine *engine, ishow_prepared_voice *v) {
     voice_release(old); /* the list's reference to it */
 }
 
-ishow_status ishow_engine_set_voice(ishow_engine *engine, const ishow_voice *given, ishow_error *error) {
-    ishow_prepared_voice *prepared = NULL;
-    ishow_status status = ishow_engine_prepare_voice(engine, given, &prepared, error);
-    if (status == ISHOW_OK) ishow_engine_install_voice(engine, prepared);
-    return status;
-}
-
-ishow_status ishow_engine_remove_voice(ishow_engine *engine, const char *id, ishow_error *error) {
+ishow_status local_remove_voice(ishow_engine *engine, const char *id, ishow_error *error) {
     pthread_mutex_lock(&engine->lock);
     voice **at = &engine->voices;
     while (*at && strcmp((*at)->id, id) != 0) at = &(*at)->next;
@@ -175,8 +168,7 @@ ishow_status ishow_engine_remove_voice(ishow_engine *engine, const char *id, ish
     return ISHOW_OK;
 }
 
-ishow_status ishow_engine_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n_out,
-                                      ishow_error *error) {
+ishow_status local_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n_out, ishow_error *error) {
     size_t n = 0, bytes = 0;
     pthread_mutex_lock(&engine->lock);
     for (voice *v = engine->voices; v; v = v->next) n++, bytes += strlen(v->text) + 1;

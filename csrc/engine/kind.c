@@ -1,0 +1,61 @@
+/* Calls of engine.h, each handed to the kind of its engine or utterance. */
+#include "engine/kind.h"
+
+static const ishow_engine_kind *kind_of(const void *handle) { return ((const ishow_engine_head *)handle)->kind; }
+
+ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error) {
+    return kind_of(engine)->configure(engine, options, error);
+}
+
+void ishow_engine_free(ishow_engine *engine) {
+    if (engine) kind_of(engine)->free(engine);
+}
+
+void ishow_engine_info(ishow_engine *engine, ishow_model_info *out) { kind_of(engine)->info(engine, out); }
+
+ishow_status ishow_engine_prepare_voice(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
+                                        ishow_error *error) {
+    return kind_of(engine)->prepare_voice(engine, voice, out, error);
+}
+
+void ishow_engine_install_voice(ishow_engine *engine, ishow_prepared_voice *prepared) {
+    kind_of(engine)->install_voice(engine, prepared);
+}
+
+ishow_status ishow_engine_set_voice(ishow_engine *engine, const ishow_voice *given, ishow_error *error) {
+    ishow_prepared_voice *prepared = NULL;
+    ishow_status status = ishow_engine_prepare_voice(engine, given, &prepared, error);
+    if (status == ISHOW_OK) ishow_engine_install_voice(engine, prepared);
+    return status;
+}
+
+ishow_status ishow_engine_remove_voice(ishow_engine *engine, const char *id, ishow_error *error) {
+    return kind_of(engine)->remove_voice(engine, id, error);
+}
+
+ishow_status ishow_engine_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n, ishow_error *error) {
+    return kind_of(engine)->list_voices(engine, out, n, error);
+}
+
+ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user),
+                                 void *user, ishow_utterance **out, ishow_error *error) {
+    return kind_of(engine)->submit(engine, request, notify, user, out, error);
+}
+
+void ishow_engine_stats_get(ishow_engine *engine, ishow_engine_stats *out) { kind_of(engine)->stats(engine, out); }
+double ishow_engine_busy_for(ishow_engine *engine) { return kind_of(engine)->busy_for(engine); }
+
+ishow_status ishow_utterance_next(ishow_utterance *utterance, double timeout, const float **samples, size_t *n,
+                                  ishow_error *error) {
+    return kind_of(utterance)->next(utterance, timeout, samples, n, error);
+}
+
+void ishow_utterance_cancel(ishow_utterance *utterance) { kind_of(utterance)->cancel(utterance); }
+void ishow_utterance_timings(ishow_utterance *utterance, ishow_timings *out) {
+    kind_of(utterance)->timings(utterance, out);
+}
+double ishow_utterance_progress(ishow_utterance *utterance) { return kind_of(utterance)->progress(utterance); }
+
+void ishow_utterance_free(ishow_utterance *utterance) {
+    if (utterance) kind_of(utterance)->free_utterance(utterance);
+}

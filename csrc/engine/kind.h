@@ -1,0 +1,57 @@
+/* The interface behind engine.h, so that an engine whose models run on other machines can stand in the place of the
+ * engine of this process (engine/). An engine and an utterance of either kind begin with a head that points to their
+ * functions; engine.h states the contracts. */
+#ifndef ISHOW_ENGINE_KIND_H
+#define ISHOW_ENGINE_KIND_H
+
+#include "engine/engine.h"
+
+typedef struct ishow_engine_kind {
+    ishow_status (*configure)(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error);
+    void (*free)(ishow_engine *engine);
+    void (*info)(ishow_engine *engine, ishow_model_info *out);
+    ishow_status (*prepare_voice)(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
+                                  ishow_error *error);
+    void (*install_voice)(ishow_engine *engine, ishow_prepared_voice *prepared); /* of its own prepare_voice */
+    ishow_status (*remove_voice)(ishow_engine *engine, const char *id, ishow_error *error);
+    ishow_status (*list_voices)(ishow_engine *engine, ishow_voice_entry **out, size_t *n, ishow_error *error);
+    ishow_status (*submit)(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,
+                           ishow_utterance **out, ishow_error *error);
+    void (*stats)(ishow_engine *engine, ishow_engine_stats *out);
+    double (*busy_for)(ishow_engine *engine);
+
+    ishow_status (*next)(ishow_utterance *utterance, double timeout, const float **samples, size_t *n,
+                         ishow_error *error);
+    void (*cancel)(ishow_utterance *utterance);
+    void (*timings)(ishow_utterance *utterance, ishow_timings *out);
+    double (*progress)(ishow_utterance *utterance);
+    void (*free_utterance)(ishow_utterance *utterance); /* not NULL */
+} ishow_engine_kind;
+
+/* The first member of an engine and of an utterance of any kind. */
+typedef struct ishow_engine_head {
+    const ishow_engine_kind *kind;
+} ishow_engine_head;
+
+/* What every kind does with a request before anything else: EINVAL with the field. t: the times of its steps,
+ * [ISHOW_NFE_MAX + 1] out. */
+ISHOW_API ishow_status ishow_request_check(const ishow_request *request, float *t, ishow_error *error);
+
+/* Then with its voice. asked: its id, NULL for none; found: there is such a voice, or a first one; seconds: of its
+ * reference; known: what voices there are, ids with ", " between them. ENOTFOUND; EINVAL with the field. */
+ISHOW_API ishow_status ishow_request_check_voice(const ishow_request *request, int found, double seconds,
+                                                 int uses_prompt, const char *known, ishow_error *error);
+ISHOW_API void ishow_voice_names_add(char *known, size_t n, const char *id); /* as far as there is room */
+
+/* A seed for a request without one: of 53 bits, so that a client that keeps numbers as doubles can give it back. */
+ISHOW_API uint64_t ishow_request_seed(void);
+
+/* About how much a request is, in frames times calls of the model, as admission counts: an ordinary speaker's frames,
+ * frames_per_second each. The text is valid UTF-8. */
+ISHOW_API double ishow_request_work(const ishow_request *request, double frames_per_second);
+
+/* Where an utterance of an engine of this process stands after what ishow_utterance_next gave last; `tail` is borrowed
+ * like *samples. 0 parts: nothing was given. */
+ISHOW_API void ishow_utterance_position(ishow_utterance *utterance, ishow_position *out);
+
+#endif
