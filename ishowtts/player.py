@@ -8,11 +8,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ._audio import encode
+
+if TYPE_CHECKING:
+    from .engine import Samples
 
 PIPED = {
     "paplay": "--raw --format=s16le --channels=1 --rate={rate}",
@@ -24,8 +27,6 @@ FILES = ("pw-play", "afplay")
 """Programs that play a whole file."""
 BLOCK = 4800
 """Samples in one write to such a program."""
-
-Samples = NDArray[np.float32]
 
 
 class NoSound(Exception):

@@ -19,13 +19,8 @@ from .fields import speech_options
 from .options import request_value
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from .config import Config
-    from .engine import Engine, SpeechStream
-
-    Samples = NDArray[np.float32]
+    from .engine import Engine, Samples, SpeechStream
 
 LONG_TEXT = 200
 """Length in characters from which a progress bar is shown on a terminal."""
