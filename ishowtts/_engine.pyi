@@ -75,6 +75,7 @@ class _Defaults(TypedDict):
     chat_template: str
     chat_template_paid: str
     chat_template_gift: str
+    chat_template_member: str
     chat_template_event: str
     chat_reader_bytes: int
 

@@ -43,12 +43,18 @@
 
 /* Live chat: sources. */
 #define ISHOW_CHAT_TWITCH_URL                 "ircs://irc.chat.twitch.tv:6697"
+#define ISHOW_CHAT_TWITCH_ID_URL              "https://id.twitch.tv"
+#define ISHOW_CHAT_TWITCH_API_URL             "https://api.twitch.tv"
+#define ISHOW_CHAT_TWITCH_EVENTS_URL          "wss://eventsub.wss.twitch.tv/ws?keepalive_timeout_seconds=30"
 #define ISHOW_CHAT_BILIBILI_URL               "https://api.live.bilibili.com"
 #define ISHOW_CHAT_BILIBILI_ACCOUNT_URL       "https://api.bilibili.com"
+#define ISHOW_CHAT_BILIBILI_HOST              "broadcastlv.chat.bilibili.com"
+#define ISHOW_CHAT_BILIBILI_OPEN_URL          "https://live-open.biliapi.com"
 #define ISHOW_CHAT_YOUTUBE_URL                "https://www.googleapis.com/youtube/v3"
 #define ISHOW_CHAT_CONNECT_SECONDS            20
 #define ISHOW_CHAT_HEARTBEAT_SECONDS          60 /* Twitch: of silence, its own PING comes every 5 minutes */
 #define ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS 30 /* asked for by the platform */
+#define ISHOW_CHAT_BILIBILI_PROJECT_SECONDS   20 /* open platform: between heartbeats of the project */
 #define ISHOW_CHAT_REPLY_SECONDS              20
 #define ISHOW_CHAT_BACKOFF_SECONDS            1
 #define ISHOW_CHAT_BACKOFF_MAX_SECONDS        120
@@ -80,6 +86,7 @@
 #define ISHOW_CHAT_TEMPLATE           "{user} says: {text}"
 #define ISHOW_CHAT_TEMPLATE_PAID      "{user} paid {amount}: {text}"
 #define ISHOW_CHAT_TEMPLATE_GIFT      "{user} sent {count} {gift}. {text}"
+#define ISHOW_CHAT_TEMPLATE_MEMBER    "{user} joined as {gift}. {text}"
 #define ISHOW_CHAT_TEMPLATE_EVENT     "{event} {text}"
 #define ISHOW_CHAT_READER_BYTES       (256 * 1024) /* unread by one listener before audio is skipped */
 

@@ -95,8 +95,11 @@ typedef struct ishow_chat_options {
                                       not matter; CJK inside words too */
     ishow_chat_words bots;         /* logins or names */
     ishow_chat_words blocklist;    /* logins, names or user ids, alone or as "platform:user" */
-    ishow_chat_words mentions;     /* names whose @mention lifts a message; the channel's own name always does */
-    ishow_chat_words languages;    /* BCP 47; empty: all */
+    ishow_chat_words rewards;   /* Twitch: read only what was written with one of these channel-point rewards (ids, or
+                                   "highlighted"), and what is paid; none: any */
+    ishow_chat_words webhooks;  /* addresses that are told when a clip begins and ends; not for the chat itself */
+    ishow_chat_words mentions;  /* names whose @mention lifts a message; the channel's own name always does */
+    ishow_chat_words languages; /* BCP 47; empty: all */
     unsigned roles;             /* at least one of these is needed; 0: everyone. Paid messages and gifts always pass */
     ishow_chat_rule links;      /* STRIP leaves the rest of the text */
     ishow_chat_rule emotes;     /* codes and emoji: READ or STRIP */
@@ -119,7 +122,7 @@ typedef struct ishow_chat_options {
     const ishow_chat_role_voice *role_voices;
     size_t n_role_voices;
     const char *language; /* of Latin text that does not tell */
-    const char *template_text, *template_paid, *template_gift,
+    const char *template_text, *template_paid, *template_gift, *template_member,
         *template_event;       /* {user} {text} {amount} {count} {gift} {event} {platform} {channel} */
     int clean_names;           /* "xX_Dark_99" is read "Dark" */
     double name_again_seconds; /* the last viewer's name is not repeated within this time; 0: always read */
@@ -275,6 +278,10 @@ typedef struct ishow_chat_reader ishow_chat_reader;
 /* news(self) is called, on any thread and without the chat's lock, when readers may have something to read. One
  * callback for all readers; NULL: none. */
 ISHOW_API void ishow_chat_on_news(ishow_chat *chat, void (*news)(void *self), void *self);
+
+/* told(self, event, json) is called for every event but audio, under the chat's lock: it must neither wait nor call the
+ * chat. Before ishow_chat_run. */
+void ishow_chat_on_event(ishow_chat *chat, void (*told)(void *self, const char *event, const char *json), void *self);
 
 /* last: the id of the last event that a client received ("Last-Event-ID"); NULL: a new listener. A new listener, and
  * one whose events are no longer kept, begins with `state` and, when a clip plays, with its `start` (`at` is the

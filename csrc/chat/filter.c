@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "chat/chat_internal.h"
 
 typedef struct folded_list {
@@ -13,7 +14,7 @@ typedef struct folded_list {
 
 struct filter_rules {
     const ishow_chat_options *o; /* borrowed */
-    folded_list platforms, channels, banned, bots, blocked, mentions;
+    folded_list platforms, channels, banned, bots, blocked, rewards, mentions;
 };
 
 struct filter {
@@ -52,6 +53,7 @@ ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o
     if ((status = list_make(&r->banned, &o->banned_words, "banned_words", error)) != ISHOW_OK) goto done;
     if ((status = list_make(&r->bots, &o->bots, "bots", error)) != ISHOW_OK) goto done;
     if ((status = list_make(&r->blocked, &o->blocklist, "blocklist", error)) != ISHOW_OK) goto done;
+    if ((status = list_make(&r->rewards, &o->rewards, "rewards", error)) != ISHOW_OK) goto done;
     status = list_make(&r->mentions, &o->mentions, "mentions", error);
 done:
     if (status != ISHOW_OK)
@@ -68,6 +70,7 @@ void filter_rules_free(filter_rules *r) {
     list_free(&r->banned);
     list_free(&r->bots);
     list_free(&r->blocked);
+    list_free(&r->rewards);
     list_free(&r->mentions);
     free(r);
 }
@@ -285,7 +288,7 @@ static void choose_voice(filter *f, const ishow_chat_message *m, viewer *v, filt
         const ishow_chat_role_voice *r = &o->role_voices[i];
         if ((m->roles & r->roles) || (r->paid && out->priority >= ISHOW_CHAT_PRIORITY_PAID)) voice = r->voice;
     }
-    if (!*voice && o->voice_per_viewer) {
+    if (!*voice && o->voice_per_viewer && !m->masked) {
         if (!v->voice[0]) {
             snprintf(v->voice, sizeof v->voice, "%s", voice_for(o, out->key, out->language));
             out->keep_voice = v->voice[0] != '\0';
@@ -332,12 +335,32 @@ static int tempo(filter *f, viewer *v, int free_pass, double now, filtered *out)
     return 1;
 }
 
+/* 1: written with a reward of the list. Ids are ASCII, folded like any word of a list. */
+static int is_rewarded(const filter *f, ishow_span reward) {
+    char *folded = reward.size ? fold_span(reward) : NULL;
+    const int found = folded && listed(&f->r->rewards, folded);
+    free(folded);
+    return found;
+}
+
+/* "platform:user"; free() it. Who is masked is a viewer of this one message: others have the same name. */
+static char *viewer_key(const ishow_chat_message *m, const folded_message *fm) {
+    const char *user = *fm->user_id ? fm->user_id : *fm->login ? fm->login : fm->name;
+    ishow_buffer key = {0};
+    if (m->masked)
+        ishow_buffer_format(&key, "%s:?%.*s", fm->platform, (int)m->id.size, m->id.data);
+    else
+        ishow_buffer_format(&key, "%s:%s", fm->platform, user);
+    char *copy = key.failed ? NULL : span_copy((ishow_span){(const char *)key.data, key.n});
+    ishow_buffer_free(&key);
+    return copy;
+}
+
 static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm, double now, filtered *out) {
     const ishow_chat_options *o = f->r->o;
     const int money = m->priority >= ISHOW_CHAT_PRIORITY_PAID;
     const int trusted = (m->roles & (ISHOW_CHAT_ROLE_BROADCASTER | ISHOW_CHAT_ROLE_MODERATOR)) != 0 ||
                         m->priority == ISHOW_CHAT_PRIORITY_MODERATOR;
-    const char *user = *fm->user_id ? fm->user_id : *fm->login ? fm->login : fm->name;
     if (f->r->platforms.n && !listed(&f->r->platforms, fm->platform)) return reject(out, ISHOW_CHAT_BY_PLATFORM);
     if (f->r->channels.n && !listed(&f->r->channels, fm->channel) && !listed(&f->r->channels, bare(fm->channel)))
         return reject(out, ISHOW_CHAT_BY_CHANNEL);
@@ -349,10 +372,10 @@ static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm
     if ((m->roles & ISHOW_CHAT_ROLE_BOT) || listed(&f->r->bots, fm->login) || listed(&f->r->bots, fm->name))
         return reject(out, ISHOW_CHAT_BY_BOT);
 
-    out->key = malloc(strlen(fm->platform) + strlen(user) + 2);
-    if (!out->key) return 0;
-    sprintf(out->key, "%s:%s", fm->platform, user);
+    if (!(out->key = viewer_key(m, fm))) return 0;
     if (o->roles && !money && !(m->roles & o->roles)) return reject(out, ISHOW_CHAT_BY_ROLE);
+    if (f->r->rewards.n && !money && m->kind == ISHOW_CHAT_KIND_TEXT && !is_rewarded(f, m->reward))
+        return reject(out, ISHOW_CHAT_BY_KIND);
     if (!o->events && !money && m->kind >= ISHOW_CHAT_KIND_SUBSCRIPTION && m->kind != ISHOW_CHAT_KIND_ANNOUNCEMENT)
         return reject(out, ISHOW_CHAT_BY_KIND);
     if (is_command(f, m->text)) {
@@ -368,17 +391,22 @@ static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm
     out->text = c.text;
     out->cut = c.cut || (c.too_long && money);
     if (c.links && o->links == ISHOW_CHAT_REFUSE && !money) return reject(out, ISHOW_CHAT_BY_LINK);
-    int says_more = m->kind == ISHOW_CHAT_KIND_GIFT || m->kind == ISHOW_CHAT_KIND_PAID || m->system_text.size;
+    int says_more = m->kind == ISHOW_CHAT_KIND_GIFT || m->kind == ISHOW_CHAT_KIND_PAID ||
+                    m->kind == ISHOW_CHAT_KIND_SUBSCRIPTION || m->system_text.size;
     if (!*c.text && !says_more)
         return reject(out, c.links ? ISHOW_CHAT_BY_LINK : c.emotes ? ISHOW_CHAT_BY_EMOTE : ISHOW_CHAT_BY_EMPTY);
     if (c.too_long && o->long_texts == ISHOW_CHAT_REFUSE && !money) return reject(out, ISHOW_CHAT_BY_LENGTH);
 
     char *own = m->language.size ? span_copy(m->language) : NULL;
+    char *said = span_copy(m->system_text.size ? m->system_text : m->gift_name); /* where the viewer says nothing */
+    if (!said) {
+        free(own);
+        return 0;
+    }
     snprintf(out->language, sizeof out->language, "%s",
-             own       ? own
-             : *c.text ? text_language(c.text, o->language)
-                       : o->language);
+             own ? own : text_language(*c.text ? c.text : said, o->language));
     free(own);
+    free(said);
     int speakable = !o->languages.n || money;
     for (size_t i = 0; i < o->languages.n && !speakable; i++)
         speakable = language_matches(o->languages.item[i], out->language);

@@ -71,13 +71,15 @@ typedef struct ishow_chat_message {
     int64_t amount_micros; /* money: millionths of `currency`, 0 none */
     char currency[4];      /* ISO 4217, "" none */
     ishow_span gift_name;
-    uint64_t count; /* gifts, gifted subscriptions, raiders; 0 none */
+    ishow_span reward; /* Twitch: id of the channel-point reward it was written with, or "highlighted"; else empty */
+    uint64_t count;    /* gifts, gifted subscriptions, raiders; 0 none */
     const ishow_chat_emote *emotes;
     size_t n_emotes;
     int64_t timestamp_ms;    /* since 1970, by the platform's clock or, without one, ours */
     unsigned action : 1;     /* /me */
     unsigned first : 1;      /* first message of this viewer in the channel */
     unsigned emote_only : 1; /* nothing but pictures */
+    unsigned masked : 1;     /* the platform hides who it is: others have the same name */
     ishow_span reply_id, reply_user_id, reply_login, reply_text; /* the message this one answers */
     ishow_span room_id;                                          /* numeric room, where there is one */
     ishow_span source_room_id, source_id; /* shared chat: channel of origin, and the id there; else empty */

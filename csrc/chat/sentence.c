@@ -40,9 +40,10 @@ static int field(const char *name, size_t n, const char *wanted) {
 }
 
 static const char *template_of(const item *it, const ishow_chat_options *o, int names) {
-    if (it->kind == ISHOW_CHAT_KIND_GIFT) return o->template_gift;
     if (it->kind == ISHOW_CHAT_KIND_PAID) return o->template_paid;
-    if (*it->event && it->kind != ISHOW_CHAT_KIND_TEXT) return o->template_event;
+    if (*it->event && it->kind != ISHOW_CHAT_KIND_TEXT) return o->template_event; /* the platform's words know more */
+    if (it->kind == ISHOW_CHAT_KIND_GIFT) return o->template_gift;
+    if (it->kind == ISHOW_CHAT_KIND_SUBSCRIPTION) return o->template_member;
     return names ? o->template_text : "{text}";
 }
 

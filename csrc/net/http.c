@@ -1,13 +1,18 @@
-/* HTTP GET: one at a time for each caller; libcurl keeps and shares connections. */
+/* HTTP: one request at a time for each caller; libcurl keeps and shares connections. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "net/loop.h"
 
+enum { STREAM_BYTES_MIN = 1 }; /* a second, over `seconds`: less is a stream that has died */
+
 static size_t on_body(char *data, size_t one, size_t n, void *self) {
     http_call *c = self;
+    long status = 0;
     (void)one;
+    curl_easy_getinfo(c->task.easy, CURLINFO_RESPONSE_CODE, &status);
+    if (c->piece && status == 200) return c->piece(c->self, data, n) ? n : 0;
     if (n > c->most - c->body.n) {
         c->too_large = 1;
         return 0; /* makes libcurl fail the transfer */
@@ -30,16 +35,16 @@ static void on_answer(loop_task *task, CURLcode code) {
     c->answered(c->self, status, fault);
 }
 
-int http_get(http_call *c, net_loop *loop, const char *url, const char *const *headers, const char *ca_file,
-             double seconds, size_t most) {
+int http_send(http_call *c, net_loop *loop, const http_request *r) {
     http_end(c);
     c->loop = loop;
-    c->most = most;
+    c->most = r->most;
+    c->piece = r->piece;
     c->task.done = on_answer;
-    if (!loop_begin(&c->task, url, ca_file, seconds)) return 0;
+    if (!loop_begin(&c->task, r->url, r->ca_file, r->seconds)) return 0;
     CURL *easy = c->task.easy;
-    for (; headers && *headers; headers++) {
-        struct curl_slist *longer = curl_slist_append(c->headers, *headers);
+    for (const char *const *header = r->headers; header && *header; header++) {
+        struct curl_slist *longer = curl_slist_append(c->headers, *header);
         if (!longer) {
             http_end(c);
             return 0;
@@ -49,7 +54,15 @@ int http_get(http_call *c, net_loop *loop, const char *url, const char *const *h
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, c->headers);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(1000 * seconds));
+    if (r->piece) {
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)STREAM_BYTES_MIN);
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(r->seconds < 1 ? 1 : r->seconds));
+    } else
+        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(1000 * r->seconds));
+    if (r->body) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(r->body));
+        curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, r->body);
+    }
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
     if (loop_run(loop, &c->task)) return 1;
     http_end(c);

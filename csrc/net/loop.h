@@ -4,6 +4,7 @@
 #define ISHOW_NET_LOOP_H
 
 #include <curl/curl.h>
+#include <stddef.h>
 
 #include "base/buffer.h"
 
@@ -65,7 +66,7 @@ void connection_close(connection *w); /* does not call back; may be repeated */
 void connection_send(connection *w, const void *data, size_t n);
 void connection_ready(connection *w, uint32_t events);
 
-/* ---- http.c: one GET ---- */
+/* ---- http.c: one request ---- */
 typedef struct http_call {
     loop_task task;
     net_loop *loop;
@@ -73,15 +74,27 @@ typedef struct http_call {
     ishow_buffer body;
     size_t most;
     int too_large;
+    int (*piece)(void *self, const char *data, size_t n);
     void *self;
     /* status 0: no response, `fault` says why. The body is owned by the call. May start the next call on the same
      * struct. */
     void (*answered)(void *self, long status, const char *fault);
 } http_call;
 
-/* headers: NULL-terminated "Name: value" list, may contain secrets. 0: out of memory. */
-int http_get(http_call *c, net_loop *loop, const char *url, const char *const *headers, const char *ca_file,
-             double seconds, size_t most);
-void http_end(http_call *c); /* cancels and frees the body; may be repeated */
+typedef struct http_request {
+    const char *url;
+    const char *const *headers; /* NULL-terminated "Name: value" list, may hold secrets; NULL: none */
+    const char *body;           /* of a POST; NULL: a GET */
+    const char *ca_file;
+    double seconds; /* for the whole answer; of a stream, without a byte of it */
+    size_t most;    /* bytes of the answer, or of one that is no 200 where there is a `piece` */
+    /* Takes a 200's body as it comes, which may have no end; 0 breaks it off. Must not end the call. NULL: the body is
+     * kept. */
+    int (*piece)(void *self, const char *data, size_t n);
+} http_request;
+
+/* self and answered are set before; everything of the request is copied. 0: out of memory. */
+int http_send(http_call *c, net_loop *loop, const http_request *request);
+void http_end(http_call *c); /* cancels, frees the body; may be repeated */
 
 #endif

@@ -130,7 +130,7 @@ static int take_head(websocket *w) {
 static void on_wire_opened(void *self) {
     websocket *w = self;
     unsigned char nonce[NONCE];
-    char request[768];
+    char request[1280];
     if (getrandom(nonce, sizeof nonce, GRND_NONBLOCK) != (ssize_t)sizeof nonce) {
         fail(w, "random numbers could not be had");
         return;
@@ -193,18 +193,46 @@ static void on_wire_data(void *self, char *data, size_t n) {
 
 static void on_wire_closed(void *self, const char *why) { fail(self, "%s", why); }
 
-int websocket_open(websocket *w, net_loop *loop, int tls, const char *host, int port, const char *path,
-                   const char *ca_file, double connect_seconds, size_t most) {
-    char url[400];
-    snprintf(w->host, sizeof w->host, "%s:%d", host, port);
-    snprintf(w->path, sizeof w->path, "%s", path);
-    snprintf(url, sizeof url, "%s://%s", tls ? "https" : "http", w->host);
+/* 0: url is no address of a WebSocket, or memory ran out. */
+static int split_url(websocket *w, const char *url, int *tls) {
+    CURLU *parts = curl_url();
+    char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL, *query = NULL;
+    int good = parts && !curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) &&
+               !curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) && !curl_url_get(parts, CURLUPART_HOST, &host, 0) &&
+               !curl_url_get(parts, CURLUPART_PATH, &path, 0);
+    if (good) {
+        curl_url_get(parts, CURLUPART_QUERY, &query, 0);
+        *tls = !strcmp(scheme, "wss");
+        if (curl_url_get(parts, CURLUPART_PORT, &port, 0)) port = NULL;
+        good = (*tls || !strcmp(scheme, "ws")) &&
+               snprintf(w->host, sizeof w->host, "%s:%s", host,
+                        port   ? port
+                        : *tls ? "443"
+                               : "80") < (int)sizeof w->host &&
+               snprintf(w->path, sizeof w->path, "%s%s%s", path, query ? "?" : "", query ? query : "") <
+                   (int)sizeof w->path;
+    }
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(port);
+    curl_free(path);
+    curl_free(query);
+    curl_url_cleanup(parts);
+    return good;
+}
+
+int websocket_open(websocket *w, net_loop *loop, const char *url, const char *ca_file, double connect_seconds,
+                   size_t most) {
+    char where[400];
+    int tls = 0;
+    if (!split_url(w, url, &tls)) return 0;
+    snprintf(where, sizeof where, "%s://%s", tls ? "https" : "http", w->host);
     w->most = most;
     w->connection.self = w;
     w->connection.opened = on_wire_opened;
     w->connection.data = on_wire_data;
     w->connection.closed = on_wire_closed;
-    return connection_open(&w->connection, loop, url, ca_file, connect_seconds);
+    return connection_open(&w->connection, loop, where, ca_file, connect_seconds);
 }
 
 void websocket_send(websocket *w, const void *data, size_t n) {

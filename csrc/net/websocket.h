@@ -11,8 +11,8 @@ typedef struct websocket {
     wslay_event_context_ptr frames; /* NULL before the handshake is done */
     ishow_buffer in;                /* bytes that wslay has not read, or the response's head */
     size_t taken, most;
-    int busy, closing; /* closing: closed within a callback, freed when that returns */
-    char key[32], host[280], path[64];
+    int busy, closing; /* closed from inside a call of ours: freed when that call ends */
+    char key[32], host[280], path[640];
     void *self;
     /* The first two may send and close; `closed` is called after all is closed. */
     void (*opened)(void *self);
@@ -21,9 +21,10 @@ typedef struct websocket {
     void (*heard)(void *self, size_t n); /* bytes were received; called before anything else */
 } websocket;
 
-/* tls: wss. most: maximum bytes of a message. self and the functions are set before. 0: out of memory. */
-int websocket_open(websocket *w, net_loop *loop, int tls, const char *host, int port, const char *path,
-                   const char *ca_file, double connect_seconds, size_t most);
+/* url: wss://host/path, or ws:// without TLS. most: bytes of a message. self and the functions are set before. 0: out
+ * of memory, or no such address. */
+int websocket_open(websocket *w, net_loop *loop, const char *url, const char *ca_file, double connect_seconds,
+                   size_t most);
 void websocket_send(websocket *w, const void *data, size_t n); /* one binary message */
 void websocket_close(websocket *w);                            /* does not call back; may be repeated */
 

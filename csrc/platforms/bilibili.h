@@ -2,6 +2,8 @@
 #ifndef ISHOW_PLATFORMS_BILIBILI_H
 #define ISHOW_PLATFORMS_BILIBILI_H
 
+#include <jansson.h>
+
 #include "platforms/event_sink.h"
 
 enum { BILIBILI_HEADER = 16 };
@@ -35,8 +37,59 @@ extern const char ishow_bilibili_too_slow[]; /* then returned by ishow_bilibili_
 ISHOW_API const char *ishow_bilibili_unpack(const void *frame, size_t n, size_t inflate_max, double seconds,
                                             int (*take)(void *self, const bilibili_packet *packet), void *self);
 
-/* One command (the body of BILIBILI_COMMAND). room: the real room number, owner: the streamer's uid, "" when unknown.
- */
-ISHOW_API void ishow_bilibili_command(feed *f, ishow_span room, ishow_span owner, const char *json, size_t n);
+/* ---- a room: what is remembered between commands ---- */
+
+enum { BILIBILI_COMBOS_MAX = 32, BILIBILI_GUARDS_MAX = 16 };
+
+/* Clicks of one viewer on one gift, which are read as one sentence. */
+typedef struct bilibili_combo {
+    char id[128];                                       /* the platform's, "" where it gives none */
+    char first[128], user_id[32], name[128], gift[128]; /* first: id of the first click */
+    unsigned roles, masked;
+    int guard_level;
+    uint64_t count;
+    int64_t amount_micros, timestamp_ms;
+    double began, due;
+} bilibili_combo;
+
+typedef struct bilibili_room {
+    char number[24], owner[64]; /* the real room number, the streamer's uid or open id; "" when unknown */
+    bilibili_combo combos[BILIBILI_COMBOS_MAX];
+    size_t n_combos;
+    struct {
+        uint64_t who;
+        int64_t at;                /* seconds since 1970 */
+    } guards[BILIBILI_GUARDS_MAX]; /* bought lately: each is told by up to three commands */
+    unsigned next_guard;
+    int over; /* the open platform has ended what we opened */
+} bilibili_room;
+
+/* One command (the body of BILIBILI_COMMAND). now: ishow_now(). */
+ISHOW_API void ishow_bilibili_command(feed *f, bilibili_room *room, double now, const char *json, size_t n);
+/* Hands on the gifts to which no click has come for so long; when that will be for the next, INFINITY: none waits.
+ * now INFINITY: all of them. */
+ISHOW_API double ishow_bilibili_flush(feed *f, bilibili_room *room, double now);
+
+/* ---- for the files that decode ---- */
+int64_t bilibili_seconds_as_ms(const json_t *value);
+int bilibili_small(const json_t *value, int most);                         /* 0 to most */
+void bilibili_money(ishow_chat_message *m, int64_t units, int64_t micros); /* units of so many millionths of a CNY */
+void bilibili_guard_level(ishow_chat_message *m, int64_t level);
+/* uid 0 and "a***": one of many. */
+void bilibili_user(feed *f, ishow_chat_message *m, const bilibili_room *room, ishow_span id, ishow_span name);
+/* {"anchor_roomid": ..} of gifts and super chats: whose medal is worn. */
+void bilibili_medal(feed *f, ishow_chat_message *m, const bilibili_room *room, const json_t *medal);
+ishow_span bilibili_id(const json_t *uid, feed *f);        /* {NULL, 0} for 0 */
+ishow_span bilibili_protobuf(feed *f, const json_t *data); /* data.pb, out of base64; {NULL, 0}: there is none */
+
+/* bilibili_gift.c; each 1 when it knows the command. */
+int bilibili_gift_command(feed *f, bilibili_room *room, double now, ishow_span cmd, const json_t *data);
+/* A gift that may be one click of many: held back for `stay` seconds, 0: handed on at once. */
+void bilibili_gift(feed *f, bilibili_room *room, double now, const ishow_chat_message *m, ishow_span combo,
+                   double stay);
+/* A guard, once for all commands that tell of it. */
+void bilibili_guard(feed *f, bilibili_room *room, ishow_chat_message *m);
+/* bilibili_open.c: commands of the open platform. */
+int bilibili_open_command(feed *f, bilibili_room *room, double now, ishow_span cmd, const json_t *data);
 
 #endif

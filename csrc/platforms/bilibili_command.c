@@ -1,48 +1,54 @@
-/* Commands of Bilibili's live rooms. Only what is read aloud or deletes is decoded; the other kinds, over a hundred,
- * are counted. */
+/* Commands of Bilibili's live rooms. Only what is read aloud, deletes or warns is decoded; the other kinds, over a
+ * hundred, are counted. */
 #include "platforms/bilibili.h"
+
+#include <openssl/evp.h>
+
 #include "platforms/jsonspan.h"
+#include "platforms/protobuf.h"
 
-enum { MICROS_OF_A_GOLD = 1000 }; /* 1000 gold are 1 CNY */
-
-static int small(const json_t *value, int most) {
+int bilibili_small(const json_t *value, int most) {
     int64_t whole = json_whole(value);
     return whole < 0 ? 0 : whole > most ? most : (int)whole;
 }
 
-static void take_guard(ishow_chat_message *m, const json_t *level) {
-    int guard = small(level, 4);
-    if (guard < 1 || guard > 3) return;
-    m->guard_level = guard;
+void bilibili_guard_level(ishow_chat_message *m, int64_t level) {
+    if (level < 1 || level > 3) return;
+    m->guard_level = (int)level;
     m->roles |= ISHOW_CHAT_ROLE_GUARD;
 }
 
-/* {"anchor_roomid": ..} of gifts and super chats: whose medal is worn. */
-static void take_medal(feed *f, ishow_chat_message *m, ishow_span room, const json_t *medal) {
-    if (json_whole(json_object_get(medal, "medal_level")) > 0 &&
-        span_same(json_span(f, json_object_get(medal, "anchor_roomid")), room))
+void bilibili_medal(feed *f, ishow_chat_message *m, const bilibili_room *room, const json_t *medal) {
+    if (room->number[0] && json_whole(json_object_get(medal, "medal_level")) > 0 &&
+        span_is(json_span(f, json_object_get(medal, "anchor_roomid")), room->number))
         m->roles |= ISHOW_CHAT_ROLE_MEMBER;
 }
 
-/* The uid is 0 for everybody when read without a login. */
-static void take_user(feed *f, ishow_chat_message *m, ishow_span owner, const json_t *uid, const json_t *name) {
-    if (json_whole(uid)) m->user_id = json_span(f, uid);
-    m->display_name = json_span(f, name);
-    if (m->user_id.size && span_same(m->user_id, owner)) m->roles |= ISHOW_CHAT_ROLE_BROADCASTER;
+ishow_span bilibili_id(const json_t *uid, feed *f) {
+    return json_whole(uid) ? json_span(f, uid) : (ishow_span){NULL, 0};
 }
 
-static void take_money(ishow_chat_message *m, int64_t units, int64_t micros) {
+void bilibili_user(feed *f, ishow_chat_message *m, const bilibili_room *room, ishow_span id, ishow_span name) {
+    (void)f;
+    m->user_id = id;
+    m->display_name = name;
+    m->masked = !id.size && name.size && memmem(name.data, name.size, "***", 3) != NULL;
+    if (id.size && span_is(id, room->owner)) m->roles |= ISHOW_CHAT_ROLE_BROADCASTER;
+}
+
+void bilibili_money(ishow_chat_message *m, int64_t units, int64_t micros) {
     int64_t amount;
     if (units <= 0 || __builtin_mul_overflow(units, micros, &amount)) return;
     m->amount_micros = amount;
     memcpy(m->currency, "CNY", 4);
 }
 
-static int64_t seconds_as_ms(const json_t *value) {
+int64_t bilibili_seconds_as_ms(const json_t *value) {
     int64_t seconds = json_whole(value);
     return seconds > 0 && seconds < INT64_MAX / 1000 ? seconds * 1000 : 0;
 }
 
+enum { STORM = 2 };          /* a gift lets everybody in the room say the same */
 enum { EMOTE_KEY_MAX = 64 }; /* bytes of "[dog]" */
 
 /* Every "[...]" in the text that is a key of `emots`, such as "[dog]". Looked up by key, so that the time grows with
@@ -78,7 +84,15 @@ static void take_emotes(feed *f, ishow_chat_message *m, const json_t *emots) {
     feed_emotes(m, found, n);
 }
 
-static void take_danmaku(feed *f, ishow_span room, ishow_span owner, const json_t *info) {
+/* The CRC32 of the uid in hexadecimal, which stays when the uid itself is hidden; not that of "0". */
+static ishow_span hidden_id(feed *f, const json_t *crc) {
+    const ishow_span text = json_span(f, crc);
+    if (text.size < 4 || text.size > 8 || span_is(text, "f4dbdf21") || !text.data[strspn(text.data, "0")])
+        return (ishow_span){NULL, 0};
+    return feed_format(f, "crc-%.*s", (int)text.size, text.data);
+}
+
+static void take_danmaku(feed *f, const bilibili_room *room, const json_t *info) {
     ishow_chat_message m = {0};
     const json_t *head = json_array_get(info, 0), *user = json_array_get(info, 2), *medal = json_array_get(info, 3);
     m.text = json_span(f, json_array_get(info, 1));
@@ -86,13 +100,20 @@ static void take_danmaku(feed *f, ishow_span room, ishow_span owner, const json_
         f->malformed++;
         return;
     }
-    take_user(f, &m, owner, json_array_get(user, 0), json_array_get(user, 1));
+    if (json_whole(json_array_get(head, 9)) == STORM) {
+        f->ignored++;
+        return;
+    }
+    ishow_span uid = bilibili_id(json_array_get(user, 0), f);
+    if (!uid.size) uid = hidden_id(f, json_array_get(head, 7));
+    bilibili_user(f, &m, room, uid, json_span(f, json_array_get(user, 1)));
     if (json_set(json_array_get(user, 2))) m.roles |= ISHOW_CHAT_ROLE_MODERATOR;
     m.timestamp_ms = json_whole(json_array_get(head, 4));
-    if (json_whole(json_array_get(medal, 0)) > 0 && span_same(json_span(f, json_array_get(medal, 3)), room))
+    if (room->number[0] && json_whole(json_array_get(medal, 0)) > 0 &&
+        span_is(json_span(f, json_array_get(medal, 3)), room->number))
         m.roles |= ISHOW_CHAT_ROLE_MEMBER;
-    m.level = small(json_array_get(json_array_get(info, 4), 0), 1000);
-    take_guard(&m, json_array_get(info, 7));
+    m.level = bilibili_small(json_array_get(json_array_get(info, 4), 0), 1000);
+    bilibili_guard_level(&m, json_whole(json_array_get(info, 7)));
     /* More about it is JSON inside a string inside the JSON. */
     const json_t *extra_text = json_object_get(json_array_get(head, 15), "extra");
     json_t *extra = json_is_string(extra_text)
@@ -126,7 +147,7 @@ static void take_danmaku(feed *f, ishow_span room, ishow_span owner, const json_
     json_decref(extra);
 }
 
-static void take_super_chat(feed *f, ishow_span room, ishow_span owner, const json_t *data) {
+static void take_super_chat(feed *f, const bilibili_room *room, const json_t *data) {
     ishow_chat_message m = {.kind = ISHOW_CHAT_KIND_PAID};
     const json_t *user = json_object_get(data, "user_info");
     ishow_span id = json_span(f, json_object_get(data, "id"));
@@ -136,50 +157,14 @@ static void take_super_chat(feed *f, ishow_span room, ishow_span owner, const js
     }
     m.id = feed_format(f, "sc-%.*s", (int)id.size, id.data);
     m.text = json_span(f, json_object_get(data, "message"));
-    take_user(f, &m, owner, json_object_get(data, "uid"), json_object_get(user, "uname"));
+    bilibili_user(f, &m, room, bilibili_id(json_object_get(data, "uid"), f),
+                  json_span(f, json_object_get(user, "uname")));
     if (json_set(json_object_get(user, "manager"))) m.roles |= ISHOW_CHAT_ROLE_MODERATOR;
-    take_guard(&m, json_object_get(user, "guard_level"));
-    take_medal(f, &m, room, json_object_get(data, "medal_info"));
-    m.level = small(json_object_get(user, "user_level"), 1000);
-    take_money(&m, json_whole(json_object_get(data, "price")), 1000000);
-    m.timestamp_ms = seconds_as_ms(json_object_get(data, "start_time"));
-    feed_message(f, &m);
-}
-
-static void take_gift(feed *f, ishow_span room, ishow_span owner, const json_t *data) {
-    ishow_chat_message m = {.kind = ISHOW_CHAT_KIND_GIFT};
-    m.gift_name = json_span(f, json_object_get(data, "giftName"));
-    m.count = (uint64_t)small(json_object_get(data, "num"), INT32_MAX);
-    if (!m.gift_name.size || !m.count) {
-        f->malformed++;
-        return;
-    }
-    ishow_span id = json_span(f, json_object_get(data, "tid"));
-    if (!id.size) id = json_span(f, json_object_get(data, "rnd"));
-    if (id.size) m.id = feed_format(f, "gift-%.*s", (int)id.size, id.data);
-    take_user(f, &m, owner, json_object_get(data, "uid"), json_object_get(data, "uname"));
-    take_guard(&m, json_object_get(data, "guard_level"));
-    take_medal(f, &m, room, json_object_get(data, "medal_info"));
-    if (span_is(json_span(f, json_object_get(data, "coin_type")), "gold"))
-        take_money(&m, json_whole(json_object_get(data, "total_coin")), MICROS_OF_A_GOLD);
-    m.timestamp_ms = seconds_as_ms(json_object_get(data, "timestamp"));
-    feed_message(f, &m);
-}
-
-static void take_guard_buy(feed *f, ishow_span owner, const json_t *data) {
-    ishow_chat_message m = {.kind = ISHOW_CHAT_KIND_SUBSCRIPTION};
-    take_guard(&m, json_object_get(data, "guard_level"));
-    m.count = (uint64_t)small(json_object_get(data, "num"), INT32_MAX);
-    if (!m.guard_level || !m.count) {
-        f->malformed++;
-        return;
-    }
-    take_user(f, &m, owner, json_object_get(data, "uid"), json_object_get(data, "username"));
-    m.gift_name = json_span(f, json_object_get(data, "gift_name"));
-    int64_t gold;
-    if (!__builtin_mul_overflow(json_whole(json_object_get(data, "price")), (int64_t)m.count, &gold))
-        take_money(&m, gold, MICROS_OF_A_GOLD);
-    m.timestamp_ms = seconds_as_ms(json_object_get(data, "start_time"));
+    bilibili_guard_level(&m, json_whole(json_object_get(user, "guard_level")));
+    bilibili_medal(f, &m, room, json_object_get(data, "medal_info"));
+    m.level = bilibili_small(json_object_get(user, "user_level"), 1000);
+    bilibili_money(&m, json_whole(json_object_get(data, "price")), 1000000);
+    m.timestamp_ms = bilibili_seconds_as_ms(json_object_get(data, "start_time"));
     feed_message(f, &m);
 }
 
@@ -192,7 +177,85 @@ static void take_deleted_super_chats(feed *f, const json_t *data) {
     }
 }
 
-void ishow_bilibili_command(feed *f, ishow_span room, ishow_span owner, const char *bytes, size_t n) {
+/* Who follows the streamer; who enters, shares or likes is only counted. */
+static void take_interaction(feed *f, const bilibili_room *room, int64_t kind, ishow_span uid, ishow_span name,
+                             int64_t timestamp_ms) {
+    enum { FOLLOWED = 2, FOLLOWED_SPECIALLY = 4, FOLLOW_EACH_OTHER = 5 };
+    ishow_chat_message m = {.kind = ISHOW_CHAT_KIND_EVENT, .timestamp_ms = timestamp_ms};
+    if (!name.size) {
+        f->malformed++;
+        return;
+    }
+    if (kind != FOLLOWED && kind != FOLLOWED_SPECIALLY && kind != FOLLOW_EACH_OTHER) {
+        f->ignored++;
+        return;
+    }
+    bilibili_user(f, &m, room, uid, name);
+    if (uid.size) m.id = feed_format(f, "follow-%.*s", (int)uid.size, uid.data); /* who comes and goes is told once */
+    m.system_text = feed_format(f, "%.*s关注了主播", (int)name.size, name.data);
+    feed_message(f, &m);
+}
+
+ishow_span bilibili_protobuf(feed *f, const json_t *data) {
+    const json_t *text = json_object_get(data, "pb");
+    const size_t n = json_string_length(text);
+    unsigned char *bytes = n && n % 4 == 0 ? ishow_arena_take(&f->arena, n / 4 * 3) : NULL;
+    if (!bytes) return (ishow_span){NULL, 0};
+    const char *base64 = json_string_value(text);
+    const int size = EVP_DecodeBlock(bytes, (const unsigned char *)base64, (int)n);
+    const int padding = (base64[n - 1] == '=') + (base64[n - 2] == '=');
+    return size < padding ? (ishow_span){NULL, 0} : (ishow_span){(const char *)bytes, (size_t)(size - padding)};
+}
+
+/* Field numbers as in blivedm's InteractWordV2. */
+static void take_interaction_v2(feed *f, const bilibili_room *room, const json_t *data) {
+    enum { UID = 1, NAME = 2, KIND = 5, TIMESTAMP = 7 };
+    ishow_span rest = bilibili_protobuf(f, data), name = {NULL, 0};
+    uint64_t uid = 0, kind = 0, timestamp = 0;
+    protobuf_field field;
+    int left;
+    while ((left = protobuf_next(&rest, &field)) > 0) {
+        if (field.number == UID) uid = field.whole;
+        if (field.number == NAME) name = feed_text(f, field.bytes);
+        if (field.number == KIND) kind = field.whole;
+        if (field.number == TIMESTAMP) timestamp = field.whole;
+    }
+    if (left < 0)
+        f->malformed++;
+    else
+        take_interaction(f, room, kind > INT32_MAX ? 0 : (int64_t)kind,
+                         uid ? feed_format(f, "%llu", (unsigned long long)uid) : (ishow_span){NULL, 0}, name,
+                         timestamp < INT32_MAX ? (int64_t)timestamp * 1000 : 0);
+}
+
+static void tell(feed *f, const char *what, const json_t *text) {
+    const ishow_span words = feed_one_line(f, json_span(f, text));
+    if (words.size)
+        feed_notice(f, feed_format(f, "%s: \"%.*s\"", what, (int)words.size, words.data));
+    else
+        feed_notice(f, feed_format(f, "%s.", what));
+}
+
+/* 1: known. */
+static int take_notice(feed *f, ishow_span cmd, const json_t *json, const json_t *data) {
+    if (span_is(cmd, "PREPARING"))
+        feed_notice(f, span_of("The broadcast has stopped."));
+    else if (span_is(cmd, "LIVE"))
+        feed_notice(f, span_of("The broadcast has started."));
+    else if (span_is(cmd, "WARNING"))
+        tell(f, "Bilibili warns the streamer", json_object_get(json, "msg"));
+    else if (span_is(cmd, "CUT_OFF") || span_is(cmd, "CUT_OFF_V2"))
+        tell(f, "Bilibili has cut the broadcast off", json_object_get(json, "msg"));
+    else if (span_is(cmd, "ROOM_LOCK"))
+        tell(f, "Bilibili has locked the room", json_object_get(json, "expire"));
+    else if (span_is(cmd, "LOG_IN_NOTICE"))
+        tell(f, "Names are masked, since nobody is signed in", json_object_get(data, "notice_msg"));
+    else
+        return 0;
+    return 1;
+}
+
+void ishow_bilibili_command(feed *f, bilibili_room *room, double now, const char *bytes, size_t n) {
     ishow_arena_reset(&f->arena);
     f->lines++;
     json_t *json = n <= BILIBILI_COMMAND_BYTES_MAX ? ishow_json_load(bytes, n) : NULL;
@@ -204,26 +267,25 @@ void ishow_bilibili_command(feed *f, ishow_span room, ishow_span owner, const ch
     }
     ishow_span cmd = {name, strcspn(name, ":")}; /* "DANMU_MSG:4:0:2:2:2:0" */
     json_t *data = json_object_get(json, "data");
-    if (span_is(cmd, "DANMU_MSG"))
-        take_danmaku(f, room, owner, json_object_get(json, "info"));
+    if (span_is(cmd, "DANMU_MSG") || span_is(cmd, "DANMU_MSG_MIRROR"))
+        take_danmaku(f, room, json_object_get(json, "info"));
     else if (span_is(cmd, "SUPER_CHAT_MESSAGE"))
-        take_super_chat(f, room, owner, data);
+        take_super_chat(f, room, data);
     else if (span_is(cmd, "SUPER_CHAT_MESSAGE_DELETE"))
         take_deleted_super_chats(f, data);
-    else if (span_is(cmd, "SEND_GIFT"))
-        take_gift(f, room, owner, data);
-    else if (span_is(cmd, "GUARD_BUY"))
-        take_guard_buy(f, owner, data);
+    else if (span_is(cmd, "INTERACT_WORD"))
+        take_interaction(f, room, json_whole(json_object_get(data, "msg_type")),
+                         bilibili_id(json_object_get(data, "uid"), f), json_span(f, json_object_get(data, "uname")),
+                         bilibili_seconds_as_ms(json_object_get(data, "timestamp")));
+    else if (span_is(cmd, "INTERACT_WORD_V2"))
+        take_interaction_v2(f, room, data);
     else if (span_is(cmd, "RECALL_DANMU_MSG") && json_span(f, json_object_get(data, "target_id")).size)
         feed_delete(f, json_span(f, json_object_get(data, "target_id")), (ishow_span){NULL, 0});
     else if (span_is(cmd, "ROOM_BLOCK_MSG") && json_whole(json_object_get(data, "uid")))
         feed_delete_user(f, json_span(f, json_object_get(data, "uid")), json_span(f, json_object_get(data, "uname")),
                          0);
-    else if (span_is(cmd, "PREPARING"))
-        feed_notice(f, span_of("The broadcast has stopped."));
-    else if (span_is(cmd, "LIVE"))
-        feed_notice(f, span_of("The broadcast has started."));
-    else
+    else if (!bilibili_gift_command(f, room, now, cmd, data) && !bilibili_open_command(f, room, now, cmd, data) &&
+             !take_notice(f, cmd, json, data))
         f->ignored++;
     json_decref(json);
 }

@@ -210,6 +210,38 @@ void feed_emotes(ishow_chat_message *message, ishow_chat_emote *emotes, size_t n
     message->n_emotes = kept;
 }
 
+void feed_cut(feed *f, ishow_chat_message *m, const ishow_chat_emote *cuts, size_t n) {
+    char *text = n ? ishow_arena_take(&f->arena, m->text.size) : NULL;
+    ishow_chat_emote *emotes = text && m->n_emotes ? ishow_arena_take(&f->arena, m->n_emotes * sizeof *emotes) : NULL;
+    if (!text || (m->n_emotes && !emotes)) return;
+    size_t size = 0, cut = 0, kept = 0, e = 0;
+    uint32_t point = 0, gone = 0; /* code points read, and left out of them */
+    for (size_t i = 0; i < m->text.size;) {
+        while (e < m->n_emotes && m->emotes[e].start < point) e++; /* it began inside a cut */
+        if (e < m->n_emotes && m->emotes[e].start == point && !(cut < n && cuts[cut].start <= point)) {
+            emotes[kept++] = (ishow_chat_emote){point - gone, m->emotes[e].end - gone, m->emotes[e].id};
+            e++;
+        }
+        const int inside = cut < n && point >= cuts[cut].start;
+        const int space = inside && point >= cuts[cut].end;
+        size_t width = 1;
+        while (i + width < m->text.size && ((unsigned char)m->text.data[i + width] & 0xC0) == 0x80) width++;
+        if (space) cut++;
+        if ((inside && !space) || (space && m->text.data[i] == ' '))
+            gone++;
+        else {
+            memcpy(text + size, m->text.data + i, width);
+            size += width;
+        }
+        i += width;
+        point++;
+    }
+    while (size && text[size - 1] == ' ') size--;
+    m->text = (ishow_span){text, size};
+    m->emotes = kept ? emotes : NULL;
+    m->n_emotes = kept;
+}
+
 /* ---- events ---- */
 
 int64_t feed_clock_ms(void) {
@@ -239,6 +271,12 @@ static void emit(feed *f, ishow_chat_event *event) {
     if (f->event) f->event(f->self, event);
 }
 
+int feed_first(feed *f, ishow_span id) {
+    if (!f->seen || seen_add(f->seen, f->platform, id)) return 1;
+    f->duplicates++;
+    return 0;
+}
+
 void feed_message(feed *f, ishow_chat_message *m) {
     m->platform = f->platform;
     m->channel = f->channel;
@@ -254,10 +292,7 @@ void feed_message(feed *f, ishow_chat_message *m) {
         f->malformed++;
         return;
     }
-    if (f->seen && !seen_add(f->seen, f->platform, m->source_id.size ? m->source_id : m->id)) {
-        f->duplicates++;
-        return;
-    }
+    if (!feed_first(f, m->source_id.size ? m->source_id : m->id)) return;
     f->messages++;
     emit(f, &(ishow_chat_event){.type = ISHOW_CHAT_ON_MESSAGE, .message = m});
 }

@@ -11,7 +11,7 @@ typedef struct arena {
 } arena;
 
 void *ishow_arena_take(arena *a, size_t n); /* 16-byte aligned; NULL: out of memory */
-void ishow_arena_reset(arena *a);
+ISHOW_API void ishow_arena_reset(arena *a);
 ISHOW_API void ishow_arena_free(arena *a);
 
 /* Recent ids, as hashes in two generations: at least the latest `n` are remembered. */
@@ -26,12 +26,16 @@ typedef struct feed {
     void *self;
     seen *seen; /* borrowed, may be NULL */
     arena arena;
-    uint64_t sequence; /* of ids made here */
+    const struct emote_words *emote_words; /* Twitch: of other services; borrowed, may be NULL */
+    int keeps_mentions;                    /* Twitch: "@name" at the beginning of a reply stays */
+    uint64_t sequence;                     /* of ids made here */
     uint64_t lines, messages, deletions, notices, duplicates, ignored, malformed;
 } feed;
 
 /* Counts and hands on. A message gets its priority, and a time and an id where the platform gave none. */
 void feed_message(feed *f, ishow_chat_message *message);
+/* 1: nobody has seen the id before. What is held back is asked about at once, and gets another id when handed on. */
+int feed_first(feed *f, ishow_span id);
 void feed_delete(feed *f, ishow_span message_id, ishow_span login);
 void feed_delete_user(feed *f, ishow_span user_id, ishow_span login, uint64_t seconds);
 void feed_clear(feed *f);
@@ -48,6 +52,10 @@ ishow_span feed_format(feed *f, const char *format, ...) __attribute__((format(p
 
 /* Turns start and end into code points of text: clamped, in order, without overlap. */
 void feed_emotes(ishow_chat_message *message, ishow_chat_emote *emotes, size_t n);
+
+/* Takes ranges of code points, in order and without overlap, out of the text, with the space behind each; emotes move
+ * along. */
+void feed_cut(feed *f, ishow_chat_message *message, const ishow_chat_emote *cuts, size_t n);
 
 uint64_t span_u64(ishow_span s); /* leading digits; UINT64_MAX when there are too many */
 

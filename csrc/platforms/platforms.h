@@ -52,9 +52,16 @@ typedef struct ishow_chat_source_options {
     const char *token;   /* Twitch: OAuth token, NULL reads anonymously; Bilibili: SESSDATA cookie, NULL reads
                             anonymously;   YouTube: API key, needed. Sent over TLS alone, never logged. */
     const char *login;   /* Twitch with a token: whose it is. Bilibili with a token: the numeric uid. */
-    const char *endpoint;   /* Twitch: ircs://host:port (irc:// for this machine, without token). Bilibili and YouTube:
-                               base URL of the HTTP API,   https:// (http:// for this machine) */
-    const char *ca_file;    /* PEM to trust instead of the system's authorities; NULL: the system's */
+    const char *app_id;  /* Bilibili, read by its open platform: number of the project; `login` is then the access key's
+                            id, `token` its secret. NULL: as the web page reads. */
+    const char *code;    /* and the streamer's identity code; as secret as the token */
+    int keeps_mentions;  /* Twitch: "@name" at the beginning of a reply stays in its text */
+    int third_party_emotes;      /* Twitch: words that 7TV, BetterTTV and FrankerFaceZ show as pictures are emotes */
+    const char *emotes_endpoint; /* Twitch: where their lists are asked for instead of there; NULL: there */
+    const char *endpoint; /* Twitch: ircs://host:port (irc:// for this machine, without token), or https:// for EventSub
+                             only. Bilibili and YouTube: base URL of the HTTP API, https:// (http:// for this machine)
+                           */
+    const char *ca_file;  /* PEM to trust instead of the system's authorities; NULL: the system's */
     double connect_seconds; /* limit for name lookup, TCP, TLS and log-in together */
     double
         heartbeat_seconds; /* our heartbeat after so long without data from the platform (Bilibili: at this interval) */
@@ -68,6 +75,9 @@ typedef struct ishow_chat_source_options {
     size_t inflate_bytes_max; /* Bilibili: all packets of a frame, decompressed */
     uint64_t quota_units;     /* YouTube: most units used by a source; 0: unlimited */
 } ishow_chat_source_options;
+
+/* The channel as a source shows it: Twitch's without '#' in small letters, YouTube's id or handle out of an address. */
+ISHOW_API void ishow_chat_channel(ishow_chat_platform platform, const char *given, char *out, size_t size);
 
 ISHOW_API ishow_chat_source_options ishow_chat_source_options_default(ishow_chat_platform platform);
 

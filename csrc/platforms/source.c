@@ -34,6 +34,7 @@ ishow_chat_source_options ishow_chat_source_options_default(ishow_chat_platform 
         .frame_bytes_max = platform == ISHOW_CHAT_TWITCH ? ISHOW_CHAT_LINE_BYTES_MAX : ISHOW_CHAT_FRAME_BYTES_MAX,
         .inflate_bytes_max = ISHOW_CHAT_INFLATE_BYTES_MAX,
         .quota_units = ISHOW_CHAT_QUOTA_UNITS,
+        .third_party_emotes = 1,
     };
 }
 
@@ -71,8 +72,10 @@ static ishow_status check(const ishow_chat_source_options *o, ishow_error *error
                           (int)o->platform);
     if (!o->channel) return ishow_fail(error, ISHOW_EINVAL, "channel", "channel must be given.");
     if ((status = check_word("channel", o->channel, 0, error)) || (status = check_word("login", o->login, 0, error)) ||
-        (status = check_word("token", o->token, 1, error)) ||
+        (status = check_word("token", o->token, 1, error)) || (status = check_word("code", o->code, 1, error)) ||
+        (status = check_word("app_id", o->app_id, 0, error)) ||
         (status = check_word("endpoint", o->endpoint, 0, error)) ||
+        (status = check_word("emotes_endpoint", o->emotes_endpoint, 0, error)) ||
         (status = check_seconds("connect_seconds", o->connect_seconds, 0.01, error)) ||
         (status = check_seconds("heartbeat_seconds", o->heartbeat_seconds, 0.01, error)) ||
         (status = check_seconds("reply_seconds", o->reply_seconds, 0.01, error)) ||
@@ -103,6 +106,7 @@ static void set_state(ishow_chat_source *s, ishow_chat_state state, const char *
     memcpy(s->text, text, n);
     s->text[n] = '\0';
     redact(s->text, s->options.token);
+    redact(s->text, s->options.code);
     s->state = state;
     if (changed) s->state_since = ishow_now();
     ishow_log(state == ISHOW_CHAT_STATE_WAITING || state == ISHOW_CHAT_STATE_FAILED ? ISHOW_LOG_WARN : ISHOW_LOG_INFO,
@@ -169,6 +173,14 @@ void source_again(ishow_chat_source *s, const char *format, ...) {
     pause_for(s, text);
 }
 
+void source_pause(ishow_chat_source *s, double seconds, const char *format, ...) {
+    FORMAT_INTO(text, format);
+    halt(s);
+    s->failures = 0;
+    s->begin_at = ishow_now() + seconds;
+    set_state(s, ISHOW_CHAT_STATE_WAITING, text);
+}
+
 void source_end(ishow_chat_source *s, ishow_chat_state state, const char *format, ...) {
     FORMAT_INTO(text, format);
     if (s->state == ISHOW_CHAT_STATE_LIVE) s->losses++;
@@ -228,6 +240,15 @@ static void on_event(void *self, const ishow_chat_event *event) {
     if (s->sink.event) s->sink.event(s->sink.self, s, event);
 }
 
+enum { CHANNEL_BYTES = 520 }; /* as check allows */
+
+void ishow_chat_channel(ishow_chat_platform platform, const char *given, char *out, size_t size) {
+    if (kinds[platform]->name)
+        kinds[platform]->name(given, out, size);
+    else
+        snprintf(out, size, "%s", given);
+}
+
 static int copy(const char **field, const char *value) {
     *field = ishow_strdup(value);
     return !value || *field;
@@ -247,16 +268,18 @@ ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *lo
     s->options = *options;
     s->sink = *sink;
     /* Every string is copied before any failure, so that free never frees one of the caller's. */
-    int copied = copy(&s->options.channel, options->channel[0] == '#' ? options->channel + 1 : options->channel);
+    char channel[CHANNEL_BYTES];
+    ishow_chat_channel(options->platform, options->channel, channel, sizeof channel);
+    int copied = copy(&s->options.channel, channel);
     copied &= copy(&s->options.token, options->token);
     copied &= copy(&s->options.login, options->login);
+    copied &= copy(&s->options.app_id, options->app_id);
+    copied &= copy(&s->options.code, options->code);
+    copied &= copy(&s->options.emotes_endpoint, options->emotes_endpoint);
     copied &=
         copy(&s->options.endpoint,
              options->endpoint ? options->endpoint : ishow_chat_source_options_default(options->platform).endpoint);
     copied &= copy(&s->options.ca_file, options->ca_file);
-    if (copied && options->platform == ISHOW_CHAT_TWITCH) /* users may write logins in display case */
-        for (char *p = (char *)(uintptr_t)s->options.channel; *p; p++)
-            if (*p >= 'A' && *p <= 'Z') *p = (char)(*p - 'A' + 'a');
     s->session = calloc(1, s->kind->session_size);
     s->prev = loop->last_source;
     if (s->prev)
@@ -285,6 +308,7 @@ ishow_status ishow_chat_source_open(ishow_chat_source **out, ishow_chat_loop *lo
 void ishow_chat_source_free(ishow_chat_source *s) {
     if (!s) return;
     if (s->session) {
+        s->feed.event = NULL;
         s->kind->stop(s);
         if (s->kind->destroy) s->kind->destroy(s);
     }
@@ -301,6 +325,9 @@ void ishow_chat_source_free(ishow_chat_source *s) {
     free((char *)(uintptr_t)s->options.channel);
     free((char *)(uintptr_t)s->options.token);
     free((char *)(uintptr_t)s->options.login);
+    free((char *)(uintptr_t)s->options.app_id);
+    free((char *)(uintptr_t)s->options.code);
+    free((char *)(uintptr_t)s->options.emotes_endpoint);
     free((char *)(uintptr_t)s->options.endpoint);
     free((char *)(uintptr_t)s->options.ca_file);
     free(s);

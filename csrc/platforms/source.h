@@ -25,6 +25,8 @@ typedef struct source_kind {
     int beats_when_silent; /* 1: a heartbeat is sent after silence; 0: at an interval */
     /* Checks the options by the platform's own rules, after defaults are filled in. */
     ishow_status (*check)(const ishow_chat_source_options *options, ishow_error *error);
+    /* The channel as it is shown and compared, of one that check lets pass; NULL: as given. */
+    void (*name)(const char *channel, char *out, size_t size);
     size_t session_size;                   /* bytes of zeroed memory at source->session */
     void (*start)(ishow_chat_source *s);   /* begins an attempt */
     void (*stop)(ishow_chat_source *s);    /* ends it: closes everything, keeps what the next attempt needs */
@@ -63,6 +65,8 @@ void source_live(ishow_chat_source *s, const char *format, ...) __attribute__((f
 void source_lost(ishow_chat_source *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void source_again(ishow_chat_source *s, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* not counted as a failure */
+/* Not a failure either: tries again after so long. `format` is the whole text. */
+void source_pause(ishow_chat_source *s, double seconds, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void source_end(ishow_chat_source *s, ishow_chat_state state, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void source_heard(ishow_chat_source *s, size_t n); /* n bytes were received */

@@ -11,7 +11,9 @@
     X(CUMULATIVE, "msg-param-cumulative-months") X(MASS_GIFT, "msg-param-mass-gift-count") \
     X(PLAN_NAME, "msg-param-sub-plan-name") X(VIEWERS, "msg-param-viewerCount") \
     X(CHARITY, "msg-param-donation-amount") X(CHARITY_EXPONENT, "msg-param-exponent") \
-    X(CHARITY_CURRENCY, "msg-param-donation-currency") X(REPLY_ID, "reply-parent-msg-id") \
+    X(CHARITY_CURRENCY, "msg-param-donation-currency") X(THRESHOLD, "msg-param-threshold") \
+    X(HYPE, "pinned-chat-paid-amount") X(HYPE_EXPONENT, "pinned-chat-paid-exponent") \
+    X(HYPE_CURRENCY, "pinned-chat-paid-currency") X(REWARD, "custom-reward-id") X(REPLY_ID, "reply-parent-msg-id") \
     X(REPLY_USER_ID, "reply-parent-user-id") X(REPLY_LOGIN, "reply-parent-user-login") \
     X(REPLY_TEXT, "reply-parent-msg-body") X(ROOM_ID, "room-id") X(SOURCE_ID, "source-id") \
     X(SOURCE_MSG_ID, "source-msg-id") X(SOURCE_ROOM_ID, "source-room-id") X(SUBSCRIBER, "subscriber") \
@@ -62,7 +64,7 @@ static int badge(ishow_span badges, const char *name, ishow_span *value) {
     return 0;
 }
 
-static unsigned roles_of(const tag_values *t) {
+unsigned twitch_badge_role(ishow_span name) {
     static const struct {
         const char *badge;
         unsigned role;
@@ -78,10 +80,21 @@ static unsigned roles_of(const tag_values *t) {
         {"global_mod", ISHOW_CHAT_ROLE_STAFF},
         {"bot-badge", ISHOW_CHAT_ROLE_BOT},
     };
-    unsigned roles = 0;
-    ishow_span value;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (badge(t->of[TAG_BADGES], known[i].badge, &value)) roles |= known[i].role;
+        if (span_is(name, known[i].badge)) return known[i].role;
+    return 0;
+}
+
+static unsigned roles_of(const tag_values *t) {
+    unsigned roles = 0;
+    const ishow_span badges = t->of[TAG_BADGES];
+    for (size_t from = 0; from < badges.size;) {
+        const char *p = badges.data + from, *to = memchr(p, ',', badges.size - from);
+        const size_t n = to ? (size_t)(to - p) : badges.size - from;
+        const char *slash = memchr(p, '/', n);
+        if (slash) roles |= twitch_badge_role((ishow_span){p, (size_t)(slash - p)});
+        from += n + 1;
+    }
     if (span_is(t->of[TAG_MOD], "1")) roles |= ISHOW_CHAT_ROLE_MODERATOR;
     if (span_is(t->of[TAG_SUBSCRIBER], "1")) roles |= ISHOW_CHAT_ROLE_SUBSCRIBER;
     if (span_is(t->of[TAG_VIP], "1")) roles |= ISHOW_CHAT_ROLE_VIP;
@@ -154,6 +167,18 @@ static void take_common(feed *f, const irc_line *line, const tag_values *t, isho
     take_emotes(f, m, t->of[TAG_EMOTES]);
 }
 
+/* "500", "2" and "USD" are 5 dollars. */
+static void take_money(ishow_span digits, ishow_span decimals, ishow_span currency, ishow_chat_message *m) {
+    uint64_t amount = span_u64(digits), exponent = span_u64(decimals);
+    if (!amount || exponent > 6 || currency.size != 3) return;
+    for (uint64_t i = exponent; i < 6; i++)
+        if (__builtin_mul_overflow(amount, 10u, &amount)) return;
+    if (amount > INT64_MAX) return;
+    m->kind = ISHOW_CHAT_KIND_PAID;
+    m->amount_micros = (int64_t)amount;
+    memcpy(m->currency, currency.data, 3);
+}
+
 static void take_privmsg(feed *f, const irc_line *line, const tag_values *t) {
     ishow_chat_message m = {0};
     if (line->n_params < 2 || !line->nick.size) {
@@ -163,22 +188,13 @@ static void take_privmsg(feed *f, const irc_line *line, const tag_values *t) {
     take_common(f, line, t, &m);
     m.bits = span_u64(t->of[TAG_BITS]);
     if (m.bits) m.kind = ISHOW_CHAT_KIND_PAID;
-    if (!m.text.size)
+    take_money(t->of[TAG_HYPE], t->of[TAG_HYPE_EXPONENT], t->of[TAG_HYPE_CURRENCY], &m); /* hype chat */
+    m.reward = span_is(t->of[TAG_MSG_ID], "highlighted-message") ? span_of("highlighted") : t->of[TAG_REWARD];
+    twitch_text(f, &m);
+    if (!m.text.size && m.kind == ISHOW_CHAT_KIND_TEXT)
         f->ignored++; /* nothing to say */
     else
         feed_message(f, &m);
-}
-
-static void take_charity(const tag_values *t, ishow_chat_message *m) {
-    uint64_t amount = span_u64(t->of[TAG_CHARITY]), exponent = span_u64(t->of[TAG_CHARITY_EXPONENT]);
-    ishow_span currency = t->of[TAG_CHARITY_CURRENCY];
-    if (!amount || exponent > 6 || currency.size != 3) return;
-    for (uint64_t i = exponent; i < 6; i++)
-        if (__builtin_mul_overflow(amount, 10u, &amount)) return;
-    if (amount > INT64_MAX) return;
-    m->kind = ISHOW_CHAT_KIND_PAID;
-    m->amount_micros = (int64_t)amount;
-    memcpy(m->currency, currency.data, 3);
 }
 
 static void take_usernotice(feed *f, const irc_line *line, const tag_values *t) {
@@ -213,7 +229,11 @@ static void take_usernotice(feed *f, const irc_line *line, const tag_values *t) 
     } else if (span_is(what, "announcement"))
         m.kind = ISHOW_CHAT_KIND_ANNOUNCEMENT;
     else if (span_is(what, "charitydonation"))
-        take_charity(t, &m);
+        take_money(t->of[TAG_CHARITY], t->of[TAG_CHARITY_EXPONENT], t->of[TAG_CHARITY_CURRENCY], &m);
+    else if (span_is(what, "bitsbadgetier") && t->of[TAG_THRESHOLD].size) /* whose own words are "... notification" */
+        m.system_text = feed_format(f, "%.*s earned the badge for %.*s bits.", (int)m.display_name.size,
+                                    m.display_name.data, (int)t->of[TAG_THRESHOLD].size, t->of[TAG_THRESHOLD].data);
+    twitch_text(f, &m);
     if (!m.text.size && !m.system_text.size)
         f->ignored++;
     else

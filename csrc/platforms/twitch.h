@@ -2,6 +2,9 @@
 #ifndef ISHOW_PLATFORMS_TWITCH_H
 #define ISHOW_PLATFORMS_TWITCH_H
 
+#include <jansson.h>
+
+#include "platforms/emote_words.h"
 #include "platforms/event_sink.h"
 #include "platforms/irc.h"
 
@@ -21,5 +24,16 @@ typedef enum twitch_verdict {
 /* Decodes one line without CR LF, whose bytes change. `nick`: ours, to recognise our own JOIN. `scratch` receives the
  * split line, valid until the next call or change of `line`. */
 ISHOW_API twitch_verdict ishow_twitch_line(feed *f, ishow_span nick, char *line, size_t n, irc_line *scratch);
+
+/* One event of EventSub, of a type such as "channel.chat.message". */
+ISHOW_API void ishow_twitch_event(feed *f, ishow_span type, const json_t *event);
+
+/* ---- twitch_text.c ---- */
+/* Takes cheermotes and the mention that a reply begins with out of the text, and finds the emotes of other services.
+ * emotes, bits and reply_id are set before. */
+void twitch_text(feed *f, ishow_chat_message *m);
+
+/* ---- twitch.c ---- */
+unsigned twitch_badge_role(ishow_span name); /* 0: none of ours */
 
 #endif

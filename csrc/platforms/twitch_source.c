@@ -3,18 +3,8 @@
 #include <stdio.h>
 
 #include "base/base.h"
-#include "platforms/source.h"
-#include "platforms/twitch.h"
-
-typedef struct twitch_session {
-    connection connection;
-    ishow_buffer part; /* of a line that is not whole yet */
-    int skips;         /* the rest of a line that was too long */
-    unsigned epoch;    /* grows with every stop: the one who reads sees that its connection has gone */
-    unsigned pings;
-    char nick[64];
-    irc_line line;
-} twitch_session;
+#include "base/defaults.h"
+#include "platforms/twitch_session.h"
 
 static ishow_status check(const ishow_chat_source_options *o, ishow_error *error) {
     const char *channel = o->channel + (o->channel[0] == '#');
@@ -25,6 +15,14 @@ static ishow_status check(const ishow_chat_source_options *o, ishow_error *error
     if (o->token && !o->login) return ishow_fail(error, ISHOW_EINVAL, "login", "login must say whose token it is.");
     if (o->login && strlen(o->login) > 50)
         return ishow_fail(error, ISHOW_EINVAL, "login", "login may have 50 characters, not %zu.", strlen(o->login));
+    /* EventSub is HTTP, with a token always; in plain text only towards this machine, where tests have their double. */
+    if (o->endpoint && !strncmp(o->endpoint, "http", 4)) {
+        ishow_chat_source_options tokenless = *o;
+        tokenless.token = NULL;
+        const ishow_status status = endpoint_check(&tokenless, "https", "http", error);
+        if (status != ISHOW_OK || o->token) return status;
+        return ishow_fail(error, ISHOW_EINVAL, "token", "EventSub needs a token with the scope user:read:chat.");
+    }
     return endpoint_check(o, "ircs", "irc", error);
 }
 
@@ -86,6 +84,12 @@ static int take_line(ishow_chat_source *s, char *line, size_t n) {
     case TWITCH_JOINED:
         if (s->state == ISHOW_CHAT_STATE_CONNECTING)
             source_live(s, s->options.token ? "Live, logged in as %s." : "Live, reading anonymously as %s.", t->nick);
+        for (size_t i = 0; i < t->line.n_tags; i++)
+            if (span_is(t->line.tags[i].key, "room-id") && !t->room_id[0]) {
+                const ishow_span id = t->line.tags[i].value;
+                snprintf(t->room_id, sizeof t->room_id, "%.*s", (int)(id.size < 31 ? id.size : 31), id.data);
+                twitch_emotes_start(s);
+            }
         break;
     case TWITCH_RECONNECT: source_again(s, "the server asks to reconnect"); break;
     case TWITCH_LOST: source_lost(s, "the server says \"%.*s\"", size, size ? why.data : ""); break;
@@ -134,7 +138,7 @@ static void on_data(void *self, char *data, size_t n) {
 
 static void on_closed(void *self, const char *why) { source_lost(self, "%s", why); }
 
-static void start(ishow_chat_source *s) {
+void twitch_irc_start(ishow_chat_source *s) {
     twitch_session *t = s->session;
     char url[600];
     /* libcurl opens the connection, so the URL has a scheme that it knows, with or without TLS. */
@@ -154,23 +158,53 @@ static void start(ishow_chat_source *s) {
         source_lost(s, "memory could not be had");
 }
 
+static void start(ishow_chat_source *s) {
+    twitch_session *t = s->session;
+    s->feed.keeps_mentions = s->options.keeps_mentions;
+    t->room_id[0] = '\0';
+    if (twitch_uses_eventsub(s))
+        twitch_eventsub_start(s);
+    else
+        twitch_irc_start(s);
+}
+
 static void stop(ishow_chat_source *s) {
     twitch_session *t = s->session;
     t->epoch++;
     t->skips = 0;
+    t->moves = 0;
     connection_close(&t->connection);
     ishow_buffer_free(&t->part);
+    http_end(&t->call);
+    http_end(&t->emotes);
+    for (int i = 0; i < 2; i++) websocket_close(&t->sockets[i]);
 }
 
+/* EventSub says something by itself every ten seconds or so: there it is only waited for. */
 static void beat(ishow_chat_source *s) {
     twitch_session *t = s->session;
-    send_line(t, "PING :ishowtts-%u", ++t->pings);
+    if (t->connection.connected) send_line(t, "PING :ishowtts-%u", ++t->pings);
+}
+
+static void destroy(ishow_chat_source *s) {
+    twitch_session *t = s->session;
+    emote_words_free(t->words);
+    emote_words_free(t->new_words);
+}
+
+/* People write logins as they are shown. */
+static void name(const char *channel, char *out, size_t size) {
+    snprintf(out, size, "%s", channel + (channel[0] == '#'));
+    for (char *p = out; *p; p++)
+        if (*p >= 'A' && *p <= 'Z') *p = (char)(*p - 'A' + 'a');
 }
 
 const source_kind twitch_kind = {.logs_in = 1,
                                  .beats_when_silent = 1,
                                  .check = check,
+                                 .name = name,
                                  .session_size = sizeof(twitch_session),
                                  .start = start,
                                  .stop = stop,
-                                 .beat = beat};
+                                 .beat = beat,
+                                 .destroy = destroy};

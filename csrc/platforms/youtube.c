@@ -70,6 +70,32 @@ static int take_details(feed *f, ishow_chat_message *m, ishow_span type, const j
     return 0; /* giftMembershipReceivedEvent repeats a membershipGiftingEvent; polls, modes, tombstones */
 }
 
+/* The platform's sentence about an event, without the viewer's comment, which is read behind it. */
+static ishow_span without(feed *f, ishow_span sentence, ishow_span comment) {
+    const char *at = comment.size ? memmem(sentence.data, sentence.size, comment.data, comment.size) : NULL;
+    if (!at) return sentence;
+    size_t before = (size_t)(at - sentence.data);
+    while (before && strchr(" \":", sentence.data[before - 1])) before--;
+    return feed_text(f, (ishow_span){sentence.data, before});
+}
+
+static void take_sentence(feed *f, ishow_chat_message *m, ishow_span type, const json_t *snippet) {
+    const ishow_span sentence = json_span(f, json_object_get(snippet, "displayMessage"));
+    const int length = (int)m->display_name.size, level = (int)m->gift_name.size;
+    const char *name = m->display_name.data, *of = level ? m->gift_name.data : "";
+    if (m->kind == ISHOW_CHAT_KIND_TEXT || span_is(type, "superStickerEvent") || span_is(type, "giftEvent"))
+        return; /* "Ann sent 3 Rose" */
+    m->system_text = sentence.size ? without(f, sentence, m->text) : sentence;
+    if (m->system_text.size) return;
+    if (span_is(type, "membershipGiftingEvent"))
+        m->system_text =
+            feed_format(f, "%.*s gifted %llu %.*s%smembership%s.", length, name, (unsigned long long)m->count, level,
+                        of, level ? " " : "", m->count == 1 ? "" : "s");
+    else if (span_is(type, "memberMilestoneChatEvent"))
+        m->system_text = feed_format(f, "%.*s has been a member for %d month%s.", length, name, m->months,
+                                     m->months == 1 ? "" : "s");
+}
+
 static void take_message(feed *f, ishow_span type, const json_t *item, const json_t *snippet) {
     static const struct {
         const char *key;
@@ -95,7 +121,7 @@ static void take_message(feed *f, ishow_span type, const json_t *item, const jso
     }
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (json_is_true(json_object_get(author, flags[i].key))) m.roles |= flags[i].role;
-    if (m.kind != ISHOW_CHAT_KIND_TEXT) m.system_text = json_span(f, json_object_get(snippet, "displayMessage"));
+    take_sentence(f, &m, type, snippet);
     m.timestamp_ms = rfc3339_ms(json_span(f, json_object_get(snippet, "publishedAt")));
     feed_message(f, &m);
 }

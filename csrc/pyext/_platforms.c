@@ -3,7 +3,9 @@
  * Decoder runs a platform's decoder on bytes without any connection. Loop owns real sources; its sink is called inside
  * `wait` only, with the interpreter lock held, and the lock is released while waiting for sockets. */
 #include "pyext/module.h"
+#include "pyext/platform_events.h"
 
+#include <math.h>
 #include <poll.h>
 
 #include "base/base.h"
@@ -23,106 +25,6 @@ typedef struct module_state {
 static PyObject *raise(PyTypeObject *type, ishow_status status, const ishow_error *error) {
     const module_state *state = PyType_GetModuleState(type);
     return raise_status(state->from_status, status, error);
-}
-
-/* ---- values ---- */
-
-static PyObject *text_of(ishow_span s) {
-    return PyUnicode_DecodeUTF8(s.size ? s.data : "", (Py_ssize_t)s.size, "surrogateescape");
-}
-
-/* Takes over value; 0: failed. */
-static int set(PyObject *dict, const char *key, PyObject *value) {
-    int ok = dict && value && PyDict_SetItemString(dict, key, value) == 0;
-    Py_XDECREF(value);
-    return ok;
-}
-
-static PyObject *emotes_of(const ishow_chat_message *m) {
-    PyObject *list = PyList_New((Py_ssize_t)m->n_emotes);
-    for (size_t i = 0; list && i < m->n_emotes; i++) {
-        PyObject *item = Py_BuildValue("(IIN)", m->emotes[i].start, m->emotes[i].end, text_of(m->emotes[i].id));
-        if (!item)
-            Py_CLEAR(list);
-        else
-            PyList_SET_ITEM(list, (Py_ssize_t)i, item);
-    }
-    return list;
-}
-
-static int add_message(PyObject *dict, const ishow_chat_message *m) {
-    static const char *const kinds[] = {"text", "paid", "gift", "subscription", "raid", "announcement", "event"};
-    static const char *const priorities[] = {"normal", "mention", "moderator", "paid", "gift"};
-    const struct {
-        const char *key;
-        ishow_span value;
-    } spans[] = {{"id", m->id},
-                 {"user_id", m->user_id},
-                 {"login", m->login},
-                 {"display_name", m->display_name},
-                 {"text", m->text},
-                 {"system_text", m->system_text},
-                 {"language", m->language},
-                 {"gift_name", m->gift_name},
-                 {"reply_id", m->reply_id},
-                 {"reply_user_id", m->reply_user_id},
-                 {"reply_login", m->reply_login},
-                 {"reply_text", m->reply_text},
-                 {"room_id", m->room_id},
-                 {"source_room_id", m->source_room_id},
-                 {"source_id", m->source_id}};
-    const struct {
-        const char *key;
-        long long value;
-    } numbers[] = {{"guard_level", m->guard_level},
-                   {"level", m->level},
-                   {"months", m->months},
-                   {"bits", (long long)m->bits},
-                   {"amount_micros", m->amount_micros},
-                   {"count", (long long)m->count},
-                   {"timestamp_ms", m->timestamp_ms}};
-    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
-        if (!set(dict, spans[i].key, text_of(spans[i].value))) return 0;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (!set(dict, numbers[i].key, PyLong_FromLongLong(numbers[i].value))) return 0;
-    PyObject *names = PyList_New(0);
-    for (int i = 0; names && i < ISHOW_CHAT_ROLES; i++) {
-        PyObject *name = m->roles & (1u << i) ? PyUnicode_FromString(ishow_chat_role_name(i)) : NULL;
-        if (name && PyList_Append(names, name) < 0) Py_CLEAR(names);
-        Py_XDECREF(name);
-    }
-    return set(dict, "roles", names) && set(dict, "kind", PyUnicode_FromString(kinds[m->kind])) &&
-           set(dict, "priority", PyUnicode_FromString(priorities[m->priority])) &&
-           set(dict, "currency", PyUnicode_FromString(m->currency)) && set(dict, "emotes", emotes_of(m)) &&
-           set(dict, "action", PyBool_FromLong(m->action)) && set(dict, "first", PyBool_FromLong(m->first)) &&
-           set(dict, "emote_only", PyBool_FromLong(m->emote_only));
-}
-
-static PyObject *dict_of(const ishow_chat_event *e) {
-    static const char *const types[] = {"message", "delete", "delete_user", "clear", "state", "notice"};
-    PyObject *dict = PyDict_New();
-    int ok = set(dict, "type", PyUnicode_FromString(types[e->type])) && set(dict, "platform", text_of(e->platform)) &&
-             set(dict, "channel", text_of(e->channel));
-    if (ok && e->type == ISHOW_CHAT_ON_MESSAGE) ok = add_message(dict, e->message);
-    if (ok && e->type == ISHOW_CHAT_ON_DELETE)
-        ok = set(dict, "message_id", text_of(e->message_id)) && set(dict, "login", text_of(e->login));
-    if (ok && e->type == ISHOW_CHAT_ON_DELETE_USER)
-        ok = set(dict, "user_id", text_of(e->user_id)) && set(dict, "login", text_of(e->login)) &&
-             set(dict, "seconds", PyLong_FromUnsignedLongLong(e->seconds));
-    if (ok && e->type == ISHOW_CHAT_ON_STATE)
-        ok = set(dict, "state", PyUnicode_FromString(ishow_chat_state_name(e->state))) &&
-             set(dict, "text", text_of(e->text));
-    if (ok && e->type == ISHOW_CHAT_ON_NOTICE) ok = set(dict, "text", text_of(e->text));
-    if (!ok) Py_CLEAR(dict);
-    return dict;
-}
-
-/* Appends the event to *list; a failure leaves *list NULL and an exception set. */
-static void append(PyObject **list, const ishow_chat_event *event, Py_ssize_t source) {
-    PyObject *dict = *list ? dict_of(event) : NULL;
-    int ok = dict && (source < 0 || set(dict, "source", PyLong_FromSsize_t(source))) && PyList_Append(*list, dict) == 0;
-    Py_XDECREF(dict);
-    if (!ok) Py_CLEAR(*list);
 }
 
 /* ---- ishow_irc_parse ---- */
@@ -149,20 +51,20 @@ static PyObject *irc_parse_bytes(PyObject *module, PyObject *arg) {
     params = PyList_New((Py_ssize_t)line.n_params);
     if (!tags || !params) goto done;
     for (size_t i = 0; i < line.n_tags; i++) {
-        PyObject *key = text_of(line.tags[i].key), *value = text_of(line.tags[i].value);
+        PyObject *key = platform_text(line.tags[i].key), *value = platform_text(line.tags[i].value);
         int ok = key && value && PyDict_SetItem(tags, key, value) == 0;
         Py_XDECREF(key);
         Py_XDECREF(value);
         if (!ok) goto done;
     }
     for (size_t i = 0; i < line.n_params; i++) {
-        PyObject *param = text_of(line.params[i]);
+        PyObject *param = platform_text(line.params[i]);
         if (!param) goto done;
         PyList_SET_ITEM(params, (Py_ssize_t)i, param);
     }
-    result = Py_BuildValue("{sOsNsNsNsNsNsO}", "tags", tags, "source", text_of(line.source), "nick", text_of(line.nick),
-                           "user", text_of(line.user), "host", text_of(line.host), "command", text_of(line.command),
-                           "params", params);
+    result = Py_BuildValue("{sOsNsNsNsNsNsO}", "tags", tags, "source", platform_text(line.source), "nick",
+                           platform_text(line.nick), "user", platform_text(line.user), "host", platform_text(line.host),
+                           "command", platform_text(line.command), "params", params);
 done:
     Py_XDECREF(tags);
     Py_XDECREF(params);
@@ -175,15 +77,17 @@ done:
 typedef struct decoder_object {
     PyObject_HEAD ishow_chat_platform platform;
     feed feed;
-    char *channel, *nick, *room, *owner;
+    char *channel, *nick;
+    bilibili_room room;
     size_t inflate_max;
     PyObject *events; /* while feeding */
     int quiet;        /* events are counted only */
+    emote_words *words;
 } decoder_object;
 
 static void on_decoded(void *self, const ishow_chat_event *event) {
     decoder_object *d = self;
-    if (!d->quiet) append(&d->events, event, -1);
+    if (!d->quiet) platform_events_append(&d->events, event, -1);
 }
 
 static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -201,10 +105,10 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     self->platform = found;
     self->channel = ishow_strdup(channel);
     self->nick = ishow_strdup(nick);
-    self->room = ishow_strdup(room);
-    self->owner = ishow_strdup(owner);
+    snprintf(self->room.number, sizeof self->room.number, "%s", room);
+    snprintf(self->room.owner, sizeof self->room.owner, "%s", owner);
     self->inflate_max = (size_t)inflate_max;
-    if (!self->channel || !self->nick || !self->room || !self->owner) {
+    if (!self->channel || !self->nick) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
@@ -218,17 +122,16 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 static void decoder_free(PyObject *object) {
     decoder_object *self = (decoder_object *)object;
     ishow_arena_free(&self->feed.arena);
+    emote_words_free(self->words);
     free(self->channel);
     free(self->nick);
-    free(self->room);
-    free(self->owner);
     free_object(object);
 }
 
 static int on_packet(void *self, const bilibili_packet *packet) {
     decoder_object *d = self;
     if (packet->operation == BILIBILI_COMMAND)
-        ishow_bilibili_command(&d->feed, span_of(d->room), span_of(d->owner), packet->body, packet->n);
+        ishow_bilibili_command(&d->feed, &d->room, ishow_now(), packet->body, packet->n);
     return 1;
 }
 
@@ -284,6 +187,56 @@ static PyObject *decoder_feed(PyObject *object, PyObject *args, PyObject *kwargs
     return PyErr_Format(PyExc_ValueError, "%s", fault);
 }
 
+PyDoc_STRVAR(event_doc, "event(type, data)\n--\n\n"
+                        "Decodes an event of Twitch's EventSub (its JSON as bytes): a list of events as dicts.");
+
+static PyObject *decoder_event(PyObject *object, PyObject *args) {
+    decoder_object *self = (decoder_object *)object;
+    const char *type, *data;
+    Py_ssize_t n;
+    if (!PyArg_ParseTuple(args, "sy#:event", &type, &data, &n)) return NULL;
+    json_t *json = ishow_json_load(data, (size_t)n);
+    if (!json) return PyErr_Format(PyExc_ValueError, "the event is no JSON");
+    if (!(self->events = PyList_New(0))) {
+        json_decref(json);
+        return NULL;
+    }
+    ishow_arena_reset(&self->feed.arena);
+    ishow_twitch_event(&self->feed, span_of(type), json);
+    json_decref(json);
+    PyObject *events = self->events;
+    self->events = NULL;
+    return events;
+}
+
+PyDoc_STRVAR(emotes_doc, "emotes(data, /)\n--\n\nReads an answer of 7TV, BetterTTV or FrankerFaceZ (bytes): how many "
+                         "names were new. They are emotes from now on.");
+
+static PyObject *decoder_emotes(PyObject *object, PyObject *arg) {
+    decoder_object *self = (decoder_object *)object;
+    if (!PyBytes_Check(arg)) return PyErr_Format(PyExc_TypeError, "data must be bytes, not %s", Py_TYPE(arg)->tp_name);
+    if (!self->words && !(self->words = emote_words_create())) return PyErr_NoMemory();
+    json_t *json = ishow_json_load(PyBytes_AS_STRING(arg), (size_t)PyBytes_GET_SIZE(arg));
+    if (!json) return PyErr_Format(PyExc_ValueError, "the answer is no JSON");
+    const size_t n = emote_words_read(self->words, json);
+    json_decref(json);
+    self->feed.emote_words = self->words;
+    return PyLong_FromSize_t(n);
+}
+
+PyDoc_STRVAR(flush_doc, "flush()\n--\n\nWhat waits for more to come: gifts that may be clicked on (Bilibili).");
+
+static PyObject *decoder_flush(PyObject *object, PyObject *unused) {
+    decoder_object *self = (decoder_object *)object;
+    (void)unused;
+    if (!(self->events = PyList_New(0))) return NULL;
+    ishow_arena_reset(&self->feed.arena);
+    ishow_bilibili_flush(&self->feed, &self->room, (double)INFINITY);
+    PyObject *events = self->events;
+    self->events = NULL;
+    return events;
+}
+
 PyDoc_STRVAR(
     count_doc,
     "count(data)\n--\n\n"
@@ -318,6 +271,9 @@ static PyObject *decoder_stats(PyObject *object, PyObject *unused) {
 
 static PyMethodDef decoder_methods[] = {
     {"feed", WITH_KEYWORDS(decoder_feed), feed_doc},
+    {"event", decoder_event, METH_VARARGS, event_doc},
+    {"emotes", decoder_emotes, METH_O, emotes_doc},
+    {"flush", decoder_flush, METH_NOARGS, flush_doc},
     {"count", decoder_count, METH_O, count_doc},
     {"stats", decoder_stats, METH_NOARGS, decoder_stats_doc},
     {NULL, NULL, 0, NULL},
@@ -351,7 +307,7 @@ static void on_event(void *self, ishow_chat_source *source, const ishow_chat_eve
     loop_object *l = self;
     Py_ssize_t i = 0;
     while (i < l->n && l->sources[i] != source) i++;
-    append(&l->events, event, i);
+    platform_events_append(&l->events, event, i);
 }
 
 static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -384,10 +340,12 @@ static ishow_chat_source *source_at(loop_object *self, Py_ssize_t i) {
 
 PyDoc_STRVAR(
     open_doc,
-    "open(platform, channel, *, token=None, login=None, endpoint=None, ca_file=None, connect_seconds=..., "
+    "open(platform, channel, *, token=None, login=None, app_id=None, code=None, emotes_endpoint=None, endpoint=None, "
+    "ca_file=None, "
+    "connect_seconds=..., "
     "heartbeat_seconds=...,\n"
     "     reply_seconds=..., backoff_seconds=..., backoff_max_seconds=..., poll_seconds_min=..., frame_bytes_max=...,\n"
-    "     inflate_bytes_max=..., quota_units=...)\n--\n\n"
+    "     inflate_bytes_max=..., quota_units=..., third_party_emotes=..., reply_mentions=False)\n--\n\n"
     "Opens a source (see platforms/platforms.h); its number. IshowError names the option at fault.");
 
 static PyObject *loop_open(PyObject *object, PyObject *args, PyObject *kwargs) {
@@ -395,6 +353,9 @@ static PyObject *loop_open(PyObject *object, PyObject *args, PyObject *kwargs) {
                             "channel",
                             "token",
                             "login",
+                            "app_id",
+                            "code",
+                            "emotes_endpoint",
                             "endpoint",
                             "ca_file",
                             "connect_seconds",
@@ -406,6 +367,8 @@ static PyObject *loop_open(PyObject *object, PyObject *args, PyObject *kwargs) {
                             "frame_bytes_max",
                             "inflate_bytes_max",
                             "quota_units",
+                            "third_party_emotes",
+                            "reply_mentions",
                             NULL};
     loop_object *self = (loop_object *)object;
     ishow_chat_source_options o;
@@ -420,10 +383,11 @@ static PyObject *loop_open(PyObject *object, PyObject *args, PyObject *kwargs) {
     o = ishow_chat_source_options_default(platform);
     Py_ssize_t frame = (Py_ssize_t)o.frame_bytes_max, inflate = (Py_ssize_t)o.inflate_bytes_max;
     unsigned long long quota = o.quota_units;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|$zzzzddddddnnK:open", names, &name, &o.channel, &o.token,
-                                     &o.login, &o.endpoint, &o.ca_file, &o.connect_seconds, &o.heartbeat_seconds,
-                                     &o.reply_seconds, &o.backoff_seconds, &o.backoff_max_seconds, &o.poll_seconds_min,
-                                     &frame, &inflate, &quota))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|$zzzzzzzddddddnnKpp:open", names, &name, &o.channel, &o.token,
+                                     &o.login, &o.app_id, &o.code, &o.emotes_endpoint, &o.endpoint, &o.ca_file,
+                                     &o.connect_seconds, &o.heartbeat_seconds, &o.reply_seconds, &o.backoff_seconds,
+                                     &o.backoff_max_seconds, &o.poll_seconds_min, &frame, &inflate, &quota,
+                                     &o.third_party_emotes, &o.keeps_mentions))
         return NULL;
     o.frame_bytes_max = (size_t)frame;
     o.inflate_bytes_max = (size_t)inflate;
@@ -530,7 +494,30 @@ static int module_exec(PyObject *module) {
     return good ? 0 : -1;
 }
 
+PyDoc_STRVAR(reset_doc, "youtube_reset_seconds(now, /)\n--\n\nSeconds from `now` (since 1970) until YouTube's quota "
+                        "begins anew.");
+
+static PyObject *youtube_reset(PyObject *module, PyObject *arg) {
+    const long long now = PyLong_AsLongLong(arg);
+    (void)module;
+    return PyErr_Occurred() ? NULL : PyFloat_FromDouble(ishow_youtube_reset_seconds(now));
+}
+
+PyDoc_STRVAR(pace_doc, "youtube_pace(asked, used, bound, cost, reset_seconds, /)\n--\n\nSeconds before the next call, "
+                       "so that the day's units last (platforms/youtube.h).");
+
+static PyObject *youtube_pace(PyObject *module, PyObject *args) {
+    double asked, reset;
+    unsigned long long used, bound;
+    unsigned cost;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "dKKId:youtube_pace", &asked, &used, &bound, &cost, &reset)) return NULL;
+    return PyFloat_FromDouble(ishow_youtube_pace(asked, used, bound, cost, reset));
+}
+
 static PyMethodDef methods[] = {
+    {"youtube_reset_seconds", youtube_reset, METH_O, reset_doc},
+    {"youtube_pace", youtube_pace, METH_VARARGS, pace_doc},
     {"irc_parse", irc_parse_bytes, METH_O, irc_parse_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -45,6 +45,8 @@ static const wait_kind until_durable = {
 
 enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     int waits = 0;
+    char verb[sizeof x->segment + 8] = "enqueue";
+    if (x->segment[0]) snprintf(verb, sizeof verb, "ingest/%s", x->segment);
     ticket *t = calloc(1, sizeof *t);
     if (!t) {
         ishow_fault_memory(&x->fault);
@@ -52,7 +54,7 @@ enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     }
     atomic_init(&t->refs, 2);
     t->server = x->server;
-    int status = ishow_chat_service_ask(x->server->chat_service, "enqueue", (const char *)x->body.data, x->body.n,
+    int status = ishow_chat_service_ask(x->server->chat_service, verb, (const char *)x->body.data, x->body.n,
                                         on_durable, t, &waits, &t->answer, &x->fault);
     if (!waits) {
         ishow_buffer answer = t->answer;

@@ -15,6 +15,8 @@ static const route routes[] = {
     {"POST", "/api/danmaku/start", "danmaku_start", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_place},
     {"POST", "/api/danmaku/stop", "danmaku_stop", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_place},
     {"POST", "/api/danmaku/enqueue", "danmaku_enqueue", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_enqueue},
+    {"POST", "/api/danmaku/ingest/{}", "danmaku_ingest", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT,
+     answer_danmaku_enqueue},
     {"POST", "/api/danmaku/skip", "danmaku_skip", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
     {"POST", "/api/danmaku/pause", "danmaku_pause", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT,
      answer_danmaku},

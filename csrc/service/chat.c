@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/ingest.h"
 #include "service/prometheus.h"
+#include "service/webhooks.h"
 
 enum { QUEUE_SHOWN = 200 };
 
@@ -17,6 +19,7 @@ ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ish
     chat_service *d = calloc(1, sizeof *d);
     *out = NULL;
     if (!d) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for live chat could not be had.");
+    d->store = store;
     d->entries = sources;
     d->n_entries = n_sources;
     if (store && (status = ishow_journal_create(&d->journal, store, error)) != ISHOW_OK) goto done;
@@ -27,6 +30,11 @@ ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ish
     if ((status = ishow_chat_create(&d->chat, options, &synth, d->journal ? &journal : NULL, error)) != ISHOW_OK)
         goto done;
     ishow_chat_engine_notify(d->voice, d->chat);
+    if ((d->webhooks = webhooks_create())) {
+        webhooks_set(d->webhooks, &options->webhooks);
+        ishow_chat_on_event(d->chat, webhooks_event, d->webhooks);
+    } else
+        ishow_log(ISHOW_LOG_ERROR, "chat", "webhooks are not called: their thread could not be started");
     sources_open(d);
     status = ishow_chat_run(d->chat, error);
 done:
@@ -41,6 +49,7 @@ void ishow_chat_service_close(chat_service *d) {
     if (!d) return;
     sources_close(d);
     ishow_chat_free(d->chat);
+    webhooks_free(d->webhooks);
     ishow_chat_engine_free(d->voice);
     ishow_journal_free(d->journal);
     free(d);
@@ -53,6 +62,9 @@ ishow_chat *ishow_chat_service_chat(chat_service *d) { return d->chat; }
 struct chat_change {
     ishow_chat_change *chat;
     ishow_chat_voicing *voicing;
+    char urls[WEBHOOKS_MAX][WEBHOOK_URL_MAX + 1];
+    const char *webhooks[WEBHOOKS_MAX];
+    size_t n_webhooks;
 };
 
 ishow_status ishow_chat_service_prepare(chat_change **out, const ishow_request *sampling, const char *default_voice,
@@ -61,6 +73,10 @@ ishow_status ishow_chat_service_prepare(chat_change **out, const ishow_request *
     *out = NULL;
     ishow_status status =
         c ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat's settings could not be had.");
+    for (size_t i = 0; !status && i < options->webhooks.n && i < WEBHOOKS_MAX; i++) {
+        snprintf(c->urls[i], sizeof c->urls[i], "%s", options->webhooks.item[i]);
+        c->webhooks[c->n_webhooks++] = c->urls[i];
+    }
     if (!status) status = ishow_chat_prepare(&c->chat, options, error);
     if (!status) status = ishow_chat_voicing_prepare(&c->voicing, sampling, default_voice, error);
     if (status)
@@ -73,6 +89,7 @@ ishow_status ishow_chat_service_prepare(chat_change **out, const ishow_request *
 void ishow_chat_service_install(chat_service *d, chat_change *c) {
     ishow_chat_voicing_install(d->voice, c->voicing);
     ishow_chat_install(d->chat, c->chat);
+    if (d->webhooks) webhooks_set(d->webhooks, &(ishow_chat_words){c->webhooks, c->n_webhooks});
     free(c);
 }
 
@@ -116,28 +133,46 @@ void ishow_chat_service_not_kept(fault *f) {
                     "The message could not be written to the disk and will not be read: send it again later.");
 }
 
-static int enqueue(chat_service *d, json_t *root, void (*durable)(void *user, ishow_status status), void *user,
-                   int *waits, ishow_buffer *out, fault *f) {
-    ishow_chat_message m;
+static int refused(const char *id, ishow_chat_reason reason, ishow_buffer *out) {
+    ishow_buffer_format(out, "{\"skipped\":true,\"reason\":\"%s\",\"id\":", ishow_chat_reason_name(reason));
+    ishow_buffer_json_text(out, id);
+    ishow_buffer_text(out, "}");
+    return 200;
+}
+
+/* The id ends with a NUL. */
+static int receive(chat_service *d, const ishow_chat_message *m, void (*durable)(void *user, ishow_status status),
+                   void *user, int *waits, ishow_buffer *out, fault *f) {
     ishow_chat_verdict v;
     ishow_error error = {0};
-    if (!ishow_chat_service_parse(root, &m, f)) return 0;
-    if (ishow_chat_receive(d->chat, &m, &v, durable, user, &error) != ISHOW_OK) {
+    if (ishow_chat_receive(d->chat, m, &v, durable, user, &error) != ISHOW_OK) {
         ishow_fault_from_error(f, &error);
         return 0;
     }
-    if (!v.accepted) {
-        ishow_buffer_format(out, "{\"skipped\":true,\"reason\":\"%s\",\"id\":", ishow_chat_reason_name(v.reason));
-        ishow_buffer_json_text(out, m.id.data);
-        ishow_buffer_text(out, "}");
-        return 200;
-    }
+    if (!v.accepted) return refused(m->id.data, v.reason, out);
     *waits = 1;
     ishow_buffer_text(out, "{\"id\":");
-    ishow_buffer_json_text(out, m.id.data);
+    ishow_buffer_json_text(out, m->id.data);
     ishow_buffer_format(out, ",\"position\":%zu,\"eta\":%.1f,\"merged\":%s}", v.position, v.eta,
                         v.merged ? "true" : "false");
     return 202;
+}
+
+static int enqueue(chat_service *d, json_t *root, void (*durable)(void *user, ishow_status status), void *user,
+                   int *waits, ishow_buffer *out, fault *f) {
+    ishow_chat_message m;
+    return ishow_chat_service_parse(root, &m, f) ? receive(d, &m, durable, user, waits, out, f) : 0;
+}
+
+static int ingest(chat_service *d, const char *kind, json_t *root, void (*durable)(void *user, ishow_status status),
+                  void *user, int *waits, ishow_buffer *out, fault *f) {
+    ingested i;
+    const int read = ishow_ingest_read(kind, root, &i, f);
+    const int status = read > 0   ? receive(d, &i.message, durable, user, waits, out, f)
+                       : read < 0 ? refused(i.id, ISHOW_CHAT_BY_KIND, out)
+                                  : 0;
+    ishow_ingested_free(&i);
+    return status;
 }
 
 static int no_message(fault *f) {
@@ -188,7 +223,10 @@ int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, 
     if (!strcmp(verb, "queue") || !strcmp(verb, "status")) return show(d, verb, out, f);
     json_t *root = object_of(body, n, f);
     if (!root) return 0;
+    static const char from[] = "ingest/";
     int status = !strcmp(verb, "enqueue") ? enqueue(d, root, durable, user, waits, out, f)
+                 : !strncmp(verb, from, sizeof from - 1)
+                     ? ingest(d, verb + sizeof from - 1, root, durable, user, waits, out, f)
                  : !strcmp(verb, "skip")  ? skip(d, root, out, f)
                  : !strcmp(verb, "start") ? sources_start(d, root, out, f)
                  : !strcmp(verb, "stop")  ? sources_stop(d, root, out, f)

@@ -55,11 +55,13 @@ int ishow_chat_service_parse(const json_t *root, ishow_chat_message *out, fault 
 typedef struct connection connection;
 typedef struct platform_thread platform_thread;
 struct chat_service {
-    ishow_journal *journal; /* NULL: nothing survives */
+    ishow_store *store;     /* borrowed; NULL: nothing survives */
+    ishow_journal *journal; /* NULL: the same */
     ishow_chat_engine *voice;
     ishow_chat *chat;
     const ishow_chat_source_options *entries; /* borrowed */
     size_t n_entries;
+    struct webhooks *webhooks;  /* NULL: none are called */
     platform_thread *platforms; /* NULL: no platforms */
 };
 void sources_open(chat_service *d);

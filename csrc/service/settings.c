@@ -37,11 +37,9 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
         /* null keeps the platform's default. */
         const struct {
             const char *key, **to;
-        } texts[] = {{"channel", &o->channel},
-                     {"token", &o->token},
-                     {"login", &o->login},
-                     {"endpoint", &o->endpoint},
-                     {"ca_file", &o->ca_file}};
+        } texts[] = {{"channel", &o->channel},   {"token", &o->token},    {"login", &o->login},
+                     {"app_id", &o->app_id},     {"code", &o->code},      {"emotes_endpoint", &o->emotes_endpoint},
+                     {"endpoint", &o->endpoint}, {"ca_file", &o->ca_file}};
         const struct {
             const char *key;
             double *to;
@@ -58,6 +56,14 @@ static ishow_status read_sources(settings *out, json_t *sources, ishow_error *er
         for (size_t k = 0; k < sizeof seconds / sizeof *seconds; k++) {
             json_t *value = json_object_get(from, seconds[k].key);
             if (json_is_number(value)) *seconds[k].to = json_number_value(value);
+        }
+        const struct {
+            const char *key;
+            int *to;
+        } switches[] = {{"third_party_emotes", &o->third_party_emotes}, {"reply_mentions", &o->keeps_mentions}};
+        for (size_t k = 0; k < sizeof switches / sizeof *switches; k++) {
+            const json_t *value = json_object_get(from, switches[k].key);
+            if (json_is_boolean(value)) *switches[k].to = json_is_true(value);
         }
         json_t *units = json_object_get(from, "quota_units");
         if (json_is_integer(units)) o->quota_units = (uint64_t)json_integer_value(units);

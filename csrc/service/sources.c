@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "service/chat.h"
+#include "service/keys.h"
 #include "service/prometheus.h"
 
 enum { CONNECTIONS_MAX = 64 };
@@ -51,6 +52,12 @@ static const ishow_chat_source_options *entry_for(const chat_service *d, ishow_c
     return any;
 }
 
+static const char KEY_OF[] = "youtube"; /* the platform that answers nobody without a key */
+
+static int keeps_key(const chat_service *d, ishow_chat_platform platform) {
+    return d->store && platform == ISHOW_CHAT_YOUTUBE;
+}
+
 static ishow_status connect_source(chat_service *d, ishow_chat_platform platform, const char *channel,
                                    const char *token, const char *login, connection **out, ishow_error *error) {
     const ishow_chat_source_options *e = entry_for(d, platform, channel);
@@ -64,7 +71,10 @@ static ishow_status connect_source(chat_service *d, ishow_chat_platform platform
     connection *c = calloc(1, sizeof *c);
     if (!c) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a connection could not be had.");
     platform_thread *p = d->platforms;
+    char *kept = keeps_key(d, platform) && !o.token ? key_read(ishow_store_dir(d->store), KEY_OF) : NULL;
+    if (kept) o.token = kept;
     ishow_status status = ishow_chat_source_open(&c->source, p->loop, &o, &sink, error);
+    free(kept);
     if (status != ISHOW_OK) {
         free(c);
         return status;
@@ -85,13 +95,13 @@ static void disconnect(platform_thread *p, connection *c) {
     p->n_connections--;
 }
 
-static const char *bare(const char *channel) { return channel + (*channel == '#'); }
-
 static connection *find(const platform_thread *p, ishow_chat_platform platform, const char *channel) {
     ishow_chat_source_stats s;
+    char name[sizeof s.channel];
+    ishow_chat_channel(platform, channel, name, sizeof name);
     for (connection *c = p->connections; c; c = c->next) {
         ishow_chat_source_stats_get(c->source, &s);
-        if (s.platform == platform && !strcasecmp(bare(s.channel), bare(channel))) return c;
+        if (s.platform == platform && !strcasecmp(s.channel, name)) return c;
     }
     return NULL;
 }
@@ -307,6 +317,8 @@ static int join_channel(chat_service *d, ishow_chat_platform platform, const cha
         ishow_fault_from_error(f, &error);
         return 0;
     }
+    if (token && keeps_key(d, platform) && !key_keep(ishow_store_dir(d->store), KEY_OF, token))
+        ishow_log(ISHOW_LOG_WARN, "chat", "the key of %s could not be kept in the state directory", KEY_OF);
     ishow_chat_source_stats_get(c->source, &s);
     write_connection(out, &s);
     return 202;

@@ -34,6 +34,11 @@ async def enqueue(state: Shared, body: Annotated[bytes, Depends(json_body)]) -> 
     return answered(await asyncio.to_thread(state.chat.ask, "enqueue", body))
 
 
+async def ingest(state: Shared, kind: str, body: Annotated[bytes, Depends(json_body)]) -> Response:
+    """A message in another program's shape; answered like `enqueue`."""
+    return answered(await asyncio.to_thread(state.chat.ask, f"ingest/{kind}", body))
+
+
 async def place(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
     """Joins or leaves a channel."""
     return answered(await asyncio.to_thread(state.chat.ask, cast("Verb", verb_of(request)), body))
@@ -65,6 +70,7 @@ async def stream(request: Request, state: Shared) -> Response:
 
 ENDPOINTS: Endpoints = {
     "danmaku_start": place, "danmaku_stop": place, "danmaku_enqueue": enqueue, "danmaku_skip": control,
+    "danmaku_ingest": ingest,
     "danmaku_pause": control, "danmaku_resume": control, "danmaku_clear": control, "danmaku_replay": control,
     "danmaku_delete": delete, "danmaku_queue": shown, "danmaku_status": shown, "danmaku_stream": stream,
 }  # fmt: skip

@@ -80,6 +80,12 @@ class ChatSource(ChatPlace):
     login: str | None = Field(None, description="whose the token is: Twitch login, Bilibili uid")
 
 
+class ChatIngested(BaseModel):
+    """What Streamer.bot or Social Stream Ninja sends, as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class ChatMessageId(Strict):
     """A waiting or playing message; left out: what plays."""
 

@@ -12,6 +12,7 @@ from .chat_schemas import (
     ChatCleared,
     ChatConnection,
     ChatFiltered,
+    ChatIngested,
     ChatMessage,
     ChatMessageId,
     ChatPaused,
@@ -191,6 +192,12 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
         (*_CHAT_BODY, 429),
     ),
     (
+        "post", _CHAT + "ingest/{kind}", "danmaku_ingest",
+        "A message as Streamer.bot or Social Stream Ninja sends it; 200 with a reason where it is not read.",
+        (_JSON, ChatIngested, {"chatname": "ann", "chatmessage": "Hello!", "type": "tiktok"}),
+        (202, ChatAccepted, {"id": "m1", "position": 1, "eta": 0.4, "merged": False}), (*_CHAT_BODY, 404, 429),
+    ),
+    (
         "post", _CHAT + "skip", "danmaku_skip", "Skips a message, or what plays.",
         (_JSON, ChatMessageId, {"id": "m1"}), (200, ChatSkipped, {"skipped": True}), (*_CHAT_BODY, 404),
     ),
@@ -220,7 +227,8 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
     ),
 )  # fmt: skip
 MODELS = (
-    NewVoice, NewReference, Reference, Settings, Reloaded, ChatMessage, ChatSource, ChatPlace, ChatMessageId,
+    NewVoice, NewReference, Reference, Settings, Reloaded, ChatMessage, ChatIngested, ChatSource, ChatPlace,
+    ChatMessageId,
     ChatAccepted, ChatFiltered, ChatConnection, ChatStopped, ChatSkipped, ChatPaused, ChatCleared, ChatReplayed,
     ChatQueue, ChatStatus, Voice,
 )  # fmt: skip
@@ -241,7 +249,7 @@ def paths() -> dict[str, dict[str, Any]]:
             str(status): error | {"content": {_JSON: error["content"][_JSON] | {"schema": _named(Error)}}}
             for status, error in error_answers((*HEAD, *errors)).items()
         }
-        if name == "danmaku_enqueue":
+        if name in ("danmaku_enqueue", "danmaku_ingest"):
             operation["responses"]["200"] = _success(200, ChatFiltered, {"skipped": True, "reason": "link", "id": "m1"})
         if name == "reference_audio":
             operation["responses"] |= {
@@ -274,7 +282,7 @@ def _binary() -> dict[str, Any]:
 
 def _parameters(path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for name, example in (("voice_id", "kathleen"), ("id", "m1")):
+    for name, example in (("voice_id", "kathleen"), ("id", "m1"), ("kind", "socialstream")):
         if "{" + name + "}" in path:
             found.append(
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": example}

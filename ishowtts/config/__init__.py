@@ -110,7 +110,7 @@ class Config(Section):
         """Plain data as C reads it: secrets read from their files, voices with their texts and absolute paths.
 
         `default_voice` is None only where there is no voice. ConfigError, VoiceError, ModelError: a secret, a voice or
-        the model cannot be read, or `chat` names a voice that does not exist.
+        the model cannot be read, a source lacks its key, or `chat` names a voice that does not exist.
         """
         data = self.model_dump(mode="json")
         data["server"]["api_key"] = self.server.secret()
@@ -128,6 +128,14 @@ class Config(Section):
         chat["voices"] = [{"id": name, "language": listed[name]} for name in self.chat.voices or listed]
         for source, data_of in zip(self.chat.sources, chat["sources"], strict=True):
             data_of["token"] = source.secret()
+            data_of["code"] = source.secret_code()
+            kept = Path(data["server"]["state_dir"]) / f"{source.platform}-key"  # entered on the chat page
+            if source.platform == "youtube" and source.channel and not data_of["token"] and not kept.exists():
+                raise ConfigError(
+                    f"YouTube answers nobody without an API key: chat.sources needs token, token_file or token_env for "
+                    f"{source.channel}",
+                    field="chat.sources",
+                )
         return data
 
     def to_json(self) -> str:
@@ -146,7 +154,8 @@ class Config(Section):
 def _mask(data: dict[str, Any]) -> dict[str, Any]:
     """A copy of `to_dict` with secrets replaced by `MASK`."""
     masked = copy.deepcopy(data)
-    for holder, key in [(masked["server"], "api_key"), *((source, "token") for source in masked["chat"]["sources"])]:
+    secrets = [(source, key) for source in masked["chat"]["sources"] for key in ("token", "code")]
+    for holder, key in [(masked["server"], "api_key"), *secrets]:
         if holder[key]:
             holder[key] = MASK
     return masked

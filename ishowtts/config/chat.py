@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from .._engine import CHAT_WORDS
 from .._engine import DEFAULTS as D
@@ -20,6 +20,14 @@ else:
     Role = Literal[_ROLES]
 
 
+Webhook = Annotated[
+    str,
+    StringConstraints(
+        max_length=500, pattern=r"^(https://[^\s/]+|http://(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?)(/\S*)?$"
+    ),
+]
+
+
 class ChatSourceConfig(Section):
     """A channel that is read aloud or, without `channel`, the defaults for channels that are joined over HTTP."""
 
@@ -28,7 +36,21 @@ class ChatSourceConfig(Section):
     token: Text | None = Field(None, description="Twitch: OAuth token; Bilibili: SESSDATA; YouTube: API key")
     token_file: Text | None = Field(None, description="file with the token, readable by its owner alone")
     token_env: Text | None = Field(None, description="environment variable with the token")
-    login: Text | None = Field(None, description="owner of the token: Twitch login, Bilibili uid")
+    login: Text | None = Field(
+        None, description="owner of the token: Twitch login, Bilibili uid; with app_id the access key's id"
+    )
+    app_id: Annotated[str, StringConstraints(pattern="^[0-9]{1,18}$")] | None = Field(
+        None, description="Bilibili's open platform: number of the project; the token is the access key's secret"
+    )
+    code: Text | None = Field(None, description="and the streamer's identity code (身份码)")
+    code_file: Text | None = Field(None, description="file with the code, readable by its owner alone")
+    third_party_emotes: bool | None = Field(
+        None, description="Twitch: names of 7TV, BetterTTV and FrankerFaceZ emotes are emotes; default true"
+    )
+    reply_mentions: bool | None = Field(
+        None, description="Twitch: the @name that a reply begins with is read; default false"
+    )
+    emotes_endpoint: Text | None = Field(None, description="Twitch: where the lists of those emotes are instead")
     endpoint: Text | None = Field(None, description="another address of the platform")
     ca_file: Text | None = Field(None, description="PEM to trust instead of the system's authorities")
     connect_seconds: float | None = Field(
@@ -57,6 +79,12 @@ class ChatSourceConfig(Section):
             return self.token
         return read_secret(self.token_file, "token_file") or None
 
+    def secret_code(self) -> str | None:
+        """The identity code, wherever it is kept."""
+        if self.code_file is None or self.code is not None:
+            return self.code
+        return read_secret(self.code_file, "code_file") or None
+
 
 class ChatConfig(Section):
     """Live chat: what is read aloud, how, and in which order."""
@@ -75,6 +103,12 @@ class ChatConfig(Section):
         description="logins or names of bots",
     )
     banned_words: list[Text] = Field([], description="words or phrases; case, width and accents are ignored")
+    rewards: list[Text] = Field(
+        [], description='Twitch: read only messages of these channel-point rewards, by id or "highlighted"; none: all'
+    )
+    webhooks: list[Webhook] = Field(
+        [], max_length=8, description="addresses that are told when a clip begins and ends; https, or this machine"
+    )
     mentions: list[Text] = Field(
         [], description="names whose @mention raises a message's priority, besides the channel's own"
     )
@@ -115,6 +149,9 @@ class ChatConfig(Section):
     template: Text = Field(D["chat_template"], description="{user} {text} {platform} {channel}")
     template_paid: Text = Field(D["chat_template_paid"], description="also {amount}")
     template_gift: Text = Field(D["chat_template_gift"], description="also {count} {gift}")
+    template_member: Text = Field(
+        D["chat_template_member"], description="of a new member whom the platform has no sentence for"
+    )
     template_event: Text = Field(D["chat_template_event"], description="also {event}: the platform's own sentence")
     clean_names: bool = Field(True, description='"xX_Dark_99" is read "Dark"')
     name_again_seconds: float = Field(

@@ -82,7 +82,7 @@ def explain(
         elif fault["type"] == "missing":
             message = f"{name} is missing"
         else:
-            given = "" if keys[-1] in ("api_key", "token") else f", not {_value(fault['input'])}"
+            given = "" if keys[-1] in ("api_key", "token", "code") else f", not {_value(fault['input'])}"
             message = f"{name} must be {_expected(node_at(schema, keys) or {})}{given}"
     near_places = [places[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in places]
     near_places += [place for written, place in places.items() if written[: len(keys)] == keys]

@@ -51,7 +51,7 @@ def _anchor(data: dict[str, Any], folder: Path) -> None:
     chat = data.get("chat")
     sources = chat.get("sources") if isinstance(chat, dict) else None
     for source in sources if isinstance(sources, list) else []:
-        for key in ("token_file", "ca_file"):
+        for key in ("token_file", "code_file", "ca_file"):
             if isinstance(source, dict) and isinstance(place := source.get(key), str) and place:
                 source[key] = str(folder / Path(place).expanduser())
     model = data.get("model")

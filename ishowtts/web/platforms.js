@@ -49,7 +49,7 @@ const PLATFORMS = {
     title: () => t("Sign in (optional)"),
     hint: () =>
       t(
-        "Public chat needs no sign-in. With one: an OAuth token with the scope chat:read, and the login it belongs to.",
+        "Public chat needs no sign-in. With one: an OAuth token with the scope user:read:chat, and the login it belongs to.",
       ),
   },
   bilibili: {
@@ -63,10 +63,10 @@ const PLATFORMS = {
       ),
   },
   youtube: {
-    channel: () => t("Video ID"),
+    channel: () => t("Video, address or @handle"),
     token: () => t("API key"),
     login: null,
-    title: () => t("API key (required)"),
+    title: () => t("API key (kept after the first time)"),
     hint: () => t("A key for the YouTube Data API v3, made in the Google Cloud console."),
   },
 };
@@ -80,7 +80,6 @@ function showPlatform() {
   $("login-field").hidden = needed;
   $("account-title").textContent = about.title();
   $("account-hint").textContent = about.hint();
-  $("token").required = needed;
   if (needed) $("account").open = true;
 }
 

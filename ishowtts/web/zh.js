@@ -186,16 +186,16 @@ export const zh = {
   Platform: "平台",
   "Channel name": "频道名",
   "Room number": "房间号",
-  "Video ID": "视频 ID",
+  "Video, address or @handle": "视频 ID、网址或 @频道",
   "Sign in (optional)": "登录信息（可选）",
-  "API key (required)": "API 密钥（必填）",
+  "API key (kept after the first time)": "API 密钥（首次填写后会保存）",
   "OAuth token": "OAuth 令牌",
   "SESSDATA cookie": "Cookie 中的 SESSDATA",
   "API key": "API 密钥",
   "Login name": "登录名",
   UID: "UID（用户编号）",
-  "Public chat needs no sign-in. With one: an OAuth token with the scope chat:read, and the login it belongs to.":
-    "读取公开聊天无需登录。如要登录，请填写带 chat:read 权限的 OAuth 令牌及对应的登录名。",
+  "Public chat needs no sign-in. With one: an OAuth token with the scope user:read:chat, and the login it belongs to.":
+    "读取公开聊天无需登录。如要登录，请填写带 user:read:chat 权限的 OAuth 令牌及对应的登录名。",
   "Without it, Bilibili masks viewers' names. SESSDATA is a cookie of bilibili.com; your profile shows the UID.":
     "不登录时，B 站会隐藏观众昵称。SESSDATA 在 bilibili.com 的 Cookie 里，UID 见个人空间。",
   "A key for the YouTube Data API v3, made in the Google Cloud console.":

@@ -250,6 +250,52 @@ static void check_said(const ishow_chat_message *m, const char *text, int names,
     item_free(it);
 }
 
+/* The platform hides who they are: one mask, many people. */
+static void test_the_masked_are_not_one_person(void **state) {
+    (void)state;
+    static const ishow_chat_voice voices[] = {{"a", NULL}, {"b", NULL}};
+    ishow_chat_options o = ishow_chat_options_default();
+    o.flood_messages = 2;
+    o.voices = voices;
+    o.n_voices = 2;
+    for (int masked = 0; masked < 2; masked++) {
+        filter *f = make(&o);
+        int passed = 0;
+        for (int i = 0; i < 8; i++) {
+            ishow_chat_message m = fake_message("", "", "hello everybody");
+            char id[16];
+            filtered r;
+            snprintf(id, sizeof id, "m%d-%d", masked, i);
+            m.id = fake_span(id);
+            m.user_id = m.login = (ishow_span){NULL, 0};
+            m.display_name = fake_span("小***");
+            m.masked = masked != 0;
+            assert_true(filter_message(f, &m, i, &r));
+            passed += r.accepted;
+            if (masked) assert_string_equal(r.voice, ""); /* nobody's own */
+            filtered_free(&r);
+        }
+        assert_int_equal(passed, masked ? 8 : 1);
+        filter_free(f);
+    }
+}
+
+static void test_a_subscription_needs_no_words(void **state) {
+    (void)state;
+    ishow_chat_options o = ishow_chat_options_default();
+    filter *f = make(&o);
+    ishow_chat_message m = fake_message("", "anna", "");
+    filtered r;
+    m.id = fake_span("s");
+    m.kind = ISHOW_CHAT_KIND_SUBSCRIPTION;
+    m.gift_name = fake_span("舰长");
+    assert_true(filter_message(f, &m, 0, &r));
+    assert_true(r.accepted);
+    assert_string_equal(r.language, "zh"); /* of the words that are said */
+    filtered_free(&r);
+    filter_free(f);
+}
+
 static void test_templates(void **state) {
     (void)state;
     ishow_chat_message m = fake_message("t", "Anna_5", "hello");
@@ -271,6 +317,13 @@ static void test_templates(void **state) {
     m.kind = ISHOW_CHAT_KIND_SUBSCRIPTION;
     m.system_text = fake_span("Anna subscribed for 3 months.");
     check_said(&m, "love it", 1, "Anna subscribed for 3 months. love it");
+    m.kind = ISHOW_CHAT_KIND_GIFT; /* the platform's words, where it has some: no plan has a name in "5 gifts" */
+    m.system_text = fake_span("Anna is gifting 5 Tier 1 Subs!");
+    check_said(&m, "", 1, "Anna is gifting 5 Tier 1 Subs!");
+    m.kind = ISHOW_CHAT_KIND_SUBSCRIPTION;
+    m.system_text = (ishow_span){NULL, 0};
+    m.gift_name = fake_span("舰长");
+    check_said(&m, "", 1, "Anna 5 joined as 舰长.");
     ishow_chat_options o = ishow_chat_options_default();
     o.template_text = "On {platform}, {user}{unknown}: {text} {";
     m = fake_message("t", "Bob", "hi");
@@ -307,6 +360,8 @@ int main(void) {
         cmocka_unit_test(test_tempo),
         cmocka_unit_test(test_priorities_by_mention),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_the_masked_are_not_one_person),
+        cmocka_unit_test(test_a_subscription_needs_no_words),
         cmocka_unit_test(test_templates),
         cmocka_unit_test(test_ids_are_forgotten_in_order),
     };

@@ -98,7 +98,8 @@ static void test_seen(void **state) {
 }
 
 static int take_packet(void *self, const bilibili_packet *packet) {
-    ishow_bilibili_command(self, span_of("5050"), span_of("7"), packet->body, packet->n);
+    static bilibili_room room = {.number = "5050", .owner = "7"};
+    ishow_bilibili_command(self, &room, 0, packet->body, packet->n);
     return 1;
 }
 

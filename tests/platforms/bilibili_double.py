@@ -1,6 +1,9 @@
-"""A live room of Bilibili on one port: its HTTP answers, and a WebSocket that sends packets.
+"""A live room of Bilibili on one port: its HTTP answers, the open platform's, and a WebSocket that sends packets.
 
-The commands have the shapes that the platform's page receives; tests let `blivedm`, another client, read the same ones.
+
+What is asked and answered is what blivedm 1.1.7 of xfgryujk does (`clients/web.py`, `clients/open_live.py`); commands
+have the shapes that the platform's page receives. PyPI's `blivedm`, an older client of its own, reads the same ones
+in the tests.
 """
 
 from __future__ import annotations
@@ -197,6 +200,12 @@ class BilibiliDouble(Background):
         self.heartbeats = 0
         self.auth_code = 0
         self.room_code = 0
+        self.refused: dict[str, list[int]] = {}  # path: codes that its next answers are
+        self.identities = 0
+        self.opened: list[dict[str, Any]] = []  # projects of the open platform: what was posted
+        self.project_beats = 0
+        self.project_codes: list[int] = []  # of the next answers to /v2/app/start
+        self.beat_code = 0
         self.answers_heartbeats = True
         self.status = HTTPStatus.OK
         self.clients: list[ServerConnection] = []
@@ -225,11 +234,17 @@ class BilibiliDouble(Background):
         url = urlsplit(request.path)
         if url.path == "/sub":
             return None  # a WebSocket
+        if codes := self.refused.get(url.path):
+            self.asked.append(request.path)
+            return self._json({"code": codes.pop(0), "message": "-352"})
         self.asked.append(request.path)
         self.cookies.append(request.headers.get("Cookie", ""))
         query = parse_qs(url.query)
         answers: dict[str, Any] = {
-            "/x/frontend/finger/spi": {"code": 0, "data": {"b_3": "BUVID-3-infoc", "b_4": ""}},
+            "/x/frontend/finger/spi": {
+                "code": 0,
+                "data": {"b_3": f"BUVID-{3 + self.identities}-infoc", "b_4": f"BUVID4-{self.identities}-a%3D%3D"},
+            },
             "/x/web-interface/nav": {
                 "code": -101,
                 "message": "账号未登录",
@@ -260,11 +275,15 @@ class BilibiliDouble(Background):
                 },
             },
         }
+        self.identities += url.path.endswith("/spi")
         answer = answers.get(url.path)
         if url.path.endswith("getDanmuInfo") and "wts" in query and not self.signed(url.query):
             answer = {"code": -352, "message": "-352"}
+        return self._json(answer, self.status if answer else HTTPStatus.NOT_FOUND)
+
+    @staticmethod
+    def _json(answer: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
         body = json.dumps(answer).encode()
-        status = self.status if answer else HTTPStatus.NOT_FOUND
         return Response(
             status.value,
             status.phrase,

@@ -220,7 +220,10 @@ def test_a_room_from_the_first_request_on(certificate: Certificate, listener: Li
             "getDanmuInfo",
         ]
         assert room.asked[2].endswith("room_id=6")
-        assert f"id={ROOM}&type=0&wts=" in room.asked[3] and BilibiliDouble.signed(room.asked[3].partition("?")[2])
+        assert f"id={ROOM}&type=0&web_location=444.8&wts=" in room.asked[3] and BilibiliDouble.signed(
+            room.asked[3].partition("?")[2]
+        )
+        assert room.cookies[-1] == "buvid3=BUVID-3-infoc; buvid4=BUVID4-0-a%3D%3D"
         assert room.auths == [
             {
                 "uid": 0,
@@ -344,6 +347,11 @@ def test_a_frame_over_the_limit_ends_the_connection_not_the_program(
         ("login", "6", {"token": "a", "login": "me"}),
         ("endpoint", "6", {"endpoint": "http://example.org"}),
         ("inflate_bytes_max", "6", {"inflate_bytes_max": 1}),
+        ("app_id", "6", {"app_id": "x", "code": "c", "token": "s", "login": "k"}),
+        ("app_id", "6", {"code": "c"}),
+        ("code", "6", {"app_id": "1", "token": "s", "login": "k"}),
+        ("token", "6", {"app_id": "1", "code": "c"}),
+        ("login", "6", {"app_id": "1", "code": "c", "token": "s"}),
     ],
 )
 def test_options_are_checked(field: str, channel: str, options: dict[str, Any]) -> None:

@@ -230,7 +230,7 @@ def test_a_name_that_the_server_gives_is_cut_and_not_wrapped(
         ("login", "chan", {"token": "x"}),
         ("token", "chan", {"token": "x\r\nQUIT", "login": "me"}),
         ("token", "chan", {"token": "", "login": "me"}),
-        ("endpoint", "chan", {"endpoint": "https://example.org"}),
+        ("token", "chan", {"endpoint": "https://example.org"}),
         ("endpoint", "chan", {"endpoint": "irc://irc.example.org:6667"}),
         ("endpoint", "chan", {"endpoint": "irc://127.0.0.1.nip.io:6667"}),
         ("endpoint", "chan", {"endpoint": "irc://127.evil.example:6667"}),

@@ -122,6 +122,26 @@ EVERY_TYPE: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
 }
 
 
+def test_sentences_of_the_platform_and_ours() -> None:
+    gifting = {"giftMembershipsCount": 5, "giftMembershipsLevelName": "Silver"}
+    (own,) = decode(item(1, "membershipGiftingEvent", name="Mem", membershipGiftingDetails=gifting))
+    assert own["system_text"] == "Mem gifted 5 Silver memberships."
+    (theirs,) = decode(
+        item(1, "membershipGiftingEvent", membershipGiftingDetails=gifting, displayMessage="Mem sent 5 memberships!")
+    )
+    assert theirs["system_text"] == "Mem sent 5 memberships!"
+    milestone = {"memberMonth": 6, "memberLevelName": "Gold", "userComment": "so happy"}
+    for display, wanted in [
+        ('Ann has been a member for 6 months! "so happy"', "Ann has been a member for 6 months!"),
+        ("so happy", "Ann has been a member for 6 months."),
+        ("", "Ann has been a member for 6 months."),
+    ]:
+        (event,) = decode(
+            item(1, "memberMilestoneChatEvent", memberMilestoneChatDetails=milestone, displayMessage=display)
+        )
+        assert (event["system_text"], event["text"]) == (wanted, "so happy")
+
+
 def test_every_type_of_the_discovery_document_is_known() -> None:
     assert set(EVERY_TYPE) == set(discovery()["schemas"]["LiveChatMessageSnippet"]["properties"]["type"]["enum"])
 
@@ -243,14 +263,14 @@ def test_a_chat_from_history_to_its_end(
         double.offline = True
         assert "over" in listener.state("ended")
         stats = listener.loop.stats(0)
-        assert stats["quota_used"] == 1 + 5 * double.turn
+        assert stats["quota_used"] == 1 + 1 + 5 * double.turn  # this double knows no stream
         assert (stats["duplicates"], stats["malformed"]) == (1, 0)
         assert double.keys == [KEY] * len(double.paths)
         assert not any(KEY in path for path in double.paths)
         assert {"part": ["id", "snippet", "authorDetails"]}.items() <= double.asked[0].items()
         for _ in range(5):
             listener.events += listener.loop.wait(0.02)
-        assert double.turn == (stats["quota_used"] - 1) // 5  # nobody asks after the end
+        assert double.turn == (stats["quota_used"] - 2) // 5  # nobody asks after the end
     assert KEY not in repr(listener.events) + "".join(capfd.readouterr())
 
 
@@ -286,7 +306,7 @@ def test_a_failure_costs_no_message(certificate: Certificate, listener: Listener
 @pytest.mark.parametrize(
     ("status", "reason", "state", "words"),
     [
-        (403, "quotaExceeded", "failed", "midnight"),
+        (403, "quotaExceeded", "waiting", "midnight"),
         (403, "liveChatEnded", "ended", "over"),
         (403, "liveChatDisabled", "failed", "liveChatDisabled"),
         (404, "liveChatNotFound", "failed", "404"),
@@ -308,11 +328,17 @@ def test_refusals(
 
 def test_the_limit_of_the_quota_is_kept_and_reported(certificate: Certificate, listener: Listener) -> None:
     with YoutubeDouble(certificate) as double:
-        follow(listener, double, certificate, quota_units=100)
-        assert "96 of 100 units" in listener.state("failed")
-        assert (double.turn, listener.loop.stats(0)["quota_used"]) == (19, 96)
+        follow(listener, double, certificate, quota_units=6)
+        state = listener.state("waiting")
+        assert "2 of 6 units" in state and "midnight" in state
+        stats = listener.loop.stats(0)
+        assert (double.turn, stats["quota_used"]) == (0, 2)
+        assert 0 < stats["retry_seconds"] <= 25 * 3600
+        other = follow(listener, double, certificate, quota_units=7)
+        listener.live(other)
+        listener.until(lambda: listener.of("notice"))
         (notice,) = listener.of("notice")
-        assert "91 of 100" in notice["text"]
+        assert "7 of 7" in notice["text"]
 
 
 @pytest.mark.parametrize(
@@ -346,6 +372,8 @@ def test_no_such_video(certificate: Certificate, listener: Listener) -> None:
     [
         ("token", VIDEO, {}),
         ("channel", "a b", {"token": KEY}),
+        ("channel", "https://example.org/watch?v=abc", {"token": KEY}),
+        ("channel", "https://www.youtube.com/playlist?list=x", {"token": KEY}),
         ("channel", "", {"token": KEY}),
         ("endpoint", VIDEO, {"token": KEY, "endpoint": "http://example.org"}),
         ("poll_seconds_min", VIDEO, {"token": KEY, "poll_seconds_min": -1.0}),

@@ -230,6 +230,7 @@ def test_the_shipped_example_is_good_and_repeats_no_default() -> None:
             "role_voices knows broadcaster, moderator, vip, subscriber, member, guard, staff, paid, not king",
         ),
         ('chat.voices=["nobody"]', "chat speaks in the voice nobody, but the voices are kathleen"),
+        ('chat.sources=[{platform = "youtube", channel = "x"}]', "YouTube answers nobody without an API key"),
         ('chat.sources=[{platform = "myspace"}]', "chat.sources[0].platform must be one of twitch, bilibili, youtube"),
     ],
 )

@@ -135,7 +135,9 @@ def test_fields_for_signing_in(page: Browser) -> None:
     labels = lambda: page.run(look)  # noqa: E731
     assert labels() == ["Channel name", "OAuth token"] and not page.shown("token")
     page.choose("platform", "youtube")
-    assert labels() == ["Video ID", "API key"] and page.shown("token") and not page.shown("login-field")
+    assert (
+        labels() == ["Video, address or @handle", "API key"] and page.shown("token") and not page.shown("login-field")
+    )
     page.choose("platform", "bilibili")
     assert labels() == ["Room number", "SESSDATA cookie"] and page.shown("login-field")
     page.run(

@@ -1,0 +1,38 @@
+/* A connection to a live room of Bilibili: what is asked over HTTP first (bilibili_web.c, or bilibili_project.c for the
+ * open platform), then the WebSocket that both end in (bilibili_source.c). */
+#ifndef ISHOW_PLATFORMS_BILIBILI_SESSION_H
+#define ISHOW_PLATFORMS_BILIBILI_SESSION_H
+
+#include "net/websocket.h"
+#include "platforms/bilibili.h"
+#include "platforms/source.h"
+
+typedef enum bilibili_step { STEP_BUVID, STEP_KEY, STEP_ROOM, STEP_HOSTS, STEP_PROJECT, STEP_SOCKET } bilibili_step;
+
+typedef struct bilibili_session {
+    http_call call, heartbeat; /* heartbeat: of the open platform's project */
+    websocket socket;
+    bilibili_room room;
+    bilibili_step step;
+    unsigned epoch, next_host;
+    int refused;                            /* in this attempt: the platform wanted another identity */
+    char buvid3[128], buvid4[160], key[33]; /* the web page's identity, and what requests are signed with today */
+    char project[128];                      /* the open platform's game_id; "": none is open */
+    double project_beat_at;
+    json_t *links; /* the project's addresses */
+    unsigned project_failures;
+    char auth[1200]; /* what the WebSocket is opened with */
+    size_t n_auth;
+} bilibili_session;
+
+void bilibili_connect(ishow_chat_source *s, const char *url); /* auth is set */
+
+/* Begin with the first request of an attempt. */
+void bilibili_web_start(ishow_chat_source *s);
+void bilibili_project_start(ishow_chat_source *s);
+
+/* The open platform's project. */
+void bilibili_project_beat(ishow_chat_source *s); /* at project_beat_at */
+void bilibili_project_lost(ishow_chat_source *s); /* the next attempt opens another one */
+
+#endif

@@ -1,0 +1,19 @@
+/* Protocol buffers as they lie in memory: fields one after another, unknown ones skipped by the reader's caller. */
+#ifndef ISHOW_PLATFORMS_PROTOBUF_H
+#define ISHOW_PLATFORMS_PROTOBUF_H
+
+#include <stdint.h>
+
+#include "base/span.h"
+
+typedef struct protobuf_field {
+    uint32_t number;
+    uint64_t whole;   /* of a number of any width; 0 of a field with a length */
+    ishow_span bytes; /* of a string or an inner message, borrowed; {NULL, 0} of a number */
+} protobuf_field;
+
+/* Takes the next field off *message. 1: it is in *out; 0: there is none left; -1: the bytes are damaged or hold a type
+ * that no message of today has (groups). */
+int protobuf_next(ishow_span *message, protobuf_field *out);
+
+#endif
