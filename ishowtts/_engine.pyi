@@ -26,6 +26,9 @@ class _Defaults(TypedDict):
     upload_bytes_max: int
     stored_voices_max: int
     stored_bytes_max: int
+    lexicon_max: int
+    lexicon_word_chars: int
+    lexicon_said_chars: int
     early_seconds: float
     host: str
     port: int

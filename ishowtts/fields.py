@@ -63,6 +63,7 @@ class SpeechOptions(TypedDict, total=False):
     cross_fade: float
     fix_duration: float
     remove_silence: bool
+    markup: bool
     seed: int | None
     early: bool
     priority: int

@@ -26,6 +26,8 @@ LONG_TEXT = 200
 """Length in characters from which a progress bar is shown on a terminal."""
 SUFFIXES = {**{f".{name}": name for name in FORMATS}, ".ogg": "opus"}
 """Audio formats by the suffix of a file name."""
+_ORDERS = 200
+"""Characters of a part that are left for the orders of markup before it."""
 _CUTS = (  # patterns after which a text may be cut, the best first
     r"\n\s*\n",
     r"\n",
@@ -35,11 +37,23 @@ _CUTS = (  # patterns after which a text may be cut, the best first
 )
 
 
-def cut(text: str, limit: int) -> list[str]:
+def cut(text: str, limit: int, markup: bool = False) -> list[str]:
     """Cut a text into parts of at most `limit` characters that together are the text; parts of white space are dropped.
 
-    A part ends at the last end of a paragraph in its second half, else of a line, sentence, clause or word.
+    A part ends at the last end of a paragraph in its second half, else of a line, sentence, clause or word. `markup`:
+    no order is cut in two, and each part begins with the orders that are in force.
     """
+    if markup:
+        from .text.markup import carried
+
+        parts = cut(text, limit - _ORDERS)
+        for number in range(1, len(parts)):
+            begun = parts[number - 1].rfind("[")
+            if begun > 0 and "]" not in parts[number - 1][begun:] and len(parts[number - 1]) - begun < _ORDERS:
+                parts[number] = parts[number - 1][begun:] + parts[number]
+                parts[number - 1] = parts[number - 1][:begun]
+            parts[number] = carried(parts[number - 1]) + parts[number]
+        return [part for part in parts if part.strip()]
     parts = []
     while len(text) > limit:
         window = text[:limit]
@@ -71,7 +85,10 @@ def speak(arguments: argparse.Namespace, config: Config) -> int:
 
     with open_engine(config) as engine:
         speech = _Speech(
-            engine, cut(text, DEFAULTS["max_text_chars"]), config.default_voice, chosen | {"early": output is None}
+            engine,
+            cut(text, DEFAULTS["max_text_chars"], chosen["markup"]),
+            config.default_voice,
+            chosen | {"early": output is None},
         )
         pieces: list[Samples] = []
         silent = ""
@@ -177,9 +194,11 @@ class _Speech:
 def open_engine(config: Config) -> Engine:
     """The engine of a configuration for a process that speaks once: it compiles only if `model.compile` is "wait"."""
     from .engine import open_engine
+    from .text import lexicon
 
     model = config.model
-    # KeyboardInterrupt during an import that the C core started would be reported as a broken model.
+    lexicon.tell(lexicon.stored(config.server.state_dir))
+    # Raised inside an import that C asked for, an interrupt would be reported as a broken model.
     before = signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     try:
         engine = open_engine(config, "off")  # this process ends before a compilation in the background would

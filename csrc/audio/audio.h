@@ -75,6 +75,11 @@ ISHOW_API size_t ishow_audio_remove_silence(float *samples, size_t n, int sample
 ISHOW_API size_t ishow_audio_cross_fade(const float *a, size_t na, const float *b, size_t nb, size_t overlap,
                                         float *out);
 
+/* Writes a, `pause` samples of silence and b into out. The last `edge` samples of a fade out and the first of b fade
+ * in, so that neither ends in a click; edge is clamped to each length. Returns na + pause + nb. out may not alias. */
+ISHOW_API size_t ishow_audio_join_apart(const float *a, size_t na, const float *b, size_t nb, size_t pause, size_t edge,
+                                        float *out);
+
 /* Faults a listener would hear, found in a finished clip. */
 typedef struct ishow_audio_faults {
     size_t non_finite; /* samples that are NaN or infinite */

@@ -23,6 +23,11 @@
 #define ISHOW_STORED_VOICES_MAX     200                 /* most voices and overrides made over HTTP */
 #define ISHOW_STORED_BYTES_MAX      (512 * 1024 * 1024) /* their clips together */
 
+/* Pronunciations. */
+#define ISHOW_LEXICON_MAX        10000
+#define ISHOW_LEXICON_WORD_CHARS 100
+#define ISHOW_LEXICON_SAID_CHARS 200
+
 /* Engine. */
 #define ISHOW_EARLY_SECONDS 1.5 /* first chunk of a streamed text, about */
 

@@ -1,4 +1,5 @@
-/* The text front end: an object of ishowtts with `speakable` and `tokenize`, called from the engine's text thread. */
+/* The text front end: an object of ishowtts with `speakable` and `tokenize`, called from the engine's text thread,
+ * and `ask`, which any thread calls. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,15 +15,15 @@ static void copy_cut(char *out, size_t capacity, const char *text) {
     out[n] = '\0';
 }
 
-static ishow_status normalize(void *self, const char *text, const char *language, char **out, ishow_unspoken *unspoken,
-                              ishow_error *error) {
+static ishow_status normalize(void *self, const char *text, const char *language, int markup, char **out,
+                              ishow_unspoken *unspoken, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     const char *utf8 = NULL, *first = NULL; /* borrowed from result */
     Py_ssize_t count = 0;
     *out = NULL;
     *unspoken = (ishow_unspoken){0};
     PyGILState_STATE lock = PyGILState_Ensure();
-    PyObject *result = PyObject_CallMethod(self, "speakable", "sz", text, language);
+    PyObject *result = PyObject_CallMethod(self, "speakable", "szi", text, language, markup);
     if (!result || !PyArg_ParseTuple(result, "sns", &utf8, &count, &first))
         status = ishow_py_fail(error, "Reading the text");
     else if (!(*out = ishow_strdup(utf8)))
@@ -34,6 +35,43 @@ static ishow_status normalize(void *self, const char *text, const char *language
     Py_XDECREF(result);
     PyGILState_Release(lock);
     return status;
+}
+
+/* Fills *part from (text, pause, speed, voice); -1 with an exception. */
+static int take_part(PyObject *item, ishow_part *part) {
+    const char *text, *voice; /* borrowed from item */
+    if (!PyArg_ParseTuple(item, "sdds", &text, &part->pause, &part->speed, &voice)) return -1;
+    copy_cut(part->voice, sizeof part->voice, voice);
+    part->text = ishow_strdup(text);
+    return part->text ? 0 : (PyErr_NoMemory(), -1);
+}
+
+static ishow_status cut(void *self, const char *text, ishow_part **out, size_t *n, ishow_error *error) {
+    ishow_status status = ISHOW_OK;
+    size_t made = 0, count = 0;
+    ishow_part *parts = NULL;
+    *out = NULL;
+    *n = 0;
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *list = PyObject_CallMethod(self, "cut", "s", text);
+    if (list && PyList_Check(list)) {
+        count = (size_t)PyList_GET_SIZE(list);
+        if ((parts = calloc(count ? count : 1, sizeof *parts)))
+            while (made < count && take_part(PyList_GET_ITEM(list, (Py_ssize_t)made), &parts[made]) == 0) made++;
+    }
+    if (PyErr_Occurred())
+        status = ishow_py_fail(error, "Reading the markup");
+    else if (!parts)
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the parts of the text could not be had.");
+    Py_XDECREF(list);
+    PyGILState_Release(lock);
+    if (status) {
+        ishow_parts_free(parts, made);
+        return status;
+    }
+    *out = parts;
+    *n = count;
+    return ISHOW_OK;
 }
 
 /* Fills *out from (list of int, int); -1 with an exception. */
@@ -76,6 +114,21 @@ static ishow_status tokenize(void *self, const char *ref_text, const char *text,
     return status;
 }
 
+static ishow_status ask(void *self, const char *verb, const char *json, char **out, ishow_error *error) {
+    ishow_status status = ISHOW_OK;
+    *out = NULL;
+    PyGILState_STATE lock = PyGILState_Ensure();
+    PyObject *result = PyObject_CallMethod(self, "ask", "ss", verb, json);
+    const char *utf8 = result ? PyUnicode_AsUTF8(result) : NULL; /* borrowed from result */
+    if (!utf8)
+        status = ishow_py_fail(error, "Asking the text front end");
+    else if (!(*out = ishow_strdup(utf8)))
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for an answer could not be had.");
+    Py_XDECREF(result);
+    PyGILState_Release(lock);
+    return status;
+}
+
 static void close_frontend(void *self) {
     PyGILState_STATE lock = PyGILState_Ensure();
     Py_DECREF((PyObject *)self);
@@ -93,7 +146,11 @@ ishow_status ishow_bridge_frontend(ishow_bridge *bridge, const char *model, isho
     if (error) *error = own;
     if (!frontend) return own.status;
     ishow_handle_made();
-    *out =
-        (ishow_text_frontend){.self = frontend, .normalize = normalize, .tokenize = tokenize, .close = close_frontend};
+    *out = (ishow_text_frontend){.self = frontend,
+                                 .normalize = normalize,
+                                 .cut = cut,
+                                 .tokenize = tokenize,
+                                 .ask = ask,
+                                 .close = close_frontend};
     return ISHOW_OK;
 }

@@ -160,6 +160,7 @@ typedef struct ishow_chat_synth {
     ishow_status (*next)(void *self, void *clip, const float **samples, size_t *n, ishow_error *error);
     void (*free)(void *self, void *clip); /* cancels it if it is still running */
     int sample_rate;
+    char scripts[8]; /* letters that are read: a Latin, h Chinese, k kana, x any other; "": all of them */
 } ishow_chat_synth;
 
 /* ---- journal ---- */

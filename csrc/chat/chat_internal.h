@@ -48,8 +48,9 @@ typedef struct cleaned {
 /* 0: no memory. */
 int clean_text(ishow_span text, const ishow_chat_emote *emotes, size_t n_emotes, const ishow_chat_options *o,
                cleaned *out);
-/* A name as it is read aloud; free() it. */
-char *clean_name(ishow_span display, ishow_span login, int clean);
+/* A name as it is said; free() it. What holds nothing to say, or no letter of `scripts` (as ishow_chat_synth has them),
+ * gives way to the login, and that to "Somebody". */
+char *clean_name(ishow_span display, ishow_span login, const char *scripts, int clean);
 size_t count_graphemes(const char *text);
 size_t count_words(const char *text); /* two characters of a dense script are a word */
 
@@ -144,7 +145,7 @@ void filter_remember_voice(filter *f, const char *viewer_key, const char *voice)
 
 /* ---- sentence.c ---- */
 /* The sentence for a message; names: the viewer's name is read. free() it. */
-char *say_item(const item *it, const ishow_chat_options *o, int names);
+char *say_item(const item *it, const ishow_chat_options *o, const char *scripts, int names);
 /* The voice of a viewer among the options' by the key alone, preferring those of the language; "" when there are none.
  */
 const char *voice_for(const ishow_chat_options *o, const char *key, const char *language);

@@ -399,15 +399,37 @@ done:
     return out;
 }
 
-char *clean_name(ishow_span display, ishow_span login, int clean) {
-    char *name = clean ? tidy_name(display) : span_copy(display);
-    if (name && !*name) {
-        free(name);
-        name = clean ? tidy_name(login) : span_copy(login);
+/* Kinds of letters as the text front end has them: Latin, Chinese, kana, any other; a digit is read by all. */
+static char script_of(uint32_t c) {
+    if (c < 0x250 || (c >= 0x1E00 && c < 0x1F00)) return 'a';
+    if (c >= 0x3040 && c < 0x3100) return 'k';
+    if (c == 0x3007 || (c >= 0x3400 && c < 0xA000) || (c >= 0xF900 && c < 0xFB00) || (c >= 0x20000 && c < 0x32000))
+        return 'h';
+    return 'x';
+}
+
+/* Whether a letter or digit of a name is one that the voices read, styled letters as what they stand for. */
+static int is_readable(const char *name, const char *scripts) {
+    utf8proc_uint8_t *plain = NULL;
+    int found = 0;
+    if (utf8proc_map((const utf8proc_uint8_t *)name, 0, &plain,
+                     UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT) < 0)
+        return 1;
+    for (const char *p = (const char *)plain; *p && !found;) {
+        const uint32_t c = ishow_utf8_next(&p);
+        if (c == UINT32_MAX) break;
+        found = is_spoken(c) && (kind_of(c) == UTF8PROC_CATEGORY_ND || strchr(scripts, script_of(c)));
     }
-    if (name && !*name) {
+    free(plain);
+    return found;
+}
+
+char *clean_name(ishow_span display, ishow_span login, const char *scripts, int clean) {
+    const ishow_span names[] = {display, login};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *name = clean ? tidy_name(names[i]) : span_copy(names[i]);
+        if (!name || (*name && (!scripts[0] || is_readable(name, scripts)))) return name;
         free(name);
-        name = ishow_strdup("Someone");
     }
-    return name;
+    return ishow_strdup("Somebody");
 }

@@ -278,6 +278,12 @@ static int is_listed_voice(const ishow_chat_options *o, const char *id, const ch
     return 0;
 }
 
+static int any_speaks(const ishow_chat_options *o, const char *language) {
+    for (size_t i = 0; i < o->n_voices; i++)
+        if (o->voices[i].language && language_matches(o->voices[i].language, language)) return 1;
+    return 0;
+}
+
 static void choose_voice(filter *f, const ishow_chat_message *m, viewer *v, filtered *out) {
     const ishow_chat_options *o = f->r->o;
     const char *voice = "", *speaks = NULL;
@@ -295,7 +301,7 @@ static void choose_voice(filter *f, const ishow_chat_message *m, viewer *v, filt
             is_listed_voice(o, v->voice, &speaks);
         }
         voice = v->voice;
-        if (speaks && !language_matches(speaks, out->language))
+        if (speaks && !language_matches(speaks, out->language) && any_speaks(o, out->language))
             voice = voice_for(o, out->key, out->language); /* for this message only, a voice of its language */
     } else if (!*voice) {
         for (size_t i = 0; !*voice && i < o->n_voices; i++)

@@ -96,7 +96,7 @@ static int make(ishow_chat *c, item *it, const char *before, double before_at, d
     ishow_error error = {0};
     int names = !(before && !strcmp(before, it->viewer) && c->o.name_again_seconds > 0 &&
                   now - before_at <= c->o.name_again_seconds);
-    char *said = say_item(it, &c->o, names);
+    char *said = say_item(it, &c->o, c->synth.scripts, names);
     if (!said) return 0;
     const char *own = it->kind == ISHOW_CHAT_KIND_TEXT && *it->text
                           ? it->text

@@ -47,11 +47,11 @@ static const char *template_of(const item *it, const ishow_chat_options *o, int 
     return names ? o->template_text : "{text}";
 }
 
-char *say_item(const item *it, const ishow_chat_options *o, int names) {
+char *say_item(const item *it, const ishow_chat_options *o, const char *scripts, int names) {
     sentence s = {0};
     char amount[64], count[32], others[40] = "";
     char *name = clean_name((ishow_span){it->name, strlen(it->name)}, (ishow_span){it->login, strlen(it->login)},
-                            o->clean_names);
+                            scripts, o->clean_names);
     if (!name) return NULL;
     amount_text(it, amount, sizeof amount);
     snprintf(count, sizeof count, "%llu", (unsigned long long)(it->count ? it->count : 1));

@@ -1,5 +1,6 @@
 /* Synthesises clips by the engine. */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,7 +100,13 @@ ishow_status ishow_chat_engine_create(ishow_chat_engine **out, ishow_engine *eng
 }
 
 ishow_chat_synth ishow_chat_engine_synth(ishow_chat_engine *e) {
-    return (ishow_chat_synth){.self = e, .start = start, .next = next, .free = release, .sample_rate = e->sample_rate};
+    ishow_chat_synth synth = {.self = e, .start = start, .next = next, .free = release, .sample_rate = e->sample_rate};
+    char *scripts = NULL; /* a JSON string */
+    ishow_error ignored;
+    if (ishow_engine_ask_frontend(e->engine, "scripts", "null", &scripts, &ignored) == ISHOW_OK)
+        snprintf(synth.scripts, sizeof synth.scripts, "%.*s", (int)strspn(scripts + 1, "ahkx"), scripts + 1);
+    free(scripts);
+    return synth;
 }
 
 void ishow_chat_engine_notify(ishow_chat_engine *e, ishow_chat *chat) { e->chat = chat; }

@@ -35,17 +35,34 @@ typedef struct ishow_unspoken {
     char first[64];
 } ishow_unspoken;
 
+/* A stretch of a text between orders of markup. */
+typedef struct ishow_part {
+    char *text;     /* owned; "": only the pause, at the end */
+    double pause;   /* seconds of silence before it */
+    double speed;   /* 0: the request's */
+    char voice[65]; /* "": the request's */
+} ishow_part;
+
+void ishow_parts_free(ishow_part *parts, size_t n); /* NULL allowed */
+
 /* The text front end, filled in by bridge/ (Python) or by a test. Called from the text thread only. */
 typedef struct ishow_text_frontend {
     void *self;
     /* Makes text speakable (numbers, symbols, white space). *out is owned by the caller (free()). EINVAL, field "text",
-     * when nothing speakable is left. language: BCP 47 or NULL to detect. *unspoken: what was left out. */
-    ishow_status (*normalize)(void *self, const char *text, const char *language, char **out, ishow_unspoken *unspoken,
-                              ishow_error *error);
+     * when nothing speakable is left. language: BCP 47 or NULL to detect. markup: 1: "[word](/ipa/)" says how a word is
+     * said. *unspoken: what was left out. */
+    ishow_status (*normalize)(void *self, const char *text, const char *language, int markup, char **out,
+                              ishow_unspoken *unspoken, ishow_error *error);
+    /* Cuts a text with markup between its orders; free *out with ishow_parts_free. EINVAL, field "markup", for an
+     * order that cannot be obeyed. NULL: no text has markup. */
+    ishow_status (*cut)(void *self, const char *text, ishow_part **out, size_t *n, ishow_error *error);
     /* Tokens of ref_text followed by text (F5 tokenises them joined). ref_text may be "". voice: id of the voice that
      * speaks, NULL for none: a model with named speakers has a token for each. */
     ishow_status (*tokenize)(void *self, const char *ref_text, const char *text, const char *language,
                              const char *voice, ishow_tokens *out, ishow_error *error);
+    /* What the front end tells of its reading, or is told: JSON for JSON, which is the caller's (free()). Verbs are
+     * those of ishowtts.text.frontend.Frontend.ask; EINVAL names the field. Any thread. NULL: it has none. */
+    ishow_status (*ask)(void *self, const char *verb, const char *json, char **out, ishow_error *error);
     void (*close)(void *self);
 } ishow_text_frontend;
 
@@ -78,6 +95,10 @@ ISHOW_API void ishow_engine_free(ishow_engine *engine);
  * old one is closed. Takes *backend, also on failure. EINVAL when its shapes differ (sample rate, hop, mels, layout,
  * content hash) or it takes fewer frames; ESTATE when the engine is closing. */
 ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend *backend, ishow_error *error);
+
+/* Asks the text front end: see `ask` there. ESTATE where it answers nothing. Until ishow_engine_free. */
+ISHOW_API ishow_status ishow_engine_ask_frontend(ishow_engine *engine, const char *verb, const char *json, char **out,
+                                                 ishow_error *error);
 
 /* Copy of the active backend's description. */
 ISHOW_API void ishow_engine_info(ishow_engine *engine, ishow_model_info *out);
@@ -143,6 +164,7 @@ typedef struct ishow_request {
     double cross_fade;   /* seconds */
     double fix_duration; /* seconds of reference + generated audio together as in F5; 0: by rule */
     int remove_silence;
+    int markup; /* 1: "[pause 500ms]", "[speed 1.2]", "[voice:anna]" and "[word](/ipa/)" in the text are orders */
     int early; /* 1: a long text begins with a short chunk, so that its first audio comes soon; for who listens while it
                   is made. Other chunks, other samples */
     uint64_t seed;   /* of the noise; chunk i, retry r use derived seeds */
@@ -163,6 +185,11 @@ typedef struct ishow_position {
 } ishow_position;
 
 ISHOW_API ishow_request ishow_request_default(void);
+
+/* How a request would be read, as JSON (free()): tokens, words, phones, what is left out and why. Only text,
+ * voice and markup of the request count. ENOTFOUND for an unknown voice. May wait for the interpreter. */
+ISHOW_API ishow_status ishow_engine_reading(ishow_engine *engine, const ishow_request *request, char **out,
+                                            ishow_error *error);
 
 /* Checks ranges (EINVAL names the field, the limit and the value), finds the voice (ENOTFOUND, field "voice_id"),
  * queues it (EBUSY when full). notify(user) is called on an engine thread whenever ishow_utterance_next has something

@@ -49,6 +49,8 @@ static const ishow_field request_rows[] = {
      .help = "seconds of reference and speech together; 0: by rule"},
     {"remove_silence", "remove_silence", .kind = ISHOW_FIELD_BOOLEAN, AT(remove_silence), .initial = 0,
      .help = "shorten long pauses"},
+    {"markup", "markup", .kind = ISHOW_FIELD_BOOLEAN, AT(markup), .initial = 0,
+     .help = "obey [pause 500ms], [speed 1.2], [voice:id] and [word](/ipa/) in the text"},
     {"seed", "seed", .kind = ISHOW_FIELD_SEED, AT(seed),
      .help = "of the noise: the same seed and request give the same samples; left out: drawn, below 2^53"},
 };

@@ -46,8 +46,12 @@ typedef struct chunk {
     int64_t *tokens; /* [n_tokens], shifted, reference first */
     size_t n_tokens, n_ref;
     size_t gen_frames; /* 0: by the model's predicted durations */
-    double work;       /* frames x calls, about */
-    float *pcm;        /* finished, waiting for its turn; owned */
+    voice *voice;      /* counted; NULL when the engine has none and needs none */
+    double speed;
+    size_t pause; /* samples of silence before it */
+    int apart;    /* it does not overlap with the chunk before: another voice speaks, or a pause is between */
+    double work;  /* frames x calls, about */
+    float *pcm;   /* finished, waiting for its turn; owned */
     size_t n_pcm;
     int finished;
 } chunk;
@@ -69,7 +73,7 @@ struct ishow_utterance {
     char *text;
     char *essential; /* NULL for none */
     voice *voice;    /* counted; NULL when the engine has none and needs none */
-    int priority, remove_silence, early, short_guidance;
+    int priority, remove_silence, early, short_guidance, markup;
     float t[ISHOW_NFE_MAX + 1];
     ishow_path path; /* over t */
     double speed, target_rms, cross_fade, fix_duration;
@@ -101,6 +105,7 @@ struct ishow_utterance {
     /* set before READY, then the inference thread's */
     chunk *chunks;
     size_t n_chunks;
+    size_t pause;               /* samples of silence at the end */
     size_t admitted, delivered; /* chunks given to rows (guarded), chunks joined */
     size_t in_flight;
     float *tail; /* last samples of the joined PCM, held back for the next cross-fade; owned */
@@ -175,6 +180,9 @@ ishow_status local_submit(ishow_engine *engine, const ishow_request *request, vo
 ishow_status local_next(ishow_utterance *utterance, double timeout, const float **samples, size_t *n,
                         ishow_error *error);
 void local_cancel(ishow_utterance *utterance);
+ishow_status local_ask_frontend(ishow_engine *engine, const char *verb, const char *json, char **out,
+                                ishow_error *error); /* reading.c, like the next */
+ishow_status local_reading(ishow_engine *engine, const ishow_request *request, char **out, ishow_error *error);
 void local_timings(ishow_utterance *utterance, ishow_timings *out);
 double local_progress(ishow_utterance *utterance);
 void local_free_utterance(ishow_utterance *utterance);
@@ -185,6 +193,8 @@ void engine_release(ishow_engine *engine);
 /* voice.c */
 voice *voice_find(ishow_engine *engine, const char *id); /* lock held; counted; NULL when absent. id NULL: the first */
 void voice_release(voice *voice);                        /* NULL allowed */
+ishow_status voice_missing(const ishow_engine *engine, const char *asked,
+                           ishow_error *error); /* lock held; ENOTFOUND with the ids that there are */
 /* Text with closing punctuation, as F5 wants a reference to end. Owned by the caller; NULL: out of memory. */
 char *voice_close_text(const char *text);
 

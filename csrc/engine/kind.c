@@ -1,6 +1,8 @@
 /* Calls of engine.h, each handed to the kind of its engine or utterance. */
 #include "engine/kind.h"
 
+#include "base/base.h"
+
 static const ishow_engine_kind *kind_of(const void *handle) { return ((const ishow_engine_head *)handle)->kind; }
 
 ishow_status ishow_engine_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error) {
@@ -40,6 +42,22 @@ ishow_status ishow_engine_list_voices(ishow_engine *engine, ishow_voice_entry **
 ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user),
                                  void *user, ishow_utterance **out, ishow_error *error) {
     return kind_of(engine)->submit(engine, request, notify, user, out, error);
+}
+
+static ishow_status no_frontend(ishow_error *error) {
+    return ishow_fail(error, ISHOW_ESTATE, "", "this engine has no text front end of its own to be asked");
+}
+
+ishow_status ishow_engine_ask_frontend(ishow_engine *engine, const char *verb, const char *json, char **out,
+                                       ishow_error *error) {
+    *out = NULL;
+    if (!kind_of(engine)->ask_frontend) return no_frontend(error);
+    return kind_of(engine)->ask_frontend(engine, verb, json, out, error);
+}
+
+ishow_status ishow_engine_reading(ishow_engine *engine, const ishow_request *request, char **out, ishow_error *error) {
+    *out = NULL;
+    return kind_of(engine)->reading ? kind_of(engine)->reading(engine, request, out, error) : no_frontend(error);
 }
 
 void ishow_engine_stats_get(ishow_engine *engine, ishow_engine_stats *out) { kind_of(engine)->stats(engine, out); }

@@ -17,6 +17,9 @@ typedef struct ishow_engine_kind {
     ishow_status (*list_voices)(ishow_engine *engine, ishow_voice_entry **out, size_t *n, ishow_error *error);
     ishow_status (*submit)(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,
                            ishow_utterance **out, ishow_error *error);
+    ishow_status (*ask_frontend)(ishow_engine *engine, const char *verb, const char *json, char **out,
+                                 ishow_error *error); /* NULL, and so is reading, where there is no front end */
+    ishow_status (*reading)(ishow_engine *engine, const ishow_request *request, char **out, ishow_error *error);
     void (*stats)(ishow_engine *engine, ishow_engine_stats *out);
     double (*busy_for)(ishow_engine *engine);
 

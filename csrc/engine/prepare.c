@@ -9,13 +9,13 @@
 static const double CHUNK_SECONDS_MIN = 5.0; /* of new speech in a chunk, however long the reference is */
 
 /* Checks that the essential part of a text has a sound. */
-static ishow_status check_essential(ishow_engine *engine, const ishow_utterance *u, const char *language,
-                                    ishow_error *error) {
+static ishow_status check_essential(ishow_engine *engine, const ishow_utterance *u, ishow_error *error) {
     char *normal = NULL;
     ishow_unspoken ignored = {0};
     if (!u->essential) return ISHOW_OK;
-    ishow_status status =
-        engine->frontend.normalize(engine->frontend.self, u->essential, language, &normal, &ignored, error);
+    ishow_status status = engine->frontend.normalize(engine->frontend.self, u->essential,
+                                                     u->voice && u->voice->language[0] ? u->voice->language : NULL, 0,
+                                                     &normal, &ignored, error);
     free(normal);
     return status;
 }
@@ -27,7 +27,7 @@ static ishow_status speak_reference(ishow_engine *engine, voice *v, ishow_error 
     ishow_error why = {0};
     ishow_unspoken ignored = {0};
     ishow_status status = engine->frontend.normalize(engine->frontend.self, v->text,
-                                                     v->language[0] ? v->language : NULL, &normal, &ignored, &why);
+                                                     v->language[0] ? v->language : NULL, 0, &normal, &ignored, &why);
     if (status != ISHOW_OK) {
         ishow_fail(error, status, "voice_id", "the reference text of voice '%s' cannot be read: %s", v->id,
                    why.message);
@@ -65,56 +65,106 @@ done:
     return status;
 }
 
-/* Frames of every chunk: fix_duration divided by units as F5 does (cross-fades added, so that the joined clip has the
- * requested length), else the pace's rule, else 0 where the model predicts durations. weights: [n]. */
-static ishow_status set_lengths(const ishow_engine *engine, const ishow_utterance *u, size_t ref_frames,
-                                const ishow_pace *pace, chunk *chunks, const double *weights, const size_t *ruled,
-                                size_t n, ishow_error *error) {
+/* What the parts of a text become, one after another. */
+typedef struct plan {
+    chunk *chunks;
+    double *units; /* of each chunk, by the pace of its voice */
+    size_t n, room;
+    double pause; /* seconds of silence before the next part */
+    ishow_unspoken unspoken;
+} plan;
+
+static ishow_status make_room(plan *p, size_t more, ishow_error *error) {
+    if (p->room - p->n >= more) return ISHOW_OK;
+    const size_t room = p->n + more;
+    chunk *chunks = realloc(p->chunks, room * sizeof *chunks);
+    if (chunks) p->chunks = chunks;
+    double *units = realloc(p->units, room * sizeof *units);
+    if (units) p->units = units;
+    if (!chunks || !units) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu chunks", room);
+    p->room = room;
+    return ISHOW_OK;
+}
+
+/* Frames of a chunk by the pace's rule, as many as fit; 0 where the model predicts. */
+static size_t ruled_frames(const ishow_model_info *info, size_t ref_frames, size_t frames) {
+    if (info->predicts_durations) frames = 0;
+    return ref_frames + frames > info->max_frames ? info->max_frames - ref_frames : frames;
+}
+
+/* fix_duration shared out by units as F5 does; cross-fades are added, so that the joined clip has the length that was
+ * asked. */
+static ishow_status fix_lengths(const ishow_engine *engine, const ishow_utterance *u, plan *p, ishow_error *error) {
     const ishow_model_info *info = &engine->info;
+    const size_t ref_frames = info->uses_prompt && u->voice ? u->voice->frames : 0;
+    const double frames_per_second = (double)info->sample_rate / info->hop;
     double sum = 0;
-    for (size_t i = 0; i < n; i++) sum += weights[i];
-    for (size_t i = 0; i < n; i++) {
-        size_t frames = info->predicts_durations ? 0 : ruled[i];
-        if (u->fix_duration > 0) {
-            double total = u->fix_duration * pace->frames_per_second - (double)ref_frames +
-                           u->cross_fade * pace->frames_per_second * (double)(n - 1);
-            frames = (size_t)fmax(total * (sum > 0 ? weights[i] / sum : 1.0 / (double)n), 2);
-        }
-        if (ref_frames + frames > info->max_frames) {
-            if (u->fix_duration > 0)
-                return ishow_fail(error, ISHOW_EINVAL, "fix_duration",
-                                  "fix_duration asks for %zu frames at once, and this model takes %zu (%.1f s)",
-                                  ref_frames + frames, info->max_frames,
-                                  (double)info->max_frames / pace->frames_per_second);
-            frames = info->max_frames - ref_frames;
-        }
-        chunks[i].gen_frames = frames;
+    for (size_t i = 0; i < p->n; i++) sum += p->units[i];
+    for (size_t i = 0; i < p->n; i++) {
+        const double total = u->fix_duration * frames_per_second - (double)ref_frames +
+                             u->cross_fade * frames_per_second * (double)(p->n - 1);
+        const size_t frames = (size_t)fmax(total * (sum > 0 ? p->units[i] / sum : 1.0 / (double)p->n), 2);
+        if (ref_frames + frames > info->max_frames)
+            return ishow_fail(error, ISHOW_EINVAL, "fix_duration",
+                              "fix_duration asks for %zu frames at once, and this model takes %zu (%.1f s)",
+                              ref_frames + frames, info->max_frames, (double)info->max_frames / frames_per_second);
+        p->chunks[i].gen_frames = frames;
     }
     return ISHOW_OK;
 }
 
-static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chunk **out, size_t *n_out,
-                            ishow_unspoken *unspoken, ishow_error *error) {
-    const ishow_model_info *info = &engine->info; /* shapes are constant: no lock */
-    const voice *v = u->voice;
-    char *normal = NULL, *part = NULL;
-    ishow_span *spans = NULL;
-    chunk *chunks = NULL;
-    double *weights = NULL;
-    size_t *ruled = NULL, n_spans = 0, n = 0;
-    const char *language = v && v->language[0] ? v->language : NULL, *ref_text = "";
-    size_t ref_frames = 0;
+/* One chunk more, of text[0..bytes) in a voice. What holds nothing speakable beside others, such as a row of dots, is
+ * left out. `alone`: it is all there is of the part. */
+static ishow_status add_chunk(ishow_engine *engine, const ishow_utterance *u, voice *v, double speed,
+                              const ishow_pace *pace, const char *ref_text, char *text, int alone, plan *p,
+                              ishow_error *error) {
+    const ishow_model_info *info = &engine->info;
+    const size_t bytes = strlen(text), ref_frames = info->uses_prompt && v ? v->frames : 0;
+    chunk c = {.speed = speed};
+    ishow_status status =
+        tokenize(engine, ref_text, text, v && v->language[0] ? v->language : NULL, v ? v->id : NULL, &c, error);
+    if (status == ISHOW_EINVAL && !alone) return ISHOW_OK;
+    if (status != ISHOW_OK) return status;
+    if (c.n_tokens == c.n_ref) {
+        free(c.tokens);
+        return ISHOW_OK;
+    }
+    const size_t frames = ishow_pace_frames(pace, text, bytes, speed);
+    c.gen_frames = ruled_frames(info, ref_frames, frames);
+    c.work = ishow_path_work(&u->path, 0, ref_frames + frames, 0);
+    c.pause = (size_t)(p->pause * info->sample_rate + 0.5);
+    c.apart = p->pause > 0 || (p->n && p->chunks[p->n - 1].voice != v);
+    c.voice = v;
+    if (v) __atomic_add_fetch(&v->references, 1, __ATOMIC_RELAXED);
+    p->pause = 0;
+    p->units[p->n] = ishow_pace_units(pace, text, bytes);
+    p->chunks[p->n++] = c;
+    return ISHOW_OK;
+}
 
-    ishow_status status = check_essential(engine, u, language, error);
-    if (status != ISHOW_OK) goto done;
-    status = engine->frontend.normalize(engine->frontend.self, u->text, language, &normal, unspoken, error);
+/* The chunks of one part of the text. EINVAL, field "text": it has no sound. */
+static ishow_status plan_part(ishow_engine *engine, const ishow_utterance *u, const char *text, voice *v, double speed,
+                              plan *p, ishow_error *error) {
+    const ishow_model_info *info = &engine->info; /* shapes are constant: no lock */
+    char *normal = NULL, *piece = NULL;
+    ishow_span *spans = NULL;
+    ishow_unspoken unspoken = {0};
+    size_t n_spans = 0, ref_frames = 0;
+    const char *ref_text = "";
+
+    ishow_status status = engine->frontend.normalize(
+        engine->frontend.self, text, v && v->language[0] ? v->language : NULL, u->markup, &normal, &unspoken, error);
     if (status != ISHOW_OK) goto done;
     if (v && info->uses_prompt) {
-        status = speak_reference(engine, u->voice, error);
+        status = speak_reference(engine, v, error);
         if (status != ISHOW_OK) goto done;
         ref_text = v->spoken;
         ref_frames = v->frames;
     }
+    if (!p->unspoken.count)
+        p->unspoken = unspoken;
+    else
+        p->unspoken.count += unspoken.count;
     double frames_per_second = (double)info->sample_rate / info->hop;
     ishow_pace pace = ishow_pace_make(ref_text, ref_frames, normal, frames_per_second);
     double ref_seconds = (double)ref_frames / frames_per_second,
@@ -123,53 +173,21 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, chun
     __atomic_load(&engine->options.chunk_seconds, &limit, __ATOMIC_RELAXED);
     if (info->chunk_frames) limit = fmin(limit, (double)info->chunk_frames / frames_per_second);
     double seconds = fmin(fmax(limit - ref_seconds, CHUNK_SECONDS_MIN), seconds_left);
-    const double units_per_second = frames_per_second / pace.frames_per_unit * u->speed;
+    const double units_per_second = frames_per_second / pace.frames_per_unit * speed;
     status = ishow_chunk_split(normal, &pace, seconds * units_per_second,
-                               u->early ? ISHOW_EARLY_SECONDS * units_per_second : 0, &spans, &n_spans, error);
+                               u->early && !p->n ? ISHOW_EARLY_SECONDS * units_per_second : 0, &spans, &n_spans, error);
     if (status != ISHOW_OK) goto done;
-
-    chunks = calloc(n_spans ? n_spans : 1, sizeof *chunks);
-    weights = calloc(n_spans ? n_spans : 1, sizeof *weights);
-    ruled = calloc(n_spans ? n_spans : 1, sizeof *ruled);
-    part = malloc(strlen(normal) + 1);
-    if (!chunks || !weights || !ruled || !part) {
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu chunks", n_spans);
-        goto done;
+    status = make_room(p, n_spans, error);
+    piece = malloc(strlen(normal) + 1);
+    if (!status && !piece) status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a text of %zu chunks", n_spans);
+    for (size_t i = 0; status == ISHOW_OK && i < n_spans; i++) {
+        const size_t bytes = spans[i].end - spans[i].begin;
+        memcpy(piece, normal + spans[i].begin, bytes);
+        piece[bytes] = '\0';
+        status = add_chunk(engine, u, v, speed, &pace, ref_text, piece, n_spans == 1, p, error);
     }
-    for (size_t i = 0; i < n_spans; i++) {
-        size_t bytes = spans[i].end - spans[i].begin;
-        memcpy(part, normal + spans[i].begin, bytes);
-        part[bytes] = '\0';
-        status = tokenize(engine, ref_text, part, language, v ? v->id : NULL, &chunks[n], error);
-        if (status == ISHOW_EINVAL && n_spans > 1) { /* nothing can be pronounced in this part, such as a row of dots */
-            status = ISHOW_OK;
-            continue;
-        }
-        if (status != ISHOW_OK) goto done;
-        if (chunks[n].n_tokens == chunks[n].n_ref) {
-            free(chunks[n].tokens);
-            chunks[n].tokens = NULL;
-            continue;
-        }
-        ruled[n] = ishow_pace_frames(&pace, part, bytes, u->speed);
-        chunks[n].work = ishow_path_work(&u->path, 0, ref_frames + ruled[n], 0);
-        weights[n] = ishow_pace_units(&pace, part, bytes);
-        n++;
-    }
-    if (n == 0) {
-        status = ishow_fail(error, ISHOW_EINVAL, "text", "text holds nothing that this voice can speak");
-        goto done;
-    }
-    status = set_lengths(engine, u, ref_frames, &pace, chunks, weights, ruled, n, error);
-    if (status != ISHOW_OK) goto done;
-    *out = chunks;
-    *n_out = n;
-    chunks = NULL;
 done:
-    chunks_free(chunks, n);
-    free(weights);
-    free(ruled);
-    free(part);
+    free(piece);
     free(spans);
     free(normal);
     return status;
@@ -193,6 +211,51 @@ static ishow_status check_resumed(const ishow_utterance *u, size_t n, uint64_t p
                       "the text is cut or read otherwise here than where its first %zu parts were spoken", u->resumed);
 }
 
+/* The voice that an order names; counted. */
+static ishow_status part_voice(ishow_engine *engine, const ishow_part *part, voice *own, voice **out,
+                               ishow_error *error) {
+    ishow_status status = ISHOW_OK;
+    pthread_mutex_lock(&engine->lock);
+    *out = own;
+    if (part->voice[0] && !(*out = voice_find(engine, part->voice)))
+        status = voice_missing(engine, part->voice, error);
+    else if (*out && !part->voice[0])
+        __atomic_add_fetch(&own->references, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&engine->lock);
+    return status;
+}
+
+/* The parts of a text with markup, one after another; a part without a sound lengthens the pause before the next. */
+static ishow_status plan_parts(ishow_engine *engine, const ishow_utterance *u, plan *p, ishow_error *error) {
+    ishow_part *parts = NULL;
+    size_t n = 0;
+    if (!engine->frontend.cut) return plan_part(engine, u, u->text, u->voice, u->speed, p, error);
+    ishow_status status = engine->frontend.cut(engine->frontend.self, u->text, &parts, &n, error);
+    for (size_t i = 0; status == ISHOW_OK && i < n; i++) {
+        voice *v = NULL;
+        p->pause += parts[i].pause;
+        if (!parts[i].text[0]) continue;
+        status = part_voice(engine, &parts[i], u->voice, &v, error);
+        if (status == ISHOW_OK)
+            status = plan_part(engine, u, parts[i].text, v, parts[i].speed > 0 ? parts[i].speed : u->speed, p, error);
+        if (status == ISHOW_EINVAL && !strcmp(error->field, "text") && (p->n || i + 1 < n)) status = ISHOW_OK;
+        voice_release(v);
+    }
+    ishow_parts_free(parts, n);
+    return status;
+}
+
+static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, plan *p, ishow_error *error) {
+    ishow_status status = check_essential(engine, u, error);
+    if (status == ISHOW_OK)
+        status =
+            u->markup ? plan_parts(engine, u, p, error) : plan_part(engine, u, u->text, u->voice, u->speed, p, error);
+    if (status == ISHOW_OK && p->n == 0)
+        status = ishow_fail(error, ISHOW_EINVAL, "text", "text holds nothing that this voice can speak");
+    if (status == ISHOW_OK && u->fix_duration > 0) status = fix_lengths(engine, u, p, error);
+    return status;
+}
+
 /* The waiting utterance of highest priority, among equals the oldest. */
 static ishow_utterance *next_text(const ishow_engine *engine) {
     ishow_utterance *best = NULL;
@@ -214,33 +277,34 @@ void *text_main(void *argument) {
         utterance_reference(u);
         pthread_mutex_unlock(&engine->lock);
 
-        chunk *chunks = NULL;
-        size_t n = 0;
+        plan p = {0};
         ishow_error error = {0};
-        ishow_unspoken unspoken = {0};
         double begin = ishow_now();
-        ishow_status status = prepare(engine, u, &chunks, &n, &unspoken, &error);
-        const uint64_t plan = plan_of(chunks, n);
-        if (status == ISHOW_OK) status = check_resumed(u, n, plan, &error);
+        ishow_status status = prepare(engine, u, &p, &error);
+        const uint64_t plan_hash = plan_of(p.chunks, p.n);
+        if (status == ISHOW_OK) status = check_resumed(u, p.n, plan_hash, &error);
         double spent = ishow_now() - begin;
 
         pthread_mutex_lock(&engine->lock);
         u->timings.text = spent;
-        u->timings.unspoken = unspoken;
-        if (u->state != UTTERANCE_PREPARING) { /* ended meanwhile */
-            chunks_free(chunks, n);
+        u->timings.unspoken = p.unspoken;
+        if (u->state != UTTERANCE_PREPARING) {
+            /* ended meanwhile */
         } else if (status != ISHOW_OK) {
-            chunks_free(chunks, n);
             utterance_end(engine, u, status, &error);
         } else {
-            u->chunks = chunks;
-            u->n_chunks = n;
-            u->plan = plan;
-            u->timings.chunks = (int)n;
+            u->chunks = p.chunks;
+            u->n_chunks = p.n;
+            u->plan = plan_hash;
+            u->pause = (size_t)(p.pause * engine->info.sample_rate + 0.5);
+            p.chunks = NULL;
+            u->timings.chunks = (int)p.n;
             u->since = engine->work;
             u->state = UTTERANCE_READY;
             pthread_cond_signal(&engine->model_work);
         }
+        chunks_free(p.chunks, p.n);
+        free(p.units);
         utterance_release(u);
     }
     pthread_mutex_unlock(&engine->lock);

@@ -9,10 +9,11 @@
 
 #include "engine/internal.h"
 
-static const double PAUSE_MAX = 0.5;     /* seconds, with remove_silence */
-static const double PAUSE_MARGIN = 0.05; /* seconds kept at the ends */
-static const float PEAK_MAX = 0.99f;     /* a level is raised up to this peak */
-static const float SILENCE_RMS = 0.001f; /* -60 dBFS */
+static const double PAUSE_MAX = 0.5;      /* seconds, with remove_silence */
+static const double PAUSE_MARGIN = 0.05;  /* seconds kept at the ends */
+static const double EDGE_SECONDS = 0.005; /* of the fades beside a pause or another voice */
+static const float PEAK_MAX = 0.99f;      /* a level is raised up to this peak */
+static const float SILENCE_RMS = 0.001f;  /* -60 dBFS */
 
 static ishow_status no_memory(ishow_error *error, size_t frames) {
     return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", frames);
@@ -105,7 +106,7 @@ static ishow_status modulation(ishow_engine *engine, ishow_utterance *u, ishow_c
 static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j, const chunk *c, ishow_error *error) {
     const ishow_backend *backend = &engine->backend;
     const ishow_model_info *info = &backend->info;
-    j->ref_frames = info->uses_prompt && u->voice ? u->voice->frames : 0;
+    j->ref_frames = info->uses_prompt && c->voice ? c->voice->frames : 0;
     if (info->text_layout != ISHOW_TEXT_ALIGNED) {
         j->frames = j->ref_frames + c->gen_frames;
         if (j->frames < c->n_tokens + 1) j->frames = c->n_tokens + 1; /* F5: the tokens must fit */
@@ -118,7 +119,7 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
         ishow_status status = backend->durations(backend->self, c->tokens, c->n_tokens, engine->frames.data, error);
         account(engine, u, ishow_now() - begin);
         if (status != ISHOW_OK) return status;
-        size_t total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, u->speed,
+        size_t total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, c->speed,
                                         c->gen_frames, engine->ends.data);
         if (!total)
             return ishow_fail(error, ISHOW_EMODEL, "",
@@ -126,7 +127,7 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
                               j->index + 1, u->n_chunks);
         if (total > info->max_frames &&
             info->max_frames - j->ref_frames >= c->n_tokens - c->n_ref) /* the speech is shortened to fit */
-            total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, u->speed,
+            total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, c->speed,
                                      info->max_frames - j->ref_frames, engine->ends.data);
         if (info->text_layout == ISHOW_TEXT_ALIGNED || total > j->frames) j->frames = total;
     }
@@ -157,7 +158,7 @@ static ishow_status encode(ishow_engine *engine, ishow_utterance *u, job *j, con
     if (!grown) return no_memory(error, n);
     float *cond = engine->cond.data;
     if (j->ref_frames) {
-        status = reference_mel(engine, u->voice, &mel, error);
+        status = reference_mel(engine, c->voice, &mel, error);
         if (status != ISHOW_OK) goto done;
         memcpy(cond, ishow_cache_entry_data(mel), j->ref_frames * mels * sizeof *cond);
     }
@@ -244,15 +245,24 @@ static void end(ishow_engine *engine, ishow_utterance *u, ishow_status status, c
     pthread_mutex_unlock(&engine->lock);
 }
 
-/* Joins finished chunks in order with cross-fades and delivers what no later chunk can change. */
+/* Silence behind n samples, which fade out; returns how many there are now. */
+static size_t join_silence(float *samples, size_t n, size_t pause, size_t edge) {
+    for (size_t i = 0; i < edge && i < n; i++) samples[n - 1 - i] *= ((float)i + 0.5f) / (float)edge;
+    memset(samples + n, 0, pause * sizeof *samples);
+    return n + pause;
+}
+
+/* Appends finished chunks in order, cross-faded or apart, and hands out what no later chunk can change. */
 static void join(ishow_engine *engine, ishow_utterance *u) {
-    size_t fade = (size_t)(u->cross_fade * engine->backend.info.sample_rate + 0.5);
+    const size_t rate = (size_t)engine->backend.info.sample_rate, edge = (size_t)(EDGE_SECONDS * (double)rate + 0.5);
+    const size_t fade = (size_t)(u->cross_fade * (double)rate + 0.5), keeps = fade > edge ? fade : edge;
     while (u->delivered < u->n_chunks && u->chunks[u->delivered].finished) {
         chunk *c = &u->chunks[u->delivered++];
         int is_last = u->delivered == u->n_chunks;
-        size_t most = u->n_tail + c->n_pcm;
+        const size_t after = is_last ? u->pause : 0;
+        size_t most = u->n_tail + c->pause + c->n_pcm + after;
         piece *p = malloc(sizeof *p + most * sizeof *p->samples);
-        float *kept = malloc((fade + 1) * sizeof *kept);
+        float *kept = malloc((keeps + 1) * sizeof *kept);
         if (!p || !kept) {
             ishow_error error;
             ishow_fail(&error, ISHOW_ENOMEM, "", "no memory for %zu samples", most);
@@ -261,8 +271,11 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
             end(engine, u, ISHOW_ENOMEM, &error);
             return;
         }
-        size_t n = ishow_audio_cross_fade(u->tail, u->n_tail, c->pcm, c->n_pcm, fade, p->samples);
-        size_t hold = is_last ? 0 : fade < n ? fade : n;
+        size_t n = c->apart ? ishow_audio_join_apart(u->tail, u->n_tail, c->pcm, c->n_pcm, c->pause, edge, p->samples)
+                            : ishow_audio_cross_fade(u->tail, u->n_tail, c->pcm, c->n_pcm, fade, p->samples);
+        if (after) n = join_silence(p->samples, n, after, edge);
+        const size_t wanted = is_last ? 0 : u->chunks[u->delivered].apart ? edge : fade;
+        const size_t hold = wanted < n ? wanted : n;
         memcpy(kept, p->samples + (n - hold), hold * sizeof *kept);
         free(u->tail);
         u->tail = kept;
@@ -284,8 +297,9 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
 
 /* target_rms > 0: the speech in the clip is brought to that RMS (less where its peak would clip). 0: F5's rule, the
  * reference's own level comes back. */
-static void set_level(const ishow_engine *engine, const ishow_utterance *u, float *samples, size_t n, float peak) {
-    float factor = u->voice && engine->backend.info.uses_prompt ? u->voice->restore : 1.0f;
+static void set_level(const ishow_engine *engine, const ishow_utterance *u, const voice *v, float *samples, size_t n,
+                      float peak) {
+    float factor = v && engine->backend.info.uses_prompt ? v->restore : 1.0f;
     if (u->target_rms > 0) {
         size_t begin, stop;
         ishow_audio_speech_span(samples, n, engine->backend.info.sample_rate, SILENCE_RMS, 0, &begin, &stop);
@@ -325,7 +339,7 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
         *fault = "the clip is silent";
     if (*fault) return ISHOW_OK;
     if (u->remove_silence) n = ishow_audio_remove_silence(samples, n, info->sample_rate, PAUSE_MAX, PAUSE_MARGIN);
-    set_level(engine, u, samples, n, faults.peak);
+    set_level(engine, u, u->chunks[j->index].voice, samples, n, faults.peak);
     *n_out = n;
     return ISHOW_OK;
 }

@@ -21,6 +21,7 @@ void chunks_free(chunk *chunks, size_t n) {
     for (size_t i = 0; chunks && i < n; i++) {
         free(chunks[i].tokens);
         free(chunks[i].pcm);
+        voice_release(chunks[i].voice);
     }
     free(chunks);
 }
@@ -122,6 +123,9 @@ ishow_status ishow_request_check(const ishow_request *request, float *t, ishow_e
     if (status != ISHOW_OK) return status;
     if (n_spans == 0) return ishow_fail(error, ISHOW_EINVAL, "text", "text holds only white space");
     if ((status = ishow_fields_check(&ishow_request_fields, request, error)) != ISHOW_OK) return status;
+    if (request->markup && request->fix_duration > 0)
+        return ishow_fail(error, ISHOW_EINVAL, "fix_duration",
+                          "fix_duration is for a text in one voice and without pauses: it does not go with markup");
     if (!(request->deadline >= 0 && request->deadline <= 1e6))
         return ishow_fail(error, ISHOW_EINVAL, "deadline", "deadline must be 0 to 1e6 s, got %g", request->deadline);
     if (!(request->ahead >= 0))
@@ -174,6 +178,7 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     u->ahead = request->ahead;
     u->remove_silence = request->remove_silence;
     u->early = request->early;
+    u->markup = request->markup;
     u->speed = request->speed;
     u->target_rms = request->target_rms;
     u->cross_fade = request->cross_fade;

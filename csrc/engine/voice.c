@@ -5,6 +5,7 @@
  * factor; the text ends with punctuation and a space. Audio is not cut at 12 s as there: its text would no longer fit.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,6 +100,13 @@ static ishow_status condition(ishow_engine *engine, voice *v, const ishow_voice 
 done:
     ishow_pcm_free(&pcm);
     return status;
+}
+
+ishow_status voice_missing(const ishow_engine *engine, const char *asked, ishow_error *error) {
+    char known[320] = "";
+    for (const voice *v = engine->voices; v; v = v->next) ishow_voice_names_add(known, sizeof known, v->id);
+    return ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s'%s%s", asked,
+                      *known ? "; there are " : "", known);
 }
 
 ishow_status local_prepare_voice(ishow_engine *engine, const ishow_voice *given, ishow_prepared_voice **out,

@@ -5,7 +5,7 @@
 #include "pyext/module.h"
 
 typedef struct service_state {
-    PyObject *store_type, *form_type, *voices_type, *load_type, *watcher_type;
+    PyObject *store_type, *form_type, *voices_type, *load_type, *watcher_type, *lexicon_type;
     PyObject *from_status; /* ishowtts.errors.from_status */
 } service_state;
 
@@ -30,5 +30,8 @@ PyObject *openai_voice_of(PyObject *module, PyObject *args);
 PyObject *quality_of(PyObject *module, PyObject *args);
 PyObject *audio_of(PyObject *module, PyObject *args);
 int add_schemas(PyObject *module); /* SPEECH_SCHEMA and OPENAI_SCHEMA; -1 with an exception */
+
+/* ---- service_lexicon.c ---- */
+extern PyType_Spec lexicon_spec;
 
 #endif

@@ -24,6 +24,7 @@
 #include "server/server.h"
 #include "store/store.h"
 #include "service/error_response.h"
+#include "service/lexicon.h"
 #include "service/retry_after.h"
 #include "service/speech.h"
 #include "service/voices.h"
@@ -242,6 +243,7 @@ struct ishow_server {
     ishow_store *store;         /* NULL: nothing outlives the process */
     chat_service *chat_service; /* NULL: no live chat; written before `engine` is published */
     struct voice_registry *voice_registry;
+    lexicon *lexicon;      /* of pronunciations */
     struct config *config; /* NULL: no configuration to show */
     wyoming *wyoming;      /* NULL: not served */
     _Atomic double drain_seconds;
@@ -393,6 +395,8 @@ enum MHD_Result answer_reference(exchange *x);
 enum MHD_Result answer_reference_audio(exchange *x);
 enum MHD_Result answer_override(exchange *x);
 enum MHD_Result answer_restore(exchange *x);
+enum MHD_Result answer_lexicon(exchange *x); /* lexicon.c: list, entry, removal */
+enum MHD_Result answer_reading(exchange *x);
 enum MHD_Result answer_config(exchange *x); /* config.c */
 enum MHD_Result answer_config_reload(exchange *x);
 enum MHD_Result answer_metrics(exchange *x);

@@ -44,6 +44,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     if ((status = listen_open(s, options->host, options->port, options->insecure, error)) != ISHOW_OK) goto done;
     if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;
     if ((status = ishow_voice_registry_create(&s->voice_registry, s->store, error)) != ISHOW_OK ||
+        (status = ishow_lexicon_open(&s->lexicon, s->store, error)) != ISHOW_OK ||
         (status = tasks_create(&s->tasks, http_wake, s, error)) != ISHOW_OK ||
         (status = broadcast_workers_create(&s->broadcast_workers, s->idle_seconds, error)) != ISHOW_OK)
         goto done;
@@ -80,7 +81,8 @@ ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const
 
 ishow_status ishow_server_set_voices(ishow_server *s, ishow_engine *engine, const ishow_voice_setting *voices, size_t n,
                                      ishow_error *error) {
-    return ishow_voice_registry_load(s->voice_registry, engine, voices, n, NULL, error);
+    ishow_status status = ishow_voice_registry_load(s->voice_registry, engine, voices, n, NULL, error);
+    return status ? status : ishow_lexicon_load(s->lexicon, engine, error);
 }
 
 void ishow_server_ready(ishow_server *s, ishow_engine *engine, const char *default_voice) {
@@ -121,6 +123,7 @@ void ishow_server_free(ishow_server *s) {
     wyoming_free(s->wyoming);
     encoder_thread_free(s->encoder_thread);
     ishow_voice_registry_free(s->voice_registry);
+    ishow_lexicon_close(s->lexicon);
     ishow_store_close(s->store);
     assets_free(s->assets);
     metrics_free(s->metrics);

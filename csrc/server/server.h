@@ -29,8 +29,8 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
 int ishow_server_port(const ishow_server *server);        /* the port that is bound, where the option was 0 */
 const char *ishow_server_url(const ishow_server *server); /* "http://127.0.0.1:27121", owned by the server */
 
-/* Installs these voices and the stored ones, made over HTTP, in the engine; before ready. ENOTFOUND, EFORMAT, ... when
- * one of `voices` cannot be used. */
+/* Installs these voices and the stored ones, made over HTTP, in the engine, and the stored pronunciations in its front
+ * end; before ready. ENOTFOUND, EFORMAT, ... when one of `voices` cannot be used. */
 ishow_status ishow_server_set_voices(ishow_server *server, ishow_engine *engine, const ishow_voice_setting *voices,
                                      size_t n, ishow_error *error);
 

@@ -49,6 +49,8 @@ static const ishow_field openai_rows[] = {
     {"instructions", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, ignored), .help = "accepted and not used"},
     {"response_format", "format", .kind = ISHOW_FIELD_RENAMED, .help = "mp3 where it is left out"},
     {"speed", "speed", .kind = ISHOW_FIELD_RENAMED, .help = "1 is the voice's own"},
+    {"markup", "markup", .kind = ISHOW_FIELD_RENAMED,
+     .help = "obey [pause 500ms], [speed 1.2], [voice:id] and [word](/ipa/) in the input"},
     {"seed", "seed", .kind = ISHOW_FIELD_RENAMED,
      .help = "the same seed and request give the same samples; left out: drawn"},
     {"stream_format", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, events), .choice = events_at,

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from .. import _engine
-from . import assets, chat, described, openai, routes, settings, sockets, voices
+from . import assets, chat, described, lexicon, openai, routes, settings, sockets, voices
 from .faults import Fault
 from .guard import Guard
 from .schemas import REQUESTS
@@ -43,7 +43,16 @@ def _described() -> APIRouter:
     return router
 
 
-_ROUTERS = (routes.open_, sockets.router, chat.router, routes.guarded, routes.speaking, openai.router, _described())
+_ROUTERS = (
+    routes.open_,
+    sockets.router,
+    chat.router,
+    routes.guarded,
+    routes.speaking,
+    lexicon.router,
+    openai.router,
+    _described(),
+)
 
 
 def create(state: State) -> ASGIApp:
@@ -121,7 +130,7 @@ def openapi() -> str:
     schemas = made["components"]["schemas"]
     for path, item in described.paths().items():
         made["paths"][path] = made["paths"].get(path, {}) | item
-    for model in described.MODELS:
+    for model in (*described.MODELS, *lexicon.MODELS):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema

@@ -88,6 +88,24 @@ def _text(kind: str, example: str) -> dict[str, Any]:
     return {kind: {"schema": {"type": "string"}, "example": example}}
 
 
+_PRONUNCIATION = {"id": "1", "word": "GIF", "said": "jiff", "language": None}
+_READING = {
+    "language": "en", "text": "Paid five dollars",
+    "segments": [{"text": "Paid five dollars", "pause": 0.0, "speed": None, "voice": None}],
+    "tokens": [
+        {"written": "Paid", "start": 0, "end": 4, "kind": "word", "spoken": "Paid"},
+        {"written": "$5", "start": 5, "end": 7, "kind": "money", "spoken": "five dollars"},
+        {"written": ":)", "start": 8, "end": 10, "kind": "emoticon", "spoken": ""},
+    ],
+    "words": [
+        {"text": "Paid", "start": 0, "end": 4, "kind": "word"}, {"text": "five", "start": 5, "end": 7, "kind": "money"},
+        {"text": "dollars", "start": 5, "end": 7, "kind": "money"},
+    ],
+    "dropped": [{"text": ":)", "start": 8, "end": 10, "why": "emoticon"}],
+    "symbols": ["pau", "p", "ey1", "d", "f", "ay1", "v", "d", "aa1", "l", "er0", "z", "."], "symbols_are": "phones",
+}  # fmt: skip
+
+
 _ANSWERS: dict[str, tuple[int, str, dict[str, Any], tuple[int, ...]]] = {  # status, what, content, errors
     "tts": (200, "The whole speech", _json(_SPOKEN) | _AUDIO, _SPEECH),
     "tts_stream": (200, "The speech while it is made", _events(_EVENTS) | _AUDIO, _SPEECH),
@@ -104,6 +122,10 @@ _ANSWERS: dict[str, tuple[int, str, dict[str, Any], tuple[int, ...]]] = {  # sta
     "tts_ws": (101, "WebSocket", {}, (*KEY, 426, 503)),
     "tts_cancel": (204, "Cancelled", {}, (*KEY, 404)),
     "voices": (200, "All voices", _json([VOICE]), (*KEY, 503)),
+    "lexicon": (200, "All pronunciations", _json([_PRONUNCIATION]), (*KEY, 429, 503)),
+    "lexicon_put": (200, "The pronunciation", _json(_PRONUNCIATION), (*_BODY, 429)),
+    "lexicon_delete": (204, "Deleted", {}, (*KEY, 404, 429, 503)),
+    "reading": (200, "How it is read", _json(_READING), (*_BODY, 404, 429)),
     "health": (200, "The state of the server", _json(_HEALTH), HEAD),
     "readyz": (200, "Speech is served", _json(_HEALTH), (*HEAD, 503)),
     "metrics": (200, "Prometheus text", _text("text/plain", _METRICS), KEY),

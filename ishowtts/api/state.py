@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._chat import Chat
-from .._service import RETRY_AFTER, Load, Store, Voices
+from .._service import RETRY_AFTER, Lexicon, Load, Store, Voices
 from ..config import Config
 from ..engine import Engine, Samples, SpeechStream
 from ..errors import IshowError
@@ -60,6 +60,7 @@ class State:
     reload: Callable[[], Awaitable[dict[str, list[str]]]] = field(init=False)
     """Reads the configuration again and puts it into force (`settings.Reloader.reload`)."""
     voices: Voices = field(init=False)
+    lexicon: Lexicon = field(init=False)
     chat: Chat = field(init=False)
     load: Load = field(init=False)
     _waiting: set[asyncio.Event] = field(default_factory=set)
@@ -112,6 +113,7 @@ class State:
         settings, store = self.settings.text, self.store.handle()
         self.voices = Voices(engine.handle(), store)
         self.voices.load(settings)
+        self.lexicon = Lexicon(engine.handle(), store)
         self.chat = Chat(settings, engine.handle(), store, notify=self._news)
         self.load = Load(engine.handle())
 
@@ -128,7 +130,7 @@ class State:
         """Close what `load_services` created; called before the engine is closed."""
         if hasattr(self, "chat"):
             self.chat.close()
-        for name in ("chat", "voices", "load"):
+        for name in ("chat", "voices", "lexicon", "load"):
             self.__dict__.pop(name, None)
 
     def retry_after(self) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from .._engine import DEFAULTS as D
 from ..errors import ConfigError, VoiceError
 from ..text.lexicon import Entry
 from ..voices import Voice, checked_voice, model_voices
@@ -57,7 +58,9 @@ class Config(Section):
         None, description="id of the voice that speaks unless asked; left out: the first"
     )
     voices: list[VoiceConfig] = Field([], description="left out: those that come with the model")
-    pronounce: list[PronounceConfig] = Field([], max_length=10000, description="the user's own pronunciations")
+    pronounce: list[PronounceConfig] = Field(
+        [], max_length=D["lexicon_max"], description="the user's own pronunciations"
+    )
     _file: str | None = PrivateAttr(None)
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 

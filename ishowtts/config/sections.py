@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_mod
 from .. import fields as _fields
 from .. import folders
 from .._engine import DEFAULTS as D
-from ..errors import ConfigError
+from ..errors import ConfigError, TextError
 from ..model.compile import DEFAULT_PRECISION
 from ..voices import VOICE_ID
 
@@ -207,13 +207,23 @@ class VoiceConfig(Section):
 class PronounceConfig(Section):
     """The user's pronunciation of a word or phrase."""
 
-    word: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)] = Field(
-        description="word or phrase, in any case; only whole words match"
+    word: Annotated[str, StringConstraints(min_length=1, max_length=D["lexicon_word_chars"], strip_whitespace=True)] = (
+        Field(description="word or phrase, whatever its case; only as whole words")
     )
-    said: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)] = Field(
-        description="the spelling that is read instead"
+    said: Annotated[str, StringConstraints(min_length=1, max_length=D["lexicon_said_chars"], strip_whitespace=True)] = (
+        Field(description="how it is written to be read right, `/IPA/`, or `{phones}` of its language")
     )
     language: Text | None = Field(None, description="only in lines of this language; left out: in all lines")
+
+    @model_validator(mode="after")
+    def _readable(self) -> PronounceConfig:
+        from ..text import lexicon  # loads the tables of the languages, which most configurations do not need
+
+        try:
+            lexicon.check(lexicon.Entry(self.word, self.said, self.language))
+        except TextError as error:
+            raise ValueError(str(error)) from None
+        return self
 
 
 class TextConfig(Section):

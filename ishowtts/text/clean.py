@@ -28,12 +28,14 @@ _REPLACED = {
     "˚": "°", "—": "—", "―": "—", "⸺": "—", "™": "", "®": "", "©": "", "℠": "", "∙": "·", "⋅": "·", "∗": "*",
 }  # fmt: skip
 _SMALL_CAPITALS = dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘǫʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True))
+SOUNDS = "\U00100000"
+"""From here on characters stand for sounds (see `pronounce`)."""
 SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True))
 
 
 def _plain(char: str) -> str:
-    """The replacement of a character: itself, its plain form, a space for a separator or an emoji, "" for none."""
-    if " " <= char < "\x7f" or char in SUPERSCRIPTS or char in _KEPT_SYMBOLS:
+    """What stands for one character: itself, its plain form, a space for a separator or an emoji, "" for nothing."""
+    if " " <= char < "\x7f" or char in SUPERSCRIPTS or char in _KEPT_SYMBOLS or char >= SOUNDS:
         return char
     if char in "\n\r\u2028\u2029":
         return "\n"
@@ -47,6 +49,8 @@ def _plain(char: str) -> str:
     kind = unicodedata.category(char)
     if kind == "Nd":
         return str(unicodedata.decimal(char))
+    if "\u2160" <= char <= "\u217f":  # a Roman numeral in one character
+        return str(int(unicodedata.numeric(char)))
     if kind in ("Cc", "Zs"):
         return " "
     if (

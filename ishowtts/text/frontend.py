@@ -5,17 +5,25 @@ It reads the configuration and the vocabulary of a model, not its weights, so it
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from ishowtts.errors import ModelError, TextError
 from ishowtts.model.source import resolve
 
-from . import detect, english, lexicon, mandarin, phones, pinyin
+from . import detect, english, lexicon, mandarin, phones, pinyin, pronounce, stages
+from .lexicon import Applied, Entry
+from .markup import Segment, cut, pronounced
 from .reading import DEFAULT, Options, Reading, read
+from .scan import LETTERS
 from .tokens import Vocabulary, close_reference
 
+logger = logging.getLogger("ishowtts")
 SPEAKER = "@"
 """The first character of a speaker's symbol, such as "@kathleen"."""
 ANY_SPEAKER = SPEAKER
@@ -53,30 +61,100 @@ class Frontend:
             later = threading.Timer(_FIRST_SENTENCE, mandarin.warm)
             later.daemon = True
             later.start()
+        read_by = [phones.SCRIPTS[language] for language in self.languages] if self.kind == "phones" else [LETTERS]
+        self.scripts = "".join(script for script in LETTERS if any(script in each for each in read_by))
+        """Classes of letters that the model reads in one language or another (see `scan`)."""
         self._reference_ids = lru_cache(_REFERENCES_KEPT)(self._phone_ids)
 
     def normalize(self, text: str, language: str | None = None) -> str:
         """`text` in words, as it is spoken; `language`: BCP 47, None: guessed. TextError: nothing can be spoken."""
         return self.speakable(text, language)[0]
 
-    def speakable(self, text: str, language: str | None = None) -> tuple[str, int, str]:
-        """The result of `normalize`, the number of words that the voice cannot read, and the first of them or ""."""
-        reading = self.read(text, language)
+    def speakable(self, text: str, language: str | None = None, markup: bool = False) -> tuple[str, int, str]:
+        """(what `normalize` returns, how many words the voice cannot read, the first of them or "").
+
+        `markup`: `[word](/ipa/)` says how a word is said; TextError as well where that cannot be read.
+        """
+        reading = self.read(text, language, markup)
         left_out = reading.unspoken
-        if any(map(str.isalnum, reading.text)):
+        if pronounce.audible(reading.text):
             return reading.text, len(left_out), left_out[0].text if left_out else ""
         what = "is in a script that this voice cannot read" if left_out else "holds nothing that can be spoken"
         raise TextError(f"The text {what}.", field="text")
 
-    def read(self, text: str, language: str | None = None) -> Reading:
-        """The reading of `text`, word by word, with the user's pronunciations; `language` as `normalize`."""
+    def cut(self, text: str) -> list[tuple[str, float, float, str]]:
+        """A text with markup between its orders: (text, seconds of silence before it, speed, voice).
+
+        0 and "" leave speed and voice to the request. TextError, field "markup": an order cannot be obeyed.
+        """
+        return [(part.text, part.pause, part.speed or 0.0, part.voice or "") for part in cut(text)]
+
+    def read(self, text: str, language: str | None = None, markup: bool = False) -> Reading:
+        """How `text` is said, word by word; without `markup` nothing is raised."""
         spoken = language if self.kind == "pinyin" else self._language(text, language)
         options = self.options
         if self.kind == "phones":
             options = replace(options, scripts=phones.SCRIPTS[spoken or "en"])
-        said = lexicon.current().apply(text, spoken or detect.guess(text))
+        letters, guessed = self.kind == "pinyin", spoken or detect.guess(text)
+        text = pronounce.without(text)
+        told = pronounced(text, guessed, letters) if markup else Applied(text)
+        said = lexicon.current().apply(told.text, guessed, letters)
         reading = read(said.text, spoken, options=options)
-        return reading.moved(text, said.span) if said.changes else reading
+        for applied, before in ((said, told.text), (told, text)):
+            if applied.changes:
+                reading = reading.moved(before, applied.span)
+        return reading
+
+    def steps(
+        self,
+        text: str,
+        language: str | None = None,
+        markup: bool = False,
+        voices: Mapping[str, str | None] | None = None,
+    ) -> dict[str, Any]:
+        """How `text` is read, step by step: see `stages`.
+
+        `voices`: their languages by id, for `markup`. TextError, field "markup": an order cannot be obeyed.
+        """
+        parts = []
+        for segment in cut(text) if markup else [Segment(text, 0, 0.0, None, None)]:
+            tag = (voices or {}).get(segment.voice, language) if segment.voice else language
+            reading = self.read(segment.text, tag, markup)
+            said = self.symbols(reading.text, tag) if pronounce.audible(reading.text) else []
+            parts.append((segment, reading, said))
+        return stages.described(parts, self.kind)
+
+    def ask(self, verb: str, question: str) -> str:
+        """Answer a question of the C core, in JSON, with JSON. May be called from any thread.
+
+        `verb` "reading": the result of `steps` for {"text", "language", "markup", "voices"}. "check": what is stored of
+        an entry of the lexicon {"word", "said", "language"?}; TextError names the field that cannot be read. "tell":
+        makes the stored entries, a list, part of the lexicon of the process. "scripts": the classes of letters that are
+        read.
+        """
+        asked = json.loads(question)
+        if verb == "reading":
+            steps = self.steps(asked["text"], asked["language"], asked["markup"], asked["voices"])
+            return json.dumps(steps, ensure_ascii=False)
+        if verb == "scripts":
+            return json.dumps(self.scripts)
+        if verb == "check":
+            return json.dumps(self._checked(asked), ensure_ascii=False)
+        entries = [Entry(one["word"], one["said"], one["language"]) for one in asked]
+        lexicon.tell(filter(_readable, entries))
+        return "{}"
+
+    def _checked(self, asked: dict[str, Any]) -> dict[str, str]:
+        entry = Entry(asked["word"].strip(), asked["said"].strip(), asked.get("language"))
+        lexicon.check(entry)
+        language = detect.base(entry.language)
+        told = pronounce.is_said(entry.said)
+        if told and self.kind == "phones" and language and language not in self.languages:
+            known = ", ".join(self.languages)
+            raise TextError(f"This model has no sounds of {entry.language}; it has those of {known}.", field="language")
+        if not told and not pronounce.audible(self.read(entry.said, entry.language).text):
+            raise TextError("There is nothing in it that can be spoken.", field="said")
+        return {"word": entry.word, "said": entry.said, "language": entry.language or "", "key": lexicon.key(entry)}
 
     def symbols(self, text: str, language: str | None = None) -> list[str]:
         """The symbols that the model gets for a normalised text: phones, or characters and syllables.
@@ -125,3 +203,13 @@ class Frontend:
         symbols, origin = pinyin.symbols(reference_text + english.dotted(text))
         n_ref = next((i for i, where in enumerate(origin) if where >= len(reference_text)), len(origin))
         return self.vocabulary.ids(symbols), n_ref
+
+
+def _readable(entry: Entry) -> bool:
+    """Whether an entry can be read; one that cannot any more is left out with a line in the log."""
+    try:
+        lexicon.check(entry)
+    except TextError as error:
+        logger.warning("the pronunciation of %r is left out: %s", entry.word, error)
+        return False
+    return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from . import emoticons, links
+from . import emoticons, links, pronounce
 from .scan import Line, Setting
 from .tables import Table, load
 
@@ -48,6 +48,7 @@ class Grammar:
             "<": (self.tag, self.emoticon),
             "&": (self.entity,),
             "@": (self.mention,),
+            "p": (self.chosen,),
         }
         for char in emoticons.FIRST:
             self.add(char, self.emoticon)
@@ -86,6 +87,13 @@ class Grammar:
         if line.shape[i + 1] == "a" and line.shape[i + 2] == ";" and line.parts[i + 1] in _ENTITIES:
             return Found(i + 3, self.symbols.get("&", "") if line.parts[i + 1] == "amp" else "", "symbol")
         return None
+
+    def chosen(self, line: Line, i: int) -> Found | None:
+        """Phones that the user chose, with an English "'s" behind them."""
+        codes = line.parts[i]
+        if self.language == "en" and line.shape[i + 1] == "'" and line.parts[i + 2].lower() == "s":
+            return Found(i + 3, codes + pronounce.possessive(codes), "phones")
+        return Found(i + 1, codes, "phones")
 
     def mention(self, line: Line, i: int) -> Found | None:
         """The "@" before a name, which is not spoken."""

@@ -4,24 +4,30 @@
     >>> applied.text
     'a jiff!'
 
-A process has one lexicon, that of its configuration.
+They are put into a line before anything else reads it. One lexicon is in use in a process: what the configuration says
+and what was told over HTTP, which counts where both have a word.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
-from . import detect
+from ishowtts.errors import TextError
+
+from . import detect, pronounce
 
 
 class Entry(NamedTuple):
-    """A pronunciation: `said` is read instead of `word`, in any case.
+    """`said` is read instead of `word`, whatever its case; `language`: BCP 47, only in lines read so, None in all.
 
-    `language`: BCP 47; it applies to lines in that language, None: to all.
+    `said`: a respelling, `/IPA/`, or `{phones}` of its language (see `pronounce`).
     """
 
     word: str
@@ -80,8 +86,11 @@ class Lexicon:
             for head, group in groupby(known, lambda pair: pair[0][0])
         }
 
-    def apply(self, text: str, language: str | None) -> Applied:
-        """`text` with the entries for `language` (BCP 47) replaced, the longest where several begin at one place."""
+    def apply(self, text: str, language: str | None, letters: bool = False) -> Applied:
+        """`text` with what is in the lexicon for its language; of phrases that begin at one place the longest counts.
+
+        `letters`: for a model that reads letters, not phones.
+        """
         if not self._by_head:
             return Applied(text)
         low, spoken = _lower(text), detect.base(language)
@@ -91,36 +100,86 @@ class Lexicon:
         while at < len(low):
             found = self._at(low, at, spoken)
             if found:
-                end = at + len(found.word)
-                out += [text[last:at], found.said]
+                word, said = found
+                end = at + len(word)
+                put = pronounce.written(said, spoken, letters)
+                out += [text[last:at], put]
                 begin = size + at - last
-                size = begin + len(found.said)
+                size = begin + len(put)
                 changes.append(Change(at, end, begin, size))
                 at = last = end
             else:
                 at += 1
         return Applied("".join(out) + text[last:], changes)
 
-    def _at(self, low: str, at: int, language: str) -> Entry | None:
+    def _at(self, low: str, at: int, language: str) -> tuple[str, str] | None:
+        """What is read at a place instead of what: (word, said)."""
         if low[at] not in self._by_head or (at and _joined(low[at - 1], low[at])):
             return None
         for word, entry in self._by_head[low[at]]:
             end = at + len(word)
             whole = low.startswith(word, at) and (end >= len(low) or not _joined(low[end - 1], low[end]))
             if whole and (entry.language is None or detect.base(entry.language) == language):
-                return entry
+                return word, entry.said
         return None
 
 
+def check(entry: Entry) -> None:
+    """TextError with the field where an entry cannot be read: "word", "said" or "language"."""
+    if not any(map(str.isalnum, entry.word)):
+        raise TextError("A word needs a letter or a digit.", field="word")
+    language = detect.base(entry.language)
+    if entry.said.startswith("{") and language not in pronounce.LANGUAGES:
+        raise TextError("Phones belong to a language: give en, de or zh.", field="language")
+    for spoken in (language,) if language else ("en", "de"):
+        try:
+            pronounce.written(entry.said, spoken)
+        except ValueError as error:
+            raise TextError(f"{entry.said} cannot be read: {error}.", field="said") from None
+
+
+_configured: tuple[Entry, ...] = ()
+_told: tuple[Entry, ...] = ()
 _in_use = Lexicon()
 
 
 def use(entries: Iterable[Entry]) -> None:
-    """Make `entries` the lexicon of the process. May be called from any thread."""
+    """Read by these of the configuration from now on. Any thread."""
+    global _configured
+    _configured = tuple(entries)
+    _join()
+
+
+def tell(entries: Iterable[Entry]) -> None:
+    """Read by these of the user's as well from now on, before those of the configuration. Any thread."""
+    global _told
+    _told = tuple(entries)
+    _join()
+
+
+def key(entry: Entry) -> str:
+    """What the words of entries are compared by."""
+    return " ".join(_lower(entry.word).split())
+
+
+def _join() -> None:
     global _in_use
-    _in_use = Lexicon(entries)
+    own = {(key(entry), detect.base(entry.language)) for entry in _told}
+    rest = (entry for entry in _configured if (key(entry), detect.base(entry.language)) not in own)
+    _in_use = Lexicon((*_told, *rest))
 
 
 def current() -> Lexicon:
-    """The lexicon of the process."""
+    """What `use` and `tell` were given last."""
     return _in_use
+
+
+def stored(folder: str | Path) -> list[Entry]:
+    """The entries that a server keeps in its state folder (csrc/store/lexicon.c); none without such a folder."""
+    file = Path(folder).expanduser().absolute() / "ishowtts.db"
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT word, said, language FROM lexicon ORDER BY word, language").fetchall()
+    except sqlite3.Error:
+        return []
+    return [Entry(word, said, language or None) for word, said, language in rows]

@@ -1,62 +1,130 @@
-"""Markup in a text, where a request allows it: `[pause 500ms]`, `[speed 1.2]`, `[voice:anna]`."""
+"""Markup in a text: `[pause 500ms]`, `[speed 1.2]`, `[voice:anna]`, `[word](/ipa/)`, if a request allows it."""
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import NamedTuple
 
-from .scan import Line
+from ishowtts.errors import TextError
+
+from . import pronounce
+from .lexicon import Applied, Change
 
 LONGEST_PAUSE = 10.0
-"""Longest pause in seconds."""
-SPEEDS = (0.3, 3.0)
-"""Range of the speed."""
-_LENGTH = 80
+"""Seconds."""
+_ORDER = re.compile(r"\[ ?(pause|speed|voice)(?: ?[:=] ?| )([^\[\]\n]{1,64})\]", re.IGNORECASE)
+_SAID = re.compile(r"\[([^\[\]\n]{1,100})\]\((/[^/()\n]{1,200}/|\{[^{}()\n]{1,200}\})\)")
+_NUMBER = re.compile(r"\d{1,6}(?:\.\d{1,6})?|\.\d{1,6}")
 
 
-class Order(NamedTuple):
-    """Markup in the runs from `start` to before `end`: "pause" in seconds, "speed" as a factor, "voice" as an id."""
+class Segment(NamedTuple):
+    """text[0:] stands at `start` of the whole; before it `pause` seconds of silence; None leaves a setting."""
 
+    text: str
     start: int
-    end: int
-    name: str
-    value: str
+    pause: float
+    speed: float | None
+    voice: str | None
 
 
-def order(line: Line, i: int) -> Order | None:
-    """The markup in brackets that begins at run `i`; None: it is malformed or out of range, and is read as text."""
-    at = line.starts[i]
-    close = line.text.find("]", at, at + _LENGTH)
-    if close < 0:
-        return None
-    name, _, value = line.text[at + 1 : close].replace(":", " ").replace("=", " ").strip().partition(" ")
-    name, value = name.lower(), value.strip()
-    checked = {"pause": _pause, "speed": _speed, "voice": _voice}.get(name)
-    said = checked(value) if checked else None
-    if said is None:
-        return None
-    end = i
-    while line.starts[end] <= close:
-        end += 1
-    return Order(i, end, name, said)
+def cut(text: str) -> list[Segment]:
+    """`text` between its orders; the last one may be empty, behind a pause that ends the text.
+
+    What only looks like an order is text. TextError, field "markup": an order is out of its range.
+    """
+    segments: list[Segment] = []
+    at, pause, speed, voice = 0, 0.0, None, None
+
+    def close(end: int) -> None:
+        nonlocal pause
+        if text[at:end].strip():
+            segments.append(Segment(text[at:end], at, pause, speed, voice))
+            pause = 0.0
+
+    for found in _ORDER.finditer(text):
+        name, value = found[1].lower(), found[2].strip()
+        if name == "pause":
+            seconds = _seconds(value)
+            if seconds is None:
+                continue
+            _check(seconds <= LONGEST_PAUSE, found, f"a pause lasts at most {LONGEST_PAUSE:g} s")
+            close(found.start())
+            pause += seconds
+        elif name == "speed":
+            factor = _factor(value)
+            if factor is None:
+                continue
+            least, most = _speeds()
+            _check(least <= factor <= most, found, f"speed must be {least:g} to {most:g}")
+            close(found.start())
+            speed = factor
+        else:
+            if not re.fullmatch(r"[A-Za-z0-9._-]+", value):
+                continue
+            close(found.start())
+            voice = value
+        at = found.end()
+    close(len(text))
+    if pause:
+        segments.append(Segment("", len(text), pause, speed, voice))
+    return segments
+
+
+def carried(text: str) -> str:
+    """The orders that are in force behind `text`, for a text that is spoken in parts."""
+    last: dict[str, str] = {}
+    for found in _ORDER.finditer(text):
+        if found[1].lower() != "pause":
+            last[found[1].lower()] = found[2].strip()
+    return "".join(f"[{name} {value}]" for name, value in last.items())
+
+
+def pronounced(text: str, language: str, letters: bool) -> Applied:
+    """`text` with the sounds of `[word](/ipa/)` and `[word]({phones})`; TextError, field "markup": cannot be read."""
+    out: list[str] = []
+    changes: list[Change] = []
+    last = size = 0
+    for found in _SAID.finditer(text):
+        try:
+            put = pronounce.written(found[2], language, letters)
+        except ValueError as error:
+            raise TextError(f"{found[0]} cannot be read: {error}.", field="markup") from None
+        out += [text[last : found.start()], put]
+        begin = size + found.start() - last
+        size = begin + len(put)
+        changes.append(Change(found.start(), found.end(), begin, size))
+        last = found.end()
+    return Applied("".join(out) + text[last:], changes)
+
+
+def _check(fits: bool, found: re.Match[str], why: str) -> None:
+    if not fits:
+        raise TextError(f"{found[0]} cannot be obeyed: {why}.", field="markup")
+
+
+@cache
+def _speeds() -> tuple[float, float]:
+    """The range of a request's speed."""
+    from ishowtts import fields
+
+    speed = next(field for field in fields.REQUEST if field.name == "speed")
+    return float(speed.least or 0), float(speed.most or 0)
 
 
 def _number(text: str) -> float | None:
-    whole, _, fraction = text.partition(".")
-    if not (whole + fraction).isdecimal() or not text.isascii() or len(text) > 8:
-        return None
-    return float(text)
+    return float(text) if text.isascii() and _NUMBER.fullmatch(text) else None
 
 
-def _pause(value: str) -> str | None:
-    scale = 1000.0 if value.endswith("ms") else 1.0
-    seconds = _number(value.removesuffix("ms").removesuffix("s").strip())
-    return str(seconds / scale) if seconds is not None and seconds / scale <= LONGEST_PAUSE else None
+def _seconds(value: str) -> float | None:
+    low = value.lower()
+    scale = 1000.0 if low.endswith("ms") else 1.0
+    seconds = _number(low.removesuffix("ms").removesuffix("s").strip())
+    return None if seconds is None else seconds / scale
 
 
-def _speed(value: str) -> str | None:
-    factor = _number(value.removesuffix("x"))
-    return str(factor) if factor is not None and SPEEDS[0] <= factor <= SPEEDS[1] else None
-
-
-def _voice(value: str) -> str | None:
-    return value if value and all(char.isalnum() or char in "-_." for char in value) else None
+def _factor(value: str) -> float | None:
+    if value.endswith("%"):
+        percent = _number(value[:-1].strip())
+        return None if percent is None else percent / 100
+    return _number(value.lower().removesuffix("x").strip())

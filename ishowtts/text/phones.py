@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+from itertools import groupby
+
 from ishowtts.errors import TextError
 
-from . import english, german, mandarin
+from . import english, german, mandarin, pronounce
 
 LANGUAGES = ("en", "de", "zh")
 TYPICAL = {"en": "ax0", "de": german.PREFIX + "pau", "zh": mandarin.SYMBOLS[0]}
@@ -17,8 +21,40 @@ SCRIPTS = {"en": "a", "de": "a", "zh": "ah"}
 def spoken(text: str, language: str) -> list[tuple[str, int]]:
     """The phones of a text in one of LANGUAGES, each with the number of its word, -1 for pauses and punctuation.
 
-    The first one is a pause, the last one the closing mark. ValueError: nothing in the text can be read.
+    The first one is a pause, the last one the closing mark. Sounds that the user chose (see `pronounce`) are said as
+    they are. ValueError when the text holds nothing readable.
     """
+    told = [pronounce.symbols(run.group()) for run in pronounce.CODES.finditer(text)]
+    if not told:
+        return _spoken(text, language)
+    names = iter(told)
+    standing = pronounce.CODES.sub(lambda _: f" {_STAND_INS[next(names)[0][-1:] in '01']} ", text)
+    return list(_put_in(_spoken(standing, language), told, _said_for_them(language)))
+
+
+_STAND_INS = ("blifnurk", "ovnurk")
+"""Words that nobody writes, with a consonant and with a vowel first: English "the" differs before them."""
+
+
+@cache
+def _said_for_them(language: str) -> frozenset[tuple[str, ...]]:
+    """The phones of the stand-ins."""
+    return frozenset(tuple(name for name, word in _spoken(each, language) if word >= 0) for each in _STAND_INS)
+
+
+def _put_in(
+    said: list[tuple[str, int]], told: list[list[str]], stand_ins: frozenset[tuple[str, ...]]
+) -> Iterator[tuple[str, int]]:
+    """`said` with the words `told`, in order, in place of the stand-ins."""
+    rest = iter(told)
+    for word, group in groupby(said, lambda pair: pair[1]):
+        names = [name for name, _ in group]
+        if word >= 0 and tuple(names) in stand_ins:
+            names = next(rest, names)
+        yield from ((name, word) for name in names)
+
+
+def _spoken(text: str, language: str) -> list[tuple[str, int]]:
     if language == "de":
         return german.phones(text)
     if language == "zh":

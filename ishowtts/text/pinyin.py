@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from . import pronounce
+
 _REPLACED = str.maketrans({";": ",", "“": '"', "”": '"', "‘": "'", "’": "'"})
 _NO_SPACE_AFTER = " :'\""
 
@@ -61,8 +63,9 @@ def symbols(text: str) -> tuple[list[str], list[int]]:
             if len(read) != len(piece):
                 read = [syllables(char)[0] if _spoken_as_syllable(char) else char for char in piece]
             for i, char in enumerate(piece):
-                if _spoken_as_syllable(char):
+                told = pronounce.pinyin(char)
+                if told or _spoken_as_syllable(char):
                     add(" ", at + i)
-                add(read[i], at + i)
+                add(told or read[i], at + i)
         at += len(piece)
     return out, origin

@@ -21,11 +21,10 @@ from . import detect
 from .clean import Dropped
 from .grammar import Found, Grammar
 from .languages import GRAMMARS, PLAIN
-from .markup import Order, order
-from .scan import LETTERS, Line, Setting
+from .scan import EXPRESSION, LETTERS, PAD, Line, Setting
 from .words import Words
 
-__all__ = ["Dropped", "Options", "Reading", "Segment", "Token", "Word", "read"]
+__all__ = ["Dropped", "Options", "Reading", "Token", "Word", "read"]
 
 
 class Token(NamedTuple):
@@ -47,26 +46,12 @@ class Word(NamedTuple):
     kind: str
 
 
-class Segment(NamedTuple):
-    """A part of the reading between markup: `pause` seconds of silence, then `text`.
-
-    `speed`, `voice`: settings by markup, None: those of the request.
-    """
-
-    text: str
-    pause: float
-    speed: float | None
-    voice: str | None
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """How lines are read."""
 
     chat: bool = True
-    """Chat words and emoticons are spoken in full: `pls`, `w/`, `<3`."""
-    markup: bool = False
-    """`[pause 500ms]`, `[speed 1.2]` and `[voice:anna]` are markup; otherwise they are read like other text."""
+    """Chat's own words and emoticons are said in full (`pls`, `w/`, `<3`)."""
     scripts: str = LETTERS
     """Classes of letters that the voice reads (`scan`); words in others are dropped."""
 
@@ -81,7 +66,6 @@ class Reading:
     words: list[Word] = field(default_factory=list)
     tokens: list[Token] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
-    segments: list[Segment] = field(default_factory=list)
 
     @property
     def unspoken(self) -> list[Dropped]:
@@ -102,6 +86,8 @@ class Reading:
 
 DEFAULT = Options()
 _NEAR = 12
+_MANY = 800
+"""Runs from which on places that look alike are read alike without looking again."""
 
 
 def read(text: str, language: str | None = None, *, options: Options = DEFAULT) -> Reading:
@@ -118,26 +104,63 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
     other = GRAMMARS.get("zh" if here == latin else latin, PLAIN)
     mixed = here in ("zh", latin) and here in GRAMMARS and "h" in line.shape and "h" in options.scripts
     i, shape = 0, line.shape
+    seen = _Seen(line) if line.count > _MANY else None
     while i < line.count:
         if shape[i] == " ":
             writer.gap = True
             i += 1
             continue
-        if options.markup and shape[i] == "[":
-            found_order = order(line, i)
-            if found_order:
-                writer.order(found_order)
-                i = found_order.end
-                continue
-        grammar = main
-        if mixed and shape[i] not in LETTERS and _by_chinese(line, i, here == "zh") != (here == "zh"):
-            grammar = other
         line.at = i
-        found = grammar.find(line, i)
+        found = seen.before(i) if seen else None
+        if found is None:
+            grammar = main
+            if mixed and shape[i] not in LETTERS and _by_chinese(line, i, here == "zh") != (here == "zh"):
+                grammar = other
+            found = grammar.find(line, i)
+            if seen:
+                seen.keep(i, found)
         writer.add(i, found)
         line.last = found.kind
         i = found.end
     return writer.finish(here)
+
+
+class _Seen:
+    """What was found in a line of very many runs, by the text around the place: a line of noise repeats itself.
+
+    Rules look at a bounded number of runs to both sides, at what was said last, and at whether the place is in a sum.
+    """
+
+    BEHIND, AHEAD = 48, 96
+    """Characters that decide; where they do not hold the runs below, a place is looked at anew."""
+    RUNS_BEHIND, RUNS_AHEAD = 16, PAD
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.found: dict[tuple[str, str, str, bool, bool], tuple[int, str, str, str]] = {}
+        self.key = ("", "", "", False, False)
+        self.state = (0, 0, 0)
+
+    def before(self, i: int) -> Found | None:
+        """What was found where everything was as at run `i`."""
+        line = self.line
+        at = line.starts[i]
+        before = line.text[at - self.BEHIND : at] if at >= self.BEHIND else "^" + line.text[:at]
+        around = before + line.text[at : at + self.AHEAD]
+        self.key = around, line.last, line.said, line.shape[i] in EXPRESSION and line.computes(i), i < line.street
+        self.state = line.scanned, line.street, line.taken
+        known = self.found.get(self.key)
+        return None if known is None else _new(Found, (i + known[0], known[1], known[2], known[3]))
+
+    def keep(self, i: int, found: Found) -> None:
+        """Remember what was found at run `i`, unless it changed the line or depends on more than is compared."""
+        line, starts = self.line, self.line.starts
+        if (line.scanned, line.street, line.taken) != self.state or i < line.scanned:
+            return
+        far = min(i + self.RUNS_AHEAD, line.count)
+        near = max(i - self.RUNS_BEHIND, 0)
+        if starts[far] - starts[i] <= self.AHEAD and starts[i] - starts[near] <= self.BEHIND:
+            self.found[self.key] = (found.end - i, found.spoken, found.kind, found.why)
 
 
 def _languages(line: Line, tagged: str, scripts: str) -> tuple[str, str]:
@@ -193,6 +216,7 @@ def _belongs(shape: str, i: int, chinese: bool) -> bool:
     return shape[i] == "a" and shape[i - 1] in "0°" and (chinese or shape[i + 1] == "h")
 
 
+_new = tuple.__new__  # a fifth of the time of calling the class, which matters to lines of thousands of tokens
 _WEAK = ",;:，；：、"
 _STRONG = ".!?。！？…"
 _MARKS = frozenset(_WEAK + _STRONG)
@@ -217,8 +241,6 @@ class _Writer:
         self.words: list[Word] = []
         self.tokens: list[Token] = []
         self.dropped: list[Dropped] = list(line.dropped)
-        self.segments: list[Segment] = []
-        self.pending: tuple[float, float | None, str | None] = (0.0, None, None)
 
     def add(self, i: int, found: Found) -> None:
         """Add the token `found` that begins at run `i`."""
@@ -229,11 +251,11 @@ class _Writer:
         if kind == "mark":
             if spoken:
                 self.mark(i, spoken)
-            self.tokens.append(Token(written, start, end, kind, ""))
+            self.tokens.append(_new(Token, (written, start, end, kind, "")))
             return
         if kind == "word" and line.shape[i] in self.unread:
             spoken, why = "", "script"
-        self.tokens.append(Token(written, start, end, kind, spoken))
+        self.tokens.append(_new(Token, (written, start, end, kind, spoken)))
         if not spoken:
             self.gap = True
             if why:
@@ -244,10 +266,10 @@ class _Writer:
         if " " in spoken:
             said = ""
             for said in spoken.replace(",", " ").split():
-                self.words.append(Word(said, start, end, kind))
+                self.words.append(_new(Word, (said, start, end, kind)))
             line.said = said
         else:
-            self.words.append(Word(spoken, start, end, kind))
+            self.words.append(_new(Word, (spoken, start, end, kind)))
             line.said = spoken
 
     def say(self, spoken: str) -> None:
@@ -317,35 +339,9 @@ class _Writer:
         self.last = self.out[-1][-1]
         self.gap = False
 
-    def order(self, found: Order) -> None:
-        """Begin a new segment with the settings of markup."""
-        self.close()
-        pause, speed, voice = self.pending
-        if found.name == "pause":
-            pause += float(found.value)
-        elif found.name == "speed":
-            speed = float(found.value)
-        else:
-            voice = found.value
-        self.pending = (pause, speed, voice)
-        start, end = self.line.place(found.start), self.line.place(found.end)
-        self.tokens.append(Token(self.text[start:end], start, end, "order", ""))
-
-    def close(self) -> None:
-        """End the current segment."""
-        said = "".join(self.out).strip()
-        if said:
-            self.segments.append(Segment(said, *self.pending))
-            self.pending = (0.0, self.pending[1], self.pending[2])
-        self.out, self.last, self.gap, self.hyphen = [], "", False, False
-
     def finish(self, language: str) -> Reading:
         """The reading of the whole line."""
         if self.last in _WEAK and self.out:
             self.out.pop()
-        self.close()
-        if self.pending[0]:
-            self.segments.append(Segment("", *self.pending))
-        text = " ".join(segment.text for segment in self.segments if segment.text)
         self.dropped.sort(key=lambda part: part.start)
-        return Reading(language, text, self.words, self.tokens, self.dropped, self.segments)
+        return Reading(language, "".join(self.out).strip(), self.words, self.tokens, self.dropped)

@@ -1,9 +1,10 @@
 """Second step of a reading: the cleaned line is divided into runs of characters of one class.
 
-The *shape* of a line is a string with one character for each run: "0" digits, "a" Latin letters (with apostrophes
-inside), "h" Chinese characters, "k" kana, "x" letters of other scripts, " " white space, "²" superscript digits, and
-every other character as itself. "Paid $5.50 at 12:30pm" has the shape "a $0.0 a 0:0a". A rule looks at a bounded number
-of positions of the shape, so reading takes time in proportion to the length of a line.
+A line of runs has a *shape*, a string with one character for each run: "0" digits, "a" Latin letters (with apostrophes
+inside), "h" Chinese characters, "k" kana, "x" letters of any other script, "p" phones that the user chose (see
+`pronounce`), " " white space, "²" raised digits, and
+every other character as itself. "Paid $5.50 at 12:30pm" has the shape "a $0.0 a 0:0a". Rules look at a bounded number
+of places of the shape, so reading a line takes time in proportion to its length.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from . import detect
-from .clean import SUPERSCRIPTS, clean
+from .clean import SOUNDS, SUPERSCRIPTS, clean
 
 PAD = 32
 """Number of positions after the end of a line at which rules may look."""
@@ -22,6 +23,8 @@ LETTERS = "ahkx"
 
 
 def _class(char: str) -> str:
+    if char >= SOUNDS:
+        return "p"
     if char.isascii():
         return "0" if char.isdigit() else "a" if char.isalpha() else char
     if char in SUPERSCRIPTS:
@@ -42,8 +45,8 @@ class _Classes(dict[int, str]):
 
 
 _CLASSES = _Classes()
-_RUN = re.compile(r"0+|a+(?:'a+)*|h+|k+|x+| +|²+|.", re.DOTALL)
-_EXPRESSION = frozenset("0 .,+-*/×÷^=²()±≈≠≤≥<>")
+_RUN = re.compile(r"0+|a+(?:'a+)*|h+|k+|x+|p+| +|²+|.", re.DOTALL)
+EXPRESSION = frozenset("0 .,+-*/×÷^=²()±≈≠≤≥<>")
 _OPERATORS = frozenset("=×÷^±≈≠≤≥²")
 
 
@@ -89,7 +92,9 @@ class Line:
         self.scanned = 0
         """The runs before this one are known not to be in a link."""
         self.street = 0
-        """The run of a word such as "Street" in an address, 0: there is none."""
+        """The run that is the kind of a street in an address, 0 without one."""
+        self.taken = 0
+        """How often something was taken from the beginning of a run."""
         self._expression = (0, 0, False)
 
     def place(self, i: int) -> int:
@@ -106,7 +111,8 @@ class Line:
         return self._places[at] if self._places[at] > last else last + 1
 
     def take(self, i: int, size: int) -> None:
-        """Remove the first `size` characters of run `i`; the rest, which is not empty, is read later."""
+        """Take the first `size` characters of run `i` away; the rest of it, which is not empty, is still to be read."""
+        self.taken += 1
         self.parts[i] = self.parts[i][size:]
         self.starts[i] += size
 
@@ -146,9 +152,9 @@ class Line:
         if not start <= i < end:
             shape = self.shape
             start = end = i
-            while start > 0 and shape[start - 1] in _EXPRESSION:
+            while start > 0 and shape[start - 1] in EXPRESSION:
                 start -= 1
-            while end < self.count and shape[end] in _EXPRESSION:
+            while end < self.count and shape[end] in EXPRESSION:
                 end += 1
             inside = shape[start:end]
             found = not _OPERATORS.isdisjoint(inside) and "0" in inside

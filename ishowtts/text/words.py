@@ -41,6 +41,7 @@ class Words(Grammar):
         self.short = table.list("short")
         self.models = table.list("model")
         self.capitals = table.list("capitals")
+        self.weekdays = table.words("weekday")
         self.doubled = table.list("double")
         self.sounds = table.words("sound")
 
@@ -80,6 +81,10 @@ class Words(Grammar):
         after = line.shape[i + 1]
         if after in " \0hx,!?":
             return None
+        if after in "-–" and line.shape[i + 2] == "a":
+            first, last = (self.weekdays.get(line.parts[k].lower()) for k in (i, i + 2))
+            if first and last and line.parts[i][0].isupper():
+                return Found(i + 3, f"{first} {self.say_['to']} {last}", "date")
         if after in ".:@-_+" or (after == "0" and i >= line.scanned):
             found = self.link(line, i)
             if found:
@@ -174,6 +179,9 @@ class Words(Grammar):
                     return self.sounds[short], "word"
                 if short in self.chat:
                     return self.chat[short], "chat"
+            short = _THREE.sub(lambda run: run[1], low)
+            if short in self.spelled:
+                return short.upper(), "letters"
             return _THREE.sub(lambda run: run[1] * 3, low).upper(), "letters"
         if "'" in part or len(part) > 8:
             return part, "word"

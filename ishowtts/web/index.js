@@ -7,6 +7,7 @@ import { clock, duration, figure, onLanguage, t } from "./i18n.js";
 import { chooseVoice, setPreviewVolume } from "./picker.js";
 import { Player } from "./player.js";
 import { draft, forgetPreset, keepDraft, keepPreset, linkOf, presets, requestIn } from "./presets.js";
+import { showLexicon, showReading } from "./reading.js";
 import { isServing, shell, watchHealth } from "./shell.js";
 import { TYPES, formatsOffered, speak } from "./speech.js";
 import { decode } from "./wav.js";
@@ -362,8 +363,11 @@ $("volume").addEventListener("input", () => {
   localStorage.setItem("volume", $("volume").value);
 });
 $("volume-icon").append(icon("sound"));
+const readSoon = showReading(requestOf);
+showLexicon(() => $("voice").value);
 form.addEventListener("input", () => {
   count();
+  readSoon();
   showSliders();
   if ($("preset").value && document.activeElement !== $("text")) showPresets();
   remember();

@@ -52,20 +52,21 @@ export function fillLanguages(select, voices) {
 const audio = new Audio();
 let stopped = () => {}; // puts back the button of the preview that plays
 
-/** A button that lets a voice say a sentence, and stops it. `named`: with its word beside the drawing. */
-export function previewButton(voice, named = false) {
+/** A button that speaks a request, and stops it. @param {() => Object} requestOf @param {string} name what it does
+ *  @param {string} of what it is for @param {boolean} named with its word beside the drawing */
+export function hearButton(requestOf, name, of, named = false) {
   const button = el("button", {
     type: "button",
     class: "quiet preview",
-    "aria-label": `${t("Preview")}: ${voice.id}`,
-    title: t("Preview"),
+    "aria-label": of ? `${name}: ${of}` : name,
+    title: name,
   });
   const show = (state) => {
     button.dataset.state = state;
     button.setAttribute("aria-pressed", String(state !== "idle"));
     button.replaceChildren(
       icon(state === "idle" ? "sound" : "stop"),
-      ...(named ? [state === "idle" ? t("Preview") : t("Stop")] : []),
+      ...(named ? [state === "idle" ? name : t("Stop")] : []),
     );
   };
   let running = null;
@@ -84,7 +85,7 @@ export function previewButton(voice, named = false) {
     try {
       const answer = await ask("/api/tts", {
         method: "POST",
-        json: { text: sampleSentence(voice), voice_id: voice.id },
+        json: requestOf(),
         headers: { Accept: "audio/wav" },
         signal: mine.signal,
       });
@@ -102,6 +103,10 @@ export function previewButton(voice, named = false) {
   show("idle");
   return button;
 }
+
+/** A button that lets a voice say a sentence. */
+export const previewButton = (voice, named = false) =>
+  hearButton(() => ({ text: sampleSentence(voice), voice_id: voice.id }), t("Preview"), voice.id, named);
 
 /** The browser's own level for previews. @param {number} level 0 to 1 */
 export const setPreviewVolume = (level) => (audio.volume = level);

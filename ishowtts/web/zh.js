@@ -96,6 +96,21 @@ export const zh = {
   "Use again": "再次使用",
   Delete: "删除",
   "Delete the whole history?": "确定删除全部历史记录？",
+  "How it is read": "怎么读",
+  Parts: "切分",
+  Words: "词",
+  Sounds: "发音",
+  "Left out": "没有读的",
+  "a script that the voice does not read": "这个音色不认识的文字",
+  "no sound": "没有读音",
+  markup: "标记",
+  Pronunciations: "自定义读音",
+  Pronunciation: "读音",
+  "Words that are read otherwise than written, on every page and in chat.":
+    "这些词不按字面读。所有页面和弹幕都按这里的读音来读。",
+  "Word or phrase": "词或短语",
+  "Read as": "读作",
+  "Hear it": "听一听",
 
   // choosing a voice
   "Choose a voice": "选择音色",

@@ -219,10 +219,10 @@ static ishow_status text_error(ishow_error *error, ishow_status status, const ch
     return status;
 }
 
-static ishow_status normalize(void *self, const char *text, const char *language, char **out, ishow_unspoken *unspoken,
-                              ishow_error *error) {
+static ishow_status normalize(void *self, const char *text, const char *language, int markup, char **out,
+                              ishow_unspoken *unspoken, ishow_error *error) {
     fake_text *t = enter_text(self);
-    (void)language;
+    (void)language, (void)markup;
     *unspoken = (ishow_unspoken){.count = strchr(text, '~') != NULL};
     if (unspoken->count) snprintf(unspoken->first, sizeof unspoken->first, "~");
     pthread_mutex_lock(&t->lock);
@@ -252,6 +252,25 @@ static ishow_status tokenize(void *self, const char *ref_text, const char *text,
     return ISHOW_OK;
 }
 
+static ishow_status cut(void *self, const char *text, ishow_part **out, size_t *n, ishow_error *error) {
+    enter_text(self);
+    *n = 0;
+    if (strstr(text, "%C")) return text_error(error, ISHOW_EPYTHON, "the fake cut fails as told");
+    *out = calloc(strlen(text) + 1, sizeof **out);
+    if (!*out) return ISHOW_ENOMEM;
+    for (const char *p = text;; p++) {
+        ishow_part *part = &(*out)[(*n)++];
+        int used = 0;
+        if (sscanf(p, "p=%lf;%n", &part->pause, &used) == 1) p += used;
+        if (used = 0, sscanf(p, "s=%lf;%n", &part->speed, &used) == 1) p += used;
+        if (used = 0, sscanf(p, "v=%64[a-z];%n", part->voice, &used) == 1) p += used;
+        const size_t size = strcspn(p, "|");
+        part->text = strndup(p, size);
+        p += size;
+        if (!*p) return ISHOW_OK;
+    }
+}
+
 static void close_text(void *self) {
     fake_text *t = self;
     pthread_mutex_lock(&t->lock);
@@ -260,7 +279,8 @@ static void close_text(void *self) {
 }
 
 ishow_text_frontend fake_frontend(fake_text *text) {
-    return (ishow_text_frontend){.self = text, .normalize = normalize, .tokenize = tokenize, .close = close_text};
+    return (ishow_text_frontend){
+        .self = text, .normalize = normalize, .cut = cut, .tokenize = tokenize, .close = close_text};
 }
 
 void fake_voice(ishow_engine *engine, const char *id, const char *ref_text, float level) {

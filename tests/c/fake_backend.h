@@ -57,7 +57,7 @@ ishow_backend fake_backend(fake_model *model, ishow_text_layout layout, int uses
                            size_t max_frames);
 
 /* One token a byte. A text with "%N" fails in normalize (EPYTHON), with "%T" in tokenize (EPYTHON); "#" alone has
- * nothing speakable (EINVAL). */
+ * nothing speakable (EINVAL). Markup: parts end with "|" and may begin with "p=SECONDS;", "s=SPEED;", "v=VOICE;". */
 ishow_text_frontend fake_frontend(fake_text *text);
 
 /* Adds a voice of 2 s of tone with silence around it, at 16 kHz; level is the tone's amplitude. */

@@ -104,7 +104,7 @@ static void text_becomes_tokens(void **state) {
     (void)state;
     snprintf(model, sizeof model, "%s/tiny", root);
     assert_int_equal(ishow_bridge_frontend(bridge, model, &frontend, &error), ISHOW_OK);
-    assert_int_equal(frontend.normalize(frontend.self, "I have 2 cats.", "en", &text, &unspoken, &error), ISHOW_OK);
+    assert_int_equal(frontend.normalize(frontend.self, "I have 2 cats.", "en", 0, &text, &unspoken, &error), ISHOW_OK);
     assert_int_equal(frontend.tokenize(frontend.self, "", text, NULL, NULL, &tokens, &error), ISHOW_OK);
     assert_true(tokens.n > 8);
     assert_int_equal(tokens.n_ref, 0);
@@ -113,8 +113,9 @@ static void text_becomes_tokens(void **state) {
     free(tokens.ids);
     free(joined.ids);
     free(text);
-    assert_int_equal(frontend.normalize(frontend.self, "\xF0\x9F\x98\x80 \xE2\x80\xA6", NULL, &text, &unspoken, &error),
-                     ISHOW_EINVAL);
+    assert_int_equal(
+        frontend.normalize(frontend.self, "\xF0\x9F\x98\x80 \xE2\x80\xA6", NULL, 0, &text, &unspoken, &error),
+        ISHOW_EINVAL);
     assert_string_equal(error.field, "text");
     assert_null(text);
     frontend.close(frontend.self);

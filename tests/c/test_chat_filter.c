@@ -125,6 +125,21 @@ static void test_commands_and_voices(void **state) {
     assert_true(filter_message(f, &m, 0, &r));
     assert_string_equal(r.voice, "zhong");
     filtered_free(&r);
+    for (int i = 0; i < 24; i++) { /* no voice speaks French: each keeps their own, also one that speaks Chinese */
+        char user[16], id[16], kept[65];
+        snprintf(user, sizeof user, "user%d", i);
+        snprintf(id, sizeof id, "k%d", 2 * i);
+        m = fake_message(id, user, i % 3 ? "good evening everyone" : "大家晚上好");
+        assert_true(filter_message(f, &m, 10 + 10 * i, &r));
+        snprintf(kept, sizeof kept, "%s", r.voice);
+        filtered_free(&r);
+        snprintf(id, sizeof id, "k%d", 2 * i + 1);
+        m = fake_message(id, user, "je ne sais pas pourquoi");
+        assert_true(filter_message(f, &m, 15 + 10 * i, &r));
+        assert_string_equal(r.language, "fr");
+        assert_string_equal(r.voice, kept);
+        filtered_free(&r);
+    }
     filter_free(f);
 
     /* Viewers are spread over the voices, keep theirs, and when a voice is added only those who get it change. */
@@ -220,14 +235,31 @@ static void test_names(void **state) {
                  {"★★★", "star", "star"},
                  {"Zoë", "", "Zoë"},
                  {"小明2024", "", "小明"},
-                 {"", "", "Someone"},
+                 {"", "", "Somebody"},
                  {"❤Mia❤", "", "Mia"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *name = clean_name(fake_span(cases[i].display), fake_span(cases[i].login), 1);
+        char *name = clean_name(fake_span(cases[i].display), fake_span(cases[i].login), "", 1);
         assert_string_equal(name, cases[i].said);
         free(name);
     }
-    char *name = clean_name(fake_span("xX_Dark_Xx"), fake_span(""), 0);
+    static const struct {
+        const char *display, *login, *scripts, *said;
+    } unread[] = {{"小明", "xiaoming_99", "a", "xiaoming"},
+                  {"小明", "", "a", "Somebody"},
+                  {"小明", "xiaoming", "ah", "小明"},
+                  {"Анна", "анна", "ah", "Somebody"},
+                  {"Анна", "anna", "a", "anna"},
+                  {"Анна", "anna", "ahkx", "Анна"},
+                  {"𝓜𝓲𝓪", "other", "a", "𝓜𝓲𝓪"},
+                  {"小明Mia", "other", "a", "小明Mia"},
+                  {"さくら", "sakura", "ah", "sakura"}};
+    for (size_t i = 0; i < sizeof unread / sizeof *unread; i++)
+        for (int clean = 0; clean < 2; clean++) {
+            char *name = clean_name(fake_span(unread[i].display), fake_span(unread[i].login), unread[i].scripts, clean);
+            if (clean || !strchr(unread[i].login, '_')) assert_string_equal(name, unread[i].said);
+            free(name);
+        }
+    char *name = clean_name(fake_span("xX_Dark_Xx"), fake_span(""), "", 0);
     assert_string_equal(name, "xX_Dark_Xx");
     free(name);
 }
@@ -235,14 +267,14 @@ static void test_names(void **state) {
 static void check_said(const ishow_chat_message *m, const char *text, int names, const char *wanted) {
     const ishow_chat_options o = ishow_chat_options_default();
     item *it = item_create(m, text, "test:anna");
-    char *said = say_item(it, &o, names);
+    char *said = say_item(it, &o, "", names);
     assert_string_equal(said, wanted);
     free(said);
     /* what the journal keeps says the same */
     char *record = item_record(it);
     item *again = item_from_record(record, 5);
     assert_non_null(again);
-    char *said_again = say_item(again, &o, names);
+    char *said_again = say_item(again, &o, "", names);
     assert_string_equal(said_again, wanted);
     free(said_again);
     free(record);
@@ -329,7 +361,7 @@ static void test_templates(void **state) {
     m = fake_message("t", "Bob", "hi");
     item *it = item_create(&m, "hi", "test:bob");
     assert_true(item_add_other(it, fake_span("t2"), "test:carl"));
-    char *said = say_item(it, &o, 1);
+    char *said = say_item(it, &o, "", 1);
     assert_string_equal(said, "On test, Bob and one other{unknown}: hi {");
     free(said);
     item_free(it);

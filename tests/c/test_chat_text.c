@@ -149,6 +149,11 @@ static void test_languages(void **state) {
     for (size_t i = 0; i < sizeof german / sizeof *german; i++)
         assert_string_equal(text_language(german[i], "de"), "de");
     assert_string_equal(text_language("come on guys, hurry up", "de-AT"), "en");
+    assert_string_equal(text_language("weiss jemand wann es losgeht", "ja"), "de"); /* another script is expected */
+    assert_string_equal(text_language("lol gg", "zh"), "zh");
+    assert_string_equal(text_language("Elden Ring", "en"), "en"); /* a name */
+    assert_string_equal(text_language("dziękuję bardzo", "en"), "pl");
+    assert_string_equal(text_language("teşekkürler kanka", "de"), "tr");
     assert_true(language_matches("en-GB", "en") && !language_matches("en", "eng"));
     static const char *const spoken[] = {"en"};
     ishow_chat_options o = ishow_chat_options_default();

@@ -18,6 +18,10 @@ _ordinal = lru_cache(1024)(numerals.english_ordinal)
 _year = lru_cache(1024)(numerals.english_year)
 
 
+_BEFORE_DATE = frozenset(("on", "since", "until"))
+"""Words before two numbers with a stroke between that make them a month and a day."""
+
+
 class English(Numbers):
     """The grammar of English."""
 
@@ -189,6 +193,10 @@ class English(Numbers):
             if shape[end] in "/-:0a" or (shape[end] == "." and shape[end + 1] == "0"):
                 return None
             return self.numeric_date(parts[i], sign, parts[i + 2], parts[i + 4], end)
+        if sign == "/" and line.word_before(i) in _BEFORE_DATE and shape[i + 2] == "0" and shape[i + 3] not in "/0a":
+            month, day = parts[i], parts[i + 2]
+            if len(month) < 3 and len(day) < 3 and 0 < int(month) < 13 and 0 < int(day) < 32:
+                return Found(i + 3, f"{self.month_names[int(month) - 1]} {self.ordinal(day.lstrip('0'))}", "date")
         if sign in " a" and len(parts[i]) < 3 and 0 < int(parts[i]) < 32:
             return self.day_first(line, i)
         return None
@@ -317,7 +325,8 @@ class English(Numbers):
             if low == "p" and len(whole) in (3, 4) and shape[j + 1] != "0":
                 return Found(j + 1, f"{self.house(whole)} P", "measure")
             if low == "x" and shape[j + 1] == "0":
-                return Found(j + 1, f"{self.cardinal(num.whole)} {self.say_['by']}", "number")
+                by = self.symbols["×"] if shape[j + 2 : j + 4].strip(" ")[:1] == "=" else self.say_["by"]
+                return Found(j + 1, f"{self.cardinal(num.whole)} {by}", "number")
             if low == "s":
                 early = len(whole) == 2 and whole < "50" and line.word_before(i) not in self.before_decade
                 return None if early else self.decade(num, j + 1)
@@ -403,6 +412,9 @@ class English(Numbers):
         """An amount as it is written in continental Europe too: 1.000,50."""
         num = super().parse(line, i)
         parts, shape, j = line.parts, line.shape, num.end
+        priced = line.before(i) in self.currencies or shape[i + 3 : i + 5].strip(" ")[:1] in self.currencies
+        if priced and shape.startswith("0,0", i) and len(parts[i + 2]) == 2 and shape[i + 3] not in ",.0a":
+            return Num(parts[i], parts[i + 2], i + 3, False)
         if (
             shape.startswith("0.0,0", i)
             and len(parts[i + 2]) == 3

@@ -126,6 +126,8 @@ class German(Numbers):
             return None
         if shape[i + 2] == "0" and len(first) < 3 and len(parts[i + 2]) < 3:
             return self.numeric_date(line, i)
+        if len(first) < 3 and shape[i + 2] in "-–" and shape.startswith("0.", i + 3):
+            return self.first_of_two(line, i)
         if len(first) < 3 and first.strip("0"):
             k = i + 3 if shape[i + 2] == " " else i + 2
             if parts[k].lower() in self.months:
@@ -178,6 +180,17 @@ class German(Numbers):
         if shape.startswith(" 0", end) and len(year) == 4 and year[0] in "12" and shape[end + 2] not in ":%a":
             return Found(end + 2, f"{said} {self.said_year(year)}", "date")
         return Found(end, said, "date")
+
+    def first_of_two(self, line: Line, i: int) -> Found | None:
+        """The first day and the dash of 7.-9. Mai; both have the ending that the word before asks for."""
+        shape, parts = line.shape, line.parts
+        month = parts[i + 6 if shape[i + 5] == " " else i + 5].lower()
+        last = parts[i + 3]
+        if month not in self.months or len(last) > 2 or not last.strip("0") or not parts[i].strip("0"):
+            return None
+        ending = self.before_noun(line, i, "Tag")
+        days = [self.ending(day.lstrip("0"), ending) for day in (parts[i], last)]
+        return Found(i + 5, f" {self.say_['to']} ".join(days), "date")
 
     def numbered(self, line: Line, i: int) -> Found | None:
         """A number and a full stop: an ordinal before the noun that it numbers, or alone; else it ends a sentence."""

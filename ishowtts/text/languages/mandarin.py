@@ -163,6 +163,8 @@ class Mandarin(Numbers):
                 or (len(whole) == 2 and (whole[0] == "0" or (line.shape[j + 1] == "0" and len(after) == 1)))
             ):
                 return Found(j, self.digits(whole), "year")
+        if after[0] == "后" and len(whole) == 2 and whole[1] in "05":
+            return Found(j, self.digits(whole), "year")  # who was born in these years
         if (
             whole == "2"
             and after[0] in self.counted
