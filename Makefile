@@ -39,7 +39,7 @@ PY_LIBS    = $(shell $(PYTHON) scripts/build_flags.py embed)
 PY_LIBRARY = $(shell $(PYTHON) scripts/build_flags.py library)
 SERVER_LIBS := $(shell pkg-config --libs libmicrohttpd libcrypto)
 
-ROOMS   := base audio cache flow text kernels model engine net chat platforms store service
+ROOMS   := base audio cache flow text kernels model engine net chat platforms store service cluster
 CORE    := $(wildcard $(ROOMS:%=csrc/%/*.c))
 BRIDGE  := $(wildcard csrc/bridge/*.c)
 PYEXT   := $(wildcard csrc/pyext/_*.c)

@@ -39,6 +39,7 @@ MODULES = {  # commands with a module of their own, which has `parser(prog)` and
     "train": ("ishowtts.train", "train", "train a voice from recordings"),
     "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
     "text": ("ishowtts.text.command", "train", "show how a text is read: words, phones, what is left out"),
+    "cluster": ("ishowtts.cluster", "cluster", "show the workers of a gateway, or take one out"),
     "sweep": ("ishowtts.sweep.command", "quality", "compare settings: quality against speed"),
     "daily": (
         "ishowtts.daily.command",

@@ -222,7 +222,7 @@ struct ishow_server {
     double request_seconds, idle_seconds;
     size_t body_bytes_max;
     ishow_request sampling;
-    int port;
+    int port, only_health;
     char url[96];
     int listen_fd, epoll, waker;
     watch on_daemon, on_waker;
@@ -239,8 +239,10 @@ struct ishow_server {
     metrics *metrics;
     encoder_thread *encoder_thread;
     tasks *tasks;
-    size_t uploads;             /* being received; loop only */
-    ishow_store *store;         /* NULL: nothing outlives the process */
+    size_t uploads;        /* being received; loop only */
+    ishow_store *store;    /* NULL: nothing outlives the process */
+    ishow_engine *gateway; /* of a cluster; NULL: none. Written before `engine` is published, like the next */
+    ishow_worker *worker;
     chat_service *chat_service; /* NULL: no live chat; written before `engine` is published */
     struct voice_registry *voice_registry;
     lexicon *lexicon;      /* of pronunciations */
@@ -338,12 +340,14 @@ enum {
     ROUTE_UPLOAD = 8,
     ROUTE_BARE = 16,
     ROUTE_CHAT = 32,
-    ROUTE_OPENAI = 64
+    ROUTE_OPENAI = 64,
+    ROUTE_WORKER = 128
 };
 struct route {
     const char *method, *path, *name; /* {} in a path matches any one segment, which x->segment then holds */
     int flags; /* JSON, UPLOAD (multipart): accepts such a body; OPEN: no key needed; SPEECH: needs a ready engine;
-                  BARE: may have no body; CHAT: needs live chat; OPENAI: errors name fields as OpenAI does */
+                  BARE: may have no body; CHAT: needs live chat; OPENAI: errors name fields as OpenAI does; WORKER: a
+                  worker of a cluster answers it */
     enum MHD_Result (*answer)(exchange *x);
 };
 const route *route_find(const char *method, const char *path, int *known_path);
@@ -399,6 +403,8 @@ enum MHD_Result answer_lexicon(exchange *x); /* lexicon.c: list, entry, removal 
 enum MHD_Result answer_reading(exchange *x);
 enum MHD_Result answer_config(exchange *x); /* config.c */
 enum MHD_Result answer_config_reload(exchange *x);
+enum MHD_Result answer_cluster(exchange *x); /* cluster.c */
+enum MHD_Result answer_cluster_drain(exchange *x);
 enum MHD_Result answer_metrics(exchange *x);
 enum MHD_Result answer_asset(exchange *x);
 enum MHD_Result answer_danmaku_enqueue(exchange *x); /* chat.c */

@@ -18,6 +18,7 @@
 
 #include "base/base.h"
 #include "bridge/bridge.h"
+#include "cluster/cluster.h"
 #include "base/defaults.h"
 #include "server/notify.h"
 #include "server/server.h"
@@ -203,11 +204,35 @@ static void raise_descriptors(unsigned connections) {
                   (unsigned long long)limit.rlim_cur, connections);
 }
 
+/* A worker that is told to leave ends as by SIGTERM, once. */
+static void on_leave(void *stop) {
+    stop_request *s = stop;
+    pthread_mutex_lock(&s->lock);
+    const int first = !s->asked;
+    pthread_mutex_unlock(&s->lock);
+    if (first) on_signal(SIGTERM);
+}
+
+/* Until a first worker was heard of, whose model and voices a gateway then has. 0: asked to stop before. */
+static int await_worker(ishow_engine *gateway, stop_request *stop) {
+    if (!ishow_gateway_ready(gateway)) {
+        notify("STATUS=waiting for a worker");
+        ishow_log(ISHOW_LOG_INFO, "server", "waiting for a worker");
+    }
+    while (!ishow_gateway_ready(gateway)) {
+        if (stop_asked(stop, 0)) return 0;
+        usleep(50000);
+    }
+    return 1;
+}
+
 static int serve(const arguments *args, stop_request *stop) {
     ishow_bridge *bridge = NULL;
     ishow_server *server = NULL;
     ishow_engine *engine = NULL;
+    ishow_worker *worker = NULL;
     settings s = {0};
+    ishow_cluster_settings cluster = {0};
     ishow_error error = {0};
     char *json = NULL, web[PATH_MAX];
     int pending = 0, code = 0;
@@ -215,7 +240,8 @@ static int serve(const arguments *args, stop_request *stop) {
 
     if (ishow_bridge_start(&bridge, NULL, &error) != ISHOW_OK) return complain(&error, 1);
     origin from = {bridge, args};
-    if (read_config(&from, &json, &error) != ISHOW_OK || ishow_settings_read(&s, json, &error) != ISHOW_OK) {
+    if (read_config(&from, &json, &error) != ISHOW_OK || ishow_settings_read(&s, json, &error) != ISHOW_OK ||
+        ishow_cluster_settings_read(&cluster, json, &error) != ISHOW_OK) {
         code = complain(&error, EXIT_USAGE);
         goto done;
     }
@@ -228,28 +254,43 @@ static int serve(const arguments *args, stop_request *stop) {
     raise_descriptors(s.server.connections_max);
     s.server.compile_state = compile_state;
     s.server.compile_self = bridge;
-    s.server.web_dir = find_web(web, sizeof web);
+    const int is_gateway = cluster.options.role == ISHOW_ROLE_GATEWAY,
+              is_worker = cluster.options.role == ISHOW_ROLE_WORKER;
+    s.server.only_health = is_worker;
+    s.server.web_dir = is_worker ? NULL : find_web(web, sizeof web);
     if (ishow_server_create(&server, &s.server, &error) != ISHOW_OK) {
         code = complain(&error, error.status == ISHOW_EINVAL ? EXIT_USAGE : 1);
         goto done;
     }
     tell_of_hangups(stop, server);
-    notify("STATUS=loading %s", s.model);
-    ishow_log(ISHOW_LOG_INFO, "server", "health is answered on %s, loading %s", ishow_server_url(server), s.model);
-    if (ishow_bridge_engine(bridge, s.model, s.precision, s.backend, s.threads, &s.engine, &engine, &pending, &error) !=
-            ISHOW_OK ||
-        ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
+    const char *what = is_gateway ? "what its workers have" : s.model;
+    notify("STATUS=loading %s", what);
+    ishow_log(ISHOW_LOG_INFO, "server", "health is answered on %s, loading %s", ishow_server_url(server), what);
+    if (is_gateway) {
+        if (ishow_gateway_open(&engine, &cluster.options, &error) != ISHOW_OK) {
+            code = complain(&error, 1);
+            goto done;
+        }
+        if (!await_worker(engine, stop)) goto done;
+    } else if (ishow_bridge_engine(bridge, s.model, s.precision, s.backend, s.threads, &s.engine, &engine, &pending,
+                                   &error) != ISHOW_OK ||
+               ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }
     if (pending && strcmp(s.compile, "off")) start_compiling(bridge, engine, &s, stop);
-    if (ishow_server_open_chat(server, engine, s.default_voice, ishow_chat_settings_options(s.chat), s.sources,
-                               s.n_sources, &error) != ISHOW_OK) {
+    if (is_worker && ishow_worker_open(&worker, engine, &cluster.options, on_leave, stop, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }
+    if (!is_worker && ishow_server_open_chat(server, engine, s.default_voice, ishow_chat_settings_options(s.chat),
+                                             s.sources, s.n_sources, &error) != ISHOW_OK) {
+        code = complain(&error, 1);
+        goto done;
+    }
+    ishow_server_join(server, is_gateway ? engine : NULL, worker);
     ishow_server_ready(server, engine, s.default_voice);
-    notify("READY=1\nSTATUS=serving %s on %s", s.model, ishow_server_url(server));
+    notify("READY=1\nSTATUS=serving %s on %s", what, ishow_server_url(server));
     ishow_log(ISHOW_LOG_INFO, "server", "ready after %.2f s", ishow_now() - began);
     printf("iShowTTS listens on %s\n", ishow_server_url(server));
     fflush(stdout);
@@ -258,11 +299,14 @@ static int serve(const arguments *args, stop_request *stop) {
     ishow_log(ISHOW_LOG_INFO, "server", "closing: finishing what is being spoken");
 done:
     tell_of_hangups(stop, NULL);
+    if (worker) ishow_worker_drain(worker, s.server.drain_seconds);
     if (server) ishow_server_drain(server, -1);
+    ishow_worker_free(worker);
     if (bridge) ishow_bridge_compile_stop(bridge);
     ishow_engine_free(engine);
     ishow_server_free(server);
     ishow_settings_free(&s);
+    ishow_cluster_settings_free(&cluster);
     free(json);
     ishow_bridge_stop(bridge);
     if (ishow_live_handles())

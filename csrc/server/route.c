@@ -45,12 +45,14 @@ static const route routes[] = {
     {"GET", "/v1/audio/models", "openai_audio_models", ROUTE_SPEECH, answer_openai_audio_models},
     {"GET", "/v1/models", "openai_models", ROUTE_SPEECH, answer_openai_models},
     {"GET", "/v1/models/{}", "openai_model", ROUTE_SPEECH, answer_openai_model},
-    {"GET", "/api/health", "health", ROUTE_OPEN, answer_health},
-    {"GET", "/healthz", "healthz", ROUTE_OPEN, answer_health},
-    {"GET", "/readyz", "readyz", ROUTE_OPEN, answer_ready},
+    {"GET", "/api/health", "health", ROUTE_OPEN | ROUTE_WORKER, answer_health},
+    {"GET", "/healthz", "healthz", ROUTE_OPEN | ROUTE_WORKER, answer_health},
+    {"GET", "/readyz", "readyz", ROUTE_OPEN | ROUTE_WORKER, answer_ready},
     {"GET", "/api/config", "config", 0, answer_config},
     {"POST", "/api/config/reload", "config_reload", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH, answer_config_reload},
-    {"GET", "/metrics", "metrics", 0, answer_metrics},
+    {"GET", "/api/cluster", "cluster", ROUTE_SPEECH, answer_cluster},
+    {"DELETE", "/api/cluster/workers/{}", "cluster_drain", ROUTE_SPEECH, answer_cluster_drain},
+    {"GET", "/metrics", "metrics", ROUTE_WORKER, answer_metrics},
     {"GET", "/", "page", ROUTE_OPEN, answer_asset},
     {"GET", "/overlay", "page_overlay", ROUTE_OPEN, answer_asset},
     {"GET", "/dashboard", "page_dashboard", ROUTE_OPEN, answer_asset},
@@ -183,6 +185,9 @@ int route_admit(exchange *x, const char *url, const char *method) {
         return ishow_fault_set(&x->fault, 405, "method_not_allowed", "", "This address answers %s only.", x->allow);
     }
     if (!(x->route->flags & ROUTE_OPEN) && !auth_key(x)) return 0;
+    if (x->server->only_health && !(x->route->flags & ROUTE_WORKER))
+        return ishow_fault_set(&x->fault, 404, "not_found", "",
+                               "This is a worker of a cluster: it answers health and metrics alone.");
     if (x->route->flags & ROUTE_SPEECH) {
         if (atomic_load(&x->server->draining))
             return ishow_fault_set(&x->fault, 503, "draining", "", "The server is closing down.");

@@ -25,6 +25,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
     s->connections_max = options->connections_max;
     s->connections_per_client = options->connections_per_client;
     s->sampling = options->sampling;
+    s->only_health = options->only_health;
     s->compile_state = options->compile_state;
     s->compile_self = options->compile_self;
     const char *key = options->api_key && options->api_key[0] ? options->api_key : NULL;
@@ -89,6 +90,11 @@ void ishow_server_ready(ishow_server *s, ishow_engine *engine, const char *defau
     if (default_voice && strlen(default_voice) <= ID_MAX) strcpy(s->default_voice, default_voice);
     atomic_store(&s->engine, engine);
     config_poke(s->config, 0);
+}
+
+void ishow_server_join(ishow_server *s, ishow_engine *gateway, ishow_worker *worker) {
+    s->gateway = gateway;
+    s->worker = worker;
 }
 
 void ishow_server_reload(ishow_server *s) { config_poke(s->config, 1); }

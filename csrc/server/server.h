@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "chat/chat.h"
+#include "cluster/cluster.h"
 #include "platforms/platforms.h"
 #include "engine/engine.h"
 #include "ishow.h"
@@ -45,6 +46,10 @@ void ishow_server_ready(ishow_server *server, ishow_engine *engine, const char *
 ishow_status ishow_server_open_chat(ishow_server *server, ishow_engine *engine, const char *default_voice,
                                     const ishow_chat_options *options, const ishow_chat_source_options *sources,
                                     size_t n_sources, ishow_error *error);
+
+/* The server is a part of a cluster and says so in its metrics: with a gateway's engine, or with a worker; the other is
+ * NULL. Both are borrowed until ishow_server_drain returns; once, before ishow_server_ready. */
+void ishow_server_join(ishow_server *server, ishow_engine *gateway, ishow_worker *worker);
 
 /* Asks for a reload of the configuration; its result is logged. Any thread. */
 void ishow_server_reload(ishow_server *server);

@@ -13,6 +13,7 @@ typedef struct ishow_server_options {
     const char *api_key;              /* NULL: none; needed for a host that is not loopback unless `insecure` */
     int insecure;                     /* serve other machines without a key */
     int wyoming_port;                 /* of the Wyoming protocol, which has no keys; 0: not served */
+    int only_health;                  /* answers health and metrics alone: a worker of a cluster */
     const char *web_dir;              /* folder of the page, read once; NULL: no page */
     const char *const *allowed_hosts; /* further host names that are accepted in a Host header */
     size_t n_allowed_hosts;

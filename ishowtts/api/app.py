@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from .. import _engine
-from . import assets, chat, described, lexicon, openai, routes, settings, sockets, voices
+from . import assets, chat, cluster, described, lexicon, openai, routes, settings, sockets, voices
 from .faults import Fault
 from .guard import Guard
 from .schemas import REQUESTS
@@ -29,7 +29,7 @@ _PAGES = {
     "/chat": "page_chat",
     "/docs": "page_docs", "/openapi.json": "openapi", "/web/{name}": "web", "/favicon.ico": "favicon",
 }  # fmt: skip
-_ENDPOINTS: routes.Endpoints = voices.ENDPOINTS | chat.ENDPOINTS | settings.ENDPOINTS
+_ENDPOINTS: routes.Endpoints = voices.ENDPOINTS | chat.ENDPOINTS | settings.ENDPOINTS | cluster.ENDPOINTS
 
 
 def _described() -> APIRouter:

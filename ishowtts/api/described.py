@@ -81,6 +81,36 @@ class Settings(BaseModel):
     restart_needed: list[str]
 
 
+class ClusterWorker(BaseModel):
+    """A worker, as a gateway knows it."""
+
+    id: str
+    name: str
+    state: Literal["ready", "leaving", "other model"]
+    version: str
+    model: str
+    precision: str
+    backend: str
+    labels: dict[str, str]
+    from_here: int
+    utterances: int
+    spoken: int
+    waiting_seconds: float
+    busy_seconds: float
+    heard_seconds: float
+
+
+class ClusterState(BaseModel):
+    """A gateway and its workers."""
+
+    role: Literal["gateway"]
+    name: str
+    connected: bool
+    model: str
+    utterances: int
+    workers: list[ClusterWorker]
+
+
 class Reloaded(BaseModel):
     """Names of the settings that a reload changed."""
 
@@ -141,6 +171,14 @@ _STATUS = {
     },
     "connections": [_CONNECTION],
 }  # fmt: skip
+_CLUSTER = {
+    "role": "gateway", "name": "gate", "connected": True, "model": "demo", "utterances": 1,
+    "workers": [{
+        "id": "0123456789abcdef", "name": "booth-2", "state": "ready", "version": "0.1.0", "model": "demo",
+        "precision": "bf16", "backend": "native", "labels": {"site": "studio"}, "from_here": 1, "utterances": 1,
+        "spoken": 12, "waiting_seconds": 0.4, "busy_seconds": 9.5, "heard_seconds": 0.2,
+    }],
+}  # fmt: skip
 _CHAT = "/api/danmaku/"
 _CHAT_ERRORS = (*KEY, 409, 503)
 _CHAT_BODY = (*_CHAT_ERRORS, 411, 413, 415)
@@ -176,6 +214,14 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
     (
         "post", "/api/config/reload", "config_reload", "Reads the settings again; faulty ones change nothing.", None,
         (200, Reloaded, {"changed": ["sampling.nfe"], "restart_needed": []}), (*KEY, 409, 411, 413, 415, 503),
+    ),
+    (
+        "get", "/api/cluster", "cluster", "The workers of a gateway; 404 at other servers.", None,
+        (200, ClusterState, _CLUSTER), (*KEY, 404, 503),
+    ),
+    (
+        "delete", "/api/cluster/workers/{id}", "cluster_drain", "A worker finishes what it speaks, and ends.", None,
+        (204, None, None), (*KEY, 404, 503),
     ),
     (
         "post", _CHAT + "start", "danmaku_start", "Joins a channel.",
@@ -227,8 +273,8 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
     ),
 )  # fmt: skip
 MODELS = (
-    NewVoice, NewReference, Reference, Settings, Reloaded, ChatMessage, ChatIngested, ChatSource, ChatPlace,
-    ChatMessageId,
+    NewVoice, NewReference, Reference, Settings, Reloaded, ClusterState, ChatMessage, ChatIngested, ChatSource,
+    ChatPlace, ChatMessageId,
     ChatAccepted, ChatFiltered, ChatConnection, ChatStopped, ChatSkipped, ChatPaused, ChatCleared, ChatReplayed,
     ChatQueue, ChatStatus, Voice,
 )  # fmt: skip

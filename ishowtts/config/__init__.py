@@ -21,6 +21,7 @@ from ..errors import ConfigError, VoiceError
 from ..text.lexicon import Entry
 from ..voices import Voice, checked_voice, model_voices
 from .chat import ChatConfig, Platform
+from .cluster import ClusterConfig
 from .explain import explain, node_at
 from .reading import Keys, put, read_file, shown
 from .sections import (
@@ -54,6 +55,7 @@ class Config(Section):
     openai: OpenAIConfig = Field(default_factory=OpenAIConfig)  # type: ignore[arg-type]
     chat: ChatConfig = Field(default_factory=ChatConfig)  # type: ignore[arg-type]
     text: TextConfig = Field(default_factory=TextConfig)  # type: ignore[arg-type]
+    cluster: ClusterConfig = Field(default_factory=ClusterConfig)  # type: ignore[arg-type]
     default_voice: VoiceId | None = Field(
         None, description="id of the voice that speaks unless asked; left out: the first"
     )
@@ -118,17 +120,19 @@ class Config(Section):
         data = self.model_dump(mode="json")
         data["server"]["api_key"] = self.server.secret()
         data["server"]["state_dir"] = str(Path(self.server.state_dir).expanduser().absolute())
-        voices = self.load_voices()
+        data["cluster"] |= self.cluster.files()
+        gateway = self.cluster.role == "gateway"  # has no model: the voices are those of its workers
+        voices = [] if gateway else self.load_voices()
         data["voices"] = [voice.to_dict() for voice in voices]
         data["default_voice"] = self.default_voice or (voices[0].id if voices else None)
         chat = data["chat"]
         listed = {voice.id: voice.language for voice in voices}
         for name in [*self.chat.voices, *self.chat.role_voices.values()]:
-            if name not in listed:
+            if name not in listed and not gateway:
                 raise ConfigError(
                     f"chat speaks in the voice {name}, but the voices are {', '.join(listed)}", field="chat.voices"
                 )
-        chat["voices"] = [{"id": name, "language": listed[name]} for name in self.chat.voices or listed]
+        chat["voices"] = [{"id": name, "language": listed.get(name)} for name in self.chat.voices or listed]
         for source, data_of in zip(self.chat.sources, chat["sources"], strict=True):
             data_of["token"] = source.secret()
             data_of["code"] = source.secret_code()

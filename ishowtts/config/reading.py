@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from .cluster import FILES
 
 Keys = tuple[str, ...]
 """The way to a setting: ("server", "port"), ("voices", "0", "id")."""
@@ -48,6 +49,10 @@ def _anchor(data: dict[str, Any], folder: Path) -> None:
     for key in ("state_dir", "api_key_file"):
         if isinstance(server, dict) and isinstance(place := server.get(key), str) and place:
             server[key] = str(folder / Path(place).expanduser())
+    cluster = data.get("cluster")
+    for key in FILES:
+        if isinstance(cluster, dict) and isinstance(place := cluster.get(key), str) and place:
+            cluster[key] = str(folder / Path(place).expanduser())
     chat = data.get("chat")
     sources = chat.get("sources") if isinstance(chat, dict) else None
     for source in sources if isinstance(sources, list) else []:

@@ -72,7 +72,7 @@ def test_options_win_over_the_environment_and_that_over_the_file(write, monkeypa
             '{file}:2: model.precision must be one of auto, fp32, bf16, int8-dynamic, int8-static, not "fp8"'),
         ("[server]\nprot = 1\n", "server.prot", "{file}:2: server.prot is unknown; did you mean port?"),
         ("x = 1\n", "x", "{file}:1: x is unknown; known here: server, model, sampling, engine, openai, chat, text, "
-         "default_voice, voices, pronounce"),
+         "cluster, default_voice, voices, pronounce"),
         ("model = 'demo'\n", "model", '{file}:1: model must be a table, not "demo"'),
         ("[[voices]]\nid = 'a'\ntext = 'x'\n[[voices]]\ntext = 'b'\n", "voices[1].id",
             "{file}:4: voices[1].id is missing"),

@@ -1,0 +1,217 @@
+/* See bus.h. */
+#include "cluster/bus.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/base.h"
+#include "cluster/libnats.h"
+#include "cluster/wire.h"
+
+enum { SUBSCRIPTIONS_MAX = 4, SERVERS_MAX = 16 };
+
+typedef struct subscription {
+    bus *bus;
+    natsSubscription *of;
+    bus_handler handler;
+    void *self;
+} subscription;
+
+struct bus {
+    libnats nats;
+    natsConnection *connection;
+    subscription subscriptions[SUBSCRIPTIONS_MAX];
+    int n;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int open; /* subscriptions whose handler may run; under lock */
+};
+
+/* Writes the function of this name into *function, a pointer to it of whatever type. */
+static int find(void *library, const char *name, void *function) {
+    void *symbol = dlsym(library, name);
+    if (symbol) memcpy(function, &symbol, sizeof symbol); /* ISO C has no cast from object to function pointer */
+    return symbol != NULL;
+}
+
+static ishow_status load(libnats *out, ishow_error *error) {
+    static const char *const names[] = {"libnats.so.3.4", "libnats.so.3.7", "libnats.so.3.8", "libnats.so"};
+    const struct {
+        const char *name;
+        void *function;
+    } wanted[] = {
+        {"natsOptions_Create", &out->options_create},
+        {"natsOptions_Destroy", &out->options_destroy},
+        {"natsOptions_SetURL", &out->options_url},
+        {"natsOptions_SetServers", &out->options_servers},
+        {"natsOptions_SetName", &out->options_name},
+        {"natsOptions_SetSecure", &out->options_secure},
+        {"natsOptions_LoadCATrustedCertificates", &out->options_ca},
+        {"natsOptions_LoadCertificatesChain", &out->options_chain},
+        {"natsOptions_SetUserCredentialsFromFiles", &out->options_credentials},
+        {"natsOptions_SetNKeyFromSeed", &out->options_nkey},
+        {"natsOptions_SetMaxReconnect", &out->options_max_reconnect},
+        {"natsOptions_SetReconnectWait", &out->options_reconnect_wait},
+        {"natsOptions_SetSendAsap", &out->options_send_asap},
+        {"natsOptions_SetRetryOnFailedConnect", &out->options_retry},
+        {"natsConnection_Connect", &out->connect},
+        {"natsConnection_Status", &out->status},
+        {"natsConnection_FlushTimeout", &out->flush},
+        {"natsConnection_Close", &out->close},
+        {"natsConnection_Destroy", &out->destroy},
+        {"natsConnection_Publish", &out->publish},
+        {"natsConnection_Subscribe", &out->subscribe},
+        {"natsSubscription_SetOnCompleteCB", &out->on_complete},
+        {"natsSubscription_Destroy", &out->unsubscribe},
+        {"natsMsg_GetSubject", &out->subject},
+        {"natsMsg_GetData", &out->data},
+        {"natsMsg_GetDataLength", &out->length},
+        {"natsMsg_Destroy", &out->destroy_message},
+        {"natsStatus_GetText", &out->text},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names && !out->library; i++)
+        out->library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL); /* stays: its threads may outlive a connection */
+    if (!out->library)
+        return ishow_fail(error, ISHOW_EIO, "cluster",
+                          "A cluster needs the library libnats, which is not installed: scripts/setup cluster");
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (!find(out->library, wanted[i].name, wanted[i].function))
+            return ishow_fail(error, ISHOW_EIO, "cluster", "libnats has no function %s: it is older than 3.4.",
+                              wanted[i].name);
+    return ISHOW_OK;
+}
+
+static void on_connected(natsConnection *connection, void *self) {
+    (void)connection, (void)self;
+    ishow_log(ISHOW_LOG_INFO, "cluster", "connected to NATS");
+}
+
+/* One URL, or several with commas between them. */
+static unsigned set_servers(const libnats *nats, natsOptions *o, const char *url) {
+    const char *servers[SERVERS_MAX];
+    int n = 0;
+    char *copy = ishow_strdup(url), *rest = copy, *one;
+    while (copy && n < SERVERS_MAX && (one = strsep(&rest, ","))) {
+        one += strspn(one, " ");
+        one[strcspn(one, " ")] = '\0';
+        if (*one) servers[n++] = one;
+    }
+    const unsigned status = n == 1 ? nats->options_url(o, servers[0]) : nats->options_servers(o, servers, n);
+    free(copy);
+    return status;
+}
+
+static unsigned configure(const libnats *nats, natsOptions *o, const ishow_cluster_options *c, const char *client,
+                          const char **what) {
+    unsigned bad;
+    *what = "cluster.url";
+    if ((bad = set_servers(nats, o, c->url))) return bad;
+    *what = "cluster.name";
+    if ((bad = nats->options_name(o, client))) return bad;
+    *what = "cluster.credentials";
+    if (c->credentials && (bad = nats->options_credentials(o, c->credentials, NULL))) return bad;
+    *what = "cluster.nkey";
+    if (c->nkey && (bad = nats->options_nkey(o, c->nkey, c->nkey_seed))) return bad;
+    *what = "cluster.tls_ca";
+    if ((c->tls_ca || c->tls_cert) && (bad = nats->options_secure(o, true))) return bad;
+    if (c->tls_ca && (bad = nats->options_ca(o, c->tls_ca))) return bad;
+    *what = "cluster.tls_cert";
+    if (c->tls_cert && (bad = nats->options_chain(o, c->tls_cert, c->tls_key))) return bad;
+    *what = "cluster";
+    if ((bad = nats->options_max_reconnect(o, -1)) || (bad = nats->options_reconnect_wait(o, 100)) ||
+        (bad = nats->options_send_asap(o, true)))
+        return bad;
+    return nats->options_retry(o, true, on_connected, NULL);
+}
+
+ishow_status bus_open(bus **out, const ishow_cluster_options *options, const char *client, ishow_error *error) {
+    natsOptions *o = NULL;
+    const char *what = "cluster";
+    *out = NULL;
+    bus *b = calloc(1, sizeof *b);
+    if (!b) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a connection to NATS could not be had.");
+    pthread_mutex_init(&b->lock, NULL);
+    wire_condition(&b->changed);
+    ishow_status status = load(&b->nats, error);
+    if (status) goto done;
+    unsigned bad = b->nats.options_create(&o);
+    if (!bad) bad = configure(&b->nats, o, options, client, &what);
+    if (bad) {
+        status = ishow_fail(error, ISHOW_EIO, what, "%s cannot be used: %s.", what, b->nats.text(bad));
+        goto done;
+    }
+    bad = b->nats.connect(&b->connection, o);
+    if (!b->connection)
+        status = ishow_fail(error, ISHOW_EIO, "cluster.url", "NATS cannot be reached at %s: %s.", options->url,
+                            b->nats.text(bad));
+    else if (bad)
+        ishow_log(ISHOW_LOG_WARN, "cluster", "NATS at %s is not reached yet (%s); tried again until it is",
+                  options->url, b->nats.text(bad));
+done:
+    if (o) b->nats.options_destroy(o);
+    if (status)
+        bus_close(b);
+    else
+        *out = b;
+    return status;
+}
+
+static void on_message(natsConnection *connection, natsSubscription *of, natsMsg *message, void *self) {
+    const subscription *s = self;
+    const libnats *nats = &s->bus->nats;
+    (void)connection, (void)of;
+    const int n = nats->length(message);
+    s->handler(s->self, nats->subject(message), nats->data(message), n > 0 ? (size_t)n : 0);
+    nats->destroy_message(message);
+}
+
+static void on_complete(void *self) {
+    bus *b = self;
+    pthread_mutex_lock(&b->lock);
+    b->open--;
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->lock);
+}
+
+ishow_status bus_subscribe(bus *b, const char *subject, bus_handler handler, void *self, ishow_error *error) {
+    if (b->n == SUBSCRIPTIONS_MAX) return ishow_fail(error, ISHOW_EINTERNAL, "", "too many subscriptions");
+    subscription *s = &b->subscriptions[b->n];
+    *s = (subscription){.bus = b, .handler = handler, .self = self};
+    unsigned bad = b->nats.subscribe(&s->of, b->connection, subject, on_message, s);
+    if (bad) return ishow_fail(error, ISHOW_EIO, "cluster", "NATS refuses to listen: %s.", b->nats.text(bad));
+    b->n++;
+    if (!b->nats.on_complete(s->of, on_complete, b)) {
+        pthread_mutex_lock(&b->lock);
+        b->open++;
+        pthread_mutex_unlock(&b->lock);
+    }
+    return ISHOW_OK;
+}
+
+void bus_publish(bus *b, const char *subject, const void *data, size_t n) {
+    const unsigned bad = b->nats.publish(b->connection, subject, data, (int)n);
+    if (bad) ishow_log(ISHOW_LOG_DEBUG, "cluster", "%zu bytes were not sent: %s", n, b->nats.text(bad));
+}
+
+int bus_connected(bus *b) { return b->nats.status(b->connection) == LIBNATS_CONNECTED; }
+
+void bus_close(bus *b) {
+    if (!b) return;
+    if (b->connection) {
+        if (bus_connected(b)) b->nats.flush(b->connection, 1000);
+        b->nats.close(b->connection);
+    }
+    struct timespec until;
+    ishow_deadline(10, &until);
+    pthread_mutex_lock(&b->lock);
+    while (b->open > 0 && !pthread_cond_timedwait(&b->changed, &b->lock, &until)) continue;
+    pthread_mutex_unlock(&b->lock);
+    for (int i = 0; i < b->n; i++) b->nats.unsubscribe(b->subscriptions[i].of);
+    if (b->connection) b->nats.destroy(b->connection);
+    pthread_cond_destroy(&b->changed);
+    pthread_mutex_destroy(&b->lock);
+    free(b);
+}

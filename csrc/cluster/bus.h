@@ -1,0 +1,21 @@
+/* A connection to NATS: publish and subscribe. libnats is loaded by bus_open.
+ *
+ * A handler runs on a thread of libnats and must only enqueue. Messages may be lost when the connection breaks; the
+ * protocol (wire.h) retransmits. */
+#ifndef ISHOW_CLUSTER_BUS_H
+#define ISHOW_CLUSTER_BUS_H
+
+#include "cluster/cluster.h"
+
+typedef struct bus bus;
+typedef void (*bus_handler)(void *self, const char *subject, const void *data, size_t n);
+
+/* client: the name that `nats-server` shows for the connection. EIO with field "cluster". */
+ishow_status bus_open(bus **out, const ishow_cluster_options *options, const char *client, ishow_error *error);
+ishow_status bus_subscribe(bus *b, const char *subject, bus_handler handler, void *self, ishow_error *error);
+void bus_publish(bus *b, const char *subject, const void *data, size_t n);
+int bus_connected(bus *b);
+/* Flushes, closes, and waits for running handlers; none runs afterwards. NULL allowed. */
+void bus_close(bus *b);
+
+#endif

@@ -1,0 +1,270 @@
+/* An utterance of a gateway, as its caller sees it: the contracts are those of engine.h. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/defaults.h"
+#include "cluster/gateway.h"
+#include "flow/flow.h"
+
+void call_reference(call *u) { __atomic_add_fetch(&u->references, 1, __ATOMIC_RELAXED); }
+
+static void drop_audio(call *u) {
+    while (u->first) {
+        audio *next = u->first->next;
+        free(u->first);
+        u->first = next;
+    }
+    u->last = NULL;
+    u->unread = 0;
+}
+
+void call_release(call *u) {
+    if (__atomic_sub_fetch(&u->references, 1, __ATOMIC_ACQ_REL)) return;
+    drop_audio(u);
+    free(u->current);
+    free(u->tail);
+    ishow_buffer_free(&u->piece);
+    json_decref(u->request);
+    free(u->voice);
+    pthread_cond_destroy(&u->changed);
+    gateway_release(u->gateway);
+    free(u);
+}
+
+/* Tells the caller, without the lock. A caller that frees its side waits until this has returned. */
+static void tell(gateway *g, call *u) {
+    pthread_cond_broadcast(&u->changed);
+    if (!u->notify) return;
+    void (*notify)(void *) = u->notify;
+    void *user = u->user;
+    u->notifying++;
+    u->notifier = pthread_self();
+    pthread_mutex_unlock(&g->lock);
+    notify(user);
+    pthread_mutex_lock(&g->lock);
+    u->notifying--;
+    pthread_cond_broadcast(&u->changed);
+}
+
+void call_push(gateway *g, call *u, audio *a) {
+    if (u->cancelled || !a->n) {
+        free(a);
+        return;
+    }
+    a->next = NULL;
+    if (u->last)
+        u->last->next = a;
+    else
+        u->first = a;
+    u->last = a;
+    u->unread += a->n;
+    if (u->timings.first_audio == 0) u->timings.first_audio = ishow_now() - u->submitted;
+    const double seconds = (double)a->n / u->timings.sample_rate;
+    u->timings.audio += seconds;
+    g->stats.audio_seconds += seconds;
+    tell(g, u);
+}
+
+void call_end(gateway *g, call *u, ishow_status status, const ishow_error *why) {
+    if (u->state == CALL_ENDED) return;
+    u->state = CALL_ENDED;
+    u->status = status;
+    if (why) u->error = *why;
+    u->error.status = status;
+    u->timings.total = ishow_now() - u->submitted;
+    if (u->previous)
+        u->previous->next = u->next;
+    else
+        g->living = u->next;
+    if (u->next)
+        u->next->previous = u->previous;
+    else
+        g->newest = u->previous;
+    g->n_living--;
+    g->stats.model_seconds += u->timings.model;
+    if (status == ISHOW_OK)
+        g->stats.completed++;
+    else if (status == ISHOW_ECANCELLED)
+        g->stats.cancelled++;
+    else if (status == ISHOW_EBUSY)
+        g->stats.refused++;
+    else
+        g->stats.failed++;
+    tell(g, u);
+    call_release(u);
+}
+
+static call *make(gateway *g, const ishow_request *request, void (*notify)(void *user), void *user) {
+    call *u = calloc(1, sizeof *u);
+    if (!u) return NULL;
+    ishow_request own = *request;
+    if (!own.has_seed) own.seed = ishow_request_seed();
+    own.has_seed = 1; /* whoever speaks it, and however often it is begun */
+    u->voice = ishow_strdup(request->voice);
+    u->request = wire_request(&own);
+    if (!u->request || (request->voice && !u->voice)) {
+        free(u->voice);
+        json_decref(u->request);
+        free(u);
+        return NULL;
+    }
+    wire_condition(&u->changed);
+    u->head.kind = g->head.kind;
+    u->references = 2; /* the caller's and the list's */
+    u->gateway = g;
+    __atomic_add_fetch(&g->references, 1, __ATOMIC_RELAXED);
+    u->submitted = ishow_now();
+    u->deadline = request->deadline > 0 ? u->submitted + request->deadline : 0;
+    u->notify = notify;
+    u->user = user;
+    u->timings.seed = own.seed;
+    return u;
+}
+
+/* The voice that a request means, by what its workers say of it. The lock is held. */
+static ishow_status find_voice(gateway *g, const ishow_request *request, char id[65], ishow_error *error) {
+    char known[320] = "";
+    const json_t *voice = directory_voice(&g->directory, request->voice);
+    snprintf(id, 65, "%s", voice ? wire_text(voice, "id") : request->voice ? request->voice : "");
+    if (!g->directory.peers) return ISHOW_OK; /* nobody is there to say so */
+    if (!voice) {
+        json_t *all = directory_voices(&g->directory), *one;
+        size_t i;
+        json_array_foreach(all, i, one) ishow_voice_names_add(known, sizeof known, wire_text(one, "id"));
+        json_decref(all);
+    }
+    return ishow_request_check_voice(request, voice != NULL, voice ? wire_number(voice, "seconds") : 0,
+                                     g->directory.model.uses_prompt, known, error);
+}
+
+ishow_status call_submit(ishow_engine *engine, const ishow_request *given, void (*notify)(void *user), void *user,
+                         ishow_utterance **out, ishow_error *error) {
+    gateway *g = (gateway *)(void *)engine;
+    float t[ISHOW_NFE_MAX + 1];
+    char voice[65];
+    *out = NULL;
+    ishow_status status = ishow_request_check(given, t, error);
+    if (status) return status;
+    ishow_request request = *given;
+    pthread_mutex_lock(&g->lock);
+    if (g->stopping)
+        status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
+    else
+        status = find_voice(g, given, voice, error);
+    const ishow_model_info info = g->directory.model;
+    pthread_mutex_unlock(&g->lock);
+    if (status) return status;
+    if (voice[0]) request.voice = voice;
+    call *u = make(g, &request, notify, user);
+    if (!u) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for an utterance");
+    u->work = ishow_request_work(&request, info.hop > 0 ? (double)info.sample_rate / info.hop : 1);
+    u->timings.sample_rate = info.sample_rate;
+    snprintf(u->timings.voice, sizeof u->timings.voice, "%s", voice);
+    pthread_mutex_lock(&g->lock);
+    u->number = ++g->numbers;
+    u->since = u->submitted;
+    u->previous = g->newest;
+    if (g->newest)
+        g->newest->next = u;
+    else
+        g->living = u;
+    g->newest = u;
+    g->n_living++;
+    g->stats.submitted++;
+    g->dirty = 1;
+    pthread_cond_signal(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+    ishow_handle_made();
+    *out = (ishow_utterance *)(void *)u;
+    return ISHOW_OK;
+}
+
+ishow_status call_next(ishow_utterance *utterance, double timeout, const float **samples, size_t *n,
+                       ishow_error *error) {
+    call *u = (call *)(void *)utterance;
+    gateway *g = u->gateway;
+    ishow_status status = ISHOW_OK;
+    struct timespec until;
+    *samples = NULL;
+    *n = 0;
+    if (timeout > 0) ishow_deadline(timeout, &until);
+    pthread_mutex_lock(&g->lock);
+    int waits = timeout != 0;
+    while (!u->cancelled && !u->first && u->state != CALL_ENDED && waits) {
+        if (timeout < 0)
+            pthread_cond_wait(&u->changed, &g->lock);
+        else
+            waits = pthread_cond_timedwait(&u->changed, &g->lock, &until) == 0;
+    }
+    free(u->current);
+    u->current = NULL;
+    if (u->cancelled) {
+        status = ishow_fail(error, ISHOW_ECANCELLED, "", "the utterance was cancelled");
+    } else if (u->first) {
+        u->current = u->first;
+        u->first = u->first->next;
+        if (!u->first) u->last = NULL;
+        const int full = u->unread > UNREAD_MAX;
+        u->unread -= u->current->n;
+        if (full && u->unread <= UNREAD_MAX) { /* the worker may go on */
+            u->ack_due = g->dirty = 1;
+            pthread_cond_signal(&g->changed);
+        }
+        *samples = u->current->samples;
+        *n = u->current->n;
+    } else if (u->state != CALL_ENDED) {
+        status = ishow_fail(error, ISHOW_EAGAIN, "", "no audio came within %g s", timeout);
+    } else if (u->status != ISHOW_OK) {
+        status = u->status;
+        if (error) *error = u->error;
+    }
+    pthread_mutex_unlock(&g->lock);
+    return status;
+}
+
+/* With the lock. */
+static void cancel(gateway *g, call *u) {
+    u->cancelled = 1;
+    drop_audio(u);
+    pthread_cond_broadcast(&u->changed);
+    g->dirty = 1;
+    pthread_cond_signal(&g->changed);
+}
+
+void call_cancel(ishow_utterance *utterance) {
+    call *u = (call *)(void *)utterance;
+    pthread_mutex_lock(&u->gateway->lock);
+    cancel(u->gateway, u);
+    pthread_mutex_unlock(&u->gateway->lock);
+}
+
+void call_timings(ishow_utterance *utterance, ishow_timings *out) {
+    call *u = (call *)(void *)utterance;
+    pthread_mutex_lock(&u->gateway->lock);
+    *out = u->timings;
+    pthread_mutex_unlock(&u->gateway->lock);
+}
+
+double call_progress(ishow_utterance *utterance) {
+    call *u = (call *)(void *)utterance;
+    pthread_mutex_lock(&u->gateway->lock);
+    const double before = u->timings.chunks > 0 ? (double)u->part / u->timings.chunks : 0;
+    const double progress = u->state == CALL_ENDED && u->status == ISHOW_OK ? 1 : fmax(before, u->progress);
+    pthread_mutex_unlock(&u->gateway->lock);
+    return progress;
+}
+
+void call_free(ishow_utterance *utterance) {
+    call *u = (call *)(void *)utterance;
+    gateway *g = u->gateway;
+    pthread_mutex_lock(&g->lock);
+    if (u->state != CALL_ENDED) cancel(g, u);
+    u->notify = NULL;
+    while (u->notifying && !pthread_equal(u->notifier, pthread_self())) pthread_cond_wait(&u->changed, &g->lock);
+    pthread_mutex_unlock(&g->lock);
+    call_release(u);
+    ishow_handle_freed();
+}

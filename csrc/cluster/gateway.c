@@ -1,0 +1,315 @@
+/* A gateway's engine: its thread, its functions as an engine, its status and metrics. */
+#include "cluster/gateway.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/field.h"
+#include "service/prometheus.h"
+
+static gateway *of(ishow_engine *engine) { return (gateway *)(void *)engine; }
+
+/* ---- the thread ---- */
+
+void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, size_t n) {
+    char subject[WIRE_SUBJECT];
+    ishow_buffer message = {0};
+    wire_subject(subject, id);
+    ishow_buffer_add(&message, subject, strlen(subject) + 1);
+    wire_write(&message, head, bytes, n);
+    if (!message.failed) wire_push(&g->outbox, message.data, message.n);
+    ishow_buffer_free(&message);
+}
+
+static void on_event(void *self, const char *subject, const void *data, size_t n) {
+    gateway *g = self;
+    (void)subject;
+    pthread_mutex_lock(&g->lock);
+    wire_push(&g->events, data, n);
+    pthread_cond_signal(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+}
+
+/* The lock is held. */
+static void handle(gateway *g, const wire_event *e) {
+    const unsigned char *bytes;
+    size_t n;
+    json_t *head = wire_read(e->data, e->n, &bytes, &n);
+    if (!strcmp(wire_text(head, "type"), "beat"))
+        g->dirty |= directory_hear(&g->directory, json_incref(head), g->id, ishow_now());
+    else if (head)
+        dispatch_event(g, head, bytes, n);
+    json_decref(head);
+}
+
+/* Publishing may wait for a socket, so the lock is released. */
+static void send_outbox(gateway *g) {
+    wire_event *all = wire_take(&g->outbox);
+    if (!all) return;
+    pthread_mutex_unlock(&g->lock);
+    while (all) {
+        wire_event *next = all->next;
+        const char *subject = (const char *)all->data;
+        const size_t n = strlen(subject) + 1;
+        bus_publish(g->bus, subject, all->data + n, all->n - n);
+        free(all);
+        all = next;
+    }
+    pthread_mutex_lock(&g->lock);
+}
+
+static void *gateway_main(void *self) {
+    gateway *g = self;
+    pthread_mutex_lock(&g->lock);
+    while (!g->stopping || g->living) {
+        if (!g->events.first && !g->dirty) {
+            struct timespec until;
+            ishow_deadline(g->living ? 0.05 : 0.25, &until);
+            pthread_cond_timedwait(&g->changed, &g->lock, &until);
+        }
+        g->dirty = 0;
+        for (wire_event *e = wire_take(&g->events), *next; e; e = next) {
+            next = e->next;
+            handle(g, e);
+            free(e);
+        }
+        dispatch_sweep(g, ishow_now());
+        send_outbox(g);
+    }
+    pthread_mutex_unlock(&g->lock);
+    return NULL;
+}
+
+/* ---- an engine's functions ---- */
+
+static ishow_status gateway_configure(ishow_engine *engine, const ishow_engine_options *options, ishow_error *error) {
+    (void)engine; /* sizes are the workers' own */
+    return ishow_fields_check(&ishow_engine_fields, options, error);
+}
+
+static void gateway_info(ishow_engine *engine, ishow_model_info *out) {
+    gateway *g = of(engine);
+    pthread_mutex_lock(&g->lock);
+    *out = g->directory.model;
+    pthread_mutex_unlock(&g->lock);
+    strcpy(out->backend, "cluster");
+}
+
+static ishow_status gateway_prepare_voice(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
+                                          ishow_error *error) {
+    (void)engine, (void)voice;
+    *out = NULL;
+    return ishow_fail(error, ISHOW_ESTATE, "",
+                      "A gateway keeps no voices: they are in the configuration of its workers.");
+}
+
+static ishow_status gateway_remove_voice(ishow_engine *engine, const char *id, ishow_error *error) {
+    (void)engine;
+    return ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s' of this gateway's own", id);
+}
+
+static ishow_status gateway_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n_out,
+                                        ishow_error *error) {
+    gateway *g = of(engine);
+    size_t bytes = 0, i;
+    json_t *one;
+    pthread_mutex_lock(&g->lock);
+    json_t *all = directory_voices(&g->directory);
+    const size_t n = json_array_size(all);
+    json_array_foreach(all, i, one) bytes += strlen(wire_text(one, "text")) + 1;
+    ishow_voice_entry *entries = ishow_alloc(n * sizeof *entries + bytes + 1, 1);
+    char *texts = entries ? (char *)(entries + n) : NULL;
+    json_array_foreach(all, i, one) {
+        if (!entries) break;
+        snprintf(entries[i].id, sizeof entries[i].id, "%s", wire_text(one, "id"));
+        snprintf(entries[i].language, sizeof entries[i].language, "%s", wire_text(one, "language"));
+        entries[i].seconds = wire_number(one, "seconds");
+        entries[i].text = strcpy(texts, wire_text(one, "text"));
+        texts += strlen(texts) + 1;
+    }
+    json_decref(all);
+    pthread_mutex_unlock(&g->lock);
+    *out = entries;
+    *n_out = entries ? n : 0;
+    return entries ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a list of %zu voices", n);
+}
+
+static void gateway_stats(ishow_engine *engine, ishow_engine_stats *out) {
+    gateway *g = of(engine);
+    pthread_mutex_lock(&g->lock);
+    *out = g->stats;
+    out->busy_seconds = g->directory.busy;
+    for (const call *u = g->living; u; u = u->next) ++*(u->progress > 0 ? &out->in_flight : &out->waiting);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static double gateway_busy_for(ishow_engine *engine) {
+    (void)engine;
+    return 0;
+}
+
+void gateway_release(gateway *g) {
+    if (__atomic_sub_fetch(&g->references, 1, __ATOMIC_ACQ_REL)) return;
+    pthread_cond_destroy(&g->changed);
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+}
+
+static void gateway_free(ishow_engine *engine) {
+    gateway *g = of(engine);
+    if (g->runs) {
+        pthread_mutex_lock(&g->lock);
+        g->stopping = 1;
+        pthread_cond_signal(&g->changed);
+        pthread_mutex_unlock(&g->lock);
+        pthread_join(g->thread, NULL);
+    }
+    bus_close(g->bus);
+    wire_event *left[] = {wire_take(&g->events), wire_take(&g->outbox)};
+    for (int i = 0; i < 2; i++)
+        for (wire_event *e = left[i], *next; e; e = next) {
+            next = e->next;
+            free(e);
+        }
+    directory_free(&g->directory);
+    free(g->name);
+    gateway_release(g);
+    ishow_handle_freed();
+}
+
+static const ishow_engine_kind gateway_kind = {.configure = gateway_configure,
+                                               .free = gateway_free,
+                                               .info = gateway_info,
+                                               .prepare_voice = gateway_prepare_voice,
+                                               .remove_voice = gateway_remove_voice,
+                                               .list_voices = gateway_list_voices,
+                                               .submit = call_submit,
+                                               .stats = gateway_stats,
+                                               .busy_for = gateway_busy_for,
+                                               .next = call_next,
+                                               .cancel = call_cancel,
+                                               .timings = call_timings,
+                                               .progress = call_progress,
+                                               .free_utterance = call_free};
+
+ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluster_options *options, ishow_error *error) {
+    char client[128], subject[WIRE_SUBJECT];
+    *out = NULL;
+    gateway *g = calloc(1, sizeof *g);
+    if (!g) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a gateway could not be had.");
+    g->head.kind = &gateway_kind;
+    g->references = 1;
+    g->directory.turn = (unsigned)getpid(); /* several gateways begin with different workers */
+    pthread_mutex_init(&g->lock, NULL);
+    wire_condition(&g->changed);
+    ishow_handle_made();
+    wire_draw_id(g->id);
+    wire_subject(subject, g->id);
+    ishow_status status = ISHOW_OK;
+    g->name = labels_name(options);
+    g->directory.wanted = labels_make(options);
+    if (!g->name || !g->directory.wanted) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a gateway could not be had.");
+        goto done;
+    }
+    snprintf(client, sizeof client, "ishowtts gateway %.64s", g->name);
+    if ((status = bus_open(&g->bus, options, client, error)) ||
+        (status = bus_subscribe(g->bus, subject, on_event, g, error)) ||
+        (status = bus_subscribe(g->bus, WIRE_WORKERS, on_event, g, error)))
+        goto done;
+    if (pthread_create(&g->thread, NULL, gateway_main, g))
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The gateway's thread could not be started.");
+    else
+        g->runs = 1;
+done:
+    if (status)
+        gateway_free((ishow_engine *)(void *)g);
+    else
+        *out = (ishow_engine *)(void *)g;
+    return status;
+}
+
+/* ---- status, drain, metrics ---- */
+
+int ishow_gateway_ready(ishow_engine *engine) {
+    gateway *g = of(engine);
+    pthread_mutex_lock(&g->lock);
+    const int known = g->directory.known;
+    pthread_mutex_unlock(&g->lock);
+    return known;
+}
+
+static json_t *describe(const gateway *g, const peer *p, double now) {
+    size_t here = 0;
+    double work = p->others;
+    for (const call *u = g->living; u; u = u->next)
+        if (u->state == CALL_SENT && !strcmp(u->worker, p->id)) {
+            here++;
+            work += u->share * (1 - u->progress);
+        }
+    const char *state = p->leaving ? "leaving" : directory_suits(&g->directory, p) ? "ready" : "other model";
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:I, s:I, s:I, s:f, s:f, s:f}", "id", p->id, "name",
+                     wire_text(p->beat, "name"), "state", state, "version", wire_text(p->beat, "version"), "model",
+                     p->model.name, "precision", p->model.precision, "backend", p->model.backend, "labels",
+                     json_object_get(p->beat, "labels"), "from_here", (json_int_t)here, "utterances",
+                     (json_int_t)wire_whole(p->beat, "living"), "spoken", (json_int_t)wire_whole(p->beat, "spoken"),
+                     "waiting_seconds", p->rate > 0 ? work / p->rate : 0.0, "busy_seconds", p->busy, "heard_seconds",
+                     now - p->heard);
+}
+
+void ishow_gateway_status(ishow_engine *engine, ishow_buffer *out) {
+    gateway *g = of(engine);
+    const double now = ishow_now();
+    json_t *workers = json_array();
+    pthread_mutex_lock(&g->lock);
+    for (const peer *p = g->directory.peers; p; p = p->next) json_array_append_new(workers, describe(g, p, now));
+    json_t *all = json_pack("{s:s, s:s, s:b, s:s, s:I, s:o}", "role", "gateway", "name", g->name, "connected",
+                            bus_connected(g->bus), "model", g->directory.known ? g->directory.model.name : "",
+                            "utterances", (json_int_t)g->n_living, "workers", workers);
+    pthread_mutex_unlock(&g->lock);
+    char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
+    json_decref(all);
+    if (text)
+        ishow_buffer_text(out, text);
+    else
+        out->failed = 1;
+    free(text);
+}
+
+ishow_status ishow_gateway_drain(ishow_engine *engine, const char *worker, ishow_error *error) {
+    gateway *g = of(engine);
+    size_t n = 0;
+    pthread_mutex_lock(&g->lock);
+    for (const peer *p = g->directory.peers; p; p = p->next)
+        if (!strcmp(p->id, worker) || !strcmp(wire_text(p->beat, "name"), worker)) {
+            gateway_post(g, p->id, json_pack("{s:s}", "type", "leave"), NULL, 0);
+            n++;
+        }
+    g->dirty = 1;
+    pthread_cond_signal(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+    return n ? ISHOW_OK : ishow_fail(error, ISHOW_ENOTFOUND, "worker", "There is no worker '%.64s'.", worker);
+}
+
+void ishow_gateway_metrics(ishow_engine *engine, ishow_buffer *out) {
+    gateway *g = of(engine);
+    size_t ready = 0, leaving = 0, other = 0;
+    pthread_mutex_lock(&g->lock);
+    for (const peer *p = g->directory.peers; p; p = p->next)
+        ++*(p->leaving ? &leaving : directory_suits(&g->directory, p) ? &ready : &other);
+    prometheus_head(out, "cluster_workers", "gauge", "Workers that are there.");
+    ishow_buffer_format(out,
+                        "ishowtts_cluster_workers{state=\"ready\"} %zu\nishowtts_cluster_workers{state=\"leaving\"} "
+                        "%zu\nishowtts_cluster_workers{state=\"other model\"} %zu\n",
+                        ready, leaving, other);
+    prometheus_one(out, "cluster_connected", "gauge", "1 while NATS is reached.", bus_connected(g->bus));
+    prometheus_one(out, "cluster_dispatched_total", "counter", "Times an utterance was given to a worker.",
+                   (double)g->dispatched);
+    prometheus_one(out, "cluster_moved_total", "counter", "Those of utterances that another worker had.",
+                   (double)g->moved);
+    prometheus_one(out, "cluster_refused_total", "counter", "Utterances that a worker refused.", (double)g->refused);
+    pthread_mutex_unlock(&g->lock);
+}

@@ -1,0 +1,115 @@
+/* Shared by the files of a gateway. One mutex guards everything; it is not held while a message is published, nor
+ * during a caller's notify. One thread, the gateway's, handles all received messages and is the only one that
+ * publishes. */
+#ifndef ISHOW_CLUSTER_GATEWAY_H
+#define ISHOW_CLUSTER_GATEWAY_H
+
+#include <pthread.h>
+
+#include "base/base.h"
+#include "cluster/bus.h"
+#include "cluster/directory.h"
+#include "cluster/labels.h"
+
+enum { REFUSED_MAX = 8, UNREAD_MAX = 1 << 20 /* samples that wait for a reader before the worker must wait as well */ };
+
+typedef struct gateway gateway;
+
+typedef struct audio {
+    struct audio *next;
+    size_t n;
+    float samples[];
+} audio;
+
+typedef enum call_state { CALL_WAITING = 0, CALL_SENT, CALL_ENDED } call_state;
+
+/* An utterance of a gateway. */
+typedef struct call {
+    ishow_engine_head head;
+    int references;   /* atomic: the caller's, the list's, the thread's while it handles it */
+    gateway *gateway; /* counted */
+    struct call *next, *previous;
+    uint64_t number;
+    json_t *request; /* owned, like the next; constant */
+    char *voice;
+    double work, submitted, deadline;
+    /* under the gateway's lock */
+    void (*notify)(void *user);
+    void *user;
+    int notifying;
+    pthread_t notifier;
+    pthread_cond_t changed;
+    call_state state;
+    int cancelled;
+    ishow_status status;
+    ishow_error error;
+    /* where it is spoken */
+    char worker[WIRE_ID + 1];
+    uint64_t attempt;
+    double share;        /* of work, that is done there */
+    double progress;     /* of that, 0..1 */
+    double sent, heard;  /* the request; anything of this attempt, 0: nothing */
+    double acknowledged; /* when that was said last */
+    uint64_t seq;        /* the last message that came in order */
+    uint64_t acked;      /* the last that was acknowledged */
+    int ack_due;
+    int accepted; /* by any worker: it is not refused any more */
+    double since; /* it waits for a worker; 0: it does not */
+    char refused[REFUSED_MAX][WIRE_ID + 1];
+    size_t n_refused;
+    ishow_error refusal;
+    /* what came */
+    ishow_buffer piece; /* the beginning of the next one */
+    audio *first, *last, *current;
+    size_t unread;
+    size_t part; /* where another worker would go on */
+    uint64_t plan;
+    float *tail;
+    size_t n_tail;
+    ishow_timings timings;
+} call;
+
+struct gateway {
+    ishow_engine_head head;
+    int references; /* atomic: its own, and each utterance's */
+    bus *bus;
+    char id[WIRE_ID + 1];
+    char *name;
+    pthread_t thread;
+    int runs;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int dirty, stopping, was_connected;
+    wire_events events;
+    wire_events outbox; /* subject, NUL, message */
+    directory directory;
+    call *living, *newest;
+    size_t n_living;
+    uint64_t numbers;
+    ishow_engine_stats stats;
+    uint64_t dispatched, moved, refused; /* attempts; those that another worker had begun; refused ones */
+};
+
+/* gateway.c */
+void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, size_t n); /* lock held; takes head */
+void gateway_release(gateway *g);
+
+/* call.c: the functions of an utterance, and what becomes of it. The lock is held where nothing else is said. */
+ishow_status call_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,
+                         ishow_utterance **out, ishow_error *error); /* without the lock, like the next five */
+ishow_status call_next(ishow_utterance *utterance, double timeout, const float **samples, size_t *n,
+                       ishow_error *error);
+void call_cancel(ishow_utterance *utterance);
+void call_timings(ishow_utterance *utterance, ishow_timings *out);
+double call_progress(ishow_utterance *utterance);
+void call_free(ishow_utterance *utterance);
+void call_reference(call *u);
+void call_release(call *u);
+void call_push(gateway *g, call *u, audio *a);                                   /* lets the lock go meanwhile */
+void call_end(gateway *g, call *u, ishow_status status, const ishow_error *why); /* likewise */
+
+/* dispatch.c: assigning utterances to workers, and their messages */
+void dispatch_event(gateway *g, const json_t *head, const unsigned char *bytes, size_t n);
+void dispatch_sweep(gateway *g, double now);
+
+#endif

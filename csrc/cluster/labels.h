@@ -1,0 +1,13 @@
+/* Names and labels of machines, as the configuration gives them. */
+#ifndef ISHOW_CLUSTER_LABELS_H
+#define ISHOW_CLUSTER_LABELS_H
+
+#include <jansson.h>
+
+#include "cluster/cluster.h"
+
+char *labels_name(const ishow_cluster_options *options);       /* the host's, unless given; owned by the caller */
+json_t *labels_make(const ishow_cluster_options *options);     /* an object of strings; NULL: no memory */
+int labels_carry(const json_t *carried, const json_t *wanted); /* all of `wanted`, with these values */
+
+#endif

@@ -1,0 +1,81 @@
+/* What gateways and workers send each other.
+ *
+ * A message is a u32, little-endian, the length of a JSON object; that object, the head; and bytes (float32 samples,
+ * little-endian). Subjects carry the version of all this, so that builds with different ones do not hear each other:
+ *     ishow.v1.workers       from each worker, twice a second and when utterances come or go: who it is, its model,
+ * voices and work ("beat") ishow.v1.to.ID         to one worker or one gateway; ids are drawn at each start
+ *
+ * An utterance is named by its gateway's id and a number. A gateway may begin it again at another worker: that is its
+ * next attempt, and whatever belongs to an earlier one is ignored.
+ *     speak   to a worker: the request, its work, and the place to go on from with its tail. Sent again until the
+ *             worker says something of it
+ *     piece   to the gateway: samples, in messages counted by `seq`; the last of a piece has the place after it, and
+ *             that place's tail behind the samples
+ *     end     to the gateway, counted likewise: how it ended
+ *     alive   to the gateway: nothing new, and how far it is
+ *     ack     to the worker: all up to `seq` has arrived and may be followed; sent again while nothing comes. With
+ *             `held` what came after waits for its reader and is not to be sent again
+ *     cancel  to the worker
+ *     leave   to a worker: finish and leave
+ * A worker keeps what is not acknowledged, at most a window of it, and sends it again after a while. So a message that
+ * is lost with its connection costs time and nothing else. */
+#ifndef ISHOW_CLUSTER_WIRE_H
+#define ISHOW_CLUSTER_WIRE_H
+
+#include <jansson.h>
+#include <pthread.h>
+
+#include "base/buffer.h"
+#include "engine/kind.h"
+
+#define WIRE_WORKERS "ishow.v1.workers"
+#define WIRE_TO      "ishow.v1.to."
+
+enum { WIRE_ID = 16, WIRE_SUBJECT = 64 };
+
+static const double WIRE_NEWS = 0.02;   /* the same when its number of utterances has changed */
+static const double WIRE_BEAT = 0.5;    /* seconds between two beats of a worker, and two "alive" of an utterance */
+static const double WIRE_SILENCE = 2;   /* of silence after which a worker is gone */
+static const double WIRE_AGAIN = 1;     /* after which what is not acknowledged is sent again */
+static const double WIRE_PATIENCE = 15; /* of silence after which a gateway is gone */
+
+void wire_draw_id(char id[WIRE_ID + 1]);
+void wire_subject(char out[WIRE_SUBJECT], const char *id);
+
+/* Takes head over; NULL head or no memory: out->failed. */
+void wire_write(ishow_buffer *out, json_t *head, const void *bytes, size_t n);
+/* NULL: not a message. *bytes is borrowed from data and need not be aligned. */
+json_t *wire_read(const void *data, size_t n, const unsigned char **bytes, size_t *n_bytes);
+
+const char *wire_text(const json_t *head, const char *key); /* "" where there is none */
+double wire_number(const json_t *head, const char *key);    /* 0 */
+uint64_t wire_whole(const json_t *head, const char *key);   /* 0; any u64 */
+json_t *wire_u64(uint64_t value);
+
+/* All of a request but its `from`, by the tables of engine/field.h. NULL: no memory. */
+json_t *wire_request(const ishow_request *request);
+void wire_read_request(const json_t *from, ishow_request *out); /* strings are borrowed from it */
+
+json_t *wire_error(const ishow_error *error);
+void wire_read_error(const json_t *from, ishow_error *out);
+json_t *wire_timings(const ishow_timings *timings);
+void wire_read_timings(const json_t *from, ishow_timings *out);
+json_t *wire_model(const ishow_model_info *info);
+void wire_read_model(const json_t *from, ishow_model_info *out);
+
+/* A condition variable that is waited for until ishow_deadline. */
+void wire_condition(pthread_cond_t *out);
+
+/* A message on its way to a thread of ours. */
+typedef struct wire_event {
+    struct wire_event *next;
+    size_t n;
+    unsigned char data[];
+} wire_event;
+typedef struct wire_events {
+    wire_event *first, **last;
+} wire_events;
+int wire_push(wire_events *events, const void *data, size_t n); /* copies; 0: no memory. Under the caller's lock */
+wire_event *wire_take(wire_events *events);                     /* all of them, in order; free() each */
+
+#endif

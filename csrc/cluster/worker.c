@@ -1,0 +1,413 @@
+/* A worker: one thread receives requests, reads finished speech from the engine and sends it. A task is one utterance
+ * of one gateway, used by this thread only. The engine's notify sets a flag, libnats' threads enqueue events. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cluster/labels.h"
+#include "cluster/worker.h"
+#include "service/prometheus.h"
+
+enum {
+    WINDOW = 1 << 20,     /* bytes of an utterance that may wait to be acknowledged */
+    FRAGMENT = 64 * 1024, /* samples of one message */
+    AHEAD_SECONDS = 30    /* of speech made before the gateway takes it */
+};
+static const double TICK = 0.05;
+
+static void notify(void *self) {
+    ishow_worker *w = self;
+    pthread_mutex_lock(&w->lock);
+    w->dirty = 1;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void on_event(void *self, const char *subject, const void *data, size_t n) {
+    ishow_worker *w = self;
+    (void)subject;
+    pthread_mutex_lock(&w->lock);
+    wire_push(&w->events, data, n);
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void count(ishow_worker *w, uint64_t *counter, uint64_t n) {
+    pthread_mutex_lock(&w->lock);
+    *counter += n;
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- sending ---- */
+
+static json_t *head_of(const ishow_worker *w, const task *t, const char *type) {
+    return json_pack("{s:s, s:s, s:I, s:I}", "type", type, "worker", w->id, "utterance", (json_int_t)t->number,
+                     "attempt", (json_int_t)t->attempt);
+}
+
+static void publish(ishow_worker *w, const task *t, const ishow_buffer *message) {
+    char subject[WIRE_SUBJECT];
+    wire_subject(subject, t->gateway);
+    if (!message->failed) bus_publish(w->bus, subject, message->data, message->n);
+}
+
+/* Sends a counted message and keeps it until it is acknowledged. Takes head over. */
+static void send_counted(ishow_worker *w, task *t, json_t *head, const void *bytes, size_t n) {
+    parcel *p = calloc(1, sizeof *p);
+    if (!p) { /* the gateway times out and asks another worker */
+        json_decref(head);
+        t->gone = 1;
+        return;
+    }
+    p->seq = ++t->seq;
+    json_object_set_new(head, "seq", wire_u64(p->seq));
+    wire_write(&p->message, head, bytes, n);
+    *t->last = p;
+    t->last = &p->next;
+    t->waiting += p->message.n;
+    t->sent = t->told = ishow_now();
+    publish(w, t, &p->message);
+    count(w, &w->bytes, p->message.n);
+}
+
+static void send_end(ishow_worker *w, task *t, const ishow_error *error) {
+    ishow_timings timings = {0};
+    json_t *head = head_of(w, t, "end");
+    if (t->utterance) ishow_utterance_timings(t->utterance, &timings);
+    json_object_set_new(head, "error", wire_error(error));
+    json_object_set_new(head, "timings", wire_timings(&timings));
+    t->ended = 1;
+    send_counted(w, t, head, NULL, 0);
+}
+
+static void send_alive(ishow_worker *w, task *t) {
+    ishow_buffer message = {0};
+    t->told = ishow_now();
+    if (t->ended) return; /* its end says so */
+    json_t *head = head_of(w, t, "alive");
+    json_object_set_new(head, "progress", json_real(ishow_utterance_progress(t->utterance)));
+    wire_write(&message, head, NULL, 0);
+    publish(w, t, &message);
+    ishow_buffer_free(&message);
+}
+
+/* The next message of the piece at hand; the last one has the place after it, and its tail. */
+static void send_fragment(ishow_worker *w, task *t) {
+    const size_t left = t->n - t->at, n = left < FRAGMENT ? left : FRAGMENT;
+    json_t *head = head_of(w, t, "piece");
+    if (n < left) {
+        send_counted(w, t, head, t->samples + t->at, n * sizeof *t->samples);
+        t->at += n;
+        return;
+    }
+    ishow_position at;
+    ishow_timings timings;
+    ishow_buffer both = {0};
+    ishow_utterance_position(t->utterance, &at);
+    ishow_utterance_timings(t->utterance, &timings);
+    json_object_set_new(head, "part", wire_u64(at.part));
+    json_object_set_new(head, "plan", wire_u64(at.plan));
+    json_object_set_new(head, "tail", wire_u64(at.n_tail));
+    json_object_set_new(head, "timings", wire_timings(&timings));
+    json_object_set_new(head, "progress", json_real(ishow_utterance_progress(t->utterance)));
+    ishow_buffer_add(&both, t->samples + t->at, n * sizeof *t->samples);
+    if (at.n_tail) ishow_buffer_add(&both, at.tail, at.n_tail * sizeof *at.tail);
+    if (both.failed) {
+        json_decref(head);
+        t->gone = 1;
+    } else
+        send_counted(w, t, head, both.data, both.n);
+    ishow_buffer_free(&both);
+    t->samples = NULL;
+}
+
+/* As much as the window has room for. */
+static void pump(ishow_worker *w, task *t) {
+    while (!t->ended && !t->gone && t->waiting < WINDOW) {
+        if (t->samples) {
+            send_fragment(w, t);
+            continue;
+        }
+        ishow_error error = {0};
+        ishow_status status = ishow_utterance_next(t->utterance, 0, &t->samples, &t->n, &error);
+        t->at = 0;
+        if (status == ISHOW_EAGAIN) return;
+        if (status == ISHOW_OK && t->n) continue;
+        t->samples = NULL;
+        error.status = status;
+        send_end(w, t, &error);
+    }
+}
+
+/* ---- tasks ---- */
+
+static task *find_task(ishow_worker *w, const char *gateway, uint64_t number) {
+    for (task *t = w->tasks; t; t = t->next)
+        if (t->number == number && !strcmp(t->gateway, gateway) && !t->gone) return t;
+    return NULL;
+}
+
+static void free_task(ishow_worker *w, task *t) {
+    if (t->utterance) w->finished += t->work * ishow_utterance_progress(t->utterance);
+    ishow_utterance_free(t->utterance);
+    while (t->first) {
+        parcel *next = t->first->next;
+        ishow_buffer_free(&t->first->message);
+        free(t->first);
+        t->first = next;
+    }
+    free(t);
+}
+
+/* 1: the number of tasks has changed since the last beat. */
+static int drop_gone(ishow_worker *w) {
+    size_t n = 0;
+    for (task **at = &w->tasks; *at;) {
+        task *t = *at;
+        if (!t->gone) {
+            at = &t->next;
+            n++;
+            continue;
+        }
+        *at = t->next;
+        free_task(w, t);
+    }
+    pthread_mutex_lock(&w->lock);
+    const int changed = n != w->beat_tasks;
+    w->living = n;
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+    return changed;
+}
+
+static void speak(ishow_worker *w, const json_t *head, const unsigned char *bytes, size_t n) {
+    const char *gateway = wire_text(head, "gateway");
+    const uint64_t number = wire_whole(head, "utterance"), attempt = wire_whole(head, "attempt");
+    task *t = find_task(w, gateway, number);
+    if (t && t->attempt >= attempt) { /* sent again, because nothing was heard of it */
+        t->heard = ishow_now();
+        if (t->attempt == attempt) send_alive(w, t);
+        return;
+    }
+    if (t) t->gone = 1;
+    if (strlen(gateway) != WIRE_ID || !(t = calloc(1, sizeof *t))) return;
+    strcpy(t->gateway, gateway);
+    t->number = number;
+    t->attempt = attempt;
+    t->work = wire_number(head, "work");
+    t->last = &t->first;
+    t->heard = ishow_now();
+    t->next = w->tasks;
+    w->tasks = t;
+
+    ishow_request request;
+    ishow_error error = {0};
+    float *tail = n ? malloc(n) : NULL;
+    if (tail) memcpy(tail, bytes, n); /* aligned */
+    ishow_position from = {.part = (size_t)wire_whole(head, "part"),
+                           .plan = wire_whole(head, "plan"),
+                           .tail = tail,
+                           .n_tail = tail ? n / sizeof *tail : 0};
+    wire_read_request(json_object_get(head, "request"), &request);
+    request.ahead = AHEAD_SECONDS;
+    if (from.part) request.from = &from;
+    pthread_mutex_lock(&w->lock);
+    const int draining = w->draining;
+    w->taken += !draining;
+    w->resumed += !draining && from.part;
+    w->living++;
+    pthread_mutex_unlock(&w->lock);
+    if (draining)
+        ishow_fail(&error, ISHOW_ESTATE, "", "The worker is leaving.");
+    else
+        ishow_engine_submit(w->engine, &request, notify, w, &t->utterance, &error);
+    free(tail);
+    if (t->utterance) {
+        send_alive(w, t);
+        return;
+    }
+    count(w, &w->refused, 1);
+    send_end(w, t, &error);
+}
+
+static void acknowledge(task *t, uint64_t seq, int held) {
+    int news = held;
+    while (t->first && t->first->seq <= seq) {
+        parcel *p = t->first;
+        t->first = p->next;
+        if (!t->first) t->last = &t->first;
+        t->waiting -= p->message.n;
+        news = 1;
+        ishow_buffer_free(&p->message);
+        free(p);
+    }
+    t->heard = ishow_now();
+    if (news) t->sent = t->heard; /* the connection works: the timer of the rest restarts */
+    if (t->ended && !t->first) t->gone = 1;
+}
+
+static void take_event(ishow_worker *w, const wire_event *e) {
+    const unsigned char *bytes;
+    size_t n;
+    json_t *head = wire_read(e->data, e->n, &bytes, &n);
+    const char *type = wire_text(head, "type");
+    if (!strcmp(type, "speak")) {
+        speak(w, head, bytes, n);
+    } else if (!strcmp(type, "leave")) {
+        ishow_log(ISHOW_LOG_INFO, "cluster", "told to leave");
+        w->leave(w->leave_self);
+    } else {
+        task *t = find_task(w, wire_text(head, "gateway"), wire_whole(head, "utterance"));
+        if (t && t->attempt == wire_whole(head, "attempt")) {
+            if (!strcmp(type, "ack"))
+                acknowledge(t, wire_whole(head, "seq"), json_is_true(json_object_get(head, "held")));
+            if (!strcmp(type, "cancel")) t->gone = 1;
+        }
+    }
+    json_decref(head);
+}
+
+/* ---- timers ---- */
+
+/* Retransmits, reports progress, and drops the tasks of silent gateways. While NATS is not connected, silence means
+ * nothing. */
+static void look_after(ishow_worker *w, double now) {
+    const int connected = bus_connected(w->bus);
+    for (task *t = w->tasks; t; t = t->next) {
+        if (!connected) {
+            t->heard = now;
+        } else if (now - t->heard > WIRE_PATIENCE) {
+            ishow_log(ISHOW_LOG_WARN, "cluster", "gateway %s is silent: its utterance %llu is dropped", t->gateway,
+                      (unsigned long long)t->number);
+            t->gone = 1;
+        } else if (t->first && now - t->sent > WIRE_AGAIN) {
+            for (const parcel *p = t->first; p; p = p->next) {
+                publish(w, t, &p->message);
+                count(w, &w->again, 1);
+            }
+            t->sent = t->told = now;
+        } else if (now - t->told > WIRE_BEAT) {
+            send_alive(w, t);
+        }
+    }
+}
+
+static void *worker_main(void *self) {
+    ishow_worker *w = self;
+    int was_draining = 0, changed = 0;
+    pthread_mutex_lock(&w->lock);
+    while (!w->stopping) {
+        if (!w->events.first && !w->dirty && w->draining == was_draining) {
+            struct timespec until;
+            ishow_deadline(w->tasks || changed ? TICK : WIRE_BEAT / 2, &until);
+            pthread_cond_timedwait(&w->changed, &w->lock, &until);
+        }
+        wire_event *events = wire_take(&w->events);
+        const int draining = w->draining, news = draining != was_draining;
+        w->dirty = 0;
+        was_draining = draining;
+        pthread_mutex_unlock(&w->lock);
+        while (events) {
+            wire_event *next = events->next;
+            take_event(w, events);
+            free(events);
+            events = next;
+        }
+        const double now = ishow_now();
+        for (task *t = w->tasks; t; t = t->next) pump(w, t);
+        look_after(w, now);
+        changed = drop_gone(w);
+        if (news || now - w->beat_at >= (changed ? WIRE_NEWS : WIRE_BEAT))
+            worker_beat(w, draining ? "leaving" : "ready");
+        pthread_mutex_lock(&w->lock);
+    }
+    pthread_mutex_unlock(&w->lock);
+    for (task *t = w->tasks; t; t = t->next) t->gone = 1;
+    drop_gone(w);
+    worker_beat(w, "gone");
+    return NULL;
+}
+
+/* ---- create, drain, free ---- */
+
+ishow_status ishow_worker_open(ishow_worker **out, ishow_engine *engine, const ishow_cluster_options *options,
+                               void (*leave)(void *self), void *self, ishow_error *error) {
+    char client[128], subject[WIRE_SUBJECT];
+    *out = NULL;
+    ishow_worker *w = calloc(1, sizeof *w);
+    if (!w) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a worker could not be had.");
+    w->engine = engine;
+    w->leave = leave;
+    w->leave_self = self;
+    pthread_mutex_init(&w->lock, NULL);
+    wire_condition(&w->changed);
+    ishow_handle_made();
+    wire_draw_id(w->id);
+    wire_subject(subject, w->id);
+    ishow_status status = ISHOW_OK;
+    w->name = labels_name(options);
+    w->labels = labels_make(options);
+    if (!w->name || !w->labels) {
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a worker could not be had.");
+        goto done;
+    }
+    snprintf(client, sizeof client, "ishowtts worker %.64s", w->name);
+    if ((status = bus_open(&w->bus, options, client, error)) ||
+        (status = bus_subscribe(w->bus, subject, on_event, w, error)))
+        goto done;
+    if (pthread_create(&w->thread, NULL, worker_main, w))
+        status = ishow_fail(error, ISHOW_EINTERNAL, "", "The worker's thread could not be started.");
+    else
+        w->runs = 1;
+done:
+    if (status)
+        ishow_worker_free(w);
+    else
+        *out = w;
+    return status;
+}
+
+void ishow_worker_drain(ishow_worker *w, double seconds) {
+    struct timespec until;
+    ishow_deadline(seconds, &until);
+    pthread_mutex_lock(&w->lock);
+    w->draining = 1;
+    pthread_cond_broadcast(&w->changed);
+    while (w->living && !pthread_cond_timedwait(&w->changed, &w->lock, &until)) continue;
+    pthread_mutex_unlock(&w->lock);
+}
+
+void ishow_worker_metrics(ishow_worker *w, ishow_buffer *out) {
+    pthread_mutex_lock(&w->lock);
+    prometheus_one(out, "cluster_connected", "gauge", "1 while NATS is reached.", bus_connected(w->bus));
+    prometheus_one(out, "cluster_utterances", "gauge", "Utterances of gateways that are here.", (double)w->living);
+    prometheus_one(out, "cluster_taken_total", "counter", "Utterances taken from gateways.", (double)w->taken);
+    prometheus_one(out, "cluster_resumed_total", "counter", "Those that another worker had begun.", (double)w->resumed);
+    prometheus_one(out, "cluster_refused_total", "counter", "Utterances refused.", (double)w->refused);
+    prometheus_one(out, "cluster_sent_bytes_total", "counter", "Bytes of speech sent.", (double)w->bytes);
+    prometheus_one(out, "cluster_sent_again_total", "counter", "Messages sent again.", (double)w->again);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void ishow_worker_free(ishow_worker *w) {
+    if (!w) return;
+    if (w->runs) {
+        pthread_mutex_lock(&w->lock);
+        w->stopping = 1;
+        pthread_cond_broadcast(&w->changed);
+        pthread_mutex_unlock(&w->lock);
+        pthread_join(w->thread, NULL);
+    }
+    bus_close(w->bus);
+    for (wire_event *e = wire_take(&w->events), *next; e; e = next) {
+        next = e->next;
+        free(e);
+    }
+    json_decref(w->labels);
+    free(w->name);
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+    ishow_handle_freed();
+}

@@ -1,0 +1,57 @@
+/* The beat of a worker: its identity, model, voices and outstanding work. */
+#include <stdlib.h>
+
+#include "cluster/worker.h"
+
+/* Work in a second of the model's time, of late. */
+static double measure_rate(ishow_worker *w, const ishow_engine_stats *stats) {
+    double done = w->finished;
+    for (const task *t = w->tasks; t; t = t->next)
+        if (t->utterance) done += t->work * ishow_utterance_progress(t->utterance);
+    const double work = done - w->done_before, busy = stats->busy_seconds - w->busy_before;
+    w->done_before = done;
+    w->busy_before = stats->busy_seconds;
+    if (busy > 0.01 && work > 0) {
+        w->recent_work = 0.9 * w->recent_work + work;
+        w->recent_busy = 0.9 * w->recent_busy + busy;
+    }
+    return w->recent_busy > 0 ? w->recent_work / w->recent_busy : 0;
+}
+
+static json_t *voices_of(ishow_engine *engine) {
+    json_t *all = json_array();
+    ishow_voice_entry *voices = NULL;
+    size_t n = 0;
+    if (ishow_engine_list_voices(engine, &voices, &n, NULL) != ISHOW_OK) n = 0;
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:f}", "id", voices[i].id, "language", voices[i].language,
+                                             "text", voices[i].text, "seconds", voices[i].seconds));
+    free(voices);
+    return all;
+}
+
+void worker_beat(ishow_worker *w, const char *state) {
+    ishow_engine_stats stats;
+    ishow_model_info info;
+    ishow_buffer message = {0};
+    json_t *work = json_object();
+    ishow_engine_stats_get(w->engine, &stats);
+    ishow_engine_info(w->engine, &info);
+    w->beat_tasks = 0;
+    for (const task *t = w->tasks; t; t = t->next) {
+        w->beat_tasks++;
+        const double left = t->utterance ? t->work * (1 - ishow_utterance_progress(t->utterance)) : 0;
+        json_object_set_new(work, t->gateway, json_real(left + wire_number(work, t->gateway)));
+    }
+    wire_write(&message,
+               json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:O, s:o, s:f, s:f, s:I, s:I, s:I}", "type", "beat", "id",
+                         w->id, "name", w->name, "version", ishow_version(), "state", state, "model", wire_model(&info),
+                         "voices", voices_of(w->engine), "labels", w->labels, "work", work, "rate",
+                         measure_rate(w, &stats), "busy", stats.busy_seconds, "living",
+                         (json_int_t)(stats.waiting + stats.in_flight), "spoken", (json_int_t)stats.completed, "steps",
+                         (json_int_t)stats.steps),
+               NULL, 0);
+    if (!message.failed) bus_publish(w->bus, WIRE_WORKERS, message.data, message.n);
+    ishow_buffer_free(&message);
+    w->beat_at = ishow_now();
+}

@@ -1,0 +1,16 @@
+/* A real nats-server on a free port, for tests of the cluster. */
+#ifndef NATS_RIG_H
+#define NATS_RIG_H
+
+#include <sys/types.h>
+
+typedef struct nats_rig {
+    pid_t pid;
+    int port;
+    char url[64];
+} nats_rig;
+
+void nats_start(nats_rig *r); /* on r->port, 0: a free one; returns when it answers */
+void nats_kill(nats_rig *r);  /* SIGKILL */
+
+#endif

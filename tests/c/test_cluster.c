@@ -1,0 +1,418 @@
+/* A gateway and workers on a real nats-server, with the fake model. Workers that are killed are processes of their own:
+ * this program again, with the arguments "worker URL NAME MICROSECONDS". */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cluster/cluster.h"
+#include "fake_backend.h"
+#include "nats_rig.h"
+
+enum { SAMPLES_MAX = 4000000 };
+
+static const char *const TEXT =
+    "The first sentence is a long one, so that it fills a part. The second sentence is as long, and fills another. "
+    "The third sentence goes on and on, as sentences do. The fourth sentence is not the last of them, by far. "
+    "The fifth sentence says that the end is near, as it is. The sixth sentence ends the text, and so the speech.";
+
+typedef struct speaker { /* an engine of this process, perhaps lent */
+    fake_model model;
+    fake_text text;
+    ishow_engine *engine;
+    ishow_worker *worker;
+    int told; /* atomic: to leave */
+} speaker;
+
+static void on_leave(void *self) { __atomic_store_n(&((speaker *)self)->told, 1, __ATOMIC_RELEASE); }
+
+static void speaker_make(speaker *s, const char *url, const char *name, int slow_us, size_t queue) {
+    ishow_engine_options options = ishow_engine_options_default();
+    ishow_error error = {0};
+    options.chunk_seconds = 5;
+    options.queue_capacity = queue;
+    memset(s, 0, sizeof *s);
+    fake_model_init(&s->model);
+    fake_text_init(&s->text);
+    s->model.slow_us = slow_us;
+    const ishow_backend backend = fake_backend(&s->model, ISHOW_TEXT_PADDED, 1, 1, 4000);
+    const ishow_text_frontend frontend = fake_frontend(&s->text);
+    if (ishow_engine_create(&s->engine, &backend, &frontend, &options, &error)) fail_msg("%s", error.message);
+    fake_voice(s->engine, "anna", "This is the text of the reference voice.", 0.05f);
+    const ishow_cluster_options cluster = {.role = ISHOW_ROLE_WORKER, .url = url, .name = name};
+    if (url && ishow_worker_open(&s->worker, s->engine, &cluster, on_leave, s, &error)) fail_msg("%s", error.message);
+}
+
+static void speaker_end(speaker *s) {
+    ishow_worker_free(s->worker);
+    ishow_engine_free(s->engine);
+}
+
+/* ---- workers that can be killed ---- */
+
+static int worker_process(char **argv) {
+    speaker s;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    speaker_make(&s, argv[2], argv[3], atoi(argv[4]), 64);
+    while (pause()) continue;
+    return 0;
+}
+
+static pid_t worker_start(const char *url, const char *name, int slow_us) {
+    char us[16];
+    snprintf(us, sizeof us, "%d", slow_us);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (!pid) {
+        execl("/proc/self/exe", "test_cluster", "worker", url, name, us, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+static void worker_kill(pid_t pid) {
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+/* ---- the gateway ---- */
+
+static ishow_engine *gateway_make(const char *url) {
+    const ishow_cluster_options options = {.role = ISHOW_ROLE_GATEWAY, .url = url, .name = "gate"};
+    ishow_engine *g;
+    ishow_error error = {0};
+    if (ishow_gateway_open(&g, &options, &error)) fail_msg("%s", error.message);
+    return g;
+}
+
+/* Whether the state of the cluster has these words; waits until it does. */
+static int shows(ishow_engine *g, const char *words, int wait) {
+    for (int i = 0;; i++) {
+        ishow_buffer out = {0};
+        ishow_gateway_status(g, &out);
+        ishow_buffer_add(&out, "", 1);
+        const int found = strstr((const char *)out.data, words) != NULL;
+        if (!found && wait && i == 1000) fail_msg("%s is not in %s", words, (const char *)out.data);
+        ishow_buffer_free(&out);
+        if (found || !wait) return found;
+        usleep(20000);
+    }
+}
+
+static ishow_request request_of(const char *text) {
+    ishow_request request = ishow_request_default();
+    request.text = text;
+    request.has_seed = 1;
+    request.seed = 7;
+    request.early = 1;
+    return request;
+}
+
+static ishow_utterance *submit(ishow_engine *e, const char *text) {
+    const ishow_request request = request_of(text);
+    ishow_utterance *u;
+    ishow_error error = {0};
+    if (ishow_engine_submit(e, &request, NULL, NULL, &u, &error)) fail_msg("submit: %s", error.message);
+    return u;
+}
+
+static size_t read_piece(ishow_utterance *u, float *all, size_t *n_all) {
+    const float *samples;
+    size_t n;
+    ishow_error error = {0};
+    if (ishow_utterance_next(u, 60, &samples, &n, &error)) fail_msg("next: %s", error.message);
+    assert_true(*n_all + n <= SAMPLES_MAX);
+    if (n) memcpy(all + *n_all, samples, n * sizeof *all);
+    *n_all += n;
+    return n;
+}
+
+static ishow_status read_to_end(ishow_utterance *u, ishow_error *error) {
+    const float *samples;
+    size_t n;
+    ishow_status status;
+    do status = ishow_utterance_next(u, 60, &samples, &n, error);
+    while (!status && n);
+    return status;
+}
+
+/* What an engine of this process makes of the text. */
+static float *undisturbed(size_t *n) {
+    speaker s;
+    float *all = malloc(SAMPLES_MAX * sizeof *all);
+    speaker_make(&s, NULL, NULL, 0, 64);
+    ishow_utterance *u = submit(s.engine, TEXT);
+    *n = 0;
+    while (read_piece(u, all, n)) continue;
+    ishow_utterance_free(u);
+    speaker_end(&s);
+    return all;
+}
+
+static void expect_same(const float *all, size_t n) {
+    size_t n_whole;
+    float *whole = undisturbed(&n_whole);
+    assert_int_equal(n, n_whole);
+    assert_memory_equal(all, whole, n * sizeof *all);
+    free(whole);
+}
+
+/* ---- tests ---- */
+
+static void a_gateway_speaks_as_its_worker_does(void **state) {
+    (void)state;
+    const long handles = ishow_live_handles();
+    nats_rig nats = {0};
+    nats_start(&nats);
+    speaker s;
+    speaker_make(&s, nats.url, "one", 0, 64);
+    ishow_engine *g = gateway_make(nats.url);
+    shows(g, "\"state\":\"ready\"", 1);
+    ishow_model_info here, there;
+    ishow_engine_info(s.engine, &here);
+    ishow_engine_info(g, &there);
+    assert_string_equal(there.name, here.name);
+    assert_int_equal(there.sample_rate, here.sample_rate);
+    assert_string_equal(there.backend, "cluster");
+
+    float *all = malloc(SAMPLES_MAX * sizeof *all);
+    size_t n = 0;
+    ishow_timings timings;
+    ishow_utterance *u = submit(g, TEXT);
+    while (read_piece(u, all, &n)) continue;
+    ishow_utterance_timings(u, &timings);
+    assert_int_equal(timings.seed, 7);
+    assert_string_equal(timings.voice, "anna");
+    assert_true(timings.chunks >= 4);
+    assert_true(timings.first_audio > 0 && timings.total >= timings.first_audio && timings.model > 0);
+    assert_true(ishow_utterance_progress(u) == 1);
+    ishow_utterance_free(u);
+    expect_same(all, n);
+
+    ishow_voice_entry *voices;
+    ishow_error error = {0}, local = {0};
+    assert_int_equal(ishow_engine_list_voices(g, &voices, &n, &error), ISHOW_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(voices[0].id, "anna");
+    assert_string_equal(voices[0].text, "This is the text of the reference voice.");
+    free(voices);
+
+    /* What is wrong with a request is said in the same words. */
+    ishow_request wrong[] = {request_of(""), request_of("Hello."), request_of("Hello."), request_of("#")};
+    ishow_utterance *mine;
+    wrong[1].voice = "nobody";
+    wrong[2].fix_duration = 1;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const ishow_status status = ishow_engine_submit(s.engine, &wrong[i], NULL, NULL, &mine, &local);
+        assert_int_equal(ishow_engine_submit(g, &wrong[i], NULL, NULL, &u, &error), status);
+        if (!status) { /* "#": the text thread finds nothing speakable */
+            assert_int_equal(read_to_end(u, &error), ISHOW_EINVAL);
+            assert_string_equal(error.field, "text");
+            ishow_utterance_free(u);
+            ishow_utterance_free(mine);
+            continue;
+        }
+        assert_string_equal(error.message, local.message);
+        assert_string_equal(error.field, local.field);
+    }
+    free(all);
+    ishow_engine_free(g);
+    speaker_end(&s);
+    nats_kill(&nats);
+    assert_int_equal(ishow_live_handles(), handles);
+}
+
+static void a_killed_worker_is_taken_over_from_without_a_seam(void **state) {
+    (void)state;
+    nats_rig nats = {0};
+    nats_start(&nats);
+    pid_t first = worker_start(nats.url, "first", 150000);
+    ishow_engine *g = gateway_make(nats.url);
+    shows(g, "\"name\":\"first\"", 1);
+    float *all = malloc(SAMPLES_MAX * sizeof *all);
+    size_t n = 0;
+    ishow_utterance *u = submit(g, TEXT);
+    read_piece(u, all, &n);
+    pid_t second = worker_start(nats.url, "second", 0);
+    shows(g, "\"name\":\"second\"", 1);
+    worker_kill(first);
+    while (read_piece(u, all, &n)) continue;
+    ishow_utterance_free(u);
+    expect_same(all, n);
+    ishow_buffer metrics = {0};
+    ishow_gateway_metrics(g, &metrics);
+    ishow_buffer_add(&metrics, "", 1);
+    assert_non_null(strstr((const char *)metrics.data, "ishowtts_cluster_moved_total 1\n"));
+    ishow_buffer_free(&metrics);
+    assert_false(shows(g, "\"name\":\"first\"", 0));
+    free(all);
+    ishow_engine_free(g);
+    worker_kill(second);
+    nats_kill(&nats);
+}
+
+static void a_killed_broker_costs_time_alone(void **state) {
+    (void)state;
+    nats_rig nats = {0};
+    nats_start(&nats);
+    speaker s;
+    speaker_make(&s, nats.url, "one", 50000, 64);
+    ishow_engine *g = gateway_make(nats.url);
+    shows(g, "\"state\":\"ready\"", 1);
+    float *all = malloc(SAMPLES_MAX * sizeof *all);
+    size_t n = 0;
+    ishow_utterance *u = submit(g, TEXT);
+    read_piece(u, all, &n);
+    nats_kill(&nats);
+    nats_start(&nats);
+    while (read_piece(u, all, &n)) continue;
+    ishow_utterance_free(u);
+    expect_same(all, n);
+    free(all);
+    ishow_engine_free(g);
+    speaker_end(&s);
+    nats_kill(&nats);
+}
+
+static void the_least_loaded_is_asked_and_the_full_is_passed_over(void **state) {
+    (void)state;
+    nats_rig nats = {0};
+    nats_start(&nats);
+    speaker s[2];
+    speaker_make(&s[0], nats.url, "one", 30000, 2);
+    speaker_make(&s[1], nats.url, "two", 30000, 2);
+    ishow_engine *g = gateway_make(nats.url);
+    shows(g, "\"name\":\"one\"", 1);
+    shows(g, "\"name\":\"two\"", 1);
+    ishow_utterance *u[5];
+    ishow_error error = {0};
+    ishow_engine_stats stats[2];
+    ishow_request request = request_of(TEXT);
+    request.nfe = 64; /* is not finished within this test */
+    assert_int_equal(ishow_engine_submit(g, &request, NULL, NULL, &u[0], &error), ISHOW_OK);
+    for (int i = 1; i < 3; i++) u[i] = submit(g, "Hello."); /* both where the long one is not */
+    for (int i = 1; i < 3; i++) {
+        assert_int_equal(read_to_end(u[i], &error), ISHOW_OK);
+        ishow_utterance_free(u[i]);
+    }
+    for (int i = 0; i < 2; i++) ishow_engine_stats_get(s[i].engine, &stats[i]);
+    assert_int_equal(stats[0].submitted + stats[1].submitted, 3);
+    assert_true(stats[0].submitted == 1 || stats[1].submitted == 1);
+
+    /* Of four places one is taken: one of four more is refused, by both. */
+    for (int i = 1; i < 5; i++) assert_int_equal(ishow_engine_submit(g, &request, NULL, NULL, &u[i], &error), ISHOW_OK);
+    int refused = 0;
+    for (int k = 0; k < 1000 && !refused; k++) {
+        const float *samples;
+        size_t n;
+        usleep(10000);
+        for (int i = 1; i < 5; i++) refused += ishow_utterance_next(u[i], 0, &samples, &n, &error) == ISHOW_EBUSY;
+    }
+    assert_int_equal(refused, 1);
+    for (int i = 0; i < 5; i++) ishow_utterance_cancel(u[i]);
+    for (int i = 0; i < 5; i++) ishow_utterance_free(u[i]);
+    for (int i = 0; i < 2; i++) { /* a cancelled one is given up by its worker */
+        ishow_engine_stats now = {.in_flight = 1};
+        for (int k = 0; k < 1000 && now.in_flight + now.waiting; k++) {
+            usleep(10000);
+            ishow_engine_stats_get(s[i].engine, &now);
+        }
+        assert_int_equal(now.in_flight + now.waiting, 0);
+    }
+    ishow_engine_free(g);
+    speaker_end(&s[0]);
+    speaker_end(&s[1]);
+    nats_kill(&nats);
+}
+
+static void a_worker_that_leaves_finishes_what_it_speaks(void **state) {
+    (void)state;
+    nats_rig nats = {0};
+    nats_start(&nats);
+    speaker s[2];
+    speaker_make(&s[0], nats.url, "one", 3000, 64);
+    ishow_engine *g = gateway_make(nats.url);
+    shows(g, "\"name\":\"one\"", 1);
+    ishow_utterance *u = submit(g, TEXT);
+    float *all = malloc(SAMPLES_MAX * sizeof *all);
+    size_t n = 0;
+    ishow_error error = {0};
+    read_piece(u, all, &n);
+    speaker_make(&s[1], nats.url, "two", 0, 64);
+    shows(g, "\"name\":\"two\"", 1);
+    assert_int_equal(ishow_gateway_drain(g, "nobody", &error), ISHOW_ENOTFOUND);
+    assert_int_equal(ishow_gateway_drain(g, "one", &error), ISHOW_OK);
+    for (int i = 0; i < 1000 && !__atomic_load_n(&s[0].told, __ATOMIC_ACQUIRE); i++) usleep(10000);
+    assert_int_equal(s[0].told, 1);
+    ishow_utterance *other = submit(g, "Hello.");
+    ishow_worker_drain(s[0].worker, 0);
+    while (read_piece(u, all, &n)) continue;
+    assert_int_equal(read_to_end(other, &error), ISHOW_OK);
+    ishow_worker_drain(s[0].worker, 30);
+    ishow_engine_stats stats;
+    ishow_engine_stats_get(s[0].engine, &stats);
+    assert_int_equal(stats.cancelled, 0);
+    assert_true(stats.completed >= 1);
+    ishow_utterance_free(u);
+    ishow_utterance_free(other);
+    expect_same(all, n);
+    free(all);
+    speaker_end(&s[0]);
+    ishow_utterance *last = submit(g, "Hello again.");
+    assert_int_equal(read_to_end(last, &error), ISHOW_OK);
+    ishow_utterance_free(last);
+    ishow_engine_free(g);
+    speaker_end(&s[1]);
+    nats_kill(&nats);
+}
+
+static void nobody_there_and_a_deadline_are_said(void **state) {
+    (void)state;
+    nats_rig nats = {0};
+    nats_start(&nats);
+    speaker s;
+    speaker_make(&s, nats.url, "one", 50000, 64);
+    ishow_engine *g = gateway_make(nats.url);
+    shows(g, "\"name\":\"one\"", 1);
+    ishow_request request = request_of(TEXT);
+    ishow_utterance *u;
+    ishow_error error = {0};
+    request.deadline = 0.3;
+    assert_int_equal(ishow_engine_submit(g, &request, NULL, NULL, &u, &error), ISHOW_OK);
+    assert_int_equal(read_to_end(u, &error), ISHOW_ETIMEOUT);
+    assert_string_equal(error.field, "deadline");
+    ishow_utterance_free(u);
+    speaker_end(&s);
+    shows(g, "\"workers\":[]", 1);
+    request.deadline = 0.3;
+    assert_int_equal(ishow_engine_submit(g, &request, NULL, NULL, &u, &error), ISHOW_OK);
+    assert_int_equal(read_to_end(u, &error), ISHOW_ETIMEOUT);
+    ishow_utterance_free(u);
+    u = submit(g, TEXT); /* still held when the engine goes */
+    ishow_engine_free(g);
+    assert_int_equal(read_to_end(u, &error), ISHOW_ECANCELLED);
+    ishow_utterance_free(u);
+    nats_kill(&nats);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 5 && !strcmp(argv[1], "worker")) return worker_process(argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_gateway_speaks_as_its_worker_does),
+        cmocka_unit_test(a_killed_worker_is_taken_over_from_without_a_seam),
+        cmocka_unit_test(a_killed_broker_costs_time_alone),
+        cmocka_unit_test(the_least_loaded_is_asked_and_the_full_is_passed_over),
+        cmocka_unit_test(a_worker_that_leaves_finishes_what_it_speaks),
+        cmocka_unit_test(nobody_there_and_a_deadline_are_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,108 @@
+/* The connection to NATS: what is declared of libnats is what it has, and what cannot be used is said. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#if __has_include(<nats/nats.h>)
+#include <nats/nats.h>
+#define HAS_HEADER 1
+#endif
+
+#include "cluster/bus.h"
+#include "cluster/libnats.h"
+#include "nats_rig.h"
+
+static void the_declared_functions_are_those_of_the_header(void **state) {
+    (void)state;
+#ifdef HAS_HEADER
+    /* Types that differ do not compile. */
+    const libnats real = {.options_create = natsOptions_Create,
+                          .options_destroy = natsOptions_Destroy,
+                          .options_url = natsOptions_SetURL,
+                          .options_servers = natsOptions_SetServers,
+                          .options_name = natsOptions_SetName,
+                          .options_secure = natsOptions_SetSecure,
+                          .options_ca = natsOptions_LoadCATrustedCertificates,
+                          .options_chain = natsOptions_LoadCertificatesChain,
+                          .options_credentials = natsOptions_SetUserCredentialsFromFiles,
+                          .options_nkey = natsOptions_SetNKeyFromSeed,
+                          .options_max_reconnect = natsOptions_SetMaxReconnect,
+                          .options_reconnect_wait = natsOptions_SetReconnectWait,
+                          .options_send_asap = natsOptions_SetSendAsap,
+                          .options_retry = natsOptions_SetRetryOnFailedConnect,
+                          .connect = natsConnection_Connect,
+                          .status = natsConnection_Status,
+                          .flush = natsConnection_FlushTimeout,
+                          .close = natsConnection_Close,
+                          .destroy = natsConnection_Destroy,
+                          .publish = natsConnection_Publish,
+                          .subscribe = natsConnection_Subscribe,
+                          .on_complete = natsSubscription_SetOnCompleteCB,
+                          .unsubscribe = natsSubscription_Destroy,
+                          .subject = natsMsg_GetSubject,
+                          .data = natsMsg_GetData,
+                          .length = natsMsg_GetDataLength,
+                          .destroy_message = natsMsg_Destroy,
+                          .text = natsStatus_GetText};
+    (void)sizeof real; /* never called here: the library is loaded at run time */
+    assert_int_equal(LIBNATS_CONNECTED, NATS_CONN_STATUS_CONNECTED);
+#else
+    skip();
+#endif
+}
+
+typedef struct heard {
+    int n; /* atomic */
+    char last[32];
+} heard;
+
+static void hear(void *self, const char *subject, const void *data, size_t n) {
+    heard *h = self;
+    assert_string_equal(subject, "test.subject");
+    if (n < sizeof h->last) memcpy(h->last, data, n);
+    __atomic_add_fetch(&h->n, 1, __ATOMIC_RELEASE);
+}
+
+static void what_is_published_is_heard(void **state) {
+    (void)state;
+    nats_rig nats = {0};
+    nats_start(&nats);
+    const ishow_cluster_options options = {.url = nats.url};
+    ishow_error error = {0};
+    bus *one, *other;
+    heard h = {0};
+    if (bus_open(&one, &options, "one", &error) || bus_open(&other, &options, "other", &error) ||
+        bus_subscribe(one, "test.subject", hear, &h, &error))
+        fail_msg("%s", error.message);
+    for (int i = 0; i < 500 && !__atomic_load_n(&h.n, __ATOMIC_ACQUIRE); i++) {
+        bus_publish(other, "test.subject", "hello", 6); /* the first may come before the subscription */
+        usleep(20000);
+    }
+    assert_string_equal(h.last, "hello");
+    bus_close(other);
+    bus_close(one);
+    nats_kill(&nats);
+}
+
+static void an_option_that_cannot_be_used_is_named(void **state) {
+    (void)state;
+    const ishow_cluster_options options = {.url = "nats://127.0.0.1:1", .tls_ca = "/nowhere.pem"};
+    ishow_error error = {0};
+    bus *b;
+    assert_int_equal(bus_open(&b, &options, "one", &error), ISHOW_EIO);
+    assert_string_equal(error.field, "cluster.tls_ca");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_declared_functions_are_those_of_the_header),
+        cmocka_unit_test(what_is_published_is_heard),
+        cmocka_unit_test(an_option_that_cannot_be_used_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
