@@ -241,8 +241,8 @@ size_t ishow_chat_delete_all(ishow_chat *chat, const char *platform, const char 
 /* Skips the clip that plays or, with an id (of any platform), that message. 1: there was one. */
 int ishow_chat_skip(ishow_chat *chat, const char *id);
 void ishow_chat_pause(ishow_chat *chat, int paused);
-size_t ishow_chat_clear(
-    ishow_chat *chat);                   /* drops all waiting messages, not the one that plays; returns their number */
+/* Drops all waiting messages, not the one that plays; returns their number. */
+size_t ishow_chat_clear(ishow_chat *chat);
 int ishow_chat_replay(ishow_chat *chat); /* plays the current or else the last clip again, next. 0: there is none */
 
 typedef struct ishow_chat_counts {

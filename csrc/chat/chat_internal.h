@@ -121,8 +121,8 @@ ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o
 void filter_rules_free(filter_rules *r);
 filter *filter_create(void); /* has no rules: call filter_exchange before the first message. NULL: no memory */
 void filter_free(filter *f);
-filter_rules *filter_exchange(
-    filter *f, filter_rules *r); /* takes the new rules, returns the old ones (NULL: none); viewers and ids are kept */
+/* Takes the new rules, returns the old ones (NULL: none); viewers and ids are kept. */
+filter_rules *filter_exchange(filter *f, filter_rules *r);
 viewer *filter_viewer(filter *f, const char *key); /* NULL: no memory */
 typedef struct filtered {
     int accepted, obeyed; /* obeyed: a voice command that was carried out; voice is the choice */

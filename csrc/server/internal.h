@@ -108,8 +108,8 @@ ishow_status encoder_thread_create(encoder_thread **out, void (*wake)(void *self
 void encoder_thread_add(encoder_thread *p, job *j); /* takes one reference */
 void encoder_thread_notify(void *self);             /* any thread; the `notify` of submit, self is the encoder thread */
 void encoder_thread_stop(encoder_thread *p);        /* waits for its jobs (cancel them before) and joins the thread */
-void encoder_thread_free(
-    encoder_thread *p); /* after encoder_thread_stop and after the engine is freed, whose threads notify until then */
+/* After encoder_thread_stop and after the engine is freed, whose threads notify until then. */
+void encoder_thread_free(encoder_thread *p);
 
 /* ---- tasks.c: what workers do for a request ---- */
 typedef struct tasks tasks;

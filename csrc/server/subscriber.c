@@ -44,8 +44,8 @@ struct broadcast_worker {
     broadcast_workers *all;
     pthread_t thread;
     int runs, epoll, waker;
-    pthread_mutex_t
-        lock; /* guards the links of both lists; only the worker changes them, but for subscribers handed over */
+    /* Guards the links of both lists; only the worker changes them, but for subscribers handed over. */
+    pthread_mutex_t lock;
     subscriber *first, *fresh;
     subscriber *left; /* ended, not freed */
     subscriber *next; /* to be served next in this round; NULL: no round is running */

@@ -4,9 +4,8 @@
 
 #include "audio/audio.h"
 
-ISHOW_API double ishow_accept_quality(
-    const char *accept, const char *type,
-    const char *subtype); /* quality of the type, 0..1; a range of all types does not count */
+/* Quality of the type, 0..1; a range of all types does not count. */
+ISHOW_API double ishow_accept_quality(const char *accept, const char *type, const char *subtype);
 ISHOW_API double ishow_accept_audio(const char *accept,
                                     ishow_format *out); /* quality of the best audio format, WAV among equals */
 

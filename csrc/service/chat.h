@@ -21,8 +21,8 @@ ISHOW_API ishow_status ishow_chat_service_open(chat_service **out, ishow_store *
                                                const ishow_chat_options *options,
                                                const ishow_chat_source_options *sources, size_t n_sources,
                                                ishow_error *error);
-ISHOW_API void ishow_chat_service_close(
-    chat_service *d); /* after the last reader is closed, before the engine is freed. NULL allowed */
+/* After the last reader is closed, before the engine is freed. NULL allowed. */
+ISHOW_API void ishow_chat_service_close(chat_service *d);
 ISHOW_API ishow_chat *ishow_chat_service_chat(chat_service *d);
 
 /* Exchanges options, sampling and default voice; clips that are being made are not affected. Prepare on any thread,
