@@ -21,7 +21,7 @@
 #define ISHOW_REFERENCE_CLIPPED_MAX 0.001 /* share of samples at full scale */
 #define ISHOW_UPLOAD_BYTES_MAX      (10 * 1024 * 1024)
 #define ISHOW_STORED_VOICES_MAX     200                 /* most voices and overrides made over HTTP */
-#define ISHOW_STORED_BYTES_MAX      (512 * 1024 * 1024) /* their clips together */
+#define ISHOW_STORED_BYTES_MAX      (512 * 1024 * 1024) /* most bytes of all their clips */
 
 /* Pronunciations. */
 #define ISHOW_LEXICON_MAX        10000
@@ -57,8 +57,8 @@
 #define ISHOW_CHAT_BILIBILI_OPEN_URL          "https://live-open.biliapi.com"
 #define ISHOW_CHAT_YOUTUBE_URL                "https://www.googleapis.com/youtube/v3"
 #define ISHOW_CHAT_CONNECT_SECONDS            20
-#define ISHOW_CHAT_HEARTBEAT_SECONDS          60 /* Twitch: of silence, its own PING comes every 5 minutes */
-#define ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS 30 /* asked for by the platform */
+#define ISHOW_CHAT_HEARTBEAT_SECONDS          60 /* after silence; Twitch's own PING is sent every 5 minutes */
+#define ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS 30 /* required by the platform */
 #define ISHOW_CHAT_BILIBILI_PROJECT_SECONDS   20 /* open platform: between heartbeats of the project */
 #define ISHOW_CHAT_REPLY_SECONDS              20
 #define ISHOW_CHAT_BACKOFF_SECONDS            1
@@ -93,6 +93,6 @@
 #define ISHOW_CHAT_TEMPLATE_GIFT      "{user} sent {count} {gift}. {text}"
 #define ISHOW_CHAT_TEMPLATE_MEMBER    "{user} joined as {gift}. {text}"
 #define ISHOW_CHAT_TEMPLATE_EVENT     "{event} {text}"
-#define ISHOW_CHAT_READER_BYTES       (256 * 1024) /* unread by one listener before audio is skipped */
+#define ISHOW_CHAT_READER_BYTES       (256 * 1024) /* unread bytes of a listener above which audio is skipped */
 
 #endif

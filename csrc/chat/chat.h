@@ -121,7 +121,7 @@ typedef struct ishow_chat_options {
     int voice_per_viewer;
     const ishow_chat_role_voice *role_voices;
     size_t n_role_voices;
-    const char *language; /* of Latin text that does not tell */
+    const char *language; /* assumed for Latin text whose language is not recognised */
     const char *template_text, *template_paid, *template_gift, *template_member,
         *template_event;       /* {user} {text} {amount} {count} {gift} {event} {platform} {channel} */
     int clean_names;           /* "xX_Dark_99" is read "Dark" */

@@ -78,7 +78,7 @@ typedef struct ishow_chat_message {
     int64_t timestamp_ms;    /* since 1970, by the platform's clock or, without one, ours */
     unsigned action : 1;     /* /me */
     unsigned first : 1;      /* first message of this viewer in the channel */
-    unsigned emote_only : 1; /* nothing but pictures */
+    unsigned emote_only : 1; /* emotes only */
     unsigned masked : 1;     /* the platform hides who it is: others have the same name */
     ishow_span reply_id, reply_user_id, reply_login, reply_text; /* the message this one answers */
     ishow_span room_id;                                          /* numeric room, where there is one */

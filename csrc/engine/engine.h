@@ -100,7 +100,7 @@ ishow_status ishow_engine_swap_backend(ishow_engine *engine, const ishow_backend
 ISHOW_API ishow_status ishow_engine_ask_frontend(ishow_engine *engine, const char *verb, const char *json, char **out,
                                                  ishow_error *error);
 
-/* Copy of the active backend's description. */
+/* Copies the active backend's description. */
 ISHOW_API void ishow_engine_info(ishow_engine *engine, ishow_model_info *out);
 
 /* A voice: reference audio, decoded, at any rate, and its exact text. Everything is copied; the audio is resampled,
@@ -191,11 +191,11 @@ ISHOW_API ishow_request ishow_request_default(void);
 ISHOW_API ishow_status ishow_engine_reading(ishow_engine *engine, const ishow_request *request, char **out,
                                             ishow_error *error);
 
-/* Checks ranges (EINVAL names the field, the limit and the value), finds the voice (ENOTFOUND, field "voice_id"),
- * queues it (EBUSY when full). notify(user) is called on an engine thread whenever ishow_utterance_next has something
- * new (audio or the end); it must not block nor call back into the engine other than to hand over to another thread.
- * notify may be NULL. It is called at least once: every utterance ends. ishow_utterance_free waits for a call that is
- * under way, and none comes after it: free while holding no lock that notify takes. */
+/* Checks ranges (EINVAL names the field, the limit and the value), finds the voice (ENOTFOUND, field "voice_id"), and
+ * queues the request (EBUSY when full). notify(user), which may be NULL, is called on an engine thread whenever
+ * ishow_utterance_next has something new (audio or the end), at least once; it must not block, nor call the engine
+ * except to wake another thread. ishow_utterance_free waits for a running call, and none follows it: call it without a
+ * lock that notify takes. */
 ISHOW_API ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request,
                                            void (*notify)(void *user), void *user, ishow_utterance **out,
                                            ishow_error *error);

@@ -195,7 +195,7 @@ voice *voice_find(ishow_engine *engine, const char *id); /* lock held; counted; 
 void voice_release(voice *voice);                        /* NULL allowed */
 ishow_status voice_missing(const ishow_engine *engine, const char *asked,
                            ishow_error *error); /* lock held; ENOTFOUND with the ids that there are */
-/* Text with closing punctuation, as F5 wants a reference to end. Owned by the caller; NULL: out of memory. */
+/* The text ending with punctuation, as F5 requires of a reference. Owned by the caller; NULL: out of memory. */
 char *voice_close_text(const char *text);
 
 /* prepare.c: the text thread */

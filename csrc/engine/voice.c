@@ -1,8 +1,8 @@
-/* Voices: what is done once to a reference so that every request finds it ready.
+/* Voices: the preparation of a reference, done once for all requests.
  *
- * Reference behaviour: f5_tts.infer.utils_infer.preprocess_ref_audio_text and infer_batch_process: silence at the edges
- * goes, 50 ms stay; a level under 0.1 RMS is raised to it, and what is spoken with it is lowered again by the same
- * factor; the text ends with punctuation and a space. Audio is not cut at 12 s as there: its text would no longer fit.
+ * Reference behaviour: f5_tts.infer.utils_infer.preprocess_ref_audio_text and infer_batch_process: silence at the ends
+ * is removed but for 50 ms; a level under 0.1 RMS is raised to it, and the result is lowered by the same factor; the
+ * text ends with punctuation and a space. Unlike there, audio is not cut at 12 s, since its text would no longer fit.
  */
 #include <math.h>
 #include <stdio.h>

@@ -114,7 +114,7 @@ static void take_danmaku(feed *f, const bilibili_room *room, const json_t *info)
         m.roles |= ISHOW_CHAT_ROLE_MEMBER;
     m.level = bilibili_small(json_array_get(json_array_get(info, 4), 0), 1000);
     bilibili_guard_level(&m, json_whole(json_array_get(info, 7)));
-    /* More about it is JSON inside a string inside the JSON. */
+    /* `extra` is JSON in a string within the JSON. */
     const json_t *extra_text = json_object_get(json_array_get(head, 15), "extra");
     json_t *extra = json_is_string(extra_text)
                         ? ishow_json_load(json_string_value(extra_text), json_string_length(extra_text))

@@ -73,7 +73,7 @@ static int take_packet(void *self, const bilibili_packet *packet) {
         json_decref(json);
         if (code)
             source_lost(s, "the platform refuses the connection's token (%lld)",
-                        (long long)code); /* the next attempt gets another */
+                        (long long)code); /* the next attempt gets another token */
         else if (s->state == ISHOW_CHAT_STATE_CONNECTING) {
             source_live(s,
                         s->options.app_id  ? "Live in room %s, by the open platform."
@@ -81,7 +81,7 @@ static int take_packet(void *self, const bilibili_packet *packet) {
                                            : "Live in room %s, reading anonymously.",
                         b->room.number[0] ? b->room.number : s->options.channel);
             b->project_failures = 0;
-            s->beat_at = ishow_now(); /* the first heartbeat comes at once */
+            s->beat_at = ishow_now(); /* the first heartbeat is sent at once */
             plan(s);
         }
     }

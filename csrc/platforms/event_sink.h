@@ -28,11 +28,11 @@ typedef struct feed {
     arena arena;
     const struct emote_words *emote_words; /* Twitch: of other services; borrowed, may be NULL */
     int keeps_mentions;                    /* Twitch: "@name" at the beginning of a reply stays */
-    uint64_t sequence;                     /* of ids made here */
+    uint64_t sequence;                     /* of generated ids */
     uint64_t lines, messages, deletions, notices, duplicates, ignored, malformed;
 } feed;
 
-/* Counts and hands on. A message gets its priority, and a time and an id where the platform gave none. */
+/* Counts a message and passes it to the sink, with its priority and, where the platform gave none, a time and an id. */
 void feed_message(feed *f, ishow_chat_message *message);
 /* 1: nobody has seen the id before. What is held back is asked about at once, and gets another id when handed on. */
 int feed_first(feed *f, ishow_span id);
@@ -57,6 +57,6 @@ void feed_emotes(ishow_chat_message *message, ishow_chat_emote *emotes, size_t n
  * along. */
 void feed_cut(feed *f, ishow_chat_message *message, const ishow_chat_emote *cuts, size_t n);
 
-uint64_t span_u64(ishow_span s); /* leading digits; UINT64_MAX when there are too many */
+uint64_t span_u64(ishow_span s); /* value of the leading digits; UINT64_MAX on overflow */
 
 #endif

@@ -51,7 +51,7 @@ typedef struct ishow_chat_source_options {
     const char *channel; /* Twitch: login, with or without '#', in any case; Bilibili: room number; YouTube: video id */
     const char *token;   /* Twitch: OAuth token, NULL reads anonymously; Bilibili: SESSDATA cookie, NULL reads
                             anonymously;   YouTube: API key, needed. Sent over TLS alone, never logged. */
-    const char *login;   /* Twitch with a token: whose it is. Bilibili with a token: the numeric uid. */
+    const char *login;   /* Twitch with a token: its user's name. Bilibili with a token: the numeric uid. */
     const char *app_id;  /* Bilibili, read by its open platform: number of the project; `login` is then the access key's
                             id, `token` its secret. NULL: as the web page reads. */
     const char *code;    /* and the streamer's identity code; as secret as the token */

@@ -192,7 +192,7 @@ static void take_privmsg(feed *f, const irc_line *line, const tag_values *t) {
     m.reward = span_is(t->of[TAG_MSG_ID], "highlighted-message") ? span_of("highlighted") : t->of[TAG_REWARD];
     twitch_text(f, &m);
     if (!m.text.size && m.kind == ISHOW_CHAT_KIND_TEXT)
-        f->ignored++; /* nothing to say */
+        f->ignored++; /* there is nothing to read */
     else
         feed_message(f, &m);
 }
