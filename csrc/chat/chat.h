@@ -98,10 +98,10 @@ typedef struct ishow_chat_options {
     ishow_chat_words rewards;   /* Twitch: read only what was written with one of these channel-point rewards (ids, or
                                    "highlighted"), and what is paid; none: any */
     ishow_chat_words webhooks;  /* addresses that are told when a clip begins and ends; not for the chat itself */
-    ishow_chat_words mentions;  /* names whose @mention lifts a message; the channel's own name always does */
+    ishow_chat_words mentions;  /* names whose @mention raises the priority, besides the channel's own name */
     ishow_chat_words languages; /* BCP 47; empty: all */
-    unsigned roles;             /* at least one of these is needed; 0: everyone. Paid messages and gifts always pass */
-    ishow_chat_rule links;      /* STRIP leaves the rest of the text */
+    unsigned roles;             /* roles that are read; 0: all. Paid messages and gifts always pass */
+    ishow_chat_rule links;      /* STRIP removes them */
     ishow_chat_rule emotes;     /* codes and emoji: READ or STRIP */
     ishow_chat_rule kaomoji;    /* READ or STRIP */
     ishow_chat_rule long_texts; /* STRIP cuts at a word, REFUSE refuses */

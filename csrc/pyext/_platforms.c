@@ -3,6 +3,7 @@
  * Decoder runs a platform's decoder on bytes without any connection. Loop owns real sources; its sink is called inside
  * `wait` only, with the interpreter lock held, and the lock is released while waiting for sockets. */
 #include "pyext/module.h"
+#include "pyext/dict.h"
 #include "pyext/platform_decoder.h"
 #include "pyext/platform_events.h"
 
@@ -169,13 +170,30 @@ static PyObject *loop_stats(PyObject *object, PyObject *arg) {
     ishow_chat_source *source = source_at((loop_object *)object, i);
     if (!source) return NULL;
     ishow_chat_source_stats_get(source, &s);
-    return Py_BuildValue(
-        "{ssssssss sdsdsd sKsKsKsKsK sKsKsKsKsKsK sKsK}", "platform", ishow_chat_platform_name(s.platform), "channel",
-        s.channel, "state", ishow_chat_state_name(s.state), "text", s.text, "state_seconds", s.state_seconds,
-        "silent_seconds", s.silent_seconds, "retry_seconds", s.retry_seconds, "attempts", s.attempts, "connects",
-        s.connects, "losses", s.losses, "bytes", s.bytes, "lines", s.lines, "messages", s.messages, "deletions",
-        s.deletions, "notices", s.notices, "duplicates", s.duplicates, "ignored", s.ignored, "malformed", s.malformed,
-        "heartbeats", s.heartbeats, "quota_used", s.quota_used);
+    static const member members[] = {MEMBER(ishow_chat_source_stats, channel, MEMBER_TEXT),
+                                     MEMBER(ishow_chat_source_stats, text, MEMBER_TEXT),
+                                     MEMBER(ishow_chat_source_stats, state_seconds, MEMBER_DOUBLE),
+                                     MEMBER(ishow_chat_source_stats, silent_seconds, MEMBER_DOUBLE),
+                                     MEMBER(ishow_chat_source_stats, retry_seconds, MEMBER_DOUBLE),
+                                     MEMBER(ishow_chat_source_stats, attempts, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, connects, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, losses, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, bytes, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, lines, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, messages, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, deletions, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, notices, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, duplicates, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, ignored, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, malformed, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, heartbeats, MEMBER_U64),
+                                     MEMBER(ishow_chat_source_stats, quota_used, MEMBER_U64)};
+    PyObject *stats = PYEXT_DICT(members, &s),
+             *words = Py_BuildValue("{ssss}", "platform", ishow_chat_platform_name(s.platform), "state",
+                                    ishow_chat_state_name(s.state));
+    if (!stats || !words || PyDict_Update(stats, words) < 0) Py_CLEAR(stats);
+    Py_XDECREF(words);
+    return stats;
 }
 
 PyDoc_STRVAR(close_doc, "close(source, /)\n--\n\nCloses a source at once, without an event.");

@@ -1,6 +1,7 @@
 /* Decoding without a connection: a part of ishowtts._platforms. */
 #include "pyext/module.h"
 
+#include "pyext/dict.h"
 #include "pyext/platform_decoder.h"
 #include "pyext/platform_events.h"
 
@@ -251,9 +252,11 @@ PyDoc_STRVAR(decoder_stats_doc, "stats()\n--\n\nlines, messages, deletions, noti
 static PyObject *decoder_stats(PyObject *object, PyObject *unused) {
     const feed *f = &((decoder_object *)object)->feed;
     (void)unused;
-    return Py_BuildValue("{sKsKsKsKsKsKsK}", "lines", f->lines, "messages", f->messages, "deletions", f->deletions,
-                         "notices", f->notices, "duplicates", f->duplicates, "ignored", f->ignored, "malformed",
-                         f->malformed);
+    static const member members[] = {MEMBER(feed, lines, MEMBER_U64),      MEMBER(feed, messages, MEMBER_U64),
+                                     MEMBER(feed, deletions, MEMBER_U64),  MEMBER(feed, notices, MEMBER_U64),
+                                     MEMBER(feed, duplicates, MEMBER_U64), MEMBER(feed, ignored, MEMBER_U64),
+                                     MEMBER(feed, malformed, MEMBER_U64)};
+    return PYEXT_DICT(members, f);
 }
 
 static PyMethodDef decoder_methods[] = {
