@@ -120,7 +120,7 @@ def test_sounds_are_written_in_ipa_or_in_phones(said: str, language: str, symbol
         (Entry("GIF", "/dʒ7f/"), "said", "'7' is no sound"),
         (Entry("GIF", "{jh ih1 ff}", "en"), "said", "'ff' is no English phone; they are b ch"),
         (Entry("gg", "{g ih1 th}", "de"), "said", "'th' is no German phone"),
-        (Entry("重庆", "{chong2 qing4x}", "zh"), "said", "no syllable of pinyin"),
+        (Entry("重庆", "{chong2 qing4x}", "zh"), "said", "not a pinyin syllable"),
         (Entry("GIF", "{jh ih1 f}"), "language", "give en, de or zh"),
         (Entry("!?", "jiff"), "word", "a letter or a digit"),
         (Entry("GIF", "/ /"), "said", "no sound between the strokes"),
