@@ -154,7 +154,7 @@ else
 endif
 fuzzers: $(fuzz_exes)
 # Only the rooms that read what strangers write: others have code for GCC alone.
-$(BUILD)/libfuzzed.a: $(call obj,$(wildcard csrc/base/*.c csrc/net/*.c csrc/chat/*.c csrc/platforms/*.c))
+$(BUILD)/libfuzzed.a: $(call obj,$(wildcard csrc/base/*.c csrc/net/*.c csrc/chat/*.c csrc/platforms/*.c) csrc/engine/characters.c csrc/engine/duration.c)
 	rm -f $@ && $(AR) rcs $@ $^
 $(fuzz_exes): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/libfuzzed.a
 	@mkdir -p $(@D)

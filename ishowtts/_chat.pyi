@@ -4,7 +4,10 @@ from typing import Literal, final
 
 from typing_extensions import CapsuleType
 
-Verb = Literal["enqueue", "skip", "pause", "resume", "clear", "replay", "start", "stop", "queue", "status"]
+Verb = Literal[
+    "enqueue", "skip", "pause", "resume", "clear", "replay", "mute", "unmute", "approve", "reject", "start", "stop",
+    "queue", "status",
+]  # fmt: skip
 
 @final
 class Chat:
@@ -16,6 +19,7 @@ class Chat:
     def delete(self, id: str, /) -> tuple[int, str]: ...
     def metrics(self) -> bytes: ...
     def listen(self, last_event_id: str | None = None, /) -> Reader: ...
+    def finish(self) -> bool: ...
     def close(self) -> None: ...
 
 @final

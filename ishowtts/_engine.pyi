@@ -62,6 +62,8 @@ class _Defaults(TypedDict):
     chat_login_seconds: float
     chat_words_max: int
     chat_graphemes_max: int
+    chat_clip_seconds: float
+    chat_clip_seconds_paid: float
     chat_queue_max: int
     chat_rate: float
     chat_cooldown_seconds: float

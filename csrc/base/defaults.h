@@ -75,14 +75,16 @@
 /* Live chat: filter and queue. */
 #define ISHOW_CHAT_WORDS_MAX          77
 #define ISHOW_CHAT_GRAPHEMES_MAX      280
+#define ISHOW_CHAT_CLIP_SECONDS       12.0 /* of one message as it is heard */
+#define ISHOW_CHAT_CLIP_SECONDS_PAID  20.0
 #define ISHOW_CHAT_QUEUE_MAX          512
 #define ISHOW_CHAT_RATE               10.0 /* messages a second in all */
 #define ISHOW_CHAT_COOLDOWN_SECONDS   0.0
 #define ISHOW_CHAT_REPEAT_SECONDS     30.0
 #define ISHOW_CHAT_FLOOD_MESSAGES     5 /* of one viewer within ISHOW_CHAT_FLOOD_SECONDS */
 #define ISHOW_CHAT_FLOOD_SECONDS      10.0
-#define ISHOW_CHAT_AGEING_SECONDS     30.0 /* of waiting raise a message by one priority */
-#define ISHOW_CHAT_EXPIRE_SECONDS     0.0
+#define ISHOW_CHAT_AGEING_SECONDS     30.0  /* of waiting lift a message by one priority */
+#define ISHOW_CHAT_EXPIRE_SECONDS     180.0 /* talk that is older is about something else */
 #define ISHOW_CHAT_NAME_AGAIN_SECONDS 60.0
 #define ISHOW_CHAT_GAP_SECONDS        0.25 /* between clips */
 #define ISHOW_CHAT_PREFETCH           2    /* clips synthesised while one plays */

@@ -1,6 +1,6 @@
 /* Comparing words as people see them. Full-width, circled, upper-case or accented letters must not carry a banned word
- * past the filter, so both sides are folded; dakuten, vowel signs and tone marks of other scripts are letters and stay.
- */
+ * past the filter, nor what nobody sees, so both sides are folded; dakuten, vowel signs and tone marks are letters in
+ * their own script and stay there. */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -9,38 +9,73 @@
 
 /* Scripts whose accents may be left out without making another word. */
 static int is_accented(utf8proc_int32_t c) { return (c >= 0x00C0 && c < 0x0530) || (c >= 0x1E00 && c < 0x2000); }
-static int is_accent(utf8proc_int32_t c) {
-    return (c >= 0x0300 && c < 0x0370) || (c >= 0x1AB0 && c < 0x1B00) || (c >= 0x1DC0 && c < 0x1E00) ||
-           (c >= 0x20D0 && c < 0x2100);
+
+int code_is_space(uint32_t c) {
+    const utf8proc_category_t kind = utf8proc_category((utf8proc_int32_t)c);
+    return c <= 0x20 || (c >= 0x7F && c <= 0xA0) || (kind >= UTF8PROC_CATEGORY_ZS && kind <= UTF8PROC_CATEGORY_ZP);
+}
+
+int code_is_unseen(uint32_t c) {
+    const utf8proc_category_t kind = utf8proc_category((utf8proc_int32_t)c);
+    return kind >= UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CN || c == 0xFFFD;
+}
+
+static int is_mark(utf8proc_int32_t c) {
+    const utf8proc_category_t kind = utf8proc_category(c);
+    return kind >= UTF8PROC_CATEGORY_MN && kind <= UTF8PROC_CATEGORY_ME;
+}
+
+/* A mark counts on a letter of its own script, unless that script is one whose accents may be left out. */
+static int belongs(utf8proc_int32_t mark, utf8proc_int32_t base) { return base >= 0x590 && mark >> 8 == base >> 8; }
+
+/* 1: it was nothing but ASCII, and is folded. */
+static int fold_ascii(const char *text, size_t n, char *out) {
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)text[i];
+        if (c >= 0x80) return 0;
+        if (c > ' ' && c < 0x7F)
+            out[used++] = (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+        else if (!used || out[used - 1] != ' ')
+            out[used++] = ' ';
+    }
+    out[used] = '\0';
+    return 1;
 }
 
 char *fold_text(const char *text, size_t n) {
     utf8proc_uint8_t *mapped = NULL;
+    char *out = malloc(n + 1);
+    if (!out || fold_ascii(text, n, out)) return out;
     utf8proc_ssize_t length =
         utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &mapped,
                      UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
-    if (length < 0) return NULL;
-    /* An accented letter never takes more bytes than its base: in place would do, but the sentinel is simpler in a
-     * copy. */
-    char *out = malloc((size_t)length + 1);
+    char *whole = length < 0 ? NULL : realloc(out, (size_t)length + 1);
+    if (!whole) {
+        free(out);
+        free(mapped);
+        return NULL;
+    }
+    out = whole;
     size_t used = 0;
-    for (utf8proc_ssize_t i = 0; out && i < length;) {
-        utf8proc_int32_t code, parts[8];
-        utf8proc_ssize_t step = utf8proc_iterate(mapped + i, length - i, &code);
-        if (step <= 0) break;
-        i += step;
-        if (is_accent(code)) continue;
-        if (is_accented(code)) {
-            int last = UTF8PROC_BOUNDCLASS_START;
-            utf8proc_ssize_t m = utf8proc_decompose_char(code, parts, 8, UTF8PROC_DECOMPOSE, &last);
-            if (m > 0 && m <= 8) code = parts[0];
-            used += (size_t)utf8proc_encode_char(code, (utf8proc_uint8_t *)out + used);
+    utf8proc_int32_t base = 0, code, parts[8];
+    for (utf8proc_ssize_t i = 0, step; i < length; i += step) {
+        if ((step = utf8proc_iterate(mapped + i, length - i, &code)) <= 0) break;
+        if (code_is_space((uint32_t)code)) {
+            if (!used || out[used - 1] != ' ') out[used++] = ' ';
+            base = 0;
+        } else if (code_is_unseen((uint32_t)code) || (is_mark(code) && !belongs(code, base))) {
+            continue;
         } else {
-            memcpy(out + used, mapped + i - step, (size_t)step);
-            used += (size_t)step;
+            int last = UTF8PROC_BOUNDCLASS_START;
+            const utf8proc_ssize_t m =
+                is_accented(code) ? utf8proc_decompose_char(code, parts, 8, UTF8PROC_DECOMPOSE, &last) : 0;
+            if (m > 0 && m <= 8) code = parts[0]; /* never takes more bytes than the whole */
+            used += (size_t)utf8proc_encode_char(code, (utf8proc_uint8_t *)out + used);
+            if (!is_mark(code)) base = code;
         }
     }
-    if (out) out[used] = '\0';
+    out[used] = '\0';
     free(mapped);
     return out;
 }

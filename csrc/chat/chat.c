@@ -25,6 +25,7 @@ static void recover(void *self, uint64_t number, int marked, const char *record)
     c->counts.recovered += weight;
     c->counts.waiting += weight;
     filter_remember(c->filter, it);
+    queue_lift(&c->queue, it);
     queue_add(&c->queue, it);
     if (!marked) return;
     ishow_log_request(ISHOW_LOG_WARN, "chat", it->id, "was being read when the program ended, and is not read again");
@@ -35,6 +36,11 @@ static void recover(void *self, uint64_t number, int marked, const char *record)
 static void recover_voice(void *self, const char *viewer_key, const char *voice) {
     ishow_chat *c = self;
     filter_remember_voice(c->filter, viewer_key, voice);
+}
+
+static void recover_muted(void *self, const char *viewer_key) {
+    ishow_chat *c = self;
+    muted_add(filter_muted(c->filter), viewer_key);
 }
 
 ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *options, const ishow_chat_synth *synth,
@@ -58,7 +64,7 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
     ishow_handle_made();
     c->synth = *synth;
     c->clip_seconds = 3;
-    c->character_seconds = 0.065;
+    c->pace = 1;
     c->broadcast = broadcast_create();
     c->filter = filter_create();
     c->refused = json_array();
@@ -71,7 +77,8 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
     if (!journal) goto done;
     c->journal = *journal;
     c->has_journal = 1;
-    status = c->journal.load(c->journal.self, recover, recover_voice, c, error);
+    status = c->journal.load_muted(c->journal.self, recover_muted, c, error);
+    if (status == ISHOW_OK) status = c->journal.load(c->journal.self, recover, recover_voice, c, error);
     if (c->counts.recovered)
         ishow_log(ISHOW_LOG_INFO, "chat", "%llu messages that waited before are taken over",
                   (unsigned long long)c->counts.recovered);
@@ -128,7 +135,7 @@ void ishow_chat_free(ishow_chat *c) {
     if (c->counts.waiting && !c->has_journal)
         ishow_log(ISHOW_LOG_WARN, "chat", "%llu messages were waiting and are not read, as there is no journal",
                   (unsigned long long)c->counts.waiting);
-    for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
+    for (int p = 0; p < QUEUE_LISTS; p++)
         while (c->queue.first[p]) {
             item *it = c->queue.first[p];
             queue_remove(&c->queue, it);

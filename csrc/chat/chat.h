@@ -43,6 +43,7 @@ typedef enum ishow_chat_reason {
     ISHOW_CHAT_BY_CHANNEL,
     ISHOW_CHAT_BY_DUPLICATE, /* a message with this id was received before */
     ISHOW_CHAT_BY_BLOCKLIST,
+    ISHOW_CHAT_BY_MUTED, /* by a moderator, while it runs */
     ISHOW_CHAT_BY_BOT,
     ISHOW_CHAT_BY_ROLE,
     ISHOW_CHAT_BY_KIND, /* an event, and events are off */
@@ -61,6 +62,7 @@ typedef enum ishow_chat_reason {
     ISHOW_CHAT_BY_FULL,
     ISHOW_CHAT_BY_EXPIRED,
     ISHOW_CHAT_BY_CLEAR,
+    ISHOW_CHAT_BY_REJECTED,     /* a moderator did not approve */
     ISHOW_CHAT_BY_UNSPEAKABLE,  /* the model cannot pronounce any of it */
     ISHOW_CHAT_BY_FAILURE,      /* the model failed */
     ISHOW_CHAT_BY_INTERRUPTION, /* the program ended while it was being spoken */
@@ -72,6 +74,7 @@ typedef enum ishow_chat_reason {
 ISHOW_API const char *ishow_chat_reason_name(ishow_chat_reason reason);
 
 /* ---- options ---- */
+typedef enum ishow_chat_strictness { ISHOW_CHAT_EXACT = 0, ISHOW_CHAT_NORMAL, ISHOW_CHAT_STRICT } ishow_chat_strictness;
 typedef enum ishow_chat_rule { ISHOW_CHAT_READ = 0, ISHOW_CHAT_STRIP, ISHOW_CHAT_REFUSE } ishow_chat_rule;
 
 typedef struct ishow_chat_words {
@@ -93,8 +96,11 @@ typedef struct ishow_chat_options {
     ishow_chat_words platforms, channels; /* empty: all */
     ishow_chat_words banned_words; /* words or phrases: NFKC, case and accents of Latin, Greek and Cyrillic letters do
                                       not matter; CJK inside words too */
-    ishow_chat_words bots;         /* logins or names */
-    ishow_chat_words blocklist;    /* logins, names or user ids, alone or as "platform:user" */
+    ishow_chat_strictness banned_level; /* EXACT: as they are; NORMAL: also stretched, spelled with digits, signs or
+                                           letters that look alike, letter by letter, as plurals; STRICT: also inside
+                                           longer words and cut by spaces */
+    ishow_chat_words bots;              /* logins or names */
+    ishow_chat_words blocklist;         /* logins, names or user ids, alone or as "platform:user" */
     ishow_chat_words rewards;   /* Twitch: read only what was written with one of these channel-point rewards (ids, or
                                    "highlighted"), and what is paid; none: any */
     ishow_chat_words webhooks;  /* addresses that are told when a clip begins and ends; not for the chat itself */
@@ -107,11 +113,13 @@ typedef struct ishow_chat_options {
     ishow_chat_rule long_texts; /* STRIP cuts at a word, REFUSE refuses */
     int events;                 /* subscriptions, raids and other events are read */
     int words_max, graphemes_max;
-    const char *command_prefix; /* "" : no commands */
-    int voice_command;          /* "!voice ID" chooses the viewer's voice */
-    double cooldown_seconds;    /* between two messages of one viewer; 0: none */
-    double repeat_seconds;      /* the same words are not read again within; 0: they are */
-    int flood_messages;         /* of one viewer within flood_seconds */
+    double seconds_max, seconds_max_paid; /* of a clip: its text is cut to it by an estimate, its audio ends there */
+    ishow_chat_words command_prefixes;    /* none: no commands */
+    int voice_command;                    /* "!voice ID" chooses the viewer's voice; "!skip" is for moderators always */
+    int approval; /* messages wait until a moderator approves them, but those of moderators and the broadcaster */
+    double cooldown_seconds; /* between two messages of one viewer; 0: none */
+    double repeat_seconds;   /* the same words are not read again within; 0: they are */
+    int flood_messages;      /* of one viewer within flood_seconds */
     double flood_seconds;
     double rate; /* messages a second of all viewers, in bursts of up to two seconds' worth; paid, gifts and moderators
                     always pass. 0: unlimited */
@@ -174,12 +182,16 @@ typedef struct ishow_chat_journal {
     void (*mark)(void *self, uint64_t number); /* the message is about to play */
     void (*drop)(void *self, uint64_t number); /* the message has ended */
     void (*voice)(void *self, const char *viewer, const char *voice); /* stores a viewer's voice */
+    void (*mute)(void *self, const char *viewer, int muted);          /* stores or removes a muted viewer */
     void (*sync)(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user,
                  uint64_t ticket);
     /* Calls back for everything stored, messages in order of number; waits. */
     ishow_status (*load)(void *self, void (*message)(void *user, uint64_t number, int marked, const char *record),
                          void (*viewer)(void *user, const char *viewer, const char *voice), void *user,
                          ishow_error *error);
+    /* Calls back for every muted viewer; waits. */
+    ishow_status (*load_muted)(void *self, void (*viewer)(void *user, const char *viewer), void *user,
+                               ishow_error *error);
 } ishow_chat_journal;
 
 /* ---- the chat ---- */
@@ -216,6 +228,7 @@ void ishow_chat_wake(void *chat);
 typedef struct ishow_chat_verdict {
     int accepted;
     int merged;               /* merged with a message of the same text */
+    int held;                 /* waits for approval; position and eta are 0 */
     ishow_chat_reason reason; /* when not accepted */
     uint64_t number;          /* of the accepted message, or of the one it was merged with */
     size_t position;          /* messages before it, including the one that plays */
@@ -245,6 +258,22 @@ void ishow_chat_pause(ishow_chat *chat, int paused);
 size_t ishow_chat_clear(ishow_chat *chat);
 int ishow_chat_replay(ishow_chat *chat); /* plays the current or else the last clip again, next. 0: there is none */
 
+/* ---- moderation ---- */
+/* Refuses all messages of a viewer until unmute, across restarts when there is a journal, and drops those that wait or
+ * play; *dropped is their number (NULL allowed). user: id, login or name, compared without case. EINVAL: one is empty
+ * or not UTF-8; EBUSY: too many viewers are muted. */
+ishow_status ishow_chat_mute(ishow_chat *chat, const char *platform, const char *user, size_t *dropped,
+                             ishow_error *error);
+ishow_status ishow_chat_unmute(ishow_chat *chat, const char *platform, const char *user, int *was_muted,
+                               ishow_error *error);
+
+/* Queues or drops a held message; id NULL: all of them. Returns how many there were. */
+size_t ishow_chat_approve(ishow_chat *chat, const char *id);
+size_t ishow_chat_reject(ishow_chat *chat, const char *id);
+
+/* Begins no further clip. 1: one still plays; 0: none plays, or it is paused. */
+ISHOW_API int ishow_chat_finish(ishow_chat *chat);
+
 typedef struct ishow_chat_counts {
     uint64_t received, spoken, deleted, skipped, dropped[ISHOW_CHAT_REASONS],
         waiting;                       /* waiting: queued, being synthesised or playing */
@@ -257,7 +286,8 @@ void ishow_chat_counts_get(ishow_chat *chat, ishow_chat_counts *out);
 
 typedef struct ishow_chat_status {
     ishow_chat_counts counts;
-    size_t by_priority[ISHOW_CHAT_PRIORITIES]; /* waiting, without the one that plays */
+    size_t by_priority[ISHOW_CHAT_PRIORITIES]; /* waiting, the one that plays not included */
+    size_t held;                               /* for approval */
     int paused, playing;
     double position, duration; /* of the clip that plays, seconds; duration is estimated until it is complete */
     double oldest_seconds;     /* waiting time of the oldest message */

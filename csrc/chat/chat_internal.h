@@ -23,14 +23,17 @@ enum {
 };
 
 /* ---- casefold.c: text compared as people see it ---- */
-/* NFKC and case folding, default-ignorable code points gone, accents of Latin, Greek and Cyrillic letters gone. free()
- * it; NULL: no memory or not UTF-8. */
+/* NFKC and case folding, single spaces for all white space; gone are code points that nobody sees, accents of Latin,
+ * Greek and Cyrillic letters, and marks of one script on letters of another. free() it; NULL: no memory or not UTF-8.
+ */
 char *fold_text(const char *text, size_t n);
 uint64_t fold_hash(const char *folded);
 /* 1 when word (folded) stands in text (folded), as a word of its own unless it is of a script that writes without
  * spaces. */
 int fold_contains(const char *text, const char *word);
-int code_is_dense(uint32_t code); /* written without spaces between words: Han, kana, Thai, ... */
+int code_is_space(uint32_t code);  /* and control codes in its place */
+int code_is_unseen(uint32_t code); /* controls, format, private use, unassigned, U+FFFD */
+int code_is_dense(uint32_t code);  /* written without spaces between words: Han, kana, Thai, ... */
 
 /* ---- language.c: the language of a line ---- */
 /* Language of a text by its scripts and, for Latin, by its words; `otherwise`, the expected language, when these are
@@ -54,6 +57,25 @@ char *clean_name(ishow_span display, ishow_span login, const char *scripts, int 
 size_t count_graphemes(const char *text);
 size_t count_words(const char *text); /* two characters of a dense script are a word */
 
+/* ---- squeeze.c: repetitions and long numbers ---- */
+/* Patterns of any length that stand four times in a row or more, whatever their case, keep about three; numbers stay as
+ * they are. The new length. steps (may be NULL): comparisons made, in proportion to n. */
+size_t squeeze_repeats(uint32_t *c, size_t n, size_t *steps);
+size_t long_numbers(const uint32_t *c, size_t n); /* how many there are of more than 12 digits */
+/* A copy in which such numbers end with how many digits follow, in words of the language; `found` as above. free() it;
+ * NULL: no memory. */
+uint32_t *shorten_numbers(const uint32_t *c, size_t *n, size_t found, const char *language);
+
+/* ---- seconds.c: how long it takes ---- */
+/* Seconds of an ordinary voice, about. fits (may be NULL): bytes of what can be said in `most`, up to the end of a word
+ * where there is one. */
+double count_seconds(const char *text, double most, size_t *fits);
+int cut_seconds(char *text, double most); /* to what fits; 1: it was longer */
+#define CLIP_END_SECONDS 0.5 /* before the end that a clip must have, in which a better one is looked for */
+/* Where a clip ends that may have `most` samples: in a pause between words just before, or there. The 50 ms
+ * before fade. Nothing before `from` changes. The new length. */
+size_t fade_end(float *pcm, size_t from, size_t most, int rate);
+
 /* ---- viewers.c: what is remembered of each viewer ---- */
 typedef struct viewer {
     struct viewer *chain, *older, *newer;
@@ -71,8 +93,19 @@ viewers *viewers_create(size_t most);
 void viewers_free(viewers *v);
 viewer *viewers_get(viewers *v, const char *key); /* created when new; NULL: no memory */
 
+/* ---- muted.c: the set of muted viewers ---- */
+enum { MUTED_MAX = 1000 };
+typedef struct muted muted;
+muted *muted_create(void);
+void muted_free(muted *m);                               /* NULL allowed */
+char *muted_key(const char *platform, const char *user); /* free() it; NULL: no memory */
+int muted_add(muted *m, const char *key);                /* 0: no room */
+int muted_remove(muted *m, const char *key);             /* 0: was not muted */
+int muted_has(const muted *m, const char *platform, const char *const *users, size_t n); /* folded; any of them */
+json_t *muted_json(const muted *m);
+
 /* ---- item: an accepted message (message.c) ---- */
-typedef enum item_state { ITEM_WAITING, ITEM_MARKED, ITEM_PLAYING } item_state;
+typedef enum item_state { ITEM_HELD /* for approval */, ITEM_WAITING, ITEM_MARKED, ITEM_PLAYING } item_state;
 typedef struct other {
     char *id, *user;
 } other;
@@ -81,6 +114,7 @@ struct item {
     item *prev, *next; /* in the list of its priority */
     uint64_t number;   /* order of arrival; the journal's key */
     double arrived;
+    double lift; /* priorities by which it goes before what came with it: queue_lift */
     ishow_chat_priority priority;
     ishow_chat_kind kind;
     unsigned roles;
@@ -102,6 +136,7 @@ struct item {
     float *pcm;
     size_t n, capacity;
     int complete;
+    int cut;         /* shortened, before it was said or while */
     double retry_at; /* the engine was full */
 };
 item *item_create(const ishow_chat_message *m, const char *text, const char *viewer_key);
@@ -119,13 +154,15 @@ typedef struct filter filter;
 typedef struct filter_rules filter_rules; /* compiled from options (borrowed) */
 ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o, ishow_error *error);
 void filter_rules_free(filter_rules *r);
+muted *filter_muted(filter *f);
 filter *filter_create(void); /* has no rules: call filter_exchange before the first message. NULL: no memory */
 void filter_free(filter *f);
 /* Takes the new rules, returns the old ones (NULL: none); viewers and ids are kept. */
 filter_rules *filter_exchange(filter *f, filter_rules *r);
 viewer *filter_viewer(filter *f, const char *key); /* NULL: no memory */
 typedef struct filtered {
-    int accepted, obeyed; /* obeyed: a voice command that was carried out; voice is the choice */
+    int accepted, held;                                     /* held: it needs a moderator's approval */
+    enum { OBEYED_NONE, OBEYED_VOICE, OBEYED_SKIP } obeyed; /* a command that was carried out; voice is the choice */
     ishow_chat_reason reason;
     char *text, *key; /* free() both; set when accepted, key also with obeyed */
     char voice[VOICE_ID_MAX + 1], language[16];
@@ -141,24 +178,36 @@ void filtered_free(filtered *r);
 void filter_remember(filter *f, const item *it);
 /* As if the message of this id, the viewer's last, had not come: it may come again. */
 void filter_forget(filter *f, const item *it, const char *id, const char *viewer_key);
+void filter_set_pace(filter *f, double pace); /* seconds that a second of count_seconds takes */
 void filter_remember_voice(filter *f, const char *viewer_key, const char *voice);
 
 /* ---- sentence.c ---- */
 /* The sentence for a message; names: the viewer's name is read. free() it. */
 char *say_item(const item *it, const ishow_chat_options *o, const char *scripts, int names);
+double say_seconds(const ishow_chat_message *m, const ishow_chat_options *o); /* of it, but for the text */
 /* The voice of a viewer among the options' by the key alone, preferring those of the language; "" when there are none.
  */
 const char *voice_for(const ishow_chat_options *o, const char *key, const char *language);
 
+/* ---- money.c ---- */
+#define MONEY_LIFT_MAX 16.0
+/* USD, about; bits go before an amount. 0: no money. */
+double money_worth(uint64_t bits, int64_t micros, const char *currency);
+double money_lift(double worth); /* priorities, 0 to MONEY_LIFT_MAX: one more for each doubling */
+
 /* ---- queue.c ---- */
+enum { QUEUE_HELD = ISHOW_CHAT_PRIORITIES, QUEUE_LISTS }; /* what is held for approval is a list of its own */
 typedef struct queue {
-    item *first[ISHOW_CHAT_PRIORITIES], *last[ISHOW_CHAT_PRIORITIES];
-    size_t n[ISHOW_CHAT_PRIORITIES], total;
-    int urgent_run; /* consecutive paid messages and gifts */
+    item *first[QUEUE_LISTS], *last[QUEUE_LISTS];
+    size_t n[QUEUE_LISTS], total; /* total: without what is held */
+    int urgent_run;               /* consecutive paid messages and gifts */
     double ageing;
 } queue;
 enum { URGENT_RUN = 3 };
+void queue_lift(const queue *q, item *it); /* sets its lift, by what waits now; before it is added */
 void queue_add(queue *q, item *it);
+int queue_precedes(const queue *q, const item *a, const item *b); /* 1: a is heard before b */
+void queue_set_ageing(queue *q, double ageing);
 void queue_remove(queue *q, item *it);
 /* Writes the items that would play next at `now`, in order; returns their number. */
 size_t queue_plan(const queue *q, double now, item **out, size_t most);
@@ -207,8 +256,8 @@ struct ishow_chat {
     json_t *refused;  /* the last messages that were not read, oldest first */
     json_t *gathered; /* ids of messages that end together, published as one event; NULL: each at once */
     uint64_t numbers, tickets;
-    int paused;
-    int changed; /* a state event is due, at state_at or later */
+    int paused, finishing; /* finishing: no further clip begins */
+    int changed;           /* a state event is due, at state_at or later */
     double state_at;
     /* the clip that plays (player.c) */
     item *playing;
@@ -222,7 +271,8 @@ struct ishow_chat {
     double gap_until;
     char *heard; /* key of the viewer heard last; NULL: nobody */
     double heard_at;
-    double clip_seconds, character_seconds; /* averages, for eta and captions */
+    double clip_seconds; /* average, for eta */
+    double pace;         /* seconds that a second of count_seconds takes, average */
     /* the thread, and what wakes it */
     pthread_mutex_t wake_lock;
     pthread_cond_t woken;
@@ -255,7 +305,10 @@ void chat_publish_gathered(ishow_chat *c, const char *why);
 void chat_refused(ishow_chat *c, const ishow_chat_message *m, ishow_chat_reason reason);
 
 /* ---- durable.c ---- */
-void chat_record(ishow_chat *c, const item *it);   /* writes the item to the journal, if there is one */
+int chat_make_room(ishow_chat *c, ishow_chat_priority priority,
+                   int held);                                  /* 0: the queue is full of what goes before it */
+void chat_announce(ishow_chat *c, const item *it, double now); /* publishes `message` for one that waits from now on */
+void chat_record(ishow_chat *c, const item *it);               /* writes the item to the journal, if there is one */
 uint64_t chat_sync(ishow_chat *c);                 /* asks the journal to commit; the ticket that will be answered */
 int chat_answered(ishow_chat *c, uint64_t ticket); /* also without the lock */
 /* Calls done(user, status) once the message is durable or could not be written, and is then freed. Two steps, as memory

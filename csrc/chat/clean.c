@@ -7,7 +7,7 @@
 
 #include "chat/chat_internal.h"
 
-enum { RUN_MAX = 3, FACE_MAX = 16, SHORTCODE_MAX = 32, NAME_GRAPHEMES_MAX = 24 };
+enum { FACE_MAX = 16, SHORTCODE_MAX = 32, NAME_GRAPHEMES_MAX = 24 };
 
 typedef struct codes {
     uint32_t *c;
@@ -19,10 +19,6 @@ static utf8proc_category_t kind_of(uint32_t c) { return utf8proc_category((utf8p
 static int is_letter(uint32_t c) { return kind_of(c) >= UTF8PROC_CATEGORY_LU && kind_of(c) <= UTF8PROC_CATEGORY_LO; }
 static int is_spoken(uint32_t c) {
     return is_letter(c) || (kind_of(c) >= UTF8PROC_CATEGORY_ND && kind_of(c) <= UTF8PROC_CATEGORY_NO);
-}
-static int is_space(uint32_t c) {
-    return c <= 0x20 || (c >= 0x7F && c <= 0xA0) ||
-           (kind_of(c) >= UTF8PROC_CATEGORY_ZS && kind_of(c) <= UTF8PROC_CATEGORY_ZP);
 }
 static int is_ascii_word(uint32_t c) { return c < 0x80 && is_spoken(c); }
 
@@ -51,7 +47,7 @@ static size_t decode(ishow_span text, codes *out) {
 
 /* One past the token that begins at i. */
 static size_t token_end(const codes *t, size_t i) {
-    while (i < t->n && !is_space(t->c[i])) i++;
+    while (i < t->n && !code_is_space(t->c[i])) i++;
     return i;
 }
 
@@ -182,10 +178,10 @@ static int remove_bracket_faces(codes *t) {
         }
         if (j >= t->n || j - i > FACE_MAX || ascii > 2 || (!signs && carets < 2)) continue;
         size_t from = i, to = j + 1;
-        while (from > 0 && !t->gone[from - 1] && !is_space(t->c[from - 1]) &&
+        while (from > 0 && !t->gone[from - 1] && !code_is_space(t->c[from - 1]) &&
                (!is_spoken(t->c[from - 1]) || in_set(t->c[from - 1], "ノヽﾉシづ")))
             from--;
-        while (to < t->n && !is_space(t->c[to]) && (!is_spoken(t->c[to]) || in_set(t->c[to], "ノヽﾉシづ彡"))) to++;
+        while (to < t->n && !code_is_space(t->c[to]) && (!is_spoken(t->c[to]) || in_set(t->c[to], "ノヽﾉシづ彡"))) to++;
         memset(t->gone + from, 1, to - from);
         found++;
         i = to - 1;
@@ -233,45 +229,42 @@ static int remove_token_faces(codes *t) {
 
 /* ---- squeezing and writing ---- */
 
-/* Control and format characters, what is marked, and runs; single spaces. */
+/* Control and format characters and what is marked go; single spaces. */
 static size_t squeeze(codes *t, int keep_joiners) {
-    size_t n = 0, run = 0;
+    size_t n = 0;
     for (size_t i = 0; i < t->n; i++) {
         uint32_t c = t->c[i];
         if (t->gone[i])
             c = ' ';
-        else if (!is_space(c) && kind_of(c) >= UTF8PROC_CATEGORY_CC && !(keep_joiners && c == 0x200D))
+        else if (code_is_space(c))
+            c = ' ';
+        else if (code_is_unseen(c) && !(keep_joiners && c == 0x200D))
             continue;
-        else if (kind_of(c) == UTF8PROC_CATEGORY_CN || c == 0xFFFD)
-            continue;
-        if (is_space(c)) c = ' ';
         if (c == ' ' && (!n || t->c[n - 1] == ' ')) continue;
-        run = n && t->c[n - 1] == c ? run + 1 : 1;
-        if (run > RUN_MAX && kind_of(c) != UTF8PROC_CATEGORY_ND) continue;
         t->c[n++] = c;
     }
     while (n && t->c[n - 1] == ' ') n--;
     return n;
 }
 
-/* "lol lol lol lol lol" is heard three times. */
-static size_t squeeze_words(uint32_t *c, size_t n) {
-    size_t out = 0, before = 0, n_before = 0, same = 0;
-    for (size_t i = 0; i < n;) {
-        size_t end = i;
-        while (end < n && c[end] != ' ') end++;
-        size_t length = end - i;
-        same = length == n_before && !memcmp(c + before, c + i, length * sizeof *c) ? same + 1 : 1;
-        if (same <= RUN_MAX) {
-            if (out) c[out++] = ' ';
-            before = out;
-            n_before = length;
-            memmove(c + out, c + i, length * sizeof *c);
-            out += length;
-        }
-        i = end + 1;
+/* Numbers that are longer than anyone listens to. 0: no memory. */
+static int shorten(codes *t, const char *otherwise) {
+    const size_t found = long_numbers(t->c, t->n);
+    memset(t->gone, 0, t->n);
+    if (!found) return 1;
+    char *text = encode_range(t, 0, t->n);
+    uint32_t *c = text ? shorten_numbers(t->c, &t->n, found, text_language(text, otherwise)) : NULL;
+    unsigned char *gone = c ? calloc(t->n + 1, 1) : NULL;
+    free(text);
+    if (!gone) {
+        free(c);
+        return 0;
     }
-    return out;
+    free(t->c);
+    free(t->gone);
+    t->c = c;
+    t->gone = gone;
+    return 1;
 }
 
 /* Counts words and graphemes and finds the end of the last whole word within the limits; *fits is the number of code
@@ -339,8 +332,8 @@ int clean_text(ishow_span text, const ishow_chat_emote *emotes, size_t n_emotes,
         }
     if (o->kaomoji == ISHOW_CHAT_STRIP) out->emotes += remove_bracket_faces(&t) + remove_token_faces(&t);
     t.n = squeeze(&t, !strip);
-    t.n = squeeze_words(t.c, t.n);
-    memset(t.gone, 0, t.n);
+    t.n = squeeze_repeats(t.c, t.n, NULL);
+    if (!shorten(&t, o->language)) goto done;
     int spoken = 0;
     for (size_t i = 0; i < t.n; i++) spoken |= is_spoken(t.c[i]) || is_emoji(t.c[i]);
     if (!spoken) t.n = 0;

@@ -1,4 +1,4 @@
-/* What moderators and platforms do to a chat: delete, skip, pause, clear, replay. */
+/* What moderators and platforms do to a chat: delete, skip, pause, clear, replay. Muting and approval: moderation.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ static size_t delete_meant(ishow_chat *c, const target *t) {
     size_t n = 0;
     pthread_mutex_lock(&c->lock);
     chat_gather_deleted(c);
-    for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
+    for (int p = 0; p < QUEUE_LISTS; p++)
         for (item *it = c->queue.first[p], *next; it; it = next) {
             next = it->next;
             if (!is_meant(it, t)) continue;
@@ -62,7 +62,7 @@ int ishow_chat_skip(ishow_chat *c, const char *id) {
         play_cut_off(c, &c->counts.skipped, "skipped");
         found = 1;
     }
-    for (int p = 0; id && !found && p < ISHOW_CHAT_PRIORITIES; p++)
+    for (int p = 0; id && !found && p < QUEUE_LISTS; p++)
         for (item *it = c->queue.first[p]; it && !found; it = it->next)
             if (is_meant(it, &t)) {
                 chat_settle(c, it, &c->counts.skipped, "skipped", 0);
@@ -88,7 +88,7 @@ size_t ishow_chat_clear(ishow_chat *c) {
     size_t n = 0;
     pthread_mutex_lock(&c->lock);
     chat_gather_deleted(c);
-    for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
+    for (int p = 0; p < QUEUE_LISTS; p++)
         while (c->queue.first[p]) {
             n += (size_t)item_weight(c->queue.first[p]);
             chat_settle(c, c->queue.first[p], &c->counts.dropped[ISHOW_CHAT_BY_CLEAR],
@@ -98,6 +98,14 @@ size_t ishow_chat_clear(ishow_chat *c) {
     chat_unlock(c);
     ishow_chat_wake(c);
     return n;
+}
+
+int ishow_chat_finish(ishow_chat *c) {
+    pthread_mutex_lock(&c->lock);
+    c->finishing = 1;
+    const int plays = c->playing && !c->paused;
+    chat_unlock(c);
+    return plays;
 }
 
 int ishow_chat_replay(ishow_chat *c) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "chat/banned.h"
 #include "chat/chat_internal.h"
 
 typedef struct folded_list {
@@ -14,7 +15,8 @@ typedef struct folded_list {
 
 struct filter_rules {
     const ishow_chat_options *o; /* borrowed */
-    folded_list platforms, channels, banned, bots, blocked, rewards, mentions;
+    folded_list platforms, channels, bots, blocked, rewards, mentions;
+    banned *banned;
 };
 
 struct filter {
@@ -23,6 +25,8 @@ struct filter {
     uint64_t seen[SEEN_MAX], table[2 * SEEN_MAX]; /* ring buffer of hashes, and a hash table of them; 0: empty */
     size_t n_seen;
     double tokens, tokens_at;
+    double pace;
+    muted *muted;
 };
 
 static void list_free(folded_list *list) {
@@ -50,7 +54,7 @@ ishow_status filter_rules_create(filter_rules **out, const ishow_chat_options *o
     r->o = o;
     if ((status = list_make(&r->platforms, &o->platforms, "platforms", error)) != ISHOW_OK) goto done;
     if ((status = list_make(&r->channels, &o->channels, "channels", error)) != ISHOW_OK) goto done;
-    if ((status = list_make(&r->banned, &o->banned_words, "banned_words", error)) != ISHOW_OK) goto done;
+    if ((status = banned_create(&r->banned, &o->banned_words, o->banned_level, error)) != ISHOW_OK) goto done;
     if ((status = list_make(&r->bots, &o->bots, "bots", error)) != ISHOW_OK) goto done;
     if ((status = list_make(&r->blocked, &o->blocklist, "blocklist", error)) != ISHOW_OK) goto done;
     if ((status = list_make(&r->rewards, &o->rewards, "rewards", error)) != ISHOW_OK) goto done;
@@ -67,7 +71,7 @@ void filter_rules_free(filter_rules *r) {
     if (!r) return;
     list_free(&r->platforms);
     list_free(&r->channels);
-    list_free(&r->banned);
+    banned_free(r->banned);
     list_free(&r->bots);
     list_free(&r->blocked);
     list_free(&r->rewards);
@@ -77,11 +81,13 @@ void filter_rules_free(filter_rules *r) {
 
 filter *filter_create(void) {
     filter *f = calloc(1, sizeof *f);
-    if (!f || !(f->viewers = viewers_create(VIEWERS_MAX))) {
+    if (!f || !(f->viewers = viewers_create(VIEWERS_MAX)) || !(f->muted = muted_create())) {
+        if (f) viewers_free(f->viewers);
         free(f);
         return NULL;
     }
     f->tokens_at = -1;
+    f->pace = 1;
     return f;
 }
 
@@ -95,6 +101,7 @@ void filter_free(filter *f) {
     if (!f) return;
     filter_rules_free(f->r);
     viewers_free(f->viewers);
+    muted_free(f->muted);
     free(f);
 }
 
@@ -219,10 +226,25 @@ static void fold_free(folded_message *m) {
 
 static const char *bare(const char *channel) { return channel + (*channel == '#'); }
 
-static int has_banned(const filter *f, const char *folded) {
-    for (size_t i = 0; i < f->r->banned.n; i++)
-        if (fold_contains(folded, f->r->banned.item[i])) return 1;
-    return 0;
+/* Whether anything that is said or shown of a message besides its text is banned. 0: no; -1: no memory. */
+static int says_banned(const filter *f, const ishow_chat_message *m, const folded_message *fm) {
+    const ishow_span spans[] = {m->system_text, m->gift_name};
+    const char *const whole[] = {fm->text, fm->name, fm->login};
+    int found = 0;
+    for (size_t i = 0; i < 3 && !found; i++) found = banned_in(f->r->banned, whole[i]);
+    for (size_t i = 0; i < 2 && !found; i++) {
+        char *folded = spans[i].size ? fold_span(spans[i]) : NULL;
+        if (spans[i].size && !folded) return -1;
+        found = folded && banned_in(f->r->banned, folded);
+        free(folded);
+    }
+    if (found || !f->r->o->banned_words.n) return found;
+    char *name = clean_name(m->display_name, m->login, "", f->r->o->clean_names); /* as it is said */
+    char *folded = name ? fold_text(name, strlen(name)) : NULL;
+    found = folded ? banned_in(f->r->banned, folded) : -1;
+    free(name);
+    free(folded);
+    return found;
 }
 
 static int mentions(const filter *f, const folded_message *m) {
@@ -235,10 +257,15 @@ static int mentions(const filter *f, const folded_message *m) {
     return 0;
 }
 
-static int is_command(const filter *f, ishow_span text) {
-    size_t n = strlen(f->r->o->command_prefix);
-    return n && text.size > n && !memcmp(text.data, f->r->o->command_prefix, n) && text.data[n] != ' ' &&
-           strncmp(text.data + n, f->r->o->command_prefix, 1);
+/* Bytes of the prefix with which a command begins; 0: it is none. "!!! wow" is none. */
+static size_t command_prefix(const filter *f, ishow_span text) {
+    for (size_t i = 0; i < f->r->o->command_prefixes.n; i++) {
+        const char *prefix = f->r->o->command_prefixes.item[i];
+        const size_t n = strlen(prefix);
+        if (n && text.size > n && !memcmp(text.data, prefix, n) && text.data[n] != ' ' && text.data[n] != *prefix)
+            return n;
+    }
+    return 0;
 }
 
 static const char *known_voice(const filter *f, const char *folded) {
@@ -251,9 +278,10 @@ static const char *known_voice(const filter *f, const char *folded) {
     return NULL;
 }
 
-/* "!voice ID", "!voice default". */
-static void obey(filter *f, const folded_message *m, viewer *v, filtered *out) {
-    const char *word = m->text + strlen(f->r->o->command_prefix);
+/* "!skip"; "!voice ID", "!voice default". word: without its prefix, folded. */
+static void obey(filter *f, const ishow_chat_message *m, const char *word, viewer *v, filtered *out) {
+    const int may_skip = (m->roles & (ISHOW_CHAT_ROLE_BROADCASTER | ISHOW_CHAT_ROLE_MODERATOR)) != 0;
+    if (may_skip && (!strcmp(word, "skip") || !strcmp(word, "skip "))) out->obeyed = OBEYED_SKIP;
     if (!f->r->o->voice_command || strncmp(word, "voice", 5) || (word[5] && word[5] != ' ')) return;
     word += 5 + strspn(word + 5, " ");
     char id[VOICE_ID_MAX + 1];
@@ -266,7 +294,7 @@ static void obey(filter *f, const folded_message *m, viewer *v, filtered *out) {
     v->chosen = voice != NULL;
     snprintf(v->voice, sizeof v->voice, "%s", voice ? voice : "");
     snprintf(out->voice, sizeof out->voice, "%s", v->voice);
-    out->obeyed = 1;
+    out->obeyed = OBEYED_VOICE;
 }
 
 static int is_listed_voice(const ishow_chat_options *o, const char *id, const char **language) {
@@ -327,6 +355,9 @@ static int reject(filtered *out, ishow_chat_reason reason) {
     return 1;
 }
 
+muted *filter_muted(filter *f) { return f->muted; }
+void filter_set_pace(filter *f, double pace) { f->pace = pace; }
+
 /* Rate limits of one viewer; refused messages count for the flood window too. */
 static int tempo(filter *f, viewer *v, int free_pass, double now, filtered *out) {
     const ishow_chat_options *o = f->r->o;
@@ -362,6 +393,16 @@ static char *viewer_key(const ishow_chat_message *m, const folded_message *fm) {
     return copy;
 }
 
+/* Cuts a text to what can be said in the seconds that a clip may have; 1: it was longer. What is said about it takes
+ * its share, but never all of it. */
+static int cut_to_seconds(const filter *f, const ishow_chat_message *m, char *text, int money) {
+    const ishow_chat_options *o = f->r->o;
+    const double most = (money ? o->seconds_max_paid : o->seconds_max) / f->pace;
+    if (count_seconds(text, most, NULL) < most / 4) return 0;
+    const double rest = most - say_seconds(m, o);
+    return cut_seconds(text, rest > most / 4 ? rest : most / 4);
+}
+
 static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm, double now, filtered *out) {
     const ishow_chat_options *o = f->r->o;
     const int money = m->priority >= ISHOW_CHAT_PRIORITY_PAID;
@@ -375,6 +416,8 @@ static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm
     if (listed_user(&f->r->blocked, fm->platform, fm->user_id) ||
         listed_user(&f->r->blocked, fm->platform, fm->login) || listed_user(&f->r->blocked, fm->platform, fm->name))
         return reject(out, ISHOW_CHAT_BY_BLOCKLIST);
+    if (muted_has(f->muted, fm->platform, (const char *const[]){fm->user_id, fm->login, fm->name}, 3))
+        return reject(out, ISHOW_CHAT_BY_MUTED);
     if ((m->roles & ISHOW_CHAT_ROLE_BOT) || listed(&f->r->bots, fm->login) || listed(&f->r->bots, fm->name))
         return reject(out, ISHOW_CHAT_BY_BOT);
 
@@ -384,24 +427,37 @@ static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm
         return reject(out, ISHOW_CHAT_BY_KIND);
     if (!o->events && !money && m->kind >= ISHOW_CHAT_KIND_SUBSCRIPTION && m->kind != ISHOW_CHAT_KIND_ANNOUNCEMENT)
         return reject(out, ISHOW_CHAT_BY_KIND);
-    if (is_command(f, m->text)) {
+    const size_t prefix = command_prefix(f, m->text);
+    if (prefix) {
         viewer *v = viewers_get(f->viewers, out->key);
-        if (!v) return 0;
-        obey(f, fm, v, out);
+        char *command = v ? fold_text(m->text.data + prefix, m->text.size - prefix) : NULL;
+        if (!command) return 0;
+        obey(f, m, command, v, out);
+        free(command);
         return reject(out, ISHOW_CHAT_BY_COMMAND);
     }
-    if (has_banned(f, fm->text) || has_banned(f, fm->name)) return reject(out, ISHOW_CHAT_BY_BANNED_WORD);
+    const int banned = says_banned(f, m, fm);
+    if (banned) return banned > 0 && reject(out, ISHOW_CHAT_BY_BANNED_WORD);
 
     cleaned c;
     if (!clean_text(m->text, m->emotes, m->n_emotes, o, &c)) return 0;
     out->text = c.text;
-    out->cut = c.cut || (c.too_long && money);
+    const int too_slow = cut_to_seconds(f, m, c.text, money);
+    /* Compared as heard, so that emotes or links around the same words make no difference, nor what they hid. */
+    char *heard = fold_text(c.text, strlen(c.text));
+    if (!heard) return 0;
+    out->text_hash = fold_hash(heard);
+    const int hidden = banned_in(f->r->banned, heard);
+    free(heard);
+    if (hidden) return reject(out, ISHOW_CHAT_BY_BANNED_WORD);
+    out->cut = c.cut || too_slow || (c.too_long && money);
     if (c.links && o->links == ISHOW_CHAT_REFUSE && !money) return reject(out, ISHOW_CHAT_BY_LINK);
     int says_more = m->kind == ISHOW_CHAT_KIND_GIFT || m->kind == ISHOW_CHAT_KIND_PAID ||
                     m->kind == ISHOW_CHAT_KIND_SUBSCRIPTION || m->system_text.size;
     if (!*c.text && !says_more)
         return reject(out, c.links ? ISHOW_CHAT_BY_LINK : c.emotes ? ISHOW_CHAT_BY_EMOTE : ISHOW_CHAT_BY_EMPTY);
-    if (c.too_long && o->long_texts == ISHOW_CHAT_REFUSE && !money) return reject(out, ISHOW_CHAT_BY_LENGTH);
+    if ((c.too_long || too_slow) && o->long_texts == ISHOW_CHAT_REFUSE && !money)
+        return reject(out, ISHOW_CHAT_BY_LENGTH);
 
     char *own = m->language.size ? span_copy(m->language) : NULL;
     char *said = span_copy(m->system_text.size ? m->system_text : m->gift_name); /* where the viewer says nothing */
@@ -418,11 +474,6 @@ static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm
         speakable = language_matches(o->languages.item[i], out->language);
     if (!speakable) return reject(out, ISHOW_CHAT_BY_LANGUAGE);
 
-    /* Compared as heard, so that emotes or links around the same words make no difference. */
-    char *heard = fold_text(c.text, strlen(c.text));
-    if (!heard) return 0;
-    out->text_hash = fold_hash(heard);
-    free(heard);
     out->priority =
         m->priority == ISHOW_CHAT_PRIORITY_NORMAL && mentions(f, fm) ? ISHOW_CHAT_PRIORITY_MENTION : m->priority;
     viewer *v = viewers_get(f->viewers, out->key);
@@ -432,6 +483,7 @@ static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm
     v->last = now;
     v->text_hash = out->text_hash;
     choose_voice(f, m, v, out);
+    out->held = o->approval && !trusted;
     out->accepted = 1;
     return 1;
 }

@@ -17,6 +17,7 @@ char *span_copy(ishow_span s) {
 item *item_create(const ishow_chat_message *m, const char *text, const char *viewer_key) {
     item *it = calloc(1, sizeof *it);
     if (!it) return NULL;
+    it->state = ITEM_WAITING;
     it->kind = m->kind;
     it->roles = m->roles;
     it->timestamp_ms = m->timestamp_ms;
@@ -136,7 +137,7 @@ json_t *item_json(const item *it) {
 
 /* ---- records ---- */
 
-/* The fields of a record besides `others`, each required. */
+/* The fields of a record besides `held` and `others`, each required. */
 typedef enum record_kind { ENUM, WHOLE, TEXT, CHARACTERS } record_kind; /* of 4 bytes, of 8, char *, char[size] */
 #define FIELD(key, kind, member) \
     { key, kind, offsetof(item, member), sizeof((item *)0)->member }
@@ -181,8 +182,9 @@ char *item_record(const item *it) {
         }
         json_object_set_new(record, record_fields[i].key, value);
     }
+    json_object_set_new(record, "held", json_boolean(it->state == ITEM_HELD));
     json_object_set_new(record, "others", others_json(it, 1));
-    char *text = json_object_size(record) == RECORD_FIELDS + 1 ? json_dumps(record, JSON_COMPACT) : NULL;
+    char *text = json_object_size(record) == RECORD_FIELDS + 2 ? json_dumps(record, JSON_COMPACT) : NULL;
     json_decref(record);
     return text;
 }
@@ -215,6 +217,7 @@ item *item_from_record(const char *record, uint64_t number) {
     }
     it->text_hash = fold_hash(folded);
     it->number = number;
+    it->state = json_is_true(json_object_get(root, "held")) ? ITEM_HELD : ITEM_WAITING;
     free(folded);
     size_t i;
     json_array_foreach(others, i, pair) {

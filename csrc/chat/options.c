@@ -16,17 +16,19 @@ struct ishow_chat_settings {
 };
 
 /* A row for each key of the section but roles, voices and role_voices. */
-typedef enum kind { FLAG, WHOLE, SIZE, REAL, TEXT, RULE, WORDS } kind;
+typedef enum kind { FLAG, WHOLE, SIZE, REAL, TEXT, RULE, LEVEL, WORDS } kind;
 #define OPTION(key, kind, field) \
     { key, kind, offsetof(ishow_chat_options, field) }
 static const struct {
     const char *key;
-    kind kind; /* of the field: int 0 or 1, int, size_t, double, string, ishow_chat_rule, ishow_chat_words */
+    kind kind; /* of the field: int 0 or 1, int, size_t, double, string, ishow_chat_rule, ishow_chat_strictness,
+                  ishow_chat_words */
     size_t offset;
 } table[] = {
     OPTION("platforms", WORDS, platforms),
     OPTION("channels", WORDS, channels),
     OPTION("banned_words", WORDS, banned_words),
+    OPTION("banned_level", LEVEL, banned_level),
     OPTION("bots", WORDS, bots),
     OPTION("blocklist", WORDS, blocklist),
     OPTION("rewards", WORDS, rewards),
@@ -40,7 +42,10 @@ static const struct {
     OPTION("events", FLAG, events),
     OPTION("words_max", WHOLE, words_max),
     OPTION("characters_max", WHOLE, graphemes_max),
-    OPTION("command_prefix", TEXT, command_prefix),
+    OPTION("seconds_max", REAL, seconds_max),
+    OPTION("seconds_max_paid", REAL, seconds_max_paid),
+    OPTION("command_prefixes", WORDS, command_prefixes),
+    OPTION("approval", FLAG, approval),
     OPTION("voice_command", FLAG, voice_command),
     OPTION("cooldown_seconds", REAL, cooldown_seconds),
     OPTION("repeat_seconds", REAL, repeat_seconds),
@@ -65,14 +70,18 @@ static const struct {
 enum { N_OPTIONS = sizeof table / sizeof *table };
 
 ishow_chat_options ishow_chat_options_default(void) {
-    return (ishow_chat_options){.links = ISHOW_CHAT_STRIP,
+    static const char *const prefixes[] = {ISHOW_CHAT_COMMAND_PREFIX};
+    return (ishow_chat_options){.banned_level = ISHOW_CHAT_NORMAL,
+                                .links = ISHOW_CHAT_STRIP,
                                 .emotes = ISHOW_CHAT_STRIP,
                                 .kaomoji = ISHOW_CHAT_STRIP,
                                 .long_texts = ISHOW_CHAT_STRIP,
                                 .events = 1,
                                 .words_max = ISHOW_CHAT_WORDS_MAX,
                                 .graphemes_max = ISHOW_CHAT_GRAPHEMES_MAX,
-                                .command_prefix = ISHOW_CHAT_COMMAND_PREFIX,
+                                .seconds_max = ISHOW_CHAT_CLIP_SECONDS,
+                                .seconds_max_paid = ISHOW_CHAT_CLIP_SECONDS_PAID,
+                                .command_prefixes = {prefixes, 1},
                                 .voice_command = 1,
                                 .cooldown_seconds = ISHOW_CHAT_COOLDOWN_SECONDS,
                                 .repeat_seconds = ISHOW_CHAT_REPEAT_SECONDS,
@@ -192,6 +201,12 @@ static int read_value(const json_t *value, kind kind, void *field) {
                                     : !strcmp(word, "read")   ? ISHOW_CHAT_READ
                                     : !strcmp(word, "refuse") ? ISHOW_CHAT_REFUSE
                                                               : ISHOW_CHAT_STRIP;
+        return word != NULL;
+    case LEVEL:
+        *(ishow_chat_strictness *)field = !word                     ? ISHOW_CHAT_NORMAL
+                                          : !strcmp(word, "exact")  ? ISHOW_CHAT_EXACT
+                                          : !strcmp(word, "strict") ? ISHOW_CHAT_STRICT
+                                                                    : ISHOW_CHAT_NORMAL;
         return word != NULL;
     case WORDS: break;
     }

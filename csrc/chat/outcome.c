@@ -25,6 +25,7 @@ void chat_refused(ishow_chat *c, const ishow_chat_message *m, ishow_chat_reason 
     set_text(object, "id", m->id, m->id.size);
     set_text(object, "platform", m->platform, m->platform.size);
     set_text(object, "channel", m->channel, m->channel.size);
+    set_text(object, "user_id", m->user_id, m->user_id.size);
     set_text(object, "user", m->display_name.size ? m->display_name : m->login, REFUSED_TEXT_MAX);
     set_text(object, "text", m->text, REFUSED_TEXT_MAX);
     json_object_set_new(object, "reason", json_string(ishow_chat_reason_name(reason)));
@@ -40,6 +41,7 @@ static void list_dropped(ishow_chat *c, const item *it, const uint64_t *counter)
     const ishow_chat_message m = {.id = span_of(it->id),
                                   .platform = span_of(it->platform),
                                   .channel = span_of(it->channel),
+                                  .user_id = span_of(it->user_id),
                                   .login = span_of(it->login),
                                   .display_name = span_of(it->name),
                                   .text = span_of(it->text),
@@ -76,7 +78,7 @@ void chat_publish_gathered(ishow_chat *c, const char *why) {
 
 void chat_settle(ishow_chat *c, item *it, uint64_t *counter, const char *why, int keep_item) {
     const uint64_t weight = (uint64_t)item_weight(it);
-    if (it->state == ITEM_WAITING) queue_remove(&c->queue, it);
+    if (it->state <= ITEM_WAITING) queue_remove(&c->queue, it);
     c->counts.waiting -= weight;
     *counter += weight;
     list_dropped(c, it, counter);

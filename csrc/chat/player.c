@@ -11,6 +11,8 @@
 #include "chat/chat_internal.h"
 
 static const double PIECE = 0.25, LEAD = 0.75, THIN = 0.1, RETRY = 0.25; /* seconds */
+static const double PACE_LEAST = 0.5, PACE_MOST = 2;                     /* of an ordinary voice */
+static const double PACE_FROM = 1;                                       /* seconds; less says little */
 enum { PLAN_MAX = 16 };
 
 double play_position(ishow_chat *c, double now) {
@@ -24,12 +26,16 @@ double play_position(ishow_chat *c, double now) {
     return c->position;
 }
 
+static double seconds_max(const ishow_chat *c, const item *it) {
+    return it->priority >= ISHOW_CHAT_PRIORITY_PAID ? c->o.seconds_max_paid : c->o.seconds_max;
+}
+
 /* Of a clip as far as is known. */
 static double clip_seconds(const ishow_chat *c, const item *it) {
     const double made = (double)it->n / c->synth.sample_rate;
     if (it->complete) return made;
-    const double guess = c->character_seconds * (double)(it->said ? ishow_utf8_length(it->said) : 0);
-    return guess > made ? guess : made;
+    const double guess = it->said ? c->pace * count_seconds(it->said, 0, NULL) : 0, most = seconds_max(c, it);
+    return guess > most ? most : guess > made ? guess : made;
 }
 
 double play_rest(const ishow_chat *c) {
@@ -136,17 +142,42 @@ static int append(item *it, const float *samples, size_t n) {
     return 1;
 }
 
+/* How long this voice takes is learned from what it says. */
+static void learn_pace(ishow_chat *c, double pace) {
+    if (pace < PACE_LEAST) pace = PACE_LEAST;
+    if (pace > PACE_MOST) pace = PACE_MOST;
+    c->pace += 0.1 * (pace - c->pace);
+    filter_set_pace(c->filter, c->pace);
+}
+
+/* A clip that takes longer than it may ends there, what is left of it is not made. */
+static void end_early(ishow_chat *c, item *it, size_t most) {
+    const size_t heard = it == c->playing && it->state == ITEM_PLAYING ? c->sent : 0;
+    it->n = heard >= most ? heard : fade_end(it->pcm, heard, most, c->synth.sample_rate);
+    c->counts.cut += !it->cut;
+    it->cut = 1;
+    ishow_log_request(ISHOW_LOG_INFO, "chat", it->id, "ends after %.1f s", (double)it->n / c->synth.sample_rate);
+}
+
 /* What the model has by now. The status is the clip's failure. */
 static ishow_status collect(ishow_chat *c, item *it) {
     ishow_error error = {0};
+    const size_t most = (size_t)(seconds_max(c, it) * c->synth.sample_rate);
+    int early = 0;
     while (it->clip) {
         const float *samples = NULL;
         size_t n = 0;
         ishow_status status = c->synth.next(c->synth.self, it->clip, &samples, &n, &error);
         if (status == ISHOW_EAGAIN) return ISHOW_OK;
         if (status == ISHOW_OK && n) {
-            if (append(it, samples, n)) continue;
-            status = ISHOW_ENOMEM;
+            if (!append(it, samples, n))
+                status = ISHOW_ENOMEM;
+            else if (it->n <= most)
+                continue;
+            else {
+                end_early(c, it, most);
+                early = 1;
+            }
         }
         c->synth.free(c->synth.self, it->clip);
         it->clip = NULL;
@@ -158,9 +189,9 @@ static ishow_status collect(ishow_chat *c, item *it) {
             return status;
         }
         c->counts.clips_made++;
-        const double seconds = (double)it->n / c->synth.sample_rate, characters = (double)ishow_utf8_length(it->said);
+        const double seconds = (double)it->n / c->synth.sample_rate, guess = count_seconds(it->said, 0, NULL);
         c->clip_seconds += 0.1 * (seconds - c->clip_seconds);
-        if (characters > 0) c->character_seconds += 0.1 * (seconds / characters - c->character_seconds);
+        if (guess > PACE_FROM && !early) learn_pace(c, seconds / guess);
     }
     return ISHOW_OK;
 }
@@ -281,8 +312,11 @@ static double send(ishow_chat *c, double now) {
     const size_t piece = (size_t)(PIECE * rate);
     const double position = play_position(c, now);
     if (c->paused) return 1;
-    while (c->sent < it->n && (double)c->sent / rate < position + LEAD) {
-        size_t n = it->n - c->sent < piece ? it->n - c->sent : piece;
+    /* What may become the end of a clip that is too long is not published before that is known. */
+    const size_t open_end = (size_t)((seconds_max(c, it) - CLIP_END_SECONDS) * rate);
+    const size_t made = it->complete || it->n < open_end ? it->n : open_end;
+    while (c->sent < made && (double)c->sent / rate < position + LEAD) {
+        size_t n = made - c->sent < piece ? made - c->sent : piece;
         if (n < piece && !it->complete && (double)c->sent / rate > position + THIN)
             break; /* the rest of this piece may come yet */
         const double from = (double)c->sent / rate, to = (double)(c->sent + n) / rate;
@@ -296,7 +330,7 @@ static double send(ishow_chat *c, double now) {
         json_decref(object);
         c->sent += n;
     }
-    if (c->sent < it->n) {
+    if (c->sent < made) {
         const double due = (double)c->sent / rate - LEAD - position;
         return due > 0.005 ? due : 0.005;
     }
@@ -342,10 +376,14 @@ static double take(ishow_chat *c, double now) {
 }
 
 static void expire(ishow_chat *c, double now) {
-    item *it;
-    while (c->o.expire_seconds > 0 && (it = c->queue.first[ISHOW_CHAT_PRIORITY_NORMAL]) &&
-           now - it->arrived > c->o.expire_seconds)
-        chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_EXPIRED], ishow_chat_reason_name(ISHOW_CHAT_BY_EXPIRED), 0);
+    const int lists[] = {ISHOW_CHAT_PRIORITY_NORMAL, QUEUE_HELD};
+    for (int k = 0; k < 2 && c->o.expire_seconds > 0; k++)
+        for (item *it = c->queue.first[lists[k]], *next; it; it = next) {
+            next = it->next;
+            if (it->priority == ISHOW_CHAT_PRIORITY_NORMAL && now - it->arrived > c->o.expire_seconds)
+                chat_settle(c, it, &c->counts.dropped[ISHOW_CHAT_BY_EXPIRED],
+                            ishow_chat_reason_name(ISHOW_CHAT_BY_EXPIRED), 0);
+        }
 }
 
 double play_step(ishow_chat *c, double now) {
@@ -371,7 +409,7 @@ double play_step(ishow_chat *c, double now) {
                 begin(c, now);
             }
             wait = send(c, now);
-        } else if (c->paused)
+        } else if (c->paused || c->finishing)
             break;
         else if (now < c->gap_until) {
             wait = c->gap_until - now;
@@ -380,6 +418,6 @@ double play_step(ishow_chat *c, double now) {
             wait = take(c, now);
         if (wait > 0) break;
     }
-    make_ahead(c, now);
+    if (!c->finishing) make_ahead(c, now);
     return wait;
 }

@@ -43,10 +43,10 @@ unsigned ishow_chat_role_find(const char *name) {
 
 const char *ishow_chat_reason_name(ishow_chat_reason reason) {
     static const char *const names[ISHOW_CHAT_REASONS] = {
-        "platform",    "channel",     "duplicate",    "blocklist", "bot",   "role",     "kind",
-        "command",     "banned_word", "link",         "emote",     "empty", "language", "length",
-        "flood",       "cooldown",    "repeat",       "rate",      "full",  "expired",  "clear",
-        "unspeakable", "failure",     "interruption", "storage"};
+        "platform", "channel",  "duplicate",   "blocklist", "muted",        "bot",    "role",
+        "kind",     "command",  "banned_word", "link",      "emote",        "empty",  "language",
+        "length",   "flood",    "cooldown",    "repeat",    "rate",         "full",   "expired",
+        "clear",    "rejected", "unspeakable", "failure",   "interruption", "storage"};
     return (unsigned)reason < ISHOW_CHAT_REASONS ? names[reason] : "unknown";
 }
 

@@ -51,23 +51,30 @@ static ishow_status check_message(const ishow_chat_message *m, ishow_error *erro
 /* Sets how many messages are before this one, and about how long until it is heard. */
 static void place_of(ishow_chat *c, const item *it, double now, ishow_chat_verdict *v) {
     size_t before = 0;
-    const double key = it->arrived - (double)it->priority * c->queue.ageing;
-    const int urgent = it->priority >= ISHOW_CHAT_PRIORITY_PAID;
-    for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++) {
-        const int other_urgent = p >= ISHOW_CHAT_PRIORITY_PAID;
-        if (urgent && !other_urgent) continue;
-        for (const item *o = c->queue.first[p]; o; o = o->next)
-            if (o != it && (other_urgent > urgent || o->arrived - p * c->queue.ageing < key ||
-                            (p == (int)it->priority && o->number < it->number)))
-                before++;
-    }
+    for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++)
+        for (const item *o = c->queue.first[p]; o; o = o->next) before += o != it && queue_precedes(&c->queue, o, it);
     play_position(c, now);
     v->position = before + (c->playing != NULL);
     v->eta = play_rest(c) + (double)before * (c->clip_seconds + c->o.gap_seconds);
 }
 
+int chat_make_room(ishow_chat *c, ishow_chat_priority priority, int held) {
+    item *oldest = NULL;
+    if (held) {
+        if (c->queue.n[QUEUE_HELD] < c->o.queue_max) return 1;
+        for (item *it = c->queue.first[QUEUE_HELD]; it; it = it->next)
+            if (!oldest || it->number < oldest->number) oldest = it;
+    } else {
+        if (c->queue.total < c->o.queue_max) return 1;
+        oldest = queue_oldest_below(&c->queue, priority);
+    }
+    if (!oldest) return 0;
+    chat_settle(c, oldest, &c->counts.dropped[ISHOW_CHAT_BY_FULL], ishow_chat_reason_name(ISHOW_CHAT_BY_FULL), 0);
+    return 1;
+}
+
 static item *admit(ishow_chat *c, const ishow_chat_message *m, filtered *f, double now, ishow_chat_verdict *verdict) {
-    item *same = f->priority < ISHOW_CHAT_PRIORITY_PAID && m->kind == ISHOW_CHAT_KIND_TEXT
+    item *same = !f->held && f->priority < ISHOW_CHAT_PRIORITY_PAID && m->kind == ISHOW_CHAT_KIND_TEXT
                      ? queue_find_text(&c->queue, f->text_hash)
                      : NULL;
     if (same && same->kind == ISHOW_CHAT_KIND_TEXT && item_add_other(same, m->id, f->key)) {
@@ -75,35 +82,36 @@ static item *admit(ishow_chat *c, const ishow_chat_message *m, filtered *f, doub
         verdict->merged = 1;
         if (f->priority > same->priority) { /* merged messages have the highest priority among them */
             queue_remove(&c->queue, same);
+            same->lift += (double)f->priority - (double)same->priority;
             same->priority = f->priority;
             queue_add(&c->queue, same);
         }
         return same;
     }
-    if (c->queue.total >= c->o.queue_max) {
-        item *oldest = queue_oldest_below(&c->queue, f->priority);
-        if (!oldest) {
-            verdict->reason = ISHOW_CHAT_BY_FULL;
-            return NULL;
-        }
-        chat_settle(c, oldest, &c->counts.dropped[ISHOW_CHAT_BY_FULL], ishow_chat_reason_name(ISHOW_CHAT_BY_FULL), 0);
+    if (!chat_make_room(c, f->priority, f->held)) {
+        verdict->reason = ISHOW_CHAT_BY_FULL;
+        return NULL;
     }
     item *it = item_create(m, f->text, f->key);
     if (!it) return NULL;
     it->number = ++c->numbers;
     it->arrived = now;
     it->priority = f->priority;
+    it->state = f->held ? ITEM_HELD : ITEM_WAITING;
     it->text_hash = f->text_hash;
+    it->cut = f->cut;
     strcpy(it->voice, f->voice);
     strcpy(it->language, f->language);
+    queue_lift(&c->queue, it);
     queue_add(&c->queue, it);
     return it;
 }
 
+/* m: the message that was merged with it, NULL: none. */
 static void announce(ishow_chat *c, const item *it, const ishow_chat_message *m, const ishow_chat_verdict *v) {
     json_t *object = item_json(it);
     if (!object) return;
-    if (v->merged) {
+    if (m) {
         json_object_set_new(object, "merged_with", json_string(it->id));
         json_object_set_new(object, "id", json_stringn(m->id.data, m->id.size));
         json_object_set_new(object, "user",
@@ -113,6 +121,12 @@ static void announce(ishow_chat *c, const item *it, const ishow_chat_message *m,
     json_object_set_new(object, "position", json_integer((json_int_t)v->position));
     json_object_set_new(object, "eta", json_real(round(v->eta * 10) / 10));
     chat_publish(c, "message", object);
+}
+
+void chat_announce(ishow_chat *c, const item *it, double now) {
+    ishow_chat_verdict v = {0};
+    place_of(c, it, now, &v);
+    announce(c, it, NULL, &v);
 }
 
 ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, ishow_chat_verdict *verdict,
@@ -142,20 +156,25 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
     }
     c->counts.received++;
     c->counts.cut += f.accepted && f.cut;
-    c->counts.commands += f.obeyed;
-    if (c->has_journal && (f.keep_voice || f.obeyed)) {
+    c->counts.commands += f.obeyed != OBEYED_NONE;
+    if (f.obeyed == OBEYED_SKIP && c->playing) play_cut_off(c, &c->counts.skipped, "skipped");
+    const int chosen = f.obeyed == OBEYED_VOICE;
+    if (c->has_journal && (f.keep_voice || chosen)) {
         char voice[VOICE_ID_MAX + 2];
-        snprintf(voice, sizeof voice, "%s%s", f.obeyed && f.voice[0] ? "!" : "",
-                 f.obeyed ? f.voice : filter_viewer(c->filter, f.key)->voice);
+        snprintf(voice, sizeof voice, "%s%s", chosen && f.voice[0] ? "!" : "",
+                 chosen ? f.voice : filter_viewer(c->filter, f.key)->voice);
         c->journal.voice(c->journal.self, f.key, voice);
     }
     if (it) {
         c->counts.waiting++;
         verdict->accepted = 1;
         verdict->number = it->number;
-        place_of(c, it, now, verdict);
+        verdict->held = it->state == ITEM_HELD;
         chat_record(c, it);
-        announce(c, it, m, verdict);
+        if (!verdict->held) {
+            place_of(c, it, now, verdict);
+            announce(c, it, verdict->merged ? m : NULL, verdict);
+        }
         if (later) durable_begin(later, it->number);
         later = NULL;
     } else {
@@ -164,7 +183,7 @@ ishow_status ishow_chat_receive(ishow_chat *c, const ishow_chat_message *m, isho
     }
     c->changed = 1;
     chat_unlock(c);
-    if (it) ishow_chat_wake(c);
+    if (it || f.obeyed == OBEYED_SKIP) ishow_chat_wake(c);
     if (verdict->accepted && durable && !c->has_journal) durable(user, ISHOW_OK);
     filtered_free(&f);
     durable_free(later);

@@ -14,6 +14,8 @@ static ishow_status check(const ishow_chat_options *o, ishow_error *error) {
         size_t offset;
         double least, most;
     } ranges[] = {
+        {"seconds_max", offsetof(ishow_chat_options, seconds_max), 2, 600},
+        {"seconds_max_paid", offsetof(ishow_chat_options, seconds_max_paid), 2, 600},
         {"cooldown_seconds", offsetof(ishow_chat_options, cooldown_seconds), 0, 86400},
         {"repeat_seconds", offsetof(ishow_chat_options, repeat_seconds), 0, 86400},
         {"flood_seconds", offsetof(ishow_chat_options, flood_seconds), 0, 86400},
@@ -70,7 +72,7 @@ void chat_adopt(ishow_chat *c, ishow_chat_change *n) {
     filter_rules *rules = filter_exchange(c->filter, n->rules);
     c->settings = n->settings;
     c->o = *ishow_chat_settings_options(c->settings);
-    c->queue.ageing = c->o.ageing_seconds;
+    queue_set_ageing(&c->queue, c->o.ageing_seconds);
     *n = (ishow_chat_change){before, rules};
     ishow_chat_discard(n);
 }

@@ -93,6 +93,15 @@ char *say_item(const item *it, const ishow_chat_options *o, const char *scripts,
     return s.text ? s.text : ishow_strdup("");
 }
 
+double say_seconds(const ishow_chat_message *m, const ishow_chat_options *o) {
+    item *it = item_create(m, "", "");
+    char *said = it ? say_item(it, o, "", 1) : NULL;
+    const double seconds = said ? count_seconds(said, 0, NULL) : 0;
+    free(said);
+    item_free(it);
+    return seconds;
+}
+
 /* Rendezvous hashing: the voice with the highest hash of (viewer, voice). When a voice is added or removed, only its
  * own viewers change. */
 const char *voice_for(const ishow_chat_options *o, const char *key, const char *language) {

@@ -5,6 +5,8 @@
 
 #include "chat/chat_internal.h"
 
+enum { HELD_SHOWN = 200 };
+
 static json_t *counts_json(const ishow_chat_counts *n) {
     const struct {
         const char *key;
@@ -30,8 +32,9 @@ json_t *chat_state(ishow_chat *c) {
         json_object_set_new(waiting, ishow_chat_priority_name((ishow_chat_priority)p),
                             json_integer((json_int_t)c->queue.n[p]));
     if (c->playing) playing = json_string(c->playing->id);
-    return json_pack("{sb,so,so,sI,so}", "paused", c->paused, "playing", playing, "queue", waiting, "listeners",
-                     (json_int_t)broadcast_listeners(c->broadcast), "counts", counts_json(&c->counts));
+    return json_pack("{sb,so,so,sI,sI,so}", "paused", c->paused, "playing", playing, "queue", waiting, "held",
+                     (json_int_t)c->queue.n[QUEUE_HELD], "listeners", (json_int_t)broadcast_listeners(c->broadcast),
+                     "counts", counts_json(&c->counts));
 }
 
 void ishow_chat_counts_get(ishow_chat *c, ishow_chat_counts *out) {
@@ -47,9 +50,10 @@ void ishow_chat_status_get(ishow_chat *c, ishow_chat_status *out) {
     out->counts = c->counts;
     for (int p = 0; p < ISHOW_CHAT_PRIORITIES; p++) {
         out->by_priority[p] = c->queue.n[p];
-        if (c->queue.first[p] && now - c->queue.first[p]->arrived > out->oldest_seconds)
-            out->oldest_seconds = now - c->queue.first[p]->arrived;
+        for (const item *it = c->queue.first[p]; it; it = it->next)
+            if (now - it->arrived > out->oldest_seconds) out->oldest_seconds = now - it->arrived;
     }
+    out->held = c->queue.n[QUEUE_HELD];
     out->paused = c->paused;
     out->playing = c->playing != NULL;
     out->position = play_position(c, now);
@@ -77,10 +81,13 @@ char *ishow_chat_queue_json(ishow_chat *c, size_t most) {
         json_object_set_new(object, "ready", json_boolean(plan[i]->complete));
         json_array_append_new(list, object);
     }
-    json_t *refused = json_deep_copy(c->refused);
+    json_t *refused = json_deep_copy(c->refused), *held = json_array(), *muted = muted_json(filter_muted(c->filter));
+    size_t shown = 0;
+    for (const item *it = c->queue.first[QUEUE_HELD]; it && shown < HELD_SHOWN; it = it->next, shown++)
+        json_array_append_new(held, item_json(it));
     pthread_mutex_unlock(&c->lock);
-    json_t *root = json_pack("{so,so,so,sI}", "playing", playing ? playing : json_null(), "waiting", list, "refused",
-                             refused, "total", (json_int_t)total);
+    json_t *root = json_pack("{so,so,so,so,so,sI}", "playing", playing ? playing : json_null(), "waiting", list, "held",
+                             held, "refused", refused, "muted", muted, "total", (json_int_t)total);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     free(plan);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/duration.h"
 #include "ishow.h"
 
 /* Kinds of script that are spoken at different rates per byte. */
@@ -20,10 +21,6 @@ enum {
 
 /* Bits of the scripts in text[0..bytes); digits, spaces and marks have none. */
 int ishow_text_scripts(const char *text, size_t bytes);
-
-/* Seconds an ordinary speaker takes for text[0..bytes), pauses at marks included. An estimate from code points alone.
- */
-double ishow_speech_seconds(const char *text, size_t bytes);
 
 /* How fast a voice reads a text: frames = units(text) * frames_per_unit / speed. */
 typedef struct ishow_pace {

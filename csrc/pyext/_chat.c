@@ -155,8 +155,8 @@ static void on_durable(void *user, ishow_status status) {
 }
 
 static PyObject *ask(PyObject *object, PyObject *args) {
-    static const char *const verbs[] = {"enqueue", "skip",  "pause", "resume", "clear",
-                                        "replay",  "start", "stop",  "queue",  "status"};
+    static const char *const verbs[] = {"enqueue", "skip",    "pause",  "resume", "clear", "replay", "mute",
+                                        "unmute",  "approve", "reject", "start",  "stop",  "queue",  "status"};
     chat_object *self = (chat_object *)object;
     const char *verb, *body = "";
     Py_ssize_t n = 0;
@@ -233,6 +233,16 @@ static PyObject *listen_chat(PyObject *object, PyObject *args) {
     return NULL;
 }
 
+static PyObject *finish(PyObject *object, PyObject *unused) {
+    chat_object *self = (chat_object *)object;
+    int plays;
+    (void)unused;
+    if (enter(self) < 0) return NULL;
+    Py_BEGIN_ALLOW_THREADS plays = ishow_chat_finish(ishow_chat_service_chat(self->chat));
+    Py_END_ALLOW_THREADS leave(self);
+    return PyBool_FromLong(plays);
+}
+
 static PyObject *close_chat(PyObject *object, PyObject *unused) {
     chat_object *self = (chat_object *)object;
     (void)unused;
@@ -252,6 +262,7 @@ static PyMethodDef chat_methods[] = {
     {"delete", delete_message, METH_O, "delete(id, /)\n--\n\nA message that will not be heard: (204, ''), or a fault."},
     {"metrics", metrics, METH_NOARGS, "metrics()\n--\n\nPrometheus text."},
     {"listen", listen_chat, METH_VARARGS, "listen(last_event_id=None, /)\n--\n\nA Reader."},
+    {"finish", finish, METH_NOARGS, "finish()\n--\n\nNo further clip begins; whether one plays still."},
     {"close", close_chat, METH_NOARGS, "End it, as soon as its readers are gone. What waits stays in the journal."},
     {NULL, NULL, 0, NULL},
 };

@@ -440,9 +440,13 @@ static void *loop_main(void *self) {
                 s->listen_fd = -1;
             }
             hang_up_all(s, now < s->drain_until); /* after drain_until: all exchanges */
-            ws_drain(s, now < s->drain_until);
-            broadcast_workers_end(s->broadcast_workers);
-            if (!s->exchanges || now >= s->drain_until + 2.0) break;
+            /* The clip that plays is sent to its end and counts as spoken. */
+            const int plays = s->chat_service && ishow_chat_finish(ishow_chat_service_chat(s->chat_service));
+            if (!plays || now >= s->drain_until) {
+                ws_drain(s, now < s->drain_until);
+                broadcast_workers_end(s->broadcast_workers);
+                if (!s->exchanges || now >= s->drain_until + 2.0) break;
+            }
         }
         MHD_run(s->daemon);
     }

@@ -153,8 +153,8 @@ static int receive(chat_service *d, const ishow_chat_message *m, void (*durable)
     *waits = 1;
     ishow_buffer_text(out, "{\"id\":");
     ishow_buffer_json_text(out, m->id.data);
-    ishow_buffer_format(out, ",\"position\":%zu,\"eta\":%.1f,\"merged\":%s}", v.position, v.eta,
-                        v.merged ? "true" : "false");
+    ishow_buffer_format(out, ",\"position\":%zu,\"eta\":%.1f,\"merged\":%s,\"held\":%s}", v.position, v.eta,
+                        v.merged ? "true" : "false", v.held ? "true" : "false");
     return 202;
 }
 
@@ -186,6 +186,36 @@ static int skip(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     int found = ishow_chat_skip(d->chat, id);
     if (!found && id) return no_message(f);
     ishow_buffer_format(out, "{\"skipped\":%s}", found ? "true" : "false");
+    return 200;
+}
+
+static int mute(chat_service *d, json_t *root, int on, ishow_buffer *out, fault *f) {
+    static const char *const known[] = {"platform", "user"};
+    const char *value[2];
+    ishow_error error = {0};
+    size_t dropped = 0;
+    int was_muted;
+    if (!only_strings(root, known, 2, f)) return 0;
+    for (size_t i = 0; i < 2; i++)
+        if (!(value[i] = json_string_value(json_object_get(root, known[i]))))
+            return ishow_fault_set(f, 400, "missing_field", known[i], "The field %s is needed.", known[i]);
+    const ishow_status status = on ? ishow_chat_mute(d->chat, value[0], value[1], &dropped, &error)
+                                   : ishow_chat_unmute(d->chat, value[0], value[1], &was_muted, &error);
+    if (status != ISHOW_OK) {
+        ishow_fault_from_error(f, &error);
+        return 0;
+    }
+    ishow_buffer_format(out, "{\"muted\":%s,\"dropped\":%zu}", on ? "true" : "false", dropped);
+    return 200;
+}
+
+static int decide(chat_service *d, json_t *root, int approved, ishow_buffer *out, fault *f) {
+    static const char *const known[] = {"id"};
+    if (!only_strings(root, known, 1, f)) return 0;
+    const char *id = json_string_value(json_object_get(root, "id"));
+    const size_t n = approved ? ishow_chat_approve(d->chat, id) : ishow_chat_reject(d->chat, id);
+    if (!n && id) return ishow_fault_set(f, 404, "not_found", "id", "No message with this id waits for approval.");
+    ishow_buffer_format(out, "{\"%s\":%zu}", approved ? "approved" : "rejected", n);
     return 200;
 }
 
@@ -227,10 +257,12 @@ int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, 
     int status = !strcmp(verb, "enqueue") ? enqueue(d, root, durable, user, waits, out, f)
                  : !strncmp(verb, from, sizeof from - 1)
                      ? ingest(d, verb + sizeof from - 1, root, durable, user, waits, out, f)
-                 : !strcmp(verb, "skip")  ? skip(d, root, out, f)
-                 : !strcmp(verb, "start") ? sources_start(d, root, out, f)
-                 : !strcmp(verb, "stop")  ? sources_stop(d, root, out, f)
-                                          : control(d, verb, root, out, f);
+                 : !strcmp(verb, "skip")                               ? skip(d, root, out, f)
+                 : !strcmp(verb, "mute") || !strcmp(verb, "unmute")    ? mute(d, root, *verb == 'm', out, f)
+                 : !strcmp(verb, "approve") || !strcmp(verb, "reject") ? decide(d, root, *verb == 'a', out, f)
+                 : !strcmp(verb, "start")                              ? sources_start(d, root, out, f)
+                 : !strcmp(verb, "stop")                               ? sources_stop(d, root, out, f)
+                                                                       : control(d, verb, root, out, f);
     json_decref(root);
     return status;
 }
@@ -260,6 +292,7 @@ static void chat_metrics(ishow_chat *chat, ishow_buffer *out) {
     for (int i = 0; i < ISHOW_CHAT_PRIORITIES; i++)
         ishow_buffer_format(out, "ishowtts_chat_queue{priority=\"%s\"} %zu\n",
                             ishow_chat_priority_name((ishow_chat_priority)i), s.by_priority[i]);
+    prometheus_one(out, "chat_held", "gauge", "Chat messages that wait for approval.", (double)s.held);
     prometheus_one(out, "chat_oldest_seconds", "gauge", "How long the oldest chat message has waited.",
                    s.oldest_seconds);
     prometheus_one(out, "chat_merged_total", "counter",

@@ -35,9 +35,10 @@ ISHOW_API void ishow_chat_service_install(chat_service *d, chat_change *change);
 ISHOW_API void ishow_chat_service_discard(chat_change *change); /* NULL allowed */
 
 /* POST or GET /api/danmaku/VERB except stream. Returns the response's status and writes its JSON, or returns 0 and sets
- * *f. verb: enqueue, skip, pause, resume, clear, replay, start, stop, queue, status. Where *waits is set to 1,
- * durable(user, status) is called once, on any thread, perhaps before this returns: with ISHOW_OK the response is
- * valid, else ishow_chat_service_not_kept gives the fault to answer instead. An empty body is {}. */
+ * *f. verb: enqueue, skip, pause, resume, clear, replay, mute, unmute, approve, reject, start, stop, queue, status.
+ * Where *waits is set to 1, durable(user, status) is called once, on any thread, perhaps before this returns: with
+ * ISHOW_OK the response is valid, else ishow_chat_service_not_kept gives the fault to answer instead. An empty body is
+ * {}. */
 ISHOW_API int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, size_t n,
                                      void (*durable)(void *user, ishow_status status), void *user, int *waits,
                                      ishow_buffer *out, fault *f);

@@ -11,7 +11,15 @@
 
 enum { VIEWERS_KEPT = 20000, VOICES_RETRIED = 1000 };
 
-typedef enum write_kind { WRITE_PUT, WRITE_MARK, WRITE_DROP, WRITE_VOICE, WRITE_SYNC } write_kind;
+typedef enum write_kind {
+    WRITE_PUT,
+    WRITE_MARK,
+    WRITE_DROP,
+    WRITE_VOICE,
+    WRITE_MUTE,
+    WRITE_UNMUTE,
+    WRITE_SYNC
+} write_kind;
 
 typedef struct note {
     struct note *next;
@@ -37,11 +45,12 @@ static const char *const steps[] = {
     "CREATE TABLE chat_message (number INTEGER PRIMARY KEY, marked INTEGER NOT NULL DEFAULT 0, record TEXT NOT NULL);"
     "CREATE TABLE chat_viewer (viewer TEXT PRIMARY KEY, voice TEXT NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX chat_viewer_used ON chat_viewer (used);",
+    "CREATE TABLE chat_muted (viewer TEXT PRIMARY KEY) WITHOUT ROWID;",
 };
 
 /* ---- on the database thread ---- */
 
-enum { STATEMENTS = 5 };
+enum { STATEMENTS = WRITE_SYNC + 1 };
 static const char *const sql[STATEMENTS] = {
     [WRITE_PUT] = "INSERT INTO chat_message (number, record) VALUES (?1, ?2) ON CONFLICT (number) DO UPDATE SET record "
                   "= ?2, marked = 0",
@@ -50,6 +59,8 @@ static const char *const sql[STATEMENTS] = {
     [WRITE_VOICE] = "INSERT INTO chat_viewer (viewer, voice, used) VALUES (?3, ?2, (SELECT coalesce(max(used), 0) + 1 "
                     "FROM chat_viewer)) "
                     "ON CONFLICT (viewer) DO UPDATE SET voice = ?2, used = excluded.used",
+    [WRITE_MUTE] = "INSERT OR IGNORE INTO chat_muted (viewer) VALUES (?3)",
+    [WRITE_UNMUTE] = "DELETE FROM chat_muted WHERE viewer = ?3",
     [WRITE_SYNC] =
         "DELETE FROM chat_viewer WHERE used <= (SELECT max(used) FROM chat_viewer) - ?1", /* deletes the oldest viewers,
                                                                                              at the end of a batch */
@@ -61,9 +72,10 @@ static ishow_status one(sqlite3 *db, sqlite3_stmt **statement, write_kind kind, 
     if (!s && sqlite3_prepare_v2(db, sql[kind], -1, &statement[kind], NULL))
         return ishow_store_fault(db, "Writing the journal of the chat", error);
     s = statement[kind];
-    if (kind != WRITE_VOICE) sqlite3_bind_int64(s, 1, (sqlite3_int64)number);
+    const int about_viewer = kind == WRITE_VOICE || kind == WRITE_MUTE || kind == WRITE_UNMUTE;
+    if (!about_viewer) sqlite3_bind_int64(s, 1, (sqlite3_int64)number);
     if (kind == WRITE_PUT || kind == WRITE_VOICE) sqlite3_bind_text(s, 2, text, -1, SQLITE_STATIC);
-    if (kind == WRITE_VOICE) sqlite3_bind_text(s, 3, key, -1, SQLITE_STATIC);
+    if (about_viewer) sqlite3_bind_text(s, 3, key, -1, SQLITE_STATIC);
     int result = sqlite3_step(s);
     sqlite3_reset(s);
     return result == SQLITE_DONE ? ISHOW_OK : ishow_store_fault(db, "Writing the journal of the chat", error);
@@ -197,7 +209,8 @@ static void hand_over(ishow_journal *j) {
 static void add(ishow_journal *j, note with) {
     note *n = malloc(sizeof *n);
     if (n) *n = with;
-    if (!n || (with.kind == WRITE_PUT && !n->text) || (with.kind == WRITE_VOICE && (!n->text || !n->key))) {
+    if (!n || (with.kind == WRITE_PUT && !n->text) || (with.kind == WRITE_VOICE && (!n->text || !n->key)) ||
+        ((with.kind == WRITE_MUTE || with.kind == WRITE_UNMUTE) && !n->key)) {
         ishow_log(ISHOW_LOG_ERROR, "store", "no memory: a crash would lose a message of the chat");
         free(with.text);
         free(with.key);
@@ -222,6 +235,10 @@ static void voice(void *self, const char *viewer, const char *id) {
     add(self, (note){.kind = WRITE_VOICE, .text = ishow_strdup(id), .key = ishow_strdup(viewer)});
 }
 
+static void mute(void *self, const char *viewer, int muted) {
+    add(self, (note){.kind = muted ? WRITE_MUTE : WRITE_UNMUTE, .key = ishow_strdup(viewer)});
+}
+
 static void sync_all(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user,
                      uint64_t ticket) {
     add(self, (note){.kind = WRITE_SYNC, .number = ticket, .done = done, .user = user});
@@ -235,7 +252,7 @@ typedef struct row {
 typedef struct rows {
     row *item;
     size_t n, capacity;
-    int viewers;
+    enum { OF_MESSAGES, OF_VIEWERS, OF_MUTED } table;
 } rows;
 
 static ishow_status read_rows(void *self, sqlite3 *db, ishow_error *error) {
@@ -245,10 +262,12 @@ static ishow_status read_rows(void *self, sqlite3 *db, ishow_error *error) {
     int result;
     for (size_t i = 0; i < all->n; i++) free(all->item[i].a), free(all->item[i].b);
     all->n = 0;
-    if (sqlite3_prepare_v2(db,
-                           all->viewers ? "SELECT 0, 0, viewer, voice FROM chat_viewer ORDER BY used"
-                                        : "SELECT number, marked, record, '' FROM chat_message ORDER BY number",
-                           -1, &s, NULL))
+    static const char *const selects[] = {
+        [OF_MESSAGES] = "SELECT number, marked, record, '' FROM chat_message ORDER BY number",
+        [OF_VIEWERS] = "SELECT 0, 0, viewer, voice FROM chat_viewer ORDER BY used",
+        [OF_MUTED] = "SELECT 0, 0, viewer, '' FROM chat_muted ORDER BY viewer",
+    };
+    if (sqlite3_prepare_v2(db, selects[all->table], -1, &s, NULL))
         return ishow_store_fault(db, "Reading the journal of the chat", error);
     while ((result = sqlite3_step(s)) == SQLITE_ROW) {
         if (all->n == all->capacity) {
@@ -277,7 +296,7 @@ static ishow_status load(void *self, void (*message)(void *user, uint64_t number
     ishow_journal *j = self;
     ishow_status status = ISHOW_OK;
     for (int viewers = 1; viewers >= 0 && status == ISHOW_OK; viewers--) {
-        rows all = {.viewers = viewers};
+        rows all = {.table = viewers ? OF_VIEWERS : OF_MESSAGES};
         status = ishow_store_run(j->store, read_rows, &all, error);
         for (size_t i = 0; i < all.n; i++) {
             const row *r = &all.item[i];
@@ -295,6 +314,20 @@ static ishow_status load(void *self, void (*message)(void *user, uint64_t number
         }
         free(all.item);
     }
+    return status;
+}
+
+static ishow_status load_muted(void *self, void (*viewer)(void *user, const char *viewer), void *user,
+                               ishow_error *error) {
+    ishow_journal *j = self;
+    rows all = {.table = OF_MUTED};
+    const ishow_status status = ishow_store_run(j->store, read_rows, &all, error);
+    for (size_t i = 0; i < all.n; i++) {
+        if (status == ISHOW_OK && all.item[i].a) viewer(user, all.item[i].a);
+        free(all.item[i].a);
+        free(all.item[i].b);
+    }
+    free(all.item);
     return status;
 }
 
@@ -316,8 +349,15 @@ ishow_status ishow_journal_create(ishow_journal **out, ishow_store *store, ishow
 }
 
 ishow_chat_journal ishow_journal_table(ishow_journal *j) {
-    return (ishow_chat_journal){
-        .self = j, .put = put, .mark = mark, .drop = drop, .voice = voice, .sync = sync_all, .load = load};
+    return (ishow_chat_journal){.self = j,
+                                .put = put,
+                                .mark = mark,
+                                .drop = drop,
+                                .voice = voice,
+                                .mute = mute,
+                                .sync = sync_all,
+                                .load = load,
+                                .load_muted = load_muted};
 }
 
 void ishow_journal_free(ishow_journal *j) {

@@ -45,7 +45,12 @@ async def place(request: Request, state: Shared, body: Annotated[bytes, Depends(
 
 
 async def control(request: Request, state: Shared, body: Annotated[bytes, Depends(optional_json_body)]) -> Response:
-    """Skips, pauses, resumes, clears or replays; the body may be left out."""
+    """Skips, pauses, resumes, clears, replays, approves or rejects; the body may be left out."""
+    return answered(state.chat.ask(cast("Verb", verb_of(request)), body))
+
+
+async def command(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
+    """Mutes or unmutes; the body is needed."""
     return answered(state.chat.ask(cast("Verb", verb_of(request)), body))
 
 
@@ -72,6 +77,7 @@ ENDPOINTS: Endpoints = {
     "danmaku_start": place, "danmaku_stop": place, "danmaku_enqueue": enqueue, "danmaku_skip": control,
     "danmaku_ingest": ingest,
     "danmaku_pause": control, "danmaku_resume": control, "danmaku_clear": control, "danmaku_replay": control,
+    "danmaku_mute": command, "danmaku_unmute": command, "danmaku_approve": control, "danmaku_reject": control,
     "danmaku_delete": delete, "danmaku_queue": shown, "danmaku_status": shown, "danmaku_stream": stream,
 }  # fmt: skip
 
@@ -86,7 +92,7 @@ class _Listening(StreamingResponse):
 
     async def _events(self) -> AsyncIterator[bytes]:
         with self._state.news() as news:
-            while not self._state.draining and self._reader is not None:
+            while not self._state.hung_up and self._reader is not None:
                 news.clear()
                 if part := self._reader.text(PART):
                     yield part
@@ -116,7 +122,7 @@ async def listen(socket: WebSocket, state: Shared) -> None:
     received = asyncio.ensure_future(socket.receive())
     try:
         with state.news() as news:
-            while not (state.draining or received.done()):
+            while not (state.hung_up or received.done()):
                 news.clear()
                 frame = reader.frame() if reader is not None else None
                 if isinstance(frame, str):

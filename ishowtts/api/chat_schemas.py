@@ -92,6 +92,45 @@ class ChatMessageId(Strict):
     id: str | None = None
 
 
+class ChatViewer(Strict):
+    """A viewer of a platform."""
+
+    platform: str = Field(min_length=1, max_length=256, pattern="^[^:]+$")
+    user: str = Field(min_length=1, max_length=256, description="id, login or name, whatever its case")
+
+
+class ChatMutedViewer(BaseModel):
+    """A viewer who is muted."""
+
+    platform: str
+    user: str = Field(description="id, login or name, as it is compared: lower case, without accents")
+
+
+class ChatHeldId(Strict):
+    """A message that waits for approval; left out: all of them."""
+
+    id: str | None = None
+
+
+class ChatMuted(BaseModel):
+    """Whether the viewer is muted now, and how many of their messages were dropped."""
+
+    muted: bool
+    dropped: _Count
+
+
+class ChatApproved(BaseModel):
+    """How many messages were let into the queue."""
+
+    approved: _Count
+
+
+class ChatRejected(BaseModel):
+    """How many messages were dropped."""
+
+    rejected: _Count
+
+
 class ChatAccepted(BaseModel):
     """It will be read, also after a crash."""
 
@@ -99,6 +138,7 @@ class ChatAccepted(BaseModel):
     position: _Count = Field(description="messages before it")
     eta: float = Field(description="seconds, about")
     merged: bool = Field(description="together with the same words of others")
+    held: bool = Field(description="waits for a moderator's approval; position and eta are 0")
 
 
 class ChatFiltered(BaseModel):
@@ -207,6 +247,7 @@ class ChatRefused(BaseModel):
     id: str
     platform: str
     channel: str
+    user_id: str
     user: str
     text: str = Field(description="as it was written, at most 500 bytes of it")
     reason: Reason
@@ -218,8 +259,10 @@ class ChatQueue(BaseModel):
 
     playing: ChatPlaying | None
     waiting: list[ChatWaiting] = Field(max_length=200)
+    held: list[ChatItem] = Field(description="for approval, oldest first", max_length=200)
     refused: list[ChatRefused] = Field(description="the last messages that were not read, oldest first", max_length=50)
-    total: _Count
+    muted: list[ChatMutedViewer]
+    total: _Count = Field(description="that wait, without what is held")
 
 
 class ChatCounts(BaseModel):
@@ -244,6 +287,7 @@ class ChatStatus(BaseModel):
     paused: bool
     playing: str | None = Field(description="id of what plays")
     queue: dict[Priority, _Count]
+    held: _Count = Field(description="messages that wait for approval")
     listeners: _Count
     counts: ChatCounts
     connections: list[ChatConnection]

@@ -9,20 +9,25 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from .._engine import DEFAULTS as D
 from .chat_schemas import (
     ChatAccepted,
+    ChatApproved,
     ChatCleared,
     ChatConnection,
     ChatFiltered,
+    ChatHeldId,
     ChatIngested,
     ChatMessage,
     ChatMessageId,
+    ChatMuted,
     ChatPaused,
     ChatPlace,
     ChatQueue,
+    ChatRejected,
     ChatReplayed,
     ChatSkipped,
     ChatSource,
     ChatStatus,
     ChatStopped,
+    ChatViewer,
     Strict,
 )
 from .examples import HEAD, KEY, VOICE, error_answers
@@ -156,6 +161,7 @@ _PLAYING = _HEARD | {
 _WAITING = _HEARD | {"id": "m2", "position": 1, "waited": 0.4, "ready": False}
 _REFUSED = _CHANNEL | {
     "id": "m3",
+    "user_id": "7",
     "user": "ada",
     "text": "https://example.org",
     "reason": "link",
@@ -163,7 +169,7 @@ _REFUSED = _CHANNEL | {
 }
 _STATUS = {
     "paused": False, "playing": "m1", "queue": {"Gift": 0, "Paid": 0, "Moderator": 0, "Mention": 0, "Normal": 1},
-    "listeners": 2,
+    "held": 0, "listeners": 2,
     "counts": {
         "received": 3, "spoken": 1, "deleted": 0, "skipped": 0, "waiting": 2, "merged": 0, "recovered": 0,
         "replayed": 0,
@@ -179,6 +185,7 @@ _CLUSTER = {
         "spoken": 12, "waiting_seconds": 0.4, "busy_seconds": 9.5, "heard_seconds": 0.2,
     }],
 }  # fmt: skip
+_VIEWER = {"platform": "twitch", "user": "somebody"}
 _CHAT = "/api/danmaku/"
 _CHAT_ERRORS = (*KEY, 409, 503)
 _CHAT_BODY = (*_CHAT_ERRORS, 411, 413, 415)
@@ -234,14 +241,16 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
     (
         "post", _CHAT + "enqueue", "danmaku_enqueue",
         "A message to read aloud; 200 with a reason where it is filtered.",
-        (_JSON, ChatMessage, _MESSAGE), (202, ChatAccepted, {"id": "m1", "position": 1, "eta": 0.4, "merged": False}),
+        (_JSON, ChatMessage, _MESSAGE),
+        (202, ChatAccepted, {"id": "m1", "position": 1, "eta": 0.4, "merged": False, "held": False}),
         (*_CHAT_BODY, 429),
     ),
     (
         "post", _CHAT + "ingest/{kind}", "danmaku_ingest",
         "A message as Streamer.bot or Social Stream Ninja sends it; 200 with a reason where it is not read.",
         (_JSON, ChatIngested, {"chatname": "ann", "chatmessage": "Hello!", "type": "tiktok"}),
-        (202, ChatAccepted, {"id": "m1", "position": 1, "eta": 0.4, "merged": False}), (*_CHAT_BODY, 404, 429),
+        (202, ChatAccepted, {"id": "m1", "position": 1, "eta": 0.4, "merged": False, "held": False}),
+        (*_CHAT_BODY, 404, 429),
     ),
     (
         "post", _CHAT + "skip", "danmaku_skip", "Skips a message, or what plays.",
@@ -257,11 +266,30 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
         "post", _CHAT + "replay", "danmaku_replay", "Plays the last one again.", None,
         (200, ChatReplayed, {"replayed": True}), _CHAT_BODY,
     ),
+    (
+        "post", _CHAT + "mute", "danmaku_mute", "Refuses all messages of a viewer, across restarts.",
+        (_JSON, ChatViewer, _VIEWER), (200, ChatMuted, {"muted": True, "dropped": 2}), (*_CHAT_BODY, 429),
+    ),
+    (
+        "post", _CHAT + "unmute", "danmaku_unmute", "Reads a viewer's messages again.",
+        (_JSON, ChatViewer, _VIEWER), (200, ChatMuted, {"muted": False, "dropped": 0}), _CHAT_BODY,
+    ),
+    (
+        "post", _CHAT + "approve", "danmaku_approve", "Queues messages that were held for approval.",
+        (_JSON, ChatHeldId, {"id": "m1"}), (200, ChatApproved, {"approved": 1}), (*_CHAT_BODY, 404),
+    ),
+    (
+        "post", _CHAT + "reject", "danmaku_reject", "Drops messages that were held for approval.",
+        (_JSON, ChatHeldId, {"id": "m1"}), (200, ChatRejected, {"rejected": 1}), (*_CHAT_BODY, 404),
+    ),
     ("delete", _CHAT + "messages/{id}", "danmaku_delete", "Deletes a message.", None, (204, None, None),
      (*_CHAT_ERRORS, 404)),
     (
         "get", _CHAT + "queue", "danmaku_queue", "The message that plays and those that wait.", None,
-        (200, ChatQueue, {"playing": _PLAYING, "waiting": [_WAITING], "refused": [_REFUSED], "total": 1}), _CHAT_ERRORS,
+        (200, ChatQueue, {
+            "playing": _PLAYING, "waiting": [_WAITING], "held": [], "refused": [_REFUSED], "muted": [_VIEWER],
+            "total": 1,
+        }), _CHAT_ERRORS,
     ),
     (
         "get", _CHAT + "status", "danmaku_status", "Counts and connections.", None,
@@ -276,7 +304,7 @@ MODELS = (
     NewVoice, NewReference, Reference, Settings, Reloaded, ClusterState, ChatMessage, ChatIngested, ChatSource,
     ChatPlace, ChatMessageId,
     ChatAccepted, ChatFiltered, ChatConnection, ChatStopped, ChatSkipped, ChatPaused, ChatCleared, ChatReplayed,
-    ChatQueue, ChatStatus, Voice,
+    ChatViewer, ChatMuted, ChatHeldId, ChatApproved, ChatRejected, ChatQueue, ChatStatus, Voice,
 )  # fmt: skip
 
 
@@ -288,7 +316,7 @@ def paths() -> dict[str, dict[str, Any]]:
         if body is not None:
             kind, model, example = body
             operation["requestBody"] = {
-                "required": model is not ChatMessageId,
+                "required": model not in (ChatMessageId, ChatHeldId),
                 "content": {kind: {"schema": _named(model), "example": example}},
             }
         operation["responses"] = {str(answer[0]): _success(*answer)} | {

@@ -227,6 +227,10 @@ class _Server(uvicorn.Server):
         if self._loading is not None:
             await self._loading
         self._state.drain()
+        end = time.monotonic() + self._state.config.server.drain_seconds
+        while self._state.speaks() and time.monotonic() < end:
+            await asyncio.sleep(0.1)
+        self._state.hang_up()
         await super().shutdown(sockets)
         for stream in list(self._state.running.values()):
             stream.cancel()

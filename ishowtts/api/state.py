@@ -46,6 +46,8 @@ class State:
     default_voice: str | None = None
     engine: Engine | None = None
     draining: bool = False
+    hung_up: bool = False
+    """The streams of the chat's listeners end."""
     connections: Callable[[], int] = lambda: 0
     """The number of open connections."""
     listeners: int = 0
@@ -122,8 +124,16 @@ class State:
         self.engine = engine
 
     def drain(self) -> None:
-        """Refuse new requests and end the streams of the chat's listeners."""
+        """Refuse new requests; the chat clip that plays is the last one."""
         self.draining = True
+
+    def speaks(self) -> bool:
+        """Let no further chat clip begin; whether one still plays."""
+        return hasattr(self, "chat") and self.chat.finish()
+
+    def hang_up(self) -> None:
+        """End the streams of the chat's listeners."""
+        self.hung_up = True
         self._tell()
 
     def close(self) -> None:

@@ -103,6 +103,9 @@ class ChatConfig(Section):
         description="logins or names of bots",
     )
     banned_words: list[Text] = Field([], description="words or phrases; case, width and accents are ignored")
+    banned_level: Literal["exact", "normal", "strict"] = Field(
+        "normal", description="normal: also in disguise (baaad, b4d, b a d); strict: also inside longer words"
+    )
     rewards: list[Text] = Field(
         [], description='Twitch: read only messages of these channel-point rewards, by id or "highlighted"; none: all'
     )
@@ -124,9 +127,12 @@ class ChatConfig(Section):
     characters_max: int = Field(
         D["chat_graphemes_max"], ge=1, le=2000, description="of one message, counted in graphemes"
     )
-    command_prefix: str = Field(
-        D["chat_command_prefix"], max_length=8, description="messages that begin so are not read"
+    seconds_max: float = Field(D["chat_clip_seconds"], ge=2, le=600, description="of one message as it is heard")
+    seconds_max_paid: float = Field(D["chat_clip_seconds_paid"], ge=2, le=600, description="of one that is paid for")
+    command_prefixes: list[Annotated[str, StringConstraints(min_length=1, max_length=8)]] = Field(
+        [D["chat_command_prefix"]], description="messages that begin with one of these are not read"
     )
+    approval: bool = Field(False, description="messages wait until a moderator approves them")
     voice_command: bool = Field(True, description="!voice ID chooses the viewer's own voice")
     cooldown_seconds: float = Field(
         D["chat_cooldown_seconds"], ge=0, le=86400, description="between messages of a viewer"

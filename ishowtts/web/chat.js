@@ -10,6 +10,7 @@ import { overlayForm } from "./obs.js";
 import { sampleSentence } from "./picker.js";
 import { platformForm, showSources } from "./platforms.js";
 import { reasonText } from "./reasons.js";
+import { muteButton, showHeld, showMuted } from "./moderation.js";
 import { shell, watchHealth } from "./shell.js";
 
 const LOG_MAX = 200;
@@ -22,7 +23,7 @@ const entries = new Map(); // id → line of the log
 let connection = { state: "connecting" };
 let paused = false;
 let counts = null;
-let queue = { playing: null, waiting: [], refused: [], total: 0 };
+let queue = { playing: null, waiting: [], held: [], refused: [], muted: [], total: 0 };
 let sources = [];
 let seen = []; // messages of the log, oldest first
 let speakerOfTests = {}; // the default voice
@@ -105,6 +106,7 @@ function showQueue() {
         {},
         messageText(item, t("waiting {time}", { time: duration(item.waited) }), item.ready && t("ready")),
         badge(item),
+        muteButton(item, decide),
         el(
           "button",
           {
@@ -135,12 +137,18 @@ function showRefused() {
           {},
           messageText(item, clock(item.timestamp), item.channel && `${item.platform} · ${item.channel}`),
           el("span", { class: "badge warn" }, reasonText(item.reason)),
+          item.reason !== "muted" && muteButton(item, decide),
         ),
       ),
   );
   $("refused-empty").hidden = refused.length > 0;
   $("refused").hidden = !refused.length;
   $("refused-count").textContent = refused.length ? t("Last {n}", { n: refused.length }) : "";
+}
+
+function showModeration() {
+  showHeld(queue.held ?? [], (item) => messageText(item, item.channel && `${item.platform} · ${item.channel}`), decide);
+  showMuted(queue.muted ?? [], decide);
 }
 
 function showCounts() {
@@ -220,6 +228,12 @@ const act = async (verb, json = {}) => {
   }
 };
 
+/** A moderator's verb; the lists follow at once. */
+async function decide(verb, json) {
+  await act(verb, json);
+  refresh();
+}
+
 let asking = 0;
 /** Reads queue and connections again, once for all events that come together. */
 function refresh() {
@@ -232,6 +246,7 @@ function refresh() {
       takeState(status);
       showQueue();
       showRefused();
+      showModeration();
       showSources(sources, disconnect);
     } catch {
       // The feed says what is wrong with the server, and comes back by itself.
@@ -322,7 +337,8 @@ async function say(username, content, priority, more = {}) {
   const answer = await submit($("say"), $("say-fault"), "/api/danmaku/enqueue", message);
   if (!answer) return false;
   refresh();
-  const before = answer.position ? t("Sent. {n} ahead of it.", { n: answer.position }) : t("Sent.");
+  const place = answer.held ? t("Sent. It waits for approval.") : t("Sent.");
+  const before = answer.position ? t("Sent. {n} ahead of it.", { n: answer.position }) : place;
   $("said").textContent = answer.skipped ? t("Not read: {reason}.", { reason: reasonText(answer.reason) }) : before;
   return !answer.skipped;
 }
@@ -339,6 +355,7 @@ onLanguage(() => {
   showConnection();
   showQueue();
   showRefused();
+  showModeration();
   showCounts();
   showSources(sources, disconnect);
   showNow(speaker.current?.about ?? null);

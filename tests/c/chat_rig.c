@@ -34,6 +34,7 @@ rig *make(void) {
     r->o.rate = 0;
     r->o.repeat_seconds = 0;
     r->o.flood_messages = 0;
+    r->o.seconds_max = r->o.seconds_max_paid = 600;
     r->o.template_text = "{text}";
     return r;
 }

@@ -120,6 +120,24 @@ static void keep_voice(void *self, const char *viewer, const char *voice) {
     j->voices++;
 }
 
+static void keep_muted(void *self, const char *viewer, int muted) {
+    fake_journal *j = self;
+    size_t i = 0;
+    while (i < j->n_muted && strcmp(j->muted[i], viewer)) i++;
+    if (muted && i == j->n_muted && i < 8)
+        snprintf(j->muted[j->n_muted++], sizeof j->muted[0], "%s", viewer);
+    else if (!muted && i < j->n_muted)
+        memmove(j->muted[i], j->muted[i + 1], (--j->n_muted - i) * sizeof j->muted[0]);
+}
+
+static ishow_status load_muted(void *self, void (*viewer)(void *user, const char *viewer), void *user,
+                               ishow_error *error) {
+    const fake_journal *j = self;
+    (void)error;
+    for (size_t i = 0; i < j->n_muted; i++) viewer(user, j->muted[i]);
+    return ISHOW_OK;
+}
+
 static void sync_journal(void *self, void (*done)(void *user, uint64_t ticket, ishow_status status), void *user,
                          uint64_t ticket) {
     fake_journal *j = self;
@@ -163,8 +181,15 @@ static ishow_status load(void *self, void (*message)(void *user, uint64_t number
 }
 
 ishow_chat_journal fake_journal_table(fake_journal *j) {
-    return (ishow_chat_journal){
-        .self = j, .put = put, .mark = mark, .drop = drop, .voice = keep_voice, .sync = sync_journal, .load = load};
+    return (ishow_chat_journal){.self = j,
+                                .put = put,
+                                .mark = mark,
+                                .drop = drop,
+                                .voice = keep_voice,
+                                .mute = keep_muted,
+                                .sync = sync_journal,
+                                .load = load,
+                                .load_muted = load_muted};
 }
 
 void fake_journal_free(fake_journal *j) {

@@ -46,6 +46,8 @@ typedef struct fake_journal {
     } held[FAKE_CHAT_ROWS];
     size_t n_held;
     char viewer[80], voice[80]; /* the last one kept */
+    char muted[8][80];
+    size_t n_muted;
     int voices;
 } fake_journal;
 ishow_chat_journal fake_journal_table(fake_journal *j);

@@ -331,13 +331,14 @@ static void test_names_are_not_repeated(void **state) {
     (void)state;
     rig *r = make();
     r->o.template_text = "{user} says: {text}";
+    r->o.ageing_seconds = 1; /* by so much her second message is put back */
     open_chat(r);
     say_as(r, "a1", "anna", "one thing", ISHOW_CHAT_PRIORITY_NORMAL);
     say_as(r, "a2", "anna", "and another", ISHOW_CHAT_PRIORITY_NORMAL);
+    run(r, 1.1); /* a1 plays; a2 is made, without her name */
     say_as(r, "b1", "bob", "hello", ISHOW_CHAT_PRIORITY_NORMAL);
     say_as(r, "a3", "anna", "a third", ISHOW_CHAT_PRIORITY_NORMAL);
     say_as(r, "a4", "anna", "a fourth", ISHOW_CHAT_PRIORITY_NORMAL);
-    run(r, 1.1); /* a1 plays; a2 is made, without her name */
     say_as(r, "p", "rich", "money", ISHOW_CHAT_PRIORITY_PAID);
     run(r, 20);
     static const char *const said[] = {"anna says: one thing", "rich says: money",   "anna says: and another",

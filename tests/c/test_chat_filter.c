@@ -291,7 +291,7 @@ static void test_the_masked_are_not_one_person(void **state) {
     o.voices = voices;
     o.n_voices = 2;
     for (int masked = 0; masked < 2; masked++) {
-        filter *f = make(&o);
+        filter *f = filter_make(&o);
         int passed = 0;
         for (int i = 0; i < 8; i++) {
             ishow_chat_message m = fake_message("", "", "hello everybody");
@@ -315,7 +315,7 @@ static void test_the_masked_are_not_one_person(void **state) {
 static void test_a_subscription_needs_no_words(void **state) {
     (void)state;
     ishow_chat_options o = ishow_chat_options_default();
-    filter *f = make(&o);
+    filter *f = filter_make(&o);
     ishow_chat_message m = fake_message("", "anna", "");
     filtered r;
     m.id = fake_span("s");

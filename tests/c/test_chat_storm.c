@@ -1,6 +1,6 @@
-/* A busy chat in fast time: 50 messages a second with raids, floods, deletions, moderators' purges, lost connections
- * that deliver again, and a process that is killed and started again; a fake model speaks by the same clock.
- * ISHOW_STORM_SECONDS (300) is how long it lasts, ISHOW_STORM_CSV a file for the figures. */
+/* A busy chat in fast time: 50 messages a second with raids, floods, abuse, deletions, moderators' purges, lost
+ * connections that deliver again, and a process that is killed and started again; a fake model speaks by the same
+ * clock. ISHOW_STORM_SECONDS (300) is how long it lasts, ISHOW_STORM_CSV a file for the figures. */
 #include <jansson.h>
 #include <malloc.h>
 #include <math.h>
@@ -17,18 +17,29 @@
 #include "base/base.h"
 #include "fake_chat.h"
 
-enum { VIEWERS = 5000, LAST = 256, RATE = 50, TEXT = 400 };
+enum { VIEWERS = 5000, LAST = 256, RATE = 50, TEXT = 400, SENT = 65536, USERS = 4096 };
 static const double TURN = 0.02; /* seconds between two looks at the chat */
 
 typedef struct sent {
     char id[24], user[32], text[TEXT];
     ishow_chat_priority priority;
     unsigned roles;
+    int amount; /* 0: none */
+    char currency[4];
 } sent;
+
+/* What is known of a message when it was accepted, at its number % SENT. */
+typedef struct accepted {
+    double at, bound; /* bound: sum of the seconds that all clips so far may have taken */
+    uint32_t user;    /* a hash */
+    int alone;        /* none of its viewer's waited: its place is that of its number */
+    int waits;
+} accepted;
 
 typedef struct paid {
     char id[24];
     double at, running;
+    int ended; /* what ran when it came */
     struct paid *next;
 } paid; /* waits, with none of its kind before it */
 
@@ -53,6 +64,11 @@ typedef struct storm {
     uint64_t events, audio, starts, ends, paid_measured, lives;
     double worst_paid, audio_seconds;
     int breaches_of_order;
+    accepted *accepted;
+    unsigned waiting_of[USERS]; /* messages of the viewers of a hash */
+    double bound, bound_now;    /* of all clips that began, and of the one that plays */
+    double paused_seconds, paused_since, longest_clip, longest_paid_clip, worst_wait, worst_wait_of_bound;
+    uint64_t abuse;
 } storm;
 
 static uint32_t roll(storm *s, uint32_t n) {
@@ -91,6 +107,22 @@ static void add_counts(storm *s) {
 
 /* ---- what people write ---- */
 
+static void write_abuse(storm *s, char *out) {
+    static const struct {
+        const char *part;
+        int times;
+    } kinds[] = {{"9", 280},        {"xD", 140},          {"buy now ", 35},      {"1234567890", 20},
+                 {"a", 390},        {"b0ss ", 1},         {"b o s s ", 1},       {"bo\uE000ss ", 1},
+                 {"boooooss ", 1},  {"b\u043Ess ", 1},    {"look at this ", 30}, {"$ % & ", 60},
+                 {"WWWWMMMM ", 40}, {"\u00E9\u0301", 90}, {"999 ", 90}};
+    const size_t k = roll(s, sizeof kinds / sizeof *kinds);
+    size_t n = 0;
+    for (int i = 0; i < kinds[k].times && n + strlen(kinds[k].part) < TEXT - 24; i++)
+        n += (size_t)sprintf(out + n, "%s", kinds[k].part);
+    if (roll(s, 2)) sprintf(out + n, " %u", roll(s, 1000)); /* not the same words again */
+    s->abuse++;
+}
+
 static void write_text(storm *s, char *out) {
     static const char *const words[] = {
         "that",  "was",   "a",      "great",  "play", "the",  "stream", "looks", "good", "today", "how",      "do",
@@ -121,6 +153,12 @@ static void forget_paid(storm *s, const char *id) {
     }
 }
 
+static uint32_t user_hash(const char *user) {
+    uint32_t h = 2166136261u;
+    for (; *user; user++) h = (h ^ (unsigned char)*user) * 16777619u;
+    return h % USERS;
+}
+
 static void send_one(storm *s, const sent *m) {
     ishow_chat_status before;
     ishow_chat_verdict v;
@@ -128,9 +166,20 @@ static void send_one(storm *s, const sent *m) {
     ishow_chat_message out = fake_message(m->id, m->user, m->text);
     out.priority = m->priority;
     out.roles = m->roles;
+    if (m->priority >= ISHOW_CHAT_PRIORITY_PAID && m->amount > 0) {
+        out.kind = ISHOW_CHAT_KIND_PAID;
+        out.amount_micros = (int64_t)m->amount * 1000000;
+        strcpy(out.currency, m->currency);
+    }
     ishow_chat_status_get(s->chat, &before);
     if (ishow_chat_receive(s->chat, &out, &v, NULL, NULL, &error) != ISHOW_OK) fail_msg("%s", error.message);
-    if (v.accepted && m->priority == ISHOW_CHAT_PRIORITY_GIFT) forget_paid(s, NULL); /* goes before them */
+    if (v.accepted && !v.merged) {
+        accepted *a = &s->accepted[strtoull(m->id + 1, NULL, 10) % SENT];
+        *a = (accepted){s->clock.now - s->paused_seconds, s->bound - (s->plays ? s->bound_now : 0), user_hash(m->user),
+                        0, 1};
+        a->alone = !s->waiting_of[a->user]++ && !m->amount;
+    }
+    if (v.accepted && m->priority >= ISHOW_CHAT_PRIORITY_PAID) forget_paid(s, NULL); /* may go before them */
     const int first = before.by_priority[ISHOW_CHAT_PRIORITY_PAID] + before.by_priority[ISHOW_CHAT_PRIORITY_GIFT] == 0;
     if (v.accepted && m->priority == ISHOW_CHAT_PRIORITY_PAID && first && before.playing && !before.paused &&
         s->plays) {
@@ -155,17 +204,28 @@ static void write_one(storm *s) {
         snprintf(m->user, sizeof m->user, "user%u", raid ? VIEWERS + roll(s, 20000) : who);
     if (raid && roll(s, 3))
         strcpy(m->text, s->raid_text);
+    else if (chance(s, 0.1))
+        write_abuse(s, m->text);
     else
         write_text(s, m->text);
     m->priority = chance(s, 0.002)    ? ISHOW_CHAT_PRIORITY_PAID
                   : chance(s, 0.0005) ? ISHOW_CHAT_PRIORITY_GIFT
                                       : ISHOW_CHAT_PRIORITY_NORMAL;
+    static const char *const currencies[] = {"USD", "CNY", "JPY", "EUR"};
+    m->amount = m->priority >= ISHOW_CHAT_PRIORITY_PAID && roll(s, 2) ? 1 + (int)roll(s, 2000) : 0;
+    strcpy(m->currency, currencies[roll(s, 4)]);
     m->roles = chance(s, 0.003) ? ISHOW_CHAT_ROLE_MODERATOR : 0;
     if (m->roles && m->priority == ISHOW_CHAT_PRIORITY_NORMAL) m->priority = ISHOW_CHAT_PRIORITY_MODERATOR;
     if (s->clock.now >= s->silent_until) send_one(s, m);
 }
 
 /* ---- what is heard ---- */
+
+static void leave(storm *s, uint64_t number) {
+    accepted *a = &s->accepted[number % SENT];
+    if (a->waits && s->waiting_of[a->user]) s->waiting_of[a->user]--;
+    a->waits = 0;
+}
 
 static void check_start(storm *s, json_t *event) {
     const char *id = json_string_value(json_object_get(event, "id"));
@@ -182,9 +242,23 @@ static void check_start(storm *s, json_t *event) {
             s->paid_measured++;
         }
     forget_paid(s, id);
-    /* Words that many said move up with the most important of them: those have no place of their own in the order. */
-    if (json_array_size(json_object_get(event, "merged")) || json_is_true(json_object_get(event, "replay"))) return;
+    const double most = priority >= ISHOW_CHAT_PRIORITY_PAID ? s->o.seconds_max_paid : s->o.seconds_max;
+    if (json_is_true(json_object_get(event, "replay"))) {
+        s->bound_now = most;
+        s->bound += most + s->o.gap_seconds;
+        return;
+    }
     const uint64_t number = strtoull(id + 1, NULL, 10);
+    const accepted a = s->accepted[number % SENT];
+    /* Nobody waits longer than all clips before may take, and the own one. */
+    const double wait = s->clock.now - s->paused_seconds - a.at, bound = s->bound - a.bound + most;
+    s->bound_now = most;
+    s->bound += most + s->o.gap_seconds;
+    if (a.waits && wait > s->worst_wait) s->worst_wait = wait;
+    if (a.waits && wait / bound > s->worst_wait_of_bound) s->worst_wait_of_bound = wait / bound;
+    leave(s, number);
+    /* Repeats raise what they are merged with; payments go by their worth; a viewer's second message is put back. */
+    if (!a.alone || json_array_size(json_object_get(event, "merged"))) return;
     if (number < s->newest[priority])
         s->breaches_of_order++;
     else
@@ -208,11 +282,21 @@ static void listen_now(storm *s) {
         if (!strcmp(name, "end")) {
             s->ends++;
             s->plays = 0;
-            s->audio_seconds += json_number_value(json_object_get(event, "at"));
+            const double at = json_number_value(json_object_get(event, "at"));
+            double *longest = s->bound_now > s->o.seconds_max ? &s->longest_paid_clip : &s->longest_clip;
+            s->audio_seconds += at;
+            if (at > *longest) *longest = at;
+            for (paid *p = s->waiting_paid; p; p = p->next) { /* how long a clip is was a guess when it began */
+                if (!p->ended && p->running < at) p->running = at;
+                p->ended = 1;
+            }
         }
         json_t *ids = json_object_get(event, "ids"), *id;
         size_t i;
-        json_array_foreach(ids, i, id) forget_paid(s, json_string_value(id));
+        json_array_foreach(ids, i, id) {
+            forget_paid(s, json_string_value(id));
+            leave(s, strtoull(json_string_value(id) + 1, NULL, 10));
+        }
         json_decref(event);
     }
 }
@@ -265,11 +349,13 @@ static void happen(storm *s, long second) {
     if (chance(s, 0.003)) {
         ishow_chat_pause(s->chat, 1);
         s->paused_until = now + 5;
+        s->paused_since = now;
         forget_paid(s, NULL);
     }
     if (s->paused_until > 0 && now >= s->paused_until) {
         ishow_chat_pause(s->chat, 0);
         s->paused_until = 0;
+        s->paused_seconds += now - s->paused_since;
     }
     if (second % 600 == 590) ishow_chat_delete_all(s->chat, "test", "room");
     if (second % 420 == 210) crash(s);
@@ -302,6 +388,11 @@ static void write_csv(const storm *s, double seconds, double before, double afte
                     {"paid_measured", (double)s->paid_measured, 0},
                     {"worst_paid_in_running_clips", s->worst_paid, 2},
                     {"breaches_of_order", s->breaches_of_order, 0},
+                    {"abuse", (double)s->abuse, 0},
+                    {"longest_clip_seconds", s->longest_clip, 2},
+                    {"longest_paid_clip_seconds", s->longest_paid_clip, 2},
+                    {"worst_wait_seconds", s->worst_wait, 1},
+                    {"worst_wait_of_its_bound", s->worst_wait_of_bound, 3},
                     {"heap_after_a_quarter_bytes", before, 0},
                     {"heap_at_the_end_bytes", after, 0}};
     fprintf(out, "measure,value\n");
@@ -331,6 +422,8 @@ static void test_storm(void **state) {
     s->clock.now = 1e6;
     fake_synth_init(&s->synth, &s->clock);
     s->journal = calloc(1, sizeof *s->journal);
+    s->accepted = calloc(SENT, sizeof *s->accepted);
+    assert_true(s->journal && s->accepted);
     s->o = ishow_chat_options_default();
     s->o.now = fake_clock_now;
     s->o.now_self = &s->clock;
@@ -359,6 +452,10 @@ static void test_storm(void **state) {
     assert_true(s->lives == (uint64_t)(seconds > 210 ? 1 + (seconds - 211) / 420 + 1 : 1));
     assert_true(s->audio_seconds > 0.85 * (double)seconds * (1 - 0.02)); /* it hardly ever was silent */
     assert_int_equal(s->breaches_of_order, 0);
+    assert_true(s->abuse > 0 && s->longest_clip > 0 && s->longest_paid_clip > 0);
+    assert_true(s->longest_clip <= s->o.seconds_max + 1e-3 && s->longest_paid_clip <= s->o.seconds_max_paid + 1e-3);
+    if (s->worst_wait_of_bound > 1)
+        fail_msg("a message waited %.2f times as long as all clips before it may take", s->worst_wait_of_bound);
     assert_true(s->paid_measured > 0);
     if (s->worst_paid > 2) fail_msg("a paid message waited for %.2f times the running clip", s->worst_paid);
     assert_true(s->sum.dropped[ISHOW_CHAT_BY_RATE] > 0 && s->sum.dropped[ISHOW_CHAT_BY_FULL] > 0 &&
@@ -372,6 +469,7 @@ static void test_storm(void **state) {
     forget_paid(s, NULL);
     fake_journal_free(s->journal);
     free(s->journal);
+    free(s->accepted);
     free(s);
     assert_int_equal(ishow_live_handles(), handles);
 }

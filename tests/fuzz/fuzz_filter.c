@@ -35,6 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     o.words_max = 1 + data[1] % 40;
     o.graphemes_max = 1 + data[1];
     o.banned_words = (ishow_chat_words){banned, 3};
+    o.banned_level = (ishow_chat_strictness)(data[0] / 32 % 3);
+    o.seconds_max = 2 + data[1] % 16;
     o.voices = voices;
     o.n_voices = 2;
     filter *f = filter_create();
@@ -58,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         require(*r.text && ishow_utf8_length(r.text) != SIZE_MAX);
         require(count_graphemes(r.text) <= (size_t)o.graphemes_max && count_words(r.text) <= (size_t)o.words_max);
         item *it = item_create(&m, r.text, r.key);
-        char *said = it ? say_item(it, &o, 1) : NULL;
+        char *said = it ? say_item(it, &o, "", 1) : NULL;
         require(said && ishow_utf8_length(said) != SIZE_MAX);
         cleaned again;
         require(clean_text((ishow_span){r.text, strlen(r.text)}, NULL, 0, &o, &again));

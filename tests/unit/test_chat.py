@@ -92,7 +92,7 @@ def chat(engine: _engine.Engine) -> Iterator[Chat]:
 def test_a_message_is_heard(chat: Chat) -> None:
     reader = chat.core.listen()
     verdict = chat.say("a", "Hello there.", metadata={"roles": ["vip"]}, timestamp=5)
-    assert verdict == {"status": 202, "id": "a", "merged": False, "position": 0, "eta": 0.0}
+    assert verdict == {"status": 202, "id": "a", "merged": False, "held": False, "position": 0, "eta": 0.0}
     heard = chat.follow(reader, "end")
     names = [event["event"] for event in heard if event["event"] != "state"]
     assert names[:3] == ["message", "start", "audio"] and names[-1] == "end"
@@ -205,3 +205,39 @@ def test_nothing_is_left(engine: _engine.Engine) -> None:
     del reader, chat
     assert live_handles() == before
     assert sys.getrefcount(engine) < 20
+
+
+ABUSE = {
+    "9" * 280: "999999999999 and 268 more digits",
+    "xD" * 140: "xDxDxD",
+    "buy now " * 35: "buy now buy now buy now",
+    "1234567890" * 20: "123456789012 and 188 more digits",
+    "a" * 280: "aaa",
+    "are you there, are you there, " * 9 + "yes": "are you there, are you there, are you there, yes",
+}
+"""What was sent in chats to hold the queue, and what is left of it to be read."""
+
+
+@pytest.mark.parametrize("text", ABUSE)
+def test_no_message_holds_the_queue(engine: _engine.Engine, text: str) -> None:
+    """By the front end and the model: each of these took up to 70 s."""
+    chat = Chat(engine, template="{text}", flood_messages=0)
+    reader = chat.core.listen()
+    chat.say("a", text)
+    heard = chat.follow(reader, "end")
+    start = next(event for event in heard if event["event"] == "start")
+    audio = [event for event in heard if event["event"] == "audio"]
+    assert start["said"] == ABUSE[text]
+    assert heard[-1]["at"] <= 6 and audio[-1]["t1"] == pytest.approx(heard[-1]["at"], abs=0.01)
+    chat.close()
+
+
+def test_a_clip_ends_when_it_must(engine: _engine.Engine) -> None:
+    """The estimate knows no voice and no abbreviation; the audio has an end all the same."""
+    chat = Chat(engine, template="{text}", seconds_max=2.0, seconds_max_paid=3.0)
+    reader = chat.core.listen()
+    for name, most, fields in (("a", 2.0, {}), ("b", 3.0, {"priority": "Paid", "metadata": {"amount": 5}})):
+        chat.say(name, "pls brb thx idk " + "ffs omg " * 3, username=name, **fields)
+        heard = chat.follow(reader, "end")
+        assert heard[-1]["at"] <= most and heard[-1]["reason"] == "spoken"
+    chat.close()

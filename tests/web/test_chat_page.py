@@ -119,6 +119,40 @@ def test_what_was_not_read_is_kept_over_a_reload(page: Browser, chatting: Server
     page.click("language")
 
 
+def test_a_viewer_is_muted_and_unmuted(page: Browser) -> None:
+    """From the list of what was not read; what follows of theirs is refused, whatever the case of their name."""
+    send(page, "!play another", "Eve")
+    page.wait(lambda: page.texts("#refused .who")[:1] == ["Eve"])
+    page.all("#refused li button")[0].click()
+    page.wait(lambda: page.texts("#muted .who") == ["eve"])
+    send(page, "Can you hear me?", "EVE")
+    assert page.text("said") == "Not read: muted viewer."
+    page.driver.refresh()
+    page.wait(lambda: page.texts("#muted .who") == ["eve"])
+    page.all("#muted li button")[0].click()
+    page.wait(lambda: page.shown("muted-empty"))
+    send(page, "And now?", "Eve")
+    assert "Sent" in page.text("said")
+
+
+def test_messages_are_approved_and_rejected(browser: Browser) -> None:
+    with Server(*QUICK, "--set", "chat.approval=true") as server:
+        open_chat(browser, server)
+        assert not browser.shown("held-card")
+        for name in ("Ann", "Bob", "Carl"):
+            send(browser, f"Hello from {name} to everybody.", name)
+            assert browser.text("said") == "Sent. It waits for approval."
+        browser.wait(lambda: browser.texts("#held .who") == ["Ann", "Bob", "Carl"])
+        browser.all("#held li")[0].find_element("css selector", "button").click()  # approve
+        browser.wait(lambda: any("Hello from Ann" in line for line in browser.texts("#log li .words")))
+        browser.all("#held li")[0].find_elements("css selector", "button")[1].click()  # reject
+        browser.wait(lambda: browser.texts("#refused .who")[:1] == ["Bob"])
+        assert browser.texts("#refused .badge")[0] == "not approved"
+        browser.click("approve-all")
+        browser.wait(lambda: not browser.shown("held-card"))
+        browser.wait(lambda: any("Hello from Carl" in line for line in browser.texts("#log li .words")))
+
+
 def test_a_test_message(page: Browser) -> None:
     page.wait(lambda: page.run("return document.getElementById('test') !== null"))
     for _ in range(2):  # the second one is no repetition
