@@ -235,6 +235,8 @@ typedef struct ishow_engine_stats {
     uint64_t submitted, completed, failed, cancelled, refused;
     uint64_t steps, rows, retries, swaps;
     double audio_seconds, model_seconds, busy_seconds; /* busy: time of the inference thread outside waiting */
+    uint64_t first_audios;                             /* utterances that have begun to be heard */
+    double first_audio_seconds;                        /* that they took, together */
     size_t waiting, in_flight;
     ishow_cache_stats cache;
 } ishow_engine_stats;

@@ -74,7 +74,11 @@ void utterance_push(ishow_engine *engine, ishow_utterance *u, piece *p) {
         u->first = p;
     u->last = p;
     u->unread += p->n;
-    if (u->timings.first_audio == 0) u->timings.first_audio = ishow_now() - u->submitted;
+    if (u->timings.first_audio == 0) {
+        u->timings.first_audio = ishow_now() - u->submitted;
+        engine->stats.first_audios++;
+        engine->stats.first_audio_seconds += u->timings.first_audio;
+    }
     double seconds = (double)p->n / u->timings.sample_rate;
     u->timings.audio += seconds;
     engine->stats.audio_seconds += seconds;

@@ -12,6 +12,7 @@
 #include "pyext/handles.h"
 #include "pyext/service.h"
 #include "service/config_diff.h"
+#include "service/load_history.h"
 #include "service/retry_after.h"
 #include "service/settings.h"
 #include "service/file_watch.h"
@@ -85,6 +86,7 @@ typedef struct load_object {
     PyObject_HEAD PyObject *handle;
     ishow_engine *engine;
     retry_estimate estimate;
+    load_history history;
 } load_object;
 
 static PyObject *load_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -108,7 +110,18 @@ static PyObject *tick(PyObject *object, PyObject *unused) {
     load_object *self = (load_object *)object;
     (void)unused;
     ishow_retry_after_tick(&self->estimate, self->engine);
+    ishow_load_history_tick(&self->history, self->engine);
     Py_RETURN_NONE;
+}
+
+static PyObject *history(PyObject *object, PyObject *unused) {
+    ishow_buffer text = {0};
+    (void)unused;
+    ishow_load_history_write(&((load_object *)object)->history, &text);
+    PyObject *made =
+        text.failed ? PyErr_NoMemory() : PyUnicode_FromStringAndSize((const char *)text.data, (Py_ssize_t)text.n);
+    ishow_buffer_free(&text);
+    return made;
 }
 
 static PyObject *retry_after(PyObject *object, PyObject *arg) {
@@ -120,6 +133,7 @@ static PyObject *retry_after(PyObject *object, PyObject *arg) {
 
 static PyMethodDef load_methods[] = {
     {"tick", tick, METH_NOARGS, "tick()\n--\n\nLook at the engine's counters; now and then, on one thread."},
+    {"history", history, METH_NOARGS, "history()\n--\n\nThe last hour of samples, as JSON."},
     {"retry_after", retry_after, METH_O,
      "retry_after(request_seconds, /)\n--\n\nHow long what waits will take, in seconds."},
     {NULL, NULL, 0, NULL},
@@ -129,7 +143,8 @@ static PyType_Slot load_slots[] = {
     {Py_tp_new, (void *)(uintptr_t)load_new},
     {Py_tp_dealloc, (void *)(uintptr_t)load_dealloc},
     {Py_tp_methods, load_methods},
-    {Py_tp_doc, "Load(engine)\n--\n\nWhat an utterance took lately. engine: `Engine.handle()`."},
+    {Py_tp_doc,
+     "Load(engine)\n--\n\nWhat utterances took lately, and the load of the last hour. engine: `Engine.handle()`."},
     {0, NULL},
 };
 

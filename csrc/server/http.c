@@ -431,6 +431,7 @@ static void *loop_main(void *self) {
             reap_slow(s);
             ws_tick(s, now);
             ishow_retry_after_tick(&s->load, atomic_load(&s->engine));
+            ishow_load_history_tick(&s->history, atomic_load(&s->engine));
             feed_watchdog(s, now);
         }
         if (atomic_load(&s->draining)) {

@@ -76,3 +76,9 @@ enum MHD_Result answer_metrics(exchange *x) {
     if (engine && s->chat_service) ishow_chat_service_metrics(s->chat_service, &body);
     return respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
+
+enum MHD_Result answer_history(exchange *x) {
+    ishow_buffer body = {0};
+    ishow_load_history_write(&x->server->history, &body);
+    return respond(x, 200, "application/json", &body);
+}

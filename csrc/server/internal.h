@@ -25,6 +25,7 @@
 #include "store/store.h"
 #include "service/error_response.h"
 #include "service/lexicon.h"
+#include "service/load_history.h"
 #include "service/retry_after.h"
 #include "service/speech.h"
 #include "service/voices.h"
@@ -256,6 +257,7 @@ struct ishow_server {
     int thread_runs;
     time_t created;
     retry_estimate load;
+    load_history history;                  /* loop only */
     double watchdog_seconds, watchdog_due; /* of the service manager; 0: none */
     char default_voice[ID_MAX + 1];        /* written before `engine` is published */
     _Atomic(ishow_engine *) engine;
@@ -406,6 +408,7 @@ enum MHD_Result answer_config_reload(exchange *x);
 enum MHD_Result answer_cluster(exchange *x); /* cluster.c */
 enum MHD_Result answer_cluster_drain(exchange *x);
 enum MHD_Result answer_metrics(exchange *x);
+enum MHD_Result answer_history(exchange *x);
 enum MHD_Result answer_asset(exchange *x);
 enum MHD_Result answer_danmaku_enqueue(exchange *x); /* chat.c */
 enum MHD_Result answer_danmaku(exchange *x);

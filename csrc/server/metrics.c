@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "server/internal.h"
 #include "service/prometheus.h"
@@ -118,15 +117,6 @@ static void write_engine(ishow_buffer *out, ishow_engine *engine) {
     prometheus_one(out, "cache_budget_bytes", "gauge", "Bytes that cached tensors may take.", (double)s.cache.budget);
 }
 
-static double resident_bytes(void) {
-    long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (!f) return 0;
-    if (fscanf(f, "%*s %ld", &pages) != 1) pages = 0;
-    fclose(f);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE);
-}
-
 void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connections, ishow_buffer *out) {
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);
@@ -152,7 +142,7 @@ void metrics_write(metrics *m, ishow_engine *engine, int ready, unsigned connect
     prometheus_one(out, "connections", "gauge", "Open connections.", connections);
     prometheus_one(out, "live_handles", "gauge", "Opaque handles of the library that are alive.",
                    (double)ishow_live_handles());
-    prometheus_one(out, "resident_bytes", "gauge", "Resident memory of the process.", resident_bytes());
+    prometheus_one(out, "resident_bytes", "gauge", "Resident memory of the process.", ishow_resident_bytes());
     prometheus_one(out, "cpu_seconds_total", "counter", "Processor time of the process.",
                    (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
                        1e-6 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec));

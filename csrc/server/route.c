@@ -56,6 +56,7 @@ static const route routes[] = {
     {"GET", "/readyz", "readyz", ROUTE_OPEN | ROUTE_WORKER, answer_ready},
     {"GET", "/api/config", "config", 0, answer_config},
     {"POST", "/api/config/reload", "config_reload", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH, answer_config_reload},
+    {"GET", "/api/history", "history", ROUTE_SPEECH, answer_history},
     {"GET", "/api/cluster", "cluster", ROUTE_SPEECH, answer_cluster},
     {"DELETE", "/api/cluster/workers/{}", "cluster_drain", ROUTE_SPEECH, answer_cluster_drain},
     {"GET", "/metrics", "metrics", ROUTE_WORKER, answer_metrics},

@@ -73,6 +73,14 @@ _NAMED = {
     "voices": [{"id": "kathleen", "name": "kathleen"}],
 }
 _AUDIO = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _audio.FORMATS.values()}
+_HISTORY = {
+    "every": 5,
+    "columns": [
+        "when", "rtf", "first_audio", "waiting", "in_flight", "completed", "failed", "refused", "cancelled",
+        "resident_bytes",
+    ],
+    "samples": [[1764079200, 0.0312, 0.041, 0, 1, 3, 0, 0, 0, 220000000]],
+}  # fmt: skip
 _METRICS = "# HELP ishowtts_ready 1 when speech is served.\n# TYPE ishowtts_ready gauge\nishowtts_ready 1\n"
 
 
@@ -128,6 +136,7 @@ _ANSWERS: dict[str, tuple[int, str, dict[str, Any], tuple[int, ...]]] = {  # sta
     "reading": (200, "How it is read", _json(_READING), (*_BODY, 404, 429)),
     "health": (200, "The state of the server", _json(_HEALTH), HEAD),
     "readyz": (200, "Speech is served", _json(_HEALTH), (*HEAD, 503)),
+    "history": (200, "One sample every few seconds", _json(_HISTORY), (*KEY, 503)),
     "metrics": (200, "Prometheus text", _text("text/plain", _METRICS), KEY),
 }
 

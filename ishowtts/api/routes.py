@@ -15,7 +15,7 @@ from .._service import accept_audio, accept_quality, read_speech
 from . import metrics
 from .examples import answers, body_of
 from .faults import Fault, given
-from .schemas import Health, SpeechAnswer, Voice
+from .schemas import Health, LoadHistory, SpeechAnswer, Voice
 from .speech import Speech, dumps, unless_gone
 from .state import State
 
@@ -179,6 +179,12 @@ async def ready(state: Shared) -> Response:
     """200 when speech is served, 503 while the model loads or the server closes down."""
     state.speech()
     return Response(dumps(health_of(state)), media_type="application/json")
+
+
+@speaking.get("/api/history", name="history", response_model=LoadHistory, responses=answers("history"))
+async def history(state: Shared) -> Response:
+    """The load of the last hour: one sample every few seconds, oldest first."""
+    return Response(state.load.history(), media_type="application/json")
 
 
 @guarded.get("/metrics", name="metrics", response_class=Response, responses=answers("metrics"))

@@ -82,6 +82,18 @@ class Health(BaseModel):
     compile_error: str | None = None
 
 
+class LoadHistory(BaseModel):
+    """The load of the last hour."""
+
+    every: int = Field(description="seconds between two samples")
+    columns: list[str] = Field(
+        description="when: seconds since 1970; rtf and first_audio: means since the sample before, null where nothing "
+        "was spoken; waiting and in_flight: at that moment; completed, failed, refused, cancelled: utterances since "
+        "the sample before"
+    )
+    samples: list[list[float | None]] = Field(description="oldest first, values in the order of columns")
+
+
 class Voice(BaseModel):
     """One voice."""
 

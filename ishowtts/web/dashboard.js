@@ -11,13 +11,25 @@ import { Spark } from "./spark.js";
 const EVERY = 2000; // milliseconds
 const ANSWER_SECONDS = 2; // for each answer: with EVERY, a dead server is seen within five seconds
 const CHAT_AGAIN = 20; // readings until a server without live chat is asked for it again
-const READINGS = 60; // two minutes of them are compared and drawn
+const READINGS = 60; // two minutes of them are compared
+const HISTORY_AGAIN = 3; // readings until the server's last hour is read again
+const HOUR = 720; // of its samples
 
-const spark = new Spark($("spark"), READINGS);
+/** The plots of the last hour: id → value of a sample and how it is written. */
+const PLOTS = {
+  rtf: [(sample) => sample.rtf, (value) => figure(value, 3)],
+  first: [(sample) => sample.first_audio, duration],
+  queue: [(sample) => sample.waiting + sample.in_flight, (value) => figure(value)],
+  memory: [(sample) => sample.resident_bytes, size],
+  failures: [(sample) => sample.failed + sample.refused + sample.cancelled, (value) => figure(value)],
+};
+const sparks = Object.fromEntries(Object.keys(PLOTS).map((id) => [id, new Spark($(`plot-${id}`), HOUR)]));
+let history = []; // samples by the names of their columns
 const readings = [];
 let health = null;
 let chat = null; // status of the live chat, null: the server has none
 let timer = 0;
+let asks = 0; // readings so far
 
 const small = (text) => (text ? el("small", {}, text) : "");
 const put = (id, ...parts) => $(id).replaceChildren(...parts);
@@ -123,13 +135,23 @@ function showFailures() {
   $("failures-none").hidden = list.length > 0;
 }
 
-function showSpark() {
-  const known = spark.values.filter((value) => value !== undefined);
-  const any = readings.at(-1)?.one("first_audio_seconds_count");
-  const idle = any ? t("Nothing spoken in the last two minutes") : t("Nothing spoken yet");
-  $("spark-now").textContent = known.length
-    ? t("latest {now}, highest {top}", { now: duration(known.at(-1)), top: duration(Math.max(...known)) })
-    : idle;
+function showHistory() {
+  const ever = readings.at(-1)?.one("first_audio_seconds_count");
+  for (const [id, [value, write]] of Object.entries(PLOTS)) {
+    const values = history.map(value);
+    const known = values.filter((one) => one !== null);
+    sparks[id].show(values);
+    $(`plot-${id}-now`).textContent = known.length
+      ? t("latest {now}, highest {top}", { now: write(known.at(-1)), top: write(Math.max(...known)) })
+      : ever
+        ? t("Nothing spoken in the last hour")
+        : t("Nothing spoken yet");
+  }
+}
+
+async function readHistory() {
+  const { columns, samples } = await askJson("/api/history", { seconds: ANSWER_SECONDS });
+  history = samples.map((values) => Object.fromEntries(columns.map((name, i) => [name, values[i]])));
 }
 
 function showChat() {
@@ -166,7 +188,7 @@ async function look() {
   try {
     health = await askJson("/api/health", { seconds: ANSWER_SECONDS });
     const now = new Metrics(await (await ask("/metrics", { seconds: ANSWER_SECONDS })).text(), Date.now());
-    spark.add(readings.length ? now.mean(readings.at(-1), "first_audio_seconds") : undefined);
+    if (health.status !== "loading" && asks++ % HISTORY_AGAIN === 0) await readHistory();
     readings.push(now);
     if (readings.length > READINGS) readings.shift();
     if (chat !== null || readings.length % CHAT_AGAIN === 1) {
@@ -189,7 +211,7 @@ function show() {
   showHealth();
   showMetrics();
   showFailures();
-  showSpark();
+  showHistory();
   showChat();
 }
 
@@ -201,5 +223,5 @@ addEventListener("online", look);
 document.addEventListener("visibilitychange", () => document.hidden || look());
 onLanguage(show);
 shell();
-showSpark();
+showHistory();
 look();

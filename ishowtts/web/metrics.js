@@ -47,12 +47,6 @@ export class Metrics {
     return now >= before ? now - before : now;
   }
 
-  /** The mean of what a histogram took since an earlier reading, undefined when nothing came. */
-  mean(earlier, name) {
-    const n = this.since(earlier, `${name}_count`);
-    return n ? this.since(earlier, `${name}_sum`) / n : undefined;
-  }
-
   /** A quantile of what a histogram took since an earlier reading, by straight lines between its bounds. @param
    *  {number} q 0 to 1 */
   quantile(earlier, name, q) {

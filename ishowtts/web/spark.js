@@ -1,18 +1,20 @@
 // A small line of a figure over time.
 
+const LEAST = 60;
+
 export class Spark {
-  /** @param {HTMLCanvasElement} canvas @param {number} kept readings */
-  constructor(canvas, kept) {
+  /** @param {HTMLCanvasElement} canvas @param {number} most values that fill its width; fewer fill a part at the right */
+  constructor(canvas, most) {
     this.canvas = canvas;
-    this.kept = kept;
-    this.values = []; // undefined: nothing was measured
+    this.most = most;
+    this.values = [];
     new ResizeObserver(() => this.draw()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
-  add(value) {
-    this.values.push(value);
-    if (this.values.length > this.kept) this.values.shift();
+  /** @param {(number | null)[]} values oldest first, null where nothing was measured */
+  show(values) {
+    this.values = values;
     this.draw();
   }
 
@@ -26,9 +28,10 @@ export class Spark {
     const paint = canvas.getContext("2d");
     const style = getComputedStyle(canvas);
     paint.clearRect(0, 0, width, height);
-    const top = Math.max(...values.filter((value) => value !== undefined), 0) * 1.15;
+    const top = Math.max(...values.filter((value) => value !== null), 0) * 1.15;
+    const across = Math.min(this.most, Math.max(LEAST, values.length)); // a young server's line is not a dot
     const place = (value, i) => [
-      ((i + this.kept - values.length + 0.5) / this.kept) * width,
+      ((i + across - values.length + 0.5) / across) * width,
       height - ratio - (top ? value / top : 0) * (height - 6 * ratio),
     ];
     paint.strokeStyle = style.getPropertyValue("--line");
@@ -37,17 +40,18 @@ export class Spark {
     paint.moveTo(0, height - ratio / 2);
     paint.lineTo(width, height - ratio / 2);
     paint.stroke();
-    const known = values.map((value, i) => (value === undefined ? null : place(value, i))).filter(Boolean);
     paint.strokeStyle = paint.fillStyle = style.getPropertyValue("--wave");
-    paint.lineWidth = 2 * ratio;
+    paint.lineWidth = 1.5 * ratio;
     paint.lineJoin = "round";
     paint.beginPath();
-    known.forEach(([x, y], i) => (i ? paint.lineTo(x, y) : paint.moveTo(x, y)));
+    values.forEach((value, i) => {
+      if (value === null) return;
+      const [x, y] = place(value, i);
+      const alone = (values[i - 1] ?? null) === null;
+      if (alone) paint.moveTo(x, y);
+      else paint.lineTo(x, y);
+      if (alone && (values[i + 1] ?? null) === null) paint.fillRect(x - 1.5 * ratio, y - 1.5 * ratio, 3 * ratio, 3 * ratio);
+    });
     paint.stroke();
-    for (const [x, y] of known) {
-      paint.beginPath();
-      paint.arc(x, y, 2.5 * ratio, 0, 2 * Math.PI);
-      paint.fill();
-    }
   }
 }

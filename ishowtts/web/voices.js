@@ -86,7 +86,7 @@ function card(voice) {
     el(
       "div",
       { class: "caption" },
-      el("h3", {}, voice.id),
+      el("h2", {}, voice.id),
       el(
         "span",
         {},

@@ -333,8 +333,10 @@ export const zh = {
   "requests being spoken": "正在合成的请求",
   "Real-time factor": "实时率",
   "Time to first audio": "首段延迟变化",
-  "One point every two seconds: the average of the requests that started in between.":
-    "每两秒一个点，为这段时间内开始的请求的平均值。",
+  "Last hour": "最近一小时",
+  Failures: "失败",
+  "One point every five seconds, kept by the server. Right is now.":
+    "每 5 秒一个点，由服务器保存，最右边是现在。",
   "Failures by cause": "失败原因",
   "No failures.": "没有失败。",
   "Live chat": "弹幕",
@@ -369,7 +371,7 @@ export const zh = {
   "CPU time": "CPU 时间",
   "latest {now}, highest {top}": "最新 {now}，最高 {top}",
   "Nothing spoken yet": "还没有合成过",
-  "Nothing spoken in the last two minutes": "最近两分钟没有合成",
+  "Nothing spoken in the last hour": "最近一小时没有合成",
   State: "状态",
   Listeners: "收听端",
   "Not read: {reason}": "未朗读：{reason}",
