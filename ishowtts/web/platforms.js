@@ -47,10 +47,9 @@ const PLATFORMS = {
     token: () => t("OAuth token"),
     login: () => t("Login name"),
     title: () => t("Sign in (optional)"),
-    hint: () =>
-      t(
-        "Public chat needs no sign-in. With one: an OAuth token with the scope user:read:chat, and the login it belongs to.",
-      ),
+    hint: () => t(
+      "Public chat needs no sign-in. With one: an OAuth token with the scope user:read:chat, and the login it belongs to.",
+    ),
   },
   bilibili: {
     channel: () => t("Room number"),
