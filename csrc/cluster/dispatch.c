@@ -7,7 +7,7 @@
 #include "cluster/gateway.h"
 
 static const double NOBODY_SECONDS = 10; /* that an utterance waits for a worker that could speak it */
-static const double FULL_SECONDS = 0.5;  /* after which full workers are asked again */
+static const double RETRY_SECONDS = 0.5; /* after which full or silent workers are asked again */
 
 static json_t *head_of(const gateway *g, const call *u, const char *type) {
     return json_pack("{s:s, s:s, s:I, s:I}", "type", type, "gateway", g->id, "utterance", (json_int_t)u->number,
@@ -49,7 +49,8 @@ static void late(const call *u, ishow_error *error) {
     ishow_fail(error, ISHOW_ETIMEOUT, "deadline", "the deadline of %g s passed", u->deadline - u->submitted);
 }
 
-static void refuse_worker(call *u) {
+static void refuse_worker(call *u, double now) {
+    u->retry = now + RETRY_SECONDS;
     if (u->n_refused < REFUSED_MAX) strcpy(u->refused[u->n_refused++], u->worker);
 }
 
@@ -113,7 +114,7 @@ static void take_end(gateway *g, call *u, const json_t *head, double now) {
     if (refused || error.status == ISHOW_ECANCELLED) { /* nobody here cancelled it: the worker closes down */
         g->refused += refused != 0;
         if (refused) u->refusal = error;
-        refuse_worker(u);
+        refuse_worker(u, now);
         put_back(g, u, refused ? "is refused" : "is given up", now);
         return;
     }
@@ -191,17 +192,13 @@ static int look_after(gateway *g, call *u, double now) {
     else if (u->state == CALL_WAITING) {
         dispatch(g, u, now);
         if (u->state == CALL_SENT) return 0;
-        if (u->refusal.status == ISHOW_EBUSY && u->accepted) { /* begun already: it is spoken when there is room */
-            if (now - u->since > FULL_SECONDS) {
-                u->n_refused = 0;
-                u->since = now;
-                g->dirty = 1;
-            }
-            return 0;
-        }
-        if (u->refusal.status)
+        if (u->refusal.status && !(u->refusal.status == ISHOW_EBUSY && u->accepted)) {
             error = u->refusal;
-        else if (now - u->since > NOBODY_SECONDS)
+        } else if (u->n_refused && now >= u->retry) { /* one that was begun is spoken when there is room */
+            u->n_refused = 0;
+            g->dirty = 1;
+            return 0;
+        } else if (now - u->since > NOBODY_SECONDS)
             ishow_fail(&error, ISHOW_ESTATE, "", "No worker that could speak this is there.");
         else
             return 0;
@@ -210,9 +207,10 @@ static int look_after(gateway *g, call *u, double now) {
             put_back(g, u, "is left", now);
         else if (!u->heard && now - u->sent > WIRE_AGAIN)
             send_request(g, u, now);
-        else if (u->heard && now - u->heard > WIRE_SILENCE)
+        else if (u->heard && now - u->heard > WIRE_SILENCE) {
+            refuse_worker(u, now); /* its beats may be missed only a moment later */
             put_back(g, u, "is not heard of", now);
-        else if (u->ack_due || now - u->acknowledged > WIRE_AGAIN)
+        } else if (u->ack_due || now - u->acknowledged > WIRE_AGAIN)
             send_ack(g, u, now);
         return 0;
     }

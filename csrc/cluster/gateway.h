@@ -57,6 +57,7 @@ typedef struct call {
     double since; /* it waits for a worker; 0: it does not */
     char refused[REFUSED_MAX][WIRE_ID + 1];
     size_t n_refused;
+    double retry; /* when these are asked again */
     ishow_error refusal;
     /* what came */
     ishow_buffer piece; /* the beginning of the next one */
