@@ -21,7 +21,7 @@
 #include "server/internal.h"
 #include "server/notify.h"
 
-enum { TICK_MS = 500, POOL_BYTES = 64 * 1024, EVENTS = 64 };
+enum { TICK_MS = 500, LISTENERS_MS = 250, POOL_BYTES = 64 * 1024, EVENTS = 64 };
 
 /* ---- connections ---- */
 
@@ -415,7 +415,7 @@ static void feed_watchdog(ishow_server *s, double now) {
 static void *loop_main(void *self) {
     ishow_server *s = self;
     struct epoll_event events[EVENTS];
-    double next_tick = 0;
+    double next_tick = 0, quiet = -1; /* quiet: when the last clip ended while draining */
     for (;;) {
         MHD_UNSIGNED_LONG_LONG wanted = 0;
         int timeout = TICK_MS;
@@ -441,9 +441,10 @@ static void *loop_main(void *self) {
                 s->listen_fd = -1;
             }
             hang_up_all(s, now < s->drain_until); /* after drain_until: all exchanges */
-            /* The clip that plays is sent to its end and counts as spoken. */
+            /* The clip that plays is sent to its end, and LISTENERS_MS are left to tell of it. */
             const int plays = s->chat_service && ishow_chat_finish(ishow_chat_service_chat(s->chat_service));
-            if (!plays || now >= s->drain_until) {
+            quiet = plays ? 1e18 : quiet > now ? now : quiet;
+            if (now - quiet > 1e-3 * LISTENERS_MS || now >= s->drain_until) {
                 ws_drain(s, now < s->drain_until);
                 broadcast_workers_end(s->broadcast_workers);
                 if (!s->exchanges || now >= s->drain_until + 2.0) break;

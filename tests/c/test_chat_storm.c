@@ -237,7 +237,9 @@ static void check_start(storm *s, json_t *event) {
     s->duration = json_number_value(json_object_get(event, "duration"));
     for (const paid *p = s->waiting_paid; p; p = p->next)
         if (!strcmp(p->id, id)) {
-            const double wait = (s->clock.now - p->at) / (p->running > 1 ? p->running : 1);
+            /* for what ran, and until its own clip is made */
+            const double due = (p->running > 1 ? p->running : 1) + s->synth.make_ratio * s->duration;
+            const double wait = (s->clock.now - p->at) / due;
             if (wait > s->worst_paid) s->worst_paid = wait;
             s->paid_measured++;
         }
