@@ -78,7 +78,7 @@
 #define ISHOW_CHAT_CLIP_SECONDS       12.0 /* of one message as it is heard */
 #define ISHOW_CHAT_CLIP_SECONDS_PAID  20.0
 #define ISHOW_CHAT_QUEUE_MAX          512
-#define ISHOW_CHAT_RATE               10.0 /* messages a second in all */
+#define ISHOW_CHAT_RATE               10.0 /* messages a second of all viewers */
 #define ISHOW_CHAT_COOLDOWN_SECONDS   0.0
 #define ISHOW_CHAT_REPEAT_SECONDS     30.0
 #define ISHOW_CHAT_FLOOD_MESSAGES     5 /* of one viewer within ISHOW_CHAT_FLOOD_SECONDS */

@@ -1,13 +1,13 @@
-/* Comparing words as people see them. Full-width, circled, upper-case or accented letters must not carry a banned word
- * past the filter, nor what nobody sees, so both sides are folded; dakuten, vowel signs and tone marks are letters in
- * their own script and stay there. */
+/* Comparison of words as people read them. A banned word must be found in full-width, circled, upper-case or accented
+ * letters too, so both sides are folded; dakuten, vowel signs and tone marks of other scripts are letters and are kept.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
 #include "chat/chat_internal.h"
 
-/* Scripts whose accents may be left out without making another word. */
+/* Scripts in which a word without its accents is still the same word. */
 static int is_accented(utf8proc_int32_t c) { return (c >= 0x00C0 && c < 0x0530) || (c >= 0x1E00 && c < 0x2000); }
 
 int code_is_space(uint32_t c) {

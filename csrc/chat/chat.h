@@ -94,8 +94,8 @@ typedef struct ishow_chat_role_voice {
 typedef struct ishow_chat_options {
     /* which messages are read */
     ishow_chat_words platforms, channels; /* empty: all */
-    ishow_chat_words banned_words; /* words or phrases: NFKC, case and accents of Latin, Greek and Cyrillic letters do
-                                      not matter; CJK inside words too */
+    ishow_chat_words banned_words; /* words or phrases, compared after NFKC and without case and accents of Latin, Greek
+                                      and Cyrillic letters; CJK also within words */
     ishow_chat_strictness banned_level; /* EXACT: as they are; NORMAL: also stretched, spelled with digits, signs or
                                            letters that look alike, letter by letter, as plurals; STRICT: also inside
                                            longer words and cut by spaces */
@@ -117,9 +117,9 @@ typedef struct ishow_chat_options {
     ishow_chat_words command_prefixes;    /* none: no commands */
     int voice_command;                    /* "!voice ID" chooses the viewer's voice; "!skip" is for moderators always */
     int approval; /* messages wait until a moderator approves them, but those of moderators and the broadcaster */
-    double cooldown_seconds; /* between two messages of one viewer; 0: none */
-    double repeat_seconds;   /* the same words are not read again within; 0: they are */
-    int flood_messages;      /* of one viewer within flood_seconds */
+    double cooldown_seconds; /* minimum time between two messages of one viewer; 0: none */
+    double repeat_seconds;   /* the same text is not read again within this time; 0: it is */
+    int flood_messages;      /* maximum of one viewer within flood_seconds */
     double flood_seconds;
     double rate; /* messages a second of all viewers, in bursts of up to two seconds' worth; paid, gifts and moderators
                     always pass. 0: unlimited */

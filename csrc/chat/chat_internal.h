@@ -28,8 +28,7 @@ enum {
  */
 char *fold_text(const char *text, size_t n);
 uint64_t fold_hash(const char *folded);
-/* 1 when word (folded) stands in text (folded), as a word of its own unless it is of a script that writes without
- * spaces. */
+/* 1 when text contains word (both folded), as a whole word unless its script is written without spaces. */
 int fold_contains(const char *text, const char *word);
 int code_is_space(uint32_t code);  /* and control codes in its place */
 int code_is_unseen(uint32_t code); /* controls, format, private use, unassigned, U+FFFD */
@@ -137,7 +136,7 @@ struct item {
     size_t n, capacity;
     int complete;
     int cut;         /* shortened, before it was said or while */
-    double retry_at; /* the engine was full */
+    double retry_at; /* when to try again after the engine was full */
 };
 item *item_create(const ishow_chat_message *m, const char *text, const char *viewer_key);
 void item_free(item *it);                                      /* its clip must have been freed */
@@ -176,17 +175,16 @@ int filter_message(filter *f, const ishow_chat_message *m, double now, filtered 
 void filtered_free(filtered *r);
 /* Restores the state that a recovered item implies. */
 void filter_remember(filter *f, const item *it);
-/* As if the message of this id, the viewer's last, had not come: it may come again. */
+/* Forgets a message of this id, the viewer's last one, so that it may be sent again. */
 void filter_forget(filter *f, const item *it, const char *id, const char *viewer_key);
 void filter_set_pace(filter *f, double pace); /* seconds that a second of count_seconds takes */
 void filter_remember_voice(filter *f, const char *viewer_key, const char *voice);
 
 /* ---- sentence.c ---- */
-/* The sentence for a message; names: the viewer's name is read. free() it. */
+/* The sentence that is read for a message; names: with the viewer's name. free() it. */
 char *say_item(const item *it, const ishow_chat_options *o, const char *scripts, int names);
 double say_seconds(const ishow_chat_message *m, const ishow_chat_options *o); /* of it, but for the text */
-/* The voice of a viewer among the options' by the key alone, preferring those of the language; "" when there are none.
- */
+/* The voice of a viewer, chosen among the options' by its key, those of the language first; "": there are none. */
 const char *voice_for(const ishow_chat_options *o, const char *key, const char *language);
 
 /* ---- money.c ---- */
@@ -269,7 +267,7 @@ struct ishow_chat {
     uint64_t mark; /* ticket that must be answered before the clip begins */
     double ask_at; /* when to ask for it again */
     double gap_until;
-    char *heard; /* key of the viewer heard last; NULL: nobody */
+    char *heard; /* key of the viewer whose message played last; NULL: none */
     double heard_at;
     double clip_seconds; /* average, for eta */
     double pace;         /* seconds that a second of count_seconds takes, average */

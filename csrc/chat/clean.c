@@ -45,7 +45,7 @@ static size_t decode(ishow_span text, codes *out) {
     return 1;
 }
 
-/* One past the token that begins at i. */
+/* End of the token that begins at i. */
 static size_t token_end(const codes *t, size_t i) {
     while (i < t->n && !code_is_space(t->c[i])) i++;
     return i;

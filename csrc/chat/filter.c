@@ -443,7 +443,7 @@ static int pass(filter *f, const ishow_chat_message *m, const folded_message *fm
     if (!clean_text(m->text, m->emotes, m->n_emotes, o, &c)) return 0;
     out->text = c.text;
     const int too_slow = cut_to_seconds(f, m, c.text, money);
-    /* Compared as heard, so that emotes or links around the same words make no difference, nor what they hid. */
+    /* Compared after cleaning, so that emotes or links around the same text make no difference. */
     char *heard = fold_text(c.text, strlen(c.text));
     if (!heard) return 0;
     out->text_hash = fold_hash(heard);

@@ -30,7 +30,7 @@ static double seconds_max(const ishow_chat *c, const item *it) {
     return it->priority >= ISHOW_CHAT_PRIORITY_PAID ? c->o.seconds_max_paid : c->o.seconds_max;
 }
 
-/* Of a clip as far as is known. */
+/* Duration of a clip in seconds, estimated until it is complete. */
 static double clip_seconds(const ishow_chat *c, const item *it) {
     const double made = (double)it->n / c->synth.sample_rate;
     if (it->complete) return made;
@@ -159,7 +159,7 @@ static void end_early(ishow_chat *c, item *it, size_t most) {
     ishow_log_request(ISHOW_LOG_INFO, "chat", it->id, "ends after %.1f s", (double)it->n / c->synth.sample_rate);
 }
 
-/* What the model has by now. The status is the clip's failure. */
+/* Takes the samples that are ready. An error is the clip's failure. */
 static ishow_status collect(ishow_chat *c, item *it) {
     ishow_error error = {0};
     const size_t most = (size_t)(seconds_max(c, it) * c->synth.sample_rate);
@@ -318,7 +318,7 @@ static double send(ishow_chat *c, double now) {
     while (c->sent < made && (double)c->sent / rate < position + LEAD) {
         size_t n = made - c->sent < piece ? made - c->sent : piece;
         if (n < piece && !it->complete && (double)c->sent / rate > position + THIN)
-            break; /* the rest of this piece may come yet */
+            break; /* the rest of this piece may still arrive */
         const double from = (double)c->sent / rate, to = (double)(c->sent + n) / rate;
         json_t *object =
             json_pack("{ss,sI,sf,sf,si,so}", "id", it->id, "seq", (json_int_t)c->seq++, "t0", round(from * 1e4) / 1e4,

@@ -1,5 +1,5 @@
-/* Where a long text is cut. Every place between two code points gets a level (how good a cut there is) and the units up
- * to it; then pieces are taken greedily, the best level first that still makes a piece of decent size. */
+/* Splits a long text. Every position between two code points gets a level (how good a cut there is) and the number of
+ * units before it; then pieces are taken greedily, each at the best level that still makes it long enough. */
 #include <stdlib.h>
 
 #include "base/base.h"

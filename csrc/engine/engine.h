@@ -45,19 +45,18 @@ typedef struct ishow_part {
 
 void ishow_parts_free(ishow_part *parts, size_t n); /* NULL allowed */
 
-/* The text front end, filled in by bridge/ (Python) or by a test. Called from the text thread only. */
+/* The text front end, implemented by bridge/ (Python) or by a test. Called on the text thread only. */
 typedef struct ishow_text_frontend {
     void *self;
-    /* Makes text speakable (numbers, symbols, white space). *out is owned by the caller (free()). EINVAL, field "text",
-     * when nothing speakable is left. language: BCP 47 or NULL to detect. markup: 1: "[word](/ipa/)" says how a word is
-     * said. *unspoken: what was left out. */
+    /* Normalises text (numbers, symbols, white space). *out is owned by the caller (free()). EINVAL, field "text", when
+     * nothing speakable is left. language: BCP 47, or NULL to detect it. *unspoken: what was left out. */
     ishow_status (*normalize)(void *self, const char *text, const char *language, int markup, char **out,
                               ishow_unspoken *unspoken, ishow_error *error);
     /* Cuts a text with markup between its orders; free *out with ishow_parts_free. EINVAL, field "markup", for an
      * order that cannot be obeyed. NULL: no text has markup. */
     ishow_status (*cut)(void *self, const char *text, ishow_part **out, size_t *n, ishow_error *error);
-    /* Tokens of ref_text followed by text (F5 tokenises them joined). ref_text may be "". voice: id of the voice that
-     * speaks, NULL for none: a model with named speakers has a token for each. */
+    /* Tokens of ref_text followed by text (F5 tokenises them joined). ref_text may be "". voice: id of the voice, NULL:
+     * none; models with named speakers have a token for each. */
     ishow_status (*tokenize)(void *self, const char *ref_text, const char *text, const char *language,
                              const char *voice, ishow_tokens *out, ishow_error *error);
     /* What the front end tells of its reading, or is told: JSON for JSON, which is the caller's (free()). Verbs are
@@ -162,11 +161,11 @@ typedef struct ishow_request {
     double speed;
     double target_rms;   /* RMS to which the speech is scaled, 0..1; 0: F5's rule, the level of the reference */
     double cross_fade;   /* seconds */
-    double fix_duration; /* seconds of reference + generated audio together as in F5; 0: by rule */
+    double fix_duration; /* seconds of reference + generated audio, as in F5; 0: estimated */
     int remove_silence;
-    int markup; /* 1: "[pause 500ms]", "[speed 1.2]", "[voice:anna]" and "[word](/ipa/)" in the text are orders */
-    int early; /* 1: a long text begins with a short chunk, so that its first audio comes soon; for who listens while it
-                  is made. Other chunks, other samples */
+    int markup;      /* 1: "[pause 500ms]", "[speed 1.2]", "[voice:anna]" and "[word](/ipa/)" in the text are orders */
+    int early;       /* 1: a long text begins with a short chunk, so that the first audio is soon ready; for streaming.
+                        Chunks, and so samples, differ from those of 0 */
     uint64_t seed;   /* of the noise; chunk i, retry r use derived seeds */
     int has_seed;    /* 0: a random seed is drawn and reported */
     int priority;    /* 0 normal; higher is served first */

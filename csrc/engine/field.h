@@ -46,7 +46,7 @@ typedef struct ishow_fields {
 } ishow_fields;
 
 ISHOW_API extern const ishow_fields
-    ishow_request_fields; /* of ishow_request: how to speak. Rows with a setting are the section [sampling] */
+    ishow_request_fields; /* of ishow_request. Rows with a setting are the section [sampling] */
 ISHOW_API extern const ishow_fields
     ishow_engine_fields; /* of ishow_engine_options: the section [engine]; name, option and setting are the same */
 

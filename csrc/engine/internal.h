@@ -41,7 +41,7 @@ typedef struct piece {
     float samples[];
 } piece;
 
-/* Part of a text that is one row. Made by the text thread, then used by the inference thread alone. */
+/* Part of a text that is one row. Created by the text thread, then used by the inference thread only. */
 typedef struct chunk {
     int64_t *tokens; /* [n_tokens], shifted, reference first */
     size_t n_tokens, n_ref;
@@ -50,8 +50,8 @@ typedef struct chunk {
     double speed;
     size_t pause; /* samples of silence before it */
     int apart;    /* it does not overlap with the chunk before: another voice speaks, or a pause is between */
-    double work;  /* frames x calls, about */
-    float *pcm;   /* finished, waiting for its turn; owned */
+    double work;  /* estimated frames x calls */
+    float *pcm;   /* finished, waiting for the chunks before it; owned */
     size_t n_pcm;
     int finished;
 } chunk;
@@ -100,13 +100,13 @@ struct ishow_utterance {
     double since; /* the engine's work when its next chunk began to wait */
 
     int stop;  /* atomic; read by the scheduler between steps */
-    int calls; /* atomic; of the model, so far */
+    int calls; /* atomic; model calls so far */
 
-    /* set before READY, then the inference thread's */
+    /* set before READY, then used by the inference thread */
     chunk *chunks;
     size_t n_chunks;
     size_t pause;               /* samples of silence at the end */
-    size_t admitted, delivered; /* chunks given to rows (guarded), chunks joined */
+    size_t admitted, delivered; /* chunks that got a row (under the lock), chunks joined */
     size_t in_flight;
     float *tail; /* last samples of the joined PCM, held back for the next cross-fade; owned */
     size_t n_tail;
@@ -162,9 +162,9 @@ struct ishow_engine {
 void utterance_reference(ishow_utterance *utterance);
 void utterance_release(ishow_utterance *utterance); /* may free it; a caller's thread must not hold the lock */
 void utterance_end(ishow_engine *engine, ishow_utterance *utterance, ishow_status status,
-                   const ishow_error *error); /* lock held; lets it go during notify */
+                   const ishow_error *error); /* lock held, released during notify */
 void utterance_push(ishow_engine *engine, ishow_utterance *utterance,
-                    piece *piece); /* lock held, likewise; takes piece over */
+                    piece *piece); /* lock held, likewise; takes piece */
 void chunks_free(chunk *chunks, size_t n);
 
 /* The engine of this process, as engine/kind.h wants it: engine.c, voice.c, utterance.c */
@@ -208,10 +208,10 @@ ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *i
 
 /* render.c: the inference thread, without the lock */
 ishow_status render_start(ishow_engine *engine, job *job,
-                          ishow_error *error); /* everything up to the row; adds it to the scheduler */
+                          ishow_error *error); /* prepares a row and adds it to the scheduler */
 void render_finish(ishow_engine *engine, job *job,
-                   const ishow_row_result *result); /* takes the row's result; may start it again */
-void render_drop(ishow_engine *engine, job *job);   /* frees the slot; buffers stay */
+                   const ishow_row_result *result); /* handles a row's result; may start the row again */
+void render_drop(ishow_engine *engine, job *job);   /* frees the slot, not its buffers */
 ishow_status render_step(void *engine, const ishow_step_row *rows, size_t n_rows,
                          ishow_error *error); /* the scheduler's step_fn */
 

@@ -22,7 +22,7 @@ enum {
 /* Bits of the scripts in text[0..bytes); digits, spaces and marks have none. */
 int ishow_text_scripts(const char *text, size_t bytes);
 
-/* How fast a voice reads a text: frames = units(text) * frames_per_unit / speed. */
+/* Pace of a voice: frames = units(text) * frames_per_unit / speed. */
 typedef struct ishow_pace {
     int by_bytes; /* units are UTF-8 bytes (F5's rule), else estimated seconds */
     double frames_per_unit;
@@ -56,11 +56,11 @@ typedef struct ishow_span {
 ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, double early_units,
                                ishow_span **out, size_t *n, ishow_error *error);
 
-/* Where each token ends, in frames, from predicted frames per token at speed 1. The first n_ref tokens fill exactly
+/* End of each token in frames, from predicted frames per token at speed 1. The first n_ref tokens fill exactly
  * ref_frames; the others take the predicted time / speed, times the reference's own rate (ref_frames over its
  * prediction, 0.7..1.4). gen_frames > 0 replaces that sum and keeps the proportions. Every token has at least one frame
- * as long as there are enough. Sums are kept when rounding. ends: [n] out. Returns the total, ends[n - 1]; 0 when a
- * prediction is not a positive finite number. */
+ * if there are enough. Rounding keeps the sums. ends: [n] out. Returns the total, ends[n - 1]; 0 when a prediction is
+ * not a positive finite number. */
 size_t ishow_align_ends(const float *predicted, size_t n, size_t n_ref, size_t ref_frames, double speed,
                         size_t gen_frames, size_t *ends);
 

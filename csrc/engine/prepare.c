@@ -289,7 +289,7 @@ void *text_main(void *argument) {
         u->timings.text = spent;
         u->timings.unspoken = p.unspoken;
         if (u->state != UTTERANCE_PREPARING) {
-            /* ended meanwhile */
+            /* it has ended meanwhile */
         } else if (status != ISHOW_OK) {
             utterance_end(engine, u, status, &error);
         } else {

@@ -231,7 +231,7 @@ void render_drop(ishow_engine *engine, job *j) {
     ishow_cache_entry_release(j->mod);
     j->mod = NULL;
     j->utterance->in_flight--;
-    pthread_mutex_lock(&engine->lock); /* render_step and the statistics look at jobs */
+    pthread_mutex_lock(&engine->lock); /* render_step and the statistics read the jobs */
     ishow_utterance *u = j->utterance;
     j->utterance = NULL;
     engine->n_jobs--;
@@ -295,8 +295,8 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
     }
 }
 
-/* target_rms > 0: the speech in the clip is brought to that RMS (less where its peak would clip). 0: F5's rule, the
- * reference's own level comes back. */
+/* target_rms > 0: scales the speech of the clip to that RMS (less where its peak would clip). 0: F5's rule, the
+ * reference's own level. */
 static void set_level(const ishow_engine *engine, const ishow_utterance *u, const voice *v, float *samples, size_t n,
                       float peak) {
     float factor = v && engine->backend.info.uses_prompt ? v->restore : 1.0f;

@@ -50,7 +50,7 @@ void utterance_release(ishow_utterance *u) {
     free(u);
 }
 
-/* Tells the caller, without the lock. A caller that frees its side waits until this has returned. */
+/* Calls notify without the lock. A caller that frees its utterance waits until this has returned. */
 static void tell(ishow_engine *engine, ishow_utterance *u) {
     pthread_cond_broadcast(&u->changed);
     if (u->notify) {
@@ -109,7 +109,8 @@ void utterance_end(ishow_engine *engine, ishow_utterance *u, ishow_status status
     else
         engine->stats.failed++;
     tell(engine, u);
-    utterance_release(u); /* the list's reference; the engine's own is still there, so this never frees the lock */
+    utterance_release(
+        u); /* the list's reference; the engine has one of its own, so this never frees the engine and its lock */
 }
 
 ishow_status ishow_request_check(const ishow_request *request, float *t, ishow_error *error) {
