@@ -146,9 +146,47 @@ ISHOW_API ishow_status ishow_tts_speak(ishow_tts *tts, const char *text, const c
 ISHOW_API ishow_status ishow_utterance_next(ishow_utterance *utterance, double timeout, const float **samples,
                                             size_t *n, ishow_error *error);
 
+/* A word of the text and when it is heard. */
+typedef struct ishow_word {
+    double start, end;     /* seconds from the beginning of the speech */
+    size_t offset, length; /* characters of the text, as it was given */
+} ishow_word;
+
+/* The words that begin in the piece that ishow_utterance_next gave last, in order; *words is borrowed like the piece.
+ * Times are those of the phones where the model predicts them, else estimates within each part of the text. A number or
+ * an abbreviation is one word, however many are said for it. */
+ISHOW_API void ishow_utterance_words(ishow_utterance *utterance, const ishow_word **words, size_t *n);
+
 /* Ends it at the next step of the model. What is finished and not yet read is dropped, and ishow_utterance_next answers
  * ECANCELLED. */
 ISHOW_API void ishow_utterance_cancel(ishow_utterance *utterance);
+
+/* ---- text that is spoken while it is written ---- */
+
+/* Like ishow_tts_speak for a text that comes in pieces, as a language model writes it: speech begins when the first
+ * sentence or clause is over, and the pieces of speech follow one another as if the text had been whole. settings may
+ * also have "idle_ms=N", 50 to 60000: without a piece for so long (a second where it is left out), what has come is
+ * spoken as it is. Ends after ishow_speak_end. No fix_duration. */
+ISHOW_API ishow_status ishow_speak_begin(ishow_tts *tts, const char *const *settings, ishow_utterance **out,
+                                         ishow_error *error);
+
+/* Adds a piece of at most 5000 characters, which may end inside a word but not inside a character, to the text. At most
+ * 5000 characters wait to be spoken: a writer that is faster than speech waits for room for up to `timeout` seconds
+ * (0: not at all; ISHOW_WAIT), then EAGAIN: nothing of the piece was taken. Speech that nobody reads is not made
+ * without end either. ESTATE: the text has ended; a failure of the speech is answered as by ishow_utterance_next. */
+ISHOW_API ishow_status ishow_speak_feed(ishow_utterance *utterance, const char *text, double timeout,
+                                        ishow_error *error);
+
+/* Replaces all of the text that has not begun to be made into speech. *kept (NULL allowed): characters before it, of
+ * all that came, which cannot be replaced any more. Errors as above. */
+ISHOW_API ishow_status ishow_speak_set_text(ishow_utterance *utterance, const char *text, size_t *kept,
+                                            ishow_error *error);
+
+/* What has come is spoken as it is, without waiting for the end of a sentence. */
+ISHOW_API ishow_status ishow_speak_flush(ishow_utterance *utterance, ishow_error *error);
+
+/* The text is complete. A text that holds nothing to speak ends the utterance with EINVAL. */
+ISHOW_API ishow_status ishow_speak_end(ishow_utterance *utterance, ishow_error *error);
 
 /* Cancels it where it still runs, and frees it. */
 ISHOW_API void ishow_utterance_free(ishow_utterance *utterance);

@@ -14,28 +14,29 @@ import atexit
 import os
 import time
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _audio, _engine, _runtime
 from .errors import ConfigError, IshowError, VoiceError
-from .fields import EngineOptions, SpeechOptions
+from .fields import EngineOptions, SessionOptions, SpeechOptions
 
 if TYPE_CHECKING:
     from typing_extensions import CapsuleType
 
     from ._engine import CompileState, ModelInfo, Stats, Timings, VoiceInfo
     from .config import Config
+    from .session import Session
 
 _engine.log_to_stderr("info")
 
-__all__ = ["AsyncSpeechStream", "Engine", "Speech", "SpeechOptions", "SpeechStream", "open_engine"]
+__all__ = ["AsyncSpeechStream", "Engine", "Speech", "SpeechOptions", "SpeechStream", "Word", "open_engine"]
 
 Samples = NDArray[np.float32]
 
@@ -53,6 +54,15 @@ class Speech:
     def seconds(self) -> float:
         """Duration of the audio in seconds."""
         return len(self.samples) / self.sample_rate
+
+
+class Word(NamedTuple):
+    """A word of the text and when it is heard: seconds of the speech, characters of the text."""
+
+    start: float
+    end: float
+    offset: int
+    length: int
 
 
 class SpeechStream(Iterator[Samples]):
@@ -76,6 +86,11 @@ class SpeechStream(Iterator[Samples]):
         """The next piece, None at the end; IshowError with status EAGAIN: none within `timeout` seconds."""
         piece = self._utterance.next(timeout)
         return None if piece is None else np.frombuffer(piece, np.float32)
+
+    @property
+    def words(self) -> list[Word]:
+        """The words that begin in the piece that came last. A number or an abbreviation is one word."""
+        return [Word(*word) for word in self._utterance.words()]
 
     def cancel(self) -> None:
         """Stop before the next step of the model; the iterator then raises IshowError with status ECANCELLED."""
@@ -109,14 +124,14 @@ class AsyncSpeechStream(AsyncIterator[Samples]):
     True
     """
 
-    def __init__(self, engine: Engine, text: str, voice: str | None, options: SpeechOptions) -> None:
+    def __init__(self, start: Callable[[int], SpeechStream]) -> None:
+        """`start`: submits the text, with the eventfd that it is given to `notify`."""
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stream: SpeechStream | None = None
         try:
-            own: SpeechOptions = {**options, "notify": self._fd}
-            self._stream = engine.stream(text, voice, **own)
+            self._stream = start(self._fd)
         except BaseException:
             os.close(self._fd)
             self._fd = -1
@@ -140,6 +155,11 @@ class AsyncSpeechStream(AsyncIterator[Samples]):
                 return piece
             self._end()
         raise StopAsyncIteration
+
+    @property
+    def words(self) -> list[Word]:
+        """As of `SpeechStream`."""
+        return self._stream.words if self._stream else []
 
     @property
     def timings(self) -> Timings:
@@ -293,7 +313,26 @@ class Engine:
 
     def stream_async(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> AsyncSpeechStream:
         """`stream` for `async for` on the running event loop; the stream sets the option `notify` itself."""
-        return AsyncSpeechStream(self, text, voice, options)
+
+        def start(fd: int) -> SpeechStream:
+            own: SpeechOptions = {**options, "notify": fd}
+            return self.stream(text, voice, **own)
+
+        return AsyncSpeechStream(start)
+
+    def session(self, voice: str | None = None, **options: Unpack[SessionOptions]) -> Session:
+        """Speak a text while it is written; for `with` and `async with` (`ishowtts.session`). Errors as `speak`.
+
+        `idle_ms`: without a piece for so long, 50 to 60000 milliseconds, what has come is spoken as it is.
+
+        >>> with Engine.load("demo", threads=1) as engine, engine.session("kathleen", nfe=3) as session:
+        ...     session.write_from(["Good evening, every", "body. How", " are you?"])
+        ...     sum(piece.size for piece in session) > 24000
+        True
+        """
+        from .session import Session
+
+        return Session(self, voice, options)
 
     def add_voice(
         self,

@@ -71,6 +71,18 @@ class SpeechOptions(TypedDict, total=False):
     notify: int
 
 
+class SessionOptions(SpeechOptions, total=False):
+    """Keywords of `Engine.session`: those of `Engine.stream`, without `fix_duration`, and `idle_ms`."""
+
+    idle_ms: int
+
+
+class OpenOptions(SessionOptions, total=False):
+    """What the core takes besides: whether the text goes on."""
+
+    open: bool
+
+
 class EngineOptions(TypedDict, total=False):
     """Sizes of an engine: the options of `ENGINE`."""
 

@@ -15,23 +15,32 @@ static void copy_cut(char *out, size_t capacity, const char *text) {
     out[n] = '\0';
 }
 
-static ishow_status normalize(void *self, const char *text, const char *language, int markup, char **out,
-                              ishow_unspoken *unspoken, ishow_error *error) {
+static ishow_status normalize(void *self, const char *text, const char *language, int markup, ishow_reading *out,
+                              ishow_error *error) {
     ishow_status status = ISHOW_OK;
-    const char *utf8 = NULL, *first = NULL; /* borrowed from result */
-    Py_ssize_t count = 0;
-    *out = NULL;
-    *unspoken = (ishow_unspoken){0};
+    const char *utf8 = NULL, *first = NULL, *places = NULL; /* borrowed from result */
+    Py_ssize_t count = 0, n_bytes = 0;
+    *out = (ishow_reading){0};
     PyGILState_STATE lock = PyGILState_Ensure();
     PyObject *result = PyObject_CallMethod(self, "speakable", "szi", text, language, markup);
-    if (!result || !PyArg_ParseTuple(result, "sns", &utf8, &count, &first))
+    if (!result || !PyArg_ParseTuple(result, "snsy#", &utf8, &count, &first, &places, &n_bytes)) {
         status = ishow_py_fail(error, "Reading the text");
-    else if (!(*out = ishow_strdup(utf8)))
-        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the text could not be had.");
-    else {
-        unspoken->count = (size_t)count;
-        copy_cut(unspoken->first, sizeof unspoken->first, first);
+        goto done;
     }
+    out->text = ishow_strdup(utf8);
+    out->places = malloc(n_bytes ? (size_t)n_bytes : 1);
+    if (!out->text || !out->places) {
+        free(out->text);
+        free(out->places);
+        *out = (ishow_reading){0};
+        status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the text could not be had.");
+        goto done;
+    }
+    memcpy(out->places, places, (size_t)n_bytes); /* written as ishow_place has it, which is all u32 */
+    out->n_places = (size_t)n_bytes / sizeof *out->places;
+    out->unspoken.count = (size_t)count;
+    copy_cut(out->unspoken.first, sizeof out->unspoken.first, first);
+done:
     Py_XDECREF(result);
     PyGILState_Release(lock);
     return status;
@@ -74,32 +83,41 @@ static ishow_status cut(void *self, const char *text, ishow_part **out, size_t *
     return ISHOW_OK;
 }
 
-/* Fills *out from (list of int, int); -1 with an exception. */
-static int take_tokens(PyObject *pair, ishow_tokens *out) {
-    PyObject *list = NULL; /* borrowed from pair */
-    Py_ssize_t n_ref = 0;
-    if (!PyArg_ParseTuple(pair, "O!n", &PyList_Type, &list, &n_ref)) return -1;
-    Py_ssize_t n = PyList_GET_SIZE(list);
-    if (n_ref < 0 || n_ref > n) {
-        PyErr_Format(PyExc_ValueError, "%zd of %zd tokens belong to the reference", n_ref, n);
-        return -1;
-    }
-    int32_t *ids = malloc((size_t)(n ? n : 1) * sizeof *ids);
-    if (!ids) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < n; i++) {
-        long id = PyLong_AsLong(PyList_GET_ITEM(list, i));
-        if (id < 0 || id > INT32_MAX - 1) {
-            if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "token %ld is out of range", id);
-            free(ids);
-            return -1;
+/* Whole numbers from a list, free() them; NULL with an exception. least: of them. */
+static int32_t *take_numbers(PyObject *list, long least) {
+    const Py_ssize_t n = PyList_GET_SIZE(list);
+    int32_t *numbers = malloc((size_t)(n ? n : 1) * sizeof *numbers);
+    if (!numbers) PyErr_NoMemory();
+    for (Py_ssize_t i = 0; numbers && i < n; i++) {
+        const long number = PyLong_AsLong(PyList_GET_ITEM(list, i));
+        if (number >= least && number <= INT32_MAX - 1 && !PyErr_Occurred()) {
+            numbers[i] = (int32_t)number;
+            continue;
         }
-        ids[i] = (int32_t)id;
+        if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "token %ld is out of range", number);
+        free(numbers);
+        numbers = NULL;
     }
-    *out = (ishow_tokens){.ids = ids, .n = (size_t)n, .n_ref = (size_t)n_ref};
-    return 0;
+    return numbers;
+}
+
+/* Fills *out from (list of int, int, list of int); -1 with an exception. */
+static int take_tokens(PyObject *tuple, ishow_tokens *out) {
+    PyObject *ids = NULL, *words = NULL; /* borrowed from tuple */
+    Py_ssize_t n_ref = 0;
+    if (!PyArg_ParseTuple(tuple, "O!nO!", &PyList_Type, &ids, &n_ref, &PyList_Type, &words)) return -1;
+    const Py_ssize_t n = PyList_GET_SIZE(ids), n_words = PyList_GET_SIZE(words);
+    if (n_ref < 0 || n_ref > n || (n_words && n_words != n - n_ref)) {
+        PyErr_Format(PyExc_ValueError, "%zd of %zd tokens belong to the reference, and %zd to words", n_ref, n,
+                     n_words);
+        return -1;
+    }
+    *out = (ishow_tokens){.ids = take_numbers(ids, 0), .n = (size_t)n, .n_ref = (size_t)n_ref};
+    if (out->ids && n_words) out->words = take_numbers(words, -1);
+    if (out->ids && (!n_words || out->words)) return 0;
+    free(out->ids);
+    *out = (ishow_tokens){0};
+    return -1;
 }
 
 static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language,

@@ -166,6 +166,8 @@ typedef struct ishow_chat_synth {
                           void **clip, ishow_error *error);
     /* As ishow_utterance_next with timeout 0. */
     ishow_status (*next)(void *self, void *clip, const float **samples, size_t *n, ishow_error *error);
+    /* As ishow_utterance_words, for what `next` gave last; NULL: no times of words are known. */
+    void (*words)(void *self, void *clip, const ishow_word **words, size_t *n);
     void (*free)(void *self, void *clip); /* cancels it if it is still running */
     int sample_rate;
     char scripts[8]; /* letters that are read: a Latin, h Chinese, k kana, x any other; "": all of them */

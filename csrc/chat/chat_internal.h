@@ -129,9 +129,11 @@ struct item {
     char voice[VOICE_ID_MAX + 1], language[16];
     item_state state;
     /* speech */
-    void *clip; /* being synthesised; NULL: not begun, or complete */
-    char *said; /* sentence of the clip; NULL until it is begun */
-    int names;  /* the sentence contains the viewer's name */
+    void *clip;        /* being synthesised; NULL: not begun, or complete */
+    char *said;        /* sentence of the clip; NULL until it is begun */
+    int names;         /* the sentence contains the viewer's name */
+    ishow_word *words; /* [n_words] of `said`, as far as it is made */
+    size_t n_words;
     float *pcm;
     size_t n, capacity;
     int complete;

@@ -62,6 +62,7 @@ void item_free(item *it) {
     free(it->viewer);
     free(it->said);
     free(it->pcm);
+    free(it->words);
     free(it);
 }
 

@@ -56,8 +56,11 @@ void clip_free(ishow_chat *c, item *it) {
     if (it->said && it->state == ITEM_WAITING) c->counts.clips_wasted++;
     free(it->said);
     free(it->pcm);
+    free(it->words);
     it->clip = it->said = NULL;
     it->pcm = NULL;
+    it->words = NULL;
+    it->n_words = 0;
     it->n = it->capacity = 0;
     it->complete = 0;
 }

@@ -44,21 +44,52 @@ double play_rest(const ishow_chat *c) {
     return rest > 0 ? rest : 0;
 }
 
-/* [[from, to, "word"], ...]: the clip's duration is divided among the words by their lengths. */
-static json_t *captions(const char *said, double seconds) {
+/* Where the caption that begins at *p ends: before a space, and in scripts without spaces where the next spoken word
+ * begins. `at` is the character at p; *next becomes the character at the end. */
+static const char *caption_end(const item *it, const char *p, size_t at, size_t *next) {
+    size_t k = 0;
+    const char *end = p;
+    while (k < it->n_words && it->words[k].offset <= at) k++;
+    for (uint32_t code = 0; *end && *end != ' ';) {
+        const char *before = end;
+        if (end > p && code > 0x7F && k < it->n_words && it->words[k].offset == at) break;
+        code = ishow_utf8_next(&end);
+        if (code == UINT32_MAX) end = before + 1;
+        at++;
+        while (k < it->n_words && it->words[k].offset < at) k++;
+    }
+    *next = at;
+    return end;
+}
+
+/* [[from, to, "word"], ...]. Words that are made have the engine's times; the others divide the rest of the clip by
+ * their lengths. *timed: words up to the last one that has the engine's times. */
+static json_t *captions(const item *it, double seconds, size_t *timed) {
     json_t *list = json_array();
-    const double all = (double)(ishow_utf8_length(said) + 1);
-    double from = 0;
-    for (const char *p = said; *p;) {
-        const char *end = p + strcspn(p, " ");
+    double from = 0, to = 0;
+    *timed = 0;
+    size_t at = 0, k = 0, next = 0, left = ishow_utf8_length(it->said) + 1;
+    for (const char *p = it->said, *end; *p; p = end, at = next) {
+        if (*p == ' ') {
+            end = p + 1;
+            next = at + 1;
+            continue;
+        }
+        end = caption_end(it, p, at, &next);
+        while (k < it->n_words && it->words[k].offset + it->words[k].length <= at) k++;
+        if (k < it->n_words && it->words[k].offset < next) {
+            from = it->words[k].start;
+            for (; k < it->n_words && it->words[k].offset < next; k++) to = it->words[k].end;
+            *timed = json_array_size(list) + 1;
+        } else {
+            from = to;
+            if (k == it->n_words && left > at && seconds > from)
+                to = from + (seconds - from) * (double)(next - at + 1) / (double)(left - at);
+        }
         char *word = span_copy((ishow_span){p, (size_t)(end - p)});
         if (!word) break;
-        const double to = from + seconds * (double)(ishow_utf8_length(word) + 1) / all;
-        if (end > p)
-            json_array_append_new(list, json_pack("[ffs]", round(from * 1e3) / 1e3, round(to * 1e3) / 1e3, word));
+        json_array_append_new(list, json_pack("[ffs]", round(from * 1e3) / 1e3, round(to * 1e3) / 1e3, word));
         free(word);
-        from = end > p ? to : from;
-        p = *end ? end + 1 : end;
     }
     return list;
 }
@@ -74,7 +105,9 @@ json_t *play_start(ishow_chat *c) {
     json_object_set_new(object, "at", json_real(round(c->position * 1e3) / 1e3));
     json_object_set_new(object, "duration", json_real(round(seconds * 1e3) / 1e3));
     json_object_set_new(object, "exact", json_boolean(it->complete));
-    json_object_set_new(object, "captions", captions(it->said, seconds));
+    size_t timed;
+    json_object_set_new(object, "captions", captions(it, seconds, &timed));
+    json_object_set_new(object, "timed", json_integer((json_int_t)timed));
     json_object_set_new(object, "replay", json_boolean(c->replaying));
     return object;
 }
@@ -159,7 +192,20 @@ static void end_early(ishow_chat *c, item *it, size_t most) {
     ishow_log_request(ISHOW_LOG_INFO, "chat", it->id, "ends after %.1f s", (double)it->n / c->synth.sample_rate);
 }
 
-/* Takes the samples that are ready. An error is the clip's failure. */
+/* Keeps the words of what the model gave last; without memory their times are estimated. */
+static void keep_words(ishow_chat *c, item *it) {
+    const ishow_word *words;
+    size_t n;
+    if (!c->synth.words) return;
+    c->synth.words(c->synth.self, it->clip, &words, &n);
+    ishow_word *more = n ? realloc(it->words, (it->n_words + n) * sizeof *more) : NULL;
+    if (!more) return;
+    memcpy(more + it->n_words, words, n * sizeof *words);
+    it->words = more;
+    it->n_words += n;
+}
+
+/* What the model has by now. The status is the clip's failure. */
 static ishow_status collect(ishow_chat *c, item *it) {
     ishow_error error = {0};
     const size_t most = (size_t)(seconds_max(c, it) * c->synth.sample_rate);
@@ -172,9 +218,10 @@ static ishow_status collect(ishow_chat *c, item *it) {
         if (status == ISHOW_OK && n) {
             if (!append(it, samples, n))
                 status = ISHOW_ENOMEM;
-            else if (it->n <= most)
+            else if (it->n <= most) {
+                keep_words(c, it);
                 continue;
-            else {
+            } else {
                 end_early(c, it, most);
                 early = 1;
             }

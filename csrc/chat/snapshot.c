@@ -68,7 +68,10 @@ char *ishow_chat_queue_json(ishow_chat *c, size_t most) {
     pthread_mutex_lock(&c->lock);
     const double now = chat_now(c);
     play_position(c, now);
-    if (c->playing && (playing = play_start(c))) json_object_del(playing, "captions");
+    if (c->playing && (playing = play_start(c))) {
+        json_object_del(playing, "captions");
+        json_object_del(playing, "timed");
+    }
     const size_t total = c->queue.total;
     if (most > total) most = total;
     item **plan = malloc((most + 1) * sizeof *plan);

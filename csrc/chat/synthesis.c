@@ -74,6 +74,11 @@ static ishow_status next(void *self, void *clip, const float **samples, size_t *
     return ishow_utterance_next(clip, 0, samples, n, error);
 }
 
+static void words(void *self, void *clip, const ishow_word **out, size_t *n) {
+    (void)self;
+    ishow_utterance_words(clip, out, n);
+}
+
 static void release(void *self, void *clip) {
     (void)self;
     ishow_utterance_free(clip);
@@ -100,7 +105,8 @@ ishow_status ishow_chat_engine_create(ishow_chat_engine **out, ishow_engine *eng
 }
 
 ishow_chat_synth ishow_chat_engine_synth(ishow_chat_engine *e) {
-    ishow_chat_synth synth = {.self = e, .start = start, .next = next, .free = release, .sample_rate = e->sample_rate};
+    ishow_chat_synth synth = {
+        .self = e, .start = start, .next = next, .words = words, .free = release, .sample_rate = e->sample_rate};
     char *scripts = NULL; /* a JSON string */
     ishow_error ignored;
     if (ishow_engine_ask_frontend(e->engine, "scripts", "null", &scripts, &ignored) == ISHOW_OK)

@@ -1,5 +1,6 @@
-/* Splits a long text. Every position between two code points gets a level (how good a cut there is) and the number of
- * units before it; then pieces are taken greedily, each at the best level that still makes it long enough. */
+/* Where a long text is cut. Every place between two code points gets a level (how good a cut there is) and the units up
+ * to it; then pieces are taken greedily, the best level first that still makes a piece of decent size. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/base.h"
@@ -105,20 +106,17 @@ static size_t choose_cut(const place *places, size_t n, size_t from, double begi
     return first ? first - 1 : n - 1;
 }
 
-static const double EARLY_LEAST = 0.4;  /* of the goal: shorter pieces are not worth a join */
-static const double EARLY_GROWTH = 2.5; /* a piece is made while the one before it plays, so each may be longer */
-
 /* Where an early piece of about `goal` ends: the last end of a sentence before the goal, else the last end of a clause,
- * else the first of either behind it. n when there is no such place that leaves pieces of decent size on both sides: an
- * early piece is never cut between words. */
-static size_t choose_early_cut(const place *places, size_t n, size_t from, double begin, double goal,
-                               double max_units) {
+ * else the first of either behind it. n when there is no such place that leaves `least` before it and `rest` behind it:
+ * an early piece is never cut between words. */
+static size_t choose_early_cut(const place *places, size_t n, size_t from, double begin, double least, double goal,
+                               double rest, double max_units) {
     size_t sentence = n, clause = n;
     const double whole = places[n - 1].units;
     for (size_t i = from; i < n; i++) {
         const double units = places[i].units - begin;
-        if (places[i].level < LEVEL_CLAUSE || units < EARLY_LEAST * goal) continue;
-        if (whole - places[i].units < EARLY_LEAST * goal || units > max_units) break;
+        if (places[i].level < LEVEL_CLAUSE || units < least) continue;
+        if (whole - places[i].units < rest || units > max_units) break;
         const size_t best = sentence < n ? sentence : clause;
         if (units > goal) return best < n ? best : i;
         if (places[i].level == LEVEL_SENTENCE)
@@ -127,6 +125,55 @@ static size_t choose_early_cut(const place *places, size_t n, size_t from, doubl
             clause = i;
     }
     return sentence < n ? sentence : clause;
+}
+
+/* Level of the last place of a text that goes on: its next character may make a number, an address or an abbreviation
+ * of what looks like an end. */
+static int level_at_end(const reading *r, uint32_t code) {
+    if (ishow_kind_of(code) == ISHOW_KIND_NEWLINE || code == '!' || code == '?') return LEVEL_SENTENCE;
+    return r->wide ? r->pending : LEVEL_NEVER;
+}
+
+/* A place for each of the `length` code points of text. goes_on: more is to follow it. Returns the units of all. */
+static double mark_places(const char *text, size_t length, const ishow_pace *pace, int goes_on, place *places) {
+    reading r = {0};
+    double units = 0;
+    const char *p = text;
+    for (size_t i = 0; i < length; i++) {
+        const char *start = p, *ahead;
+        const uint32_t code = ishow_utf8_next(&p);
+        ahead = p;
+        const uint32_t next = i + 1 < length ? ishow_utf8_next(&ahead) : 0;
+        units += ishow_pace_units(pace, start, (size_t)(p - start));
+        int level = level_after(&r, code, next);
+        if (!next) level = goes_on ? level_at_end(&r, code) : LEVEL_SENTENCE;
+        places[i] = (place){.at = (size_t)(p - text), .units = units, .level = level};
+    }
+    return units;
+}
+
+ishow_status ishow_feed_cut(const char *text, size_t bytes, int goes_on, const ishow_pace *pace, double least,
+                            double goal, double max_units, size_t *out, ishow_error *error) {
+    size_t length = 0;
+    *out = 0;
+    for (size_t i = 0; i < bytes; i++) length += ((unsigned char)text[i] & 0xC0) != 0x80;
+    place *places = calloc(length + 1, sizeof *places);
+    if (!places) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory to cut a text of %zu characters", length);
+    if (!length) goto done;
+    const double units = mark_places(text, length, pace, goes_on, places);
+    size_t cut = length;
+    if (goes_on || goal < max_units)
+        cut = choose_early_cut(places, length, 0, 0, least, fmin(goal, max_units),
+                               goes_on ? 0 : ISHOW_EARLY_LEAST * goal, max_units);
+    if (cut < length)
+        *out = places[cut].at;
+    else if (units > 1.15 * max_units)
+        *out = places[choose_cut(places, length, 0, 0, max_units)].at;
+    else if (!goes_on)
+        *out = bytes;
+done:
+    free(places);
+    return ISHOW_OK;
 }
 
 ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, double early_units,
@@ -145,30 +192,20 @@ ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double 
         status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory to cut a text of %zu characters", length);
         goto done;
     }
-    reading r = {0};
-    double units = 0;
-    const char *p = text;
-    for (size_t i = 0; i < length; i++) {
-        const char *start = p, *ahead;
-        uint32_t code = ishow_utf8_next(&p);
-        ahead = p;
-        uint32_t next = ishow_utf8_next(&ahead);
-        units += ishow_pace_units(pace, start, (size_t)(p - start));
-        places[i] = (place){
-            .at = (size_t)(p - text), .units = units, .level = next ? level_after(&r, code, next) : LEVEL_SENTENCE};
-    }
+    const double units = mark_places(text, length, pace, 0, places);
     size_t from = 0; /* index of the first code point of the piece */
     while (from < length) {
         size_t begin = from ? places[from - 1].at : 0, cut = length - 1;
         double before = from ? places[from - 1].units : 0;
         size_t early = length;
         if (early_units > 0 && early_units < max_units)
-            early = choose_early_cut(places, length, from, before, early_units, max_units);
+            early = choose_early_cut(places, length, from, before, ISHOW_EARLY_LEAST * early_units, early_units,
+                                     ISHOW_EARLY_LEAST * early_units, max_units);
         if (early < length)
             cut = early;
         else if (units - before > 1.15 * max_units)
             cut = choose_cut(places, length, from, before, max_units);
-        early_units *= EARLY_GROWTH;
+        early_units *= ISHOW_EARLY_GROWTH;
         size_t end = places[cut].at;
         for (const char *q = text + begin; begin < end; begin = (size_t)(q - text)) /* leading spaces */
             if (!is_space(ishow_kind_of(ishow_utf8_next(&q)))) break;

@@ -211,7 +211,8 @@ static double local_busy_for(ishow_engine *engine) {
 static void local_stats(ishow_engine *engine, ishow_engine_stats *out) {
     pthread_mutex_lock(&engine->lock);
     *out = engine->stats;
-    for (const ishow_utterance *u = engine->living; u; u = u->next) ++*(u->admitted ? &out->in_flight : &out->waiting);
+    for (const ishow_utterance *u = engine->living; u; u = u->next)
+        ++*(u->before + u->admitted ? &out->in_flight : &out->waiting);
     pthread_mutex_unlock(&engine->lock);
     ishow_cache_stats_get(engine->cache, &out->cache);
 }
@@ -232,4 +233,9 @@ const ishow_engine_kind local_kind = {.configure = local_configure,
                                       .cancel = local_cancel,
                                       .timings = local_timings,
                                       .progress = local_progress,
+                                      .feed = local_feed,
+                                      .set_text = local_set_text,
+                                      .flush = local_flush,
+                                      .end = local_end,
+                                      .words = local_words,
                                       .free_utterance = local_free_utterance};

@@ -20,12 +20,14 @@
 extern "C" {
 #endif
 
-/* Tokens of one chunk, owned by the caller of `tokenize`; ids are vocabulary indices (not shifted). free() both arrays.
+/* Tokens of one chunk, owned by the caller of `tokenize`; ids are vocabulary indices (not shifted). free() the arrays.
  */
 typedef struct ishow_tokens {
     int32_t *ids; /* [n] */
     size_t n;
-    size_t n_ref; /* the first n_ref belong to the reference text */
+    size_t n_ref;   /* the first n_ref belong to the reference text */
+    int32_t *words; /* [n - n_ref]: index of the word of `text` that each of the other tokens belongs to, -1: none;
+                       NULL: not known */
 } ishow_tokens;
 
 /* Words of a text that the voice cannot pronounce and that are left out: their number, and the first (UTF-8, truncated
@@ -44,14 +46,29 @@ typedef struct ishow_part {
 } ishow_part;
 
 void ishow_parts_free(ishow_part *parts, size_t n); /* NULL allowed */
+/* A word as it is written and the words that are said for it. */
+typedef struct ishow_place {
+    uint32_t at;         /* byte in the speakable text at which they begin */
+    uint32_t said;       /* how many they are */
+    uint32_t begin, end; /* characters of the text as written */
+} ishow_place;
+
+/* A speakable text. free() text and places. */
+typedef struct ishow_reading {
+    char *text;
+    ishow_place *places; /* [n_places], in order of `at` */
+    size_t n_places;
+    ishow_unspoken unspoken;
+} ishow_reading;
 
 /* The text front end, implemented by bridge/ (Python) or by a test. Called on the text thread only. */
 typedef struct ishow_text_frontend {
     void *self;
-    /* Normalises text (numbers, symbols, white space). *out is owned by the caller (free()). EINVAL, field "text", when
-     * nothing speakable is left. language: BCP 47, or NULL to detect it. *unspoken: what was left out. */
-    ishow_status (*normalize)(void *self, const char *text, const char *language, int markup, char **out,
-                              ishow_unspoken *unspoken, ishow_error *error);
+    /* Makes text speakable (numbers, symbols, white space). *out is owned by the caller, empty on failure. EINVAL,
+     * field "text", when nothing speakable is left. language: BCP 47 or NULL to detect. markup: 1: "[word](/ipa/)" says
+     * how a word is said. */
+    ishow_status (*normalize)(void *self, const char *text, const char *language, int markup, ishow_reading *out,
+                              ishow_error *error);
     /* Cuts a text with markup between its orders; free *out with ishow_parts_free. EINVAL, field "markup", for an
      * order that cannot be obeyed. NULL: no text has markup. */
     ishow_status (*cut)(void *self, const char *text, ishow_part **out, size_t *n, ishow_error *error);
@@ -163,9 +180,11 @@ typedef struct ishow_request {
     double cross_fade;   /* seconds */
     double fix_duration; /* seconds of reference + generated audio, as in F5; 0: estimated */
     int remove_silence;
-    int markup;      /* 1: "[pause 500ms]", "[speed 1.2]", "[voice:anna]" and "[word](/ipa/)" in the text are orders */
-    int early;       /* 1: a long text begins with a short chunk, so that the first audio is soon ready; for streaming.
-                        Chunks, and so samples, differ from those of 0 */
+    int markup;  /* 1: "[pause 500ms]", "[speed 1.2]", "[voice:anna]" and "[word](/ipa/)" in the text are orders */
+    int open;    /* 1: the text goes on: ishow_speak_feed and the like, `text` may be "" */
+    int idle_ms; /* of an open one: without news for so long, what has come is spoken as it is */
+    int early; /* 1: a long text begins with a short chunk, so that its first audio comes soon; for who listens while it
+                  is made. Other chunks, other samples */
     uint64_t seed;   /* of the noise; chunk i, retry r use derived seeds */
     int has_seed;    /* 0: a random seed is drawn and reported */
     int priority;    /* 0 normal; higher is served first */
@@ -211,7 +230,8 @@ ISHOW_API ishow_status ishow_utterance_next(ishow_utterance *utterance, double t
 ISHOW_API void ishow_utterance_cancel(ishow_utterance *utterance);
 
 typedef struct ishow_timings {
-    double queue, text, first_audio, total; /* seconds from submit; first_audio and total are 0 until known; queue:
+    double queue, text, first_audio, total; /* seconds from submit, of an open text queue and first_audio from when its
+                                               first part was taken; first_audio and total are 0 until known; queue:
                                                until the first model work; text: time in the front end */
     double model;                           /* seconds inside the backend */
     double audio;                           /* seconds of PCM */

@@ -54,7 +54,12 @@ static const ishow_field request_rows[] = {
     {"seed", "seed", .kind = ISHOW_FIELD_SEED, AT(seed),
      .help = "of the noise: the same seed and request give the same samples; left out: drawn, below 2^53"},
 };
+static const ishow_field feed_rows[] = {
+    {"idle_ms", "idle_ms", .kind = ISHOW_FIELD_WHOLE, AT(idle_ms), .initial = 1000, .least = 50, .most = 60000,
+     .help = "of a text that comes in pieces: milliseconds without one after which what has come is spoken"},
+};
 #undef AT
+const ishow_fields ishow_feed_fields = {feed_rows, sizeof feed_rows / sizeof *feed_rows};
 const ishow_fields ishow_request_fields = {request_rows, sizeof request_rows / sizeof *request_rows};
 
 #define SIZED(member) #member, #member, #member, .at = offsetof(ishow_engine_options, member)

@@ -48,6 +48,8 @@ typedef struct ishow_fields {
 ISHOW_API extern const ishow_fields
     ishow_request_fields; /* of ishow_request. Rows with a setting are the section [sampling] */
 ISHOW_API extern const ishow_fields
+    ishow_feed_fields; /* of ishow_request too: what a text that comes in pieces has besides */
+ISHOW_API extern const ishow_fields
     ishow_engine_fields; /* of ishow_engine_options: the section [engine]; name, option and setting are the same */
 
 /* The value, as a number, of a field of a kind up to ISHOW_FIELD_CHOICE in the struct `of`. */

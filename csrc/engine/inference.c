@@ -16,6 +16,10 @@ static void sweep(ishow_engine *engine) {
             ishow_fail(&error, ISHOW_ECANCELLED, "", "the engine is closing");
         } else if (u->deadline > 0 && now >= u->deadline) {
             ishow_fail(&error, ISHOW_ETIMEOUT, "deadline", "the deadline of %g s passed", u->deadline - u->submitted);
+        } else if (u->state == UTTERANCE_READY && u->complete && u->delivered == u->n_chunks && !u->in_flight) {
+            render_conclude(engine, u);
+            u = engine->living;
+            continue;
         } else {
             u = u->next;
             continue;
@@ -27,8 +31,8 @@ static void sweep(ishow_engine *engine) {
 
 static ishow_scheduling_key key_of(const ishow_engine *engine, const ishow_utterance *u) {
     const double work = u->chunks[u->admitted].work;
-    return (ishow_scheduling_key){u->priority,
-                                  ishow_remaining_work(work, u->admitted > u->resumed, work, engine->work - u->since)};
+    const int later = u->before + u->admitted > u->resumed;
+    return (ishow_scheduling_key){u->priority, ishow_remaining_work(work, later, work, engine->work - u->since)};
 }
 
 /* Its unread audio has reached the limit. */

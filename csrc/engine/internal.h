@@ -36,28 +36,55 @@ typedef struct ishow_prepared_voice {
 /* A piece of PCM ready to be read. */
 typedef struct piece {
     struct piece *next;
+    ishow_word *words; /* [n_words] that begin in it, or shortly behind it; owned */
+    size_t n_words;
     size_t n;
     size_t parts, n_tail; /* ishow_position of its end; the tail follows the n samples */
     float samples[];
 } piece;
 
-/* Part of a text that is one row. Created by the text thread, then used by the inference thread only. */
+/* The text of an utterance that is still being written. Guarded by the engine's lock. */
+typedef struct feed {
+    int open;           /* more may come */
+    char *text;         /* what has come and is not taken yet, ends with NUL; owned */
+    size_t n;           /* its bytes */
+    size_t characters;  /* of it */
+    size_t flush;       /* leading bytes of it that wait for no place to cut */
+    size_t taken;       /* characters that left it: they are spoken */
+    double idle;        /* seconds without news after which all of it is taken */
+    double heard;       /* when the last news came */
+    unsigned parts;     /* taken so far that were spoken */
+    double plays_until; /* when a listener who began at the first audio has heard all that is made */
+} feed;
+
+/* A word of a chunk. */
+typedef struct chunk_word {
+    size_t offset, length; /* characters of the utterance's text */
+    size_t said;           /* words that are said for it */
+    double weight;         /* seconds of ordinary speech to the next one */
+    double from, to;       /* share of the chunk's new frames at which it begins and ends; set when frames are known */
+} chunk_word;
+
+/* Part of a text that is one row. Made by the text thread, then used by the inference thread alone. */
 typedef struct chunk {
     int64_t *tokens; /* [n_tokens], shifted, reference first */
     size_t n_tokens, n_ref;
     size_t gen_frames; /* 0: by the model's predicted durations */
     voice *voice;      /* counted; NULL when the engine has none and needs none */
     double speed;
-    size_t pause; /* samples of silence before it */
-    int apart;    /* it does not overlap with the chunk before: another voice speaks, or a pause is between */
-    double work;  /* estimated frames x calls */
-    float *pcm;   /* finished, waiting for the chunks before it; owned */
+    size_t pause;      /* samples of silence before it */
+    int apart;         /* it does not overlap with the chunk before: another voice speaks, or a pause is between */
+    double work;       /* frames x calls, about */
+    chunk_word *words; /* [n_words], owned */
+    size_t n_words;
+    int32_t *token_words; /* as of ishow_tokens */
+    float *pcm;           /* finished, waiting for its turn; owned */
     size_t n_pcm;
     int finished;
 } chunk;
 
 typedef enum utterance_state {
-    UTTERANCE_WAITING = 0,
+    UTTERANCE_WAITING = 0, /* for the text thread; one that is fed comes back to it when what was taken is spoken */
     UTTERANCE_PREPARING,
     UTTERANCE_READY,
     UTTERANCE_ENDED
@@ -82,6 +109,8 @@ struct ishow_utterance {
     double ahead;               /* seconds; 0: any */
     size_t resumed;             /* parts that another utterance has spoken */
     uint64_t resumed_plan;
+    double
+        began; /* likewise: submitted, or when the first part of a fed text was taken; the text thread's until then */
 
     /* guarded by the engine's lock */
     void (*notify)(void *user);
@@ -96,19 +125,23 @@ struct ishow_utterance {
     piece *first, *last, *current;
     size_t unread; /* samples in first..last */
     uint64_t plan; /* of ishow_position */
+    feed *feed;    /* owned; NULL: the text was whole from the beginning */
+    int complete;  /* no chunks follow those that are there */
     ishow_timings timings;
     double since; /* the engine's work when its next chunk began to wait */
 
     int stop;  /* atomic; read by the scheduler between steps */
     int calls; /* atomic; model calls so far */
 
-    /* set before READY, then used by the inference thread */
+    /* set before READY, then the inference thread's until the utterance waits for text again */
     chunk *chunks;
     size_t n_chunks;
     size_t pause;               /* samples of silence at the end */
-    size_t admitted, delivered; /* chunks that got a row (under the lock), chunks joined */
+    size_t before;              /* chunks of the text that were spoken and left `chunks` */
+    size_t admitted, delivered; /* chunks given to rows (guarded), chunks joined */
     size_t in_flight;
-    float *tail; /* last samples of the joined PCM, held back for the next cross-fade; owned */
+    size_t joined; /* samples of all pieces so far */
+    float *tail;   /* last samples of the joined PCM, held back for the next cross-fade; owned */
     size_t n_tail;
 };
 
@@ -164,8 +197,29 @@ void utterance_release(ishow_utterance *utterance); /* may free it; a caller's t
 void utterance_end(ishow_engine *engine, ishow_utterance *utterance, ishow_status status,
                    const ishow_error *error); /* lock held, released during notify */
 void utterance_push(ishow_engine *engine, ishow_utterance *utterance,
-                    piece *piece); /* lock held, likewise; takes piece */
+                    piece *piece);                                     /* lock held, likewise; takes piece over */
+void utterance_tell(ishow_engine *engine, ishow_utterance *utterance); /* likewise: its caller finds something new */
 void chunks_free(chunk *chunks, size_t n);
+void piece_free(piece *piece); /* NULL allowed */
+
+/* words.c */
+/* Gives a chunk, the bytes `span` of a reading, its words; offset: characters of the utterance's text before the text
+ * that was read. The text thread. 0: out of memory. */
+int words_take(chunk *chunk, const ishow_reading *reading, ishow_span span, size_t offset);
+/* Sets from and to of its words in a row of `frames` frames, of which ref_frames are the reference's. ends: [n_tokens],
+ * where each token ends; NULL: not known. The inference thread. */
+void words_place(chunk *chunk, const size_t *ends, size_t ref_frames, size_t frames);
+/* Gives a piece the words of a chunk of n samples that begins at the sample `begin` of the speech. Without memory it
+ * has none. */
+void words_of_piece(piece *piece, const chunk *chunk, size_t begin, size_t n, int sample_rate);
+
+/* feed.c; the lock is held */
+feed *feed_make(const ishow_request *request); /* NULL: out of memory */
+void feed_free(feed *f);                       /* NULL allowed */
+/* Bytes of its text that are to be spoken now, 0: none. *wake: lowered to when that changes by itself. */
+size_t feed_due(const ishow_utterance *utterance, double now, double *wake);
+/* Takes n bytes off the front; owned by the caller, NULL: out of memory. */
+char *feed_take(ishow_utterance *utterance, size_t n);
 
 /* The engine of this process, as engine/kind.h wants it: engine.c, voice.c, utterance.c */
 extern const ishow_engine_kind local_kind;
@@ -186,6 +240,11 @@ ishow_status local_reading(ishow_engine *engine, const ishow_request *request, c
 void local_timings(ishow_utterance *utterance, ishow_timings *out);
 double local_progress(ishow_utterance *utterance);
 void local_free_utterance(ishow_utterance *utterance);
+ishow_status local_feed(ishow_utterance *utterance, const char *text, double timeout, ishow_error *error); /* feed.c */
+ishow_status local_set_text(ishow_utterance *utterance, const char *text, size_t *kept, ishow_error *error);
+ishow_status local_flush(ishow_utterance *utterance, ishow_error *error);
+ishow_status local_end(ishow_utterance *utterance, ishow_error *error);
+void local_words(ishow_utterance *utterance, const ishow_word **words, size_t *n);
 
 /* references.c */
 void engine_release(ishow_engine *engine);
@@ -210,8 +269,10 @@ ishow_status inference_scheduler(ishow_engine *engine, const ishow_model_info *i
 ishow_status render_start(ishow_engine *engine, job *job,
                           ishow_error *error); /* prepares a row and adds it to the scheduler */
 void render_finish(ishow_engine *engine, job *job,
-                   const ishow_row_result *result); /* handles a row's result; may start the row again */
-void render_drop(ishow_engine *engine, job *job);   /* frees the slot, not its buffers */
+                   const ishow_row_result *result);                     /* takes the row's result; may start it again */
+void render_drop(ishow_engine *engine, job *job);                       /* frees the slot; buffers stay */
+void render_conclude(ishow_engine *engine, ishow_utterance *utterance); /* ends one whose chunks are all joined; lock
+                                                                           held, and let go meanwhile */
 ishow_status render_step(void *engine, const ishow_step_row *rows, size_t n_rows,
                          ishow_error *error); /* the scheduler's step_fn */
 

@@ -41,6 +41,8 @@ ishow_status ishow_engine_list_voices(ishow_engine *engine, ishow_voice_entry **
 
 ishow_status ishow_engine_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user),
                                  void *user, ishow_utterance **out, ishow_error *error) {
+    if (request->open && !kind_of(engine)->feed)
+        return ishow_fail(error, ISHOW_ESTATE, "text", "this engine takes whole texts only");
     return kind_of(engine)->submit(engine, request, notify, user, out, error);
 }
 
@@ -76,4 +78,34 @@ double ishow_utterance_progress(ishow_utterance *utterance) { return kind_of(utt
 
 void ishow_utterance_free(ishow_utterance *utterance) {
     if (utterance) kind_of(utterance)->free_utterance(utterance);
+}
+
+static ishow_status only_whole(ishow_error *error) {
+    return ishow_fail(error, ISHOW_ESTATE, "", "this text was whole from the beginning");
+}
+
+ishow_status ishow_speak_feed(ishow_utterance *utterance, const char *text, double timeout, ishow_error *error) {
+    const ishow_engine_kind *kind = kind_of(utterance);
+    return kind->feed ? kind->feed(utterance, text, timeout, error) : only_whole(error);
+}
+
+ishow_status ishow_speak_set_text(ishow_utterance *utterance, const char *text, size_t *kept, ishow_error *error) {
+    const ishow_engine_kind *kind = kind_of(utterance);
+    return kind->set_text ? kind->set_text(utterance, text, kept, error) : only_whole(error);
+}
+
+ishow_status ishow_speak_flush(ishow_utterance *utterance, ishow_error *error) {
+    const ishow_engine_kind *kind = kind_of(utterance);
+    return kind->flush ? kind->flush(utterance, error) : only_whole(error);
+}
+
+ishow_status ishow_speak_end(ishow_utterance *utterance, ishow_error *error) {
+    const ishow_engine_kind *kind = kind_of(utterance);
+    return kind->end ? kind->end(utterance, error) : only_whole(error);
+}
+
+void ishow_utterance_words(ishow_utterance *utterance, const ishow_word **words, size_t *n) {
+    *words = NULL;
+    *n = 0;
+    if (kind_of(utterance)->words) kind_of(utterance)->words(utterance, words, n);
 }

@@ -56,7 +56,19 @@ typedef struct ishow_span {
 ishow_status ishow_chunk_split(const char *text, const ishow_pace *pace, double max_units, double early_units,
                                ishow_span **out, size_t *n, ishow_error *error);
 
-/* End of each token in frames, from predicted frames per token at speed 1. The first n_ref tokens fill exactly
+#define ISHOW_CHUNK_SECONDS_MIN 5.0 /* of new speech in a full chunk, however long the reference is */
+
+#define ISHOW_EARLY_LEAST  0.4 /* of the goal of an early piece: shorter ones are not worth a join */
+#define ISHOW_EARLY_GROWTH 2.5 /* an early piece is made while the one before it plays, so each may be longer */
+
+/* How much of the front of text[0..bytes), valid UTF-8, is one piece of about `goal` units: bytes in *out. goes_on: the
+ * text is still being written, and the piece ends with a sentence or clause that is known to be over and has `least`
+ * units; *out is 0 where nothing ends so. Otherwise it is cut like the first piece of ishow_chunk_split, all of it
+ * where it is short. */
+ishow_status ishow_feed_cut(const char *text, size_t bytes, int goes_on, const ishow_pace *pace, double least,
+                            double goal, double max_units, size_t *out, ishow_error *error);
+
+/* Where each token ends, in frames, from predicted frames per token at speed 1. The first n_ref tokens fill exactly
  * ref_frames; the others take the predicted time / speed, times the reference's own rate (ref_frames over its
  * prediction, 0.7..1.4). gen_frames > 0 replaces that sum and keeps the proportions. Every token has at least one frame
  * if there are enough. Rounding keeps the sums. ends: [n] out. Returns the total, ends[n - 1]; 0 when a prediction is

@@ -6,37 +6,38 @@
 
 #include "engine/internal.h"
 
-static const double CHUNK_SECONDS_MIN = 5.0; /* of new speech in a chunk, however long the reference is */
+static void reading_free(ishow_reading *reading) {
+    free(reading->text);
+    free(reading->places);
+}
 
 /* Checks that the essential part of a text has a sound. */
 static ishow_status check_essential(ishow_engine *engine, const ishow_utterance *u, ishow_error *error) {
-    char *normal = NULL;
-    ishow_unspoken ignored = {0};
+    ishow_reading reading = {0};
     if (!u->essential) return ISHOW_OK;
-    ishow_status status = engine->frontend.normalize(engine->frontend.self, u->essential,
-                                                     u->voice && u->voice->language[0] ? u->voice->language : NULL, 0,
-                                                     &normal, &ignored, error);
-    free(normal);
+    ishow_status status =
+        engine->frontend.normalize(engine->frontend.self, u->essential,
+                                   u->voice && u->voice->language[0] ? u->voice->language : NULL, 0, &reading, error);
+    reading_free(&reading);
     return status;
 }
 
 /* Normalises the voice's text, once; used by this thread only. */
 static ishow_status speak_reference(ishow_engine *engine, voice *v, ishow_error *error) {
-    char *normal = NULL;
+    ishow_reading reading = {0};
     if (v->spoken) return ISHOW_OK;
     ishow_error why = {0};
-    ishow_unspoken ignored = {0};
     ishow_status status = engine->frontend.normalize(engine->frontend.self, v->text,
-                                                     v->language[0] ? v->language : NULL, 0, &normal, &ignored, &why);
+                                                     v->language[0] ? v->language : NULL, 0, &reading, &why);
     if (status != ISHOW_OK) {
         ishow_fail(error, status, "voice_id", "the reference text of voice '%s' cannot be read: %s", v->id,
                    why.message);
         goto done;
     }
-    v->spoken = voice_close_text(normal);
+    v->spoken = voice_close_text(reading.text);
     if (!v->spoken) status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a reference text");
 done:
-    free(normal);
+    reading_free(&reading);
     return status;
 }
 
@@ -60,8 +61,11 @@ static ishow_status tokenize(ishow_engine *engine, const char *ref_text, const c
     for (size_t i = 0; i < tokens.n; i++) c->tokens[i] = (int64_t)tokens.ids[i] + 1;
     c->n_tokens = tokens.n;
     c->n_ref = tokens.n_ref;
+    c->token_words = tokens.words;
+    tokens.words = NULL;
 done:
     free(tokens.ids);
+    free(tokens.words);
     return status;
 }
 
@@ -72,6 +76,9 @@ typedef struct plan {
     size_t n, room;
     double pause; /* seconds of silence before the next part */
     ishow_unspoken unspoken;
+    const char *text; /* that is planned: the utterance's, or what was taken of it */
+    size_t offset;    /* characters of the utterance's text before it */
+    double early;     /* seconds of the first chunk, about; 0: as long as it may be */
 } plan;
 
 static ishow_status make_room(plan *p, size_t more, ishow_error *error) {
@@ -116,8 +123,8 @@ static ishow_status fix_lengths(const ishow_engine *engine, const ishow_utteranc
 /* One chunk more, of text[0..bytes) in a voice. What holds nothing speakable beside others, such as a row of dots, is
  * left out. `alone`: it is all there is of the part. */
 static ishow_status add_chunk(ishow_engine *engine, const ishow_utterance *u, voice *v, double speed,
-                              const ishow_pace *pace, const char *ref_text, char *text, int alone, plan *p,
-                              ishow_error *error) {
+                              const ishow_pace *pace, const char *ref_text, const ishow_reading *reading,
+                              ishow_span span, char *text, int alone, plan *p, ishow_error *error) {
     const ishow_model_info *info = &engine->info;
     const size_t bytes = strlen(text), ref_frames = info->uses_prompt && v ? v->frames : 0;
     chunk c = {.speed = speed};
@@ -125,9 +132,13 @@ static ishow_status add_chunk(ishow_engine *engine, const ishow_utterance *u, vo
         tokenize(engine, ref_text, text, v && v->language[0] ? v->language : NULL, v ? v->id : NULL, &c, error);
     if (status == ISHOW_EINVAL && !alone) return ISHOW_OK;
     if (status != ISHOW_OK) return status;
-    if (c.n_tokens == c.n_ref) {
+    const int empty = c.n_tokens == c.n_ref;
+    /* Places of a text with markup are those of its parts. */
+    const int placed = empty || u->markup || words_take(&c, reading, span, p->offset);
+    if (empty || !placed) {
         free(c.tokens);
-        return ISHOW_OK;
+        free(c.token_words);
+        return placed ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for the words of a text");
     }
     const size_t frames = ishow_pace_frames(pace, text, bytes, speed);
     c.gen_frames = ruled_frames(info, ref_frames, frames);
@@ -146,15 +157,16 @@ static ishow_status add_chunk(ishow_engine *engine, const ishow_utterance *u, vo
 static ishow_status plan_part(ishow_engine *engine, const ishow_utterance *u, const char *text, voice *v, double speed,
                               plan *p, ishow_error *error) {
     const ishow_model_info *info = &engine->info; /* shapes are constant: no lock */
-    char *normal = NULL, *piece = NULL;
+    ishow_reading reading = {0};
+    char *piece = NULL;
     ishow_span *spans = NULL;
-    ishow_unspoken unspoken = {0};
     size_t n_spans = 0, ref_frames = 0;
     const char *ref_text = "";
 
     ishow_status status = engine->frontend.normalize(
-        engine->frontend.self, text, v && v->language[0] ? v->language : NULL, u->markup, &normal, &unspoken, error);
+        engine->frontend.self, text, v && v->language[0] ? v->language : NULL, u->markup, &reading, error);
     if (status != ISHOW_OK) goto done;
+    const char *normal = reading.text;
     if (v && info->uses_prompt) {
         status = speak_reference(engine, v, error);
         if (status != ISHOW_OK) goto done;
@@ -162,9 +174,9 @@ static ishow_status plan_part(ishow_engine *engine, const ishow_utterance *u, co
         ref_frames = v->frames;
     }
     if (!p->unspoken.count)
-        p->unspoken = unspoken;
+        p->unspoken = reading.unspoken;
     else
-        p->unspoken.count += unspoken.count;
+        p->unspoken.count += reading.unspoken.count;
     double frames_per_second = (double)info->sample_rate / info->hop;
     ishow_pace pace = ishow_pace_make(ref_text, ref_frames, normal, frames_per_second);
     double ref_seconds = (double)ref_frames / frames_per_second,
@@ -172,10 +184,10 @@ static ishow_status plan_part(ishow_engine *engine, const ishow_utterance *u, co
     double limit;
     __atomic_load(&engine->options.chunk_seconds, &limit, __ATOMIC_RELAXED);
     if (info->chunk_frames) limit = fmin(limit, (double)info->chunk_frames / frames_per_second);
-    double seconds = fmin(fmax(limit - ref_seconds, CHUNK_SECONDS_MIN), seconds_left);
+    double seconds = fmin(fmax(limit - ref_seconds, ISHOW_CHUNK_SECONDS_MIN), seconds_left);
     const double units_per_second = frames_per_second / pace.frames_per_unit * speed;
-    status = ishow_chunk_split(normal, &pace, seconds * units_per_second,
-                               u->early && !p->n ? ISHOW_EARLY_SECONDS * units_per_second : 0, &spans, &n_spans, error);
+    status = ishow_chunk_split(normal, &pace, seconds * units_per_second, p->n ? 0 : p->early * units_per_second,
+                               &spans, &n_spans, error);
     if (status != ISHOW_OK) goto done;
     status = make_room(p, n_spans, error);
     piece = malloc(strlen(normal) + 1);
@@ -184,12 +196,12 @@ static ishow_status plan_part(ishow_engine *engine, const ishow_utterance *u, co
         const size_t bytes = spans[i].end - spans[i].begin;
         memcpy(piece, normal + spans[i].begin, bytes);
         piece[bytes] = '\0';
-        status = add_chunk(engine, u, v, speed, &pace, ref_text, piece, n_spans == 1, p, error);
+        status = add_chunk(engine, u, v, speed, &pace, ref_text, &reading, spans[i], piece, n_spans == 1, p, error);
     }
 done:
     free(piece);
     free(spans);
-    free(normal);
+    reading_free(&reading);
     return status;
 }
 
@@ -229,8 +241,8 @@ static ishow_status part_voice(ishow_engine *engine, const ishow_part *part, voi
 static ishow_status plan_parts(ishow_engine *engine, const ishow_utterance *u, plan *p, ishow_error *error) {
     ishow_part *parts = NULL;
     size_t n = 0;
-    if (!engine->frontend.cut) return plan_part(engine, u, u->text, u->voice, u->speed, p, error);
-    ishow_status status = engine->frontend.cut(engine->frontend.self, u->text, &parts, &n, error);
+    if (!engine->frontend.cut) return plan_part(engine, u, p->text, u->voice, u->speed, p, error);
+    ishow_status status = engine->frontend.cut(engine->frontend.self, p->text, &parts, &n, error);
     for (size_t i = 0; status == ISHOW_OK && i < n; i++) {
         voice *v = NULL;
         p->pause += parts[i].pause;
@@ -249,62 +261,129 @@ static ishow_status prepare(ishow_engine *engine, const ishow_utterance *u, plan
     ishow_status status = check_essential(engine, u, error);
     if (status == ISHOW_OK)
         status =
-            u->markup ? plan_parts(engine, u, p, error) : plan_part(engine, u, u->text, u->voice, u->speed, p, error);
+            u->markup ? plan_parts(engine, u, p, error) : plan_part(engine, u, p->text, u->voice, u->speed, p, error);
     if (status == ISHOW_OK && p->n == 0)
         status = ishow_fail(error, ISHOW_EINVAL, "text", "text holds nothing that this voice can speak");
     if (status == ISHOW_OK && u->fix_duration > 0) status = fix_lengths(engine, u, p, error);
     return status;
 }
 
-/* The waiting utterance of highest priority, among equals the oldest. */
-static ishow_utterance *next_text(const ishow_engine *engine) {
+/* The waiting utterance of highest priority with something to do, among equals the oldest; *n: bytes to take of one
+ * that is fed, 0: its text has ended. *wake: when to look again. */
+static ishow_utterance *next_text(const ishow_engine *engine, size_t *n, double *wake) {
     ishow_utterance *best = NULL;
-    for (ishow_utterance *u = engine->living; u; u = u->next)
-        if (u->state == UTTERANCE_WAITING && !u->cancelled && (!best || u->priority > best->priority)) best = u;
+    const double now = ishow_now();
+    for (ishow_utterance *u = engine->living; u; u = u->next) {
+        if (u->state != UTTERANCE_WAITING || u->cancelled || (best && u->priority <= best->priority)) continue;
+        const size_t due = u->feed ? feed_due(u, now, wake) : 0;
+        if (u->feed && !due && (u->feed->open || u->feed->n)) continue;
+        best = u;
+        *n = due;
+    }
     return best;
+}
+
+static void wait_for_text(ishow_engine *engine, double wake) {
+    struct timespec until;
+    if (isinf(wake)) {
+        pthread_cond_wait(&engine->text_work, &engine->lock);
+        return;
+    }
+    ishow_deadline(wake - ishow_now(), &until);
+    pthread_cond_timedwait(&engine->text_work, &engine->lock, &until);
+}
+
+/* The chunks of u, of a fed one those of the next part, are there; takes those of p. The lock is held. */
+static void publish(ishow_engine *engine, ishow_utterance *u, plan *p, uint64_t plan_hash) {
+    if (u->feed) {
+        chunks_free(u->chunks, u->n_chunks);
+        u->before += u->n_chunks;
+        u->admitted = u->delivered = 0;
+    }
+    u->chunks = p->chunks;
+    u->n_chunks = p->n;
+    u->plan = plan_hash;
+    u->pause = (size_t)(p->pause * engine->info.sample_rate + 0.5);
+    p->chunks = NULL;
+    p->n = 0;
+    u->timings.chunks += (int)u->n_chunks;
+    u->since = engine->work;
+    u->state = UTTERANCE_READY;
+    if (u->feed) {
+        u->feed->parts++;
+        u->complete = !u->feed->open && !u->feed->n;
+    }
+    pthread_cond_signal(&engine->model_work);
+}
+
+/* The text of a fed utterance has ended, and all that was taken is spoken; the lock is held. */
+static void conclude(ishow_engine *engine, ishow_utterance *u) {
+    ishow_error error = {0};
+    if (u->feed->parts) {
+        u->complete = 1;
+        u->state = UTTERANCE_READY;
+        pthread_cond_signal(&engine->model_work);
+        return;
+    }
+    ishow_fail(&error, ISHOW_EINVAL, "text", "the text ended and held nothing that this voice can speak");
+    utterance_end(engine, u, ISHOW_EINVAL, &error);
+}
+
+/* Reads what is due of u's text and hands its chunks over; the lock is held, and let go meanwhile. */
+static void read_text(ishow_engine *engine, ishow_utterance *u, size_t n_bytes) {
+    plan p = {.offset = u->feed ? u->feed->taken : 0};
+    ishow_error error = {0};
+    ishow_status status = ISHOW_ENOMEM;
+    u->state = UTTERANCE_PREPARING;
+    char *part = u->feed ? feed_take(u, n_bytes) : NULL;
+    p.text = part ? part : u->text;
+    p.early = u->early && !u->feed ? ISHOW_EARLY_SECONDS : 0; /* a part of a fed text is one chunk where it fits */
+    if (part && !u->feed->parts) u->began = ishow_now();
+    if (part) utterance_tell(engine, u); /* there is room for more */
+    pthread_mutex_unlock(&engine->lock);
+    const double begin = ishow_now();
+    if (u->feed && !part)
+        ishow_fail(&error, ISHOW_ENOMEM, "", "no memory for a part of a text");
+    else
+        status = prepare(engine, u, &p, &error);
+    const uint64_t plan_hash = plan_of(p.chunks, p.n);
+    if (status == ISHOW_OK) status = check_resumed(u, p.n, plan_hash, &error);
+    const double spent = ishow_now() - begin;
+    free(part);
+    pthread_mutex_lock(&engine->lock);
+    u->timings.text += spent;
+    u->timings.unspoken.count += p.unspoken.count;
+    if (p.unspoken.count && !u->timings.unspoken.first[0])
+        memcpy(u->timings.unspoken.first, p.unspoken.first, sizeof p.unspoken.first);
+    if (u->state != UTTERANCE_PREPARING) {
+        /* ended meanwhile */
+    } else if (status == ISHOW_OK) {
+        publish(engine, u, &p, plan_hash);
+    } else if (u->feed && status == ISHOW_EINVAL && !strcmp(error.field, "text")) {
+        u->state = UTTERANCE_WAITING; /* a part without words, such as a row of dots */
+    } else {
+        utterance_end(engine, u, status, &error);
+    }
+    chunks_free(p.chunks, p.n);
+    free(p.units);
 }
 
 void *text_main(void *argument) {
     ishow_engine *engine = argument;
     pthread_mutex_lock(&engine->lock);
     while (!engine->stopping) {
-        ishow_utterance *u = next_text(engine);
+        size_t n = 0;
+        double wake = INFINITY;
+        ishow_utterance *u = next_text(engine, &n, &wake);
         if (!u) {
-            pthread_cond_wait(&engine->text_work, &engine->lock);
+            wait_for_text(engine, wake);
             continue;
         }
-        u->state = UTTERANCE_PREPARING;
         utterance_reference(u);
-        pthread_mutex_unlock(&engine->lock);
-
-        plan p = {0};
-        ishow_error error = {0};
-        double begin = ishow_now();
-        ishow_status status = prepare(engine, u, &p, &error);
-        const uint64_t plan_hash = plan_of(p.chunks, p.n);
-        if (status == ISHOW_OK) status = check_resumed(u, p.n, plan_hash, &error);
-        double spent = ishow_now() - begin;
-
-        pthread_mutex_lock(&engine->lock);
-        u->timings.text = spent;
-        u->timings.unspoken = p.unspoken;
-        if (u->state != UTTERANCE_PREPARING) {
-            /* it has ended meanwhile */
-        } else if (status != ISHOW_OK) {
-            utterance_end(engine, u, status, &error);
-        } else {
-            u->chunks = p.chunks;
-            u->n_chunks = p.n;
-            u->plan = plan_hash;
-            u->pause = (size_t)(p.pause * engine->info.sample_rate + 0.5);
-            p.chunks = NULL;
-            u->timings.chunks = (int)p.n;
-            u->since = engine->work;
-            u->state = UTTERANCE_READY;
-            pthread_cond_signal(&engine->model_work);
-        }
-        chunks_free(p.chunks, p.n);
-        free(p.units);
+        if (u->feed && !n)
+            conclude(engine, u);
+        else
+            read_text(engine, u, n);
         utterance_release(u);
     }
     pthread_mutex_unlock(&engine->lock);

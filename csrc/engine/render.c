@@ -191,7 +191,8 @@ done:
 static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
     const ishow_model_info *info = &engine->backend.info;
     ishow_utterance *u = j->utterance;
-    ishow_noise_fill(ishow_noise_seed(u->seed, (uint32_t)j->index, (uint32_t)j->retry), j->x,
+    const size_t number = u->before + j->index;
+    ishow_noise_fill(ishow_noise_seed(u->seed, (uint32_t)number, (uint32_t)j->retry), j->x,
                      j->frames * (size_t)info->n_mels);
     j->calls = 0;
     const size_t reference = u->short_guidance && info->one_branch && j->frames - j->ref_frames >= 2
@@ -206,7 +207,7 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
                            .path = u->path,
                            .frames = j->frames,
                            .priority = u->priority,
-                           .later = j->index > u->resumed,
+                           .later = number > u->resumed,
                            .cancelled = &u->stop,
                            .user = j};
     return ishow_scheduler_add(engine->scheduler, &row, error);
@@ -214,12 +215,14 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
 
 ishow_status render_start(ishow_engine *engine, job *j, ishow_error *error) {
     ishow_utterance *u = j->utterance;
-    const chunk *c = &u->chunks[j->index];
+    chunk *c = &u->chunks[j->index];
     pthread_mutex_lock(&engine->lock);
-    if (j->index == u->resumed) u->timings.queue = ishow_now() - u->submitted;
+    if (u->before + j->index == u->resumed) u->timings.queue = ishow_now() - u->began;
     engine->stats.rows++;
     pthread_mutex_unlock(&engine->lock);
     ishow_status status = set_frames(engine, u, j, c, error);
+    if (status == ISHOW_OK)
+        words_place(c, engine->backend.info.predicts_durations ? engine->ends.data : NULL, j->ref_frames, j->frames);
     if (status == ISHOW_OK) status = modulation(engine, u, &j->mod, error);
     if (status == ISHOW_OK) status = encode(engine, u, j, c, error);
     if (status == ISHOW_OK) status = enter(engine, j, error);
@@ -233,6 +236,10 @@ void render_drop(ishow_engine *engine, job *j) {
     j->utterance->in_flight--;
     pthread_mutex_lock(&engine->lock); /* render_step and the statistics read the jobs */
     ishow_utterance *u = j->utterance;
+    if (u->state == UTTERANCE_READY && !u->complete && u->delivered == u->n_chunks && !u->in_flight) {
+        u->state = UTTERANCE_WAITING;
+        pthread_cond_signal(&engine->text_work);
+    }
     j->utterance = NULL;
     engine->n_jobs--;
     pthread_mutex_unlock(&engine->lock);
@@ -258,8 +265,12 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
     const size_t fade = (size_t)(u->cross_fade * (double)rate + 0.5), keeps = fade > edge ? fade : edge;
     while (u->delivered < u->n_chunks && u->chunks[u->delivered].finished) {
         chunk *c = &u->chunks[u->delivered++];
-        int is_last = u->delivered == u->n_chunks;
-        const size_t after = is_last ? u->pause : 0;
+        pthread_mutex_lock(&engine->lock);
+        const int no_more = u->delivered == u->n_chunks, is_last = no_more && u->complete;
+        /* The end of a fed text that stops is not kept back until it goes on. */
+        const int flows = no_more && u->feed && u->feed->n;
+        pthread_mutex_unlock(&engine->lock);
+        const size_t after = no_more ? u->pause : 0;
         size_t most = u->n_tail + c->pause + c->n_pcm + after;
         piece *p = malloc(sizeof *p + most * sizeof *p->samples);
         float *kept = malloc((keeps + 1) * sizeof *kept);
@@ -271,10 +282,12 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
             end(engine, u, ISHOW_ENOMEM, &error);
             return;
         }
+        *p = (piece){0};
         size_t n = c->apart ? ishow_audio_join_apart(u->tail, u->n_tail, c->pcm, c->n_pcm, c->pause, edge, p->samples)
                             : ishow_audio_cross_fade(u->tail, u->n_tail, c->pcm, c->n_pcm, fade, p->samples);
+        words_of_piece(p, c, u->joined + n - c->n_pcm, c->n_pcm, (int)rate);
         if (after) n = join_silence(p->samples, n, after, edge);
-        const size_t wanted = is_last ? 0 : u->chunks[u->delivered].apart ? edge : fade;
+        const size_t wanted = is_last ? 0 : no_more ? (flows ? fade : 0) : u->chunks[u->delivered].apart ? edge : fade;
         const size_t hold = wanted < n ? wanted : n;
         memcpy(kept, p->samples + (n - hold), hold * sizeof *kept);
         free(u->tail);
@@ -283,20 +296,38 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
         p->n = n - hold;
         p->parts = u->delivered;
         p->n_tail = hold;
+        u->joined += p->n;
         free(c->pcm);
         c->pcm = NULL;
         pthread_mutex_lock(&engine->lock);
         if (p->n && !u->cancelled && u->state != UTTERANCE_ENDED)
             utterance_push(engine, u, p);
         else
-            free(p);
+            piece_free(p);
         if (is_last) utterance_end(engine, u, ISHOW_OK, NULL);
         pthread_mutex_unlock(&engine->lock);
     }
 }
 
-/* target_rms > 0: scales the speech of the clip to that RMS (less where its peak would clip). 0: F5's rule, the
- * reference's own level. */
+void render_conclude(ishow_engine *engine, ishow_utterance *u) {
+    piece *p = u->n_tail ? malloc(sizeof *p + u->n_tail * sizeof *p->samples) : NULL;
+    ishow_error error;
+    ishow_status status = ISHOW_OK;
+    utterance_reference(u);
+    if (p) {
+        *p = (piece){.n = u->n_tail};
+        memcpy(p->samples, u->tail, u->n_tail * sizeof *u->tail);
+        u->n_tail = 0;
+        utterance_push(engine, u, p);
+    } else if (u->n_tail) {
+        status = ishow_fail(&error, ISHOW_ENOMEM, "", "no memory for %zu samples", u->n_tail);
+    }
+    utterance_end(engine, u, status, status == ISHOW_OK ? NULL : &error);
+    utterance_release(u);
+}
+
+/* target_rms > 0: the speech in the clip is brought to that RMS (less where its peak would clip). 0: F5's rule, the
+ * reference's own level comes back. */
 static void set_level(const ishow_engine *engine, const ishow_utterance *u, const voice *v, float *samples, size_t n,
                       float peak) {
     float factor = v && engine->backend.info.uses_prompt ? v->restore : 1.0f;

@@ -12,6 +12,7 @@
 ishow_request ishow_request_default(void) {
     ishow_request request = {0};
     ishow_fields_default(&ishow_request_fields, &request);
+    ishow_fields_default(&ishow_feed_fields, &request);
     return request;
 }
 
@@ -20,17 +21,25 @@ void utterance_reference(ishow_utterance *u) { __atomic_add_fetch(&u->references
 void chunks_free(chunk *chunks, size_t n) {
     for (size_t i = 0; chunks && i < n; i++) {
         free(chunks[i].tokens);
+        free(chunks[i].words);
+        free(chunks[i].token_words);
         free(chunks[i].pcm);
         voice_release(chunks[i].voice);
     }
     free(chunks);
 }
 
+void piece_free(piece *p) {
+    if (!p) return;
+    free(p->words);
+    free(p);
+}
+
 static void drop_pieces(ishow_utterance *u) {
     u->unread = 0;
     while (u->first) {
         piece *next = u->first->next;
-        free(u->first);
+        piece_free(u->first);
         u->first = next;
     }
     u->last = NULL;
@@ -39,10 +48,11 @@ static void drop_pieces(ishow_utterance *u) {
 void utterance_release(ishow_utterance *u) {
     if (__atomic_sub_fetch(&u->references, 1, __ATOMIC_ACQ_REL)) return;
     drop_pieces(u);
-    free(u->current);
+    piece_free(u->current);
     free(u->tail);
     chunks_free(u->chunks, u->n_chunks);
     voice_release(u->voice);
+    feed_free(u->feed);
     free(u->text);
     free(u->essential);
     pthread_cond_destroy(&u->changed);
@@ -50,8 +60,8 @@ void utterance_release(ishow_utterance *u) {
     free(u);
 }
 
-/* Calls notify without the lock. A caller that frees its utterance waits until this has returned. */
-static void tell(ishow_engine *engine, ishow_utterance *u) {
+/* Tells the caller, without the lock. A caller that frees its side waits until this has returned. */
+void utterance_tell(ishow_engine *engine, ishow_utterance *u) {
     pthread_cond_broadcast(&u->changed);
     if (u->notify) {
         void (*notify)(void *) = u->notify;
@@ -73,16 +83,17 @@ void utterance_push(ishow_engine *engine, ishow_utterance *u, piece *p) {
     else
         u->first = p;
     u->last = p;
+    const double now = ishow_now(), seconds = (double)p->n / u->timings.sample_rate;
     u->unread += p->n;
     if (u->timings.first_audio == 0) {
-        u->timings.first_audio = ishow_now() - u->submitted;
+        u->timings.first_audio = now - u->began;
         engine->stats.first_audios++;
         engine->stats.first_audio_seconds += u->timings.first_audio;
     }
-    double seconds = (double)p->n / u->timings.sample_rate;
+    if (u->feed) u->feed->plays_until = fmax(u->feed->plays_until, now) + seconds;
     u->timings.audio += seconds;
     engine->stats.audio_seconds += seconds;
-    tell(engine, u);
+    utterance_tell(engine, u);
 }
 
 void utterance_end(ishow_engine *engine, ishow_utterance *u, ishow_status status, const ishow_error *error) {
@@ -108,25 +119,28 @@ void utterance_end(ishow_engine *engine, ishow_utterance *u, ishow_status status
         engine->stats.cancelled++;
     else
         engine->stats.failed++;
-    tell(engine, u);
-    utterance_release(
-        u); /* the list's reference; the engine has one of its own, so this never frees the engine and its lock */
+    utterance_tell(engine, u);
+    utterance_release(u); /* the list's reference; the engine's own is still there, so this never frees the lock */
 }
 
 ishow_status ishow_request_check(const ishow_request *request, float *t, ishow_error *error) {
     ishow_status status;
     size_t characters = request->text ? ishow_utf8_length(request->text) : 0;
     if (characters == SIZE_MAX) return ishow_fail(error, ISHOW_EINVAL, "text", "text is not valid UTF-8");
-    if (characters < 1 || characters > ISHOW_MAX_TEXT_CHARS)
+    if (characters < !request->open || characters > ISHOW_MAX_TEXT_CHARS)
         return ishow_fail(error, ISHOW_EINVAL, "text", "text must have 1 to %d characters, got %zu",
                           ISHOW_MAX_TEXT_CHARS, characters);
+    if (request->open && request->fix_duration > 0)
+        return ishow_fail(error, ISHOW_EINVAL, "fix_duration",
+                          "fix_duration needs a whole text, not one that comes in pieces");
     ishow_span *spans = NULL;
     size_t n_spans = 0;
     const ishow_pace whole = {.by_bytes = 1};
     status = ishow_chunk_split(request->text, &whole, INFINITY, 0, &spans, &n_spans, error);
     free(spans);
     if (status != ISHOW_OK) return status;
-    if (n_spans == 0) return ishow_fail(error, ISHOW_EINVAL, "text", "text holds only white space");
+    if (n_spans == 0 && !request->open) return ishow_fail(error, ISHOW_EINVAL, "text", "text holds only white space");
+    if ((status = ishow_fields_check(&ishow_feed_fields, request, error)) != ISHOW_OK) return status;
     if ((status = ishow_fields_check(&ishow_request_fields, request, error)) != ISHOW_OK) return status;
     if (request->markup && request->fix_duration > 0)
         return ishow_fail(error, ISHOW_EINVAL, "fix_duration",
@@ -152,8 +166,12 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     u->text = ishow_strdup(request->text);
     u->essential = has_essential ? ishow_strdup(request->essential) : NULL;
     u->tail = from && from->n_tail ? ishow_alloc(from->n_tail, sizeof *u->tail) : NULL;
-    if (!u->text || (has_essential && !u->essential) || (from && from->n_tail && !u->tail)) {
+    u->feed = request->open ? feed_make(request) : NULL;
+    u->complete = !request->open;
+    if (!u->text || (has_essential && !u->essential) || (from && from->n_tail && !u->tail) ||
+        (request->open && !u->feed)) {
         free(u->tail);
+        feed_free(u->feed);
         free(u->text);
         free(u->essential);
         free(u);
@@ -189,7 +207,7 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     u->cross_fade = request->cross_fade;
     u->fix_duration = request->fix_duration;
     u->seed = request->has_seed ? request->seed : ishow_request_seed();
-    u->submitted = ishow_now();
+    u->submitted = u->began = ishow_now();
     u->deadline = request->deadline > 0 ? u->submitted + request->deadline : 0;
     u->notify = notify;
     u->user = user;
@@ -294,7 +312,7 @@ ishow_status local_next(ishow_utterance *u, double timeout, const float **sample
         else
             waits = pthread_cond_timedwait(&u->changed, &u->engine->lock, &until) == 0;
     }
-    free(u->current);
+    piece_free(u->current);
     u->current = NULL;
     if (u->cancelled) {
         status = ishow_fail(error, ISHOW_ECANCELLED, "", "the utterance was cancelled");
@@ -303,6 +321,7 @@ ishow_status local_next(ishow_utterance *u, double timeout, const float **sample
         u->first = u->first->next;
         u->unread -= u->current->n;
         if (u->ahead > 0) pthread_cond_signal(&u->engine->model_work); /* another part may begin */
+        if (u->feed) pthread_cond_signal(&u->engine->text_work);       /* it lets more be spoken */
         if (!u->first) u->last = NULL;
         *samples = u->current->samples;
         *n = u->current->n;
@@ -325,6 +344,11 @@ void ishow_utterance_position(ishow_utterance *u, ishow_position *out) {
         out->n_tail = u->current->n_tail;
     }
     pthread_mutex_unlock(&u->engine->lock);
+}
+
+void local_words(ishow_utterance *u, const ishow_word **words, size_t *n) {
+    *words = u->current ? u->current->words : NULL; /* the reader's own */
+    *n = u->current ? u->current->n_words : 0;
 }
 
 /* With the lock. */

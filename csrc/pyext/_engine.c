@@ -221,7 +221,7 @@ static void notify_fd(void *user) {
 }
 
 static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"text", "voice", "early", "priority", "deadline", "notify", NULL};
+    static char *names[] = {"text", "voice", "early", "priority", "deadline", "notify", "open", NULL};
     engine_object *self = (engine_object *)object;
     ishow_request request = ishow_request_default();
     ishow_error error = {0};
@@ -229,10 +229,13 @@ static PyObject *engine_submit(PyObject *object, PyObject *args, PyObject *kwarg
     text_argument text = {.field = "text"}, voice = {.field = "voice_id"};
     int notify = -1;
     PyObject *rest = split_options(Py_TYPE(self), kwargs, &ishow_request_fields, 0, &request);
-    const int good = rest && PyArg_ParseTupleAndKeywords(args, rest, "O&|O&$pidi:submit", names, pyext_take_text, &text,
-                                                         pyext_take_text_or_none, &voice, &request.early,
-                                                         &request.priority, &request.deadline, &notify);
+    const int fed = rest ? pyext_take_fields(&ishow_feed_fields, rest, 0, &request, &error) : 0;
+    const int good = rest && !fed &&
+                     PyArg_ParseTupleAndKeywords(args, rest, "O&|O&$pidip:submit", names, pyext_take_text, &text,
+                                                 pyext_take_text_or_none, &voice, &request.early, &request.priority,
+                                                 &request.deadline, &notify, &request.open);
     Py_XDECREF(rest); /* the strings belong to their objects, which the caller holds */
+    if (fed && !PyErr_Occurred()) return raise(Py_TYPE(self), error.status, &error);
     if (!good) return refuse_overflow();
     request.text = text.utf8;
     request.voice = voice.utf8;
@@ -406,6 +409,7 @@ static int module_exec(PyObject *module) {
         return -1;
     return add(module, "DEFAULTS", pyext_defaults()) ||
                    add(module, "REQUEST_FIELDS", pyext_fields(&ishow_request_fields)) ||
+                   add(module, "FEED_FIELDS", pyext_fields(&ishow_feed_fields)) ||
                    add(module, "ENGINE_FIELDS", pyext_fields(&ishow_engine_fields)) ||
                    add(module, "CHAT_WORDS", pyext_chat_words()) ||
                    add(module, "VERSION", PyUnicode_FromString(ishow_version())) ||

@@ -5,6 +5,7 @@
 
 #include "base/base.h"
 #include "pyext/dict.h"
+#include "pyext/text.h"
 
 #define WAIT_SLICE 0.1 /* seconds between two looks at pending signals */
 
@@ -52,6 +53,76 @@ static PyObject *utterance_next(PyObject *object, PyObject *args, PyObject *kwar
     return PyByteArray_FromStringAndSize((const char *)samples, (Py_ssize_t)(n * sizeof *samples));
 }
 
+/* None, or the exception. */
+static PyObject *done(PyObject *self, ishow_status status, const ishow_error *error) {
+    if (status) return raise_status(state_of(Py_TYPE(self))->from_status, status, error);
+    Py_RETURN_NONE;
+}
+
+/* Waits in slices like wait_next. */
+static PyObject *utterance_feed(PyObject *object, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"text", "timeout", NULL};
+    utterance_object *self = (utterance_object *)object;
+    text_argument text = {.field = "text"};
+    ishow_error error = {0};
+    ishow_status status;
+    double timeout = -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&|d:feed", names, pyext_take_text, &text, &timeout)) return NULL;
+    const double end = ishow_now() + timeout;
+    for (;;) {
+        double left = timeout < 0 ? WAIT_SLICE : end - ishow_now();
+        left = left < 0 ? 0 : left > WAIT_SLICE ? WAIT_SLICE : left;
+        Py_BEGIN_ALLOW_THREADS status = ishow_speak_feed(self->utterance, text.utf8, left, &error);
+        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return NULL;
+        if (status != ISHOW_EAGAIN || (timeout >= 0 && ishow_now() >= end)) return done(object, status, &error);
+    }
+}
+
+static PyObject *utterance_set_text(PyObject *object, PyObject *arg) {
+    text_argument text = {.field = "text"};
+    ishow_error error = {0};
+    ishow_status status;
+    size_t kept = 0;
+    if (!pyext_take_text(arg, &text)) return NULL;
+    Py_BEGIN_ALLOW_THREADS status =
+        ishow_speak_set_text(((utterance_object *)object)->utterance, text.utf8, &kept, &error);
+    Py_END_ALLOW_THREADS if (status) return done(object, status, &error);
+    return PyLong_FromSize_t(kept);
+}
+
+static PyObject *utterance_flush(PyObject *object, PyObject *unused) {
+    (void)unused;
+    ishow_error error = {0};
+    ishow_status status;
+    Py_BEGIN_ALLOW_THREADS status = ishow_speak_flush(((utterance_object *)object)->utterance, &error);
+    Py_END_ALLOW_THREADS return done(object, status, &error);
+}
+
+static PyObject *utterance_end(PyObject *object, PyObject *unused) {
+    (void)unused;
+    ishow_error error = {0};
+    ishow_status status;
+    Py_BEGIN_ALLOW_THREADS status = ishow_speak_end(((utterance_object *)object)->utterance, &error);
+    Py_END_ALLOW_THREADS return done(object, status, &error);
+}
+
+static PyObject *utterance_words(PyObject *object, PyObject *unused) {
+    (void)unused;
+    const ishow_word *words; /* borrowed until the next call of next */
+    size_t n;
+    ishow_utterance_words(((utterance_object *)object)->utterance, &words, &n);
+    PyObject *list = PyList_New((Py_ssize_t)n);
+    for (size_t i = 0; list && i < n; i++) {
+        PyObject *word = Py_BuildValue("(ddnn)", words[i].start, words[i].end, (Py_ssize_t)words[i].offset,
+                                       (Py_ssize_t)words[i].length);
+        if (word)
+            PyList_SET_ITEM(list, (Py_ssize_t)i, word);
+        else
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
 static PyObject *utterance_cancel(PyObject *object, PyObject *unused) {
     (void)unused;
     utterance_object *self = (utterance_object *)object;
@@ -90,6 +161,14 @@ static PyMethodDef utterance_methods[] = {
     {"next", WITH_KEYWORDS(utterance_next),
      "next(timeout=-1)\n--\n\nThe next piece of audio as float32 bytes, None at the end. Waits up to `timeout` seconds "
      "(below 0: for ever)."},
+    {"feed", WITH_KEYWORDS(utterance_feed),
+     "feed(text, timeout=-1)\n--\n\nAdd a piece to an open text. Waits for room up to `timeout` seconds, then EAGAIN."},
+    {"set_text", utterance_set_text, METH_O,
+     "set_text(text, /)\n--\n\nReplace what has not begun; the characters that are kept before it."},
+    {"flush", utterance_flush, METH_NOARGS, "Speak what has come as it is."},
+    {"end", utterance_end, METH_NOARGS, "The text is complete."},
+    {"words", utterance_words, METH_NOARGS,
+     "[(start, end, offset, length), ...]: words that begin in the last piece, seconds and characters."},
     {"cancel", utterance_cancel, METH_NOARGS, "Stop at the next step; next() then raises ECANCELLED."},
     {"timings", utterance_timings, METH_NOARGS, "Seconds spent where, seed, sample rate."},
     {"progress", utterance_progress, METH_NOARGS, "0 to 1, by steps taken."},

@@ -23,7 +23,7 @@ extern const char read_speech_doc[], read_openai_doc[], read_message_doc[], open
     openai_voice_doc[], accept_quality_doc[], accept_audio_doc[];
 PyObject *read_speech(PyObject *module, PyObject *body);
 PyObject *read_openai(PyObject *module, PyObject *args);
-PyObject *read_message(PyObject *module, PyObject *body);
+PyObject *read_message(PyObject *module, PyObject *args);
 PyObject *openai_field(PyObject *module, PyObject *name);
 PyObject *openai_model(PyObject *module, PyObject *args);
 PyObject *openai_voice_of(PyObject *module, PyObject *args);

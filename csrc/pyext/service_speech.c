@@ -73,18 +73,22 @@ PyObject *read_openai(PyObject *module, PyObject *args) {
     return answer(good, &ishow_speech_openai, &s, &f);
 }
 
-const char read_message_doc[] = "read_message(body, /)\n--\n\nA message of /api/tts/ws: its id, \"\" where it could "
-                                "not be read, and None when it cancels, the fields that it gives, or (status, JSON).";
-PyObject *read_message(PyObject *module, PyObject *body) {
+const char read_message_doc[] =
+    "read_message(body, start, /)\n--\n\nA message of /api/tts/ws: its id, \"\" where it could not be read, and None "
+    "when "
+    "it cancels, the fields that it gives, or (status, JSON). start: it must be one that begins a speech.";
+PyObject *read_message(PyObject *module, PyObject *args) {
     const ishow_request defaults = ishow_request_default();
     Py_buffer data;
     speech_message m;
     fault f = {0};
+    int start;
     (void)module;
-    if (PyObject_GetBuffer(body, &data, PyBUF_SIMPLE) < 0) return NULL;
-    const int good = ishow_speech_parse_message(data.buf, (size_t)data.len, &defaults, &m, &f);
+    if (!PyArg_ParseTuple(args, "y*p:read_message", &data, &start)) return NULL;
+    const int good = ishow_speech_parse_message(data.buf, (size_t)data.len, &defaults, &m, &f) &&
+                     (!start || m.cancels || ishow_speech_check_start(&m, &f));
     PyBuffer_Release(&data);
-    if (!good || !m.cancels) return Py_BuildValue("(sN)", m.id, answer(good, &ishow_speech_own, &m.said, &f));
+    if (!good || !m.cancels) return Py_BuildValue("(sN)", m.id, answer(good, &ishow_speech_written, &m.said, &f));
     ishow_speech_free(&m.said);
     return Py_BuildValue("(sO)", m.id, Py_None);
 }

@@ -58,6 +58,17 @@ static ishow_status take_samples(encoder_thread *p, job *j, const float *samples
     return status;
 }
 
+/* Tells the words of the piece that was read last. */
+static void tell_words(job *j) {
+    const ishow_word *words;
+    size_t n;
+    if (!j->response->word) return;
+    ishow_utterance_words(j->utterance, &words, &n);
+    pthread_mutex_lock(&j->lock);
+    for (size_t i = 0; j->started && i < n; i++) j->response->word(j, &words[i]);
+    pthread_mutex_unlock(&j->lock);
+}
+
 /* Under the lock, since the loop may be writing an answer from them. */
 static void record_timings(job *j) {
     ishow_timings timings;
@@ -93,21 +104,34 @@ static void end_job(encoder_thread *p, job *j, ishow_status status, const ishow_
     pthread_mutex_unlock(&j->lock);
 }
 
+/* Returns 1 when the job's client writes its text in pieces and does not read the speech: the engine keeps what is made
+ * and stops making more. */
+static int holds_back(job *j) {
+    if (!j->patience || atomic_load(&j->cancelled) || ishow_now() >= j->give_up) return 0;
+    pthread_mutex_lock(&j->lock);
+    const int full = j->out.n - j->taken > WRITTEN_PARKED_MAX;
+    pthread_mutex_unlock(&j->lock);
+    return full;
+}
+
 /* Returns 1 when the job has ended. */
 static int advance(encoder_thread *p, job *j, int *news) {
     ishow_error error = {0};
     for (;;) {
         const float *samples = NULL;
         size_t n = 0;
+        if (holds_back(j)) return 0;
         ishow_status status = ishow_utterance_next(j->utterance, 0, &samples, &n, &error);
         if (status == ISHOW_EAGAIN && ishow_now() < j->give_up) return 0;
         if (status == ISHOW_EAGAIN || status == ISHOW_ETIMEOUT)
             status = ishow_fail(&error, ISHOW_ETIMEOUT, "",
                                 "The speech was not finished within the deadline of this server.");
         if (status == ISHOW_OK && n) {
+            if (j->patience) j->give_up = ishow_now() + j->patience;
             if (!j->started) record_timings(j);
             status = take_samples(p, j, samples, n, 0, &error);
             if (status == ISHOW_OK) {
+                tell_words(j);
                 *news = 1;
                 continue;
             }

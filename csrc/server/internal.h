@@ -32,10 +32,11 @@
 #include "service/chat.h"
 
 enum {
-    URI_MAX = 2048,                 /* longer: 414 */
-    HEADER_MAX = 16 * 1024,         /* all header fields: 431 */
-    SWALLOW_MAX = 16 * 1024 * 1024, /* body bytes read and dropped so that the client sees the answer */
-    PARKED_MAX = 32 * 1024 * 1024,  /* unread bytes of one client before it is dropped */
+    URI_MAX = 2048,                   /* longer: 414 */
+    HEADER_MAX = 16 * 1024,           /* all header fields: 431 */
+    SWALLOW_MAX = 16 * 1024 * 1024,   /* body bytes read and dropped so that the client sees the answer */
+    PARKED_MAX = 32 * 1024 * 1024,    /* unread bytes of one client before it is dropped */
+    WRITTEN_PARKED_MAX = 1024 * 1024, /* unread bytes of a text that comes in pieces before no more speech is read */
     PARKED_ALL_MAX =
         64 * 1024 *
         1024 /* of all clients: above it, the one of those that read nothing with the most unread bytes is dropped */
@@ -59,6 +60,7 @@ typedef struct response_format {
     const char *type;      /* Content-Type; NULL: of the job's audio format */
     void (*begin)(job *j); /* these write to j->out */
     void (*audio)(job *j, const unsigned char *data, size_t n);
+    void (*word)(job *j, const ishow_word *word); /* after the audio of the piece in which it begins; NULL: not told */
     void (*end)(job *j);
     void (*fail)(job *j); /* after begin; NULL: the connection breaks */
 } response_format;
@@ -74,7 +76,10 @@ struct job {
     atomic_int refs;  /* one for the loop, one for the encoder thread */
     const response_format *response;
     ishow_format format;
-    double give_up; /* ishow_now() at the deadline */
+    _Atomic double give_up; /* ishow_now() at the deadline */
+    double patience; /* of a text that comes in pieces: seconds without a piece or audio; 0: the text was whole */
+    int open;        /* more pieces are to come; the loop's own */
+    atomic_int cancelled;
     char id[ID_MAX + 1];
     char label[128];
     size_t characters; /* of the text */
@@ -390,7 +395,9 @@ void speech_cancel(ishow_server *s, job *j);
 int tts_wait(exchange *x, speech *said, const response_format *response,
              ishow_format format); /* submits, and answers when there is output; 0: fault set */
 int tts_begin(exchange *x, const response_format *response,
-              ishow_format format);                            /* the same for a request body of /api/tts */
+              ishow_format format); /* the same for a request body of /api/tts */
+/* Continues a job whose text comes in pieces; *kept: as of ishow_speak_set_text. 0: fault set. */
+int speech_continue(job *j, const speech *said, size_t *kept, fault *f);
 void tts_audio_headers(struct MHD_Response *response, job *j); /* takes j->lock */
 enum MHD_Result answer_health(exchange *x);                    /* info.c */
 enum MHD_Result answer_ready(exchange *x);

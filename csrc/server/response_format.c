@@ -81,6 +81,17 @@ static void events_audio(job *j, const unsigned char *data, size_t n) {
     }
 }
 
+static void write_word(const ishow_word *word, ishow_buffer *out) {
+    ishow_buffer_format(out, "\"start\":%.3f,\"end\":%.3f,\"offset\":%zu,\"length\":%zu}", word->start, word->end,
+                        word->offset, word->length);
+}
+
+static void events_word(job *j, const ishow_word *word) {
+    ishow_buffer_text(&j->out, "event: word\ndata: {");
+    write_word(word, &j->out);
+    ishow_buffer_text(&j->out, "\n\n");
+}
+
 static void events_end(job *j) {
     ishow_buffer_text(&j->out, "event: end\ndata: {\"request_id\":");
     ishow_buffer_json_text(&j->out, j->id);
@@ -174,6 +185,15 @@ static void frames_audio(job *j, const unsigned char *data, size_t n) {
     }
 }
 
+static void frames_word(job *j, const ishow_word *word) {
+    ishow_buffer m = {0};
+    ishow_buffer_text(&m, "{\"event\":\"word\",\"request_id\":");
+    ishow_buffer_json_text(&m, j->id);
+    ishow_buffer_text(&m, ",");
+    write_word(word, &m);
+    frame_add(&j->out, 0, &m);
+}
+
 static void frames_end(job *j) {
     ishow_buffer m = {0};
     ishow_buffer_text(&m, "{\"event\":\"end\",\"request_id\":");
@@ -192,9 +212,11 @@ const response_format response_events = {.streams = 1,
                                          .type = "text/event-stream",
                                          .begin = events_begin,
                                          .audio = events_audio,
+                                         .word = events_word,
                                          .end = events_end,
                                          .fail = events_fail};
-const response_format response_frames = {.streams = 1, .begin = frames_begin, .audio = frames_audio, .end = frames_end};
+const response_format response_frames = {
+    .streams = 1, .begin = frames_begin, .audio = frames_audio, .word = frames_word, .end = frames_end};
 const response_format response_openai = {.streams = 1,
                                          .type = "text/event-stream",
                                          .begin = nothing,

@@ -54,13 +54,15 @@ job *speech_submit(ishow_server *s, speech *said, const response_format *respons
     ishow_engine_label(engine, j->label, sizeof j->label);
     j->format = said->format >= 0 ? (ishow_format)said->format : format;
     j->give_up = ishow_now() + s->request_seconds;
+    j->open = said->request.open;
+    j->patience = j->open ? s->request_seconds : 0;
     j->characters = ishow_utf8_length(said->request.text);
     j->frame_rate = (double)info.sample_rate / info.hop;
     const ishow_encoder_options encoder = {.format = j->format,
                                            .from_rate = info.sample_rate,
                                            .sample_rate = said->sample_rate,
                                            .whole = !response->streams};
-    said->request.deadline = s->request_seconds;
+    said->request.deadline = j->open ? 0 : s->request_seconds;
     said->request.early = response->streams;
     if (!said->request.voice && s->default_voice[0]) said->request.voice = s->default_voice;
     if (ishow_encoder_create(&j->encoder, &encoder, &error) != ISHOW_OK ||
@@ -74,7 +76,15 @@ job *speech_submit(ishow_server *s, speech *said, const response_format *respons
     return j;
 }
 
+int speech_continue(job *j, const speech *said, size_t *kept, fault *f) {
+    if (!ishow_speech_continue(j->utterance, said, kept, f)) return 0;
+    j->give_up = ishow_now() + j->patience;
+    j->open = said->more;
+    return 1;
+}
+
 void speech_cancel(ishow_server *s, job *j) {
+    atomic_store(&j->cancelled, 1);
     ishow_utterance_cancel(j->utterance); /* no effect on one that is finished */
     encoder_thread_notify(s->encoder_thread);
 }

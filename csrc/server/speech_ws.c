@@ -1,6 +1,6 @@
 /* GET /api/tts/ws: many requests on one connection. A message is the JSON of /api/tts/stream with a request_id, or
  * {"cancel": request_id}; the answers are the events of that stream as JSON, and its audio as binary messages: u32
- * little-endian length of a JSON head, the head, bytes. */
+ * little-endian length of a JSON head, the head, bytes. A request with "more": true continues with later messages. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,10 @@ enum { SPEECHES_MAX = 16 }; /* concurrent jobs of one connection */
 
 typedef struct talk {
     ishow_server *server;
-    job *jobs[SPEECHES_MAX]; /* NULL: free */
+    job *jobs[SPEECHES_MAX];               /* NULL: free */
+    char broken[SPEECHES_MAX][ID_MAX + 1]; /* ids of speeches that failed before their text had ended, "": none. Pieces
+                                              that are on their way must not begin others */
+    int next_broken;
 } talk;
 
 static void send_text(ws *w, ishow_buffer *message) {
@@ -43,6 +46,12 @@ static job **find_job(talk *t, const char *id) {
 
 /* ---- from the client ---- */
 
+static char *find_broken(talk *t, const char *id) {
+    for (int i = 0; i < SPEECHES_MAX; i++)
+        if (!strcmp(t->broken[i], id)) return t->broken[i];
+    return NULL;
+}
+
 static int cancel(talk *t, const char *id, fault *f) {
     job **j = find_job(t, id);
     if (!j) return ishow_fault_set(f, 404, "not_found", "cancel", "No request with the id %s is running here.", id);
@@ -50,15 +59,43 @@ static int cancel(talk *t, const char *id, fault *f) {
     return 1;
 }
 
-static int speak(talk *t, speech *said, const char *id, fault *f) {
+static int start(talk *t, speech_message *m, fault *f) {
     job **place = find_job(t, NULL);
-    if (find_job(t, id))
-        return ishow_fault_set(f, 409, "duplicate_id", "request_id", "A request with the id %s is running.", id);
+    if (!ishow_speech_check_start(m, f)) return 0;
     if (!place)
         return ishow_fault_set(f, 429, "busy", "", "%d requests are running on this connection, which is the most.",
                                SPEECHES_MAX);
-    *place = speech_submit(t->server, said, &response_frames, ISHOW_FORMAT_PCM, id, f);
-    return *place != NULL;
+    *place = speech_submit(t->server, &m->said, &response_frames, ISHOW_FORMAT_PCM, m->id, f);
+    if (!*place) return 0;
+    if (m->said.flush)
+        ishow_speak_flush((*place)->utterance, NULL); /* it has just begun, and is open if it is asked to */
+    return 1;
+}
+
+static int go_on(ws *w, job *j, const speech_message *m, fault *f) {
+    size_t kept = 0;
+    if (!j->patience || !m->piece)
+        return ishow_fault_set(f, 409, "duplicate_id", "request_id", "A request with the id %s is running.", m->id);
+    if (!speech_continue(j, &m->said, &kept, f)) return 0;
+    if (m->said.set_text) {
+        ishow_buffer told = {0};
+        ishow_buffer_text(&told, "{\"event\":\"text\",\"request_id\":");
+        ishow_buffer_json_text(&told, m->id);
+        ishow_buffer_format(&told, ",\"kept\":%zu}", kept);
+        send_text(w, &told);
+    }
+    return 1;
+}
+
+static int speak(ws *w, speech_message *m, fault *f) {
+    talk *t = ws_self(w);
+    job **running = find_job(t, m->id);
+    char *broken = m->piece ? find_broken(t, m->id) : NULL;
+    if (running) return go_on(w, *running, m, f);
+    if (!broken) return start(t, m, f);
+    if (!m->said.more) *broken = '\0';
+    return ishow_fault_set(f, 409, "ended", "request_id", "The request with the id %s failed before its text ended.",
+                           m->id);
 }
 
 static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
@@ -70,7 +107,7 @@ static void on_message(ws *w, const unsigned char *data, size_t n, int binary) {
         return;
     }
     int good = ishow_speech_parse_message((const char *)data, n, &t->server->sampling, &m, &f) &&
-               (m.cancels ? cancel(t, m.id, &f) : speak(t, &m.said, m.id, &f));
+               (m.cancels ? cancel(t, m.id, &f) : speak(w, &m, &f));
     if (!good) send_error(w, m.id[0] ? m.id : NULL, &f);
     ishow_speech_free(&m.said);
 }
@@ -104,6 +141,8 @@ static void on_news(ws *w) {
     talk *t = ws_self(w);
     for (int i = 0; i < SPEECHES_MAX; i++)
         if (t->jobs[i] && send_job(w, t->jobs[i])) {
+            if (t->jobs[i]->open && !atomic_load(&t->jobs[i]->cancelled))
+                strcpy(t->broken[t->next_broken++ % SPEECHES_MAX], t->jobs[i]->id);
             job_release(t->jobs[i]);
             t->jobs[i] = NULL;
         }

@@ -38,6 +38,7 @@ void ishow_fault_from_error(fault *f, const ishow_error *error) {
         {ISHOW_EFORMAT, 400, "invalid_request"},
         {ISHOW_ENOTFOUND, 404, "not_found"},
         {ISHOW_EBUSY, 429, "busy"},
+        {ISHOW_EAGAIN, 429, "busy"},
         {ISHOW_ECANCELLED, 409, "cancelled"},
         {ISHOW_ETIMEOUT, 504, "deadline"},
         {ISHOW_EMODEL, 502, "model_failed"},

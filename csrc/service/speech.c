@@ -24,9 +24,20 @@ static const char *events_at(int number) {
 _Static_assert(offsetof(speech, request) == 0, "offsets in ishow_request are offsets in speech");
 #define ROWS(rows) \
     { rows, sizeof rows / sizeof *rows }
-static const ishow_field what_rows[] = {
+static const ishow_field text_rows[] = {
     {"text", .kind = ISHOW_FIELD_STRING, .needed = 1, .at = offsetof(speech, request.text), .least = 1,
      .most = ISHOW_MAX_TEXT_CHARS, .help = "what to say"},
+};
+static const ishow_field piece_rows[] = {
+    {"text", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, request.text), .most = ISHOW_MAX_TEXT_CHARS,
+     .help = "what to say, or the next piece of it"},
+    {"set_text", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, set_text), .most = ISHOW_MAX_TEXT_CHARS,
+     .help = "replaces what has not begun to be spoken"},
+    {"flush", .kind = ISHOW_FIELD_BOOLEAN, .at = offsetof(speech, flush),
+     .help = "speak what has come, without waiting for the end of a sentence"},
+    {"more", .kind = ISHOW_FIELD_BOOLEAN, .at = offsetof(speech, more), .help = "pieces of the text follow"},
+};
+static const ishow_field who_rows[] = {
     {"voice_id", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, request.voice), .least = 1, .most = ID_MAX,
      .help = "an id of `/api/voices`"},
     {"engine", .kind = ISHOW_FIELD_CHOICE, .at = offsetof(speech, engine), .choice = engine_at,
@@ -38,7 +49,8 @@ static const ishow_field answer_rows[] = {
     {"sample_rate", .kind = ISHOW_FIELD_RATE, .at = offsetof(speech, sample_rate), .rates = rates,
      .help = "Hz, as far as the format takes it; left out: the model's"},
 };
-static const ishow_fields what = ROWS(what_rows), answer = ROWS(answer_rows);
+static const ishow_fields text = ROWS(text_rows), piece = ROWS(piece_rows), who = ROWS(who_rows),
+                          answer = ROWS(answer_rows);
 static const ishow_field openai_rows[] = {
     {"model", .kind = ISHOW_FIELD_STRING, .needed = 1, .at = offsetof(speech, model), .least = 1, .most = ID_MAX,
      .help = "the loaded model's name, or one of OpenAI's"},
@@ -60,7 +72,8 @@ static const ishow_field openai_rows[] = {
     {"user", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, ignored), .help = "accepted and not used"},
 };
 static const ishow_fields openai = ROWS(openai_rows);
-const speech_form ishow_speech_own = {{&what, &ishow_request_fields, &answer}};
+const speech_form ishow_speech_own = {{&text, &who, &ishow_request_fields, &answer}};
+const speech_form ishow_speech_written = {{&piece, &who, &ishow_request_fields, &answer, &ishow_feed_fields}};
 const speech_form ishow_speech_openai = {{&openai}};
 
 const ishow_field *ishow_speech_field_at(const speech_form *form, size_t i) {
@@ -119,7 +132,7 @@ static json_t *load(const char *body, size_t n, json_error_t *error) {
     return root;
 }
 
-static json_t *object_of(const char *body, size_t n, fault *f) {
+json_t *ishow_speech_object(const char *body, size_t n, fault *f) {
     json_error_t error = {0};
     json_t *root = load(n ? body : "", n, &error); /* the pointer of an empty body may be NULL */
     if (root && json_is_object(root)) return root;
@@ -250,8 +263,7 @@ static int unknown(const speech_form *form, const char *name, fault *f) {
     return ishow_fault_set(f, 400, "unknown_field", name, "There is no field of this name; fields are %s.", known);
 }
 
-/* Takes root, also on failure. */
-static int read_fields(json_t *root, const speech_form *form, const ishow_request *defaults, speech *s, fault *f) {
+int ishow_speech_read(json_t *root, const speech_form *form, const ishow_request *defaults, speech *s, fault *f) {
     const char *name;
     json_t *value;
     const ishow_field *field;
@@ -271,7 +283,7 @@ static int read_fields(json_t *root, const speech_form *form, const ishow_reques
 
 int ishow_speech_parse(const speech_form *form, const char *body, size_t n, const ishow_request *defaults, speech *out,
                        fault *f) {
-    return read_fields(object_of(body, n, f), form, defaults, out, f);
+    return ishow_speech_read(ishow_speech_object(body, n, f), form, defaults, out, f);
 }
 
 void ishow_speech_free(speech *s) {
@@ -283,7 +295,7 @@ void ishow_speech_free(speech *s) {
 
 int ishow_speech_parse_openai(const char *body, size_t n, const ishow_request *defaults, const char *model, speech *out,
                               fault *f) {
-    if (!read_fields(object_of(body, n, f), &ishow_speech_openai, defaults, out, f)) return 0;
+    if (!ishow_speech_read(ishow_speech_object(body, n, f), &ishow_speech_openai, defaults, out, f)) return 0;
     return ishow_openai_model_known(out->model, model) || ishow_fault_no_model(f, out->model, model);
 }
 
@@ -291,32 +303,6 @@ void ishow_speech_rename(fault *f) {
     for (size_t i = 0; i < openai.n; i++)
         if (openai_rows[i].option && !strcmp(f->error.field, openai_rows[i].option))
             snprintf(f->error.field, sizeof f->error.field, "%s", openai_rows[i].name);
-}
-
-/* ---- WebSocket ---- */
-
-static int take_id(json_t *root, const char *field, char *out, fault *f) {
-    const json_t *value = json_object_get(root, field);
-    if (!value) return ishow_fault_set(f, 400, "missing_field", field, "The field %s is needed, or cancel.", field);
-    if (!json_is_string(value)) return ishow_fault_type(f, field, "a string", value);
-    if (!ishow_id_is_valid(json_string_value(value)))
-        return ishow_fault_set(f, 400, "out_of_range", field, "%s must be 1 to %d of A-Z a-z 0-9 . _ -.", field,
-                               ID_MAX);
-    strcpy(out, json_string_value(value));
-    json_object_del(root, field);
-    return 1;
-}
-
-int ishow_speech_parse_message(const char *body, size_t n, const ishow_request *defaults, speech_message *out,
-                               fault *f) {
-    memset(out, 0, sizeof *out);
-    json_t *root = out->said.json = object_of(body, n, f);
-    if (!root) return 0;
-    out->cancels = json_object_get(root, "cancel") != NULL;
-    if (!take_id(root, out->cancels ? "cancel" : "request_id", out->id, f)) return 0;
-    if (!out->cancels) return read_fields(root, &ishow_speech_own, defaults, &out->said, f);
-    return !json_object_size(root) ||
-           ishow_fault_set(f, 400, "unknown_field", "cancel", "A message with cancel has no other fields.");
 }
 
 /* ---- description ---- */

@@ -22,17 +22,21 @@ typedef struct speech {
     int events;                  /* OpenAI's: 1: stream_format sse */
     const char *model, *ignored; /* OpenAI's; all fields that are accepted and ignored share `ignored` */
     int ignored_switch;
+    const char *set_text; /* of a text that comes in pieces: replaces what has not begun; NULL: not given */
+    int flush, more;      /* what has come is spoken now; more pieces follow */
     json_t *json;
 } speech;
 
 /* A form of request: its fields, in parts that follow one another; a part may be NULL. A field's offset is within
  * `speech`, whose first member is the ishow_request that the engine's own table describes. */
-enum { SPEECH_PARTS = 3 };
+enum { SPEECH_PARTS = 5 };
 typedef struct speech_form {
     const ishow_fields *parts[SPEECH_PARTS];
 } speech_form;
 ISHOW_API extern const speech_form
     ishow_speech_own; /* POST /api/tts, /api/tts/stream: text, voice, ishow_request_fields, and the response's format */
+ISHOW_API extern const speech_form
+    ishow_speech_written; /* messages of /api/tts/ws: the same, and the fields of a text that comes in pieces */
 ISHOW_API extern const speech_form
     ishow_speech_openai; /* POST /v1/audio/speech; a row's `option` is the field's name in /api/tts, NULL: none */
 
@@ -48,25 +52,38 @@ ISHOW_API void ishow_speech_schema(const speech_form *form, ishow_buffer *out);
 ISHOW_API int ishow_speech_parse(const speech_form *form, const char *body, size_t n, const ishow_request *defaults,
                                  speech *out, fault *f);
 
+/* Its two steps: bytes to a JSON object (NULL: fault set), and the object's fields. read takes root, also on failure.
+ */
+json_t *ishow_speech_object(const char *body, size_t n, fault *f);
+int ishow_speech_read(json_t *root, const speech_form *form, const ishow_request *defaults, speech *out, fault *f);
+
 /* Parses a body of OpenAI's API. model: name of the loaded model; 404 for other names, except OpenAI's own, which mean
  * the loaded one. */
 ISHOW_API int ishow_speech_parse_openai(const char *body, size_t n, const ishow_request *defaults, const char *model,
                                         speech *out, fault *f);
 ISHOW_API void ishow_speech_rename(fault *f); /* renames the fault's field to OpenAI's name */
 
-/* A message on GET /api/tts/ws: a request with a request_id, or {"cancel": request_id}. */
+/* A message on GET /api/tts/ws: a request or a piece of one with a request_id, or {"cancel": request_id}. */
 typedef struct speech_message {
     char id[ID_MAX + 1]; /* "": it could not be read; set also when another field is at fault */
     int cancels;         /* 1: a cancel message; `said` is empty */
+    int piece;           /* 1: it has no fields but text, set_text, flush, more, so it may continue a running request */
     speech said;
 } speech_message;
 ISHOW_API int ishow_speech_parse_message(const char *body, size_t n, const ishow_request *defaults, speech_message *out,
                                          fault *f); /* call ishow_speech_free(&out->said) in any case */
 
-/* The same from "name=value" strings ended by NULL, as of ishow_tts_speak. EINVAL with the field; call
- * ishow_speech_free in any case. */
-ishow_status ishow_speech_from_settings(const char *text, const char *const *settings, const ishow_request *defaults,
-                                        speech *out, ishow_error *error);
+/* Checks that a message can begin a request; 0: fault set. One with `more` is open from then on. */
+ISHOW_API int ishow_speech_check_start(speech_message *m, fault *f);
+
+/* Does what a piece asks of its running utterance. *kept: as of ishow_speak_set_text. 0: fault set, and `text` was not
+ * taken; 429: there is no room for it yet. */
+ISHOW_API int ishow_speech_continue(ishow_utterance *utterance, const speech *said, size_t *kept, fault *f);
+
+/* The same from "name=value" strings ended by NULL, as of ishow_tts_speak. open: the text comes in pieces, as of
+ * ishow_speak_begin. EINVAL with the field; call ishow_speech_free in any case. */
+ishow_status ishow_speech_from_settings(const char *text, int open, const char *const *settings,
+                                        const ishow_request *defaults, speech *out, ishow_error *error);
 
 ISHOW_API void ishow_speech_free(speech *s);
 

@@ -8,7 +8,7 @@
 /* 1 when values of this field are JSON strings. */
 static int is_text(const char *name, size_t n) {
     const ishow_field *field;
-    for (size_t i = 0; (field = ishow_speech_field_at(&ishow_speech_own, i)); i++)
+    for (size_t i = 0; (field = ishow_speech_field_at(&ishow_speech_written, i)); i++)
         if (strlen(field->name) == n && !strncmp(field->name, name, n))
             return field->kind == ISHOW_FIELD_STRING || field->kind == ISHOW_FIELD_CHOICE ||
                    field->kind == ISHOW_FIELD_SEED;
@@ -16,15 +16,15 @@ static int is_text(const char *name, size_t n) {
 }
 
 static ishow_status add_setting(ishow_buffer *body, const char *setting, ishow_error *error) {
-    static const char *const of_answers[] = {"format", "sample_rate", "engine"};
+    static const char *const of_http[] = {"format", "sample_rate", "engine", "set_text", "flush", "more"};
     char name[32];
     const char *equals = strchr(setting, '=');
     const size_t n = equals ? (size_t)(equals - setting) : 0;
     if (!n || n >= sizeof name)
         return ishow_fail(error, ISHOW_EINVAL, "", "A setting must be like name=value, not %.64s.", setting);
     snprintf(name, sizeof name, "%.*s", (int)n, setting);
-    for (size_t i = 0; i < sizeof of_answers / sizeof *of_answers; i++)
-        if (!strcmp(name, of_answers[i]))
+    for (size_t i = 0; i < sizeof of_http / sizeof *of_http; i++)
+        if (!strcmp(name, of_http[i]))
             return ishow_fail(error, ISHOW_EINVAL, name, "%s is a field of HTTP: this interface gives samples.", name);
     ishow_buffer_text(body, ",");
     ishow_buffer_json_text(body, name);
@@ -38,8 +38,8 @@ static ishow_status add_setting(ishow_buffer *body, const char *setting, ishow_e
     return ISHOW_OK;
 }
 
-ishow_status ishow_speech_from_settings(const char *text, const char *const *settings, const ishow_request *defaults,
-                                        speech *out, ishow_error *error) {
+ishow_status ishow_speech_from_settings(const char *text, int open, const char *const *settings,
+                                        const ishow_request *defaults, speech *out, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     ishow_buffer body = {0};
     fault f = {0};
@@ -53,10 +53,12 @@ ishow_status ishow_speech_from_settings(const char *text, const char *const *set
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Out of memory.");
         goto done;
     }
-    if (!ishow_speech_parse(&ishow_speech_own, (const char *)body.data, body.n, defaults, out, &f)) {
+    if (!ishow_speech_parse(open ? &ishow_speech_written : &ishow_speech_own, (const char *)body.data, body.n, defaults,
+                            out, &f)) {
         status = f.error.status;
         if (error) *error = f.error;
     }
+    out->request.open = open;
 done:
     ishow_buffer_free(&body);
     return status;

@@ -57,6 +57,7 @@ _EVENTS = (
     'event: start\ndata: {"request_id":"speech-1","voice_id":"kathleen","engine":"f5","engine_label":"F5-TTS demo",'
     '"sample_rate":24000,"format":"audio/pcm","seed":7,"channels":1,"encoding":"pcm_s16le"}\n\n'
     'event: audio\ndata: {"seq":0,"t0":0.0,"audio_base64":"AAAA"}\n\n'
+    'event: word\ndata: {"start":0.121,"end":0.345,"offset":0,"length":4}\n\n'
     'event: end\ndata: {"request_id":"speech-1","waveform_len":40320,"seed":7,"duration":1.68,'
     '"timings":{"queue":0.0004,"text":0.0009,"first_audio":0.31,"total":0.31},"rtf":0.1845,'
     '"unspoken":{"count":0,"first":""}}\n\n'

@@ -2,7 +2,7 @@
 
 A client sends the JSON of `/api/tts/stream` with a `request_id`, or `{"cancel": request_id}`. It gets the events of
 that stream as text messages and the audio as binary ones: length of a JSON head as u32, little-endian; the head; the
-audio's bytes.
+audio's bytes. A request with `"more": true` continues in later messages.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from .._service import read_message
+from ..errors import IshowError
 from .examples import answers
 from .faults import Fault, given
 from .routes import Shared, needs_key, needs_speech
@@ -59,6 +61,10 @@ async def serve(socket: WebSocket, state: Shared) -> None:
         talk.end()
 
 
+def _is_piece(asked: Asked) -> bool:
+    return asked.keys() <= {"text", "set_text", "flush", "more"}
+
+
 class _Talk:
     """The running requests of one connection."""
 
@@ -66,30 +72,66 @@ class _Talk:
         self._socket = socket
         self._state = state
         self._running: dict[str, tuple[Speech, asyncio.Task[None]]] = {}
+        self._open: set[str] = set()
+        """Ids whose text goes on."""
+        self._broken: deque[str] = deque(maxlen=SPEECHES_MAX)
+        """Ids of requests that failed before their text had ended; a late piece of one must not begin another."""
 
     async def take(self, message: bytes) -> None:
-        """Start or cancel the request of a message, or answer what is wrong with the message."""
-        request_id, read = read_message(message)
+        """Start, continue or cancel the request of a message, or answer what is wrong with the message."""
+        request_id, read = read_message(message, False)
         try:
             if read is None:
                 self._cancel(request_id)
+            elif request_id in self._running:
+                await self._go_on(given(read), request_id)
+            elif request_id in self._broken and _is_piece(given(read)):
+                if not given(read).get("more"):
+                    self._broken.remove(request_id)
+                text = f"The request with the id {request_id} failed before its text ended."
+                raise Fault(409, "ended", text, "request_id")
             else:
-                self._speak(given(read), request_id)
+                _, read = read_message(message, True)
+                self._speak(given(read or {}), request_id)
         except Fault as fault:
             await self._tell("error", ({"request_id": request_id} if request_id else {}) | fault.body())
 
     def _cancel(self, request_id: str) -> None:
         if request_id not in self._running:
             raise Fault(404, "not_found", f"No request with the id {request_id} is running here.", "cancel")
+        self._open.discard(request_id)
         self._running[request_id][0].cancel()
 
-    def _speak(self, asked: Asked, request_id: str) -> None:
-        if request_id in self._running:
+    async def _go_on(self, piece: Asked, request_id: str) -> None:
+        speech = self._running[request_id][0]
+        session = speech.session
+        if session is None or not _is_piece(piece):
             raise Fault(409, "duplicate_id", f"A request with the id {request_id} is running.", "request_id")
+        try:
+            kept = session.set_text(piece["set_text"]) if "set_text" in piece else None
+            session.write(piece.get("text", ""), 0)
+            if piece.get("flush"):
+                session.flush()
+            if not piece.get("more"):
+                session.end()
+                self._open.discard(request_id)
+        except IshowError as error:
+            if error.status == "ESTATE":
+                raise Fault(409, "ended", "The text of this request has ended.", "text") from None
+            raise Fault.from_error(error) from None
+        speech.touch()
+        if kept is not None:
+            await self._tell("text", {"request_id": request_id, "kept": kept})
+
+    def _speak(self, asked: Asked, request_id: str) -> None:
         if len(self._running) >= SPEECHES_MAX:
             raise Fault(429, "busy", f"{SPEECHES_MAX} requests are running on this connection, which is the most.")
         key = f"{id(self)}/{request_id}"  # differs from the keys of other connections and of HTTP requests
         speech = Speech(self._state, request_id, asked, "pcm", early=True, key=key)
+        if speech.session is not None:
+            self._open.add(request_id)
+            if asked.get("flush"):
+                speech.session.flush()
         self._running[request_id] = speech, asyncio.create_task(self._send(speech))
 
     async def _send(self, speech: Speech) -> None:
@@ -101,13 +143,16 @@ class _Talk:
                 else:
                     if name == "end":
                         del self._running[speech.id]
-                    await self._tell(name, data)
+                    await self._tell(name, {"request_id": speech.id} | data)
         except Fault as fault:
             self._running.pop(speech.id, None)
+            if speech.id in self._open:
+                self._broken.append(speech.id)
             await self._tell("error", {"request_id": speech.id} | fault.body())
         except (WebSocketDisconnect, RuntimeError):
             logger.debug("%s: the client left", speech.id)
         finally:
+            self._open.discard(speech.id)
             speech.close()
 
     async def _tell(self, name: str, data: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,8 +16,10 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from .. import _audio
-from ..engine import Samples
+from .._engine import FEED_FIELDS
+from ..engine import Samples, Word
 from ..fields import SpeechOptions, speech_options
+from ..session import SpeechSession
 from .faults import Fault
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ishowtts")
 ENGINE = "f5"
+IDLE_MS = next(int(row["default"]) for row in FEED_FIELDS if row["name"] == "idle_ms")
 EVENT_BYTES = 48000
 """Largest number of audio bytes in one event, so that lines stay short."""
 EVENT_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}  # media_type would add a charset
@@ -57,9 +61,23 @@ class Speech:
         self._label = engine_label(info["name"])
         self._samples = 0
         """Samples that were encoded, at the rate of the answer."""
-        self._stream = state.submit(
-            self._key, asked["text"], asked.get("voice_id"), {**_options(state, asked), "early": early}
-        )
+        self._touched = time.monotonic()
+        self.words: list[Word] = []
+        options: SpeechOptions = {**_options(state, asked), "early": early}
+        written = asked.get("idle_ms", IDLE_MS) if asked.get("more") else None
+        self._stream = state.submit(self._key, asked.get("text", ""), asked.get("voice_id"), options, written)
+
+    def touch(self) -> None:
+        """Something has come: what is written may take as long again."""
+        self._touched = time.monotonic()
+
+    def _patience(self) -> float:
+        return self._touched + self._state.config.server.request_seconds - time.monotonic()
+
+    @property
+    def session(self) -> SpeechSession | None:
+        """What more of the text is written to; None where it was whole."""
+        return self._stream if isinstance(self._stream, SpeechSession) else None
 
     def cancel(self) -> None:
         """Stop before the model's next step; a running answer ends with Fault 409."""
@@ -121,14 +139,15 @@ class Speech:
         return Closing(self, body(), headers=headers)
 
     async def encoded(self) -> AsyncIterator[bytes]:
-        """The encoded audio in parts, as it is computed. Fault: the speech failed."""
+        """The encoded audio in parts, as it is computed; `words` gets the words of each. Fault: the speech failed."""
         async for piece in self._pieces():
+            self.words += self._stream.words
             if data := await asyncio.to_thread(self._encoder.push, piece):
                 yield data
         yield await asyncio.to_thread(self._encoder.push, last=True)
 
     async def events(self) -> AsyncIterator[tuple[str, dict[str, Any], bytes]]:
-        """The events of the stream: name, data, and the audio of an "audio" event: "start", "audio" …, "end"."""
+        """The events of the stream: name, data, and audio of an "audio" event: "start", "audio", "word" …, "end"."""
         n = 0
         seconds = 0.0
         async for data in self.encoded():
@@ -144,6 +163,10 @@ class Speech:
                 yield "audio", {"seq": n, "t0": round(t0, 4)}, data[at : at + EVENT_BYTES]
                 n += 1
             seconds = self._encoder.length / self._encoder.sample_rate
+            for word in self.words:
+                times = {"start": round(word.start, 3), "end": round(word.end, 3)}
+                yield "word", times | {"offset": word.offset, "length": word.length}, b""
+            self.words.clear()
         self._samples = self._encoder.length
         yield "end", {"request_id": self.id} | self._tail(), b""
 
@@ -161,8 +184,9 @@ class Speech:
     async def _pieces(self) -> AsyncIterator[Samples]:
         """The samples of the model in pieces. Fault 502: there are none."""
         spoken = False
-        async for piece in self._state.pieces(self._stream):
+        async for piece in self._state.pieces(self._stream, self._patience if self.session else None):
             spoken = True
+            self.touch()
             yield piece
         if not spoken:
             raise Fault(502, "model_failed", "The model made no audio.")

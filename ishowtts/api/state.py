@@ -157,18 +157,27 @@ class State:
         for event in self._waiting:
             event.set()
 
-    def submit(self, request_id: str, text: str, voice: str | None, options: SpeechOptions) -> SpeechStream:
+    def submit(
+        self, request_id: str, text: str, voice: str | None, options: SpeechOptions, idle_ms: int | None = None
+    ) -> SpeechStream:
         """Submit a speech and register it as `request_id`, with the server's deadline.
 
-        `voice`: None for the default one. Fault 409: a request with this id is running; other faults: the engine
-        refused the speech.
+        `voice`: None for the default one. `idle_ms`: not None for a text that comes in pieces, of which `text` is the
+        first; the stream is a SpeechSession then. Fault 409: a request with this id is running; other faults: the
+        engine refused the speech.
         """
         engine = self.speech()
         if request_id in self.running:
             raise Fault(409, "duplicate_id", f"A request with the id {request_id} is running.", "X-Request-Id")
         try:
-            options = {**options, "deadline": self.config.server.request_seconds, "notify": self._news}
-            stream = engine.stream(text, voice or self.default_voice, **options)
+            voice = voice or self.default_voice
+            options = {**options, "notify": self._news}
+            if idle_ms is None:
+                options["deadline"] = self.config.server.request_seconds
+                stream = engine.stream(text, voice, **options)
+            else:
+                stream = session = engine.session(voice, **options, idle_ms=idle_ms).begin()
+                session.write(text, 0)
         except IshowError as error:
             raise Fault.from_error(error) from None
         self.running[request_id] = stream
@@ -180,8 +189,11 @@ class State:
             del self.running[request_id]
         stream.cancel()
 
-    async def pieces(self, stream: SpeechStream) -> AsyncIterator[Samples]:
-        """The samples of a speech in pieces, as they are computed. Fault: the speech failed."""
+    async def pieces(self, stream: SpeechStream, patience: Callable[[], float] | None = None) -> AsyncIterator[Samples]:
+        """The samples of a speech in pieces, as they are computed; `patience`: seconds that it may still take.
+
+        Fault: the speech failed.
+        """
         with self.news() as news:
             while True:
                 news.clear()
@@ -190,11 +202,21 @@ class State:
                 except IshowError as error:
                     if error.status != "EAGAIN":
                         raise Fault.from_error(error) from None
-                    await news.wait()
+                    await self._wait(news, stream, patience)
                     continue
                 if piece is None:
                     return
                 yield piece
+
+    async def _wait(self, news: asyncio.Event, stream: SpeechStream, patience: Callable[[], float] | None) -> None:
+        try:
+            async with asyncio.timeout(patience() if patience else None):
+                await news.wait()
+        except TimeoutError:
+            if patience and patience() <= 0:
+                stream.cancel()
+                text = "The speech was not finished within the deadline of this server."
+                raise Fault(504, "deadline", text) from None
 
     @contextmanager
     def news(self) -> Iterator[asyncio.Event]:

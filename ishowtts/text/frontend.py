@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -30,8 +31,34 @@ ANY_SPEAKER = SPEAKER
 """The symbol of the speaker of the reference clip."""
 _FIRST_SENTENCE = 1.0
 """Seconds after which Mandarin is loaded in the background, so that the first sentence does not wait for it."""
+_MARKS_BETWEEN = 16
+"""Largest number of characters between two words of a reading."""
 _REFERENCES_KEPT = 256
 """Number of references whose tokens are kept; they are the same for every request of a voice."""
+
+
+def places(reading: Reading) -> Iterator[tuple[int, int, int, int]]:
+    """(first byte in `reading.text`, words that are said, start, end) of each written word that is said.
+
+    Start and end are places in what was written; words that are said for one of it ("five dollars") are one place.
+    """
+    text = reading.text
+    at = measured = byte = 0
+    here: tuple[int, int, int, int] | None = None
+    for said, start, end, _ in reading.words:
+        found = text.find(said, at, at + len(said) + _MARKS_BETWEEN)
+        if found < 0:
+            continue
+        byte += len(text[measured:found].encode())
+        at, measured = found + len(said), found
+        if here and here[2:] == (start, end):
+            here = (here[0], here[1] + 1, start, end)
+            continue
+        if here:
+            yield here
+        here = (byte, 1, start, end)
+    if here:
+        yield here
 
 
 class Frontend:
@@ -70,15 +97,16 @@ class Frontend:
         """`text` in words, as it is spoken; `language`: BCP 47, None: guessed. TextError: nothing can be spoken."""
         return self.speakable(text, language)[0]
 
-    def speakable(self, text: str, language: str | None = None, markup: bool = False) -> tuple[str, int, str]:
-        """(what `normalize` returns, how many words the voice cannot read, the first of them or "").
+    def speakable(self, text: str, language: str | None = None, markup: bool = False) -> tuple[str, int, str, bytes]:
+        """The result of `normalize`, how many words the voice cannot read, the first or "", and `places` as u32.
 
         `markup`: `[word](/ipa/)` says how a word is said; TextError as well where that cannot be read.
         """
         reading = self.read(text, language, markup)
         left_out = reading.unspoken
         if pronounce.audible(reading.text):
-            return reading.text, len(left_out), left_out[0].text if left_out else ""
+            found = array("I", [number for place in places(reading) for number in place])
+            return reading.text, len(left_out), left_out[0].text if left_out else "", found.tobytes()
         what = "is in a script that this voice cannot read" if left_out else "holds nothing that can be spoken"
         raise TextError(f"The text {what}.", field="text")
 
@@ -187,8 +215,11 @@ class Frontend:
 
     def tokenize(
         self, ref_text: str, text: str, language: str | None = None, voice: str | None = None
-    ) -> tuple[list[int], int]:
-        """The ids of `ref_text` followed by `text`, and how many of them belong to `ref_text`; unknown symbols are 0.
+    ) -> tuple[list[int], int, list[int]]:
+        """The ids of `ref_text` followed by `text`, how many of them belong to `ref_text`, and the words of the others.
+
+        Unknown symbols are 0. The words: for each id of `text` the index of its word in `text`, -1 for pauses and
+        marks; [] where that is not known.
 
         Both texts are normalised. `ref_text` may be ""; otherwise `close_reference` closes it. `language`: of the
         voice, for models with phones of several languages. `voice`: id of the voice, for models with named speakers.
@@ -197,12 +228,16 @@ class Frontend:
         if self.kind == "phones":
             speaker = self._speaker_ids(voice)
             reference = self._reference_ids(ref_text, self._language(ref_text, language)) if ref_text.strip() else []
-            spoken = self._phone_ids(text, self._language(text, language))
-            return speaker + reference + spoken, len(speaker) + len(reference) if reference else 0
+            spoken = phones.read(text, self._language(text, language))
+            ids = speaker + reference + self.vocabulary.ids([name for name, _ in spoken])
+            words = [word for _, word in spoken]
+            if reference:
+                return ids, len(speaker) + len(reference), words
+            return ids, 0, [-1] * len(speaker) + words
         reference_text = close_reference(english.dotted(ref_text))
         symbols, origin = pinyin.symbols(reference_text + english.dotted(text))
         n_ref = next((i for i, where in enumerate(origin) if where >= len(reference_text)), len(origin))
-        return self.vocabulary.ids(symbols), n_ref
+        return self.vocabulary.ids(symbols), n_ref, []
 
 
 def _readable(entry: Entry) -> bool:

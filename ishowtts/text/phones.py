@@ -67,7 +67,12 @@ def symbols(text: str, language: str = "en") -> list[str]:
 
     TextError: nothing in the text can be read.
     """
+    return [name for name, _ in read(text, language)]
+
+
+def read(text: str, language: str) -> list[tuple[str, int]]:
+    """`spoken` with a TextError when nothing is readable."""
     try:
-        return [name for name, _ in spoken(text, language)]
+        return spoken(text, language)
     except ValueError as error:
         raise TextError(f"text: {error}", field="text") from error

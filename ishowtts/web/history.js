@@ -28,7 +28,8 @@ async function run(mode, work) {
 /** Newest first. */
 export const entries = async () => (await run("readonly", (store) => store.getAll())).reverse();
 
-/** @param {{when: number, request: Object, seed: string, seconds: number, rate: number, blob: Blob}} entry */
+/** @param {{when: number, request: Object, seed: string, seconds: number, rate: number, blob: Blob, words:
+ *  import("./reading.js").Word[]}} entry */
 export async function keep(entry) {
   await run("readwrite", (store) => store.add(entry));
   const old = (await run("readonly", (store) => store.getAllKeys())).slice(0, -KEPT);

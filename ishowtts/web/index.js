@@ -8,6 +8,7 @@ import { chooseVoice, setPreviewVolume } from "./picker.js";
 import { Player } from "./player.js";
 import { draft, forgetPreset, keepDraft, keepPreset, linkOf, presets, requestIn } from "./presets.js";
 import { showLexicon, showReading } from "./reading.js";
+import { Reading } from "./spoken.js";
 import { isServing, shell, watchHealth } from "./shell.js";
 import { TYPES, formatsOffered, speak } from "./speech.js";
 import { decode } from "./wav.js";
@@ -17,6 +18,7 @@ const TEXT_MAX = 5000; // of the server; counted in code points as there
 const form = $("form");
 const player = new Player();
 const toggle = () => (player.playing ? player.pause() : player.play());
+const reading = new Reading($("reading"));
 const wave = new Waveform($("wave"), (seconds) => player.seek(seconds), toggle);
 
 let running = null; // AbortController of the request under way
@@ -51,6 +53,7 @@ function showPlayer() {
 
 function showPosition() {
   wave.position = player.position;
+  reading.show(player.playing || player.position ? player.position : -1);
   wave.refresh();
   $("time").textContent = wave.clip
     ? t("{at} of {all}", { at: duration(player.position), all: duration(wave.clip.seconds) })
@@ -180,6 +183,7 @@ async function start() {
   tell($("error"), "");
   player.clear();
   wave.clip = null;
+  reading.clear();
   figures = {};
   showDownload(null);
   const mine = (running = new AbortController());
@@ -195,8 +199,10 @@ async function start() {
       start: (about) => {
         wave.clip = about.clip;
         figures.seed = about.seed;
+        reading.begin(request.text);
         sound = feed(about.clip);
       },
+      word: (word) => running === mine && reading.add(word),
       audio: (samples) => {
         if (running !== mine) return;
         figures.first ??= elapsed();
@@ -212,7 +218,16 @@ async function start() {
     showDownload(blob, format, figures.seed);
     $("said").textContent = t("{all} of audio ready.", { all: duration(clip.seconds) });
     await store
-      .keep({ when: Date.now(), request, seed: figures.seed, seconds: clip.seconds, rate: clip.rate, blob, figures })
+      .keep({
+        when: Date.now(),
+        request,
+        seed: figures.seed,
+        seconds: clip.seconds,
+        rate: clip.rate,
+        blob,
+        figures,
+        words: reading.words,
+      })
       .then(showHistory, () => {});
   } catch (error) {
     await sound?.finish();
@@ -238,6 +253,8 @@ async function replay(entry) {
   try {
     const clip = await decode(entry.blob, entry.rate);
     wave.clip = clip;
+    reading.begin(entry.request.text);
+    for (const word of entry.words) reading.add(word);
     figures = entry.figures;
     showTimings();
     showDownload(entry.blob, entry.request.format ?? "wav", entry.seed);

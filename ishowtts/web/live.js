@@ -68,8 +68,10 @@ export class Speaker extends EventTarget {
   /** Words of the clip with the times at which they are heard: [[from, to, word], …]. */
   get captions() {
     const { about, duration } = this.current;
-    const stretch = duration && about.duration ? duration / about.duration : 1;
-    return about.captions.map(([from, to, word]) => [from * stretch, to * stretch, word]);
+    const known = about.captions[about.timed - 1]?.[1] ?? 0; // up to here the times are the speech's own
+    const stretch = duration && about.duration > known ? Math.max(0, duration - known) / (about.duration - known) : 1;
+    const placed = (time) => (time <= known ? time : known + (time - known) * stretch);
+    return about.captions.map(([from, to, word]) => [placed(from), placed(to), word]);
   }
 
   setMuted(muted) {

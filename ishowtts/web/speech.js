@@ -36,8 +36,8 @@ export async function formatsOffered() {
 
 const lost = () => new ApiError(t("The connection was lost before the speech was finished."));
 
-/** @typedef {{start: (about: {clip: Clip, seed: string, id: string}) => void, audio: (samples: Float32Array) =>
- *  void}} Listener */
+/** @typedef {{start: (about: {clip: Clip, seed: string, id: string}) => void, audio: (samples: Float32Array) => void,
+ *  word: (word: import("./reading.js").Word) => void}} Listener word: of WAV alone */
 
 async function speakEvents(request, signal, on) {
   const response = await ask("/api/tts/stream", {
@@ -58,7 +58,8 @@ async function speakEvents(request, signal, on) {
       const samples = fromS16(fromBase64(value.audio_base64));
       clip.add(samples);
       on.audio(samples);
-    } else if (event === "end") return { clip, blob: clip.wav(), rtf: value.rtf };
+    } else if (event === "word") on.word(value);
+    else if (event === "end") return { clip, blob: clip.wav(), rtf: value.rtf };
   }
   throw lost();
 }

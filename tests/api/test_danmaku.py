@@ -157,7 +157,7 @@ def test_a_message_is_heard(api: httpx.Client, listener: Listener) -> None:
     )
     assert start["said"] == "Anna says: Good evening to everybody." and start["user"] == "Anna_77" and start["at"] == 0
     assert [word for _, _, word in start["captions"]] == start["said"].split()
-    assert start["captions"][-1][1] == pytest.approx(start["duration"], rel=0.05)
+    assert 0.7 * start["duration"] < start["captions"][-1][1] <= start["duration"] + 0.001
     heard = listener.samples(name)
     assert end["reason"] == "spoken" and len(heard) / start["sample_rate"] == pytest.approx(end["at"], abs=1e-3)
     assert np.abs(heard.astype(float)).max() > 3000 and 0.5 < end["at"] < 10

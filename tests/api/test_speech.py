@@ -91,7 +91,7 @@ def test_every_kind_of_answer_has_the_same_samples(http: httpx.Client) -> None:
     sse = http.post("/api/tts/stream", json=request, headers={"Accept": "text/event-stream"})
     assert sse.headers["content-type"] == "text/event-stream"
     told = events(sse.text)
-    assert [name for name, _ in told if name != "audio"] == ["start", "end"]
+    assert [name for name, _ in told if name not in ("audio", "word")] == ["start", "end"]
     assert told[0][0] == "start" and told[-1][0] == "end"
     parts = [data for name, data in told if name == "audio"]
     assert [part["seq"] for part in parts] == list(range(len(parts)))
@@ -233,3 +233,16 @@ def test_a_stream_of_a_long_text_begins_with_a_short_chunk(http: httpx.Client) -
     assert end["timings"]["first_audio"] < end["timings"]["total"]
     again = http.post("/api/tts/stream", json={"text": text, **FAST, "format": "pcm"}).content
     assert again == b"".join(base64.b64decode(data["audio_base64"]) for name, data in told if name == "audio")
+
+
+def test_words_have_places_and_times(http: httpx.Client) -> None:
+    text = "Nine  viewers paid $5, \U0001f600 wow: it's 3pm! Then the second sentence comes, made as another chunk."
+    request = {"text": text, "seed": 7, "nfe_step": 3}
+    sse = http.post("/api/tts/stream", json=request, headers={"Accept": "text/event-stream"})
+    told = events(sse.text)
+    words = [data for name, data in told if name == "word"]
+    said = [text[word["offset"] : word["offset"] + word["length"]] for word in words]
+    assert said[:5] == ["Nine", "viewers", "paid", "$5", "wow"] and said[-2:] == ["another", "chunk"]
+    assert all(word["start"] < word["end"] for word in words)
+    starts = [word["start"] for word in words]
+    assert starts == sorted(starts) and starts[0] < 0.5 and words[-1]["end"] <= told[-1][1]["duration"] + 0.001

@@ -81,6 +81,48 @@ def test_many_at_once(socket: ClientConnection) -> None:
         assert "end" in one and 0.02 < np.sqrt((samples**2).mean()) < 0.5
 
 
+def test_a_text_in_pieces(socket: ClientConnection) -> None:
+    ask(socket, request_id="w", more=True, idle_ms=60000, **FAST)
+    for piece in ("Good evening every", "body, I"):
+        ask(socket, request_id="w", text=piece, more=True)
+    event, _ = receive(socket)
+    assert event["event"] == "start" and event["seed"] == 7
+    event, audio = receive(socket)
+    assert event["event"] == "audio" and audio
+    ask(socket, request_id="w", set_text="We are here", more=True, flush=True)
+    ask(socket, request_id="w", text=" today.")
+    said = collect(socket, "w")["w"]
+    assert said["text"]["kept"] == len("Good evening everybody, ")
+    assert said["end"]["waveform_len"] == (len(audio) + len(said["audio"])) / 2
+
+
+def test_wrong_pieces(socket: ClientConnection) -> None:
+    for request, code in (
+        ({"flush": True}, "not_found"),
+        ({"set_text": "a", "more": True}, "not_found"),
+        ({}, "missing_field"),
+        ({"text": ""}, "out_of_range"),
+        ({"text": "a", "more": True, "idle_ms": 1}, "out_of_range"),
+        ({"text": "a", "more": True, "fix_duration": 2}, "invalid_request"),
+    ):
+        ask(socket, request_id="w", **request)
+        assert receive(socket)[0]["error"]["code"] == code, request
+    ask(socket, request_id="w", more=True, idle_ms=60000)
+    ask(socket, request_id="w", text="a", speed=2.0, more=True)
+    assert receive(socket)[0]["error"]["code"] == "duplicate_id"
+    ask(socket, request_id="w", text="...")  # holds nothing to speak
+    assert receive(socket)[0]["error"] == {
+        "code": "invalid_request",
+        "field": "text",
+        "message": "the text ended and held nothing that this voice can speak",
+    }
+    ask(socket, request_id="x", text="Open,", more=True, idle_ms=60000)
+    ask(socket, cancel="x")
+    assert receive(socket)[0]["error"]["code"] == "cancelled"
+    ask(socket, request_id="x", text="The id is free again.", nfe_step=3)
+    assert "end" in collect(socket, "x")["x"]
+
+
 def test_cancel_and_errors(server: Server, socket: ClientConnection) -> None:
     ask(socket, request_id="long", text="This will not be said to its end. " * 40, nfe_step=64)
     ask(socket, request_id="wrong", text="a", speed=9)

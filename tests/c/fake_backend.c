@@ -219,19 +219,32 @@ static ishow_status text_error(ishow_error *error, ishow_status status, const ch
     return status;
 }
 
-static ishow_status normalize(void *self, const char *text, const char *language, int markup, char **out,
-                              ishow_unspoken *unspoken, ishow_error *error) {
+/* A place for each word between spaces. */
+static void fake_places(ishow_reading *r) {
+    r->places = calloc(strlen(r->text) + 1, sizeof *r->places);
+    for (const char *p = r->text; r->places && *p;) {
+        const size_t n = strcspn(p, " "), at = (size_t)(p - r->text);
+        if (n)
+            r->places[r->n_places++] =
+                (ishow_place){.at = (uint32_t)at, .said = 1, .begin = (uint32_t)at, .end = (uint32_t)(at + n)};
+        p += n + (p[n] == ' ');
+    }
+}
+
+static ishow_status normalize(void *self, const char *text, const char *language, int markup, ishow_reading *out,
+                              ishow_error *error) {
     fake_text *t = enter_text(self);
     (void)language, (void)markup;
-    *unspoken = (ishow_unspoken){.count = strchr(text, '~') != NULL};
-    if (unspoken->count) snprintf(unspoken->first, sizeof unspoken->first, "~");
+    *out = (ishow_reading){.unspoken.count = strchr(text, '~') != NULL};
+    if (out->unspoken.count) snprintf(out->unspoken.first, sizeof out->unspoken.first, "~");
     pthread_mutex_lock(&t->lock);
     t->normalizes++;
     pthread_mutex_unlock(&t->lock);
     if (strstr(text, "%N")) return text_error(error, ISHOW_EPYTHON, "the fake normalize fails as told");
     if (strcmp(text, "#") == 0) return text_error(error, ISHOW_EINVAL, "nothing speakable is left");
-    *out = strdup(text);
-    return *out ? ISHOW_OK : ISHOW_ENOMEM;
+    if (!(out->text = strdup(text))) return ISHOW_ENOMEM;
+    fake_places(out);
+    return ISHOW_OK;
 }
 
 static ishow_status tokenize(void *self, const char *ref_text, const char *text, const char *language,
@@ -241,8 +254,16 @@ static ishow_status tokenize(void *self, const char *ref_text, const char *text,
     pthread_mutex_lock(&t->lock);
     t->tokenizes++;
     snprintf(t->voice, sizeof t->voice, "%s", voice ? voice : "");
+    const size_t used = strlen(t->parts);
+    snprintf(t->parts + used, sizeof t->parts - used, "%s|", text);
     pthread_mutex_unlock(&t->lock);
     if (strstr(text, "%T")) return text_error(error, ISHOW_EPYTHON, "the fake tokenize fails as told");
+    out->words = malloc((strlen(text) + 1) * sizeof *out->words);
+    if (!out->words) return ISHOW_ENOMEM;
+    for (size_t i = 0, word = 0; text[i]; i++) {
+        out->words[i] = text[i] == ' ' ? -1 : (int32_t)word;
+        word += text[i] == ' ' && text[i + 1] && text[i + 1] != ' ';
+    }
     out->n_ref = strlen(ref_text);
     out->n = out->n_ref + strlen(text);
     out->ids = malloc(out->n * sizeof *out->ids);

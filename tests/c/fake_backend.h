@@ -42,7 +42,8 @@ typedef struct fake_text {
     pthread_mutex_t lock;
     int slow_us;
     int normalizes, tokenizes, closed, wrong_thread;
-    char voice[65]; /* that the last text was tokenised for */
+    char voice[65];   /* that the last text was tokenised for */
+    char parts[4096]; /* all texts that were tokenised, each followed by "|", as far as they fit */
     int has_thread;
     pthread_t thread;
 } fake_text;

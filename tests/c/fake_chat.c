@@ -14,7 +14,7 @@ double fake_clock_now(void *self) { return ((fake_clock *)self)->now; }
 typedef struct fake_clip {
     double ready;
     size_t left;
-    int fails;
+    int fails, pieces;
     float samples[FAKE_CHAT_RATE];
 } fake_clip;
 
@@ -66,7 +66,14 @@ static ishow_status next(void *self, void *clip, const float **samples, size_t *
     *n = c->left < FAKE_CHAT_RATE ? c->left : FAKE_CHAT_RATE;
     *samples = c->samples;
     c->left -= *n;
+    c->pieces++;
     return ISHOW_OK;
+}
+
+static void words(void *self, void *clip, const ishow_word **out, size_t *n) {
+    const fake_synth *s = self;
+    *out = s->words;
+    *n = ((fake_clip *)clip)->pieces == 1 ? s->n_words : 0;
 }
 
 static void release(void *self, void *clip) {
@@ -75,7 +82,8 @@ static void release(void *self, void *clip) {
 }
 
 ishow_chat_synth fake_synth_table(fake_synth *s) {
-    return (ishow_chat_synth){.self = s, .start = start, .next = next, .free = release, .sample_rate = FAKE_CHAT_RATE};
+    return (ishow_chat_synth){
+        .self = s, .start = start, .next = next, .words = words, .free = release, .sample_rate = FAKE_CHAT_RATE};
 }
 
 /* ---- journal ---- */

@@ -25,6 +25,8 @@ typedef struct fake_synth {
     int fail;       /* clips that fail in the middle */
     int begun, alive;
     char last_text[2048], last_own[2048], last_voice[80];
+    const ishow_word *words; /* that come with the first piece of each clip */
+    size_t n_words;
 } fake_synth;
 void fake_synth_init(fake_synth *s, fake_clock *clock);
 ishow_chat_synth fake_synth_table(fake_synth *s);

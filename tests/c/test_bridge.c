@@ -98,26 +98,32 @@ static void configuration_is_checked(void **state) {
 static void text_becomes_tokens(void **state) {
     ishow_text_frontend frontend;
     ishow_tokens tokens, joined;
-    ishow_unspoken unspoken;
+    ishow_reading reading;
     ishow_error error = {0};
-    char *text = NULL, model[128];
+    char model[128];
     (void)state;
     snprintf(model, sizeof model, "%s/tiny", root);
     assert_int_equal(ishow_bridge_frontend(bridge, model, &frontend, &error), ISHOW_OK);
-    assert_int_equal(frontend.normalize(frontend.self, "I have 2 cats.", "en", 0, &text, &unspoken, &error), ISHOW_OK);
+    assert_int_equal(frontend.normalize(frontend.self, "I have 2 cats.", "en", 0, &reading, &error), ISHOW_OK);
+    assert_int_equal(reading.n_places, 4);
+    assert_int_equal(reading.places[2].begin, 7); /* "2", said as "two" */
+    assert_int_equal(reading.places[2].end, 8);
+    const char *text = reading.text;
     assert_int_equal(frontend.tokenize(frontend.self, "", text, NULL, NULL, &tokens, &error), ISHOW_OK);
     assert_true(tokens.n > 8);
     assert_int_equal(tokens.n_ref, 0);
     assert_int_equal(frontend.tokenize(frontend.self, "A reference.", text, "en", NULL, &joined, &error), ISHOW_OK);
     assert_true(joined.n_ref > 0 && joined.n > tokens.n);
     free(tokens.ids);
+    free(tokens.words);
     free(joined.ids);
-    free(text);
-    assert_int_equal(
-        frontend.normalize(frontend.self, "\xF0\x9F\x98\x80 \xE2\x80\xA6", NULL, 0, &text, &unspoken, &error),
-        ISHOW_EINVAL);
+    free(joined.words);
+    free(reading.text);
+    free(reading.places);
+    assert_int_equal(frontend.normalize(frontend.self, "\xF0\x9F\x98\x80 \xE2\x80\xA6", NULL, 0, &reading, &error),
+                     ISHOW_EINVAL);
     assert_string_equal(error.field, "text");
-    assert_null(text);
+    assert_null(reading.text);
     frontend.close(frontend.self);
 }
 

@@ -55,6 +55,36 @@ static void test_one_message(void **state) {
     unmake(r);
 }
 
+/* Words that are made have the speech's own times, also where no space is between them; the rest is estimated. */
+static void test_captions_have_the_times_of_the_words(void **state) {
+    static const ishow_word words[] = {{0.1, 0.5, 0, 2}, {0.5, 0.8, 3, 1}, {0.8, 1.2, 4, 1}};
+    static const struct {
+        double from, to;
+        const char *word;
+    } wanted[] = {{0.1, 0.5, "Hi"}, {0.5, 0.8, "\xe4\xbd\xa0"}, {0.8, 1.2, "\xe5\xa5\xbd,"}, {1.2, 0, "there"}};
+    (void)state;
+    rig *r = make();
+    r->synth.words = words;
+    r->synth.n_words = 3;
+    open_chat(r);
+    say(r, "a", "Hi \xe4\xbd\xa0\xe5\xa5\xbd, there", ISHOW_CHAT_PRIORITY_NORMAL);
+    run(r, 4);
+    const told *start = nth(r, "start", 0);
+    json_t *captions = json_object_get(start->data, "captions"), *caption;
+    assert_int_equal(json_array_size(captions), 4);
+    assert_int_equal((int)number(start, "timed"), 3);
+    size_t i;
+    json_array_foreach(captions, i, caption) {
+        double from, to;
+        const char *text;
+        assert_int_equal(json_unpack(caption, "[FFs]", &from, &to, &text), 0);
+        assert_string_equal(text, wanted[i].word);
+        assert_true(fabs(from - wanted[i].from) < 1e-6);
+        assert_true(i < 3 ? fabs(to - wanted[i].to) < 1e-6 : to >= from);
+    }
+    unmake(r);
+}
+
 static void test_order(void **state) {
     (void)state;
     rig *r = make();
@@ -440,6 +470,7 @@ static void test_malformed_messages(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_message),
+        cmocka_unit_test(test_captions_have_the_times_of_the_words),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_ageing),
         cmocka_unit_test(test_bounded),

@@ -94,8 +94,17 @@ static frame read_frame(int fd) {
     return f;
 }
 
+/* The next frame that is no event about a word. */
+static frame read_other(int fd) {
+    for (;;) {
+        frame f = read_frame(fd);
+        if (f.opcode != 1 || !strstr(f.data, "\"event\":\"word\"")) return f;
+        free(f.data);
+    }
+}
+
 static void expect_text(int fd, const char *holds) {
-    frame f = read_frame(fd);
+    frame f = read_other(fd);
     if (f.opcode != 1 || !strstr(f.data, holds))
         fail_msg("opcode %d, not \"%s\": %s", f.opcode, holds, f.data ? f.data : "");
     free(f.data);
@@ -115,7 +124,7 @@ static size_t read_speech(int fd, const char *id) {
     char wanted[100];
     snprintf(wanted, sizeof wanted, "\"request_id\":\"%s\"", id);
     for (int started = 0;;) {
-        frame f = read_frame(fd);
+        frame f = read_other(fd);
         if (f.opcode == 2) {
             uint32_t head;
             char text[200] = "", place[40];
@@ -178,7 +187,7 @@ static void many_requests_share_a_connection(void **state) {
                          : "{\"request_id\":\"x\",\"text\":\"Three.\"}");
     int ends = 0, errors = 0;
     while (ends + errors < 3) {
-        frame f = read_frame(fd);
+        frame f = read_other(fd);
         assert_true(f.opcode == 1 || f.opcode == 2);
         if (f.opcode == 1 && strstr(f.data, "\"event\":\"end\"")) ends++;
         if (f.opcode == 1 && strstr(f.data, "duplicate_id")) errors++;
@@ -213,6 +222,86 @@ static void faults_are_told_and_the_connection_goes_on(void **state) {
     }
     say(fd, "{\"request_id\":\"a\",\"text\":\"Hello.\",\"format\":\"flac\",\"sample_rate\":16000}");
     expect_text(fd, "\"format\":\"audio/flac\"");
+    close(fd);
+    rig_free(r);
+}
+
+static void a_text_comes_in_pieces(void **state) {
+    rig *r = rig_without_voice();
+    int fd = open_ws(r, "", 0);
+    (void)state;
+    say(fd, "{\"request_id\":\"a\",\"more\":true,\"idle_ms\":60000,\"seed\":7}");
+    say(fd, "{\"request_id\":\"a\",\"text\":\"Good evening every\",\"more\":true}");
+    say(fd, "{\"request_id\":\"a\",\"text\":\"body, I\",\"more\":true}");
+    expect_text(fd, "\"event\":\"start\"");
+    frame f = read_frame(fd); /* speech, while the text goes on */
+    assert_int_equal(f.opcode, 2);
+    free(f.data);
+    say(fd, "{\"request_id\":\"a\",\"set_text\":\"We are here\",\"more\":true}");
+    say(fd, "{\"request_id\":\"a\",\"more\":true,\"flush\":true}");
+    char kept[100];
+    snprintf(kept, sizeof kept, "{\"event\":\"text\",\"request_id\":\"a\",\"kept\":%zu}",
+             strlen("Good evening everybody, "));
+    expect_text(fd, kept);
+    say(fd, "{\"request_id\":\"a\",\"text\":\" today.\"}");
+    for (f = read_other(fd); f.opcode == 2; f = read_other(fd)) free(f.data);
+    if (!strstr(f.data, "\"event\":\"end\"")) fail_msg("%s", f.data);
+    free(f.data);
+    assert_string_equal(r->text.parts, "Good evening everybody,|We are here|today.|");
+    close(fd);
+    rig_free(r);
+}
+
+static void wrong_pieces_are_refused(void **state) {
+    rig *r = rig_without_voice();
+    int fd = open_ws(r, "", 0);
+    (void)state;
+    static const struct {
+        const char *message, *answer;
+    } all[] = {
+        {"{\"request_id\":\"b\",\"flush\":true}", "\"code\":\"not_found\""},
+        {"{\"request_id\":\"b\",\"set_text\":\"a\",\"more\":true}", "\"code\":\"not_found\""},
+        {"{\"request_id\":\"b\"}", "\"code\":\"missing_field\""},
+        {"{\"request_id\":\"b\",\"text\":\"\"}", "text must have 1 to 5000 characters, not 0."},
+        {"{\"request_id\":\"b\",\"text\":\"a\",\"more\":true,\"idle_ms\":1}", "\"field\":\"idle_ms\""},
+        {"{\"request_id\":\"b\",\"text\":\"a\",\"more\":true,\"fix_duration\":2}", "\"field\":\"fix_duration\""},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        say(fd, all[i].message);
+        expect_text(fd, all[i].answer);
+    }
+    say(fd, "{\"request_id\":\"b\",\"text\":\"\",\"more\":true,\"idle_ms\":60000}");
+    say(fd, "{\"request_id\":\"b\",\"text\":\"a\",\"speed\":2,\"more\":true}"); /* no piece */
+    expect_text(fd, "\"code\":\"duplicate_id\"");
+    char *long_piece = malloc(6000);
+    for (int i = 0; i < 2; i++) { /* little of the first is taken: the second has no room */
+        int n = sprintf(long_piece, "{\"request_id\":\"b\",\"more\":true,\"text\":\"");
+        memset(long_piece + n, 'a', 4000);
+        strcpy(long_piece + n + 4000, "\"}");
+        if (!i) slow_down(r, 300000);
+        say(fd, long_piece);
+    }
+    free(long_piece);
+    say(fd, "{\"cancel\":\"b\"}");
+    for (int busy = 0;;) {
+        frame f = read_frame(fd);
+        busy += f.opcode == 1 && strstr(f.data, "\"code\":\"busy\"") != NULL;
+        const int over = f.opcode == 1 && strstr(f.data, "\"code\":\"cancelled\"") != NULL;
+        free(f.data);
+        if (!over) continue;
+        assert_int_equal(busy, 1);
+        break;
+    }
+    slow_down(r, 0);
+    say(fd, "{\"request_id\":\"c\",\"text\":\"%N\",\"more\":true}"); /* its reading fails */
+    say(fd, "{\"request_id\":\"c\",\"flush\":true,\"more\":true}");
+    expect_text(fd, "\"code\":\"model_failed\"");
+    say(fd, "{\"request_id\":\"c\",\"text\":\"a\",\"more\":true}"); /* was on its way */
+    expect_text(fd, "\"code\":\"ended\"");
+    say(fd, "{\"request_id\":\"c\",\"text\":\"a\"}");
+    expect_text(fd, "\"code\":\"ended\"");
+    say(fd, "{\"request_id\":\"c\",\"text\":\"Again.\"}");
+    assert_true(read_speech(fd, "c") > 0);
     close(fd);
     rig_free(r);
 }
@@ -382,6 +471,8 @@ int main(void) {
         cmocka_unit_test(handshakes_are_checked),
         cmocka_unit_test(many_requests_share_a_connection),
         cmocka_unit_test(faults_are_told_and_the_connection_goes_on),
+        cmocka_unit_test(a_text_comes_in_pieces),
+        cmocka_unit_test(wrong_pieces_are_refused),
         cmocka_unit_test(control_frames_are_answered),
         cmocka_unit_test(what_breaks_the_protocol_is_closed),
         cmocka_unit_test(cancelling_and_hanging_up_free_the_row),

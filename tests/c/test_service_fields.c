@@ -40,7 +40,7 @@ static int read_warm(const speech_form *form, const char *body, warm_speech *out
 
 static void a_row_is_all_that_a_field_takes(void **state) {
     (void)state;
-    const speech_form form = {{ishow_speech_own.parts[0], &warm, ishow_speech_own.parts[2]}};
+    const speech_form form = {{ishow_speech_own.parts[0], ishow_speech_own.parts[1], &warm, ishow_speech_own.parts[3]}};
     static const struct {
         const char *body, *code, *words;
     } wrong[] = {
@@ -71,7 +71,7 @@ static void a_row_is_all_that_a_field_takes(void **state) {
 
 static void its_schema_says_what_is_checked(void **state) {
     (void)state;
-    const speech_form form = {{ishow_speech_own.parts[0], &warm, ishow_speech_own.parts[2]}};
+    const speech_form form = {{ishow_speech_own.parts[0], ishow_speech_own.parts[1], &warm, ishow_speech_own.parts[3]}};
     ishow_buffer text = {0};
     ishow_speech_schema(&form, &text);
     json_t *schema = json_loadb((const char *)text.data, text.n, 0, NULL),

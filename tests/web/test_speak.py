@@ -1,5 +1,6 @@
 """The speak page in a real browser: it plays while speech is computed, keeps a history, and shows errors."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,19 @@ def playing(page: Browser) -> bool:
 
 def position(page: Browser) -> float:
     return float(page.find("wave").get_attribute("aria-valuenow") or 0)
+
+
+def test_words_light_up_while_they_are_heard(page: Browser) -> None:
+    text = "Good evening. The 23 viewers hear every word of this rather long sentence."
+    say(page, text)
+    lit = "(window.lit ??= []).push(document.querySelector('#reading .now')?.textContent)"
+    page.run(f"setInterval(() => {{ {lit} }}, 20)")
+    page.wait(lambda: finished(page))
+    page.wait(lambda: not playing(page))
+    seen = page.run("return [...new Set(window.lit)].filter(Boolean)")
+    assert seen == [word for word in re.findall(r"\w+", text) if word in seen]
+    assert {"evening", "23", "viewers", "sentence"} <= set(seen)
+    assert page.text("reading") == text
 
 
 def test_it_speaks_and_is_heard(page: Browser, tmp_path: Path) -> None:
