@@ -5,7 +5,8 @@ A reference to a model is one of
     /path/to/folder                a folder with model.json, as training writes it, or of a published checkpoint
     /path/to/model.safetensors     a published checkpoint, with vocab.txt beside it
     F5TTS_v1_Base                  a published checkpoint by name, from the hub's cache or the network
-    hf://owner/repository/path     another checkpoint on the hub
+    hf://owner/repository/path     another checkpoint on the hub; hf://owner/repository@REVISION/path#sha256=HEX is
+                                   that of one commit, and of no other content
 A published checkpoint does not contain the name of its architecture: it is searched in the path, or written before it,
 "F5TTS_Base=/path/to/model.pt". Its vocoder is in the folder `vocos` beside it, else the published one is used.
 """
@@ -40,6 +41,7 @@ CHECKPOINTS = {
 }
 """Published checkpoints in MODEL_REPOSITORY; those of the Small architectures were not published."""
 
+HUB_PLACE = re.compile(r"([^/@#]+/[^/@#]+)(?:@([^/@#]+))?/([^#]+)(?:#sha256=([0-9A-Fa-f]{64}))?")
 
 logger = logging.getLogger("ishowtts")
 
@@ -92,10 +94,22 @@ def resolve(reference: str | Path, vocoder: str | Path | None = None) -> ModelSo
             )
         return _published(_hub(MODEL_REPOSITORY, CHECKPOINTS[place]), place, vocoder)
     elif place.startswith("hf://"):
-        owner, repository, path = [*place[5:].split("/", 2), "", ""][:3]
-        if not path:
-            raise ModelError(f"{place} must read hf://owner/repository/path.", status="EINVAL", field="model")
-        return _published(_hub(f"{owner}/{repository}", path), preset, vocoder)
+        parsed = HUB_PLACE.fullmatch(place[5:])
+        if not parsed:
+            raise ModelError(
+                f"{place} must read hf://owner/repository[@revision]/path[#sha256=64 hex digits].",
+                status="EINVAL",
+                field="model",
+            )
+        repository, revision, path, wanted = parsed.groups()
+        file = _hub(repository, path, revision)
+        if wanted and file_hash(file).hex() != wanted.lower():
+            raise ModelError(
+                f"{path} of {repository} is not the file that was asked for: its SHA-256 is {file_hash(file).hex()}.",
+                status="EFORMAT",
+                field="model",
+            )
+        return _published(file, preset, vocoder)
     else:
         folder = Path(place).expanduser()
     if folder.is_file():
@@ -155,8 +169,8 @@ def _published(checkpoint: Path, preset: str | None, vocoder: str | Path | None)
     if not vocab_path.is_file() and "snapshots" in checkpoint.parts:  # the hub's cache: files are fetched one by one
         at = checkpoint.parts.index("snapshots")
         repository = checkpoint.parts[at - 1].removeprefix("models--").replace("--", "/")
-        inside = Path(*checkpoint.parts[at + 2 :])
-        vocab_path = _hub(repository, str(inside.parent / "vocab.txt"))
+        revision, inside = checkpoint.parts[at + 1], Path(*checkpoint.parts[at + 2 :])
+        vocab_path = _hub(repository, str(inside.parent / "vocab.txt"), revision)
     vocab = read_vocab(vocab_path)
     if vocoder is not None:
         place = Path(vocoder)
@@ -226,8 +240,11 @@ def read_vocab(path: Path) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _hub(repository: str, path: str) -> Path:
-    """The path of a file of a hub repository, which is downloaded unless it is in the hub's cache."""
+def _hub(repository: str, path: str, revision: str | None = None) -> Path:
+    """The path of a file of a hub repository, which is downloaded unless it is in the hub's cache.
+
+    A download is logged with its commit and hash.
+    """
     try:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import LocalEntryNotFoundError
@@ -240,9 +257,9 @@ def _hub(repository: str, path: str) -> Path:
         ) from error
     try:
         try:
-            return Path(hf_hub_download(repository, path, local_files_only=True))
+            return Path(hf_hub_download(repository, path, revision=revision, local_files_only=True))
         except LocalEntryNotFoundError:
-            return Path(hf_hub_download(repository, path))
+            file = Path(hf_hub_download(repository, path, revision=revision))
     except Exception as error:  # huggingface_hub raises its own, httpx's and the system's errors
         raise ModelError(
             f"{path} of {repository} could not be downloaded ({type(error).__name__}): check the network, "
@@ -250,6 +267,9 @@ def _hub(repository: str, path: str) -> Path:
             status="ENOTFOUND",
             field="model",
         ) from error
+    commit = file.parts[file.parts.index("snapshots") + 1] if "snapshots" in file.parts else "main"
+    logger.info("downloaded hf://%s@%s/%s#sha256=%s", repository, commit, path, file_hash(file).hex())
+    return file
 
 
 HASHES_KEPT = 64

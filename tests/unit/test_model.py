@@ -268,7 +268,7 @@ def test_unknown_references(tmp_path, monkeypatch):
         load_model(tmp_path)
     with pytest.raises(ModelError, match="No weights were published for F5TTS_Small"):
         load_model("F5TTS_Small")
-    with pytest.raises(ModelError, match="must read hf://owner/repository/path"):
+    with pytest.raises(ModelError, match="must read hf://owner/repository"):
         load_model("hf://owner")
 
 
