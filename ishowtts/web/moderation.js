@@ -21,7 +21,8 @@ export const muteButton = ({ platform, user, user_id: id }, act) =>
   );
 
 /** Messages that wait for approval; the card is there when there are any.
- * @param {object[]} held @param {(item: object) => HTMLElement} text @param {(verb: string, json: object) => Promise<unknown>} act */
+ * @param {object[]} held @param {(item: object) => HTMLElement} text
+ * @param {(verb: string, json: object) => Promise<unknown>} act */
 export function showHeld(held, text, act) {
   $("held").replaceChildren(
     ...held.map((item) =>

@@ -48,7 +48,7 @@ const PLATFORMS = {
     login: () => t("Login name"),
     title: () => t("Sign in (optional)"),
     hint: () => t(
-      "Public chat needs no sign-in. With one: an OAuth token with the scope user:read:chat, and the login it belongs to.",
+      "Public chat needs no sign-in. To sign in: an OAuth token with the scope user:read:chat, and its login.",
     ),
   },
   bilibili: {

@@ -3,7 +3,7 @@
 const LEAST = 60;
 
 export class Spark {
-  /** @param {HTMLCanvasElement} canvas @param {number} most values that fill its width; fewer fill a part at the right */
+  /** @param {HTMLCanvasElement} canvas @param {number} most values that fill its width; fewer fill its right part */
   constructor(canvas, most) {
     this.canvas = canvas;
     this.most = most;
@@ -50,7 +50,9 @@ export class Spark {
       const alone = (values[i - 1] ?? null) === null;
       if (alone) paint.moveTo(x, y);
       else paint.lineTo(x, y);
-      if (alone && (values[i + 1] ?? null) === null) paint.fillRect(x - 1.5 * ratio, y - 1.5 * ratio, 3 * ratio, 3 * ratio);
+      if (alone && (values[i + 1] ?? null) === null) {
+        paint.fillRect(x - 1.5 * ratio, y - 1.5 * ratio, 3 * ratio, 3 * ratio);
+      }
     });
     paint.stroke();
   }

@@ -222,7 +222,7 @@ export const zh = {
   "API key": "API 密钥",
   "Login name": "登录名",
   UID: "UID（用户编号）",
-  "Public chat needs no sign-in. With one: an OAuth token with the scope user:read:chat, and the login it belongs to.":
+  "Public chat needs no sign-in. To sign in: an OAuth token with the scope user:read:chat, and its login.":
     "读取公开聊天无需登录。如要登录，请填写带 user:read:chat 权限的 OAuth 令牌及对应的登录名。",
   "Without it, Bilibili masks viewers' names. SESSDATA is a cookie of bilibili.com; your profile shows the UID.":
     "不登录时，B 站会隐藏观众昵称。SESSDATA 在 bilibili.com 的 Cookie 里，UID 见个人空间。",
