@@ -178,7 +178,7 @@ def export(
             save_file(half(net.state_dict()), made / f"{name}.safetensors")
         (made / "vocab.txt").write_text("\n".join(data.symbols) + "\n", encoding="utf-8")
         voices = []
-        for speaker in data.speakers():
+        for speaker in filter(None, data.speakers()):  # not the mixtures of a teacher
             k = choose_reference(data, speaker, references)
             soundfile.write(made / f"{speaker}.flac", data.wave(k), data.config.sample_rate, subtype="PCM_16")
             clip = data.clips[k]
