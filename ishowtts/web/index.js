@@ -18,7 +18,7 @@ const TEXT_MAX = 5000; // of the server; counted in code points as there
 const form = $("form");
 const player = new Player();
 const toggle = () => (player.playing ? player.pause() : player.play());
-const reading = new Reading($("reading"));
+const reading = new Reading($("spoken"));
 const wave = new Waveform($("wave"), (seconds) => player.seek(seconds), toggle);
 
 let running = null; // AbortController of the request under way

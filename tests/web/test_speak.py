@@ -50,14 +50,14 @@ def position(page: Browser) -> float:
 def test_words_light_up_while_they_are_heard(page: Browser) -> None:
     text = "Good evening. The 23 viewers hear every word of this rather long sentence."
     say(page, text)
-    lit = "(window.lit ??= []).push(document.querySelector('#reading .now')?.textContent)"
+    lit = "(window.lit ??= []).push(document.querySelector('#spoken .now')?.textContent)"
     page.run(f"setInterval(() => {{ {lit} }}, 20)")
     page.wait(lambda: finished(page))
     page.wait(lambda: not playing(page))
     seen = page.run("return [...new Set(window.lit)].filter(Boolean)")
     assert seen == [word for word in re.findall(r"\w+", text) if word in seen]
     assert {"evening", "23", "viewers", "sentence"} <= set(seen)
-    assert page.text("reading") == text
+    assert page.text("spoken") == text
 
 
 def test_it_speaks_and_is_heard(page: Browser, tmp_path: Path) -> None:
