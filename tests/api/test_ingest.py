@@ -159,7 +159,7 @@ READ: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"amount": {"value": 100, "currency": "bits"}},
     ),
     ("socialstream", ninja("Rosy", "", hasDonation="3 roses"), {"priority": "Gift", "user": "Rosy"}),
-    ("socialstream", ninja("Mem", "hello", membership="MEMBERSHIP", type="youtube"), {"roles": ["member"]}),
+    ("socialstream", ninja("Mem", "members only", membership="MEMBERSHIP", type="youtube"), {"roles": ["member"]}),
     ("socialstream", ninja("New", "New just followed", event="new_follower"), {"user": "New", "text": ""}),
 ]
 
