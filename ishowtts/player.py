@@ -15,7 +15,7 @@ import numpy as np
 from ._audio import encode
 
 if TYPE_CHECKING:
-    from .engine import Samples
+    from .streams import Samples
 
 PIPED = {
     "paplay": "--raw --format=s16le --channels=1 --rate={rate}",

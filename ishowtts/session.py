@@ -17,11 +17,11 @@ from collections.abc import AsyncIterable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Unpack
 
-from .engine import AsyncSpeechStream, Samples, SpeechStream
 from .errors import IshowError
+from .streams import AsyncSpeechStream, Samples, SpeechStream
 
 if TYPE_CHECKING:
-    from .engine import Engine
+    from ._engine import Engine
     from .fields import SessionOptions
 
 __all__ = ["AsyncSpeechSession", "Session", "SpeechSession"]
@@ -159,8 +159,8 @@ class Session:
     def begin(self, **more: Unpack[SessionOptions]) -> SpeechSession:
         """The session itself; cancelled by `cancel` or with its last reference."""
         options: SessionOptions = {"early": True, **self._options, **more}
-        utterance = self._engine._core.submit("", self._voice, open=True, **options)
-        return SpeechSession(utterance, self._engine.info["sample_rate"])
+        utterance = self._engine.submit("", self._voice, open=True, **options)
+        return SpeechSession(utterance, self._engine.info()["sample_rate"])
 
     def __enter__(self) -> SpeechSession:
         self._open = self.begin()

@@ -20,7 +20,8 @@ from .options import request_value
 
 if TYPE_CHECKING:
     from .config import Config
-    from .engine import Engine, Samples, SpeechStream
+    from .engine import Engine
+    from .streams import Samples, SpeechStream
 
 LONG_TEXT = 200
 """Length in characters from which a progress bar is shown on a terminal."""

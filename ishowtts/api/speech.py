@@ -17,9 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from .. import _audio
 from .._engine import FEED_FIELDS
-from ..engine import Samples, Word
 from ..fields import SpeechOptions, speech_options
 from ..session import SpeechSession
+from ..streams import Samples, Word
 from .faults import Fault
 
 if TYPE_CHECKING:

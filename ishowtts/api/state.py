@@ -14,9 +14,10 @@ from typing import Any
 from .._chat import Chat
 from .._service import RETRY_AFTER, Lexicon, Load, Store, Voices
 from ..config import Config
-from ..engine import Engine, Samples, SpeechStream
+from ..engine import Engine
 from ..errors import IshowError
 from ..fields import SpeechOptions
+from ..streams import Samples, SpeechStream
 from .access import Access
 from .faults import Fault
 from .metrics import Gauges, Metrics
