@@ -145,12 +145,14 @@ def test_messages_are_approved_and_rejected(browser: Browser) -> None:
         browser.wait(lambda: browser.texts("#held .who") == ["Ann", "Bob", "Carl"])
         browser.all("#held li")[0].find_element("css selector", "button").click()  # approve
         browser.wait(lambda: any("Hello from Ann" in line for line in browser.texts("#log li .words")))
+        browser.wait(lambda: browser.texts("#held .who") == ["Bob", "Carl"])
         browser.all("#held li")[0].find_elements("css selector", "button")[1].click()  # reject
         browser.wait(lambda: browser.texts("#refused .who")[:1] == ["Bob"])
         assert browser.texts("#refused .badge")[0] == "not approved"
         browser.click("approve-all")
         browser.wait(lambda: not browser.shown("held-card"))
         browser.wait(lambda: any("Hello from Carl" in line for line in browser.texts("#log li .words")))
+        browser.open("about:blank")  # before its server goes
 
 
 def test_a_test_message(page: Browser) -> None:
