@@ -154,6 +154,7 @@ class Engine:
     async def speak_async(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> Speech:
         """`speak` for asyncio; cancelling the task cancels the speech.
 
+        >>> import asyncio
         >>> async def both() -> list[Speech]:
         ...     with await asyncio.to_thread(Engine.load, "demo", threads=1) as engine:
         ...         texts = "Hello.", "Good evening."

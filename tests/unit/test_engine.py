@@ -257,10 +257,11 @@ def test_everything_raises_the_packages_errors(engine: Engine, call: Any, kind: 
 def test_the_examples_of_the_documentation_run() -> None:
     import doctest
 
-    from ishowtts import engine
+    from ishowtts import engine, streams
 
-    failed, tried = doctest.testmod(engine)
-    assert failed == 0 and tried >= 10
+    for module, least in ((engine, 10), (streams, 3)):
+        failed, tried = doctest.testmod(module)
+        assert failed == 0 and tried >= least
 
 
 # ---- asyncio ---------------------------------------------------------------------------------------------------------
