@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     w.self = &w;
     over = 0;
     /* The connection is begun and never made: the loop does not run, and bytes are handed in by hand. */
-    if (!websocket_open(&w, &loop, 0, "127.0.0.1", 1, "/", NULL, 1, 1 << 16)) return 0;
+    if (!websocket_open(&w, &loop, "ws://127.0.0.1:1/", NULL, 1, 1 << 16)) return 0;
     strcpy(w.key, "dGhlIHNhbXBsZSBub25jZQ=="); /* of RFC 6455 */
     int whole = n && data[0] & 1;
     if (whole) w.connection.data(&w, (char *)(uintptr_t)head, sizeof head - 1);
