@@ -141,8 +141,9 @@ static const unsigned char *clean_until(const unsigned char *s, const unsigned c
 }
 
 ishow_span feed_text(feed *f, ishow_span text) {
+    if (!text.size) return text; /* its data may be NULL */
     const unsigned char *s = (const unsigned char *)text.data, *end = s + text.size;
-    if (!text.size || clean_until(s, end) == end) return text;
+    if (clean_until(s, end) == end) return text;
     char *copy = ishow_arena_take(&f->arena, 3 * text.size), *to = copy;
     if (!copy) return (ishow_span){NULL, 0};
     while (s < end) {
