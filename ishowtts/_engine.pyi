@@ -43,12 +43,18 @@ class _Defaults(TypedDict):
     connections_max: int
     connections_per_client: int
     chat_twitch_url: str
+    chat_twitch_id_url: str
+    chat_twitch_api_url: str
+    chat_twitch_events_url: str
     chat_bilibili_url: str
     chat_bilibili_account_url: str
+    chat_bilibili_host: str
+    chat_bilibili_open_url: str
     chat_youtube_url: str
     chat_connect_seconds: float
     chat_heartbeat_seconds: float
     chat_bilibili_heartbeat_seconds: float
+    chat_bilibili_project_seconds: float
     chat_reply_seconds: float
     chat_backoff_seconds: float
     chat_backoff_max_seconds: float

@@ -149,8 +149,8 @@ def cuda_why_not(model: str, precision: str | None, needed: bool) -> str | None:
 def cuda_backend(model: str, precision: str | None, threads: int, rows: int, frames: int) -> CudaBackend:
     """The model on the first GPU; a batch has at most `rows` rows, and rows × longest row at most `frames` frames.
 
-    Imports torch. ModelError: torch finds no GPU (status ENOTFOUND), or the model cannot be used; MemoryError: the GPU
-    has too little memory.
+    Imports torch. ModelError: torch finds no usable GPU (status ENOTFOUND), or the model cannot be used; MemoryError:
+    the GPU has too little memory.
     """
     import torch
 

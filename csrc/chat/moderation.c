@@ -7,12 +7,12 @@
 /* ---- muting ---- */
 
 static ishow_status key_of(const char *platform, const char *user, char **key, ishow_error *error) {
-    enum { BYTES_MAX = 1024 }; /* of 256 characters */
+    enum { CHARACTERS_MAX = 256 };
     const char *const fields[] = {"platform", "user"}, *const values[] = {platform, user};
     for (size_t i = 0; i < 2; i++)
-        if (!*values[i] || strlen(values[i]) > BYTES_MAX || ishow_utf8_length(values[i]) == SIZE_MAX)
-            return ishow_fail(error, ISHOW_EINVAL, fields[i], "%s must be UTF-8 of 1 to %d bytes.", fields[i],
-                              BYTES_MAX);
+        if (!*values[i] || ishow_utf8_length(values[i]) > CHARACTERS_MAX) /* SIZE_MAX: it is no UTF-8 */
+            return ishow_fail(error, ISHOW_EINVAL, fields[i], "%s must be UTF-8 of 1 to %d characters.", fields[i],
+                              CHARACTERS_MAX);
     if (strchr(platform, ':')) return ishow_fail(error, ISHOW_EINVAL, "platform", "platform must not have a colon.");
     *key = muted_key(platform, user);
     return *key ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a muted viewer could not be had.");

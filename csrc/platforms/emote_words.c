@@ -20,15 +20,15 @@ static size_t slot_of(const emote_words *w, ishow_span word) {
     return i;
 }
 
-emote_words *emote_words_create(void) { return calloc(1, sizeof(emote_words)); }
+emote_words *ishow_emote_words_create(void) { return calloc(1, sizeof(emote_words)); }
 
-void emote_words_free(emote_words *w) {
+void ishow_emote_words_free(emote_words *w) {
     if (!w) return;
     for (size_t i = 0; i < SLOTS; i++) free(w->word[i]);
     free(w);
 }
 
-int emote_words_has(const emote_words *w, ishow_span word) {
+int ishow_emote_words_has(const emote_words *w, ishow_span word) {
     return word.size && word.size <= EMOTE_WORD_BYTES_MAX && w->word[slot_of(w, word)] != NULL;
 }
 
@@ -55,7 +55,7 @@ static size_t read_list(emote_words *w, const json_t *list) {
     return n;
 }
 
-size_t emote_words_read(emote_words *w, const json_t *answer) {
+size_t ishow_emote_words_read(emote_words *w, const json_t *answer) {
     const char *set_id;
     json_t *set;
     size_t n = read_list(w, answer); /* BetterTTV, global */

@@ -11,11 +11,11 @@ enum { EMOTE_WORDS_MAX = 16384, EMOTE_WORD_BYTES_MAX = 64 };
 
 typedef struct emote_words emote_words;
 
-ISHOW_API emote_words *emote_words_create(void); /* NULL: out of memory */
-ISHOW_API void emote_words_free(emote_words *w); /* NULL allowed */
+ISHOW_API emote_words *ishow_emote_words_create(void); /* NULL: out of memory */
+ISHOW_API void ishow_emote_words_free(emote_words *w); /* NULL allowed */
 /* Adds every name of an answer of one of the three, whichever shape it has; how many were new. Names beyond
  * EMOTE_WORDS_MAX, longer ones and such with spaces are left out. */
-ISHOW_API size_t emote_words_read(emote_words *w, const json_t *answer);
-int emote_words_has(const emote_words *w, ishow_span word);
+ISHOW_API size_t ishow_emote_words_read(emote_words *w, const json_t *answer);
+int ishow_emote_words_has(const emote_words *w, ishow_span word);
 
 #endif

@@ -27,7 +27,7 @@ static void ask(ishow_chat_source *s) {
     twitch_session *t = s->session;
     char url[700];
     if (t->list == LISTS) {
-        emote_words_free(t->words);
+        ishow_emote_words_free(t->words);
         t->words = t->new_words;
         t->new_words = NULL;
         s->feed.emote_words = t->words;
@@ -51,7 +51,7 @@ static void on_answered(void *self, long status, const char *fault) {
     twitch_session *t = s->session;
     json_t *json = status == 200 ? json_loadb((const char *)t->emotes.body.data, t->emotes.body.n, 0, NULL) : NULL;
     if (json)
-        emote_words_read(t->new_words, json);
+        ishow_emote_words_read(t->new_words, json);
     else if (status != 404) /* a channel that has none there */
         ishow_log(ISHOW_LOG_WARN, "chat", "twitch %s: no emotes of %s: %s (HTTP %ld)", s->options.channel,
                   lists[t->list].host, fault, status);
@@ -66,8 +66,8 @@ void twitch_emotes_start(ishow_chat_source *s) {
     if (!s->options.third_party_emotes || elsewhere || !t->room_id[0] || t->room_id[strspn(t->room_id, "0123456789")] ||
         (t->words && ishow_now() - t->words_at < YOUNG_SECONDS))
         return;
-    emote_words_free(t->new_words);
-    t->new_words = emote_words_create();
+    ishow_emote_words_free(t->new_words);
+    t->new_words = ishow_emote_words_create();
     t->list = 0;
     if (t->new_words) ask(s);
 }

@@ -188,8 +188,8 @@ static void beat(ishow_chat_source *s) {
 
 static void destroy(ishow_chat_source *s) {
     twitch_session *t = s->session;
-    emote_words_free(t->words);
-    emote_words_free(t->new_words);
+    ishow_emote_words_free(t->words);
+    ishow_emote_words_free(t->new_words);
 }
 
 /* People write logins as they are shown. */

@@ -83,7 +83,7 @@ void twitch_text(feed *f, ishow_chat_message *m) {
     ishow_span word;
     uint32_t start, stop;
     for (words w = {m->text.data, m->text.data + m->text.size, 0}; next_word(&w, &word, &start, &stop);) {
-        if (!emote_words_has(f->emote_words, word)) continue;
+        if (!ishow_emote_words_has(f->emote_words, word)) continue;
         if (!all) {
             if (!(all = ishow_arena_take(&f->arena, (most + m->n_emotes) * sizeof *all))) return;
             if (m->n_emotes) memcpy(all, m->emotes, m->n_emotes * sizeof *all);

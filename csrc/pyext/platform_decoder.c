@@ -110,7 +110,7 @@ static PyObject *decoder_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
 static void decoder_free(PyObject *object) {
     decoder_object *self = (decoder_object *)object;
     ishow_arena_free(&self->feed.arena);
-    emote_words_free(self->words);
+    ishow_emote_words_free(self->words);
     free(self->channel);
     free(self->nick);
     free_object(object);
@@ -203,10 +203,10 @@ PyDoc_STRVAR(emotes_doc, "emotes(data, /)\n--\n\nReads an answer of 7TV, BetterT
 static PyObject *decoder_emotes(PyObject *object, PyObject *arg) {
     decoder_object *self = (decoder_object *)object;
     if (!PyBytes_Check(arg)) return PyErr_Format(PyExc_TypeError, "data must be bytes, not %s", Py_TYPE(arg)->tp_name);
-    if (!self->words && !(self->words = emote_words_create())) return PyErr_NoMemory();
+    if (!self->words && !(self->words = ishow_emote_words_create())) return PyErr_NoMemory();
     json_t *json = ishow_json_load(PyBytes_AS_STRING(arg), (size_t)PyBytes_GET_SIZE(arg));
     if (!json) return PyErr_Format(PyExc_ValueError, "the answer is no JSON");
-    const size_t n = emote_words_read(self->words, json);
+    const size_t n = ishow_emote_words_read(self->words, json);
     json_decref(json);
     self->feed.emote_words = self->words;
     return PyLong_FromSize_t(n);

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rapidfuzz.distance import Levenshtein
 
 from ishowtts.text import detect, mandarin
 from ishowtts.text.reading import read
@@ -77,6 +76,8 @@ def _syllables(run: str) -> list[str]:
 
 def count(text: str, heard: str, language: str | None = None) -> tuple[int, int, int, int]:
     """Word errors, words, character errors and characters of a sentence `text` that was heard as `heard`."""
+    from rapidfuzz.distance import Levenshtein  # of an extra, which not every command of this package needs
+
     here = detect.base(language) or detect.guess(text)
     a, b = units(text, here), units(heard, here)
     words, characters = (Levenshtein.distance(mine, theirs) for mine, theirs in zip(a, b, strict=True))

@@ -80,7 +80,7 @@ class Lexicon:
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.entries = tuple(entries)
-        known = sorted((_lower(entry.word), entry) for entry in self.entries if entry.word)
+        known = sorted(((_lower(entry.word), entry) for entry in self.entries if entry.word), key=lambda pair: pair[0])
         self._by_head = {
             head: sorted(group, key=lambda pair: -len(pair[0]))
             for head, group in groupby(known, lambda pair: pair[0][0])

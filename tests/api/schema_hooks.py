@@ -23,6 +23,12 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     for name in SPOKEN:
         if isinstance(body.get(name), str):
             body[name] = ("Yes. " + body[name])[:CHARACTERS]
+    if body.get("markup"):
+        body.pop("fix_duration", None)  # they do not go together
+    if "said" in body:  # a word that the lexicon can have, in a language of the model
+        body["word"] = "Gif" + str(body.get("word", ""))[:8]
+        if body.get("language") is not None:
+            body["language"] = "en"
     if "opus" in (body.get("format"), body.get("response_format")):
         body.pop("sample_rate", None)  # it takes fewer rates than the others
     # Limits in bytes, where a schema counts characters.

@@ -201,8 +201,8 @@ def test_order_and_controls(api: httpx.Client, listener: Listener) -> None:
     gift = say(api, "", priority="Gift", metadata={"gift": "roses", "count": 3})
     mention = say(api, "Hello @room, how are you?")
     queue = api.get("/api/danmaku/queue").json()
-    assert [item["id"] for item in queue["waiting"]] == [gift, paid, mention, *normal] and queue["total"] == 6
-    assert [item["priority"] for item in queue["waiting"][:3]] == ["Gift", "Paid", "Mention"]
+    assert [item["id"] for item in queue["waiting"]] == [paid, gift, mention, *normal] and queue["total"] == 6
+    assert [item["priority"] for item in queue["waiting"][:3]] == ["Paid", "Gift", "Mention"]
     assert api.delete(f"/api/danmaku/messages/{normal[0]}").status_code == 204
     assert api.delete(f"/api/danmaku/messages/{normal[0]}").status_code == 404
     assert api.post("/api/danmaku/skip", json={"id": normal[1]}).json() == {"skipped": True}
@@ -213,10 +213,9 @@ def test_order_and_controls(api: httpx.Client, listener: Listener) -> None:
     )
     assert api.post("/api/danmaku/resume").json() == {"paused": False}
     listener.wait("end", normal[2])
-    assert [data["id"] for data in listener.of("start")] == [gift, paid, mention, normal[2]]
-    assert (
-        listener.of("start")[0]["said"].endswith("sent 3 roses.")
-        and "paid 5 EUR: Paid." in listener.of("start")[1]["said"]
+    assert [data["id"] for data in listener.of("start")] == [paid, gift, mention, normal[2]]
+    assert "paid 5 EUR: Paid." in listener.of("start")[0]["said"] and listener.of("start")[1]["said"].endswith(
+        "sent 3 roses."
     )
     assert api.post("/api/danmaku/replay").json() == {"replayed": True}
     until(lambda: len(listener.of("end", normal[2])) == 2)

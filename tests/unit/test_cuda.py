@@ -251,7 +251,7 @@ def test_a_machine_without_a_gpu_says_so(model: Path, driver: Path, monkeypatch:
         Engine.load(model, precision="int8-dynamic", backend="cuda")
     monkeypatch.setenv("ISHOWTTS_CUDA_DRIVER", str(driver))
     if not torch.cuda.is_available():
-        with pytest.raises(IshowError, match="torch finds no GPU"):
+        with pytest.raises(IshowError, match="torch finds no usable GPU"):
             Engine.load(model, backend="cuda")
 
 

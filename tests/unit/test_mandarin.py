@@ -33,7 +33,7 @@ def test_a_syllable_is_an_initial_and_a_final_with_its_tone(written: str, symbol
 
 @pytest.mark.parametrize("written", ["", "4", "boss", "zh4", "ber3x", "你"])
 def test_what_is_no_syllable_is_a_value_error(written: str) -> None:
-    with pytest.raises(ValueError, match="no syllable"):
+    with pytest.raises(ValueError, match="not a pinyin syllable"):
         syllable(written)
 
 

@@ -73,6 +73,7 @@ def test_modules_include_only_modules_of_lower_layers() -> None:
         "platforms",
         "store",
         "service",
+        "cluster",
         "bridge",
         "server",
         "pyext",
