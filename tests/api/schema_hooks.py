@@ -26,7 +26,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     if body.get("markup"):
         body.pop("fix_duration", None)  # they do not go together
     if "said" in body:  # a word that the lexicon can have, in a language of the model
-        body["word"] = "Gif" + str(body.get("word", ""))[:8]
+        body["word"], body["said"] = "Gif" + str(body.get("word", ""))[:8], "jiff"
         if body.get("language") is not None:
             body["language"] = "en"
     if "opus" in (body.get("format"), body.get("response_format")):
