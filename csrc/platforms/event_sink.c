@@ -239,8 +239,7 @@ void feed_cut(feed *f, ishow_chat_message *m, const ishow_chat_emote *cuts, size
     }
     while (size && text[size - 1] == ' ') size--;
     m->text = (ishow_span){text, size};
-    m->emotes = kept ? emotes : NULL;
-    m->n_emotes = kept;
+    feed_emotes(m, emotes, kept); /* one that reaches into a cut ends with the text */
 }
 
 /* ---- events ---- */
