@@ -50,3 +50,11 @@ void filter_check_read(const ishow_chat_options *o, const char *text, const char
     free(read);
     filter_free(f);
 }
+
+uint32_t roll(uint32_t n) {
+    static uint64_t dice = 88172645463325252u;
+    dice ^= dice << 13;
+    dice ^= dice >> 7;
+    dice ^= dice << 17;
+    return (uint32_t)(dice >> 33) % n;
+}

@@ -14,4 +14,7 @@ int filter_ask_text(filter *f, const char *user, const char *text, double now);
 
 void filter_check_read(const ishow_chat_options *o, const char *text, const char *wanted); /* by a filter of its own */
 
+/* The next of a fixed sequence of pseudorandom numbers, 0 to n - 1 (xorshift64, Marsaglia 2003). */
+uint32_t roll(uint32_t n);
+
 #endif

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "chat_rig.h"
+#include "filter_helpers.h"
 #include "chat/banned.h"
 #include "chat/chat_internal.h"
 
@@ -229,14 +230,6 @@ static void test_false_alarms(void **state) {
         assert_true(lines >= 1000);
         assert_true(n <= most[level]);
     }
-}
-
-static uint64_t dice = 88172645463325252u;
-static uint32_t roll(uint32_t n) {
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return (uint32_t)(dice >> 33) % n;
 }
 
 /* A word in any mix of disguises is found, whatever stands around it; and any text ends well. */

@@ -12,6 +12,7 @@
 
 #include "chat_rig.h"
 #include "chat/chat_internal.h"
+#include "filter_helpers.h"
 
 static char *cleaned_of(const char *text, const ishow_chat_options *o) {
     cleaned c;
@@ -73,14 +74,6 @@ static void test_long_numbers(void **state) {
     check("号码是123456789012345", 1, "，好的", "号码是123456789012还有3位数字，好的");
     check("3.14159265358979", 1, " is pi", "3.14159265358 and 3 more digits is pi");
     check("1.5, 2.5, 3.5, 4.25, 5.75, 6.125", 1, "", "1.5, 2.5, 3.5, 4.25, 5.75, 6.125");
-}
-
-static uint64_t dice = 88172645463325252u;
-static uint32_t roll(uint32_t n) {
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return (uint32_t)(dice >> 33) % n;
 }
 
 /* Texts that are hard for it: few letters, nested repetitions, Fibonacci words. */

@@ -188,15 +188,6 @@ static void test_lines_of_six_languages(void **state) {
     assert_true(right * 100 >= lines * 97);
 }
 
-static uint64_t dice = 88172645463325252u;
-
-static uint32_t roll(uint32_t n) {
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return (uint32_t)(dice >> 33) % n;
-}
-
 /* Random Unicode, and random bytes of UTF-8 that sources would never give: never a crash, always valid UTF-8 within the
  * bounds. */
 static void test_random_unicode(void **state) {
