@@ -40,6 +40,8 @@ CHECKPOINTS = {
     "F5TTS_Base": "F5TTS_Base/model_1200000.safetensors",
 }
 """Published checkpoints in MODEL_REPOSITORY; those of the Small architectures were not published."""
+UNSUPPORTED = ("E2TTS_Base", "E2TTS_Small")
+"""Published names of E2 TTS, a transformer with U-Net connections (UNetT) that nothing here computes."""
 
 HUB_PLACE = re.compile(r"([^/@#]+/[^/@#]+)(?:@([^/@#]+))?/([^#]+)(?:#sha256=([0-9A-Fa-f]{64}))?")
 
@@ -79,6 +81,7 @@ def resolve(reference: str | Path, vocoder: str | Path | None = None) -> ModelSo
     """
     text = str(reference)
     name, separator, place = text.partition("=")
+    _check_architecture(name, *Path(text).parts)
     if separator and name in PRESETS:
         preset: str | None = name
     else:
@@ -135,6 +138,17 @@ def resolve(reference: str | Path, vocoder: str | Path | None = None) -> ModelSo
             field="model",
         )
     return _published(found[0], preset, vocoder)
+
+
+def _check_architecture(*parts: str) -> None:
+    """Refuse the architectures of E2 TTS by the names that a reference or a path holds. ModelError."""
+    if found := next((part for part in parts if part in UNSUPPORTED), None):
+        raise ModelError(
+            f"{found} is E2 TTS, a U-Net transformer, which is not supported: give an F5-TTS checkpoint "
+            f"({', '.join(PRESETS)}).",
+            status="EINVAL",
+            field="model",
+        )
 
 
 def _native(folder: Path, vocoder: str | Path | None) -> ModelSource:

@@ -103,6 +103,17 @@ def test_the_hubs_folder_speaks_natively_in_every_precision(hub: tuple[Path, dic
     assert np.allclose(spoken(folder, "native", "fp32"), exact, atol=2e-3)
 
 
+def test_a_folder_of_e2_tts_is_refused_by_name(tmp_path: Path) -> None:
+    folder = tmp_path / "E2TTS_Base"
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join([*VOCAB, ""]))
+    checkpoint = folder / "model_1200000.safetensors"
+    save_file({"ema_model.transformer.layers.0.0.weight": torch.zeros(32, 64)}, checkpoint)
+    for reference in (folder, checkpoint, "E2TTS_Base", f"E2TTS_Base={checkpoint}"):
+        with pytest.raises(ModelError, match="E2TTS_Base is E2 TTS, a U-Net transformer, which is not supported"):
+            resolve(reference)
+
+
 @pytest.mark.parametrize("hub", ["F5TTS_v1_Base"], indirect=True)
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin"])
 @pytest.mark.parametrize("wrapper", ["ema_model_state_dict", "model_state_dict", "state_dict", None])
