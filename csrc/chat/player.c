@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "chat/chat_internal.h"
 
 static const double PIECE = 0.25, LEAD = 0.75, THIN = 0.1, RETRY = 0.25; /* seconds */
@@ -367,10 +368,11 @@ static double send(ishow_chat *c, double now) {
         if (n < piece && !it->complete && (double)c->sent / rate > position + THIN)
             break; /* the rest of this piece may still arrive */
         const double from = (double)c->sent / rate, to = (double)(c->sent + n) / rate;
-        json_t *object =
-            json_pack("{ss,sI,sf,sf,si,so}", "id", it->id, "seq", (json_int_t)c->seq++, "t0", round(from * 1e4) / 1e4,
-                      "t1", round(to * 1e4) / 1e4, "sample_rate", c->synth.sample_rate, "duration",
-                      it->complete ? json_real(round((double)it->n / rate * 1e3) / 1e3) : json_null());
+        json_t *object = json_pack("{ss,sI}", "id", it->id, "seq", (json_int_t)c->seq++);
+        json_add(&object, "t0", json_real(round(from * 1e4) / 1e4));
+        json_add(&object, "t1", json_real(round(to * 1e4) / 1e4));
+        json_add(&object, "sample_rate", json_integer(c->synth.sample_rate));
+        json_add(&object, "duration", it->complete ? json_real(round((double)it->n / rate * 1e3) / 1e3) : json_null());
         char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
         if (text) broadcast_audio(c->broadcast, text, it->pcm + c->sent, n, c->synth.sample_rate, to);
         free(text);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "chat/chat_internal.h"
 
 enum { HELD_SHOWN = 200 };
@@ -32,9 +33,11 @@ json_t *chat_state(ishow_chat *c) {
         json_object_set_new(waiting, ishow_chat_priority_name((ishow_chat_priority)p),
                             json_integer((json_int_t)c->queue.n[p]));
     if (c->playing) playing = json_string(c->playing->id);
-    return json_pack("{sb,so,so,sI,sI,so}", "paused", c->paused, "playing", playing, "queue", waiting, "held",
-                     (json_int_t)c->queue.n[QUEUE_HELD], "listeners", (json_int_t)broadcast_listeners(c->broadcast),
-                     "counts", counts_json(&c->counts));
+    json_t *state = json_pack("{sb,so,so}", "paused", c->paused, "playing", playing, "queue", waiting);
+    json_add(&state, "held", json_integer((json_int_t)c->queue.n[QUEUE_HELD]));
+    json_add(&state, "listeners", json_integer((json_int_t)broadcast_listeners(c->broadcast)));
+    json_add(&state, "counts", counts_json(&c->counts));
+    return state;
 }
 
 void ishow_chat_counts_get(ishow_chat *c, ishow_chat_counts *out) {
@@ -89,8 +92,11 @@ char *ishow_chat_queue_json(ishow_chat *c, size_t most) {
     for (const item *it = c->queue.first[QUEUE_HELD]; it && shown < HELD_SHOWN; it = it->next, shown++)
         json_array_append_new(held, item_json(it));
     pthread_mutex_unlock(&c->lock);
-    json_t *root = json_pack("{so,so,so,so,so,sI}", "playing", playing ? playing : json_null(), "waiting", list, "held",
-                             held, "refused", refused, "muted", muted, "total", (json_int_t)total);
+    json_t *root = json_pack("{so,so}", "playing", playing ? playing : json_null(), "waiting", list);
+    json_add(&root, "held", held);
+    json_add(&root, "refused", refused);
+    json_add(&root, "muted", muted);
+    json_add(&root, "total", json_integer((json_int_t)total));
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
     free(plan);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "engine/field.h"
 #include "service/prometheus.h"
 
@@ -251,13 +252,22 @@ static json_t *describe(const gateway *g, const peer *p, double now) {
             work += u->share * (1 - u->progress);
         }
     const char *state = p->leaving ? "leaving" : directory_suits(&g->directory, p) ? "ready" : "other model";
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:O, s:I, s:I, s:I, s:f, s:f, s:f}", "id", p->id, "name",
-                     wire_text(p->beat, "name"), "state", state, "version", wire_text(p->beat, "version"), "model",
-                     p->model.name, "precision", p->model.precision, "backend", p->model.backend, "labels",
-                     json_object_get(p->beat, "labels"), "from_here", (json_int_t)here, "utterances",
-                     (json_int_t)wire_whole(p->beat, "living"), "spoken", (json_int_t)wire_whole(p->beat, "spoken"),
-                     "waiting_seconds", p->rate > 0 ? work / p->rate : 0.0, "busy_seconds", p->busy, "heard_seconds",
-                     now - p->heard);
+    json_t *all = json_object();
+    json_add(&all, "id", json_string(p->id));
+    json_add(&all, "name", json_string(wire_text(p->beat, "name")));
+    json_add(&all, "state", json_string(state));
+    json_add(&all, "version", json_string(wire_text(p->beat, "version")));
+    json_add(&all, "model", json_string(p->model.name));
+    json_add(&all, "precision", json_string(p->model.precision));
+    json_add(&all, "backend", json_string(p->model.backend));
+    json_add(&all, "labels", json_incref(json_object_get(p->beat, "labels")));
+    json_add(&all, "from_here", wire_u64(here));
+    json_add(&all, "utterances", wire_u64(wire_whole(p->beat, "living")));
+    json_add(&all, "spoken", wire_u64(wire_whole(p->beat, "spoken")));
+    json_add(&all, "waiting_seconds", json_real(p->rate > 0 ? work / p->rate : 0.0));
+    json_add(&all, "busy_seconds", json_real(p->busy));
+    json_add(&all, "heard_seconds", json_real(now - p->heard));
+    return all;
 }
 
 void ishow_gateway_status(ishow_engine *engine, ishow_buffer *out) {
@@ -266,9 +276,10 @@ void ishow_gateway_status(ishow_engine *engine, ishow_buffer *out) {
     json_t *workers = json_array();
     pthread_mutex_lock(&g->lock);
     for (const peer *p = g->directory.peers; p; p = p->next) json_array_append_new(workers, describe(g, p, now));
-    json_t *all = json_pack("{s:s, s:s, s:b, s:s, s:I, s:o}", "role", "gateway", "name", g->name, "connected",
-                            bus_connected(g->bus), "model", g->directory.known ? g->directory.model.name : "",
-                            "utterances", (json_int_t)g->n_living, "workers", workers);
+    json_t *all = json_pack("{s:s, s:s, s:b}", "role", "gateway", "name", g->name, "connected", bus_connected(g->bus));
+    json_add(&all, "model", json_string(g->directory.known ? g->directory.model.name : ""));
+    json_add(&all, "utterances", wire_u64(g->n_living));
+    json_add(&all, "workers", workers);
     pthread_mutex_unlock(&g->lock);
     char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
     json_decref(all);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/json.h"
 #include "engine/field.h"
 
 void wire_draw_id(char id[WIRE_ID + 1]) {
@@ -63,13 +64,16 @@ json_t *wire_u64(uint64_t value) { return json_integer((json_int_t)value); }
 /* ---- requests ---- */
 
 json_t *wire_request(const ishow_request *r) {
-    json_t *all = json_pack("{s:s, s:s?, s:s?, s:i, s:i, s:i, s:f, s:f}", "text", r->text, "essential", r->essential,
-                            "voice", r->voice, "early", r->early, "has_seed", r->has_seed, "priority", r->priority,
-                            "deadline", r->deadline, "ahead", r->ahead);
-    for (size_t i = 0; all && i < ishow_request_fields.n; i++) {
+    json_t *all = json_pack("{s:s, s:s?, s:s?}", "text", r->text, "essential", r->essential, "voice", r->voice);
+    json_add(&all, "early", json_integer(r->early));
+    json_add(&all, "has_seed", json_integer(r->has_seed));
+    json_add(&all, "priority", json_integer(r->priority));
+    json_add(&all, "deadline", json_real(r->deadline));
+    json_add(&all, "ahead", json_real(r->ahead));
+    for (size_t i = 0; i < ishow_request_fields.n; i++) {
         const ishow_field *field = &ishow_request_fields.rows[i];
-        json_object_set_new(all, field->name,
-                            field->kind == ISHOW_FIELD_SEED ? wire_u64(r->seed) : json_real(ishow_field_get(field, r)));
+        json_add(&all, field->name,
+                 field->kind == ISHOW_FIELD_SEED ? wire_u64(r->seed) : json_real(ishow_field_get(field, r)));
     }
     return all;
 }
@@ -107,9 +111,12 @@ void wire_read_error(const json_t *from, ishow_error *out) {
 }
 
 json_t *wire_timings(const ishow_timings *t) {
-    return json_pack("{s:f, s:f, s:f, s:i, s:i, s:I, s:s}", "queue", t->queue, "text", t->text, "model", t->model,
-                     "chunks", t->chunks, "retries", t->retries, "unspoken", (json_int_t)t->unspoken.count, "first",
-                     t->unspoken.first);
+    json_t *all = json_pack("{s:f, s:f, s:f}", "queue", t->queue, "text", t->text, "model", t->model);
+    json_add(&all, "chunks", json_integer(t->chunks));
+    json_add(&all, "retries", json_integer(t->retries));
+    json_add(&all, "unspoken", wire_u64(t->unspoken.count));
+    json_add(&all, "first", json_string(t->unspoken.first));
+    return all;
 }
 
 void wire_read_timings(const json_t *from, ishow_timings *out) {

@@ -1,6 +1,7 @@
 /* The beat of a worker: its identity, model, voices and outstanding work. */
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "cluster/worker.h"
 
 /* Work in a second of the model's time, of late. */
@@ -43,14 +44,22 @@ void worker_beat(ishow_worker *w, const char *state) {
         const double left = t->utterance ? t->work * (1 - ishow_utterance_progress(t->utterance)) : 0;
         json_object_set_new(work, t->gateway, json_real(left + wire_number(work, t->gateway)));
     }
-    wire_write(&message,
-               json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:O, s:o, s:f, s:f, s:I, s:I, s:I}", "type", "beat", "id",
-                         w->id, "name", w->name, "version", ishow_version(), "state", state, "model", wire_model(&info),
-                         "voices", voices_of(w->engine), "labels", w->labels, "work", work, "rate",
-                         measure_rate(w, &stats), "busy", stats.busy_seconds, "living",
-                         (json_int_t)(stats.waiting + stats.in_flight), "spoken", (json_int_t)stats.completed, "steps",
-                         (json_int_t)stats.steps),
-               NULL, 0);
+    json_t *beat = json_object();
+    json_add(&beat, "type", json_string("beat"));
+    json_add(&beat, "id", json_string(w->id));
+    json_add(&beat, "name", json_string(w->name));
+    json_add(&beat, "version", json_string(ishow_version()));
+    json_add(&beat, "state", json_string(state));
+    json_add(&beat, "model", wire_model(&info));
+    json_add(&beat, "voices", voices_of(w->engine));
+    json_add(&beat, "labels", json_incref(w->labels));
+    json_add(&beat, "work", work);
+    json_add(&beat, "rate", json_real(measure_rate(w, &stats)));
+    json_add(&beat, "busy", json_real(stats.busy_seconds));
+    json_add(&beat, "living", wire_u64(stats.waiting + stats.in_flight));
+    json_add(&beat, "spoken", wire_u64(stats.completed));
+    json_add(&beat, "steps", wire_u64(stats.steps));
+    wire_write(&message, beat, NULL, 0);
     if (!message.failed) bus_publish(w->bus, WIRE_WORKERS, message.data, message.n);
     ishow_buffer_free(&message);
     w->beat_at = ishow_now();

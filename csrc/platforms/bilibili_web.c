@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 #include "base/defaults.h"
+#include "base/json.h"
 #include "platforms/bilibili_session.h"
 #include "platforms/jsonspan.h"
 
@@ -99,9 +100,10 @@ static void join(ishow_chat_source *s, const char *host, long long port, const c
     char url[400];
     const char *number = b->room.number[0] ? b->room.number : s->options.channel;
     const long long uid = s->options.token && token ? strtoll(s->options.login, NULL, 10) : 0;
-    json_t *auth = json_pack("{s:I,s:I,s:i,s:s,s:i,s:s,s:s*}", "uid", (json_int_t)uid, "roomid",
-                             (json_int_t)strtoll(number, NULL, 10), "protover", 3, "platform", "web", "type", 2,
-                             "buvid", b->buvid3, "key", token);
+    json_t *auth = json_pack("{s:i,s:s,s:i,s:s*}", "protover", 3, "platform", "web", "type", 2, "key", token);
+    json_add(&auth, "uid", json_integer(uid));
+    json_add(&auth, "roomid", json_integer(strtoll(number, NULL, 10)));
+    json_add(&auth, "buvid", json_string(b->buvid3));
     b->n_auth = auth ? json_dumpb(auth, b->auth, sizeof b->auth, JSON_COMPACT) : 0;
     json_decref(auth);
     if (!b->n_auth || b->n_auth > sizeof b->auth) {

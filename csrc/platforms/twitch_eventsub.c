@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "base/defaults.h"
+#include "base/json.h"
 #include "platforms/jsonspan.h"
 #include "platforms/twitch_session.h"
 
@@ -55,9 +56,9 @@ static void subscribe_next(ishow_chat_source *s) {
         twitch_emotes_start(s);
         return;
     }
-    json_t *body = json_pack("{s:s,s:s,s:{s:s,s:s},s:{s:s,s:s}}", "type", types[t->subscribed], "version", "1",
-                             "condition", "broadcaster_user_id", t->room_id, "user_id", t->reader_id, "transport",
-                             "method", "websocket", "session_id", t->session_id);
+    json_t *body = json_pack("{s:s,s:s}", "type", types[t->subscribed], "version", "1");
+    json_add(&body, "condition", json_pack("{s:s,s:s}", "broadcaster_user_id", t->room_id, "user_id", t->reader_id));
+    json_add(&body, "transport", json_pack("{s:s,s:s}", "method", "websocket", "session_id", t->session_id));
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
     if (text)

@@ -71,58 +71,46 @@ static ishow_chat_source *source_at(loop_object *self, Py_ssize_t i) {
 
 PyDoc_STRVAR(
     open_doc,
-    "open(platform, channel, *, token=None, login=None, app_id=None, code=None, emotes_endpoint=None, endpoint=None, "
-    "ca_file=None, "
-    "connect_seconds=..., "
-    "heartbeat_seconds=...,\n"
-    "     reply_seconds=..., backoff_seconds=..., backoff_max_seconds=..., poll_seconds_min=..., frame_bytes_max=...,\n"
-    "     inflate_bytes_max=..., quota_units=..., third_party_emotes=..., reply_mentions=False)\n--\n\n"
-    "Opens a source (see platforms/platforms.h); its number. IshowError names the option at fault.");
+    "open(platform, channel, **options)\n--\n\n"
+    "Opens a source; its number. Options: those of ishow_chat_source_options (platforms/platforms.h), as keywords. "
+    "IshowError names the option at fault.");
+
+#define OPTION(name, kind) MEMBER(ishow_chat_source_options, name, kind)
+static const member source_options[] = {
+    OPTION(token, MEMBER_STRING),
+    OPTION(login, MEMBER_STRING),
+    OPTION(app_id, MEMBER_STRING),
+    OPTION(code, MEMBER_STRING),
+    OPTION(emotes_endpoint, MEMBER_STRING),
+    OPTION(endpoint, MEMBER_STRING),
+    OPTION(ca_file, MEMBER_STRING),
+    OPTION(connect_seconds, MEMBER_DOUBLE),
+    OPTION(heartbeat_seconds, MEMBER_DOUBLE),
+    OPTION(reply_seconds, MEMBER_DOUBLE),
+    OPTION(backoff_seconds, MEMBER_DOUBLE),
+    OPTION(backoff_max_seconds, MEMBER_DOUBLE),
+    OPTION(poll_seconds_min, MEMBER_DOUBLE),
+    OPTION(frame_bytes_max, MEMBER_SIZE),
+    OPTION(inflate_bytes_max, MEMBER_SIZE),
+    OPTION(quota_units, MEMBER_U64),
+    OPTION(third_party_emotes, MEMBER_BOOL),
+    {"reply_mentions", MEMBER_BOOL, offsetof(ishow_chat_source_options, keeps_mentions)},
+};
+#undef OPTION
 
 static PyObject *loop_open(PyObject *object, PyObject *args, PyObject *kwargs) {
-    static char *names[] = {"platform",
-                            "channel",
-                            "token",
-                            "login",
-                            "app_id",
-                            "code",
-                            "emotes_endpoint",
-                            "endpoint",
-                            "ca_file",
-                            "connect_seconds",
-                            "heartbeat_seconds",
-                            "reply_seconds",
-                            "backoff_seconds",
-                            "backoff_max_seconds",
-                            "poll_seconds_min",
-                            "frame_bytes_max",
-                            "inflate_bytes_max",
-                            "quota_units",
-                            "third_party_emotes",
-                            "reply_mentions",
-                            NULL};
     loop_object *self = (loop_object *)object;
-    ishow_chat_source_options o;
     ishow_chat_platform platform;
     ishow_error error = {0};
-    PyObject *first = PyTuple_Size(args) > 0 ? PyTuple_GET_ITEM(args, 0) : NULL; /* borrowed */
-    const char *name = first && PyUnicode_Check(first) ? PyUnicode_AsUTF8(first) : NULL;
-    if (!name || !ishow_chat_platform_find(name, &platform)) {
-        if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "platform must be twitch, bilibili or youtube");
+    const char *name, *channel;
+    if (!PyArg_ParseTuple(args, "ss:open", &name, &channel)) return NULL;
+    if (!ishow_chat_platform_find(name, &platform)) {
+        PyErr_SetString(PyExc_ValueError, "platform must be twitch, bilibili or youtube");
         return NULL;
     }
-    o = ishow_chat_source_options_default(platform);
-    Py_ssize_t frame = (Py_ssize_t)o.frame_bytes_max, inflate = (Py_ssize_t)o.inflate_bytes_max;
-    unsigned long long quota = o.quota_units;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|$zzzzzzzddddddnnKpp:open", names, &name, &o.channel, &o.token,
-                                     &o.login, &o.app_id, &o.code, &o.emotes_endpoint, &o.endpoint, &o.ca_file,
-                                     &o.connect_seconds, &o.heartbeat_seconds, &o.reply_seconds, &o.backoff_seconds,
-                                     &o.backoff_max_seconds, &o.poll_seconds_min, &frame, &inflate, &quota,
-                                     &o.third_party_emotes, &o.keeps_mentions))
-        return NULL;
-    o.frame_bytes_max = (size_t)frame;
-    o.inflate_bytes_max = (size_t)inflate;
-    o.quota_units = quota;
+    ishow_chat_source_options o = ishow_chat_source_options_default(platform);
+    o.channel = channel;
+    if (pyext_take_members(source_options, sizeof source_options / sizeof *source_options, kwargs, &o) < 0) return NULL;
     ishow_chat_source **longer = PyMem_Realloc(self->sources, (size_t)(self->n + 1) * sizeof *longer);
     if (!longer) return PyErr_NoMemory();
     self->sources = longer;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "pyext/dict.h"
 #include "pyext/text.h"
 
 static const char *const kinds[] = {
@@ -38,18 +39,19 @@ static PyObject *choices_of(const ishow_field *field) {
 }
 
 static PyObject *describe(const ishow_field *field) {
-    PyObject *about = Py_BuildValue("{ssssszszsssO}", "name", field->name, "option", field->option, "setting",
-                                    field->setting, "negation", field->negation, "kind", kinds[field->kind], "restart",
-                                    field->restart ? Py_True : Py_False);
-    PyObject *range = Py_BuildValue(
-        "{sNsNsNsNss}", "least",
-        value_of(&(ishow_field){.kind = field->kind <= ISHOW_FIELD_SIZE ? field->kind : ISHOW_FIELD_SEED},
-                 field->least),
-        "most",
-        value_of(&(ishow_field){.kind = field->kind <= ISHOW_FIELD_SIZE ? field->kind : ISHOW_FIELD_SEED}, field->most),
-        "default", value_of(field, field->initial), "choices", choices_of(field), "help", field->help);
-    if (about && (!range || PyDict_Update(about, range) < 0)) Py_CLEAR(about);
-    Py_XDECREF(range);
+    static const member members[] = {
+        MEMBER(ishow_field, name, MEMBER_STRING),    MEMBER(ishow_field, option, MEMBER_STRING),
+        MEMBER(ishow_field, setting, MEMBER_STRING), MEMBER(ishow_field, negation, MEMBER_STRING),
+        MEMBER(ishow_field, restart, MEMBER_BOOL),   MEMBER(ishow_field, help, MEMBER_STRING),
+    };
+    /* Other kinds have no range, as a seed has no value. */
+    const ishow_field range = {.kind = field->kind <= ISHOW_FIELD_SIZE ? field->kind : ISHOW_FIELD_SEED};
+    PyObject *about = PYEXT_DICT(members, field);
+    PyObject *values = Py_BuildValue("{sssNsNsNsN}", "kind", kinds[field->kind], "least",
+                                     value_of(&range, field->least), "most", value_of(&range, field->most), "default",
+                                     value_of(field, field->initial), "choices", choices_of(field));
+    if (about && (!values || PyDict_Update(about, values) < 0)) Py_CLEAR(about);
+    Py_XDECREF(values);
     return about;
 }
 

@@ -28,7 +28,7 @@ PyObject *platform_irc_parse(PyObject *module, PyObject *arg) {
     size_t n = (size_t)PyBytes_GET_SIZE(arg);
     char *copy = PyMem_Malloc(n + 1);
     irc_line line;
-    PyObject *result = NULL, *tags = NULL, *params = NULL;
+    PyObject *result = NULL, *tags = NULL, *params = NULL, *parts = NULL;
     if (!copy) return PyErr_NoMemory();
     memcpy(copy, PyBytes_AS_STRING(arg), n);
     if (!ishow_irc_parse(copy, n, &line)) {
@@ -50,10 +50,23 @@ PyObject *platform_irc_parse(PyObject *module, PyObject *arg) {
         if (!param) goto done;
         PyList_SET_ITEM(params, (Py_ssize_t)i, param);
     }
-    result = Py_BuildValue("{sOsNsNsNsNsNsO}", "tags", tags, "source", platform_text(line.source), "nick",
-                           platform_text(line.nick), "user", platform_text(line.user), "host", platform_text(line.host),
-                           "command", platform_text(line.command), "params", params);
+    const struct {
+        const char *name;
+        ishow_span text;
+    } texts[] = {{"source", line.source},
+                 {"nick", line.nick},
+                 {"user", line.user},
+                 {"host", line.host},
+                 {"command", line.command}};
+    parts = Py_BuildValue("{sOsO}", "tags", tags, "params", params);
+    for (size_t i = 0; parts && i < sizeof texts / sizeof *texts; i++) {
+        PyObject *text = platform_text(texts[i].text);
+        if (!text || PyDict_SetItemString(parts, texts[i].name, text) < 0) Py_CLEAR(parts);
+        Py_XDECREF(text);
+    }
+    result = Py_XNewRef(parts);
 done:
+    Py_XDECREF(parts);
     Py_XDECREF(tags);
     Py_XDECREF(params);
     PyMem_Free(copy);

@@ -253,3 +253,19 @@ def test_options_are_checked(field: str, channel: str, options: dict[str, Any]) 
     assert field in str(caught.value) or field == "endpoint"
     if secret := options.get("token"):
         assert secret not in str(caught.value) or len(secret) < 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error"),
+    [
+        ("tokens", "x", TypeError),
+        ("token", 3, TypeError),
+        ("token", "a\0b", ValueError),
+        ("backoff_seconds", "soon", TypeError),
+        ("frame_bytes_max", -1, OverflowError),
+        ("quota_units", 2**64, OverflowError),
+    ],
+)
+def test_options_of_another_name_or_type_are_refused(option: str, value: object, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        Loop().open("twitch", "chan", **{option: value})  # type: ignore[arg-type]

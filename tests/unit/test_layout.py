@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "ishowtts"
-LINES, COLUMNS = 500, 120
+LINES, COLUMNS, FORMATTED = 500, 120, 10
 WIDE = "ishowtts/train/"
 """The folder whose files may have wider lines, as ruff's settings say too."""
 PRAGMA = re.compile(r"  # (type: ignore|noqa|fmt: skip).*$")
@@ -78,3 +80,46 @@ def test_lines_are_short() -> None:
         if len(PRAGMA.sub("", line)) > COLUMNS
     ]
     assert not wide
+
+
+LEXEMES = re.compile(r"""/\*.*?\*/ | //[^\n]* | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])+' | \w+ | \S""", re.S | re.X)
+OPEN, CLOSE = "([{", ")]}"
+
+
+def calls(source: str) -> Iterator[tuple[str, list[str]]]:
+    """Calls in C source: the function's name and its arguments, as text without spaces."""
+    words = [word for word in LEXEMES.findall(source) if not word.startswith(("/*", "//"))]
+    for start, (name, after) in enumerate(pairwise(words)):
+        if after != "(" or not name.isidentifier():
+            continue
+        arguments, depth = [""], 0
+        for word in words[start + 1 :]:
+            depth += (word in OPEN) - (word in CLOSE)
+            if depth == 0:
+                break
+            if depth == 1 and word == ",":
+                arguments.append("")
+            elif depth > 1 or word != "(":
+                arguments[-1] += word
+        yield name, arguments
+
+
+def values_of_format(name: str, arguments: list[str]) -> int:
+    """How many arguments follow the format of a call such as printf, json_pack or Py_BuildValue; 0: it has none."""
+    packs = re.search("json_(un)?pack|BuildValue|PyArg_Parse", name)
+    for place, argument in enumerate(arguments):
+        if argument.startswith('"') and (packs or "%" in argument):
+            return len(arguments) - place - 1
+    return 0
+
+
+def test_formats_take_few_arguments() -> None:
+    sample = calls("""f(1, g("%d, %s", (a, b), h(','))); /* f("%d", 1) */""")
+    assert [values_of_format(*call) for call in sample] == [0, 2, 0]
+    long = {}
+    for path in sources():
+        if path.suffix in (".c", ".h"):
+            for name, arguments in calls(path.read_text(encoding="utf-8")):
+                if values_of_format(name, arguments) > FORMATTED:
+                    long[f"{path.relative_to(ROOT)}: {name}"] = len(arguments)
+    assert not long
