@@ -1,4 +1,4 @@
-"""Pictures of docs/reference/performance.md, made from the CSV files in benchmarks/results.
+"""Pictures of docs/reference/performance.md and docs/scale.md, made from the CSV files in benchmarks/results.
 
 python benchmarks/plots.py [--machine PART]     # rows whose machine contains PART; default: of this machine
 """
@@ -120,13 +120,40 @@ def scale(machine: str) -> None:
     save(figure, "scale")
 
 
+def cluster_scale(machine: str) -> None:
+    """Simulated: seconds to a clip by load and workers; of a thousand channels, by workers."""
+    rows = rows_of("cluster_scale", machine)
+    if not rows:
+        return
+    figure, panels = plt.subplots(1, 3, figsize=(10, 2.8))
+    loads = [row for row in rows if row["what"] == "load"]
+    for n in dict.fromkeys(row["workers"] for row in loads):
+        mine = [row for row in loads if row["workers"] == n]
+        shares = [100 * float(row["case"]) for row in mine]
+        for axes, column in ((panels[0], "p50_ms"), (panels[1], "p99_ms")):
+            axes.plot(shares, [float(row[column]) for row in mine], marker="o", markersize=3, label=f"{n} workers")
+    panels[0].set(yscale="log", xlabel="load, %", ylabel="median, ms")
+    panels[1].set(yscale="log", xlabel="load, %", ylabel="99th percentile, ms")
+    panels[0].legend(frameon=False, fontsize=6)
+    mine = [row for row in rows if row["what"] == "channels" and row["case"] == "thousand channels"]
+    workers = [float(row["workers"]) for row in mine]
+    panels[2].plot(workers, [100 * float(row["read"]) for row in mine], marker="o", markersize=3, label="read")
+    busy = [100 * min(float(row["busy"]), 1) for row in mine]
+    panels[2].plot(workers, busy, marker="o", markersize=3, label="workers busy")
+    panels[2].set(xscale="log", xlabel="workers for a thousand channels", ylabel="%")
+    panels[2].legend(frameon=False)
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+    save(figure, "cluster-scale")
+
+
 def main() -> None:
     """Draw what there are figures for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--machine", default=processor())
     args = parser.parse_args()
     plt.rcParams.update({"svg.hashsalt": "ishowtts", "font.size": 8})
-    for draw in (speech, peers, scale):
+    for draw in (speech, peers, scale, cluster_scale):
         draw(args.machine)
 
 
