@@ -5,7 +5,8 @@ One cache file of log-mels, phones, durations and sound, and the batches drawn f
 Everything random is a function of (seed, step), never of a running generator's history: a run that was
 killed and resumed sees the very batches it would have seen. Lengths come in a few fixed buckets, so that
 compiled graphs are reused. Clips are often laid end to end: this is what a reference prompt followed by
-new text looks like, and it teaches lengths that single clips do not reach.
+new text looks like, and it teaches lengths that single clips do not reach. Long clips are often cut to a
+part: attention costs the square of the length, and short rows teach more per second.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,14 @@ from torch import Tensor
 from ishowtts.model.config import MelConfig, ModelConfig
 
 from .align import SAMPLE_RATE, Clip, load_audio, read_alignment, sentence_key
-from .vocabulary import ANYONE, VOCABULARY, token_ids, with_speakers
+from .vocabulary import ANYONE, PAUSES, VOCABULARY, token_ids, with_speakers
 
 Wave = npt.NDArray[np.float32]
 
 BUCKETS = (192, 256, 320, 384, 512, 768, 1280)  # frames
 PAIRED = 0.25  # chance that another clip is laid behind the ones a row already has
+WINDOW = 320  # frames of a part of a row: attention costs the square of a row's length
+WHOLE = 0.25  # share of the long rows that stay whole
 HELD_OUT = 24  # one sentence in so many
 FLOOR = 1e-5  # of mel magnitudes
 
@@ -277,55 +280,98 @@ def index_and_phase(frames: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64
     return index.astype(np.int64), phase.astype(np.float32)
 
 
-def collate(data: Dataset, rows: list[list[int]], length: int, max_tokens: int) -> Batch:
-    """One batch: each row lays its clips end to end."""
+def collate(data: Dataset, rows: list[list[Part]], length: int, max_tokens: int) -> Batch:
+    """One batch: each row lays its parts of clips end to end."""
     count = len(rows)
     mel = np.zeros((count, length, data.config.n_mels), np.float32)
     frames = np.zeros(count, np.int64)
     tokens = np.zeros((count, max_tokens), np.int64)
     index = np.zeros((count, length), np.int64)
     phase = np.zeros((count, length), np.float32)
-    for b, clips in enumerate(rows):
-        joined = np.concatenate([data.mel(k) for k in clips])
-        spoken = np.concatenate([data.tokens[k] for k in clips])
+    for b, parts in enumerate(rows):
+        joined = np.concatenate([data.mel(p.clip)[p.start : p.start + p.length] for p in parts])
+        spoken = np.concatenate([p.tokens for p in parts])
         n = len(joined)
         mel[b, :n] = (joined - data.config.mean) / data.config.std
         frames[b] = n
         tokens[b, : len(spoken)] = spoken
-        index[b, :n], phase[b, :n] = index_and_phase(np.concatenate([data.frames[k] for k in clips]))
+        index[b, :n], phase[b, :n] = index_and_phase(np.concatenate([p.frames for p in parts]))
     return Batch(*map(torch.from_numpy, (mel, frames, tokens, index, phase)))
 
 
-class Batches:
-    """Endless batches of about `frames_per_step` frames; batch(step) depends on (seed, step) alone."""
+@dataclass(frozen=True)
+class Part:
+    """`length` frames of a clip from frame `start` on: whole tokens and their `frames`, the speaker's first."""
 
-    def __init__(self, data: Dataset, clips: list[int], frames_per_step: int, seed: int) -> None:
-        self.data, self.frames_per_step, self.seed = data, frames_per_step, seed
+    clip: int
+    start: int
+    length: int
+    tokens: npt.NDArray[np.int64]
+    frames: npt.NDArray[np.int64]
+
+
+def whole(data: Dataset, k: int) -> Part:
+    """All of clip k."""
+    return Part(k, 0, data.length(k), data.tokens[k], data.frames[k])
+
+
+def window(data: Dataset, k: int, rng: np.random.Generator) -> Part:
+    """A part of clip k of at most WINDOW frames: from its beginning or from a pause, else from any phone."""
+    tokens, ends = data.tokens[k], np.cumsum(data.frames[k])
+    begins = ends - data.frames[k]
+    late = len(tokens) - 1 if ends[-1] <= WINDOW else int(np.searchsorted(begins, ends[-1] - WINDOW // 2))
+    at = [1, *(i for i in range(2, late) if tokens[i] in PAUSES)]
+    first = int(rng.choice(at)) if len(at) > 1 else int(rng.integers(1, max(2, late)))
+    start = 0 if first == 1 else int(begins[first])
+    stop = int(np.searchsorted(ends, start + WINDOW, side="right"))
+    if stop <= first:
+        return whole(data, k)
+    frames = data.frames[k][first:stop].copy()
+    frames[0] += int(begins[first]) - start
+    length = int(frames.sum())
+    return Part(k, start, length, np.concatenate((tokens[:1], tokens[first:stop])), with_speaker(frames))
+
+
+def frames_of(row: list[Part]) -> int:
+    """Frames of a row."""
+    return sum(part.length for part in row)
+
+
+class Batches:
+    """Endless batches of about `frames_per_step` frames; batch(step) depends on (seed, step) alone.
+
+    `windows`: most long clips are cut to a part.
+    """
+
+    def __init__(self, data: Dataset, clips: list[int], frames_per_step: int, seed: int, windows: bool = False) -> None:
+        self.data, self.frames_per_step, self.seed, self.windows = data, frames_per_step, seed, windows
         self.clips = [k for k in clips if data.length(k) <= BUCKETS[-1]]
         if not self.clips:
             raise ValueError("no clip is short enough to train on")
-        self._epoch: tuple[int, list[tuple[int, list[list[int]]]]] = (-1, [])
+        self._epoch: tuple[int, list[tuple[int, list[list[Part]]]]] = (-1, [])
         self.per_epoch = min(len(self._plan(e)) for e in range(4))
 
-    def _length(self, row: list[int]) -> int:
-        return sum(map(self.data.length, row))
+    def _draw(self, k: int, rng: np.random.Generator) -> Part:
+        if self.windows and self.data.length(k) > WINDOW and rng.random() > WHOLE:
+            return window(self.data, k, rng)
+        return whole(self.data, k)
 
-    def _plan(self, epoch: int) -> list[tuple[int, list[list[int]]]]:
+    def _plan(self, epoch: int) -> list[tuple[int, list[list[Part]]]]:
         rng = np.random.default_rng((self.seed, epoch))
-        shuffled = [self.clips[i] for i in rng.permutation(len(self.clips))]
-        rows: list[list[int]] = []
+        shuffled = [self._draw(self.clips[i], rng) for i in rng.permutation(len(self.clips))]
+        rows: list[list[Part]] = []
         for speaker in self.data.speakers():
-            order = [k for k in shuffled if self.data.clips[k].speaker == speaker]
+            order = [part for part in shuffled if self.data.clips[part.clip].speaker == speaker]
             while order:
                 row = [order.pop()]
-                while order and rng.random() < PAIRED and self._length([*row, order[-1]]) <= BUCKETS[-1]:
+                while order and rng.random() < PAIRED and frames_of([*row, order[-1]]) <= BUCKETS[-1]:
                     row.append(order.pop())
                 rows.append(row)
-        plan: list[tuple[int, list[list[int]]]] = []
+        plan: list[tuple[int, list[list[Part]]]] = []
         low = 0
         for length in BUCKETS:
             size = max(1, self.frames_per_step // length)
-            inside = [r for r in rows if low < self._length(r) <= length]
+            inside = [r for r in rows if low < frames_of(r) <= length]
             if inside:
                 inside += [inside[int(i)] for i in rng.integers(len(inside), size=-len(inside) % size)]
             plan += [(length, inside[i : i + size]) for i in range(0, len(inside), size)]
@@ -339,8 +385,20 @@ class Batches:
             self._epoch = (epoch, self._plan(epoch))
         plan = self._epoch[1]
         length, rows = plan[at % len(plan)]
-        longest = max(sum(len(self.data.tokens[k]) for k in row) for row in rows)
+        longest = max(sum(len(part.tokens) for part in row) for row in rows)
         return collate(self.data, rows, length, max(length // 4, -(-longest // 32) * 32))
+
+
+def balanced(data: Dataset, clips: Sequence[int]) -> list[int]:
+    """Clips, those of speakers with less speech repeated, so that the shares follow the square roots of their speech."""
+    of_speaker = {name: [k for k in clips if data.clips[k].speaker == name] for name in data.speakers()}
+    total = {name: sum(map(data.length, own)) for name, own in of_speaker.items() if own}
+    most = max(total.values())
+    out: list[int] = []
+    for name, frames in total.items():
+        own, wanted = of_speaker[name], (most / frames) ** 0.5
+        out += own * int(wanted) + own[: round(wanted % 1 * len(own))]
+    return out
 
 
 def generator(seed: int, step: int, device: Any = "cpu") -> torch.Generator:

@@ -32,6 +32,10 @@ VOCABULARY = [
 ]
 
 
+PAUSES = frozenset(
+    VOCABULARY.index(symbol) + 1 for symbol in VOCABULARY if symbol.removeprefix("de_") in ("pau", ".", "?", "!")
+)
+"""Tokens of silence."""
 ANYONE = len(VOCABULARY) + 1
 """The token of whoever speaks in the surrounding speech; the tokens behind it name the speakers of a voice."""
 

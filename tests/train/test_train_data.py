@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_clips_of_two_speakers_are_never_joined(work: Path) -> None:
     batches = Batches(data, data.train, 800, 0)
     rows = [row for epoch in range(4) for _, group in batches._plan(epoch) for row in group]
     assert any(len(row) > 1 for row in rows)
-    assert all(len({k % 2 for k in row}) == 1 for row in rows)
+    assert all(len({part.clip % 2 for part in row}) == 1 for row in rows)
 
 
 def test_audible_span_trims_and_refuses_silence() -> None:
@@ -189,3 +190,44 @@ def test_a_clip_begins_with_its_speaker(work: Path) -> None:
         assert data.frames[k][0] == 1 and data.frames[k].sum() == data.length(k)
     tokens = torch.tensor([[ANYONE + 1, 1, 2], [ANYONE + 1, 1, 2]])
     assert dit.anonymous(tokens, torch.tensor([True, False])).tolist() == [[ANYONE, 1, 2], [ANYONE + 1, 1, 2]]
+
+
+def test_long_clips_are_cut_to_parts_of_whole_phones(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part begins with the speaker, and its mel is that of its phones."""
+    data = datasets.load(work)
+    most = int(np.median([data.length(k) for k in data.train])) // 2
+    monkeypatch.setattr("ishowtts.train.data.WINDOW", most)
+    rng = np.random.default_rng(0)
+    long = [k for k in data.train if data.length(k) > 1.5 * most]
+    starts = set()
+    for k in long[:8] * 20:
+        part = datasets.window(data, k, rng)
+        starts.add((k, part.start))
+        assert part.tokens[0] == data.tokens[k][0]
+        assert part.length == part.frames.sum() <= most or len(part.tokens) == 2
+        assert len(part.tokens) == len(part.frames)
+        assert (part.frames > 0).all()
+        ends = np.cumsum(data.frames[k])
+        assert part.start + part.length in ends
+        last = int(np.searchsorted(ends, part.start + part.length)) + 1
+        assert list(part.tokens[1:]) == list(data.tokens[k][last - len(part.tokens) + 1 : last])
+    assert len(starts) > len(long[:8])
+    monkeypatch.setattr("ishowtts.train.data.WHOLE", 0.0)
+    batches = Batches(data, data.train, 800, 0, windows=True)
+    assert max(int(batches(step).frames.max()) for step in range(10)) < max(map(data.length, data.train))
+
+
+def test_speakers_with_less_speech_are_repeated(work: Path) -> None:
+    """The shares of two speakers follow the square roots of what they have."""
+    data = datasets.load(work)
+    one, other = data.train[::4], data.train[1::4]
+    for k in other:
+        data.clips[k] = dataclasses.replace(data.clips[k], speaker="another")
+    for k in one:
+        data.clips[k] = dataclasses.replace(data.clips[k], speaker="one")
+    few = other[: len(other) // 4]
+    drawn = datasets.balanced(data, [*one, *few])
+    assert set(drawn) == {*one, *few}
+    seconds = [sum(map(data.length, [k for k in drawn if k in set(own)])) for own in (one, few)]
+    ratio = sum(map(data.length, one)) / sum(map(data.length, few))
+    assert seconds[0] / seconds[1] == pytest.approx(ratio**0.5, rel=0.25)
