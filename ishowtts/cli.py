@@ -41,6 +41,7 @@ MODULES = {  # commands with a module of their own, which has `parser(prog)` and
     "text": ("ishowtts.text.command", "train", "show how a text is read: words, phones, what is left out"),
     "cluster": ("ishowtts.cluster", "cluster", "show the workers of a gateway, or take one out"),
     "sweep": ("ishowtts.sweep.command", "quality", "compare settings: quality against speed"),
+    "report": ("ishowtts.daily.report", "quality", "write goals and the history of the figures as one HTML file"),
     "daily": (
         "ishowtts.daily.command",
         "quality",

@@ -159,7 +159,7 @@ def _record(options: argparse.Namespace, rows: list[Row], worse: list[str]) -> N
     from ishowtts.quality.measure import MEASURES
 
     means = {}
-    for name in MEASURES:
+    for name in (*MEASURES, "rtf", "first_audio"):
         values = [row[name] for row in rows if isinstance(row.get(name), int | float) and math.isfinite(row[name])]
         if values:
             means[name] = sum(values) / len(values)

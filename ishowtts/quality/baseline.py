@@ -67,21 +67,26 @@ def work_unit() -> float:
 
 
 def spoken(engine: Engine, sentences: Mapping[str, str], **options: Any) -> Iterable[tuple[Clip, Row]]:
-    """Speak sentences with seeds from 0 on; each clip with its `speed`.
+    """Speak sentences with seeds from 0 on; each clip with its `speed`, `rtf` and `first_audio`.
 
     `speed`: processor seconds for a second of audio, in units of `work_unit`. The engine should have one thread,
-    because waiting threads use processor time too. `options`: of `Engine.speak`.
+    because waiting threads use processor time too. `rtf`: seconds that passed for a second of audio; `first_audio`:
+    seconds until the first of it, both of the best of `ROUNDS`. `options`: of `Engine.speak`.
     """
     engine.speak(next(iter(sentences.values())), seed=0, **options)  # the first utterance of a process is slower
     for seed, (name, text) in enumerate(sentences.items()):
-        speeds = []
+        speeds, factors, firsts = [], [], []
         for _ in range(ROUNDS):
             unit = work_unit()
-            before = time.process_time()
+            began, before = time.perf_counter(), time.process_time()
             speech = engine.speak(text, seed=seed, **options)
-            took = time.process_time() - before
+            took, passed = time.process_time() - before, time.perf_counter() - began
+            factors.append(passed / max(speech.seconds, 1e-3))
+            firsts.append(speech.timings["first_audio"])
             speeds.append(took / max(speech.seconds, 1e-3) / min(unit, work_unit()))
-        yield Clip(name, speech.samples, speech.sample_rate, text), {"speed": min(speeds)}
+        yield Clip(name, speech.samples, speech.sample_rate, text), {
+            "speed": min(speeds), "rtf": min(factors), "first_audio": min(firsts),
+        }  # fmt: skip
 
 
 def _pack(values: timbre.Array) -> str:

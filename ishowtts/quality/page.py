@@ -66,7 +66,8 @@ def player(clip: Clip, label: str) -> str:
     return f'<audio controls preload="none" aria-label="{escape(label)}" src="data:audio/flac;base64,{data}"></audio>'
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """Matplotlib's pyplot, drawing into memory. MissingPackage: there is no matplotlib."""
     matplotlib = require("matplotlib", "a report")
     matplotlib.use("Agg")
     return require("matplotlib.pyplot", "a report")
@@ -76,7 +77,7 @@ def picture(figure: Any, label: str, dpi: int = 90) -> str:
     """An image element with a matplotlib figure as PNG; the figure is closed."""
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=dpi)
-    _pyplot().close(figure)
+    pyplot().close(figure)
     encoded = base64.b64encode(data.getvalue()).decode()
     return f'<img alt="{escape(label)}" src="data:image/png;base64,{encoded}">'
 
@@ -87,7 +88,7 @@ def spectrogram(clip: Clip) -> str:
     if len(wave) < 1024:
         return '<span class="quiet">too short</span>'
     mel = np.asarray(_audio.mel(wave))
-    figure, axes = _pyplot().subplots(figsize=(5, 1.1), layout="constrained")
+    figure, axes = pyplot().subplots(figsize=(5, 1.1), layout="constrained")
     axes.imshow(mel.T, origin="lower", aspect="auto", cmap="magma", extent=(0, clip.seconds, 0, mel.shape[1]))
     axes.set(yticks=[])
     axes.tick_params(labelsize=7)
@@ -96,7 +97,7 @@ def spectrogram(clip: Clip) -> str:
 
 def strips(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """An image of one plot for each measure in `names`, with a dot for each clip in order."""
-    plt = _pyplot()
+    plt = pyplot()
     width = 4
     height = math.ceil(len(names) / width)
     figure, grid = plt.subplots(height, width, figsize=(11, 1.9 * height), layout="constrained", squeeze=False)
