@@ -2,7 +2,8 @@
 
 Styled letters (bold, circled, full width) become plain ones, digits of all scripts become 0-9, and characters without a
 sound (emoji, control characters, joiners, stacked accents) are removed. Each mapping looks at one character, or at one
-letter with its combining marks, so the time is linear in the length of the text.
+letter with its combining marks, so the time is linear in the length of the text. Some characters stand for several, as
+"½" for 1/2; a text grows by a bounded part of its length, and such characters beyond that are not spoken.
 """
 
 from __future__ import annotations
@@ -97,6 +98,21 @@ def _composed(text: str) -> tuple[list[str], list[int]]:
     return [unicodedata.normalize("NFC", piece) for piece in pieces], starts
 
 
+_GROWTH, _GROWTH_SHARE = 256, 8
+"""Characters that a text of any length may grow by, and the part of its length that it may grow by beside them."""
+
+
+def _bounded(out: list[str], length: int) -> list[str]:
+    """`out` with spaces for characters that stand for several once the text has grown by its share."""
+    left = _GROWTH + length // _GROWTH_SHARE
+    for at, piece in enumerate(out):
+        if len(piece) > 1:
+            left -= len(piece) - 1
+            if left < 0:
+                out[at] = " "
+    return out
+
+
 def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
     """The characters that matter, the position in `text` of each and of the end, and what was dropped.
 
@@ -113,6 +129,8 @@ def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
         pieces, starts = _composed(text)
         out = ["".join([plain[char] for char in piece]) for piece in pieces]
     made = "".join(out)
+    if len(made) > len(text) + _GROWTH:
+        made = "".join(_bounded(out, len(text)))
     dropped = _dropped(text, pieces, starts, out)
     if len(made) == len(text) and "" not in out:
         return made, None, dropped
@@ -123,15 +141,15 @@ def clean(text: str) -> tuple[str, list[int] | None, list[Dropped]]:
     return made, places, dropped
 
 
+_LISTED = frozenset(("So", "Sk", "Sm", "Co", "No", "Nl", "Lo"))
+"""Categories of characters that are listed where nothing is spoken for them."""
+
+
 def _dropped(text: str, pieces: list[str] | str, starts: list[int] | range, out: list[str]) -> list[Dropped]:
     """The emoji and other symbols that were dropped; white space and joiners are not listed."""
     found: list[Dropped] = []
     for piece, at, said in zip(pieces, starts, out, strict=True):
-        if (
-            said in (" ", "")
-            and piece not in (" ", "\n")
-            and unicodedata.category(piece[0]) in ("So", "Sk", "Sm", "Co")
-        ):
+        if said in (" ", "") and piece not in (" ", "\n") and unicodedata.category(piece[0]) in _LISTED:
             end = at + len(piece)
             if found and found[-1].end == at:
                 found[-1] = Dropped(text[found[-1].start : end], found[-1].start, end, "emoji")

@@ -13,6 +13,7 @@ the length of the text whatever is in it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -86,6 +87,7 @@ class Reading:
 
 DEFAULT = Options()
 _NEAR = 12
+_KNOWN = re.compile("[ah]")
 _MANY = 800
 """Runs from which on places that look alike are read alike without looking again."""
 
@@ -103,6 +105,8 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
     line.setting = Setting(here, options.chat, isinstance(main, Words) and main.shouted(line))
     other = GRAMMARS.get("zh" if here == latin else latin, PLAIN)
     mixed = here in ("zh", latin) and here in GRAMMARS and "h" in line.shape and "h" in options.scripts
+    either = (main.rules.keys() | other.rules.keys()) - set(LETTERS)
+    """Classes of runs that the two languages may read differently."""
     i, shape = 0, line.shape
     seen = _Seen(line) if line.count > _MANY else None
     while i < line.count:
@@ -114,11 +118,11 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
         found = seen.before(i) if seen else None
         if found is None:
             grammar = main
-            if mixed and shape[i] not in LETTERS and _by_chinese(line, i, here == "zh") != (here == "zh"):
+            if mixed and shape[i] in either and _by_chinese(line, i, here == "zh") != (here == "zh"):
                 grammar = other
             found = grammar.find(line, i)
-            if seen:
-                seen.keep(i, found)
+            if seen and not seen.keep(i, found):
+                seen = None
         writer.add(i, found)
         line.last = found.kind
         i = found.end
@@ -134,12 +138,16 @@ class _Seen:
     BEHIND, AHEAD = 48, 96
     """Characters that decide; where they do not hold the runs below, a place is looked at anew."""
     RUNS_BEHIND, RUNS_AHEAD = 16, PAD
+    TRIED = 256
+    """Places that are looked at anew, without twice as many that were not, until the line counts as one that hardly
+    repeats itself; a place that is known saves half the time that another one costs here."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.found: dict[tuple[str, str, str, bool, bool], tuple[int, str, str, str]] = {}
         self.key = ("", "", "", False, False)
         self.state = (0, 0, 0)
+        self.balance = 2 * self.TRIED
 
     def before(self, i: int) -> Found | None:
         """What was found where everything was as at run `i`."""
@@ -150,17 +158,25 @@ class _Seen:
         self.key = around, line.last, line.said, line.shape[i] in EXPRESSION and line.computes(i), i < line.street
         self.state = line.scanned, line.street, line.taken
         known = self.found.get(self.key)
-        return None if known is None else _new(Found, (i + known[0], known[1], known[2], known[3]))
+        if known is None:
+            return None
+        self.balance += 1
+        return _new(Found, (i + known[0], known[1], known[2], known[3]))
 
-    def keep(self, i: int, found: Found) -> None:
-        """Remember what was found at run `i`, unless it changed the line or depends on more than is compared."""
+    def keep(self, i: int, found: Found) -> bool:
+        """Remember what was found at run `i`, unless it changed the line or depends on more than is compared.
+
+        False: the line hardly repeats itself, so that looking for places that are alike takes more time than it saves.
+        """
         line, starts = self.line, self.line.starts
+        self.balance -= 2
         if (line.scanned, line.street, line.taken) != self.state or i < line.scanned:
-            return
+            return self.balance > 0
         far = min(i + self.RUNS_AHEAD, line.count)
         near = max(i - self.RUNS_BEHIND, 0)
         if starts[far] - starts[i] <= self.AHEAD and starts[i] - starts[near] <= self.BEHIND:
             self.found[self.key] = (found.end - i, found.spoken, found.kind, found.why)
+        return self.balance > 0
 
 
 def _languages(line: Line, tagged: str, scripts: str) -> tuple[str, str]:
@@ -193,18 +209,18 @@ def _has_words(line: Line, grammar: Grammar) -> bool:
 def _by_chinese(line: Line, i: int, chinese: bool) -> bool:
     """Whether the letters nearest to run `i` are Chinese, not Latin; `chinese`: the result where there are none."""
     shape = line.shape
-    after = i + 1
-    stop = min(i + _NEAR, line.count)
-    while after < stop and (shape[after] not in "ah" or _belongs(shape, after, chinese)):
-        after += 1
-    found = shape[after] if after < stop else ""
+    after, stop = i, i + _NEAR
+    while (match := _KNOWN.search(shape, after + 1, stop)) and _belongs(shape, match.start(), chinese):
+        after = match.start()
+    found, after = (match.group(), match.start()) if match else ("", stop)
     if found and (shape[after - 1] != " " or shape[after - 2] not in " ,.!?") and (shape[after - 1] not in ",.!?"):
         return found == "h"
-    before = i - 1
-    stop = max(i - _NEAR, -1)
-    while before > stop and shape[before] not in "ah":
-        before -= 1
-    if before > stop:
+    stop = i - _NEAR + 1 if i >= _NEAR else 0
+    before = shape.rfind("h", stop, i)
+    latin = shape.rfind("a", stop if before < 0 else before, i)
+    if latin > before:
+        before = latin
+    if before >= 0:
         if shape[before] == "h":
             return True
         return chinese and (before == i - 1 or line.parts[before].isupper())  # a name: "iPhone15", "RTX 4090"
@@ -246,7 +262,12 @@ class _Writer:
         """Add the token `found` that begins at run `i`."""
         line = self.line
         end_run, spoken, kind, why = found
-        start, end = line.place(i), line.place_after(end_run)
+        start, end = line.starts[i], line.starts[end_run]
+        places = line.places
+        if places is not None:
+            start, last, end = places[start], places[end - 1], places[end]
+            if end <= last:
+                end = last + 1
         written = self.text[start:end]
         if kind == "mark":
             if spoken:

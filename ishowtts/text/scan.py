@@ -67,7 +67,8 @@ class Line:
     """
 
     def __init__(self, text: str) -> None:
-        self.text, self._places, self.dropped = clean(text)
+        self.text, self.places, self.dropped = clean(text)
+        """The cleaned text; the place of each of its characters and of its end in the original, None: the same."""
         runs = _RUN.findall(self.text.translate(_CLASSES))
         self.count = len(runs)
         self.starts: list[int] = []
@@ -96,19 +97,6 @@ class Line:
         self.taken = 0
         """How often something was taken from the beginning of a run."""
         self._expression = (0, 0, False)
-
-    def place(self, i: int) -> int:
-        """The position of the beginning of run `i` in the original text."""
-        at = self.starts[i]
-        return at if self._places is None else self._places[at]
-
-    def place_after(self, i: int) -> int:
-        """The position in the original text of the end of what is before run `i`."""
-        at = self.starts[i]
-        if self._places is None:
-            return at
-        last = self._places[at - 1]
-        return self._places[at] if self._places[at] > last else last + 1
 
     def take(self, i: int, size: int) -> None:
         """Take the first `size` characters of run `i` away; the rest of it, which is not empty, is still to be read."""

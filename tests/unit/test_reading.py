@@ -112,6 +112,34 @@ HOSTILE = [
     "'90s ",
     "1..",
     "1=1 ",
+    "㎯",
+    "ﷺ",
+    "⅒",
+    "𝐁",
+    "한б",
+    "q\u0323\u0301\u0489\u0489",
+    "👨‍👩‍👧‍👦",
+    "((",
+    "[[{<(",
+    "<b><i>",
+    "</",
+    "&lt;",
+    "http://a.b/c?d=%20&e#f ",
+    "a.b@c.d,",
+    "www.",
+    "12/25/2024-",
+    "1:1:1 ",
+    "+1(2)3-",
+    "5'11\"",
+    "$1k-",
+    "Dr.St.",
+    "A.B.",
+    "sooo",
+    "IV",
+    "2²^",
+    "\u202e\u200b",
+    "10月5日%",
+    "·—…",
 ]
 
 
@@ -131,17 +159,24 @@ def steps(text: str, language: str) -> int:
     return count
 
 
+def hostile() -> list[str]:
+    """Lines of 1,000 characters: each unit again and again, several in turn, and several at random."""
+    draw = random.Random(7)
+    units = [*HOSTILE, *("".join(draw.choice(HOSTILE) for _ in range(6)) for _ in range(10))]
+    lines = [(unit * (1000 // len(unit) + 1))[:1000] for unit in units]
+    for size in (3, 10, len(HOSTILE)):
+        alphabet = draw.sample(HOSTILE, size)
+        lines += ["".join(draw.choice(alphabet) for _ in range(1000))[:1000] for _ in range(3)]
+    return lines
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_work_grows_with_the_length_whatever_the_text_holds(language: str) -> None:
-    draw = random.Random(7)
-    mixed = ["".join(draw.choice(HOSTILE) for _ in range(6)) for _ in range(10)]
-    read("warm 1", language)
-    for unit in [*HOSTILE, *mixed]:
-        short, long = ((unit * (size // len(unit) + 1))[:size] for size in (400, 800))
-        steps(long, language)  # tables of characters are filled
-        first, second = steps(short, language), steps(long, language)
-        assert second <= 2.2 * first + 400, f"{unit!r} takes {first} steps, twice as much {second}"
-        assert second <= 75 * 800, f"{unit!r} takes {second / 800:.0f} steps a character"
+    for line in hostile():
+        read(line, language)  # tables of characters are filled
+        first, second = steps(line[:250], language), steps(line, language)
+        assert second <= 6 * first + 400, f"{line[:20]!r} takes {first} steps, four times as much {second}"
+        assert second <= 75 * len(line), f"{line[:20]!r} takes {second / len(line):.0f} steps a character"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -255,3 +290,14 @@ def test_the_command_shows_the_steps(capsys: pytest.CaptureFixture[str]) -> None
         and "eh1" in made["symbols"]
         and made["symbols_are"] == "phones"
     )
+
+
+def test_a_fraction_of_an_hour_is_no_time_of_day() -> None:
+    assert read(".5 Uhr", "de").text == "null Komma fünf Uhr"
+
+
+def test_a_text_grows_by_a_bounded_part_of_its_length() -> None:
+    reading = read("½" * 5000, "en")
+    assert 100 < len(reading.words) < 1200
+    assert reading.dropped[-1].end == 5000, "what is left out is said"
+    assert read("½ cup, 5㎏, ⅒", "en").text == "one half cup, five kilograms, one tenth"

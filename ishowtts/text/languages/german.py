@@ -258,7 +258,7 @@ class German(Numbers):
 
     def full_hour(self, line: Line, i: int, num: Num) -> Found | None:
         """18 Uhr, 2.30 Uhr."""
-        if int(num.whole) > 24 or len(num.fraction) not in (0, 2):
+        if not num.whole or int(num.whole) > 24 or len(num.fraction) not in (0, 2):
             return None
         minute = int(num.fraction or 0)
         said = f"{_cardinal(str(int(num.whole)), 'ein')} Uhr"
