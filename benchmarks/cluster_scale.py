@@ -15,7 +15,6 @@ import csv
 import heapq
 import json
 import os
-import socket
 import struct
 import sys
 import threading
@@ -30,7 +29,7 @@ from common import RESULTS, processor, write_csv
 from ishowtts._engine import DEFAULTS
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from nats import Nats
+from nats import Client, Nats
 from serving import Server
 
 Row = dict[str, object]
@@ -230,28 +229,12 @@ def voices(kept: int, n: int = 10_000, draws: int = 200_000) -> Row:
 # ---- what is measured ----
 
 
-class Client:
-    """A connection to NATS by its own protocol, which is text."""
-
-    def __init__(self, nats: Nats) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", nats.port))
-        self.file = self.socket.makefile("rb")
-        self.file.readline()
-        self.socket.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
-        assert self.file.readline() == b"PONG\r\n"
-
-    def publish(self, subject: str, data: bytes) -> None:
-        """Hand over a message."""
-        self.socket.sendall(f"PUB {subject} {len(data)}\r\n".encode() + data + b"\r\n")
-
-
 def broker(seconds: float = 3) -> Row:
     """Bytes a second from one connection to another, in messages of 64k samples as workers send them."""
     data = bytes(65536 * SAMPLE_BYTES)
     with Nats() as nats:
         receiver, sender = Client(nats), Client(nats)
-        receiver.socket.sendall(b"SUB speech 1\r\nPING\r\n")
-        receiver.file.readline()
+        receiver.subscribe("speech")
         over = time.perf_counter() + seconds
 
         def send() -> None:
@@ -262,14 +245,9 @@ def broker(seconds: float = 3) -> Row:
         thread = threading.Thread(target=send)
         start = time.perf_counter()
         thread.start()
-        received, size = 0, 0
-        while size != 3:
-            words = receiver.file.readline().split()
-            if words[0] != b"MSG":  # the server's PING, which may stay unanswered for minutes
-                continue
-            size = int(words[-1])
-            receiver.file.read(size + 2)
-            received += size
+        received = 0
+        while (message := receiver.receive()) != b"end":
+            received += len(message)
         wall = time.perf_counter() - start
         thread.join()
         ticks = Path(f"/proc/{nats.process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[11:13]

@@ -33,6 +33,8 @@ struct broadcast {
     int fresh;
     void (*news)(void *self);
     void *news_self;
+    void (*published)(void *self, const ishow_chat_published *what);
+    void *published_self;
     char run[9]; /* random, of this process: ids from an earlier process are recognised by it */
 };
 
@@ -158,6 +160,15 @@ static void publish(broadcast *f, const char *name, const char *json, const floa
         event_release(e);
     else
         append(f, e);
+    if (f->published)
+        f->published(
+            f->published_self,
+            &(ishow_chat_published){.event = name, .json = json, .pcm = pcm, .n = n, .rate = rate, .until = until});
+}
+
+void broadcast_on_publish(broadcast *f, void (*published)(void *self, const ishow_chat_published *what), void *self) {
+    f->published = published;
+    f->published_self = self;
 }
 
 void broadcast_publish(broadcast *f, const char *name, const char *json) { publish(f, name, json, NULL, 0, 0, 0); }

@@ -43,6 +43,17 @@ static void recover_muted(void *self, const char *viewer_key) {
     muted_add(filter_muted(c->filter), viewer_key);
 }
 
+ishow_status chat_take_over(ishow_chat *c, const ishow_chat_journal *journal, ishow_error *error) {
+    c->journal = *journal;
+    c->has_journal = 1;
+    ishow_status status = c->journal.load_muted(c->journal.self, recover_muted, c, error);
+    if (status == ISHOW_OK) status = c->journal.load(c->journal.self, recover, recover_voice, c, error);
+    if (c->counts.recovered)
+        ishow_log(ISHOW_LOG_INFO, "chat", "%llu messages that waited before are taken over",
+                  (unsigned long long)c->counts.recovered);
+    return status;
+}
+
 ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *options, const ishow_chat_synth *synth,
                                const ishow_chat_journal *journal, ishow_error *error) {
     ishow_chat_change *own = NULL;
@@ -74,14 +85,7 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
         goto done;
     }
     chat_adopt(c, own);
-    if (!journal) goto done;
-    c->journal = *journal;
-    c->has_journal = 1;
-    status = c->journal.load_muted(c->journal.self, recover_muted, c, error);
-    if (status == ISHOW_OK) status = c->journal.load(c->journal.self, recover, recover_voice, c, error);
-    if (c->counts.recovered)
-        ishow_log(ISHOW_LOG_INFO, "chat", "%llu messages that waited before are taken over",
-                  (unsigned long long)c->counts.recovered);
+    if (journal) status = chat_take_over(c, journal, error);
 done:
     if (status != ISHOW_OK) {
         c->has_journal = 0; /* records stay in the journal */
@@ -151,6 +155,7 @@ void ishow_chat_free(ishow_chat *c) {
         item_free(c->last);
     }
     json_decref(c->refused);
+    follow_forget(c);
     filter_free(c->filter);
     broadcast_free(c->broadcast);
     ishow_chat_settings_free(c->settings);

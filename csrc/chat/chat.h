@@ -316,6 +316,28 @@ ISHOW_API void ishow_chat_on_news(ishow_chat *chat, void (*news)(void *self), vo
  * chat. Before ishow_chat_run. */
 void ishow_chat_on_event(ishow_chat *chat, void (*told)(void *self, const char *event, const char *json), void *self);
 
+/* ---- several processes, one of which leads ---- */
+/* What is published; pcm: of an audio event, [n], else NULL; until: seconds of the clip that it reaches. */
+typedef struct ishow_chat_published {
+    const char *event, *json;
+    const float *pcm;
+    size_t n;
+    int rate;
+    double until;
+} ishow_chat_published;
+
+/* published(self, what) is called for every event, under the chat's lock, as ishow_chat_on_event. Before the chat runs.
+ */
+ISHOW_API void ishow_chat_on_publish(ishow_chat *chat, void (*published)(void *self, const ishow_chat_published *what),
+                                     void *self);
+
+/* A chat that does not run, and publishes what another one has published instead, until ishow_chat_lead. */
+ISHOW_API void ishow_chat_follow(ishow_chat *chat);
+ISHOW_API void ishow_chat_follow_event(ishow_chat *chat, const ishow_chat_published *what);
+
+/* Takes over what waits in the journal, borrowed until free, and runs. */
+ISHOW_API ishow_status ishow_chat_lead(ishow_chat *chat, const ishow_chat_journal *journal, ishow_error *error);
+
 /* last: the id of the last event that a client received ("Last-Event-ID"); NULL: a new listener. A new listener, and
  * one whose events are no longer kept, begins with `state` and, when a clip plays, with its `start` (`at` is the
  * position) and the audio from there. */

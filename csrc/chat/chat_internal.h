@@ -227,6 +227,7 @@ void broadcast_audio(broadcast *f, const char *json, const float *pcm, size_t n,
                      double until); /* until: position in the clip, in seconds, at the end of this piece */
 void broadcast_clip(broadcast *f,
                     int plays); /* 1: a clip begins, the events from now on belong to it; 0: none plays any more */
+void broadcast_on_publish(broadcast *f, void (*published)(void *self, const ishow_chat_published *what), void *self);
 void broadcast_on_news(broadcast *f, void (*news)(void *self), void *self);
 void broadcast_news(broadcast *f); /* calls `news` if events were published; call without a lock */
 size_t broadcast_listeners(broadcast *f);
@@ -256,8 +257,12 @@ struct ishow_chat {
     json_t *refused;  /* the last messages that were not read, oldest first */
     json_t *gathered; /* ids of messages that end together, published as one event; NULL: each at once */
     uint64_t numbers, tickets;
-    int paused, finishing; /* finishing: no further clip begins */
-    int changed;           /* a state event is due, at state_at or later */
+    /* while another process leads (follow.c) */
+    int follows;
+    json_t *followed_state, *followed_start; /* its last events; start: of the clip that plays; NULL: none */
+    double followed_at;                      /* when that start came */
+    int paused, finishing;                   /* finishing: no further clip begins */
+    int changed;                             /* a state event is due, at state_at or later */
     double state_at;
     /* the clip that plays (player.c) */
     item *playing;
@@ -290,6 +295,16 @@ struct ishow_chat {
 double chat_now(const ishow_chat *c); /* also without the lock */
 void chat_unlock(ishow_chat *c);      /* and notifies the listeners of what was published */
 void chat_publish(ishow_chat *c, const char *event, json_t *object); /* takes the object */
+
+/* ---- follow.c ---- */
+double follow_position(const ishow_chat *c, double now); /* in the clip that plays there */
+json_t *follow_state(const ishow_chat *c);               /* NULL: none has come */
+json_t *follow_start(const ishow_chat *c, double now);   /* as of now; NULL: none plays */
+void follow_forget(ishow_chat *c);
+
+/* ---- chat.c ---- */
+/* Uses a journal from now on, and takes over what waits in it. */
+ishow_status chat_take_over(ishow_chat *c, const ishow_chat_journal *journal, ishow_error *error);
 
 /* ---- outcome.c ---- */
 void clip_free(ishow_chat *c, item *it); /* cancels the item's clip and frees its audio; the item waits as before */

@@ -123,8 +123,10 @@ void ishow_chat_on_event(ishow_chat *c, void (*told)(void *self, const char *eve
 
 ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *c, const char *last, ishow_error *error) {
     pthread_mutex_lock(&c->lock);
-    const double position = play_position(c, chat_now(c));
-    json_t *state = chat_state(c), *start = play_start(c);
+    const double now = chat_now(c), position = c->follows ? follow_position(c, now) : play_position(c, now);
+    json_t *state = c->follows ? follow_state(c) : chat_state(c),
+           *start = c->follows ? follow_start(c, now) : play_start(c);
+    if (!state) state = chat_state(c); /* nothing was heard of the leading one yet */
     char *state_text = state ? json_dumps(state, JSON_COMPACT) : NULL,
          *start_text = start ? json_dumps(start, JSON_COMPACT) : NULL;
     *out = broadcast_reader(c->broadcast, last, state_text, start_text, position);

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +12,7 @@
 #include "cluster/libnats.h"
 #include "cluster/wire.h"
 
-enum { SUBSCRIPTIONS_MAX = 4, SERVERS_MAX = 16 };
+enum { SUBSCRIPTIONS_MAX = 4, SERVERS_MAX = 16, REQUEST_MS = 2000 };
 
 typedef struct subscription {
     bus *bus;
@@ -27,6 +28,9 @@ struct bus {
     int n;
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    int closing; /* atomic */
+    void (*refused)(void *self);
+    void *refused_self;
     int open; /* subscriptions whose handler may run; under lock */
 };
 
@@ -57,6 +61,7 @@ static ishow_status load(libnats *out, ishow_error *error) {
         {"natsOptions_SetReconnectWait", &out->options_reconnect_wait},
         {"natsOptions_SetSendAsap", &out->options_send_asap},
         {"natsOptions_SetRetryOnFailedConnect", &out->options_retry},
+        {"natsOptions_SetClosedCB", &out->options_closed},
         {"natsConnection_Connect", &out->connect},
         {"natsConnection_Status", &out->status},
         {"natsConnection_FlushTimeout", &out->flush},
@@ -71,6 +76,21 @@ static ishow_status load(libnats *out, ishow_error *error) {
         {"natsMsg_GetDataLength", &out->length},
         {"natsMsg_Destroy", &out->destroy_message},
         {"natsStatus_GetText", &out->text},
+        {"nats_GetLastError", &out->last_error},
+        {"natsConnection_Request", &out->request},
+        {"natsConnection_JetStream", &out->jetstream},
+        {"jsCtx_Destroy", &out->jetstream_destroy},
+        {"js_KeyValue", &out->kv_open},
+        {"kvStore_Destroy", &out->kv_close},
+        {"kvStore_Get", &out->kv_get},
+        {"kvStore_Put", &out->kv_put},
+        {"kvStore_Create", &out->kv_create},
+        {"kvStore_Update", &out->kv_update},
+        {"kvStore_Purge", &out->kv_purge},
+        {"kvEntry_Value", &out->kv_value},
+        {"kvEntry_ValueLen", &out->kv_length},
+        {"kvEntry_Revision", &out->kv_revision},
+        {"kvEntry_Destroy", &out->kv_entry_destroy},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names && !out->library; i++)
         out->library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL); /* stays: its threads may outlive a connection */
@@ -89,6 +109,15 @@ static void on_connected(natsConnection *connection, void *self) {
     ishow_log(ISHOW_LOG_INFO, "cluster", "connected to NATS");
 }
 
+/* libnats connects again without limit, but not to a server that has twice refused this machine. */
+static void on_closed(natsConnection *connection, void *self) {
+    bus *b = self;
+    (void)connection;
+    if (__atomic_load_n(&b->closing, __ATOMIC_ACQUIRE)) return;
+    ishow_log(ISHOW_LOG_ERROR, "cluster", "NATS refuses this machine: the connection has ended for good");
+    if (b->refused) b->refused(b->refused_self);
+}
+
 /* One URL, or several with commas between them. */
 static unsigned set_servers(const libnats *nats, natsOptions *o, const char *url) {
     const char *servers[SERVERS_MAX];
@@ -104,8 +133,9 @@ static unsigned set_servers(const libnats *nats, natsOptions *o, const char *url
     return status;
 }
 
-static unsigned configure(const libnats *nats, natsOptions *o, const ishow_cluster_options *c, const char *client,
+static unsigned configure(bus *b, natsOptions *o, const ishow_cluster_options *c, const char *client,
                           const char **what) {
+    const libnats *nats = &b->nats;
     unsigned bad;
     *what = "cluster.url";
     if ((bad = set_servers(nats, o, c->url))) return bad;
@@ -124,7 +154,47 @@ static unsigned configure(const libnats *nats, natsOptions *o, const ishow_clust
     if ((bad = nats->options_max_reconnect(o, -1)) || (bad = nats->options_reconnect_wait(o, 100)) ||
         (bad = nats->options_send_asap(o, true)))
         return bad;
-    return nats->options_retry(o, true, on_connected, NULL);
+    return nats->options_closed(o, on_closed, b);
+}
+
+/* What of the configuration to look at when NATS ends the connection for a reason that will not pass by itself; NULL:
+ * it may pass. */
+static const char *blame(unsigned bad, const ishow_cluster_options *c) {
+    switch (bad) {
+    case LIBNATS_AUTH_FAILED:
+    case LIBNATS_NOT_PERMITTED:
+        return c->credentials ? "cluster.credentials" : c->nkey ? "cluster.nkey" : "cluster.url";
+    case LIBNATS_SSL_ERROR: return c->tls_ca ? "cluster.tls_ca" : "cluster.tls_cert";
+    case LIBNATS_SECURE_WANTED:
+    case LIBNATS_SECURE_REQUIRED: return "cluster.url";
+    case LIBNATS_ERROR:
+    case LIBNATS_INVALID_ARGUMENT: return c->credentials ? "cluster.credentials" : c->nkey ? "cluster.nkey" : NULL;
+    default: return NULL;
+    }
+}
+
+/* Once for an answer that is an error, then without limit where nobody answers. */
+static ishow_status connect(bus *b, natsOptions *o, const ishow_cluster_options *options, ishow_error *error) {
+    unsigned bad = b->nats.connect(&b->connection, o);
+    if (!bad) {
+        ishow_log(ISHOW_LOG_INFO, "cluster", "connected to NATS");
+        return ISHOW_OK;
+    }
+    const char *why = b->nats.last_error(NULL), *what = blame(bad, options);
+    char reason[256];
+    snprintf(reason, sizeof reason, "%s%s%s", b->nats.text(bad), why && *why ? ": " : "", why ? why : "");
+    if (what)
+        return ishow_fail(error, ISHOW_EIO, what, "%s: NATS at %s refuses this machine: %s", what, options->url,
+                          reason);
+    bad = b->nats.options_retry(o, true, on_connected, NULL);
+    if (!bad) bad = b->nats.connect(&b->connection, o);
+    if (!b->connection)
+        return ishow_fail(error, ISHOW_EIO, "cluster.url", "NATS cannot be reached at %s: %s.", options->url,
+                          b->nats.text(bad));
+    if (bad)
+        ishow_log(ISHOW_LOG_WARN, "cluster", "NATS at %s is not reached yet (%s); tried again until it is",
+                  options->url, reason);
+    return ISHOW_OK;
 }
 
 ishow_status bus_open(bus **out, const ishow_cluster_options *options, const char *client, ishow_error *error) {
@@ -135,21 +205,17 @@ ishow_status bus_open(bus **out, const ishow_cluster_options *options, const cha
     if (!b) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a connection to NATS could not be had.");
     pthread_mutex_init(&b->lock, NULL);
     wire_condition(&b->changed);
+    b->refused = options->refused;
+    b->refused_self = options->refused_self;
     ishow_status status = load(&b->nats, error);
     if (status) goto done;
     unsigned bad = b->nats.options_create(&o);
-    if (!bad) bad = configure(&b->nats, o, options, client, &what);
+    if (!bad) bad = configure(b, o, options, client, &what);
     if (bad) {
         status = ishow_fail(error, ISHOW_EIO, what, "%s cannot be used: %s.", what, b->nats.text(bad));
         goto done;
     }
-    bad = b->nats.connect(&b->connection, o);
-    if (!b->connection)
-        status = ishow_fail(error, ISHOW_EIO, "cluster.url", "NATS cannot be reached at %s: %s.", options->url,
-                            b->nats.text(bad));
-    else if (bad)
-        ishow_log(ISHOW_LOG_WARN, "cluster", "NATS at %s is not reached yet (%s); tried again until it is",
-                  options->url, b->nats.text(bad));
+    status = connect(b, o, options, error);
 done:
     if (o) b->nats.options_destroy(o);
     if (status)
@@ -196,10 +262,27 @@ void bus_publish(bus *b, const char *subject, const void *data, size_t n) {
     if (bad) ishow_log(ISHOW_LOG_DEBUG, "cluster", "%zu bytes were not sent: %s", n, b->nats.text(bad));
 }
 
+ishow_status bus_request(bus *b, const char *subject, const void *data, size_t n, ishow_buffer *answer,
+                         ishow_error *error) {
+    natsMsg *message = NULL;
+    const unsigned bad = b->nats.request(&message, b->connection, subject, data, (int)n, REQUEST_MS);
+    if (bad == LIBNATS_NO_RESPONDERS)
+        return ishow_fail(error, ISHOW_EIO, "cluster", "NATS runs without JetStream (nats-server -js).");
+    if (bad) return ishow_fail(error, ISHOW_EIO, "cluster", "NATS does not answer a request: %s.", b->nats.text(bad));
+    if (b->nats.length(message) > 0) ishow_buffer_add(answer, b->nats.data(message), (size_t)b->nats.length(message));
+    b->nats.destroy_message(message);
+    return answer->failed ? ishow_fail(error, ISHOW_ENOMEM, "", "no memory for an answer of NATS") : ISHOW_OK;
+}
+
+const libnats *bus_library(const bus *b) { return &b->nats; }
+
+natsConnection *bus_connection(const bus *b) { return b->connection; }
+
 int bus_connected(bus *b) { return b->nats.status(b->connection) == LIBNATS_CONNECTED; }
 
 void bus_close(bus *b) {
     if (!b) return;
+    __atomic_store_n(&b->closing, 1, __ATOMIC_RELEASE);
     if (b->connection) {
         if (bus_connected(b)) b->nats.flush(b->connection, 1000);
         b->nats.close(b->connection);

@@ -6,6 +6,7 @@
 #define ISHOW_CLUSTER_BUS_H
 
 #include "cluster/cluster.h"
+#include "cluster/libnats.h"
 
 typedef struct bus bus;
 typedef void (*bus_handler)(void *self, const char *subject, const void *data, size_t n);
@@ -14,7 +15,12 @@ typedef void (*bus_handler)(void *self, const char *subject, const void *data, s
 ishow_status bus_open(bus **out, const ishow_cluster_options *options, const char *client, ishow_error *error);
 ishow_status bus_subscribe(bus *b, const char *subject, bus_handler handler, void *self, ishow_error *error);
 void bus_publish(bus *b, const char *subject, const void *data, size_t n);
+/* Appends the answer of a part of NATS, such as JetStream; waits up to two seconds. EIO: there is none. Any thread. */
+ishow_status bus_request(bus *b, const char *subject, const void *data, size_t n, ishow_buffer *answer,
+                         ishow_error *error);
 int bus_connected(bus *b);
+const libnats *bus_library(const bus *b); /* for bucket.c, like the next */
+natsConnection *bus_connection(const bus *b);
 /* Flushes, closes, and waits for running handlers; none runs afterwards. NULL allowed. */
 void bus_close(bus *b);
 

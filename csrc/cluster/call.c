@@ -28,6 +28,7 @@ void call_release(call *u) {
     free(u->tail);
     ishow_buffer_free(&u->piece);
     json_decref(u->request);
+    json_decref(u->shared);
     free(u->voice);
     pthread_cond_destroy(&u->changed);
     gateway_release(u->gateway);
@@ -124,14 +125,17 @@ static call *make(gateway *g, const ishow_request *request, void (*notify)(void 
     return u;
 }
 
-/* The voice that a request means, by what its workers say of it. The lock is held. */
-static ishow_status find_voice(gateway *g, const ishow_request *request, char id[65], ishow_error *error) {
+/* The voice that a request means: one that workers have, or one that came over HTTP, *shared. The lock is held. */
+static ishow_status find_voice(gateway *g, const ishow_request *request, char id[65], json_t **shared,
+                               ishow_error *error) {
     char known[320] = "";
     const json_t *voice = directory_voice(&g->directory, request->voice);
+    if (!voice && request->voice && (*shared = json_incref(json_object_get(g->shared, request->voice))))
+        voice = *shared;
     snprintf(id, 65, "%s", voice ? wire_text(voice, "id") : request->voice ? request->voice : "");
     if (!g->directory.peers) return ISHOW_OK; /* nobody is there to say so */
     if (!voice) {
-        json_t *all = directory_voices(&g->directory), *one;
+        json_t *all = sharing_voices(g), *one;
         size_t i;
         json_array_foreach(all, i, one) ishow_voice_names_add(known, sizeof known, wire_text(one, "id"));
         json_decref(all);
@@ -145,6 +149,7 @@ ishow_status call_submit(ishow_engine *engine, const ishow_request *given, void 
     gateway *g = (gateway *)(void *)engine;
     float t[ISHOW_NFE_MAX + 1];
     char voice[65];
+    json_t *shared = NULL;
     *out = NULL;
     ishow_status status = ishow_request_check(given, t, error);
     if (status) return status;
@@ -153,13 +158,22 @@ ishow_status call_submit(ishow_engine *engine, const ishow_request *given, void 
     if (g->stopping)
         status = ishow_fail(error, ISHOW_ESTATE, "", "the engine is closing");
     else
-        status = find_voice(g, given, voice, error);
+        status = find_voice(g, given, voice, &shared, error);
     const ishow_model_info info = g->directory.model;
+    const uint64_t lexicon = g->lexicon;
     pthread_mutex_unlock(&g->lock);
-    if (status) return status;
     if (voice[0]) request.voice = voice;
-    call *u = make(g, &request, notify, user);
-    if (!u) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for an utterance");
+    call *u = status ? NULL : make(g, &request, notify, user);
+    if (!u) {
+        json_decref(shared);
+        return status ? status : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for an utterance");
+    }
+    u->shared = shared;
+    u->lexicon = lexicon;
+    if (shared) {
+        free(u->voice);
+        u->voice = NULL;
+    }
     u->work = ishow_request_work(&request, info.hop > 0 ? (double)info.sample_rate / info.hop : 1);
     u->timings.sample_rate = info.sample_rate;
     snprintf(u->timings.voice, sizeof u->timings.voice, "%s", voice);

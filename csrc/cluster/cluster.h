@@ -28,9 +28,13 @@ typedef struct ishow_cluster_options {
     const char *credentials;                 /* file of a JWT and its seed */
     const char *nkey, *nkey_seed;            /* public key, and file of its seed */
     const char *tls_ca, *tls_cert, *tls_key; /* PEM files; any of them: TLS is used */
+    int shared_chat;                         /* a gateway: see chat_group.h */
     const char *const *labels;               /* name and value in turn. A gateway uses only workers that have all of
                                                 its labels */
     size_t n_labels;                         /* strings, twice the labels */
+    void (*refused)(void *self);             /* called, on any thread, when NATS has ended the connection for good; it
+                                                must not wait. NULL: that is only logged */
+    void *refused_self;
 } ishow_cluster_options;
 
 /* The section [cluster] of the checked configuration, and what its options point into. */

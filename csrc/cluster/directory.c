@@ -61,6 +61,7 @@ int directory_hear(directory *d, json_t *beat, const char *own_id, double now) {
     p->beat = beat;
     p->heard = now;
     p->leaving = !strcmp(state, "leaving");
+    p->protocol = (int)wire_whole(beat, "protocol");
     p->rate = wire_number(beat, "rate");
     wire_read_model(json_object_get(beat, "model"), &p->model);
     p->others = 0;
@@ -104,7 +105,16 @@ static const json_t *voice_of(const peer *p, const char *id) {
     return NULL;
 }
 
-peer *directory_choose(directory *d, const char *voice, double work, char (*but)[WIRE_ID + 1], size_t n_but) {
+static int has_loaded(const peer *p, const char *version) {
+    const json_t *loaded = json_object_get(p->beat, "loaded");
+    for (size_t i = 0; i < json_array_size(loaded); i++)
+        if (!strcmp(json_string_value(json_array_get(loaded, i)), version)) return 1;
+    return 0;
+}
+
+peer *directory_choose(directory *d, const char *voice, const char *version, int protocol, double work,
+                       char (*but)[WIRE_ID + 1], size_t n_but) {
+    static const double load_seconds = 0.1;
     peer *best = NULL;
     double least = 0, sum = 0;
     size_t n = 0, n_peers = 0;
@@ -118,8 +128,11 @@ peer *directory_choose(directory *d, const char *voice, double work, char (*but)
     for (size_t seen = 0; seen < n_peers; seen++, p = p->next ? p->next : d->peers) {
         size_t i = 0;
         while (i < n_but && strcmp(but[i], p->id)) i++;
-        if (i < n_but || p->leaving || !directory_suits(d, p) || (voice && !voice_of(p, voice))) continue;
-        const double seconds = (p->others + p->mine + work) / (p->rate > 0 ? p->rate : usual);
+        if (i < n_but || p->leaving || p->protocol < protocol || !directory_suits(d, p) ||
+            (voice && !voice_of(p, voice)))
+            continue;
+        double seconds = (p->others + p->mine + work) / (p->rate > 0 ? p->rate : usual);
+        if (version && !has_loaded(p, version)) seconds += load_seconds;
         if (best && seconds >= least) continue;
         best = p;
         least = seconds;

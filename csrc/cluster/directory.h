@@ -13,7 +13,7 @@ typedef struct peer {
     double heard, rate, busy;
     double others; /* work that it does for other gateways */
     double mine;   /* and for this one: set by the owner before it chooses */
-    int leaving;
+    int leaving, protocol;
 } peer;
 
 typedef struct directory {
@@ -33,9 +33,12 @@ peer *directory_find(directory *d, const char *id);
 /* Whether the model and the labels of a worker suit. */
 int directory_suits(const directory *d, const peer *p);
 
-/* The worker that would finish the speech first: its outstanding work plus `work`, divided by its measured rate. NULL:
- * no suitable worker has the voice and is none of `but`, [n_but]. */
-peer *directory_choose(directory *d, const char *voice, double work, char (*but)[WIRE_ID + 1], size_t n_but);
+/* The worker that would finish the speech first: its outstanding work plus `work`, divided by its measured rate, and
+ * the time to load a shared voice that it has not loaded. voice: of a worker's own, or NULL; version: of a shared
+ * voice, or NULL. protocol: the least that the worker must know. NULL: no suitable worker has the voice and is none of
+ * `but`, [n_but]. */
+peer *directory_choose(directory *d, const char *voice, const char *version, int protocol, double work,
+                       char (*but)[WIRE_ID + 1], size_t n_but);
 
 /* The voice of this id, or the first for NULL, of any suitable worker; borrowed until the next beat. NULL: none. */
 const json_t *directory_voice(const directory *d, const char *id);

@@ -32,6 +32,8 @@ static void send_request(gateway *g, call *u, double now) {
     json_object_set_new(head, "work", json_real(u->share));
     json_object_set_new(head, "part", wire_u64(u->part));
     json_object_set_new(head, "plan", wire_u64(u->plan));
+    if (u->shared) json_object_set(head, "shared", u->shared);
+    if (u->lexicon) json_object_set_new(head, "lexicon", wire_u64(u->lexicon));
     gateway_post(g, u->worker, head, u->tail, u->n_tail * sizeof *u->tail);
     u->sent = now;
 }
@@ -164,7 +166,8 @@ static void dispatch(gateway *g, call *u, double now) {
         if (p) p->mine += o->share * (1 - o->progress);
     }
     const double share = u->timings.chunks > 0 ? u->work * (1 - (double)u->part / u->timings.chunks) : u->work;
-    peer *p = directory_choose(&g->directory, u->voice, share, u->refused, u->n_refused);
+    peer *p = directory_choose(&g->directory, u->voice, u->shared ? wire_text(u->shared, "version") : NULL,
+                               u->shared ? WIRE_SHARES : 0, share, u->refused, u->n_refused);
     if (!p) return;
     g->moved += u->attempt > 0;
     g->dispatched++;

@@ -41,6 +41,8 @@ static void handle(gateway *g, const wire_event *e) {
     json_t *head = wire_read(e->data, e->n, &bytes, &n);
     if (!strcmp(wire_text(head, "type"), "beat"))
         g->dirty |= directory_hear(&g->directory, json_incref(head), g->id, ishow_now());
+    else if (!strcmp(wire_text(head, "type"), "answer"))
+        sharing_answer(g, head);
     else if (head)
         dispatch_event(g, head, bytes, n);
     json_decref(head);
@@ -99,26 +101,13 @@ static void gateway_info(ishow_engine *engine, ishow_model_info *out) {
     strcpy(out->backend, "cluster");
 }
 
-static ishow_status gateway_prepare_voice(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
-                                          ishow_error *error) {
-    (void)engine, (void)voice;
-    *out = NULL;
-    return ishow_fail(error, ISHOW_ESTATE, "",
-                      "A gateway keeps no voices: they are in the configuration of its workers.");
-}
-
-static ishow_status gateway_remove_voice(ishow_engine *engine, const char *id, ishow_error *error) {
-    (void)engine;
-    return ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s' of this gateway's own", id);
-}
-
 static ishow_status gateway_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n_out,
                                         ishow_error *error) {
     gateway *g = of(engine);
     size_t bytes = 0, i;
     json_t *one;
     pthread_mutex_lock(&g->lock);
-    json_t *all = directory_voices(&g->directory);
+    json_t *all = sharing_voices(g);
     const size_t n = json_array_size(all);
     json_array_foreach(all, i, one) bytes += strlen(wire_text(one, "text")) + 1;
     ishow_voice_entry *entries = ishow_alloc(n * sizeof *entries + bytes + 1, 1);
@@ -168,13 +157,10 @@ static void gateway_free(ishow_engine *engine) {
         pthread_mutex_unlock(&g->lock);
         pthread_join(g->thread, NULL);
     }
+    sharing_close(g);
     bus_close(g->bus);
-    wire_event *left[] = {wire_take(&g->events), wire_take(&g->outbox)};
-    for (int i = 0; i < 2; i++)
-        for (wire_event *e = left[i], *next; e; e = next) {
-            next = e->next;
-            free(e);
-        }
+    wire_drop(&g->events);
+    wire_drop(&g->outbox);
     directory_free(&g->directory);
     free(g->name);
     gateway_release(g);
@@ -184,8 +170,12 @@ static void gateway_free(ishow_engine *engine) {
 static const ishow_engine_kind gateway_kind = {.configure = gateway_configure,
                                                .free = gateway_free,
                                                .info = gateway_info,
-                                               .prepare_voice = gateway_prepare_voice,
-                                               .remove_voice = gateway_remove_voice,
+                                               .prepare_voice = sharing_prepare,
+                                               .install_voice = sharing_install,
+                                               .discard_voice = sharing_discard,
+                                               .remove_voice = sharing_remove,
+                                               .ask_frontend = sharing_ask_frontend,
+                                               .reading = sharing_reading,
                                                .list_voices = gateway_list_voices,
                                                .submit = call_submit,
                                                .stats = gateway_stats,
@@ -221,6 +211,7 @@ ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluster_options 
         (status = bus_subscribe(g->bus, subject, on_event, g, error)) ||
         (status = bus_subscribe(g->bus, WIRE_WORKERS, on_event, g, error)))
         goto done;
+    if ((status = sharing_open(g, error))) goto done;
     if (pthread_create(&g->thread, NULL, gateway_main, g))
         status = ishow_fail(error, ISHOW_EINTERNAL, "", "The gateway's thread could not be started.");
     else

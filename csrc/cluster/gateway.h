@@ -10,6 +10,7 @@
 #include "cluster/bus.h"
 #include "cluster/directory.h"
 #include "cluster/labels.h"
+#include "cluster/shared.h"
 
 enum { REFUSED_MAX = 8, UNREAD_MAX = 1 << 20 /* samples that wait for a reader before the worker must wait as well */ };
 
@@ -32,6 +33,8 @@ typedef struct call {
     uint64_t number;
     json_t *request; /* owned, like the next; constant */
     char *voice;
+    json_t *shared;   /* the entry of a voice that came over HTTP; voice is NULL then */
+    uint64_t lexicon; /* the revision of the pronunciations that it is read by */
     double work, submitted, deadline;
     /* under the gateway's lock */
     void (*notify)(void *user);
@@ -70,6 +73,14 @@ typedef struct call {
     ishow_timings timings;
 } call;
 
+typedef struct question { /* for a worker's front end */
+    struct question *next;
+    uint64_t number;
+    char *json;
+    ishow_error error;
+    int done;
+} question;
+
 struct gateway {
     ishow_engine_head head;
     int references; /* atomic: its own, and each utterance's */
@@ -89,6 +100,20 @@ struct gateway {
     uint64_t numbers;
     ishow_engine_stats stats;
     uint64_t dispatched, moved, refused; /* attempts; those that another worker had begun; refused ones */
+    /* what machines share: sharing.c */
+    pthread_mutex_t bucket_lock; /* bucket is opened */
+    bucket *bucket;
+    pthread_t sharer;
+    int shares; /* it runs */
+    pthread_cond_t shared_changed;
+    json_t *shared;          /* id: entry of a voice */
+    uint64_t lexicon;        /* revision of the pronunciations */
+    json_t *pending, *told;  /* changes of voices, and of pronunciations, that are to be written */
+    uint64_t asked, written; /* numbers of changes */
+    ishow_error share_error; /* of the last look */
+    json_t *obsolete;        /* the thread's own: replaced versions, with the moment and samples */
+    question *questions;
+    uint64_t n_questions;
 };
 
 /* gateway.c */
@@ -108,6 +133,20 @@ void call_reference(call *u);
 void call_release(call *u);
 void call_push(gateway *g, call *u, audio *a);                                   /* lets the lock go meanwhile */
 void call_end(gateway *g, call *u, ishow_status status, const ishow_error *why); /* likewise */
+
+/* sharing.c: functions of an engine, which take the lock, and what other files need, with the lock */
+ishow_status sharing_open(gateway *g, ishow_error *error); /* without the lock, like the next */
+void sharing_close(gateway *g);
+ishow_status sharing_prepare(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
+                             ishow_error *error);
+void sharing_install(ishow_engine *engine, ishow_prepared_voice *prepared);
+void sharing_discard(ishow_prepared_voice *prepared);
+ishow_status sharing_remove(ishow_engine *engine, const char *id, ishow_error *error);
+ishow_status sharing_ask_frontend(ishow_engine *engine, const char *verb, const char *json, char **out,
+                                  ishow_error *error);
+ishow_status sharing_reading(ishow_engine *engine, const ishow_request *request, char **out, ishow_error *error);
+json_t *sharing_voices(const gateway *g); /* of workers, and shared ones */
+void sharing_answer(gateway *g, const json_t *head);
 
 /* dispatch.c: assigning utterances to workers, and their messages */
 void dispatch_event(gateway *g, const json_t *head, const unsigned char *bytes, size_t n);

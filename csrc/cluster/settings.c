@@ -27,6 +27,8 @@ ishow_status ishow_cluster_settings_read(ishow_cluster_settings *out, const char
         return memory ? ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the configuration could not be had.")
                       : ishow_fail(error, ISHOW_EINTERNAL, "", "The checked configuration cannot be read: cluster.");
     }
+    const char *chat = json_string_value(json_object_get(section, "chat"));
+    o->shared_chat = chat && !strcmp(chat, "shared");
     json_object_foreach(labels, name, value) {
         out->labels[o->n_labels++] = name;
         out->labels[o->n_labels++] = json_string_value(value);

@@ -196,3 +196,10 @@ wire_event *wire_take(wire_events *events) {
     events->first = NULL;
     return all;
 }
+
+void wire_drop(wire_events *events) {
+    for (wire_event *e = wire_take(events), *next; e; e = next) {
+        next = e->next;
+        free(e);
+    }
+}

@@ -7,18 +7,16 @@
  *
  * An utterance is named by its gateway's id and a number. A gateway may begin it again at another worker: that is its
  * next attempt, and whatever belongs to an earlier one is ignored.
- *     speak   to a worker: the request, its work, and the place to go on from with its tail. Sent again until the
- *             worker says something of it
- *     piece   to the gateway: samples, in messages counted by `seq`; the last of a piece has the place after it, and
- *             that place's tail behind the samples
- *     end     to the gateway, counted likewise: how it ended
- *     alive   to the gateway: nothing new, and how far it is
- *     ack     to the worker: all up to `seq` has arrived and may be followed; sent again while nothing comes. With
- *             `held` what came after waits for its reader and is not to be sent again
- *     cancel  to the worker
- *     leave   to a worker: finish and leave
- * A worker keeps what is not acknowledged, at most a window of it, and sends it again after a while. So a message that
- * is lost with its connection costs time and nothing else. */
+ *     speak   to a worker: the request, its work, and the place to go on from with its tail; what it needs of what
+ * machines share (shared.h): "shared", the entry of a voice, and "lexicon", a revision. Sent again until the worker
+ * says something of it piece   to the gateway: samples, in messages counted by `seq`; the last of a piece has the place
+ * after it, and that place's tail behind the samples end     to the gateway, counted likewise: how it ended alive   to
+ * the gateway: nothing new, and how far it is ack     to the worker: all up to `seq` has arrived and may be followed;
+ * sent again while nothing comes. With `held` what came after waits for its reader and is not to be sent again cancel
+ * to the worker leave   to a worker: finish and leave ask     to a worker: a question for its text front end ("verb"
+ * and "json"), or how a request is read ("request"); "number" names it answer  to the gateway: "json" or "error" A
+ * worker keeps what is not acknowledged, at most a window of it, and sends it again after a while. So a message that is
+ * lost with its connection costs time and nothing else. */
 #ifndef ISHOW_CLUSTER_WIRE_H
 #define ISHOW_CLUSTER_WIRE_H
 
@@ -30,6 +28,10 @@
 
 #define WIRE_WORKERS "ishow.v1.workers"
 #define WIRE_TO      "ishow.v1.to."
+
+/* What a build knows of this, told in its beats; builds with different numbers work together. 1, or no number: no
+ * shared voices and pronunciations, and no questions. */
+enum { WIRE_PROTOCOL = 2, WIRE_SHARES = 2 };
 
 enum { WIRE_ID = 16, WIRE_SUBJECT = 64 };
 
@@ -77,5 +79,6 @@ typedef struct wire_events {
 } wire_events;
 int wire_push(wire_events *events, const void *data, size_t n); /* copies; 0: no memory. Under the caller's lock */
 wire_event *wire_take(wire_events *events);                     /* all of them, in order; free() each */
+void wire_drop(wire_events *events);                            /* frees them */
 
 #endif

@@ -33,6 +33,23 @@ static void on_event(void *self, const char *subject, const void *data, size_t n
     pthread_mutex_unlock(&w->lock);
 }
 
+/* On the loader's thread: questions for the front end are answered there, requests go on in the worker's. */
+static void on_loaded(void *self, const void *data, size_t n) {
+    ishow_worker *w = self;
+    const unsigned char *bytes;
+    size_t n_bytes;
+    json_t *head = wire_read(data, n, &bytes, &n_bytes);
+    if (!strcmp(wire_text(head, "type"), "ask")) {
+        worker_answer(w, head);
+    } else {
+        pthread_mutex_lock(&w->lock);
+        wire_push(&w->loaded, data, n);
+        pthread_cond_signal(&w->changed);
+        pthread_mutex_unlock(&w->lock);
+    }
+    json_decref(head);
+}
+
 static void count(ishow_worker *w, uint64_t *counter, uint64_t n) {
     pthread_mutex_lock(&w->lock);
     *counter += n;
@@ -181,6 +198,10 @@ static int drop_gone(ishow_worker *w) {
     return changed;
 }
 
+static int has_what_it_needs(ishow_worker *w, const json_t *head) {
+    return loader_has(w->loader, json_object_get(head, "shared"), wire_whole(head, "lexicon"));
+}
+
 static void speak(ishow_worker *w, const json_t *head, const unsigned char *bytes, size_t n) {
     const char *gateway = wire_text(head, "gateway");
     const uint64_t number = wire_whole(head, "utterance"), attempt = wire_whole(head, "attempt");
@@ -218,8 +239,11 @@ static void speak(ishow_worker *w, const json_t *head, const unsigned char *byte
     w->resumed += !draining && from.part;
     w->living++;
     pthread_mutex_unlock(&w->lock);
+    if (json_object_get(head, "shared")) request.voice = wire_text(json_object_get(head, "shared"), "version");
     if (draining)
         ishow_fail(&error, ISHOW_ESTATE, "", "The worker is leaving.");
+    else if (!has_what_it_needs(w, head))
+        ishow_fail(&error, ISHOW_ENOTFOUND, "voice_id", "The voice or the pronunciations could not be loaded.");
     else
         ishow_engine_submit(w->engine, &request, notify, w, &t->utterance, &error);
     free(tail);
@@ -247,12 +271,15 @@ static void acknowledge(task *t, uint64_t seq, int held) {
     if (t->ended && !t->first) t->gone = 1;
 }
 
-static void take_event(ishow_worker *w, const wire_event *e) {
+/* waited: what it needs was loaded, or could not be. */
+static void take_event(ishow_worker *w, const wire_event *e, int waited) {
     const unsigned char *bytes;
     size_t n;
     json_t *head = wire_read(e->data, e->n, &bytes, &n);
     const char *type = wire_text(head, "type");
-    if (!strcmp(type, "speak")) {
+    if (!strcmp(type, "ask") || (!strcmp(type, "speak") && !waited && !has_what_it_needs(w, head))) {
+        loader_ask(w->loader, json_object_get(head, "shared"), wire_whole(head, "lexicon"), e->data, e->n);
+    } else if (!strcmp(type, "speak")) {
         speak(w, head, bytes, n);
     } else if (!strcmp(type, "leave")) {
         ishow_log(ISHOW_LOG_INFO, "cluster", "told to leave");
@@ -298,22 +325,22 @@ static void *worker_main(void *self) {
     int was_draining = 0, changed = 0;
     pthread_mutex_lock(&w->lock);
     while (!w->stopping) {
-        if (!w->events.first && !w->dirty && w->draining == was_draining) {
+        if (!w->events.first && !w->loaded.first && !w->dirty && w->draining == was_draining) {
             struct timespec until;
             ishow_deadline(w->tasks || changed ? TICK : WIRE_BEAT / 2, &until);
             pthread_cond_timedwait(&w->changed, &w->lock, &until);
         }
-        wire_event *events = wire_take(&w->events);
+        wire_event *events[] = {wire_take(&w->events), wire_take(&w->loaded)};
         const int draining = w->draining, news = draining != was_draining;
         w->dirty = 0;
         was_draining = draining;
         pthread_mutex_unlock(&w->lock);
-        while (events) {
-            wire_event *next = events->next;
-            take_event(w, events);
-            free(events);
-            events = next;
-        }
+        for (int waited = 0; waited < 2; waited++)
+            for (wire_event *e = events[waited], *next; e; e = next) {
+                next = e->next;
+                take_event(w, e, waited);
+                free(e);
+            }
         const double now = ishow_now();
         for (task *t = w->tasks; t; t = t->next) pump(w, t);
         look_after(w, now);
@@ -354,6 +381,7 @@ ishow_status ishow_worker_open(ishow_worker **out, ishow_engine *engine, const i
     }
     snprintf(client, sizeof client, "ishowtts worker %.64s", w->name);
     if ((status = bus_open(&w->bus, options, client, error)) ||
+        (status = loader_open(&w->loader, engine, w->bus, on_loaded, w, error)) ||
         (status = bus_subscribe(w->bus, subject, on_event, w, error)))
         goto done;
     if (pthread_create(&w->thread, NULL, worker_main, w))
@@ -399,11 +427,10 @@ void ishow_worker_free(ishow_worker *w) {
         pthread_mutex_unlock(&w->lock);
         pthread_join(w->thread, NULL);
     }
+    loader_close(w->loader);
     bus_close(w->bus);
-    for (wire_event *e = wire_take(&w->events), *next; e; e = next) {
-        next = e->next;
-        free(e);
-    }
+    wire_drop(&w->events);
+    wire_drop(&w->loaded);
     json_decref(w->labels);
     free(w->name);
     pthread_cond_destroy(&w->changed);

@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "cluster/bus.h"
+#include "cluster/shared.h"
 #include "cluster/wire.h"
 
 typedef struct parcel { /* a message that is not acknowledged */
@@ -32,6 +33,7 @@ typedef struct task {
 struct ishow_worker {
     ishow_engine *engine;
     bus *bus;
+    loader *loader;
     char id[WIRE_ID + 1];
     char *name;
     json_t *labels;
@@ -41,8 +43,8 @@ struct ishow_worker {
     int runs;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int dirty, stopping, draining; /* under lock, like the next two */
-    wire_events events;
+    int dirty, stopping, draining;                  /* under lock, like the next two */
+    wire_events events, loaded;                     /* loaded: requests that waited for the loader */
     size_t living;                                  /* tasks */
     uint64_t taken, refused, resumed, bytes, again; /* under lock */
     /* the thread's own */
@@ -52,6 +54,9 @@ struct ishow_worker {
     double finished, done_before, busy_before; /* work; seconds */
     double recent_work, recent_busy;
 };
+
+/* Answers an "ask"; any thread. */
+void worker_answer(ishow_worker *w, const json_t *head);
 
 /* Publishes a beat; state: "ready", "leaving", "gone". The worker's thread. */
 void worker_beat(ishow_worker *w, const char *state);

@@ -21,6 +21,7 @@
 /* A voice prepared for the model. Immutable once in the list, except `spoken`. Referenced by the list and by
  * utterances. */
 typedef struct ishow_prepared_voice {
+    ishow_engine_head head;
     int references; /* atomic */
     struct ishow_prepared_voice *next;
     char id[65], language[16];
@@ -226,6 +227,7 @@ extern const ishow_engine_kind local_kind;
 void local_info(ishow_engine *engine, ishow_model_info *out);
 ishow_status local_prepare_voice(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
                                  ishow_error *error);
+void local_discard_voice(ishow_prepared_voice *prepared);
 void local_install_voice(ishow_engine *engine, ishow_prepared_voice *prepared);
 ishow_status local_remove_voice(ishow_engine *engine, const char *id, ishow_error *error);
 ishow_status local_list_voices(ishow_engine *engine, ishow_voice_entry **out, size_t *n, ishow_error *error);

@@ -24,6 +24,10 @@ void ishow_engine_install_voice(ishow_engine *engine, ishow_prepared_voice *prep
     kind_of(engine)->install_voice(engine, prepared);
 }
 
+void ishow_prepared_voice_discard(ishow_prepared_voice *prepared) {
+    if (prepared) kind_of(prepared)->discard_voice(prepared);
+}
+
 ishow_status ishow_engine_set_voice(ishow_engine *engine, const ishow_voice *given, ishow_error *error) {
     ishow_prepared_voice *prepared = NULL;
     ishow_status status = ishow_engine_prepare_voice(engine, given, &prepared, error);

@@ -13,6 +13,7 @@ typedef struct ishow_engine_kind {
     ishow_status (*prepare_voice)(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
                                   ishow_error *error);
     void (*install_voice)(ishow_engine *engine, ishow_prepared_voice *prepared); /* of its own prepare_voice */
+    void (*discard_voice)(ishow_prepared_voice *prepared);
     ishow_status (*remove_voice)(ishow_engine *engine, const char *id, ishow_error *error);
     ishow_status (*list_voices)(ishow_engine *engine, ishow_voice_entry **out, size_t *n, ishow_error *error);
     ishow_status (*submit)(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,
@@ -37,7 +38,7 @@ typedef struct ishow_engine_kind {
     void (*free_utterance)(ishow_utterance *utterance); /* not NULL */
 } ishow_engine_kind;
 
-/* The first member of an engine and of an utterance of any kind. */
+/* The first member of an engine, of an utterance and of a prepared voice of any kind. */
 typedef struct ishow_engine_head {
     const ishow_engine_kind *kind;
 } ishow_engine_head;

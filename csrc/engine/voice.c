@@ -127,6 +127,7 @@ ishow_status local_prepare_voice(ishow_engine *engine, const ishow_voice *given,
 
     voice *v = calloc(1, sizeof *v);
     if (!v) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a voice");
+    v->head = engine->head;
     v->references = 1;
     v->restore = 1;
     strcpy(v->id, given->id);
@@ -151,7 +152,7 @@ done:
     return status;
 }
 
-void ishow_prepared_voice_discard(ishow_prepared_voice *prepared) { voice_release(prepared); }
+void local_discard_voice(ishow_prepared_voice *prepared) { voice_release(prepared); }
 
 void local_install_voice(ishow_engine *engine, ishow_prepared_voice *v) {
     pthread_mutex_lock(&engine->lock);

@@ -78,7 +78,7 @@ static ishow_status chat_open(chat_object *self, const char *json, ishow_engine 
     ishow_status status = ishow_settings_read(s, json, error);
     if (!status)
         status = ishow_chat_service_open(&self->chat, store, engine, &s->server.sampling, s->default_voice,
-                                         ishow_chat_settings_options(s->chat), s->sources, s->n_sources, error);
+                                         ishow_chat_settings_options(s->chat), s->sources, s->n_sources, NULL, error);
     if (!status && self->notify >= 0) ishow_chat_on_news(ishow_chat_service_chat(self->chat), on_news, self);
     return status;
 }

@@ -43,10 +43,18 @@ static enum MHD_Result ticket_resume(exchange *x) {
 static const wait_kind until_durable = {
     .news = ticket_news, .resume = ticket_resume, .hang_up = ticket_hang_up, .release = ticket_done};
 
+/* The verb is the end of the route's name, for a program's messages with the program. */
+static const char *verb_of(const exchange *x) { return x->route->name + sizeof "danmaku_" - 1; }
+
+static void write_verb(const exchange *x, char *out, size_t n) {
+    snprintf(out, n, "%s%s%s", verb_of(x), x->segment[0] ? "/" : "", x->segment);
+}
+
 enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     int waits = 0;
-    char verb[sizeof x->segment + 8] = "enqueue";
-    if (x->segment[0]) snprintf(verb, sizeof verb, "ingest/%s", x->segment);
+    char verb[ID_MAX + 32];
+    if (ishow_chat_service_follows(x->server->chat_service)) return answer_danmaku_place(x);
+    write_verb(x, verb, sizeof verb);
     ticket *t = calloc(1, sizeof *t);
     if (!t) {
         ishow_fault_memory(&x->fault);
@@ -67,14 +75,12 @@ enum MHD_Result answer_danmaku_enqueue(exchange *x) {
     return MHD_YES;
 }
 
-/* The verb is the end of the route's name. */
-static const char *verb_of(const exchange *x) { return x->route->name + sizeof "danmaku_" - 1; }
-
-/* start and stop may wait for the platforms' thread, so a worker runs them. */
+/* start and stop may wait for the platforms' thread, and everything for another gateway that leads the chat, so a
+ * worker runs them. */
 typedef struct place {
     task task;
     chat_service *chat_service;
-    const char *verb;
+    char verb[ID_MAX + 32];
     ishow_buffer body, answer;
     int status;
 } place;
@@ -97,7 +103,7 @@ static enum MHD_Result answer_placed(exchange *x, task *t) {
     place *p = (place *)(void *)t;
     ishow_buffer answer = p->answer;
     p->answer = (ishow_buffer){0};
-    return respond(x, p->status, "application/json", &answer);
+    return respond(x, p->status, answer.n ? "application/json" : NULL, &answer);
 }
 
 enum MHD_Result answer_danmaku_place(exchange *x) {
@@ -108,14 +114,15 @@ enum MHD_Result answer_danmaku_place(exchange *x) {
     }
     *p = (place){.task = {.work = work_place, .answer = answer_placed, .dispose = place_dispose},
                  .chat_service = x->server->chat_service,
-                 .verb = verb_of(x),
                  .body = x->body};
+    write_verb(x, p->verb, sizeof p->verb);
     x->body = (ishow_buffer){0};
     return task_begin(x, &p->task);
 }
 
 /* All other verbs are answered at once. */
 enum MHD_Result answer_danmaku(exchange *x) {
+    if (ishow_chat_service_follows(x->server->chat_service)) return answer_danmaku_place(x);
     ishow_buffer body = {0};
     int waits;
     int status = ishow_chat_service_ask(x->server->chat_service, verb_of(x), (const char *)x->body.data, x->body.n,
@@ -126,6 +133,7 @@ enum MHD_Result answer_danmaku(exchange *x) {
 }
 
 enum MHD_Result answer_danmaku_delete(exchange *x) {
+    if (ishow_chat_service_follows(x->server->chat_service)) return answer_danmaku_place(x);
     ishow_buffer none = {0};
     return ishow_chat_service_delete(x->server->chat_service, x->segment, &x->fault) ? respond(x, 204, NULL, &none)
                                                                                      : respond_fault(x);

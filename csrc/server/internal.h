@@ -249,7 +249,8 @@ struct ishow_server {
     ishow_store *store;    /* NULL: nothing outlives the process */
     ishow_engine *gateway; /* of a cluster; NULL: none. Written before `engine` is published, like the next */
     ishow_worker *worker;
-    chat_service *chat_service; /* NULL: no live chat; written before `engine` is published */
+    chat_service *chat_service; /* NULL: no live chat; written before `engine` is published, like the next */
+    chat_group *chat_group;     /* NULL: the chat is not shared with other gateways */
     struct voice_registry *voice_registry;
     lexicon *lexicon;      /* of pronunciations */
     struct config *config; /* NULL: no configuration to show */

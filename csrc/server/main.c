@@ -57,6 +57,7 @@ typedef struct stop_request {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int asked;
+    int failed;           /* the exit code is 1 */
     ishow_server *server; /* reloaded by SIGHUP; NULL before it is created and after it is freed */
 } stop_request;
 
@@ -205,13 +206,18 @@ static void raise_descriptors(unsigned connections) {
 }
 
 /* A worker that is told to leave ends as by SIGTERM, once. */
-static void on_leave(void *stop) {
-    stop_request *s = stop;
+static void leave(stop_request *s, int failed) {
     pthread_mutex_lock(&s->lock);
-    const int first = !s->asked;
+    const int first = !s->asked && !s->failed;
+    s->failed |= failed;
     pthread_mutex_unlock(&s->lock);
     if (first) on_signal(SIGTERM);
 }
+
+static void on_leave(void *stop) { leave(stop, 0); }
+
+/* Without NATS a gateway or worker is of no use: whoever started it may start it again. */
+static void on_refused(void *stop) { leave(stop, 1); }
 
 /* Until a first worker was heard of, whose model and voices a gateway then has. 0: asked to stop before. */
 static int await_worker(ishow_engine *gateway, stop_request *stop) {
@@ -231,6 +237,7 @@ static int serve(const arguments *args, stop_request *stop) {
     ishow_server *server = NULL;
     ishow_engine *engine = NULL;
     ishow_worker *worker = NULL;
+    chat_group *group = NULL;
     settings s = {0};
     ishow_cluster_settings cluster = {0};
     ishow_error error = {0};
@@ -257,6 +264,8 @@ static int serve(const arguments *args, stop_request *stop) {
     const int is_gateway = cluster.options.role == ISHOW_ROLE_GATEWAY,
               is_worker = cluster.options.role == ISHOW_ROLE_WORKER;
     s.server.only_health = is_worker;
+    cluster.options.refused = on_refused;
+    cluster.options.refused_self = stop;
     s.server.web_dir = is_worker ? NULL : find_web(web, sizeof web);
     if (ishow_server_create(&server, &s.server, &error) != ISHOW_OK) {
         code = complain(&error, error.status == ISHOW_EINVAL ? EXIT_USAGE : 1);
@@ -273,8 +282,11 @@ static int serve(const arguments *args, stop_request *stop) {
         }
         if (!await_worker(engine, stop)) goto done;
     } else if (ishow_bridge_engine(bridge, s.model, s.precision, s.backend, s.threads, &s.engine, &engine, &pending,
-                                   &error) != ISHOW_OK ||
-               ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
+                                   &error) != ISHOW_OK) {
+        code = complain(&error, 1);
+        goto done;
+    }
+    if (ishow_server_set_voices(server, engine, s.voices, s.n_voices, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }
@@ -283,8 +295,13 @@ static int serve(const arguments *args, stop_request *stop) {
         code = complain(&error, 1);
         goto done;
     }
+    if (is_gateway && cluster.options.shared_chat &&
+        ishow_chat_group_open(&group, &cluster.options, on_refused, stop, &error) != ISHOW_OK) {
+        code = complain(&error, 1);
+        goto done;
+    }
     if (!is_worker && ishow_server_open_chat(server, engine, s.default_voice, ishow_chat_settings_options(s.chat),
-                                             s.sources, s.n_sources, &error) != ISHOW_OK) {
+                                             s.sources, s.n_sources, group, &error) != ISHOW_OK) {
         code = complain(&error, 1);
         goto done;
     }
@@ -301,6 +318,7 @@ done:
     tell_of_hangups(stop, NULL);
     if (worker) ishow_worker_drain(worker, s.server.drain_seconds);
     if (server) ishow_server_drain(server, -1);
+    ishow_chat_group_free(group);
     ishow_worker_free(worker);
     if (bridge) ishow_bridge_compile_stop(bridge);
     ishow_engine_free(engine);
@@ -311,7 +329,7 @@ done:
     ishow_bridge_stop(bridge);
     if (ishow_live_handles())
         ishow_log(ISHOW_LOG_WARN, "server", "%ld handles are still alive at the end", ishow_live_handles());
-    return code;
+    return code ? code : stop->failed;
 }
 
 int main(int argc, char **argv) {

@@ -72,12 +72,14 @@ static void on_chat_news(void *self) {
 
 ishow_status ishow_server_open_chat(ishow_server *s, ishow_engine *engine, const char *default_voice,
                                     const ishow_chat_options *options, const ishow_chat_source_options *sources,
-                                    size_t n_sources, ishow_error *error) {
-    ishow_status status = ishow_chat_service_open(&s->chat_service, s->store, engine, &s->sampling, default_voice,
-                                                  options, sources, n_sources, error);
+                                    size_t n_sources, chat_group *group, ishow_error *error) {
+    ishow_status status =
+        ishow_chat_service_open(&s->chat_service, s->store, engine, &s->sampling, default_voice, options, sources,
+                                n_sources, group ? ishow_chat_group_leader(group) : NULL, error);
     if (status != ISHOW_OK) return status;
     ishow_chat_on_news(ishow_chat_service_chat(s->chat_service), on_chat_news, s);
-    return ISHOW_OK;
+    s->chat_group = group;
+    return group ? ishow_chat_group_run(group, s->chat_service, error) : ISHOW_OK;
 }
 
 ishow_status ishow_server_set_voices(ishow_server *s, ishow_engine *engine, const ishow_voice_setting *voices, size_t n,
@@ -112,6 +114,7 @@ void ishow_server_drain(ishow_server *s, double seconds) {
     encoder_thread_stop(s->encoder_thread);
     wyoming_stop(s->wyoming);
     atomic_store(&s->engine, NULL);
+    if (s->chat_group) ishow_chat_group_stop(s->chat_group);
     ishow_chat_service_close(s->chat_service);
     s->chat_service = NULL;
 }

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "chat/chat.h"
+#include "cluster/chat_group.h"
 #include "cluster/cluster.h"
 #include "platforms/platforms.h"
 #include "engine/engine.h"
@@ -42,10 +43,11 @@ void ishow_server_ready(ishow_server *server, ishow_engine *engine, const char *
 /* Opens live chat with this engine, borrowed until ishow_server_drain returns; default_voice (copied, may be NULL)
  * speaks messages that have no voice. Once, before ishow_server_ready. Sources (borrowed likewise) that name a channel
  * are joined; one without a channel holds the options for any channel of its platform that is started over HTTP. With a
- * state directory waiting messages survive the process. Fails as ishow_chat_create does. */
+ * state directory waiting messages survive the process. group: gateways with which the chat is shared, borrowed
+ * likewise; NULL: none. Fails as ishow_chat_create does. */
 ishow_status ishow_server_open_chat(ishow_server *server, ishow_engine *engine, const char *default_voice,
                                     const ishow_chat_options *options, const ishow_chat_source_options *sources,
-                                    size_t n_sources, ishow_error *error);
+                                    size_t n_sources, chat_group *group, ishow_error *error);
 
 /* The server is a part of a cluster and says so in its metrics: with a gateway's engine, or with a worker; the other is
  * NULL. Both are borrowed until ishow_server_drain returns; once, before ishow_server_ready. */

@@ -14,7 +14,7 @@ enum { QUEUE_SHOWN = 200 };
 ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ishow_engine *engine,
                                      const ishow_request *sampling, const char *default_voice,
                                      const ishow_chat_options *options, const ishow_chat_source_options *sources,
-                                     size_t n_sources, ishow_error *error) {
+                                     size_t n_sources, const chat_leader *leader, ishow_error *error) {
     ishow_status status = ISHOW_OK;
     chat_service *d = calloc(1, sizeof *d);
     *out = NULL;
@@ -22,7 +22,11 @@ ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ish
     d->store = store;
     d->entries = sources;
     d->n_entries = n_sources;
-    if (store && (status = ishow_journal_create(&d->journal, store, error)) != ISHOW_OK) goto done;
+    if (leader) {
+        d->leader = *leader;
+        d->follows = 1;
+    }
+    if (store && !leader && (status = ishow_journal_create(&d->journal, store, error)) != ISHOW_OK) goto done;
     if ((status = ishow_chat_engine_create(&d->voice, engine, sampling, default_voice, error)) != ISHOW_OK) goto done;
     const ishow_chat_synth synth = ishow_chat_engine_synth(d->voice);
     ishow_chat_journal journal;
@@ -35,6 +39,10 @@ ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ish
         ishow_chat_on_event(d->chat, webhooks_event, d->webhooks);
     } else
         ishow_log(ISHOW_LOG_ERROR, "chat", "webhooks are not called: their thread could not be started");
+    if (leader) {
+        ishow_chat_follow(d->chat);
+        goto done;
+    }
     sources_open(d);
     status = ishow_chat_run(d->chat, error);
 done:
@@ -44,6 +52,16 @@ done:
         *out = d;
     return status;
 }
+
+ishow_status ishow_chat_service_lead(chat_service *d, const ishow_chat_journal *journal, ishow_error *error) {
+    const ishow_status status = ishow_chat_lead(d->chat, journal, error);
+    if (status) return status;
+    sources_open(d);
+    __atomic_store_n(&d->follows, 0, __ATOMIC_RELEASE);
+    return ISHOW_OK;
+}
+
+int ishow_chat_service_follows(chat_service *d) { return __atomic_load_n(&d->follows, __ATOMIC_ACQUIRE); }
 
 void ishow_chat_service_close(chat_service *d) {
     if (!d) return;
@@ -250,6 +268,10 @@ int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, 
                            void (*durable)(void *user, ishow_status status), void *user, int *waits, ishow_buffer *out,
                            fault *f) {
     *waits = 0;
+    if (ishow_chat_service_follows(d)) return d->leader.ask(d->leader.self, verb, body, n, out, f);
+    static const char delete[] = "delete/";
+    if (!strncmp(verb, delete, sizeof delete - 1))
+        return ishow_chat_service_delete(d, verb + sizeof delete - 1, f) ? 204 : 0;
     if (!strcmp(verb, "queue") || !strcmp(verb, "status")) return show(d, verb, out, f);
     json_t *root = object_of(body, n, f);
     if (!root) return 0;
@@ -268,6 +290,14 @@ int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, 
 }
 
 int ishow_chat_service_delete(chat_service *d, const char *id, fault *f) {
+    if (ishow_chat_service_follows(d)) {
+        char verb[320];
+        ishow_buffer answer = {0};
+        snprintf(verb, sizeof verb, "delete/%s", id);
+        const int status = d->leader.ask(d->leader.self, verb, "", 0, &answer, f);
+        ishow_buffer_free(&answer);
+        return status == 404 ? no_message(f) : status == 204;
+    }
     return ishow_chat_delete(d->chat, NULL, NULL, id) ? 1 : no_message(f);
 }
 
@@ -310,5 +340,5 @@ static void chat_metrics(ishow_chat *chat, ishow_buffer *out) {
 
 void ishow_chat_service_metrics(chat_service *d, ishow_buffer *out) {
     chat_metrics(d->chat, out);
-    sources_metrics(d, out);
+    if (!ishow_chat_service_follows(d)) sources_metrics(d, out);
 }

@@ -13,14 +13,26 @@
 
 typedef struct chat_service chat_service;
 
-/* store NULL: nothing survives a restart. store, engine and sources are borrowed until close. Sources that name a
- * channel are joined; one without a channel holds the options for any channel of its platform that is started on
- * request. */
+/* How the process that leads the chat is asked, where several share one. Waits for its answer. */
+typedef struct chat_leader {
+    void *self;
+    /* As ishow_chat_service_ask. */
+    int (*ask)(void *self, const char *verb, const char *body, size_t n, ishow_buffer *out, fault *f);
+} chat_leader;
+
+/* leader NULL: this process leads, from the start. Else the chat only follows, without the store, until
+ * ishow_chat_service_lead; *leader is copied. store NULL: nothing survives a restart. store, engine and sources are
+ * borrowed until close. Sources that name a channel are joined; one without a channel holds the options for any channel
+ * of its platform that is started on request. */
 ISHOW_API ishow_status ishow_chat_service_open(chat_service **out, ishow_store *store, ishow_engine *engine,
                                                const ishow_request *sampling, const char *default_voice,
                                                const ishow_chat_options *options,
                                                const ishow_chat_source_options *sources, size_t n_sources,
-                                               ishow_error *error);
+                                               const chat_leader *leader, ishow_error *error);
+/* A service that follows leads from now on, with the journal of all; borrowed until close. Once. */
+ISHOW_API ishow_status ishow_chat_service_lead(chat_service *d, const ishow_chat_journal *journal, ishow_error *error);
+/* Whether the functions below wait for another process. */
+ISHOW_API int ishow_chat_service_follows(chat_service *d);
 /* After the last reader is closed, before the engine is freed. NULL allowed. */
 ISHOW_API void ishow_chat_service_close(chat_service *d);
 ISHOW_API ishow_chat *ishow_chat_service_chat(chat_service *d);
@@ -35,9 +47,10 @@ ISHOW_API void ishow_chat_service_install(chat_service *d, chat_change *change);
 ISHOW_API void ishow_chat_service_discard(chat_change *change); /* NULL allowed */
 
 /* POST or GET /api/danmaku/VERB except stream. Returns the response's status and writes its JSON, or returns 0 and sets
- * *f. verb: enqueue, skip, pause, resume, clear, replay, mute, unmute, approve, reject, start, stop, queue, status.
- * Where *waits is set to 1, durable(user, status) is called once, on any thread, perhaps before this returns: with
- * ISHOW_OK the response is valid, else ishow_chat_service_not_kept gives the fault to answer instead. An empty body is
+ * *f. verb: enqueue, skip, pause, resume, clear, replay, mute, unmute, approve, reject, start, stop, queue, status,
+ * delete/ID. Where *waits is set to 1, durable(user, status) is called once, on any thread, perhaps before this
+ * returns: with ISHOW_OK the response is valid, else ishow_chat_service_not_kept gives the fault to answer instead. An
+ * empty body is
  * {}. */
 ISHOW_API int ishow_chat_service_ask(chat_service *d, const char *verb, const char *body, size_t n,
                                      void (*durable)(void *user, ishow_status status), void *user, int *waits,
@@ -62,6 +75,8 @@ struct chat_service {
     ishow_chat *chat;
     const ishow_chat_source_options *entries; /* borrowed */
     size_t n_entries;
+    chat_leader leader;         /* ask NULL: this process leads from the start */
+    int follows;                /* atomic */
     struct webhooks *webhooks;  /* NULL: none are called */
     platform_thread *platforms; /* NULL: no platforms */
 };

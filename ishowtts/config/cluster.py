@@ -34,6 +34,10 @@ class ClusterConfig(Section):
     tls_ca: Text | None = Field(None, description="PEM of the authority that NATS is trusted by; TLS is used")
     tls_cert: Text | None = Field(None, description="PEM that this machine shows; TLS is used")
     tls_key: Text | None = Field(None, description="PEM of its key")
+    chat: Literal["own", "shared"] = Field(
+        "own",
+        description="own: a gateway reads its own channels; shared: one of the gateways that say so reads for all",
+    )
     labels: dict[str, Text] = Field(
         {}, description="a worker carries them; a gateway asks workers that carry all of its own"
     )

@@ -27,6 +27,7 @@ const sparks = Object.fromEntries(Object.keys(PLOTS).map((id) => [id, new Spark(
 let history = []; // samples by the names of their columns
 const readings = [];
 let health = null;
+let cluster = null; // of a gateway: its workers
 let chat = null; // status of the live chat, null: the server has none
 let timer = 0;
 let asks = 0; // readings so far
@@ -183,12 +184,40 @@ function showChat() {
   ]);
 }
 
+const WORKER_STATE = {
+  ready: () => t("Ready"),
+  leaving: () => t("Leaving"),
+  "other model": () => t("Other model"),
+};
+
+function showCluster() {
+  $("cluster").hidden = cluster === null;
+  if (!cluster) return;
+  $("cluster-none").hidden = cluster.connected && cluster.workers.length > 0;
+  $("workers").replaceChildren(
+    ...cluster.workers.map((one) =>
+      el(
+        "tr",
+        {},
+        el("th", { scope: "row" }, one.name),
+        el("td", {}, WORKER_STATE[one.state]?.() ?? one.state),
+        el("td", {}, one.version),
+        el("td", {}, `${one.backend} ${one.precision}`),
+        el("td", { class: "number" }, figure(one.utterances)),
+        el("td", { class: "number" }, duration(one.waiting_seconds)),
+        el("td", { class: "number" }, figure(one.spoken)),
+      ),
+    ),
+  );
+}
+
 async function look() {
   clearTimeout(timer);
   try {
     health = await askJson("/api/health", { seconds: ANSWER_SECONDS });
     const now = new Metrics(await (await ask("/metrics", { seconds: ANSWER_SECONDS })).text(), Date.now());
     if (health.status !== "loading" && asks++ % HISTORY_AGAIN === 0) await readHistory();
+    cluster = health.backend === "cluster" ? await askJson("/api/cluster", { seconds: ANSWER_SECONDS }) : null;
     readings.push(now);
     if (readings.length > READINGS) readings.shift();
     if (chat !== null || readings.length % CHAT_AGAIN === 1) {
@@ -212,6 +241,7 @@ function show() {
   showMetrics();
   showFailures();
   showHistory();
+  showCluster();
   showChat();
 }
 

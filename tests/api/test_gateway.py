@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import httpx
 import pytest
@@ -28,9 +28,9 @@ REQUESTS = [
 ]
 
 
-def cluster(role: str, name: str, url: str, **options: object) -> Server:
+def cluster(role: str, name: str, url: str, more: Sequence[str] = ()) -> Server:
     given = ["--set", f"cluster.role={role}", "--set", f"cluster.url={url}", "--set", f"cluster.name={name}"]
-    return Server(*given, **options)  # type: ignore[arg-type]
+    return Server(*more, *given)
 
 
 @pytest.fixture(scope="module")

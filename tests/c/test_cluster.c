@@ -1,5 +1,7 @@
 /* A gateway and workers on a real nats-server, with the fake model. Workers that are killed are processes of their own:
- * this program again, with the arguments "worker URL NAME MICROSECONDS". */
+ * this program again, with the arguments "worker URL NAME MICROSECONDS". With "latency URL PAIRS MICROSECONDS" it
+ * prints milliseconds to the first audio, of an engine here and of a gateway with one worker, for
+ * benchmarks/cluster.py. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/base.h"
 #include "cluster/cluster.h"
 #include "fake_backend.h"
 #include "nats_rig.h"
@@ -406,8 +409,37 @@ static void nobody_there_and_a_deadline_are_said(void **state) {
     nats_kill(&nats);
 }
 
+static double first_audio(ishow_engine *e) {
+    const double start = ishow_now();
+    const float *samples;
+    size_t n;
+    ishow_utterance *u = submit(e, "The first sentence is a long one, so that it fills a part.");
+    if (ishow_utterance_next(u, 60, &samples, &n, NULL)) fail_msg("next");
+    const double taken = ishow_now() - start;
+    read_to_end(u, NULL);
+    ishow_utterance_free(u);
+    return 1000 * taken;
+}
+
+static int print_latency(char **argv) {
+    speaker s;
+    speaker_make(&s, NULL, NULL, atoi(argv[4]), 64);
+    pid_t pid = worker_start(argv[2], "far", atoi(argv[4]));
+    ishow_engine *g = gateway_make(argv[2]);
+    shows(g, "\"name\":\"far\"", 1);
+    for (int i = -3; i < atoi(argv[3]); i++) {
+        const double here = first_audio(s.engine), there = first_audio(g);
+        if (i >= 0) printf("%.3f %.3f\n", here, there);
+    }
+    ishow_engine_free(g);
+    worker_kill(pid);
+    speaker_end(&s);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     if (argc == 5 && !strcmp(argv[1], "worker")) return worker_process(argv);
+    if (argc == 5 && !strcmp(argv[1], "latency")) return print_latency(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_gateway_speaks_as_its_worker_does),
         cmocka_unit_test(a_killed_worker_is_taken_over_from_without_a_seam),

@@ -35,6 +35,7 @@ static void the_declared_functions_are_those_of_the_header(void **state) {
                           .options_reconnect_wait = natsOptions_SetReconnectWait,
                           .options_send_asap = natsOptions_SetSendAsap,
                           .options_retry = natsOptions_SetRetryOnFailedConnect,
+                          .options_closed = natsOptions_SetClosedCB,
                           .connect = natsConnection_Connect,
                           .status = natsConnection_Status,
                           .flush = natsConnection_FlushTimeout,
@@ -48,9 +49,37 @@ static void the_declared_functions_are_those_of_the_header(void **state) {
                           .data = natsMsg_GetData,
                           .length = natsMsg_GetDataLength,
                           .destroy_message = natsMsg_Destroy,
-                          .text = natsStatus_GetText};
+                          .text = natsStatus_GetText,
+                          .last_error = nats_GetLastError,
+                          .request = natsConnection_Request,
+                          .jetstream = natsConnection_JetStream,
+                          .jetstream_destroy = jsCtx_Destroy,
+                          .kv_open = js_KeyValue,
+                          .kv_close = kvStore_Destroy,
+                          .kv_get = kvStore_Get,
+                          .kv_put = kvStore_Put,
+                          .kv_create = kvStore_Create,
+                          .kv_update = kvStore_Update,
+                          .kv_purge = kvStore_Purge,
+                          .kv_value = kvEntry_Value,
+                          .kv_length = kvEntry_ValueLen,
+                          .kv_revision = kvEntry_Revision,
+                          .kv_entry_destroy = kvEntry_Destroy};
     (void)sizeof real; /* never called here: the library is loaded at run time */
     assert_int_equal(LIBNATS_CONNECTED, NATS_CONN_STATUS_CONNECTED);
+    const int ours[] = {LIBNATS_ERROR,         LIBNATS_SECURE_WANTED, LIBNATS_SECURE_REQUIRED,  LIBNATS_AUTH_FAILED,
+                        LIBNATS_NOT_PERMITTED, LIBNATS_NOT_FOUND,     LIBNATS_INVALID_ARGUMENT, LIBNATS_SSL_ERROR,
+                        LIBNATS_NO_RESPONDERS};
+    const int theirs[] = {NATS_ERR,
+                          NATS_SECURE_CONNECTION_WANTED,
+                          NATS_SECURE_CONNECTION_REQUIRED,
+                          NATS_CONNECTION_AUTH_FAILED,
+                          NATS_NOT_PERMITTED,
+                          NATS_NOT_FOUND,
+                          NATS_INVALID_ARG,
+                          NATS_SSL_ERROR,
+                          NATS_NO_RESPONDERS};
+    assert_memory_equal(ours, theirs, sizeof ours);
 #else
     skip();
 #endif

@@ -23,7 +23,7 @@ static rig *chatting(void) {
     ishow_error error = {0};
     rig *r = rig_make(&options, 0, 64);
     chat.rate = 0;
-    if (ishow_server_open_chat(r->server, r->engine, "anna", &chat, NULL, 0, &error) != ISHOW_OK)
+    if (ishow_server_open_chat(r->server, r->engine, "anna", &chat, NULL, 0, NULL, &error) != ISHOW_OK)
         fail_msg("chat: %s", error.message);
     ishow_server_ready(r->server, r->engine, "anna");
     reply paused = post(r, "/api/danmaku/pause", "", "{}");

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
+from nats import PROGRAM
+from serving import ROOT
 
 from ishowtts import config
 from ishowtts.errors import ConfigError
@@ -55,3 +58,16 @@ def test_a_gateway_needs_no_voices_of_its_own() -> None:
     data = config.load(None, ["cluster.role=gateway", "cluster.url=nats://a:4222", 'chat.voices=["far"]']).to_dict()
     assert data["voices"] == [] and data["default_voice"] is None
     assert data["chat"]["voices"] == [{"id": "far", "language": None}]
+
+
+def test_the_example_of_five_machines_is_good(tmp_path: Path) -> None:
+    seed = tmp_path / "nats.seed"
+    seed.write_text("SUAM")
+    seed.chmod(0o600)
+    for file in sorted((ROOT / "configs" / "cluster").glob("*.toml")):
+        here = tmp_path / file.name
+        text = file.read_text(encoding="utf-8").replace("/etc/ishowtts/nats.seed", str(seed))
+        here.write_text(text.replace('api_key_file = "/etc/ishowtts/api-key"', "insecure = true"), encoding="utf-8")
+        assert config.load(here).to_dict()["cluster"]["role"] == file.stem
+    checked = subprocess.run([PROGRAM, "-t", "-c", ROOT / "configs" / "cluster" / "nats.conf"], capture_output=True)
+    assert checked.returncode == 0, checked.stderr

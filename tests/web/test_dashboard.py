@@ -5,6 +5,7 @@ import time
 
 import httpx
 from browsing import Browser
+from nats import Nats
 from serving import Server
 
 
@@ -38,6 +39,25 @@ def test_figures_of_a_real_server(browser: Browser) -> None:
         links = {link.get_attribute("href").removeprefix(server.url) for link in browser.all(".links a")}
         assert links == {"/docs", "/openapi.json", "/metrics", "/overlay"}
         browser.check_reading("dashboard")
+        browser.open("about:blank")
+
+
+def test_the_workers_of_a_gateway(browser: Browser) -> None:
+    with Nats() as nats:
+
+        def part(role: str, name: str) -> Server:
+            given = {"role": role, "url": nats.url, "name": name}
+            return Server(*(word for key, value in given.items() for word in ("--set", f"cluster.{key}={value}")))
+
+        with part("worker", "studio-1") as worker, part("gateway", "front") as gateway:
+            browser.open(gateway.url + "/dashboard")
+            browser.wait(lambda: browser.shown("cluster") and "studio-1" in browser.text("workers"))
+            assert "Ready" in browser.text("workers")
+            assert httpx.post(gateway.url + "/api/tts", json={"text": "One line."}, timeout=60).status_code == 200
+            browser.wait(lambda: browser.texts("#workers td.number")[-1] == "1")
+            worker.end()
+            browser.wait(lambda: browser.shown("cluster-none"))
+        browser.was_away()
         browser.open("about:blank")
 
 

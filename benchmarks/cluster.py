@@ -1,0 +1,303 @@
+"""What a cluster adds and what it loses: a real nats-server, real gateways, and workers whose model takes a fixed time.
+
+The model of the workers sleeps for each step, so that several of them do not share a processor; they are
+`build/release/tests/test_cluster worker`, which `make tests` builds. `throughput`: utterances a second of 1 to 8
+workers. `latency`: milliseconds to the first audio that a gateway adds. `kills`: while clients ask without pause, a
+worker, a gateway or the broker is killed with SIGKILL and started again, `--times` times; every answer is compared with
+an undisturbed one, and a client whose gateway was killed asks another one.
+
+`failover`: of two gateways that share a chat the one that reads is killed; seconds until the other one begins the next
+message, and messages that were begun twice or never.
+
+    python benchmarks/cluster.py [throughput | latency | kill-worker | kill-gateway | kill-broker | failover]
+                                 [--times 50]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import itertools
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from common import write_csv
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from nats import Nats
+from serving import Server
+
+Row = dict[str, object]
+WORKER = Path(__file__).parent.parent / "build" / "release" / "tests" / "test_cluster"
+STEP_US = 20_000
+HEADERS = {"Content-Type": "application/json", "Accept": "audio/pcm, application/json"}
+TEXT = "The first sentence is a long one, so that it fills a part. The second sentence is as long as the first one."
+SECONDS = 8.0  # of load for a throughput
+CLIENTS = 6
+
+
+class Cluster:
+    """NATS, workers with a model of fixed time, and gateways."""
+
+    def __init__(self, workers: int, gateways: int, step_us: int = STEP_US, more: Sequence[str] = ()) -> None:
+        """more: options of the gateways."""
+        self.stack = ExitStack()
+        self.nats = self.stack.enter_context(Nats())
+        self.step_us, self.made, self.more = step_us, 0, more
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.gateways: list[Server] = []
+        for _ in range(workers):
+            self.add_worker()
+        for _ in range(gateways):
+            self.add_gateway()
+        self.wait()
+
+    def add_worker(self) -> None:
+        """One more."""
+        self.made += 1
+        command = [str(WORKER), "worker", self.nats.url, f"worker-{self.made}", str(self.step_us)]
+        self.workers.append(subprocess.Popen(command))
+
+    def add_gateway(self) -> None:
+        """One more."""
+        self.made += 1
+        given = {"role": "gateway", "url": self.nats.url, "name": f"gateway-{self.made}"}
+        options = [part for k, v in given.items() for part in ("--set", f"cluster.{k}={v}")]
+        self.gateways.append(Server(*options, *self.more))
+
+    def wait(self) -> None:
+        """Until every gateway knows every worker."""
+        for gateway in self.gateways:
+            while len(ask(gateway.port, "GET", "/api/cluster")[1]["workers"]) != len(self.workers):
+                time.sleep(0.05)
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for gateway in self.gateways:
+            gateway.kill()
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+        self.stack.close()
+
+
+def ask(port: int, method: str, path: str, body: object = None) -> tuple[int, dict[str, object] | bytes]:
+    """Status and content of one request on a connection of its own."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    try:
+        client.request(method, path, json.dumps(body) if body else None, HEADERS)
+        answer = client.getresponse()
+        content = answer.read()
+        kind = answer.headers.get_content_type()
+        return answer.status, json.loads(content) if kind == "application/json" else content
+    finally:
+        client.close()
+
+
+def speak(port: int, seed: int) -> bytes:
+    """16-bit PCM of the text."""
+    status, content = ask(port, "POST", "/api/tts/stream", {"text": TEXT, "seed": seed})
+    if status != 200 or not isinstance(content, bytes):
+        raise SystemExit(f"an answer is {status}: {content!r}")
+    return content
+
+
+class Load:
+    """Clients that ask without pause. `done`: answers; `again`: requests that were asked again."""
+
+    def __init__(self, ports: Callable[[], list[int]], clients: int, expected: dict[int, bytes] | None = None) -> None:
+        self.ports, self.expected = ports, expected
+        self.done, self.again, self.wrong = 0, 0, 0
+        self.slowest = 0.0
+        self.over = threading.Event()
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self._work, args=(i,)) for i in range(clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def _work(self, client: int) -> None:
+        turn = client
+        while not self.over.is_set():
+            turn += 1
+            seed, start = turn % 4, time.perf_counter()
+            while True:
+                ports = self.ports()
+                try:
+                    content = speak(ports[turn % len(ports)], seed)
+                    break
+                except (OSError, http.client.HTTPException):
+                    turn += 4
+                    with self.lock:
+                        self.again += 1
+                    time.sleep(0.05)
+            with self.lock:
+                self.done += 1
+                self.slowest = max(self.slowest, time.perf_counter() - start)
+                self.wrong += self.expected is not None and content != self.expected[seed]
+
+    def end(self) -> None:
+        """Finish what is under way."""
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def throughput() -> list[Row]:
+    """Utterances a second of 1 to 8 workers, and how much more than one worker that is."""
+    rows: list[Row] = []
+    for n in (1, 2, 4, 8):
+        with Cluster(n, 1) as cluster:
+            load = Load(lambda cluster=cluster: [cluster.gateways[0].port], 3 * n)  # type: ignore[misc]
+            time.sleep(2)
+            before, start = load.done, time.perf_counter()
+            time.sleep(SECONDS)
+            rate = (load.done - before) / (time.perf_counter() - start)
+            load.end()
+        one = float(rows[0]["per_s"]) if rows else rate  # type: ignore[arg-type]
+        rows.append({"what": "throughput", "workers": n, "per_s": round(rate, 3), "of_n": round(rate / one / n, 3)})
+        print(rows[-1], flush=True)
+    return rows
+
+
+def latency(times: int) -> list[Row]:
+    """First audio of an engine in the same process and of a gateway with one worker, in turn."""
+    with Nats() as nats:
+        command = [str(WORKER), "latency", nats.url, str(times * 4), str(STEP_US // 10)]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    here, there = np.array([line.split() for line in printed.splitlines()], float).T
+    row: Row = {"what": "latency", "pairs": len(here), "alone_ms": round(float(np.median(here)), 3)}
+    for p in (50, 99):
+        row[f"added_p{p}_ms"] = round(float(np.percentile(there - here, p)), 3)
+        row[f"alone_p{p}_from_median_ms"] = round(float(np.percentile(here, p) - np.median(here)), 3)
+    print(row, flush=True)
+    return [row]
+
+
+def kills(which: str, times: int) -> list[Row]:
+    """Kill one of a kind again and again under load."""
+    with Cluster(3, 2, STEP_US // 4) as cluster:
+        expected = {seed: speak(cluster.gateways[0].port, seed) for seed in range(4)}
+        load = Load(lambda: [gateway.port for gateway in cluster.gateways], CLIENTS, expected)
+        start = time.perf_counter()
+        for _ in range(times):
+            before = load.done
+            while load.done < before + CLIENTS:
+                time.sleep(0.02)
+            if which == "worker":
+                worker = cluster.workers.pop(0)
+                worker.kill()
+                worker.wait()
+                cluster.add_worker()
+            elif which == "gateway":
+                cluster.gateways[0].kill()
+                del cluster.gateways[0]
+                cluster.add_gateway()
+            else:
+                cluster.nats.kill()
+                time.sleep(0.3)
+                cluster.nats.start()
+        seconds = time.perf_counter() - start
+        load.end()
+    row: Row = {
+        "what": f"kill-{which}", "times": times, "seconds": round(seconds, 1), "answers": load.done,
+        "wrong": load.wrong, "asked_again": load.again, "slowest_s": round(load.slowest, 2),
+    }  # fmt: skip
+    print(row, flush=True)
+    return [row]
+
+
+class Listener:
+    """When the messages of a gateway's chat began: `started`, ids with their moments."""
+
+    def __init__(self, gateway: Server) -> None:
+        self.started: list[tuple[str, float]] = []
+        self.client = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=120)
+        self.client.request("GET", "/api/danmaku/stream")
+        threading.Thread(target=self._read, args=(self.client.getresponse(),), daemon=True).start()
+
+    def _read(self, answer: http.client.HTTPResponse) -> None:
+        name = ""
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            for raw in answer:
+                line = raw.decode()
+                name = line[7:].strip() if line.startswith("event: ") else name
+                if line.startswith("data: ") and name == "start":
+                    self.started.append((json.loads(line[6:])["id"], time.perf_counter()))
+
+
+def say(gateway: Server, number: int) -> str:
+    """Enqueue a message, until a gateway that leads accepts it; its id."""
+    body = {
+        "id": f"m{number}",
+        "platform": "test",
+        "channel": "room",
+        "username": f"v{number}",
+        "content": f"No {number}.",
+    }
+    while ask(gateway.port, "POST", "/api/danmaku/enqueue", body)[0] not in (200, 202):
+        time.sleep(0.05)
+    return f"m{number}"
+
+
+def failover(times: int) -> list[Row]:
+    """Kill the gateway that reads, and wait until the other one reads on."""
+    settings = ("cluster.chat=shared", "chat.gap_seconds=0.05", "chat.rate=0", "chat.flood_messages=0")
+    took: list[float] = []
+    sent: list[str] = []
+    begun: list[str] = []
+    with Cluster(2, 2, STEP_US // 10, [part for setting in settings for part in ("--set", setting)]) as cluster:
+        for _ in range(times):
+            first = next(
+                g for g in itertools.cycle(cluster.gateways) if any("this gateway leads the chat" in x for x in g.log)
+            )
+            other = next(g for g in cluster.gateways if g is not first)
+            listener = Listener(other)
+            for _ in range(4):
+                sent.append(say(other, len(sent)))
+            while not any(name == sent[-3] for name, _ in listener.started):
+                time.sleep(0.01)
+            killed = time.perf_counter()
+            first.kill()
+            while listener.started[-1][0] != sent[-1]:
+                time.sleep(0.01)
+            took.append(next(at for _, at in listener.started if at > killed) - killed)
+            begun += [name for name, _ in listener.started]
+            while ask(other.port, "GET", "/api/danmaku/status")[1]["counts"]["waiting"]:  # type: ignore[index]
+                time.sleep(0.05)
+            cluster.gateways = [other]
+            cluster.add_gateway()
+    row: Row = {
+        "what": "failover", "times": times, "messages": len(sent), "begun_twice": len(begun) - len(set(begun)),
+        "never_begun": len(set(sent) - set(begun)), "p50_s": round(float(np.median(took)), 3),
+        "slowest_s": round(max(took), 3),
+    }  # fmt: skip
+    print(row, flush=True)
+    return [row]
+
+
+def main() -> None:
+    """Measure, print, write benchmarks/results/cluster.csv."""
+    runs: dict[str, Callable[[int], list[Row]]] = {"throughput": lambda _: throughput(), "latency": latency}
+    runs["failover"] = failover
+    for which in ("worker", "gateway", "broker"):
+        runs[f"kill-{which}"] = lambda times, which=which: kills(which, times)  # type: ignore[misc]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", choices=[*runs, []], help="default: all")
+    parser.add_argument("--times", type=int, default=50)
+    args = parser.parse_args()
+    for what in args.what or runs:
+        write_csv("cluster", runs[what](args.times), by="what")
+
+
+if __name__ == "__main__":
+    main()

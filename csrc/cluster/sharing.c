@@ -1,0 +1,365 @@
+/* A gateway's side of shared.h: voices and pronunciations that came to it are written for all machines, those of other
+ * gateways are read every second. One thread does both. Questions for a front end go to a worker. */
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/json.h"
+#include "cluster/gateway.h"
+
+enum { TRIES = 8 };
+static const double LOOK_SECONDS = 1;
+static const double WRITE_SECONDS = 10;    /* that a change waits to be written */
+static const double ANSWER_SECONDS = 10;   /* that a question waits for its answer */
+static const double OBSOLETE_SECONDS = 60; /* after which the audio of a replaced voice is removed: an utterance may
+                                              still move to another worker */
+
+static gateway *of(ishow_engine *engine) { return (gateway *)(void *)engine; }
+
+static bucket *open_bucket(gateway *g, ishow_error *error) {
+    pthread_mutex_lock(&g->bucket_lock);
+    if (!g->bucket) bucket_open(&g->bucket, g->bus, SHARED_BUCKET, error);
+    bucket *k = g->bucket;
+    pthread_mutex_unlock(&g->bucket_lock);
+    return k;
+}
+
+/* ---- the thread ---- */
+
+/* Reads an object, applies `change` to it where there is one, and writes it, again while others write it too. */
+static json_t *exchange(bucket *k, const char *key, json_t *change, uint64_t *revision, ishow_error *error) {
+    for (int i = 0; i < TRIES; i++) {
+        json_t *all = shared_read(k, key, revision, error), *value, *before = json_deep_copy(all);
+        const char *name;
+        if (!all) return NULL;
+        json_object_foreach(change, name, value) {
+            if (json_is_null(value))
+                json_object_del(all, name);
+            else
+                json_object_set(all, name, value);
+        }
+        const int same = json_equal(all, before);
+        json_decref(before);
+        if (same) return all;
+        char *text = json_dumps(all, JSON_COMPACT);
+        const ishow_status status = text ? bucket_update(k, key, text, strlen(text), revision, error)
+                                         : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for what machines share");
+        free(text);
+        if (!status) return all;
+        json_decref(all);
+        if (status != ISHOW_EBUSY) return NULL;
+    }
+    return NULL;
+}
+
+/* Notes the versions that were replaced, and removes the audio of those that are so for long. */
+static void sweep(gateway *g, bucket *k, const json_t *before, const json_t *after, double now) {
+    const char *id, *version;
+    json_t *entry, *gone;
+    void *next;
+    json_object_foreach((json_t *)before, id, entry) {
+        const char *old = wire_text(entry, "version");
+        if (!strcmp(wire_text(entry, "by"), g->name) && strcmp(old, wire_text(json_object_get(after, id), "version")))
+            json_object_set_new(g->obsolete, old,
+                                json_pack("{s:f, s:I}", "at", now, "samples", wire_whole(entry, "samples")));
+    }
+    json_object_foreach((json_t *)after, id, entry) json_object_del(g->obsolete, wire_text(entry, "version"));
+    json_object_foreach_safe(g->obsolete, next, version, gone) {
+        if (now - wire_number(gone, "at") < OBSOLETE_SECONDS) continue;
+        for (size_t i = 0; i * SHARED_PART < wire_whole(gone, "samples"); i++) {
+            char key[64];
+            shared_part_key(key, version, i);
+            bucket_drop(k, key, NULL);
+        }
+        json_object_del(g->obsolete, version);
+    }
+}
+
+/* Without the lock, which it takes for the result. */
+static void synchronise(gateway *g, json_t *voices, json_t *lexicon, uint64_t ticket) {
+    ishow_error error = {0};
+    uint64_t revision = 0, of_lexicon = 0;
+    bucket *k = open_bucket(g, &error);
+    json_t *all = k ? exchange(k, SHARED_VOICES, voices, &revision, &error) : NULL;
+    json_t *words = all ? exchange(k, SHARED_LEXICON, lexicon, &of_lexicon, &error) : NULL;
+    if (words) sweep(g, k, g->shared, all, ishow_now()); /* only this thread replaces g->shared */
+    pthread_mutex_lock(&g->lock);
+    if (words) {
+        json_decref(g->shared);
+        g->shared = all;
+        all = NULL;
+        g->lexicon = of_lexicon;
+    } else { /* with the next look; what has come meanwhile is newer */
+        json_object_update_missing(g->pending, voices);
+        json_object_update_missing(g->told, lexicon);
+        if (!g->share_error.status && (json_object_size(voices) || json_object_size(lexicon)))
+            ishow_log(ISHOW_LOG_WARN, "cluster", "other machines are not told of a change yet: %s", error.message);
+    }
+    g->share_error = error;
+    if (words) g->share_error = (ishow_error){0};
+    g->written = ticket;
+    pthread_cond_broadcast(&g->shared_changed);
+    pthread_mutex_unlock(&g->lock);
+    json_decref(all);
+    json_decref(words);
+}
+
+static void *sharing_main(void *self) {
+    gateway *g = self;
+    pthread_mutex_lock(&g->lock);
+    while (!g->stopping) {
+        if (bus_connected(g->bus)) {
+            json_t *voices = g->pending, *lexicon = g->told;
+            const uint64_t ticket = g->asked;
+            g->pending = json_object();
+            g->told = json_object();
+            pthread_mutex_unlock(&g->lock);
+            synchronise(g, voices, lexicon, ticket);
+            json_decref(voices);
+            json_decref(lexicon);
+            pthread_mutex_lock(&g->lock);
+        }
+        struct timespec until;
+        ishow_deadline(LOOK_SECONDS, &until);
+        while (!g->stopping && g->asked == g->written && !pthread_cond_timedwait(&g->shared_changed, &g->lock, &until))
+            continue;
+    }
+    pthread_mutex_unlock(&g->lock);
+    return NULL;
+}
+
+/* Hands over a change and waits until it is written. The lock is held. */
+static ishow_status wait_written(gateway *g, ishow_error *error) {
+    const uint64_t ticket = ++g->asked;
+    struct timespec until;
+    ishow_deadline(WRITE_SECONDS, &until);
+    pthread_cond_broadcast(&g->shared_changed);
+    while (g->written < ticket && !pthread_cond_timedwait(&g->shared_changed, &g->lock, &until)) continue;
+    if (g->written < ticket) return ishow_fail(error, ISHOW_EIO, "cluster", "NATS does not answer.");
+    if (g->share_error.status && error) *error = g->share_error;
+    return g->share_error.status;
+}
+
+ishow_status sharing_open(gateway *g, ishow_error *error) {
+    pthread_mutex_init(&g->bucket_lock, NULL);
+    wire_condition(&g->shared_changed);
+    g->shared = json_object();
+    g->pending = json_object();
+    g->told = json_object();
+    g->obsolete = json_object();
+    if (!g->shared || !g->pending || !g->told || !g->obsolete)
+        return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a gateway could not be had.");
+    if (pthread_create(&g->sharer, NULL, sharing_main, g))
+        return ishow_fail(error, ISHOW_EINTERNAL, "", "The gateway's thread could not be started.");
+    g->shares = 1;
+    return ISHOW_OK;
+}
+
+void sharing_close(gateway *g) {
+    if (g->shares) {
+        pthread_mutex_lock(&g->lock);
+        g->stopping = 1;
+        pthread_cond_broadcast(&g->shared_changed);
+        pthread_mutex_unlock(&g->lock);
+        pthread_join(g->sharer, NULL);
+    }
+    bucket_close(g->bucket);
+    json_decref(g->shared);
+    json_decref(g->pending);
+    json_decref(g->told);
+    json_decref(g->obsolete);
+    if (g->told) {
+        pthread_cond_destroy(&g->shared_changed);
+        pthread_mutex_destroy(&g->bucket_lock);
+    }
+}
+
+json_t *sharing_voices(const gateway *g) {
+    json_t *all = directory_voices(&g->directory), *entry;
+    const char *id;
+    json_object_foreach(g->shared, id, entry) if (!directory_voice(&g->directory, id)) json_array_append(all, entry);
+    return all;
+}
+
+/* ---- voices ---- */
+
+typedef struct new_voice { /* an ishow_prepared_voice of a gateway */
+    ishow_engine_head head;
+    gateway *gateway;
+    json_t *entry;
+} new_voice;
+
+static void hash_voice(const ishow_voice *v, char out[SHARED_VERSION + 1]) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_DigestInit_ex(context, EVP_sha256(), NULL);
+    const char *texts[] = {v->language ? v->language : "", v->text ? v->text : ""};
+    for (int i = 0; i < 2; i++) EVP_DigestUpdate(context, texts[i], strlen(texts[i]) + 1);
+    EVP_DigestUpdate(context, &v->sample_rate, sizeof v->sample_rate);
+    if (v->length) EVP_DigestUpdate(context, v->samples, v->length * sizeof *v->samples);
+    EVP_DigestFinal_ex(context, digest, &n);
+    EVP_MD_CTX_free(context);
+    for (int i = 0; i < SHARED_VERSION / 2; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* Whether a voice of this name may come to this gateway. The lock is held. */
+static ishow_status may_come(const gateway *g, const char *id, ishow_error *error) {
+    const json_t *other = json_object_get(g->shared, id);
+    if (directory_voice(&g->directory, id))
+        return ishow_fail(error, ISHOW_EINVAL, "id", "The configuration of the workers has a voice %s already.", id);
+    if (other && strcmp(wire_text(other, "by"), g->name))
+        return ishow_fail(error, ISHOW_EINVAL, "id", "There is a voice %s already: it came to the gateway %s.", id,
+                          wire_text(other, "by"));
+    return ISHOW_OK;
+}
+
+ishow_status sharing_prepare(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
+                             ishow_error *error) {
+    gateway *g = of(engine);
+    char version[SHARED_VERSION + 1], key[64];
+    *out = NULL;
+    pthread_mutex_lock(&g->lock);
+    ishow_status status = may_come(g, voice->id, error);
+    pthread_mutex_unlock(&g->lock);
+    bucket *k = status ? NULL : open_bucket(g, error);
+    if (!k) return error ? error->status : ISHOW_EIO;
+    hash_voice(voice, version);
+    for (size_t i = 0, at; !status && (at = i * SHARED_PART) < voice->length; i++) {
+        const size_t n = voice->length - at < SHARED_PART ? voice->length - at : SHARED_PART;
+        shared_part_key(key, version, i);
+        status = bucket_put(k, key, voice->samples + at, n * sizeof *voice->samples, error);
+    }
+    if (status) return status;
+    new_voice *v = calloc(1, sizeof *v);
+    if (v) {
+        v->entry = json_object();
+        json_add(&v->entry, "id", json_string(voice->id));
+        json_add(&v->entry, "version", json_string(version));
+        json_add(&v->entry, "language", json_string(voice->language ? voice->language : ""));
+        json_add(&v->entry, "text", json_string(voice->text ? voice->text : ""));
+        json_add(&v->entry, "seconds", json_real(voice->sample_rate ? (double)voice->length / voice->sample_rate : 0));
+        json_add(&v->entry, "rate", json_integer(voice->sample_rate));
+        json_add(&v->entry, "samples", wire_u64(voice->length));
+        json_add(&v->entry, "by", json_string(g->name));
+    }
+    if (!v || !v->entry) {
+        free(v);
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a voice");
+    }
+    v->head = g->head;
+    v->gateway = g;
+    *out = (ishow_prepared_voice *)(void *)v;
+    return ISHOW_OK;
+}
+
+void sharing_discard(ishow_prepared_voice *prepared) {
+    new_voice *v = (new_voice *)(void *)prepared;
+    json_decref(v->entry);
+    free(v);
+}
+
+void sharing_install(ishow_engine *engine, ishow_prepared_voice *prepared) {
+    gateway *g = of(engine);
+    new_voice *v = (new_voice *)(void *)prepared;
+    pthread_mutex_lock(&g->lock);
+    json_object_set(g->pending, wire_text(v->entry, "id"), v->entry);
+    wait_written(g, NULL); /* a failure is in the log, and it is tried again */
+    pthread_mutex_unlock(&g->lock);
+    sharing_discard(prepared);
+}
+
+ishow_status sharing_remove(ishow_engine *engine, const char *id, ishow_error *error) {
+    gateway *g = of(engine);
+    pthread_mutex_lock(&g->lock);
+    const json_t *entry = json_object_get(g->shared, id);
+    const int own = entry && !strcmp(wire_text(entry, "by"), g->name);
+    if (own) {
+        json_object_set_new(g->pending, id, json_null());
+        wait_written(g, NULL);
+    }
+    pthread_mutex_unlock(&g->lock);
+    return own ? ISHOW_OK
+               : ishow_fail(error, ISHOW_ENOTFOUND, "voice_id", "there is no voice '%.64s' of this gateway's own", id);
+}
+
+/* ---- questions ---- */
+
+/* Gives a question to a worker and waits for its answer. Takes head. */
+static ishow_status ask(gateway *g, json_t *head, char **out, ishow_error *error) {
+    struct timespec until;
+    question q = {0};
+    ishow_deadline(ANSWER_SECONDS, &until);
+    pthread_mutex_lock(&g->lock);
+    const peer *p = directory_choose(&g->directory, NULL, NULL, WIRE_SHARES, 0, NULL, 0);
+    if (!p) {
+        pthread_mutex_unlock(&g->lock);
+        json_decref(head);
+        return ishow_fail(error, ISHOW_ESTATE, "", "No worker that could be asked is there.");
+    }
+    q.number = ++g->n_questions;
+    q.next = g->questions;
+    g->questions = &q;
+    json_object_set_new(head, "gateway", json_string(g->id));
+    json_object_set_new(head, "number", wire_u64(q.number));
+    gateway_post(g, p->id, head, NULL, 0);
+    g->dirty = 1;
+    pthread_cond_signal(&g->changed);
+    while (!q.done && !g->stopping && !pthread_cond_timedwait(&g->shared_changed, &g->lock, &until)) continue;
+    question **at = &g->questions;
+    while (*at != &q) at = &(*at)->next;
+    *at = q.next;
+    pthread_mutex_unlock(&g->lock);
+    if (!q.done) return ishow_fail(error, ISHOW_ETIMEOUT, "", "The worker that was asked does not answer.");
+    *out = q.json;
+    if (q.error.status && error) *error = q.error;
+    return q.error.status;
+}
+
+void sharing_answer(gateway *g, const json_t *head) {
+    question *q = g->questions;
+    while (q && q->number != wire_whole(head, "number")) q = q->next;
+    if (!q || q->done) return;
+    wire_read_error(json_object_get(head, "error"), &q->error);
+    q->json = ishow_strdup(json_string_value(json_object_get(head, "json")));
+    if (!q->error.status && !q->json) ishow_fail(&q->error, ISHOW_ENOMEM, "", "no memory for an answer");
+    q->done = 1;
+    pthread_cond_broadcast(&g->shared_changed);
+}
+
+/* What a front end is told of pronunciations goes to all workers. */
+static ishow_status tell(gateway *g, const char *json, char **out, ishow_error *error) {
+    json_t *entries = json_loads(json, 0, NULL);
+    ishow_error why = {0};
+    const size_t n = json_array_size(entries);
+    pthread_mutex_lock(&g->lock);
+    json_object_set_new(g->told, g->name, n ? entries : json_null());
+    if (!n) json_decref(entries);
+    ishow_status status = wait_written(g, &why);
+    pthread_mutex_unlock(&g->lock);
+    if (status && !n) status = ISHOW_OK; /* without JetStream there is nothing to forget either */
+    if (status && error) *error = why;
+    if (!status && !(*out = ishow_strdup("{}"))) status = ishow_fail(error, ISHOW_ENOMEM, "", "no memory");
+    return status;
+}
+
+ishow_status sharing_ask_frontend(ishow_engine *engine, const char *verb, const char *json, char **out,
+                                  ishow_error *error) {
+    if (!strcmp(verb, "tell")) return tell(of(engine), json, out, error);
+    return ask(of(engine), json_pack("{s:s, s:s, s:s}", "type", "ask", "verb", verb, "json", json), out, error);
+}
+
+ishow_status sharing_reading(ishow_engine *engine, const ishow_request *request, char **out, ishow_error *error) {
+    gateway *g = of(engine);
+    json_t *head = json_pack("{s:s, s:o}", "type", "ask", "request", wire_request(request));
+    pthread_mutex_lock(&g->lock);
+    json_t *shared = request->voice && !directory_voice(&g->directory, request->voice)
+                         ? json_object_get(g->shared, request->voice)
+                         : NULL;
+    if (shared) json_object_set(head, "shared", shared);
+    json_object_set_new(head, "lexicon", wire_u64(g->lexicon));
+    pthread_mutex_unlock(&g->lock);
+    return ask(g, head, out, error);
+}
