@@ -283,6 +283,7 @@ static PyMethodDef functions[] = {
      "fault_of(status, field, /)\n--\n\nHTTP status, code and field of a failed call of the core."},
     {"read_speech", read_speech, METH_O, read_speech_doc},
     {"read_openai", read_openai, METH_VARARGS, read_openai_doc},
+    {"read_openai_line", read_openai_line, METH_VARARGS, read_openai_line_doc},
     {"read_message", read_message, METH_VARARGS, read_message_doc},
     {"openai_field", openai_field, METH_O, openai_field_doc},
     {"openai_model", openai_model, METH_VARARGS, openai_model_doc},

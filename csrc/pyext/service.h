@@ -19,10 +19,11 @@ static inline PyObject *raise_service(PyTypeObject *type, ishow_status status, c
 extern PyType_Spec form_spec, voices_spec;
 
 /* ---- service_speech.c ---- */
-extern const char read_speech_doc[], read_openai_doc[], read_message_doc[], openai_field_doc[], openai_model_doc[],
-    openai_voice_doc[], accept_quality_doc[], accept_audio_doc[];
+extern const char read_speech_doc[], read_openai_doc[], read_openai_line_doc[], read_message_doc[], openai_field_doc[],
+    openai_model_doc[], openai_voice_doc[], accept_quality_doc[], accept_audio_doc[];
 PyObject *read_speech(PyObject *module, PyObject *body);
 PyObject *read_openai(PyObject *module, PyObject *args);
+PyObject *read_openai_line(PyObject *module, PyObject *args);
 PyObject *read_message(PyObject *module, PyObject *args);
 PyObject *openai_field(PyObject *module, PyObject *name);
 PyObject *openai_model(PyObject *module, PyObject *args);

@@ -29,7 +29,8 @@ static PyObject *given(const speech_form *form, const speech *s) {
         const json_t *json = json_object_get(s->json, row->name);
         if (!json || json_is_null(json)) continue;
         PyObject *value = value_of(ishow_speech_meaning(row), s);
-        const char *own = form == &ishow_speech_openai && row->option ? row->option : row->name;
+        const int renamed = form != &ishow_speech_own && form != &ishow_speech_written && row->option;
+        const char *own = renamed ? row->option : row->name;
         if (!value || PyDict_SetItemString(all, own, value) < 0) Py_CLEAR(all);
         Py_XDECREF(value);
     }
@@ -71,6 +72,23 @@ PyObject *read_openai(PyObject *module, PyObject *args) {
     const int good = ishow_speech_parse_openai(data.buf, (size_t)data.len, &defaults, model, &s, &f);
     PyBuffer_Release(&data);
     return answer(good, &ishow_speech_openai, &s, &f);
+}
+
+const char read_openai_line_doc[] =
+    "read_openai_line(line, first, model, /)\n--\n\nThe same of a line of a body whose text comes in pieces. first: it "
+    "begins the speech; the others have input and flush alone.";
+PyObject *read_openai_line(PyObject *module, PyObject *args) {
+    const ishow_request defaults = ishow_request_default();
+    Py_buffer data;
+    const char *model;
+    speech s;
+    fault f = {0};
+    int first;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*ps:read_openai_line", &data, &first, &model)) return NULL;
+    const int good = ishow_speech_parse_openai_line(data.buf, (size_t)data.len, first, &defaults, model, &s, &f);
+    PyBuffer_Release(&data);
+    return answer(good, first ? &ishow_speech_openai_begun : &ishow_speech_openai_piece, &s, &f);
 }
 
 const char read_message_doc[] =

@@ -6,9 +6,6 @@
  * thread has output; freed in on_completed. */
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,103 +19,6 @@
 #include "server/notify.h"
 
 enum { TICK_MS = 500, LISTENERS_MS = 250, POOL_BYTES = 64 * 1024, EVENTS = 64 };
-
-/* ---- connections ---- */
-
-int same_address(const struct sockaddr_storage *a, const struct sockaddr *b) {
-    if (a->ss_family != b->sa_family) return 0;
-    if (b->sa_family == AF_INET)
-        return ((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr ==
-               ((const struct sockaddr_in *)(const void *)b)->sin_addr.s_addr;
-    return !memcmp(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
-                   &((const struct sockaddr_in6 *)(const void *)b)->sin6_addr, 16);
-}
-
-/* Connections without a request must not exclude others: where one address, loopback included, has more than half of
- * all connections in this state, its oldest one is closed. Clients that send their request at once are never among the
- * oldest. */
-static void make_room(ishow_server *s, const struct sockaddr *address) {
-    unsigned idle = 0;
-    peer *oldest = NULL;
-    for (peer *p = s->peers; p; p = p->next) {
-        if (p->exchange || p->dropped || !same_address(&p->address, address)) continue;
-        idle++;
-        oldest = p; /* the list begins with the newest */
-    }
-    if (idle < s->connections_max / 2 || !oldest) return;
-    oldest->dropped = 1;
-    shutdown(oldest->fd, SHUT_RDWR);
-}
-
-/* Limits the connections of one client. */
-static enum MHD_Result may_connect(void *self, const struct sockaddr *address, socklen_t length) {
-    ishow_server *s = self;
-    unsigned n = 0;
-    (void)length;
-    make_room(s, address);
-    if (s->rules.loopback || !s->connections_per_client) return MHD_YES;
-    for (const peer *p = s->peers; p; p = p->next) n += (unsigned)same_address(&p->address, address);
-    n += subscribers_from(s->broadcast_workers, address);
-    return n < s->connections_per_client ? MHD_YES : MHD_NO;
-}
-
-static void on_connection(void *self, struct MHD_Connection *connection, void **context,
-                          enum MHD_ConnectionNotificationCode what) {
-    ishow_server *s = self;
-    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        peer *p = calloc(1, sizeof *p);
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *context = p;
-        if (!p) return;
-        p->fd = info ? info->connect_fd : -1;
-        p->since = ishow_now();
-        socklen_t length = sizeof p->address;
-        if (getpeername(p->fd, (struct sockaddr *)&p->address, &length)) p->address.ss_family = AF_UNSPEC;
-        p->next = s->peers;
-        if (s->peers) s->peers->prev = p;
-        s->peers = p;
-        s->connections++;
-        /* Limits what the kernel buffers: otherwise it would hold megabytes of audio for a slow client. */
-        int lowat = 16384;
-        setsockopt(p->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
-        return;
-    }
-    peer *p = *context;
-    if (!p) return;
-    if (p->prev)
-        p->prev->next = p->next;
-    else
-        s->peers = p->next;
-    if (p->next) p->next->prev = p->prev;
-    s->connections--;
-    free(p);
-}
-
-/* Seconds in which a whole request must arrive. An upload's limit grows with what has arrived, so that a client that
- * sends a few bytes at a time is closed early. */
-static double patience_of(const ishow_server *s, const exchange *x) {
-    if (!x || !x->uploads) return s->idle_seconds;
-    const double most = s->idle_seconds * ISHOW_UPLOAD_SECONDS / ISHOW_IDLE_SECONDS;
-    return fmin(most, s->idle_seconds / 3 + (double)x->received / ISHOW_UPLOAD_RATE_MIN);
-}
-
-/* Closes connections that have not sent a whole request in time, and those whose client has shut down its side:
- * libmicrohttpd does not notice a shutdown that arrives together with the last bytes, since it uses edge-triggered
- * epoll and takes a short read for an empty socket. */
-static void reap_slow(ishow_server *s) {
-    double now = ishow_now();
-    for (peer *p = s->peers; p; p = p->next) {
-        exchange *x = p->exchange;
-        if (x && x->phase != PHASE_HEAD && x->phase != PHASE_BODY && x->phase != PHASE_SWALLOW) continue;
-        char next;
-        p->ended = recv(p->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0 ? p->ended + 1 : 0;
-        if (now - p->since > patience_of(s, x) ||
-            p->ended > 1) { /* at the first tick libmicrohttpd may not have read it yet */
-            shutdown(p->fd, SHUT_RDWR);
-            p->since = now;
-        }
-    }
-}
 
 /* ---- exchanges ---- */
 
@@ -208,27 +108,45 @@ int http_watch(ishow_server *s, int fd, uint32_t events, watch *w) {
 }
 
 static void hang_up(exchange *x);
-static void client_left(watch *w, uint32_t events) {
-    (void)events;
-    hang_up((exchange *)(void *)w); /* its first member */
+static void wake_exchange(exchange *x);
+static void on_socket(watch *w, uint32_t events) {
+    exchange *x = (exchange *)(void *)w; /* its first member */
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        hang_up(x);
+    else if (x->wait->news(x)) /* it takes more of what is written to it */
+        wake_exchange(x);
+}
+
+static void watch_socket(exchange *x, uint32_t events) {
+    x->watch.ready = on_socket;
+    if (!x->watched && x->peer)
+        x->watched = http_watch(x->server, x->peer->fd, events | EPOLLRDHUP | EPOLLET, &x->watch);
 }
 
 void http_wait(exchange *x) {
-    x->watch.ready = client_left;
-    if (!x->watched && x->peer) x->watched = http_watch(x->server, x->peer->fd, EPOLLRDHUP | EPOLLET, &x->watch);
+    watch_socket(x, 0);
     x->suspended = 1;
     MHD_suspend_connection(x->connection);
 }
 
-void http_wait_for(exchange *x, const wait_kind *kind, void *waited) {
+static void join_waiting(exchange *x, const wait_kind *kind, void *waited) {
     ishow_server *s = x->server;
     x->wait = kind;
     x->waited = waited;
     x->next = s->waiting;
     if (s->waiting) s->waiting->prev = x;
     s->waiting = x;
+}
+
+void http_wait_for(exchange *x, const wait_kind *kind, void *waited) {
+    join_waiting(x, kind, waited);
     x->phase = PHASE_WAIT;
     http_wait(x);
+}
+
+void http_attend(exchange *x, const wait_kind *kind, void *waited) {
+    join_waiting(x, kind, waited);
+    watch_socket(x, EPOLLOUT);
 }
 
 /* libmicrohttpd can hand over a socket only by an upgrade. So its descriptor is replaced by that of an unused socket,
@@ -305,6 +223,11 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     case PHASE_HEAD: return on_head(x, url, method);
     case PHASE_BODY:
     case PHASE_SWALLOW:
+        if (x->lines && x->phase == PHASE_BODY && *n_data) {
+            const size_t n = *n_data;
+            *n_data = 0;
+            return written_take(x, data, n);
+        }
         if (*n_data) {
             x->received += *n_data;
             if (x->phase == PHASE_BODY) {
@@ -319,6 +242,7 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
             return x->received > SWALLOW_MAX || x->body.failed ? MHD_NO : MHD_YES;
         }
         upload_over(x);
+        if (x->lines && x->phase == PHASE_BODY) return written_end(x);
         return x->fault.status ? respond_fault(x) : x->route->answer(x);
     case PHASE_WAIT: return x->gone ? MHD_NO : x->wait->resume(x);
     default: return MHD_NO;
@@ -374,7 +298,7 @@ static void run_calls(ishow_server *s, int last) {
 /* Resumes every suspended exchange that has something to answer or send. */
 static void wake_waiting(ishow_server *s) {
     for (exchange *x = s->waiting; x; x = x->next)
-        if (x->suspended && (x->gone || x->wait->news(x))) wake_exchange(x);
+        if ((x->suspended || x->wait->attends) && (x->gone || x->wait->news(x))) wake_exchange(x);
 }
 
 static void on_wake(watch *w, uint32_t events) {
@@ -428,7 +352,7 @@ static void *loop_main(void *self) {
         double now = ishow_now();
         if (now >= next_tick) {
             next_tick = now + 1e-3 * TICK_MS;
-            reap_slow(s);
+            peers_reap(s);
             ws_tick(s, now);
             ishow_retry_after_tick(&s->load, atomic_load(&s->engine));
             ishow_load_history_tick(&s->history, atomic_load(&s->engine));
@@ -480,12 +404,12 @@ ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *
     ishow_status status = encoder_thread_create(&s->encoder_thread, http_wake, s, s->metrics, error);
     if (status != ISHOW_OK) return status;
     s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0,
-                                 may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
+                                 peer_may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
                                  MHD_OPTION_LISTEN_SOCKET, s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, connections_max,
                                  MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
                                  (unsigned)(s->idle_seconds + 0.999), MHD_OPTION_STRICT_FOR_CLIENT, 1,
                                  MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-                                 MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
+                                 MHD_OPTION_NOTIFY_CONNECTION, peer_changed, s, MHD_OPTION_END);
     if (!s->daemon) return ishow_fail(error, ISHOW_EIO, "", "The HTTP daemon could not be started.");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     s->on_daemon.ready = on_daemon;

@@ -188,6 +188,7 @@ typedef struct watch {
  * the loop. */
 typedef struct wait_kind {
     int endless;                            /* never ends by itself: ended as soon as the server shuts down */
+    int attends;                            /* `news` is called while the request is read, too */
     int (*news)(exchange *x);               /* 1: there is something to answer or send */
     enum MHD_Result (*resume)(exchange *x); /* called in PHASE_WAIT; answers, or calls http_wait again */
     void (*hang_up)(exchange *x);           /* x->gone is set: stop the work behind it */
@@ -207,6 +208,8 @@ struct exchange { /* one request and its answer */
     char *origin;       /* another origin that may call (CORS) */
     phase phase;
     int suspended, watched, gone, uploads, only_head, taken_over;
+    int lines;   /* the body is lines of JSON, which are spoken while they come */
+    int patient; /* the body may take as long as it wants */
     int bad_uri; /* contains %00, which would end the path early once unescaped */
     int status;  /* answered */
     double began;
@@ -279,12 +282,22 @@ void http_wake(void *server); /* any thread */
 /* Suspends the exchange, watches its client, and resumes it when kind->news returns 1. Takes `waited`. */
 void http_wait_for(exchange *x, const wait_kind *kind, void *waited);
 void http_wait(exchange *x); /* suspends it again, for the same thing */
+/* The same without suspending it: for a kind that attends, which writes to the socket itself. */
+void http_attend(exchange *x, const wait_kind *kind, void *waited);
 /* Takes a resumed exchange's socket and x->waited over from libmicrohttpd; the callback must then return MHD_NO. -1:
  * failed, nothing has changed. */
 int http_take_over(exchange *x, void **waited);
-int same_address(const struct sockaddr_storage *a, const struct sockaddr *b); /* ignores the port */
 int http_watch(ishow_server *s, int fd, uint32_t events,
                watch *w); /* 0: failed, errno. epoll_ctl(s->epoll, EPOLL_CTL_DEL, ...) ends it */
+
+/* ---- peers.c: connections ---- */
+int same_address(const struct sockaddr_storage *a, const struct sockaddr *b); /* ignores the port */
+/* Callbacks of libmicrohttpd; self: the server. The first limits the connections of one client. */
+enum MHD_Result peer_may_connect(void *self, const struct sockaddr *address, socklen_t length);
+void peer_changed(void *self, struct MHD_Connection *connection, void **context,
+                  enum MHD_ConnectionNotificationCode what);
+/* Closes connections that have not sent a whole request in time. */
+void peers_reap(ishow_server *s);
 
 /* ---- ws.c: WebSocket connections; everything on the loop ---- */
 typedef struct ws ws;
@@ -349,13 +362,14 @@ enum {
     ROUTE_BARE = 16,
     ROUTE_CHAT = 32,
     ROUTE_OPENAI = 64,
-    ROUTE_WORKER = 128
+    ROUTE_WORKER = 128,
+    ROUTE_LINES = 256
 };
 struct route {
     const char *method, *path, *name; /* {} in a path matches any one segment, which x->segment then holds */
     int flags; /* JSON, UPLOAD (multipart): accepts such a body; OPEN: no key needed; SPEECH: needs a ready engine;
                   BARE: may have no body; CHAT: needs live chat; OPENAI: errors name fields as OpenAI does; WORKER: a
-                  worker of a cluster answers it */
+                  worker of a cluster answers it; LINES: takes a body of lines of JSON, too */
     enum MHD_Result (*answer)(exchange *x);
 };
 const route *route_find(const char *method, const char *path, int *known_path);
@@ -374,8 +388,9 @@ int auth_key(exchange *x);  /* 0: fault set */
 enum MHD_Result respond(exchange *x, int status, const char *type, ishow_buffer *body); /* takes the body */
 enum MHD_Result respond_with(exchange *x, int status, struct MHD_Response *response);   /* takes the response */
 enum MHD_Result respond_fault(exchange *x);
-void respond_head(exchange *x, int status, struct MHD_Response *response,
-                  ishow_buffer *out); /* the head as text, for a response that ends with its connection */
+struct MHD_Response *fault_response(exchange *x); /* what respond_fault sends; NULL: no memory */
+/* The head as text, for a response that ends with its connection; more: further fields, each with its line's end. */
+void respond_head(exchange *x, int status, struct MHD_Response *response, const char *more, ishow_buffer *out);
 const char *header_get(exchange *x, const char *name); /* borrowed, NULL when absent */
 
 /* ---- handlers ---- */
@@ -384,6 +399,11 @@ enum MHD_Result answer_tts_stream(exchange *x);
 enum MHD_Result answer_tts_ws(exchange *x); /* speech_ws.c */
 enum MHD_Result answer_tts_cancel(exchange *x);
 enum MHD_Result answer_openai_speech(exchange *x); /* openai.c */
+const response_format *openai_response_of(const speech *said);
+/* speech_written.c: a part of a body of lines, and its end; what they return is for libmicrohttpd. */
+enum MHD_Result written_take(exchange *x, const char *data, size_t n);
+enum MHD_Result written_end(exchange *x);
+job *written_job(const exchange *x); /* borrowed; NULL: the exchange is of another kind, or has none yet */
 enum MHD_Result answer_openai_models(exchange *x);
 enum MHD_Result answer_openai_model(exchange *x);
 enum MHD_Result answer_openai_audio_models(exchange *x);
@@ -392,6 +412,8 @@ enum MHD_Result answer_openai_voices(exchange *x);
  * NULL: fault set. */
 job *speech_submit(ishow_server *s, speech *said, const response_format *response, ishow_format format, const char *id,
                    fault *f);
+job *speech_submit_checked(exchange *x, speech *said, const response_format *response,
+                           ishow_format format); /* the same with the exchange's id, which no other one may have */
 void speech_cancel(ishow_server *s, job *j);
 int tts_wait(exchange *x, speech *said, const response_format *response,
              ishow_format format); /* submits, and answers when there is output; 0: fault set */

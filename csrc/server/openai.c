@@ -5,7 +5,7 @@
 #include "service/openai.h"
 
 /* FLAC is sent whole: clients read all of it before they decode, and decoders that seek need its length. */
-static const response_format *response_of(const speech *said) {
+const response_format *openai_response_of(const speech *said) {
     if (said->events) return &response_openai;
     return said->format == ISHOW_FORMAT_FLAC ? &response_file : &response_stream;
 }
@@ -22,7 +22,7 @@ enum MHD_Result answer_openai_speech(exchange *x) {
     if (good) {
         said.request.voice = ishow_openai_voice(engine, (const char *const *)s->openai_voices.item, s->openai_voices.n,
                                                 said.request.voice, voice);
-        good = tts_wait(x, &said, response_of(&said), ISHOW_FORMAT_MP3);
+        good = tts_wait(x, &said, openai_response_of(&said), ISHOW_FORMAT_MP3);
     }
     ishow_speech_free(&said);
     ishow_buffer_free(&x->body);

@@ -31,11 +31,11 @@ static enum MHD_Result write_field(void *self, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
-void respond_head(exchange *x, int status, struct MHD_Response *response, ishow_buffer *out) {
+void respond_head(exchange *x, int status, struct MHD_Response *response, const char *more, ishow_buffer *out) {
     add_fields(x, response);
     ishow_buffer_format(out, "HTTP/1.1 %d %s\r\n", status, MHD_get_reason_phrase_for((unsigned)status));
     MHD_get_response_headers(response, write_field, out);
-    ishow_buffer_text(out, "Connection: close\r\n\r\n");
+    ishow_buffer_format(out, "%sConnection: close\r\n\r\n", more);
     x->status = status;
 }
 
@@ -64,19 +64,19 @@ enum MHD_Result respond(exchange *x, int status, const char *type, ishow_buffer 
     return respond_with(x, status, response);
 }
 
-enum MHD_Result respond_fault(exchange *x) {
+struct MHD_Response *fault_response(exchange *x) {
     if (x->route && x->route->flags & ROUTE_OPENAI) ishow_speech_rename(&x->fault);
     const fault *f = &x->fault;
     ishow_buffer body = {0};
     ishow_fault_write(&body, f);
     if (body.failed) {
         ishow_buffer_free(&body);
-        return MHD_NO;
+        return NULL;
     }
     struct MHD_Response *response = MHD_create_response_from_buffer(body.n, body.data, MHD_RESPMEM_MUST_FREE);
     if (!response) {
         ishow_buffer_free(&body);
-        return MHD_NO;
+        return NULL;
     }
     MHD_add_response_header(response, "Content-Type", "application/json");
     char text[96];
@@ -97,5 +97,10 @@ enum MHD_Result respond_fault(exchange *x) {
     /* After these faults it is not known where the next request begins. */
     if (!strcmp(f->code, "ambiguous_length") || f->status == 408 || f->status == 414 || f->status == 431)
         MHD_add_response_header(response, "Connection", "close");
-    return respond_with(x, f->status, response);
+    return response;
+}
+
+enum MHD_Result respond_fault(exchange *x) {
+    struct MHD_Response *response = fault_response(x);
+    return respond_with(x, x->fault.status, response);
 }

@@ -46,7 +46,8 @@ static const route routes[] = {
     {"POST", "/api/lexicon", "lexicon_put", ROUTE_JSON | ROUTE_SPEECH, answer_lexicon},
     {"DELETE", "/api/lexicon/{}", "lexicon_delete", ROUTE_SPEECH, answer_lexicon},
     {"POST", "/api/reading", "reading", ROUTE_JSON | ROUTE_SPEECH, answer_reading},
-    {"POST", "/v1/audio/speech", "openai_speech", ROUTE_JSON | ROUTE_SPEECH | ROUTE_OPENAI, answer_openai_speech},
+    {"POST", "/v1/audio/speech", "openai_speech", ROUTE_JSON | ROUTE_SPEECH | ROUTE_OPENAI | ROUTE_LINES,
+     answer_openai_speech},
     {"GET", "/v1/audio/voices", "openai_voices", ROUTE_SPEECH, answer_openai_voices},
     {"GET", "/v1/audio/models", "openai_audio_models", ROUTE_SPEECH, answer_openai_audio_models},
     {"GET", "/v1/models", "openai_models", ROUTE_SPEECH, answer_openai_models},
@@ -161,6 +162,8 @@ static int check_body(exchange *x, const field_scan *scan) {
     if (!scan->lengths && !scan->encodings)
         return ishow_fault_set(&x->fault, 411, "length_required", "Content-Length",
                                "A request with a body needs a Content-Length.");
+    x->lines = x->route->flags & ROUTE_LINES && is_type(header_get(x, "Content-Type"), "application/x-ndjson");
+    if (x->lines) return 1; /* the limit is that of a line */
     const char *wanted = x->route->flags & ROUTE_UPLOAD ? "multipart/form-data" : "application/json";
     if (!is_type(header_get(x, "Content-Type"), wanted))
         return ishow_fault_set(&x->fault, 415, "unsupported_media_type", "Content-Type", "The Content-Type must be %s.",

@@ -30,8 +30,8 @@ static const wait_kind speech_wait = {
 /* The running job with this id, borrowed; NULL when there is none. */
 static job *job_running(const ishow_server *s, const char *id) {
     for (const exchange *x = s->waiting; x; x = x->next) {
-        job *j = x->waited;
-        if (x->wait == &speech_wait && !strcmp(j->id, id)) return j;
+        job *j = x->wait == &speech_wait ? x->waited : written_job(x);
+        if (j && !strcmp(j->id, id)) return j;
     }
     return NULL;
 }
@@ -89,12 +89,15 @@ void speech_cancel(ishow_server *s, job *j) {
     encoder_thread_notify(s->encoder_thread);
 }
 
+job *speech_submit_checked(exchange *x, speech *said, const response_format *response, ishow_format format) {
+    if (!job_running(x->server, x->id)) return speech_submit(x->server, said, response, format, x->id, &x->fault);
+    ishow_fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.", x->id);
+    return NULL;
+}
+
 int tts_wait(exchange *x, speech *said, const response_format *response, ishow_format format) {
-    job *j = NULL;
-    if (job_running(x->server, x->id))
-        return ishow_fault_set(&x->fault, 409, "duplicate_id", "X-Request-Id", "A request with the id %s is running.",
-                               x->id);
-    if (!(j = speech_submit(x->server, said, response, format, x->id, &x->fault))) return 0;
+    job *j = speech_submit_checked(x, said, response, format);
+    if (!j) return 0;
     http_wait_for(x, &speech_wait, j);
     return 1;
 }

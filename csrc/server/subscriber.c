@@ -335,7 +335,7 @@ enum MHD_Result subscriber_begin(exchange *x, const subscriber_kind *kind, const
         result = respond_fault(x);
         goto done;
     }
-    respond_head(x, 200, response, &head);
+    respond_head(x, 200, response, "", &head);
     if (head.failed || !(sub = ishow_alloc(1, sizeof *sub))) goto done;
     sub->kind = kind;
     sub->address = x->peer->address;

@@ -51,10 +51,20 @@ static const ishow_field answer_rows[] = {
 };
 static const ishow_fields text = ROWS(text_rows), piece = ROWS(piece_rows), who = ROWS(who_rows),
                           answer = ROWS(answer_rows);
-static const ishow_field openai_rows[] = {
+static const ishow_field openai_model_rows[] = {
     {"model", .kind = ISHOW_FIELD_STRING, .needed = 1, .at = offsetof(speech, model), .least = 1, .most = ID_MAX,
      .help = "the loaded model's name, or one of OpenAI's"},
+};
+static const ishow_field openai_input_rows[] = {
     {"input", "text", .kind = ISHOW_FIELD_RENAMED, .needed = 1, .help = "what to say"},
+};
+static const ishow_field openai_piece_rows[] = {
+    {"input", "text", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, request.text), .most = ISHOW_MAX_TEXT_CHARS,
+     .help = "what to say, or the next piece of it"},
+    {"flush", "flush", .kind = ISHOW_FIELD_BOOLEAN, .at = offsetof(speech, flush),
+     .help = "speak what has come, without waiting for the end of a sentence"},
+};
+static const ishow_field openai_rows[] = {
     {"voice", "voice_id", .kind = ISHOW_FIELD_ID, .needed = 1, .at = offsetof(speech, request.voice), .least = 1,
      .most = ID_MAX,
      .help = "an id of `/v1/audio/voices`, or one of OpenAI's names, which the configuration maps to ours"},
@@ -71,10 +81,13 @@ static const ishow_field openai_rows[] = {
      .help = "accepted and not used: audio is streamed anyway"},
     {"user", .kind = ISHOW_FIELD_STRING, .at = offsetof(speech, ignored), .help = "accepted and not used"},
 };
-static const ishow_fields openai = ROWS(openai_rows);
+static const ishow_fields openai_model = ROWS(openai_model_rows), openai_input = ROWS(openai_input_rows),
+                          openai_piece = ROWS(openai_piece_rows), openai = ROWS(openai_rows);
 const speech_form ishow_speech_own = {{&text, &who, &ishow_request_fields, &answer}};
 const speech_form ishow_speech_written = {{&piece, &who, &ishow_request_fields, &answer, &ishow_feed_fields}};
-const speech_form ishow_speech_openai = {{&openai}};
+const speech_form ishow_speech_openai = {{&openai_model, &openai_input, &openai}};
+const speech_form ishow_speech_openai_begun = {{&openai_model, &openai_piece, &openai}};
+const speech_form ishow_speech_openai_piece = {{&openai_piece}};
 
 const ishow_field *ishow_speech_field_at(const speech_form *form, size_t i) {
     for (int part = 0; part < SPEECH_PARTS && form->parts[part]; part++) {
@@ -299,10 +312,20 @@ int ishow_speech_parse_openai(const char *body, size_t n, const ishow_request *d
     return ishow_openai_model_known(out->model, model) || ishow_fault_no_model(f, out->model, model);
 }
 
+int ishow_speech_parse_openai_line(const char *line, size_t n, int first, const ishow_request *defaults,
+                                   const char *model, speech *out, fault *f) {
+    const speech_form *form = first ? &ishow_speech_openai_begun : &ishow_speech_openai_piece;
+    if (!ishow_speech_read(ishow_speech_object(line, n, f), form, defaults, out, f)) return 0;
+    if (!out->request.text) out->request.text = "";
+    out->more = out->request.open = 1;
+    return !first || ishow_openai_model_known(out->model, model) || ishow_fault_no_model(f, out->model, model);
+}
+
 void ishow_speech_rename(fault *f) {
-    for (size_t i = 0; i < openai.n; i++)
-        if (openai_rows[i].option && !strcmp(f->error.field, openai_rows[i].option))
-            snprintf(f->error.field, sizeof f->error.field, "%s", openai_rows[i].name);
+    const ishow_field *row;
+    for (size_t i = 0; (row = ishow_speech_field_at(&ishow_speech_openai, i)); i++)
+        if (row->option && !strcmp(f->error.field, row->option))
+            snprintf(f->error.field, sizeof f->error.field, "%s", row->name);
 }
 
 /* ---- description ---- */

@@ -39,6 +39,8 @@ ISHOW_API extern const speech_form
     ishow_speech_written; /* messages of /api/tts/ws: the same, and the fields of a text that comes in pieces */
 ISHOW_API extern const speech_form
     ishow_speech_openai; /* POST /v1/audio/speech; a row's `option` is the field's name in /api/tts, NULL: none */
+ISHOW_API extern const speech_form ishow_speech_openai_begun,
+    ishow_speech_openai_piece; /* lines of a body of the same, whose text comes in pieces: the first and the others */
 
 ISHOW_API const ishow_field *ishow_speech_field_at(const speech_form *form, size_t i); /* NULL past the last */
 
@@ -61,6 +63,10 @@ int ishow_speech_read(json_t *root, const speech_form *form, const ishow_request
  * the loaded one. */
 ISHOW_API int ishow_speech_parse_openai(const char *body, size_t n, const ishow_request *defaults, const char *model,
                                         speech *out, fault *f);
+/* The same for a line of a body whose text comes in pieces: the first one is a request whose input may be missing, the
+ * others have input and flush alone. `more` is set in each. */
+ISHOW_API int ishow_speech_parse_openai_line(const char *line, size_t n, int first, const ishow_request *defaults,
+                                             const char *model, speech *out, fault *f);
 ISHOW_API void ishow_speech_rename(fault *f); /* renames the fault's field to OpenAI's name */
 
 /* A message on GET /api/tts/ws: a request or a piece of one with a request_id, or {"cancel": request_id}. */

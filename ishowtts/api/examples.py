@@ -161,7 +161,15 @@ def error_answers(statuses: tuple[int, ...]) -> Responses:
     return made
 
 
-def body_of(name: str) -> dict[str, Any]:
-    """A JSON request body that the component `name` describes, as FastAPI's argument `openapi_extra` takes it."""
-    content = {"schema": {"$ref": f"#/components/schemas/{name}"}}
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+LINES = "application/x-ndjson"
+"""Media type of a body of lines of JSON."""
+
+
+def body_of(name: str, lines: bool = False) -> dict[str, Any]:
+    """A JSON request body that the component `name` describes, as FastAPI's argument `openapi_extra` takes it.
+
+    `lines`: the body may also be lines of JSON, which the component `name`Lines describes.
+    """
+    names = {"application/json": name} | ({LINES: f"{name}Lines"} if lines else {})
+    content = {kind: {"schema": {"$ref": f"#/components/schemas/{one}"}} for kind, one in names.items()}
+    return {"requestBody": {"required": True, "content": content}}

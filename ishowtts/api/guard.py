@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .examples import LINES
 from .faults import Fault
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class _Body:
         length = headers.get("content-length", "")
         self._receive = receive
         self._whole = length in ("", "0") and "transfer-encoding" not in headers
+        self.is_lines = headers.get("content-type", "").startswith(LINES)
+        """It is spoken while it comes: an answer may begin before it has ended."""
         self._waits = "expect" in headers or (length.isdecimal() and int(length) > SWALLOW_MAX)
 
     async def receive(self) -> Message:
@@ -96,7 +99,8 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
             self.status = message["status"]
-            await self._body.swallow()
+            if not (self._body.is_lines and self.status == 200):
+                await self._body.swallow()
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = self._id
             headers["X-Content-Type-Options"] = "nosniff"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
@@ -10,10 +11,11 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from .._service import openai_field, openai_model, openai_voice, read_openai
-from .examples import answers, body_of
+from .._service import openai_field, openai_model, openai_voice, read_openai, read_openai_line
+from ..errors import IshowError
+from .examples import LINES, answers, body_of
 from .faults import Fault, given
-from .routes import Shared, json_body, needs_key, needs_speech
+from .routes import Shared, json_body, media_type, needs_key, needs_speech
 from .speech import EVENT_HEADERS, Closing, Speech, dumps, unless_gone
 from .state import State
 
@@ -65,15 +67,25 @@ class NamedVoices(BaseModel):
     voices: list[Named]
 
 
+async def _body(request: Request, state: Shared) -> bytes | None:
+    """A dependency: the body; None where it is lines of JSON, which are spoken while they come."""
+    return None if media_type(request) == LINES else await json_body(request, state)
+
+
 @router.post(
     "/v1/audio/speech",
     name="openai_speech",
     response_class=Response,
     responses=answers("openai_speech"),
-    openapi_extra=body_of("OpenAISpeech"),
+    openapi_extra=body_of("OpenAISpeech", lines=True),
 )
-async def speech(request: Request, state: Shared, body: Annotated[bytes, Depends(json_body)]) -> Response:
-    """The speech while it is made: audio, or with `stream_format` sse OpenAI's events."""
+async def speech(request: Request, state: Shared, body: Annotated[bytes | None, Depends(_body)]) -> Response:
+    """The speech while it is made: audio, or with `stream_format` sse OpenAI's events.
+
+    With a body of lines of JSON the text is spoken while it comes.
+    """
+    if body is None:
+        return await _written(request, state)
     engine = state.speech()
     asked = given(read_openai(body, engine.info["name"]))
     asked["voice_id"] = openai_voice(engine.handle(), state.config.openai.voices, asked["voice_id"])
@@ -94,6 +106,76 @@ async def speech(request: Request, state: Shared, body: Annotated[bytes, Depends
     except Fault as fault:
         fault.field = openai_field(fault.field)
         raise
+
+
+async def _lines(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The lines of a body that are not blank. Fault 413: one has more than `limit` bytes."""
+    kept = b""
+    async for part in request.stream():
+        *whole, kept = (kept + part).split(b"\n")
+        for line in (*whole, kept):
+            if len(line) > limit:
+                raise Fault(413, "too_large", f"A line may have {limit} bytes.")
+            if line is not kept and line.strip():
+                yield line
+    if kept.strip():
+        yield kept
+
+
+async def _written(request: Request, state: State) -> Response:
+    """Speak a text that comes in lines of JSON, of which the first is the request."""
+    engine = state.speech()
+    name = engine.info["name"]
+    lines = _lines(request, state.config.server.body_bytes_max)
+    try:
+        if (line := await anext(lines, None)) is None:
+            raise Fault(400, "malformed_json", "The body has no line of JSON.")
+        asked = given(read_openai_line(line, True, name))
+        asked["voice_id"] = openai_voice(engine.handle(), state.config.openai.voices, asked["voice_id"])
+        events = asked.get("stream_format") == "sse"
+        whole = asked.get("format") == "flac" and not events
+        spoken = Speech(state, request.state.request_id, asked | {"more": True}, "mp3", early=not whole)
+    except Fault as fault:
+        fault.field = openai_field(fault.field)
+        raise
+    session = spoken.session
+    assert session is not None
+
+    async def feed() -> None:
+        try:
+            if asked.get("flush"):
+                session.flush()
+            async for line in lines:
+                piece = given(read_openai_line(line, False, name))
+                await asyncio.to_thread(session.write, piece.get("text", ""))
+                if piece.get("flush"):
+                    session.flush()
+                spoken.touch()
+            session.end()
+        except IshowError:
+            pass  # the speech has ended already, and its reader is told why
+        except BaseException:
+            session.cancel()
+            raise
+
+    feeding = asyncio.create_task(feed())
+    try:
+        if events:
+            answer = await _events(spoken, len(asked.get("text", "")))
+        else:
+            answer = await (spoken.as_audio() if whole else spoken.as_stream(False))
+    except BaseException as error:
+        feeding.cancel()
+        spoken.close()
+        fault = feeding.exception() if feeding.done() and not feeding.cancelled() else None
+        if isinstance(fault, Fault) and isinstance(error, Fault):
+            error = fault  # a line that could not be read is why the speech was cancelled
+        if isinstance(error, Fault):
+            error.field = openai_field(error.field)
+        raise error from None
+    if isinstance(answer, Closing):
+        answer.reads = False  # the body is read by `feed` alone
+    return answer
 
 
 async def _events(spoken: Speech, characters: int) -> Response:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .._engine import DEFAULTS as D
+from .examples import LINES
 from .faults import Fault
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if dict(self.headers).get(b"content-type", b"").startswith(b"multipart/"):
             self._give_time(D["upload_seconds"])
+        elif dict(self.headers).get(b"content-type", b"").startswith(LINES.encode()):
+            self._stop_time()  # the writer of the text may think; its speech has a deadline
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

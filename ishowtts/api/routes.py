@@ -60,6 +60,11 @@ async def optional_json_body(request: Request, state: Shared) -> bytes:
     return b"" if bare else await json_body(request, state)
 
 
+def media_type(request: Request) -> str:
+    """The media type of a request's body in small letters, without its parameters."""
+    return str(request.headers.get("content-type", "")).partition(";")[0].strip(" ").lower()
+
+
 async def read_body(request: Request, kind: str, limit: int) -> bytes:
     """The whole body of a request.
 
@@ -68,7 +73,7 @@ async def read_body(request: Request, kind: str, limit: int) -> bytes:
     headers = request.headers
     if "content-length" not in headers and "transfer-encoding" not in headers:
         raise Fault(411, "length_required", "A request with a body needs a Content-Length.", "Content-Length")
-    if headers.get("content-type", "").partition(";")[0].strip(" ").lower() != kind:
+    if media_type(request) != kind:
         raise Fault(415, "unsupported_media_type", f"The Content-Type must be {kind}.", "Content-Type")
     if (length := int(headers.get("content-length", 0))) > limit:
         raise Fault(413, "too_large", f"The body may have {limit} bytes, not {length}.")

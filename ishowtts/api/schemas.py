@@ -27,6 +27,15 @@ REQUESTS = {
         _EXAMPLE,
     ),
     "OpenAISpeech": _request("OpenAISpeech", "What to say, in OpenAI's words.", OPENAI_SCHEMA, _OPENAI_EXAMPLE),
+    "OpenAISpeechLines": {
+        "title": "OpenAISpeechLines",
+        "type": "string",
+        "description": "A line of JSON for each piece of a text that is being written: first the request, whose "
+        "`input` may be missing, then objects with `input` and `flush` alone.",
+        "examples": [
+            '{"model":"tts-1","voice":"kathleen","input":"Good evening, "}\n{"input":"everybody."}\n',
+        ],
+    },
 }
 """JSON schemas of requests for speech, by the names of their components."""
 

@@ -224,11 +224,16 @@ class Closing(StreamingResponse):
     def __init__(self, speech: Speech, body: AsyncIterator[bytes], **options: Any) -> None:
         super().__init__(body, **options)
         self._speech = speech
+        self.reads = True
+        """Whether the answer looks out for the client's end; nothing else may read the request meanwhile."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the answer. After a failure the last chunk is not sent, and uvicorn closes the connection."""
         try:
-            await super().__call__(scope, receive, send)
+            if self.reads:
+                await super().__call__(scope, receive, send)
+            else:
+                await self.stream_response(send)
         except Fault as fault:
             logger.warning("%s failed: %s", self._speech.id, fault)
         finally:
