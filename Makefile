@@ -15,6 +15,7 @@ CLANG   := $(firstword $(shell command -v clang clang-14 clang-18 2>/dev/null))
 FUZZ_SECONDS ?= 5
 BUILD   := build/$(VARIANT)
 PREFIX  ?= /usr/local
+LIBDIR  ?= $(PREFIX)/lib
 version_of = $(shell sed -n 's/^.define ISHOW_VERSION_$1 //p' include/ishow.h)
 SOVERSION := $(call version_of,MAJOR)
 VERSION := $(SOVERSION).$(call version_of,MINOR).$(call version_of,PATCH)
@@ -75,7 +76,7 @@ $(call obj,$(BRIDGE) $(PYEXT) $(PYPARTS)): EXTRA = $(PY_CFLAGS) -DISHOW_PYTHON='
 # wheel and in an installed tree alike. Symbols of the interpreter come from the process, or else from libpython.
 $(LIB): $(call obj,$(CORE) $(BRIDGE))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SAN) -shared -Wl,-soname,$(@F) -o $@ $^ $(CORE_LIBS) $(PY_LIBRARY)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) -shared -Wl,-soname,$(@F) -o $@ $^ $(CORE_LIBS) $(PY_LIBRARY)
 	ln -sf $(@F) $(BUILD)/lib/libishow.so
 LINK_LIB := -L$(BUILD)/lib -lishow -Wl,-rpath,'$$ORIGIN/lib:$$ORIGIN/../lib:$$ORIGIN/../..'
 
@@ -88,7 +89,7 @@ $(BUILD)/libishow_server.a: $(call obj,$(SERVER))
 	rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/ishowtts-server: $(call obj,csrc/server/main.c) $(BUILD)/libishow_server.a $(LIB)
-	$(CC) $(CFLAGS) $(SAN) -o $@ $(filter-out $(LIB),$^) $(LINK_LIB) $(CORE_LIBS) $(SERVER_LIBS) $(PY_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) -o $@ $(filter-out $(LIB),$^) $(LINK_LIB) $(CORE_LIBS) $(SERVER_LIBS) $(PY_LIBS)
 
 # What is no module itself is a part of one, which takes it from this archive.
 $(BUILD)/libishow_pyparts.a: $(call obj,$(PYPARTS))
@@ -97,7 +98,7 @@ $(BUILD)/libishow_pyparts.a: $(call obj,$(PYPARTS))
 # Extension modules take the interpreter's symbols from the program that loads them.
 $(BUILD)/ext/%$(EXT_SUFFIX): $(BUILD)/csrc/pyext/%.o $(BUILD)/libishow_pyparts.a $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -shared -o $@ $(filter-out $(LIB),$^) $(LINK_LIB) $(CORE_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $(filter-out $(LIB),$^) $(LINK_LIB) $(CORE_LIBS)
 
 # Where CUDA's headers are, the names and types that are used of the driver are compared with them.
 CUDA_HOME ?= /usr/local/cuda
@@ -164,16 +165,18 @@ headers:
 	@set -e; for h in $(HEADERS); do printf '#include "%s"\nint ishow_header_is_c99;\n' $${h#*/} | \
 	  $(CC) -std=c99 -pedantic -Wall -Wextra -Werror -Iinclude -Icsrc -fsyntax-only -x c -; done; echo "headers: C99 clean"
 
-# The Python package lies beside the library, which finds it there; packages that it needs come from the environment of $(PYTHON).
+# The Python package lies in PREFIX/lib, where the library finds it from LIBDIR as well when that is a folder of it (lib/x86_64-linux-gnu);
+# packages that it needs come from the environment of $(PYTHON), or lie beside it.
 root = $(DESTDIR)$(PREFIX)
+libs = $(DESTDIR)$(LIBDIR)
 install: lib server ext
-	install -d $(root)/bin $(root)/include $(root)/lib/pkgconfig $(root)/lib/ishow
+	install -d $(root)/bin $(root)/include $(libs)/pkgconfig $(root)/lib/ishow
 	install -m 644 include/ishow.h $(root)/include/
-	install -m 755 $(LIB) $(root)/lib/libishow.so.$(VERSION)
-	ln -sf libishow.so.$(VERSION) $(root)/lib/libishow.so.$(SOVERSION)
-	ln -sf libishow.so.$(SOVERSION) $(root)/lib/libishow.so
+	install -m 755 $(LIB) $(libs)/libishow.so.$(VERSION)
+	ln -sf libishow.so.$(VERSION) $(libs)/libishow.so.$(SOVERSION)
+	ln -sf libishow.so.$(SOVERSION) $(libs)/libishow.so
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: ishow' 'Description: Text to speech in a chosen voice' 'Version: $(VERSION)' \
-	  'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lishow' > $(root)/lib/pkgconfig/ishow.pc
+	  'Cflags: -I$${prefix}/include' 'Libs: -L$(LIBDIR) -lishow' > $(libs)/pkgconfig/ishow.pc
 	install -m 755 $(BUILD)/ishowtts-server $(root)/bin/
 	$(PYTHON) setup.py -q build_py --build-lib $(root)/lib/ishow
 	install -m 755 $(BUILD)/ext/*$(EXT_SUFFIX) $(root)/lib/ishow/ishowtts/

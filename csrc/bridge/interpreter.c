@@ -74,9 +74,10 @@ static ishow_status check_prefix(const char *program, ishow_error *error) {
 }
 
 /* The folder that holds the Python package which belongs to this library: a wheel has the library in ishowtts/lib, an
- * installed tree the package in lib/ishow beside it, a build folder both in one checkout. 0: there is none. */
+ * installed tree the package in lib/ishow, beside it or beside its folder, a build folder both in one checkout. 0: there
+ * is none. */
 static int find_package(char out[PATH_MAX]) {
-    static const char *const places[] = {"ishow", "../..", "../../.."};
+    static const char *const places[] = {"ishow", "../ishow", "../..", "../../.."};
     Dl_info self;
     char file[PATH_MAX], probe[PATH_MAX];
     if (!dladdr((void *)(uintptr_t)find_package, &self) || !self.dli_fname || !realpath(self.dli_fname, file)) return 0;
