@@ -46,10 +46,12 @@ done:
     return status;
 }
 
-/* Fills *part from (text, pause, speed, voice); -1 with an exception. */
+/* Fills *part from (text, start, pause, speed, voice); -1 with an exception. */
 static int take_part(PyObject *item, ishow_part *part) {
     const char *text, *voice; /* borrowed from item */
-    if (!PyArg_ParseTuple(item, "sdds", &text, &part->pause, &part->speed, &voice)) return -1;
+    Py_ssize_t start;
+    if (!PyArg_ParseTuple(item, "sndds", &text, &start, &part->pause, &part->speed, &voice)) return -1;
+    part->start = (size_t)start;
     copy_cut(part->voice, sizeof part->voice, voice);
     part->text = ishow_strdup(text);
     return part->text ? 0 : (PyErr_NoMemory(), -1);

@@ -40,6 +40,7 @@ typedef struct ishow_unspoken {
 /* A stretch of a text between orders of markup. */
 typedef struct ishow_part {
     char *text;     /* owned; "": only the pause, at the end */
+    size_t start;   /* characters of the whole text before it */
     double pause;   /* seconds of silence before it */
     double speed;   /* 0: the request's */
     char voice[65]; /* "": the request's */

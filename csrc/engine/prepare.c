@@ -78,6 +78,7 @@ typedef struct plan {
     ishow_unspoken unspoken;
     const char *text; /* that is planned: the utterance's, or what was taken of it */
     size_t offset;    /* characters of the utterance's text before it */
+    size_t start;     /* characters of `text` before the part of it that is planned */
     double early;     /* seconds of the first chunk, about; 0: as long as it may be */
 } plan;
 
@@ -133,8 +134,7 @@ static ishow_status add_chunk(ishow_engine *engine, const ishow_utterance *u, vo
     if (status == ISHOW_EINVAL && !alone) return ISHOW_OK;
     if (status != ISHOW_OK) return status;
     const int empty = c.n_tokens == c.n_ref;
-    /* Places of a text with markup are those of its parts. */
-    const int placed = empty || u->markup || words_take(&c, reading, span, p->offset);
+    const int placed = empty || words_take(&c, reading, span, p->offset + p->start);
     if (empty || !placed) {
         free(c.tokens);
         free(c.token_words);
@@ -246,6 +246,7 @@ static ishow_status plan_parts(ishow_engine *engine, const ishow_utterance *u, p
     for (size_t i = 0; status == ISHOW_OK && i < n; i++) {
         voice *v = NULL;
         p->pause += parts[i].pause;
+        p->start = parts[i].start;
         if (!parts[i].text[0]) continue;
         status = part_voice(engine, &parts[i], u->voice, &v, error);
         if (status == ISHOW_OK)

@@ -110,12 +110,12 @@ class Frontend:
         what = "is in a script that this voice cannot read" if left_out else "holds nothing that can be spoken"
         raise TextError(f"The text {what}.", field="text")
 
-    def cut(self, text: str) -> list[tuple[str, float, float, str]]:
-        """A text with markup between its orders: (text, seconds of silence before it, speed, voice).
+    def cut(self, text: str) -> list[tuple[str, int, float, float, str]]:
+        """A text with markup between its orders: (text, its place in the whole, seconds of silence before, speed, voice).
 
         0 and "" leave speed and voice to the request. TextError, field "markup": an order cannot be obeyed.
         """
-        return [(part.text, part.pause, part.speed or 0.0, part.voice or "") for part in cut(text)]
+        return [(part.text, part.start, part.pause, part.speed or 0.0, part.voice or "") for part in cut(text)]
 
     def read(self, text: str, language: str | None = None, markup: bool = False) -> Reading:
         """How `text` is said, word by word; without `markup` nothing is raised."""

@@ -40,6 +40,19 @@ def test_over_http(http: httpx.Client, path: str) -> None:
     assert longest_silence(np.frombuffer(plain, np.int16)) < PAUSE // 10, "without markup it is text"
 
 
+def test_words_are_told_where_they_stand_in_the_markup(http: httpx.Client) -> None:
+    body = {"text": TEXT, "markup": True, "voice_id": "kathleen"} | FAST
+    answer = http.post("/api/tts/stream", json=body, headers={"Accept": "text/event-stream"}).text
+    events = [block.split("\ndata: ") for block in answer.strip().split("\n\n")]
+    words = [json.loads(data) for name, data in events if name == "event: word"]
+    assert [TEXT[word["offset"] :][: word["length"]] for word in words] == [
+        "Hello", "there", "Guten", "Abend", "[GIF](/dʒɪf/)",
+    ]  # fmt: skip
+    assert words[2]["start"] - words[1]["end"] > 0.45, "the pause lies between them"
+    starts = [word["start"] for word in words]
+    assert starts == sorted(starts)
+
+
 def test_for_clients_of_openai(http: httpx.Client) -> None:
     body = {"model": "tts-1", "input": TEXT, "voice": "kathleen", "response_format": "pcm", "markup": True, "seed": 3}
     check(http.post("/v1/audio/speech", json=body).content)
@@ -53,7 +66,7 @@ def test_over_a_websocket(server: Server) -> None:
             message = socket.recv(60)
             if isinstance(message, str):
                 event = json.loads(message)["event"]
-                assert event in ("start", "end"), message
+                assert event in ("start", "word", "end"), message
                 if event == "end":
                     break
             else:

@@ -287,6 +287,7 @@ static ishow_status cut(void *self, const char *text, ishow_part **out, size_t *
         if (used = 0, sscanf(p, "v=%64[a-z];%n", part->voice, &used) == 1) p += used;
         const size_t size = strcspn(p, "|");
         part->text = strndup(p, size);
+        part->start = (size_t)(p - text);
         p += size;
         if (!*p) return ISHOW_OK;
     }
