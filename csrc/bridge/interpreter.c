@@ -74,8 +74,8 @@ static ishow_status check_prefix(const char *program, ishow_error *error) {
 }
 
 /* The folder that holds the Python package which belongs to this library: a wheel has the library in ishowtts/lib, an
- * installed tree the package in lib/ishow, beside it or beside its folder, a build folder both in one checkout. 0: there
- * is none. */
+ * installed tree the package in lib/ishow, beside it or beside its folder, a build folder both in one checkout. 0:
+ * there is none. */
 static int find_package(char out[PATH_MAX]) {
     static const char *const places[] = {"ishow", "../ishow", "../..", "../../.."};
     Dl_info self;
