@@ -167,9 +167,9 @@ async def _written(request: Request, state: State) -> Response:
     except BaseException as error:
         feeding.cancel()
         spoken.close()
-        fault = feeding.exception() if feeding.done() and not feeding.cancelled() else None
-        if isinstance(fault, Fault) and isinstance(error, Fault):
-            error = fault  # a line that could not be read is why the speech was cancelled
+        failed = feeding.exception() if feeding.done() and not feeding.cancelled() else None
+        if isinstance(failed, Fault) and isinstance(error, Fault):
+            error = failed  # a line that could not be read is why the speech was cancelled
         if isinstance(error, Fault):
             error.field = openai_field(error.field)
         raise error from None

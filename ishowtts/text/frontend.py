@@ -111,7 +111,7 @@ class Frontend:
         raise TextError(f"The text {what}.", field="text")
 
     def cut(self, text: str) -> list[tuple[str, int, float, float, str]]:
-        """A text with markup between its orders: (text, its place in the whole, seconds of silence before, speed, voice).
+        """A text with markup between its orders: (text, its place, seconds of silence before it, speed, voice).
 
         0 and "" leave speed and voice to the request. TextError, field "markup": an order cannot be obeyed.
         """
