@@ -56,6 +56,7 @@ class SpeechOptions(TypedDict, total=False):
     cfg: float
     guidance_interval: tuple[float, float]
     short_guidance: bool
+    prompt_cache: bool
     embedded_guidance: bool
     sway: float
     speed: float

@@ -41,10 +41,13 @@ static void dismantle(ishow_engine *engine) {
     for (size_t i = 0; engine->jobs && i < engine->n_slots; i++) {
         ishow_workspace_free(&engine->jobs[i].x_space);
         ishow_workspace_free(&engine->jobs[i].h_space);
+        ishow_workspace_free(&engine->jobs[i].live);
     }
-    ishow_workspace *const all[] = {&engine->tokens, &engine->index, &engine->phase, &engine->cond,
-                                    &engine->frames, &engine->ends,  &engine->real,  &engine->imag,
-                                    &engine->pcm,    &engine->mod,   &engine->calls, &engine->split};
+    ishow_workspace *const all[] = {&engine->tokens,  &engine->index,        &engine->phase,         &engine->cond,
+                                    &engine->frames,  &engine->ends,         &engine->real,          &engine->imag,
+                                    &engine->pcm,     &engine->mod,          &engine->calls,         &engine->split,
+                                    &engine->prompts, &engine->prompt_noise, &engine->prompted_rows, &engine->prompt_h,
+                                    &engine->kept};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) ishow_workspace_free(all[i]);
     free(engine->jobs);
     free(engine->results);

@@ -170,8 +170,11 @@ typedef struct ishow_request {
     double cfg;
     double guidance_from, guidance_to; /* guidance where from <= t < to, each 0..1; elsewhere only the conditional
                                           branch, for half the work */
-    int short_guidance;    /* 1: the unconditional branch leaves out the frames of the reference, an approximation. No
-                              effect where the model has no prompt or computes both branches itself */
+    int short_guidance; /* 1: the unconditional branch leaves out the frames of the reference, an approximation. No
+                           effect where the model has no prompt or computes both branches itself */
+    int prompt_cache;   /* 1: what steps compute for the frames of the reference is cached by voice and time, and they
+                           compute the new frames alone; implies short_guidance. An approximation. No effect where
+                           the model has no prompt, the backend cannot do it, or the cache is too small */
     int embedded_guidance; /* 1: a guidance-conditioned network gets cfg as an input, up to its guidance_max, and
                               predicts the guided velocity itself: half the work of a step */
     double sway;

@@ -33,6 +33,9 @@ static const ishow_field request_rows[] = {
      .initial = 0,
      .help =
          "compute the unconditional branch of guidance without the reference's frames: less work, an approximation"},
+    {"prompt_cache", "prompt_cache", "prompt_cache", .kind = ISHOW_FIELD_BOOLEAN, AT(prompt_cache), .initial = 0,
+     .help =
+         "compute the reference's frames once for a voice and not with every text: far less work, an approximation"},
     {"embedded_guidance", "embedded_guidance", "embedded_guidance", "both_branches", .kind = ISHOW_FIELD_BOOLEAN,
      AT(embedded_guidance), .initial = 1,
      .help = "let a network that learnt it give the guided velocity itself, which is half the work of a step"},

@@ -65,7 +65,7 @@ static job *free_job(ishow_engine *engine, const ishow_utterance *u) {
             n_free++;
             found = found ? found : j;
         } else if (u->priority <= j->utterance->priority &&
-                   2 * u->chunks[u->admitted].work > ishow_path_work(&j->utterance->path, j->calls, j->frames, 0)) {
+                   2 * u->chunks[u->admitted].work > ishow_path_work(&j->utterance->path, j->calls, j->frames, 0, 0)) {
             short_one = 0;
         }
     }

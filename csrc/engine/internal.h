@@ -101,7 +101,7 @@ struct ishow_utterance {
     char *text;
     char *essential; /* NULL for none */
     voice *voice;    /* counted; NULL when the engine has none and needs none */
-    int priority, remove_silence, early, short_guidance, markup;
+    int priority, remove_silence, early, short_guidance, prompt_cache, markup;
     float t[ISHOW_NFE_MAX + 1];
     ishow_path path; /* over t */
     double speed, target_rms, cross_fade, fix_duration;
@@ -155,6 +155,9 @@ typedef struct job {
     float *x, *h; /* [frames * n_mels], [2 * frames * dim], in: */
     ishow_workspace x_space, h_space;
     ishow_cache_entry *mod; /* counted */
+    int prompted;           /* steps leave the reference's frames out, except those in: */
+    size_t known;           /* frames that are left out */
+    ishow_workspace live;   /* of ishow_prompt */
 } job;
 
 struct ishow_engine {
@@ -190,6 +193,10 @@ struct ishow_engine {
     job *jobs;                 /* [n_slots] */
     size_t n_jobs;             /* in flight */
     ishow_workspace tokens, index, phase, cond, frames, ends, real, imag, pcm, mod, calls, split;
+    /* of prompt.c: rows of a call with their prompts; encoding, noise, keys and values of a reference */
+    ishow_workspace prompted_rows, prompts, prompt_h, prompt_noise, kept;
+    ishow_cache_key prompt_of; /* of what prompt_h holds */
+    int prompt_warned;         /* that the cache is too small */
 };
 
 /* utterance.c; the lock is held where said */
@@ -275,7 +282,26 @@ void render_finish(ishow_engine *engine, job *job,
 void render_drop(ishow_engine *engine, job *job);                       /* frees the slot; buffers stay */
 void render_conclude(ishow_engine *engine, ishow_utterance *utterance); /* ends one whose chunks are all joined; lock
                                                                            held, and let go meanwhile */
+/* Seconds in the backend, for the statistics. */
+void render_account(ishow_engine *engine, ishow_utterance *utterance, double seconds);
+/* Log-mel of a voice's reference; *out is counted. */
+ishow_status render_reference(ishow_engine *engine, const voice *voice, ishow_cache_entry **out, ishow_error *error);
+/* Frames of each of n tokens by the model's prediction, into engine->frames. */
+ishow_status render_durations(ishow_engine *engine, const int64_t *tokens, size_t n, ishow_error *error);
+/* Runs the model's encode for `frames` frames, ref_frames of them the voice's reference, into h [2][frames * dim];
+ * engine->ends says where each token ends, if the layout is aligned. Sets engine->index. */
+ishow_status render_encode(ishow_engine *engine, const voice *voice, const int64_t *tokens, size_t n_tokens,
+                           size_t ref_frames, size_t frames, float *h, ishow_error *error);
 ishow_status render_step(void *engine, const ishow_step_row *rows, size_t n_rows,
                          ishow_error *error); /* the scheduler's step_fn */
+
+/* prompt.c: the inference thread, without the lock */
+/* Decides whether a row's steps leave its reference out, after render_encode. 0: out of memory. */
+int prompt_plan(ishow_engine *engine, job *job);
+/* Copies of the rows of a call, with the prompts of those that leave it out, computed where the cache lacks them.
+ * prompt_release after the call. */
+ishow_status prompt_attach(ishow_engine *engine, const ishow_step_row *rows, size_t n, const ishow_step_row **out,
+                           ishow_error *error);
+void prompt_release(ishow_engine *engine, size_t n);
 
 #endif

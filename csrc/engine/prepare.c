@@ -142,7 +142,7 @@ static ishow_status add_chunk(ishow_engine *engine, const ishow_utterance *u, vo
     }
     const size_t frames = ishow_pace_frames(pace, text, bytes, speed);
     c.gen_frames = ruled_frames(info, ref_frames, frames);
-    c.work = ishow_path_work(&u->path, 0, ref_frames + frames, 0);
+    c.work = ishow_path_work(&u->path, 0, ref_frames + frames, 0, 0);
     c.pause = (size_t)(p->pause * info->sample_rate + 0.5);
     c.apart = p->pause > 0 || (p->n && p->chunks[p->n - 1].voice != v);
     c.voice = v;

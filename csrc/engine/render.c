@@ -19,8 +19,7 @@ static ishow_status no_memory(ishow_error *error, size_t frames) {
     return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", frames);
 }
 
-/* Adds seconds spent in the backend to the statistics. */
-static void account(ishow_engine *engine, ishow_utterance *u, double seconds) {
+void render_account(ishow_engine *engine, ishow_utterance *u, double seconds) {
     pthread_mutex_lock(&engine->lock);
     u->timings.model += seconds;
     engine->stats.model_seconds += seconds;
@@ -31,9 +30,12 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
     ishow_engine *engine = self;
     const ishow_backend *backend = &engine->backend;
     const size_t mels = (size_t)backend->info.n_mels, values = ishow_step_split_floats(rows, n_rows, mels);
-    ishow_status status;
     double begin = ishow_now();
-    if (!values)
+    const ishow_step_row *const given = rows;
+    ishow_status status = prompt_attach(engine, given, n_rows, &rows, error);
+    if (status) {
+        /* said already */
+    } else if (!values)
         status = backend->step(backend->self, rows, n_rows, error);
     else if (!ishow_workspace_grow(&engine->split, values, sizeof(float)) ||
              !ishow_workspace_grow(&engine->calls, n_rows, sizeof *rows))
@@ -41,26 +43,26 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
     else
         status = ishow_step_split(backend->step, backend->self, rows, n_rows, mels, (size_t)backend->info.dim,
                                   engine->calls.data, engine->split.data, error);
+    prompt_release(engine, n_rows);
     double share = (ishow_now() - begin) / (double)n_rows;
     pthread_mutex_lock(&engine->lock);
     for (size_t i = 0; i < n_rows; i++)
         for (size_t k = 0; k < engine->n_slots; k++) {
             job *j = &engine->jobs[k];
-            if (!j->utterance || j->x != rows[i].x) continue;
+            if (!j->utterance || j->x != given[i].x) continue;
             j->utterance->timings.model += share;
             engine->stats.model_seconds += share;
             if (status != ISHOW_OK) continue;
             j->calls++;
             engine->stats.steps++;
-            engine->work += ishow_call_work(rows[i].h_uncond != NULL, rows[i].frames, rows[i].unguided);
+            engine->work += ishow_call_work(given[i].h_uncond != NULL, given[i].frames, j->known, given[i].unguided);
             __atomic_add_fetch(&j->utterance->calls, 1, __ATOMIC_RELAXED);
         }
     pthread_mutex_unlock(&engine->lock);
     return status;
 }
 
-/* Log-mel of the voice's reference, from the cache or computed. *out is counted. */
-static ishow_status reference_mel(ishow_engine *engine, const voice *v, ishow_cache_entry **out, ishow_error *error) {
+ishow_status render_reference(ishow_engine *engine, const voice *v, ishow_cache_entry **out, ishow_error *error) {
     *out = ishow_cache_get(engine->cache, v->key);
     if (*out) return ISHOW_OK;
     size_t bytes = v->frames * (size_t)engine->backend.info.n_mels * sizeof(float);
@@ -93,13 +95,21 @@ static ishow_status modulation(ishow_engine *engine, ishow_utterance *u, ishow_c
         return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
     double begin = ishow_now();
     ishow_status status = engine->backend.modulate(engine->backend.self, times, guidance, n, engine->mod.data, error);
-    account(engine, u, ishow_now() - begin);
+    render_account(engine, u, ishow_now() - begin);
     if (status != ISHOW_OK) return status;
     if (!ishow_all_finite(engine->mod.data, values))
         return ishow_fail(error, ISHOW_EMODEL, "",
                           "the model's time modulation is not finite: its weights may be damaged");
     *out = ishow_cache_put(engine->cache, key, engine->mod.data, values * sizeof(float));
     return *out ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a table of %zu times", n);
+}
+
+ishow_status render_durations(ishow_engine *engine, const int64_t *tokens, size_t n, ishow_error *error) {
+    const ishow_backend *backend = &engine->backend;
+    if (!ishow_workspace_grow(&engine->frames, n, sizeof(float)) ||
+        !ishow_workspace_grow(&engine->ends, n, sizeof(size_t)))
+        return no_memory(error, n);
+    return backend->durations(backend->self, tokens, n, engine->frames.data, error);
 }
 
 /* Sets the length of the row and, for aligned tokens, where each ends (engine->ends). */
@@ -112,12 +122,9 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
         if (j->frames < c->n_tokens + 1) j->frames = c->n_tokens + 1; /* F5: the tokens must fit */
     }
     if (info->predicts_durations) {
-        if (!ishow_workspace_grow(&engine->frames, c->n_tokens, sizeof(float)) ||
-            !ishow_workspace_grow(&engine->ends, c->n_tokens, sizeof(size_t)))
-            return no_memory(error, c->n_tokens);
         double begin = ishow_now();
-        ishow_status status = backend->durations(backend->self, c->tokens, c->n_tokens, engine->frames.data, error);
-        account(engine, u, ishow_now() - begin);
+        ishow_status status = render_durations(engine, c->tokens, c->n_tokens, error);
+        render_account(engine, u, ishow_now() - begin);
         if (status != ISHOW_OK) return status;
         size_t total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, c->speed,
                                         c->gen_frames, engine->ends.data);
@@ -138,53 +145,59 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
     return ISHOW_OK;
 }
 
-/* Runs the model's encode into j->h. */
-static ishow_status encode(ishow_engine *engine, ishow_utterance *u, job *j, const chunk *c, ishow_error *error) {
+ishow_status render_encode(ishow_engine *engine, const voice *v, const int64_t *tokens, size_t n_tokens,
+                           size_t ref_frames, size_t n, float *h, ishow_error *error) {
     const ishow_backend *backend = &engine->backend;
     const ishow_model_info *info = &backend->info;
-    size_t mels = (size_t)info->n_mels, dim = (size_t)info->dim, n = j->frames;
+    size_t mels = (size_t)info->n_mels;
     ishow_cache_entry *mel = NULL;
-    ishow_status status = ISHOW_OK;
-    ishow_encode_in in = {.ref_frames = j->ref_frames, .frames = n, .tokens = c->tokens, .n_tokens = c->n_tokens};
+    ishow_encode_in in = {.ref_frames = ref_frames, .frames = n, .tokens = tokens, .n_tokens = n_tokens};
 
-    const int grown = ishow_workspace_grow(&j->x_space, n * mels, sizeof *j->x) &&
-                      ishow_workspace_grow(&j->h_space, 2 * n * dim, sizeof *j->h) &&
-                      ishow_workspace_grow(&engine->cond, n * mels, sizeof(float)) &&
-                      ishow_workspace_grow(&engine->tokens, n, sizeof(int64_t)) &&
-                      ishow_workspace_grow(&engine->index, n, sizeof(int64_t)) &&
-                      ishow_workspace_grow(&engine->phase, n, sizeof(float));
-    j->x = j->x_space.data;
-    j->h = j->h_space.data;
-    if (!grown) return no_memory(error, n);
+    if (!ishow_workspace_grow(&engine->cond, n * mels, sizeof(float)) ||
+        !ishow_workspace_grow(&engine->tokens, n, sizeof(int64_t)) ||
+        !ishow_workspace_grow(&engine->index, n, sizeof(int64_t)) ||
+        !ishow_workspace_grow(&engine->phase, n, sizeof(float)))
+        return no_memory(error, n);
     float *cond = engine->cond.data;
-    if (j->ref_frames) {
-        status = reference_mel(engine, c->voice, &mel, error);
-        if (status != ISHOW_OK) goto done;
-        memcpy(cond, ishow_cache_entry_data(mel), j->ref_frames * mels * sizeof *cond);
+    if (ref_frames) {
+        ishow_status status = render_reference(engine, v, &mel, error);
+        if (status != ISHOW_OK) return status;
+        memcpy(cond, ishow_cache_entry_data(mel), ref_frames * mels * sizeof *cond);
+        ishow_cache_entry_release(mel);
     }
-    memset(cond + j->ref_frames * mels, 0, (n - j->ref_frames) * mels * sizeof *cond);
+    memset(cond + ref_frames * mels, 0, (n - ref_frames) * mels * sizeof *cond);
     in.cond = cond;
     if (info->text_layout == ISHOW_TEXT_ALIGNED) {
-        ishow_align_fill(engine->ends.data, c->n_tokens, engine->index.data, engine->phase.data);
+        ishow_align_fill(engine->ends.data, n_tokens, engine->index.data, engine->phase.data);
         in.index = engine->index.data;
         in.phase = engine->phase.data;
     } else {
         int64_t *padded = engine->tokens.data;
-        memcpy(padded, c->tokens, c->n_tokens * sizeof *padded);
-        memset(padded + c->n_tokens, 0, (n - c->n_tokens) * sizeof *padded);
+        memcpy(padded, tokens, n_tokens * sizeof *padded);
+        memset(padded + n_tokens, 0, (n - n_tokens) * sizeof *padded);
         in.tokens = padded;
         in.n_tokens = n;
         if (info->text_layout == ISHOW_TEXT_AVERAGE) {
-            ishow_spread_fill(c->n_tokens, n, engine->index.data);
+            ishow_spread_fill(n_tokens, n, engine->index.data);
             in.index = engine->index.data;
         }
     }
+    return backend->encode(backend->self, &in, h, h + n * (size_t)info->dim, error);
+}
+
+/* Encodes a row, and decides what its steps compute. */
+static ishow_status encode(ishow_engine *engine, ishow_utterance *u, job *j, const chunk *c, ishow_error *error) {
+    const ishow_model_info *info = &engine->backend.info;
+    const size_t n = j->frames;
+    const int grown = ishow_workspace_grow(&j->x_space, n * (size_t)info->n_mels, sizeof *j->x) &&
+                      ishow_workspace_grow(&j->h_space, 2 * n * (size_t)info->dim, sizeof *j->h);
+    j->x = j->x_space.data;
+    j->h = j->h_space.data;
+    if (!grown) return no_memory(error, n);
     double begin = ishow_now();
-    status = backend->encode(backend->self, &in, j->h, j->h + n * dim, error);
-    account(engine, u, ishow_now() - begin);
-done:
-    ishow_cache_entry_release(mel);
-    return status;
+    ishow_status status = render_encode(engine, c->voice, c->tokens, c->n_tokens, j->ref_frames, n, j->h, error);
+    render_account(engine, u, ishow_now() - begin);
+    return status || prompt_plan(engine, j) ? status : no_memory(error, n);
 }
 
 /* Fills x with noise and adds the row to the scheduler. */
@@ -195,11 +208,12 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
     ishow_noise_fill(ishow_noise_seed(u->seed, (uint32_t)number, (uint32_t)j->retry), j->x,
                      j->frames * (size_t)info->n_mels);
     j->calls = 0;
-    const size_t reference = u->short_guidance && info->one_branch && j->frames - j->ref_frames >= 2
+    const size_t reference = (u->short_guidance || j->prompted) && info->one_branch && j->frames - j->ref_frames >= 2
                                  ? j->ref_frames
                                  : 0; /* two frames are the least that a model takes */
     const ishow_row row = {.x = j->x,
                            .unguided = reference,
+                           .known = j->known,
                            .h_cond = j->h,
                            .h_uncond = j->h + j->frames * (size_t)info->dim,
                            .mod = ishow_cache_entry_data(j->mod),
@@ -356,7 +370,7 @@ static ishow_status vocode(ishow_engine *engine, job *j, size_t *n_out, const ch
     double begin = ishow_now();
     ishow_status status = backend->vocode(backend->self, j->x + j->ref_frames * (size_t)info->n_mels, frames,
                                           engine->real.data, engine->imag.data, error);
-    account(engine, u, ishow_now() - begin);
+    render_account(engine, u, ishow_now() - begin);
     if (status != ISHOW_OK) return status;
     float *samples = engine->pcm.data;
     status = ishow_istft_compute(engine->istft, engine->real.data, engine->imag.data, frames, samples, error);

@@ -197,6 +197,7 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
                            .guided_from = (float)request->guidance_from,
                            .guided_to = (float)request->guidance_to};
     u->short_guidance = request->short_guidance;
+    u->prompt_cache = request->prompt_cache;
     u->priority = request->priority;
     u->ahead = request->ahead;
     u->remove_silence = request->remove_silence;

@@ -61,16 +61,24 @@ typedef struct ishow_call {
 
 #define ISHOW_UNGUIDED_WORK 0.5 /* work of a call with one branch; one with both is 1 */
 
-/* Work of a call for `frames` frames, `unguided` of which the unconditional branch leaves out. */
-static inline double ishow_call_work(int guided, size_t frames, size_t unguided) {
-    return (double)frames * (guided ? 1 : ISHOW_UNGUIDED_WORK) -
-           (guided ? (double)unguided * (1 - ISHOW_UNGUIDED_WORK) : 0);
+/* Work of a call for `frames` frames, `known` of which the conditional branch leaves out, and `unguided` the other. */
+static inline double ishow_call_work(int guided, size_t frames, size_t known, size_t unguided) {
+    return (double)(frames - known) * ISHOW_UNGUIDED_WORK +
+           (guided ? (double)(frames - unguided) * (1 - ISHOW_UNGUIDED_WORK) : 0);
 }
 
 int ishow_path_calls(const ishow_path *path);
 ishow_call ishow_path_call(const ishow_path *path, int number); /* 0 .. calls - 1 */
-double ishow_path_work(const ishow_path *path, int first, size_t frames,
+double ishow_path_work(const ishow_path *path, int first, size_t frames, size_t known,
                        size_t unguided); /* work of the calls from `first` on */
+
+/* The reference at the beginning of a row whose keys and values are known at the time of a call: a step computes the
+ * other frames alone, and leaves x of the reference as it is. */
+typedef struct ishow_prompt {
+    const void *kept;          /* what the backend's `prompt` made for this time */
+    size_t frames;             /* of the reference, less than those of the row */
+    const unsigned char *live; /* [frames] 1: computed all the same, because text that is to be said is in its h */
+} ishow_prompt;
 
 /* One row of one model call. Pointers are borrowed for the call. */
 typedef struct ishow_step_row {
@@ -83,6 +91,8 @@ typedef struct ishow_step_row {
     size_t frames;
     size_t unguided; /* leading frames that the unconditional branch leaves out and that move by v_c; at most frames
                         - 2. ishow_step_split handles them: a backend always gets 0 */
+    const ishow_prompt *prompt; /* of the conditional branch; NULL: all frames are computed. Only for backends with
+                                   `prompt`, which get it in rows of one branch */
 } ishow_step_row;
 
 /* Moves every row by dt along its velocity. Called from the scheduler's thread only. */
@@ -133,6 +143,7 @@ typedef struct ishow_row {
     ishow_path path;
     size_t frames;
     size_t unguided;               /* as in ishow_step_row */
+    size_t known;                  /* frames that the conditional branch will leave out, as its work is counted */
     int priority;                  /* as in ishow_scheduling_key */
     int later;                     /* as in ishow_remaining_work */
     const volatile int *cancelled; /* borrowed, may be NULL; read with __atomic between calls */

@@ -32,9 +32,9 @@ ishow_call ishow_path_call(const ishow_path *path, int number) {
     return call;
 }
 
-double ishow_path_work(const ishow_path *path, int first, size_t frames, size_t unguided) {
+double ishow_path_work(const ishow_path *path, int first, size_t frames, size_t known, size_t unguided) {
     double work = 0;
     for (int i = first; i < ishow_path_calls(path); i++)
-        work += ishow_call_work(ishow_path_call(path, i).guided, frames, unguided);
+        work += ishow_call_work(ishow_path_call(path, i).guided, frames, known, unguided);
     return work;
 }

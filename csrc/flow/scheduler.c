@@ -86,7 +86,7 @@ ishow_status ishow_scheduler_add(ishow_scheduler *scheduler, const ishow_row *ro
     free_slot->state = SLOT_ACTIVE;
     free_slot->row = *row;
     free_slot->taken = 0;
-    free_slot->left = ishow_path_work(&row->path, 0, row->frames, row->unguided);
+    free_slot->left = ishow_path_work(&row->path, 0, row->frames, row->known, row->unguided);
     free_slot->done = 0;
     free_slot->since = scheduler->work;
     free_slot->arrived = ++scheduler->arrivals;
@@ -158,7 +158,7 @@ static void advanced(ishow_scheduler *scheduler, slot *s) {
     const ishow_call call = ishow_path_call(&s->row.path, s->taken++);
     const int calls = ishow_path_calls(&s->row.path);
     const size_t values = s->row.frames * (size_t)scheduler->options.n_mels;
-    const double work = ishow_call_work(call.guided, s->row.frames, s->row.unguided);
+    const double work = ishow_call_work(call.guided, s->row.frames, s->row.known, s->row.unguided);
     float *x = s->row.x, *back = s->back.data;
     s->left -= work;
     s->done += work;

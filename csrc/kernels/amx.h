@@ -204,7 +204,7 @@ static void product_tiles(const operand *a, size_t rows, const matrix *w, produc
 /* The memory after the last query and the last key may have any contents: rows of a product are independent, and scores
  * of such keys are overwritten. */
 static void attend_tiles(const attention *a) {
-    const size_t T = a->frames, width = a->width, words_q = words_of(WORD_BF16, width),
+    const size_t T = a->frames, all = rows_of(a), width = a->width, words_q = words_of(WORD_BF16, width),
                  padded = (T + BLOCK - 1) / BLOCK * BLOCK, words_p = padded / 2;
     if (a->type != WORD_BF16 || words_q % STEP) {
         attend(a);
@@ -221,12 +221,12 @@ static void attend_tiles(const attention *a) {
         memset(values + ((p + 1) * words_p - STEP) * PANEL, 0, STEP * PANEL * sizeof *values);
     pack_values(a, WORD_BF16, words_p, values);
     configure(STEP);
-    for (size_t first = 0; first < T; first += BLOCK) {
-        const size_t these = T - first < BLOCK ? T - first : BLOCK;
+    for (size_t first = 0; first < all; first += BLOCK) {
+        const size_t these = all - first < BLOCK ? all - first : BLOCK;
         block_of b = {
             .a = {queries, queries + STEP * words_q}, .stride = words_q, .halves = these > STEP ? 2 : 1, .panels = 2};
         for (size_t r = 0; r < these; r++) {
-            rotary_frame(a, a->q, first + r, factor, row);
+            rotary_row(a, a->q, first + r, factor, row);
             row_to_bf16(row, width, queries + r * words_q);
         }
         for (size_t f = 0; f < padded; f += BLOCK) {

@@ -15,8 +15,13 @@ INLINE void apply_rotary(const float *x, const float *cos, const float *sin, siz
 
 enum { MOST_WIDTH = 256 }; /* of a head; checked when a model is loaded */
 
-INLINE void rotary_frame(const attention *a, const float *side, size_t f, float factor, float *out) {
-    apply_rotary(side + f * a->stride, a->cos ? a->cos + f * a->width / 2 : NULL,
+/* Rows of q, k and v, and the frame of one. */
+INLINE size_t rows_of(const attention *a) { return a->at ? a->rows : a->frames; }
+INLINE size_t frame_of(const attention *a, size_t r) { return a->at ? a->at[r] : r; }
+
+INLINE void rotary_row(const attention *a, const float *side, size_t r, float factor, float *out) {
+    const size_t f = frame_of(a, r);
+    apply_rotary(side + r * a->stride, a->cos ? a->cos + f * a->width / 2 : NULL,
                  a->cos ? a->sin + f * a->width / 2 : NULL, a->width, factor, out);
 }
 
@@ -26,27 +31,50 @@ static void pack_keys(const attention *a, word_type type, uint32_t *keys) {
     float row[MOST_WIDTH];
     uint32_t words[MOST_WIDTH];
     memset(keys + (panels - 1) * n * PANEL, 0, n * PANEL * sizeof *keys);
-    for (size_t f = 0; f < a->frames; f++) {
-        rotary_frame(a, a->k, f, 1.0f, row);
+    if (a->n_known) memcpy(keys, a->known_keys, (a->n_known + PANEL - 1) / PANEL * n * PANEL * sizeof *keys);
+    for (size_t r = 0; r < rows_of(a); r++) {
+        const size_t f = frame_of(a, r);
+        rotary_row(a, a->k, r, 1.0f, row);
         to_words(type, row, a->width, 1, a->width, NULL, words, n, NULL, NULL, NULL);
         uint32_t *panel = keys + f / PANEL * n * PANEL + f % PANEL;
         for (size_t w = 0; w < n; w++) panel[w * PANEL] = words[w];
     }
 }
 
-/* Packs values as the right side of a product: [panels of a head][n words of frames][PANEL]. */
+/* Packs values as the right side of a product: [panels of a head][n words of frames][PANEL]. A word of bf16 has two
+ * frames, one of which may be known. */
 static void pack_values(const attention *a, word_type type, size_t n, uint32_t *values) {
-    for (size_t f = 0; f < a->frames; f += type == WORD_F32 ? 1 : 2) {
-        const float *v0 = a->v + f * a->stride, *v1 = f + 1 < a->frames ? v0 + a->stride : NULL;
+    const size_t known = words_of(type, a->n_known), rows = rows_of(a);
+    for (size_t p = 0; known && p < a->width / PANEL; p++)
+        memcpy(values + p * n * PANEL, a->known_values + p * known * PANEL, known * PANEL * sizeof *values);
+    for (size_t r = 0, taken; r < rows; r += taken) {
+        const size_t f = frame_of(a, r);
+        const uint32_t half = type == WORD_F32 ? 0 : f % 2;
+        const int both = type != WORD_F32 && !half && r + 1 < rows && frame_of(a, r + 1) == f + 1,
+                  beside = type != WORD_F32 && !both && (half || f + 1 < a->frames);
+        const float *v0 = a->v + r * a->stride, *v1 = v0 + a->stride;
+        taken = both ? 2 : 1;
         for (size_t i = 0; i < a->width; i += LANES) {
             uvec w = (uvec)load(v0 + i);
+            uint32_t *to = values + (i / PANEL * n + (type == WORD_F32 ? f : f / 2)) * PANEL + i % PANEL;
             if (type == WORD_BF16) {
-                w = __builtin_convertvector(to_bf16((vec)w), uvec);
-                if (v1) w |= __builtin_convertvector(to_bf16(load(v1 + i)), uvec) << 16;
+                w = __builtin_convertvector(to_bf16((vec)w), uvec) << 16 * half;
+                if (both) w |= __builtin_convertvector(to_bf16(load(v1 + i)), uvec) << 16;
             }
-            memcpy(values + (i / PANEL * n + (type == WORD_F32 ? f : f / 2)) * PANEL + i % PANEL, &w, sizeof w);
+            if (beside) {
+                uvec other;
+                memcpy(&other, to, sizeof other);
+                w |= other & (half ? 0xffffu : 0xffff0000u);
+            }
+            memcpy(to, &w, sizeof w);
         }
     }
+}
+
+static void keep(const attention *a, uint32_t *keys, uint32_t *values) {
+    const word_type type = BF16_SPREAD == 1 ? a->type : WORD_F32;
+    pack_keys(a, type, keys);
+    pack_values(a, type, words_of(type, a->frames), values);
 }
 
 #define LOG2_E 1.44269504f /* e^x = 2^(x log2 e) */
@@ -111,7 +139,7 @@ static float attention_weights(word_type type, float *scores, size_t frames, siz
 static void attend(const attention *a) {
     const word_type type = BF16_SPREAD == 1 ? a->type : WORD_F32;
     const int coarse = COARSE && type == WORD_BF16;
-    const size_t T = a->frames, width = a->width, key_panels = (T + PANEL - 1) / PANEL,
+    const size_t T = a->frames, all = rows_of(a), width = a->width, key_panels = (T + PANEL - 1) / PANEL,
                  padded = coarse ? (T + 2 * LANES - 1) / (2 * LANES) * 2 * LANES : key_panels * PANEL;
     const size_t words_q = words_of(type, width), words_p = words_of(type, T), stride_p = coarse ? padded / 2 : words_p,
                  value_panels = width / PANEL;
@@ -124,12 +152,11 @@ static void attend(const attention *a) {
     pack_values(a, type, words_p, values);
     const float factor = (coarse ? LOG2_E : 1.0f) / sqrtf((float)width);
     vec tile[ROWS * TILE_VECS] __attribute__((aligned(64)));
-    for (size_t first = 0; first < T; first += ROWS) {
-        const size_t these = T - first < ROWS ? T - first : ROWS;
+    for (size_t first = 0; first < all; first += ROWS) {
+        const size_t these = all - first < ROWS ? all - first : ROWS;
         const uint32_t *pointers[ROWS];
         for (size_t r = 0; r < ROWS; r++) {
-            const size_t f = first + (r < these ? r : these - 1);
-            rotary_frame(a, a->q, f, factor, row);
+            rotary_row(a, a->q, first + (r < these ? r : these - 1), factor, row);
             to_words(type, row, width, 1, width, NULL, queries + r * words_q, words_q, NULL, NULL, NULL);
             pointers[r] = queries + r * words_q;
         }

@@ -82,14 +82,20 @@ typedef enum product_end {
 } product_end;
 
 typedef struct attention {
-    const float *q, *k, *v; /* row f at offset f * stride, width values each */
+    const float *q, *k, *v; /* row r at offset r * stride, width values each */
     size_t stride, frames;
     size_t width;           /* of one head, a multiple of PANEL */
     const float *cos, *sin; /* [frames][width / 2] rotary tables; NULL: no rotation */
     word_type type;         /* WORD_F32, or WORD_BF16: products may be computed in bf16 */
-    float *out;             /* row f at offset f * out_stride */
+    float *out;             /* row r at offset r * out_stride */
     size_t out_stride;
     void *workspace; /* attention_workspace() bytes, 64-byte aligned */
+    /* Attention of some frames to all, where keys and values of the others are known. */
+    const uint32_t *at; /* [rows] frame of each row of q, k, v and out, increasing; NULL: row f is frame f */
+    size_t rows;        /* with `at` */
+    const uint32_t *known_keys, *known_values; /* by `keep`, of the leading n_known frames; those of `at` are replaced.
+                                                  Every frame is one of these or one of `at` */
+    size_t n_known;
 } attention;
 
 size_t attention_workspace(size_t frames, size_t width);
@@ -116,6 +122,9 @@ typedef struct kernels {
                  const float *offset, float *out, size_t stride);
     /* One head over all frames: softmax(q k' / sqrt(width)) v. */
     void (*attend)(const attention *a);
+    /* Writes keys, rotary embedding applied, and values of all frames for a later `attend` by the same kernels with the
+     * same type: keys_words() and values_words() words. */
+    void (*keep)(const attention *a, uint32_t *keys, uint32_t *values);
     /* Depthwise convolution over rows [begin, begin + rows) of x [total][dim], zero padded: w [taps][dim], taps odd.
      * out [rows][dim]. */
     void (*depthwise)(const float *x, size_t total, size_t begin, size_t rows, size_t dim, const float *w, size_t taps,
@@ -131,6 +140,14 @@ typedef struct kernels {
 /* Words of k values of a left side. */
 static inline size_t left_words(const kernels *kernels, word_type type, size_t k) {
     return words_of(type, k) * kernels->spread[type];
+}
+
+/* Words that `keep` writes for `frames` frames of a head. */
+static inline size_t keys_words(const kernels *kernels, word_type type, size_t frames, size_t width) {
+    return (frames + PANEL - 1) / PANEL * PANEL * words_of(kernels->spread[type] == 1 ? type : WORD_F32, width);
+}
+static inline size_t values_words(const kernels *kernels, word_type type, size_t frames, size_t width) {
+    return width * words_of(kernels->spread[type] == 1 ? type : WORD_F32, frames);
 }
 
 /* The fastest kernels for this processor. */

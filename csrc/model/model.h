@@ -51,6 +51,16 @@ typedef struct ishow_encode_in {
     size_t frames;
 } ishow_encode_in;
 
+/* Input of prompt: a reference alone, as a row without frames to be made; all pointers are borrowed. */
+typedef struct ishow_prompt_in {
+    const float *cond;  /* [frames * n_mels] raw log-mel */
+    const float *noise; /* [frames * n_mels] its x at t = 0; at t it is on the straight line from there to the mel */
+    const float *h;     /* [frames * dim] of the conditional branch */
+    const float *mod;   /* [mod_width], modulation at t */
+    float t;
+    size_t frames; /* 2 or more */
+} ishow_prompt_in;
+
 typedef struct ishow_backend {
     void *self;
     ishow_model_info info;
@@ -70,6 +80,10 @@ typedef struct ishow_backend {
     /* frames_out: [n] frames per token at speed 1, > 0. NULL when not predicted. tokens shifted as in encode. */
     ishow_status (*durations)(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error);
     void (*release)(void *self, const float *h_cond); /* NULL: nothing to release */
+    /* Keys and values of all layers for the frames of a reference, prompt_bytes() bytes, 64-byte aligned, for
+     * ishow_prompt.kept. Both NULL: steps compute all frames of a row. */
+    ishow_status (*prompt)(void *self, const ishow_prompt_in *in, void *kept, ishow_error *error);
+    size_t (*prompt_bytes)(void *self, size_t frames);
     /* Frees self. Called once, on the thread that owns the backend. */
     void (*close)(void *self);
 } ishow_backend;

@@ -93,6 +93,8 @@ ishow_status ishow_native_open(ishow_backend *out, const ishow_native_options *o
                            .modulate = native_modulate,
                            .step = native_step,
                            .vocode = native_vocode,
+                           .prompt = native_prompt,
+                           .prompt_bytes = native_prompt_bytes,
                            .close = close_model};
     if (m->info.predicts_durations) out->durations = native_durations;
     return ISHOW_OK;

@@ -4,7 +4,8 @@
  *     T frames · D dim · I heads * dim_head · F feed-forward width · M mels
  *
  * native_load.c reads weights, native_text.c what a request needs once (text, reference, modulation, durations),
- * native_step.c one step of the flow, native_vocos.c the vocoder. Twin: ishowtts/model/{dit,vocos,duration}.py,
+ * native_step.c one step of the flow, native_prompt.c the same where a reference's keys and values are known,
+ * native_vocos.c the vocoder. Twin: ishowtts/model/{dit,vocos,duration}.py,
  * compared graph by graph in tests/unit/test_native.py. The inference thread calls; a thread pool shares
  * each graph's work. Private to model/. */
 #ifndef ISHOW_MODEL_NATIVE_H
@@ -134,6 +135,8 @@ ishow_status native_modulate(void *self, const float *t, const float *guidance, 
                              ishow_error *error);
 ishow_status native_durations(void *self, const int64_t *tokens, size_t n, float *frames_out, ishow_error *error);
 ishow_status native_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error);
+ishow_status native_prompt(void *self, const ishow_prompt_in *in, void *kept, ishow_error *error);
+size_t native_prompt_bytes(void *self, size_t frames);
 ishow_status native_vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error);
 
 #endif

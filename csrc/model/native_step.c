@@ -8,23 +8,12 @@
 #include <string.h>
 
 #include "base/base.h"
-#include "model/native.h"
-
-typedef struct stepping {
-    native *m;
-    const ishow_step_row *row;
-    size_t frames, branches, rows, block; /* T, 1 or 2, branches T, rows of a task */
-    size_t layer;
-    float *x;        /* [rows][D] residual stream */
-    float *qkv;      /* [rows][3 I] */
-    float *attended; /* [rows][I] */
-    float *gains;    /* [2 depth + 1][D]: 1 + scale of each norm */
-} stepping;
+#include "model/native_step.h"
 
 static const float EPS = 1e-6f;
 
 /* x W + h, for a block of frames; the branches share the product. */
-static void task_input(void *self, size_t i, int thread) {
+void task_input(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
     const size_t first = i * s->block, n = block_rows(first, s->block, s->frames), dim = m->dim;
@@ -41,14 +30,14 @@ static void task_input(void *self, size_t i, int thread) {
     }
 }
 
-/* Both position convolutions of one group of channels in one branch. Its channels are laid out side by side with
+/* Both position convolutions of one group of channels in one stretch. Its channels are laid out side by side with
  * padding at both ends, so that a row of the product is the window around a frame. */
-static void task_positions(void *self, size_t i, int thread) {
+void task_positions(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
     const size_t group = i % CONV_GROUPS, width = m->dim / CONV_GROUPS, words = left_words(m->k, m->conv, width),
-                 half = CONV_TAPS / 2, T = s->frames;
-    float *x = s->x + i / CONV_GROUPS * T * m->dim + group * width;
+                 half = CONV_TAPS / 2, T = s->stretches[i / CONV_GROUPS].rows;
+    float *x = s->x + s->stretches[i / CONV_GROUPS].first * m->dim + group * width;
     uint32_t *padded = m->workspaces[thread].data;
     float *y = (float *)(void *)(padded + (T + 2 * half) * words);
     const operand window = {.words = padded, .stride = words};
@@ -88,18 +77,27 @@ static void task_attention(void *self, size_t i, int thread) {
     const native *m = s->m;
     const size_t branch = i / m->heads, head = i % m->heads, inner = m->inner;
     const float *q = s->qkv + branch * s->frames * 3 * inner + head * m->dim_head;
+    const size_t words_k = keys_words(m->k, m->attention, s->n_known, m->dim_head),
+                 words_v = values_words(m->k, m->attention, s->n_known, m->dim_head);
+    uint32_t *known = s->known ? s->known + (s->layer * m->heads + head) * (words_k + words_v) : NULL;
     const attention a = {.q = q,
                          .k = q + inner,
                          .v = q + 2 * inner,
                          .stride = 3 * inner,
-                         .frames = s->frames,
+                         .frames = s->keys,
                          .width = m->dim_head,
                          .cos = head < m->rope_heads ? m->cos : NULL,
                          .sin = m->sin,
                          .type = m->attention,
                          .out = s->attended + branch * s->frames * pitch(inner) + head * m->dim_head,
                          .out_stride = pitch(inner),
-                         .workspace = m->workspaces[thread].data};
+                         .workspace = m->workspaces[thread].data,
+                         .at = s->at,
+                         .rows = s->rows,
+                         .known_keys = s->at ? known : NULL,
+                         .known_values = s->at ? known + words_k : NULL,
+                         .n_known = s->at ? s->n_known : 0};
+    if (known && !s->at) m->k->keep(&a, known, known + words_k);
     m->k->attend(&a);
 }
 
@@ -138,7 +136,7 @@ static void task_rest(void *self, size_t i, int thread) {
 }
 
 /* Last norm, velocity of the branches, and the step itself, for a block of frames. */
-static void task_output(void *self, size_t i, int thread) {
+void task_output(void *self, size_t i, int thread) {
     stepping *s = self;
     const native *m = s->m;
     const size_t first = i * s->block, n = block_rows(first, s->block, s->frames), dim = m->dim;
@@ -177,46 +175,59 @@ static size_t workspace_bytes(const native *m, size_t frames, size_t block) {
     return most;
 }
 
+ishow_status step_begin(stepping *s, size_t rows, size_t block, size_t longest, ishow_error *error) {
+    native *m = s->m;
+    const size_t dim = m->dim;
+    s->rows = rows;
+    s->x = workspace_floats(&m->a, rows * dim);
+    s->qkv = workspace_floats(&m->b, rows * 3 * m->inner);
+    s->attended = workspace_floats(&m->c, rows * pitch(m->inner));
+    s->gains = workspace_floats(&m->d, (2 * m->depth + 1) * dim);
+    if (!s->x || !s->qkv || !s->attended || !s->gains || !native_workspaces(m, workspace_bytes(m, longest, block)))
+        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", longest);
+    for (size_t layer = 0; layer < m->depth; layer++)
+        for (size_t k = 0; k < dim; k++) {
+            s->gains[2 * layer * dim + k] = 1.0f + modulation(s, layer, 1)[k];
+            s->gains[(2 * layer + 1) * dim + k] = 1.0f + modulation(s, layer, 4)[k];
+        }
+    for (size_t k = 0; k < dim; k++) s->gains[2 * m->depth * dim + k] = 1.0f + s->row->mod[6 * m->depth * dim + k];
+    return ISHOW_OK;
+}
+
+void step_run(stepping *s, size_t rows, void (*task)(void *self, size_t i, int thread)) {
+    s->block = native_rows(s->m, rows);
+    thread_pool_run(s->m->pool, (rows + s->block - 1) / s->block, task, s);
+}
+
+void step_layers(stepping *s) {
+    step_run(s, s->rows, task_queries);
+    for (s->layer = 0; s->layer < s->m->depth; s->layer++) {
+        thread_pool_run(s->m->pool, s->branches * s->m->heads, task_attention, s);
+        step_run(s, s->rows, task_rest);
+    }
+}
+
 static ishow_status step_row(native *m, const ishow_step_row *row, ishow_error *error) {
-    const size_t T = row->frames, dim = m->dim;
+    const size_t T = row->frames, branches = row->h_uncond ? 2 : 1;
+    const stretch stretches[] = {{0, T}, {T, T}};
     if (T < 2 || T > m->info.max_frames)
         return ishow_fail(error, ISHOW_EINVAL, "", "A row of %zu frames was given; this model takes 2 to %zu.", T,
                           m->info.max_frames);
-    const size_t branches = row->h_uncond ? 2 : 1, all = branches * T;
-    stepping s = {.m = m, .row = row, .frames = T, .branches = branches, .rows = all};
-    s.x = workspace_floats(&m->a, all * dim);
-    s.qkv = workspace_floats(&m->b, all * 3 * m->inner);
-    s.attended = workspace_floats(&m->c, all * pitch(m->inner));
-    s.gains = workspace_floats(&m->d, (2 * m->depth + 1) * dim);
-    const size_t over_frames = native_rows(m, T), over_rows = native_rows(m, all),
-                 widest = over_frames > over_rows ? over_frames : over_rows;
-    if (!s.x || !s.qkv || !s.attended || !s.gains || !native_workspaces(m, workspace_bytes(m, T, widest)))
-        return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", T);
-    for (size_t layer = 0; layer < m->depth; layer++)
-        for (size_t k = 0; k < dim; k++) {
-            s.gains[2 * layer * dim + k] = 1.0f + modulation(&s, layer, 1)[k];
-            s.gains[(2 * layer + 1) * dim + k] = 1.0f + modulation(&s, layer, 4)[k];
-        }
-    for (size_t k = 0; k < dim; k++) s.gains[2 * m->depth * dim + k] = 1.0f + row->mod[6 * m->depth * dim + k];
-
-    const size_t frame_tasks = (T + over_frames - 1) / over_frames, row_tasks = (all + over_rows - 1) / over_rows;
-    s.block = over_frames;
-    thread_pool_run(m->pool, frame_tasks, task_input, &s);
+    stepping s = {.m = m, .row = row, .frames = T, .keys = T, .branches = branches, .stretches = stretches};
+    const size_t one = native_rows(m, T), all = native_rows(m, branches * T);
+    ishow_status status = step_begin(&s, branches * T, one > all ? one : all, T, error);
+    if (status) return status;
+    step_run(&s, T, task_input);
     thread_pool_run(m->pool, branches * (size_t)CONV_GROUPS, task_positions, &s);
-    s.block = over_rows;
-    thread_pool_run(m->pool, row_tasks, task_queries, &s);
-    for (s.layer = 0; s.layer < m->depth; s.layer++) {
-        thread_pool_run(m->pool, branches * m->heads, task_attention, &s);
-        thread_pool_run(m->pool, row_tasks, task_rest, &s);
-    }
-    s.block = over_frames;
-    thread_pool_run(m->pool, frame_tasks, task_output, &s);
+    step_layers(&s);
+    step_run(&s, T, task_output);
     return ISHOW_OK;
 }
 
 ishow_status native_step(void *self, const ishow_step_row *rows, size_t n_rows, ishow_error *error) {
     for (size_t i = 0; i < n_rows; i++) {
-        ishow_status status = step_row(self, &rows[i], error);
+        ishow_status status =
+            rows[i].prompt ? step_after_prompt(self, &rows[i], error) : step_row(self, &rows[i], error);
         if (status) return status;
     }
     return ISHOW_OK;

@@ -100,36 +100,79 @@ done:
     return result;
 }
 
-PyDoc_STRVAR(step_doc, "step(rows)\n--\n\nAs TorchBackend.step.");
+PyDoc_STRVAR(prompt_bytes_doc, "prompt_bytes(frames)\n--\n\nSize of what prompt writes for that many frames.");
+static PyObject *prompt_bytes(PyObject *self, PyObject *frames) {
+    native *n = (native *)self;
+    const size_t count = PyLong_AsSize_t(frames);
+    if (count == (size_t)-1 && PyErr_Occurred()) return NULL;
+    return PyLong_FromSize_t(n->backend.prompt_bytes(n->backend.self, count));
+}
+
+PyDoc_STRVAR(
+    prompt_doc,
+    "prompt(cond, noise, h, mod, t, kept)\n--\n\n"
+    "What steps at time t need of a reference alone: its log-mel and noise [frames*mel], h [frames*dim] of the "
+    "conditional branch and modulation; kept: bytes out.");
+static PyObject *prompt(PyObject *self, PyObject *args) {
+    native *n = (native *)self;
+    const ishow_model_info *info = &n->backend.info;
+    Py_buffer v[5] = {0}; /* cond, noise, h, mod, kept */
+    PyObject *result = NULL;
+    ishow_error error = {0};
+    float t;
+    if (!PyArg_ParseTuple(args, "y*y*y*y*fw*", &v[0], &v[1], &v[2], &v[3], &t, &v[4])) return NULL;
+    const size_t frames = (size_t)v[0].len / sizeof(float) / (size_t)info->n_mels;
+    if (holds(&v[0], frames * (size_t)info->n_mels, 4, "cond") ||
+        holds(&v[1], frames * (size_t)info->n_mels, 4, "noise") || holds(&v[2], frames * (size_t)info->dim, 4, "h") ||
+        holds(&v[3], (size_t)info->mod_width, 4, "mod") ||
+        holds(&v[4], n->backend.prompt_bytes(n->backend.self, frames), 1, "kept"))
+        goto done;
+    const ishow_prompt_in in = {
+        .cond = v[0].buf, .noise = v[1].buf, .h = v[2].buf, .mod = v[3].buf, .t = t, .frames = frames};
+    ishow_status status;
+    Py_BEGIN_ALLOW_THREADS status = n->backend.prompt(n->backend.self, &in, v[4].buf, &error);
+    Py_END_ALLOW_THREADS result = status ? raise_error(&error) : Py_NewRef(Py_None);
+done:
+    release(v, 5);
+    return result;
+}
+
+PyDoc_STRVAR(step_doc, "step(rows)\n--\n\nAs TorchBackend.step. A row of one branch may go on with what prompt made, "
+                       "and a byte for each of its frames: 1: it is computed all the same.");
 static PyObject *step(PyObject *self, PyObject *rows) {
     native *n = (native *)self;
     const ishow_model_info *info = &n->backend.info;
     PyObject *list = PySequence_Fast(rows, "step takes a list of rows");
     if (!list) return NULL;
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(list); i++) {
-        Py_buffer v[4] = {0};
+        Py_buffer v[6] = {0}; /* x, h_cond, h_uncond, mod, kept, live */
         Py_ssize_t frames;
         ishow_step_row row = {0};
+        ishow_prompt prompt = {0};
         ishow_error error = {0};
         PyObject *item = PySequence_Fast_GET_ITEM(list, i); /* borrowed */
         ishow_status status = ISHOW_EINVAL;
         if (!PyTuple_Check(item))
             PyErr_SetString(PyExc_TypeError, "a row is a tuple");
-        else if (PyArg_ParseTuple(item, "w*y*z*y*ffn", &v[0], &v[1], &v[2], &v[3], &row.dt, &row.cfg, &frames)) {
+        else if (PyArg_ParseTuple(item, "w*y*z*y*ffn|y*y*", &v[0], &v[1], &v[2], &v[3], &row.dt, &row.cfg, &frames,
+                                  &v[4], &v[5])) {
             row.frames = (size_t)frames;
             const size_t dim = (size_t)info->dim;
             if (!holds(&v[0], row.frames * (size_t)info->n_mels, 4, "x") &&
                 !holds(&v[1], row.frames * dim, 4, "h_cond") && !holds(&v[2], row.frames * dim, 4, "h_uncond") &&
-                !holds(&v[3], (size_t)info->mod_width, 4, "mod")) {
+                !holds(&v[3], (size_t)info->mod_width, 4, "mod") &&
+                !holds(&v[4], n->backend.prompt_bytes(n->backend.self, (size_t)v[5].len), 1, "kept")) {
                 row.x = v[0].buf;
                 row.h_cond = v[1].buf;
                 row.h_uncond = v[2].buf;
                 row.mod = v[3].buf;
+                prompt = (ishow_prompt){.kept = v[4].buf, .live = v[5].buf, .frames = (size_t)v[5].len};
+                row.prompt = v[5].obj ? &prompt : NULL;
                 Py_BEGIN_ALLOW_THREADS status = n->backend.step(n->backend.self, &row, 1, &error);
                 Py_END_ALLOW_THREADS if (status) raise_error(&error);
             }
         }
-        release(v, 4);
+        release(v, 6);
         if (status) {
             Py_DECREF(list);
             return NULL;
@@ -182,6 +225,8 @@ static PyMethodDef native_methods[] = {
     {"encode", encode, METH_VARARGS, encode_doc},
     {"modulate", modulate, METH_VARARGS, modulate_doc},
     {"step", step, METH_O, step_doc},
+    {"prompt", prompt, METH_VARARGS, prompt_doc},
+    {"prompt_bytes", prompt_bytes, METH_O, prompt_bytes_doc},
     {"vocode", vocode, METH_VARARGS, vocode_doc},
     {"durations", durations, METH_VARARGS, durations_doc},
     {NULL, NULL, 0, NULL},

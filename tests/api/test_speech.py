@@ -128,6 +128,7 @@ def test_seed_and_speed_are_used(http: httpx.Client) -> None:
     assert speak(guidance_from=0, guidance_to=1) == first != speak(guidance_to=0.1)
     assert speak(guidance_from=1, guidance_to=0) == speak(cfg_strength=0) != first
     assert speak(short_guidance=True) == first  # this model has no prompt
+    assert speak(prompt_cache=True) == first
 
 
 def test_a_random_seed_is_reported(http: httpx.Client) -> None:
@@ -160,7 +161,7 @@ def test_nulls_are_defaults(http: httpx.Client) -> None:
         (
             "voice_id", "engine", "speed", "target_rms", "sway_sampling_coef", "cfg_strength", "solver",
             "guidance_from", "guidance_to",
-            "short_guidance", "embedded_guidance", "fix_duration", "format",
+            "short_guidance", "prompt_cache", "embedded_guidance", "fix_duration", "format",
         )
     )  # fmt: skip
     request = {"text": "Yes.", **FAST}

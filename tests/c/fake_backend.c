@@ -113,6 +113,16 @@ static ishow_status modulate(void *self, const float *t, const float *guidance, 
     return leave(m, ISHOW_OK, error, "");
 }
 
+/* Moves mel 1 by what was kept, and checks the rest; the lock is held. */
+static void follow_prompt(fake_model *m, const ishow_step_row *r) {
+    m->malformed += r->h_uncond != NULL || r->prompt->frames != m->last_ref_frames || r->prompt->frames >= r->frames;
+    m->prompted++;
+    m->known = 0;
+    for (size_t f = 0; f < r->prompt->frames; f++) m->known += !r->prompt->live[f];
+    for (size_t f = r->prompt->frames; f < r->frames; f++)
+        r->x[f * FAKE_MELS + 1] += r->dt * *(const float *)r->prompt->kept;
+}
+
 static ishow_status step(void *self, const ishow_step_row *rows, size_t n, ishow_error *error) {
     fake_model *m = enter(self);
     m->steps++;
@@ -123,6 +133,7 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n, ishow
         const ishow_step_row *r = &rows[i];
         int number = (int)r->mod[1];
         m->both += r->h_uncond != NULL;
+        if (r->prompt) follow_prompt(m, r);
         for (size_t f = 0; f < r->frames; f++) {
             float *x = r->x + f * FAKE_MELS, left = 1 - r->mod[0];
             x[0] += r->dt * (r->h_cond[f * FAKE_DIM] - x[0]) / left;
@@ -133,6 +144,20 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n, ishow
     leave(m, fails ? ISHOW_EMODEL : ISHOW_OK, error, "the fake step fails as told");
     if (slow) usleep((useconds_t)slow);
     return fails ? ISHOW_EMODEL : ISHOW_OK;
+}
+
+enum { PROMPT_BYTES = 1024 }; /* of a frame */
+static size_t prompt_bytes(void *self, size_t frames) { return (void)self, frames * PROMPT_BYTES; }
+
+static ishow_status prompt(void *self, const ishow_prompt_in *in, void *kept, ishow_error *error) {
+    fake_model *m = enter(self);
+    float sum = in->t + in->mod[0];
+    m->prompts++;
+    for (size_t f = 0; f < in->frames; f++)
+        sum += in->cond[f * FAKE_MELS] + in->noise[f * FAKE_MELS + 1] + in->h[f * FAKE_DIM];
+    memset(kept, 0, in->frames * PROMPT_BYTES);
+    *(float *)kept = sum / (float)in->frames;
+    return leave(m, ISHOW_OK, error, "");
 }
 
 static ishow_status vocode(void *self, const float *mel, size_t frames, float *real, float *imag, ishow_error *error) {
@@ -181,6 +206,8 @@ ishow_backend fake_backend(fake_model *model, ishow_text_layout layout, int uses
                              .step = step,
                              .vocode = vocode,
                              .durations = layout == ISHOW_TEXT_ALIGNED ? durations : NULL,
+                             .prompt = model->keeps_prompts ? prompt : NULL,
+                             .prompt_bytes = model->keeps_prompts ? prompt_bytes : NULL,
                              .close = close_model};
     backend.info = (ishow_model_info){.name = "fake",
                                       .backend = "fake",
@@ -197,6 +224,7 @@ ishow_backend fake_backend(fake_model *model, ishow_text_layout layout, int uses
                                       .uses_prompt = uses_prompt,
                                       .max_frames = max_frames,
                                       .max_rows = max_rows,
+                                      .one_branch = model->keeps_prompts,
                                       .guidance_max = model->guidance_max};
     return backend;
 }

@@ -26,14 +26,17 @@ typedef struct fake_model {
     int wrong_durations; /* durations answers NaN */
     int broken_modulation;
     float guidance_max; /* before fake_backend() */
+    int keeps_prompts;  /* it has `prompt`; likewise */
     /* counters */
     int encodes, modulates, steps, row_steps, most_rows, vocodes, durations, closed;
     int wrong_thread; /* calls from another thread than the first */
     int malformed;    /* inputs that break the contract */
     size_t last_frames, last_ref_frames, last_tokens;
-    int both;         /* rows of steps with both branches */
-    float guidance;   /* strength of guidance at the last time of the last modulate */
-    float last_noise; /* a value of x that the model leaves alone, of the last vocoded clip */
+    int both;              /* rows of steps with both branches */
+    int prompts, prompted; /* calls of prompt, rows of steps after one */
+    size_t known;          /* frames that the last of these left out */
+    float guidance;        /* strength of guidance at the last time of the last modulate */
+    float last_noise;      /* a value of x that the model leaves alone, of the last vocoded clip */
     int has_thread;
     pthread_t thread;
 } fake_model;

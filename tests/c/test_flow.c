@@ -199,8 +199,9 @@ static void an_unconditional_branch_may_leave_frames_out(void **state) {
     model = (looking){.fails_at_2 = ISHOW_EMODEL};
     assert_int_equal(ishow_step_split(look, &model, rows, 4, MELS, DIM, calls, split, &error), ISHOW_EMODEL);
     assert_string_equal(error.message, "as told");
-    assert_true(ishow_call_work(1, 100, 40) == 80 && ishow_call_work(1, 100, 0) == 100 &&
-                ishow_call_work(0, 100, 40) == 50);
+    assert_true(ishow_call_work(1, 100, 0, 40) == 80 && ishow_call_work(1, 100, 0, 0) == 100 &&
+                ishow_call_work(0, 100, 0, 40) == 50 && ishow_call_work(1, 100, 30, 40) == 65 &&
+                ishow_call_work(0, 100, 30, 40) == 35);
 }
 
 int main(void) {

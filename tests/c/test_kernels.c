@@ -248,6 +248,62 @@ static double attention_error(const kernels *k, word_type type, size_t T, size_t
     return worst;
 }
 
+/* Attention of some frames, where keys and values of the others are known, equals theirs in attention of all. */
+static void check_known(const kernels *k, word_type type, size_t T, size_t known, size_t live_from, size_t live_to) {
+    enum { WIDTH = 64, STRIDE = 3 * WIDTH };
+    float *qkv = kernel_noise_of(T * STRIDE), *some = kernel_noise_of(T * STRIDE), *whole = kernel_noise_of(T * WIDTH),
+          *out = kernel_noise_of(T * WIDTH), *cosines = kernel_noise_of(T * WIDTH / 2),
+          *sines = kernel_noise_of(T * WIDTH / 2);
+    uint32_t *at = calloc(T, sizeof *at), *keys = calloc(keys_words(k, type, known, WIDTH), sizeof *keys),
+             *values = calloc(values_words(k, type, known, WIDTH), sizeof *values);
+    const size_t bytes = (attention_workspace(T, WIDTH) + 63) / 64 * 64;
+    attention a = {.q = qkv,
+                   .k = qkv + WIDTH,
+                   .v = qkv + 2 * WIDTH,
+                   .stride = STRIDE,
+                   .frames = known,
+                   .width = WIDTH,
+                   .cos = cosines,
+                   .sin = sines,
+                   .type = type,
+                   .out = whole,
+                   .out_stride = WIDTH};
+    a.workspace = guarded(bytes);
+    memset(a.workspace, 0xff, bytes); /* NaN */
+    k->keep(&a, keys, values);
+    a.frames = T;
+    k->attend(&a);
+    for (size_t f = 0; f < T; f++) {
+        if (f < known && (f < live_from || f >= live_to)) continue;
+        memcpy(some + a.rows * STRIDE, qkv + f * STRIDE, STRIDE * sizeof *some);
+        at[a.rows++] = (uint32_t)f;
+    }
+    a.q = some, a.k = some + WIDTH, a.v = some + 2 * WIDTH;
+    a.at = at, a.known_keys = keys, a.known_values = values, a.n_known = known, a.out = out;
+    memset(a.workspace, 0xff, bytes);
+    k->attend(&a);
+    for (size_t r = 0; r < a.rows; r++)
+        if (memcmp(out + r * WIDTH, whole + at[r] * WIDTH, WIDTH * sizeof *out))
+            fail_msg("%s, type %d, %zu frames, %zu known, %zu to %zu computed: frame %u differs", k->name, type, T,
+                     known, live_from, live_to, at[r]);
+    guarded_free(a.workspace, bytes);
+    void *all[] = {qkv, some, whole, out, cosines, sines, at, keys, values};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+static void known_frames_are_attended_to(void **state) {
+    (void)state;
+    for (size_t s = 0; s < KERNEL_SETS; s++) {
+        const kernels *k = ishow_kernels_named(kernel_names[s]);
+        for (int type = WORD_F32; k && type <= WORD_BF16; type++)
+            for (size_t T = 40; T < 74; T += 11)
+                for (size_t known = 15; known < 36; known++)
+                    for (size_t from = 0; from < known; from += 7)
+                        check_known(k, (word_type)type, T, known, from,
+                                    from + from % 5 > known ? known : from + from % 5);
+    }
+}
+
 static void attention_is_the_formula(void **state) {
     static const size_t lengths[] = {1, 2, 15, 16, 17, 31, 32, 33, 47, 64, 130}, widths[] = {64, 16, 32, 48, 96, 128};
     (void)state;
@@ -363,6 +419,7 @@ int main(void) {
         cmocka_unit_test(products_end_as_requested),
         cmocka_unit_test(a_convolution_is_a_product_over_windows),
         cmocka_unit_test(attention_is_the_formula),
+        cmocka_unit_test(known_frames_are_attended_to),
         cmocka_unit_test(norms_and_depthwise_convolutions),
         cmocka_unit_test(steps_and_spectra),
     };

@@ -40,7 +40,8 @@ def test_lists_and_combinations() -> None:
     assert setting("nfe=16, cfg=1.5") == Setting(nfe=16, cfg=1.5)
     assert Setting(nfe=5, sway=0.0, cfg=1.0, grid="uniform", solver="midpoint", guidance_interval="0:0.6").engine == {
         "nfe": 5, "solver": "midpoint", "sway": 0.0, "cfg": 1.0, "grid": "uniform", "guidance_interval": (0.0, 0.6),
-        "short_guidance": False, "embedded_guidance": True, "speed": 1.0, "target_rms": 0.1, "cross_fade": 0.15,
+        "short_guidance": False, "prompt_cache": False, "embedded_guidance": True, "speed": 1.0, "target_rms": 0.1,
+        "cross_fade": 0.15,
     }  # fmt: skip
     names = [one.name for one in settings(solver="euler,midpoint", guidance_interval="0:1,0:0.60")]
     assert names == [
@@ -54,6 +55,7 @@ def test_lists_and_combinations() -> None:
         ("fp32, nfe 7", False),
         ("fp32, nfe 7, short guidance", True),
     ]
+    assert [one.name for one in settings(prompt_cache="off,on")] == ["fp32, nfe 7", "fp32, nfe 7, prompt cache"]
     both = settings(embedded_guidance="on,off")
     assert {one.name: one.engine["embedded_guidance"] for one in both} == {
         "fp32, nfe 7": True,

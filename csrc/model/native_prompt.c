@@ -1,0 +1,119 @@
+/* Steps without the reference's frames: their keys and values are computed once for a time, from the reference alone,
+ * and read by every step at that time. An approximation: in a whole row the reference attends to the new frames too.
+ *
+ * Kept for a time: x of the reference [frames][M] in whole cache lines, then [depth][heads] keys and values as
+ * kernels.keep writes them. x is needed for the position convolutions, which reach over the edges of what is computed.
+ */
+#include <string.h>
+
+#include "base/base.h"
+#include "model/native_step.h"
+
+enum { CONV_REACH = 2 * (CONV_TAPS / 2) }; /* of both position convolutions together */
+
+static size_t x_bytes(const native *m, size_t frames) { return (frames * m->mels * sizeof(float) + 63) / 64 * 64; }
+
+size_t native_prompt_bytes(void *self, size_t frames) {
+    const native *m = self;
+    return x_bytes(m, frames) + m->depth * m->heads * sizeof(uint32_t) *
+                                    (keys_words(m->k, m->attention, frames, m->dim_head) +
+                                     values_words(m->k, m->attention, frames, m->dim_head));
+}
+
+ishow_status native_prompt(void *self, const ishow_prompt_in *in, void *kept, ishow_error *error) {
+    native *m = self;
+    const size_t T = in->frames;
+    const stretch all = {0, T};
+    float *x = kept;
+    if (T < 2 || T > m->info.max_frames)
+        return ishow_fail(error, ISHOW_EINVAL, "", "A reference of %zu frames was given; this model takes 2 to %zu.", T,
+                          m->info.max_frames);
+    for (size_t i = 0; i < T * m->mels; i++)
+        x[i] = (1 - in->t) * in->noise[i] + in->t * ((in->cond[i] - m->mel_mean) / m->mel_std);
+    const ishow_step_row row = {.x = x, .h_cond = in->h, .mod = in->mod, .frames = T};
+    stepping s = {.m = m, .row = &row, .frames = T, .keys = T, .branches = 1, .stretches = &all, .n_known = T};
+    s.known = (uint32_t *)(void *)((char *)kept + x_bytes(m, T));
+    ishow_status status = step_begin(&s, T, native_rows(m, T), T, error);
+    if (status) return status;
+    step_run(&s, T, task_input);
+    thread_pool_run(m->pool, CONV_GROUPS, task_positions, &s);
+    step_layers(&s);
+    return ISHOW_OK;
+}
+
+/* Frames of a row that are computed, and those that the position convolutions read for them. */
+typedef struct selection {
+    uint32_t *at, *row; /* [computed] frame of each, and its row among those that are read */
+    stretch *stretches; /* of rows that are read */
+    size_t computed, read, n_stretches;
+} selection;
+
+/* Fills the selection; read_at [frames]: the frame of each row that is read. */
+static void select_frames(const ishow_prompt *p, size_t frames, selection *out, uint32_t *read_at) {
+    size_t reached = 0; /* frames before it are read already */
+    for (size_t f = 0; f < frames; f++) {
+        if (f < p->frames && !p->live[f]) continue;
+        const size_t from = f > CONV_REACH ? f - CONV_REACH : 0,
+                     to = frames - f > CONV_REACH ? f + CONV_REACH + 1 : frames;
+        if (!out->n_stretches || from > reached) {
+            out->stretches[out->n_stretches++] = (stretch){.first = out->read};
+            reached = from;
+        }
+        for (; reached < to; reached++) read_at[out->read++] = (uint32_t)reached;
+        stretch *last = &out->stretches[out->n_stretches - 1];
+        last->rows = out->read - last->first;
+        out->row[out->computed] = (uint32_t)(out->read - (to - f));
+        out->at[out->computed++] = (uint32_t)f;
+    }
+}
+
+ishow_status step_after_prompt(native *m, const ishow_step_row *row, ishow_error *error) {
+    const ishow_prompt *p = row->prompt;
+    const size_t T = row->frames, dim = m->dim, reference = p->frames * m->mels;
+    if (T > m->info.max_frames || p->frames < 2 || p->frames >= T || row->h_uncond)
+        return ishow_fail(error, ISHOW_EINVAL, "",
+                          "A row of %zu frames after a reference of %zu, with %d branches, was given.", T, p->frames,
+                          row->h_uncond ? 2 : 1);
+    const size_t most = T / CONV_REACH + 1, lists_floats = most * sizeof(stretch) / sizeof(float) + 3 * T;
+    float *memory = workspace_floats(&m->e, lists_floats + T * (m->mels + 2 * dim));
+    if (!memory) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a row of %zu frames", T);
+    selection chosen = {.stretches = (stretch *)(void *)memory};
+    chosen.at = (uint32_t *)(void *)(chosen.stretches + most);
+    chosen.row = chosen.at + T;
+    uint32_t *read_at = chosen.row + T;
+    float *x = memory + lists_floats, *h = x + T * m->mels, *stream = h + T * dim;
+    select_frames(p, T, &chosen, read_at);
+    for (size_t r = 0; r < chosen.read; r++) {
+        const size_t f = read_at[r];
+        const float *from = f < p->frames ? (const float *)p->kept : row->x;
+        memcpy(x + r * m->mels, from + f * m->mels, m->mels * sizeof *x);
+        memcpy(h + r * dim, row->h_cond + f * dim, dim * sizeof *h);
+    }
+    const ishow_step_row read = {.x = x, .h_cond = h, .mod = row->mod, .frames = chosen.read};
+    stepping s = {.m = m, .row = &read, .frames = chosen.read, .branches = 1, .stretches = chosen.stretches};
+    const size_t sizes[] = {chosen.read, chosen.computed, T - p->frames};
+    size_t block = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (native_rows(m, sizes[i]) > block) block = native_rows(m, sizes[i]);
+    ishow_status status = step_begin(&s, chosen.computed, block, T, error);
+    if (status) return status;
+    float *const computed = s.x;
+    s.x = stream;
+    step_run(&s, chosen.read, task_input);
+    thread_pool_run(m->pool, chosen.n_stretches * CONV_GROUPS, task_positions, &s);
+    for (size_t r = 0; r < chosen.computed; r++)
+        memcpy(computed + r * dim, stream + chosen.row[r] * dim, dim * sizeof *computed);
+    s.x = computed;
+    s.frames = chosen.computed;
+    s.keys = T;
+    s.at = chosen.at;
+    s.known = (uint32_t *)(void *)((char *)(uintptr_t)p->kept + x_bytes(m, p->frames)); /* is only read */
+    s.n_known = p->frames;
+    step_layers(&s);
+    const ishow_step_row made = {.x = row->x + reference, .mod = row->mod, .dt = row->dt, .frames = T - p->frames};
+    s.row = &made;
+    s.frames = made.frames;
+    s.x = computed + (chosen.computed - made.frames) * dim;
+    step_run(&s, made.frames, task_output);
+    return ISHOW_OK;
+}

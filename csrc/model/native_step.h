@@ -1,0 +1,45 @@
+/* What a step of the flow consists of, shared by native_step.c and native_prompt.c. Private to model/. */
+#ifndef ISHOW_MODEL_NATIVE_STEP_H
+#define ISHOW_MODEL_NATIVE_STEP_H
+
+#include "model/native.h"
+
+/* Neighbouring frames in consecutive rows of x. */
+typedef struct stretch {
+    size_t first, rows;
+} stretch;
+
+typedef struct stepping {
+    native *m;
+    const ishow_step_row *row;
+    size_t frames, branches, rows, block; /* of a branch, 1 or 2, branches * frames, rows of a task */
+    size_t keys;                          /* frames that each row attends to */
+    size_t layer;
+    float *x;                 /* [rows][D] residual stream */
+    float *qkv;               /* [rows][3 I] */
+    float *attended;          /* [rows][I] */
+    float *gains;             /* [2 depth + 1][D]: 1 + scale of each norm */
+    const stretch *stretches; /* of the position convolutions */
+    uint32_t *known;          /* [depth][heads] keys and values of n_known frames: read with `at`, else written; NULL:
+                                 neither */
+    size_t n_known;
+    const uint32_t *at; /* [rows] frame of each row, of one branch; NULL: row f is frame f */
+} stepping;
+
+/* Takes the memory of a step of s->row for `rows` rows in x, tasks of at most `block` rows, and at most `longest`
+ * frames in one stretch or attention. */
+ishow_status step_begin(stepping *s, size_t rows, size_t block, size_t longest, ishow_error *error);
+/* Runs a task for all blocks of `rows` rows, and sets s->block. */
+void step_run(stepping *s, size_t rows, void (*task)(void *self, size_t i, int thread));
+/* All layers, on x as it is after the position convolutions. */
+void step_layers(stepping *s);
+/* Tasks, for step_run: the input projection to x, and the output with the step itself, both over `frames`. */
+void task_input(void *self, size_t i, int thread);
+void task_output(void *self, size_t i, int thread);
+/* CONV_GROUPS tasks for each stretch. */
+void task_positions(void *self, size_t i, int thread);
+
+/* One branch of a row whose reference is known. */
+ishow_status step_after_prompt(native *m, const ishow_step_row *row, ishow_error *error);
+
+#endif
