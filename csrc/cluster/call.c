@@ -262,6 +262,12 @@ void call_timings(ishow_utterance *utterance, ishow_timings *out) {
     pthread_mutex_unlock(&u->gateway->lock);
 }
 
+void call_words(ishow_utterance *utterance, const ishow_word **words, size_t *n) {
+    const call *u = (const call *)(const void *)utterance;
+    *words = u->current ? u->current->words : NULL; /* the reader's own */
+    *n = u->current ? u->current->n_words : 0;
+}
+
 double call_progress(ishow_utterance *utterance) {
     call *u = (call *)(void *)utterance;
     pthread_mutex_lock(&u->gateway->lock);

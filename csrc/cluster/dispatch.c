@@ -69,6 +69,18 @@ static int in_order(gateway *g, call *u, const json_t *head, double now) {
     return 0;
 }
 
+/* A piece of n samples, with room for the words that `words` holds. NULL: no memory. */
+static audio *make_audio(size_t n, const json_t *words) {
+    const size_t n_words = wire_count_words(words), align = _Alignof(ishow_word);
+    const size_t at = (sizeof(audio) + n * sizeof(float) + align - 1) / align * align;
+    audio *a = malloc(at + n_words * sizeof(ishow_word));
+    if (!a) return NULL;
+    a->n = n;
+    a->n_words = n_words;
+    a->words = (ishow_word *)(void *)((char *)a + at);
+    return a;
+}
+
 /* The last message of a piece holds the rest of its samples and the tail of the place behind it. */
 static void take_piece(gateway *g, call *u, const json_t *head, const unsigned char *bytes, size_t n) {
     const size_t n_tail = (size_t)wire_whole(head, "tail");
@@ -76,7 +88,8 @@ static void take_piece(gateway *g, call *u, const json_t *head, const unsigned c
     if (!json_object_get(head, "part")) return;
     const size_t all = u->piece.n / sizeof(float);
     float *tail = malloc((n_tail + 1) * sizeof *tail);
-    audio *a = n_tail <= all ? malloc(sizeof *a + (all - n_tail) * sizeof *a->samples) : NULL;
+    const json_t *words = json_object_get(head, "words");
+    audio *a = n_tail <= all ? make_audio(all - n_tail, words) : NULL;
     if (!tail || !a || u->piece.failed) {
         ishow_error error;
         ishow_fail(&error, ISHOW_ENOMEM, "", "no memory for %zu samples", all);
@@ -86,7 +99,6 @@ static void take_piece(gateway *g, call *u, const json_t *head, const unsigned c
         call_end(g, u, ISHOW_ENOMEM, &error);
         return;
     }
-    a->n = all - n_tail;
     memcpy(a->samples, u->piece.data, a->n * sizeof *a->samples);
     if (n_tail) memcpy(tail, u->piece.data + a->n * sizeof *a->samples, n_tail * sizeof *tail);
     u->piece.n = 0;
@@ -100,6 +112,8 @@ static void take_piece(gateway *g, call *u, const json_t *head, const unsigned c
     wire_read_timings(json_object_get(head, "timings"), &u->timings);
     if (u->timings.model < model) u->timings.model = model; /* another worker's clock */
     u->refusal = (ishow_error){0};
+    wire_read_words(words, u->timings.sample_rate > 0 ? (double)u->given / u->timings.sample_rate : 0, a->words);
+    u->given += a->n;
     call_push(g, u, a);
 }
 

@@ -184,6 +184,7 @@ static const ishow_engine_kind gateway_kind = {.configure = gateway_configure,
                                                .cancel = call_cancel,
                                                .timings = call_timings,
                                                .progress = call_progress,
+                                               .words = call_words,
                                                .free_utterance = call_free};
 
 ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluster_options *options, ishow_error *error) {

@@ -18,7 +18,8 @@ typedef struct gateway gateway;
 
 typedef struct audio {
     struct audio *next;
-    size_t n;
+    size_t n, n_words;
+    ishow_word *words; /* behind the samples */
     float samples[];
 } audio;
 
@@ -66,7 +67,8 @@ typedef struct call {
     ishow_buffer piece; /* the beginning of the next one */
     audio *first, *last, *current;
     size_t unread;
-    size_t part; /* where another worker would go on */
+    size_t given; /* samples of all pieces that came */
+    size_t part;  /* where another worker would go on */
     uint64_t plan;
     float *tail;
     size_t n_tail;
@@ -128,6 +130,7 @@ ishow_status call_next(ishow_utterance *utterance, double timeout, const float *
 void call_cancel(ishow_utterance *utterance);
 void call_timings(ishow_utterance *utterance, ishow_timings *out);
 double call_progress(ishow_utterance *utterance);
+void call_words(ishow_utterance *utterance, const ishow_word **words, size_t *n);
 void call_free(ishow_utterance *utterance);
 void call_reference(call *u);
 void call_release(call *u);

@@ -171,6 +171,30 @@ void wire_read_model(const json_t *from, ishow_model_info *out) {
     }
 }
 
+json_t *wire_words(const ishow_word *words, size_t n, double before) {
+    json_t *all = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(all, json_real(words[i].start - before));
+        json_array_append_new(all, json_real(words[i].end - before));
+        json_array_append_new(all, json_integer((json_int_t)words[i].offset));
+        json_array_append_new(all, json_integer((json_int_t)words[i].length));
+    }
+    return all;
+}
+
+size_t wire_count_words(const json_t *from) { return json_array_size(from) / WIRE_WORD; }
+
+void wire_read_words(const json_t *from, double before, ishow_word *out) {
+    for (size_t i = 0; i < wire_count_words(from); i++) {
+        double number[WIRE_WORD];
+        for (size_t k = 0; k < WIRE_WORD; k++) number[k] = json_number_value(json_array_get(from, WIRE_WORD * i + k));
+        out[i] = (ishow_word){.start = before + number[0],
+                              .end = before + number[1],
+                              .offset = (size_t)number[2],
+                              .length = (size_t)number[3]};
+    }
+}
+
 void wire_condition(pthread_cond_t *out) {
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

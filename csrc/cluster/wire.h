@@ -2,21 +2,40 @@
  *
  * A message is a u32, little-endian, the length of a JSON object; that object, the head; and bytes (float32 samples,
  * little-endian). Subjects carry the version of all this, so that builds with different ones do not hear each other:
- *     ishow.v1.workers       from each worker, twice a second and when utterances come or go: who it is, its model,
- * voices and work ("beat") ishow.v1.to.ID         to one worker or one gateway; ids are drawn at each start
+ *
+ * - ishow.v1.workers: from each worker, twice a second and when utterances come or go: who it is, its model, voices and
+ *   work ("beat")
+ *
+ * - ishow.v1.to.ID: to one worker or one gateway; ids are drawn at each start
  *
  * An utterance is named by its gateway's id and a number. A gateway may begin it again at another worker: that is its
- * next attempt, and whatever belongs to an earlier one is ignored.
- *     speak   to a worker: the request, its work, and the place to go on from with its tail; what it needs of what
+ * next attempt, and whatever belongs to an earlier one is ignored. Types of messages:
+ *
+ * - speak, to a worker: the request, its work, and the place to go on from with its tail; what it needs of what
  * machines share (shared.h): "shared", the entry of a voice, and "lexicon", a revision. Sent again until the worker
- * says something of it piece   to the gateway: samples, in messages counted by `seq`; the last of a piece has the place
- * after it, and that place's tail behind the samples end     to the gateway, counted likewise: how it ended alive   to
- * the gateway: nothing new, and how far it is ack     to the worker: all up to `seq` has arrived and may be followed;
- * sent again while nothing comes. With `held` what came after waits for its reader and is not to be sent again cancel
- * to the worker leave   to a worker: finish and leave ask     to a worker: a question for its text front end ("verb"
- * and "json"), or how a request is read ("request"); "number" names it answer  to the gateway: "json" or "error" A
- * worker keeps what is not acknowledged, at most a window of it, and sends it again after a while. So a message that is
- * lost with its connection costs time and nothing else. */
+ * says something of it
+ *
+ * - piece, to the gateway: samples, in messages counted by `seq`; the last of a piece has the place after it, that
+ *   place's tail behind the samples, and its words
+ *
+ * - end, to the gateway, counted likewise: how it ended
+ *
+ * - alive, to the gateway: nothing new, and how far it is
+ *
+ * - ack, to the worker: all up to `seq` has arrived and may be followed; sent again while nothing comes. With `held`
+ * what came after waits for its reader and is not to be sent again
+ *
+ * - cancel, to the worker
+ *
+ * - leave, to a worker: finish and leave
+ *
+ * - ask, to a worker: a question for its text front end ("verb" and "json"), or how a request is read ("request");
+ *   "number" names it
+ *
+ * - answer, to the gateway: "json" or "error"
+ *
+ * A worker keeps what is not acknowledged, at most a window of it, and sends it again after a while. So a message that
+ * is lost with its connection costs time and nothing else. */
 #ifndef ISHOW_CLUSTER_WIRE_H
 #define ISHOW_CLUSTER_WIRE_H
 
@@ -64,6 +83,13 @@ json_t *wire_timings(const ishow_timings *timings);
 void wire_read_timings(const json_t *from, ishow_timings *out);
 json_t *wire_model(const ishow_model_info *info);
 void wire_read_model(const json_t *from, ishow_model_info *out);
+
+/* The words of a piece that begins `before` seconds after the speech does: numbers, WIRE_WORD for each word, in which
+ * times count from the piece. */
+enum { WIRE_WORD = 4 };
+json_t *wire_words(const ishow_word *words, size_t n, double before);
+size_t wire_count_words(const json_t *from); /* 0 for NULL */
+void wire_read_words(const json_t *from, double before, ishow_word *out);
 
 /* A condition variable that is waited for until ishow_deadline. */
 void wire_condition(pthread_cond_t *out);

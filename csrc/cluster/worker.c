@@ -123,6 +123,11 @@ static void send_fragment(ishow_worker *w, task *t) {
     ishow_buffer both = {0};
     ishow_utterance_position(t->utterance, &at);
     ishow_utterance_timings(t->utterance, &timings);
+    const ishow_word *words;
+    size_t n_words;
+    ishow_utterance_words(t->utterance, &words, &n_words);
+    if (n_words) json_object_set_new(head, "words", wire_words(words, n_words, (double)t->given / timings.sample_rate));
+    t->given += t->n;
     json_object_set_new(head, "part", wire_u64(at.part));
     json_object_set_new(head, "plan", wire_u64(at.plan));
     json_object_set_new(head, "tail", wire_u64(at.n_tail));

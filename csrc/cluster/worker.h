@@ -23,6 +23,7 @@ typedef struct task {
     ishow_utterance *utterance;
     const float *samples; /* of the piece that is being sent, borrowed from utterance */
     size_t n, at;
+    size_t given; /* samples of the pieces before it */
     parcel *first, **last;
     size_t waiting;           /* bytes of these */
     double heard, sent, told; /* from the gateway; messages; that it is alive */

@@ -29,13 +29,13 @@ typedef struct ishow_engine_kind {
     void (*cancel)(ishow_utterance *utterance);
     void (*timings)(ishow_utterance *utterance, ishow_timings *out);
     double (*progress)(ishow_utterance *utterance);
-    /* ishow_speak_feed and the like, and ishow_utterance_words; NULL: only whole texts, and no times of words */
+    /* ishow_speak_feed and the like; NULL: only whole texts */
     ishow_status (*feed)(ishow_utterance *utterance, const char *text, double timeout, ishow_error *error);
     ishow_status (*set_text)(ishow_utterance *utterance, const char *text, size_t *kept, ishow_error *error);
     ishow_status (*flush)(ishow_utterance *utterance, ishow_error *error);
     ishow_status (*end)(ishow_utterance *utterance, ishow_error *error);
-    void (*words)(ishow_utterance *utterance, const ishow_word **words, size_t *n);
-    void (*free_utterance)(ishow_utterance *utterance); /* not NULL */
+    void (*words)(ishow_utterance *utterance, const ishow_word **words, size_t *n); /* NULL: no times of words */
+    void (*free_utterance)(ishow_utterance *utterance);                             /* not NULL */
 } ishow_engine_kind;
 
 /* The first member of an engine, of an utterance and of a prepared voice of any kind. */

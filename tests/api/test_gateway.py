@@ -90,6 +90,31 @@ def test_a_killed_worker_leaves_no_trace_in_the_speech(nats: Nats) -> None:
             until(lambda: workers(gateway) == 1)
 
 
+def test_words_are_told_by_gateways_as_well(nats: Nats) -> None:
+    def words_of(events: str) -> list[dict[str, float]]:
+        blocks = [block.split("\ndata: ") for block in events.strip().split("\n\n")]
+        return [json.loads(data) for name, data in blocks if name == "event: word"]
+
+    first = cluster("worker", "first", nats.url)
+    with cluster("gateway", "gate", nats.url) as gateway, gateway.client() as client:
+        asked = {"headers": {"Accept": "text/event-stream"}, "json": SPEECH}
+        whole = words_of(client.post("/api/tts/stream", **asked).text)
+        said = [TEXT[int(word["offset"]) :][: int(word["length"])] for word in whole]
+        assert said == TEXT.replace(",", "").replace(".", "").split()
+        with cluster("worker", "second", nats.url):
+            until(lambda: workers(gateway) == 2)
+            with client.stream("POST", "/api/tts/stream", **asked) as answer:
+                parts = answer.iter_text()
+                heard = next(parts)
+                first.kill()
+                heard += "".join(parts)
+            found = words_of(heard)
+            assert [(word["offset"], word["length"]) for word in found] == [
+                (word["offset"], word["length"]) for word in whole
+            ]
+            assert all(abs(one["start"] - other["start"]) < 0.002 for one, other in zip(found, whole, strict=True))
+
+
 def ask(gateway: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ishowtts", "cluster", *arguments, "--gateway", gateway.url]
     return subprocess.run(command, capture_output=True, text=True, check=False)
