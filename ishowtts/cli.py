@@ -41,6 +41,7 @@ MODULES = {  # commands with a module of their own, which has `parser(prog)` and
     "text": ("ishowtts.text.command", "train", "show how a text is read: words, phones, what is left out"),
     "cluster": ("ishowtts.cluster", "cluster", "show the workers of a gateway, or take one out"),
     "sweep": ("ishowtts.sweep.command", "quality", "compare settings: quality against speed"),
+    "traces": ("ishowtts.traces", "traces", "send a span for each request in a server's log to OpenTelemetry"),
     "report": ("ishowtts.daily.report", "quality", "write goals and the history of the figures as one HTML file"),
     "daily": (
         "ishowtts.daily.command",
@@ -101,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     speak.add_argument("--backend", help="auto, cuda, native, package, eager or compile")
     speak.add_argument("--compile", help="wait: make the compiled model first if it is missing (once for each machine)")
     speak.add_argument("--threads", help="0 takes all cores")
-    speak.set_defaults(run=lambda arguments: speaking.speak(arguments, _load(arguments)))
+    speak.set_defaults(run=_speak)
 
     serve = commands.add_parser("serve", parents=[settings], help="serve HTTP")
     serve.add_argument("--host", help="name or address to listen on")
@@ -153,6 +154,13 @@ class _Version(argparse.Action):
 
         print(f"ishowtts {__version__}")
         parser.exit(0)
+
+
+def _speak(arguments: argparse.Namespace) -> int:
+    from . import tracing
+
+    tracing.set_up()
+    return speaking.speak(arguments, _load(arguments))
 
 
 def _load(arguments: argparse.Namespace) -> Config:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import tracing
 from .errors import IshowError
 
 if TYPE_CHECKING:
@@ -39,17 +40,37 @@ class SpeechStream(Iterator[Samples]):
     def __init__(self, utterance: Utterance, sample_rate: int) -> None:
         self._utterance = utterance
         self.sample_rate = sample_rate
+        self._span = tracing.begin()
 
     def __next__(self) -> Samples:
-        piece = self._utterance.next()
+        piece = self._next(-1)
         if piece is None:
             raise StopIteration
-        return np.frombuffer(piece, np.float32)
+        return piece
 
     def poll(self, timeout: float) -> Samples | None:
         """The next piece, None at the end; IshowError with status EAGAIN: none within `timeout` seconds."""
-        piece = self._utterance.next(timeout)
+        return self._next(timeout)
+
+    def _next(self, timeout: float) -> Samples | None:
+        try:
+            piece = self._utterance.next(timeout)
+        except BaseException as error:
+            if not (isinstance(error, IshowError) and error.status == "EAGAIN"):
+                self._traced(error)
+            raise
+        if piece is None:
+            self._traced(None)
         return None if piece is None else np.frombuffer(piece, np.float32)
+
+    def _traced(self, error: BaseException | None) -> None:
+        span, self._span = self._span, None
+        if span is not None:
+            tracing.end(span, self.timings, error)
+
+    def __del__(self) -> None:
+        if getattr(self, "_span", None) is not None:
+            self._traced(None)
 
     @property
     def words(self) -> list[Word]:

@@ -82,9 +82,14 @@ static void end_job(encoder_thread *p, job *j, ishow_status status, const ishow_
     ishow_error own = error ? *error : (ishow_error){0};
     record_timings(j);
     if (status == ISHOW_OK) status = take_samples(p, j, NULL, 0, 1, &own);
-    if (status == ISHOW_OK)
-        metrics_speech(p->metrics, &j->timings);
-    else {
+    if (status == ISHOW_OK) {
+        const ishow_timings *t = &j->timings;
+        metrics_speech(p->metrics, t);
+        /* ishowtts/traces.py reads this. */
+        ishow_log_request(ISHOW_LOG_DEBUG, "server", j->id,
+                          "spoken by %s: seed %llu, queue %.4f, text %.4f, first audio %.4f, model %.4f, audio %.3f s",
+                          t->voice, (unsigned long long)t->seed, t->queue, t->text, t->first_audio, t->model, t->audio);
+    } else {
         ishow_utterance_cancel(j->utterance);
         own.status = status; /* the engine may have left another status there */
         if (status != ISHOW_ECANCELLED)

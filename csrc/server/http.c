@@ -88,8 +88,9 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     if (x->wait) x->wait->release(x);
     int cut = why != MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->taken_over;
     metrics_request(s->metrics, route_index(x->route), cut ? 0 : x->status);
-    ishow_log_request(ISHOW_LOG_DEBUG, "server", x->id, "%s %d%s %.1f ms", route_name(route_index(x->route)), x->status,
-                      cut ? " (cut off)" : "", 1e3 * (ishow_now() - x->began));
+    /* ishowtts/traces.py reads this. */
+    ishow_log_request(ISHOW_LOG_DEBUG, "server", x->id, "%s %d%s %.1f ms%s", route_name(route_index(x->route)),
+                      x->status, cut ? " (cut off)" : "", 1e3 * (ishow_now() - x->began), x->trace);
     if (x->peer) {
         x->peer->exchange = NULL;
         x->peer->since = ishow_now();
@@ -181,9 +182,17 @@ static int is_field_list(const char *text) {
            strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-!#$%&'*+.^_`|~, ") == n;
 }
 
+static void take_trace(exchange *x) {
+    const char *given = header_get(x, "traceparent");
+    if (given && strlen(given) == TRACE_LENGTH && !strncmp(given, "00-", 3) &&
+        strspn(given, "0123456789abcdef-") == TRACE_LENGTH)
+        snprintf(x->trace, sizeof x->trace, " %s", given);
+}
+
 /* Called when the request's head has been read. */
 static enum MHD_Result on_head(exchange *x, const char *url, const char *method) {
     choose_id(x);
+    take_trace(x);
     x->only_head = !strcmp(method, "HEAD");
     int admitted = route_admit(x, url, method) && (!x->route || !(x->route->flags & ROUTE_UPLOAD) || upload_starts(x));
     const char *length = header_get(x, "Content-Length");

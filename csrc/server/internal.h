@@ -33,6 +33,7 @@
 
 enum {
     URI_MAX = 2048,                   /* longer: 414 */
+    TRACE_LENGTH = 55,                /* characters of a traceparent of version 00 */
     HEADER_MAX = 16 * 1024,           /* all header fields: 431 */
     SWALLOW_MAX = 16 * 1024 * 1024,   /* body bytes read and dropped so that the client sees the answer */
     PARKED_MAX = 32 * 1024 * 1024,    /* unread bytes of one client before it is dropped */
@@ -220,9 +221,10 @@ struct exchange { /* one request and its answer */
     void *waited;          /* of that kind */
     struct ws *socket;     /* NULL unless it became a WebSocket */
     char id[ID_MAX + 1];
-    char segment[ID_MAX + 1]; /* the part of the path that matched {} */
-    char allow[48];           /* methods of the path, for 405 */
-    char content_range[80];   /* for 416 */
+    char segment[ID_MAX + 1];         /* the part of the path that matched {} */
+    char allow[48];                   /* methods of the path, for 405 */
+    char content_range[80];           /* for 416 */
+    char trace[1 + TRACE_LENGTH + 1]; /* behind a space: the caller's span (W3C traceparent); "": none */
 };
 
 struct ishow_server {

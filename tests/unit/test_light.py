@@ -108,6 +108,7 @@ def test_the_server_speaks(python: Path, tmp_path: Path) -> None:
         ("daily samples", "a report needs the package matplotlib: scripts/setup quality"),
         ("quality --mos utmos=x.pt --measure mos", "naturalness by UTMOS needs the package torch: scripts/setup torch"),
         ("api", "this command needs the package fastapi: scripts/setup api"),
+        ("traces", "this command needs the package opentelemetry: scripts/setup traces"),
         (
             "speak Hi. -o x.wav --model F5TTS_v1_Base",
             "SWivid/F5-TTS is on the hub, which needs the package huggingface_hub: scripts/setup hub",
