@@ -60,6 +60,7 @@
 #define ISHOW_CHAT_HEARTBEAT_SECONDS          60 /* after silence; Twitch's own PING is sent every 5 minutes */
 #define ISHOW_CHAT_BILIBILI_HEARTBEAT_SECONDS 30 /* required by the platform */
 #define ISHOW_CHAT_BILIBILI_PROJECT_SECONDS   20 /* open platform: between heartbeats of the project */
+#define ISHOW_CHAT_LAST_SECONDS               2  /* a platform may take to hear that we leave */
 #define ISHOW_CHAT_REPLY_SECONDS              20
 #define ISHOW_CHAT_BACKOFF_SECONDS            1
 #define ISHOW_CHAT_BACKOFF_MAX_SECONDS        120

@@ -103,21 +103,24 @@ static int32_t *take_numbers(PyObject *list, long least) {
     return numbers;
 }
 
-/* Fills *out from (list of int, int, list of int); -1 with an exception. */
+/* Fills *out from (list of int, int, list of int, list of int); -1 with an exception. */
 static int take_tokens(PyObject *tuple, ishow_tokens *out) {
-    PyObject *ids = NULL, *words = NULL; /* borrowed from tuple */
+    PyObject *ids = NULL, *words = NULL, *lengths = NULL; /* borrowed from tuple */
     Py_ssize_t n_ref = 0;
-    if (!PyArg_ParseTuple(tuple, "O!nO!", &PyList_Type, &ids, &n_ref, &PyList_Type, &words)) return -1;
-    const Py_ssize_t n = PyList_GET_SIZE(ids), n_words = PyList_GET_SIZE(words);
-    if (n_ref < 0 || n_ref > n || (n_words && n_words != n - n_ref)) {
-        PyErr_Format(PyExc_ValueError, "%zd of %zd tokens belong to the reference, and %zd to words", n_ref, n,
-                     n_words);
+    if (!PyArg_ParseTuple(tuple, "O!nO!O!", &PyList_Type, &ids, &n_ref, &PyList_Type, &words, &PyList_Type, &lengths))
+        return -1;
+    const Py_ssize_t n = PyList_GET_SIZE(ids), n_words = PyList_GET_SIZE(words), n_lengths = PyList_GET_SIZE(lengths);
+    if (n_ref < 0 || n_ref > n || (n_words && n_words != n - n_ref) || (n_lengths && n_lengths != n - n_ref)) {
+        PyErr_Format(PyExc_ValueError, "%zd of %zd tokens belong to the reference, %zd to words, and %zd have lengths",
+                     n_ref, n, n_words, n_lengths);
         return -1;
     }
     *out = (ishow_tokens){.ids = take_numbers(ids, 0), .n = (size_t)n, .n_ref = (size_t)n_ref};
     if (out->ids && n_words) out->words = take_numbers(words, -1);
-    if (out->ids && (!n_words || out->words)) return 0;
+    if (out->ids && n_lengths && (out->words || !n_words)) out->lengths = take_numbers(lengths, 1);
+    if (out->ids && (!n_words || out->words) && (!n_lengths || out->lengths)) return 0;
     free(out->ids);
+    free(out->words);
     *out = (ishow_tokens){0};
     return -1;
 }

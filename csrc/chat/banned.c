@@ -14,6 +14,8 @@ enum {
     BUCKETS = 64,
     STRETCHED = 3,    /* so often a letter is no spelling: "good" is not "god", "goood" is "good" */
     INSIDE_LEAST = 4, /* letters of a word that is looked for inside others */
+    BESIDE_LEAST = 3, /* letters of what stands beside it there: "hello" and "shell" are other words */
+    AROUND_LEAST = 4, /* letters before it where letters follow too: "therapeutic" is another word */
     TRIED_MOST =
         256, /* code points that one comparison looks at: a longer one stands squeezed in the text to be read */
 };
@@ -328,6 +330,28 @@ static int ends(const attempt *a, uint32_t last) {
     return 0;
 }
 
+/* An ending of a form of the same word: "idiotic", "crappy". n: letters from t on. */
+static int is_ending(const token *t, size_t n, uint32_t last) {
+    static const char *const endings[] = {"y", "ed", "er", "ic", "ie", "in"};
+    if (n > 1 && t->c == last) t++, n--; /* doubled before the ending */
+    for (size_t k = 0; k < sizeof endings / sizeof *endings; k++)
+        if (strlen(endings[k]) == n && t[0].c == (uint32_t)endings[k][0] &&
+            (n < 2 || t[1].c == (uint32_t)endings[k][1]))
+            return 1;
+    return 0;
+}
+
+static int is_of_word(const token *t) { return t->kind == LETTER && !dense(t->c); }
+
+/* A word that t[begin..end) is a part of says the same: a compound or a form of it. plural: only that follows. */
+static int is_compound(const text *x, size_t begin, size_t end, uint32_t last, int plural) {
+    size_t before = 0, after = 0;
+    while (before < begin && is_of_word(&x->t[begin - before - 1])) before++;
+    while (!plural && end + after < x->n && is_of_word(&x->t[end + after])) after++;
+    return (!before || before >= (after ? AROUND_LEAST : BESIDE_LEAST)) &&
+           (!after || after >= BESIDE_LEAST || is_ending(&x->t[end], after, last));
+}
+
 static int found_at(const word *w, const text *x, size_t i, ishow_chat_strictness level) {
     attempt a = {.w = w, .t = x->t, .n = x->n, .i = i, .level = level};
     for (size_t r = 0; r < w->n; r++) {
@@ -338,8 +362,10 @@ static int found_at(const word *w, const text *x, size_t i, ishow_chat_strictnes
     a.whole |= a.piece > 1;
     if (a.wild && (a.wild > w->letters / 2 || a.real < 2)) return 0;
     const int begins = !i || x->t[i - 1].kind != LETTER || dense(first) || dense(x->t[i - 1].c);
-    if (begins && ends(&a, last)) return !a.spaced || !a.whole || dense(first) || level == ISHOW_CHAT_STRICT;
-    return level == ISHOW_CHAT_STRICT && !a.spaced && w->letters >= INSIDE_LEAST;
+    const int closes = ends(&a, last), strict = level == ISHOW_CHAT_STRICT;
+    const int behind_wall = i > 1 && x->t[i - 1].kind == WALL && x->t[i - 2].kind == LETTER; /* "don't it" */
+    if (begins && closes) return !a.spaced || !a.whole || dense(first) || (strict && !behind_wall);
+    return strict && !a.spaced && w->letters >= INSIDE_LEAST && is_compound(x, i, a.i, last, closes);
 }
 
 static int look_up(const spelling *s, const text *x, size_t i, uint32_t letter, ishow_chat_strictness level) {

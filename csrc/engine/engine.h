@@ -25,9 +25,10 @@ extern "C" {
 typedef struct ishow_tokens {
     int32_t *ids; /* [n] */
     size_t n;
-    size_t n_ref;   /* the first n_ref belong to the reference text */
-    int32_t *words; /* [n - n_ref]: index of the word of `text` that each of the other tokens belongs to, -1: none;
-                       NULL: not known */
+    size_t n_ref;     /* the first n_ref belong to the reference text */
+    int32_t *words;   /* [n - n_ref]: index of the word of `text` that each of the other tokens belongs to, -1: none;
+                         NULL: not known */
+    int32_t *lengths; /* [n - n_ref]: percent of the model's duration that each of the other tokens takes; NULL: 100 */
 } ishow_tokens;
 
 /* Words of a text that the voice cannot pronounce and that are left out: their number, and the first (UTF-8, truncated

@@ -78,8 +78,8 @@ typedef struct chunk {
     double work;       /* frames x calls, about */
     chunk_word *words; /* [n_words], owned */
     size_t n_words;
-    int32_t *token_words; /* as of ishow_tokens */
-    float *pcm;           /* finished, waiting for its turn; owned */
+    int32_t *token_words, *token_lengths; /* as of ishow_tokens */
+    float *pcm;                           /* finished, waiting for its turn; owned */
     size_t n_pcm;
     int finished;
 } chunk;

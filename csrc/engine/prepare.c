@@ -62,10 +62,12 @@ static ishow_status tokenize(ishow_engine *engine, const char *ref_text, const c
     c->n_tokens = tokens.n;
     c->n_ref = tokens.n_ref;
     c->token_words = tokens.words;
-    tokens.words = NULL;
+    c->token_lengths = tokens.lengths;
+    tokens.words = tokens.lengths = NULL;
 done:
     free(tokens.ids);
     free(tokens.words);
+    free(tokens.lengths);
     return status;
 }
 
@@ -138,6 +140,7 @@ static ishow_status add_chunk(ishow_engine *engine, const ishow_utterance *u, vo
     if (empty || !placed) {
         free(c.tokens);
         free(c.token_words);
+        free(c.token_lengths);
         return placed ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for the words of a text");
     }
     const size_t frames = ishow_pace_frames(pace, text, bytes, speed);

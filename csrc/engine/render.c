@@ -126,6 +126,9 @@ static ishow_status set_frames(ishow_engine *engine, ishow_utterance *u, job *j,
         ishow_status status = render_durations(engine, c->tokens, c->n_tokens, error);
         render_account(engine, u, ishow_now() - begin);
         if (status != ISHOW_OK) return status;
+        float *predicted = engine->frames.data;
+        for (size_t i = c->n_ref; c->token_lengths && i < c->n_tokens; i++)
+            predicted[i] *= (float)c->token_lengths[i - c->n_ref] / 100;
         size_t total = ishow_align_ends(engine->frames.data, c->n_tokens, c->n_ref, j->ref_frames, c->speed,
                                         c->gen_frames, engine->ends.data);
         if (!total)

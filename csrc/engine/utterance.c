@@ -23,6 +23,7 @@ void chunks_free(chunk *chunks, size_t n) {
         free(chunks[i].tokens);
         free(chunks[i].words);
         free(chunks[i].token_words);
+        free(chunks[i].token_lengths);
         free(chunks[i].pcm);
         voice_release(chunks[i].voice);
     }

@@ -1,4 +1,7 @@
 /* HTTP: one request at a time for each caller; libcurl keeps and shares connections. */
+#include <math.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,4 +78,49 @@ void http_end(http_call *c) {
     c->headers = NULL;
     ishow_buffer_free(&c->body);
     c->too_large = 0;
+}
+
+struct last_call {
+    http_call call;
+    last_call *next;
+};
+
+static void last_free(last_call *c) {
+    last_call **at = &c->call.loop->last_calls;
+    while (*at != c) at = &(*at)->next;
+    *at = c->next;
+    http_end(&c->call);
+    free(c);
+}
+
+static void on_last_answer(void *self, long status, const char *fault) {
+    if (status != 200)
+        ishow_log(ISHOW_LOG_INFO, "net", "a last request was not taken: %s (HTTP %ld)", status ? "refused" : fault,
+                  status);
+    last_free(self);
+}
+
+int http_send_last(net_loop *loop, const http_request *request) {
+    last_call *c = calloc(1, sizeof *c);
+    if (!c) return 0;
+    c->call.self = c;
+    c->call.answered = on_last_answer;
+    if (!http_send(&c->call, loop, request)) {
+        free(c);
+        return 0;
+    }
+    c->next = loop->last_calls;
+    loop->last_calls = c;
+    return 1;
+}
+
+void http_finish(net_loop *loop, double seconds) {
+    const double end = ishow_now() + seconds;
+    for (double now; loop->last_calls && (now = ishow_now()) < end;) {
+        struct pollfd ready = {.fd = loop->epoll, .events = POLLIN};
+        const double until = fmin(end, net_loop_due(loop));
+        poll(&ready, 1, until > now ? (int)ceil(1e3 * (until - now)) : 0);
+        net_loop_process(loop);
+    }
+    while (loop->last_calls) last_free(loop->last_calls);
 }

@@ -18,19 +18,21 @@ typedef struct loop_task {
 } loop_task;
 
 typedef struct connection connection;
+typedef struct last_call last_call;
 
 typedef struct net_loop {
     int epoll;
     CURLM *multi;
     double curl_due;         /* ishow_now() at which libcurl must be called; INFINITY: never */
     connection *connections; /* those that are connected */
+    last_call *last_calls;   /* of http_send_last */
     int unread;              /* a connection may hold decrypted bytes that epoll cannot see */
     char read_buffer[LOOP_READ_BYTES];
 } net_loop;
 
 /* Opens a zeroed loop. 0: out of memory or descriptors; call net_loop_close in any case. */
 int net_loop_open(net_loop *loop);
-void net_loop_close(net_loop *loop); /* after the last of its connections and calls */
+void net_loop_close(net_loop *loop); /* after the last of its connections and calls but those of http_send_last */
 /* ishow_now() at which process must be called although the descriptor is not readable; 0: now, INFINITY: no timer. */
 double net_loop_due(const net_loop *loop);
 /* Handles all due events without waiting, and calls back. One call handles a bounded amount. */
@@ -96,5 +98,10 @@ typedef struct http_request {
 /* self and answered are set before; everything of the request is copied. 0: out of memory. */
 int http_send(http_call *c, net_loop *loop, const http_request *request);
 void http_end(http_call *c); /* cancels, frees the body; may be repeated */
+
+/* Sends a request whose answer nobody takes, such as a farewell; the loop owns it. 0: out of memory. */
+int http_send_last(net_loop *loop, const http_request *request);
+/* Waits until those requests are answered, at most so long; what is not answered then is given up. */
+void http_finish(net_loop *loop, double seconds);
 
 #endif

@@ -20,7 +20,7 @@ static void hex(char *out, const unsigned char *bytes, size_t n) {
     for (size_t i = 0; i < n; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* Takes over body; 0: out of memory. */
+/* Takes over body; call NULL: nobody takes the answer. 0: out of memory. */
 static int post(ishow_chat_source *s, http_call *call, const char *path, json_t *body) {
     const ishow_chat_source_options *o = &s->options;
     const char *host = strcmp(o->endpoint, ISHOW_CHAT_BILIBILI_URL) ? o->endpoint : ISHOW_CHAT_BILIBILI_OPEN_URL;
@@ -53,13 +53,13 @@ static int post(ishow_chat_source *s, http_call *call, const char *path, json_t 
     const char *headers[HEADERS + 1] = {0};
     for (size_t i = 0; i < HEADERS; i++) headers[i] = lines[i];
     snprintf(url, sizeof url, "%s%s", host, path);
-    good = http_send(call, &s->loop->net,
-                     &(http_request){.url = url,
-                                     .headers = headers,
-                                     .body = text,
-                                     .ca_file = o->ca_file,
-                                     .seconds = o->reply_seconds,
-                                     .most = o->frame_bytes_max});
+    const http_request request = {.url = url,
+                                  .headers = headers,
+                                  .body = text,
+                                  .ca_file = o->ca_file,
+                                  .seconds = o->reply_seconds,
+                                  .most = o->frame_bytes_max};
+    good = call ? http_send(call, &s->loop->net, &request) : http_send_last(&s->loop->net, &request);
 done:
     free(text);
     return good;
@@ -72,6 +72,15 @@ void bilibili_project_lost(ishow_chat_source *s) {
     b->project[0] = '\0';
     b->project_beat_at = (double)INFINITY;
     http_end(&b->heartbeat);
+}
+
+static json_int_t app_id_of(const ishow_chat_source *s) { return (json_int_t)strtoll(s->options.app_id, NULL, 10); }
+
+void bilibili_project_end(ishow_chat_source *s) {
+    bilibili_session *b = s->session;
+    if (b->project[0])
+        post(s, NULL, "/v2/app/end", json_pack("{s:I,s:s}", "app_id", app_id_of(s), "game_id", b->project));
+    b->project[0] = '\0';
 }
 
 static void connect_to_link(ishow_chat_source *s) {
@@ -146,12 +155,11 @@ void bilibili_project_start(ishow_chat_source *s) {
         connect_to_link(s);
         return;
     }
+    bilibili_project_end(s);
     bilibili_project_lost(s);
     b->step = STEP_PROJECT;
     b->call.answered = on_started;
-    if (!post(s, &b->call, "/v2/app/start",
-              json_pack("{s:s,s:I}", "code", s->options.code, "app_id",
-                        (json_int_t)strtoll(s->options.app_id, NULL, 10))))
+    if (!post(s, &b->call, "/v2/app/start", json_pack("{s:s,s:I}", "code", s->options.code, "app_id", app_id_of(s))))
         source_lost(s, "memory could not be had");
 }
 

@@ -34,5 +34,6 @@ void bilibili_project_start(ishow_chat_source *s);
 /* The open platform's project. */
 void bilibili_project_beat(ishow_chat_source *s); /* at project_beat_at */
 void bilibili_project_lost(ishow_chat_source *s); /* the next attempt opens another one */
+void bilibili_project_end(ishow_chat_source *s);  /* tells the platform, which would otherwise wait for heartbeats */
 
 #endif

@@ -152,7 +152,10 @@ static void tick(ishow_chat_source *s) {
 
 static void beat(ishow_chat_source *s) { send_packet(s->session, BILIBILI_HEARTBEAT, "{}", 2); }
 
-static void destroy(ishow_chat_source *s) { json_decref(((bilibili_session *)s->session)->links); }
+static void destroy(ishow_chat_source *s) {
+    bilibili_project_end(s);
+    bilibili_project_lost(s);
+}
 
 const source_kind bilibili_kind = {.check = check,
                                    .session_size = sizeof(bilibili_session),

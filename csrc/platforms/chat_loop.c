@@ -46,6 +46,7 @@ done:
 
 void ishow_chat_loop_free(ishow_chat_loop *loop) {
     if (!loop) return;
+    http_finish(&loop->net, ISHOW_CHAT_LAST_SECONDS);
     net_loop_close(&loop->net);
     seen_free(loop->seen);
     free(loop->login_times);

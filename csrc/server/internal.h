@@ -442,7 +442,8 @@ enum MHD_Result answer_cluster_drain(exchange *x);
 enum MHD_Result answer_metrics(exchange *x);
 enum MHD_Result answer_history(exchange *x);
 enum MHD_Result answer_asset(exchange *x);
-enum MHD_Result answer_danmaku_enqueue(exchange *x); /* chat.c */
+enum MHD_Result answer_danmaku_enqueue(exchange *x);   /* chat.c */
+enum MHD_Result answer_danmaku_ingest_ws(exchange *x); /* ingest_ws.c */
 enum MHD_Result answer_danmaku(exchange *x);
 enum MHD_Result answer_danmaku_place(exchange *x);
 enum MHD_Result answer_danmaku_delete(exchange *x);

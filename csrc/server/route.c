@@ -17,6 +17,7 @@ static const route routes[] = {
     {"POST", "/api/danmaku/enqueue", "danmaku_enqueue", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_enqueue},
     {"POST", "/api/danmaku/ingest/{}", "danmaku_ingest", ROUTE_JSON | ROUTE_SPEECH | ROUTE_CHAT,
      answer_danmaku_enqueue},
+    {"GET", "/api/danmaku/ingest/{}", "danmaku_ingest_ws", ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku_ingest_ws},
     {"POST", "/api/danmaku/skip", "danmaku_skip", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT, answer_danmaku},
     {"POST", "/api/danmaku/pause", "danmaku_pause", ROUTE_JSON | ROUTE_BARE | ROUTE_SPEECH | ROUTE_CHAT,
      answer_danmaku},

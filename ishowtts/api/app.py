@@ -46,11 +46,11 @@ def _described() -> APIRouter:
 _ROUTERS = (
     routes.open_,
     sockets.router,
-    chat.router,
     routes.guarded,
     routes.speaking,
     lexicon.router,
     openai.router,
+    chat.router,
     _described(),
 )
 

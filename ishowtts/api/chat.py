@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathField
 from starlette.requests import HTTPConnection
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from .._chat import Reader
-from .faults import Fault
+from .examples import answers
+from .faults import Fault, no_upgrade
 from .routes import Endpoints, Shared, answered, json_body, needs_key, needs_speech, optional_json_body, verb_of
-from .speech import EVENT_HEADERS
+from .speech import EVENT_HEADERS, dumps
 from .state import State
 
 if TYPE_CHECKING:
@@ -112,6 +114,40 @@ class _Listening(StreamingResponse):
 async def _wait(news: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(news.wait(), ALIVE_SECONDS)
+
+
+@router.get(
+    "/api/danmaku/ingest/{kind}",
+    name="danmaku_ingest_ws",
+    status_code=101,
+    response_class=Response,
+    responses=answers("danmaku_ingest_ws"),
+)
+async def ingest_without_upgrade(kind: Annotated[str, PathField(examples=["socialstream"])]) -> Response:
+    """WebSocket: each text message is the body of a POST to this address, and is answered with what that answers."""
+    raise no_upgrade()
+
+
+@router.websocket("/api/danmaku/ingest/{kind}", name="danmaku_ingest_ws")
+async def ingest_socket(socket: WebSocket, state: Shared, kind: str) -> None:
+    """Takes messages in another program's shape, one after another, until either side closes the connection."""
+    await socket.accept()
+    try:
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if message.get("bytes") is not None:
+                await socket.close(1003, "Messages are text.")
+                return
+            body = message["text"].encode("utf-8", "surrogatepass")
+            try:
+                answer = bytes(answered(await asyncio.to_thread(state.chat.ask, f"ingest/{kind}", body)).body).decode()
+            except Fault as fault:
+                answer = dumps(fault.body())
+            await socket.send_text(answer)
+    except WebSocketDisconnect:
+        pass  # the program left
 
 
 @router.websocket("/api/danmaku/stream", name="danmaku_stream")

@@ -129,6 +129,7 @@ _ANSWERS: dict[str, tuple[int, str, dict[str, Any], tuple[int, ...]]] = {  # sta
     ),
     "openai_voices": (200, "Ids to choose from", _json(_NAMED), (*KEY, 503)),
     "tts_ws": (101, "WebSocket", {}, (*KEY, 426, 503)),
+    "danmaku_ingest_ws": (101, "WebSocket", {}, (*KEY, 426, 503)),
     "tts_cancel": (204, "Cancelled", {}, (*KEY, 404)),
     "voices": (200, "All voices", _json([VOICE]), (*KEY, 503)),
     "lexicon": (200, "All pronunciations", _json([_PRONUNCIATION]), (*KEY, 429, 503)),

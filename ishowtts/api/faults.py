@@ -63,3 +63,9 @@ def given(read: Asked | tuple[int, str]) -> Asked:
     if isinstance(read, tuple):
         raise Fault.from_answer(*read)
     return read
+
+
+def no_upgrade() -> Fault:
+    """The error of a request for a WebSocket's address that does not ask for one."""
+    text = "This address speaks WebSocket: it needs Connection: Upgrade and Upgrade: websocket."
+    return Fault(426, "upgrade_required", text, "Upgrade")

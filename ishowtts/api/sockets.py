@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from .._service import read_message
 from ..errors import IshowError
 from .examples import answers
-from .faults import Fault, given
+from .faults import Fault, given, no_upgrade
 from .routes import Shared, needs_key, needs_speech
 from .speech import Speech, dumps
 from .state import State
@@ -37,8 +37,7 @@ router = APIRouter(dependencies=[Depends(needs_key), Depends(needs_speech)])
 @router.get("/api/tts/ws", name="tts_ws", status_code=101, response_class=Response, responses=answers("tts_ws"))
 async def without_upgrade() -> Response:
     """WebSocket: many requests on one connection."""
-    text = "This address speaks WebSocket: it needs Connection: Upgrade and Upgrade: websocket."
-    raise Fault(426, "upgrade_required", text, "Upgrade")
+    raise no_upgrade()
 
 
 @router.websocket("/api/tts/ws", name="tts_ws")

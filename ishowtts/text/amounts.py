@@ -164,7 +164,8 @@ class Amounts(Telephones):
             if len(code) == 2 and line.shape[k + 1] == "$":
                 found = self.currencies.get(code.upper() + "$")
                 return (k + 2, found) if found else None
-            found = self.codes.get(code.lower())
+            low = code.lower()
+            found = self.codes.get(low) if code.isupper() or low not in self.units else None
             return (k + 1, found) if found and line.shape[k + 1] not in "0$" else None
         found = self.currencies.get(shape)
         return (k + 1, found) if found and (k == j or line.shape[k + 1] != "0") else None

@@ -17,7 +17,7 @@ from typing import Any
 from ishowtts.errors import ModelError, TextError
 from ishowtts.model.source import resolve
 
-from . import detect, english, lexicon, mandarin, phones, pinyin, pronounce, stages
+from . import detect, drawn, english, lexicon, mandarin, phones, pinyin, pronounce, stages
 from .lexicon import Applied, Entry
 from .markup import Segment, cut, pronounced
 from .reading import DEFAULT, Options, Reading, read
@@ -191,7 +191,7 @@ class Frontend:
         """
         if self.kind == "phones":
             return phones.symbols(text, self._language(text, language))
-        return pinyin.symbols(english.dotted(text))[0]
+        return pinyin.symbols(_letters(text, language))[0]
 
     def _language(self, text: str, language: str | None) -> str:
         """The language whose phones are used: the voice's, or English where the model does not have it.
@@ -215,11 +215,12 @@ class Frontend:
 
     def tokenize(
         self, ref_text: str, text: str, language: str | None = None, voice: str | None = None
-    ) -> tuple[list[int], int, list[int]]:
-        """The ids of `ref_text` followed by `text`, how many of them belong to `ref_text`, and the words of the others.
+    ) -> tuple[list[int], int, list[int], list[int]]:
+        """The ids of `ref_text` followed by `text`, how many are of `ref_text`, words and lengths of the others.
 
         Unknown symbols are 0. The words: for each id of `text` the index of its word in `text`, -1 for pauses and
-        marks; [] where that is not known.
+        marks; [] where that is not known. The lengths: the percentage of its duration that each id of `text` takes; []
+        where all take what the model predicts.
 
         Both texts are normalised. `ref_text` may be ""; otherwise `close_reference` closes it. `language`: of the
         voice, for models with phones of several languages. `voice`: id of the voice, for models with named speakers.
@@ -231,13 +232,19 @@ class Frontend:
             spoken = phones.read(text, self._language(text, language))
             ids = speaker + reference + self.vocabulary.ids([name for name, _ in spoken])
             words = [word for _, word in spoken]
+            lengths = phones.lengths(text, self._language(text, language), spoken)
             if reference:
-                return ids, len(speaker) + len(reference), words
-            return ids, 0, [-1] * len(speaker) + words
-        reference_text = close_reference(english.dotted(ref_text))
-        symbols, origin = pinyin.symbols(reference_text + english.dotted(text))
+                return ids, len(speaker) + len(reference), words, lengths
+            return ids, 0, [-1] * len(speaker) + words, [100] * len(speaker) * bool(lengths) + lengths
+        reference_text = close_reference(_letters(ref_text, language))
+        symbols, origin = pinyin.symbols(reference_text + _letters(text, language))
         n_ref = next((i for i, where in enumerate(origin) if where >= len(reference_text)), len(origin))
-        return self.vocabulary.ids(symbols), n_ref, []
+        return self.vocabulary.ids(symbols), n_ref, [], []
+
+
+def _letters(text: str, language: str | None) -> str:
+    """What a model of letters gets: drawn-out words as they are spelled, acronyms with full stops."""
+    return english.dotted(drawn.plain(text, detect.base(language)))
 
 
 def _readable(entry: Entry) -> bool:

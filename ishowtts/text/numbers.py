@@ -10,6 +10,9 @@ from .clean import SUPERSCRIPTS
 from .grammar import NUMERIC, Found
 from .scan import Line
 
+_DURATION = {"h": 0, "m": 1, "min": 1, "s": 2, "sec": 2, "sek": 2}
+"""Letters behind hours, minutes and seconds, by their order."""
+
 
 class Numbers(Amounts):
     """Rules for numbers that all languages share; subclasses define the words."""
@@ -23,13 +26,15 @@ class Numbers(Amounts):
         self.months = {name: int(row[0]) for name, row in table.section("month").items()}
         self.month_names = [name for name, row in table.section("month").items() if len(row) > 1]
         self.before_roman = table.words("roman")
-        self.add("0", self.date, self.clock, self.address_numbers, self.ratio, self.quantity)
+        self.add("0", self.date, self.clock, self.duration, self.address_numbers, self.ratio, self.quantity)
         self.rules["-"] = (self.emoticon, self.minus, self.dash)
         self.rules["–"] = (self.dash,)
         self.rules["+"] = (self.telephone, self.symbol)
         self.rules["("] = (self.emoticon, self.telephone)
         self.rules["#"] = (self.hash,)
         self.rules["."] = (self.point,)
+        for sign in "!<>=":
+            self.rules[sign] = (self.comparison, *self.rules.get(sign, ()))
         self.rules["^"] = (self.emoticon, self.power, self.symbol)
         self.rules["²"] = (self.power,)
         for symbol in self.currencies:
@@ -118,6 +123,40 @@ class Numbers(Amounts):
     def lapse(self, minutes: int, seconds: int, end: int) -> Found | None:
         """A duration such as 45:10, which is written like a time but cannot be one."""
         return Found(end, f"{self.cardinal(str(minutes))} {self.cardinal(str(seconds))}", "time")
+
+    def duration(self, line: Line, i: int) -> Found | None:
+        """Hours, minutes and seconds by their letters: 2h30m, 1h 05min, 5m30s, 1h30."""
+        shape, parts, j, said = line.shape, line.parts, i, ""
+        least = 0
+        while shape[j] == "0" and shape[j + 1] == "a" and len(parts[j]) < 3:
+            rank = _DURATION.get(parts[j + 1].lower(), -1)
+            if rank < least:
+                break
+            said = f"{said} {self.of_time(parts[j], rank)}"
+            least, j = rank + 1, j + 2
+            if shape[j] == " " and shape.startswith("0a", j + 1) and parts[j + 2].lower() in _DURATION:
+                j += 1
+        if least == 1 and shape[j] == "0" and len(parts[j]) == 2 and shape[j + 1] not in "a0.,:-":
+            return Found(j + 1, f"{said} {self.of_time(parts[j], 1)}".strip(), "time")
+        return Found(j, said.strip(), "time") if j > i + 2 and shape[j] not in "a0" else None
+
+    def of_time(self, number: str, rank: int) -> str:
+        """A number of hours, minutes or seconds."""
+        unit = self.units[("h", "min", "s")[rank]]
+        num = Num(number.lstrip("0") or "0", "", 0, False)
+        return f"{self.count(num)} {unit[0] if num.whole == '1' else unit[-1]}"
+
+    def comparison(self, line: Line, i: int) -> Found | None:
+        """Two signs that compare: 5 != 3, a >= b, 1 == 1."""
+        shape = line.shape
+        if shape[i + 1] != "=" or shape[i + 2] == "=":
+            return None
+        left, right = line.before(i), shape[i + 2]
+        left = shape[i - 2] if left == " " and i > 1 else left
+        right = shape[i + 3] if right == " " else right
+        if left not in "ah0)%°²" or right not in "ah0(-.":
+            return None
+        return Found(i + 2, self.symbols[{"!": "≠", "<": "≤", ">": "≥", "=": "="}[shape[i]]], "symbol")
 
     def ratio(self, line: Line, i: int) -> Found | None:
         """The first number of a ratio, 3:2 or 16:9, with the word between the numbers."""
@@ -335,8 +374,10 @@ class Numbers(Amounts):
                 end += 1
             elif shape.startswith("''", end):
                 end += 2
-            said = f"{self.count(num)} {foot[0]} {self.cardinal(str(int(line.parts[j + 1])))}"
-            return Found(end, said, "measure")
+            inches = int(line.parts[j + 1])
+            if not inches:
+                return Found(end, f"{self.count(num)} {foot[0] if num.whole == '1' else foot[-1]}", "measure")
+            return Found(end, f"{self.count(num)} {foot[0]} {self.cardinal(str(inches))}", "measure")
         inch, mark = self.units.get("in"), shape[j]
         unit = foot if mark == "'" else inch
         if unit and shape[j + 1] in " \0.,!?" and line.text.count(mark) == 1:

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from ishowtts.errors import TextError
 
-from . import english, german, mandarin, pronounce
+from . import drawn, english, german, mandarin, pronounce
 
 LANGUAGES = ("en", "de", "zh")
 TYPICAL = {"en": "ax0", "de": german.PREFIX + "pau", "zh": mandarin.SYMBOLS[0]}
@@ -55,11 +55,27 @@ def _put_in(
 
 
 def _spoken(text: str, language: str) -> list[tuple[str, int]]:
+    text = drawn.plain(text, language)
     if language == "de":
         return german.phones(text)
     if language == "zh":
         return mandarin.phones(text)
     return english.phones(text)
+
+
+def lengths(text: str, language: str, said: list[tuple[str, int]]) -> list[int]:
+    """Percent of its predicted duration that each phone of `said`, the result of `spoken`, takes; []: all take 100."""
+    words = [word for _, _, word in drawn.find(text, language) if word.letters]
+    names = [name for name, _ in said]
+    made, at = [100] * len(names), 0
+    for word in words:
+        alone = [name for name, index in _spoken(word.base, language) if index >= 0]
+        last = len(names) - len(alone)
+        place = next((i for i in range(at, last + 1) if names[i : i + len(alone)] == alone), -1)
+        if place >= 0:  # else the word sounds otherwise among its neighbours, and has the usual length
+            at = place + len(alone)
+            made[place:at] = drawn.percents(word, [name.removeprefix(german.PREFIX) for name in alone])
+    return made if words else []
 
 
 def symbols(text: str, language: str = "en") -> list[str]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 
 from . import emoticons
+from .drawn import THREE, shorten
 from .grammar import Found, Grammar
 from .numerals import from_roman
 from .scan import Line, Setting
 from .tables import Table, load
 
-_THREE = re.compile(r"(.)\1\1+", re.IGNORECASE | re.DOTALL)
 _VOWELS = frozenset("aeiouyäöüáàâéèêëíìîïóòôõúùûýæøåœ")
 _ONSETS = load("common").list("onset")
 _CODAS = load("common").list("coda")
@@ -141,7 +141,7 @@ class Words(Grammar):
                 return ("I" + low[1:] if stem == "i" else low), "word"
             if stem in self.said:
                 return self.said[stem] + mark + end, "word"
-            if len(part) < 3 or not _THREE.search(low):
+            if len(part) < 3 or not THREE.search(low):
                 return (low, "word") if self.is_word(stem, is_shouted) else (stem.upper() + mark + end, "letters")
         if len(part) > 2 and part[-1] == "s" and part[:-1].isupper() and not self.is_word(low[:-1], is_shouted):
             return part, "letters"  # "PCs"
@@ -151,13 +151,13 @@ class Words(Grammar):
             return self.sounds[low], "word"
         if _VOWELS.isdisjoint(low):
             return self.without_vowels(part, low)
-        if _THREE.search(low):
-            short = self.shortened(low)
+        if THREE.search(low):
+            short, drawn = shorten(low, self.doubled, self.chat, self.sounds)
             if chat and short in self.chat:
                 return self.chat[short], "chat"
-            return self.say(
-                short.capitalize() if part[0].isupper() and not part.isupper() else short, short, is_shouted
-            )
+            said, kind = self.say(short, short, is_shouted)
+            written = drawn.written() if said == drawn.base else said
+            return (written.capitalize() if part[0].isupper() and not part.isupper() else written), kind
         if low in self.said:
             return self.said[low], "word"
         return part, "word"
@@ -172,32 +172,20 @@ class Words(Grammar):
 
     def without_vowels(self, part: str, low: str) -> tuple[str, str]:
         """A word without vowels: a sound of the table ("hmmm"), or letters to spell; with the kind of its token."""
-        if _THREE.search(low):
+        if THREE.search(low):
             for keep in (2, 1):
-                short = _THREE.sub(lambda run, keep=keep: run[1] * keep, low)  # type: ignore[misc]
+                short = THREE.sub(lambda run, keep=keep: run[1] * keep, low)  # type: ignore[misc]
                 if short in self.sounds:
-                    return self.sounds[short], "word"
+                    return shorten(low, (), (), self.sounds)[1].written(), "word"
                 if short in self.chat:
                     return self.chat[short], "chat"
-            short = _THREE.sub(lambda run: run[1], low)
+            short = THREE.sub(lambda run: run[1], low)
             if short in self.spelled:
                 return short.upper(), "letters"
-            return _THREE.sub(lambda run: run[1] * 3, low).upper(), "letters"
+            return THREE.sub(lambda run: run[1] * 3, low).upper(), "letters"
         if "'" in part or len(part) > 8:
             return part, "word"
         return upper_letters(part), "letters"
-
-    def shortened(self, low: str) -> str:
-        """A stretched word ("sooo", "cooool") with each run of a letter reduced to one, or two where a word has two."""
-        pieces = _THREE.split(low)  # between, letter, between, letter, …
-        best = "".join(pieces)
-        runs = len(pieces) // 2
-        for chosen in range(1, 1 << min(runs, 3)):
-            doubled = [piece * 2 if n % 2 and chosen >> n // 2 & 1 else piece for n, piece in enumerate(pieces)]
-            tried = "".join(doubled)
-            if tried in self.doubled or tried in self.chat or tried in self.sounds:
-                return self.sounds.get(tried, tried)
-        return self.sounds.get(best, best)
 
     def abbreviation(self, line: Line, i: int) -> Found | None:
         """An abbreviation of the table ("Dr.", "z. B."), or an acronym of letters with full stops ("C. S. Lewis")."""

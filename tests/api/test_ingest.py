@@ -7,12 +7,15 @@ steveseguin/social_stream.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 from serving import Server
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +174,28 @@ def test_what_is_read(api: httpx.Client, kind_of: str, body: dict[str, Any], sho
     waiting = api.get("/api/danmaku/queue").json()["waiting"]
     (one,) = (one for one in waiting if one["id"] == answer.json()["id"])
     assert {key: one[key] for key in shown} == shown
+
+
+def test_messages_of_a_websocket_are_answered_in_order(api: httpx.Client) -> None:
+    address = str(api.base_url).replace("http", "ws", 1).rstrip("/") + "/api/danmaku/ingest/"
+    with connect(address + "socialstream") as socket:
+        sent = [json.dumps(ninja(f"Viewer {n}", f"words number {n}")) for n in range(40)]
+        for text in (*sent[:20], "{", json.dumps({"text": "x"}), json.dumps(ninja("Tia", "<img src=x>")), *sent[20:]):
+            socket.send(text)
+        answers = [json.loads(socket.recv(60)) for _ in range(43)]
+        ids = [answer["id"] for answer in answers if "position" in answer]
+        shown = {one["id"]: one["text"] for one in api.get("/api/danmaku/queue").json()["waiting"]}
+        assert [shown[id] for id in ids] == [f"words number {n}" for n in range(40)]
+        assert [answers[n]["error"]["code"] for n in (20, 21)] == ["malformed_json", "missing_field"]
+        assert answers[22]["skipped"] is True
+        socket.send(b"{}")
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(60)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1003
+    with connect(address + "mixitup") as socket:
+        socket.send("{}")
+        assert json.loads(socket.recv(60))["error"]["code"] == "not_found"
+    assert api.get("/api/danmaku/ingest/socialstream").status_code == 426
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from serving import ROOT, Server
 SECONDS = int(os.environ.get("ISHOWTTS_SCHEMATHESIS_SECONDS", "20"))
 EXAMPLES = max(10, SECONDS // 4)
 # What a schema cannot say: streams, platforms, recordings, and other programs' messages (see test_ingest.py).
-APART = ("tts_ws", "danmaku_stream", "danmaku_start", "danmaku_stop", "danmaku_ingest", "voice_create", "override")
+APART = ("tts_ws", "danmaku_stream", "danmaku_start", "danmaku_stop", "danmaku_ingest", "danmaku_ingest_ws")
+APART += ("voice_create", "override")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
 CHECKS += "response_schema_conformance,"
 CHECKS += "negative_data_rejection,positive_data_acceptance,use_after_free,missing_required_header,unsupported_method"

@@ -114,8 +114,18 @@ static void text_becomes_tokens(void **state) {
     assert_int_equal(tokens.n_ref, 0);
     assert_int_equal(frontend.tokenize(frontend.self, "A reference.", text, "en", NULL, &joined, &error), ISHOW_OK);
     assert_true(joined.n_ref > 0 && joined.n > tokens.n);
+    assert_null(tokens.lengths);
     free(tokens.ids);
     free(tokens.words);
+    assert_int_equal(frontend.tokenize(frontend.self, "A reference.", "sooo", "en", NULL, &tokens, &error), ISHOW_OK);
+    assert_non_null(tokens.lengths);
+    int longest = 0;
+    for (size_t i = 0; i < tokens.n - tokens.n_ref; i++)
+        if (tokens.lengths[i] > longest) longest = tokens.lengths[i];
+    assert_int_equal(longest, 200); /* the vowel of "so" */
+    free(tokens.ids);
+    free(tokens.words);
+    free(tokens.lengths);
     free(joined.ids);
     free(joined.words);
     free(reading.text);

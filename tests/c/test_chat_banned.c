@@ -105,9 +105,21 @@ static const struct {
     {"asses", 1},
     {"bad's", 0},
     {"totalidiotic", 2},
-    {"shello", 2},
-    {"hello", 2},
+    {"goshell", 2},
+    {"hellbound", 2},
+    {"hellish", 2},
+    {"helly", 2},
+    {"hellly", 2},
+    {"idiotic", 2},
+    {"idiotically", 2},
+    {"megaidiots", 2},
     /* other words */
+    {"hello", 3},
+    {"shello", 3},
+    {"Michelle", 3},
+    {"shellac", 3},
+    {"we'a ss", 3},
+    {"'a ss'", 2},
     {"badge", 3},
     {"good", 3},
     {"class", 3},
@@ -213,7 +225,7 @@ static void test_false_alarms(void **state) {
                                         "tests/text/readings.zh.tsv",     "benchmarks/texts/chat_en.txt",
                                         "benchmarks/texts/chat_de.txt",   "benchmarks/texts/chat_zh.txt",
                                         "benchmarks/texts/chat_mixed.txt"};
-    static const size_t most[] = {0, 1, 10};
+    static const size_t most[] = {0, 0, 0};
     const char *other = getenv("ISHOW_CLEAN_LINES");
     for (int level = 0; level < 3; level++) {
         banned *b = make_list(usual, sizeof usual / sizeof *usual, (ishow_chat_strictness)level);

@@ -81,6 +81,30 @@ static void test_who(void **state) {
     filter_free(f);
 }
 
+static void test_only_what_was_written_with_a_reward(void **state) {
+    (void)state;
+    static const char *const rewards[] = {"Highlighted", "aa11-bb22"};
+    ishow_chat_options o = ishow_chat_options_default();
+    o.rewards = (ishow_chat_words){rewards, 2};
+    filter *f = filter_make(&o);
+    ishow_chat_message m = fake_message("", "anna", "plain words");
+    assert_int_equal(filter_ask(f, m, 0, NULL), ISHOW_CHAT_BY_KIND);
+    m = fake_message("", "bob", "another reward");
+    m.reward = fake_span("cc33-dd44");
+    assert_int_equal(filter_ask(f, m, 0, NULL), ISHOW_CHAT_BY_KIND);
+    m.reward = fake_span("AA11-bb22");
+    assert_int_equal(filter_ask(f, m, 0, NULL), -1);
+    m = fake_message("", "carl", "in bright colours");
+    m.reward = fake_span("highlighted");
+    assert_int_equal(filter_ask(f, m, 0, NULL), -1);
+    m = fake_message("", "dora", "paid words");
+    m.kind = ISHOW_CHAT_KIND_PAID;
+    m.amount_micros = 1000000;
+    memcpy(m.currency, "EUR", 3);
+    assert_int_equal(filter_ask(f, m, 0, NULL), -1);
+    filter_free(f);
+}
+
 static void test_commands_and_voices(void **state) {
     (void)state;
     const ishow_chat_voice voices[] = {{"alto", "en"}, {"bass", "en"}, {"zhong", "zh"}};
@@ -388,6 +412,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_banned_words_are_words),
         cmocka_unit_test(test_who),
+        cmocka_unit_test(test_only_what_was_written_with_a_reward),
         cmocka_unit_test(test_commands_and_voices),
         cmocka_unit_test(test_tempo),
         cmocka_unit_test(test_priorities_by_mention),

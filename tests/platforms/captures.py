@@ -6,6 +6,8 @@ Their shapes are those that current clients read (2026-11); people, rooms and ch
   lovelyyoshino/Bilibili-Live-API (`API.live_websocket.md`) for what is told or only counted
 - twitch_irc: Chatterino 2.5 (`IrcMessageHandler`, `MessageBuilder`) and dev.twitch.tv/docs/chat/irc
 - twitch_eventsub: Twurple 8 (`eventsub-base`) and dev.twitch.tv/docs/eventsub
+- youtube: the discovery document of google-api-python-client 2 (`youtube.v3.json`, `LiveChatMessage`) and
+  developers.google.com/youtube/v3/live/docs/liveChatMessages
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from captures import kinds, seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from listening import Certificate, Listener
@@ -19,6 +20,14 @@ MONEY = {"amountMicros": "5000000", "currency": "EUR", "amountDisplayString": "â
 
 def decode(*items: Any, history: bool = False) -> list[dict[str, Any]]:
     return Decoder("youtube", VIDEO).feed(json.dumps({"items": items}).encode(), history)
+
+
+@pytest.mark.parametrize("one", kinds("youtube"))
+def test_every_kind_of_item(one: dict[str, Any]) -> None:
+    reader = Decoder("youtube", VIDEO)
+    got = reader.feed(json.dumps({"items": [one["given"]]}).encode(), False)
+    assert seen(got, one["wanted"]) == one["wanted"]
+    assert reader.stats()["malformed"] == 0
 
 
 EVERY_TYPE: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {

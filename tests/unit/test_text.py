@@ -86,7 +86,7 @@ def test_numbers_and_symbols_become_words(text: str, spoken: str) -> None:
         "hi 😀👍🏽👨‍👩‍👧 there!!!!!": "hi there!",
         "see https://www.example.com/a?b=1, ok": "see example dot com, okay",
         "mail me@foo.org now": "mail me at foo dot org now",
-        "soooooooo good :) <3": "so good heart",
+        "soooooooo good :) <3": "sooooo good heart",
         "one\ntwo.\n\n三\r\n四": "one. two. 三。四",
         "x\x00l\u200bo\td": "x lo d",
         "what?!?!?! ......": "what?!",
@@ -135,11 +135,12 @@ def test_unknown_symbols_are_zero() -> None:
 
 def test_pinyin_tokens_and_the_share_of_the_reference(pinyin_model: Path) -> None:
     frontend = Frontend(str(pinyin_model))
-    ids, n_ref, _ = frontend.tokenize("hi", "你好", None)
+    ids, n_ref, _, _ = frontend.tokenize("hi", "你好", None)
     # h i . space space | space ni3 space hao3 (the reference's closing and the space before each syllable)
     assert ids == [6, 7, 2, 0, 0, 0, 0, 0, 9], "你好 is ni2 hao3 by tone sandhi, and ni2 is unknown here"
     assert n_ref == 5
-    assert frontend.tokenize("", "hi", None) == ([6, 7], 0, [])
+    assert frontend.tokenize("", "hi", None) == ([6, 7], 0, [], [])
+    assert frontend.tokenize("", "hiii", None) == ([6, 7], 0, [], []), "letters have no length of their own"
     assert frontend.normalize("2 apples") == "two apples"
 
 
@@ -154,9 +155,9 @@ def test_a_vocabulary_that_does_not_begin_with_the_space_is_refused(pinyin_model
 def test_phones_of_the_embedded_voice() -> None:
     frontend = Frontend("demo")
     assert frontend.normalize("23 viewers 😀!") == "twenty-three viewers!", "flite's own numbers are never asked"
-    reference, _, _ = frontend.tokenize("", "At the best.")
-    text, _, words = frontend.tokenize("", "23 viewers!")
-    assert frontend.tokenize("At the best.", "23 viewers!", "en") == (reference + text, len(reference), words)
+    reference, _, _, _ = frontend.tokenize("", "At the best.")
+    text, _, words, lengths = frontend.tokenize("", "23 viewers!")
+    assert frontend.tokenize("At the best.", "23 viewers!", "en") == (reference + text, len(reference), words, lengths)
     assert len(set(text)) > 5 and reference != text
 
 
@@ -165,10 +166,10 @@ def test_a_voice_named_like_a_speaker_of_the_model_begins_with_that_speaker(tmp_
     frontend = Frontend(str(tmp_path / "tiny"))
     vocabulary = (tmp_path / "tiny" / "vocab.txt").read_text(encoding="utf-8").splitlines()
     anyone, anna = (vocabulary.index(symbol) for symbol in ("@", "@anna"))
-    text, none, _ = frontend.tokenize("", "Hi there.", "en", "anna")
+    text, none, _, _ = frontend.tokenize("", "Hi there.", "en", "anna")
     assert text[0] == anna and anna not in text[1:] and none == 0
     assert frontend.tokenize("", "Hi there.", "en", "someone else")[0] == [anyone, *text[1:]]
-    both, n_ref, _ = frontend.tokenize("At the best.", "Hi there.", "en", "someone else")
+    both, n_ref, _, _ = frontend.tokenize("At the best.", "Hi there.", "en", "someone else")
     assert both[0] == anyone and both[n_ref:] == text[1:], "the reference's share begins with the speaker"
 
 

@@ -120,7 +120,10 @@ class English(Numbers):
         if kind == "king" and (len(part) > 1 or (part in "IVX" and line.shape[i + 1] in "\0.,!?")):
             return Found(i + 1, f"the {self.ordinal(str(value))}", "roman")
         if (kind and (len(part) > 1 or value <= 10)) or (
-            len(part) > 1 and value < 40 and not line.setting.shouted and self.named(line.said)
+            len(part) > 1
+            and value < 40
+            and not line.setting.shouted
+            and (self.named(line.said) or (line.last == "letters" and len(line.said) < 5))
         ):
             return Found(i + 1, self.cardinal(str(value)), "roman")
         return None

@@ -28,7 +28,7 @@ class German(Numbers):
         self.cases = self.table.words("case")
         self.endings = self.table.words("determiner")
         self.genders = {word: gender for gender in ("f", "n", "m") for word in self.table.list(f"noun {gender}")}
-        self.rules["0"] = (self.local_phone, *self.rules["0"])
+        self.rules["0"] = (self.local_phone, self.short_version, *self.rules["0"])
 
     def cardinal(self, number: str) -> str:
         """As in zwölf Komma fünf."""
@@ -67,8 +67,24 @@ class German(Numbers):
         return num
 
     def grouped_by_points(self, line: Line, i: int) -> bool:
-        """As in 1.000.000."""
-        return self.parse(line, i).grouped
+        """As in 1.000.000, but not 192.168.0.1."""
+        num = self.parse(line, i)
+        return num.grouped and not line.shape.startswith(".0", num.end)
+
+    def short_version(self, line: Line, i: int) -> Found | None:
+        """Two numbers of a version: v1.2, Version 3.5."""
+        shape, parts = line.shape, line.parts
+        if not shape.startswith("0.0", i) or shape[i + 3] in "a%°" or shape.startswith(".0", i + 3):
+            return None
+        if (parts[i - 1] if line.before(i) == "a" else line.word_before(i)).lower() not in ("v", "version"):
+            return None
+        said = f" {self.say_['point']} ".join(self.number_or_digits(parts[k]) for k in (i, i + 2))
+        return Found(i + 3, said, "version")
+
+    def of_time(self, number: str, rank: int) -> str:
+        """Hours, minutes and seconds are feminine: eine Stunde."""
+        said = super().of_time(number, rank)
+        return f"eine{said[3:]}" if said.startswith("ein ") else said
 
     # ---- words around a number ---------------------------------------------------------------------------------------
 
@@ -122,6 +138,11 @@ class German(Numbers):
             return self.day(line, i, parts[i + 4], parts[i + 2], first, i + 5)
         if sign == "/" and shape.startswith("0/0/0", i) and len(parts[i + 4]) == 4:
             return self.day(line, i, first, parts[i + 2], parts[i + 4], i + 5)
+        if sign == "/" and shape[i + 2] == "0" and len(parts[i + 2]) == 4 and parts[i + 2][:2] in ("19", "20"):
+            if len(first) < 3 and 0 < int(first) < 13 and shape[i + 3] not in "/a0":
+                said = f"{self.month_names[int(first) - 1]} {self.said_year(parts[i + 2])}"
+                return Found(i + 3, said, "date")
+            return None
         if sign != ".":
             return None
         if shape[i + 2] == "0" and len(first) < 3 and len(parts[i + 2]) < 3:

@@ -267,9 +267,14 @@ class Mandarin(Numbers):
         return self.digits(digits)
 
     def spans(self, line: Line, i: int) -> bool:
-        """Whether a number of four digits is on the other side of a dash next to run `i`."""
+        """Whether another year, whole or its last two digits, is on the other side of a dash next to the year `i`."""
         before, after = i > 1 and line.before(i) in "-–~", line.shape[i + 1] in "-–~"
-        return bool((before and len(line.parts[i - 2]) == 4) or (after and len(line.parts[i + 2]) == 4))
+        return bool((before and len(line.parts[i - 2]) == 4) or (after and len(line.parts[i + 2]) in (2, 4)))
+
+    def ends_years(self, line: Line, i: int) -> bool:
+        """Whether the two digits at run `i` are the last ones of a year: 1960-80."""
+        first = line.parts[i - 2] if i > 1 and line.before(i) in "-–~" else ""
+        return len(first) == 4 and first[:2] in ("19", "20") and first[2:] < line.parts[i]
 
     def each(self, line: Line, i: int) -> Found | None:
         """A "/" that is read 每, as in 20块/月."""
@@ -289,6 +294,8 @@ class Mandarin(Numbers):
         if num.grouped:
             return self.cardinal(whole), "number"
         if len(whole) == 4 and 1900 <= int(whole) < 2100 and self.spans(line, i):
+            return self.digits(whole), "year"
+        if len(whole) == 2 and self.ends_years(line, i):
             return self.digits(whole), "year"
         if len(whole) == 11 and whole[0] == "1" and whole[1] in "3456789" and whole[-4:] != "0000":
             return self.digits(whole).replace("一", "幺"), "phone"
