@@ -63,6 +63,8 @@ def _plain(char: str) -> str:
         plain = unicodedata.normalize("NFKC", char).replace("⁄", "/")
         if plain != char:
             plain = "".join(map(_plain, plain))
+        elif kind == "So":
+            return " "
         return f" {plain}" if "/" in plain else plain
     if (
         kind[0] == "P"

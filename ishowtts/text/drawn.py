@@ -1,4 +1,4 @@
-"""Words that are drawn out by repeating a letter: "sooooo", "yesss", "hmmm".
+"""Words that are drawn out by repeating a letter: "sooooo", "yesss", "hmmm"; in Chinese by WAVE: 好～～.
 
 A reading keeps such a word, with at most MOST letters more than it is spelled with. Its phones are those of the word as
 it is spelled, and the phone of the letter takes longer.
@@ -15,8 +15,10 @@ from . import tables
 
 THREE = re.compile(r"(.)\1\1+", re.IGNORECASE | re.DOTALL)
 MOST = 4
-_PERCENT = 50
+WAVE = "～"
+PERCENT = 50
 """What each further letter adds to the duration of its phone, in percent."""
+_WAVES = re.compile(f"{WAVE}+")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _STOPS = frozenset("bcdgkpqt")
 _VOWELS = frozenset("aeiouyäöü")
@@ -93,8 +95,19 @@ def find(text: str, language: str) -> list[tuple[int, int, Drawn]]:
     return found
 
 
+def waves(text: str) -> list[tuple[str, int]]:
+    """For each run of WAVE in a text that was read: what stands before it, without such runs, and how long it is."""
+    found, before, last = [], "", 0
+    for run in _WAVES.finditer(text):
+        before += text[last : run.start()]
+        last = run.end()
+        found.append((before, len(run.group())))
+    return found
+
+
 def plain(text: str, language: str) -> str:
     """`text` with its drawn-out words as they are spelled."""
+    text = text.replace(WAVE, "")
     out, last = [], 0
     for start, end, drawn in find(text, language):
         out += [text[last:start], drawn.base.capitalize() if text[start].isupper() else drawn.base]
@@ -111,5 +124,5 @@ def percents(drawn: Drawn, phones: list[str]) -> list[int]:
         names = () if letter in _VOWELS or letter in _STOPS else _SOUNDS.get(letter, (letter,))
         likely = [i for i, name in enumerate(phones) if name in names] or vowels or [*range(len(phones))]
         place = (at + 0.5) / len(drawn.base) * len(phones) - 0.5
-        made[min(likely, key=lambda i: abs(i - place))] += _PERCENT * more
+        made[min(likely, key=lambda i: abs(i - place))] += PERCENT * more
     return made

@@ -75,7 +75,15 @@ def lengths(text: str, language: str, said: list[tuple[str, int]]) -> list[int]:
         if place >= 0:  # else the word sounds otherwise among its neighbours, and has the usual length
             at = place + len(alone)
             made[place:at] = drawn.percents(word, [name.removeprefix(german.PREFIX) for name in alone])
-    return made if words else []
+    waves = drawn.waves(text) if language == "zh" else []
+    for before, more in waves:
+        if not mandarin.has_chinese(before):
+            continue  # a chunk that begins with it
+        shorter = _spoken(before, language)
+        last = len(shorter) - 2  # before the closing mark
+        if 0 < last < len(names) and names[last][:-1] == shorter[last][0][:-1]:
+            made[last] += drawn.PERCENT * more
+    return made if words or waves else []
 
 
 def symbols(text: str, language: str = "en") -> list[str]:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from . import detect
 from .clean import Dropped
+from .drawn import MOST, WAVE
 from .grammar import Found, Grammar
 from .languages import GRAMMARS, PLAIN
 from .scan import EXPRESSION, LETTERS, PAD, Line, Setting
@@ -331,6 +332,10 @@ class _Writer:
         elif char == "\n":
             char = "" if self.last in _MARKS else "," if len(self.line.said) == 1 and self.line.said.isascii() else "."
         elif char == "'":
+            return
+        elif char == "~" and self.han and not self.gap and self.last and self.last not in _MARKS:
+            if self.out[-MOST:] != [WAVE] * MOST:
+                self.out.append(WAVE)
             return
         if char not in _MARKS:
             self.gap = True

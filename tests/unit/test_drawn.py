@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ishowtts import Engine
-from ishowtts.text import Frontend
+from ishowtts.text import Frontend, phones
 from ishowtts.text.reading import read
 
 
@@ -43,6 +43,32 @@ def test_a_repeated_letter_makes_its_phone_longer(
     told = [f"{name} {of}" for name, of in zip(symbols, lengths[-len(symbols) :], strict=False) if of != 100]
     assert told == ([longer] if longer else [])
     assert bool(lengths) == bool(longer), "a text without such words has no lengths"
+
+
+@pytest.mark.parametrize(
+    ("written", "said", "longer"),
+    [
+        ("好～", "好～", ["zh_ao3 150"]),
+        ("真的吗~~~~~~？好", "真的吗～～～～？好", ["zh_a5 300"]),
+        ("玩儿~", "玩儿～", ["zh_r5 150"]),
+        ("好~，sooo好", "好～，sooo好", ["zh_ao3 150", "ow1 200"]),
+        ("3~5个", "三到五个", []),
+        ("～", "", []),
+    ],
+)
+def test_a_wave_makes_the_syllable_before_it_longer(written: str, said: str, longer: list[str]) -> None:
+    text = read(written, "zh").text
+    assert text == said and read(text, "zh").text == text
+    if text:
+        spoken = phones.spoken(text, "zh")
+        lengths = phones.lengths(text, "zh", spoken)
+        told = [f"{name} {of}" for (name, _), of in zip(spoken, lengths, strict=False) if of != 100]
+        assert sorted(told) == sorted(longer)
+        assert spoken == phones.spoken(text.replace("～", "").replace("sooo", "so"), "zh")
+
+
+def test_a_chunk_may_begin_with_a_wave() -> None:
+    assert set(phones.lengths("～好", "zh", phones.spoken("～好", "zh"))) == {100}
 
 
 def test_letters_that_are_spelled_and_numerals_are_not_drawn_out() -> None:
