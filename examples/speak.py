@@ -13,7 +13,12 @@ import wave
 class Error(ctypes.Structure):
     """`ishow_error` of ishow.h."""
 
-    _fields_ = (("status", ctypes.c_int), ("field", ctypes.c_char * 32), ("message", ctypes.c_char * 480))
+    _fields_ = (
+        ("status", ctypes.c_int),
+        ("field", ctypes.c_char * 32),
+        ("message", ctypes.c_char * 480),
+        ("retry_after", ctypes.c_double),
+    )
 
 
 def main(text: str, path: str, *settings: str) -> None:

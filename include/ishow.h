@@ -69,8 +69,9 @@ typedef enum ishow_status {
 /* Filled in by a function that fails; left alone otherwise. */
 typedef struct ishow_error {
     ishow_status status;
-    char field[32];    /* the setting or argument at fault, or "" */
-    char message[480]; /* one sentence, UTF-8, NUL-terminated */
+    char field[32];     /* the setting or argument at fault, or "" */
+    char message[480];  /* one sentence, UTF-8, NUL-terminated */
+    double retry_after; /* of EBUSY: seconds after which the same would probably be accepted; 0: not known */
 } ishow_error;
 
 /* Name of a status in upper case without its prefix, for example "EINVAL". Static storage. */

@@ -10,14 +10,18 @@ from typing import ClassVar
 
 
 class IshowError(Exception):
-    """`message`: one sentence for the user; `status`: the kind of fault; `field`: name of the input at fault, or ""."""
+    """`message`: one sentence for the user; `status`: the kind of fault; `field`: name of the input at fault, or "".
+
+    `retry_after`: seconds after which an engine that is busy would probably accept the same; 0: not known.
+    """
 
     default_status: ClassVar[str] = "EINTERNAL"
 
-    def __init__(self, message: str, *, status: str | None = None, field: str = "") -> None:
+    def __init__(self, message: str, *, status: str | None = None, field: str = "", retry_after: float = 0) -> None:
         super().__init__(message)
         self.status = status or self.default_status
         self.field = field
+        self.retry_after = retry_after
 
 
 class ConfigError(IshowError):
@@ -44,7 +48,7 @@ class VoiceError(IshowError):
     default_status = "EINVAL"
 
 
-def from_status(status: str, field: str, message: str) -> IshowError:
+def from_status(status: str, field: str, message: str, retry_after: float) -> IshowError:
     """The exception for a failed status of the C core; its class follows from `field` and `status`."""
     kind: type[IshowError] = IshowError
     if field in ("model", "precision") or (status in ("EMODEL", "EFORMAT") and field != "audio"):
@@ -53,4 +57,4 @@ def from_status(status: str, field: str, message: str) -> IshowError:
         kind = TextError
     elif field in ("voice_id", "audio"):
         kind = VoiceError
-    return kind(message, status=status, field=field)
+    return kind(message, status=status, field=field, retry_after=retry_after)

@@ -43,6 +43,11 @@ const char *ishow_audio_type(const void *bytes, size_t n);
 ISHOW_API ishow_status ishow_audio_decode(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
                                           ishow_pcm *out, ishow_error *error);
 
+/* The same in a child process of bounded time and memory, which may do nothing else: for what a stranger sent. EFORMAT
+ * also when the decoder crashes; EAGAIN: there can be no process. */
+ishow_status ishow_audio_decode_apart(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
+                                      ishow_pcm *out, ishow_error *error);
+
 /* The same for a file. EIO with the path and reason when it cannot be read. */
 ishow_status ishow_audio_decode_file(const char *path, const ishow_decode_limits *limits, ishow_pcm *out,
                                      ishow_error *error);

@@ -45,6 +45,7 @@ ishow_status ishow_fail(ishow_error *error, ishow_status status, const char *fie
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     error->status = status;
+    error->retry_after = 0;
     snprintf(error->field, sizeof error->field, "%s", field ? field : "");
     /* A sentence cut in the middle of a UTF-8 sequence would not be JSON: end it before the cut. */
     size_t n = strlen(message);

@@ -101,13 +101,15 @@ void wire_read_request(const json_t *from, ishow_request *out) {
 /* ---- the rest ---- */
 
 json_t *wire_error(const ishow_error *e) {
-    return json_pack("{s:i, s:s, s:s}", "status", (int)e->status, "field", e->field, "message", e->message);
+    return json_pack("{s:i, s:s, s:s, s:f}", "status", (int)e->status, "field", e->field, "message", e->message,
+                     "retry_after", e->retry_after);
 }
 
 void wire_read_error(const json_t *from, ishow_error *out) {
     const int status = (int)wire_whole(from, "status");
     ishow_fail(out, status >= ISHOW_OK && status <= ISHOW_EINTERNAL ? (ishow_status)status : ISHOW_EINTERNAL,
                wire_text(from, "field"), "%s", wire_text(from, "message"));
+    out->retry_after = wire_number(from, "retry_after");
 }
 
 json_t *wire_timings(const ishow_timings *t) {

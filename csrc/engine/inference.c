@@ -2,7 +2,7 @@
  * backend, and chunks that wait for a row. It never waits while a row can be advanced. */
 #include <string.h>
 
-#include "engine/internal.h"
+#include "engine/admission.h"
 
 /* Ends utterances that were cancelled or have passed their deadline. Ending one releases the lock, so the list is read
  * from its start again. */
@@ -32,7 +32,8 @@ static void sweep(ishow_engine *engine) {
 static ishow_scheduling_key key_of(const ishow_engine *engine, const ishow_utterance *u) {
     const double work = u->chunks[u->admitted].work;
     const int later = u->before + u->admitted > u->resumed;
-    return (ishow_scheduling_key){u->priority, ishow_remaining_work(work, later, work, engine->work - u->since)};
+    return (ishow_scheduling_key){u->priority, u->urgent_by,
+                                  ishow_remaining_work(work, later, work, engine->work - u->since)};
 }
 
 /* Its unread audio has reached the limit. */
@@ -54,7 +55,7 @@ static ishow_utterance *next_row(const ishow_engine *engine) {
 }
 
 /* A slot for the next chunk of u. The last one is kept for a chunk that would otherwise wait longer than it takes: half
- * the work that any row in flight has left, or less, or of higher priority. */
+ * the work that any row in flight has left, or less, or of higher priority, or due before them. */
 static job *free_job(ishow_engine *engine, const ishow_utterance *u) {
     job *found = NULL;
     size_t n_free = 0;
@@ -64,7 +65,7 @@ static job *free_job(ishow_engine *engine, const ishow_utterance *u) {
         if (!j->utterance) {
             n_free++;
             found = found ? found : j;
-        } else if (u->priority <= j->utterance->priority &&
+        } else if (u->priority <= j->utterance->priority && u->urgent_by >= j->utterance->urgent_by &&
                    2 * u->chunks[u->admitted].work > ishow_path_work(&j->utterance->path, j->calls, j->frames, 0, 0)) {
             short_one = 0;
         }
@@ -152,8 +153,10 @@ void *inference_main(void *argument) {
         engine->stats.busy_seconds += now - mark;
         mark = now;
         atomic_store(&engine->busy_since, now);
+        admission_measure(engine);
         sweep(engine);
         if (engine->stopping && !engine->living && engine->n_jobs == 0) break;
+        if (admission_review(engine)) continue;
         if (engine->has_incoming && engine->n_jobs == 0) {
             swap(engine);
             continue;

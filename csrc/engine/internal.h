@@ -28,6 +28,7 @@ typedef struct ishow_prepared_voice {
     char *text;   /* as given */
     char *spoken; /* normalised, ending with punctuation; created at first use by the text thread and used by it only */
     float *samples; /* at the model's rate, trimmed, RMS raised to ISHOW_TARGET_RMS; NULL for models without prompt */
+    size_t mapped;  /* bytes of samples that are in a file; 0: they are in memory */
     size_t length, frames;
     double seconds;
     float restore;       /* factor that restores the reference's own level in the result (F5) */
@@ -107,6 +108,7 @@ struct ishow_utterance {
     double speed, target_rms, cross_fade, fix_duration;
     uint64_t seed;
     double submitted, deadline; /* by ishow_now(); deadline 0: none */
+    double due;                 /* the deadline; without one, when a listener has waited long enough */
     double ahead;               /* seconds; 0: any */
     size_t resumed;             /* parts that another utterance has spoken */
     uint64_t resumed_plan;
@@ -130,9 +132,11 @@ struct ishow_utterance {
     int complete;  /* no chunks follow those that are there */
     ishow_timings timings;
     double since; /* the engine's work when its next chunk began to wait */
+    double left;  /* frames x calls that it still needs, about; of a fed one those of the text that was taken */
 
-    int stop;  /* atomic; read by the scheduler between steps */
-    int calls; /* atomic; model calls so far */
+    int stop;         /* atomic; read by the scheduler between steps */
+    int calls;        /* atomic; model calls so far */
+    double urgent_by; /* `due` while it is served by deadline, else INFINITY; the inference thread's */
 
     /* set before READY, then the inference thread's until the utterance waits for text again */
     chunk *chunks;
@@ -174,12 +178,14 @@ struct ishow_engine {
     ishow_model_info info;  /* of the active backend; its shapes are constant */
     ishow_backend incoming; /* to be swapped in */
     int has_incoming;
-    voice *voices; /* counted, in order of arrival */
-    ishow_utterance *living, *newest;
+    voice *voices;                    /* counted, in order of arrival */
+    ishow_utterance *living, *newest; /* in order of `due` */
     size_t n_living;
-    double work;               /* frames x calls taken so far; one without guidance is half */
-    _Atomic double busy_since; /* when the inference thread began what it does now; 0: it waits */
-    ishow_engine_stats stats;  /* cache, waiting and in_flight are filled in when asked */
+    double work;                         /* frames x calls taken so far; one without guidance is half */
+    double rate;                         /* work a second of busy time, recently; 0: not known */
+    double measured_work, measured_busy; /* up to the last measurement */
+    _Atomic double busy_since;           /* when the inference thread began what it does now; 0: it waits */
+    ishow_engine_stats stats;            /* cache, waiting and in_flight are filled in when asked */
 
     ishow_cache *cache; /* thread-safe */
     ishow_mel *mel;     /* immutable; NULL for models without prompt */
@@ -257,6 +263,11 @@ void local_words(ishow_utterance *utterance, const ishow_word **words, size_t *n
 
 /* references.c */
 void engine_release(ishow_engine *engine);
+
+/* voice_samples.c */
+void voice_samples_put_aside(voice *v);  /* from memory into a file, where that is possible */
+void voice_samples_used(const voice *v); /* they are not needed for a while */
+void voice_samples_free(voice *v);
 
 /* voice.c */
 voice *voice_find(ishow_engine *engine, const char *id); /* lock held; counted; NULL when absent. id NULL: the first */

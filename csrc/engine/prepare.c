@@ -312,6 +312,8 @@ static void publish(ishow_engine *engine, ishow_utterance *u, plan *p, uint64_t 
     p->n = 0;
     u->timings.chunks += (int)u->n_chunks;
     u->since = engine->work;
+    u->left = 0;
+    for (size_t i = u->admitted; i < u->n_chunks; i++) u->left += u->chunks[i].work;
     u->state = UTTERANCE_READY;
     if (u->feed) {
         u->feed->parts++;

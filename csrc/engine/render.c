@@ -55,7 +55,10 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
             if (status != ISHOW_OK) continue;
             j->calls++;
             engine->stats.steps++;
-            engine->work += ishow_call_work(given[i].h_uncond != NULL, given[i].frames, j->known, given[i].unguided);
+            const double work =
+                ishow_call_work(given[i].h_uncond != NULL, given[i].frames, j->known, given[i].unguided);
+            engine->work += work;
+            j->utterance->left = fmax(j->utterance->left - work, 0);
             __atomic_add_fetch(&j->utterance->calls, 1, __ATOMIC_RELAXED);
         }
     pthread_mutex_unlock(&engine->lock);
@@ -68,6 +71,7 @@ ishow_status render_reference(ishow_engine *engine, const voice *v, ishow_cache_
     size_t bytes = v->frames * (size_t)engine->backend.info.n_mels * sizeof(float);
     if (!ishow_workspace_grow(&engine->frames, bytes, 1)) return no_memory(error, v->frames);
     ishow_status status = ishow_mel_compute(engine->mel, v->samples, v->length, engine->frames.data, error);
+    voice_samples_used(v);
     if (status != ISHOW_OK) return status;
     *out = ishow_cache_put(engine->cache, v->key, engine->frames.data, bytes);
     return *out ? ISHOW_OK : no_memory(error, v->frames);
@@ -224,9 +228,14 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
                            .path = u->path,
                            .frames = j->frames,
                            .priority = u->priority,
+                           .urgent_by = &u->urgent_by,
                            .later = number > u->resumed,
                            .cancelled = &u->stop,
                            .user = j};
+    const double work = ishow_path_work(&u->path, 0, j->frames, j->known, reference);
+    pthread_mutex_lock(&engine->lock);
+    u->left += j->retry ? work : work - u->chunks[j->index].work;
+    pthread_mutex_unlock(&engine->lock);
     return ishow_scheduler_add(engine->scheduler, &row, error);
 }
 

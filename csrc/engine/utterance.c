@@ -7,7 +7,7 @@
 #include <sys/random.h>
 
 #include "engine/field.h"
-#include "engine/internal.h"
+#include "engine/admission.h"
 
 ishow_request ishow_request_default(void) {
     ishow_request request = {0};
@@ -271,20 +271,13 @@ ishow_status local_submit(ishow_engine *engine, const ishow_request *request, vo
     } else if ((status = ishow_request_check_voice(request, u->voice != NULL, u->voice ? u->voice->seconds : 0,
                                                    engine->info.uses_prompt, known, error)) != ISHOW_OK) {
         /* said already */
-    } else if (engine->n_living >= engine->options.queue_capacity) {
-        engine->stats.refused++;
-        status = ishow_fail(error, ISHOW_EBUSY, "", "the queue is full: %zu utterances are waiting or being spoken",
-                            engine->n_living);
+    } else {
+        u->left = admission_estimate(engine, u);
+        if ((status = admission_check(engine, u, error)) != ISHOW_OK) engine->stats.refused++;
     }
     if (status == ISHOW_OK) {
         if (u->voice) strcpy(u->timings.voice, u->voice->id);
-        u->previous = engine->newest;
-        if (engine->newest)
-            engine->newest->next = u;
-        else
-            engine->living = u;
-        engine->newest = u;
-        engine->n_living++;
+        admission_insert(engine, u);
         engine->stats.submitted++;
         pthread_cond_signal(&engine->text_work);
         if (u->deadline > 0) pthread_cond_signal(&engine->model_work); /* the inference thread waits for deadlines */

@@ -18,7 +18,7 @@ void voice_release(voice *v) {
     if (!v || __atomic_sub_fetch(&v->references, 1, __ATOMIC_ACQ_REL)) return;
     free(v->text);
     free(v->spoken);
-    free(v->samples);
+    voice_samples_free(v);
     free(v);
 }
 
@@ -97,6 +97,7 @@ static ishow_status condition(ishow_engine *engine, voice *v, const ishow_voice 
     v->key = ishow_cache_key_add((ishow_cache_key){0, 0}, "mel", 3);
     v->key = ishow_cache_key_add(v->key, shape, sizeof shape);
     v->key = ishow_cache_key_add(v->key, v->samples, v->length * sizeof *v->samples);
+    voice_samples_put_aside(v);
 done:
     ishow_pcm_free(&pcm);
     return status;

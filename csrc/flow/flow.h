@@ -105,10 +105,12 @@ size_t ishow_step_split_floats(const ishow_step_row *rows, size_t n_rows, size_t
 ishow_status ishow_step_split(ishow_step_fn step, void *self, const ishow_step_row *rows, size_t n_rows, size_t n_mels,
                               size_t dim, ishow_step_row *calls, float *split, ishow_error *error);
 
-/* Who is next, among rows in flight and among chunks that wait for a row: the higher priority; among equals the smaller
- * `remaining`, so that a short message never waits for the end of a long one and as many as possible are done soon. */
+/* Who is next, among rows in flight and among chunks that wait for a row: the higher priority; among equals the earlier
+ * deadline of those that would miss theirs otherwise; then the smaller `remaining`, so that a short message never waits
+ * for the end of a long one and as many as possible are done soon. */
 typedef struct ishow_scheduling_key {
     int priority;
+    double urgent_by; /* by ishow_now(); INFINITY: not urgent */
     double remaining; /* ishow_remaining_work */
 } ishow_scheduling_key;
 
@@ -146,6 +148,7 @@ typedef struct ishow_row {
     size_t known;                  /* frames that the conditional branch will leave out, as its work is counted */
     int priority;                  /* as in ishow_scheduling_key */
     int later;                     /* as in ishow_remaining_work */
+    const double *urgent_by;       /* as in ishow_scheduling_key; borrowed, NULL: never; read between calls */
     const volatile int *cancelled; /* borrowed, may be NULL; read with __atomic between calls */
     void *user;                    /* returned when the row leaves */
 } ishow_row;

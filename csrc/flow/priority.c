@@ -8,5 +8,6 @@ double ishow_remaining_work(double left, int later, double work, double others) 
 }
 
 int ishow_goes_before(ishow_scheduling_key a, ishow_scheduling_key b) {
-    return a.priority != b.priority ? a.priority > b.priority : a.remaining < b.remaining;
+    if (a.priority != b.priority) return a.priority > b.priority;
+    return a.urgent_by != b.urgent_by ? a.urgent_by < b.urgent_by : a.remaining < b.remaining;
 }

@@ -5,6 +5,7 @@
  *
  * A midpoint step x0 + dt v(xm, tm), with xm = x0 + dt/2 v(x0, t), is made of two calls x += dt v: after the first call
  * x0 - xm is kept, and it is added after the second. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,7 +103,7 @@ static void leave(slot *s, ishow_row_outcome outcome) {
 
 static ishow_scheduling_key key_of(const ishow_scheduler *scheduler, const slot *s) {
     const double others = scheduler->work - s->since - s->done;
-    return (ishow_scheduling_key){s->row.priority,
+    return (ishow_scheduling_key){s->row.priority, s->row.urgent_by ? *s->row.urgent_by : INFINITY,
                                   ishow_remaining_work(s->left, s->row.later, s->left + s->done, others)};
 }
 

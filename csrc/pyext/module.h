@@ -24,8 +24,8 @@ static inline PyObject *import_from_status(void) {
 /* What from_status makes of it, or MemoryError; NULL. */
 static inline PyObject *raise_status(PyObject *from_status, ishow_status status, const ishow_error *error) {
     if (status == ISHOW_ENOMEM) return PyErr_SetString(PyExc_MemoryError, error->message), NULL;
-    PyObject *exception =
-        PyObject_CallFunction(from_status, "sss", ishow_status_name(status), error->field, error->message);
+    PyObject *exception = PyObject_CallFunction(from_status, "sssd", ishow_status_name(status), error->field,
+                                                error->message, error->retry_after);
     if (exception) PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
     Py_XDECREF(exception);
     return NULL;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 from fastapi.responses import JSONResponse
@@ -40,7 +41,9 @@ class Fault(Exception):
     def from_error(cls, error: IshowError | AudioError) -> Fault:
         """The answer to an error of the C core."""
         status, code, field = _service.fault_of(error.status, error.field)
-        return cls(status, code, str(error), "" if error.status == "ETIMEOUT" else field)
+        wait = error.retry_after if isinstance(error, IshowError) else 0
+        headers = {"Retry-After": str(math.ceil(wait))} if wait > 0 else None
+        return cls(status, code, str(error), "" if error.status == "ETIMEOUT" else field, headers)
 
     @classmethod
     def from_answer(cls, status: int, body: str) -> Fault:

@@ -128,10 +128,12 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n, ishow
     m->steps++;
     m->row_steps += (int)n;
     if ((int)n > m->most_rows) m->most_rows = (int)n;
-    int fails = 0, slow = m->slow_us;
+    int fails = 0;
+    size_t frames = 0;
     for (size_t i = 0; i < n; i++) {
         const ishow_step_row *r = &rows[i];
         int number = (int)r->mod[1];
+        frames += r->frames;
         m->both += r->h_uncond != NULL;
         if (r->prompt) follow_prompt(m, r);
         for (size_t f = 0; f < r->frames; f++) {
@@ -141,6 +143,7 @@ static ishow_status step(void *self, const ishow_step_row *rows, size_t n, ishow
         if (m->nan_rows > 0 && number == m->nan_at) r->x[r->frames / 2 * FAKE_MELS] = NAN, m->nan_rows--;
         if (m->error_rows > 0 && number == m->error_at) fails = 1, m->error_rows--;
     }
+    const int slow = m->slow_us + (int)((size_t)m->slow_frame_ns * frames / 1000);
     leave(m, fails ? ISHOW_EMODEL : ISHOW_OK, error, "the fake step fails as told");
     if (slow) usleep((useconds_t)slow);
     return fails ? ISHOW_EMODEL : ISHOW_OK;

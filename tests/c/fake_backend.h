@@ -22,7 +22,8 @@ typedef struct fake_model {
     int error_rows;      /* ... likewise */
     int silent_clips;    /* vocoded clips that come out silent; each costs one */
     int nan_clips;       /* vocoded clips that come out with a NaN; each costs one */
-    int slow_us;         /* each step takes this long */
+    int slow_us;         /* each step takes this long ... */
+    int slow_frame_ns;   /* ... and this for each frame of its rows */
     int wrong_durations; /* durations answers NaN */
     int broken_modulation;
     float guidance_max; /* before fake_backend() */

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -330,6 +332,64 @@ static void test_arguments_and_files(void **state) {
     free(b.data);
 }
 
+static size_t resident(void) {
+    size_t all = 0, pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%zu %zu", &all, &pages), 2);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The same samples and errors as here; a decoder that crashes, and one that leaks, leaves nothing behind. */
+static void test_decoding_apart(void **state) {
+    (void)state;
+    const ishow_decode_limits limits = ishow_decode_limits_reference();
+    static const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_PCM_16, SF_FORMAT_FLAC | SF_FORMAT_PCM_16,
+                                  SF_FORMAT_OGG | SF_FORMAT_VORBIS, SF_FORMAT_OGG | SF_FORMAT_OPUS,
+                                  SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III};
+    ishow_pcm here, apart;
+    ishow_error error = {0}, other = {0};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        bytes b = make(formats[i], RATE, 2, 2 * RATE);
+        assert_int_equal(ishow_audio_decode(b.data, (size_t)b.size, &limits, &here, &error), ISHOW_OK);
+        if (ishow_audio_decode_apart(b.data, (size_t)b.size, &limits, &apart, &error)) fail_msg("%s", error.message);
+        assert_int_equal(apart.length, here.length);
+        assert_int_equal(apart.sample_rate, here.sample_rate);
+        assert_memory_equal(apart.samples, here.samples, here.length * sizeof *here.samples);
+        ishow_pcm_free(&here);
+        ishow_pcm_free(&apart);
+        memset(b.data + b.size / 8, 0xA5, 64);
+        const ishow_status status = ishow_audio_decode(b.data, (size_t)b.size, &limits, &here, &error);
+        assert_int_equal(ishow_audio_decode_apart(b.data, (size_t)b.size, &limits, &apart, &other), status);
+        if (status) assert_string_equal(other.message, error.message);
+        ishow_pcm_free(&here);
+        ishow_pcm_free(&apart);
+        free(b.data);
+    }
+    const void *nowhere = mmap(NULL, 1 << 16, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_int_equal(ishow_audio_decode_apart(nowhere, 1 << 16, &limits, &apart, &error), ISHOW_EFORMAT);
+    assert_string_equal(error.field, "audio");
+    assert_null(apart.samples);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no process is left */
+}
+
+static void test_leaks_of_decoders_end_with_them(void **state) {
+    (void)state;
+    const ishow_decode_limits limits = ishow_decode_limits_reference();
+    bytes b = make(SF_FORMAT_OGG | SF_FORMAT_VORBIS, RATE, 1, RATE);
+    ishow_pcm pcm;
+    ishow_error error;
+    memset(b.data + 0x80, 0xFF, 256); /* its headers: see __lsan_default_suppressions */
+    size_t before = 0;
+    for (int i = 0; i < 120; i++) {
+        assert_int_not_equal(ishow_audio_decode_apart(b.data, (size_t)b.size, &limits, &pcm, &error), ISHOW_OK);
+        if (i == 20) before = resident();
+    }
+    assert_true(resident() < before + (64 << 10));
+    free(b.data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_five_formats),
@@ -338,6 +398,8 @@ int main(void) {
         cmocka_unit_test(test_headers_that_lie),
         cmocka_unit_test(test_noise_is_refused),
         cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_decoding_apart),
+        cmocka_unit_test(test_leaks_of_decoders_end_with_them),
         cmocka_unit_test(test_arguments_and_files),
     };
     return cmocka_run_group_tests_name("audio decode", tests, NULL, NULL);

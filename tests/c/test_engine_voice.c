@@ -5,13 +5,15 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "fake_backend.h"
+#include "engine_rig.h"
 
 static const char REF[] = "This is the text of the reference voice.";
 
@@ -166,11 +168,57 @@ static void limits_change_while_it_runs(void **state) {
     unmake(&r);
 }
 
+static size_t resident(void) {
+    size_t all = 0, pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%zu %zu", &all, &pages), 2);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Samples of 100 voices of 15 s are 48 MB here; they are read when they are needed. */
+static void voices_that_are_not_used_take_no_memory(void **state) {
+    (void)state;
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    skip(); /* their allocators keep what was freed */
+#endif
+    enum { RATE = FAKE_RATE, N = RATE * 15, VOICES = 100 };
+    engine_rig *r = engine_rig_plain(ISHOW_TEXT_PADDED, 1);
+    float *samples = malloc(N * sizeof *samples);
+    assert_non_null(samples);
+    size_t before = 0;
+    char id[16];
+    for (int i = 0; i < VOICES; i++) {
+        for (size_t k = 0; k < N; k++) samples[k] = 0.1f * (float)sin(0.1 * (double)k + i);
+        snprintf(id, sizeof id, "v%d", i);
+        const ishow_voice voice = {
+            .id = id, .text = ENGINE_LONG_TEXT, .samples = samples, .length = N, .sample_rate = RATE};
+        ishow_error error = {0};
+        if (ishow_engine_set_voice(r->engine, &voice, &error)) fail_msg("%s", error.message);
+        if (i == 4) before = resident();
+    }
+    assert_true(resident() < before + (15 << 20));
+    ishow_request request = engine_request("A word or two.");
+    request.nfe = 1;
+    for (int i = 0; i < 12; i++) {
+        snprintf(id, sizeof id, "v%d", 8 * i);
+        request.voice = id;
+        heard h = engine_speak(r, &request, NULL);
+        assert_int_equal(h.status, ISHOW_OK);
+        free(h.samples);
+    }
+    assert_true(resident() < before + (25 << 20));
+    free(samples);
+    engine_rig_free(r);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_prepared_voice_is_not_heard_before_it_is_installed),
         cmocka_unit_test(an_utterance_keeps_the_voice_it_began_with),
         cmocka_unit_test(limits_change_while_it_runs),
+        cmocka_unit_test(voices_that_are_not_used_take_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

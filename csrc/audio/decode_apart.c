@@ -1,0 +1,156 @@
+/* Decodes what a stranger sent in a process of its own. Decoders are written in C by others: one that crashes, loops,
+ * leaks or is taken over ends with that process, which has bounded time and memory, no files, and hardly any system
+ * calls. Its result lies in shared memory and is checked like the stranger's own words. */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <math.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "audio/audio.h"
+#include "base/base.h"
+
+enum { SECONDS = 20 /* of processor time */, MEMORY = 256 << 20 /* bytes more than this process has */ };
+
+#if defined __x86_64__
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined __aarch64__
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#endif
+
+/* What both processes share. */
+typedef struct shared {
+    ishow_status status;
+    ishow_error error;
+    int sample_rate;
+    size_t length;
+    float samples[];
+} shared;
+
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ || !defined ARCHITECTURE
+/* Sanitizers reserve terabytes and call what they like. */
+static void confine(void) {}
+#else
+static rlim_t memory_used(void) {
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (!file || fscanf(file, "%llu", &pages) != 1) pages = 0;
+    if (file) fclose(file);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+static void limit(int what, rlim_t most) { setrlimit(what, &(struct rlimit){most, most}); }
+
+/* Leaves memory, the clock and the end. Anything else is refused, and the decoder goes on without it. */
+static void confine(void) {
+#define ALLOW(NAME) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##NAME, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ALLOW(brk),
+        ALLOW(mmap),
+        ALLOW(munmap),
+        ALLOW(mremap),
+        ALLOW(mprotect),
+        ALLOW(madvise),
+        ALLOW(futex),
+        ALLOW(clock_gettime),
+        ALLOW(getrandom),
+        ALLOW(rt_sigreturn),
+        ALLOW(exit),
+        ALLOW(exit_group),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    };
+#undef ALLOW
+    const struct sock_fprog program = {sizeof rules / sizeof *rules, rules};
+    const rlim_t used = memory_used();
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_CPU, SECONDS);
+    limit(RLIMIT_FSIZE, 0);
+    if (used) limit(RLIMIT_AS, used + MEMORY);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program); /* a kernel without it leaves the limits */
+}
+#endif
+
+static _Noreturn void child(const void *bytes, size_t n, const ishow_decode_limits *limits, shared *to, size_t room) {
+    ishow_pcm pcm = {0};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    confine();
+    const ishow_status status = ishow_audio_decode(bytes, n, limits, &pcm, &to->error);
+    if (!status && pcm.length <= room) {
+        memcpy(to->samples, pcm.samples, pcm.length * sizeof *pcm.samples);
+        to->sample_rate = pcm.sample_rate;
+        to->length = pcm.length;
+    }
+    to->status = status;
+    _exit(0);
+}
+
+static ishow_status take(shared *from, size_t room, const ishow_decode_limits *limits, ishow_pcm *out,
+                         ishow_error *error) {
+    const size_t length = from->length;
+    const int rate = from->sample_rate;
+    if (from->status != ISHOW_OK) {
+        from->error.field[sizeof from->error.field - 1] = '\0';
+        from->error.message[sizeof from->error.message - 1] = '\0';
+        const ishow_status status =
+            from->status > ISHOW_OK && from->status <= ISHOW_EINTERNAL ? from->status : ISHOW_EFORMAT;
+        return ishow_fail(error, status, from->error.field, "%s", from->error.message);
+    }
+    int good = length && length <= room && rate >= limits->min_sample_rate && rate <= limits->max_sample_rate;
+    if (good && !(out->samples = ishow_alloc(length, sizeof *out->samples)))
+        return ishow_fail(error, ISHOW_ENOMEM, "audio", "out of memory while decoding audio");
+    for (size_t i = 0; good && i < length; i++) {
+        out->samples[i] = from->samples[i];
+        good = fabsf(out->samples[i]) <= 1;
+    }
+    out->length = length;
+    out->sample_rate = rate;
+    if (!good) ishow_pcm_free(out);
+    return good ? ISHOW_OK : ishow_fail(error, ISHOW_EFORMAT, "audio", "audio was decoded to what is no audio");
+}
+
+ishow_status ishow_audio_decode_apart(const void *bytes, size_t n_bytes, const ishow_decode_limits *limits,
+                                      ishow_pcm *out, ishow_error *error) {
+    const size_t room = (size_t)(limits->max_seconds * limits->max_sample_rate) + 1;
+    const size_t size = sizeof(shared) + room * sizeof(float);
+    ishow_status status = ISHOW_OK;
+    int how = 0;
+    *out = (ishow_pcm){0};
+    shared *both = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (both == MAP_FAILED) return ishow_fail(error, ISHOW_ENOMEM, "audio", "out of memory while decoding audio");
+    const pid_t pid = fork();
+    if (pid == 0) child(bytes, n_bytes, limits, both, room);
+    if (pid < 0) {
+        status =
+            ishow_fail(error, ISHOW_EAGAIN, "audio", "no process to decode audio could be made: %s", strerror(errno));
+        goto done;
+    }
+    while (waitpid(pid, &how, 0) < 0)
+        if (errno != EINTR) {
+            status = ishow_fail(error, ISHOW_EINTERNAL, "audio", "the decoder of audio is lost: %s", strerror(errno));
+            goto done;
+        }
+    if (!WIFEXITED(how) || WEXITSTATUS(how))
+        status = ishow_fail(error, ISHOW_EFORMAT, "audio", "audio cannot be decoded: the decoder failed (signal %d)",
+                            WIFSIGNALED(how) ? WTERMSIG(how) : 0);
+    else
+        status = take(both, room, limits, out, error);
+done:
+    munmap(both, size);
+    return status;
+}

@@ -1,0 +1,125 @@
+/* Admission by estimated work: a request that cannot be spoken by its deadline behind those that were accepted is
+ * refused at once, with the time after which it would be accepted. Utterances that would be late if shorter ones went
+ * first are served by deadline instead. The lock is held in all functions. */
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "engine/admission.h"
+
+static const double WINDOW = 0.25; /* seconds of work of one measurement */
+static const double NEWEST = 0.25; /* weight of a measurement in the average */
+static const double RESERVE = 0.1; /* share by which work may take longer than estimated */
+static const double SLACK = 0.1; /* share of the time to its deadline, by which one is served by it before it is late */
+static const double LATENESS = 0.1; /* share of the time to its deadline by which one that waits may be too late */
+static const double LISTENER_SECONDS = 10; /* after which speech without a deadline counts as due */
+
+void admission_measure(ishow_engine *engine) {
+    const double busy = engine->stats.busy_seconds - engine->measured_busy, work = engine->work - engine->measured_work;
+    if (busy < WINDOW || work <= 0) return;
+    const double recent = work / busy;
+    engine->rate += engine->rate > 0 ? NEWEST * (recent - engine->rate) : recent;
+    engine->measured_busy = engine->stats.busy_seconds;
+    engine->measured_work = engine->work;
+}
+
+double admission_estimate(const ishow_engine *engine, const ishow_utterance *u) {
+    const ishow_model_info *info = &engine->info;
+    const double per_second = (double)info->sample_rate / info->hop;
+    const size_t reference = info->uses_prompt && u->voice ? u->voice->frames : 0;
+    const ishow_pace pace = ishow_pace_make(reference ? u->voice->text : "", reference, u->text, per_second);
+    const double frames = ishow_pace_units(&pace, u->text, strlen(u->text)) * pace.frames_per_unit / u->speed;
+    const double most =
+        fmax(engine->options.chunk_seconds - (double)reference / per_second, ISHOW_CHUNK_SECONDS_MIN) * per_second;
+    return ishow_path_work(&u->path, 0, (size_t)(frames + ceil(frames / most) * (double)reference), 0, 0);
+}
+
+void admission_insert(ishow_engine *engine, ishow_utterance *u) {
+    u->due = u->deadline > 0 ? u->deadline : u->submitted + LISTENER_SECONDS;
+    u->urgent_by = INFINITY;
+    ishow_utterance *before = engine->newest;
+    while (before && before->due > u->due) before = before->previous;
+    if (before && before->due == u->due) u->due = nextafter(u->due, INFINITY); /* one after another, not side by side */
+    u->previous = before;
+    u->next = before ? before->next : engine->living;
+    *(u->next ? &u->next->previous : &engine->newest) = u;
+    *(before ? &before->next : &engine->living) = u;
+    engine->n_living++;
+}
+
+static double seconds(const ishow_engine *engine, double work) { return work * (1 + RESERVE) / engine->rate; }
+
+static ishow_status refuse(const ishow_utterance *u, double wait, ishow_error *error) {
+    ishow_fail(error, ISHOW_EBUSY, "", "too much is waiting: this would be spoken %.0f s after its deadline of %g s",
+               ceil(wait), u->deadline - u->submitted);
+    if (error) error->retry_after = wait;
+    return ISHOW_EBUSY;
+}
+
+ishow_status admission_check(const ishow_engine *engine, const ishow_utterance *u, ishow_error *error) {
+    const double due = u->deadline > 0 ? u->deadline : u->submitted + LISTENER_SECONDS;
+    double before = u->left, all = 0, wait = 0;
+    for (const ishow_utterance *o = engine->living; o; o = o->next) {
+        if (o->priority > u->priority || (o->priority == u->priority && o->due <= due)) before += o->left;
+        all += o->left;
+    }
+    if (engine->n_living >= engine->options.queue_capacity) {
+        ishow_fail(error, ISHOW_EBUSY, "", "the queue is full: %zu utterances are waiting or being spoken",
+                   engine->n_living);
+        if (error && engine->rate > 0) error->retry_after = seconds(engine, all / (double)engine->n_living);
+        return ISHOW_EBUSY;
+    }
+    /* Without others it is tried, however long it may take: waiting would not help. */
+    if (engine->rate <= 0 || !engine->n_living) return ISHOW_OK;
+    if (u->deadline > 0) wait = u->submitted + seconds(engine, before) - u->deadline;
+    if (wait > 0) return refuse(u, wait, error);
+    for (const ishow_utterance *o = engine->living; o; o = o->next) {
+        if (o->priority != u->priority || o->due <= due) continue;
+        before += o->left;
+        const double late = u->submitted + seconds(engine, before) - o->deadline;
+        if (o->deadline > 0 && late > 0 && late < seconds(engine, u->left)) return refuse(u, late, error);
+    }
+    return ISHOW_OK;
+}
+
+/* The highest priority below `below` that an utterance has; 0: none. */
+static int next_level(const ishow_engine *engine, long below, int *level) {
+    int found = 0;
+    for (const ishow_utterance *u = engine->living; u; u = u->next)
+        if (u->priority < below && (!found || u->priority > *level)) *level = u->priority, found = 1;
+    return found;
+}
+
+/* Nothing of it is spoken yet, and when it can be, its deadline will have passed by far. */
+static int hopeless(const ishow_utterance *u, double done) {
+    return u->deadline > 0 && u->state != UTTERANCE_PREPARING && !u->in_flight && u->admitted == u->resumed &&
+           done - u->deadline > LATENESS * (u->deadline - u->submitted);
+}
+
+int admission_review(ishow_engine *engine) {
+    const double now = ishow_now();
+    double work = 0;
+    int level = 0;
+    if (engine->rate <= 0) return 0;
+    for (long below = LONG_MAX; next_level(engine, below, &level); below = level) {
+        ishow_utterance *last = NULL;
+        int waits = 0;
+        for (ishow_utterance *u = engine->living; u; u = u->next) {
+            if (u->priority != level) continue;
+            u->urgent_by = INFINITY;
+            work += u->left;
+            const double done = now + seconds(engine, work);
+            if (waits++ && hopeless(u, done)) {
+                ishow_error error;
+                refuse(u, done - u->deadline, &error);
+                engine->stats.refused++;
+                utterance_end(engine, u, ISHOW_EBUSY, &error);
+                return 1;
+            }
+            if (done >= u->due - SLACK * (u->due - u->submitted)) last = u;
+        }
+        for (ishow_utterance *u = last; u; u = u->previous)
+            if (u->priority == level) u->urgent_by = u->due;
+    }
+    return 0;
+}

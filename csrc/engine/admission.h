@@ -1,0 +1,24 @@
+/* Which requests are accepted, and which must be served by deadline. Private to engine/. */
+#ifndef ISHOW_ENGINE_ADMISSION_H
+#define ISHOW_ENGINE_ADMISSION_H
+
+#include "engine/internal.h"
+
+/* Measures the engine's rate, frames x calls a second of work. */
+void admission_measure(ishow_engine *engine);
+
+/* About the work of u, by its text, voice and path. */
+double admission_estimate(const ishow_engine *engine, const ishow_utterance *u);
+
+/* EBUSY, with retry_after where it is known: the queue is full, or u, which is not in the list yet, or one that was
+ * accepted would be late. */
+ishow_status admission_check(const ishow_engine *engine, const ishow_utterance *u, ishow_error *error);
+
+/* Puts u into the list of live utterances, which is in order of `due`. */
+void admission_insert(ishow_engine *engine, ishow_utterance *u);
+
+/* Sets urgent_by of all. 1: one that waits and would be far too late has ended with EBUSY, and the lock was released
+ * meanwhile. */
+int admission_review(ishow_engine *engine);
+
+#endif
