@@ -93,13 +93,41 @@ static void write_json(ishow_log_level level, const char *room, const char *id, 
     (void)ignored;
 }
 
+/* Whether it would begin a line, steer a terminal, or show what follows in another order. */
+static int is_unsafe(uint32_t c) {
+    return c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
+/* Writes text with such characters, and bytes that are no UTF-8, as escapes; at most 6 * strlen(text) bytes. Names and
+ * texts of strangers are in messages. */
+static size_t write_visibly(char *out, const char *text) {
+    size_t n = 0;
+    while (*text) {
+        const char *from = text;
+        const uint32_t c = ishow_utf8_next(&text);
+        if (c == UINT32_MAX) {
+            n += (size_t)sprintf(out + n, "\\x%02x", (unsigned)(unsigned char)*from);
+            text = from + 1;
+        } else if (is_unsafe(c)) {
+            n += (size_t)sprintf(out + n, c < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)c);
+        } else {
+            memcpy(out + n, from, (size_t)(text - from));
+            n += (size_t)(text - from);
+        }
+    }
+    return n;
+}
+
 static void write_text(ishow_log_level level, const char *room, const char *id, const char *message) {
-    char line[LINE_MAX + 256];
+    char line[JSON_MAX];
     size_t n = write_time(line, 64);
-    int m =
-        snprintf(line + n, sizeof line - n, " %s %s: %s%s%s", names[level], room, id ? id : "", id ? " " : "", message);
-    if (m < 0) return;
-    n += (size_t)m < sizeof line - n - 1 ? (size_t)m : sizeof line - n - 2;
+    n += (size_t)sprintf(line + n, " %s %s: ", names[level], room);
+    if (id) {
+        n += write_visibly(line + n, id);
+        line[n++] = ' ';
+    }
+    n += write_visibly(line + n, message);
     line[n++] = '\n';
     ssize_t ignored = write(STDERR_FILENO, line, n);
     (void)ignored;

@@ -13,6 +13,7 @@
 
 /* ---- arena ---- */
 
+enum { CLOCKS_DIFFER_MS = 24 * 3600 * 1000 /* a time further ahead is none */ };
 enum { BLOCK_BYTES = 4096, BLOCK_KEPT_MAX = 256 * 1024 };
 
 struct arena_block {
@@ -281,7 +282,8 @@ void feed_message(feed *f, ishow_chat_message *m) {
     m->platform = f->platform;
     m->channel = f->channel;
     m->priority = priority_of(f, m);
-    if (m->timestamp_ms <= 0) m->timestamp_ms = feed_clock_ms();
+    const int64_t now = feed_clock_ms();
+    if (m->timestamp_ms <= 0 || m->timestamp_ms > now + CLOCKS_DIFFER_MS) m->timestamp_ms = now;
     /* The platform gave no id: one that is unique in this process and across restarts. */
     if (!m->id.size) {
         ishow_span who = m->user_id.size ? m->user_id : m->login;

@@ -4,6 +4,8 @@
  * requests to us on that page's behalf. The Host header then holds the foreign name, so only known names are served.
  * Where a key is required such a page has no access, and any Host is accepted. */
 #include <arpa/inet.h>
+#include <math.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -73,13 +75,24 @@ static int host_known(const access_rules *rules, const char *host, size_t n) {
     return !rules->loopback && (rules->key_needed || is_address(host, n));
 }
 
+/* A browser tells of requests that a page of another site makes without an Origin, such as for an image or a sound; a
+ * link to follow is no such request. With a key, or where every origin may call, they are as good as others. */
+static int fetch_allowed(exchange *x) {
+    const access_rules *rules = &x->server->rules;
+    const char *site = header_get(x, "Sec-Fetch-Site"), *mode = header_get(x, "Sec-Fetch-Mode");
+    if (!site || !strcasecmp(site, "same-origin") || !strcasecmp(site, "none") || rules->key_needed) return 1;
+    if ((mode && !strcasecmp(mode, "navigate")) || names_hold(&rules->origins, "*", 1)) return 1;
+    return ishow_fault_set(&x->fault, 403, "forbidden_origin", "Sec-Fetch-Site",
+                           "Pages of other sites may not use this server; origins are listed in server.cors_origins.");
+}
+
 int auth_host(exchange *x) {
     const access_rules *rules = &x->server->rules;
-    const char *host = header_get(x, "Host");
+    const char *host = x->absolute ? x->authority : header_get(x, "Host");
     if (!host) {
         if (header_get(x, "Origin"))
             return ishow_fault_set(&x->fault, 403, "forbidden_origin", "", "A request with an Origin needs a Host.");
-        return 1; /* HTTP/1.0; libmicrohttpd refuses HTTP/1.1 without one */
+        return 1; /* HTTP/1.0: head_scan refuses HTTP/1.1 without one */
     }
     size_t n = host_length(host);
     if (!n) return ishow_fault_set(&x->fault, 400, "malformed_host", "", "The Host header is malformed.");
@@ -88,7 +101,7 @@ int auth_host(exchange *x) {
             &x->fault, 403, "forbidden_host", "",
             "This server does not go by the name in the Host header; names are listed in server.allowed_hosts.");
     const char *origin = header_get(x, "Origin");
-    if (!origin) return 1;
+    if (!origin) return fetch_allowed(x);
     const char *authority = strstr(origin, "://");
     if (authority && !strcasecmp(authority + 3, host)) return 1;
     for (size_t i = 0; i < rules->origins.n; i++)
@@ -108,6 +121,48 @@ static int same_secret(const char *given, const char *secret) {
     return differ == 0;
 }
 
+/* What tells addresses apart: of IPv6 the network, since a client has all addresses of its own. */
+static void guesser_key(const exchange *x, unsigned char key[8]) {
+    memset(key, 0, 8);
+    if (!x->peer) return;
+    const struct sockaddr *address = (const struct sockaddr *)&x->peer->address;
+    const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    if (address->sa_family == AF_INET)
+        memcpy(key, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+    else if (IN6_IS_ADDR_V4MAPPED(six))
+        memcpy(key, six->s6_addr + 12, 4);
+    else
+        memcpy(key, six->s6_addr, 8);
+}
+
+/* NULL: no wrong key came from there. */
+static guesser *guesser_find(exchange *x) {
+    unsigned char key[8];
+    guesser_key(x, key);
+    for (size_t i = 0; i < GUESSERS; i++) {
+        guesser *g = &x->server->guessers[i];
+        if (g->busy_until > 0 && !memcmp(g->key, key, sizeof key)) return g;
+    }
+    return NULL;
+}
+
+/* In the place of the one that is over first. */
+static guesser *guesser_new(exchange *x) {
+    guesser *g = x->server->guessers;
+    for (size_t i = 1; i < GUESSERS; i++)
+        if (x->server->guessers[i].busy_until < g->busy_until) g = &x->server->guessers[i];
+    guesser_key(x, g->key);
+    g->busy_until = 0;
+    return g;
+}
+
+void auth_advise(const char *key) {
+    const size_t n = key ? strlen(key) : KEY_CHARACTERS_ADVISED;
+    if (n < KEY_CHARACTERS_ADVISED)
+        ishow_log(ISHOW_LOG_WARN, "server", "the API key has %zu characters: shorter ones than %d can be guessed", n,
+                  KEY_CHARACTERS_ADVISED);
+}
+
 int auth_key(exchange *x) {
     const access_rules *rules = &x->server->rules;
     if (!rules->key_needed) return 1;
@@ -123,7 +178,18 @@ int auth_key(exchange *x) {
     if (!given)
         return ishow_fault_set(&x->fault, 401, "unauthorized", "",
                                "This server needs an API key: Authorization: Bearer KEY, or ?key=KEY.");
-    if (!same_secret(given, rules->api_key))
+    const double now = ishow_now();
+    guesser *g = guesser_find(x);
+    const double wait = g ? g->busy_until - now - GUESSES * GUESS_SECONDS : 0;
+    if (wait > 0) {
+        ishow_fault_set(&x->fault, 429, "too_many_keys", "", "Too many wrong API keys came from this address.");
+        x->fault.error.retry_after = wait;
+        return 0;
+    }
+    if (!same_secret(given, rules->api_key)) {
+        if (!g) g = guesser_new(x);
+        g->busy_until = fmax(now, g->busy_until) + GUESS_SECONDS;
         return ishow_fault_set(&x->fault, 401, "unauthorized", "", "The API key is wrong.");
+    }
     return 1;
 }

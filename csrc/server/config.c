@@ -110,6 +110,7 @@ static void apply_on_loop(void *self) {
     s->openai_voices = r->openai_voices;
     s->rules.api_key = r->api_key;
     s->rules.key_needed = r->api_key != NULL;
+    auth_advise(r->api_key);
     r->hosts = hosts; /* the caller frees the old ones */
     r->origins = origins;
     r->openai_voices = openai_voices;

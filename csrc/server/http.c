@@ -41,8 +41,7 @@ static void *on_uri(void *self, const char *uri, struct MHD_Connection *connecti
     x->server = s;
     x->connection = connection;
     x->peer = info ? info->socket_context : NULL;
-    x->uri_length = strlen(uri);
-    x->bad_uri = strstr(uri, "%00") != NULL;
+    head_begin(x, uri);
     x->began = ishow_now();
     if (x->peer) x->peer->exchange = x;
     s->exchanges++;
@@ -190,11 +189,12 @@ static void take_trace(exchange *x) {
 }
 
 /* Called when the request's head has been read. */
-static enum MHD_Result on_head(exchange *x, const char *url, const char *method) {
+static enum MHD_Result on_head(exchange *x, const char *url, const char *method, const char *version) {
     choose_id(x);
     take_trace(x);
     x->only_head = !strcmp(method, "HEAD");
-    int admitted = route_admit(x, url, method) && (!x->route || !(x->route->flags & ROUTE_UPLOAD) || upload_starts(x));
+    int admitted =
+        route_admit(x, url, method, version) && (!x->route || !(x->route->flags & ROUTE_UPLOAD) || upload_starts(x));
     const char *length = header_get(x, "Content-Length");
     int has_body = (length && strcmp(length, "0")) || header_get(x, "Transfer-Encoding");
     if (admitted && x->route && (x->route->flags & (ROUTE_JSON | ROUTE_UPLOAD))) {
@@ -226,10 +226,10 @@ static enum MHD_Result on_head(exchange *x, const char *url, const char *method)
 static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *n_data, void **context) {
     exchange *x = *context;
-    (void)self, (void)connection, (void)version;
+    (void)self, (void)connection;
     if (!x) return MHD_NO;
     switch (x->phase) {
-    case PHASE_HEAD: return on_head(x, url, method);
+    case PHASE_HEAD: return on_head(x, url, method, version);
     case PHASE_BODY:
     case PHASE_SWALLOW:
         if (x->lines && x->phase == PHASE_BODY && *n_data) {
@@ -412,13 +412,12 @@ ishow_status http_start(ishow_server *s, unsigned connections_max, ishow_error *
         return ishow_fail(error, ISHOW_EIO, "", "The event loop could not be made: %s.", strerror(errno));
     ishow_status status = encoder_thread_create(&s->encoder_thread, http_wake, s, s->metrics, error);
     if (status != ISHOW_OK) return status;
-    s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0,
-                                 peer_may_connect, s, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
-                                 MHD_OPTION_LISTEN_SOCKET, s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, connections_max,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-                                 (unsigned)(s->idle_seconds + 0.999), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-                                 MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-                                 MHD_OPTION_NOTIFY_CONNECTION, peer_changed, s, MHD_OPTION_END);
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0, peer_may_connect, s,
+        on_request, s, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL, MHD_OPTION_LISTEN_SOCKET, s->listen_fd,
+        MHD_OPTION_CONNECTION_LIMIT, connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->idle_seconds + 0.999), MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, peer_changed, s, MHD_OPTION_END);
     if (!s->daemon) return ishow_fail(error, ISHOW_EIO, "", "The HTTP daemon could not be started.");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     s->on_daemon.ready = on_daemon;

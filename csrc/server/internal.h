@@ -166,6 +166,14 @@ typedef struct access_rules {
     names hosts, origins;
 } access_rules;
 
+/* Wrong keys from one address. Each keeps it busy for GUESS_SECONDS; who is busy for more than GUESSES of them must
+ * wait, whatever the key. */
+enum { GUESSERS = 256, GUESSES = 10, GUESS_SECONDS = 6, KEY_CHARACTERS_ADVISED = 16 };
+typedef struct guesser {
+    unsigned char key[8];
+    double busy_until; /* 0: free */
+} guesser;
+
 /* ---- http.c ---- */
 typedef enum phase { PHASE_HEAD, PHASE_BODY, PHASE_SWALLOW, PHASE_WAIT, PHASE_STREAM, PHASE_ANSWERED } phase;
 
@@ -209,10 +217,13 @@ struct exchange { /* one request and its answer */
     char *origin;       /* another origin that may call (CORS) */
     phase phase;
     int suspended, watched, gone, uploads, only_head, taken_over;
-    int lines;   /* the body is lines of JSON, which are spoken while they come */
-    int patient; /* the body may take as long as it wants */
-    int bad_uri; /* contains %00, which would end the path early once unescaped */
-    int status;  /* answered */
+    int lines;       /* the body is lines of JSON, which are spoken while they come */
+    int patient;     /* the body may take as long as it wants */
+    const char *uri; /* as it came, in libmicrohttpd's buffer */
+    int bad_uri;     /* holds a space, a control character, or %00, which would end the path early once unescaped */
+    int absolute;    /* it names its host itself, which counts instead of the Host header */
+    char authority[256];
+    int status; /* answered */
     double began;
     size_t uri_length, received;
     ishow_buffer body;
@@ -229,7 +240,8 @@ struct exchange { /* one request and its answer */
 
 struct ishow_server {
     access_rules rules;
-    names openai_voices; /* pairs of name and id; used by the loop only */
+    guesser guessers[GUESSERS]; /* loop only */
+    names openai_voices;        /* pairs of name and id; used by the loop only */
     double request_seconds, idle_seconds;
     size_t body_bytes_max;
     ishow_request sampling;
@@ -380,11 +392,23 @@ int route_index(const route *r);                           /* below ROUTES_MAX; 
 const char *route_name(int index);                         /* NULL past the last */
 size_t route_body_max(const exchange *x);                  /* bytes of x->route's body */
 /* All checks that need no body. 0: x->fault is set. */
-int route_admit(exchange *x, const char *url, const char *method);
+int route_admit(exchange *x, const char *url, const char *method, const char *version);
+
+/* ---- head.c: a request's head ---- */
+typedef struct head_scanned {
+    size_t lengths, encodings, hosts, bytes;
+    const char *length, *encoding;
+    const char *next; /* where the next field must begin; NULL: not known */
+    int broken;
+} head_scanned;
+void head_begin(exchange *x, const char *uri);                       /* before libmicrohttpd takes it apart */
+int head_scan(exchange *x, head_scanned *scan, const char *version); /* 0: fault set */
+const char *head_path(exchange *x, const char *url);                 /* of an absolute address too */
 
 /* ---- auth.c, continued ---- */
-int auth_host(exchange *x); /* Host and Origin; 0: fault set */
-int auth_key(exchange *x);  /* 0: fault set */
+int auth_host(exchange *x);        /* Host and Origin; 0: fault set */
+int auth_key(exchange *x);         /* 0: fault set */
+void auth_advise(const char *key); /* logs a warning about a key that is easily guessed; NULL: none */
 
 /* ---- respond.c ---- */
 enum MHD_Result respond(exchange *x, int status, const char *type, ishow_buffer *body); /* takes the body */

@@ -1,4 +1,5 @@
 /* Responses: each has the request id and the same security headers, each error the same JSON object. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ const char *header_get(exchange *x, const char *name) {
 static void add_fields(const exchange *x, struct MHD_Response *response) {
     MHD_add_response_header(response, "X-Request-Id", x->id);
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Cross-Origin-Resource-Policy", x->origin ? "cross-origin" : "same-origin");
     if (!MHD_get_response_header(response, "Cache-Control"))
         MHD_add_response_header(response, "Cache-Control", "no-store");
     if (x->origin) {
@@ -84,7 +86,9 @@ struct MHD_Response *fault_response(exchange *x) {
         ishow_server *s = x->server;
         ishow_engine *engine =
             atomic_load(&s->draining) ? NULL : atomic_load(&s->engine); /* the Retry-After is then that of a restart */
-        snprintf(text, sizeof text, "%d", ishow_retry_after(&s->load, engine, s->request_seconds));
+        const double named = f->error.retry_after;
+        snprintf(text, sizeof text, "%.0f",
+                 named > 0 ? ceil(named) : ishow_retry_after(&s->load, engine, s->request_seconds));
         MHD_add_response_header(response, "Retry-After", text);
     }
     if (f->status == 426) {
@@ -95,7 +99,8 @@ struct MHD_Response *fault_response(exchange *x) {
     if (f->status == 416) MHD_add_response_header(response, "Content-Range", x->content_range);
     if (f->status == 405) MHD_add_response_header(response, "Allow", x->allow);
     /* After these faults it is not known where the next request begins. */
-    if (!strcmp(f->code, "ambiguous_length") || f->status == 408 || f->status == 414 || f->status == 431)
+    if (!strcmp(f->code, "ambiguous_length") || !strncmp(f->code, "malformed_h", 11) || f->status == 408 ||
+        f->status == 414 || f->status == 431)
         MHD_add_response_header(response, "Connection", "close");
     return response;
 }

@@ -122,24 +122,9 @@ size_t route_body_max(const exchange *x) {
                                           : x->server->body_bytes_max;
 }
 
-typedef struct field_scan {
-    size_t lengths, encodings, bytes;
-    const char *length, *encoding;
-} field_scan;
-
-static enum MHD_Result scan_field(void *self, enum MHD_ValueKind kind, const char *key, const char *value) {
-    field_scan *scan = self;
-    (void)kind;
-    scan->bytes += strlen(key) + (value ? strlen(value) : 0) + 4;
-    if (!strcasecmp(key, "Content-Length")) scan->lengths++, scan->length = value;
-    if (!strcasecmp(key, "Transfer-Encoding")) scan->encodings++, scan->encoding = value;
-    return MHD_YES;
-}
-
 /* Request smuggling: two servers in a row that disagree about where a request ends can be made to mix up two clients.
  * So anything ambiguous is refused and the connection closed. */
-static int check_framing(exchange *x, field_scan *scan) {
-    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, scan_field, scan);
+static int check_framing(exchange *x, const head_scanned *scan) {
     if (scan->lengths + scan->encodings > 1)
         return ishow_fault_set(&x->fault, 400, "ambiguous_length",
                                scan->lengths > 1 ? "Content-Length" : "Transfer-Encoding",
@@ -159,7 +144,7 @@ static int is_type(const char *type, const char *wanted) {
     return type && !strncasecmp(type, wanted, n) && (!type[n] || type[n] == ';' || type[n] == ' ');
 }
 
-static int check_body(exchange *x, const field_scan *scan) {
+static int check_body(exchange *x, const head_scanned *scan) {
     if (!scan->lengths && !scan->encodings)
         return ishow_fault_set(&x->fault, 411, "length_required", "Content-Length",
                                "A request with a body needs a Content-Length.");
@@ -175,14 +160,17 @@ static int check_body(exchange *x, const field_scan *scan) {
     return 1;
 }
 
-int route_admit(exchange *x, const char *url, const char *method) {
-    field_scan scan = {0};
+int route_admit(exchange *x, const char *url, const char *method, const char *version) {
+    head_scanned scan = {0};
     int known = 0;
-    if (!check_framing(x, &scan)) return 0;
+    if (!head_scan(x, &scan, version) || !check_framing(x, &scan)) return 0;
     if (x->uri_length > URI_MAX)
         return ishow_fault_set(&x->fault, 414, "uri_too_long", "", "The address may have %d characters, not %zu.",
                                URI_MAX, x->uri_length);
-    if (x->bad_uri) return ishow_fault_set(&x->fault, 400, "malformed_uri", "", "The address holds a NUL.");
+    if (x->bad_uri)
+        return ishow_fault_set(&x->fault, 400, "malformed_uri", "",
+                               "The address holds a space or a control character.");
+    url = head_path(x, url);
     if (scan.bytes > HEADER_MAX)
         return ishow_fault_set(&x->fault, 431, "headers_too_large", "", "The header fields may have %d bytes, not %zu.",
                                HEADER_MAX, scan.bytes);

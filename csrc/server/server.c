@@ -41,6 +41,7 @@ ishow_status ishow_server_create(ishow_server **out, const ishow_server_options 
         goto done;
     }
     s->rules.key_needed = key != NULL;
+    auth_advise(key);
     if (options->web_dir && (status = assets_load(&s->assets, options->web_dir, error)) != ISHOW_OK) goto done;
     if ((status = listen_open(s, options->host, options->port, options->insecure, error)) != ISHOW_OK) goto done;
     if (options->state_dir && (status = ishow_store_open(&s->store, options->state_dir, error)) != ISHOW_OK) goto done;

@@ -20,6 +20,8 @@ static int take_priority(const json_t *value, ishow_chat_priority *out, fault *f
                            json_string_value(value));
 }
 
+static const double TIMESTAMP_MS_MAX = 253402300799999; /* the end of the year 9999 */
+
 /* Milliseconds since 1970, or "2026-01-31T12:00:00.000Z". */
 static int take_timestamp(const json_t *value, int64_t *out, fault *f) {
     struct tm utc = {0};
@@ -28,9 +30,9 @@ static int take_timestamp(const json_t *value, int64_t *out, fault *f) {
     char sign = 'Z';
     if (json_is_number(value)) {
         double v = json_number_value(value);
-        if (!(v >= 0 && v <= 9e15))
+        if (!(v >= 0 && v <= TIMESTAMP_MS_MAX))
             return ishow_fault_set(f, 400, "out_of_range", "timestamp",
-                                   "timestamp must be between 0 and 9e15 milliseconds, not %g.", v);
+                                   "timestamp must be between 0 and %.0f milliseconds, not %g.", TIMESTAMP_MS_MAX, v);
         *out = (int64_t)v;
         return 1;
     }
@@ -45,20 +47,19 @@ static int take_timestamp(const json_t *value, int64_t *out, fault *f) {
         zoned = sscanf(rest, "%c%2d:%2d%n", &sign, &zone_hours, &zone_minutes, &end) == 3 &&
                 (sign == '+' || sign == '-') && !rest[end];
     }
-    if (!zoned || utc.tm_mon < 1 || utc.tm_mon > 12 || utc.tm_mday < 1 || utc.tm_mday > 31 || utc.tm_hour > 23 ||
-        utc.tm_min > 59 || !(seconds >= 0 && seconds < 61))
-        return ishow_fault_set(f, 400, "out_of_range", "timestamp",
-                               "timestamp must be milliseconds since 1970 or like 2026-01-31T12:00:00Z, not \"%.64s\".",
-                               text);
     utc.tm_year -= 1900;
     utc.tm_mon--;
-    int64_t offset = (zone_hours * 60 + zone_minutes) * 60;
-    *out = ((int64_t)timegm(&utc) - (sign == '-'   ? -offset
-                                     : sign == '+' ? offset
-                                                   : 0)) *
-               1000 +
-           (int64_t)(seconds * 1000);
-    return 1;
+    const struct tm given = utc;
+    const int64_t day = zoned ? (int64_t)timegm(&utc) : -1; /* carries over what is too many, such as a 30th February */
+    const int64_t offset = (zone_hours * 60 + zone_minutes) * 60;
+    *out = (day - (sign == '-' ? -offset : sign == '+' ? offset : 0)) * 1000 + (int64_t)(seconds * 1000);
+    if (zoned && given.tm_mon == utc.tm_mon && given.tm_mday == utc.tm_mday && given.tm_hour == utc.tm_hour &&
+        given.tm_min == utc.tm_min && seconds >= 0 && seconds < 61 && zone_hours <= 23 && zone_minutes <= 59 &&
+        *out >= 0)
+        return 1;
+    return ishow_fault_set(f, 400, "out_of_range", "timestamp",
+                           "timestamp must be milliseconds since 1970 or like 2026-01-31T12:00:00Z, not \"%.64s\".",
+                           text);
 }
 
 static int take_roles(const json_t *value, unsigned *out, fault *f) {

@@ -34,6 +34,27 @@ ishow_status store_execute(sqlite3 *db, const char *sql, const char *doing, isho
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? ISHOW_OK : ishow_store_fault(db, doing, error);
 }
 
+/* Voices and messages of people are in it. A directory of ours that others may enter is closed to them; one that others
+ * own and may write is refused. */
+static ishow_status make_private(const char *dir, ishow_error *error) {
+    struct stat info;
+    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ishow_status status = ISHOW_OK;
+    if (fd < 0 || fstat(fd, &info))
+        status = ishow_fail(error, ISHOW_EIO, "state_dir", "The state directory %s cannot be read: %s.", dir,
+                            strerror(errno));
+    else if (info.st_uid == geteuid() && info.st_mode & 077 && !(info.st_mode & S_ISVTX) && !fchmod(fd, 0700))
+        ishow_log(ISHOW_LOG_WARN, "store",
+                  "other users could enter the state directory %s (mode %03o): it is closed to them now", dir,
+                  (unsigned)info.st_mode & 0777);
+    else if (info.st_mode & 022)
+        status = ishow_fail(error, ISHOW_EINVAL, "state_dir",
+                            "Other users can write into the state directory %s (mode %03o): choose another one.", dir,
+                            (unsigned)info.st_mode & 0777);
+    if (fd >= 0) close(fd);
+    return status;
+}
+
 ishow_status store_make_directory(const char *dir, ishow_error *error) {
     char path[PATH_BYTES];
     if (strlen(dir) >= sizeof path - 64 || dir[0] != '/')
@@ -48,7 +69,7 @@ ishow_status store_make_directory(const char *dir, ishow_error *error) {
             return ishow_fail(error, ISHOW_EIO, "state_dir", "The state directory %s cannot be made: %s.", dir,
                               strerror(errno));
         *p = was;
-        if (!was) return ISHOW_OK;
+        if (!was) return make_private(dir, error);
     }
 }
 

@@ -57,6 +57,21 @@ class Access:
             )
         return listed
 
+    def check_fetch(self, site: str | None, mode: str | None) -> None:
+        """Fault 403: a page of another site makes the request without an Origin, such as for an image or a sound.
+
+        `site` and `mode`: the headers `Sec-Fetch-Site` and `Sec-Fetch-Mode`; a link to follow is no such request.
+        """
+        if (site or "none").lower() in ("none", "same-origin") or (mode or "").lower() == "navigate":
+            return
+        if not (self._key or "*" in self._origins):
+            raise Fault(
+                403,
+                "forbidden_origin",
+                "Pages of other sites may not use this server; origins are listed in server.cors_origins.",
+                "Sec-Fetch-Site",
+            )
+
     def _known(self, name: str) -> bool:
         if name in self._names:
             return True

@@ -46,6 +46,8 @@ class Guard:
         try:
             _check_head(scope, headers)
             answer.origin = self._state.access.check_host(headers.get("host"), headers.get("origin"))
+            if "origin" not in headers:
+                self._state.access.check_fetch(headers.get("sec-fetch-site"), headers.get("sec-fetch-mode"))
             if scope["type"] == "http":
                 if answer.origin and scope["method"] == "OPTIONS":
                     await answer.preflight(headers.get("access-control-request-headers", ""))
@@ -104,13 +106,14 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             headers["X-Request-Id"] = self._id
             headers["X-Content-Type-Options"] = "nosniff"
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin" if self.origin else "same-origin"
             headers.setdefault("Cache-Control", "no-store")
             if self.origin:
                 headers["Access-Control-Allow-Origin"] = self.origin
                 headers["Access-Control-Expose-Headers"] = _EXPOSED
                 headers["Vary"] = "Origin"
             if self.status in (429, 503):
-                headers["Retry-After"] = str(self._state.retry_after())
+                headers.setdefault("Retry-After", str(self._state.retry_after()))
             if self._state.draining:
                 headers["Connection"] = "close"
         await self._send(message)
@@ -132,6 +135,8 @@ class _Answer:
 
 def _check_head(scope: Scope, headers: Headers) -> None:
     lengths, encodings = headers.getlist("content-length"), headers.getlist("transfer-encoding")
+    if (hosts := len(headers.getlist("host"))) > 1:
+        raise Fault(400, "malformed_host", f"A request must have one Host, not {hosts}.", "Host")
     if len(lengths) + len(encodings) > 1:
         name = "Content-Length" if len(lengths) > 1 else "Transfer-Encoding"
         text = "A request must have one Content-Length or one Transfer-Encoding, not several."

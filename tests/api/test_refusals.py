@@ -298,3 +298,21 @@ def test_one_id_runs_once(server: Server, http: httpx.Client) -> None:
         assert first.status_code == 200
         again = httpx.post(server.url + "/api/tts", json=GOOD, headers=headers)
         assert again.status_code == 409 and again.json()["error"]["field"] == "X-Request-Id"
+
+
+def test_pages_of_other_sites(server: Server) -> None:
+    """What a browser says of a request for an image or a sound, which has no Origin."""
+    with server.client(30) as api:
+        for site in ("cross-site", "same-site"):
+            answer = api.get("/api/voices", headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"})
+            assert answer.status_code == 403 and fault(answer)["code"] == "forbidden_origin"
+        for site, mode in (("same-origin", "cors"), ("none", "no-cors"), ("cross-site", "navigate")):
+            answer = api.get("/api/voices", headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode})
+            assert answer.status_code == 200
+            assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_one_host(server: Server) -> None:
+    head = b"GET /api/voices HTTP/1.1\r\nHost: localhost\r\n%sConnection: close\r\n\r\n"
+    assert server.raw(head % b"").startswith(b"HTTP/1.1 200 ")
+    assert server.raw(head % b"Host: localhost\r\n").startswith(b"HTTP/1.1 400 ")

@@ -285,6 +285,22 @@ static void test_quotas_of_control_groups(void **state) {
     assert_true(ishow_cores() >= 1);
 }
 
+/* What strangers wrote must not look like a line of the log, steer a terminal, or turn around what follows. */
+static void test_log_as_text_is_one_visible_line(void **state) {
+    (void)state;
+    char line[16384], text[3000];
+    capture(ISHOW_LOG_WARN,
+            "Eve\n2026-01-01 error store: lost\r \x1b[2J \x7f \xc2\x9b \xe2\x80\xae \xe2\x80\xa8 \xff \xc3\xa9", line,
+            sizeof line);
+    assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+    assert_non_null(strstr(
+        line, "Eve\\x0a2026-01-01 error store: lost\\x0d \\x1b[2J \\x7f \\x9b \\u202e \\u2028 \\xff \xc3\xa9\n"));
+    memset(text, 1, sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    capture(ISHOW_LOG_WARN, text, line, sizeof line);
+    assert_true(strlen(line) > 4 * 1500);
+}
+
 static void test_log_as_json(void **state) {
     (void)state;
     char line[16384], text[5000];
@@ -322,6 +338,7 @@ int main(void) {
         cmocka_unit_test(test_clock),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_quotas_of_control_groups),
+        cmocka_unit_test(test_log_as_text_is_one_visible_line),
         cmocka_unit_test(test_log_as_json),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -163,6 +163,51 @@ static void readers_that_never_read_are_dropped(void **state) {
     rig_free(r);
 }
 
+static double metric(const rig *r, const char *name) {
+    reply m = ask(r, GET("/metrics", "Connection: close\r\n"));
+    char line[64];
+    snprintf(line, sizeof line, "\nishowtts_%s ", name);
+    const char *at = strstr(m.body, line);
+    assert_non_null(at);
+    const double value = strtod(at + strlen(line), NULL);
+    free(m.all);
+    return value;
+}
+
+/* All of the speech is made, and its reader takes nothing of it: it does not keep place and memory for ever. */
+static void a_reader_that_stops_after_the_last_chunk_is_dropped(void **state) {
+    (void)state;
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    skip(); /* as above */
+#endif
+    ishow_server_options options = rig_options();
+    options.idle_seconds = 2;
+    rig *r = rig_make(&options, 1, 4);
+    char text[2600] = "{\"nfe_step\":1,\"sample_rate\":48000,\"text\":\"", head[300];
+    while (strlen(text) < 2400) strcat(text, "A sentence of a long text comes. ");
+    strcat(text, "\"}");
+    snprintf(head, sizeof head,
+             "POST /api/tts/stream HTTP/1.1\r\nHost: localhost\r\nAccept: audio/wav\r\n"
+             "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+             strlen(text));
+    const int fd = dial(r);
+    send_all(fd, head, strlen(head));
+    send_all(fd, text, strlen(text));
+    for (int i = 0; metric(r, "audio_seconds_total") < 60 || metric(r, "queue_in_flight") > 0; i++) {
+        if (i == 500) fail_msg("no speech");
+        usleep(20000);
+    }
+    for (int i = 0; metric(r, "connections") > 1; i++) {
+        if (i == 200) fail_msg("the reader is still there");
+        usleep(50000);
+    }
+    reply part = receive(fd);
+    assert_true(part.n_body < 60 * 48000 * 2);
+    free(part.all);
+    close(fd);
+    rig_free(r);
+}
+
 static void dripping_connections_are_closed(void **state) {
     (void)state;
     ishow_server_options options = rig_options();
@@ -251,6 +296,7 @@ int main(void) {
         cmocka_unit_test(one_client_gets_so_many_connections),
         cmocka_unit_test(silent_connections_make_room),
         cmocka_unit_test(readers_that_never_read_are_dropped),
+        cmocka_unit_test(a_reader_that_stops_after_the_last_chunk_is_dropped),
         cmocka_unit_test(dripping_connections_are_closed),
         cmocka_unit_test(half_a_request_ends_with_its_client),
         cmocka_unit_test(many_at_once),

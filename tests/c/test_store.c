@@ -425,6 +425,26 @@ static void a_disk_that_fails_is_said_once_and_recovers(void **state) {
     }
 }
 
+/* Whatever made the directory, others may not look into it. */
+static void the_directory_is_private(void **state) {
+    (void)state;
+    const place p = make_place();
+    struct stat info;
+    ishow_store *s = open_store(&p);
+    ishow_store_close(s);
+    assert_int_equal(chmod(p.dir, 0755), 0);
+    s = open_store(&p);
+    assert_int_equal(stat(p.dir, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0700);
+    assert_int_equal(stat(p.file, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+    ishow_store_close(s);
+    ishow_error error = {0};
+    assert_int_equal(ishow_store_open(&s, "/tmp", &error), ISHOW_EINVAL);
+    assert_string_equal(error.field, "state_dir");
+    remove_place(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_stays),
@@ -436,6 +456,7 @@ int main(void) {
         cmocka_unit_test(many_threads_write),
         cmocka_unit_test(a_disk_that_fails_is_said_once_and_recovers),
         cmocka_unit_test(what_was_told_survives_a_kill),
+        cmocka_unit_test(the_directory_is_private),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,62 @@
+/* What a request's head must be beyond what libmicrohttpd checks: whole lines, one Host, an address that means one
+ * thing. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "server/internal.h"
+
+/* Whether text has a control character, or another one below `least`; a tab is one only where spaces are. */
+static int has_below(const char *text, unsigned char least) {
+    for (; *text; text++)
+        if (*text == 0x7f || ((unsigned char)*text < least && (*text != '\t' || least > ' '))) return 1;
+    return 0;
+}
+
+void head_begin(exchange *x, const char *uri) {
+    x->uri = uri;
+    x->uri_length = strlen(uri);
+    x->bad_uri = strstr(uri, "%00") != NULL;
+    x->bad_uri |= has_below(uri, '!');
+}
+
+static enum MHD_Result scan_field(void *self, enum MHD_ValueKind kind, const char *key, const char *value) {
+    head_scanned *scan = self;
+    (void)kind;
+    if (!value) value = key + strlen(key);
+    scan->broken |= (scan->next && key != scan->next) || has_below(key, '!') || has_below(value, ' ');
+    if (scan->next) scan->next = value + strlen(value) + 2;
+    scan->bytes += strlen(key) + strlen(value) + 4;
+    if (!strcasecmp(key, "Content-Length")) scan->lengths++, scan->length = value;
+    if (!strcasecmp(key, "Transfer-Encoding")) scan->encodings++, scan->encoding = value;
+    scan->hosts += !strcasecmp(key, "Host");
+    return MHD_YES;
+}
+
+int head_scan(exchange *x, head_scanned *scan, const char *version) {
+    /* libmicrohttpd keeps the head in one buffer and writes a NUL over each space, colon, CR and LF that ends a part.
+     * So a part begins right behind the two bytes of CRLF, unless the client sent a NUL, a CR or an LF alone, or folded
+     * a line: other servers read such a head differently. */
+    scan->next = *version ? version + strlen(version) + 2 : NULL;
+    scan->broken = *version && x->uri + x->uri_length + 1 != version;
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, scan_field, scan);
+    if (scan->broken)
+        return ishow_fault_set(
+            &x->fault, 400, "malformed_head", "",
+            "A line of the request's head is folded, or holds a control character or a space before its colon.");
+    if (scan->hosts > 1 || (!scan->hosts && !strcmp(version, MHD_HTTP_VERSION_1_1)))
+        return ishow_fault_set(&x->fault, 400, "malformed_host", "Host", "A request must have one Host, not %zu.",
+                               scan->hosts);
+    return 1;
+}
+
+const char *head_path(exchange *x, const char *url) {
+    static const char scheme[] = "http://";
+    if (strncasecmp(url, scheme, sizeof scheme - 1)) return url;
+    const char *authority = url + sizeof scheme - 1;
+    const size_t n = strcspn(authority, "/");
+    snprintf(x->authority, sizeof x->authority, "%.*s", (int)(n < sizeof x->authority ? n : sizeof x->authority - 1),
+             authority);
+    x->absolute = 1;
+    return authority[n] ? authority + n : "/";
+}
