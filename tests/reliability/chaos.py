@@ -1,0 +1,182 @@
+"""A server that is killed, stopped, starved and cut off: scripts/chaos [--rounds 200].
+
+`kill`: SIGKILL at a random moment while messages come in; after the restart every message that was answered with 202 is
+in the queue, and speech is made. `disk`: writes fail, then work again. `memory`: no more memory than there is, then as
+much as before. `pause`: SIGSTOP and SIGCONT, which to the server is a machine that was asleep. `clients`: many
+connections that are cut off in the middle of everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from serving import Server, until
+
+LIMITS = ("chat.rate=0", "chat.repeat_seconds=0", "chat.flood_messages=0", "chat.expire_seconds=0")
+OPTIONS = tuple(part for limit in (*LIMITS, "chat.queue_max=4096") for part in ("--set", limit))
+
+
+def speaks(server: Server) -> None:
+    """It is ready, and a text is spoken."""
+    with server.client(60) as api:
+        until(lambda: api.get("/readyz").json()["status"] == "ready", 30)
+        answer = api.post("/api/tts", json={"text": "Still here."})
+        assert answer.status_code == 200, answer.text
+
+
+def message(name: str) -> dict[str, str]:
+    """A message of a viewer."""
+    return {"id": name, "platform": "test", "channel": "room", "username": "Eve", "content": f"This is {name}."}
+
+
+def kill(rounds: int, seed: int = 1) -> int:
+    """Rounds that lost nothing."""
+    chance, promised, sound = random.Random(seed), set[str](), 0
+    with tempfile.TemporaryDirectory() as state:
+        arguments = (*OPTIONS, "--set", f"server.state_dir={state}")
+        for number in range(rounds):
+            server = Server(*arguments)
+            try:
+                with server.client(30) as api:
+                    api.post("/api/danmaku/pause").raise_for_status()
+                    listed = api.get("/api/danmaku/queue").json()
+                    there = {one["id"] for one in [listed["playing"], *listed["waiting"]] if one}
+                    lost = promised - there
+                    assert not lost, f"round {number} lost {sorted(lost)[:5]}"
+                    sound += 1
+                    if len(there) > 1000:
+                        api.post("/api/danmaku/clear").raise_for_status()
+                        promised.clear()
+                thread = threading.Thread(target=_send, args=(server, f"r{number}", promised))
+                thread.start()
+                time.sleep(chance.uniform(0.05, 0.6))
+                server.kill()
+                thread.join(60)
+            finally:
+                server.kill()
+        with Server(*arguments) as server:
+            speaks(server)
+    return sound
+
+
+def _send(server: Server, name: str, promised: set[str]) -> None:
+    """Enqueue until the server is gone; `promised`: ids that were answered with 202."""
+    with server.client(10) as api, contextlib.suppress(httpx.HTTPError):
+        for number in range(10_000):
+            body = message(f"{name}-{number}")
+            if api.post("/api/danmaku/enqueue", json=body).status_code == 202:
+                promised.add(body["id"])
+
+
+def disk(server: Server) -> None:
+    """What must be written is refused with 503, speech goes on; with space again, all is served."""
+    pid = server.process.pid
+    with server.client(30) as api:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        assert api.post("/api/danmaku/enqueue", json=message("full")).status_code == 503
+        assert api.post("/api/tts", json={"text": "Speech goes on."}).status_code == 200
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        until(lambda: api.post("/api/danmaku/enqueue", json=message("space")).status_code == 202, 20)
+    speaks(server)
+
+
+def memory(server: Server) -> None:
+    """Whatever is answered while allocations fail, the server lives, and serves when they do not."""
+    pid = server.process.pid
+    size = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(pid, resource.RLIMIT_AS, (size + (1 << 20), resource.RLIM_INFINITY))
+    with server.client(30) as api, contextlib.suppress(httpx.HTTPError):
+        for _ in range(3):
+            answer = api.post("/api/tts", json={"text": "A longer text needs more memory. " * 6, "nfe_step": 1})
+            assert answer.status_code in (200, 429, 500, 502, 503, 504), answer.text
+    assert server.process.poll() is None, "".join(server.log[-20:])
+    resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    speaks(server)
+
+
+def pause(server: Server) -> None:
+    """Requests before and after are answered."""
+    answers: list[int] = []
+
+    def ask() -> None:
+        with server.client(60) as api:
+            answers.append(api.post("/api/tts", json={"text": "Before the pause."}).status_code)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(0.05)
+    server.process.send_signal(signal.SIGSTOP)
+    time.sleep(2)
+    server.process.send_signal(signal.SIGCONT)
+    thread.join(60)
+    assert answers == [200]
+    speaks(server)
+
+
+def clients(server: Server) -> None:
+    """Connections that end in a head, in a body, in an answer."""
+    body = json.dumps({"text": "Nobody hears this to its end. " * 20}).encode()
+    head = b"POST /api/tts/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    whole = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    for number in range(60):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(whole[: len(whole) * (number % 6) // 5])
+            if number % 6 == 5:
+                connection.recv(100)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    with server.client(60) as api:
+        until(lambda: _idle(api), 60)
+    speaks(server)
+
+
+def _idle(api: httpx.Client) -> bool:
+    text = api.get("/metrics").text
+    return all(
+        float(line.split()[-1]) == 0
+        for line in text.splitlines()
+        if line.startswith(("ishowtts_queue_waiting", "ishowtts_queue_in_flight"))
+    )
+
+
+ONE: tuple[Callable[[Server], None], ...] = (disk, memory, pause, clients)
+
+
+def main() -> None:
+    """The long form: run, print, write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=200, help="of SIGKILL (default %(default)s)")
+    parser.add_argument("--others", type=int, default=5, help="of everything else (default %(default)s)")
+    given = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    from common import write_csv
+
+    rows: list[dict[str, object]] = [
+        {"fault": "kill", "rounds": given.rounds, "survived": kill(given.rounds)},
+    ]
+    print(rows[-1])
+    with Server(*OPTIONS) as server:
+        for fault in ONE:
+            for _ in range(given.others):
+                fault(server)
+            rows.append({"fault": fault.__name__, "rounds": given.others, "survived": given.others})
+            print(rows[-1])
+    print(f"wrote {write_csv('chaos', rows)}")
+
+
+if __name__ == "__main__":
+    main()

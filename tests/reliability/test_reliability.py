@@ -1,0 +1,46 @@
+"""The short forms of scripts/soak and scripts/chaos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import chaos
+import pytest
+import soak
+from serving import Server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server(*chaos.OPTIONS) as found:
+        chaos.speaks(found)
+        yield found
+
+
+def test_everything_at_once_goes_without_an_error(server: Server) -> None:
+    before = soak.sample(server)
+    load, samples = soak.run(server, 3, 0.5)
+    assert not load.errors, load.errors
+    assert {"speak", "stream", "websocket", "chat", "voices", "reload", "nonsense"} <= set(load.done)
+    assert len(soak.report(load, samples, 3)) == 4
+    chaos.clients(server)
+    after = soak.sample(server)
+    assert after["threads"] <= before["threads"] + 2 and after["descriptors"] <= before["descriptors"] + 12
+
+
+@pytest.mark.parametrize("fault", [chaos.disk, chaos.memory, chaos.pause], ids=lambda fault: fault.__name__)
+def test_the_server_outlives(fault: object, server: Server) -> None:
+    fault(server)  # type: ignore[operator]
+
+
+def test_nothing_that_was_promised_is_lost_by_kill() -> None:
+    assert chaos.kill(2) == 2
+
+
+def test_slopes_are_told_from_noise() -> None:
+    level = [(float(i), 100.0 + (i * 7919 % 13)) for i in range(100)]
+    growing = [(at, value + at) for at, value in level]
+    found, error = soak.slope(level)
+    assert abs(found) < error
+    found, error = soak.slope(growing)
+    assert abs(found - 3600) < error < 1800
