@@ -19,7 +19,7 @@ from ishowtts.quality import mos, similarity
 from ishowtts.quality.clips import Clip
 from ishowtts.text import phones
 from ishowtts.train import data as datasets
-from ishowtts.train.export import Kept, load_models
+from ishowtts.train.export import BaseVoice, load_models
 from ishowtts.train.listen import interval
 from ishowtts.train.speaking import predict_frames, sample, speak
 from ishowtts.train.vocabulary import token_ids
@@ -43,8 +43,10 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     data = datasets.load(args.work)
     config, embed = data.config, similarity.embedder()
-    vocoders = {share: load_models(args.work, data, Kept(args.finetune, {"vocos": share}))[1] for share in args.shares}
-    dit, _, durations = load_models(args.work, data, Kept(args.finetune))
+    vocoders = {
+        share: load_models(args.work, data, BaseVoice(args.finetune, {"vocos": share}))[1] for share in args.shares
+    }
+    dit, _, durations = load_models(args.work, data, BaseVoice(args.finetune))
     rows: list[dict[str, object]] = []
     for speaker in data.speakers():
         clips = seen(data, speaker, args.sentences)

@@ -2,7 +2,8 @@
 
     python -m ishowtts.train all --data DIR --work DIR --minutes 180 --out VOICE
 
-`DIR` holds `metadata.csv` (`id|transcript` lines) and the clips. Importing this package is cheap.
+`DIR` holds `metadata.csv` (`id|transcript` lines) and the clips. Importing this package loads neither
+torch nor the recordings.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ishowtts.errors import IshowError
 from ishowtts.text.phones import LANGUAGES
 
 if TYPE_CHECKING:
-    from .export import Kept
+    from .export import BaseVoice
     from .loop import Options
 
 STEPS = ("teach", "align", "duration", "dit", "warm-start", "vocos", "distil", "all", "export", "score")
@@ -29,7 +30,7 @@ SHARES = {"dit": 0.45, "vocos": 0.4, "distil": 0.15}  # of the minutes of `all`
 
 
 def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
-    """The command line."""
+    """The parser of the command line; `prog` is the name that its help shows."""
     from ishowtts.quality import listeners
 
     p = argparse.ArgumentParser(
@@ -80,7 +81,10 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python -m ishowtts.train") -> int:
-    """Runs one command line; the exit status."""
+    """Runs one command line (None: that of the process); returns the exit status.
+
+    0: done. 1: it failed, and stderr says why. A command line that cannot be parsed ends the process with 2.
+    """
     p = parser(prog)
     args = p.parse_args(argv)
     if args.step in ("align", "all") and args.data is None:
@@ -131,7 +135,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.step == "warm-start":
         from .warm_start import warm_start
 
-        print(f"the features of hibari are met with an error of {warm_start(_options(args, 1.0)):.3f}")
+        print(f"mean squared error of the features against hibari's: {warm_start(_options(args, 1.0)):.3f}")
     if args.step in ("vocos", "all"):
         _vocos(args)
     if args.step in ("distil", "all"):
@@ -139,7 +143,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.step in ("export", "all"):
         from .export import export
 
-        export(args.work, args.out, prompt=args.prompt, references=args.reference, kept=_kept(args))
+        export(args.work, args.out, prompt=args.prompt, references=args.reference, base=_base(args))
         print(f"wrote {args.out}")
     if args.step == "score":
         from ishowtts.quality import listeners
@@ -159,7 +163,7 @@ def _run(args: argparse.Namespace) -> None:
             grid,
             sentences=args.sentences,
             references=args.reference,
-            kept=_kept(args),
+            base=_base(args),
             listener=listeners.chosen(args),
             samples=args.samples,
             progress=_bar("score"),
@@ -201,18 +205,17 @@ def _align(args: argparse.Namespace) -> None:
 def _vocos(args: argparse.Namespace) -> None:
     from . import data, vocos
     from .export import load_models
+    from .generated import generate
     from .loop import prepare
-    from .made import make
 
-    options, made = _options(args, SHARES["vocos"]), None
+    options, mels = _options(args, SHARES["vocos"]), None
     speech = data.load(args.work)
     if args.made:
         prepare(options)
-        dit, _, _ = load_models(
-            args.work, speech, _kept(args), told=args.step != "all"
-        )  # there it is distilled afterwards
-        made = make(dit, speech, args.made, args.work / "made.npz", _bar("made"))
-    vocos.train(options, speech, made=made)
+        # 'all' distils the transformer after this step.
+        dit, _, _ = load_models(args.work, speech, _base(args), distilled=args.step != "all")
+        mels = generate(dit, speech, args.made, args.work / "made.npz", _bar("made"))
+    vocos.train(options, speech, generated=mels)
 
 
 def _distil(args: argparse.Namespace) -> None:
@@ -222,15 +225,15 @@ def _distil(args: argparse.Namespace) -> None:
     if args.finetune is None and averaged(args.work, "dit") is None:
         raise ValueError(f"{args.work} has no transformer yet: train one first ('dit'), or name a voice (--finetune)")
     options, speech = _options(args, SHARES["distil"]), data.load(args.work)
-    teacher = load_models(args.work, speech, _kept(args), told=False)[0]
-    if args.step == "all" and not distil.is_of(args.work, teacher):  # trained further since
+    teacher = load_models(args.work, speech, _base(args), distilled=False)[0]
+    if args.step == "all" and not distil.is_of(args.work, teacher):  # the transformer was trained further since
         shutil.rmtree(args.work / "distil", ignore_errors=True)
     if distil.train(options, teacher, speech).fraction < 1:
         raise ValueError("the distillation was stopped: the same command goes on with it")
 
 
-def _kept(args: argparse.Namespace) -> Kept | None:
-    from .export import Kept
+def _base(args: argparse.Namespace) -> BaseVoice | None:
+    from .export import BaseVoice
 
     if args.finetune is None:
         return None
@@ -238,7 +241,7 @@ def _kept(args: argparse.Namespace) -> Kept | None:
         shares = {name: float(share) for name, share in (item.split("=") for item in args.keep)}
     except ValueError:
         raise ValueError(f"--keep takes NETWORK=SHARE, as dit=0.15, not {' '.join(args.keep)}") from None
-    return Kept(args.finetune, shares)
+    return BaseVoice(args.finetune, shares)
 
 
 def _options(args: argparse.Namespace, share: float) -> Options:

@@ -1,10 +1,10 @@
 """Forced alignment: every clip's phones and how many mel frames each lasts.
 
-PocketSphinx aligns the front end's own phones: each word enters its dictionary under a name made of its
-pronunciation, so the symbols a model learns from are exactly those it is later asked to speak. Where the
-speaker pauses between words a "pau" appears, wherever the text's commas are; the closing mark of a sentence
-owns the silence after it. PocketSphinx knows American sounds alone: a German phone is sought as the nearest of
-them, which is near enough for its place in time.
+PocketSphinx aligns the front end's own phones: each word enters its dictionary under a name made of its pronunciation,
+so a model is trained on exactly the symbols that it is later given to speak. A "pau" stands where the speaker pauses
+between words, whether or not the text has a comma there; the closing mark of a sentence lasts for the silence after it.
+PocketSphinx has models of American phones only: a German phone is aligned as the nearest of them, which is accurate
+enough for its place in time.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ LEAD, TAIL = 8, 12  # mel frames kept before and after the audible part
 GLOTTAL_FRAMES = 3  # mel frames of a glottal stop
 SHORTEST_PAUSE = 3  # mel frames; a shorter gap belongs to the phone before it
 BEAMS: tuple[dict[str, float], ...] = ({}, {"beam": 1e-80, "pbeam": 1e-80, "wbeam": 1e-60})
-SILENCE = 0.3  # chance of a pause between two words; PocketSphinx's own 0.005 leaves them to the last phone
-LONGEST_PHONE = 45  # mel frames; a clip with a longer one, pauses aside, has something in it that the text lacks
-OUTLIER = 4.0  # mean deviations of a clip's likelihood below the speaker's median at which it is left out
+SILENCE = 0.3  # probability of a pause between two words; with PocketSphinx's 0.005 the last phone absorbs pauses
+LONGEST_PHONE = 45  # mel frames; a longer phone, pauses aside, means that the clip says more than its text
+OUTLIER = 4.0  # a clip is left out when its likelihood is so many mean deviations below the speaker's median
 AUDIO_SUFFIXES = (".opus", ".flac", ".wav", ".ogg", ".mp3")
 
 Wave = npt.NDArray[np.float32]
@@ -66,9 +66,10 @@ class Clip:
 
 
 def read_metadata(data: Path) -> list[tuple[str, Path, str]]:
-    """(id, audio file, transcript) of an LJSpeech-like folder.
+    """(id, audio file, transcript) of each clip of a folder laid out like LJSpeech.
 
-    `metadata.csv` with `id|transcript` lines, the audio beside it or under `wavs/`.
+    It holds `metadata.csv` with `id|transcript` lines, and the audio beside that file or under `wavs/`. ValueError and
+    FileNotFoundError name the line that has no transcript or no audio.
     """
     rows: list[tuple[str, Path, str]] = []
     for number, line in enumerate((data / "metadata.csv").read_text(encoding="utf-8").splitlines(), 1):
@@ -88,14 +89,17 @@ def read_metadata(data: Path) -> list[tuple[str, Path, str]]:
 
 
 def load_audio(path: Path) -> Wave:
-    """Mono float32 at 24 kHz."""
+    """Samples [N] of a sound file: float32 in [-1, 1], channels averaged, resampled to SAMPLE_RATE."""
     wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
     mono: Wave = wave.mean(axis=1)
     return mono if rate == SAMPLE_RATE else at_rate(mono, rate, SAMPLE_RATE)
 
 
 def audible_span(wave: Wave) -> tuple[int, int]:
-    """Samples [start, end) from LEAD frames before the first to TAIL frames after the last audible frame."""
+    """Samples [start, end) of `wave` [N]: from LEAD frames before its first audible frame to TAIL after its last.
+
+    A frame is audible above 3 % of the loudest RMS. ValueError when none is.
+    """
     n = len(wave) // HOP
     level = np.sqrt((wave[: n * HOP].reshape(n, HOP) ** 2).mean(axis=1))
     on = np.flatnonzero(level > 0.03 * np.percentile(level, 95))
@@ -105,7 +109,7 @@ def audible_span(wave: Wave) -> tuple[int, int]:
 
 
 def sphinx_phone(name: str) -> str:
-    """The CMU phone of a symbol: no stress, no schwa of its own; of a German one, the nearest."""
+    """The CMU phone of a symbol, without stress and with AH for the schwa; for a German symbol, the nearest one."""
     bare = german.NEAREST.get(name, name).rstrip("012")
     return "AH" if bare == "ax" else bare.upper()
 
@@ -118,9 +122,10 @@ def _decoder(level: int) -> Any:
 
 
 def _sphinx_words(wave: Wave, pronunciations: list[list[str]]) -> tuple[list[tuple[str, list[tuple[int, int]]]], float]:
-    """(word, [(start, duration) in ticks of every phone]) of a wave at 24 kHz, and the log-likelihood of a tick.
+    """Aligns `wave` [N] at SAMPLE_RATE: (word, [(start, duration) of every phone]), and the mean log-likelihood.
 
-    Silences are words named '<sil>'.
+    Times are in ticks of 1/100 s, the likelihood is that of a tick. Silences are words named '<sil>'. RuntimeError when
+    the words do not fit the sound.
     """
     pcm = (np.clip(at_rate(wave, SAMPLE_RATE, 16000), -1, 1) * 32767).astype("<i2").tobytes()
     names = ["_".join(p).lower() + "_" for p in pronunciations]
@@ -154,7 +159,11 @@ def _sphinx_words(wave: Wave, pronunciations: list[list[str]]) -> tuple[list[tup
 def lay_out(
     symbols: list[tuple[str, int]], words: list[tuple[str, list[tuple[int, int]]]], total: int
 ) -> tuple[list[str], list[int]]:
-    """Phones and their frames (sum = `total`) from flite's symbols and the aligner's words."""
+    """Phones and their mel frames, at least one each and `total` together.
+
+    symbols: (name, number of its word, -1 for marks). words: as `_sphinx_words` gives them. RuntimeError when there are
+    fewer frames than phones.
+    """
     bounds: list[tuple[list[str], float]] = []  # symbols that share a stretch, and where it starts in ticks
     spoken = iter([w for w in words if not w[0].startswith(("<", "[", "("))])
     pause = symbols[0][0]
@@ -179,7 +188,7 @@ def lay_out(
         heard = iter(spans)
         opened = 0.0
         for name in groups[k]:
-            if name == german.GLOTTAL:  # unknown to the aligner: the first part of the vowel that it opens
+            if name == german.GLOTTAL:  # the aligner has none: it takes the first frames of the vowel behind it
                 opened = GLOTTAL_FRAMES / FRAMES_PER_TICK
                 continue
             start, duration = next(heard)
@@ -190,7 +199,7 @@ def lay_out(
             opened, end = 0.0, float(start + duration)
     bounds.append((between[count], end))
     edges = [round(start * FRAMES_PER_TICK) for _, start in bounds] + [total]
-    # The aligner gives the silence before it to the first phone.
+    # The aligner counts the silence before the first phone to that phone.
     edges[1] = max(edges[1], min(LEAD - 2, edges[2] - 2))
     phones: list[str] = []
     frames: list[int] = []
@@ -198,7 +207,7 @@ def lay_out(
         for i, name in enumerate(names):
             phones.append(name)
             frames.append((b - a) // len(names) + (i < (b - a) % len(names)))
-    for i in range(len(frames)):  # every symbol needs a frame: borrow it from the longer neighbour
+    for i in range(len(frames)):  # a symbol without a frame takes one from its longer neighbour
         while frames[i] < 1:
             j = max((j for j in (i - 1, i + 1) if 0 <= j < len(frames)), key=lambda j: frames[j])
             frames[j] -= 1
@@ -209,7 +218,7 @@ def lay_out(
 
 
 def align_clip(row: tuple[str, Path, str], speaker: str, language: str) -> tuple[Clip, float] | str:
-    """The aligned clip and its log-likelihood, or a sentence that says why there is none."""
+    """Aligns a row of `read_metadata`: the clip and its mean log-likelihood, or a sentence that says why not."""
     clip_id, path, text = row
     try:
         wave = load_audio(path)
@@ -241,9 +250,10 @@ def align(
     processes: int = 2,
     progress: Callable[[Iterator[Any], int], Iterator[Any]] | None = None,
 ) -> tuple[int, list[str]]:
-    """Aligns the clips of every (data folder, language) into the JSON lines file `out`.
+    """Aligns the clips of every (data folder, language) and writes them to the JSON lines file `out`.
 
-    A folder's name is its speaker's. (clips aligned, why the others are not)
+    The name of a folder is that of its speaker; ValueError when two are the same. Returns the number of clips, and a
+    sentence for each clip that was left out.
     """
     rows = [(row, data.resolve().name, language) for data, language in sources for row in read_metadata(data)]
     if len({data.resolve().name for data, _ in sources}) < len(sources):
@@ -271,10 +281,10 @@ def align(
 
 
 def read_alignment(path: Path) -> list[Clip]:
-    """Clips of an alignment file."""
+    """The clips of a file that `align` or `teach` wrote."""
     return [Clip(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def sentence_key(text: str) -> str:
-    """What several takes of one sentence have in common."""
+    """The words of a sentence in small letters: equal for all takes of it."""
     return " ".join(re.findall(r"[\w']+", text.lower()))

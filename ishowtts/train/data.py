@@ -1,12 +1,10 @@
-"""What training reads.
+"""The training data: one cache file of log-mels, phones, durations and sound, and the batches drawn from it.
 
-One cache file of log-mels, phones, durations and sound, and the batches drawn from it.
-
-Everything random is a function of (seed, step), never of a running generator's history: a run that was
-killed and resumed sees the very batches it would have seen. Lengths come in a few fixed buckets, so that
-compiled graphs are reused. Clips are often laid end to end: this is what a reference prompt followed by
-new text looks like, and it teaches lengths that single clips do not reach. Long clips are often cut to a
-part: attention costs the square of the length, and short rows teach more per second.
+Everything random is a function of (seed, step) and not of a generator's state, so a run that was killed and resumed
+gets the same batches as one that was not. Rows have a few fixed lengths, so that compiled graphs are reused. Clips are
+often joined end to end: a reference prompt followed by new text has that form, and rows become longer than single
+clips. Long clips are often cut to a part, since attention costs the square of the length and short rows teach more
+per second.
 """
 
 from __future__ import annotations
@@ -32,10 +30,10 @@ from .vocabulary import ANYONE, PAUSES, VOCABULARY, token_ids, with_speakers
 Wave = npt.NDArray[np.float32]
 
 BUCKETS = (192, 256, 320, 384, 512, 768, 1280)  # frames
-PAIRED = 0.25  # chance that another clip is laid behind the ones a row already has
-WINDOW = 320  # frames of a part of a row: attention costs the square of a row's length
-WHOLE = 0.25  # share of the long rows that stay whole
-HELD_OUT = 24  # one sentence in so many
+PAIRED = 0.25  # probability that another clip joins those that a row has
+WINDOW = 320  # most frames of a part of a clip
+WHOLE = 0.25  # share of the long rows that are not cut
+HELD_OUT = 24  # one sentence in so many is not trained on
 FLOOR = 1e-5  # of mel magnitudes
 
 
@@ -67,17 +65,20 @@ def log_mel(wave: Tensor, config: MelConfig) -> Tensor:
 
 @dataclass(frozen=True)
 class Pitch:
-    """The pitch that a teacher spoke with: Hz every `hop` samples of its sound, 0 where unvoiced; a clip begins at `start`."""
+    """The pitch of a teacher's speech: hz [T] in Hz, one value every `hop` samples, 0 where unvoiced.
+
+    The clip begins at the sample `start` of that speech.
+    """
 
     hz: npt.NDArray[np.float32]
     hop: int
     start: int
 
     def at(self, samples: int) -> tuple[Wave, Wave]:
-        """(phase in cycles, 0 to 1; Hz, 0 where unvoiced) of the clip's first `samples` samples.
+        """(phase in cycles, 0 to 1; pitch in Hz, 0 where unvoiced), [samples] each, of the clip's first samples.
 
-        The phase is that of the teacher's own pulses: its pitch is summed at the middles of its frames and is linear
-        between.
+        The phase is that of the teacher's own pulses: the sum of its pitch at the middles of its frames, linear between
+        them.
         """
         place = np.clip((self.start + np.arange(samples) + 0.5) / self.hop - 0.5, 0, len(self.hz) - 1)
         cycles = np.interp(
@@ -94,10 +95,11 @@ class Pitch:
 class Dataset:
     """Aligned clips in memory.
 
-    `mels` [sum of frames, n_mels] and `sound` [sum of samples] (int16) hold the clips one after another;
-    clip k has frames [mel_at[k], mel_at[k+1]). `pitch`: of clips that a teacher
-    has read, else None. `known` are the tokens that this speech, or the voice that is fine-tuned,
-    has taught.
+    `mels` [sum of frames, n_mels], log-mels that are not standardised, and `sound` [sum of samples], int16, hold the
+    clips one after another: clip k has the frames mel_at[k] to mel_at[k+1] and the samples sound_at[k] to
+    sound_at[k+1]. `pitch` [clips]: of those that a teacher has read, else None. `tokens` and `frames` [clips]: of each
+    clip its tokens [S] and how many frames each lasts [S]. `train` and `held_out`: indices of clips. `known`: tokens
+    that occur in the training clips or in the vocabulary of the voice that is fine-tuned.
     """
 
     clips: list[Clip]
@@ -118,11 +120,11 @@ class Dataset:
         return self.mels[self.mel_at[k] : self.mel_at[k + 1]].astype(np.float32)
 
     def wave(self, k: int) -> npt.NDArray[np.float32]:
-        """Samples of clip k."""
+        """Samples of clip k, [N], in [-1, 1]."""
         return self.sound[self.sound_at[k] : self.sound_at[k + 1]].astype(np.float32) / np.float32(32768)
 
     def length(self, k: int) -> int:
-        """Mel frames of clip k."""
+        """Number of mel frames of clip k."""
         return int(self.mel_at[k + 1] - self.mel_at[k])
 
     def speakers(self) -> list[str]:
@@ -131,11 +133,11 @@ class Dataset:
 
     @property
     def symbols(self) -> list[str]:
-        """The vocabulary: that of all voices, then the speakers."""
+        """The vocabulary: VOCABULARY, then the speakers; symbol i has the token i + 1."""
         return with_speakers([name for name in self.speakers() if name])
 
     def one_take_each(self, speaker: str, trained: bool = False) -> list[int]:
-        """Held-out clips of a speaker, or those of the training, one of each sentence."""
+        """Indices of a speaker's held-out clips (`trained`: training clips), one for each sentence."""
         seen: dict[str, int] = {}
         for k in self.train if trained else self.held_out:
             if self.clips[k].speaker == speaker:
@@ -144,7 +146,7 @@ class Dataset:
 
 
 def split(clips: list[Clip]) -> tuple[list[int], list[int]]:
-    """Indices (train, held out). All takes of a sentence fall on one side, by a hash of its words."""
+    """Indices (train, held out) of clips, by a hash of the words, so that all takes of a sentence are on one side."""
 
     def held(text: str) -> bool:
         return hashlib.sha256(sentence_key(text).encode()).digest()[0] % HELD_OUT == 0
@@ -155,7 +157,10 @@ def split(clips: list[Clip]) -> tuple[list[int], list[int]]:
 
 
 def build_cache(alignment: Path, out: Path, progress: Callable[[list[Clip]], Iterator[Clip]] | None = None) -> None:
-    """Reads every aligned clip's sound once and writes the cache `out` (.npz)."""
+    """Reads the sound of every aligned clip and writes the cache `out` (.npz).
+
+    ValueError when a clip's sound has another length than its alignment.
+    """
     clips = read_alignment(alignment)
     config = MelConfig()
     mels, sounds, pitches, hops = [], [], [], []
@@ -188,7 +193,7 @@ def build_cache(alignment: Path, out: Path, progress: Callable[[list[Clip]], Ite
 
 
 def _pitch(path: Path) -> tuple[npt.NDArray[np.float32], int]:
-    """The pitch that `teach` wrote beside a sound, and its hop; empty and 0 where there is none."""
+    """The pitch [T] in Hz that `teach` wrote beside a sound, and its hop in samples; empty and 0 without one."""
     if not path.is_file():
         return np.zeros(0, np.float32), 0
     with np.load(path) as z:
@@ -196,7 +201,10 @@ def _pitch(path: Path) -> tuple[npt.NDArray[np.float32], int]:
 
 
 def adopt(work: Path, voice: Path) -> None:
-    """Makes the work folder standardise mels, and know symbols, as the voice it is fine-tuned from does."""
+    """Writes work/base.json: the mel statistics and the symbols of the voice folder that is fine-tuned.
+
+    `load` uses them instead of those of the recordings.
+    """
     config = ModelConfig.load(voice / "model.json").mel
     symbols = (voice / "vocab.txt").read_text(encoding="utf-8").split()
     base = {"mean": config.mean, "std": config.std, "symbols": symbols}
@@ -204,7 +212,7 @@ def adopt(work: Path, voice: Path) -> None:
 
 
 def with_speaker(frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Frames of a clip's phones with one before them for the speaker's token, taken from the first phone that can spare it."""
+    """`frames` [S] of a clip's phones as [S+1]: the speaker's token gets one frame of the first phone that has two."""
     longer = int(np.argmax(frames > 1))
     out = np.concatenate(([1], frames))
     out[longer + 1] -= 1
@@ -212,9 +220,9 @@ def with_speaker(frames: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def load(work: Path) -> Dataset:
-    """The data set of a work folder (made by `align`).
+    """The data set of a work folder, of whose alignment it builds the cache when that is older or absent.
 
-    The cache is built when it is older than the alignment.
+    FileNotFoundError when `align` (or `teach`) has not run.
     """
     alignment, cache = work / "align.jsonl", work / "data.npz"
     if not alignment.is_file():
@@ -254,9 +262,10 @@ def load(work: Path) -> Dataset:
 
 @dataclass
 class Batch:
-    """B rows of T frames: mel standardised and zero beyond `frames`.
+    """B rows of T frames.
 
-    `index` is each frame's token, `phase` its place inside that token in (0,1).
+    `mel` [B,T,n_mels], standardised, 0 behind a row's `frames` [B]; `tokens` [B,S], 0 where padded; `index` [B,T]: the
+    place in `tokens` of the token that a frame belongs to; `phase` [B,T]: its place inside that token, in (0, 1).
     """
 
     mel: Tensor
@@ -271,7 +280,7 @@ class Batch:
 
 
 def index_and_phase(frames: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Token index and phase of every frame for tokens that last `frames` each (0 is allowed)."""
+    """(index [T], phase [T]) of every frame, as in `Batch`, for tokens that last `frames` [S] each; T is their sum."""
     total = int(frames.sum())
     ends = np.cumsum(frames)
     at = np.arange(total)
@@ -281,7 +290,7 @@ def index_and_phase(frames: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64
 
 
 def collate(data: Dataset, rows: list[list[Part]], length: int, max_tokens: int) -> Batch:
-    """One batch: each row lays its parts of clips end to end."""
+    """A batch whose row b joins the parts rows[b] end to end, padded to `length` frames and `max_tokens` tokens."""
     count = len(rows)
     mel = np.zeros((count, length, data.config.n_mels), np.float32)
     frames = np.zeros(count, np.int64)
@@ -301,7 +310,10 @@ def collate(data: Dataset, rows: list[list[Part]], length: int, max_tokens: int)
 
 @dataclass(frozen=True)
 class Part:
-    """`length` frames of a clip from frame `start` on: whole tokens and their `frames`, the speaker's first."""
+    """`length` mel frames of a clip from `start` on, with their whole tokens [S] and the frames [S] of each.
+
+    The first token is the speaker's.
+    """
 
     clip: int
     start: int
@@ -316,7 +328,10 @@ def whole(data: Dataset, k: int) -> Part:
 
 
 def window(data: Dataset, k: int, rng: np.random.Generator) -> Part:
-    """A part of clip k of at most WINDOW frames: from its beginning or from a pause, else from any phone."""
+    """A random part of clip k of at most WINDOW frames, from its beginning or a pause, else from any phone.
+
+    The whole clip when a single phone is longer.
+    """
     tokens, ends = data.tokens[k], np.cumsum(data.frames[k])
     begins = ends - data.frames[k]
     late = len(tokens) - 1 if ends[-1] <= WINDOW else int(np.searchsorted(begins, ends[-1] - WINDOW // 2))
@@ -333,14 +348,14 @@ def window(data: Dataset, k: int, rng: np.random.Generator) -> Part:
 
 
 def frames_of(row: list[Part]) -> int:
-    """Frames of a row."""
+    """Number of frames of a row of parts."""
     return sum(part.length for part in row)
 
 
 class Batches:
-    """Endless batches of about `frames_per_step` frames; batch(step) depends on (seed, step) alone.
+    """Batches of about `frames_per_step` frames without end; batches(step) depends on (seed, step) only.
 
-    `windows`: most long clips are cut to a part.
+    `windows`: most long clips are cut to a part. ValueError when every clip is longer than the longest bucket.
     """
 
     def __init__(self, data: Dataset, clips: list[int], frames_per_step: int, seed: int, windows: bool = False) -> None:
@@ -390,7 +405,7 @@ class Batches:
 
 
 def balanced(data: Dataset, clips: Sequence[int]) -> list[int]:
-    """Clips, those of speakers with less speech repeated, so that the shares follow the square roots of their speech."""
+    """Indices of clips, repeated so that each speaker's share follows the square root of the amount of speech."""
     of_speaker = {name: [k for k in clips if data.clips[k].speaker == name] for name in data.speakers()}
     total = {name: sum(map(data.length, own)) for name, own in of_speaker.items() if own}
     most = max(total.values())
@@ -402,5 +417,5 @@ def balanced(data: Dataset, clips: Sequence[int]) -> list[int]:
 
 
 def generator(seed: int, step: int, device: Any = "cpu") -> torch.Generator:
-    """Noise source of one step."""
+    """A random generator whose state depends on (seed, step) only."""
     return torch.Generator(device).manual_seed(seed * 1_000_003 + step)

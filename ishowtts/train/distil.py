@@ -1,9 +1,9 @@
-"""Distillation of guidance: the network learns what both branches of guidance give together, and then needs one pass for it.
+"""Distillation of classifier-free guidance into the network, so that a guided step needs one call instead of two.
 
-After Meng et al. 2023, "On Distillation of Guided Diffusion Models", section 3.1: a strength of guidance joins the time
-embedding, and the velocity with it is to be v_c + (v_c - v_u) * strength of the network as it was, on the points that
-the guided path of that network comes through. Some rows learn v_c and v_u alone, without a strength, so that the
-network stays what it was for strengths that it has not learnt.
+After Meng et al. 2023, "On Distillation of Guided Diffusion Models", section 3.1: an embedding of the guidance strength
+is added to the time embedding, and with it the network (student) learns the guided velocity
+v_c + (v_c - v_u) * strength of the network before (teacher), at points on the teacher's guided paths. Some rows are
+trained on v_c and on v_u without a strength, so that the student still supports guidance by two branches.
 """
 
 from __future__ import annotations
@@ -38,15 +38,19 @@ from .dit import (
 from .loop import Options, Run, half, prepare
 
 GUIDANCE_MAX = 4.0
-NFE: int = DEFAULTS["nfe"]  # calls of a path
+NFE: int = DEFAULTS["nfe"]  # steps of a path
 GUIDED, CONDITIONAL = 0.6, 0.2  # shares of rows; the rest learns the unconditional branch
 LEARNING_RATE = 4e-4
-NOTE = Path("distil") / "teacher.sha256"  # of a work folder
+NOTE = Path("distil") / "teacher.sha256"  # in a work folder: the digest of the teacher's weights
 
 
 @dataclass(frozen=True)
 class Point:
-    """Rows of a batch somewhere on their guided paths, and the velocities there: v_c, v_u and the guided one."""
+    """Rows of a batch at time `t` of their guided paths, and the teacher's velocities there.
+
+    `cond` (the given surroundings), `x` and the velocities v_c (`conditional`), v_u (`unconditional`) and `guided`:
+    [B,T,n_mels]; `mask` [B,T]: frames that exist; `drop_cond` [B]: rows without surroundings; `strength` [B].
+    """
 
     batch: Batch
     cond: Tensor
@@ -61,7 +65,7 @@ class Point:
 
 
 class Paths:
-    """Endless points on the teacher's guided paths; point(step) depends on (seed, step) alone."""
+    """Points on the teacher's guided paths without end; paths(step) depends on (seed, step) only."""
 
     def __init__(self, teacher: DiT, batches: Batches, seed: int, device: torch.device) -> None:
         self.teacher, self.batches, self.seed, self.device = teacher, batches, seed, device
@@ -70,9 +74,9 @@ class Paths:
 
     @torch.no_grad()
     def __call__(self, step: int) -> Point:
-        """The point of this step: call step % NFE of path step // NFE."""
+        """The point of this training step: sampling step `step % NFE` of path `step // NFE`."""
         path, call = divmod(step, NFE)
-        if call and step != self._next:  # a run that goes on in the middle of a path
+        if call and step != self._next:  # a run that was resumed in the middle of a path
             self(step - 1)
         batch = self.batches(path).to(self.device)
         noise = datasets.generator(self.seed, path)
@@ -110,7 +114,7 @@ class Paths:
 
 
 def jittered(noise: torch.Generator) -> list[float]:
-    """Times of a path: in half of the paths the default ones, else each moved by up to half of the way to its neighbours."""
+    """Times [NFE+1] of a path: for half of the paths the default ones, else each moved by up to half an interval."""
     grid = time_grid(NFE, None)
     if float(torch.rand(1, generator=noise)) < 0.5:
         low, high = -grid.diff()[:-1] / 2, grid.diff()[1:] / 2
@@ -119,7 +123,10 @@ def jittered(noise: torch.Generator) -> list[float]:
 
 
 def distillation_loss(net: Callable[..., Tensor], point: Point, noise: torch.Generator) -> Tensor:
-    """Mean squared error of the velocity over the frames of all rows."""
+    """Mean squared error (scalar) of the student's velocity over the frames of all rows.
+
+    `noise` draws which rows are guided, conditional or unconditional.
+    """
     batch, mask = point.batch, point.mask
     which = torch.rand(len(mask), generator=noise).to(mask.device)
     guided, alone = which < GUIDED, which >= GUIDED + CONDITIONAL
@@ -147,12 +154,12 @@ def distillation_loss(net: Callable[..., Tensor], point: Point, noise: torch.Gen
 
 @torch.no_grad()
 def validation_loss(net: nn.Module, paths: Paths, count: int = 2 * NFE) -> float:
-    """Loss on held-out sentences, along whole paths with fixed noise."""
+    """Mean loss at `count` points of held-out sentences, along whole paths with fixed noise."""
     return sum(float(distillation_loss(net, paths(step), datasets.generator(1, step))) for step in range(count)) / count
 
 
 def digest(net: nn.Module) -> str:
-    """Of the weights."""
+    """SHA-256 of the weights, in hexadecimal."""
     made = hashlib.sha256()
     for value in net.state_dict().values():
         made.update(value.detach().cpu().numpy().tobytes())
@@ -160,22 +167,22 @@ def digest(net: nn.Module) -> str:
 
 
 def is_of(work: Path, teacher: DiT) -> bool:
-    """Whether what a work folder has distilled is of this network."""
+    """Whether the student in a work folder was distilled from this network."""
     note = work / NOTE
     return note.is_file() and note.read_text(encoding="utf-8") == digest(teacher)
 
 
 def check_teacher(work: Path, teacher: DiT) -> None:
-    """ValueError where what a work folder has distilled is of another network."""
+    """ValueError when the student in a work folder was distilled from another network."""
     if not is_of(work, teacher):
         one = "the one of this folder, --finetune and --keep"
         raise ValueError(f"{work / 'distil'} is of another transformer than {one}: remove it, then distil again")
 
 
 def train(options: Options, teacher: DiT, data: Dataset | None = None) -> Run:
-    """Trains until the budget is spent; the finished run holds the averaged model in `ema`.
+    """Trains until the budget is spent; the returned run holds the averaged student in `ema`.
 
-    `teacher` is the network whose guidance is to be learnt, and where the new one starts.
+    The student starts with the weights of `teacher`. ValueError when the work folder holds a run of another teacher.
     """
     device = prepare(options)
     data = data or datasets.load(options.work)

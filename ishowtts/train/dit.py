@@ -1,7 +1,7 @@
 """Training of the flow transformer on aligned speech.
 
-Random spans of the mel are to be filled in; some rows lose the surrounding speech, some lose the text as
-well (the unconditional branch of guidance), so one model speaks with a reference prompt and without.
+The network fills in random spans of the mel. Some rows have no surrounding speech, and some of these no text either
+(the unconditional branch of guidance), so one model speaks with a reference prompt and without.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .loop import Options, Run, half, prepare
 from .vocabulary import ANYONE, VOCABULARY
 
 DROP_BOTH, DROP_COND = 0.12, 0.65  # shares of rows
-ANONYMOUS = 0.5  # share of the rows with surroundings
+ANONYMOUS = 0.5  # share of the rows with surroundings that name no speaker
 SPAN = (0.6, 1.0)  # share of a row's frames to fill in, when its surroundings are given
 FRAMES_PER_STEP = 1536
 LEARNING_RATE = 1e-3
@@ -30,7 +30,7 @@ CURVE_EVERY, VALIDATE_EVERY = 50, 500  # steps
 
 
 def architecture(data: Dataset) -> DiTConfig:
-    """The embedded voice's transformer, for the speakers of this data."""
+    """Configuration of the embedded voice's transformer, for the speakers of this data."""
     symbols = len(data.symbols)
     return DiTConfig(
         dim=256,
@@ -47,7 +47,10 @@ def architecture(data: Dataset) -> DiTConfig:
 
 
 def to_fill_in(frames: Tensor, mask: Tensor, alone: Tensor, rand: Callable[..., Tensor]) -> Tensor:
-    """Which frames [B,T] of rows of `frames` [B] are to be filled in: a span, in rows `alone` [B] all that `mask` [B,T] holds."""
+    """Frames [B,T] bool that are to be filled in: a random span of each row, in rows `alone` [B] every frame.
+
+    frames [B]: lengths of the rows; mask [B,T]: frames that exist; rand: uniform numbers in [0, 1) of a shape.
+    """
     width = (frames * (SPAN[0] + (SPAN[1] - SPAN[0]) * rand(len(frames)))).long()
     start = (rand(len(frames)) * (frames - width + 1)).long()
     position = torch.arange(mask.shape[1], device=mask.device)
@@ -55,12 +58,15 @@ def to_fill_in(frames: Tensor, mask: Tensor, alone: Tensor, rand: Callable[..., 
 
 
 def anonymous(tokens: Tensor, rows: Tensor) -> Tensor:
-    """Tokens [B,S] whose rows [B] bool name no speaker: who speaks is then heard from the surrounding speech alone."""
+    """`tokens` [B,S] with ANYONE for the speaker in `rows` [B] bool: there the surroundings alone tell who speaks."""
     return torch.where(rows[:, None] & (tokens > ANYONE), ANYONE, tokens)
 
 
 def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, uniform: bool = False) -> Tensor:
-    """Mean squared error of the velocity over the frames to be filled in."""
+    """Flow-matching loss (scalar): mean squared error of the velocity over the frames to be filled in.
+
+    `noise` draws spans, times and x0. `uniform`: all times uniform, as validation needs it.
+    """
     x1, frames = batch.mel, batch.frames
     count, length, _ = x1.shape
     device = x1.device
@@ -74,7 +80,7 @@ def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, 
     span = to_fill_in(frames, mask, drop_cond, rand)
     x0 = torch.randn(x1.shape, generator=noise).to(device)
     t, normal = rand(count), torch.sigmoid(torch.randn(count, generator=noise)).to(device)
-    if not uniform:  # half of the times near the middle, where most is decided
+    if not uniform:  # half of the times are logit-normal: the middle of a path matters most
         t = torch.where(rand(count) < 0.5, normal, t)
     xt = torch.lerp(x0, x1, t[:, None, None])
     cond = x1 * ~span[..., None]
@@ -97,7 +103,7 @@ def flow_loss(net: Callable[..., Tensor], batch: Batch, noise: torch.Generator, 
 
 @torch.no_grad()
 def validation_loss(net: nn.Module, batches: Batches, device: torch.device, count: int = 6) -> float:
-    """Loss on held-out sentences with fixed noise."""
+    """Mean loss over `count` batches of held-out sentences, with fixed noise."""
     total = 0.0
     for step in range(count):
         batch = batches(step).to(device)
@@ -106,7 +112,7 @@ def validation_loss(net: nn.Module, batches: Batches, device: torch.device, coun
 
 
 def optimizer_of(net: nn.Module, rate: float, betas: tuple[float, float]) -> torch.optim.AdamW:
-    """AdamW; vectors do not decay."""
+    """AdamW with weight decay of matrices only."""
     matrices = [p for p in net.parameters() if p.dim() > 1]
     vectors = [p for p in net.parameters() if p.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}]
@@ -114,9 +120,9 @@ def optimizer_of(net: nn.Module, rate: float, betas: tuple[float, float]) -> tor
 
 
 def optimizers_of(net: nn.Module) -> dict[str, torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for all else.
+    """Muon (Jordan et al. 2024) for the matrices of the blocks, and AdamW for all other weights, by name.
 
-    After 200 steps of a new speaker the held-out loss is 0.325 with it and 0.333 with AdamW alone.
+    After 200 steps of a new speaker the held-out loss is 0.325 with Muon and 0.333 with AdamW alone.
     """
     inner = {
         name
@@ -137,7 +143,7 @@ def optimizers_of(net: nn.Module) -> dict[str, torch.optim.Optimizer]:
 
 
 def learn(run: Run, net: nn.Module, loss: Tensor) -> None:
-    """One step of the run's optimiser, which the curves hear of."""
+    """One step of all optimisers of the run, with clipped gradients; adds the loss to the run's curves."""
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(net.parameters(), GRADIENT_NORM)
     for optimizer in run.optimizers.values():
@@ -147,7 +153,10 @@ def learn(run: Run, net: nn.Module, loss: Tensor) -> None:
 
 
 def train(options: Options, data: Dataset | None = None, config: DiTConfig | None = None) -> Run:
-    """Trains until the budget is spent; the finished run holds the averaged model in `ema`."""
+    """Trains until the budget is spent; the returned run holds the averaged model in `ema`.
+
+    FileNotFoundError when the work folder has no alignment, ValueError when the voice to fine-tune does not fit.
+    """
     device = prepare(options)
     data = data or datasets.load(options.work)
     net = DiT(config or architecture(data), data.config.n_mels).to(device)

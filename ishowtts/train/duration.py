@@ -1,8 +1,8 @@
-"""Training of the duration predictor: how many frames each phone lasts when nobody recorded it.
+"""Training of the duration predictor, which gives the number of mel frames of each phone of a text.
 
-The network regresses the logarithm of frames, whose mean is the logarithm of a geometric mean: speech would
-come out a few per cent too fast. After training one constant, added to the last bias, gives held sentences
-their true length on average.
+The network predicts the logarithm of frames. The mean of logarithms gives a geometric mean, which is less than the
+mean: speech would be a few per cent too fast. After training, a constant is added to the last bias, so that the
+durations of the training clips have the right sum.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from .vocabulary import ANYONE
 ROWS = 32
 STEPS = 450
 LEARNING_RATE = 1.5e-3
-HIDDEN = 0.1  # share of tokens zeroed in training, against learning sentences by heart
+HIDDEN = 0.1  # share of tokens set to the filler in training, against overfitting
 VALIDATE_EVERY = 100
 
 
 def architecture() -> DurationConfig:
-    """The embedded voice's duration predictor."""
+    """Configuration of the embedded voice's duration predictor."""
     return DurationConfig(dim=128, layers=4, kernel=5)
 
 
 def rows_of(data: Dataset, clips: list[list[int]]) -> tuple[Tensor, Tensor]:
-    """Tokens [B,N] and frames [B,N] (both 0 where padded) of rows of clips laid end to end."""
+    """Tokens [B,S] and frames [B,S] (both 0 where padded) of B rows, each of clips joined end to end."""
     tokens = [torch.from_numpy(np.concatenate([data.tokens[k] for k in row])) for row in clips]
     frames = [torch.from_numpy(np.concatenate([data.frames[k] for k in row])) for row in clips]
     pad = torch.nn.utils.rnn.pad_sequence
@@ -43,7 +43,10 @@ def rows_of(data: Dataset, clips: list[list[int]]) -> tuple[Tensor, Tensor]:
 
 
 def log_error(net: nn.Module, tokens: Tensor, frames: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean squared error of log-frames over tokens."""
+    """Mean squared error (scalar) of the logarithms of frames, over the tokens [B,S] that have frames [B,S].
+
+    mask [B,S]: tokens that the network sees; None: those with frames.
+    """
     seen = frames > 0
     predicted = net(tokens, seen if mask is None else mask)
     error: Tensor = (predicted - frames.clamp(min=1).log()).square() * seen
@@ -52,7 +55,7 @@ def log_error(net: nn.Module, tokens: Tensor, frames: Tensor, mask: Tensor | Non
 
 @torch.no_grad()
 def calibrate(net: DurationPredictor, data: Dataset, clips: list[int]) -> float:
-    """Scales all durations so that `clips` get their true total; the factor that was needed."""
+    """Scales all durations, in place, so that `clips` have their true sum of frames; returns the factor."""
     tokens, frames = rows_of(data, [[k] for k in clips])
     device = net.out.bias.device
     predicted = net(tokens.to(device), (frames > 0).to(device)).exp().cpu() * (frames > 0)
@@ -62,7 +65,7 @@ def calibrate(net: DurationPredictor, data: Dataset, clips: list[int]) -> float:
 
 
 def train(options: Options, data: Dataset | None = None, config: DurationConfig | None = None) -> Run:
-    """Trains for STEPS (or the options' steps); the finished, calibrated predictor is the run's `ema`."""
+    """Trains for the options' steps, by default STEPS; the returned run holds the calibrated predictor in `ema`."""
     device = prepare(options)
     if options.steps is None:
         options = replace(options, steps=STEPS)

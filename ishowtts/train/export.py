@@ -1,4 +1,4 @@
-"""Writing a trained model as a folder: configuration, weights in half precision, vocabulary, its voices with their clips."""
+"""Writing a trained model as a folder: configuration, weights in fp16, vocabulary, and voices with their clips."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NETWORKS = ("dit", "vocos", "duration")
 
 
 def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """fp16 copies of the floating tensors; a value beyond fp16's range is refused."""
+    """The tensors on the processor, those of floating point as fp16; ValueError names one beyond the range of fp16."""
     out: dict[str, Tensor] = {}
     for name, value in state.items():
         if value.is_floating_point():
@@ -47,7 +47,7 @@ def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def averaged(work: Path, name: str) -> dict[str, Tensor] | None:
-    """The averaged weights of a run of this work folder, None where it has not begun."""
+    """The averaged weights of the run `name` of a work folder; None when it has no checkpoint."""
     path = work / name / "checkpoint.pt"
     if not path.is_file():
         return None
@@ -56,41 +56,40 @@ def averaged(work: Path, name: str) -> dict[str, Tensor] | None:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a fine-tuned voice keeps of the one that it started from.
+class BaseVoice:
+    """The voice folder that a fine-tuned voice started from.
 
-    These are the networks that were not trained again, and of others a share of the weights, 0 to 1, by name (see
-    NETWORKS).
-
-    The mean of both sets of weights is often better than either at what the start could do, and nearly as good at what
-    was learnt (Wortsman et al. 2022, Robust fine-tuning of zero-shot models, section 4).
+    Networks that were not trained again are taken from it. Of the others, `shares` gives the share of its weights, 0
+    to 1, in a mean with the trained ones, by the names in NETWORKS. Such a mean is often better than either set of
+    weights at what the base could do, and nearly as good at what was learnt (Wortsman et al. 2022, "Robust fine-tuning
+    of zero-shot models", section 4). ValueError for another name or share.
     """
 
-    start: Path
+    folder: Path
     shares: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, share in self.shares.items():
             if name not in NETWORKS or not 0 <= share <= 1:
                 raise ValueError(
-                    f"what is kept must be {', '.join(NETWORKS)} and a share from 0 to 1, not {name}={share:g}"
+                    f"shares to keep are {', '.join(NETWORKS)} with a number from 0 to 1, not {name}={share:g}"
                 )
 
 
 def load_models(
-    work: Path, data: Dataset, kept: Kept | None = None, told: bool = True
+    work: Path, data: Dataset, base: BaseVoice | None = None, distilled: bool = True
 ) -> tuple[DiT, Vocos, DurationPredictor]:
-    """The three networks with the averaged weights that the work folder holds, ready to infer.
+    """The three networks with the averaged weights of the work folder, in evaluation mode and without gradients.
 
-    `told`: the transformer as it learnt to be told the strength of guidance, where it did. ValueError where that was
-    another one.
+    `distilled`: the guidance-distilled transformer, when there is one. ValueError when it was distilled from another
+    transformer, and when the base voice does not fit.
     """
     config = architecture(data)
     assert config.duration is not None
-    student = averaged(work, "distil") if told else None
+    student = averaged(work, "distil") if distilled else None
     guidance = 0.0
-    if told and student is None and kept is not None and averaged(work, "dit") is None:  # kept as it is
-        guidance = ModelConfig.load(kept.start / "model.json").dit.guidance_max
+    if distilled and student is None and base is not None and averaged(work, "dit") is None:  # that of the base
+        guidance = ModelConfig.load(base.folder / "model.json").dit.guidance_max
     nets = (
         DiT(replace(config.dit, guidance_max=guidance), config.mel.n_mels),
         Vocos(config.vocos, config.mel),
@@ -98,9 +97,9 @@ def load_models(
     )
     for net, name in zip(nets, NETWORKS, strict=True):
         state = averaged(work, name)
-        share = 0.0 if kept is None else kept.shares.get(name, 0.0)
-        if kept is not None and (state is None or share):
-            start = starting_weights(kept.start, name, net, data.symbols)
+        share = 0.0 if base is None else base.shares.get(name, 0.0)
+        if base is not None and (state is None or share):
+            start = starting_weights(base.folder, name, net, data.symbols)
             state = start if state is None else {key: torch.lerp(own, start[key], share) for key, own in state.items()}
         if state is not None:
             net.load_state_dict(state)
@@ -117,7 +116,7 @@ def load_models(
 
 
 def architecture(data: Dataset, name: str = "demo", prompt: bool = False) -> ModelConfig:
-    """The configuration of the embedded voice for this data's statistics."""
+    """The configuration of the embedded voice with the mel statistics and the speakers of this data."""
     return ModelConfig(
         name=name,
         dit=dit.architecture(data),
@@ -131,7 +130,10 @@ def architecture(data: Dataset, name: str = "demo", prompt: bool = False) -> Mod
 
 
 def choose_reference(data: Dataset, speaker: str, named: Sequence[str] = ()) -> int:
-    """The speaker's clip that `named` holds, else a training clip of REFERENCE_SECONDS without pauses with the least noise."""
+    """Index of the speaker's reference clip: the one whose id is in `named`, else the training clip with least noise.
+
+    Such a clip is REFERENCE_SECONDS long and has no pauses; the first clip of the speaker when there is none.
+    """
     own = [k for k, clip in enumerate(data.clips) if clip.speaker == speaker]
     for k in own:
         if data.clips[k].id in named:
@@ -157,19 +159,20 @@ def export(
     *,
     prompt: bool = False,
     references: Sequence[str] = (),
-    kept: Kept | None = None,
+    base: BaseVoice | None = None,
 ) -> None:
     """Writes a model folder: configuration, weights, vocabulary, and a voice for each speaker with a clip and its text.
 
-    `references` names the clips to use; by default `choose_reference` picks them. Files are replaced one by
-    one, each whole. Networks that have not begun training are those of `kept.start`, without it of initial weights.
+    `references`: ids of the clips to use, else `choose_reference` picks them; ValueError for an unknown one. Each file
+    is replaced at once. Networks that were not trained are those of `base`, without it random. `prompt`: the voice puts
+    its reference before the text.
     """
     data = data or datasets.load(work)
     unknown = set(references) - {clip.id for clip in data.clips}
     if unknown:
         raise ValueError(f"the alignment holds no clip named {sorted(unknown)[0]!r}")
     out.mkdir(parents=True, exist_ok=True)
-    nets = load_models(work, data, kept)
+    nets = load_models(work, data, base)
     with tempfile.TemporaryDirectory(dir=out) as folder:
         made = Path(folder)
         config = replace(architecture(data), prompt=prompt, dit=nets[0].config)
@@ -178,7 +181,7 @@ def export(
             save_file(half(net.state_dict()), made / f"{name}.safetensors")
         (made / "vocab.txt").write_text("\n".join(data.symbols) + "\n", encoding="utf-8")
         voices = []
-        for speaker in filter(None, data.speakers()):  # not the mixtures of a teacher
+        for speaker in filter(None, data.speakers()):  # a teacher's mixtures of styles have no name
             k = choose_reference(data, speaker, references)
             soundfile.write(made / f"{speaker}.flac", data.wave(k), data.config.sample_rate, subtype="PCM_16")
             clip = data.clips[k]

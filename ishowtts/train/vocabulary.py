@@ -1,9 +1,9 @@
 """The symbols that aligned voices are trained on, and which of them sound alike.
 
-A symbol that never occurred in training would speak with a random vector; it borrows the vector of its nearest relative
-instead: another length or stress of the same vowel, the full stop for the other closing marks, another tone of the same
-final, an English phone for a German or Mandarin one. In the same way a voice that knew fewer symbols starts to learn
-the new ones from what it knows.
+The embedding of a symbol that did not occur in training would be random, so it is copied from the most similar symbol:
+another length or stress of the same vowel, the full stop for the other closing marks, another tone of the same final,
+an English phone for a German or Mandarin one. A voice with fewer symbols that is fine-tuned gets the initial embeddings
+of new symbols in the same way.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ PAUSES = frozenset(
 )
 """Tokens of silence."""
 ANYONE = len(VOCABULARY) + 1
-"""The token of whoever speaks in the surrounding speech; the tokens behind it name the speakers of a voice."""
+"""The token for the speaker of the surrounding speech; the tokens behind it are those of a voice's named speakers."""
 
 
 def with_speakers(speakers: Sequence[str]) -> list[str]:
-    """The vocabulary of a voice with these named speakers."""
+    """The symbols of a voice with these named speakers."""
     return [*VOCABULARY, ANY_SPEAKER, *(SPEAKER + name for name in speakers)]
 
 
 def token_ids(phones: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Tokens of the graphs: line in the vocabulary + 1 (0 is the filler)."""
+    """Tokens [S] of phones: the index in VOCABULARY + 1 (0 is the filler). ValueError for an unknown phone."""
     return np.array([VOCABULARY.index(p) + 1 for p in phones], np.int64)
 
 
 def _candidates(symbol: str) -> list[str]:
-    """Symbols that sound like `symbol`, the nearest first."""
+    """Symbols that sound like `symbol`, the most similar first."""
     if symbol.startswith(german.PREFIX):
         own = symbol[len(german.PREFIX) :]
         if own in ("?", "!"):
@@ -74,7 +74,7 @@ def _candidates(symbol: str) -> list[str]:
 
 
 def relatives(seen: set[int]) -> dict[int, int]:
-    """For every token that is not in `seen`: the seen token whose vector it takes."""
+    """For each token that is not in `seen` the most similar one that is; tokens without one are left out."""
     found: dict[int, int] = {}
     for i, symbol in enumerate(VOCABULARY):
         if i + 1 in seen:
@@ -88,16 +88,17 @@ def relatives(seen: set[int]) -> dict[int, int]:
 
 @torch.no_grad()
 def borrow(embedding: Tensor, seen: set[int]) -> None:
-    """Fills the rows of unseen tokens in place."""
+    """Overwrites the rows of unseen tokens in an embedding [tokens, C] with those of their `relatives`."""
     for token, other in relatives(seen).items():
         embedding[token] = embedding[other]
 
 
 def carry_over(embedding: Tensor, symbols: Sequence[str], fresh: Tensor, wanted: Sequence[str]) -> Tensor:
-    """An embedding [len(symbols)+1, C] of one vocabulary as one of `wanted`; what nothing is like keeps its `fresh` row.
+    """An embedding [len(symbols)+1, C] of the vocabulary `symbols`, rearranged for the vocabulary `wanted`.
 
-    A new speaker begins as anyone; from a voice without speakers, with zeros. ValueError when `symbols` holds a phone
-    that VOCABULARY lacks, or not one symbol for each row but the filler's.
+    New symbols take the row of a similar one, else the row of `fresh` [len(wanted)+1, C]. A new speaker takes the row
+    of the unnamed speaker, zeros when there is none. ValueError when `symbols` holds a phone that VOCABULARY lacks, or
+    when its length does not fit.
     """
     strange = sorted({symbol for symbol in symbols if not symbol.startswith(SPEAKER)} - set(VOCABULARY))
     if strange or len(embedding) != len(symbols) + 1:

@@ -1,10 +1,10 @@
-"""Training of the vocoder: a source-filter head learns fast, discriminators then teach the fine structure.
+"""Training of the vocoder with a source-filter head: spectral losses first, then discriminators as well.
 
-What a teacher has read comes with its pitch, so the pulses of training are in phase with those inside the speech: the
-filter's phases are learnt from the complex spectrum, which no other training shows so directly. Of recordings the pitch
-is the network's own. Every step asks one of the discriminators, in turn; they are the dearest part. A vocoder that is
-fine-tuned is good already: there the discriminators, which a voice does not hold, learn alone first. Part of the mels
-may be what the transformer makes of the recordings (see made.py).
+Speech of a teacher has a known pitch, so the pulses of training are in phase with those of the speech, and the phases
+of the filter can be learnt from the complex spectrum. For recordings the pitch is the one that the network predicts.
+Every step uses one of the discriminators, in turn, since they cost most. A voice folder holds no discriminators, so
+fine-tuning trains them alone first. Part of the mels may be those that the transformer generates for the recordings
+(generated.py).
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from ishowtts.model.vocos import Vocos
 
 from . import data as datasets
 from .data import FLOOR, Dataset, log_mel
+from .generated import GeneratedMels
 from .loop import Options, Run, half, prepare
-from .made import Made
 
 SEGMENT, ROWS = 64, 6  # mel frames of a segment, segments of a step
-JUDGED_ROWS, JUDGED_SAMPLES = 4, 8192  # of which the discriminators hear so much
+JUDGED_ROWS, JUDGED_SAMPLES = 4, 8192  # how much of a step the discriminators get
 SPECTRAL_PART = 0.16  # share of the budget before the discriminators join
-JUDGES_ALONE = 0.06  # the same for fine-tuning, where they learn alone
+JUDGES_ALONE = 0.06  # share of the budget of fine-tuning in which the discriminators are trained alone
 LEARNING_RATE, JUDGES_RATE = 8e-4, 5e-4
 MEL_WEIGHT, STFT_WEIGHT, COMPLEX_WEIGHT, PITCH_WEIGHT, MATCH_WEIGHT = 15.0, 2.0, 8.0, 1.5, 4.0
 RESOLUTIONS = ((2048, 480), (1024, 240), (512, 120), (256, 60))  # window and hop of the STFT losses
 COMPRESSION = 0.3  # of magnitudes in the complex loss
-PITCH_WIDTH = 0.8  # bins: the standard deviation of what the pitch is to be
+PITCH_WIDTH = 0.8  # bins: standard deviation of the target distribution of the pitch
 CURVE_EVERY, VALIDATE_EVERY = 100, 1000
 START = "start.safetensors"
-"""Weights that a new run begins from, where the run's folder has them; see warm_start.py."""
+"""Initial weights of a new run, when its folder has this file (warm_start.py)."""
 
 
 def architecture() -> VocosConfig:
-    """The embedded voice's vocoder."""
+    """Configuration of the embedded voice's vocoder."""
     return VocosConfig(dim=256, intermediate_dim=768, num_layers=8, head="source_filter")
 
 
 class Discriminator(nn.Module):
-    """Judges the complex STFT [B,2,T,F] of one resolution."""
+    """A discriminator on the complex STFT [B,2,T,F] of one resolution."""
 
     window: Tensor
 
@@ -62,7 +62,7 @@ class Discriminator(nn.Module):
         self.out = norm(nn.Conv2d(channels, 1, 3, padding=1))
 
     def forward(self, wave: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Scores and the features of every layer."""
+        """(scores [B,1,T,F'], features of every layer) of samples [B,N]."""
         spectrum = torch.stft(wave, self.n_fft, self.n_fft // 4, window=self.window, return_complex=True)
         x = torch.view_as_real(spectrum).permute(0, 3, 2, 1)
         features: list[Tensor] = []
@@ -73,7 +73,7 @@ class Discriminator(nn.Module):
 
 
 def stft_loss(made: Tensor, real: Tensor) -> Tensor:
-    """Spectral convergence and log-magnitude distance, mean over RESOLUTIONS."""
+    """Spectral convergence and log-magnitude distance of samples [B,N], mean over RESOLUTIONS (scalar)."""
     total = torch.zeros((), device=real.device)
     for n_fft, hop in RESOLUTIONS:
         window = datasets.hann(n_fft).to(real.device)
@@ -85,11 +85,12 @@ def stft_loss(made: Tensor, real: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Segments:
-    """ROWS random pieces of training speech, each at a level of its own.
+    """ROWS random pieces of training speech, each at a random level.
 
-    `sound` [ROWS, (SEGMENT-1)*hop]; `mel` [ROWS,SEGMENT,n_mels] of it; `heard`: what the vocoder hears, of some clips
-    the transformer's. `cycles` and `hz` [ROWS, (SEGMENT-1)*hop + n_fft]: the teacher's pulses from half a window before
-    to half a window behind; rows that are not `known` [ROWS] have none. `f0` [ROWS,SEGMENT]: hz of the frames.
+    `sound` [ROWS, (SEGMENT-1)*hop]: samples; `mel` [ROWS,SEGMENT,n_mels]: their log-mel; `heard`, of the same shape:
+    the vocoder's input, which for some clips is the transformer's. `cycles` and `hz` [ROWS, (SEGMENT-1)*hop + n_fft]:
+    phase and pitch of the teacher's pulses, from half a window before to half a window behind; 0 in rows that are not
+    `known` [ROWS]. `f0` [ROWS,SEGMENT]: pitch of the frames in Hz.
     """
 
     sound: Tensor
@@ -106,7 +107,7 @@ class Segments:
 
 
 def _cut(values: np.ndarray, start: int, count: int) -> np.ndarray:
-    """values[start : start + count], zeros where there are none."""
+    """values[start : start + count], with zeros outside of `values`."""
     out = np.zeros(count, np.float32)
     first, end = max(start, 0), min(start + count, len(values))
     if end > first:
@@ -114,8 +115,8 @@ def _cut(values: np.ndarray, start: int, count: int) -> np.ndarray:
     return out
 
 
-def segments(data: Dataset, seed: int, step: int, made: Made | None = None) -> Segments:
-    """The segments of a step; of clips that `made` holds the vocoder hears the transformer's mel."""
+def segments(data: Dataset, seed: int, step: int, generated: GeneratedMels | None = None) -> Segments:
+    """The segments of a step, a function of (seed, step); clips in `generated` have its mel as `heard`."""
     rng = np.random.default_rng((seed, step, 7))
     hop, n_fft = data.config.hop, data.config.n_fft
     n = (SEGMENT - 1) * hop
@@ -134,9 +135,9 @@ def segments(data: Dataset, seed: int, step: int, made: Made | None = None) -> S
             known[b] = True
             phase, own = pitch.at(length)
             cycles[b], hz[b] = (_cut(values, at - n_fft // 2, n + n_fft) for values in (phase, own))
-        if made is not None and k in made.clips:
+        if generated is not None and k in generated.clips:
             first = int(data.mel_at[k]) + at // hop
-            frames = made.mels[first : min(int(data.mel_at[k + 1]), first + SEGMENT)].astype(np.float32)
+            frames = generated.mels[first : min(int(data.mel_at[k + 1]), first + SEGMENT)].astype(np.float32)
             other[b] = torch.from_numpy(frames + np.float32(np.log(gain)))
     whole = torch.from_numpy(sound)
     mel = log_mel(whole, data.config)
@@ -149,7 +150,7 @@ def segments(data: Dataset, seed: int, step: int, made: Made | None = None) -> S
 
 @torch.no_grad()
 def mel_distance(net: nn.Module, data: Dataset, clips: list[int]) -> float:
-    """Mean absolute log-mel distance of copy-synthesis."""
+    """Mean absolute log-mel distance between clips and their copy-synthesis."""
     device = next(net.parameters()).device
     total = 0.0
     for k in clips:
@@ -160,14 +161,17 @@ def mel_distance(net: nn.Module, data: Dataset, clips: list[int]) -> float:
 
 
 def compressed(spectrum: Tensor) -> Tensor:
-    """A complex spectrum [...,2,T,K] with magnitudes to the power of COMPRESSION."""
+    """A complex spectrum [B,2,T,K] (real, imaginary) with its magnitudes to the power of COMPRESSION."""
     magnitude = torch.linalg.vector_norm(spectrum, dim=1, keepdim=True)
     out: Tensor = spectrum * (magnitude + 1e-4) ** (COMPRESSION - 1)
     return out
 
 
 def pitch_loss(logits: Tensor, voicing: Tensor, f0: Tensor) -> Tensor:
-    """Cross-entropy of the pitch of voiced frames and of voicing. f0 [B,T] in Hz, 0 where unvoiced."""
+    """Cross-entropy (scalar) of the pitch of voiced frames and of voicing.
+
+    logits [B,T,F0_BINS]; voicing [B,T], logits; f0 [B,T] in Hz, 0 where unvoiced.
+    """
     voiced = f0 > 0
     bins = torch.arange(F0_BINS, device=f0.device)
     centre = (torch.log2(f0.clamp(min=F0_LOW) / F0_LOW) / np.log2(F0_HIGH / F0_LOW) * (F0_BINS - 1)).clamp(
@@ -183,9 +187,9 @@ def pitch_loss(logits: Tensor, voicing: Tensor, f0: Tensor) -> Tensor:
 def speak(
     net: Vocos, head: SourceFilterHead, heard: Tensor, piece: Segments
 ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-    """(samples, the pulses' part of the spectrum [B,2,T,K], what the head gives) for the mels [B,T,n_mels].
+    """(samples [B,N], the pulses' part of the spectrum [B,2,T,K], outputs of the head) for the mels [B,T,n_mels].
 
-    The pulses are the teacher's where they are known, else at the pitch that the network finds.
+    The pulses are the teacher's in rows where they are known, else at the pitch that the network predicts.
     """
     with half(heard.device.type):
         features = net.backbone(heard.transpose(1, 2))
@@ -203,10 +207,10 @@ def speak(
 
 
 def spectral_loss(
-    run: Run, net: Vocos, data: Dataset, piece: Segments, made: tuple[Tensor, Tensor, tuple[Tensor, ...]]
+    run: Run, net: Vocos, data: Dataset, piece: Segments, speech: tuple[Tensor, Tensor, tuple[Tensor, ...]]
 ) -> Tensor:
-    """The losses that need no discriminator."""
-    spoken, pulsed, (_, _, _, pitch, voicing) = made
+    """The losses (scalar) without discriminators, of what `speak` gave; adds them to the run's curves."""
+    spoken, pulsed, (_, _, _, pitch, voicing) = speech
     mel_loss = (log_mel(spoken, data.config) - piece.mel).abs().mean()
     spectral = stft_loss(spoken, piece.sound)
     run.add(mel=mel_loss.item(), stft=spectral.item())
@@ -226,9 +230,12 @@ def train(
     options: Options,
     data: Dataset | None = None,
     config: VocosConfig | None = None,
-    made: Made | None = None,
+    generated: GeneratedMels | None = None,
 ) -> Run:
-    """Trains until the budget is spent; the finished run holds the averaged model in `ema`. made: see `segments`."""
+    """Trains until the budget is spent; the returned run holds the averaged model in `ema`.
+
+    `generated` as in `segments`. ValueError when the configuration has no source-filter head.
+    """
     device = prepare(options)
     data = data or datasets.load(options.work)
     net = Vocos(config or architecture(), MelConfig()).to(device)
@@ -245,7 +252,7 @@ def train(
     run = Run(options.work / "vocos", options, {"vocos": net, "judges": judges}, adam, "vocos")
     clips = [k for speaker in data.speakers() for k in data.one_take_each(speaker)[:12]]
     for step in run.steps():
-        piece = segments(data, options.seed, step, made).to(device)
+        piece = segments(data, options.seed, step, generated).to(device)
         judge = judges[step % len(judges)]
         alone = options.finetune is not None and run.fraction < JUDGES_ALONE
         with torch.set_grad_enabled(not alone):
@@ -272,7 +279,7 @@ def train(
 
 
 def learn(run: Run, judge: nn.Module, optimizer: torch.optim.Optimizer, spoken: Tensor, real: Tensor) -> None:
-    """A step of a discriminator, by the hinge loss."""
+    """One step of a discriminator on samples [B,N], by the hinge loss."""
     with half(real.device.type):
         good, bad = judge(torch.cat((real, spoken)))[0].float().chunk(2)
         verdict = F.relu(1 - good).mean() + F.relu(1 + bad).mean()
@@ -283,7 +290,7 @@ def learn(run: Run, judge: nn.Module, optimizer: torch.optim.Optimizer, spoken: 
 
 
 def fool(run: Run, judge: nn.Module, spoken: Tensor, real: Tensor) -> Tensor:
-    """The generator's adversarial and feature-matching loss against one discriminator."""
+    """The generator's adversarial and feature-matching loss (scalar) against one discriminator, on samples [B,N]."""
     judge.requires_grad_(False)
     with half(real.device.type):
         with torch.no_grad():

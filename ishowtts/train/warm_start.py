@@ -1,8 +1,8 @@
-"""Weights for a vocoder to begin from: those of hibari's decoder (Apache-2.0), which has the same kind of blocks and head.
+"""Initial weights for a vocoder, from hibari's decoder (Apache-2.0), which has the same kind of blocks and head.
 
-hibari makes sound from phones; our vocoder makes it from mels. Its first CUT blocks learn to give, for the mel of
-hibari's own speech, the features that hibari has behind as many blocks; the blocks above and the head are hibari's. A
-vocoder that begins there reaches in 2,500 steps what a new one has not reached in 13,000.
+hibari synthesises from phones, our vocoder from mels. The first CUT blocks are trained to give, for the mel of hibari's
+speech, the features that hibari has after as many blocks; the other blocks and the head are copied from hibari.
+Training from these weights reaches in 2,500 steps a quality that random weights have not reached in 13,000.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from .loop import Options, prepare
 from .vocos import START, architecture, pitch_loss
 
 CUT = 3
-"""Blocks of our own."""
+"""Number of blocks that are trained and not copied."""
 CLIPS, STEPS, ROWS, FRAMES = 500, 3000, 8, 80
 LEARNING_RATE, PITCH_RATE = 2e-3, 1e-3
 EDGE = 4
-"""Frames at the ends of a row that are not compared: they lack their neighbours."""
+"""Frames at the ends of a row that the loss ignores, since their receptive field is cut off."""
 LOUDER = -0.3
-"""Log of what the noise gets: it takes over what hibari makes with neither pulses nor noise."""
+"""Added to the log-magnitude of the noise, which replaces hibari's third component (neither pulses nor noise)."""
 
 
 def adopt(net: Vocos, weights: Mapping[str, np.ndarray]) -> None:
-    """Copies hibari's blocks from CUT on and its head, resampled from its 601 bins to ours, into `net`.
+    """Copies hibari's blocks from CUT on, and its head resampled from 601 frequency bins to ours, into `net`.
 
     `weights`: the initialisers of its ONNX graph by name. Log-magnitudes are shifted by the ratio of the windows.
     """
@@ -76,7 +76,7 @@ def adopt(net: Vocos, weights: Mapping[str, np.ndarray]) -> None:
 
     out = net.head.out
     with torch.no_grad():
-        for part, factor, shift in (  # the phase is pi tanh(x), nearly pi x
+        for part, factor, shift in (  # hibari's phase is pi * tanh(x), about pi * x
             (0, 1.0, math.log(n_fft / window)),
             (1, math.pi, 0.0),
             (2, 1.0, 0.5 * math.log(n_fft / window) + LOUDER),
@@ -88,7 +88,7 @@ def adopt(net: Vocos, weights: Mapping[str, np.ndarray]) -> None:
 
 @dataclass(frozen=True)
 class Example:
-    """A sentence: log-mel [T, n_mels], hibari's features [T, dim] and its pitch in Hz [T] at our frames."""
+    """A sentence: log-mel [T,n_mels], hibari's features [T,dim] and its pitch [T] in Hz, all at our frame rate."""
 
     mel: Tensor
     features: Tensor
@@ -96,7 +96,10 @@ class Example:
 
 
 def examples(data: Dataset, mel: MelConfig) -> list[Example]:
-    """Hibari reads the training's English sentences; its features are interpolated from its frames to ours."""
+    """Examples of the English training sentences, read by hibari; its features are interpolated to our frames.
+
+    ValueError when there is no sentence that it can read.
+    """
     teacher = hibari.Hibari(outputs=[f"/dec.{CUT - 1}/Add_1_output_0"])
     made: list[Example] = []
     texts = dict.fromkeys(data.clips[k].text for k in data.train if data.clips[k].language == "en")
@@ -117,7 +120,10 @@ def examples(data: Dataset, mel: MelConfig) -> list[Example]:
 
 
 def learn(net: Vocos, lessons: list[Example], steps: int, seed: int) -> float:
-    """Teaches the blocks below CUT the features, and the head the pitch; the mean squared error, 1 for knowing nothing."""
+    """Trains the first CUT blocks on the features and the head on the pitch.
+
+    Returns the mean squared error of the features relative to their variance, averaged over the last steps.
+    """
     backbone: Any = net.backbone
     head: Any = net.head
     out = head.out
@@ -158,13 +164,13 @@ def learn(net: Vocos, lessons: list[Example], steps: int, seed: int) -> float:
         pitches.zero_grad()
         pitch_loss(logits, voicing, hz).backward()  # type: ignore[no-untyped-call]
         pitches.step()
-        with torch.no_grad():  # the head's other rows stay hibari's
+        with torch.no_grad():  # only the rows of the pitch are trained
             out.weight[: 3 * bins], out.bias[: 3 * bins] = kept[0][: 3 * bins], kept[1][: 3 * bins]
     return error
 
 
 def warm_start(options: Options) -> float:
-    """Writes vocos/START for the training of the vocoder of a work folder; the error of `learn`, of `steps` or STEPS."""
+    """Writes vocos/START in the work folder after `options.steps` or STEPS; returns the error that `learn` reports."""
     prepare(options)
     data = datasets.load(options.work)
     torch.manual_seed(options.seed)

@@ -76,7 +76,7 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
     for folder in (whole, parts):
         (folder / "dit").mkdir(parents=True)
         torch.save({"ema": random.state_dict()}, folder / "dit" / "checkpoint.pt")
-    teacher = export.load_models(whole, data, told=False)[0]
+    teacher = export.load_models(whole, data, distilled=False)[0]
     before = weights(teacher).clone()
     run = distil.train(options(work, whole, 60), teacher, data)
     assert torch.equal(weights(teacher), before)
@@ -103,13 +103,13 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
     export.export(whole, voice, data)
     other.mkdir()
     options(work, other, 1)
-    export.export(other, tmp_path / "again", data, kept=export.Kept(voice))  # nothing was trained again
+    export.export(other, tmp_path / "again", data, base=export.BaseVoice(voice))  # nothing was trained again
     for folder in (voice, tmp_path / "again"):
         config, state = ModelConfig.load(folder / "model.json"), load_file(folder / "dit.safetensors")
         assert config.dit.guidance_max == distil.GUIDANCE_MAX
         learnt = run.ema.state_dict()["guidance_embed.time_mlp.2.weight"]  # type: ignore[union-attr]
         torch.testing.assert_close(state["guidance_embed.time_mlp.2.weight"].float(), learnt, atol=1e-3, rtol=1e-3)
-    assert not export.load_models(whole, data, told=False)[0].config.guidance_max
+    assert not export.load_models(whole, data, distilled=False)[0].config.guidance_max
     torch.save({"ema": DiT(DIT).state_dict()}, whole / "dit" / "checkpoint.pt")
     with pytest.raises(ValueError, match="is of another transformer than"):
         export.load_models(whole, data)

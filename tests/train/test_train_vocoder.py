@@ -17,7 +17,7 @@ from ishowtts.model.config import MelConfig
 from ishowtts.model.dit import DiT
 from ishowtts.model.vocos import Vocos
 from ishowtts.train import data as datasets
-from ishowtts.train import made, main, vocos
+from ishowtts.train import generated, main, vocos
 from ishowtts.train.align import (
     SAMPLE_RATE,
 )
@@ -47,7 +47,7 @@ def test_the_transformer_makes_a_share_of_the_clips(
     torch.manual_seed(0)
     net = DiT(DIT).eval()
     torch.nn.init.normal_(net.proj_out.weight, std=0.1)
-    first = made.make(net, data, 0.5, tmp_path / "made.npz")
+    first = generated.generate(net, data, 0.5, tmp_path / "made.npz")
     assert len(first.clips) == round(0.5 * len(data.train)) and first.clips <= set(data.train)
     assert first.mels.shape == data.mels.shape and np.isfinite(first.mels).all()
     for k in range(len(data.clips)):
@@ -55,24 +55,27 @@ def test_the_transformer_makes_a_share_of_the_clips(
         assert np.array_equal(first.mels[rows], data.mels[rows]) == (k not in first.clips)
     # a transformer that leaves x_t as it is leaves noise; at the last step it is nearly gone
     still, t = DiT(DIT).eval(), 0.29
-    made_of_noise = made.make(still, data, 1.0, tmp_path / "still.npz")
+    made_of_noise = generated.generate(still, data, 1.0, tmp_path / "still.npz")
     assert made_of_noise.clips == set(data.train)
     k = data.train[0]
     x, y = (m[data.mel_at[k] : data.mel_at[k + 1]].astype(np.float64).ravel() for m in (data.mels, made_of_noise.mels))
     assert np.cov(x, y)[0, 1] / x.var() == pytest.approx(t, abs=0.1)
 
-    monkeypatch.setattr(made, "sample", None)
-    again = made.make(net, data, 0.5, tmp_path / "made.npz")  # from the file
+    monkeypatch.setattr(generated, "sample", None)
+    again = generated.generate(net, data, 0.5, tmp_path / "made.npz")  # from the file
     assert again.clips == first.clips and np.array_equal(again.mels, first.mels)
     for other, share in ((still, 0.5), (net, 0.25)):
-        with pytest.raises(TypeError):  # it has to be made again
-            made.make(other, data, share, tmp_path / "made.npz")
+        with pytest.raises(TypeError):  # it has to be generated again
+            generated.generate(other, data, share, tmp_path / "made.npz")
 
 
 def test_the_vocoder_learns_from_mels_of_the_transformer(work: Path) -> None:
     data = datasets.load(work)
     mels = np.full_like(data.mels, 1.5)
-    plain, mixed = vocos.segments(data, 0, 3), vocos.segments(data, 0, 3, made.Made(mels, frozenset(data.train)))
+    plain, mixed = (
+        vocos.segments(data, 0, 3),
+        vocos.segments(data, 0, 3, generated.GeneratedMels(mels, frozenset(data.train))),
+    )
     assert torch.equal(mixed.sound, plain.sound) and torch.equal(plain.mel, log_mel(plain.sound, data.config))
     assert torch.equal(plain.heard, plain.mel) and torch.equal(
         mixed.mel, plain.mel
@@ -84,7 +87,7 @@ def test_the_vocoder_learns_from_mels_of_the_transformer(work: Path) -> None:
         assert len(heard) >= 20 and 1.5 - 0.7 <= float(heard[0, 0]) <= 1.5 + 0.4, wave
     levels = {round(float(rows[0, 0]), 4) for rows in mixed.heard}
     assert len(levels) == vocos.ROWS  # each at its own level, as the sound
-    none = vocos.segments(data, 0, 3, made.Made(mels, frozenset()))
+    none = vocos.segments(data, 0, 3, generated.GeneratedMels(mels, frozenset()))
     assert torch.equal(none.heard, plain.heard)
 
 

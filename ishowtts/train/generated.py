@@ -1,9 +1,10 @@
-"""What the flow transformer makes of the training recordings, for a vocoder to learn from.
+"""Mels that the flow transformer generates for the training recordings, as training data of the vocoder.
 
-A vocoder that has heard the mels of recordings alone must speak from the transformer's, which are smoother. So each
-recording's mel gets the noise of a late step of sampling, and the transformer goes on from there (Meng et al. 2022,
-SDEdit, section 3): pitch, phones and pauses stay those of the recording, frame by frame, and its sound is the target,
-as in Shen et al. 2018 (Natural TTS synthesis by conditioning WaveNet on mel spectrogram predictions, section 3.1).
+A vocoder that was trained on the mels of recordings only must synthesise from those of the transformer, which are
+smoother. So the mel of a recording gets the noise of a late sampling step, and the transformer samples from there (Meng
+et al. 2022, "SDEdit", section 3): pitch, phones and pauses stay those of the recording, frame by frame, and its sound
+is the target, as in Shen et al. 2018, "Natural TTS synthesis by conditioning WaveNet on mel spectrogram predictions",
+section 3.1.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from ishowtts.model.dit import DiT
 from .data import Dataset
 from .speaking import sample
 
-FIRST = 5  # of NFE 7: t = 0.29 with sway -1; from step 4, at 0.12, the result has its own pitch
+FIRST = 5  # step of 7, at t = 0.29 with sway -1; from step 4, at t = 0.12, the pitch is another than the recording's
 
 
 @dataclass(frozen=True)
-class Made:
-    """Log-mels laid out as `Dataset.mels`: of `clips` what the transformer has made, of the others the recordings' own."""
+class GeneratedMels:
+    """Log-mels [sum of frames, n_mels] as in `Dataset.mels`: of `clips` generated ones, of others the recordings'."""
 
     mels: npt.NDArray[np.float16]
     clips: frozenset[int]
@@ -40,12 +41,12 @@ def _key(net: DiT, data: Dataset, share: float) -> str:
     return digest.hexdigest()
 
 
-def make(
+def generate(
     net: DiT, data: Dataset, share: float, cache: Path, progress: Callable[[list[int]], Iterator[int]] | None = None
-) -> Made:
-    """Makes the mels of a `share` of the training clips, 0 to 1.
+) -> GeneratedMels:
+    """Generates the mels of a `share`, 0 to 1, of the training clips.
 
-    They are kept in the file `cache`, and made again when the weights, the share or the data have changed.
+    The file `cache` keeps them until the weights, the share or the data change.
     """
     key = _key(net, data, share)
     chosen = [
@@ -54,7 +55,7 @@ def make(
     if cache.is_file():
         with np.load(cache) as z:
             if str(z["key"]) == key:
-                return Made(z["mels"], frozenset(chosen))
+                return GeneratedMels(z["mels"], frozenset(chosen))
     mels, config = data.mels.copy(), data.config
     for k in progress(chosen) if progress else chosen:
         recorded = torch.from_numpy((data.mel(k) - config.mean) / config.std)
@@ -63,4 +64,4 @@ def make(
     partial = cache.with_suffix(".partial.npz")
     np.savez(partial, key=key, mels=mels)
     partial.replace(cache)
-    return Made(mels, frozenset(chosen))
+    return GeneratedMels(mels, frozenset(chosen))
