@@ -2,6 +2,7 @@
 #ifndef ISHOW_BASE_BASE_H
 #define ISHOW_BASE_BASE_H
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,6 +52,7 @@ ISHOW_API double ishow_now(void);
 /* Absolute CLOCK_MONOTONIC time `seconds` from now, for condition variables made with that clock. */
 struct timespec;
 ISHOW_API void ishow_deadline(double seconds, struct timespec *out);
+ISHOW_API void ishow_condition_init(pthread_cond_t *out); /* one made with that clock */
 
 /* Number of whole processors that this process may use, at least 1: those of its affinity mask, or fewer where a
  * control group (v1 or v2, its own or a parent) limits its processor time. A quota of 2.5 processors counts as 2, since

@@ -25,6 +25,14 @@ void ishow_deadline(double seconds, struct timespec *out) {
     }
 }
 
+void ishow_condition_init(pthread_cond_t *out) {
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(out, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
 uint64_t ishow_file_stamp(const char *path) {
     struct stat info;
     if (!path || stat(path, &info)) return 0;

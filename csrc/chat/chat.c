@@ -65,11 +65,7 @@ ishow_status ishow_chat_create(ishow_chat **out, const ishow_chat_options *optio
         ishow_chat_discard(own);
         return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the chat could not be had.");
     }
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->woken, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    ishow_condition_init(&c->woken);
     pthread_mutex_init(&c->lock, NULL);
     pthread_mutex_init(&c->wake_lock, NULL);
     ishow_handle_made();

@@ -204,7 +204,7 @@ ishow_status bus_open(bus **out, const ishow_cluster_options *options, const cha
     bus *b = calloc(1, sizeof *b);
     if (!b) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a connection to NATS could not be had.");
     pthread_mutex_init(&b->lock, NULL);
-    wire_condition(&b->changed);
+    ishow_condition_init(&b->changed);
     b->refused = options->refused;
     b->refused_self = options->refused_self;
     ishow_status status = load(&b->nats, error);

@@ -11,71 +11,28 @@
 
 void call_reference(call *u) { __atomic_add_fetch(&u->references, 1, __ATOMIC_RELAXED); }
 
-static void drop_audio(call *u) {
-    while (u->first) {
-        audio *next = u->first->next;
-        free(u->first);
-        u->first = next;
-    }
-    u->last = NULL;
-    u->unread = 0;
-}
-
 void call_release(call *u) {
     if (__atomic_sub_fetch(&u->references, 1, __ATOMIC_ACQ_REL)) return;
-    drop_audio(u);
-    free(u->current);
+    reader_destroy(&u->reader);
     free(u->tail);
     ishow_buffer_free(&u->piece);
     json_decref(u->request);
     json_decref(u->shared);
     free(u->voice);
-    pthread_cond_destroy(&u->changed);
     gateway_release(u->gateway);
     free(u);
 }
 
-/* Tells the caller, without the lock. A caller that frees its side waits until this has returned. */
-static void tell(gateway *g, call *u) {
-    pthread_cond_broadcast(&u->changed);
-    if (!u->notify) return;
-    void (*notify)(void *) = u->notify;
-    void *user = u->user;
-    u->notifying++;
-    u->notifier = pthread_self();
-    pthread_mutex_unlock(&g->lock);
-    notify(user);
-    pthread_mutex_lock(&g->lock);
-    u->notifying--;
-    pthread_cond_broadcast(&u->changed);
-}
-
-void call_push(gateway *g, call *u, audio *a) {
-    if (u->cancelled || !a->n) {
-        free(a);
-        return;
-    }
-    a->next = NULL;
-    if (u->last)
-        u->last->next = a;
+void call_push(call *u, piece *p) {
+    if (u->reader.cancelled || !p->n)
+        piece_free(p);
     else
-        u->first = a;
-    u->last = a;
-    u->unread += a->n;
-    if (u->timings.first_audio == 0) u->timings.first_audio = ishow_now() - u->submitted;
-    const double seconds = (double)a->n / u->timings.sample_rate;
-    u->timings.audio += seconds;
-    g->stats.audio_seconds += seconds;
-    tell(g, u);
+        reader_push(&u->reader, p);
 }
 
 void call_end(gateway *g, call *u, ishow_status status, const ishow_error *why) {
-    if (u->state == CALL_ENDED) return;
-    u->state = CALL_ENDED;
-    u->status = status;
-    if (why) u->error = *why;
-    u->error.status = status;
-    u->timings.total = ishow_now() - u->submitted;
+    if (u->reader.ended) return;
+    reader_end(&u->reader, status, why);
     if (u->previous)
         u->previous->next = u->next;
     else
@@ -85,16 +42,8 @@ void call_end(gateway *g, call *u, ishow_status status, const ishow_error *why) 
     else
         g->newest = u->previous;
     g->n_living--;
-    g->stats.model_seconds += u->timings.model;
-    if (status == ISHOW_OK)
-        g->stats.completed++;
-    else if (status == ISHOW_ECANCELLED)
-        g->stats.cancelled++;
-    else if (status == ISHOW_EBUSY)
-        g->stats.refused++;
-    else
-        g->stats.failed++;
-    tell(g, u);
+    g->stats.model_seconds += u->reader.timings.model;
+    reader_tell(&u->reader);
     call_release(u);
 }
 
@@ -112,16 +61,13 @@ static call *make(gateway *g, const ishow_request *request, void (*notify)(void 
         free(u);
         return NULL;
     }
-    wire_condition(&u->changed);
+    reader_init(&u->reader, &g->lock, &g->stats, notify, user);
     u->head.kind = g->head.kind;
     u->references = 2; /* the caller's and the list's */
     u->gateway = g;
     __atomic_add_fetch(&g->references, 1, __ATOMIC_RELAXED);
-    u->submitted = ishow_now();
-    u->deadline = request->deadline > 0 ? u->submitted + request->deadline : 0;
-    u->notify = notify;
-    u->user = user;
-    u->timings.seed = own.seed;
+    u->deadline = request->deadline > 0 ? u->reader.submitted + request->deadline : 0;
+    u->reader.timings.seed = own.seed;
     return u;
 }
 
@@ -175,11 +121,11 @@ ishow_status call_submit(ishow_engine *engine, const ishow_request *given, void 
         u->voice = NULL;
     }
     u->work = ishow_request_work(&request, info.hop > 0 ? (double)info.sample_rate / info.hop : 1);
-    u->timings.sample_rate = info.sample_rate;
-    snprintf(u->timings.voice, sizeof u->timings.voice, "%s", voice);
+    u->reader.timings.sample_rate = info.sample_rate;
+    snprintf(u->reader.timings.voice, sizeof u->reader.timings.voice, "%s", voice);
     pthread_mutex_lock(&g->lock);
     u->number = ++g->numbers;
-    u->since = u->submitted;
+    u->since = u->reader.submitted;
     u->previous = g->newest;
     if (g->newest)
         g->newest->next = u;
@@ -200,40 +146,11 @@ ishow_status call_next(ishow_utterance *utterance, double timeout, const float *
                        ishow_error *error) {
     call *u = (call *)(void *)utterance;
     gateway *g = u->gateway;
-    ishow_status status = ISHOW_OK;
-    struct timespec until;
-    *samples = NULL;
-    *n = 0;
-    if (timeout > 0) ishow_deadline(timeout, &until);
     pthread_mutex_lock(&g->lock);
-    int waits = timeout != 0;
-    while (!u->cancelled && !u->first && u->state != CALL_ENDED && waits) {
-        if (timeout < 0)
-            pthread_cond_wait(&u->changed, &g->lock);
-        else
-            waits = pthread_cond_timedwait(&u->changed, &g->lock, &until) == 0;
-    }
-    free(u->current);
-    u->current = NULL;
-    if (u->cancelled) {
-        status = ishow_fail(error, ISHOW_ECANCELLED, "", "the utterance was cancelled");
-    } else if (u->first) {
-        u->current = u->first;
-        u->first = u->first->next;
-        if (!u->first) u->last = NULL;
-        const int full = u->unread > UNREAD_MAX;
-        u->unread -= u->current->n;
-        if (full && u->unread <= UNREAD_MAX) { /* the worker may go on */
-            u->ack_due = g->dirty = 1;
-            pthread_cond_signal(&g->changed);
-        }
-        *samples = u->current->samples;
-        *n = u->current->n;
-    } else if (u->state != CALL_ENDED) {
-        status = ishow_fail(error, ISHOW_EAGAIN, "", "no audio came within %g s", timeout);
-    } else if (u->status != ISHOW_OK) {
-        status = u->status;
-        if (error) *error = u->error;
+    const ishow_status status = reader_next(&u->reader, timeout, samples, n, error);
+    if (u->reader.unread <= UNREAD_MAX && u->reader.unread + *n > UNREAD_MAX) { /* the worker may go on */
+        u->ack_due = g->dirty = 1;
+        pthread_cond_signal(&g->changed);
     }
     pthread_mutex_unlock(&g->lock);
     return status;
@@ -241,9 +158,7 @@ ishow_status call_next(ishow_utterance *utterance, double timeout, const float *
 
 /* With the lock. */
 static void cancel(gateway *g, call *u) {
-    u->cancelled = 1;
-    drop_audio(u);
-    pthread_cond_broadcast(&u->changed);
+    reader_cancel(&u->reader);
     g->dirty = 1;
     pthread_cond_signal(&g->changed);
 }
@@ -256,23 +171,19 @@ void call_cancel(ishow_utterance *utterance) {
 }
 
 void call_timings(ishow_utterance *utterance, ishow_timings *out) {
-    call *u = (call *)(void *)utterance;
-    pthread_mutex_lock(&u->gateway->lock);
-    *out = u->timings;
-    pthread_mutex_unlock(&u->gateway->lock);
+    reader_timings(&((call *)(void *)utterance)->reader, out);
 }
 
 void call_words(ishow_utterance *utterance, const ishow_word **words, size_t *n) {
-    const call *u = (const call *)(const void *)utterance;
-    *words = u->current ? u->current->words : NULL; /* the reader's own */
-    *n = u->current ? u->current->n_words : 0;
+    reader_words(&((const call *)(const void *)utterance)->reader, words, n);
 }
 
 double call_progress(ishow_utterance *utterance) {
     call *u = (call *)(void *)utterance;
+    const reader *r = &u->reader;
     pthread_mutex_lock(&u->gateway->lock);
-    const double before = u->timings.chunks > 0 ? (double)u->part / u->timings.chunks : 0;
-    const double progress = u->state == CALL_ENDED && u->status == ISHOW_OK ? 1 : fmax(before, u->progress);
+    const double before = r->timings.chunks > 0 ? (double)u->part / r->timings.chunks : 0;
+    const double progress = r->ended && r->status == ISHOW_OK ? 1 : fmax(before, u->progress);
     pthread_mutex_unlock(&u->gateway->lock);
     return progress;
 }
@@ -281,9 +192,8 @@ void call_free(ishow_utterance *utterance) {
     call *u = (call *)(void *)utterance;
     gateway *g = u->gateway;
     pthread_mutex_lock(&g->lock);
-    if (u->state != CALL_ENDED) cancel(g, u);
-    u->notify = NULL;
-    while (u->notifying && !pthread_equal(u->notifier, pthread_self())) pthread_cond_wait(&u->changed, &g->lock);
+    if (!u->reader.ended) cancel(g, u);
+    reader_detach(&u->reader);
     pthread_mutex_unlock(&g->lock);
     call_release(u);
     ishow_handle_freed();

@@ -381,8 +381,8 @@ ishow_status ishow_chat_group_open(chat_group **out, const ishow_cluster_options
     g->table = (chat_leader){.self = g, .ask = ask};
     g->seen = ishow_now();
     pthread_mutex_init(&g->lock, NULL);
-    wire_condition(&g->changed);
-    wire_condition(&g->answered);
+    ishow_condition_init(&g->changed);
+    ishow_condition_init(&g->answered);
     wire_draw_id(g->id);
     wire_subject(subject, g->id);
     snprintf(client, sizeof client, "ishowtts chat %.64s", g->name);

@@ -355,7 +355,7 @@ ishow_status chat_journal_open(chat_journal **out, bus *b, int (*leads)(void *se
     j->self = self;
     j->last = &j->first;
     pthread_mutex_init(&j->lock, NULL);
-    wire_condition(&j->changed);
+    ishow_condition_init(&j->changed);
     j->records = json_object();
     j->voices = json_object();
     j->muted = json_object();

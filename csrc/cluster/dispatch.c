@@ -16,7 +16,7 @@ static json_t *head_of(const gateway *g, const call *u, const char *type) {
 
 static void send_ack(gateway *g, call *u, double now) {
     json_t *head = head_of(g, u, "ack");
-    if (u->unread <= UNREAD_MAX) u->acked = u->seq;
+    if (u->reader.unread <= UNREAD_MAX) u->acked = u->seq;
     json_object_set_new(head, "seq", wire_u64(u->acked));
     json_object_set_new(head, "held", json_boolean(u->acked < u->seq));
     gateway_post(g, u->worker, head, NULL, 0);
@@ -48,7 +48,7 @@ static void put_back(gateway *g, call *u, const char *why, double now) {
 }
 
 static void late(const call *u, ishow_error *error) {
-    ishow_fail(error, ISHOW_ETIMEOUT, "deadline", "the deadline of %g s passed", u->deadline - u->submitted);
+    ishow_fail(error, ISHOW_ETIMEOUT, "deadline", "the deadline of %g s passed", u->deadline - u->reader.submitted);
 }
 
 static void refuse_worker(call *u, double now) {
@@ -69,16 +69,12 @@ static int in_order(gateway *g, call *u, const json_t *head, double now) {
     return 0;
 }
 
-/* A piece of n samples, with room for the words that `words` holds. NULL: no memory. */
-static audio *make_audio(size_t n, const json_t *words) {
-    const size_t n_words = wire_count_words(words), align = _Alignof(ishow_word);
-    const size_t at = (sizeof(audio) + n * sizeof(float) + align - 1) / align * align;
-    audio *a = malloc(at + n_words * sizeof(ishow_word));
-    if (!a) return NULL;
-    a->n = n;
-    a->n_words = n_words;
-    a->words = (ishow_word *)(void *)((char *)a + at);
-    return a;
+/* Gives a piece that begins `before` seconds after the speech does its words; without memory it has none. */
+static void take_words(piece *p, const json_t *words, double before) {
+    const size_t n = wire_count_words(words);
+    if (!n || !(p->words = calloc(n, sizeof *p->words))) return;
+    p->n_words = n;
+    wire_read_words(words, before, p->words);
 }
 
 /* The last message of a piece holds the rest of its samples and the tail of the place behind it. */
@@ -88,19 +84,18 @@ static void take_piece(gateway *g, call *u, const json_t *head, const unsigned c
     if (!json_object_get(head, "part")) return;
     const size_t all = u->piece.n / sizeof(float);
     float *tail = malloc((n_tail + 1) * sizeof *tail);
-    const json_t *words = json_object_get(head, "words");
-    audio *a = n_tail <= all ? make_audio(all - n_tail, words) : NULL;
-    if (!tail || !a || u->piece.failed) {
+    piece *p = n_tail <= all ? piece_make(all - n_tail) : NULL;
+    if (!tail || !p || u->piece.failed) {
         ishow_error error;
         ishow_fail(&error, ISHOW_ENOMEM, "", "no memory for %zu samples", all);
         free(tail);
-        free(a);
+        piece_free(p);
         gateway_post(g, u->worker, head_of(g, u, "cancel"), NULL, 0);
         call_end(g, u, ISHOW_ENOMEM, &error);
         return;
     }
-    memcpy(a->samples, u->piece.data, a->n * sizeof *a->samples);
-    if (n_tail) memcpy(tail, u->piece.data + a->n * sizeof *a->samples, n_tail * sizeof *tail);
+    memcpy(p->samples, u->piece.data, p->n * sizeof *p->samples);
+    if (n_tail) memcpy(tail, u->piece.data + p->n * sizeof *p->samples, n_tail * sizeof *tail);
     u->piece.n = 0;
     free(u->tail);
     u->tail = tail;
@@ -108,13 +103,13 @@ static void take_piece(gateway *g, call *u, const json_t *head, const unsigned c
     u->part = (size_t)wire_whole(head, "part");
     u->plan = wire_whole(head, "plan");
     u->progress = wire_number(head, "progress");
-    const double model = u->timings.model;
-    wire_read_timings(json_object_get(head, "timings"), &u->timings);
-    if (u->timings.model < model) u->timings.model = model; /* another worker's clock */
+    const double model = u->reader.timings.model;
+    wire_read_timings(json_object_get(head, "timings"), &u->reader.timings);
+    if (u->reader.timings.model < model) u->reader.timings.model = model; /* another worker's clock */
     u->refusal = (ishow_error){0};
-    wire_read_words(words, u->timings.sample_rate > 0 ? (double)u->given / u->timings.sample_rate : 0, a->words);
-    u->given += a->n;
-    call_push(g, u, a);
+    take_words(p, json_object_get(head, "words"), (double)u->given / u->reader.timings.sample_rate);
+    u->given += p->n;
+    call_push(u, p);
 }
 
 static void take_end(gateway *g, call *u, const json_t *head, double now) {
@@ -163,7 +158,7 @@ void dispatch_event(gateway *g, const json_t *head, const unsigned char *bytes, 
         u->accepted = 1;
     } else if (!strcmp(type, "piece") && in_order(g, u, head, now)) {
         take_piece(g, u, head, bytes, n);
-        u->ack_due |= u->state == CALL_SENT && u->unread <= UNREAD_MAX;
+        u->ack_due |= u->state == CALL_SENT && u->reader.unread <= UNREAD_MAX;
     } else if (!strcmp(type, "end") && in_order(g, u, head, now)) {
         take_end(g, u, head, now);
     }
@@ -173,13 +168,14 @@ void dispatch_event(gateway *g, const json_t *head, const unsigned char *bytes, 
 /* ---- assignment and timers ---- */
 
 static void dispatch(gateway *g, call *u, double now) {
-    if (g->directory.model.sample_rate != u->timings.sample_rate) return; /* another model has come meanwhile */
+    if (g->directory.model.sample_rate != u->reader.timings.sample_rate) return; /* another model has come meanwhile */
     for (peer *p = g->directory.peers; p; p = p->next) p->mine = 0;
     for (const call *o = g->living; o; o = o->next) {
         peer *p = o->state == CALL_SENT ? directory_find(&g->directory, o->worker) : NULL;
         if (p) p->mine += o->share * (1 - o->progress);
     }
-    const double share = u->timings.chunks > 0 ? u->work * (1 - (double)u->part / u->timings.chunks) : u->work;
+    const double share =
+        u->reader.timings.chunks > 0 ? u->work * (1 - (double)u->part / u->reader.timings.chunks) : u->work;
     peer *p = directory_choose(&g->directory, u->voice, u->shared ? wire_text(u->shared, "version") : NULL,
                                u->shared ? WIRE_SHARES : 0, share, u->refused, u->n_refused);
     if (!p) return;
@@ -200,7 +196,7 @@ static void dispatch(gateway *g, call *u, double now) {
 /* 1: it has ended, and the lock was released meanwhile. */
 static int look_after(gateway *g, call *u, double now) {
     ishow_error error;
-    if (u->cancelled)
+    if (u->reader.cancelled)
         ishow_fail(&error, ISHOW_ECANCELLED, "", "the utterance was cancelled");
     else if (g->stopping)
         ishow_fail(&error, ISHOW_ECANCELLED, "", "the engine is closing");

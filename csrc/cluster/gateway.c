@@ -196,7 +196,7 @@ ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluster_options 
     g->references = 1;
     g->directory.turn = (unsigned)getpid(); /* several gateways begin with different workers */
     pthread_mutex_init(&g->lock, NULL);
-    wire_condition(&g->changed);
+    ishow_condition_init(&g->changed);
     ishow_handle_made();
     wire_draw_id(g->id);
     wire_subject(subject, g->id);

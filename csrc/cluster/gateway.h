@@ -11,19 +11,13 @@
 #include "cluster/directory.h"
 #include "cluster/labels.h"
 #include "cluster/shared.h"
+#include "engine/reader.h"
 
 enum { REFUSED_MAX = 8, UNREAD_MAX = 1 << 20 /* samples that wait for a reader before the worker must wait as well */ };
 
 typedef struct gateway gateway;
 
-typedef struct audio {
-    struct audio *next;
-    size_t n, n_words;
-    ishow_word *words; /* behind the samples */
-    float samples[];
-} audio;
-
-typedef enum call_state { CALL_WAITING = 0, CALL_SENT, CALL_ENDED } call_state;
+typedef enum call_state { CALL_WAITING = 0, CALL_SENT } call_state; /* until it has ended */
 
 /* An utterance of a gateway. */
 typedef struct call {
@@ -36,17 +30,10 @@ typedef struct call {
     char *voice;
     json_t *shared;   /* the entry of a voice that came over HTTP; voice is NULL then */
     uint64_t lexicon; /* the revision of the pronunciations that it is read by */
-    double work, submitted, deadline;
+    double work, deadline;
     /* under the gateway's lock */
-    void (*notify)(void *user);
-    void *user;
-    int notifying;
-    pthread_t notifier;
-    pthread_cond_t changed;
+    reader reader;
     call_state state;
-    int cancelled;
-    ishow_status status;
-    ishow_error error;
     /* where it is spoken */
     char worker[WIRE_ID + 1];
     uint64_t attempt;
@@ -65,14 +52,11 @@ typedef struct call {
     ishow_error refusal;
     /* what came */
     ishow_buffer piece; /* the beginning of the next one */
-    audio *first, *last, *current;
-    size_t unread;
-    size_t given; /* samples of all pieces that came */
-    size_t part;  /* where another worker would go on */
+    size_t given;       /* samples of all pieces that came */
+    size_t part;        /* where another worker would go on */
     uint64_t plan;
     float *tail;
     size_t n_tail;
-    ishow_timings timings;
 } call;
 
 typedef struct question { /* for a worker's front end */
@@ -134,7 +118,7 @@ void call_words(ishow_utterance *utterance, const ishow_word **words, size_t *n)
 void call_free(ishow_utterance *utterance);
 void call_reference(call *u);
 void call_release(call *u);
-void call_push(gateway *g, call *u, audio *a);                                   /* lets the lock go meanwhile */
+void call_push(call *u, piece *p);                                               /* lets the lock go meanwhile */
 void call_end(gateway *g, call *u, ishow_status status, const ishow_error *why); /* likewise */
 
 /* sharing.c: functions of an engine, which take the lock, and what other files need, with the lock */

@@ -144,7 +144,7 @@ static ishow_status wait_written(gateway *g, ishow_error *error) {
 
 ishow_status sharing_open(gateway *g, ishow_error *error) {
     pthread_mutex_init(&g->bucket_lock, NULL);
-    wire_condition(&g->shared_changed);
+    ishow_condition_init(&g->shared_changed);
     g->shared = json_object();
     g->pending = json_object();
     g->told = json_object();

@@ -197,14 +197,6 @@ void wire_read_words(const json_t *from, double before, ishow_word *out) {
     }
 }
 
-void wire_condition(pthread_cond_t *out) {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(out, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-}
-
 int wire_push(wire_events *events, const void *data, size_t n) {
     wire_event *e = malloc(sizeof *e + n);
     if (!e) return 0;

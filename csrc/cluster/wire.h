@@ -91,9 +91,6 @@ json_t *wire_words(const ishow_word *words, size_t n, double before);
 size_t wire_count_words(const json_t *from); /* 0 for NULL */
 void wire_read_words(const json_t *from, double before, ishow_word *out);
 
-/* A condition variable that is waited for until ishow_deadline. */
-void wire_condition(pthread_cond_t *out);
-
 /* A message on its way to a thread of ours. */
 typedef struct wire_event {
     struct wire_event *next;

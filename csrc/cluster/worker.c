@@ -373,7 +373,7 @@ ishow_status ishow_worker_open(ishow_worker **out, ishow_engine *engine, const i
     w->leave = leave;
     w->leave_self = self;
     pthread_mutex_init(&w->lock, NULL);
-    wire_condition(&w->changed);
+    ishow_condition_init(&w->changed);
     ishow_handle_made();
     wire_draw_id(w->id);
     wire_subject(subject, w->id);

@@ -35,7 +35,7 @@ double admission_estimate(const ishow_engine *engine, const ishow_utterance *u) 
 }
 
 void admission_insert(ishow_engine *engine, ishow_utterance *u) {
-    u->due = u->deadline > 0 ? u->deadline : u->submitted + LISTENER_SECONDS;
+    u->due = u->deadline > 0 ? u->deadline : u->reader.submitted + LISTENER_SECONDS;
     u->urgent_by = INFINITY;
     ishow_utterance *before = engine->newest;
     while (before && before->due > u->due) before = before->previous;
@@ -51,13 +51,13 @@ static double seconds(const ishow_engine *engine, double work) { return work * (
 
 static ishow_status refuse(const ishow_utterance *u, double wait, ishow_error *error) {
     ishow_fail(error, ISHOW_EBUSY, "", "too much is waiting: this would be spoken %.0f s after its deadline of %g s",
-               ceil(wait), u->deadline - u->submitted);
+               ceil(wait), u->deadline - u->reader.submitted);
     if (error) error->retry_after = wait;
     return ISHOW_EBUSY;
 }
 
 ishow_status admission_check(const ishow_engine *engine, const ishow_utterance *u, ishow_error *error) {
-    const double due = u->deadline > 0 ? u->deadline : u->submitted + LISTENER_SECONDS;
+    const double due = u->deadline > 0 ? u->deadline : u->reader.submitted + LISTENER_SECONDS;
     double before = u->left, all = 0, wait = 0;
     for (const ishow_utterance *o = engine->living; o; o = o->next) {
         if (o->priority > u->priority || (o->priority == u->priority && o->due <= due)) before += o->left;
@@ -71,12 +71,12 @@ ishow_status admission_check(const ishow_engine *engine, const ishow_utterance *
     }
     /* Without others it is tried, however long it may take: waiting would not help. */
     if (engine->rate <= 0 || !engine->n_living) return ISHOW_OK;
-    if (u->deadline > 0) wait = u->submitted + seconds(engine, before) - u->deadline;
+    if (u->deadline > 0) wait = u->reader.submitted + seconds(engine, before) - u->deadline;
     if (wait > 0) return refuse(u, wait, error);
     for (const ishow_utterance *o = engine->living; o; o = o->next) {
         if (o->priority != u->priority || o->due <= due) continue;
         before += o->left;
-        const double late = u->submitted + seconds(engine, before) - o->deadline;
+        const double late = u->reader.submitted + seconds(engine, before) - o->deadline;
         if (o->deadline > 0 && late > 0 && late < seconds(engine, u->left)) return refuse(u, late, error);
     }
     return ISHOW_OK;
@@ -93,7 +93,7 @@ static int next_level(const ishow_engine *engine, long below, int *level) {
 /* Nothing of it is spoken yet, and when it can be, its deadline will have passed by far. */
 static int hopeless(const ishow_utterance *u, double done) {
     return u->deadline > 0 && u->state != UTTERANCE_PREPARING && !u->in_flight && u->admitted == u->resumed &&
-           done - u->deadline > LATENESS * (u->deadline - u->submitted);
+           done - u->deadline > LATENESS * (u->deadline - u->reader.submitted);
 }
 
 int admission_review(ishow_engine *engine) {
@@ -112,11 +112,10 @@ int admission_review(ishow_engine *engine) {
             if (waits++ && hopeless(u, done)) {
                 ishow_error error;
                 refuse(u, done - u->deadline, &error);
-                engine->stats.refused++;
                 utterance_end(engine, u, ISHOW_EBUSY, &error);
                 return 1;
             }
-            if (done >= u->due - SLACK * (u->due - u->submitted)) last = u;
+            if (done >= u->due - SLACK * (u->due - u->reader.submitted)) last = u;
         }
         for (ishow_utterance *u = last; u; u = u->previous)
             if (u->priority == level) u->urgent_by = u->due;

@@ -72,13 +72,9 @@ ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backen
     engine->backend = *backend;
     engine->frontend = *frontend;
     engine->info = backend->info;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&engine->lock, NULL);
-    pthread_cond_init(&engine->text_work, &monotonic);
-    pthread_cond_init(&engine->model_work, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    ishow_condition_init(&engine->text_work);
+    ishow_condition_init(&engine->model_work);
 
     if ((status = ishow_fields_check(&ishow_engine_fields, options, error)) != ISHOW_OK) goto done;
     engine->options = *options;

@@ -54,7 +54,7 @@ static size_t cut_written(const feed *f, double now, double speed, double first,
 size_t feed_due(const ishow_utterance *u, double now, double *wake) {
     const feed *f = u->feed;
     const ishow_pace ordinary = {.frames_per_unit = 1, .frames_per_second = 1};
-    if (!f->n || (double)u->unread > UNREAD_SECONDS * u->timings.sample_rate) return 0;
+    if (!f->n || (double)u->reader.unread > UNREAD_SECONDS * u->reader.timings.sample_rate) return 0;
     double limit;
     __atomic_load(&u->engine->options.chunk_seconds, &limit, __ATOMIC_RELAXED);
     const double reference = u->voice && u->engine->info.uses_prompt ? u->voice->seconds : 0;
@@ -91,11 +91,8 @@ char *feed_take(ishow_utterance *u, size_t n) {
 /* Whether more may be said to u; the lock is held. */
 static ishow_status check_open(const ishow_utterance *u, ishow_error *error) {
     if (!u->feed) return ishow_fail(error, ISHOW_ESTATE, "", "this text was whole from the beginning");
-    if (u->cancelled) return ishow_fail(error, ISHOW_ECANCELLED, "", "the utterance was cancelled");
-    if (u->state == UTTERANCE_ENDED && u->status != ISHOW_OK) {
-        if (error) *error = u->error;
-        return u->status;
-    }
+    const ishow_status status = reader_failed(&u->reader, error);
+    if (status != ISHOW_OK) return status;
     return u->feed->open ? ISHOW_OK : ishow_fail(error, ISHOW_ESTATE, "", "the text has ended");
 }
 
@@ -124,9 +121,9 @@ ishow_status local_feed(ishow_utterance *u, const char *text, double timeout, is
     while ((status = check_open(u, error)) == ISHOW_OK && u->feed->characters + characters > ISHOW_MAX_TEXT_CHARS &&
            waits) {
         if (timeout < 0)
-            pthread_cond_wait(&u->changed, &u->engine->lock);
+            pthread_cond_wait(&u->reader.changed, &u->engine->lock);
         else
-            waits = pthread_cond_timedwait(&u->changed, &u->engine->lock, &until) == 0;
+            waits = pthread_cond_timedwait(&u->reader.changed, &u->engine->lock, &until) == 0;
     }
     feed *f = u->feed;
     if (status != ISHOW_OK) goto done;
@@ -169,7 +166,7 @@ ishow_status local_set_text(ishow_utterance *u, const char *text, size_t *kept, 
         own = dropped;
         if (kept) *kept = f->taken;
         changed(u);
-        pthread_cond_broadcast(&u->changed); /* who waits for room */
+        pthread_cond_broadcast(&u->reader.changed); /* who waits for room */
     }
     pthread_mutex_unlock(&u->engine->lock);
     free(own);

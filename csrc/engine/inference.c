@@ -10,12 +10,13 @@ static void sweep(ishow_engine *engine) {
     double now = ishow_now();
     for (ishow_utterance *u = engine->living; u;) {
         ishow_error error;
-        if (u->cancelled) {
+        if (u->reader.cancelled) {
             ishow_fail(&error, ISHOW_ECANCELLED, "", "the utterance was cancelled");
         } else if (engine->stopping) {
             ishow_fail(&error, ISHOW_ECANCELLED, "", "the engine is closing");
         } else if (u->deadline > 0 && now >= u->deadline) {
-            ishow_fail(&error, ISHOW_ETIMEOUT, "deadline", "the deadline of %g s passed", u->deadline - u->submitted);
+            ishow_fail(&error, ISHOW_ETIMEOUT, "deadline", "the deadline of %g s passed",
+                       u->deadline - u->reader.submitted);
         } else if (u->state == UTTERANCE_READY && u->complete && u->delivered == u->n_chunks && !u->in_flight) {
             render_conclude(engine, u);
             u = engine->living;
@@ -38,7 +39,7 @@ static ishow_scheduling_key key_of(const ishow_engine *engine, const ishow_utter
 
 /* Its unread audio has reached the limit. */
 static int waits_for_reader(const ishow_utterance *u) {
-    return u->ahead > 0 && (double)u->unread > u->ahead * u->timings.sample_rate;
+    return u->ahead > 0 && (double)u->reader.unread > u->ahead * u->reader.timings.sample_rate;
 }
 
 /* The utterance whose next chunk is admitted. At most one chunk of an utterance is in flight where a call carries one

@@ -17,6 +17,7 @@
 #include "base/defaults.h"
 #include "engine/engine.h"
 #include "engine/kind.h"
+#include "engine/reader.h"
 
 /* A voice prepared for the model. Immutable once in the list, except `spoken`. Referenced by the list and by
  * utterances. */
@@ -34,16 +35,6 @@ typedef struct ishow_prepared_voice {
     float restore;       /* factor that restores the reference's own level in the result (F5) */
     ishow_cache_key key; /* of samples and mel parameters */
 } voice;
-
-/* A piece of PCM ready to be read. */
-typedef struct piece {
-    struct piece *next;
-    ishow_word *words; /* [n_words] that begin in it, or shortly behind it; owned */
-    size_t n_words;
-    size_t n;
-    size_t parts, n_tail; /* ishow_position of its end; the tail follows the n samples */
-    float samples[];
-} piece;
 
 /* The text of an utterance that is still being written. Guarded by the engine's lock. */
 typedef struct feed {
@@ -88,8 +79,7 @@ typedef struct chunk {
 typedef enum utterance_state {
     UTTERANCE_WAITING = 0, /* for the text thread; one that is fed comes back to it when what was taken is spoken */
     UTTERANCE_PREPARING,
-    UTTERANCE_READY,
-    UTTERANCE_ENDED
+    UTTERANCE_READY
 } utterance_state;
 
 struct ishow_utterance {
@@ -107,32 +97,20 @@ struct ishow_utterance {
     ishow_path path; /* over t */
     double speed, target_rms, cross_fade, fix_duration;
     uint64_t seed;
-    double submitted, deadline; /* by ishow_now(); deadline 0: none */
-    double due;                 /* the deadline; without one, when a listener has waited long enough */
-    double ahead;               /* seconds; 0: any */
-    size_t resumed;             /* parts that another utterance has spoken */
+    double deadline; /* by ishow_now(); 0: none */
+    double due;      /* the deadline; without one, when a listener has waited long enough */
+    double ahead;    /* seconds; 0: any */
+    size_t resumed;  /* parts that another utterance has spoken */
     uint64_t resumed_plan;
-    double
-        began; /* likewise: submitted, or when the first part of a fed text was taken; the text thread's until then */
 
     /* guarded by the engine's lock */
-    void (*notify)(void *user);
-    void *user;
-    int notifying; /* running calls of notify */
-    pthread_t notifier;
-    pthread_cond_t changed;
-    utterance_state state;
-    ishow_status status; /* once ended */
-    ishow_error error;
-    int cancelled; /* by the caller */
-    piece *first, *last, *current;
-    size_t unread; /* samples in first..last */
-    uint64_t plan; /* of ishow_position */
-    feed *feed;    /* owned; NULL: the text was whole from the beginning */
-    int complete;  /* no chunks follow those that are there */
-    ishow_timings timings;
-    double since; /* the engine's work when its next chunk began to wait */
-    double left;  /* frames x calls that it still needs, about; of a fed one those of the text that was taken */
+    reader reader;
+    utterance_state state; /* until it has ended */
+    uint64_t plan;         /* of ishow_position */
+    feed *feed;            /* owned; NULL: the text was whole from the beginning */
+    int complete;          /* no chunks follow those that are there */
+    double since;          /* the engine's work when its next chunk began to wait */
+    double left; /* frames x calls that it still needs, about; of a fed one those of the text that was taken */
 
     int stop;         /* atomic; read by the scheduler between steps */
     int calls;        /* atomic; model calls so far */
@@ -209,12 +187,9 @@ struct ishow_engine {
 void utterance_reference(ishow_utterance *utterance);
 void utterance_release(ishow_utterance *utterance); /* may free it; a caller's thread must not hold the lock */
 void utterance_end(ishow_engine *engine, ishow_utterance *utterance, ishow_status status,
-                   const ishow_error *error); /* lock held, released during notify */
-void utterance_push(ishow_engine *engine, ishow_utterance *utterance,
-                    piece *piece);                                     /* lock held, likewise; takes piece over */
-void utterance_tell(ishow_engine *engine, ishow_utterance *utterance); /* likewise: its caller finds something new */
+                   const ishow_error *error);                  /* lock held, released during notify */
+void utterance_push(ishow_utterance *utterance, piece *piece); /* lock held, likewise; takes piece over */
 void chunks_free(chunk *chunks, size_t n);
-void piece_free(piece *piece); /* NULL allowed */
 
 /* words.c */
 /* Gives a chunk, the bytes `span` of a reading, its words; offset: characters of the utterance's text before the text

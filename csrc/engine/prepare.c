@@ -278,7 +278,7 @@ static ishow_utterance *next_text(const ishow_engine *engine, size_t *n, double 
     ishow_utterance *best = NULL;
     const double now = ishow_now();
     for (ishow_utterance *u = engine->living; u; u = u->next) {
-        if (u->state != UTTERANCE_WAITING || u->cancelled || (best && u->priority <= best->priority)) continue;
+        if (u->state != UTTERANCE_WAITING || u->reader.cancelled || (best && u->priority <= best->priority)) continue;
         const size_t due = u->feed ? feed_due(u, now, wake) : 0;
         if (u->feed && !due && (u->feed->open || u->feed->n)) continue;
         best = u;
@@ -310,7 +310,7 @@ static void publish(ishow_engine *engine, ishow_utterance *u, plan *p, uint64_t 
     u->pause = (size_t)(p->pause * engine->info.sample_rate + 0.5);
     p->chunks = NULL;
     p->n = 0;
-    u->timings.chunks += (int)u->n_chunks;
+    u->reader.timings.chunks += (int)u->n_chunks;
     u->since = engine->work;
     u->left = 0;
     for (size_t i = u->admitted; i < u->n_chunks; i++) u->left += u->chunks[i].work;
@@ -344,8 +344,8 @@ static void read_text(ishow_engine *engine, ishow_utterance *u, size_t n_bytes) 
     char *part = u->feed ? feed_take(u, n_bytes) : NULL;
     p.text = part ? part : u->text;
     p.early = u->early && !u->feed ? ISHOW_EARLY_SECONDS : 0; /* a part of a fed text is one chunk where it fits */
-    if (part && !u->feed->parts) u->began = ishow_now();
-    if (part) utterance_tell(engine, u); /* there is room for more */
+    if (part && !u->feed->parts) u->reader.began = ishow_now();
+    if (part) reader_tell(&u->reader); /* there is room for more */
     pthread_mutex_unlock(&engine->lock);
     const double begin = ishow_now();
     if (u->feed && !part)
@@ -357,11 +357,11 @@ static void read_text(ishow_engine *engine, ishow_utterance *u, size_t n_bytes) 
     const double spent = ishow_now() - begin;
     free(part);
     pthread_mutex_lock(&engine->lock);
-    u->timings.text += spent;
-    u->timings.unspoken.count += p.unspoken.count;
-    if (p.unspoken.count && !u->timings.unspoken.first[0])
-        memcpy(u->timings.unspoken.first, p.unspoken.first, sizeof p.unspoken.first);
-    if (u->state != UTTERANCE_PREPARING) {
+    u->reader.timings.text += spent;
+    u->reader.timings.unspoken.count += p.unspoken.count;
+    if (p.unspoken.count && !u->reader.timings.unspoken.first[0])
+        memcpy(u->reader.timings.unspoken.first, p.unspoken.first, sizeof p.unspoken.first);
+    if (u->reader.ended) {
         /* ended meanwhile */
     } else if (status == ISHOW_OK) {
         publish(engine, u, &p, plan_hash);

@@ -21,7 +21,7 @@ static ishow_status no_memory(ishow_error *error, size_t frames) {
 
 void render_account(ishow_engine *engine, ishow_utterance *u, double seconds) {
     pthread_mutex_lock(&engine->lock);
-    u->timings.model += seconds;
+    u->reader.timings.model += seconds;
     engine->stats.model_seconds += seconds;
     pthread_mutex_unlock(&engine->lock);
 }
@@ -50,7 +50,7 @@ ishow_status render_step(void *self, const ishow_step_row *rows, size_t n_rows, 
         for (size_t k = 0; k < engine->n_slots; k++) {
             job *j = &engine->jobs[k];
             if (!j->utterance || j->x != given[i].x) continue;
-            j->utterance->timings.model += share;
+            j->utterance->reader.timings.model += share;
             engine->stats.model_seconds += share;
             if (status != ISHOW_OK) continue;
             j->calls++;
@@ -243,7 +243,7 @@ ishow_status render_start(ishow_engine *engine, job *j, ishow_error *error) {
     ishow_utterance *u = j->utterance;
     chunk *c = &u->chunks[j->index];
     pthread_mutex_lock(&engine->lock);
-    if (u->before + j->index == u->resumed) u->timings.queue = ishow_now() - u->began;
+    if (u->before + j->index == u->resumed) u->reader.timings.queue = ishow_now() - u->reader.began;
     engine->stats.rows++;
     pthread_mutex_unlock(&engine->lock);
     ishow_status status = set_frames(engine, u, j, c, error);
@@ -298,17 +298,16 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
         pthread_mutex_unlock(&engine->lock);
         const size_t after = no_more ? u->pause : 0;
         size_t most = u->n_tail + c->pause + c->n_pcm + after;
-        piece *p = malloc(sizeof *p + most * sizeof *p->samples);
+        piece *p = piece_make(most);
         float *kept = malloc((keeps + 1) * sizeof *kept);
         if (!p || !kept) {
             ishow_error error;
             ishow_fail(&error, ISHOW_ENOMEM, "", "no memory for %zu samples", most);
-            free(p);
+            piece_free(p);
             free(kept);
             end(engine, u, ISHOW_ENOMEM, &error);
             return;
         }
-        *p = (piece){0};
         size_t n = c->apart ? ishow_audio_join_apart(u->tail, u->n_tail, c->pcm, c->n_pcm, c->pause, edge, p->samples)
                             : ishow_audio_cross_fade(u->tail, u->n_tail, c->pcm, c->n_pcm, fade, p->samples);
         words_of_piece(p, c, u->joined + n - c->n_pcm, c->n_pcm, (int)rate);
@@ -326,8 +325,8 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
         free(c->pcm);
         c->pcm = NULL;
         pthread_mutex_lock(&engine->lock);
-        if (p->n && !u->cancelled && u->state != UTTERANCE_ENDED)
-            utterance_push(engine, u, p);
+        if (p->n && !u->reader.cancelled && !u->reader.ended)
+            utterance_push(u, p);
         else
             piece_free(p);
         if (is_last) utterance_end(engine, u, ISHOW_OK, NULL);
@@ -336,15 +335,14 @@ static void join(ishow_engine *engine, ishow_utterance *u) {
 }
 
 void render_conclude(ishow_engine *engine, ishow_utterance *u) {
-    piece *p = u->n_tail ? malloc(sizeof *p + u->n_tail * sizeof *p->samples) : NULL;
+    piece *p = u->n_tail ? piece_make(u->n_tail) : NULL;
     ishow_error error;
     ishow_status status = ISHOW_OK;
     utterance_reference(u);
     if (p) {
-        *p = (piece){.n = u->n_tail};
         memcpy(p->samples, u->tail, u->n_tail * sizeof *u->tail);
         u->n_tail = 0;
-        utterance_push(engine, u, p);
+        utterance_push(u, p);
     } else if (u->n_tail) {
         status = ishow_fail(&error, ISHOW_ENOMEM, "", "no memory for %zu samples", u->n_tail);
     }
@@ -414,7 +412,7 @@ static int again(ishow_engine *engine, job *j, const char *why) {
     }
     ishow_log(ISHOW_LOG_INFO, "engine", "part %zu of %zu is made again: %s", j->index + 1, u->n_chunks, why);
     pthread_mutex_lock(&engine->lock);
-    u->timings.retries++;
+    u->reader.timings.retries++;
     engine->stats.retries++;
     pthread_mutex_unlock(&engine->lock);
     __atomic_sub_fetch(&u->calls, j->calls, __ATOMIC_RELAXED);

@@ -30,80 +30,28 @@ void chunks_free(chunk *chunks, size_t n) {
     free(chunks);
 }
 
-void piece_free(piece *p) {
-    if (!p) return;
-    free(p->words);
-    free(p);
-}
-
-static void drop_pieces(ishow_utterance *u) {
-    u->unread = 0;
-    while (u->first) {
-        piece *next = u->first->next;
-        piece_free(u->first);
-        u->first = next;
-    }
-    u->last = NULL;
-}
-
 void utterance_release(ishow_utterance *u) {
     if (__atomic_sub_fetch(&u->references, 1, __ATOMIC_ACQ_REL)) return;
-    drop_pieces(u);
-    piece_free(u->current);
+    reader_destroy(&u->reader);
     free(u->tail);
     chunks_free(u->chunks, u->n_chunks);
     voice_release(u->voice);
     feed_free(u->feed);
     free(u->text);
     free(u->essential);
-    pthread_cond_destroy(&u->changed);
     engine_release(u->engine);
     free(u);
 }
 
-/* Tells the caller, without the lock. A caller that frees its side waits until this has returned. */
-void utterance_tell(ishow_engine *engine, ishow_utterance *u) {
-    pthread_cond_broadcast(&u->changed);
-    if (u->notify) {
-        void (*notify)(void *) = u->notify;
-        void *user = u->user;
-        u->notifying++;
-        u->notifier = pthread_self();
-        pthread_mutex_unlock(&engine->lock);
-        notify(user);
-        pthread_mutex_lock(&engine->lock);
-        u->notifying--;
-        pthread_cond_broadcast(&u->changed);
-    }
-}
-
-void utterance_push(ishow_engine *engine, ishow_utterance *u, piece *p) {
-    p->next = NULL;
-    if (u->last)
-        u->last->next = p;
-    else
-        u->first = p;
-    u->last = p;
-    const double now = ishow_now(), seconds = (double)p->n / u->timings.sample_rate;
-    u->unread += p->n;
-    if (u->timings.first_audio == 0) {
-        u->timings.first_audio = now - u->began;
-        engine->stats.first_audios++;
-        engine->stats.first_audio_seconds += u->timings.first_audio;
-    }
-    if (u->feed) u->feed->plays_until = fmax(u->feed->plays_until, now) + seconds;
-    u->timings.audio += seconds;
-    engine->stats.audio_seconds += seconds;
-    utterance_tell(engine, u);
+void utterance_push(ishow_utterance *u, piece *p) {
+    if (u->feed)
+        u->feed->plays_until = fmax(u->feed->plays_until, ishow_now()) + (double)p->n / u->reader.timings.sample_rate;
+    reader_push(&u->reader, p);
 }
 
 void utterance_end(ishow_engine *engine, ishow_utterance *u, ishow_status status, const ishow_error *error) {
-    if (u->state == UTTERANCE_ENDED) return;
-    u->state = UTTERANCE_ENDED;
-    u->status = status;
-    if (error) u->error = *error;
-    u->error.status = status;
-    u->timings.total = ishow_now() - u->submitted;
+    if (u->reader.ended) return;
+    reader_end(&u->reader, status, error);
     __atomic_store_n(&u->stop, 1, __ATOMIC_RELEASE);
     if (u->previous)
         u->previous->next = u->next;
@@ -114,13 +62,7 @@ void utterance_end(ishow_engine *engine, ishow_utterance *u, ishow_status status
     else
         engine->newest = u->previous;
     engine->n_living--;
-    if (status == ISHOW_OK)
-        engine->stats.completed++;
-    else if (status == ISHOW_ECANCELLED)
-        engine->stats.cancelled++;
-    else
-        engine->stats.failed++;
-    utterance_tell(engine, u);
+    reader_tell(&u->reader);
     utterance_release(u); /* the list's reference; the engine's own is still there, so this never frees the lock */
 }
 
@@ -159,7 +101,8 @@ uint64_t ishow_request_seed(void) {
     return seed & ((UINT64_C(1) << 53) - 1);
 }
 
-static ishow_utterance *make(const ishow_request *request, void (*notify)(void *user), void *user) {
+static ishow_utterance *make(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user),
+                             void *user) {
     ishow_utterance *u = calloc(1, sizeof *u);
     if (!u) return NULL;
     const int has_essential = request->essential && *request->essential;
@@ -178,11 +121,9 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
         free(u);
         return NULL;
     }
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&u->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    reader_init(&u->reader, &engine->lock, &engine->stats, notify, user);
+    __atomic_add_fetch(&engine->references, 1, __ATOMIC_RELAXED);
+    u->engine = engine;
     if (from) {
         if (from->n_tail) memcpy(u->tail, from->tail, from->n_tail * sizeof *u->tail);
         u->n_tail = from->n_tail;
@@ -209,11 +150,8 @@ static ishow_utterance *make(const ishow_request *request, void (*notify)(void *
     u->cross_fade = request->cross_fade;
     u->fix_duration = request->fix_duration;
     u->seed = request->has_seed ? request->seed : ishow_request_seed();
-    u->submitted = u->began = ishow_now();
-    u->deadline = request->deadline > 0 ? u->submitted + request->deadline : 0;
-    u->notify = notify;
-    u->user = user;
-    u->timings.seed = u->seed;
+    u->deadline = request->deadline > 0 ? u->reader.submitted + request->deadline : 0;
+    u->reader.timings.seed = u->seed;
     return u;
 }
 
@@ -254,15 +192,13 @@ ishow_status local_submit(ishow_engine *engine, const ishow_request *request, vo
     *out = NULL;
     ishow_status status = ishow_request_check(request, t, error);
     if (status != ISHOW_OK) return status;
-    ishow_utterance *u = make(request, notify, user);
+    ishow_utterance *u = make(engine, request, notify, user);
     if (!u) return ishow_fail(error, ISHOW_ENOMEM, "", "no memory for an utterance");
     memcpy(u->t, t, sizeof t);
 
     pthread_mutex_lock(&engine->lock);
-    __atomic_add_fetch(&engine->references, 1, __ATOMIC_RELAXED);
-    u->engine = engine;
     u->voice = voice_find(engine, request->voice);
-    u->timings.sample_rate = engine->info.sample_rate;
+    u->reader.timings.sample_rate = engine->info.sample_rate;
     u->path.embedded = request->embedded_guidance && u->path.cfg <= engine->info.guidance_max;
     for (const voice *v = engine->voices; v && !u->voice; v = v->next)
         ishow_voice_names_add(known, sizeof known, v->id);
@@ -276,7 +212,7 @@ ishow_status local_submit(ishow_engine *engine, const ishow_request *request, vo
         if ((status = admission_check(engine, u, error)) != ISHOW_OK) engine->stats.refused++;
     }
     if (status == ISHOW_OK) {
-        if (u->voice) strcpy(u->timings.voice, u->voice->id);
+        if (u->voice) strcpy(u->reader.timings.voice, u->voice->id);
         admission_insert(engine, u);
         engine->stats.submitted++;
         pthread_cond_signal(&engine->text_work);
@@ -294,38 +230,10 @@ ishow_status local_submit(ishow_engine *engine, const ishow_request *request, vo
 }
 
 ishow_status local_next(ishow_utterance *u, double timeout, const float **samples, size_t *n, ishow_error *error) {
-    ishow_status status = ISHOW_OK;
-    struct timespec until;
-    *samples = NULL;
-    *n = 0;
-    if (timeout > 0) ishow_deadline(timeout, &until);
     pthread_mutex_lock(&u->engine->lock);
-    int waits = timeout != 0;
-    while (!u->cancelled && !u->first && u->state != UTTERANCE_ENDED && waits) {
-        if (timeout < 0)
-            pthread_cond_wait(&u->changed, &u->engine->lock);
-        else
-            waits = pthread_cond_timedwait(&u->changed, &u->engine->lock, &until) == 0;
-    }
-    piece_free(u->current);
-    u->current = NULL;
-    if (u->cancelled) {
-        status = ishow_fail(error, ISHOW_ECANCELLED, "", "the utterance was cancelled");
-    } else if (u->first) {
-        u->current = u->first;
-        u->first = u->first->next;
-        u->unread -= u->current->n;
-        if (u->ahead > 0) pthread_cond_signal(&u->engine->model_work); /* another part may begin */
-        if (u->feed) pthread_cond_signal(&u->engine->text_work);       /* it lets more be spoken */
-        if (!u->first) u->last = NULL;
-        *samples = u->current->samples;
-        *n = u->current->n;
-    } else if (u->state != UTTERANCE_ENDED) {
-        status = ishow_fail(error, ISHOW_EAGAIN, "", "no audio came within %g s", timeout);
-    } else if (u->status != ISHOW_OK) {
-        status = u->status;
-        if (error) *error = u->error;
-    }
+    const ishow_status status = reader_next(&u->reader, timeout, samples, n, error);
+    if (*n && u->ahead > 0) pthread_cond_signal(&u->engine->model_work); /* another part may begin */
+    if (*n && u->feed) pthread_cond_signal(&u->engine->text_work);       /* it lets more be spoken */
     pthread_mutex_unlock(&u->engine->lock);
     return status;
 }
@@ -333,26 +241,21 @@ ishow_status local_next(ishow_utterance *u, double timeout, const float **sample
 void ishow_utterance_position(ishow_utterance *u, ishow_position *out) {
     pthread_mutex_lock(&u->engine->lock);
     *out = (ishow_position){.plan = u->plan};
-    if (u->current) {
-        out->part = u->current->parts;
-        out->tail = u->current->samples + u->current->n;
-        out->n_tail = u->current->n_tail;
+    if (u->reader.current) {
+        out->part = u->reader.current->parts;
+        out->tail = u->reader.current->samples + u->reader.current->n;
+        out->n_tail = u->reader.current->n_tail;
     }
     pthread_mutex_unlock(&u->engine->lock);
 }
 
-void local_words(ishow_utterance *u, const ishow_word **words, size_t *n) {
-    *words = u->current ? u->current->words : NULL; /* the reader's own */
-    *n = u->current ? u->current->n_words : 0;
-}
+void local_words(ishow_utterance *u, const ishow_word **words, size_t *n) { reader_words(&u->reader, words, n); }
 
 /* With the lock. */
 static void cancel(ishow_utterance *u) {
-    u->cancelled = 1;
-    drop_pieces(u);
+    reader_cancel(&u->reader);
     __atomic_store_n(&u->stop, 1, __ATOMIC_RELEASE);
-    pthread_cond_broadcast(&u->changed);
-    if (u->state != UTTERANCE_ENDED) pthread_cond_signal(&u->engine->model_work);
+    if (!u->reader.ended) pthread_cond_signal(&u->engine->model_work);
 }
 
 void local_cancel(ishow_utterance *u) {
@@ -361,30 +264,24 @@ void local_cancel(ishow_utterance *u) {
     pthread_mutex_unlock(&u->engine->lock);
 }
 
-void local_timings(ishow_utterance *u, ishow_timings *out) {
-    pthread_mutex_lock(&u->engine->lock);
-    *out = u->timings;
-    pthread_mutex_unlock(&u->engine->lock);
-}
+void local_timings(ishow_utterance *u, ishow_timings *out) { reader_timings(&u->reader, out); }
 
 double local_progress(ishow_utterance *u) {
     double progress = 0;
     pthread_mutex_lock(&u->engine->lock);
-    if (u->state == UTTERANCE_ENDED && u->status == ISHOW_OK)
+    if (u->reader.ended && u->reader.status == ISHOW_OK)
         progress = 1;
-    else if (u->timings.chunks > 0)
+    else if (u->reader.timings.chunks > 0)
         progress = (double)__atomic_load_n(&u->calls, __ATOMIC_RELAXED) /
-                   ((double)u->timings.chunks * ishow_path_calls(&u->path));
+                   ((double)u->reader.timings.chunks * ishow_path_calls(&u->path));
     pthread_mutex_unlock(&u->engine->lock);
     return progress < 1 ? progress : 1;
 }
 
 void local_free_utterance(ishow_utterance *u) {
     pthread_mutex_lock(&u->engine->lock);
-    if (u->state != UTTERANCE_ENDED) cancel(u);
-    u->notify = NULL;
-    while (u->notifying && !pthread_equal(u->notifier, pthread_self()))
-        pthread_cond_wait(&u->changed, &u->engine->lock);
+    if (!u->reader.ended) cancel(u);
+    reader_detach(&u->reader);
     pthread_mutex_unlock(&u->engine->lock);
     utterance_release(u);
     ishow_handle_freed();

@@ -191,11 +191,7 @@ ishow_status encoder_thread_create(encoder_thread **out, void (*wake)(void *self
     encoder_thread *p = calloc(1, sizeof *p);
     *out = NULL;
     if (!p) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the audio thread could not be had.");
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    ishow_condition_init(&p->changed);
     pthread_mutex_init(&p->lock, NULL);
     p->wake = wake;
     p->wake_self = wake_self;

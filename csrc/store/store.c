@@ -205,13 +205,9 @@ ishow_status ishow_store_open(ishow_store **out, const char *dir, ishow_error *e
     if (!s) return ishow_fail(error, ISHOW_ENOMEM, "", "Memory for the store could not be had.");
     ishow_handle_made();
     s->lock_file = -1;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->recovery_lock, NULL);
-    pthread_cond_init(&s->came, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    ishow_condition_init(&s->came);
     pthread_cond_init(&s->went, NULL);
     ishow_status status = ISHOW_OK;
     if (!(s->dir = ishow_strdup(dir))) {
