@@ -1,4 +1,4 @@
-"""How tests are spread over processes, and one server of the embedded voice for all tests over HTTP."""
+"""Distribution of tests over processes, and one server of the embedded voice for all tests over HTTP."""
 
 import os
 import signal
@@ -10,15 +10,15 @@ from serving import Server
 
 WORKERS = len(os.sched_getaffinity(0))
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    # Started in the background of a shell; programs that tests interrupt would inherit that they cannot be.
+    # A shell starts background jobs with SIGINT ignored; programs that tests interrupt would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: each worker has one core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: each worker process has one core
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """A single file is run by this process itself."""
+    """A single file is run without worker processes."""
     return WORKERS if len(config.args) > 1 or Path(config.args[0].split("::")[0]).is_dir() else 0
 
 

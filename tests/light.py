@@ -1,4 +1,4 @@
-"""A Python environment that holds what serving needs, and nothing else: no torch, none of the extras."""
+"""A Python environment with only the packages that serving needs: no torch, none of the extras."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def distributions() -> dict[str, importlib.metadata.Distribution]:
-    """What `pip install ishowtts` brings, by name: the dependencies of pyproject.toml and theirs, as installed here."""
+    """Names of the packages that `pip install ishowtts` installs: the dependencies of pyproject.toml and theirs."""
     found: dict[str, importlib.metadata.Distribution] = {}
     wanted = list(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"])
     while wanted:
@@ -28,7 +28,7 @@ def distributions() -> dict[str, importlib.metadata.Distribution]:
 
 
 def make(folder: Path, *more: str) -> Path:
-    """Make the environment out of links to the packages of this one, and of `more` of them; its interpreter."""
+    """Make the environment of links to packages of this one, and to those in `more`; return its interpreter."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     packages = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     for distribution in [*distributions().values(), *map(importlib.metadata.distribution, more)]:
@@ -38,7 +38,7 @@ def make(folder: Path, *more: str) -> Path:
 
 
 def environment(python: Path, home: Path) -> dict[str, str]:
-    """Variables of a process that knows this checkout and the light environment alone."""
+    """Environment variables of a process that uses only this checkout and the light environment."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -14,11 +14,11 @@ from typing import ClassVar, Self
 
 from serving import until
 
-PROGRAM = shutil.which("nats-server") or "/usr/sbin/nats-server"  # not on the path of everybody
+PROGRAM = shutil.which("nats-server") or "/usr/sbin/nats-server"  # not on every user's PATH
 
 
 class Nats:
-    """Runs from `with` to its end; `url` is its address. JetStream has a folder of its own."""
+    """A context manager that runs the server; `url` is its address, and JetStream has a temporary folder."""
 
     def __init__(self, config: str = "", *, jetstream: bool = True) -> None:
         """config: what a file of the server's configuration says besides."""

@@ -20,13 +20,13 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACES = (ROOT / "ishowtts" / "bin" / "ishowtts-server", ROOT / "build" / "release" / "ishowtts-server")
-# One thread and no compiling: the suite shares its machine.
+# One thread and no compilation, since tests run in parallel.
 SMALL = ("--set", "model.threads=1", "--set", "model.compile=off")
 START_SECONDS = 120.0
 
 
 def executable() -> Path:
-    """$ISHOWTTS_SERVER, or the newest of the places where a build puts it."""
+    """$ISHOWTTS_SERVER, or the newest file in the folders to which a build writes it."""
     if given := os.environ.get("ISHOWTTS_SERVER"):
         return Path(given)
     found = [place for place in PLACES if place.is_file()]
@@ -101,11 +101,11 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, seconds: float = 120.0, **options: Any) -> httpx.Client:
-        """Without the world's certificates, which take longer to load than most requests last."""
+        """Without the system's certificates, which take longer to load than most requests last."""
         return httpx.Client(base_url=self.url, timeout=seconds, verify=False, **options)
 
     def raw(self, data: bytes, *, timeout: float = 60.0) -> bytes:
-        """Send bytes, read to the end of the connection."""
+        """Send bytes, and read until the connection ends."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
             connection.sendall(data)
             parts = []
@@ -120,20 +120,20 @@ class Server:
         return self
 
     def __exit__(self, fault: type[BaseException] | None, *unused: object) -> None:
-        """It must end well, unless the test has failed already."""
+        """The exit code must be 0, unless the test has failed already."""
         if fault:
             self.kill()
         else:
             self.end()
 
     def end(self) -> None:
-        """SIGTERM: the server ends without a fault, and has freed every handle."""
+        """Send SIGTERM, and check that the server ends with 0 and has freed every handle."""
         code = self.stop()
         assert code == 0, "".join(self.log)
         assert not [line for line in self.log if "handles are still alive" in line]
 
     def stop(self, seconds: float = 60.0) -> int:
-        """SIGTERM and the exit code."""
+        """Send SIGTERM, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
 
@@ -143,7 +143,7 @@ class Server:
 
 
 def run(arguments: Sequence[str], seconds: float = START_SECONDS, kind: str = "c") -> subprocess.CompletedProcess[str]:
-    """A server that is expected to end by itself."""
+    """Wait for a server that is expected to end by itself."""
     with tempfile.TemporaryDirectory(prefix="ishowtts-state-") as state:
         return subprocess.run(
             [*command(kind), *arguments],
@@ -156,7 +156,7 @@ def run(arguments: Sequence[str], seconds: float = START_SECONDS, kind: str = "c
 
 
 def until(condition: object, seconds: float = 60.0) -> None:
-    """Wait for a condition; fails when it does not come."""
+    """Wait for a condition; fails when it does not become true."""
     end = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end, "the condition did not come"

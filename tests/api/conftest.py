@@ -9,7 +9,7 @@ KINDS = ("c", "harness")
 
 @pytest.fixture(scope="session", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Every test that asks for it, or for a server, runs against both servers."""
+    """Parametrises tests by server: each runs against both of them."""
     found: str = request.param
     return found
 
@@ -22,7 +22,7 @@ def server(request: pytest.FixtureRequest, kind: str) -> Server:
 
 @pytest.fixture
 def http(server: Server) -> Iterator[httpx.Client]:
-    """A client; after the test the server must still speak for others."""
+    """A client; after the test the server must still serve other requests."""
     with server.client(120) as client:
         yield client
     with server.client(30) as another:

@@ -1,4 +1,6 @@
-"""What a schema cannot say, for schemathesis (SCHEMATHESIS_HOOKS): valid requests get words that can be spoken."""
+"""Hooks of schemathesis (SCHEMATHESIS_HOOKS) for constraints that a schema cannot express: valid requests get texts
+that can be spoken.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,12 @@ from typing import Any
 import schemathesis
 
 SPOKEN = ("text", "input", "content")
-CHARACTERS = 60  # of a text: what is tested is the contract, not the speech
+CHARACTERS = 60  # characters of a text: the contract is tested, not the speech
 
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
-    """Leaves wrong requests as they are."""
+    """Does not change invalid requests."""
     body = case.body
     if (
         not isinstance(body, dict)
@@ -24,14 +26,14 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
         if isinstance(body.get(name), str):
             body[name] = ("Yes. " + body[name])[:CHARACTERS]
     if body.get("markup"):
-        body.pop("fix_duration", None)  # they do not go together
-    if "said" in body:  # a word that the lexicon can have, in a language of the model
+        body.pop("fix_duration", None)  # these fields exclude each other
+    if "said" in body:  # a word that the lexicon accepts, in a language of the model
         body["word"], body["said"] = "Gif" + str(body.get("word", ""))[:8], "jiff"
         if body.get("language") is not None:
             body["language"] = "en"
     if "opus" in (body.get("format"), body.get("response_format")):
-        body.pop("sample_rate", None)  # it takes fewer rates than the others
-    # Limits in bytes, where a schema counts characters.
+        body.pop("sample_rate", None)  # this format has fewer rates than the others
+    # The server's limits are in bytes, those of a schema in characters.
     shorten(body, ("id", "platform", "channel", "username", "user_id"))
     if isinstance(body.get("metadata"), dict):
         shorten(body["metadata"], ("language", "gift"))
@@ -39,7 +41,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
 
 
 def representable(value: Any) -> Any:
-    """Whole numbers of more than 64 bits are no JSON for this server, wherever they stand."""
+    """Whether a value contains an integer of more than 64 bits, which this server's JSON parser refuses."""
     if isinstance(value, dict):
         return {key: representable(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Both servers give the same errors, word for word: one piece of C reads the requests of both."""
+"""Both servers give the same error messages, since the same C code reads the requests of both."""
 
 import json
 from typing import Any
@@ -90,7 +90,7 @@ def test_websocket(both: tuple[Server, Server]) -> None:
 
 
 def test_the_description_states_what_is_checked(both: tuple[Server, Server]) -> None:
-    """Every limit of openapi.json is the last value that is taken, and the first beyond it is refused."""
+    """Every limit in openapi.json is accepted, and the next value beyond it is refused."""
     schema = httpx.get(both[0].url + "/openapi.json").json()["components"]["schemas"]["SpeechRequest"]
     assert schema["required"] == ["text"] and schema["additionalProperties"] is False
     checked = 0
@@ -104,7 +104,10 @@ def test_the_description_states_what_is_checked(both: tuple[Server, Server]) -> 
                         "error"
                     ]
                     assert error["field"] == name and error["code"] == "out_of_range"
-                    held = {"text": " ", name: arm[limit]}  # goes further, as far as a text of nothing
+                    held = {
+                        "text": " ",
+                        name: arm[limit],
+                    }  # valid but for the text
                     assert httpx.post(server.url + "/api/tts", json=held).json()["error"]["field"] == "text"
                 checked += 1
     assert checked == 18

@@ -1,4 +1,4 @@
-"""Own voices over HTTP, on a cloning model with random weights, which speaks noise."""
+"""Voices made from uploads over HTTP, with a cloning model of random weights, whose speech is noise."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def configuration(tiny_model: Path) -> Path:
-    """A model that clones, with one configured voice, anna."""
+    """A server of a cloning model, with one configured voice, anna."""
     folder = tiny_model.parent
     shutil.copy(SOURCE.audio, folder / "anna.flac")  # type: ignore[arg-type]
     path = folder / "cloning.toml"
@@ -66,7 +66,7 @@ def cloning(configuration: Path, kind: str) -> Iterator[Server]:
 
 @pytest.fixture
 def api(cloning: Server) -> Iterator[httpx.Client]:
-    """A client; voices that a test made and overrides are taken away after it."""
+    """A client; voices and overrides that a test made are removed after it."""
     with cloning.client(120) as client:
         yield client
         for voice in client.get("/api/voices").json():
@@ -102,7 +102,7 @@ def listed(api: httpx.Client) -> dict[str, dict[str, Any]]:
 def test_guidance_without_the_reference(api: httpx.Client) -> None:
     whole = speak(api, "anna")
     assert speak(api, "anna", short_guidance=False) == speak(api, "anna", short_guidance=None) == whole
-    assert speak(api, "anna", embedded_guidance=False) == whole  # a network that did not learn it
+    assert speak(api, "anna", embedded_guidance=False) == whole  # a network that is not guidance-conditioned
     assert speak(api, "anna", short_guidance=True) not in (whole, speak(api, "anna", cfg_strength=0))
 
 
@@ -421,7 +421,7 @@ def test_ranges_past_the_end(api: httpx.Client, given: str) -> None:
 
 
 def test_a_request_in_flight_keeps_the_voice_it_began_with(api: httpx.Client) -> None:
-    """A long stream whose voice is deleted under it is spoken to its end as if nothing had happened."""
+    """A long stream is spoken to its end although its voice is deleted meanwhile."""
     body = {
         "text": "This sentence is spoken while its voice is taken away. " * 12,
         "seed": 5,
@@ -443,7 +443,7 @@ def test_a_request_in_flight_keeps_the_voice_it_began_with(api: httpx.Client) ->
 
 
 def test_many_at_once(api: httpx.Client, cloning: Server) -> None:
-    """Voices made, spoken in, replaced and deleted by several clients: each sees its own, none is mixed up."""
+    """Several clients create, use, replace and delete voices: each sees its own changes."""
     alone = {}
     for name, clip in (("fast", FAST), ("flac", FLAC)):
         assert create(api, name, clip).status_code == 201

@@ -1,4 +1,4 @@
-"""Many requests at once, on both servers: their order, a full queue, and what follows."""
+"""Many requests at once, on both servers: their order, a full queue, and requests after it."""
 
 import queue
 import threading
@@ -33,7 +33,7 @@ def test_a_short_text_does_not_wait_for_ten_long_ones(server: Server) -> None:
         thread.join()
     order = [finished.get_nowait() for _ in range(finished.qsize())]
     assert sorted(order) == sorted(["short", *(f"long {i}" for i in range(10))])
-    assert order.index("short") - before <= 2, order  # one that was about to end, and one more
+    assert order.index("short") - before <= 2, order  # one may have been about to end, and one more
 
 
 @pytest.mark.parametrize("kind", ["c", "harness"])
@@ -56,7 +56,7 @@ def test_a_full_queue_says_when_to_come_back(kind: str) -> None:
 
 
 def _inside(server: Server) -> float:
-    """Utterances that wait or are spoken."""
+    """Number of utterances that wait or are spoken."""
     values = dict(
         line.split()
         for line in httpx.get(server.url + "/metrics").text.splitlines()

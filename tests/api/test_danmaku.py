@@ -57,7 +57,7 @@ class Listener:
     def _read(self) -> None:
         rest = b""
         try:
-            while part := self._answer.read1(65536):  # to the end of the connection
+            while part := self._answer.read1(65536):  # until the connection ends
                 rest += part
                 while b"\n\n" in rest:
                     text, _, rest = rest.partition(b"\n\n")
@@ -78,7 +78,7 @@ class Listener:
         return self.of(name, message)[0]
 
     def samples(self, message: str) -> np.ndarray:
-        """What was heard of a message."""
+        """The samples of a message that were streamed."""
         parts = [base64.b64decode(data["audio_base64"]) for data in self.of("audio", message)]
         return np.frombuffer(b"".join(parts), "<i2")
 
@@ -169,7 +169,7 @@ def test_what_is_heard_is_what_the_engine_speaks(api: httpx.Client, listener: Li
     name = say(api, "The same words.", username="Bob")
     listener.wait("end", name)
     spoken = api.post("/api/tts/stream", json={"text": "Bob says: The same words.", "format": "pcm"}).content
-    assert len(listener.samples(name)) == len(spoken) // 2  # durations are the text's, noise is the seed's
+    assert len(listener.samples(name)) == len(spoken) // 2  # durations depend on the text, noise on the seed
 
 
 def test_what_is_not_read_is_kept_with_its_reason(api: httpx.Client) -> None:
@@ -236,7 +236,7 @@ def test_deletion_during_speech_silences_everybody(api: httpx.Client, listener: 
     after = say(api, "And on.")
     listener.wait("end", after)
     heard = len(listener.samples(name)) / start["sample_rate"]
-    assert heard <= end["at"] + 1.0  # no more than was on its way
+    assert heard <= end["at"] + 1.0  # no more than was being sent
     assert counts(api)["deleted"] >= 1
 
 
@@ -322,7 +322,7 @@ def test_many_listeners_hear_the_same(api: httpx.Client, chat: Server) -> None:
     heard = [listener.samples(name).tobytes() for listener in crowd]
     assert len(heard[0]) > 48000 and all(other == heard[0] for other in heard)
     start = late.of("start", name)[0]
-    assert 0 < start["at"] < start["duration"]  # joined at the running clip
+    assert 0 < start["at"] < start["duration"]  # it joined while the clip played
     assert heard[0].endswith(late.samples(name).tobytes()) and 0 < len(late.samples(name)) * 2 < len(heard[0])
     first = late.of("audio", name)[0]
     assert first["t0"] <= start["at"] < first["t1"]
@@ -349,7 +349,7 @@ def test_listeners_are_counted_as_connections(kind: str) -> None:
 
         crowd.pop().close()
         with running.client() as http:
-            until(lambda: parse(http.get("/metrics").text)["ishowtts_connections"] == 8)  # seven and its own
+            until(lambda: parse(http.get("/metrics").text)["ishowtts_connections"] == 8)  # seven others and its own
             head = http.head("/api/danmaku/stream")
             assert head.status_code == 200 and head.headers["content-type"] == "text/event-stream"
         until(admitted)
@@ -422,7 +422,7 @@ def test_a_listener_that_does_not_read_is_bounded(api: httpx.Client, chat: Serve
     sent = sum(len(data["audio_base64"]) for data in listener.of("audio"))
     assert b'"missed":' in got and len(got) < sent / 2
     lazy.close()
-    assert listener.of("end", name)[0]["reason"] == "spoken"  # nobody waited for it
+    assert listener.of("end", name)[0]["reason"] == "spoken"  # nothing waited for it
 
 
 def test_metrics_count_every_message(api: httpx.Client, listener: Listener) -> None:
@@ -440,7 +440,7 @@ def test_metrics_count_every_message(api: httpx.Client, listener: Listener) -> N
 
 
 def test_killed_and_started_again(kind: str) -> None:
-    """Each message that was answered with 202 is heard once, or reported as interrupted."""
+    """Each message that was answered with 202 is played once, or reported as interrupted."""
     heard: list[str] = []
     interrupted = 0
     sent: list[str] = []
@@ -469,7 +469,7 @@ def test_killed_and_started_again(kind: str) -> None:
             until(lambda: counts(api)["waiting"] == 0, 120)
             heard += [data["id"] for data in listener.of("start")]
             assert server.stop() == 0
-            # What began before this listener came is told by the state of the server alone.
+            # Clips that started before this listener connected are known only from the state of the server.
             assert len(heard) == len(set(heard)), "one was heard twice"
             assert set(heard) <= set(sent) and len(sent) - len(heard) <= interrupted + 1
             assert interrupted >= 1

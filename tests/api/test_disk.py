@@ -1,4 +1,4 @@
-"""A full disk: requests that must be stored are refused and the others served; with space again, all are served."""
+"""A full disk: requests that must be stored are refused, others are served; once there is space, all are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from test_danmaku import NO_LIMITS, counts, message
 
 
 def limit_files(server: Server, soft: int) -> None:
-    """Writes beyond `soft` bytes of any file fail from now on, as they do on a full disk; also those of root."""
+    """Makes writes beyond `soft` bytes of any file fail, as on a full disk, also for root."""
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
 
 

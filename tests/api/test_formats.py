@@ -1,4 +1,4 @@
-"""Audio formats over HTTP: what each answer decodes to, how a format is chosen, and what is refused."""
+"""Audio formats over HTTP: each response can be decoded, how a format is chosen, and what is refused."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ def read(data: bytes, form: str, rate: int) -> np.ndarray:
 
 
 def alike(one: np.ndarray, other: np.ndarray) -> float:
-    """Cosine of the angle between two signals at the best of the lags that a codec may have."""
+    """Normalised correlation of two signals at the best of the lags that a codec may have."""
     n = min(len(one), len(other)) - 1500
     pairs = ((one[:n], other[lag : lag + n]) for lag in range(0, 1300 if len(other) > len(one) + 700 else 9))
     return max(float(a @ b / np.sqrt((a @ a) * (b @ b))) for a, b in pairs)

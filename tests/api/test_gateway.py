@@ -1,4 +1,4 @@
-"""A gateway answers as a server on its own does, and nobody hears that a worker was killed or taken out."""
+"""A gateway gives the responses of a single server, and speech continues when a worker is killed or drained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving import Server, run, until
 
 TEXT = "The first sentence is rather long, so that there is time. " * 6
 SPEECH = {"text": TEXT, "seed": 5, "nfe_step": 7}
-# What is compared: method, path, body.
+# The requests whose responses are compared: method, path, body.
 REQUESTS = [
     ("POST", "/api/tts", {"text": "Hello there.", "seed": 5, "format": "wav"}),
     ("POST", "/api/tts", {"text": ""}),
@@ -45,7 +45,7 @@ def workers(gateway: Server) -> int:
 
 
 def shape(answer: httpx.Response) -> object:
-    """What does not depend on the moment."""
+    """The parts of a response that do not depend on the time."""
     if answer.headers["Content-Type"] != "application/json":
         return answer.content
     body = answer.json()

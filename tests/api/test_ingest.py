@@ -63,7 +63,7 @@ OLD = {
     "emotes": [],
 }
 USER = {"id": "8", "login": "bob", "name": "Bob", "role": 1, "subscribed": True, "type": "twitch"}
-# kind, what is sent, what the queue shows
+# kind, the request, the message in the queue
 READ: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (
         "streamerbot",

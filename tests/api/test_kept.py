@@ -1,4 +1,4 @@
-"""What was answered is still there after SIGKILL at any moment, and after an ordinary restart."""
+"""Acknowledged changes survive SIGKILL at any moment, and an ordinary restart."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_one_server_a_state_directory(kind: str, arguments: tuple[str, ...]) -> 
 
 
 def test_killed_at_any_moment(kind: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
-    """The server is killed during uploads: those that were answered are stored whole, no other is stored in part."""
+    """The server is killed during uploads: acknowledged ones are complete, and no other is stored in part."""
     made: set[str] = set()
     for round_ in range(5):
         server = Server(*arguments, kind=kind)
@@ -103,7 +103,7 @@ def test_a_damaged_clip_and_a_broken_database_do_not_stop_the_start(
         assert httpx.get(server.url + "/api/voices").json()[0]["has_override"] is False
     finally:
         server.kill()
-    (tmp_path / "state" / "ishowtts.db-wal").unlink()  # which holds all of it still
+    (tmp_path / "state" / "ishowtts.db-wal").unlink()  # which still holds all of it
     (tmp_path / "state" / "ishowtts.db").write_bytes(b"no database any more" * 1000)
     with Server(*arguments, kind=kind) as server:
         assert any("is broken" in line and "is kept as" in line for line in server.log), server.log

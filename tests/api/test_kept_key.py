@@ -1,4 +1,4 @@
-"""A key that is entered once is kept in the state directory, for its owner alone, and used from then on."""
+"""A key that is entered once is kept in the state directory, readable by its owner only, and used from then on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_key_is_kept(kind: str, tmp_path: Path) -> None:
         )
         assert kept.read_text() == "AIza-two"
         assert "AIza" not in client.get("/api/config").text + client.get("/api/danmaku/status").text
-        # an address and the id in it are one channel
+        # an address and the id in it name the same channel
         assert (
             client.post("/api/danmaku/stop", json={"platform": "youtube", "channel": "dQw4w9WgXcQ"}).status_code == 202
         )

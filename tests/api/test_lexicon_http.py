@@ -1,4 +1,4 @@
-"""Pronunciations over HTTP: in force at once, kept over restarts, refused with the field; and how a text is read."""
+"""Pronunciations over HTTP: effective at once, kept over restarts, errors with their field; and how a text is read."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ LINE = re.compile(
 
 
 def parse(text: str) -> dict[str, float]:
-    """Prometheus text: every sample has its type and help, and no name is said twice."""
+    """Prometheus text: every sample has its type and help, and no name is declared twice."""
     types: dict[str, str] = {}
     helped: set[str] = set()
     values: dict[str, float] = {}
@@ -169,7 +169,7 @@ def test_a_connection_over_the_limit_waits(kind: str) -> None:
         head = b"POST /api/tts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         head += b"Content-Length: 20\r\n\r\n{"
         held = []
-        for _ in range(8):  # each has begun a request before the next one comes, so none makes room
+        for _ in range(8):  # each has begun a request before the next one connects, so none is idle
             held.append(socket.create_connection(("127.0.0.1", server.port)))
             held[-1].sendall(head)
             time.sleep(0.1)
@@ -199,16 +199,16 @@ def test_a_request_byte_by_byte(server: Server) -> None:
         assert connection.recv(15) == b"HTTP/1.1 200 OK"
 
 
-# ---- processes of their own ----
+# ---- a process for each test ----
 
 
 def test_starting_draining_and_the_port() -> None:
-    """Health is answered while the model loads; SIGTERM lets what runs finish; the port is free afterwards."""
+    """/healthz is answered while the model loads; SIGTERM lets running requests finish; then the port is free."""
     server = Server("--set", "server.drain_seconds=60", wait=False)
     try:
         health = httpx.get(server.url + "/healthz")
         assert health.status_code == 200
-        if health.json()["status"] == "loading":  # on any machine, unless it was very quick
+        if health.json()["status"] == "loading":  # unless the machine was very fast
             early = httpx.post(server.url + "/api/tts", json={"text": "Yes."})
             assert early.status_code in (200, 503)
             assert early.status_code == 200 or (
@@ -244,7 +244,7 @@ def test_starting_draining_and_the_port() -> None:
                 and refused.headers["retry-after"]
             )
         except httpx.RemoteProtocolError:
-            assert server.process.poll() is not None  # it was done before
+            assert server.process.poll() is not None  # it was finished before
         speaker.join()
         assert answers[0].status_code == 200 and answers[0].json()["duration"] > 5
         assert server.process.wait(60) == 0

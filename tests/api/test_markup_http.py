@@ -1,4 +1,4 @@
-"""Markup in requests: pauses of exact length in every way in which speech is asked for, and what is refused."""
+"""Markup in requests: pauses of exact length with every endpoint for speech, and what is refused."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_messages_wait_for_approval(kind: str) -> None:
 
 
 def test_the_clip_that_plays_at_the_end_is_heard(kind: str) -> None:
-    """SIGTERM lets it end, and counts it as spoken; what waits is read by the next start."""
+    """After SIGTERM the clip ends and counts as spoken; waiting messages are read after the next start."""
     with tempfile.TemporaryDirectory() as state:
         place = ("--set", f"server.state_dir={state}")
         server = Server(*NO_LIMITS, *place, kind=kind)
@@ -100,7 +100,7 @@ def test_the_clip_that_plays_at_the_end_is_heard(kind: str) -> None:
 
 
 def test_the_end_waits_no_longer_than_it_may(kind: str) -> None:
-    """A clip longer than `drain_seconds` is cut off, and counted as interrupted by the log's own words."""
+    """A clip longer than `drain_seconds` is cut off, and the log reports it as interrupted."""
     server = Server(*NO_LIMITS, "--set", "server.drain_seconds=1", "--set", "chat.seconds_max=60", kind=kind)
     with server.client(120) as api:
         listener = Listener(server)

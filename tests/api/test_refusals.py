@@ -272,7 +272,7 @@ def test_what_is_not_http(server: Server, noise: bytes) -> None:
 
 
 def test_requests_cannot_be_smuggled(server: Server) -> None:
-    """What follows an ambiguous request is not taken for another one."""
+    """Bytes after an ambiguous request are not read as another request."""
     inner = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
     answer = server.raw(
         HEAD.replace(b"Connection: close\r\n", b"")

@@ -35,7 +35,7 @@ text = "{text}"
 
 
 class Rig:
-    """A server with a configuration file that is edited under it."""
+    """A server whose configuration file is edited while it runs."""
 
     def __init__(self, kind: str, folder: Path, model: Path, *options: str) -> None:
         self.path = folder / "ishowtts.toml"
@@ -66,7 +66,7 @@ class Rig:
         return self.http.get("/api/config").json()
 
     def steps(self) -> int:
-        """How many steps an ordinary request takes."""
+        """Number of steps of a request without settings."""
 
         def total() -> float:
             return float(re.search(r"^ishowtts_steps_total (\S+)$", self.http.get("/metrics").text, re.M)[1])  # type: ignore[index]
@@ -117,7 +117,7 @@ def test_sampling_is_replaced(rig: Rig) -> None:
     assert rig.steps() == 3
     rig.write(("nfe = 3", 'nfe = 5\nspeed = 1.5\nsolver = "midpoint"'))
     before = len(rig.server.log)
-    answered = json.dumps(rig.reload()["changed"])  # unless the file's watcher was quicker, which logs the same
+    answered = json.dumps(rig.reload()["changed"])  # unless the watcher of the file was first, which logs the same
     until(
         lambda: all(
             name in answered + "".join(rig.server.log[before:])
@@ -194,7 +194,7 @@ def test_voices_come_change_and_go(rig: Rig) -> None:
     assert speak(rig.http, "other") != anna and speak(rig.http, "anna") == anna
     before = len(rig.server.log)
     (rig.path.parent / "anna.flac").write_bytes(FAST)  # the same name, another clip
-    answered = rig.reload()["changed"]  # unless the file's watcher was quicker, which logs the same
+    answered = rig.reload()["changed"]  # unless the watcher of the file was first, which logs the same
     until(lambda: "voices.anna" in answered or any("voices.anna" in line for line in rig.server.log[before:]))
     assert speak(rig.http, "anna") != anna
     (rig.path.parent / "anna.flac").write_bytes(FLAC)
@@ -228,7 +228,7 @@ def test_keys_hosts_and_origins_are_replaced(rig: Rig) -> None:
 def test_a_change_of_the_file_is_noticed(rig: Rig) -> None:
     rig.write(("nfe = 3", "nfe = 6"))
     until(lambda: rig.shown()["settings"]["sampling"]["nfe"] == 6)
-    rig.path.write_text(rig.base.replace("nfe = 3", "nfe = 7"))  # written in place
+    rig.path.write_text(rig.base.replace("nfe = 3", "nfe = 7"))  # overwritten in place
     until(lambda: rig.shown()["settings"]["sampling"]["nfe"] == 7)
     rig.write(("nfe = 3", "nfe = 700"))
     until(lambda: any("not 700" in line and "nothing was changed" in line for line in rig.server.log))
@@ -239,7 +239,7 @@ def test_a_change_of_the_file_is_noticed(rig: Rig) -> None:
 
 
 def test_speech_in_flight_is_not_dropped(rig: Rig) -> None:
-    """Reloads of every kind while many speak: each answer is whole and right, none is refused."""
+    """Reloads of every kind while many requests run: each response is complete and correct, none is refused."""
     body = {
         "text": "A sentence that is spoken while settings change. " * 3,
         "seed": 1,
@@ -280,7 +280,7 @@ def chat_message(name: str, text: str, **fields: str) -> dict[str, str]:
 
 
 def test_chat_takes_other_rules_while_it_runs(rig: Rig) -> None:
-    """Each kind of setting at once, without a message lost; what needs connections is named."""
+    """All kinds of settings at once, without losing a message; changes that need reconnections are named."""
 
     def say(name: str, text: str, **fields: str) -> httpx.Response:
         return rig.http.post("/api/danmaku/enqueue", json=chat_message(name, text, **fields))
@@ -335,7 +335,7 @@ channel = "somebody"
 
 
 def test_a_hangup_reads_again(tmp_path: Path, tiny_model: Path, kind: str) -> None:  # noqa: F811
-    """Also settings that no file holds: a token's file, a voice's text beside its clip."""
+    """Also settings outside of the file: a token's file, a voice's text beside its clip."""
     os.environ["ISHOWTTS__SAMPLING__SPEED"] = "1.25"
     try:
         rig = Rig(kind, tmp_path, tiny_model)

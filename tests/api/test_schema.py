@@ -18,7 +18,7 @@ from serving import ROOT, Server
 
 SECONDS = int(os.environ.get("ISHOWTTS_SCHEMATHESIS_SECONDS", "20"))
 EXAMPLES = max(10, SECONDS // 4)
-# What a schema cannot say: streams, platforms, recordings, and other programs' messages (see test_ingest.py).
+# Endpoints that a schema cannot describe: streams, platforms, recordings, other programs' messages (test_ingest.py).
 APART = ("tts_ws", "danmaku_stream", "danmaku_start", "danmaku_stop", "danmaku_ingest", "danmaku_ingest_ws")
 APART += ("voice_create", "override")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
@@ -28,7 +28,7 @@ CHECKS += "negative_data_rejection,positive_data_acceptance,use_after_free,missi
 
 @pytest.fixture(scope="module")
 def cloning(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of a tiny model that takes every endpoint, uploads included."""
+    """A server of a tiny model that supports every endpoint, uploads included."""
     model = tiny.make(tmp_path_factory.mktemp("models") / "tiny")
     with Server("--set", f"model.name={model}", "--set", "sampling.nfe=1", kind=kind) as server:
         yield server

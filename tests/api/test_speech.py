@@ -1,4 +1,4 @@
-"""Speech over HTTP, in every kind of answer."""
+"""Speech over HTTP, with every kind of response."""
 
 import base64
 import io
@@ -18,13 +18,13 @@ FAST = {"nfe_step": 5, "seed": 7}
 
 
 def pcm(wav: bytes) -> np.ndarray:
-    """Samples of a WAV file, int16, of any stated length."""
+    """Samples (int16) of a WAV file, whatever length its header states."""
     assert wav[:4] == b"RIFF" and wav[8:16] == b"WAVEfmt "
     return np.frombuffer(wav[44:], "<i2")
 
 
 def check(samples: np.ndarray, rate: int, least: float, most: float) -> None:
-    """Speech: of a plausible length, not silent, not clipped all over."""
+    """Checks that samples may be speech: of plausible length, not silent, hardly clipped."""
     assert least < len(samples) / rate < most
     level = np.sqrt(np.mean((samples / 32768.0) ** 2))
     assert 0.02 < level < 0.5
@@ -191,7 +191,7 @@ def test_eight_at_once(server: Server) -> None:
     with ThreadPoolExecutor(8) as pool:
         together = dict(pool.map(speak, range(8)))
     assert len(set(together.values())) == 8
-    for n in (0, 5):  # company changes nothing
+    for n in (0, 5):  # other rows of the batch do not change a result
         np.testing.assert_allclose(pcm(together[f"many-{n}"]), pcm(speak(n)[1]), atol=2)
 
 

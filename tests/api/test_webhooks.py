@@ -1,4 +1,4 @@
-"""Webhooks: whoever is named is told when a clip begins and ends, in that order, and nobody waits for them."""
+"""Webhooks: configured addresses are called when a clip starts and ends, in that order, and nothing waits for them."""
 
 from __future__ import annotations
 

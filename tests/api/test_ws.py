@@ -1,4 +1,4 @@
-"""Speech over WebSocket, by a client library of others."""
+"""Speech over WebSocket, with an independent client library."""
 
 import json
 import struct
@@ -32,7 +32,7 @@ def ask(socket: ClientConnection, **request: Any) -> None:
 
 
 def receive(socket: ClientConnection) -> tuple[dict[str, Any], bytes]:
-    """The next message: an event, or the head of a piece of audio and the piece."""
+    """The next message: an event, or the header of a piece of audio and the piece."""
     message = socket.recv(timeout=120)
     if isinstance(message, str):
         event: dict[str, Any] = json.loads(message)
@@ -42,7 +42,7 @@ def receive(socket: ClientConnection) -> tuple[dict[str, Any], bytes]:
 
 
 def collect(socket: ClientConnection, *ids: str) -> dict[str, dict[str, Any]]:
-    """Everything of these requests, to the end of each."""
+    """All messages of these requests, until each has ended."""
     said: dict[str, dict[str, Any]] = {id: {"audio": b"", "seqs": []} for id in ids}
     while not all("end" in one or "error" in one for one in said.values()):
         event, audio = receive(socket)

@@ -1,5 +1,5 @@
-/* Writes are replaced by SQLite's own means for tests, syncs by defining libc's function here, before the library that
- * calls it. */
+/* Writes are replaced through SQLite's interface for tests; fsync is replaced by a function defined here, which the
+ * linker finds before libc's. */
 #include "bad_disk.h"
 
 #include <errno.h>

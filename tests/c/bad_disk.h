@@ -1,4 +1,4 @@
-/* A disk that fails: SQLite's writes and syncs of this process, for tests. */
+/* Simulates a failing disk: errors in SQLite's writes and syncs in this process. */
 #ifndef BAD_DISK_H
 #define BAD_DISK_H
 
@@ -9,7 +9,7 @@ typedef enum bad_disk_fault {
     BAD_DISK_SYNC_FAILS
 } bad_disk_fault;
 
-/* Any thread; from the next write on. */
+/* Any thread; takes effect at the next write. */
 void bad_disk_set(bad_disk_fault fault);
 
 #endif

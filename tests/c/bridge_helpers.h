@@ -4,13 +4,13 @@
 
 #include "engine/engine.h"
 
-/* Makes <root>/tiny, or <root>/<fault>, by tests/tiny.py. 0 on success. */
+/* Writes a model folder <root>/tiny, or <root>/<fault>, with tests/tiny.py. 0 on success. */
 int tiny_model(const char *root, const char *fault);
 
-/* Lets the embedded interpreter find ishowtts here, in the source tree. */
+/* Makes the embedded interpreter import ishowtts from the source tree. */
 void source_tree(void);
 
-/* A voice "tone" of two seconds. */
+/* The voice "tone", whose reference is a tone of two seconds. */
 void add_voice(ishow_engine *engine);
 
 typedef struct spoken {

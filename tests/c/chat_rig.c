@@ -63,7 +63,7 @@ void unmake(rig *r) {
 }
 
 size_t hear(ishow_chat_reader *reader, told *log, size_t n_log, char **rest, size_t *n_rest) {
-    char part[700]; /* not a divisor of anything */
+    char part[700]; /* no interval is a multiple of it */
     size_t n;
     while ((n = ishow_chat_reader_text(reader, part, sizeof part))) {
         *rest = realloc(*rest, *n_rest + n + 1);

@@ -1,4 +1,4 @@
-/* A chat over the fakes of fake_chat.h with one listener whose events are kept. Whatever goes wrong fails the test. */
+/* A chat on the fakes of fake_chat.h, with one listener whose events are recorded. Any error fails the test. */
 #ifndef CHAT_RIG_H
 #define CHAT_RIG_H
 
@@ -29,13 +29,13 @@ typedef struct rig {
 } rig;
 
 void open_chat(rig *r);
-rig *make(void); /* with a clock that does not run, without limits; not open yet */
+rig *make(void); /* with a clock that stands still, without limits; the chat is not created yet */
 void forget_log(rig *r);
 void close_chat(rig *r);
-void unmake(rig *r); /* nothing may be left */
+void unmake(rig *r); /* checks that no handle is left */
 
-/* Appends the events that a reader has to a log of n_log; every one has a name and an object. Returns how many there
- * are now; `rest` is what is not whole yet. */
+/* Appends a reader's events to a log of n_log entries and checks that each has a name and an object. Returns the new
+ * length; `rest` keeps the bytes of an incomplete event. */
 size_t hear(ishow_chat_reader *reader, told *log, size_t n_log, char **rest, size_t *n_rest);
 void listen_now(rig *r);
 void run(rig *r, double seconds); /* and listens */
@@ -43,14 +43,14 @@ void run(rig *r, double seconds); /* and listens */
 const char *field(const told *t, const char *name);
 double number(const told *t, const char *name);
 size_t count(const rig *r, const char *name);
-const told *nth(const rig *r, const char *name, size_t n); /* the n-th event of a name, NULL: none */
-const char *heard(const rig *r);                           /* ids of the clips that began, e.g. "a b c" */
+const told *nth(const rig *r, const char *name, size_t n); /* the n-th event with this name; NULL: there is none */
+const char *heard(const rig *r);                           /* ids of the clips that started, such as "a b c" */
 
 ishow_chat_verdict say_as(rig *r, const char *id, const char *user, const char *text, ishow_chat_priority priority);
-ishow_chat_verdict say(rig *r, const char *id, const char *text, ishow_chat_priority priority); /* everybody once */
+ishow_chat_verdict say(rig *r, const char *id, const char *text, ishow_chat_priority priority); /* each id once */
 ishow_chat_counts counts(rig *r);
 
-/* 100 characters: 6 s to hear, 0.6 s to make. */
+/* 100 characters: a clip of 6 s, synthesised in 0.6 s. */
 #define LONG "a012345678 b012345678 c012345678 d012345678 e012345678 f012345678 g012345678 h012345678 i012345678 j"
 
 #endif

@@ -65,17 +65,33 @@ void engine_wait_for_steps(engine_rig *r, int steps) {
     assert_true(fake_get(&r->model, &r->model.row_steps) >= steps);
 }
 
+static void append(float **all, size_t *n_all, const float *samples, size_t n) {
+    if (!n) return;
+    *all = realloc(*all, (*n_all + n) * sizeof **all);
+    assert_non_null(*all);
+    memcpy(*all + *n_all, samples, n * sizeof *samples);
+    *n_all += n;
+}
+
+size_t engine_read_piece(ishow_utterance *u, float **all, size_t *n_all) {
+    const float *samples;
+    size_t n;
+    ishow_error error = {0};
+    if (ishow_utterance_next(u, 60, &samples, &n, &error) != ISHOW_OK) fail_msg("next: %s", error.message);
+    append(all, n_all, samples, n);
+    return n;
+}
+
 ishow_status engine_drain(ishow_utterance *u, float **out, size_t *n_out, ishow_error *error) {
     for (;;) {
         const float *samples;
         size_t n;
         ishow_status status = ishow_utterance_next(u, 60, &samples, &n, error);
         if (status != ISHOW_OK || n == 0) return status;
-        if (out) {
-            *out = realloc(*out, (*n_out + n) * sizeof **out);
-            memcpy(*out + *n_out, samples, n * sizeof *samples);
-        }
-        *n_out += n;
+        if (out)
+            append(out, n_out, samples, n);
+        else
+            *n_out += n;
     }
 }
 
@@ -87,10 +103,7 @@ heard engine_speak(engine_rig *r, const ishow_request *request, ishow_timings *t
         size_t n;
         h.status = ishow_utterance_next(u, 30, &samples, &n, &h.error);
         if (h.status != ISHOW_OK || n == 0) break;
-        h.samples = realloc(h.samples, (h.n + n) * sizeof *h.samples);
-        assert_non_null(h.samples);
-        memcpy(h.samples + h.n, samples, n * sizeof *samples);
-        h.n += n;
+        append(&h.samples, &h.n, samples, n);
         h.pieces++;
     }
     if (timings) ishow_utterance_timings(u, timings);

@@ -1,6 +1,5 @@
-/* The fake pulls mel 0 of every frame to a target that encode derives from the tokens and leaves mel 1 as the noise
- * was, so a result shows both what was asked and which seed was used. Vocoded clips are a tone of constant amplitude.
- */
+/* The fake model moves mel band 0 of every frame to a target that encode derives from the tokens, and leaves band 1 at
+ * its noise, so a result shows both the text and the seed. Vocoded clips are a tone of constant amplitude. */
 #include "fake_backend.h"
 
 #include <math.h>
@@ -38,7 +37,7 @@ int fake_get(fake_model *model, const int *counter) {
     return value;
 }
 
-/* Takes the lock. */
+/* Locks. */
 static fake_model *enter(void *self) {
     fake_model *m = self;
     pthread_mutex_lock(&m->lock);
@@ -250,7 +249,7 @@ static ishow_status text_error(ishow_error *error, ishow_status status, const ch
     return status;
 }
 
-/* A place for each word between spaces. */
+/* One entry for each word between spaces. */
 static void fake_places(ishow_reading *r) {
     r->places = calloc(strlen(r->text) + 1, sizeof *r->places);
     for (const char *p = r->text; r->places && *p;) {

@@ -181,7 +181,7 @@ static ishow_status load(void *self, void (*message)(void *user, uint64_t number
     memcpy(rows, j->rows, n * sizeof *rows);
     if (j->voices) viewer(user, j->viewer, j->voice);
     for (size_t i = 0; i < n; i++) {
-        char *record = strdup(rows[i].record); /* the chat may drop the row meanwhile */
+        char *record = strdup(rows[i].record); /* the chat may delete the row meanwhile */
         message(user, rows[i].number, rows[i].marked, record);
         free(record);
     }
@@ -224,7 +224,7 @@ void fake_run(ishow_chat *chat, fake_clock *clock, double seconds) {
     while (clock->now < end) {
         double wait = ishow_chat_step(chat);
         if (wait < 0.01) wait = 0.01;
-        if (wait > 0.05) wait = 0.05; /* nobody wakes us when a clip is ready */
+        if (wait > 0.05) wait = 0.05; /* the chat is not woken when a clip is ready */
         clock->now = clock->now + wait < end ? clock->now + wait : end;
     }
     ishow_chat_step(chat);

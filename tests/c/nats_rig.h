@@ -10,7 +10,7 @@ typedef struct nats_rig {
     char url[64];
 } nats_rig;
 
-void nats_start(nats_rig *r); /* on r->port, 0: a free one; returns when it answers */
+void nats_start(nats_rig *r); /* on r->port, 0: any free one; returns when the server answers */
 void nats_kill(nats_rig *r);  /* SIGKILL */
 
 #endif

@@ -74,13 +74,13 @@ int dial(const rig *r) {
 void send_all(int fd, const char *data, size_t n) {
     while (n) {
         ssize_t sent = send(fd, data, n, MSG_NOSIGNAL);
-        if (sent <= 0) return; /* the server may have hung up: the answer tells */
+        if (sent <= 0) return; /* the server may have closed the connection: the response shows it */
         data += sent;
         n -= (size_t)sent;
     }
 }
 
-/* Reads to the end of the connection, or of a body of known length. */
+/* Reads until the connection ends, or until a body of known length is complete. */
 reply receive(int fd) {
     reply r = {0};
     size_t n = 0, capacity = 4096, need = SIZE_MAX;

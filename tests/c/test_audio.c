@@ -1,4 +1,4 @@
-/* Level, check, trim, cross-fade: signals whose answer is known by construction. */
+/* Level, check, trim, cross-fade, on signals whose result is known by construction. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,7 +62,7 @@ static void test_check_finds_planted_faults(void **state) {
     assert_float_equal(faults.longest_silence, 0.5, 0.011);
     assert_true(isfinite(faults.rms) && isfinite(faults.dc));
 
-    for (int i = 0; i < 3 * RATE; i++) x[i] = 0.0005f; /* under -60 dBFS, all offset */
+    for (int i = 0; i < 3 * RATE; i++) x[i] = 0.0005f; /* below -60 dBFS, nothing but a DC offset */
     ishow_audio_check(x, 3 * RATE, RATE, &faults);
     assert_true(faults.silent);
     assert_float_equal(faults.dc, 0.0005, 1e-7);
@@ -96,18 +96,18 @@ static void test_speech_span(void **state) {
     assert_int_equal(end, 2 * RATE + RATE / 10);
     ishow_audio_speech_span(x, n, RATE, 1e-3f, 1e9, &begin, &end);
     assert_true(begin == 0 && end == n);
-    ishow_audio_speech_span(x, n, RATE, 0.5f, 0.1, &begin, &end); /* floor above the tone */
+    ishow_audio_speech_span(x, n, RATE, 0.5f, 0.1, &begin, &end); /* noise floor above the tone */
     assert_true(begin == end);
     ishow_audio_speech_span(x, RATE, RATE, 0, 0.1, &begin, &end); /* digital silence */
     assert_true(begin == end);
     ishow_audio_speech_span(x, 0, RATE, 0, 0.1, &begin, &end);
     assert_true(begin == 0 && end == 0);
-    /* Noise 40 dB under the speech is not speech, though it is above the floor. */
+    /* Noise 40 dB below the speech is not taken for speech, although it is above the noise floor. */
     for (size_t i = 0; i < n; i++) x[i] += (i % 2 ? 0.002f : -0.002f);
     ishow_audio_speech_span(x, n, RATE, 1e-3f, 0, &begin, &end);
     assert_int_equal(begin, RATE);
     assert_int_equal(end, 2 * RATE);
-    x[10] = NAN; /* does not become speech */
+    x[10] = NAN; /* is not taken for speech */
     ishow_audio_speech_span(x, n, RATE, 1e-3f, 0, &begin, &end);
     assert_int_equal(begin, RATE);
     free(x);
@@ -122,22 +122,22 @@ static void test_remove_silence(void **state) {
     float *copy = silence(n);
     memcpy(copy, x, n * sizeof *x);
 
-    /* Margins 0.1 s, the pause of 1.5 s becomes 0.4 s. */
+    /* Margins are 0.1 s, and the pause of 1.5 s becomes 0.4 s. */
     size_t left = ishow_audio_remove_silence(x, n, RATE, 0.4, 0.1);
     assert_int_equal(left, RATE / 10 + RATE + RATE * 4 / 10 + RATE + RATE / 10);
     ishow_audio_faults faults;
     ishow_audio_check(x, left, RATE, &faults);
     assert_float_equal(faults.longest_silence, 0.4, 0.011);
-    assert_memory_equal(x + RATE / 10, copy + RATE, RATE * sizeof *x); /* speech is untouched */
+    assert_memory_equal(x + RATE / 10, copy + RATE, RATE * sizeof *x); /* speech is unchanged */
     assert_memory_equal(x + RATE / 10 + RATE * 14 / 10, copy + 3 * RATE + RATE / 2, RATE * sizeof *x);
 
-    /* A pause shorter than the limit stays; only the ends go. */
+    /* A pause shorter than the limit stays; only silence at the ends is removed. */
     memcpy(x, copy, n * sizeof *x);
     assert_int_equal(ishow_audio_remove_silence(x, n, RATE, 2.0, 0), 3 * RATE + RATE / 2);
-    /* No pause at all. */
+    /* Without a pause. */
     memcpy(x, copy, n * sizeof *x);
     assert_int_equal(ishow_audio_remove_silence(x, n, RATE, 0, 0), 2 * RATE);
-    /* Nothing but silence, and nothing at all. */
+    /* Only silence, and no samples. */
     memset(x, 0, n * sizeof *x);
     assert_int_equal(ishow_audio_remove_silence(x, n, RATE, 0.4, 0.1), 0);
     assert_int_equal(ishow_audio_remove_silence(x, 0, RATE, 0.4, 0.1), 0);
@@ -153,12 +153,12 @@ static void test_removed_silence_fades_at_the_cut(void **state) {
     float *x = silence(n);
     tone(x, RATE, 300, 0.5);
     tone(x + 2 * RATE, RATE, 300, 0.5);
-    for (size_t i = RATE; i < 2 * RATE; i++) x[i] = 0.004f; /* room tone under the threshold */
+    for (size_t i = RATE; i < 2 * RATE; i++) x[i] = 0.004f; /* background noise below the threshold */
     const size_t left = ishow_audio_remove_silence(x, n, RATE, 0.2, 0);
     assert_int_equal(left, 2 * RATE + RATE / 5);
     const size_t cut = RATE + RATE / 10;
-    assert_true(x[cut - 1] < 0.0001f && x[cut] < 0.0001f);             /* it meets near zero */
-    assert_true(x[cut - 1 - hum] == 0.004f && x[cut + hum] == 0.004f); /* and 5 ms away nothing has changed */
+    assert_true(x[cut - 1] < 0.0001f && x[cut] < 0.0001f);             /* the joint is near zero */
+    assert_true(x[cut - 1 - hum] == 0.004f && x[cut + hum] == 0.004f); /* and 5 ms away the samples are unchanged */
     for (size_t i = 1; i < hum; i++) assert_true(x[cut + i] > x[cut + i - 1] && x[cut - 1 - i] > x[cut - i]);
     free(x);
 }
@@ -178,9 +178,10 @@ static void test_cross_fade(void **state) {
         assert_true(gain_a[i] > 0 && gain_a[i] < 1);
         if (i) assert_true(gain_a[i] < gain_a[i - 1]);
     }
-    for (int i = 0; i < N - OVERLAP; i++) assert_true(out[i] == 0 && out[N + i] == 1); /* outside nothing changes */
+    for (int i = 0; i < N - OVERLAP; i++)
+        assert_true(out[i] == 0 && out[N + i] == 1); /* samples outside are unchanged */
 
-    /* Sizes: no overlap, clamped overlap, empty sides. */
+    /* No overlap, an overlap that is clamped, empty sides. */
     assert_int_equal(ishow_audio_cross_fade(a, 2, b, 3, 0, out), 5);
     assert_true(out[0] == 1 && out[1] == 1 && out[2] == 0 && out[4] == 0);
     assert_int_equal(ishow_audio_cross_fade(a, 2, b, 3, 100, out), 3);

@@ -1,4 +1,4 @@
-/* Artifacts planted in a signal whose answer is known by construction. */
+/* Artifacts that are inserted into a signal, so that their places are known. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 enum { RATE = 24000, N = 2 * RATE };
 
-/* Harmonics of a gliding voice over faint noise, fading at both ends: no period is like another. */
+/* Harmonics of a gliding pitch with faint noise and fades at both ends: no two periods are equal. */
 static float *voice(size_t room) {
     float *x = calloc(N + room, sizeof *x);
     assert_non_null(x);
@@ -23,8 +23,8 @@ static float *voice(size_t room) {
         phase += 2 * M_PI * (130 + 60 * sin(2 * M_PI * 0.9 * t) + 25 * sin(2 * M_PI * 3.1 * t)) / RATE;
         random = random * 1664525u + 1013904223u;
         for (int k = 1; k < 60; k++)
-            x[i] +=
-                (float)(0.08 * fade * sin(k * phase + k * k) / k); /* k * k: spread, or it would be a click a period */
+            x[i] += (float)(0.08 * fade * sin(k * phase + k * k) /
+                            k); /* k * k: spreads the phases, otherwise each period would be a click */
         x[i] += (float)(fade * 0.01 * ((double)random / 4294967296.0 - 0.5));
     }
     return x;
@@ -55,7 +55,7 @@ static void test_click_and_dropout(void **state) {
     x[RATE] -= 0.5f;
     memset(x + RATE * 3 / 2, 0, 480 * sizeof *x);
     const ishow_audio_artifacts found = find(x, N);
-    assert_in_range(found.clicks, 2, 4); /* the dropout has edges */
+    assert_in_range(found.clicks, 2, 4); /* the dropout has hard edges */
     assert_float_equal(found.first_click, 0.5, 1e-3);
     assert_int_equal(found.dropouts, 1);
     assert_float_equal(found.dropout_seconds, 0.02, 2e-4);
@@ -87,7 +87,7 @@ static void test_any_input(void **state) {
     ishow_error error = {0};
     for (size_t i = 0; i < N; i += 7) x[i] = i % 2 ? NAN : -INFINITY;
     for (size_t n = 0; n < N; n = n * 2 + 1) find(x, n);
-    for (size_t i = 0; i < N; i++) x[i] = i % 3 ? 3e38f : -3e38f; /* squares overflow */
+    for (size_t i = 0; i < N; i++) x[i] = i % 3 ? 3e38f : -3e38f; /* its squares overflow */
     find(x, N);
     static const int rates[] = {INT32_MIN, 0, ISHOW_ARTIFACT_RATE_MIN - 1, ISHOW_ARTIFACT_RATE_MAX + 1};
     for (size_t i = 0; i < 4; i++) {

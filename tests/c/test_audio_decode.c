@@ -1,4 +1,4 @@
-/* Decoding: every promised format, made here by libsndfile itself, and headers that are false. */
+/* Decoding of every documented format, encoded here with libsndfile, and of files with wrong headers. */
 #include <math.h>
 #include <setjmp.h>
 #include <sndfile.h>
@@ -17,8 +17,7 @@
 
 enum { RATE = 24000, MEGABYTE = 1024 * 1024 };
 
-/* libsndfile 1.2 forgets one block of libvorbis when the headers of an Ogg file are damaged; nothing here can free it.
- */
+/* libsndfile 1.2 leaks one block of libvorbis when the headers of an Ogg file are damaged; it cannot be freed here. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) { return "leak:vorbis_info_init\n"; }
 
@@ -76,7 +75,7 @@ static ishow_status decode(const bytes *b, ishow_pcm *pcm, ishow_error *error) {
     return ishow_audio_decode(b->data, (size_t)b->size, &limits, pcm, error);
 }
 
-/* The file is refused with this status and a sentence about "audio"; nothing is returned. */
+/* Checks that the file is refused with this status and an error in the field "audio", and that nothing is returned. */
 static void refused(const bytes *b, ishow_status status, const char *part) {
     ishow_pcm pcm;
     ishow_error error = {0};
@@ -115,7 +114,7 @@ static void test_five_formats(void **state) {
             assert_float_equal(ishow_audio_rms(pcm.samples + rate / 2, (size_t)rate), 0.5 / sqrt(2), 0.01);
             ishow_pcm_free(&pcm);
             assert_null(pcm.samples);
-            ishow_pcm_free(&pcm); /* twice is allowed */
+            ishow_pcm_free(&pcm); /* may be freed twice */
             free(b.data);
         }
     ishow_pcm_free(NULL);
@@ -128,7 +127,7 @@ static void test_channels_are_averaged(void **state) {
     float *samples = malloc(2 * RATE * 2 * sizeof *samples);
     assert_non_null(samples);
     for (int i = 0; i < 2 * RATE; i++) samples[2 * i] = 0.75f, samples[2 * i + 1] = -0.25f;
-    samples[0] = samples[1] = 1.5f; /* a decoder's overshoot is clipped */
+    samples[0] = samples[1] = 1.5f; /* overshoots of the decoder are clipped */
     memcpy(b.data + header, samples, 2 * RATE * 2 * sizeof *samples);
     ishow_pcm pcm;
     assert_int_equal(decode(&b, &pcm, NULL), ISHOW_OK);
@@ -143,7 +142,7 @@ static void test_channels_are_averaged(void **state) {
         memcpy(b.data + header, samples, 2 * RATE * 2 * sizeof *samples);
         refused(&b, ISHOW_EFORMAT, "finite");
     }
-    samples[2 * RATE] = 32767; /* integers written as floats */
+    samples[2 * RATE] = 32767; /* integers that were encoded as floats */
     memcpy(b.data + header, samples, 2 * RATE * 2 * sizeof *samples);
     refused(&b, ISHOW_EFORMAT, "full scale");
     free(samples);
@@ -191,7 +190,8 @@ static void test_headers_that_lie(void **state) {
     ishow_pcm pcm;
     ishow_error error = {0};
     bytes b = make(wav, RATE, 1, 2 * RATE);
-    patch32(&b, 4, UINT32_MAX), patch32(&b, 40, UINT32_MAX); /* as streams are written: what is there counts */
+    patch32(&b, 4, UINT32_MAX),
+        patch32(&b, 40, UINT32_MAX); /* the length that a stream has: the bytes that are there count */
     assert_int_equal(decode(&b, &pcm, &error), ISHOW_OK);
     assert_int_equal(pcm.length, 2 * RATE);
     ishow_pcm_free(&pcm);
@@ -209,7 +209,7 @@ static void test_headers_that_lie(void **state) {
         {20, 0x04000001}, {20, 0xFFFF0001u}, {20, 0x0001FFFFu}, {32, 0},          {32, UINT32_MAX},
     };
     for (size_t i = 0; i < sizeof false_headers / sizeof *false_headers;
-         i++) { /* 0 Hz, huge rates, huge chunks, 0 and 65535 channels, ... */
+         i++) { /* 0 Hz, very high rates, very large chunks, 0 and 65535 channels, ... */
         b = make(wav, RATE, 1, 2 * RATE);
         patch32(&b, false_headers[i].at, false_headers[i].value);
         const ishow_status status = decode(&b, &pcm, &error);
@@ -271,7 +271,7 @@ static void test_noise_is_refused(void **state) {
     refused(&(bytes){0}, ISHOW_EFORMAT, "not a readable");
 }
 
-/* Truncations at many places and flipped bytes: any outcome but a crash or an unclear one. */
+/* Files that are truncated or have flipped bytes: each is decoded or refused with a clear error. */
 static void test_damaged_files(void **state) {
     (void)state;
     static const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_PCM_16,  SF_FORMAT_WAV | SF_FORMAT_IMA_ADPCM,
@@ -285,7 +285,8 @@ static void test_damaged_files(void **state) {
             memcpy(b.data, whole.data, (size_t)whole.size);
             if (round % 2) b.size = whole.size * (round + 1) / 61;
             for (int flips = round % 2 ? 0 : 1 + round; flips > 0; flips--) {
-                const sf_count_t reach = round % 4 == 0 && b.size > 200 ? 200 : b.size; /* half of them in the header */
+                const sf_count_t reach =
+                    round % 4 == 0 && b.size > 200 ? 200 : b.size; /* half of the flipped bytes are in the header */
                 b.data[(noise() << 16 | noise() << 8 | noise()) % reach] = noise();
             }
             ishow_pcm pcm;

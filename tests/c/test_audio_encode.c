@@ -1,4 +1,4 @@
-/* Every format against our own decoder: what comes back is as long, as loud and the same sound; and a stream gives its
+/* Every format, decoded again with our decoder: the result has the same length, level and sound, and a stream gives its
  * first bytes early. */
 #include <math.h>
 #include <setjmp.h>
@@ -19,7 +19,7 @@
 
 enum { RATE = 24000, SECONDS = 3 };
 
-/* Like a voice: harmonics of a gliding pitch under a moving envelope, with pauses. */
+/* A signal similar to speech: harmonics of a gliding pitch with a changing envelope and pauses. */
 static float *voice(int rate) {
     const size_t n = (size_t)(SECONDS * rate);
     float *x = malloc(n * sizeof *x);
@@ -71,7 +71,7 @@ static ishow_pcm decode(const ishow_buffer *b, ishow_format format, int rate) {
     return pcm;
 }
 
-/* Cosine of the angle between a and b from `lag` on: 1 when they are the same sound. */
+/* Normalised correlation of a with b from `lag` on: 1 when they are the same sound. */
 static double likeness(const float *a, size_t na, const float *b, size_t nb, size_t lag) {
     double ab = 0, aa = 1e-12, bb = 1e-12;
     for (size_t i = 0; i < na && i + lag < nb; i++) {
@@ -82,7 +82,7 @@ static double likeness(const float *a, size_t na, const float *b, size_t nb, siz
     return ab / sqrt(aa * bb);
 }
 
-/* Mean distance of the log-mel spectra, and never mind where 16 bits or a codec have only noise. */
+/* Mean distance of the log-mel spectra; levels at which 16 bits or a codec have only noise are ignored. */
 static double spectral_distance(const float *a, const float *b, size_t n, int rate) {
     ishow_mel_options options = ishow_mel_options_f5();
     ishow_mel *mel = NULL;
@@ -108,7 +108,8 @@ static void check_sound(ishow_format format, int to, int whole) {
     ishow_pcm back = decode(&file, format, to);
     assert_int_equal(ishow_audio_resample(x, SECONDS * RATE, RATE, to, &at_rate, NULL), ISHOW_OK);
     const int lossless = format <= ISHOW_FORMAT_FLAC,
-              delayed = format == ISHOW_FORMAT_MP3 && !whole; /* such a stream cannot say what to cut off */
+              delayed =
+                  format == ISHOW_FORMAT_MP3 && !whole; /* such a stream cannot tell how many samples to cut off */
     assert_int_equal(back.sample_rate, to);
     const long extra = (long)back.length - (long)at_rate.length;
     if (delayed)
@@ -145,7 +146,7 @@ static void every_format_comes_back(void **state) {
                     check_sound((ishow_format)format, rates[r], whole);
 }
 
-/* Samples that must go in before audio comes out; a header alone is not audio. */
+/* Samples that the encoder takes before it gives audio; a header does not count. */
 static size_t first_audio(ishow_format format) {
     const ishow_encoder_options options = {.format = format, .from_rate = RATE};
     ishow_encoder *e = NULL;
@@ -158,7 +159,7 @@ static size_t first_audio(ishow_format format) {
         assert_int_equal(ishow_encoder_push(e, x + in, 24, 0, &out, &n_out, NULL), ISHOW_OK);
         in += 24;
     } while (in < RATE && (!n_out || (format == ISHOW_FORMAT_OPUS && !memcmp(out, "OggS", 4) &&
-                                      out[5] & 2))); /* Ogg's first page: the header */
+                                      out[5] & 2))); /* the first page of Ogg is the header */
     ishow_encoder_free(e);
     free(x);
     return in;
@@ -166,8 +167,8 @@ static size_t first_audio(ishow_format format) {
 
 static void streams_begin_early(void **state) {
     (void)state;
-    static const size_t most[ISHOW_FORMATS] = {24, 24, 1056, 1920,
-                                               960}; /* FLAC: a block; Opus: its frames and resampler; MP3: 40 ms */
+    static const size_t most[ISHOW_FORMATS] = {
+        24, 24, 1056, 1920, 960}; /* FLAC: one block; Opus: its frames and the resampler; MP3: 40 ms */
     for (int format = 0; format < ISHOW_FORMATS; format++) {
         size_t n = first_audio((ishow_format)format);
         printf("  %-4s: first audio after %zu samples, %.0f ms\n", ishow_format_name((ishow_format)format), n,
@@ -190,7 +191,7 @@ static void equal_samples_give_equal_bytes(void **state) {
     free(x);
 }
 
-/* Clips that are shorter than what a codec looks ahead. */
+/* Clips that are shorter than a codec's look-ahead. */
 static void the_shortest_clips_are_files(void **state) {
     (void)state;
     float *x = voice(RATE);
@@ -261,7 +262,7 @@ static void what_cannot_be_is_refused(void **state) {
     assert_string_equal(error.field, "format");
     options = (ishow_encoder_options){.format = ISHOW_FORMAT_OPUS, .from_rate = 22050};
     assert_int_equal(ishow_encoder_create(&e, &options, &error), ISHOW_OK);
-    assert_int_equal(ishow_encoder_rate(e), 24000); /* nobody chose: the next that Opus takes */
+    assert_int_equal(ishow_encoder_rate(e), 24000); /* no rate was chosen: the next one that Opus supports */
     assert_int_equal(ishow_encoder_push(e, NULL, 1, 0, &out, &n_out, &error), ISHOW_EINVAL);
     assert_int_equal(ishow_encoder_push(e, NULL, 0, 1, &out, &n_out, &error), ISHOW_OK);
     assert_int_equal(ishow_encoder_push(e, NULL, 0, 1, &out, &n_out, &error), ISHOW_ESTATE);
@@ -285,11 +286,11 @@ static void formats_have_names(void **state) {
     assert_int_equal(ishow_format_rate(ISHOW_FORMAT_FLAC, 96000), 96000);
 }
 
-/* libsoxr uses what malloc answers without a look: at no amount of memory may that be noticed. */
+/* libsoxr does not check the results of malloc: with any limit of memory, the encoder must not crash in it. */
 static void resampling_without_memory_fails(void **state) {
     (void)state;
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-    skip(); /* their own memory has no such limit */
+    skip(); /* their allocators ignore such a limit */
 #else
     enum { LONG = 1 << 19 };
     float *x = calloc(LONG, sizeof *x);
@@ -318,7 +319,7 @@ static void resampling_without_memory_fails(void **state) {
 #endif
 }
 
-/* However a signal is cut, streaming gives what resampling the whole gives. */
+/* A signal that is resampled in pieces of any size equals one that is resampled at once. */
 static void streamed_resampling_equals_the_whole(void **state) {
     (void)state;
     enum { N = 30011 };

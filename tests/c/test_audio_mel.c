@@ -1,4 +1,4 @@
-/* Mel, inverse STFT and resampling against their definitions, written out slowly here in double precision. */
+/* Mel, inverse STFT and resampling, compared with direct implementations of their definitions in double precision. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -25,7 +25,7 @@ static float *noisy(size_t n) {
     return x;
 }
 
-/* Log-mel value of frame f, mel j by the textbook. */
+/* Log-mel value of frame f and band j, by the definition. */
 static double slow_mel(const ishow_mel_options *o, const float *x, size_t n, size_t f, int j) {
     const double top = o->sample_rate / 2, step = 2595 * log10(1 + top / 700) / (o->n_mels + 1);
     double point[3], sum = 0;
@@ -60,7 +60,7 @@ static void compare_mel(const ishow_mel_options *o, size_t n, const ishow_mel_ke
     assert_non_null(out);
     for (size_t i = 0; i < frames * n_mels; i++) out[i] = NAN;
     assert_int_equal(ishow_mel_compute(mel, x, n, out, NULL), ISHOW_OK);
-    for (size_t i = 0; i < frames * n_mels; i++) assert_true(isfinite(out[i])); /* every value is written */
+    for (size_t i = 0; i < frames * n_mels; i++) assert_true(isfinite(out[i])); /* checks that every value is written */
     for (int check = 0; check < 24; check++) {
         const size_t f = check == 0   ? 0
                          : check == 1 ? frames - 1
@@ -83,8 +83,8 @@ static void test_mel_equals_its_definition(void **state) {
     assert_true(f5.sample_rate == 24000 && f5.n_fft == 1024 && f5.hop == 256 && f5.n_mels == 100);
     static const size_t lengths[] = {513, 514, 1023, 1024, 2048, 5000};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) compare_mel(&f5, lengths[i], NULL);
-    compare_mel(&f5, 5000, &ishow_mel_kernel4); /* both widths, whatever this machine would choose */
-    /* every kind of last pass, sizes that need kissfft, hop = 1 and hop = n_fft */
+    compare_mel(&f5, 5000, &ishow_mel_kernel4); /* both vector widths, not only the one that this machine would use */
+    /* every kind of last pass, sizes that need kissfft, hop 1 and hop n_fft */
     static const ishow_mel_options others[] = {{8000, 16, 4, 5},        {8000, 32, 32, 3},     {16000, 64, 1, 8},
                                                {16000, 128, 50, 20},    {16000, 256, 64, 40},  {22050, 512, 128, 80},
                                                {24000, 2048, 300, 100}, {16000, 400, 160, 80}, {24000, 1000, 250, 100},
@@ -104,7 +104,7 @@ static void test_mel_floor_and_faults(void **state) {
     assert_true(x && out);
     assert_int_equal(ishow_mel_compute(mel, x, 6000, out, NULL), ISHOW_OK);
     for (size_t i = 0; i < 24 * 100; i++) assert_float_equal(out[i], log(1e-5), 1e-5);
-    x[3000] = NAN; /* a fault stays visible in the frames that hold it, and only there */
+    x[3000] = NAN; /* a NaN stays visible in the frames that contain it, and only there */
     assert_int_equal(ishow_mel_compute(mel, x, 6000, out, NULL), ISHOW_OK);
     assert_true(isnan(out[11 * 100]) && isnan(out[12 * 100 + 99]));
     assert_float_equal(out[20 * 100], log(1e-5), 1e-5);
@@ -162,7 +162,7 @@ static void *compute(void *user) {
 
 static void test_a_plan_is_shared_by_threads(void **state) {
     (void)state;
-    static const int sizes[] = {1024, 1000}; /* the kernels, and kissfft */
+    static const int sizes[] = {1024, 1000}; /* once with the kernels, once with kissfft */
     for (int s = 0; s < 2; s++) {
         ishow_mel *mel = NULL;
         const ishow_mel_options o = {24000, sizes[s], 256, 100};
@@ -185,7 +185,7 @@ static void test_a_plan_is_shared_by_threads(void **state) {
     }
 }
 
-/* Analysis of x by the textbook, then synthesis: the signal must come back, at both ends too. */
+/* Analysis of x by the definition, then synthesis: the result must equal the signal, also at both ends. */
 static void round_trip(int n_fft, int hop, size_t frames) {
     ishow_istft *istft = NULL;
     assert_int_equal(ishow_istft_create(&istft, n_fft, hop, NULL), ISHOW_OK);
@@ -206,7 +206,7 @@ static void round_trip(int n_fft, int hop, size_t frames) {
             }
             re[f * bins + k] = (float)a, im[f * bins + k] = (float)b;
         }
-    im[0] = 5, im[bins - 1] = -5; /* of no meaning for a real signal: ignored */
+    im[0] = 5, im[bins - 1] = -5; /* without meaning for a real signal: ignored */
     y[n] = 12345;
     assert_int_equal(ishow_istft_compute(istft, re, im, frames, y, NULL), ISHOW_OK);
     for (size_t i = 0; i < n; i++)
@@ -279,7 +279,7 @@ static void test_resample(void **state) {
         assert_float_equal(level_at(&pcm, 1000), 0.5, 1e-3);
         if (from == to) assert_memory_equal(pcm.samples, x, n * sizeof *x);
         ishow_pcm_free(&pcm);
-        /* What the new rate cannot hold must vanish, not fold back. */
+        /* Frequencies above half of the new rate must be removed and not aliased. */
         if (to == 24000 && from > 2 * 15000) {
             for (size_t k = 0; k < n; k++) x[k] = (float)(0.5 * sin(2 * M_PI * 15000 * (double)k / from));
             assert_int_equal(ishow_audio_resample(x, n, from, to, &pcm, NULL), ISHOW_OK);

@@ -23,7 +23,8 @@ static void test_fail_fills_the_callers_buffer(void **state) {
     assert_string_equal(error.field, "speed");
     assert_string_equal(error.message, "speed is 4.5; the limit is 3");
     assert_int_equal(ishow_fail(NULL, ISHOW_EIO, "x", "no buffer"), ISHOW_EIO);
-    ishow_fail(&error, ISHOW_EIO, NULL, "again: %s", error.message); /* an argument inside the buffer itself */
+    ishow_fail(&error, ISHOW_EIO, NULL, "again: %s",
+               error.message); /* an argument that is inside the buffer that is written */
     assert_string_equal(error.field, "");
     assert_string_equal(error.message, "again: speed is 4.5; the limit is 3");
     ishow_error_clear(&error);
@@ -34,7 +35,7 @@ static void test_fail_fills_the_callers_buffer(void **state) {
 
 static void test_long_messages_end_in_whole_characters(void **state) {
     (void)state;
-    for (size_t shift = 0; shift < 4; shift++) { /* the cut falls on every byte of a character */
+    for (size_t shift = 0; shift < 4; shift++) { /* the limit falls on every byte of a character */
         char text[2000];
         size_t n = 0;
         while (n < shift) text[n++] = 'a';
@@ -102,13 +103,13 @@ static void test_utf8(void **state) {
     assert_int_equal(ishow_utf8_next(&p), 0x4F60);
     assert_int_equal(ishow_utf8_next(&p), 0x1F600);
     assert_int_equal(ishow_utf8_next(&p), 0);
-    assert_int_equal(ishow_utf8_next(&p), 0); /* and stays at the end */
+    assert_int_equal(ishow_utf8_next(&p), 0); /* and stays there at the end */
     assert_int_equal(ishow_utf8_length(""), 0);
     static const char *const edges[] = {"\x7F",         "\xC2\x80",         "\xDF\xBF",
                                         "\xE0\xA0\x80", "\xED\x9F\xBF",     "\xEE\x80\x80",
                                         "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"};
     for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) assert_int_equal(ishow_utf8_length(edges[i]), 1);
-    /* lone continuation, overlong, surrogate, beyond U+10FFFF, truncated, bytes that never occur */
+    /* a lone continuation byte, an overlong form, a surrogate, beyond U+10FFFF, truncated, invalid bytes */
     static const char *const bad[] = {"\x80",
                                       "\xC0\x80",
                                       "\xC1\xBF",
@@ -129,7 +130,7 @@ static void test_utf8(void **state) {
         assert_true(ishow_utf8_length(text) == SIZE_MAX);
         const char *at = text + 2;
         assert_true(ishow_utf8_next(&at) == UINT32_MAX);
-        assert_ptr_equal(at, text + 2); /* is at the invalid byte */
+        assert_ptr_equal(at, text + 2); /* is the position of the invalid byte */
     }
 }
 
@@ -150,7 +151,7 @@ static void test_clock(void **state) {
     }
 }
 
-/* What one call writes to standard error. */
+/* The bytes that one call writes to standard error. */
 static void capture(ishow_log_level level, const char *text, char *out, size_t size) {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -201,12 +202,13 @@ static void test_log(void **state) {
     ishow_log_set_level(ISHOW_LOG_INFO);
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    capture(ISHOW_LOG_ERROR, text, line, sizeof line); /* longer than a line may be: cut, one newline at the end */
+    capture(ISHOW_LOG_ERROR, text, line,
+            sizeof line); /* a message beyond the limit of a line is cut and has one newline at the end */
     assert_true(strlen(line) > 1000 && strlen(line) < 2100);
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 }
 
-/* A tree as the kernel shows it: files by path, "" ends the list. */
+/* The files of /proc and /sys by path; "" ends the list. */
 static void write_tree(const char *root, const char *const *files) {
     char command[400];
     snprintf(command, sizeof command, "rm -rf %s && mkdir -p %s/proc/self", root, root);
@@ -241,7 +243,7 @@ static void test_quotas_of_control_groups(void **state) {
         {1.5,
          {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/\n", "/sys/fs/cgroup/cpu.max", "150000 100000\n",
           ""}},
-        /* the group itself has no limit, one above it has */
+        /* the group has no limit, but its parent has */
         {2,
          {"/proc/self/mountinfo", V2_MOUNT, "/proc/self/cgroup", "0::/a/b\n", "/sys/fs/cgroup/a/b/cpu.max",
           "max 100000\n", "/sys/fs/cgroup/a/cpu.max", "100000 50000\n", ""}},
@@ -256,7 +258,7 @@ static void test_quotas_of_control_groups(void **state) {
          {"/proc/self/mountinfo", V1_MOUNTS, "/proc/self/cgroup", "4:cpu,cpuacct:/y\n",
           "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "-1\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us",
           "100000\n", ""}},
-        /* a container without a namespace of control groups sees its own part at the mount point */
+        /* a container without a cgroup namespace has its own group at the mount point */
         {2,
          {"/proc/self/mountinfo", V1_PART, "/proc/self/cgroup", "4:cpu,cpuacct:/docker/abc\n",
           "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "200000\n", "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us",
@@ -265,7 +267,7 @@ static void test_quotas_of_control_groups(void **state) {
          {"/proc/self/mountinfo", V1_PART, "/proc/self/cgroup", "4:cpu,cpuacct:/docker/abc/inner\n",
           "/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n", "/sys/fs/cgroup/cpu,cpuacct/inner/cpu.cfs_quota_us",
           "100000\n", "/sys/fs/cgroup/cpu,cpuacct/inner/cpu.cfs_period_us", "100000\n", ""}},
-        /* both hierarchies are mounted, the processor controller is in the first */
+        /* both hierarchies are mounted, and the cpu controller is in the first */
         {1,
          {"/proc/self/mountinfo", V1_MOUNTS V2_MOUNT, "/proc/self/cgroup", "4:cpu,cpuacct:/y\n0::/z\n",
           "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_quota_us", "100000\n", "/sys/fs/cgroup/cpu,cpuacct/y/cpu.cfs_period_us",
@@ -316,7 +318,7 @@ static void test_log_as_json(void **state) {
     assert_int_equal(strlen(json_string_value(json_object_get(o, "time"))), 24);
     assert_null(json_object_get(o, "request_id"));
     json_decref(o);
-    memset(text, 1, sizeof text - 1); /* every byte becomes six */
+    memset(text, 1, sizeof text - 1); /* every byte is escaped with six characters */
     text[sizeof text - 1] = '\0';
     capture(ISHOW_LOG_ERROR, text, line, sizeof line);
     assert_non_null(o = json_loads(line, 0, NULL));

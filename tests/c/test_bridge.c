@@ -1,5 +1,5 @@
-/* The embedded interpreter: its start, what Python lends to C, speech by the Python backend through the whole engine,
- * and how faults on the Python side arrive here. A tiny random model is made by tests/tiny.py; it speaks noise. */
+/* The embedded interpreter: its start, the functions of Python that C calls, speech with the Python backend through the
+ * whole engine, and errors that Python raises. tests/tiny.py writes a tiny random model, whose speech is noise. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -47,7 +47,7 @@ static int stop(void **state) {
     return system(command) || ishow_live_handles() != 0;
 }
 
-/* Starts that must fail come first: each leaves a process in which another can succeed. */
+/* Starts that must fail come first: after each of them another can succeed in the same process. */
 static void wrong_programs_are_refused(void **state) {
     char folder[] = "/tmp/ishow-python-XXXXXX", program[128], command[512];
     ishow_bridge *none = NULL;
@@ -106,7 +106,7 @@ static void text_becomes_tokens(void **state) {
     assert_int_equal(ishow_bridge_frontend(bridge, model, &frontend, &error), ISHOW_OK);
     assert_int_equal(frontend.normalize(frontend.self, "I have 2 cats.", "en", 0, &reading, &error), ISHOW_OK);
     assert_int_equal(reading.n_places, 4);
-    assert_int_equal(reading.places[2].begin, 7); /* "2", said as "two" */
+    assert_int_equal(reading.places[2].begin, 7); /* "2", read as "two" */
     assert_int_equal(reading.places[2].end, 8);
     const char *text = reading.text;
     assert_int_equal(frontend.tokenize(frontend.self, "", text, NULL, NULL, &tokens, &error), ISHOW_OK);
@@ -204,7 +204,7 @@ static void an_exception_becomes_a_sentence(void **state) {
     ishow_engine_free(engine);
     ishow_backend backend;
     assert_int_equal(load("tiny", &backend, &error), ISHOW_OK);
-    /* A token the model has never heard of, straight into the backend: torch raises IndexError. */
+    /* A token outside of the model's vocabulary, given to the backend directly: torch raises IndexError. */
     static float cond[8 * 100], phase[8], h[2][8 * 64];
     const int64_t tokens[2] = {1, 100000}, index[8] = {0, 0, 0, 0, 1, 1, 1, 1};
     const ishow_encode_in in = {
@@ -229,7 +229,7 @@ static void nan_from_a_model_fails_the_utterance(void **state) {
     (void)state;
     ishow_engine *engine = engine_of("nan");
     assert_int_equal(speak(engine, "Not a number.", 1, &speech, &error), ISHOW_EMODEL);
-    assert_int_equal(speak(engine, "Again.", 1, &speech, &error), ISHOW_EMODEL); /* the engine goes on */
+    assert_int_equal(speak(engine, "Again.", 1, &speech, &error), ISHOW_EMODEL); /* the engine continues to work */
     ishow_engine_free(engine);
 }
 

@@ -1,5 +1,6 @@
-/* From the Python backend to a compiled package: what is opened first, compilation in the background with its swap,
- * agreement of both backends, packages that do not fit, cancelling. Compiles one tiny model: about a minute. */
+/* From the Python backend to a compiled package: which backend is opened first, compilation in the background and the
+ * swap after it, equal results of both backends, packages that do not fit, cancelling. Compiles one tiny model, which
+ * takes about a minute. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -30,7 +31,7 @@ static int start(void **state) {
     if (!mkdtemp(root) || tiny_model(root, "") != 0) return -1;
     snprintf(model, sizeof model, "%s/tiny", root);
     if (!getcwd(cache, sizeof cache - 20) || system("rm -rf build/test-cache")) return -1;
-    strcat(cache, "/build/test-cache"); /* where tests/tiny.py looks for it */
+    strcat(cache, "/build/test-cache"); /* where tests/tiny.py expects it */
     setenv("ISHOWTTS_CACHE_DIR", cache, 1);
     unsetenv("ISHOWTTS_COMPILE");
     source_tree();
@@ -82,7 +83,7 @@ static void compilation_can_be_stopped(void **state) {
     assert_int_equal(pending, 1);
     assert_int_equal(ishow_bridge_compile_start(bridge, engine, model, "fp32", 1, &error), ISHOW_OK);
     assert_int_equal(ishow_bridge_compile_start(bridge, engine, model, "fp32", 1, &error), ISHOW_EBUSY);
-    assert_int_equal(speak(engine, TEXT, 5, &speech, &error), ISHOW_OK); /* nobody waits for the compiler */
+    assert_int_equal(speak(engine, TEXT, 5, &speech, &error), ISHOW_OK); /* nothing waits for the compiler */
     free(speech.samples);
     assert_int_equal(ishow_bridge_compile_state(bridge, NULL, 0), 1);
     ishow_bridge_compile_stop(bridge);
@@ -105,7 +106,7 @@ static void *start_compiling(void *self) {
     return NULL;
 }
 
-static void of_many_who_start_a_compilation_one_does(void **state) {
+static void only_one_of_several_compilations_runs(void **state) {
     enum { N = 4 };
     starter starters[N];
     pthread_barrier_t together;
@@ -184,7 +185,7 @@ static void the_package_is_opened_at_the_next_start(void **state) {
     ishow_engine *engine = open_engine(&pending, &info);
     assert_string_equal(info.backend, "aotinductor");
     assert_int_equal(pending, 0);
-    /* The shortest texts reach the shortest shapes. */
+    /* The shortest texts use the smallest shapes of the package. */
     const char *const texts[] = {"A.", "No.", TEXT};
     for (size_t i = 0; i < 3; i++) {
         if (speak(engine, texts[i], i, &speech, &error)) fail_msg("%s: %s", texts[i], error.message);
@@ -221,7 +222,7 @@ static void packages_in_use_do_not_leak(void **state) {
     ishow_engine_free(engine);
 }
 
-/* The shell's `command` on "$f", the package's manifest. */
+/* Runs the shell command `command` on "$f", the manifest of the package. */
 static void with_manifest(const char *command) {
     char line[2048];
     snprintf(line, sizeof line, "f=$(find '%s' -name manifest.json) && test -f \"$f\" && %s", cache, command);
@@ -247,7 +248,7 @@ static void a_package_that_does_not_fit_is_left_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compilation_can_be_stopped),
-        cmocka_unit_test(of_many_who_start_a_compilation_one_does),
+        cmocka_unit_test(only_one_of_several_compilations_runs),
         cmocka_unit_test(a_failed_compilation_says_why),
         cmocka_unit_test(the_package_takes_over_and_agrees),
         cmocka_unit_test(the_package_is_opened_at_the_next_start),

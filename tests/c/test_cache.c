@@ -1,4 +1,4 @@
-/* The cache: keys, order of leaving, budget, lifetime of references, and many threads at once. */
+/* The cache: keys, order of eviction, budget, lifetime of references, and concurrent use. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +34,7 @@ static int has(ishow_cache *cache, const char *name) {
     return entry != NULL;
 }
 
-/* What one entry of n bytes takes from the budget. */
+/* The part of the budget that an entry of n bytes takes. */
 static size_t cost_of(size_t n) {
     ishow_cache *cache = NULL;
     assert_int_equal(ishow_cache_create(&cache, 1u << 24, NULL), ISHOW_OK);
@@ -59,7 +59,7 @@ static void test_keys(void **state) {
     assert_memory_equal(&ab_c, &again, sizeof again);
     assert_memory_equal(&empty, &nothing, sizeof empty);
     const ishow_cache_key x_c =
-        ishow_cache_key_add(ishow_cache_key_add(none, "x", 1), "c", 1); /* differs in its first part only */
+        ishow_cache_key_add(ishow_cache_key_add(none, "x", 1), "c", 1); /* differs only in its first part */
     const ishow_cache_key all[] = {none, ab_c, a_bc, c_ab, x_c, abc, empty};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         for (size_t k = 0; k < i; k++) assert_memory_not_equal(&all[i], &all[k], sizeof *all);
@@ -77,7 +77,7 @@ static void test_get_and_put(void **state) {
     assert_non_null(entry);
     assert_int_equal((uintptr_t)ishow_cache_entry_data(entry) % 64, 0);
     assert_memory_equal(ishow_cache_entry_data(entry), "\1\2\3", 3);
-    ishow_cache_entry *second = ishow_cache_put(cache, key_of("a"), bytes, 2); /* the first one wins */
+    ishow_cache_entry *second = ishow_cache_put(cache, key_of("a"), bytes, 2); /* the first one is kept */
     assert_ptr_equal(second, entry);
     assert_int_equal(ishow_cache_entry_size(second), 3);
     ishow_cache_entry_release(second);
@@ -96,7 +96,7 @@ static void test_get_and_put(void **state) {
     assert_false(has(cache, "a"));
     assert_int_equal(stats_of(cache).entries, 0);
     assert_int_equal(stats_of(cache).bytes, 0);
-    put(cache, "a", bytes, 3); /* usable afterwards */
+    put(cache, "a", bytes, 3); /* the cache is usable afterwards */
     assert_true(has(cache, "a"));
     ishow_cache_free(cache);
     ishow_cache_free(NULL);
@@ -117,15 +117,15 @@ static void test_least_recently_used_leaves_first(void **state) {
     put(cache, "b", bytes, N);
     put(cache, "c", bytes, N);
     assert_int_equal(stats_of(cache).bytes, 3 * cost); /* exactly full */
-    assert_true(has(cache, "a"));                      /* order of use is now b c a */
+    assert_true(has(cache, "a"));                      /* from least to most recently used: b c a */
     put(cache, "d", bytes, N);
     assert_false(has(cache, "b"));
-    put(cache, "c", bytes, N); /* a put of what is there counts as use: a d c */
+    put(cache, "c", bytes, N); /* putting an existing key counts as a use: now a d c */
     put(cache, "e", bytes, N);
     assert_false(has(cache, "a"));
     assert_true(has(cache, "d") && has(cache, "c") && has(cache, "e"));
     assert_int_equal(stats_of(cache).evictions, 2);
-    put(cache, "big", bytes, 2 * N); /* costs less than two, so two must go: d c */
+    put(cache, "big", bytes, 2 * N); /* costs less than two entries, so two are evicted: d c */
     assert_true(has(cache, "e") && has(cache, "big"));
     assert_int_equal(stats_of(cache).entries, 2);
     assert_int_equal(stats_of(cache).evictions, 4);
@@ -146,11 +146,11 @@ static void test_too_large_is_returned_but_not_kept(void **state) {
         assert_non_null(entry);
         assert_memory_equal(ishow_cache_entry_data(entry), bytes, sizeof bytes);
         assert_false(has(cache, "large"));
-        if (i) assert_true(has(cache, "small")); /* nothing was thrown out for it */
+        if (i) assert_true(has(cache, "small")); /* nothing was evicted for it */
         assert_int_equal(stats_of(cache).rejected, 1);
         ishow_cache_free(cache);
         assert_int_equal(ishow_live_handles(), 1);
-        assert_memory_equal(ishow_cache_entry_data(entry), bytes, sizeof bytes); /* outlives the cache */
+        assert_memory_equal(ishow_cache_entry_data(entry), bytes, sizeof bytes); /* the reference outlives the cache */
         ishow_cache_entry_release(entry);
         assert_int_equal(ishow_live_handles(), 0);
     }
@@ -171,7 +171,7 @@ static void test_references_outlive_eviction_and_cache(void **state) {
     assert_ptr_equal(other, young);
     ishow_cache_clear(cache);
     assert_int_equal(*(const unsigned char *)ishow_cache_entry_data(young), 2);
-    ishow_cache_entry *renewed = ishow_cache_put(cache, key_of("young"), "x", 1); /* the name is free again */
+    ishow_cache_entry *renewed = ishow_cache_put(cache, key_of("young"), "x", 1); /* the key can be used again */
     assert_ptr_not_equal(renewed, young);
     ishow_cache_free(cache);
     assert_int_equal(ishow_live_handles(), 4);
@@ -186,7 +186,7 @@ static void test_references_outlive_eviction_and_cache(void **state) {
 
 static void test_many_entries(void **state) {
     (void)state;
-    enum { N = 600 }; /* the table grows several times */
+    enum { N = 600 }; /* the hash table grows several times */
     ishow_cache *cache = NULL;
     assert_int_equal(ishow_cache_create(&cache, 1 << 24, NULL), ISHOW_OK);
     char name[16];
@@ -213,7 +213,8 @@ typedef struct worker {
     int wrong;
 } worker;
 
-/* Every entry's bytes say its name, whoever put it; held references are read again later. */
+/* The bytes of an entry contain its key, so every reader can check them; references that are held are read again later.
+ */
 static void *hammer(void *user) {
     worker *w = user;
     ishow_cache_entry *held = NULL;
@@ -248,7 +249,7 @@ static void test_threads(void **state) {
     (void)state;
     ishow_cache *cache = NULL;
     assert_int_equal(ishow_cache_create(&cache, 5000, NULL),
-                     ISHOW_OK); /* too small for all: entries leave all the time */
+                     ISHOW_OK); /* too small for all entries, so some are evicted all the time */
     pthread_t threads[THREADS];
     worker workers[THREADS];
     for (unsigned i = 0; i < THREADS; i++) {
@@ -281,7 +282,7 @@ static void *race(void *user) {
     return NULL;
 }
 
-/* Several threads store the same thing at the same moment: one copy stays, all get it, the others' are freed. */
+/* Several threads put the same key at the same moment: one copy is kept, all get that one, the others are freed. */
 static void test_one_of_several_puts_wins(void **state) {
     (void)state;
     enum { N = 1 << 20 };

@@ -1,4 +1,4 @@
-/* The chat by a clock of its own: who is heard when, what is deleted, what the controls do. */
+/* The chat with a simulated clock: the order of messages, deletion, and the controls. */
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
@@ -39,7 +39,7 @@ static void test_one_message(void **state) {
         before = to;
     }
     assert_true(fabs(before - 6) < 0.1);
-    /* Audio: in order, without gaps, and never further ahead than the lead. */
+    /* Checks that audio comes in order, without gaps, and never further ahead than the lead. */
     double at = 0;
     for (size_t n = 0; nth(r, "audio", n); n++) {
         const told *a = nth(r, "audio", n);
@@ -55,7 +55,8 @@ static void test_one_message(void **state) {
     unmake(r);
 }
 
-/* Words that are made have the speech's own times, also where no space is between them; the rest is estimated. */
+/* Words that are synthesised have the times of the speech, also without a space between them; times of others are
+ * estimated. */
 static void test_captions_have_the_times_of_the_words(void **state) {
     static const ishow_word words[] = {{0.1, 0.5, 0, 2}, {0.5, 0.8, 3, 1}, {0.8, 1.2, 4, 1}};
     static const struct {
@@ -93,14 +94,14 @@ static void test_order(void **state) {
     run(r, 1); /* it plays */
     say(r, "n1", "normal one", ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "n2", "normal two", ISHOW_CHAT_PRIORITY_NORMAL);
-    run(r, 1); /* both are made */
+    run(r, 1); /* both clips are synthesised */
     ishow_chat_verdict v = say(r, "m1", "mention", ISHOW_CHAT_PRIORITY_MENTION);
     assert_int_equal(v.position, 1);
     say(r, "mod", "moderator", ISHOW_CHAT_PRIORITY_MODERATOR);
     say(r, "p1", "paid one", ISHOW_CHAT_PRIORITY_PAID);
     say(r, "g1", "gift", ISHOW_CHAT_PRIORITY_GIFT);
     v = say(r, "p2", "paid two", ISHOW_CHAT_PRIORITY_PAID);
-    assert_int_equal(v.position, 3); /* what plays, the gift, the first that paid */
+    assert_int_equal(v.position, 3); /* what plays, the gift, the first paid message */
     assert_true(v.eta > 4 && v.eta < 20);
     say(r, "n3", "normal three", ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 20);
@@ -117,13 +118,13 @@ static void test_ageing(void **state) {
     ishow_chat_pause(r->chat, 1);
     say(r, "old", "an old normal message", ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 11);
-    say(r, "mention", "a new mention", ISHOW_CHAT_PRIORITY_MENTION); /* one priority more, ten seconds later */
+    say(r, "mention", "a new mention", ISHOW_CHAT_PRIORITY_MENTION); /* the next priority, ten seconds later */
     say(r, "mod", "a new moderator", ISHOW_CHAT_PRIORITY_MODERATOR);
     ishow_chat_pause(r->chat, 0);
     run(r, 8);
     assert_string_equal(heard(r), "mod old mention");
     forget_log(r);
-    /* A stream of gifts leaves every fourth turn to the rest, when that has waited. */
+    /* In a continuous stream of gifts every fourth turn goes to other messages that have waited. */
     ishow_chat_pause(r->chat, 1);
     char id[16];
     for (int i = 0; i < 3; i++) {
@@ -178,7 +179,7 @@ static void test_repeats_are_read_once(void **state) {
     rig *r = make();
     r->o.template_text = "{user} says: {text}";
     open_chat(r);
-    ishow_chat_pause(r->chat, 1); /* two clips are made ahead, these words are not among them */
+    ishow_chat_pause(r->chat, 1); /* two clips are synthesised ahead, and these messages are not among them */
     say(r, "x1", LONG, ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "x2", LONG + 11, ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "x3", LONG + 22, ISHOW_CHAT_PRIORITY_NORMAL);
@@ -188,13 +189,13 @@ static void test_repeats_are_read_once(void **state) {
     assert_true(v.accepted && v.merged);
     v = say(r, "c", "good game", ISHOW_CHAT_PRIORITY_MENTION);
     assert_true(v.merged);
-    v = say(r, "d", "good game", ISHOW_CHAT_PRIORITY_PAID); /* money is always read on its own */
+    v = say(r, "d", "good game", ISHOW_CHAT_PRIORITY_PAID); /* paid messages are never merged */
     assert_false(v.merged);
     ishow_chat_counts n = counts(r);
     assert_true(n.waiting == 7 && n.merged == 2);
     ishow_chat_pause(r->chat, 0);
     run(r, 60);
-    assert_string_equal(heard(r), "d a x1 x2 x3"); /* the three moved up with the mention */
+    assert_string_equal(heard(r), "d a x1 x2 x3"); /* the three merged messages moved up with the mention */
     assert_string_equal(field(nth(r, "start", 1), "said"), "a and 2 others says: Good game");
     assert_int_equal(json_array_size(json_object_get(nth(r, "start", 1)->data, "merged")), 2);
     assert_int_equal(counts(r).spoken, 7);
@@ -211,13 +212,13 @@ static void test_next_clips_are_made_while_one_plays(void **state) {
     say(r, "c", LONG + 22, ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "d", LONG + 33, ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "e", LONG + 44, ISHOW_CHAT_PRIORITY_NORMAL);
-    run(r, 3.5); /* a plays since 3 s */
+    run(r, 3.5); /* a has played for 3 s */
     assert_string_equal(heard(r), "a");
     assert_int_equal(r->synth.begun, 3);
     const double at = r->clock.now;
     run(r, 25);
     assert_string_equal(heard(r), "a b c d e");
-    /* No pause but the gap between them: all five are 24 s, of which half a second was over. */
+    /* The only pauses are the gaps between clips: all five last 24 s, of which half a second had passed. */
     assert_true(r->clock.now - at >= 24);
     double spoken = 0;
     for (size_t i = 0; i < 5; i++) spoken += number(nth(r, "start", i), "duration");
@@ -240,7 +241,7 @@ static void test_paid_goes_before_what_is_made(void **state) {
     say(r, "p", "paid", ISHOW_CHAT_PRIORITY_PAID);
     run(r, 30);
     assert_string_equal(heard(r), "n0 p n1 n2 n3 n4 n5");
-    assert_int_equal(counts(r).clips_wasted, 0); /* what was made already was kept */
+    assert_int_equal(counts(r).clips_wasted, 0); /* samples that were synthesised before were kept */
     unmake(r);
 }
 
@@ -253,23 +254,23 @@ static void test_deletion(void **state) {
     say_as(r, "c", "bob", "and another of his", ISHOW_CHAT_PRIORITY_NORMAL);
     say_as(r, "d", "carl", "one that stays", ISHOW_CHAT_PRIORITY_NORMAL);
     say_as(r, "e", "carl", "one that goes", ISHOW_CHAT_PRIORITY_NORMAL);
-    run(r, 2.5); /* a plays, b is made */
+    run(r, 2.5); /* a plays, b is synthesised */
     assert_int_equal(ishow_chat_delete(r->chat, "test", "room", "e"), 1);
     assert_int_equal(ishow_chat_delete(r->chat, "test", "room", "e"), 0);
     assert_int_equal(ishow_chat_delete(r->chat, "other", "room", "d"), 0);
     assert_int_equal(ishow_chat_delete_user(r->chat, "test", "#room", "bob"), 2);
-    assert_int_equal(ishow_chat_delete(r->chat, "test", NULL, "a"), 1); /* while it is heard */
+    assert_int_equal(ishow_chat_delete(r->chat, "test", NULL, "a"), 1); /* while it plays */
     listen_now(r);
     const told *end = nth(r, "end", 0);
     assert_string_equal(field(end, "id"), "a");
     assert_string_equal(field(end, "reason"), "deleted");
     assert_true(number(end, "at") > 1 && number(end, "at") < 3);
-    assert_int_equal(count(r, "deleted"), 3); /* e, both of Bob's at once, a */
+    assert_int_equal(count(r, "deleted"), 3); /* e, both of Bob's at once, then a */
     assert_int_equal(json_array_size(json_object_get(nth(r, "deleted", 1)->data, "ids")), 2);
     size_t audio = count(r, "audio");
     double last = number(nth(r, "audio", audio - 1), "t1");
-    assert_true(last < number(end, "at") + 1.01);    /* no more than the lead was out */
-    assert_int_equal(ishow_chat_replay(r->chat), 0); /* and it is not heard again */
+    assert_true(last < number(end, "at") + 1.01);    /* no more than the lead had been published */
+    assert_int_equal(ishow_chat_replay(r->chat), 0); /* and it does not play again */
     run(r, 5);
     assert_string_equal(heard(r), "a d");
     for (size_t i = audio; i < count(r, "audio"); i++) assert_string_equal(field(nth(r, "audio", i), "id"), "d");
@@ -279,7 +280,7 @@ static void test_deletion(void **state) {
     say_as(r, "g", "bob", "two", ISHOW_CHAT_PRIORITY_NORMAL);
     assert_int_equal(ishow_chat_delete_all(r->chat, "test", "lounge"), 0);
     assert_int_equal(ishow_chat_delete_all(r->chat, "test", "room"), 2);
-    /* The same words, one of them deleted: nobody's are read. */
+    /* Merged messages of which one is deleted: none of them is read. */
     ishow_chat_pause(r->chat, 1);
     for (int i = 0; i < 3; i++) {
         char id[16];
@@ -303,7 +304,7 @@ static void test_controls(void **state) {
     say(r, "b", LONG + 11, ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "c", LONG + 22, ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 2);
-    /* Pause: the clip stops, and continues at the same position. */
+    /* Pausing stops the clip; it continues at the same position. */
     ishow_chat_status s;
     ishow_chat_pause(r->chat, 1);
     ishow_chat_status_get(r->chat, &s);
@@ -318,7 +319,7 @@ static void test_controls(void **state) {
     run(r, 1);
     ishow_chat_status_get(r->chat, &s);
     assert_true(fabs(s.position - paused_at - 1) < 0.1);
-    /* Skip what plays, and one that waits. */
+    /* Skipping what plays, and a message that waits. */
     assert_int_equal(ishow_chat_skip(r->chat, NULL), 1);
     assert_int_equal(ishow_chat_skip(r->chat, "c"), 1);
     assert_int_equal(ishow_chat_skip(r->chat, "nothing"), 0);
@@ -327,7 +328,7 @@ static void test_controls(void **state) {
     assert_string_equal(field(nth(r, "end", 0), "reason"), "skipped");
     ishow_chat_counts n = counts(r);
     assert_true(n.skipped == 2 && n.spoken == 1);
-    /* What plays once more, before what waits; it counts for nothing. */
+    /* The clip that plays is repeated before waiting messages, and does not count as spoken again. */
     say(r, "d", LONG, ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 1);
     assert_int_equal(ishow_chat_replay(r->chat), 1);
@@ -337,7 +338,7 @@ static void test_controls(void **state) {
     assert_true(json_is_true(json_object_get(nth(r, "start", 3)->data, "replay")));
     n = counts(r);
     assert_true(n.replayed == 1 && n.spoken == 3 && n.received == 5);
-    assert_int_equal(ishow_chat_replay(r->chat), 1); /* e, and then once more */
+    assert_int_equal(ishow_chat_replay(r->chat), 1); /* e, and then e again */
     run(r, 2);
     assert_int_equal(ishow_chat_skip(r->chat, NULL), 1);
     run(r, 1);
@@ -345,7 +346,7 @@ static void test_controls(void **state) {
     run(r, 10);
     assert_string_equal(heard(r), "a b d d e e e");
     assert_int_equal(counts(r).skipped, 2);
-    /* Clear: what plays plays on. */
+    /* Clearing the queue: what plays continues. */
     say(r, "f", LONG, ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 1);
     say(r, "g", "one", ISHOW_CHAT_PRIORITY_GIFT);
@@ -361,11 +362,11 @@ static void test_names_are_not_repeated(void **state) {
     (void)state;
     rig *r = make();
     r->o.template_text = "{user} says: {text}";
-    r->o.ageing_seconds = 1; /* by so much her second message is put back */
+    r->o.ageing_seconds = 1; /* her second message is placed that much later */
     open_chat(r);
     say_as(r, "a1", "anna", "one thing", ISHOW_CHAT_PRIORITY_NORMAL);
     say_as(r, "a2", "anna", "and another", ISHOW_CHAT_PRIORITY_NORMAL);
-    run(r, 1.1); /* a1 plays; a2 is made, without her name */
+    run(r, 1.1); /* a1 plays; a2 is synthesised, without her name */
     say_as(r, "b1", "bob", "hello", ISHOW_CHAT_PRIORITY_NORMAL);
     say_as(r, "a3", "anna", "a third", ISHOW_CHAT_PRIORITY_NORMAL);
     say_as(r, "a4", "anna", "a fourth", ISHOW_CHAT_PRIORITY_NORMAL);
@@ -381,11 +382,11 @@ static void test_names_are_not_repeated(void **state) {
     unmake(r);
 }
 
-static void test_model_in_trouble(void **state) {
+static void test_a_failing_model(void **state) {
     (void)state;
     rig *r = make();
     open_chat(r);
-    r->synth.busy = 5; /* the engine's queue is full for a while */
+    r->synth.busy = 5; /* the engine's queue is full for some time */
     say(r, "a", "patience", ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 4);
     assert_string_equal(heard(r), "a");
@@ -393,7 +394,7 @@ static void test_model_in_trouble(void **state) {
     say(r, "c", "fine", ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 4);
     assert_string_equal(heard(r), "a c");
-    assert_string_equal(r->synth.last_own, "fine"); /* "c says: fine" is worth saying for that alone */
+    assert_string_equal(r->synth.last_own, "fine"); /* "c says: fine" is read for its own sake */
     r->synth.fail = 1;
     say(r, "d", "fails", ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "e", "does not", ISHOW_CHAT_PRIORITY_NORMAL);
@@ -480,7 +481,7 @@ int main(void) {
         cmocka_unit_test(test_deletion),
         cmocka_unit_test(test_controls),
         cmocka_unit_test(test_names_are_not_repeated),
-        cmocka_unit_test(test_model_in_trouble),
+        cmocka_unit_test(test_a_failing_model),
         cmocka_unit_test(test_old_messages_expire),
         cmocka_unit_test(test_a_slow_model_holds_the_clock),
         cmocka_unit_test(test_malformed_messages),

@@ -1,4 +1,4 @@
-/* Banned words in disguise: what each level finds, and what it must leave alone. */
+/* Disguised banned words: what each level finds, and what it must not match. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,12 +33,12 @@ static int finds(const banned *b, const char *text) {
     return found;
 }
 
-/* The lowest level that finds it; 3: none does. */
+/* The lowest level that matches; 3: none does. */
 static const struct {
     const char *text;
     int level;
 } cases[] = {
-    /* what nobody sees, and other ways to write the same letters */
+    /* invisible characters, and other encodings of the same letters */
     {"b\uE000ad", 0},
     {"b\u0378ad", 0},
     {"b\uFFFDad", 0},
@@ -63,7 +63,7 @@ static const struct {
     {"verrrry wroooong", 1},
     {"hellllll", 1},
     {"禁禁禁止", 0},
-    /* digits and signs */
+    /* digits and signs for letters */
     {"b4d", 1},
     {"b@d", 1},
     {"1d10t", 1},
@@ -74,7 +74,7 @@ static const struct {
     {"b*d", 1},
     {"i***t", 3},
     {"id*ot", 1},
-    /* spaced, and with something between */
+    /* with spaces or other characters between letters */
     {"b a d", 1},
     {"b.a.d", 1},
     {"b-a-d", 1},
@@ -88,7 +88,7 @@ static const struct {
     {"禁，止", 2},
     {"b ad", 2},
     {"idi ot", 2},
-    /* letters that look alike */
+    /* letters of other scripts that look alike */
     {"idiøt", 1},
     {"b\u0430d", 1},
     {"\u0456diot", 1},
@@ -98,7 +98,7 @@ static const struct {
     {"\U0001F1E7\U0001F1E6\U0001F1E9", 1},
     {"ʙᴀᴅ", 1},
     {"\U0001D41Bad", 0},
-    /* plurals, and words in words */
+    /* plurals, and words inside words */
     {"bads", 1},
     {"idiots", 1},
     {"idiotz", 1},
@@ -149,7 +149,7 @@ static void test_levels(void **state) {
     }
 }
 
-/* The whole way: what is published as read was looked at as it is published, names and events too. */
+/* Through the whole filter: the text is checked in the form in which it is published, and so are names and events. */
 static void test_what_is_published_was_checked(void **state) {
     (void)state;
     static const char *const words[] = {"bad"};
@@ -170,7 +170,7 @@ static void test_what_is_published_was_checked(void **state) {
         char id[16];
         snprintf(id, sizeof id, "t%zu", i);
         const ishow_chat_verdict v = say(r, id, texts[i], ISHOW_CHAT_PRIORITY_NORMAL);
-        if (i == 4) { /* a control code is a space: what is published is "b ad thing", which this level lets pass */
+        if (i == 4) { /* a control code becomes a space: "b ad thing" is published, which passes at this level */
             assert_true(v.accepted);
             continue;
         }
@@ -195,7 +195,7 @@ static void test_what_is_published_was_checked(void **state) {
     unmake(r);
 }
 
-/* A list as channels have it: short words that stand inside others. */
+/* A typical list of a channel: short words that occur inside others. */
 static const char *const usual[] = {"ass",  "arse", "bastard", "bitch", "bollocks", "bugger", "cock",  "crap",  "cum",
                                     "damn", "dick", "fag",     "fuck",  "hell",     "hoe",    "homo",  "idiot", "jerk",
                                     "kys",  "nazi", "nude",    "piss",  "porn",     "prick",  "pussy", "rape",  "shit",
@@ -206,7 +206,7 @@ static size_t alarms(FILE *f, const banned *b, int level, size_t *lines) {
     char line[2048];
     size_t n = 0;
     while (fgets(line, sizeof line, f)) {
-        char *text = strchr(line, '\t'); /* in a table the second column is what was written */
+        char *text = strchr(line, '\t'); /* in a table the second column is the text */
         text = text ? text + 1 : line;
         text[strcspn(text, "\t\n")] = '\0';
         if (!*text || *line == '#') continue;
@@ -218,7 +218,8 @@ static size_t alarms(FILE *f, const banned *b, int level, size_t *lines) {
     return n;
 }
 
-/* Lines of the project's own tests and measures, which nobody would ban. ISHOW_CLEAN_LINES: another file, to count. */
+/* Harmless lines from the project's tests and measurements, none of which may match. ISHOW_CLEAN_LINES: another file,
+ * whose matches are counted. */
 static void test_false_alarms(void **state) {
     (void)state;
     static const char *const files[] = {"tests/text/readings.en.tsv",     "tests/text/readings.de.tsv",
@@ -244,11 +245,11 @@ static void test_false_alarms(void **state) {
     }
 }
 
-/* A word in any mix of disguises is found, whatever stands around it; and any text ends well. */
+/* A word with any combination of disguises is found in any surroundings, and any text is handled without a fault. */
 static void test_any_disguise(void **state) {
     (void)state;
     static const char *const ways[][6] = {
-        {"b", "B", "8", "\u0184", "bbb", "Ｂ"}, /* U+0184 looks alike and is not known */
+        {"b", "B", "8", "\u0184", "bbb", "Ｂ"}, /* U+0184 looks like a letter, but the table lacks it */
         {"a", "4", "@", "\u0430", "aaaa", "á"},
         {"d", "D", "ⓓ", "dddd", "d\u0301", "ᴅ"}};
     static const char *const between[] = {"", "", "", ".", "-", "\U0001F600", "\u200B", "_", "*"};
@@ -259,7 +260,7 @@ static void test_any_disguise(void **state) {
         char text[256];
         uint32_t way[3] = {roll(6), roll(6), roll(6)};
         if (way[0] == 3) way[0] = 0;
-        if (way[0] == 2 && way[1] > 0 && way[1] < 3) way[1] = 0; /* some letter must be one */
+        if (way[0] == 2 && way[1] > 0 && way[1] < 3) way[1] = 0; /* at least one letter must be unchanged */
         size_t n = (size_t)sprintf(text, "%s", around[roll(6)]);
         for (int i = 0; i < 3; i++)
             n += (size_t)sprintf(text + n, "%s%s", ways[i][way[i]], i < 2 ? between[roll(9)] : "");
@@ -277,13 +278,13 @@ static void test_any_disguise(void **state) {
         for (uint32_t i = roll(90); i; i--) n += (size_t)sprintf(text + n, "%s", parts[roll(15)]);
         text[n] = '\0';
         int before = 0;
-        for (int level = 0; level < 3; level++) { /* a level finds what the one below finds */
+        for (int level = 0; level < 3; level++) { /* a level finds everything that the level below finds */
             const int found = finds(levels[level], text);
             assert_true(found >= before);
             before = found;
         }
     }
-    /* texts that make much work: none takes longer than the suite can wait */
+    /* texts that take much work: none may exceed the time limit of the suite */
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         char *text = malloc(16384 * 4 + 1);
         assert_non_null(text);

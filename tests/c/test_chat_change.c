@@ -1,4 +1,4 @@
-/* Other options for a chat that runs: rules are exchanged, what is remembered and what waits stays. */
+/* New options for a running chat: rules are replaced; remembered viewers and waiting messages stay. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,7 @@ static void rules_are_exchanged_and_nothing_is_forgotten(void **state) {
     change(r, &o);
     assert_int_equal(say_as(r, "c", "cem", "More spam.", ISHOW_CHAT_PRIORITY_NORMAL).reason, ISHOW_CHAT_BY_BANNED_WORD);
     assert_int_equal(say_as(r, "d", "ann", "And again.", ISHOW_CHAT_PRIORITY_NORMAL).reason,
-                     ISHOW_CHAT_BY_COOLDOWN); /* she was heard under the old rules */
+                     ISHOW_CHAT_BY_COOLDOWN); /* her message was counted under the old rules */
     assert_int_equal(say_as(r, "a", "dee", "Other words.", ISHOW_CHAT_PRIORITY_NORMAL).reason, ISHOW_CHAT_BY_DUPLICATE);
     assert_int_equal(counts(r).waiting, 2);
     change(r, &r->o);

@@ -1,4 +1,4 @@
-/* What is read and what is not, and in which words. */
+/* Which messages are read, and in which words. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,18 +24,18 @@ static void test_banned_words_are_words(void **state) {
                                           "我说禁止啊",      "так НЕЛЬЗЯ",   "(bad)"};
     static const char *const passed[] = {"badge", "a forbad thing", "very much wrong", "нельзяя", "be a d"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-        if (i == 5) continue; /* two spaces between the words: the next loop */
+        if (i == 5) continue; /* two spaces between the words */
         if (filter_ask_text(f, "anna", refused[i], 0) != ISHOW_CHAT_BY_BANNED_WORD) fail_msg("%s passes", refused[i]);
     }
     for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
         if (filter_ask_text(f, "anna", passed[i], 0) != -1) fail_msg("%s is refused", passed[i]);
     ishow_chat_message m = fake_message("", "7", "hello");
-    m.display_name = fake_span("Bad"); /* names are read too */
+    m.display_name = fake_span("Bad"); /* names are read as well */
     assert_int_equal(filter_ask(f, m, 0, NULL), ISHOW_CHAT_BY_BANNED_WORD);
     filter_free(f);
 }
 
-static void test_who(void **state) {
+static void test_allowed_viewers(void **state) {
     (void)state;
     static const char *const platforms[] = {"test", "twitch"}, *const channels[] = {"Room"},
                              *const bots[] = {"NightBot"}, *const blocked[] = {"eve", "twitch:mallory", "u-99"};
@@ -59,7 +59,7 @@ static void test_who(void **state) {
     assert_int_equal(filter_ask(f, m, 0, NULL), ISHOW_CHAT_BY_BOT);
     assert_int_equal(filter_ask_text(f, "Eve", "hello", 0), ISHOW_CHAT_BY_BLOCKLIST);
     assert_int_equal(filter_ask_text(f, "u-99", "hello", 0), ISHOW_CHAT_BY_BLOCKLIST);
-    assert_int_equal(filter_ask_text(f, "mallory", "hello", 0), -1); /* another platform's */
+    assert_int_equal(filter_ask_text(f, "mallory", "hello", 0), -1); /* a message of another platform */
     m = fake_message("same", "bob", "hello");
     assert_int_equal(filter_ask(f, m, 0, NULL), -1);
     assert_int_equal(filter_ask(f, m, 0, NULL), ISHOW_CHAT_BY_DUPLICATE);
@@ -76,7 +76,7 @@ static void test_who(void **state) {
     m.system_text = fake_span("300 raiders");
     assert_int_equal(filter_ask(f, m, 1, NULL), ISHOW_CHAT_BY_KIND);
     m = fake_message("", "bob", "hello");
-    m.priority = ISHOW_CHAT_PRIORITY_PAID; /* who pays is read */
+    m.priority = ISHOW_CHAT_PRIORITY_PAID; /* paid messages are read */
     assert_int_equal(filter_ask(f, m, 0, NULL), -1);
     filter_free(f);
 }
@@ -126,7 +126,7 @@ static void test_commands_and_voices(void **state) {
     filtered_free(&r);
     m = fake_message("v2", "anna", "hello again");
     assert_true(filter_message(f, &m, 0, &r));
-    assert_string_equal(r.voice, "zhong"); /* chosen, although the text is English */
+    assert_string_equal(r.voice, "zhong"); /* the viewer's choice, although the text is English */
     assert_string_equal(r.language, "en");
     filtered_free(&r);
     m = fake_message("v3", "anna", "!voice nobody");
@@ -149,7 +149,7 @@ static void test_commands_and_voices(void **state) {
     assert_true(filter_message(f, &m, 0, &r));
     assert_string_equal(r.voice, "zhong");
     filtered_free(&r);
-    for (int i = 0; i < 24; i++) { /* no voice speaks French: each keeps their own, also one that speaks Chinese */
+    for (int i = 0; i < 24; i++) { /* no voice speaks French: each viewer keeps the own voice, also a Chinese one */
         char user[16], id[16], kept[65];
         snprintf(user, sizeof user, "user%d", i);
         snprintf(id, sizeof id, "k%d", 2 * i);
@@ -166,7 +166,7 @@ static void test_commands_and_voices(void **state) {
     }
     filter_free(f);
 
-    /* Viewers are spread over the voices, keep theirs, and when a voice is added only those who get it change. */
+    /* Viewers are distributed over the voices and keep them; when a voice is added, only viewers who get it change. */
     ishow_chat_voice many[8] = {{"v0", "en"}, {"v1", "en"}, {"v2", "en"}, {"v3", "en"},
                                 {"v4", "en"}, {"v5", "en"}, {"v6", "en"}, {"v7", "en"}};
     o.voices = many;
@@ -189,7 +189,7 @@ static void test_commands_and_voices(void **state) {
     for (int i = 0; i < 8; i++) assert_true(per_voice[i] > 150 && per_voice[i] < 350);
 }
 
-static void test_tempo(void **state) {
+static void test_rate_limits(void **state) {
     (void)state;
     ishow_chat_options o = ishow_chat_options_default();
     o.cooldown_seconds = 5;
@@ -199,8 +199,9 @@ static void test_tempo(void **state) {
     filter *f = filter_make(&o);
     assert_int_equal(filter_ask_text(f, "anna", "first", 0), -1);
     assert_int_equal(filter_ask_text(f, "anna", "second", 2), ISHOW_CHAT_BY_COOLDOWN);
-    assert_int_equal(filter_ask_text(f, "anna", "FIRST! 😀", 6), -1); /* punctuation makes it other words */
-    assert_int_equal(filter_ask_text(f, "anna", "First! :)", 8), ISHOW_CHAT_BY_REPEAT); /* emotes and case do not */
+    assert_int_equal(filter_ask_text(f, "anna", "FIRST! 😀", 6), -1); /* with other punctuation it is another text */
+    assert_int_equal(filter_ask_text(f, "anna", "First! :)", 8),
+                     ISHOW_CHAT_BY_REPEAT); /* other emotes or case do not make it another text */
     assert_int_equal(filter_ask_text(f, "anna", "fifth", 9), ISHOW_CHAT_BY_FLOOD);
     assert_int_equal(filter_ask_text(f, "anna", "sixth", 12), -1);
     ishow_chat_message m = fake_message("", "mo", "calm down");
@@ -211,7 +212,7 @@ static void test_tempo(void **state) {
     o.rate = 10;
     f = filter_make(&o);
     int passed = 0;
-    for (int i = 0; i < 1000; i++) { /* 100 a second for ten seconds, each from another viewer */
+    for (int i = 0; i < 1000; i++) { /* 100 messages a second for ten seconds, each from another viewer */
         char user[16], text[32];
         snprintf(user, sizeof user, "u%d", i);
         snprintf(text, sizeof text, "message number %d", i);
@@ -219,7 +220,7 @@ static void test_tempo(void **state) {
         assert_true(verdict == -1 || verdict == ISHOW_CHAT_BY_RATE);
         passed += verdict == -1;
     }
-    assert_true(passed >= 110 && passed <= 121); /* a burst of twenty and ten a second */
+    assert_true(passed >= 110 && passed <= 121); /* a burst of twenty, then ten a second */
     filter_free(f);
 }
 
@@ -294,7 +295,7 @@ static void check_said(const ishow_chat_message *m, const char *text, int names,
     char *said = say_item(it, &o, "", names);
     assert_string_equal(said, wanted);
     free(said);
-    /* what the journal keeps says the same */
+    /* the row in the journal has the same text */
     char *record = item_record(it);
     item *again = item_from_record(record, 5);
     assert_non_null(again);
@@ -306,7 +307,7 @@ static void check_said(const ishow_chat_message *m, const char *text, int names,
     item_free(it);
 }
 
-/* The platform hides who they are: one mask, many people. */
+/* The platform hides the viewers' names: many people have the same masked name. */
 static void test_the_masked_are_not_one_person(void **state) {
     (void)state;
     static const ishow_chat_voice voices[] = {{"a", NULL}, {"b", NULL}};
@@ -347,7 +348,7 @@ static void test_a_subscription_needs_no_words(void **state) {
     m.gift_name = fake_span("舰长");
     assert_true(filter_message(f, &m, 0, &r));
     assert_true(r.accepted);
-    assert_string_equal(r.language, "zh"); /* of the words that are said */
+    assert_string_equal(r.language, "zh"); /* in the words that are read */
     filtered_free(&r);
     filter_free(f);
 }
@@ -373,7 +374,7 @@ static void test_templates(void **state) {
     m.kind = ISHOW_CHAT_KIND_SUBSCRIPTION;
     m.system_text = fake_span("Anna subscribed for 3 months.");
     check_said(&m, "love it", 1, "Anna subscribed for 3 months. love it");
-    m.kind = ISHOW_CHAT_KIND_GIFT; /* the platform's words, where it has some: no plan has a name in "5 gifts" */
+    m.kind = ISHOW_CHAT_KIND_GIFT; /* the platform's own text, where it has one: "5 gifts" has no name of a tier */
     m.system_text = fake_span("Anna is gifting 5 Tier 1 Subs!");
     check_said(&m, "", 1, "Anna is gifting 5 Tier 1 Subs!");
     m.kind = ISHOW_CHAT_KIND_SUBSCRIPTION;
@@ -402,7 +403,7 @@ static void test_ids_are_forgotten_in_order(void **state) {
         for (int i = 0; i < 3 * SEEN_MAX; i++) {
             snprintf(id, sizeof id, "m%d", i);
             ishow_chat_message m = fake_message(id, "anna", "hello");
-            assert_int_equal(filter_ask(f, m, 0, NULL), -1); /* each came more than SEEN_MAX messages ago, or never */
+            assert_int_equal(filter_ask(f, m, 0, NULL), -1); /* each id is older than SEEN_MAX messages, or new */
             if (i % 97 == 0) assert_int_equal(filter_ask(f, m, 0, NULL), ISHOW_CHAT_BY_DUPLICATE);
         }
     filter_free(f);
@@ -411,10 +412,10 @@ static void test_ids_are_forgotten_in_order(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_banned_words_are_words),
-        cmocka_unit_test(test_who),
+        cmocka_unit_test(test_allowed_viewers),
         cmocka_unit_test(test_only_what_was_written_with_a_reward),
         cmocka_unit_test(test_commands_and_voices),
-        cmocka_unit_test(test_tempo),
+        cmocka_unit_test(test_rate_limits),
         cmocka_unit_test(test_priorities_by_mention),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_the_masked_are_not_one_person),

@@ -1,5 +1,5 @@
-/* The journal on a real disk: a process is killed at any moment, and each message it had accepted is heard once or
- * reported. */
+/* The journal on a real disk: a process is killed at any moment, and each message that it had accepted is played once
+ * or reported as interrupted. */
 #include <jansson.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -29,7 +29,7 @@ typedef struct world {
     ishow_journal *journal;
     ishow_chat *chat;
     ishow_chat_reader *reader;
-    int out; /* where a child says what it did */
+    int out; /* where a child process writes what it did */
 } world;
 
 static void begin(world *w) {
@@ -58,7 +58,7 @@ static void end(world *w) {
     ishow_store_close(w->store);
 }
 
-/* One line "WORD ID\n", whole also when we are killed at once. */
+/* Writes the line "WORD ID\n" with one call, so that it is complete even when the process is killed at once. */
 static void tell(int out, const char *word, const char *id) {
     char line[64];
     const int n = snprintf(line, sizeof line, "%s %s\n", word, id);
@@ -92,7 +92,7 @@ static void durable(void *user, ishow_status status) {
     free(a);
 }
 
-/* Takes messages and reads them until somebody kills it; first says what it found. */
+/* Receives messages and plays them until it is killed; first writes what it recovered. */
 static void live(world *w, int first) {
     begin(w);
     ishow_chat_counts n;
@@ -107,7 +107,8 @@ static void live(world *w, int first) {
         snprintf(a->id, sizeof a->id, "m%d", first + i);
         char text[48];
         snprintf(text, sizeof text, "words of message %d", first + i);
-        ishow_chat_message m = fake_message(a->id, a->id, text); /* a is gone as soon as it is durable */
+        ishow_chat_message m =
+            fake_message(a->id, a->id, text); /* the row of a is deleted as soon as that is durable */
         m.priority = (ishow_chat_priority)(i % ISHOW_CHAT_PRIORITIES);
         ishow_chat_verdict v;
         ishow_error error = {0};
@@ -126,11 +127,11 @@ static void live(world *w, int first) {
 }
 
 typedef struct fate {
-    int kept, heard, gone; /* the last life that reported it, 0: none did */
+    int kept, heard, gone; /* the last process that reported it; 0: none */
 } fate;
 
-/* Adds up to `most` lines of the story of a life (1, 2, ...); how many messages it reported as interrupted. A life that
- * is killed before the disk has what it reported is followed by one that reports it again. */
+/* Evaluates up to `most` lines of what process number `life` (1, 2, ...) wrote; returns how many messages it reported
+ * as interrupted. When a process is killed before the disk has what it reported, the next one reports it again. */
 static int read_story(FILE *in, fate *fates, int life, int most) {
     char word[16], id[24];
     int interrupted = 0;
@@ -171,14 +172,14 @@ static void test_killed_at_any_moment(void **state) {
         close(ends[1]);
         FILE *in = fdopen(ends[0], "r");
         interrupted += read_story(in, fates, l + 1, 40 + 17 * l);
-        kill(child, SIGKILL); /* wherever it is now */
+        kill(child, SIGKILL); /* in whatever state it is now */
         int status;
         waitpid(child, &status, 0);
         assert_true(WIFSIGNALED(status));
         interrupted += read_story(in, fates, l + 1, -1);
         fclose(in);
     }
-    /* The last life reads what is left. */
+    /* The last process plays what is left. */
     begin(&w);
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -193,7 +194,7 @@ static void test_killed_at_any_moment(void **state) {
         ishow_chat_step(w.chat);
         tell_events(&w);
         ishow_chat_counts_get(w.chat, &n);
-        usleep(20); /* the database's answers come by the real clock */
+        usleep(20); /* answers of the database come in real time */
     }
     assert_int_equal(n.waiting, 0);
     close(ends[1]);
@@ -206,8 +207,8 @@ static void test_killed_at_any_moment(void **state) {
             fail_msg("message %d was kept %d times and heard %d times", i, fates[i].kept, fates[i].heard);
         lost += fates[i].kept && !fates[i].heard && !fates[i].gone;
     }
-    /* One that was marked and not heard before the kill is among those reported as interrupted; so is one that was
-     * heard in part. */
+    /* A message that was marked and not played before the kill is reported as interrupted, and so is one that was
+     * played in part. */
     assert_true(kept > 50);
     assert_true(interrupted <= LIVES);
     if (lost > interrupted) fail_msg("%d messages of %d are lost, %d were reported", lost, kept, interrupted);
@@ -257,7 +258,7 @@ static void test_what_is_kept(void **state) {
     assert_int_equal(ishow_journal_create(&journal, store, &error), ISHOW_OK);
     ishow_chat_journal j = ishow_journal_table(journal);
     int answers = 0;
-    for (uint64_t i = 1; i <= 3000; i++) { /* far more than the store's queue holds */
+    for (uint64_t i = 1; i <= 3000; i++) { /* many more than the store's queue holds */
         j.put(j.self, i, "text");
         j.sync(j.self, nothing, &answers, i);
     }
@@ -286,7 +287,7 @@ static void test_what_is_kept(void **state) {
     assert_int_equal(system(command), 0);
 }
 
-/* Waits until what was asked for is answered; the hundreds count failures. */
+/* Waits until all requests are answered; failures are counted in steps of 100. */
 static void count_answer(void *self, uint64_t ticket, ishow_status status) {
     (void)ticket;
     __atomic_fetch_add((int *)self, status == ISHOW_OK ? 1 : 100, __ATOMIC_RELAXED);
@@ -297,8 +298,8 @@ static void until_answers(const int *answers, int n) {
     assert_int_equal(__atomic_load_n(answers, __ATOMIC_RELAXED), n);
 }
 
-/* A sync during a fault of the disk says so; what was written then is on the disk once it works again, but for messages
- * that are over. */
+/* A sync while the disk fails returns an error; rows that were written then reach the disk once it works again, except
+ * those of messages that have ended. */
 static void test_a_disk_that_fails(void **state) {
     (void)state;
     for (int gives_up = 0; gives_up < 2; gives_up++) {
@@ -318,18 +319,18 @@ static void test_a_disk_that_fails(void **state) {
         j.put(j.self, 11, "text");
         j.sync(j.self, count_answer, &answers, 2);
         until_answers(&answers, 101);
-        for (uint64_t i = 12; i <= 400; i++) { /* come and go while the disk fails */
+        for (uint64_t i = 12; i <= 400; i++) { /* received and ended while the disk fails */
             j.put(j.self, i, "text");
             j.mark(j.self, i);
             j.drop(j.self, i);
         }
-        j.drop(j.self, 3); /* this one has a row */
+        j.drop(j.self, 3); /* this message has a row */
         j.mark(j.self, 4);
         j.put(j.self, 500, "text");
         j.voice(j.self, "test:anna", "!bass");
         j.sync(j.self, count_answer, &answers, 3);
         until_answers(&answers, 201);
-        for (uint64_t i = 501; i <= 700; i++) { /* also those who ask while a batch fails are answered */
+        for (uint64_t i = 501; i <= 700; i++) { /* requests that come while a batch fails are answered as well */
             j.put(j.self, i, "text");
             j.sync(j.self, count_answer, &answers, i);
             j.drop(j.self, i);
@@ -348,7 +349,7 @@ static void test_a_disk_that_fails(void **state) {
         int seen[4] = {0};
         assert_int_equal(j.load(j.self, count_any, count_viewer, seen, &error), ISHOW_OK);
         if (gives_up)
-            assert_true(seen[0] >= 10); /* at least what was durable before */
+            assert_true(seen[0] >= 10); /* at least the rows that were durable before */
         else {
             assert_int_equal(seen[0], 11);
             assert_int_equal(seen[1], 1);

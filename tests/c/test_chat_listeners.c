@@ -1,4 +1,4 @@
-/* What the listeners of a chat get, and many threads at once. */
+/* The events that listeners of a chat get, and concurrent use by many threads. */
 #include <jansson.h>
 #include <math.h>
 #include <pthread.h>
@@ -38,11 +38,11 @@ static void test_listeners_hear_the_same(void **state) {
     assert_string_equal(field(&late_log[1], "id"), "a");
     const double at = number(&late_log[1], "at");
     assert_true(fabs(at - s.position) < 0.01);
-    assert_string_equal(late_log[2].name, "audio"); /* the piece that is heard now */
+    assert_string_equal(late_log[2].name, "audio"); /* the piece that plays now */
     assert_true(number(&late_log[2], "t0") <= at && number(&late_log[2], "t1") > at);
     run(r, 5);
     n_late = hear(late, late_log, n_late, &rest, &n_rest);
-    /* From there on both have the same events. */
+    /* From then on both get the same events. */
     size_t i = 0, same = 0;
     while (strcmp(r->log[i].id, late_log[2].id)) i++;
     for (size_t k = 2; k < n_late; k++, i++) {
@@ -55,7 +55,7 @@ static void test_listeners_hear_the_same(void **state) {
     assert_true(same > 10);
     ishow_chat_reader_close(late);
 
-    /* Last-Event-ID: all that was missed, once. */
+    /* With Last-Event-ID: every missed event, once. */
     const size_t before = r->n_log;
     char last[64];
     strcpy(last, r->log[before - 1].id);
@@ -68,7 +68,7 @@ static void test_listeners_hear_the_same(void **state) {
     assert_int_equal(n_late, r->n_log - before);
     for (size_t k = 0; k < n_late; k++) assert_string_equal(late_log[k].id, r->log[before + k].id);
     ishow_chat_reader_close(late);
-    /* An id of another run, or none at all: from the beginning. */
+    /* With an id of another process, or none: from the beginning. */
     static const char *const strange[] = {"00000000-5", "nonsense", "", "-", "12345678-99999999999999999999999"};
     for (size_t k = 0; k < 5; k++) {
         for (size_t j = 0; j < n_late; j++) json_decref(late_log[j].data);
@@ -107,13 +107,13 @@ static void test_slow_listeners_are_bounded(void **state) {
         memcpy(all + total, part, n);
         total += n;
     }
-    /* The rest of the first event, what was missed, and at most the bound. */
+    /* The rest of the first event and the missed events, at most up to the limit. */
     assert_true(total < ISHOW_CHAT_READER_BYTES + 4000);
     assert_non_null(strstr(all, "\"missed\":"));
     assert_non_null(strstr(all, "\"m39\""));
     assert_null(strstr(all, "\"m0\""));
     free(all);
-    assert_int_equal(count(r, "start"), 40); /* nobody else lost anything */
+    assert_int_equal(count(r, "start"), 40); /* no other listener lost an event */
     ishow_chat_reader_close(slow);
     unmake(r);
 }
@@ -205,10 +205,10 @@ static void test_threads(void **state) {
     (void)state;
     rig *r = make();
     fake_clock *clock = &r->clock;
-    clock->now = 1e6; /* the synth is ready at once: its clock does not run */
+    clock->now = 1e6; /* clips are ready at once, since the synthesiser's clock stands still */
     r->synth.make_ratio = 0;
     r->synth.character_seconds = 0.002;
-    r->o.now = NULL; /* the chat's is the real one */
+    r->o.now = NULL; /* the chat uses the real clock */
     r->o.gap_seconds = 0;
     r->o.queue_max = 64;
     open_chat(r);
@@ -227,7 +227,7 @@ static void test_threads(void **state) {
         assert_null(failed);
     }
     ishow_chat_counts n;
-    for (int i = 0; i < 2000; i++) { /* until all is heard */
+    for (int i = 0; i < 2000; i++) { /* until everything has been played */
         ishow_chat_counts_get(r->chat, &n);
         if (!n.waiting) break;
         usleep(10000);

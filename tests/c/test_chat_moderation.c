@@ -1,4 +1,4 @@
-/* Moderation of a running chat: muted viewers, approval, commands of moderators, and the last clip. */
+/* Moderation of a running chat: muted viewers, approval, commands of moderators, and repeating the last clip. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +53,8 @@ static void test_a_muted_viewer(void **state) {
     run(r, 5);
     assert_string_equal(heard(r), "a1 b1");
     assert_int_equal(counts(r).dropped[ISHOW_CHAT_BY_MUTED], 3);
-    assert_int_equal(ishow_chat_mute(r->chat, "test", "anna", &dropped, &error), ISHOW_OK); /* again: the same */
+    assert_int_equal(ishow_chat_mute(r->chat, "test", "anna", &dropped, &error),
+                     ISHOW_OK); /* a second time: the same result */
     assert_int_equal(dropped, 0);
     json_t *queue = queue_of(r), *muted = json_object_get(queue, "muted");
     assert_int_equal(json_array_size(muted), 1);
@@ -61,7 +62,7 @@ static void test_a_muted_viewer(void **state) {
     assert_string_equal(json_string_value(json_object_get(json_array_get(muted, 0), "user")), "anna");
     json_decref(queue);
     close_chat(r);
-    open_chat(r); /* a restart forgets nobody */
+    open_chat(r); /* muted viewers stay muted over a restart */
     assert_int_equal(say_as(r, "a4", "anna", "again", ISHOW_CHAT_PRIORITY_NORMAL).reason, ISHOW_CHAT_BY_MUTED);
     assert_int_equal(ishow_chat_unmute(r->chat, "test", "Anna", &was_muted, &error), ISHOW_OK);
     assert_true(was_muted);
@@ -100,7 +101,7 @@ static void test_approval(void **state) {
     assert_true(v.accepted && !v.held);
     run(r, 5);
     assert_string_equal(heard(r), "m1");
-    assert_int_equal(count(r, "message"), 1); /* what is held is not published */
+    assert_int_equal(count(r, "message"), 1); /* held messages are not published */
     json_t *queue = queue_of(r);
     assert_int_equal(json_array_size(json_object_get(queue, "held")), 2);
     assert_int_equal(json_integer_value(json_object_get(queue, "total")), 0);
@@ -111,7 +112,7 @@ static void test_approval(void **state) {
     assert_string_equal(heard(r), "m1 h1");
     assert_int_equal(count(r, "message"), 2);
     close_chat(r);
-    open_chat(r); /* what was held is held still, over a restart */
+    open_chat(r); /* held messages are still held after a restart */
     forget_log(r);
     run(r, 3);
     assert_string_equal(heard(r), "");
@@ -121,7 +122,7 @@ static void test_approval(void **state) {
     json_t *refused = json_object_get(queue, "refused");
     assert_string_equal(json_string_value(json_object_get(json_array_get(refused, 0), "reason")), "rejected");
     json_decref(queue);
-    /* bounded as the queue is; deleting and expiring reach it too */
+    /* held messages are limited like the queue, and can be deleted and expire */
     char id[16];
     for (int i = 0; i < 6; i++) {
         snprintf(id, sizeof id, "f%d", i);
@@ -163,7 +164,7 @@ static void test_commands(void **state) {
     run(r, 20);
     say(r, "long", LONG, ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 1);
-    say_with(r, "s1", "eve", "!skip", ISHOW_CHAT_ROLE_SUBSCRIBER); /* not hers to say */
+    say_with(r, "s1", "eve", "!skip", ISHOW_CHAT_ROLE_SUBSCRIBER); /* she has no right to this command */
     run(r, 0.5);
     assert_int_equal(counts(r).skipped, 0);
     const ishow_chat_verdict v = say_with(r, "s2", "mo", "?SKIP", ISHOW_CHAT_ROLE_MODERATOR);
@@ -176,8 +177,8 @@ static void test_commands(void **state) {
     unmake(r);
 }
 
-/* Whoever ends the program waits while ishow_chat_finish says so: the clip is heard, the rest waits for the next start.
- */
+/* A program that ends waits as long as ishow_chat_finish returns 1: the current clip ends, the others wait for the next
+ * start. */
 static void test_the_last_clip(void **state) {
     (void)state;
     rig *r = make_with_journal();
@@ -191,7 +192,7 @@ static void test_the_last_clip(void **state) {
         assert_true(++turns < 20);
     }
     run(r, 3);
-    assert_string_equal(heard(r), "a"); /* no other begins */
+    assert_string_equal(heard(r), "a"); /* no other clip starts */
     assert_int_equal(counts(r).spoken, 1);
     close_chat(r);
     forget_log(r);
@@ -202,7 +203,7 @@ static void test_the_last_clip(void **state) {
     say(r, "c", LONG, ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 1);
     ishow_chat_pause(r->chat, 1);
-    assert_int_equal(ishow_chat_finish(r->chat), 0); /* nobody waits for a clip that stands */
+    assert_int_equal(ishow_chat_finish(r->chat), 0); /* nothing waits for a clip that is paused */
     unmake(r);
 }
 

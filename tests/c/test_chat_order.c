@@ -1,4 +1,4 @@
-/* Whose turn it is: money compared in one currency, and viewers who want more than their share. */
+/* The order of messages: payments compared in one currency, and viewers who write more than their share. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,16 +48,16 @@ static void test_money_goes_first(void **state) {
     pay(r, "gold", ISHOW_CHAT_KIND_GIFT, 10, "CNY", 0);
     pay(r, "bits", ISHOW_CHAT_KIND_PAID, 0, "", 5000);
     const ishow_chat_verdict v = pay(r, "yuan", ISHOW_CHAT_KIND_PAID, 1000, "CNY", 0);
-    assert_int_equal(v.position, 1); /* behind what plays */
+    assert_int_equal(v.position, 1); /* behind the clip that plays */
     pay(r, "euro", ISHOW_CHAT_KIND_PAID, 5, "EUR", 0);
     say(r, "talk", "talk", ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 40);
-    /* every fourth turn goes to the rest only once that has waited for ageing_seconds */
+    /* every fourth turn goes to other messages, but only to those that have waited for ageing_seconds */
     assert_string_equal(heard(r), "first yuan bits yen euro gold silver talk");
     unmake(r);
 }
 
-/* A small payment waits for greater ones that come later, but not for ever: each 30 s lift it by a doubling. */
+/* A small payment waits for greater ones that come later, but not without end: every 30 s its worth doubles. */
 static void test_small_money_is_heard(void **state) {
     (void)state;
     rig *r = make();
@@ -85,7 +85,7 @@ static void test_a_viewer_with_ten_messages(void **state) {
         say_as(r, id, "anna", i % 2 ? "one thing" : "or another", ISHOW_CHAT_PRIORITY_NORMAL);
         r->clock.now += 0.001;
     }
-    for (int i = 0; i < 10; i++) { /* ids differ, so the text must: no merging */
+    for (int i = 0; i < 10; i++) { /* texts differ, so that they are not merged */
         snprintf(id, sizeof id, "m%d", i);
         char text[32];
         snprintf(text, sizeof text, "command number %d", i);
@@ -100,12 +100,12 @@ static void test_a_viewer_with_ten_messages(void **state) {
     assert_true(b.position <= 6);
     say(r, "carl", "hello from carl", ISHOW_CHAT_PRIORITY_NORMAL);
     run(r, 60);
-    /* the two texts of anna were merged: she has two turns of which the second waits */
+    /* two texts of anna were merged: she has two turns, the second of which waits */
     assert_string_equal(heard(r), "first a0 m0 m1 m2 bob carl a1");
     unmake(r);
 }
 
-/* A full queue of talk does not last longer than it is of interest. */
+/* Messages that wait in a full queue expire. */
 static void test_talk_expires(void **state) {
     (void)state;
     rig *r = make();
@@ -114,7 +114,7 @@ static void test_talk_expires(void **state) {
     open_chat(r);
     ishow_chat_pause(r->chat, 1);
     say_as(r, "a0", "anna", "one", ISHOW_CHAT_PRIORITY_NORMAL);
-    say_as(r, "a1", "anna", "two", ISHOW_CHAT_PRIORITY_NORMAL); /* one turn back: not at the head when it expires */
+    say_as(r, "a1", "anna", "two", ISHOW_CHAT_PRIORITY_NORMAL); /* one turn later: it is not first when it expires */
     run(r, 1);
     say(r, "b", "three", ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "p", "paid", ISHOW_CHAT_PRIORITY_PAID);
@@ -128,7 +128,7 @@ static void test_talk_expires(void **state) {
     unmake(r);
 }
 
-/* Another ageing: what waits is in the order of the new one. */
+/* With another ageing_seconds, waiting messages are in the order that it gives. */
 static void test_ageing_changes(void **state) {
     (void)state;
     rig *r = make();

@@ -1,4 +1,4 @@
-/* What of a chat survives the end of its process, with a journal in memory. */
+/* Messages that survive the end of a process, with a journal in memory. */
 #include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
@@ -15,8 +15,8 @@
 #include "chat_rig.h"
 
 static void crash(rig *r) {
-    /* What a killed process leaves: the rows, and nobody who answers. The chat is freed without its journal noticing.
-     */
+    /* Simulates a killed process: its rows stay, and nothing is answered. The chat is freed without a call of its
+     * journal. */
     fake_journal *kept = calloc(1, sizeof *kept);
     assert_non_null(kept);
     for (size_t i = 0; i < r->journal->n; i++) {
@@ -37,7 +37,7 @@ static void crash(rig *r) {
     r->n_text = 0;
 }
 
-/* Counts what is durable in the ones and what could not be kept in the hundreds. */
+/* Counts durable messages in steps of 1, and those that could not be kept in steps of 100. */
 static void note(void *user, ishow_status status) { *(int *)user += status == ISHOW_OK ? 1 : 100; }
 
 static void test_journal(void **state) {
@@ -66,12 +66,12 @@ static void test_journal(void **state) {
     assert_true(say(r, "c2", "Merged words", ISHOW_CHAT_PRIORITY_NORMAL).merged);
     assert_int_equal(r->journal->n, 3);
     fake_journal_answer(r->journal);
-    run(r, 3); /* a has audio, but is not heard before its mark is durable */
+    run(r, 3); /* a has audio, but does not play before its mark is durable */
     assert_string_equal(heard(r), "");
     assert_true(r->journal->n_held >= 1);
     assert_true(r->journal->rows[0].marked);
 
-    crash(r); /* between the mark and the first sound: reported, not repeated */
+    crash(r); /* killed between the mark and the first audio: the message is reported and not repeated */
     open_chat(r);
     ishow_chat_counts n = counts(r);
     assert_true(n.received == 4 && n.recovered == 4 && n.waiting == 3 && n.dropped[ISHOW_CHAT_BY_INTERRUPTION] == 1);
@@ -80,12 +80,12 @@ static void test_journal(void **state) {
     v = say(r, "b", "the same id", ISHOW_CHAT_PRIORITY_NORMAL);
     assert_true(!v.accepted && v.reason == ISHOW_CHAT_BY_DUPLICATE);
     v = say(r, "e", "a new one", ISHOW_CHAT_PRIORITY_NORMAL);
-    assert_true(v.number > 3); /* numbers go on */
-    run(r, 3);                 /* b is being heard */
+    assert_true(v.number > 3); /* numbers continue */
+    run(r, 3);                 /* b plays */
     assert_string_equal(heard(r), "b");
     assert_string_equal(field(nth(r, "start", 0), "voice"), "bass");
 
-    crash(r); /* in the middle of b */
+    crash(r); /* killed in the middle of b */
     open_chat(r);
     n = counts(r);
     assert_true(n.recovered == 4 && n.waiting == 3 && n.dropped[ISHOW_CHAT_BY_INTERRUPTION] == 1);
@@ -98,7 +98,7 @@ static void test_journal(void **state) {
     assert_string_equal(field(nth(r, "start", 2), "voice"), "bass"); /* still his */
     assert_int_equal(r->journal->n, 0);
 
-    /* Whatever way a message ends, it leaves the journal. */
+    /* However a message ends, its row is deleted. */
     say(r, "h", "skipped words", ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "i", "deleted words", ISHOW_CHAT_PRIORITY_NORMAL);
     say(r, "j", "cleared words", ISHOW_CHAT_PRIORITY_NORMAL);
@@ -106,7 +106,7 @@ static void test_journal(void **state) {
     ishow_chat_delete(r->chat, "test", NULL, "i");
     ishow_chat_clear(r->chat);
     assert_int_equal(r->journal->n, 0);
-    /* A record of another program's is reported and not taken. */
+    /* A row of another program is reported and not read. */
     r->journal->rows[0] = (fake_row){77, 0, strdup("{}")};
     r->journal->n = 1;
     crash(r);
@@ -116,7 +116,7 @@ static void test_journal(void **state) {
     unmake(r);
 }
 
-/* An orderly end: what was being heard is over, what was about to be heard waits again. */
+/* After an orderly end the clip that was playing has ended, and the message that was next waits again. */
 static void test_an_orderly_end(void **state) {
     (void)state;
     for (int heard = 0; heard < 2; heard++) {
@@ -148,13 +148,12 @@ static ishow_chat_verdict send_durably(rig *r, const char *id, const char *user,
     return v;
 }
 
-/* A message that its sender wants kept and that cannot be written is not in the queue, is counted, and may be sent
- * again. */
+/* A message that must be durable and cannot be written is not queued, is counted, and may be sent again. */
 static void test_what_cannot_be_kept_is_withdrawn(void **state) {
     (void)state;
     rig *r = make();
     r->o.repeat_seconds = 600;
-    r->synth.busy = 1000; /* so that nothing is being made, and the same words are still merged */
+    r->synth.busy = 1000; /* so that nothing is synthesised, and equal texts are still merged */
     r->o.flood_messages = 2;
     r->o.flood_seconds = 600;
     r->journal = calloc(1, sizeof *r->journal);
@@ -162,11 +161,11 @@ static void test_what_cannot_be_kept_is_withdrawn(void **state) {
     ishow_chat_pause(r->chat, 1);
     int answers = 0;
     for (int fails = 1; fails >= 0; fails--) {
-        for (int i = 0; i < 3; i++) { /* more than the flood rule lets one viewer say */
+        for (int i = 0; i < 3; i++) { /* more than the flood rule allows one viewer */
             r->journal->fails = fails;
             answers = 0;
             const ishow_chat_verdict v = send_durably(r, "a", "anna", "These words are hers.", &answers);
-            assert_int_equal(v.accepted, fails || i == 0); /* then the same id is a duplicate */
+            assert_int_equal(v.accepted, fails || i == 0); /* after that the same id is a duplicate */
             ishow_chat_step(r->chat);
             assert_int_equal(answers, fails ? 100 : i == 0);
             assert_int_equal(counts(r).waiting, !fails);
@@ -176,7 +175,7 @@ static void test_what_cannot_be_kept_is_withdrawn(void **state) {
     }
     assert_int_equal(counts(r).dropped[ISHOW_CHAT_BY_STORAGE], 3);
 
-    /* One of several who said the same. */
+    /* One of several merged messages. */
     answers = 0;
     r->journal->fails = 1;
     assert_int_equal(send_durably(r, "b", "bob", "These words are hers.", &answers).merged, 1);
@@ -190,7 +189,7 @@ static void test_what_cannot_be_kept_is_withdrawn(void **state) {
     assert_int_equal(send_durably(r, "b", "bob", "These words are hers.", &answers).merged, 1);
     assert_int_equal(answers, 1);
 
-    /* One that is being heard needs not be kept any more. */
+    /* A message that plays need not be kept any more. */
     answers = 0;
     r->journal->holds = 1;
     send_durably(r, "c", "carl", LONG, &answers);
@@ -200,7 +199,7 @@ static void test_what_cannot_be_kept_is_withdrawn(void **state) {
     ishow_chat_step(r->chat);
     assert_int_equal(answers, 1);
 
-    /* The chat ends before its own thread could take it out. */
+    /* The chat ends before its thread could take the message out. */
     answers = 0;
     r->journal->fails = 1;
     send_durably(r, "d", "dora", LONG, &answers);

@@ -1,4 +1,4 @@
-/* How long a message may take: repetitions and long numbers squeezed, texts cut to what can be said, clips ended. */
+/* Limits of the duration of a message: repetitions and long numbers are shortened, texts are cut, clips are ended. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +48,7 @@ static void test_repetitions(void **state) {
     check("buy now ", 35, "", "buy now buy now buy now");
     check("buy now ", 4, "", "buy now buy now buy now");
     check("buy now ", 3, "", "buy now buy now buy now");
-    check("Buy Now buy now ", 20, "please", "Buy Now buy now Buy Now please"); /* case makes no difference */
+    check("Buy Now buy now ", 20, "please", "Buy Now buy now Buy Now please"); /* case does not matter */
     check("a", 280, "", "aaa");
     check("加油", 40, "", "加油加油加油");
     check(
@@ -57,7 +57,7 @@ static void test_repetitions(void **state) {
     check("lol ", 5, "what", "lol lol lol what");
     check("1 ", 20, "", "1 1 1");
     check("ha", 3, "", "hahaha");
-    /* words and numbers are no abuse */
+    /* ordinary words and numbers are not shortened */
     check("Mississippi is in the USA", 1, "", "Mississippi is in the USA");
     check("1,000,000,000,000", 1, " is a lot", "1,000,000,000,000 is a lot");
     check("1212121212", 1, "", "1212121212");
@@ -76,7 +76,7 @@ static void test_long_numbers(void **state) {
     check("1.5, 2.5, 3.5, 4.25, 5.75, 6.125", 1, "", "1.5, 2.5, 3.5, 4.25, 5.75, 6.125");
 }
 
-/* Texts that are hard for it: few letters, nested repetitions, Fibonacci words. */
+/* Texts that are hard to shorten: few letters, nested repetitions, Fibonacci words. */
 static size_t hard_text(uint32_t *c, size_t n, uint32_t kind) {
     if (kind == 0)
         for (size_t i = 0; i < n; i++) c[i] = 'a' + roll(2);
@@ -94,8 +94,8 @@ static size_t hard_text(uint32_t *c, size_t n, uint32_t kind) {
     return n;
 }
 
-/* What is left holds no pattern four times, numbers aside; nothing is invented; and the work is in proportion to the
- * length, whatever the text. */
+/* The result contains no pattern four times in a row, except in numbers; it is a subsequence of the text; and the work
+ * is proportional to the length for any text. */
 static void test_squeezing_any_text(void **state) {
     (void)state;
     enum { MOST = 16384 };
@@ -110,7 +110,7 @@ static void test_squeezing_any_text(void **state) {
             assert_true(again <= after);
         }
     free(c);
-    for (int round = 0; round < 20000; round++) { /* short ones against the definition */
+    for (int round = 0; round < 20000; round++) { /* short texts, compared with the definition */
         uint32_t few[64];
         const size_t n = 1 + roll(60);
         for (size_t i = 0; i < n; i++) few[i] = "ab 1"[roll(1 + (uint32_t)round % 4)];
@@ -144,7 +144,7 @@ static void test_seconds_of_texts(void **state) {
     char word[] = "incomprehensibilities";
     assert_true(cut_seconds(word, 0.7));
     assert_string_equal(word, "incomprehe");
-    for (int round = 0; round < 3000; round++) { /* any text, valid or not, is cut to a prefix that fits */
+    for (int round = 0; round < 3000; round++) { /* any text, also invalid UTF-8, is cut to a prefix that fits */
         char any[40];
         size_t n = roll(sizeof any - 1), whole;
         for (size_t i = 0; i < n; i++) any[i] = (char)(1 + roll(255));
@@ -168,10 +168,10 @@ static void test_the_end_of_a_clip(void **state) {
     n = fade_end(pcm, 0, 2000, RATE);
     assert_int_equal(n, 2000);
     assert_true(fabsf(pcm[1999]) < 0.02F && fabsf(pcm[1975]) < 0.3F && fabsf(pcm[1940]) == 0.5F);
-    assert_int_equal(fade_end(pcm, 1990, 2000, RATE), 2000); /* the rest was heard already */
+    assert_int_equal(fade_end(pcm, 1990, 2000, RATE), 2000); /* the rest was played before */
 }
 
-/* The estimate is wrong by far: the clip still ends in time, and no audio is published that is taken back. */
+/* The estimate is far too low: the clip still ends in time, and no published audio is withdrawn. */
 static void test_a_clip_that_is_too_long(void **state) {
     (void)state;
     rig *r = make();
@@ -198,7 +198,7 @@ static void test_a_clip_that_is_too_long(void **state) {
     unmake(r);
 }
 
-/* What is published as read is what fits; long texts that are refused are refused by their seconds too. */
+/* The published text is the part that fits; a refused long text is refused for its duration as well. */
 static void test_texts_are_cut_before(void **state) {
     (void)state;
     rig *r = make();
@@ -222,7 +222,7 @@ static void test_texts_are_cut_before(void **state) {
     ishow_chat_install(r->chat, change);
     ishow_chat_verdict v = say(r, "b", text, ISHOW_CHAT_PRIORITY_NORMAL);
     assert_true(!v.accepted && v.reason == ISHOW_CHAT_BY_LENGTH);
-    assert_true(say(r, "c", text, ISHOW_CHAT_PRIORITY_PAID).accepted); /* who pays is read, cut */
+    assert_true(say(r, "c", text, ISHOW_CHAT_PRIORITY_PAID).accepted); /* a paid message is read, but cut */
     unmake(r);
 }
 

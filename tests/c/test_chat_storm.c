@@ -1,6 +1,6 @@
-/* A busy chat in fast time: 50 messages a second with raids, floods, abuse, deletions, moderators' purges, lost
- * connections that deliver again, and a process that is killed and started again; a fake model speaks by the same
- * clock. ISHOW_STORM_SECONDS (300) is how long it lasts, ISHOW_STORM_CSV a file for the figures. */
+/* A busy chat in simulated time: 50 messages a second with raids, floods, abuse, deletions, purges by moderators,
+ * reconnections that deliver messages again, and a process that is killed and restarted; a fake model speaks by the
+ * same clock. ISHOW_STORM_SECONDS (300): its duration; ISHOW_STORM_CSV: a file for the measurements. */
 #include <jansson.h>
 #include <malloc.h>
 #include <math.h>
@@ -18,7 +18,7 @@
 #include "fake_chat.h"
 
 enum { VIEWERS = 5000, LAST = 256, RATE = 50, TEXT = 400, SENT = 65536, USERS = 4096 };
-static const double TURN = 0.02; /* seconds between two looks at the chat */
+static const double TURN = 0.02; /* seconds between two checks of the chat */
 
 typedef struct sent {
     char id[24], user[32], text[TEXT];
@@ -28,20 +28,20 @@ typedef struct sent {
     char currency[4];
 } sent;
 
-/* What is known of a message when it was accepted, at its number % SENT. */
+/* What is recorded when a message is accepted, at its number % SENT. */
 typedef struct accepted {
-    double at, bound; /* bound: sum of the seconds that all clips so far may have taken */
+    double at, bound; /* bound: the sum of the seconds that all clips so far may have taken */
     uint32_t user;    /* a hash */
-    int alone;        /* none of its viewer's waited: its place is that of its number */
+    int alone;        /* no other message of its viewer waited: its place is that of its number */
     int waits;
 } accepted;
 
 typedef struct paid {
     char id[24];
     double at, running;
-    int ended; /* what ran when it came */
+    int ended; /* the clip that played when it came */
     struct paid *next;
-} paid; /* waits, with none of its kind before it */
+} paid; /* waits, and none of its priority before it */
 
 typedef struct storm {
     fake_clock clock;
@@ -51,10 +51,10 @@ typedef struct storm {
     ishow_chat *chat;
     ishow_chat_reader *reader;
     uint64_t dice, number;
-    sent last[LAST]; /* the latest ones, at number % LAST */
+    sent last[LAST]; /* the latest messages, at number % LAST */
     double raid_until, flood_until, silent_until, paused_until;
     char flooder[32], raid_text[TEXT];
-    /* the running clip, from the events */
+    /* the clip that plays, according to the events */
     double started, duration;
     int plays;
     paid *waiting_paid;
@@ -65,8 +65,8 @@ typedef struct storm {
     double worst_paid, audio_seconds;
     int breaches_of_order;
     accepted *accepted;
-    unsigned waiting_of[USERS]; /* messages of the viewers of a hash */
-    double bound, bound_now;    /* of all clips that began, and of the one that plays */
+    unsigned waiting_of[USERS]; /* number of messages of the viewers with this hash */
+    double bound, bound_now;    /* of all clips that started, and of the one that plays */
     double paused_seconds, paused_since, longest_clip, longest_paid_clip, worst_wait, worst_wait_of_bound;
     uint64_t abuse;
 } storm;
@@ -119,7 +119,7 @@ static void write_abuse(storm *s, char *out) {
     size_t n = 0;
     for (int i = 0; i < kinds[k].times && n + strlen(kinds[k].part) < TEXT - 24; i++)
         n += (size_t)sprintf(out + n, "%s", kinds[k].part);
-    if (roll(s, 2)) sprintf(out + n, " %u", roll(s, 1000)); /* not the same words again */
+    if (roll(s, 2)) sprintf(out + n, " %u", roll(s, 1000)); /* not the same text again */
     s->abuse++;
 }
 
@@ -179,7 +179,7 @@ static void send_one(storm *s, const sent *m) {
                         0, 1};
         a->alone = !s->waiting_of[a->user]++ && !m->amount;
     }
-    if (v.accepted && m->priority >= ISHOW_CHAT_PRIORITY_PAID) forget_paid(s, NULL); /* may go before them */
+    if (v.accepted && m->priority >= ISHOW_CHAT_PRIORITY_PAID) forget_paid(s, NULL); /* may be placed before them */
     const int first = before.by_priority[ISHOW_CHAT_PRIORITY_PAID] + before.by_priority[ISHOW_CHAT_PRIORITY_GIFT] == 0;
     if (v.accepted && m->priority == ISHOW_CHAT_PRIORITY_PAID && first && before.playing && !before.paused &&
         s->plays) {
@@ -197,7 +197,7 @@ static void write_one(storm *s) {
     sent *m = &s->last[++s->number % LAST];
     const int raid = s->clock.now < s->raid_until, flood = s->clock.now < s->flood_until && roll(s, 3) == 0;
     snprintf(m->id, sizeof m->id, "s%llu", (unsigned long long)s->number);
-    const uint32_t who = roll(s, 1 + roll(s, VIEWERS)); /* some talk much, most little */
+    const uint32_t who = roll(s, 1 + roll(s, VIEWERS)); /* some viewers write much, most little */
     if (flood)
         strcpy(m->user, s->flooder);
     else
@@ -237,7 +237,7 @@ static void check_start(storm *s, json_t *event) {
     s->duration = json_number_value(json_object_get(event, "duration"));
     for (const paid *p = s->waiting_paid; p; p = p->next)
         if (!strcmp(p->id, id)) {
-            /* for what ran, and until its own clip is made */
+            /* for the clip that played, and for the synthesis of its own */
             const double due = (p->running > 1 ? p->running : 1) + s->synth.make_ratio * s->duration;
             const double wait = (s->clock.now - p->at) / due;
             if (wait > s->worst_paid) s->worst_paid = wait;
@@ -252,14 +252,15 @@ static void check_start(storm *s, json_t *event) {
     }
     const uint64_t number = strtoull(id + 1, NULL, 10);
     const accepted a = s->accepted[number % SENT];
-    /* Nobody waits longer than all clips before may take, and the own one. */
+    /* No message waits longer than all clips before it and its own synthesis may take. */
     const double wait = s->clock.now - s->paused_seconds - a.at, bound = s->bound - a.bound + most;
     s->bound_now = most;
     s->bound += most + s->o.gap_seconds;
     if (a.waits && wait > s->worst_wait) s->worst_wait = wait;
     if (a.waits && wait / bound > s->worst_wait_of_bound) s->worst_wait_of_bound = wait / bound;
     leave(s, number);
-    /* Repeats raise what they are merged with; payments go by their worth; a viewer's second message is put back. */
+    /* Repeats raise the message with which they are merged; payments are ordered by their worth; a viewer's second
+     * message is placed later. */
     if (!a.alone || json_array_size(json_object_get(event, "merged"))) return;
     if (number < s->newest[priority])
         s->breaches_of_order++;
@@ -288,7 +289,8 @@ static void listen_now(storm *s) {
             double *longest = s->bound_now > s->o.seconds_max ? &s->longest_paid_clip : &s->longest_clip;
             s->audio_seconds += at;
             if (at > *longest) *longest = at;
-            for (paid *p = s->waiting_paid; p; p = p->next) { /* how long a clip is was a guess when it began */
+            for (paid *p = s->waiting_paid; p;
+                 p = p->next) { /* the duration of a clip was an estimate when it started */
                 if (!p->ended && p->running < at) p->running = at;
                 p->ended = 1;
             }
@@ -306,8 +308,7 @@ static void listen_now(storm *s) {
 /* ---- what else happens, once a second ---- */
 
 static void crash(storm *s) {
-    /* The rows as they are now are what a killed process leaves; nothing that happens while the chat is put away
-     * counts. */
+    /* A killed process leaves the rows as they are now; what happens while the chat is freed does not count. */
     fake_journal *kept = calloc(1, sizeof *kept);
     assert_non_null(kept);
     for (size_t i = 0; i < s->journal->n; i++) {
@@ -336,7 +337,8 @@ static void happen(storm *s, long second) {
         snprintf(s->flooder, sizeof s->flooder, "flooder%ld", second);
     }
     if (second % 90 == 45) s->silent_until = now + 5;
-    if (now >= s->silent_until && now - 1 < s->silent_until) /* the connection is back, and brings some of it twice */
+    if (now >= s->silent_until &&
+        now - 1 < s->silent_until) /* the connection is back, and delivers some messages a second time */
         for (uint64_t k = s->number > LAST ? s->number - LAST + 1 : 1; k <= s->number; k++)
             send_one(s, &s->last[k % LAST]);
     for (int i = 0; i < 2; i++)
@@ -346,7 +348,7 @@ static void happen(storm *s, long second) {
     if (chance(s, 0.02)) ishow_chat_skip(s->chat, NULL);
     if (chance(s, 0.005)) {
         ishow_chat_replay(s->chat);
-        forget_paid(s, NULL); /* goes before them, too */
+        forget_paid(s, NULL); /* is placed before them as well */
     }
     if (chance(s, 0.003)) {
         ishow_chat_pause(s->chat, 1);
@@ -406,7 +408,7 @@ static void write_csv(const storm *s, double seconds, double before, double afte
     fclose(out);
 }
 
-/* Bytes in use, 0 where the allocator does not say (sanitizers). */
+/* Bytes in use; 0 when the allocator does not tell (sanitizers). */
 static double heap(void) {
     const struct mallinfo2 info = mallinfo2();
     return (double)info.uordblks + (double)info.hblkhd;
@@ -446,13 +448,13 @@ static void test_storm(void **state) {
     add_counts(s);
     write_csv(s, (double)seconds, quarter, end);
 
-    /* Every message that was received ended in one way, over all lives of the process. */
+    /* Every received message ended in exactly one way, over all restarts. */
     uint64_t sum = s->sum.spoken + s->sum.deleted + s->sum.skipped + s->sum.waiting;
     for (int i = 0; i < ISHOW_CHAT_REASONS; i++) sum += s->sum.dropped[i];
     assert_int_equal(s->sum.received, sum);
     assert_true(s->sum.received > (uint64_t)(seconds * RATE));
     assert_true(s->lives == (uint64_t)(seconds > 210 ? 1 + (seconds - 211) / 420 + 1 : 1));
-    assert_true(s->audio_seconds > 0.85 * (double)seconds * (1 - 0.02)); /* it hardly ever was silent */
+    assert_true(s->audio_seconds > 0.85 * (double)seconds * (1 - 0.02)); /* it was silent for very little of the time */
     assert_int_equal(s->breaches_of_order, 0);
     assert_true(s->abuse > 0 && s->longest_clip > 0 && s->longest_paid_clip > 0);
     assert_true(s->longest_clip <= s->o.seconds_max + 1e-3 && s->longest_paid_clip <= s->o.seconds_max_paid + 1e-3);

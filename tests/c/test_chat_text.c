@@ -27,8 +27,8 @@ static void test_fold(void **state) {
         free(b);
     }
     char *ga = fold_text("が", 3), *ka = fold_text("か", 3), *gag = fold_text("각", 3), *g = fold_text("가", 3);
-    assert_string_not_equal(ga, ka);     /* dakuten makes another letter */
-    assert_false(fold_contains(gag, g)); /* and a syllable is not half of another */
+    assert_string_not_equal(ga, ka);     /* a dakuten makes another letter */
+    assert_false(fold_contains(gag, g)); /* and a syllable does not match half of another */
     free(ga), free(ka), free(gag), free(g);
     assert_null(fold_text("\xFF\xFE", 2));
 }
@@ -42,7 +42,7 @@ static void test_links(void **state) {
     filter_check_read(&o, "go to youtu.be/abc please", "go to please");
     filter_check_read(&o, "mail me@example.com ok", "mail ok");
     filter_check_read(&o, "\u770b\u8fd9\u4e2ahttps://b23.tv/abc\u5f88\u597d\u7b11",
-                      "\u770b\u8fd9\u4e2a \u5f88\u597d\u7b11"); /* the link alone goes */
+                      "\u770b\u8fd9\u4e2a \u5f88\u597d\u7b11"); /* only the link is removed */
     filter_check_read(&o, "I love this.it is great", "I love this.it is great");
     filter_check_read(&o, "asp.net core", "asp.net core");
     filter_check_read(&o, "see about.me/anna now", "see now");
@@ -74,7 +74,7 @@ static void test_emotes_and_faces(void **state) {
     filter_check_read(&o, "good :) very good :D <3 ^_^ T_T", "good very good");
     filter_check_read(&o, "what (I mean it) is this?", "what (I mean it) is this?");
     filter_check_read(&o, "is it 5 % or 6 ?", "is it 5 % or 6 ?");
-    /* a platform's own, by code points: 'Kappa' behind a letter outside ASCII */
+    /* an emote that the platform gives by code points: 'Kappa' behind a letter outside of ASCII */
     const ishow_chat_emote emotes[] = {{3, 8, {"25", 2}}, {90, 95, {"1", 1}}};
     ishow_chat_message m = fake_message("", "anna", "é, Kappa hello");
     m.emotes = emotes;
@@ -106,12 +106,12 @@ static void test_squeezing_and_length(void **state) {
     filter_check_read(&o, "  a \t\n b\x01\u202E c  ", "a b c");
     o.words_max = 4;
     filter_check_read(&o, "one two three four five six", "one two three four");
-    filter_check_read(&o, "一二三四五六七八九十", "一二三四五六七八"); /* two characters are a word */
+    filter_check_read(&o, "一二三四五六七八九十", "一二三四五六七八"); /* two characters count as a word */
     o.words_max = 77;
     o.graphemes_max = 10;
     filter_check_read(&o, "hello wonderful world", "hello");
-    filter_check_read(&o, "incomprehensible", "incompreh"); /* one word that is too long is cut inside */
-    /* ten graphemes that are thirty code points stay whole */
+    filter_check_read(&o, "incomprehensible", "incompreh"); /* a single word that is too long is cut inside */
+    /* ten graphemes of thirty code points are kept */
     filter_check_read(
         &o,
         "e\u0301\u0302e\u0301\u0302e\u0301\u0302o\u0301\u0302o\u0301\u0302o\u0301\u0302u\u0301\u0302u\u0301"
@@ -142,14 +142,16 @@ static void test_languages(void **state) {
                  {"मैं ठीक हूँ", "hi"},
                  {"gg", "en"},
                  {"", "en"}};
-    static const char *const german[] = {"no", "gg", "was", "danke", "die", "Boss"}; /* where German is expected */
+    static const char *const german[] = {"no",    "gg",  "was",
+                                         "danke", "die", "Boss"}; /* in a channel that expects German */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (strcmp(text_language(cases[i].text, "en"), cases[i].language))
             fail_msg("%s is said to be %s", cases[i].text, text_language(cases[i].text, "en"));
     for (size_t i = 0; i < sizeof german / sizeof *german; i++)
         assert_string_equal(text_language(german[i], "de"), "de");
     assert_string_equal(text_language("come on guys, hurry up", "de-AT"), "en");
-    assert_string_equal(text_language("weiss jemand wann es losgeht", "ja"), "de"); /* another script is expected */
+    assert_string_equal(text_language("weiss jemand wann es losgeht", "ja"),
+                        "de"); /* in a channel that expects another script */
     assert_string_equal(text_language("lol gg", "zh"), "zh");
     assert_string_equal(text_language("Elden Ring", "en"), "en"); /* a name */
     assert_string_equal(text_language("dziękuję bardzo", "en"), "pl");
@@ -188,8 +190,7 @@ static void test_lines_of_six_languages(void **state) {
     assert_true(right * 100 >= lines * 97);
 }
 
-/* Random Unicode, and random bytes of UTF-8 that sources would never give: never a crash, always valid UTF-8 within the
- * bounds. */
+/* Random Unicode, and random bytes that sources never give: no crash, and always valid UTF-8 within the limits. */
 static void test_random_unicode(void **state) {
     (void)state;
     static const uint32_t blocks[][2] = {
@@ -241,7 +242,7 @@ static void test_random_unicode(void **state) {
             assert_true(ishow_utf8_length(read) != SIZE_MAX);
             assert_true(count_graphemes(read) <= (size_t)o.graphemes_max);
             assert_true(count_words(read) <= (size_t)o.words_max);
-            ishow_chat_message twice = fake_message("", "bob", read); /* what is clean stays as it is */
+            ishow_chat_message twice = fake_message("", "bob", read); /* a clean text is unchanged */
             char *again = NULL;
             if (filter_ask(f, twice, 0, &again) == -1) assert_true(count_graphemes(again) <= count_graphemes(read));
             free(again);

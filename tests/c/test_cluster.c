@@ -1,7 +1,6 @@
-/* A gateway and workers on a real nats-server, with the fake model. Workers that are killed are processes of their own:
- * this program again, with the arguments "worker URL NAME MICROSECONDS". With "latency URL PAIRS MICROSECONDS" it
- * prints milliseconds to the first audio, of an engine here and of a gateway with one worker, for
- * benchmarks/cluster.py. */
+/* A gateway and workers on a real nats-server, with the fake model. Workers that are to be killed are processes: this
+ * program with the arguments "worker URL NAME MICROSECONDS". With "latency URL PAIRS MICROSECONDS" it prints
+ * milliseconds to the first audio, of an engine here and of a gateway with one worker, for benchmarks/cluster.py. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,22 +17,20 @@
 
 #include "base/base.h"
 #include "cluster/cluster.h"
-#include "fake_backend.h"
+#include "engine_rig.h"
 #include "nats_rig.h"
-
-enum { SAMPLES_MAX = 4000000 };
 
 static const char *const TEXT =
     "The first sentence is a long one, so that it fills a part. The second sentence is as long, and fills another. "
     "The third sentence goes on and on, as sentences do. The fourth sentence is not the last of them, by far. "
     "The fifth sentence says that the end is near, as it is. The sixth sentence ends the text, and so the speech.";
 
-typedef struct speaker { /* an engine of this process, perhaps lent */
+typedef struct speaker { /* the engine of a worker in this process */
     fake_model model;
     fake_text text;
     ishow_engine *engine;
     ishow_worker *worker;
-    int told; /* atomic: to leave */
+    int told; /* atomic: the worker is to leave */
 } speaker;
 
 static void on_leave(void *self) { __atomic_store_n(&((speaker *)self)->told, 1, __ATOMIC_RELEASE); }
@@ -97,7 +94,7 @@ static ishow_engine *gateway_make(const char *url) {
     return g;
 }
 
-/* Whether the state of the cluster has these words; waits until it does. */
+/* Waits until the status of the cluster contains these words. */
 static int shows(ishow_engine *g, const char *words, int wait) {
     for (int i = 0;; i++) {
         ishow_buffer out = {0};
@@ -112,10 +109,7 @@ static int shows(ishow_engine *g, const char *words, int wait) {
 }
 
 static ishow_request request_of(const char *text) {
-    ishow_request request = ishow_request_default();
-    request.text = text;
-    request.has_seed = 1;
-    request.seed = 7;
+    ishow_request request = engine_request(text);
     request.early = 1;
     return request;
 }
@@ -128,34 +122,19 @@ static ishow_utterance *submit(ishow_engine *e, const char *text) {
     return u;
 }
 
-static size_t read_piece(ishow_utterance *u, float *all, size_t *n_all) {
-    const float *samples;
-    size_t n;
-    ishow_error error = {0};
-    if (ishow_utterance_next(u, 60, &samples, &n, &error)) fail_msg("next: %s", error.message);
-    assert_true(*n_all + n <= SAMPLES_MAX);
-    if (n) memcpy(all + *n_all, samples, n * sizeof *all);
-    *n_all += n;
-    return n;
-}
-
 static ishow_status read_to_end(ishow_utterance *u, ishow_error *error) {
-    const float *samples;
-    size_t n;
-    ishow_status status;
-    do status = ishow_utterance_next(u, 60, &samples, &n, error);
-    while (!status && n);
-    return status;
+    size_t n = 0;
+    return engine_drain(u, NULL, &n, error);
 }
 
-/* What an engine of this process makes of the text. */
-static float *undisturbed(size_t *n) {
+/* The speech of an engine in this process for the same text. */
+static float *unbroken_speech(size_t *n) {
     speaker s;
-    float *all = malloc(SAMPLES_MAX * sizeof *all);
+    float *all = NULL;
     speaker_make(&s, NULL, NULL, 0, 64);
     ishow_utterance *u = submit(s.engine, TEXT);
     *n = 0;
-    while (read_piece(u, all, n)) continue;
+    while (engine_read_piece(u, &all, n)) continue;
     ishow_utterance_free(u);
     speaker_end(&s);
     return all;
@@ -163,7 +142,7 @@ static float *undisturbed(size_t *n) {
 
 static void expect_same(const float *all, size_t n) {
     size_t n_whole;
-    float *whole = undisturbed(&n_whole);
+    float *whole = unbroken_speech(&n_whole);
     assert_int_equal(n, n_whole);
     assert_memory_equal(all, whole, n * sizeof *all);
     free(whole);
@@ -187,11 +166,11 @@ static void a_gateway_speaks_as_its_worker_does(void **state) {
     assert_int_equal(there.sample_rate, here.sample_rate);
     assert_string_equal(there.backend, "cluster");
 
-    float *all = malloc(SAMPLES_MAX * sizeof *all);
+    float *all = NULL;
     size_t n = 0;
     ishow_timings timings;
     ishow_utterance *u = submit(g, TEXT);
-    while (read_piece(u, all, &n)) continue;
+    while (engine_read_piece(u, &all, &n)) continue;
     ishow_utterance_timings(u, &timings);
     assert_int_equal(timings.seed, 7);
     assert_string_equal(timings.voice, "anna");
@@ -209,7 +188,7 @@ static void a_gateway_speaks_as_its_worker_does(void **state) {
     assert_string_equal(voices[0].text, "This is the text of the reference voice.");
     free(voices);
 
-    /* What is wrong with a request is said in the same words. */
+    /* Errors of a request are the same as those of an engine in this process. */
     ishow_request wrong[] = {request_of(""), request_of("Hello."), request_of("Hello."), request_of("#")};
     ishow_utterance *mine;
     wrong[1].voice = "nobody";
@@ -217,7 +196,7 @@ static void a_gateway_speaks_as_its_worker_does(void **state) {
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const ishow_status status = ishow_engine_submit(s.engine, &wrong[i], NULL, NULL, &mine, &local);
         assert_int_equal(ishow_engine_submit(g, &wrong[i], NULL, NULL, &u, &error), status);
-        if (!status) { /* "#": the text thread finds nothing speakable */
+        if (!status) { /* "#": the front end finds nothing speakable */
             assert_int_equal(read_to_end(u, &error), ISHOW_EINVAL);
             assert_string_equal(error.field, "text");
             ishow_utterance_free(u);
@@ -234,21 +213,21 @@ static void a_gateway_speaks_as_its_worker_does(void **state) {
     assert_int_equal(ishow_live_handles(), handles);
 }
 
-static void a_killed_worker_is_taken_over_from_without_a_seam(void **state) {
+static void another_worker_continues_for_a_killed_one_without_a_gap(void **state) {
     (void)state;
     nats_rig nats = {0};
     nats_start(&nats);
     pid_t first = worker_start(nats.url, "first", 150000);
     ishow_engine *g = gateway_make(nats.url);
     shows(g, "\"name\":\"first\"", 1);
-    float *all = malloc(SAMPLES_MAX * sizeof *all);
+    float *all = NULL;
     size_t n = 0;
     ishow_utterance *u = submit(g, TEXT);
-    read_piece(u, all, &n);
+    engine_read_piece(u, &all, &n);
     pid_t second = worker_start(nats.url, "second", 0);
     shows(g, "\"name\":\"second\"", 1);
     worker_kill(first);
-    while (read_piece(u, all, &n)) continue;
+    while (engine_read_piece(u, &all, &n)) continue;
     ishow_utterance_free(u);
     expect_same(all, n);
     ishow_buffer metrics = {0};
@@ -265,7 +244,7 @@ static void a_killed_worker_is_taken_over_from_without_a_seam(void **state) {
     nats_kill(&nats);
 }
 
-static void a_killed_broker_costs_time_alone(void **state) {
+static void a_restarted_broker_only_delays_speech(void **state) {
     (void)state;
     nats_rig nats = {0};
     nats_start(&nats);
@@ -273,13 +252,13 @@ static void a_killed_broker_costs_time_alone(void **state) {
     speaker_make(&s, nats.url, "one", 50000, 64);
     ishow_engine *g = gateway_make(nats.url);
     shows(g, "\"state\":\"ready\"", 1);
-    float *all = malloc(SAMPLES_MAX * sizeof *all);
+    float *all = NULL;
     size_t n = 0;
     ishow_utterance *u = submit(g, TEXT);
-    read_piece(u, all, &n);
+    engine_read_piece(u, &all, &n);
     nats_kill(&nats);
     nats_start(&nats);
-    while (read_piece(u, all, &n)) continue;
+    while (engine_read_piece(u, &all, &n)) continue;
     ishow_utterance_free(u);
     expect_same(all, n);
     free(all);
@@ -288,7 +267,7 @@ static void a_killed_broker_costs_time_alone(void **state) {
     nats_kill(&nats);
 }
 
-static void the_least_loaded_is_asked_and_the_full_is_passed_over(void **state) {
+static void the_least_loaded_worker_is_asked_and_full_ones_are_skipped(void **state) {
     (void)state;
     nats_rig nats = {0};
     nats_start(&nats);
@@ -304,7 +283,7 @@ static void the_least_loaded_is_asked_and_the_full_is_passed_over(void **state) 
     ishow_request request = request_of(TEXT);
     request.nfe = 64; /* is not finished within this test */
     assert_int_equal(ishow_engine_submit(g, &request, NULL, NULL, &u[0], &error), ISHOW_OK);
-    for (int i = 1; i < 3; i++) u[i] = submit(g, "Hello."); /* both where the long one is not */
+    for (int i = 1; i < 3; i++) u[i] = submit(g, "Hello."); /* both on the worker that does not have the long one */
     for (int i = 1; i < 3; i++) {
         assert_int_equal(read_to_end(u[i], &error), ISHOW_OK);
         ishow_utterance_free(u[i]);
@@ -313,7 +292,7 @@ static void the_least_loaded_is_asked_and_the_full_is_passed_over(void **state) 
     assert_int_equal(stats[0].submitted + stats[1].submitted, 3);
     assert_true(stats[0].submitted == 1 || stats[1].submitted == 1);
 
-    /* Of four places one is taken: one of four more is refused, by both. */
+    /* One of four places is taken, so of four more requests one is refused, by both kinds of engine. */
     for (int i = 1; i < 5; i++) assert_int_equal(ishow_engine_submit(g, &request, NULL, NULL, &u[i], &error), ISHOW_OK);
     int refused = 0;
     for (int k = 0; k < 1000 && !refused; k++) {
@@ -325,7 +304,7 @@ static void the_least_loaded_is_asked_and_the_full_is_passed_over(void **state) 
     assert_int_equal(refused, 1);
     for (int i = 0; i < 5; i++) ishow_utterance_cancel(u[i]);
     for (int i = 0; i < 5; i++) ishow_utterance_free(u[i]);
-    for (int i = 0; i < 2; i++) { /* a cancelled one is given up by its worker */
+    for (int i = 0; i < 2; i++) { /* its worker stops a cancelled utterance */
         ishow_engine_stats now = {.in_flight = 1};
         for (int k = 0; k < 1000 && now.in_flight + now.waiting; k++) {
             usleep(10000);
@@ -348,10 +327,10 @@ static void a_worker_that_leaves_finishes_what_it_speaks(void **state) {
     ishow_engine *g = gateway_make(nats.url);
     shows(g, "\"name\":\"one\"", 1);
     ishow_utterance *u = submit(g, TEXT);
-    float *all = malloc(SAMPLES_MAX * sizeof *all);
+    float *all = NULL;
     size_t n = 0;
     ishow_error error = {0};
-    read_piece(u, all, &n);
+    engine_read_piece(u, &all, &n);
     speaker_make(&s[1], nats.url, "two", 0, 64);
     shows(g, "\"name\":\"two\"", 1);
     assert_int_equal(ishow_gateway_drain(g, "nobody", &error), ISHOW_ENOTFOUND);
@@ -360,7 +339,7 @@ static void a_worker_that_leaves_finishes_what_it_speaks(void **state) {
     assert_int_equal(s[0].told, 1);
     ishow_utterance *other = submit(g, "Hello.");
     ishow_worker_drain(s[0].worker, 0);
-    while (read_piece(u, all, &n)) continue;
+    while (engine_read_piece(u, &all, &n)) continue;
     assert_int_equal(read_to_end(other, &error), ISHOW_OK);
     ishow_worker_drain(s[0].worker, 30);
     ishow_engine_stats stats;
@@ -380,7 +359,7 @@ static void a_worker_that_leaves_finishes_what_it_speaks(void **state) {
     nats_kill(&nats);
 }
 
-static void nobody_there_and_a_deadline_are_said(void **state) {
+static void missing_workers_and_deadlines_are_errors(void **state) {
     (void)state;
     nats_rig nats = {0};
     nats_start(&nats);
@@ -402,7 +381,7 @@ static void nobody_there_and_a_deadline_are_said(void **state) {
     assert_int_equal(ishow_engine_submit(g, &request, NULL, NULL, &u, &error), ISHOW_OK);
     assert_int_equal(read_to_end(u, &error), ISHOW_ETIMEOUT);
     ishow_utterance_free(u);
-    u = submit(g, TEXT); /* still held when the engine goes */
+    u = submit(g, TEXT); /* still held when the engine is freed */
     ishow_engine_free(g);
     assert_int_equal(read_to_end(u, &error), ISHOW_ECANCELLED);
     ishow_utterance_free(u);
@@ -442,11 +421,11 @@ int main(int argc, char **argv) {
     if (argc == 5 && !strcmp(argv[1], "latency")) return print_latency(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_gateway_speaks_as_its_worker_does),
-        cmocka_unit_test(a_killed_worker_is_taken_over_from_without_a_seam),
-        cmocka_unit_test(a_killed_broker_costs_time_alone),
-        cmocka_unit_test(the_least_loaded_is_asked_and_the_full_is_passed_over),
+        cmocka_unit_test(another_worker_continues_for_a_killed_one_without_a_gap),
+        cmocka_unit_test(a_restarted_broker_only_delays_speech),
+        cmocka_unit_test(the_least_loaded_worker_is_asked_and_full_ones_are_skipped),
         cmocka_unit_test(a_worker_that_leaves_finishes_what_it_speaks),
-        cmocka_unit_test(nobody_there_and_a_deadline_are_said),
+        cmocka_unit_test(missing_workers_and_deadlines_are_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The connection to NATS: what is declared of libnats is what it has, and what cannot be used is said. */
+/* The connection to NATS: our declarations match libnats, and a library that cannot be used gives a clear error. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 static void the_declared_functions_are_those_of_the_header(void **state) {
     (void)state;
 #ifdef HAS_HEADER
-    /* Types that differ do not compile. */
+    /* Does not compile when the types differ. */
     const libnats real = {.options_create = natsOptions_Create,
                           .options_destroy = natsOptions_Destroy,
                           .options_url = natsOptions_SetURL,
@@ -65,7 +65,7 @@ static void the_declared_functions_are_those_of_the_header(void **state) {
                           .kv_length = kvEntry_ValueLen,
                           .kv_revision = kvEntry_Revision,
                           .kv_entry_destroy = kvEntry_Destroy};
-    (void)sizeof real; /* never called here: the library is loaded at run time */
+    (void)sizeof real; /* never called: the library is loaded at run time */
     assert_int_equal(LIBNATS_CONNECTED, NATS_CONN_STATUS_CONNECTED);
     const int ours[] = {LIBNATS_ERROR,         LIBNATS_SECURE_WANTED, LIBNATS_SECURE_REQUIRED,  LIBNATS_AUTH_FAILED,
                         LIBNATS_NOT_PERMITTED, LIBNATS_NOT_FOUND,     LIBNATS_INVALID_ARGUMENT, LIBNATS_SSL_ERROR,
@@ -97,7 +97,7 @@ static void hear(void *self, const char *subject, const void *data, size_t n) {
     __atomic_add_fetch(&h->n, 1, __ATOMIC_RELEASE);
 }
 
-static void what_is_published_is_heard(void **state) {
+static void published_messages_are_received(void **state) {
     (void)state;
     nats_rig nats = {0};
     nats_start(&nats);
@@ -109,7 +109,7 @@ static void what_is_published_is_heard(void **state) {
         bus_subscribe(one, "test.subject", hear, &h, &error))
         fail_msg("%s", error.message);
     for (int i = 0; i < 500 && !__atomic_load_n(&h.n, __ATOMIC_ACQUIRE); i++) {
-        bus_publish(other, "test.subject", "hello", 6); /* the first may come before the subscription */
+        bus_publish(other, "test.subject", "hello", 6); /* the first message may come before the subscription */
         usleep(20000);
     }
     assert_string_equal(h.last, "hello");
@@ -130,7 +130,7 @@ static void an_option_that_cannot_be_used_is_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_declared_functions_are_those_of_the_header),
-        cmocka_unit_test(what_is_published_is_heard),
+        cmocka_unit_test(published_messages_are_received),
         cmocka_unit_test(an_option_that_cannot_be_used_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

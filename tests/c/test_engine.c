@@ -1,4 +1,4 @@
-/* The engine over a fake model: what one caller sees. */
+/* The engine with a fake model, as one caller sees it. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,11 +32,11 @@ static void one_utterance_in_every_layout(void **state) {
             heard h = engine_speak(r, &request, &timings);
             assert_int_equal(h.status, ISHOW_OK);
             size_t ref = r->model.last_ref_frames, gen = r->model.last_frames - ref;
-            assert_true(prompt ? ref > 240 && ref < 280 : ref == 0); /* 2 s and the margins at 125 frames a second */
+            assert_true(prompt ? ref > 240 && ref < 280 : ref == 0); /* 2 s and the margins, at 125 frames a second */
             assert_int_equal(h.n, (gen - 1) * FAKE_HOP);
             if (layout == ISHOW_TEXT_ALIGNED && !prompt) {
                 size_t frames = 0;
-                for (const char *p = text; *p; p++) frames += 3 + (size_t)(*p + 1) % 3; /* the fake's own rule */
+                for (const char *p = text; *p; p++) frames += 3 + (size_t)(*p + 1) % 3; /* the rule of the fake model */
                 assert_int_equal(gen, frames);
             }
             assert_true(fabsf(ishow_audio_rms(h.samples, h.n) - (float)ISHOW_TARGET_RMS) < 0.01f);
@@ -94,11 +94,11 @@ static void long_text_is_joined_without_a_seam(void **state) {
             heard h = engine_speak(r, &request, &timings);
             assert_int_equal(h.status, ISHOW_OK);
             assert_true(timings.chunks >= 3);
-            assert_true(h.pieces >= timings.chunks); /* delivered as they are ready, not at the end */
+            assert_true(h.pieces >= timings.chunks); /* pieces are delivered when they are ready, not at the end */
             assert_int_equal(r->model.vocodes, timings.chunks);
-            /* a tone of 250 Hz moves by at most 2 pi 250 / 8000 of its amplitude from sample to sample */
+            /* a tone of 250 Hz changes by at most 2 pi 250 / 8000 of its amplitude between samples */
             if (fade) assert_true(largest_jump(&h) < 1.5f * 0.1414f * 0.2f);
-            /* the same text with no fade is longer by one fade for each joint */
+            /* without a fade the same text is longer by one fade for each joint */
             request.cross_fade = 0;
             heard whole = engine_speak(r, &request, NULL);
             size_t joints = (size_t)timings.chunks - 1, overlap = (size_t)(fade * 0.1 * FAKE_RATE + 0.5);
@@ -109,7 +109,7 @@ static void long_text_is_joined_without_a_seam(void **state) {
         }
 }
 
-/* A model that saw no long rows in training gets none, whatever the options allow. */
+/* A model that was not trained on long rows gets none, even when the options allow them. */
 static void a_model_bounds_its_chunks(void **state) {
     (void)state;
     const ishow_engine_options options = ishow_engine_options_default();
@@ -151,12 +151,12 @@ static void fix_duration_is_the_length(void **state) {
             double ref = (double)r->model.last_ref_frames * FAKE_HOP / FAKE_RATE;
             assert_true(fabs((double)h.n / FAKE_RATE + ref - request.fix_duration) < 0.03 * timings.chunks);
             free(h.samples);
-            request.fix_duration = 1; /* less than the reference */
+            request.fix_duration = 1; /* shorter than the reference */
             ishow_utterance *u;
             ishow_error error;
             assert_int_equal(ishow_engine_submit(r->engine, &request, NULL, NULL, &u, &error), ISHOW_EINVAL);
             assert_string_equal(error.field, "fix_duration");
-            request.fix_duration = 59; /* more than the model takes */
+            request.fix_duration = 59; /* longer than the model supports */
             if (!text) {
                 h = engine_speak(r, &request, NULL);
                 assert_int_equal(h.status, ISHOW_EINVAL);
@@ -178,11 +178,11 @@ static void speed_and_level_do_what_they_say(void **state) {
     request.target_rms = 0.03;
     heard quiet = engine_speak(r, &request, NULL);
     assert_true(fabsf(ishow_audio_rms(quiet.samples, quiet.n) - 0.03f) < 0.003f);
-    request.target_rms = 1; /* full scale is the end */
+    request.target_rms = 1; /* the level is limited by full scale */
     heard loud = engine_speak(r, &request, NULL);
     for (size_t i = 0; i < loud.n; i++) assert_true(fabsf(loud.samples[i]) <= 1);
     assert_true(ishow_audio_rms(loud.samples, loud.n) > 0.5f);
-    /* 0 is F5's rule: the reference was raised to 0.1, the result comes down by the same factor */
+    /* 0 is F5's rule: the reference was raised to 0.1, and the result is lowered by the same factor */
     request.target_rms = 0;
     heard own = engine_speak(r, &request, NULL);
     fake_voice(r->engine, "loud", ENGINE_REF, 0.5f);
@@ -190,7 +190,7 @@ static void speed_and_level_do_what_they_say(void **state) {
     heard kept = engine_speak(r, &request, NULL);
     float ratio = ishow_audio_rms(own.samples, own.n) / ishow_audio_rms(kept.samples, kept.n);
     float reference_rms = 0.05f / sqrtf(2);
-    assert_true(fabsf(ratio - reference_rms / 0.1f) < 0.03f); /* the margins of silence lower it a little */
+    assert_true(fabsf(ratio - reference_rms / 0.1f) < 0.03f); /* the silent margins lower it a little */
     free(plain.samples), free(fast.samples), free(quiet.samples), free(loud.samples), free(own.samples),
         free(kept.samples);
     engine_rig_free(r);
@@ -207,10 +207,10 @@ static void the_strength_of_guidance_reaches_the_network(void **state) {
         float guidance;
     } cases[] = {
         {2, 1, 1, 0, 1, 2},    {3, 1, 1, 0, 2, 3},
-        {2, 1, 1, 0, 2, 3}, /* a table of its own for each strength, kept */
+        {2, 1, 1, 0, 2, 3}, /* each strength has its own table, which is cached */
         {3.5, 1, 1, 7, 3, 0},  {2, 1, 0, 14, 3, 0},
-        {0, 1, 1, 14, 3, 0},   /* beyond what it learnt, or not wanted: both branches; without guidance one */
-        {2, 0.5, 1, 14, 4, 0}, /* the last times lie beyond the interval */
+        {0, 1, 1, 14, 3, 0},   /* beyond the trained strength, or switched off: both branches; without guidance: one */
+        {2, 0.5, 1, 14, 4, 0}, /* the last times are outside of the interval */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         request.cfg = cases[i].cfg;
@@ -242,7 +242,7 @@ static void work_that_depends_on_the_schedule_only_is_done_once(void **state) {
     assert_int_equal(r->model.modulates, 3);
     ishow_engine_stats stats;
     ishow_engine_stats_get(r->engine, &stats);
-    assert_int_equal(stats.cache.entries, 4); /* three tables and the reference */
+    assert_int_equal(stats.cache.entries, 4); /* entries for three tables and for the reference */
     assert_int_equal(stats.submitted, 6);
     assert_int_equal(stats.completed, 6);
     assert_int_equal(stats.steps, 3 * ishow_request_default().nfe + 3 * 5 + 5);
@@ -289,20 +289,20 @@ static void voices_are_checked_listed_replaced_and_removed(void **state) {
     assert_string_equal(list[0].text, "Another text.");
     assert_string_equal(list[1].id, "ok");
     assert_string_equal(list[1].language, "en-GB");
-    assert_true(fabs(list[1].seconds - 1.1) < 0.03); /* a second of tone, 50 ms on both sides */
+    assert_true(fabs(list[1].seconds - 1.1) < 0.03); /* a tone of one second, and 50 ms on both sides */
     free(list);
     assert_int_equal(ishow_engine_remove_voice(r->engine, "anna", NULL), ISHOW_OK);
     assert_int_equal(ishow_engine_remove_voice(r->engine, "anna", &error), ISHOW_ENOTFOUND);
     ishow_request request = engine_request("Hello.");
     ishow_timings timings;
     free(engine_speak(r, &request, &timings).samples);
-    assert_string_equal(timings.voice, "ok"); /* the first there is */
+    assert_string_equal(timings.voice, "ok"); /* the first voice */
     assert_int_equal(ishow_engine_remove_voice(r->engine, "ok", NULL), ISHOW_OK);
     ishow_utterance *u;
     assert_int_equal(ishow_engine_submit(r->engine, &request, NULL, NULL, &u, &error), ISHOW_ENOTFOUND);
     engine_rig_free(r);
 
-    r = engine_rig_plain(ISHOW_TEXT_ALIGNED, 0); /* a model without prompt speaks without a voice too */
+    r = engine_rig_plain(ISHOW_TEXT_ALIGNED, 0); /* a model without prompt needs no voice */
     assert_int_equal(ishow_engine_remove_voice(r->engine, "anna", NULL), ISHOW_OK);
     voice = (ishow_voice){.id = "plain"};
     heard h = engine_speak(r, &request, &timings);
@@ -355,7 +355,7 @@ static void two_hundred_utterances_leave_nothing(void **state) {
     assert_int_equal(stats.completed, 200);
     assert_int_equal(stats.cache.entries, 4);
     for (int i = 0; i < 500 && ishow_live_handles() - r->handles > 5; i++)
-        usleep(10000);                                      /* the last row leaves after its listener */
+        usleep(10000);                                      /* the last row ends after its caller has gone */
     assert_int_equal(ishow_live_handles() - r->handles, 5); /* engine, scheduler, cache, mel, inverse STFT */
     engine_rig_free(r);
 }

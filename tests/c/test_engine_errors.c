@@ -49,7 +49,7 @@ static void bad_requests_are_refused_by_field(void **state) {
         assert_null(u);
     }
     free(endless);
-    heard h = engine_speak(r, &good, NULL); /* the next one is served */
+    heard h = engine_speak(r, &good, NULL); /* the next request is served */
     assert_int_equal(h.status, ISHOW_OK);
     free(h.samples);
     engine_rig_free(r);
@@ -81,7 +81,7 @@ static void front_end_errors_reach_the_caller(void **state) {
     engine_rig_free(r);
 }
 
-static void what_is_left_out_is_said_and_the_essential_part_must_have_a_sound(void **state) {
+static void dropped_characters_are_reported_and_the_essential_part_must_be_speakable(void **state) {
     (void)state;
     engine_rig *r = engine_rig_plain(ISHOW_TEXT_PADDED, 1);
     ishow_request request = engine_request("Anna says: hello ~.");
@@ -116,13 +116,13 @@ static void a_bad_clip_is_made_again_with_other_noise(void **state) {
         heard h = engine_speak(r, &request, &timings);
         assert_int_equal(h.status, ISHOW_OK);
         assert_int_equal(timings.retries, ishow_engine_options_default().retries);
-        assert_int_equal(r->model.encodes, 1); /* only the noise is new */
+        assert_int_equal(r->model.encodes, 1); /* only the noise differs */
         float *noise = malloc(r->model.last_frames * FAKE_MELS * sizeof *noise),
               *first = malloc(r->model.last_frames * FAKE_MELS * sizeof *first);
         ishow_noise_fill(ishow_noise_seed(timings.seed, 0, (uint32_t)timings.retries), noise,
                          r->model.last_frames * FAKE_MELS);
         ishow_noise_fill(ishow_noise_seed(timings.seed, 0, 0), first, r->model.last_frames * FAKE_MELS);
-        const size_t kept = r->model.last_ref_frames * FAKE_MELS + 1; /* what the vocoder saw of it first */
+        const size_t kept = r->model.last_ref_frames * FAKE_MELS + 1; /* the value that the vocoder got first */
         assert_true(r->model.last_noise == noise[kept] && r->model.last_noise != first[kept]);
         free(noise);
         free(first);
@@ -135,7 +135,7 @@ static void a_bad_clip_is_made_again_with_other_noise(void **state) {
         assert_int_equal(h.status, ISHOW_EMODEL);
         assert_non_null(strstr(h.error.message, words[fault]));
         assert_non_null(strstr(h.error.message, "3 tries"));
-        h = engine_speak(r, &request, NULL); /* and the next one is well */
+        h = engine_speak(r, &request, NULL); /* and the next request succeeds */
         assert_int_equal(h.status, ISHOW_OK);
         free(h.samples);
         engine_rig_free(r);
@@ -157,11 +157,11 @@ static void model_errors_reach_the_caller(void **state) {
     assert_non_null(strstr(h.error.message, "duration"));
     fake_set(&r->model, &r->model.wrong_durations, 0);
     fake_set(&r->model, &r->model.broken_modulation, 1);
-    request.nfe = 9; /* not in the cache */
+    request.nfe = 9; /* the reference is not in the cache */
     h = engine_speak(r, &request, NULL);
     assert_int_equal(h.status, ISHOW_EMODEL);
     fake_set(&r->model, &r->model.broken_modulation, 0);
-    h = engine_speak(r, &request, NULL); /* the broken table was not kept */
+    h = engine_speak(r, &request, NULL); /* the table with a NaN was not cached */
     assert_int_equal(h.status, ISHOW_OK);
     free(h.samples);
     ishow_engine_stats stats;
@@ -191,7 +191,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_requests_are_refused_by_field),
         cmocka_unit_test(front_end_errors_reach_the_caller),
-        cmocka_unit_test(what_is_left_out_is_said_and_the_essential_part_must_have_a_sound),
+        cmocka_unit_test(dropped_characters_are_reported_and_the_essential_part_must_be_speakable),
         cmocka_unit_test(a_bad_clip_is_made_again_with_other_noise),
         cmocka_unit_test(model_errors_reach_the_caller),
         cmocka_unit_test(a_row_never_exceeds_the_model),

@@ -1,5 +1,5 @@
-/* Text that is spoken while it is written, over a fake model: where it is cut, what can still be replaced, and what
- * holds a writer back. */
+/* Text that comes in pieces, with a fake model: where it is cut, what can still be replaced, and when a writer must
+ * wait. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -15,46 +15,18 @@
 #include "base/base.h"
 #include "base/defaults.h"
 #include "engine/plan.h"
-#include "fake_backend.h"
+#include "engine_rig.h"
 
-typedef struct rig {
-    fake_model model;
-    fake_text text;
-    ishow_engine *engine;
-} rig;
-
-static rig *make(void) {
-    rig *r = calloc(1, sizeof *r);
+static engine_rig *make(void) {
     const ishow_engine_options options = ishow_engine_options_default();
-    ishow_error error = {0};
-    assert_non_null(r);
-    fake_model_init(&r->model);
-    fake_text_init(&r->text);
-    const ishow_backend backend = fake_backend(&r->model, ISHOW_TEXT_ALIGNED, 0, 1, 20000);
-    const ishow_text_frontend frontend = fake_frontend(&r->text);
-    if (ishow_engine_create(&r->engine, &backend, &frontend, &options, &error) != ISHOW_OK)
-        fail_msg("create: %s", error.message);
-    return r;
+    return engine_rig_make(ISHOW_TEXT_ALIGNED, 0, &options, 1, 20000, 0);
 }
 
-static void unmake(rig *r) {
-    ishow_engine_free(r->engine);
-    assert_int_equal(r->model.malformed, 0);
-    free(r);
-}
-
-static ishow_utterance *begin(rig *r, int idle_ms) {
-    ishow_request request = ishow_request_default();
-    ishow_utterance *u;
-    ishow_error error = {0};
-    request.text = "";
+static ishow_utterance *begin(engine_rig *r, int idle_ms) {
+    ishow_request request = engine_request("");
     request.open = 1;
     request.idle_ms = idle_ms;
-    request.has_seed = 1;
-    request.seed = 7;
-    if (ishow_engine_submit(r->engine, &request, NULL, NULL, &u, &error) != ISHOW_OK)
-        fail_msg("submit: %s", error.message);
-    return u;
+    return engine_submit(r, &request, NULL);
 }
 
 enum { NEVER = 60000 };
@@ -64,7 +36,7 @@ static void feed(ishow_utterance *u, const char *text) {
     if (ishow_speak_feed(u, text, 30, &error) != ISHOW_OK) fail_msg("feed: %s", error.message);
 }
 
-/* Samples of the next piece; fails when none comes. */
+/* Number of samples of the next piece; fails when none comes. */
 static size_t next(ishow_utterance *u) {
     const float *samples;
     size_t n;
@@ -79,13 +51,13 @@ static size_t rest(ishow_utterance *u) {
     return all;
 }
 
-static void parts_are(rig *r, const char *wanted) {
+static void parts_are(engine_rig *r, const char *wanted) {
     pthread_mutex_lock(&r->text.lock);
     assert_string_equal(r->text.parts, wanted);
     pthread_mutex_unlock(&r->text.lock);
 }
 
-static void wait_for_parts(rig *r, int n) {
+static void wait_for_parts(engine_rig *r, int n) {
     for (int now = -1; now < n; usleep(1000)) {
         pthread_mutex_lock(&r->text.lock);
         now = r->text.tokenizes;
@@ -114,7 +86,7 @@ static void a_text_is_cut_where_something_is_known_to_end(void **state) {
          "\xe4\xbd\xa0\xe5\xa5\xbd\xe4\xb8\x96\xe7\x95\x8c\xe3\x80\x82"},
         {"Yes. I would like to go there. N", 1, 0.6, 1.5, "Yes. I would like to go there. "},
         {"Yes. I would like to go there. N", 1, 0.6, 9, "Yes. I would like to go there. "},
-        {"Yes. I would like to go there. N", 1, 4, 9, ""}, /* shorter than is wanted */
+        {"Yes. I would like to go there. N", 1, 4, 9, ""}, /* shorter than wanted */
         {"One is here. Two is there. Three", 1, 0.6, 1, "One is here. "},
         {"One is here. Two is there. Three", 1, 0.6, 9, "One is here. Two is there. "},
         {"One is here. Two", 0, 0.6, 9, "One is here. Two"},
@@ -145,7 +117,7 @@ static void a_text_without_places_is_cut_between_words(void **state) {
 
 static void a_clause_is_heard_before_the_text_ends(void **state) {
     (void)state;
-    rig *r = make();
+    engine_rig *r = make();
     ishow_utterance *u = begin(r, NEVER);
     feed(u, "Good evening every");
     feed(u, "body, I");
@@ -159,12 +131,12 @@ static void a_clause_is_heard_before_the_text_ends(void **state) {
     ishow_utterance_timings(u, &t);
     assert_int_equal(t.chunks, 2);
     ishow_utterance_free(u);
-    unmake(r);
+    engine_rig_free(r);
 }
 
 static void parts_use_the_noise_of_the_whole_text(void **state) {
     (void)state;
-    rig *r = make();
+    engine_rig *r = make();
     ishow_request whole = ishow_request_default();
     whole.text = "This is the first sentence of all. Here comes the second one of them.";
     whole.early = whole.has_seed = 1;
@@ -177,15 +149,15 @@ static void parts_use_the_noise_of_the_whole_text(void **state) {
     u = begin(r, NEVER);
     feed(u, whole.text);
     assert_int_equal(ishow_speak_end(u, NULL), ISHOW_OK);
-    assert_int_equal(rest(u), n); /* with the cross-fade between them */
+    assert_int_equal(rest(u), n); /* overlapping by the cross-fade */
     assert_true(r->model.last_noise == last);
     ishow_utterance_free(u);
-    unmake(r);
+    engine_rig_free(r);
 }
 
 static void what_has_not_begun_is_replaced(void **state) {
     (void)state;
-    rig *r = make();
+    engine_rig *r = make();
     size_t kept = 0;
     fake_set(&r->model, &r->model.slow_us, 50000);
     ishow_utterance *u = begin(r, NEVER);
@@ -198,12 +170,12 @@ static void what_has_not_begun_is_replaced(void **state) {
     rest(u);
     parts_are(r, "The first sentence stays.|Another one is said.|");
     ishow_utterance_free(u);
-    unmake(r);
+    engine_rig_free(r);
 }
 
 static void a_flush_or_silence_speaks_what_is_there(void **state) {
     (void)state;
-    rig *r = make();
+    engine_rig *r = make();
     ishow_utterance *u = begin(r, NEVER);
     feed(u, "Hm");
     assert_int_equal(ishow_speak_flush(u, NULL), ISHOW_OK);
@@ -217,13 +189,13 @@ static void a_flush_or_silence_speaks_what_is_there(void **state) {
     feed(u, "Er");
     assert_true(next(u) > 0); /* by itself */
     parts_are(r, "Hm|well|Er|");
-    ishow_utterance_free(u); /* cancels what is open */
-    unmake(r);
+    ishow_utterance_free(u); /* cancels the open utterance */
+    engine_rig_free(r);
 }
 
 static void parts_without_words_are_left_out(void **state) {
     (void)state;
-    rig *r = make();
+    engine_rig *r = make();
     ishow_utterance *u = begin(r, NEVER);
     feed(u, "#");
     assert_int_equal(ishow_speak_flush(u, NULL), ISHOW_OK);
@@ -241,12 +213,12 @@ static void parts_without_words_are_left_out(void **state) {
     assert_int_equal(ishow_utterance_next(u, 30, &samples, &n, &error), ISHOW_EINVAL);
     assert_string_equal(error.field, "text");
     ishow_utterance_free(u);
-    unmake(r);
+    engine_rig_free(r);
 }
 
 static void wrong_calls_are_refused(void **state) {
     (void)state;
-    rig *r = make();
+    engine_rig *r = make();
     ishow_error error = {0};
     ishow_request request = ishow_request_default();
     ishow_utterance *u;
@@ -271,7 +243,7 @@ static void wrong_calls_are_refused(void **state) {
     memset(longer, 'a', ISHOW_MAX_TEXT_CHARS + 1);
     assert_int_equal(ishow_speak_feed(u, longer, 0, &error), ISHOW_EINVAL);
     free(longer);
-    assert_int_equal(ishow_speak_feed(u, "Words.", 0, &error), ISHOW_OK); /* an empty text would fail */
+    assert_int_equal(ishow_speak_feed(u, "Words.", 0, &error), ISHOW_OK); /* an empty text would be an error */
     assert_int_equal(ishow_speak_end(u, &error), ISHOW_OK);
     assert_int_equal(ishow_speak_feed(u, "Late.", 0, &error), ISHOW_ESTATE);
     ishow_utterance_free(u);
@@ -279,7 +251,7 @@ static void wrong_calls_are_refused(void **state) {
     ishow_utterance_cancel(u);
     assert_int_equal(ishow_speak_feed(u, "Late.", 0, &error), ISHOW_ECANCELLED);
     ishow_utterance_free(u);
-    unmake(r);
+    engine_rig_free(r);
 }
 
 static const char SENTENCE[] = "Some words that take about three seconds to be said. ";
@@ -300,13 +272,13 @@ static void *write_all(void *argument) {
 
 static void a_fast_writer_and_an_idle_reader_are_held_back(void **state) {
     (void)state;
-    rig *r = make();
+    engine_rig *r = make();
     writer w = {.u = begin(r, NEVER), .sentences = 400};
     ishow_error error = {0};
     ishow_engine_stats before, after = {0};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, write_all, &w), 0);
-    do { /* until nothing is made any more */
+    do { /* until nothing more is synthesised */
         before = after;
         usleep(200000);
         ishow_engine_stats_get(r->engine, &after);
@@ -321,12 +293,12 @@ static void a_fast_writer_and_an_idle_reader_are_held_back(void **state) {
     ishow_engine_stats_get(r->engine, &after);
     assert_true(after.audio_seconds > 400);
     ishow_utterance_free(w.u);
-    unmake(r);
+    engine_rig_free(r);
 }
 
 static void a_cancel_wakes_a_writer(void **state) {
     (void)state;
-    rig *r = make();
+    engine_rig *r = make();
     writer w = {.u = begin(r, NEVER), .sentences = 400};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, write_all, &w), 0);
@@ -336,13 +308,13 @@ static void a_cancel_wakes_a_writer(void **state) {
     pthread_join(thread, NULL);
     assert_int_equal(w.status, ISHOW_ECANCELLED);
     ishow_utterance_free(w.u);
-    unmake(r);
+    engine_rig_free(r);
 }
 
-static void several_are_written_at_once(void **state) {
+static void several_texts_are_written_at_once(void **state) {
     (void)state;
     enum { WRITERS = 4 };
-    rig *r = make();
+    engine_rig *r = make();
     writer all[WRITERS] = {0};
     pthread_t threads[WRITERS];
     for (int i = 0; i < WRITERS; i++) {
@@ -355,9 +327,10 @@ static void several_are_written_at_once(void **state) {
         assert_int_equal(all[i].status, ISHOW_OK);
         ishow_utterance_free(all[i].u);
     }
-    ishow_utterance *u = begin(r, NEVER); /* left open while the engine goes */
+    ishow_utterance *u = begin(r, NEVER); /* still open when the engine is freed */
     feed(u, "Good evening everybody, I");
-    unmake(r);
+    ishow_engine_free(r->engine);
+    r->engine = NULL;
     const float *samples;
     size_t n;
     ishow_status status;
@@ -379,7 +352,7 @@ int main(void) {
         cmocka_unit_test(wrong_calls_are_refused),
         cmocka_unit_test(a_fast_writer_and_an_idle_reader_are_held_back),
         cmocka_unit_test(a_cancel_wakes_a_writer),
-        cmocka_unit_test(several_are_written_at_once),
+        cmocka_unit_test(several_texts_are_written_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,77 +1,41 @@
-/* Markup over a fake model: pauses of exact length, voices and speeds that change inside a text. */
+/* Markup with a fake model: pauses of exact length, and changes of voice and speed inside a text. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 #include "base/base.h"
-#include "fake_backend.h"
+#include "engine_rig.h"
 
-static const char *const REF = "This is the text of the reference voice.";
-
-typedef struct rig {
-    fake_model model;
-    fake_text text;
-    ishow_engine *engine;
-} rig;
-
-static rig *make(void) {
-    rig *r = calloc(1, sizeof *r);
-    const ishow_engine_options options = ishow_engine_options_default();
-    ishow_error error = {0};
-    assert_non_null(r);
-    fake_model_init(&r->model);
-    fake_text_init(&r->text);
-    const ishow_backend backend = fake_backend(&r->model, ISHOW_TEXT_AVERAGE, 1, 1, 4000);
-    const ishow_text_frontend frontend = fake_frontend(&r->text);
-    assert_int_equal(ishow_engine_create(&r->engine, &backend, &frontend, &options, &error), ISHOW_OK);
-    fake_voice(r->engine, "anna", REF, 0.05f);
-    fake_voice(r->engine, "bob", REF, 0.2f);
+static engine_rig *make(void) {
+    engine_rig *r = engine_rig_plain(ISHOW_TEXT_AVERAGE, 1);
+    fake_voice(r->engine, "bob", ENGINE_REF, 0.2f);
     return r;
 }
 
-static void unmake(rig *r) {
-    ishow_engine_free(r->engine);
-    assert_int_equal(r->model.malformed, 0);
-    free(r);
-}
-
 static ishow_request request_of(const char *text) {
-    ishow_request request = ishow_request_default();
-    request.text = text;
-    request.has_seed = 1;
-    request.seed = 7;
+    ishow_request request = engine_request(text);
     request.markup = 1;
     return request;
 }
 
-/* All samples, for free(); NULL with the error. */
-static float *speak(rig *r, const ishow_request *request, size_t *n_out, ishow_error *error) {
+/* All samples (free()); NULL with the error. */
+static float *speak(engine_rig *r, const ishow_request *request, size_t *n, ishow_error *error) {
     ishow_utterance *u = NULL;
     float *all = NULL;
-    size_t n = 0, piece = 0;
+    *n = 0;
     ishow_status status = ishow_engine_submit(r->engine, request, NULL, NULL, &u, error);
-    while (status == ISHOW_OK) {
-        const float *samples;
-        status = ishow_utterance_next(u, 30, &samples, &piece, error);
-        if (status != ISHOW_OK || !piece) break;
-        all = realloc(all, (n + piece) * sizeof *all);
-        assert_non_null(all);
-        memcpy(all + n, samples, piece * sizeof *all);
-        n += piece;
-    }
+    if (status == ISHOW_OK) status = engine_drain(u, &all, n, error);
     ishow_utterance_free(u);
-    *n_out = n;
     if (status == ISHOW_OK) return all;
     free(all);
     return NULL;
 }
 
-static size_t length_of(rig *r, const char *text) {
+static size_t length_of(engine_rig *r, const char *text) {
     const ishow_request request = request_of(text);
     ishow_error error = {0};
     size_t n;
@@ -82,7 +46,7 @@ static size_t length_of(rig *r, const char *text) {
 }
 
 static void a_pause_is_exactly_so_many_samples(void **state) {
-    rig *r = make();
+    engine_rig *r = make();
     const ishow_request request = request_of("Hello there.|p=0.5;Good night.|p=0.25;");
     ishow_error error = {0};
     const size_t first = length_of(r, "Hello there."), second = length_of(r, "Good night.");
@@ -96,20 +60,20 @@ static void a_pause_is_exactly_so_many_samples(void **state) {
     assert_true(samples[first - 1] != 0 && samples[first + FAKE_RATE / 2] != 0);
     assert_true(fabsf(samples[first - 1]) < 0.02f && fabsf(samples[first + FAKE_RATE / 2]) < 0.02f); /* no click */
     free(samples);
-    unmake(r);
+    engine_rig_free(r);
 }
 
 static void pauses_add_up_over_what_has_no_sound(void **state) {
-    rig *r = make();
+    engine_rig *r = make();
     (void)state;
     const size_t plain = length_of(r, "Hello there.|p=1;Good night.");
     assert_int_equal(length_of(r, "Hello there.|p=0.4;#|p=0.6;Good night."), plain);
     assert_int_equal(length_of(r, "p=0.5;Hello there."), length_of(r, "Hello there.") + FAKE_RATE / 2);
-    unmake(r);
+    engine_rig_free(r);
 }
 
 static void voices_and_speeds_change(void **state) {
-    rig *r = make();
+    engine_rig *r = make();
     ishow_error error = {0};
     size_t n;
     (void)state;
@@ -123,13 +87,13 @@ static void voices_and_speeds_change(void **state) {
     float *samples = speak(r, &request, &n, &error);
     assert_non_null(samples);
     assert_string_equal(r->text.voice, "bob");
-    assert_int_equal(n, first + second); /* apart, not over one another */
+    assert_int_equal(n, first + second); /* one after the other, without overlap */
     assert_true(fabsf(samples[first - 1]) < 0.02f && fabsf(samples[first]) < 0.02f);
     free(samples);
-    unmake(r);
+    engine_rig_free(r);
 }
 
-static void what_cannot_be_obeyed_is_refused(void **state) {
+static void invalid_markup_is_refused(void **state) {
     static const struct {
         const char *text;
         double fix_duration;
@@ -140,7 +104,7 @@ static void what_cannot_be_obeyed_is_refused(void **state) {
                  {"#|p=1;#", 0, ISHOW_EINVAL, "text"},
                  {"%C", 0, ISHOW_EPYTHON, ""},
                  {"Hello.", 9, ISHOW_EINVAL, "fix_duration"}};
-    rig *r = make();
+    engine_rig *r = make();
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         ishow_request request = request_of(table[i].text);
@@ -151,11 +115,11 @@ static void what_cannot_be_obeyed_is_refused(void **state) {
         assert_int_equal(error.status, table[i].status);
         assert_string_equal(error.field, table[i].field);
     }
-    unmake(r);
+    engine_rig_free(r);
 }
 
 static void without_markup_the_text_is_one(void **state) {
-    rig *r = make();
+    engine_rig *r = make();
     ishow_request request = request_of("Hello|p=1;there");
     ishow_error error = {0};
     size_t n;
@@ -165,13 +129,13 @@ static void without_markup_the_text_is_one(void **state) {
     assert_non_null(samples);
     assert_true(n < length_of(r, "Hello|p=1;there"));
     free(samples);
-    unmake(r);
+    engine_rig_free(r);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pause_is_exactly_so_many_samples), cmocka_unit_test(pauses_add_up_over_what_has_no_sound),
-        cmocka_unit_test(voices_and_speeds_change),           cmocka_unit_test(what_cannot_be_obeyed_is_refused),
+        cmocka_unit_test(voices_and_speeds_change),           cmocka_unit_test(invalid_markup_is_refused),
         cmocka_unit_test(without_markup_the_text_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Tables of splitting and durations. */
+/* Splitting of texts and durations, by tables of examples. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +29,7 @@ static void split(const char *text, double max_units, double early_units, char *
     free(spans);
 }
 
-static void texts_are_cut_where_a_reader_would_breathe(void **state) {
+static void texts_are_cut_between_sentences_and_clauses(void **state) {
     (void)state;
     static const struct {
         const char *text;
@@ -39,23 +39,23 @@ static void texts_are_cut_where_a_reader_would_breathe(void **state) {
         {"", 10, ""},
         {"  \n ", 10, ""},
         {"  Hello there.  ", 100, "Hello there."},
-        /* sentences first, a clause or word only where a sentence does not fit */
+        /* cuts between sentences first, at a clause or word only where a sentence does not fit */
         {"One two three. Four five six. Seven eight nine.", 20, "One two three.|Four five six.|Seven eight nine."},
         {"One two three. Four five six. Seven eight nine.", 30, "One two three. Four five six.|Seven eight nine."},
         {"I came, I saw, I conquered it all.", 17, "I came, I saw,|I conquered it all."},
         {"alpha beta gamma delta epsilon zeta", 14, "alpha beta|gamma delta|epsilon zeta"},
         {"First line\nSecond line\nThird line", 14, "First line|Second line|Third line"},
-        /* a quote stays with what it closes; a dot inside a number or after a title is no end */
+        /* a closing quote stays with its sentence; a dot in a number or after a title does not end one */
         {"\"Stop!\" he said. \"Why?\" she asked him.", 19, "\"Stop!\" he said.|\"Why?\" she asked him."},
         {"It is 3.14159 or so. Thanks to Mr. Smith here.", 28, "It is 3.14159 or so.|Thanks to Mr. Smith here."},
-        /* a short tail is not left alone */
+        /* a short rest is not a piece by itself */
         {"aaaa bbbb cccc dddd ee", 20, "aaaa bbbb cccc dddd ee"},
-        /* full-width marks need no space after them */
+        /* full-width marks need no space behind them */
         {"你好。今天天气很好，我们去公园吧！真的吗？", 25, "你好。|今天天气很好，|我们去公园吧！|真的吗？"},
         {"「今日は。」私は言った。", 20, "「今日は。」|私は言った。"},
         {"今天天气很好我们去公园吧", 12, "今天天气|很好我们|去公园吧"},
         {"我用iPhone拍照片", 10, "我用|iPhone拍|照片"},
-        /* no place at all: between graphemes, never inside one */
+        /* without any such place: between graphemes, never inside one */
         {"abcdefghijklmnopqrstuvwxyz", 10, "abcdefghij|klmnopqrst|uvwxyz"},
         {"e\xcc\x81"
          "e\xcc\x81"
@@ -65,7 +65,7 @@ static void texts_are_cut_where_a_reader_would_breathe(void **state) {
         {"👨‍👩‍👧👨‍👩‍👧", 18, "👨‍👩‍👧|👨‍👩‍👧"},
         {"👍🏽👍🏽👍🏽", 9, "👍🏽|👍🏽|👍🏽"},
         {"🇩🇪🇫🇷🇯🇵", 9, "🇩🇪|🇫🇷|🇯🇵"},
-        /* a grapheme larger than a piece is still whole */
+        /* a grapheme that is larger than a piece is not cut */
         {"👨‍👩‍👧👨‍👩‍👧", 5, "👨‍👩‍👧|👨‍👩‍👧"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -75,7 +75,7 @@ static void texts_are_cut_where_a_reader_would_breathe(void **state) {
     }
 }
 
-/* Whatever the text: pieces are in order, valid UTF-8, not empty, lose only spaces, and keep to the size. */
+/* For any text, pieces are in order, valid UTF-8, not empty, lose only spaces, and do not exceed the size. */
 static void a_stream_begins_with_a_short_piece(void **state) {
     (void)state;
     static const struct {
@@ -83,21 +83,21 @@ static void a_stream_begins_with_a_short_piece(void **state) {
         double early;
         const char *pieces;
     } table[] = {
-        /* the last sentence that ends in time; every following piece may be longer */
+        /* up to the last sentence that ends in time; every following piece may be longer */
         {"Hi all. Good evening. This is a much longer sentence than those before. And one more comes here. And one "
          "more.",
          25,
          "Hi all. Good evening.|This is a much longer sentence than those before.|And one more comes here. And one "
          "more."},
-        /* a clause where the sentence ends too late */
+        /* up to a clause when the sentence ends too late */
         {"When the evening comes, we will all go home together and rest.", 25,
          "When the evening comes,|we will all go home together and rest."},
-        /* never between words: the first end of a sentence or clause behind it */
+        /* never between words: up to the first end of a sentence or clause behind the goal */
         {"We will all go home together and rest, when the evening comes at last to us.", 15,
          "We will all go home together and rest,|when the evening comes at last to us."},
         {"We will all go home together and rest when the evening comes", 15,
          "We will all go home together and rest when the evening comes"},
-        /* neither a crumb at the beginning nor at the end */
+        /* no tiny piece at the beginning or the end */
         {"Oh, this is what happens to a short beginning of a text.", 25,
          "Oh, this is what happens to a short beginning of a text."},
         {"This is what happens to a text with a short end, you.", 40,
@@ -168,18 +168,18 @@ static void short_texts_are_neither_swallowed_nor_stretched(void **state) {
     (void)state;
     const char *ref = "Some call me nature, others call me mother nature. ";
     double second = 93.75;
-    /* F5 gives 9 bytes 3.3 times their share and 10 bytes none */
+    /* F5's rule gives 9 bytes 3.3 times their share, and 10 bytes no such factor */
     double nine = (double)frames_for(ref, 340, "Thank you", 1), ten = (double)frames_for(ref, 340, "Thank you!", 1);
     assert_true(fabs(nine - ten) < 0.15 * ten);
     assert_true(frames_for(ref, 340, "Hi", 1) >= 0.5 * second && frames_for(ref, 340, "Hi", 1) <= 0.9 * second);
     assert_true(frames_for(ref, 340, "I", 1) >= 0.5 * second);
     assert_true(frames_for(ref, 340, "No, no, no!", 1) >= 0.8 * second);
-    /* speed is what was asked, also for a short text */
+    /* the requested speed holds for a short text as well */
     double fast = (double)frames_for(ref, 340, "Hi", 2), slow = (double)frames_for(ref, 340, "Hi", 0.5),
            plain = (double)frames_for(ref, 340, "Hi", 1);
     assert_true(fabs(fast - plain / 2) <= 1);
     assert_true(fabs(slow - plain * 2) <= 2);
-    /* never fewer frames for more text */
+    /* more text never has fewer frames */
     const char *longer = "one two three four five six seven eight nine ten";
     size_t before = 0;
     for (size_t n = 1; n <= strlen(longer); n++) {
@@ -200,9 +200,9 @@ static void scripts_are_compared_by_speech_time(void **state) {
     } table[] = {
         {"今天天气很好，我们一起去公园散步吧。", 2.8, 4.6},
         {"Сегодня хорошая погода, давайте пойдём в парк погулять.", 3.0,
-         4.6}, /* two bytes a letter: F5's rule would say 7 s */
+         4.6}, /* two bytes per letter: F5's rule would give 7 s */
         {"きょうはてんきがいいのでこうえんへいきましょう。", 2.3,
-         4.2}, /* three bytes a mora: F5's rule would say 4.9 s */
+         4.2}, /* three bytes per mora: F5's rule would give 4.9 s */
         {"오늘은 날씨가 좋으니 공원에 갑시다.", 2.2, 4.0},
         {"我 love 这个 game，真的 amazing！", 1.8, 3.4},
     };
@@ -216,12 +216,13 @@ static void a_reference_that_does_not_fit_its_text_is_bounded(void **state) {
     (void)state;
     const char *text = "The weather is nice today, let us go to the park.";
     double ordinary = ishow_speech_seconds(text, strlen(text)) * 93.75;
-    assert_true((double)frames_for("Yes. ", 1000, text, 1) <= 2.6 * ordinary); /* ten seconds for one word */
+    assert_true((double)frames_for("Yes. ", 1000, text, 1) <=
+                2.6 * ordinary); /* a reference of ten seconds for one word */
     assert_true(
         (double)frames_for(
             "A very long text that nobody could ever have said within half a second of audio, not even an auctioneer. ",
             47, text, 1) >= 0.4 * ordinary);
-    assert_true(fabs((double)frames_for("", 0, text, 1) - ordinary) <= 1); /* no reference at all */
+    assert_true(fabs((double)frames_for("", 0, text, 1) - ordinary) <= 1); /* without a reference */
 }
 
 static void aligned_tokens_fill_every_frame(void **state) {
@@ -312,7 +313,7 @@ static void reference_texts_are_closed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_are_cut_where_a_reader_would_breathe),
+        cmocka_unit_test(texts_are_cut_between_sentences_and_clauses),
         cmocka_unit_test(a_stream_begins_with_a_short_piece),
         cmocka_unit_test(any_text_is_cut_without_loss),
         cmocka_unit_test(durations_follow_f5_within_one_script),

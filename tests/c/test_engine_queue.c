@@ -43,7 +43,7 @@ static void a_full_queue_refuses_and_recovers(void **state) {
     engine_rig_free(r);
 }
 
-/* Counted in steps: when the short one ends, the long ones are far from it. */
+/* Measured in steps: when the short utterance ends, the long ones are far from their end. */
 static void a_short_message_does_not_wait_for_long_ones(void **state) {
     (void)state;
     engine_rig *r = make(ishow_engine_options_default(), 1);
@@ -61,7 +61,7 @@ static void a_short_message_does_not_wait_for_long_ones(void **state) {
     size_t n = 0;
     assert_int_equal(engine_drain(fast, NULL, &n, NULL), ISHOW_OK);
     int taken = fake_get(&r->model, &r->model.row_steps) - before;
-    assert_true(taken < 64); /* 15 by turns, and what passed before it was admitted and after it ended */
+    assert_true(taken < 64); /* 15 steps by turns, and those before it was admitted and after it ended */
     double progress = ishow_utterance_progress(slow[0]);
     assert_true(progress > 0 && progress < 0.9);
     for (int i = 0; i < 2; i++) {
@@ -72,8 +72,8 @@ static void a_short_message_does_not_wait_for_long_ones(void **state) {
     engine_rig_free(r);
 }
 
-/* With a single row: the newcomer is admitted after the part that runs, not after all parts of the long text; a higher
- * priority goes first. */
+/* With a single row, a new utterance is admitted after the part that runs, not after all parts of the long text; a
+ * higher priority goes first. */
 static void parts_of_a_long_text_take_turns_with_others(void **state) {
     (void)state;
     ishow_engine_options options = ishow_engine_options_default();
@@ -104,9 +104,9 @@ static void parts_of_a_long_text_take_turns_with_others(void **state) {
     engine_rig_free(r);
 }
 
-/* A text whose network is conditioned the strength of guidance is half the work while it waits, too: it goes before one
- * that is shorter but needs both branches. */
-static void work_that_waits_is_counted_as_it_will_be_done(void **state) {
+/* With a guidance-conditioned network a waiting text counts as half the work: it goes before one that is shorter but
+ * needs both branches. */
+static void waiting_work_counts_as_it_will_be_computed(void **state) {
     (void)state;
     ishow_engine_options options = ishow_engine_options_default();
     options.max_rows = 1;
@@ -137,7 +137,7 @@ int main(void) {
         cmocka_unit_test(a_full_queue_refuses_and_recovers),
         cmocka_unit_test(a_short_message_does_not_wait_for_long_ones),
         cmocka_unit_test(parts_of_a_long_text_take_turns_with_others),
-        cmocka_unit_test(work_that_waits_is_counted_as_it_will_be_done),
+        cmocka_unit_test(waiting_work_counts_as_it_will_be_computed),
     };
     return cmocka_run_group_tests_name("engine queue", tests, NULL, NULL);
 }

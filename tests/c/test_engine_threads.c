@@ -1,4 +1,4 @@
-/* The engine under concurrent use: many callers, cancelling, deadlines, swaps and shutdown while rows are in flight. */
+/* Concurrent use of the engine: many callers, cancelling, deadlines, swaps and shutdown while rows are in flight. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,7 +77,7 @@ static void many_callers_get_what_they_asked_for(void **state) {
         ishow_engine_stats_get(r->engine, &stats);
         assert_int_equal(stats.completed, 2 * CALLERS * EACH);
         assert_int_equal(stats.waiting + stats.in_flight, 0);
-        if (rows > 1) assert_true(fake_get(&r->model, &r->model.most_rows) > 1); /* forwards were shared */
+        if (rows > 1) assert_true(fake_get(&r->model, &r->model.most_rows) > 1); /* rows were batched */
         engine_rig_free(r);
     }
 }
@@ -96,7 +96,7 @@ static void cancelling_stops_the_work(void **state) {
     size_t n = 0;
     assert_int_equal(engine_drain(running, NULL, &n, &error), ISHOW_ECANCELLED);
     assert_int_equal(engine_drain(running, NULL, &n, &error), ISHOW_ECANCELLED); /* and again */
-    ishow_utterance_free(freed);                                                 /* freed while it runs */
+    ishow_utterance_free(freed);                                                 /* freed while it is spoken */
     ishow_engine_stats stats;
     for (int i = 0; i < 1000; i++) {
         ishow_engine_stats_get(r->engine, &stats);
@@ -107,14 +107,14 @@ static void cancelling_stops_the_work(void **state) {
     int taken = fake_get(&r->model, &r->model.row_steps);
     usleep(50000);
     assert_true(fake_get(&r->model, &r->model.row_steps) <=
-                taken + 1); /* the rows are gone, but for a step under way */
+                taken + 1); /* no rows are left, except in a step that runs */
     assert_true(taken < 64);
     for (int i = 0; i < 1000 && !__atomic_load_n(&b.rings, __ATOMIC_ACQUIRE); i++) usleep(1000);
-    assert_true(__atomic_load_n(&b.rings, __ATOMIC_ACQUIRE) >= 1); /* its end was told */
+    assert_true(__atomic_load_n(&b.rings, __ATOMIC_ACQUIRE) >= 1); /* notify was called for its end */
     ishow_utterance_free(running);
     assert_int_equal(fake_get(&r->model, &r->model.vocodes), 0);
 
-    /* a finished one that nobody read can be cancelled too */
+    /* a finished utterance that was not read can be cancelled as well */
     fake_set(&r->model, &r->model.slow_us, 0);
     request.nfe = 3;
     ishow_utterance *done = engine_submit(r, &request, NULL);
@@ -132,7 +132,7 @@ static void deadlines_pass_wherever_the_utterance_is(void **state) {
     size_t n = 0;
     ishow_error error;
     request.deadline = 0.05;
-    for (int where = 0; where < 2; where++) { /* in the model, in the front end */
+    for (int where = 0; where < 2; where++) { /* one is in the model, one in the front end */
         if (where == 0) {
             fake_set(&r->model, &r->model.slow_us, 20000);
             request.nfe = 64;
@@ -208,7 +208,7 @@ static void a_backend_is_swapped_between_rows(void **state) {
     assert_int_equal(engine_drain(after, NULL, &m, NULL), ISHOW_OK);
     assert_int_equal(n, m);
     assert_int_equal(fake_get(&r->model, &r->model.row_steps),
-                     16); /* each row on one backend from first to last step */
+                     16); /* each row stays on one backend from its first to its last step */
     assert_int_equal(fake_get(&better, &better.row_steps), 16);
     assert_int_equal(fake_get(&r->model, &r->model.closed), 1);
     ishow_model_info info;
@@ -225,7 +225,7 @@ static void a_backend_is_swapped_between_rows(void **state) {
     assert_int_equal(better.wrong_thread, 0);
 }
 
-static void the_engine_may_go_before_its_utterances(void **state) {
+static void the_engine_may_be_freed_before_its_utterances(void **state) {
     (void)state;
     engine_rig *r = make(ishow_engine_options_default(), 1);
     fake_set(&r->model, &r->model.slow_us, 1000);
@@ -240,7 +240,7 @@ static void the_engine_may_go_before_its_utterances(void **state) {
     ishow_engine *engine = r->engine;
     ishow_engine_free(engine);
     assert_int_equal(r->model.closed, 1);
-    assert_int_equal(ishow_live_handles() - r->handles, 6); /* the utterances */
+    assert_int_equal(ishow_live_handles() - r->handles, 6); /* handles of the utterances */
     ishow_error error;
     size_t n = 0;
     for (int i = 0; i < 5; i++) {
@@ -259,8 +259,8 @@ static void the_engine_may_go_before_its_utterances(void **state) {
     free(r);
 }
 
-/* Callers that cancel, free early, miss their deadline or meet a broken model, all at once: everything ends, and is
- * told. */
+/* Callers that cancel, free early, exceed their deadline or use a failing model, all at the same time: every utterance
+ * ends and is notified. */
 typedef struct vandal {
     engine_rig *r;
     unsigned random;
@@ -295,12 +295,12 @@ static void *vandalise(void *argument) {
                            (what == 5 && status == ISHOW_ETIMEOUT) || (what == 6 && status == ISHOW_EPYTHON);
             v->unexpected += !expected;
         }
-        ishow_utterance_free(u); /* b may go now: no notify comes after it */
+        ishow_utterance_free(u); /* b may be freed now: no notify follows */
     }
     return NULL;
 }
 
-static void nothing_is_lost_in_disorder(void **state) {
+static void every_utterance_ends_when_callers_misbehave(void **state) {
     (void)state;
     for (size_t rows = 1; rows <= 3; rows += 2) {
         ishow_engine_options options = ishow_engine_options_default();
@@ -342,8 +342,8 @@ int main(void) {
         cmocka_unit_test(deadlines_pass_wherever_the_utterance_is),
         cmocka_unit_test(a_voice_may_be_replaced_under_its_users),
         cmocka_unit_test(a_backend_is_swapped_between_rows),
-        cmocka_unit_test(the_engine_may_go_before_its_utterances),
-        cmocka_unit_test(nothing_is_lost_in_disorder),
+        cmocka_unit_test(the_engine_may_be_freed_before_its_utterances),
+        cmocka_unit_test(every_utterance_ends_when_callers_misbehave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

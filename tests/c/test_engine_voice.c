@@ -1,5 +1,4 @@
-/* Voices that change under the engine: prepared before they are heard, replaced and removed while they are spoken in.
- */
+/* Changes of voices: prepared before use, replaced and removed while utterances use them. */
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -15,32 +14,10 @@
 #include "base/base.h"
 #include "engine_rig.h"
 
-static const char REF[] = "This is the text of the reference voice.";
-
-typedef struct rig {
-    fake_model model;
-    fake_text text;
-    ishow_engine *engine;
-    long handles;
-} rig;
-
-static void make(rig *r, size_t queue) {
+static engine_rig *make(size_t queue) {
     ishow_engine_options options = ishow_engine_options_default();
     options.queue_capacity = queue;
-    memset(r, 0, sizeof *r);
-    r->handles = ishow_live_handles();
-    fake_model_init(&r->model);
-    fake_text_init(&r->text);
-    const ishow_backend backend = fake_backend(&r->model, ISHOW_TEXT_PADDED, 1, 1, 4000);
-    const ishow_text_frontend frontend = fake_frontend(&r->text);
-    assert_int_equal(ishow_engine_create(&r->engine, &backend, &frontend, &options, NULL), ISHOW_OK);
-    fake_voice(r->engine, "anna", REF, 0.05f);
-}
-
-static void unmake(rig *r) {
-    ishow_engine_free(r->engine);
-    assert_int_equal(r->model.malformed, 0);
-    assert_int_equal(ishow_live_handles(), r->handles);
+    return engine_rig_make(ISHOW_TEXT_PADDED, 1, &options, 1, 4000, 0);
 }
 
 static float tone[32000];
@@ -49,17 +26,15 @@ static ishow_voice voice_of(const char *id, const char *text) {
     return (ishow_voice){.id = id, .text = text, .samples = tone, .length = 32000, .sample_rate = 16000};
 }
 
-static ishow_utterance *submit(rig *r, const char *text, const char *voice) {
-    ishow_request request = ishow_request_default();
+/* NULL when it is refused. */
+static ishow_utterance *submit(engine_rig *r, const char *text, const char *voice) {
+    ishow_request request = engine_request(text);
     ishow_utterance *u = NULL;
-    request.text = text;
     request.voice = voice;
-    request.has_seed = 1;
-    request.seed = 7;
     return ishow_engine_submit(r->engine, &request, NULL, NULL, &u, NULL) == ISHOW_OK ? u : NULL;
 }
 
-/* All of it; the sum of the samples' squares in *energy. */
+/* Reads to the end; *energy: the sum of the squares of all samples. */
 static size_t hear(ishow_utterance *u, double *energy) {
     const float *samples = NULL;
     size_t all = 0, n = 0;
@@ -75,7 +50,7 @@ static size_t hear(ishow_utterance *u, double *energy) {
     return all;
 }
 
-static size_t voices_of(const rig *r) {
+static size_t voices_of(const engine_rig *r) {
     ishow_voice_entry *entries = NULL;
     size_t n = 0;
     assert_int_equal(ishow_engine_list_voices(r->engine, &entries, &n, NULL), ISHOW_OK);
@@ -85,87 +60,85 @@ static size_t voices_of(const rig *r) {
 
 static void a_prepared_voice_is_not_heard_before_it_is_installed(void **state) {
     (void)state;
-    rig r;
-    make(&r, 8);
+    engine_rig *r = make(8);
     ishow_prepared_voice *prepared = NULL, *other = NULL;
     ishow_voice voice = voice_of("bob", "Some words."), bad = voice_of("bad", "");
     ishow_error error = {0};
-    assert_int_equal(ishow_engine_prepare_voice(r.engine, &voice, &prepared, &error), ISHOW_OK);
-    assert_int_equal(ishow_engine_prepare_voice(r.engine, &bad, &other, &error), ISHOW_EINVAL);
+    assert_int_equal(ishow_engine_prepare_voice(r->engine, &voice, &prepared, &error), ISHOW_OK);
+    assert_int_equal(ishow_engine_prepare_voice(r->engine, &bad, &other, &error), ISHOW_EINVAL);
     assert_null(other);
-    assert_int_equal(voices_of(&r), 1);
-    assert_null(submit(&r, "Hello.", "bob"));
-    ishow_engine_install_voice(r.engine, prepared);
-    assert_int_equal(voices_of(&r), 2);
-    assert_int_equal(ishow_engine_prepare_voice(r.engine, &voice, &prepared, &error), ISHOW_OK);
+    assert_int_equal(voices_of(r), 1);
+    assert_null(submit(r, "Hello.", "bob"));
+    ishow_engine_install_voice(r->engine, prepared);
+    assert_int_equal(voices_of(r), 2);
+    assert_int_equal(ishow_engine_prepare_voice(r->engine, &voice, &prepared, &error), ISHOW_OK);
     ishow_prepared_voice_discard(prepared);
     ishow_prepared_voice_discard(NULL);
-    assert_int_equal(voices_of(&r), 2);
+    assert_int_equal(voices_of(r), 2);
     double energy;
-    assert_true(hear(submit(&r, "Hello.", "bob"), &energy) > 0);
-    unmake(&r);
+    assert_true(hear(submit(r, "Hello.", "bob"), &energy) > 0);
+    engine_rig_free(r);
 }
 
 static void an_utterance_keeps_the_voice_it_began_with(void **state) {
     (void)state;
-    rig r;
+    engine_rig *r = make(8);
     static const char text[] =
         "One sentence is spoken here. Another one comes after it, and then a third, so that there are several chunks. "
         "It goes on for a while, sentence after sentence, until even a patient listener has enough. And on it goes. "
         "And on.";
-    make(&r, 8);
     double undisturbed, disturbed, replaced;
-    size_t n = hear(submit(&r, text, "anna"), &undisturbed);
-    assert_string_equal(r.text.voice, "anna"); /* the front end is told who speaks */
-    fake_set(&r.model, &r.model.slow_us, 2000);
-    ishow_utterance *u = submit(&r, text, "anna"), *second;
+    size_t n = hear(submit(r, text, "anna"), &undisturbed);
+    assert_string_equal(r->text.voice, "anna"); /* the front end gets the speaker */
+    fake_set(&r->model, &r->model.slow_us, 2000);
+    ishow_utterance *u = submit(r, text, "anna"), *second;
     const float *samples = NULL;
     size_t first = 0, rest;
     assert_int_equal(ishow_utterance_next(u, 60, &samples, &first, NULL), ISHOW_OK);
     double begun = 0;
     for (size_t i = 0; i < first; i++) begun += (double)samples[i] * (double)samples[i];
     ishow_voice voice = voice_of("anna", "Quite other words, and much faster ones, are said in this clip.");
-    assert_int_equal(ishow_engine_set_voice(r.engine, &voice, NULL), ISHOW_OK);
-    second = submit(&r, text, "anna");
-    assert_int_equal(ishow_engine_remove_voice(r.engine, "anna", NULL), ISHOW_OK);
-    assert_null(submit(&r, text, "anna"));
+    assert_int_equal(ishow_engine_set_voice(r->engine, &voice, NULL), ISHOW_OK);
+    second = submit(r, text, "anna");
+    assert_int_equal(ishow_engine_remove_voice(r->engine, "anna", NULL), ISHOW_OK);
+    assert_null(submit(r, text, "anna"));
     rest = hear(u, &disturbed);
     assert_int_equal(first + rest, n);
     assert_true(fabs(begun + disturbed - undisturbed) < 1e-6 * undisturbed);
-    assert_true(hear(second, &replaced) != n); /* the other clip has another pace */
-    unmake(&r);
+    assert_true(hear(second, &replaced) != n); /* the other clip has another speaking rate */
+    engine_rig_free(r);
 }
 
 static void limits_change_while_it_runs(void **state) {
     (void)state;
-    rig r;
-    make(&r, 2);
+    engine_rig *r = make(2);
     ishow_error error = {0};
     ishow_engine_options options = ishow_engine_options_default();
-    fake_set(&r.model, &r.model.slow_us, 20000);
-    ishow_utterance *a = submit(&r, "One.", NULL), *b = submit(&r, "Two.", NULL), *c = NULL;
-    assert_null(submit(&r, "Three.", NULL));
+    fake_set(&r->model, &r->model.slow_us, 20000);
+    ishow_utterance *a = submit(r, "One.", NULL), *b = submit(r, "Two.", NULL), *c = NULL;
+    assert_null(submit(r, "Three.", NULL));
     options.queue_capacity = 3;
-    assert_int_equal(ishow_engine_configure(r.engine, &options, &error), ISHOW_OK);
-    assert_non_null(c = submit(&r, "Three.", NULL));
-    assert_null(submit(&r, "Four.", NULL));
+    assert_int_equal(ishow_engine_configure(r->engine, &options, &error), ISHOW_OK);
+    assert_non_null(c = submit(r, "Three.", NULL));
+    assert_null(submit(r, "Four.", NULL));
     options.queue_capacity = 1;
-    assert_int_equal(ishow_engine_configure(r.engine, &options, &error), ISHOW_OK);
-    fake_set(&r.model, &r.model.slow_us, 0);
+    assert_int_equal(ishow_engine_configure(r->engine, &options, &error), ISHOW_OK);
+    fake_set(&r->model, &r->model.slow_us, 0);
     double energy;
-    assert_true(hear(a, &energy) && hear(b, &energy) && hear(c, &energy)); /* those that were in are served */
+    assert_true(hear(a, &energy) && hear(b, &energy) &&
+                hear(c, &energy)); /* utterances that were submitted before are served */
     options.max_rows++;
-    assert_int_equal(ishow_engine_configure(r.engine, &options, &error), ISHOW_EINVAL);
+    assert_int_equal(ishow_engine_configure(r->engine, &options, &error), ISHOW_EINVAL);
     options = ishow_engine_options_default();
     options.retries = 0;
-    assert_int_equal(ishow_engine_configure(r.engine, &options, &error), ISHOW_OK);
-    fake_set(&r.model, &r.model.silent_clips, 1);
-    ishow_utterance *d = submit(&r, "Silence.", NULL);
+    assert_int_equal(ishow_engine_configure(r->engine, &options, &error), ISHOW_OK);
+    fake_set(&r->model, &r->model.silent_clips, 1);
+    ishow_utterance *d = submit(r, "Silence.", NULL);
     const float *samples = NULL;
     size_t n = 0;
     assert_int_equal(ishow_utterance_next(d, 60, &samples, &n, &error), ISHOW_EMODEL); /* no second try */
     ishow_utterance_free(d);
-    unmake(&r);
+    engine_rig_free(r);
 }
 
 static size_t resident(void) {

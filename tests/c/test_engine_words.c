@@ -1,4 +1,4 @@
-/* Words get the times of their tokens, or a share of their chunk. */
+/* Times of words: those of their tokens, or a share of their chunk. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,12 +12,12 @@
 #include "engine/internal.h"
 #include "fake_backend.h"
 
-/* Of "It is $5 now." */
+/* The words of "It is $5 now." */
 static const char SPOKEN[] = "It is five dollars now.";
 static ishow_place places[] = {{0, 1, 0, 2}, {3, 1, 3, 5}, {6, 2, 6, 8}, {19, 1, 9, 12}};
-/* pause, one token a word but two for "five", full stop */
+/* pause, one token per word but two for "five", full stop */
 static const int32_t words[] = {-1, 0, 1, 2, 2, 3, 4, -1};
-static const size_t ends[] = {2, 4, 6, 8, 10, 12, 14, 16, 18, 20}; /* two tokens of a reference first */
+static const size_t ends[] = {2, 4, 6, 8, 10, 12, 14, 16, 18, 20}; /* two tokens of a reference before them */
 
 static chunk make(const int32_t *token_words) {
     chunk c = {.n_tokens = 10, .n_ref = 2};

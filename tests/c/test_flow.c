@@ -1,4 +1,4 @@
-/* Grids against the published tables, noise against the published vectors of its generator. */
+/* Time grids compared with the published tables, noise with the published vectors of its generator. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -70,7 +70,7 @@ static void grid_refuses_with_field_limit_and_value(void **state) {
     assert_int_equal(ishow_grid_make((ishow_grid_kind)9, 7, -1, t, &error), ISHOW_EINVAL);
 }
 
-/* Known answers published with Random123 (kat_vectors, philox4x32 10). */
+/* Known answers from Random123 (kat_vectors, philox4x32 10). */
 static void philox_gives_the_known_answers(void **state) {
     (void)state;
     static const uint32_t vectors[][10] = {
@@ -97,7 +97,7 @@ static void noise_depends_on_seed_and_position_only(void **state) {
         assert_memory_equal(part, full, n * sizeof *full);
         assert_true(part[n] == 0); /* nothing is written past n */
     }
-    ishow_noise_fill(UINT64_C(42) << 32, other, 1003); /* the upper half of the seed counts */
+    ishow_noise_fill(UINT64_C(42) << 32, other, 1003); /* the upper half of the seed matters */
     assert_memory_not_equal(other, full, sizeof full);
 }
 
@@ -123,7 +123,7 @@ static void noise_is_standard_normal(void **state) {
 
 enum { MELS = 2, DIM = 3 };
 
-/* A model of a little row: every frame sees the mean of its branch's frames. Counts what it is given. */
+/* A toy model of a small row: the result of a frame depends on the mean of its branch's frames. Counts its inputs. */
 typedef struct looking {
     int calls;
     size_t rows, frames;
@@ -156,8 +156,8 @@ static ishow_status look(void *self, const ishow_step_row *rows, size_t n_rows, 
     return ISHOW_OK;
 }
 
-/* Rows with and without a reference in one call: guidance of the new frames by the branch without the reference, the
- * conditional velocity before them. */
+/* Rows with and without a reference in one call: new frames are guided by the branch without the reference, frames
+ * before them have the conditional velocity. */
 static void an_unconditional_branch_may_leave_frames_out(void **state) {
     static const size_t frames[] = {9, 7, 11, 8}, unguided[] = {4, 0, 9, 3};
     float x[4][MELS * 11], was[4][MELS * 11], h[2][4][DIM * 11], mod[4], split[MELS * 11 * 2];

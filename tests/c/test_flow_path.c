@@ -10,7 +10,7 @@
 
 #include "toy_rows.h"
 
-/* The midpoint rule, written out in double, for the toy's velocity. */
+/* The midpoint rule in double precision, for the velocity of the toy model. */
 static void midpoint_by_hand(const toy *row, size_t k, double *x) {
     const size_t values = toy_frames(k) * MELS;
     for (size_t f = 0; f < values; f++) x[f] = (double)row->x[f];
@@ -37,7 +37,7 @@ static void a_midpoint_step_is_two_calls(void **state) {
     assert_non_null(expected);
     toy_model m;
     for (size_t width = 1; width <= 3;
-         width++) { /* alone, and with Euler rows; with a call that fails and is tried again */
+         width++) { /* alone, and with Euler rows; with a call that fails and is repeated */
         toy_fill(rows, ROWS);
         midpoint_by_hand(&rows[1], 1, expected);
         toy_start(&m, rows, ROWS, ROWS, width);
@@ -54,7 +54,7 @@ static void a_midpoint_step_is_two_calls(void **state) {
             assert_true(fabs((double)rows[1].x[f] - expected[f]) <= 1e-5 * (1 + fabs(expected[f])));
         toy_stop(&m);
     }
-    /* Seen between its two calls. */
+    /* Checked between its two calls. */
     toy_fill(rows, ROWS);
     toy_start(&m, rows, ROWS, ROWS, 1);
     ishow_row row = toy_row(&rows[1], 1);
@@ -93,7 +93,7 @@ static void guidance_can_be_an_interval(void **state) {
         run_guided(rows, 0, 0, 1, (ishow_solver)solver);
         run_guided(others, 2, 0.5f, 0.5f, (ishow_solver)solver); /* empty */
         for (size_t k = 0; k < ROWS; k++) {
-            assert_int_equal(rows[k].unguided, per_step * toy_nfe(k)); /* strength 0 asks for one branch */
+            assert_int_equal(rows[k].unguided, per_step * toy_nfe(k)); /* strength 0 needs one branch */
             assert_int_equal(others[k].unguided, per_step * toy_nfe(k));
             assert_memory_equal(rows[k].x, others[k].x, sizeof rows[k].x);
         }
@@ -118,8 +118,8 @@ static void guidance_can_be_an_interval(void **state) {
     free(others);
 }
 
-/* Work is model calls, those without guidance half: a midpoint row of 5 steps waits for an Euler row of 9, and passes
- * it when unguided. */
+/* Work is counted in model calls, half for those without guidance: a midpoint row of 5 steps waits for an Euler row of
+ * 9, and goes before it when it is unguided. */
 static void work_is_counted_in_calls(void **state) {
     (void)state;
     toy *rows = malloc(ROWS * sizeof *rows);

@@ -1,4 +1,5 @@
-/* The step scheduler with a toy model: company independence, turns, priority, cancelling, broken rows. */
+/* The step scheduler with a toy model: rows are independent of their batch; turns, priority, cancelling, failing rows.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,8 @@
 
 #include "toy_rows.h"
 
-/* Each row alone gives the reference; then all together, joining at different steps, at every width of a call. */
+/* Each row is computed alone first; then all together, joining at different steps, with every number of rows per call.
+ */
 static void a_row_does_not_depend_on_its_batch(void **state) {
     (void)state;
     toy *alone = malloc(ROWS * sizeof *alone), *together = malloc(ROWS * sizeof *together);
@@ -67,7 +69,7 @@ static void a_short_row_is_not_held_up_by_long_ones(void **state) {
     free(rows);
 }
 
-/* Where calls are shared: a row that is much longer than the one whose turn it is would make it wait. */
+/* With batches: a row that is much longer than the one whose turn it is would delay it. */
 static void only_rows_of_like_length_share_a_call(void **state) {
     (void)state;
     toy *rows = malloc(ROWS * sizeof *rows);
@@ -81,9 +83,9 @@ static void only_rows_of_like_length_share_a_call(void **state) {
         assert_int_equal(ishow_scheduler_add(m.scheduler, &row, NULL), ISHOW_OK);
     }
     while (ishow_scheduler_rows(m.scheduler)) toy_advance(&m);
-    assert_int_equal(rows[1].finished_at, 5); /* with the 20 frames of one other */
+    assert_int_equal(rows[1].finished_at, 5); /* together with a row of 20 frames */
     assert_int_equal(rows[3].finished_at, 5);
-    assert_int_equal(rows[4].finished_at, 10); /* 21 is too long for 10, and 40 not for 21 */
+    assert_int_equal(rows[4].finished_at, 10); /* 21 frames are too long beside 10, and 40 are not beside 21 */
     for (size_t k = 0; k < ROWS; k += 2) assert_int_equal(rows[k].finished_at, 10);
     assert_int_equal(rows[5].finished_at, 10);
     toy_stop(&m);
@@ -100,8 +102,8 @@ static void priority_goes_first_then_the_least_work(void **state) {
     ishow_row all[] = {toy_row_sized(&rows[0], 0, 20, 8), toy_row_sized(&rows[1], 1, 10, 8),
                        toy_row_sized(&rows[2], 2, 10, 4), toy_row_sized(&rows[3], 3, 20, 7),
                        toy_row_sized(&rows[4], 4, 10, 4)};
-    all[3].priority = 1; /* more work than most, and first all the same */
-    all[4].later = 1;    /* as short as any, and counts twice */
+    all[3].priority = 1; /* more work than most, and first nevertheless */
+    all[4].later = 1;    /* as short as any, but counts twice */
     for (int k = 0; k < 5; k++) assert_int_equal(ishow_scheduler_add(m.scheduler, &all[k], NULL), ISHOW_OK);
     while (ishow_scheduler_rows(m.scheduler)) toy_advance(&m);
     static const int order[] = {3, 2, 1, 4, 0}, calls[] = {7, 11, 19, 23, 31};
@@ -110,8 +112,7 @@ static void priority_goes_first_then_the_least_work(void **state) {
     free(rows);
 }
 
-/* Under an endless stream of short rows a long one is overtaken for ten times its own work, and then goes on to its
- * end. */
+/* In an endless stream of short rows, a long one is overtaken for ten times its own work, and then runs to its end. */
 static void a_long_row_is_not_starved_by_short_ones(void **state) {
     (void)state;
     toy *rows = malloc(ROWS * sizeof *rows);
@@ -124,7 +125,7 @@ static void a_long_row_is_not_starved_by_short_ones(void **state) {
     const double work = 20 * 10;
     double others = 0;
     for (int k = 1; !rows[0].finished_at && m.calls < 5000;
-         k = 3 - k) { /* two short rows take turns in the other slots */
+         k = 3 - k) { /* two short rows alternate in the other slots */
         if (ishow_scheduler_rows(m.scheduler) < 3) {
             toy_fill(&rows[k], 1);
             const ishow_row brief = toy_row_sized(&rows[k], (size_t)k, 2, 4);
@@ -182,7 +183,7 @@ static void a_cancelled_row_takes_no_further_step(void **state) {
     free(rows);
 }
 
-static void a_broken_row_leaves_alone(void **state) {
+static void a_failing_row_does_not_affect_others(void **state) {
     (void)state;
     toy *alone = malloc(ROWS * sizeof *alone), *rows = malloc(ROWS * sizeof *rows);
     assert_non_null(alone);
@@ -208,7 +209,7 @@ static void a_broken_row_leaves_alone(void **state) {
         assert_int_equal(rows[1].result.calls, trouble == 0 ? 2 : 0);
         static const char *const sentences[] = {"non-finite values at call 2", "toy trouble", "step failed (EMODEL)"};
         assert_non_null(strstr(rows[1].result.error.message, sentences[trouble]));
-        for (size_t k = 0; k < 3; k += 2) { /* the others as if it had never been there */
+        for (size_t k = 0; k < 3; k += 2) { /* the others have the same result as without it */
             assert_int_equal(rows[k].result.outcome, ISHOW_ROW_DONE);
             assert_memory_equal(rows[k].x, alone[k].x, sizeof alone[k].x);
         }
@@ -249,7 +250,7 @@ int main(void) {
         cmocka_unit_test(a_long_row_is_not_starved_by_short_ones),
         cmocka_unit_test(a_full_scheduler_refuses),
         cmocka_unit_test(a_cancelled_row_takes_no_further_step),
-        cmocka_unit_test(a_broken_row_leaves_alone),
+        cmocka_unit_test(a_failing_row_does_not_affect_others),
         cmocka_unit_test(results_wait_for_capacity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,12 +18,12 @@
 #include "kernels/kernels.h"
 
 static const double tolerance[] = {
-    [WORD_F32] = 2e-6, [WORD_BF16] = 8e-3, [WORD_S8] = 1e-2, [WORD_BF16X3] = 5e-7}; /* of a product, relative to the
-                                                                                       norms of both sides; without one
-                                                                                       of its six parts the last makes
-                                                                                       1e-6 */
+    [WORD_F32] = 2e-6, [WORD_BF16] = 8e-3, [WORD_S8] = 1e-2, [WORD_BF16X3] = 5e-7}; /* error of a product, relative to
+                                                                                       the norms of both sides; without
+                                                                                       one of its six parts the last
+                                                                                       kernel has 1e-6 */
 
-/* n bytes of NaN directly before an inaccessible page: sanitizers do not see what AMX tiles read and write. */
+/* n bytes of NaN directly before an inaccessible page, since sanitizers do not see accesses of AMX tiles. */
 static void *guarded(size_t n) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (n + page - 1) / page * page;
     char *at = mmap(NULL, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -45,7 +45,7 @@ static double gelu_tanh(double x) { return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * 
 static double silu(double x) { return x / (1 + exp(-x)); }
 static double mish(double x) { return x * tanh(log1p(exp(x))); }
 
-/* Largest error of one product over its scale. */
+/* Largest error of a product relative to its scale. */
 static double product_error(const kernels *k, word_type type, size_t rows, size_t n, size_t depth, product_end end,
                             function f) {
     float *x = kernel_noise_of(rows * depth), *w = kernel_noise_of(n * depth), *bias = kernel_noise_of(n),
@@ -60,7 +60,7 @@ static double product_error(const kernels *k, word_type type, size_t rows, size_
     free(before);
     before = kernel_noise_of(rows * n);
     memcpy(before, out, rows * n * sizeof *out);
-    out[rows * n] = 12345.0f; /* nothing is written behind the end */
+    out[rows * n] = 12345.0f; /* checks that nothing is written behind the end */
     assert_int_equal(matrix_pack(&m, type, w, bias, n, depth, NULL), ISHOW_OK);
     assert_true(matrix_bytes(&m) >= n * words_of(type, depth) * 4);
     k->to_words(type, x, depth, rows, depth, NULL, words, stride, quantisers, sums, NULL);
@@ -110,7 +110,7 @@ static void products_of_every_shape(void **state) {
     }
 }
 
-/* The same noise for both: six products of parts round no worse than one of fp32. */
+/* With the same noise for both: a sum of six bf16 products rounds no worse than a product in fp32. */
 static void three_parts_are_as_good_as_fp32(void **state) {
     (void)state;
     for (size_t s = 0; s < KERNEL_SETS; s++) {
@@ -131,7 +131,7 @@ static void products_end_as_requested(void **state) {
         function f;
     } ends[] = {{PRODUCT_ADD, identity},        {PRODUCT_GATED, identity}, {PRODUCT_GELU, exact_gelu},
                 {PRODUCT_GELU_TANH, gelu_tanh}, {PRODUCT_SILU, silu},      {PRODUCT_MISH, mish}};
-    static const size_t rows[] = {14, 17, 33, 45}; /* last blocks of tiles that overlap the ones before */
+    static const size_t rows[] = {14, 17, 33, 45}; /* last blocks of tiles that overlap those before */
     (void)state;
     for (size_t s = 0; s < KERNEL_SETS; s++) {
         const kernels *k = ishow_kernels_named(kernel_names[s]);
@@ -146,7 +146,7 @@ static void products_end_as_requested(void **state) {
     }
 }
 
-/* Overlapping rows make a product a convolution: the largest error, relative to the norms of both sides. */
+/* With overlapping rows a product is a convolution; returns the largest error, relative to the norms of both sides. */
 static double convolution_error(const kernels *k, word_type type, size_t width) {
     enum { FRAMES = 45, TAPS = 5, OUT = 19, HALF = TAPS / 2 };
     float *x = kernel_noise_of(FRAMES * width), *w = kernel_noise_of(OUT * TAPS * width),
@@ -184,7 +184,7 @@ static void a_convolution_is_a_product_over_windows(void **state) {
         const kernels *k = ishow_kernels_named(kernel_names[s]);
         for (int type = WORD_F32; k && type < WORD_TYPES; type++)
             for (size_t i = 0; type != WORD_S8 && k->spread[type] && i < sizeof widths / sizeof *widths; i++) {
-                if (type == WORD_BF16X3 && widths[i] % X3_VALUES) continue; /* stretches must not straddle two rows */
+                if (type == WORD_BF16X3 && widths[i] % X3_VALUES) continue; /* a vector must not span two rows */
                 const double error = convolution_error(k, (word_type)type, widths[i]);
                 if (!(error <= tolerance[type])) fail_msg("%s, type %d, %zu wide: %g", k->name, type, widths[i], error);
             }
@@ -216,7 +216,7 @@ static double attention_error(const kernels *k, word_type type, size_t T, size_t
     a.workspace = guarded(bytes);
     k->attend(&a);
     double worst = 0, *chance = calloc(T, sizeof *chance);
-    double *turn = calloc(2 * T * WIDTH, sizeof *turn); /* queries, then keys */
+    double *turn = calloc(2 * T * WIDTH, sizeof *turn); /* queries first, then keys */
     for (size_t f = 0; f < T; f++)
         for (size_t i = 0; i < WIDTH / 2; i++)
             for (size_t side = 0; side < 2; side++) {
@@ -365,8 +365,8 @@ static void steps_and_spectra(void **state) {
         for (int i = 0; i < N; i++)
             assert_true(fabs((double)before[i] + 0.25 * (3 * (double)c[i] - 2 * (double)u[i]) - (double)x[i]) < 1e-6);
         for (int i = 0; i < N; i++) {
-            c[i] *= 6;   /* log-magnitudes, some above the limit */
-            u[i] *= 400; /* phases of many turns */
+            c[i] *= 6;   /* log-magnitudes, some of them above the limit */
+            u[i] *= 400; /* phases of many periods */
         }
         k->spectrum(c, u, 100.0f, real, imag, N);
         for (int i = 0; i < N; i++) {
@@ -380,7 +380,7 @@ static void steps_and_spectra(void **state) {
     }
 }
 
-/* Whether the processor says that it has what `flags` name. */
+/* Whether the processor reports all features in `flags`. */
 static int processor_has(const char *const *flags, size_t n) {
     char line[8192] = "";
     size_t found = 0;
@@ -391,7 +391,8 @@ static int processor_has(const char *const *flags, size_t n) {
     return found == n;
 }
 
-/* The best set is found, not passed over: that a test is green says nothing where it did not run. */
+/* The best instruction set is found: without this check, tests of a set that is not found would pass without running.
+ */
 static void kernels_are_found_by_name(void **state) {
     static const char *const amx[] = {" amx_tile", " amx_bf16", " amx_int8", " avx512_bf16"}, *const avx2[] = {" avx2",
                                                                                                                " fma"};

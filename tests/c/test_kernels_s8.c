@@ -13,20 +13,20 @@
 #include "kernel_helpers.h"
 #include "kernels/kernels.h"
 
-/* 8-bit value i of a left side: a byte, or 16 bits of the words that hold the even and the odd ones of four. */
+/* 8-bit value i of a left operand: a byte, or 16 bits of the words that hold the even and the odd values of four. */
 static int eight_bits(const kernels *k, const uint32_t *words, size_t i) {
     if (k->spread[WORD_S8] == 1) return ((const int8_t *)words)[i];
     return ((const int16_t *)(words + i / 4 * 2 + i % 2))[i % 4 / 2];
 }
 
-/* Dynamic quantisation in figures: the smallest value of a group becomes -127 and the largest 127; equal values are all
- * shift; the tail of the last word is zero. */
+/* Dynamic quantisation: the smallest value of a group becomes -127 and the largest 127; of equal values only the shift
+ * is left; the unused bytes of the last word are zero. */
 static void words_of_eight_bits(void **state) {
     (void)state;
     for (size_t s = 0; s < KERNEL_SETS; s++) {
         const kernels *k = ishow_kernels_named(kernel_names[s]);
         if (!k) continue;
-        enum { VALUES = 45, STRIDE = 24 }; /* whole vectors and a tail */
+        enum { VALUES = 45, STRIDE = 24 }; /* whole vectors and a rest */
         float x[2][VALUES] = {{0}};
         uint32_t words[2][STRIDE];
         quantiser quantisers[2];
@@ -50,8 +50,8 @@ static void words_of_eight_bits(void **state) {
     }
 }
 
-/* Static quantisation: places of the given quantiser, the same for every row and group; what is beyond saturates, in
- * whole vectors as in the tail. `rest` is what the words leave, and may replace the values. */
+/* Static quantisation: the given scale and shift hold for every row and group; values outside of the range saturate, in
+ * whole vectors as in the rest. `rest` is the quantisation error, and may be the array of the values. */
 static void words_of_a_given_quantiser(void **state) {
     enum { WIDTH = 301, ROWS = 2, STRIDE = 160, GROUPS = 2 };
     (void)state;
@@ -83,9 +83,9 @@ static void words_of_a_given_quantiser(void **state) {
     }
 }
 
-/* A skewed input of several groups, as a feed-forward's hidden layer is: every set of kernels has the generic twin's
- * words and its sums, and those are the products of what the words stand for. Multiplying what they leave as well
- * brings the product to what 8-bit weights allow. */
+/* A skewed input of several groups, like the hidden layer of a feed-forward network: every set of kernels has the words
+ * and the sums of the generic one, and the sums are the products of the dequantised values. With the product of the
+ * quantisation error added, only the error of the 8-bit weights is left. */
 static void products_of_skewed_groups(void **state) {
     enum { ROWS = 13, N = 35, DEPTH = 2 * S8_GROUP + 70, GROUPS = 3, STRIDE = DEPTH };
     (void)state;

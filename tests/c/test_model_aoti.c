@@ -1,6 +1,6 @@
-/* The AOTInductor backend against stand-ins for torch and for the graphs (tests/c/fake), compiled here: what is asked
- * of the graphs, what is refused before they are asked, and that nothing is left behind. Packages made by the real
- * compiler are run in test_bridge_package.c. */
+/* The AOTInductor backend with stand-ins for torch and for the graphs (tests/c/fake), which this test compiles: the
+ * calls of graphs, errors before such calls, and that nothing is left behind. Packages of the real compiler are run in
+ * test_bridge_package.c. */
 #include <dlfcn.h>
 #include <math.h>
 #include <setjmp.h>
@@ -36,7 +36,7 @@ static void shell(const char *format, ...) {
     assert_int_equal(system(command), 0);
 }
 
-static double guidance_max; /* of the package */
+static double guidance_max; /* graphs of the package */
 
 static void write_file(const char *name, const char *text) {
     char path[512];
@@ -114,7 +114,7 @@ static ishow_backend opened(void) {
     return backend;
 }
 
-/* A number that the stand-in for torch keeps. */
+/* A counter of the stand-in for torch. */
 static long ask_torch(const char *name) {
     char path[128];
     long (*function)(void);
@@ -199,7 +199,7 @@ static void joins_branches_that_are_not_adjacent(void **state) {
     assert_int_equal(backend.step(backend.self, rows, 2, &error), ISHOW_OK);
     assert_float_equal(x[0][FRAMES * MELS - 1], 5, 1e-6);
     assert_float_equal(x[1][8 * MELS - 1], -0.5f, 1e-6);
-    assert_float_equal(x[1][8 * MELS], 0, 0); /* nothing past its frames */
+    assert_float_equal(x[1][8 * MELS], 0, 0); /* nothing behind its frames */
     free(cond);
     free(uncond);
     closed(&backend);
@@ -222,7 +222,7 @@ static void pads_lists_shorter_than_the_graphs_take(void **state) {
     closed(&backend);
 }
 
-/* More times than a graph takes at once are asked for in parts. */
+/* More times than a graph takes in one call are split over several calls. */
 static void long_lists_of_times_are_cut(void **state) {
     enum { TIMES = 2 * ISHOW_NFE_MAX };
     (void)state;
@@ -237,8 +237,8 @@ static void long_lists_of_times_are_cut(void **state) {
     closed(&backend);
 }
 
-/* A network that takes strengths of guidance gets one for each time, in every part of a long list and of one that is
- * padded. */
+/* A guidance-conditioned network gets a strength for each time, in every part of a long list and in one that is padded.
+ */
 static void strengths_of_guidance_go_with_their_times(void **state) {
     enum { TIMES = 2 * ISHOW_NFE_MAX };
     (void)state;
@@ -312,7 +312,7 @@ static void reports_what_a_graph_says(void **state) {
         if (cases[i].status)
             assert_int_equal(error.status, cases[i].status);
         else
-            assert_true(isnan(x[0])); /* handed on: the scheduler fails the row */
+            assert_true(isnan(x[0])); /* passed on: the scheduler fails the row */
         closed(&backend);
     }
 }
@@ -335,7 +335,7 @@ static void refuses_packages_made_for_something_else(void **state) {
     refused(ISHOW_EFORMAT, "another processor: this one has no avx9000");
     write_manifest("9.9.0", "", "circular");
     refused(ISHOW_EFORMAT, "text_layout");
-    write_manifest("9.9.0", "", "padded"); /* whose encode has three inputs */
+    write_manifest("9.9.0", "", "padded"); /* a package whose encode has three inputs */
     refused(ISHOW_EFORMAT, "takes 5 inputs");
 }
 

@@ -1,6 +1,5 @@
 /* Steps as launches of graphs, with a stand-in for NVIDIA's driver (tests/c/fake/cuda.c) and a toy network as the
- * graph. That the stand-in's functions are the driver's own is checked against cuda.h where CUDA's headers are
- * installed. */
+ * graph. Where CUDA's headers are installed, the stand-in's functions are compared with those of cuda.h. */
 #include <dlfcn.h>
 #include <math.h>
 #include <setjmp.h>
@@ -53,21 +52,21 @@ _Static_assert(CU_STREAM_NON_BLOCKING == 1 && CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_F
 
 enum { MELS = 3, DIM = 2, WIDTH = 4, MAX_FRAMES = 3000, ROWS_MAX = 20 };
 
-/* The network of the toy: its buffers, and what the last graph was made for. */
+/* The toy network: its buffers, and the sizes of the last captured graph. */
 static float inputs[ISHOW_CUDA_FRAMES * MELS + ISHOW_CUDA_ROWS * (WIDTH + 3)], h_buffer[2 * ISHOW_CUDA_FRAMES * DIM];
 
 typedef struct shape {
-    void (*run)(void *self); /* what the stand-in takes for a graph begins with these */
+    void (*run)(void *self); /* a graph of the stand-in begins with these members */
     void *self;
     size_t rows, frames;
     int guided;
 } shape;
 
-static shape shapes[200]; /* of graphs, by order of capture */
+static shape shapes[200]; /* of graphs, in order of capture */
 static size_t n_shapes;
-static int owners, refuse_rows; /* refuse_rows: no graph of so many rows or more */
+static int owners, refuse_rows; /* refuse_rows: graphs with so many rows or more fail */
 
-/* v of a frame depends on the frame, its neighbours inside the row's own frames, h, and the modulation. */
+/* The velocity of a frame depends on the frame, its neighbours within the row's frames, h, and the modulation. */
 static float velocity(const float *x, const float *h, const float *mod, size_t f, size_t m, size_t frames) {
     const float before = f ? x[(f - 1) * MELS + m] : 0, after = f + 1 < frames ? x[(f + 1) * MELS + m] : 0;
     return sinf(x[f * MELS + m] + mod[m % WIDTH]) + h[f * DIM + m % DIM] + 0.1f * (before + after);
@@ -90,7 +89,7 @@ static void run_graph(void *self) {
     const size_t R = running->rows, T = running->frames, used = R * (T * MELS + WIDTH + 3);
     const float *mod = inputs + R * T * MELS, *dt = mod + R * WIDTH, *cfg = dt + R, *own = cfg + R;
     for (size_t i = 0; i < used; i++)
-        assert_true(isfinite(inputs[i])); /* also where no row reaches: masks do not stop what is no number */
+        assert_true(isfinite(inputs[i])); /* also where no row has frames, since a mask does not stop NaN */
     for (size_t i = 0; i < (running->guided ? 2u : 1u) * R * T * DIM; i++) assert_true(isfinite(h_buffer[i]));
     for (size_t r = 0; r < R; r++) {
         const size_t frames = (size_t)own[r];
@@ -177,12 +176,12 @@ static int close_steps(void **state) {
     (void)state;
     ishow_cuda_close(steps);
     assert_int_equal(owners, 0);
-    assert_int_equal(*counter("fake_live"), 1); /* the context is the driver's */
+    assert_int_equal(*counter("fake_live"), 1); /* the context is the driver's primary one */
     assert_int_equal(ishow_live_handles(), 0);
     return 0;
 }
 
-/* A row with what it borrows: h on the "device" is another memory than what C calls h. */
+/* A row and its buffers: h on the "device" is a copy of the h that C has. */
 typedef struct toy {
     float *x, *expected, *h, *device, mod[WIDTH];
     ishow_step_row row;
@@ -198,7 +197,7 @@ static void toy_make(toy *t, size_t seed, size_t frames, int guided) {
     memcpy(t->expected, t->x, frames * MELS * sizeof(float));
     ishow_noise_fill(seed + 100, device, 2 * frames * DIM);
     ishow_noise_fill(seed + 200, t->mod, WIDTH);
-    for (size_t i = 0; i < 2 * frames * DIM; i++) t->h[i] = NAN; /* never to be read */
+    for (size_t i = 0; i < 2 * frames * DIM; i++) t->h[i] = NAN; /* must never be read */
     t->row = (ishow_step_row){.x = t->x,
                               .h_cond = t->h,
                               .h_uncond = guided ? t->h + frames * DIM : NULL,
@@ -220,7 +219,7 @@ static void toy_free(toy *t) {
     free(t->x);
 }
 
-/* What the row alone would have become. */
+/* The result of the row alone. */
 static void toy_expect(toy *t) {
     const float *hu = t->row.h_uncond ? t->device + t->row.frames * DIM : NULL;
     one_row(t->expected, t->device, hu, t->mod, t->row.dt, t->row.cfg, t->row.frames);
@@ -258,7 +257,7 @@ static void like_rows_share_a_launch(void **state) {
     step_all(toys, 5); /* the same graph again */
     assert_int_equal(n_shapes, 1);
     assert_int_equal(*launches, 2);
-    toy_make(&toys[5], 5, 1500, 1); /* a long one does not make the others wait in padding */
+    toy_make(&toys[5], 5, 1500, 1); /* a long row does not make the others larger by padding */
     step_all(toys, 6);
     assert_int_equal(*launches, 4);
     assert_int_equal(shapes[1].rows, 1);
@@ -274,7 +273,7 @@ static void the_buffers_bound_a_launch(void **state) {
     (void)state;
     toy toys[6];
     for (size_t i = 0; i < 6; i++) toy_make(&toys[i], i, 2000, 1);
-    step_all(toys, 6); /* four of 2,048 frames, then two */
+    step_all(toys, 6); /* four rows of 2,048 frames, then two */
     assert_int_equal(*counter("fake_launches"), 2);
     assert_int_equal(shapes[0].rows, 4);
     assert_int_equal(shapes[1].rows, 2);
@@ -294,7 +293,8 @@ static void memory_that_does_not_do_halves_the_rows(void **state) {
     step_all(toys, 8); /* it stays so */
     assert_int_equal(n_shapes, 1);
     refuse_rows = 1;
-    toys[0].row.h_uncond = NULL; /* another graph, and not even one row of it: the others are dropped for it, in vain */
+    toys[0].row.h_uncond =
+        NULL; /* another graph, of which not even one row fits: the others are dropped for it without success */
     toys[0].row.cfg = 0;
     ishow_error error = {0};
     assert_int_equal(ishow_cuda_step(steps, &toys[0].row, 1, &error), ISHOW_ENOMEM);
@@ -302,7 +302,7 @@ static void memory_that_does_not_do_halves_the_rows(void **state) {
     assert_int_equal(owners, 8);
     refuse_rows = 0;
     step_all(toys + 1, 1);
-    *counter("fake_out_of_memory") = 1; /* the driver's own, once: dropping helps */
+    *counter("fake_out_of_memory") = 1; /* the driver fails once: dropping graphs helps */
     step_all(toys, 1);
     assert_int_equal(owners, 8 + 1);
     for (size_t i = 0; i < 8; i++) toy_free(&toys[i]);
@@ -314,7 +314,7 @@ static void graphs_in_disuse_go(void **state) {
     toy first, other, same[8];
     toy_make(&first, 1, 10, 1);
     step_all(&first, 1);
-    for (size_t i = 1; i <= LENGTHS; i++) /* four sizes of each length; the first is used again all the time */
+    for (size_t i = 1; i <= LENGTHS; i++) /* four sizes of each length; the first is reused all the time */
         for (size_t rows = 1; rows <= 8; rows *= 2) {
             for (size_t r = 0; r < rows; r++) toy_make(&same[r], r, i < LENGTHS ? 64 * i + 1 : 64 * i - 1, i < LENGTHS);
             step_all(same, rows);
@@ -322,11 +322,11 @@ static void graphs_in_disuse_go(void **state) {
             step_all(&first, 1);
         }
     assert_true(n_shapes > ISHOW_CUDA_GRAPHS);
-    toy_make(&other, 1, 65, 1); /* this one went first */
+    toy_make(&other, 1, 65, 1); /* this one was dropped first */
     const size_t before = n_shapes;
     step_all(&other, 1);
     assert_int_equal(n_shapes, before + 1);
-    assert_true(owners <= ISHOW_CUDA_GRAPHS + 2 + 8); /* and rows that are dropped later */
+    assert_true(owners <= ISHOW_CUDA_GRAPHS + 2 + 8); /* and rows that end later */
     toy_free(&other);
     toy_free(&first);
 }
@@ -336,7 +336,7 @@ static void a_part_of_h_is_found(void **state) {
     toy t;
     toy_make(&t, 1, 100, 1);
     ishow_step_row part = t.row;
-    part.h_cond = t.row.h_uncond + 30 * DIM; /* as the branch without guidance's prompt has it */
+    part.h_cond = t.row.h_uncond + 30 * DIM; /* as in the branch without the prompt */
     part.h_uncond = NULL;
     part.x = t.x + 30 * MELS;
     part.frames = 70;
@@ -345,7 +345,7 @@ static void a_part_of_h_is_found(void **state) {
     one_row(t.expected + 30 * MELS, t.device + 130 * DIM, NULL, t.mod, part.dt, 0, 70);
     assert_memory_equal(t.x, t.expected, 100 * MELS * sizeof *t.x);
     part.x = t.x;
-    part.frames = 71; /* beyond the end of h */
+    part.frames = 71; /* behind the end of h */
     ishow_error error = {0};
     assert_int_equal(ishow_cuda_step(steps, &part, 1, &error), ISHOW_EINTERNAL);
     assert_non_null(strstr(error.message, "was not encoded"));
@@ -377,7 +377,7 @@ static void forgotten_rows_are_unknown_and_addresses_used_again(void **state) {
     toy_make(&t, 1, 20, 1);
     ishow_cuda_forget(steps, t.h);
     assert_int_equal(ishow_cuda_step(steps, &t.row, 1, NULL), ISHOW_EINTERNAL);
-    assert_int_equal(owners, 2); /* the graph, and what is dropped later */
+    assert_int_equal(owners, 2); /* the graph, and what is freed later */
     float *fresh = malloc(2 * 20 * DIM * sizeof *fresh);
     ishow_noise_fill(77, fresh, 2 * 20 * DIM);
     owners++;
@@ -387,7 +387,7 @@ static void forgotten_rows_are_unknown_and_addresses_used_again(void **state) {
     free(t.device);
     t.device = fresh;
     step_all(&t, 1);
-    owners++; /* a shorter row whose addresses begin inside takes their place */
+    owners++; /* a shorter row whose address is inside of the freed memory */
     assert_int_equal(ishow_cuda_keep(steps, t.h + DIM, t.h + 11 * DIM, 10, (uint64_t)(uintptr_t)fresh, malloc(1), NULL),
                      ISHOW_OK);
     assert_int_equal(owners, 2);

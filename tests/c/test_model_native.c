@@ -1,6 +1,6 @@
-/* The native backend from weight files made here, without Python, so that its loaders run under the sanitizers: a
- * model, its calibration, and what is wrong with either. That its graphs are those of PyTorch is in
- * tests/unit/test_native.py. */
+/* The native backend with weight files that are written here, without Python, so that its loaders run under the
+ * sanitizers: a model, its calibration, and faults in both. tests/unit/test_native.py compares its results with
+ * PyTorch's. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,7 +33,7 @@ enum {
 
 static char root[] = "/tmp/ishow-native-XXXXXX";
 
-/* A .safetensors file under way: its table, and the values that follow. */
+/* A .safetensors file that is being written: its table and its values. */
 typedef struct weights {
     char *table;
     float *values;
@@ -47,7 +47,7 @@ static weights begin(const char *model) {
     return w;
 }
 
-/* A tensor of the shape "[a, b]" with n values of some noise times `size`, around `middle`. */
+/* Adds a tensor of the shape "[a, b]" with n values: noise times `size`, plus `middle`. */
 static void add(weights *w, const char *name, const char *shape, size_t n, float size, float middle) {
     const size_t used = strlen(w->table);
     assert_true(w->n + n <= TEXT_BYTES);
@@ -87,7 +87,7 @@ static void add_norm(weights *w, const char *name) {
     add(w, whole, "[8]", VOCOS, 0.1f, 0);
 }
 
-/* Writes the file, of which `cut` bytes at the end are missing, and frees it. */
+/* Writes the file without its last `cut` bytes, and frees it. */
 static void end(weights *w, const char *name, size_t cut) {
     char path[128];
     snprintf(path, sizeof path, "%s/%s", root, name);
@@ -147,7 +147,7 @@ static int remove_model(void **state) {
 
 typedef enum fault { SOUND = 0, OTHER_MODEL, WITHOUT_SHIFT, SCALE_OF_ZERO, FEW_PEAKS, NOT_FINITE, CUT } fault;
 
-/* Scales and shifts of the three calibrated inputs, with one fault in those of the feed-forward. */
+/* Adds scales and shifts of the three calibrated inputs, with one fault in those of the feed-forward network. */
 static void write_calibration(fault fault, float scale, float shift) {
     static const struct {
         const char *name;
@@ -195,7 +195,7 @@ static ishow_status open_model(ishow_backend *out, const char *precision, ishow_
     return ishow_native_open(out, &options, error);
 }
 
-/* What a model answers: the velocity of one guided step, [FRAMES][MELS]. */
+/* The result of a model: the velocity of one guided step, [FRAMES][MELS]. */
 static void velocity(const char *precision, float *v) {
     float x[FRAMES * MELS], cond[FRAMES * MELS], h[2][FRAMES * DIM], mod[MOD], real[FRAMES * (N_FFT / 2 + 1)],
         imag[FRAMES * (N_FFT / 2 + 1)];
@@ -231,7 +231,7 @@ static double distance(const float *a, const float *b) {
     return sqrt(away / whole);
 }
 
-static void every_precision_answers_alike(void **state) {
+static void every_precision_gives_similar_results(void **state) {
     float exact[FRAMES * MELS], v[FRAMES * MELS];
     (void)state;
     write_calibration(SOUND, 0.08f, 0.5f);
@@ -246,7 +246,7 @@ static void every_precision_answers_alike(void **state) {
         printf("%s: %.1e\n", other[i].precision, error);
         if (!(error > 0 && error < other[i].most)) fail_msg("%s: %g", other[i].precision, error);
     }
-    write_calibration(SOUND, 0.001f, 0.5f); /* quantisers that cut nearly everything are obeyed */
+    write_calibration(SOUND, 0.001f, 0.5f); /* a quantiser that saturates almost all values is applied */
     velocity("int8-static", v);
     assert_true(distance(v, exact) > 0.3);
 }
@@ -274,7 +274,7 @@ static void wrong_calibrations_are_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_precision_answers_alike),
+        cmocka_unit_test(every_precision_gives_similar_results),
         cmocka_unit_test(wrong_calibrations_are_named),
     };
     return cmocka_run_group_tests(tests, write_model, remove_model);

@@ -1,4 +1,4 @@
-/* Text to phones: what is read, what is dropped, and that bad bytes, long text and threads are survived. */
+/* Text to phones: what is read and what is dropped, invalid bytes, long texts, and several threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* Names joined by spaces; the caller frees. NULL when nothing could be read. */
+/* Names joined by spaces (free()); NULL when nothing could be read. */
 static char *read_bytes(const char *text, size_t bytes) {
     ishow_error error = {0};
     ishow_phone *items = NULL;
@@ -139,7 +139,7 @@ static void long_text_is_limited(void **state) {
     (void)state;
     static char text[ISHOW_PHONES_MAX_TEXT + 1];
     memset(text, 'x', sizeof text);
-    free(read_bytes(text, 2000)); /* one word without an end is broken up, not refused */
+    free(read_bytes(text, 2000)); /* one very long word is cut, not refused */
     for (size_t i = 0; i < sizeof text; i++) text[i] = i % 5 == 4 ? ' ' : 'a';
     char *line = read_bytes(text, ISHOW_PHONES_MAX_TEXT);
     assert_non_null(line);

@@ -1,5 +1,5 @@
-/* Live chat without Python: decoders on exact buffers, and sources against servers on threads of this process, so that
- * the sanitizers see every byte of both sides. */
+/* Sources of live chat without Python: decoders on buffers of exact size, and sources connected to servers on threads
+ * of this process, so that the sanitizers check both sides. */
 #include <arpa/inet.h>
 #include <openssl/evp.h>
 #include <poll.h>
@@ -25,10 +25,10 @@
 #include "platforms/irc.h"
 #include "platforms/twitch.h"
 
-/* ---- what a sink heard ---- */
+/* ---- what a sink received ---- */
 
 typedef struct heard {
-    char texts[4096]; /* of messages and deletions, each with a newline */
+    char texts[4096]; /* texts of messages and deletions, each with a newline */
     int messages, deletions, states[5];
 } heard;
 
@@ -60,7 +60,7 @@ static void test_irc_in_place(void **state) {
     (void)state;
     static const char text[] = "@a=\\s\\:\\\\x\\;b=;c :nick!user@host PRIVMSG #chan :hi :) \\s";
     const size_t n = sizeof text - 1;
-    char *copy = malloc(n); /* the exact size: nothing behind it may be touched */
+    char *copy = malloc(n); /* of the exact size: nothing behind it may be accessed */
     memcpy(copy, text, n);
     irc_line line;
     assert_true(ishow_irc_parse(copy, n, &line));
@@ -69,7 +69,7 @@ static void test_irc_in_place(void **state) {
     assert_int_equal(line.tags[0].value.size, 4);
     assert_int_equal(line.tags[1].value.size, 0);
     assert_true(span_is(line.nick, "nick") && span_is(line.user, "user") && span_is(line.host, "host"));
-    assert_true(span_is(line.params[1], "hi :) \\s")); /* only tags are unescaped */
+    assert_true(span_is(line.params[1], "hi :) \\s")); /* escapes are decoded only in tags */
     free(copy);
     char many[64 * IRC_PARAMS_MAX] = "X";
     for (int i = 0; i < IRC_PARAMS_MAX + 5; i++) strcat(many, " p");
@@ -87,13 +87,13 @@ static void test_seen(void **state) {
     for (int i = 0; i < 1000; i++) {
         snprintf(id, sizeof id, "%d", i);
         assert_true(seen_add(s, here, span_of(id)));
-        assert_true(seen_add(s, there, span_of(id)));        /* an id belongs to its platform */
-        for (int back = 0; back < 49 && back <= i; back++) { /* the latest 100 of both together */
+        assert_true(seen_add(s, there, span_of(id)));        /* ids of two platforms are different */
+        for (int back = 0; back < 49 && back <= i; back++) { /* the latest 100 ids of both platforms together */
             snprintf(id, sizeof id, "%d", i - back);
             assert_false(seen_add(s, here, span_of(id)));
         }
     }
-    assert_true(seen_add(s, here, span_of("0"))); /* long forgotten */
+    assert_true(seen_add(s, here, span_of("0"))); /* forgotten long ago */
     seen_free(s);
 }
 
@@ -125,7 +125,7 @@ static void test_bilibili_frames(void **state) {
     for (size_t cut = 0; cut < BILIBILI_HEADER + m; cut++)
         assert_non_null(ishow_bilibili_unpack(exact, cut, 4096, 1, take_packet, &f));
     assert_int_equal(h.messages, 1);
-    /* The bound is that of all packets together, and so is the time. */
+    /* The limit holds for all packets together, and so does the time. */
     unsigned char *twice = malloc(2 * (BILIBILI_HEADER + m));
     memcpy(twice, frame, BILIBILI_HEADER + m);
     memcpy(twice + BILIBILI_HEADER + m, frame, BILIBILI_HEADER + m);
@@ -178,8 +178,8 @@ static void server_stop(server *s) {
     close(s->listener);
 }
 
-/* A client may leave at any moment, and an assertion on this thread would end the program: what arrives is checked on
- * the other side. */
+/* A client may disconnect at any moment, and a failed assertion on this thread would end the program: so the other side
+ * checks what arrives. */
 static void give(int fd, const void *data, size_t n) {
     const ssize_t ignored = send(fd, data, n, MSG_NOSIGNAL);
     (void)ignored;
@@ -187,7 +187,7 @@ static void give(int fd, const void *data, size_t n) {
 
 static void say(int fd, const char *text) { give(fd, text, strlen(text)); }
 
-/* Reads until `wanted` was there; 0: the client has gone. */
+/* Reads until `wanted` has come; 0: the client has disconnected. */
 static int read_until(int fd, char *text, size_t size, const char *wanted) {
     size_t n = 0;
     text[0] = '\0';
@@ -200,7 +200,7 @@ static int read_until(int fd, char *text, size_t size, const char *wanted) {
     return 1;
 }
 
-/* Turns the loop until the condition holds; the test fails when it never does. */
+/* Runs the loop until the condition holds; fails when it does not in time. */
 #define UNTIL(loop, condition)                                                   \
     for (double end_ = ishow_now() + 60; !(condition);) {                        \
         struct pollfd one_ = {.fd = ishow_chat_loop_fd(loop), .events = POLLIN}; \
@@ -257,7 +257,7 @@ static void serve_irc(server *s, int fd) {
         say(fd, ":t RECONNECT\r\n");
     else if (atomic_load(&s->clients) == 3)
         say(fd, ":t NOTICE * :Login authentication failed\r\n");
-    read_until(fd, text, sizeof text, "never"); /* until the client goes, or we do */
+    read_until(fd, text, sizeof text, "never"); /* until the client disconnects, or the test ends */
 }
 
 static void test_twitch_life(void **state) {
@@ -268,8 +268,8 @@ static void test_twitch_life(void **state) {
     server_start(&s, serve_irc);
     ishow_chat_loop *loop = new_loop();
     ishow_chat_source *source = open_source(loop, ISHOW_CHAT_TWITCH, "#chan", "irc", s.port, &h);
-    assert_int_equal(stats_of(source).attempts, 0); /* nothing happens before the loop turns */
-    UNTIL(loop, h.messages == 2);                   /* the second after RECONNECT */
+    assert_int_equal(stats_of(source).attempts, 0); /* nothing happens before the loop runs */
+    UNTIL(loop, h.messages == 2);                   /* the second connection, after RECONNECT */
     assert_int_equal(stats_of(source).losses, 1);
     assert_int_equal(stats_of(source).connects, 2);
     assert_int_equal(h.states[ISHOW_CHAT_STATE_WAITING], 1);
@@ -278,7 +278,7 @@ static void test_twitch_life(void **state) {
     source = open_source(loop, ISHOW_CHAT_TWITCH, "chan", "irc", s.port, &h);
     UNTIL(loop, stats_of(source).state == ISHOW_CHAT_STATE_FAILED);
     assert_string_equal(h.texts, "turn 1\nm-1\nturn 2\nm-2\nturn 3\nm-3\n");
-    assert_int_equal(ishow_chat_loop_timeout(loop), -1); /* a final state leaves nothing to do */
+    assert_int_equal(ishow_chat_loop_timeout(loop), -1); /* in a final state there is nothing to do */
     ishow_chat_source_free(source);
     ishow_chat_loop_free(loop);
     server_stop(&s);
@@ -290,7 +290,7 @@ static void test_freed_in_the_middle(void **state) {
     heard h = {0};
     server s = {0};
     server_start(&s, serve_irc);
-    for (int turns = 0; turns < 12; turns++) { /* whatever it is doing just then */
+    for (int turns = 0; turns < 12; turns++) { /* in any state */
         ishow_chat_loop *loop = new_loop();
         ishow_chat_source *source = open_source(loop, ISHOW_CHAT_TWITCH, "chan", "irc", s.port, &h);
         for (int i = 0; i < turns; i++) {
@@ -360,14 +360,14 @@ static void serve_room(server *s, int fd) {
         answer(fd, hosts);
     } else if (strstr(text, "GET /sub")) {
         upgrade(fd, text);
-        if (recv(fd, text, sizeof text, 0) <= 0) return; /* the auth, masked */
+        if (recv(fd, text, sizeof text, 0) <= 0) return; /* the auth packet, masked */
         ishow_bilibili_pack(packet, BILIBILI_AUTH_REPLY, "{\"code\":0}", 10);
         send_frame(fd, packet, BILIBILI_HEADER + 10);
         ishow_bilibili_pack(packet, BILIBILI_COMMAND, DANMU, sizeof DANMU - 1);
         send_frame(fd, packet, BILIBILI_HEADER + sizeof DANMU - 1);
         static const unsigned char ping[] = {0x89, 2, 'p', 'i'}, bye[] = {0x88, 2, 0x03, 0xE8};
         give(fd, ping, sizeof ping);
-        if (recv(fd, text, sizeof text, 0) <= 0) return; /* a heartbeat or the pong */
+        if (recv(fd, text, sizeof text, 0) <= 0) return; /* a heartbeat or a pong */
         send(fd, bye, sizeof bye, MSG_NOSIGNAL);
         while (recv(fd, text, sizeof text, 0) > 0) continue;
     }
@@ -382,7 +382,7 @@ static void test_bilibili_life(void **state) {
     ishow_chat_loop *loop = new_loop();
     ishow_chat_source *source = open_source(loop, ISHOW_CHAT_BILIBILI, "6", "http", s.port, &h);
     UNTIL(loop, stats_of(source).connects == 2 &&
-                    stats_of(source).duplicates == 1); /* closed, come back, the same message again */
+                    stats_of(source).duplicates == 1); /* closed, reconnected, and the same message again */
     assert_string_equal(h.texts, "\xe4\xbd\xa0\xe5\xa5\xbd\n");
     assert_true(stats_of(source).heartbeats >= 1);
     assert_int_equal(stats_of(source).malformed, 0);

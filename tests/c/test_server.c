@@ -1,4 +1,5 @@
-/* The HTTP server over the fake model, by raw sockets: what goes over the wire, and that nothing is left behind. */
+/* The HTTP server with the fake model, through raw sockets: the bytes of requests and responses, and that no handle is
+ * left. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,7 +79,7 @@ static void bad_requests_are_refused_and_the_next_is_served(void **state) {
     rig_free(r);
 }
 
-/* The loop reads a job's timings while the encoder thread records them: ThreadSanitizer sees a missing lock. */
+/* The loop reads a job's timings while the encoder thread writes them: ThreadSanitizer reports a missing lock. */
 static void a_model_without_voices_streams(void **state) {
     (void)state;
     rig *r = rig_without_voice();
@@ -96,7 +97,7 @@ static void a_model_without_voices_streams(void **state) {
     rig_free(r);
 }
 
-static void hanging_up_cancels(void **state) {
+static void disconnecting_cancels(void **state) {
     (void)state;
     rig *r = rig_ready();
     slow_down(r, 50000);
@@ -143,8 +144,8 @@ static long retry_after(const rig *r) {
     return seconds;
 }
 
-/* Four requests of 64 slow steps wait; when one of their places is free is said by the one utterance that the server
- * has seen, of `us` a step. */
+/* Four requests of 64 slow steps wait; the estimate of when a place is free is based on the only utterance so far, with
+ * steps of `us` microseconds. */
 static long told_by_experience(int us) {
     const ishow_server_options options = rig_options();
     rig *r = rig_make(&options, 1, 4);
@@ -172,7 +173,7 @@ static long told_by_experience(int us) {
     return told;
 }
 
-static void a_full_queue_says_when_to_come_back(void **state) {
+static void a_full_queue_gives_retry_after(void **state) {
     (void)state;
     long quick = told_by_experience(0), slow = told_by_experience(20000);
     assert_true(quick >= 1);
@@ -210,7 +211,7 @@ static void a_failing_model_is_a_bad_gateway(void **state) {
     rig_free(r);
 }
 
-static void loading_and_draining_are_told(void **state) {
+static void loading_and_draining_are_reported(void **state) {
     (void)state;
     const ishow_server_options options = rig_options();
     rig *r = rig_make(&options, 0, 4);
@@ -255,7 +256,7 @@ static void draining_finishes_what_runs(void **state) {
     rig_free(r);
 }
 
-static void draining_without_patience_cancels(void **state) {
+static void draining_cancels_after_its_limit(void **state) {
     (void)state;
     rig *r = rig_ready();
     slow_down(r, 200000);
@@ -331,14 +332,14 @@ int main(void) {
         cmocka_unit_test(speech_is_answered_in_every_shape),
         cmocka_unit_test(bad_requests_are_refused_and_the_next_is_served),
         cmocka_unit_test(a_model_without_voices_streams),
-        cmocka_unit_test(hanging_up_cancels),
+        cmocka_unit_test(disconnecting_cancels),
         cmocka_unit_test(delete_cancels),
-        cmocka_unit_test(a_full_queue_says_when_to_come_back),
+        cmocka_unit_test(a_full_queue_gives_retry_after),
         cmocka_unit_test(a_deadline_is_kept),
         cmocka_unit_test(a_failing_model_is_a_bad_gateway),
-        cmocka_unit_test(loading_and_draining_are_told),
+        cmocka_unit_test(loading_and_draining_are_reported),
         cmocka_unit_test(draining_finishes_what_runs),
-        cmocka_unit_test(draining_without_patience_cancels),
+        cmocka_unit_test(draining_cancels_after_its_limit),
         cmocka_unit_test(a_key_is_asked_for),
         cmocka_unit_test(listed_origins_may_call),
         cmocka_unit_test(options_that_do_not_go_together_are_refused),

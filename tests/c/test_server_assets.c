@@ -1,4 +1,4 @@
-/* The pages: files of a folder under addresses of their own. */
+/* The web pages: the files of a folder, each at its own address. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +34,7 @@ static void pages_have_their_addresses(void **state) {
     expect(r, GET("/overlay?key=x", ""), 200, "Content-Type: text/html");
     expect(r, GET("/openapi.json", ""), 200, "Content-Type: application/json");
     expect(r, GET("/web/app.js", ""), 200, "app.js");
-    expect(r, GET("/web/overlay.html", ""), 404, "no such page"); /* one address each */
+    expect(r, GET("/web/overlay.html", ""), 404, "no such page"); /* one address for each page */
     expect(r, GET("/web/notes.txt", ""), 404, "no such page");
     static const char *const missing[] = {"/dashboard", "/voices", "/chat", "/docs"};
     for (size_t i = 0; i < sizeof missing / sizeof *missing; i++) {

@@ -1,5 +1,5 @@
-/* The configuration exchanged under requests, on the fake model: what the threads share is what matters here; tests/api
- * has the rest. */
+/* Reloading the configuration during requests, with the fake model: what the threads share. tests/api has the other
+ * tests. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include "server/internal.h"
 #include "server_rig.h"
 
-/* What Python makes of "section.key=value" settings; free(). */
+/* The configuration that Python makes of "section.key=value" settings; free(). */
 static char *configuration(const char *sets) {
     const char *python = getenv("ISHOWTTS_PYTHON");
     char command[700], *json = calloc(1, 65536);
@@ -35,7 +35,7 @@ static char *configuration(const char *sets) {
 typedef struct source {
     pthread_mutex_t lock;
     const char *json;
-} source; /* NULL: at fault */
+} source; /* NULL: invalid */
 
 static ishow_status read_config(void *self, char **json, ishow_error *error) {
     source *s = self;
@@ -90,7 +90,7 @@ static void a_server_without_a_configuration_says_so(void **state) {
     rig *r = rig_ready();
     expect(r, GET("/api/config", ""), 503, "unavailable");
     expect(r, RELOAD "\r\n", 503, "unavailable");
-    ishow_server_reload(r->server); /* nothing to do */
+    ishow_server_reload(r->server); /* nothing has changed */
     rig_free(r);
 }
 

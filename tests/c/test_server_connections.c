@@ -1,4 +1,4 @@
-/* Connections and bytes: limits, slow clients, malformed and pipelined requests. */
+/* Connections: limits, slow clients, malformed and pipelined requests. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -52,7 +52,7 @@ static void megabytes_of_noise_are_refused(void **state) {
         reply a = receive(fd);
         assert_int_equal(a.status, 413);
         free(a.all);
-        /* The same connection goes on. */
+        /* The same connection can be used again. */
         send_all(fd, GET("/healthz", ""), strlen(GET("/healthz", "")));
         a = receive(fd);
         assert_int_equal(a.status, 200);
@@ -99,7 +99,7 @@ static void one_client_gets_so_many_connections(void **state) {
         free(a.all);
     }
     close(fd[0]);
-    for (int i = 0, status = 0; status != 200; i++) { /* the place is free as soon as the server sees that */
+    for (int i = 0, status = 0; status != 200; i++) { /* its place is free as soon as the server notices */
         reply a = ask(r, GET("/healthz", "Connection: close\r\n"));
         status = a.status;
         free(a.all);
@@ -110,7 +110,7 @@ static void one_client_gets_so_many_connections(void **state) {
     rig_free(r);
 }
 
-/* Also this machine's own address may not hold all places with connections that bring nothing. */
+/* Idle connections may not take all places, even from this machine's own address. */
 static void silent_connections_make_room(void **state) {
     (void)state;
     ishow_server_options options = rig_options();
@@ -126,12 +126,13 @@ static void silent_connections_make_room(void **state) {
     rig_free(r);
 }
 
-/* Clients that never read may together hold so much of the server's memory, and do not cost those who read theirs. */
+/* Clients that never read may hold only a limited part of the server's memory together, and do not affect clients that
+ * read. */
 static void readers_that_never_read_are_dropped(void **state) {
     (void)state;
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-    skip(); /* libsoxr grows its buffers by small steps, which takes their allocators minutes for audio of this length
-             */
+    skip(); /* libsoxr grows its buffers in small steps, which takes the sanitizers' allocators minutes for audio of
+               this length */
 #endif
     enum { NEVER = 5 };
     rig *r = rig_ready();
@@ -143,7 +144,8 @@ static void readers_that_never_read_are_dropped(void **state) {
              "application/json\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
              strlen(body), body);
     int fd[NEVER], reads = dial(r);
-    slow_down(r, 50000); /* speech comes for some seconds: who takes nothing is seen while more of it comes */
+    slow_down(
+        r, 50000); /* speech is sent for some seconds, so a client that does not read is noticed while more is sent */
     send_all(reads, text, strlen(text));
     for (int i = 0; i < NEVER; i++) send_all(fd[i] = dial(r), text, strlen(text));
     reply whole = receive(reads);
@@ -152,7 +154,8 @@ static void readers_that_never_read_are_dropped(void **state) {
     int cut = 0;
     for (int i = 0; i < NEVER; i++) {
         reply part = receive(fd[i]);
-        cut += part.n_body < whole.n_body / 10 * 9; /* chunks have heads of their own, by how they were read */
+        cut += part.n_body <
+               whole.n_body / 10 * 9; /* chunks have headers, whose number depends on how the server read the data */
         free(part.all);
         close(fd[i]);
     }
@@ -218,7 +221,7 @@ static void dripping_connections_are_closed(void **state) {
     send_all(body, half, strlen(half));
     char c;
     ssize_t end = -1;
-    for (int i = 0; i < 100 && end; i++) { /* a byte now and then does not help */
+    for (int i = 0; i < 100 && end; i++) { /* a byte from time to time does not keep the connection */
         send_all(head, "G", 1);
         send_all(body, " ", 1);
         end = recv(head, &c, 1, MSG_DONTWAIT);
@@ -244,13 +247,13 @@ static void half_a_request_ends_with_its_client(void **state) {
     for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
         int fd = dial(r);
         assert_int_equal(send(fd, halves[i], strlen(halves[i]), MSG_MORE),
-                         (ssize_t)strlen(halves[i])); /* leaves with the end, in one segment */
+                         (ssize_t)strlen(halves[i])); /* is sent in one segment with the end */
         shutdown(fd, SHUT_WR);
         char c;
         assert_int_equal(recv(fd, &c, 1, 0), 0);
         close(fd);
     }
-    int whole = dial(r); /* one that has ended gets its answer */
+    int whole = dial(r); /* a client that has ended its side gets its response */
     const char *request = GET("/healthz", "");
     assert_int_equal(send(whole, request, strlen(request), MSG_MORE), (ssize_t)strlen(request));
     shutdown(whole, SHUT_WR);

@@ -1,4 +1,4 @@
-/* Pieces of the HTTP layer that need no socket: writers, base64, the request's JSON. */
+/* Parts of the HTTP layer that need no socket: encoders, base64, the JSON of requests. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,7 +72,7 @@ static void a_full_request_is_read(void **state) {
     ishow_speech_free(&s);
 }
 
-/* Every wrong value is refused with its field; "" is a fault of the whole body. */
+/* Every wrong value is refused with the name of its field; "": the whole body is wrong. */
 static void wrong_requests_name_their_field(void **state) {
     (void)state;
     static const char *const cases[][2] = {

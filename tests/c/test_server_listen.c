@@ -1,5 +1,5 @@
-/* Listeners of the chat's stream by the hundred: each hears every message once and in order, whoever comes and goes
- * meanwhile, and a server that ends lets all go. */
+/* Hundreds of listeners of the chat's stream: each gets every message once and in order while others connect and
+ * disconnect, and a server that ends closes all of them. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,7 +50,7 @@ static void say(const rig *r, int number) {
     free(answer.all);
 }
 
-/* Reads until `mark` was seen or the connection ends; what was read, free(). */
+/* Reads until `mark` has come or the connection ends; returns what was read (free()). */
 static char *read_until(int fd, const char *mark) {
     size_t n = 0, capacity = 1 << 16;
     char *text = calloc(1, capacity);
@@ -64,7 +64,7 @@ static char *read_until(int fd, const char *mark) {
     return text;
 }
 
-/* 1: the messages are there once each, in order. */
+/* 1: every message is there once, in order. */
 static int heard_all(const char *text) {
     const char *at = text;
     for (int i = 0; i < MESSAGES; i++) {
@@ -138,7 +138,7 @@ static void everybody_hears_everything_once(void **state) {
     rig_free(r);
 }
 
-static void a_server_that_ends_lets_all_go(void **state) {
+static void a_server_that_ends_disconnects_all(void **state) {
     (void)state;
     rig *r = chatting();
     int fds[20];
@@ -149,19 +149,19 @@ static void a_server_that_ends_lets_all_go(void **state) {
         free(text);
     }
     say(r, 0);
-    rig_free(r); /* also counts the handles that are left */
+    rig_free(r); /* also checks that no handle is left */
     for (int i = 0; i < 20; i++) {
         char rest[4096];
         ssize_t n;
         while ((n = recv(fds[i], rest, sizeof rest, 0)) > 0)
             ;
-        assert_int_equal(n, 0); /* an end, neither a reset nor for ever */
+        assert_int_equal(n, 0); /* the connection is closed normally, and in time */
         close(fds[i]);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(everybody_hears_everything_once),
-                                       cmocka_unit_test(a_server_that_ends_lets_all_go)};
+                                       cmocka_unit_test(a_server_that_ends_disconnects_all)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* What a service manager is told: the messages, and a watchdog that is fed only while loop and inference both live. */
+/* Messages to a service manager, and its watchdog, which is notified only while both the loop and the inference thread
+ * work. */
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,7 @@
 #include "server/notify.h"
 #include "server_rig.h"
 
-/* A manager's socket; the abstract name, as systemd gives user services. */
+/* The socket of a manager, with an abstract name, as systemd gives to user services. */
 static int manager_socket(const char *name) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -29,7 +30,7 @@ static int manager_socket(const char *name) {
     return fd;
 }
 
-/* The next message within `ms`; "" when there is none. */
+/* The next message within `ms` milliseconds; "" when there is none. */
 static const char *hear(int fd, int ms) {
     static char message[2048];
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -51,7 +52,7 @@ static void forget(int fd) {
 static void test_messages(void **state) {
     (void)state;
     char place[108], text[3000];
-    notify("READY=1"); /* nobody is told */
+    notify("READY=1"); /* no message is sent */
     snprintf(place, sizeof place, "/tmp/ishow-notify-%d", (int)getpid());
     char abstract[64];
     snprintf(abstract, sizeof abstract, "@ishow-notify-test-%d", (int)getpid());
@@ -66,7 +67,7 @@ static void test_messages(void **state) {
         forget(fd);
     }
     unlink(place);
-    setenv("NOTIFY_SOCKET", place, 1); /* nobody is there any more */
+    setenv("NOTIFY_SOCKET", place, 1); /* the manager's socket is closed */
     notify("READY=1");
     setenv("NOTIFY_SOCKET", "relative", 1);
     notify("READY=1");
@@ -79,7 +80,7 @@ static void test_watchdog_seconds(void **state) {
     assert_true(notify_watchdog_seconds() == 0);
     setenv("WATCHDOG_USEC", "1500000", 1);
     assert_true(notify_watchdog_seconds() == 1.5);
-    setenv("WATCHDOG_PID", "1", 1); /* another process is meant */
+    setenv("WATCHDOG_PID", "1", 1); /* for another process */
     assert_true(notify_watchdog_seconds() == 0);
     snprintf(pid, sizeof pid, "%d", (int)getpid());
     setenv("WATCHDOG_PID", pid, 1);
@@ -93,20 +94,21 @@ static void test_watchdog_seconds(void **state) {
 static void test_watchdog_is_fed_while_both_threads_live(void **state) {
     (void)state;
     enum { STEP_US = 4000000, LIMIT_MS = 1500 };
-    char name[64]; /* the test may run in several builds at a time */
+    char name[64]; /* the test may run in several builds at the same time */
     snprintf(name, sizeof name, "@ishow-watchdog-test-%d", (int)getpid());
     const int fd = manager_socket(name);
     setenv("WATCHDOG_USEC", "1000000", 1);
     rig *r = rig_ready();
-    for (int i = 0; i < 3; i++) assert_string_equal(hear(fd, LIMIT_MS), "WATCHDOG=1"); /* an idle server lives */
-    slow_down(r, STEP_US); /* one call of the model that takes longer than the manager waits */
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(hear(fd, LIMIT_MS), "WATCHDOG=1"); /* an idle server is reported as alive */
+    slow_down(r, STEP_US); /* one call of the model that takes longer than the watchdog's limit */
     const int client = dial(r);
     start(client, "/api/tts", "slow");
     wait_in_flight(r, 1);
     const double began = ishow_now();
     int fed = 0;
     while (ishow_now() < began + 1e-6 * STEP_US - 0.5) fed += *hear(fd, 100) != '\0';
-    assert_in_range(fed, 0, 4); /* until the call is as old as the limit, then no more */
+    assert_in_range(fed, 0, 4); /* until the call has taken as long as the limit, and then no more */
     assert_string_equal(hear(fd, 100), "");
     close(client);
     slow_down(r, 0);

@@ -1,4 +1,4 @@
-/* Voices over HTTP on the fake model: uploads, clips, workers, and many changes at once. */
+/* Voices over HTTP with the fake model: uploads, clips, the threads that prepare them, and many changes at once. */
 #include <math.h>
 #include <pthread.h>
 #include <errno.h>
@@ -22,7 +22,7 @@
 static const double PI = 3.14159265358979323846;
 static const char TEXT[] = "These are the words that somebody says here.";
 
-/* Three seconds like a voice: harmonics of a moving pitch, four syllables a second. */
+/* Three seconds that resemble a voice: harmonics of a changing pitch, four syllables a second. */
 static ishow_buffer speech_clip(double pitch) {
     enum { RATE = 16000, N = 3 * RATE };
     float *samples = malloc(N * sizeof *samples);
@@ -130,7 +130,7 @@ static void a_disk_that_fails_changes_nothing(void **state) {
     char command[80];
     assert_int_equal(status_of(send_form(r, "/api/voices", "bob", TEXT, &clip)), 201);
     snprintf(command, sizeof command, "rm -r %s/voices",
-             p.root); /* whoever runs this may write anywhere: only a missing folder stops it */
+             p.root); /* a test that runs as root may write anywhere: only a missing folder makes it fail */
     assert_int_equal(system(command), 0);
     reply a = send_form(r, "/api/voices/bob/reference", NULL, NULL, &other);
     assert_int_equal(a.status, 503);
@@ -160,7 +160,7 @@ static void an_upload_is_finished_by_a_drain(void **state) {
     send_all(fd, (const char *)all.data, all.n);
     reply a = receive(fd);
     assert_int_equal(a.status, 201);
-    send_all(fd, (const char *)all.data, all.n); /* and another, which the drain meets half way */
+    send_all(fd, (const char *)all.data, all.n); /* and another, which is half done when the server drains */
     ishow_server_drain(r->server, 10);
     free(a.all);
     a = receive(fd);
@@ -171,7 +171,7 @@ static void an_upload_is_finished_by_a_drain(void **state) {
     unmake(r, &p);
 }
 
-static void who_leaves_after_sending_has_the_voice(void **state) {
+static void a_client_that_leaves_after_an_upload_has_its_voice(void **state) {
     (void)state;
     place p;
     rig *r = make(&p);
@@ -183,7 +183,7 @@ static void who_leaves_after_sending_has_the_voice(void **state) {
         ishow_buffer all = form_of("/api/voices", id, TEXT, &clip);
         int fd = dial(r);
         send_all(fd, (const char *)all.data, all.n);
-        if (i % 2) usleep((useconds_t)(i * 500)); /* at every stage of the work */
+        if (i % 2) usleep((useconds_t)(i * 500)); /* at every stage of an upload */
         close(fd);
         ishow_buffer_free(&all);
         snprintf(path, sizeof path, "GET /api/voices/%s/reference HTTP/1.1\r\nHost: localhost\r\n\r\n", id);
@@ -206,7 +206,7 @@ static void uploads_at_once_are_bounded(void **state) {
         send_all(half[i], (const char *)all.data, all.n / 2);
     }
     int refused = 0;
-    for (int i = 0; i < 500 && !refused; i++) { /* until the server has read all eight heads */
+    for (int i = 0; i < 500 && !refused; i++) { /* waits until the server has read all eight heads */
         reply a = send_form(r, "/api/voices/nobody/reference", NULL, TEXT, NULL);
         assert_true(a.status == 404 || a.status == 429);
         if ((refused = a.status == 429)) assert_non_null(strstr(a.head, "Retry-After"));
@@ -243,19 +243,19 @@ static void a_dripping_upload_is_cut_off(void **state) {
         send_all(fd, "x", 1);
         usleep(20000);
     }
-    assert_true(recv(fd, &byte, 1, 0) <= 0); /* long before its megabyte */
+    assert_true(recv(fd, &byte, 1, 0) <= 0); /* long before all of its megabyte */
     close(fd);
     expect(r, GET("/healthz", ""), 200, "ready");
     rig_free(r);
 }
 
-/* Of eight places none is lost for long to uploads that bring a byte now and then. */
+/* None of the eight places is taken for long by uploads that send a byte from time to time. */
 static void dripping_uploads_give_up_their_places(void **state) {
     (void)state;
     static const char head[] = "POST /api/voices HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; "
                                "boundary=xyz\r\nContent-Length: 1000000\r\n\r\n--xyz";
     ishow_server_options options = rig_options();
-    options.idle_seconds = 3; /* and 12 for a whole upload */
+    options.idle_seconds = 3; /* and 12 seconds for a whole upload */
     rig *r = rig_make(&options, 1, 4);
     int fd[ISHOW_UPLOADS_MAX];
     char byte;
@@ -286,7 +286,7 @@ typedef struct client {
 static void *change_and_speak(void *self) {
     client *c = self;
     char id[16], path[64], text[200];
-    snprintf(id, sizeof id, "v%d", c->number % 3); /* some share a voice */
+    snprintf(id, sizeof id, "v%d", c->number % 3); /* some use the same voice */
     snprintf(path, sizeof path, "/api/voices/%s/reference", id);
     snprintf(text, sizeof text, "DELETE /api/voices/%s HTTP/1.1\r\nHost: localhost\r\n\r\n", id);
     for (int i = 0; i < 4; i++) {
@@ -364,7 +364,7 @@ int main(void) {
         cmocka_unit_test(a_disk_that_fails_changes_nothing),
         cmocka_unit_test(a_server_without_state_stores_nothing),
         cmocka_unit_test(an_upload_is_finished_by_a_drain),
-        cmocka_unit_test(who_leaves_after_sending_has_the_voice),
+        cmocka_unit_test(a_client_that_leaves_after_an_upload_has_its_voice),
         cmocka_unit_test(uploads_at_once_are_bounded),
         cmocka_unit_test(a_dripping_upload_is_cut_off),
         cmocka_unit_test(dripping_uploads_give_up_their_places),

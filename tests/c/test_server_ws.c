@@ -1,4 +1,4 @@
-/* WebSockets byte by byte: the handshake, frames, control frames, limits, and that nothing is left behind. */
+/* WebSockets at the level of bytes: the handshake, frames, control frames, limits, and that no handle is left. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,7 +94,7 @@ static frame read_frame(int fd) {
     return f;
 }
 
-/* The next frame that is no event about a word. */
+/* The next frame that is not an event of a word. */
 static frame read_other(int fd) {
     for (;;) {
         frame f = read_frame(fd);
@@ -193,12 +193,12 @@ static void many_requests_share_a_connection(void **state) {
         if (f.opcode == 1 && strstr(f.data, "duplicate_id")) errors++;
         free(f.data);
     }
-    assert_int_equal(ends, errors ? 2 : 3); /* the first x may have ended already */
+    assert_int_equal(ends, errors ? 2 : 3); /* the first x may have ended before */
     close(fd);
     rig_free(r);
 }
 
-static void faults_are_told_and_the_connection_goes_on(void **state) {
+static void errors_are_reported_and_the_connection_continues(void **state) {
     (void)state;
     static const char *const cases[][2] = {
         {"no json", "malformed_json"},
@@ -234,7 +234,7 @@ static void a_text_comes_in_pieces(void **state) {
     say(fd, "{\"request_id\":\"a\",\"text\":\"Good evening every\",\"more\":true}");
     say(fd, "{\"request_id\":\"a\",\"text\":\"body, I\",\"more\":true}");
     expect_text(fd, "\"event\":\"start\"");
-    frame f = read_frame(fd); /* speech, while the text goes on */
+    frame f = read_frame(fd); /* speech while the text continues */
     assert_int_equal(f.opcode, 2);
     free(f.data);
     say(fd, "{\"request_id\":\"a\",\"set_text\":\"We are here\",\"more\":true}");
@@ -274,7 +274,7 @@ static void wrong_pieces_are_refused(void **state) {
     say(fd, "{\"request_id\":\"b\",\"text\":\"a\",\"speed\":2,\"more\":true}"); /* no piece */
     expect_text(fd, "\"code\":\"duplicate_id\"");
     char *long_piece = malloc(6000);
-    for (int i = 0; i < 2; i++) { /* little of the first is taken: the second has no room */
+    for (int i = 0; i < 2; i++) { /* little of the first text has been taken: the second has no room */
         int n = sprintf(long_piece, "{\"request_id\":\"b\",\"more\":true,\"text\":\"");
         memset(long_piece + n, 'a', 4000);
         strcpy(long_piece + n + 4000, "\"}");
@@ -293,10 +293,10 @@ static void wrong_pieces_are_refused(void **state) {
         break;
     }
     slow_down(r, 0);
-    say(fd, "{\"request_id\":\"c\",\"text\":\"%N\",\"more\":true}"); /* its reading fails */
+    say(fd, "{\"request_id\":\"c\",\"text\":\"%N\",\"more\":true}"); /* reading it fails */
     say(fd, "{\"request_id\":\"c\",\"flush\":true,\"more\":true}");
     expect_text(fd, "\"code\":\"model_failed\"");
-    say(fd, "{\"request_id\":\"c\",\"text\":\"a\",\"more\":true}"); /* was on its way */
+    say(fd, "{\"request_id\":\"c\",\"text\":\"a\",\"more\":true}"); /* was being sent */
     expect_text(fd, "\"code\":\"ended\"");
     say(fd, "{\"request_id\":\"c\",\"text\":\"a\"}");
     expect_text(fd, "\"code\":\"ended\"");
@@ -315,7 +315,7 @@ static void control_frames_are_answered(void **state) {
     assert_int_equal(pong.opcode, 10);
     assert_string_equal(pong.data, "are you there");
     free(pong.data);
-    send_frame(fd, 0x01, "{\"request_id\":\"f\",", 18); /* in two fragments, a ping between them */
+    send_frame(fd, 0x01, "{\"request_id\":\"f\",", 18); /* in two fragments with a ping between them */
     send_frame(fd, 0x89, "", 0);
     send_frame(fd, 0x80, "\"text\":\"a\"}", 11);
     assert_int_equal((pong = read_frame(fd)).opcode, 10);
@@ -328,7 +328,7 @@ static void control_frames_are_answered(void **state) {
     rig_free(r);
 }
 
-static void what_breaks_the_protocol_is_closed(void **state) {
+static void violations_of_the_protocol_close_the_connection(void **state) {
     (void)state;
     static const struct {
         int head;
@@ -336,7 +336,7 @@ static void what_breaks_the_protocol_is_closed(void **state) {
         int masked, code;
     } cases[] = {
         {0x82, 5, 1, 1003},    /* binary */
-        {0x81, 2001, 1, 1009}, /* longer than a body may be */
+        {0x81, 2001, 1, 1009}, /* longer than the limit of a body */
         {0x81, 4, 1, 1007},    /* not UTF-8 */
         {0x83, 4, 1, 1002},    /* no such opcode */
         {0x81, 4, 0, 1002},    /* not masked */
@@ -363,7 +363,7 @@ static void what_breaks_the_protocol_is_closed(void **state) {
     rig_free(r);
 }
 
-static void cancelling_and_hanging_up_free_the_row(void **state) {
+static void cancelling_and_disconnecting_free_the_row(void **state) {
     (void)state;
     rig *r = rig_ready();
     slow_down(r, 50000);
@@ -436,7 +436,8 @@ static void silent_connections_are_pinged_and_dropped(void **state) {
     rig_free(r);
 }
 
-/* A client that asks for much and reads nothing costs the server a bounded amount, then its connection. */
+/* A client that requests much and reads nothing uses a limited amount of the server's memory, and is then disconnected.
+ */
 static void a_slow_reader_is_dropped(void **state) {
     (void)state;
     ishow_server_options options = rig_options();
@@ -452,7 +453,7 @@ static void a_slow_reader_is_dropped(void **state) {
                  "{\"request_id\":\"n%d\",\"text\":\"%s\",\"nfe_step\":1,\"sample_rate\":48000}", i, text);
         say(fd, request);
     }
-    for (int open = 0, i = 0; open != 1; i++) { /* its own alone */
+    for (int open = 0, i = 0; open != 1; i++) { /* only its own connection ends */
         reply m = ask(r, GET("/metrics", "Connection: close\r\n"));
         const char *at = strstr(m.all, "\nishowtts_connections ");
         assert_non_null(at);
@@ -470,12 +471,12 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshakes_are_checked),
         cmocka_unit_test(many_requests_share_a_connection),
-        cmocka_unit_test(faults_are_told_and_the_connection_goes_on),
+        cmocka_unit_test(errors_are_reported_and_the_connection_continues),
         cmocka_unit_test(a_text_comes_in_pieces),
         cmocka_unit_test(wrong_pieces_are_refused),
         cmocka_unit_test(control_frames_are_answered),
-        cmocka_unit_test(what_breaks_the_protocol_is_closed),
-        cmocka_unit_test(cancelling_and_hanging_up_free_the_row),
+        cmocka_unit_test(violations_of_the_protocol_close_the_connection),
+        cmocka_unit_test(cancelling_and_disconnecting_free_the_row),
         cmocka_unit_test(a_connection_has_so_many_requests),
         cmocka_unit_test(draining_lets_speech_end),
         cmocka_unit_test(silent_connections_are_pinged_and_dropped),

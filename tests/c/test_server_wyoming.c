@@ -1,5 +1,5 @@
-/* The Wyoming protocol over a fake model: what is answered, several clients at once, and an end while somebody listens.
- * tests/api speaks it with its own package. */
+/* The Wyoming protocol with a fake model: responses, several clients at once, and the end of the server while a client
+ * reads. tests/api uses the protocol's own package. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -54,7 +54,7 @@ static int count(const ishow_buffer *all, const char *text) {
     return found;
 }
 
-/* Receives until `text` has come so often; 0: the connection ended before. */
+/* Receives until `text` has come `often` times; 0: the connection ended before. */
 static int hears(int fd, const char *text, int often) {
     ishow_buffer all = {0};
     char part[4096];
@@ -120,12 +120,12 @@ static void a_server_without_a_model_says_so(void **state) {
     rig_free(r);
 }
 
-static void the_end_comes_while_clients_listen(void **state) {
+static void the_server_ends_while_clients_listen(void **state) {
     (void)state;
     rig *r = speaking(1);
     int fds[8], left = call(SAY("Hello."));
     slow_down(r, 20000);
-    close(left); /* who leaves is forgotten */
+    close(left); /* a client that disconnects is forgotten */
     for (size_t i = 0; i < 4; i++) {
         fds[i] = call(SAY("This takes a while. It takes a while more."));
         assert_true(hears(fds[i], "\"type\":\"audio-start\"", 1));
@@ -142,7 +142,7 @@ int main(void) {
         cmocka_unit_test(events_are_answered),
         cmocka_unit_test(what_is_malformed_ends_the_connection),
         cmocka_unit_test(a_server_without_a_model_says_so),
-        cmocka_unit_test(the_end_comes_while_clients_listen),
+        cmocka_unit_test(the_server_ends_while_clients_listen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* What an Accept field wants: well-formed ones, and what a stranger may send. */
+/* Accept header fields, well-formed and malformed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@ static void a_type_is_wanted_as_much_as_it_says(void **state) {
         {"audio/wav;q=0", "audio", "wav", 0},
         {"audio/wav;q=0, audio/*;q=0.5", "audio", "wav", 0.5}, /* the best of what fits */
         {"audio/*;q=0.1, audio/wav;q=0.9, audio/*;q=0.3", "audio", "wav", 0.9},
-        {"text/html, */*", "audio", "wav", 0}, /* anything at all is nobody's wish for sound */
+        {"text/html, */*", "audio", "wav", 0}, /* a wildcard does not ask for sound */
         {"audio/wave", "audio", "wav", 0},
         {"audio/wa", "audio", "wav", 0},
         {"audiox/wav, xaudio/wav", "audio", "wav", 0},
@@ -107,7 +107,7 @@ static void a_format_is_chosen(void **state) {
     }
 }
 
-/* As long as a head of a request may be. */
+/* As long as the head of a request may be. */
 static void many_entries_are_read_to_the_end(void **state) {
     (void)state;
     ishow_buffer b = {0};

@@ -1,5 +1,4 @@
-/* A field that is added to a table is offered by everything in C that reads tables; and the tables themselves make
- * sense. */
+/* A field that is added to a table is supported by all C code that reads tables; and the tables are consistent. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +9,7 @@
 #include "base/base.h"
 #include "service/speech.h"
 
-/* A request with a field that the program does not have. */
+/* A request struct with a field that the program does not have. */
 typedef struct warm_speech {
     speech said;
     double warmth;
@@ -38,7 +37,7 @@ static int read_warm(const speech_form *form, const char *body, warm_speech *out
     return ishow_speech_parse(form, body, strlen(body), &defaults, &out->said, f);
 }
 
-static void a_row_is_all_that_a_field_takes(void **state) {
+static void a_row_of_the_table_adds_a_field(void **state) {
     (void)state;
     const speech_form form = {{ishow_speech_own.parts[0], ishow_speech_own.parts[1], &warm, ishow_speech_own.parts[3]}};
     static const struct {
@@ -64,8 +63,8 @@ static void a_row_is_all_that_a_field_takes(void **state) {
         assert_string_equal(f.error.message, wrong[i].words);
         ishow_speech_free(&s.said);
     }
-    assert_false(read_warm(&ishow_speech_own, "{\"text\":\"a\",\"warmth\":0.5}", &s,
-                           &f)); /* the program itself has no such field */
+    assert_false(
+        read_warm(&ishow_speech_own, "{\"text\":\"a\",\"warmth\":0.5}", &s, &f)); /* the program has no such field */
     ishow_speech_free(&s.said);
 }
 
@@ -105,7 +104,7 @@ static void ranges_are_checked_field_by_field(void **state) {
     assert_string_equal(error.field, "mood");
 }
 
-static void the_tables_are_whole(void **state) {
+static void the_tables_are_consistent(void **state) {
     (void)state;
     const struct {
         const ishow_fields *fields;
@@ -137,10 +136,10 @@ static void the_tables_are_whole(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_row_is_all_that_a_field_takes),
+        cmocka_unit_test(a_row_of_the_table_adds_a_field),
         cmocka_unit_test(its_schema_says_what_is_checked),
         cmocka_unit_test(ranges_are_checked_field_by_field),
-        cmocka_unit_test(the_tables_are_whole),
+        cmocka_unit_test(the_tables_are_consistent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

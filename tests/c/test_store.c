@@ -1,4 +1,4 @@
-/* The store: what is committed stays, what fails undoes itself alone, and a broken file is never lost. */
+/* The store: committed changes stay, a failing change undoes only itself, and a damaged file is kept. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -120,7 +120,7 @@ static void tables_are_brought_up_to_date_once(void **state) {
     const ishow_store_schema broken = {"half", bad, 2};
     assert_int_equal(ishow_store_migrate(s, &broken, &error), ISHOW_EINTERNAL);
     const ishow_store_schema repaired = {"half", bad, 1};
-    assert_int_equal(ishow_store_migrate(s, &repaired, &error), ISHOW_OK); /* nothing of the failed one was left */
+    assert_int_equal(ishow_store_migrate(s, &repaired, &error), ISHOW_OK); /* nothing of the failed change was left */
     ishow_store_close(s);
     remove_place(&p);
 }
@@ -165,7 +165,7 @@ static void a_broken_database_is_put_aside(void **state) {
             assert_int_equal(ishow_store_run(s, insert, word, NULL), ISHOW_OK);
         }
         ishow_store_close(s);
-        if (round == 0) spoil(p.file, 0, 100);     /* not a database at all */
+        if (round == 0) spoil(p.file, 0, 100);     /* not a database */
         if (round == 1) spoil(p.file, 4096, 2000); /* its tables */
         if (round == 2) {                          /* cut off */
             assert_int_equal(stat(p.file, &info), 0);
@@ -195,7 +195,7 @@ static ishow_status count_others(void *self, sqlite3 *db, ishow_error *error) {
     return ISHOW_OK;
 }
 
-/* What SQLite takes for sound, but is not what the program wrote. */
+/* Files that SQLite accepts, but that the program did not write. */
 static void a_damaged_part_begins_anew_and_the_others_stay(void **state) {
     static const char *const damages[] = {"UPDATE schemas SET version = -1 WHERE name = 'words'",
                                           "UPDATE schemas SET version = 'many' WHERE name = 'words'",
@@ -282,13 +282,13 @@ static void the_queue_is_bounded_and_finished(void **state) {
     pthread_mutex_lock(&gate);
     assert_int_equal(ishow_store_submit(s, hold_up, NULL, &started, &error), ISHOW_OK);
     while (!atomic_load(&started)) usleep(100);
-    /* Failing ones in the midst of a batch take nothing with them. */
+    /* Failing changes in a batch do not undo the others. */
     while (!ishow_store_submit(s, queued % 3 == 1 ? insert_not : insert_any, count_done, &t, &error)) queued++;
     assert_int_equal(error.status, ISHOW_EBUSY);
     assert_true(queued > 500);
     assert_int_equal(atomic_load(&t.good) + atomic_load(&t.bad), 0);
     pthread_mutex_unlock(&gate);
-    ishow_store_close(s); /* finishes them */
+    ishow_store_close(s); /* waits until they are done */
     assert_int_equal(atomic_load(&t.bad), (queued + 1) / 3);
     assert_int_equal(atomic_load(&t.good), queued - (queued + 1) / 3);
     s = open_store(&p);
@@ -319,7 +319,7 @@ static void many_threads_write(void **state) {
     remove_place(&p);
 }
 
-/* Writes, and says so after each commit, until it is killed. */
+/* Writes rows, and reports each commit, until it is killed. */
 static void write_until_killed(const place *p, int tell) {
     ishow_store *s = NULL;
     if (ishow_store_open(&s, p->dir, NULL) || ishow_store_migrate(s, &words, NULL)) _exit(1);
@@ -327,7 +327,7 @@ static void write_until_killed(const place *p, int tell) {
         if (ishow_store_run(s, insert, "told", NULL) || write(tell, "x", 1) != 1) _exit(1);
 }
 
-static void what_was_told_survives_a_kill(void **state) {
+static void what_was_acknowledged_survives_a_kill(void **state) {
     (void)state;
     place p = make_place();
     int told = 0;
@@ -343,12 +343,12 @@ static void what_was_told_survives_a_kill(void **state) {
         usleep((useconds_t)(round * 211));
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
-        while (read(ends[0], &byte, 1) == 1) told++; /* said before it died */
+        while (read(ends[0], &byte, 1) == 1) told++; /* reported before it was killed */
         close(ends[0]);
         ishow_store *s = open_store(&p);
         assert_string_equal(ishow_store_rescued(s), "");
         int kept = words_in(s);
-        assert_true(kept >= told && kept <= told + 1); /* one may be committed and not told */
+        assert_true(kept >= told && kept <= told + 1); /* one row may be committed and not reported */
         told = kept;
         ishow_store_close(s);
     }
@@ -358,7 +358,7 @@ static void what_was_told_survives_a_kill(void **state) {
 
 static void count_recovery(void *self) { atomic_fetch_add((atomic_int *)self, 1); }
 
-/* The log goes to `file` until the descriptor that this answers is given back. */
+/* Sends the log to `file` until the returned descriptor is given back. */
 static int divert_log(FILE *file) {
     fflush(stderr);
     ishow_log_set_sink(ishow_log_to_stderr, NULL, ISHOW_LOG_INFO);
@@ -382,9 +382,9 @@ static void until_healthy(ishow_store *s) {
     assert_int_equal(ishow_store_health(s, NULL), ISHOW_OK);
 }
 
-/* Full, read-only, or failing to sync: what is written then is refused, nothing written before is lost, and it goes on
- * by itself when the disk works again. */
-static void a_disk_that_fails_is_said_once_and_recovers(void **state) {
+/* A disk that is full, read-only or fails to sync: writes are refused, nothing written before is lost, and the store
+ * recovers by itself when the disk works again. */
+static void a_failing_disk_is_reported_once_and_recovers(void **state) {
     static const bad_disk_fault faults[] = {BAD_DISK_FULL, BAD_DISK_READ_ONLY, BAD_DISK_SYNC_FAILS};
     (void)state;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
@@ -404,12 +404,13 @@ static void a_disk_that_fails_is_said_once_and_recovers(void **state) {
         for (int k = 0; k < 20; k++) assert_int_equal(ishow_store_run(s, insert, "lost", &error), ISHOW_EIO);
         assert_int_equal(ishow_store_health(s, &error), ISHOW_EIO);
         assert_true(strlen(error.message) > 10);
-        assert_int_equal(ishow_store_run(s, count, &n, &error), ISHOW_OK); /* reading goes on, and heals nothing */
+        assert_int_equal(ishow_store_run(s, count, &n, &error),
+                         ISHOW_OK); /* reading still works, and changes nothing */
         assert_int_equal(n, 1);
         assert_int_equal(ishow_store_health(s, NULL), ISHOW_EIO);
         assert_int_equal(atomic_load(&recoveries), 0);
         bad_disk_set(BAD_DISK_NONE);
-        until_healthy(s); /* nobody writes meanwhile */
+        until_healthy(s); /* no other thread writes meanwhile */
         assert_int_equal(atomic_load(&recoveries), 1);
         assert_int_equal(ishow_store_run(s, insert, "after", &error), ISHOW_OK);
         assert_int_equal(restore_log(usual, log), 2);
@@ -454,8 +455,8 @@ int main(void) {
         cmocka_unit_test(a_damaged_part_begins_anew_and_the_others_stay),
         cmocka_unit_test(the_queue_is_bounded_and_finished),
         cmocka_unit_test(many_threads_write),
-        cmocka_unit_test(a_disk_that_fails_is_said_once_and_recovers),
-        cmocka_unit_test(what_was_told_survives_a_kill),
+        cmocka_unit_test(a_failing_disk_is_reported_once_and_recovers),
+        cmocka_unit_test(what_was_acknowledged_survives_a_kill),
         cmocka_unit_test(the_directory_is_private),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Kept voices: at whatever moment the process dies, each row has its clip, what was acknowledged is there, and nothing
- * else is left lying about. */
+/* Stored voices: whenever the process is killed, each row has its clip, acknowledged changes are there, and no other
+ * file is left. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -107,7 +107,7 @@ static void rows_and_clips_come_back(void **state) {
     assert_string_equal(rows[2].language, "en");
     assert_int_equal(rows[2].updated_at, 5);
     ishow_voice_rows_free(rows, n);
-    /* A clip that two voices share stays with the other. */
+    /* A clip that two voices share stays for the other. */
     assert_int_equal(ishow_voice_store_remove(k.voices, "bob", ISHOW_VOICE_OVERRIDE, NULL), ISHOW_OK);
     assert_int_equal(files_in(&k), 1);
     assert_int_equal(ishow_voice_store_remove(k.voices, "bob", ISHOW_VOICE_CREATED, NULL), ISHOW_OK);
@@ -119,7 +119,7 @@ static void rows_and_clips_come_back(void **state) {
     assert_int_equal(ishow_live_handles(), handles);
 }
 
-static void orphans_go_and_strangers_stay(void **state) {
+static void unused_clips_are_removed_and_other_files_stay(void **state) {
     (void)state;
     fixture k = make_fixture();
     char path[200];
@@ -174,7 +174,7 @@ static void a_folder_that_cannot_be_written_changes_nothing(void **state) {
     remove_fixture(&k);
 }
 
-/* Replaces, overrides and removes "bob" until it is killed; says the number of each finished step. */
+/* Replaces, overrides and removes "bob" until it is killed; reports the number of each finished step. */
 static void change_until_killed(const char *root, int from, int tell) {
     fixture k;
     char clip[100], text[40];
@@ -190,7 +190,7 @@ static void change_until_killed(const char *root, int from, int tell) {
     }
 }
 
-/* Whether these are the rows after step i of change_until_killed. */
+/* 1: these are the rows after step i of change_until_killed. */
 static int is_state_of(const ishow_voice_row *rows, size_t n, int i) {
     int created = i % 5 < 3 ? i : i - i % 5 + 2, overridden = i % 5 == 3;
     if (n != (overridden ? 2u : 1u) || rows[0].kind != ISHOW_VOICE_CREATED || atoi(rows[0].text) != created) return 0;
@@ -210,7 +210,7 @@ static void every_row_has_its_clip_after_a_kill(void **state) {
         if (!child) change_until_killed(k.root, from, ends[1]);
         close(ends[1]);
         for (int i = 0; i < 1 + round % 4; i++) assert_int_equal(read(ends[0], &last, sizeof last), sizeof last);
-        usleep((useconds_t)(round * 137)); /* into the midst of what follows */
+        usleep((useconds_t)(round * 137)); /* killed in the middle of the following step */
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         while (read(ends[0], &last, sizeof last) == sizeof last) {}
@@ -226,8 +226,9 @@ static void every_row_has_its_clip_after_a_kill(void **state) {
             snprintf(content, sizeof content, "fLaC clip of step %d", atoi(rows[i].text));
             expect_clip(&k, &rows[i], content);
         }
-        assert_int_equal(files_in(&k), n);                                         /* no orphan, finished or not */
-        assert_true(is_state_of(rows, n, last) || is_state_of(rows, n, last + 1)); /* one may be done and not told */
+        assert_int_equal(files_in(&k), n); /* no clip without a row, complete or not */
+        assert_true(is_state_of(rows, n, last) ||
+                    is_state_of(rows, n, last + 1)); /* one step may be done and not reported */
         ishow_voice_rows_free(rows, n);
         close_fixture(&k);
         from = last + 1;
@@ -264,7 +265,7 @@ static void what_is_kept_is_bounded(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_and_clips_come_back),
-        cmocka_unit_test(orphans_go_and_strangers_stay),
+        cmocka_unit_test(unused_clips_are_removed_and_other_files_stay),
         cmocka_unit_test(clips_of_a_broken_database_are_kept),
         cmocka_unit_test(a_folder_that_cannot_be_written_changes_nothing),
         cmocka_unit_test(what_is_kept_is_bounded),

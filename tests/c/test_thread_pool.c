@@ -19,7 +19,7 @@ typedef struct counting {
     atomic_int done[1000];
     atomic_int wrong;
     int threads;
-    int plain[64]; /* written by one task, read after thread_pool_run: the pool must order that */
+    int plain[64]; /* written by a task and read after thread_pool_run: the pool must synchronise that */
 } counting;
 
 static void count(void *self, size_t i, int thread) {
@@ -51,7 +51,7 @@ static void a_pool_runs_every_task_once(void **state) {
     }
 }
 
-/* Only the workers work: the caller waits until one of them has begun, then for its end inside thread_pool_run. */
+/* Only the workers compute: the caller waits until one of them has started, then inside thread_pool_run for its end. */
 static void workers_work(void *self, size_t i, int thread) {
     atomic_int *begun = self;
     (void)i;
@@ -68,7 +68,7 @@ static double processor_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* More threads than processors: those without work must not use up the time of the one that has some. */
+/* More threads than processors: threads without work must not take the processor from the one that has some. */
 static void a_pool_with_more_threads_than_cores_does_not_spin(void **state) {
     (void)state;
     const int threads = ishow_cores() + 3;

@@ -13,7 +13,7 @@ NAMED = re.compile(r"Save this as `([^`]+)`:\s*$")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, what follows the language, its lines, and the file that the text names for it."""
+    """A fenced block: its language, the words behind it, its lines, and the file that the text before it names."""
 
     language: str
     note: str

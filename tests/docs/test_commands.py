@@ -41,7 +41,7 @@ SECONDS = 240
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder that looks like a checkout, with the files that a reader has made: a clip, its transcript, a network."""
+    """A folder like a checkout, with the files that a reader has made: a clip, its transcript, a network."""
     for entry in ROOT.iterdir():
         if entry.name not in {".git", "build"}:
             (tmp_path / entry.name).symlink_to(entry)
@@ -54,7 +54,7 @@ def checkout(tmp_path: Path) -> Path:
     tiny.make(tmp_path / "my-model")
     programs = tmp_path / "programs"
     programs.mkdir()
-    player = programs / "aplay"  # takes the sound, as a sound card would
+    player = programs / "aplay"  # reads the sound, as a sound card would
     player.write_text("#!/bin/sh\nexec cat > played.raw\n")
     player.chmod(0o755)
     return tmp_path
@@ -83,7 +83,7 @@ def speaks(server: Server) -> bool:
 
 
 class Reader:
-    """Somebody who types what a document says."""
+    """A reader who runs the commands of a document."""
 
     def __init__(self, checkout: Path, stack: ExitStack, port: int) -> None:
         self.checkout = checkout

@@ -31,14 +31,14 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def clean_environment(prefix: Path, **more: str) -> dict[str, str]:
-    """Nothing that leads to the checkout but the interpreter."""
+    """An environment without paths of the checkout except the interpreter."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return kept | {"PKG_CONFIG_PATH": str(prefix / "lib" / "pkgconfig"), "ISHOWTTS_PYTHON": sys.executable} | more
 
 
 @pytest.fixture(scope="module")
 def speak(prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`examples/speak.c`, built with what pkg-config says and warnings as errors."""
+    """`examples/speak.c`, built with the flags of pkg-config and with warnings as errors."""
     folder = tmp_path_factory.mktemp("speak")
     environment = clean_environment(prefix)
     flags = run("pkg-config", "--cflags", "--libs", "ishow", env=environment).stdout.split()

@@ -61,7 +61,7 @@ def vocoder(official, size, mel) -> tuple[nn.Module, nn.Module]:
 
 
 def fill(module: nn.Module, seed: int = 0) -> None:
-    """Random weights where the initial ones are zeros or ones, so that every path of the network counts."""
+    """Sets weights that are initially zeros or ones to random values, so that every path affects the result."""
     make = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in module.named_parameters():

@@ -1,4 +1,4 @@
-"""Bilibili's commands of today, made to measure: protocol buffers, clicks of a combo, guards, the open platform."""
+"""Bilibili's current commands, for tests: protocol buffers, clicks of a combo, guards, the open platform."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def varint(value: int) -> bytes:
 
 
 def message(fields: list[tuple[int, int | str | bytes]]) -> bytes:
-    """A protocol buffer of (number, value)."""
+    """A protocol buffer of fields (number, value)."""
     out = b""
     for number, value in fields:
         if isinstance(value, int):

@@ -1,9 +1,7 @@
-"""A live room of Bilibili on one port: its HTTP answers, the open platform's, and a WebSocket that sends packets.
+"""A live room of Bilibili on one port: its HTTP responses, and a WebSocket that sends packets.
 
-
-What is asked and answered is what blivedm 1.1.7 of xfgryujk does (`clients/web.py`, `clients/open_live.py`); commands
-have the shapes that the platform's page receives. PyPI's `blivedm`, an older client of its own, reads the same ones
-in the tests.
+Requests and responses are those of blivedm 1.1.7 of xfgryujk (`clients/web.py`); commands have the fields that the
+platform's page receives. In the tests PyPI's `blivedm`, an older and independent client, reads the same commands.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ HEARTBEAT, HEARTBEAT_REPLY, COMMAND, AUTH, AUTH_REPLY = 2, 3, 5, 7, 8
 ROOM, OWNER = 5050, 433351
 MEDAL = [12, "牌子", "主播", ROOM, 1725515, "", 0, 6809855, 1725515, 5414290, 3, 1, OWNER]
 IMAGE_KEYS = ("7cd084941338484aae1ad9425b84077c", "4932caff0ff746eab6f01bf08b70ac45")
-# The order in which the 64 characters of both names make a key of 32.
+# Indices into the 64 characters of both names, which give the key of 32.
 MIXED = [
     46,
     47,
@@ -200,12 +198,8 @@ class BilibiliDouble(Background):
         self.heartbeats = 0
         self.auth_code = 0
         self.room_code = 0
-        self.refused: dict[str, list[int]] = {}  # path: codes that its next answers are
+        self.refused: dict[str, list[int]] = {}  # path: codes of its next responses
         self.identities = 0
-        self.opened: list[dict[str, Any]] = []  # projects of the open platform: what was posted
-        self.project_beats = 0
-        self.project_codes: list[int] = []  # of the next answers to /v2/app/start
-        self.beat_code = 0
         self.answers_heartbeats = True
         self.status = HTTPStatus.OK
         self.clients: list[ServerConnection] = []
@@ -309,7 +303,7 @@ class BilibiliDouble(Background):
                     await connection.send(packet(AUTH_REPLY, json.dumps({"code": self.auth_code}).encode()))
                 elif operation == HEARTBEAT:
                     self.heartbeats += 1
-                    if self.answers_heartbeats:  # what the client sent comes back behind the packet, uncounted
+                    if self.answers_heartbeats:  # the client's body follows the packet, not counted
                         await connection.send(packet(HEARTBEAT_REPLY, struct.pack(">I", 4242)) + body)
         except ConnectionClosed:
             pass

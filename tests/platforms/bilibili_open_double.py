@@ -1,50 +1,32 @@
-"""Bilibili's open platform and the WebSocket that it names, as blivedm 1.1.7 of xfgryujk talks to them
-(`clients/open_live.py`).
-"""
+"""Bilibili's open platform and its WebSocket, as blivedm 1.1.7 of xfgryujk uses them (`clients/open_live.py`)."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
-from contextlib import suppress
+from collections.abc import Iterable
 from typing import Any
 
-from aiohttp import WSMsgType, web
-from background import Background
+from aiohttp import WSMessage, WSMsgType, web
 from bilibili_double import AUTH, AUTH_REPLY, HEADER, HEARTBEAT, HEARTBEAT_REPLY, ROOM, packet
 from listening import Certificate
+from web_double import WebDouble
 
 KEY_ID, SECRET, APP_ID, CODE = "key-id", "key-secret", 1700000000001, "C6ZEB0000000A"
 
 
-class OpenPlatformDouble(Background):
+class OpenPlatformDouble(WebDouble):
     def __init__(self, certificate: Certificate | None = None) -> None:
         super().__init__(certificate)
         self.posted: list[tuple[str, dict[str, Any]]] = []
-        self.start_codes: list[int] = []  # of the next answers to /v2/app/start
+        self.start_codes: list[int] = []  # codes of the next responses to /v2/app/start
         self.beat_code = 0
         self.auths: list[str] = []
         self.games = 0
-        self.clients: list[web.WebSocketResponse] = []
 
-    async def start(self) -> None:
-        app = web.Application()
-        app.router.add_post("/v2/app/{what}", self._post)
-        app.router.add_get("/sub", self._serve)
-        self.runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self.runner.setup()
-        site = web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=self.context)
-        await site.start()
-        self.port = self.runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        self.hang_up_now()
-        await self.runner.cleanup()
-
-    @property
-    def url(self) -> str:
-        return f"http{'s' if self.context else ''}://127.0.0.1:{self.port}"
+    def routes(self) -> Iterable[web.RouteDef]:
+        return web.post("/v2/app/{what}", self._post), web.get("/sub", self.serve_socket)
 
     def _answer(self, code: int, data: Any = None) -> web.Response:
         return web.json_response({"code": code, "message": str(code), "request_id": "1", "data": data or {}})
@@ -79,37 +61,20 @@ class OpenPlatformDouble(Background):
             },
         )
 
-    async def _serve(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        self.clients.append(socket)
-        with suppress(ConnectionError):
-            async for one in socket:
-                if one.type != WSMsgType.BINARY:
-                    continue
-                total, header, _, operation, _ = HEADER.unpack_from(one.data)
-                if operation == AUTH:
-                    self.auths.append(one.data[header:total].decode())
-                    await socket.send_bytes(packet(AUTH_REPLY, b'{"code":0}'))
-                elif operation == HEARTBEAT:
-                    await socket.send_bytes(packet(HEARTBEAT_REPLY, b"\0\0\0\1"))
-        if socket in self.clients:
-            self.clients.remove(socket)
-        return socket
+    async def received(self, socket: web.WebSocketResponse, message: WSMessage) -> None:
+        if message.type != WSMsgType.BINARY:
+            return
+        total, header, _, operation, _ = HEADER.unpack_from(message.data)
+        if operation == AUTH:
+            self.auths.append(message.data[header:total].decode())
+            await socket.send_bytes(packet(AUTH_REPLY, b'{"code":0}'))
+        elif operation == HEARTBEAT:
+            await socket.send_bytes(packet(HEARTBEAT_REPLY, b"\0\0\0\1"))
 
     def send(self, *frames: bytes) -> None:
         async def all_of_them() -> None:
             for frame in frames:
-                for client in list(self.clients):
-                    await client.send_bytes(frame)
+                for socket in list(self.sockets):
+                    await socket.send_bytes(frame)
 
         self.run(all_of_them())
-
-    def hang_up_now(self) -> None:
-        while self.clients:
-            client = self.clients.pop()
-            if client._req is not None and client._req.transport is not None:
-                client._req.transport.abort()
-
-    def hang_up(self) -> None:
-        self.call(self.hang_up_now)

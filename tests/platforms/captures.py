@@ -22,7 +22,7 @@ FOLDER = Path(__file__).with_name("captures")
 
 
 def kinds(name: str) -> list[Any]:
-    """Parameters of a test: each a dictionary with `given`, `wanted` and, of EventSub, `type`."""
+    """Parameters of a test: dictionaries with `given`, `wanted` and, for EventSub, `type`."""
     lines = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     made = [json.loads(line) for line in lines]
     assert len(made) >= 20
@@ -30,6 +30,6 @@ def kinds(name: str) -> list[Any]:
 
 
 def seen(got: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each event what is wanted of it, in JSON's types."""
+    """The fields of each event that `wanted` names, as types of JSON."""
     pairs = zip(got, wanted, strict=True)
     return [json.loads(json.dumps({key: event[key] for key in wish})) for event, wish in pairs]

@@ -16,7 +16,7 @@ def listener() -> Iterator[Listener]:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """Self-signed, for localhost and 127.0.0.1."""
+    """A self-signed certificate for localhost and 127.0.0.1."""
     folder = tmp_path_factory.mktemp("tls")
     made = Certificate(folder / "certificate.pem", folder / "key.pem")
     command = [

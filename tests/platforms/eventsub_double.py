@@ -5,17 +5,17 @@ describes them and Twurple 8 uses them.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
-from background import Background
 from listening import Certificate
+from web_double import WebDouble
 
 TOKEN, CLIENT = "user-token", "client123"
 
 
-class EventSubDouble(Background):
+class EventSubDouble(WebDouble):
     def __init__(self, certificate: Certificate | None = None) -> None:
         super().__init__(certificate)
         self.scopes = ["user:read:chat"]
@@ -23,29 +23,17 @@ class EventSubDouble(Background):
         self.subscriptions: list[dict[str, Any]] = []
         self.emote_paths: list[str] = []
         self.emotes: dict[str, Any] = {}  # path: answer
-        self.sockets: list[web.WebSocketResponse] = []
         self.sessions = 0
         self.refuses_subscriptions = 0
 
-    async def start(self) -> None:
-        app = web.Application()
-        app.router.add_get("/oauth2/validate", self._validate)
-        app.router.add_get("/helix/users", self._users)
-        app.router.add_post("/helix/eventsub/subscriptions", self._subscribe)
-        app.router.add_get("/ws", self._serve)
-        app.router.add_get("/{rest:.*}", self._emotes)
-        self.runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=self.context).start()
-        self.port = self.runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        self.hang_up_now()
-        await self.runner.cleanup()
-
-    @property
-    def url(self) -> str:
-        return f"http{'s' if self.context else ''}://127.0.0.1:{self.port}"
+    def routes(self) -> Iterable[web.RouteDef]:
+        return (
+            web.get("/oauth2/validate", self._validate),
+            web.get("/helix/users", self._users),
+            web.post("/helix/eventsub/subscriptions", self._subscribe),
+            web.get("/ws", self.serve_socket),
+            web.get("/{rest:.*}", self._emotes),
+        )
 
     async def _validate(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"OAuth {TOKEN}":
@@ -79,10 +67,7 @@ class EventSubDouble(Background):
         answer = self.emotes.get(request.path)
         return web.json_response(answer, status=200 if answer is not None else 404)
 
-    async def _serve(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        self.sockets.append(socket)
+    async def opened(self, socket: web.WebSocketResponse) -> None:
         self.sessions += 1
         session = {
             "id": f"session-{self.sessions}",
@@ -91,13 +76,7 @@ class EventSubDouble(Background):
             "reconnect_url": None,
             "connected_at": "2026-11-30T00:00:00Z",
         }
-        with suppress(ConnectionError):
-            await socket.send_str(self.framed("session_welcome", {"session": session}))
-            async for _ in socket:
-                pass
-        if socket in self.sockets:
-            self.sockets.remove(socket)
-        return socket
+        await socket.send_str(self.framed("session_welcome", {"session": session}))
 
     @staticmethod
     def framed(kind: str, payload: dict[str, Any], number: str = "1", **more: str) -> str:
@@ -114,12 +93,3 @@ class EventSubDouble(Background):
     def notify(self, kind: str, event: dict[str, Any], number: str = "1") -> None:
         more = {"subscription_type": kind, "subscription_version": "1"}
         self.say(self.framed("notification", {"subscription": {"type": kind}, "event": event}, number, **more))
-
-    def hang_up_now(self) -> None:
-        while self.sockets:
-            socket = self.sockets.pop()
-            if socket._req is not None and socket._req.transport is not None:
-                socket._req.transport.abort()
-
-    def hang_up(self) -> None:
-        self.call(self.hang_up_now)

@@ -9,7 +9,7 @@ from listening import Certificate
 
 
 class IrcDouble(Background):
-    """Accepts any number of clients; `lines` are what they said, `say` talks to the newest."""
+    """Accepts any number of clients; `lines` are those that they sent, `say` sends to the newest."""
 
     def __init__(self, certificate: Certificate | None = None, *, greets: bool = True) -> None:
         super().__init__(certificate)
@@ -74,5 +74,5 @@ class IrcDouble(Background):
         self.call(self._hang_up)
 
     def heard(self, start: str) -> str | None:
-        """The latest line that begins so."""
+        """The latest line that begins with `start`."""
         return next((line for line in reversed(self.lines) if line.startswith(start)), None)

@@ -1,4 +1,4 @@
-"""What the tests of live chat share: a loop that waits for what a test expects, and a certificate of our own."""
+"""Shared by the tests of live chat: a loop that waits for what a test expects, and a certificate."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from ishowtts._platforms import Loop
 
 PATIENCE = 60.0
-# Pauses that suit a test; what is under test is that they happen, not how long they last.
+# Short pauses for tests, which check that there is a pause and not its length.
 QUICK: dict[str, Any] = {"backoff_seconds": 0.02, "backoff_max_seconds": 0.1, "connect_seconds": 30.0}
 
 
 @dataclass
 class Listener:
-    """A loop and everything its sources said."""
+    """A loop and all events of its sources."""
 
     loop: Loop = field(default_factory=lambda: Loop(1000, 0.0))
     events: list[dict[str, Any]] = field(default_factory=list)

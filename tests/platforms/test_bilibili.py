@@ -1,4 +1,4 @@
-"""Bilibili: packets of every kind and packing, and a room over HTTP and WebSocket."""
+"""Bilibili: packets of every kind and compression, and a room over HTTP and WebSocket."""
 
 from __future__ import annotations
 

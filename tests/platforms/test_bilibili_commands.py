@@ -1,6 +1,4 @@
-"""Bilibili's commands in the shapes of today's clients: one of each kind, combos, guards, masked viewers, protocol
-buffers.
-"""
+"""Bilibili's commands as current clients get them: each kind, combos, guards, masked viewers, protocol buffers."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ def test_thirty_clicks_are_one_gift() -> None:
     (event,) = reader.feed(plain(combo("小花花", 30)))
     assert (event["count"], event["amount_micros"], event["display_name"]) == (30, 3_000_000, "土豪")
     assert reader.flush() == []
-    # two viewers and two gifts stay apart, also without an id of the platform's
+    # combos of two viewers or gifts are not merged, also without an id of the platform
     reader.feed(
         plain(
             click("小花花", 1, "a", uid=1),

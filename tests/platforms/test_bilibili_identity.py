@@ -1,4 +1,4 @@
-"""Bilibili refuses an identity, or gives no token; and gifts that are clicked on, over a connection."""
+"""Bilibili refuses an identity or gives no token; and combos of gifts over a connection."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def test_clicks_are_read_when_they_stop(certificate: Certificate, listener: List
         listener.live()
         one = click("花", 1)
         one["data"]["combo_stay_time"] = 1
-        room.send(plain(one), plain(one), plain(click("花", 2)))  # the same click again is none
+        room.send(plain(one), plain(one), plain(click("花", 2)))  # a repeated click does not count
         listener.until(lambda: listener.of("message"))
         (event,) = listener.of("message")
         assert event["count"] == 2
         room.send(plain(click("电", 3, "b")))
         listener.until(lambda: listener.loop.stats(0)["lines"] == 4)
-        room.hang_up()  # what waits is not lost with the connection
+        room.hang_up()  # a waiting combo is not lost with the connection
         listener.until(lambda: len(listener.of("message")) == 2)

@@ -1,4 +1,4 @@
-"""Bilibili by its open platform: signed requests, the project's heartbeat, whole names."""
+"""Bilibili's open platform: signed requests, the project's heartbeat, unmasked names."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def test_a_room_by_the_open_platform(
         listener.until(lambda: listener.texts == ["你好"])
         (event,) = listener.of("message")
         assert event["display_name"] == "全名" and not event["masked"]
-        # a lost connection is made again in the same project
+        # after a lost connection the same project is used again
         room.hang_up()
         listener.until(lambda: listener.loop.stats(0)["connects"] == 2)
         assert room.games == 1 and room.auths[1] == room.auths[0]
-        # one that the platform has ended needs another
+        # a project that the platform has ended is replaced by another
         room.send(plain(opened("INTERACTION_END", game_id="game-1")))
         listener.until(lambda: listener.loop.stats(0)["connects"] == 3)
         assert room.games == 2 and json.loads(room.auths[2])["key"] == "key-2"

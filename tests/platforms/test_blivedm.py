@@ -1,4 +1,4 @@
-"""Bilibili: blivedm, a client by others, reads the same in the same packets and in the same room."""
+"""Bilibili: blivedm, an independent client, gives the same events for the same packets and room."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ishowtts._platforms import Decoder
 
 
 class Blivedm(blivedm.BaseHandler):  # type: ignore[misc]
-    """What blivedm reads, as events of ours."""
+    """blivedm's messages as our events."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []

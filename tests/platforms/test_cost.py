@@ -1,4 +1,4 @@
-"""The time to parse what a stranger sends is proportional to its length, and bounded for a single line or frame."""
+"""The time to parse untrusted input is proportional to its length, and limited for a single line or frame."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def texts(length: int) -> Iterator[tuple[str, str]]:
 
 
 def milliseconds(work: Callable[[Any], object], given: Any, rounds: int = 2) -> float:
-    """Processor time of this thread, the least of some rounds; what the input is refused with does not matter."""
+    """Least processor time of some rounds on this thread; errors of the parser do not matter."""
     least = float("inf")
     for _ in range(rounds):
         before = time.thread_time()
@@ -222,7 +222,7 @@ def test_commands_of_bilibili() -> None:
 
 
 def bombs() -> dict[str, bytes]:
-    """Small frames that would be large ones."""
+    """Small frames whose decompressed content would be large."""
     zeros = brotli.compress(bytes(16 << 20))
     empty = brotli.compress(packet(COMMAND, b"") * (1 << 18))
     lists = b'{"cmd":"X","a":[' + b"[]," * 80000 + b"0]}"

@@ -1,4 +1,4 @@
-"""Lines of IRC version 3, and what those of Twitch mean."""
+"""Lines of IRC version 3, and the events of Twitch's lines."""
 
 from __future__ import annotations
 

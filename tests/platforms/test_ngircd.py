@@ -81,7 +81,7 @@ class Ngircd:
 
 
 class Flooder:
-    """Another client of the server, which says numbered lines as fast as it can."""
+    """Another client of the server, which sends numbered lines as fast as it can."""
 
     def __init__(self, server: Ngircd, nick: str) -> None:
         context = ssl.create_default_context(cafile=str(server.certificate.certificate))

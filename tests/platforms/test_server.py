@@ -1,4 +1,4 @@
-"""The server joins a platform and reads it aloud: connection, message, deletion during speech, end."""
+"""The server joins a channel and reads its messages: connection, message, deletion during speech, end."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_joined(server: Server, body: dict[str, Any], code: str, 
 
 @pytest.mark.parametrize("kind", ["c", "harness"])
 def test_costly_frames_do_not_hold_up_http(kind: str, tmp_path: Path) -> None:
-    """A frame of some kilobytes that stands for gigabytes is skipped, and nobody else notices."""
+    """A frame of some kilobytes that decompresses to gigabytes is skipped, without effect on other sources."""
     bomb = packet(COMMAND, brotli.compress(bytes(16 << 20)), BROTLI) * 100
     file = tmp_path / "chat.toml"
     with BilibiliDouble() as room:

@@ -69,7 +69,7 @@ def test_a_token_logs_in_and_is_never_shown(
         listener.live()
         assert server.heard("PASS") == f"PASS oauth:{secret}"
         assert server.heard("NICK") == "NICK me"
-        server.say(f"ERROR :closing link of {secret}")  # even when the server blurts it out
+        server.say(f"ERROR :closing link of {secret}")  # even when the server repeats it
         listener.until(lambda: listener.loop.stats(0)["losses"] == 1)
     shown = repr(listener.events) + repr(listener.loop.stats(0)) + "".join(capfd.readouterr())
     assert "closing link of" in shown
@@ -126,9 +126,9 @@ def test_a_dead_connection_is_found_by_the_heartbeat(certificate: Certificate, l
             reply_seconds=0.3,
         )
         listener.live()
-        listener.until(lambda: listener.loop.stats(0)["heartbeats"] >= 3)  # answered, so it stays
+        listener.until(lambda: listener.loop.stats(0)["heartbeats"] >= 3)  # answered, so the connection stays
         assert listener.loop.stats(0)["losses"] == 0
-        server.greets = False  # the server is there, and says nothing any more
+        server.greets = False  # the server is connected, but sends nothing more
         listener.until(lambda: listener.loop.stats(0)["losses"] == 1)
         assert any("nothing was heard" in event["text"] for event in listener.of("state"))
 
@@ -145,7 +145,7 @@ def test_an_unknown_certificate_is_refused(certificate: Certificate, listener: L
     with IrcDouble(certificate) as server:
         listener.open("twitch", "chan", token="secret", login="me", endpoint=server.url)
         assert "certificate" in listener.state("waiting").lower()
-        assert server.lines == []  # nothing was said to a stranger, the token least of all
+        assert server.lines == []  # nothing was sent to a server with a wrong certificate, in particular no token
 
 
 def test_a_closed_port_backs_off_longer_and_longer(listener: Listener) -> None:
@@ -163,7 +163,7 @@ def test_a_closed_port_backs_off_longer_and_longer(listener: Listener) -> None:
         return len(pauses) == 6
 
     listener.until(waited)
-    for number, pause in enumerate(pauses):  # doubled each time, drawn between half and the whole
+    for number, pause in enumerate(pauses):  # doubles each time; the pause is random between half and all of it
         assert 0.5 * 0.01 * 2**number - 1e-3 <= pause <= 0.01 * 2**number + 1e-3
     assert len({round(pause / 2**number, 6) for number, pause in enumerate(pauses)}) > 1
 

@@ -1,4 +1,4 @@
-"""What Twitch's lines and events mean, one of each kind; cheermotes, replies and the emotes of other services."""
+"""Events of Twitch's lines and notifications, one of each kind; cheermotes, replies, emotes of other services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YouTube: the meaning of its items, and a chat that is polled within the quota."""
+"""YouTube: events of its items, and a chat that is polled within the quota."""
 
 from __future__ import annotations
 
@@ -272,14 +272,14 @@ def test_a_chat_from_history_to_its_end(
         double.offline = True
         assert "over" in listener.state("ended")
         stats = listener.loop.stats(0)
-        assert stats["quota_used"] == 1 + 1 + 5 * double.turn  # this double knows no stream
+        assert stats["quota_used"] == 1 + 1 + 5 * double.turn  # this double has no stream
         assert (stats["duplicates"], stats["malformed"]) == (1, 0)
         assert double.keys == [KEY] * len(double.paths)
         assert not any(KEY in path for path in double.paths)
         assert {"part": ["id", "snippet", "authorDetails"]}.items() <= double.asked[0].items()
         for _ in range(5):
             listener.events += listener.loop.wait(0.02)
-        assert double.turn == (stats["quota_used"] - 2) // 5  # nobody asks after the end
+        assert double.turn == (stats["quota_used"] - 2) // 5  # there are no requests after the end
     assert KEY not in repr(listener.events) + "".join(capfd.readouterr())
 
 
@@ -308,7 +308,7 @@ def test_a_failure_costs_no_message(certificate: Certificate, listener: Listener
         assert "503" in listener.state("waiting")
         double.pages = [[text(2, "before"), text(3, "meanwhile")]]
         double.refusal = None
-        listener.until(lambda: len(listener.texts) == 2)  # the double checks that the page token was kept
+        listener.until(lambda: len(listener.texts) == 2)  # the double checks that the page token is sent again
         assert listener.texts == ["before", "meanwhile"]
 
 
@@ -365,7 +365,7 @@ def test_a_video_without_a_chat(
         double.details = details
         follow(listener, double, certificate)
         assert words in listener.state(state)
-        if state == "waiting":  # it begins later on
+        if state == "waiting":  # the broadcast begins later
             double.details = {"activeLiveChatId": CHAT}
             listener.live()
 

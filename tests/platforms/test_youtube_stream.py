@@ -130,7 +130,7 @@ def test_the_day_begins_at_midnight_in_california(day: str) -> None:
 
 
 def test_the_quota_stretches() -> None:
-    """asked, used, bound, cost, seconds to the reset."""
+    """Table of (requested, used, limit, cost, seconds to the reset)."""
     assert youtube_pace(5.0, 0, 10_000, 5, 80_000) == 5.0
     assert youtube_pace(5.0, 5_000, 10_000, 5, 80_000) == 5.0
     assert youtube_pace(5.0, 6_000, 10_000, 5, 20_000) == 25.0  # 800 calls for 20,000 s

@@ -1,4 +1,4 @@
-"""Lines of Twitch's IRC and events of its EventSub made to measure, and lists of emotes as other services answer."""
+"""Lines of Twitch's IRC and events of its EventSub for tests, and lists of emotes as other services return them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHATTER: dict[str, Any] = {
 
 
 def fragments(*parts: tuple[str, str]) -> dict[str, Any]:
-    """Of (type, text); an emote's id is its text."""
+    """A message of fragments (type, text); the id of an emote is its text."""
     return {
         "text": "".join(text for _, text in parts),
         "fragments": [

@@ -32,7 +32,7 @@ def discovery() -> dict[str, Any]:
 
 @cache
 def validator(schema: str) -> jsonschema_rs.Validator:
-    """JSON schema of one resource; fields that the document does not know are refused."""
+    """The JSON schema of a resource; fields that the document does not have are refused."""
 
     def convert(value: Any) -> Any:
         if isinstance(value, list):
@@ -82,7 +82,7 @@ def text(number: int, words: str, **author: Any) -> dict[str, Any]:
 
 
 class YoutubeDouble(Background):
-    """`pages` are handed out one a question; then empty ones. `refusal`: (status, reason) instead."""
+    """Returns one of `pages` for each request, then empty ones. `refusal`: (status, reason) instead."""
 
     def __init__(self, certificate: Certificate | None = None) -> None:
         super().__init__(certificate)

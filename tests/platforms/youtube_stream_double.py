@@ -19,7 +19,7 @@ CHANNEL, HANDLE = "UCabcdefghijklmnopqrstuv", "@streamer"
 
 
 class YoutubeStreamDouble(Background):
-    """`say` adds a page to the stream of everybody who listens; `finish` ends the answers."""
+    """`say` adds a page to all open streams; `finish` ends them."""
 
     def __init__(self, certificate: Certificate | None = None) -> None:
         super().__init__(certificate)

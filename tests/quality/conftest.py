@@ -1,4 +1,4 @@
-"""Speech for the tests of quality: a recording, and nine sentences that the embedded voice speaks once a session."""
+"""Speech for the tests of quality: a recording, and nine sentences, synthesised once per session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of quality share: nine sentences, the folder of the embedded voice, a clip with other samples."""
+"""Shared by the tests of quality: nine sentences, the folder of the embedded voice, a clip with other samples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The detectors find planted faults and none in good speech, and agree with numpy."""
+"""The detectors find inserted faults and none in good speech, and agree with implementations in numpy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Fault = Callable[[np.ndarray, int], np.ndarray]
 
 
 def loudest(x: np.ndarray, length: int) -> int:
-    """Middle of the loudest stretch that has room around it."""
+    """Middle of the loudest span with enough samples around it."""
     energy = np.convolve(x.astype(np.float64) ** 2, np.ones(length), "same")
     return int(np.argmax(energy[RATE // 10 : -RATE // 5])) + RATE // 10
 
@@ -98,7 +98,7 @@ def test_good_speech_has_no_faults(ten: list[Clip]) -> None:
 @pytest.mark.parametrize(("name", "plant"), [(name, plant) for name, plants in PLANTED.items() for plant in plants])
 def test_a_planted_fault_is_named(ten: list[Clip], name: str, plant: Fault) -> None:
     found = [name in names(plant(clip.samples.copy(), loudest(clip.samples, 1200))) for clip in ten]
-    # A click or hole may fall where speech hides it from ears as well; what is broken outright is always seen.
+    # Speech may mask a click or a gap, for listeners as well; gross faults are always found.
     assert sum(found) >= (8 if name in ("click", "hole") else len(ten)), found
 
 
@@ -138,7 +138,7 @@ def test_odd_input() -> None:
         _audio.artifacts(np.zeros(100), RATE)
 
 
-# ---- plain twins -----------------------------------------------------------------------------------------------------
+# ---- implementations in numpy ----------------------------------------------------------------------------------------
 
 
 def frame_levels(x: np.ndarray) -> np.ndarray:

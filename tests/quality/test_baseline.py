@@ -1,4 +1,4 @@
-"""The regression gate: each planted defect raises its alarm, the same speech raises none."""
+"""The regression gate: each inserted defect raises its alarm, unchanged speech raises none."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def replaced(healthy: Spoken, change: Callable[[Clip, int], np.ndarray]) -> Spok
 def test_the_same_speech_again_is_no_alarm(engine: Engine, stored: dict[str, dict[str, Any]]) -> None:
     assert set(alarms(stored, speak(engine))) <= {
         "speed"
-    }  # which is the machine's as well; benchmarks/gate.py counts false alarms
+    }  # this depends on the machine as well; benchmarks/gate.py counts false alarms
 
 
 def test_a_broken_vocoder(stored: dict[str, dict[str, Any]], tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_known_fault_is_no_alarm_again(healthy: Spoken, stored: dict[str, dict
     found = [alarm for alarm in baseline.compare(known, rows, healthy[1]) if alarm.kind == "artifact"]
     assert [alarm.sentence for alarm in found] == ["s1 has a new fault: early end"]
     known["s1"]["faults"].append("early end")
-    known["s2"]["faults"].append("early end")  # one that is gone is none either
+    known["s2"]["faults"].append("early end")  # a fault that is gone is no alarm
     assert "artifact" not in {alarm.kind for alarm in baseline.compare(known, rows, healthy[1])}
 
 
@@ -124,7 +124,7 @@ def test_one_dropped_chunk(healthy: Spoken, stored: dict[str, dict[str, Any]]) -
 
 @pytest.mark.parametrize("gain", [0.8, 1.15])
 def test_a_wrong_level(healthy: Spoken, stored: dict[str, dict[str, Any]], gain: float) -> None:
-    """Of most clips: one whose peak would be cut stays as it is, since that is another fault."""
+    """Changes most clips; those that would be clipped are kept, since clipping is another fault."""
 
     def scaled(clip: Clip, i: int) -> np.ndarray:
         return clip.samples * (gain if gain * np.abs(clip.samples).max() < 0.99 else 1)
@@ -143,7 +143,7 @@ def test_slower_by_a_fifth(
 
 def test_slowness_is_measured(engine: Engine, stored: dict[str, dict[str, Any]]) -> None:
     class Slow:
-        """Takes three times the processor time: what a busy machine adds is less."""
+        """Takes three times the processor time, which is more than a busy machine adds."""
 
         def speak(self, text: str, **options: Any) -> Any:
             before = time.process_time()

@@ -103,7 +103,7 @@ def test_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     assert "aten::addmm" in names or "aten::linear" in names, "the engine's own thread is in the trace"
     if status == 0:
         assert "<svg" in (tmp_path / "flame.svg").read_text()
-    else:  # a machine that lets nobody trace, or has no py-spy, says so in one sentence
+    else:  # where tracing is not allowed, or without py-spy, the error is one sentence
         assert status in (1, 2) and shown.err.count("ishowtts daily: ") == 1 and "py-spy" in shown.err
 
 

@@ -1,4 +1,4 @@
-"""Recognisers: where a Whisper model is found, how it is called, and languages that it does not know."""
+"""Recognisers: where a Whisper model is found, its arguments, and languages that it does not know."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ishowtts.train.listen import Listener
 
 
 class Recorder:
-    """Stands for faster_whisper.WhisperModel: keeps how it was asked, hears one thing."""
+    """A double of faster_whisper.WhisperModel: records its arguments, and always gives the same text."""
 
     asked: ClassVar[list[dict[str, Any]]] = []
     supported_languages = ("en", "de", "zh")
@@ -38,7 +38,7 @@ class Recorder:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that looks like a model, in a cache that is empty otherwise, and faster-whisper replaced."""
+    """A folder like a model's in an otherwise empty cache, with faster-whisper replaced."""
     package = types.ModuleType("faster_whisper")
     package.WhisperModel = Recorder  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "faster_whisper", package)

@@ -118,7 +118,7 @@ def test_differences_are_paired_and_intervals_hold_the_truth() -> None:
 
 
 def test_seeds_are_no_new_sentences() -> None:
-    """A loss that differs between sentences stays as uncertain however many noises speak each of them."""
+    """A loss that differs between sentences stays uncertain, however many seeds speak each sentence."""
     rng = np.random.default_rng(1)
     rows = []
     for sentence in range(12):
@@ -186,7 +186,7 @@ def test_a_clip_is_kept_under_everything_that_made_it(monkeypatch: pytest.Monkey
             assert not set(keys(plan())) & set(before), name
 
 
-# ---- the real thing --------------------------------------------------------------------------------------------------
+# ---- sweeps with the embedded voice ----------------------------------------------------------------------------------
 
 TIMES = ["model_seconds", "total_seconds", "first_audio", "rtf"]
 
@@ -274,7 +274,7 @@ def test_killed_and_started_again_gives_the_same_table(finished: Path, texts: Pa
 
 
 def test_the_bar_advances(texts: Path, tmp_path: Path) -> None:
-    """On a terminal the bars of speaking and of scoring count up to the number of clips."""
+    """On a terminal the progress bars of speaking and of scoring count to the number of clips."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
     process = subprocess.Popen(

@@ -15,7 +15,7 @@ SYLLABLE, GAP = 0.25, 0.06
 
 
 def sung(tones: str, base: float = 180.0, syllable: float = SYLLABLE, seed: int = 0) -> tuple[Clip, list[Span]]:
-    """A buzz that follows the tones at `base` Hz, with noise for initials; and where the syllables are."""
+    """A pulse train that follows the tones at `base` Hz, with noise for initials; and the places of the syllables."""
     rng = np.random.default_rng(seed)
     parts: list[np.ndarray] = [np.zeros(RATE // 10)]
     spans, at = [], 0.1

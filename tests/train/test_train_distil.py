@@ -1,4 +1,4 @@
-"""Distillation of guidance into one pass."""
+"""Distillation of guidance into one call of the network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ishowtts.train.loop import Run
 
 
 def test_only_guided_rows_learn_a_strength() -> None:
-    """A row that learns one branch alone is given no strength, and the unconditional one no conditions."""
+    """Rows that learn one branch have no strength, and those of the unconditional branch no conditions."""
     rows, frames, mels = 400, 3, 2
     torch.manual_seed(2)
     tensors = {
@@ -103,7 +103,7 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
     export.export(whole, voice, data)
     other.mkdir()
     options(work, other, 1)
-    export.export(other, tmp_path / "again", data, base=export.BaseVoice(voice))  # nothing was trained again
+    export.export(other, tmp_path / "again", data, base=export.BaseVoice(voice))  # without training
     for folder in (voice, tmp_path / "again"):
         config, state = ModelConfig.load(folder / "model.json"), load_file(folder / "dit.safetensors")
         assert config.dit.guidance_max == distil.GUIDANCE_MAX
@@ -113,15 +113,15 @@ def test_guidance_is_distilled(work: Path, tmp_path: Path, monkeypatch: pytest.M
     torch.save({"ema": DiT(DIT).state_dict()}, whole / "dit" / "checkpoint.pt")
     with pytest.raises(ValueError, match="is of another transformer than"):
         export.load_models(whole, data)
-    assert main(["distil", "--work", str(other), "--steps", "2"]) == 1  # no transformer
-    third = tmp_path / "third"  # distilled again, from a voice that has been
+    assert main(["distil", "--work", str(other), "--steps", "2"]) == 1  # without a transformer
+    third = tmp_path / "third"  # distilled again, from a distilled voice
     third.mkdir()
     options(work, third, 1)
     assert main(["distil", "--work", str(third), "--steps", "2", "--finetune", str(voice)]) == 0
     assert torch.load(third / "distil" / "checkpoint.pt", weights_only=True)["step"] == 2
     further = dit.train(
         options(work, other, 1, finetune=voice), data
-    )  # begins with the branches and without the strength
+    )  # starts with the weights of the branches, without the guidance embedding
     assert not any(name.startswith("guidance_embed") for name in further.modules["dit"].state_dict())
 
 
@@ -134,9 +134,7 @@ def test_points_lie_on_the_teachers_guided_paths(work: Path, monkeypatch: pytest
     monkeypatch.setattr(distil, "jittered", lambda noise: time_grid(distil.NFE, -1.0).tolist())
     batches = Batches(data, data.train, 800, 1)
     points = [distil.Paths(teacher, batches, 3, torch.device("cpu"))(step) for step in range(distil.NFE)]
-    alone = (
-        points[0].drop_cond.nonzero().flatten().tolist()
-    )  # rows without speech around what is made, as the sampler has them
+    alone = points[0].drop_cond.nonzero().flatten().tolist()  # rows without surrounding speech, as in sampling
     assert alone
     for row in alone:
         frames, batch = int(points[0].batch.frames[row]), points[0].batch

@@ -38,7 +38,7 @@ def test_export_then_finetune(work: Path, tmp_path: Path) -> None:
     tuned = export.averaged(second, "dit")
     assert tuned is not None and run.ema is not None
     for name, value in run.ema.state_dict().items():
-        if name != "text_embed.text_embed.weight":  # symbols that were never seen borrow a relative's vector
+        if name != "text_embed.text_embed.weight":  # the embedding of an unseen symbol is copied from a similar one
             torch.testing.assert_close(tuned[name], value, atol=2e-3, rtol=2e-3)
     mel = datasets.load(second).config
     assert (mel.mean, mel.std) == (config.mel.mean, config.mel.std)
@@ -72,7 +72,7 @@ def test_export_keeps_a_share_of_the_start(work: Path, tmp_path: Path, capsys: p
     assert not torch.equal(learnt, first)
     torch.testing.assert_close(mixed, 0.75 * learnt + 0.25 * first, atol=1e-3, rtol=1e-2)
     torch.testing.assert_close(first, load_file(start / "dit.safetensors")[name].float(), atol=1e-3, rtol=1e-2)
-    assert main(arguments[:-2]) == 0  # nothing of the transformer is kept; what was not trained comes from the start
+    assert main(arguments[:-2]) == 0  # no share; untrained networks come from the base
     for network in ("vocos", "duration"):
         again, old = (load_file(folder / f"{network}.safetensors") for folder in (out, start))
         assert all(torch.equal(again[key], old[key]) for key in old)

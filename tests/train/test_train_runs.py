@@ -1,4 +1,4 @@
-"""Runs of tiny networks: they resume exactly, learn, and keep their moving average."""
+"""Runs of tiny networks: exact resume, learning, and the moving average."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_dit_resumes_exactly_after_a_kill(work: Path, tmp_path: Path) -> None:
     assert resumed.ema is not None and straight.ema is not None
     assert torch.equal(weights(resumed.modules["dit"]), weights(straight.modules["dit"]))
     assert torch.equal(weights(resumed.ema), weights(straight.ema))
-    assert dit.train(begun, config=DIT).step == steps  # there is nothing left to do
+    assert dit.train(begun, config=DIT).step == steps  # the budget is spent
 
 
 def test_dit_learns(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_dit_learns(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_average_follows_at_its_rate(tmp_path: Path) -> None:
-    """After k updates the average is what the formula says: early steps count less, later ones by the decay."""
+    """After k updates the average has the value of the formula: a smaller decay in early steps, then the given one."""
     net = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.zeros_(net.weight)
     run = Run(tmp_path, Options(tmp_path, steps=40), {"net": net}, {}, "net", decay=0.8)

@@ -53,7 +53,7 @@ def test_the_transformer_makes_a_share_of_the_clips(
     for k in range(len(data.clips)):
         rows = slice(data.mel_at[k], data.mel_at[k + 1])
         assert np.array_equal(first.mels[rows], data.mels[rows]) == (k not in first.clips)
-    # a transformer that leaves x_t as it is leaves noise; at the last step it is nearly gone
+    # a transformer that does not change x_t leaves the noise, of which little is left at the last step
     still, t = DiT(DIT).eval(), 0.29
     made_of_noise = generated.generate(still, data, 1.0, tmp_path / "still.npz")
     assert made_of_noise.clips == set(data.train)
@@ -77,22 +77,20 @@ def test_the_vocoder_learns_from_mels_of_the_transformer(work: Path) -> None:
         vocos.segments(data, 0, 3, generated.GeneratedMels(mels, frozenset(data.train))),
     )
     assert torch.equal(mixed.sound, plain.sound) and torch.equal(plain.mel, log_mel(plain.sound, data.config))
-    assert torch.equal(plain.heard, plain.mel) and torch.equal(
-        mixed.mel, plain.mel
-    )  # what it is to sound like stays the recording's
+    assert torch.equal(plain.heard, plain.mel) and torch.equal(mixed.mel, plain.mel)  # the target stays the recording
     for wave, rows in zip(plain.sound, mixed.heard, strict=True):
         heard = rows[
             (rows - rows[0, 0]).abs().amax(dim=1) < 1e-3
-        ]  # of clips shorter than a segment the rest is silence
+        ]  # a clip that is shorter than a segment is followed by silence
         assert len(heard) >= 20 and 1.5 - 0.7 <= float(heard[0, 0]) <= 1.5 + 0.4, wave
     levels = {round(float(rows[0, 0]), 4) for rows in mixed.heard}
-    assert len(levels) == vocos.ROWS  # each at its own level, as the sound
+    assert len(levels) == vocos.ROWS  # each at the level of its sound
     none = vocos.segments(data, 0, 3, generated.GeneratedMels(mels, frozenset()))
     assert torch.equal(none.heard, plain.heard)
 
 
 def test_the_vocoder_learns_the_teachers_pulses(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pitch that a teacher wrote beside its sound is what the pulses of the same segment have."""
+    """The pulses of a segment have the pitch that the teacher wrote beside the same sound."""
     folder = tmp_path / "taught"
     folder.mkdir()
     lines = (work / "align.jsonl").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""The FastAPI server as a program: its log level, headers that the core reads, warnings at its end."""
+"""The FastAPI server as a program: its log level, header fields that the core parses, warnings at its end."""
 
 import gc
 import os
@@ -16,7 +16,7 @@ def test_the_level_is_that_of_the_core_as_well(level: str, heard: bool, capfd: p
     notify = os.eventfd(0)
     server._set_log(level, "text")
     try:
-        Watcher("/nowhere/at/all.toml", notify)  # warns that nothing can be watched there
+        Watcher("/nowhere/at/all.toml", notify)  # warns that this folder cannot be watched
         assert ("changes of /nowhere/at/all.toml are not noticed" in capfd.readouterr().err) is heard
     finally:
         server._set_log("info", "text")
@@ -29,7 +29,7 @@ def test_a_level_that_is_unknown() -> None:
 
 
 def test_handles_left_open_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    gc.collect()  # what earlier tests of this process left in cycles
+    gc.collect()  # frees what earlier tests of this process left in reference cycles
     before = _engine.live_handles()
     kept = Store(str(tmp_path))
     server._tell_of_handles(before)

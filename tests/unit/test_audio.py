@@ -21,7 +21,7 @@ def noise(n: int, seed: int = 0) -> np.ndarray:
 
 
 def voiced(seconds: float) -> np.ndarray:
-    """Something like speech: gliding harmonics with pauses over faint noise."""
+    """A signal similar to speech: gliding harmonics with pauses and faint noise."""
     t = np.arange(int(seconds * RATE)) / RATE
     phase = 2 * np.pi * np.cumsum(140 + 40 * np.sin(2 * np.pi * 0.7 * t)) / RATE
     tone = sum(np.sin(k * phase) / k for k in range(1, 30))
@@ -64,7 +64,7 @@ def test_mel_of_other_options_is_torchs(options: tuple[int, int, int, int]) -> N
 
 
 def test_mel_of_speech_is_as_exact_as_torchs() -> None:
-    """Between harmonics float32 itself is the limit: the measure is the same mel in double precision."""
+    """Between harmonics float32 limits the precision: results are compared with the same mel in double precision."""
     x = voiced(4)
     exact = torch_mel(x, dtype=torch.float64)
     ours, theirs = np.abs(np.asarray(_audio.mel(x)) - exact).max(), np.abs(torch_mel(x) - exact).max()
@@ -77,7 +77,7 @@ def test_istft_is_torchs(n_fft: int, hop: int, frames: int) -> None:
     generator = torch.Generator().manual_seed(1)
     spectrum = torch.randn(
         n_fft // 2 + 1, frames, dtype=torch.complex64, generator=generator
-    )  # not the STFT of anything
+    )  # not the STFT of any signal
     expected = torch.istft(spectrum, n_fft, hop, n_fft, torch.hann_window(n_fft), center=True).numpy()
     ours = np.asarray(
         _audio.istft(spectrum.real.T.contiguous().numpy(), spectrum.imag.T.contiguous().numpy(), n_fft, hop)
@@ -111,7 +111,7 @@ def test_resample_keeps_the_level_and_lets_no_alias_through() -> None:
         "container",
         "subtype",
         "tolerance",
-    ),  # soundfile brings its own build of the codecs: lossy ones differ in the last bits
+    ),  # soundfile has its own build of the codecs: lossy ones differ in the last bits
     [
         ("WAV", "PCM_16", 1e-7),
         ("WAV", "FLOAT", 1e-7),
@@ -279,7 +279,7 @@ def test_arrays_own_their_memory() -> None:
     assert (view.format, view.shape, view.c_contiguous) == ("f", (9, 100), True)
     view.release()
     wrapped = np.asarray(array)
-    wrapped[0, 0] = 42  # writable, and the same memory
+    wrapped[0, 0] = 42  # writable, and shares the memory
     assert memoryview(array)[0, 0] == 42
     del array
     gc.collect()

@@ -17,7 +17,7 @@ def test_get_put_and_stats() -> None:
     assert view.readonly and view.nbytes == 24
     found = cache.get((b"mel", memoryview(b"voice")))
     np.testing.assert_array_equal(np.frombuffer(found, np.float32), x)
-    assert cache.put((b"mel", b"voice"), b"other") == found  # what is there wins
+    assert cache.put((b"mel", b"voice"), b"other") == found  # the existing entry is kept
     stats = cache.stats()
     assert {
         name: stats[name] for name in ("hits", "misses", "inserts", "entries", "evictions", "rejected", "budget")
@@ -56,7 +56,7 @@ def test_least_recently_used_leaves_and_views_live_on() -> None:
     assert cache.get((b"2",)) is None
     assert cache.get((b"1",)) is not None
     assert cache.stats()["evictions"] == 1
-    large = cache.put((b"large",), bytes(10 * cost))  # returned, not kept
+    large = cache.put((b"large",), bytes(10 * cost))  # returned, not cached
     assert cache.get((b"large",)) is None
     assert cache.stats()["rejected"] == 1
     array = np.frombuffer(first, np.uint8)

@@ -33,7 +33,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_engine.Engine]
 
 
 def live_handles() -> int:
-    """Handles that are reachable: what earlier tests of this process left in cycles is freed first."""
+    """Number of live handles, after a collection of reference cycles of earlier tests."""
     gc.collect()
     return _engine.live_handles()
 
@@ -45,7 +45,7 @@ def settings(**fields: Any) -> str:
 
 
 class Chat:
-    """A chat, and the eventfd that tells its listeners."""
+    """A chat, and the eventfd that wakes its listeners."""
 
     def __init__(self, engine: _engine.Engine, store: _service.Store | None = None, **fields: Any) -> None:
         self.news = os.eventfd(0)
@@ -60,7 +60,7 @@ class Chat:
         return self.ask("enqueue", message | fields)
 
     def follow(self, reader: _chat.Reader, until: str, seconds: float = 60) -> list[dict[str, Any]]:
-        """Frames up to an event; audio as its header with the length of its WAV."""
+        """Frames up to an event; of audio the header, with the length of its WAV."""
         found: list[dict[str, Any]] = []
         end = time.monotonic() + seconds
         while not found or found[-1]["event"] != until:
@@ -72,7 +72,7 @@ class Chat:
             elif frame is not None:
                 found.append(json.loads(frame))
             else:
-                select.select([self.news], [], [], 0.05)  # others may read it, too
+                select.select([self.news], [], [], 0.05)  # other tests of this process may have handles
         return found
 
     def close(self) -> None:
@@ -157,9 +157,11 @@ def test_what_waits_survives(engine: _engine.Engine, tmp_path: Path) -> None:
 
 
 def test_other_rules_for_a_chat_that_runs(chat: Chat) -> None:
-    """What waits stays; what comes is filtered, and what is not begun is said, by the new ones."""
+    """With new options waiting messages stay; later ones are filtered, and clips that have not begun are synthesised,
+    by the new ones.
+    """
     chat.ask("pause")
-    for n in range(4):  # two of them are being made already
+    for n in range(4):  # two of them are being synthesised
         assert chat.say(f"m{n}", f"Number {n}.", username=f"user{n}")["status"] == 202
     assert chat.say("b", "Buy a boat.")["status"] == 202
     changed = {"banned_words": ["boat"], "template": "{text} said {user}", "queue_max": 3, "name_again_seconds": 0.0}
@@ -200,7 +202,7 @@ def test_nothing_is_left(engine: _engine.Engine) -> None:
     before = live_handles()
     chat = Chat(engine)
     reader = chat.core.listen()
-    chat.core.close()  # the reader keeps it until it is gone
+    chat.core.close()  # the reader keeps the chat until it is freed
     assert reader.frame() is not None
     del reader, chat
     assert live_handles() == before
@@ -220,7 +222,7 @@ ABUSE = {
 
 @pytest.mark.parametrize("text", ABUSE)
 def test_no_message_holds_the_queue(engine: _engine.Engine, text: str) -> None:
-    """By the front end and the model: each of these took up to 70 s."""
+    """With the front end and the model: without limits each of these took up to 70 s."""
     chat = Chat(engine, template="{text}", flood_messages=0)
     reader = chat.core.listen()
     chat.say("a", text)
@@ -233,7 +235,7 @@ def test_no_message_holds_the_queue(engine: _engine.Engine, text: str) -> None:
 
 
 def test_a_clip_ends_when_it_must(engine: _engine.Engine) -> None:
-    """The estimate knows no voice and no abbreviation; the audio has an end all the same."""
+    """The estimate ignores the voice and abbreviations; the clip is limited nevertheless."""
     chat = Chat(engine, template="{text}", seconds_max=2.0, seconds_max_paid=3.0)
     reader = chat.core.listen()
     for name, most, fields in (("a", 2.0, {}), ("b", 3.0, {"priority": "Paid", "metadata": {"amount": 5}})):

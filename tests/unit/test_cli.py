@@ -125,7 +125,7 @@ def test_without_a_sound_card_the_speech_is_written_to_a_file(tmp_path: Path) ->
             f"the speech is in {name}"
         )
         assert soundfile.info(tmp_path / name).duration > 2 and len(list(tmp_path.glob("*.wav"))) == number + 1
-    program(tmp_path, "ffplay", f"/bin/cat > {tmp_path}/heard.raw")  # the next one works: it hears all of it
+    program(tmp_path, "ffplay", f"/bin/cat > {tmp_path}/heard.raw")  # the next player works, and gets everything
     done = run("speak", "Hi. " * 20, *QUICK, folder=tmp_path, PATH=str(tmp_path))
     assert done.returncode == 0 and "nothing can be played" not in done.stderr
     played, written = (

@@ -1,4 +1,4 @@
-"""What the section [cluster] may be."""
+"""Valid and invalid sections [cluster]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completions in real shells, and manual pages by groff: both are made from the parsers."""
+"""Completions in real shells, and manual pages with groff: both are generated from the parsers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from ishowtts import cli, completion
 
 WHOLE = cli.command_tree()
-LINES = {  # what is typed: what completes it
+LINES = {  # command line: expected completions
     "ishowtts sp": {"speak"},
     "ishowtts speak --nf": {"--nfe"},
     "ishowtts speak --format ": {"wav", "pcm", "flac", "opus", "mp3"},
@@ -51,7 +51,7 @@ def test_fish(scripts: Path, typed: str) -> None:
     assert {line.split("\t")[0] for line in told.splitlines()} == LINES[typed]
 
 
-# A zsh in a terminal of its own, which writes the line that completion made into a file.
+# Runs zsh in a pseudo-terminal, and writes the completed line into a file.
 ZSH = r"""
 zmodload zsh/zpty
 zpty z zsh -f -i
@@ -92,7 +92,7 @@ def test_manual_pages(page: str | None) -> None:
 
 
 def test_every_option_is_there() -> None:
-    """Commands with a module of their own among them."""
+    """All commands, including those with a module of their own."""
     named = {command.name: command for command in WHOLE.commands}
     assert set(named) == {"speak", "serve", "api", "voices", "config", "completion", "man", *cli.MODULES}
     assert {"--nfe", "--both-branches", "--seed"} <= {

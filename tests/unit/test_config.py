@@ -1,4 +1,4 @@
-"""Settings: order of precedence, where a fault is said to be, and what C gets to read."""
+"""Settings: order of precedence, places named in errors, and the form that C reads."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def _fields(node: dict, whole: dict, prefix: str = "") -> list[str]:
 def test_the_shipped_example_is_good_and_repeats_no_default() -> None:
     example = ROOT / "configs" / "ishowtts.toml"
     assert config.load(example).to_dict() == config.load().to_dict(), "active lines would hide a changed default"
-    # Uncommented, every line of it must be accepted too.
+    # Every line must be accepted without its comment sign, too.
     text = "\n".join(
         line.removeprefix("#") if line.startswith("#") and not line.startswith("# ") else line
         for line in example.read_text(encoding="utf-8").splitlines()
@@ -210,7 +210,7 @@ def test_the_shipped_example_is_good_and_repeats_no_default() -> None:
     shown = line_numbers(text)
     schema = config.schema()
     known = {tuple(name.split(".")) for name in _fields(schema, schema)}
-    known -= {("sampling", field.setting) for field in SAMPLING}  # explained with the fields of a request
+    known -= {("sampling", field.setting) for field in SAMPLING}  # documented with the fields of a request
     written = {tuple(part for part in keys if not part.isdecimal()) for keys in shown}
     assert known <= written, f"not in the example: {known - written}"
     assert {keys for keys in written if len(keys) == 2} <= known | {("chat", "sources"), ("sampling", "nfe")}
@@ -270,7 +270,7 @@ def test_every_setting_is_documented() -> None:
     schema = config.schema()
     for name in _fields(schema, schema):
         section, _, key = name.rpartition(".")
-        assert section == "sampling" or f"`{key}`" in text, name  # tests/unit/test_fields.py looks at that section
+        assert section == "sampling" or f"`{key}`" in text, name  # tests/unit/test_fields.py tests that section
 
 
 def test_origins_that_browsers_send_are_taken() -> None:

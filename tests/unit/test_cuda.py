@@ -28,13 +28,13 @@ CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 class Graph(ctypes.Structure):
-    """What the stand-in takes for a graph."""
+    """The stand-in's type of a graph."""
 
     _fields_ = (("run", CALLBACK), ("self", ctypes.c_void_p))
 
 
 class WithoutDevice(CudaBackend):
-    """Steps run when they are launched."""
+    """Steps that run when they are launched."""
 
     made: list[tuple[int, int, bool]]
     spoilt = False
@@ -75,10 +75,10 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def device(driver: Path, monkeypatch: pytest.MonkeyPatch) -> ctypes.CDLL:
-    """A machine with a GPU, as far as anybody can tell; the stand-in's counters."""
+    """Makes this machine look as if it had a GPU; gives the stand-in's counters."""
     monkeypatch.setenv("ISHOWTTS_CUDA_DRIVER", str(driver))
     monkeypatch.setattr("ishowtts.model.compile.torch_facts", lambda: ("2.13.0", "13.0"))
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # where there is one, it stays out of this
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # a real one is not used
     monkeypatch.setattr(_runtime, "cuda_backend", WithoutDevice)
     monkeypatch.setattr(_runtime, "GPU_BYTES", 0)
     monkeypatch.setattr(WithoutDevice, "spoilt", False)
@@ -128,7 +128,7 @@ def test_many_at_once_share_steps(model: Path, device: ctypes.CDLL) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert max(rows for rows, _, _ in WithoutDevice.last.made) > 2  # 2 share a launch in the check at the start
+        assert max(rows for rows, _, _ in WithoutDevice.last.made) > 2  # the check at the start has 2
     for one, other in zip(said, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-4)
 
@@ -149,7 +149,7 @@ def test_rows_leave_nothing_on_the_device(model: Path, device: ctypes.CDLL, monk
         for i in range(5):
             engine.speak(TEXT, seed=i, nfe=3)
         alive = [reference() is not None for reference in kept]
-        assert sum(alive) <= 1 and not any(alive[:-1])  # the last one goes with the next
+        assert sum(alive) <= 1 and not any(alive[:-1])  # the last row joins the next launch
     assert kept[-1]() is None
 
 
@@ -158,12 +158,12 @@ def test_auto_takes_the_gpu_for_large_models(model: Path, device: ctypes.CDLL, m
         assert engine.info["backend"] == "cuda" and engine.info["max_rows"] == 8
         assert not engine.compilable
     monkeypatch.setattr(_runtime, "GPU_BYTES", 64 << 20)
-    with open_engine(model, "auto") as engine:  # not worth it
+    with open_engine(model, "auto") as engine:  # not worth its padding
         assert engine.info["backend"] != "cuda"
 
 
 def check_fallback(model: Path, device: ctypes.CDLL, error: type[Exception], words: str) -> None:
-    """The GPU is refused where it was asked for, leaving nothing behind; elsewhere the processor speaks."""
+    """An explicit request for the GPU is refused and leaves nothing behind; otherwise the processor is used."""
     with pytest.raises(error, match=words):
         open_engine(model, "cuda")
     assert counter(device, "fake_live") == 0
@@ -261,4 +261,4 @@ def test_on_a_gpu(model: Path) -> None:
         expected = engine.speak(TEXT, seed=5, nfe=6).samples
     with open_engine(model, "cuda") as engine:
         said = engine.speak(TEXT, seed=5, nfe=6).samples
-    np.testing.assert_allclose(said, expected, atol=1e-2)  # torch's convolutions are in TF32 there
+    np.testing.assert_allclose(said, expected, atol=1e-2)  # with TF32, torch's convolutions differ more

@@ -320,7 +320,7 @@ def test_a_stream_for_asyncio_waits_without_a_thread_and_ends_when_it_is_left(mo
             dropped = engine.stream_async(LONG, nfe=64)
             del dropped
 
-        gc.collect()  # what other tests left
+        gc.collect()  # handles that other tests left
         before, open_files = engine.stats["cancelled"], len(list(Path("/proc/self/fd").iterdir()))
         asyncio.run(leave())
         engine.speak(TEXT, nfe=2)
@@ -445,5 +445,5 @@ def test_defaults_are_those_of_the_header() -> None:
     settings = {row["setting"] for row in (*_engine.REQUEST_FIELDS, *_engine.ENGINE_FIELDS) if row["setting"]}
     assert {name for name, _ in names} | settings == set(_engine.DEFAULTS)
     for name, value in names:
-        wanted = eval(re.sub(r"(?<=\d)u\b", "", value))  # the header's own arithmetic
+        wanted = eval(re.sub(r"(?<=\d)u\b", "", value))  # the formula in the header file
         assert _engine.DEFAULTS[name] == wanted, name  # type: ignore[literal-required]

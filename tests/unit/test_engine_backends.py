@@ -67,7 +67,7 @@ def test_guidance_intervals_of_everything_and_of_nothing(model: Path, backend: s
 
 @pytest.mark.parametrize("solver", ["euler", "midpoint"])
 def test_short_guidance(model: Path, solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The unconditional branch leaves out the reference's frames: as PyTorch computes it, unlike full guidance."""
+    """The unconditional branch without the reference's frames equals PyTorch's, and differs from full guidance."""
     lengths, plain_encode = [], TorchBackend.encode
 
     def encode(self: TorchBackend, *arguments: Any) -> None:
@@ -104,7 +104,7 @@ def test_short_guidance(model: Path, solver: str, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("solver", "calls"), [("euler", 6), ("midpoint", 12)])
 def test_embedded_guidance(tmp_path: Path, solver: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A guidance-conditioned network computes one branch; beyond the strengths it learnt, or if told to, both."""
+    """A guidance-conditioned network computes one branch; beyond its trained strengths, or on request, both."""
     model = make(tmp_path / "conditioned", guidance_max=3.0)
     branches, plain_step = [], TorchBackend.step
 

@@ -1,4 +1,4 @@
-"""German spelling to sound, and what has to be written out before."""
+"""German spelling to phones, and what is written out before."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ num2words = pytest.importorskip("num2words").num2words
         ("auch", "q au1 x"),
         ("Bücher", "b ü1 ch @r"),
         ("sechs", "z e1 k s"),
-        ("Tag", "t ah1 k"),  # a voiced end is voiceless
+        ("Tag", "t ah1 k"),  # final devoicing
         ("Tage", "t ah1 g @"),
         ("König", "k öh1 n i0 ch"),
         ("Quelle", "k v e1 l @"),
@@ -59,7 +59,7 @@ def test_words(word: str, said: str) -> None:
         ("Chatverlauf", "t sch e1 t f e0 rr l au0 f"), ("Teams", "t ih1 m s"), ("liken", "l ei1 k @ n"),
         ("geliked", "g @ l ei1 k t"),
         ("chillen", "t sch i1 l @ n"), ("Orange", "q oh1 r a0 ng sch @"),
-        # words that only look like them
+        # words that only look like abbreviations
         ("Achat", "q a1 x ah0 t"), ("genießen", "g @ n ih1 s @ n"), ("Runen", "r uh1 n @ n"), ("Mappe", "m a1 p @"),
         ("Bann", "b a1 n"),
         ("eventuell", "q eh0 f e0 n t uh0 e1 l"),

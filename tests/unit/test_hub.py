@@ -1,4 +1,4 @@
-"""A model of the hub: of one commit and one content, if the reference says so."""
+"""A model of the hub: of a fixed commit and content, when its name gives them."""
 
 import hashlib
 import logging
@@ -12,7 +12,7 @@ from ishowtts.model.source import resolve
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, str, str | None]]:
-    """A hub with one checkpoint and the published vocoder; what is downloaded from it."""
+    """A double of the hub with one checkpoint and the published vocoder; gives the list of downloads."""
     hub = pytest.importorskip("huggingface_hub")
     from huggingface_hub.errors import LocalEntryNotFoundError
 

@@ -1,4 +1,4 @@
-"""The shape of the source: modules that do not import one another in circles, files and lines that are short."""
+"""The form of the source: no circular imports, short files and lines, few arguments of formats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRAGMA = re.compile(r"  # (type: ignore|noqa|fmt: skip).*$")
 
 
 def modules() -> dict[str, Path]:
-    """Files of the package by the names of their modules; an extension module is known by its stub."""
+    """Files of the package by the names of their modules; of an extension module its stub."""
     found = {}
     for path in (*PACKAGE.rglob("*.py"), *PACKAGE.glob("_*.pyi")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -26,9 +26,9 @@ def modules() -> dict[str, Path]:
 
 
 def imports(name: str, path: Path, known: dict[str, Path]) -> set[str]:
-    """Modules of the package that a module imports anywhere in it: at its head, in functions, for type checkers.
+    """Modules of the package that a module imports: at its head, in functions, for type checkers.
 
-    A stub describes a module in C, which imports nothing; what the stub imports are types.
+    A stub describes a module in C, which imports no other; a stub imports types only.
     """
     if path.suffix == ".pyi":
         return set()

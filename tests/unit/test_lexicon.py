@@ -1,4 +1,4 @@
-"""The user's own pronunciations, from the configuration into the line."""
+"""The user's pronunciations, from the configuration to the text that is spoken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serving and the command line work without torch and without any extra; what needs one asks for it in a sentence."""
+"""Serving and the command line work without torch and extras; a command that needs one names it in its error."""
 
 from __future__ import annotations
 

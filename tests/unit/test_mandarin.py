@@ -1,4 +1,4 @@
-"""Mandarin characters to syllables and symbols, tone sandhi, and English words between them."""
+"""Mandarin characters to syllables and symbols, tone sandhi, and English words among them."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_characters_with_several_readings(line: str, character: str, said: str) 
 
 
 def test_long_lines_take_time_in_proportion() -> None:
-    """The network reads windows: a character far away does not change a reading, and a long line has them all."""
+    """The network reads windows: a distant character does not change a reading, and all of a long line is read."""
     line = "我要睡觉了，" * 40
     syllables = [one for run in pinyin(line) for _, word in run for one in word]
     assert syllables == ["wo3", "yao4", "shui4", "jiao4", "le5"] * 40

@@ -151,7 +151,7 @@ def test_vocabulary_must_fit(tmp_path):
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """A checkpoint folder as it is published, under the name F5TTS_Base, with tiny dimensions."""
+    """A checkpoint folder in the published form, named F5TTS_Base, with tiny dimensions."""
     model = tiny_model("padded", text_mask_padding=False, pe_attn_head=1)
     config = dataclasses.replace(model.config, name="F5TTS_Base", mel=MEL)
     monkeypatch.setitem(
@@ -206,7 +206,7 @@ def test_published_pt_runs_no_code(published):
 
 @pytest.mark.filterwarnings("ignore")
 def test_no_damaged_checkpoint_escapes(tmp_path):
-    """A .pt with changed, removed and moved bytes is either read or refused by a ModelError, whatever torch raises."""
+    """A .pt file with changed, removed and moved bytes is read or raises ModelError, whatever torch raises."""
     path = tmp_path / "vocos.pt"
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
     torch.save({"ema_model_state_dict": module.state_dict()}, path)

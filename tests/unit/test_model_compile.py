@@ -1,4 +1,4 @@
-"""Compiled packages: numbers equal to eager at many lengths, and the folder that C opens."""
+"""Compiled packages: results equal to eager ones at many lengths, and the folder that C opens."""
 
 import json
 import shutil
@@ -99,7 +99,7 @@ def test_package_goes_stale(package, monkeypatch):
 @needs_compiler
 @pytest.mark.timeout(900)
 def test_a_damaged_package_is_not_loaded(package, tmp_path):
-    """Cut off, changed or missing: loading such a library would end the process, so it is made again."""
+    """A library that is cut off, changed or missing is compiled again, since loading it would end the process."""
     whole = package[1]
     manifest = json.loads((whole / "manifest.json").read_text())
     library = manifest["graphs"]["step"]["library"]

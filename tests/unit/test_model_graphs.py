@@ -1,4 +1,4 @@
-"""The sampler, the graphs and the backend that C calls, at tiny sizes: rows of a batch do not change one another."""
+"""The sampler, the graphs and the backend that C calls, at tiny sizes: rows of a batch are independent."""
 
 import pytest
 import torch
@@ -59,7 +59,7 @@ def test_rows_do_not_depend_on_the_batch(layout):
 
 @pytest.mark.parametrize("layout", ["padded", "average", "aligned"])
 def test_training_rows_do_not_depend_on_the_batch(layout):
-    """The forward of training too, text blocks included, with conditions dropped in some rows."""
+    """The forward pass of training as well, with text blocks and with conditions dropped in some rows."""
     dit = tiny_model(layout).dit
     t, drop = torch.tensor([0.3, 0.8]), torch.tensor([False, True])
     rows = [arguments(layout, frames, phones, frames) for frames, phones in ((30, 7), (19, 4))]
@@ -85,12 +85,12 @@ def view(tensor: torch.Tensor) -> memoryview:
 
 
 def drive(backend: TorchBackend, layout: str, frames: int, phones: int, seed: int, nfe: int = 5):
-    """What the C engine does for one row before its steps; the tensors of the row."""
+    """Does what the C engine does for a row before its steps; returns the tensors of the row."""
     tokens, mel, index, phase, noise = arguments(layout, frames, phones, seed)
     dim, width = backend.info["dim"], backend.info["mod_width"]
     h = torch.full((2, frames, dim), 7.0)
     raw = mel * MEL.std + MEL.mean
-    raw[:, 8:] = float("nan")  # what follows the reference is ignored
+    raw[:, 8:] = float("nan")  # frames behind the reference are ignored
     places = [None if part is None else view(part) for part in (index, phase)]
     backend.encode(view(tokens), view(raw), *places, 8, frames, view(h[0]), view(h[1]))
     times = time_grid(nfe, -1.0)
@@ -175,7 +175,7 @@ def test_backend_info_is_what_c_reads():
     info = TorchBackend(tiny_model(), "fp32", threads=1).info
     assert info["text_layout"] == "aligned" and info["predicts_durations"] and info["uses_prompt"]
     assert info["mod_width"] == (6 * 2 + 2) * 32 and info["backend"] == "eager" and info["max_rows"] >= 1
-    assert info["chunk_frames"] == 0  # the tiny model states no longest chunk
+    assert info["chunk_frames"] == 0  # the tiny model states no maximum length of a chunk
     assert info["max_frames"] == 8192 and info["precision"] == "fp32" and info["n_mels"] == 10
 
 

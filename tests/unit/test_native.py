@@ -34,7 +34,7 @@ LAYOUTS = {
     "speakers named": {"text_layout": "aligned", "speakers": 12},
     "source-filter vocoder": {"head": "source_filter"},
 }
-# Largest difference to fp32 PyTorch, relative to each result's largest value: exact, then what the words hold.
+# Largest difference to fp32 PyTorch, relative to a result's largest value: exact, then for quantised weights.
 TOLERANCE = {"fp32": 2e-5, "bf16": 0.05, "int8-dynamic": 0.15}
 
 
@@ -58,7 +58,7 @@ def _model(folder, dim=64, depth=2, heads=2, mels=20, head="spectrum", **changes
             torch.nn.init.normal_(
                 weight, std=0.02 if "head" in name or "guidance" in name else 0.15 * (64 / dim) ** 0.5
             )
-    if head == "source_filter":  # voiced, at a pitch that rounding does not move
+    if head == "source_filter":  # voiced, at a pitch whose bin rounding does not change
         with torch.no_grad():
             parts[1].head.out.bias[-F0_BINS - 1 + 50] = 30
             parts[1].head.out.bias[-1] = 5
@@ -113,7 +113,7 @@ def _results(backend, config, frames=FRAMES):
 
 
 def _kernels():
-    """Those that this machine has."""
+    """Instruction sets of this machine."""
     return [name for name in ("generic", "avx2", "avx512", "amx") if _has(name)]
 
 
@@ -171,7 +171,7 @@ def test_without_the_other_branch_as_with_strength_zero(tmp_path, precision):
 
 @pytest.mark.parametrize("precision", TOLERANCE)
 def test_threads_do_not_change_a_bit(tmp_path, precision):
-    """Each number of them cuts the rows into other blocks."""
+    """Each number of threads divides the rows into other blocks."""
     source = resolve(_model(tmp_path / "model"))
     text = native_json(source, precision)
     for kernels in _kernels():
@@ -182,7 +182,7 @@ def test_threads_do_not_change_a_bit(tmp_path, precision):
 
 
 def test_convolutions_as_wide_as_the_published_ones(tmp_path):
-    """Positions over 32 channels, a vocoder over 32 mels: what the kernels of three-part products ask for."""
+    """Convolutions over 32 channels and a vocoder over 32 mels, as kernels of three-part products need them."""
     source = resolve(_model(tmp_path / "model", dim=512, depth=1, heads=8, mels=32))
     expected = _results(TorchBackend(load_model(source), "fp32"), source.config)
     for kernels in _kernels():
@@ -239,7 +239,7 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path):
 
 
 def _retype(path, dtype):
-    """Another dtype for the first tensor of a file."""
+    """Changes the dtype of the first tensor of a file."""
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     table = json.loads(data[8 : 8 + length])
@@ -320,7 +320,7 @@ def test_the_choice_of_a_backend(tmp_path):
             native_model(only_torch, precision, needed)
 
 
-# ---- packed weights that are kept ----
+# ---- cached packed weights ----
 
 
 def _kept_json(source, precision, folder):
@@ -345,7 +345,7 @@ def test_packed_weights_are_mapped_at_the_second_start(tmp_path, precision):
     for name, value in plain.items():
         assert torch.equal(first[name], value) and torch.equal(second[name], value), name
 
-    state = load_file(source.dit)  # the same description with other large weights: they are not read
+    state = load_file(source.dit)  # the same description with other large weights, which are not read
     state["transformer_blocks.0.ff.ff.2.weight"] += 1
     save_file(state, source.dit)
     assert torch.equal(_results_of(description, source)["velocity"], plain["velocity"])
@@ -374,7 +374,7 @@ def test_packed_weights_that_are_damaged_are_made_again(tmp_path, damage):
     file.write_bytes(bytes(broken))
     for _ in range(
         2
-    ):  # a wrong record is noticed while loading: the file is removed then, and written at the next start
+    ):  # a wrong record is noticed while loading: the file is removed, and written again at the next start
         got = _results_of(description, source)
         assert all(torch.equal(got[name], value) for name, value in expected.items())
     assert file.read_bytes() == whole

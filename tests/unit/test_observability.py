@@ -1,4 +1,4 @@
-"""Metrics, alert rules and the dashboard, checked by their own tools and against one another."""
+"""Metrics, alert rules and the dashboard, checked with their own tools and for consistency."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def expressions(node: Any) -> Iterator[str]:
 
 
 def lost(given: Any, kept: Any, place: str = "") -> Iterator[str]:
-    """What a schema does not know of a document that went through it."""
+    """Fields of a document that its schema does not have."""
     if isinstance(given, dict) and isinstance(kept, dict):
         for key, value in given.items():
             yield from lost(value, kept.get(key), f"{place}.{key}")

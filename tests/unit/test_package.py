@@ -1,4 +1,4 @@
-"""The wheel holds what a user needs, and the Makefile's view of the sources is complete."""
+"""The wheel holds what a user needs, and the Makefile lists all sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibration and the precision int8-static: scales are found, each reaches its product, wrong files are refused."""
+"""Calibration and the precision int8-static: scales are found, each is used by its product, wrong files are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tiny.make(tmp_path_factory.mktemp("model") / "tiny")
     weights = load_file(folder / "dit.safetensors")
-    for name, weight in weights.items():  # branches that count beside the residual stream
+    for name, weight in weights.items():  # branches that matter beside the residual stream
         weights[name] = (
             weight * 8
             if name.startswith("transformer_blocks") and name.endswith(("to_v.weight", "ff.2.weight"))
@@ -115,7 +115,7 @@ SHIFT = 0.7
 
 
 def fake_quantised(model: Path, scales: dict[str, float]) -> TorchBackend:
-    """PyTorch with quantised linears: weights rounded by column, inputs rounded with the scale, where there is one."""
+    """PyTorch with quantised linear layers: weights rounded by column, inputs rounded by their scale, if any."""
     loaded = load_model(model)
     for name, part in loaded.dit.named_modules():
         if not isinstance(part, torch.nn.Linear) or not name.startswith("transformer_blocks") or "attn_norm" in name:
@@ -156,7 +156,7 @@ def written(model: Path, path: Path, scales: dict[str, float]) -> None:
 
 
 def test_each_scale_reaches_its_product(model: Path, cache: Path) -> None:
-    """With one narrow range at a time the native backend agrees with PyTorch that clips there, and with no other."""
+    """With one range narrowed at a time, the native backend agrees with PyTorch that clips there, and with no other."""
     depth = resolve(model).config.dit.depth
     names = [f"transformer_blocks.{i}.{name}" for i in range(depth) for name in INPUTS]
     wide = dict.fromkeys(names, 0.04)

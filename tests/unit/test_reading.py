@@ -1,4 +1,4 @@
-"""The engine that reads a line: what holds for every text, tables of chat lines, places of words, speed."""
+"""The text front end: properties that hold for every text, tables of chat lines, places of words, speed."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ HOSTILE = [
 
 
 def steps(text: str, language: str) -> int:
-    """Calls of functions that reading a text takes, each of bounded work."""
+    """Number of function calls to read a text, each of bounded work."""
     count = 0
 
     def step(frame: object, event: str, argument: object) -> None:
@@ -160,7 +160,7 @@ def steps(text: str, language: str) -> int:
 
 
 def hostile() -> list[str]:
-    """Lines of 1,000 characters: each unit again and again, several in turn, and several at random."""
+    """Lines of 1,000 characters: each unit repeated, several in turn, and several at random."""
     draw = random.Random(7)
     units = [*HOSTILE, *("".join(draw.choice(HOSTILE) for _ in range(6)) for _ in range(10))]
     lines = [(unit * (1000 // len(unit) + 1))[:1000] for unit in units]
@@ -173,7 +173,7 @@ def hostile() -> list[str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_work_grows_with_the_length_whatever_the_text_holds(language: str) -> None:
     for line in hostile():
-        read(line, language)  # tables of characters are filled
+        read(line, language)  # fills tables of characters
         first, second = steps(line[:250], language), steps(line, language)
         assert second <= 6 * first + 400, f"{line[:20]!r} takes {first} steps, four times as much {second}"
         assert second <= 75 * len(line), f"{line[:20]!r} takes {second / len(line):.0f} steps a character"

@@ -30,7 +30,7 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 @pytest.fixture(scope="module")
 def units(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The units, with a program that is there in place of each of ours."""
+    """The units, with an existing program in place of each of ours."""
     folder = tmp_path_factory.mktemp("units")
     for unit in sorted([*UNITS.glob("*.service"), *UNITS.glob("*.timer")]):
         text = unit.read_text(encoding="utf-8")
@@ -104,7 +104,7 @@ def test_the_log_as_json_names_requests() -> None:
 
 
 def gpu_lock(tmp_path: Path, action: str, programs: dict[str, str]) -> tuple[str, list[str]]:
-    """What the script says, and how it called the programs, which are shell scripts that stand in for the vendor's."""
+    """The script's output, and its calls of the vendor's programs, for which shell scripts stand in."""
     bin_ = tmp_path / "bin"
     bin_.mkdir(exist_ok=True)
     calls = tmp_path / "calls"

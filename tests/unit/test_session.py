@@ -1,4 +1,4 @@
-"""Text that is spoken while it is written, from Python."""
+"""Text that comes in pieces, from Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A checkout that is set up starts anywhere and writes nothing; otherwise it says what to do, and setup can resume."""
+"""A checkout that is set up starts anywhere and writes nothing; otherwise it says what to do; setup can resume."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ root_only = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"),
 
 
 def stamp(checkout: Path) -> None:
-    """What scripts/setup leaves when the environment is ready."""
+    """The files that scripts/setup leaves when the environment is ready."""
     files = [*sorted((checkout / "requirements").glob("*.txt")), checkout / "pyproject.toml"]
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files) + str(checkout).encode()).hexdigest()
     for name, text in (("run", f"{digest}  -\n"), ("venv", "")):
@@ -32,7 +32,7 @@ def stamp(checkout: Path) -> None:
 
 @pytest.fixture(scope="module")
 def checkout() -> Iterator[Path]:
-    """A copy of this checkout with its build, in a folder with a space that everybody may read."""
+    """A copy of this checkout with its build, in a folder with a space, readable by all users."""
     folder = Path(tempfile.mkdtemp(prefix="ishowtts "))
     folder.chmod(0o755)
     copy = folder / "a checkout"
@@ -43,7 +43,7 @@ def checkout() -> Iterator[Path]:
     light.make(copy / ".venv", "setuptools")
     packages = next((copy / ".venv" / "lib").glob("python*")) / "site-packages"
     (packages / "ishowtts.pth").write_text(f"{copy}\n")
-    (packages / "pip.py").touch()  # is only looked for
+    (packages / "pip.py").touch()  # only its presence is checked
     stamp(copy)
     command = ["make", "-s", "-j2", "-C", str(copy), "PYTHON=.venv/bin/python", "server", "ext"]
     subprocess.run(command, check=True, capture_output=True)
@@ -62,7 +62,7 @@ def setup(checkout: Path, *prefix: str, **environment: str) -> subprocess.Comple
 
 
 def serve(checkout: Path, *prefix: str, env: Mapping[str, str] | None = None) -> str:
-    """Start, wait for the address, end; what was said. `env` None: this process's own."""
+    """Start, wait for the address, end; returns the output. `env` None: that of this process."""
     with tempfile.TemporaryDirectory() as state:
         Path(state).chmod(0o777)
         command = [
@@ -160,7 +160,7 @@ def test_a_renamed_checkout_makes_an_environment_of_its_own(checkout: Path, tmp_
 
 
 def test_ctrl_c_ends_everything_and_is_130(checkout: Path) -> None:
-    """Last, since it leaves the checkout unfinished."""
+    """Runs last, since it leaves the checkout incomplete."""
     shutil.rmtree(checkout / "build")
     process = subprocess.Popen(
         [str(checkout / "scripts" / "setup")], stderr=subprocess.PIPE, text=True, start_new_session=True

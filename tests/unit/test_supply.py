@@ -1,4 +1,4 @@
-"""What the checkout is made of: pinned with hashes, listed, and compared with known faults."""
+"""Dependencies: pinned with hashes, listed, and checked for known vulnerabilities."""
 
 import http.server
 import json
@@ -39,7 +39,7 @@ def test_setup_takes_no_other_content() -> None:
 
 
 def test_another_content_is_not_installed(tmp_path: Path) -> None:
-    """By pip itself, from a folder: the wheel has the right name and version."""
+    """Installs with pip from a folder: the wheel has the right name and version."""
     wheel = tmp_path / "thing-1.0-py3-none-any.whl"
     wheel.write_bytes(b"not what was published")
     wanted = tmp_path / "run.txt"
@@ -66,7 +66,7 @@ def test_the_bill_of_materials_names_packages_and_libraries() -> None:
 
 @pytest.fixture
 def database() -> Iterator[str]:
-    """A double of OSV that knows a fault of numpy."""
+    """A double of OSV that reports a vulnerability of numpy."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""A data set that a teacher reads: durations of our phones, plans, and a run that goes on where it was."""
+"""A data set that a teacher reads: durations of our phones, plans, and resuming."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ishowtts.train.teach import MIX, Plan, Spoken, teach, whole_frames
 
 
 class Tones:
-    """Holds every symbol for a tenth of a second, as a tone."""
+    """A teacher whose every symbol is a tone of a tenth of a second."""
 
     def __init__(self, count: Path) -> None:
         self.count = count

@@ -23,7 +23,7 @@ def pinyin_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     PRESETS["F5TTS_v1_Small"].save(folder / "model.json")
     (folder / "vocab.txt").write_text(VOCABULARY, encoding="utf-8")
-    for name in ("dit", "vocos"):  # the front end does not open them
+    for name in ("dit", "vocos"):  # the front end does not open these files
         (folder / f"{name}.safetensors").touch()
     return folder
 

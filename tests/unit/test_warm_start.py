@@ -1,4 +1,4 @@
-"""hibari as a teacher, and a vocoder that begins with its decoder's weights."""
+"""hibari as a teacher, and a vocoder that starts with the weights of its decoder."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_hibari_reads_our_phones() -> None:
 
 
 def test_its_pulses_are_those_of_the_training(work: Path) -> None:
-    """The speech has the phase that `Pitch` gives: with the wave shifted by half a period the correlation is lost."""
+    """The speech has the phase that `Pitch` gives: shifted by half a period it does not correlate."""
     data = datasets.load(work)
     k = data.train[0]
     pitch, wave = data.pitch[k], data.wave(k)

@@ -1,4 +1,4 @@
-"""Weight files in every published form, spoken by every backend that runs here."""
+"""Weight files in every published form, with every backend that this machine supports."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def hub(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, dict[str, Tensor]]:
-    """A folder as the hub has it, but for its widths, and the transformer's tensors under the hub's names."""
+    """A folder in the form of the hub, of other widths, and the transformer's tensors by the hub's names."""
     name: str = request.param
     preset = PRESETS[name]
     dit = dataclasses.replace(preset.dit, dim=32, depth=2, heads=2, dim_head=16, text_dim=16, conv_layers=2)
     monkeypatch.setitem(PRESETS, name, dataclasses.replace(preset, dit=dit))
     folder = tmp_path / name
     (folder / "vocos").mkdir(parents=True)
-    (folder / "vocab.txt").write_bytes("\r\n".join([*VOCAB, ""]).encode())  # as an editor on Windows leaves it
+    (folder / "vocab.txt").write_bytes("\r\n".join([*VOCAB, ""]).encode())  # as an editor on Windows writes it
     torch.manual_seed(4)
     nets = DiT(dataclasses.replace(dit, text_num_embeds=len(VOCAB)), 100), Vocos(VOCODER, MelConfig())
     for net in nets:

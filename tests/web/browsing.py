@@ -1,4 +1,4 @@
-"""What the tests of the pages do with a browser: waiting, reading, hearing."""
+"""What tests of the pages do with a browser: wait, read, listen."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLAGS = (
     "--autoplay-policy=no-user-gesture-required --use-fake-device-for-media-stream "
     "--use-fake-ui-for-media-stream --window-size=1100,1000 --lang=en --accept-lang=en"
 )
-# Runs before the scripts of a page and meters what they connect to an audio destination. `heard` has, for each
+# Runs before the scripts of a page and measures what they connect to an audio destination. `heard` has, for each
 # AudioContext, the context, the root mean square of its loudest block, and the number of blocks above silence.
 EAR = """
 window.heard = [];
@@ -99,7 +99,7 @@ def chromium(folder: Path, *flags: str) -> webdriver.Chrome:
 
 
 class Browser:
-    """One Chromium and the page that it shows."""
+    """A Chromium and the page that it shows."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
@@ -115,7 +115,7 @@ class Browser:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def texts(self, selector: str) -> list[str]:
-        """What is shown in each of them, read at once: the page may put others in their place meanwhile."""
+        """The visible text of each element, read in one call, since the page may replace elements meanwhile."""
         shown: list[str] = self.run(
             "return [...document.querySelectorAll(arguments[0])].map((e) => e.innerText)", selector
         )
@@ -149,7 +149,7 @@ class Browser:
         field.send_keys(value)
 
     def choose(self, name: str, value: str) -> None:
-        """A slider or a select, with the events that a hand makes."""
+        """Sets a slider or a select, with the events that a user's input has."""
         self.run(
             "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
             "for (const n of ['input', 'change']) e.dispatchEvent(new Event(n, { bubbles: true }))",
@@ -165,18 +165,18 @@ class Browser:
         return found
 
     def listen(self, loudness: float = 0.03) -> dict[str, Any]:
-        """Wait until the loudspeaker has really had speech; its clock has moved meanwhile."""
+        """Wait until speech has really been played; the audio clock has advanced meanwhile."""
         self.wait(lambda: self.heard()["loudest"] > loudness)
         found = self.heard()
         self.wait(lambda: self.heard()["time"] > found["time"])
         return self.heard()
 
     def complaints(self) -> list[str]:
-        """What the console holds since the last call, warnings and worse."""
+        """Warnings and errors on the console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
     def download(self, link: WebElement, folder: Path) -> tuple[Path, np.ndarray, int]:
-        """Click a link: the file that the browser wrote, its samples in [-1, 1] and their rate."""
+        """Clicks a link; returns the file that the browser wrote, its samples in [-1, 1] and their rate."""
         self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
         link.click()
 
@@ -189,7 +189,7 @@ class Browser:
 
     @contextmanager
     def device(self, *, width: int = 0, **media: str) -> Iterator[None]:
-        """As another device: a phone's width, a colour scheme, reduced motion."""
+        """Emulates another device: a phone's width, a colour scheme, reduced motion."""
         features = [{"name": name.replace("_", "-"), "value": value} for name, value in media.items()]
         if width:
             metrics: Mapping[str, Any] = {"width": width, "height": 740, "deviceScaleFactor": 2, "mobile": True}
@@ -206,7 +206,7 @@ class Browser:
             self.driver.save_screenshot(f"{folder}/{name}.png")
 
     def painted(self, name: str) -> float:
-        """The share of a canvas's rows that hold anything."""
+        """The share of a canvas's rows that are not empty."""
         return float(
             self.run(
                 "const c = document.getElementById(arguments[0]);"
@@ -220,22 +220,22 @@ class Browser:
         )
 
     def lose(self, server: Server, offline: Callable[[], bool]) -> None:
-        """Kill the server; the page says that it is offline, which it did not before."""
+        """Kill the server, and check that the page shows that only then."""
         assert not offline()
         server.kill()
         self.wait(offline)
 
     def was_away(self) -> None:
-        """The console holds at most the browser's own messages about failed requests, none of the page."""
+        """Check that the console has no message except the browser's own about failed requests."""
         told = self.complaints()
         assert all("ERR_" in line or "503" in line for line in told), told
 
     def tell_nothing(self) -> None:
-        """The console is empty."""
+        """Check that the console is empty."""
         assert self.complaints() == []
 
     def check_dialog(self, name: str) -> None:
-        """A dialog is accessible: named controls, contrast, no wider than a phone, the focus stays inside."""
+        """Check that a dialog is accessible: named controls, contrast, fits a phone, the focus stays inside."""
         assert self.run(NAMELESS) == []
         assert self.run(
             "const dialog = document.getElementById(arguments[0]);"
@@ -254,7 +254,7 @@ class Browser:
             self.picture(f"{name}-phone")
 
     def check_reading(self, name: str) -> None:
-        """A page has named controls and two languages, is readable in both colour schemes, no wider than a phone."""
+        """Check that a page has named controls and two languages, contrast in both colour schemes, and fits a phone."""
         assert self.run(NAMELESS) == []
         for scheme in ("light", "dark"):
             with self.device(prefers_color_scheme=scheme):
@@ -265,7 +265,7 @@ class Browser:
             self.picture(f"{name}-phone")
         self.click("language")
         assert self.run("return document.documentElement.lang") == "zh-Hans"
-        # Elements with data-t are the page's own words: all of them are translated.
+        # Elements with data-t are texts of the page: all of them are translated.
         words = self.run(
             "return [...document.querySelectorAll('[data-t]')].map((e) => e.textContent.trim())"
             ".filter((w) => w && !/[\\u4e00-\\u9fff]/.test(w))"

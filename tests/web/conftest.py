@@ -1,4 +1,4 @@
-"""One browser for all tests of the pages; its fake microphone plays the embedded voice's reference clip in a loop."""
+"""One browser for all tests of the pages; its fake microphone repeats the embedded voice's reference clip."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(chrome: Browser) -> Iterator[Browser]:
-    """The browser, with nothing remembered and a quiet console before and, unless the test read it, after."""
+    """The browser, without stored data; its console is empty before and, unless the test has read it, after a test."""
     chrome.open("about:blank")
     chrome.complaints()
     yield chrome
@@ -31,7 +31,7 @@ def browser(chrome: Browser) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def cloning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose model follows a reference, which the embedded voice does not."""
+    """A server whose model uses the reference, unlike the embedded voice."""
     folder = tmp_path_factory.mktemp("cloning")
     model = tiny.make(folder / "tiny")
     settings = folder / "ishowtts.toml"

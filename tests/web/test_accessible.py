@@ -1,4 +1,4 @@
-"""axe-core over every page, in both colour schemes and both languages; and npm's OpenAI client in the browser."""
+"""axe-core on every page, in both colour schemes and both languages; and npm's OpenAI client in the browser."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_axe_finds_nothing(browser: Browser, server: Server, path: str) -> None:
 
 
 class Site(http.server.SimpleHTTPRequestHandler):
-    """npm's packages and an empty page, as another site has them."""
+    """A server of another origin with npm's packages and an empty page."""
 
     extensions_map: ClassVar[dict[str, str]] = {
         **http.server.SimpleHTTPRequestHandler.extensions_map,

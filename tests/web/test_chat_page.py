@@ -12,7 +12,7 @@ from serving import Server
 
 @pytest.fixture(scope="module")
 def chatting() -> Iterator[Server]:
-    """A server of its own: its queue is nobody else's."""
+    """A server for each test, so that its queue is empty."""
     with Server(*QUICK) as running:
         yield running
 
@@ -60,7 +60,7 @@ def test_a_message_is_read_and_heard(page: Browser) -> None:
     heard = page.listen()
     assert heard["rates"] == [24000]
     early = len(page.all("#now-words .word.heard"))
-    page.wait(lambda: len(page.all("#now-words .word.heard")) > early)  # they follow the voice
+    page.wait(lambda: len(page.all("#now-words .word.heard")) > early)  # the language follows the voice
     page.wait(lambda: page.text("now-words") == "Nothing is playing.")
     page.wait(lambda: count(page, "Read") == before + 1)
     page.click("replay")
@@ -120,7 +120,7 @@ def test_what_was_not_read_is_kept_over_a_reload(page: Browser, chatting: Server
 
 
 def test_a_viewer_is_muted_and_unmuted(page: Browser) -> None:
-    """From the list of what was not read; what follows of theirs is refused, whatever the case of their name."""
+    """Muting from the list of refused messages: later messages are refused, whatever the case of the name."""
     send(page, "!play another", "Eve")
     page.wait(lambda: page.texts("#refused .who")[:1] == ["Eve"])
     page.all("#refused li button")[0].click()
@@ -152,12 +152,12 @@ def test_messages_are_approved_and_rejected(browser: Browser) -> None:
         browser.click("approve-all")
         browser.wait(lambda: not browser.shown("held-card"))
         browser.wait(lambda: any("Hello from Carl" in line for line in browser.texts("#log li .words")))
-        browser.open("about:blank")  # before its server goes
+        browser.open("about:blank")  # before its server ends
 
 
 def test_a_test_message(page: Browser) -> None:
     page.wait(lambda: page.run("return document.getElementById('test') !== null"))
-    for _ in range(2):  # the second one is no repetition
+    for _ in range(2):  # the second message is not a repetition
         page.run("document.getElementById('said').textContent = ''")
         page.click("test")
         page.wait(lambda: page.text("said"))
@@ -166,7 +166,7 @@ def test_a_test_message(page: Browser) -> None:
 
 
 def test_fields_for_signing_in(page: Browser) -> None:
-    """Each platform has its own words; what is typed goes with the request and out of the form."""
+    """Each platform has its own labels; what is typed is sent with the request and removed from the form."""
     look = "return ['channel-label', 'token-label'].map((id) => document.getElementById(id).textContent)"
     labels = lambda: page.run(look)  # noqa: E731
     assert labels() == ["Channel name", "OAuth token"] and not page.shown("token")
@@ -190,7 +190,7 @@ def test_fields_for_signing_in(page: Browser) -> None:
 
 
 def test_connections(browser: Browser, tmp_path: Path) -> None:
-    """A platform that is not there: the connection waits and says so, until it is stopped."""
+    """A platform that cannot be reached: the connection shows that it waits, until it is stopped."""
     settings = tmp_path / "ishowtts.toml"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody = taken.getsockname()[1]
@@ -258,7 +258,7 @@ def test_an_event_source_of_the_browser_works_too(page: Browser) -> None:
 
 
 def test_a_preview_of_the_overlay(page: Browser, tmp_path: Path) -> None:
-    """A sample message over a background, without sound and without a connection of its own."""
+    """A sample message over a background, without sound and without a connection."""
 
     def inside(script: str) -> object:
         page.driver.switch_to.frame(page.find("sample"))

@@ -1,4 +1,4 @@
-"""The dashboard: the figures of a real server, and reconnecting."""
+"""The dashboard: the numbers of a real server, and reconnecting."""
 
 import signal
 import time
@@ -34,7 +34,7 @@ def test_figures_of_a_real_server(browser: Browser) -> None:
         browser.wait(
             lambda: all("latest" in browser.text(f"plot-{id}-now") for id in ("rtf", "first", "queue", "memory"))
         )
-        browser.open(server.url + "/dashboard")  # the server keeps the hour
+        browser.open(server.url + "/dashboard")  # the server keeps an hour of data
         browser.wait(lambda: "latest" in browser.text("plot-first-now"))
         links = {link.get_attribute("href").removeprefix(server.url) for link in browser.all(".links a")}
         assert links == {"/docs", "/openapi.json", "/metrics", "/overlay"}
@@ -62,7 +62,7 @@ def test_the_workers_of_a_gateway(browser: Browser) -> None:
 
 
 def test_a_dead_server_is_seen_within_five_seconds(browser: Browser) -> None:
-    """One that still takes connections and answers nothing, on the dashboard and on another page."""
+    """A server that accepts connections and does not answer, on the dashboard and on another page."""
     server = Server()
     try:
         for path, shown in (("/dashboard", "lost"), ("/voices", "server")):

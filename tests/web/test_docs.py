@@ -27,7 +27,7 @@ def test_every_operation_is_shown_and_found(browser: Browser, server: Server) ->
     browser.write("search", "/api/tts")
     speak = opened(browser, "POST /api/tts")
     assert "nfe_step" in speak.text and "1 to 64" in speak.text and "required" in speak.text
-    assert "18446744073709551615" in speak.text  # as the file has it, not as a double
+    assert "18446744073709551615" in speak.text  # as the file has it, not rounded to a double
     assert "`" not in browser.text("operations") and speak.find_elements("css selector", "p code")
     browser.check_reading("docs")
 

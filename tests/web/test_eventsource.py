@@ -1,4 +1,4 @@
-"""A browser's own EventSource on the chat's stream, through a proxy that cuts the connection."""
+"""A browser's EventSource on the chat's stream, through a proxy that cuts the connection."""
 
 from __future__ import annotations
 
@@ -99,11 +99,11 @@ def test_it_hears_everything_once_whatever_becomes_of_the_connection(
     assert got("message", "Ann") and got("start", "Ann") and got("audio", "Ann")
     assert (
         httpx.post(chatting.url + "/api/danmaku/pause", timeout=60).status_code == 200
-    )  # audio of a clip that is over is not sent again
+    )  # audio of a clip that has ended is not sent again
     browser.wait(lambda: browser.run("return window.got.at(-1)[2]") is True)
     last = browser.run("return window.got.at(-1)[1]")
     wire.cut()
-    browser.wait(lambda: browser.run("return window.source.readyState") == 0)  # it tries again by itself
+    browser.wait(lambda: browser.run("return window.source.readyState") == 0)  # it reconnects by itself
     say(chatting, "Bob", "While nobody is connected.")
     browser.wait(lambda: got("message", "Bob"))
     assert httpx.post(chatting.url + "/api/danmaku/resume", timeout=60).status_code == 200
@@ -120,4 +120,4 @@ def test_it_hears_everything_once_whatever_becomes_of_the_connection(
     browser.run("window.source.close()")
     until(lambda: httpx.get(chatting.url + "/api/danmaku/status", timeout=60).json()["listeners"] == 0)
     wire.close()
-    browser.open("about:blank").complaints()  # a cut connection is one
+    browser.open("about:blank").complaints()  # a cut connection is an error

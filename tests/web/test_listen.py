@@ -25,7 +25,7 @@ VALUES = {"fp32, nfe 32": 0.1, "fp32, nfe 7": 0.2}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What a sweep leaves: two settings, two sentences; tones stand for speech and tell the settings apart."""
+    """Files of a sweep: two settings, two sentences; tones stand for speech and identify the settings."""
     (tmp_path / "clips").mkdir()
     rows = []
     for i, sentence in enumerate(SENTENCES):

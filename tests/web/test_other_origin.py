@@ -1,4 +1,4 @@
-"""A page of another site that uses OpenAI's client: what a browser lets it send, and what it may read."""
+"""A page of another origin that uses OpenAI's client: what a browser lets it send and read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The overlay against a real server: transparent, in time with what is heard, set by its address, the same for all."""
+"""The overlay with a real server: transparent, in time with the audio, configured by its address, equal for all."""
 
 import itertools
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def chatting() -> Iterator[Server]:
 
 @pytest.fixture
 def idle(chatting: Server) -> Server:
-    """The server with nothing to read."""
+    """The server with an empty queue."""
     for verb in ("resume", "clear", "skip"):
         httpx.post(f"{chatting.url}/api/danmaku/{verb}")
     return chatting
@@ -53,7 +53,7 @@ def test_captions_in_time_with_the_audio(browser: Browser, idle: Server) -> None
     )
     browser.wait(lambda: browser.all(".word.now"))
     assert browser.text("who").split() == ["Ann", "5", "euros"]
-    assert browser.text("words").startswith("Good evening")  # the name is not said twice
+    assert browser.text("words").startswith("Good evening")  # the name is not shown twice
     browser.listen()
     browser.picture("overlay")
     progress = []
@@ -66,7 +66,7 @@ def test_captions_in_time_with_the_audio(browser: Browser, idle: Server) -> None
         assert seen[2] <= 2 * 1.3 * 40 + 1
     said = browser.heard()["blocks"]
     assert said > 10 and progress == sorted(progress) and len(set(progress)) > 4  # one after the other
-    assert browser.run("return document.getElementById('words').textContent") == ""  # hidden and gone
+    assert browser.run("return document.getElementById('words').textContent") == ""  # hidden, then removed
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_name_is_shown_once(
 
 
 def test_blocked_sound_is_said_outside_obs(idle: Server, tmp_path: Path) -> None:
-    """A browser that wants a click first; OBS does not, and shows no such thing to the viewers."""
+    """A browser that needs a click before it plays audio; OBS does not, and its viewers see no such button."""
     driver = chromium(tmp_path / "profile", "--autoplay-policy=document-user-activation-required")
     try:
         browser = Browser(driver)
@@ -131,7 +131,7 @@ def test_settings_come_from_the_address(browser: Browser, idle: Server) -> None:
     first = browser.run("return document.querySelector('.roll').style.transform")
     browser.wait(
         lambda: browser.run("return document.querySelector('.roll').style.transform") not in ("", first)
-    )  # it rolls on
+    )  # it continues to roll
     browser.wait(lambda: not browser.all(".word.now"))
     assert browser.shown("clip")  # for a minute
     assert browser.run("return window.heard") == []  # volume 0: no sound at all
@@ -169,7 +169,7 @@ def test_skipped_is_silent_and_the_next_one_begins(browser: Browser, idle: Serve
 
 
 def quiet(browser: Browser) -> bool:
-    """A while without a single loud block."""
+    """Checks that there is no loud block for some time."""
     before = browser.heard()
     browser.wait(lambda: browser.heard()["time"] > before["time"] + 0.3)
     return bool(browser.heard()["blocks"] == before["blocks"])

@@ -25,7 +25,7 @@ def page(browser: Browser, server: Server) -> Browser:
 
 
 def begun(page: Browser) -> None:
-    """The server's voices and settings are in the form."""
+    """The form has the server's voices and settings."""
     known = "return document.getElementById('steps-value').textContent"
     page.wait(lambda: "demo" in page.text("server") and page.find("voice").get_attribute("value") and page.run(known))
 
@@ -82,7 +82,7 @@ def test_it_speaks_and_is_heard(page: Browser, tmp_path: Path) -> None:
 
 
 def test_what_is_played_is_what_was_made(page: Browser) -> None:
-    """The page's player plays the samples of a streamed request in order, none missing and none twice."""
+    """The page plays all samples of a streamed request once and in order."""
     played, wanted = page.driver.execute_async_script(
         """
         const done = arguments[arguments.length - 1];
@@ -108,7 +108,7 @@ def test_what_is_played_is_what_was_made(page: Browser) -> None:
     played, wanted = np.array(played), np.array(wanted)
     start = int(np.argmax(np.abs(played) > 0)) - 1  # the first sample of a sine is 0
     found = played[start : start + len(wanted)]
-    ramp = 200  # of the level, when play begins
+    ramp = 200  # of the level, when playback begins
     assert np.max(np.abs(found[ramp:] - wanted[ramp:])) < 1e-6
     assert np.all(played[start + len(wanted) :] == 0)
 
@@ -178,7 +178,7 @@ return [...document.querySelectorAll("#advanced [aria-describedby]")].filter((e)
 
 
 def test_solver_and_guidance_go_with_the_request(page: Browser, tmp_path: Path) -> None:
-    """By keyboard alone, each with a hint that is seen; left alone, the server's own settings hold."""
+    """With the keyboard only, each with a visible hint; unchanged controls keep the server's settings."""
     page.run(WATCHED)
 
     def spoken(**fields: str) -> tuple[dict[str, Any], np.ndarray]:
@@ -218,7 +218,7 @@ def test_solver_and_guidance_go_with_the_request(page: Browser, tmp_path: Path) 
 
 
 def test_guidance_without_the_reference(browser: Browser, cloning: Server) -> None:
-    """Offered where the model follows a reference; its third state is the server's own setting."""
+    """Shown when the model uses the reference; its third state is the server's setting."""
     browser.open(cloning.url + "/")
     browser.wait(lambda: browser.find("voice").get_attribute("value"))
     browser.find("advanced").find_element("css selector", "summary").click()
@@ -291,7 +291,7 @@ def test_presets_and_a_link(page: Browser, server: Server) -> None:
 
 
 def test_a_voice_is_picked(page: Browser) -> None:
-    """Searched by language, heard before it is chosen."""
+    """Voices are found by language, and can be played before one is chosen."""
     page.click("browse")
     page.wait(lambda: page.all("#picker[open]"))
     page.write("picker-search", "german")
@@ -307,7 +307,7 @@ def test_a_voice_is_picked(page: Browser) -> None:
 
 @pytest.mark.parametrize(("name", "container"), [("flac", "FLAC"), ("opus", "OGG"), ("mp3", "MP3")])
 def test_other_formats_are_heard_while_they_come(page: Browser, tmp_path: Path, name: str, container: str) -> None:
-    """What is heard and drawn is decoded from the file itself as it grows, and the file is what is downloaded."""
+    """Playback and picture are decoded from the file as it grows, and the same file is downloaded."""
     assert [option.get_attribute("value") for option in page.all("#format option")] == ["wav", "flac", "opus", "mp3"]
     page.choose("format", name)
     page.choose("steps", "4")
@@ -374,7 +374,7 @@ def test_an_error_is_shown_at_its_field(page: Browser) -> None:
     page.wait(lambda: page.shown("voice-error"))
     assert "gone" in page.text("voice-error")
     assert page.find("voice").get_attribute("aria-invalid") == "true"
-    assert all("404" in told for told in page.complaints())  # the browser itself notes the status, nothing else is said
+    assert all("404" in told for told in page.complaints())  # only the browser logs the status
     page.run("document.getElementById('voice').selectedIndex = 0")
     page.run("document.getElementById('text').value = 'a'.repeat(5001)")
     page.find("text").send_keys("b")
@@ -389,7 +389,7 @@ def test_an_error_is_shown_at_its_field(page: Browser) -> None:
 
 
 def test_without_an_audio_worklet(page: Browser, server: Server) -> None:
-    """Pages from another machine without TLS have none: pieces are scheduled instead."""
+    """Pages from another machine without TLS have no AudioWorklet: pieces are scheduled instead."""
     identifier = page.driver.execute_cdp_cmd(
         "Page.addScriptToEvaluateOnNewDocument",
         {"source": "Object.defineProperty(BaseAudioContext.prototype, 'audioWorklet', { value: undefined })"},
@@ -429,6 +429,6 @@ def test_a_key_is_asked_for(browser: Browser) -> None:
         say(browser, "Yes.")
         browser.wait(lambda: finished(browser))
         assert not browser.shown("key-form")
-        browser.open(server.url + "/")  # the tab knows it
+        browser.open(server.url + "/")  # known within this tab
         browser.wait(lambda: browser.find("voice").get_attribute("value"))
         browser.open("about:blank")

@@ -1,4 +1,4 @@
-"""The voices page: recording and uploading from a real browser to a real server, which says why it refuses a clip."""
+"""The voices page: recording and uploading with a real browser and server, and errors of refused clips."""
 
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +13,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from serving import Server
 
 RATE = 24000
-# Loudest level that an audio element really plays, measured behind its decoder until it is loud enough or has ended.
+# The loudest level that an audio element plays, measured behind its decoder until it is loud enough or has ended.
 LISTEN = """
 const [audio, done] = arguments;
 const context = new AudioContext();
@@ -63,7 +63,7 @@ def toast(page: Browser) -> str:
 
 
 def refused(page: Browser, place: str) -> str:
-    """Save; the server's sentence at the field. The browser notes the status on its console."""
+    """Save, and check the server's error at the field. The browser logs the status on its console."""
     page.tell_nothing()
     page.click("save")
     page.wait(lambda: page.shown(place) and page.text(place))
@@ -155,7 +155,7 @@ def test_what_is_wrong_with_a_clip_is_shown_at_its_field(page: Browser, tmp_path
     assert "anna" in refused(page, "id-error")
     page.find("id").send_keys(Keys.ESCAPE)
     page.wait(lambda: not page.shown("editor"))
-    assert page.run("return document.activeElement.id") == "create"  # the focus goes back to where it came from
+    assert page.run("return document.activeElement.id") == "create"  # the focus returns to the button
 
 
 def test_replaces_and_reverts(page: Browser, tmp_path: Path, cloning: Server) -> None:
@@ -197,7 +197,7 @@ def test_only_what_works_is_offered(browser: Browser, server: Server, cloning: S
 
 
 def test_a_preview_is_spoken(browser: Browser, server: Server) -> None:
-    """The voice says a sentence of its own language; it is no clip of the server's."""
+    """The voice speaks a sentence in its language; it is not a clip of the server."""
     browser.open(server.url + "/voices")
     browser.wait(lambda: browser.all("[data-voice]"))
     browser.run(

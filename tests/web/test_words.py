@@ -70,7 +70,9 @@ def test_placeholders_are_the_same() -> None:
 
 
 def test_pages_bring_all_they_need() -> None:
-    """Nothing from elsewhere, no script or style inside the page: they work offline and under a strict policy."""
+    """Pages load nothing from other sites and have no inline script or style, so they work offline with a strict
+    policy.
+    """
     for file in [*WEB.glob("*.html"), *WEB.glob("*.js"), *WEB.glob("*.css")]:
         content = file.read_text()
         assert not re.search(r"(?:src|href|import|from|url)[\s=(\"']*https?://", content), file.name
@@ -81,7 +83,7 @@ def test_pages_bring_all_they_need() -> None:
 
 
 def test_every_reason_has_its_words() -> None:
-    """Why a message was not read is said in words on every page that shows it."""
+    """Every page that shows why a message was not read has a text for each reason."""
     told = set(re.findall(r"^  (\w+): \(\) => t\(", (WEB / "reasons.js").read_text(), re.M))
     assert told == set(CHAT_WORDS["reasons"])
 

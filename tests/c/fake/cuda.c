@@ -1,5 +1,6 @@
-/* NVIDIA's driver as the project uses it, on memory of the processor: device addresses are pointers, a graph is a
- * function with its argument, and everything is done at once. Tests build it as a shared library. */
+/* A stand-in for NVIDIA's driver with the functions that the project uses: device addresses are pointers to host
+ * memory, a graph is a function with its argument, and every call is synchronous. Tests build it as a shared
+ * library. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@ typedef struct fake_graph {
 
 int fake_live; /* streams, page-locked blocks, executable graphs and retained contexts */
 int fake_launches;
-int fake_out_of_memory; /* so many graphs cannot be made ready */
+int fake_out_of_memory; /* graphs whose instantiation is to fail */
 static int current;     /* a context is */
 
 enum { OUT_OF_MEMORY = 2, NO_CONTEXT = 201 };

@@ -1,6 +1,6 @@
-/* A fake of one compiled graph. What it computes is in the file `spec` of its weights folder: "<graph> <inputs>
- * <width> <mode>"; mode "shape" answers with a wrong shape, "fail" fails, "nan" answers NaN. It takes over its inputs,
- * as the real one does. */
+/* A stand-in for one compiled graph. The file `spec` in its weights folder says what it computes: "<graph> <inputs>
+ * <width> <mode>"; mode "shape" returns a wrong shape, "fail" fails, "nan" returns NaN. Like a real graph it takes
+ * ownership of its inputs. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* A fake of libtorch_cpu.so: the same C ABI over plain C tensors, with a count of those alive. Built by the test
- * that loads it. */
+/* A stand-in for libtorch_cpu.so: the same C ABI on plain C tensors, with a count of live ones. The test that loads it
+ * builds it. */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
