@@ -1,13 +1,13 @@
 # The C side on its own: library, server, tests, and the same under sanitizers.
 #   make lib            build/release/lib/libishow.so.0 (the core and the interpreter of $(PYTHON))
 #   make server         build/release/ishowtts-server
-#   make test           cmocka tests of every room
+#   make test           cmocka tests of every module
 #   make asan / tsan    the same tests under ASan+UBSan / TSan
 #   make fuzz           each fuzzer of tests/fuzz for FUZZ_SECONDS (libFuzzer, so it needs clang)
 #   make headers        headers compile alone as C99 -pedantic
 #   make ext            extension modules, build/release/ext/
 #   make install        library, header, server and Python package under $(DESTDIR)$(PREFIX)
-# A new .c file in a room, or tests/c/test_*.c, needs no list edited.
+# A new .c file in a module, or tests/c/test_*.c, needs no list edited.
 
 PYTHON  ?= .venv/bin/python
 VARIANT ?= release
@@ -49,15 +49,15 @@ PY_LIBS    = $(shell $(PYTHON) scripts/build_flags.py embed)
 PY_LIBRARY = $(shell $(PYTHON) scripts/build_flags.py library)
 SERVER_LIBS := $(shell pkg-config --libs libmicrohttpd libcrypto)
 
-ROOMS   := base audio cache flow text kernels model engine net chat platforms store service cluster
-CORE    := $(wildcard $(ROOMS:%=csrc/%/*.c))
+MODULES   := base audio cache flow text kernels model engine net chat platforms store service cluster
+CORE    := $(wildcard $(MODULES:%=csrc/%/*.c))
 BRIDGE  := $(wildcard csrc/bridge/*.c)
 PYEXT   := $(wildcard csrc/pyext/_*.c)
 PYPARTS := $(filter-out $(PYEXT),$(wildcard csrc/pyext/*.c))
 SERVER  := $(filter-out csrc/server/main.c,$(wildcard csrc/server/*.c))
 TESTS   := $(wildcard tests/c/test_*.c)
 HELPERS := $(filter-out $(TESTS),$(wildcard tests/c/*.c))
-HEADERS := include/ishow.h $(wildcard $(foreach r,$(ROOMS) bridge server,csrc/$r/$r.h)) $(addprefix csrc/,base/span.h chat/message.h base/defaults.h text/phones.h store/journal.h store/voice_store.h)
+HEADERS := include/ishow.h $(wildcard $(foreach m,$(MODULES) bridge server,csrc/$m/$m.h)) $(addprefix csrc/,base/span.h chat/message.h base/defaults.h text/phones.h store/journal.h store/voice_store.h)
 obj      = $(1:%.c=$(BUILD)/%.o)
 
 .PHONY: all lib server ext tests test asan tsan headers install clean
@@ -163,7 +163,7 @@ else
 	  grep number_of_executed_units build/fuzz/$$f.log; done
 endif
 fuzzers: $(fuzz_exes)
-# Only the rooms that read what strangers write: others have code for GCC alone.
+# Only the modules that parse untrusted input: others have code for GCC only.
 $(BUILD)/libfuzzed.a: $(call obj,$(wildcard csrc/base/*.c csrc/net/*.c csrc/chat/*.c csrc/platforms/*.c) csrc/engine/characters.c csrc/engine/duration.c)
 	rm -f $@ && $(AR) rcs $@ $^
 $(fuzz_exes): $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/fuzz.o $(BUILD)/libfuzzed.a

@@ -15,12 +15,12 @@ from pathlib import Path
 from common import write_csv
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("base", "kernels")
+MODULES = ("base", "kernels")
 
 
 def main() -> None:
     """Build, run, print, write benchmarks/results/kernels.csv."""
-    rooms = [str(path) for room in ROOMS for path in sorted((ROOT / "csrc" / room).glob("*.c"))]
+    sources = [str(path) for module in MODULES for path in sorted((ROOT / "csrc" / module).glob("*.c"))]
     compiler = [
         os.environ.get("CC", "cc"),
         "-std=gnu11",
@@ -32,10 +32,10 @@ def main() -> None:
         program = Path(folder) / "kernels"
         part = (
             Path(folder) / "kernels.o"
-        )  # the peak alone may use all that this machine has; the rooms choose for themselves
+        )  # the peak alone may use all that this machine has; the library chooses for itself
         source = str(ROOT / "benchmarks" / "kernels.c")
         subprocess.run([*compiler, "-O3", "-march=native", "-ffast-math", "-c", source, "-o", str(part)], check=True)
-        subprocess.run([*compiler, "-O2", str(part), *rooms, "-o", str(program), "-lm", "-lpthread"], check=True)
+        subprocess.run([*compiler, "-O2", str(part), *sources, "-o", str(program), "-lm", "-lpthread"], check=True)
         out = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
     names = ("kernels", "what", "type", "rows", "n", "k", "gflops")
     rows = [dict(zip(names, line.split(","), strict=True)) for line in out.splitlines()]

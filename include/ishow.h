@@ -81,10 +81,10 @@ ISHOW_API const char *ishow_status_name(ishow_status status);
 
 typedef enum ishow_log_level { ISHOW_LOG_DEBUG, ISHOW_LOG_INFO, ISHOW_LOG_WARN, ISHOW_LOG_ERROR } ishow_log_level;
 
-/* Receives lines of the log. room: the part of the library that speaks; request: the id of the request that it is
+/* Receives lines of the log. module: the part of the library that speaks; request: the id of the request that it is
  * about, or NULL; text: one line without a line feed. All are valid during the call. May be called from several threads
  * at once; must not call ishow_log_set_sink. */
-typedef void (*ishow_log_sink)(void *self, ishow_log_level level, const char *room, const char *request,
+typedef void (*ishow_log_sink)(void *self, ishow_log_level level, const char *module, const char *request,
                                const char *text);
 
 /* Sends lines of `least` and above to `sink` from now on. NULL, as at first: none. On return no call of the earlier

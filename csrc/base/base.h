@@ -1,4 +1,4 @@
-/* Functions used by all rooms: errors, live-handle counting, log, clock, memory, UTF-8. Private to the C core. */
+/* Functions used by all modules: errors, live-handle counting, log, clock, memory, UTF-8. Private to the C core. */
 #ifndef ISHOW_BASE_BASE_H
 #define ISHOW_BASE_BASE_H
 
@@ -22,11 +22,11 @@ ISHOW_API void ishow_handle_made(void);
 ISHOW_API void ishow_handle_freed(void);
 
 /* One line to the sink of ishow_log_set_sink. Any thread. Never log a secret. */
-ISHOW_API void ishow_log(ishow_log_level level, const char *room, const char *format, ...)
+ISHOW_API void ishow_log(ishow_log_level level, const char *module, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The same for one request or message of the chat, with its id. */
-ISHOW_API void ishow_log_request(ishow_log_level level, const char *room, const char *id, const char *format, ...)
+ISHOW_API void ishow_log_request(ishow_log_level level, const char *module, const char *id, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* Drops lines below `level` from now on; the sink stays. */
@@ -34,9 +34,10 @@ ISHOW_API void ishow_log_set_level(ishow_log_level level);
 ISHOW_API int ishow_log_level_find(const char *name, ishow_log_level *out); /* "debug", ..., "error"; 0: no such name */
 
 /* A sink for programs: each line is one write, so that lines of several threads do not mix. TEXT, the default: "time
- * level room: id text". JSON: an object with time, level, room, request_id (of a request, up to 71 bytes) and message.
+ * level module: id text". JSON: an object with time, level, module, request_id (of a request, up to 71 bytes) and
+ * message.
  */
-ISHOW_API void ishow_log_to_stderr(void *unused, ishow_log_level level, const char *room, const char *id,
+ISHOW_API void ishow_log_to_stderr(void *unused, ishow_log_level level, const char *module, const char *id,
                                    const char *text);
 typedef enum ishow_log_format { ISHOW_LOG_TEXT, ISHOW_LOG_JSON } ishow_log_format;
 ISHOW_API void ishow_log_set_format(ishow_log_format format);

@@ -73,14 +73,14 @@ static size_t append(char *out, size_t n, const char *text) {
     return n + length;
 }
 
-static void write_json(ishow_log_level level, const char *room, const char *id, const char *message) {
+static void write_json(ishow_log_level level, const char *module, const char *id, const char *message) {
     char line[JSON_MAX];
     size_t n = append(line, 0, "{\"time\":\"");
     n += write_time(line + n, 64);
     n = append(line, n, "\",\"level\":\"");
     n = append(line, n, names[level]);
-    n = append(line, n, "\",\"room\":\"");
-    n = append(line, n, room);
+    n = append(line, n, "\",\"module\":\"");
+    n = append(line, n, module);
     n = append(line, n, "\"");
     if (id) {
         n = append(line, n, ",\"request_id\":");
@@ -119,10 +119,10 @@ static size_t write_visibly(char *out, const char *text) {
     return n;
 }
 
-static void write_text(ishow_log_level level, const char *room, const char *id, const char *message) {
+static void write_text(ishow_log_level level, const char *module, const char *id, const char *message) {
     char line[JSON_MAX];
     size_t n = write_time(line, 64);
-    n += (size_t)sprintf(line + n, " %s %s: ", names[level], room);
+    n += (size_t)sprintf(line + n, " %s %s: ", names[level], module);
     if (id) {
         n += write_visibly(line + n, id);
         line[n++] = ' ';
@@ -133,11 +133,11 @@ static void write_text(ishow_log_level level, const char *room, const char *id, 
     (void)ignored;
 }
 
-void ishow_log_to_stderr(void *unused, ishow_log_level level, const char *room, const char *id, const char *text) {
+void ishow_log_to_stderr(void *unused, ishow_log_level level, const char *module, const char *id, const char *text) {
     char shown[72];
     (void)unused;
     if (id) snprintf(shown, sizeof shown, "%s", id);
-    (atomic_load(&wanted_format) == ISHOW_LOG_JSON ? write_json : write_text)(level, room, id ? shown : NULL, text);
+    (atomic_load(&wanted_format) == ISHOW_LOG_JSON ? write_json : write_text)(level, module, id ? shown : NULL, text);
 }
 
 static pthread_rwlock_t sink_lock = PTHREAD_RWLOCK_INITIALIZER; /* held for reading while the sink is called */
@@ -152,26 +152,26 @@ void ishow_log_set_sink(ishow_log_sink function, void *self, ishow_log_level lea
     pthread_rwlock_unlock(&sink_lock);
 }
 
-static void hand_over(ishow_log_level level, const char *room, const char *id, const char *format, va_list args)
+static void hand_over(ishow_log_level level, const char *module, const char *id, const char *format, va_list args)
     __attribute__((format(printf, 4, 0)));
-static void hand_over(ishow_log_level level, const char *room, const char *id, const char *format, va_list args) {
+static void hand_over(ishow_log_level level, const char *module, const char *id, const char *format, va_list args) {
     char text[LINE_MAX - 128];
     if ((int)level < atomic_load(&minimum) || vsnprintf(text, sizeof text, format, args) < 0) return;
     pthread_rwlock_rdlock(&sink_lock);
-    if (sink) sink(sink_self, level, room, id, text);
+    if (sink) sink(sink_self, level, module, id, text);
     pthread_rwlock_unlock(&sink_lock);
 }
 
-void ishow_log(ishow_log_level level, const char *room, const char *format, ...) {
+void ishow_log(ishow_log_level level, const char *module, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    hand_over(level, room, NULL, format, args);
+    hand_over(level, module, NULL, format, args);
     va_end(args);
 }
 
-void ishow_log_request(ishow_log_level level, const char *room, const char *id, const char *format, ...) {
+void ishow_log_request(ishow_log_level level, const char *module, const char *id, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    hand_over(level, room, id, format, args);
+    hand_over(level, module, id, format, args);
     va_end(args);
 }

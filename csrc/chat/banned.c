@@ -1,8 +1,7 @@
-/* Banned words as people write them who know that they are banned.
- *
- * Both sides are folded first (casefold.c). A word is then compared run by run, a run being one letter and how often it
- * stands: so a letter may be stretched, and between letters there may be signs, pictures or, letter by letter, spaces.
- * Digits, signs and letters of other scripts stand for the letters that they look like. */
+/* Banned words, also when they are disguised. Word and text are case-folded first (casefold.c). They are then
+ * compared by runs, a run being a letter and its number of repetitions: a letter may be repeated, and there may be
+ * signs, emoji or, between single letters, spaces. Digits, signs and letters of other scripts match the letters that
+ * they look like. */
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -12,12 +11,12 @@
 
 enum {
     BUCKETS = 64,
-    STRETCHED = 3,    /* so often a letter is no spelling: "good" is not "god", "goood" is "good" */
-    INSIDE_LEAST = 4, /* letters of a word that is looked for inside others */
-    BESIDE_LEAST = 3, /* letters of what stands beside it there: "hello" and "shell" are other words */
-    AROUND_LEAST = 4, /* letters before it where letters follow too: "therapeutic" is another word */
-    TRIED_MOST =
-        256, /* code points that one comparison looks at: a longer one stands squeezed in the text to be read */
+    STRETCHED = 3,    /* a letter repeated so often is a disguise: "good" is not "god", "goood" is "good" */
+    INSIDE_LEAST = 4, /* least letters of a word that is also found inside other words */
+    BESIDE_LEAST = 3, /* least letters beside it there: "hello" and "shell" are other words */
+    AROUND_LEAST = 4, /* least letters before it when letters follow too: "therapeutic" is another word */
+    TRIED_MOST = 256, /* most code points of one comparison: the text that is read has no longer word, since repetitions
+                         are shortened */
 };
 
 typedef struct run {
@@ -29,10 +28,10 @@ typedef struct word {
     run *runs;
     size_t n, letters;
     int phrase;
-    size_t next; /* of its bucket, one more; 0: none */
+    size_t next; /* next of its bucket, plus one; 0: none */
 } word;
 
-/* Words in one spelling: as they are, or with the letters that they look like. */
+/* Words in one spelling: as written, or with similar letters replaced. */
 typedef struct spelling {
     word *words;
     size_t n, first[BUCKETS];
@@ -50,11 +49,11 @@ struct banned {
 typedef enum kind { LETTER, NOISE, GAP, WALL } kind;
 
 typedef struct token {
-    uint32_t c, other[2]; /* what it may stand for besides; 0: nothing */
+    uint32_t c, other[2]; /* another letter that it may stand for; 0: none */
     kind kind;
 } token;
 
-/* Letters that look like a Latin one. */
+/* Letters of other scripts that look like a Latin one. */
 static uint32_t alike(uint32_t c) {
     static const struct {
         uint32_t from;
@@ -154,7 +153,7 @@ static uint32_t alike(uint32_t c) {
     return c;
 }
 
-/* Letters in boxes and flags, which folding leaves. */
+/* Letters in boxes and flags, which case folding does not change. */
 static uint32_t boxed(uint32_t c) {
     static const uint32_t blocks[] = {0x1F130, 0x1F150, 0x1F170, 0x1F1E6};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
@@ -162,7 +161,7 @@ static uint32_t boxed(uint32_t c) {
     return 0;
 }
 
-/* What a digit or a sign stands for inside a word; *second may be set to another. */
+/* The letter for which a digit or a sign stands inside a word; *second: another one, or unchanged. */
 static uint32_t leet(uint32_t c, uint32_t *second) {
     *second = 0;
     switch (c) {
@@ -213,7 +212,7 @@ typedef struct text {
     size_t n;
 } text;
 
-/* The next one in a direction that is no noise is a letter. */
+/* 1: the next code point in a direction that is not a sign is a letter. */
 static int beside(const text *x, size_t from, size_t begin, size_t end, int forward) {
     size_t k = from;
     do {
@@ -264,21 +263,22 @@ static int read_text(text *x, const char *folded, int with_leet, int *latin) {
 typedef struct attempt {
     const word *w;
     const token *t;
-    size_t n, i;              /* where it stands */
-    size_t piece, real, wild; /* letters since the last gap; letters and stars matched in all */
-    int spaced, whole;        /* gaps were crossed; some piece has more than one letter */
+    size_t n, i;              /* its position */
+    size_t piece, real, wild; /* letters since the last gap; letters and asterisks matched in total */
+    int spaced, whole;        /* there were gaps; some part has more than one letter */
     ishow_chat_strictness level;
 } attempt;
 
 static int dense(uint32_t c) { return code_is_dense(c) && is_significant(c); }
 
-/* The next letter behind signs and, where the word may be spaced, gaps; 0: it is another. */
+/* Moves to the next letter behind signs and, where the word may be spaced, gaps; 0: it does not match. */
 static int step(attempt *a, uint32_t letter) {
     size_t k = a->i;
     int gap = 0;
     for (; k < a->n && (a->t[k].kind == NOISE || (a->t[k].kind == GAP && !a->w->phrase)); k++) {
         if (a->t[k].kind == NOISE) continue;
-        if (dense(letter) && a->t[k].c != ' ' && a->level != ISHOW_CHAT_STRICT) return 0; /* the seam of two clauses */
+        if (dense(letter) && a->t[k].c != ' ' && a->level != ISHOW_CHAT_STRICT)
+            return 0; /* the boundary of two clauses */
         gap = 1;
     }
     if (k >= a->n || !same(letter, &a->t[k])) return 0;
@@ -317,7 +317,7 @@ static int take_gap(attempt *a) {
     return gap && a->i > from;
 }
 
-/* A word ends at i, perhaps as its plural. */
+/* 1: a word ends at i, perhaps in its plural. */
 static int ends(const attempt *a, uint32_t last) {
     size_t i = a->i;
     for (int k = 0; k < 3; k++) {
@@ -380,8 +380,9 @@ int banned_in(const banned *b, const char *folded) {
     for (size_t i = 0; i < b->n; i++)
         if (fold_contains(folded, b->folded[i])) return 1;
     if (b->level == ISHOW_CHAT_EXACT || !b->n) return 0;
-    if (!read_text(&x, folded, 1, &latin)) return 1;   /* no memory: nothing passes unseen */
-    const spelling *s = latin ? &b->alike : &b->plain; /* a text all in Cyrillic is Cyrillic */
+    if (!read_text(&x, folded, 1, &latin))
+        return 1; /* no memory: the text counts as banned, since it cannot be checked */
+    const spelling *s = latin ? &b->alike : &b->plain; /* in a text of Cyrillic only, letters are Cyrillic */
     for (size_t i = 0; latin && i < x.n; i++)
         if (x.t[i].kind == LETTER) x.t[i].c = alike(x.t[i].c);
     for (size_t i = 0; i < x.n && !found; i++) {
@@ -405,7 +406,7 @@ static int add_word(spelling *s, const char *folded, int as_alike) {
     for (size_t i = 0; w->runs && i < x.n; i++) {
         const int letter = x.t[i].kind == LETTER;
         const uint32_t c = !letter ? ' ' : as_alike ? alike(x.t[i].c) : x.t[i].c;
-        if (!letter && x.t[i].kind != GAP) size = -1; /* a sign is part of it: only as it is written */
+        if (!letter && x.t[i].kind != GAP) size = -1; /* it contains a sign: found only as it is written */
         if (size < 0) break;
         w->letters += letter;
         w->phrase |= !letter;
@@ -417,7 +418,8 @@ static int add_word(spelling *s, const char *folded, int as_alike) {
     free(x.t);
     if (!w->runs) return 0;
     while (w->n && w->runs[w->n - 1].letter == ' ') w->n--;
-    if (size < 0 || w->letters < 2) { /* one letter is found as it is written, or everywhere */
+    if (size < 0 ||
+        w->letters < 2) { /* a single letter is found only as it is written, otherwise it would match everywhere */
         free(w->runs);
         *w = (word){0};
         return 1;

@@ -1,4 +1,4 @@
-/* Banned words, also where they are written to be overlooked. */
+/* Banned words, also when they are disguised. */
 #ifndef ISHOW_CHAT_BANNED_H
 #define ISHOW_CHAT_BANNED_H
 
@@ -11,8 +11,8 @@ ishow_status banned_create(banned **out, const ishow_chat_words *words, ishow_ch
                            ishow_error *error);
 void banned_free(banned *b); /* NULL allowed */
 
-/* 1 when one of them stands in a text that fold_text made. Work in proportion to the text, for each word that begins
- * with a letter of it. Any thread. */
+/* 1 when one of them occurs in a text that fold_text made. The time is proportional to the text, for each word that
+ * begins with one of its letters. Any thread. */
 int banned_in(const banned *b, const char *folded);
 
 #endif

@@ -103,7 +103,7 @@ typedef struct ishow_chat_options {
     ishow_chat_words blocklist;         /* logins, names or user ids, alone or as "platform:user" */
     ishow_chat_words rewards;   /* Twitch: read only what was written with one of these channel-point rewards (ids, or
                                    "highlighted"), and what is paid; none: any */
-    ishow_chat_words webhooks;  /* addresses that are told when a clip begins and ends; not for the chat itself */
+    ishow_chat_words webhooks;  /* addresses that are called when a clip begins and ends; not for the chat itself */
     ishow_chat_words mentions;  /* names whose @mention raises the priority, besides the channel's own name */
     ishow_chat_words languages; /* BCP 47; empty: all */
     unsigned roles;             /* roles that are read; 0: all. Paid messages and gifts always pass */
@@ -312,9 +312,10 @@ typedef struct ishow_chat_reader ishow_chat_reader;
  * callback for all readers; NULL: none. */
 ISHOW_API void ishow_chat_on_news(ishow_chat *chat, void (*news)(void *self), void *self);
 
-/* told(self, event, json) is called for every event but audio, under the chat's lock: it must neither wait nor call the
- * chat. Before ishow_chat_run. */
-void ishow_chat_on_event(ishow_chat *chat, void (*told)(void *self, const char *event, const char *json), void *self);
+/* on_event(self, event, json) is called for every event but audio, under the chat's lock: it must neither wait nor call
+ * the chat. Before ishow_chat_run. */
+void ishow_chat_on_event(ishow_chat *chat, void (*on_event)(void *self, const char *event, const char *json),
+                         void *self);
 
 /* ---- several processes, one of which leads ---- */
 /* What is published; pcm: of an audio event, [n], else NULL; until: seconds of the clip that it reaches. */

@@ -13,7 +13,7 @@ void chat_unlock(ishow_chat *c) {
 void chat_publish(ishow_chat *c, const char *event, json_t *object) {
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     if (text) broadcast_publish(c->broadcast, event, text);
-    if (text && c->told) c->told(c->told_self, event, text);
+    if (text && c->on_event) c->on_event(c->on_event_self, event, text);
     free(text);
     json_decref(object);
 }

@@ -242,8 +242,8 @@ typedef struct durable_call durable_call; /* durable.c */
 
 /* ---- a running chat ---- */
 struct ishow_chat {
-    void (*told)(void *self, const char *event, const char *json); /* set before the thread runs */
-    void *told_self;
+    void (*on_event)(void *self, const char *event, const char *json); /* set before the thread runs */
+    void *on_event_self;
     pthread_mutex_t lock;
     ishow_chat_settings *settings; /* own copy of the options */
     ishow_chat_options o;          /* the options in `settings` */

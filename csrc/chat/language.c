@@ -1,6 +1,6 @@
 /* The language of a line of chat: its script and, for Latin letters, its words and their letters.
  *
- * Seven languages are told apart by how likely the trigrams of the line's words are in each, together with lists of
+ * Seven languages are distinguished by how likely the trigrams of the line's words are in each, together with lists of
  * common words; four more by their lists and by letters that only they have. The expected language is kept unless
  * another one is clearly more likely: one short word is no evidence, and neither are names and what chat says in every
  * language. */
@@ -219,8 +219,8 @@ static const char *latin_language(const char *text, const char *otherwise) {
     }
     if (!t.counted) return otherwise;
     const int names = t.words > 1 && t.known[best] < t.words && capitals_of(text) == t.words;
-    const int told = t.known[best] && (t.words > 1 || t.weight >= QUARTERS);
-    int least = told ? KNOWN : t.counted > 1 || t.accented ? SEVERAL : ALONE;
+    const int certain = t.known[best] && (t.words > 1 || t.weight >= QUARTERS);
+    int least = certain ? KNOWN : t.counted > 1 || t.accented ? SEVERAL : ALONE;
     if (names) least = NAMES;
     if (expected < 0) return t.known[best] && !names ? modelled[best] : otherwise;
     return t.penalty[expected] - t.penalty[best] >= least ? modelled[best] : otherwise;

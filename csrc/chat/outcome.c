@@ -1,4 +1,4 @@
-/* How a message ends: it is counted in exactly one way, taken out of the journal, and its end is published. */
+/* The end of a message: it is counted in exactly one way, deleted from the journal, and published. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* How long a text takes to say, before it is said, and the end of a clip that takes longer than it may. */
+/* Estimates the seconds that a text takes to speak, and finds where to end a clip that is too long. */
 #include <math.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -6,11 +6,11 @@
 #include "chat/chat_internal.h"
 #include "engine/duration.h"
 
-static const double SPELLED = 0.23, SIGN = 0.4; /* more than a letter or a mark takes */
+static const double SPELLED = 0.23, SIGN = 0.4; /* more than any letter or mark takes */
 static const double FADE = 0.05, FRAME = 0.02;  /* seconds */
 
 static int is_vowel(uint32_t c) {
-    return c >= 0xC0 || (c && strchr("aeiouyAEIOUY", (int)c)); /* of other letters nobody knows: they are read */
+    return c >= 0xC0 || (c && strchr("aeiouyAEIOUY", (int)c)); /* seconds of a letter of another script */
 }
 static int is_latin(uint32_t c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= 0xC0 && c < 0x250 && c != 0xD7 && c != 0xF7);
@@ -32,7 +32,8 @@ double count_seconds(const char *text, double most, size_t *fits) {
             letters++;
             vowels |= is_vowel(code);
         } else {
-            if (letters > 1 && !vowels) seconds += SPELLED * (double)letters; /* a word without vowels is spelled */
+            if (letters > 1 && !vowels)
+                seconds += SPELLED * (double)letters; /* a word without vowels is spelled letter by letter */
             letters = 0;
             vowels = 0;
         }
@@ -43,7 +44,7 @@ double count_seconds(const char *text, double most, size_t *fits) {
         bytes = (size_t)(p - text);
         if (code_is_dense(code)) good = bytes;
     }
-    if (fits) *fits = seconds <= most ? strlen(text) : good ? good : bytes; /* one long word is cut inside */
+    if (fits) *fits = seconds <= most ? strlen(text) : good ? good : bytes; /* a single long word is cut inside */
     return seconds;
 }
 
@@ -67,7 +68,7 @@ size_t fade_end(float *pcm, size_t from, size_t most, int rate) {
     const size_t back = (size_t)(CLIP_END_SECONDS * rate);
     size_t begin = most > back ? most - back : 0, end = most;
     if (begin < from) begin = from;
-    /* The quietest moment, where it is one: a pause between words. */
+    /* The quietest place, when it is quiet enough to be a pause between words. */
     double loud = 0, least = 0;
     size_t quiet = most;
     for (size_t at = begin; at + frame <= most; at += frame) {

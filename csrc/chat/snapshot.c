@@ -116,9 +116,9 @@ void ishow_chat_on_news(ishow_chat *c, void (*news)(void *self), void *self) {
     broadcast_on_news(c->broadcast, news, self);
 }
 
-void ishow_chat_on_event(ishow_chat *c, void (*told)(void *self, const char *event, const char *json), void *self) {
-    c->told = told;
-    c->told_self = self;
+void ishow_chat_on_event(ishow_chat *c, void (*on_event)(void *self, const char *event, const char *json), void *self) {
+    c->on_event = on_event;
+    c->on_event_self = self;
 }
 
 ishow_status ishow_chat_reader_open(ishow_chat_reader **out, ishow_chat *c, const char *last, ishow_error *error) {

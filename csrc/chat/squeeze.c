@@ -1,4 +1,4 @@
-/* What is written again and again, and numbers that nobody wants to hear to their end. */
+/* Shortens repetitions and long numbers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,16 +7,16 @@
 #include "chat/chat_internal.h"
 
 enum {
-    PERIOD_MAX = 700,     /* longest pattern: the longest text that is read has room for less than three of it */
-    DIGITS_MAX = 12,      /* of a number, before the rest is only counted */
-    GROUPED_MAX = 18,     /* of one with marks in it, such as 1,000,000,000,000, which is read as words */
-    DIGITS_NOTE_MAX = 40, /* code points of what is said about the rest */
+    PERIOD_MAX = 700,     /* longest pattern: the longest text that is read has fewer than three of it */
+    DIGITS_MAX = 12,      /* digits of a number that are read; of the rest the count is read */
+    GROUPED_MAX = 18,     /* the same for a number with separators, such as 1,000,000,000,000, which is read as words */
+    DIGITS_NOTE_MAX = 40, /* code points of the note about the rest */
 };
 
 static int is_digit(uint32_t c) { return utf8proc_category((utf8proc_int32_t)c) == UTF8PROC_CATEGORY_ND; }
 static int is_digit_mark(uint32_t c) { return c == ',' || c == '.' || c == '\'' || c == '_' || c == 0x2019; }
 
-/* 1 when all of it is a number's, which squeezing would make another number. */
+/* 1 when all of it belongs to a number, whose value would change. */
 static int is_number(const uint32_t *c, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (!is_digit(c[i]) && !is_digit_mark(c[i])) return 0;
@@ -29,12 +29,12 @@ static int holds_space(const uint32_t *c, size_t n) {
     return 0;
 }
 
-/* Marks in `gone` what is too much of each run of one period: text whose code points equal those one period before.
- * Every run that is long enough holds one of the places that are `need` apart, so only these are looked at first. */
+/* Marks in `gone` the surplus of each run with one period, that is, text whose code points equal those one period
+ * before. Every run that is long enough contains a multiple of `need`, so only these places are checked first. */
 static int mark_runs(const uint32_t *c, const uint32_t *low, size_t n, size_t period, unsigned char *gone,
                      size_t *steps) {
     const size_t need =
-        period > 1 ? 3 * period - 1 : 3; /* equal ones in a row: four copies, the last without its space */
+        period > 1 ? 3 * period - 1 : 3; /* equal code points in a row: four copies, the last without its space */
     size_t floor = period;
     int found = 0;
     for (size_t at = period + need - 1; at < n; at += need) {
@@ -72,7 +72,7 @@ size_t squeeze_repeats(uint32_t *c, size_t n, size_t *steps) {
     size_t looked = 0;
     if (!low || !gone) goto done;
     for (size_t i = 0; i < n; i++) low[i] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c[i]);
-    /* Short patterns first: "xDxDxD! xDxDxD! ..." is one of what is left of them. */
+    /* Short patterns first: "xDxDxD! xDxDxD! ..." is a pattern of shortened ones. */
     for (size_t period = 1; period <= PERIOD_MAX && 4 * period - 1 <= n; period++)
         if (mark_runs(c, low, n, period, gone, &looked)) n = drop_marked(c, low, gone, n);
 done:
@@ -103,7 +103,7 @@ static const char *note_of(const char *language) {
     return notes[0].note;
 }
 
-/* One past the number that begins at i, how many digits it has, and how many of them are read. */
+/* The index behind the number that begins at i, the number of its digits, and how many of them are read. */
 static size_t number_end(const uint32_t *c, size_t n, size_t i, size_t *digits, size_t *read) {
     size_t marks = 0;
     *digits = 0;
@@ -113,7 +113,7 @@ static size_t number_end(const uint32_t *c, size_t n, size_t i, size_t *digits, 
         else
             marks++;
     const size_t most = marks > 1 ? GROUPED_MAX : DIGITS_MAX;
-    /* two at least are left out: the note speaks of several */
+    /* at least two are left out, since the note has a plural */
     *read = *digits <= most ? *digits : *digits > DIGITS_MAX + 1 ? DIGITS_MAX : DIGITS_MAX - 1;
     return i;
 }

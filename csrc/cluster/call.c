@@ -52,7 +52,7 @@ static call *make(gateway *g, const ishow_request *request, void (*notify)(void 
     if (!u) return NULL;
     ishow_request own = *request;
     if (!own.has_seed) own.seed = ishow_request_seed();
-    own.has_seed = 1; /* whoever speaks it, and however often it is begun */
+    own.has_seed = 1; /* the same for every worker and attempt */
     u->voice = ishow_strdup(request->voice);
     u->request = wire_request(&own);
     if (!u->request || (request->voice && !u->voice)) {
@@ -71,7 +71,7 @@ static call *make(gateway *g, const ishow_request *request, void (*notify)(void 
     return u;
 }
 
-/* The voice that a request means: one that workers have, or one that came over HTTP, *shared. The lock is held. */
+/* The voice of a request: of the workers, or one that came over HTTP (*shared). The lock is held. */
 static ishow_status find_voice(gateway *g, const ishow_request *request, char id[65], json_t **shared,
                                ishow_error *error) {
     char known[320] = "";
@@ -79,7 +79,7 @@ static ishow_status find_voice(gateway *g, const ishow_request *request, char id
     if (!voice && request->voice && (*shared = json_incref(json_object_get(g->shared, request->voice))))
         voice = *shared;
     snprintf(id, 65, "%s", voice ? wire_text(voice, "id") : request->voice ? request->voice : "");
-    if (!g->directory.peers) return ISHOW_OK; /* nobody is there to say so */
+    if (!g->directory.peers) return ISHOW_OK; /* no worker is known yet */
     if (!voice) {
         json_t *all = sharing_voices(g), *one;
         size_t i;

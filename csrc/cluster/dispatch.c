@@ -6,7 +6,7 @@
 
 #include "cluster/gateway.h"
 
-static const double NOBODY_SECONDS = 10; /* that an utterance waits for a worker that could speak it */
+static const double NOBODY_SECONDS = 10; /* for which an utterance waits for a suitable worker */
 static const double RETRY_SECONDS = 0.5; /* after which full or silent workers are asked again */
 
 static json_t *head_of(const gateway *g, const call *u, const char *type) {
@@ -65,7 +65,7 @@ static int in_order(gateway *g, call *u, const json_t *head, double now) {
         u->seq = seq;
         return 1;
     }
-    if (seq <= u->seq) send_ack(g, u, now); /* the last one was lost */
+    if (seq <= u->seq) send_ack(g, u, now); /* the last acknowledgement was lost */
     return 0;
 }
 
@@ -105,7 +105,7 @@ static void take_piece(gateway *g, call *u, const json_t *head, const unsigned c
     u->progress = wire_number(head, "progress");
     const double model = u->reader.timings.model;
     wire_read_timings(json_object_get(head, "timings"), &u->reader.timings);
-    if (u->reader.timings.model < model) u->reader.timings.model = model; /* another worker's clock */
+    if (u->reader.timings.model < model) u->reader.timings.model = model; /* another worker counts from 0 */
     u->refusal = (ishow_error){0};
     take_words(p, json_object_get(head, "words"), (double)u->given / u->reader.timings.sample_rate);
     u->given += p->n;
@@ -122,7 +122,7 @@ static void take_end(gateway *g, call *u, const json_t *head, double now) {
     }
     const int refused =
         u->seq == 1 && (error.status == ISHOW_EBUSY || error.status == ISHOW_ESTATE || error.status == ISHOW_ENOTFOUND);
-    if (refused || error.status == ISHOW_ECANCELLED) { /* nobody here cancelled it: the worker closes down */
+    if (refused || error.status == ISHOW_ECANCELLED) { /* this gateway did not cancel it: the worker shuts down */
         g->refused += refused != 0;
         if (refused) u->refusal = error;
         refuse_worker(u, now);
@@ -133,7 +133,7 @@ static void take_end(gateway *g, call *u, const json_t *head, double now) {
     call_end(g, u, error.status, &error);
 }
 
-/* A message of an utterance that has ended, or of an earlier attempt: its worker need not go on. */
+/* A message of an utterance that has ended, or of an earlier attempt: its worker is to stop. */
 static void stop_stale(gateway *g, const json_t *head) {
     json_t *stop =
         json_pack("{s:s, s:s, s:I, s:I}", "type", "cancel", "gateway", g->id, "utterance",
@@ -168,7 +168,8 @@ void dispatch_event(gateway *g, const json_t *head, const unsigned char *bytes, 
 /* ---- assignment and timers ---- */
 
 static void dispatch(gateway *g, call *u, double now) {
-    if (g->directory.model.sample_rate != u->reader.timings.sample_rate) return; /* another model has come meanwhile */
+    if (g->directory.model.sample_rate != u->reader.timings.sample_rate)
+        return; /* the model of the cluster has changed */
     for (peer *p = g->directory.peers; p; p = p->next) p->mine = 0;
     for (const call *o = g->living; o; o = o->next) {
         peer *p = o->state == CALL_SENT ? directory_find(&g->directory, o->worker) : NULL;
@@ -193,7 +194,7 @@ static void dispatch(gateway *g, call *u, double now) {
     send_request(g, u, now);
 }
 
-/* 1: it has ended, and the lock was released meanwhile. */
+/* Handles timers and assignment of u. 1: it has ended, and the lock was released meanwhile. */
 static int look_after(gateway *g, call *u, double now) {
     ishow_error error;
     if (u->reader.cancelled)
@@ -207,7 +208,8 @@ static int look_after(gateway *g, call *u, double now) {
         if (u->state == CALL_SENT) return 0;
         if (u->refusal.status && !(u->refusal.status == ISHOW_EBUSY && u->accepted)) {
             error = u->refusal;
-        } else if (u->n_refused && now >= u->retry) { /* one that was begun is spoken when there is room */
+        } else if (u->n_refused &&
+                   now >= u->retry) { /* an utterance that was begun waits until a worker has capacity */
             u->n_refused = 0;
             g->dirty = 1;
             return 0;
@@ -221,7 +223,7 @@ static int look_after(gateway *g, call *u, double now) {
         else if (!u->heard && now - u->sent > WIRE_AGAIN)
             send_request(g, u, now);
         else if (u->heard && now - u->heard > WIRE_SILENCE) {
-            refuse_worker(u, now); /* its beats may be missed only a moment later */
+            refuse_worker(u, now); /* its beats may be found missing only later */
             put_back(g, u, "is not heard of", now);
         } else if (u->ack_due || now - u->acknowledged > WIRE_AGAIN)
             send_ack(g, u, now);
@@ -232,7 +234,7 @@ static int look_after(gateway *g, call *u, double now) {
     return 1;
 }
 
-/* While NATS is not connected, silence means nothing: the timers restart. */
+/* While NATS is not connected, silence does not count: restarts the timers. */
 static void forgive(gateway *g, double now) {
     for (peer *p = g->directory.peers; p; p = p->next) p->heard = now;
     for (call *u = g->living; u; u = u->next) {

@@ -37,23 +37,23 @@ typedef struct call {
     /* where it is spoken */
     char worker[WIRE_ID + 1];
     uint64_t attempt;
-    double share;        /* of work, that is done there */
+    double share;        /* the part of `work` that this worker does */
     double progress;     /* of that, 0..1 */
     double sent, heard;  /* the request; anything of this attempt, 0: nothing */
-    double acknowledged; /* when that was said last */
+    double acknowledged; /* when that was acknowledged last */
     uint64_t seq;        /* the last message that came in order */
     uint64_t acked;      /* the last that was acknowledged */
     int ack_due;
-    int accepted; /* by any worker: it is not refused any more */
-    double since; /* it waits for a worker; 0: it does not */
+    int accepted; /* by any worker: from then on it is not refused */
+    double since; /* since when it waits for a worker; 0: it does not */
     char refused[REFUSED_MAX][WIRE_ID + 1];
     size_t n_refused;
-    double retry; /* when these are asked again */
+    double retry; /* when these workers are asked again */
     ishow_error refusal;
     /* what came */
     ishow_buffer piece; /* the beginning of the next one */
     size_t given;       /* samples of all pieces that came */
-    size_t part;        /* where another worker would go on */
+    size_t part;        /* where another worker would continue */
     uint64_t plan;
     float *tail;
     size_t n_tail;
@@ -106,7 +106,7 @@ struct gateway {
 void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, size_t n); /* lock held; takes head */
 void gateway_release(gateway *g);
 
-/* call.c: the functions of an utterance, and what becomes of it. The lock is held where nothing else is said. */
+/* call.c: the functions of an utterance. The lock is held where nothing else is said. */
 ishow_status call_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,
                          ishow_utterance **out, ishow_error *error); /* without the lock, like the next five */
 ishow_status call_next(ishow_utterance *utterance, double timeout, const float **samples, size_t *n,

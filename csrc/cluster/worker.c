@@ -83,7 +83,7 @@ static void send_counted(ishow_worker *w, task *t, json_t *head, const void *byt
     *t->last = p;
     t->last = &p->next;
     t->waiting += p->message.n;
-    t->sent = t->told = ishow_now();
+    t->sent = t->shown_alive = ishow_now();
     publish(w, t, &p->message);
     count(w, &w->bytes, p->message.n);
 }
@@ -100,8 +100,8 @@ static void send_end(ishow_worker *w, task *t, const ishow_error *error) {
 
 static void send_alive(ishow_worker *w, task *t) {
     ishow_buffer message = {0};
-    t->told = ishow_now();
-    if (t->ended) return; /* its end says so */
+    t->shown_alive = ishow_now();
+    if (t->ended) return; /* the end was sent instead */
     json_t *head = head_of(w, t, "alive");
     json_object_set_new(head, "progress", json_real(ishow_utterance_progress(t->utterance)));
     wire_write(&message, head, NULL, 0);
@@ -109,7 +109,7 @@ static void send_alive(ishow_worker *w, task *t) {
     ishow_buffer_free(&message);
 }
 
-/* The next message of the piece at hand; the last one has the place after it, and its tail. */
+/* Sends the next message of the current piece; its last one has the position behind the piece, with the tail. */
 static void send_fragment(ishow_worker *w, task *t) {
     const size_t left = t->n - t->at, n = left < FRAGMENT ? left : FRAGMENT;
     json_t *head = head_of(w, t, "piece");
@@ -144,8 +144,8 @@ static void send_fragment(ishow_worker *w, task *t) {
     t->samples = NULL;
 }
 
-/* As much as the window has room for. */
-static void pump(ishow_worker *w, task *t) {
+/* Sends finished speech until the window is full. */
+static void send_speech(ishow_worker *w, task *t) {
     while (!t->ended && !t->gone && t->waiting < WINDOW) {
         if (t->samples) {
             send_fragment(w, t);
@@ -211,7 +211,7 @@ static void speak(ishow_worker *w, const json_t *head, const unsigned char *byte
     const char *gateway = wire_text(head, "gateway");
     const uint64_t number = wire_whole(head, "utterance"), attempt = wire_whole(head, "attempt");
     task *t = find_task(w, gateway, number);
-    if (t && t->attempt >= attempt) { /* sent again, because nothing was heard of it */
+    if (t && t->attempt >= attempt) { /* a repeated request */
         t->heard = ishow_now();
         if (t->attempt == attempt) send_alive(w, t);
         return;
@@ -287,7 +287,7 @@ static void take_event(ishow_worker *w, const wire_event *e, int waited) {
     } else if (!strcmp(type, "speak")) {
         speak(w, head, bytes, n);
     } else if (!strcmp(type, "leave")) {
-        ishow_log(ISHOW_LOG_INFO, "cluster", "told to leave");
+        ishow_log(ISHOW_LOG_INFO, "cluster", "asked to leave");
         w->leave(w->leave_self);
     } else {
         task *t = find_task(w, wire_text(head, "gateway"), wire_whole(head, "utterance"));
@@ -318,8 +318,8 @@ static void look_after(ishow_worker *w, double now) {
                 publish(w, t, &p->message);
                 count(w, &w->again, 1);
             }
-            t->sent = t->told = now;
-        } else if (now - t->told > WIRE_BEAT) {
+            t->sent = t->shown_alive = now;
+        } else if (now - t->shown_alive > WIRE_BEAT) {
             send_alive(w, t);
         }
     }
@@ -347,7 +347,7 @@ static void *worker_main(void *self) {
                 free(e);
             }
         const double now = ishow_now();
-        for (task *t = w->tasks; t; t = t->next) pump(w, t);
+        for (task *t = w->tasks; t; t = t->next) send_speech(w, t);
         look_after(w, now);
         changed = drop_gone(w);
         if (news || now - w->beat_at >= (changed ? WIRE_NEWS : WIRE_BEAT))

@@ -78,8 +78,8 @@ typedef struct ishow_text_frontend {
      * none; models with named speakers have a token for each. */
     ishow_status (*tokenize)(void *self, const char *ref_text, const char *text, const char *language,
                              const char *voice, ishow_tokens *out, ishow_error *error);
-    /* What the front end tells of its reading, or is told: JSON for JSON, which is the caller's (free()). Verbs are
-     * those of ishowtts.text.frontend.Frontend.ask; EINVAL names the field. Any thread. NULL: it has none. */
+    /* What the front end returns about its reading, or is given: JSON for JSON, which is the caller's (free()). Verbs
+     * are those of ishowtts.text.frontend.Frontend.ask; EINVAL names the field. Any thread. NULL: it has none. */
     ishow_status (*ask)(void *self, const char *verb, const char *json, char **out, ishow_error *error);
     void (*close)(void *self);
 } ishow_text_frontend;

@@ -1,6 +1,6 @@
-/* Text that is spoken while it is written: what callers bring, and how much of it the text thread takes. A part is
- * taken when all before it is spoken, so that what has not begun can still be replaced, and parts are as long as the
- * audio that is ahead of the listener allows. */
+/* Text that comes in pieces: what callers add, and how much of it the text thread takes. A part is taken when
+ * everything before it is spoken, so that text that has not begun can still be replaced. Parts are as long as the audio
+ * ahead of the listener allows. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "engine/internal.h"
 
 static const double UNREAD_SECONDS = 20;  /* audio that waits for its reader before no more is made */
-static const double MARGIN_SECONDS = 0.5; /* of audio that is left to hear when the next part begins to be made */
+static const double MARGIN_SECONDS = 0.5; /* of audio that is left to play when synthesis of the next part starts */
 
 feed *feed_make(const ishow_request *request) {
     feed *f = calloc(1, sizeof *f);
@@ -34,8 +34,8 @@ void feed_free(feed *f) {
 
 /* ---- what is due ---- */
 
-/* Bytes of the front of a text that goes on, by sentences and clauses. A part may take as long to hear as what the
- * listener still has, since it is made meanwhile; a shorter one waits for more text as long as that lasts. */
+/* Bytes at the front of an open text that end with a sentence or clause. A part may last as long as the audio that the
+ * listener still has, since it is synthesised meanwhile; a shorter one waits for more text while that audio lasts. */
 static size_t cut_written(const feed *f, double now, double speed, double first, double limit, double *wake) {
     const ishow_pace ordinary = {.frames_per_unit = 1, .frames_per_second = 1}; /* units are seconds */
     const double left = fmax(f->plays_until - now, 0) * speed, least = ISHOW_EARLY_LEAST * first;
@@ -60,7 +60,8 @@ size_t feed_due(const ishow_utterance *u, double now, double *wake) {
     const double reference = u->voice && u->engine->info.uses_prompt ? u->voice->seconds : 0;
     limit = fmax(limit - reference, ISHOW_CHUNK_SECONDS_MIN) * u->speed;
     const double first = ISHOW_EARLY_SECONDS * u->speed;
-    const size_t over = !f->open || now - f->heard >= f->idle ? f->n : f->flush; /* bytes that wait for nothing */
+    const size_t over =
+        !f->open || now - f->heard >= f->idle ? f->n : f->flush; /* bytes that need not wait for more text */
     if (!over) return cut_written(f, now, u->speed, first, limit, wake);
     const double goal = fmax(ISHOW_EARLY_GROWTH * (f->plays_until - now) * u->speed, first);
     size_t cut = 0;
@@ -166,7 +167,7 @@ ishow_status local_set_text(ishow_utterance *u, const char *text, size_t *kept, 
         own = dropped;
         if (kept) *kept = f->taken;
         changed(u);
-        pthread_cond_broadcast(&u->reader.changed); /* who waits for room */
+        pthread_cond_broadcast(&u->reader.changed); /* wakes callers that wait until their text fits */
     }
     pthread_mutex_unlock(&u->engine->lock);
     free(own);

@@ -43,12 +43,12 @@ typedef struct ishow_engine_head {
     const ishow_engine_kind *kind;
 } ishow_engine_head;
 
-/* What every kind does with a request before anything else: EINVAL with the field. t: the times of its steps,
- * [ISHOW_NFE_MAX + 1] out. */
+/* Checks a request, as every kind does first: EINVAL with the field. t: the times of its steps, [ISHOW_NFE_MAX + 1]
+ * out. */
 ISHOW_API ishow_status ishow_request_check(const ishow_request *request, float *t, ishow_error *error);
 
-/* Then with its voice. asked: its id, NULL for none; found: there is such a voice, or a first one; seconds: of its
- * reference; known: what voices there are, ids with ", " between them. ENOTFOUND; EINVAL with the field. */
+/* Then checks its voice. found: the voice exists; seconds: of its reference; known: ids of all voices with ", " between
+ * them. ENOTFOUND; EINVAL with the field. */
 ISHOW_API ishow_status ishow_request_check_voice(const ishow_request *request, int found, double seconds,
                                                  int uses_prompt, const char *known, ishow_error *error);
 ISHOW_API void ishow_voice_names_add(char *known, size_t n, const char *id); /* as far as there is room */
@@ -56,12 +56,11 @@ ISHOW_API void ishow_voice_names_add(char *known, size_t n, const char *id); /* 
 /* A seed for a request without one: of 53 bits, so that a client that keeps numbers as doubles can give it back. */
 ISHOW_API uint64_t ishow_request_seed(void);
 
-/* About how much a request is, in frames times calls of the model, as admission counts: an ordinary speaker's frames,
- * frames_per_second each. The text is valid UTF-8. */
+/* Estimated work of a request, in frames times calls of the model, for an ordinary speaker. The text is valid UTF-8. */
 ISHOW_API double ishow_request_work(const ishow_request *request, double frames_per_second);
 
-/* Where an utterance of an engine of this process stands after what ishow_utterance_next gave last; `tail` is borrowed
- * like *samples. 0 parts: nothing was given. */
+/* The position of an utterance of an engine of this process behind the last piece that ishow_utterance_next gave;
+ * `tail` is borrowed like *samples. 0 parts: no piece was given. */
 ISHOW_API void ishow_utterance_position(ishow_utterance *utterance, ishow_position *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the text front end says outside of an utterance. It may be asked by any thread. */
+/* Requests to the text front end outside of utterances. Any thread. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Which word is heard when: places in the text that was given travel with the chunks, and get times with the frames. */
+/* Times of words: chunks carry the words' places in the given text, which get times when the frames are known. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +24,12 @@ int words_take(chunk *c, const ishow_reading *r, ishow_span span, size_t offset)
     return 1;
 }
 
-/* By the ends of tokens: word k is heard from the first to the last token that belongs to it. 0: the tokens have other
- * words than the text. */
+/* Sets times by the ends of tokens: word k lasts from its first to its last token. 0: the words of the tokens are not
+ * those of the text. */
 static int place_by_tokens(chunk *c, const size_t *ends, size_t ref_frames, size_t frames) {
     const double all = (double)(frames - ref_frames);
     const size_t n = c->n_tokens - c->n_ref;
-    size_t said = 0, k = 0, begun = 0; /* begun: words before word k of the text */
+    size_t said = 0, k = 0, begun = 0; /* begun: number of words before word k of the text */
     int32_t last = -1;
     for (size_t i = 0; i < c->n_words; i++) said += c->words[i].said;
     for (size_t i = 0; i < n; i++) last = c->token_words[i] > last ? c->token_words[i] : last;

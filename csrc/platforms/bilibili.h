@@ -59,7 +59,7 @@ typedef struct bilibili_room {
     struct {
         uint64_t who;
         int64_t at;                /* seconds since 1970 */
-    } guards[BILIBILI_GUARDS_MAX]; /* bought lately: each is told by up to three commands */
+    } guards[BILIBILI_GUARDS_MAX]; /* bought lately: each comes in up to three commands */
     unsigned next_guard;
     int over; /* the open platform has ended what we opened */
 } bilibili_room;

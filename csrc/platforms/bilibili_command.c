@@ -191,7 +191,9 @@ static void take_interaction(feed *f, const bilibili_room *room, int64_t kind, i
         return;
     }
     bilibili_user(f, &m, room, uid, name);
-    if (uid.size) m.id = feed_format(f, "follow-%.*s", (int)uid.size, uid.data); /* who comes and goes is told once */
+    if (uid.size)
+        m.id = feed_format(f, "follow-%.*s", (int)uid.size,
+                           uid.data); /* a viewer who follows repeatedly is reported once */
     m.system_text = feed_format(f, "%.*s关注了主播", (int)name.size, name.data);
     feed_message(f, &m);
 }

@@ -10,11 +10,11 @@
 
 enum { MICROS_OF_A_GOLD = 1000 }; /* 1000 gold are 1 CNY */
 enum {
-    STAY_SECONDS = 3, /* a click is followed by the next within, where the platform does not say */
+    STAY_SECONDS = 3, /* seconds within which the next click follows, when the platform does not tell */
     STAY_MAX = 10,
-    GRACE_SECONDS = 1,  /* in which COMBO_SEND comes */
-    COMBO_SECONDS = 60, /* longer ones are told in parts */
-    GUARD_SECONDS = 10  /* commands about one purchase come within */
+    GRACE_SECONDS = 1,  /* seconds within which COMBO_SEND follows */
+    COMBO_SECONDS = 60, /* longer combos become several messages */
+    GUARD_SECONDS = 10  /* seconds within which all commands of one purchase come */
 };
 
 /* ---- combos ---- */
@@ -55,7 +55,7 @@ double ishow_bilibili_flush(feed *f, bilibili_room *room, double now) {
 
 static int is(ishow_span text, const char *kept) { return text.size ? span_is(text, kept) : !*kept; }
 
-/* By the platform's id where both have one; else whose gift it is. */
+/* Compares the platform's ids when both have one, else viewer and gift. */
 static bilibili_combo *find(bilibili_room *room, ishow_span id, ishow_span user_id, ishow_span name, ishow_span gift) {
     for (size_t i = 0; i < room->n_combos; i++) {
         bilibili_combo *c = &room->combos[i];
@@ -77,7 +77,7 @@ void bilibili_gift(feed *f, bilibili_room *room, double now, const ishow_chat_me
     if (m->id.size && !feed_first(f, m->id)) return;
     bilibili_combo *c = find(room, combo, m->user_id, m->display_name, m->gift_name);
     if (!c) {
-        if (room->n_combos == BILIBILI_COMBOS_MAX) { /* the one that has waited longest makes room */
+        if (room->n_combos == BILIBILI_COMBOS_MAX) { /* the one that has waited longest is sent first */
             size_t oldest = 0;
             for (size_t i = 1; i < room->n_combos; i++)
                 if (room->combos[i].began < room->combos[oldest].began) oldest = i;
@@ -100,8 +100,8 @@ void bilibili_gift(feed *f, bilibili_room *room, double now, const ishow_chat_me
     c->due = fmin(now + fmin(stay, STAY_MAX) + GRACE_SECONDS, c->began + COMBO_SECONDS);
 }
 
-/* COMBO_SEND: the clicks have stopped, and there were so many. Clicks that came before the connection are in its sum
- * and not in ours: they were never read. */
+/* COMBO_SEND: the clicks have stopped, with their sum. Clicks before our connection are in its sum but not in ours,
+ * since they were not received. */
 static void take_combo(feed *f, bilibili_room *room, const json_t *data) {
     const json_t *id = json_object_get(data, "batch_combo_id");
     bilibili_combo *c =
@@ -252,7 +252,8 @@ static void take_guard_buy(feed *f, bilibili_room *room, const json_t *data) {
                json_object_get(data, "price"));
 }
 
-/* The same in two shapes. A purchase is followed by one of source 2, which the platform's page does not show. */
+/* The same purchase in two commands. A purchase is followed by one of source 2, which the platform's page does not
+ * show. */
 static void take_toast(feed *f, bilibili_room *room, const json_t *data, int second) {
     const json_t *user = second ? json_object_get(data, "sender_uinfo") : data,
                  *guard = second ? json_object_get(data, "guard_info") : data,

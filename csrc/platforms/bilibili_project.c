@@ -1,6 +1,6 @@
-/* A room by the open platform, without cookies: https://open-live.bilibili.com/document describes it. A project of the
- * developer's is opened for the streamer who gave an identity code; it stays open as long as heartbeats come, and names
- * the hosts of the WebSocket and what to say to them. Requests are signed with the access key. */
+/* A room through the open platform, without cookies; see https://open-live.bilibili.com/document. A developer's project
+ * is opened for the streamer of an identity code. It stays open while heartbeats come, and gives the hosts of the
+ * WebSocket and the authentication. Requests are signed with the access key. */
 #include <math.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -87,7 +87,7 @@ static void connect_to_link(ishow_chat_source *s) {
     bilibili_session *b = s->session;
     const size_t n = json_array_size(b->links);
     const char *url = n ? json_string_value(json_array_get(b->links, b->next_host++ % n)) : NULL;
-    /* Names and chat of a stranger's room go over TLS, except to a double. */
+    /* Names and chat of viewers go over TLS, except to a test double. */
     const int plain = url && !strncmp(url, "ws://", 5) && !strncmp(s->options.endpoint, "http://", 7);
     if (!url || (strncmp(url, "wss://", 6) && !plain)) {
         bilibili_project_lost(s);
@@ -122,7 +122,7 @@ static void take_project(ishow_chat_source *s, const json_t *data) {
 }
 
 static void on_started(void *self, long status, const char *fault) {
-    /* Keys, project, code or right that no later try would mend. */
+    /* Errors of keys, project, code or permission, which repeating does not fix. */
     static const int final[] = {4000, 4001, 4002, 4005, 4006, 4007, 4008, 4010, 5004, 5005, 7007, 8002};
     ishow_chat_source *s = self;
     bilibili_session *b = s->session;

@@ -118,7 +118,7 @@ static void take_notification(feed *f, const json_t *event) {
         const int64_t months = json_whole(json_object_get(about, "cumulative_months"));
         if (months) m.months = (int)(months & 0xFFFF);
     } else if (span_is(what, "sub_gift")) {
-        if (json_span(f, json_object_get(about, "community_gift_id")).size) { /* one of many, told already */
+        if (json_span(f, json_object_get(about, "community_gift_id")).size) { /* one of many, reported before */
             f->ignored++;
             return;
         }

@@ -79,7 +79,7 @@ static void keep(char *out, size_t size, ishow_span text) {
 static void take_welcome(ishow_chat_source *s, int which, const json_t *session) {
     twitch_session *t = s->session;
     keep(t->session_id, sizeof t->session_id, json_span(&s->feed, json_object_get(session, "id")));
-    if (t->moves) { /* subscriptions come along; the old socket has told all it had */
+    if (t->moves) { /* subscriptions move along; the old socket has sent everything */
         t->moves = 0;
         websocket_close(&t->sockets[t->current]);
         t->current = which;

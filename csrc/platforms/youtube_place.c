@@ -1,4 +1,4 @@
-/* What people paste: a video's id or any address of it, a channel's id, a @handle, or an address of these. */
+/* Parses a video's id or any of its addresses, a channel's id, a @handle, or an address of these. */
 #include <stdio.h>
 #include <strings.h>
 
@@ -7,7 +7,7 @@
 static const char id_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 static const char handle_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.%";
 
-/* Text up to any of `stops`, of these characters alone. */
+/* Text up to any of `stops`; only these characters are allowed. */
 static int take(const char *text, const char *stops, const char *characters, const char *prefix, char *out,
                 size_t size) {
     const size_t n = strcspn(text, stops);
@@ -18,7 +18,7 @@ static int take(const char *text, const char *stops, const char *characters, con
 
 static int is_channel_id(const char *text) { return !strncmp(text, "UC", 2) && strlen(text) == 24; }
 
-/* 0: it is on another site. */
+/* 0: it is an address of another site. */
 static const char *path_of(const char *url, int *is_short) {
     static const char *const hosts[] = {"www.youtube.com",   "youtube.com",        "m.youtube.com",
                                         "music.youtube.com", "gaming.youtube.com", "www.youtube-nocookie.com",

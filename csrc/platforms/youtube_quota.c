@@ -1,4 +1,4 @@
-/* A key has so many units a day, which begins at midnight Pacific time. */
+/* The units of a key for a day, which begins at midnight Pacific time. */
 #include <math.h>
 #include <time.h>
 
@@ -9,7 +9,7 @@ enum { HOUR = 3600, DAY = 24 * HOUR, PACE_SECONDS_MAX = 60 };
 /* Midnight, UTC, of the n-th Sunday of a month. */
 static int64_t sunday(int year, int month, int n) {
     struct tm first = {.tm_year = year, .tm_mon = month, .tm_mday = 1};
-    const int64_t at = (int64_t)timegm(&first); /* which fills in the day of the week */
+    const int64_t at = (int64_t)timegm(&first); /* mktime computes the day of the week */
     return at + ((7 - first.tm_wday) % 7 + 7 * (n - 1)) * (int64_t)DAY;
 }
 
@@ -24,7 +24,7 @@ static int64_t hours_behind(int64_t now) {
 double ishow_youtube_reset_seconds(int64_t now) {
     const int64_t local = now - hours_behind(now) * HOUR, next = (local / DAY + 1) * DAY;
     int64_t at = next + hours_behind(now) * HOUR;
-    at = next + hours_behind(at) * HOUR; /* the clock may be put forward or back before */
+    at = next + hours_behind(at) * HOUR; /* daylight saving time may begin or end before */
     return (double)(at - now);
 }
 

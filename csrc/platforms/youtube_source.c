@@ -440,7 +440,7 @@ static void start(ishow_chat_source *s) {
 
 static void stop(ishow_chat_source *s) {
     youtube_session *y = s->session;
-    /* A stream that says nothing at all is none. */
+    /* A stream without any data does not work. */
     if (y->asks && y->step == STEP_STREAM && s->state == ISHOW_CHAT_STATE_CONNECTING && !y->objects) y->no_stream = 1;
     y->asks = 0;
     http_end(&y->call);

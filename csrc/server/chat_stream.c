@@ -1,6 +1,6 @@
 /* GET /api/danmaku/stream: the chat's events and audio, as server-sent events or, for a client that asks for an
  * upgrade, over WebSocket. A listener is a reader of the chat's feed and skips what it does not read in time; one that
- * reads nothing at all is dropped by the connection's time-out. */
+ * reads nothing is dropped by the connection's time-out. */
 #include <sys/socket.h>
 
 #include "server/internal.h"

@@ -1,4 +1,4 @@
-/* What a gateway says of its cluster, and how a worker is told to leave. Elsewhere there is nothing at these addresses.
+/* The status of a gateway's cluster, and draining of workers. Other servers have no such endpoints.
  */
 #include "server/internal.h"
 

@@ -61,7 +61,8 @@ typedef struct response_format {
     const char *type;      /* Content-Type; NULL: of the job's audio format */
     void (*begin)(job *j); /* these write to j->out */
     void (*audio)(job *j, const unsigned char *data, size_t n);
-    void (*word)(job *j, const ishow_word *word); /* after the audio of the piece in which it begins; NULL: not told */
+    void (*word)(job *j,
+                 const ishow_word *word); /* after the audio of the piece in which it begins; NULL: not reported */
     void (*end)(job *j);
     void (*fail)(job *j); /* after begin; NULL: the connection breaks */
 } response_format;

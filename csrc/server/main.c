@@ -205,7 +205,7 @@ static void raise_descriptors(unsigned connections) {
                   (unsigned long long)limit.rlim_cur, connections);
 }
 
-/* A worker that is told to leave ends as by SIGTERM, once. */
+/* A worker that is asked to leave ends as after SIGTERM, once. */
 static void leave(stop_request *s, int failed) {
     pthread_mutex_lock(&s->lock);
     const int first = !s->asked && !s->failed;

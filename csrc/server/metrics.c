@@ -110,7 +110,7 @@ static void write_engine(ishow_buffer *out, ishow_engine *engine) {
     prometheus_one(out, "cache_hits_total", "counter", "Lookups of cached tensors that hit.", (double)s.cache.hits);
     prometheus_one(out, "cache_misses_total", "counter", "Lookups of cached tensors that missed.",
                    (double)s.cache.misses);
-    prometheus_one(out, "cache_evictions_total", "counter", "Cached tensors that left for want of room.",
+    prometheus_one(out, "cache_evictions_total", "counter", "Cached tensors that were evicted.",
                    (double)s.cache.evictions);
     prometheus_one(out, "cache_bytes", "gauge", "Bytes of cached tensors.", (double)s.cache.bytes);
     prometheus_one(out, "cache_entries", "gauge", "Cached tensors.", (double)s.cache.entries);

@@ -30,7 +30,7 @@ void notify(const char *format, ...) {
     const socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(place));
     const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || sendto(fd, message, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&address, length) < 0)
-        ishow_log(ISHOW_LOG_DEBUG, "server", "the service manager was not told: %s", strerror(errno));
+        ishow_log(ISHOW_LOG_DEBUG, "server", "the service manager cannot be notified: %s", strerror(errno));
     if (fd >= 0) close(fd);
 }
 

@@ -78,11 +78,11 @@ static int go_on(ws *w, job *j, const speech_message *m, fault *f) {
         return ishow_fault_set(f, 409, "duplicate_id", "request_id", "A request with the id %s is running.", m->id);
     if (!speech_continue(j, &m->said, &kept, f)) return 0;
     if (m->said.set_text) {
-        ishow_buffer told = {0};
-        ishow_buffer_text(&told, "{\"event\":\"text\",\"request_id\":");
-        ishow_buffer_json_text(&told, m->id);
-        ishow_buffer_format(&told, ",\"kept\":%zu}", kept);
-        send_text(w, &told);
+        ishow_buffer message = {0};
+        ishow_buffer_text(&message, "{\"event\":\"text\",\"request_id\":");
+        ishow_buffer_json_text(&message, m->id);
+        ishow_buffer_format(&message, ",\"kept\":%zu}", kept);
+        send_text(w, &message);
     }
     return 1;
 }

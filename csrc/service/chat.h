@@ -65,7 +65,7 @@ ISHOW_API void ishow_chat_service_metrics(chat_service *d, ishow_buffer *out); /
 /* Reads a chat message from a JSON body; its strings are owned by root. 0: fault set. */
 int ishow_chat_service_parse(const json_t *root, ishow_chat_message *out, fault *f);
 
-/* ---- for the files of this room ---- */
+/* ---- for the files of service/ ---- */
 typedef struct connection connection;
 typedef struct platform_thread platform_thread;
 struct chat_service {

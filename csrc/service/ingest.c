@@ -1,5 +1,5 @@
-/* What other programs call a message is read tolerantly: a field that is missing or of another type is not there. Only
- * a message without words, money or name is nothing to read. */
+/* Reads messages of other programs tolerantly: a field of another type counts as missing. Only a message without text,
+ * money and name is ignored. */
 #include "service/ingest.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@ static ishow_span text_of(const json_t *value) {
                                  : (ishow_span){NULL, 0};
 }
 
-/* The first of the names that is a text. */
+/* The first of the named members that is a string. */
 static ishow_span first_text(const json_t *object, const char *const *names) {
     for (; *names; names++) {
         const ishow_span text = text_of(json_object_get(object, *names));
@@ -33,7 +33,7 @@ static void copy(char *out, size_t size, ishow_span text) {
     out[n] = '\0';
 }
 
-/* A text or a number as the id; else one of our own. */
+/* A string or a number as the id; else a new id. */
 static void take_id(ingested *i, const json_t *value) {
     static _Atomic unsigned long long made;
     if (json_is_integer(value))
@@ -99,7 +99,7 @@ static void take_donation(ingested *i, const char *text) {
     }
 }
 
-/* Words out of HTML: tags go, a picture with them, and the five entities that every page writes are characters. */
+/* Text of HTML: tags and pictures are removed, and the five common entities are decoded. */
 static void add_html(ishow_buffer *out, ishow_span html) {
     static const struct {
         const char *name, *text;
@@ -125,7 +125,7 @@ static void add_html(ishow_buffer *out, ishow_span html) {
     }
 }
 
-/* Paid, a gift, or words. */
+/* Its kind: paid, a gift, or text. */
 static void settle(ishow_chat_message *m) {
     if (m->gift_name.size) {
         m->kind = ISHOW_CHAT_KIND_GIFT;
@@ -226,7 +226,7 @@ static int read_socialstream(const json_t *root, ingested *i, fault *f) {
     if (json_is_true(json_object_get(root, "moderator"))) m->roles |= ISHOW_CHAT_ROLE_MODERATOR;
     if (json_is_true(json_object_get(root, "host"))) m->roles |= ISHOW_CHAT_ROLE_BROADCASTER;
     if (json_string_length(json_object_get(root, "membership"))) m->roles |= ISHOW_CHAT_ROLE_MEMBER;
-    /* An event's words are the program's own sentence. */
+    /* The text of an event is a sentence of the program. */
     if (json_string_length(event) || json_is_true(event)) {
         m->system_text = m->text;
         m->text = (ishow_span){NULL, 0};

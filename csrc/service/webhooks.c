@@ -40,7 +40,7 @@ static void on_answered(void *self, long status, const char *fault) {
         ishow_log(ISHOW_LOG_WARN, "chat", "a webhook was not taken: %s (HTTP %ld)", status ? "refused" : fault, status);
 }
 
-/* Sends the oldest event to every address; the next one follows when all have answered, so that none is overtaken. */
+/* Sends the oldest event to every address; the next one is sent when all have answered, so that the order is kept. */
 static void send_next(webhooks *w) {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
     char urls[WEBHOOKS_MAX][WEBHOOK_URL_MAX + 1];
@@ -134,7 +134,7 @@ void webhooks_event(void *self, const char *event, const char *json) {
     pthread_mutex_lock(&w->lock);
     char *text = w->n_urls ? malloc(size) : NULL;
     if (text) {
-        snprintf(text, size, "{\"event\":\"%s\",%s", event, json + 1); /* behind its brace */
+        snprintf(text, size, "{\"event\":\"%s\",%s", event, json + 1); /* behind its opening brace */
         if (w->n_events == WEBHOOK_EVENTS_MAX) {
             free(w->events[w->first]);
             w->first = (w->first + 1) % WEBHOOK_EVENTS_MAX;

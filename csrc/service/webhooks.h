@@ -1,5 +1,5 @@
-/* Tells other programs when a clip begins and ends: a POST of the event's JSON to each address, by a thread of its own,
- * so that nobody who is slow holds up the chat. */
+/* Notifies other programs when a clip begins and ends: POSTs the event's JSON to each address, on a separate thread, so
+ * that a slow address does not delay the chat. */
 #ifndef ISHOW_SERVICE_WEBHOOKS_H
 #define ISHOW_SERVICE_WEBHOOKS_H
 
@@ -12,9 +12,9 @@ typedef struct webhooks webhooks;
 /* Runs until it is freed, idle while there is no address. NULL: no memory or thread. */
 webhooks *webhooks_create(void);
 void webhooks_free(webhooks *w); /* events not yet sent are lost. NULL allowed */
-/* From now on these; further and longer ones than allowed are left out. Any thread. */
+/* Sets the addresses; those beyond the limits of number and length are left out. Any thread. */
 void webhooks_set(webhooks *w, const ishow_chat_words *urls);
-/* For ishow_chat_on_event: copies `start` and `end`. The oldest go when WEBHOOK_EVENTS_MAX wait. */
+/* For ishow_chat_on_event: copies `start` and `end`. When WEBHOOK_EVENTS_MAX wait, the oldest is dropped. */
 void webhooks_event(void *w, const char *event, const char *json);
 
 #endif

@@ -33,7 +33,7 @@ _COUNTERS = (  # name, help, key of the engine's statistics
     ("backend_swaps", "Backends swapped in.", "swaps"),
     ("cache_hits", "Lookups of cached tensors that hit.", "cache_hits"),
     ("cache_misses", "Lookups of cached tensors that missed.", "cache_misses"),
-    ("cache_evictions", "Cached tensors that left for want of room.", "cache_evictions"),
+    ("cache_evictions", "Cached tensors that were evicted.", "cache_evictions"),
 )
 _GAUGES = (
     ("queue_waiting", "Utterances that wait.", "waiting"),

@@ -72,7 +72,7 @@ class _Json(logging.Formatter):
         """A record as a JSON object on one line."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         level = {"WARNING": "warn", "CRITICAL": "error"}.get(record.levelname, record.levelname.lower())
-        line = {"time": moment, "level": level, "room": record.name, "message": super().format(record)}
+        line = {"time": moment, "level": level, "module": record.name, "message": super().format(record)}
         return json.dumps(line, ensure_ascii=False)
 
 

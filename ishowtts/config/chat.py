@@ -110,7 +110,7 @@ class ChatConfig(Section):
         [], description='Twitch: read only messages of these channel-point rewards, by id or "highlighted"; none: all'
     )
     webhooks: list[Webhook] = Field(
-        [], max_length=8, description="addresses that are told when a clip begins and ends; https, or this machine"
+        [], max_length=8, description="addresses that are called when a clip begins and ends; https, or this machine"
     )
     mentions: list[Text] = Field(
         [], description="names whose @mention raises a message's priority, besides the channel's own"

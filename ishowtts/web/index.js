@@ -26,7 +26,7 @@ let ready = false;
 let figures = {}; // of the last speech: {first, total, length, rtf} in seconds, seed
 let voices = [];
 let own = { speed: 1, nfe: 0 }; // the server's settings, which a request leaves out; nfe 0: not known yet
-let wanted = {}; // what the form shall hold, for the choices that the server has not told yet
+let wanted = {}; // what the form shall hold, for choices that the server has not listed yet
 
 // ---- what is shown ----
 

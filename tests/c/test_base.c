@@ -314,7 +314,7 @@ static void test_log_as_json(void **state) {
     assert_string_equal(json_string_value(json_object_get(o, "message")),
                         "a \"quote\", a \\, a\nnewline, \x01, \xef\xbf\xbd\xef\xbf\xbd and \xc3\xa9");
     assert_string_equal(json_string_value(json_object_get(o, "level")), "warn");
-    assert_string_equal(json_string_value(json_object_get(o, "room")), "room");
+    assert_string_equal(json_string_value(json_object_get(o, "module")), "room");
     assert_int_equal(strlen(json_string_value(json_object_get(o, "time"))), 24);
     assert_null(json_object_get(o, "request_id"));
     json_decref(o);

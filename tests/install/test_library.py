@@ -144,7 +144,7 @@ class Error(ctypes.Structure):
     _fields_ = (("status", ctypes.c_int), ("field", ctypes.c_char * 32), ("message", ctypes.c_char * 480))
 lines = []
 SINK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, *[ctypes.c_char_p] * 3)
-sink = SINK(lambda self, level, room, request, text: lines.append((level, room, text)))
+sink = SINK(lambda self, level, module, request, text: lines.append((level, module, text)))
 library.ishow_log_set_sink(sink, None, 0)
 library.ishow_utterance_next.argtypes = [ctypes.c_void_p, ctypes.c_double, *[ctypes.c_void_p] * 3]
 library.ishow_live_handles.restype = ctypes.c_long

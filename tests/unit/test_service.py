@@ -95,7 +95,7 @@ def test_the_log_as_json_names_requests() -> None:
         assert answer.status_code == 200
         assert server.client().get("/healthz", headers={"X-Request-Id": "abc-2"}).status_code == 200
     lines = [json.loads(line) for line in server.log]
-    assert all({"time", "level", "room", "message"} <= set(line) and line["time"].endswith("Z") for line in lines)
+    assert all({"time", "level", "module", "message"} <= set(line) and line["time"].endswith("Z") for line in lines)
     by_request = {line["request_id"]: line for line in lines if "request_id" in line}
     assert {"abc-1", "abc-2"} <= set(by_request) and re.match(r"\S+ 200 ", by_request["abc-1"]["message"])
 
