@@ -23,8 +23,8 @@ from common import write_csv
 
 from ishowtts import Engine
 from ishowtts._engine import DEFAULTS
-from ishowtts.quality import artifacts, mos
-from ishowtts.quality.intelligibility import RESAMPLES, Counts, rates
+from ishowtts.quality import artifacts, bootstrap, mos
+from ishowtts.quality.intelligibility import Counts, rates
 from ishowtts.train.listen import Listener, interval
 
 TEXTS = Path(__file__).parent / "texts"
@@ -56,15 +56,14 @@ def put(row: Row, name: str, value: tuple[float, float, float]) -> None:
 
 def difference(a: Counts, b: Counts, at: int) -> tuple[float, float, float]:
     """Error rate of a minus that of b, paired by line; `at`: column of the errors."""
-    picks = np.random.default_rng(0).integers(len(a), size=(RESAMPLES, len(a)))
+    picks = bootstrap.resamples(len(a))
 
     def rate(counts: Counts) -> npt.NDArray[np.float64]:
         summed = counts[picks].sum(axis=1)
         return np.asarray(summed[:, at] / summed[:, at + 1])
 
-    low, high = np.percentile(rate(a) - rate(b), [2.5, 97.5])
     whole = [float(c[:, at].sum() / c[:, at + 1].sum()) for c in (a, b)]
-    return whole[0] - whole[1], float(low), float(high)
+    return whole[0] - whole[1], *bootstrap.bounds(rate(a) - rate(b))
 
 
 def chat() -> list[Row]:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ishowtts.text import detect, mandarin
 from ishowtts.text.reading import read
 
-RESAMPLES = 2000
-"""Number of bootstrap samples of an interval."""
+from . import bootstrap
+
 Counts = NDArray[np.float64]
 """[sentences, 4]: word errors, words, character errors, characters."""
 
@@ -92,10 +92,9 @@ def errors(text: str, heard: str, language: str | None = None) -> tuple[float, f
 
 def rates(counts: Counts) -> dict[str, tuple[float, float, float]]:
     """Error rates "wer" and "cer" over all sentences, each as (rate, low, high): a 95 % interval by bootstrap."""
-    picks = counts[np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))].sum(axis=1)
+    picks = counts[bootstrap.resamples(len(counts))].sum(axis=1)
     total = counts.sum(axis=0)
     out = {}
     for name, at in (("wer", 0), ("cer", 2)):
-        low, high = np.percentile(picks[:, at] / picks[:, at + 1], [2.5, 97.5])
-        out[name] = (float(total[at] / total[at + 1]), float(low), float(high))
+        out[name] = (float(total[at] / total[at + 1]), *bootstrap.bounds(picks[:, at] / picks[:, at + 1]))
     return out

@@ -18,10 +18,9 @@ from ishowtts.errors import ConfigError
 from ishowtts.extras import MissingPackage, require
 from ishowtts.text import detect
 
-from . import aligned, artifacts, intelligibility, listeners, loudness, mos, similarity, timbre
+from . import aligned, artifacts, bootstrap, intelligibility, listeners, loudness, mos, similarity, timbre
 from .clips import Clip
 
-BOOTSTRAP = 2000
 Row = dict[str, Any]
 
 
@@ -165,9 +164,8 @@ def interval(values: NDArray[np.float64], seed: int = 0) -> Interval:
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
-    picks = np.random.default_rng(seed).integers(len(values), size=(BOOTSTRAP, len(values)))
-    low, high = np.percentile(values[picks].mean(axis=1), [2.5, 97.5])
-    return Interval(float(values.mean()), float(low), float(high), len(values))
+    low, high = bootstrap.bounds(values[bootstrap.resamples(len(values), seed)].mean(axis=1))
+    return Interval(float(values.mean()), low, high, len(values))
 
 
 def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, Interval]:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ishowtts.extras import require
-from ishowtts.quality.measure import BOOTSTRAP, MEASURES
+from ishowtts.quality import bootstrap
+from ishowtts.quality.measure import MEASURES
 
 from .settings import BASELINE, Setting
 
@@ -43,7 +44,7 @@ def _resampled(values: NDArray[np.float64], clusters: NDArray[np.intp]) -> NDArr
     """Bootstrap means over sentences; all seeds of a sentence are drawn together, because they are not independent."""
     count = int(clusters.max()) + 1
     sums, sizes = np.bincount(clusters, values, count), np.bincount(clusters, minlength=count)
-    picks = np.random.default_rng(0).integers(count, size=(BOOTSTRAP, count))
+    picks = bootstrap.resamples(count)
     return np.asarray(sums[picks].sum(axis=1) / sizes[picks].sum(axis=1))
 
 
@@ -67,7 +68,7 @@ def compare(frame: Any, baseline: Setting = BASELINE) -> Any:
             if what == "rtf":
                 loss = (pair["own"] / pair["base"]).to_numpy() - 1
             _, clusters = np.unique(pair.index.get_level_values("sentence"), return_inverse=True)
-            low, high = np.percentile(_resampled(loss, clusters), [2.5, 97.5])
+            low, high = bootstrap.bounds(_resampled(loss, clusters))
             rows.append({
                 "setting": name, "measure": what, "mean": pair["own"].mean(), "baseline": pair["base"].mean(),
                 "difference": loss.mean(), "low": low, "high": high, "pairs": len(pair),

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ishowtts.quality import listeners
-from ishowtts.quality.intelligibility import RESAMPLES, Counts, count, units
+from ishowtts.quality import bootstrap, listeners
+from ishowtts.quality.intelligibility import Counts, count, units
 from ishowtts.text import german, phones
 
 from .align import sphinx_phone
@@ -77,9 +77,8 @@ def interval(values: Values, beside: Values | None = None) -> tuple[float, float
 
     `beside` [N]: the ratio to the mean of these, paired, instead.
     """
-    picks = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    picks = bootstrap.resamples(len(values))
     means, mean = values[picks].mean(axis=1), float(values.mean())
     if beside is not None:
         means, mean = means / beside[picks].mean(axis=1), mean / float(beside.mean())
-    low, high = np.percentile(means, [2.5, 97.5])
-    return mean, float(low), float(high)
+    return mean, *bootstrap.bounds(means)
