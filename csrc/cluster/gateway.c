@@ -15,16 +15,6 @@ static gateway *of(ishow_engine *engine) { return (gateway *)(void *)engine; }
 
 /* ---- the thread ---- */
 
-void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, size_t n) {
-    char subject[WIRE_SUBJECT];
-    ishow_buffer message = {0};
-    wire_subject(subject, id);
-    ishow_buffer_add(&message, subject, strlen(subject) + 1);
-    wire_write(&message, head, bytes, n);
-    if (!message.failed) wire_push(&g->outbox, message.data, message.n);
-    ishow_buffer_free(&message);
-}
-
 static void on_event(void *self, const char *subject, const void *data, size_t n) {
     gateway *g = self;
     (void)subject;
@@ -139,13 +129,6 @@ static void gateway_stats(ishow_engine *engine, ishow_engine_stats *out) {
 static double gateway_busy_for(ishow_engine *engine) {
     (void)engine;
     return 0;
-}
-
-void gateway_release(gateway *g) {
-    if (__atomic_sub_fetch(&g->references, 1, __ATOMIC_ACQ_REL)) return;
-    pthread_cond_destroy(&g->changed);
-    pthread_mutex_destroy(&g->lock);
-    free(g);
 }
 
 static void gateway_free(ishow_engine *engine) {

@@ -102,7 +102,7 @@ struct gateway {
     uint64_t n_questions;
 };
 
-/* gateway.c */
+/* outbox.c */
 void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, size_t n); /* lock held; takes head */
 void gateway_release(gateway *g);
 

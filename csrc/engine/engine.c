@@ -57,6 +57,8 @@ static void dismantle(ishow_engine *engine) {
     ishow_istft_free(engine->istft);
 }
 
+static const ishow_engine_kind local_kind; /* at the end of this file */
+
 ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backend, const ishow_text_frontend *frontend,
                                  const ishow_engine_options *options, ishow_error *error) {
     *out = NULL;
@@ -216,26 +218,26 @@ static void local_stats(ishow_engine *engine, ishow_engine_stats *out) {
     ishow_cache_stats_get(engine->cache, &out->cache);
 }
 
-const ishow_engine_kind local_kind = {.configure = local_configure,
-                                      .free = local_free,
-                                      .info = local_info,
-                                      .prepare_voice = local_prepare_voice,
-                                      .install_voice = local_install_voice,
-                                      .discard_voice = local_discard_voice,
-                                      .remove_voice = local_remove_voice,
-                                      .list_voices = local_list_voices,
-                                      .submit = local_submit,
-                                      .ask_frontend = local_ask_frontend,
-                                      .reading = local_reading,
-                                      .stats = local_stats,
-                                      .busy_for = local_busy_for,
-                                      .next = local_next,
-                                      .cancel = local_cancel,
-                                      .timings = local_timings,
-                                      .progress = local_progress,
-                                      .feed = local_feed,
-                                      .set_text = local_set_text,
-                                      .flush = local_flush,
-                                      .end = local_end,
-                                      .words = local_words,
-                                      .free_utterance = local_free_utterance};
+static const ishow_engine_kind local_kind = {.configure = local_configure,
+                                             .free = local_free,
+                                             .info = local_info,
+                                             .prepare_voice = local_prepare_voice,
+                                             .install_voice = local_install_voice,
+                                             .discard_voice = local_discard_voice,
+                                             .remove_voice = local_remove_voice,
+                                             .list_voices = local_list_voices,
+                                             .submit = local_submit,
+                                             .ask_frontend = local_ask_frontend,
+                                             .reading = local_reading,
+                                             .stats = local_stats,
+                                             .busy_for = local_busy_for,
+                                             .next = local_next,
+                                             .cancel = local_cancel,
+                                             .timings = local_timings,
+                                             .progress = local_progress,
+                                             .feed = local_feed,
+                                             .set_text = local_set_text,
+                                             .flush = local_flush,
+                                             .end = local_end,
+                                             .words = local_words,
+                                             .free_utterance = local_free_utterance};

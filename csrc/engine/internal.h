@@ -211,7 +211,6 @@ size_t feed_due(const ishow_utterance *utterance, double now, double *wake);
 char *feed_take(ishow_utterance *utterance, size_t n);
 
 /* The engine of this process, as engine/kind.h wants it: engine.c, voice.c, utterance.c */
-extern const ishow_engine_kind local_kind;
 void local_info(ishow_engine *engine, ishow_model_info *out);
 ishow_status local_prepare_voice(ishow_engine *engine, const ishow_voice *voice, ishow_prepared_voice **out,
                                  ishow_error *error);

@@ -130,7 +130,7 @@ static ishow_utterance *make(ishow_engine *engine, const ishow_request *request,
         u->resumed = u->admitted = u->delivered = from->part;
         u->resumed_plan = from->plan;
     }
-    u->head.kind = &local_kind;
+    u->head.kind = engine->head.kind;
     u->references = 2; /* the caller's and the list's */
     u->path = (ishow_path){.solver = request->solver,
                            .t = u->t,
@@ -153,11 +153,6 @@ static ishow_utterance *make(ishow_engine *engine, const ishow_request *request,
     u->deadline = request->deadline > 0 ? u->reader.submitted + request->deadline : 0;
     u->reader.timings.seed = u->seed;
     return u;
-}
-
-void ishow_voice_names_add(char *known, size_t n, const char *id) {
-    const size_t used = strlen(known);
-    if (used < n - 1) snprintf(known + used, n - used, "%s%s", used ? ", " : "", id);
 }
 
 ishow_status ishow_request_check_voice(const ishow_request *r, int found, double seconds, int uses_prompt,

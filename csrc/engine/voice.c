@@ -199,3 +199,8 @@ ishow_status local_list_voices(ishow_engine *engine, ishow_voice_entry **out, si
     *n_out = entries ? n : 0;
     return entries ? ISHOW_OK : ishow_fail(error, ISHOW_ENOMEM, "", "no memory for a list of %zu voices", n);
 }
+
+void ishow_voice_names_add(char *known, size_t n, const char *id) {
+    const size_t used = strlen(known);
+    if (used < n - 1) snprintf(known + used, n - used, "%s%s", used ? ", " : "", id);
+}

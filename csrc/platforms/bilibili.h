@@ -70,7 +70,7 @@ ISHOW_API void ishow_bilibili_command(feed *f, bilibili_room *room, double now, 
  * now INFINITY: all of them. */
 ISHOW_API double ishow_bilibili_flush(feed *f, bilibili_room *room, double now);
 
-/* ---- for the files that decode ---- */
+/* ---- for the files that decode: bilibili_fields.c ---- */
 int64_t bilibili_seconds_as_ms(const json_t *value);
 int bilibili_small(const json_t *value, int most);                         /* 0 to most */
 void bilibili_money(ishow_chat_message *m, int64_t units, int64_t micros); /* units of so many millionths of a CNY */

@@ -134,18 +134,6 @@ static json_t *object_of(const char *body, size_t n, fault *f) {
     return root;
 }
 
-int only_strings(json_t *root, const char *const *known, size_t n, fault *f) {
-    const char *field;
-    json_t *value;
-    json_object_foreach(root, field, value) {
-        size_t i = 0;
-        while (i < n && strcmp(field, known[i])) i++;
-        if (i == n) return ishow_fault_set(f, 400, "unknown_field", field, "There is no field of this name.");
-        if (!json_is_null(value) && !json_is_string(value)) return ishow_fault_type(f, field, "a string", value);
-    }
-    return 1;
-}
-
 void ishow_chat_service_not_kept(fault *f) {
     ishow_fault_set(f, 503, "unavailable", "",
                     "The message could not be written to the disk and will not be read: send it again later.");

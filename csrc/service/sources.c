@@ -324,6 +324,18 @@ static int join_channel(chat_service *d, ishow_chat_platform platform, const cha
     return 202;
 }
 
+int only_strings(json_t *root, const char *const *known, size_t n, fault *f) {
+    const char *field;
+    json_t *value;
+    json_object_foreach(root, field, value) {
+        size_t i = 0;
+        while (i < n && strcmp(field, known[i])) i++;
+        if (i == n) return ishow_fault_set(f, 400, "unknown_field", field, "There is no field of this name.");
+        if (!json_is_null(value) && !json_is_string(value)) return ishow_fault_type(f, field, "a string", value);
+    }
+    return 1;
+}
+
 int sources_start(chat_service *d, json_t *root, ishow_buffer *out, fault *f) {
     static const char *const known[] = {"platform", "channel", "token", "login"};
     ishow_chat_platform platform;

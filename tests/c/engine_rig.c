@@ -9,11 +9,15 @@
 
 #include <cmocka.h>
 
+static int rigs;
+static long handles; /* live ones before the first of the rigs that are there */
+
 engine_rig *engine_rig_make(ishow_text_layout layout, int uses_prompt, const ishow_engine_options *options,
                             size_t max_rows, size_t max_frames, float guidance_max) {
     engine_rig *r = calloc(1, sizeof *r);
     assert_non_null(r);
     r->handles = ishow_live_handles();
+    if (!rigs++) handles = r->handles;
     fake_model_init(&r->model);
     r->model.guidance_max = guidance_max;
     fake_text_init(&r->text);
@@ -38,7 +42,7 @@ void engine_rig_free(engine_rig *r) {
     assert_int_equal(r->model.wrong_thread, 0);
     assert_int_equal(r->text.wrong_thread, 0);
     assert_int_equal(r->model.malformed, 0);
-    assert_int_equal(ishow_live_handles(), r->handles);
+    if (!--rigs) assert_int_equal(ishow_live_handles(), handles);
     free(r);
 }
 

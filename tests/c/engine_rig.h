@@ -17,8 +17,8 @@ typedef struct engine_rig {
 engine_rig *engine_rig_make(ishow_text_layout layout, int uses_prompt, const ishow_engine_options *options,
                             size_t max_rows, size_t max_frames, float guidance_max);
 engine_rig *engine_rig_plain(ishow_text_layout layout, int uses_prompt); /* default options, one row per call */
-/* Checks that the fakes were called correctly and that no handle is left. A test that has freed the engine sets it to
- * NULL. */
+/* Checks that the fakes were called correctly and, with the last rig, that no handle is left. A test that has freed the
+ * engine sets it to NULL. */
 void engine_rig_free(engine_rig *r);
 
 ishow_request engine_request(const char *text); /* defaults, seed 7 */

@@ -1,0 +1,22 @@
+/* What utterances of a gateway need of it: its outgoing messages, and references to it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster/gateway.h"
+
+void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, size_t n) {
+    char subject[WIRE_SUBJECT];
+    ishow_buffer message = {0};
+    wire_subject(subject, id);
+    ishow_buffer_add(&message, subject, strlen(subject) + 1);
+    wire_write(&message, head, bytes, n);
+    if (!message.failed) wire_push(&g->outbox, message.data, message.n);
+    ishow_buffer_free(&message);
+}
+
+void gateway_release(gateway *g) {
+    if (__atomic_sub_fetch(&g->references, 1, __ATOMIC_ACQ_REL)) return;
+    pthread_cond_destroy(&g->changed);
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+}
