@@ -108,7 +108,8 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
     mixed = here in ("zh", latin) and here in GRAMMARS and "h" in line.shape and "h" in options.scripts
     either = (main.rules.keys() | other.rules.keys()) - set(LETTERS)
     """Classes of runs that the two languages may read differently."""
-    i, shape = 0, line.shape
+    i, shape, nearest = 0, line.shape, 0
+    letters = [*(found.start() for found in _KNOWN.finditer(shape)), len(shape)] if mixed else []
     seen = _Seen(line) if line.count > _MANY else None
     while i < line.count:
         if shape[i] == " ":
@@ -119,8 +120,11 @@ def read(text: str, language: str | None = None, *, options: Options = DEFAULT) 
         found = seen.before(i) if seen else None
         if found is None:
             grammar = main
-            if mixed and shape[i] in either and _by_chinese(line, i, here == "zh") != (here == "zh"):
-                grammar = other
+            if mixed and shape[i] in either:
+                while letters[nearest] <= i:
+                    nearest += 1
+                if _by_chinese(line, letters, nearest, i, here == "zh") != (here == "zh"):
+                    grammar = other
             found = grammar.find(line, i)
             if seen and not seen.keep(i, found):
                 seen = None
@@ -207,21 +211,19 @@ def _has_words(line: Line, grammar: Grammar) -> bool:
     )
 
 
-def _by_chinese(line: Line, i: int, chinese: bool) -> bool:
-    """Whether the letters nearest to run `i` are Chinese, not Latin; `chinese`: the result where there are none."""
-    shape = line.shape
-    after, stop = i, i + _NEAR
-    while (match := _KNOWN.search(shape, after + 1, stop)) and _belongs(shape, match.start(), chinese):
-        after = match.start()
-    found, after = (match.group(), match.start()) if match else ("", stop)
+def _by_chinese(line: Line, letters: list[int], nearest: int, i: int, chinese: bool) -> bool:
+    """Whether the letters nearest to run `i` are Chinese, not Latin; `chinese`: the result where there are none.
+
+    `letters`: the runs that are Chinese or Latin, and the end of the shape; `nearest`: the first one of them after `i`.
+    """
+    shape, n, stop = line.shape, nearest, i + _NEAR
+    while (after := letters[n]) < stop and _belongs(shape, after, chinese):
+        n += 1
+    found = shape[after] if after < stop else ""
     if found and (shape[after - 1] != " " or shape[after - 2] not in " ,.!?") and (shape[after - 1] not in ",.!?"):
         return found == "h"
-    stop = i - _NEAR + 1 if i >= _NEAR else 0
-    before = shape.rfind("h", stop, i)
-    latin = shape.rfind("a", stop if before < 0 else before, i)
-    if latin > before:
-        before = latin
-    if before >= 0:
+    before = letters[nearest - 1] if nearest else -1
+    if before >= 0 and before > i - _NEAR:
         if shape[before] == "h":
             return True
         return chinese and (before == i - 1 or line.parts[before].isupper())  # a name: "iPhone15", "RTX 4090"
@@ -237,6 +239,7 @@ _new = tuple.__new__  # a fifth of the time of calling the class, which matters 
 _WEAK = ",;:，；：、"
 _STRONG = ".!?。！？…"
 _MARKS = frozenset(_WEAK + _STRONG)
+_PAUSES = _MARKS | frozenset("•·-–—(（)）\n'~")
 _HAN_MARKS = frozenset("，。！？；：、")
 
 
@@ -314,6 +317,9 @@ class _Writer:
 
     def mark(self, i: int, char: str) -> None:
         """Append punctuation, where it follows a word and is no repetition."""
+        if char not in _PAUSES:
+            self.gap = True
+            return
         shape = self.line.shape
         if char == "-" and self.line.before(i) in "ahkx0" and shape[i + 1] in "ahkx0" and shape[i + 1] != "h":
             self.hyphen = True

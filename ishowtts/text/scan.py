@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from . import detect
 from .clean import SOUNDS, SUPERSCRIPTS, clean
@@ -71,17 +72,9 @@ class Line:
         """The cleaned text; the place of each of its characters and of its end in the original, None: the same."""
         runs = _RUN.findall(self.text.translate(_CLASSES))
         self.count = len(runs)
-        self.starts: list[int] = []
-        self.parts: list[str] = []
-        at = 0
-        made = self.text
-        for run in runs:
-            end = at + len(run)
-            self.starts.append(at)
-            self.parts.append(made[at:end])
-            at = end
-        self.starts += [at] * (PAD + 1)
-        self.parts += [""] * PAD
+        made, starts = self.text, [0, *accumulate(map(len, runs))]
+        self.parts = [made[start:end] for start, end in pairwise(starts)] + [""] * PAD
+        self.starts = starts + [len(made)] * PAD
         self.shape = "".join([run[0] for run in runs]) + "\0" * PAD
         self.setting = Setting("en", True, False)
         self.at = 0

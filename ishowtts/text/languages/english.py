@@ -22,6 +22,10 @@ _BEFORE_DATE = frozenset(("on", "since", "until"))
 """Words before two numbers with a stroke between that make them a month and a day."""
 
 
+_DAYS = frozenset(range(13, 32)) - {16, 20, 24, 30}
+"""Numbers after a month and a stroke that are days: nothing is divided into so many parts."""
+
+
 class English(Numbers):
     """The grammar of English."""
 
@@ -198,9 +202,11 @@ class English(Numbers):
             if shape[end] in "/-:0a" or (shape[end] == "." and shape[end + 1] == "0"):
                 return None
             return self.numeric_date(parts[i], sign, parts[i + 2], parts[i + 4], end)
-        if sign == "/" and line.word_before(i) in _BEFORE_DATE and shape[i + 2] == "0" and shape[i + 3] not in "/0a":
+        if sign == "/" and shape[i + 2] == "0" and shape[i + 3] not in "/0a" and not line.computes(i):
             month, day = parts[i], parts[i + 2]
-            if len(month) < 3 and len(day) < 3 and 0 < int(month) < 13 and 0 < int(day) < 32:
+            alone = not line.word_after(i + 3) and len(day) == 2 and int(day) in _DAYS
+            sure = line.word_before(i) in _BEFORE_DATE or alone
+            if sure and len(month) < 3 and len(day) < 3 and 0 < int(month) < 13 and 0 < int(day) < 32:
                 return Found(i + 3, f"{self.month_names[int(month) - 1]} {self.ordinal(day.lstrip('0'))}", "date")
         if sign in " a" and len(parts[i]) < 3 and 0 < int(parts[i]) < 32:
             return self.day_first(line, i)
