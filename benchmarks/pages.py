@@ -1,7 +1,8 @@
 """How soon each page is ready in Chromium, and whether anything moves while it loads.
 
 Ready: from navigation to the end of its scripts and the browser's first idle frame after it, with an empty cache.
-Layout shift: the sum of Chromium's `layout-shift` entries within three seconds (0: nothing moved).
+`load`: processes that wanted the processor meanwhile, ours among them. Layout shift: the sum of Chromium's
+`layout-shift` entries within three seconds (0: nothing moved).
 
     python benchmarks/pages.py [--runs 5]
 """
@@ -9,6 +10,7 @@ Layout shift: the sum of Chromium's `layout-shift` entries within three seconds 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from pathlib import Path
 from chat import Running
 from common import write_csv
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "web"))
 from browsing import Browser, chromium
 
@@ -59,6 +62,7 @@ def main() -> None:
                         "ready_ms_median": round(statistics.median(ready)),
                         "ready_ms_max": round(max(ready)),
                         "layout_shift_max": round(max(shifts), 4),
+                        "load": round(os.getloadavg()[0], 1),
                     }
                 )
                 print(rows[-1])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import struct
 import threading
@@ -88,6 +89,7 @@ def main() -> None:
         "first_audio_ms_max": round(max(firsts), 1),
         "gap_ms_median": round(statistics.median(gaps), 1),
         "gap_ms_max": round(max(gaps), 1),
+        "load": round(os.getloadavg()[0], 1),
         "speech_s": round(1e-3 * statistics.median(lengths), 2),
     }
     print(row)

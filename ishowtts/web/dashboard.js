@@ -56,8 +56,8 @@ function showMetrics() {
   const now = readings.at(-1);
   const first = readings[0];
   const minutes = t("last {time}", { time: duration((now.when - first.when) / 1000) });
-  put("queued", figure(now.one("queue_waiting") ?? 0), small(t("requests waiting for the model")));
-  put("flight", figure(now.one("queue_in_flight") ?? 0), small(t("requests being spoken")));
+  put("queued", figure(now.one("queue_waiting") ?? 0), small(t("waiting for the model")));
+  put("flight", figure(now.one("queue_in_flight") ?? 0), small(t("being spoken")));
   const [made, spent] = [now.since(first, "audio_seconds_total"), now.since(first, "synthesis_seconds_total")];
   const [allMade, allSpent] = [now.one("audio_seconds_total"), now.one("synthesis_seconds_total")];
   put(
