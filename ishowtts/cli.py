@@ -36,6 +36,7 @@ _SHORT = {  # options that are settings
 MODULES = {  # commands with a module of their own, which has `parser(prog)` and `main(arguments, prog)`
     # name: module, extra of the package that it needs, help
     "quantize": ("ishowtts.quantize", "torch", "prepare a model for the precision int8-static"),
+    "export": ("ishowtts.export", "onnx", "write a model for other runtimes: ONNX"),
     "train": ("ishowtts.train", "train", "train a voice from recordings"),
     "quality": ("ishowtts.quality.command", "quality", "measure the quality of speech"),
     "text": ("ishowtts.text.command", "train", "show how a text is read: words, phones, what is left out"),

@@ -320,6 +320,23 @@ def open_engine(
     return engine
 
 
+def open_speaker(config: Config, compile: Literal["background", "wait", "off"] = "off", **model: str) -> Engine:
+    """The engine that a configuration describes, with the voice that speaks alone: the default one, else the first.
+
+    For measurements; a model that needs no voice may have none. Keywords and errors as `open_engine`.
+    """
+    engine = open_engine(config, compile, voices=False, **model)
+    try:
+        for voice in config.load_voices():
+            if config.default_voice in (None, voice.id):
+                engine.add_voice(voice.id, voice.audio, voice.text, voice.language)
+                break
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
 def _read_audio(id: str, path: Path) -> tuple[Samples, int]:
     try:
         samples, sample_rate = _audio.decode(path.read_bytes())

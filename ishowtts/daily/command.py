@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ishowtts._engine import DEFAULTS
 from ishowtts.errors import ConfigError
 from ishowtts.folders import cache_dir
-from ishowtts.options import Parser
+from ishowtts.options import Parser, add_speaker, speaker
 
 from . import doctor, history, timing
 
@@ -27,9 +27,19 @@ ROUNDS = 3
 
 
 def _engine(options: argparse.Namespace, precision: str | None = None) -> Engine:
-    from ishowtts.engine import Engine
+    return _open(options, "off", precision)
 
-    return Engine.load(options.model, precision=precision or options.precision, threads=options.threads, compile="off")
+
+def _open(options: argparse.Namespace, compile: Literal["wait", "off"], precision: str | None = None) -> Engine:
+    from ishowtts.engine import open_speaker
+
+    precision = precision or options.precision
+    return open_speaker(speaker(options), compile, **({} if precision is None else {"precision": precision}))
+
+
+def _model(options: argparse.Namespace) -> str:
+    """The reference of the model that speaks."""
+    return speaker(options).model.name
 
 
 def _about(engine: Engine) -> str:
@@ -91,7 +101,7 @@ def _benchmark(options: argparse.Namespace) -> int:
     from ishowtts.model.source import resolve
 
     precisions = list(PRECISIONS)
-    if calibration.find(resolve(options.model)) is None:
+    if calibration.find(resolve(_model(options))) is None:
         precisions.remove(CALIBRATED)
         print(f"{CALIBRATED} is left out: make a calibration with `ishowtts quantize --calibrate`", file=sys.stderr)
     with ExitStack() as stack:
@@ -116,10 +126,8 @@ def _benchmark(options: argparse.Namespace) -> int:
 
 def _warm_up(options: argparse.Namespace) -> int:
     """Fill the caches that the first start on a machine fills, and speak once."""
-    from ishowtts.engine import Engine
-
     before = time.perf_counter()
-    with Engine.load(options.model, precision=options.precision, threads=options.threads, compile="wait") as engine:
+    with _open(options, "wait") as engine:
         loaded = time.perf_counter() - before
         run = timing.speak(engine, timing.TEXTS["chat line"], 0)
         state, why = engine.compile_state
@@ -135,7 +143,8 @@ def _quality(
 ) -> int:
     from ishowtts.quality import command
 
-    own = ["--model", options.model] + (["--precision", options.precision] if options.precision else [])
+    names = ("config", "model", "voice", "threads", "precision")
+    own = [word for name in names if (value := getattr(options, name)) for word in (f"--{name}", value)]
     return command.run(command.parser(f"ishowtts daily {options.name}").parse_args([*own, *arguments]), report_to)
 
 
@@ -163,7 +172,7 @@ def _record(options: argparse.Namespace, rows: list[Row], worse: list[str]) -> N
         values = [row[name] for row in rows if isinstance(row.get(name), int | float) and math.isfinite(row[name])]
         if values:
             means[name] = sum(values) / len(values)
-    run = history.record(options.model, means, worse)
+    run = history.record(_model(options), means, worse)
     if options.history:
         history.append(options.history, run)
     if worse and options.webhook:
@@ -173,7 +182,7 @@ def _record(options: argparse.Namespace, rows: list[Row], worse: list[str]) -> N
 
 
 def _baseline_path(options: argparse.Namespace) -> Path:
-    name = "".join(c if c.isalnum() else "-" for c in f"{options.model}-{options.precision or 'auto'}")
+    name = "".join(c if c.isalnum() else "-" for c in f"{_model(options)}-{options.precision or 'auto'}")
     return cache_dir() / "baselines" / f"{name}.json"
 
 
@@ -188,8 +197,10 @@ def _profile(options: argparse.Namespace) -> int:
         stages = profile.stages(engine, options.text)
     for name, seconds in stages.items():
         print(f"{name:6} {1e3 * seconds:9.2f} ms {100 * seconds / stages['total']:6.1f} %")
-    print(profile.trace(options.model, options.text, out / "trace.json"))
-    profile.flame_graph(options.model, options.text, out / "flame.svg")
+    print(profile.trace(speaker(options), options.text, out / "trace.json"))
+    names = ("config", "model", "voice")
+    chosen = [word for name in names if (value := getattr(options, name)) for word in (f"--{name}", value)]
+    profile.flame_graph(chosen, options.text, out / "flame.svg")
     print(f"{out}: trace.json (open in ui.perfetto.dev or chrome://tracing), flame.svg")
     return 0
 
@@ -197,7 +208,7 @@ def _profile(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     """Check machine, packages, GPU, model, audio and port, and say how to fix what is wrong."""
     bad = 0
-    for finding in doctor.examine(options.model, options.port):
+    for finding in doctor.examine(speaker(options), options.port):
         print(f"{finding.level:5} {finding.what}" + (f"\n      → {finding.cure}" if finding.cure else ""), flush=True)
         bad += finding.level == "bad"
     return 1 if bad else 0
@@ -210,11 +221,8 @@ def parser(prog: str) -> Parser:
 
     def add(name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         p = commands.add_parser(name, help=(run.__doc__ or "").strip().rstrip("."))
-        p.add_argument(
-            "--model", default="demo", help="demo, a folder, a checkpoint or a hub name (default: %(default)s)"
-        )
+        add_speaker(p)
         p.add_argument("--precision", help="of the model (default: the fastest of fp32 and bf16)")
-        p.add_argument("--threads", type=int, default=0, help="0 takes all cores")
         p.set_defaults(run=run)
         return p
 

@@ -11,12 +11,15 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ishowtts._engine import DEFAULTS
 from ishowtts.errors import IshowError
 from ishowtts.extras import has_torch, installs
 from ishowtts.folders import cache_dir
+
+if TYPE_CHECKING:
+    from ishowtts.config import Config
 
 Level = Literal["good", "note", "bad"]
 MEMORY_MIN = 2 << 30
@@ -101,13 +104,14 @@ def gpu() -> Iterator[Finding]:
         yield Finding("note", "no GPU: the processor speaks")
 
 
-def model(name: str) -> Iterator[Finding]:
-    """Whether a model loads and speaks without faults in the audio."""
-    from ishowtts.engine import Engine
+def model(config: Config) -> Iterator[Finding]:
+    """Whether the model of a configuration loads and speaks without faults in the audio."""
+    from ishowtts.engine import open_speaker
     from ishowtts.quality import artifacts
 
+    name = config.model.name
     try:
-        with Engine.load(name, compile="off") as engine:
+        with open_speaker(config) as engine:
             info = engine.info
             speech = engine.speak("This is a test.", seed=0)
     except IshowError as error:
@@ -152,13 +156,13 @@ def ports(port: int = DEFAULTS["port"]) -> Iterator[Finding]:
             yield Finding("good", f"port {port} is free")
 
 
-def examine(name: str = "demo", port: int = DEFAULTS["port"]) -> Iterator[Finding]:
+def examine(config: Config, port: int = DEFAULTS["port"]) -> Iterator[Finding]:
     """All checks in order; an exception in a check becomes a finding."""
     checks: list[Callable[[], Iterator[Finding]]] = [
         machine,
         packages,
         gpu,
-        lambda: model(name),
+        lambda: model(config),
         audio,
         lambda: ports(port),
     ]

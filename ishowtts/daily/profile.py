@@ -12,6 +12,7 @@ from ishowtts.errors import IshowError
 from ishowtts.extras import require_torch
 
 if TYPE_CHECKING:
+    from ishowtts.config import Config
     from ishowtts.engine import Engine
 
 PY_SPY = "pip install py-spy"
@@ -32,7 +33,7 @@ def stages(engine: Engine, text: str, rounds: int = 5) -> dict[str, float]:
     return total
 
 
-def trace(model: str, text: str, out: Path) -> str:
+def trace(config: Config, text: str, out: Path) -> str:
     """Profile the eager backend with torch's profiler: a table of operators; `out` gets a trace for Perfetto.
 
     MissingPackage: torch is not installed.
@@ -41,12 +42,12 @@ def trace(model: str, text: str, out: Path) -> str:
     import torch
     from torch.profiler import ProfilerActivity, profile
 
-    from ishowtts.engine import Engine
+    from ishowtts.engine import open_speaker
 
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])
     # The model runs on the engine's own thread.
     everywhere = torch._C._profiler._ExperimentalConfig(profile_all_threads=True)
-    with Engine.load(model, backend="eager", compile="off") as engine:
+    with open_speaker(config, backend="eager", precision="auto") as engine:
         engine.speak(text, seed=0)
         with profile(activities=activities, experimental_config=everywhere) as recorded:
             engine.speak(text, seed=0)
@@ -54,8 +55,8 @@ def trace(model: str, text: str, out: Path) -> str:
     return str(recorded.key_averages().table(sort_by="self_cpu_time_total", row_limit=15, max_name_column_width=40))
 
 
-def flame_graph(model: str, text: str, out: Path) -> None:
-    """Write a flame graph (SVG) of a process that speaks, with native frames.
+def flame_graph(options: list[str], text: str, out: Path) -> None:
+    """Write a flame graph (SVG) of `ishowtts speak` with these options, with native frames.
 
     IshowError: py-spy is missing, or it failed, for example because it may not trace a child process.
     """
@@ -63,7 +64,7 @@ def flame_graph(model: str, text: str, out: Path) -> None:
     found = str(own) if own.is_file() else shutil.which("py-spy")
     if found is None:
         raise IshowError(f"a flame graph needs py-spy: {PY_SPY}", status="ENOTFOUND")
-    speech = [sys.executable, "-m", "ishowtts", "speak", text, "--model", model, "-o", "/dev/null", "--format", "wav"]
+    speech = [sys.executable, "-m", "ishowtts", "speak", text, *options, "-o", "/dev/null", "--format", "wav"]
     command = [
         found,
         "record",

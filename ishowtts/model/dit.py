@@ -381,12 +381,12 @@ def speaker_vectors(x: Tensor, tokens: Tensor, first: int) -> Tensor:
 
 def normalise(x: Tensor) -> Tensor:
     """Layer norm over the last dimension, without parameters."""
-    return F.layer_norm(x, x.shape[-1:], eps=1e-6)
+    return F.layer_norm(x, (int(x.shape[-1]),), eps=1e-6)  # an int: tracing for ONNX needs a constant
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Apply the rotary embedding: rotate each pair of channels of x [B,T,H,C] by the angles of cos, sin [T,1,C/2]."""
-    a, b = x.reshape(*x.shape[:-1], -1, 2).unbind(-1)
+    a, b = torch.unflatten(x, -1, (-1, 2)).unbind(-1)
     return torch.stack((a * cos - b * sin, b * cos + a * sin), dim=-1).flatten(-2)
 
 

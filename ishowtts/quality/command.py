@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ishowtts.errors import ConfigError
-from ishowtts.options import Parser
+from ishowtts.options import Parser, add_speaker, speaker
 
 from . import baseline, clips, listeners, report, sources
 from .clips import Clip
@@ -43,7 +43,7 @@ def parser(prog: str) -> Parser:
     )
     p.add_argument("--store", action="store_true", help="write the baseline instead of comparing with it")
     p.add_argument("--key", help="API key of the server")
-    p.add_argument("--model", default="demo", help="model that speaks when no source is given (default: %(default)s)")
+    add_speaker(p)  # that speaks when no source is given
     p.add_argument("--precision", help="of that model")
     p.add_argument("--nfe", type=int, help="steps of that model")
     return p
@@ -56,10 +56,14 @@ def _write(path: str, content: str) -> None:
 
 
 def _spoken(options: argparse.Namespace, sentences: dict[str, str]) -> Iterator[tuple[Clip, Row]]:
-    from ishowtts.engine import Engine
+    from ishowtts.engine import open_speaker
 
+    settings = speaker(options)
+    if options.threads is None:  # waiting threads use processor time, which is measured
+        settings = settings.model_copy(update={"model": settings.model.model_copy(update={"threads": 1})})
     chosen: dict[str, Any] = {} if options.nfe is None else {"nfe": options.nfe}
-    with Engine.load(options.model, precision=options.precision, threads=1, compile="off") as engine:
+    precision = {} if options.precision is None else {"precision": options.precision}
+    with open_speaker(settings, **precision) as engine:
         yield from baseline.spoken(engine, sentences, **chosen)
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tiny import TONE, make
 
-from ishowtts import cli
+from ishowtts import _audio, cli
 from ishowtts._engine import DEFAULTS
 from ishowtts.daily import doctor, timing
 
@@ -91,6 +92,32 @@ def test_regression_stores_and_then_compares(
     stored.write_text(json.dumps(data))
     assert daily("regression") == 1
     assert "length: one has another length" in capsys.readouterr().err
+
+
+def test_a_model_with_a_voice_of_the_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint that clones speaks in every command with the voice that --config gives it."""
+    monkeypatch.setenv("ISHOWTTS_CACHE_DIR", str(tmp_path / "cache"))
+    model = make(tmp_path / "tiny")
+    (tmp_path / "me.wav").write_bytes(_audio.encode(TONE, 24000, "wav"))
+    config = tmp_path / "mine.toml"
+    config.write_text(
+        f'[model]\nname = "{model}"\nbackend = "native"\n'
+        '[[voices]]\nid = "me"\naudio = "me.wav"\ntext = "A steady tone."\n'
+    )
+    (tmp_path / "texts.txt").write_text("one|Yes, we can.\n")
+    mine = ("--config", str(config), "--threads", "1")
+    assert daily("extended", *mine, "--runs", "2", "--text", "Yes.") == 0
+    assert daily("warm-up", *mine) == 0
+    assert daily("doctor", *mine) in (0, 1)
+    shown = capsys.readouterr().out
+    assert "model tiny, backend native" in shown and f"good  model {model} speaks" in shown
+    said = ["quality", *mine, "--texts", str(tmp_path / "texts.txt"), "--measure", "artifacts", "--json", "-"]
+    assert cli.main(said) == 0
+    assert json.loads(capsys.readouterr().out)["clips"]
+    assert daily("extended", "--model", str(model), "--runs", "2", "--text", "Yes.") == 2
+    assert "this model needs one" in capsys.readouterr().err
 
 
 def test_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
