@@ -55,6 +55,7 @@ class _Defaults(TypedDict):
     chat_heartbeat_seconds: float
     chat_bilibili_heartbeat_seconds: float
     chat_bilibili_project_seconds: float
+    chat_last_seconds: float
     chat_reply_seconds: float
     chat_backoff_seconds: float
     chat_backoff_max_seconds: float
