@@ -12,6 +12,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -160,6 +161,7 @@ _reference: Clip | None = None
 
 
 def _start_scoring(groups: Sequence[str], judges: Judges, language: str | None, reference: Clip | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the process that waits ends this one
     global _scorer, _reference
     import torch
 
@@ -217,9 +219,13 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
         with ProcessPoolExecutor(
             workers, context, _start_scoring, (groups, plan.judges, voice.language, reference)
         ) as pool:
-            waiting = [pool.submit(_score, item, judged) for item in todo]
-            for done in _progress(waiting, len(todo), "scoring"):
-                done.result()
+            try:
+                waiting = [pool.submit(_score, item, judged) for item in todo]
+                for done in _progress(waiting, len(todo), "scoring"):
+                    done.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # those that have not begun
+                raise
     return pandas.DataFrame([_row(item, judged, Path(out)) for item in items])
 
 

@@ -83,7 +83,8 @@ def parser(prog: str = "python -m ishowtts.train") -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None, prog: str = "python -m ishowtts.train") -> int:
     """Runs one command line (None: that of the process); returns the exit status.
 
-    0: done. 1: it failed, and stderr says why. A command line that cannot be parsed ends the process with 2.
+    0: done. 1: it failed, and stderr says why. 130: interrupted. A command line that cannot
+    be parsed ends the process with 2.
     """
     p = parser(prog)
     args = p.parse_args(argv)
@@ -107,6 +108,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python -m ishowtts.trai
     except (OSError, ValueError, IshowError) as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"{prog}: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -71,6 +71,7 @@ class Run:
         self.average, self.decay, self.symbols = average, decay, symbols
         self.ema = copy.deepcopy(modules[average]).requires_grad_(False) if average else None
         self.step, self.minutes, self.stopped = 0, 0.0, False
+        self._interrupted = False
         self._sums: dict[str, tuple[float, int]] = {}
         self.rates = {name: [g["lr"] for g in o.param_groups] for name, o in optimizers.items()}
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,10 @@ class Run:
         return min(1.0, (self.step + 1) / WARM_UP) * cosine * (1.0 if self.options.finetune is None else FINE_TUNING)
 
     def steps(self) -> Iterator[int]:
-        """Step numbers until the budget is spent or SIGTERM or SIGINT comes; writes checkpoints as it goes."""
+        """Step numbers until the budget is spent or SIGTERM or SIGINT comes; writes checkpoints as it goes.
+
+        KeyboardInterrupt after SIGINT, when the last checkpoint is written.
+        """
         previous = {s: signal.signal(s, self._stop) for s in (signal.SIGTERM, signal.SIGINT)}
         bar = tqdm(
             total=self.options.steps if self.options.steps is not None else round(self.options.minutes, 1),
@@ -129,6 +133,8 @@ class Run:
             for number, handler in previous.items():
                 signal.signal(number, handler)
         self.save()
+        if self._interrupted:
+            raise KeyboardInterrupt  # what was asked for after this network does not begin
 
     def add(self, **values: float) -> None:
         """Adds values of this step to the means of the next row of the curves."""
@@ -185,7 +191,7 @@ class Run:
         torch._foreach_lerp_(list(mine.values()), [source[k] for k in mine], 1 - decay)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self.stopped = True
+        self.stopped, self._interrupted = True, number == signal.SIGINT
 
 
 def starting_weights(voice: Path, name: str, net: nn.Module, wanted: Sequence[str]) -> dict[str, torch.Tensor]:
