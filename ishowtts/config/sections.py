@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
 
@@ -20,6 +20,10 @@ _MEBIBYTE = 1 << 20
 
 VoiceId = Annotated[str, StringConstraints(pattern=VOICE_ID)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+
+Backend = Literal["auto", "cuda", "native", "package", "eager", "compile"]
+BACKENDS: tuple[str, ...] = get_args(Backend)
+"""Names of the backends, as `Engine.load` takes them."""
 
 
 class Section(BaseModel):
@@ -141,7 +145,7 @@ class ModelSettings(Section):
             description="of weights and products; auto: bf16 where processor or GPU multiply it faster than fp32",
         )
     )
-    backend: Literal["auto", "cuda", "native", "package", "eager", "compile"] = Field(
+    backend: Backend = Field(
         "auto",
         description="cuda: the first NVIDIA GPU; native: the program's own kernels; package: compiled by torch for "
         "this machine, and eager until then; eager: plain PyTorch; compile: torch.compile; auto: cuda for a large "

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ishowtts.config.sections import BACKENDS
 from ishowtts.options import Parser, add_speaker, speaker
 from ishowtts.quality import listeners, sources
 from ishowtts.quality.measure import GROUPS, Judges
@@ -15,12 +16,16 @@ from .run import Plan, sweep
 from .settings import BASELINE, NAMES, OPTIONS, SWITCH, Setting, setting, settings
 
 OUT = "sweep-out"
+REPORT = {"nfe": "5,6,7", "precision": "fp32,bf16,int8-dynamic", "prompt_cache": "off,on"}
+"""The axes of `--report`."""
 
 
 def _axis(name: str) -> str:
     """The help text of an axis."""
     if name == "precision":
         return "precisions of the model"
+    if name == "backend":
+        return f"of {','.join(BACKENDS)}; auto: that of the configuration"
     parts = OPTIONS[name]
     words = "; ".join(part.help for part in parts)
     if len(parts) > 1:
@@ -43,6 +48,8 @@ def parser(prog: str) -> Parser:
     p.add_argument(
         "--skip", action="append", default=[], metavar="FIELD=VALUE,…", help="leave combinations out; may be repeated"
     )
+    axes = " ".join(f"--{name.replace('_', '-')} {values}" for name, values in REPORT.items())
+    p.add_argument("--report", action="store_true", help=f"what a published model is asked for first: {axes}")
     p.add_argument("--baseline", metavar="FIELD=VALUE,…", help=f"what to compare with (default: {BASELINE.name})")
     p.add_argument("--seeds", type=int, default=1, help="seeds for each sentence (default: %(default)s)")
     p.add_argument(
@@ -91,8 +98,12 @@ def plan_of(options: argparse.Namespace) -> Plan:
     texts = sources.texts(options.texts)
     if options.sentences is not None:
         texts = dict(list(texts.items())[: max(options.sentences, 1)])
+    lists = {name: getattr(options, name) for name in NAMES}
+    for name, wanted in REPORT.items():
+        if options.report and lists[name] == str(getattr(Setting(), name)):  # an axis that is given stays
+            lists[name] = wanted
     return Plan(
-        settings(options.skip, **{name: getattr(options, name) for name in NAMES}),
+        settings(options.skip, **lists),
         texts,
         options.seeds,
         speaker(options),

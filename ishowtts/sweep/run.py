@@ -12,11 +12,12 @@ import hashlib
 import json
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from ishowtts.config import Config
     from ishowtts.engine import Engine
 
-FORMAT = 3
+FORMAT = 4
 """Version of the cached files, part of their hashes; increased when their meaning changes."""
 
 
@@ -133,7 +134,26 @@ def _program() -> list[str]:
     return [VERSION, BUILD, sources.hexdigest()]
 
 
-def _items(plan: Plan, voice: Voice, folder: Path, made_by: Mapping[str, Any]) -> list[Item]:
+def _engine_of(one: Setting) -> tuple[str, str]:
+    """What settings that share an engine have in common."""
+    return one.precision, one.backend
+
+
+def _place(backend: str) -> dict[str, str]:
+    """Where an engine with this active backend computes: the backend, the GPU or "cpu", and the machine."""
+    device = "cpu"
+    if backend in ("cuda", "eager", "torch.compile"):
+        import torch
+
+        device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else device
+    name = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    return {"engine": backend, "device": device, "machine": f"{name} x{os.cpu_count()}"}
+
+
+def _items(plan: Plan, voice: Voice, folder: Path, made_by: Mapping[tuple[str, str], Any]) -> list[Item]:
     """The clips of a plan; the sections of the configuration that an engine reads are part of their keys."""
     common = [
         FORMAT,
@@ -142,7 +162,7 @@ def _items(plan: Plan, voice: Voice, folder: Path, made_by: Mapping[str, Any]) -
         plan.config.model_dump(mode="json", include={"model", "sampling", "engine"}),
     ]
     return [
-        Item(one, name, text, seed, _hash([*common, made_by[one.precision], asdict(one), text, seed]), folder)
+        Item(one, name, text, seed, _hash([*common, made_by[_engine_of(one)], asdict(one), text, seed]), folder)
         for name, text in plan.texts.items()
         for seed in range(plan.seeds)
         for one in plan.all_settings
@@ -153,7 +173,8 @@ def _speak(engine: Engine, voice: Voice, item: Item) -> None:
     speech = engine.speak(item.text, voice.id, seed=item.seed, **item.setting.engine)
     _write(item.audio, _audio.encode(speech.samples, speech.sample_rate, "flac"))
     took = {name: speech.timings[name] for name in ("total", "model", "first_audio", "chunks", "retries")}  # type: ignore[literal-required]
-    _write(item.facts, json.dumps({**took, "audio": speech.seconds}).encode())
+    place = _place(engine.info["backend"])
+    _write(item.facts, json.dumps({**took, "audio": speech.seconds, **place}).encode())
 
 
 _scorer: Scorer | None = None
@@ -186,7 +207,8 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
     """Speak and score what is missing of a plan in the folder `out`; a DataFrame with one row for each clip.
 
     Columns: setting (its name) and its fields, sentence, text, seed, the measures of `quality`, model_seconds,
-    total_seconds, first_audio, rtf (total seconds for a second of audio), file. `jobs`: number of processes that
+    total_seconds, first_audio, rtf (total seconds for a second of audio), engine (the backend that ran), device,
+    machine, file, threads (0: all cores). `jobs`: number of processes that
     measure the clips, None: one for each core. IshowError: the model, the voice or a measure cannot be used.
     """
     pandas = require("pandas", "a sweep")
@@ -196,17 +218,18 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
 
     voice = plan.voice
     with ExitStack() as stack:
-        engines = {
-            precision: stack.enter_context(open_engine(plan.config, "off", precision=precision))
-            for precision in dict.fromkeys(one.precision for one in plan.all_settings)
-        }
+        engines = {}
+        for precision, backend in dict.fromkeys(map(_engine_of, plan.all_settings)):
+            used = plan.config.model.backend if backend == "auto" else backend
+            engine = open_engine(plan.config, "off", precision=precision, backend=used)
+            engines[precision, backend] = stack.enter_context(engine)
         made_by = {name: [engine.info["content_hash"], engine.info["backend"]] for name, engine in engines.items()}
         items = _items(plan, voice, folder, made_by)
         todo = [item for item in items if not item.facts.is_file()]
-        for precision in {item.setting.precision for item in todo}:  # the first utterance of a process is slower
-            engines[precision].speak(next(iter(plan.texts.values())), voice.id, seed=0)
+        for kind in {_engine_of(item.setting) for item in todo}:  # the first utterance of a process is slower
+            engines[kind].speak(next(iter(plan.texts.values())), voice.id, seed=0)
         for item in _progress(todo, len(todo), "speaking"):
-            _speak(engines[item.setting.precision], voice, item)
+            _speak(engines[_engine_of(item.setting)], voice, item)
     reference = clips.read(voice.audio, voice.text) if voice.audio is not None else None
     groups = [group for group in plan.groups if group != "similarity" or reference is not None]
     judges = {**asdict(plan.judges), "listener": identity(plan.judges.listener)}
@@ -226,7 +249,7 @@ def sweep(plan: Plan, out: str | Path, *, jobs: int | None = None) -> Any:
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # those that have not begun
                 raise
-    return pandas.DataFrame([_row(item, judged, Path(out)) for item in items])
+    return pandas.DataFrame([{**_row(item, judged, Path(out)), "threads": plan.config.model.threads} for item in items])
 
 
 def _row(item: Item, judged: str, out: Path) -> dict[str, Any]:
@@ -241,4 +264,5 @@ def _row(item: Item, judged: str, out: Path) -> dict[str, Any]:
     row |= {name: value for name, value in scores.items() if name not in ("clip", "text")}
     row |= {"model_seconds": facts["model"], "total_seconds": facts["total"], "first_audio": facts["first_audio"]}
     row["rtf"] = facts["total"] / facts["audio"] if facts["audio"] else np.nan
+    row |= {name: facts[name] for name in ("engine", "device", "machine")}
     return {**row, "file": str(item.audio.relative_to(out))}

@@ -11,7 +11,7 @@ from ishowtts.errors import ConfigError
 from ishowtts.fields import SAMPLING, Field, options, read, read_pair
 
 OPTIONS = options(SAMPLING)
-"""The axes of a sweep besides precision, each with its field, or the two fields of a pair."""
+"""The axes of a sweep besides precision and backend, each with its field, or the two fields of a pair."""
 SWITCH = ("off", "on")
 
 
@@ -23,9 +23,10 @@ def _written(parts: tuple[Field, ...], chosen: tuple[Any, ...]) -> Any:
 
 
 class _Setting:
-    """A setting: `precision`, and a value for each of `OPTIONS` in the notation of the command line."""
+    """A setting: `precision`, `backend`, and a value for each of `OPTIONS` in the notation of the command line."""
 
     precision: str
+    backend: str
 
     if TYPE_CHECKING:
 
@@ -37,6 +38,8 @@ class _Setting:
         """A short name that is unique: precision, steps, and the options that are not at their defaults."""
         own = Setting()
         parts = [self.precision, f"nfe {self.nfe}"]
+        if self.backend != own.backend:
+            parts.append(self.backend)
         for option, fields in OPTIONS.items():
             value = getattr(self, option)
             if option == "nfe" or value == getattr(own, option):
@@ -71,13 +74,15 @@ if TYPE_CHECKING:
         """`_Setting` for type checkers: a frozen, ordered dataclass whose options are keywords."""
 
         precision: str = "fp32"
+        backend: str = "auto"
 
-        def __init__(self, precision: str = "fp32", **options: Any) -> None: ...
+        def __init__(self, precision: str = "fp32", backend: str = "auto", **options: Any) -> None: ...
 else:
     Setting = make_dataclass(
         "Setting",
         [
             ("precision", str, "fp32"),
+            ("backend", str, "auto"),
             *(
                 (option, Any, _written(parts, tuple(part.default for part in parts)))
                 for option, parts in OPTIONS.items()
@@ -101,6 +106,14 @@ def _precision(text: str) -> Iterable[str]:
     return (text,)
 
 
+def _backend(text: str) -> Iterable[str]:
+    from ishowtts.config.sections import BACKENDS
+
+    if text not in BACKENDS:
+        raise ConfigError(f"backend must be among {', '.join(BACKENDS)}, not {text!r}", field="backend")
+    return (text,)
+
+
 def _whole(field: Field, text: str) -> Iterable[int]:
     name = field.option
     low, colon, high = text.partition(":")
@@ -120,14 +133,16 @@ def _whole(field: Field, text: str) -> Iterable[int]:
 def _values(name: str, text: str) -> Iterable[Any]:
     if name == "precision":
         return _precision(text)
+    if name == "backend":
+        return _backend(text)
     parts = OPTIONS[name]
     if len(parts) > 1:
         return (_written(parts, read_pair(parts, text)),)
     return _whole(parts[0], text) if parts[0].kind == "whole" else (_written(parts, (read(parts[0], text),)),)
 
 
-NAMES = ("precision", *OPTIONS)
-"""Names of the axes: precision and `OPTIONS`."""
+NAMES = ("precision", "backend", *OPTIONS)
+"""Names of the axes: precision, backend and `OPTIONS`."""
 
 
 def values(name: str, text: str) -> list[Any]:

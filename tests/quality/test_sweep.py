@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ishowtts import IshowError, cli, config
+from ishowtts import ConfigError, IshowError, cli, config
 from ishowtts.model.native import PRECISIONS
 from ishowtts.sweep import Plan, Setting, compare, pareto, run, settings, verdicts
+from ishowtts.sweep.command import parser, plan_of
 from ishowtts.sweep.settings import setting
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +57,9 @@ def test_lists_and_combinations() -> None:
         ("fp32, nfe 7, short guidance", True),
     ]
     assert [one.name for one in settings(prompt_cache="off,on")] == ["fp32, nfe 7", "fp32, nfe 7, prompt cache"]
+    assert [one.name for one in settings(backend="auto,native", nfe="7")] == ["fp32, nfe 7", "fp32, nfe 7, native"]
+    with pytest.raises(ConfigError, match="backend must be among auto, cuda, native"):
+        settings(backend="abacus")
     both = settings(embedded_guidance="on,off")
     assert {one.name: one.engine["embedded_guidance"] for one in both} == {
         "fp32, nfe 7": True,
@@ -157,7 +161,7 @@ def test_the_pareto_front() -> None:
 
 
 def keys(plan: Plan, made_by: list[str] | None = None) -> list[str]:
-    made = {precision: made_by or ["weights", "native"] for precision in PRECISIONS}
+    made = {(precision, "auto"): made_by or ["weights", "native"] for precision in PRECISIONS}
     return [item.key for item in run._items(plan, plan.voice, Path(), made)]
 
 
@@ -228,6 +232,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory, texts: Path) -> Path:
     return out
 
 
+def test_the_settings_of_a_report() -> None:
+    def asked(*options: str) -> set[tuple[str, int, str]]:
+        plan = plan_of(parser("sweep").parse_args(["--report", "--model", "demo", *options]))
+        return {(one.precision, one.nfe, one.prompt_cache) for one in plan.settings}
+
+    precisions = ("fp32", "bf16", "int8-dynamic")
+    assert asked() == {(p, n, kept) for p in precisions for n in (5, 6, 7) for kept in ("off", "on")}
+    assert asked("--nfe", "4", "--precision", "bf16") == {("bf16", 4, "off"), ("bf16", 4, "on")}
+
+
 def test_files_of_a_sweep(finished: Path) -> None:
     frame = pd.read_csv(finished / "sweep.csv", dtype={"sentence": str}, keep_default_na=False)
     pd.testing.assert_frame_equal(
@@ -236,6 +250,8 @@ def test_files_of_a_sweep(finished: Path) -> None:
         check_dtype=False,
     )
     assert len(frame) == 3 * 2 * 2 and list(frame["setting"].unique()) == ["fp32, nfe 4", "fp32, nfe 2", "fp32, nfe 3"]
+    assert set(frame["engine"]) == {"native"} and set(frame["device"]) == {"cpu"} and set(frame["threads"]) == {1}
+    assert frame["machine"].str.contains(r" x\d+$").all()
     assert all((finished / file).is_file() for file in frame["file"]) and (frame["rtf"] > 0).all()
     page = (finished / "report.html").read_text()
     assert page.count("<audio") == 6 and not re.search(r"(?:src|href)=\"(?!data:)", page)
