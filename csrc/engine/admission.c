@@ -23,6 +23,11 @@ void admission_measure(ishow_engine *engine) {
     engine->measured_work = engine->work;
 }
 
+void admission_row(ishow_engine *engine, ishow_utterance *u, double planned, double work, int again) {
+    u->left += again ? work : work - u->share * planned;
+    if (planned > 0) engine->share += NEWEST * (work / planned - engine->share);
+}
+
 double admission_estimate(const ishow_engine *engine, const ishow_utterance *u) {
     const ishow_model_info *info = &engine->info;
     const double per_second = (double)info->sample_rate / info->hop;
@@ -31,7 +36,8 @@ double admission_estimate(const ishow_engine *engine, const ishow_utterance *u) 
     const double frames = ishow_pace_units(&pace, u->text, strlen(u->text)) * pace.frames_per_unit / u->speed;
     const double most =
         fmax(engine->options.chunk_seconds - (double)reference / per_second, ISHOW_CHUNK_SECONDS_MIN) * per_second;
-    return ishow_path_work(&u->path, 0, (size_t)(frames + ceil(frames / most) * (double)reference), 0, 0);
+    return engine->share *
+           ishow_path_work(&u->path, 0, (size_t)(frames + ceil(frames / most) * (double)reference), 0, 0);
 }
 
 void admission_insert(ishow_engine *engine, ishow_utterance *u) {

@@ -7,6 +7,9 @@
 /* Measures the engine's rate, frames x calls a second of work. */
 void admission_measure(ishow_engine *engine);
 
+/* A chunk of u that was planned with so much work becomes a row of `work`. again: it was one before. */
+void admission_row(ishow_engine *engine, ishow_utterance *u, double planned, double work, int again);
+
 /* About the work of u, by its text, voice and path. */
 double admission_estimate(const ishow_engine *engine, const ishow_utterance *u);
 

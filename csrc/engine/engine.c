@@ -74,6 +74,7 @@ ishow_status ishow_engine_create(ishow_engine **out, const ishow_backend *backen
     engine->backend = *backend;
     engine->frontend = *frontend;
     engine->info = backend->info;
+    engine->share = 1;
     pthread_mutex_init(&engine->lock, NULL);
     ishow_condition_init(&engine->text_work);
     ishow_condition_init(&engine->model_work);
@@ -190,9 +191,10 @@ static ishow_status local_configure(ishow_engine *engine, const ishow_engine_opt
     if (status != ISHOW_OK) return status;
     if (options->max_rows != engine->options.max_rows || options->cache_bytes != engine->options.cache_bytes)
         return ishow_fail(error, ISHOW_EINVAL, "", "max_rows and cache_bytes cannot be changed while the engine runs");
+    double chunk_seconds = options->chunk_seconds;
     pthread_mutex_lock(&engine->lock);
     engine->options.queue_capacity = options->queue_capacity;
-    __atomic_store(&engine->options.chunk_seconds, &options->chunk_seconds, __ATOMIC_RELAXED);
+    __atomic_store(&engine->options.chunk_seconds, &chunk_seconds, __ATOMIC_RELAXED);
     __atomic_store_n(&engine->options.retries, options->retries, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&engine->lock);
     return ISHOW_OK;

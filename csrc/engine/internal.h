@@ -110,6 +110,7 @@ struct ishow_utterance {
     feed *feed;            /* owned; NULL: the text was whole from the beginning */
     int complete;          /* no chunks follow those that are there */
     double since;          /* the engine's work when its next chunk began to wait */
+    double share;          /* the engine's, by which `left` counts chunks that wait */
     double left; /* frames x calls that it still needs, about; of a fed one those of the text that was taken */
 
     int stop;         /* atomic; read by the scheduler between steps */
@@ -162,8 +163,9 @@ struct ishow_engine {
     double work;                         /* frames x calls taken so far; one without guidance is half */
     double rate;                         /* work a second of busy time, recently; 0: not known */
     double measured_work, measured_busy; /* up to the last measurement */
-    _Atomic double busy_since;           /* when the inference thread began what it does now; 0: it waits */
-    ishow_engine_stats stats;            /* cache, waiting and in_flight are filled in when asked */
+    double share;              /* of the work of chunks as planned that rows take, recently: references may be known */
+    _Atomic double busy_since; /* when the inference thread began what it does now; 0: it waits */
+    ishow_engine_stats stats;  /* cache, waiting and in_flight are filled in when asked */
 
     ishow_cache *cache; /* thread-safe */
     ishow_mel *mel;     /* immutable; NULL for models without prompt */

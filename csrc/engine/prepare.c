@@ -313,7 +313,8 @@ static void publish(ishow_engine *engine, ishow_utterance *u, plan *p, uint64_t 
     u->reader.timings.chunks += (int)u->n_chunks;
     u->since = engine->work;
     u->left = 0;
-    for (size_t i = u->admitted; i < u->n_chunks; i++) u->left += u->chunks[i].work;
+    u->share = engine->share;
+    for (size_t i = u->admitted; i < u->n_chunks; i++) u->left += u->share * u->chunks[i].work;
     u->state = UTTERANCE_READY;
     if (u->feed) {
         u->feed->parts++;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/internal.h"
+#include "engine/admission.h"
 
 static const double PAUSE_MAX = 0.5;      /* seconds, with remove_silence */
 static const double PAUSE_MARGIN = 0.05;  /* seconds kept at the ends */
@@ -234,7 +234,7 @@ static ishow_status enter(ishow_engine *engine, job *j, ishow_error *error) {
                            .user = j};
     const double work = ishow_path_work(&u->path, 0, j->frames, j->known, reference);
     pthread_mutex_lock(&engine->lock);
-    u->left += j->retry ? work : work - u->chunks[j->index].work;
+    admission_row(engine, u, u->chunks[j->index].work, work, j->retry);
     pthread_mutex_unlock(&engine->lock);
     return ishow_scheduler_add(engine->scheduler, &row, error);
 }

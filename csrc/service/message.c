@@ -52,10 +52,11 @@ static int take_timestamp(const json_t *value, int64_t *out, fault *f) {
     const struct tm given = utc;
     const int64_t day = zoned ? (int64_t)timegm(&utc) : -1; /* carries over what is too many, such as a 30th February */
     const int64_t offset = (zone_hours * 60 + zone_minutes) * 60;
-    *out = (day - (sign == '-' ? -offset : sign == '+' ? offset : 0)) * 1000 + (int64_t)(seconds * 1000);
-    if (zoned && given.tm_mon == utc.tm_mon && given.tm_mday == utc.tm_mday && given.tm_hour == utc.tm_hour &&
-        given.tm_min == utc.tm_min && seconds >= 0 && seconds < 61 && zone_hours <= 23 && zone_minutes <= 59 &&
-        *out >= 0)
+    const int counted = zoned && seconds >= 0 && seconds < 61;
+    *out = (day - (sign == '-' ? -offset : sign == '+' ? offset : 0)) * 1000;
+    if (counted) *out += (int64_t)(seconds * 1000);
+    if (counted && given.tm_mon == utc.tm_mon && given.tm_mday == utc.tm_mday && given.tm_hour == utc.tm_hour &&
+        given.tm_min == utc.tm_min && zone_hours <= 23 && zone_minutes <= 59 && *out >= 0)
         return 1;
     return ishow_fault_set(f, 400, "out_of_range", "timestamp",
                            "timestamp must be milliseconds since 1970 or like 2026-01-31T12:00:00Z, not \"%.64s\".",

@@ -1,17 +1,45 @@
-#include "fuzz.h"
+#include "fuzz_events.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "base/base.h"
 
-#define MUST(condition)                                          \
-    do {                                                         \
-        if (!(condition)) {                                      \
-            fprintf(stderr, "broken promise: %s\n", #condition); \
-            abort();                                             \
-        }                                                        \
-    } while (0)
+#define MUST fuzz_must
+
+/* An input may take this long, by its length: what a stranger sends must not cost more than linear time. Sanitizers
+ * are about ten times slower than the server. */
+static const double SECONDS = 0.05, SECONDS_A_BYTE = 20e-6;
+
+static double took(const uint8_t *data, size_t n) {
+    struct timespec from, to;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+    fuzz_one(data, n);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+    return (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+    const double most = SECONDS + SECONDS_A_BYTE * (double)n;
+    double seconds = took(data, n);
+    for (int again = 0; seconds > most && again < 3; again++) seconds = took(data, n); /* the first one fills caches */
+    if (seconds > most) {
+        fprintf(stderr, "%zu bytes take %.3f s\n", n, seconds);
+        abort();
+    }
+    return 0;
+}
+
+char *fuzz_text(const uint8_t *data, size_t n) {
+    char *text = malloc(n + 1);
+    if (!text) abort();
+    memcpy(text, data, n);
+    text[n] = '\0';
+    return text;
+}
 
 static void check_text(ishow_span s) {
     if (!s.size) return;

@@ -1,11 +1,26 @@
-/* What the fuzzers of live chat check about everything that a decoder hands on. */
+/* What fuzzers share: an input may take linear time, and promises are kept. */
 #ifndef ISHOW_FUZZ_H
 #define ISHOW_FUZZ_H
 
-#include "platforms/event_sink.h"
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
-void fuzz_check_event(void *self,
-                      const ishow_chat_event *event); /* aborts when a promise of platforms/platforms.h is broken */
-void fuzz_inside(ishow_span span, const char *bytes, size_t n); /* aborts when it is not within them */
+#include "base/base.h"
+
+int fuzz_one(const uint8_t *data, size_t n); /* what a fuzzer does with an input */
+
+/* The bytes with a NUL behind them; free(). */
+char *fuzz_text(const uint8_t *data, size_t n);
+
+/* Aborts where a promise is broken. */
+#define fuzz_must(condition)                                     \
+    do {                                                         \
+        if (!(condition)) {                                      \
+            fprintf(stderr, "broken promise: %s\n", #condition); \
+            abort();                                             \
+        }                                                        \
+    } while (0)
 
 #endif

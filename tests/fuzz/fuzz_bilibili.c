@@ -1,5 +1,5 @@
 /* A WebSocket message of Bilibili: packets, compressed or not, and the commands in them. */
-#include "fuzz.h"
+#include "fuzz_events.h"
 #include "platforms/bilibili.h"
 
 enum { INFLATE_MAX = 1 << 20 };
@@ -13,8 +13,7 @@ static int take(void *self, const bilibili_packet *packet) {
     return 1;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+int fuzz_one(const uint8_t *data, size_t n) {
     static feed f = {.platform = {"bilibili", 8}, .channel = {"6", 1}, .event = fuzz_check_event};
     ishow_bilibili_unpack(data, n, INFLATE_MAX, 10, take, &f);
     ishow_bilibili_command(&f, &room, now++, (const char *)data, n); /* JSON is found sooner without a header */

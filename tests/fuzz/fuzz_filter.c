@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "chat/chat_internal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "fuzz.h"
 
 static char *as_utf8(const uint8_t *data, size_t n) {
     char *text = malloc(n + 1);
@@ -23,7 +22,7 @@ static void require(int holds) {
     if (!holds) abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+int fuzz_one(const uint8_t *data, size_t n) {
     static const char *const banned[] = {"bad", "禁", "ß"};
     static const ishow_chat_voice voices[] = {{"alto", "en"}, {"bass", "zh"}};
     if (n < 4) return 0;

@@ -1,11 +1,10 @@
 /* Lines of IRC: the parser alone, and what Twitch means by them. Every text handed on must be UTF-8 without NUL. */
 #include <stdlib.h>
 
-#include "fuzz.h"
+#include "fuzz_events.h"
 #include "platforms/twitch.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+int fuzz_one(const uint8_t *data, size_t n) {
     static feed f = {.platform = {"twitch", 6}, .channel = {"chan", 4}, .event = fuzz_check_event};
     static irc_line line;
     /* Copies of the exact size, so that a step beyond the end is seen. */

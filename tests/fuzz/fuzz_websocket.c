@@ -1,6 +1,6 @@
 /* What a server sends over a WebSocket: the answer to the handshake, then frames. The key is fixed, so that inputs can
  * get past it. */
-#include "fuzz.h"
+#include "fuzz_events.h"
 #include "net/websocket.h"
 
 static int over;
@@ -15,8 +15,7 @@ static void closed(void *self, const char *why) {
 }
 static void heard(void *self, size_t n) { (void)self, (void)n; }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+int fuzz_one(const uint8_t *data, size_t n) {
     static net_loop loop;
     static int is_open;
     static const char head[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "

@@ -59,7 +59,7 @@ def kill(rounds: int, seed: int = 1) -> int:
                     lost = promised - there
                     assert not lost, f"round {number} lost {sorted(lost)[:5]}"
                     sound += 1
-                    if len(there) > 1000:
+                    if len(there) > 100:  # the list shows 200
                         api.post("/api/danmaku/clear").raise_for_status()
                         promised.clear()
                 thread = threading.Thread(target=_send, args=(server, f"r{number}", promised))
@@ -77,7 +77,7 @@ def kill(rounds: int, seed: int = 1) -> int:
 def _send(server: Server, name: str, promised: set[str]) -> None:
     """Enqueue until the server is gone; `promised`: ids that were answered with 202."""
     with server.client(10) as api, contextlib.suppress(httpx.HTTPError):
-        for number in range(10_000):
+        for number in range(80):
             body = message(f"{name}-{number}")
             if api.post("/api/danmaku/enqueue", json=body).status_code == 202:
                 promised.add(body["id"])
