@@ -86,12 +86,13 @@ def _send(server: Server, name: str, promised: set[str]) -> None:
 def disk(server: Server) -> None:
     """What must be written is refused with 503, speech goes on; with space again, all is served."""
     pid = server.process.pid
+    full, space = message(f"full-{time.monotonic_ns()}"), message(f"space-{time.monotonic_ns()}")
     with server.client(30) as api:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-        assert api.post("/api/danmaku/enqueue", json=message("full")).status_code == 503
+        assert api.post("/api/danmaku/enqueue", json=full).status_code == 503
         assert api.post("/api/tts", json={"text": "Speech goes on."}).status_code == 200
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        until(lambda: api.post("/api/danmaku/enqueue", json=message("space")).status_code == 202, 20)
+        until(lambda: api.post("/api/danmaku/enqueue", json=space).status_code == 202, 20)
     speaks(server)
 
 
