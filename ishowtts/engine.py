@@ -10,8 +10,11 @@ share the model. Errors are subclasses of `IshowError` (`ishowtts.errors`); an a
 from __future__ import annotations
 
 import atexit
+import itertools
 import time
 import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -150,6 +153,33 @@ class Engine:
         """
         options.setdefault("early", True)
         return SpeechStream(self._core.submit(text, voice, **options), self.info["sample_rate"])
+
+    def speak_many(
+        self, texts: Iterable[str], voice: str | None = None, *, waiting: int = 8, **options: Unpack[SpeechOptions]
+    ) -> Iterator[Speech]:
+        """Speak texts one after another, in their order, `waiting` of them ahead: the next is read while one is made.
+
+        With one seed each text has the same speech as `speak` gives it. Errors as `speak`; what follows is cancelled.
+
+        >>> with Engine.load("demo", threads=1) as engine:
+        ...     [round(speech.seconds, 1) > 0 for speech in engine.speak_many(["Hello.", "Good evening."], nfe=3)]
+        [True, True]
+        """
+        options.setdefault("early", False)
+        rest, streams = iter(texts), deque[SpeechStream]()
+        try:
+            while True:
+                for text in itertools.islice(rest, max(waiting, 1) - len(streams)):
+                    streams.append(self.stream(text, voice, **options))
+                if not streams:
+                    return
+                stream = streams.popleft()
+                pieces = list(stream)
+                samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+                yield Speech(samples, stream.sample_rate, stream.timings["seed"], stream.timings)
+        finally:
+            for stream in streams:
+                stream.cancel()
 
     async def speak_async(self, text: str, voice: str | None = None, **options: Unpack[SpeechOptions]) -> Speech:
         """`speak` for asyncio; cancelling the task cancels the speech.

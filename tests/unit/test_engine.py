@@ -53,6 +53,20 @@ def test_a_seed_makes_the_same_speech_again(engine: Engine) -> None:
     assert np.array_equal(drawn.samples, engine.speak(TEXT, seed=drawn.seed).samples)
 
 
+def test_many_texts_are_spoken_in_their_order(engine: Engine) -> None:
+    texts = [TEXT, "Hello there.", "How do you do?"]
+    spoken = engine.speak_many(texts, waiting=2, seed=5, nfe=3)
+    for text, speech in zip(texts, spoken, strict=True):
+        assert np.array_equal(speech.samples, engine.speak(text, seed=5, nfe=3).samples)
+    begun: list[str] = []
+    many = engine.speak_many((begun.append(text) or text for text in [TEXT] * 9), waiting=3, nfe=3)
+    next(many)
+    assert len(begun) == 3, "a long list is not submitted at once"
+    many.close()
+    with pytest.raises(TextError):
+        list(engine.speak_many([TEXT, ""], nfe=3))
+
+
 def test_options_reach_the_model(engine: Engine) -> None:
     plain = engine.speak(TEXT, seed=5)
     for options in (
