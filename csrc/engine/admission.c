@@ -102,11 +102,11 @@ static int hopeless(const ishow_utterance *u, double done) {
            done - u->deadline > LATENESS * (u->deadline - u->reader.submitted);
 }
 
-int admission_review(ishow_engine *engine) {
+ishow_utterance *admission_review(ishow_engine *engine, ishow_error *error) {
     const double now = ishow_now();
     double work = 0;
     int level = 0;
-    if (engine->rate <= 0) return 0;
+    if (engine->rate <= 0) return NULL;
     for (long below = LONG_MAX; next_level(engine, below, &level); below = level) {
         ishow_utterance *last = NULL;
         int waits = 0;
@@ -116,15 +116,13 @@ int admission_review(ishow_engine *engine) {
             work += u->left;
             const double done = now + seconds(engine, work);
             if (waits++ && hopeless(u, done)) {
-                ishow_error error;
-                refuse(u, done - u->deadline, &error);
-                utterance_end(engine, u, ISHOW_EBUSY, &error);
-                return 1;
+                refuse(u, done - u->deadline, error);
+                return u;
             }
             if (done >= u->due - SLACK * (u->due - u->reader.submitted)) last = u;
         }
         for (ishow_utterance *u = last; u; u = u->previous)
             if (u->priority == level) u->urgent_by = u->due;
     }
-    return 0;
+    return NULL;
 }

@@ -20,8 +20,7 @@ ishow_status admission_check(const ishow_engine *engine, const ishow_utterance *
 /* Puts u into the list of live utterances, which is in order of `due`. */
 void admission_insert(ishow_engine *engine, ishow_utterance *u);
 
-/* Sets urgent_by of all. 1: one that waits and would be far too late has ended with EBUSY, and the lock was released
- * meanwhile. */
-int admission_review(ishow_engine *engine);
+/* Sets urgent_by of all; or returns an utterance that waits and would be far too late, with EBUSY in *error. */
+ishow_utterance *admission_review(ishow_engine *engine, ishow_error *error);
 
 #endif

@@ -30,6 +30,17 @@ static void sweep(ishow_engine *engine) {
     }
 }
 
+/* Ends an accepted utterance that would be far too late, and counts it as failed too. 1: there was one, and the lock
+ * was released meanwhile. */
+static int refuse_late(ishow_engine *engine) {
+    ishow_error error;
+    ishow_utterance *u = admission_review(engine, &error);
+    if (!u) return 0;
+    engine->stats.failed++;
+    utterance_end(engine, u, ISHOW_EBUSY, &error);
+    return 1;
+}
+
 static ishow_scheduling_key key_of(const ishow_engine *engine, const ishow_utterance *u) {
     const double work = u->chunks[u->admitted].work;
     const int later = u->before + u->admitted > u->resumed;
@@ -157,7 +168,7 @@ void *inference_main(void *argument) {
         admission_measure(engine);
         sweep(engine);
         if (engine->stopping && !engine->living && engine->n_jobs == 0) break;
-        if (admission_review(engine)) continue;
+        if (refuse_late(engine)) continue;
         if (engine->has_incoming && engine->n_jobs == 0) {
             swap(engine);
             continue;

@@ -302,6 +302,9 @@ static void the_least_loaded_worker_is_asked_and_full_ones_are_skipped(void **st
         for (int i = 1; i < 5; i++) refused += ishow_utterance_next(u[i], 0, &samples, &n, &error) == ISHOW_EBUSY;
     }
     assert_int_equal(refused, 1);
+    ishow_engine_stats counted;
+    ishow_engine_stats_get(g, &counted);
+    assert_true(counted.refused == 1 && counted.failed == 0);
     for (int i = 0; i < 5; i++) ishow_utterance_cancel(u[i]);
     for (int i = 0; i < 5; i++) ishow_utterance_free(u[i]);
     for (int i = 0; i < 2; i++) { /* its worker stops a cancelled utterance */

@@ -1,4 +1,4 @@
-"""The wheel holds what a user needs, and the Makefile's view of the sources is complete."""
+"""The wheel holds what a user needs, and the Makefile lists all sources."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,45 @@ def test_modules_include_only_modules_of_lower_layers() -> None:
             assert order.index(included) <= order.index(module), f"{source.name} of {module}/ includes {included}/"
         if module not in ("bridge", "pyext"):
             assert "Python.h" not in source.read_text(encoding="utf-8"), source
+
+
+DISPATCHING = ("platforms/", "server/")
+"""Modules with a table of handlers that call the code which calls them."""
+CALLBACKS = {
+    ("chat/follow.o", "chat/chat.o"),  # a chat that follows another one takes over
+    ("engine/prompt.o", "engine/render.o"),  # a reference is encoded like a row
+    ("model/native_prompt.o", "model/native_step.o"),  # a reference passes the layers of a step
+    ("net/loop.o", "net/connection.o"),  # a socket is ready
+}
+"""Uses (by, of) that close a circle of two files."""
+
+
+def test_files_of_the_core_do_not_use_one_another_in_circles() -> None:
+    folder = ROOT / "build" / "release" / "csrc"
+    objects = [
+        path for path in folder.glob("*/*.o") if (ROOT / path.relative_to(folder.parent)).with_suffix(".c").exists()
+    ]
+    listed = subprocess.run(["nm", "-A", *objects], capture_output=True, text=True, check=True).stdout
+    defined: dict[str, str] = {}
+    used: dict[str, set[str]] = {}
+    for line in listed.splitlines():
+        path, _, symbol = line.partition(":")
+        *_, kind, name = symbol.split()
+        file = str(Path(path).relative_to(folder))
+        if kind in "TDRBCV":
+            defined[name] = file
+        elif kind == "U":
+            used.setdefault(file, set()).add(name)
+    assert "engine/utterance.o" in used and defined["ishow_now"] == "base/util.o"
+    graph = {
+        file: {other for name in names & defined.keys() if (file, other := defined[name]) not in CALLBACKS} - {file}
+        for file, names in used.items()
+        if not file.startswith(DISPATCHING)
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError(" -> ".join(reversed(error.args[1]))) from None
 
 
 def test_the_source_distribution_is_complete(tmp_path: Path) -> None:
