@@ -1,4 +1,4 @@
-"""`ishowtts cluster`: asks a gateway what its workers do, and takes one out."""
+"""`ishowtts cluster`: asks a gateway what workers and gateways do, and takes one out."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _COLUMNS = ("NAME", "STATE", "MODEL", "PRECISION", "BACKEND", "NOW", "WAIT s", "
 
 def parser(prog: str) -> Parser:
     """The command line."""
-    p = Parser(prog=prog, description="Show the workers of a gateway, or take one out without cutting a request.")
-    p.add_argument("action", choices=("status", "top", "drain"), help="top: status again and again; drain: see WORKER")
-    p.add_argument("worker", nargs="?", metavar="WORKER", help="drain: name or id of the worker that is to leave")
+    p = Parser(prog=prog, description="Show workers and gateways, or take one out without cutting a request.")
+    p.add_argument("action", choices=("status", "top", "drain"), help="top: status again and again; drain: see NAME")
+    p.add_argument("worker", nargs="?", metavar="NAME", help="drain: name or id of the worker or gateway to leave")
     p.add_argument(
         "--gateway", metavar="URL", default=f"http://{D['host']}:{D['port']}", help="its address (default: %(default)s)"
     )
@@ -61,10 +61,15 @@ def table(state: dict[str, Any]) -> str:
                 f"{one['waiting_seconds']:.1f}", str(one["spoken"]), one["id"],
             )
         )  # fmt: skip
+    for one in state["gateways"]:
+        rows.append((one["name"], one["state"], "(gateway)", "", "", str(one["utterances"]), "", "", one["id"]))
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     reached = "" if state["connected"] else ", NATS is not reached"
-    head = f"gateway {state['name']}: {len(state['workers'])} worker(s), {state['utterances']} utterance(s){reached}"
+    chat = f", {state['chat_leader']} leads the chat" if state["chat_leader"] else ""
+    head = (
+        f"gateway {state['name']}: {len(state['workers'])} worker(s), {state['utterances']} utterance(s){chat}{reached}"
+    )
     return "\n".join([head, *lines])
 
 
@@ -73,11 +78,11 @@ def main(arguments: Sequence[str], prog: str = "ishowtts cluster") -> int:
     command = parser(prog)
     options = command.parse_args(arguments)
     if (options.action == "drain") != (options.worker is not None):
-        command.error("drain needs a WORKER" if options.action == "drain" else f"{options.action} takes no WORKER")
+        command.error("drain needs a NAME" if options.action == "drain" else f"{options.action} takes no NAME")
     key = Path(options.key_file).read_text(encoding="utf-8").strip() if options.key_file else None
     if options.action == "drain":
         _ask(options.gateway, key, "DELETE", f"/api/cluster/workers/{urllib.parse.quote(options.worker, safe='')}")
-        print(f"{options.worker} finishes what it speaks and leaves")
+        print(f"{options.worker} finishes what it has begun and leaves")
         return 0
     while True:
         state = _ask(options.gateway, key, "GET", "/api/cluster")

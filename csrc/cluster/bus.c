@@ -31,7 +31,8 @@ struct bus {
     int closing; /* atomic */
     void (*refused)(void *self);
     void *refused_self;
-    int open; /* subscriptions whose handler may run; under lock */
+    int open;  /* subscriptions whose handler may run; under lock */
+    int ended; /* on_closed was called; under lock */
 };
 
 /* Writes the function of this name into *function, a pointer to it of whatever type. */
@@ -113,9 +114,14 @@ static void on_connected(natsConnection *connection, void *self) {
 static void on_closed(natsConnection *connection, void *self) {
     bus *b = self;
     (void)connection;
-    if (__atomic_load_n(&b->closing, __ATOMIC_ACQUIRE)) return;
-    ishow_log(ISHOW_LOG_ERROR, "cluster", "NATS refuses this machine: the connection has ended for good");
-    if (b->refused) b->refused(b->refused_self);
+    if (!__atomic_load_n(&b->closing, __ATOMIC_ACQUIRE)) {
+        ishow_log(ISHOW_LOG_ERROR, "cluster", "NATS refuses this machine: the connection has ended for good");
+        if (b->refused) b->refused(b->refused_self);
+    }
+    pthread_mutex_lock(&b->lock);
+    b->ended = 1; /* it may be freed from now on */
+    pthread_cond_broadcast(&b->changed);
+    pthread_mutex_unlock(&b->lock);
 }
 
 /* One URL, or several with commas between them. */
@@ -290,7 +296,8 @@ void bus_close(bus *b) {
     struct timespec until;
     ishow_deadline(10, &until);
     pthread_mutex_lock(&b->lock);
-    while (b->open > 0 && !pthread_cond_timedwait(&b->changed, &b->lock, &until)) continue;
+    while ((b->open > 0 || (b->connection && !b->ended)) && !pthread_cond_timedwait(&b->changed, &b->lock, &until))
+        continue;
     pthread_mutex_unlock(&b->lock);
     for (int i = 0; i < b->n; i++) b->nats.unsubscribe(b->subscriptions[i].of);
     if (b->connection) b->nats.destroy(b->connection);

@@ -48,7 +48,7 @@ struct chat_group {
     int stopping, leads;
     double renewed; /* when the lease was written last */
     wire_events events, outbox;
-    char leader[WIRE_ID + 1]; /* "": none is known */
+    char leader[WIRE_ID + 1], leader_name[65]; /* "": none is known */
     question *questions;
     uint64_t numbers;
     /* the thread's own */
@@ -81,6 +81,12 @@ int ishow_chat_group_leads(chat_group *g) {
     const int leads = g->leads;
     pthread_mutex_unlock(&g->lock);
     return leads;
+}
+
+void ishow_chat_group_leader_name(chat_group *g, char out[65]) {
+    pthread_mutex_lock(&g->lock);
+    strcpy(out, g->leader_name);
+    pthread_mutex_unlock(&g->lock);
 }
 
 static int may_write(void *self) {
@@ -263,6 +269,7 @@ static void lead(chat_group *g) {
     pthread_mutex_lock(&g->lock);
     g->leads = 1;
     strcpy(g->leader, g->id);
+    snprintf(g->leader_name, sizeof g->leader_name, "%s", g->name);
     pthread_mutex_unlock(&g->lock);
     ishow_log(ISHOW_LOG_INFO, "cluster", "this gateway leads the chat");
     const ishow_chat_journal table = chat_journal_table(g->journal);
@@ -288,6 +295,7 @@ static void read_lease(chat_group *g, double now) {
         if (strcmp(g->leader, wire_text(lease, "id")))
             ishow_log(ISHOW_LOG_INFO, "cluster", "the gateway %s leads the chat", wire_text(lease, "name"));
         snprintf(g->leader, sizeof g->leader, "%s", wire_text(lease, "id"));
+        snprintf(g->leader_name, sizeof g->leader_name, "%s", wire_text(lease, "name"));
         pthread_mutex_unlock(&g->lock);
     }
     json_decref(lease);

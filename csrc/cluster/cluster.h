@@ -56,10 +56,16 @@ ISHOW_API ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluste
 /* 1 once a beat of a worker was received: from then on ishow_engine_info returns its model. */
 ISHOW_API int ishow_gateway_ready(ishow_engine *gateway);
 
-/* Workers and what they do, as JSON: {"role", "name", "connected", "model", "workers": [...]}. */
-ISHOW_API void ishow_gateway_status(ishow_engine *gateway, ishow_buffer *out);
+/* Workers, gateways and what they do, as JSON. chat_leader: the name of the gateway that leads the shared chat; NULL:
+ * none. */
+ISHOW_API void ishow_gateway_status(ishow_engine *gateway, const char *chat_leader, ishow_buffer *out);
 
-/* Tells the workers with this name or id to refuse new utterances, finish the running ones and exit. ENOTFOUND. */
+/* leave(self) is called on the gateway's thread, with its lock held, when ishow_gateway_drain names this gateway; it
+ * must not block. */
+ISHOW_API void ishow_gateway_on_leave(ishow_engine *gateway, void (*leave)(void *self), void *self);
+
+/* Tells the workers and gateways with this name or id to refuse what is new, finish what they have begun, and exit.
+ * ENOTFOUND. */
 ISHOW_API ishow_status ishow_gateway_drain(ishow_engine *gateway, const char *worker, ishow_error *error);
 
 /* Prometheus text. */

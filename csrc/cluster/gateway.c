@@ -29,11 +29,17 @@ static void handle(gateway *g, const wire_event *e) {
     const unsigned char *bytes;
     size_t n;
     json_t *head = wire_read(e->data, e->n, &bytes, &n);
-    if (!strcmp(wire_text(head, "type"), "beat"))
+    const char *type = wire_text(head, "type");
+    if (!strcmp(type, "beat"))
         g->dirty |= directory_hear(&g->directory, json_incref(head), g->id, ishow_now());
-    else if (!strcmp(wire_text(head, "type"), "answer"))
+    else if (!strcmp(type, "answer"))
         sharing_answer(g, head);
-    else if (head)
+    else if (!strcmp(type, "gateway"))
+        neighbours_hear(g, head, ishow_now());
+    else if (!strcmp(type, "leave")) {
+        ishow_log(ISHOW_LOG_INFO, "cluster", "told to leave");
+        if (g->leave) g->leave(g->leave_self);
+    } else if (head)
         dispatch_event(g, head, bytes, n);
     json_decref(head);
 }
@@ -69,9 +75,14 @@ static void *gateway_main(void *self) {
             handle(g, e);
             free(e);
         }
-        dispatch_sweep(g, ishow_now());
+        const double now = ishow_now();
+        dispatch_sweep(g, now);
+        neighbours_forget(g, now);
+        if (now - g->told_at >= WIRE_BEAT) neighbours_tell(g, now, g->stopping ? "leaving" : "ready");
         send_outbox(g);
     }
+    neighbours_tell(g, ishow_now(), "gone");
+    send_outbox(g);
     pthread_mutex_unlock(&g->lock);
     return NULL;
 }
@@ -145,6 +156,7 @@ static void gateway_free(ishow_engine *engine) {
     wire_drop(&g->events);
     wire_drop(&g->outbox);
     directory_free(&g->directory);
+    json_decref(g->gateways);
     free(g->name);
     gateway_release(g);
     ishow_handle_freed();
@@ -186,14 +198,16 @@ ishow_status ishow_gateway_open(ishow_engine **out, const ishow_cluster_options 
     ishow_status status = ISHOW_OK;
     g->name = labels_name(options);
     g->directory.wanted = labels_make(options);
-    if (!g->name || !g->directory.wanted) {
+    g->gateways = json_object();
+    if (!g->name || !g->directory.wanted || !g->gateways) {
         status = ishow_fail(error, ISHOW_ENOMEM, "", "Memory for a gateway could not be had.");
         goto done;
     }
     snprintf(client, sizeof client, "ishowtts gateway %.64s", g->name);
     if ((status = bus_open(&g->bus, options, client, error)) ||
         (status = bus_subscribe(g->bus, subject, on_event, g, error)) ||
-        (status = bus_subscribe(g->bus, WIRE_WORKERS, on_event, g, error)))
+        (status = bus_subscribe(g->bus, WIRE_WORKERS, on_event, g, error)) ||
+        (status = bus_subscribe(g->bus, WIRE_GATEWAYS, on_event, g, error)))
         goto done;
     if ((status = sharing_open(g, error))) goto done;
     if (pthread_create(&g->thread, NULL, gateway_main, g))
@@ -245,7 +259,15 @@ static json_t *describe(const gateway *g, const peer *p, double now) {
     return all;
 }
 
-void ishow_gateway_status(ishow_engine *engine, ishow_buffer *out) {
+void ishow_gateway_on_leave(ishow_engine *engine, void (*leave)(void *self), void *self) {
+    gateway *g = of(engine);
+    pthread_mutex_lock(&g->lock);
+    g->leave = leave;
+    g->leave_self = self;
+    pthread_mutex_unlock(&g->lock);
+}
+
+void ishow_gateway_status(ishow_engine *engine, const char *chat_leader, ishow_buffer *out) {
     gateway *g = of(engine);
     const double now = ishow_now();
     json_t *workers = json_array();
@@ -255,6 +277,8 @@ void ishow_gateway_status(ishow_engine *engine, ishow_buffer *out) {
     json_add(&all, "model", json_string(g->directory.known ? g->directory.model.name : ""));
     json_add(&all, "utterances", wire_u64(g->n_living));
     json_add(&all, "workers", workers);
+    json_add(&all, "gateways", neighbours_list(g, now));
+    json_add(&all, "chat_leader", chat_leader ? json_string(chat_leader) : json_null());
     pthread_mutex_unlock(&g->lock);
     char *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
     json_decref(all);
@@ -274,10 +298,12 @@ ishow_status ishow_gateway_drain(ishow_engine *engine, const char *worker, ishow
             gateway_post(g, p->id, json_pack("{s:s}", "type", "leave"), NULL, 0);
             n++;
         }
+    n += neighbours_send_away(g, worker);
     g->dirty = 1;
     pthread_cond_signal(&g->changed);
     pthread_mutex_unlock(&g->lock);
-    return n ? ISHOW_OK : ishow_fail(error, ISHOW_ENOTFOUND, "worker", "There is no worker '%.64s'.", worker);
+    return n ? ISHOW_OK
+             : ishow_fail(error, ISHOW_ENOTFOUND, "worker", "There is no worker or gateway '%.64s'.", worker);
 }
 
 void ishow_gateway_metrics(ishow_engine *engine, ishow_buffer *out) {

@@ -100,11 +100,23 @@ struct gateway {
     json_t *obsolete;        /* the thread's own: replaced versions, with the moment and samples */
     question *questions;
     uint64_t n_questions;
+    json_t *gateways; /* id: what it says, and when (neighbours.c) */
+    double told_at;   /* to them */
+    void (*leave)(void *self);
+    void *leave_self;
 };
 
 /* outbox.c */
 void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, size_t n); /* lock held; takes head */
+void gateway_publish(gateway *g, const char *subject, json_t *head, const void *bytes, size_t n); /* likewise */
 void gateway_release(gateway *g);
+
+/* neighbours.c: the other gateways, with the lock */
+void neighbours_tell(gateway *g, double now, const char *state); /* "ready", "leaving", "gone" */
+void neighbours_hear(gateway *g, const json_t *beat, double now);
+void neighbours_forget(gateway *g, double now);
+json_t *neighbours_list(const gateway *g, double now);
+size_t neighbours_send_away(gateway *g, const char *name); /* those with this name or id; how many */
 
 /* call.c: the functions of an utterance. The lock is held where nothing else is said. */
 ishow_status call_submit(ishow_engine *engine, const ishow_request *request, void (*notify)(void *user), void *user,

@@ -4,14 +4,18 @@
 
 #include "cluster/gateway.h"
 
-void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, size_t n) {
-    char subject[WIRE_SUBJECT];
+void gateway_publish(gateway *g, const char *subject, json_t *head, const void *bytes, size_t n) {
     ishow_buffer message = {0};
-    wire_subject(subject, id);
     ishow_buffer_add(&message, subject, strlen(subject) + 1);
     wire_write(&message, head, bytes, n);
     if (!message.failed) wire_push(&g->outbox, message.data, message.n);
     ishow_buffer_free(&message);
+}
+
+void gateway_post(gateway *g, const char *id, json_t *head, const void *bytes, size_t n) {
+    char subject[WIRE_SUBJECT];
+    wire_subject(subject, id);
+    gateway_publish(g, subject, head, bytes, n);
 }
 
 void gateway_release(gateway *g) {

@@ -1,9 +1,10 @@
 /* What machines share beside speech: voices and pronunciations that came over HTTP at any gateway, in a bucket of
  * JetStream.
- *     voices          {id: entry}; an entry has `id`, `version`, `language`, `text`, `seconds`, `rate`, `samples` and
- *                     `by`, the name of the gateway that it came to
- *     lexicon         {name of a gateway: [what the front end is told]}
- *     VERSION.I       samples of a voice, SHARED_PART each. VERSION is the hash of all that makes it
+ * - voices: {id: entry}; an entry has `id`, `version`, `language`, `text`, `seconds`, `rate`, `samples` and `by`, the
+ *   name of its gateway
+ * - lexicon: {name of a gateway: [what the front end is told]}
+ * - VERSION.I: samples of a voice, SHARED_PART each. VERSION is the hash of all that makes it
+ *
  * A gateway writes and reads the first two; each of its requests says which voice and which revision of the lexicon it
  * needs, and a worker loads what it lacks. A worker knows such a voice by its version, so that one which is replaced is
  * another voice. */

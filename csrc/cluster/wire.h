@@ -2,36 +2,26 @@
  *
  * A message is a u32, little-endian, the length of a JSON object; that object, the head; and bytes (float32 samples,
  * little-endian). Subjects carry the version of all this, so that builds with different ones do not hear each other:
- *
  * - ishow.v1.workers: from each worker, twice a second and when utterances come or go: who it is, its model, voices and
  *   work ("beat")
- *
+ * - ishow.v1.gateways: from each gateway, twice a second: who it is ("gateway")
  * - ishow.v1.to.ID: to one worker or one gateway; ids are drawn at each start
  *
  * An utterance is named by its gateway's id and a number. A gateway may begin it again at another worker: that is its
- * next attempt, and whatever belongs to an earlier one is ignored. Types of messages:
- *
+ * next attempt, and whatever belongs to an earlier one is ignored.
  * - speak, to a worker: the request, its work, and the place to go on from with its tail; what it needs of what
- * machines share (shared.h): "shared", the entry of a voice, and "lexicon", a revision. Sent again until the worker
- * says something of it
- *
+ *   machines share (shared.h): "shared", the entry of a voice, and "lexicon", a revision. Sent again until the worker
+ *   says something of it
  * - piece, to the gateway: samples, in messages counted by `seq`; the last of a piece has the place after it, that
  *   place's tail behind the samples, and its words
- *
  * - end, to the gateway, counted likewise: how it ended
- *
  * - alive, to the gateway: nothing new, and how far it is
- *
  * - ack, to the worker: all up to `seq` has arrived and may be followed; sent again while nothing comes. With `held`
- * what came after waits for its reader and is not to be sent again
- *
+ *   what came after waits for its reader and is not to be sent again
  * - cancel, to the worker
- *
- * - leave, to a worker: finish and leave
- *
+ * - leave, to a worker or a gateway: finish and leave
  * - ask, to a worker: a question for its text front end ("verb" and "json"), or how a request is read ("request");
  *   "number" names it
- *
  * - answer, to the gateway: "json" or "error"
  *
  * A worker keeps what is not acknowledged, at most a window of it, and sends it again after a while. So a message that
@@ -45,8 +35,9 @@
 #include "base/buffer.h"
 #include "engine/kind.h"
 
-#define WIRE_WORKERS "ishow.v1.workers"
-#define WIRE_TO      "ishow.v1.to."
+#define WIRE_WORKERS  "ishow.v1.workers"
+#define WIRE_GATEWAYS "ishow.v1.gateways"
+#define WIRE_TO       "ishow.v1.to."
 
 /* What a build knows of this, told in its beats; builds with different numbers work together. 1, or no number: no
  * shared voices and pronunciations, and no questions. */

@@ -1,5 +1,5 @@
-/* The status of a gateway's cluster, and draining of workers. Other servers have no such endpoints.
- */
+/* The status of a gateway's cluster, and draining of workers and gateways. Other servers have no such
+ * endpoints. */
 #include "server/internal.h"
 
 static int is_gateway(exchange *x) {
@@ -10,8 +10,10 @@ static int is_gateway(exchange *x) {
 
 enum MHD_Result answer_cluster(exchange *x) {
     ishow_buffer body = {0};
+    char leader[65] = "";
     if (!is_gateway(x)) return respond_fault(x);
-    ishow_gateway_status(x->server->gateway, &body);
+    if (x->server->chat_group) ishow_chat_group_leader_name(x->server->chat_group, leader);
+    ishow_gateway_status(x->server->gateway, leader[0] ? leader : NULL, &body);
     return respond(x, 200, "application/json", &body);
 }
 

@@ -205,7 +205,7 @@ static void raise_descriptors(unsigned connections) {
                   (unsigned long long)limit.rlim_cur, connections);
 }
 
-/* A worker that is asked to leave ends as after SIGTERM, once. */
+/* A worker or gateway that is asked to leave ends as after SIGTERM, once. */
 static void leave(stop_request *s, int failed) {
     pthread_mutex_lock(&s->lock);
     const int first = !s->asked && !s->failed;
@@ -280,6 +280,7 @@ static int serve(const arguments *args, stop_request *stop) {
             code = complain(&error, 1);
             goto done;
         }
+        ishow_gateway_on_leave(engine, on_leave, stop);
         if (!await_worker(engine, stop)) goto done;
     } else if (ishow_bridge_engine(bridge, s.model, s.precision, s.backend, s.threads, &s.engine, &engine, &pending,
                                    &error) != ISHOW_OK) {

@@ -105,8 +105,19 @@ class ClusterWorker(BaseModel):
     heard_seconds: float
 
 
+class ClusterGateway(BaseModel):
+    """A gateway, as another one or itself knows it."""
+
+    id: str
+    name: str
+    state: Literal["ready", "leaving"]
+    version: str
+    utterances: int
+    heard_seconds: float
+
+
 class ClusterState(BaseModel):
-    """A gateway and its workers."""
+    """A gateway, its workers, and all gateways."""
 
     role: Literal["gateway"]
     name: str
@@ -114,6 +125,8 @@ class ClusterState(BaseModel):
     model: str
     utterances: int
     workers: list[ClusterWorker]
+    gateways: list[ClusterGateway]
+    chat_leader: str | None = Field(description="name of the gateway that reads the shared chat")
 
 
 class Reloaded(BaseModel):
@@ -184,6 +197,11 @@ _CLUSTER = {
         "precision": "bf16", "backend": "native", "labels": {"site": "studio"}, "from_here": 1, "utterances": 1,
         "spoken": 12, "waiting_seconds": 0.4, "busy_seconds": 9.5, "heard_seconds": 0.2,
     }],
+    "gateways": [{
+        "id": "fedcba9876543210", "name": "gate", "state": "ready", "version": "0.1.0", "utterances": 1,
+        "heard_seconds": 0.1,
+    }],
+    "chat_leader": None,
 }  # fmt: skip
 _VIEWER = {"platform": "twitch", "user": "somebody"}
 _CHAT = "/api/danmaku/"
@@ -227,7 +245,8 @@ TABLE: tuple[tuple[str, str, str, str, _Body, _Answer, tuple[int, ...]], ...] = 
         (200, ClusterState, _CLUSTER), (*KEY, 404, 503),
     ),
     (
-        "delete", "/api/cluster/workers/{id}", "cluster_drain", "A worker finishes what it speaks, and ends.", None,
+        "delete", "/api/cluster/workers/{id}", "cluster_drain",
+        "A worker or a gateway finishes what it has begun, and ends.", None,
         (204, None, None), (*KEY, 404, 503),
     ),
     (

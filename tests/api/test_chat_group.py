@@ -45,6 +45,8 @@ def test_the_one_that_leads_is_killed() -> None:
         first, other = led(a, b)
         with other.client() as api:
             here, there = Listener(first), Listener(other)
+            assert api.get("/api/cluster").json()["chat_leader"] == ("a" if first is a else "b")
+            assert "ishowtts_cluster_chat_leads 0" in api.get("/metrics").text
             known = say(api, "Heard everywhere.")
             for listener in (here, there):
                 listener.wait("end", known)

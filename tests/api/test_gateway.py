@@ -120,14 +120,15 @@ def ask(gateway: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_a_worker_is_shown_and_taken_out_without_a_cut(nats: Nats) -> None:
-    first = cluster("worker", "first", nats.url)
-    with cluster("gateway", "gate", nats.url) as gateway, gateway.client() as client:
+def test_a_worker_and_a_gateway_are_shown_and_taken_out_without_a_cut(nats: Nats) -> None:
+    first, gateway = cluster("worker", "first", nats.url), cluster("gateway", "gate", nats.url)
+    with gateway.client() as client:
         shown = json.loads(ask(gateway, "status", "--json").stdout)
         assert [one["name"] for one in shown["workers"]] == ["first"] and shown["connected"]
+        assert [one["name"] for one in shown["gateways"]] == ["gate"] and shown["chat_leader"] is None
         assert "first" in ask(gateway, "status").stdout
         refused = ask(gateway, "drain", "nobody")
-        assert refused.returncode == 2 and "There is no worker 'nobody'." in refused.stderr
+        assert refused.returncode == 2 and "There is no worker or gateway 'nobody'." in refused.stderr
         whole = client.post("/api/tts/stream", json=SPEECH, headers={"Accept": "audio/pcm"}).content
         with cluster("worker", "second", nats.url):
             until(lambda: workers(gateway) == 2)
@@ -139,6 +140,16 @@ def test_a_worker_is_shown_and_taken_out_without_a_cut(nats: Nats) -> None:
             assert heard == whole
             assert first.process.wait(60) == 0
             assert client.post("/api/tts", json={"text": "Still here."}).status_code == 200
+            with cluster("gateway", "other", nats.url) as other:
+                until(lambda: "gate " in ask(other, "status").stdout)
+                with client.stream("POST", "/api/tts/stream", json=SPEECH, headers={"Accept": "audio/pcm"}) as answer:
+                    parts = answer.iter_bytes()
+                    heard = next(parts)
+                    assert ask(other, "drain", "gate").returncode == 0
+                    heard += b"".join(parts)
+                assert heard == whole, "a gateway finishes too"
+                assert gateway.process.wait(60) == 0
+                until(lambda: "gate " not in ask(other, "status").stdout)
 
 
 def test_a_worker_without_an_address_does_not_start() -> None:

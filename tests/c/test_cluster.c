@@ -98,7 +98,7 @@ static ishow_engine *gateway_make(const char *url) {
 static int shows(ishow_engine *g, const char *words, int wait) {
     for (int i = 0;; i++) {
         ishow_buffer out = {0};
-        ishow_gateway_status(g, &out);
+        ishow_gateway_status(g, NULL, &out);
         ishow_buffer_add(&out, "", 1);
         const int found = strstr((const char *)out.data, words) != NULL;
         if (!found && wait && i == 1000) fail_msg("%s is not in %s", words, (const char *)out.data);
