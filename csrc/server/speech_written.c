@@ -168,7 +168,7 @@ static void take_lines(exchange *x, written *w) {
     }
     if (at) memmove(x->body.data, x->body.data + at, x->body.n - at);
     x->body.n -= at;
-    if (!x->fault.status && x->body.n > x->server->body_bytes_max)
+    if (!w->held && !x->fault.status && x->body.n > x->server->body_bytes_max)
         ishow_fault_set(&x->fault, 413, "too_large", "", "A line may have %zu bytes.", x->server->body_bytes_max);
     if (w->over || w->held || x->fault.status || !w->ended) return;
     if (w->job)

@@ -102,6 +102,19 @@ def test_fetch_of_node_streams_a_body(server: Server) -> None:
     assert told["status"] == 200 and told["left"] and 3 < told["bytes"] / 48000 < 12
 
 
+def test_text_that_comes_faster_than_it_is_spoken_waits(server: Server) -> None:
+    """More than a line may have, at once: what the engine has no room for is kept, not refused."""
+    body = lines(HEAD, *({"input": f"Sentence number {n} says nothing new at all. "} for n in range(1500)))
+    with httpx.stream("POST", server.url + "/v1/audio/speech", content=body, headers=LINES, timeout=120) as answer:
+        assert answer.status_code == 200
+        heard = 0
+        for part in answer.iter_bytes():
+            heard += len(part)
+            if heard > 150_000:
+                return
+    raise AssertionError("it ended early")
+
+
 def test_events_and_flac(server: Server) -> None:
     answer = post(server, lines(HEAD | {"stream_format": "sse"}, {"input": "Good evening."}))
     assert answer.headers["content-type"] == "text/event-stream"
