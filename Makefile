@@ -164,7 +164,7 @@ else
 endif
 fuzzers: $(fuzz_exes)
 # Without kernels and networks, whose code is for GCC alone; the server among them runs on the tests' model.
-FUZZED := $(filter-out csrc/server/main.c,$(wildcard $(patsubst %,csrc/%/*.c,$(filter-out kernels model,$(ROOMS)) server))) \
+FUZZED := $(filter-out csrc/server/main.c,$(wildcard $(patsubst %,csrc/%/*.c,$(filter-out kernels model,$(MODULES)) server))) \
   $(patsubst %,csrc/model/%.c,manifest description safetensors)
 build/fuzz/csrc/audio/mel_kernel8.o: EXTRA = $(if $(filter x86_64,$(shell uname -m)),-mavx2 -mfma)
 $(BUILD)/libfuzzed.a: $(call obj,$(FUZZED) tests/c/server_rig.c tests/c/fake_backend.c)
