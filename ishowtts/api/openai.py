@@ -152,6 +152,8 @@ async def _written(request: Request, state: State) -> Response:
                     session.flush()
                 spoken.touch()
             session.end()
+            await request.receive()  # after the body only the end of the connection comes
+            session.cancel()
         except IshowError:
             pass  # the speech has ended already, and its reader is told why
         except BaseException:
