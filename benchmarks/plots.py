@@ -88,6 +88,23 @@ def peers(machine: str) -> None:
     save(figure, "peers")
 
 
+def f5(machine: str) -> None:
+    """Processor seconds of the whole path for a second of audio, by program."""
+    rows = rows_of("f5", machine)
+    if not rows:
+        return
+    names = list(dict.fromkeys(row["program"] for row in rows))
+    costs = [median(float(row["cpu_per_audio_second"]) for row in rows if row["program"] == name) for name in names]
+    figure, axes = plt.subplots(figsize=(6, 0.4 * len(names) + 1))
+    colours = ["tab:orange" if name.startswith("ishowtts") else "tab:gray" for name in names]
+    axes.bar_label(axes.barh(names, costs, color=colours), fmt="%.2f", fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel("processor seconds for a second of audio")
+    axes.spines[["top", "right"]].set_visible(False)
+    save(figure, "f5")
+
+
 def scale(machine: str) -> None:
     """Cost by length, by utterances in flight and by threads; memory by utterances in flight."""
     rows = rows_of("scale", machine)
@@ -153,7 +170,7 @@ def main() -> None:
     parser.add_argument("--machine", default=processor())
     args = parser.parse_args()
     plt.rcParams.update({"svg.hashsalt": "ishowtts", "font.size": 8})
-    for draw in (speech, peers, scale, cluster_scale):
+    for draw in (speech, peers, f5, scale, cluster_scale):
         draw(args.machine)
 
 
