@@ -311,6 +311,21 @@ static void a_cancel_wakes_a_writer(void **state) {
     engine_rig_free(r);
 }
 
+static void the_first_audio_counts_from_the_first_text(void **state) {
+    (void)state;
+    engine_rig *r = make();
+    ishow_utterance *u = begin(r, NEVER);
+    ishow_timings timings;
+    usleep(50000);
+    feed(u, "Good evening everybody.");
+    assert_int_equal(ishow_speak_end(u, NULL), ISHOW_OK);
+    assert_true(rest(u) > 0);
+    ishow_utterance_timings(u, &timings);
+    assert_true(timings.first_audio > 0 && timings.total - timings.first_audio >= 0.05); /* the wait is not counted */
+    ishow_utterance_free(u);
+    engine_rig_free(r);
+}
+
 static void several_texts_are_written_at_once(void **state) {
     (void)state;
     enum { WRITERS = 4 };
@@ -352,6 +367,7 @@ int main(void) {
         cmocka_unit_test(wrong_calls_are_refused),
         cmocka_unit_test(a_fast_writer_and_an_idle_reader_are_held_back),
         cmocka_unit_test(a_cancel_wakes_a_writer),
+        cmocka_unit_test(the_first_audio_counts_from_the_first_text),
         cmocka_unit_test(several_texts_are_written_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
