@@ -21,9 +21,11 @@ from matplotlib import pyplot as plt
 
 OUT = Path(__file__).parent.parent / "docs" / "samples"
 TEXTS = {
-    "welcome": ("kathleen", "Hello, chat! Welcome back to the stream."),
-    "numbers": ("kathleen", "Nine viewers gave 25 dollars, and the boss has 3,500 points left."),
-    "story": ("kathleen", "The old lighthouse stood at the end of the pier. Nobody had lit its lamp for thirty years."),
+    "welcome": ("hazel", "Hello, chat! Welcome back to the stream."),
+    "numbers": ("owen", "Nine viewers gave 25 dollars, and the boss has 3,500 points left."),
+    "story": ("hazel", "The old lighthouse stood at the end of the pier. Nobody had lit its lamp for thirty years."),
+    "mandarin": ("lan", "大家好，欢迎来到直播间！今天我们一起打新的关卡。"),
+    "mixed": ("jun", "今天的 boss 太难了，再来一次，gg！"),
     "german": ("kerstin", "Hallo zusammen! Um 20:15 Uhr geht es los, und Tom hat 5 Euro gespendet."),
 }
 
@@ -39,7 +41,7 @@ def main() -> None:
             mel = np.asarray(_audio.mel(speech.samples))
             figure, axes = plt.subplots(figsize=(8, 2.2), layout="constrained")
             axes.imshow(mel.T, origin="lower", aspect="auto", cmap="magma", extent=(0, speech.seconds, 0, mel.shape[1]))
-            axes.set(xlabel="seconds", ylabel="mel", title=text)
+            axes.set(xlabel="seconds", ylabel="mel", title=text if text.isascii() else voice)  # the font is Latin
             figure.savefig(OUT / f"{name}.png", dpi=90)
             plt.close(figure)
             language = next(entry["language"] for entry in engine.voices if entry["id"] == voice)

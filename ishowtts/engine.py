@@ -99,7 +99,7 @@ class Engine:
 
         >>> with Engine.load("demo", threads=1, max_rows=2) as engine:
         ...     [voice["id"] for voice in engine.voices], engine.info["backend"]
-        (['kathleen', 'kerstin'], 'native')
+        (['hazel', 'owen', 'edith', 'lan', 'jun', 'kerstin'], 'native')
         """
         if compile not in ("background", "wait", "off"):
             raise ConfigError(f"compile must be background, wait or off, not {compile!r}", field="compile")
@@ -133,7 +133,7 @@ class Engine:
         voice; IshowError: any other fault, whose `field` names the option. KeyboardInterrupt cancels the speech.
 
         >>> with Engine.load("demo", threads=1) as engine:
-        ...     one, again = (engine.speak("Nine viewers.", "kathleen", seed=1, nfe=3, speed=1.2) for _ in range(2))
+        ...     one, again = (engine.speak("Nine viewers.", "hazel", seed=1, nfe=3, speed=1.2) for _ in range(2))
         >>> bool((one.samples == again.samples).all())
         True
         """
@@ -215,7 +215,7 @@ class Engine:
 
         `idle_ms`: without a piece for so long, 50 to 60000 milliseconds, what has come is spoken as it is.
 
-        >>> with Engine.load("demo", threads=1) as engine, engine.session("kathleen", nfe=3) as session:
+        >>> with Engine.load("demo", threads=1) as engine, engine.session("hazel", nfe=3) as session:
         ...     session.write_from(["Good evening, every", "body. How", " are you?"])
         ...     sum(piece.size for piece in session) > 24000
         True

@@ -1,6 +1,6 @@
 """Text that is spoken while it is written, as a language model writes it.
 
-    with engine.session("kathleen") as session:
+    with engine.session("hazel") as session:
         session.write_from(words)
         for piece in session:
             play(piece)

@@ -42,7 +42,8 @@ def open_engine(model: Path, **options: object) -> Engine:
 def make(folder: Path, fault: str = "", guidance_max: float = 0.0, speakers: tuple[str, ...] = ()) -> Path:
     """Write model.json, vocab.txt and the checkpoints; the same weights every time."""
     folder.mkdir(parents=True, exist_ok=True)
-    vocab = VOCAB.read_text(encoding="utf-8") + "".join(f"@{name}\n" for name in speakers)
+    phones = [name for name in VOCAB.read_text(encoding="utf-8").split() if not name.startswith("@")]
+    vocab = "".join(f"{name}\n" for name in [*phones, *(f"@{name}" for name in speakers)])
     symbols = len(vocab.splitlines())
     dit = DiTConfig(
         64, 2, 1, text_dim=32, conv_layers=1, text_num_embeds=symbols, text_layout="aligned",

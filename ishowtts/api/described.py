@@ -161,7 +161,7 @@ _CONNECTION = _CHANNEL | {
 _HEARD = {
     "id": "m1", "platform": "twitch", "channel": "me", "user_id": "", "user": "ada", "text": "Hello!",
     "priority": "Normal",
-    "roles": ["vip"], "voice": "kathleen", "language": "en", "timestamp": 1769860800000, "amount": None, "merged": [],
+    "roles": ["vip"], "voice": "hazel", "language": "en", "timestamp": 1769860800000, "amount": None, "merged": [],
 }  # fmt: skip
 _PLAYING = _HEARD | {
     "said": "ada says: Hello!",
@@ -375,7 +375,7 @@ def _binary() -> dict[str, Any]:
 
 def _parameters(path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for name, example in (("voice_id", "kathleen"), ("id", "m1"), ("kind", "socialstream")):
+    for name, example in (("voice_id", "hazel"), ("id", "m1"), ("kind", "socialstream")):
         if "{" + name + "}" in path:
             found.append(
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": example}

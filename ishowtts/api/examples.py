@@ -38,23 +38,23 @@ _SPEECH = (*_BODY, 404, 409, 429, 502, 504)
 
 _TIMINGS = {"queue": 0.0004, "text": 0.0009, "first_audio": 0.31, "total": 0.31}
 _SPOKEN = {
-    "request_id": "speech-1", "voice_id": "kathleen", "engine": "f5", "engine_label": "F5-TTS demo",
+    "request_id": "speech-1", "voice_id": "hazel", "engine": "f5", "engine_label": "F5-TTS demo",
     "sample_rate": 24000,
     "format": "audio/wav", "audio_base64": "UklGRg==", "waveform_len": 40320, "seed": 7, "duration": 1.68,
     "timings": _TIMINGS,
     "rtf": 0.1845, "unspoken": {"count": 0, "first": ""},
 }  # fmt: skip
 _HEALTH = {
-    "status": "ready", "version": "0.1.0", "voices": ["kathleen"], "default_voice": "kathleen", "backend": "aoti",
+    "status": "ready", "version": "0.1.0", "voices": ["hazel"], "default_voice": "hazel", "backend": "aoti",
     "model": "demo", "precision": "fp32", "cloning": False, "compile": "none",
 }  # fmt: skip
 VOICE = {
-    "id": "kathleen", "engine": "f5", "engine_label": "F5-TTS demo", "language": "en",
+    "id": "hazel", "engine": "f5", "engine_label": "F5-TTS demo", "language": "en",
     "reference_text": "What is said in it.",
-    "configured": True, "has_override": False, "sample_url": "/api/voices/kathleen/reference/audio?source=baseline",
+    "configured": True, "has_override": False, "sample_url": "/api/voices/hazel/reference/audio?source=baseline",
 }  # fmt: skip
 _EVENTS = (
-    'event: start\ndata: {"request_id":"speech-1","voice_id":"kathleen","engine":"f5","engine_label":"F5-TTS demo",'
+    'event: start\ndata: {"request_id":"speech-1","voice_id":"hazel","engine":"f5","engine_label":"F5-TTS demo",'
     '"sample_rate":24000,"format":"audio/pcm","seed":7,"channels":1,"encoding":"pcm_s16le"}\n\n'
     'event: audio\ndata: {"seq":0,"t0":0.0,"audio_base64":"AAAA"}\n\n'
     'event: word\ndata: {"start":0.121,"end":0.345,"offset":0,"length":4}\n\n'
@@ -70,8 +70,8 @@ _MODEL = {"id": "demo", "object": "model", "created": 1764079200, "owned_by": "i
 _MODELS: dict[str, Any] = {"object": "list", "data": [_MODEL]}
 _NAMED = {
     "object": "list",
-    "data": [{"id": "kathleen", "object": "audio.voice", "name": "kathleen"}],
-    "voices": [{"id": "kathleen", "name": "kathleen"}],
+    "data": [{"id": "hazel", "object": "audio.voice", "name": "hazel"}],
+    "voices": [{"id": "hazel", "name": "hazel"}],
 }
 _AUDIO = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _audio.FORMATS.values()}
 _HISTORY = {

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from .._service import OPENAI_SCHEMA, SPEECH_SCHEMA
 
 _EXAMPLE = {"text": "Good evening.", "speed": 1.1, "seed": 7}
-_OPENAI_EXAMPLE = {"model": "tts-1", "input": "Good evening.", "voice": "kathleen"}
+_OPENAI_EXAMPLE = {"model": "tts-1", "input": "Good evening.", "voice": "hazel"}
 
 
 def _request(name: str, text: str, checked: str, example: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +33,7 @@ REQUESTS = {
         "description": "A line of JSON for each piece of a text that is being written: first the request, whose "
         "`input` may be missing, then objects with `input` and `flush` alone.",
         "examples": [
-            '{"model":"tts-1","voice":"kathleen","input":"Good evening, "}\n{"input":"everybody."}\n',
+            '{"model":"tts-1","voice":"hazel","input":"Good evening, "}\n{"input":"everybody."}\n',
         ],
     },
 }

@@ -26,7 +26,7 @@ from .tokens import Vocabulary, close_reference
 
 logger = logging.getLogger("ishowtts")
 SPEAKER = "@"
-"""The first character of a speaker's symbol, such as "@kathleen"."""
+"""The first character of a speaker's symbol, such as "@hazel"."""
 ANY_SPEAKER = SPEAKER
 """The symbol of the speaker of the reference clip."""
 _FIRST_SENTENCE = 1.0

@@ -22,7 +22,7 @@ from ishowtts.model.dit import DiT
 from ishowtts.model.sampler import time_grid
 
 from . import data as datasets
-from .data import Batch, Batches, Dataset
+from .data import Batch, Batches, Dataset, balanced
 from .dit import (
     ANONYMOUS,
     CURVE_EVERY,
@@ -200,7 +200,9 @@ def train(options: Options, teacher: DiT, data: Dataset | None = None) -> Run:
         {"adamw": optimizer_of(net, LEARNING_RATE, (0.9, 0.98))},
         "dit",
     )
-    paths = Paths(teacher, Batches(data, data.train, FRAMES_PER_STEP, options.seed), options.seed, device)
+    clips = balanced(data, data.train)
+    batches = Batches(data, clips, FRAMES_PER_STEP, options.seed, windows=True)
+    paths = Paths(teacher, batches, options.seed, device)
     held_out = Paths(teacher, Batches(data, data.held_out, FRAMES_PER_STEP, 1), 1, device)
     compiled = torch.compile(net, dynamic=False) if options.compile else net
     for step in run.steps():

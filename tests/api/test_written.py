@@ -16,7 +16,7 @@ import pytest
 from serving import Server
 
 LINES = {"Content-Type": "application/x-ndjson"}
-HEAD = {"model": "tts-1", "voice": "kathleen", "response_format": "pcm", "seed": 3}
+HEAD = {"model": "tts-1", "voice": "hazel", "response_format": "pcm", "seed": 3}
 TEXT = "Good evening, everybody. The lighthouse had been dark for eleven years, and nobody could say why."
 
 

@@ -74,7 +74,14 @@ def test_describes_its_voices(port: int) -> None:
 
     [program] = asyncio.run(ask()).tts
     assert program.name == "ishowtts" and program.installed
-    assert {voice.name: voice.languages for voice in program.voices} == {"kathleen": ["en"], "kerstin": ["de"]}
+    assert {voice.name: voice.languages for voice in program.voices} == {
+        "hazel": ["en"],
+        "owen": ["en"],
+        "edith": ["en"],
+        "lan": ["zh"],
+        "jun": ["zh"],
+        "kerstin": ["de"],
+    }
 
 
 def test_speaks_in_the_voice_that_is_asked_for(port: int) -> None:
@@ -85,7 +92,7 @@ def test_speaks_in_the_voice_that_is_asked_for(port: int) -> None:
                 assert isinstance(samples, np.ndarray) and 1 < len(samples) / 24000 < 8
                 assert 0.02 < np.sqrt((samples.astype(float) ** 2).mean()) / 32768 < 0.5
             error = await speak(client, TEXT, name="nobody")
-            assert error == "there is no voice 'nobody'; there are kathleen, kerstin"
+            assert error == "there is no voice 'nobody'; there are hazel, owen, edith, lan, jun, kerstin"
             assert await speak(client, " ") == "text holds only white space"
             await client.write_event(Ping("still there?").event())
             event = await client.read_event()

@@ -13,7 +13,6 @@
 #include <jansson.h>
 
 #include "base/base.h"
-#include "base/json.h"
 
 static void test_fail_fills_the_callers_buffer(void **state) {
     (void)state;
@@ -330,17 +329,6 @@ static void test_log_as_json(void **state) {
                 !ishow_log_format_find("xml", &format));
 }
 
-static void test_an_object_with_a_bad_member_is_none(void **state) {
-    (void)state;
-    json_t *object = json_object();
-    json_add(&object, "good", json_string("a"));
-    assert_int_equal(json_object_size(object), 1);
-    json_add(&object, "bad", json_string("\xff")); /* not UTF-8 */
-    assert_null(object);
-    json_add(&object, "later", json_true());
-    assert_null(object);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fail_fills_the_callers_buffer),
@@ -354,7 +342,6 @@ int main(void) {
         cmocka_unit_test(test_quotas_of_control_groups),
         cmocka_unit_test(test_log_as_text_is_one_visible_line),
         cmocka_unit_test(test_log_as_json),
-        cmocka_unit_test(test_an_object_with_a_bad_member_is_none),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from sentences import DEMO, SENTENCES
+from sentences import RECORDING, SENTENCES
 
 from ishowtts import Engine
 from ishowtts.quality import clips
@@ -21,7 +21,7 @@ def demo() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def recording() -> Clip:
-    return clips.read(DEMO / "reference.flac")
+    return clips.read(RECORDING)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import ishowtts
 from ishowtts.quality.clips import Clip
 
 DEMO = Path(ishowtts.__file__).parent / "voices" / "demo"
+RECORDING = Path(__file__).parent.parent / "recording.flac"  # of a person; its words are in recording.txt
 SENTENCES = (
     "Welcome back to the stream.", "This boss has killed you nine times already.", "Nobody had lit its lamp for years.",
     "The birds had made it their own.", "Tonight we will try the last level again.",

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from sentences import DEMO
+from sentences import RECORDING
 
 from ishowtts import IshowError, cli
 from ishowtts.options import Parser
-from ishowtts.quality import clips, listeners
+from ishowtts.quality import listeners
 from ishowtts.quality.clips import Clip
 from ishowtts.quality.intelligibility import errors
 from ishowtts.quality.listeners import Unheard, chosen, default, identity, listener
@@ -131,7 +131,7 @@ def test_unknown_languages_are_reported(tmp_path: Path, capsys: pytest.CaptureFi
         Listener("zh", ["你好"], "pocketsphinx")
     with pytest.raises(IshowError, match=r"no model\.bin of faster-whisper in /nowhere; scripts/judge makes"):
         listener("whisper=/nowhere")
-    command = ["quality", str(DEMO / "reference.flac"), "--whisper", str(tmp_path), "--measure", "intelligibility"]
+    command = ["quality", str(RECORDING), "--whisper", str(tmp_path), "--measure", "intelligibility"]
     assert cli.main(command) == 2
     assert capsys.readouterr().err.startswith("ishowtts quality: whisper: there is no model.bin")
 
@@ -148,7 +148,7 @@ def test_whisper_understands_a_recording_and_the_voices(recording: Clip, spoken:
     if place is None:
         pytest.skip("there is no Whisper model here: scripts/judge makes the folder")
     listen = listener(f"whisper={place}")
-    text = clips.read(DEMO / "reference.flac").text or (DEMO / "reference.txt").read_text()
+    text = RECORDING.with_suffix(".txt").read_text()
     assert errors(text, listen(recording.samples, recording.rate, "en"), "en")[0] <= 0.2
     made = [errors(clip.text or "", listen(clip.samples, clip.rate, "en"), "en")[0] for clip in spoken[:4]]
     assert np.mean(made) <= 0.2

@@ -226,10 +226,10 @@ def test_the_shipped_example_is_good_and_repeats_no_default() -> None:
             "chat.roles[0] must be one of broadcaster, moderator, vip, subscriber, member, guard, staff",
         ),
         (
-            'chat.role_voices={king = "kathleen"}',
+            'chat.role_voices={king = "hazel"}',
             "role_voices knows broadcaster, moderator, vip, subscriber, member, guard, staff, paid, not king",
         ),
-        ('chat.voices=["nobody"]', "chat speaks in the voice nobody, but the voices are kathleen"),
+        ('chat.voices=["nobody"]', "chat speaks in the voice nobody, but the voices are hazel"),
         ('chat.sources=[{platform = "youtube", channel = "x"}]', "YouTube answers nobody without an API key"),
         ('chat.sources=[{platform = "myspace"}]', "chat.sources[0].platform must be one of twitch, bilibili, youtube"),
     ],
@@ -287,7 +287,7 @@ def test_origins_that_browsers_send_are_taken() -> None:
 
 
 def test_names_of_openai_lead_to_voices() -> None:
-    made = config.load(None, ['openai.voices={ alloy = "me", \'my own\' = "kathleen" }'])
-    assert made.openai.voices == {"alloy": "me", "my own": "kathleen"}
+    made = config.load(None, ['openai.voices={ alloy = "me", \'my own\' = "hazel" }'])
+    assert made.openai.voices == {"alloy": "me", "my own": "hazel"}
     with pytest.raises(ConfigError, match=r"openai\.voices\.alloy must be made of letters"):
         config.load(None, ['openai.voices={ alloy = "not an id" }'])

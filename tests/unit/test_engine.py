@@ -304,9 +304,9 @@ def test_a_stream_for_asyncio_waits_without_a_thread_and_ends_when_it_is_left(mo
                     ticks += 1
 
             other = asyncio.create_task(tick())
-            threads = threading.active_count()
+            threads = set(threading.enumerate())
             pieces = [piece async for piece in engine.stream_async(LONG, seed=5, nfe=2)]
-            assert threading.active_count() == threads and len(pieces) > 3
+            assert threads.issuperset(threading.enumerate()) and len(pieces) > 3
             other.cancel()
             return np.concatenate(pieces), ticks
 
@@ -330,7 +330,7 @@ def test_a_stream_for_asyncio_waits_without_a_thread_and_ends_when_it_is_left(mo
                 engine.stream_async("")
             with pytest.raises(IshowError) as caught:
                 await engine.speak_async(LONG, nfe=64, deadline=0.01)
-            assert caught.value.field == "deadline"
+            assert caught.value.status in ("ETIMEOUT", "EBUSY")  # too late, or known to be too late
             dropped = engine.stream_async(LONG, nfe=64)
             del dropped
 
@@ -414,6 +414,9 @@ import gc
 from pathlib import Path
 from tiny import TONE, open_engine
 from ishowtts import _engine
+from ishowtts.text import mandarin
+
+mandarin.warm()  # what an engine loads in the background
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4

@@ -56,7 +56,14 @@ assert "torch" not in sys.modules
     assert backend == "native" and 0.3 < float(length) < 3
 
 
-@pytest.mark.parametrize(("voice", "text"), [("kathleen", "Nine viewers, and 3 more."), ("kerstin", "Guten Abend.")])
+@pytest.mark.parametrize(
+    ("voice", "text"),
+    [
+        ("hazel", "Nine viewers, and 3 more."),
+        ("lan", "今天的 boss 太难了！"),
+        ("kerstin", "Guten Abend."),
+    ],
+)
 def test_the_command_line_speaks(run: Run, tmp_path: Path, voice: str, text: str) -> None:
     done = run("-m", "ishowtts", "speak", text, "-o", "x.wav", "--voice", voice)
     assert done.returncode == 0, done.stderr

@@ -52,7 +52,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def settings(model: Path) -> Path:
     path = model.parent / "settings.toml"
-    voice = f'id = "kathleen"\naudio = "{DEMO}/reference.flac"\nlanguage = "en"\n'
+    voice = f'id = "hazel"\naudio = "{DEMO}/reference.flac"\nlanguage = "en"\n'
     path.write_text(f'[model]\nname = "{model}"\n[[voices]]\n{voice}')
     return path
 
@@ -214,7 +214,7 @@ def test_calibrates_and_speaks(
     texts = tmp_path / "texts.txt"
     texts.write_text("\n".join(TEXTS.values()))
     arguments = ["quantize", "--calibrate", "--config", str(settings), "--texts", str(texts)]
-    assert cli.main([*arguments, "--threads", "1", "--voice", "kathleen"]) == 0
+    assert cli.main([*arguments, "--threads", "1", "--voice", "hazel"]) == 0
     said = capsys.readouterr().out
     path = calibration.cached(resolve(model))
     assert str(path) in said and path.is_file() and list(cache.glob("calibrations/*")) == [path]
@@ -232,7 +232,7 @@ def test_calibrates_and_speaks(
     for precision in ("fp32", "int8-dynamic", "int8-static"):
         with Engine.load(model, precision=precision, threads=1) as engine:
             assert engine.info["precision"] == precision
-            engine.add_voice("kathleen", DEMO / "reference.flac", (DEMO / "reference.txt").read_text())
+            engine.add_voice("hazel", DEMO / "reference.flac", (DEMO / "reference.txt").read_text())
             spoken[precision] = engine.speak("Hello there.", seed=1).samples
     assert not np.array_equal(spoken["int8-static"], spoken["int8-dynamic"])
     assert np.abs(spoken["int8-static"] - spoken["fp32"]).max() < 0.2
@@ -242,7 +242,7 @@ def test_a_guidance_conditioned_network_is_counted_both_ways(tmp_path: Path, cac
     model = tiny.make(tmp_path / "conditioned", guidance_max=3.0)
     path = tmp_path / "settings.toml"
     path.write_text(
-        f'[model]\nname = "{model}"\n[[voices]]\nid = "kathleen"\naudio = "{DEMO}/reference.flac"\nlanguage = "en"\n'
+        f'[model]\nname = "{model}"\n[[voices]]\nid = "hazel"\naudio = "{DEMO}/reference.flac"\nlanguage = "en"\n'
     )
     branches: list[int] = []
     forward = Step.forward

@@ -94,5 +94,5 @@ def test_openais_npm_client_speaks_in_a_page(chrome: Browser, site: str) -> None
         assert isinstance(told, list), told
         models, seconds, status, message = told
         assert models == ["demo"] and 0.3 < seconds < 5
-        assert status == 404 and "nobody" in message and "kathleen" in message
+        assert status == 404 and "nobody" in message and "hazel" in message
     chrome.complaints()

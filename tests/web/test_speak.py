@@ -191,7 +191,7 @@ def test_solver_and_guidance_go_with_the_request(page: Browser, tmp_path: Path) 
         return page.run("return sent.pop()"), page.download(page.find("download"), own)[1]
 
     plain, first = spoken(text="Two ways to say it.", seed="7")
-    assert plain == {"text": "Two ways to say it.", "voice_id": "kathleen", "seed": "7"}
+    assert plain == {"text": "Two ways to say it.", "voice_id": "hazel", "seed": "7"}
     page.find("steps").send_keys(Keys.TAB, "M")
     assert page.run("return document.activeElement.id") == "solver"
     page.find("solver").send_keys(Keys.TAB, "0", Keys.TAB, "0.1")
@@ -267,7 +267,7 @@ def test_presets_and_a_link(page: Browser, server: Server) -> None:
     page.write("answer", "Fast German")
     page.find("answer").send_keys(Keys.ENTER)
     page.wait(lambda: page.find("preset").get_attribute("value") == "Fast German")
-    page.choose("voice", "kathleen")
+    page.choose("voice", "hazel")
     page.choose("speed", "1")
     page.choose("solver", "")
     page.write("text", "Guten Abend.")
@@ -423,9 +423,9 @@ def test_a_key_is_asked_for(browser: Browser) -> None:
         browser.wait(lambda: browser.find("voice").get_attribute("value"))
         browser.run("sessionStorage.clear()")
         browser.complaints()
-        browser.open(server.url + "/?key=sesame&voice=kathleen")
+        browser.open(server.url + "/?key=sesame&voice=hazel")
         browser.wait(lambda: browser.find("voice").get_attribute("value"))
-        assert "sesame" not in browser.driver.current_url and "voice=kathleen" in browser.driver.current_url
+        assert "sesame" not in browser.driver.current_url and "voice=hazel" in browser.driver.current_url
         say(browser, "Yes.")
         browser.wait(lambda: finished(browser))
         assert not browser.shown("key-form")
