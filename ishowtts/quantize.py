@@ -125,10 +125,11 @@ class Observed:
             self.steps.append(([value.clone() for value in inputs if value is not None], output.clone()))
 
 
-def observe(engine: Engine, texts: Sequence[str], voice: str | None = None) -> Observed:
+def observe(engine: Engine, texts: Sequence[str], voices: Sequence[str | None]) -> Observed:
     """Speak texts with an engine whose backend is eager and record its layers; of the last text, its steps instead.
 
-    A guidance-conditioned network speaks every other text with both branches, so that these are counted too.
+    `voices` take turns; None: the default one. A guidance-conditioned network speaks every other text with both
+    branches, so that these are counted too.
     """
     from tqdm import tqdm
 
@@ -136,6 +137,7 @@ def observe(engine: Engine, texts: Sequence[str], voice: str | None = None) -> O
     with observed.watching():
         for seed, text in enumerate(tqdm(texts, unit="sentence", disable=not sys.stderr.isatty(), leave=False)):
             observed.kept = seed == len(texts) - 1
+            voice = voices[0] if observed.kept else voices[seed % len(voices)]
             engine.speak(text, voice, seed=seed, embedded_guidance=observed.kept or seed % 2 == 0)
     return observed
 
@@ -185,9 +187,10 @@ def calibrate(
 ) -> tuple[Path, dict[str, float]]:
     """Calibrate the model of a configuration; the path of the file, and `velocity_error` by precision.
 
-    It speaks with the default voice. `texts`: sentences by name, at least two; None: those of the package. `out`: the
-    file to write, None: in the user's cache folder. ModelError: the native backend cannot run the model; ConfigError:
-    there are fewer than two sentences, or the file cannot be written.
+    The default voice of the configuration speaks; where it names none, all voices take turns. `texts`: sentences by
+    name, at least two; None: those of the package. `out`: the file to write, None: in the user's cache folder.
+    ModelError: the native backend cannot run the model; ConfigError: there are fewer than two sentences, or the file
+    cannot be written.
     """
     from .engine import open_engine
 
@@ -200,7 +203,8 @@ def calibrate(
             "a calibration needs two sentences at least: the last one is for the comparison", field="texts"
         )
     with open_engine(settings, "off", precision="fp32", backend="eager") as engine:
-        observed = observe(engine, sentences, settings.default_voice)
+        every: list[str | None] = [voice["id"] for voice in engine.voices]
+        observed = observe(engine, sentences, [settings.default_voice] if settings.default_voice else every or [None])
     path = out or calibration.cached(source)
     save(path, source, observed, len(sentences) - 1)
     return path, {name: velocity_error(source, name, observed, threads) for name in ("int8-dynamic", native.CALIBRATED)}

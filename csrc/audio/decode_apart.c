@@ -88,6 +88,8 @@ static void confine(void) {
 
 static _Noreturn void child(const void *bytes, size_t n, const ishow_decode_limits *limits, shared *to, size_t room) {
     ishow_pcm pcm = {0};
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) signal(faults[i], SIG_DFL); /* handlers of the parent */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     confine();
     const ishow_status status = ishow_audio_decode(bytes, n, limits, &pcm, &to->error);

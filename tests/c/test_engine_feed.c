@@ -353,6 +353,7 @@ static void several_texts_are_written_at_once(void **state) {
         ;
     assert_int_equal(status, ISHOW_ECANCELLED);
     ishow_utterance_free(u);
+    engine_rig_free(r);
 }
 
 int main(void) {

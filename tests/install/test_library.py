@@ -141,7 +141,10 @@ SEVERAL = """
 import ctypes, sys, threading
 library = ctypes.CDLL(sys.argv[1])
 class Error(ctypes.Structure):
-    _fields_ = (("status", ctypes.c_int), ("field", ctypes.c_char * 32), ("message", ctypes.c_char * 480))
+    _fields_ = (
+        ("status", ctypes.c_int), ("field", ctypes.c_char * 32), ("message", ctypes.c_char * 480),
+        ("retry_after", ctypes.c_double),
+    )
 lines = []
 SINK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, *[ctypes.c_char_p] * 3)
 sink = SINK(lambda self, level, module, request, text: lines.append((level, module, text)))
@@ -170,8 +173,8 @@ assert status == 0, error.message
 assert opened(b"/nowhere")[0] and b"nowhere" in error.message
 assert opened(b"demo", b"engine.retries=-1")[0] and b"retries" in error.message
 voice = ctypes.create_string_buffer(65)
-assert library.ishow_tts_voice_id(tts, 1, voice, None) == 0 and voice.value == b"kerstin"
-assert library.ishow_tts_voice_id(tts, 2, voice, None) != 0
+assert library.ishow_tts_voice_id(tts, 5, voice, None) == 0 and voice.value == b"kerstin"
+assert library.ishow_tts_voice_id(tts, 6, voice, None) != 0
 text = b"A long story, told slowly. " * 60
 assert library.ishow_tts_speak(tts, text, None, ctypes.byref(speech), None) == 0
 assert library.ishow_utterance_next(speech, 0, ctypes.byref(piece), ctypes.byref(n), None) == AGAIN

@@ -28,7 +28,7 @@ def recording() -> Clip:
 def spoken(demo: Engine) -> list[Clip]:
     made = []
     for seed, text in enumerate(SENTENCES):
-        speech = demo.speak(text, seed=seed)
+        speech = demo.speak(text, "owen", seed=seed)
         made.append(Clip(f"s{seed}", speech.samples, speech.sample_rate, text))
     return made
 
