@@ -57,7 +57,7 @@ class ChatMessage(Strict):
             {
                 "anyOf": [
                     {"type": "string", "format": "date-time"},
-                    {"type": "number", "minimum": 0, "maximum": 9e15},
+                    {"type": "number", "minimum": 0, "maximum": 253402300799999},
                     {"type": "null"},
                 ],
                 "description": "milliseconds since 1970, or like 2026-01-31T12:00:00Z",

@@ -33,11 +33,21 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
             body["language"] = "en"
     if "opus" in (body.get("format"), body.get("response_format")):
         body.pop("sample_rate", None)  # this format has fewer rates than the others
+    if isinstance(body.get("timestamp"), str):  # not before 1970; a leap year
+        body["timestamp"] = "2024" + body["timestamp"][4:]
     # The server's limits are in bytes, those of a schema in characters.
     shorten(body, ("id", "platform", "channel", "username", "user_id"))
     if isinstance(body.get("metadata"), dict):
         shorten(body["metadata"], ("language", "gift"))
         body["metadata"] = representable(body["metadata"])
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines_of_json(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """Lines that the server accepts for any string: a schema cannot express their grammar. No lines for other values."""
+    if isinstance(value, str):
+        return b'{"model": "tts-1", "voice": "anna", "input": "Yes, "}\n{"input": "we do."}\n'
+    return repr(value).encode()
 
 
 def representable(value: Any) -> Any:
