@@ -44,7 +44,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
 
 @schemathesis.serializer("application/x-ndjson")
 def lines_of_json(context: schemathesis.SerializationContext, value: Any) -> bytes:
-    """Lines that the server accepts for any string: a schema cannot express their grammar. No lines for other values."""
+    """Lines that the server accepts for any string, as a schema cannot express their grammar; none for other values."""
     if isinstance(value, str):
         return b'{"model": "tts-1", "voice": "anna", "input": "Yes, "}\n{"input": "we do."}\n'
     return repr(value).encode()
