@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "audio/audio.h"
+#include "resident.h"
 
 enum { RATE = 24000, MEGABYTE = 1024 * 1024 };
 
@@ -331,15 +332,6 @@ static void test_arguments_and_files(void **state) {
     ishow_pcm_free(&pcm);
     unlink(path);
     free(b.data);
-}
-
-static size_t resident(void) {
-    size_t all = 0, pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%zu %zu", &all, &pages), 2);
-    fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /* The same samples and errors as here; a decoder that crashes, and one that leaks, leaves nothing behind. */

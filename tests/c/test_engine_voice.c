@@ -13,6 +13,7 @@
 
 #include "base/base.h"
 #include "engine_rig.h"
+#include "resident.h"
 
 static engine_rig *make(size_t queue) {
     ishow_engine_options options = ishow_engine_options_default();
@@ -139,15 +140,6 @@ static void limits_change_while_it_runs(void **state) {
     assert_int_equal(ishow_utterance_next(d, 60, &samples, &n, &error), ISHOW_EMODEL); /* no second try */
     ishow_utterance_free(d);
     engine_rig_free(r);
-}
-
-static size_t resident(void) {
-    size_t all = 0, pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%zu %zu", &all, &pages), 2);
-    fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 /* Samples of 100 voices of 15 s are 48 MB here; they are read when they are needed. */
